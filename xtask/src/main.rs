@@ -1,2 +1,61 @@
-//! placeholder
-fn main() {}
+//! The workspace's chores: `cargo xtask COMMAND`.
+//!
+//! - `test`: unit and integration tests, doc tests, then every example.
+//! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, docs, deny.
+//! - `layers [--manifest PATH]`: no crate uses one of its own layer or above.
+//! - `tidy`: the rules of style that a program can check.
+//! - `deny`: licences, sources and owners of the outside crates.
+//! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
+
+mod bench;
+mod ci;
+mod deny;
+mod faults;
+mod layers;
+mod steps;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+/// What a command ends with: the error is the text for the person who ran it.
+type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[&str]) -> Result {
+    match args {
+        ["test"] => test::run(&Workspace::open()?),
+        ["ci"] => ci::run(&Workspace::open()?),
+        ["layers"] => layers::run(&Workspace::open()?),
+        ["layers", "--manifest", path] => layers::run(&Workspace::at(Path::new(path))?),
+        ["tidy"] => tidy::run(&Workspace::open()?),
+        ["deny"] => deny::run(&Workspace::open()?),
+        ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
+        [] | ["-h" | "--help" | "help"] => {
+            println!("{}", help());
+            Ok(())
+        }
+        _ => Err(format!("no such command: {}\n\n{}", args.join(" "), help()).into()),
+    }
+}
+
+/// The text at the head of this file, which is the only list of the commands.
+fn help() -> String {
+    let lines = include_str!("main.rs").lines().map_while(|line| line.strip_prefix("//!"));
+    lines.map(str::trim_start).collect::<Vec<_>>().join("\n").replace('`', "")
+}

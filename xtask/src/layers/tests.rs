@@ -1,0 +1,112 @@
+//! The real workspace keeps the layers, and made-up ones that do not are found out.
+
+use std::path::Path;
+
+use xshell::Shell;
+
+use super::{check, row};
+use crate::workspace::Workspace;
+
+#[test]
+fn our_own_workspace_keeps_the_layers() {
+    let workspace = Workspace::open().unwrap();
+    assert!(workspace.crates().count() > 0);
+    assert_eq!(check(&workspace), Vec::<String>::new());
+}
+
+#[test]
+fn a_workspace_that_keeps_the_layers_has_no_fault() {
+    let faults = faults_of(&[
+        ("spinney-hub", "async-io = '2'"),
+        ("spinney-sync", "event-listener = '5'"),
+        ("spinney-greenlet", "spinney-hub = { path = '../spinney-hub' }\nslab = '0.4'"),
+    ]);
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn a_crate_may_not_use_a_higher_layer() {
+    let up = ("spinney-sync", "spinney-pool = { path = '../spinney-pool' }");
+    assert_one_fault(&[up, ("spinney-pool", "")], &["spinney-sync (L0)", "spinney-pool (L2)"]);
+}
+
+#[test]
+fn a_crate_may_not_use_its_own_layer() {
+    let across = ("spinney-sync", "spinney-hub = { path = '../spinney-hub' }");
+    assert_one_fault(&[across, ("spinney-hub", "")], &["spinney-sync (L0)", "spinney-hub (L0)"]);
+}
+
+#[test]
+fn a_test_may_use_its_own_layer_but_not_a_higher_one() {
+    let neighbour = "[dev-dependencies]\nspinney-sim = { path = '../spinney-sim' }";
+    assert!(faults_of(&[("spinney-greenlet", neighbour), ("spinney-sim", "")]).is_empty());
+    assert_one_fault(
+        &[("spinney-hub", neighbour), ("spinney-sim", "")],
+        &["spinney-hub (L0)", "spinney-sim (L1)", "tests/"],
+    );
+}
+
+#[test]
+fn a_crate_may_not_use_a_tool_but_a_tool_may_use_every_crate() {
+    let tool = ("brush", "");
+    let uses_tool = ("spinney-hub", "brush = { path = '../../tools/brush' }");
+    assert_one_fault(&[uses_tool, tool], &["spinney-hub (L0)", "brush", "tool"]);
+    let tool = ("brush", "spinney-hub = { path = '../../crates/spinney-hub' }\nrand = '0.9'");
+    assert!(faults_of(&[("spinney-hub", ""), tool]).is_empty());
+}
+
+#[test]
+fn every_member_under_crates_needs_a_row() {
+    assert_one_fault(&[("spinney-hub", ""), ("spinney-new", "")], &["spinney-new", "LAYERS"]);
+}
+
+#[test]
+fn an_outside_crate_is_only_for_its_owner() {
+    assert_one_fault(&[("spinney-pool", "async-io = '2'")], &["spinney-pool", "spinney-hub"]);
+    assert_one_fault(&[("spinney-sync", "slab = '0.4'")], &["spinney-sync", "slab"]);
+}
+
+#[test]
+fn every_outside_crate_needs_a_row() {
+    assert_one_fault(&[("spinney-hub", "rand = '0.9'")], &["spinney-hub", "rand", "OWNERS"]);
+    assert!(faults_of(&[("spinney-hub", "[dev-dependencies]\nrand = '0.9'")]).is_empty());
+}
+
+#[test]
+fn a_row_names_the_layer_and_what_is_used() {
+    with_workspace(&[("spinney-pool", "slab = '0.4'\nfastrand = '2'")], |workspace| {
+        let rows: Vec<String> = workspace.crates().map(row).collect();
+        assert_eq!(rows, ["L2 spinney-pool -> fastrand, slab"]);
+    });
+}
+
+#[track_caller]
+fn assert_one_fault(members: &[(&str, &str)], parts: &[&str]) {
+    let faults = faults_of(members);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(parts.iter().all(|part| faults[0].contains(part)), "{faults:?} lacks one of {parts:?}");
+}
+
+/// The faults of a workspace made of `members`: each a name and its lines of dependencies.
+fn faults_of(members: &[(&str, &str)]) -> Vec<String> {
+    with_workspace(members, check)
+}
+
+fn with_workspace<T>(members: &[(&str, &str)], look: impl FnOnce(&Workspace) -> T) -> T {
+    let sh = Shell::new().unwrap();
+    let scratch = sh.create_temp_dir().unwrap();
+    let manifest = scratch.path().join("Cargo.toml");
+    sh.write_file(&manifest, "[workspace]\nresolver = '3'\nmembers = ['*/*']\n").unwrap();
+    for (name, dependencies) in members {
+        let folder = if name.starts_with("spinney") { "crates" } else { "tools" };
+        write_member(&sh, &scratch.path().join(folder).join(name), name, dependencies);
+    }
+    look(&Workspace::at(&manifest).unwrap())
+}
+
+fn write_member(sh: &Shell, folder: &Path, name: &str, dependencies: &str) {
+    let package = format!("[package]\nname = '{name}'\nedition = '2024'\n");
+    let manifest = format!("{package}\n[dependencies]\n{dependencies}\n");
+    sh.write_file(folder.join("Cargo.toml"), manifest).unwrap();
+    sh.write_file(folder.join("src/lib.rs"), "").unwrap();
+}

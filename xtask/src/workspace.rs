@@ -1,0 +1,55 @@
+//! [`Workspace`]: where the workspace is, what is in it, and a shell that stands at its root.
+
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::camino::Utf8Path;
+use cargo_metadata::{Metadata, MetadataCommand, Package};
+use xshell::Shell;
+
+use crate::Result;
+
+/// A workspace as cargo sees it.
+pub(crate) struct Workspace {
+    /// Runs every command at the root, wherever the person stands.
+    pub(crate) sh: Shell,
+    metadata: Metadata,
+}
+
+impl Workspace {
+    /// The workspace that this program belongs to.
+    pub(crate) fn open() -> Result<Self> {
+        // Set by `cargo run` and `cargo test`; a program started by itself has its own copy.
+        let here = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        Self::at(&here.join("Cargo.toml"))
+    }
+
+    /// The workspace that `manifest` belongs to.
+    pub(crate) fn at(manifest: &Path) -> Result<Self> {
+        let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec()?;
+        let sh = Shell::new()?;
+        sh.change_dir(&metadata.workspace_root);
+        Ok(Self { sh, metadata })
+    }
+
+    /// Its topmost folder.
+    pub(crate) fn root(&self) -> &Utf8Path {
+        &self.metadata.workspace_root
+    }
+
+    /// Where cargo, and so this program too, puts what it makes.
+    pub(crate) fn target(&self) -> &Utf8Path {
+        &self.metadata.target_directory
+    }
+
+    /// Every member.
+    pub(crate) fn packages(&self) -> &[Package] {
+        &self.metadata.packages
+    }
+
+    /// The members under `crates/`, which are what users get; the others are tools.
+    pub(crate) fn crates(&self) -> impl Iterator<Item = &Package> {
+        let crates = self.root().join("crates");
+        self.packages().iter().filter(move |package| package.manifest_path.starts_with(&crates))
+    }
+}
