@@ -1,1 +1,47 @@
-//! placeholder
+//! Greenlets: tasks that can be waited for, linked to and killed, on any executor.
+//!
+//! [`spawn`] starts one on the current hub, [`spawn_on`] on a hub of your choice. What you get is
+//! a [`Greenlet`], the owner of its result; its [`Handle`] controls it from anywhere.
+//!
+//! ```
+//! use spinney_greenlet::{Failure, spawn};
+//!
+//! spinney_hub::block_on(async {
+//!     let sum = spawn(async { 1 + 2 });
+//!     assert_eq!(sum.await.unwrap(), 3);
+//!
+//!     let endless = spawn(std::future::pending::<()>());
+//!     endless.kill().await;
+//!     assert!(matches!(endless.await, Err(Failure::Killed(_))));
+//!
+//!     let broken = spawn(async { panic!("no luck") });
+//!     assert_eq!(broken.await.unwrap_err().to_string(), "panicked: no luck");
+//! });
+//! ```
+//!
+//! | a greenlet whose future | ends as |
+//! |---|---|
+//! | returned | `Ok` of what it returned, an `Err` of its own included |
+//! | panicked | [`Failure::Panicked`], with the payload; nobody else notices |
+//! | was killed | [`Failure::Killed`], with the reason |
+//! | was dropped by its hub | [`Failure::Killed`], without a reason |
+//!
+//! Those who build containers of their own use [`pair`].
+
+mod control;
+mod current;
+mod exit;
+mod failure;
+mod greenlet;
+mod handle;
+mod iwait;
+mod spawn;
+mod task;
+
+pub use exit::GreenletExit;
+pub use failure::{Failure, Panic};
+pub use greenlet::Greenlet;
+pub use handle::{Handle, Join, LinkId};
+pub use iwait::{Iwait, iwait, joinall};
+pub use spawn::{spawn, spawn_on};
+pub use task::{Task, pair};

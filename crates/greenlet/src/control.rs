@@ -1,0 +1,171 @@
+//! [`Control`]: what all handles of one greenlet share, whatever its result's type.
+//!
+//! A greenlet ends once. From then on `ended` is there and stays; all links that were made before
+//! run then, in the order they were made, and later ones are turned away. Wakers and callbacks
+//! are other people's code, so none is woken, called or dropped under the lock.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::{Failure, GreenletExit};
+
+/// Called at a greenlet's end.
+pub(crate) type Callback = Box<dyn FnOnce() + Send>;
+
+pub(crate) struct Control {
+    pub(crate) id: u64,
+    /// Set with `State::exit`, and looked at before each poll.
+    killed: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    ended: Option<Result<(), Failure>>,
+    /// The kill that was sent. Only the first counts.
+    exit: Option<GreenletExit>,
+    /// Gets the task polled, so that it sees a kill; there while it waits.
+    waker: Option<Waker>,
+    links: Vec<(u64, Link)>,
+    next_link: u64,
+}
+
+enum Link {
+    Wake(Waker),
+    Call(Callback),
+}
+
+impl Control {
+    pub(crate) fn new() -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT_ID.fetch_add(1, Relaxed),
+            killed: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Sends a kill, which the task sees when it is next polled. Of no effect after the first
+    /// one, and after the end.
+    pub(crate) fn kill(&self, exit: GreenletExit) {
+        let mut state = self.lock();
+        if state.ended.is_some() || state.exit.is_some() {
+            return;
+        }
+        state.exit = Some(exit);
+        self.killed.store(true, Release);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The kill that was sent, if any.
+    pub(crate) fn exit(&self) -> Option<GreenletExit> {
+        if !self.killed.load(Acquire) {
+            return None;
+        }
+        self.lock().exit.clone()
+    }
+
+    /// Says that the task now waits, and how to get it polled; false if a kill has come, which it
+    /// must see first.
+    pub(crate) fn park(&self, waker: &Waker) -> bool {
+        let mut state = self.lock();
+        if state.exit.is_some() {
+            return false;
+        }
+        let before = match &mut state.waker {
+            Some(parked) if parked.will_wake(waker) => None,
+            parked => parked.replace(waker.clone()),
+        };
+        drop(state);
+        drop(before);
+        true
+    }
+
+    /// The greenlet has ended: says so, lets `leave` go, then tells all who wait.
+    pub(crate) fn end(&self, ended: Result<(), Failure>, leave: impl Sized) {
+        let mut state = self.lock();
+        state.ended = Some(ended);
+        let waker = state.waker.take();
+        let links = std::mem::take(&mut state.links);
+        drop(state);
+        drop(waker);
+        drop(leave);
+        for (_, link) in links {
+            match link {
+                Link::Wake(waker) => waker.wake(),
+                Link::Call(callback) => call(callback),
+            }
+        }
+    }
+
+    /// Looks at how it ended; None while it lives.
+    pub(crate) fn ended<T>(&self, look: impl FnOnce(Option<&Result<(), Failure>>) -> T) -> T {
+        look(self.lock().ended.as_ref())
+    }
+
+    /// Waits for the end. `link` is the caller's, None at first; the wait is given up with
+    /// [`unlink`](Self::unlink).
+    pub(crate) fn poll_ended(
+        &self,
+        cx: &Context<'_>,
+        link: &mut Option<u64>,
+    ) -> Poll<Result<(), Failure>> {
+        let mut state = self.lock();
+        if let Some(ended) = &state.ended {
+            *link = None;
+            return Poll::Ready(ended.clone());
+        }
+        match link.and_then(|id| state.find(id)) {
+            Some(place) => state.links[place].1 = Link::Wake(cx.waker().clone()),
+            None => *link = Some(state.push(Link::Wake(cx.waker().clone()))),
+        }
+        Poll::Pending
+    }
+
+    /// Has `callback` called at the end, once.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back if the greenlet has ended.
+    pub(crate) fn link(&self, callback: Callback) -> Result<u64, Callback> {
+        let mut state = self.lock();
+        if state.ended.is_some() { Err(callback) } else { Ok(state.push(Link::Call(callback))) }
+    }
+
+    /// Takes a link back; false if it is not there, or no more.
+    pub(crate) fn unlink(&self, id: u64) -> bool {
+        let mut state = self.lock();
+        let link = state.find(id).map(|place| state.links.remove(place));
+        drop(state);
+        link.is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn push(&mut self, link: Link) -> u64 {
+        let id = self.next_link;
+        self.next_link += 1;
+        self.links.push((id, link));
+        id
+    }
+
+    fn find(&self, id: u64) -> Option<usize> {
+        self.links.binary_search_by_key(&id, |(id, _)| *id).ok()
+    }
+}
+
+/// Calls a callback. If it panics, the panic hook has reported that, and the others still run.
+pub(crate) fn call(callback: Callback) {
+    drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(callback)));
+}

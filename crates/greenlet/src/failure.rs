@@ -1,0 +1,94 @@
+//! [`Failure`]: why a greenlet has no result.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::GreenletExit;
+
+/// Why a greenlet ended without a result. A cheap handle: all who ask get the same one.
+///
+/// ```
+/// use spinney_greenlet::{Failure, spawn};
+///
+/// let failure = spinney_hub::block_on(spawn(async { panic!("out of {}", "luck") })).unwrap_err();
+/// match failure {
+///     Failure::Panicked(panic) => assert_eq!(panic.message().unwrap(), "out of luck"),
+///     Failure::Killed(exit) => panic!("{exit}"),
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// It was killed, or dropped by a hub that stopped.
+    Killed(GreenletExit),
+    /// It panicked.
+    Panicked(Panic),
+}
+
+impl Failure {
+    /// The failure of code whose unwinding ended in `payload`, as
+    /// [`catch_unwind`](std::panic::catch_unwind) returns it.
+    pub fn panicked(payload: Box<dyn Any + Send>) -> Self {
+        Self::Panicked(Panic { payload: Arc::new(Mutex::new(Some(payload))) })
+    }
+
+    /// Whether it was killed.
+    pub fn is_killed(&self) -> bool {
+        matches!(self, Self::Killed(_))
+    }
+
+    /// Whether it panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Killed(exit) => exit.fmt(f),
+            Self::Panicked(panic) => panic.fmt(f),
+        }
+    }
+}
+
+impl Error for Failure {}
+
+/// A panic that ended a greenlet. Dropping the last handle of it drops the payload.
+#[derive(Clone)]
+pub struct Panic {
+    /// None once it was taken.
+    payload: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
+}
+
+impl Panic {
+    /// What the panic said, if it said it with a text and the payload was not taken.
+    pub fn message(&self) -> Option<String> {
+        let payload = self.payload.lock().unwrap_or_else(PoisonError::into_inner);
+        let payload = payload.as_ref()?;
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| payload.downcast_ref::<String>().cloned())
+    }
+
+    /// The payload, for [`resume_unwind`](std::panic::resume_unwind); None if another handle of
+    /// this panic took it.
+    pub fn into_payload(self) -> Option<Box<dyn Any + Send>> {
+        self.payload.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Panic").field("message", &self.message()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message() {
+            Some(message) => write!(f, "panicked: {message}"),
+            None => f.write_str("panicked"),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! [`Greenlet`]: the owner of one task's result.
+
+use std::fmt;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use crate::{Failure, Handle};
+
+/// Where the task leaves its result.
+pub(crate) type Outcome<T> = Arc<Mutex<Option<T>>>;
+
+/// A task that runs in the background, and the right to its result. `gevent.Greenlet`,
+/// `eventlet.greenthread.GreenThread`.
+///
+/// Awaiting it gives the result, or the [`Failure`] that it ended with instead. It is also a
+/// [`Handle`], so that it can be joined, linked to and killed. Dropping it detaches the task, which
+/// goes on, and whose result is then dropped at its end; a group goes on owning its members.
+///
+/// ```
+/// spinney_hub::block_on(async {
+///     let greenlet = spinney_greenlet::spawn(async { "hello" });
+///     greenlet.join().await;
+///     assert!(greenlet.is_successful());
+///     assert_eq!(greenlet.await.unwrap(), "hello");
+/// });
+/// ```
+#[must_use = "dropping a greenlet leaves it to itself: say so with `detach()`"]
+pub struct Greenlet<T> {
+    handle: Handle,
+    outcome: Outcome<T>,
+    link: Option<u64>,
+}
+
+impl<T> Greenlet<T> {
+    pub(crate) fn new(handle: Handle, outcome: Outcome<T>) -> Self {
+        Self { handle, outcome, link: None }
+    }
+
+    /// Its control handle, which may outlive it.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The result or failure if it has ended, and this otherwise. `get(block=False)`.
+    ///
+    /// # Errors
+    ///
+    /// Gives the greenlet back if it has not ended.
+    ///
+    /// # Panics
+    ///
+    /// As awaiting it.
+    pub fn try_get(self) -> Result<Result<T, Failure>, Self> {
+        if !self.handle.is_ready() {
+            return Err(self);
+        }
+        Ok(self.handle.failure().map_or_else(|| Ok(self.take()), Err))
+    }
+
+    /// Leaves the task to itself; its result will be dropped.
+    pub fn detach(self) {
+        drop(self);
+    }
+
+    fn take(&self) -> T {
+        let result = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result.expect("a greenlet gives its result once")
+    }
+}
+
+/// Ready when the task has ended.
+///
+/// # Panics
+///
+/// If it is polled again after it gave its result.
+///
+/// # Cancel safety
+///
+/// `(&mut greenlet).await` may be dropped and taken up again; nothing is lost.
+impl<T> Future for Greenlet<T> {
+    type Output = Result<T, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let ended = ready!(this.handle.poll_ended(cx, &mut this.link));
+        Poll::Ready(ended.map(|()| this.take()))
+    }
+}
+
+impl<T> Deref for Greenlet<T> {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl<T> AsRef<Handle> for Greenlet<T> {
+    fn as_ref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl<T> Drop for Greenlet<T> {
+    fn drop(&mut self) {
+        self.handle.give_up(&mut self.link);
+    }
+}
+
+impl<T> fmt::Debug for Greenlet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Greenlet").field(&self.handle).finish()
+    }
+}

@@ -1,0 +1,207 @@
+//! [`Handle`]: control of a greenlet, without its result.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::control::{Control, call};
+use crate::{Failure, GreenletExit, current};
+
+/// Controls a greenlet: waits for its end, kills it, is told when it ends. What of
+/// `gevent.Greenlet` has to do with the greenlet and not with its value.
+///
+/// A cheap handle, for any thread, even where the greenlet itself is bound to one. Dropping it is
+/// of no effect.
+///
+/// ```
+/// use spinney_greenlet::spawn;
+///
+/// spinney_hub::block_on(async {
+///     let handle = spawn(std::future::pending::<()>()).handle().clone();
+///     assert!(!handle.is_ready());
+///     handle.kill().await;
+///     assert!(handle.failure().unwrap().is_killed());
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    control: Arc<Control>,
+}
+
+impl Handle {
+    pub(crate) fn new(control: Arc<Control>) -> Self {
+        Self { control }
+    }
+
+    /// The greenlet that is running on this thread, if one is. `gevent.getcurrent`.
+    pub fn current() -> Option<Self> {
+        current::control().map(Self::new)
+    }
+
+    /// A number that no other greenlet of this process has.
+    pub fn id(&self) -> u64 {
+        self.control.id
+    }
+
+    /// Whether it has ended, in whatever way. `ready`, `dead`.
+    pub fn is_ready(&self) -> bool {
+        self.control.ended(|ended| ended.is_some())
+    }
+
+    /// Whether it has ended with a result. `successful`, but for a killed one, which gevent calls
+    /// successful and we do not.
+    pub fn is_successful(&self) -> bool {
+        self.control.ended(|ended| matches!(ended, Some(Ok(()))))
+    }
+
+    /// Why it has no result; None while it lives, and after a success. `exception`.
+    pub fn failure(&self) -> Option<Failure> {
+        self.control.ended(|ended| ended?.as_ref().err().cloned())
+    }
+
+    /// The kill that was sent to it, if any, whether it has seen it yet or not.
+    pub fn exit(&self) -> Option<GreenletExit> {
+        self.control.exit()
+    }
+
+    /// Waits until it has ended, in whatever way, and leaves the result to its owner. Any number
+    /// may wait. `join`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the wait is dropped.
+    pub fn join(&self) -> Join {
+        Join { handle: self.clone(), link: None }
+    }
+
+    /// Kills it and waits until it has ended. `kill()`; see [`kill_with`](Self::kill_with).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`kill_with`](Self::kill_with).
+    pub fn kill(&self) -> Join {
+        self.kill_with(GreenletExit::new())
+    }
+
+    /// Kills it without waiting. `kill(block=False)`; see [`kill_with`](Self::kill_with).
+    pub fn kill_now(&self) {
+        drop(self.kill());
+    }
+
+    /// Kills it for a reason, and waits until it has ended. `kill(exception)`.
+    ///
+    /// The call itself sends the kill; the future only waits. The greenlet sees it at the next
+    /// await point: its future is dropped there, its destructors run, and its owner gets
+    /// [`Failure::Killed`]. One that has not started never runs. Of several kills the first
+    /// counts; a greenlet that has ended, or ends before it next waits, is none the wiser.
+    ///
+    /// # Cancel safety
+    ///
+    /// The kill goes ahead whether the wait is dropped or not.
+    pub fn kill_with(&self, exit: GreenletExit) -> Join {
+        self.control.kill(exit);
+        self.join()
+    }
+
+    /// Has `callback` called with this handle when the greenlet has ended, once: by the task
+    /// itself, before anyone who began to wait later is woken. After the end: by a task of the
+    /// current hub. `link`.
+    ///
+    /// A callback that panics harms nobody; the panic hook reports it.
+    pub fn link(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
+        let handle = self.clone();
+        let linked = self.control.link(Box::new(move || callback(&handle)));
+        LinkId(linked.map_err(|late| spinney_hub::spawn(async { call(late) })).ok())
+    }
+
+    /// Takes a link back; false if its callback was called already, or is about to be. `unlink`.
+    #[allow(clippy::needless_pass_by_value, reason = "a link is taken back once")]
+    pub fn unlink(&self, link: LinkId) -> bool {
+        link.0.is_some_and(|id| self.control.unlink(id))
+    }
+
+    /// As `link`, but a callback that comes too late is called at once.
+    pub(crate) fn link_or_call(&self, callback: impl FnOnce() + Send + 'static) -> LinkId {
+        LinkId(self.control.link(Box::new(callback)).map_err(call).ok())
+    }
+
+    pub(crate) fn poll_ended(
+        &self,
+        cx: &Context<'_>,
+        link: &mut Option<u64>,
+    ) -> Poll<Result<(), Failure>> {
+        self.control.poll_ended(cx, link)
+    }
+
+    pub(crate) fn give_up(&self, link: &mut Option<u64>) {
+        if let Some(link) = link.take() {
+            self.control.unlink(link);
+        }
+    }
+}
+
+/// Handles are equal if they are of the same greenlet.
+impl PartialEq for Handle {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Handle {}
+
+impl std::hash::Hash for Handle {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
+impl AsRef<Handle> for Handle {
+    fn as_ref(&self) -> &Handle {
+        self
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.control.ended(|ended| match ended {
+            None => "alive",
+            Some(Ok(())) => "successful",
+            Some(Err(Failure::Killed(_))) => "killed",
+            Some(Err(Failure::Panicked(_))) => "panicked",
+        });
+        f.debug_struct("Handle").field("id", &self.id()).field("state", &state).finish()
+    }
+}
+
+/// Names one [`Handle::link`], to take it back. Dropping it leaves the link in place.
+#[derive(Debug)]
+pub struct LinkId(Option<u64>);
+
+/// The future of [`Handle::join`] and of the kills: ready when the greenlet has ended.
+#[must_use = "nothing is waited for unless it is awaited"]
+pub struct Join {
+    handle: Handle,
+    link: Option<u64>,
+}
+
+impl Future for Join {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.handle.poll_ended(cx, &mut this.link).map(drop)
+    }
+}
+
+impl Drop for Join {
+    fn drop(&mut self) {
+        self.handle.give_up(&mut self.link);
+    }
+}
+
+impl fmt::Debug for Join {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Join").field(&self.handle).finish()
+    }
+}

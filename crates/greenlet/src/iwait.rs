@@ -1,0 +1,191 @@
+//! [`Iwait`]: greenlets as they end; with it [`iwait`] and [`joinall`].
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+use futures_lite::StreamExt;
+
+use crate::Handle;
+use crate::handle::LinkId;
+
+/// The greenlets of `greenlets`, as they end. `gevent.iwait`.
+///
+/// ```
+/// use futures_lite::StreamExt;
+/// use spinney_greenlet::{iwait, spawn};
+///
+/// spinney_hub::block_on(async {
+///     let mut ended = iwait([spawn(async { 1 }), spawn(async { 2 })]);
+///     let mut sum = 0;
+///     while let Some(greenlet) = ended.next().await {
+///         sum += greenlet.await.unwrap();
+///     }
+///     assert_eq!(sum, 3);
+/// });
+/// ```
+pub fn iwait<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Iwait<G> {
+    greenlets.into_iter().collect()
+}
+
+/// Waits until all of `greenlets` have ended, and returns them in the order in which they did.
+/// Borrow them to keep them: `joinall(&greenlets)`. `gevent.joinall`.
+///
+/// # Cancel safety
+///
+/// Dropping it drops the greenlets it was given, or the borrows; no result is lost otherwise.
+///
+/// ```
+/// use spinney_greenlet::{joinall, spawn};
+///
+/// spinney_hub::block_on(async {
+///     let greenlets = [spawn(async { 1 }), spawn(async { 2 })];
+///     joinall(&greenlets).await;
+///     assert!(greenlets.iter().all(|greenlet| greenlet.is_ready()));
+/// });
+/// ```
+pub async fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Vec<G> {
+    iwait(greenlets).collect().await
+}
+
+/// A set of greenlets that gives each of them back when it has ended: a stream, which is over
+/// while the set is empty, and goes on when another was [pushed](Self::push).
+///
+/// Greenlets end in the background, whether it is polled or not. Dropping it drops what is in it:
+/// for a [`Greenlet`] that is to detach it.
+pub struct Iwait<G: AsRef<Handle>> {
+    waiting: BTreeMap<u64, (G, LinkId)>,
+    ended: Arc<Mutex<Ended>>,
+}
+
+/// The ids of those that have ended and were not taken yet.
+#[derive(Default)]
+struct Ended {
+    ids: VecDeque<u64>,
+    consumer: Option<Waker>,
+}
+
+impl<G: AsRef<Handle>> Iwait<G> {
+    /// An empty set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { waiting: BTreeMap::new(), ended: Arc::default() }
+    }
+
+    /// Adds a greenlet; one that has ended already is the next to come out, behind others that
+    /// have. A greenlet that is in the set is not added again.
+    pub fn push(&mut self, greenlet: G) {
+        let id = greenlet.as_ref().id();
+        if self.waiting.contains_key(&id) {
+            return;
+        }
+        let ended = Arc::clone(&self.ended);
+        let link = greenlet.as_ref().link_or_call(move || {
+            let mut ended = lock(&ended);
+            ended.ids.push_back(id);
+            let consumer = ended.consumer.take();
+            drop(ended);
+            if let Some(consumer) = consumer {
+                consumer.wake();
+            }
+        });
+        self.waiting.insert(id, (greenlet, link));
+    }
+
+    /// Takes the first greenlet that has ended and was not taken yet, without waiting.
+    pub fn try_next(&mut self) -> Option<G> {
+        let id = lock(&self.ended).ids.pop_front()?;
+        self.take(id)
+    }
+
+    /// Takes `greenlet` out, whether it has ended or not; None if it is not in the set.
+    pub fn remove(&mut self, greenlet: &Handle) -> Option<G> {
+        let taken = self.take(greenlet.id())?;
+        lock(&self.ended).ids.retain(|id| *id != greenlet.id());
+        Some(taken)
+    }
+
+    /// How many greenlets are in the set, ended or not.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether no greenlet is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn take(&mut self, id: u64) -> Option<G> {
+        let (greenlet, link) = self.waiting.remove(&id)?;
+        greenlet.as_ref().unlink(link);
+        Some(greenlet)
+    }
+}
+
+/// No greenlet is pinned in place.
+impl<G: AsRef<Handle>> Unpin for Iwait<G> {}
+
+impl<G: AsRef<Handle>> Stream for Iwait<G> {
+    type Item = G;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<G>> {
+        let this = &mut *self;
+        if this.waiting.is_empty() {
+            return Poll::Ready(None);
+        }
+        let mut ended = lock(&this.ended);
+        let Some(id) = ended.ids.pop_front() else {
+            ended.consumer = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        drop(ended);
+        Poll::Ready(this.take(id))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), Some(self.len()))
+    }
+}
+
+impl<G: AsRef<Handle>> FromIterator<G> for Iwait<G> {
+    fn from_iter<I: IntoIterator<Item = G>>(greenlets: I) -> Self {
+        let mut set = Self::new();
+        set.extend(greenlets);
+        set
+    }
+}
+
+impl<G: AsRef<Handle>> Extend<G> for Iwait<G> {
+    fn extend<I: IntoIterator<Item = G>>(&mut self, greenlets: I) {
+        greenlets.into_iter().for_each(|greenlet| self.push(greenlet));
+    }
+}
+
+impl<G: AsRef<Handle>> Default for Iwait<G> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Takes its links back, so that none stays with a greenlet that lives on.
+impl<G: AsRef<Handle>> Drop for Iwait<G> {
+    fn drop(&mut self) {
+        for (greenlet, link) in std::mem::take(&mut self.waiting).into_values() {
+            greenlet.as_ref().unlink(link);
+        }
+    }
+}
+
+impl<G: AsRef<Handle>> fmt::Debug for Iwait<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ended = lock(&self.ended).ids.len();
+        f.debug_struct("Iwait").field("len", &self.len()).field("ended", &ended).finish()
+    }
+}
+
+fn lock(ended: &Mutex<Ended>) -> MutexGuard<'_, Ended> {
+    ended.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,165 @@
+//! [`Clock`], [`sleep`] and [`sleep_until`]: time as the current hub tells it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
+
+use crate::current;
+
+/// Where the time comes from: the system, or a [`TimeSource`] of one's own. A cheap handle.
+///
+/// The default is the system's clock, with timers on async-io's reactor.
+#[derive(Clone, Default)]
+pub struct Clock {
+    source: Option<Arc<dyn TimeSource>>,
+}
+
+/// A clock that is not the system's, such as the virtual one of a simulation.
+pub trait TimeSource: Send + Sync {
+    /// What time it is.
+    fn now(&self) -> Instant;
+
+    /// Wakes `waker` once, when `at` has come. Returns the alarm's key.
+    fn set_alarm(&self, at: Instant, waker: &Waker) -> u64;
+
+    /// Forgets the alarm `key`; of no effect once it has rung.
+    fn clear_alarm(&self, key: u64);
+}
+
+impl Clock {
+    /// A clock that follows `source`.
+    pub fn new(source: Arc<dyn TimeSource>) -> Self {
+        Self { source: Some(source) }
+    }
+
+    /// The clock of the hub that is polling on this thread; outside of any hub, the system's.
+    pub fn current() -> Self {
+        current::clock()
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Instant {
+        self.source.as_ref().map_or_else(Instant::now, |source| source.now())
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.source.is_some() { "custom" } else { "system" };
+        f.debug_struct("Clock").field("source", &kind).finish()
+    }
+}
+
+/// Waits for `duration`, on the current hub's clock. `gevent.sleep`, `eventlet.sleep`.
+///
+/// The time runs from the first poll. Zero is ready at that poll; a duration that reaches beyond
+/// what the clock can name is never over.
+///
+/// # Cancel safety
+///
+/// Dropping it takes its timer along; nothing is left behind.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// spinney_hub::block_on(spinney_hub::sleep(Duration::from_millis(1)));
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep { state: State::For(duration) }
+}
+
+/// Waits until `instant`, on the current hub's clock; ready at once if that has passed.
+///
+/// # Cancel safety
+///
+/// Dropping it takes its timer along; nothing is left behind.
+pub fn sleep_until(instant: Instant) -> Sleep {
+    Sleep { state: State::Until(instant) }
+}
+
+/// The future of [`sleep`] and [`sleep_until`]. Dropping it removes its timer.
+#[must_use = "a sleep does nothing unless it is awaited"]
+pub struct Sleep {
+    state: State,
+}
+
+enum State {
+    For(Duration),
+    Until(Instant),
+    System(async_io::Timer),
+    Alarm(Alarm),
+    Never,
+}
+
+struct Alarm {
+    source: Arc<dyn TimeSource>,
+    at: Instant,
+    /// The alarm that is set, and whom it wakes.
+    set: Option<(u64, Waker)>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.state {
+                State::For(duration) => {
+                    let clock = Clock::current();
+                    let at = clock.now().checked_add(*duration);
+                    self.state = at.map_or(State::Never, |at| State::start(clock, at));
+                }
+                State::Until(at) => self.state = State::start(Clock::current(), *at),
+                State::System(timer) => {
+                    ready!(Pin::new(timer).poll(cx));
+                    return Poll::Ready(());
+                }
+                State::Alarm(alarm) => return alarm.poll(cx),
+                State::Never => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn start(clock: Clock, at: Instant) -> Self {
+        match clock.source {
+            None => Self::System(async_io::Timer::at(at)),
+            Some(source) => Self::Alarm(Alarm { source, at, set: None }),
+        }
+    }
+}
+
+impl Alarm {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.source.now() >= self.at {
+            return Poll::Ready(());
+        }
+        if !self.set.as_ref().is_some_and(|(_, waker)| waker.will_wake(cx.waker())) {
+            self.clear();
+            let key = self.source.set_alarm(self.at, cx.waker());
+            self.set = Some((key, cx.waker().clone()));
+        }
+        Poll::Pending
+    }
+
+    fn clear(&mut self) {
+        if let Some((key, _)) = self.set.take() {
+            self.source.clear_alarm(key);
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

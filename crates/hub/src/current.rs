@@ -1,0 +1,101 @@
+//! [`Context`]: which hub and which clock this thread is on.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use crate::clock::Clock;
+use crate::hub::WeakHub;
+use crate::{BoxFuture, Hub, Spawn};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
+}
+
+/// Runs `future` to its end on this thread, with the current [`Hub`], or else the global one, in
+/// the background.
+///
+/// ```
+/// assert_eq!(spinney_hub::block_on(async { 6 * 7 }), 42);
+/// ```
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    Hub::current().block_on(future)
+}
+
+/// Starts `future` in the background, on the current hub; outside of any hub, on
+/// [`Hub::global`].
+pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
+    match CURRENT.with_borrow(|current| current.as_ref().map(|context| context.host.clone())) {
+        Some(Host::Hub(hub)) => hub.spawn(future),
+        Some(Host::Other(hub)) => hub.spawn(Box::pin(future)),
+        None => Hub::global().spawn(future),
+    }
+}
+
+/// What a hub tells its thread while it polls: its clock, and how to spawn on it.
+///
+/// Only those who write a hub need this. A hub [enters](Self::enter) its context around its
+/// polling, so that [`sleep`](crate::sleep) and [`spawn`] find it.
+#[derive(Clone)]
+pub struct Context {
+    clock: Clock,
+    host: Host,
+}
+
+#[derive(Clone)]
+enum Host {
+    Hub(WeakHub),
+    Other(Rc<dyn Spawn<BoxFuture>>),
+}
+
+impl Context {
+    /// The context of a hub that keeps time by `clock` and runs what `hub` is given.
+    ///
+    /// `hub` should not keep the real hub alive: the context is held for as long as its thread
+    /// is inside.
+    pub fn new(clock: Clock, hub: Rc<dyn Spawn<BoxFuture>>) -> Self {
+        Self { clock, host: Host::Other(hub) }
+    }
+
+    pub(crate) fn of_hub(hub: WeakHub) -> Self {
+        Self { clock: Clock::default(), host: Host::Hub(hub) }
+    }
+
+    /// Makes this the current context until the guard is dropped; then the one before is back.
+    #[must_use = "the context is left when the guard is dropped"]
+    pub fn enter(self) -> Entered {
+        Entered { before: CURRENT.replace(Some(self)), here: PhantomData }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+/// The guard of [`Context::enter`]. Dropping it brings the context before it back.
+#[derive(Debug)]
+pub struct Entered {
+    before: Option<Context>,
+    /// Contexts belong to their thread.
+    here: PhantomData<Rc<()>>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        drop(CURRENT.replace(self.before.take()));
+    }
+}
+
+pub(crate) fn clock() -> Clock {
+    CURRENT.with_borrow(|current| current.as_ref().map(|c| c.clock.clone()).unwrap_or_default())
+}
+
+pub(crate) fn hub() -> Option<Hub> {
+    CURRENT.with_borrow(|current| match &current.as_ref()?.host {
+        Host::Hub(hub) => hub.upgrade(),
+        Host::Other(_) => None,
+    })
+}

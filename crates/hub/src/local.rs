@@ -1,0 +1,367 @@
+//! [`LocalHub`]: one thread, first come, first served.
+//!
+//! What is ready to run stands in a plain queue that only this thread touches. A wake from
+//! another thread goes into a locked inbox and is moved over between two batches. While nothing
+//! is ready the thread waits in async-io's reactor, which itself wakes tasks *on this thread* but
+//! outside of any poll of ours: so a push into the plain queue of a sleeping hub wakes it, too.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::rc::{Rc, Weak};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use async_task::{Runnable, Task};
+use futures_lite::future;
+use pin_project_lite::pin_project;
+use slab::Slab;
+
+use crate::{BoxFuture, Clock, Spawn};
+
+/// How many turns are run before the reactor and the inbox are looked at again.
+const BATCH: usize = 64;
+
+thread_local! {
+    /// The hub that runs on this thread.
+    static RUNNING: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
+}
+
+/// An executor on one thread, gevent's kind of hub: tasks run first in, first out, need not be
+/// `Send`, and meet no lock of the hub's between them.
+///
+/// A cheap handle that stays on its thread. Nothing runs but inside [`block_on`](Self::block_on);
+/// tasks that are left when that returns go on at the next one. Dropping the last handle drops
+/// the tasks that are left. A task that holds a handle of its own hub keeps it alive.
+///
+/// ```
+/// use std::{cell::Cell, rc::Rc};
+/// use spinney_hub::{LocalHub, Spawn, yield_now};
+///
+/// let hub = LocalHub::new();
+/// let ran = Rc::new(Cell::new(false));
+/// let seen = Rc::clone(&ran);
+/// hub.spawn(async move { seen.set(true) });
+/// hub.block_on(yield_now());
+/// assert!(ran.get());
+/// ```
+#[derive(Clone)]
+pub struct LocalHub {
+    owner: Rc<Owner>,
+}
+
+impl LocalHub {
+    /// A hub with no tasks.
+    pub fn new() -> Self {
+        Self { owner: Rc::new(Owner { local: Rc::new(Local::new()) }) }
+    }
+
+    /// Runs `main` to its end on this thread, and the hub's tasks beside it, each in its turn.
+    ///
+    /// # Panics
+    ///
+    /// If a `LocalHub` already runs on this thread: the inner one would hold up the outer one's
+    /// tasks. Await the future instead.
+    pub fn block_on<F: Future>(&self, main: F) -> F::Output {
+        let local = &self.owner.local;
+        let _running = Running::enter(local);
+        let mut main = pin!(main);
+        let turn = Arc::new(MainTurn { queued: AtomicBool::new(true), inbox: local.inbox.clone() });
+        let waker = Waker::from(Arc::clone(&turn));
+        local.push(Turn::Main);
+        async_io::block_on(future::poll_fn(|cx| {
+            local.run_batch(cx, || {
+                turn.queued.store(false, Release);
+                main.as_mut().poll(&mut Context::from_waker(&waker))
+            })
+        }))
+    }
+}
+
+impl Default for LocalHub {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Spawn<F> for LocalHub {
+    fn spawn(&self, future: F) {
+        self.owner.local.spawn(future);
+    }
+}
+
+impl fmt::Debug for LocalHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let local = &self.owner.local;
+        f.debug_struct("LocalHub")
+            .field("tasks", &local.alive.get())
+            .field("ready", &local.ready.borrow().len())
+            .finish()
+    }
+}
+
+/// What all handles share. Dropping it drops the tasks.
+struct Owner {
+    local: Rc<Local>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.local.clear();
+    }
+}
+
+/// Who runs next.
+enum Turn {
+    /// The future that [`LocalHub::block_on`] was given.
+    Main,
+    Task(Runnable),
+}
+
+/// The half of a hub that its own thread alone touches.
+struct Local {
+    ready: RefCell<VecDeque<Turn>>,
+    /// Wakes the thread; there while it sleeps.
+    sleeper: Cell<Option<Waker>>,
+    /// Every task that has not ended, so that the last handle can drop them.
+    tasks: RefCell<Slab<Task<()>>>,
+    /// Futures that have not been dropped yet.
+    alive: Cell<usize>,
+    inbox: Arc<Inbox>,
+}
+
+impl Local {
+    fn new() -> Self {
+        Self {
+            ready: RefCell::default(),
+            sleeper: Cell::default(),
+            tasks: RefCell::default(),
+            alive: Cell::default(),
+            inbox: Arc::default(),
+        }
+    }
+
+    fn spawn<F: Future<Output = ()> + 'static>(self: &Rc<Self>, future: F) {
+        let key = self.tasks.borrow().vacant_key();
+        let entry = Entry { key, local: Rc::downgrade(self) };
+        let inbox = Arc::clone(&self.inbox);
+        let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn_local(
+            move |()| Entered { future, entry },
+            move |runnable| schedule(&inbox, Turn::Task(runnable)),
+        );
+        self.alive.set(self.alive.get() + 1);
+        self.tasks.borrow_mut().insert(task);
+        self.push(Turn::Task(runnable));
+    }
+
+    fn push(&self, turn: Turn) {
+        self.ready.borrow_mut().push_back(turn);
+        if let Some(sleeper) = self.sleeper.take() {
+            sleeper.wake();
+        }
+    }
+
+    fn next(&self) -> Option<Turn> {
+        self.ready.borrow_mut().pop_front()
+    }
+
+    /// Runs what is ready, up to a batch of it; done when `main` is.
+    fn run_batch<T>(&self, cx: &Context<'_>, mut main: impl FnMut() -> Poll<T>) -> Poll<T> {
+        self.sleeper.set(None);
+        self.empty_inbox();
+        for _ in 0..BATCH {
+            match self.next() {
+                Some(Turn::Task(runnable)) => drop(runnable.run()),
+                Some(Turn::Main) => {
+                    if let Poll::Ready(output) = main() {
+                        return Poll::Ready(output);
+                    }
+                }
+                None if self.fall_asleep(cx.waker()) => return Poll::Pending,
+                None => self.empty_inbox(),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn empty_inbox(&self) {
+        if self.inbox.filled.swap(false, AcqRel) {
+            self.ready.borrow_mut().extend(self.inbox.lock().turns.drain(..));
+        }
+    }
+
+    /// Leaves `waker` with all who may have work for this hub; false if there is some already.
+    fn fall_asleep(&self, waker: &Waker) -> bool {
+        let mut inbox = self.inbox.lock();
+        if !inbox.turns.is_empty() {
+            return false;
+        }
+        inbox.sleeper = Some(waker.clone());
+        self.sleeper.set(Some(waker.clone()));
+        true
+    }
+
+    /// Drops every task. One that another thread is about to put into the inbox is waited for,
+    /// since its future must be dropped here.
+    fn clear(&self) {
+        drop(std::mem::take(&mut *self.tasks.borrow_mut()));
+        future::block_on(future::poll_fn(|cx| {
+            self.run_out();
+            while self.alive.get() > 0 {
+                if self.fall_asleep(cx.waker()) {
+                    return Poll::Pending;
+                }
+                self.run_out();
+            }
+            Poll::Ready(())
+        }));
+    }
+
+    fn run_out(&self) {
+        self.sleeper.set(None);
+        self.empty_inbox();
+        while let Some(turn) = self.next() {
+            drop(turn);
+        }
+    }
+}
+
+pin_project! {
+    /// A task's future, and its entry among the hub's tasks.
+    struct Entered<F> {
+        #[pin]
+        future: F,
+        // Declared last: the future is dropped first.
+        entry: Entry,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Entered<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().future.poll(cx)
+    }
+}
+
+/// Crosses its task off the list when its future is dropped.
+struct Entry {
+    key: usize,
+    local: Weak<Local>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let Some(local) = self.local.upgrade() else { return };
+        local.alive.set(local.alive.get() - 1);
+        let task = local.tasks.borrow_mut().try_remove(self.key);
+        if let Some(task) = task {
+            task.detach();
+        }
+    }
+}
+
+/// The half of a hub that other threads reach.
+#[derive(Default)]
+struct Inbox {
+    /// Whether `state` has turns; looked at once a batch.
+    filled: AtomicBool,
+    state: Mutex<InboxState>,
+}
+
+#[derive(Default)]
+struct InboxState {
+    turns: Vec<Turn>,
+    /// Wakes the hub's thread; there while it sleeps.
+    sleeper: Option<Waker>,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, turn: Turn) {
+        let mut state = self.lock();
+        state.turns.push(turn);
+        self.filled.store(true, Release);
+        let sleeper = state.sleeper.take();
+        drop(state);
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
+        }
+    }
+}
+
+/// Puts `turn` where the hub with this `inbox` will find it: on its own thread into the plain
+/// queue.
+fn schedule(inbox: &Arc<Inbox>, turn: Turn) {
+    let here = RUNNING.try_with(|running| {
+        running.borrow().as_ref().filter(|local| Arc::ptr_eq(&local.inbox, inbox)).cloned()
+    });
+    match here.ok().flatten() {
+        Some(local) => local.push(turn),
+        None => inbox.push(turn),
+    }
+}
+
+/// Queues the main future's turn, once however often it is woken.
+struct MainTurn {
+    queued: AtomicBool,
+    inbox: Arc<Inbox>,
+}
+
+impl Wake for MainTurn {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.queued.swap(true, Acquire) {
+            schedule(&self.inbox, Turn::Main);
+        }
+    }
+}
+
+/// While it lives, the hub runs on this thread.
+struct Running {
+    _context: crate::Entered,
+}
+
+impl Running {
+    fn enter(local: &Rc<Local>) -> Self {
+        RUNNING.with_borrow_mut(|running| {
+            assert!(
+                running.is_none(),
+                "a LocalHub already runs on this thread: await the future instead of `block_on`"
+            );
+            *running = Some(Rc::clone(local));
+        });
+        let context = crate::Context::new(Clock::default(), Rc::new(Tasks(Rc::clone(local))));
+        Self { _context: context.enter() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let local = RUNNING.take();
+        if let Some(local) = local {
+            // The main future is over, so is its turn; the waker that it gave away may still
+            // queue one more, which then is a needless poll of the next main future.
+            local.ready.borrow_mut().retain(|turn| matches!(turn, Turn::Task(_)));
+        }
+    }
+}
+
+/// Spawns on a hub without keeping it alive.
+struct Tasks(Rc<Local>);
+
+impl Spawn<BoxFuture> for Tasks {
+    fn spawn(&self, future: BoxFuture) {
+        self.0.spawn(future);
+    }
+}

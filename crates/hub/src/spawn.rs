@@ -1,0 +1,63 @@
+//! [`Spawn`]: the one thing an executor has to be able to do.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A future of any type, made to fit behind one pointer.
+pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Can run a future of type `F` to its end, in the background.
+///
+/// The trait is generic over the future so that `Send` is asked for exactly where an executor
+/// needs it: one that moves tasks between threads implements it for `F: Send`, one that stays on
+/// its thread for any `F`.
+///
+/// What an implementation promises: the future is polled until it ends or, when the executor
+/// stops first, dropped. It is never forgotten; greenlets learn of their end that way.
+///
+/// ```
+/// use spinney_hub::Spawn;
+///
+/// /// Runs each task on a thread of its own.
+/// struct Threads;
+///
+/// impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Threads {
+///     fn spawn(&self, future: F) {
+///         std::thread::spawn(|| futures_lite::future::block_on(future));
+///     }
+/// }
+///
+/// let (done, ended) = std::sync::mpsc::channel();
+/// Threads.spawn(async move { done.send("ran").unwrap() });
+/// assert_eq!(ended.recv(), Ok("ran"));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot run this future",
+    label = "this future cannot be spawned on `{Self}`",
+    note = "`Hub` moves tasks between threads: the future, its closure and its result must be `Send + 'static`",
+    note = "work that is not `Send` runs on a `LocalHub`: `Pool::on(&LocalHub::new(), size)`",
+    note = "borrowed data cannot be spawned: move it in (`async move`), or share it through an `Arc`"
+)]
+pub trait Spawn<F> {
+    /// Starts `future` in the background and returns at once.
+    fn spawn(&self, future: F);
+}
+
+impl<F, X: Spawn<F> + ?Sized> Spawn<F> for &X {
+    fn spawn(&self, future: F) {
+        (**self).spawn(future);
+    }
+}
+
+impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Rc<X> {
+    fn spawn(&self, future: F) {
+        (**self).spawn(future);
+    }
+}
+
+impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Arc<X> {
+    fn spawn(&self, future: F) {
+        (**self).spawn(future);
+    }
+}

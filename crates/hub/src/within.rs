@@ -1,0 +1,94 @@
+//! [`Within`]: the one way to put a time limit on anything.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+
+use crate::clock::{Sleep, sleep};
+
+/// Gives every future a time limit on the current hub's clock. `gevent.Timeout`,
+/// `eventlet.Timeout`, and each `timeout=` argument of theirs.
+///
+/// ```
+/// use std::time::Duration;
+/// use spinney_hub::{Within, block_on};
+///
+/// let answer = block_on(async { 42 }.within(Duration::from_secs(1)));
+/// assert_eq!(answer, Ok(42));
+/// ```
+pub trait Within: Future + Sized {
+    /// Ends with this future's output, or with [`Timeout`] when `limit` has passed before that.
+    ///
+    /// The time runs from the first poll. A future that is ready at its first poll wins over a
+    /// limit of zero. Of nested limits the one that runs out first is the one reported.
+    ///
+    /// # Cancel safety
+    ///
+    /// When time runs out the future is dropped together with the returned one: its own cancel
+    /// safety decides what that loses. To go on with it later, limit a borrow of it:
+    /// `(&mut future).within(limit)`.
+    fn within(self, limit: Duration) -> WithinFuture<Self> {
+        WithinFuture { future: self, limit, sleep: sleep(limit) }
+    }
+}
+
+impl<F: Future> Within for F {}
+
+/// [`Within::within`] with the limit first: `timeout(limit, future)`. gevent's `with_timeout`.
+///
+/// # Cancel safety
+///
+/// As [`Within::within`].
+pub fn timeout<F: Future>(limit: Duration, future: F) -> WithinFuture<F> {
+    future.within(limit)
+}
+
+pin_project! {
+    /// The future of [`Within::within`]. Dropping it drops the limited future.
+    #[derive(Debug)]
+    #[must_use = "a time limit does nothing unless it is awaited"]
+    pub struct WithinFuture<F> {
+        #[pin]
+        future: F,
+        limit: Duration,
+        #[pin]
+        sleep: Sleep,
+    }
+}
+
+impl<F: Future> Future for WithinFuture<F> {
+    type Output = Result<F::Output, Timeout>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        this.sleep.poll(cx).map(|()| Err(Timeout { limit: *this.limit }))
+    }
+}
+
+/// A time limit ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeout {
+    limit: Duration,
+}
+
+impl Timeout {
+    /// How long it was waited for.
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "timed out after {:?}", self.limit)
+    }
+}
+
+impl Error for Timeout {}

@@ -1,0 +1,75 @@
+//! [`Event`]: a flag that tasks can wait for.
+
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+/// A flag: while it is set nobody waits, and setting it wakes all who do. `gevent.event.Event`.
+///
+/// Dropping it is harmless; whoever waits for it borrows it.
+///
+/// ```
+/// use spinney_sync::Event;
+///
+/// let ready = Event::new();
+/// ready.set();
+/// futures_lite::future::block_on(ready.wait());
+/// ready.clear();
+/// assert!(!ready.is_set());
+/// ```
+#[derive(Default)]
+pub struct Event {
+    set: AtomicBool,
+    waiters: event_listener::Event,
+}
+
+impl Event {
+    /// An event that is not set.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { set: AtomicBool::new(false), waiters: event_listener::Event::new() }
+    }
+
+    /// Sets the flag and wakes all who wait. Setting it again is of no effect.
+    pub fn set(&self) {
+        if !self.set.swap(true, Release) {
+            self.waiters.notify(usize::MAX);
+        }
+    }
+
+    /// Takes the flag back: whoever comes now waits. Those already woken go on.
+    pub fn clear(&self) {
+        self.set.store(false, Release);
+    }
+
+    /// Whether the flag is set. `is_set`, `ready`.
+    pub fn is_set(&self) -> bool {
+        self.set.load(Acquire)
+    }
+
+    /// Waits until the flag is set; at once if it is. Whoever was waiting when it was set goes
+    /// on even if it has been cleared since.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    pub async fn wait(&self) {
+        if self.is_set() {
+            return;
+        }
+        // Listening first and looking again second: a `set` between the two is not missed.
+        let woken = self.waiters.listen();
+        if !self.is_set() {
+            woken.await;
+        }
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("set", &self.is_set())
+            .field("waiting", &self.waiters.total_listeners())
+            .finish()
+    }
+}
