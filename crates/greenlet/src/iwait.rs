@@ -55,17 +55,21 @@ pub async fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -
 /// while the set is empty, and goes on when another was [pushed](Self::push).
 ///
 /// Greenlets end in the background, whether it is polled or not. Dropping it drops what is in it:
-/// for a [`Greenlet`] that is to detach it.
+/// for a [`Greenlet`](crate::Greenlet) that is to detach it.
+///
+/// Several tasks may wait for the same set, behind a lock of theirs: each ended greenlet goes to
+/// one of them.
 pub struct Iwait<G: AsRef<Handle>> {
     waiting: BTreeMap<u64, (G, LinkId)>,
     ended: Arc<Mutex<Ended>>,
 }
 
-/// The ids of those that have ended and were not taken yet.
+/// Who has ended and was not taken yet.
 #[derive(Default)]
 struct Ended {
     ids: VecDeque<u64>,
-    consumer: Option<Waker>,
+    /// Those who wait for one more to end, or for the set to be empty.
+    waiting: Vec<Waker>,
 }
 
 impl<G: AsRef<Handle>> Iwait<G> {
@@ -84,13 +88,8 @@ impl<G: AsRef<Handle>> Iwait<G> {
         }
         let ended = Arc::clone(&self.ended);
         let link = greenlet.as_ref().link_or_call(move || {
-            let mut ended = lock(&ended);
-            ended.ids.push_back(id);
-            let consumer = ended.consumer.take();
-            drop(ended);
-            if let Some(consumer) = consumer {
-                consumer.wake();
-            }
+            lock(&ended).ids.push_back(id);
+            wake_all(&ended);
         });
         self.waiting.insert(id, (greenlet, link));
     }
@@ -113,6 +112,11 @@ impl<G: AsRef<Handle>> Iwait<G> {
         self.waiting.len()
     }
 
+    /// The greenlets in the set, in the order in which they were made.
+    pub fn iter(&self) -> impl Iterator<Item = &G> {
+        self.waiting.values().map(|(greenlet, _)| greenlet)
+    }
+
     /// Whether no greenlet is in the set.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -121,6 +125,9 @@ impl<G: AsRef<Handle>> Iwait<G> {
     fn take(&mut self, id: u64) -> Option<G> {
         let (greenlet, link) = self.waiting.remove(&id)?;
         greenlet.as_ref().unlink(link);
+        if self.waiting.is_empty() {
+            wake_all(&self.ended);
+        }
         Some(greenlet)
     }
 }
@@ -138,7 +145,9 @@ impl<G: AsRef<Handle>> Stream for Iwait<G> {
         }
         let mut ended = lock(&this.ended);
         let Some(id) = ended.ids.pop_front() else {
-            ended.consumer = Some(cx.waker().clone());
+            if !ended.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                ended.waiting.push(cx.waker().clone());
+            }
             return Poll::Pending;
         };
         drop(ended);
@@ -188,4 +197,9 @@ impl<G: AsRef<Handle>> fmt::Debug for Iwait<G> {
 
 fn lock(ended: &Mutex<Ended>) -> MutexGuard<'_, Ended> {
     ended.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wake_all(ended: &Mutex<Ended>) {
+    let waiting = std::mem::take(&mut lock(ended).waiting);
+    waiting.into_iter().for_each(Waker::wake);
 }

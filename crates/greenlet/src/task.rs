@@ -33,7 +33,8 @@ pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Outpu
 
 pin_project! {
     /// The half of a greenlet that an executor runs to its end: it never panics, and is ready
-    /// once the greenlet has ended. Dropping it earlier kills the greenlet.
+    /// once the greenlet has ended. Dropping it earlier kills the greenlet, for the reason of the
+    /// kill that was sent to it, if there was one.
     #[must_use = "a greenlet does nothing unless its task is run"]
     pub struct Task<F: Future, G = ()> {
         #[pin]
@@ -44,7 +45,8 @@ pin_project! {
 
     impl<F: Future, G> PinnedDrop for Task<F, G> {
         fn drop(this: Pin<&mut Self>) {
-            this.kill(GreenletExit::new());
+            let sent = this.shared.as_ref().and_then(|shared| shared.control.exit());
+            this.kill(sent.unwrap_or_default());
         }
     }
 }

@@ -1,1 +1,23 @@
-//! placeholder
+//! A hub for tests: one thread, a virtual clock, and an order that can be replayed.
+//!
+//! Sleeping takes no time here: when nothing is ready to run the clock jumps to the next timer. A
+//! [seed](SimHub::seeded) picks the next task at random, but always in the same way, so that a
+//! race that was found once is found again. A test that would hang fails instead: see [`Deadlock`].
+//!
+//! ```
+//! use std::time::Duration;
+//! use spinney_hub::{Spawn, sleep};
+//! use spinney_sim::SimHub;
+//!
+//! let sim = SimHub::new();
+//! sim.block_on(sleep(Duration::from_secs(3600)));
+//! assert_eq!(sim.elapsed(), Duration::from_secs(3600));
+//! ```
+
+mod clock;
+mod deadlock;
+mod hub;
+mod tasks;
+
+pub use deadlock::Deadlock;
+pub use hub::SimHub;

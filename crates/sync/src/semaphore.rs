@@ -7,11 +7,11 @@
 use std::fmt;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::waiters::Waiters;
-use crate::{Closed, TryAcquireError};
+use crate::{Closed, Event, TryAcquireError};
 
 /// Hands out a number of permits, first come, first served. `gevent.lock.BoundedSemaphore`, but
 /// fair.
@@ -39,12 +39,16 @@ struct State {
     out: usize,
     waiters: Waiters,
     closed: bool,
+    /// Set when the semaphore becomes idle; there if anybody waits for that. Each time has its
+    /// own, so that nobody is told of one that was before they asked.
+    idle: Option<Arc<Event>>,
 }
 
 impl Semaphore {
     /// A semaphore with `permits` permits, none of them out.
     pub fn new(permits: usize) -> Self {
-        let state = State { capacity: permits, out: 0, waiters: Waiters::default(), closed: false };
+        let waiters = Waiters::default();
+        let state = State { capacity: permits, out: 0, waiters, closed: false, idle: None };
         Self { state: Mutex::new(state) }
     }
 
@@ -101,8 +105,24 @@ impl Semaphore {
         let mut state = self.lock();
         state.closed = true;
         let refused = state.waiters.dismiss();
-        drop(state);
+        self.hand_out(state);
         refused.for_each(Waker::wake);
+    }
+
+    /// Waits until no permit is out and nobody waits for one; at once if that is so.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    pub async fn wait_idle(&self) {
+        let idle = {
+            let mut state = self.lock();
+            if state.is_idle() {
+                return;
+            }
+            Arc::clone(state.idle.get_or_insert_default())
+        };
+        idle.wait().await;
     }
 
     /// How many permits there are, out or not.
@@ -118,10 +138,14 @@ impl Semaphore {
     /// How many more permits could be out; negative while more are out than there are, after a
     /// [`resize`](Self::resize) to fewer.
     pub fn available(&self) -> isize {
+        self.lock().available()
+    }
+
+    /// As [`available`](Self::available), less one for each who waits: negative if more are
+    /// wanted than there are. eventlet's `balance`.
+    pub fn balance(&self) -> isize {
         let state = self.lock();
-        // Counts of this size do not occur, but for the capacity of one without a limit.
-        let signed = |count: usize| isize::try_from(count).unwrap_or(isize::MAX);
-        signed(state.capacity) - signed(state.out)
+        state.available() - signed(state.waiters.len())
     }
 
     /// How many wait for a permit.
@@ -145,6 +169,11 @@ impl Semaphore {
                 return;
             }
             state = self.lock();
+        }
+        let idle = if state.is_idle() { state.idle.take() } else { None };
+        drop(state);
+        if let Some(idle) = idle {
+            idle.set();
         }
     }
 
@@ -172,9 +201,22 @@ impl State {
         waker
     }
 
+    fn is_idle(&self) -> bool {
+        self.out == 0 && self.waiters.len() == 0
+    }
+
+    fn available(&self) -> isize {
+        signed(self.capacity) - signed(self.out)
+    }
+
     fn may_admit(&self) -> bool {
         self.out < self.capacity && self.waiters.len() > 0
     }
+}
+
+/// Counts beyond this size do not occur, but for the capacity of one without a limit.
+fn signed(count: usize) -> isize {
+    isize::try_from(count).unwrap_or(isize::MAX)
 }
 
 impl fmt::Debug for Semaphore {
@@ -249,7 +291,7 @@ impl<S: Deref<Target = Semaphore>> Drop for Acquire<S> {
             semaphore.hand_out(state);
         } else {
             let waker = state.waiters.remove(ticket);
-            drop(state);
+            semaphore.hand_out(state);
             drop(waker);
         }
     }

@@ -1,0 +1,167 @@
+//! [`GreenPool`]: eventlet's pool.
+
+use std::fmt;
+
+use spinney_greenlet::{Greenlet, Task, pair};
+use spinney_hub::{Hub, Spawn};
+use spinney_pool::map::Feed;
+use spinney_pool::{Imap, InsideGroup, Membership, Pool};
+
+/// The size of a pool of which none is given.
+const DEFAULT_SIZE: usize = 1000;
+
+/// Runs at most so many greenlets at a time; a task that spawns into its own full pool runs the
+/// work itself. `eventlet.GreenPool`.
+///
+/// A cheap handle; all are of the same pool. Dropping the last one kills what is left, without
+/// waiting for it.
+///
+/// ```
+/// use spinney_pile::GreenPool;
+///
+/// spinney_hub::block_on(async {
+///     let pool = GreenPool::new(5);
+///     let mut threads = Vec::new();
+///     for n in 0..10 {
+///         threads.push(pool.spawn(async move { format!("Result {n}") }).await);
+///     }
+///     pool.waitall().await?;
+///     assert_eq!((pool.running(), pool.free()), (0, 5));
+///     assert_eq!(threads.pop().unwrap().await.unwrap(), "Result 9");
+///     # Ok::<(), spinney_pool::InsideGroup>(())
+/// }).unwrap();
+/// ```
+pub struct GreenPool<X = Hub> {
+    pool: Pool<X>,
+}
+
+impl GreenPool {
+    /// A pool of `size` slots on the current [`Hub`]; [`default`](Self::default) has 1000.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        Self::on(&Hub::current(), size)
+    }
+}
+
+impl<X> GreenPool<X> {
+    /// A pool of `size` slots whose tasks run on `hub`.
+    pub fn on(hub: &X, size: usize) -> Self
+    where
+        X: Clone,
+    {
+        Self { pool: Pool::on(hub, size) }
+    }
+
+    /// Waits for a slot and starts `future` in it. While the pool is full, a task that itself runs
+    /// in it does not wait, for that might be for ever: it runs `future` in place, and the
+    /// greenlet it gets has ended. `spawn`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it before it is done drops `future`, which has not started, or was running in
+    /// place.
+    pub async fn spawn<F>(&self, future: F) -> Greenlet<F::Output>
+    where
+        F: Future,
+        X: Spawn<Task<F, Membership>>,
+    {
+        match self.pool.try_spawn(future) {
+            Ok(greenlet) => greenlet,
+            Err(full) if self.pool.is_inside() => {
+                let (task, greenlet) = pair(full.into_future(), ());
+                task.await;
+                greenlet
+            }
+            Err(full) => self.pool.spawn(full.into_future()).await,
+        }
+    }
+
+    /// Waits until nothing runs and nobody waits to spawn; at once if that is so. `waitall`.
+    ///
+    /// # Errors
+    ///
+    /// [`InsideGroup`] if a task of the pool asks, which would wait for itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    pub async fn waitall(&self) -> Result<(), InsideGroup> {
+        self.pool.wait_idle().await
+    }
+
+    /// Runs `func` on each of `items`, in the pool's own slots, and gives the results in their
+    /// order. `imap`; see [`Crew::imap`](spinney_pool::Crew::imap).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items, and kills what it started.
+    pub fn imap<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
+    where
+        I: IntoIterator,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future,
+        X: Feed<I::IntoIter, F, Fut>,
+    {
+        self.pool.imap(func, items)
+    }
+
+    /// Changes the number of slots. A larger number admits at once as many as fit; a smaller one
+    /// leaves those that run alone, so that [`free`](Self::free) may be negative until they end.
+    /// `resize`.
+    pub fn resize(&self, size: usize) {
+        self.pool.resize(size);
+    }
+
+    /// How many slots are taken. `running`.
+    pub fn running(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// The size less what is running; negative after a [`resize`](Self::resize) to less than
+    /// that. `free`.
+    pub fn free(&self) -> isize {
+        signed(self.size()) - signed(self.running())
+    }
+
+    /// How many wait to spawn. `waiting`.
+    pub fn waiting(&self) -> usize {
+        self.pool.waiting()
+    }
+
+    /// How many slots there are. `size`.
+    pub fn size(&self) -> usize {
+        self.pool.capacity().unwrap_or(usize::MAX)
+    }
+
+    /// The pool that this one is made of.
+    pub fn pool(&self) -> &Pool<X> {
+        &self.pool
+    }
+}
+
+impl Default for GreenPool {
+    fn default() -> Self {
+        Self::new(DEFAULT_SIZE)
+    }
+}
+
+impl<X> Clone for GreenPool<X> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone() }
+    }
+}
+
+impl<X> fmt::Debug for GreenPool<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GreenPool")
+            .field("running", &self.running())
+            .field("free", &self.free())
+            .field("size", &self.size())
+            .field("waiting", &self.waiting())
+            .finish()
+    }
+}
+
+fn signed(count: usize) -> isize {
+    isize::try_from(count).unwrap_or(isize::MAX)
+}

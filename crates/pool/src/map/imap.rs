@@ -1,0 +1,116 @@
+//! [`Imap`] and [`Map`]: what a map gives.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use spinney_greenlet::Failure;
+
+use super::results::Results;
+use crate::Crew;
+
+/// The results of a running map, one by one: a stream. `gevent.pool.IMap`,
+/// `gevent.pool.IMapUnordered`.
+///
+/// A failed item comes out as its failure, and the stream goes on; after the end it says "end"
+/// again. It keeps its crew alive. Dropping it takes no further items, and kills those that are
+/// running; [`detach`](Self::detach) lets them run.
+pub struct Imap<T, X = spinney_hub::Hub> {
+    results: Arc<Results<T, X>>,
+    /// None once it is detached.
+    crew: Option<Crew<X>>,
+}
+
+impl<T, X> Imap<T, X> {
+    pub(crate) fn new(results: Arc<Results<T, X>>, crew: Crew<X>) -> Self {
+        Self { results, crew: Some(crew) }
+    }
+
+    /// Lets the map run on, to the end of its input, without a reader: its results are dropped as
+    /// they come. It keeps its crew alive until then.
+    pub fn detach(mut self) {
+        let crew = self.crew.take();
+        self.results.detach(crew);
+    }
+
+    /// Lets the map run on for as long as its crew has other handles.
+    fn let_go(mut self) {
+        self.crew = None;
+        self.results.detach(None);
+    }
+}
+
+impl<T, X> Stream for Imap<T, X> {
+    type Item = Result<T, Failure>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.results.poll_next(cx)
+    }
+}
+
+/// Nothing of it is pinned in place.
+impl<T, X> Unpin for Imap<T, X> {}
+
+impl<T, X> Drop for Imap<T, X> {
+    fn drop(&mut self) {
+        if self.crew.is_some() {
+            self.results.abandon();
+        }
+    }
+}
+
+impl<T, X> fmt::Debug for Imap<T, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Imap").field(&self.results).finish()
+    }
+}
+
+/// The results of a running map, all together: a future. Dropping it unfinished takes no further
+/// items, and kills those that are running.
+///
+/// Of several failures it ends with the one of the first item in order, when all before that have
+/// ended. The rest then runs on for as long as the crew lives.
+#[derive(Debug)]
+#[must_use = "dropping a map kills it: await it"]
+pub struct Map<T, X = spinney_hub::Hub> {
+    /// None once it has ended.
+    stream: Option<Imap<T, X>>,
+    list: Vec<T>,
+}
+
+impl<T, X> Map<T, X> {
+    pub(crate) fn new(stream: Imap<T, X>) -> Self {
+        Self { stream: Some(stream), list: Vec::new() }
+    }
+}
+
+/// # Panics
+///
+/// If it is polled again after it was done.
+impl<T, X> Future for Map<T, X> {
+    type Output = Result<Vec<T>, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            let stream = this.stream.as_mut().expect("a map is polled until it is done");
+            let result = ready!(Pin::new(stream).poll_next(cx));
+            match result {
+                Some(Ok(value)) => this.list.push(value),
+                Some(Err(failure)) => {
+                    this.stream.take().into_iter().for_each(Imap::let_go);
+                    return Poll::Ready(Err(failure));
+                }
+                None => {
+                    this.stream = None;
+                    return Poll::Ready(Ok(std::mem::take(&mut this.list)));
+                }
+            }
+        }
+    }
+}
+
+/// Nothing of it is pinned in place.
+impl<T, X> Unpin for Map<T, X> {}

@@ -1,0 +1,273 @@
+//! [`Results`]: where workers leave results, the reader takes them, and both sides learn when to
+//! go on.
+//!
+//! An item is *open* from when it is decided to take it from the input until its result has been
+//! read. The number of open items is bounded, that is all that holds the workers back. Wakers and
+//! results are other people's code: none is woken or dropped under the lock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use slab::Slab;
+use spinney_greenlet::{Failure, Handle};
+
+use crate::Crew;
+
+/// In which order results are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Input,
+    Completion,
+}
+
+pub(crate) struct Results<T, X> {
+    /// Whether the feeder itself stands in the queue for a slot.
+    pub(crate) feeder_queued: AtomicBool,
+    state: Mutex<State<T, X>>,
+}
+
+struct State<T, X> {
+    order: Order,
+    /// What can be read. In the order of the input, with places for what is still running.
+    done: VecDeque<Option<Result<T, Failure>>>,
+    /// The index of the first place of `done`, in the order of the input.
+    first: usize,
+    open: usize,
+    maxsize: usize,
+    /// No further item will be opened.
+    exhausted: bool,
+    reader: Reader<X>,
+    /// Wakes the reader; there while it waits.
+    waiting: Option<Waker>,
+    feeder: Option<Waker>,
+    /// The workers that hold a slot; each is there by name from its first poll on.
+    workers: Slab<Option<Handle>>,
+}
+
+/// Who reads the results.
+enum Reader<X> {
+    Present,
+    /// Nobody, but the map goes on. It may keep its crew alive for that.
+    Detached(Option<Crew<X>>),
+    /// Nobody, and the map is over.
+    Gone,
+}
+
+impl<T, X> Results<T, X> {
+    pub(crate) fn new(order: Order, maxsize: usize) -> Self {
+        let state = State {
+            order,
+            done: VecDeque::new(),
+            first: 0,
+            open: 0,
+            maxsize,
+            exhausted: false,
+            reader: Reader::Present,
+            waiting: None,
+            feeder: None,
+            workers: Slab::new(),
+        };
+        Self { feeder_queued: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+
+    /// For the feeder: whether it should seek a slot for one more item, or else can end. It waits
+    /// while too many are open, and is woken when the map is over.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<bool> {
+        let mut state = self.lock();
+        if state.exhausted {
+            return Poll::Ready(false);
+        }
+        let before = state.feeder.replace(cx.waker().clone());
+        let room = state.has_room();
+        drop(state);
+        drop(before);
+        if room { Poll::Ready(true) } else { Poll::Pending }
+    }
+
+    /// Opens one more item, which is then to be taken from the input; false if there is no room.
+    pub(crate) fn open(&self) -> bool {
+        self.lock().open()
+    }
+
+    /// The input had no item for the one that was opened last: it is over.
+    pub(crate) fn close_input(&self) {
+        self.change(|state| {
+            state.open -= 1;
+            state.exhausted = true;
+        });
+    }
+
+    /// No further item will be opened.
+    pub(crate) fn exhaust(&self) {
+        self.change(|state| state.exhausted = true);
+    }
+
+    /// Leaves the result of the item `index`. A worker that wants `more` has opened another item
+    /// if this is true.
+    pub(crate) fn deliver(&self, index: usize, result: Result<T, Failure>, more: bool) -> bool {
+        let mut refused = None;
+        let opened = self.change(|state| {
+            if matches!(state.reader, Reader::Present) {
+                state.put(index, result);
+            } else {
+                refused = Some(result);
+                state.open -= 1;
+            }
+            more && state.open()
+        });
+        drop(refused);
+        opened
+    }
+
+    /// Makes room for a worker among those that are killed when the reader goes.
+    pub(crate) fn enlist(&self) -> usize {
+        self.lock().workers.insert(None)
+    }
+
+    /// The worker `key` starts; false if it should not.
+    pub(crate) fn start(&self, key: usize, handle: Option<Handle>) -> bool {
+        let mut state = self.lock();
+        state.workers[key] = handle;
+        !matches!(state.reader, Reader::Gone)
+    }
+
+    /// The worker `key` has left its slot.
+    pub(crate) fn dismiss(&self, key: usize) {
+        let handle = self.change(|state| state.workers.remove(key));
+        drop(handle);
+    }
+
+    /// For the reader: the next result, or None when there will be no more and all workers have
+    /// left their slots.
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<T, Failure>>> {
+        let mut state = self.lock();
+        let (taken, before) = match state.take() {
+            Some(result) => (Poll::Ready(Some(result)), state.waiting.take()),
+            None if state.is_over() => (Poll::Ready(None), state.waiting.take()),
+            None => (Poll::Pending, state.waiting.replace(cx.waker().clone())),
+        };
+        let feeder = if state.has_room() { state.feeder.take() } else { None };
+        drop(state);
+        drop(before);
+        wake(feeder);
+        taken
+    }
+
+    /// The reader leaves, the map goes on, and keeps `crew` alive until it is over.
+    pub(crate) fn detach(&self, crew: Option<Crew<X>>) {
+        let done = self.change(|state| {
+            state.reader = Reader::Detached(crew);
+            state.forget_done()
+        });
+        drop(done);
+    }
+
+    /// The reader leaves, and the map is over: kills the workers.
+    pub(crate) fn abandon(&self) {
+        let (before, done, workers) = self.change(|state| {
+            state.exhausted = true;
+            let workers: Vec<Handle> =
+                state.workers.iter().filter_map(|(_, handle)| handle.clone()).collect();
+            (std::mem::replace(&mut state.reader, Reader::Gone), state.forget_done(), workers)
+        });
+        workers.iter().for_each(Handle::kill_now);
+        drop((before, done));
+    }
+
+    pub(crate) fn is_feeder_queued(&self) -> bool {
+        // A guess: it decides who runs an item, never whether one is run.
+        self.feeder_queued.load(Relaxed)
+    }
+
+    /// Changes the state, then wakes whom that concerns.
+    fn change<R>(&self, change: impl FnOnce(&mut State<T, X>) -> R) -> R {
+        let mut state = self.lock();
+        let changed = change(&mut state);
+        let over = state.is_over();
+        let reader = if over || state.is_readable() { state.waiting.take() } else { None };
+        let feeder = if state.exhausted || state.has_room() { state.feeder.take() } else { None };
+        let crew = match &mut state.reader {
+            Reader::Detached(crew) if over => crew.take(),
+            _ => None,
+        };
+        drop(state);
+        wake(reader);
+        wake(feeder);
+        drop(crew);
+        changed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T, X>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T, X> State<T, X> {
+    fn has_room(&self) -> bool {
+        let limit = self.maxsize.saturating_add(usize::from(self.waiting.is_some()));
+        !self.exhausted && self.open < limit
+    }
+
+    fn open(&mut self) -> bool {
+        let room = self.has_room();
+        self.open += usize::from(room);
+        room
+    }
+
+    fn put(&mut self, index: usize, result: Result<T, Failure>) {
+        match self.order {
+            Order::Completion => self.done.push_back(Some(result)),
+            Order::Input => {
+                let place = index - self.first;
+                if self.done.len() <= place {
+                    self.done.resize_with(place + 1, || None);
+                }
+                self.done[place] = Some(result);
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Result<T, Failure>> {
+        let result = self.done.front_mut()?.take()?;
+        self.done.pop_front();
+        self.first += 1;
+        self.open -= 1;
+        Some(result)
+    }
+
+    fn is_readable(&self) -> bool {
+        matches!(self.done.front(), Some(Some(_)))
+    }
+
+    fn is_over(&self) -> bool {
+        self.exhausted && self.open == 0 && self.workers.is_empty()
+    }
+
+    /// Closes what was done and will not be read.
+    fn forget_done(&mut self) -> VecDeque<Option<Result<T, Failure>>> {
+        self.open -= self.done.iter().flatten().count();
+        std::mem::take(&mut self.done)
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl<T, X> fmt::Debug for Results<T, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Results")
+            .field("order", &state.order)
+            .field("open", &state.open)
+            .field("maxsize", &state.maxsize)
+            .field("exhausted", &state.exhausted)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,177 @@
+//! [`Pool`]: a group that runs at most so many at a time.
+
+use std::fmt;
+use std::ops::Deref;
+
+use spinney_greenlet::{Greenlet, GreenletExit, Task, pair};
+use spinney_hub::{Hub, Spawn};
+
+use crate::roster::UNLIMITED;
+use crate::{Crew, InsideGroup, Membership, PoolFull};
+
+/// A group that runs at most so many greenlets at a time; who comes while it is full waits, first
+/// come, first served. `gevent.pool.Pool`.
+///
+/// A cheap handle, for any task and any thread; all are of the same pool. Dropping the last handle
+/// kills the members that are left, without waiting for them.
+///
+/// To limit a section of code rather than whole tasks, take a `Semaphore`; for work that computes
+/// rather than waits, a `ThreadPool`.
+///
+/// ```
+/// use spinney_pool::Pool;
+///
+/// spinney_hub::block_on(async {
+///     let pool = Pool::new(2);
+///     let mut greenlets = Vec::new();
+///     for n in 0..10 {
+///         // Waits while two are running.
+///         greenlets.push(pool.spawn(async move { n * 10 }).await);
+///     }
+///     for (n, greenlet) in greenlets.into_iter().enumerate() {
+///         assert_eq!(greenlet.await.unwrap(), n * 10);
+///     }
+/// });
+/// ```
+pub struct Pool<X = Hub> {
+    crew: Crew<X>,
+}
+
+impl Pool {
+    /// A pool of `capacity` slots on the current [`Hub`]. One of none is always full.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self::on(&Hub::current(), capacity)
+    }
+
+    /// A pool without a limit on the current [`Hub`]: `Pool(None)`. A [`Group`](crate::Group) is
+    /// the same with a `spawn` that never waits.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::new(UNLIMITED)
+    }
+}
+
+impl<X> Pool<X> {
+    /// A pool of `capacity` slots whose members run on `hub`; `usize::MAX` is no limit.
+    pub fn on(hub: &X, capacity: usize) -> Self
+    where
+        X: Clone,
+    {
+        Self { crew: Crew::new(hub.clone(), capacity) }
+    }
+
+    /// Waits for a slot and starts `future` in it. `spawn`.
+    ///
+    /// Should the pool be closed before there is one, the greenlet has been killed, with
+    /// [`Closed`](spinney_sync::Closed) for the reason.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it before it is done drops `future`, which has not started, and gives the place in
+    /// the queue up; a slot that it had already been handed goes to the next.
+    pub async fn spawn<F>(&self, future: F) -> Greenlet<F::Output>
+    where
+        F: Future,
+        X: Spawn<Task<F, Membership>>,
+    {
+        match self.crew.core.roster.slots.acquire().await {
+            Ok(slot) => {
+                slot.forget();
+                self.crew.core.start(future)
+            }
+            Err(closed) => {
+                let (task, greenlet) = pair(future, ());
+                drop(greenlet.kill_with(GreenletExit::because(closed)));
+                drop(task);
+                greenlet
+            }
+        }
+    }
+
+    /// Starts `future` if there is a slot for it now: none is free while others wait.
+    /// `start(blocking=False)`.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`], with the future in it, if there is none.
+    pub fn try_spawn<F>(&self, future: F) -> Result<Greenlet<F::Output>, PoolFull<F>>
+    where
+        F: Future,
+        X: Spawn<Task<F, Membership>>,
+    {
+        match self.crew.core.roster.slots.try_acquire() {
+            Ok(slot) => {
+                slot.forget();
+                Ok(self.crew.core.start(future))
+            }
+            Err(_) => Err(PoolFull::new(future)),
+        }
+    }
+
+    /// Waits until no slot is taken and nobody waits for one; at once if that is so. Unlike
+    /// [`join`](Crew::join) it is not content with a moment between two tasks.
+    ///
+    /// # Errors
+    ///
+    /// [`InsideGroup`] if a member asks, which would wait for itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    pub async fn wait_idle(&self) -> Result<(), InsideGroup> {
+        if self.is_inside() {
+            return Err(InsideGroup);
+        }
+        self.crew.core.roster.slots.wait_idle().await;
+        Ok(())
+    }
+
+    /// Changes the number of slots. A larger number admits at once as many as fit; under a
+    /// smaller one those that run go on, and nobody enters until enough have ended.
+    pub fn resize(&self, capacity: usize) {
+        self.crew.core.roster.slots.resize(capacity);
+    }
+
+    /// Whether no slot is free. `full`.
+    pub fn is_full(&self) -> bool {
+        self.free_count() == 0
+    }
+
+    /// How many run at the most; None without a limit. gevent's `size`.
+    pub fn capacity(&self) -> Option<usize> {
+        self.crew.limit()
+    }
+
+    /// How many slots are free; none while more run than there are slots, after a
+    /// [`resize`](Self::resize). `free_count`, but for a pool without a limit, which has more
+    /// than gevent's 1.
+    pub fn free_count(&self) -> usize {
+        self.crew.core.roster.slots.available().max(0).unsigned_abs()
+    }
+
+    /// How many tasks wait for a slot; a map that has items to run is one.
+    pub fn waiting(&self) -> usize {
+        self.crew.core.roster.slots.waiting()
+    }
+}
+
+impl<X> Deref for Pool<X> {
+    type Target = Crew<X>;
+
+    fn deref(&self) -> &Crew<X> {
+        &self.crew
+    }
+}
+
+impl<X> Clone for Pool<X> {
+    fn clone(&self) -> Self {
+        Self { crew: self.crew.clone() }
+    }
+}
+
+impl<X> fmt::Debug for Pool<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.crew.fmt(f, "Pool")
+    }
+}

@@ -1,0 +1,162 @@
+//! [`SimHub`]: a hub whose time is virtual and whose order can be replayed.
+
+use std::fmt;
+use std::pin::pin;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use spinney_hub::{BoxFuture, Clock, Spawn, TimeSource};
+
+use crate::Deadlock;
+use crate::clock::VirtualClock;
+use crate::tasks::{Tasks, Turn};
+
+/// A hub for tests: one thread, tasks that need not be `Send`, and a clock that jumps to the next
+/// timer when nobody is ready to run.
+///
+/// A cheap handle. Nothing runs but inside [`block_on`](Self::block_on). Dropping the last handle
+/// drops the tasks that are left; a task that holds a handle of its own hub keeps it alive.
+///
+/// What another thread does takes real time, which this hub does not wait for.
+///
+/// ```
+/// use std::time::Duration;
+/// use spinney_hub::{Within, sleep};
+/// use spinney_sim::SimHub;
+///
+/// let sim = SimHub::seeded(7);
+/// let late = sim.block_on(sleep(Duration::from_secs(60)).within(Duration::from_secs(59)));
+/// assert!(late.is_err());
+/// assert_eq!(sim.elapsed(), Duration::from_secs(59));
+/// ```
+#[derive(Clone)]
+pub struct SimHub {
+    core: Rc<Core>,
+}
+
+struct Core {
+    tasks: Rc<Tasks>,
+    clock: Arc<VirtualClock>,
+}
+
+impl SimHub {
+    /// A hub that runs its tasks first in, first out.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// A hub that picks the next of those that are ready at random: with the same seed in the same
+    /// order.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self::with(Some(Rng::with_seed(seed)))
+    }
+
+    fn with(rng: Option<Rng>) -> Self {
+        let core = Core { tasks: Rc::new(Tasks::new(rng)), clock: Arc::new(VirtualClock::new()) };
+        Self { core: Rc::new(core) }
+    }
+
+    /// Runs `main` to its end, and the hub's tasks beside it.
+    ///
+    /// # Panics
+    ///
+    /// If it would hang, with a [`Deadlock`] as the message; or if a task that is no greenlet
+    /// panics.
+    pub fn block_on<F: Future>(&self, main: F) -> F::Output {
+        self.try_block_on(main).unwrap_or_else(|deadlock| panic!("{deadlock}"))
+    }
+
+    /// Runs `main` to its end, and the hub's tasks beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`Deadlock`] if it would hang; `main` is dropped then, and the tasks stay.
+    ///
+    /// # Panics
+    ///
+    /// If a task that is no greenlet panics.
+    pub fn try_block_on<F: Future>(&self, main: F) -> Result<F::Output, Deadlock> {
+        let Core { tasks, clock } = &*self.core;
+        let hub = Rc::new(Running(Rc::downgrade(tasks)));
+        let _entered = spinney_hub::Context::new(Clock::new(clock.clone()), hub).enter();
+        let mut main = pin!(main);
+        let waker = tasks.queue_main();
+        loop {
+            match tasks.run_next() {
+                Some(Turn::Task) => {}
+                Some(Turn::Main) => {
+                    let polled = main.as_mut().poll(&mut Context::from_waker(&waker));
+                    if let Poll::Ready(output) = polled {
+                        return Ok(output);
+                    }
+                }
+                None if clock.jump() => {}
+                None => return Err(Deadlock::new(tasks.len())),
+            }
+        }
+    }
+
+    /// Lets `duration` pass at once, and wakes those whose time has come; they run at the next
+    /// [`block_on`](Self::block_on), or when the caller gives way.
+    pub fn advance(&self, duration: Duration) {
+        self.core.clock.advance(duration);
+    }
+
+    /// What time it is here.
+    pub fn now(&self) -> Instant {
+        self.core.clock.now()
+    }
+
+    /// How much virtual time has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.core.clock.elapsed()
+    }
+
+    /// How many tasks have not ended.
+    pub fn pending(&self) -> usize {
+        self.core.tasks.len()
+    }
+}
+
+impl Default for SimHub {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Spawn<F> for SimHub {
+    fn spawn(&self, future: F) {
+        self.core.tasks.spawn(future);
+    }
+}
+
+impl fmt::Debug for SimHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimHub")
+            .field("pending", &self.pending())
+            .field("elapsed", &self.elapsed())
+            .finish()
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.tasks.clear();
+    }
+}
+
+/// Spawns on a hub without keeping it alive.
+struct Running(Weak<Tasks>);
+
+impl Spawn<BoxFuture> for Running {
+    fn spawn(&self, future: BoxFuture) {
+        if let Some(tasks) = self.0.upgrade() {
+            tasks.spawn(future);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! eventlet's names, in the shape of its modules.
+//!
+//! ```
+//! use spinney::eventlet::{self, GreenPool};
+//!
+//! eventlet::block_on(async {
+//!     let pool = GreenPool::new(5);
+//!     let thread = pool.spawn(async { "Result 0" }).await;
+//!     pool.waitall().await.unwrap();
+//!     assert_eq!(thread.await.unwrap(), "Result 0");
+//! });
+//! ```
+
+pub use spinney_greenlet::spawn;
+pub use spinney_hub::{Timeout, block_on, sleep};
+pub use spinney_pile::{GreenPile, GreenPool};
+
+/// `eventlet.event`.
+pub mod event {
+    pub use spinney_sync::AsyncResult as Event;
+}
+
+/// `eventlet.greenpool`.
+pub mod greenpool {
+    pub use spinney_pile::{GreenPile, GreenPool};
+}
+
+/// `eventlet.greenthread`.
+pub mod greenthread {
+    pub use spinney_greenlet::{Greenlet as GreenThread, spawn};
+    pub use spinney_hub::sleep;
+}
+
+/// `eventlet.semaphore`.
+pub mod semaphore {
+    pub use spinney_sync::Semaphore;
+}

@@ -1,0 +1,34 @@
+//! gevent's names, in the shape of its modules.
+//!
+//! ```
+//! use spinney::gevent::{self, pool};
+//!
+//! gevent::block_on(async {
+//!     let request_pool = pool::Pool::new(5);
+//!     let pages = request_pool.map(|n| async move { format!("page {n}") }, 0..20).await;
+//!     assert_eq!(pages.unwrap().len(), 20);
+//! });
+//! ```
+
+pub use spinney_greenlet::{Greenlet, GreenletExit, iwait, joinall, spawn};
+pub use spinney_hub::{Timeout, block_on, sleep, timeout as with_timeout};
+
+/// `gevent.event`.
+pub mod event {
+    pub use spinney_sync::{AsyncResult, Event};
+}
+
+/// `gevent.lock`.
+pub mod lock {
+    pub use spinney_sync::Semaphore;
+}
+
+/// `gevent.pool`.
+pub mod pool {
+    pub use spinney_pool::{Group, Pool, PoolFull};
+}
+
+/// `gevent.threadpool`.
+pub mod threadpool {
+    pub use spinney_threadpool::{ThreadPool, ThreadResult};
+}

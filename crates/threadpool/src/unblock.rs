@@ -1,0 +1,17 @@
+//! [`unblock`]: a closure on threads that the whole process shares.
+
+use crate::ThreadResult;
+use crate::job::Job;
+
+/// Runs `closure` on the process-wide threads of the crate [`blocking`], which grow with demand:
+/// for calls that block without computing, such as those to the file system.
+///
+/// ```
+/// let name = spinney_threadpool::unblock(|| std::fs::canonicalize("."));
+/// assert!(spinney_hub::block_on(name).unwrap().is_ok());
+/// ```
+pub fn unblock<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> ThreadResult<T> {
+    let (job, result) = Job::new(closure, ());
+    blocking::unblock(|| job.run()).detach();
+    result
+}
