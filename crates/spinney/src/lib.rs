@@ -1,4 +1,45 @@
-#![doc = include_str!("../README.md")]
+//! gevent's and eventlet's pools for Rust: bounded, fair, killable groups of green tasks, on the
+//! smol stack and on any other executor.
+//!
+//! ```
+//! use spinney::{Pool, block_on};
+//!
+//! block_on(async {
+//!     let pool = Pool::new(5);
+//!     let pages = pool.map(|n| async move { format!("page {n}") }, 0..20).await;
+//!     assert_eq!(pages.unwrap().len(), 20);
+//! });
+//! ```
+//!
+//! # Where to find it
+//!
+//! | to | take |
+//! |---|---|
+//! | run at most so many tasks at a time | [`Pool`] |
+//! | wait for and kill tasks together, any number of them | [`Group`] |
+//! | have the results of many in a list, or as a stream | [`map`](Crew::map), [`imap`](Crew::imap), [`imap_unordered`](Crew::imap_unordered) |
+//! | start one task | [`spawn`], or [`spawn_on`] a hub of your choice |
+//! | wait for, kill or be told of the end of one task | [`Greenlet`], [`Handle`] |
+//! | wait for several | [`joinall`], [`iwait`] |
+//! | sleep, or put a limit on how long anything takes | [`sleep`], [`Within`] |
+//! | let tasks wait for each other | [`Event`], [`AsyncResult`], [`Semaphore`] |
+//! | run closures that compute | [`ThreadPool`] |
+//! | call something that blocks now and then | [`unblock`] |
+//! | stay on one thread, with tasks that are not `Send` | [`LocalHub`] |
+//! | run on an executor of your own | [`Spawn`] |
+//! | test with virtual time and replayable order | the crate `spinney-sim` |
+//! | port eventlet code | [`GreenPool`], [`GreenPile`] |
+//!
+//! The modules [`gevent`] and [`eventlet`] have the same things under the names, and in the places,
+//! that they have in Python.
+//!
+//! # What holds always
+//!
+//! - running + free = capacity, after every operation, whatever panics, is killed or is dropped.
+//! - Slots go first come, first served; a waiter that goes away passes its slot on.
+//! - A result, an error or a panic reaches whoever holds the handle, once.
+//! - A kill is seen at the next await point; what has not started never runs.
+//! - No greenlet outlives its group unless it was detached on purpose.
 
 pub mod eventlet;
 pub mod gevent;
@@ -9,10 +50,10 @@ pub use spinney_greenlet::{
     pair, spawn, spawn_on,
 };
 pub use spinney_hub::{
-    Clock, Hub, HubBuilder, LocalHub, Spawn, TimeSource, Timeout, Within, block_on, sleep,
-    sleep_until, timeout, yield_now,
+    Clock, Hub, HubBuilder, LocalHub, Sleep, Spawn, TimeSource, Timeout, Within, WithinFuture,
+    block_on, sleep, sleep_until, timeout, yield_now,
 };
 pub use spinney_pile::{GreenPile, GreenPool};
 pub use spinney_pool::{Crew, Group, Imap, InsideGroup, Map, Mapper, Membership, Pool, PoolFull};
-pub use spinney_sync::{AsyncResult, Closed, Event, Permit, Semaphore, TryAcquireError};
+pub use spinney_sync::{Acquire, AsyncResult, Closed, Event, Permit, Semaphore, TryAcquireError};
 pub use spinney_threadpool::{NoThreads, ThreadPool, ThreadPoolClosed, ThreadResult, unblock};
