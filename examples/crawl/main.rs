@@ -1,2 +1,82 @@
-//! placeholder
-fn main() {}
+//! A web crawler in a pool: breadth first, at most so many pages at a time, over keep-alive
+//! connections.
+//!
+//! ```text
+//! cargo run --release --example crawl                        # a server of its own
+//! cargo run --release --example crawl -- --concurrency 50 http://localhost:8000/
+//! ```
+//!
+//! What it shows: `Pool::spawn` as back-pressure (the loop waits while the pool is full),
+//! `Pool::kill` as the clean end of Ctrl-C, `within` as the time-out of any future, and a
+//! `Group` that owns a server's connections. The files, from the top down:
+//!
+//! * `args`: the command line;
+//! * `crawl`: the loop that feeds the pool; `frontier`: which URL is next; `report`: the summary;
+//! * `errand`: a fetch that reports even if it is killed; `fetch`: one URL to one page, or to one
+//!   `error`; `links`: the links of a page;
+//! * `client`: the connections that are kept; `connection`: one of them;
+//! * `server`: serves the pages that `site` makes up, when no URL is given.
+
+mod args;
+mod client;
+mod connection;
+mod crawl;
+mod errand;
+mod error;
+mod fetch;
+mod frontier;
+mod links;
+mod report;
+mod server;
+mod site;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use async_signal::{Signal, Signals};
+use futures_lite::StreamExt;
+
+use crate::args::{Command, Settings};
+use crate::crawl::Crawl;
+use crate::server::Server;
+use crate::site::Site;
+
+/// The exit code of a command line that makes no sense.
+const USAGE: u8 = 2;
+
+/// How many pages the crawler's own server has.
+const PAGES: usize = 400;
+
+fn main() -> ExitCode {
+    let done = match args::parse(lexopt::Parser::from_env()) {
+        Ok(Command::Crawl(settings)) => spinney::block_on(crawl(settings)),
+        Ok(Command::Help) => io::stdout().write_all(args::HELP.as_bytes()),
+        Err(error) => {
+            eprintln!("crawl: {error}\nTry 'crawl --help'.");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crawl: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Crawls what `settings` say until all is visited or Ctrl-C is pressed, and prints the summary.
+async fn crawl(mut settings: Settings) -> io::Result<()> {
+    let mut signals = Signals::new([Signal::Int])?;
+    let server =
+        if settings.urls.is_empty() { Some(Server::start(Site::new(PAGES)).await?) } else { None };
+    settings.urls.extend(server.as_ref().map(Server::url));
+
+    let interrupt = async {
+        signals.next().await;
+    };
+    let report = Crawl::new(&settings).run(interrupt).await;
+    io::stdout().write_all(report.to_string().as_bytes())
+}

@@ -1,0 +1,101 @@
+//! [`Client`]: asks servers for pages, and keeps connections for the next request.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_net::TcpStream;
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::header::{ACCEPT, HOST, USER_AGENT};
+use url::{Position, Url};
+
+use crate::connection::{Answer, Connection};
+use crate::error::FetchError;
+
+/// An HTTP client that any number of tasks may share.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    /// The connections that nobody uses, by host and port, the last used last. There are never
+    /// more than requests were in flight at once.
+    idle: Mutex<HashMap<String, Vec<Connection>>>,
+    /// How many connections were made.
+    opened: AtomicUsize,
+}
+
+impl Client {
+    /// Asks for a page, over a connection that is there already if possible.
+    ///
+    /// # Errors
+    ///
+    /// Whatever went wrong before the head of an answer came.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection it was using.
+    pub(crate) async fn get(&self, url: &Url) -> Result<Answer, FetchError> {
+        let request = request(url)?;
+        let host = host(url)?;
+        if let Some(connection) = self.take(&host) {
+            // Servers close connections that they have not heard of for a while; the only way to
+            // learn of it is to ask. Any failure may be that, so it costs one more try.
+            if let Ok((answer, connection)) = connection.exchange(request.clone()).await {
+                self.keep(host, connection);
+                return Ok(answer);
+            }
+        }
+        let connection = self.connect(&host).await?;
+        let (answer, connection) =
+            connection.exchange(request).await.map_err(FetchError::Broken)?;
+        self.keep(host, connection);
+        Ok(answer)
+    }
+
+    /// How many connections were made so far.
+    pub(crate) fn opened(&self) -> usize {
+        self.opened.load(Relaxed)
+    }
+
+    /// Makes a connection.
+    async fn connect(&self, host: &str) -> Result<Connection, FetchError> {
+        let stream = TcpStream::connect(host).await.map_err(FetchError::Connect)?;
+        self.opened.fetch_add(1, Relaxed);
+        Connection::new(stream).await.map_err(FetchError::Broken)
+    }
+
+    /// The idle connection to `host` that was used last, since it is the likeliest to live.
+    fn take(&self, host: &str) -> Option<Connection> {
+        self.idle().get_mut(host)?.pop()
+    }
+
+    /// Keeps a connection for the next request, if there still is one.
+    fn keep(&self, host: String, connection: Option<Connection>) {
+        if let Some(connection) = connection {
+            self.idle().entry(host).or_default().push(connection);
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, HashMap<String, Vec<Connection>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The host and port of `url`, as the resolver takes them.
+fn host(url: &Url) -> Result<String, FetchError> {
+    match (url.host_str(), url.port_or_known_default()) {
+        (Some(host), Some(port)) => Ok(format!("{host}:{port}")),
+        _ => Err(FetchError::BadUrl("it names no host".to_owned())),
+    }
+}
+
+/// The request for the page at `url`.
+fn request(url: &Url) -> Result<Request<Empty<Bytes>>, FetchError> {
+    Request::get(&url[Position::BeforePath..Position::AfterQuery])
+        .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
+        .header(ACCEPT, "text/html")
+        .header(USER_AGENT, concat!("spinney-crawl/", env!("CARGO_PKG_VERSION")))
+        .body(Empty::new())
+        .map_err(|error| FetchError::BadUrl(error.to_string()))
+}

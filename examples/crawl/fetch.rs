@@ -1,0 +1,64 @@
+//! [`fetch`]: one URL to one [`Page`].
+
+use std::time::{Duration, Instant};
+
+use hyper::HeaderMap;
+use hyper::header::{CONTENT_TYPE, LOCATION};
+use spinney::Within;
+use url::Url;
+
+use crate::client::Client;
+use crate::connection::Answer;
+use crate::error::FetchError;
+use crate::links::hrefs;
+
+/// The longest body that is read, in bytes.
+pub(crate) const MAX_BODY: usize = 4 << 20;
+
+/// A page, as far as the crawl wants to know it.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// How long its body is.
+    pub(crate) bytes: usize,
+    /// Where it links to, as written.
+    pub(crate) links: Vec<String>,
+    /// How long it took to come.
+    pub(crate) latency: Duration,
+}
+
+/// Fetches the page at `url`, which may take as long as `timeout`, body and all.
+///
+/// # Errors
+///
+/// Each way in which there can be no page; see [`FetchError`].
+pub(crate) async fn fetch(
+    client: &Client,
+    url: &Url,
+    timeout: Duration,
+) -> Result<Page, FetchError> {
+    let start = Instant::now();
+    let answer =
+        client.get(url).within(timeout).await.map_err(|_| FetchError::TimedOut(timeout))??;
+    let latency = start.elapsed();
+    let (bytes, links) = read(answer)?;
+    Ok(Page { bytes, links, latency })
+}
+
+/// The length and the links of a page that is one.
+fn read(answer: Answer) -> Result<(usize, Vec<String>), FetchError> {
+    let Answer { head, body } = answer;
+    if !head.status.is_success() {
+        let location = head.headers.get(LOCATION).filter(|_| head.status.is_redirection());
+        let location = location.map(|to| String::from_utf8_lossy(to.as_bytes()).into_owned());
+        return Err(FetchError::Status(head.status, location));
+    }
+    let body = body?;
+    let links = if is_html(&head.headers) { hrefs(&body) } else { Vec::new() };
+    Ok((body.len(), links))
+}
+
+/// Whether the body is HTML.
+fn is_html(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map_or(&[][..], |kind| kind.as_bytes());
+    kind.to_ascii_lowercase().starts_with(b"text/html")
+}

@@ -1,0 +1,33 @@
+//! [`hrefs`]: where a page links to.
+
+use html5gum::{DefaultEmitter, Token, Tokenizer};
+
+/// The targets of a page's `<a href>`, in order, as they are written.
+///
+/// Reads the bytes as browsers do, so tag soup, comments and scripts do no harm. `<base>` is not
+/// honoured.
+pub(crate) fn hrefs(html: &[u8]) -> Vec<String> {
+    let mut emitter = DefaultEmitter::<()>::default();
+    emitter.naively_switch_states(true);
+    Tokenizer::new_with_emitter(html, emitter).filter_map(|Ok(token)| href(token)).collect()
+}
+
+/// The target of `token`, if it opens a link.
+fn href(token: Token) -> Option<String> {
+    let Token::StartTag(tag) = token else { return None };
+    let href = tag.attributes.get(b"href".as_slice()).filter(|_| *tag.name == b"a")?;
+    Some(String::from_utf8_lossy(href).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_anchor_counts_and_nothing_else() {
+        let html = br#"<link href="no.css"><a name=x>no</a><A HREF='/one'>1</a><a
+            class="b" href=two?a=1&amp;b=2>2<a href=" #three ">
+            <!-- <a href=no> --><script>"<a href=no>"</script><a href="unclosed"#;
+        assert_eq!(hrefs(html), ["/one", "two?a=1&b=2", "#three"]);
+    }
+}

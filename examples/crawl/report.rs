@@ -1,0 +1,164 @@
+//! [`Report`]: what a crawl found, and its summary.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use indicatif::HumanBytes;
+
+use crate::error::FetchError;
+use crate::fetch::Page;
+
+/// How many URLs of each kind of error are named.
+const NAMED: usize = 5;
+
+/// What a crawl has found so far. Printing it gives the summary.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    bytes: u64,
+    /// How long each page took; sorted once the crawl is over.
+    latencies: Vec<Duration>,
+    failures: BTreeMap<&'static str, Failures>,
+    elapsed: Duration,
+    connections: usize,
+    not_visited: usize,
+}
+
+/// The failures of one kind.
+#[derive(Debug, Default)]
+struct Failures {
+    count: usize,
+    /// The first few, each with its URL.
+    named: Vec<String>,
+}
+
+impl Report {
+    /// Counts a page, and gives its links.
+    pub(crate) fn fetched(&mut self, page: Page) -> Vec<String> {
+        self.bytes += page.bytes as u64;
+        self.latencies.push(page.latency);
+        page.links
+    }
+
+    /// Counts a URL that gave no page.
+    pub(crate) fn failed(&mut self, url: &str, error: &FetchError) {
+        let failures = self.failures.entry(error.kind()).or_default();
+        failures.count += 1;
+        if failures.named.len() < NAMED {
+            failures.named.push(format!("{url}  {error}"));
+        }
+    }
+
+    /// Adds what is known only when the crawl is over.
+    pub(crate) fn finish(mut self, elapsed: Duration, connections: usize, left: usize) -> Self {
+        self.latencies.sort_unstable();
+        Self { elapsed, connections, not_visited: left, ..self }
+    }
+
+    /// How many pages there are.
+    pub(crate) fn pages(&self) -> usize {
+        self.latencies.len()
+    }
+
+    /// How many URLs gave no page.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors_by_kind().map(|(_, count)| count).sum()
+    }
+
+    /// How many URLs gave no page, for each reason.
+    pub(crate) fn errors_by_kind(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.failures.iter().map(|(kind, failures)| (*kind, failures.count))
+    }
+
+    /// How many URLs had their turn.
+    pub(crate) fn ended(&self) -> usize {
+        self.pages() + self.errors()
+    }
+
+    /// How many connections it took.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// How many pages came per second.
+    fn rate(&self) -> f64 {
+        let pages = u32::try_from(self.pages()).unwrap_or(u32::MAX);
+        f64::from(pages) / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+
+    /// The time within which so many of a hundred pages came, if any did.
+    fn percentile(&self, percent: usize) -> String {
+        let rank = (self.pages() * percent).div_ceil(100);
+        let latency = rank.checked_sub(1).and_then(|index| self.latencies.get(index));
+        latency.map_or("-".to_owned(), |latency| format!("{latency:.1?}"))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "pages", &self.pages())?;
+        row(f, "bytes", &HumanBytes(self.bytes))?;
+        row(f, "errors", &self.errors())?;
+        for (kind, count) in self.errors_by_kind() {
+            row(f, &format!("  {kind}"), &count)?;
+        }
+        row(f, "not visited", &self.not_visited)?;
+        row(f, "connections", &self.connections())?;
+        row(f, "seconds", &format_args!("{:.2}", self.elapsed.as_secs_f64()))?;
+        row(f, "pages per second", &format_args!("{:.1}", self.rate()))?;
+        row(f, "latency p50", &self.percentile(50))?;
+        row(f, "latency p99", &self.percentile(99))?;
+        self.failures.iter().try_for_each(|(kind, failures)| failures.list(f, kind))
+    }
+}
+
+impl Failures {
+    /// Writes the first few, and how many there are beside them.
+    fn list(&self, f: &mut fmt::Formatter<'_>, kind: &str) -> fmt::Result {
+        writeln!(f, "\n{kind}:")?;
+        self.named.iter().try_for_each(|failure| writeln!(f, "  {failure}"))?;
+        match self.count - self.named.len() {
+            0 => Ok(()),
+            more => writeln!(f, "  ... and {more} more"),
+        }
+    }
+}
+
+/// Writes one line of the table.
+fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn fmt::Display) -> fmt::Result {
+    writeln!(f, "{name:<20}{:>12}", value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_counts_all_and_names_the_first() {
+        let mut report = Report::default();
+        for millis in (1..=100).rev() {
+            let latency = Duration::from_millis(millis);
+            report.fetched(Page { bytes: 1024, links: Vec::new(), latency });
+        }
+        for page in 0..7 {
+            report.failed(&format!("http://a/{page}"), &FetchError::TooLarge(9));
+        }
+        let summary = report.finish(Duration::from_secs(2), 5, 3).to_string();
+        let words = summary.split_whitespace().collect::<Vec<_>>().join(" ");
+        for row in [
+            "pages 100 bytes 100.00 KiB errors 7 oversized body 7 not visited 3 connections 5",
+            "seconds 2.00 pages per second 50.0 latency p50 50.0ms latency p99 99.0ms",
+            "oversized body: http://a/0 longer than 9 bytes",
+            "http://a/4 longer than 9 bytes ... and 2 more",
+        ] {
+            assert!(words.contains(row), "{summary}");
+        }
+    }
+
+    #[test]
+    fn a_crawl_that_found_nothing_has_a_summary_too() {
+        let summary = Report::default().to_string();
+        assert!(summary.contains("pages per second             0.0\n"), "{summary}");
+        assert!(summary.ends_with("latency p99                    -\n"), "{summary}");
+    }
+}

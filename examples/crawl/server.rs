@@ -1,0 +1,118 @@
+//! [`Server`]: serves a [`Site`] on a port of its own, so that the crawl needs no network.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_net::{TcpListener, TcpStream};
+use bytes::Bytes;
+use futures_lite::future::yield_now;
+use futures_lite::stream::{self, StreamExt};
+use http_body_util::StreamBody;
+use hyper::body::{Frame, Incoming};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use smol_hyper::rt::FuturesIo;
+use spinney::Group;
+
+use crate::fetch::MAX_BODY;
+use crate::site::{Kind, Site};
+
+/// How long a slow page keeps its reader waiting.
+const SLOW: Duration = Duration::from_millis(30);
+
+/// A body that is sent piece by piece, and may fail on the way.
+type Body = StreamBody<stream::Boxed<io::Result<Frame<Bytes>>>>;
+
+/// A web server on the loopback device. Dropping it closes the port and all connections.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    /// Owns the task that accepts connections, which owns theirs.
+    _accepting: Group,
+}
+
+impl Server {
+    /// Starts to serve `site` on a port that nobody uses.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub(crate) async fn start(site: Site) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let accepting = Group::new();
+        accepting.spawn(accept(listener, site)).detach();
+        Ok(Self { address, _accepting: accepting })
+    }
+
+    /// The URL of the page that leads to all others.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}{}", self.address, Site::path(0))
+    }
+}
+
+/// Gives each connection a task, for ever.
+async fn accept(listener: TcpListener, site: Site) {
+    let connections = Group::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => connections.spawn(serve(stream, site)).detach(),
+            // Out of file descriptors, most likely: some come back as connections end.
+            Err(_) => spinney::sleep(SLOW).await,
+        }
+    }
+}
+
+/// Answers the requests of one connection, one after the other.
+async fn serve(stream: TcpStream, site: Site) {
+    let service = service_fn(move |request| answer(request, site));
+    // An error is a client that went away, or a page that is cut short on purpose.
+    let _ = http1::Builder::new().serve_connection(FuturesIo::new(stream), service).await;
+}
+
+/// Answers one request.
+async fn answer(request: Request<Incoming>, site: Site) -> Result<Response<Body>, Infallible> {
+    let page = Site::page_at(request.uri().path());
+    let kind = page.map_or(Kind::Missing, |page| site.kind(page));
+    let html = page.map(|page| site.html(page)).unwrap_or_default();
+    Ok(match kind {
+        Kind::Sound => respond(StatusCode::OK, html.len(), whole(html)),
+        Kind::Slow => {
+            spinney::sleep(SLOW).await;
+            respond(StatusCode::OK, html.len(), whole(html))
+        }
+        Kind::Missing => respond(StatusCode::NOT_FOUND, 0, whole(String::new())),
+        Kind::CutShort => respond(StatusCode::OK, 2 * html.len(), cut_short(html)),
+        Kind::Vast => respond(StatusCode::OK, MAX_BODY + 1, whole(" ".repeat(MAX_BODY + 1))),
+    })
+}
+
+/// An answer that promises `length` bytes of HTML.
+fn respond(status: StatusCode, length: usize, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response
+}
+
+/// A body that is sent in one piece.
+fn whole(html: String) -> Body {
+    StreamBody::new(stream::once(Ok(Frame::data(html.into()))).boxed())
+}
+
+/// A body that breaks off after its first piece.
+fn cut_short(html: String) -> Body {
+    let end = async {
+        // The first piece is sent only when the body makes its connection wait.
+        yield_now().await;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    };
+    StreamBody::new(
+        stream::once(Ok(Frame::data(html.into()))).chain(stream::once_future(end)).boxed(),
+    )
+}
