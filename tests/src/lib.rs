@@ -1,1 +1,143 @@
-//! placeholder
+//! What the tests of promises share: [`on_every_hub`], which runs one test on every hub, and
+//! [`Dropped`], which counts what has been dropped.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+
+pub use spinney::{Hub, LocalHub};
+pub use spinney_sim::SimHub;
+
+/// How many seeds of a simulated hub each test is run with.
+pub const SEEDS: u64 = 50;
+
+/// Makes a test of each function for each hub: a [`Hub`] of one thread and one of four, a
+/// [`LocalHub`], a first-in-first-out [`SimHub`], and [`SEEDS`] seeded ones.
+///
+/// The function gets a reference to the hub; its body runs as the main future there.
+///
+/// ```
+/// spinney_tests::on_every_hub! {
+///     async fn a_pool_starts_empty(hub) {
+///         assert_eq!(spinney::Pool::on(hub, 5).len(), 0);
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! on_every_hub {
+    ($($(#[$doc:meta])* async fn $name:ident($hub:ident) $body:block)+) => {$(
+        $(#[$doc])*
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn hub_of_one_thread() {
+                let hub = $crate::hub(1);
+                hub.block_on(async { let $hub = &hub; $body });
+            }
+
+            #[test]
+            fn hub_of_four_threads() {
+                let hub = $crate::hub(4);
+                hub.block_on(async { let $hub = &hub; $body });
+            }
+
+            $crate::on_one_thread!(@tests $hub $body);
+        }
+    )+};
+}
+
+/// As [`on_every_hub`], for what is not `Send`: on the hubs that stay on one thread.
+#[macro_export]
+macro_rules! on_one_thread {
+    ($($(#[$doc:meta])* async fn $name:ident($hub:ident) $body:block)+) => {$(
+        $(#[$doc])*
+        mod $name {
+            use super::*;
+
+            $crate::on_one_thread!(@tests $hub $body);
+        }
+    )+};
+    (@tests $hub:ident $body:block) => {
+        #[test]
+        fn local_hub() {
+            let hub = $crate::LocalHub::new();
+            hub.block_on(async { let $hub = &hub; $body });
+        }
+
+        #[test]
+        fn sim_hub() {
+            let hub = $crate::SimHub::new();
+            hub.block_on(async { let $hub = &hub; $body });
+        }
+
+        #[test]
+        fn seeded_sim_hub() {
+            for seed in 0..$crate::SEEDS {
+                let replay = $crate::Replay(seed);
+                let hub = $crate::SimHub::seeded(seed);
+                hub.block_on(async { let $hub = &hub; $body });
+                replay.passed();
+            }
+        }
+    };
+}
+
+/// A hub of `threads` threads.
+///
+/// # Panics
+///
+/// If it cannot be started.
+#[must_use]
+pub fn hub(threads: usize) -> Hub {
+    Hub::builder().threads(threads).name("test").build().expect("a test needs its hub")
+}
+
+/// Names the seed that a test failed with.
+#[derive(Debug)]
+pub struct Replay(pub u64);
+
+impl Replay {
+    /// The test passed.
+    pub fn passed(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        eprintln!("failed with SimHub::seeded({})", self.0);
+    }
+}
+
+/// Counts how many of its clones have been dropped: one moves into each task whose end matters.
+#[derive(Clone, Debug, Default)]
+pub struct Dropped {
+    count: Arc<AtomicUsize>,
+}
+
+impl Dropped {
+    /// One more thing whose drop is counted.
+    #[must_use]
+    pub fn guard(&self) -> DropGuard {
+        DropGuard { count: Arc::clone(&self.count) }
+    }
+
+    /// How many guards have been dropped.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count.load(SeqCst)
+    }
+}
+
+/// Counted when it is dropped; see [`Dropped`].
+#[derive(Debug)]
+pub struct DropGuard {
+    count: Arc<AtomicUsize>,
+}
+
+impl Drop for DropGuard {
+    fn drop(&mut self) {
+        self.count.fetch_add(1, SeqCst);
+    }
+}

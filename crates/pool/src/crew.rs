@@ -161,7 +161,7 @@ impl<X> Crew<X> {
         Some(self.core.roster.slots.capacity()).filter(|capacity| *capacity != UNLIMITED)
     }
 
-    pub(crate) fn fmt(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         let slots = &self.core.roster.slots;
         let mut text = f.debug_struct(name);
         text.field("running", &slots.out());
@@ -182,7 +182,7 @@ impl<X> Clone for Crew<X> {
 
 impl<X> fmt::Debug for Crew<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt(f, "Crew")
+        self.describe(f, "Crew")
     }
 }
 

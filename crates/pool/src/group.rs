@@ -82,6 +82,6 @@ impl<X> Clone for Group<X> {
 
 impl<X> fmt::Debug for Group<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.crew.fmt(f, "Group")
+        self.crew.describe(f, "Group")
     }
 }

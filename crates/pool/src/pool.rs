@@ -172,6 +172,6 @@ impl<X> Clone for Pool<X> {
 
 impl<X> fmt::Debug for Pool<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.crew.fmt(f, "Pool")
+        self.crew.describe(f, "Pool")
     }
 }

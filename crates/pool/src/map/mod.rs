@@ -4,7 +4,7 @@
 //! else, and puts a [`Worker`] into each; a worker takes one item after the other from the shared
 //! input, for as long as nobody else waits for its slot and the results are read.
 //!
-//! What the two share is a [`Job`], whose results go to the [`Imap`] through `Results`.
+//! What the two share is a `Job`, whose results go to the [`Imap`] through `Results`.
 
 mod feeder;
 mod imap;
