@@ -122,10 +122,15 @@ impl Control {
             *link = None;
             return Poll::Ready(ended.clone());
         }
-        match link.and_then(|id| state.find(id)) {
-            Some(place) => state.links[place].1 = Link::Wake(cx.waker().clone()),
-            None => *link = Some(state.push(Link::Wake(cx.waker().clone()))),
+        let wake = Link::Wake(cx.waker().clone());
+        let mut before = None;
+        if let Some(place) = link.and_then(|id| state.find(id)) {
+            before = Some(std::mem::replace(&mut state.links[place].1, wake));
+        } else {
+            *link = Some(state.push(wake));
         }
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 

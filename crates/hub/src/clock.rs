@@ -13,7 +13,17 @@ use crate::current;
 /// The default is the system's clock, with timers on async-io's reactor.
 #[derive(Clone, Default)]
 pub struct Clock {
-    source: Option<Arc<dyn TimeSource>>,
+    source: Source,
+}
+
+#[derive(Clone, Default)]
+enum Source {
+    #[default]
+    System,
+    /// The timers of the tokio runtime that polls.
+    #[cfg(feature = "tokio")]
+    Tokio,
+    Custom(Arc<dyn TimeSource>),
 }
 
 /// A clock that is not the system's, such as the virtual one of a simulation.
@@ -31,7 +41,12 @@ pub trait TimeSource: Send + Sync {
 impl Clock {
     /// A clock that follows `source`.
     pub fn new(source: Arc<dyn TimeSource>) -> Self {
-        Self { source: Some(source) }
+        Self { source: Source::Custom(source) }
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn tokio() -> Self {
+        Self { source: Source::Tokio }
     }
 
     /// The clock of the hub that is polling on this thread; outside of any hub, the system's.
@@ -41,13 +56,23 @@ impl Clock {
 
     /// What time it is.
     pub fn now(&self) -> Instant {
-        self.source.as_ref().map_or_else(Instant::now, |source| source.now())
+        match &self.source {
+            Source::System => Instant::now(),
+            #[cfg(feature = "tokio")]
+            Source::Tokio => tokio::time::Instant::now().into_std(),
+            Source::Custom(source) => source.now(),
+        }
     }
 }
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.source.is_some() { "custom" } else { "system" };
+        let kind = match &self.source {
+            Source::System => "system",
+            #[cfg(feature = "tokio")]
+            Source::Tokio => "tokio",
+            Source::Custom(_) => "custom",
+        };
         f.debug_struct("Clock").field("source", &kind).finish()
     }
 }
@@ -89,6 +114,8 @@ enum State {
     For(Duration),
     Until(Instant),
     System(async_io::Timer),
+    #[cfg(feature = "tokio")]
+    Tokio(Pin<Box<tokio::time::Sleep>>),
     Alarm(Alarm),
     Never,
 }
@@ -116,6 +143,8 @@ impl Future for Sleep {
                     ready!(Pin::new(timer).poll(cx));
                     return Poll::Ready(());
                 }
+                #[cfg(feature = "tokio")]
+                State::Tokio(timer) => return timer.as_mut().poll(cx),
                 State::Alarm(alarm) => return alarm.poll(cx),
                 State::Never => return Poll::Pending,
             }
@@ -132,8 +161,10 @@ impl fmt::Debug for Sleep {
 impl State {
     fn start(clock: Clock, at: Instant) -> Self {
         match clock.source {
-            None => Self::System(async_io::Timer::at(at)),
-            Some(source) => Self::Alarm(Alarm { source, at, set: None }),
+            Source::System => Self::System(async_io::Timer::at(at)),
+            #[cfg(feature = "tokio")]
+            Source::Tokio => Self::Tokio(Box::pin(tokio::time::sleep_until(at.into()))),
+            Source::Custom(source) => Self::Alarm(Alarm { source, at, set: None }),
         }
     }
 }

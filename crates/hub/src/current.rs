@@ -7,6 +7,10 @@ use std::rc::Rc;
 
 use crate::clock::Clock;
 use crate::hub::WeakHub;
+#[cfg(feature = "smol")]
+use crate::smol::SmolHub;
+#[cfg(feature = "tokio")]
+use crate::tokio::TokioHub;
 use crate::{BoxFuture, Hub, Spawn};
 
 thread_local! {
@@ -28,6 +32,10 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
     match CURRENT.with_borrow(|current| current.as_ref().map(|context| context.host.clone())) {
         Some(Host::Hub(hub)) => hub.spawn(future),
+        #[cfg(feature = "smol")]
+        Some(Host::Smol) => SmolHub.spawn(future),
+        #[cfg(feature = "tokio")]
+        Some(Host::Tokio(hub)) => hub.spawn(future),
         Some(Host::Other(hub)) => hub.spawn(Box::pin(future)),
         None => Hub::global().spawn(future),
     }
@@ -44,8 +52,12 @@ pub struct Context {
 }
 
 #[derive(Clone)]
-enum Host {
+pub(crate) enum Host {
     Hub(WeakHub),
+    #[cfg(feature = "smol")]
+    Smol,
+    #[cfg(feature = "tokio")]
+    Tokio(TokioHub),
     Other(Rc<dyn Spawn<BoxFuture>>),
 }
 
@@ -58,8 +70,8 @@ impl Context {
         Self { clock, host: Host::Other(hub) }
     }
 
-    pub(crate) fn of_hub(hub: WeakHub) -> Self {
-        Self { clock: Clock::default(), host: Host::Hub(hub) }
+    pub(crate) fn of(clock: Clock, host: Host) -> Self {
+        Self { clock, host }
     }
 
     /// Makes this the current context until the guard is dropped; then the one before is back.
@@ -94,8 +106,8 @@ pub(crate) fn clock() -> Clock {
 }
 
 pub(crate) fn hub() -> Option<Hub> {
-    CURRENT.with_borrow(|current| match &current.as_ref()?.host {
-        Host::Hub(hub) => hub.upgrade(),
-        Host::Other(_) => None,
+    CURRENT.with_borrow(|current| match current {
+        Some(Context { host: Host::Hub(hub), .. }) => hub.upgrade(),
+        _ => None,
     })
 }

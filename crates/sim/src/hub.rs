@@ -1,6 +1,8 @@
 //! [`SimHub`]: a hub whose time is virtual and whose order can be replayed.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -59,6 +61,53 @@ impl SimHub {
     fn with(rng: Option<Rng>) -> Self {
         let core = Core { tasks: Rc::new(Tasks::new(rng)), clock: Arc::new(VirtualClock::new()) };
         Self { core: Rc::new(core) }
+    }
+
+    /// Runs `scenario` on a hub of each of `seeds`, to find the order in which it fails.
+    ///
+    /// # Panics
+    ///
+    /// With the first seed under which the scenario panics, what it said, and how to replay it.
+    ///
+    /// ```should_panic
+    /// use std::{cell::Cell, rc::Rc};
+    /// use spinney_hub::{Spawn, yield_now};
+    /// use spinney_sim::SimHub;
+    ///
+    /// SimHub::check(0..100, |sim| {
+    ///     // Two tasks read a number, give way, and write it back with one added.
+    ///     let number = Rc::new(Cell::new(0));
+    ///     for _ in 0..2 {
+    ///         let number = Rc::clone(&number);
+    ///         sim.spawn(async move {
+    ///             let read = number.get();
+    ///             yield_now().await;
+    ///             number.set(read + 1);
+    ///         });
+    ///     }
+    ///     sim.run_until_idle();
+    ///     assert_eq!(number.get(), 2, "an addition was lost");
+    /// });
+    /// ```
+    pub fn check(seeds: impl IntoIterator<Item = u64>, scenario: impl Fn(&SimHub)) {
+        for seed in seeds {
+            let run = AssertUnwindSafe(|| scenario(&SimHub::seeded(seed)));
+            if let Err(payload) = catch_unwind(run) {
+                let said = message(&*payload);
+                panic!("failed with seed {seed}, replay it with SimHub::seeded({seed}): {said}");
+            }
+        }
+    }
+
+    /// Runs the hub's tasks until none is ready and no timer is set; those that are left wait for
+    /// ever, or for another thread.
+    ///
+    /// # Panics
+    ///
+    /// If a task that is no greenlet panics.
+    pub fn run_until_idle(&self) {
+        // Nothing but the end of all else ends this main future.
+        let _idle = self.try_block_on(std::future::pending::<()>());
     }
 
     /// Runs `main` to its end, and the hub's tasks beside it.
@@ -159,4 +208,10 @@ impl Spawn<BoxFuture> for Running {
             tasks.spawn(future);
         }
     }
+}
+
+/// What a panic said.
+fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::Location;
 use std::sync::OnceLock;
 
 use crate::Event;
@@ -65,12 +66,16 @@ impl<T, E> AsyncResult<T, E> {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
-    pub async fn get(&self) -> Result<&T, &E> {
-        loop {
-            if let Some(result) = self.try_get() {
-                return result;
+    #[track_caller]
+    pub fn get(&self) -> impl Future<Output = Result<&T, &E>> {
+        let at = Location::caller();
+        async move {
+            loop {
+                if let Some(result) = self.try_get() {
+                    return result;
+                }
+                self.ready.wait_for("AsyncResult::get", at).await;
             }
-            self.ready.wait().await;
         }
     }
 

@@ -1,8 +1,13 @@
 //! [`Event`]: a flag that tasks can wait for.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::panic::Location;
+use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
+
+use crate::Wait;
 
 /// A flag: while it is set nobody waits, and setting it wakes all who do. `gevent.event.Event`.
 ///
@@ -53,15 +58,29 @@ impl Event {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
-    pub async fn wait(&self) {
+    #[track_caller]
+    pub fn wait(&self) -> impl Future<Output = ()> {
+        self.wait_for("Event::wait", Location::caller())
+    }
+
+    /// Waits, and notes that this is for `what`, on behalf of the line `at`.
+    pub(crate) async fn wait_for(&self, what: &'static str, at: &'static Location<'static>) {
         if self.is_set() {
             return;
         }
         // Listening first and looking again second: a `set` between the two is not missed.
-        let woken = self.waiters.listen();
-        if !self.is_set() {
-            woken.await;
+        let mut woken = self.waiters.listen();
+        if self.is_set() {
+            return;
         }
+        poll_fn(|cx| {
+            let polled = Pin::new(&mut woken).poll(cx);
+            if polled.is_pending() {
+                Wait::note(what, at);
+            }
+            polled
+        })
+        .await;
     }
 }
 

@@ -28,9 +28,11 @@ mod async_result;
 mod errors;
 mod event;
 mod semaphore;
+mod wait;
 mod waiters;
 
 pub use async_result::AsyncResult;
 pub use errors::{Closed, TryAcquireError};
 pub use event::Event;
 pub use semaphore::{Acquire, Permit, Semaphore};
+pub use wait::Wait;

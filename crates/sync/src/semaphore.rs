@@ -6,12 +6,13 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::waiters::Waiters;
-use crate::{Closed, Event, TryAcquireError};
+use crate::{Closed, Event, TryAcquireError, Wait};
 
 /// Hands out a number of permits, first come, first served. `gevent.lock.BoundedSemaphore`, but
 /// fair.
@@ -62,6 +63,7 @@ impl Semaphore {
     ///
     /// Dropping the future gives up its place in the queue; a permit that it had already been
     /// handed goes to the next.
+    #[track_caller]
     pub fn acquire(&self) -> Acquire<&Self> {
         Acquire::of(self)
     }
@@ -114,15 +116,19 @@ impl Semaphore {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
-    pub async fn wait_idle(&self) {
-        let idle = {
-            let mut state = self.lock();
-            if state.is_idle() {
-                return;
-            }
-            Arc::clone(state.idle.get_or_insert_default())
-        };
-        idle.wait().await;
+    #[track_caller]
+    pub fn wait_idle(&self) -> impl Future<Output = ()> {
+        let at = Location::caller();
+        async move {
+            let idle = {
+                let mut state = self.lock();
+                if state.is_idle() {
+                    return;
+                }
+                Arc::clone(state.idle.get_or_insert_default())
+            };
+            idle.wait_for("Semaphore::wait_idle", at).await;
+        }
     }
 
     /// How many permits there are, out or not.
@@ -239,13 +245,16 @@ pub struct Acquire<S: Deref<Target = Semaphore>> {
     semaphore: Option<S>,
     /// The place in the queue, once it has one.
     ticket: Option<u64>,
+    /// Who waits.
+    at: &'static Location<'static>,
 }
 
 impl<S: Deref<Target = Semaphore>> Acquire<S> {
     /// Takes a permit of `semaphore`, behind those who came before: [`Semaphore::acquire`] for
     /// any kind of pointer to one.
+    #[track_caller]
     pub fn of(semaphore: S) -> Self {
-        Self { semaphore: Some(semaphore), ticket: None }
+        Self { semaphore: Some(semaphore), ticket: None, at: Location::caller() }
     }
 }
 
@@ -263,7 +272,10 @@ impl<S: Deref<Target = Semaphore>> Future for Acquire<S> {
             Some(ticket) if state.waiters.is_served(ticket) => Ok(()),
             Some(_) if state.closed => Err(Closed),
             Some(ticket) => {
-                state.waiters.update(ticket, cx.waker());
+                let before = state.waiters.update(ticket, cx.waker());
+                drop(state);
+                drop(before);
+                Wait::note("Semaphore::acquire", this.at);
                 return Poll::Pending;
             }
             None => match state.take() {
@@ -271,6 +283,7 @@ impl<S: Deref<Target = Semaphore>> Future for Acquire<S> {
                 Err(TryAcquireError::Closed) => Err(Closed),
                 Err(TryAcquireError::WouldBlock) => {
                     this.ticket = Some(state.waiters.push(cx.waker().clone()));
+                    Wait::note("Semaphore::acquire", this.at);
                     return Poll::Pending;
                 }
             },

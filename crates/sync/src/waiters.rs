@@ -52,11 +52,13 @@ impl Waiters {
         ticket < self.served_below
     }
 
-    /// Lets `waker` be the one that is woken when `ticket`, which still waits, is served.
-    pub(crate) fn update(&mut self, ticket: u64, waker: &Waker) {
-        if let Some(waiting) = self.waker_of(ticket).and_then(Option::as_mut) {
-            waiting.clone_from(waker);
-        }
+    /// Lets `waker` be the one that is woken when `ticket`, which still waits, is served. Returns
+    /// the one before, if that was another.
+    #[must_use = "a waker is dropped when the lock has been let go"]
+    pub(crate) fn update(&mut self, ticket: u64, waker: &Waker) -> Option<Waker> {
+        let waiting = self.waker_of(ticket)?.as_mut()?;
+        let same = waiting.will_wake(waker);
+        if same { None } else { Some(std::mem::replace(waiting, waker.clone())) }
     }
 
     /// Gives up: `ticket`, which still waits, will not be served.

@@ -1,0 +1,64 @@
+//! [`ThreadSettings`]: how a hub's threads are started.
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+/// Called on a thread, with its number.
+pub(crate) type Hook = Arc<dyn Fn(usize) + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) struct ThreadSettings {
+    pub(crate) name: String,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) on_start: Option<Hook>,
+    pub(crate) on_stop: Option<Hook>,
+}
+
+impl ThreadSettings {
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), stack_size: None, on_start: None, on_stop: None }
+    }
+
+    /// Starts the thread number `index`.
+    pub(crate) fn start(
+        &self,
+        index: usize,
+        run: impl FnOnce() + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        if self.name.contains('\0') {
+            let text = "a thread's name must not contain NUL";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let mut builder = thread::Builder::new().name(format!("{}-{index}", self.name));
+        if let Some(stack_size) = self.stack_size {
+            builder = builder.stack_size(stack_size);
+        }
+        let (on_start, on_stop) = (self.on_start.clone(), self.on_stop.clone());
+        builder.spawn(move || {
+            call(on_start.as_ref(), index);
+            run();
+            call(on_stop.as_ref(), index);
+        })
+    }
+}
+
+/// Calls a hook. If it panics, the panic hook has reported that, and the thread goes on.
+fn call(hook: Option<&Hook>, index: usize) {
+    if let Some(hook) = hook {
+        drop(catch_unwind(AssertUnwindSafe(|| hook(index))));
+    }
+}
+
+impl fmt::Debug for ThreadSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadSettings")
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .field("on_start", &self.on_start.is_some())
+            .field("on_stop", &self.on_stop.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,41 @@
+//! [`Scoped`]: a future that is polled inside of a hub's context, on an executor that knows
+//! nothing of contexts.
+
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::Context;
+
+/// A hub whose context is entered anew at each poll.
+pub(crate) trait Enter {
+    fn context(&self) -> Context;
+}
+
+pin_project! {
+    /// A future that finds a hub current whenever it is polled. Dropping it drops the future.
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub struct Scoped<F, X> {
+        #[pin]
+        future: F,
+        hub: X,
+    }
+}
+
+impl<F, X> Scoped<F, X> {
+    pub(crate) fn new(future: F, hub: X) -> Self {
+        Self { future, hub }
+    }
+}
+
+impl<F: Future, X: Enter> Future for Scoped<F, X> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _entered = this.hub.context().enter();
+        this.future.poll(cx)
+    }
+}

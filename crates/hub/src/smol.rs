@@ -1,0 +1,42 @@
+//! [`SmolHub`]: the executor behind `smol::spawn`.
+
+use crate::current::Host;
+use crate::scope::{Enter, Scoped};
+use crate::{Clock, Context, Spawn};
+
+/// The process-wide executor of the crate smol, for programs that already live on it. Needs the
+/// feature `smol`.
+///
+/// A mark without contents. It never stops; `SMOL_THREADS` says how many threads it has.
+///
+/// ```
+/// use spinney_hub::{SmolHub, Spawn};
+///
+/// smol::block_on(async {
+///     let (done, ended) = async_channel::bounded(1);
+///     SmolHub.spawn(async move { done.send("ran").await.unwrap() });
+///     assert_eq!(ended.recv().await, Ok("ran"));
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SmolHub;
+
+impl SmolHub {
+    /// Makes this hub the current one whenever `future` is polled: for the main future, which
+    /// smol runs without our knowledge.
+    pub fn scope<F: Future>(self, future: F) -> Scoped<F, Self> {
+        Scoped::new(future, self)
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for SmolHub {
+    fn spawn(&self, future: F) {
+        smol::spawn(self.scope(future)).detach();
+    }
+}
+
+impl Enter for SmolHub {
+    fn context(&self) -> Context {
+        Context::of(Clock::default(), Host::Smol)
+    }
+}

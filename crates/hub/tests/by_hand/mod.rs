@@ -1,0 +1,44 @@
+//! [`ByHand`]: a future that a test polls itself.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::{Context, Poll, Wake, Waker};
+
+/// A future, and how often it was woken since it was made.
+pub(crate) struct ByHand<F> {
+    future: Pin<Box<F>>,
+    wakes: Arc<Wakes>,
+}
+
+impl<F: Future> ByHand<F> {
+    pub(crate) fn of(future: F) -> Self {
+        Self { future: Box::pin(future), wakes: Arc::default() }
+    }
+
+    /// As `of`, and polled once, which it has to be pending after.
+    pub(crate) fn waiting(future: F) -> Self {
+        let mut this = Self::of(future);
+        assert!(this.poll().is_pending());
+        this
+    }
+
+    pub(crate) fn poll(&mut self) -> Poll<F::Output> {
+        let waker = Waker::from(Arc::clone(&self.wakes));
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    pub(crate) fn wakes(&self) -> usize {
+        self.wakes.0.load(SeqCst)
+    }
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}

@@ -1,0 +1,191 @@
+//! Dropping the last handle drops the tasks, each once and on the hub's thread.
+
+use std::cell::RefCell;
+use std::future::{pending, poll_fn};
+use std::process::Command;
+use std::rc::Rc;
+use std::sync::mpsc::{Sender, channel};
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use spinney_hub::{LocalHub, Spawn, sleep, yield_now};
+
+use crate::dropped::{Drops, Guard};
+
+/// Waits for ever, and sends its waker away once.
+async fn send_waker(to: Sender<Waker>, guard: Guard) {
+    let _here = (guard, Rc::new(()));
+    let mut to = Some(to);
+    poll_fn(|cx| {
+        if let Some(to) = to.take() {
+            to.send(cx.waker().clone()).unwrap();
+        }
+        Poll::<()>::Pending
+    })
+    .await;
+}
+
+#[test]
+fn tasks_that_wait_are_dropped() {
+    let (hub, drops) = (LocalHub::new(), Drops::default());
+    for _ in 0..100 {
+        let guard = drops.guard();
+        hub.spawn(async move {
+            let _guard = guard;
+            pending().await
+        });
+    }
+    hub.spawn(async {
+        sleep(Duration::from_secs(3600)).await;
+    });
+    hub.block_on(yield_now());
+    let other = hub.clone();
+    drop(hub);
+    assert_eq!(drops.count(), 0, "one handle is left");
+    drop(other);
+    assert_eq!(drops.threads(), [thread::current().id(); 100]);
+}
+
+#[test]
+fn tasks_that_are_ready_are_dropped_unpolled() {
+    let (hub, drops) = (LocalHub::new(), Drops::default());
+    for _ in 0..100 {
+        let guard = drops.guard();
+        hub.spawn(async move {
+            let _guard = guard;
+            panic!("it was polled");
+        });
+    }
+    drop(hub);
+    assert_eq!(drops.count(), 100);
+}
+
+#[test]
+fn a_task_that_ended_is_dropped_at_once() {
+    let (hub, drops) = (LocalHub::new(), Drops::default());
+    let guard = drops.guard();
+    hub.spawn(async move { drop(guard) });
+    hub.block_on(yield_now());
+    assert_eq!(drops.count(), 1);
+    drop(hub);
+    assert_eq!(drops.count(), 1);
+}
+
+#[test]
+fn tasks_that_were_woken_are_dropped() {
+    let (hub, drops) = (LocalHub::new(), Drops::default());
+    let (to, wakers) = channel();
+    for _ in 0..2 {
+        hub.spawn(send_waker(to.clone(), drops.guard()));
+    }
+    hub.block_on(yield_now());
+    let [here, elsewhere] = [wakers.recv().unwrap(), wakers.recv().unwrap()];
+    here.wake_by_ref();
+    thread::spawn(move || elsewhere.wake()).join().unwrap();
+    drop(hub);
+    assert_eq!(drops.count(), 2);
+    here.wake();
+    assert_eq!(drops.count(), 2);
+}
+
+#[test]
+fn a_task_that_another_thread_wakes_meanwhile_is_dropped_here_and_once() {
+    const ROUNDS: usize = 3000;
+    let drops = Drops::default();
+    let (to, wakers) = channel::<Waker>();
+    let waking = thread::spawn(move || {
+        for waker in wakers {
+            (0..50).for_each(|_| waker.wake_by_ref());
+        }
+    });
+    for round in 0..ROUNDS {
+        let hub = LocalHub::new();
+        hub.spawn(send_waker(to.clone(), drops.guard()));
+        hub.block_on(async {
+            for _ in 0..round % 4 {
+                yield_now().await;
+            }
+        });
+        drop(hub);
+        assert_eq!(drops.count(), round + 1);
+    }
+    drop(to);
+    waking.join().unwrap();
+    assert_eq!(drops.threads(), vec![thread::current().id(); ROUNDS]);
+}
+
+#[test]
+fn a_panicking_task_is_dropped_once() {
+    let (hub, drops) = (LocalHub::new(), Drops::default());
+    let guard = drops.guard();
+    hub.spawn(async move {
+        let _guard = guard;
+        panic!("a panic that the test asked for");
+    });
+    hub.block_on(yield_now());
+    drop(hub);
+    assert_eq!(drops.count(), 1);
+}
+
+#[test]
+fn one_hub_may_be_dropped_inside_another() {
+    let (outer, drops) = (LocalHub::new(), Drops::default());
+    let (to, wakers) = channel();
+    let inner = LocalHub::new();
+    inner.spawn(send_waker(to, drops.guard()));
+    inner.block_on(yield_now());
+    outer.block_on(async {
+        wakers.recv().unwrap().wake();
+        drop(inner);
+        assert_eq!(drops.count(), 1);
+        yield_now().await;
+    });
+}
+
+#[test]
+fn a_task_with_a_handle_of_its_own_hub_lets_it_go_when_it_ends() {
+    let (hub, drops) = (LocalHub::new(), Drops::default());
+    let (guard, own) = (drops.guard(), hub.clone());
+    hub.spawn(async move {
+        let _guard = guard;
+        pending().await
+    });
+    hub.spawn(async move { drop(own) });
+    hub.block_on(yield_now());
+    drop(hub);
+    assert_eq!(drops.count(), 1);
+}
+
+#[test]
+fn a_hub_in_a_thread_local_is_dropped_with_its_thread() {
+    // A panic in such a destructor aborts the process: so it is another one that runs it.
+    const CHILD: &str = "SPINNEY_TEST_CHILD";
+    thread_local! {
+        static HUB: RefCell<Option<LocalHub>> = const { RefCell::new(None) };
+    }
+    if std::env::var_os(CHILD).is_none() {
+        let name = "drops::a_hub_in_a_thread_local_is_dropped_with_its_thread";
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let output = child.args(["--exact", name]).env(CHILD, "1").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let drops = Drops::default();
+    let guard = drops.guard();
+    let ended = thread::spawn(move || {
+        HUB.set(Some(LocalHub::new()));
+        HUB.with_borrow(|hub| {
+            let hub = hub.as_ref().unwrap();
+            hub.spawn(async move {
+                let _guard = guard;
+                pending().await
+            });
+            hub.block_on(yield_now());
+        });
+        // A thread that has blocked on something else before it ends.
+        futures_lite::future::block_on(async {});
+    });
+    ended.join().unwrap();
+    assert_eq!(drops.count(), 1);
+}

@@ -1,0 +1,160 @@
+//! First in, first out.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use spinney_hub::{LocalHub, Spawn, yield_now};
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+struct Log(Rc<RefCell<Vec<String>>>);
+
+impl Log {
+    fn add(&self, entry: impl Into<String>) {
+        self.0.borrow_mut().push(entry.into());
+    }
+
+    fn entries(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+}
+
+#[test]
+fn tasks_run_in_the_order_they_were_spawned_and_main_in_its_turn() {
+    let (hub, log) = (LocalHub::new(), Log::default());
+    for n in 0..3 {
+        let log = log.clone();
+        hub.spawn(async move { log.add(format!("task {n}")) });
+    }
+    assert!(log.entries().is_empty(), "nothing runs but inside `block_on`");
+    hub.block_on(async {
+        log.add("main");
+        let late = log.clone();
+        hub.spawn(async move { late.add("late") });
+        yield_now().await;
+        log.add("main again");
+    });
+    assert_eq!(log.entries(), ["task 0", "task 1", "task 2", "main", "late", "main again"]);
+}
+
+#[test]
+fn a_thousand_tasks_take_turns() {
+    let (hub, log) = (LocalHub::new(), Rc::new(RefCell::new(Vec::new())));
+    for n in 0..1000 {
+        let log = Rc::clone(&log);
+        hub.spawn(async move {
+            for round in 0..3 {
+                log.borrow_mut().push((round, n));
+                yield_now().await;
+            }
+        });
+    }
+    hub.block_on(async {
+        for _ in 0..4 {
+            yield_now().await;
+        }
+    });
+    let expected: Vec<_> = (0..3).flat_map(|round| (0..1000).map(move |n| (round, n))).collect();
+    assert_eq!(*log.borrow(), expected);
+}
+
+#[test]
+fn tasks_run_in_the_order_they_were_woken() {
+    let (hub, log) = (LocalHub::new(), Log::default());
+    let wakers: Rc<RefCell<Vec<Waker>>> = Rc::default();
+    for n in 0..5 {
+        let (log, wakers) = (log.clone(), Rc::clone(&wakers));
+        let mut parked = false;
+        hub.spawn(async move {
+            poll_fn(|cx| {
+                if parked {
+                    return Poll::Ready(());
+                }
+                parked = true;
+                wakers.borrow_mut().push(cx.waker().clone());
+                Poll::Pending
+            })
+            .await;
+            log.add(format!("task {n}"));
+        });
+    }
+    hub.block_on(async {
+        yield_now().await;
+        for n in [3, 0, 4, 1, 2] {
+            wakers.borrow()[n].wake_by_ref();
+        }
+        yield_now().await;
+    });
+    assert_eq!(log.entries(), ["task 3", "task 0", "task 4", "task 1", "task 2"]);
+}
+
+#[test]
+fn a_task_that_is_woken_many_times_has_one_turn() {
+    let hub = LocalHub::new();
+    let turns = Rc::new(Cell::new(0));
+    let seen = Rc::clone(&turns);
+    hub.spawn(poll_fn(move |cx| {
+        seen.set(seen.get() + 1);
+        if seen.get() == 1 {
+            (0..100).for_each(|_| cx.waker().wake_by_ref());
+        }
+        Poll::Pending
+    }));
+    hub.block_on(async {
+        for _ in 0..10 {
+            yield_now().await;
+        }
+    });
+    assert_eq!(turns.get(), 2);
+}
+
+#[test]
+fn a_main_future_that_is_woken_many_times_has_one_turn() {
+    let hub = LocalHub::new();
+    let (mut turns, mut first) = (0, true);
+    let last = Rc::new(RefCell::new(None::<Waker>));
+    let waker = Rc::clone(&last);
+    hub.spawn(async move {
+        for _ in 0..200 {
+            yield_now().await;
+        }
+        waker.take().unwrap().wake();
+    });
+    let done = Rc::downgrade(&last);
+    hub.block_on(poll_fn(|cx| {
+        turns += 1;
+        if std::mem::take(&mut first) {
+            (0..100).for_each(|_| cx.waker().wake_by_ref());
+        }
+        // The task is over when it has dropped its half.
+        if done.strong_count() == 1 && last.borrow().is_none() {
+            return Poll::Ready(());
+        }
+        last.replace(Some(cx.waker().clone()));
+        Poll::Pending
+    }));
+    assert_eq!(turns, 3);
+}
+
+#[test]
+fn tasks_may_spawn_tasks() {
+    fn spawn_chain(hub: &LocalHub, left: u32, ended: Rc<Cell<bool>>) {
+        let inner = hub.clone();
+        hub.spawn(async move {
+            if left == 0 {
+                ended.set(true);
+            } else {
+                spawn_chain(&inner, left - 1, ended);
+            }
+        });
+    }
+    let (hub, ended) = (LocalHub::new(), Rc::new(Cell::new(false)));
+    spawn_chain(&hub, 100, Rc::clone(&ended));
+    hub.block_on(async {
+        while !ended.get() {
+            yield_now().await;
+        }
+    });
+}

@@ -1,0 +1,53 @@
+//! [`Wait`]: where somebody began to wait, for those who ask why nothing happens.
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
+
+thread_local! {
+    static LAST: Cell<Option<Wait>> = const { Cell::new(None) };
+}
+
+/// What was waited for, and the line of the program that does.
+///
+/// Whatever waits in this crate says so when it is polled and not ready. A simulation that finds
+/// everybody stuck can tell who waits where.
+///
+/// ```
+/// use spinney_sync::{Event, Wait};
+///
+/// let event = Event::new();
+/// futures_lite::future::block_on(async {
+///     assert!(futures_lite::future::poll_once(event.wait()).await.is_none());
+/// });
+/// assert!(Wait::last().unwrap().to_string().starts_with("Event::wait at "));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    what: &'static str,
+    at: &'static Location<'static>,
+}
+
+impl Wait {
+    /// Says that this thread has polled something that waits for `what` on behalf of the line
+    /// `at`.
+    pub fn note(what: &'static str, at: &'static Location<'static>) {
+        LAST.set(Some(Self { what, at }));
+    }
+
+    /// The last wait that was noted on this thread.
+    pub fn last() -> Option<Self> {
+        LAST.get()
+    }
+
+    /// Forgets the last wait, so that none is taken for that of somebody else.
+    pub fn forget() {
+        LAST.set(None);
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.what, self.at)
+    }
+}

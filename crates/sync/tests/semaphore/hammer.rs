@@ -1,0 +1,76 @@
+//! Four threads that acquire, give back, give up and resize.
+
+use std::pin::pin;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+
+use futures_lite::future::{block_on, poll_once};
+use spinney_sync::Semaphore;
+
+const THREADS: u64 = 4;
+const ROUNDS: usize = 10_000;
+
+#[test]
+fn no_more_than_the_capacity_are_ever_past_the_point() {
+    const CAPACITY: usize = 2;
+    let semaphore = Semaphore::new(CAPACITY);
+    let inside = AtomicUsize::new(0);
+    let pass = || {
+        assert!(inside.fetch_add(1, SeqCst) < CAPACITY);
+        thread::yield_now();
+        inside.fetch_sub(1, SeqCst);
+    };
+    thread::scope(|scope| {
+        for seed in 0..THREADS {
+            let (semaphore, pass) = (&semaphore, &pass);
+            scope.spawn(move || block_on(come_and_go(semaphore, seed, pass)));
+        }
+    });
+    assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
+    assert_eq!(semaphore.available(), 2);
+}
+
+#[test]
+fn nobody_is_forgotten_while_the_size_changes() {
+    let semaphore = Semaphore::new(1);
+    thread::scope(|scope| {
+        for seed in 0..THREADS {
+            let semaphore = &semaphore;
+            scope.spawn(move || block_on(come_and_go(semaphore, seed, || ())));
+        }
+        for size in (0..4).cycle().take(ROUNDS) {
+            semaphore.resize(size);
+            thread::yield_now();
+        }
+        semaphore.resize(1);
+    });
+    assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
+}
+
+/// Gets past the point again and again, and now and then gives up while it waits.
+async fn come_and_go(semaphore: &Semaphore, seed: u64, pass: impl Fn()) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    for _ in 0..ROUNDS {
+        let mut acquire = pin!(semaphore.acquire());
+        match rng.u8(..4) {
+            0 => {
+                if let Some(permit) = poll_once(acquire.as_mut()).await {
+                    let _permit = permit.unwrap();
+                    pass();
+                } else if rng.bool() {
+                    thread::yield_now();
+                }
+            }
+            1 => {
+                if let Ok(_permit) = semaphore.try_acquire() {
+                    pass();
+                }
+            }
+            _ => {
+                let _permit = acquire.await.unwrap();
+                pass();
+            }
+        }
+    }
+}

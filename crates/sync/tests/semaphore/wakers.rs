@@ -1,0 +1,118 @@
+//! Wakers run and are dropped outside of the semaphore's lock, and the newest one counts.
+
+use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use spinney_sync::{Acquire, Semaphore};
+
+/// A waker that uses the semaphore when it is woken and when it is dropped.
+struct Nosy {
+    semaphore: Weak<Semaphore>,
+    woken: AtomicBool,
+}
+
+impl Nosy {
+    fn new(semaphore: &Arc<Semaphore>) -> Arc<Self> {
+        Arc::new(Self { semaphore: Arc::downgrade(semaphore), woken: AtomicBool::new(false) })
+    }
+
+    fn look(&self) {
+        if let Some(semaphore) = self.semaphore.upgrade() {
+            drop(semaphore.try_acquire());
+            drop(Acquire::of(&*semaphore));
+        }
+    }
+}
+
+impl Wake for Nosy {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, SeqCst);
+        self.look();
+    }
+}
+
+impl Drop for Nosy {
+    fn drop(&mut self) {
+        self.look();
+    }
+}
+
+type Owned = Acquire<Arc<Semaphore>>;
+
+fn poll(acquire: &mut Owned, waker: &Arc<Nosy>) -> bool {
+    let waker = Waker::from(Arc::clone(waker));
+    matches!(Pin::new(acquire).poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(_)))
+}
+
+/// Runs `test` on a thread of its own, so that one that locks itself out fails instead of
+/// hanging. The limit is only ever reached by a failure.
+#[track_caller]
+fn must_end(test: impl FnOnce() + Send + 'static) {
+    let (done, ended) = channel();
+    thread::spawn(move || {
+        test();
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(20)).expect("it locked itself out, or failed");
+}
+
+#[test]
+fn a_repoll_replaces_the_waker() {
+    let semaphore = Arc::new(Semaphore::new(1));
+    let held = semaphore.try_acquire().unwrap();
+    let [old, new] = [Nosy::new(&semaphore), Nosy::new(&semaphore)];
+    let mut waiter = Acquire::of(Arc::clone(&semaphore));
+    assert!(!poll(&mut waiter, &old));
+    assert!(!poll(&mut waiter, &new));
+    assert_eq!(Arc::strong_count(&old), 1, "the old one is let go");
+    drop(held);
+    assert_eq!((old.woken.load(SeqCst), new.woken.load(SeqCst)), (false, true));
+    assert!(poll(&mut waiter, &new));
+}
+
+#[test]
+fn a_waker_may_use_the_semaphore_when_it_is_woken() {
+    must_end(|| {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let held = semaphore.try_acquire().unwrap();
+        let waker = Nosy::new(&semaphore);
+        let mut waiting: Vec<_> = (0..3).map(|_| Acquire::of(Arc::clone(&semaphore))).collect();
+        waiting.iter_mut().for_each(|waiter| assert!(!poll(waiter, &waker)));
+        semaphore.resize(2);
+        drop(held);
+        semaphore.close();
+        assert!(waker.woken.load(SeqCst));
+    });
+}
+
+#[test]
+fn a_waker_may_use_the_semaphore_when_its_waiter_is_dropped() {
+    must_end(|| {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let waker = Nosy::new(&semaphore);
+        let mut waiter = Acquire::of(Arc::clone(&semaphore));
+        assert!(!poll(&mut waiter, &waker));
+        drop(waker);
+        drop(waiter);
+        assert_eq!(semaphore.waiting(), 0);
+    });
+}
+
+#[test]
+fn a_waker_may_use_the_semaphore_when_a_repoll_replaces_it() {
+    must_end(|| {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let old = Nosy::new(&semaphore);
+        let mut waiter = Acquire::of(Arc::clone(&semaphore));
+        assert!(!poll(&mut waiter, &old));
+        drop(old);
+        assert!(!poll(&mut waiter, &Nosy::new(&semaphore)));
+        assert_eq!(semaphore.waiting(), 1);
+    });
+}
