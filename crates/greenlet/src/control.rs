@@ -7,7 +7,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::{Failure, GreenletExit};
@@ -29,6 +29,7 @@ struct State {
     exit: Option<GreenletExit>,
     /// Gets the task polled, so that it sees a kill; there while it waits.
     waker: Option<Waker>,
+    name: Option<Arc<str>>,
     links: Vec<(u64, Link)>,
     next_link: u64,
 }
@@ -46,6 +47,15 @@ impl Control {
             killed: AtomicBool::new(false),
             state: Mutex::default(),
         }
+    }
+
+    pub(crate) fn name(&self) -> Option<Arc<str>> {
+        self.lock().name.clone()
+    }
+
+    pub(crate) fn set_name(&self, name: Arc<str>) {
+        let before = self.lock().name.replace(name);
+        drop(before);
     }
 
     /// Sends a kill, which the task sees when it is next polled. Of no effect after the first

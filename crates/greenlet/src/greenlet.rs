@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+
+use spinney_sync::Wait;
 
 use crate::{Failure, Handle};
 
@@ -31,11 +34,26 @@ pub struct Greenlet<T> {
     handle: Handle,
     outcome: Outcome<T>,
     link: Option<u64>,
+    /// Where it was made.
+    at: &'static Location<'static>,
 }
 
 impl<T> Greenlet<T> {
+    #[track_caller]
     pub(crate) fn new(handle: Handle, outcome: Outcome<T>) -> Self {
-        Self { handle, outcome, link: None }
+        Self { handle, outcome, link: None, at: Location::caller() }
+    }
+
+    /// Gives it a name, for those who look at what is running.
+    ///
+    /// ```
+    /// let fetch = spinney_greenlet::spawn(async {}).named("fetch 17");
+    /// assert_eq!(fetch.name().as_deref(), Some("fetch 17"));
+    /// # fetch.detach();
+    /// ```
+    pub fn named(self, name: impl Into<Arc<str>>) -> Self {
+        self.handle.set_name(name.into());
+        self
     }
 
     /// Its control handle, which may outlive it.
@@ -84,8 +102,13 @@ impl<T> Future for Greenlet<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let ended = ready!(this.handle.poll_ended(cx, &mut this.link));
-        Poll::Ready(ended.map(|()| this.take()))
+        match this.handle.poll_ended(cx, &mut this.link) {
+            Poll::Ready(ended) => Poll::Ready(ended.map(|()| this.take())),
+            Poll::Pending => {
+                Wait::note("the end of a greenlet spawned", this.at);
+                Poll::Pending
+            }
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! [`Handle`]: control of a greenlet, without its result.
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+
+use spinney_sync::Wait;
 
 use crate::control::{Control, call};
 use crate::{Failure, GreenletExit, current};
@@ -44,6 +47,15 @@ impl Handle {
         self.control.id
     }
 
+    /// What it was [named](crate::Greenlet::named), if anything.
+    pub fn name(&self) -> Option<Arc<str>> {
+        self.control.name()
+    }
+
+    pub(crate) fn set_name(&self, name: Arc<str>) {
+        self.control.set_name(name);
+    }
+
     /// Whether it has ended, in whatever way. `ready`, `dead`.
     pub fn is_ready(&self) -> bool {
         self.control.ended(|ended| ended.is_some())
@@ -71,8 +83,9 @@ impl Handle {
     /// # Cancel safety
     ///
     /// Nothing is lost when the wait is dropped.
+    #[track_caller]
     pub fn join(&self) -> Join {
-        Join { handle: self.clone(), link: None }
+        Join { handle: self.clone(), link: None, at: Location::caller() }
     }
 
     /// Kills it and waits until it has ended. `kill()`; see [`kill_with`](Self::kill_with).
@@ -80,6 +93,7 @@ impl Handle {
     /// # Cancel safety
     ///
     /// As [`kill_with`](Self::kill_with).
+    #[track_caller]
     pub fn kill(&self) -> Join {
         self.kill_with(GreenletExit::new())
     }
@@ -99,6 +113,7 @@ impl Handle {
     /// # Cancel safety
     ///
     /// The kill goes ahead whether the wait is dropped or not.
+    #[track_caller]
     pub fn kill_with(&self, exit: GreenletExit) -> Join {
         self.control.kill(exit);
         self.join()
@@ -141,6 +156,14 @@ impl Handle {
     }
 }
 
+/// `greenlet 17`, and its name if it has one.
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "greenlet {}", self.id())?;
+        self.name().map_or(Ok(()), |name| write!(f, " {name:?}"))
+    }
+}
+
 /// Handles are equal if they are of the same greenlet.
 impl PartialEq for Handle {
     fn eq(&self, other: &Self) -> bool {
@@ -170,7 +193,12 @@ impl fmt::Debug for Handle {
             Some(Err(Failure::Killed(_))) => "killed",
             Some(Err(Failure::Panicked(_))) => "panicked",
         });
-        f.debug_struct("Handle").field("id", &self.id()).field("state", &state).finish()
+        let mut text = f.debug_struct("Handle");
+        text.field("id", &self.id());
+        if let Some(name) = self.name() {
+            text.field("name", &name);
+        }
+        text.field("state", &state).finish()
     }
 }
 
@@ -183,6 +211,8 @@ pub struct LinkId(Option<u64>);
 pub struct Join {
     handle: Handle,
     link: Option<u64>,
+    /// Who waits.
+    at: &'static Location<'static>,
 }
 
 impl Future for Join {
@@ -190,7 +220,11 @@ impl Future for Join {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        this.handle.poll_ended(cx, &mut this.link).map(drop)
+        let ended = this.handle.poll_ended(cx, &mut this.link).map(drop);
+        if ended.is_pending() {
+            Wait::note("Greenlet::join", this.at);
+        }
+        ended
     }
 }
 

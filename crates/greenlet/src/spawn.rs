@@ -11,6 +11,7 @@ use crate::{Greenlet, Task, pair};
 /// let greenlet = spinney_greenlet::spawn(async { 42 });
 /// assert_eq!(spinney_hub::block_on(greenlet).unwrap(), 42);
 /// ```
+#[track_caller]
 pub fn spawn<F>(future: F) -> Greenlet<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -30,6 +31,7 @@ where
 /// let greenlet = spinney_greenlet::spawn_on(&hub, async { Rc::new(42) });
 /// assert_eq!(*hub.block_on(greenlet).unwrap(), 42);
 /// ```
+#[track_caller]
 pub fn spawn_on<X, F>(hub: &X, future: F) -> Greenlet<F::Output>
 where
     F: Future,

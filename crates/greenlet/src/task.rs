@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+use spinney_hub::label_task;
 
 use crate::control::Control;
 use crate::greenlet::Outcome;
@@ -23,6 +24,7 @@ use crate::{Failure, Greenlet, GreenletExit, Handle, current};
 /// spinney_hub::block_on(task);
 /// assert_eq!(greenlet.try_get().unwrap().unwrap(), 42);
 /// ```
+#[track_caller]
 pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
     let control = Arc::new(Control::new());
     let outcome = Outcome::default();
@@ -75,7 +77,11 @@ impl<F: Future, G> Future for Task<F, G> {
         };
         match polled {
             Ok(Poll::Ready(result)) => self.end(Ok(result)),
-            Ok(Poll::Pending) if shared.control.park(cx.waker()) => return Poll::Pending,
+            Ok(Poll::Pending) if shared.control.park(cx.waker()) => {
+                let control = &shared.control;
+                label_task(|| Handle::new(Arc::clone(control)).to_string());
+                return Poll::Pending;
+            }
             Ok(Poll::Pending) => {
                 let exit = shared.control.exit().unwrap_or_default();
                 self.kill(exit);

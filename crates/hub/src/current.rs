@@ -41,6 +41,14 @@ pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
     }
 }
 
+/// Tells the hub what the task that is being polled is called, if the hub wants to know.
+pub fn label_task(label: impl FnOnce() -> String) {
+    let labels = CURRENT.with_borrow(|current| current.as_ref()?.labels.clone());
+    if let Some(labels) = labels {
+        labels(label());
+    }
+}
+
 /// What a hub tells its thread while it polls: its clock, and how to spawn on it.
 ///
 /// Only those who write a hub need this. A hub [enters](Self::enter) its context around its
@@ -49,6 +57,7 @@ pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
 pub struct Context {
     clock: Clock,
     host: Host,
+    labels: Option<Rc<dyn Fn(String)>>,
 }
 
 #[derive(Clone)]
@@ -67,11 +76,18 @@ impl Context {
     /// `hub` should not keep the real hub alive: the context is held for as long as its thread
     /// is inside.
     pub fn new(clock: Clock, hub: Rc<dyn Spawn<BoxFuture>>) -> Self {
-        Self { clock, host: Host::Other(hub) }
+        Self::of(clock, Host::Other(hub))
+    }
+
+    /// Has `labels` called with what the task that is being polled is called, as often as it
+    /// says so.
+    #[must_use]
+    pub fn with_labels(self, labels: Rc<dyn Fn(String)>) -> Self {
+        Self { labels: Some(labels), ..self }
     }
 
     pub(crate) fn of(clock: Clock, host: Host) -> Self {
-        Self { clock, host }
+        Self { clock, host, labels: None }
     }
 
     /// Makes this the current context until the guard is dropped; then the one before is back.

@@ -42,7 +42,7 @@ mod within;
 mod yield_now;
 
 pub use clock::{Clock, Sleep, TimeSource, sleep, sleep_until};
-pub use current::{Context, Entered, block_on, spawn};
+pub use current::{Context, Entered, block_on, label_task, spawn};
 pub use hub::{Hub, HubBuilder, ShutdownReport};
 pub use interval::{Interval, interval};
 pub use local::LocalHub;

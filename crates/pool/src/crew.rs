@@ -2,6 +2,7 @@
 //! with all of them.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use spinney_greenlet::{Greenlet, Handle, Task};
@@ -112,8 +113,9 @@ impl<X> Crew<X> {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
-    pub async fn join(&self) -> Result<(), InsideGroup> {
-        self.core.roster.join().await
+    #[track_caller]
+    pub fn join(&self) -> impl Future<Output = Result<(), InsideGroup>> {
+        self.core.roster.join(Location::caller())
     }
 
     /// Kills each member once, then whoever came in meanwhile, and waits until nobody is left.

@@ -70,21 +70,21 @@ impl<X> Pool<X> {
     ///
     /// Dropping it before it is done drops `future`, which has not started, and gives the place in
     /// the queue up; a slot that it had already been handed goes to the next.
-    pub async fn spawn<F>(&self, future: F) -> Greenlet<F::Output>
+    #[track_caller]
+    #[expect(clippy::async_yields_async, reason = "what comes out is a greenlet, to be awaited")]
+    pub fn spawn<F>(&self, future: F) -> impl Future<Output = Greenlet<F::Output>>
     where
         F: Future,
         X: Spawn<Task<F, Membership>>,
     {
-        match self.crew.core.roster.slots.acquire().await {
-            Ok(slot) => {
-                slot.forget();
-                self.crew.core.start(future)
-            }
-            Err(closed) => {
-                let (task, greenlet) = pair(future, ());
-                drop(greenlet.kill_with(GreenletExit::because(closed)));
-                drop(task);
-                greenlet
+        let slot = self.crew.core.roster.slots.acquire();
+        async move {
+            match slot.await {
+                Ok(slot) => {
+                    slot.forget();
+                    self.crew.core.start(future)
+                }
+                Err(closed) => killed(future, GreenletExit::because(closed)),
             }
         }
     }
@@ -119,12 +119,16 @@ impl<X> Pool<X> {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
-    pub async fn wait_idle(&self) -> Result<(), InsideGroup> {
-        if self.is_inside() {
-            return Err(InsideGroup);
+    #[track_caller]
+    pub fn wait_idle(&self) -> impl Future<Output = Result<(), InsideGroup>> {
+        let idle = self.crew.core.roster.slots.wait_idle();
+        async move {
+            if self.is_inside() {
+                return Err(InsideGroup);
+            }
+            idle.await;
+            Ok(())
         }
-        self.crew.core.roster.slots.wait_idle().await;
-        Ok(())
     }
 
     /// Changes the number of slots. A larger number admits at once as many as fit; under a
@@ -154,6 +158,14 @@ impl<X> Pool<X> {
     pub fn waiting(&self) -> usize {
         self.crew.core.roster.slots.waiting()
     }
+}
+
+/// A greenlet that never started.
+fn killed<F: Future>(future: F, exit: GreenletExit) -> Greenlet<F::Output> {
+    let (task, greenlet) = pair(future, ());
+    drop(greenlet.kill_with(exit));
+    drop(task);
+    greenlet
 }
 
 impl<X> Deref for Pool<X> {

@@ -4,6 +4,7 @@
 //! semaphore alone says how many there are, so *running + free = capacity* is its invariant. The
 //! list of members is there to wait for them and to kill them.
 
+use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
@@ -72,8 +73,8 @@ impl Roster {
         Handle::current().is_some_and(|current| self.contains(&current))
     }
 
-    /// Waits until the list has been empty at least once.
-    pub(crate) async fn join(&self) -> Result<(), InsideGroup> {
+    /// Waits, on behalf of the line `at`, until the list has been empty at least once.
+    pub(crate) async fn join(&self, at: &'static Location<'static>) -> Result<(), InsideGroup> {
         if self.is_inside() {
             return Err(InsideGroup);
         }
@@ -84,7 +85,7 @@ impl Roster {
             }
             Arc::clone(members.emptied.get_or_insert_default())
         };
-        emptied.wait().await;
+        emptied.wait_for("Pool::join", at).await;
         Ok(())
     }
 

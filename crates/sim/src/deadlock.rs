@@ -3,28 +3,48 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::tasks::Stuck;
+
 /// Nothing is ready to run, no timer is set, and the main future has not ended: whatever it waits
 /// for will not come, unless another thread brings it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Its text has a line for the main future and for each task that is stuck: what it is called and
+/// what it waits for, as far as they tell. Greenlets tell their number and name; what waits in
+/// `spinney-sync`, and for a greenlet, tells the line of the program.
+///
+/// ```
+/// use spinney_sim::SimHub;
+/// use spinney_sync::Event;
+///
+/// let never = Event::new();
+/// let deadlock = SimHub::new().try_block_on(never.wait()).unwrap_err();
+/// assert!(deadlock.to_string().contains("the main future waits for Event::wait at "));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadlock {
-    tasks: usize,
+    main: Stuck,
+    tasks: Vec<Stuck>,
 }
 
 impl Deadlock {
-    pub(crate) fn new(tasks: usize) -> Self {
-        Self { tasks }
+    pub(crate) fn new(main: Stuck, tasks: Vec<Stuck>) -> Self {
+        Self { main, tasks }
     }
 
     /// How many tasks are stuck, beside the main future.
     pub fn tasks(&self) -> usize {
-        self.tasks
+        self.tasks.len()
     }
 }
 
 impl fmt::Display for Deadlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "deadlock: nothing is ready to run and no timer is set; ")?;
-        write!(f, "the main future and {} tasks wait for ever", self.tasks)
+        f.write_str("deadlock: nothing is ready to run and no timer is set")?;
+        write!(f, "\n  the main future {}", self.main.waits())?;
+        for task in &self.tasks {
+            write!(f, "\n  {} {}", task.label.as_deref().unwrap_or("a task"), task.waits())?;
+        }
+        Ok(())
     }
 }
 

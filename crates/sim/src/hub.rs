@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -14,7 +14,7 @@ use spinney_hub::{BoxFuture, Clock, Spawn, TimeSource};
 
 use crate::Deadlock;
 use crate::clock::VirtualClock;
-use crate::tasks::{Tasks, Turn};
+use crate::tasks::{Stuck, Tasks, Turn};
 
 /// A hub for tests: one thread, tasks that need not be `Send`, and a clock that jumps to the next
 /// timer when nobody is ready to run.
@@ -132,20 +132,23 @@ impl SimHub {
     pub fn try_block_on<F: Future>(&self, main: F) -> Result<F::Output, Deadlock> {
         let Core { tasks, clock } = &*self.core;
         let hub = Rc::new(Running(Rc::downgrade(tasks)));
-        let _entered = spinney_hub::Context::new(Clock::new(clock.clone()), hub).enter();
+        let context = spinney_hub::Context::new(Clock::new(clock.clone()), hub);
+        let _entered = context.with_labels(tasks.labels()).enter();
         let mut main = pin!(main);
         let waker = tasks.queue_main();
+        let mut waits = Stuck::default();
         loop {
             match tasks.run_next() {
                 Some(Turn::Task) => {}
                 Some(Turn::Main) => {
-                    let polled = main.as_mut().poll(&mut Context::from_waker(&waker));
+                    let (polled, stuck) = tasks.poll(main.as_mut(), &waker);
                     if let Poll::Ready(output) = polled {
                         return Ok(output);
                     }
+                    waits = stuck;
                 }
                 None if clock.jump() => {}
-                None => return Err(Deadlock::new(tasks.len())),
+                None => return Err(Deadlock::new(waits, tasks.stuck())),
             }
         }
     }

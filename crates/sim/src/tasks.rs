@@ -3,21 +3,41 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use fastrand::Rng;
+use spinney_sync::Wait;
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What is known of a future that waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stuck {
+    /// What it calls itself.
+    pub(crate) label: Option<String>,
+    wait: Option<Wait>,
+}
+
+impl Stuck {
+    /// What it waits for, in words.
+    pub(crate) fn waits(&self) -> String {
+        let wait = self.wait.map(|wait| wait.to_string());
+        format!("waits for {}", wait.as_deref().unwrap_or("something that does not say what it is"))
+    }
+}
 
 /// The main future's id, which no task has.
 const MAIN: u64 = 0;
 
 pub(crate) struct Tasks {
     /// Those that have not ended; the one that is being polled has been taken out.
-    waiting: RefCell<BTreeMap<u64, BoxFuture>>,
+    waiting: RefCell<BTreeMap<u64, (BoxFuture, Stuck)>>,
+    /// What the task that is being polled calls itself.
+    label: Rc<RefCell<Option<String>>>,
     next_id: RefCell<u64>,
     ready: Arc<Ready>,
     /// Picks who runs next; first in, first out if there is none.
@@ -36,6 +56,7 @@ impl Tasks {
     pub(crate) fn new(rng: Option<Rng>) -> Self {
         Self {
             waiting: RefCell::default(),
+            label: Rc::default(),
             next_id: RefCell::new(MAIN + 1),
             ready: Arc::default(),
             rng: rng.map(RefCell::new),
@@ -44,7 +65,7 @@ impl Tasks {
 
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
         let id = self.next_id.replace_with(|id| *id + 1);
-        self.waiting.borrow_mut().insert(id, Box::pin(future));
+        self.waiting.borrow_mut().insert(id, (Box::pin(future), Stuck::default()));
         self.ready.push(Place::of(id, &self.ready));
     }
 
@@ -63,14 +84,38 @@ impl Tasks {
             return Some(Turn::Main);
         }
         // One that has ended may have had a turn left.
-        let future = self.waiting.borrow_mut().remove(&place.id);
-        if let Some(mut future) = future {
+        let task = self.waiting.borrow_mut().remove(&place.id);
+        if let Some((mut future, _)) = task {
             let waker = Waker::from(Arc::clone(&place));
-            if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-                self.waiting.borrow_mut().insert(place.id, future);
+            let (polled, stuck) = self.poll(future.as_mut(), &waker);
+            if polled.is_pending() {
+                self.waiting.borrow_mut().insert(place.id, (future, stuck));
             }
         }
         Some(Turn::Task)
+    }
+
+    /// Polls `future`, and finds out what it waits for.
+    pub(crate) fn poll<F: Future + ?Sized>(
+        &self,
+        future: Pin<&mut F>,
+        waker: &Waker,
+    ) -> (Poll<F::Output>, Stuck) {
+        self.label.take();
+        Wait::forget();
+        let polled = future.poll(&mut Context::from_waker(waker));
+        (polled, Stuck { label: self.label.take(), wait: Wait::last() })
+    }
+
+    /// Where tasks say what they are called.
+    pub(crate) fn labels(&self) -> Rc<dyn Fn(String)> {
+        let label = Rc::clone(&self.label);
+        Rc::new(move |text| drop(label.replace(Some(text))))
+    }
+
+    /// Those that have not ended.
+    pub(crate) fn stuck(&self) -> Vec<Stuck> {
+        self.waiting.borrow().values().map(|(_, stuck)| stuck.clone()).collect()
     }
 
     /// How many tasks have not ended.

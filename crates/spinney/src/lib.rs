@@ -49,14 +49,14 @@ pub use spinney_greenlet::{
     Failure, Greenlet, GreenletExit, Handle, Iwait, Join, LinkId, Panic, Task, iwait, joinall,
     pair, spawn, spawn_on,
 };
-pub use spinney_hub::{
-    Clock, Hub, HubBuilder, Interval, LocalHub, ShutdownReport, Sleep, Spawn, TimeSource, Timeout, Within, WithinFuture,
-    block_on, interval, sleep, sleep_until, timeout, yield_now,
-};
 #[cfg(feature = "smol")]
 pub use spinney_hub::SmolHub;
 #[cfg(feature = "tokio")]
 pub use spinney_hub::TokioHub;
+pub use spinney_hub::{
+    Clock, Hub, HubBuilder, Interval, LocalHub, ShutdownReport, Sleep, Spawn, TimeSource, Timeout,
+    Within, WithinFuture, block_on, interval, sleep, sleep_until, timeout, yield_now,
+};
 pub use spinney_pile::{GreenPile, GreenPool};
 pub use spinney_pool::{Crew, Group, Imap, InsideGroup, Map, Mapper, Membership, Pool, PoolFull};
 pub use spinney_sync::{Acquire, AsyncResult, Closed, Event, Permit, Semaphore, TryAcquireError};

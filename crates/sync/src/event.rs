@@ -63,8 +63,13 @@ impl Event {
         self.wait_for("Event::wait", Location::caller())
     }
 
-    /// Waits, and notes that this is for `what`, on behalf of the line `at`.
-    pub(crate) async fn wait_for(&self, what: &'static str, at: &'static Location<'static>) {
+    /// As [`wait`](Self::wait), for those who make something else of it: the wait is
+    /// [noted](Wait::note) as one for `what`, by the line `at`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    pub async fn wait_for(&self, what: &'static str, at: &'static Location<'static>) {
         if self.is_set() {
             return;
         }

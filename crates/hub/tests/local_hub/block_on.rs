@@ -128,9 +128,8 @@ fn the_main_future_is_dropped_before_it_returns() {
     let hub = LocalHub::new();
     let held = Rc::new(());
     let mine = Rc::clone(&held);
-    hub.block_on(async move {
-        let _mine = mine;
-    });
+    let mut main = Box::pin(async move { Rc::strong_count(&mine) });
+    assert_eq!(hub.block_on(poll_fn(move |cx| main.as_mut().poll(cx))), 2);
     assert_eq!(Rc::strong_count(&held), 1);
 }
 

@@ -33,7 +33,7 @@ fn tasks_that_wait_are_dropped() {
         let guard = drops.guard();
         hub.spawn(async move {
             let _guard = guard;
-            pending().await
+            pending::<()>().await;
         });
     }
     hub.spawn(async {
@@ -149,7 +149,7 @@ fn a_task_with_a_handle_of_its_own_hub_lets_it_go_when_it_ends() {
     let (guard, own) = (drops.guard(), hub.clone());
     hub.spawn(async move {
         let _guard = guard;
-        pending().await
+        pending::<()>().await;
     });
     hub.spawn(async move { drop(own) });
     hub.block_on(yield_now());
@@ -179,7 +179,7 @@ fn a_hub_in_a_thread_local_is_dropped_with_its_thread() {
             let hub = hub.as_ref().unwrap();
             hub.spawn(async move {
                 let _guard = guard;
-                pending().await
+                pending::<()>().await;
             });
             hub.block_on(yield_now());
         });

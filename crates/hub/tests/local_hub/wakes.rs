@@ -68,7 +68,9 @@ fn many_threads_may_wake_at_once() {
     drop(done);
     hub.block_on(ended.recv()).unwrap_err();
     assert_eq!(received.get(), THREADS * ROUNDS);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 #[test]

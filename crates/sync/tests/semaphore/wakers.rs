@@ -59,7 +59,7 @@ fn must_end(test: impl FnOnce() + Send + 'static) {
         test();
         done.send(()).unwrap();
     });
-    ended.recv_timeout(Duration::from_secs(20)).expect("it locked itself out, or failed");
+    ended.recv_timeout(Duration::from_secs(10)).expect("it locked itself out, or failed");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_waker_may_use_the_semaphore_when_it_is_woken() {
         let held = semaphore.try_acquire().unwrap();
         let waker = Nosy::new(&semaphore);
         let mut waiting: Vec<_> = (0..3).map(|_| Acquire::of(Arc::clone(&semaphore))).collect();
-        waiting.iter_mut().for_each(|waiter| assert!(!poll(waiter, &waker)));
+        assert!(waiting.iter_mut().all(|waiter| !poll(waiter, &waker)));
         semaphore.resize(2);
         drop(held);
         semaphore.close();

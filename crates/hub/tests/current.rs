@@ -1,0 +1,197 @@
+//! What is current on a thread: hub, clock and where free `spawn` goes.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use spinney_hub::{
+    BoxFuture, Clock, Context, Hub, LocalHub, Spawn, TimeSource, block_on, spawn, yield_now,
+};
+
+fn own_name() -> String {
+    thread::current().name().unwrap_or_default().to_owned()
+}
+
+/// Keeps what it is given.
+#[derive(Default)]
+struct Shelf(RefCell<Vec<BoxFuture>>);
+
+impl Spawn<BoxFuture> for Shelf {
+    fn spawn(&self, future: BoxFuture) {
+        self.0.borrow_mut().push(future);
+    }
+}
+
+/// A clock that stands still.
+struct Stopped(Instant);
+
+impl TimeSource for Stopped {
+    fn now(&self) -> Instant {
+        self.0
+    }
+
+    fn set_alarm(&self, _: Instant, _: &Waker) -> u64 {
+        0
+    }
+
+    fn clear_alarm(&self, _: u64) {}
+}
+
+/// A clock that stands still `hours` from now, and the time it shows.
+fn stopped(hours: u64) -> (Clock, Instant) {
+    let now = Instant::now() + Duration::from_secs(3600 * hours);
+    (Clock::new(Arc::new(Stopped(now))), now)
+}
+
+#[test]
+fn outside_of_any_hub_tasks_go_to_the_global_one() {
+    let (send, receive) = channel();
+    spawn(async move { send.send(own_name()).unwrap() });
+    let name = receive.recv().unwrap();
+    assert!(name.starts_with("spinney-"), "{name}");
+    assert_eq!(format!("{:?}", Hub::current()), "Hub { global: true }");
+    assert_eq!(format!("{:?}", Hub::default()), "Hub { global: true }");
+}
+
+#[test]
+fn inside_a_hub_of_one_s_own_that_is_the_current_one() {
+    let hub = Hub::builder().threads(2).name("own").build().unwrap();
+    let (send, receive) = channel();
+    hub.spawn(async move {
+        send.send((own_name(), format!("{:?}", Hub::current()))).unwrap();
+        let inner = send.clone();
+        spawn(async move { inner.send((own_name(), format!("{:?}", Hub::default()))).unwrap() });
+        Hub::current().spawn(async move {
+            send.send((own_name(), format!("{:?}", Hub::current()))).unwrap();
+        });
+    });
+    let told: Vec<_> = receive.iter().collect();
+    assert_eq!(told.len(), 3);
+    for (name, current) in told {
+        assert!(name.starts_with("own-"), "{name}");
+        assert_eq!(current, "Hub { global: false, threads: 2 }");
+    }
+}
+
+#[test]
+fn inside_its_block_on_a_hub_is_current_and_afterwards_no_more() {
+    let hub = Hub::builder().threads(3).build().unwrap();
+    let inside = hub.block_on(async { format!("{:?}", Hub::current()) });
+    assert_eq!(inside, "Hub { global: false, threads: 3 }");
+    assert_eq!(format!("{:?}", Hub::current()), "Hub { global: true }");
+}
+
+#[test]
+fn the_free_block_on_runs_on_the_current_hub() {
+    assert_eq!(block_on(async { format!("{:?}", Hub::current()) }), "Hub { global: true }");
+    let hub = Hub::builder().threads(1).build().unwrap();
+    let inside = hub.block_on(async { block_on(async { format!("{:?}", Hub::current()) }) });
+    assert_eq!(inside, "Hub { global: false, threads: 1 }");
+}
+
+#[test]
+fn inside_a_local_hub_tasks_go_to_it() {
+    let ran: Arc<Mutex<Option<ThreadId>>> = Arc::default();
+    let hub = LocalHub::new();
+    hub.block_on(async {
+        let seen = Arc::clone(&ran);
+        spawn(async move { *seen.lock().unwrap() = Some(thread::current().id()) });
+        assert_eq!(*ran.lock().unwrap(), None, "it does not run at once");
+        yield_now().await;
+    });
+    assert_eq!(*ran.lock().unwrap(), Some(thread::current().id()));
+}
+
+#[test]
+fn inside_a_local_hub_the_current_hub_with_threads_is_the_global_one() {
+    let current = LocalHub::new().block_on(async { format!("{:?}", Hub::current()) });
+    assert_eq!(current, "Hub { global: true }");
+}
+
+#[test]
+fn inside_a_task_of_a_local_hub_tasks_go_to_it() {
+    let (hub, ran) = (LocalHub::new(), Arc::new(Mutex::new(None)));
+    let seen = Arc::clone(&ran);
+    hub.spawn(async move {
+        spawn(async move { *seen.lock().unwrap() = Some(thread::current().id()) });
+    });
+    hub.block_on(async {
+        yield_now().await;
+        yield_now().await;
+    });
+    assert_eq!(*ran.lock().unwrap(), Some(thread::current().id()));
+}
+
+#[test]
+fn an_inner_hub_is_current_until_it_is_left() {
+    let inner = Hub::builder().threads(1).build().unwrap();
+    let ran = Arc::new(Mutex::new(Vec::new()));
+    LocalHub::new().block_on(async {
+        let current = inner.block_on(async { format!("{:?}", Hub::current()) });
+        assert_eq!(current, "Hub { global: false, threads: 1 }");
+        let seen = Arc::clone(&ran);
+        spawn(async move { seen.lock().unwrap().push(thread::current().id()) });
+        yield_now().await;
+    });
+    assert_eq!(*ran.lock().unwrap(), [thread::current().id()]);
+}
+
+#[test]
+fn a_context_says_where_tasks_go_and_what_time_it_is() {
+    let shelf = Rc::new(Shelf::default());
+    let (clock, now) = stopped(1);
+    let entered = Context::new(clock, Rc::clone(&shelf) as Rc<dyn Spawn<BoxFuture>>).enter();
+    spawn(async {});
+    spawn(async {});
+    assert_eq!(shelf.0.borrow().len(), 2);
+    assert_eq!(Clock::current().now(), now);
+    drop(entered);
+    assert!(Clock::current().now() < now);
+    assert_eq!(Rc::strong_count(&shelf), 1, "the context is gone");
+}
+
+#[test]
+fn contexts_come_back_in_turn() {
+    let shelf: Rc<dyn Spawn<BoxFuture>> = Rc::new(Shelf::default());
+    let [(one, first), (two, second)] = [stopped(1), stopped(2)];
+    let outer = Context::new(one, Rc::clone(&shelf)).enter();
+    let inner = Context::new(two, shelf).enter();
+    assert_eq!(Clock::current().now(), second);
+    drop(inner);
+    assert_eq!(Clock::current().now(), first);
+    drop(outer);
+    assert!(Clock::current().now() < first);
+}
+
+#[test]
+fn a_hub_brings_the_real_clock_and_then_the_one_before_comes_back() {
+    let (clock, now) = stopped(1);
+    let shelf: Rc<dyn Spawn<BoxFuture>> = Rc::new(Shelf::default());
+    let _entered = Context::new(clock, shelf).enter();
+    assert!(LocalHub::new().block_on(async { Clock::current().now() }) < now);
+    assert!(Hub::global().block_on(async { Clock::current().now() }) < now);
+    assert_eq!(Clock::current().now(), now);
+}
+
+#[test]
+fn another_thread_has_a_context_of_its_own() {
+    let (clock, now) = stopped(1);
+    let shelf: Rc<dyn Spawn<BoxFuture>> = Rc::new(Shelf::default());
+    let _entered = Context::new(clock, shelf).enter();
+    let elsewhere = thread::spawn(|| Clock::current().now()).join().unwrap();
+    assert!(elsewhere < now);
+}
+
+#[test]
+fn the_context_of_a_panicking_main_is_left() {
+    let ran = Rc::new(Cell::new(false));
+    let panic = std::panic::catch_unwind(|| LocalHub::new().block_on(async { panic!("of main") }));
+    panic.unwrap_err();
+    let seen = Rc::clone(&ran);
+    LocalHub::new().block_on(async move { seen.set(true) });
+    assert!(ran.get());
+}

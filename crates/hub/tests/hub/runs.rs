@@ -1,0 +1,169 @@
+//! Building a hub, its threads, and what it runs.
+
+use std::io::ErrorKind;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use async_channel::bounded;
+use spinney_hub::{Hub, Spawn, yield_now};
+
+/// The name of the thread that runs a task of `hub`.
+fn thread_name(hub: &Hub) -> String {
+    let (send, receive) = channel();
+    hub.spawn(async move { send.send(own_name()).unwrap() });
+    receive.recv().unwrap()
+}
+
+fn own_name() -> String {
+    thread::current().name().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_global_hub_starts_by_itself_and_runs_tasks() {
+    let name = thread_name(&Hub::global());
+    assert!(name.starts_with("spinney-"), "{name}");
+    assert_eq!(Hub::global().block_on(async { 42 }), 42);
+}
+
+#[test]
+fn dropping_handles_of_the_global_hub_stops_nothing() {
+    for _ in 0..10 {
+        drop(Hub::global());
+        thread_name(&Hub::global());
+    }
+}
+
+#[test]
+fn no_threads_are_an_invalid_input() {
+    let error = Hub::builder().threads(0).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.to_string(), "a hub needs at least one thread");
+}
+
+#[test]
+fn a_name_with_a_nul_byte_is_an_invalid_input() {
+    let error = Hub::builder().threads(1).name("a\0b").build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.to_string(), "a thread's name must not contain NUL");
+}
+
+#[test]
+fn there_are_as_many_threads_as_asked_for_each_with_its_name() {
+    const THREADS: usize = 4;
+    let hub = Hub::builder().threads(THREADS).name("mine").build().unwrap();
+    // Each of these holds its thread until all have one.
+    let all = Arc::new(Barrier::new(THREADS));
+    let (send, receive) = channel();
+    for _ in 0..THREADS {
+        let (send, all) = (send.clone(), Arc::clone(&all));
+        hub.spawn(async move {
+            all.wait();
+            send.send(own_name()).unwrap();
+        });
+    }
+    drop(send);
+    let mut names: Vec<_> = receive.iter().collect();
+    names.sort();
+    assert_eq!(names, ["mine-0", "mine-1", "mine-2", "mine-3"]);
+}
+
+#[test]
+fn a_hub_without_a_name_is_called_hub() {
+    let hub = Hub::builder().threads(1).build().unwrap();
+    assert_eq!(thread_name(&hub), "hub-0");
+}
+
+#[test]
+fn block_on_takes_what_is_not_send_and_what_borrows() {
+    let hub = Hub::builder().threads(1).build().unwrap();
+    let text = String::from("here");
+    let output = hub.block_on(async {
+        let local = std::rc::Rc::new(&text);
+        yield_now().await;
+        local
+    });
+    assert_eq!(**output, "here");
+}
+
+#[test]
+fn block_on_helps_with_the_tasks_while_it_waits() {
+    let hub = Hub::builder().threads(1).build().unwrap();
+    let (started, is_started) = channel();
+    let (release, released) = channel::<()>();
+    hub.spawn(async move {
+        started.send(()).unwrap();
+        released.recv().unwrap();
+    });
+    // From now on the hub's only thread is held up.
+    is_started.recv().unwrap();
+    let (send, receive) = bounded(1);
+    hub.spawn(async move { send.send(thread::current().id()).await.unwrap() });
+    assert_eq!(hub.block_on(receive.recv()), Ok(thread::current().id()));
+    release.send(()).unwrap();
+}
+
+#[test]
+fn several_threads_may_block_on_one_hub() {
+    let hub = Hub::builder().threads(1).build().unwrap();
+    thread::scope(|scope| {
+        for n in 0..4 {
+            let hub = &hub;
+            scope.spawn(move || {
+                let (send, receive) = bounded(1);
+                hub.spawn(async move {
+                    yield_now().await;
+                    send.send(n).await.unwrap();
+                });
+                assert_eq!(hub.block_on(receive.recv()), Ok(n));
+            });
+        }
+    });
+}
+
+#[test]
+fn a_task_s_panic_does_not_end_its_thread() {
+    let hub = Hub::builder().threads(1).name("tough").build().unwrap();
+    for _ in 0..10 {
+        hub.spawn(async { panic!("a panic that the test asked for") });
+    }
+    assert_eq!(thread_name(&hub), "tough-0");
+}
+
+#[test]
+fn a_task_s_panic_does_not_end_a_block_on() {
+    let hub = Hub::builder().threads(1).build().unwrap();
+    let output = hub.block_on(async {
+        hub.spawn(async { panic!("a panic that the test asked for") });
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        42
+    });
+    assert_eq!(output, 42);
+}
+
+#[test]
+fn ten_thousand_tasks_all_run() {
+    const TASKS: usize = 10_000;
+    let hub = Hub::builder().threads(4).build().unwrap();
+    let (send, receive) = channel();
+    for n in 0..TASKS {
+        let send = send.clone();
+        hub.spawn(async move {
+            yield_now().await;
+            send.send(n).unwrap();
+        });
+    }
+    drop(send);
+    let mut ran: Vec<_> = receive.iter().collect();
+    ran.sort_unstable();
+    assert!(ran.into_iter().eq(0..TASKS));
+}
+
+#[test]
+fn debug_says_which_hub_it_is() {
+    assert_eq!(format!("{:?}", Hub::global()), "Hub { global: true }");
+    let own = Hub::builder().threads(2).build().unwrap();
+    assert_eq!(format!("{own:?}"), "Hub { global: false, threads: 2 }");
+}
