@@ -11,6 +11,6 @@ mod contest;
 pub mod on;
 mod table;
 
-pub use answers::{digest, digest_below, sum_below};
+pub use answers::{digest, digest_below, extend_digest, sum_below};
 pub use args::Args;
-pub use contest::Contest;
+pub use contest::{Contest, WrongAnswer};

@@ -1,10 +1,14 @@
-//! What the tests of promises share: [`on_every_hub`], which runs one test on every hub, and
-//! [`Dropped`], which counts what has been dropped.
+//! What the tests of promises share: [`on_every_hub`], which runs one test on every hub,
+//! [`Dropped`], which counts what has been dropped, and the small tools of [`tools`].
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
+pub mod tools;
+
+use spinney::Within;
 pub use spinney::{Hub, LocalHub};
 pub use spinney_sim::SimHub;
 
@@ -33,13 +37,13 @@ macro_rules! on_every_hub {
             #[test]
             fn hub_of_one_thread() {
                 let hub = $crate::hub(1);
-                hub.block_on(async { let $hub = &hub; $body });
+                hub.block_on($crate::in_time(async { let $hub = &hub; $body }));
             }
 
             #[test]
             fn hub_of_four_threads() {
                 let hub = $crate::hub(4);
-                hub.block_on(async { let $hub = &hub; $body });
+                hub.block_on($crate::in_time(async { let $hub = &hub; $body }));
             }
 
             $crate::on_one_thread!(@tests $hub $body);
@@ -62,7 +66,7 @@ macro_rules! on_one_thread {
         #[test]
         fn local_hub() {
             let hub = $crate::LocalHub::new();
-            hub.block_on(async { let $hub = &hub; $body });
+            hub.block_on($crate::in_time(async { let $hub = &hub; $body }));
         }
 
         #[test]
@@ -91,6 +95,19 @@ macro_rules! on_one_thread {
 #[must_use]
 pub fn hub(threads: usize) -> Hub {
     Hub::builder().threads(threads).name("test").build().expect("a test needs its hub")
+}
+
+/// How long a test may take where a deadlock would last for ever. Only one that hangs takes that
+/// long; a [`SimHub`] tells at once.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Runs `test`, which fails if it hangs.
+///
+/// # Panics
+///
+/// If it hangs.
+pub async fn in_time<F: Future>(test: F) -> F::Output {
+    test.within(LIMIT).await.expect("the test hangs")
 }
 
 /// Names the seed that a test failed with.

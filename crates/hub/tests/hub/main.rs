@@ -8,3 +8,6 @@ mod runs;
 
 /// Dropping the last handle of a hub of one's own.
 mod stops;
+
+/// Stopping it whoever holds handles.
+mod shutdown;

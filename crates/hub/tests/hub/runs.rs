@@ -162,8 +162,34 @@ fn ten_thousand_tasks_all_run() {
 }
 
 #[test]
+fn each_thread_calls_the_hooks_when_it_starts_and_before_it_ends() {
+    let (to, called) = channel();
+    let (start, stop) = (to.clone(), to);
+    let hub = Hub::builder()
+        .threads(3)
+        .name("hooked")
+        .on_start(move |index| start.send((index, "start", own_name())).unwrap())
+        .on_stop(move |index| stop.send((index, "stop", own_name())).unwrap())
+        .build()
+        .unwrap();
+    drop(hub);
+    let mut calls: Vec<_> = called.iter().collect();
+    // Stable: of each thread the start comes first.
+    calls.sort_by_key(|(index, ..)| *index);
+    let expected = (0..3).flat_map(|index| ["start", "stop"].map(|when| (index, when)));
+    assert!(calls.into_iter().eq(expected.map(|(i, when)| (i, when, format!("hooked-{i}")))));
+}
+
+#[test]
+fn a_hook_that_panics_harms_nobody() {
+    let builder = Hub::builder().threads(1).on_start(|_| panic!("a panic that the test asked for"));
+    let hub = builder.on_stop(|_| panic!("another one")).build().unwrap();
+    assert_eq!(thread_name(&hub), "hub-0");
+}
+
+#[test]
 fn debug_says_which_hub_it_is() {
     assert_eq!(format!("{:?}", Hub::global()), "Hub { global: true }");
     let own = Hub::builder().threads(2).build().unwrap();
-    assert_eq!(format!("{own:?}"), "Hub { global: false, threads: 2 }");
+    assert_eq!(format!("{own:?}"), "Hub { threads: 2, tasks: 0 }");
 }

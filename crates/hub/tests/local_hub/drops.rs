@@ -167,7 +167,7 @@ fn a_hub_in_a_thread_local_is_dropped_with_its_thread() {
     if std::env::var_os(CHILD).is_none() {
         let name = "drops::a_hub_in_a_thread_local_is_dropped_with_its_thread";
         let mut child = Command::new(std::env::current_exe().unwrap());
-        let output = child.args(["--exact", name]).env(CHILD, "1").output().unwrap();
+        let output = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         return;
     }

@@ -43,7 +43,10 @@ struct State<T, X> {
     reader: Reader<X>,
     /// Wakes the reader; there while it waits.
     waiting: Option<Waker>,
+    /// Wakes the feeder, which may be in the queue for a slot.
     feeder: Option<Waker>,
+    /// The feeder waits for room, not for a slot.
+    feeder_stalled: bool,
     /// The workers that hold a slot; each is there by name from its first poll on.
     workers: Slab<Option<Handle>>,
 }
@@ -69,6 +72,7 @@ impl<T, X> Results<T, X> {
             reader: Reader::Present,
             waiting: None,
             feeder: None,
+            feeder_stalled: false,
             workers: Slab::new(),
         };
         Self { feeder_queued: AtomicBool::new(false), state: Mutex::new(state) }
@@ -83,6 +87,7 @@ impl<T, X> Results<T, X> {
         }
         let before = state.feeder.replace(cx.waker().clone());
         let room = state.has_room();
+        state.feeder_stalled = !room;
         drop(state);
         drop(before);
         if room { Poll::Ready(true) } else { Poll::Pending }
@@ -150,7 +155,7 @@ impl<T, X> Results<T, X> {
             None if state.is_over() => (Poll::Ready(None), state.waiting.take()),
             None => (Poll::Pending, state.waiting.replace(cx.waker().clone())),
         };
-        let feeder = if state.has_room() { state.feeder.take() } else { None };
+        let feeder = state.take_feeder();
         drop(state);
         drop(before);
         wake(feeder);
@@ -189,7 +194,7 @@ impl<T, X> Results<T, X> {
         let changed = change(&mut state);
         let over = state.is_over();
         let reader = if over || state.is_readable() { state.waiting.take() } else { None };
-        let feeder = if state.exhausted || state.has_room() { state.feeder.take() } else { None };
+        let feeder = state.take_feeder();
         let crew = match &mut state.reader {
             Reader::Detached(crew) if over => crew.take(),
             _ => None,
@@ -216,6 +221,12 @@ impl<T, X> State<T, X> {
         let room = self.has_room();
         self.open += usize::from(room);
         room
+    }
+
+    /// The feeder, if it has a reason to wake up.
+    fn take_feeder(&mut self) -> Option<Waker> {
+        let roused = self.exhausted || (self.feeder_stalled && self.has_room());
+        if roused { self.feeder.take() } else { None }
     }
 
     fn put(&mut self, index: usize, result: Result<T, Failure>) {
