@@ -25,6 +25,8 @@ pub(crate) struct Control {
 #[derive(Default)]
 struct State {
     ended: Option<Result<(), Failure>>,
+    /// It has ended and left its group: links are told from now on.
+    left: bool,
     /// The kill that was sent. Only the first counts.
     exit: Option<GreenletExit>,
     /// Gets the task polled, so that it sees a kill; there while it waits.
@@ -98,15 +100,19 @@ impl Control {
         true
     }
 
-    /// The greenlet has ended: says so, lets `leave` go, then tells all who wait.
+    /// The greenlet has ended: says so, lets `leave` go, then tells all who wait. Nobody who waits
+    /// goes on before `leave` is gone, not even one that asks in between.
     pub(crate) fn end(&self, ended: Result<(), Failure>, leave: impl Sized) {
         let mut state = self.lock();
         state.ended = Some(ended);
         let waker = state.waker.take();
-        let links = std::mem::take(&mut state.links);
         drop(state);
         drop(waker);
         drop(leave);
+        let mut state = self.lock();
+        state.left = true;
+        let links = std::mem::take(&mut state.links);
+        drop(state);
         for (_, link) in links {
             match link {
                 Link::Wake(waker) => waker.wake(),
@@ -128,7 +134,7 @@ impl Control {
         link: &mut Option<u64>,
     ) -> Poll<Result<(), Failure>> {
         let mut state = self.lock();
-        if let Some(ended) = &state.ended {
+        if let (Some(ended), true) = (&state.ended, state.left) {
             *link = None;
             return Poll::Ready(ended.clone());
         }
@@ -151,7 +157,7 @@ impl Control {
     /// Gives it back if the greenlet has ended.
     pub(crate) fn link(&self, callback: Callback) -> Result<u64, Callback> {
         let mut state = self.lock();
-        if state.ended.is_some() { Err(callback) } else { Ok(state.push(Link::Call(callback))) }
+        if state.left { Err(callback) } else { Ok(state.push(Link::Call(callback))) }
     }
 
     /// Takes a link back; false if it is not there, or no more.

@@ -13,17 +13,12 @@ pub(crate) fn control() -> Option<Arc<Control>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Makes `control` the current greenlet until the guard is dropped; then the one before is back.
-pub(crate) fn enter(control: &Arc<Control>) -> Entered {
-    Entered { before: CURRENT.replace(Some(Arc::clone(control))) }
-}
-
-pub(crate) struct Entered {
-    before: Option<Arc<Control>>,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        drop(CURRENT.replace(self.before.take()));
-    }
+/// Runs `code`, which does not panic, with `control` as the current greenlet.
+///
+/// It is moved in and out again rather than cloned: this is done at each poll.
+pub(crate) fn with<T>(control: Arc<Control>, code: impl FnOnce() -> T) -> (Arc<Control>, T) {
+    let before = CURRENT.replace(Some(control));
+    let done = code();
+    let control = CURRENT.replace(before).expect("whoever replaces it puts it back");
+    (control, done)
 }

@@ -11,7 +11,7 @@ use spinney_hub::label_task;
 
 use crate::control::Control;
 use crate::greenlet::Outcome;
-use crate::{Failure, Greenlet, GreenletExit, Handle, current};
+use crate::{Failure, Greenlet, Handle, current};
 
 /// Makes a greenlet of `future`: the half to run, and the half to hold.
 ///
@@ -47,8 +47,7 @@ pin_project! {
 
     impl<F: Future, G> PinnedDrop for Task<F, G> {
         fn drop(this: Pin<&mut Self>) {
-            let sent = this.shared.as_ref().and_then(|shared| shared.control.exit());
-            this.kill(sent.unwrap_or_default());
+            this.end(None);
         }
     }
 }
@@ -64,56 +63,54 @@ impl<F: Future, G> Future for Task<F, G> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.as_mut().project();
-        let (Some(future), Some(shared)) = (this.future.as_pin_mut(), this.shared) else {
+        let (Some(future), Some(shared)) = (this.future.as_pin_mut(), this.shared.take()) else {
             return Poll::Ready(());
         };
-        if let Some(exit) = shared.control.exit() {
-            self.kill(exit);
+        if shared.control.exit().is_some() {
+            *this.shared = Some(shared);
+            self.end(None);
             return Poll::Ready(());
         }
-        let polled = {
-            let _entered = current::enter(&shared.control);
-            catch_unwind(AssertUnwindSafe(|| future.poll(cx)))
-        };
+        let Shared { control, outcome, guard } = shared;
+        let poll = || catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
+        let (control, polled) = current::with(control, poll);
+        let parked = matches!(polled, Ok(Poll::Pending)) && control.park(cx.waker());
+        if parked {
+            label_task(|| Handle::new(Arc::clone(&control)).to_string());
+        }
+        *this.shared = Some(Shared { control, outcome, guard });
         match polled {
-            Ok(Poll::Ready(result)) => self.end(Ok(result)),
-            Ok(Poll::Pending) if shared.control.park(cx.waker()) => {
-                let control = &shared.control;
-                label_task(|| Handle::new(Arc::clone(control)).to_string());
-                return Poll::Pending;
-            }
-            Ok(Poll::Pending) => {
-                let exit = shared.control.exit().unwrap_or_default();
-                self.kill(exit);
-            }
-            Err(payload) => self.end(Err(Failure::panicked(payload))),
+            Ok(Poll::Pending) if parked => return Poll::Pending,
+            // A kill came while it was being polled, and it now waits: that is where it ends.
+            Ok(Poll::Pending) => self.end(None),
+            Ok(Poll::Ready(result)) => self.end(Some(Ok(result))),
+            Err(payload) => self.end(Some(Err(Failure::panicked(payload)))),
         }
         Poll::Ready(())
     }
 }
 
 impl<F: Future, G> Task<F, G> {
-    fn kill(self: Pin<&mut Self>, exit: GreenletExit) {
-        self.end(Err(Failure::Killed(exit)));
-    }
-
-    /// Drops the future, then ends the greenlet; the first time only. A destructor that panics
-    /// makes the end a panic.
-    fn end(self: Pin<&mut Self>, ended: Result<F::Output, Failure>) {
+    /// Drops the future, then ends the greenlet; the first time only. If it did not end by itself
+    /// that is a kill, for the reason of the one that was sent. A destructor that panics makes the
+    /// end a panic.
+    fn end(self: Pin<&mut Self>, ended: Option<Result<F::Output, Failure>>) {
         let mut this = self.project();
         let Some(Shared { control, outcome, guard }) = this.shared.take() else { return };
-        let dropped = {
-            let _entered = current::enter(&control);
-            catch_unwind(AssertUnwindSafe(|| this.future.set(None)))
-        };
-        let ended = match dropped {
-            Ok(()) => ended,
-            Err(payload) => Err(Failure::panicked(payload)),
+        let drop_future = || catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
+        let (control, dropped) = current::with(control, drop_future);
+        let ended = match (dropped, ended) {
+            (Err(payload), _) => Err(Failure::panicked(payload)),
+            (Ok(()), Some(ended)) => ended,
+            (Ok(()), None) => Err(Failure::Killed(control.exit().unwrap_or_default())),
         };
         let ended = ended.map(|result| {
             *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         });
         control.end(ended, guard);
+        // A result that nobody holds is dropped here. If that panics, the panic hook has reported
+        // it, and nobody is left to be told.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(outcome))));
     }
 }
 

@@ -12,13 +12,15 @@
 //! assert!(late.is_err());
 //! ```
 //!
-//! | hub | threads | runs | order | clock |
-//! |---|---|---|---|---|
-//! | [`Hub`] | its own, one per core unless told otherwise | `Send` futures | none promised | real |
-//! | [`LocalHub`] | the one that calls [`LocalHub::block_on`] | any future | first come, first served | real |
-//! | `SmolHub` (feature `smol`) | smol's | `Send` futures | none promised | real |
-//! | `TokioHub` (feature `tokio`) | the runtime's | `Send` futures | none promised | the runtime's, or real |
-//! | your own | as you like | whatever it implements [`Spawn`] for | as you like | real, or a [`TimeSource`] |
+//! | hub | threads | runs | order | clock | dropping the last handle |
+//! |---|---|---|---|---|---|
+//! | [`Hub::global`] | one per core, or `SPINNEY_THREADS` | `Send` futures | none promised | the system's | nothing: it never stops |
+//! | [`Hub`] of one's own | as many as it was built with | `Send` futures | none promised | the system's | ends its threads, then drops its tasks |
+//! | [`LocalHub`] | the one that calls [`block_on`](LocalHub::block_on) | any future | first in, first out | the system's | drops its tasks |
+//! | `SmolHub` (feature `smol`) | smol's | `Send` futures | none promised | the system's | nothing: smol never stops |
+//! | `TokioHub` (feature `tokio`) | the runtime's | `Send` futures | the runtime's | the runtime's, or the system's | nothing: the runtime drops its tasks when it shuts down |
+//! | `SimHub` (crate `spinney-sim`) | the one that calls `block_on` | any future | first in, first out, or by seed | virtual | drops its tasks |
+//! | your own | as you like | whatever it implements [`Spawn`] for | as you like | the system's, or a [`TimeSource`] | as you like, but no task may be forgotten |
 //!
 //! A hub is *current* on a thread while it polls there: its clock is the one that [`sleep`] uses
 //! and [`spawn`] starts its tasks on it. Outside of any hub that is the real clock and

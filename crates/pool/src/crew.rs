@@ -124,8 +124,9 @@ impl<X> Crew<X> {
     /// # Cancel safety
     ///
     /// The kills that were sent go ahead when it is dropped; whoever comes in later is spared.
-    pub async fn kill(&self) {
-        self.core.roster.kill().await;
+    #[track_caller]
+    pub fn kill(&self) -> impl Future<Output = ()> {
+        self.core.roster.kill(Location::caller())
     }
 
     /// Kills each member once, without waiting. `kill(block=False)`.

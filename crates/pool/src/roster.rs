@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
-use spinney_greenlet::{Greenlet, Handle, Task, joinall, pair};
+use spinney_greenlet::{Greenlet, Handle, Task, pair};
 use spinney_sync::{Event, Semaphore};
 
 use crate::InsideGroup;
@@ -28,11 +28,14 @@ struct Members {
     /// Set when the last member leaves; there if anybody waits for that. Each emptying has its
     /// own, so that nobody is told of one that was before they asked.
     emptied: Option<Arc<Event>>,
+    /// How many have been sent the group's kill, and get no other.
+    dying: usize,
+    /// Set when the last of those leaves; there if anybody waits for that.
+    died: Option<Arc<Event>>,
 }
 
 struct Member {
     handle: Handle,
-    /// It has been sent the group's kill, and gets no other.
     dying: bool,
 }
 
@@ -90,25 +93,26 @@ impl Roster {
     }
 
     /// Kills each member once, then whoever came in meanwhile, until nobody is left.
-    pub(crate) async fn kill(&self) {
+    pub(crate) async fn kill(&self, at: &'static Location<'static>) {
         loop {
             self.kill_now();
-            let members = self.handles();
-            if members.is_empty() {
-                return;
-            }
-            joinall(members).await;
+            let died = {
+                let mut members = self.lock();
+                if members.list.is_empty() {
+                    return;
+                }
+                if members.dying == 0 {
+                    continue;
+                }
+                Arc::clone(members.died.get_or_insert_default())
+            };
+            died.wait_for("Pool::kill", at).await;
         }
     }
 
     /// Kills each member once, without waiting.
     pub(crate) fn kill_now(&self) {
-        let mut spared = Vec::new();
-        for (_, member) in &mut self.lock().list {
-            if !std::mem::replace(&mut member.dying, true) {
-                spared.push(member.handle.clone());
-            }
-        }
+        let spared = self.lock().condemn();
         spared.iter().for_each(Handle::kill_now);
     }
 
@@ -119,17 +123,31 @@ impl Roster {
     fn leave(&self, key: usize) {
         let mut members = self.lock();
         let member = members.list.remove(key);
+        members.dying -= usize::from(member.dying);
+        let died = if members.dying == 0 { members.died.take() } else { None };
         let emptied = if members.list.is_empty() { members.emptied.take() } else { None };
         drop(members);
         drop(member);
         self.slots.release(1);
-        if let Some(emptied) = emptied {
-            emptied.set();
-        }
+        died.iter().chain(&emptied).for_each(|event| event.set());
     }
 
     fn lock(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Members {
+    /// Marks all as dying, and returns those that were not.
+    fn condemn(&mut self) -> Vec<Handle> {
+        let spared = self.list.iter_mut().filter(|(_, member)| !member.dying);
+        let spared = spared.map(|(_, member)| {
+            member.dying = true;
+            member.handle.clone()
+        });
+        let spared: Vec<Handle> = spared.collect();
+        self.dying += spared.len();
+        spared
     }
 }
 

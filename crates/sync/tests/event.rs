@@ -2,6 +2,9 @@
 
 mod by_hand;
 
+use std::hint;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
 use by_hand::ByHand;
@@ -89,35 +92,104 @@ fn a_waiter_dropped_before_or_after_it_was_woken_harms_nobody() {
     assert!(waiting.iter_mut().all(|waiter| waiter.wakes() == 1 && waiter.poll().is_ready()));
 }
 
+/// Lets two threads do something at nearly the same moment, again and again.
+#[derive(Default)]
+struct Meeting(AtomicUsize);
+
+impl Meeting {
+    /// Waits for the other one, for the `round`th time.
+    fn wait(&self, round: usize) {
+        self.0.fetch_add(1, SeqCst);
+        for turn in 1.. {
+            if self.0.load(SeqCst) >= 2 * round {
+                return;
+            }
+            // The other one may need this core.
+            if turn % 1000 == 0 { thread::yield_now() } else { hint::spin_loop() }
+        }
+    }
+}
+
 #[test]
 fn no_wake_is_lost_between_two_threads() {
     const ROUNDS: usize = 10_000;
     let [forth, back] = [Event::new(), Event::new()];
+    let [asked, answered] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    // A wake that comes for nothing is another test's concern.
+    let wait = |event: &Event, count: &AtomicUsize, round| {
+        while count.load(SeqCst) < round {
+            block_on(event.wait());
+        }
+        event.clear();
+    };
     thread::scope(|scope| {
         scope.spawn(|| {
-            for _ in 0..ROUNDS {
-                block_on(forth.wait());
-                forth.clear();
+            for round in 1..=ROUNDS {
+                wait(&forth, &asked, round);
+                answered.store(round, SeqCst);
                 back.set();
             }
         });
-        for _ in 0..ROUNDS {
+        for round in 1..=ROUNDS {
+            asked.store(round, SeqCst);
             forth.set();
-            block_on(back.wait());
-            back.clear();
+            wait(&back, &answered, round);
         }
     });
-    assert!(!forth.is_set() && !back.is_set());
 }
 
 #[test]
 fn no_waiter_misses_a_set_that_races_with_its_first_look() {
-    const ROUNDS: usize = 10_000;
-    let events: Vec<_> = (0..ROUNDS).map(|_| Event::new()).collect();
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| events.iter().for_each(|event| block_on(event.wait())));
-        }
-        scope.spawn(|| events.iter().for_each(Event::set));
+    const ROUNDS: usize = 50_000;
+    let (meeting, event) = (Meeting::default(), Event::new());
+    let missed = thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..ROUNDS {
+                meeting.wait(2 * round + 1);
+                (0..round % 64).for_each(|_| hint::spin_loop());
+                event.set();
+                meeting.wait(2 * round + 2);
+            }
+        });
+        let race = |round: &usize| {
+            event.clear();
+            let mut waiter = ByHand::of(event.wait());
+            meeting.wait(2 * round + 1);
+            let at_once = waiter.poll().is_ready();
+            // From here on it was set.
+            meeting.wait(2 * round + 2);
+            !at_once && waiter.wakes() == 0
+        };
+        (0..ROUNDS).filter(race).count()
     });
+    assert_eq!(missed, 0);
+}
+
+#[test]
+fn nobody_is_woken_by_a_set_from_before_they_waited() {
+    const ROUNDS: usize = 200_000;
+    let (meeting, event) = (Meeting::default(), Event::new());
+    let early = thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..ROUNDS {
+                meeting.wait(2 * round + 1);
+                event.set();
+                meeting.wait(2 * round + 2);
+            }
+        });
+        let race = |round: &usize| {
+            meeting.wait(2 * round + 1);
+            while !event.is_set() {
+                hint::spin_loop();
+            }
+            // It is set: so the one set of this round is over, and what comes now comes after it.
+            event.clear();
+            let mut waiter = ByHand::of(event.wait());
+            let at_once = waiter.poll().is_ready();
+            meeting.wait(2 * round + 2);
+            at_once || waiter.wakes() > 0
+        };
+        (0..ROUNDS).filter(race).count()
+    });
+    assert_eq!(early, 0);
 }

@@ -185,7 +185,7 @@ fn tasks_that_ask_for_the_current_hub_do_not_keep_it_from_stopping() {
 
 #[test]
 fn tasks_that_another_thread_wakes_meanwhile_are_dropped() {
-    const ROUNDS: usize = 2000;
+    const ROUNDS: usize = 10_000;
     let drops = Drops::default();
     let (to, wakers) = channel::<Waker>();
     let waking = thread::spawn(move || {

@@ -42,6 +42,28 @@ fn wakes_from_another_thread_reach_a_task_ten_thousand_times() {
 }
 
 #[test]
+fn a_wake_between_two_runs_is_not_lost() {
+    let hub = LocalHub::new();
+    let (send, receive) = bounded(1);
+    let received = Rc::new(Cell::new(0));
+    let seen = Rc::clone(&received);
+    hub.spawn(async move {
+        while let Ok(n) = receive.recv().await {
+            seen.set(n);
+        }
+    });
+    hub.block_on(yield_now());
+    let other = send.clone();
+    thread::spawn(move || other.send_blocking(1).unwrap()).join().unwrap();
+    assert_eq!(received.get(), 0);
+    hub.block_on(yield_now());
+    assert_eq!(received.get(), 1);
+    send.send_blocking(2).unwrap();
+    hub.block_on(yield_now());
+    assert_eq!(received.get(), 2);
+}
+
+#[test]
 fn many_threads_may_wake_at_once() {
     const THREADS: usize = 4;
     const ROUNDS: usize = 1000;

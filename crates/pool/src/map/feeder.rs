@@ -49,8 +49,15 @@ where
         let this = &mut *self;
         let results = &this.job.results;
         for _ in 0..BATCH {
-            if !ready!(results.poll_room(cx)) {
-                return Poll::Ready(());
+            match results.poll_room(cx) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(()),
+                Poll::Pending => {
+                    // A slot that came too late is for somebody else.
+                    this.queued = None;
+                    results.feeder_queued.store(false, Relaxed);
+                    return Poll::Pending;
+                }
             }
             let queued = this.queued.get_or_insert_with(|| Acquire::of(this.slots.clone()));
             let slot = Pin::new(queued).poll(cx);
@@ -78,7 +85,8 @@ impl<I, F, Fut: Future, X> Unpin for Feeder<I, F, Fut, X> {}
 
 impl<I, F, Fut: Future, X> Drop for Feeder<I, F, Fut, X> {
     fn drop(&mut self) {
-        self.job.results.exhaust();
+        self.queued = None;
+        self.job.results.end_feeding();
     }
 }
 

@@ -40,6 +40,8 @@ struct State<T, X> {
     maxsize: usize,
     /// No further item will be opened.
     exhausted: bool,
+    /// The feeder has not ended; it may have a slot.
+    feeding: bool,
     reader: Reader<X>,
     /// Wakes the reader; there while it waits.
     waiting: Option<Waker>,
@@ -69,6 +71,7 @@ impl<T, X> Results<T, X> {
             open: 0,
             maxsize,
             exhausted: false,
+            feeding: true,
             reader: Reader::Present,
             waiting: None,
             feeder: None,
@@ -111,6 +114,14 @@ impl<T, X> Results<T, X> {
         self.change(|state| state.exhausted = true);
     }
 
+    /// The feeder has ended, and has no slot.
+    pub(crate) fn end_feeding(&self) {
+        self.change(|state| {
+            state.exhausted = true;
+            state.feeding = false;
+        });
+    }
+
     /// Leaves the result of the item `index`. A worker that wants `more` has opened another item
     /// if this is true.
     pub(crate) fn deliver(&self, index: usize, result: Result<T, Failure>, more: bool) -> bool {
@@ -146,8 +157,7 @@ impl<T, X> Results<T, X> {
         drop(handle);
     }
 
-    /// For the reader: the next result, or None when there will be no more and all workers have
-    /// left their slots.
+    /// For the reader: the next result, or None when there will be no more and no slot is held.
     pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<T, Failure>>> {
         let mut state = self.lock();
         let (taken, before) = match state.take() {
@@ -255,7 +265,7 @@ impl<T, X> State<T, X> {
     }
 
     fn is_over(&self) -> bool {
-        self.exhausted && self.open == 0 && self.workers.is_empty()
+        self.exhausted && self.open == 0 && self.workers.is_empty() && !self.feeding
     }
 
     /// Closes what was done and will not be read.

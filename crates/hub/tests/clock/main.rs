@@ -1,0 +1,17 @@
+//! The promises of the clock: [`sleep`](spinney_hub::sleep), [`Within`](spinney_hub::Within) and
+//! [`interval`](spinney_hub::interval).
+
+#[path = "../by_hand/mod.rs"]
+mod by_hand;
+
+/// A clock that a test sets, and that counts its alarms.
+mod manual;
+
+/// Waiting for a while, or until then.
+mod sleep;
+
+/// Time limits.
+mod within;
+
+/// Again and again.
+mod interval;

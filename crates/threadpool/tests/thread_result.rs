@@ -1,0 +1,139 @@
+//! The promises of [`ThreadResult`].
+
+mod gate;
+
+use std::sync::Arc;
+use std::thread;
+
+use futures_lite::future::{block_on, poll_once};
+use gate::Gate;
+use spinney_greenlet::Failure;
+use spinney_threadpool::{ThreadPool, ThreadResult};
+
+/// A pool whose only thread is held up at the gate.
+fn held_up() -> (ThreadPool, Gate) {
+    let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+    let held = gate.clone();
+    block_on(pool.spawn(move || held.pass())).detach();
+    gate.wait_for(1);
+    (pool, gate)
+}
+
+#[test]
+fn a_plain_thread_may_wait() {
+    let (pool, gate) = held_up();
+    let result = block_on(pool.spawn(|| 42));
+    let waiting = thread::spawn(move || result.wait().unwrap());
+    gate.open();
+    assert_eq!(waiting.join().unwrap(), 42);
+}
+
+#[test]
+fn get_does_as_awaiting_does() {
+    let pool = ThreadPool::new(1).unwrap();
+    assert_eq!(block_on(async { pool.spawn(|| 42).await.get().await }).unwrap(), 42);
+    assert!(block_on(pool.spawn(|| panic!("no luck"))).wait().unwrap_err().is_panic());
+}
+
+#[test]
+fn it_is_ready_when_the_closure_has_ended() {
+    let (pool, gate) = held_up();
+    let [good, bad] = [true, false].map(|good| block_on(pool.spawn(move || assert!(good))));
+    assert!(!good.is_ready() && !good.is_successful());
+    gate.open();
+    // Behind both.
+    block_on(pool.apply(|| ())).unwrap();
+    assert!(good.is_ready() && good.is_successful());
+    assert!(bad.is_ready() && !bad.is_successful());
+    good.wait().unwrap();
+    bad.wait().unwrap_err();
+}
+
+#[test]
+fn a_closure_that_is_killed_in_the_queue_never_runs() {
+    let (pool, gate) = held_up();
+    let argument = Arc::new(());
+    let mine = Arc::clone(&argument);
+    let killed = block_on(pool.spawn(move || {
+        drop(mine);
+        panic!("it ran")
+    }));
+    killed.handle().kill_now();
+    gate.open();
+    let failure = block_on(killed).map(|()| unreachable!()).unwrap_err();
+    assert!(failure.is_killed());
+    assert_eq!(failure.to_string(), "killed");
+    block_on(pool.apply(|| ())).unwrap();
+    assert_eq!((Arc::strong_count(&argument), pool.size()), (1, 1));
+    assert_eq!(gate.counts(), (1, 1));
+}
+
+#[test]
+fn a_closure_that_has_started_cannot_be_stopped() {
+    let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+    let held = gate.clone();
+    let running = block_on(pool.spawn(move || {
+        held.pass();
+        42
+    }));
+    gate.wait_for(1);
+    running.handle().kill_now();
+    assert!(!running.is_ready());
+    gate.open();
+    assert_eq!(running.wait().unwrap(), 42);
+}
+
+#[test]
+fn a_kill_waits_for_the_end() {
+    let (pool, gate) = held_up();
+    let queued = block_on(pool.spawn(|| 42));
+    let handle = queued.handle().clone();
+    gate.open();
+    block_on(handle.kill());
+    assert!(queued.is_ready());
+}
+
+#[test]
+fn dropping_it_lets_the_closure_run_and_drops_the_result() {
+    let (pool, gate) = held_up();
+    let counted = Arc::new(());
+    for detached in [true, false] {
+        let result = Arc::clone(&counted);
+        let owner = block_on(pool.spawn(move || result));
+        if detached { owner.detach() } else { drop(owner) }
+    }
+    assert_eq!(Arc::strong_count(&counted), 3);
+    gate.open();
+    block_on(pool.apply(|| ())).unwrap();
+    assert_eq!(Arc::strong_count(&counted), 1);
+}
+
+#[test]
+fn a_result_that_is_there_is_dropped_with_its_owner() {
+    let (pool, counted) = (ThreadPool::new(1).unwrap(), Arc::new(()));
+    let result = Arc::clone(&counted);
+    let owner = block_on(pool.spawn(move || result));
+    block_on(pool.apply(|| ())).unwrap();
+    assert_eq!((owner.is_ready(), Arc::strong_count(&counted)), (true, 2));
+    drop(owner);
+    assert_eq!(Arc::strong_count(&counted), 1);
+}
+
+#[test]
+fn waiting_may_be_given_up_and_taken_up_again() {
+    let (pool, gate) = held_up();
+    let mut result = block_on(pool.spawn(|| 42));
+    assert!(block_on(poll_once(&mut result)).is_none());
+    gate.open();
+    assert_eq!(block_on(&mut result).unwrap(), 42);
+}
+
+#[test]
+fn results_cross_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let pool = ThreadPool::new(1).unwrap();
+    let result: ThreadResult<u8> = block_on(pool.spawn(|| 42));
+    is_send(&result);
+    let there: Result<u8, Failure> = thread::spawn(move || result.wait()).join().unwrap();
+    assert_eq!(there.unwrap(), 42);
+}
