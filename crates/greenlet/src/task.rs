@@ -29,8 +29,8 @@ pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Outpu
     let control = Arc::new(Control::new());
     let outcome = Outcome::default();
     let greenlet = Greenlet::new(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
-    let task = Task { future: Some(future), shared: Some(Shared { control, outcome, guard }) };
-    (task, greenlet)
+    let shared = Some(Shared { control, outcome, guard });
+    (Task { future: Some(future), shared, in_place: false }, greenlet)
 }
 
 pin_project! {
@@ -43,6 +43,7 @@ pin_project! {
         future: Option<F>,
         // None once the greenlet has ended.
         shared: Option<Shared<F::Output, G>>,
+        in_place: bool,
     }
 
     impl<F: Future, G> PinnedDrop for Task<F, G> {
@@ -73,7 +74,8 @@ impl<F: Future, G> Future for Task<F, G> {
         }
         let Shared { control, outcome, guard } = shared;
         let poll = || catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
-        let (control, polled) = current::with(control, poll);
+        let (control, polled) =
+            if *this.in_place { (control, poll()) } else { current::with(control, poll) };
         let parked = matches!(polled, Ok(Poll::Pending)) && control.park(cx.waker());
         if parked {
             label_task(|| Handle::new(Arc::clone(&control)).to_string());
@@ -91,6 +93,13 @@ impl<F: Future, G> Future for Task<F, G> {
 }
 
 impl<F: Future, G> Task<F, G> {
+    /// For a task that is awaited by another greenlet: while it is polled that one stays the
+    /// current greenlet, so that the work counts as its own.
+    pub fn in_place(mut self) -> Self {
+        self.in_place = true;
+        self
+    }
+
     /// Drops the future, then ends the greenlet; the first time only. If it did not end by itself
     /// that is a kill, for the reason of the one that was sent. A destructor that panics makes the
     /// end a panic.

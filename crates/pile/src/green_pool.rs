@@ -69,7 +69,7 @@ impl<X> GreenPool<X> {
             Ok(greenlet) => greenlet,
             Err(full) if self.pool.is_inside() => {
                 let (task, greenlet) = pair(full.into_future(), ());
-                task.await;
+                task.in_place().await;
                 greenlet
             }
             Err(full) => self.pool.spawn(full.into_future()).await,
