@@ -3,7 +3,8 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::GreenletExit;
 
@@ -30,7 +31,7 @@ impl Failure {
     /// The failure of code whose unwinding ended in `payload`, as
     /// [`catch_unwind`](std::panic::catch_unwind) returns it.
     pub fn panicked(payload: Box<dyn Any + Send>) -> Self {
-        Self::Panicked(Panic { payload: Arc::new(Mutex::new(Some(payload))) })
+        Self::Panicked(Panic { payload: Arc::new(Payload(Mutex::new(Some(payload)))) })
     }
 
     /// Whether it was killed.
@@ -58,14 +59,30 @@ impl Error for Failure {}
 /// A panic that ended a greenlet. Dropping the last handle of it drops the payload.
 #[derive(Clone)]
 pub struct Panic {
-    /// None once it was taken.
-    payload: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
+    payload: Arc<Payload>,
+}
+
+/// None once it was taken.
+struct Payload(Mutex<Option<Box<dyn Any + Send>>>);
+
+impl Payload {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<dyn Any + Send>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A payload may panic when it is dropped, which may be anywhere. The panic hook reports it.
+impl Drop for Payload {
+    fn drop(&mut self) {
+        let payload = self.lock().take();
+        drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    }
 }
 
 impl Panic {
     /// What the panic said, if it said it with a text and the payload was not taken.
     pub fn message(&self) -> Option<String> {
-        let payload = self.payload.lock().unwrap_or_else(PoisonError::into_inner);
+        let payload = self.payload.lock();
         let payload = payload.as_ref()?;
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         text.or_else(|| payload.downcast_ref::<String>().cloned())
@@ -74,7 +91,7 @@ impl Panic {
     /// The payload, for [`resume_unwind`](std::panic::resume_unwind); None if another handle of
     /// this panic took it.
     pub fn into_payload(self) -> Option<Box<dyn Any + Send>> {
-        self.payload.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.payload.lock().take()
     }
 }
 

@@ -92,7 +92,7 @@ impl fmt::Debug for Clock {
 /// spinney_hub::block_on(spinney_hub::sleep(Duration::from_millis(1)));
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep { state: State::For(duration) }
+    Sleep { state: State::For(duration), deadline: None }
 }
 
 /// Waits until `instant`, on the current hub's clock; ready at once if that has passed.
@@ -101,13 +101,22 @@ pub fn sleep(duration: Duration) -> Sleep {
 ///
 /// Dropping it takes its timer along; nothing is left behind.
 pub fn sleep_until(instant: Instant) -> Sleep {
-    Sleep { state: State::Until(instant) }
+    Sleep { state: State::Until(instant), deadline: None }
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. Dropping it removes its timer.
 #[must_use = "a sleep does nothing unless it is awaited"]
 pub struct Sleep {
     state: State,
+    /// When it is over; known from the first poll on.
+    deadline: Option<Instant>,
+}
+
+impl Sleep {
+    /// When it is over; None before the first poll, and if that is never.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
 }
 
 enum State {
@@ -135,10 +144,14 @@ impl Future for Sleep {
             match &mut self.state {
                 State::For(duration) => {
                     let clock = Clock::current();
-                    let at = clock.now().checked_add(*duration);
-                    self.state = at.map_or(State::Never, |at| State::start(clock, at));
+                    self.deadline = clock.now().checked_add(*duration);
+                    self.state = self.deadline.map_or(State::Never, |at| State::start(clock, at));
                 }
-                State::Until(at) => self.state = State::start(Clock::current(), *at),
+                State::Until(at) => {
+                    let at = *at;
+                    self.deadline = Some(at);
+                    self.state = State::start(Clock::current(), at);
+                }
                 State::System(timer) => {
                     ready!(Pin::new(timer).poll(cx));
                     return Poll::Ready(());

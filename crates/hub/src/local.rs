@@ -209,6 +209,10 @@ impl Local {
     /// since its future must be dropped here.
     fn clear(&self) {
         drop(std::mem::take(&mut *self.tasks.borrow_mut()));
+        self.run_out();
+        if self.alive.get() == 0 {
+            return;
+        }
         future::block_on(future::poll_fn(|cx| {
             self.run_out();
             while self.alive.get() > 0 {

@@ -1,10 +1,11 @@
 //! [`Within`]: the one way to put a time limit on anything.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
@@ -32,7 +33,7 @@ pub trait Within: Future + Sized {
     /// safety decides what that loses. To go on with it later, limit a borrow of it:
     /// `(&mut future).within(limit)`.
     fn within(self, limit: Duration) -> WithinFuture<Self> {
-        WithinFuture { future: self, limit, sleep: sleep(limit) }
+        WithinFuture { future: self, limit, sleep: sleep(limit), over: None }
     }
 }
 
@@ -47,6 +48,11 @@ pub fn timeout<F: Future>(limit: Duration, future: F) -> WithinFuture<F> {
     future.within(limit)
 }
 
+thread_local! {
+    /// When the first of the limits ran out that are around what is being polled.
+    static OUTER: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
 pin_project! {
     /// The future of [`Within::within`]. Dropping it drops the limited future.
     #[derive(Debug)]
@@ -57,6 +63,8 @@ pin_project! {
         limit: Duration,
         #[pin]
         sleep: Sleep,
+        // When it ran out, once that is known.
+        over: Option<Instant>,
     }
 }
 
@@ -64,11 +72,46 @@ impl<F: Future> Future for WithinFuture<F> {
     type Output = Result<F::Output, Timeout>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let Poll::Ready(output) = this.future.poll(cx) {
+        let mut this = self.project();
+        let first = this.sleep.deadline().is_none();
+        if !first && this.over.is_none() && this.sleep.as_mut().poll(cx).is_ready() {
+            *this.over = this.sleep.deadline();
+        }
+        let outer = OUTER.get();
+        let polled = {
+            let _inside = Inside::of(outer, *this.over);
+            this.future.poll(cx)
+        };
+        if let Poll::Ready(output) = polled {
             return Poll::Ready(Ok(output));
         }
-        this.sleep.poll(cx).map(|()| Err(Timeout { limit: *this.limit }))
+        if first && this.sleep.as_mut().poll(cx).is_ready() {
+            *this.over = this.sleep.deadline();
+        }
+        match *this.over {
+            // One around it ran out before, and is about to say so.
+            Some(over) if outer.is_some_and(|outer| outer <= over) => Poll::Pending,
+            Some(_) => Poll::Ready(Err(Timeout { limit: *this.limit })),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// While it lives, what is polled is inside of a limit that ran out.
+struct Inside {
+    outer: Option<Instant>,
+}
+
+impl Inside {
+    fn of(outer: Option<Instant>, over: Option<Instant>) -> Self {
+        OUTER.set(outer.into_iter().chain(over).min());
+        Self { outer }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        OUTER.set(self.outer);
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`SimHub`]: a hub whose time is virtual and whose order can be replayed.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -42,6 +43,7 @@ pub struct SimHub {
 struct Core {
     tasks: Rc<Tasks>,
     clock: Arc<VirtualClock>,
+    running: Cell<bool>,
 }
 
 impl SimHub {
@@ -59,8 +61,9 @@ impl SimHub {
     }
 
     fn with(rng: Option<Rng>) -> Self {
-        let core = Core { tasks: Rc::new(Tasks::new(rng)), clock: Arc::new(VirtualClock::new()) };
-        Self { core: Rc::new(core) }
+        let tasks = Rc::new(Tasks::new(rng));
+        let clock = Arc::new(VirtualClock::new());
+        Self { core: Rc::new(Core { tasks, clock, running: Cell::new(false) }) }
     }
 
     /// Runs `scenario` on a hub of each of `seeds`, to find the order in which it fails.
@@ -128,9 +131,10 @@ impl SimHub {
     ///
     /// # Panics
     ///
-    /// If a task that is no greenlet panics.
+    /// If this hub is running already, or if a task that is no greenlet panics.
     pub fn try_block_on<F: Future>(&self, main: F) -> Result<F::Output, Deadlock> {
-        let Core { tasks, clock } = &*self.core;
+        let Core { tasks, clock, running } = &*self.core;
+        let _running = Turning::begin(running);
         let hub = Rc::new(Running(Rc::downgrade(tasks)));
         let context = spinney_hub::Context::new(Clock::new(clock.clone()), hub);
         let _entered = context.with_labels(tasks.labels()).enter();
@@ -199,6 +203,25 @@ impl fmt::Debug for SimHub {
 impl Drop for Core {
     fn drop(&mut self) {
         self.tasks.clear();
+    }
+}
+
+/// While it lives, the hub runs.
+struct Turning<'a>(&'a Cell<bool>);
+
+impl<'a> Turning<'a> {
+    fn begin(running: &'a Cell<bool>) -> Self {
+        assert!(
+            !running.replace(true),
+            "this SimHub is running already: await the future instead of `block_on`"
+        );
+        Self(running)
+    }
+}
+
+impl Drop for Turning<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 use crate::Wait;
 
@@ -24,7 +24,9 @@ use crate::Wait;
 /// ```
 #[derive(Default)]
 pub struct Event {
-    set: AtomicBool,
+    /// Counts up at each change: odd while it is set. So whoever waits can tell a set that came
+    /// since from one before, whose wake is merely late.
+    changes: AtomicUsize,
     waiters: event_listener::Event,
 }
 
@@ -32,24 +34,24 @@ impl Event {
     /// An event that is not set.
     #[must_use]
     pub const fn new() -> Self {
-        Self { set: AtomicBool::new(false), waiters: event_listener::Event::new() }
+        Self { changes: AtomicUsize::new(0), waiters: event_listener::Event::new() }
     }
 
     /// Sets the flag and wakes all who wait. Setting it again is of no effect.
     pub fn set(&self) {
-        if !self.set.swap(true, Release) {
+        if self.change(false) {
             self.waiters.notify(usize::MAX);
         }
     }
 
     /// Takes the flag back: whoever comes now waits. Those already woken go on.
     pub fn clear(&self) {
-        self.set.store(false, Release);
+        self.change(true);
     }
 
     /// Whether the flag is set. `is_set`, `ready`.
     pub fn is_set(&self) -> bool {
-        self.set.load(Acquire)
+        is_set(self.changes.load(Acquire))
     }
 
     /// Waits until the flag is set; at once if it is. Whoever was waiting when it was set goes
@@ -70,23 +72,33 @@ impl Event {
     ///
     /// Nothing is lost when it is dropped.
     pub async fn wait_for(&self, what: &'static str, at: &'static Location<'static>) {
-        if self.is_set() {
-            return;
-        }
-        // Listening first and looking again second: a `set` between the two is not missed.
-        let mut woken = self.waiters.listen();
-        if self.is_set() {
-            return;
-        }
-        poll_fn(|cx| {
-            let polled = Pin::new(&mut woken).poll(cx);
-            if polled.is_pending() {
-                Wait::note(what, at);
+        let before = self.changes.load(Acquire);
+        while !is_set(before) {
+            // Listening first and looking again second: a `set` between the two is not missed.
+            let mut woken = self.waiters.listen();
+            if self.changes.load(Acquire) != before {
+                return;
             }
-            polled
-        })
-        .await;
+            poll_fn(|cx| {
+                let polled = Pin::new(&mut woken).poll(cx);
+                if polled.is_pending() {
+                    Wait::note(what, at);
+                }
+                polled
+            })
+            .await;
+        }
     }
+
+    /// Sets the flag if it is not, or clears it if it is; false if it was not as expected.
+    fn change(&self, set: bool) -> bool {
+        let next = |changes| (is_set(changes) == set).then(|| changes.wrapping_add(1));
+        self.changes.fetch_update(AcqRel, Acquire, next).is_ok()
+    }
+}
+
+fn is_set(changes: usize) -> bool {
+    changes % 2 == 1
 }
 
 impl fmt::Debug for Event {

@@ -17,7 +17,7 @@ use crate::{Clock, Context, Spawn};
 pub use builder::HubBuilder;
 pub use own::ShutdownReport;
 
-use own::Own;
+use own::{Core, Own};
 use threads::ThreadSettings;
 
 /// The environment variable with the number of threads of [`Hub::global`].
@@ -103,8 +103,8 @@ impl Hub {
         match &self.kind {
             Kind::Global => async_io::block_on(GLOBAL.run(future)),
             Kind::Own(own) => {
-                let executor = own.executor().expect("a hub that was shut down runs nothing");
-                async_io::block_on(executor.run(future))
+                assert!(!own.core.is_closed(), "a hub that was shut down runs nothing");
+                async_io::block_on(own.core.executor.run(future))
             }
         }
     }
@@ -135,11 +135,10 @@ impl Hub {
     }
 
     fn downgrade(&self) -> WeakHub {
-        let kind = match &self.kind {
-            Kind::Global => WeakKind::Global,
-            Kind::Own(own) => WeakKind::Own(Arc::downgrade(own)),
-        };
-        WeakHub { kind }
+        match &self.kind {
+            Kind::Global => WeakHub { kind: WeakKind::Global },
+            Kind::Own(own) => WeakHub::of(own),
+        }
     }
 }
 
@@ -154,7 +153,7 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
     fn spawn(&self, future: F) {
         match &self.kind {
             Kind::Global => GLOBAL.spawn(future).detach(),
-            Kind::Own(own) => own.spawn(future),
+            Kind::Own(own) => own.core.spawn(future),
         }
     }
 }
@@ -164,7 +163,9 @@ impl fmt::Debug for Hub {
         let mut text = f.debug_struct("Hub");
         match &self.kind {
             Kind::Global => text.field("global", &true),
-            Kind::Own(own) => text.field("threads", &own.threads()).field("tasks", &own.alive()),
+            Kind::Own(own) => {
+                text.field("threads", &own.threads()).field("tasks", &own.core.alive())
+            }
         };
         text.finish()
     }
@@ -180,14 +181,18 @@ pub(crate) struct WeakHub {
 #[derive(Clone)]
 enum WeakKind {
     Global,
-    Own(Weak<Own>),
+    Own(Arc<Core>, Weak<Own>),
 }
 
 impl WeakHub {
+    fn of(own: &Arc<Own>) -> Self {
+        Self { kind: WeakKind::Own(Arc::clone(&own.core), Arc::downgrade(own)) }
+    }
+
     pub(crate) fn upgrade(&self) -> Option<Hub> {
         let kind = match &self.kind {
             WeakKind::Global => Kind::Global,
-            WeakKind::Own(own) => Kind::Own(own.upgrade()?),
+            WeakKind::Own(_, own) => Kind::Own(own.upgrade()?),
         };
         Some(Hub { kind })
     }
@@ -197,18 +202,19 @@ impl WeakHub {
     }
 }
 
-/// A hub that is gone drops the future.
+/// A hub that was stopped drops the future.
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for WeakHub {
     fn spawn(&self, future: F) {
-        if let Some(hub) = self.upgrade() {
-            hub.spawn(future);
+        match &self.kind {
+            WeakKind::Global => GLOBAL.spawn(future).detach(),
+            WeakKind::Own(core, _) => core.spawn(future),
         }
     }
 }
 
 fn global_threads() -> usize {
-    let Ok(text) = std::env::var(THREADS_VARIABLE) else { return cores() };
-    let threads = text.parse().map(NonZeroUsize::get).ok().unwrap_or_default();
+    let Some(text) = std::env::var_os(THREADS_VARIABLE) else { return cores() };
+    let threads = text.to_str().and_then(|text| text.parse().ok()).unwrap_or_default();
     assert!(threads > 0, "{THREADS_VARIABLE} must be a number above zero, but is {text:?}");
     threads
 }

@@ -1,18 +1,21 @@
 //! [`Own`]: a hub that can stop.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_channel::Sender;
-use async_executor::Executor;
+use async_executor::{Executor, Task};
 use pin_project_lite::pin_project;
+use slab::Slab;
 
+use super::WeakHub;
 use super::threads::ThreadSettings;
-use super::{WeakHub, WeakKind};
+use crate::Within;
 
 /// What a hub's [shutdown](crate::Hub::shutdown) found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,11 +27,9 @@ pub struct ShutdownReport {
     pub dropped: usize,
 }
 
-/// Its threads hold the executor, not this: so it goes with the last handle.
+/// What the handles of a hub share. Dropping it stops the hub.
 pub(crate) struct Own {
-    /// None once it was shut down.
-    executor: RwLock<Option<Arc<Executor<'static>>>>,
-    alive: Arc<Alive>,
+    pub(crate) core: Arc<Core>,
     /// The threads stop when this is closed.
     stop: Sender<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -41,67 +42,54 @@ impl Own {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let (stop, stopped) = async_channel::bounded(1);
-        let executor = Arc::new(Executor::new());
-        let own = Arc::new(Self {
-            executor: RwLock::new(Some(Arc::clone(&executor))),
-            alive: Arc::default(),
-            stop,
-            threads: Mutex::default(),
-        });
+        let own = Arc::new(Self { core: Arc::default(), stop, threads: Mutex::default() });
         for index in 0..threads {
-            let (executor, stopped) = (Arc::clone(&executor), stopped.clone());
-            let hub = WeakHub { kind: WeakKind::Own(Arc::downgrade(&own)) };
+            let (core, stopped) = (Arc::clone(&own.core), stopped.clone());
+            let hub = WeakHub::of(&own);
             let thread = settings.start(index, move || {
                 let _entered = hub.context().enter();
-                // Nothing is ever sent: the answer is that the channel was closed.
-                let _closed = async_io::block_on(executor.run(stopped.recv()));
+                async_io::block_on(core.executor.run(async {
+                    // Nothing is ever sent: the answer is that the channel was closed.
+                    let _closed = stopped.recv().await;
+                    core.no_tasks().await;
+                }));
             })?;
             own.lock_threads().push(thread);
         }
         Ok(own)
     }
 
-    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        if let Some(executor) = self.executor() {
-            let counted = Counted { future, _count: Count::one_more(&self.alive) };
-            executor.spawn(counted).detach();
-        }
-    }
-
-    /// What runs its tasks; None once it was shut down.
-    pub(crate) fn executor(&self) -> Option<Arc<Executor<'static>>> {
-        self.executor.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     pub(crate) fn shutdown(&self, grace: Duration) -> ShutdownReport {
-        let before = self.alive();
-        let dropped = self.alive.wait(grace);
-        self.stop();
-        let executor = self.executor.write().unwrap_or_else(PoisonError::into_inner).take();
-        drop(executor);
+        let before = self.core.alive();
+        let ended = self.core.no_tasks().within(grace);
+        // Whether all of them have ended is what the count says.
+        let _in_time = async_io::block_on(self.core.executor.run(ended));
+        let dropped = self.core.alive();
+        if self.stop() {
+            async_io::block_on(self.core.executor.run(self.core.no_tasks()));
+        }
         ShutdownReport { ended: before.saturating_sub(dropped), dropped }
-    }
-
-    /// How many tasks have not ended.
-    pub(crate) fn alive(&self) -> usize {
-        *self.alive.lock()
     }
 
     pub(crate) fn threads(&self) -> usize {
         self.lock_threads().len()
     }
 
-    /// Stops the threads and waits for them, unless this is one of them.
-    fn stop(&self) {
+    /// Has the tasks dropped and stops the threads. Waits for that, and returns true, unless this
+    /// is one of them.
+    fn stop(&self) -> bool {
+        self.core.close();
         self.stop.close();
         let threads = std::mem::take(&mut *self.lock_threads());
         let here = thread::current().id();
-        if threads.iter().all(|thread| thread.thread().id() != here) {
+        let outside = threads.iter().all(|thread| thread.thread().id() != here);
+        if outside {
             for thread in threads {
                 // A worker's panic has been reported by the panic hook; the others still stop.
                 drop(thread.join());
             }
         }
+        outside
     }
 
     fn lock_threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -115,57 +103,105 @@ impl Drop for Own {
     }
 }
 
-/// The number of tasks that have not ended.
+/// What runs the tasks: the part of a hub that its threads and tasks hold, too.
 #[derive(Default)]
-struct Alive {
-    count: Mutex<usize>,
-    none: Condvar,
+pub(crate) struct Core {
+    pub(crate) executor: Executor<'static>,
+    tasks: Mutex<Tasks>,
 }
 
-impl Alive {
-    /// Waits until there are none, for as long as `grace`; returns how many are left.
-    fn wait(&self, grace: Duration) -> usize {
-        let waited = self.none.wait_timeout_while(self.lock(), grace, |count| *count > 0);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    fn lock(&self) -> MutexGuard<'_, usize> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+#[derive(Default)]
+struct Tasks {
+    /// Those that have not ended; empty once the hub was closed.
+    list: Slab<Task<()>>,
+    /// Futures that have not been dropped.
+    alive: usize,
+    closed: bool,
+    /// Those who wait until none is alive.
+    waiting: Vec<Waker>,
 }
 
-/// One task that has not ended. Dropping it says that it has.
-struct Count {
-    alive: Arc<Alive>,
-}
-
-impl Count {
-    fn one_more(alive: &Arc<Alive>) -> Self {
-        *alive.lock() += 1;
-        Self { alive: Arc::clone(alive) }
-    }
-}
-
-impl Drop for Count {
-    fn drop(&mut self) {
-        let mut count = self.alive.lock();
-        *count -= 1;
-        if *count == 0 {
-            self.alive.none.notify_all();
+impl Core {
+    /// Runs `future`, or drops it if the hub was closed.
+    pub(crate) fn spawn(self: &Arc<Self>, future: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.lock();
+        if !tasks.closed {
+            let entry = Entry { core: Arc::clone(self), key: tasks.list.vacant_key() };
+            let task = self.executor.spawn(Entered { future, entry });
+            tasks.list.insert(task);
+            tasks.alive += 1;
         }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// How many tasks have not ended.
+    pub(crate) fn alive(&self) -> usize {
+        self.lock().alive
+    }
+
+    /// Cancels all tasks: each is dropped where it would run next, or when the poll it is in is
+    /// over.
+    fn close(&self) {
+        let mut tasks = self.lock();
+        tasks.closed = true;
+        let list = std::mem::take(&mut tasks.list);
+        drop(tasks);
+        drop(list);
+    }
+
+    async fn no_tasks(&self) {
+        poll_fn(|cx| {
+            let mut tasks = self.lock();
+            if tasks.alive == 0 {
+                return Poll::Ready(());
+            }
+            if !tasks.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                tasks.waiting.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task's place on the list. Dropping it, after the task's future, crosses it off.
+struct Entry {
+    core: Arc<Core>,
+    key: usize,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut tasks = self.core.lock();
+        tasks.alive -= 1;
+        let task = tasks.list.try_remove(self.key);
+        let waiting =
+            if tasks.alive == 0 { std::mem::take(&mut tasks.waiting) } else { Vec::new() };
+        drop(tasks);
+        if let Some(task) = task {
+            task.detach();
+        }
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
 pin_project! {
-    struct Counted<F> {
+    struct Entered<F> {
         #[pin]
         future: F,
         // Declared last: the future is dropped first.
-        _count: Count,
+        entry: Entry,
     }
 }
 
-impl<F: Future<Output = ()>> Future for Counted<F> {
+impl<F: Future<Output = ()>> Future for Entered<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
