@@ -1,8 +1,12 @@
 //! [`Control`]: what all handles of one greenlet share, whatever its result's type.
 //!
-//! A greenlet ends once. From then on `ended` is there and stays; all links that were made before
-//! run then, in the order they were made, and later ones are turned away. Wakers and callbacks
-//! are other people's code, so none is woken, called or dropped under the lock.
+//! A greenlet ends once, in three steps. First `ended` is there, and stays; sets that collect
+//! greenlets note its place in the order of ends. Then it leaves its group. Then its links are
+//! told, in the order they were made; once there are none it has `left`, and who comes later is
+//! told at once. Nobody who waits goes on before they are told.
+//!
+//! Wakers and callbacks are other people's code, so none is woken, called or dropped under the
+//! lock.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
@@ -10,6 +14,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::collector::Collector;
 use crate::{Failure, GreenletExit};
 
 /// Called at a greenlet's end.
@@ -25,7 +30,7 @@ pub(crate) struct Control {
 #[derive(Default)]
 struct State {
     ended: Option<Result<(), Failure>>,
-    /// It has ended and left its group: links are told from now on.
+    /// It has ended, left its group, and told all links: who comes now is told at once.
     left: bool,
     /// The kill that was sent. Only the first counts.
     exit: Option<GreenletExit>,
@@ -34,11 +39,14 @@ struct State {
     name: Option<Arc<str>>,
     links: Vec<(u64, Link)>,
     next_link: u64,
+    /// Links below this one have been told of the end, or are being told.
+    told_below: u64,
 }
 
 enum Link {
     Wake(Waker),
     Call(Callback),
+    Collect(Arc<Collector>),
 }
 
 impl Control {
@@ -105,20 +113,32 @@ impl Control {
     pub(crate) fn end(&self, ended: Result<(), Failure>, leave: impl Sized) {
         let mut state = self.lock();
         state.ended = Some(ended);
+        for (_, link) in &state.links {
+            if let Link::Collect(collector) = link {
+                collector.reserve(self.id);
+            }
+        }
         let waker = state.waker.take();
         drop(state);
         drop(waker);
         drop(leave);
-        let mut state = self.lock();
-        state.left = true;
-        let links = std::mem::take(&mut state.links);
-        drop(state);
-        for (_, link) in links {
-            match link {
-                Link::Wake(waker) => waker.wake(),
-                Link::Call(callback) => call(callback),
+        while let Some(links) = self.next_links() {
+            for (_, link) in links {
+                match link {
+                    Link::Wake(waker) => waker.wake(),
+                    Link::Call(callback) => call(callback),
+                    Link::Collect(collector) => collector.publish(self.id),
+                }
             }
         }
+    }
+
+    /// The links to tell of the end; None when there are no more, and never will be.
+    fn next_links(&self) -> Option<Vec<(u64, Link)>> {
+        let mut state = self.lock();
+        state.told_below = state.next_link;
+        state.left = state.links.is_empty();
+        if state.left { None } else { Some(std::mem::take(&mut state.links)) }
     }
 
     /// Looks at how it ended; None while it lives.
@@ -134,9 +154,9 @@ impl Control {
         link: &mut Option<u64>,
     ) -> Poll<Result<(), Failure>> {
         let mut state = self.lock();
-        if let (Some(ended), true) = (&state.ended, state.left) {
+        if state.left || link.is_some_and(|id| id < state.told_below) {
             *link = None;
-            return Poll::Ready(ended.clone());
+            return Poll::Ready(state.ended.clone().expect("who is told, is told of an end"));
         }
         let wake = Link::Wake(cx.waker().clone());
         let mut before = None;
@@ -158,6 +178,20 @@ impl Control {
     pub(crate) fn link(&self, callback: Callback) -> Result<u64, Callback> {
         let mut state = self.lock();
         if state.left { Err(callback) } else { Ok(state.push(Link::Call(callback))) }
+    }
+
+    /// Has the end noted in `collector`, also if it is over.
+    pub(crate) fn collect(&self, collector: Arc<Collector>) -> Option<u64> {
+        let mut state = self.lock();
+        if state.left {
+            drop(state);
+            collector.publish(self.id);
+            return None;
+        }
+        if state.ended.is_some() {
+            collector.reserve(self.id);
+        }
+        Some(state.push(Link::Collect(collector)))
     }
 
     /// Takes a link back; false if it is not there, or no more.

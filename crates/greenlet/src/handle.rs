@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use spinney_sync::Wait;
 
+use crate::collector::Collector;
 use crate::control::{Control, call};
 use crate::{Failure, GreenletExit, current};
 
@@ -136,9 +137,8 @@ impl Handle {
         link.0.is_some_and(|id| self.control.unlink(id))
     }
 
-    /// As `link`, but a callback that comes too late is called at once.
-    pub(crate) fn link_or_call(&self, callback: impl FnOnce() + Send + 'static) -> LinkId {
-        LinkId(self.control.link(Box::new(callback)).map_err(call).ok())
+    pub(crate) fn collect(&self, collector: Arc<Collector>) -> LinkId {
+        LinkId(self.control.collect(collector))
     }
 
     pub(crate) fn poll_ended(

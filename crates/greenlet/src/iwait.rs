@@ -1,15 +1,16 @@
 //! [`Iwait`]: greenlets as they end; with it [`iwait`] and [`joinall`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_lite::StreamExt;
 
 use crate::Handle;
+use crate::collector::Collector;
 use crate::handle::LinkId;
 
 /// The greenlets of `greenlets`, as they end. `gevent.iwait`.
@@ -61,15 +62,7 @@ pub async fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -
 /// one of them.
 pub struct Iwait<G: AsRef<Handle>> {
     waiting: BTreeMap<u64, (G, LinkId)>,
-    ended: Arc<Mutex<Ended>>,
-}
-
-/// Who has ended and was not taken yet.
-#[derive(Default)]
-struct Ended {
-    ids: VecDeque<u64>,
-    /// Those who wait for one more to end, or for the set to be empty.
-    waiting: Vec<Waker>,
+    ended: Arc<Collector>,
 }
 
 impl<G: AsRef<Handle>> Iwait<G> {
@@ -86,24 +79,20 @@ impl<G: AsRef<Handle>> Iwait<G> {
         if self.waiting.contains_key(&id) {
             return;
         }
-        let ended = Arc::clone(&self.ended);
-        let link = greenlet.as_ref().link_or_call(move || {
-            lock(&ended).ids.push_back(id);
-            wake_all(&ended);
-        });
+        let link = greenlet.as_ref().collect(Arc::clone(&self.ended));
         self.waiting.insert(id, (greenlet, link));
     }
 
     /// Takes the first greenlet that has ended and was not taken yet, without waiting.
     pub fn try_next(&mut self) -> Option<G> {
-        let id = lock(&self.ended).ids.pop_front()?;
+        let id = self.ended.take()?;
         self.take(id)
     }
 
     /// Takes `greenlet` out, whether it has ended or not; None if it is not in the set.
     pub fn remove(&mut self, greenlet: &Handle) -> Option<G> {
         let taken = self.take(greenlet.id())?;
-        lock(&self.ended).ids.retain(|id| *id != greenlet.id());
+        self.ended.remove(greenlet.id());
         Some(taken)
     }
 
@@ -126,7 +115,7 @@ impl<G: AsRef<Handle>> Iwait<G> {
         let (greenlet, link) = self.waiting.remove(&id)?;
         greenlet.as_ref().unlink(link);
         if self.waiting.is_empty() {
-            wake_all(&self.ended);
+            self.ended.wake_all();
         }
         Some(greenlet)
     }
@@ -143,15 +132,10 @@ impl<G: AsRef<Handle>> Stream for Iwait<G> {
         if this.waiting.is_empty() {
             return Poll::Ready(None);
         }
-        let mut ended = lock(&this.ended);
-        let Some(id) = ended.ids.pop_front() else {
-            if !ended.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                ended.waiting.push(cx.waker().clone());
-            }
-            return Poll::Pending;
-        };
-        drop(ended);
-        Poll::Ready(this.take(id))
+        match this.ended.take_or_wait(cx) {
+            Some(id) => Poll::Ready(this.take(id)),
+            None => Poll::Pending,
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -190,16 +174,6 @@ impl<G: AsRef<Handle>> Drop for Iwait<G> {
 
 impl<G: AsRef<Handle>> fmt::Debug for Iwait<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ended = lock(&self.ended).ids.len();
-        f.debug_struct("Iwait").field("len", &self.len()).field("ended", &ended).finish()
+        f.debug_struct("Iwait").field("len", &self.len()).field("ended", &self.ended.len()).finish()
     }
-}
-
-fn lock(ended: &Mutex<Ended>) -> MutexGuard<'_, Ended> {
-    ended.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn wake_all(ended: &Mutex<Ended>) {
-    let waiting = std::mem::take(&mut lock(ended).waiting);
-    waiting.into_iter().for_each(Waker::wake);
 }

@@ -28,6 +28,7 @@
 //!
 //! Those who build containers of their own use [`pair`].
 
+mod collector;
 mod control;
 mod current;
 mod exit;

@@ -116,3 +116,27 @@ fn a_waker_may_use_the_semaphore_when_a_repoll_replaces_it() {
         assert_eq!(semaphore.waiting(), 1);
     });
 }
+
+#[test]
+fn a_waker_that_tries_its_luck_gets_none_of_the_permits_that_others_wait_for() {
+    struct Lucky {
+        semaphore: Arc<Semaphore>,
+        luck: AtomicBool,
+    }
+    impl Wake for Lucky {
+        fn wake(self: Arc<Self>) {
+            // The permits of the later waiters are still to be handed out.
+            self.luck.fetch_or(self.semaphore.try_acquire().is_ok(), SeqCst);
+        }
+    }
+    let semaphore = Arc::new(Semaphore::new(0));
+    let lucky = Arc::new(Lucky { semaphore: Arc::clone(&semaphore), luck: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&lucky));
+    let mut waiting: Vec<_> = (0..3).map(|_| semaphore.acquire()).collect();
+    for waiter in &mut waiting {
+        assert!(Pin::new(waiter).poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    semaphore.resize(3);
+    assert!(!lucky.luck.load(SeqCst));
+    assert_eq!((semaphore.out(), semaphore.waiting()), (3, 0));
+}

@@ -1,0 +1,202 @@
+//! Gates, logs, gauges and other small things that tests are made of.
+
+use std::fmt;
+use std::future::{pending, poll_fn};
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use spinney::{Event, yield_now};
+
+/// A gate that is shut: `set` opens it.
+#[must_use]
+pub fn gate() -> Arc<Event> {
+    Arc::default()
+}
+
+/// Opens `started`, then waits for ever; `guard` is dropped with it.
+pub async fn stuck<G>(started: Arc<Event>, guard: G) {
+    let _guard = guard;
+    started.set();
+    pending::<()>().await;
+}
+
+/// Waits until `open`, then gives `value`.
+pub async fn behind<T>(open: Arc<Event>, value: T) -> T {
+    open.wait().await;
+    value
+}
+
+/// Panics without a report on the terminal.
+pub fn blow_up(message: &'static str) -> ! {
+    resume_unwind(Box::new(message))
+}
+
+/// Gives the others a good many turns; for checks that something does *not* happen, which this
+/// can only make more likely to be caught.
+pub async fn let_others_run() {
+    for _ in 0..100 {
+        yield_now().await;
+    }
+}
+
+/// Runs all `futures` side by side. They are polled last first, so that the order in which they
+/// get on is not this function's doing.
+pub async fn all<F: Future>(futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.into_iter().map(Some).collect();
+    let mut outputs: Vec<_> = futures.iter().map(|_| None).collect();
+    poll_fn(move |cx| {
+        for (future, output) in futures.iter_mut().zip(&mut outputs).rev() {
+            let Some(running) = future else { continue };
+            if let Poll::Ready(value) = running.as_mut().poll(cx) {
+                *output = Some(value);
+                *future = None;
+            }
+        }
+        if outputs.iter().any(Option::is_none) {
+            return Poll::Pending;
+        }
+        Poll::Ready(outputs.iter_mut().filter_map(Option::take).collect())
+    })
+    .await
+}
+
+/// Calls a function when it is dropped.
+pub struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> OnDrop<F> {
+    /// Calls `call` when it is dropped.
+    pub fn new(call: F) -> Self {
+        Self(Some(call))
+    }
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call();
+        }
+    }
+}
+
+impl<F: FnOnce()> fmt::Debug for OnDrop<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnDrop").finish_non_exhaustive()
+    }
+}
+
+/// A value whose drop panics.
+#[must_use]
+pub fn panics_on_drop() -> OnDrop<impl FnOnce() + Send + 'static> {
+    OnDrop::new(|| blow_up("the destructor"))
+}
+
+/// What happened, in order. A cheap handle.
+#[derive(Debug)]
+pub struct Log<T> {
+    entries: Arc<Mutex<Vec<T>>>,
+}
+
+impl<T> Log<T> {
+    /// One more thing happened.
+    pub fn add(&self, entry: T) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// All that happened since the last call.
+    #[must_use]
+    pub fn take(&self) -> Vec<T> {
+        std::mem::take(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<T> Clone for Log<T> {
+    fn clone(&self) -> Self {
+        Self { entries: Arc::clone(&self.entries) }
+    }
+}
+
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Self { entries: Arc::default() }
+    }
+}
+
+/// Counts up, and opens a gate at a number. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct Count {
+    so_far: Arc<AtomicUsize>,
+    wanted: usize,
+    reached: Arc<Event>,
+}
+
+impl Count {
+    /// From zero, to wait for `wanted`.
+    #[must_use]
+    pub fn to(wanted: usize) -> Self {
+        Self { so_far: Arc::default(), wanted, reached: gate() }
+    }
+
+    /// One more.
+    pub fn add(&self) {
+        if self.so_far.fetch_add(1, SeqCst) + 1 == self.wanted {
+            self.reached.set();
+        }
+    }
+
+    /// One more; waits until the wanted number has come.
+    pub async fn meet(&self) {
+        self.add();
+        self.reached().await;
+    }
+
+    /// Waits until the wanted number has come.
+    pub async fn reached(&self) {
+        self.reached.wait().await;
+    }
+
+    /// How many so far.
+    #[must_use]
+    pub fn get(&self) -> usize {
+        self.so_far.load(SeqCst)
+    }
+}
+
+/// Measures how many are inside at once. A cheap handle.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge {
+    inside: Arc<AtomicUsize>,
+    peak: Arc<AtomicUsize>,
+}
+
+impl Gauge {
+    /// One more is inside, until the guard is dropped.
+    #[must_use]
+    pub fn enter(&self) -> impl Sized + Send + use<> {
+        let inside = Arc::clone(&self.inside);
+        self.peak.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
+        OnDrop::new(move || {
+            inside.fetch_sub(1, SeqCst);
+        })
+    }
+
+    /// The most that were inside at once.
+    #[must_use]
+    pub fn peak(&self) -> usize {
+        self.peak.load(SeqCst)
+    }
+}
+
+/// Opens `polled` when `future` has been polled for the first time.
+pub async fn polled<F: Future>(polled: Arc<Event>, future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    poll_fn(move |cx| {
+        let output = future.as_mut().poll(cx);
+        polled.set();
+        output
+    })
+    .await
+}

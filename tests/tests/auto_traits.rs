@@ -1,0 +1,147 @@
+//! `Send`, `Sync`, `Unpin` and `'static` of the public types. What is asserted here is part of
+//! the interface: a change that loses one of them breaks somebody's program.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use spinney::{
+    AsyncResult, Clock, Closed, Crew, Event, Failure, GreenPile, GreenPool, Greenlet, GreenletExit,
+    Group, Handle, Hub, HubBuilder, Imap, InsideGroup, Iwait, Join, LinkId, LocalHub, Map, Mapper,
+    Membership, NoThreads, Panic, Permit, Pool, PoolFull, Semaphore, Task, ThreadPool,
+    ThreadPoolClosed, ThreadResult, Timeout, TryAcquireError,
+};
+
+/// `Send`, and not `Sync`.
+type SendOnly = Cell<u32>;
+/// Neither.
+type Local = Rc<u32>;
+type Fut = std::future::Ready<SendOnly>;
+
+fn is_shared<T: Send + Sync + Unpin + 'static>() {}
+fn is_movable<T: Send + Unpin + 'static>() {}
+fn is_send<T: Send>(_: &T) {}
+fn is_unpin<T: Unpin>() {}
+fn is_error<T: std::error::Error + Send + Sync + 'static>() {}
+
+/// Does not compile if `$type` is `$bound`: there are two `check`s to choose from then.
+macro_rules! is_not {
+    ($bound:path: $($type:ty),+) => {{
+        trait Check<Which> { fn check() {} }
+        struct IsBound;
+        impl<T: ?Sized> Check<()> for T {}
+        impl<T: ?Sized + $bound> Check<IsBound> for T {}
+        $(<$type as Check<_>>::check();)+
+    }};
+}
+
+#[test]
+fn hubs_are_handles_for_any_thread_but_local_ones() {
+    is_shared::<Hub>();
+    is_shared::<HubBuilder>();
+    is_shared::<Clock>();
+    is_unpin::<LocalHub>();
+    is_not!(Send: LocalHub, spinney_tests::SimHub);
+    is_not!(Sync: LocalHub, spinney_tests::SimHub);
+}
+
+#[test]
+fn greenlets_are_for_any_thread_if_their_result_is() {
+    is_shared::<Greenlet<SendOnly>>();
+    is_shared::<Handle>();
+    is_shared::<Join>();
+    is_shared::<LinkId>();
+    is_shared::<Iwait<Handle>>();
+    is_shared::<Iwait<Greenlet<SendOnly>>>();
+    is_unpin::<Greenlet<Local>>();
+    is_unpin::<Iwait<Greenlet<Local>>>();
+    is_not!(Send: Greenlet<Local>, Iwait<Greenlet<Local>>);
+    is_not!(Sync: Greenlet<Local>, Iwait<Greenlet<Local>>);
+}
+
+#[test]
+fn tasks_go_where_their_future_may_go() {
+    is_movable::<Task<Fut>>();
+    is_shared::<Membership>();
+    is_not!(Send: Task<std::future::Ready<Local>>);
+}
+
+#[test]
+fn failures_are_for_any_thread() {
+    is_shared::<Failure>();
+    is_shared::<GreenletExit>();
+    is_shared::<Panic>();
+}
+
+#[test]
+fn errors_can_be_boxed() {
+    is_error::<Failure>();
+    is_error::<GreenletExit>();
+    is_error::<Closed>();
+    is_error::<InsideGroup>();
+    is_error::<NoThreads>();
+    is_error::<PoolFull<()>>();
+    is_error::<ThreadPoolClosed>();
+    is_error::<Timeout>();
+    is_error::<TryAcquireError>();
+}
+
+#[test]
+fn pools_are_handles_for_any_thread_where_their_hub_is() {
+    is_shared::<Crew>();
+    is_shared::<Group>();
+    is_shared::<Pool>();
+    is_shared::<Mapper>();
+    is_shared::<GreenPool>();
+    is_shared::<ThreadPool>();
+    is_unpin::<Pool<LocalHub>>();
+    is_not!(Send: Crew<LocalHub>, Group<LocalHub>, Pool<LocalHub>, GreenPool<LocalHub>);
+}
+
+#[test]
+fn streams_are_for_any_thread_where_their_results_are() {
+    is_shared::<Imap<SendOnly>>();
+    is_shared::<GreenPile<SendOnly>>();
+    is_shared::<ThreadResult<SendOnly>>();
+    is_unpin::<Imap<Local, LocalHub>>();
+    is_unpin::<Map<Local, LocalHub>>();
+    is_unpin::<GreenPile<Local, LocalHub>>();
+    is_not!(Send: Imap<Local>, Map<Local>, GreenPile<Local>, Imap<u32, LocalHub>);
+}
+
+#[test]
+fn a_map_is_for_any_thread_where_its_results_are() {
+    is_movable::<Map<SendOnly>>();
+    is_shared::<Map<u32>>();
+}
+
+#[test]
+fn what_synchronises_is_for_any_thread() {
+    is_shared::<Event>();
+    is_shared::<Semaphore>();
+    is_shared::<AsyncResult<u32>>();
+    is_shared::<Permit<std::sync::Arc<Semaphore>>>();
+    is_not!(Sync: AsyncResult<SendOnly>);
+    is_not!(Send: AsyncResult<Local>);
+}
+
+#[test]
+fn what_waits_may_move_between_threads() {
+    let hub = spinney_tests::hub(1);
+    let (group, pool, green) = (Group::on(&hub), Pool::on(&hub, 1), GreenPool::on(&hub, 1));
+    let pile = GreenPile::<SendOnly, _>::on(&green);
+    is_send(&group.join());
+    is_send(&group.kill());
+    is_send(&pool.spawn(async { Cell::new(1) }));
+    is_send(&pool.wait_idle());
+    is_send(&pool.map(|n: u32| async move { Cell::new(n) }, 0..1));
+    is_send(&green.spawn(async { Cell::new(1) }));
+    is_send(&green.waitall());
+    is_send(&pile.spawn(async { Cell::new(1) }));
+    is_send(&pile.next());
+    is_send(&spinney::joinall(Vec::<Greenlet<SendOnly>>::new()));
+    is_send(&spinney::sleep(std::time::Duration::ZERO));
+    is_send(&spinney::yield_now());
+    is_send(&Event::new().wait());
+    is_send(&Semaphore::new(1).acquire());
+    is_send(&AsyncResult::<u32>::new().get());
+}

@@ -1,0 +1,229 @@
+//! What waits may be dropped after any number of polls, and whatever happened before which of
+//! them: nothing is lost.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_lite::StreamExt;
+use futures_lite::future::poll_once;
+use spinney::{AsyncResult, Event, GreenPile, GreenPool, Pool, Semaphore, spawn_on, yield_now};
+use spinney_tests::tools::{behind, gate, stuck};
+use spinney_tests::{Dropped, on_every_hub};
+
+/// How many polls are tried.
+const POLLS: usize = 4;
+
+/// Each number of polls, with each place between them where something may happen.
+fn cancellations() -> impl Iterator<Item = (usize, usize)> {
+    (0..=POLLS).flat_map(|polls| (0..=polls).map(move |at| (polls, at)))
+}
+
+/// Polls `future` by hand `polls` times, others having their turn in between, and drops it;
+/// before the poll `at`, `happen` is called. Some if it was ready.
+async fn poll_then_drop<F: Future>(
+    future: F,
+    (polls, at): (usize, usize),
+    happen: impl FnOnce(),
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut happen = Some(happen);
+    for poll in 0..polls {
+        if let Some(happen) = happen.take_if(|_| poll == at) {
+            happen();
+        }
+        if let Some(output) = poll_once(future.as_mut()).await {
+            return Some(output);
+        }
+        yield_now().await;
+    }
+    if let Some(happen) = happen {
+        happen();
+    }
+    None
+}
+
+on_every_hub! {
+    async fn a_dropped_acquire_loses_no_permit(_hub) {
+        for when in cancellations() {
+            let seats = Semaphore::new(1);
+            let seat = seats.acquire().await.unwrap();
+            drop(poll_then_drop(seats.acquire(), when, || drop(seat)).await);
+            assert_eq!((seats.available(), seats.waiting()), (1, 0), "{when:?}");
+        }
+    }
+
+    async fn a_dropped_acquire_hands_its_permit_on(_hub) {
+        for when in cancellations() {
+            let seats = Semaphore::new(1);
+            let seat = seats.acquire().await.unwrap();
+            let mut first = seats.acquire();
+            assert!(poll_once(&mut first).await.is_none());
+            let mut second = seats.acquire();
+            assert!(poll_once(&mut second).await.is_none());
+            drop(poll_then_drop(first, when, || drop(seat)).await);
+            assert!(poll_once(&mut second).await.is_some(), "{when:?}");
+        }
+    }
+
+    async fn a_dropped_spawn_loses_no_slot(hub) {
+        for when in cancellations() {
+            let (pool, open) = (Pool::on(hub, 1), gate());
+            pool.spawn(behind(Arc::clone(&open), ())).await.detach();
+            drop(poll_then_drop(pool.spawn(async {}), when, || open.set()).await);
+            pool.wait_idle().await.unwrap();
+            assert_eq!((pool.len(), pool.free_count()), (0, 1), "{when:?}");
+        }
+    }
+
+    async fn a_dropped_spawn_drops_its_future_once(hub) {
+        for when in cancellations() {
+            let (pool, open, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
+            pool.spawn(behind(Arc::clone(&open), ())).await.detach();
+            let guard = dropped.guard();
+            let spawn = pool.spawn(async move { drop(guard) });
+            drop(poll_then_drop(spawn, when, || open.set()).await);
+            pool.wait_idle().await.unwrap();
+            assert_eq!(dropped.count(), 1, "{when:?}");
+        }
+    }
+
+    async fn a_dropped_spawn_lets_the_next_one_in(hub) {
+        for when in cancellations() {
+            let (pool, open) = (Pool::on(hub, 1), gate());
+            pool.spawn(behind(Arc::clone(&open), ())).await.detach();
+            let mut first = Box::pin(pool.spawn(async {}));
+            assert!(poll_once(&mut first).await.is_none());
+            let mut second = Box::pin(pool.spawn(async { 42 }));
+            assert!(poll_once(&mut second).await.is_none());
+            drop(poll_then_drop(first, when, || open.set()).await);
+            assert_eq!(second.await.await.unwrap(), 42, "{when:?}");
+        }
+    }
+
+    async fn a_dropped_borrow_of_a_greenlet_loses_no_result(hub) {
+        for when in cancellations() {
+            let open = gate();
+            let mut greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
+            let early = poll_then_drop(&mut greenlet, when, || open.set()).await;
+            let result = match early {
+                Some(result) => result,
+                None => greenlet.await,
+            };
+            assert_eq!(result.unwrap(), 42, "{when:?}");
+        }
+    }
+
+    async fn a_dropped_join_leaves_the_other_waiters_alone(hub) {
+        for when in cancellations() {
+            let open = gate();
+            let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
+            let other = spawn_on(hub, greenlet.join());
+            poll_then_drop(greenlet.join(), when, || open.set()).await;
+            other.await.unwrap();
+            assert_eq!(greenlet.await.unwrap(), 42, "{when:?}");
+        }
+    }
+
+    async fn a_dropped_kill_goes_ahead(hub) {
+        for when in cancellations() {
+            let greenlet = spawn_on(hub, stuck(gate(), ()));
+            poll_then_drop(greenlet.kill(), when, || ()).await;
+            assert!(greenlet.await.unwrap_err().is_killed(), "{when:?}");
+        }
+    }
+
+    async fn a_dropped_next_of_a_map_loses_no_result(hub) {
+        for when in cancellations() {
+            let (pool, open) = (Pool::on(hub, 2), gate());
+            let opened = Arc::clone(&open);
+            let mut results = pool.imap(move |n| behind(Arc::clone(&opened), n), 0..5);
+            let early = poll_then_drop(results.next(), when, || open.set()).await;
+            let mut all: Vec<_> = early.flatten().map(Result::unwrap).into_iter().collect();
+            while let Some(result) = results.next().await {
+                all.push(result.unwrap());
+            }
+            assert_eq!(all, [0, 1, 2, 3, 4], "{when:?}");
+        }
+    }
+
+    async fn a_dropped_next_of_a_pile_loses_no_result(hub) {
+        for when in cancellations() {
+            let (pile, open) = (GreenPile::on(&GreenPool::on(hub, 3)), gate());
+            for n in 0..3 {
+                pile.spawn(behind(Arc::clone(&open), n)).await;
+            }
+            let early = poll_then_drop(pile.next(), when, || open.set()).await;
+            let mut all: Vec<_> = early.flatten().map(Result::unwrap).into_iter().collect();
+            while let Some(result) = pile.next().await {
+                all.push(result.unwrap());
+            }
+            all.sort_unstable();
+            assert_eq!(all, [0, 1, 2], "{when:?}");
+        }
+    }
+
+    async fn a_dropped_next_leaves_the_other_readers_of_a_pile_awake(hub) {
+        for when in cancellations() {
+            let (pile, open) = (GreenPile::on(&GreenPool::on(hub, 1)), gate());
+            pile.spawn(behind(Arc::clone(&open), 42)).await;
+            let mut other = pile.next();
+            assert!(poll_once(&mut other).await.is_none());
+            let early = poll_then_drop(pile.next(), when, || open.set()).await;
+            let results = [early.flatten(), other.await].into_iter().flatten();
+            assert_eq!(results.map(Result::unwrap).collect::<Vec<_>>(), [42], "{when:?}");
+        }
+    }
+
+    async fn a_dropped_wait_leaves_the_other_waiters_of_an_event_awake(_hub) {
+        for when in cancellations() {
+            let event = Event::new();
+            let mut other = Box::pin(event.wait());
+            assert!(poll_once(&mut other).await.is_none());
+            poll_then_drop(event.wait(), when, || event.set()).await;
+            other.await;
+            assert!(event.is_set(), "{when:?}");
+        }
+    }
+
+    async fn a_dropped_get_leaves_the_result_to_others(_hub) {
+        for when in cancellations() {
+            let answer: AsyncResult<u32> = AsyncResult::new();
+            let mut other = Box::pin(answer.get());
+            assert!(poll_once(&mut other).await.is_none());
+            poll_then_drop(answer.get(), when, || answer.set(42).unwrap()).await;
+            assert_eq!(other.await, Ok(&42), "{when:?}");
+        }
+    }
+
+    async fn a_dropped_join_of_a_pool_leaves_the_others_waiting_for_it(hub) {
+        for when in cancellations() {
+            let (pool, open) = (Pool::on(hub, 1), gate());
+            pool.spawn(behind(Arc::clone(&open), ())).await.detach();
+            let mut other = Box::pin(pool.join());
+            assert!(poll_once(&mut other).await.is_none());
+            poll_then_drop(pool.join(), when, || open.set()).await;
+            assert_eq!(other.await, Ok(()), "{when:?}");
+        }
+    }
+
+    async fn a_dropped_wait_for_an_idle_pool_leaves_the_others_waiting_for_it(hub) {
+        for when in cancellations() {
+            let (pool, open) = (Pool::on(hub, 1), gate());
+            pool.spawn(behind(Arc::clone(&open), ())).await.detach();
+            let mut other = Box::pin(pool.wait_idle());
+            assert!(poll_once(&mut other).await.is_none());
+            poll_then_drop(pool.wait_idle(), when, || open.set()).await;
+            assert_eq!(other.await, Ok(()), "{when:?}");
+        }
+    }
+
+    async fn a_dropped_kill_of_a_pool_goes_ahead(hub) {
+        for when in cancellations().filter(|(polls, _)| *polls > 0) {
+            let (pool, dropped) = (Pool::on(hub, 2), Dropped::default());
+            pool.spawn(stuck(gate(), dropped.guard())).await.detach();
+            poll_then_drop(pool.kill(), when, || ()).await;
+            pool.wait_idle().await.unwrap();
+            assert_eq!(dropped.count(), 1, "{when:?}");
+        }
+    }
+}

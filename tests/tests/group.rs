@@ -1,0 +1,190 @@
+//! The promises of groups and of all that is a crew: joining, killing, dropping.
+
+use std::sync::Arc;
+
+use futures_lite::future::poll_once;
+use spinney::{Group, InsideGroup, Pool, spawn_on};
+use spinney_tests::tools::{Count, OnDrop, behind, blow_up, gate, let_others_run, stuck};
+use spinney_tests::{Dropped, on_every_hub};
+
+on_every_hub! {
+    async fn joining_an_empty_group_does_not_wait(hub) {
+        assert_eq!(Group::on(hub).join().await, Ok(()));
+    }
+
+    async fn join_waits_for_all_members(hub) {
+        let (group, open, ended) = (Group::on(hub), gate(), Count::to(5));
+        for _ in 0..5 {
+            let (open, ended) = (Arc::clone(&open), ended.clone());
+            group.spawn(async move { behind(open, ended).await.add() }).detach();
+        }
+        let mut join = Box::pin(group.join());
+        assert!(poll_once(&mut join).await.is_none());
+        open.set();
+        join.await.unwrap();
+        assert_eq!(ended.get(), 5);
+    }
+
+    async fn join_is_content_with_a_moment_of_emptiness(hub) {
+        let (group, open) = (Group::on(hub), gate());
+        let greenlet = group.spawn(behind(Arc::clone(&open), ()));
+        let mut join = Box::pin(group.join());
+        assert!(poll_once(&mut join).await.is_none());
+        open.set();
+        greenlet.await.unwrap();
+        group.spawn(stuck(gate(), ())).detach();
+        join.await.unwrap();
+        group.kill_now();
+    }
+
+    async fn any_number_may_wait_for_a_group(hub) {
+        let (group, open) = (Group::on(hub), gate());
+        group.spawn(behind(Arc::clone(&open), ())).detach();
+        let joins: Vec<_> = (0..5)
+            .map(|_| {
+                let group = group.clone();
+                spawn_on(hub, async move { group.join().await })
+            })
+            .collect();
+        open.set();
+        for join in joins {
+            assert_eq!(join.await.unwrap(), Ok(()));
+        }
+    }
+
+    async fn a_member_cannot_join_its_own_group(hub) {
+        let group = Group::on(hub);
+        let inside = group.clone();
+        let member = group.spawn(async move { inside.join().await });
+        assert_eq!(member.await.unwrap(), Err(InsideGroup));
+    }
+
+    async fn a_member_cannot_wait_for_its_own_pool_to_be_idle(hub) {
+        let pool = Pool::on(hub, 2);
+        let inside = pool.clone();
+        let member = pool.spawn(async move { inside.wait_idle().await }).await;
+        assert_eq!(member.await.unwrap(), Err(InsideGroup));
+    }
+
+    async fn a_member_may_join_another_group(hub) {
+        let (group, other) = (Group::on(hub), Group::on(hub));
+        let member = group.spawn(async move { other.join().await });
+        assert_eq!(member.await.unwrap(), Ok(()));
+    }
+
+    async fn members_are_those_that_have_not_ended(hub) {
+        let group = Group::on(hub);
+        let stays = group.spawn(stuck(gate(), ()));
+        let ends = group.spawn(async {});
+        ends.join().await;
+        assert_eq!(group.members(), [stays.handle().clone()]);
+        assert!(group.contains(&stays) && !group.contains(&ends));
+    }
+
+    async fn a_panic_in_one_member_does_not_disturb_the_others(hub) {
+        let (group, open) = (Group::on(hub), gate());
+        let other = group.spawn(behind(Arc::clone(&open), 42));
+        group.spawn(async { blow_up("no luck") }).await.unwrap_err();
+        open.set();
+        assert_eq!(other.await.unwrap(), 42);
+        group.join().await.unwrap();
+    }
+
+    async fn kill_ends_every_member(hub) {
+        let (group, dropped) = (Group::on(hub), Dropped::default());
+        let members: Vec<_> =
+            (0..5).map(|_| group.spawn(stuck(gate(), dropped.guard()))).collect();
+        group.kill().await;
+        assert_eq!(dropped.count(), 5);
+        assert!(members.iter().all(|member| member.failure().unwrap().is_killed()));
+    }
+
+    async fn kill_ends_those_that_came_in_meanwhile(hub) {
+        let (group, dropped, started) = (Group::on(hub), Dropped::default(), gate());
+        let (inside, guard) = (group.clone(), dropped.guard());
+        let spawns = OnDrop::new(move || inside.spawn(stuck(gate(), guard)).detach());
+        group.spawn(stuck(Arc::clone(&started), spawns)).detach();
+        started.wait().await;
+        group.kill().await;
+        assert_eq!((group.len(), dropped.count()), (0, 1));
+    }
+
+    async fn kill_of_an_empty_group_does_not_wait(hub) {
+        Group::on(hub).kill().await;
+    }
+
+    async fn a_member_may_kill_its_own_group(hub) {
+        let group = Group::on(hub);
+        let other = group.spawn(stuck(gate(), ()));
+        let inside = group.clone();
+        let member = group.spawn(async move { inside.kill().await });
+        assert!(member.await.unwrap_err().is_killed());
+        assert!(other.await.unwrap_err().is_killed());
+    }
+
+    async fn a_killed_group_stays_open(hub) {
+        let group = Group::on(hub);
+        group.spawn(stuck(gate(), ())).detach();
+        group.kill().await;
+        assert_eq!(group.spawn(async { 42 }).await.unwrap(), 42);
+    }
+
+    async fn who_waits_gets_into_a_killed_pool(hub) {
+        let pool = Pool::on(hub, 1);
+        pool.spawn(stuck(gate(), ())).await.detach();
+        let mut spawn = Box::pin(pool.spawn(async { 42 }));
+        assert!(poll_once(&mut spawn).await.is_none());
+        pool.kill().await;
+        assert_eq!(spawn.await.await.unwrap(), 42);
+    }
+
+    async fn who_waits_gets_into_a_pool_that_is_being_killed(hub) {
+        let pool = Pool::on(hub, 1);
+        pool.spawn(stuck(gate(), ())).await.detach();
+        let mut spawn = Box::pin(pool.spawn(async { 42 }));
+        assert!(poll_once(&mut spawn).await.is_none());
+        pool.kill_now();
+        assert_eq!(spawn.await.await.unwrap(), 42);
+    }
+
+    async fn a_kill_that_is_dropped_goes_ahead(hub) {
+        let (group, dropped) = (Group::on(hub), Dropped::default());
+        group.spawn(stuck(gate(), dropped.guard())).detach();
+        poll_once(group.kill()).await;
+        group.join().await.unwrap();
+        assert_eq!(dropped.count(), 1);
+    }
+
+    async fn dropping_the_last_handle_kills_the_members(hub) {
+        let (group, dropped) = (Group::on(hub), Dropped::default());
+        let member = group.spawn(stuck(gate(), dropped.guard()));
+        drop(group);
+        assert!(member.await.unwrap_err().is_killed());
+        assert_eq!(dropped.count(), 1);
+    }
+
+    async fn dropping_one_handle_of_several_kills_nobody(hub) {
+        let (group, open) = (Group::on(hub), gate());
+        let member = group.spawn(behind(Arc::clone(&open), 42));
+        drop(group.clone());
+        let_others_run().await;
+        open.set();
+        assert_eq!(member.await.unwrap(), 42);
+    }
+
+    async fn dropping_the_last_handle_of_a_pool_kills_the_members(hub) {
+        let pool = Pool::on(hub, 2);
+        let member = pool.spawn(stuck(gate(), ())).await;
+        drop(pool);
+        assert!(member.await.unwrap_err().is_killed());
+    }
+
+    async fn a_group_has_room_for_all(hub) {
+        let (group, meeting) = (Group::on(hub), Count::to(200));
+        for _ in 0..200 {
+            let meeting = meeting.clone();
+            group.spawn(async move { meeting.meet().await }).detach();
+        }
+        group.join().await.unwrap();
+    }
+}

@@ -1,0 +1,125 @@
+//! The promises of `joinall`, `iwait` and `Iwait`.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
+use futures_lite::future::poll_once;
+use futures_lite::{Stream, StreamExt};
+use spinney::{Greenlet, Iwait, iwait, joinall, spawn_on};
+use spinney_tests::on_every_hub;
+use spinney_tests::tools::{behind, blow_up, gate, stuck};
+
+struct Ignore;
+
+impl Wake for Ignore {
+    fn wake(self: Arc<Self>) {}
+}
+
+on_every_hub! {
+    async fn joinall_gives_them_in_the_order_in_which_they_end(hub) {
+        let gates = [gate(), gate(), gate()];
+        let greenlets: Vec<_> =
+            (0..3).map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), n))).collect();
+        let handles: Vec<_> = greenlets.iter().map(|g| g.handle().clone()).collect();
+        let mut joined = pin!(joinall(greenlets));
+        assert!(poll_once(&mut joined).await.is_none());
+        for n in [2, 0, 1] {
+            gates[n].set();
+            handles[n].join().await;
+        }
+        let mut order = Vec::new();
+        for greenlet in joined.await {
+            order.push(greenlet.await.unwrap());
+        }
+        assert_eq!(order, [2, 0, 1]);
+    }
+
+    async fn joinall_waits_for_failures_too(hub) {
+        let greenlets = [spawn_on(hub, async { blow_up("no luck") }), spawn_on(hub, stuck(gate(), ()))];
+        greenlets[1].kill_now();
+        assert_eq!(joinall(&greenlets).await.len(), 2);
+        assert!(greenlets.iter().all(|greenlet| greenlet.failure().is_some()));
+    }
+
+    async fn joinall_of_none_does_not_wait(_hub) {
+        assert!(joinall(Vec::<Greenlet<()>>::new()).await.is_empty());
+    }
+
+    async fn iwait_gives_each_as_it_ends(hub) {
+        let gates = [gate(), gate(), gate()];
+        let greenlets = (0..3).map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), n)));
+        let mut ended = iwait(greenlets);
+        for n in [1, 2, 0] {
+            assert!(poll_once(ended.next()).await.is_none(), "nobody else has ended");
+            gates[n].set();
+            assert_eq!(ended.next().await.unwrap().await.unwrap(), n);
+        }
+        assert!(ended.next().await.is_none());
+    }
+
+    async fn iwait_gives_those_first_that_had_ended(hub) {
+        let open = gate();
+        let late = spawn_on(hub, behind(Arc::clone(&open), "late"));
+        let early = spawn_on(hub, async { "early" });
+        early.join().await;
+        let mut ended = iwait([late, early]);
+        assert_eq!(ended.next().await.unwrap().await.unwrap(), "early");
+        open.set();
+        assert_eq!(ended.next().await.unwrap().await.unwrap(), "late");
+    }
+
+    async fn one_that_is_in_the_set_is_not_added_again(hub) {
+        let greenlet = spawn_on(hub, async {});
+        let mut set = Iwait::new();
+        set.push(greenlet.handle().clone());
+        set.push(greenlet.handle().clone());
+        greenlet.join().await;
+        set.push(greenlet.handle().clone());
+        assert_eq!(set.len(), 1);
+        assert_eq!(set.next().await.unwrap(), *greenlet.handle());
+        assert!(set.next().await.is_none());
+    }
+
+    async fn an_empty_set_goes_on_when_another_is_pushed(hub) {
+        let mut set = Iwait::new();
+        assert!(set.next().await.is_none());
+        set.push(spawn_on(hub, async { 42 }));
+        assert_eq!(set.next().await.unwrap().await.unwrap(), 42);
+    }
+
+    async fn one_that_was_removed_does_not_come_out(hub) {
+        let removed = spawn_on(hub, async {});
+        removed.join().await;
+        let handle = removed.handle().clone();
+        let mut set = iwait([removed]);
+        set.push(spawn_on(hub, async {}));
+        assert_eq!(*set.remove(&handle).unwrap().handle(), handle);
+        assert!(set.remove(&handle).is_none());
+        assert_ne!(*set.next().await.unwrap().handle(), handle);
+        assert!(set.next().await.is_none());
+    }
+
+    async fn dropping_a_set_detaches_what_is_in_it(hub) {
+        let (open, done) = (gate(), gate());
+        let (opened, set) = (Arc::clone(&open), Arc::clone(&done));
+        let ended = iwait([spawn_on(hub, async move {
+            opened.wait().await;
+            set.set();
+        })]);
+        drop(ended);
+        open.set();
+        done.wait().await;
+    }
+
+    async fn a_dropped_set_leaves_nothing_with_its_greenlets(hub) {
+        let greenlet = spawn_on(hub, stuck(gate(), ()));
+        let mut set = iwait([greenlet.handle()]);
+        let waker = Arc::new(Ignore);
+        let polled = pin!(&mut set).poll_next(&mut Context::from_waker(&Waker::from(Arc::clone(&waker))));
+        assert!(polled.is_pending());
+        drop(set);
+        assert_eq!(Arc::strong_count(&waker), 1, "no link keeps the waker");
+        greenlet.kill().await;
+    }
+}

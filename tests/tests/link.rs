@@ -1,0 +1,159 @@
+//! The promises of links: callbacks at a greenlet's end.
+
+use std::sync::{Arc, Mutex};
+
+use futures_lite::future::{block_on, poll_once};
+use spinney::{Handle, spawn_on};
+use spinney_tests::on_every_hub;
+use spinney_tests::tools::{Count, Log, behind, blow_up, gate, let_others_run, stuck};
+
+on_every_hub! {
+    async fn a_link_is_called_with_the_handle(hub) {
+        let (open, linked, log) = (gate(), gate(), Log::default());
+        let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
+        let (set, seen) = (Arc::clone(&linked), log.clone());
+        greenlet.link(move |handle| {
+            seen.add((handle.clone(), handle.is_ready()));
+            set.set();
+        });
+        open.set();
+        linked.wait().await;
+        assert_eq!(log.take(), [(greenlet.handle().clone(), true)]);
+    }
+
+    async fn a_link_is_called_once(hub) {
+        let (open, count) = (gate(), Count::to(1));
+        let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
+        let one = count.clone();
+        greenlet.link(move |_| one.add());
+        open.set();
+        count.reached().await;
+        greenlet.kill().await;
+        let_others_run().await;
+        assert_eq!(count.get(), 1);
+    }
+
+    async fn a_link_that_comes_after_the_end_is_called_once(hub) {
+        let count = Count::to(1);
+        let greenlet = spawn_on(hub, async {});
+        greenlet.join().await;
+        let one = count.clone();
+        greenlet.link(move |_| one.add());
+        count.reached().await;
+        let_others_run().await;
+        assert_eq!(count.get(), 1);
+    }
+
+    async fn a_link_is_called_after_a_kill_too(hub) {
+        let linked = gate();
+        let set = Arc::clone(&linked);
+        let greenlet = spawn_on(hub, stuck(gate(), ()));
+        greenlet.link(move |_| set.set());
+        greenlet.kill_now();
+        linked.wait().await;
+    }
+
+    async fn a_panicking_link_harms_no_other(hub) {
+        let (open, linked) = (gate(), gate());
+        let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
+        let set = Arc::clone(&linked);
+        greenlet.link(|_| blow_up("no luck"));
+        greenlet.link(move |_| set.set());
+        open.set();
+        linked.wait().await;
+        assert_eq!(greenlet.await.unwrap(), 42);
+    }
+
+    async fn a_late_link_that_panics_harms_nobody(hub) {
+        let greenlet = spawn_on(hub, async { 42 });
+        greenlet.join().await;
+        greenlet.link(|_| blow_up("no luck"));
+        let_others_run().await;
+        assert_eq!(greenlet.await.unwrap(), 42);
+    }
+
+    async fn a_link_that_was_taken_back_is_not_called(hub) {
+        let (open, linked, count) = (gate(), gate(), Count::to(1));
+        let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
+        let (one, set) = (count.clone(), Arc::clone(&linked));
+        let id = greenlet.link(move |_| one.add());
+        greenlet.link(move |_| set.set());
+        assert!(greenlet.unlink(id));
+        open.set();
+        linked.wait().await;
+        assert_eq!(count.get(), 0);
+    }
+
+    async fn a_link_that_was_called_cannot_be_taken_back(hub) {
+        let linked = gate();
+        let set = Arc::clone(&linked);
+        let greenlet = spawn_on(hub, stuck(gate(), ()));
+        let id = greenlet.link(move |_| set.set());
+        greenlet.kill_now();
+        linked.wait().await;
+        assert!(!greenlet.unlink(id));
+    }
+
+    async fn links_are_called_in_order(hub) {
+        let (open, log, count) = (gate(), Log::default(), Count::to(10));
+        let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
+        for n in 0..10 {
+            let (log, count) = (log.clone(), count.clone());
+            greenlet.link(move |_| {
+                log.add(n);
+                count.add();
+            });
+        }
+        open.set();
+        count.reached().await;
+        assert_eq!(log.take(), (0..10).collect::<Vec<_>>());
+    }
+
+    async fn a_link_is_called_before_a_later_waiter_goes_on(hub) {
+        for _ in 0..50 {
+            let (open, count) = (gate(), Count::to(1));
+            let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
+            let one = count.clone();
+            greenlet.link(move |_| one.add());
+            let mut waiter = greenlet.join();
+            assert_eq!(poll_once(&mut waiter).await, None);
+            open.set();
+            waiter.await;
+            assert_eq!(count.get(), 1);
+        }
+    }
+
+    async fn who_began_to_wait_later_does_not_go_on_between_two_links(hub) {
+        let (open, linked, log) = (gate(), gate(), Log::default());
+        let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
+        let waiter = Arc::new(Mutex::new(greenlet.join()));
+        let (early, seen) = (Arc::clone(&waiter), log.clone());
+        // As another thread might that polls the waiter just then.
+        greenlet.link(move |_| {
+            let mut waiter = early.lock().unwrap();
+            seen.add(block_on(poll_once(&mut *waiter)).is_some());
+        });
+        let set = Arc::clone(&linked);
+        greenlet.link(move |_| set.set());
+        assert_eq!(block_on(poll_once(&mut *waiter.lock().unwrap())), None);
+        open.set();
+        linked.wait().await;
+        assert_eq!(log.take(), [false]);
+    }
+
+    async fn a_link_may_kill_join_and_link(hub) {
+        let linked = gate();
+        let set = Arc::clone(&linked);
+        let other = spawn_on(hub, stuck(gate(), ()));
+        let kill = other.handle().clone();
+        let greenlet = spawn_on(hub, stuck(gate(), ()));
+        greenlet.link(move |me: &Handle| {
+            kill.kill_now();
+            drop(me.join());
+            me.link(move |_| set.set());
+        });
+        greenlet.kill_now();
+        linked.wait().await;
+        other.join().await;
+    }
+}

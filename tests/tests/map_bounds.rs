@@ -1,0 +1,159 @@
+//! The promises of maps about how far they run ahead of their reader, and what that leaves to
+//! others.
+
+use std::sync::Arc;
+
+use futures_lite::StreamExt;
+use futures_lite::future::poll_once;
+use spinney::{Group, Pool, yield_now};
+use spinney_tests::on_every_hub;
+use spinney_tests::tools::{Count, behind, gate, let_others_run, stuck};
+
+/// An endless input, and how much of it was taken.
+fn counted(pulled: &Count) -> impl Iterator<Item = usize> + Send + use<> {
+    let pulled = pulled.clone();
+    (0..).inspect(move |_| pulled.add())
+}
+
+on_every_hub! {
+    async fn an_endless_input_is_fine(hub) {
+        let pool = Pool::on(hub, 4);
+        let results = pool.imap(|n: u32| async move { 2 * n }, 0..);
+        let results: Vec<_> = results.take(5).map(Result::unwrap).collect().await;
+        assert_eq!(results, [0, 2, 4, 6, 8]);
+    }
+
+    async fn an_endless_input_of_a_group_is_fine(hub) {
+        let group = Group::on(hub);
+        let results = group.imap_unordered(|n: u32| async move { 2 * n }, 0..);
+        assert_eq!(results.take(5).filter(Result::is_ok).count().await, 5);
+    }
+
+    async fn no_more_items_are_open_than_maxsize(hub) {
+        let (pool, pulled) = (Pool::on(hub, 10), Count::to(3));
+        let _results = pool.mapper().maxsize(3).imap(|n| async move { n }, counted(&pulled));
+        pulled.reached().await;
+        let_others_run().await;
+        assert_eq!(pulled.get(), 3);
+    }
+
+    async fn no_more_items_run_than_maxsize(hub) {
+        let (pool, pulled) = (Pool::on(hub, 10), Count::to(3));
+        let _results = pool
+            .mapper()
+            .maxsize(3)
+            .imap_unordered(|_| std::future::pending::<()>(), counted(&pulled));
+        pulled.reached().await;
+        let_others_run().await;
+        assert_eq!(pulled.get(), 3);
+    }
+
+    async fn one_more_is_open_while_the_reader_waits(hub) {
+        let (pool, pulled) = (Pool::on(hub, 10), Count::to(4));
+        let mut results = pool
+            .mapper()
+            .maxsize(3)
+            .imap(|_| std::future::pending::<()>(), counted(&pulled));
+        assert!(poll_once(results.next()).await.is_none());
+        pulled.reached().await;
+        let_others_run().await;
+        assert_eq!(pulled.get(), 4);
+    }
+
+    async fn each_result_that_is_read_makes_room_for_one(hub) {
+        let (pool, pulled) = (Pool::on(hub, 10), Count::to(3));
+        let mut results = pool.mapper().maxsize(3).imap(|n| async move { n }, counted(&pulled));
+        pulled.reached().await;
+        let_others_run().await;
+        for n in 0..20 {
+            assert_eq!(results.next().await.unwrap().unwrap(), n);
+            let_others_run().await;
+            assert!(pulled.get() <= n + 5, "{} pulled, {} read", pulled.get(), n + 1);
+        }
+    }
+
+    async fn by_default_twice_the_capacity_is_open(hub) {
+        let (pool, pulled) = (Pool::on(hub, 4), Count::to(8));
+        let _results = pool.imap(|n| async move { n }, counted(&pulled));
+        pulled.reached().await;
+        let_others_run().await;
+        assert_eq!(pulled.get(), 8);
+    }
+
+    async fn unbounded_runs_ahead_of_its_reader(hub) {
+        let (pool, pulled) = (Pool::on(hub, 2), Count::to(500));
+        let results = pool.mapper().unbounded().imap(|n| async move { n }, counted(&pulled));
+        pulled.reached().await;
+        drop(results);
+    }
+
+    async fn a_maxsize_of_none_starts_an_item_only_for_who_waits(hub) {
+        let (pool, pulled) = (Pool::on(hub, 2), Count::to(1));
+        let mut results = pool.mapper().maxsize(0).imap(|n| async move { n }, counted(&pulled));
+        let_others_run().await;
+        assert_eq!(pulled.get(), 0);
+        for n in 0..5 {
+            assert_eq!(results.next().await.unwrap().unwrap(), n);
+        }
+    }
+
+    async fn a_maxsize_below_the_capacity_still_gives_every_result(hub) {
+        let pool = Pool::on(hub, 4);
+        for maxsize in 0..6 {
+            let results = pool.mapper().maxsize(maxsize).map(|n| async move { yield_now().await; n }, 0..20);
+            assert_eq!(results.await.unwrap(), (0..20).collect::<Vec<_>>());
+        }
+    }
+
+    async fn a_map_that_nobody_reads_holds_no_slot(hub) {
+        let pool = Pool::on(hub, 1);
+        let _results = pool.imap(|n| async move { n }, 0..);
+        assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
+        assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
+    }
+
+    async fn a_map_that_has_run_ahead_holds_no_slot(hub) {
+        let (pool, pulled) = (Pool::on(hub, 2), Count::to(4));
+        pool.spawn(stuck(gate(), ())).await.detach();
+        let _results = pool.imap(|n| async move { n }, counted(&pulled));
+        pulled.reached().await;
+        assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
+    }
+
+    async fn a_map_that_nobody_reads_does_not_keep_a_pool_from_being_idle(hub) {
+        let pool = Pool::on(hub, 2);
+        let _results = pool.imap(|n| async move { n }, 0..);
+        pool.wait_idle().await.unwrap();
+    }
+
+    async fn a_larger_pool_runs_more_of_a_map_at_once(hub) {
+        let (pool, meeting) = (Pool::on(hub, 1), Count::to(3));
+        let meet = move |_| {
+            let meeting = meeting.clone();
+            async move { meeting.meet().await }
+        };
+        let mut map = pool.mapper().maxsize(3).map(meet, 0..3);
+        assert!(poll_once(&mut map).await.is_none());
+        pool.resize(3);
+        assert_eq!(map.await.unwrap().len(), 3);
+    }
+
+    async fn under_a_smaller_pool_a_map_gives_slots_back(hub) {
+        let (pool, started, open) = (Pool::on(hub, 3), Count::to(3), gate());
+        let (one, opened) = (started.clone(), Arc::clone(&open));
+        let work = move |_| {
+            one.add();
+            behind(Arc::clone(&opened), ())
+        };
+        let _results = pool.mapper().unbounded().imap(work, 0..1000);
+        started.reached().await;
+        pool.resize(1);
+        let (running, count) = (pool.clone(), started.clone());
+        let mut spawn = Box::pin(pool.spawn(async move { (running.len(), count.get()) }));
+        assert!(poll_once(&mut spawn).await.is_none());
+        open.set();
+        let (running, before) = spawn.await.await.unwrap();
+        assert_eq!(running, 1, "whoever gets in has the one slot");
+        assert!(before <= 4, "{before} items came first");
+    }
+}

@@ -1,0 +1,241 @@
+//! The promises of pools: how many run, who gets in, and when.
+
+use std::sync::Arc;
+use std::thread;
+
+use futures_lite::future::{self, poll_once};
+use spinney::{Pool, spawn_on, yield_now};
+use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled, stuck};
+use spinney_tests::{hub, on_every_hub};
+
+on_every_hub! {
+    async fn a_pool_of_no_slots_is_full(hub) {
+        let pool = Pool::on(hub, 0);
+        assert!(pool.try_spawn(async {}).is_err());
+        assert_eq!((pool.len(), pool.free_count(), pool.capacity()), (0, 0, Some(0)));
+    }
+
+    async fn a_pool_of_no_slots_lets_in_once_it_has_some(hub) {
+        let pool = Pool::on(hub, 0);
+        let mut spawn = Box::pin(pool.spawn(async { 42 }));
+        assert!(poll_once(&mut spawn).await.is_none());
+        pool.resize(1);
+        assert_eq!(spawn.await.await.unwrap(), 42);
+    }
+
+    async fn never_more_run_at_once_than_there_are_slots(hub) {
+        let (pool, gauge) = (Pool::on(hub, 3), Gauge::default());
+        for _ in 0..50 {
+            let gauge = gauge.clone();
+            let work = async move {
+                let _inside = gauge.enter();
+                yield_now().await;
+                yield_now().await;
+            };
+            pool.spawn(work).await.detach();
+        }
+        pool.wait_idle().await.unwrap();
+        assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+    }
+
+    async fn as_many_run_at_once_as_there_are_slots(hub) {
+        let (pool, meeting) = (Pool::on(hub, 3), Count::to(3));
+        for _ in 0..3 {
+            let meeting = meeting.clone();
+            pool.spawn(async move { meeting.meet().await }).await.detach();
+        }
+        pool.wait_idle().await.unwrap();
+    }
+
+    async fn a_spawn_waits_while_the_pool_is_full(hub) {
+        let (pool, open) = (Pool::on(hub, 1), gate());
+        let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let mut spawn = Box::pin(pool.spawn(async { 42 }));
+        assert!(poll_once(&mut spawn).await.is_none());
+        let_others_run().await;
+        assert!(poll_once(&mut spawn).await.is_none());
+        assert_eq!((pool.waiting(), pool.is_full()), (1, true));
+        open.set();
+        holder.await.unwrap();
+        assert_eq!(spawn.await.await.unwrap(), 42);
+    }
+
+    async fn who_waits_is_served_first_come_first_served(hub) {
+        let (pool, open, log) = (Pool::on(hub, 1), gate(), Log::default());
+        pool.spawn(behind(Arc::clone(&open), ())).await.detach();
+        let mut spawns = Vec::new();
+        for n in 0..10 {
+            let log = log.clone();
+            let mut spawn = Box::pin(pool.spawn(async move { log.add(n) }));
+            assert!(poll_once(&mut spawn).await.is_none());
+            spawns.push(spawn);
+        }
+        open.set();
+        for greenlet in all(spawns).await {
+            greenlet.await.unwrap();
+        }
+        assert_eq!(log.take(), (0..10).collect::<Vec<_>>());
+    }
+
+    async fn a_dropped_spawn_passes_its_slot_on(hub) {
+        let (pool, open) = (Pool::on(hub, 1), gate());
+        let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let mut first = Box::pin(pool.spawn(async {}));
+        let mut second = Box::pin(pool.spawn(async { 42 }));
+        assert!(poll_once(&mut first).await.is_none());
+        assert!(poll_once(&mut second).await.is_none());
+        open.set();
+        holder.await.unwrap();
+        drop(first);
+        assert_eq!(second.await.await.unwrap(), 42);
+    }
+
+    async fn a_killed_waiter_passes_its_slot_on(hub) {
+        let (pool, open, queued) = (Pool::on(hub, 1), gate(), gate());
+        let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let (entry, set) = (pool.clone(), Arc::clone(&queued));
+        let enter = async move { entry.spawn(async {}).await.detach() };
+        let waiter = spawn_on(hub, polled(set, enter));
+        queued.wait().await;
+        let mut next = Box::pin(pool.spawn(async { 42 }));
+        assert!(poll_once(&mut next).await.is_none());
+        waiter.kill_now();
+        open.set();
+        holder.await.unwrap();
+        assert_eq!(next.await.await.unwrap(), 42);
+    }
+
+    async fn a_dropped_spawn_never_runs(hub) {
+        let (pool, open, ran) = (Pool::on(hub, 1), gate(), gate());
+        pool.spawn(behind(Arc::clone(&open), ())).await.detach();
+        let set = Arc::clone(&ran);
+        let mut spawn = Box::pin(pool.spawn(async move { set.set() }));
+        assert!(poll_once(&mut spawn).await.is_none());
+        drop(spawn);
+        open.set();
+        pool.wait_idle().await.unwrap();
+        assert!(!ran.is_set());
+    }
+
+    async fn a_full_pool_gives_the_future_back(hub) {
+        let pool = Pool::on(hub, 1);
+        pool.spawn(stuck(gate(), ())).await.detach();
+        let full = pool.try_spawn(async { 42 }).unwrap_err();
+        assert_eq!(full.into_future().await, 42);
+    }
+
+    async fn try_spawn_starts_at_once_where_a_slot_is_free(hub) {
+        let pool = Pool::on(hub, 1);
+        assert_eq!(pool.try_spawn(async { 42 }).unwrap().await.unwrap(), 42);
+    }
+
+    async fn newcomers_do_not_barge_in_ahead_of_who_waits(hub) {
+        let (pool, open) = (Pool::on(hub, 1), gate());
+        let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let mut waiter = Box::pin(pool.spawn(stuck(gate(), ())));
+        assert!(poll_once(&mut waiter).await.is_none());
+        open.set();
+        holder.await.unwrap();
+        assert!(pool.try_spawn(async {}).is_err(), "the slot belongs to who waits");
+        waiter.await.detach();
+    }
+
+    async fn a_larger_size_lets_in_as_many_as_fit_at_once(hub) {
+        let pool = Pool::on(hub, 1);
+        pool.spawn(stuck(gate(), ())).await.detach();
+        let mut spawns: Vec<_> = (0..3).map(|_| Box::pin(pool.spawn(stuck(gate(), ())))).collect();
+        for spawn in &mut spawns {
+            assert!(poll_once(spawn).await.is_none());
+        }
+        pool.resize(3);
+        let mut entered = Vec::new();
+        for spawn in &mut spawns {
+            entered.push(poll_once(spawn).await.is_some());
+        }
+        assert_eq!(entered, [true, true, false]);
+    }
+
+    async fn a_smaller_size_lets_those_go_on_that_run(hub) {
+        let (pool, open) = (Pool::on(hub, 3), gate());
+        let mut greenlets = Vec::new();
+        for n in 0..3 {
+            greenlets.push(pool.spawn(behind(Arc::clone(&open), n)).await);
+        }
+        pool.resize(1);
+        assert_eq!((pool.len(), pool.free_count(), pool.capacity()), (3, 0, Some(1)));
+        open.set();
+        for (n, greenlet) in greenlets.into_iter().enumerate() {
+            assert_eq!(greenlet.await.unwrap(), n);
+        }
+    }
+
+    async fn under_a_smaller_size_nobody_enters_until_enough_have_ended(hub) {
+        let (pool, last) = (Pool::on(hub, 3), gate());
+        let holder = pool.spawn(behind(Arc::clone(&last), ())).await;
+        let others = [pool.spawn(stuck(gate(), ())).await, pool.spawn(stuck(gate(), ())).await];
+        pool.resize(1);
+        let mut spawn = Box::pin(pool.spawn(async { 42 }));
+        assert!(poll_once(&mut spawn).await.is_none());
+        for other in others {
+            other.kill().await;
+        }
+        let_others_run().await;
+        assert!(poll_once(&mut spawn).await.is_none());
+        last.set();
+        holder.await.unwrap();
+        assert_eq!(spawn.await.await.unwrap(), 42);
+    }
+
+    async fn a_pool_without_a_limit_never_makes_anyone_wait(hub) {
+        let (pool, meeting) = (Pool::on(hub, usize::MAX), Count::to(200));
+        for _ in 0..200 {
+            let meeting = meeting.clone();
+            pool.try_spawn(async move { meeting.meet().await }).unwrap().detach();
+        }
+        pool.wait_idle().await.unwrap();
+        assert_eq!(pool.capacity(), None);
+    }
+
+    async fn tasks_spawn_into_one_pool_while_others_wait_for_it(hub) {
+        let (pool, ran) = (Pool::on(hub, 2), Count::to(40));
+        for _ in 0..4 {
+            let (pool, ran) = (pool.clone(), ran.clone());
+            let spawner = async move {
+                for _ in 0..10 {
+                    let ran = ran.clone();
+                    pool.spawn(async move { ran.add() }).await.detach();
+                }
+            };
+            spawn_on(hub, spawner).detach();
+        }
+        pool.join().await.unwrap();
+        ran.reached().await;
+        pool.wait_idle().await.unwrap();
+        assert_eq!((pool.len(), pool.free_count(), ran.get()), (0, 2, 40));
+    }
+}
+
+#[test]
+fn several_threads_spawn_into_one_pool_at_once() {
+    let hub = hub(2);
+    let (pool, gauge) = (Pool::on(&hub, 3), Gauge::default());
+    let spawner = |first: usize| {
+        let mut greenlets = Vec::new();
+        for n in first..first + 100 {
+            let gauge = gauge.clone();
+            let work = async move {
+                let _inside = gauge.enter();
+                yield_now().await;
+                n
+            };
+            greenlets.push(future::block_on(pool.spawn(work)));
+        }
+        greenlets.into_iter().map(|g| future::block_on(g).unwrap()).sum::<usize>()
+    };
+    let sum: usize = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|t| scope.spawn(move || spawner(t * 100))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(sum, (0..400).sum());
+    assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+}
