@@ -8,6 +8,7 @@
 //! Wakers and callbacks are other people's code, so none is woken, called or dropped under the
 //! lock.
 
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -37,7 +38,7 @@ struct State {
     /// Gets the task polled, so that it sees a kill; there while it waits.
     waker: Option<Waker>,
     name: Option<Arc<str>>,
-    links: Vec<(u64, Link)>,
+    links: VecDeque<(u64, Link)>,
     next_link: u64,
     /// Links below this one have been told of the end, or are being told.
     told_below: u64,
@@ -122,23 +123,25 @@ impl Control {
         drop(state);
         drop(waker);
         drop(leave);
-        while let Some(links) = self.next_links() {
-            for (_, link) in links {
-                match link {
-                    Link::Wake(waker) => waker.wake(),
-                    Link::Call(callback) => call(callback),
-                    Link::Collect(collector) => collector.publish(self.id),
-                }
+        while let Some(link) = self.next_link() {
+            match link {
+                Link::Wake(waker) => waker.wake(),
+                Link::Call(callback) => call(callback),
+                Link::Collect(collector) => collector.publish(self.id),
             }
         }
     }
 
-    /// The links to tell of the end; None when there are no more, and never will be.
-    fn next_links(&self) -> Option<Vec<(u64, Link)>> {
+    /// The next link to tell of the end; None when there are no more, and never will be.
+    fn next_link(&self) -> Option<Link> {
         let mut state = self.lock();
-        state.told_below = state.next_link;
-        state.left = state.links.is_empty();
-        if state.left { None } else { Some(std::mem::take(&mut state.links)) }
+        let next = state.links.pop_front();
+        match &next {
+            Some((id, _)) => state.told_below = id + 1,
+            None => state.left = true,
+        }
+        drop(state);
+        next.map(|(_, link)| link)
     }
 
     /// Looks at how it ended; None while it lives.
@@ -197,7 +200,7 @@ impl Control {
     /// Takes a link back; false if it is not there, or no more.
     pub(crate) fn unlink(&self, id: u64) -> bool {
         let mut state = self.lock();
-        let link = state.find(id).map(|place| state.links.remove(place));
+        let link = state.find(id).and_then(|place| state.links.remove(place));
         drop(state);
         link.is_some()
     }
@@ -211,7 +214,7 @@ impl State {
     fn push(&mut self, link: Link) -> u64 {
         let id = self.next_link;
         self.next_link += 1;
-        self.links.push((id, link));
+        self.links.push_back((id, link));
         id
     }
 
