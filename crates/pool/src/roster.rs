@@ -126,9 +126,11 @@ impl Roster {
         members.dying -= usize::from(member.dying);
         let died = if members.dying == 0 { members.died.take() } else { None };
         let emptied = if members.list.is_empty() { members.emptied.take() } else { None };
+        // Under the lock, so that nobody finds the list empty and the slot taken.
+        let slot = self.slots.put_back(1);
         drop(members);
         drop(member);
-        self.slots.release(1);
+        drop(slot);
         died.iter().chain(&emptied).for_each(|event| event.set());
     }
 

@@ -42,7 +42,7 @@ impl VirtualClock {
     /// Lets `duration` pass, and rings what becomes due on the way.
     pub(crate) fn advance(&self, duration: Duration) {
         let now = self.lock().now;
-        self.advance_to(now + duration);
+        self.advance_to(now.checked_add(duration).expect("a clock cannot show a time that late"));
     }
 
     fn advance_to(&self, to: Instant) {

@@ -159,6 +159,10 @@ impl SimHub {
 
     /// Lets `duration` pass at once, and wakes those whose time has come; they run at the next
     /// [`block_on`](Self::block_on), or when the caller gives way.
+    ///
+    /// # Panics
+    ///
+    /// If the time is then beyond what an [`Instant`] can hold.
     pub fn advance(&self, duration: Duration) {
         self.core.clock.advance(duration);
     }

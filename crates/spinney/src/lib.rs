@@ -59,5 +59,7 @@ pub use spinney_hub::{
 };
 pub use spinney_pile::{GreenPile, GreenPool};
 pub use spinney_pool::{Crew, Group, Imap, InsideGroup, Map, Mapper, Membership, Pool, PoolFull};
-pub use spinney_sync::{Acquire, AsyncResult, Closed, Event, Permit, Semaphore, TryAcquireError};
+pub use spinney_sync::{
+    Acquire, AsyncResult, Closed, Event, HandOut, Permit, Semaphore, TryAcquireError,
+};
 pub use spinney_threadpool::{NoThreads, ThreadPool, ThreadPoolClosed, ThreadResult, unblock};

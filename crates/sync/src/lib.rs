@@ -34,5 +34,5 @@ mod waiters;
 pub use async_result::AsyncResult;
 pub use errors::{Closed, TryAcquireError};
 pub use event::Event;
-pub use semaphore::{Acquire, Permit, Semaphore};
+pub use semaphore::{Acquire, HandOut, Permit, Semaphore};
 pub use wait::Wait;

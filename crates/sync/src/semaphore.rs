@@ -87,10 +87,23 @@ impl Semaphore {
     /// If fewer are out; none is given back then.
     #[track_caller]
     pub fn release(&self, permits: usize) {
+        drop(self.put_back(permits));
+    }
+
+    /// As [`release`](Self::release), but wakes nobody before the guard is dropped: for those who
+    /// hold a lock, which wakers may need. Until then the permits are free, but go to no newcomer
+    /// while others wait.
+    ///
+    /// # Panics
+    ///
+    /// As [`release`](Self::release).
+    #[track_caller]
+    pub fn put_back(&self, permits: usize) -> HandOut<'_> {
         let mut state = self.lock();
         assert!(permits <= state.out, "{permits} permits given back, {} are out", state.out);
         state.out -= permits;
-        self.hand_out(state);
+        let concerns_others = state.waiters.len() > 0 || state.idle.is_some();
+        HandOut { semaphore: concerns_others.then_some(self) }
     }
 
     /// Changes the number of permits to `capacity`. A larger number admits at once as many
@@ -234,6 +247,22 @@ impl fmt::Debug for Semaphore {
             .field("waiting", &state.waiters.len())
             .field("closed", &state.closed)
             .finish()
+    }
+}
+
+/// Permits that are back, and that those who wait have not been told of. Dropping it tells them.
+#[derive(Debug)]
+#[must_use = "dropping it wakes others: let go of locks first"]
+pub struct HandOut<'a> {
+    /// None if nobody waits.
+    semaphore: Option<&'a Semaphore>,
+}
+
+impl Drop for HandOut<'_> {
+    fn drop(&mut self) {
+        if let Some(semaphore) = self.semaphore {
+            semaphore.hand_out(semaphore.lock());
+        }
     }
 }
 

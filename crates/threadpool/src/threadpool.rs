@@ -97,6 +97,8 @@ impl ThreadPool {
     /// Refuses new closures and those in the queue, and waits until the threads are done with
     /// what they are running and have ended. `kill`, but for the queue, which gevent runs empty.
     ///
+    /// A closure of the pool itself must not wait for it: that would be for its own end.
+    ///
     /// # Cancel safety
     ///
     /// The pool is closed by the first poll; dropping it then only ends the wait.

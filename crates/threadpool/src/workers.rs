@@ -74,10 +74,7 @@ impl Workers {
         let mut state = self.lock();
         state.closed = true;
         let refused = std::mem::take(&mut state.queue);
-        if state.alive == 0 {
-            self.gone.set();
-        }
-        drop(state);
+        self.tell_if_gone(state);
         self.work.notify_all();
         for job in refused {
             job.refuse(GreenletExit::because(ThreadPoolClosed));
@@ -111,10 +108,7 @@ impl Workers {
         state.alive -= 1;
         let stranded =
             if state.alive == 0 { std::mem::take(&mut state.queue) } else { VecDeque::new() };
-        if state.closed && state.alive == 0 {
-            self.gone.set();
-        }
-        drop(state);
+        self.tell_if_gone(state);
         for job in stranded {
             job.refuse(GreenletExit::because(format!("no thread could be started: {error}")));
         }
@@ -136,14 +130,21 @@ impl Workers {
             }
             if state.closed {
                 state.alive -= 1;
-                if state.alive == 0 {
-                    self.gone.set();
-                }
+                self.tell_if_gone(state);
                 return None;
             }
             state.idle += 1;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
+        }
+    }
+
+    /// Wakes those who wait for the last thread, if it has ended; not under the lock.
+    fn tell_if_gone(&self, state: MutexGuard<'_, State>) {
+        let gone = state.closed && state.alive == 0;
+        drop(state);
+        if gone {
+            self.gone.set();
         }
     }
 

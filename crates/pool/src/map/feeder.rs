@@ -12,6 +12,7 @@ use spinney_hub::Spawn;
 use spinney_sync::{Acquire, Semaphore};
 
 use super::job::Job;
+use super::results::Room;
 use super::worker::{Seat, Worker};
 use crate::crew::Core;
 use crate::roster::Roster;
@@ -67,7 +68,7 @@ where
             let (Ok(slot), Some(core)) = (slot, this.core.upgrade()) else {
                 return Poll::Ready(());
             };
-            if !results.open() {
+            if results.open() != Room::Opened {
                 continue;
             }
             let Some((index, item)) = this.job.pull() else { return Poll::Ready(()) };

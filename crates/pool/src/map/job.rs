@@ -51,7 +51,7 @@ impl<I: Iterator, F, T, X> Job<I, F, T, X> {
                 input.next += 1;
                 drop(input);
                 self.results.exhaust();
-                self.results.deliver(index, Err(Failure::panicked(payload)), false);
+                self.results.deliver(index, Err(Failure::panicked(payload)));
             }
         }
         None

@@ -24,6 +24,17 @@ pub(crate) enum Order {
     Completion,
 }
 
+/// Whether one more item may be taken from the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It may, and counts as open.
+    Opened,
+    /// Not before results have been read.
+    Full,
+    /// Never again.
+    Over,
+}
+
 pub(crate) struct Results<T, X> {
     /// Whether the feeder itself stands in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
@@ -96,8 +107,8 @@ impl<T, X> Results<T, X> {
         if room { Poll::Ready(true) } else { Poll::Pending }
     }
 
-    /// Opens one more item, which is then to be taken from the input; false if there is no room.
-    pub(crate) fn open(&self) -> bool {
+    /// Opens one more item, if there is room; it is then to be taken from the input.
+    pub(crate) fn open(&self) -> Room {
         self.lock().open()
     }
 
@@ -122,21 +133,34 @@ impl<T, X> Results<T, X> {
         });
     }
 
-    /// Leaves the result of the item `index`. A worker that wants `more` has opened another item
-    /// if this is true.
-    pub(crate) fn deliver(&self, index: usize, result: Result<T, Failure>, more: bool) -> bool {
+    /// Leaves the result of the item `index`.
+    pub(crate) fn deliver(&self, index: usize, result: Result<T, Failure>) {
+        self.deliver_and(index, result, |_| ());
+    }
+
+    /// Leaves the result of the item `index`, and opens one more item, if there is room.
+    pub(crate) fn deliver_and_open(&self, index: usize, result: Result<T, Failure>) -> Room {
+        self.deliver_and(index, result, State::open)
+    }
+
+    fn deliver_and<R>(
+        &self,
+        index: usize,
+        result: Result<T, Failure>,
+        then: impl FnOnce(&mut State<T, X>) -> R,
+    ) -> R {
         let mut refused = None;
-        let opened = self.change(|state| {
+        let done = self.change(|state| {
             if matches!(state.reader, Reader::Present) {
                 state.put(index, result);
             } else {
                 refused = Some(result);
                 state.open -= 1;
             }
-            more && state.open()
+            then(state)
         });
         drop(refused);
-        opened
+        done
     }
 
     /// Makes room for a worker among those that are killed when the reader goes.
@@ -227,10 +251,15 @@ impl<T, X> State<T, X> {
         !self.exhausted && self.open < limit
     }
 
-    fn open(&mut self) -> bool {
-        let room = self.has_room();
-        self.open += usize::from(room);
-        room
+    fn open(&mut self) -> Room {
+        if self.exhausted {
+            return Room::Over;
+        }
+        if !self.has_room() {
+            return Room::Full;
+        }
+        self.open += 1;
+        Room::Opened
     }
 
     /// The feeder, if it has a reason to wake up.

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Handle};
 
 use super::job::Job;
-use super::results::Results;
+use super::results::{Results, Room};
 use crate::Membership;
 use crate::roster::Roster;
 
@@ -47,7 +47,7 @@ pin_project! {
                 Ok(()) => Failure::Killed(Handle::current().and_then(|me| me.exit()).unwrap_or_default()),
                 Err(payload) => Failure::panicked(payload),
             };
-            this.job.results.deliver(index, Err(failure), false);
+            this.job.results.deliver(index, Err(failure));
         }
     }
 }
@@ -90,13 +90,15 @@ where
             return Poll::Ready(());
         }
         for _ in 0..BATCH {
-            let result = ready!(self.as_mut().poll_item(cx));
-            let this = self.as_mut().project();
-            let Some(index) = this.index.take() else { return Poll::Ready(()) };
-            let stay = !this.roster.is_wanted_back(this.job.results.is_feeder_queued());
-            if !this.job.results.deliver(index, result, stay) {
-                return Poll::Ready(());
+            let at_item = self.index.is_some();
+            let room = ready!(self.as_mut().finish_item(cx));
+            match room {
+                Room::Opened => {}
+                // The reader may be about to make room: it gets one turn for that.
+                Room::Full if at_item => break,
+                Room::Full | Room::Over => return Poll::Ready(()),
             }
+            let this = self.as_mut().project();
             let Some((index, item)) = this.job.pull() else { return Poll::Ready(()) };
             *this.index = Some(index);
             *this.item = Some(item);
@@ -117,6 +119,27 @@ where
         let this = self.project();
         let first = !std::mem::replace(this.started, true);
         !first || this.job.results.start(*this.key, Handle::current())
+    }
+
+    /// Runs the item that it is at, if it is at one, and leaves its result. Then asks whether it may
+    /// take another one in the same slot.
+    fn finish_item(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Room> {
+        let result = match *self.as_mut().project().index {
+            Some(_) => Some(ready!(self.as_mut().poll_item(cx))),
+            None => None,
+        };
+        let this = self.project();
+        let results = &this.job.results;
+        let stay = !this.roster.is_wanted_back(results.is_feeder_queued());
+        Poll::Ready(match (this.index.take().zip(result), stay) {
+            (Some((index, result)), true) => results.deliver_and_open(index, result),
+            (Some((index, result)), false) => {
+                results.deliver(index, result);
+                Room::Over
+            }
+            (None, true) => results.open(),
+            (None, false) => Room::Over,
+        })
     }
 
     /// Runs the item that it is at. A panic of its future, or of the function that makes it, is
