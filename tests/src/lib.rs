@@ -8,15 +8,17 @@ use std::time::Duration;
 
 pub mod tools;
 
-use spinney::Within;
-pub use spinney::{Hub, LocalHub};
+pub use smol::block_on as smol_block_on;
+pub use spinney::{Hub, LocalHub, SmolHub, TokioHub};
+use spinney::{Spawn, Within};
 pub use spinney_sim::SimHub;
 
 /// How many seeds of a simulated hub each test is run with.
 pub const SEEDS: u64 = 50;
 
-/// Makes a test of each function for each hub: a [`Hub`] of one thread and one of four, a
-/// [`LocalHub`], a first-in-first-out [`SimHub`], and [`SEEDS`] seeded ones.
+/// Makes a test of each function for each hub: a [`Hub`] of one thread and one of four, smol's,
+/// tokio's of either flavour, a stranger's ([`Threads`]), a [`LocalHub`], a first-in-first-out
+/// [`SimHub`], and [`SEEDS`] seeded ones.
 ///
 /// The function gets a reference to the hub; its body runs as the main future there.
 ///
@@ -44,6 +46,32 @@ macro_rules! on_every_hub {
             fn hub_of_four_threads() {
                 let hub = $crate::hub(4);
                 hub.block_on($crate::in_time(async { let $hub = &hub; $body }));
+            }
+
+            #[test]
+            fn smol_hub() {
+                let hub = $crate::SmolHub;
+                $crate::smol_block_on(hub.scope($crate::in_time(async { let $hub = &hub; $body })));
+            }
+
+            #[test]
+            fn tokio_hub_of_one_thread() {
+                let runtime = $crate::tokio_runtime(1);
+                let hub = $crate::TokioHub::new(runtime.handle().clone());
+                runtime.block_on(hub.scope($crate::in_time(async { let $hub = &hub; $body })));
+            }
+
+            #[test]
+            fn tokio_hub_of_four_threads() {
+                let runtime = $crate::tokio_runtime(4);
+                let hub = $crate::TokioHub::new(runtime.handle().clone());
+                runtime.block_on(hub.scope($crate::in_time(async { let $hub = &hub; $body })));
+            }
+
+            #[test]
+            fn own_executor() {
+                let hub = $crate::Threads;
+                $crate::smol_block_on($crate::in_time(async { let $hub = &hub; $body }));
             }
 
             $crate::on_one_thread!(@tests $hub $body);
@@ -95,6 +123,30 @@ macro_rules! on_one_thread {
 #[must_use]
 pub fn hub(threads: usize) -> Hub {
     Hub::builder().threads(threads).name("test").build().expect("a test needs its hub")
+}
+
+/// A tokio runtime: of the flavour with one thread, or of the other.
+///
+/// # Panics
+///
+/// If it cannot be started.
+#[must_use]
+pub fn tokio_runtime(threads: usize) -> tokio::runtime::Runtime {
+    use tokio::runtime::Builder;
+
+    let mut builder =
+        if threads == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.worker_threads(threads).enable_time().build().expect("a test needs its runtime")
+}
+
+/// A stranger's executor: it runs each task on a thread of its own, and knows nothing of hubs.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads;
+
+impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Threads {
+    fn spawn(&self, task: F) {
+        std::thread::spawn(|| smol::block_on(task));
+    }
 }
 
 /// How long a test may take where a deadlock would last for ever. Only one that hangs takes that
@@ -158,3 +210,8 @@ impl Drop for DropGuard {
         self.count.fetch_add(1, SeqCst);
     }
 }
+
+/// The programs of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -117,6 +117,20 @@ impl Sleep {
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
+
+    fn start(&mut self, clock: Clock, now: Instant, deadline: Option<Instant>) {
+        self.deadline = deadline;
+        self.state = match (deadline, clock.source) {
+            (None, _) => State::Never,
+            (Some(at), _) if at <= now => State::Over,
+            (Some(at), Source::System) => State::System(async_io::Timer::at(at)),
+            #[cfg(feature = "tokio")]
+            (Some(at), Source::Tokio) => {
+                State::Tokio(Box::pin(tokio::time::sleep_until(at.into())))
+            }
+            (Some(at), Source::Custom(source)) => State::Alarm(Alarm { source, at, set: None }),
+        };
+    }
 }
 
 enum State {
@@ -126,6 +140,7 @@ enum State {
     #[cfg(feature = "tokio")]
     Tokio(Pin<Box<tokio::time::Sleep>>),
     Alarm(Alarm),
+    Over,
     Never,
 }
 
@@ -144,14 +159,16 @@ impl Future for Sleep {
             match &mut self.state {
                 State::For(duration) => {
                     let clock = Clock::current();
-                    self.deadline = clock.now().checked_add(*duration);
-                    self.state = self.deadline.map_or(State::Never, |at| State::start(clock, at));
+                    let now = clock.now();
+                    let deadline = now.checked_add(*duration);
+                    self.start(clock, now, deadline);
                 }
                 State::Until(at) => {
-                    let at = *at;
-                    self.deadline = Some(at);
-                    self.state = State::start(Clock::current(), at);
+                    let clock = Clock::current();
+                    let (now, deadline) = (clock.now(), Some(*at));
+                    self.start(clock, now, deadline);
                 }
+                State::Over => return Poll::Ready(()),
                 State::System(timer) => {
                     ready!(Pin::new(timer).poll(cx));
                     return Poll::Ready(());
@@ -168,17 +185,6 @@ impl Future for Sleep {
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sleep").finish_non_exhaustive()
-    }
-}
-
-impl State {
-    fn start(clock: Clock, at: Instant) -> Self {
-        match clock.source {
-            Source::System => Self::System(async_io::Timer::at(at)),
-            #[cfg(feature = "tokio")]
-            Source::Tokio => Self::Tokio(Box::pin(tokio::time::sleep_until(at.into()))),
-            Source::Custom(source) => Self::Alarm(Alarm { source, at, set: None }),
-        }
     }
 }
 
