@@ -44,4 +44,15 @@ impl Args {
         args.quick |= quick;
         Ok(args)
     }
+
+    /// Whether it is only to be seen that everything runs.
+    pub fn is_quick(&self) -> bool {
+        self.quick
+    }
+
+    /// How many items each rival works on: `items` unless the command line says otherwise, and a
+    /// hundredth of that in the quick run.
+    pub fn items(&self, items: u32) -> u32 {
+        self.items.unwrap_or(if self.quick { items / 100 } else { items })
+    }
 }

@@ -38,6 +38,12 @@ pub fn executor<T>(main: impl AsyncFnOnce(&Executor<'static>) -> T) -> T {
     future::block_on(executor.run(main(&executor)))
 }
 
+/// As [`executor`], with async-io's reactor on this thread.
+pub fn executor_with_timers<T>(main: impl AsyncFnOnce(&Executor<'static>) -> T) -> T {
+    let executor = Executor::new();
+    async_io::block_on(executor.run(main(&executor)))
+}
+
 /// Runs `main` on async-executor's executor for statics, on this thread alone.
 pub fn static_executor<T>(main: impl AsyncFnOnce(&'static StaticExecutor) -> T) -> T {
     static EXECUTOR: StaticExecutor = StaticExecutor::new();
@@ -47,6 +53,16 @@ pub fn static_executor<T>(main: impl AsyncFnOnce(&'static StaticExecutor) -> T) 
 /// Runs `main` on tokio's executor for one thread.
 pub fn tokio<F: Future>(main: F) -> F::Output {
     tokio_runtime().block_on(main)
+}
+
+/// As [`tokio`], with its timers.
+///
+/// # Panics
+///
+/// If the system refuses.
+pub fn tokio_with_timers<F: Future>(main: F) -> F::Output {
+    let runtime = Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime on one thread starts none").block_on(main)
 }
 
 /// A tokio runtime on one thread, with two more for blocking work.

@@ -34,7 +34,8 @@ impl Collector {
     /// Lets `id`, which has ended, be taken.
     pub(crate) fn publish(&self, id: u64) {
         let mut state = self.lock();
-        match state.places.iter_mut().find(|place| place.id == id) {
+        // Most leave right after they ended: the place is among the last.
+        match state.places.iter_mut().rfind(|place| place.id == id) {
             Some(place) => place.ready = true,
             None => state.places.push_back(Place { id, ready: true }),
         }
