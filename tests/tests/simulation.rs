@@ -1,0 +1,110 @@
+//! Greenlets and pools in a simulation: seeds that are checked, races that are found, and what is
+//! told of those who are stuck.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use spinney::{Event, Pool, Semaphore, block_on, joinall, sleep, spawn_on, yield_now};
+use spinney_sim::SimHub;
+
+#[test]
+fn a_thousand_seeds_of_a_pool_of_fifty_keep_its_promises() {
+    SimHub::check(0..1000, |sim| {
+        let pool = Pool::on(sim, 7);
+        let (running, done) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        sim.block_on(async {
+            for n in 0..50_u64 {
+                let (running, done) = (Rc::clone(&running), Rc::clone(&done));
+                let work = async move {
+                    running.set(running.get() + 1);
+                    assert!(running.get() <= 7, "more run than there are slots");
+                    sleep(Duration::from_secs(n % 5)).await;
+                    yield_now().await;
+                    running.set(running.get() - 1);
+                    done.set(done.get() + 1);
+                };
+                pool.spawn(work).await.detach();
+            }
+            pool.join().await.unwrap();
+        });
+        assert_eq!((done.get(), running.get(), pool.free_count()), (50, 0, 7));
+    });
+}
+
+#[test]
+#[should_panic(expected = "replay it with SimHub::seeded(")]
+fn a_planted_race_is_found() {
+    SimHub::check(0..100, |sim| {
+        let number = Rc::new(Cell::new(0));
+        let add_one = |number: Rc<Cell<u32>>| async move {
+            let read = number.get();
+            yield_now().await;
+            number.set(read + 1);
+        };
+        let pool = Pool::on(sim, 2);
+        let done = sim.block_on(pool.map(add_one, [Rc::clone(&number), Rc::clone(&number)]));
+        assert_eq!((done.unwrap().len(), number.get()), (2, 2), "an addition was lost");
+    });
+}
+
+#[test]
+fn a_seed_that_failed_fails_again() {
+    let order = |seed| {
+        let (sim, order) = (SimHub::seeded(seed), Rc::new(Cell::new(0_u64)));
+        let greenlets = (0..10).map(|n| {
+            let order = Rc::clone(&order);
+            spawn_on(&sim, async move { order.set(order.get() * 10 + n) })
+        });
+        let greenlets: Vec<_> = greenlets.collect();
+        sim.block_on(joinall(&greenlets));
+        order.get()
+    };
+    assert!((0..20).all(|seed| order(seed) == order(seed)));
+    assert!((0..20).any(|seed| order(seed) != order(seed + 1)));
+}
+
+#[test]
+fn a_deadlock_tells_who_waits_where() {
+    let sim = SimHub::new();
+    let never = Rc::new(Event::new());
+    let slots = Rc::new(Semaphore::new(0));
+    let (waited, seats) = (Rc::clone(&never), Rc::clone(&slots));
+    let reader = spawn_on(&sim, async move { waited.wait().await }).named("reader");
+    let writer = spawn_on(&sim, async move { drop(seats.acquire().await) }).named("writer");
+    let pool = Pool::on(&sim, 1);
+    let member = sim.block_on(pool.spawn(std::future::pending::<()>()));
+    let text = sim.try_block_on(pool.join()).unwrap_err().to_string();
+    for told in [
+        format!("the main future waits for Pool::join at {}", file!()),
+        format!("{} waits for Event::wait at {}", reader.handle(), file!()),
+        format!("{} waits for Semaphore::acquire at {}", writer.handle(), file!()),
+        format!("{} waits for something that does not say what it is", member.handle()),
+    ] {
+        assert!(text.contains(&told), "{told:?} is missing in:\n{text}");
+    }
+    assert_eq!(reader.to_string(), format!("greenlet {} \"reader\"", reader.id()));
+}
+
+#[test]
+fn a_deadlock_of_two_greenlets_names_both() {
+    let sim = SimHub::new();
+    let first = spawn_on(&sim, std::future::pending::<()>());
+    let handle = first.handle().clone();
+    let second = spawn_on(&sim, async move { handle.join().await });
+    let deadlock = sim.try_block_on(second.join()).unwrap_err();
+    assert_eq!(deadlock.tasks(), 2);
+    let told = format!("{} waits for Greenlet::join at {}", second.handle(), file!());
+    assert!(deadlock.to_string().contains(&told), "{deadlock}");
+}
+
+#[test]
+fn hours_pass_at_once() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 10);
+    let hour = |_| sleep(Duration::from_secs(3600));
+    sim.block_on(pool.map(hour, 0..100)).unwrap();
+    assert_eq!(sim.elapsed(), Duration::from_secs(10 * 3600));
+    // Outside of the simulation time is real.
+    block_on(sleep(Duration::ZERO));
+}
