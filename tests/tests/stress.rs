@@ -1,0 +1,137 @@
+//! A storm on real threads: spawns, maps, kills, panics, resizes and drops at random, from several
+//! tasks at once. Afterwards every slot is back, and everything was dropped once.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use fastrand::Rng;
+use futures_lite::StreamExt;
+use futures_lite::future::poll_once;
+use spinney::{Hub, Pool, joinall, spawn_on, yield_now};
+use spinney_tests::{DropGuard, Dropped, hub, in_time};
+
+const CAPACITY: usize = 5;
+const ROUNDS: usize = 400;
+
+#[test]
+fn every_slot_is_back_and_everything_dropped_after_a_storm() {
+    let hub = hub(4);
+    let pool = Pool::on(&hub, CAPACITY);
+    let (dropped, made) = (Dropped::default(), Arc::new(AtomicUsize::new(0)));
+    hub.block_on(in_time(async {
+        let storms = (0..8).map(|seed| {
+            let storm = Storm {
+                rng: Rng::with_seed(seed),
+                pool: pool.clone(),
+                dropped: dropped.clone(),
+                made: Arc::clone(&made),
+            };
+            spawn_on(&hub, storm.blow())
+        });
+        let storms: Vec<_> = storms.collect();
+        joinall(&storms).await;
+        assert!(storms.iter().all(|storm| storm.is_successful()));
+        pool.resize(CAPACITY);
+        pool.kill().await;
+        pool.wait_idle().await.unwrap();
+    }));
+    assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, CAPACITY, 0));
+    drop(pool);
+    drop(hub);
+    assert_eq!(dropped.count(), made.load(Relaxed));
+}
+
+/// One of those who do things at random.
+struct Storm {
+    rng: Rng,
+    pool: Pool<Hub>,
+    dropped: Dropped,
+    made: Arc<AtomicUsize>,
+}
+
+impl Storm {
+    async fn blow(mut self) {
+        for _ in 0..ROUNDS {
+            match self.rng.u32(..12) {
+                0..=3 => self.spawn().await,
+                4 => {
+                    let work = self.work();
+                    drop(self.pool.try_spawn(work));
+                }
+                5 => {
+                    let work = self.work();
+                    drop(poll_once(self.pool.spawn(work)).await);
+                }
+                6 => self.map_in_part().await,
+                7 => self.map().await,
+                8 => self.pool.kill_now(),
+                9 => self.pool.resize(self.rng.usize(1..=2 * CAPACITY)),
+                10 => self.kill_one(),
+                _ => yield_now().await,
+            }
+        }
+    }
+
+    async fn spawn(&mut self) {
+        let work = self.work();
+        let greenlet = self.pool.spawn(work).await;
+        match self.rng.u32(..3) {
+            0 => greenlet.detach(),
+            1 => greenlet.kill().await,
+            _ => drop(greenlet.await),
+        }
+    }
+
+    /// Reads a few results of a long stream, then drops it.
+    async fn map_in_part(&mut self) {
+        let guard = Arc::new(self.guard());
+        let work = move |n: u32| {
+            let guard = Arc::clone(&guard);
+            async move {
+                yield_now().await;
+                drop(guard);
+                n
+            }
+        };
+        let mut results = self.pool.imap_unordered(work, 0..);
+        for _ in 0..self.rng.u32(..20) {
+            results.next().await;
+        }
+    }
+
+    /// Reads a whole map. Its items may be killed, but each has a result.
+    async fn map(&mut self) {
+        let results = self.pool.imap(|n: u32| async move { n }, 0..20).collect::<Vec<_>>().await;
+        assert_eq!(results.len(), 20);
+        for (n, result) in (0..).zip(results) {
+            assert!(result.map_or_else(|failure| failure.is_killed(), |value| value == n));
+        }
+    }
+
+    fn kill_one(&mut self) {
+        let members = self.pool.members();
+        if let Some(member) = self.rng.choice(&members) {
+            member.kill_now();
+        }
+    }
+
+    /// Waits for a few turns, then ends, in one of the ways there are.
+    fn work(&mut self) -> impl Future<Output = ()> + Send + use<> {
+        let (guard, turns, panics) = (self.guard(), self.rng.u32(..4), self.rng.u32(..4) == 0);
+        async move {
+            let _guard = guard;
+            for _ in 0..turns {
+                yield_now().await;
+            }
+            if panics {
+                std::panic::resume_unwind(Box::new("a panic that no hook reports"));
+            }
+        }
+    }
+
+    fn guard(&self) -> DropGuard {
+        self.made.fetch_add(1, Relaxed);
+        self.dropped.guard()
+    }
+}
