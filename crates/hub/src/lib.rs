@@ -30,6 +30,7 @@
 
 mod clock;
 mod current;
+mod guarded;
 mod hub;
 mod interval;
 mod local;

@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
@@ -17,9 +17,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use async_task::{Runnable, Task};
 use futures_lite::future;
-use pin_project_lite::pin_project;
 use slab::Slab;
 
+use crate::guarded::Guarded;
 use crate::{BoxFuture, Clock, Spawn};
 
 /// How many turns are run before the reactor and the inbox are looked at again.
@@ -149,7 +149,7 @@ impl Local {
         let entry = Entry { key, local: Rc::downgrade(self) };
         let inbox = Arc::clone(&self.inbox);
         let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn_local(
-            move |()| Entered { future, entry },
+            move |()| Guarded::new(future, entry),
             move |runnable| schedule(&inbox, Turn::Task(runnable)),
         );
         self.alive.set(self.alive.get() + 1);
@@ -231,24 +231,6 @@ impl Local {
         while let Some(turn) = self.next() {
             drop(turn);
         }
-    }
-}
-
-pin_project! {
-    /// A task's future, and its entry among the hub's tasks.
-    struct Entered<F> {
-        #[pin]
-        future: F,
-        // Declared last: the future is dropped first.
-        entry: Entry,
-    }
-}
-
-impl<F: Future<Output = ()>> Future for Entered<F> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().future.poll(cx)
     }
 }
 

@@ -2,20 +2,19 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_channel::Sender;
 use async_executor::{Executor, Task};
-use pin_project_lite::pin_project;
 use slab::Slab;
 
 use super::WeakHub;
 use super::threads::ThreadSettings;
 use crate::Within;
+use crate::guarded::Guarded;
 
 /// What a hub's [shutdown](crate::Hub::shutdown) found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,7 +126,7 @@ impl Core {
         let mut tasks = self.lock();
         if !tasks.closed {
             let entry = Entry { core: Arc::clone(self), key: tasks.list.vacant_key() };
-            let task = self.executor.spawn(Entered { future, entry });
+            let task = self.executor.spawn(Guarded::new(future, entry));
             tasks.list.insert(task);
             tasks.alive += 1;
         }
@@ -189,22 +188,5 @@ impl Drop for Entry {
             task.detach();
         }
         waiting.into_iter().for_each(Waker::wake);
-    }
-}
-
-pin_project! {
-    struct Entered<F> {
-        #[pin]
-        future: F,
-        // Declared last: the future is dropped first.
-        entry: Entry,
-    }
-}
-
-impl<F: Future<Output = ()>> Future for Entered<F> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.project().future.poll(cx)
     }
 }
