@@ -31,15 +31,18 @@ impl Collector {
         self.lock().places.push_back(Place { id, ready: false });
     }
 
-    /// Lets `id`, which has ended, be taken.
+    /// Lets `id`, which has ended, be taken, unless it was removed meanwhile.
     pub(crate) fn publish(&self, id: u64) {
-        let mut state = self.lock();
         // Most leave right after they ended: the place is among the last.
-        match state.places.iter_mut().rfind(|place| place.id == id) {
-            Some(place) => place.ready = true,
-            None => state.places.push_back(Place { id, ready: true }),
+        if let Some(place) = self.lock().places.iter_mut().rfind(|place| place.id == id) {
+            place.ready = true;
         }
-        drop(state);
+        self.wake_all();
+    }
+
+    /// Lets `id`, which ended before it came into the set, be taken.
+    pub(crate) fn add(&self, id: u64) {
+        self.lock().places.push_back(Place { id, ready: true });
         self.wake_all();
     }
 

@@ -15,6 +15,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use spinney_hub::contain;
+
 use crate::collector::Collector;
 use crate::{Failure, GreenletExit};
 
@@ -121,13 +123,13 @@ impl Control {
         }
         let waker = state.waker.take();
         drop(state);
-        drop(waker);
-        drop(leave);
+        contain(|| drop(waker));
+        contain(|| drop(leave));
         while let Some(link) = self.next_link() {
             match link {
-                Link::Wake(waker) => waker.wake(),
-                Link::Call(callback) => call(callback),
-                Link::Collect(collector) => collector.publish(self.id),
+                Link::Wake(waker) => contain(|| waker.wake()),
+                Link::Call(callback) => contain(callback),
+                Link::Collect(collector) => contain(|| collector.publish(self.id)),
             }
         }
     }
@@ -188,7 +190,7 @@ impl Control {
         let mut state = self.lock();
         if state.left {
             drop(state);
-            collector.publish(self.id);
+            collector.add(self.id);
             return None;
         }
         if state.ended.is_some() {
@@ -221,9 +223,4 @@ impl State {
     fn find(&self, id: u64) -> Option<usize> {
         self.links.binary_search_by_key(&id, |(id, _)| *id).ok()
     }
-}
-
-/// Calls a callback. If it panics, the panic hook has reported that, and the others still run.
-pub(crate) fn call(callback: Callback) {
-    drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(callback)));
 }

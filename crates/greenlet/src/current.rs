@@ -9,16 +9,25 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<Control>>> = const { RefCell::new(None) };
 }
 
+/// None also where the thread is about to end, and its locals are gone.
 pub(crate) fn control() -> Option<Arc<Control>> {
-    CURRENT.with_borrow(Clone::clone)
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
 /// Runs `code`, which does not panic, with `control` as the current greenlet.
 ///
 /// It is moved in and out again rather than cloned: this is done at each poll.
 pub(crate) fn with<T>(control: Arc<Control>, code: impl FnOnce() -> T) -> (Arc<Control>, T) {
-    let before = CURRENT.replace(Some(control));
+    let mut other = Some(control);
+    let entered = swap(&mut other);
     let done = code();
-    let control = CURRENT.replace(before).expect("whoever replaces it puts it back");
-    (control, done)
+    if entered {
+        swap(&mut other);
+    }
+    (other.expect("whoever replaces the current greenlet puts it back"), done)
+}
+
+/// Swaps the current greenlet for `other`; false where the thread's locals are gone.
+fn swap(other: &mut Option<Arc<Control>>) -> bool {
+    CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), other)).is_ok()
 }

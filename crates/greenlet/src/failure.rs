@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use spinney_hub::contain;
 
 use crate::GreenletExit;
 
@@ -75,7 +76,7 @@ impl Payload {
 impl Drop for Payload {
     fn drop(&mut self) {
         let payload = self.lock().take();
-        drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+        contain(|| drop(payload));
     }
 }
 

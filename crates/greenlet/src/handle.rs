@@ -6,10 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use spinney_hub::contain;
 use spinney_sync::Wait;
 
 use crate::collector::Collector;
-use crate::control::{Control, call};
+use crate::control::{Callback, Control};
 use crate::{Failure, GreenletExit, current};
 
 /// Controls a greenlet: waits for its end, kills it, is told when it ends. What of
@@ -125,20 +126,30 @@ impl Handle {
     /// current hub. `link`.
     ///
     /// A callback that panics harms nobody; the panic hook reports it.
+    ///
+    /// # Panics
+    ///
+    /// After the end and outside of any hub, as [`Hub::global`](spinney_hub::Hub::global).
     pub fn link(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
         let handle = self.clone();
         let linked = self.control.link(Box::new(move || callback(&handle)));
-        LinkId(linked.map_err(|late| spinney_hub::spawn(async { call(late) })).ok())
+        let late = |callback: Callback| spinney_hub::spawn(async { contain(callback) });
+        self.link_id(linked.map_err(late).ok())
     }
 
-    /// Takes a link back; false if its callback was called already, or is about to be. `unlink`.
+    /// Takes a link back; false if its callback was called already, or is about to be, or if it is
+    /// a link of another greenlet. `unlink`.
     #[allow(clippy::needless_pass_by_value, reason = "a link is taken back once")]
     pub fn unlink(&self, link: LinkId) -> bool {
-        link.0.is_some_and(|id| self.control.unlink(id))
+        link.greenlet == self.id() && link.link.is_some_and(|id| self.control.unlink(id))
     }
 
     pub(crate) fn collect(&self, collector: Arc<Collector>) -> LinkId {
-        LinkId(self.control.collect(collector))
+        self.link_id(self.control.collect(collector))
+    }
+
+    fn link_id(&self, link: Option<u64>) -> LinkId {
+        LinkId { greenlet: self.id(), link }
     }
 
     pub(crate) fn poll_ended(
@@ -204,7 +215,11 @@ impl fmt::Debug for Handle {
 
 /// Names one [`Handle::link`], to take it back. Dropping it leaves the link in place.
 #[derive(Debug)]
-pub struct LinkId(Option<u64>);
+pub struct LinkId {
+    greenlet: u64,
+    /// None if the callback was called at once.
+    link: Option<u64>,
+}
 
 /// The future of [`Handle::join`] and of the kills: ready when the greenlet has ended.
 #[must_use = "nothing is waited for unless it is awaited"]

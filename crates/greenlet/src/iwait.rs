@@ -85,8 +85,12 @@ impl<G: AsRef<Handle>> Iwait<G> {
 
     /// Takes the first greenlet that has ended and was not taken yet, without waiting.
     pub fn try_next(&mut self) -> Option<G> {
-        let id = self.ended.take()?;
-        self.take(id)
+        while let Some(id) = self.ended.take() {
+            if let Some(greenlet) = self.take(id) {
+                return Some(greenlet);
+            }
+        }
+        None
     }
 
     /// Takes `greenlet` out, whether it has ended or not; None if it is not in the set.
@@ -129,13 +133,13 @@ impl<G: AsRef<Handle>> Stream for Iwait<G> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<G>> {
         let this = &mut *self;
-        if this.waiting.is_empty() {
-            return Poll::Ready(None);
+        while !this.waiting.is_empty() {
+            let Some(id) = this.ended.take_or_wait(cx) else { return Poll::Pending };
+            if let Some(greenlet) = this.take(id) {
+                return Poll::Ready(Some(greenlet));
+            }
         }
-        match this.ended.take_or_wait(cx) {
-            Some(id) => Poll::Ready(this.take(id)),
-            None => Poll::Pending,
-        }
+        Poll::Ready(None)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

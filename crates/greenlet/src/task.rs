@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use spinney_hub::label_task;
+use spinney_hub::{contain, label_task};
 
 use crate::control::Control;
 use crate::greenlet::Outcome;
@@ -119,7 +119,7 @@ impl<F: Future, G> Task<F, G> {
         control.end(ended, guard);
         // A result that nobody holds is dropped here. If that panics, the panic hook has reported
         // it, and nobody is left to be told.
-        drop(catch_unwind(AssertUnwindSafe(|| drop(outcome))));
+        contain(|| drop(outcome));
     }
 }
 

@@ -29,6 +29,7 @@
 //! [spinney]: https://docs.rs/spinney
 
 mod clock;
+mod contain;
 mod current;
 mod guarded;
 mod hub;
@@ -45,6 +46,7 @@ mod within;
 mod yield_now;
 
 pub use clock::{Clock, Sleep, TimeSource, sleep, sleep_until};
+pub use contain::contain;
 pub use current::{Context, Entered, block_on, label_task, spawn};
 pub use hub::{Hub, HubBuilder, ShutdownReport};
 pub use interval::{Interval, interval};

@@ -90,7 +90,11 @@ impl<F: Future> Future for WithinFuture<F> {
         }
         match *this.over {
             // One around it ran out before, and is about to say so.
-            Some(over) if outer.is_some_and(|outer| outer <= over) => Poll::Pending,
+            Some(over) if outer.is_some_and(|outer| outer <= over) => {
+                // Should this outlive that one, it is asked again.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Some(_) => Poll::Ready(Err(Timeout { limit: *this.limit })),
             None => Poll::Pending,
         }

@@ -119,7 +119,8 @@ impl<T, X> Stream for GreenPile<T, X> {
 
 impl<T, X> Drop for GreenPile<T, X> {
     fn drop(&mut self) {
-        self.lock().iter().for_each(|greenlet| greenlet.kill_now());
+        let tasks = std::mem::take(&mut *self.lock());
+        tasks.iter().for_each(|greenlet| greenlet.kill_now());
     }
 }
 

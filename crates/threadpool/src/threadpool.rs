@@ -152,8 +152,9 @@ impl Owner {
     }
 
     fn close(&self) {
-        self.places.close();
+        // The workers first: who is woken by the other finds them closed.
         self.workers.close();
+        self.places.close();
     }
 }
 

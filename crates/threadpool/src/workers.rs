@@ -95,9 +95,14 @@ impl Workers {
     fn start_thread(self: &Arc<Self>) {
         let workers = Arc::clone(self);
         let builder = thread::Builder::new().name("spinney-worker".to_owned());
+        // Under the lock, so that the thread is on the list before it can end.
+        let mut state = self.lock();
         match builder.spawn(move || workers.run()) {
-            Ok(thread) => self.lock().threads.push(thread),
-            Err(error) => self.thread_failed(&error),
+            Ok(thread) => state.threads.push(thread),
+            Err(error) => {
+                drop(state);
+                self.thread_failed(&error);
+            }
         }
     }
 

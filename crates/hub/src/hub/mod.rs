@@ -112,8 +112,8 @@ impl Hub {
     /// Gives the tasks `grace` to end, then stops the threads and drops what is left, whoever
     /// holds handles. Blocks this thread meanwhile. What is spawned afterwards is dropped.
     ///
-    /// On a thread of the hub itself it does not wait for that thread, so that the tasks that are
-    /// left are dropped only when it has ended. The [global](Self::global) hub is not stopped:
+    /// Called by a task of the hub itself it waits for no thread, so that the tasks that are left,
+    /// this one among them, are dropped only later. The [global](Self::global) hub is not stopped:
     /// for it this returns at once, with an empty report.
     ///
     /// ```
@@ -128,6 +128,7 @@ impl Hub {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn shutdown(&self, grace: Duration) -> ShutdownReport {
+        let _entered = self.downgrade().context().enter();
         match &self.kind {
             Kind::Global => ShutdownReport::default(),
             Kind::Own(own) => own.shutdown(grace),

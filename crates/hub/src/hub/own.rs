@@ -1,14 +1,17 @@
 //! [`Own`]: a hub that can stop.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_channel::Sender;
 use async_executor::{Executor, Task};
+use pin_project_lite::pin_project;
 use slab::Slab;
 
 use super::WeakHub;
@@ -74,14 +77,15 @@ impl Own {
         self.lock_threads().len()
     }
 
-    /// Has the tasks dropped and stops the threads. Waits for that, and returns true, unless this
-    /// is one of them.
+    /// Has the tasks dropped and stops the threads. Waits for that, and returns true, unless it is
+    /// one of those tasks that asks.
     fn stop(&self) -> bool {
         self.core.close();
         self.stop.close();
         let threads = std::mem::take(&mut *self.lock_threads());
         let here = thread::current().id();
-        let outside = threads.iter().all(|thread| thread.thread().id() != here);
+        let is_here = |thread: &JoinHandle<()>| thread.thread().id() == here;
+        let outside = !is_polling(&self.core) && !threads.iter().any(is_here);
         if outside {
             for thread in threads {
                 // A worker's panic has been reported by the panic hook; the others still stop.
@@ -123,10 +127,11 @@ struct Tasks {
 impl Core {
     /// Runs `future`, or drops it if the hub was closed.
     pub(crate) fn spawn(self: &Arc<Self>, future: impl Future<Output = ()> + Send + 'static) {
+        let core = Arc::as_ptr(self).addr();
         let mut tasks = self.lock();
         if !tasks.closed {
             let entry = Entry { core: Arc::clone(self), key: tasks.list.vacant_key() };
-            let task = self.executor.spawn(Guarded::new(future, entry));
+            let task = self.executor.spawn(Polled { future: Guarded::new(future, entry), core });
             tasks.list.insert(task);
             tasks.alive += 1;
         }
@@ -188,5 +193,48 @@ impl Drop for Entry {
             task.detach();
         }
         waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+thread_local! {
+    /// The hubs, by address, whose tasks are being polled on this thread, the innermost last.
+    static POLLING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+fn is_polling(core: &Arc<Core>) -> bool {
+    POLLING.with_borrow(|cores| cores.contains(&Arc::as_ptr(core).addr()))
+}
+
+pin_project! {
+    /// A task whose thread knows of which hub it is.
+    struct Polled<F> {
+        #[pin]
+        future: F,
+        core: usize,
+    }
+}
+
+impl<F: Future> Future for Polled<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _inside = Inside::of(*this.core);
+        this.future.poll(cx)
+    }
+}
+
+struct Inside;
+
+impl Inside {
+    fn of(core: usize) -> Self {
+        POLLING.with_borrow_mut(|cores| cores.push(core));
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        POLLING.with_borrow_mut(Vec::pop);
     }
 }

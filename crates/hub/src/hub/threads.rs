@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+
+use crate::contain;
 
 /// Called on a thread, with its number.
 pub(crate) type Hook = Arc<dyn Fn(usize) + Send + Sync>;
@@ -48,7 +49,7 @@ impl ThreadSettings {
 /// Calls a hook. If it panics, the panic hook has reported that, and the thread goes on.
 fn call(hook: Option<&Hook>, index: usize) {
     if let Some(hook) = hook {
-        drop(catch_unwind(AssertUnwindSafe(|| hook(index))));
+        contain(|| hook(index));
     }
 }
 

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 use spinney_greenlet::{Failure, Handle};
+use spinney_hub::contain;
 
 use crate::Crew;
 
@@ -159,7 +160,7 @@ impl<T, X> Results<T, X> {
             }
             then(state)
         });
-        drop(refused);
+        contain(|| drop(refused));
         done
     }
 

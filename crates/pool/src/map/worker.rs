@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Handle};
+use spinney_hub::contain;
 
 use super::job::Job;
 use super::results::{Results, Room};
@@ -148,7 +149,8 @@ where
         let mut this = self.project();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             if let Some(item) = this.item.take() {
-                this.future.set(Some((this.job.func)(item)));
+                let func = this.job.func();
+                this.future.set(Some(func(item)));
             }
             let future = this.future.as_mut().as_pin_mut().expect("a worker is at an item");
             let result = ready!(future.poll(cx));
@@ -158,7 +160,7 @@ where
         polled.map_or_else(
             |payload| {
                 // Should its destructor panic as well, the first panic is the one to report.
-                drop(catch_unwind(AssertUnwindSafe(|| this.future.set(None))));
+                contain(|| this.future.set(None));
                 Poll::Ready(Err(Failure::panicked(payload)))
             },
             |polled| polled.map(Ok),
