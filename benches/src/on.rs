@@ -55,7 +55,7 @@ pub fn tokio<F: Future>(main: F) -> F::Output {
     tokio_runtime().block_on(main)
 }
 
-/// As [`tokio`], with its timers.
+/// As [`tokio()`], with its timers.
 ///
 /// # Panics
 ///

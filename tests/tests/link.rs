@@ -157,3 +157,12 @@ on_every_hub! {
         other.join().await;
     }
 }
+
+#[test]
+fn a_link_of_another_greenlet_is_not_taken_back() {
+    let (_task, one) = spinney::pair(std::future::pending::<()>(), ());
+    let (_other, two) = spinney::pair(std::future::pending::<()>(), ());
+    let (link, same) = (one.link(|_| ()), two.link(|_| ()));
+    assert!(!two.unlink(link));
+    assert!(two.unlink(same));
+}

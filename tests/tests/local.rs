@@ -148,3 +148,18 @@ fn a_dropped_local_hub_drops_what_is_not_send() {
     drop(hub);
     assert_eq!(Rc::strong_count(&shared), 1);
 }
+
+#[test]
+fn a_hub_that_goes_with_its_thread_ends_its_greenlets() {
+    thread_local! {
+        static HUB: spinney::LocalHub = spinney::LocalHub::new();
+    }
+    let handle = std::thread::spawn(|| {
+        HUB.with(|hub| {
+            let greenlet = spinney::spawn_on(hub, std::future::pending::<()>());
+            hub.block_on(spinney::yield_now());
+            greenlet.handle().clone()
+        })
+    });
+    assert!(handle.join().unwrap().failure().unwrap().is_killed());
+}

@@ -34,7 +34,7 @@ pub struct Greenlet<T> {
     handle: Handle,
     outcome: Outcome<T>,
     link: Option<u64>,
-    /// Where it was made.
+    /// The line that spawned it.
     at: &'static Location<'static>,
 }
 
@@ -53,6 +53,12 @@ impl<T> Greenlet<T> {
     /// ```
     pub fn named(self, name: impl Into<Arc<str>>) -> Self {
         self.handle.set_name(name.into());
+        self
+    }
+
+    /// For containers: says which line spawned it, where that is not the one that made it.
+    pub fn spawned_at(mut self, at: &'static Location<'static>) -> Self {
+        self.at = at;
         self
     }
 

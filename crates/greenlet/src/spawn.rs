@@ -7,6 +7,10 @@ use crate::{Greenlet, Task, pair};
 /// Starts `future` as a greenlet on the current hub; outside of any hub, on
 /// [`Hub::global`](spinney_hub::Hub::global). `gevent.spawn`, `eventlet.spawn`.
 ///
+/// # Panics
+///
+/// Outside of any hub, as [`Hub::global`](spinney_hub::Hub::global).
+///
 /// ```
 /// let greenlet = spinney_greenlet::spawn(async { 42 });
 /// assert_eq!(spinney_hub::block_on(greenlet).unwrap(), 42);

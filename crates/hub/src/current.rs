@@ -20,6 +20,10 @@ thread_local! {
 /// Runs `future` to its end on this thread, with the current [`Hub`], or else the global one, in
 /// the background.
 ///
+/// # Panics
+///
+/// Outside of any hub, as [`Hub::global`].
+///
 /// ```
 /// assert_eq!(spinney_hub::block_on(async { 6 * 7 }), 42);
 /// ```
@@ -29,6 +33,10 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Starts `future` in the background, on the current hub; outside of any hub, on
 /// [`Hub::global`].
+///
+/// # Panics
+///
+/// Outside of any hub, as [`Hub::global`].
 pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
     match CURRENT.with_borrow(|current| current.as_ref().map(|context| context.host.clone())) {
         Some(Host::Hub(hub)) => hub.spawn(future),

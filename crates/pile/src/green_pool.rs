@@ -37,6 +37,10 @@ pub struct GreenPool<X = Hub> {
 
 impl GreenPool {
     /// A pool of `size` slots on the current [`Hub`]; [`default`](Self::default) has 1000.
+    ///
+    /// # Panics
+    ///
+    /// Outside of any hub, as [`Hub::global`].
     #[must_use]
     pub fn new(size: usize) -> Self {
         Self::on(&Hub::current(), size)
@@ -76,7 +80,8 @@ impl<X> GreenPool<X> {
         }
     }
 
-    /// Waits until nothing runs and nobody waits to spawn; at once if that is so. `waitall`.
+    /// Waits until nothing runs and nobody waits to spawn; at once if that is so. A map whose
+    /// results nobody reads does neither, and is not waited for. `waitall`.
     ///
     /// # Errors
     ///

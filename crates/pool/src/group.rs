@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::panic::Location;
 
 use spinney_greenlet::{Greenlet, Task};
 use spinney_hub::{Hub, Spawn};
@@ -12,7 +13,8 @@ use crate::{Crew, Membership};
 /// Greenlets that are waited for and killed together, any number of them. `gevent.pool.Group`.
 ///
 /// A cheap handle; all are of the same group. A greenlet leaves the group when it ends. Dropping
-/// the last handle kills those that are left, without waiting for them.
+/// the last handle kills those that are left, without waiting for them. A member that holds a
+/// handle of its own group keeps it alive.
 ///
 /// ```
 /// use spinney_pool::Group;
@@ -31,6 +33,10 @@ pub struct Group<X = Hub> {
 
 impl Group {
     /// An empty group on the current [`Hub`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of any hub, as [`Hub::global`].
     #[must_use]
     pub fn new() -> Self {
         Self::on(&Hub::current())
@@ -47,6 +53,7 @@ impl<X> Group<X> {
     }
 
     /// Starts `future` as a member of the group. `spawn`.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Greenlet<F::Output>
     where
         F: Future,
@@ -56,7 +63,7 @@ impl<X> Group<X> {
             Ok(slot) => slot.forget(),
             Err(error) => unreachable!("a group has no limit and is not closed: {error}"),
         }
-        self.crew.core.start(future)
+        self.crew.core.start(future).spawned_at(Location::caller())
     }
 }
 

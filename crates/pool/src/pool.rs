@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::panic::Location;
 
 use spinney_greenlet::{Greenlet, GreenletExit, Task, pair};
 use spinney_hub::{Hub, Spawn};
@@ -13,7 +14,8 @@ use crate::{Crew, InsideGroup, Membership, PoolFull};
 /// come, first served. `gevent.pool.Pool`.
 ///
 /// A cheap handle, for any task and any thread; all are of the same pool. Dropping the last handle
-/// kills the members that are left, without waiting for them.
+/// kills the members that are left, without waiting for them. A member that holds a handle of its
+/// own pool keeps it alive: then `kill` it, or let the members end.
 ///
 /// To limit a section of code rather than whole tasks, take a `Semaphore`; for work that computes
 /// rather than waits, a `ThreadPool`.
@@ -39,6 +41,10 @@ pub struct Pool<X = Hub> {
 
 impl Pool {
     /// A pool of `capacity` slots on the current [`Hub`]. One of none is always full.
+    ///
+    /// # Panics
+    ///
+    /// Outside of any hub, as [`Hub::global`].
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self::on(&Hub::current(), capacity)
@@ -46,6 +52,10 @@ impl Pool {
 
     /// A pool without a limit on the current [`Hub`]: `Pool(None)`. A [`Group`](crate::Group) is
     /// the same with a `spawn` that never waits.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
     #[must_use]
     pub fn unlimited() -> Self {
         Self::new(UNLIMITED)
@@ -77,12 +87,13 @@ impl<X> Pool<X> {
         F: Future,
         X: Spawn<Task<F, Membership>>,
     {
+        let at = Location::caller();
         let slot = self.crew.core.roster.slots.acquire();
         async move {
             match slot.await {
                 Ok(slot) => {
                     slot.forget();
-                    self.crew.core.start(future)
+                    self.crew.core.start(future).spawned_at(at)
                 }
                 Err(closed) => killed(future, GreenletExit::because(closed)),
             }
@@ -95,6 +106,7 @@ impl<X> Pool<X> {
     /// # Errors
     ///
     /// [`PoolFull`], with the future in it, if there is none.
+    #[track_caller]
     pub fn try_spawn<F>(&self, future: F) -> Result<Greenlet<F::Output>, PoolFull<F>>
     where
         F: Future,
@@ -103,14 +115,15 @@ impl<X> Pool<X> {
         match self.crew.core.roster.slots.try_acquire() {
             Ok(slot) => {
                 slot.forget();
-                Ok(self.crew.core.start(future))
+                Ok(self.crew.core.start(future).spawned_at(Location::caller()))
             }
             Err(_) => Err(PoolFull::new(future)),
         }
     }
 
     /// Waits until no slot is taken and nobody waits for one; at once if that is so. Unlike
-    /// [`join`](Crew::join) it is not content with a moment between two tasks.
+    /// [`join`](Crew::join) it is not content with a moment between two tasks. A map whose results
+    /// nobody reads takes no slot and waits for none, so it is not waited for.
     ///
     /// # Errors
     ///

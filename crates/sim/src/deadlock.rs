@@ -9,8 +9,9 @@ use crate::tasks::Stuck;
 /// for will not come, unless another thread brings it.
 ///
 /// Its text has a line for the main future and for each task that is stuck: what it is called and
-/// what it waits for, as far as they tell. Greenlets tell their number and name; what waits in
-/// `spinney-sync`, and for a greenlet, tells the line of the program.
+/// what it waits for, as far as they tell. Greenlets tell their number and name; what waits for a
+/// greenlet or a pool, or in `spinney-sync`, tells the line of the program that does, or else the
+/// line of the library that does so on its behalf.
 ///
 /// ```
 /// use spinney_sim::SimHub;

@@ -107,7 +107,7 @@ impl SimHub {
     ///
     /// # Panics
     ///
-    /// If a task that is no greenlet panics.
+    /// If this hub is running already, or if a task that is no greenlet panics.
     pub fn run_until_idle(&self) {
         // Nothing but the end of all else ends this main future.
         let _idle = self.try_block_on(std::future::pending::<()>());
@@ -117,8 +117,8 @@ impl SimHub {
     ///
     /// # Panics
     ///
-    /// If it would hang, with a [`Deadlock`] as the message; or if a task that is no greenlet
-    /// panics.
+    /// If it would hang, with a [`Deadlock`] as the message; if this hub is running already; or if
+    /// a task that is no greenlet panics.
     pub fn block_on<F: Future>(&self, main: F) -> F::Output {
         self.try_block_on(main).unwrap_or_else(|deadlock| panic!("{deadlock}"))
     }

@@ -21,6 +21,7 @@ pub mod event {
 /// `gevent.lock`.
 pub mod lock {
     pub use spinney_sync::Semaphore;
+    pub use spinney_sync::Semaphore as BoundedSemaphore;
 }
 
 /// `gevent.pool`.

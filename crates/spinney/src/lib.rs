@@ -30,8 +30,8 @@
 //! | test with virtual time and replayable order | the crate `spinney-sim` |
 //! | port eventlet code | [`GreenPool`], [`GreenPile`] |
 //!
-//! The modules [`gevent`] and [`eventlet`] have the same things under the names, and in the places,
-//! that they have in Python.
+//! The modules [`gevent`] and [`eventlet`] have these things under the names, and in the places,
+//! that they have in Python, as far as they are there; their methods are those of this crate.
 //!
 //! # What holds always
 //!
@@ -54,12 +54,14 @@ pub use spinney_hub::SmolHub;
 #[cfg(feature = "tokio")]
 pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
-    Clock, Hub, HubBuilder, Interval, LocalHub, ShutdownReport, Sleep, Spawn, TimeSource, Timeout,
-    Within, WithinFuture, block_on, interval, sleep, sleep_until, timeout, yield_now,
+    BoxFuture, Clock, Context, Entered, Hub, HubBuilder, Interval, LocalHub, ShutdownReport, Sleep,
+    Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, interval, sleep, sleep_until,
+    timeout, yield_now,
 };
 pub use spinney_pile::{GreenPile, GreenPool};
+pub use spinney_pool::map;
 pub use spinney_pool::{Crew, Group, Imap, InsideGroup, Map, Mapper, Membership, Pool, PoolFull};
 pub use spinney_sync::{
-    Acquire, AsyncResult, Closed, Event, HandOut, Permit, Semaphore, TryAcquireError,
+    Acquire, AsyncResult, Closed, Event, Permit, Semaphore, TryAcquireError, Wait,
 };
 pub use spinney_threadpool::{NoThreads, ThreadPool, ThreadPoolClosed, ThreadResult, unblock};

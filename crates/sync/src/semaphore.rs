@@ -269,6 +269,10 @@ impl Drop for HandOut<'_> {
 /// The future of [`Semaphore::acquire`]; over an `Arc<Semaphore>` it borrows nothing.
 ///
 /// Dropping it gives up its place in the queue, and hands on a permit that it already got.
+///
+/// # Panics
+///
+/// If it is polled again after it was done.
 #[must_use = "nothing is acquired unless it is awaited"]
 pub struct Acquire<S: Deref<Target = Semaphore>> {
     semaphore: Option<S>,

@@ -11,7 +11,8 @@ use spinney_greenlet::{Failure, Greenlet, Handle};
 /// threads [wait](Self::wait) for. gevent's `ThreadResult`, or rather what its `spawn` returns.
 ///
 /// Dropping it leaves the closure to itself; its result is then dropped. Killed through its
-/// [handle](Self::handle) a closure never starts; one that has started cannot be stopped.
+/// [handle](Self::handle) a closure never starts, and ends when its turn in the queue comes; one
+/// that has started cannot be stopped.
 ///
 /// ```
 /// use spinney_threadpool::unblock;

@@ -169,3 +169,16 @@ fn real_time_runs_out_too() {
     assert_eq!(late.unwrap_err().limit(), limit);
     assert!(start.elapsed() >= limit);
 }
+
+#[test]
+fn an_inner_limit_that_outlives_the_outer_one_is_woken_again() {
+    let (clock, _entered) = Manual::enter();
+    let mut inner = Box::pin(pending::<()>().within(SECOND));
+    let mut outer = ByHand::waiting((&mut inner).within(SECOND));
+    clock.advance(SECOND);
+    let wakes = outer.wakes();
+    assert_eq!(limit(&outer.poll()), Some(SECOND));
+    assert!(outer.wakes() > wakes, "the inner one would wait for ever");
+    drop(outer);
+    assert_eq!(limit(&ByHand::of(inner).poll()), Some(SECOND));
+}

@@ -124,3 +124,53 @@ fn tasks_are_dropped_though_another_thread_blocks_on_it() {
     other.join().unwrap();
     assert_eq!(dropped, 1, "it was dropped by the time of the return");
 }
+
+#[test]
+fn a_task_that_shuts_it_down_twice_does_not_wait_for_itself() {
+    let hub = hub();
+    let (send, receive) = channel();
+    let own = hub.clone();
+    hub.spawn(async move {
+        own.shutdown(Duration::ZERO);
+        own.shutdown(Duration::ZERO);
+        send.send(()).unwrap();
+    });
+    receive.recv().unwrap();
+}
+
+#[test]
+fn a_task_that_a_blocked_thread_runs_may_shut_it_down() {
+    let hub = Hub::builder().threads(1).build().unwrap();
+    let (busy, is_busy) = channel();
+    let (release, released) = channel::<()>();
+    // Its only thread is held up, so that the one that blocks runs what comes next.
+    hub.spawn(async move {
+        busy.send(()).unwrap();
+        let _gone = released.recv();
+    });
+    is_busy.recv().unwrap();
+    let (done, is_done) = async_channel::bounded(1);
+    let own = hub.clone();
+    hub.spawn(async move {
+        own.shutdown(Duration::ZERO);
+        drop(release);
+        done.try_send(()).unwrap();
+    });
+    hub.block_on(is_done.recv()).unwrap();
+}
+
+#[test]
+fn what_runs_during_it_finds_its_hub_current() {
+    let hub = Hub::builder().threads(1).build().unwrap();
+    let (release, released) = channel::<()>();
+    hub.spawn(async move {
+        let _gone = released.recv();
+    });
+    let (send, receive) = channel();
+    hub.spawn(async move {
+        send.send(format!("{:?}", Hub::current())).unwrap();
+        drop(release);
+    });
+    hub.shutdown(Duration::from_secs(20));
+    assert!(!receive.recv().unwrap().contains("global"));
+}

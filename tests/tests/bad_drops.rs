@@ -1,0 +1,92 @@
+//! Destructors that panic, and other code of the kind that nobody expects to: it harms nobody else.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+
+use futures_lite::StreamExt;
+use spinney::{Pool, pair, spawn_on, yield_now};
+use spinney_tests::on_every_hub;
+use spinney_tests::tools::{Count, behind, blow_up, gate};
+
+/// Panics when it is dropped, unless that would end the process.
+struct BadDrop;
+
+impl Drop for BadDrop {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            blow_up("a destructor");
+        }
+    }
+}
+
+/// An iterator that panics, and then again when it is dropped.
+struct BadInput(BadDrop);
+
+impl Iterator for BadInput {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        blow_up("an iterator")
+    }
+}
+
+on_every_hub! {
+    async fn a_map_s_function_that_panics_when_it_is_dropped_harms_nobody(hub) {
+        let (pool, bad) = (Pool::on(hub, 1), BadDrop);
+        let work = move |n: u32| {
+            let _bad = &bad;
+            async move { n }
+        };
+        assert_eq!(pool.map(work, Vec::new()).await.unwrap(), []);
+        assert_eq!(pool.map(|n| async move { n }, [1]).await.unwrap(), [1]);
+    }
+
+    async fn an_input_that_panics_twice_ends_its_map_with_the_first(hub) {
+        let pool = Pool::on(hub, 1);
+        let failure = pool.map(|n| async move { n }, BadInput(BadDrop)).await.unwrap_err();
+        assert_eq!(failure.to_string(), "panicked: an iterator");
+    }
+
+    async fn a_detached_map_goes_on_though_its_results_panic_when_they_are_dropped(hub) {
+        let (pool, count) = (Pool::on(hub, 1), Count::to(20));
+        let counts = count.clone();
+        let work = move |_| {
+            counts.add();
+            async { BadDrop }
+        };
+        pool.imap(work, 0..20).detach();
+        count.reached().await;
+        pool.wait_idle().await.unwrap();
+    }
+
+    async fn a_callback_whose_panic_panics_keeps_nobody_asleep(hub) {
+        let open = gate();
+        let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
+        greenlet.link(|_| std::panic::resume_unwind(Box::new(BadDrop)));
+        open.set();
+        greenlet.await.unwrap();
+    }
+
+    async fn a_guard_that_panics_keeps_nobody_asleep(hub) {
+        let (task, greenlet) = pair(yield_now(), BadDrop);
+        spawn_on(hub, task).detach();
+        greenlet.await.unwrap();
+    }
+
+    async fn a_stream_goes_on_after_an_item_whose_future_panics_when_it_is_dropped(hub) {
+        let (pool, started) = (Pool::on(hub, 1), Arc::new(AtomicUsize::new(0)));
+        let starts = Arc::clone(&started);
+        let work = move |n: usize| {
+            starts.fetch_add(1, SeqCst);
+            let bad = (n == 0).then(|| BadDrop);
+            async move {
+                yield_now().await;
+                drop(bad);
+            }
+        };
+        let results = pool.imap(work, 0..3).collect::<Vec<_>>().await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
+        assert_eq!(started.load(SeqCst), 3);
+    }
+}
