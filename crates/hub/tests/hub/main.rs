@@ -11,3 +11,17 @@ mod stops;
 
 /// Stopping it whoever holds handles.
 mod shutdown;
+
+use std::future::pending;
+
+use dropped::Drops;
+use spinney_hub::{Hub, Spawn};
+
+/// Starts a task that waits for ever.
+fn spawn_parked(hub: &Hub, drops: &Drops) {
+    let guard = drops.guard();
+    hub.spawn(async move {
+        let _guard = guard;
+        pending::<()>().await;
+    });
+}

@@ -9,20 +9,13 @@ use std::time::{Duration, Instant};
 use spinney_hub::{Hub, Spawn, yield_now};
 
 use crate::dropped::Drops;
+use crate::spawn_parked;
 
 /// More than any of these tests takes.
 const LONG: Duration = Duration::from_secs(3600);
 
 fn hub() -> Hub {
     Hub::builder().threads(2).build().unwrap()
-}
-
-fn spawn_parked(hub: &Hub, drops: &Drops) {
-    let guard = drops.guard();
-    hub.spawn(async move {
-        let _guard = guard;
-        pending::<()>().await;
-    });
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::thread;
 use spinney_hub::{Hub, Spawn, spawn, yield_now};
 
 use crate::dropped::{Drops, Guard};
+use crate::spawn_parked;
 
 thread_local! {
     /// Dropped when its thread ends.
@@ -31,14 +32,6 @@ fn watched_hub(threads: usize, ends: &Drops) -> Hub {
     }
     all.wait();
     hub
-}
-
-fn spawn_parked(hub: &Hub, drops: &Drops) {
-    let guard = drops.guard();
-    hub.spawn(async move {
-        let _guard = guard;
-        pending::<()>().await;
-    });
 }
 
 #[test]
