@@ -139,7 +139,7 @@ impl Handle {
 
     /// Takes a link back; false if its callback was called already, or is about to be, or if it is
     /// a link of another greenlet. `unlink`.
-    #[allow(clippy::needless_pass_by_value, reason = "a link is taken back once")]
+    #[expect(clippy::needless_pass_by_value, reason = "a link is taken back once")]
     pub fn unlink(&self, link: LinkId) -> bool {
         link.greenlet == self.id() && link.link.is_some_and(|id| self.control.unlink(id))
     }
