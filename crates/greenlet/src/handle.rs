@@ -102,7 +102,7 @@ impl Handle {
 
     /// Kills it without waiting. `kill(block=False)`; see [`kill_with`](Self::kill_with).
     pub fn kill_now(&self) {
-        drop(self.kill());
+        self.control.kill(GreenletExit::new());
     }
 
     /// Kills it for a reason, and waits until it has ended. `kill(exception)`.

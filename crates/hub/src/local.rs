@@ -211,17 +211,20 @@ impl Local {
         drop(std::mem::take(&mut *self.tasks.borrow_mut()));
         self.run_out();
         if self.alive.get() == 0 {
+            // The usual case; and the only one in which no thread-local is needed, should the hub
+            // go with its thread.
             return;
         }
         future::block_on(future::poll_fn(|cx| {
-            self.run_out();
-            while self.alive.get() > 0 {
+            loop {
+                self.run_out();
+                if self.alive.get() == 0 {
+                    return Poll::Ready(());
+                }
                 if self.fall_asleep(cx.waker()) {
                     return Poll::Pending;
                 }
-                self.run_out();
             }
-            Poll::Ready(())
         }));
     }
 

@@ -125,7 +125,7 @@ impl<X> GreenPool<X> {
     /// The size less what is running; negative after a [`resize`](Self::resize) to less than
     /// that. `free`.
     pub fn free(&self) -> isize {
-        signed(self.size()) - signed(self.running())
+        self.pool.available()
     }
 
     /// How many wait to spawn. `waiting`.
@@ -165,8 +165,4 @@ impl<X> fmt::Debug for GreenPool<X> {
             .field("waiting", &self.waiting())
             .finish()
     }
-}
-
-fn signed(count: usize) -> isize {
-    isize::try_from(count).unwrap_or(isize::MAX)
 }

@@ -164,7 +164,13 @@ impl<X> Pool<X> {
     /// [`resize`](Self::resize). `free_count`, but for a pool without a limit, which has more
     /// than gevent's 1.
     pub fn free_count(&self) -> usize {
-        self.crew.core.roster.slots.available().max(0).unsigned_abs()
+        self.available().max(0).unsigned_abs()
+    }
+
+    /// The slots less those that are taken: as [`free_count`](Self::free_count), but negative while
+    /// more run than there are slots. eventlet's `free`.
+    pub fn available(&self) -> isize {
+        self.crew.core.roster.slots.available()
     }
 
     /// How many tasks wait for a slot; a map that has items to run is one.

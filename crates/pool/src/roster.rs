@@ -95,17 +95,15 @@ impl Roster {
     /// Kills each member once, then whoever came in meanwhile, until nobody is left.
     pub(crate) async fn kill(&self, at: &'static Location<'static>) {
         loop {
-            self.kill_now();
-            let died = {
+            let (spared, died) = {
                 let mut members = self.lock();
                 if members.list.is_empty() {
                     return;
                 }
-                if members.dying == 0 {
-                    continue;
-                }
-                Arc::clone(members.died.get_or_insert_default())
+                let spared = members.condemn();
+                (spared, Arc::clone(members.died.get_or_insert_default()))
             };
+            spared.iter().for_each(Handle::kill_now);
             died.wait_for("Pool::kill", at).await;
         }
     }

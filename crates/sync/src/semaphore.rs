@@ -87,7 +87,9 @@ impl Semaphore {
     /// If fewer are out; none is given back then.
     #[track_caller]
     pub fn release(&self, permits: usize) {
-        drop(self.put_back(permits));
+        let mut state = self.lock();
+        state.put_back(permits);
+        self.hand_out(state);
     }
 
     /// As [`release`](Self::release), but wakes nobody before the guard is dropped: for those who
@@ -100,8 +102,7 @@ impl Semaphore {
     #[track_caller]
     pub fn put_back(&self, permits: usize) -> HandOut<'_> {
         let mut state = self.lock();
-        assert!(permits <= state.out, "{permits} permits given back, {} are out", state.out);
-        state.out -= permits;
+        state.put_back(permits);
         let concerns_others = state.waiters.len() > 0 || state.idle.is_some();
         HandOut { semaphore: concerns_others.then_some(self) }
     }
@@ -211,6 +212,12 @@ impl State {
         }
         self.out += 1;
         Ok(())
+    }
+
+    #[track_caller]
+    fn put_back(&mut self, permits: usize) {
+        assert!(permits <= self.out, "{permits} permits given back, {} are out", self.out);
+        self.out -= permits;
     }
 
     /// Hands a permit to the first in the queue, if there is one for them.

@@ -1,6 +1,9 @@
-//! [`Drops`]: counts what is dropped, and where.
+//! [`Drops`]: counts what is dropped, and where; and a task that is there to be dropped.
 
+use std::future::poll_fn;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::thread::{self, ThreadId};
 
 /// The threads on which guards were dropped, in order.
@@ -28,4 +31,17 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.0.0.lock().unwrap().push(thread::current().id());
     }
+}
+
+/// Holds `guard` and waits for ever; sends its waker away once.
+pub(crate) async fn send_waker<G>(to: Sender<Waker>, guard: G) {
+    let _guard = guard;
+    let mut to = Some(to);
+    poll_fn(|cx| {
+        if let Some(to) = to.take() {
+            to.send(cx.waker().clone()).unwrap();
+        }
+        Poll::<()>::Pending
+    })
+    .await;
 }

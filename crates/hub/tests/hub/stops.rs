@@ -1,17 +1,16 @@
 //! Dropping the last handle of a hub of one's own stops it.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::thread;
 
 use spinney_hub::{Hub, Spawn, spawn, yield_now};
 
-use crate::dropped::{Drops, Guard};
+use crate::dropped::{Drops, Guard, send_waker};
 use crate::spawn_parked;
 
 thread_local! {
@@ -195,17 +194,4 @@ fn tasks_that_another_thread_wakes_meanwhile_are_dropped() {
     drop(to);
     waking.join().unwrap();
     assert_eq!(drops.count(), ROUNDS);
-}
-
-/// Waits for ever, and sends its waker away once.
-async fn send_waker(to: Sender<Waker>, guard: Guard) {
-    let _guard = guard;
-    let mut to = Some(to);
-    poll_fn(|cx| {
-        if let Some(to) = to.take() {
-            to.send(cx.waker().clone()).unwrap();
-        }
-        Poll::<()>::Pending
-    })
-    .await;
 }

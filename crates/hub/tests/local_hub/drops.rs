@@ -1,34 +1,21 @@
 //! Dropping the last handle drops the tasks, each once and on the hub's thread.
 
 use std::cell::RefCell;
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::hint;
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::mpsc::{Sender, channel};
-use std::task::{Poll, Waker};
+use std::sync::mpsc::channel;
+use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
 use spinney_hub::{LocalHub, Spawn, sleep, yield_now};
 
-use crate::dropped::{Drops, Guard};
-
-/// Waits for ever, and sends its waker away once.
-async fn send_waker(to: Sender<Waker>, guard: Guard) {
-    let _here = (guard, Rc::new(()));
-    let mut to = Some(to);
-    poll_fn(|cx| {
-        if let Some(to) = to.take() {
-            to.send(cx.waker().clone()).unwrap();
-        }
-        Poll::<()>::Pending
-    })
-    .await;
-}
+use crate::dropped::{Drops, send_waker};
 
 #[test]
 fn tasks_that_wait_are_dropped() {
@@ -81,7 +68,7 @@ fn tasks_that_were_woken_are_dropped() {
     let (hub, drops) = (LocalHub::new(), Drops::default());
     let (to, wakers) = channel();
     for _ in 0..2 {
-        hub.spawn(send_waker(to.clone(), drops.guard()));
+        hub.spawn(send_waker(to.clone(), (drops.guard(), Rc::new(()))));
     }
     hub.block_on(yield_now());
     let [here, elsewhere] = [wakers.recv().unwrap(), wakers.recv().unwrap()];
@@ -111,7 +98,7 @@ fn a_task_that_another_thread_wakes_meanwhile_is_dropped_here_and_once() {
     });
     for round in 0..ROUNDS {
         let hub = LocalHub::new();
-        hub.spawn(send_waker(to.clone(), drops.guard()));
+        hub.spawn(send_waker(to.clone(), (drops.guard(), Rc::new(()))));
         hub.block_on(yield_now());
         go.store(round + 1, SeqCst);
         (0..round / 64 % 64).for_each(|_| hint::spin_loop());
@@ -140,7 +127,7 @@ fn one_hub_may_be_dropped_inside_another() {
     let (outer, drops) = (LocalHub::new(), Drops::default());
     let (to, wakers) = channel();
     let inner = LocalHub::new();
-    inner.spawn(send_waker(to, drops.guard()));
+    inner.spawn(send_waker(to, (drops.guard(), Rc::new(()))));
     inner.block_on(yield_now());
     outer.block_on(async {
         wakers.recv().unwrap().wake();
