@@ -122,7 +122,7 @@ impl Semaphore {
         state.closed = true;
         let refused = state.waiters.dismiss();
         self.hand_out(state);
-        refused.for_each(Waker::wake);
+        refused.for_each(|(_, waiter)| waiter.waker.wake());
     }
 
     /// Waits until no permit is out and nobody waits for one; at once if that is so.
@@ -222,9 +222,9 @@ impl State {
 
     /// Hands a permit to the first in the queue, if there is one for them.
     fn admit(&mut self) -> Option<Waker> {
-        let waker = if self.may_admit() { self.waiters.pop() } else { None };
-        self.out += usize::from(waker.is_some());
-        waker
+        let (_, waiter) = if self.may_admit() { self.waiters.pop()? } else { return None };
+        self.out += 1;
+        Some(waiter.waker)
     }
 
     fn is_idle(&self) -> bool {
@@ -322,7 +322,7 @@ impl<S: Deref<Target = Semaphore>> Future for Acquire<S> {
                 Ok(()) => Ok(()),
                 Err(TryAcquireError::Closed) => Err(Closed),
                 Err(TryAcquireError::WouldBlock) => {
-                    this.ticket = Some(state.waiters.push(cx.waker().clone()));
+                    this.ticket = Some(state.waiters.push(cx.waker().clone(), ()));
                     Wait::note("Semaphore::acquire", this.at);
                     return Poll::Pending;
                 }
@@ -343,9 +343,9 @@ impl<S: Deref<Target = Semaphore>> Drop for Acquire<S> {
             state.out -= 1;
             semaphore.hand_out(state);
         } else {
-            let waker = state.waiters.remove(ticket);
+            let waiter = state.waiters.remove(ticket);
             semaphore.hand_out(state);
-            drop(waker);
+            drop(waiter);
         }
     }
 }

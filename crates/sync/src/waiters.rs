@@ -1,16 +1,16 @@
 //! [`Waiters`]: who waits, in the order they came.
 //!
 //! Each waiter has a ticket, and tickets are served in order: so whether one has been served is
-//! a comparison, and needs nothing shared between the queue and the waiter. One that gives up
-//! leaves an empty place, which is skipped when its turn comes; when more than half are empty the
-//! queue closes its ranks, so that giving up costs a constant on average.
+//! a comparison, and needs nothing shared between the queue and the waiter. Each leaves its `want`
+//! with its ticket: how many permits, or the item to put. One that gives up leaves an empty place,
+//! which is skipped when its turn comes; when more than half are empty the queue closes its ranks,
+//! so that giving up costs a constant on average.
 
 use std::collections::VecDeque;
 use std::task::Waker;
 
-#[derive(Default)]
-pub(crate) struct Waiters {
-    queue: VecDeque<Waiter>,
+pub(crate) struct Waiters<W = ()> {
+    queue: VecDeque<(u64, Option<Waiter<W>>)>,
     next_ticket: u64,
     /// Tickets below this one have been served.
     served_below: u64,
@@ -18,28 +18,38 @@ pub(crate) struct Waiters {
     gone: usize,
 }
 
-struct Waiter {
-    ticket: u64,
-    /// None once it has given up.
-    waker: Option<Waker>,
+/// Who waits, and what for.
+pub(crate) struct Waiter<W> {
+    pub(crate) waker: Waker,
+    pub(crate) want: W,
 }
 
-impl Waiters {
+impl<W> Waiters<W> {
     /// Queues up at the end.
-    pub(crate) fn push(&mut self, waker: Waker) -> u64 {
+    pub(crate) fn push(&mut self, waker: Waker, want: W) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.queue.push_back(Waiter { ticket, waker: Some(waker) });
+        self.queue.push_back((ticket, Some(Waiter { waker, want })));
         ticket
     }
 
+    /// What the first in the queue wants.
+    pub(crate) fn first(&mut self) -> Option<&mut W> {
+        while let Some((_, None)) = self.queue.front() {
+            self.queue.pop_front();
+            self.gone -= 1;
+        }
+        let (_, waiter) = self.queue.front_mut()?;
+        waiter.as_mut().map(|waiter| &mut waiter.want)
+    }
+
     /// Serves the first in the queue.
-    pub(crate) fn pop(&mut self) -> Option<Waker> {
-        while let Some(waiter) = self.queue.pop_front() {
-            match waiter.waker {
-                Some(waker) => {
-                    self.served_below = waiter.ticket + 1;
-                    return Some(waker);
+    pub(crate) fn pop(&mut self) -> Option<(u64, Waiter<W>)> {
+        while let Some((ticket, waiter)) = self.queue.pop_front() {
+            match waiter {
+                Some(waiter) => {
+                    self.served_below = ticket + 1;
+                    return Some((ticket, waiter));
                 }
                 None => self.gone -= 1,
             }
@@ -56,34 +66,41 @@ impl Waiters {
     /// the one before, if that was another.
     #[must_use = "a waker is dropped when the lock has been let go"]
     pub(crate) fn update(&mut self, ticket: u64, waker: &Waker) -> Option<Waker> {
-        let waiting = self.waker_of(ticket)?.as_mut()?;
+        let waiting = &mut self.place(ticket)?.as_mut()?.waker;
         let same = waiting.will_wake(waker);
         if same { None } else { Some(std::mem::replace(waiting, waker.clone())) }
     }
 
     /// Gives up: `ticket`, which still waits, will not be served.
-    pub(crate) fn remove(&mut self, ticket: u64) -> Option<Waker> {
-        let waker = self.waker_of(ticket)?.take();
+    pub(crate) fn remove(&mut self, ticket: u64) -> Option<Waiter<W>> {
+        let waiter = self.place(ticket)?.take();
         self.gone += 1;
         if self.gone > self.queue.len() / 2 {
-            self.queue.retain(|waiter| waiter.waker.is_some());
+            self.queue.retain(|(_, waiter)| waiter.is_some());
             self.gone = 0;
         }
-        waker
+        waiter
     }
 
     /// Empties the queue and serves nobody.
-    pub(crate) fn dismiss(&mut self) -> impl Iterator<Item = Waker> + use<> {
+    pub(crate) fn dismiss(&mut self) -> impl Iterator<Item = (u64, Waiter<W>)> + use<W> {
         self.gone = 0;
-        std::mem::take(&mut self.queue).into_iter().filter_map(|waiter| waiter.waker)
+        let queue = std::mem::take(&mut self.queue).into_iter();
+        queue.filter_map(|(ticket, waiter)| Some((ticket, waiter?)))
     }
 
     pub(crate) fn len(&self) -> usize {
         self.queue.len() - self.gone
     }
 
-    fn waker_of(&mut self, ticket: u64) -> Option<&mut Option<Waker>> {
-        let place = self.queue.binary_search_by_key(&ticket, |waiter| waiter.ticket).ok()?;
-        Some(&mut self.queue[place].waker)
+    fn place(&mut self, ticket: u64) -> Option<&mut Option<Waiter<W>>> {
+        let place = self.queue.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok()?;
+        Some(&mut self.queue[place].1)
+    }
+}
+
+impl<W> Default for Waiters<W> {
+    fn default() -> Self {
+        Self { queue: VecDeque::new(), next_ticket: 0, served_below: 0, gone: 0 }
     }
 }
