@@ -4,11 +4,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use spinney_sync::Wait;
 
+use crate::unstarted::Slot;
 use crate::{Failure, Handle};
 
 /// Where the task leaves its result.
@@ -33,6 +34,10 @@ pub(crate) type Outcome<T> = Arc<Mutex<Option<T>>>;
 pub struct Greenlet<T> {
     handle: Handle,
     outcome: Outcome<T>,
+    /// The result, once it was looked at here.
+    seen: OnceLock<T>,
+    /// The task, while it has not been started.
+    unstarted: Option<Arc<Slot>>,
     link: Option<u64>,
     /// The line that spawned it.
     at: &'static Location<'static>,
@@ -40,8 +45,14 @@ pub struct Greenlet<T> {
 
 impl<T> Greenlet<T> {
     #[track_caller]
-    pub(crate) fn new(handle: Handle, outcome: Outcome<T>) -> Self {
-        Self { handle, outcome, link: None, at: Location::caller() }
+    pub(crate) fn of(handle: Handle, outcome: Outcome<T>) -> Self {
+        let (seen, at) = (OnceLock::new(), Location::caller());
+        Self { handle, outcome, seen, unstarted: None, link: None, at }
+    }
+
+    pub(crate) fn with_slot(mut self, slot: Arc<Slot>) -> Self {
+        self.unstarted = Some(slot);
+        self
     }
 
     /// Gives it a name, for those who look at what is running.
@@ -67,6 +78,46 @@ impl<T> Greenlet<T> {
         &self.handle
     }
 
+    /// Waits for the result, and leaves it here: any number may wait, and look at it. `get`.
+    ///
+    /// # Errors
+    ///
+    /// The failure it ended with.
+    ///
+    /// # Panics
+    ///
+    /// As awaiting the greenlet.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the wait is dropped.
+    ///
+    /// ```
+    /// spinney_hub::block_on(async {
+    ///     let greenlet = spinney_greenlet::spawn(async { vec![1, 2, 3] });
+    ///     assert_eq!(greenlet.get().await.unwrap().len(), 3);
+    ///     assert_eq!(greenlet.await.unwrap(), [1, 2, 3]);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn get(&self) -> impl Future<Output = Result<&T, Failure>> {
+        let join = self.handle.join();
+        async move {
+            join.await;
+            self.outcome().expect("it has ended")
+        }
+    }
+
+    /// The result or failure if it has ended, and left here. `value`, `exception`.
+    ///
+    /// # Panics
+    ///
+    /// As awaiting the greenlet.
+    pub fn outcome(&self) -> Option<Result<&T, Failure>> {
+        let seen = || self.seen.get_or_init(|| self.take_shared());
+        self.handle.ended().map(|ended| ended.map(|()| seen()))
+    }
+
     /// The result or failure if it has ended, and this otherwise. `get(block=False)`.
     ///
     /// # Errors
@@ -76,11 +127,11 @@ impl<T> Greenlet<T> {
     /// # Panics
     ///
     /// As awaiting it.
-    pub fn try_get(self) -> Result<Result<T, Failure>, Self> {
-        if !self.handle.is_ready() {
-            return Err(self);
+    pub fn try_get(mut self) -> Result<Result<T, Failure>, Self> {
+        match self.handle.ended() {
+            Some(ended) => Ok(ended.map(|()| self.take())),
+            None => Err(self),
         }
-        Ok(self.handle.failure().map_or_else(|| Ok(self.take()), Err))
     }
 
     /// Leaves the task to itself; its result will be dropped.
@@ -88,11 +139,18 @@ impl<T> Greenlet<T> {
         drop(self);
     }
 
-    fn take(&self) -> T {
+    fn take(&mut self) -> T {
+        self.seen.take().unwrap_or_else(|| self.take_shared())
+    }
+
+    fn take_shared(&self) -> T {
         let result = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         result.expect("a greenlet gives its result once")
     }
 }
+
+/// The result is not pinned in place.
+impl<T> Unpin for Greenlet<T> {}
 
 /// Ready when the task has ended.
 ///
