@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use spinney_sync::Wait;
@@ -12,7 +12,7 @@ use spinney_sync::Wait;
 use crate::unstarted::Slot;
 use crate::{Failure, Handle};
 
-/// Where the task leaves its result.
+/// Where the task leaves its result; it lets go of this before it ends.
 pub(crate) type Outcome<T> = Arc<Mutex<Option<T>>>;
 
 /// A task that runs in the background, and the right to its result. `gevent.Greenlet`,
@@ -34,8 +34,6 @@ pub(crate) type Outcome<T> = Arc<Mutex<Option<T>>>;
 pub struct Greenlet<T> {
     handle: Handle,
     outcome: Outcome<T>,
-    /// The result, once it was looked at here.
-    seen: OnceLock<T>,
     /// The task, while it has not been started.
     unstarted: Option<Arc<Slot>>,
     link: Option<u64>,
@@ -46,8 +44,7 @@ pub struct Greenlet<T> {
 impl<T> Greenlet<T> {
     #[track_caller]
     pub(crate) fn of(handle: Handle, outcome: Outcome<T>) -> Self {
-        let (seen, at) = (OnceLock::new(), Location::caller());
-        Self { handle, outcome, seen, unstarted: None, link: None, at }
+        Self { handle, outcome, unstarted: None, link: None, at: Location::caller() }
     }
 
     pub(crate) fn with_slot(mut self, slot: Arc<Slot>) -> Self {
@@ -78,7 +75,7 @@ impl<T> Greenlet<T> {
         &self.handle
     }
 
-    /// Waits for the result, and leaves it here: any number may wait, and look at it. `get`.
+    /// Waits for the result, and leaves it here. `get`.
     ///
     /// # Errors
     ///
@@ -94,13 +91,13 @@ impl<T> Greenlet<T> {
     ///
     /// ```
     /// spinney_hub::block_on(async {
-    ///     let greenlet = spinney_greenlet::spawn(async { vec![1, 2, 3] });
+    ///     let mut greenlet = spinney_greenlet::spawn(async { vec![1, 2, 3] });
     ///     assert_eq!(greenlet.get().await.unwrap().len(), 3);
     ///     assert_eq!(greenlet.await.unwrap(), [1, 2, 3]);
     /// });
     /// ```
     #[track_caller]
-    pub fn get(&self) -> impl Future<Output = Result<&T, Failure>> {
+    pub fn get(&mut self) -> impl Future<Output = Result<&T, Failure>> {
         let join = self.handle.join();
         async move {
             join.await;
@@ -113,9 +110,11 @@ impl<T> Greenlet<T> {
     /// # Panics
     ///
     /// As awaiting the greenlet.
-    pub fn outcome(&self) -> Option<Result<&T, Failure>> {
-        let seen = || self.seen.get_or_init(|| self.take_shared());
-        self.handle.ended().map(|ended| ended.map(|()| seen()))
+    pub fn outcome(&mut self) -> Option<Result<&T, Failure>> {
+        match self.handle.ended()? {
+            Ok(()) => Some(Ok(self.result().as_ref().expect(ONCE))),
+            Err(failure) => Some(Err(failure)),
+        }
     }
 
     /// The result or failure if it has ended, and this otherwise. `get(block=False)`.
@@ -140,17 +139,17 @@ impl<T> Greenlet<T> {
     }
 
     fn take(&mut self) -> T {
-        self.seen.take().unwrap_or_else(|| self.take_shared())
+        self.result().take().expect(ONCE)
     }
 
-    fn take_shared(&self) -> T {
-        let result = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-        result.expect("a greenlet gives its result once")
+    /// The result of one that has ended.
+    fn result(&mut self) -> &mut Option<T> {
+        let outcome = Arc::get_mut(&mut self.outcome).expect("the task has let go of it");
+        outcome.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The result is not pinned in place.
-impl<T> Unpin for Greenlet<T> {}
+const ONCE: &str = "a greenlet gives its result once";
 
 /// Ready when the task has ended.
 ///

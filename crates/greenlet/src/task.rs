@@ -123,10 +123,10 @@ impl<F: Future, G> Task<F, G> {
         let ended = ended.map(|result| {
             *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         });
-        control.end(ended, guard);
         // A result that nobody holds is dropped here. If that panics, the panic hook has reported
         // it, and nobody is left to be told.
         contain(|| drop(outcome));
+        control.end(ended, guard);
     }
 }
 
