@@ -1,33 +1,97 @@
-//! Which greenlet is being polled on this thread.
+//! [`Frame`]: what a thread knows of the greenlet that it is polling.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::control::Control;
+use crate::kills::ROOT;
+use crate::local::Locals;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<Control>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Frame> = const { RefCell::new(Frame::of_thread()) };
 }
 
-/// None also where the thread is about to end, and its locals are gone.
-pub(crate) fn control() -> Option<Arc<Control>> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+/// A thread has one of its own, too, for code outside of any greenlet.
+pub(crate) struct Frame {
+    control: Option<Arc<Control>>,
+    /// The innermost `catch_exit` or `shield` that is being polled.
+    scope: u64,
+    locals: Locals,
 }
 
-/// Runs `code`, which does not panic, with `control` as the current greenlet.
-///
-/// It is moved in and out again rather than cloned: this is done at each poll.
-pub(crate) fn with<T>(control: Arc<Control>, code: impl FnOnce() -> T) -> (Arc<Control>, T) {
-    let mut other = Some(control);
-    let entered = swap(&mut other);
-    let done = code();
-    if entered {
-        swap(&mut other);
+impl Frame {
+    const fn of_thread() -> Self {
+        Self { control: None, scope: ROOT, locals: Locals::new() }
     }
-    (other.expect("whoever replaces the current greenlet puts it back"), done)
+
+    pub(crate) fn of(control: Arc<Control>) -> Self {
+        Self { control: Some(control), ..Self::of_thread() }
+    }
+
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        self.control.as_ref().expect("a greenlet's frame is not a thread's")
+    }
+
+    /// Runs `code`, which does not panic, in this frame.
+    ///
+    /// The frame is swapped in and out again rather than shared: this is done at each poll.
+    pub(crate) fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
+        let entered = self.swap();
+        let done = code();
+        if entered {
+            self.swap();
+        }
+        done
+    }
+
+    /// False where the thread's locals are gone.
+    fn swap(&mut self) -> bool {
+        CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), self)).is_ok()
+    }
 }
 
-/// Swaps the current greenlet for `other`; false where the thread's locals are gone.
-fn swap(other: &mut Option<Arc<Control>>) -> bool {
-    CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), other)).is_ok()
+/// The greenlet that is being polled; None also where the thread is about to end, and its locals
+/// are gone.
+pub(crate) fn control() -> Option<Arc<Control>> {
+    CURRENT.try_with(|current| current.borrow().control.clone()).ok().flatten()
+}
+
+/// The id of the greenlet that is being polled.
+pub(crate) fn id() -> Option<u64> {
+    let id = |current: &RefCell<Frame>| current.borrow().control.as_ref().map(|c| c.id);
+    CURRENT.try_with(id).ok().flatten()
+}
+
+/// The innermost scope of the greenlet that is being polled.
+pub(crate) fn scope() -> u64 {
+    CURRENT.try_with(|current| current.borrow().scope).unwrap_or(ROOT)
+}
+
+/// Runs `code` with `scope` as the innermost one.
+pub(crate) fn in_scope<T>(scope: u64, code: impl FnOnce() -> T) -> T {
+    struct Back(u64);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            replace_scope(self.0);
+        }
+    }
+    let _back = Back(replace_scope(scope));
+    code()
+}
+
+fn replace_scope(scope: u64) -> u64 {
+    let replace =
+        |current: &RefCell<Frame>| std::mem::replace(&mut current.borrow_mut().scope, scope);
+    CURRENT.try_with(replace).unwrap_or(ROOT)
+}
+
+/// Looks at the locals of what is being polled; nobody else's code may run in `look`. None where
+/// the thread's own locals are gone.
+pub(crate) fn locals<T>(look: impl FnOnce(&mut Locals) -> T) -> Option<T> {
+    CURRENT.try_with(|current| look(&mut current.borrow_mut().locals)).ok()
+}
+
+/// Drops the locals of what is being polled.
+pub(crate) fn drop_locals() {
+    drop(locals(std::mem::take));
 }

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::current;
+
 /// The kill of a greenlet, with the reason for it if there is one. `gevent.GreenletExit`.
 ///
 /// A cheap handle.
@@ -34,6 +36,39 @@ impl GreenletExit {
     /// Why, if that was said.
     pub fn reason(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.reason.as_deref()
+    }
+
+    /// Lets the current greenlet end as killed, after [`catch_exit`](crate::catch_exit) and what
+    /// there was to clean up. Python's bare `raise`. The next `catch_exit` around it sees it first,
+    /// though others may catch beside it; what is shielded there still comes to its end.
+    ///
+    /// # Panics
+    ///
+    /// Outside of any greenlet, and in a [`shield`](crate::shield), where it would wait for ever.
+    ///
+    /// ```
+    /// use spinney_greenlet::{catch_exit, spawn};
+    ///
+    /// spinney_hub::LocalHub::new().block_on(async {
+    ///     let tidy = spawn(async {
+    ///         match catch_exit(std::future::pending()).await {
+    ///             Ok(()) => "done",
+    ///             Err(exit) => {
+    ///                 spinney_hub::yield_now().await; // Clean up.
+    ///                 exit.resume().await
+    ///             }
+    ///         }
+    ///     });
+    ///     spinney_hub::yield_now().await;
+    ///     tidy.kill().await;
+    ///     assert!(tidy.await.unwrap_err().is_killed());
+    /// });
+    /// ```
+    pub async fn resume<T>(self) -> T {
+        let greenlet = current::control().expect("only a greenlet can end as killed");
+        assert!(greenlet.resume(self), "a kill is not seen in a shield: resume it outside");
+        drop(greenlet);
+        std::future::pending().await
     }
 }
 

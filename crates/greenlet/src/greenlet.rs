@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 
 use spinney_sync::Wait;
 
+use crate::unstarted::Slot;
 use crate::{Failure, Handle};
 
-/// Where the task leaves its result.
+/// Where the task leaves its result; it lets go of this before it ends.
 pub(crate) type Outcome<T> = Arc<Mutex<Option<T>>>;
 
 /// A task that runs in the background, and the right to its result. `gevent.Greenlet`,
@@ -33,6 +34,8 @@ pub(crate) type Outcome<T> = Arc<Mutex<Option<T>>>;
 pub struct Greenlet<T> {
     handle: Handle,
     outcome: Outcome<T>,
+    /// The task, while it has not been started.
+    unstarted: Option<Arc<Slot>>,
     link: Option<u64>,
     /// The line that spawned it.
     at: &'static Location<'static>,
@@ -40,8 +43,13 @@ pub struct Greenlet<T> {
 
 impl<T> Greenlet<T> {
     #[track_caller]
-    pub(crate) fn new(handle: Handle, outcome: Outcome<T>) -> Self {
-        Self { handle, outcome, link: None, at: Location::caller() }
+    pub(crate) fn of(handle: Handle, outcome: Outcome<T>) -> Self {
+        Self { handle, outcome, unstarted: None, link: None, at: Location::caller() }
+    }
+
+    pub(crate) fn with_slot(mut self, slot: Arc<Slot>) -> Self {
+        self.unstarted = Some(slot);
+        self
     }
 
     /// Gives it a name, for those who look at what is running.
@@ -67,6 +75,48 @@ impl<T> Greenlet<T> {
         &self.handle
     }
 
+    /// Waits for the result, and leaves it here. `get`.
+    ///
+    /// # Errors
+    ///
+    /// The failure it ended with.
+    ///
+    /// # Panics
+    ///
+    /// As awaiting the greenlet.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the wait is dropped.
+    ///
+    /// ```
+    /// spinney_hub::block_on(async {
+    ///     let mut greenlet = spinney_greenlet::spawn(async { vec![1, 2, 3] });
+    ///     assert_eq!(greenlet.get().await.unwrap().len(), 3);
+    ///     assert_eq!(greenlet.await.unwrap(), [1, 2, 3]);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn get(&mut self) -> impl Future<Output = Result<&T, Failure>> {
+        let join = self.handle.join();
+        async move {
+            join.await;
+            self.outcome().expect("it has ended")
+        }
+    }
+
+    /// The result or failure if it has ended, and left here. `value`, `exception`.
+    ///
+    /// # Panics
+    ///
+    /// As awaiting the greenlet.
+    pub fn outcome(&mut self) -> Option<Result<&T, Failure>> {
+        match self.handle.ended()? {
+            Ok(()) => Some(Ok(self.result().as_ref().expect(ONCE))),
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
     /// The result or failure if it has ended, and this otherwise. `get(block=False)`.
     ///
     /// # Errors
@@ -76,11 +126,11 @@ impl<T> Greenlet<T> {
     /// # Panics
     ///
     /// As awaiting it.
-    pub fn try_get(self) -> Result<Result<T, Failure>, Self> {
-        if !self.handle.is_ready() {
-            return Err(self);
+    pub fn try_get(mut self) -> Result<Result<T, Failure>, Self> {
+        match self.handle.ended() {
+            Some(ended) => Ok(ended.map(|()| self.take())),
+            None => Err(self),
         }
-        Ok(self.handle.failure().map_or_else(|| Ok(self.take()), Err))
     }
 
     /// Leaves the task to itself; its result will be dropped.
@@ -88,11 +138,18 @@ impl<T> Greenlet<T> {
         drop(self);
     }
 
-    fn take(&self) -> T {
-        let result = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-        result.expect("a greenlet gives its result once")
+    fn take(&mut self) -> T {
+        self.result().take().expect(ONCE)
+    }
+
+    /// The result of one that has ended.
+    fn result(&mut self) -> &mut Option<T> {
+        let outcome = Arc::get_mut(&mut self.outcome).expect("the task has let go of it");
+        outcome.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+const ONCE: &str = "a greenlet gives its result once";
 
 /// Ready when the task has ended.
 ///

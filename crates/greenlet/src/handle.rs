@@ -11,7 +11,8 @@ use spinney_sync::Wait;
 
 use crate::collector::Collector;
 use crate::control::{Callback, Control};
-use crate::{Failure, GreenletExit, current};
+use crate::unstarted::WeakSlot;
+use crate::{Failure, GreenletExit, State, current};
 
 /// Controls a greenlet: waits for its end, kills it, is told when it ends. What of
 /// `gevent.Greenlet` has to do with the greenlet and not with its value.
@@ -49,6 +50,11 @@ impl Handle {
         self.control.id
     }
 
+    /// The id of the greenlet that made it; None if it was made outside of any. `spawning_greenlet`.
+    pub fn parent(&self) -> Option<u64> {
+        self.control.parent()
+    }
+
     /// What it was [named](crate::Greenlet::named), if anything.
     pub fn name(&self) -> Option<Arc<str>> {
         self.control.name()
@@ -58,9 +64,18 @@ impl Handle {
         self.control.set_name(name);
     }
 
+    /// How far it has come.
+    pub fn state(&self) -> State {
+        self.control.state()
+    }
+
     /// Whether it has ended, in whatever way. `ready`, `dead`.
     pub fn is_ready(&self) -> bool {
         self.control.ended(|ended| ended.is_some())
+    }
+
+    pub(crate) fn ended(&self) -> Option<Result<(), Failure>> {
+        self.control.ended(|ended| Some(ended?.clone()))
     }
 
     /// Whether it has ended with a result. `successful`, but for a killed one, which gevent calls
@@ -74,7 +89,8 @@ impl Handle {
         self.control.ended(|ended| ended?.as_ref().err().cloned())
     }
 
-    /// The kill that was sent to it, if any, whether it has seen it yet or not.
+    /// The kill that was sent to it and that it has not seen yet. Work that computes for long may
+    /// ask for it on its way.
     pub fn exit(&self) -> Option<GreenletExit> {
         self.control.exit()
     }
@@ -102,23 +118,36 @@ impl Handle {
 
     /// Kills it without waiting. `kill(block=False)`; see [`kill_with`](Self::kill_with).
     pub fn kill_now(&self) {
-        self.control.kill(GreenletExit::new());
+        self.kill_now_with(GreenletExit::new());
+    }
+
+    /// Kills it for a reason, without waiting. `kill(exception, block=False)`; see
+    /// [`kill_with`](Self::kill_with).
+    pub fn kill_now_with(&self, exit: GreenletExit) {
+        self.control.kill(exit);
     }
 
     /// Kills it for a reason, and waits until it has ended. `kill(exception)`.
     ///
     /// The call itself sends the kill; the future only waits. The greenlet sees it at the next
     /// await point: its future is dropped there, its destructors run, and its owner gets
-    /// [`Failure::Killed`]. One that has not started never runs. Of several kills the first
-    /// counts; a greenlet that has ended, or ends before it next waits, is none the wiser.
+    /// [`Failure::Killed`]; or the innermost [`catch_exit`](crate::catch_exit) sees it, and decides
+    /// what follows. One that has not run yet never does, and is [ready](Self::is_ready) with the
+    /// call. While a kill is on its way others are of no effect; a greenlet that has ended, or ends
+    /// before it next waits, is none the wiser.
     ///
     /// # Cancel safety
     ///
     /// The kill goes ahead whether the wait is dropped or not.
     #[track_caller]
     pub fn kill_with(&self, exit: GreenletExit) -> Join {
-        self.control.kill(exit);
+        self.kill_now_with(exit);
         self.join()
+    }
+
+    /// Kills it, without waiting, if it has not run yet; false if it has. `cancel`.
+    pub fn cancel(&self) -> bool {
+        self.control.cancel(GreenletExit::new())
     }
 
     /// Has `callback` called with this handle when the greenlet has ended, once: by the task
@@ -137,11 +166,61 @@ impl Handle {
         self.link_id(linked.map_err(late).ok())
     }
 
+    /// As [`link`](Self::link), but calls `callback` only if the greenlet has ended with a result.
+    /// `link_value`, but for a killed one, which gevent calls successful and we do not.
+    ///
+    /// # Panics
+    ///
+    /// As [`link`](Self::link).
+    pub fn link_value(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
+        self.link_if(Self::is_successful, callback)
+    }
+
+    /// As [`link`](Self::link), but calls `callback` only if the greenlet was killed, or panicked.
+    /// `link_exception`.
+    ///
+    /// # Panics
+    ///
+    /// As [`link`](Self::link).
+    pub fn link_exception(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
+        self.link_if(|handle| !handle.is_successful(), callback)
+    }
+
+    fn link_if(
+        &self,
+        wanted: fn(&Handle) -> bool,
+        callback: impl FnOnce(&Handle) + Send + 'static,
+    ) -> LinkId {
+        self.link(move |handle| {
+            if wanted(handle) {
+                callback(handle);
+            }
+        })
+    }
+
     /// Takes a link back; false if its callback was called already, or is about to be, or if it is
     /// a link of another greenlet. `unlink`.
     #[expect(clippy::needless_pass_by_value, reason = "a link is taken back once")]
     pub fn unlink(&self, link: LinkId) -> bool {
         link.greenlet == self.id() && link.link.is_some_and(|id| self.control.unlink(id))
+    }
+
+    /// For containers: keeps `guard` until the greenlet has ended, and drops it before anyone who
+    /// waits for that is told.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back if the greenlet has ended.
+    pub fn guard<G: Send + 'static>(&self, guard: G) -> Result<(), G> {
+        self.control.guard(guard)
+    }
+
+    pub(crate) fn set_unstarted(&self, slot: WeakSlot) {
+        self.control.set_unstarted(slot);
+    }
+
+    pub(crate) fn start_slot(&self) -> Option<WeakSlot> {
+        self.control.start()
     }
 
     pub(crate) fn collect(&self, collector: Arc<Collector>) -> LinkId {
@@ -198,18 +277,12 @@ impl AsRef<Handle> for Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.control.ended(|ended| match ended {
-            None => "alive",
-            Some(Ok(())) => "successful",
-            Some(Err(Failure::Killed(_))) => "killed",
-            Some(Err(Failure::Panicked(_))) => "panicked",
-        });
         let mut text = f.debug_struct("Handle");
         text.field("id", &self.id());
         if let Some(name) = self.name() {
             text.field("name", &name);
         }
-        text.field("state", &state).finish()
+        text.field("state", &self.state()).finish()
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Iwait`]: greenlets as they end; with it [`iwait`] and [`joinall`].
+//! [`Iwait`]: greenlets as they end; with it [`iwait`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use futures_lite::StreamExt;
 
 use crate::Handle;
 use crate::collector::Collector;
@@ -30,26 +29,6 @@ use crate::handle::LinkId;
 /// ```
 pub fn iwait<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Iwait<G> {
     greenlets.into_iter().collect()
-}
-
-/// Waits until all of `greenlets` have ended, and returns them in the order in which they did.
-/// Borrow them to keep them: `joinall(&greenlets)`. `gevent.joinall`.
-///
-/// # Cancel safety
-///
-/// Dropping it drops the greenlets it was given, or the borrows; no result is lost otherwise.
-///
-/// ```
-/// use spinney_greenlet::{joinall, spawn};
-///
-/// spinney_hub::block_on(async {
-///     let greenlets = [spawn(async { 1 }), spawn(async { 2 })];
-///     joinall(&greenlets).await;
-///     assert!(greenlets.iter().all(|greenlet| greenlet.is_ready()));
-/// });
-/// ```
-pub async fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Vec<G> {
-    iwait(greenlets).collect().await
 }
 
 /// A set of greenlets that gives each of them back when it has ended: a stream, which is over

@@ -28,6 +28,7 @@
 //!
 //! Those who build containers of their own use [`pair`].
 
+mod catch_exit;
 mod collector;
 mod control;
 mod current;
@@ -36,13 +37,30 @@ mod failure;
 mod greenlet;
 mod handle;
 mod iwait;
+mod joinall;
+mod kills;
+mod local;
+mod owner;
+mod scope;
+mod shield;
 mod spawn;
+mod spawn_tree;
+mod state;
 mod task;
+mod unstarted;
 
+pub use catch_exit::{CatchExit, catch_exit};
 pub use exit::GreenletExit;
 pub use failure::{Failure, Panic};
 pub use greenlet::Greenlet;
 pub use handle::{Handle, Join, LinkId};
-pub use iwait::{Iwait, iwait, joinall};
+pub use iwait::{Iwait, iwait};
+pub use joinall::{JoinAll, joinall, killall, killall_with, try_joinall};
+pub use local::{InheritLocals, Local, inherit_locals};
+pub use owner::Owner;
+pub use shield::{Shield, shield};
 pub use spawn::{spawn, spawn_on};
+pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};
+pub use state::State;
 pub use task::{Task, pair};
+pub use unstarted::spawn_later;

@@ -10,8 +10,10 @@ use pin_project_lite::pin_project;
 use spinney_hub::{contain, label_task};
 
 use crate::control::Control;
+use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
-use crate::{Failure, Greenlet, Handle, current};
+use crate::spawn_tree;
+use crate::{Failure, Greenlet, Handle};
 
 /// Makes a greenlet of `future`: the half to run, and the half to hold.
 ///
@@ -27,10 +29,11 @@ use crate::{Failure, Greenlet, Handle, current};
 #[track_caller]
 pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
     let control = Arc::new(Control::new());
+    spawn_tree::note(&control);
     let outcome = Outcome::default();
-    let greenlet = Greenlet::new(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
-    let shared = Some(Shared { control, outcome, guard });
-    (Task { future: Some(future), shared, in_place: false }, greenlet)
+    let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
+    let shared = Some(Shared { frame: Frame::of(control), outcome, guard });
+    (Task { future: Some(future), shared, begun: false, in_place: false }, greenlet)
 }
 
 pin_project! {
@@ -43,6 +46,7 @@ pin_project! {
         future: Option<F>,
         // None once the greenlet has ended.
         shared: Option<Shared<F::Output, G>>,
+        begun: bool,
         in_place: bool,
     }
 
@@ -54,7 +58,7 @@ pin_project! {
 }
 
 struct Shared<T, G> {
-    control: Arc<Control>,
+    frame: Frame,
     outcome: Outcome<T>,
     guard: G,
 }
@@ -64,25 +68,23 @@ impl<F: Future, G> Future for Task<F, G> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.as_mut().project();
-        let (Some(future), Some(shared)) = (this.future.as_pin_mut(), this.shared.take()) else {
+        let (Some(future), Some(shared)) = (this.future.as_pin_mut(), this.shared) else {
             return Poll::Ready(());
         };
-        if shared.control.exit().is_some() {
-            *this.shared = Some(shared);
+        let control = shared.frame.control();
+        let may_run = if *this.begun { !control.is_to_end() } else { control.begin() };
+        *this.begun = true;
+        if !may_run {
             self.end(None);
             return Poll::Ready(());
         }
-        let Shared { control, outcome, guard } = shared;
         let poll = || catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
-        let (control, polled) =
-            if *this.in_place { (control, poll()) } else { current::with(control, poll) };
-        let parked = matches!(polled, Ok(Poll::Pending)) && control.park(cx.waker());
-        if parked {
-            label_task(|| Handle::new(Arc::clone(&control)).to_string());
-        }
-        *this.shared = Some(Shared { control, outcome, guard });
+        let polled = if *this.in_place { poll() } else { shared.frame.run(poll) };
         match polled {
-            Ok(Poll::Pending) if parked => return Poll::Pending,
+            Ok(Poll::Pending) if shared.frame.control().park(cx.waker()) => {
+                label_task(|| Handle::new(Arc::clone(shared.frame.control())).to_string());
+                return Poll::Pending;
+            }
             // A kill came while it was being polled, and it now waits: that is where it ends.
             Ok(Poll::Pending) => self.end(None),
             Ok(Poll::Ready(result)) => self.end(Some(Ok(result))),
@@ -94,20 +96,27 @@ impl<F: Future, G> Future for Task<F, G> {
 
 impl<F: Future, G> Task<F, G> {
     /// For a task that is awaited by another greenlet: while it is polled that one stays the
-    /// current greenlet, so that the work counts as its own.
+    /// current greenlet, so that the work counts as its own, and uses its locals.
     pub fn in_place(mut self) -> Self {
         self.in_place = true;
         self
     }
 
-    /// Drops the future, then ends the greenlet; the first time only. If it did not end by itself
-    /// that is a kill, for the reason of the one that was sent. A destructor that panics makes the
-    /// end a panic.
+    /// Drops the future and the locals, then ends the greenlet; the first time only. If it did not
+    /// end by itself that is a kill, for the reason of the one that was sent. A destructor that
+    /// panics makes the end a panic.
     fn end(self: Pin<&mut Self>, ended: Option<Result<F::Output, Failure>>) {
         let mut this = self.project();
-        let Some(Shared { control, outcome, guard }) = this.shared.take() else { return };
-        let drop_future = || catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
-        let (control, dropped) = current::with(control, drop_future);
+        let Some(Shared { mut frame, outcome, guard }) = this.shared.take() else { return };
+        let mut drop_future = || catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
+        let dropped = if *this.in_place {
+            drop_future()
+        } else {
+            frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))))
+        };
+        let control = Arc::clone(frame.control());
+        // With the locals that the destructors of others made anew.
+        contain(|| drop(frame));
         let ended = match (dropped, ended) {
             (Err(payload), _) => Err(Failure::panicked(payload)),
             (Ok(()), Some(ended)) => ended,
@@ -116,16 +125,16 @@ impl<F: Future, G> Task<F, G> {
         let ended = ended.map(|result| {
             *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         });
-        control.end(ended, guard);
         // A result that nobody holds is dropped here. If that panics, the panic hook has reported
         // it, and nobody is left to be told.
         contain(|| drop(outcome));
+        control.end(ended, guard);
     }
 }
 
 impl<F: Future, G> fmt::Debug for Task<F, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let handle = self.shared.as_ref().map(|shared| Handle::new(Arc::clone(&shared.control)));
-        f.debug_tuple("Task").field(&handle).finish()
+        let control = self.shared.as_ref().map(|shared| Arc::clone(shared.frame.control()));
+        f.debug_tuple("Task").field(&control.map(Handle::new)).finish()
     }
 }

@@ -1,0 +1,200 @@
+//! [`Local`]: a variable that each greenlet has for itself; with it [`inherit_locals`].
+
+use std::any::Any;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::current;
+
+/// A variable that each greenlet has for itself, and that is dropped when the greenlet has ended.
+/// Outside of any greenlet each thread has one. `gevent.local.local`,
+/// `eventlet.corolocal.local`.
+///
+/// It is declared with [`greenlet_local!`](crate::greenlet_local), and starts in each greenlet as
+/// what it is declared to be; one that is to start with the values of another is wrapped in
+/// [`inherit_locals`]. Work that runs in the place of its caller shares the caller's.
+///
+/// ```
+/// use spinney_greenlet::{greenlet_local, spawn};
+///
+/// greenlet_local! {
+///     /// The request that is being served.
+///     static REQUEST: u32 = 0;
+/// }
+///
+/// spinney_hub::block_on(async {
+///     REQUEST.set(17);
+///     let other = spawn(async { REQUEST.get() });
+///     assert_eq!((other.await.unwrap(), REQUEST.get()), (0, 17));
+/// });
+/// ```
+pub struct Local<T: 'static> {
+    init: fn() -> T,
+}
+
+/// Declares [`Local`]s, as [`thread_local!`] does those of threads.
+///
+/// ```
+/// spinney_greenlet::greenlet_local! {
+///     static DEPTH: u32 = 0;
+///     pub static USER: String = "nobody".to_owned();
+/// }
+/// assert_eq!(USER.with(|user| user.len()), 6);
+/// # assert_eq!(DEPTH.get(), 0);
+/// ```
+#[macro_export]
+macro_rules! greenlet_local {
+    ($($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty = $init:expr;)*) => {$(
+        $(#[$attribute])*
+        $visibility static $name: $crate::Local<$type> = $crate::Local::new(|| $init);
+    )*};
+}
+
+impl<T: Send + Sync + 'static> Local<T> {
+    /// A variable that starts as what `init` returns. Mostly written as
+    /// [`greenlet_local!`](crate::greenlet_local).
+    pub const fn new(init: fn() -> T) -> Self {
+        Self { init }
+    }
+
+    /// Looks at the value. That which is [set](Self::set) meanwhile is seen by the next look.
+    ///
+    /// # Panics
+    ///
+    /// While the thread ends, once its own locals are gone.
+    pub fn with<R>(&'static self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.value())
+    }
+
+    /// A clone of the value.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](Self::with).
+    pub fn get(&'static self) -> T
+    where
+        T: Clone,
+    {
+        self.with(T::clone)
+    }
+
+    /// Replaces the value.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](Self::with).
+    pub fn set(&'static self, value: T) {
+        let before = current::locals(|locals| locals.insert(self.key(), Arc::new(value)));
+        drop(before.expect(GONE));
+    }
+
+    fn value(&'static self) -> Arc<T> {
+        let there = current::locals(|locals| locals.get(self.key())).expect(GONE);
+        let value = there.unwrap_or_else(|| {
+            // Not under a borrow: `init` may look at this and others.
+            let value: Value = Arc::new((self.init)());
+            current::locals(|locals| locals.insert(self.key(), Arc::clone(&value)));
+            value
+        });
+        value.downcast().expect("a key has values of one type")
+    }
+
+    /// Its address, which no other has: it is never moved, and not of size zero.
+    fn key(&'static self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+const GONE: &str = "the thread is about to end, and its locals are gone";
+
+impl<T> fmt::Debug for Local<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").finish_non_exhaustive()
+    }
+}
+
+/// Lets the greenlet that runs `future` start with the locals that the current one has now.
+/// The values are shared; to [set](Local::set) one is to change one's own.
+///
+/// ```
+/// use spinney_greenlet::{greenlet_local, inherit_locals, spawn};
+///
+/// greenlet_local!(static REQUEST: u32 = 0;);
+///
+/// spinney_hub::block_on(async {
+///     REQUEST.set(17);
+///     let child = spawn(inherit_locals(async { REQUEST.get() }));
+///     assert_eq!(child.await.unwrap(), 17);
+/// });
+/// ```
+pub fn inherit_locals<F: Future>(future: F) -> InheritLocals<F> {
+    InheritLocals { inherited: current::locals(|locals| locals.clone()), future }
+}
+
+pin_project! {
+    /// The future of [`inherit_locals`].
+    #[must_use = "a future does nothing unless it is awaited or spawned"]
+    pub struct InheritLocals<F> {
+        // None once they are there.
+        inherited: Option<Locals>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for InheritLocals<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if let Some(inherited) = this.inherited.take() {
+            let before = current::locals(|locals| locals.extend(inherited));
+            drop(before);
+        }
+        this.future.poll(cx)
+    }
+}
+
+impl<F: fmt::Debug> fmt::Debug for InheritLocals<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InheritLocals").field(&self.future).finish()
+    }
+}
+
+type Value = Arc<dyn Any + Send + Sync>;
+
+/// The locals of one greenlet. Few, so they are searched one by one.
+#[derive(Clone, Default)]
+pub(crate) struct Locals {
+    values: Vec<(usize, Value)>,
+}
+
+impl Locals {
+    pub(crate) const fn new() -> Self {
+        Self { values: Vec::new() }
+    }
+
+    fn get(&self, key: usize) -> Option<Value> {
+        self.values.iter().find(|(other, _)| *other == key).map(|(_, value)| Arc::clone(value))
+    }
+
+    /// Returns the value before.
+    #[must_use = "a value is dropped when nothing is borrowed any more"]
+    fn insert(&mut self, key: usize, value: Value) -> Option<Value> {
+        if let Some((_, before)) = self.values.iter_mut().find(|(other, _)| *other == key) {
+            return Some(std::mem::replace(before, value));
+        }
+        self.values.push((key, value));
+        None
+    }
+
+    /// Returns the values before.
+    #[must_use = "values are dropped when nothing is borrowed any more"]
+    fn extend(&mut self, others: Self) -> Vec<Value> {
+        others.values.into_iter().filter_map(|(key, value)| self.insert(key, value)).collect()
+    }
+}

@@ -1,0 +1,145 @@
+//! Greenlets that are made first and started later: [`Greenlet::new`], [`spawn_later`].
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use spinney_hub::{BoxFuture, Sleep, Spawn, sleep};
+
+use crate::{Greenlet, Handle, Join, pair};
+
+/// Where a task is before it is started.
+#[derive(Default)]
+pub(crate) struct Slot(Mutex<Option<BoxFuture>>);
+
+impl Slot {
+    pub(crate) fn take(&self) -> Option<BoxFuture> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// A slot that its greenlet's owner holds, and that is empty once that is gone.
+#[derive(Clone, Default)]
+pub(crate) struct WeakSlot(Weak<Slot>);
+
+impl WeakSlot {
+    pub(crate) fn take(&self) -> Option<BoxFuture> {
+        self.0.upgrade()?.take()
+    }
+}
+
+/// Starts `future` as a greenlet on the current hub when `delay` has passed. Killed before that,
+/// it never runs. `gevent.spawn_later`, `eventlet.spawn_after`.
+///
+/// # Panics
+///
+/// As [`spawn`](crate::spawn).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// spinney_hub::block_on(async {
+///     let late = spinney_greenlet::spawn_later(Duration::from_millis(1), async { "late" });
+///     assert_eq!(late.await.unwrap(), "late");
+/// });
+/// ```
+#[track_caller]
+pub fn spawn_later<F>(delay: Duration, future: F) -> Greenlet<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let greenlet = Greenlet::new(future);
+    greenlet.start_later(delay);
+    greenlet
+}
+
+impl<T: Send + 'static> Greenlet<T> {
+    /// A greenlet that has yet to be [started](Handle::start), and may be named, linked to, waited
+    /// for and killed before. Dropping it unstarted kills it. `gevent.Greenlet`.
+    ///
+    /// ```
+    /// use spinney_greenlet::Greenlet;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let greenlet = Greenlet::new(async { 42 });
+    ///     greenlet.start();
+    ///     assert_eq!(greenlet.await.unwrap(), 42);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
+        let (task, greenlet) = pair(future, ());
+        let slot = Arc::new(Slot(Mutex::new(Some(Box::pin(task)))));
+        greenlet.handle().set_unstarted(WeakSlot(Arc::downgrade(&slot)));
+        greenlet.with_slot(slot)
+    }
+}
+
+/// Starting what was made by [`Greenlet::new`]. Each of these is of no effect, and says false, on
+/// a greenlet that was started or killed before.
+impl Handle {
+    /// Starts it on the current hub; outside of any hub, on
+    /// [`Hub::global`](spinney_hub::Hub::global). `start`.
+    ///
+    /// # Panics
+    ///
+    /// Outside of any hub, as [`Hub::global`](spinney_hub::Hub::global).
+    pub fn start(&self) -> bool {
+        self.claim().map(spinney_hub::spawn).is_some()
+    }
+
+    /// Starts it on `hub`.
+    pub fn start_on(&self, hub: &impl Spawn<BoxFuture>) -> bool {
+        self.claim().map(|task| hub.spawn(task)).is_some()
+    }
+
+    /// Starts it on the current hub when `delay` has passed. `start_later`.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_later(&self, delay: Duration) -> bool {
+        let Some(slot) = self.start_slot().and_then(|slot| slot.0.upgrade()) else { return false };
+        spinney_hub::spawn(Later { slot, killed: self.join(), delay: sleep(delay), task: None });
+        true
+    }
+
+    fn claim(&self) -> Option<BoxFuture> {
+        self.start_slot()?.take()
+    }
+}
+
+/// A task, after a delay. The greenlet that is killed meanwhile takes its task out of the slot.
+struct Later {
+    slot: Arc<Slot>,
+    killed: Join,
+    delay: Sleep,
+    task: Option<BoxFuture>,
+}
+
+impl Future for Later {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.task.is_none() {
+            if Pin::new(&mut this.killed).poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if Pin::new(&mut this.delay).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            this.task = this.slot.take();
+        }
+        // A task that is not there any more was killed just now.
+        this.task.as_mut().map_or(Poll::Ready(()), |task| task.as_mut().poll(cx))
+    }
+}
+
+/// A hub that stops drops its tasks, this one's included.
+impl Drop for Later {
+    fn drop(&mut self) {
+        drop(self.slot.take());
+    }
+}
