@@ -145,7 +145,7 @@ impl Handle {
         self.join()
     }
 
-    /// Kills it, without waiting, if it has not run yet; false if it has. `cancel`.
+    /// Kills it, without waiting, if it has not run yet; false if it has, or has ended. `cancel`.
     pub fn cancel(&self) -> bool {
         self.control.cancel(GreenletExit::new())
     }

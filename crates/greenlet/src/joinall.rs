@@ -25,8 +25,8 @@ pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
     JoinAll { rest: iwait(greenlets), ended: Vec::new(), count: usize::MAX }
 }
 
-/// As [`joinall`], but ends with the first that panics, and leaves the others to themselves. One
-/// that was killed is no error. `gevent.joinall(raise_error=True)`.
+/// As [`joinall`], but ends with the first that panics, and leaves the others to themselves. Those
+/// that had ended before the call count in the order given. One that was killed is no error. `gevent.joinall(raise_error=True)`.
 ///
 /// # Errors
 ///

@@ -19,6 +19,18 @@
 //! });
 //! ```
 //!
+//! | to | take |
+//! |---|---|
+//! | start a task now, on a hub of your choice, or later | [`spawn`], [`spawn_on`], [`spawn_later`] |
+//! | make one first and start it later | [`Greenlet::new`] |
+//! | wait for one, or for several | [`Handle::join`], [`joinall`], [`iwait`] |
+//! | kill one, or several | [`Handle::kill`], [`killall`] |
+//! | see one's own kill, and clean up | [`catch_exit`] |
+//! | keep a kill off | [`shield`] |
+//! | be told of an end | [`Handle::link`] |
+//! | have variables for each greenlet | [`greenlet_local!`] |
+//! | see which greenlets live | [`spawn_tree`] |
+//!
 //! | a greenlet whose future | ends as |
 //! |---|---|
 //! | returned | `Ok` of what it returned, an `Err` of its own included |

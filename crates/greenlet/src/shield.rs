@@ -12,6 +12,7 @@ use crate::scope::Scope;
 /// of the outermost shield: this does not return then, and what it was to return is dropped. So
 /// what must not be lost is left somewhere by `future` itself.
 ///
+/// As for [`catch_exit`](crate::catch_exit), no kill goes past one that was polled and then kept.
 /// It is no protection against being dropped otherwise: by a hub that stops, or by a time limit
 /// around it. Outside of any greenlet it is of no effect.
 ///
