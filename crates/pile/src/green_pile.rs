@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use spinney_greenlet::{Failure, Greenlet, Handle, Iwait, Task};
 use spinney_hub::{Hub, Spawn};
-use spinney_pool::Membership;
+use spinney_pool::{Hooked, Membership};
 
 use crate::GreenPool;
 
@@ -62,7 +62,7 @@ impl<T, X> GreenPile<T, X> {
     pub async fn spawn<F>(&self, future: F) -> Handle
     where
         F: Future<Output = T>,
-        X: Spawn<Task<F, Membership>>,
+        X: Spawn<Task<Hooked<F>, Membership>>,
     {
         let greenlet = self.pool.spawn(future).await;
         let handle = greenlet.handle().clone();

@@ -4,8 +4,8 @@ use std::fmt;
 
 use spinney_greenlet::{Greenlet, Task, pair};
 use spinney_hub::{Hub, Spawn};
-use spinney_pool::map::Feed;
-use spinney_pool::{Imap, InsideGroup, Membership, Pool};
+use spinney_pool::map::{Feed, IntoSource};
+use spinney_pool::{Hooked, Imap, InsideGroup, Membership, Pool};
 
 /// The size of a pool of which none is given.
 const DEFAULT_SIZE: usize = 1000;
@@ -67,7 +67,7 @@ impl<X> GreenPool<X> {
     pub async fn spawn<F>(&self, future: F) -> Greenlet<F::Output>
     where
         F: Future,
-        X: Spawn<Task<F, Membership>>,
+        X: Spawn<Task<Hooked<F>, Membership>>,
     {
         match self.pool.try_spawn(future) {
             Ok(greenlet) => greenlet,
@@ -102,10 +102,10 @@ impl<X> GreenPool<X> {
     /// Dropping the stream takes no further items, and kills what it started.
     pub fn imap<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
     where
-        I: IntoIterator,
+        I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::IntoIter, F, Fut>,
+        X: Feed<I::Source, F, Fut>,
     {
         self.pool.imap(func, items)
     }

@@ -60,7 +60,11 @@ pub use spinney_hub::{
 };
 pub use spinney_pile::{GreenPile, GreenPool};
 pub use spinney_pool::map;
-pub use spinney_pool::{Crew, Group, Imap, InsideGroup, Map, Mapper, Membership, Pool, PoolFull};
+pub use spinney_pool::{
+    Crew, CrewBuilder, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Late, Map,
+    MapAsync, Mapper, Membership, Pool, PoolFull, Reentry, Report, SpawnHook, TaskError, Then,
+    TryMap,
+};
 pub use spinney_sync::{
     Acquire, AsyncResult, Closed, Event, Permit, Semaphore, TryAcquireError, Wait,
 };
