@@ -4,7 +4,7 @@ use xshell::cmd;
 
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{Result, deny, layers, test, tidy};
+use crate::{Result, deny, layers, loom, test, tidy};
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
     let sh = &workspace.sh;
@@ -16,6 +16,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     steps.step("layers", "cargo xtask layers", || layers::run(workspace))?;
     steps.step("tidy", "cargo xtask tidy", || tidy::run(workspace))?;
     test::run_steps(workspace, &mut steps)?;
+    steps.step("loom", "cargo xtask loom", || loom::run(workspace))?;
     let again = "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps";
     steps.step("doc", again, || {
         let doc = cmd!(sh, "cargo doc --workspace --no-deps");

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use cargo_metadata::{Dependency, DependencyKind, Package};
 
-use crate::Result;
 use crate::faults::report;
 use crate::workspace::Workspace;
+use crate::{Result, loom};
 
 /// Each of our crates and its layer.
 const LAYERS: &[(&str, u8)] = &[
@@ -29,7 +29,8 @@ const OWNERS: &[(&[&str], Users)] = &[
     (&["async-executor", "async-io", "async-task", "smol", "tokio"], Only("spinney-hub")),
     (&["event-listener"], Only("spinney-sync")),
     (&["blocking"], Only("spinney-threadpool")),
-    // Vocabulary. Who takes only spinney-sync gets event-listener and nothing else.
+    // Vocabulary. Who takes only spinney-sync gets event-listener and nothing else, unless a
+    // feature is asked for.
     (&["async-channel", "concurrent-queue", "fastrand", "futures-core"], AllBut("spinney-sync")),
     (&["futures-lite", "pin-project-lite", "slab", "tracing"], AllBut("spinney-sync")),
 ];
@@ -92,7 +93,7 @@ fn inside_fault(from: u8, dependency: &Dependency) -> Option<String> {
 
 /// What is wrong with the use of an outside crate by the crate `user`.
 fn outside_fault(user: &str, dependency: &Dependency) -> Option<String> {
-    if dependency.kind == DependencyKind::Development {
+    if !reaches_users(dependency) {
         return None;
     }
     let name = dependency.name.as_str();
@@ -103,8 +104,8 @@ fn outside_fault(user: &str, dependency: &Dependency) -> Option<String> {
         Only(owner) if *owner != user => Some(format!(
             "uses {name}, which belongs to {owner}; fix: let {owner} do what needs it"
         )),
-        AllBut(barred) if *barred == user => {
-            Some(format!("uses {name}, which any other crate may; fix: use std"))
+        AllBut(barred) if *barred == user && !dependency.optional => {
+            Some(format!("uses {name}, which any other crate may; fix: use std, or a feature"))
         }
         _ => None,
     }
@@ -112,11 +113,18 @@ fn outside_fault(user: &str, dependency: &Dependency) -> Option<String> {
 
 /// `L2 spinney-pool -> spinney-greenlet, ...`
 fn row(package: &Package) -> String {
-    let used = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development);
+    let used = package.dependencies.iter().filter(|dependency| reaches_users(dependency));
     let used: BTreeSet<&str> = used.map(|dependency| dependency.name.as_str()).collect();
     let used = if used.is_empty() { "nothing".into() } else { Vec::from_iter(used).join(", ") };
     let layer = layer(&package.name).map_or("L?".into(), |layer| format!("L{layer}"));
     format!("{layer} {} -> {used}", package.name)
+}
+
+/// Whether it is for more than tests and models.
+fn reaches_users(dependency: &Dependency) -> bool {
+    let models = format!("cfg({})", loom::CFG);
+    let only_models = dependency.target.as_ref().is_some_and(|target| target.to_string() == models);
+    dependency.kind != DependencyKind::Development && !only_models
 }
 
 fn layer(name: &str) -> Option<u8> {

@@ -1,9 +1,10 @@
 //! The workspace's chores: `cargo xtask COMMAND`.
 //!
 //! - `test`: unit and integration tests, doc tests, then every example.
-//! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, docs, deny.
+//! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, loom, docs, deny.
 //! - `layers [--manifest PATH]`: no crate uses one of its own layer or above.
 //! - `tidy`: the rules of style that a program can check.
+//! - `loom`: the models; `LOOM_MAX_PREEMPTIONS=4` looks further, for minutes.
 //! - `deny`: licences, sources and owners of the outside crates.
 //! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
 
@@ -12,6 +13,7 @@ mod ci;
 mod deny;
 mod faults;
 mod layers;
+mod loom;
 mod steps;
 mod test;
 mod tidy;
@@ -44,6 +46,7 @@ fn dispatch(args: &[&str]) -> Result {
         ["layers"] => layers::run(&Workspace::open()?),
         ["layers", "--manifest", path] => layers::run(&Workspace::at(Path::new(path))?),
         ["tidy"] => tidy::run(&Workspace::open()?),
+        ["loom"] => loom::run(&Workspace::open()?),
         ["deny"] => deny::run(&Workspace::open()?),
         ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
         [] | ["-h" | "--help" | "help"] => {

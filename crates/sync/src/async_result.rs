@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
-use std::sync::OnceLock;
 
 use crate::Event;
+use crate::primitive::{OnceLock, constructor};
 
 /// A place for one value or error that is set once, while any number of tasks wait for it.
 /// `gevent.event.AsyncResult`.
@@ -27,10 +27,11 @@ pub struct AsyncResult<T, E = Infallible> {
 }
 
 impl<T, E> AsyncResult<T, E> {
-    /// A result that is not there yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { result: OnceLock::new(), ready: Event::new() }
+    constructor! {
+        /// A result that is not there yet.
+        pub fn new() -> Self {
+            Self { result: OnceLock::new(), ready: Event::new() }
+        }
     }
 
     /// Sets the value and wakes all who wait.

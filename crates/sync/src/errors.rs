@@ -1,4 +1,4 @@
-//! What can go wrong: [`Closed`] and [`TryAcquireError`].
+//! What can go wrong: [`Closed`], [`TryAcquireError`], [`OverRelease`] and [`NotOwner`].
 
 use std::error::Error;
 use std::fmt;
@@ -18,7 +18,7 @@ impl Error for Closed {}
 /// Why [`Semaphore::try_acquire`](crate::Semaphore::try_acquire) gave no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryAcquireError {
-    /// All permits are out, or others wait for the one that is not.
+    /// Fewer permits are free than were asked for, or others wait for them.
     WouldBlock,
     /// The semaphore was closed.
     Closed,
@@ -27,10 +27,36 @@ pub enum TryAcquireError {
 impl fmt::Display for TryAcquireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WouldBlock => f.write_str("no permit is free"),
+            Self::WouldBlock => f.write_str("not enough permits are free"),
             Self::Closed => Closed.fmt(f),
         }
     }
 }
 
 impl Error for TryAcquireError {}
+
+/// More permits were to be given back than are out.
+/// [`BoundedSemaphore::release`](crate::BoundedSemaphore::release) did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverRelease;
+
+impl fmt::Display for OverRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("more permits were given back than are out")
+    }
+}
+
+impl Error for OverRelease {}
+
+/// The lock is not held by whoever was to let go of it.
+/// [`RLock::release`](crate::RLock::release) did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotOwner;
+
+impl fmt::Display for NotOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the lock is not held by this owner")
+    }
+}
+
+impl Error for NotOwner {}

@@ -4,10 +4,10 @@ use std::fmt;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 use crate::Wait;
+use crate::primitive::{AtomicUsize, Listeners, constructor};
 
 /// A flag: while it is set nobody waits, and setting it wakes all who do. `gevent.event.Event`.
 ///
@@ -27,14 +27,15 @@ pub struct Event {
     /// Counts up at each change: odd while it is set. So whoever waits can tell a set that came
     /// since from one before, whose wake is merely late.
     changes: AtomicUsize,
-    waiters: event_listener::Event,
+    waiters: Listeners,
 }
 
 impl Event {
-    /// An event that is not set.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { changes: AtomicUsize::new(0), waiters: event_listener::Event::new() }
+    constructor! {
+        /// An event that is not set.
+        pub fn new() -> Self {
+            Self { changes: AtomicUsize::new(0), waiters: Listeners::new() }
+        }
     }
 
     /// Sets the flag and wakes all who wait. Setting it again is of no effect.

@@ -7,8 +7,17 @@
 //! | let tasks wait until something has happened, again and again | [`Event`] |
 //! | hand one value or error to all who wait for it | [`AsyncResult`] |
 //! | let at most so many tasks past a point, in the order they came | [`Semaphore`] |
+//! | the same, with a number that never grows | [`BoundedSemaphore`] |
+//! | let one owner past a point, as often as they like | [`RLock`] |
+//! | lay a permit down until others have changed something | [`Condition`] |
+//! | let tasks go on together when all have come | [`Barrier`] |
+//! | let tasks go on when so many things have happened | [`Latch`] |
+//! | hand items over, first come, first served | [`Queue`], [`LifoQueue`], [`PriorityQueue`] |
+//! | the same, from hand to hand | [`Channel`] |
 //!
 //! A time limit is put on any of them from outside: `event.wait().within(limit)`.
+//!
+//! With the feature `stream` (and futures-core) the items of a queue are a `Stream`.
 //!
 //! ```
 //! use spinney_sync::Semaphore;
@@ -25,14 +34,33 @@
 //! [spinney]: https://docs.rs/spinney
 
 mod async_result;
+mod barrier;
+mod bounded_semaphore;
+mod condition;
 mod errors;
 mod event;
+mod latch;
+mod place;
+mod primitive;
+mod queue;
+mod rlock;
 mod semaphore;
 mod wait;
 mod waiters;
 
 pub use async_result::AsyncResult;
-pub use errors::{Closed, TryAcquireError};
+pub use barrier::Barrier;
+pub use bounded_semaphore::BoundedSemaphore;
+pub use condition::Condition;
+pub use errors::{Closed, NotOwner, OverRelease, TryAcquireError};
 pub use event::Event;
+pub use latch::Latch;
+#[cfg(feature = "stream")]
+pub use queue::Items;
+pub use queue::{
+    Channel, Fifo, Get, GetError, JoinableQueue, Lifo, LifoQueue, Order, OrderedQueue, Peek,
+    Priority, PriorityQueue, Put, PutError, Queue, ShutDown, TaskDoneError,
+};
+pub use rlock::{RLock, RLockGuard};
 pub use semaphore::{Acquire, HandOut, Permit, Semaphore};
 pub use wait::Wait;

@@ -57,6 +57,12 @@ impl<W> Waiters<W> {
         None
     }
 
+    /// Serves the first `most` in the queue. They are woken when the lock has been let go.
+    pub(crate) fn serve(&mut self, most: usize) -> Vec<Waker> {
+        let served = std::iter::from_fn(|| self.pop()).take(most);
+        served.map(|(_, waiter)| waiter.waker).collect()
+    }
+
     /// Whether `ticket`, which has not given up, has been served.
     pub(crate) fn is_served(&self, ticket: u64) -> bool {
         ticket < self.served_below
@@ -87,6 +93,11 @@ impl<W> Waiters<W> {
         self.gone = 0;
         let queue = std::mem::take(&mut self.queue).into_iter();
         queue.filter_map(|(ticket, waiter)| Some((ticket, waiter?)))
+    }
+
+    /// All who wait, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiter<W>> {
+        self.queue.iter().filter_map(|(_, waiter)| waiter.as_ref())
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -67,9 +67,24 @@ fn an_outside_crate_is_only_for_its_owner() {
 }
 
 #[test]
+fn what_a_crate_may_not_use_it_may_offer_as_a_feature() {
+    let optional = "futures-core = { version = '0.3', optional = true }";
+    assert!(faults_of(&[("spinney-sync", optional)]).is_empty());
+    assert_one_fault(&[("spinney-sync", "futures-core = '0.3'")], &["spinney-sync", "a feature"]);
+}
+
+#[test]
 fn every_outside_crate_needs_a_row() {
     assert_one_fault(&[("spinney-hub", "rand = '0.9'")], &["spinney-hub", "rand", "OWNERS"]);
     assert!(faults_of(&[("spinney-hub", "[dev-dependencies]\nrand = '0.9'")]).is_empty());
+}
+
+#[test]
+fn what_only_models_use_needs_none() {
+    let models = "[target.'cfg(spinney_loom)'.dependencies]\nloom = '0.7'";
+    assert!(faults_of(&[("spinney-sync", models)]).is_empty());
+    let windows = models.replace("spinney_loom", "windows");
+    assert_one_fault(&[("spinney-sync", &windows)], &["spinney-sync", "loom"]);
 }
 
 #[test]

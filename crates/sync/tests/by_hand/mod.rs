@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-/// A future, and how often it was woken since it was made.
+/// A future, and how often it was woken since it was made. Each poll has a waker of its own, and
+/// wakes by those of earlier polls do not count.
 pub(crate) struct ByHand<F> {
     future: Pin<Box<F>>,
     wakes: Arc<Wakes>,
@@ -25,20 +26,31 @@ impl<F: Future> ByHand<F> {
     }
 
     pub(crate) fn poll(&mut self) -> Poll<F::Output> {
-        let waker = Waker::from(Arc::clone(&self.wakes));
+        let poll = self.wakes.polls.fetch_add(1, SeqCst) + 1;
+        let waker = Waker::from(Arc::new(OfPoll { poll, wakes: Arc::clone(&self.wakes) }));
         self.future.as_mut().poll(&mut Context::from_waker(&waker))
     }
 
     pub(crate) fn wakes(&self) -> usize {
-        self.wakes.0.load(SeqCst)
+        self.wakes.count.load(SeqCst)
     }
 }
 
 #[derive(Default)]
-struct Wakes(AtomicUsize);
+struct Wakes {
+    count: AtomicUsize,
+    polls: AtomicUsize,
+}
 
-impl Wake for Wakes {
+struct OfPoll {
+    poll: usize,
+    wakes: Arc<Wakes>,
+}
+
+impl Wake for OfPoll {
     fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
+        if self.poll == self.wakes.polls.load(SeqCst) {
+            self.wakes.count.fetch_add(1, SeqCst);
+        }
     }
 }

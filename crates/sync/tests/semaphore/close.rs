@@ -93,5 +93,5 @@ fn forgotten_permits_can_be_released_after_the_close() {
 fn the_errors_say_what_is_wrong() {
     assert_eq!(Closed.to_string(), "it is closed");
     assert_eq!(TryAcquireError::Closed.to_string(), "it is closed");
-    assert_eq!(TryAcquireError::WouldBlock.to_string(), "no permit is free");
+    assert_eq!(TryAcquireError::WouldBlock.to_string(), "not enough permits are free");
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 use std::task::Poll;
 
 use spinney_sync::{Semaphore, TryAcquireError};
@@ -107,32 +108,103 @@ fn releasing_none_is_of_no_effect() {
 }
 
 #[test]
-fn a_release_of_too_many_panics_and_gives_back_none() {
+fn what_is_released_beyond_what_is_out_is_added() {
+    let semaphore = Semaphore::new(1);
+    semaphore.try_acquire().unwrap().forget();
+    semaphore.release(3);
+    assert_eq!((semaphore.capacity(), semaphore.out(), semaphore.available()), (3, 0, 3));
+    let none = Semaphore::new(0);
+    let waiting = [0, 1].map(|_| ByHand::waiting(none.acquire()));
+    none.release(1);
+    assert_eq!(waiting.each_ref().map(ByHand::wakes), [1, 0]);
+    assert_eq!((none.capacity(), none.out(), none.waiting()), (1, 1, 1));
+}
+
+#[test]
+fn a_release_in_a_holder_s_place_is_one_more_when_the_holder_s_comes_back() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    semaphore.release(1);
+    assert_eq!((semaphore.out(), semaphore.available()), (0, 1));
+    drop(held);
+    assert_eq!((semaphore.capacity(), semaphore.out(), semaphore.available()), (2, 0, 2));
+}
+
+#[test]
+fn releases_do_not_count_beyond_the_largest_number() {
+    let semaphore = Semaphore::new(usize::MAX);
+    semaphore.release(usize::MAX);
+    assert_eq!((semaphore.capacity(), semaphore.out()), (usize::MAX, 0));
+}
+
+#[test]
+fn added_permits_go_at_once_to_those_who_wait() {
+    let semaphore = Semaphore::new(1);
+    let _held = semaphore.try_acquire().unwrap();
+    let waiting = [0, 1, 2].map(|_| ByHand::waiting(semaphore.acquire()));
+    semaphore.add(2);
+    assert_eq!(waiting.each_ref().map(ByHand::wakes), [1, 1, 0]);
+    assert_eq!((semaphore.capacity(), semaphore.out(), semaphore.waiting()), (3, 3, 1));
+    semaphore.add(0);
+    assert_eq!((semaphore.capacity(), semaphore.waiting()), (3, 1));
+}
+
+#[test]
+fn permits_that_cannot_be_counted_are_not_added() {
+    let semaphore = Semaphore::new(2);
+    let place = panics_at(|| semaphore.add(usize::MAX));
+    assert_eq!(place, (file!().to_owned(), line!() - 1));
+    assert_eq!((semaphore.capacity(), semaphore.available()), (2, 2));
+    semaphore.add(1);
+    assert_eq!(semaphore.capacity(), 3, "it goes on as if nothing had been");
+}
+
+#[test]
+fn permits_put_back_are_free_at_once_and_handed_out_later() {
+    let semaphore = Semaphore::new(2);
+    (0..2).for_each(|_| semaphore.try_acquire().unwrap().forget());
+    let waiter = ByHand::waiting(semaphore.acquire());
+    let hand_out = semaphore.put_back(2);
+    assert_eq!((semaphore.available(), semaphore.waiting(), waiter.wakes()), (2, 1, 0));
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::WouldBlock);
+    drop(hand_out);
+    assert_eq!((semaphore.available(), semaphore.waiting(), waiter.wakes()), (1, 0, 1));
+}
+
+#[test]
+fn more_than_are_out_cannot_be_put_back() {
     let semaphore = Semaphore::new(3);
     (0..2).for_each(|_| semaphore.try_acquire().unwrap().forget());
-    let waiter = {
-        semaphore.resize(2);
-        ByHand::waiting(semaphore.acquire())
-    };
-    let panic = catch_unwind(AssertUnwindSafe(|| semaphore.release(3))).unwrap_err();
+    semaphore.resize(2);
+    let waiter = ByHand::waiting(semaphore.acquire());
+    let put_back = AssertUnwindSafe(|| drop(semaphore.put_back(3)));
+    let panic = catch_unwind(put_back).unwrap_err();
     assert_eq!(panic.downcast_ref::<String>().unwrap(), "3 permits given back, 2 are out");
     assert_eq!((semaphore.out(), semaphore.waiting(), waiter.wakes()), (2, 1, 0));
-    semaphore.release(1);
+    drop(semaphore.put_back(1));
     assert_eq!(waiter.wakes(), 1, "it goes on as if nothing had been");
 }
 
 #[test]
-fn a_release_of_too_many_panics_at_its_caller_s_line() {
+fn putting_back_too_many_panics_at_its_caller_s_line() {
+    let semaphore = Semaphore::new(1);
+    let place = panics_at(|| drop(semaphore.put_back(1)));
+    assert_eq!(place, (file!().to_owned(), line!() - 1));
+}
+
+/// The file and line that the panic of `code` names.
+fn panics_at(code: impl FnOnce()) -> (String, u32) {
     thread_local! {
         static PLACE: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
     }
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        PLACE.set(info.location().map(|place| (place.file().to_owned(), place.line())));
-        before(info);
-    }));
-    let semaphore = Semaphore::new(1);
-    let line = line!() + 1;
-    catch_unwind(AssertUnwindSafe(|| semaphore.release(1))).unwrap_err();
-    assert_eq!(PLACE.take(), Some((file!().to_owned(), line)));
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PLACE.set(info.location().map(|place| (place.file().to_owned(), place.line())));
+            before(info);
+        }));
+    });
+    catch_unwind(AssertUnwindSafe(code)).unwrap_err();
+    PLACE.take().unwrap()
 }

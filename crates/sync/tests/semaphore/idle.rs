@@ -27,6 +27,18 @@ fn the_last_permit_that_comes_back_ends_the_wait() {
 }
 
 #[test]
+fn a_last_permit_that_is_put_back_ends_the_wait_when_it_is_handed_out() {
+    let semaphore = Semaphore::new(1);
+    semaphore.try_acquire().unwrap().forget();
+    let mut idle = ByHand::waiting(semaphore.wait_idle());
+    let hand_out = semaphore.put_back(1);
+    assert_eq!(idle.wakes(), 0);
+    drop(hand_out);
+    assert_eq!(idle.wakes(), 1);
+    assert!(idle.poll().is_ready());
+}
+
+#[test]
 fn a_permit_that_goes_to_a_waiter_does_not_end_the_wait() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();

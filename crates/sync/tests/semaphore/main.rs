@@ -6,6 +6,9 @@ mod by_hand;
 /// Who gets a permit, and when.
 mod order;
 
+/// Several permits at once.
+mod weights;
+
 /// What becomes of a permit whose waiter is gone.
 mod cancel;
 

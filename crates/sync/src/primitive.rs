@@ -1,0 +1,50 @@
+//! What everything here is built of: the standard library's pieces and event-listener, or, in a
+//! model, stand-ins that loom watches.
+//!
+//! A model is built with `--cfg spinney_loom` (`cargo xtask loom`). Loom's own `--cfg loom` would
+//! reach each outside crate as well, and the executors below spinney-greenlet do not build under
+//! it. So event-listener is not watched; its place is taken by a queue that keeps its promise,
+//! that a notification reaches all who listened before it. event-listener has models of its own.
+
+#[cfg(spinney_loom)]
+mod listeners;
+#[cfg(spinney_loom)]
+mod once_lock;
+
+use std::sync::PoisonError;
+
+#[cfg(not(spinney_loom))]
+pub(crate) use {
+    event_listener::Event as Listeners,
+    std::sync::atomic::AtomicUsize,
+    std::sync::{Mutex, MutexGuard, OnceLock},
+};
+#[cfg(spinney_loom)]
+pub(crate) use {
+    listeners::Listeners,
+    loom::sync::atomic::AtomicUsize,
+    loom::sync::{Mutex, MutexGuard},
+    once_lock::OnceLock,
+};
+
+/// Locks `mutex`. Whoever panicked with the lock left nothing half done: that is for each user of
+/// it to see to.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A constructor that is `const`, but for models: loom counts what it watches at run time.
+macro_rules! constructor {
+    ($(#[$doc:meta])* pub fn $name:ident() -> Self $body:block) => {
+        $(#[$doc])*
+        #[must_use]
+        #[cfg(not(spinney_loom))]
+        pub const fn $name() -> Self $body
+
+        $(#[$doc])*
+        #[must_use]
+        #[cfg(spinney_loom)]
+        pub fn $name() -> Self $body
+    };
+}
+pub(crate) use constructor;

@@ -1,0 +1,106 @@
+//! What can go wrong with a queue: [`ShutDown`], [`PutError`], [`GetError`] and [`TaskDoneError`].
+
+use std::error::Error;
+use std::fmt;
+
+/// The queue was shut down: nothing more is put, and nothing is left to get. Of a put it holds
+/// the item. `ShutDown`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ShutDown<T = ()>(pub T);
+
+/// Why [`put_nowait`](crate::OrderedQueue::put_nowait) did not put its item; it holds the item.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum PutError<T> {
+    /// There is no room, and nobody waits for an item. `Full`.
+    Full(T),
+    /// The queue was shut down. `ShutDown`.
+    ShutDown(T),
+}
+
+impl<T> PutError<T> {
+    /// The item that was not put.
+    pub fn into_item(self) -> T {
+        match self {
+            Self::Full(item) | Self::ShutDown(item) => item,
+        }
+    }
+}
+
+/// Why [`get_nowait`](crate::OrderedQueue::get_nowait) or
+/// [`peek_nowait`](crate::OrderedQueue::peek_nowait) found no item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GetError {
+    /// There is none at the moment. `Empty`.
+    Empty,
+    /// There is none, and as the queue was shut down none will come. `ShutDown`.
+    ShutDown,
+}
+
+/// More items were reported done than were put: [`task_done`](crate::OrderedQueue::task_done).
+/// `ValueError`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskDoneError;
+
+impl<T> From<ShutDown<T>> for PutError<T> {
+    fn from(ShutDown(item): ShutDown<T>) -> Self {
+        Self::ShutDown(item)
+    }
+}
+
+impl From<ShutDown> for GetError {
+    fn from(_: ShutDown) -> Self {
+        Self::ShutDown
+    }
+}
+
+impl<T> fmt::Display for ShutDown<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the queue was shut down")
+    }
+}
+
+impl<T> fmt::Display for PutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(_) => f.write_str("the queue is full"),
+            Self::ShutDown(_) => ShutDown(()).fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for GetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the queue is empty"),
+            Self::ShutDown => ShutDown(()).fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TaskDoneError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("more items were reported done than were put")
+    }
+}
+
+// The items need not be `Debug`: an error that holds one is to be unwrapped all the same.
+
+impl<T> fmt::Debug for ShutDown<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShutDown(..)")
+    }
+}
+
+impl<T> fmt::Debug for PutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "Full(..)",
+            Self::ShutDown(_) => "ShutDown(..)",
+        })
+    }
+}
+
+impl<T> Error for ShutDown<T> {}
+impl<T> Error for PutError<T> {}
+impl Error for GetError {}
+impl Error for TaskDoneError {}

@@ -1,0 +1,320 @@
+//! [`State`]: what a queue holds, and who waits for it to change.
+//!
+//! After each change [`settle`](State::settle) sees to it that nobody waits for what is there:
+//! whoever can be served has been, and finds the answer under their ticket. So between two
+//! changes
+//!
+//! * somebody waits for an item only while there is none, not even that of a putter who waits;
+//! * somebody waits for room only while there is none.
+//!
+//! Hence a newcomer who finds an item, or room, takes it from nobody.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use super::later::Later;
+use super::order::{Numbered, Order, Panic};
+use super::{PutError, ShutDown};
+use crate::Event;
+use crate::waiters::Waiters;
+
+pub(super) struct State<T, O: Order<T>> {
+    items: O::Items,
+    /// The number of the next item.
+    next: u64,
+    /// None if there is no limit.
+    pub(super) capacity: Option<usize>,
+    /// Items that were put and not reported done.
+    pub(super) unfinished: usize,
+    pub(super) shut_down: bool,
+    /// Set when no item is unfinished any more; there if anybody waits for that.
+    joined: Option<Arc<Event>>,
+
+    getters: Waiters<Want<T>>,
+    /// How many of the getters take.
+    takers: usize,
+    /// What getters were given that have yet to fetch it, by their tickets.
+    answers: BTreeMap<u64, Answer<T>>,
+
+    putters: Waiters<T>,
+    /// The items of putters who were served otherwise than by admitting the item, by their
+    /// tickets: the queue was shut down, or comparing the item panicked.
+    refusals: BTreeMap<u64, Result<T, Panic>>,
+
+    later: Later,
+}
+
+/// What is wanted of the next item.
+pub(super) enum Want<T> {
+    /// To have it.
+    Take,
+    /// To have a copy of it.
+    Look(fn(&T) -> T),
+}
+
+/// What was wanted.
+pub(super) enum Answer<T> {
+    Item(Numbered<T>),
+    /// A copy, or the panic of the item's `Clone`.
+    Sight(Result<T, Panic>),
+}
+
+impl<T, O: Order<T>> State<T, O> {
+    pub(super) fn new(capacity: Option<usize>) -> Self {
+        Self {
+            items: O::Items::default(),
+            next: 0,
+            capacity,
+            unfinished: 0,
+            shut_down: false,
+            joined: None,
+            getters: Waiters::default(),
+            takers: 0,
+            answers: BTreeMap::new(),
+            putters: Waiters::default(),
+            refusals: BTreeMap::new(),
+            later: Later::default(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        O::len(&self.items)
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.capacity.is_none_or(|capacity| self.len() < capacity)
+    }
+
+    pub(super) fn getting(&self) -> usize {
+        self.takers
+    }
+
+    pub(super) fn putting(&self) -> usize {
+        self.putters.len()
+    }
+
+    /// Puts a newcomer's item.
+    pub(super) fn put(&mut self, item: T) -> Result<(), PutError<T>> {
+        if self.shut_down {
+            return Err(PutError::ShutDown(item));
+        }
+        if !self.has_room() && self.takers == 0 {
+            return Err(PutError::Full(item));
+        }
+        if let Err(panic) = self.admit(item) {
+            self.later.resume(panic);
+        }
+        Ok(())
+    }
+
+    pub(super) fn wait_to_put(&mut self, item: T, waker: &Waker) -> u64 {
+        self.putters.push(waker.clone(), item)
+    }
+
+    /// Whether the putter with this ticket was served, and how.
+    pub(super) fn poll_put(&mut self, ticket: u64, waker: &Waker) -> Poll<Result<(), Refusal<T>>> {
+        if let Some(refusal) = self.refusals.remove(&ticket) {
+            return Poll::Ready(Err(refusal));
+        }
+        if self.putters.is_served(ticket) {
+            return Poll::Ready(Ok(()));
+        }
+        let stale = self.putters.update(ticket, waker);
+        self.later.discard(stale);
+        Poll::Pending
+    }
+
+    /// The putter with this ticket is gone. Returns its item, unless that was admitted.
+    pub(super) fn leave_put(&mut self, ticket: u64) -> Option<Refusal<T>> {
+        self.refusals.remove(&ticket).or_else(|| {
+            let waiter = self.putters.remove(ticket)?;
+            self.later.discard(Some(waiter.waker));
+            Some(Ok(waiter.want))
+        })
+    }
+
+    /// What a newcomer, or the first who waits, gets of the next item; None if there is none.
+    pub(super) fn serve(&mut self, want: Want<T>) -> Option<Answer<T>> {
+        match want {
+            Want::Take => self.take().map(Answer::Item),
+            Want::Look(look) => {
+                let next = match O::first(&self.items) {
+                    Some(next) => next,
+                    None => self.putters.first()?,
+                };
+                Some(Answer::Sight(catch_unwind(AssertUnwindSafe(|| look(next)))))
+            }
+        }
+    }
+
+    pub(super) fn wait_to_get(&mut self, want: Want<T>, waker: &Waker) -> u64 {
+        self.takers += usize::from(want.takes());
+        self.getters.push(waker.clone(), want)
+    }
+
+    /// Whether the getter with this ticket was served, and how.
+    pub(super) fn poll_get(
+        &mut self,
+        ticket: u64,
+        waker: &Waker,
+    ) -> Poll<Result<Answer<T>, ShutDown>> {
+        if let Some(answer) = self.answers.remove(&ticket) {
+            return Poll::Ready(Ok(answer));
+        }
+        if self.shut_down {
+            return Poll::Ready(Err(ShutDown(())));
+        }
+        let stale = self.getters.update(ticket, waker);
+        self.later.discard(stale);
+        Poll::Pending
+    }
+
+    /// The getter with this ticket is gone. An item it was given goes back to its old place, as
+    /// if it had never been given. Returns what is to be dropped.
+    pub(super) fn leave_get(&mut self, ticket: u64) -> Option<Answer<T>> {
+        match self.answers.remove(&ticket) {
+            Some(Answer::Item(item)) => {
+                if let Err(panic) = O::insert(&mut self.items, item) {
+                    self.finish(1);
+                    self.later.resume(panic);
+                }
+                None
+            }
+            Some(sight) => Some(sight),
+            None => {
+                let waiter = self.getters.remove(ticket)?;
+                self.takers -= usize::from(waiter.want.takes());
+                self.later.discard(Some(waiter.waker));
+                None
+            }
+        }
+    }
+
+    /// Counts items as done.
+    pub(super) fn finish(&mut self, items: usize) {
+        self.unfinished = self.unfinished.saturating_sub(items);
+        if self.unfinished == 0 {
+            let joined = self.joined.take();
+            self.later.tell_joiners(joined);
+        }
+    }
+
+    /// Set when no item is unfinished; None if that is so.
+    pub(super) fn joined(&mut self) -> Option<Arc<Event>> {
+        (self.unfinished > 0).then(|| Arc::clone(self.joined.get_or_insert_default()))
+    }
+
+    /// Refuses all who wait, and all who come to put.
+    pub(super) fn shut_down(&mut self) {
+        self.shut_down = true;
+        self.takers = 0;
+        for (_, getter) in self.getters.dismiss() {
+            self.later.wake(getter.waker);
+        }
+        for (ticket, putter) in self.putters.dismiss() {
+            self.refusals.insert(ticket, Ok(putter.want));
+            self.later.wake(putter.waker);
+        }
+    }
+
+    /// Takes out all items, also from getters who were given one and have yet to fetch it.
+    pub(super) fn drain(&mut self) -> Vec<T> {
+        let mut drained = Vec::with_capacity(self.answers.len() + self.len());
+        for (ticket, answer) in std::mem::take(&mut self.answers) {
+            match answer {
+                Answer::Item(item) => drained.push(item.item),
+                sight @ Answer::Sight(_) => {
+                    self.answers.insert(ticket, sight);
+                }
+            }
+        }
+        while let Some(item) = O::take(&mut self.items) {
+            drained.push(item.item);
+        }
+        self.finish(drained.len());
+        drained
+    }
+
+    /// Serves all who can be served, and returns what is left to do for the caller.
+    pub(super) fn settle(&mut self) -> Later {
+        self.fill();
+        while let Some(&mut want) = self.getters.first() {
+            let Some(answer) = self.serve(want) else { break };
+            let Some((ticket, getter)) = self.getters.pop() else { break };
+            self.takers -= usize::from(want.takes());
+            self.answers.insert(ticket, answer);
+            self.later.wake(getter.waker);
+            self.fill();
+        }
+        std::mem::take(&mut self.later)
+    }
+
+    /// Admits the items of those who wait to put while there is room.
+    fn fill(&mut self) {
+        while self.has_room() {
+            let Some((ticket, putter)) = self.putters.pop() else { return };
+            // It is the putter's item, so the panic is for the putter.
+            if let Err(panic) = self.admit(putter.want) {
+                self.refusals.insert(ticket, Err(panic));
+            }
+            self.later.wake(putter.waker);
+        }
+    }
+
+    /// Puts in an item from outside.
+    fn admit(&mut self, item: T) -> Result<(), Panic> {
+        let item = self.number(item);
+        O::insert(&mut self.items, item)?;
+        self.unfinished += 1;
+        Ok(())
+    }
+
+    /// Takes the next item: with a capacity of zero, straight from the first who waits to put.
+    fn take(&mut self) -> Option<Numbered<T>> {
+        if let Some(item) = O::take(&mut self.items) {
+            return Some(item);
+        }
+        let (_, putter) = self.putters.pop()?;
+        self.later.wake(putter.waker);
+        self.unfinished += 1;
+        Some(self.number(putter.want))
+    }
+
+    fn number(&mut self, item: T) -> Numbered<T> {
+        let number = self.next;
+        self.next += 1;
+        Numbered { item, number }
+    }
+}
+
+/// Why an item was not admitted: the queue was shut down, or comparing the item panicked.
+pub(super) type Refusal<T> = Result<T, Panic>;
+
+impl<T> Want<T> {
+    fn takes(self) -> bool {
+        matches!(self, Self::Take)
+    }
+}
+
+impl<T> Clone for Want<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Want<T> {}
+
+impl<T> Answer<T> {
+    /// # Panics
+    ///
+    /// With the panic of the item's `Clone`.
+    pub(super) fn into_item(self) -> T {
+        match self {
+            Self::Item(item) => item.item,
+            Self::Sight(Ok(item)) => item,
+            Self::Sight(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}

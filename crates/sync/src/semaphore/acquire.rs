@@ -1,0 +1,123 @@
+//! [`Acquire`]: a place in the queue of a semaphore.
+
+use std::fmt;
+use std::ops::Deref;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::{Permit, Semaphore};
+use crate::{Closed, TryAcquireError, Wait};
+
+/// The future of [`Semaphore::acquire`]; over an `Arc<Semaphore>` it borrows nothing.
+///
+/// Dropping it gives up its place in the queue, and hands on what it already got.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use spinney_sync::{Acquire, Closed, Permit, Semaphore};
+///
+/// async fn seat(seats: &Arc<Semaphore>) -> Result<Permit<Arc<Semaphore>>, Closed> {
+///     Acquire::of(Arc::clone(seats)).await
+/// }
+/// # let seats = Arc::new(Semaphore::new(1));
+/// # drop(futures_lite::future::block_on(seat(&seats)));
+/// ```
+///
+/// # Panics
+///
+/// If it is polled again after it was done.
+#[must_use = "nothing is acquired unless it is awaited"]
+pub struct Acquire<S: Deref<Target = Semaphore>> {
+    semaphore: Option<S>,
+    permits: usize,
+    /// The place in the queue, once it has one.
+    ticket: Option<u64>,
+    /// Who waits.
+    at: &'static Location<'static>,
+}
+
+impl<S: Deref<Target = Semaphore>> Acquire<S> {
+    /// Takes a permit of `semaphore`, behind those who came before: [`Semaphore::acquire`] for
+    /// any kind of pointer to one.
+    #[track_caller]
+    pub fn of(semaphore: S) -> Self {
+        Self::many(semaphore, 1)
+    }
+
+    /// As [`of`](Self::of), several permits together: [`Semaphore::acquire_many`].
+    #[track_caller]
+    pub fn many(semaphore: S, permits: usize) -> Self {
+        Self::on_behalf_of(Location::caller(), semaphore, permits)
+    }
+
+    pub(crate) fn on_behalf_of(
+        at: &'static Location<'static>,
+        semaphore: S,
+        permits: usize,
+    ) -> Self {
+        Self { semaphore: Some(semaphore), permits, ticket: None, at }
+    }
+}
+
+/// The pointer is not pinned in place.
+impl<S: Deref<Target = Semaphore>> Unpin for Acquire<S> {}
+
+impl<S: Deref<Target = Semaphore>> Future for Acquire<S> {
+    type Output = Result<Permit<S>, Closed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let semaphore = this.semaphore.as_ref().expect("polled after it was done");
+        let mut state = semaphore.lock();
+        let admitted = match this.ticket {
+            Some(ticket) if state.waiters.is_served(ticket) => Ok(()),
+            Some(_) if state.closed => Err(Closed),
+            Some(ticket) => {
+                let before = state.waiters.update(ticket, cx.waker());
+                drop(state);
+                drop(before);
+                Wait::note("Semaphore::acquire", this.at);
+                return Poll::Pending;
+            }
+            None => match state.take(this.permits) {
+                Ok(()) => Ok(()),
+                Err(TryAcquireError::Closed) => Err(Closed),
+                Err(TryAcquireError::WouldBlock) => {
+                    this.ticket = Some(state.waiters.push(cx.waker().clone(), this.permits));
+                    Wait::note("Semaphore::acquire", this.at);
+                    return Poll::Pending;
+                }
+            },
+        };
+        drop(state);
+        this.ticket = None;
+        let semaphore = this.semaphore.take().expect("it was there a moment ago");
+        Poll::Ready(admitted.map(|()| Permit::of(semaphore, this.permits)))
+    }
+}
+
+impl<S: Deref<Target = Semaphore>> Drop for Acquire<S> {
+    fn drop(&mut self) {
+        let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else { return };
+        let mut state = semaphore.lock();
+        if state.waiters.is_served(ticket) {
+            state.give_back(self.permits);
+            semaphore.hand_out(state);
+        } else {
+            let waiter = state.waiters.remove(ticket);
+            semaphore.hand_out(state);
+            drop(waiter);
+        }
+    }
+}
+
+impl<S: Deref<Target = Semaphore>> fmt::Debug for Acquire<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire")
+            .field("permits", &self.permits)
+            .field("waiting", &self.ticket.is_some())
+            .finish()
+    }
+}

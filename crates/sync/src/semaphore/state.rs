@@ -1,0 +1,89 @@
+//! [`State`]: the permits of a semaphore, counted.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::waiters::Waiters;
+use crate::{Event, TryAcquireError};
+
+pub(super) struct State {
+    pub(super) capacity: usize,
+    /// Permits that are held, or handed to a waiter that has yet to run.
+    pub(super) out: usize,
+    /// Who waits, and for how many permits.
+    pub(super) waiters: Waiters<usize>,
+    pub(super) closed: bool,
+    /// Whether the capacity stays as it is when more comes back than is out.
+    pub(super) fixed: bool,
+    /// Set when the semaphore becomes idle; there if anybody waits for that. Each time has its
+    /// own, so that nobody is told of one that was before they asked.
+    pub(super) idle: Option<Arc<Event>>,
+}
+
+impl State {
+    pub(super) fn new(capacity: usize, fixed: bool) -> Self {
+        let waiters = Waiters::default();
+        Self { capacity, out: 0, waiters, closed: false, fixed, idle: None }
+    }
+
+    pub(super) fn take(&mut self, permits: usize) -> Result<(), TryAcquireError> {
+        if self.closed {
+            return Err(TryAcquireError::Closed);
+        }
+        if permits > self.free() || self.waiters.len() > 0 {
+            return Err(TryAcquireError::WouldBlock);
+        }
+        self.out += permits;
+        Ok(())
+    }
+
+    #[track_caller]
+    pub(super) fn put_back(&mut self, permits: usize) {
+        assert!(permits <= self.out, "{permits} permits given back, {} are out", self.out);
+        self.out -= permits;
+    }
+
+    /// Takes back permits of which more may come than are out: those add to the capacity, unless
+    /// it is fixed.
+    pub(super) fn give_back(&mut self, permits: usize) {
+        let kept = self.out.checked_sub(permits);
+        if kept.is_none() && !self.fixed {
+            self.capacity = self.capacity.saturating_add(permits - self.out);
+        }
+        self.out = kept.unwrap_or(0);
+    }
+
+    /// Hands the first in the queue what they want, if it is there.
+    pub(super) fn admit(&mut self) -> Option<Waker> {
+        let (_, waiter) = if self.may_admit() { self.waiters.pop()? } else { return None };
+        self.out += waiter.want;
+        Some(waiter.waker)
+    }
+
+    pub(super) fn may_admit(&mut self) -> bool {
+        let free = self.free();
+        // The first look is the cheap one, and mostly nobody waits.
+        self.waiters.len() > 0 && self.waiters.first().is_some_and(|wanted| *wanted <= free)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.out == 0 && self.waiters.len() == 0
+    }
+
+    pub(super) fn free(&self) -> usize {
+        self.capacity.saturating_sub(self.out)
+    }
+
+    pub(super) fn available(&self) -> isize {
+        signed(self.capacity) - signed(self.out)
+    }
+
+    pub(super) fn balance(&self) -> isize {
+        self.available() - signed(self.waiters.len())
+    }
+}
+
+/// Counts beyond this size do not occur, but for the capacity of one without a limit.
+fn signed(count: usize) -> isize {
+    isize::try_from(count).unwrap_or(isize::MAX)
+}

@@ -1,0 +1,48 @@
+//! Results that are set twice and read at the same time.
+
+use std::sync::Arc;
+
+use loom::future::block_on;
+use loom::thread;
+use spinney_sync::AsyncResult;
+
+use crate::{join, model, spawn};
+
+type Number = AsyncResult<usize, usize>;
+
+fn read(result: &Arc<Number>) -> impl Future<Output = Result<usize, usize>> + use<> {
+    let result = Arc::clone(result);
+    async move { result.get().await.copied().map_err(|error| *error) }
+}
+
+#[test]
+fn one_of_two_setters_wins_and_all_see_the_same() {
+    model(|| {
+        let result = Arc::new(Number::new());
+        let reader = spawn(read(&result));
+        let setter = {
+            let result = Arc::clone(&result);
+            thread::spawn(move || {
+                let given_back = result.set(1);
+                assert!(result.is_ready(), "it is there for a loser, too");
+                given_back
+            })
+        };
+        let mine = result.set_error(2);
+        let theirs = setter.join().unwrap();
+        let won = if mine.is_ok() { Err(2) } else { Ok(1) };
+        assert_eq!((mine, theirs), if won == Ok(1) { (Err(2), Ok(())) } else { (Ok(()), Err(1)) });
+        assert_eq!(block_on(read(&result)), won);
+        assert_eq!(reader.join().unwrap(), won);
+    });
+}
+
+#[test]
+fn a_result_is_missed_by_nobody_who_waits() {
+    model(|| {
+        let result = Arc::new(Number::new());
+        let readers = [(); 2].map(|()| spawn(read(&result)));
+        result.set(7).unwrap();
+        assert_eq!(join(readers), [Ok(7), Ok(7)]);
+    });
+}

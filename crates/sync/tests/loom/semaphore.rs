@@ -1,0 +1,154 @@
+//! Permits that are acquired, given back, given up, resized and closed at the same time.
+
+use std::sync::Arc;
+
+use loom::future::block_on;
+use loom::sync::atomic::AtomicUsize;
+use loom::sync::atomic::Ordering::Relaxed;
+use spinney_sync::{Acquire, Semaphore};
+
+use crate::{join, model, once, spawn};
+
+/// How many are past the point.
+#[derive(Default)]
+struct Inside(AtomicUsize);
+
+impl Inside {
+    /// Passes with `weight`, where no more than `capacity` may be.
+    fn pass(&self, weight: usize, capacity: usize) {
+        assert!(self.0.fetch_add(weight, Relaxed) + weight <= capacity);
+        self.0.fetch_sub(weight, Relaxed);
+    }
+}
+
+fn assert_at_rest(semaphore: &Semaphore) {
+    assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
+}
+
+/// Three who want `weights` of `capacity` permits; all get in, and never too many at a time.
+fn contend(capacity: usize, weights: [usize; 3]) {
+    let (semaphore, inside) = (Arc::new(Semaphore::new(capacity)), Arc::new(Inside::default()));
+    let come = |weight| {
+        let (semaphore, inside) = (Arc::clone(&semaphore), Arc::clone(&inside));
+        async move {
+            let _permit = semaphore.acquire_many(weight).await.unwrap();
+            inside.pass(weight, capacity);
+        }
+    };
+    let [one, two, three] = weights.map(come);
+    let others = [spawn(one), spawn(two)];
+    block_on(three);
+    join(others);
+    assert_at_rest(&semaphore);
+}
+
+#[test]
+fn one_at_a_time_and_each_in_turn() {
+    model(|| contend(1, [1, 1, 1]));
+}
+
+#[test]
+fn heavy_and_light_ones_all_get_in() {
+    model(|| contend(2, [2, 1, 1]));
+}
+
+#[test]
+fn who_gives_up_while_they_are_handed_a_permit_gives_it_on() {
+    model(|| {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let held = Acquire::of(Arc::clone(&semaphore));
+        let held = block_on(held).unwrap();
+        let fickle = {
+            let mut acquire = Acquire::of(Arc::clone(&semaphore));
+            spawn(async move { drop(once(&mut acquire).await) })
+        };
+        let steady = {
+            let acquire = Acquire::of(Arc::clone(&semaphore));
+            spawn(async { drop(acquire.await.unwrap()) })
+        };
+        drop(held);
+        fickle.join().unwrap();
+        steady.join().unwrap();
+        assert_at_rest(&semaphore);
+    });
+}
+
+#[test]
+fn a_heavy_one_that_gives_up_lets_those_behind_go_on() {
+    model(|| {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let mut heavy = Acquire::many(Arc::clone(&semaphore), 2);
+        assert!(block_on(once(&mut heavy)).is_none());
+        let light = spawn(Acquire::of(Arc::clone(&semaphore)));
+        drop(heavy);
+        drop(light.join().unwrap().unwrap());
+        assert_at_rest(&semaphore);
+    });
+}
+
+#[test]
+fn more_permits_reach_all_who_wait_for_them() {
+    model(|| {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let others = [(); 2].map(|()| spawn(Acquire::of(Arc::clone(&semaphore))));
+        semaphore.add(2);
+        for permit in join(others) {
+            permit.unwrap().forget();
+        }
+        assert_eq!((semaphore.out(), semaphore.available(), semaphore.waiting()), (2, 0, 0));
+    });
+}
+
+#[test]
+fn a_smaller_size_holds_for_who_comes_next() {
+    model(|| {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let come_and_go = || {
+            let acquire = Acquire::of(Arc::clone(&semaphore));
+            spawn(async { drop(acquire.await.unwrap()) })
+        };
+        let others = [come_and_go(), come_and_go()];
+        semaphore.resize(0);
+        let late = semaphore.try_acquire().is_ok();
+        semaphore.resize(1);
+        join(others);
+        assert!(!late);
+        assert_at_rest(&semaphore);
+        assert_eq!(semaphore.available(), 1);
+    });
+}
+
+#[test]
+fn a_close_refuses_whoever_has_no_permit_yet() {
+    model(|| {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let come = || {
+            let acquire = Acquire::of(Arc::clone(&semaphore));
+            spawn(async { drop(acquire.await) })
+        };
+        let others = [come(), come()];
+        semaphore.close();
+        join(others);
+        assert!(semaphore.try_acquire().is_err());
+        assert_at_rest(&semaphore);
+    });
+}
+
+#[test]
+fn idleness_is_noticed() {
+    model(|| {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let mut waiting = Acquire::of(Arc::clone(&semaphore));
+        let held = block_on(Acquire::of(Arc::clone(&semaphore))).unwrap();
+        assert!(block_on(once(&mut waiting)).is_none());
+        let asks = {
+            let semaphore = Arc::clone(&semaphore);
+            spawn(async move { semaphore.wait_idle().await })
+        };
+        let gives_up = spawn(async move { drop(waiting) });
+        drop(held);
+        gives_up.join().unwrap();
+        asks.join().unwrap();
+        assert_at_rest(&semaphore);
+    });
+}
