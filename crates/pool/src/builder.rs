@@ -16,7 +16,9 @@ pub enum Reentry {
     /// then it runs the work itself. And while it waits for a map of its own pool, the map may use
     /// its slot.
     #[default]
-    InPlace,
+    WhenStuck,
+    /// It does not wait, but runs the work itself, as in eventlet.
+    WhenFull,
     /// It waits, if need be for ever, as in gevent.
     Wait,
 }
@@ -60,7 +62,7 @@ impl CrewBuilder {
         self
     }
 
-    /// What a member does that spawns into its own full pool; by default [`Reentry::InPlace`].
+    /// What a member does that spawns into its own full pool; by default [`Reentry::WhenStuck`].
     pub fn reentry(mut self, reentry: Reentry) -> Self {
         self.settings.reentry = reentry;
         self

@@ -8,11 +8,11 @@ use spinney_greenlet::{Greenlet, GreenletExit, Task, pair};
 use spinney_hub::Spawn;
 
 use super::enter::Enter;
+use crate::Membership;
 use crate::builder::Settings;
 use crate::hook::Hooked;
 use crate::map::{Seat, Source, Worker};
 use crate::roster::Roster;
-use crate::{Membership, Reentry};
 
 /// What all handles of a crew share. Dropping it kills the members, unless they were detached.
 pub(crate) struct Core<X> {
@@ -31,7 +31,7 @@ impl<X> Core<X> {
     /// Waits for a slot, or until a member is to run its work itself.
     #[track_caller]
     pub(crate) fn enter(&self) -> Enter<'_> {
-        Enter::new(&self.roster, self.settings.reentry == Reentry::InPlace)
+        Enter::new(&self.roster, self.settings.reentry)
     }
 
     /// Starts `future` in a slot that is out without a guard.

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use spinney_sync::{Acquire, Closed, Semaphore};
 
+use crate::Reentry;
 use crate::roster::Roster;
 
 /// The wait for a slot. Dropping it gives up the place in the queue, and hands on a slot that had
@@ -13,8 +14,8 @@ pub(crate) struct Enter<'a> {
     roster: &'a Roster,
     /// None once it is done.
     slot: Option<Acquire<&'a Semaphore>>,
-    /// Whether a member may be told to run its work itself.
-    may_run_in_place: bool,
+    /// What a member does; for others, to wait.
+    reentry: Reentry,
     /// Its place among the members that wait to spawn.
     place: Option<usize>,
     has_waited: bool,
@@ -30,9 +31,9 @@ pub(crate) enum Entry {
 
 impl<'a> Enter<'a> {
     #[track_caller]
-    pub(crate) fn new(roster: &'a Roster, may_run_in_place: bool) -> Self {
+    pub(crate) fn new(roster: &'a Roster, reentry: Reentry) -> Self {
         let slot = Some(roster.slots.acquire());
-        Self { roster, slot, may_run_in_place, place: None, has_waited: false }
+        Self { roster, slot, reentry, place: None, has_waited: false }
     }
 }
 
@@ -49,10 +50,16 @@ impl Future for Enter<'_> {
             }),
             Poll::Pending => {
                 let first = !std::mem::replace(&mut this.has_waited, true);
-                if first {
-                    this.may_run_in_place = this.may_run_in_place && this.roster.is_inside();
+                let may_ask = first && this.reentry != Reentry::Wait;
+                if may_ask && !this.roster.is_inside() {
+                    this.reentry = Reentry::Wait;
                 }
-                if !(this.may_run_in_place && this.roster.block(&mut this.place, cx.waker())) {
+                let goes_ahead = match this.reentry {
+                    Reentry::Wait => false,
+                    Reentry::WhenFull => true,
+                    Reentry::WhenStuck => this.roster.block(&mut this.place, cx.waker()),
+                };
+                if !goes_ahead {
                     return Poll::Pending;
                 }
                 Ok(Entry::InPlace)

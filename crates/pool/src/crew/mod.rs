@@ -288,7 +288,7 @@ impl<X> Crew<X> {
 
     /// Whether the current greenlet is a member that lends its slot to what it waits for.
     pub(crate) fn lends_slot(&self) -> bool {
-        self.core.settings.reentry == Reentry::InPlace && self.is_inside()
+        self.core.settings.reentry != Reentry::Wait && self.is_inside()
     }
 
     /// How many tasks run at the most; None without a limit.

@@ -1,0 +1,61 @@
+//! [`Readers`]: who waits for the next result of a pile.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+
+/// Those who wait, each with a ticket. As a waker it wakes all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Readers {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<(u64, Waker)>,
+    last_ticket: u64,
+}
+
+impl Readers {
+    /// Lets `waker` be woken with the others, under a ticket of its own, which is the caller's.
+    pub(crate) fn wait(&self, ticket: &mut Option<u64>, waker: &Waker) {
+        let before = self.change(|state| {
+            let ticket = *ticket.get_or_insert_with(|| {
+                state.last_ticket += 1;
+                state.last_ticket
+            });
+            let before = state.remove(ticket);
+            state.waiting.push((ticket, waker.clone()));
+            before
+        });
+        drop(before);
+    }
+
+    /// Forgets who waits under `ticket`.
+    pub(crate) fn leave(&self, ticket: &mut Option<u64>) {
+        let waker = ticket.take().map(|ticket| self.change(|state| state.remove(ticket)));
+        drop(waker);
+    }
+
+    /// Wakes all.
+    pub(crate) fn wake_all(&self) {
+        let woken = self.change(|state| std::mem::take(&mut state.waiting));
+        woken.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn remove(&mut self, ticket: u64) -> Option<Waker> {
+        let place = self.waiting.iter().position(|(other, _)| *other == ticket)?;
+        Some(self.waiting.remove(place).1)
+    }
+}
+
+impl Wake for Readers {
+    fn wake(self: Arc<Self>) {
+        self.wake_all();
+    }
+}

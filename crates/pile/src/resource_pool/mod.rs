@@ -1,0 +1,260 @@
+//! [`ResourcePool`]: things that are made when needed, and used one user at a time.
+//!
+//! A permit is out for each item that is in use or being made. An item is made only if none is
+//! idle, so there are never more of them than permits.
+
+mod builder;
+mod idle;
+mod item;
+mod reaper;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use spinney_hub::Clock;
+use spinney_sync::{Acquire, HandOut, Semaphore};
+
+pub use builder::ResourcePoolBuilder;
+pub use item::Item;
+
+use idle::Idle;
+use reaper::Reaper;
+
+/// A pool of things that are made when they are first needed, and then used again: connections, by
+/// way of example. `eventlet.pools.Pool`.
+///
+/// A cheap handle; all are of the same pool. Dropping the last one drops the idle items, and those
+/// in use when they come back.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use spinney_pile::ResourcePool;
+///
+/// spinney_hub::block_on(async {
+///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>(String::from("hello")) })
+///         .max_size(2)
+///         .build();
+///     let mut item = pool.item().await?;
+///     item.push_str(" world");
+///     drop(item);
+///     assert_eq!(*pool.item().await?, "hello world");
+///     # Ok::<(), Infallible>(())
+/// }).unwrap();
+/// ```
+pub struct ResourcePool<T, C> {
+    shared: Arc<Shared<T, C>>,
+}
+
+struct Shared<T, C> {
+    create: C,
+    check: Check<T>,
+    min_size: usize,
+    reaper: Option<Reaper<T, C>>,
+    tokens: Semaphore,
+    idle: Mutex<Idle<T>>,
+}
+
+/// Whether an item that comes back can be used again.
+type Check<T> = Box<dyn Fn(&mut T) -> bool + Send + Sync>;
+
+impl<T, C> ResourcePool<T, C> {
+    /// Settings of a pool whose items `create` makes.
+    pub fn builder(create: C) -> ResourcePoolBuilder<T, C> {
+        ResourcePoolBuilder::new(create)
+    }
+
+    /// Takes an item that is idle, or makes one, or waits, first come, first served, until there
+    /// is one or room for one. It comes back when the guard is dropped. `item`.
+    ///
+    /// # Errors
+    ///
+    /// What `create` failed with. The room goes to the next who waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives the place in the queue up, and drops an item that is being made; its room
+    /// goes to the next.
+    #[track_caller]
+    pub fn item<F, E>(&self) -> impl Future<Output = Result<Item<T, C>, E>>
+    where
+        C: Fn() -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let token = Acquire::of(Tokens(Arc::clone(&self.shared)));
+        async move {
+            let token = token.await.expect(NEVER_CLOSED);
+            let idle = self.shared.lock().take();
+            let value = match idle {
+                Some(value) => value,
+                None => (self.shared.create)().await?,
+            };
+            token.forget();
+            Ok(Item::new(self.clone(), value))
+        }
+    }
+
+    /// As [`item`](Self::item), without a guard: it is to be [`put`](Self::put) back. One that is
+    /// not leaves its room taken. `get`.
+    ///
+    /// # Errors
+    ///
+    /// As [`item`](Self::item).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`item`](Self::item).
+    #[track_caller]
+    pub fn get<F, E>(&self) -> impl Future<Output = Result<T, E>>
+    where
+        C: Fn() -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let item = self.item();
+        async move { Ok(item.await?.into_inner()) }
+    }
+
+    /// Makes items until there are as many as [`min_size`](ResourcePoolBuilder::min_size) says.
+    ///
+    /// # Errors
+    ///
+    /// What `create` failed with; the items that were made are there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops an item that is being made; the others are there.
+    pub async fn fill<F, E>(&self) -> Result<(), E>
+    where
+        C: Fn() -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        while self.size() < self.shared.min_size.min(self.capacity()) {
+            let token = self.shared.tokens.acquire().await.expect(NEVER_CLOSED);
+            let value = (self.shared.create)().await?;
+            token.forget();
+            self.put(value);
+        }
+        Ok(())
+    }
+
+    /// Gives an item back that was [got](Self::get), to be used again: unless it fails the check,
+    /// or there are more than there are to be. `put`.
+    ///
+    /// # Panics
+    ///
+    /// If more are put than were got; `value` is dropped then.
+    #[track_caller]
+    pub fn put(&self, value: T) {
+        let token = Token { tokens: &self.shared.tokens };
+        let mut value = value;
+        let fit = (self.shared.check)(&mut value);
+        let mut idle = self.shared.lock();
+        // Before it is idle it is one of those that are out.
+        let surplus = (idle.len() + self.shared.tokens.out()) > self.shared.tokens.capacity();
+        let mut retired = None;
+        let mut needs_reaper = false;
+        if fit && !surplus {
+            idle.put(Clock::current().now(), value);
+            needs_reaper = self.shared.reaper.is_some() && !idle.has_reaper;
+            idle.has_reaper |= needs_reaper;
+        } else {
+            retired = Some(value);
+        }
+        let returned = token.put_back();
+        drop(idle);
+        drop(retired);
+        drop(returned);
+        if let Some(reaper) = self.shared.reaper.as_ref().filter(|_| needs_reaper) {
+            reaper.start(&self.shared);
+        }
+    }
+
+    /// Changes how many items there are to be at the most. A larger number admits at once as many
+    /// waiters as fit; under a smaller one those that are idle go first, and the others as they
+    /// come back. `resize`.
+    pub fn resize(&self, max_size: usize) {
+        self.shared.tokens.resize(max_size);
+        let mut idle = self.shared.lock();
+        let surplus = (idle.len() + self.shared.tokens.out()).saturating_sub(max_size);
+        let retired = idle.retire(surplus);
+        drop(idle);
+        drop(retired);
+    }
+
+    /// How many more items can be in use; negative after a [`resize`](Self::resize) to fewer than
+    /// are. `free`.
+    pub fn free(&self) -> isize {
+        self.shared.tokens.available()
+    }
+
+    /// How many wait for an item. `waiting`.
+    pub fn waiting(&self) -> usize {
+        self.shared.tokens.waiting()
+    }
+
+    /// How many items there are: in use, being made, or idle. `current_size`.
+    pub fn size(&self) -> usize {
+        let idle = self.shared.lock();
+        idle.len() + self.shared.tokens.out()
+    }
+
+    /// How many items there are to be at the most. `max_size`.
+    pub fn capacity(&self) -> usize {
+        self.shared.tokens.capacity()
+    }
+}
+
+const NEVER_CLOSED: &str = "a resource pool is never closed";
+
+/// The room of an item that is being given back. Dropping it gives that back, should a check panic.
+struct Token<'a> {
+    tokens: &'a Semaphore,
+}
+
+impl<'a> Token<'a> {
+    /// Wakes nobody before what it returns is dropped.
+    #[track_caller]
+    fn put_back(self) -> HandOut<'a> {
+        let tokens = self.tokens;
+        std::mem::forget(self);
+        tokens.put_back(1)
+    }
+}
+
+impl Drop for Token<'_> {
+    fn drop(&mut self) {
+        drop(self.tokens.put_back(1));
+    }
+}
+
+impl<T, C> Shared<T, C> {
+    fn lock(&self) -> MutexGuard<'_, Idle<T>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T, C> Clone for ResourcePool<T, C> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T, C> fmt::Debug for ResourcePool<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourcePool")
+            .field("size", &self.size())
+            .field("free", &self.free())
+            .field("waiting", &self.waiting())
+            .finish()
+    }
+}
+
+/// The tokens of a pool, held without a borrow.
+struct Tokens<T, C>(Arc<Shared<T, C>>);
+
+impl<T, C> std::ops::Deref for Tokens<T, C> {
+    type Target = Semaphore;
+
+    fn deref(&self) -> &Semaphore {
+        &self.0.tokens
+    }
+}
