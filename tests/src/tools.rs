@@ -3,11 +3,11 @@
 use std::fmt;
 use std::future::{pending, poll_fn};
 use std::panic::resume_unwind;
-use std::pin::Pin;
-use std::sync::atomic::AtomicUsize;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 
 use spinney::{Event, yield_now};
 
@@ -192,11 +192,45 @@ impl Gauge {
 
 /// Opens `polled` when `future` has been polled for the first time.
 pub async fn polled<F: Future>(polled: Arc<Event>, future: F) -> F::Output {
-    let mut future = std::pin::pin!(future);
+    let mut future = pin!(future);
     poll_fn(move |cx| {
         let output = future.as_mut().poll(cx);
         polled.set();
         output
     })
     .await
+}
+
+/// Runs `future` as those do that run many in one task: it is polled with a waker of its own, and
+/// only when that was woken.
+pub async fn on_its_own_waker<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let own = Arc::new(OwnWaker { woken: AtomicBool::new(true), outer: Mutex::default() });
+    poll_fn(move |cx| {
+        *own.lock() = Some(cx.waker().clone());
+        if !own.woken.swap(false, SeqCst) {
+            return Poll::Pending;
+        }
+        future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&own))))
+    })
+    .await
+}
+
+struct OwnWaker {
+    woken: AtomicBool,
+    outer: Mutex<Option<Waker>>,
+}
+
+impl OwnWaker {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
+        self.outer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for OwnWaker {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, SeqCst);
+        let outer = self.lock().take();
+        outer.into_iter().for_each(Waker::wake);
+    }
 }

@@ -5,9 +5,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use spinney::{
-    AsyncResult, Clock, Closed, Crew, Event, Failure, GreenPile, GreenPool, Greenlet, GreenletExit,
-    Group, Handle, Hub, HubBuilder, Imap, InsideGroup, Iwait, Join, LinkId, LocalHub, Map, Mapper,
-    Membership, NoThreads, Panic, Permit, Pool, PoolFull, Semaphore, Task, ThreadPool,
+    AsyncResult, Branch, CatchExit, Clock, Closed, Crew, Event, Failure, GreenPile, GreenPool,
+    Greenlet, GreenletExit, Group, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup,
+    Iwait, Join, JoinAll, LinkId, LocalHub, Map, Mapper, Membership, NoThreads, Owner, Panic,
+    Permit, Pool, PoolFull, Semaphore, Shield, SpawnTree, State, Task, ThreadPool,
     ThreadPoolClosed, ThreadResult, Timeout, TryAcquireError,
 };
 
@@ -63,6 +64,32 @@ fn tasks_go_where_their_future_may_go() {
     is_movable::<Task<Fut>>();
     is_shared::<Membership>();
     is_not!(Send: Task<std::future::Ready<Local>>);
+}
+
+#[test]
+fn what_wraps_a_future_goes_where_that_may_go() {
+    is_movable::<CatchExit<Fut>>();
+    is_movable::<InheritLocals<Fut>>();
+    is_movable::<Shield<Fut>>();
+    is_not!(Send: CatchExit<std::future::Ready<Local>>, Shield<std::future::Ready<Local>>);
+    is_not!(Send: InheritLocals<std::future::Ready<Local>>);
+}
+
+#[test]
+fn several_are_joined_on_any_thread() {
+    is_shared::<JoinAll<Handle>>();
+    is_shared::<JoinAll<Greenlet<SendOnly>>>();
+    is_unpin::<JoinAll<Greenlet<Local>>>();
+    is_not!(Send: JoinAll<Greenlet<Local>>);
+}
+
+#[test]
+fn what_tells_of_greenlets_is_for_any_thread() {
+    is_shared::<spinney::Local<u32>>();
+    is_shared::<Owner>();
+    is_shared::<SpawnTree>();
+    is_shared::<Branch>();
+    is_shared::<State>();
 }
 
 #[test]
@@ -139,6 +166,10 @@ fn what_waits_may_move_between_threads() {
     is_send(&pile.spawn(async { Cell::new(1) }));
     is_send(&pile.next());
     is_send(&spinney::joinall(Vec::<Greenlet<SendOnly>>::new()));
+    is_send(&spinney::try_joinall(Vec::<Greenlet<SendOnly>>::new()));
+    is_send(&spinney::killall(Vec::<Greenlet<SendOnly>>::new()));
+    is_send(&Greenlet::new(async { 1 }).get());
+    is_send(&GreenletExit::new().resume::<SendOnly>());
     is_send(&spinney::sleep(std::time::Duration::ZERO));
     is_send(&spinney::yield_now());
     is_send(&Event::new().wait());

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{AsyncResult, Event, GreenPile, GreenPool, Pool, Semaphore, spawn_on, yield_now};
+use spinney::{
+    AsyncResult, Event, GreenPile, GreenPool, Greenlet, Pool, Semaphore, iwait, joinall, killall,
+    spawn_on, try_joinall, yield_now,
+};
 use spinney_tests::tools::{behind, gate, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -42,7 +45,57 @@ async fn poll_then_drop<F: Future>(
     None
 }
 
+/// Whatever of `wait` is dropped, another who waits is told, and the result is there.
+async fn still_gives_its_result(
+    spawn: impl Fn(Arc<Event>) -> Greenlet<u32>,
+    wait: impl AsyncFn(&mut Greenlet<u32>),
+) {
+    for when in cancellations() {
+        let open = gate();
+        let mut greenlet = spawn(Arc::clone(&open));
+        let handle = greenlet.handle().clone();
+        let mut other = handle.join();
+        assert!(poll_once(&mut other).await.is_none());
+        poll_then_drop(wait(&mut greenlet), when, || open.set()).await;
+        other.await;
+        assert_eq!(greenlet.await.unwrap(), 42, "{when:?}");
+    }
+}
+
 on_every_hub! {
+    async fn a_dropped_wait_for_a_greenlet_loses_nothing(hub) {
+        let spawn = |open| spawn_on(hub, behind(open, 42));
+        still_gives_its_result(spawn, async |one| one.join().await).await;
+        still_gives_its_result(spawn, async |one| drop(one.get().await)).await;
+        still_gives_its_result(spawn, async |one| drop(iwait([one]).next().await)).await;
+        still_gives_its_result(spawn, async |one| drop(joinall([one]).await)).await;
+        still_gives_its_result(spawn, async |one| drop(try_joinall([one]).await)).await;
+    }
+
+    async fn a_dropped_next_of_a_set_loses_no_greenlet(hub) {
+        for when in cancellations() {
+            let open = gate();
+            let mut set = iwait((0..3).map(|n| spawn_on(hub, behind(Arc::clone(&open), n))));
+            let early = poll_then_drop(set.next(), when, || open.set()).await.flatten();
+            let mut results = Vec::new();
+            for greenlet in early.into_iter().chain(set.collect::<Vec<_>>().await) {
+                results.push(greenlet.await.unwrap());
+            }
+            results.sort_unstable();
+            assert_eq!(results, [0, 1, 2], "{when:?}");
+        }
+    }
+
+    async fn a_dropped_killall_goes_ahead(hub) {
+        for when in cancellations() {
+            let dropped = Dropped::default();
+            let greenlets = [(), ()].map(|()| spawn_on(hub, stuck(gate(), dropped.guard())));
+            poll_then_drop(killall(&greenlets), when, || ()).await;
+            joinall(&greenlets).await;
+            assert_eq!(dropped.count(), 2, "{when:?}");
+        }
+    }
+
     async fn a_dropped_acquire_loses_no_permit(_hub) {
         for when in cancellations() {
             let seats = Semaphore::new(1);

@@ -1,4 +1,4 @@
-//! The promises of `joinall`, `iwait` and `Iwait`.
+//! The promises of `iwait` and `Iwait`.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::task::{Context, Wake, Waker};
 
 use futures_lite::future::poll_once;
 use futures_lite::{Stream, StreamExt};
-use spinney::{Greenlet, Iwait, iwait, joinall, spawn_on};
+use spinney::{Iwait, iwait, spawn_on};
 use spinney_tests::on_every_hub;
-use spinney_tests::tools::{behind, blow_up, gate, stuck};
+use spinney_tests::tools::{behind, gate, stuck};
 
 struct Ignore;
 
@@ -17,35 +17,6 @@ impl Wake for Ignore {
 }
 
 on_every_hub! {
-    async fn joinall_gives_them_in_the_order_in_which_they_end(hub) {
-        let gates = [gate(), gate(), gate()];
-        let greenlets: Vec<_> =
-            (0..3).map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), n))).collect();
-        let handles: Vec<_> = greenlets.iter().map(|g| g.handle().clone()).collect();
-        let mut joined = pin!(joinall(greenlets));
-        assert!(poll_once(&mut joined).await.is_none());
-        for n in [2, 0, 1] {
-            gates[n].set();
-            handles[n].join().await;
-        }
-        let mut order = Vec::new();
-        for greenlet in joined.await {
-            order.push(greenlet.await.unwrap());
-        }
-        assert_eq!(order, [2, 0, 1]);
-    }
-
-    async fn joinall_waits_for_failures_too(hub) {
-        let greenlets = [spawn_on(hub, async { blow_up("no luck") }), spawn_on(hub, stuck(gate(), ()))];
-        greenlets[1].kill_now();
-        assert_eq!(joinall(&greenlets).await.len(), 2);
-        assert!(greenlets.iter().all(|greenlet| greenlet.failure().is_some()));
-    }
-
-    async fn joinall_of_none_does_not_wait(_hub) {
-        assert!(joinall(Vec::<Greenlet<()>>::new()).await.is_empty());
-    }
-
     async fn iwait_gives_each_as_it_ends(hub) {
         let gates = [gate(), gate(), gate()];
         let greenlets = (0..3).map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), n)));

@@ -114,7 +114,8 @@ impl Control {
 
     /// Where its task is, for who is to start it; None if it was started or killed before.
     pub(crate) fn start(&self) -> Option<WeakSlot> {
-        let unstarted = self.flags.fetch_and(!UNSTARTED, AcqRel) & UNSTARTED != 0;
+        let flags = self.flags.fetch_and(!UNSTARTED, AcqRel);
+        let unstarted = flags & (UNSTARTED | KILLED) == UNSTARTED;
         let slot = || self.lock().extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
         if unstarted { slot() } else { None }
     }
@@ -148,17 +149,19 @@ impl Control {
         self.kill_if(exit, |flags| flags & BEGUN == 0)
     }
 
-    fn kill_if(&self, exit: GreenletExit, wanted: impl FnOnce(u8) -> bool) -> bool {
+    fn kill_if(&self, exit: GreenletExit, wanted: fn(u8) -> bool) -> bool {
         let mut state = self.lock();
-        if state.ended.is_some() || !wanted(self.flags.load(Acquire)) {
+        if state.ended.is_some() {
             return false;
         }
+        // At once: it may begin meanwhile.
+        let killed = |flags| wanted(flags).then_some(flags | KILLED);
+        let Ok(before) = self.flags.fetch_update(AcqRel, Acquire, killed) else { return false };
         if !state.kills.send(exit.clone()) {
             return true;
         }
-        let before = self.flags.fetch_or(KILLED, AcqRel);
         if before & BEGUN == 0 {
-            state.end(self.id, Err(Failure::Killed(exit)));
+            state.end(self, Err(Failure::Killed(exit)));
             let slot = state.extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
             let waker = state.waker.take();
             drop(state);
@@ -170,6 +173,21 @@ impl Control {
         let wakers: Vec<Waker> = state.kills.wakers().chain(waker).collect();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Lets whatever is around see a kill, from inside: that is being polled, and looks when it is
+    /// to wait. False where a shield is around.
+    pub(crate) fn resume(&self, exit: GreenletExit) -> bool {
+        let scope = current::scope();
+        let mut state = self.lock();
+        if state.kills.is_shielded(scope) {
+            return false;
+        }
+        let before = state.kills.resume(exit, scope);
+        self.flags.fetch_or(KILLED, AcqRel);
+        drop(state);
+        drop(before);
         true
     }
 
@@ -239,14 +257,11 @@ impl Control {
     pub(crate) fn end(&self, ended: Result<(), Failure>, leave: impl Sized) {
         let mut state = self.lock();
         if state.ended.is_none() {
-            state.end(self.id, ended);
+            state.end(self, ended);
         }
         let waker = state.waker.take();
         let guards = state.extras.as_mut().map(|extras| std::mem::take(&mut extras.guards));
         drop(state);
-        if self.flags.load(Relaxed) & TRACKED != 0 {
-            spawn_tree::forget(self.id);
-        }
         contain(|| drop(waker));
         contain(|| drop(leave));
         guards.into_iter().flatten().for_each(|guard| contain(|| drop(guard)));
@@ -353,11 +368,14 @@ impl Control {
 
 impl Inner {
     /// The first step of the end.
-    fn end(&mut self, id: u64, ended: Result<(), Failure>) {
+    fn end(&mut self, control: &Control, ended: Result<(), Failure>) {
         self.ended = Some(ended);
+        if control.flags.load(Relaxed) & TRACKED != 0 {
+            spawn_tree::forget(control.id);
+        }
         for (_, link) in &self.links {
             if let Link::Collect(collector) = link {
-                collector.reserve(id);
+                collector.reserve(control.id);
             }
         }
     }

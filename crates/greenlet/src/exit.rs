@@ -39,7 +39,8 @@ impl GreenletExit {
     }
 
     /// Lets the current greenlet end as killed, after [`catch_exit`](crate::catch_exit) and what
-    /// there was to clean up. Python's bare `raise`. The next `catch_exit` around it sees it first.
+    /// there was to clean up. Python's bare `raise`. The next `catch_exit` around it sees it first,
+    /// though others may catch beside it; what is shielded there still comes to its end.
     ///
     /// # Panics
     ///
@@ -65,9 +66,7 @@ impl GreenletExit {
     /// ```
     pub async fn resume<T>(self) -> T {
         let greenlet = current::control().expect("only a greenlet can end as killed");
-        let shielded = greenlet.kills(|kills| kills.is_shielded(current::scope()));
-        assert!(!shielded, "a kill is not seen in a shield: resume it outside");
-        greenlet.kill(self);
+        assert!(greenlet.resume(self), "a kill is not seen in a shield: resume it outside");
         drop(greenlet);
         std::future::pending().await
     }

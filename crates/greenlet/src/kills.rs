@@ -4,6 +4,8 @@
 //! which keeps it off. They nest, and the greenlet as a whole is the outermost one, [`ROOT`]. A
 //! kill is due at a scope that is in no shield and has no scope inside: so the innermost sees it,
 //! and nobody before the shields inside are over.
+//!
+//! A kill that was resumed is due at the scope where that was done, whoever catches beside it.
 
 use std::task::Waker;
 
@@ -16,6 +18,8 @@ pub(crate) const ROOT: u64 = 0;
 pub(crate) struct Kills {
     /// The kill that nobody has seen yet.
     exit: Option<GreenletExit>,
+    /// Where it was resumed, if it was.
+    resumed_at: Option<u64>,
     /// Those that are open, `ROOT` apart; inner ones behind outer ones.
     scopes: Vec<Scope>,
     last_id: u64,
@@ -24,8 +28,7 @@ pub(crate) struct Kills {
 struct Scope {
     id: u64,
     outer: u64,
-    /// It is a shield, or in one.
-    shielded: bool,
+    shield: bool,
     /// Gets it polled, where that is not done by polling the greenlet alone.
     waker: Option<Waker>,
 }
@@ -42,25 +45,62 @@ impl Kills {
         self.exit.as_ref()
     }
 
+    /// Sends a kill that somebody saw to whatever is around them, which is `scope`. Returns the
+    /// one before.
+    #[must_use = "a reason is dropped when the lock has been let go"]
+    pub(crate) fn resume(&mut self, exit: GreenletExit, scope: u64) -> Option<GreenletExit> {
+        self.resumed_at = Some(scope);
+        self.exit.replace(exit)
+    }
+
     /// Takes the kill if it is due at `scope`.
     pub(crate) fn take_at(&mut self, scope: u64) -> Option<GreenletExit> {
-        if self.is_due(scope) { self.exit.take() } else { None }
+        if !self.is_due(scope) {
+            return None;
+        }
+        self.resumed_at = None;
+        self.exit.take()
     }
 
     pub(crate) fn is_due(&self, scope: u64) -> bool {
-        let has_inner = || self.scopes.iter().any(|inner| inner.outer == scope);
-        self.exit.is_some() && !self.is_shielded(scope) && !has_inner()
+        let is_kept_off = || match self.resumed_at {
+            Some(at) => {
+                let mut shields = self.scopes.iter().filter(|inner| inner.shield);
+                at != scope || shields.any(|inner| self.is_around(scope, inner.outer))
+            }
+            None => self.scopes.iter().any(|inner| inner.outer == scope),
+        };
+        self.exit.is_some() && !self.is_shielded(scope) && !is_kept_off()
     }
 
+    /// Whether the kill is due at `scope`, or at one around it.
+    pub(crate) fn is_due_around(&self, scope: u64) -> bool {
+        self.around(scope).any(|scope| self.is_due(scope))
+    }
+
+    /// Whether `scope` is a shield, or in one.
     pub(crate) fn is_shielded(&self, scope: u64) -> bool {
-        self.scopes.iter().any(|other| other.id == scope && other.shielded)
+        self.around(scope).any(|scope| self.find(scope).is_some_and(|scope| scope.shield))
+    }
+
+    fn is_around(&self, scope: u64, inner: u64) -> bool {
+        self.around(inner).any(|around| around == scope)
+    }
+
+    /// `scope` itself, and those around it; `ROOT` is the last.
+    fn around(&self, scope: u64) -> impl Iterator<Item = u64> {
+        let outer = |scope: &u64| self.find(*scope).map(|scope| scope.outer);
+        std::iter::successors(Some(scope), outer)
+    }
+
+    fn find(&self, scope: u64) -> Option<&Scope> {
+        self.scopes.iter().find(|other| other.id == scope)
     }
 
     /// Opens a scope inside of `outer`.
     pub(crate) fn open(&mut self, outer: u64, shield: bool) -> u64 {
-        let shielded = shield || self.is_shielded(outer);
         self.last_id += 1;
-        self.scopes.push(Scope { id: self.last_id, outer, shielded, waker: None });
+        self.scopes.push(Scope { id: self.last_id, outer, shield, waker: None });
         self.last_id
     }
 
@@ -77,6 +117,9 @@ impl Kills {
         let closed = self.scopes.remove(place);
         for inner in self.scopes.iter_mut().filter(|inner| inner.outer == scope) {
             inner.outer = closed.outer;
+        }
+        if self.resumed_at == Some(scope) {
+            self.resumed_at = Some(closed.outer);
         }
         closed.waker
     }

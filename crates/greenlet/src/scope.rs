@@ -10,7 +10,6 @@ use crate::{GreenletExit, current};
 pub(crate) struct Scope {
     control: Arc<Control>,
     id: u64,
-    outer: u64,
     /// The waker that a kill wakes.
     waker: Option<Waker>,
 }
@@ -19,9 +18,8 @@ impl Scope {
     /// Opens one in the greenlet that is being polled; None if none is.
     fn open(shield: bool) -> Option<Self> {
         let control = current::control()?;
-        let outer = current::scope();
-        let id = control.kills(|kills| kills.open(outer, shield));
-        Some(Self { control, id, outer, waker: None })
+        let id = control.kills(|kills| kills.open(current::scope(), shield));
+        Some(Self { control, id, waker: None })
     }
 
     /// Makes sure that `scope` is one of the greenlet that is being polled, which may be another
@@ -56,9 +54,9 @@ impl Scope {
 
     /// Closes it; true if there is a kill, and whatever is around this is to see it now.
     pub(crate) fn close(self) -> bool {
-        let (control, outer) = (Arc::clone(&self.control), self.outer);
+        let control = Arc::clone(&self.control);
         drop(self);
-        control.is_killed() && control.kills(|kills| kills.is_due(outer))
+        control.is_killed() && control.kills(|kills| kills.is_due_around(current::scope()))
     }
 }
 

@@ -44,7 +44,6 @@ pub fn spawn_tree() -> SpawnTree {
     let living: Vec<Weak<Control>> = living().values().cloned().collect();
     let living: Vec<Handle> =
         living.iter().filter_map(|control| control.upgrade().map(Handle::new)).collect();
-    // By id, so a parent is known before its children are met.
     let mut branches = Vec::with_capacity(living.len());
     let ids: Vec<u64> = living.iter().map(Handle::id).collect();
     let mut roots = Vec::new();

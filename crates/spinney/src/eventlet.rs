@@ -11,9 +11,14 @@
 //! });
 //! ```
 
-pub use spinney_greenlet::spawn;
+pub use spinney_greenlet::{spawn, spawn_later as spawn_after};
 pub use spinney_hub::{Timeout, block_on, sleep};
 pub use spinney_pile::{GreenPile, GreenPool};
+
+/// `eventlet.corolocal`.
+pub mod corolocal {
+    pub use spinney_greenlet::{Local, greenlet_local};
+}
 
 /// `eventlet.event`.
 pub mod event {
@@ -27,7 +32,7 @@ pub mod greenpool {
 
 /// `eventlet.greenthread`.
 pub mod greenthread {
-    pub use spinney_greenlet::{Greenlet as GreenThread, spawn};
+    pub use spinney_greenlet::{Greenlet as GreenThread, spawn, spawn_later as spawn_after};
     pub use spinney_hub::sleep;
 }
 

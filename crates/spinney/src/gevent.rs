@@ -10,12 +10,19 @@
 //! });
 //! ```
 
-pub use spinney_greenlet::{Greenlet, GreenletExit, iwait, joinall, spawn};
+pub use spinney_greenlet::{
+    Greenlet, GreenletExit, iwait, joinall, killall, spawn, spawn_later, try_joinall,
+};
 pub use spinney_hub::{Timeout, block_on, sleep, timeout as with_timeout};
 
 /// `gevent.event`.
 pub mod event {
     pub use spinney_sync::{AsyncResult, Event};
+}
+
+/// `gevent.local`.
+pub mod local {
+    pub use spinney_greenlet::{Local, greenlet_local, inherit_locals};
 }
 
 /// `gevent.lock`.
@@ -32,4 +39,9 @@ pub mod pool {
 /// `gevent.threadpool`.
 pub mod threadpool {
     pub use spinney_threadpool::{ThreadPool, ThreadResult};
+}
+
+/// `gevent.util`.
+pub mod util {
+    pub use spinney_greenlet::{SpawnTree as GreenletTree, spawn_tree, track_spawns};
 }

@@ -19,8 +19,12 @@
 //! | wait for and kill tasks together, any number of them | [`Group`] |
 //! | have the results of many in a list, or as a stream | [`map`](Crew::map), [`imap`](Crew::imap), [`imap_unordered`](Crew::imap_unordered) |
 //! | start one task | [`spawn`], or [`spawn_on`] a hub of your choice |
+//! | make one now and start it later | [`Greenlet::new`], [`spawn_later`] |
 //! | wait for, kill or be told of the end of one task | [`Greenlet`], [`Handle`] |
-//! | wait for several | [`joinall`], [`iwait`] |
+//! | clean up after a kill, or keep it off | [`catch_exit`], [`shield`] |
+//! | wait for several, or kill them | [`joinall`], [`iwait`], [`killall`] |
+//! | have a variable for each task | [`greenlet_local!`] |
+//! | see who spawned whom | [`spawn_tree`](spawn_tree()) |
 //! | sleep, or put a limit on how long anything takes | [`sleep`], [`Within`] |
 //! | let tasks wait for each other | [`Event`], [`AsyncResult`], [`Semaphore`] |
 //! | run closures that compute | [`ThreadPool`] |
@@ -46,8 +50,10 @@ pub mod gevent;
 pub mod prelude;
 
 pub use spinney_greenlet::{
-    Failure, Greenlet, GreenletExit, Handle, Iwait, Join, LinkId, Panic, Task, iwait, joinall,
-    pair, spawn, spawn_on,
+    Branch, CatchExit, Failure, Greenlet, GreenletExit, Handle, InheritLocals, Iwait, Join,
+    JoinAll, LinkId, Local, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit,
+    greenlet_local, inherit_locals, iwait, joinall, killall, killall_with, pair, shield, spawn,
+    spawn_later, spawn_on, spawn_tree, track_spawns, try_joinall,
 };
 #[cfg(feature = "smol")]
 pub use spinney_hub::SmolHub;

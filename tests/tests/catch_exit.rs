@@ -1,0 +1,348 @@
+//! The promises of `catch_exit`: who sees a kill, and what may follow.
+
+use std::future::{Pending, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+
+use futures_lite::future::{block_on, or, poll_once, zip};
+use spinney::{
+    CatchExit, Event, GreenletExit, Handle, Spawn, catch_exit, pair, shield, spawn_on, yield_now,
+};
+use spinney_tests::tools::{
+    Log, OnDrop, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
+};
+use spinney_tests::{Dropped, on_every_hub};
+
+/// Opens `started`, waits for ever, and catches the kill.
+async fn catch(started: Arc<Event>) -> GreenletExit {
+    catch_exit(stuck(started, ())).await.unwrap_err()
+}
+
+/// As [`catch`]; says so with `caught`, cleans up until `open`, and ends as killed.
+async fn clean_up(started: Arc<Event>, caught: Arc<Event>, open: Arc<Event>) {
+    let exit = catch(started).await;
+    caught.set();
+    open.wait().await;
+    exit.resume::<()>().await;
+}
+
+on_every_hub! {
+    async fn a_kill_is_caught_with_its_reason(hub) {
+        let started = gate();
+        let greenlet = spawn_on(hub, catch(Arc::clone(&started)));
+        started.wait().await;
+        drop(greenlet.kill_with(GreenletExit::because("too late")));
+        assert_eq!(greenlet.await.unwrap().to_string(), "killed: too late");
+    }
+
+    async fn what_is_not_killed_gives_its_output(hub) {
+        let greenlet = spawn_on(hub, async { catch_exit(async { yield_now().await; 42 }).await });
+        assert_eq!(greenlet.await.unwrap().unwrap(), 42);
+    }
+
+    async fn one_that_swallows_its_kill_lives_on(hub) {
+        let (started, caught, open) = (gate(), gate(), gate());
+        let (start, set, opened) = (Arc::clone(&started), Arc::clone(&caught), Arc::clone(&open));
+        let greenlet = spawn_on(hub, async move {
+            catch(start).await;
+            set.set();
+            behind(opened, 42).await
+        });
+        started.wait().await;
+        greenlet.kill_now();
+        caught.wait().await;
+        assert!(!greenlet.is_ready() && greenlet.exit().is_none());
+        open.set();
+        greenlet.join().await;
+        assert!(greenlet.is_successful());
+        assert_eq!(greenlet.await.unwrap(), 42);
+    }
+
+    async fn a_kill_waits_for_the_clean_up(hub) {
+        let (started, caught, open) = (gate(), gate(), gate());
+        let work = clean_up(Arc::clone(&started), Arc::clone(&caught), Arc::clone(&open));
+        let greenlet = spawn_on(hub, work);
+        started.wait().await;
+        let mut kill = greenlet.kill_with(GreenletExit::because("too late"));
+        caught.wait().await;
+        assert_eq!(poll_once(&mut kill).await, None);
+        open.set();
+        kill.await;
+        assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: too late");
+    }
+
+    async fn a_second_kill_ends_the_clean_up(hub) {
+        let (started, caught) = (gate(), gate());
+        let greenlet = spawn_on(hub, clean_up(Arc::clone(&started), Arc::clone(&caught), gate()));
+        started.wait().await;
+        greenlet.kill_now();
+        caught.wait().await;
+        drop(greenlet.kill_with(GreenletExit::because("now")));
+        assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: now");
+    }
+
+    async fn a_second_kill_is_caught_by_the_next_one_around(hub) {
+        let (started, caught) = (gate(), gate());
+        let inner = clean_up(Arc::clone(&started), Arc::clone(&caught), gate());
+        let greenlet = spawn_on(hub, async move { catch_exit(inner).await.unwrap_err() });
+        started.wait().await;
+        greenlet.kill_now();
+        caught.wait().await;
+        drop(greenlet.kill_with(GreenletExit::because("now")));
+        assert_eq!(greenlet.await.unwrap().to_string(), "killed: now");
+    }
+
+    async fn of_two_around_one_another_the_inner_one_catches(hub) {
+        let started = gate();
+        let inner = catch(Arc::clone(&started));
+        let greenlet = spawn_on(hub, catch_exit(inner));
+        started.wait().await;
+        greenlet.kill_now();
+        assert!(greenlet.await.unwrap().is_ok(), "the outer one saw it");
+    }
+
+    async fn a_kill_that_is_resumed_is_caught_by_the_outer_one(hub) {
+        let (started, open) = (gate(), gate());
+        open.set();
+        let greenlet = spawn_on(hub, catch_exit(clean_up(Arc::clone(&started), gate(), open)));
+        started.wait().await;
+        drop(greenlet.kill_with(GreenletExit::because("too late")));
+        assert_eq!(greenlet.await.unwrap().unwrap_err().to_string(), "killed: too late");
+    }
+
+    async fn one_that_is_killed_before_it_runs_catches_nothing(hub) {
+        let (task, greenlet) = pair(catch(gate()), ());
+        greenlet.kill_now();
+        hub.spawn(task);
+        assert!(greenlet.await.unwrap_err().is_killed());
+    }
+
+    async fn a_kill_of_itself_is_caught_at_the_first_wait(hub) {
+        let log = Log::default();
+        let seen = log.clone();
+        let greenlet = spawn_on(hub, catch_exit(async move {
+            Handle::current().unwrap().kill_now();
+            seen.add("still there");
+            yield_now().await;
+            seen.add("after the wait");
+        }));
+        assert!(greenlet.await.unwrap().is_err());
+        assert_eq!(log.take(), ["still there"]);
+    }
+
+    async fn a_kill_from_before_is_caught_at_the_first_wait(hub) {
+        let log = Log::default();
+        let seen = log.clone();
+        let greenlet = spawn_on(hub, async move {
+            Handle::current().unwrap().kill_now();
+            let caught = async {
+                seen.add("entered");
+                pending::<()>().await;
+            };
+            catch_exit(caught).await
+        });
+        assert!(greenlet.await.unwrap().is_err());
+        assert_eq!(log.take(), ["entered"]);
+    }
+
+    async fn what_is_done_before_it_waits_is_not_caught(hub) {
+        let greenlet = spawn_on(hub, catch_exit(async {
+            Handle::current().unwrap().kill_now();
+            42
+        }));
+        assert_eq!(greenlet.await.unwrap().unwrap(), 42);
+    }
+
+    async fn the_destructors_inside_have_run(hub) {
+        let (dropped, started) = (Dropped::default(), gate());
+        let inside = catch_exit(stuck(Arc::clone(&started), dropped.guard()));
+        let count = dropped.clone();
+        let greenlet = spawn_on(hub, async move {
+            let mut inside = pin!(inside);
+            ((&mut inside).await.is_err(), count.count())
+        });
+        started.wait().await;
+        greenlet.kill_now();
+        assert_eq!(greenlet.await.unwrap(), (true, 1));
+    }
+
+    async fn a_kill_that_a_destructor_inside_sends_is_not_caught_again(hub) {
+        let started = gate();
+        let guard = OnDrop::new(|| Handle::current().unwrap().kill_now());
+        let inside = catch_exit(stuck(Arc::clone(&started), guard));
+        let greenlet = spawn_on(hub, async move {
+            inside.await.unwrap_err();
+            yield_now().await;
+        });
+        started.wait().await;
+        greenlet.kill_now();
+        assert!(greenlet.await.unwrap_err().is_killed());
+    }
+
+    async fn a_kill_wakes_it_in_a_branch(hub) {
+        let started = gate();
+        let greenlet = spawn_on(hub, or(catch(Arc::clone(&started)), pending()));
+        started.wait().await;
+        greenlet.kill_now();
+        assert_eq!(greenlet.await.unwrap().to_string(), "killed");
+    }
+
+    async fn a_kill_wakes_it_though_it_has_a_waker_of_its_own(hub) {
+        let started = gate();
+        let branch = on_its_own_waker(catch(Arc::clone(&started)));
+        let greenlet = spawn_on(hub, or(pending(), branch));
+        started.wait().await;
+        greenlet.kill_now();
+        assert_eq!(greenlet.await.unwrap().to_string(), "killed");
+    }
+
+    async fn a_kill_that_is_resumed_ends_it_though_another_catches_beside(hub) {
+        let (open, one, two, dropped) = (gate(), gate(), gate(), Dropped::default());
+        open.set();
+        let resumes = on_its_own_waker(clean_up(Arc::clone(&one), gate(), open));
+        let swallows = catch_exit(stuck(Arc::clone(&two), dropped.guard()));
+        let greenlet = spawn_on(hub, zip(resumes, swallows));
+        one.wait().await;
+        two.wait().await;
+        drop(greenlet.kill_with(GreenletExit::because("too late")));
+        assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: too late");
+        assert_eq!(dropped.count(), 1);
+    }
+
+    async fn a_kill_that_is_resumed_waits_for_what_is_shielded_beside(hub) {
+        let (open, started, caught, log) = (gate(), gate(), gate(), Log::default());
+        let (opened, saved) = (Arc::clone(&open), log.clone());
+        let (start, set) = (Arc::clone(&started), Arc::clone(&caught));
+        let resumes = on_its_own_waker(async move {
+            let exit = catch(start).await;
+            set.set();
+            exit.resume::<()>().await;
+        });
+        let shielded = on_its_own_waker(catch_exit(async move {
+            shield(opened.wait()).await;
+            saved.add("after the shield");
+        }));
+        let greenlet = spawn_on(hub, catch_exit(zip(resumes, shielded)));
+        started.wait().await;
+        greenlet.kill_now();
+        caught.wait().await;
+        let_others_run().await;
+        assert!(!greenlet.is_ready());
+        open.set();
+        assert!(greenlet.await.unwrap().is_err());
+        assert_eq!(log.take(), Vec::<&str>::new());
+    }
+
+    async fn one_that_was_dropped_catches_nothing(hub) {
+        let started = gate();
+        let start = Arc::clone(&started);
+        let greenlet = spawn_on(hub, async move {
+            drop(catch_exit(pending::<()>()));
+            assert!(poll_once(catch_exit(pending::<()>())).await.is_none());
+            stuck(start, ()).await;
+        });
+        started.wait().await;
+        greenlet.kill().await;
+        assert!(greenlet.await.unwrap_err().is_killed());
+    }
+
+    async fn one_that_is_done_catches_nothing(hub) {
+        let started = gate();
+        let start = Arc::clone(&started);
+        let greenlet = spawn_on(hub, async move {
+            catch_exit(yield_now()).await.unwrap();
+            stuck(start, ()).await;
+        });
+        started.wait().await;
+        greenlet.kill().await;
+        assert!(greenlet.await.unwrap_err().is_killed());
+    }
+
+    async fn one_that_moved_to_another_greenlet_catches_the_kills_of_that_one(hub) {
+        type Caught = Pin<Box<CatchExit<Pending<()>>>>;
+        let (moved, ready) = (gate(), gate());
+        let place = Arc::new(Mutex::new(None::<Caught>));
+        let (to, set) = (Arc::clone(&place), Arc::clone(&moved));
+        let first = spawn_on(hub, async move {
+            let mut caught = Box::pin(catch_exit(pending()));
+            assert!(poll_once(&mut caught).await.is_none());
+            *to.lock().unwrap() = Some(caught);
+            stuck(set, ()).await;
+        });
+        moved.wait().await;
+        let caught = place.lock().unwrap().take().unwrap();
+        let second = spawn_on(hub, polled(Arc::clone(&ready), caught));
+        ready.wait().await;
+        first.kill().await;
+        assert!(first.await.unwrap_err().is_killed());
+        assert!(!second.is_ready(), "it caught a stranger's kill");
+        second.kill_now();
+        assert!(second.await.unwrap().is_err());
+    }
+
+    async fn one_that_moved_away_and_is_dropped_lets_go_of_a_kill(hub) {
+        let (moved, place) = (gate(), Arc::new(Mutex::new(None)));
+        let (to, set) = (Arc::clone(&place), Arc::clone(&moved));
+        let greenlet = spawn_on(hub, async move {
+            let mut caught = Box::pin(catch_exit(pending::<()>()));
+            assert!(poll_once(&mut caught).await.is_none());
+            *to.lock().unwrap() = Some(caught);
+            stuck(set, ()).await;
+        });
+        moved.wait().await;
+        greenlet.kill_now();
+        let_others_run().await;
+        drop(place.lock().unwrap().take());
+        assert!(greenlet.await.unwrap_err().is_killed());
+    }
+
+    async fn a_panic_inside_is_the_greenlet_s(hub) {
+        let greenlet = spawn_on(hub, catch_exit(async { blow_up("no luck") }));
+        greenlet.join().await;
+        assert_eq!(greenlet.failure().unwrap().to_string(), "panicked: no luck");
+        greenlet.detach();
+    }
+
+    async fn a_panic_in_the_clean_up_is_the_greenlet_s(hub) {
+        let started = gate();
+        let caught = catch(Arc::clone(&started));
+        let greenlet = spawn_on(hub, async move {
+            caught.await;
+            blow_up("no luck")
+        });
+        started.wait().await;
+        greenlet.kill().await;
+        assert_eq!(greenlet.failure().unwrap().to_string(), "panicked: no luck");
+        greenlet.detach();
+    }
+
+    async fn work_in_the_place_of_its_caller_catches_the_caller_s_kill(hub) {
+        let started = gate();
+        let (task, inner) = pair(catch(Arc::clone(&started)), ());
+        let outer = spawn_on(hub, task.in_place());
+        started.wait().await;
+        outer.kill().await;
+        assert_eq!(inner.await.unwrap().to_string(), "killed");
+        assert!(outer.is_successful());
+        outer.detach();
+    }
+
+    async fn outside_of_any_greenlet_there_is_nothing_to_catch(_hub) {
+        assert_eq!(catch_exit(async { 42 }).await.unwrap(), 42);
+        assert!(poll_once(catch_exit(pending::<()>())).await.is_none());
+    }
+}
+
+#[test]
+fn outside_of_any_greenlet_nothing_can_be_resumed() {
+    let resumed = catch_unwind(AssertUnwindSafe(|| block_on(GreenletExit::new().resume::<()>())));
+    assert!(resumed.is_err());
+}
+
+#[test]
+fn one_that_was_done_panics_when_it_is_polled_again() {
+    let mut caught = Box::pin(catch_exit(async {}));
+    block_on(&mut caught).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| block_on(caught))).is_err());
+}

@@ -1,0 +1,286 @@
+//! The promises of `Local`: each greenlet has its own value, for as long as it lives.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+
+use spinney::{greenlet_local, inherit_locals, pair, spawn, spawn_on, yield_now};
+use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
+use spinney_tests::{DropGuard, Dropped, hub, on_every_hub};
+
+/// What a local holds whose drop matters.
+type Kept = Option<Box<dyn std::any::Any + Send + Sync>>;
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+greenlet_local! {
+    static WORD: &'static str = "nothing";
+    static OTHER_WORD: &'static str = "nothing";
+    static NUMBER: usize = NEXT.fetch_add(1, SeqCst);
+    static LENGTH: usize = WORD.with(|word| word.len());
+    static ONE_THAT_SETS_ITSELF: u32 = {
+        ONE_THAT_SETS_ITSELF.set(1);
+        2
+    };
+    static SHARED: Arc<DropGuard> = Arc::new(Dropped::default().guard());
+    static KEPT: Kept = None;
+    static ALSO_KEPT: Kept = None;
+}
+
+on_every_hub! {
+    async fn each_greenlet_has_its_own(hub) {
+        WORD.set("outer");
+        let greenlet = spawn_on(hub, async {
+            let before = WORD.get();
+            WORD.set("inner");
+            yield_now().await;
+            (before, WORD.get())
+        });
+        assert_eq!(greenlet.await.unwrap(), ("nothing", "inner"));
+        assert_eq!(WORD.get(), "outer");
+    }
+
+    async fn it_is_initialised_once_in_each_greenlet(hub) {
+        let numbers = [(), ()].map(|()| spawn_on(hub, async {
+            let first = NUMBER.get();
+            yield_now().await;
+            assert_eq!(NUMBER.get(), first);
+            first
+        }));
+        let [one, two] = numbers;
+        assert_ne!(one.await.unwrap(), two.await.unwrap());
+    }
+
+    async fn two_of_one_type_are_two(hub) {
+        let words = spawn_on(hub, async {
+            WORD.set("one");
+            OTHER_WORD.set("two");
+            (WORD.get(), OTHER_WORD.get())
+        });
+        assert_eq!(words.await.unwrap(), ("one", "two"));
+    }
+
+    async fn an_initial_value_may_be_made_of_another(hub) {
+        let length = spawn_on(hub, async {
+            WORD.set("three");
+            LENGTH.get()
+        });
+        assert_eq!(length.await.unwrap(), 5);
+    }
+
+    async fn an_initial_value_may_be_set_while_it_is_made(hub) {
+        assert_eq!(spawn_on(hub, async { ONE_THAT_SETS_ITSELF.get() }).await.unwrap(), 2);
+    }
+
+    async fn what_is_set_during_a_look_is_seen_by_the_next(hub) {
+        let seen = spawn_on(hub, async {
+            WORD.with(|before| {
+                WORD.set("changed");
+                let inside = WORD.with(|word| OTHER_WORD.with(|other| (*word, *other)));
+                (*before, inside)
+            })
+        });
+        assert_eq!(seen.await.unwrap(), ("nothing", ("changed", "nothing")));
+    }
+
+    async fn what_is_replaced_is_dropped(hub) {
+        let dropped = Dropped::default();
+        let count = dropped.clone();
+        let greenlet = spawn_on(hub, async move {
+            KEPT.set(Some(Box::new(count.guard())));
+            KEPT.with(|_| {
+                KEPT.set(None);
+                assert_eq!(count.count(), 0, "it is being looked at");
+            });
+            count.count()
+        });
+        assert_eq!(greenlet.await.unwrap(), 1);
+    }
+
+    async fn a_panic_during_a_look_leaves_it_in_place(hub) {
+        let greenlet = spawn_on(hub, async {
+            WORD.set("kept");
+            let look = || WORD.with(|_| blow_up("no luck"));
+            assert!(std::panic::catch_unwind(look).is_err());
+            WORD.get()
+        });
+        assert_eq!(greenlet.await.unwrap(), "kept");
+    }
+
+    async fn it_is_dropped_before_anyone_is_told_of_the_end(hub) {
+        let (dropped, log, open) = (Dropped::default(), Log::default(), gate());
+        let (guard, opened) = (dropped.guard(), Arc::clone(&open));
+        let greenlet = spawn_on(hub, async move {
+            KEPT.set(Some(Box::new(guard)));
+            opened.wait().await;
+        });
+        let (count, seen) = (dropped.clone(), log.clone());
+        greenlet.link(move |_| seen.add(count.count()));
+        open.set();
+        greenlet.await.unwrap();
+        assert_eq!(log.take(), [1]);
+    }
+
+    async fn it_is_dropped_after_a_kill(hub) {
+        let (dropped, started) = (Dropped::default(), gate());
+        let (guard, start) = (dropped.guard(), Arc::clone(&started));
+        let greenlet = spawn_on(hub, async move {
+            KEPT.set(Some(Box::new(guard)));
+            stuck(start, ()).await;
+        });
+        started.wait().await;
+        greenlet.kill().await;
+        assert_eq!(dropped.count(), 1);
+    }
+
+    async fn the_destructors_of_the_future_still_see_it(hub) {
+        let (log, started) = (Log::default(), gate());
+        let (seen, start) = (log.clone(), Arc::clone(&started));
+        let greenlet = spawn_on(hub, async move {
+            WORD.set("set");
+            stuck(start, OnDrop::new(move || seen.add(WORD.get()))).await;
+        });
+        started.wait().await;
+        greenlet.kill().await;
+        assert_eq!(log.take(), ["set"]);
+    }
+
+    async fn a_destructor_may_use_others_and_what_it_makes_is_dropped_in_time(hub) {
+        let (dropped, log, open) = (Dropped::default(), Log::default(), gate());
+        let (count, opened) = (dropped.clone(), Arc::clone(&open));
+        let greenlet = spawn_on(hub, async move {
+            let guard = count.guard();
+            let revive = OnDrop::new(move || {
+                ALSO_KEPT.with(|also| assert!(also.is_none()));
+                ALSO_KEPT.set(Some(Box::new(guard)));
+            });
+            KEPT.set(Some(Box::new(revive)));
+            opened.wait().await;
+        });
+        let (count, seen) = (dropped.clone(), log.clone());
+        greenlet.link(move |_| seen.add(count.count()));
+        open.set();
+        greenlet.await.unwrap();
+        assert_eq!(log.take(), [1]);
+        ALSO_KEPT.with(|also| assert!(also.is_none(), "it is another's"));
+    }
+
+    async fn a_destructor_that_panics_makes_the_end_a_panic(hub) {
+        let greenlet = spawn_on(hub, async {
+            KEPT.set(Some(Box::new(OnDrop::new(|| blow_up("the destructor")))));
+        });
+        assert_eq!(greenlet.await.unwrap_err().to_string(), "panicked: the destructor");
+    }
+
+    async fn destructors_that_panic_one_after_the_other_harm_nobody(hub) {
+        let greenlet = spawn_on(hub, async {
+            KEPT.set(Some(Box::new(OnDrop::new(|| {
+                let second = OnDrop::new(|| blow_up("the second"));
+                ALSO_KEPT.set(Some(Box::new(second)));
+                blow_up("the first")
+            }))));
+        });
+        assert_eq!(greenlet.await.unwrap_err().to_string(), "panicked: the first");
+        assert_eq!(spawn_on(hub, async { 42 }).await.unwrap(), 42);
+    }
+
+    async fn they_are_inherited_as_they_are_at_the_call(hub) {
+        let words = spawn_on(hub, async {
+            WORD.set("the parent's");
+            let child = inherit_locals(async {
+                let before = WORD.get();
+                WORD.set("the child's");
+                (before, WORD.get())
+            });
+            WORD.set("later");
+            (spawn(child).await.unwrap(), WORD.get())
+        });
+        assert_eq!(words.await.unwrap(), (("the parent's", "the child's"), "later"));
+    }
+
+    async fn what_is_inherited_is_shared_and_dropped_once(hub) {
+        let dropped = Dropped::default();
+        let guard = Arc::new(dropped.guard());
+        let greenlet = spawn_on(hub, async move {
+            SHARED.set(Arc::clone(&guard));
+            let child = spawn(inherit_locals(async { SHARED.get() }));
+            Arc::ptr_eq(&child.await.unwrap(), &guard)
+        });
+        assert!(greenlet.await.unwrap());
+        assert_eq!(dropped.count(), 1);
+    }
+
+    async fn what_is_to_be_inherited_is_dropped_with_a_child_that_never_runs(hub) {
+        let dropped = Dropped::default();
+        let guard = dropped.guard();
+        let greenlet = spawn_on(hub, async move {
+            KEPT.set(Some(Box::new(guard)));
+            let (task, child) = pair(inherit_locals(async {}), ());
+            child.kill_now();
+            drop(task);
+            child.is_ready()
+        });
+        assert!(greenlet.await.unwrap());
+        assert_eq!(dropped.count(), 1);
+    }
+
+    async fn work_in_the_place_of_its_caller_shares_the_caller_s(hub) {
+        let words = spawn_on(hub, async {
+            WORD.set("the caller's");
+            let (task, inner) = pair(async {
+                let before = WORD.get();
+                WORD.set("the work's");
+                before
+            }, ());
+            task.in_place().await;
+            (inner.await.unwrap(), WORD.get())
+        });
+        assert_eq!(words.await.unwrap(), ("the caller's", "the work's"));
+    }
+
+    async fn one_that_is_polled_inside_of_another_has_its_own(hub) {
+        let words = spawn_on(hub, async {
+            WORD.set("the caller's");
+            let (task, inner) = pair(async { WORD.get() }, ());
+            task.await;
+            (inner.await.unwrap(), WORD.get())
+        });
+        assert_eq!(words.await.unwrap(), ("nothing", "the caller's"));
+    }
+}
+
+#[test]
+fn outside_of_greenlets_each_thread_has_its_own() {
+    let dropped = Dropped::default();
+    WORD.set("this thread's");
+    let guard = dropped.guard();
+    let other = std::thread::spawn(move || {
+        let before = WORD.get();
+        WORD.set("the other thread's");
+        KEPT.set(Some(Box::new(guard)));
+        (before, WORD.get())
+    });
+    assert_eq!(other.join().unwrap(), ("nothing", "the other thread's"));
+    assert_eq!((WORD.get(), dropped.count()), ("this thread's", 1));
+}
+
+#[test]
+fn it_goes_with_its_greenlet_from_thread_to_thread() {
+    let hub = hub(4);
+    let greenlets: Vec<_> = (0..50)
+        .map(|_| {
+            spawn_on(&hub, async {
+                let number = NUMBER.get();
+                for _ in 0..100 {
+                    yield_now().await;
+                    assert_eq!(NUMBER.get(), number);
+                }
+            })
+        })
+        .collect();
+    hub.block_on(spinney_tests::in_time(async {
+        for greenlet in greenlets {
+            greenlet.await.unwrap();
+        }
+    }));
+}

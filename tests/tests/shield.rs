@@ -1,0 +1,263 @@
+//! The promises of `shield`: what a kill waits for, and where it is seen then.
+
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::{poll_once, zip};
+use spinney::{
+    Event, GreenletExit, Handle, Within, catch_exit, joinall, shield, spawn_on, yield_now,
+};
+use spinney_tests::tools::{
+    Log, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
+};
+use spinney_tests::{Dropped, SimHub, on_every_hub};
+
+/// Opens `started`, and waits until `open`; then logs that it did.
+async fn save(started: Arc<Event>, open: Arc<Event>, log: Log<&'static str>) {
+    polled(started, open.wait()).await;
+    log.add("saved");
+}
+
+on_every_hub! {
+    async fn what_is_shielded_ends_before_a_kill_is_seen(hub) {
+        let (started, open, log) = (gate(), gate(), Log::default());
+        let (work, after) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
+        let greenlet = spawn_on(hub, async move {
+            shield(work).await;
+            after.add("after");
+        });
+        started.wait().await;
+        let mut kill = greenlet.kill_with(GreenletExit::because("too late"));
+        assert_eq!(poll_once(&mut kill).await, None);
+        let_others_run().await;
+        assert!(!greenlet.is_ready() && greenlet.exit().is_some());
+        open.set();
+        kill.await;
+        assert_eq!(log.take(), ["saved"]);
+        assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: too late");
+    }
+
+    async fn a_shield_that_is_the_last_thing_loses_no_kill(hub) {
+        let (started, open, log) = (gate(), gate(), Log::default());
+        let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
+        let greenlet = spawn_on(hub, shield(work));
+        started.wait().await;
+        greenlet.kill_now();
+        open.set();
+        assert!(greenlet.await.unwrap_err().is_killed());
+        assert_eq!(log.take(), ["saved"]);
+    }
+
+    async fn a_shield_without_a_kill_gives_its_output(hub) {
+        assert_eq!(spawn_on(hub, shield(async { yield_now().await; 42 })).await.unwrap(), 42);
+    }
+
+    async fn outside_of_any_greenlet_it_is_of_no_effect(_hub) {
+        assert_eq!(shield(async { 42 }).await, 42);
+    }
+
+    async fn a_kill_is_seen_at_the_end_of_the_outermost(hub) {
+        let (started, open, log) = (gate(), gate(), Log::default());
+        let (work, between) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
+        let greenlet = spawn_on(hub, async move {
+            shield(async {
+                shield(work).await;
+                between.add("between");
+                yield_now().await;
+                between.add("at the end");
+            })
+            .await;
+            between.add("after");
+        });
+        started.wait().await;
+        greenlet.kill_now();
+        open.set();
+        greenlet.join().await;
+        assert_eq!(log.take(), ["saved", "between", "at the end"]);
+    }
+
+    async fn a_catcher_inside_sees_no_kill_and_one_around_does(hub) {
+        let (started, open, log) = (gate(), gate(), Log::default());
+        let (work, inside) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
+        let greenlet = spawn_on(hub, catch_exit(shield(async move {
+            assert!(catch_exit(work).await.is_ok(), "it was seen inside");
+            yield_now().await;
+            inside.add("all of it");
+        })));
+        started.wait().await;
+        greenlet.kill_now();
+        open.set();
+        assert!(greenlet.await.unwrap().is_err());
+        assert_eq!(log.take(), ["saved", "all of it"]);
+    }
+
+    async fn a_catcher_around_sees_a_kill_though_the_shield_has_a_waker_of_its_own(hub) {
+        let (started, open) = (gate(), gate());
+        let work = save(Arc::clone(&started), Arc::clone(&open), Log::default());
+        let side_by_side = zip(on_its_own_waker(shield(work)), pending::<()>());
+        let greenlet = spawn_on(hub, on_its_own_waker(catch_exit(side_by_side)));
+        started.wait().await;
+        greenlet.kill_now();
+        open.set();
+        assert!(greenlet.await.unwrap().is_err());
+    }
+
+    async fn of_two_side_by_side_both_are_over_before_a_kill_is_seen(hub) {
+        let log = Log::default();
+        let gates: Vec<_> = (0..4).map(|_| gate()).collect();
+        let work = |n: usize| {
+            let saved = save(Arc::clone(&gates[n]), Arc::clone(&gates[n + 1]), log.clone());
+            on_its_own_waker(shield(saved))
+        };
+        let greenlet = spawn_on(hub, zip(work(0), work(2)));
+        gates[0].wait().await;
+        gates[2].wait().await;
+        greenlet.kill_now();
+        gates[1].set();
+        let_others_run().await;
+        assert!(!greenlet.is_ready());
+        gates[3].set();
+        assert!(greenlet.await.unwrap_err().is_killed());
+        assert_eq!(log.take(), ["saved", "saved"]);
+    }
+
+    async fn a_kill_from_before_is_seen_at_its_end(hub) {
+        let log = Log::default();
+        let seen = log.clone();
+        let greenlet = spawn_on(hub, async move {
+            Handle::current().unwrap().kill_now();
+            shield(async {
+                yield_now().await;
+                seen.add("all of it");
+            })
+            .await;
+            seen.add("after");
+        });
+        assert!(greenlet.await.unwrap_err().is_killed());
+        assert_eq!(log.take(), ["all of it"]);
+    }
+
+    async fn one_that_never_waits_loses_no_kill(hub) {
+        let greenlet = spawn_on(hub, shield(async { Handle::current().unwrap().kill_now() }));
+        assert!(greenlet.await.unwrap_err().is_killed());
+    }
+
+    async fn a_kill_is_seen_after_a_time_limit_has_dropped_the_shield(hub) {
+        let (dropped, log) = (Dropped::default(), Log::default());
+        let (guard, seen) = (dropped.guard(), log.clone());
+        let greenlet = spawn_on(hub, async move {
+            let work = async {
+                Handle::current().unwrap().kill_now();
+                stuck(gate(), guard).await;
+            };
+            assert!(shield(work).within(Duration::from_millis(1)).await.is_err());
+            seen.add("in time");
+            yield_now().await;
+            seen.add("after the wait");
+        });
+        assert!(greenlet.await.unwrap_err().is_killed());
+        assert_eq!((log.take(), dropped.count()), (vec!["in time"], 1));
+    }
+
+    async fn a_catcher_that_outlives_a_shield_sees_a_kill(hub) {
+        let started = gate();
+        let start = Arc::clone(&started);
+        let greenlet = spawn_on(hub, async move {
+            let mut inner = pin!(catch_exit(stuck(start, ())));
+            assert!(shield(poll_once(&mut inner)).await.is_none());
+            inner.await.unwrap_err()
+        });
+        started.wait().await;
+        greenlet.kill().await;
+        assert_eq!(greenlet.await.unwrap().to_string(), "killed");
+    }
+
+    async fn a_shield_that_outlives_a_catcher_keeps_a_kill_off(hub) {
+        let (started, open, log) = (gate(), gate(), Log::default());
+        let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
+        let (set, after) = (gate(), log.clone());
+        let moved = Arc::clone(&set);
+        let greenlet = spawn_on(hub, async move {
+            let mut inner = pin!(shield(work));
+            assert!(catch_exit(poll_once(&mut inner)).await.is_ok());
+            polled(moved, inner).await;
+            after.add("after");
+        });
+        set.wait().await;
+        greenlet.kill_now();
+        open.set();
+        assert!(greenlet.await.unwrap_err().is_killed());
+        assert_eq!(log.take(), ["saved"]);
+    }
+
+    async fn its_output_is_dropped_once(hub) {
+        let (open, started, dropped) = (gate(), gate(), Dropped::default());
+        let work = polled(Arc::clone(&started), behind(Arc::clone(&open), dropped.guard()));
+        let greenlet = spawn_on(hub, shield(work));
+        started.wait().await;
+        greenlet.kill_now();
+        open.set();
+        greenlet.join().await;
+        assert_eq!(dropped.count(), 1);
+        assert!(greenlet.await.is_err());
+    }
+
+    async fn its_output_is_kept_if_another_sees_the_kill(hub) {
+        let open = gate();
+        let opened = Arc::clone(&open);
+        let greenlet = spawn_on(hub, async move {
+            let killed = shield(async {
+                Handle::current().unwrap().kill_now();
+                42
+            });
+            zip(killed, catch_exit(opened.wait())).await
+        });
+        let (output, caught) = greenlet.await.unwrap();
+        assert!(output == 42 && caught.is_err());
+    }
+
+    async fn a_kill_comes_from_any_thread(hub) {
+        let (started, open, log) = (gate(), gate(), Log::default());
+        let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
+        let greenlet = spawn_on(hub, shield(work));
+        started.wait().await;
+        let handle = greenlet.handle().clone();
+        std::thread::spawn(move || handle.kill_now()).join().unwrap();
+        open.set();
+        assert!(greenlet.await.unwrap_err().is_killed());
+        assert_eq!(log.take(), ["saved"]);
+    }
+
+    async fn a_panic_inside_is_the_greenlet_s(hub) {
+        let greenlet = spawn_on(hub, shield(async {
+            Handle::current().unwrap().kill_now();
+            yield_now().await;
+            blow_up("no luck")
+        }));
+        greenlet.join().await;
+        assert_eq!(greenlet.failure().unwrap().to_string(), "panicked: no luck");
+        greenlet.detach();
+    }
+}
+
+#[test]
+fn a_hub_that_is_dropped_drops_what_is_shielded() {
+    let (sim, started, dropped) = (SimHub::new(), gate(), Dropped::default());
+    let greenlet = spawn_on(&sim, shield(stuck(Arc::clone(&started), dropped.guard())));
+    sim.block_on(started.wait());
+    drop(greenlet.kill_with(GreenletExit::because("too late")));
+    drop(sim);
+    assert_eq!(dropped.count(), 1);
+    assert_eq!(greenlet.try_get().unwrap().unwrap_err().to_string(), "killed: too late");
+}
+
+#[test]
+fn inside_of_a_shield_nothing_can_be_resumed() {
+    let sim = SimHub::new();
+    let greenlet = spawn_on(&sim, shield(async { GreenletExit::new().resume::<()>().await }));
+    sim.block_on(joinall([&greenlet]));
+    assert!(greenlet.failure().unwrap().is_panic());
+    greenlet.detach();
+}

@@ -1,0 +1,168 @@
+//! The promises of `spawn_tree`: who is in it, where, and for how long. The tree is the whole
+//! process's, so these tests take turns.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use spinney::{
+    BoxFuture, Greenlet, Handle, State, joinall, killall, pair, sleep, spawn, spawn_on, spawn_tree,
+    track_spawns,
+};
+use spinney_tests::tools::{blow_up, gate, stuck};
+use spinney_tests::{SimHub, hub, in_time};
+
+/// While it lives spawns are tracked, and those of this test alone.
+struct Tracked(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
+
+fn tracked() -> Tracked {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(tree(), [], "the test before left some");
+    track_spawns(true);
+    Tracked(alone)
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        track_spawns(false);
+    }
+}
+
+/// The depths and names in the tree.
+fn tree() -> Vec<(usize, String)> {
+    let name = |handle: &Handle| handle.name().as_deref().unwrap_or_default().to_owned();
+    spawn_tree().iter().map(|branch| (branch.depth(), name(branch.handle()))).collect()
+}
+
+fn lines(expected: &[(usize, &str)]) -> Vec<(usize, String)> {
+    expected.iter().map(|(depth, name)| (*depth, (*name).to_owned())).collect()
+}
+
+/// Spawns two of the same until `depth`, and waits for them.
+fn family(name: String, depth: usize) -> BoxFuture {
+    Box::pin(async move {
+        if depth == 0 {
+            return pending().await;
+        }
+        let child = |n| {
+            let name = format!("{name}{n}");
+            spawn(family(name.clone(), depth - 1)).named(name)
+        };
+        joinall([child(1), child(2)]).await;
+    })
+}
+
+/// Lets all get as far as they can.
+async fn settle() {
+    sleep(Duration::from_secs(1)).await;
+}
+
+#[test]
+fn each_comes_before_those_it_spawned_and_these_in_the_order_of_their_spawns() {
+    let (_tracked, sim) = (tracked(), SimHub::new());
+    sim.block_on(async {
+        let roots = ["a", "b"].map(|name| spawn(family(name.to_owned(), 2)).named(name));
+        settle().await;
+        let of = |name: &str| {
+            [(0, ""), (1, "1"), (2, "11"), (2, "12"), (1, "2"), (2, "21"), (2, "22")]
+                .map(|(depth, rest)| (depth, format!("{name}{rest}")))
+        };
+        assert_eq!(tree(), [of("a"), of("b")].concat());
+        let handles: Vec<_> = spawn_tree().iter().map(|branch| branch.handle().clone()).collect();
+        assert_eq!(handles[1].parent(), Some(roots[0].id()));
+        killall(handles).await;
+    });
+    assert_eq!(tree(), []);
+}
+
+#[test]
+fn those_whose_parent_has_ended_are_roots() {
+    let (_tracked, sim) = (tracked(), SimHub::new());
+    sim.block_on(async {
+        let parent = spawn(async {
+            let child = spawn(stuck(gate(), ())).named("child");
+            child.handle().clone()
+        });
+        let child = parent.await.unwrap();
+        assert_eq!(tree(), lines(&[(0, "child")]));
+        child.kill().await;
+    });
+}
+
+#[test]
+fn it_is_printed_with_names_and_states() {
+    let (_tracked, sim) = (tracked(), SimHub::new());
+    sim.block_on(async {
+        let parent = spawn(async {
+            let child = spawn(stuck(gate(), ())).named("child");
+            let unstarted = Greenlet::new(async {});
+            child.await.unwrap_err();
+            drop(unstarted);
+        });
+        settle().await;
+        let handles: Vec<_> = spawn_tree().into_iter().map(|b| b.handle().clone()).collect();
+        let expected = format!(
+            "greenlet {}: Running\n  greenlet {} \"child\": Running\n  greenlet {}: Unstarted\n",
+            parent.id(),
+            handles[1].id(),
+            handles[2].id()
+        );
+        assert_eq!(spawn_tree().to_string(), expected);
+        handles[1].kill().await;
+        parent.await.unwrap();
+    });
+}
+
+#[test]
+fn they_leave_it_however_they_end() {
+    let _tracked = tracked();
+    let sim = SimHub::new();
+    let left = sim.block_on(async {
+        spawn(async {}).await.unwrap();
+        spawn(async { blow_up("no luck") }).await.map(|()| ()).unwrap_err();
+        let started = gate();
+        let killed = spawn(stuck(Arc::clone(&started), ()));
+        started.wait().await;
+        killed.kill().await;
+        drop(Greenlet::new(async {}));
+        drop(pair(async {}, ()));
+        spawn(stuck(gate(), ())).named("left").handle().clone()
+    });
+    assert_eq!(tree(), lines(&[(0, "left")]));
+    drop(sim);
+    assert_eq!((left.state(), tree()), (State::Killed, Vec::new()));
+}
+
+#[test]
+fn one_that_was_killed_before_it_ran_has_left() {
+    let (_tracked, sim) = (tracked(), SimHub::new());
+    sim.block_on(async {
+        let greenlet = spawn(async {});
+        greenlet.kill_now();
+        assert_eq!(tree(), []);
+        greenlet.join().await;
+    });
+}
+
+#[test]
+fn nothing_is_kept_of_many_that_ended() {
+    let (_tracked, hub) = (tracked(), hub(2));
+    let ended = (0..10_000).map(|n| spawn_on(&hub, async move { n }));
+    let ended = hub.block_on(in_time(joinall(ended)));
+    assert_eq!((ended.len(), tree()), (10_000, Vec::new()));
+}
+
+#[test]
+fn those_that_were_made_while_nobody_asked_are_not_in_it() {
+    let (tracked, sim) = (tracked(), SimHub::new());
+    sim.block_on(async {
+        let before = spawn(stuck(gate(), ())).named("before");
+        track_spawns(false);
+        let after = spawn(stuck(gate(), ())).named("after");
+        assert_eq!(tree(), lines(&[(0, "before")]));
+        killall([before, after]).await;
+    });
+    assert_eq!(tree(), []);
+    drop(tracked);
+}
