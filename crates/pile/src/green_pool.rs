@@ -65,7 +65,6 @@ impl<X> GreenPool<X> {
     /// Dropping it before it is done drops `future`, which has not started, or was running in
     /// place.
     #[track_caller]
-    #[expect(clippy::async_yields_async, reason = "what comes out is a greenlet, to be awaited")]
     pub fn spawn<F>(&self, future: F) -> impl Future<Output = Greenlet<F::Output>>
     where
         F: Future,

@@ -39,7 +39,9 @@ impl Readers {
     /// Wakes all.
     pub(crate) fn wake_all(&self) {
         let woken = self.change(|state| std::mem::take(&mut state.waiting));
-        woken.into_iter().for_each(|(_, waker)| waker.wake());
+        for (_, waker) in woken {
+            waker.wake();
+        }
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {

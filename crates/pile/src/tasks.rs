@@ -23,10 +23,13 @@ impl<T> Tasks<T> {
     /// The next result; None if there is no task.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Failure>>> {
         match self {
-            Self::AsTheyEnd(tasks) => match ready!(Pin::new(tasks).poll_next(cx)) {
-                Some(mut task) => Pin::new(&mut task).poll(cx).map(Some),
-                None => Poll::Ready(None),
-            },
+            Self::AsTheyEnd(tasks) => {
+                let ended = ready!(Pin::new(tasks).poll_next(cx)).map(Greenlet::try_get);
+                Poll::Ready(ended.map(|result| match result {
+                    Ok(result) => result,
+                    Err(alive) => unreachable!("{alive:?} was said to have ended"),
+                }))
+            }
             Self::AsSpawned(tasks) => {
                 let Some(first) = tasks.front_mut() else { return Poll::Ready(None) };
                 let result = ready!(Pin::new(first).poll(cx));

@@ -19,14 +19,21 @@ impl<T, C> Item<T, C> {
 
     /// The thing itself, which is to be [`put`](ResourcePool::put) back.
     pub fn into_inner(mut self) -> T {
-        self.value.take().expect("it is there until it is taken out")
+        self.take()
     }
 
     /// Takes the thing out for good: there is room for another one.
     pub fn discard(mut self) -> T {
-        let value = self.value.take().expect("it is there until it is taken out");
+        let value = self.take();
         drop(self.pool.shared.tokens.put_back(1));
         value
+    }
+
+    fn take(&mut self) -> T {
+        match self.value.take() {
+            Some(value) => value,
+            None => unreachable!("it is taken out once"),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spinney_hub::Clock;
-use spinney_sync::{Acquire, HandOut, Semaphore};
+use spinney_sync::{Acquire, Closed, HandOut, Semaphore};
 
 pub use builder::ResourcePoolBuilder;
 pub use item::Item;
@@ -82,7 +82,7 @@ impl<T, C> ResourcePool<T, C> {
     {
         let token = Acquire::of(Tokens(Arc::clone(&self.shared)));
         async move {
-            let token = token.await.expect(NEVER_CLOSED);
+            let token = open(token.await);
             let idle = self.shared.lock().take();
             let value = match idle {
                 Some(value) => value,
@@ -128,7 +128,7 @@ impl<T, C> ResourcePool<T, C> {
         F: Future<Output = Result<T, E>>,
     {
         while self.size() < self.shared.min_size.min(self.capacity()) {
-            let token = self.shared.tokens.acquire().await.expect(NEVER_CLOSED);
+            let token = open(self.shared.tokens.acquire().await);
             let value = (self.shared.create)().await?;
             token.forget();
             self.put(value);
@@ -203,7 +203,13 @@ impl<T, C> ResourcePool<T, C> {
     }
 }
 
-const NEVER_CLOSED: &str = "a resource pool is never closed";
+/// What was acquired of the tokens, which are never closed.
+fn open<P>(token: Result<P, Closed>) -> P {
+    match token {
+        Ok(token) => token,
+        Err(closed) => unreachable!("the tokens of a resource pool: {closed}"),
+    }
+}
 
 /// The room of an item that is being given back. Dropping it gives that back, should a check panic.
 struct Token<'a> {
