@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
@@ -20,8 +20,9 @@ use crate::tasks::Tasks;
 /// A pile of tasks whose results are taken in the order in which they end. `eventlet.GreenPile`,
 /// as its documentation has it.
 ///
-/// A stream, which is over while nothing is outstanding, and goes on when more was spawned. Several piles may share a pool. Dropping it kills what it started and nobody has
-/// taken, and leaves the rest of its pool alone.
+/// A stream, which is over while nothing is outstanding, and goes on when more was spawned. Several
+/// piles may share a pool. Dropping it kills what it started and nobody has taken, and leaves the
+/// rest of its pool alone.
 ///
 /// ```
 /// use spinney_pile::{GreenPile, GreenPool};
@@ -111,7 +112,7 @@ impl<T, X> GreenPile<T, X> {
             let spawning = Spawning::of(self);
             let greenlet = spawned.await;
             let handle = greenlet.handle().clone();
-            self.lock().tasks.push(greenlet);
+            self.change(|state| state.tasks.push(greenlet));
             drop(spawning);
             handle
         }
@@ -131,8 +132,7 @@ impl<T, X> GreenPile<T, X> {
 
     /// How many tasks were spawned, or wait for a slot, whose results were not taken. `len`.
     pub fn len(&self) -> usize {
-        let state = self.lock();
-        state.tasks.len() + state.spawning
+        self.change(|state| state.outstanding())
     }
 
     /// Whether there is no result to take, now or later.
@@ -153,24 +153,34 @@ impl<T, X> GreenPile<T, X> {
         // Registering first and looking second: an end between the two is not missed.
         self.readers.wait(ticket, cx.waker());
         let waker = Waker::from(Arc::clone(&self.readers));
-        let (polled, is_over) = {
-            let mut state = self.lock();
+        self.change(|state| {
             let polled = state.tasks.poll_next(&mut Context::from_waker(&waker));
-            (polled, state.tasks.len() + state.spawning == 0)
-        };
-        if matches!(polled, Poll::Pending) || (matches!(polled, Poll::Ready(None)) && !is_over) {
-            return Poll::Pending;
-        }
-        self.readers.leave(ticket);
-        if is_over {
-            // The others wait for nothing.
-            self.readers.wake_all();
-        }
-        polled
+            let is_over = state.outstanding() == 0;
+            if matches!(polled, Poll::Pending) || (matches!(polled, Poll::Ready(None)) && !is_over)
+            {
+                return Poll::Pending;
+            }
+            self.readers.leave(ticket);
+            if is_over {
+                // The others wait for nothing.
+                self.readers.wake_all();
+            }
+            polled
+        })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Has the state to itself; readers are woken afterwards.
+    fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
+        let _hold = self.readers.hold();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state)
+    }
+}
+
+impl<T> State<T> {
+    /// How many results there are to take, now or later.
+    fn outstanding(&self) -> usize {
+        self.tasks.len() + self.spawning
     }
 }
 
@@ -181,15 +191,17 @@ struct Spawning<'a, T, X> {
 
 impl<'a, T, X> Spawning<'a, T, X> {
     fn of(pile: &'a GreenPile<T, X>) -> Self {
-        pile.lock().spawning += 1;
+        pile.change(|state| state.spawning += 1);
         Self { pile }
     }
 }
 
 impl<T, X> Drop for Spawning<'_, T, X> {
     fn drop(&mut self) {
-        self.pile.lock().spawning -= 1;
-        self.pile.readers.wake_all();
+        self.pile.change(|state| {
+            state.spawning -= 1;
+            self.pile.readers.wake_all();
+        });
     }
 }
 

@@ -98,8 +98,9 @@ impl<X> GreenPool<X> {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
-    pub async fn waitall(&self) -> Result<(), InsideGroup> {
-        self.pool.wait_idle().await
+    #[track_caller]
+    pub fn waitall(&self) -> impl Future<Output = Result<(), InsideGroup>> {
+        self.pool.wait_idle()
     }
 
     /// Runs `func` on each of `items`, in the pool's own slots, and gives the results in their

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
-/// Those who wait, each with a ticket. As a waker it wakes all of them.
+/// Those who wait, each with a ticket. As a waker it wakes all of them, or notes to do so when
+/// nobody [holds](Self::hold) it back any more: a waker is somebody else's code, which may read the
+/// pile there and then.
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
     state: Mutex<State>,
@@ -13,6 +15,9 @@ pub(crate) struct Readers {
 struct State {
     waiting: Vec<(u64, Waker)>,
     last_ticket: u64,
+    holds: usize,
+    /// Somebody was woken while it was held back.
+    woken: bool,
 }
 
 impl Readers {
@@ -38,14 +43,43 @@ impl Readers {
 
     /// Wakes all.
     pub(crate) fn wake_all(&self) {
-        let woken = self.change(|state| std::mem::take(&mut state.waiting));
-        for (_, waker) in woken {
-            waker.wake();
-        }
+        let woken = self.change(|state| {
+            state.woken = state.holds > 0;
+            if state.woken { Vec::new() } else { std::mem::take(&mut state.waiting) }
+        });
+        wake(woken);
+    }
+
+    /// Wakes nobody before the guard is dropped: for who has the lock of the pile.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        self.change(|state| state.holds += 1);
+        Hold { readers: self }
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// See [`Readers::hold`].
+pub(crate) struct Hold<'a> {
+    readers: &'a Readers,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let woken = self.readers.change(|state| {
+            state.holds -= 1;
+            let woken = std::mem::take(&mut state.woken);
+            if woken { std::mem::take(&mut state.waiting) } else { Vec::new() }
+        });
+        wake(woken);
+    }
+}
+
+fn wake(readers: Vec<(u64, Waker)>) {
+    for (_, waker) in readers {
+        waker.wake();
     }
 }
 

@@ -19,14 +19,15 @@ impl<T, C> Item<T, C> {
 
     /// The thing itself, which is to be [`put`](ResourcePool::put) back.
     pub fn into_inner(mut self) -> T {
+        self.pool.shared.lock().loose += 1;
         self.take()
     }
 
     /// Takes the thing out for good: there is room for another one.
     pub fn discard(mut self) -> T {
-        let value = self.take();
-        drop(self.pool.shared.tokens.put_back(1));
-        value
+        self.pool.shared.lock().size -= 1;
+        self.pool.shared.tokens.release(1);
+        self.take()
     }
 
     fn take(&mut self) -> T {
@@ -54,7 +55,7 @@ impl<T, C> DerefMut for Item<T, C> {
 impl<T, C> Drop for Item<T, C> {
     fn drop(&mut self) {
         if let Some(value) = self.value.take() {
-            self.pool.put(value);
+            self.pool.shared.give_back(value);
         }
     }
 }

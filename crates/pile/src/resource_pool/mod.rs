@@ -1,7 +1,7 @@
 //! [`ResourcePool`]: things that are made when needed, and used one user at a time.
 //!
-//! A permit is out for each item that is in use or being made. An item is made only if none is
-//! idle, so there are never more of them than permits.
+//! A permit is out for each item that is in use, or being made or dropped. Who has got one makes an
+//! item only if none is idle, so there are never more of them than permits.
 
 mod builder;
 mod idle;
@@ -83,10 +83,10 @@ impl<T, C> ResourcePool<T, C> {
         let token = Acquire::of(Tokens(Arc::clone(&self.shared)));
         async move {
             let token = open(token.await);
-            let idle = self.shared.lock().take();
+            let idle = self.shared.lock().take_or_count();
             let value = match idle {
                 Some(value) => value,
-                None => (self.shared.create)().await?,
+                None => self.shared.make().await?,
             };
             token.forget();
             Ok(Item::new(self.clone(), value))
@@ -127,11 +127,18 @@ impl<T, C> ResourcePool<T, C> {
         C: Fn() -> F,
         F: Future<Output = Result<T, E>>,
     {
-        while self.size() < self.shared.min_size.min(self.capacity()) {
+        while self.size() < self.wanted() {
             let token = open(self.shared.tokens.acquire().await);
-            let value = (self.shared.create)().await?;
+            {
+                let mut idle = self.shared.lock();
+                if idle.size >= self.wanted() {
+                    break;
+                }
+                idle.size += 1;
+            }
+            let value = self.shared.make().await?;
             token.forget();
-            self.put(value);
+            self.shared.store(Token { tokens: &self.shared.tokens }, value);
         }
         Ok(())
     }
@@ -144,28 +151,14 @@ impl<T, C> ResourcePool<T, C> {
     /// If more are put than were got; `value` is dropped then.
     #[track_caller]
     pub fn put(&self, value: T) {
-        let token = Token { tokens: &self.shared.tokens };
-        let mut value = value;
-        let fit = (self.shared.check)(&mut value);
-        let mut idle = self.shared.lock();
-        // Before it is idle it is one of those that are out.
-        let surplus = (idle.len() + self.shared.tokens.out()) > self.shared.tokens.capacity();
-        let mut retired = None;
-        let mut needs_reaper = false;
-        if fit && !surplus {
-            idle.put(Clock::current().now(), value);
-            needs_reaper = self.shared.reaper.is_some() && !idle.has_reaper;
-            idle.has_reaper |= needs_reaper;
-        } else {
-            retired = Some(value);
-        }
-        let returned = token.put_back();
-        drop(idle);
-        drop(retired);
-        drop(returned);
-        if let Some(reaper) = self.shared.reaper.as_ref().filter(|_| needs_reaper) {
-            reaper.start(&self.shared);
-        }
+        let loose = {
+            let mut idle = self.shared.lock();
+            let loose = idle.loose.checked_sub(1);
+            idle.loose = loose.unwrap_or(0);
+            loose
+        };
+        assert!(loose.is_some(), "an item is put back that was not got");
+        self.shared.give_back(value);
     }
 
     /// Changes how many items there are to be at the most. A larger number admits at once as many
@@ -174,7 +167,7 @@ impl<T, C> ResourcePool<T, C> {
     pub fn resize(&self, max_size: usize) {
         self.shared.tokens.resize(max_size);
         let mut idle = self.shared.lock();
-        let surplus = (idle.len() + self.shared.tokens.out()).saturating_sub(max_size);
+        let surplus = idle.size.saturating_sub(self.capacity());
         let retired = idle.retire(surplus);
         drop(idle);
         drop(retired);
@@ -193,13 +186,17 @@ impl<T, C> ResourcePool<T, C> {
 
     /// How many items there are: in use, being made, or idle. `current_size`.
     pub fn size(&self) -> usize {
-        let idle = self.shared.lock();
-        idle.len() + self.shared.tokens.out()
+        self.shared.lock().size
     }
 
     /// How many items there are to be at the most. `max_size`.
     pub fn capacity(&self) -> usize {
         self.shared.tokens.capacity()
+    }
+
+    /// How many items [`fill`](Self::fill) is to leave.
+    fn wanted(&self) -> usize {
+        self.shared.min_size.min(self.capacity())
     }
 }
 
@@ -211,14 +208,13 @@ fn open<P>(token: Result<P, Closed>) -> P {
     }
 }
 
-/// The room of an item that is being given back. Dropping it gives that back, should a check panic.
+/// The room of an item that is being given back. Dropping it gives that back.
 struct Token<'a> {
     tokens: &'a Semaphore,
 }
 
 impl<'a> Token<'a> {
     /// Wakes nobody before what it returns is dropped.
-    #[track_caller]
     fn put_back(self) -> HandOut<'a> {
         let tokens = self.tokens;
         std::mem::forget(self);
@@ -228,11 +224,76 @@ impl<'a> Token<'a> {
 
 impl Drop for Token<'_> {
     fn drop(&mut self) {
-        drop(self.tokens.put_back(1));
+        self.tokens.release(1);
+    }
+}
+
+/// An item that is counted, but may not come to be, or be no more. Dropping it counts it out.
+struct Doubtful<'a, T, C> {
+    shared: &'a Shared<T, C>,
+}
+
+impl<T, C> Doubtful<'_, T, C> {
+    /// It is there.
+    fn confirm(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<T, C> Drop for Doubtful<'_, T, C> {
+    fn drop(&mut self) {
+        self.shared.lock().size -= 1;
     }
 }
 
 impl<T, C> Shared<T, C> {
+    /// Makes an item that was counted.
+    async fn make<F, E>(&self) -> Result<T, E>
+    where
+        C: Fn() -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let item = Doubtful { shared: self };
+        let value = (self.create)().await?;
+        item.confirm();
+        Ok(value)
+    }
+
+    /// Takes an item back that was in use. Should the check panic, it is dropped, and there is
+    /// room for another only then.
+    fn give_back(self: &Arc<Self>, value: T) {
+        let token = Token { tokens: &self.tokens };
+        let item = Doubtful { shared: self };
+        let mut value = value;
+        if (self.check)(&mut value) {
+            item.confirm();
+            self.store(token, value);
+        }
+    }
+
+    /// Lays an item by, unless it is one too many, and gives its room back.
+    fn store(self: &Arc<Self>, token: Token<'_>, value: T) {
+        let mut idle = self.lock();
+        if idle.size > self.tokens.capacity() {
+            idle.size -= 1;
+            drop(idle);
+            drop(value);
+            return;
+        }
+        idle.put(Clock::current().now(), value);
+        let reaper = self.reaper.as_ref().filter(|_| idle.reaper.strong_count() == 0);
+        let reaper = reaper.map(|reaper| (reaper, Arc::default()));
+        if let Some((_, alive)) = &reaper {
+            idle.reaper = Arc::downgrade(alive);
+        }
+        let room = token.put_back();
+        drop(idle);
+        drop(room);
+        if let Some((reaper, alive)) = reaper {
+            reaper.start(self, alive);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Idle<T>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,6 @@
 //! [`Reaper`]: drops items that have been idle for too long.
 
+use std::iter;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ pub(super) struct Reaper<T, C> {
     limit: Duration,
     /// Starts the task. A function of its own, so that only who wants one needs items that can be
     /// sent to it.
-    start: fn(&Arc<Shared<T, C>>),
+    start: fn(&Arc<Shared<T, C>>, Arc<()>),
 }
 
 impl<T, C> Reaper<T, C> {
@@ -20,11 +21,12 @@ impl<T, C> Reaper<T, C> {
         T: Send + 'static,
         C: Send + Sync + 'static,
     {
-        Self { limit, start: |shared| spawn(run(Arc::downgrade(shared))) }
+        Self { limit, start: |shared, alive| spawn(run(Arc::downgrade(shared), alive)) }
     }
 
-    pub(super) fn start(&self, shared: &Arc<Shared<T, C>>) {
-        (self.start)(shared);
+    /// Starts a task, which holds `alive` for as long as it looks after the items.
+    pub(super) fn start(&self, shared: &Arc<Shared<T, C>>, alive: Arc<()>) {
+        (self.start)(shared, alive);
     }
 
     /// When an item has been idle for too long that is so since `since`. None if that is never.
@@ -34,7 +36,7 @@ impl<T, C> Reaper<T, C> {
 }
 
 /// Sleeps from one item's end to that of the next, for as long as there are any.
-async fn run<T, C>(pool: Weak<Shared<T, C>>) {
+async fn run<T, C>(pool: Weak<Shared<T, C>>, _alive: Arc<()>) {
     loop {
         let next = match pool.upgrade() {
             Some(pool) => pool.reap(),
@@ -51,14 +53,23 @@ impl<T, C> Shared<T, C> {
         let reaper = self.reaper.as_ref()?;
         let now = Clock::current().now();
         let mut idle = self.lock();
-        let surplus = (idle.len() + self.tokens.out()).saturating_sub(self.min_size);
+        let surplus = idle.size.saturating_sub(self.min_size);
         let stale = now.checked_sub(reaper.limit).map_or(0, |since| idle.resting_since(since));
-        let retired = idle.retire(stale.min(surplus));
-        let next = idle.oldest().filter(|_| surplus > retired.len());
+        let stale = stale.min(surplus);
+        // Each keeps a room until it is dropped. Those without are about to be used; should they
+        // not be, they are found later.
+        let rooms = iter::from_fn(|| self.tokens.try_acquire().ok());
+        let rooms: Vec<_> = rooms.take(stale).collect();
+        let retired = idle.retire(rooms.len());
+        let next = if retired.len() < stale { Some(now) } else { idle.oldest() };
+        let next = next.filter(|_| surplus > retired.len());
         let next = next.and_then(|since| reaper.deadline(since));
-        idle.has_reaper = next.is_some();
+        if next.is_none() {
+            idle.reaper = Weak::new();
+        }
         drop(idle);
         drop(retired);
+        drop(rooms);
         next
     }
 }
