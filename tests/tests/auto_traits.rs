@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use spinney::{
     AsyncResult, Branch, CatchExit, Clock, Closed, Crew, Event, Failure, GreenPile, GreenPool,
-    Greenlet, GreenletExit, Group, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup,
+    Greenlet, GreenletExit, Group, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup, Item,
     Iwait, Join, JoinAll, LinkId, LocalHub, Map, Mapper, Membership, NoThreads, Owner, Panic,
-    Permit, Pool, PoolFull, Semaphore, Shield, SpawnTree, State, Task, ThreadPool,
-    ThreadPoolClosed, ThreadResult, Timeout, TryAcquireError,
+    Permit, Pool, PoolFull, ResourcePool, ResourcePoolBuilder, Semaphore, Shield, SpawnTree, State,
+    Task, ThreadPool, ThreadPoolClosed, ThreadResult, Timeout, TryAcquireError,
 };
 
 /// `Send`, and not `Sync`.
@@ -110,6 +110,17 @@ fn errors_can_be_boxed() {
     is_error::<ThreadPoolClosed>();
     is_error::<Timeout>();
     is_error::<TryAcquireError>();
+}
+
+#[test]
+fn resources_may_be_used_on_any_thread_if_they_go_there() {
+    type Create = fn() -> std::future::Ready<Result<SendOnly, ()>>;
+    is_shared::<ResourcePool<SendOnly, Create>>();
+    is_movable::<Item<SendOnly, Create>>();
+    is_movable::<ResourcePoolBuilder<SendOnly, Create>>();
+    is_unpin::<ResourcePool<Local, Create>>();
+    is_not!(Send: ResourcePool<Local, Create>, Item<Local, Create>);
+    is_not!(Sync: Item<SendOnly, Create>);
 }
 
 #[test]

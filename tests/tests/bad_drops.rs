@@ -45,7 +45,7 @@ on_every_hub! {
     async fn an_input_that_panics_twice_ends_its_map_with_the_first(hub) {
         let pool = Pool::on(hub, 1);
         let failure = pool.map(|n| async move { n }, BadInput(BadDrop)).await.unwrap_err();
-        assert_eq!(failure.to_string(), "panicked: an iterator");
+        assert_eq!(failure.into_error().to_string(), "panicked: an iterator");
     }
 
     async fn a_detached_map_goes_on_though_its_results_panic_when_they_are_dropped(hub) {

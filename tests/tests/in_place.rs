@@ -173,3 +173,25 @@ fn no_slot_is_taken_when_the_reader_of_an_empty_map_is_woken() {
     holder.kill_now();
     assert_eq!(seen.take(), [0]);
 }
+
+#[test]
+fn a_reader_of_a_pile_may_run_inside_the_call_that_wakes_it() {
+    let (hub, seen) = (InPlace::default(), Log::default());
+    let pile = Arc::new(GreenPile::on(&GreenPool::on(&hub, 2)));
+    let first = block_on(pile.spawn(stuck(gate(), 1)));
+    for _ in 0..2 {
+        let (read, log) = (Arc::clone(&pile), seen.clone());
+        spawn_on(&hub, async move {
+            while let Some(result) = read.next().await {
+                log.add(result.is_ok());
+            }
+            log.add(false);
+        })
+        .detach();
+    }
+    // It has ended before the pile knows of it.
+    block_on(pile.spawn(async {}));
+    assert_eq!(seen.take(), [true]);
+    first.kill_now();
+    assert_eq!(seen.take(), [false; 3]);
+}

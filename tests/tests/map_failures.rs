@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{Failure, Pool, yield_now};
+use spinney::{ItemError, Pool, yield_now};
 use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -19,8 +19,8 @@ fn fails_at(at: u32) -> impl Fn(u32) -> std::pin::Pin<Box<dyn Future<Output = u3
 }
 
 /// Values, and the texts of failures.
-fn plain<T>(result: Result<T, Failure>) -> Result<T, String> {
-    result.map_err(|failure| failure.to_string())
+fn plain<T>(result: Result<T, ItemError>) -> Result<T, String> {
+    result.map_err(|error| error.into_error().to_string())
 }
 
 fn no_luck<T>() -> Result<T, String> {
@@ -58,7 +58,7 @@ on_every_hub! {
             }
         };
         let failure = Pool::on(hub, 3).map(work, 0..3).await.unwrap_err();
-        assert_eq!(failure.to_string(), "panicked: first in order");
+        assert_eq!(failure.to_string(), "item 1: panicked: first in order");
     }
 
     async fn the_rest_runs_on_after_a_failure(hub) {

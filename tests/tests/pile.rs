@@ -240,7 +240,7 @@ on_every_hub! {
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();
         }
         pool.resize(1);
-        assert_eq!((pool.size(), pool.running(), pool.free()), (1, 3, -2));
+        assert_eq!((pool.capacity(), pool.running(), pool.free()), (1, 3, -2));
         open.set();
         pool.waitall().await.unwrap();
         assert_eq!((pool.running(), pool.free()), (0, 1));

@@ -23,7 +23,7 @@ use spinney_hub::contain;
 use crate::collector::Collector;
 use crate::kills::{Kills, ROOT};
 use crate::unstarted::WeakSlot;
-use crate::{Failure, GreenletExit, State, current, spawn_tree};
+use crate::{Failure, GreenletExit, Home, State, current, spawn_tree};
 
 /// Called at a greenlet's end.
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
@@ -32,6 +32,7 @@ pub(crate) struct Control {
     pub(crate) id: u64,
     /// The greenlet that made it; 0 if none did.
     parent: u64,
+    pub(crate) home: Option<Home>,
     flags: AtomicU8,
     state: Mutex<Inner>,
 }
@@ -77,11 +78,12 @@ enum Link {
 }
 
 impl Control {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(home: Option<Home>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
             parent: current::id().unwrap_or(0),
+            home,
             flags: AtomicU8::new(0),
             state: Mutex::default(),
         }
@@ -161,8 +163,10 @@ impl Control {
         if before & BEGUN == 0 {
             state.end(self, Err(Failure::Killed(exit)));
             let slot = state.extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
+            let waker = state.waker.take();
             drop(state);
             drop(slot.and_then(|slot| slot.take()));
+            waker.into_iter().for_each(Waker::wake);
             return true;
         }
         let waker = state.waker.take();

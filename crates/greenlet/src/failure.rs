@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spinney_hub::contain;
@@ -33,6 +34,37 @@ impl Failure {
     /// [`catch_unwind`](std::panic::catch_unwind) returns it.
     pub fn panicked(payload: Box<dyn Any + Send>) -> Self {
         Self::Panicked(Panic { payload: Arc::new(Payload(Mutex::new(Some(payload)))) })
+    }
+
+    /// Lets the current greenlet end with this failure: the panic goes on, or the kill is seen
+    /// here.
+    ///
+    /// # Panics
+    ///
+    /// With the payload, if it was a panic; with its text, if somebody else took the payload. For a
+    /// kill: as [`GreenletExit::resume`].
+    ///
+    /// ```
+    /// use spinney_greenlet::spawn;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let outer = spawn(async {
+    ///         match spawn(async { panic!("no luck") }).await {
+    ///             Ok(()) => "luck",
+    ///             Err(failure) => failure.resume().await,
+    ///         }
+    ///     });
+    ///     assert_eq!(outer.await.unwrap_err().to_string(), "panicked: no luck");
+    /// });
+    /// ```
+    pub async fn resume<T>(self) -> T {
+        match self {
+            Self::Killed(exit) => exit.resume().await,
+            Self::Panicked(panic) => {
+                let text = panic.to_string();
+                resume_unwind(panic.into_payload().unwrap_or_else(|| Box::new(text)))
+            }
+        }
     }
 
     /// Whether it was killed.

@@ -133,6 +133,19 @@ impl<T> Greenlet<T> {
         }
     }
 
+    /// As awaiting it, by eventlet's name. `wait`.
+    ///
+    /// # Errors
+    ///
+    /// The failure it ended with.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the greenlet, and so detaches the task.
+    pub async fn wait(self) -> Result<T, Failure> {
+        self.await
+    }
+
     /// Leaves the task to itself; its result will be dropped.
     pub fn detach(self) {
         drop(self);

@@ -12,7 +12,7 @@ use spinney_sync::Wait;
 use crate::collector::Collector;
 use crate::control::{Callback, Control};
 use crate::unstarted::WeakSlot;
-use crate::{Failure, GreenletExit, State, current};
+use crate::{Failure, GreenletExit, Home, State, current};
 
 /// Controls a greenlet: waits for its end, kills it, is told when it ends. What of
 /// `gevent.Greenlet` has to do with the greenlet and not with its value.
@@ -53,6 +53,11 @@ impl Handle {
     /// The id of the greenlet that made it; None if it was made outside of any. `spawning_greenlet`.
     pub fn parent(&self) -> Option<u64> {
         self.control.parent()
+    }
+
+    /// For containers: the one it was made in, if it was [made](crate::pair_in) in one.
+    pub fn home(&self) -> Option<Home> {
+        self.control.home
     }
 
     /// What it was [named](crate::Greenlet::named), if anything.

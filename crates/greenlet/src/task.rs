@@ -13,7 +13,7 @@ use crate::control::Control;
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
 use crate::spawn_tree;
-use crate::{Failure, Greenlet, Handle};
+use crate::{Failure, Greenlet, Handle, Home};
 
 /// Makes a greenlet of `future`: the half to run, and the half to hold.
 ///
@@ -28,7 +28,17 @@ use crate::{Failure, Greenlet, Handle};
 /// ```
 #[track_caller]
 pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
-    let control = Arc::new(Control::new());
+    pair_in(None, future, guard)
+}
+
+/// As [`pair`], for a container that asks a greenlet for its [`Home`].
+#[track_caller]
+pub fn pair_in<F: Future, G>(
+    home: Option<Home>,
+    future: F,
+    guard: G,
+) -> (Task<F, G>, Greenlet<F::Output>) {
+    let control = Arc::new(Control::new(home));
     spawn_tree::note(&control);
     let outcome = Outcome::default();
     let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
@@ -100,6 +110,12 @@ impl<F: Future, G> Task<F, G> {
     pub fn in_place(mut self) -> Self {
         self.in_place = true;
         self
+    }
+
+    /// For containers that put a task off: whether it was killed, and so is to be polled now.
+    /// Otherwise a kill wakes `cx`.
+    pub fn is_killed(&self, cx: &Context<'_>) -> bool {
+        self.shared.as_ref().is_some_and(|shared| !shared.frame.control().park(cx.waker()))
     }
 
     /// Drops the future and the locals, then ends the greenlet; the first time only. If it did not

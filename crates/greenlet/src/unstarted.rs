@@ -1,4 +1,5 @@
-//! Greenlets that are made first and started later: [`Greenlet::new`], [`spawn_later`].
+//! Greenlets that are made first and started later: [`Greenlet::new`], [`spawn_later`] and
+//! [`spawn_later_local`].
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -54,6 +55,33 @@ where
     greenlet
 }
 
+/// As [`spawn_later`], but only if the current greenlet lives when `delay` has passed; otherwise the
+/// new one is killed. Outside of any greenlet there is nobody to outlive. `spawn_after_local`.
+///
+/// # Panics
+///
+/// As [`spawn`](crate::spawn).
+///
+/// ```
+/// use std::time::Duration;
+/// use spinney_greenlet::{spawn, spawn_later_local};
+///
+/// spinney_hub::block_on(async {
+///     let brief = spawn(async { spawn_later_local(Duration::from_millis(1), async { "late" }) });
+///     let orphan = brief.await.unwrap();
+///     assert!(orphan.await.unwrap_err().is_killed());
+/// });
+/// ```
+#[track_caller]
+pub fn spawn_later_local<F>(delay: Duration, future: F) -> Greenlet<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let greenlet = Greenlet::new(future);
+    greenlet.start_later_beside(delay, Handle::current());
+    greenlet
+}
+
 impl<T: Send + 'static> Greenlet<T> {
     /// A greenlet that has yet to be [started](Handle::start), and may be named, linked to, waited
     /// for and killed before. Dropping it unstarted kills it. `gevent.Greenlet`.
@@ -100,8 +128,14 @@ impl Handle {
     ///
     /// As [`start`](Self::start).
     pub fn start_later(&self, delay: Duration) -> bool {
+        self.start_later_beside(delay, None)
+    }
+
+    /// As [`start_later`](Self::start_later), but only if `companion` lives then.
+    fn start_later_beside(&self, delay: Duration, companion: Option<Handle>) -> bool {
         let Some(slot) = self.start_slot().and_then(|slot| slot.0.upgrade()) else { return false };
-        spinney_hub::spawn(Later { slot, killed: self.join(), delay: sleep(delay), task: None });
+        let (killed, delay) = (self.join(), sleep(delay));
+        spinney_hub::spawn(Later { slot, killed, delay, companion, task: None });
         true
     }
 
@@ -115,6 +149,8 @@ struct Later {
     slot: Arc<Slot>,
     killed: Join,
     delay: Sleep,
+    /// Who has to live then, if anybody has.
+    companion: Option<Handle>,
     task: Option<BoxFuture>,
 }
 
@@ -131,6 +167,9 @@ impl Future for Later {
                 return Poll::Pending;
             }
             this.task = this.slot.take();
+            if this.companion.as_ref().is_some_and(Handle::is_ready) {
+                this.task = None;
+            }
         }
         // A task that is not there any more was killed just now.
         this.task.as_mut().map_or(Poll::Ready(()), |task| task.as_mut().poll(cx))

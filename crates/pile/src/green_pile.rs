@@ -1,22 +1,28 @@
 //! [`GreenPile`]: spawn many, take the results as they come.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
-use spinney_greenlet::{Failure, Greenlet, Handle, Iwait, Task};
+use spinney_greenlet::{Failure, Handle, Iwait, Task};
 use spinney_hub::{Hub, Spawn};
-use spinney_pool::Membership;
+use spinney_pool::{Hooked, Membership};
+use spinney_sync::Wait;
 
 use crate::GreenPool;
+use crate::readers::Readers;
+use crate::tasks::Tasks;
 
 /// A pile of tasks whose results are taken in the order in which they end. `eventlet.GreenPile`,
 /// as its documentation has it.
 ///
-/// A stream. Several piles may share a pool. Dropping it kills what it started and nobody has
-/// taken, and leaves the rest of its pool alone.
+/// A stream, which is over while nothing is outstanding, and goes on when more was spawned. Several
+/// piles may share a pool. Dropping it kills what it started and nobody has taken, and leaves the
+/// rest of its pool alone.
 ///
 /// ```
 /// use spinney_pile::{GreenPile, GreenPool};
@@ -35,7 +41,16 @@ use crate::GreenPool;
 /// ```
 pub struct GreenPile<T, X = Hub> {
     pool: GreenPool<X>,
-    tasks: Mutex<Iwait<Greenlet<T>>>,
+    state: Mutex<State<T>>,
+    readers: Arc<Readers>,
+    /// The ticket of whoever reads it as a stream.
+    ticket: Option<u64>,
+}
+
+struct State<T> {
+    tasks: Tasks<T>,
+    /// How many wait for a slot, to be tasks then.
+    spawning: usize,
 }
 
 impl<T> GreenPile<T> {
@@ -50,7 +65,34 @@ impl<T> GreenPile<T> {
 impl<T, X> GreenPile<T, X> {
     /// A pile whose tasks run in `pool`.
     pub fn on(pool: &GreenPool<X>) -> Self {
-        Self { pool: pool.clone(), tasks: Mutex::default() }
+        Self::of(pool.clone(), Tasks::AsTheyEnd(Iwait::new()))
+    }
+
+    fn of(pool: GreenPool<X>, tasks: Tasks<T>) -> Self {
+        let state = Mutex::new(State { tasks, spawning: 0 });
+        Self { pool, state, readers: Arc::default(), ticket: None }
+    }
+
+    /// An empty pile on the same pool that gives the results in the order in which the tasks were
+    /// spawned: what eventlet's code does, and its documentation does not.
+    ///
+    /// ```
+    /// # spinney_hub::block_on(async {
+    /// let pile = spinney_pile::GreenPile::new(2).in_spawn_order();
+    /// pile.spawn(async { spinney_hub::yield_now().await; "first" }).await;
+    /// pile.spawn(async { "second" }).await;
+    /// assert_eq!(pile.next().await.unwrap().unwrap(), "first");
+    /// # });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If something was spawned already.
+    #[must_use]
+    #[track_caller]
+    pub fn in_spawn_order(self) -> Self {
+        assert!(self.is_empty(), "the order of a pile is chosen while it is empty");
+        Self::of(self.pool.clone(), Tasks::AsSpawned(VecDeque::new()))
     }
 
     /// Waits for a slot and starts `future` in it, as [`GreenPool::spawn`] does. Its result is
@@ -59,30 +101,38 @@ impl<T, X> GreenPile<T, X> {
     /// # Cancel safety
     ///
     /// As [`GreenPool::spawn`].
-    pub async fn spawn<F>(&self, future: F) -> Handle
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> impl Future<Output = Handle>
     where
         F: Future<Output = T>,
-        X: Spawn<Task<F, Membership>>,
+        X: Spawn<Task<Hooked<F>, Membership>>,
     {
-        let greenlet = self.pool.spawn(future).await;
-        let handle = greenlet.handle().clone();
-        self.lock().push(greenlet);
-        handle
+        let spawned = self.pool.spawn(future);
+        async move {
+            let spawning = Spawning::of(self);
+            let greenlet = spawned.await;
+            let handle = greenlet.handle().clone();
+            self.change(|state| state.tasks.push(greenlet));
+            drop(spawning);
+            handle
+        }
     }
 
     /// Waits for the next task to end, and takes its result; None if nothing that was spawned is
-    /// left to take. A failed task comes out as its failure, and the pile goes on. `next`.
+    /// left to take, and nobody is about to spawn. A failed task comes out as its failure, and the
+    /// pile goes on. `next`.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped: the result stays for the next call.
+    #[track_caller]
     pub fn next(&self) -> Next<'_, T, X> {
-        Next { pile: self }
+        Next { pile: self, ticket: None, at: Location::caller() }
     }
 
-    /// How many tasks were spawned whose results were not taken. `len`.
+    /// How many tasks were spawned, or wait for a slot, whose results were not taken. `len`.
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.change(|state| state.outstanding())
     }
 
     /// Whether there is no result to take, now or later.
@@ -90,16 +140,68 @@ impl<T, X> GreenPile<T, X> {
         self.len() == 0
     }
 
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Failure>>> {
-        let ended = Pin::new(&mut *self.lock()).poll_next(cx);
-        ended.map(|ended| match ended?.try_get() {
-            Ok(result) => Some(result),
-            Err(alive) => unreachable!("{alive:?} was said to have ended"),
+    /// The pool that its tasks run in.
+    pub fn pool(&self) -> &GreenPool<X> {
+        &self.pool
+    }
+
+    fn poll_next(
+        &self,
+        cx: &Context<'_>,
+        ticket: &mut Option<u64>,
+    ) -> Poll<Option<Result<T, Failure>>> {
+        // Registering first and looking second: an end between the two is not missed.
+        self.readers.wait(ticket, cx.waker());
+        let waker = Waker::from(Arc::clone(&self.readers));
+        self.change(|state| {
+            let polled = state.tasks.poll_next(&mut Context::from_waker(&waker));
+            let is_over = state.outstanding() == 0;
+            if matches!(polled, Poll::Pending) || (matches!(polled, Poll::Ready(None)) && !is_over)
+            {
+                return Poll::Pending;
+            }
+            self.readers.leave(ticket);
+            if is_over {
+                // The others wait for nothing.
+                self.readers.wake_all();
+            }
+            polled
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Iwait<Greenlet<T>>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Has the state to itself; readers are woken afterwards.
+    fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
+        let _hold = self.readers.hold();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state)
+    }
+}
+
+impl<T> State<T> {
+    /// How many results there are to take, now or later.
+    fn outstanding(&self) -> usize {
+        self.tasks.len() + self.spawning
+    }
+}
+
+/// A spawn that waits for its slot.
+struct Spawning<'a, T, X> {
+    pile: &'a GreenPile<T, X>,
+}
+
+impl<'a, T, X> Spawning<'a, T, X> {
+    fn of(pile: &'a GreenPile<T, X>) -> Self {
+        pile.change(|state| state.spawning += 1);
+        Self { pile }
+    }
+}
+
+impl<T, X> Drop for Spawning<'_, T, X> {
+    fn drop(&mut self) {
+        self.pile.change(|state| {
+            state.spawning -= 1;
+            self.pile.readers.wake_all();
+        });
     }
 }
 
@@ -112,15 +214,18 @@ impl<T> Default for GreenPile<T> {
 impl<T, X> Stream for GreenPile<T, X> {
     type Item = Result<T, Failure>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        (*self).poll_next(cx)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut ticket = self.ticket;
+        let polled = (*self).poll_next(cx, &mut ticket);
+        self.ticket = ticket;
+        polled
     }
 }
 
 impl<T, X> Drop for GreenPile<T, X> {
     fn drop(&mut self) {
-        let tasks = std::mem::take(&mut *self.lock());
-        tasks.iter().for_each(|greenlet| greenlet.kill_now());
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.tasks.kill_now();
     }
 }
 
@@ -134,13 +239,27 @@ impl<T, X> fmt::Debug for GreenPile<T, X> {
 #[must_use = "nothing is taken unless it is awaited"]
 pub struct Next<'a, T, X> {
     pile: &'a GreenPile<T, X>,
+    ticket: Option<u64>,
+    /// Who waits.
+    at: &'static Location<'static>,
 }
 
 impl<T, X> Future for Next<'_, T, X> {
     type Output = Option<Result<T, Failure>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.pile.poll_next(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let polled = this.pile.poll_next(cx, &mut this.ticket);
+        if polled.is_pending() {
+            Wait::note("GreenPile::next", this.at);
+        }
+        polled
+    }
+}
+
+impl<T, X> Drop for Next<'_, T, X> {
+    fn drop(&mut self) {
+        self.pile.readers.leave(&mut self.ticket);
     }
 }
 

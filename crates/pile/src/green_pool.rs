@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use spinney_greenlet::{Greenlet, Task, pair};
+use spinney_greenlet::{Greenlet, Task};
 use spinney_hub::{Hub, Spawn};
-use spinney_pool::map::Feed;
-use spinney_pool::{Imap, InsideGroup, Membership, Pool};
+use spinney_pool::map::{Feed, IntoSource};
+use spinney_pool::{Hooked, Imap, InsideGroup, Membership, Pool, Reentry};
 
 /// The size of a pool of which none is given.
 const DEFAULT_SIZE: usize = 1000;
@@ -53,7 +53,7 @@ impl<X> GreenPool<X> {
     where
         X: Clone,
     {
-        Self { pool: Pool::on(hub, size) }
+        Self { pool: Pool::builder().reentry(Reentry::WhenFull).pool_on(hub, size) }
     }
 
     /// Waits for a slot and starts `future` in it. While the pool is full, a task that itself runs
@@ -64,20 +64,28 @@ impl<X> GreenPool<X> {
     ///
     /// Dropping it before it is done drops `future`, which has not started, or was running in
     /// place.
-    pub async fn spawn<F>(&self, future: F) -> Greenlet<F::Output>
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> impl Future<Output = Greenlet<F::Output>>
     where
         F: Future,
-        X: Spawn<Task<F, Membership>>,
+        X: Spawn<Task<Hooked<F>, Membership>>,
     {
-        match self.pool.try_spawn(future) {
-            Ok(greenlet) => greenlet,
-            Err(full) if self.pool.is_inside() => {
-                let (task, greenlet) = pair(full.into_future(), ());
-                task.in_place().await;
-                greenlet
-            }
-            Err(full) => self.pool.spawn(full.into_future()).await,
-        }
+        self.pool.spawn(future)
+    }
+
+    /// As [`spawn`](Self::spawn), for who wants no result. `spawn_n`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn spawn_n<F>(&self, future: F) -> impl Future<Output = ()>
+    where
+        F: Future,
+        X: Spawn<Task<Hooked<F>, Membership>>,
+    {
+        let spawned = self.spawn(future);
+        async move { spawned.await.detach() }
     }
 
     /// Waits until nothing runs and nobody waits to spawn; at once if that is so. A map whose
@@ -90,24 +98,55 @@ impl<X> GreenPool<X> {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
-    pub async fn waitall(&self) -> Result<(), InsideGroup> {
-        self.pool.wait_idle().await
+    #[track_caller]
+    pub fn waitall(&self) -> impl Future<Output = Result<(), InsideGroup>> {
+        self.pool.wait_idle()
     }
 
     /// Runs `func` on each of `items`, in the pool's own slots, and gives the results in their
-    /// order. `imap`; see [`Crew::imap`](spinney_pool::Crew::imap).
+    /// order. `imap`; see [`Crew::imap`](spinney_pool::Crew::imap). Several inputs are
+    /// [`zip`](std::iter::zip)ped into one.
+    ///
+    /// ```
+    /// use std::iter::zip;
+    /// use futures_lite::StreamExt;
+    /// use spinney_pile::GreenPool;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let pool = GreenPool::new(3);
+    ///     let sums = pool.imap(|(a, b)| async move { a + b }, zip(1.., [10, 20]));
+    ///     let sums: Vec<u32> = sums.map(Result::unwrap).collect().await;
+    ///     assert_eq!(sums, [11, 22]);
+    /// });
+    /// ```
     ///
     /// # Cancel safety
     ///
     /// Dropping the stream takes no further items, and kills what it started.
     pub fn imap<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
     where
-        I: IntoIterator,
+        I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::IntoIter, F, Fut>,
+        X: Feed<I::Source, F, Fut>,
     {
         self.pool.imap(func, items)
+    }
+
+    /// [`imap`](Self::imap) over tuples, which `func` takes apart: `|(url, headers)| ..`.
+    /// `starmap`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`imap`](Self::imap).
+    pub fn starmap<I, F, Fut>(&self, func: F, tuples: I) -> Imap<Fut::Output, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future,
+        X: Feed<I::Source, F, Fut>,
+    {
+        self.imap(func, tuples)
     }
 
     /// Changes the number of slots. A larger number admits at once as many as fit; a smaller one
@@ -134,7 +173,7 @@ impl<X> GreenPool<X> {
     }
 
     /// How many slots there are. `size`.
-    pub fn size(&self) -> usize {
+    pub fn capacity(&self) -> usize {
         self.pool.capacity().unwrap_or(usize::MAX)
     }
 
@@ -161,7 +200,7 @@ impl<X> fmt::Debug for GreenPool<X> {
         f.debug_struct("GreenPool")
             .field("running", &self.running())
             .field("free", &self.free())
-            .field("size", &self.size())
+            .field("capacity", &self.capacity())
             .field("waiting", &self.waiting())
             .finish()
     }

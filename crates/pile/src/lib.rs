@@ -1,4 +1,4 @@
-//! eventlet's pools, by their names: [`GreenPool`] and [`GreenPile`].
+//! eventlet's pools, by their names: [`GreenPool`], [`GreenPile`] and [`ResourcePool`].
 //!
 //! ```
 //! use spinney_pile::GreenPile;
@@ -20,10 +20,15 @@
 //! |---|---|
 //! | port code that has a `GreenPool`, or spawn into a full pool from inside it | [`GreenPool`] |
 //! | spawn many and have the results as they come, without a list of handles | [`GreenPile`] |
+//! | use things again that are costly to make, one user at a time | [`ResourcePool`] |
 //! | all else | `spinney_pool::Pool` |
 
 mod green_pile;
 mod green_pool;
+mod readers;
+mod resource_pool;
+mod tasks;
 
 pub use green_pile::{GreenPile, Next};
 pub use green_pool::GreenPool;
+pub use resource_pool::{Item, ResourcePool, ResourcePoolBuilder};

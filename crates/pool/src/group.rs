@@ -4,11 +4,14 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 
-use spinney_greenlet::{Greenlet, Task};
-use spinney_hub::{Hub, Spawn};
+use spinney_greenlet::{Greenlet, GreenletExit, Handle, Task};
+use spinney_hub::{BoxFuture, Hub, Spawn};
+use spinney_sync::Closed;
 
+use crate::builder::Settings;
+use crate::crew::core::killed;
 use crate::roster::UNLIMITED;
-use crate::{Crew, Membership};
+use crate::{Crew, CrewBuilder, Hooked, Membership};
 
 /// Greenlets that are waited for and killed together, any number of them. `gevent.pool.Group`.
 ///
@@ -41,6 +44,11 @@ impl Group {
     pub fn new() -> Self {
         Self::on(&Hub::current())
     }
+
+    /// Settings, to be changed before a group is made with them.
+    pub fn builder() -> CrewBuilder {
+        CrewBuilder::new()
+    }
 }
 
 impl<X> Group<X> {
@@ -49,21 +57,48 @@ impl<X> Group<X> {
     where
         X: Clone,
     {
-        Self { crew: Crew::new(hub.clone(), UNLIMITED) }
+        Self::of(Crew::new(hub.clone(), UNLIMITED, Settings::default()))
+    }
+
+    pub(crate) fn of(crew: Crew<X>) -> Self {
+        Self { crew }
     }
 
     /// Starts `future` as a member of the group. `spawn`.
+    ///
+    /// Once the group is closed, the greenlet has been killed, with
+    /// [`Closed`](spinney_sync::Closed) for the reason.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Greenlet<F::Output>
     where
         F: Future,
-        X: Spawn<Task<F, Membership>>,
+        X: Spawn<Task<Hooked<F>, Membership>>,
     {
-        match self.crew.core.roster.slots.try_acquire() {
-            Ok(slot) => slot.forget(),
-            Err(error) => unreachable!("a group has no limit and is not closed: {error}"),
-        }
-        self.crew.core.start(future).spawned_at(Location::caller())
+        let greenlet = match self.crew.core.roster.slots.try_acquire() {
+            Ok(slot) => {
+                slot.forget();
+                self.crew.core.start(future)
+            }
+            Err(_) => killed(future, GreenletExit::because(Closed)),
+        };
+        greenlet.spawned_at(Location::caller())
+    }
+
+    /// Makes a member of a greenlet that there is; false if it has ended, is a member already, or
+    /// the group is closed. `add`.
+    pub fn add(&self, greenlet: &Handle) -> bool {
+        let Ok(slot) = self.crew.core.roster.slots.try_acquire() else { return false };
+        slot.forget();
+        self.crew.core.roster.add(greenlet)
+    }
+
+    /// [Adds](Self::add) a greenlet that was [made](Greenlet::new) to be started, and starts it on
+    /// the group's hub; false if it was not added. `start`.
+    pub fn start(&self, greenlet: &Handle) -> bool
+    where
+        X: Spawn<BoxFuture>,
+    {
+        self.add(greenlet) && greenlet.start_on(&self.crew.core.hub)
     }
 }
 

@@ -23,16 +23,24 @@
 //! One rule holds after every operation, whatever panics, is killed or is dropped: *running + free
 //! = capacity*. Slots are handed from who leaves to who has waited longest.
 
+mod builder;
 mod crew;
 mod errors;
+mod failures;
 mod group;
+mod hook;
 pub mod map;
 mod pool;
+mod report;
 mod roster;
 
-pub use crew::Crew;
+pub use builder::{CrewBuilder, Reentry};
+pub use crew::{Crew, Late, MapAsync, Then};
 pub use errors::{InsideGroup, PoolFull};
+pub use failures::{Failures, JoinError};
 pub use group::Group;
-pub use map::{Imap, Map, Mapper};
+pub use hook::{Hooked, SpawnHook};
+pub use map::{Imap, ItemError, Map, Mapper, TaskError, TryMap};
 pub use pool::Pool;
+pub use report::Report;
 pub use roster::Membership;

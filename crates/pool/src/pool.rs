@@ -3,12 +3,16 @@
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
+use std::time::Duration;
 
-use spinney_greenlet::{Greenlet, GreenletExit, Task, pair};
-use spinney_hub::{Hub, Spawn};
+use spinney_greenlet::{Greenlet, GreenletExit, Handle, Task};
+use spinney_hub::{BoxFuture, Hub, Spawn, Within};
 
+use crate::builder::Settings;
+use crate::crew::core::{killed, run_in_place};
+use crate::crew::enter::Entry;
 use crate::roster::UNLIMITED;
-use crate::{Crew, InsideGroup, Membership, PoolFull};
+use crate::{Crew, CrewBuilder, Hooked, InsideGroup, Membership, PoolFull};
 
 /// A group that runs at most so many greenlets at a time; who comes while it is full waits, first
 /// come, first served. `gevent.pool.Pool`.
@@ -60,6 +64,11 @@ impl Pool {
     pub fn unlimited() -> Self {
         Self::new(UNLIMITED)
     }
+
+    /// Settings, to be changed before a pool is made with them.
+    pub fn builder() -> CrewBuilder {
+        CrewBuilder::new()
+    }
 }
 
 impl<X> Pool<X> {
@@ -68,35 +77,42 @@ impl<X> Pool<X> {
     where
         X: Clone,
     {
-        Self { crew: Crew::new(hub.clone(), capacity) }
+        Self::of(Crew::new(hub.clone(), capacity, Settings::default()))
+    }
+
+    pub(crate) fn of(crew: Crew<X>) -> Self {
+        Self { crew }
     }
 
     /// Waits for a slot and starts `future` in it. `spawn`.
     ///
-    /// Should the pool be closed before there is one, the greenlet has been killed, with
+    /// A member waits like anyone, but not for ever: when all members wait for slots of this pool,
+    /// one of them runs its `future` itself, and gets a greenlet that has ended. That is a
+    /// [setting](crate::Reentry).
+    ///
+    /// Should the pool be closed before there is a slot, the greenlet has been killed, with
     /// [`Closed`](spinney_sync::Closed) for the reason.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before it is done drops `future`, which has not started, and gives the place in
-    /// the queue up; a slot that it had already been handed goes to the next.
+    /// Dropping it before it is done drops `future`, which has not started, or runs in place, and
+    /// gives the place in the queue up; a slot that it had already been handed goes to the next.
     #[track_caller]
     #[expect(clippy::async_yields_async, reason = "what comes out is a greenlet, to be awaited")]
     pub fn spawn<F>(&self, future: F) -> impl Future<Output = Greenlet<F::Output>>
     where
         F: Future,
-        X: Spawn<Task<F, Membership>>,
+        X: Spawn<Task<Hooked<F>, Membership>>,
     {
         let at = Location::caller();
-        let slot = self.crew.core.roster.slots.acquire();
+        let entry = self.crew.core.enter();
         async move {
-            match slot.await {
-                Ok(slot) => {
-                    slot.forget();
-                    self.crew.core.start(future).spawned_at(at)
-                }
+            let greenlet = match entry.await {
+                Ok(Entry::Slot) => self.crew.core.start(future),
+                Ok(Entry::InPlace) => run_in_place(future).await,
                 Err(closed) => killed(future, GreenletExit::because(closed)),
-            }
+            };
+            greenlet.spawned_at(at)
         }
     }
 
@@ -110,7 +126,7 @@ impl<X> Pool<X> {
     pub fn try_spawn<F>(&self, future: F) -> Result<Greenlet<F::Output>, PoolFull<F>>
     where
         F: Future,
-        X: Spawn<Task<F, Membership>>,
+        X: Spawn<Task<Hooked<F>, Membership>>,
     {
         match self.crew.core.roster.slots.try_acquire() {
             Ok(slot) => {
@@ -118,6 +134,121 @@ impl<X> Pool<X> {
                 Ok(self.crew.core.start(future).spawned_at(Location::caller()))
             }
             Err(_) => Err(PoolFull::new(future)),
+        }
+    }
+
+    /// As [`spawn`](Self::spawn), but waits for a slot no longer than `limit`.
+    /// `start(greenlet, timeout)`.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`], with the future in it, if there was none in time, or the pool is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn spawn_within<F>(
+        &self,
+        limit: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<Greenlet<F::Output>, PoolFull<F>>>
+    where
+        F: Future,
+        X: Spawn<Task<Hooked<F>, Membership>>,
+    {
+        let at = Location::caller();
+        let entry = self.crew.core.enter();
+        async move {
+            let greenlet = match entry.within(limit).await {
+                Ok(Ok(Entry::Slot)) => self.crew.core.start(future),
+                Ok(Ok(Entry::InPlace)) => run_in_place(future).await,
+                Ok(Err(_)) | Err(_) => return Err(PoolFull::new(future)),
+            };
+            Ok(greenlet.spawned_at(at))
+        }
+    }
+
+    /// Waits for a slot and makes a member of a greenlet that there is; false if it has ended, is a
+    /// member already, or the pool is closed. `add`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives the place in the queue up; a slot that it had already been handed goes to
+    /// the next.
+    #[track_caller]
+    pub fn add(&self, greenlet: &Handle) -> impl Future<Output = bool> {
+        let slot = self.crew.core.roster.slots.acquire();
+        let greenlet = greenlet.clone();
+        async move {
+            if self.contains(&greenlet) {
+                return false;
+            }
+            let Ok(slot) = slot.await else { return false };
+            slot.forget();
+            self.crew.core.roster.add(&greenlet)
+        }
+    }
+
+    /// As [`add`](Self::add), if there is a slot now. `add(blocking=False)`.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`] if there is none.
+    pub fn try_add(&self, greenlet: &Handle) -> Result<bool, PoolFull<()>> {
+        if self.contains(greenlet) {
+            return Ok(false);
+        }
+        let slot = self.crew.core.roster.slots.try_acquire().map_err(|_| PoolFull::new(()))?;
+        slot.forget();
+        Ok(self.crew.core.roster.add(greenlet))
+    }
+
+    /// [Adds](Self::add) a greenlet that was [made](Greenlet::new) to be started, and starts it on
+    /// the pool's hub; false if it was not added. `start`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`add`](Self::add).
+    #[track_caller]
+    pub fn start(&self, greenlet: &Handle) -> impl Future<Output = bool>
+    where
+        X: Spawn<BoxFuture>,
+    {
+        let added = self.add(greenlet);
+        let greenlet = greenlet.clone();
+        async move { added.await && greenlet.start_on(&self.crew.core.hub) }
+    }
+
+    /// As [`start`](Self::start), if there is a slot now. `start(blocking=False)`.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolFull`] if there is none.
+    pub fn try_start(&self, greenlet: &Handle) -> Result<bool, PoolFull<()>>
+    where
+        X: Spawn<BoxFuture>,
+    {
+        Ok(self.try_add(greenlet)? && greenlet.start_on(&self.crew.core.hub))
+    }
+
+    /// Waits in turn until a slot is free, without taking it, and says how many are: none if the
+    /// pool is closed. `wait_available`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives the place in the queue up.
+    #[track_caller]
+    pub fn wait_available(&self) -> impl Future<Output = usize> {
+        let slot = self.crew.core.roster.slots.acquire();
+        async move {
+            match slot.await {
+                Ok(slot) => {
+                    drop(slot);
+                    self.free_count()
+                }
+                Err(_) => 0,
+            }
         }
     }
 
@@ -148,6 +279,7 @@ impl<X> Pool<X> {
     /// smaller one those that run go on, and nobody enters until enough have ended.
     pub fn resize(&self, capacity: usize) {
         self.crew.core.roster.slots.resize(capacity);
+        self.crew.core.roster.recheck();
     }
 
     /// Whether no slot is free. `full`.
@@ -177,14 +309,6 @@ impl<X> Pool<X> {
     pub fn waiting(&self) -> usize {
         self.crew.core.roster.slots.waiting()
     }
-}
-
-/// A greenlet that never started.
-fn killed<F: Future>(future: F, exit: GreenletExit) -> Greenlet<F::Output> {
-    let (task, greenlet) = pair(future, ());
-    drop(greenlet.kill_with(exit));
-    drop(task);
-    greenlet
 }
 
 impl<X> Deref for Pool<X> {

@@ -11,9 +11,12 @@
 //! });
 //! ```
 
-pub use spinney_greenlet::{spawn, spawn_later as spawn_after};
+pub use spinney_greenlet::{
+    spawn, spawn_later as spawn_after, spawn_later_local as spawn_after_local,
+};
 pub use spinney_hub::{Timeout, block_on, sleep};
 pub use spinney_pile::{GreenPile, GreenPool};
+pub use spinney_sync::Queue;
 
 /// `eventlet.corolocal`.
 pub mod corolocal {
@@ -32,8 +35,21 @@ pub mod greenpool {
 
 /// `eventlet.greenthread`.
 pub mod greenthread {
-    pub use spinney_greenlet::{Greenlet as GreenThread, spawn, spawn_later as spawn_after};
+    pub use spinney_greenlet::{
+        Greenlet as GreenThread, spawn, spawn_later as spawn_after,
+        spawn_later_local as spawn_after_local,
+    };
     pub use spinney_hub::sleep;
+}
+
+/// `eventlet.pools`.
+pub mod pools {
+    pub use spinney_pile::{Item, ResourcePool as Pool};
+}
+
+/// `eventlet.queue`.
+pub mod queue {
+    pub use spinney_sync::{GetError as Empty, LifoQueue, PriorityQueue, PutError as Full, Queue};
 }
 
 /// `eventlet.semaphore`.

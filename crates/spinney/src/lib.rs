@@ -19,7 +19,7 @@
 //! | wait for and kill tasks together, any number of them | [`Group`] |
 //! | have the results of many in a list, or as a stream | [`map`](Crew::map), [`imap`](Crew::imap), [`imap_unordered`](Crew::imap_unordered) |
 //! | start one task | [`spawn`], or [`spawn_on`] a hub of your choice |
-//! | make one now and start it later | [`Greenlet::new`], [`spawn_later`] |
+//! | make one now and start it later | [`Greenlet::new`], [`spawn_later`], [`spawn_later_local`] |
 //! | wait for, kill or be told of the end of one task | [`Greenlet`], [`Handle`] |
 //! | clean up after a kill, or keep it off | [`catch_exit`], [`shield`] |
 //! | wait for several, or kill them | [`joinall`], [`iwait`], [`killall`] |
@@ -27,12 +27,15 @@
 //! | see who spawned whom | [`spawn_tree`](spawn_tree()) |
 //! | sleep, or put a limit on how long anything takes | [`sleep`], [`Within`] |
 //! | let tasks wait for each other | [`Event`], [`AsyncResult`], [`Semaphore`] |
+//! | hand things from task to task | [`Queue`] |
+//! | use again what is costly to make, one user at a time | [`ResourcePool`] |
 //! | run closures that compute | [`ThreadPool`] |
 //! | call something that blocks now and then | [`unblock`] |
 //! | stay on one thread, with tasks that are not `Send` | [`LocalHub`] |
 //! | run on an executor of your own | [`Spawn`] |
 //! | test with virtual time and replayable order | the crate `spinney-sim` |
-//! | port eventlet code | [`GreenPool`], [`GreenPile`] |
+//! | spawn many and have the results as they come | [`GreenPile`] |
+//! | port eventlet code | [`GreenPool`], and the module [`eventlet`] |
 //!
 //! The modules [`gevent`] and [`eventlet`] have these things under the names, and in the places,
 //! that they have in Python, as far as they are there; their methods are those of this crate.
@@ -53,7 +56,7 @@ pub use spinney_greenlet::{
     Branch, CatchExit, Failure, Greenlet, GreenletExit, Handle, InheritLocals, Iwait, Join,
     JoinAll, LinkId, Local, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit,
     greenlet_local, inherit_locals, iwait, joinall, killall, killall_with, pair, shield, spawn,
-    spawn_later, spawn_on, spawn_tree, track_spawns, try_joinall,
+    spawn_later, spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
 };
 #[cfg(feature = "smol")]
 pub use spinney_hub::SmolHub;
@@ -64,10 +67,15 @@ pub use spinney_hub::{
     Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, interval, sleep, sleep_until,
     timeout, yield_now,
 };
-pub use spinney_pile::{GreenPile, GreenPool};
+pub use spinney_pile::{GreenPile, GreenPool, Item, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;
-pub use spinney_pool::{Crew, Group, Imap, InsideGroup, Map, Mapper, Membership, Pool, PoolFull};
+pub use spinney_pool::{
+    Crew, CrewBuilder, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Late, Map,
+    MapAsync, Mapper, Membership, Pool, PoolFull, Reentry, Report, SpawnHook, TaskError, Then,
+    TryMap,
+};
 pub use spinney_sync::{
-    Acquire, AsyncResult, Closed, Event, Permit, Semaphore, TryAcquireError, Wait,
+    Acquire, AsyncResult, Closed, Event, Get, GetError, OrderedQueue, Permit, Put, PutError, Queue,
+    Semaphore, ShutDown, TryAcquireError, Wait,
 };
 pub use spinney_threadpool::{NoThreads, ThreadPool, ThreadPoolClosed, ThreadResult, unblock};

@@ -1,80 +1,169 @@
 //! [`Feeder`]: gets slots for a map, in turn with everybody else.
 
 use std::fmt;
-use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
-use spinney_greenlet::Task;
+use spinney_greenlet::{Failure, GreenletExit, Task};
 use spinney_hub::Spawn;
-use spinney_sync::{Acquire, Semaphore};
+use spinney_sync::{Acquire, Closed};
 
-use super::job::Job;
+use super::job::{Job, Pulled};
 use super::results::Room;
+use super::source::Source;
 use super::worker::{Seat, Worker};
-use crate::crew::Core;
-use crate::roster::Roster;
+use crate::crew::core::Core;
+use crate::hook::Hooked;
+use crate::roster::{Gate, Slots};
 
 /// How many workers are started before others get a turn.
 const BATCH: usize = 64;
 
 /// The task of a map that waits for slots and puts workers into them. It belongs to no crew and
 /// keeps none alive. Dropping it ends the map after what is running.
-pub struct Feeder<I, F, Fut: Future, X> {
-    job: Arc<Job<I, F, Fut::Output, X>>,
+pub struct Feeder<S: Source, F, Fut: Future, X> {
+    job: Arc<Job<S, F, Fut::Output, X>>,
     core: Weak<Core<X>>,
     slots: Slots,
     /// Its place in the queue for a slot, while it has one.
     queued: Option<Acquire<Slots>>,
+    /// An item of an input that may wait, taken ahead of its slot.
+    ahead: Option<(usize, S::Item)>,
+    /// Ready when the crew is closed, while it waits for such an item.
+    closed: Acquire<Gate>,
 }
 
-impl<I, F, Fut: Future, X> Feeder<I, F, Fut, X> {
-    pub(crate) fn new(job: Arc<Job<I, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
+impl<S: Source, F, Fut: Future, X> Feeder<S, F, Fut, X> {
+    pub(crate) fn new(job: Arc<Job<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
         let slots = Slots(Arc::clone(&core.roster));
-        Self { job, core: Arc::downgrade(core), slots, queued: None }
+        let closed = Acquire::of(Gate(Arc::clone(&core.roster)));
+        Self { job, core: Arc::downgrade(core), slots, queued: None, ahead: None, closed }
+    }
+
+    /// Takes an item ahead, of an input that may wait; false if there is none.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        // Registers for the end of the map, which may come meanwhile.
+        if self.job.results.poll_room(cx) == Poll::Ready(false) {
+            return Poll::Ready(false);
+        }
+        if Pin::new(&mut self.closed).poll(cx).is_ready() {
+            self.refuse(GreenletExit::because(Closed));
+            return Poll::Ready(false);
+        }
+        match ready!(self.job.poll_pull(cx)) {
+            Pulled::Item(index, item) => {
+                self.ahead = Some((index, item));
+                return Poll::Ready(true);
+            }
+            Pulled::Failed(index, failure) => self.job.results.refuse(index, failure),
+            Pulled::End => self.job.results.exhaust(),
+        }
+        Poll::Ready(false)
+    }
+
+    /// Ends the map after what is running; the next item, if there is one, was killed.
+    fn refuse(&mut self, why: GreenletExit) {
+        match self.ahead.take() {
+            Some((index, _)) => self.job.results.refuse(index, Failure::Killed(why)),
+            None => self.job.refuse(Failure::Killed(why)),
+        }
     }
 }
 
-impl<I, F, Fut, X> Future for Feeder<I, F, Fut, X>
+impl<S, F, Fut, X> Feeder<S, F, Fut, X>
 where
-    I: Iterator,
-    F: Fn(I::Item) -> Fut,
+    S: Source,
+    F: Fn(S::Item) -> Fut,
     Fut: Future,
-    X: Spawn<Task<Worker<I, F, Fut, X>, Seat<Fut::Output, X>>>,
+    X: Spawn<Task<Hooked<Worker<S, F, Fut, X>>, Seat<Fut::Output, X>>>,
+{
+    /// Starts one more worker, if there is an item for it; false if there will be no more.
+    fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(seated) = ready!(self.poll_slot(cx)) else { return Poll::Ready(false) };
+        let results = &self.job.results;
+        let item = match (self.core.upgrade(), results.open()) {
+            (None, _) => None,
+            (Some(core), Room::Opened) => {
+                let item = self.ahead.take().or_else(|| self.job.pull(cx));
+                item.map(|item| (core, item))
+            }
+            (Some(_), Room::Full | Room::Over) => {
+                self.give_back(seated);
+                return Poll::Ready(true);
+            }
+        };
+        let Some((core, (index, item))) = item else {
+            self.give_back(seated);
+            return Poll::Ready(false);
+        };
+        let worker = Worker::new(Arc::clone(&self.job), &core.roster, index, item, seated);
+        core.start_worker(worker, seated);
+        Poll::Ready(true)
+    }
+
+    /// A slot that is out without a guard: true for one of the crew's, false for one that is lent.
+    /// None if there will be none.
+    fn poll_slot(&mut self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+        let results = &self.job.results;
+        match results.poll_room(cx) {
+            Poll::Ready(true) => {}
+            Poll::Ready(false) => return Poll::Ready(None),
+            Poll::Pending => {
+                // A slot that came too late is for somebody else.
+                self.queued = None;
+                results.feeder_queued.store(false, Relaxed);
+                return Poll::Pending;
+            }
+        }
+        let queued = self.queued.get_or_insert_with(|| Acquire::of(self.slots.clone()));
+        let slot = Pin::new(queued).poll(cx);
+        results.feeder_queued.store(slot.is_pending(), Relaxed);
+        match slot {
+            Poll::Pending if results.borrow_slot() => Poll::Ready(Some(false)),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(slot) => {
+                self.queued = None;
+                match slot {
+                    Ok(slot) => slot.forget(),
+                    Err(closed) => {
+                        self.refuse(GreenletExit::because(closed));
+                        return Poll::Ready(None);
+                    }
+                }
+                Poll::Ready(Some(true))
+            }
+        }
+    }
+
+    fn give_back(&self, seated: bool) {
+        if seated {
+            drop(self.slots.put_back(1));
+        } else {
+            self.job.results.return_slot();
+        }
+    }
+}
+
+impl<S, F, Fut, X> Future for Feeder<S, F, Fut, X>
+where
+    S: Source,
+    F: Fn(S::Item) -> Fut,
+    Fut: Future,
+    X: Spawn<Task<Hooked<Worker<S, F, Fut, X>>, Seat<Fut::Output, X>>>,
 {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let results = &this.job.results;
         for _ in 0..BATCH {
-            match results.poll_room(cx) {
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => return Poll::Ready(()),
-                Poll::Pending => {
-                    // A slot that came too late is for somebody else.
-                    this.queued = None;
-                    results.feeder_queued.store(false, Relaxed);
-                    return Poll::Pending;
-                }
-            }
-            let queued = this.queued.get_or_insert_with(|| Acquire::of(this.slots.clone()));
-            let slot = Pin::new(queued).poll(cx);
-            results.feeder_queued.store(slot.is_pending(), Relaxed);
-            let slot = ready!(slot);
-            this.queued = None;
-            let (Ok(slot), Some(core)) = (slot, this.core.upgrade()) else {
+            if S::WAITS && this.ahead.is_none() && !ready!(this.poll_ahead(cx)) {
                 return Poll::Ready(());
-            };
-            if results.open() != Room::Opened {
-                continue;
             }
-            let Some((index, item)) = this.job.pull() else { return Poll::Ready(()) };
-            slot.forget();
-            let worker = Worker::new(Arc::clone(&this.job), &core.roster, index, item);
-            core.start_worker(worker);
+            if !ready!(this.poll_feed(cx)) {
+                return Poll::Ready(());
+            }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -82,29 +171,20 @@ where
 }
 
 /// Nothing of it is pinned in place.
-impl<I, F, Fut: Future, X> Unpin for Feeder<I, F, Fut, X> {}
+impl<S: Source, F, Fut: Future, X> Unpin for Feeder<S, F, Fut, X> {}
 
-impl<I, F, Fut: Future, X> Drop for Feeder<I, F, Fut, X> {
+impl<S: Source, F, Fut: Future, X> Drop for Feeder<S, F, Fut, X> {
     fn drop(&mut self) {
         self.queued = None;
+        // A slot may have been on its way here that is now nobody's.
+        self.slots.0.recheck();
+        self.refuse(GreenletExit::new());
         self.job.results.end_feeding();
     }
 }
 
-impl<I, F, Fut: Future, X> fmt::Debug for Feeder<I, F, Fut, X> {
+impl<S: Source, F, Fut: Future, X> fmt::Debug for Feeder<S, F, Fut, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Feeder").field("results", &self.job.results).finish_non_exhaustive()
-    }
-}
-
-/// The slots of a roster, held without a borrow.
-#[derive(Clone)]
-struct Slots(Arc<Roster>);
-
-impl Deref for Slots {
-    type Target = Semaphore;
-
-    fn deref(&self) -> &Semaphore {
-        &self.0.slots
     }
 }

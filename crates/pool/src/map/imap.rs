@@ -3,11 +3,13 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use spinney_greenlet::Failure;
 
+use super::ItemError;
 use super::results::Results;
 use crate::Crew;
 
@@ -17,36 +19,87 @@ use crate::Crew;
 /// A failed item comes out as its failure, and the stream goes on; after the end it says "end"
 /// again. It keeps its crew alive. Dropping it takes no further items, and kills those that are
 /// running; [`detach`](Self::detach) lets them run.
+///
+/// A member of the crew that reads lends its slot to the map while it waits; see
+/// [`Reentry`](crate::Reentry).
 pub struct Imap<T, X = spinney_hub::Hub> {
     results: Arc<Results<T, X>>,
     /// None once it is detached.
     crew: Option<Crew<X>>,
+    /// A member waits for it.
+    is_lending: bool,
 }
 
 impl<T, X> Imap<T, X> {
     pub(crate) fn new(results: Arc<Results<T, X>>, crew: Crew<X>) -> Self {
-        Self { results, crew: Some(crew) }
+        Self { results, crew: Some(crew), is_lending: false }
+    }
+
+    /// The same results, each with the place of its item in the input.
+    ///
+    /// ```
+    /// use futures_lite::StreamExt;
+    /// use spinney_pool::Pool;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let pool = Pool::new(2);
+    ///     let mut lengths = pool.imap_unordered(|word: &str| async { word.len() }, ["a", "bc"]).indexed();
+    ///     while let Some((index, length)) = lengths.next().await {
+    ///         assert_eq!(length.unwrap(), index + 1);
+    ///     }
+    /// });
+    /// ```
+    pub fn indexed(self) -> Indexed<T, X> {
+        Indexed { imap: self }
+    }
+
+    /// How often an item was tried again so far; see [`Retry`](super::Retry).
+    pub fn retries(&self) -> usize {
+        self.results.retries.load(Relaxed)
     }
 
     /// Lets the map run on, to the end of its input, without a reader: its results are dropped as
     /// they come. It keeps its crew alive until then.
     pub fn detach(mut self) {
+        self.set_lending(false);
         let crew = self.crew.take();
         self.results.detach(crew);
     }
 
     /// Lets the map run on for as long as its crew has other handles.
-    fn let_go(mut self) {
+    pub(crate) fn let_go(mut self) {
+        self.set_lending(false);
         self.crew = None;
         self.results.detach(None);
+    }
+
+    pub(crate) fn poll_indexed(
+        &mut self,
+        cx: &Context<'_>,
+    ) -> Poll<Option<(usize, Result<T, Failure>)>> {
+        let lends = self.crew.as_ref().is_some_and(Crew::lends_slot);
+        let polled = self.results.poll_next(cx, lends);
+        self.set_lending(lends && polled.is_pending());
+        polled
+    }
+
+    /// Counts its reader among the members that wait, or not.
+    fn set_lending(&mut self, lending: bool) {
+        if let Some(crew) = self.crew.as_ref().filter(|_| lending != self.is_lending) {
+            self.is_lending = lending;
+            crew.core.roster.set_reading(lending);
+        }
     }
 }
 
 impl<T, X> Stream for Imap<T, X> {
-    type Item = Result<T, Failure>;
+    type Item = Result<T, ItemError>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.results.poll_next(cx)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = ready!(self.poll_indexed(cx));
+        Poll::Ready(
+            next.map(|(index, result)| result.map_err(|failure| ItemError::new(index, failure))),
+        )
     }
 }
 
@@ -55,6 +108,7 @@ impl<T, X> Unpin for Imap<T, X> {}
 
 impl<T, X> Drop for Imap<T, X> {
     fn drop(&mut self) {
+        self.set_lending(false);
         if self.crew.is_some() {
             self.results.abandon();
         }
@@ -64,6 +118,21 @@ impl<T, X> Drop for Imap<T, X> {
 impl<T, X> fmt::Debug for Imap<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Imap").field(&self.results).finish()
+    }
+}
+
+/// The results of a running map, each with the place of its item in the input; see
+/// [`Imap::indexed`]. Dropping it is as dropping the [`Imap`].
+#[derive(Debug)]
+pub struct Indexed<T, X = spinney_hub::Hub> {
+    imap: Imap<T, X>,
+}
+
+impl<T, X> Stream for Indexed<T, X> {
+    type Item = (usize, Result<T, Failure>);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.imap.poll_indexed(cx)
     }
 }
 
@@ -90,7 +159,7 @@ impl<T, X> Map<T, X> {
 ///
 /// If it is polled again after it was done.
 impl<T, X> Future for Map<T, X> {
-    type Output = Result<Vec<T>, Failure>;
+    type Output = Result<Vec<T>, ItemError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;

@@ -2,65 +2,107 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use spinney_greenlet::Failure;
 use spinney_hub::contain;
 
 use super::results::Results;
+use super::source::Source;
+use super::terms::Terms;
 
-pub(crate) struct Job<I, F, T, X> {
+pub(crate) struct Job<S: Source, F, T, X> {
     /// There until it is dropped.
     func: Option<F>,
+    /// None if there is no more to an item than to run it.
+    pub(crate) terms: Option<Terms<S::Item, T>>,
     pub(crate) results: Arc<Results<T, X>>,
-    input: Mutex<Input<I>>,
+    input: Mutex<Input<S>>,
 }
 
-struct Input<I> {
+struct Input<S> {
     /// None when it is exhausted.
-    items: Option<I>,
+    items: Option<S>,
     /// The index of the next item.
     next: usize,
 }
 
-impl<I, F, T, X> Job<I, F, T, X> {
-    pub(crate) fn new(func: F, items: I, results: Arc<Results<T, X>>) -> Self {
+impl<S: Source, F, T, X> Job<S, F, T, X> {
+    pub(crate) fn new(
+        func: F,
+        items: S,
+        terms: Option<Terms<S::Item, T>>,
+        results: Arc<Results<T, X>>,
+    ) -> Self {
         let input = Mutex::new(Input { items: Some(items), next: 0 });
-        Self { func: Some(func), results, input }
+        Self { func: Some(func), terms, results, input }
     }
 
     /// The function that makes a future of an item.
     pub(crate) fn func(&self) -> &F {
         self.func.as_ref().expect("it is there until the job is dropped")
     }
-}
 
-impl<I: Iterator, F, T, X> Job<I, F, T, X> {
-    /// Takes the next item from the input, for one that was opened. If there is none, the results
-    /// are told; if the input panics, that is the last result.
-    pub(crate) fn pull(&self) -> Option<(usize, I::Item)> {
+    /// Takes the next item from the input. If there is none, or the input panics, it is over; the
+    /// panic is then an item's result.
+    pub(crate) fn poll_pull(&self, cx: &mut Context<'_>) -> Poll<Pulled<S::Item>> {
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
-        let pulled = catch_unwind(AssertUnwindSafe(|| input.items.as_mut()?.next()));
-        let index = input.next;
+        let pulled = catch_unwind(AssertUnwindSafe(|| match &mut input.items {
+            Some(items) => items.poll_next(cx),
+            None => Poll::Ready(None),
+        }));
+        let pulled = match pulled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(Some(item))) => Pulled::Item(input.next, item),
+            Ok(Poll::Ready(None)) => Pulled::End,
+            Err(payload) => Pulled::Failed(input.next, Failure::panicked(payload)),
+        };
         input.next += 1;
-        if let Ok(Some(item)) = pulled {
-            return Some((index, item));
+        if !matches!(pulled, Pulled::Item(..)) {
+            let spent = input.items.take();
+            drop(input);
+            contain(|| drop(spent));
         }
-        let spent = input.items.take();
-        drop(input);
-        contain(|| drop(spent));
-        match pulled {
-            Ok(_) => self.results.close_input(),
-            Err(payload) => {
+        Poll::Ready(pulled)
+    }
+
+    /// Takes the next item from an input that does not wait, for one that was opened. If there is
+    /// none, the results are told.
+    pub(crate) fn pull(&self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
+        match self.poll_pull(cx) {
+            Poll::Ready(Pulled::Item(index, item)) => return Some((index, item)),
+            Poll::Ready(Pulled::Failed(index, failure)) => {
                 self.results.exhaust();
-                self.results.deliver(index, Err(Failure::panicked(payload)));
+                self.results.deliver(index, Err(failure));
             }
+            Poll::Ready(Pulled::End) | Poll::Pending => self.results.close_input(),
         }
         None
     }
+
+    /// Ends the map after what is running, with this as the result of the next item.
+    pub(crate) fn refuse(&self, failure: Failure) {
+        let next = {
+            let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+            if input.items.is_none() {
+                return;
+            }
+            input.next += 1;
+            input.next - 1
+        };
+        self.results.refuse(next, failure);
+    }
+}
+
+/// What came out of the input, each with its index.
+pub(crate) enum Pulled<A> {
+    Item(usize, A),
+    Failed(usize, Failure),
+    End,
 }
 
 /// A job goes with the last of its tasks, where a destructor that panics has nobody to tell.
-impl<I, F, T, X> Drop for Job<I, F, T, X> {
+impl<S: Source, F, T, X> Drop for Job<S, F, T, X> {
     fn drop(&mut self) {
         let func = self.func.take();
         contain(|| drop(func));

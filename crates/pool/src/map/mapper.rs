@@ -1,12 +1,14 @@
 //! [`Mapper`]: the settings of one map.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::Feed;
 use super::feeder::Feeder;
 use super::imap::{Imap, Map};
 use super::job::Job;
 use super::results::{Order, Results};
+use super::terms::Terms;
+use super::{Attempts, Feed, IntoSource, Once, Retry, TryMap};
 use crate::Crew;
 
 /// How far the maps of a group without a limit run ahead of who reads them.
@@ -27,17 +29,27 @@ const UNLIMITED_MAXSIZE: usize = 1000;
 /// ```
 #[derive(Debug)]
 #[must_use = "a mapper does nothing until one of its verbs is called"]
-pub struct Mapper<X = spinney_hub::Hub> {
+pub struct Mapper<X = spinney_hub::Hub, R = Once> {
     crew: Crew<X>,
     maxsize: usize,
+    limit: Option<Duration>,
+    attempts: R,
 }
 
 impl<X> Mapper<X> {
     pub(crate) fn new(crew: Crew<X>) -> Self {
         let maxsize = crew.limit().map_or(UNLIMITED_MAXSIZE, |limit| limit.saturating_mul(2));
-        Self { crew, maxsize }
+        Self { crew, maxsize, limit: None, attempts: Once }
     }
 
+    /// Tries failed items again, by default not. They have to be `Clone` then.
+    pub fn retry(self, policy: Retry) -> Mapper<X, Retry> {
+        let Self { crew, maxsize, limit, attempts: Once } = self;
+        Mapper { crew, maxsize, limit, attempts: policy }
+    }
+}
+
+impl<X, R> Mapper<X, R> {
     /// How many items may be running, or done and not read yet; one more while the reader waits.
     /// Default: twice the capacity; 1000 where that has no limit. `maxsize`.
     ///
@@ -52,13 +64,22 @@ impl<X> Mapper<X> {
         self.maxsize(usize::MAX)
     }
 
+    /// How long each item may take, by default without a limit. One that takes longer is dropped
+    /// where it waits, and has failed: killed, with [`Timeout`](spinney_hub::Timeout) for the
+    /// reason. One that is [tried again](Self::retry) has as long for each try.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
     /// Starts the map, and gives the results as a list; see [`Crew::map`].
     pub fn map<I, F, Fut>(self, func: F, items: I) -> Map<Fut::Output, X>
     where
-        I: IntoIterator,
+        I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::IntoIter, F, Fut>,
+        X: Feed<I::Source, F, Fut>,
+        R: Attempts<I::Item>,
     {
         Map::new(self.imap(func, items))
     }
@@ -66,34 +87,56 @@ impl<X> Mapper<X> {
     /// Starts the map, and gives the results in the order of `items`; see [`Crew::imap`].
     pub fn imap<I, F, Fut>(self, func: F, items: I) -> Imap<Fut::Output, X>
     where
-        I: IntoIterator,
+        I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::IntoIter, F, Fut>,
+        X: Feed<I::Source, F, Fut>,
+        R: Attempts<I::Item>,
     {
-        self.start(Order::Input, func, items.into_iter())
+        self.start(Order::Input, func, items, |_| false)
     }
 
     /// Starts the map, and gives the results as they come; see [`Crew::imap_unordered`].
     pub fn imap_unordered<I, F, Fut>(self, func: F, items: I) -> Imap<Fut::Output, X>
     where
-        I: IntoIterator,
+        I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::IntoIter, F, Fut>,
+        X: Feed<I::Source, F, Fut>,
+        R: Attempts<I::Item>,
     {
-        self.start(Order::Completion, func, items.into_iter())
+        self.start(Order::Completion, func, items, |_| false)
     }
 
-    fn start<I, F, Fut>(self, order: Order, func: F, items: I) -> Imap<Fut::Output, X>
+    /// Starts a map of tasks that return a `Result`; see [`Crew::try_map`].
+    pub fn try_map<I, F, Fut, T, E>(self, func: F, items: I) -> TryMap<T, E, X>
     where
-        I: Iterator,
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        X: Feed<I::Source, F, Fut>,
+        R: Attempts<I::Item>,
+    {
+        TryMap::new(self.start(Order::Completion, func, items, Result::is_err))
+    }
+
+    fn start<I, F, Fut>(
+        self,
+        order: Order,
+        func: F,
+        items: I,
+        is_error: fn(&Fut::Output) -> bool,
+    ) -> Imap<Fut::Output, X>
+    where
+        I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I, F, Fut>,
+        X: Feed<I::Source, F, Fut>,
+        R: Attempts<I::Item>,
     {
         let results = Arc::new(Results::new(order, self.maxsize));
-        let job = Arc::new(Job::new(func, items, Arc::clone(&results)));
+        let terms = Terms::of(self.limit, self.attempts.again(), is_error);
+        let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));
         self.crew.core.hub.spawn(Feeder::new(job, &self.crew.core));
         Imap::new(results, self.crew)
     }

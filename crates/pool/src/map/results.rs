@@ -7,8 +7,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -36,16 +36,31 @@ pub(crate) enum Room {
     Over,
 }
 
+/// A result, and the index of its item.
+type Indexed<T> = (usize, Result<T, Failure>);
+
+/// The slot of a reader that is a member of the crew, and waits for the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loan {
+    None,
+    /// The feeder may take it.
+    Offered,
+    /// A worker has it, for one item; the reader gets on when it is back.
+    Out,
+}
+
 pub(crate) struct Results<T, X> {
     /// Whether the feeder itself stands in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
+    /// How often an item was tried again.
+    pub(crate) retries: AtomicUsize,
     state: Mutex<State<T, X>>,
 }
 
 struct State<T, X> {
     order: Order,
     /// What can be read. In the order of the input, with places for what is still running.
-    done: VecDeque<Option<Result<T, Failure>>>,
+    done: VecDeque<Option<Indexed<T>>>,
     /// The index of the first place of `done`, in the order of the input.
     first: usize,
     open: usize,
@@ -61,6 +76,7 @@ struct State<T, X> {
     feeder: Option<Waker>,
     /// The feeder waits for room, not for a slot.
     feeder_stalled: bool,
+    loan: Loan,
     /// The workers that hold a slot; each is there by name from its first poll on.
     workers: Slab<Option<Handle>>,
 }
@@ -88,9 +104,14 @@ impl<T, X> Results<T, X> {
             waiting: None,
             feeder: None,
             feeder_stalled: false,
+            loan: Loan::None,
             workers: Slab::new(),
         };
-        Self { feeder_queued: AtomicBool::new(false), state: Mutex::new(state) }
+        Self {
+            feeder_queued: AtomicBool::new(false),
+            retries: AtomicUsize::new(0),
+            state: Mutex::new(state),
+        }
     }
 
     /// For the feeder: whether it should seek a slot for one more item, or else can end. It waits
@@ -124,6 +145,19 @@ impl<T, X> Results<T, X> {
     /// No further item will be opened.
     pub(crate) fn exhaust(&self) {
         self.change(|state| state.exhausted = true);
+    }
+
+    /// No further item will be opened, but for the item `index`, which has failed. Of no effect if
+    /// that was so before.
+    pub(crate) fn refuse(&self, index: usize, failure: Failure) {
+        let refused = self.change(|state| {
+            let first = !std::mem::replace(&mut state.exhausted, true);
+            state.open += usize::from(first);
+            first
+        });
+        if refused {
+            self.deliver(index, Err(failure));
+        }
     }
 
     /// The feeder has ended, and has no slot.
@@ -176,20 +210,46 @@ impl<T, X> Results<T, X> {
         !matches!(state.reader, Reader::Gone)
     }
 
-    /// The worker `key` has left its slot.
-    pub(crate) fn dismiss(&self, key: usize) {
-        let handle = self.change(|state| state.workers.remove(key));
+    /// The worker `key` has left its slot, which was one of the crew's or else the reader's.
+    pub(crate) fn dismiss(&self, key: usize, seated: bool) {
+        let handle = self.change(|state| {
+            if !seated {
+                state.return_slot();
+            }
+            state.workers.remove(key)
+        });
         drop(handle);
     }
 
-    /// For the reader: the next result, or None when there will be no more and no slot is held.
-    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<T, Failure>>> {
+    /// For the feeder: whether the reader lends its slot. It is to be returned.
+    pub(crate) fn borrow_slot(&self) -> bool {
         let mut state = self.lock();
-        let (taken, before) = match state.take() {
+        let offered = state.loan == Loan::Offered;
+        if offered {
+            state.loan = Loan::Out;
+        }
+        offered
+    }
+
+    /// The reader has its slot back.
+    pub(crate) fn return_slot(&self) {
+        self.change(State::return_slot);
+    }
+
+    /// For the reader: the next result, or None when there will be no more and no slot is held. One
+    /// that `lends` its slot lets the map have it while it waits, and waits until it is back.
+    pub(crate) fn poll_next(&self, cx: &Context<'_>, lends: bool) -> Poll<Option<Indexed<T>>> {
+        let mut state = self.lock();
+        let lent = state.loan == Loan::Out;
+        let (taken, before) = match if lent { None } else { state.take() } {
             Some(result) => (Poll::Ready(Some(result)), state.waiting.take()),
             None if state.is_over() => (Poll::Ready(None), state.waiting.take()),
             None => (Poll::Pending, state.waiting.replace(cx.waker().clone())),
         };
+        if !lent {
+            let offers = lends && taken.is_pending();
+            state.loan = if offers { Loan::Offered } else { Loan::None };
+        }
         let feeder = state.take_feeder();
         drop(state);
         drop(before);
@@ -228,7 +288,11 @@ impl<T, X> Results<T, X> {
         let mut state = self.lock();
         let changed = change(&mut state);
         let over = state.is_over();
-        let reader = if over || state.is_readable() { state.waiting.take() } else { None };
+        let reader = if over || (state.is_readable() && state.loan != Loan::Out) {
+            state.waiting.take()
+        } else {
+            None
+        };
         let feeder = state.take_feeder();
         let crew = match &mut state.reader {
             Reader::Detached(crew) if over => crew.take(),
@@ -265,24 +329,26 @@ impl<T, X> State<T, X> {
 
     /// The feeder, if it has a reason to wake up.
     fn take_feeder(&mut self) -> Option<Waker> {
-        let roused = self.exhausted || (self.feeder_stalled && self.has_room());
+        let roused = self.exhausted
+            || (self.feeder_stalled && self.has_room())
+            || (self.loan == Loan::Offered && self.has_room());
         if roused { self.feeder.take() } else { None }
     }
 
     fn put(&mut self, index: usize, result: Result<T, Failure>) {
         match self.order {
-            Order::Completion => self.done.push_back(Some(result)),
+            Order::Completion => self.done.push_back(Some((index, result))),
             Order::Input => {
                 let place = index - self.first;
                 if self.done.len() <= place {
                     self.done.resize_with(place + 1, || None);
                 }
-                self.done[place] = Some(result);
+                self.done[place] = Some((index, result));
             }
         }
     }
 
-    fn take(&mut self) -> Option<Result<T, Failure>> {
+    fn take(&mut self) -> Option<Indexed<T>> {
         let result = self.done.front_mut()?.take()?;
         self.done.pop_front();
         self.first += 1;
@@ -294,12 +360,18 @@ impl<T, X> State<T, X> {
         matches!(self.done.front(), Some(Some(_)))
     }
 
+    /// The reader has its slot back: to read, or else to lend it again.
+    fn return_slot(&mut self) {
+        let waits = self.waiting.is_some() && !self.is_readable();
+        self.loan = if waits { Loan::Offered } else { Loan::None };
+    }
+
     fn is_over(&self) -> bool {
         self.exhausted && self.open == 0 && self.workers.is_empty() && !self.feeding
     }
 
     /// Closes what was done and will not be read.
-    fn forget_done(&mut self) -> VecDeque<Option<Result<T, Failure>>> {
+    fn forget_done(&mut self) -> VecDeque<Option<Indexed<T>>> {
         self.open -= self.done.iter().flatten().count();
         std::mem::take(&mut self.done)
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
@@ -12,6 +13,8 @@ use spinney_hub::contain;
 
 use super::job::Job;
 use super::results::{Results, Room};
+use super::source::Source;
+use super::terms::Tries;
 use crate::Membership;
 use crate::roster::Roster;
 
@@ -22,27 +25,32 @@ pin_project! {
     /// A member of a crew that runs a map's items, one after the other. It ends when the input
     /// does, when too many results are unread, or when somebody else waits for its slot. Dropping
     /// it fails the item that it is at.
-    pub struct Worker<I: Iterator, F, Fut: Future, X> {
-        job: Arc<Job<I, F, Fut::Output, X>>,
+    pub struct Worker<S: Source, F, Fut: Future, X> {
+        job: Arc<Job<S, F, Fut::Output, X>>,
         roster: Arc<Roster>,
         // Its key among the workers.
         key: usize,
+        // Whether it has a slot of the crew's, and not one that is lent to it for one item.
+        seated: bool,
         started: bool,
         // The item whose result is owed.
         index: Option<usize>,
         // That item, until it is started.
-        item: Option<I::Item>,
+        item: Option<S::Item>,
+        // Its tries, where there are terms.
+        tries: Option<Box<Tries<S::Item>>>,
         #[pin]
         future: Option<Fut>,
     }
 
-    impl<I: Iterator, F, Fut: Future, X> PinnedDrop for Worker<I, F, Fut, X> {
+    impl<S: Source, F, Fut: Future, X> PinnedDrop for Worker<S, F, Fut, X> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let Some(index) = this.index.take() else { return };
             let dropped = catch_unwind(AssertUnwindSafe(|| {
                 this.future.set(None);
                 *this.item = None;
+                *this.tries = None;
             }));
             let failure = match dropped {
                 Ok(()) => Failure::Killed(Handle::current().and_then(|me| me.exit()).unwrap_or_default()),
@@ -53,20 +61,23 @@ pin_project! {
     }
 }
 
-impl<I: Iterator, F, Fut: Future, X> Worker<I, F, Fut, X> {
+impl<S: Source, F, Fut: Future, X> Worker<S, F, Fut, X> {
     pub(crate) fn new(
-        job: Arc<Job<I, F, Fut::Output, X>>,
+        job: Arc<Job<S, F, Fut::Output, X>>,
         roster: &Arc<Roster>,
         index: usize,
-        item: I::Item,
+        item: S::Item,
+        seated: bool,
     ) -> Self {
         Self {
             key: job.results.enlist(),
             job,
             roster: Arc::clone(roster),
+            seated,
             started: false,
             index: Some(index),
             item: Some(item),
+            tries: None,
             future: None,
         }
     }
@@ -74,14 +85,15 @@ impl<I: Iterator, F, Fut: Future, X> Worker<I, F, Fut, X> {
     /// What goes with its slot.
     pub(crate) fn seat(&self, membership: Membership) -> Seat<Fut::Output, X> {
         let results = Arc::clone(&self.job.results);
-        Seat { _membership: membership, _enlisted: Enlisted { results, key: self.key } }
+        let enlisted = Enlisted { results, key: self.key, seated: self.seated };
+        Seat { _membership: membership, _enlisted: enlisted }
     }
 }
 
-impl<I, F, Fut, X> Future for Worker<I, F, Fut, X>
+impl<S, F, Fut, X> Future for Worker<S, F, Fut, X>
 where
-    I: Iterator,
-    F: Fn(I::Item) -> Fut,
+    S: Source,
+    F: Fn(S::Item) -> Fut,
     Fut: Future,
 {
     type Output = ();
@@ -100,7 +112,7 @@ where
                 Room::Full | Room::Over => return Poll::Ready(()),
             }
             let this = self.as_mut().project();
-            let Some((index, item)) = this.job.pull() else { return Poll::Ready(()) };
+            let Some((index, item)) = this.job.pull(cx) else { return Poll::Ready(()) };
             *this.index = Some(index);
             *this.item = Some(item);
         }
@@ -109,10 +121,10 @@ where
     }
 }
 
-impl<I, F, Fut, X> Worker<I, F, Fut, X>
+impl<S, F, Fut, X> Worker<S, F, Fut, X>
 where
-    I: Iterator,
-    F: Fn(I::Item) -> Fut,
+    S: Source,
+    F: Fn(S::Item) -> Fut,
     Fut: Future,
 {
     /// Makes itself known, at its first poll; false if the map is over.
@@ -131,7 +143,8 @@ where
         };
         let this = self.project();
         let results = &this.job.results;
-        let stay = !this.roster.is_wanted_back(results.is_feeder_queued());
+        let may_stay = *this.seated && !S::WAITS;
+        let stay = may_stay && !this.roster.is_wanted_back(results.is_feeder_queued());
         Poll::Ready(match (this.index.take().zip(result), stay) {
             (Some((index, result)), true) => results.deliver_and_open(index, result),
             (Some((index, result)), false) => {
@@ -143,32 +156,61 @@ where
         })
     }
 
-    /// Runs the item that it is at. A panic of its future, or of the function that makes it, is
-    /// its result.
-    fn poll_item(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Fut::Output, Failure>> {
-        let mut this = self.project();
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(item) = this.item.take() {
-                let func = this.job.func();
-                this.future.set(Some(func(item)));
+    /// Runs the item that it is at, on the terms of the map.
+    fn poll_item(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Fut::Output, Failure>> {
+        loop {
+            let result = match catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_try(cx))) {
+                Ok(polled) => ready!(polled),
+                Err(payload) => Err(Failure::panicked(payload)),
+            };
+            let mut this = self.as_mut().project();
+            // Should its destructor panic after another panic, the first is the one to report.
+            contain(|| this.future.set(None));
+            let again = match (&this.job.terms, &mut *this.tries, *this.index) {
+                (Some(terms), Some(tries), Some(index)) => tries.is_again(terms, index, &result),
+                _ => false,
+            };
+            if !again {
+                let tries = this.tries.take();
+                contain(|| drop(tries));
+                return Poll::Ready(result);
             }
-            let future = this.future.as_mut().as_pin_mut().expect("a worker is at an item");
-            let result = ready!(future.poll(cx));
-            this.future.set(None);
-            Poll::Ready(result)
-        }));
-        polled.map_or_else(
-            |payload| {
-                // Should its destructor panic as well, the first panic is the one to report.
-                contain(|| this.future.set(None));
-                Poll::Ready(Err(Failure::panicked(payload)))
-            },
-            |polled| polled.map(Ok),
-        )
+            this.job.results.retries.fetch_add(1, Relaxed);
+            contain(|| drop(result));
+        }
+    }
+
+    /// Makes one try, which may panic.
+    fn poll_try(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Fut::Output, Failure>> {
+        let mut this = self.project();
+        let mut item = this.item.take();
+        if let Some(terms) = &this.job.terms {
+            if let Some(item) = &item {
+                *this.tries = Some(Box::new(Tries::new(terms, item)));
+            } else if let Some(tries) = this.tries {
+                item = ready!(tries.poll_next(terms, cx));
+            }
+        }
+        if let Some(item) = item {
+            let func = this.job.func();
+            this.future.set(Some(func(item)));
+        }
+        let future = this.future.as_mut().as_pin_mut().expect("a worker is at an item");
+        match (future.poll(cx), this.tries) {
+            (Poll::Ready(result), _) => {
+                this.future.set(None);
+                Poll::Ready(Ok(result))
+            }
+            (Poll::Pending, Some(tries)) => tries.poll_limit(cx).map(Err),
+            (Poll::Pending, None) => Poll::Pending,
+        }
     }
 }
 
-impl<I: Iterator, F, Fut: Future, X> fmt::Debug for Worker<I, F, Fut, X> {
+impl<S: Source, F, Fut: Future, X> fmt::Debug for Worker<S, F, Fut, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker").field("item", &self.index).finish_non_exhaustive()
     }
@@ -186,10 +228,11 @@ pub struct Seat<T, X> {
 struct Enlisted<T, X> {
     results: Arc<Results<T, X>>,
     key: usize,
+    seated: bool,
 }
 
 impl<T, X> Drop for Enlisted<T, X> {
     fn drop(&mut self) {
-        self.results.dismiss(self.key);
+        self.results.dismiss(self.key, self.seated);
     }
 }

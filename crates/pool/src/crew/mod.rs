@@ -1,16 +1,29 @@
 //! [`Crew`]: the members of a [`Group`](crate::Group) or a [`Pool`](crate::Pool), and what is done
 //! with all of them.
 
+mod apply;
+mod close;
+pub(crate) mod core;
+pub(crate) mod enter;
+mod late;
+mod then;
+
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use spinney_greenlet::{Greenlet, Handle, Task};
-use spinney_hub::Spawn;
+use spinney_greenlet::{GreenletExit, Handle};
 
-use crate::map::{Feed, Imap, Map, Mapper, Seat, Worker};
-use crate::roster::{Roster, UNLIMITED};
-use crate::{InsideGroup, Membership};
+pub use apply::MapAsync;
+pub use late::Late;
+pub use then::Then;
+
+use self::core::Core;
+use crate::builder::Settings;
+use crate::map::{Feed, Imap, IntoSource, Map, Mapper, TryMap};
+use crate::roster::UNLIMITED;
+use crate::{InsideGroup, JoinError, Reentry};
 
 /// What a [`Group`](crate::Group) and a [`Pool`](crate::Pool) have in common: both are a crew, and
 /// differ in how one enters.
@@ -37,8 +50,8 @@ pub struct Crew<X = spinney_hub::Hub> {
 }
 
 impl<X> Crew<X> {
-    pub(crate) fn new(hub: X, capacity: usize) -> Self {
-        Self { core: Arc::new(Core { hub, roster: Arc::new(Roster::new(capacity)) }) }
+    pub(crate) fn new(hub: X, capacity: usize, settings: Settings) -> Self {
+        Self { core: Arc::new(Core::new(hub, capacity, settings)) }
     }
 
     /// Runs `func` on each of `items`, as many at a time as there are slots, and gives the
@@ -48,18 +61,19 @@ impl<X> Crew<X> {
     /// reported; the others run on, in the background.
     ///
     /// Items are taken as slots become free, by the hub's threads, one at a time: `items` should
-    /// not block. One that panics ends the map with that panic. A `func` that panics fails its
-    /// item.
+    /// not block; for those that have to be waited for there is
+    /// [`from_stream`](crate::map::from_stream). One that panics ends the map with that panic. A
+    /// `func` that panics fails its item. Tuples are taken apart by the closure: `|(a, b)| ..`.
     ///
     /// # Cancel safety
     ///
     /// Dropping it takes no further items, and kills what it started.
     pub fn map<I, F, Fut>(&self, func: F, items: I) -> Map<Fut::Output, X>
     where
-        I: IntoIterator,
+        I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::IntoIter, F, Fut>,
+        X: Feed<I::Source, F, Fut>,
     {
         self.mapper().map(func, items)
     }
@@ -76,10 +90,10 @@ impl<X> Crew<X> {
     /// Dropping the stream takes no further items, and kills what it started.
     pub fn imap<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
     where
-        I: IntoIterator,
+        I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::IntoIter, F, Fut>,
+        X: Feed<I::Source, F, Fut>,
     {
         self.mapper().imap(func, items)
     }
@@ -91,12 +105,29 @@ impl<X> Crew<X> {
     /// As [`imap`](Self::imap).
     pub fn imap_unordered<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
     where
-        I: IntoIterator,
+        I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::IntoIter, F, Fut>,
+        X: Feed<I::Source, F, Fut>,
     {
         self.mapper().imap_unordered(func, items)
+    }
+
+    /// Runs `func`, whose tasks return a `Result`, on each of `items`, and gives the values in
+    /// order, or the first error that comes; then the others are killed. Other policies go by
+    /// name, as in `try_map(..).collect_all()`; see [`TryMap`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`map`](Self::map).
+    pub fn try_map<I, F, Fut, T, E>(&self, func: F, items: I) -> TryMap<T, E, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        X: Feed<I::Source, F, Fut>,
+    {
+        self.mapper().try_map(func, items)
     }
 
     /// The settings of one map, to be changed before it starts.
@@ -118,6 +149,27 @@ impl<X> Crew<X> {
         self.core.roster.join(Location::caller())
     }
 
+    /// As [`join`](Self::join), and then says which members have panicked since this was last
+    /// asked, also of those that had ended before the call. `join(raise_error=True)`, which sees
+    /// those only that are members at the call.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError::Failed`] if some have; [`JoinError::Inside`] if a member asks.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    #[track_caller]
+    pub fn try_join(&self) -> impl Future<Output = Result<(), JoinError>> {
+        let join = self.join();
+        async move {
+            join.await?;
+            let failures = self.core.roster.take_failures();
+            if failures.count() > 0 { Err(JoinError::Failed(failures)) } else { Ok(()) }
+        }
+    }
+
     /// Kills each member once, then whoever came in meanwhile, and waits until nobody is left.
     /// The group stays open: who waits for a slot gets one, and maps go on. `kill`.
     ///
@@ -126,17 +178,92 @@ impl<X> Crew<X> {
     /// The kills that were sent go ahead when it is dropped; whoever comes in later is spared.
     #[track_caller]
     pub fn kill(&self) -> impl Future<Output = ()> {
-        self.core.roster.kill(Location::caller())
+        self.kill_with(GreenletExit::new())
+    }
+
+    /// As [`kill`](Self::kill), for a reason. `kill(exception)`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`kill`](Self::kill).
+    #[track_caller]
+    pub fn kill_with(&self, exit: GreenletExit) -> impl Future<Output = ()> {
+        let at = Location::caller();
+        async move { self.core.roster.kill(&exit, at).await }
     }
 
     /// Kills each member once, without waiting. `kill(block=False)`.
     pub fn kill_now(&self) {
-        self.core.roster.kill_now();
+        self.kill_now_with(GreenletExit::new());
+    }
+
+    /// As [`kill_now`](Self::kill_now), for a reason. `kill(exception, block=False)`.
+    #[expect(clippy::needless_pass_by_value, reason = "as all kills")]
+    pub fn kill_now_with(&self, exit: GreenletExit) {
+        self.core.roster.kill_now(&exit);
+    }
+
+    /// Kills one member, unless it was killed here before, and waits until it has ended. Of no
+    /// effect on a stranger; false then. `killone`.
+    ///
+    /// The call itself sends the kill; the future only waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// The kill goes ahead whether the wait is dropped or not.
+    #[track_caller]
+    pub fn killone(&self, greenlet: &Handle) -> impl Future<Output = bool> + use<X> {
+        self.killone_with(greenlet, GreenletExit::new())
+    }
+
+    /// As [`killone`](Self::killone), for a reason. `killone(greenlet, exception)`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`killone`](Self::killone).
+    #[track_caller]
+    pub fn killone_with(
+        &self,
+        greenlet: &Handle,
+        exit: GreenletExit,
+    ) -> impl Future<Output = bool> + use<X> {
+        let ended = self.contains(greenlet).then(|| greenlet.join());
+        self.core.roster.kill_one(greenlet, exit);
+        async move {
+            match ended {
+                Some(ended) => {
+                    ended.await;
+                    true
+                }
+                None => false,
+            }
+        }
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.core.roster.slots.is_closed()
+    }
+
+    /// Lets the members run on when the last handle is dropped, rather than kill them.
+    pub fn detach(&self) {
+        self.core.detached.store(true, Relaxed);
+    }
+
+    /// Takes a member out, which then runs on as a stranger, and gives its slot to who has waited
+    /// longest; false, and of no effect, if it is no member. `discard`.
+    pub fn discard(&self, greenlet: &Handle) -> bool {
+        self.core.roster.discard(greenlet)
     }
 
     /// Whether `greenlet` is a member. `in`.
     pub fn contains(&self, greenlet: &Handle) -> bool {
         self.core.roster.contains(greenlet)
+    }
+
+    /// How many slots are taken: [`len`](Self::len). gevent's page calls it so, its code does not.
+    pub fn size(&self) -> usize {
+        self.len()
     }
 
     /// Handles of the members, in no particular order. Iteration.
@@ -157,6 +284,11 @@ impl<X> Crew<X> {
     /// Whether the greenlet that runs on this thread is a member.
     pub fn is_inside(&self) -> bool {
         self.core.roster.is_inside()
+    }
+
+    /// Whether the current greenlet is a member that lends its slot to what it waits for.
+    pub(crate) fn lends_slot(&self) -> bool {
+        self.core.settings.reentry != Reentry::Wait && self.is_inside()
     }
 
     /// How many tasks run at the most; None without a limit.
@@ -186,44 +318,5 @@ impl<X> Clone for Crew<X> {
 impl<X> fmt::Debug for Crew<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.describe(f, "Crew")
-    }
-}
-
-/// What all handles of a crew share. Dropping it kills the members.
-pub(crate) struct Core<X> {
-    pub(crate) hub: X,
-    pub(crate) roster: Arc<Roster>,
-}
-
-impl<X> Core<X> {
-    /// Starts `future` in a slot that is out without a guard.
-    pub(crate) fn start<F>(&self, future: F) -> Greenlet<F::Output>
-    where
-        F: Future,
-        X: Spawn<Task<F, Membership>>,
-    {
-        let (task, greenlet) = self.roster.enter(future, |_, membership| membership);
-        self.hub.spawn(task);
-        greenlet
-    }
-
-    /// Starts a map's `worker` in a slot that is out without a guard.
-    pub(crate) fn start_worker<I, F, Fut>(&self, worker: Worker<I, F, Fut, X>)
-    where
-        I: Iterator,
-        F: Fn(I::Item) -> Fut,
-        Fut: Future,
-        X: Spawn<Task<Worker<I, F, Fut, X>, Seat<Fut::Output, X>>>,
-    {
-        let (task, greenlet) = self.roster.enter(worker, Worker::seat);
-        greenlet.detach();
-        self.hub.spawn(task);
-    }
-}
-
-impl<X> Drop for Core<X> {
-    fn drop(&mut self) {
-        self.roster.slots.close();
-        self.roster.kill_now();
     }
 }

@@ -1,0 +1,87 @@
+//! [`Core`]: what all handles of a crew share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use spinney_greenlet::{Greenlet, GreenletExit, Task, pair};
+use spinney_hub::Spawn;
+
+use super::enter::Enter;
+use crate::Membership;
+use crate::builder::Settings;
+use crate::hook::Hooked;
+use crate::map::{Seat, Source, Worker};
+use crate::roster::Roster;
+
+/// What all handles of a crew share. Dropping it kills the members, unless they were detached.
+pub(crate) struct Core<X> {
+    pub(crate) hub: X,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) settings: Settings,
+    pub(super) detached: AtomicBool,
+}
+
+impl<X> Core<X> {
+    pub(super) fn new(hub: X, capacity: usize, settings: Settings) -> Self {
+        let roster = Arc::new(Roster::new(capacity, settings.kept_failures));
+        Self { hub, roster, settings, detached: AtomicBool::new(false) }
+    }
+
+    /// Waits for a slot, or until a member is to run its work itself.
+    #[track_caller]
+    pub(crate) fn enter(&self) -> Enter<'_> {
+        Enter::new(&self.roster, self.settings.reentry)
+    }
+
+    /// Starts `future` in a slot that is out without a guard.
+    pub(crate) fn start<F>(&self, future: F) -> Greenlet<F::Output>
+    where
+        F: Future,
+        X: Spawn<Task<Hooked<F>, Membership>>,
+    {
+        let future = Hooked::new(&self.settings.hook, future);
+        let (task, greenlet) = self.roster.enter(future, true, |_, membership| membership);
+        self.hub.spawn(task);
+        greenlet
+    }
+
+    /// Starts a map's `worker`, in a slot that is out without a guard if it is `seated`.
+    pub(crate) fn start_worker<S, F, Fut>(&self, worker: Worker<S, F, Fut, X>, seated: bool)
+    where
+        S: Source,
+        F: Fn(S::Item) -> Fut,
+        Fut: Future,
+        X: Spawn<Task<Hooked<Worker<S, F, Fut, X>>, Seat<Fut::Output, X>>>,
+    {
+        let worker = Hooked::new(&self.settings.hook, worker);
+        let seat = |worker: &Hooked<_>, membership| Worker::seat(worker.inner(), membership);
+        let (task, greenlet) = self.roster.enter(worker, seated, seat);
+        greenlet.detach();
+        self.hub.spawn(task);
+    }
+}
+
+impl<X> Drop for Core<X> {
+    fn drop(&mut self) {
+        self.roster.close();
+        if !self.detached.load(Relaxed) {
+            self.roster.kill_now(&GreenletExit::new());
+        }
+    }
+}
+
+/// Runs `future` here and now, in the place of the current greenlet; what comes out has ended.
+pub(crate) async fn run_in_place<F: Future>(future: F) -> Greenlet<F::Output> {
+    let (task, greenlet) = pair(future, ());
+    task.in_place().await;
+    greenlet
+}
+
+/// A greenlet that never started.
+pub(crate) fn killed<F: Future>(future: F, exit: GreenletExit) -> Greenlet<F::Output> {
+    let (task, greenlet) = pair(future, ());
+    greenlet.kill_now_with(exit);
+    drop(task);
+    greenlet
+}

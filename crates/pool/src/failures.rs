@@ -1,0 +1,95 @@
+//! [`Failures`]: the members of a group that panicked.
+
+use std::error::Error;
+use std::fmt;
+
+use spinney_greenlet::Failure;
+
+use crate::InsideGroup;
+
+/// The members of a group that panicked: how many, and what the first of them said. A member that
+/// was killed is none of them.
+///
+/// ```
+/// use spinney_pool::{Group, JoinError};
+///
+/// spinney_hub::block_on(async {
+///     let group = Group::new();
+///     group.spawn(async { panic!("no luck") }).detach();
+///     let Err(JoinError::Failed(failures)) = group.try_join().await else { unreachable!() };
+///     assert_eq!(failures.count(), 1);
+///     assert_eq!(failures.to_string(), "a member panicked: no luck");
+/// });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Failures {
+    first: Vec<Failure>,
+    count: usize,
+    /// How many are kept.
+    limit: usize,
+}
+
+impl Failures {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { first: Vec::new(), count: 0, limit }
+    }
+
+    pub(crate) fn extend(&mut self, failure: Option<Failure>) {
+        let room = self.limit - self.first.len();
+        self.count += usize::from(failure.is_some());
+        self.first.extend(failure.into_iter().take(room));
+    }
+
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::new(self.limit))
+    }
+
+    /// How many members panicked.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The first of them in the order in which they ended, as many as the group
+    /// [keeps](crate::CrewBuilder::keep_failures).
+    pub fn first(&self) -> &[Failure] {
+        &self.first
+    }
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.count, self.first.first()) {
+            (1, Some(failure)) => write!(f, "a member {failure}"),
+            (count, Some(failure)) => write!(f, "{count} members failed, the first {failure}"),
+            (count, None) => write!(f, "{count} members failed"),
+        }
+    }
+}
+
+impl Error for Failures {}
+
+/// Why [`try_join`](crate::Crew::try_join) is no success.
+#[derive(Clone, Debug)]
+pub enum JoinError {
+    /// A member asked, which would wait for itself.
+    Inside(InsideGroup),
+    /// The group is empty, and members of it have panicked.
+    Failed(Failures),
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inside(inside) => inside.fmt(f),
+            Self::Failed(failures) => failures.fmt(f),
+        }
+    }
+}
+
+impl Error for JoinError {}
+
+impl From<InsideGroup> for JoinError {
+    fn from(inside: InsideGroup) -> Self {
+        Self::Inside(inside)
+    }
+}

@@ -1,0 +1,99 @@
+//! [`Members`]: the list of a roster, and what is counted there.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use slab::Slab;
+use spinney_greenlet::{Handle, State};
+use spinney_sync::Event;
+
+use crate::Failures;
+use crate::report::Tally;
+
+pub(super) struct Members {
+    pub(super) list: Slab<Member>,
+    /// How many of them hold a slot; the others were lent one by a member that waits for them.
+    pub(super) seated: usize,
+    /// Tells memberships apart that have the same place in the list, one after the other.
+    pub(super) next_stamp: u64,
+    /// Somebody was added or discarded, so that a home does not tell any more who is a member.
+    pub(super) mixed: bool,
+    /// Set when the last member leaves; there if anybody waits for that. Each emptying has its
+    /// own, so that nobody is told of one that was before they asked.
+    pub(super) emptied: Option<Arc<Event>>,
+    /// How many have been sent the group's kill, and get no other.
+    pub(super) dying: usize,
+    /// Set when the last of those leaves; there if anybody waits for that.
+    pub(super) died: Option<Arc<Event>>,
+    /// The members that wait to spawn here.
+    pub(super) spawners: Slab<Waker>,
+    /// How many members wait for maps of theirs.
+    pub(super) readers: usize,
+    pub(super) tally: Tally,
+    pub(super) failures: Failures,
+}
+
+pub(super) struct Member {
+    pub(super) handle: Handle,
+    pub(super) stamp: u64,
+    pub(super) seated: bool,
+    pub(super) dying: bool,
+}
+
+impl Members {
+    pub(super) fn new(kept_failures: usize) -> Self {
+        Self {
+            list: Slab::new(),
+            seated: 0,
+            next_stamp: 0,
+            mixed: false,
+            emptied: None,
+            dying: 0,
+            died: None,
+            spawners: Slab::new(),
+            readers: 0,
+            tally: Tally::default(),
+            failures: Failures::new(kept_failures),
+        }
+    }
+
+    /// The place and the stamp of whoever is inserted next.
+    pub(super) fn vacancy(&mut self) -> (usize, u64) {
+        self.next_stamp += 1;
+        (self.list.vacant_key(), self.next_stamp)
+    }
+
+    pub(super) fn insert(&mut self, handle: Handle, seated: bool) {
+        self.seated += usize::from(seated);
+        self.list.insert(Member { handle, stamp: self.next_stamp, seated, dying: false });
+    }
+
+    pub(super) fn find(&self, greenlet: &Handle) -> Option<usize> {
+        self.list.iter().find(|(_, member)| member.handle == *greenlet).map(|(key, _)| key)
+    }
+
+    /// Counts how a member has ended.
+    pub(super) fn count(&mut self, key: usize) {
+        let handle = &self.list[key].handle;
+        match handle.state() {
+            State::Panicked => {
+                self.tally.failed += 1;
+                self.failures.extend(handle.failure());
+            }
+            State::Killed => self.tally.killed += 1,
+            _ => self.tally.succeeded += 1,
+        }
+    }
+
+    /// Marks all as dying, and returns those that were not.
+    pub(super) fn condemn(&mut self) -> Vec<Handle> {
+        let spared = self.list.iter_mut().filter(|(_, member)| !member.dying);
+        let spared = spared.map(|(_, member)| {
+            member.dying = true;
+            member.handle.clone()
+        });
+        let spared: Vec<Handle> = spared.collect();
+        self.dying += spared.len();
+        spared
+    }
+}

@@ -1,0 +1,322 @@
+//! [`Roster`]: who is in, who may enter, and who waits until all are gone.
+//!
+//! A slot is taken before its task starts and given back when the task has ended; the slots'
+//! semaphore alone says how many there are, so *running + free = capacity* is its invariant. The
+//! list of members is there to wait for them and to kill them.
+
+mod members;
+
+use std::ops::Deref;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use members::Members;
+use spinney_greenlet::{Greenlet, GreenletExit, Handle, Home, Task, pair_in};
+use spinney_sync::{HandOut, Semaphore};
+
+use crate::report::Tally;
+use crate::{Failures, InsideGroup};
+
+/// The number of slots of a group without a limit.
+pub(crate) const UNLIMITED: usize = usize::MAX;
+
+pub(crate) struct Roster {
+    /// Who holds a permit may enter one task, and leaves it out for the membership to return.
+    pub(crate) slots: Semaphore,
+    /// Has no permits, and is closed with the slots: for who waits for something else.
+    gate: Semaphore,
+    home: Home,
+    members: Mutex<Members>,
+}
+
+impl Roster {
+    pub(crate) fn new(capacity: usize, kept_failures: usize) -> Self {
+        Self {
+            slots: Semaphore::new(capacity),
+            gate: Semaphore::new(0),
+            home: Home::new(),
+            members: Mutex::new(Members::new(kept_failures)),
+        }
+    }
+
+    /// Makes a member of `future`: for a slot that is out without a guard, if it is to be `seated`.
+    /// The task is to be spawned; `seat` makes its guard of the membership.
+    pub(crate) fn enter<F: Future, G>(
+        self: &Arc<Self>,
+        future: F,
+        seated: bool,
+        seat: impl FnOnce(&F, Membership) -> G,
+    ) -> (Task<F, G>, Greenlet<F::Output>) {
+        let mut members = self.lock();
+        let membership = self.membership(&mut members);
+        let guard = seat(&future, membership);
+        let (task, greenlet) = pair_in(Some(self.home), future, guard);
+        members.insert(greenlet.handle().clone(), seated);
+        drop(members);
+        (task, greenlet)
+    }
+
+    /// Makes a member of a greenlet that there is, for a slot that is out without a guard; false,
+    /// and the slot is back, if it has ended, or is a member already.
+    pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle) -> bool {
+        let mut members = self.lock();
+        if members.find(greenlet).is_some() {
+            let slot = self.slots.put_back(1);
+            drop(members);
+            drop(slot);
+            return false;
+        }
+        members.mixed = true;
+        let membership = self.membership(&mut members);
+        members.insert(greenlet.clone(), true);
+        drop(members);
+        // One that has ended gives it back, and so leaves.
+        greenlet.guard(membership).is_ok()
+    }
+
+    /// Takes a member off the list, which then runs on as a stranger; false if it is none.
+    pub(crate) fn discard(&self, greenlet: &Handle) -> bool {
+        let mut members = self.lock();
+        let Some(key) = members.find(greenlet) else { return false };
+        members.mixed = true;
+        self.remove(members, key);
+        true
+    }
+
+    /// Refuses those who wait for a slot, and all who come. Returns how many waited.
+    pub(crate) fn close(&self) -> usize {
+        let refused = self.slots.waiting();
+        self.slots.close();
+        self.gate.close();
+        refused
+    }
+
+    /// Whether a map should give a slot back rather than run its next item in it: because others
+    /// wait, apart from its own feeder, or because there are too many.
+    pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
+        self.slots.balance() + isize::from(feeder_queued) < 0 || self.slots.is_closed()
+    }
+
+    pub(crate) fn contains(&self, greenlet: &Handle) -> bool {
+        self.lock().find(greenlet).is_some()
+    }
+
+    /// Whether the greenlet that is running on this thread is a member.
+    pub(crate) fn is_inside(&self) -> bool {
+        let Some(current) = Handle::current() else { return false };
+        let members = self.lock();
+        if members.mixed {
+            members.find(&current).is_some()
+        } else {
+            current.home() == Some(self.home)
+        }
+    }
+
+    /// Waits, on behalf of the line `at`, until the list has been empty at least once.
+    pub(crate) async fn join(&self, at: &'static Location<'static>) -> Result<(), InsideGroup> {
+        if self.is_inside() {
+            return Err(InsideGroup);
+        }
+        let emptied = {
+            let mut members = self.lock();
+            if members.list.is_empty() {
+                return Ok(());
+            }
+            Arc::clone(members.emptied.get_or_insert_default())
+        };
+        emptied.wait_for("Pool::join", at).await;
+        Ok(())
+    }
+
+    /// Kills each member once, then whoever came in meanwhile, until nobody is left.
+    pub(crate) async fn kill(&self, exit: &GreenletExit, at: &'static Location<'static>) {
+        loop {
+            let (spared, died) = {
+                let mut members = self.lock();
+                if members.list.is_empty() {
+                    return;
+                }
+                let spared = members.condemn();
+                (spared, Arc::clone(members.died.get_or_insert_default()))
+            };
+            send(exit, &spared);
+            died.wait_for("Pool::kill", at).await;
+        }
+    }
+
+    /// Kills each member once, without waiting.
+    pub(crate) fn kill_now(&self, exit: &GreenletExit) {
+        let spared = self.lock().condemn();
+        send(exit, &spared);
+    }
+
+    /// Kills `greenlet`, if it is a member that has not been killed here before; false otherwise.
+    pub(crate) fn kill_one(&self, greenlet: &Handle, exit: GreenletExit) -> bool {
+        let mut members = self.lock();
+        let Some(key) = members.find(greenlet).filter(|key| !members.list[*key].dying) else {
+            return false;
+        };
+        members.list[key].dying = true;
+        members.dying += 1;
+        drop(members);
+        greenlet.kill_now_with(exit);
+        true
+    }
+
+    pub(crate) fn handles(&self) -> Vec<Handle> {
+        self.lock().list.iter().map(|(_, member)| member.handle.clone()).collect()
+    }
+
+    /// How those ended that have left so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.lock().tally
+    }
+
+    /// The failures of those that have left since this was last called.
+    pub(crate) fn take_failures(&self) -> Failures {
+        self.lock().failures.take()
+    }
+
+    /// For a member that waits to spawn: whether it is to run the work itself, because all members
+    /// wait for a slot, and none is on its way. Otherwise `waker` is woken when that is so.
+    pub(crate) fn block(&self, place: &mut Option<usize>, waker: &Waker) -> bool {
+        let mut members = self.lock();
+        let key = *place.get_or_insert_with(|| members.spawners.insert(waker.clone()));
+        let before = std::mem::replace(&mut members.spawners[key], waker.clone());
+        let stuck = self.is_stuck(&members);
+        drop(members);
+        drop(before);
+        stuck
+    }
+
+    /// A member does not wait to spawn any more.
+    pub(crate) fn unblock(&self, place: &mut Option<usize>) {
+        let Some(key) = place.take() else { return };
+        let mut members = self.lock();
+        let waker = members.spawners.remove(key);
+        self.rouse(members);
+        drop(waker);
+    }
+
+    /// A member begins, or ceases, to wait for its map.
+    pub(crate) fn set_reading(&self, reading: bool) {
+        let mut members = self.lock();
+        if reading {
+            members.readers += 1;
+        } else {
+            members.readers -= 1;
+        }
+        self.rouse(members);
+    }
+
+    /// A slot may have been given up that was on its way to somebody, or there are fewer.
+    pub(crate) fn recheck(&self) {
+        self.rouse(self.lock());
+    }
+
+    /// Gets one of the members that wait to spawn to run its work itself, if nothing else is left.
+    fn rouse(&self, members: MutexGuard<'_, Members>) {
+        let stuck = self.is_stuck(&members);
+        let last = members.spawners.iter().next_back().filter(|_| stuck);
+        let waker = last.map(|(_, waker)| waker.clone());
+        drop(members);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn is_stuck(&self, members: &Members) -> bool {
+        let blocked = members.spawners.len() + members.readers;
+        !members.spawners.is_empty()
+            && blocked >= members.list.len()
+            && self.slots.out() <= members.seated
+    }
+
+    /// The membership of whoever is inserted next.
+    fn membership(self: &Arc<Self>, members: &mut Members) -> Membership {
+        let (key, stamp) = members.vacancy();
+        Membership { roster: Arc::clone(self), key, stamp }
+    }
+
+    fn leave(&self, key: usize, stamp: u64) {
+        let mut members = self.lock();
+        // A member that was discarded has left before.
+        if members.list.get(key).is_some_and(|member| member.stamp == stamp) {
+            members.count(key);
+            self.remove(members, key);
+        }
+    }
+
+    fn remove(&self, mut members: MutexGuard<'_, Members>, key: usize) {
+        let member = members.list.remove(key);
+        members.seated -= usize::from(member.seated);
+        members.dying -= usize::from(member.dying);
+        let died = if members.dying == 0 { members.died.take() } else { None };
+        let emptied = if members.list.is_empty() { members.emptied.take() } else { None };
+        let some_spawn = !members.spawners.is_empty();
+        // Under the lock, so that nobody finds the list empty and the slot taken.
+        let slot: Option<HandOut<'_>> = member.seated.then(|| self.slots.put_back(1));
+        drop(members);
+        drop(member);
+        drop(slot);
+        died.iter().chain(&emptied).for_each(|event| event.set());
+        if some_spawn {
+            self.recheck();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn send(exit: &GreenletExit, members: &[Handle]) {
+    for member in members {
+        member.kill_now_with(exit.clone());
+    }
+}
+
+/// A task's place in its group. Dropping it, when the task has ended, gives the slot to who has
+/// waited longest.
+#[derive(Debug)]
+pub struct Membership {
+    roster: Arc<Roster>,
+    key: usize,
+    stamp: u64,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.roster.leave(self.key, self.stamp);
+    }
+}
+
+impl std::fmt::Debug for Roster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Roster").field("slots", &self.slots).finish_non_exhaustive()
+    }
+}
+
+/// The slots of a roster, held without a borrow.
+#[derive(Clone)]
+pub(crate) struct Slots(pub(crate) Arc<Roster>);
+
+impl Deref for Slots {
+    type Target = Semaphore;
+
+    fn deref(&self) -> &Semaphore {
+        &self.0.slots
+    }
+}
+
+/// The [`gate`](Roster::gate) of a roster, held without a borrow.
+pub(crate) struct Gate(pub(crate) Arc<Roster>);
+
+impl Deref for Gate {
+    type Target = Semaphore;
+
+    fn deref(&self) -> &Semaphore {
+        &self.0.gate
+    }
+}

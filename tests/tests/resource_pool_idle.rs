@@ -1,0 +1,166 @@
+//! When a `ResourcePool` drops what nobody uses, to the moment, on a virtual clock.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::time::Duration;
+
+use futures_lite::future::poll_once;
+use spinney::{ResourcePool, sleep};
+use spinney_sim::SimHub;
+use spinney_tests::{DropGuard, Dropped};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A pool whose items go after a minute, but for `min_size`.
+fn pool(
+    dropped: &Dropped,
+    min_size: usize,
+) -> ResourcePool<DropGuard, impl Fn() -> Ready<Result<DropGuard, Infallible>> + use<>> {
+    let dropped = dropped.clone();
+    let create = move || ready(Ok(dropped.guard()));
+    ResourcePool::builder(create).min_size(min_size).idle_timeout(MINUTE).build()
+}
+
+#[test]
+fn an_idle_item_is_dropped_when_its_time_has_come() {
+    let (sim, dropped) = (SimHub::new(), Dropped::default());
+    sim.block_on(async {
+        let pool = pool(&dropped, 0);
+        drop(pool.item().await);
+        sleep(Duration::from_nanos(59_999_999_999)).await;
+        assert_eq!((dropped.count(), pool.size()), (0, 1));
+        sleep(Duration::from_nanos(1)).await;
+        sleep(Duration::ZERO).await;
+        assert_eq!((dropped.count(), pool.size(), pool.free()), (1, 0, 4));
+    });
+    assert_eq!((sim.pending(), sim.elapsed()), (0, MINUTE));
+}
+
+#[test]
+fn each_item_rests_for_as_long_as_it_may() {
+    let (sim, dropped) = (SimHub::new(), Dropped::default());
+    sim.block_on(async {
+        let pool = pool(&dropped, 0);
+        let (first, second) = (pool.item().await.unwrap(), pool.item().await.unwrap());
+        drop(first);
+        sleep(10 * SECOND).await;
+        drop(second);
+        sleep(50 * SECOND + Duration::from_nanos(1)).await;
+        assert_eq!((dropped.count(), pool.size()), (1, 1));
+        sleep(10 * SECOND).await;
+        assert_eq!((dropped.count(), pool.size()), (2, 0));
+    });
+}
+
+#[test]
+fn an_item_that_is_used_begins_anew() {
+    let (sim, dropped) = (SimHub::new(), Dropped::default());
+    sim.block_on(async {
+        let pool = pool(&dropped, 0);
+        for _ in 0..5 {
+            drop(pool.item().await);
+            sleep(59 * SECOND).await;
+        }
+        let item = pool.item().await;
+        sleep(10 * MINUTE).await;
+        assert_eq!(dropped.count(), 0);
+        drop(item);
+        sleep(61 * SECOND).await;
+        assert_eq!(dropped.count(), 1);
+    });
+}
+
+#[test]
+fn as_many_as_are_to_be_kept_are_kept() {
+    let (sim, dropped) = (SimHub::new(), Dropped::default());
+    sim.block_on(async {
+        let pool = pool(&dropped, 2);
+        pool.fill().await.unwrap();
+        drop([pool.item().await, pool.item().await, pool.item().await]);
+        sleep(10 * MINUTE).await;
+        assert_eq!((dropped.count(), pool.size()), (1, 2));
+        // Those in use count.
+        let (first, second) = (pool.item().await, pool.item().await);
+        drop(pool.item().await);
+        sleep(10 * MINUTE).await;
+        assert_eq!((dropped.count(), pool.size()), (2, 2));
+        drop((first, second));
+    });
+    sim.run_until_idle();
+    assert_eq!(sim.pending(), 0);
+}
+
+#[test]
+fn a_stack_lets_go_of_those_that_it_does_not_need() {
+    let (sim, dropped) = (SimHub::new(), Dropped::default());
+    sim.block_on(async {
+        let made = dropped.clone();
+        let create = move || ready(Ok::<_, Infallible>(made.guard()));
+        let pool = ResourcePool::builder(create).order_as_stack().idle_timeout(MINUTE).build();
+        drop([pool.item().await, pool.item().await, pool.item().await]);
+        for _ in 0..10 {
+            sleep(20 * SECOND).await;
+            drop(pool.item().await);
+        }
+        assert_eq!((dropped.count(), pool.size()), (2, 1));
+    });
+}
+
+#[test]
+fn an_item_that_is_promised_to_somebody_is_not_dropped() {
+    let (sim, dropped) = (SimHub::new(), Dropped::default());
+    sim.block_on(async {
+        let pool = pool(&dropped, 0);
+        pool.resize(1);
+        let item = pool.item().await;
+        let mut next = Box::pin(pool.item());
+        assert!(poll_once(&mut next).await.is_none());
+        drop(item);
+        sleep(10 * MINUTE).await;
+        assert_eq!((dropped.count(), pool.size()), (0, 1));
+        // Nobody fetched it.
+        drop(next);
+        sleep(2 * MINUTE).await;
+        assert_eq!((dropped.count(), pool.size(), pool.free()), (1, 0, 1));
+    });
+}
+
+#[test]
+fn a_pool_outlives_the_hub_that_looked_after_it() {
+    let dropped = Dropped::default();
+    let pool = pool(&dropped, 0);
+    SimHub::new().block_on(async { drop(pool.item().await) });
+    let sim = SimHub::new();
+    sim.block_on(async {
+        drop(pool.item().await);
+        sleep(2 * MINUTE).await;
+    });
+    assert_eq!((dropped.count(), pool.size()), (1, 0));
+}
+
+#[test]
+fn who_looks_after_idle_items_does_not_keep_the_pool() {
+    let (sim, dropped) = (SimHub::new(), Dropped::default());
+    sim.block_on(async {
+        let pool = pool(&dropped, 0);
+        drop(pool.item().await);
+        drop(pool);
+        assert_eq!(dropped.count(), 1);
+    });
+}
+
+#[test]
+fn who_waits_for_an_item_is_told_by_its_own_line() {
+    let sim = SimHub::new();
+    let pool = pool(&Dropped::default(), 0);
+    pool.resize(0);
+    for get in [true, false] {
+        let line = line!() + 1;
+        let item = (pool.item(), pool.get());
+        let stuck = async { if get { drop(item.1.await) } else { drop(item.0.await) } };
+        let text = sim.try_block_on(stuck).unwrap_err().to_string();
+        let told = format!("waits for Semaphore::acquire at {}:{line}:", file!());
+        assert!(text.contains(&told), "{told:?} is missing in:\n{text}");
+    }
+}
