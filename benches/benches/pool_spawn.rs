@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use spinney::{Imap, Membership, Pool, Spawn, Task};
+use spinney::{Hooked, Imap, Membership, Pool, Spawn, Task};
 use spinney_benches::{Args, Contest, on, sum_below};
 use tokio::task::JoinSet;
 
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 async fn spawn<X>(pool: Pool<X>, tasks: u32) -> u64
 where
-    X: Spawn<Task<Ready<u64>, Membership>>,
+    X: Spawn<Task<Hooked<Ready<u64>>, Membership>>,
 {
     let mut greenlets = Vec::new();
     for n in below(tasks) {

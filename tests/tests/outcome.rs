@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
-use spinney::{Handle, joinall, spawn, spawn_on};
+use spinney::{Greenlet, Handle, joinall, spawn, spawn_on};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, behind, blow_up, gate, let_others_run, stuck};
 
@@ -26,9 +26,9 @@ on_every_hub! {
     }
 
     async fn get_gives_the_failure_each_time(hub) {
-        let mut broken = spawn_on(hub, async { blow_up("no luck") });
+        let mut broken: Greenlet<()> = spawn_on(hub, async { blow_up("no luck") });
         for _ in 0..2 {
-            assert_eq!(broken.get().await.map(|()| ()).unwrap_err().to_string(), "panicked: no luck");
+            assert_eq!(broken.get().await.unwrap_err().to_string(), "panicked: no luck");
         }
         let mut killed = spawn_on(hub, stuck(gate(), ()));
         killed.kill_now();

@@ -46,6 +46,10 @@ impl GreenletExit {
     ///
     /// Outside of any greenlet, and in a [`shield`](crate::shield), where it would wait for ever.
     ///
+    /// # Cancel safety
+    ///
+    /// The first poll sends the kill; to drop it after that changes nothing.
+    ///
     /// ```
     /// use spinney_greenlet::{catch_exit, spawn};
     ///

@@ -44,6 +44,10 @@ impl Failure {
     /// With the payload, if it was a panic; with its text, if somebody else took the payload. For a
     /// kill: as [`GreenletExit::resume`].
     ///
+    /// # Cancel safety
+    ///
+    /// As [`GreenletExit::resume`].
+    ///
     /// ```
     /// use spinney_greenlet::spawn;
     ///
