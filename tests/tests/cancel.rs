@@ -67,7 +67,7 @@ on_every_hub! {
         let spawn = |open| spawn_on(hub, behind(open, 42));
         still_gives_its_result(spawn, async |one| one.join().await).await;
         still_gives_its_result(spawn, async |one| drop(one.get().await)).await;
-        still_gives_its_result(spawn, async |one| drop(iwait([one]).next().await)).await;
+        still_gives_its_result(spawn, async |one| _ = iwait([one]).next().await).await;
         still_gives_its_result(spawn, async |one| drop(joinall([one]).await)).await;
         still_gives_its_result(spawn, async |one| drop(try_joinall([one]).await)).await;
     }

@@ -120,7 +120,7 @@ fn they_leave_it_however_they_end() {
     let sim = SimHub::new();
     let left = sim.block_on(async {
         spawn(async {}).await.unwrap();
-        spawn(async { blow_up("no luck") }).await.map(|()| ()).unwrap_err();
+        spawn(async { blow_up("no luck") }).await.unwrap_err();
         let started = gate();
         let killed = spawn(stuck(Arc::clone(&started), ()));
         started.wait().await;

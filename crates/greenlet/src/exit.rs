@@ -46,6 +46,10 @@ impl GreenletExit {
     ///
     /// Outside of any greenlet, and in a [`shield`](crate::shield), where it would wait for ever.
     ///
+    /// # Cancel safety
+    ///
+    /// The kill goes ahead once this has been polled, whether it is dropped or not.
+    ///
     /// ```
     /// use spinney_greenlet::{catch_exit, spawn};
     ///

@@ -36,7 +36,18 @@ pub mod greenthread {
     pub use spinney_hub::sleep;
 }
 
+/// `eventlet.queue`. A `Queue(0)` there is [`Queue::bounded(0)`](spinney_sync::Queue::bounded)
+/// here; what it raises as `Full` and `Empty` are values of [`PutError`](queue::PutError) and
+/// [`GetError`](queue::GetError).
+pub mod queue {
+    pub use spinney_sync::GetError::Empty;
+    pub use spinney_sync::PutError::Full;
+    pub use spinney_sync::{
+        GetError, LifoQueue, PriorityQueue, PutError, Queue, Queue as LightQueue,
+    };
+}
+
 /// `eventlet.semaphore`.
 pub mod semaphore {
-    pub use spinney_sync::Semaphore;
+    pub use spinney_sync::{BoundedSemaphore, Semaphore};
 }
