@@ -5,11 +5,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use spinney::{
-    AsyncResult, Branch, CatchExit, Clock, Closed, Crew, Event, Failure, GreenPile, GreenPool,
-    Greenlet, GreenletExit, Group, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup, Item,
-    Iwait, Join, JoinAll, LinkId, LocalHub, Map, Mapper, Membership, NoThreads, Owner, Panic,
-    Permit, Pool, PoolFull, ResourcePool, ResourcePoolBuilder, Semaphore, Shield, SpawnTree, State,
-    Task, ThreadPool, ThreadPoolClosed, ThreadResult, Timeout, TryAcquireError,
+    Acquire, AsyncResult, Barrier, BoundedSemaphore, Branch, CatchExit, Channel, Clock, Closed,
+    Condition, Crew, Event, Failure, Get, GetError, GreenPile, GreenPool, Greenlet, GreenletExit,
+    Group, HandOut, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup, Item, Items, Iwait,
+    Join, JoinAll, Latch, LifoQueue, LinkId, LocalHub, Map, Mapper, Membership, NoThreads,
+    NotOwner, OverRelease, Owner, Panic, Peek, Permit, Pool, PoolFull, PriorityQueue, Put,
+    PutError, Queue, RLock, RLockGuard, ResourcePool, ResourcePoolBuilder, Semaphore, Shield,
+    ShutDown, SpawnTree, State, Task, TaskDoneError, ThreadPool, ThreadPoolClosed, ThreadResult,
+    Timeout, TryAcquireError, Wait,
 };
 
 /// `Send`, and not `Sync`.
@@ -105,8 +108,15 @@ fn errors_can_be_boxed() {
     is_error::<GreenletExit>();
     is_error::<Closed>();
     is_error::<InsideGroup>();
+    is_error::<GetError>();
     is_error::<NoThreads>();
+    is_error::<NotOwner>();
+    is_error::<OverRelease>();
     is_error::<PoolFull<()>>();
+    is_error::<PutError<u32>>();
+    is_error::<ShutDown>();
+    is_error::<ShutDown<u32>>();
+    is_error::<TaskDoneError>();
     is_error::<ThreadPoolClosed>();
     is_error::<Timeout>();
     is_error::<TryAcquireError>();
@@ -163,6 +173,49 @@ fn what_synchronises_is_for_any_thread() {
 }
 
 #[test]
+fn locks_are_for_any_thread() {
+    is_shared::<BoundedSemaphore>();
+    is_shared::<Condition>();
+    is_shared::<Barrier>();
+    is_shared::<Latch>();
+    is_shared::<HandOut<'static>>();
+    is_shared::<Acquire<&'static Semaphore>>();
+    is_shared::<Wait>();
+    is_shared::<RLock<Owner>>();
+    is_shared::<RLock<SendOnly>>();
+    is_shared::<RLockGuard<'static, Owner>>();
+    is_unpin::<RLock<Local>>();
+    is_not!(Send: RLock<Local>, RLockGuard<'static, Local>);
+    is_not!(Sync: RLock<Local>, RLockGuard<'static, SendOnly>);
+}
+
+#[test]
+fn queues_are_for_any_thread_if_their_items_are() {
+    is_shared::<Queue<SendOnly>>();
+    is_shared::<LifoQueue<SendOnly>>();
+    is_shared::<PriorityQueue<SendOnly>>();
+    is_shared::<Channel<SendOnly>>();
+    is_unpin::<Queue<Local>>();
+    is_unpin::<PriorityQueue<Local>>();
+    is_unpin::<Channel<Local>>();
+    is_not!(Send: Queue<Local>, LifoQueue<Local>, PriorityQueue<Local>, Channel<Local>);
+    is_not!(Sync: Queue<Local>, LifoQueue<Local>, PriorityQueue<Local>, Channel<Local>);
+}
+
+#[test]
+fn what_waits_at_a_queue_is_for_any_thread_if_the_items_are() {
+    is_shared::<Get<'static, SendOnly>>();
+    is_shared::<Peek<'static, SendOnly>>();
+    is_shared::<Items<'static, SendOnly>>();
+    is_movable::<Put<'static, SendOnly>>();
+    is_shared::<Put<'static, u32>>();
+    is_unpin::<Get<'static, Local>>();
+    is_unpin::<Put<'static, std::marker::PhantomPinned>>();
+    is_not!(Send: Get<'static, Local>, Peek<'static, Local>, Put<'static, Local>);
+    is_not!(Sync: Put<'static, SendOnly>);
+}
+
+#[test]
 fn what_waits_may_move_between_threads() {
     let hub = spinney_tests::hub(1);
     let (group, pool, green) = (Group::on(&hub), Pool::on(&hub, 1), GreenPool::on(&hub, 1));
@@ -186,4 +239,15 @@ fn what_waits_may_move_between_threads() {
     is_send(&Event::new().wait());
     is_send(&Semaphore::new(1).acquire());
     is_send(&AsyncResult::<u32>::new().get());
+    is_send(&Semaphore::new(1).wait_idle());
+    is_send(&Queue::<SendOnly>::unbounded().get());
+    is_send(&Queue::unbounded().put(Cell::new(1)));
+    is_send(&Queue::<SendOnly>::unbounded().join());
+    is_send(&Queue::<SendOnly>::unbounded().stream());
+    is_send(&RLock::new().acquire(Owner::current()));
+    is_send(&Barrier::new(1).wait());
+    is_send(&Latch::new(1).wait());
+    let (seat, changed) = (Semaphore::new(1), Condition::new());
+    is_send(&changed.wait(seat.try_acquire().unwrap()));
+    is_send(&changed.wait_while(seat.try_acquire().unwrap(), || false));
 }

@@ -5,7 +5,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use spinney::{Event, Pool, Semaphore, block_on, joinall, sleep, spawn_on, yield_now};
+use futures_lite::StreamExt;
+use spinney::{
+    Barrier, Channel, Condition, Event, JoinableQueue, Latch, Owner, Pool, Queue, RLock, Semaphore,
+    block_on, joinall, sleep, spawn_on, yield_now,
+};
 use spinney_sim::SimHub;
 
 #[test]
@@ -96,6 +100,60 @@ fn a_deadlock_of_two_greenlets_names_both() {
     assert_eq!(deadlock.tasks(), 2);
     let told = format!("{} waits for Greenlet::join at {}", second.handle(), file!());
     assert!(deadlock.to_string().contains(&told), "{deadlock}");
+}
+
+/// Starts a greenlet that waits for ever, and notes what the report says that it waits for.
+macro_rules! stuck {
+    ($sim:ident, $stuck:ident, $what:literal, |$($name:ident),*| $wait:expr) => {{
+        $(let $name = Rc::clone(&$name);)*
+        let line = line!();
+        let greenlet = spawn_on(&$sim, async move { _ = $wait.await });
+        $stuck.push(format!("{} waits for {} at {}:{line}:", greenlet.handle(), $what, file!()));
+        greenlet.detach();
+    }};
+}
+
+#[test]
+fn a_deadlock_tells_who_waits_at_which_queue() {
+    let (sim, mut stuck) = (SimHub::new(), Vec::new());
+    let (empty, full) = (Rc::new(Queue::<u32>::unbounded()), Rc::new(Queue::bounded(1)));
+    let (channel, jobs) = (Rc::new(Channel::new()), Rc::new(JoinableQueue::unbounded()));
+    full.put_nowait(1).unwrap();
+    jobs.put_nowait(1).unwrap();
+    stuck!(sim, stuck, "Queue::get", |empty| empty.get());
+    stuck!(sim, stuck, "Queue::peek", |empty| empty.peek());
+    stuck!(sim, stuck, "Queue::get", |empty| StreamExt::next(&mut empty.stream()));
+    stuck!(sim, stuck, "Queue::put", |full| full.put(2));
+    stuck!(sim, stuck, "Queue::put", |channel| channel.put(1));
+    stuck!(sim, stuck, "Queue::join", |jobs| jobs.join());
+    assert_told(&sim, &stuck);
+}
+
+#[test]
+fn a_deadlock_tells_who_waits_at_which_lock() {
+    let (sim, mut stuck) = (SimHub::new(), Vec::new());
+    let (seats, changed) = (Rc::new(Semaphore::new(1)), Rc::new(Condition::new()));
+    let (lock, barrier) = (Rc::new(RLock::new()), Rc::new(Barrier::new(2)));
+    let latch = Rc::new(Latch::new(1));
+    lock.try_acquire(Owner::current()).unwrap().forget();
+    let permit = seats.try_acquire().unwrap();
+    stuck!(sim, stuck, "Semaphore::acquire", |seats| seats.acquire_many(2));
+    stuck!(sim, stuck, "Semaphore::wait_idle", |seats| seats.wait_idle());
+    stuck!(sim, stuck, "RLock::acquire", |lock| lock.acquire(Owner::current()));
+    stuck!(sim, stuck, "Barrier::wait", |barrier| barrier.wait());
+    stuck!(sim, stuck, "Latch::wait", |latch| latch.wait());
+    let one = Rc::new(Semaphore::new(1));
+    stuck!(sim, stuck, "Condition::wait", |changed, one| changed.wait(one.try_acquire().unwrap()));
+    assert_told(&sim, &stuck);
+    drop(permit);
+}
+
+#[track_caller]
+fn assert_told(sim: &SimHub, stuck: &[String]) {
+    let text = sim.try_block_on(std::future::pending::<()>()).unwrap_err().to_string();
+    for told in stuck {
+        assert!(text.contains(told), "{told:?} is missing in:\n{text}");
+    }
 }
 
 #[test]

@@ -10,7 +10,8 @@ use crate::workspace::Workspace;
 pub(crate) const CFG: &str = "spinney_loom";
 
 /// The packages that have models, and what `cargo test` is told to run them.
-const MODELS: &[(&str, &[&str])] = &[("spinney-sync", &["--test", "loom"])];
+const MODELS: &[(&str, &[&str])] =
+    &[("spinney-sync", &["--test", "loom"]), ("spinney-greenlet", &["--test", "loom"])];
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
     let sh = &workspace.sh;

@@ -4,8 +4,9 @@
 //! one that starts in the slot of another, and ends at once, does not overtake it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
+
+use crate::primitive::{self, Mutex, MutexGuard};
 
 #[derive(Default)]
 pub(crate) struct Collector {
@@ -79,7 +80,7 @@ impl Collector {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        primitive::lock(&self.state)
     }
 }
 

@@ -13,15 +13,16 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicU8, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use spinney_hub::contain;
 
 use crate::collector::Collector;
 use crate::kills::{Kills, ROOT};
+use crate::primitive::{self, AtomicU8, Mutex, MutexGuard};
 use crate::unstarted::WeakSlot;
 use crate::{Failure, GreenletExit, Home, State, current, spawn_tree};
 
@@ -362,7 +363,7 @@ impl Control {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        primitive::lock(&self.state)
     }
 }
 

@@ -7,8 +7,14 @@ use crate::control::Control;
 use crate::kills::ROOT;
 use crate::local::Locals;
 
+#[cfg(not(spinney_loom))]
 thread_local! {
     static CURRENT: RefCell<Frame> = const { RefCell::new(Frame::of_thread()) };
+}
+
+#[cfg(spinney_loom)]
+loom::thread_local! {
+    static CURRENT: RefCell<Frame> = RefCell::new(Frame::of_thread());
 }
 
 /// A thread has one of its own, too, for code outside of any greenlet.

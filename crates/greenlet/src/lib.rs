@@ -54,6 +54,7 @@ mod joinall;
 mod kills;
 mod local;
 mod owner;
+mod primitive;
 mod scope;
 mod shield;
 mod spawn;

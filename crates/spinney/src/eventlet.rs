@@ -47,12 +47,18 @@ pub mod pools {
     pub use spinney_pile::{Item, ResourcePool as Pool};
 }
 
-/// `eventlet.queue`.
+/// `eventlet.queue`. A `Queue(0)` there is [`Queue::bounded(0)`](spinney_sync::Queue::bounded)
+/// here; what it raises as `Full` and `Empty` are values of [`PutError`](queue::PutError) and
+/// [`GetError`](queue::GetError).
 pub mod queue {
-    pub use spinney_sync::{GetError as Empty, LifoQueue, PriorityQueue, PutError as Full, Queue};
+    pub use spinney_sync::GetError::Empty;
+    pub use spinney_sync::PutError::Full;
+    pub use spinney_sync::{
+        GetError, LifoQueue, PriorityQueue, PutError, Queue, Queue as LightQueue,
+    };
 }
 
 /// `eventlet.semaphore`.
 pub mod semaphore {
-    pub use spinney_sync::Semaphore;
+    pub use spinney_sync::{BoundedSemaphore, Semaphore};
 }

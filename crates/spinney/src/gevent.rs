@@ -27,13 +27,22 @@ pub mod local {
 
 /// `gevent.lock`.
 pub mod lock {
-    pub use spinney_sync::Semaphore;
-    pub use spinney_sync::Semaphore as BoundedSemaphore;
+    pub use spinney_sync::{BoundedSemaphore, RLock, Semaphore};
 }
 
 /// `gevent.pool`.
 pub mod pool {
     pub use spinney_pool::{Group, Pool, PoolFull};
+}
+
+/// `gevent.queue`. What it raises as `Full` and `Empty` are here values of
+/// [`PutError`](queue::PutError) and [`GetError`](queue::GetError).
+pub mod queue {
+    pub use spinney_sync::GetError::Empty;
+    pub use spinney_sync::PutError::Full;
+    pub use spinney_sync::{
+        Channel, GetError, JoinableQueue, LifoQueue, PriorityQueue, PutError, Queue, ShutDown,
+    };
 }
 
 /// `gevent.threadpool`.

@@ -27,7 +27,11 @@
 //! | see who spawned whom | [`spawn_tree`](spawn_tree()) |
 //! | sleep, or put a limit on how long anything takes | [`sleep`], [`Within`] |
 //! | let tasks wait for each other | [`Event`], [`AsyncResult`], [`Semaphore`] |
-//! | hand things from task to task | [`Queue`] |
+//! | hand items from task to task | [`Queue`], [`LifoQueue`], [`PriorityQueue`], [`Channel`] |
+//! | wait until all that was handed over is done | [`JoinableQueue`] |
+//! | let a few tasks past a point, or one as often as it likes | [`BoundedSemaphore`], [`RLock`] with [`Owner::current`] |
+//! | lay a permit down until others have changed something | [`Condition`] |
+//! | let tasks go on together, or after so many things | [`Barrier`], [`Latch`] |
 //! | use again what is costly to make, one user at a time | [`ResourcePool`] |
 //! | run closures that compute | [`ThreadPool`] |
 //! | call something that blocks now and then | [`unblock`] |
@@ -75,7 +79,9 @@ pub use spinney_pool::{
     TryMap,
 };
 pub use spinney_sync::{
-    Acquire, AsyncResult, Closed, Event, Get, GetError, OrderedQueue, Permit, Put, PutError, Queue,
-    Semaphore, ShutDown, TryAcquireError, Wait,
+    Acquire, AsyncResult, Barrier, BoundedSemaphore, Channel, Closed, Condition, Event, Fifo, Get,
+    GetError, HandOut, Items, JoinableQueue, Latch, Lifo, LifoQueue, NotOwner, Order, OrderedQueue,
+    OverRelease, Peek, Permit, Priority, PriorityQueue, Put, PutError, Queue, RLock, RLockGuard,
+    Semaphore, ShutDown, TaskDoneError, TryAcquireError, Wait,
 };
 pub use spinney_threadpool::{NoThreads, ThreadPool, ThreadPoolClosed, ThreadResult, unblock};

@@ -14,6 +14,9 @@ mod async_result;
 /// A notification: never lost.
 mod condition;
 
+/// Items: got once, or back with who put them.
+mod queue;
+
 /// Locks and lines: one owner, one leader.
 mod others;
 

@@ -32,6 +32,37 @@ fn no_more_than_the_capacity_are_ever_past_the_point() {
 }
 
 #[test]
+fn no_more_weight_than_the_capacity_is_ever_past_the_point() {
+    const CAPACITY: usize = 4;
+    let semaphore = Semaphore::new(CAPACITY);
+    let inside = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for seed in 0..THREADS {
+            let (semaphore, inside) = (&semaphore, &inside);
+            scope.spawn(move || {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                for _ in 0..ROUNDS {
+                    let weight = rng.usize(0..=CAPACITY);
+                    let mut acquire = semaphore.acquire_many(weight);
+                    let at_once = block_on(poll_once(&mut acquire));
+                    if at_once.is_none() && rng.bool() {
+                        thread::yield_now();
+                        continue;
+                    }
+                    let permit = at_once.unwrap_or_else(|| block_on(acquire)).unwrap();
+                    assert!(inside.fetch_add(weight, SeqCst) + weight <= CAPACITY);
+                    thread::yield_now();
+                    inside.fetch_sub(weight, SeqCst);
+                    drop(permit);
+                }
+            });
+        }
+    });
+    assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
+    assert_eq!(semaphore.available(), 4);
+}
+
+#[test]
 fn nobody_is_forgotten_while_the_size_changes() {
     let semaphore = Semaphore::new(1);
     thread::scope(|scope| {

@@ -1,0 +1,190 @@
+//! Greenlets that end while others begin to wait, link, collect and give up.
+
+use std::rc::Rc;
+
+use futures_lite::StreamExt;
+use loom::future::block_on;
+use spinney_greenlet::{Iwait, pair};
+use spinney_hub::{BoxFuture, Clock, Context, Spawn};
+
+use crate::{Count, model, once, spawn};
+
+/// Runs late callbacks there and then.
+struct Here;
+
+impl Spawn<BoxFuture> for Here {
+    fn spawn(&self, task: BoxFuture) {
+        block_on(task);
+    }
+}
+
+#[test]
+fn whoever_waits_is_told_and_not_before_the_guard_is_gone() {
+    model(|| {
+        let left = Count::new();
+        let (task, greenlet) = pair(async { 42 }, left.guard());
+        let runs = spawn(task);
+        let joins = {
+            let (handle, left) = (greenlet.handle().clone(), left.clone());
+            spawn(async move {
+                handle.join().await;
+                assert_eq!(left.get(), 1);
+            })
+        };
+        assert_eq!(block_on(greenlet).unwrap(), 42);
+        assert_eq!(left.get(), 1);
+        joins.join().unwrap();
+        runs.join().unwrap();
+    });
+}
+
+#[test]
+fn a_link_is_called_once_and_not_before_the_guard_is_gone() {
+    model(|| {
+        let _entered = Context::new(Clock::default(), Rc::new(Here)).enter();
+        let (left, called) = (Count::new(), Count::new());
+        let (task, greenlet) = pair(async { 42 }, left.guard());
+        let runs = spawn(task);
+        let callback = {
+            let (left, called) = (left.clone(), called.clone());
+            move |handle: &spinney_greenlet::Handle| {
+                assert!(handle.is_successful());
+                assert_eq!(left.get(), 1);
+                called.add();
+            }
+        };
+        _ = greenlet.link(callback);
+        runs.join().unwrap();
+        assert_eq!(called.get(), 1);
+    });
+}
+
+#[test]
+fn a_link_that_is_taken_back_is_not_called_and_any_other_is() {
+    model(|| {
+        let _entered = Context::new(Clock::default(), Rc::new(Here)).enter();
+        let called = Count::new();
+        let (task, greenlet) = pair(async { 42 }, ());
+        let link = {
+            let called = called.clone();
+            greenlet.link(move |_| called.add())
+        };
+        let runs = spawn(task);
+        let taken_back = greenlet.unlink(link);
+        runs.join().unwrap();
+        assert_eq!(called.get(), usize::from(!taken_back));
+    });
+}
+
+#[test]
+fn links_are_called_in_their_order_though_the_last_comes_late() {
+    model(|| {
+        let _entered = Context::new(Clock::default(), Rc::new(Here)).enter();
+        let called = Count::new();
+        let (task, greenlet) = pair(async {}, ());
+        let nth = |n| {
+            let called = called.clone();
+            move |_: &spinney_greenlet::Handle| {
+                assert_eq!(called.get(), n);
+                called.add();
+            }
+        };
+        _ = greenlet.link(nth(0));
+        let runs = spawn(task);
+        _ = greenlet.link(nth(1));
+        runs.join().unwrap();
+        assert_eq!(called.get(), 2);
+    });
+}
+
+#[test]
+fn a_wait_that_is_given_up_takes_nobody_s_news_along() {
+    model(|| {
+        let (task, greenlet) = pair(async { 42 }, ());
+        let fickle = {
+            let mut join = greenlet.join();
+            spawn(async move { once(&mut join).await.is_some() })
+        };
+        let runs = spawn(task);
+        assert_eq!(block_on(greenlet).unwrap(), 42);
+        fickle.join().unwrap();
+        runs.join().unwrap();
+    });
+}
+
+#[test]
+fn a_set_has_each_greenlet_once_and_not_before_its_guard_is_gone() {
+    model(|| {
+        let left = Count::new();
+        let [one, two] = [(); 2].map(|()| pair(async {}, left.guard()));
+        let mut set = Iwait::new();
+        let runs = [spawn(one.0), spawn(two.0)];
+        set.push(one.1);
+        set.push(two.1);
+        for taken in 1..=2 {
+            assert!(block_on(set.next()).unwrap().is_successful());
+            assert!(left.get() >= taken);
+        }
+        assert!(set.try_next().is_none() && set.is_empty());
+        for thread in runs {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_set_that_is_dropped_at_an_end_leaves_the_result_there() {
+    model(|| {
+        let (task, greenlet) = pair(async { 42 }, ());
+        let mut set = Iwait::new();
+        set.push(greenlet.handle().clone());
+        let runs = spawn(task);
+        drop(set);
+        assert_eq!(block_on(greenlet).unwrap(), 42);
+        runs.join().unwrap();
+    });
+}
+
+#[test]
+fn a_late_guard_is_gone_before_anyone_is_told_or_comes_back() {
+    model(|| {
+        let left = Count::new();
+        let (task, greenlet) = pair(async {}, ());
+        let runs = spawn(task);
+        match greenlet.guard(left.guard()) {
+            Ok(()) => {
+                block_on(greenlet.join());
+                assert_eq!(left.get(), 1);
+            }
+            Err(guard) => {
+                assert!(greenlet.is_ready());
+                assert_eq!(left.get(), 0);
+                drop(guard);
+            }
+        }
+        runs.join().unwrap();
+        assert_eq!(left.get(), 1);
+    });
+}
+
+#[test]
+fn one_that_is_killed_before_it_begins_is_told_of_by_its_task() {
+    model(|| {
+        let left = Count::new();
+        let (task, greenlet) = pair(async {}, left.guard());
+        greenlet.kill_now();
+        assert_eq!(left.get(), 0, "it has ended, and not left");
+        let runs = spawn(task);
+        let joins = {
+            let (handle, left) = (greenlet.handle().clone(), left.clone());
+            spawn(async move {
+                handle.join().await;
+                assert_eq!(left.get(), 1);
+            })
+        };
+        assert!(block_on(greenlet).unwrap_err().is_killed());
+        assert_eq!(left.get(), 1);
+        joins.join().unwrap();
+        runs.join().unwrap();
+    });
+}

@@ -1,0 +1,208 @@
+//! Greenlets that are killed while they are started, run, wait and end.
+
+use std::future::pending;
+
+use loom::future::block_on;
+use loom::thread;
+use spinney_greenlet::{Greenlet, Task, pair};
+use spinney_hub::{BoxFuture, Spawn};
+
+use crate::{Count, because, model, once, pause, reason, spawn};
+
+/// A greenlet that counts how often it ran, and then waits for ever.
+fn stuck(ran: &Count) -> (Task<impl Future<Output = ()> + use<>>, Greenlet<()>) {
+    let ran = ran.clone();
+    let body = async move {
+        ran.add();
+        pending::<()>().await;
+    };
+    pair(body, ())
+}
+
+#[test]
+fn one_that_is_killed_as_it_begins_has_ended_or_sees_it_where_it_first_waits() {
+    model(|| {
+        let ran = Count::new();
+        let (task, greenlet) = stuck(&ran);
+        let runs = spawn(task);
+        greenlet.kill_now_with(because("a whim"));
+        let has_ended = greenlet.is_ready();
+        runs.join().unwrap();
+        assert!(has_ended || ran.get() == 1, "it has not run, and has not ended with the kill");
+        assert_eq!(reason(greenlet.failure().as_ref()), "killed: a whim");
+    });
+}
+
+#[test]
+fn one_is_cancelled_exactly_if_it_never_runs() {
+    model(|| {
+        let ran = Count::new();
+        let (task, greenlet) = {
+            let ran = ran.clone();
+            pair(async move { ran.add() }, ())
+        };
+        let runs = spawn(task);
+        let cancelled = greenlet.cancel();
+        assert!(greenlet.is_ready() || !cancelled, "it has ended with the call");
+        runs.join().unwrap();
+        assert_eq!(ran.get(), usize::from(!cancelled));
+        assert_eq!(greenlet.is_successful(), !cancelled);
+    });
+}
+
+#[test]
+fn of_two_who_cancel_at_most_one_has_done_it() {
+    model(|| {
+        let ran = Count::new();
+        let (task, greenlet) = {
+            let ran = ran.clone();
+            pair(async move { ran.add() }, ())
+        };
+        let runs = spawn(task);
+        let other = {
+            let handle = greenlet.handle().clone();
+            thread::spawn(move || handle.cancel())
+        };
+        let cancelled = [greenlet.cancel(), other.join().unwrap()];
+        runs.join().unwrap();
+        assert_eq!(cancelled.iter().filter(|one| **one).count() + ran.get(), 1);
+    });
+}
+
+#[test]
+fn a_kill_reaches_one_that_is_about_to_wait() {
+    model(|| {
+        let ran = Count::new();
+        let (mut task, greenlet) = {
+            let ran = ran.clone();
+            let body = async move {
+                pause().await;
+                ran.add();
+                pending::<()>().await;
+            };
+            pair(Box::pin(body), ())
+        };
+        // It has run, and waits; what wakes it is another from now on.
+        assert!(block_on(once(&mut task)).is_none());
+        let runs = spawn(task);
+        greenlet.kill_now();
+        runs.join().unwrap();
+        assert!(greenlet.failure().unwrap().is_killed());
+    });
+}
+
+#[test]
+fn of_two_kills_one_counts() {
+    model(|| {
+        let (task, greenlet) = stuck(&Count::new());
+        let runs = spawn(task);
+        let other = {
+            let handle = greenlet.handle().clone();
+            thread::spawn(move || handle.kill_now_with(because("yours")))
+        };
+        greenlet.kill_now_with(because("mine"));
+        let (on_its_way, at_once) = (greenlet.exit(), greenlet.failure());
+        other.join().unwrap();
+        runs.join().unwrap();
+        let reason_was = reason(greenlet.failure().as_ref());
+        assert!(["killed: mine", "killed: yours"].contains(&reason_was.as_str()), "{reason_was}");
+        if let Some(exit) = on_its_way {
+            assert_eq!(exit.to_string(), reason_was, "the first kill stays as it was");
+        }
+        if at_once.is_some() {
+            assert_eq!(reason(at_once.as_ref()), reason_was, "an end stays as it was");
+        }
+    });
+}
+
+#[test]
+fn one_that_is_killed_as_it_ends_has_its_result_or_was_killed() {
+    model(|| {
+        let (mut task, greenlet) = {
+            let body = async {
+                pause().await;
+                42
+            };
+            pair(Box::pin(body), ())
+        };
+        assert!(block_on(once(&mut task)).is_none());
+        let runs = spawn(task);
+        greenlet.kill_now();
+        runs.join().unwrap();
+        let successful = greenlet.is_successful();
+        match block_on(greenlet) {
+            Ok(result) => assert!(successful && result == 42),
+            Err(failure) => assert!(!successful && failure.is_killed()),
+        }
+    });
+}
+
+#[test]
+fn one_that_its_hub_drops_as_it_is_killed_has_ended_once() {
+    model(|| {
+        let dropped = Count::new();
+        let (mut task, greenlet) = {
+            let guard = dropped.guard();
+            let body = async move {
+                let _guard = guard;
+                pending::<()>().await;
+            };
+            pair(Box::pin(body), ())
+        };
+        assert!(block_on(once(&mut task)).is_none());
+        let drops = thread::spawn(move || drop(task));
+        greenlet.kill_now_with(because("a whim"));
+        block_on(greenlet.join());
+        assert_eq!(dropped.get(), 1);
+        let was = reason(greenlet.failure().as_ref());
+        assert!(["killed", "killed: a whim"].contains(&was.as_str()), "{was}");
+        drops.join().unwrap();
+    });
+}
+
+/// Runs what it is given to its end, there and then.
+struct Here;
+
+impl Spawn<BoxFuture> for Here {
+    fn spawn(&self, task: BoxFuture) {
+        block_on(task);
+    }
+}
+
+#[test]
+fn one_that_is_killed_as_it_is_started_ends_on_either_side() {
+    model(|| {
+        let ran = Count::new();
+        let greenlet = {
+            let ran = ran.clone();
+            Greenlet::new(async move { ran.add() })
+        };
+        let starts = {
+            let handle = greenlet.handle().clone();
+            thread::spawn(move || handle.start_on(&Here))
+        };
+        greenlet.kill_now();
+        let started = starts.join().unwrap();
+        block_on(greenlet.join());
+        assert!(started || ran.get() == 0, "nobody started it, and it ran");
+        assert_eq!(greenlet.is_successful(), ran.get() == 1);
+    });
+}
+
+#[test]
+fn of_two_who_start_one_does() {
+    model(|| {
+        let ran = Count::new();
+        let greenlet = {
+            let ran = ran.clone();
+            Greenlet::new(async move { ran.add() })
+        };
+        let other = {
+            let handle = greenlet.handle().clone();
+            thread::spawn(move || handle.start_on(&Here))
+        };
+        let started = [greenlet.start_on(&Here), other.join().unwrap()];
+        assert_eq!(started.iter().filter(|one| **one).count(), 1);
+        assert_eq!(ran.get(), 1);
+    });
+}

@@ -1,0 +1,183 @@
+//! Catchers and shields, while a kill is on its way.
+
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_lite::future::or;
+use loom::future::block_on;
+use loom::sync::Mutex;
+use loom::sync::atomic::AtomicBool;
+use loom::sync::atomic::Ordering::SeqCst;
+use loom::thread;
+use spinney_greenlet::{Greenlet, catch_exit, pair, shield};
+
+use crate::{Count, model, once, pause, spawn};
+
+/// A greenlet of `body` that has run up to where it first waits and goes on on another thread,
+/// while it is killed on this one. Returns it when it has ended.
+fn killed_meanwhile<T: 'static>(body: impl Future<Output = T> + 'static) -> Greenlet<T> {
+    let (mut task, greenlet) = pair(Box::pin(body), ());
+    assert!(block_on(once(&mut task)).is_none());
+    let runs = spawn(task);
+    greenlet.kill_now();
+    runs.join().unwrap();
+    greenlet
+}
+
+#[test]
+fn a_catcher_sees_a_kill_that_comes_as_it_begins_to_wait() {
+    model(|| {
+        let body = async {
+            pause().await;
+            catch_exit(pending::<()>()).await.is_err()
+        };
+        match block_on(killed_meanwhile(body)) {
+            Ok(caught) => assert!(caught),
+            Err(failure) => assert!(failure.is_killed(), "it came before the catcher"),
+        }
+    });
+}
+
+#[test]
+fn a_catcher_that_waits_always_sees_the_kill() {
+    model(|| {
+        let body = async {
+            let caught = catch_exit(async {
+                pause().await;
+                pending::<()>().await;
+            });
+            caught.await.is_err()
+        };
+        assert!(block_on(killed_meanwhile(body)).unwrap());
+    });
+}
+
+#[test]
+fn of_two_catchers_side_by_side_one_sees_the_kill() {
+    model(|| {
+        let caught = Count::new();
+        let body = {
+            let caught = caught.clone();
+            async move {
+                let catcher = async || {
+                    assert!(catch_exit(pending::<()>()).await.is_err());
+                    caught.add();
+                };
+                or(catcher(), catcher()).await;
+            }
+        };
+        block_on(killed_meanwhile(body)).unwrap();
+        assert_eq!(caught.get(), 1);
+    });
+}
+
+#[test]
+fn a_catcher_with_a_waker_of_its_own_is_woken_by_the_kill() {
+    model(|| {
+        let body = on_its_own_waker(async { catch_exit(pending::<()>()).await.is_err() });
+        assert!(block_on(killed_meanwhile(body)).unwrap());
+    });
+}
+
+#[test]
+fn what_is_shielded_comes_to_its_end_and_then_the_kill_is_seen() {
+    model(|| {
+        let done = Count::new();
+        let body = {
+            let done = done.clone();
+            async move {
+                shield(async {
+                    pause().await;
+                    done.add();
+                })
+                .await;
+                pending::<()>().await;
+            }
+        };
+        let greenlet = killed_meanwhile(body);
+        assert_eq!(done.get(), 1);
+        assert!(greenlet.failure().unwrap().is_killed());
+    });
+}
+
+#[test]
+fn a_shield_that_is_dropped_elsewhere_lets_the_kill_through() {
+    model(|| {
+        let place = Arc::new(Mutex::new(None));
+        let body = {
+            let place = Arc::clone(&place);
+            async move {
+                let mut shielded = Box::pin(shield(pending::<()>()));
+                assert!(once(&mut shielded).await.is_none());
+                *place.lock().unwrap() = Some(shielded);
+                pause().await;
+                pending::<()>().await;
+            }
+        };
+        let (mut task, greenlet) = pair(Box::pin(body), ());
+        assert!(block_on(once(&mut task)).is_none());
+        let shielded = place.lock().unwrap().take();
+        let (runs, drops) = (spawn(task), thread::spawn(move || drop(shielded)));
+        greenlet.kill_now();
+        runs.join().unwrap();
+        drops.join().unwrap();
+        assert!(greenlet.failure().unwrap().is_killed());
+    });
+}
+
+#[test]
+fn a_catcher_that_is_dropped_elsewhere_leaves_the_kill_to_those_around_it() {
+    model(|| {
+        let place = Arc::new(Mutex::new(None));
+        let body = {
+            let place = Arc::clone(&place);
+            let inner = async move {
+                let mut catcher = Box::pin(catch_exit(pending::<()>()));
+                assert!(once(&mut catcher).await.is_none());
+                *place.lock().unwrap() = Some(catcher);
+                pending::<()>().await;
+            };
+            on_its_own_waker(async { catch_exit(inner).await.is_err() })
+        };
+        let (mut task, greenlet) = pair(Box::pin(body), ());
+        assert!(block_on(once(&mut task)).is_none());
+        let catcher = place.lock().unwrap().take();
+        let (runs, drops) = (spawn(task), thread::spawn(move || drop(catcher)));
+        greenlet.kill_now();
+        runs.join().unwrap();
+        drops.join().unwrap();
+        assert!(block_on(greenlet).unwrap());
+    });
+}
+
+/// Runs `future` as those do that run many in one task: it is polled with a waker of its own, and
+/// only when that was woken.
+async fn on_its_own_waker<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let own = Arc::new(OwnWaker { woken: AtomicBool::new(true), outer: Mutex::new(None) });
+    poll_fn(move |cx| {
+        let before = own.outer.lock().unwrap().replace(cx.waker().clone());
+        drop(before);
+        if !own.woken.swap(false, SeqCst) {
+            return Poll::Pending;
+        }
+        future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&own))))
+    })
+    .await
+}
+
+struct OwnWaker {
+    woken: AtomicBool,
+    outer: Mutex<Option<Waker>>,
+}
+
+impl Wake for OwnWaker {
+    fn wake(self: Arc<Self>) {
+        // Not a mere store: loom lets a swap miss one that came in between.
+        self.woken.swap(true, SeqCst);
+        let outer = self.outer.lock().unwrap().take();
+        outer.into_iter().for_each(Waker::wake);
+    }
+}

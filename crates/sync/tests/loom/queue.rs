@@ -1,0 +1,148 @@
+//! Items that are put, got, given up and shut out at the same time.
+
+use std::sync::Arc;
+
+use loom::future::block_on;
+use loom::thread;
+use spinney_sync::{PutError, Queue, ShutDown};
+
+use crate::{join, model, once, spawn};
+
+fn get(queue: &Arc<Queue<u32>>) -> impl Future<Output = Result<u32, ShutDown>> + use<> {
+    let queue = Arc::clone(queue);
+    async move { queue.get().await }
+}
+
+fn put(
+    queue: &Arc<Queue<u32>>,
+    item: u32,
+) -> impl Future<Output = Result<(), ShutDown<u32>>> + use<> {
+    let queue = Arc::clone(queue);
+    async move { queue.put(item).await }
+}
+
+fn assert_at_rest(queue: &Queue<u32>) {
+    assert_eq!((queue.len(), queue.getting(), queue.putting()), (0, 0, 0));
+}
+
+#[test]
+fn two_items_reach_two_getters_though_there_is_room_for_one_or_none() {
+    for capacity in [0, 1] {
+        model(move || {
+            let queue = Arc::new(Queue::bounded(capacity));
+            let getters = [(); 2].map(|()| spawn(get(&queue)));
+            block_on(put(&queue, 1)).unwrap();
+            block_on(put(&queue, 2)).unwrap();
+            let mut got = join(getters).map(Result::unwrap);
+            got.sort_unstable();
+            assert_eq!(got, [1, 2]);
+            assert_at_rest(&queue);
+        });
+    }
+}
+
+#[test]
+fn two_putters_who_wait_are_both_let_in() {
+    model(|| {
+        let queue = Arc::new(Queue::bounded(1));
+        queue.put_nowait(0).unwrap();
+        let putters = [1, 2].map(|item| spawn(put(&queue, item)));
+        let mut got = [(); 3].map(|()| block_on(get(&queue)).unwrap());
+        assert_eq!(join(putters), [Ok(()), Ok(())]);
+        assert_eq!(got[0], 0);
+        got.sort_unstable();
+        assert_eq!(got, [0, 1, 2]);
+        assert_at_rest(&queue);
+    });
+}
+
+#[test]
+fn a_getter_that_gives_up_as_it_is_given_an_item_leaves_it_to_the_next() {
+    model(|| {
+        let queue = Arc::new(Queue::unbounded());
+        let fickle = {
+            let queue = Arc::clone(&queue);
+            spawn(async move { once(&mut queue.get()).await })
+        };
+        let steady = spawn(get(&queue));
+        queue.put_nowait(7).unwrap();
+        // What the one got is not there for the other.
+        if let Some(got) = fickle.join().unwrap() {
+            assert_eq!(got, Ok(7));
+            queue.put_nowait(7).unwrap();
+        }
+        assert_eq!(steady.join().unwrap(), Ok(7));
+        assert_at_rest(&queue);
+    });
+}
+
+#[test]
+fn a_putter_that_gives_up_has_its_item_or_has_put_it() {
+    model(|| {
+        let queue = Arc::new(Queue::bounded(0));
+        let fickle = {
+            let queue = Arc::clone(&queue);
+            spawn(async move {
+                let mut put = queue.put(7);
+                if once(&mut put).await.is_some() { None } else { put.take_back() }
+            })
+        };
+        let got = queue.get_nowait().ok();
+        let back = fickle.join().unwrap();
+        assert_eq!([got, back].iter().flatten().collect::<Vec<_>>(), [&7]);
+        assert_at_rest(&queue);
+    });
+}
+
+#[test]
+fn a_shutdown_refuses_an_item_or_leaves_it_to_be_got() {
+    model(|| {
+        let queue = Arc::new(Queue::bounded(1));
+        let putters = [1, 2].map(|item| spawn(put(&queue, item)));
+        queue.shutdown();
+        let refused = join(putters).map(|put| put.err().map(|ShutDown(item)| item));
+        let mut items: Vec<_> = refused.into_iter().flatten().collect();
+        while let Ok(item) = queue.get_nowait() {
+            items.push(item);
+        }
+        items.sort_unstable();
+        assert_eq!(items, [1, 2]);
+        assert_eq!(queue.put_nowait(3), Err(PutError::ShutDown(3)));
+        assert_at_rest(&queue);
+    });
+}
+
+#[test]
+fn a_shutdown_reaches_whoever_waits_for_an_item() {
+    model(|| {
+        let queue = Arc::new(Queue::unbounded());
+        let getters = [(); 2].map(|()| spawn(get(&queue)));
+        let put = queue.put_nowait(7);
+        queue.shutdown();
+        let got = join(getters);
+        assert_eq!(put, Ok(()));
+        assert_eq!(got.iter().filter(|got| **got == Ok(7)).count(), 1, "{got:?}");
+        assert_at_rest(&queue);
+    });
+}
+
+#[test]
+fn a_join_hears_of_the_last_item() {
+    model(|| {
+        let queue = Arc::new(Queue::unbounded());
+        queue.put_nowait(1).unwrap();
+        queue.put_nowait(2).unwrap();
+        let joins = {
+            let queue = Arc::clone(&queue);
+            spawn(async move { queue.join().await })
+        };
+        let reports = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.task_done().unwrap())
+        };
+        queue.task_done().unwrap();
+        reports.join().unwrap();
+        joins.join().unwrap();
+        assert_eq!(queue.unfinished(), 0);
+    });
+}
