@@ -263,7 +263,7 @@ impl<T, X> Results<T, X> {
             state.reader = Reader::Detached(crew);
             state.forget_done()
         });
-        drop(done);
+        forget(done);
     }
 
     /// The reader leaves, and the map is over: kills the workers.
@@ -275,7 +275,8 @@ impl<T, X> Results<T, X> {
             (std::mem::replace(&mut state.reader, Reader::Gone), state.forget_done(), workers)
         });
         workers.iter().for_each(Handle::kill_now);
-        drop((before, done));
+        drop(before);
+        forget(done);
     }
 
     pub(crate) fn is_feeder_queued(&self) -> bool {
@@ -374,6 +375,13 @@ impl<T, X> State<T, X> {
     fn forget_done(&mut self) -> VecDeque<Option<Indexed<T>>> {
         self.open -= self.done.iter().flatten().count();
         std::mem::take(&mut self.done)
+    }
+}
+
+/// Drops results that nobody reads: each of them may panic.
+fn forget<T>(done: VecDeque<Option<Indexed<T>>>) {
+    for result in done {
+        contain(|| drop(result));
     }
 }
 
