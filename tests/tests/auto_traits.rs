@@ -5,11 +5,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use spinney::{
-    AsyncResult, Branch, CatchExit, Clock, Closed, Crew, Event, Failure, GreenPile, GreenPool,
-    Greenlet, GreenletExit, Group, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup,
-    Iwait, Join, JoinAll, LinkId, LocalHub, Map, Mapper, Membership, NoThreads, Owner, Panic,
-    Permit, Pool, PoolFull, Semaphore, Shield, SpawnTree, State, Task, ThreadPool,
-    ThreadPoolClosed, ThreadResult, Timeout, TryAcquireError,
+    AsyncResult, Branch, CatchExit, Clock, Closed, Crew, DrainReport, Event, Failure, GreenPile,
+    GreenPool, Greenlet, GreenletExit, Group, Handle, Hub, HubBuilder, Imap, InheritLocals,
+    InsideGroup, InsideThreadPool, Iwait, Join, JoinAll, LinkId, LocalHub, Map, Mapper, Membership,
+    NoThreads, Owner, Panic, Permit, Pool, PoolFull, Semaphore, Shield, SpawnTree, State, Task,
+    ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder, ThreadPoolClosed,
+    ThreadPoolFull, ThreadRefused, ThreadResult, Timeout, TryAcquireError,
 };
 
 /// `Send`, and not `Sync`.
@@ -107,7 +108,10 @@ fn errors_can_be_boxed() {
     is_error::<InsideGroup>();
     is_error::<NoThreads>();
     is_error::<PoolFull<()>>();
+    is_error::<InsideThreadPool>();
     is_error::<ThreadPoolClosed>();
+    is_error::<ThreadPoolFull<()>>();
+    is_error::<ThreadRefused>();
     is_error::<Timeout>();
     is_error::<TryAcquireError>();
 }
@@ -120,6 +124,9 @@ fn pools_are_handles_for_any_thread_where_their_hub_is() {
     is_shared::<Mapper>();
     is_shared::<GreenPool>();
     is_shared::<ThreadPool>();
+    is_shared::<ThreadPoolBuilder>();
+    is_shared::<ThreadMapper>();
+    is_shared::<DrainReport>();
     is_unpin::<Pool<LocalHub>>();
     is_not!(Send: Crew<LocalHub>, Group<LocalHub>, Pool<LocalHub>, GreenPool<LocalHub>);
 }
@@ -129,6 +136,7 @@ fn streams_are_for_any_thread_where_their_results_are() {
     is_shared::<Imap<SendOnly>>();
     is_shared::<GreenPile<SendOnly>>();
     is_shared::<ThreadResult<SendOnly>>();
+    is_shared::<ThreadImap<SendOnly>>();
     is_unpin::<Imap<Local, LocalHub>>();
     is_unpin::<Map<Local, LocalHub>>();
     is_unpin::<GreenPile<Local, LocalHub>>();
@@ -139,6 +147,8 @@ fn streams_are_for_any_thread_where_their_results_are() {
 fn a_map_is_for_any_thread_where_its_results_are() {
     is_movable::<Map<SendOnly>>();
     is_shared::<Map<u32>>();
+    is_movable::<ThreadMap<SendOnly>>();
+    is_shared::<ThreadMap<u32>>();
 }
 
 #[test]
@@ -165,6 +175,12 @@ fn what_waits_may_move_between_threads() {
     is_send(&green.waitall());
     is_send(&pile.spawn(async { Cell::new(1) }));
     is_send(&pile.next());
+    let threads = ThreadPool::new(1).unwrap();
+    is_send(&threads.spawn(|| Cell::new(1)));
+    is_send(&threads.apply(|| Cell::new(1)));
+    is_send(&threads.join());
+    is_send(&threads.drain(std::time::Duration::ZERO));
+    is_send(&threads.kill());
     is_send(&spinney::joinall(Vec::<Greenlet<SendOnly>>::new()));
     is_send(&spinney::try_joinall(Vec::<Greenlet<SendOnly>>::new()));
     is_send(&spinney::killall(Vec::<Greenlet<SendOnly>>::new()));

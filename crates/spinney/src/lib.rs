@@ -70,4 +70,7 @@ pub use spinney_pool::{Crew, Group, Imap, InsideGroup, Map, Mapper, Membership, 
 pub use spinney_sync::{
     Acquire, AsyncResult, Closed, Event, Permit, Semaphore, TryAcquireError, Wait,
 };
-pub use spinney_threadpool::{NoThreads, ThreadPool, ThreadPoolClosed, ThreadResult, unblock};
+pub use spinney_threadpool::{
+    DrainReport, InsideThreadPool, NoThreads, ThreadImap, ThreadMap, ThreadMapper, ThreadPool,
+    ThreadPoolBuilder, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, unblock,
+};
