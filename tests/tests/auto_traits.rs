@@ -6,13 +6,14 @@ use std::rc::Rc;
 
 use spinney::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Branch, CatchExit, Channel, Clock, Closed,
-    Condition, Crew, Event, Failure, Get, GetError, GreenPile, GreenPool, Greenlet, GreenletExit,
-    Group, HandOut, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup, Item, Items, Iwait,
-    Join, JoinAll, Latch, LifoQueue, LinkId, LocalHub, Map, Mapper, Membership, NoThreads,
-    NotOwner, OverRelease, Owner, Panic, Peek, Permit, Pool, PoolFull, PriorityQueue, Put,
-    PutError, Queue, RLock, RLockGuard, ResourcePool, ResourcePoolBuilder, Semaphore, Shield,
-    ShutDown, SpawnTree, State, Task, TaskDoneError, ThreadPool, ThreadPoolClosed, ThreadResult,
-    Timeout, TryAcquireError, Wait,
+    Condition, Crew, DrainReport, Event, Failure, Get, GetError, GreenPile, GreenPool, Greenlet,
+    GreenletExit, Group, HandOut, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup,
+    InsideThreadPool, Item, Items, Iwait, Join, JoinAll, Latch, LifoQueue, LinkId, LocalHub, Map,
+    Mapper, Membership, NoThreads, NotOwner, OverRelease, Owner, Panic, Peek, Permit, Pool,
+    PoolFull, PriorityQueue, Put, PutError, Queue, RLock, RLockGuard, ResourcePool,
+    ResourcePoolBuilder, Semaphore, Shield, ShutDown, SpawnTree, State, Task, TaskDoneError,
+    ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder, ThreadPoolClosed,
+    ThreadPoolFull, ThreadRefused, ThreadResult, Timeout, TryAcquireError, Wait,
 };
 
 /// `Send`, and not `Sync`.
@@ -113,11 +114,13 @@ fn errors_can_be_boxed() {
     is_error::<NotOwner>();
     is_error::<OverRelease>();
     is_error::<PoolFull<()>>();
+    is_error::<InsideThreadPool>();
     is_error::<PutError<u32>>();
-    is_error::<ShutDown>();
     is_error::<ShutDown<u32>>();
     is_error::<TaskDoneError>();
     is_error::<ThreadPoolClosed>();
+    is_error::<ThreadPoolFull<()>>();
+    is_error::<ThreadRefused>();
     is_error::<Timeout>();
     is_error::<TryAcquireError>();
 }
@@ -141,6 +144,9 @@ fn pools_are_handles_for_any_thread_where_their_hub_is() {
     is_shared::<Mapper>();
     is_shared::<GreenPool>();
     is_shared::<ThreadPool>();
+    is_shared::<ThreadPoolBuilder>();
+    is_shared::<ThreadMapper>();
+    is_shared::<DrainReport>();
     is_unpin::<Pool<LocalHub>>();
     is_not!(Send: Crew<LocalHub>, Group<LocalHub>, Pool<LocalHub>, GreenPool<LocalHub>);
 }
@@ -150,6 +156,7 @@ fn streams_are_for_any_thread_where_their_results_are() {
     is_shared::<Imap<SendOnly>>();
     is_shared::<GreenPile<SendOnly>>();
     is_shared::<ThreadResult<SendOnly>>();
+    is_shared::<ThreadImap<SendOnly>>();
     is_unpin::<Imap<Local, LocalHub>>();
     is_unpin::<Map<Local, LocalHub>>();
     is_unpin::<GreenPile<Local, LocalHub>>();
@@ -160,6 +167,8 @@ fn streams_are_for_any_thread_where_their_results_are() {
 fn a_map_is_for_any_thread_where_its_results_are() {
     is_movable::<Map<SendOnly>>();
     is_shared::<Map<u32>>();
+    is_movable::<ThreadMap<SendOnly>>();
+    is_shared::<ThreadMap<u32>>();
 }
 
 #[test]
@@ -229,6 +238,12 @@ fn what_waits_may_move_between_threads() {
     is_send(&green.waitall());
     is_send(&pile.spawn(async { Cell::new(1) }));
     is_send(&pile.next());
+    let threads = ThreadPool::new(1).unwrap();
+    is_send(&threads.spawn(|| Cell::new(1)));
+    is_send(&threads.apply(|| Cell::new(1)));
+    is_send(&threads.join());
+    is_send(&threads.drain(std::time::Duration::ZERO));
+    is_send(&threads.kill());
     is_send(&spinney::joinall(Vec::<Greenlet<SendOnly>>::new()));
     is_send(&spinney::try_joinall(Vec::<Greenlet<SendOnly>>::new()));
     is_send(&spinney::killall(Vec::<Greenlet<SendOnly>>::new()));

@@ -84,4 +84,7 @@ pub use spinney_sync::{
     OverRelease, Peek, Permit, Priority, PriorityQueue, Put, PutError, Queue, RLock, RLockGuard,
     Semaphore, ShutDown, TaskDoneError, TryAcquireError, Wait,
 };
-pub use spinney_threadpool::{NoThreads, ThreadPool, ThreadPoolClosed, ThreadResult, unblock};
+pub use spinney_threadpool::{
+    DrainReport, InsideThreadPool, NoThreads, ThreadImap, ThreadMap, ThreadMapper, ThreadPool,
+    ThreadPoolBuilder, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, unblock,
+};

@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use futures_lite::future;
-use spinney_greenlet::{Failure, Greenlet, Handle};
+use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, LinkId};
+
+use crate::job::Withdraw;
+use crate::park;
 
 /// A closure that runs on another thread, and the right to its result: a future, which plain
 /// threads [wait](Self::wait) for. gevent's `ThreadResult`, or rather what its `spawn` returns.
 ///
-/// Dropping it leaves the closure to itself; its result is then dropped. Killed through its
-/// [handle](Self::handle) a closure never starts, and ends when its turn in the queue comes; one
-/// that has started cannot be stopped.
+/// Dropping it leaves the closure to itself; its result is then dropped. A closure that waits in
+/// the queue can be [cancelled](Self::cancel); one that has started cannot be stopped, by nothing.
 ///
 /// ```
 /// use spinney_threadpool::unblock;
@@ -23,11 +26,12 @@ use spinney_greenlet::{Failure, Greenlet, Handle};
 #[must_use = "dropping a result leaves the closure to itself: say so with `detach()`"]
 pub struct ThreadResult<T> {
     greenlet: Greenlet<T>,
+    job: Arc<dyn Withdraw>,
 }
 
 impl<T> ThreadResult<T> {
-    pub(crate) fn new(greenlet: Greenlet<T>) -> Self {
-        Self { greenlet }
+    pub(crate) fn new(greenlet: Greenlet<T>, job: Arc<dyn Withdraw>) -> Self {
+        Self { greenlet, job }
     }
 
     /// Waits for the result; awaiting it does the same. `get`.
@@ -38,18 +42,37 @@ impl<T> ThreadResult<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the right to the result.
+    /// Dropping it drops the right to the result; `(&mut result).await` keeps that.
     pub async fn get(self) -> Result<T, Failure> {
         self.await
     }
 
-    /// Blocks this thread until the result is there. Not for tasks, which hold up their hub then.
+    /// Blocks this thread until the result is there. Not for tasks, which hold up their hub then;
+    /// nor for a closure of the same pool, whose thread may be the one that is needed:
+    /// [`apply`](crate::ThreadPool::apply) is for those.
     ///
     /// # Errors
     ///
     /// As [`get`](Self::get).
-    pub fn wait(self) -> Result<T, Failure> {
-        future::block_on(self)
+    pub fn wait(mut self) -> Result<T, Failure> {
+        loop {
+            match self.wait_timeout(Duration::MAX) {
+                Ok(result) => return result,
+                Err(again) => self = again,
+            }
+        }
+    }
+
+    /// As [`wait`](Self::wait), for no longer than `limit`. `get(timeout=...)`, for plain threads;
+    /// a task puts a limit on the future.
+    ///
+    /// # Errors
+    ///
+    /// Gives the right to the result back if time ran out. Inside of that, as [`get`](Self::get).
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<T, Failure>, Self> {
+        // An end beyond all time is none.
+        let end = Instant::now().checked_add(limit);
+        park::wait_until(&mut self, end).ok_or(self)
     }
 
     /// Whether the closure has ended, in whatever way. `ready`.
@@ -62,7 +85,31 @@ impl<T> ThreadResult<T> {
         self.greenlet.is_successful()
     }
 
-    /// The closure's control handle.
+    /// Ends the closure as killed if it has not started: it never runs, what it holds is dropped,
+    /// and its place in the queue is free at once. False if it has started, or has ended.
+    /// `cancel`.
+    pub fn cancel(&self) -> bool {
+        self.job.end(GreenletExit::new())
+    }
+
+    /// Has `callback` called with the closure's handle when it has ended, once: by the thread that
+    /// ran it, which it holds up, and before anyone who began to wait later is woken. After the
+    /// end: by a task of the current hub. `link`.
+    ///
+    /// A callback that panics harms nobody; the panic hook reports it.
+    ///
+    /// # Panics
+    ///
+    /// After the end and outside of any hub, as [`Hub::global`](spinney_hub::Hub::global).
+    pub fn link(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
+        self.greenlet.link(callback)
+    }
+
+    /// The closure's control handle, for `joinall` and the like.
+    ///
+    /// Killed through it before it has started a closure has ended at once, and never runs; but
+    /// the handle, which knows nothing of pools, leaves it its place until its turn comes, and a
+    /// kill that waits does so until then. [`cancel`](Self::cancel) is for those who cannot.
     pub fn handle(&self) -> &Handle {
         self.greenlet.handle()
     }
@@ -73,6 +120,15 @@ impl<T> ThreadResult<T> {
     }
 }
 
+/// Ready when the closure has ended.
+///
+/// # Panics
+///
+/// If it is polled again after it gave its result.
+///
+/// # Cancel safety
+///
+/// `(&mut result).await` may be dropped and taken up again; nothing is lost.
 impl<T> Future for ThreadResult<T> {
     type Output = Result<T, Failure>;
 

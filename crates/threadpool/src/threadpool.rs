@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures_lite::future;
 use spinney_greenlet::Failure;
-use spinney_sync::{Acquire, Permit, Semaphore};
+use spinney_sync::{Permit, TryAcquireError};
 
-use crate::job::Job;
+use crate::job::{Job, run_in_place};
+use crate::place::Place;
+use crate::settings::Settings;
 use crate::workers::Workers;
-use crate::{NoThreads, ThreadResult};
-
-/// How many closures may wait for each thread before `spawn` waits, too.
-const QUEUED_PER_THREAD: usize = 64;
+use crate::{NoThreads, ThreadPoolBuilder, ThreadPoolFull, ThreadResult};
 
 /// Threads that run closures, at most so many at a time. `gevent.threadpool.ThreadPool`.
 ///
@@ -19,8 +19,11 @@ const QUEUED_PER_THREAD: usize = 64;
 /// for them. Dropping the last handle refuses what has not started, and lets the rest end without
 /// waiting for it.
 ///
+/// A closure may use hubs, greenlets and channels; `Hub::block_on` is how it awaits. It may spawn
+/// into its own pool, and [`apply`](Self::apply) there.
+///
 /// For a call that only blocks, take [`unblock`](crate::unblock); to split one computation, rayon.
-/// A process that forks must not use it in the child.
+/// A process that forks must not use it in the child, which has none of its threads.
 ///
 /// ```
 /// use spinney_threadpool::ThreadPool;
@@ -39,7 +42,7 @@ const QUEUED_PER_THREAD: usize = 64;
 /// ```
 #[derive(Clone)]
 pub struct ThreadPool {
-    owner: Arc<Owner>,
+    pub(crate) owner: Arc<Owner>,
 }
 
 impl ThreadPool {
@@ -50,20 +53,30 @@ impl ThreadPool {
     ///
     /// [`NoThreads`] if `maxsize` is zero.
     pub fn new(maxsize: usize) -> Result<Self, NoThreads> {
+        Self::builder().maxsize(maxsize).build()
+    }
+
+    /// Sets up a pool: one thread per core, unless told otherwise.
+    pub fn builder() -> ThreadPoolBuilder {
+        ThreadPoolBuilder::new()
+    }
+
+    pub(crate) fn with(maxsize: usize, settings: Settings) -> Result<Self, NoThreads> {
         if maxsize == 0 {
             return Err(NoThreads);
         }
-        let places = maxsize.saturating_mul(1 + QUEUED_PER_THREAD);
-        let workers = Arc::new(Workers::new(maxsize));
-        let owner = Owner { places: Arc::new(Semaphore::new(places)), workers };
-        Ok(Self { owner: Arc::new(owner) })
+        let workers = Arc::new(Workers::new(maxsize, settings));
+        Ok(Self { owner: Arc::new(Owner { workers }) })
     }
 
     /// Waits for a place in the queue and has `closure` run by a thread. `spawn`.
     ///
     /// What cannot run any more ends as killed: with
     /// [`ThreadPoolClosed`](crate::ThreadPoolClosed) for a reason after a [`kill`](Self::kill),
-    /// with the system's error if it refuses to start a thread and there is none yet.
+    /// with [`ThreadRefused`](crate::ThreadRefused) if the system refuses to start a thread and
+    /// there is none yet.
+    ///
+    /// From a closure of this pool it waits for no place, for that might be its own.
     ///
     /// # Cancel safety
     ///
@@ -73,12 +86,44 @@ impl ThreadPool {
         closure: impl FnOnce() -> T + Send + 'static,
     ) -> ThreadResult<T> {
         let place = self.owner.take_place().await;
-        let (job, result) = Job::new(closure, place);
-        self.owner.workers.push(job);
-        result
+        self.start(closure, place)
+    }
+
+    /// As [`spawn`](Self::spawn), if there is a place now: none is free while others wait.
+    ///
+    /// # Errors
+    ///
+    /// [`ThreadPoolFull`], with the closure in it, if there is none.
+    pub fn try_spawn<T, C>(&self, closure: C) -> Result<ThreadResult<T>, ThreadPoolFull<C>>
+    where
+        T: Send + 'static,
+        C: FnOnce() -> T + Send + 'static,
+    {
+        match self.owner.try_take_place() {
+            Some(place) => Ok(self.start(closure, place)),
+            None => Err(ThreadPoolFull::new(closure)),
+        }
+    }
+
+    /// As [`spawn`](Self::spawn), for plain threads: blocks this one until there is a place.
+    ///
+    /// ```
+    /// let pool = spinney_threadpool::ThreadPool::new(1)?;
+    /// let result = pool.submit(|| 6 * 7);
+    /// assert_eq!(result.wait().unwrap(), 42);
+    /// # Ok::<(), spinney_threadpool::NoThreads>(())
+    /// ```
+    pub fn submit<T: Send + 'static>(
+        &self,
+        closure: impl FnOnce() -> T + Send + 'static,
+    ) -> ThreadResult<T> {
+        future::block_on(self.spawn(closure))
     }
 
     /// Runs `closure` on a thread and waits for its result. `apply`.
+    ///
+    /// From a closure of this pool it runs in place, on the thread that asks: so it never waits
+    /// for itself.
     ///
     /// # Errors
     ///
@@ -91,25 +136,25 @@ impl ThreadPool {
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
+        if self.is_inside() {
+            return run_in_place(closure);
+        }
         self.spawn(closure).await.await
     }
 
-    /// Refuses new closures and those in the queue, and waits until the threads are done with
-    /// what they are running and have ended. `kill`, but for the queue, which gevent runs empty.
+    /// Changes how many threads there are at the most; with a queue of the default length, that
+    /// too. More start at once if there is work for them; those that are too many end when they
+    /// are done with what they are running. `maxsize`.
     ///
-    /// A closure of the pool itself must not wait for it: that would be for its own end.
+    /// # Errors
     ///
-    /// # Cancel safety
-    ///
-    /// The pool is closed by the first poll; dropping it then only ends the wait.
-    pub async fn kill(&self) {
-        self.owner.close();
-        self.owner.workers.join().await;
-    }
-
-    /// How many threads are alive. `size`.
-    pub fn size(&self) -> usize {
-        self.owner.workers.size()
+    /// [`NoThreads`] if there were to be none; nothing changes then.
+    pub fn set_maxsize(&self, maxsize: usize) -> Result<(), NoThreads> {
+        if maxsize == 0 {
+            return Err(NoThreads);
+        }
+        self.owner.workers.resize(maxsize);
+        Ok(())
     }
 
     /// How many threads there are at the most. `maxsize`.
@@ -117,14 +162,40 @@ impl ThreadPool {
         self.owner.workers.maxsize()
     }
 
-    /// How many closures are running or in the queue. `len`.
+    /// How many threads are alive. `size`.
+    pub fn size(&self) -> usize {
+        self.owner.workers.size()
+    }
+
+    /// How many threads have nothing to do.
+    pub fn idle(&self) -> usize {
+        self.owner.workers.idle()
+    }
+
+    /// How many closures are running or in the queue; a map is one for each thread that works for
+    /// it, or is to. `len`.
     pub fn len(&self) -> usize {
-        self.owner.places.out()
+        self.owner.workers.unfinished()
     }
 
     /// Whether no closure is running or in the queue.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether this thread is one of the pool's.
+    pub fn is_inside(&self) -> bool {
+        self.owner.workers.is_inside()
+    }
+
+    fn start<T: Send + 'static>(
+        &self,
+        closure: impl FnOnce() -> T + Send + 'static,
+        place: Place,
+    ) -> ThreadResult<T> {
+        let (job, result) = Job::new(closure, place);
+        self.owner.workers.push(job);
+        result
     }
 }
 
@@ -139,27 +210,41 @@ impl fmt::Debug for ThreadPool {
 }
 
 /// What all handles share. Dropping it closes the pool.
-struct Owner {
-    /// One for each closure that is running or in the queue.
-    places: Arc<Semaphore>,
-    workers: Arc<Workers>,
+pub(crate) struct Owner {
+    pub(crate) workers: Arc<Workers>,
 }
 
 impl Owner {
     /// Waits for a place; there is always one in a closed pool, which then refuses the job.
-    async fn take_place(&self) -> Option<Permit<Arc<Semaphore>>> {
-        Acquire::of(Arc::clone(&self.places)).await.ok()
+    async fn take_place(&self) -> Place {
+        if !self.workers.is_bounded() || self.workers.is_inside() {
+            return self.place(false);
+        }
+        let permit = self.workers.places.acquire().await.ok();
+        self.place(permit.map(Permit::forget).is_some())
     }
 
-    fn close(&self) {
-        // The workers first: who is woken by the other finds them closed.
-        self.workers.close();
-        self.places.close();
+    fn try_take_place(&self) -> Option<Place> {
+        if !self.workers.is_bounded() {
+            return Some(self.place(false));
+        }
+        match self.workers.places.try_acquire() {
+            Ok(permit) => {
+                permit.forget();
+                Some(self.place(true))
+            }
+            Err(TryAcquireError::Closed) => Some(self.place(false)),
+            Err(_) => None,
+        }
+    }
+
+    fn place(&self, counted: bool) -> Place {
+        Place::new(&self.workers, counted)
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.close();
+        self.workers.kill();
     }
 }

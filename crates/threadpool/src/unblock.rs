@@ -12,6 +12,6 @@ use crate::job::Job;
 /// ```
 pub fn unblock<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> ThreadResult<T> {
     let (job, result) = Job::new(closure, ());
-    blocking::unblock(|| job.run()).detach();
+    blocking::unblock(move || job.run_here()).detach();
     result
 }

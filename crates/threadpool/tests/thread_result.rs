@@ -3,11 +3,14 @@
 mod gate;
 
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
 use gate::Gate;
-use spinney_greenlet::Failure;
+use spinney_greenlet::{Failure, joinall};
+use spinney_hub::LocalHub;
 use spinney_threadpool::{ThreadPool, ThreadResult};
 
 /// A pool whose only thread is held up at the gate.
@@ -136,4 +139,115 @@ fn results_cross_threads() {
     is_send(&result);
     let there: Result<u8, Failure> = thread::spawn(move || result.wait()).join().unwrap();
     assert_eq!(there.unwrap(), 42);
+}
+
+#[test]
+fn a_closure_that_is_cancelled_in_the_queue_never_runs_and_leaves_its_place_at_once() {
+    let pool = ThreadPool::builder().maxsize(1).queue(2).build().unwrap();
+    let gate = Gate::default();
+    let held = gate.clone();
+    pool.submit(move || held.pass()).detach();
+    gate.wait_for(1);
+    let argument = Arc::new(());
+    let mut queued = Vec::new();
+    for _ in 0..2 {
+        let mine = Arc::clone(&argument);
+        queued.push(pool.submit(move || drop(mine)));
+    }
+    assert!(pool.try_spawn(|| ()).is_err());
+    let mut waiting = Box::pin(pool.spawn(|| 42));
+    assert!(block_on(poll_once(&mut waiting)).is_none());
+    assert!(queued[0].cancel() && queued[0].is_ready());
+    assert!(!queued[0].cancel(), "once is enough");
+    assert_eq!((Arc::strong_count(&argument), pool.len()), (2, 2));
+    let waited = block_on(poll_once(&mut waiting)).expect("there is a place for it");
+    gate.open();
+    assert_eq!(waited.wait().unwrap(), 42);
+    assert!(queued.remove(0).wait().unwrap_err().is_killed());
+    queued.remove(0).wait().unwrap();
+}
+
+#[test]
+fn a_closure_that_has_started_or_ended_cannot_be_cancelled() {
+    let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+    let held = gate.clone();
+    let running = pool.submit(move || (held.pass(), 42).1);
+    gate.wait_for(1);
+    assert!(!running.cancel());
+    gate.open();
+    block_on(running.handle().join());
+    assert!(!running.cancel());
+    assert_eq!(running.wait().unwrap(), 42);
+}
+
+#[test]
+fn what_is_cancelled_takes_no_more_room_in_the_queue_than_what_is_not() {
+    let (pool, gate) = held_up();
+    let (argument, mut killed) = (Arc::new(()), Vec::<ThreadResult<()>>::new());
+    for n in 0..10_000 {
+        let mine = Arc::clone(&argument);
+        let result = pool.submit(move || drop(mine));
+        if n % 2 == 0 {
+            assert!(result.cancel());
+        } else {
+            result.handle().kill_now();
+            killed.push(result);
+        }
+        assert!(Arc::strong_count(&argument) < 200, "they pile up");
+    }
+    gate.open();
+    assert!(killed.into_iter().all(|result| result.wait().is_err()));
+    block_on(pool.join()).unwrap();
+    assert_eq!(Arc::strong_count(&argument), 1);
+}
+
+#[test]
+fn a_wait_that_runs_out_of_time_gives_the_right_to_the_result_back() {
+    let (pool, gate) = held_up();
+    let mut result = pool.submit(|| 42);
+    for limit in [Duration::ZERO, Duration::from_millis(1)] {
+        result = result.wait_timeout(limit).unwrap_err();
+    }
+    gate.open();
+    assert_eq!(result.wait_timeout(Duration::MAX).unwrap().unwrap(), 42);
+}
+
+#[test]
+fn a_link_is_called_once_by_the_thread_of_the_closure_or_later() {
+    let (pool, gate) = held_up();
+    let (send, calls) = channel();
+    let result = pool.submit(|| thread::current().id());
+    let sends = send.clone();
+    result.link(move |ended| sends.send((ended.clone(), thread::current().id())).unwrap());
+    let handle = result.handle().clone();
+    gate.open();
+    let there = result.wait().unwrap();
+    assert_eq!(calls.recv().unwrap(), (handle.clone(), there));
+    LocalHub::new().block_on(async {
+        let late = pool.submit(|| 42);
+        late.handle().join().await;
+        let ended = late.handle().clone();
+        late.link(move |ended| send.send((ended.clone(), thread::current().id())).unwrap());
+        // The thread may be about to call its last links, or else a task of this hub does.
+        let call = loop {
+            match calls.try_recv() {
+                Ok(call) => break call,
+                Err(_) => spinney_hub::yield_now().await,
+            }
+        };
+        assert_eq!(call.0, ended);
+        late.detach();
+    });
+    assert!(calls.try_recv().is_err());
+}
+
+#[test]
+fn results_can_be_joined_together_with_greenlets() {
+    let pool = ThreadPool::new(1).unwrap();
+    LocalHub::new().block_on(async {
+        let results = [pool.spawn(|| 1).await, pool.spawn(|| 2).await];
+        joinall(&results).await;
+        assert!(results.iter().all(ThreadResult::is_successful));
+        results.into_iter().for_each(ThreadResult::detach);
+    });
 }

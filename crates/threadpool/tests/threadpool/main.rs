@@ -9,8 +9,26 @@ mod runs;
 /// How many threads there are, and how many closures wait.
 mod size;
 
+/// Changing the number of threads, and threads that are idle.
+mod resize;
+
+/// Names, stacks, hooks, and threads that cannot be started.
+mod builder;
+
+/// What closures may do to their own pool.
+mod inside;
+
+/// `apply_async`.
+mod callbacks;
+
+/// `map`, `imap`, `imap_unordered`.
+mod map;
+
 /// `kill`, and dropping the pool.
 mod ends;
+
+/// `join` and `drain`.
+mod drain;
 
 /// Panics, wherever they come from.
 mod panics;

@@ -46,7 +46,7 @@ fn closures_run_on_the_pool_s_threads() {
     let pool = ThreadPool::new(1).unwrap();
     let name = || thread::current().name().map(str::to_owned);
     let seen = block_on(pool.apply(name)).unwrap();
-    assert_eq!(seen.as_deref(), Some("spinney-worker"));
+    assert_eq!(seen.as_deref(), Some("spinney-worker-0"));
 }
 
 #[test]

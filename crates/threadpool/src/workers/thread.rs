@@ -1,0 +1,111 @@
+//! What each of the threads does.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use super::Workers;
+use super::state::State;
+use crate::inside;
+use crate::job::Work;
+
+/// How many times a thread gives way to others and looks again before it goes to sleep. To be
+/// woken costs as much as many of those; a spin by the clock would take the core from whoever is
+/// to bring the work.
+const LOOKS: usize = 16;
+
+impl Workers {
+    /// What a thread does.
+    pub(super) fn run(self: Arc<Self>, index: usize) {
+        inside::enter(self.address());
+        self.settings.thread_starts(index);
+        self.lock().coming -= 1;
+        while let Some(work) = self.next() {
+            work.run(&self);
+        }
+        // It counts as alive meanwhile, so that no other takes its number.
+        self.settings.thread_stops(index);
+        let before = self.leave(index);
+        if let Some(before) = before {
+            drop(before.join());
+        }
+    }
+
+    /// Waits for the next piece of work; None when this thread is to end.
+    fn next(self: &Arc<Self>) -> Option<Arc<dyn Work>> {
+        let mut state = self.lock();
+        let mut timed_out = false;
+        loop {
+            if state.is_too_many() {
+                break;
+            }
+            if let Some(work) = state.queue.pop_front() {
+                self.wanted.store(state.wants_threads(), Relaxed);
+                return Some(work);
+            }
+            if state.closed || timed_out {
+                break;
+            }
+            let seen;
+            (state, seen) = self.look_again(state);
+            if !seen {
+                (state, timed_out) = self.sleep(state);
+            }
+        }
+        state.leaving += 1;
+        // What it was woken for, somebody else has to see to.
+        self.attend(state);
+        None
+    }
+
+    /// Looks out for work for a moment; says whether there is something to see.
+    fn look_again<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
+        state.looking += 1;
+        drop(state);
+        for _ in 0..LOOKS {
+            if self.is_wanted() {
+                break;
+            }
+            thread::yield_now();
+        }
+        state = self.lock();
+        state.looking -= 1;
+        let seen = state.wants_threads();
+        (state, seen)
+    }
+
+    /// Sleeps until it is woken; says whether its time ran out instead.
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
+        let timeout = self.settings.idle_timeout;
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        state.asleep += 1;
+        loop {
+            state = match end {
+                None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(end) => {
+                    let left = end.saturating_duration_since(Instant::now());
+                    self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            if state.woken > 0 {
+                state.woken -= 1;
+                return (state, false);
+            }
+            if end.is_some_and(|end| Instant::now() >= end) {
+                state.asleep -= 1;
+                return (state, true);
+            }
+        }
+    }
+
+    /// A thread is off the list. Returns the one that ended before it.
+    fn leave(self: &Arc<Self>, index: usize) -> Option<JoinHandle<()>> {
+        let mut state = self.lock();
+        state.leaving -= 1;
+        let own = state.threads.remove(index);
+        let before = std::mem::replace(&mut state.last, own);
+        self.attend(state);
+        before
+    }
+}

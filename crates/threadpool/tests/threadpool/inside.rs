@@ -1,0 +1,111 @@
+//! What closures may do to their own pool.
+
+use std::thread;
+use std::time::Duration;
+
+use futures_lite::StreamExt;
+use futures_lite::future::block_on;
+use spinney_hub::{Hub, LocalHub};
+use spinney_threadpool::{InsideThreadPool, ThreadPool};
+
+#[test]
+fn apply_from_inside_runs_in_place() {
+    let pool = ThreadPool::new(1).unwrap();
+    let own = pool.clone();
+    let nested = pool.submit(move || {
+        let here = thread::current().id();
+        let inner = || block_on(own.apply(move || thread::current().id()));
+        assert_eq!(inner().unwrap(), here);
+        assert!(block_on(own.apply(|| panic!("no luck"))).unwrap_err().is_panic());
+        own.is_inside()
+    });
+    assert!(nested.wait().unwrap());
+    assert!(!pool.is_inside());
+}
+
+#[test]
+fn a_closure_of_another_pool_is_not_inside() {
+    let (pool, other) = (ThreadPool::new(1).unwrap(), ThreadPool::new(1).unwrap());
+    let asked = other.clone();
+    let elsewhere = pool.submit(move || {
+        let here = thread::current().id();
+        block_on(asked.apply(move || thread::current().id())).unwrap() != here
+    });
+    assert!(elsewhere.wait().unwrap());
+}
+
+#[test]
+fn a_spawn_from_inside_waits_for_no_place() {
+    let pool = ThreadPool::builder().maxsize(1).queue(0).build().unwrap();
+    let own = pool.clone();
+    let outer = pool.submit(move || (0..10).map(|n| own.submit(move || n)).collect::<Vec<_>>());
+    let inner = outer.wait().unwrap().into_iter();
+    assert!(inner.map(|result| result.wait().unwrap()).eq(0..10));
+    // None of them has left a place that it did not take.
+    assert!(pool.is_empty());
+    assert!(pool.try_spawn(|| ()).is_ok());
+}
+
+#[test]
+fn a_map_from_inside_needs_no_other_thread() {
+    let pool = ThreadPool::new(1).unwrap();
+    let own = pool.clone();
+    let mapped = pool.submit(move || {
+        let list = block_on(own.map(|n: u32| 2 * n, 0..100)).unwrap();
+        let streamed: Vec<_> = block_on(own.imap(|n: u32| 2 * n, 0..100).collect());
+        let streamed: Vec<u32> = streamed.into_iter().map(Result::unwrap).collect();
+        list == streamed && list.len() == 100
+    });
+    assert!(mapped.wait().unwrap());
+}
+
+#[test]
+fn a_kill_from_inside_closes_the_pool_and_waits_for_nothing() {
+    for killers in [1, 2] {
+        let pool = ThreadPool::new(2).unwrap();
+        let kill = || {
+            let own = pool.clone();
+            pool.submit(move || {
+                block_on(own.kill());
+                assert!(block_on(own.apply(|| 42)).is_ok(), "in place it still runs");
+                own.submit(|| ()).wait().unwrap_err();
+            })
+        };
+        let results: Vec<_> = (0..killers).map(|_| kill()).collect();
+        for result in results {
+            // The second one may have come too late.
+            assert!(result.wait().is_ok() || killers == 2);
+        }
+        block_on(pool.kill());
+        assert_eq!(pool.size(), 0);
+    }
+}
+
+#[test]
+fn to_wait_for_one_s_own_end_is_an_error() {
+    let pool = ThreadPool::new(1).unwrap();
+    let own = pool.clone();
+    let waits = pool.submit(move || {
+        assert_eq!(block_on(own.join()), Err(InsideThreadPool));
+        assert_eq!(block_on(own.drain(Duration::ZERO)), Err(InsideThreadPool));
+    });
+    waits.wait().unwrap();
+    assert_eq!(pool.submit(|| 42).wait().unwrap(), 42, "nothing has changed");
+}
+
+#[test]
+fn hubs_and_greenlets_work_inside() {
+    let pool = ThreadPool::new(1).unwrap();
+    let local = pool.submit(|| {
+        LocalHub::new().block_on(async {
+            let greenlet = spinney_greenlet::spawn(async { 40 });
+            greenlet.await.unwrap() + 2
+        })
+    });
+    assert_eq!(local.wait().unwrap(), 42);
+    let shared = pool.submit(|| {
+        let hub = Hub::builder().threads(1).build().unwrap();
+        hub.block_on(async { spinney_greenlet::spawn(async { 42 }).await.unwrap() })
+    });
+    assert_eq!(shared.wait().unwrap(), 42);
+}

@@ -1,0 +1,70 @@
+//! Work that computes, on threads of its own: gevent's example of a `ThreadPool`, and how much
+//! faster it is than one thread.
+//!
+//! Each thread is pinned to a core of its own, where the system lets it.
+
+use std::error::Error;
+use std::time::Instant;
+
+use spinney::{ThreadPool, block_on};
+
+const TASKS: [u32; 4] = [10_000_000, 20_000_000, 30_000_000, 40_000_000];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let speed_up = run(&TASKS)?;
+    println!("{speed_up:.2} times as fast as one thread");
+    Ok(())
+}
+
+/// Work that has something of threads: it computes.
+fn cpu_intensive_task(n: u32) -> f64 {
+    (0..n).map(|i| f64::from(i).sqrt()).sum()
+}
+
+/// Runs `tasks` one after the other, and then on a pool. Returns how much faster that was.
+fn run(tasks: &[u32]) -> Result<f64, Box<dyn Error>> {
+    let start = Instant::now();
+    let expected: Vec<f64> = tasks.iter().map(|&task| cpu_intensive_task(task)).collect();
+    let alone = start.elapsed();
+
+    let start = Instant::now();
+    let results = block_on(on_threads(tasks))?;
+    let together = start.elapsed();
+
+    for (i, value) in results.iter().enumerate() {
+        println!("Task {i}: {value:.2}");
+    }
+    if results != expected {
+        return Err("the threads came to other results".into());
+    }
+    Ok(alone.as_secs_f64() / together.as_secs_f64())
+}
+
+async fn on_threads(tasks: &[u32]) -> Result<Vec<f64>, Box<dyn Error>> {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let pin = move |index| {
+        // A thread that cannot be pinned runs all the same.
+        let _pinned = cores.get(index).is_some_and(|core| core_affinity::set_for_current(*core));
+    };
+    let pool = ThreadPool::builder().maxsize(4).name("cruncher").on_start(pin).build()?;
+    let mut results = Vec::new();
+    for &task in tasks {
+        results.push(pool.spawn(move || cpu_intensive_task(task)).await);
+    }
+    let mut values = Vec::new();
+    for result in results {
+        values.push(result.await?);
+    }
+    pool.kill().await;
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+
+    #[test]
+    fn it_comes_to_the_same_results() {
+        assert!(run(&[10_000, 20_000]).unwrap() > 0.0);
+    }
+}
