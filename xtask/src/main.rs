@@ -5,6 +5,7 @@
 //! - `layers [--manifest PATH]`: no crate uses one of its own layer or above.
 //! - `tidy`: the rules of style that a program can check.
 //! - `deny`: licences, sources and owners of the outside crates.
+//! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds; 60 by default.
 //! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
 
 mod bench;
@@ -13,6 +14,7 @@ mod deny;
 mod faults;
 mod layers;
 mod steps;
+mod stress;
 mod test;
 mod tidy;
 mod workspace;
@@ -45,6 +47,8 @@ fn dispatch(args: &[&str]) -> Result {
         ["layers", "--manifest", path] => layers::run(&Workspace::at(Path::new(path))?),
         ["tidy"] => tidy::run(&Workspace::open()?),
         ["deny"] => deny::run(&Workspace::open()?),
+        ["stress"] => stress::run(&Workspace::open()?, 60),
+        ["stress", "--seconds", seconds] => stress::run(&Workspace::open()?, seconds.parse()?),
         ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
         [] | ["-h" | "--help" | "help"] => {
             println!("{}", help());

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use spinney_sync::{Acquire, Closed, Semaphore};
 
-use crate::roster::Roster;
+use crate::roster::{InPlace, Roster, Wait};
 
 /// The wait for a slot. Dropping it gives up the place in the queue, and hands on a slot that had
 /// been got.
@@ -15,29 +15,38 @@ pub(crate) struct Enter<'a> {
     slot: Option<Acquire<&'a Semaphore>>,
     /// Whether a member may be told to run its work itself.
     may_run_in_place: bool,
+    /// Where the member waits, if it is one.
+    wait: Option<Wait>,
     /// Its place among the members that wait to spawn.
     place: Option<usize>,
     has_waited: bool,
 }
 
 /// How a task may go ahead.
-pub(crate) enum Entry {
+pub(crate) enum Entry<'a> {
     /// In a slot, which is out without a guard.
     Slot,
-    /// In place of the member that waits, for there will be no slot.
-    InPlace,
+    /// In place of the member that asks: because there will be no slot for it, or because it
+    /// wants that.
+    InPlace(Option<InPlace<'a>>),
 }
 
 impl<'a> Enter<'a> {
     #[track_caller]
     pub(crate) fn new(roster: &'a Roster, may_run_in_place: bool) -> Self {
         let slot = Some(roster.slots.acquire());
-        Self { roster, slot, may_run_in_place, place: None, has_waited: false }
+        Self { roster, slot, may_run_in_place, wait: None, place: None, has_waited: false }
+    }
+
+    /// For who has nothing to run.
+    #[track_caller]
+    pub(crate) fn to_wait(roster: &'a Roster) -> Self {
+        Self::new(roster, false)
     }
 }
 
-impl Future for Enter<'_> {
-    type Output = Result<Entry, Closed>;
+impl<'a> Future for Enter<'a> {
+    type Output = Result<Entry<'a>, Closed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -49,13 +58,15 @@ impl Future for Enter<'_> {
             }),
             Poll::Pending => {
                 let first = !std::mem::replace(&mut this.has_waited, true);
-                if first {
-                    this.may_run_in_place = this.may_run_in_place && this.roster.is_inside();
+                if first && this.may_run_in_place {
+                    this.wait = this.roster.wait_inside();
                 }
-                if !(this.may_run_in_place && this.roster.block(&mut this.place, cx.waker())) {
+                let Some(wait) = this.wait else { return Poll::Pending };
+                let in_place = this.roster.block(wait, &mut this.place, cx.waker());
+                if in_place.is_none() {
                     return Poll::Pending;
                 }
-                Ok(Entry::InPlace)
+                Ok(Entry::InPlace(in_place))
             }
         };
         this.slot = None;
