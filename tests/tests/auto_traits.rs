@@ -110,6 +110,10 @@ fn errors_can_be_boxed() {
     is_error::<Closed>();
     is_error::<InsideGroup>();
     is_error::<GetError>();
+    is_error::<spinney::ItemError>();
+    is_error::<spinney::JoinError>();
+    is_error::<spinney::Failures>();
+    is_error::<spinney::TaskError<Closed>>();
     is_error::<NoThreads>();
     is_error::<NotOwner>();
     is_error::<OverRelease>();
@@ -147,6 +151,10 @@ fn pools_are_handles_for_any_thread_where_their_hub_is() {
     is_shared::<ThreadPoolBuilder>();
     is_shared::<ThreadMapper>();
     is_shared::<DrainReport>();
+    is_shared::<spinney::CrewBuilder>();
+    is_shared::<spinney::Report>();
+    is_shared::<spinney::Reentry>();
+    is_shared::<spinney::Failures>();
     is_unpin::<Pool<LocalHub>>();
     is_not!(Send: Crew<LocalHub>, Group<LocalHub>, Pool<LocalHub>, GreenPool<LocalHub>);
 }
@@ -155,6 +163,13 @@ fn pools_are_handles_for_any_thread_where_their_hub_is() {
 fn streams_are_for_any_thread_where_their_results_are() {
     is_shared::<Imap<SendOnly>>();
     is_shared::<GreenPile<SendOnly>>();
+    is_shared::<spinney::map::Indexed<SendOnly>>();
+    is_shared::<spinney::map::Retry>();
+    is_shared::<spinney::map::Backoff>();
+    is_movable::<spinney::TryMap<SendOnly, SendOnly>>();
+    is_movable::<spinney::map::CollectAll<SendOnly, SendOnly>>();
+    is_movable::<spinney::map::FirstSuccess<SendOnly, SendOnly>>();
+    is_shared::<spinney::TryMap<u32, u32>>();
     is_shared::<ThreadResult<SendOnly>>();
     is_shared::<ThreadImap<SendOnly>>();
     is_unpin::<Imap<Local, LocalHub>>();
@@ -233,6 +248,13 @@ fn what_waits_may_move_between_threads() {
     is_send(&group.kill());
     is_send(&pool.spawn(async { Cell::new(1) }));
     is_send(&pool.wait_idle());
+    is_send(&pool.apply(async { Cell::new(1) }));
+    is_send(&pool.spawn_within(std::time::Duration::ZERO, async { Cell::new(1) }));
+    is_send(&pool.wait_available());
+    is_send(&pool.drain(std::time::Duration::ZERO));
+    is_send(&pool.shutdown(GreenletExit::new()));
+    is_send(&group.try_join());
+    is_send(&pool.map_async(|n: u32| async move { Cell::new(n) }, 0..1));
     is_send(&pool.map(|n: u32| async move { Cell::new(n) }, 0..1));
     is_send(&green.spawn(async { Cell::new(1) }));
     is_send(&green.waitall());

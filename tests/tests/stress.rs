@@ -1,14 +1,18 @@
 //! A storm on real threads: spawns, maps, kills, panics, resizes and drops at random, from several
 //! tasks at once. Afterwards every slot is back, and everything was dropped once.
+//!
+//! It goes on for as many seconds as the variable `SPINNEY_STRESS_SECONDS` says, which is how
+//! `cargo xtask stress` runs it; otherwise for one storm.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{Hub, Pool, joinall, spawn_on, yield_now};
+use spinney::{GreenletExit, Group, Hub, Pool, joinall, spawn_on, yield_now};
 use spinney_tests::{DropGuard, Dropped, hub, in_time};
 
 const CAPACITY: usize = 5;
@@ -16,14 +20,30 @@ const ROUNDS: usize = 400;
 
 #[test]
 fn every_slot_is_back_and_everything_dropped_after_a_storm() {
+    let seconds = std::env::var("SPINNEY_STRESS_SECONDS").ok();
+    let seconds = seconds.map_or(0, |text| text.parse().expect("a number of seconds"));
+    let (start, mut storm) = (Instant::now(), 0);
+    loop {
+        blow(storm);
+        storm += 1;
+        if start.elapsed() >= Duration::from_secs(seconds) {
+            return;
+        }
+    }
+}
+
+/// Eight of those who do things at random, and what they leave behind.
+fn blow(storm: u64) {
     let hub = hub(4);
     let pool = Pool::on(&hub, CAPACITY);
+    let outside = Group::on(&hub);
     let (dropped, made) = (Dropped::default(), Arc::new(AtomicUsize::new(0)));
     hub.block_on(in_time(async {
-        let storms = (0..8).map(|seed| {
+        let storms = (8 * storm..8 * storm + 8).map(|seed| {
             let storm = Storm {
                 rng: Rng::with_seed(seed),
                 pool: pool.clone(),
+                outside: outside.clone(),
                 dropped: dropped.clone(),
                 made: Arc::clone(&made),
             };
@@ -33,11 +53,18 @@ fn every_slot_is_back_and_everything_dropped_after_a_storm() {
         joinall(&storms).await;
         assert!(storms.iter().all(|storm| storm.is_successful()));
         pool.resize(CAPACITY);
-        pool.kill().await;
+        if storm % 2 == 0 {
+            pool.shutdown(GreenletExit::new()).await;
+        } else {
+            pool.drain(Duration::from_millis(10)).await.unwrap();
+        }
         pool.wait_idle().await.unwrap();
+        assert!(pool.is_empty() && pool.is_closed());
+        // A stranger may hold the pool, and so the hub.
+        outside.join().await.unwrap();
     }));
     assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, CAPACITY, 0));
-    drop(pool);
+    drop((pool, outside));
     drop(hub);
     assert_eq!(dropped.count(), made.load(Relaxed));
 }
@@ -46,6 +73,8 @@ fn every_slot_is_back_and_everything_dropped_after_a_storm() {
 struct Storm {
     rng: Rng,
     pool: Pool<Hub>,
+    /// Those who are not, or not any more, members of the pool.
+    outside: Group<Hub>,
     dropped: Dropped,
     made: Arc<AtomicUsize>,
 }
@@ -53,7 +82,7 @@ struct Storm {
 impl Storm {
     async fn blow(mut self) {
         for _ in 0..ROUNDS {
-            match self.rng.u32(..12) {
+            match self.rng.u32(..16) {
                 0..=3 => self.spawn().await,
                 4 => {
                     let work = self.work();
@@ -68,6 +97,10 @@ impl Storm {
                 8 => self.pool.kill_now(),
                 9 => self.pool.resize(self.rng.usize(1..=2 * CAPACITY)),
                 10 => self.kill_one(),
+                11 => self.add().await,
+                12 => self.discard(),
+                13 => self.apply_inside().await,
+                14 => self.spawn_inside().await,
                 _ => yield_now().await,
             }
         }
@@ -107,6 +140,37 @@ impl Storm {
         for (n, result) in (0..).zip(results) {
             assert!(result.map_or_else(|failure| failure.is_killed(), |value| value == n));
         }
+    }
+
+    /// Adds a stranger, or gives that up.
+    async fn add(&mut self) {
+        let stranger = self.work();
+        let stranger = self.outside.spawn(stranger);
+        if self.rng.bool() {
+            self.pool.add(&stranger).await;
+        } else {
+            let _ = poll_once(self.pool.add(&stranger)).await;
+        }
+    }
+
+    fn discard(&mut self) {
+        let members = self.pool.members();
+        if let Some(member) = self.rng.choice(&members) {
+            self.outside.add(member);
+            self.pool.discard(member);
+        }
+    }
+
+    async fn apply_inside(&mut self) {
+        let (inside, work) = (self.pool.clone(), self.work());
+        drop(self.pool.apply(async move { inside.apply(work).await }).await);
+    }
+
+    /// A member spawns into its own pool, which may well be full.
+    async fn spawn_inside(&mut self) {
+        let (inside, work) = (self.pool.clone(), self.work());
+        let outer = async move { inside.spawn(work).await.detach() };
+        self.pool.spawn(outer).await.detach();
     }
 
     fn kill_one(&mut self) {

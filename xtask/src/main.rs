@@ -6,6 +6,7 @@
 //! - `tidy`: the rules of style that a program can check.
 //! - `loom`: the models; `LOOM_MAX_PREEMPTIONS=4` looks further, for minutes.
 //! - `deny`: licences, sources and owners of the outside crates.
+//! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds; 60 by default.
 //! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
 
 mod bench;
@@ -15,6 +16,7 @@ mod faults;
 mod layers;
 mod loom;
 mod steps;
+mod stress;
 mod test;
 mod tidy;
 mod workspace;
@@ -48,6 +50,8 @@ fn dispatch(args: &[&str]) -> Result {
         ["tidy"] => tidy::run(&Workspace::open()?),
         ["loom"] => loom::run(&Workspace::open()?),
         ["deny"] => deny::run(&Workspace::open()?),
+        ["stress"] => stress::run(&Workspace::open()?, 60),
+        ["stress", "--seconds", seconds] => stress::run(&Workspace::open()?, seconds.parse()?),
         ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
         [] | ["-h" | "--help" | "help"] => {
             println!("{}", help());

@@ -10,7 +10,7 @@ use spinney_hub::{BoxFuture, Hub, Spawn, Within};
 
 use crate::builder::Settings;
 use crate::crew::core::{killed, run_in_place};
-use crate::crew::enter::Entry;
+use crate::crew::enter::{Enter, Entry};
 use crate::roster::UNLIMITED;
 use crate::{Crew, CrewBuilder, Hooked, InsideGroup, Membership, PoolFull};
 
@@ -109,7 +109,7 @@ impl<X> Pool<X> {
         async move {
             let greenlet = match entry.await {
                 Ok(Entry::Slot) => self.crew.core.start(future),
-                Ok(Entry::InPlace) => run_in_place(future).await,
+                Ok(Entry::InPlace(in_place)) => run_in_place(future, in_place).await,
                 Err(closed) => killed(future, GreenletExit::because(closed)),
             };
             greenlet.spawned_at(at)
@@ -162,7 +162,7 @@ impl<X> Pool<X> {
         async move {
             let greenlet = match entry.within(limit).await {
                 Ok(Ok(Entry::Slot)) => self.crew.core.start(future),
-                Ok(Ok(Entry::InPlace)) => run_in_place(future).await,
+                Ok(Ok(Entry::InPlace(in_place))) => run_in_place(future, in_place).await,
                 Ok(Err(_)) | Err(_) => return Err(PoolFull::new(future)),
             };
             Ok(greenlet.spawned_at(at))
@@ -178,15 +178,13 @@ impl<X> Pool<X> {
     /// the next.
     #[track_caller]
     pub fn add(&self, greenlet: &Handle) -> impl Future<Output = bool> {
-        let slot = self.crew.core.roster.slots.acquire();
+        let entry = Enter::to_wait(&self.crew.core.roster);
         let greenlet = greenlet.clone();
         async move {
             if self.contains(&greenlet) {
                 return false;
             }
-            let Ok(slot) = slot.await else { return false };
-            slot.forget();
-            self.crew.core.roster.add(&greenlet)
+            entry.await.is_ok() && self.crew.core.roster.add(&greenlet)
         }
     }
 
@@ -240,11 +238,11 @@ impl<X> Pool<X> {
     /// Dropping it gives the place in the queue up.
     #[track_caller]
     pub fn wait_available(&self) -> impl Future<Output = usize> {
-        let slot = self.crew.core.roster.slots.acquire();
+        let entry = Enter::to_wait(&self.crew.core.roster);
         async move {
-            match slot.await {
-                Ok(slot) => {
-                    drop(slot);
+            match entry.await {
+                Ok(_) => {
+                    self.crew.core.roster.give_back();
                     self.free_count()
                 }
                 Err(_) => 0,

@@ -36,10 +36,10 @@ impl<X> Crew<X> {
         let at = Location::caller();
         let entry = self.core.enter();
         async move {
-            let entry = if self.is_inside() { Ok(Entry::InPlace) } else { entry.await };
+            let entry = if self.is_inside() { Ok(Entry::InPlace(None)) } else { entry.await };
             let greenlet = match entry {
                 Ok(Entry::Slot) => self.core.start(future),
-                Ok(Entry::InPlace) => run_in_place(future).await,
+                Ok(Entry::InPlace(in_place)) => run_in_place(future, in_place).await,
                 Err(closed) => killed(future, GreenletExit::because(closed)),
             };
             greenlet.spawned_at(at).await

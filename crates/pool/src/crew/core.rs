@@ -1,5 +1,7 @@
 //! [`Core`]: what all handles of a crew share.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,7 +14,7 @@ use crate::Membership;
 use crate::builder::Settings;
 use crate::hook::Hooked;
 use crate::map::{Seat, Source, Worker};
-use crate::roster::Roster;
+use crate::roster::{InPlace, Place, Roster};
 
 /// What all handles of a crew share. Dropping it kills the members, unless they were detached.
 pub(crate) struct Core<X> {
@@ -41,14 +43,17 @@ impl<X> Core<X> {
         X: Spawn<Task<Hooked<F>, Membership>>,
     {
         let future = Hooked::new(&self.settings.hook, future);
-        let (task, greenlet) = self.roster.enter(future, true, |_, membership| membership);
+        let (task, greenlet) = self.roster.enter(future, None, |_, membership| membership);
         self.hub.spawn(task);
         greenlet
     }
 
-    /// Starts a map's `worker`, in a slot that is out without a guard if it is `seated`.
-    pub(crate) fn start_worker<S, F, Fut>(&self, worker: Worker<S, F, Fut, X>, seated: bool)
-    where
+    /// Starts a map's `worker`, in a slot that is out without a guard, or was lent by `lender`.
+    pub(crate) fn start_worker<S, F, Fut>(
+        &self,
+        worker: Worker<S, F, Fut, X>,
+        lender: Option<Place>,
+    ) where
         S: Source,
         F: Fn(S::Item) -> Fut,
         Fut: Future,
@@ -56,7 +61,7 @@ impl<X> Core<X> {
     {
         let worker = Hooked::new(&self.settings.hook, worker);
         let seat = |worker: &Hooked<_>, membership| Worker::seat(worker.inner(), membership);
-        let (task, greenlet) = self.roster.enter(worker, seated, seat);
+        let (task, greenlet) = self.roster.enter(worker, lender, seat);
         greenlet.detach();
         self.hub.spawn(task);
     }
@@ -72,10 +77,22 @@ impl<X> Drop for Core<X> {
 }
 
 /// Runs `future` here and now, in the place of the current greenlet; what comes out has ended.
-pub(crate) async fn run_in_place<F: Future>(future: F) -> Greenlet<F::Output> {
-    let (task, greenlet) = pair(future, ());
-    task.in_place().await;
-    greenlet
+#[expect(clippy::async_yields_async, reason = "what comes out is a greenlet, to be awaited")]
+pub(crate) fn run_in_place<F: Future>(
+    future: F,
+    in_place: Option<InPlace<'_>>,
+) -> impl Future<Output = Greenlet<F::Output>> {
+    // In a box, or the size of futures would grow by a multiple for each that is in another.
+    let (task, greenlet) = pair(Box::pin(future), ());
+    async move {
+        let mut task = pin!(task.in_place());
+        poll_fn(|cx| match &in_place {
+            Some(in_place) => in_place.run(|| task.as_mut().poll(cx)),
+            None => task.as_mut().poll(cx),
+        })
+        .await;
+        greenlet
+    }
 }
 
 /// A greenlet that never started.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use spinney_sync::{Acquire, Closed, Semaphore};
 
 use crate::Reentry;
-use crate::roster::Roster;
+use crate::roster::{InPlace, Roster, Wait};
 
 /// The wait for a slot. Dropping it gives up the place in the queue, and hands on a slot that had
 /// been got.
@@ -14,31 +14,40 @@ pub(crate) struct Enter<'a> {
     roster: &'a Roster,
     /// None once it is done.
     slot: Option<Acquire<&'a Semaphore>>,
-    /// What a member does; for others, to wait.
+    /// What a member does that cannot have a slot now.
     reentry: Reentry,
+    /// Where the member waits, if it is one.
+    wait: Option<Wait>,
     /// Its place among the members that wait to spawn.
     place: Option<usize>,
     has_waited: bool,
 }
 
 /// How a task may go ahead.
-pub(crate) enum Entry {
+pub(crate) enum Entry<'a> {
     /// In a slot, which is out without a guard.
     Slot,
-    /// In place of the member that waits, for there will be no slot.
-    InPlace,
+    /// In place of the member that asks: because there will be no slot for it, or because it
+    /// wants that.
+    InPlace(Option<InPlace<'a>>),
 }
 
 impl<'a> Enter<'a> {
     #[track_caller]
     pub(crate) fn new(roster: &'a Roster, reentry: Reentry) -> Self {
         let slot = Some(roster.slots.acquire());
-        Self { roster, slot, reentry, place: None, has_waited: false }
+        Self { roster, slot, reentry, wait: None, place: None, has_waited: false }
+    }
+
+    /// For who has nothing to run.
+    #[track_caller]
+    pub(crate) fn to_wait(roster: &'a Roster) -> Self {
+        Self::new(roster, Reentry::Wait)
     }
 }
 
-impl Future for Enter<'_> {
-    type Output = Result<Entry, Closed>;
+impl<'a> Future for Enter<'a> {
+    type Output = Result<Entry<'a>, Closed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -50,19 +59,19 @@ impl Future for Enter<'_> {
             }),
             Poll::Pending => {
                 let first = !std::mem::replace(&mut this.has_waited, true);
-                let may_ask = first && this.reentry != Reentry::Wait;
-                if may_ask && !this.roster.is_inside() {
-                    this.reentry = Reentry::Wait;
+                if first && this.reentry != Reentry::Wait {
+                    this.wait = this.roster.wait_inside();
                 }
-                let goes_ahead = match this.reentry {
-                    Reentry::Wait => false,
-                    Reentry::WhenFull => true,
-                    Reentry::WhenStuck => this.roster.block(&mut this.place, cx.waker()),
+                let Some(wait) = this.wait else { return Poll::Pending };
+                let in_place = if this.reentry == Reentry::WhenStuck {
+                    this.roster.block(wait, &mut this.place, cx.waker())
+                } else {
+                    None
                 };
-                if !goes_ahead {
+                if in_place.is_none() && this.reentry == Reentry::WhenStuck {
                     return Poll::Pending;
                 }
-                Ok(Entry::InPlace)
+                Ok(Entry::InPlace(in_place))
             }
         };
         this.slot = None;

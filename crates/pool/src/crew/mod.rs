@@ -22,7 +22,7 @@ pub use then::Then;
 use self::core::Core;
 use crate::builder::Settings;
 use crate::map::{Feed, Imap, IntoSource, Map, Mapper, TryMap};
-use crate::roster::UNLIMITED;
+use crate::roster::{UNLIMITED, Wait};
 use crate::{InsideGroup, JoinError, Reentry};
 
 /// What a [`Group`](crate::Group) and a [`Pool`](crate::Pool) have in common: both are a crew, and
@@ -286,9 +286,10 @@ impl<X> Crew<X> {
         self.core.roster.is_inside()
     }
 
-    /// Whether the current greenlet is a member that lends its slot to what it waits for.
-    pub(crate) fn lends_slot(&self) -> bool {
-        self.core.settings.reentry != Reentry::Wait && self.is_inside()
+    /// Where the current greenlet is to wait, if it is a member that lends its slot meanwhile.
+    pub(crate) fn wait_inside(&self) -> Option<Wait> {
+        let lends = self.core.settings.reentry != Reentry::Wait;
+        if lends { self.core.roster.wait_inside() } else { None }
     }
 
     /// How many tasks run at the most; None without a limit.

@@ -16,7 +16,10 @@ use super::source::Source;
 use super::worker::{Seat, Worker};
 use crate::crew::core::Core;
 use crate::hook::Hooked;
-use crate::roster::{Gate, Slots};
+use crate::roster::{Gate, Place, Slots};
+
+/// There will be no slot for it any more.
+struct NoMore;
 
 /// How many workers are started before others get a turn.
 const BATCH: usize = 64;
@@ -52,6 +55,10 @@ impl<S: Source, F, Fut: Future, X> Feeder<S, F, Fut, X> {
             self.refuse(GreenletExit::because(Closed));
             return Poll::Ready(false);
         }
+        self.poll_pull(cx)
+    }
+
+    fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         match ready!(self.job.poll_pull(cx)) {
             Pulled::Item(index, item) => {
                 self.ahead = Some((index, item));
@@ -63,7 +70,7 @@ impl<S: Source, F, Fut: Future, X> Feeder<S, F, Fut, X> {
         Poll::Ready(false)
     }
 
-    /// Ends the map after what is running; the next item, if there is one, was killed.
+    /// Ends the map after what is running; the next item was killed.
     fn refuse(&mut self, why: GreenletExit) {
         match self.ahead.take() {
             Some((index, _)) => self.job.results.refuse(index, Failure::Killed(why)),
@@ -81,7 +88,7 @@ where
 {
     /// Starts one more worker, if there is an item for it; false if there will be no more.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let Some(seated) = ready!(self.poll_slot(cx)) else { return Poll::Ready(false) };
+        let Ok(lender) = ready!(self.poll_slot(cx)) else { return Poll::Ready(false) };
         let results = &self.job.results;
         let item = match (self.core.upgrade(), results.open()) {
             (None, _) => None,
@@ -90,26 +97,26 @@ where
                 item.map(|item| (core, item))
             }
             (Some(_), Room::Full | Room::Over) => {
-                self.give_back(seated);
+                self.give_back(lender);
                 return Poll::Ready(true);
             }
         };
         let Some((core, (index, item))) = item else {
-            self.give_back(seated);
+            self.give_back(lender);
             return Poll::Ready(false);
         };
+        let seated = lender.is_none();
         let worker = Worker::new(Arc::clone(&self.job), &core.roster, index, item, seated);
-        core.start_worker(worker, seated);
+        core.start_worker(worker, lender);
         Poll::Ready(true)
     }
 
-    /// A slot that is out without a guard: true for one of the crew's, false for one that is lent.
-    /// None if there will be none.
-    fn poll_slot(&mut self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+    /// A slot that is out without a guard, and who has lent it, if it is not one of the crew's.
+    fn poll_slot(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Place>, NoMore>> {
         let results = &self.job.results;
         match results.poll_room(cx) {
             Poll::Ready(true) => {}
-            Poll::Ready(false) => return Poll::Ready(None),
+            Poll::Ready(false) => return Poll::Ready(Err(NoMore)),
             Poll::Pending => {
                 // A slot that came too late is for somebody else.
                 self.queued = None;
@@ -121,27 +128,33 @@ where
         let slot = Pin::new(queued).poll(cx);
         results.feeder_queued.store(slot.is_pending(), Relaxed);
         match slot {
-            Poll::Pending if results.borrow_slot() => Poll::Ready(Some(false)),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                let lender = results.borrow_slot(|wait| self.slots.0.lend(wait, cx.waker()));
+                lender.map_or(Poll::Pending, |lender| Poll::Ready(Ok(Some(lender))))
+            }
             Poll::Ready(slot) => {
                 self.queued = None;
                 match slot {
                     Ok(slot) => slot.forget(),
                     Err(closed) => {
-                        self.refuse(GreenletExit::because(closed));
-                        return Poll::Ready(None);
+                        // Only an item that there is can be refused.
+                        if self.ahead.is_some() || self.poll_pull(cx) == Poll::Ready(true) {
+                            self.refuse(GreenletExit::because(closed));
+                        }
+                        return Poll::Ready(Err(NoMore));
                     }
                 }
-                Poll::Ready(Some(true))
+                Poll::Ready(Ok(None))
             }
         }
     }
 
-    fn give_back(&self, seated: bool) {
-        if seated {
-            drop(self.slots.put_back(1));
-        } else {
+    fn give_back(&self, lender: Option<Place>) {
+        if let Some(lender) = lender {
+            self.slots.0.end_loan(lender);
             self.job.results.return_slot();
+        } else {
+            self.slots.0.give_back();
         }
     }
 }
@@ -176,8 +189,6 @@ impl<S: Source, F, Fut: Future, X> Unpin for Feeder<S, F, Fut, X> {}
 impl<S: Source, F, Fut: Future, X> Drop for Feeder<S, F, Fut, X> {
     fn drop(&mut self) {
         self.queued = None;
-        // A slot may have been on its way here that is now nobody's.
-        self.slots.0.recheck();
         self.refuse(GreenletExit::new());
         self.job.results.end_feeding();
     }

@@ -12,6 +12,7 @@ use spinney_greenlet::Failure;
 use super::ItemError;
 use super::results::Results;
 use crate::Crew;
+use crate::roster::Wait;
 
 /// The results of a running map, one by one: a stream. `gevent.pool.IMap`,
 /// `gevent.pool.IMapUnordered`.
@@ -26,13 +27,13 @@ pub struct Imap<T, X = spinney_hub::Hub> {
     results: Arc<Results<T, X>>,
     /// None once it is detached.
     crew: Option<Crew<X>>,
-    /// A member waits for it.
-    is_lending: bool,
+    /// Where a member waits for it, if one does.
+    lending: Option<Wait>,
 }
 
 impl<T, X> Imap<T, X> {
     pub(crate) fn new(results: Arc<Results<T, X>>, crew: Crew<X>) -> Self {
-        Self { results, crew: Some(crew), is_lending: false }
+        Self { results, crew: Some(crew), lending: None }
     }
 
     /// The same results, each with the place of its item in the input.
@@ -61,14 +62,14 @@ impl<T, X> Imap<T, X> {
     /// Lets the map run on, to the end of its input, without a reader: its results are dropped as
     /// they come. It keeps its crew alive until then.
     pub fn detach(mut self) {
-        self.set_lending(false);
+        self.set_lending(None);
         let crew = self.crew.take();
         self.results.detach(crew);
     }
 
     /// Lets the map run on for as long as its crew has other handles.
     pub(crate) fn let_go(mut self) {
-        self.set_lending(false);
+        self.set_lending(None);
         self.crew = None;
         self.results.detach(None);
     }
@@ -77,17 +78,17 @@ impl<T, X> Imap<T, X> {
         &mut self,
         cx: &Context<'_>,
     ) -> Poll<Option<(usize, Result<T, Failure>)>> {
-        let lends = self.crew.as_ref().is_some_and(Crew::lends_slot);
-        let polled = self.results.poll_next(cx, lends);
-        self.set_lending(lends && polled.is_pending());
+        let wait = self.crew.as_ref().and_then(Crew::wait_inside);
+        let polled = self.results.poll_next(cx, wait);
+        self.set_lending(wait.filter(|_| polled.is_pending()));
         polled
     }
 
     /// Counts its reader among the members that wait, or not.
-    fn set_lending(&mut self, lending: bool) {
-        if let Some(crew) = self.crew.as_ref().filter(|_| lending != self.is_lending) {
-            self.is_lending = lending;
-            crew.core.roster.set_reading(lending);
+    fn set_lending(&mut self, lending: Option<Wait>) {
+        if let Some(crew) = self.crew.as_ref().filter(|_| lending != self.lending) {
+            let before = std::mem::replace(&mut self.lending, lending);
+            crew.core.roster.set_reading(before, lending);
         }
     }
 }
@@ -108,7 +109,7 @@ impl<T, X> Unpin for Imap<T, X> {}
 
 impl<T, X> Drop for Imap<T, X> {
     fn drop(&mut self) {
-        self.set_lending(false);
+        self.set_lending(None);
         if self.crew.is_some() {
             self.results.abandon();
         }

@@ -17,6 +17,7 @@ use spinney_greenlet::{Failure, Handle};
 use spinney_hub::contain;
 
 use crate::Crew;
+use crate::roster::{Place, Wait};
 
 /// In which order results are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +41,13 @@ pub(crate) enum Room {
 type Indexed<T> = (usize, Result<T, Failure>);
 
 /// The slot of a reader that is a member of the crew, and waits for the map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Loan {
     None,
     /// The feeder may take it.
-    Offered,
+    Offered(Wait),
     /// A worker has it, for one item; the reader gets on when it is back.
-    Out,
+    Out(Wait),
 }
 
 pub(crate) struct Results<T, X> {
@@ -221,14 +222,15 @@ impl<T, X> Results<T, X> {
         drop(handle);
     }
 
-    /// For the feeder: whether the reader lends its slot. It is to be returned.
-    pub(crate) fn borrow_slot(&self) -> bool {
+    /// For the feeder: who lends it a slot, if the reader offers that, and its crew can `lend` it.
+    /// It is to be returned.
+    pub(crate) fn borrow_slot(&self, lend: impl FnOnce(Wait) -> bool) -> Option<Place> {
         let mut state = self.lock();
-        let offered = state.loan == Loan::Offered;
-        if offered {
-            state.loan = Loan::Out;
-        }
-        offered
+        let Loan::Offered(wait) = state.loan else { return None };
+        lend(wait).then(|| {
+            state.loan = Loan::Out(wait);
+            wait.place
+        })
     }
 
     /// The reader has its slot back.
@@ -238,22 +240,26 @@ impl<T, X> Results<T, X> {
 
     /// For the reader: the next result, or None when there will be no more and no slot is held. One
     /// that `lends` its slot lets the map have it while it waits, and waits until it is back.
-    pub(crate) fn poll_next(&self, cx: &Context<'_>, lends: bool) -> Poll<Option<Indexed<T>>> {
+    pub(crate) fn poll_next(
+        &self,
+        cx: &Context<'_>,
+        lends: Option<Wait>,
+    ) -> Poll<Option<Indexed<T>>> {
         let mut state = self.lock();
-        let lent = state.loan == Loan::Out;
+        let lent = state.is_lent();
         let (taken, before) = match if lent { None } else { state.take() } {
             Some(result) => (Poll::Ready(Some(result)), state.waiting.take()),
             None if state.is_over() => (Poll::Ready(None), state.waiting.take()),
             None => (Poll::Pending, state.waiting.replace(cx.waker().clone())),
         };
         if !lent {
-            let offers = lends && taken.is_pending();
-            state.loan = if offers { Loan::Offered } else { Loan::None };
+            let offers = lends.filter(|_| taken.is_pending());
+            state.loan = offers.map_or(Loan::None, Loan::Offered);
         }
         let feeder = state.take_feeder();
         drop(state);
         drop(before);
-        wake(feeder);
+        feeder.into_iter().for_each(Waker::wake);
         taken
     }
 
@@ -289,19 +295,15 @@ impl<T, X> Results<T, X> {
         let mut state = self.lock();
         let changed = change(&mut state);
         let over = state.is_over();
-        let reader = if over || (state.is_readable() && state.loan != Loan::Out) {
-            state.waiting.take()
-        } else {
-            None
-        };
+        let roused = over || (state.is_readable() && !state.is_lent());
+        let reader = if roused { state.waiting.take() } else { None };
         let feeder = state.take_feeder();
         let crew = match &mut state.reader {
             Reader::Detached(crew) if over => crew.take(),
             _ => None,
         };
         drop(state);
-        wake(reader);
-        wake(feeder);
+        reader.into_iter().chain(feeder).for_each(Waker::wake);
         drop(crew);
         changed
     }
@@ -332,7 +334,7 @@ impl<T, X> State<T, X> {
     fn take_feeder(&mut self) -> Option<Waker> {
         let roused = self.exhausted
             || (self.feeder_stalled && self.has_room())
-            || (self.loan == Loan::Offered && self.has_room());
+            || (matches!(self.loan, Loan::Offered(_)) && self.has_room());
         if roused { self.feeder.take() } else { None }
     }
 
@@ -357,6 +359,10 @@ impl<T, X> State<T, X> {
         Some(result)
     }
 
+    fn is_lent(&self) -> bool {
+        matches!(self.loan, Loan::Out(_))
+    }
+
     fn is_readable(&self) -> bool {
         matches!(self.done.front(), Some(Some(_)))
     }
@@ -364,7 +370,10 @@ impl<T, X> State<T, X> {
     /// The reader has its slot back: to read, or else to lend it again.
     fn return_slot(&mut self) {
         let waits = self.waiting.is_some() && !self.is_readable();
-        self.loan = if waits { Loan::Offered } else { Loan::None };
+        self.loan = match self.loan {
+            Loan::Out(wait) if waits => Loan::Offered(wait),
+            _ => Loan::None,
+        };
     }
 
     fn is_over(&self) -> bool {
@@ -382,12 +391,6 @@ impl<T, X> State<T, X> {
 fn forget<T>(done: VecDeque<Option<Indexed<T>>>) {
     for result in done {
         contain(|| drop(result));
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }
 

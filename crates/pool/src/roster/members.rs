@@ -7,6 +7,7 @@ use slab::Slab;
 use spinney_greenlet::{Handle, State};
 use spinney_sync::Event;
 
+use super::inside::{Inside, Place, Wait};
 use crate::Failures;
 use crate::report::Tally;
 
@@ -26,9 +27,7 @@ pub(super) struct Members {
     /// Set when the last of those leaves; there if anybody waits for that.
     pub(super) died: Option<Arc<Event>>,
     /// The members that wait to spawn here.
-    pub(super) spawners: Slab<Waker>,
-    /// How many members wait for maps of theirs.
-    pub(super) readers: usize,
+    pub(super) spawners: Slab<(Wait, Waker)>,
     pub(super) tally: Tally,
     pub(super) failures: Failures,
 }
@@ -36,8 +35,20 @@ pub(super) struct Members {
 pub(super) struct Member {
     pub(super) handle: Handle,
     pub(super) stamp: u64,
-    pub(super) seated: bool,
     pub(super) dying: bool,
+    /// Who has lent it its slot, if it has none of its own.
+    pub(super) lender: Option<Place>,
+    pub(super) inside: Option<Box<Inside>>,
+}
+
+impl Member {
+    fn is_lending(&self) -> bool {
+        self.inside.as_ref().is_some_and(|inside| inside.is_lending())
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.inside.as_ref().is_some_and(|inside| inside.is_blocked())
+    }
 }
 
 impl Members {
@@ -51,7 +62,6 @@ impl Members {
             dying: 0,
             died: None,
             spawners: Slab::new(),
-            readers: 0,
             tally: Tally::default(),
             failures: Failures::new(kept_failures),
         }
@@ -63,9 +73,29 @@ impl Members {
         (self.list.vacant_key(), self.next_stamp)
     }
 
-    pub(super) fn insert(&mut self, handle: Handle, seated: bool) {
-        self.seated += usize::from(seated);
-        self.list.insert(Member { handle, stamp: self.next_stamp, seated, dying: false });
+    pub(super) fn insert(&mut self, handle: Handle, lender: Option<Place>) {
+        self.seated += usize::from(lender.is_none());
+        let stamp = self.next_stamp;
+        self.list.insert(Member { handle, stamp, dying: false, lender, inside: None });
+    }
+
+    /// Takes a member off the list. True if its slot is free now: who was lent it keeps it.
+    pub(super) fn remove(&mut self, key: usize) -> (Member, bool) {
+        let member = self.list.remove(key);
+        self.dying -= usize::from(member.dying);
+        let place = Some(Place { key, stamp: member.stamp });
+        let mut others = self.list.iter_mut().map(|(_, other)| other);
+        let heir =
+            if member.is_lending() { others.find(|other| other.lender == place) } else { None };
+        let is_free = match heir {
+            Some(heir) => {
+                heir.lender = member.lender;
+                false
+            }
+            None => true,
+        };
+        self.seated -= usize::from(is_free && member.lender.is_none());
+        (member, is_free)
     }
 
     pub(super) fn find(&self, greenlet: &Handle) -> Option<usize> {

@@ -4,6 +4,7 @@
 //! semaphore alone says how many there are, so *running + free = capacity* is its invariant. The
 //! list of members is there to wait for them and to kill them.
 
+mod inside;
 mod members;
 
 use std::ops::Deref;
@@ -11,6 +12,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+pub(crate) use inside::{InPlace, Place, Wait};
 use members::Members;
 use spinney_greenlet::{Greenlet, GreenletExit, Handle, Home, Task, pair_in};
 use spinney_sync::{HandOut, Semaphore};
@@ -40,19 +42,19 @@ impl Roster {
         }
     }
 
-    /// Makes a member of `future`: for a slot that is out without a guard, if it is to be `seated`.
+    /// Makes a member of `future`: for a slot that is out without a guard, or was lent by `lender`.
     /// The task is to be spawned; `seat` makes its guard of the membership.
     pub(crate) fn enter<F: Future, G>(
         self: &Arc<Self>,
         future: F,
-        seated: bool,
+        lender: Option<Place>,
         seat: impl FnOnce(&F, Membership) -> G,
     ) -> (Task<F, G>, Greenlet<F::Output>) {
         let mut members = self.lock();
         let membership = self.membership(&mut members);
         let guard = seat(&future, membership);
         let (task, greenlet) = pair_in(Some(self.home), future, guard);
-        members.insert(greenlet.handle().clone(), seated);
+        members.insert(greenlet.handle().clone(), lender);
         drop(members);
         (task, greenlet)
     }
@@ -62,17 +64,22 @@ impl Roster {
     pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle) -> bool {
         let mut members = self.lock();
         if members.find(greenlet).is_some() {
-            let slot = self.slots.put_back(1);
             drop(members);
-            drop(slot);
+            self.give_back();
             return false;
         }
         members.mixed = true;
         let membership = self.membership(&mut members);
-        members.insert(greenlet.clone(), true);
+        members.insert(greenlet.clone(), None);
         drop(members);
-        // One that has ended gives it back, and so leaves.
-        greenlet.guard(membership).is_ok()
+        // One that has ended is none, and counts for none.
+        greenlet.guard(membership).map_err(|_| self.discard(greenlet)).is_ok()
+    }
+
+    /// Gives back a slot that is out without a guard, and that nobody entered.
+    pub(crate) fn give_back(&self) {
+        drop(self.slots.put_back(1));
+        self.recheck();
     }
 
     /// Takes a member off the list, which then runs on as a stranger; false if it is none.
@@ -178,36 +185,80 @@ impl Roster {
         self.lock().failures.take()
     }
 
+    /// Where the greenlet that is running on this thread is to wait, if it is a member.
+    pub(crate) fn wait_inside(&self) -> Option<Wait> {
+        let current = Handle::current()?;
+        let members = self.lock();
+        if !members.mixed && current.home() != Some(self.home) {
+            return None;
+        }
+        members.find(&current).map(|key| inside::wait_at(self, members.place_of(key)))
+    }
+
     /// For a member that waits to spawn: whether it is to run the work itself, because all members
     /// wait for a slot, and none is on its way. Otherwise `waker` is woken when that is so.
-    pub(crate) fn block(&self, place: &mut Option<usize>, waker: &Waker) -> bool {
+    pub(crate) fn block(
+        &self,
+        wait: Wait,
+        place: &mut Option<usize>,
+        waker: &Waker,
+    ) -> Option<InPlace<'_>> {
         let mut members = self.lock();
-        let key = *place.get_or_insert_with(|| members.spawners.insert(waker.clone()));
-        let before = std::mem::replace(&mut members.spawners[key], waker.clone());
-        let stuck = self.is_stuck(&members);
+        let key = *place.get_or_insert_with(|| {
+            members.begin_wait(wait);
+            members.spawners.insert((wait, waker.clone()))
+        });
+        let before = std::mem::replace(&mut members.spawners[key].1, waker.clone());
+        let runs = self.is_stuck(&members) && members.may_use_slot(wait);
+        if runs {
+            *place = None;
+            members.spawners.remove(key);
+            members.end_wait(wait);
+            members.begin_in_place(wait.place);
+        }
         drop(members);
         drop(before);
-        stuck
+        runs.then(|| InPlace::new(self, wait))
     }
 
     /// A member does not wait to spawn any more.
     pub(crate) fn unblock(&self, place: &mut Option<usize>) {
         let Some(key) = place.take() else { return };
         let mut members = self.lock();
-        let waker = members.spawners.remove(key);
+        let (wait, waker) = members.spawners.remove(key);
+        members.end_wait(wait);
         self.rouse(members);
         drop(waker);
     }
 
-    /// A member begins, or ceases, to wait for its map.
-    pub(crate) fn set_reading(&self, reading: bool) {
+    /// A member ceases to wait for its map at one place, and begins at another.
+    pub(crate) fn set_reading(&self, before: Option<Wait>, after: Option<Wait>) {
         let mut members = self.lock();
-        if reading {
-            members.readers += 1;
-        } else {
-            members.readers -= 1;
+        if let Some(wait) = before {
+            members.end_wait(wait);
+        }
+        if let Some(wait) = after {
+            members.begin_wait(wait);
         }
         self.rouse(members);
+    }
+
+    fn end_in_place(&self, place: Place) {
+        let borrowers = self.lock().end_in_place(place);
+        borrowers.into_iter().for_each(Waker::wake);
+        self.recheck();
+    }
+
+    /// Lends the slot of who waits there to one worker, or else wakes `waker` when it might.
+    pub(crate) fn lend(&self, wait: Wait, waker: &Waker) -> bool {
+        self.lock().lend(wait, waker)
+    }
+
+    /// A slot that was lent is back.
+    pub(crate) fn end_loan(&self, lender: Place) {
+        let borrowers = self.lock().end_loan(lender);
+        borrowers.into_iter().for_each(Waker::wake);
+        self.recheck();
     }
 
     /// A slot may have been given up that was on its way to somebody, or there are fewer.
@@ -218,8 +269,9 @@ impl Roster {
     /// Gets one of the members that wait to spawn to run its work itself, if nothing else is left.
     fn rouse(&self, members: MutexGuard<'_, Members>) {
         let stuck = self.is_stuck(&members);
-        let last = members.spawners.iter().next_back().filter(|_| stuck);
-        let waker = last.map(|(_, waker)| waker.clone());
+        let mut able = members.spawners.iter().filter(|(_, (wait, _))| members.may_use_slot(*wait));
+        let last = if stuck { able.next_back() } else { None };
+        let waker = last.map(|(_, (_, waker))| waker.clone());
         drop(members);
         if let Some(waker) = waker {
             waker.wake();
@@ -227,10 +279,9 @@ impl Roster {
     }
 
     fn is_stuck(&self, members: &Members) -> bool {
-        let blocked = members.spawners.len() + members.readers;
         !members.spawners.is_empty()
-            && blocked >= members.list.len()
             && self.slots.out() <= members.seated
+            && members.list.iter().all(|(_, member)| member.is_blocked())
     }
 
     /// The membership of whoever is inserted next.
@@ -249,19 +300,21 @@ impl Roster {
     }
 
     fn remove(&self, mut members: MutexGuard<'_, Members>, key: usize) {
-        let member = members.list.remove(key);
-        members.seated -= usize::from(member.seated);
-        members.dying -= usize::from(member.dying);
+        let (member, is_free) = members.remove(key);
         let died = if members.dying == 0 { members.died.take() } else { None };
         let emptied = if members.list.is_empty() { members.emptied.take() } else { None };
         let some_spawn = !members.spawners.is_empty();
         // Under the lock, so that nobody finds the list empty and the slot taken.
-        let slot: Option<HandOut<'_>> = member.seated.then(|| self.slots.put_back(1));
+        let slot: Option<HandOut<'_>> =
+            (is_free && member.lender.is_none()).then(|| self.slots.put_back(1));
         drop(members);
+        let lender = member.lender.filter(|_| is_free);
         drop(member);
         drop(slot);
         died.iter().chain(&emptied).for_each(|event| event.set());
-        if some_spawn {
+        if let Some(lender) = lender {
+            self.end_loan(lender);
+        } else if some_spawn {
             self.recheck();
         }
     }
@@ -298,9 +351,16 @@ impl std::fmt::Debug for Roster {
     }
 }
 
-/// The slots of a roster, held without a borrow.
+/// The slots of a roster, held without a borrow: by who waits for one, or has just got it.
 #[derive(Clone)]
 pub(crate) struct Slots(pub(crate) Arc<Roster>);
+
+/// A slot that was on its way may now be nobody's.
+impl Drop for Slots {
+    fn drop(&mut self) {
+        self.0.recheck();
+    }
+}
 
 impl Deref for Slots {
     type Target = Semaphore;

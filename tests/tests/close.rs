@@ -1,0 +1,256 @@
+//! The promises of pools that are closed: who is refused, who goes on, and what is reported.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::poll_once;
+use futures_lite::{StreamExt, stream};
+use spinney::map::from_stream;
+use spinney::{Closed, Failure, Greenlet, GreenletExit, Group, InsideGroup, Pool, sleep};
+use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, polled, stuck};
+use spinney_tests::{Dropped, SimHub, on_every_hub};
+
+/// Whether this is the failure of who was refused.
+fn is_closed(failure: &Failure) -> bool {
+    let Failure::Killed(exit) = failure else { return false };
+    exit.reason().and_then(|reason| reason.downcast_ref::<Closed>()).is_some()
+}
+
+on_every_hub! {
+    async fn a_closed_pool_refuses_all_who_come(hub) {
+        let pool = Pool::on(hub, 3);
+        assert!(!pool.is_closed());
+        pool.close();
+        assert!(pool.is_closed());
+        let dropped = Dropped::default();
+        assert!(is_closed(&pool.spawn(stuck(gate(), dropped.guard())).await.await.unwrap_err()));
+        assert!(is_closed(&pool.apply(stuck(gate(), dropped.guard())).await.unwrap_err()));
+        assert!(is_closed(&pool.apply_async(stuck(gate(), dropped.guard())).await.unwrap_err()));
+        assert_eq!(dropped.count(), 3);
+        assert_eq!(pool.try_spawn(async { 42 }).unwrap_err().into_future().await, 42);
+        assert!(pool.spawn_within(Duration::MAX, async {}).await.is_err());
+        let stranger = Group::on(hub).spawn(stuck(gate(), ()));
+        assert!(!pool.add(&stranger).await);
+        assert!(pool.try_add(&stranger).is_err());
+        let unstarted = Greenlet::new(async {});
+        assert!(!pool.start(&unstarted).await && pool.try_start(&unstarted).is_err());
+        assert_eq!(pool.wait_available().await, 0);
+        assert!(is_closed(&pool.map(|n: u32| async move { n }, 0..3).await.unwrap_err()));
+        assert_eq!((pool.len(), pool.free_count()), (0, 3));
+    }
+
+    async fn a_closed_group_refuses_all_who_come(hub) {
+        let (group, dropped) = (Group::on(hub), Dropped::default());
+        let member = group.spawn(async { 42 });
+        group.close();
+        assert!(is_closed(&group.spawn(stuck(gate(), dropped.guard())).await.unwrap_err()));
+        assert_eq!(dropped.count(), 1);
+        assert!(!group.add(&Greenlet::new(async {})) && !group.start(&Greenlet::new(async {})));
+        assert_eq!(member.await.unwrap(), 42);
+        assert_eq!(group.len(), 0);
+    }
+
+    async fn who_waits_is_refused(hub) {
+        let (pool, open, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
+        let member = pool.spawn(behind(Arc::clone(&open), 42)).await;
+        let mut spawn = Box::pin(pool.spawn(stuck(gate(), dropped.guard())));
+        let mut apply = Box::pin(pool.apply(stuck(gate(), dropped.guard())));
+        let late = pool.apply_async(stuck(gate(), dropped.guard()));
+        let stranger = Group::on(hub).spawn(stuck(gate(), ()));
+        let mut add = Box::pin(pool.add(&stranger));
+        let mut available = Box::pin(pool.wait_available());
+        assert!(poll_once(&mut spawn).await.is_none());
+        assert!(poll_once(&mut apply).await.is_none());
+        assert!(poll_once(&mut add).await.is_none());
+        assert!(poll_once(&mut available).await.is_none());
+        while pool.waiting() < 5 {
+            spinney::yield_now().await;
+        }
+        let report = pool.close();
+        assert_eq!((report.refused, report.running), (5, 1));
+        assert!(is_closed(&spawn.await.await.unwrap_err()));
+        assert!(is_closed(&apply.await.unwrap_err()));
+        assert!(is_closed(&late.await.unwrap_err()));
+        assert_eq!((add.await, available.await), (false, 0));
+        assert_eq!(dropped.count(), 3);
+        open.set();
+        assert_eq!(member.await.unwrap(), 42);
+        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
+    }
+
+    async fn a_member_that_waits_is_refused(hub) {
+        let (pool, open, queued) = (Pool::on(hub, 2), gate(), gate());
+        pool.spawn(behind(Arc::clone(&open), ())).await.detach();
+        let inside = pool.clone();
+        let spawns = async move { is_closed(&inside.spawn(async {}).await.await.unwrap_err()) };
+        let member = pool.spawn(polled(Arc::clone(&queued), spawns)).await;
+        queued.wait().await;
+        assert_eq!(pool.close().refused, 1);
+        assert!(member.await.unwrap());
+        open.set();
+    }
+
+    async fn the_next_item_of_a_map_is_refused_and_the_map_ends(hub) {
+        let (pool, started, open) = (Pool::on(hub, 2), Count::to(2), gate());
+        let (one, opened) = (started.clone(), Arc::clone(&open));
+        let work = move |n: usize| {
+            one.add();
+            behind(Arc::clone(&opened), n)
+        };
+        let results = pool.mapper().unbounded().imap(work, 0..);
+        started.reached().await;
+        pool.close();
+        open.set();
+        let results: Vec<_> = results.collect().await;
+        let (last, before) = results.split_last().unwrap();
+        assert!(before.iter().enumerate().all(|(n, result)| *result.as_ref().unwrap() == n));
+        let refused = last.as_ref().unwrap_err();
+        assert!(is_closed(refused) && refused.index() == before.len());
+        assert!(before.len() <= 2 && before.len() == started.get());
+        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    }
+
+    async fn a_map_that_has_started_all_its_items_loses_none(hub) {
+        let (pool, started, open) = (Pool::on(hub, 2), Count::to(2), gate());
+        let (one, opened) = (started.clone(), Arc::clone(&open));
+        let work = move |n: usize| {
+            one.add();
+            behind(Arc::clone(&opened), n)
+        };
+        let map = pool.map(work, 0..2);
+        started.reached().await;
+        pool.close();
+        open.set();
+        assert_eq!(map.await.unwrap(), [0, 1]);
+    }
+
+    async fn a_map_that_nobody_reads_is_refused_when_somebody_does(hub) {
+        let pool = Pool::on(hub, 1);
+        let mut results = pool.mapper().maxsize(0).imap(|n: usize| async move { n }, 0..);
+        let_others_run().await;
+        assert_eq!(pool.close().refused, 0);
+        let refused = results.next().await.unwrap().unwrap_err();
+        assert!(is_closed(&refused) && refused.index() == 0);
+        assert!(results.next().await.is_none());
+    }
+
+    async fn a_map_of_a_stream_that_never_yields_is_refused(hub) {
+        let pool = Pool::on(hub, 1);
+        let map = pool.map(|n: u32| async move { n }, from_stream(stream::pending()));
+        let_others_run().await;
+        assert_eq!(pool.close().refused, 0);
+        let refused = map.await.unwrap_err();
+        assert!(is_closed(&refused) && refused.index() == 0);
+    }
+
+    async fn an_item_of_a_stream_that_waits_for_its_slot_is_refused(hub) {
+        let (pool, open) = (Pool::on(hub, 1), gate());
+        let member = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let mut results = pool.imap(|n: u32| async move { n }, from_stream(stream::iter(0..5)));
+        assert!(poll_once(results.next()).await.is_none());
+        while pool.waiting() == 0 {
+            spinney::yield_now().await;
+        }
+        assert_eq!(pool.close().refused, 1);
+        assert!(is_closed(&results.next().await.unwrap().unwrap_err()));
+        assert!(results.next().await.is_none());
+        open.set();
+        member.await.unwrap();
+    }
+
+    async fn shutdown_kills_for_the_reason_and_reports(hub) {
+        let (pool, started) = (Pool::on(hub, 3), Count::to(2));
+        pool.spawn(async {}).await.await.unwrap();
+        let mut members = Vec::new();
+        for _ in 0..2 {
+            let started = started.clone();
+            members.push(pool.spawn(async move { started.add(); stuck(gate(), ()).await }).await);
+        }
+        started.reached().await;
+        pool.spawn(stuck(gate(), ())).await.detach();
+        let mut spawn = Box::pin(pool.spawn(async {}));
+        assert!(poll_once(&mut spawn).await.is_none());
+        let report = pool.shutdown(GreenletExit::because("closing time")).await;
+        assert_eq!((report.refused, report.succeeded, report.failed), (1, 0, 0));
+        assert_eq!((report.killed, report.running), (3, 0));
+        for member in members {
+            assert_eq!(member.await.unwrap_err().to_string(), "killed: closing time");
+        }
+        assert!(is_closed(&spawn.await.await.unwrap_err()));
+        assert!(pool.is_empty() && pool.is_closed());
+    }
+
+    async fn a_shutdown_that_is_dropped_goes_ahead(hub) {
+        let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
+        pool.spawn(stuck(gate(), dropped.guard())).await.detach();
+        drop(pool.shutdown(GreenletExit::new()));
+        pool.join().await.unwrap();
+        assert_eq!(dropped.count(), 1);
+        assert!(pool.is_closed());
+    }
+
+    async fn drain_waits_and_reports(hub) {
+        let (pool, open) = (Pool::on(hub, 3), gate());
+        pool.spawn(behind(Arc::clone(&open), ())).await.detach();
+        let opened = Arc::clone(&open);
+        pool.spawn(async move { opened.wait().await; blow_up("no luck") }).await.detach();
+        let mut drain = Box::pin(pool.drain(Duration::MAX));
+        assert!(pool.is_closed(), "the call closes it");
+        assert!(poll_once(&mut drain).await.is_none());
+        open.set();
+        let report = drain.await.unwrap();
+        assert_eq!((report.succeeded, report.failed, report.killed, report.running), (1, 1, 0, 0));
+    }
+
+    async fn a_member_cannot_drain_its_own_pool(hub) {
+        let pool = Pool::on(hub, 1);
+        let inside = pool.clone();
+        let member = pool.spawn(async move { inside.drain(Duration::ZERO).await });
+        assert_eq!(member.await.await.unwrap(), Err(InsideGroup));
+        assert!(!pool.is_closed());
+    }
+
+    async fn members_that_were_detached_outlive_the_last_handle(hub) {
+        let (pool, open) = (Pool::on(hub, 2), gate());
+        let member = pool.spawn(behind(Arc::clone(&open), 42)).await;
+        pool.detach();
+        drop(pool);
+        let_others_run().await;
+        open.set();
+        assert_eq!(member.await.unwrap(), 42);
+    }
+
+    async fn dropping_the_last_handle_refuses_those_who_wait(hub) {
+        let pool = Pool::on(hub, 1);
+        let member = pool.spawn(stuck(gate(), ())).await;
+        let late = pool.apply_async(async {});
+        let_others_run().await;
+        drop(pool);
+        assert!(is_closed(&late.await.unwrap_err()));
+        assert!(member.await.unwrap_err().is_killed());
+    }
+}
+
+#[test]
+fn drain_kills_those_that_take_longer() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 3);
+    let report = sim.block_on(async {
+        pool.spawn(sleep(Duration::from_secs(5))).await.detach();
+        pool.spawn(sleep(Duration::from_secs(11))).await.detach();
+        pool.drain(Duration::from_secs(10)).await.unwrap()
+    });
+    assert_eq!((report.succeeded, report.killed, report.running), (1, 1, 0));
+    assert_eq!(sim.elapsed(), Duration::from_secs(10));
+}
+
+#[test]
+fn drain_takes_no_longer_than_its_members() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 3);
+    sim.block_on(async {
+        pool.spawn(sleep(Duration::from_secs(5))).await.detach();
+        pool.drain(Duration::from_secs(10)).await.unwrap();
+    });
+    assert_eq!(sim.elapsed(), Duration::from_secs(5));
+}

@@ -1,0 +1,82 @@
+//! The promises of `try_join`: which failures it reports, and how often.
+
+use spinney::{Failures, Group, JoinError, Pool};
+use spinney_tests::on_every_hub;
+use spinney_tests::tools::{blow_up, gate, stuck};
+
+/// The failures that `try_join` came back with.
+fn failures(joined: Result<(), JoinError>) -> Failures {
+    match joined {
+        Err(JoinError::Failed(failures)) => failures,
+        other => panic!("no failures: {other:?}"),
+    }
+}
+
+on_every_hub! {
+    async fn a_group_without_failures_has_none(hub) {
+        let group = Group::on(hub);
+        group.spawn(async {}).detach();
+        group.try_join().await.unwrap();
+    }
+
+    async fn members_that_ended_before_the_call_are_seen(hub) {
+        let group = Group::on(hub);
+        group.spawn(async { blow_up("first") }).join().await;
+        group.spawn(async { blow_up("second") }).join().await;
+        group.spawn(async { blow_up("third") }).detach();
+        let failures = failures(group.try_join().await);
+        let texts: Vec<_> = failures.first().iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["panicked: first", "panicked: second", "panicked: third"]);
+        assert_eq!(failures.count(), 3);
+        assert_eq!(failures.to_string(), "3 members failed, the first panicked: first");
+    }
+
+    async fn failures_are_reported_once(hub) {
+        let group = Group::on(hub);
+        group.spawn(async { blow_up("no luck") }).join().await;
+        assert_eq!(failures(group.try_join().await).count(), 1);
+        group.try_join().await.unwrap();
+        group.spawn(async { blow_up("again") }).join().await;
+        assert_eq!(failures(group.try_join().await).to_string(), "a member panicked: again");
+    }
+
+    async fn join_leaves_them_there(hub) {
+        let group = Group::on(hub);
+        group.spawn(async { blow_up("no luck") }).detach();
+        group.join().await.unwrap();
+        drop(group.try_join());
+        assert_eq!(failures(group.try_join().await).count(), 1);
+    }
+
+    async fn who_was_killed_has_not_failed(hub) {
+        let group = Group::on(hub);
+        group.spawn(stuck(gate(), ())).detach();
+        group.kill().await;
+        group.spawn(stuck(gate(), ())).kill().await;
+        group.try_join().await.unwrap();
+    }
+
+    async fn no_more_are_kept_than_wanted(hub) {
+        for kept in [0, 2] {
+            let pool = Pool::builder().keep_failures(kept).pool_on(hub, 1);
+            for _ in 0..5 {
+                pool.spawn(async { blow_up("no luck") }).await.join().await;
+            }
+            let failures = failures(pool.try_join().await);
+            assert_eq!((failures.count(), failures.first().len()), (5, kept));
+        }
+    }
+
+    async fn an_item_that_panics_is_the_maps_affair(hub) {
+        let pool = Pool::on(hub, 1);
+        pool.map(|_: u32| async { blow_up("no luck") }, 0..1).await.map(|_: Vec<()>| ()).unwrap_err();
+        pool.try_join().await.unwrap();
+    }
+
+    async fn a_member_cannot_try_to_join(hub) {
+        let group = Group::on(hub);
+        let inside = group.clone();
+        let member = group.spawn(async move { inside.try_join().await });
+        assert!(matches!(member.await.unwrap(), Err(JoinError::Inside(_))));
+    }
+}

@@ -1,0 +1,154 @@
+//! The promises of spawn hooks: what is called, in which greenlet, and how often.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+
+use spinney::{Greenlet, Group, Handle, Pool, SpawnHook, spawn_on, yield_now};
+use spinney_tests::on_every_hub;
+use spinney_tests::tools::{Log, blow_up};
+
+/// Notes what it is called for.
+#[derive(Clone, Default)]
+struct Notes {
+    log: Log<(&'static str, u64)>,
+}
+
+impl SpawnHook for Notes {
+    fn started(&self, greenlet: &Handle) {
+        assert_eq!(Handle::current().as_ref(), Some(greenlet));
+        self.log.add(("started", greenlet.id()));
+    }
+
+    fn running(&self, greenlet: &Handle, run: &mut dyn FnMut()) {
+        self.log.add(("running", greenlet.id()));
+        run();
+        self.log.add(("waiting", greenlet.id()));
+        // A second call is of no effect.
+        run();
+    }
+}
+
+/// Panics in the second greenlet that it sees.
+#[derive(Default)]
+struct Panics {
+    seen: AtomicUsize,
+    when_running: bool,
+}
+
+impl SpawnHook for Panics {
+    fn started(&self, _: &Handle) {
+        if self.seen.fetch_add(1, SeqCst) == 1 && !self.when_running {
+            blow_up("started");
+        }
+    }
+
+    fn running(&self, _: &Handle, run: &mut dyn FnMut()) {
+        run();
+        if self.when_running && self.seen.load(SeqCst) == 2 {
+            blow_up("running");
+        }
+    }
+}
+
+/// Forgets to run, every other time.
+#[derive(Default)]
+struct Forgets(AtomicUsize);
+
+impl SpawnHook for Forgets {
+    fn running(&self, _: &Handle, run: &mut dyn FnMut()) {
+        if self.0.fetch_add(1, SeqCst) % 2 == 1 {
+            run();
+        }
+    }
+}
+
+on_every_hub! {
+    async fn a_hook_is_told_of_the_start_and_of_each_run(hub) {
+        let notes = Notes::default();
+        let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
+        let log = notes.log.clone();
+        let greenlet = pool.spawn(async move {
+            log.add(("work", 0));
+            yield_now().await;
+            log.add(("work", 1));
+        }).await;
+        let id = greenlet.id();
+        greenlet.await.unwrap();
+        let expected = [
+            ("started", id), ("running", id), ("work", 0), ("waiting", id),
+            ("running", id), ("work", 1), ("waiting", id),
+        ];
+        assert_eq!(notes.log.take(), expected);
+    }
+
+    async fn every_way_in_has_the_hook(hub) {
+        let notes = Notes::default();
+        let group = Group::builder().hook(notes.clone()).group_on(hub);
+        let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
+        let starts = || notes.log.take().iter().filter(|(what, _)| *what == "started").count();
+        group.spawn(async {}).await.unwrap();
+        group.apply(async {}).await.unwrap();
+        pool.apply_async(async {}).await.unwrap();
+        pool.try_spawn(async {}).unwrap().await.unwrap();
+        assert_eq!(starts(), 4);
+        let open = spinney_tests::tools::gate();
+        let holder = pool.spawn(spinney_tests::tools::behind(Arc::clone(&open), ())).await;
+        let late = pool.apply_async(async {});
+        open.set();
+        holder.await.unwrap();
+        late.await.unwrap();
+        assert_eq!(starts(), 2);
+    }
+
+    async fn the_workers_of_maps_have_the_hook(hub) {
+        let notes = Notes::default();
+        let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
+        let ids = pool.map(|_: u32| async { Handle::current().unwrap().id() }, 0..3).await.unwrap();
+        let log = notes.log.take();
+        for id in ids {
+            assert_eq!(log.iter().filter(|entry| **entry == ("started", id)).count(), 1);
+        }
+    }
+
+    async fn who_was_added_or_never_ran_has_no_hook(hub) {
+        let notes = Notes::default();
+        let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 2);
+        let greenlet = Greenlet::new(async {});
+        assert!(pool.start(&greenlet).await);
+        greenlet.await.unwrap();
+        let stranger = spawn_on(hub, yield_now());
+        pool.add(&stranger).await;
+        stranger.await.unwrap();
+        assert_eq!(notes.log.take(), []);
+    }
+
+    async fn a_hook_that_panics_fails_its_greenlet_alone(hub) {
+        for when_running in [false, true] {
+            let hook = Panics { when_running, ..Panics::default() };
+            let pool = Pool::builder().hook(hook).pool_on(hub, 1);
+            for n in 0..3 {
+                let ended = pool.spawn(async move { n }).await.await;
+                assert_eq!(ended.is_err(), n == 1);
+                assert_eq!(ended.map_or(1, |n| n), n);
+                assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            }
+        }
+    }
+
+    async fn a_hook_that_panics_fails_an_item_and_the_map_goes_on(hub) {
+        let pool = Pool::builder().hook(Panics::default()).pool_on(hub, 1);
+        pool.spawn(async {}).await.await.unwrap();
+        let error = pool.map(|n: u32| async move { n }, 0..3).await.unwrap_err();
+        assert_eq!(error.index(), 0);
+        assert_eq!(pool.map(|n: u32| async move { n }, 0..3).await.unwrap(), [0, 1, 2]);
+        pool.wait_idle().await.unwrap();
+        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    }
+
+    async fn a_hook_that_forgets_to_run_delays(hub) {
+        let pool = Pool::builder().hook(Forgets::default()).pool_on(hub, 1);
+        assert_eq!(pool.spawn(async { yield_now().await; 42 }).await.await.unwrap(), 42);
+        assert_eq!(pool.map(|n: u32| async move { n }, 0..3).await.unwrap(), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,299 @@
+//! The promises of maps with a limit for each item, or that try items again.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use futures_lite::StreamExt;
+use futures_lite::future::poll_once;
+use spinney::map::{Backoff, Retry};
+use spinney::{Failure, Handle, Pool, TaskError, Timeout, sleep, yield_now};
+use spinney_tests::tools::{Log, blow_up, gate, let_others_run, stuck};
+use spinney_tests::{Dropped, SimHub, on_every_hub};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+type BoxedWork = Pin<Box<dyn Future<Output = usize> + Send>>;
+
+/// Counts its clones, and can be told not to make any.
+struct Item {
+    value: usize,
+    clones: Arc<AtomicUsize>,
+    clones_panic: bool,
+}
+
+impl Clone for Item {
+    fn clone(&self) -> Self {
+        self.clones.fetch_add(1, SeqCst);
+        if self.clones_panic {
+            blow_up("the clone");
+        }
+        Self { value: self.value, clones: Arc::clone(&self.clones), clones_panic: false }
+    }
+}
+
+/// Panics for the first `times` calls with each of ten values; and what it was called with.
+fn fails(times: usize) -> (Log<usize>, impl Fn(usize) -> BoxedWork + Clone + Send + Sync) {
+    let (log, calls) = (Log::default(), Arc::new([const { AtomicUsize::new(0) }; 10]));
+    let tries = log.clone();
+    let work = move |n: usize| {
+        let (log, calls) = (log.clone(), Arc::clone(&calls));
+        let future = async move {
+            log.add(n);
+            yield_now().await;
+            if calls[n].fetch_add(1, SeqCst) < times {
+                blow_up("not yet");
+            }
+            n
+        };
+        Box::pin(future) as BoxedWork
+    };
+    (tries, work)
+}
+
+on_every_hub! {
+    async fn an_item_that_panics_is_tried_again(hub) {
+        let (log, work) = fails(2);
+        let pool = Pool::on(hub, 1);
+        let mut results = pool.mapper().retry(Retry::times(2)).imap(work, 0..3);
+        for n in 0..3 {
+            assert_eq!(results.next().await.unwrap().unwrap(), n);
+        }
+        assert!(results.next().await.is_none());
+        assert_eq!(log.take(), [0, 0, 0, 1, 1, 1, 2, 2, 2]);
+        assert_eq!(results.retries(), 6);
+        pool.try_join().await.unwrap();
+    }
+
+    async fn order_is_kept_whoever_is_tried_again(hub) {
+        let (_, work) = fails(1);
+        let odd = move |n: usize| {
+            let again = work(n);
+            async move { if n % 2 == 0 { n } else { again.await } }
+        };
+        let pool = Pool::on(hub, 3);
+        let map = pool.mapper().retry(Retry::times(1)).map(odd, 0..10);
+        assert_eq!(map.await.unwrap(), (0..10).collect::<Vec<_>>());
+    }
+
+    async fn the_last_failure_is_the_one_reported(hub) {
+        let (log, work) = fails(9);
+        let pool = Pool::on(hub, 2);
+        let error = pool.mapper().retry(Retry::times(3)).map(work, 4..5).await.unwrap_err();
+        assert_eq!(error.to_string(), "item 0: panicked: not yet");
+        assert_eq!(log.take(), [4; 4]);
+    }
+
+    async fn no_tries_more_are_none(hub) {
+        let (log, work) = fails(1);
+        let pool = Pool::on(hub, 2);
+        assert!(pool.mapper().retry(Retry::times(0)).map(work, 0..1).await.is_err());
+        assert_eq!(log.take(), [0]);
+    }
+
+    async fn an_item_is_cloned_for_each_try_but_the_last(hub) {
+        let clones = Arc::new(AtomicUsize::new(0));
+        let item = Item { value: 7, clones: Arc::clone(&clones), clones_panic: false };
+        let work = |item: Item| async move { if item.value == 7 { blow_up("always") } };
+        let pool = Pool::on(hub, 1);
+        pool.mapper().retry(Retry::times(3)).map(work, [item]).await.unwrap_err();
+        assert_eq!(clones.load(SeqCst), 3);
+    }
+
+    async fn a_clone_that_panics_fails_its_item(hub) {
+        let clones = Arc::new(AtomicUsize::new(0));
+        let items = [true, false].map(|clones_panic| {
+            Item { value: 7, clones: Arc::clone(&clones), clones_panic }
+        });
+        let pool = Pool::on(hub, 1);
+        let results = pool.mapper().retry(Retry::times(3)).imap(|item: Item| async move { item.value }, items);
+        let results: Vec<_> = results.collect().await;
+        assert_eq!(results[0].as_ref().unwrap_err().to_string(), "item 0: panicked: the clone");
+        assert_eq!(*results[1].as_ref().unwrap(), 7);
+        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    }
+
+    async fn an_error_of_try_map_is_tried_again(hub) {
+        let tries = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&tries);
+        let work = move |n: usize| {
+            let tried = count.fetch_add(1, SeqCst);
+            async move { if tried < 2 { Err("busy") } else { Ok(n) } }
+        };
+        let pool = Pool::on(hub, 1);
+        let mapper = || pool.mapper().retry(Retry::times(2));
+        assert_eq!(mapper().try_map(work.clone(), 0..2).await.unwrap(), [0, 1]);
+        // To a plain map an error is a value like any other.
+        tries.store(0, SeqCst);
+        assert_eq!(mapper().map(work, 0..1).await.unwrap(), [Err("busy")]);
+        assert_eq!(tries.load(SeqCst), 1);
+    }
+
+    async fn an_item_that_was_killed_is_not_tried_again(hub) {
+        let (log, pool) = (Log::default(), Pool::on(hub, 1));
+        let (tries, started) = (log.clone(), gate());
+        let set = Arc::clone(&started);
+        let work = move |n: usize| {
+            tries.add(n);
+            stuck(Arc::clone(&set), ())
+        };
+        let map = pool.mapper().retry(Retry::times(5)).map(work, 0..1);
+        started.wait().await;
+        pool.kill().await;
+        assert!(map.await.unwrap_err().is_killed());
+        assert_eq!(log.take(), [0]);
+    }
+
+    async fn a_kill_while_it_waits_to_try_again_frees_the_slot(hub) {
+        let (pool, failed, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
+        let (set, guard) = (Arc::clone(&failed), Arc::new(dropped.guard()));
+        let work = move |(): ()| {
+            let set = Arc::clone(&set);
+            let guard = Arc::clone(&guard);
+            async move { let _guard = guard; set.set(); blow_up("no luck") }
+        };
+        let retry = Retry::times(1).backoff(Backoff::constant(Duration::MAX));
+        let map = pool.mapper().retry(retry).map(work, [()]);
+        failed.wait().await;
+        let_others_run().await;
+        assert_eq!(pool.len(), 1);
+        pool.kill().await;
+        let error: spinney::ItemError = map.await.map(|_: Vec<()>| ()).unwrap_err();
+        assert!(error.is_killed());
+        pool.wait_idle().await.unwrap();
+        assert_eq!((pool.free_count(), pool.waiting()), (1, 0));
+        let_others_run().await;
+        assert_eq!(dropped.count(), 1);
+    }
+
+    async fn a_reader_that_leaves_ends_the_tries(hub) {
+        let (pool, failed) = (Pool::on(hub, 1), gate());
+        let set = Arc::clone(&failed);
+        let work = move |n: u32| {
+            let set = Arc::clone(&set);
+            async move { set.set(); if n < 9 { blow_up("no luck") } }
+        };
+        let retry = Retry::times(u32::MAX).backoff(Backoff::constant(Duration::MAX));
+        let mut results = pool.mapper().retry(retry).imap(work, 0..);
+        failed.wait().await;
+        assert!(poll_once(results.next()).await.is_none());
+        drop(results);
+        pool.wait_idle().await.unwrap();
+        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    }
+}
+
+/// Runs `scenario` in a simulation, and says how long it took.
+fn timed<F: Future>(scenario: impl FnOnce(Pool<SimHub>) -> F) -> (F::Output, Duration) {
+    let sim = SimHub::new();
+    let output = sim.block_on(scenario(Pool::on(&sim, 1)));
+    (output, sim.elapsed())
+}
+
+fn is_timeout(failure: &Failure) -> bool {
+    let Failure::Killed(exit) = failure else { return false };
+    exit.reason().and_then(|reason| reason.downcast_ref::<Timeout>()).is_some()
+}
+
+#[test]
+fn an_item_that_takes_too_long_fails_on_the_tick() {
+    let (results, elapsed) = timed(|pool| {
+        let sleeps = |n: u32| sleep(n * SECOND);
+        pool.mapper().timeout(2 * SECOND).imap(sleeps, [1, 3, 1]).collect::<Vec<_>>()
+    });
+    assert!(results[0].is_ok() && results[2].is_ok());
+    assert!(is_timeout(results[1].as_ref().unwrap_err()));
+    assert_eq!(elapsed, 4 * SECOND);
+}
+
+#[test]
+fn an_item_that_takes_too_long_is_dropped_where_it_waits() {
+    let dropped = Dropped::default();
+    let guard = Arc::new(dropped.guard());
+    let (error, _) = timed(|pool| {
+        pool.mapper().timeout(SECOND).map(move |()| stuck(gate(), Arc::clone(&guard)), [()])
+    });
+    assert!(is_timeout(&error.unwrap_err()));
+    assert_eq!(dropped.count(), 1);
+}
+
+#[test]
+fn each_try_has_the_whole_limit() {
+    let log = Log::default();
+    let started = log.clone();
+    let (result, elapsed) = timed(|pool| {
+        let work = move |n: u32| {
+            started.add(Handle::current().is_some());
+            sleep(n * SECOND)
+        };
+        let retry = Retry::times(2).backoff(Backoff::constant(10 * SECOND));
+        pool.mapper().timeout(2 * SECOND).retry(retry).imap(work, [3]).collect::<Vec<_>>()
+    });
+    assert!(is_timeout(result[0].as_ref().unwrap_err()));
+    assert_eq!(log.take(), [true; 3]);
+    // Three tries of two seconds, and two pauses of ten.
+    assert_eq!(elapsed, 26 * SECOND);
+}
+
+/// When the tries of one item started, as seconds from the beginning.
+fn tries(items: usize, times: u32, backoff: Backoff) -> Vec<(usize, Duration)> {
+    let sim = SimHub::new();
+    let (pool, log) = (Pool::on(&sim, items), Log::default());
+    let (tried, clock) = (log.clone(), sim.clone());
+    let work = move |n: usize| {
+        tried.add((n, clock.elapsed()));
+        async { blow_up("always") }
+    };
+    let retry = Retry::times(times).backoff(backoff);
+    let results = pool.mapper().retry(retry).imap(work, 0..items);
+    let failed = sim.block_on(results.filter(|result: &Result<(), _>| result.is_err()).count());
+    assert_eq!(failed, items);
+    let mut starts = log.take();
+    starts.sort_unstable();
+    starts
+}
+
+fn seconds(tries: &[(usize, Duration)]) -> Vec<u64> {
+    tries.iter().map(|(_, at)| at.as_secs()).collect()
+}
+
+#[test]
+fn pauses_are_exact() {
+    assert_eq!(seconds(&tries(1, 3, Backoff::NONE)), [0, 0, 0, 0]);
+    assert_eq!(seconds(&tries(1, 3, Backoff::constant(5 * SECOND))), [0, 5, 10, 15]);
+    let doubling = Backoff::exponential(SECOND);
+    assert_eq!(seconds(&tries(1, 4, doubling)), [0, 1, 3, 7, 15]);
+    assert_eq!(seconds(&tries(1, 4, doubling.at_most(3 * SECOND))), [0, 1, 3, 6, 9]);
+}
+
+#[test]
+fn jitter_is_between_half_and_the_whole_and_the_same_for_the_same_seed() {
+    let pause = 8 * SECOND;
+    let run = |seed| tries(20, 3, Backoff::constant(pause).jitter(seed));
+    let first = run(17);
+    for pair in first.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        let waited = pair[1].1.saturating_sub(pair[0].1);
+        assert!(waited >= pause / 2 && waited <= pause, "{waited:?}");
+    }
+    assert_eq!(first, run(17));
+    assert_ne!(first, run(18));
+    let mut second_tries: Vec<_> = first.chunks(4).map(|tries| tries[1].1).collect();
+    second_tries.sort_unstable();
+    second_tries.dedup();
+    assert!(second_tries.len() > 10, "they come back together");
+}
+
+#[test]
+fn an_error_that_comes_with_a_type_of_its_own_is_the_last_one() {
+    let (result, _) = timed(|pool| {
+        let count = AtomicUsize::new(0);
+        let work = move |_: u32| {
+            let tried = count.fetch_add(1, SeqCst);
+            async move { Err::<(), _>(tried) }
+        };
+        pool.mapper().retry(Retry::times(2)).try_map(work, [0])
+    });
+    assert!(matches!(*result.unwrap_err(), TaskError::Returned(2)));
+}

@@ -1,0 +1,214 @@
+//! The promises to members that map over their own full pool: the map gets on in the slot of who
+//! waits for it, and never do more run than there are slots.
+
+use std::sync::Arc;
+
+use futures_lite::StreamExt;
+use futures_lite::future::{poll_once, zip};
+use spinney::map::from_stream;
+use spinney::{Pool, Reentry, yield_now};
+use spinney_tests::on_every_hub;
+use spinney_tests::tools::{Gauge, behind, gate, let_others_run, polled};
+
+/// Work that gives way a few times, in sight of `gauge`.
+async fn work(gauge: Gauge, value: usize) -> usize {
+    let _inside = gauge.enter();
+    yield_now().await;
+    yield_now().await;
+    value
+}
+
+on_every_hub! {
+    async fn the_only_member_reads_each_kind_of_map(hub) {
+        let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
+        let (inside, inner) = (pool.clone(), gauge.clone());
+        let member = pool.spawn(async move {
+            let run = move |n| work(inner.clone(), n);
+            let mapped = inside.map(run.clone(), 0..5).await.unwrap();
+            let ordered: Vec<_> =
+                inside.imap(run.clone(), 0..5).map(Result::unwrap).collect().await;
+            let unordered = inside.imap_unordered(run.clone(), 0..5).count().await;
+            let streamed = inside.map(run.clone(), from_stream(futures_lite::stream::iter(0..5)));
+            let streamed = streamed.await.unwrap();
+            let tried = inside.try_map(
+                move |n| { let run = run(n); async move { Ok::<_, ()>(run.await) } },
+                0..5,
+            );
+            (mapped, ordered, unordered, streamed, tried.await.unwrap())
+        });
+        let list: Vec<usize> = (0..5).collect();
+        let expected = (list.clone(), list.clone(), 5, list.clone(), list);
+        assert_eq!(member.await.await.unwrap(), expected);
+        assert_eq!(gauge.peak(), 1);
+        pool.wait_idle().await.unwrap();
+    }
+
+    async fn maps_three_deep_never_hang(hub) {
+        for capacity in [1, 2] {
+            let (pool, gauge) = (Pool::on(hub, capacity), Gauge::default());
+            let (first, inside) = (pool.clone(), gauge.clone());
+            let outer = move |a: usize| {
+                let (second, gauge) = (first.clone(), inside.clone());
+                let middle = {
+                    let second = second.clone();
+                    move |b: usize| {
+                        let (third, gauge) = (second.clone(), gauge.clone());
+                        let inner = move |c: usize| work(gauge.clone(), c);
+                        async move { third.map(inner, 0..3).await.unwrap().len() + b }
+                    }
+                };
+                async move {
+                    let sums: Vec<_> = second.imap(middle, 0..3).map(Result::unwrap).collect().await;
+                    sums.into_iter().sum::<usize>() + a
+                }
+            };
+            let sums = pool.imap_unordered(outer, 0..3).map(Result::unwrap);
+            let mut sums: Vec<_> = sums.collect().await;
+            sums.sort_unstable();
+            assert_eq!(sums, [12, 13, 14]);
+            assert!(gauge.peak() <= capacity, "{} at once", gauge.peak());
+            assert_eq!((pool.len(), pool.free_count()), (0, capacity));
+        }
+    }
+
+    async fn maps_spawns_and_applies_in_one_another_never_hang(hub) {
+        for capacity in [1, 2] {
+            let (pool, gauge) = (Pool::on(hub, capacity), Gauge::default());
+            let mut outer = Vec::new();
+            for n in 0..3 {
+                let (first, gauge) = (pool.clone(), gauge.clone());
+                let spawn = pool.spawn(async move {
+                    let second = first.clone();
+                    let apply = first.apply(async move {
+                        let third = second.clone();
+                        let inner = move |m: usize| {
+                            let (fourth, gauge) = (third.clone(), gauge.clone());
+                            async move { fourth.spawn(work(gauge, m)).await.await.map_err(drop) }
+                        };
+                        second.try_map(inner, 0..3).await.unwrap().into_iter().sum::<usize>()
+                    });
+                    apply.await.unwrap() + n
+                });
+                outer.push(spawn.await);
+            }
+            for (n, greenlet) in outer.into_iter().enumerate() {
+                assert_eq!(greenlet.await.unwrap(), n + 3);
+            }
+            assert!(gauge.peak() <= capacity, "{} at once", gauge.peak());
+            pool.wait_idle().await.unwrap();
+            assert_eq!((pool.len(), pool.free_count()), (0, capacity));
+        }
+    }
+
+    async fn a_map_from_inside_gets_on_while_strangers_wait(hub) {
+        let (pool, gauge, start) = (Pool::on(hub, 1), Gauge::default(), gate());
+        let (inside, inner, begin) = (pool.clone(), gauge.clone(), Arc::clone(&start));
+        let member = pool.spawn(async move {
+            begin.wait().await;
+            inside.map(move |n| work(inner.clone(), n), 0..10).await.unwrap().len()
+        }).await;
+        let mut outside = Vec::new();
+        for n in 0..3 {
+            let mut spawn = Box::pin(pool.spawn(work(gauge.clone(), n)));
+            assert!(poll_once(&mut spawn).await.is_none());
+            outside.push(spawn);
+        }
+        start.set();
+        assert_eq!(member.await.unwrap(), 10);
+        for spawn in outside {
+            spawn.await.await.unwrap();
+        }
+        assert_eq!(gauge.peak(), 1);
+        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    }
+
+    async fn a_reader_that_gives_up_half_way_lends_its_slot_once(hub) {
+        let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
+        let (inside, inner) = (pool.clone(), gauge.clone());
+        let member = pool.spawn(async move {
+            let run = move |n| work(inner.clone(), n);
+            for _ in 0..5 {
+                let mut results = inside.imap(run.clone(), 0..);
+                assert_eq!(results.next().await.unwrap().unwrap(), 0);
+                let _ = poll_once(results.next()).await;
+                yield_now().await;
+                let _ = poll_once(results.next()).await;
+                drop(results);
+            }
+            inside.map(run, 0..3).await.unwrap().len()
+        });
+        assert_eq!(member.await.await.unwrap(), 3);
+        assert_eq!(gauge.peak(), 1);
+        pool.wait_idle().await.unwrap();
+        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    }
+
+    async fn a_reader_of_two_maps_lends_its_slot_once(hub) {
+        let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
+        let (inside, inner) = (pool.clone(), gauge.clone());
+        let member = pool.spawn(async move {
+            let run = move |n| work(inner.clone(), n);
+            let (one, two) = zip(inside.map(run.clone(), 0..5), inside.map(run, 0..5)).await;
+            one.unwrap().len() + two.unwrap().len()
+        });
+        assert_eq!(member.await.await.unwrap(), 10);
+        assert_eq!(gauge.peak(), 1);
+        pool.wait_idle().await.unwrap();
+        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    }
+
+    async fn readers_and_spawners_that_wait_together_go_on(hub) {
+        let (pool, gauge) = (Pool::on(hub, 2), Gauge::default());
+        for _ in 0..5 {
+            let (inside, inner) = (pool.clone(), gauge.clone());
+            let reader = pool.spawn(async move {
+                inside.map(move |n| work(inner.clone(), n), 0..5).await.unwrap().len()
+            }).await;
+            let (inside, inner) = (pool.clone(), gauge.clone());
+            let spawner = pool.spawn(async move {
+                let mut sum = 0;
+                for n in 0..5 {
+                    sum += inside.spawn(work(inner.clone(), n)).await.await.unwrap();
+                }
+                sum
+            }).await;
+            assert_eq!((reader.await.unwrap(), spawner.await.unwrap()), (5, 10));
+        }
+        assert!(gauge.peak() <= 2, "{} at once", gauge.peak());
+        pool.wait_idle().await.unwrap();
+    }
+
+    async fn a_killed_reader_leaves_the_pool_whole(hub) {
+        let pool = Pool::on(hub, 1);
+        for turns in 0..6 {
+            let (inside, queued) = (pool.clone(), gate());
+            let read = async move { inside.map(|_: u32| std::future::pending::<()>(), 0..3).await };
+            let member = pool.spawn(polled(Arc::clone(&queued), read)).await;
+            queued.wait().await;
+            for _ in 0..turns {
+                yield_now().await;
+            }
+            member.kill().await;
+            pool.wait_idle().await.unwrap();
+            pool.join().await.unwrap();
+            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        }
+    }
+
+    async fn a_reader_that_waits_by_choice_lends_nothing(hub) {
+        let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
+        let (inside, queued, open) = (pool.clone(), gate(), gate());
+        let (begun, set) = (gate(), Arc::clone(&open));
+        let run = { let begun = Arc::clone(&begun); move |_: u32| behind(Arc::clone(&begun), ()) };
+        let read = async move {
+            let _ = poll_once(inside.map(run, 0..1)).await;
+            set.wait().await;
+        };
+        let member = pool.spawn(polled(Arc::clone(&queued), read)).await;
+        queued.wait().await;
+        let_others_run().await;
+        assert_eq!(pool.members().len(), 1);
+        open.set();
+        member.await.unwrap();
+    }
+}
