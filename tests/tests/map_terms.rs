@@ -10,7 +10,7 @@ use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
 use spinney::map::{Backoff, Retry};
 use spinney::{Failure, Handle, Pool, TaskError, Timeout, sleep, yield_now};
-use spinney_tests::tools::{Log, blow_up, gate, let_others_run, stuck};
+use spinney_tests::tools::{Log, OnDrop, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -147,8 +147,9 @@ on_every_hub! {
     }
 
     async fn a_kill_while_it_waits_to_try_again_frees_the_slot(hub) {
-        let (pool, failed, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
-        let (set, guard) = (Arc::clone(&failed), Arc::new(dropped.guard()));
+        let (pool, failed, dropped) = (Pool::on(hub, 1), gate(), gate());
+        let (set, gone) = (Arc::clone(&failed), Arc::clone(&dropped));
+        let guard = Arc::new(OnDrop::new(move || gone.set()));
         let work = move |(): ()| {
             let set = Arc::clone(&set);
             let guard = Arc::clone(&guard);
@@ -164,8 +165,7 @@ on_every_hub! {
         assert!(error.is_killed());
         pool.wait_idle().await.unwrap();
         assert_eq!((pool.free_count(), pool.waiting()), (1, 0));
-        let_others_run().await;
-        assert_eq!(dropped.count(), 1);
+        dropped.wait().await;
     }
 
     async fn a_reader_that_leaves_ends_the_tries(hub) {

@@ -88,7 +88,8 @@ impl<X> Pool<X> {
     ///
     /// A member waits like anyone, but not for ever: when all members wait for slots of this pool,
     /// one of them runs its `future` itself, and gets a greenlet that has ended. That is a
-    /// [setting](crate::Reentry).
+    /// [setting](crate::Reentry). A member that waits for something else, such as the result of
+    /// what it spawned, is not known to wait; what `apply` and the maps give may be waited for.
     ///
     /// Should the pool be closed before there is a slot, the greenlet has been killed, with
     /// [`Closed`](spinney_sync::Closed) for the reason.

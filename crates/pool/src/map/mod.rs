@@ -12,6 +12,7 @@ mod feeder;
 mod imap;
 mod item_error;
 mod job;
+mod loan;
 mod mapper;
 mod results;
 mod retry;

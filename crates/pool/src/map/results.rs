@@ -16,6 +16,7 @@ use slab::Slab;
 use spinney_greenlet::{Failure, Handle};
 use spinney_hub::contain;
 
+use super::loan::Loan;
 use crate::Crew;
 use crate::roster::{Place, Wait};
 
@@ -39,16 +40,6 @@ pub(crate) enum Room {
 
 /// A result, and the index of its item.
 type Indexed<T> = (usize, Result<T, Failure>);
-
-/// The slot of a reader that is a member of the crew, and waits for the map.
-#[derive(Clone, Copy, Debug)]
-enum Loan {
-    None,
-    /// The feeder may take it.
-    Offered(Wait),
-    /// A worker has it, for one item; the reader gets on when it is back.
-    Out(Wait),
-}
 
 pub(crate) struct Results<T, X> {
     /// Whether the feeder itself stands in the queue for a slot.
@@ -226,11 +217,7 @@ impl<T, X> Results<T, X> {
     /// It is to be returned.
     pub(crate) fn borrow_slot(&self, lend: impl FnOnce(Wait) -> bool) -> Option<Place> {
         let mut state = self.lock();
-        let Loan::Offered(wait) = state.loan else { return None };
-        lend(wait).then(|| {
-            state.loan = Loan::Out(wait);
-            wait.place
-        })
+        state.loan.borrow(lend)
     }
 
     /// The reader has its slot back.
@@ -246,7 +233,7 @@ impl<T, X> Results<T, X> {
         lends: Option<Wait>,
     ) -> Poll<Option<Indexed<T>>> {
         let mut state = self.lock();
-        let lent = state.is_lent();
+        let lent = state.loan.is_out();
         let (taken, before) = match if lent { None } else { state.take() } {
             Some(result) => (Poll::Ready(Some(result)), state.waiting.take()),
             None if state.is_over() => (Poll::Ready(None), state.waiting.take()),
@@ -295,7 +282,7 @@ impl<T, X> Results<T, X> {
         let mut state = self.lock();
         let changed = change(&mut state);
         let over = state.is_over();
-        let roused = over || (state.is_readable() && !state.is_lent());
+        let roused = over || (state.is_readable() && !state.loan.is_out());
         let reader = if roused { state.waiting.take() } else { None };
         let feeder = state.take_feeder();
         let crew = match &mut state.reader {
@@ -359,10 +346,6 @@ impl<T, X> State<T, X> {
         Some(result)
     }
 
-    fn is_lent(&self) -> bool {
-        matches!(self.loan, Loan::Out(_))
-    }
-
     fn is_readable(&self) -> bool {
         matches!(self.done.front(), Some(Some(_)))
     }
@@ -370,10 +353,7 @@ impl<T, X> State<T, X> {
     /// The reader has its slot back: to read, or else to lend it again.
     fn return_slot(&mut self) {
         let waits = self.waiting.is_some() && !self.is_readable();
-        self.loan = match self.loan {
-            Loan::Out(wait) if waits => Loan::Offered(wait),
-            _ => Loan::None,
-        };
+        self.loan = self.loan.returned(waits);
     }
 
     fn is_over(&self) -> bool {

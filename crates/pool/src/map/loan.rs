@@ -1,0 +1,36 @@
+//! [`Loan`]: what becomes of a reader's slot while it waits.
+
+use crate::roster::{Place, Wait};
+
+/// The slot of a reader that is a member of the crew, and waits for the map.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Loan {
+    None,
+    /// The feeder may take it.
+    Offered(Wait),
+    /// A worker has it, for one item; the reader gets on when it is back.
+    Out(Wait),
+}
+
+impl Loan {
+    pub(super) fn is_out(self) -> bool {
+        matches!(self, Self::Out(_))
+    }
+
+    /// Takes the slot, if it is offered, and the crew can `lend` it. Returns whose it is.
+    pub(super) fn borrow(&mut self, lend: impl FnOnce(Wait) -> bool) -> Option<Place> {
+        let Self::Offered(wait) = *self else { return None };
+        lend(wait).then(|| {
+            *self = Self::Out(wait);
+            wait.place
+        })
+    }
+
+    /// The slot is back: it is offered again if its reader still `waits`.
+    pub(super) fn returned(self, waits: bool) -> Self {
+        match self {
+            Self::Out(wait) if waits => Self::Offered(wait),
+            _ => Self::None,
+        }
+    }
+}
