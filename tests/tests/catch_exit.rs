@@ -198,13 +198,14 @@ on_every_hub! {
     }
 
     async fn a_kill_that_is_resumed_ends_it_though_another_catches_beside(hub) {
-        let (open, one, two, dropped) = (gate(), gate(), gate(), Dropped::default());
+        let (open, both, dropped) = (gate(), gate(), Dropped::default());
         open.set();
-        let resumes = on_its_own_waker(clean_up(Arc::clone(&one), gate(), open));
-        let swallows = catch_exit(stuck(Arc::clone(&two), dropped.guard()));
-        let greenlet = spawn_on(hub, zip(resumes, swallows));
-        one.wait().await;
-        two.wait().await;
+        let resumes = on_its_own_waker(clean_up(gate(), gate(), open));
+        let swallows = catch_exit(stuck(gate(), dropped.guard()));
+        // Both wait when the last says so: a kill before that may be seen by the one that swallows.
+        let last = stuck(Arc::clone(&both), ());
+        let greenlet = spawn_on(hub, zip(zip(resumes, swallows), last));
+        both.wait().await;
         drop(greenlet.kill_with(GreenletExit::because("too late")));
         assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: too late");
         assert_eq!(dropped.count(), 1);
