@@ -5,12 +5,11 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::time::Duration;
 
-use spinney_greenlet::{Greenlet, GreenletExit, Handle, Task};
+use spinney_greenlet::{Greenlet, Handle, Task};
 use spinney_hub::{BoxFuture, Hub, Spawn, Within};
 
 use crate::builder::Settings;
-use crate::crew::core::{killed, run_in_place};
-use crate::crew::enter::{Enter, Entry};
+use crate::crew::enter::Enter;
 use crate::roster::UNLIMITED;
 use crate::{Crew, CrewBuilder, Hooked, InsideGroup, Membership, PoolFull};
 
@@ -108,12 +107,8 @@ impl<X> Pool<X> {
         let at = Location::caller();
         let entry = self.crew.core.enter();
         async move {
-            let greenlet = match entry.await {
-                Ok(Entry::Slot) => self.crew.core.start(future),
-                Ok(Entry::InPlace(in_place)) => run_in_place(future, in_place).await,
-                Err(closed) => killed(future, GreenletExit::because(closed)),
-            };
-            greenlet.spawned_at(at)
+            let entry = entry.await;
+            self.crew.core.go_ahead(entry, future).await.spawned_at(at)
         }
     }
 
@@ -161,12 +156,12 @@ impl<X> Pool<X> {
         let at = Location::caller();
         let entry = self.crew.core.enter();
         async move {
-            let greenlet = match entry.within(limit).await {
-                Ok(Ok(Entry::Slot)) => self.crew.core.start(future),
-                Ok(Ok(Entry::InPlace(in_place))) => run_in_place(future, in_place).await,
-                Ok(Err(_)) | Err(_) => return Err(PoolFull::new(future)),
-            };
-            Ok(greenlet.spawned_at(at))
+            match entry.within(limit).await {
+                Ok(Ok(entry)) => {
+                    Ok(self.crew.core.go_ahead(Ok(entry), future).await.spawned_at(at))
+                }
+                Ok(Err(_)) | Err(_) => Err(PoolFull::new(future)),
+            }
         }
     }
 

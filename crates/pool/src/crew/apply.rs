@@ -6,10 +6,9 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use spinney_greenlet::{Failure, Greenlet, GreenletExit, Task, pair};
+use spinney_greenlet::{Failure, Greenlet, Task, pair};
 use spinney_hub::Spawn;
 
-use super::core::{killed, run_in_place};
 use super::enter::Entry;
 use super::{Late, Then};
 use crate::hook::Hooked;
@@ -37,12 +36,7 @@ impl<X> Crew<X> {
         let entry = self.core.enter();
         async move {
             let entry = if self.is_inside() { Ok(Entry::InPlace(None)) } else { entry.await };
-            let greenlet = match entry {
-                Ok(Entry::Slot) => self.core.start(future),
-                Ok(Entry::InPlace(in_place)) => run_in_place(future, in_place).await,
-                Err(closed) => killed(future, GreenletExit::because(closed)),
-            };
-            greenlet.spawned_at(at).await
+            self.core.go_ahead(entry, future).await.spawned_at(at).await
         }
     }
 

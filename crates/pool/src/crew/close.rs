@@ -14,7 +14,7 @@ impl<X> Crew<X> {
     /// [`Closed`](spinney_sync::Closed).
     pub fn close(&self) -> Report {
         let refused = self.core.roster.close();
-        Report { refused, running: self.core.roster.handles().len(), ..Report::default() }
+        Report { refused, running: self.core.roster.count(), ..Report::default() }
     }
 
     /// [Closes](Self::close) it, kills the members, and waits until nobody is left. The call itself
@@ -32,7 +32,7 @@ impl<X> Crew<X> {
         roster.kill_now(&exit);
         async move {
             roster.kill(&exit, at).await;
-            roster.tally().since(before, refused, roster.handles().len())
+            roster.tally().since(before, refused, roster.count())
         }
     }
 
@@ -58,7 +58,7 @@ impl<X> Crew<X> {
             if late {
                 roster.kill(&GreenletExit::because("the group was drained"), at).await;
             }
-            Ok(roster.tally().since(before, refused, roster.handles().len()))
+            Ok(roster.tally().since(before, refused, roster.count()))
         }
     }
 }

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use spinney_greenlet::{Greenlet, GreenletExit, Task, pair};
 use spinney_hub::Spawn;
+use spinney_sync::Closed;
 
-use super::enter::Enter;
+use super::enter::{Enter, Entry};
 use crate::Membership;
 use crate::builder::Settings;
 use crate::hook::Hooked;
@@ -48,6 +49,31 @@ impl<X> Core<X> {
         greenlet
     }
 
+    /// Runs `future` as its wait for a slot came out.
+    #[expect(clippy::async_yields_async, reason = "what comes out is a greenlet, to be awaited")]
+    pub(crate) fn go_ahead<F>(
+        &self,
+        entry: Result<Entry<'_>, Closed>,
+        future: F,
+    ) -> impl Future<Output = Greenlet<F::Output>>
+    where
+        F: Future,
+        X: Spawn<Task<Hooked<F>, Membership>>,
+    {
+        // Decided here rather than in the block, which would have the size of `future` otherwise.
+        let running = match entry {
+            Ok(Entry::Slot) => Ok(self.start(future)),
+            Ok(Entry::InPlace(in_place)) => Err(run_in_place(future, in_place)),
+            Err(closed) => Ok(killed(future, GreenletExit::because(closed))),
+        };
+        async move {
+            match running {
+                Ok(greenlet) => greenlet,
+                Err(in_place) => in_place.await,
+            }
+        }
+    }
+
     /// Starts a map's `worker`, in a slot that is out without a guard, or was lent by `lender`.
     pub(crate) fn start_worker<S, F, Fut>(
         &self,
@@ -78,7 +104,7 @@ impl<X> Drop for Core<X> {
 
 /// Runs `future` here and now, in the place of the current greenlet; what comes out has ended.
 #[expect(clippy::async_yields_async, reason = "what comes out is a greenlet, to be awaited")]
-pub(crate) fn run_in_place<F: Future>(
+fn run_in_place<F: Future>(
     future: F,
     in_place: Option<InPlace<'_>>,
 ) -> impl Future<Output = Greenlet<F::Output>> {

@@ -175,6 +175,11 @@ impl Roster {
         self.lock().list.iter().map(|(_, member)| member.handle.clone()).collect()
     }
 
+    /// How many members there are, in slots of their own or lent ones.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().list.len()
+    }
+
     /// How those ended that have left so far.
     pub(crate) fn tally(&self) -> Tally {
         self.lock().tally
