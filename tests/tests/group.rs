@@ -192,15 +192,22 @@ on_every_hub! {
 #[test]
 fn who_comes_in_while_the_members_are_being_killed_is_spared() {
     let hub = hub(1);
-    let (group, heir) = (Group::on(&hub), Arc::new(Mutex::new(None)));
-    let last_will = OnDrop::new({
-        let (group, heir) = (group.clone(), Arc::clone(&heir));
-        move || *heir.lock().unwrap() = Some(group.spawn(async { 42 }))
+    let (group, heirs) = (Group::on(&hub), Arc::new(Mutex::new(Vec::new())));
+    let testators = (0..100).map(|_| {
+        let (of_group, heirs) = (group.clone(), Arc::clone(&heirs));
+        let last_will =
+            OnDrop::new(move || heirs.lock().unwrap().push(of_group.spawn(async { 42 })));
+        // Not started, so that the kill itself drops it.
+        let testator = Greenlet::new(stuck(gate(), last_will));
+        assert!(group.add(&testator));
+        testator
     });
-    // Not started, so that the kill itself drops it.
-    let testator = Greenlet::new(stuck(gate(), last_will));
-    assert!(group.add(&testator));
+    let testators: Vec<_> = testators.collect();
     group.kill_now();
-    let heir = heir.lock().unwrap().take().expect("the will was carried out");
-    assert_eq!(hub.block_on(heir).unwrap(), 42);
+    assert!(testators.iter().all(|testator| testator.is_ready()));
+    let heirs = std::mem::take(&mut *heirs.lock().unwrap());
+    assert_eq!(heirs.len(), 100);
+    for heir in heirs {
+        assert_eq!(hub.block_on(heir).unwrap(), 42);
+    }
 }
