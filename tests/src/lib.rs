@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+pub mod conformance;
 pub mod tools;
 
 pub use smol::block_on as smol_block_on;
