@@ -1,61 +1,64 @@
-//! Runs scenarios: `conformance FILE.. [--only ID]`.
+//! Runs scenarios that gevent and eventlet ran: `cargo xtask conformance`.
+//!
+//! `conformance [--corpus PATH] [--only ID] [--tag TAG] [--verbose]`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use spinney_tests::conformance::Scenario;
+use spinney_tests::conformance::{Report, default_corpus, read};
+
+const USAGE: &str = "conformance [--corpus PATH] [--only ID] [--tag TAG] [--verbose]";
+
+#[derive(Default)]
+struct Args {
+    corpus: Option<PathBuf>,
+    only: Option<String>,
+    tag: Option<String>,
+    verbose: bool,
+}
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
-    let (mut only, mut files) = (None, Vec::new());
-    while let Some(arg) = args.next() {
-        if arg == "--only" { only = args.next() } else { files.push(arg) }
-    }
-    let (mut passed, mut failed) = (0, 0);
-    for file in files {
-        let text = std::fs::read_to_string(&file).expect("a file");
-        for line in text.lines() {
-            let scenario = Scenario::parse(line).expect("a scenario");
-            if only.as_ref().is_some_and(|only| only != scenario.id()) {
-                continue;
-            }
-            let expected = scenario.expected();
-            let run = std::panic::catch_unwind(|| scenario.run());
-            let tags: Vec<_> = scenario
-                .tags()
-                .filter(|t| !t.starts_with("op:") && !t.starts_with("obj:"))
-                .collect();
-            match run {
-                Ok(observed) if observed == expected => passed += 1,
-                Ok(observed) => {
-                    failed += 1;
-                    println!("FAILED {} {tags:?}", scenario.id());
-                    let n = observed
-                        .trace
-                        .iter()
-                        .zip(&expected.trace)
-                        .take_while(|(a, b)| a == b)
-                        .count();
-                    if n < observed.trace.len().max(expected.trace.len()) {
-                        println!(
-                            "   expected {:?}",
-                            expected.trace.get(n).map(ToString::to_string)
-                        );
-                        println!(
-                            "   observed {:?}",
-                            observed.trace.get(n).map(ToString::to_string)
-                        );
-                    } else {
-                        println!("   expected {}", expected.end);
-                        println!("   observed {}", observed.end);
-                    }
-                }
-                Err(_) => {
-                    failed += 1;
-                    println!("PANICKED {} {tags:?}", scenario.id());
-                }
-            }
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("conformance: {error}");
+            ExitCode::FAILURE
         }
     }
-    println!("{passed} passed, {failed} failed");
-    ExitCode::SUCCESS
+}
+
+/// Whether all pass.
+fn run() -> Result<bool, Box<dyn std::error::Error>> {
+    let args = args()?;
+    let mut scenarios = read(&args.corpus.unwrap_or_else(default_corpus))?;
+    scenarios.retain(|scenario| {
+        args.only.as_ref().is_none_or(|id| id == scenario.id())
+            && args.tag.as_ref().is_none_or(|tag| scenario.has_tag(tag))
+    });
+    if scenarios.is_empty() {
+        return Err("no scenario is left to run".into());
+    }
+    let report = Report::of(scenarios);
+    if args.verbose {
+        report.lines().for_each(|line| println!("{line}"));
+    }
+    print!("{report}");
+    Ok(report.failed() == 0)
+}
+
+fn args() -> Result<Args, String> {
+    let mut args = Args::default();
+    let mut given = std::env::args().skip(1);
+    while let Some(arg) = given.next() {
+        let mut value = || given.next().ok_or(format!("{arg} needs a value: {USAGE}"));
+        match arg.as_str() {
+            "--corpus" => args.corpus = Some(value()?.into()),
+            "--only" => args.only = Some(value()?),
+            "--tag" => args.tag = Some(value()?),
+            "--verbose" => args.verbose = true,
+            _ => return Err(format!("unknown argument {arg}: {USAGE}")),
+        }
+    }
+    Ok(args)
 }

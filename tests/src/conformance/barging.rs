@@ -1,5 +1,8 @@
-//! [`Barging`]: gevent's and eventlet's semaphores, whose waiters are woken but not handed a
-//! permit, so that whoever runs may get in first. Ours hand it over.
+//! [`Barging`]: the semaphore of gevent and eventlet, made of our parts.
+//!
+//! It wakes who waits, but hands them nothing, so that whoever runs first gets the permit: they
+//! barge in. Ours are handed over in order; this one is the recipe of `docs/migrating.md` for
+//! those who rely on the other.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -8,9 +11,16 @@ use std::rc::Rc;
 use spinney::Event;
 
 /// A counter, and those who wait for it to be more than zero.
+#[derive(Default)]
 pub(super) struct Barging {
     counter: Cell<usize>,
     waiting: RefCell<VecDeque<Rc<Event>>>,
+    /// How many were woken and have not run since.
+    woken: Cell<usize>,
+    /// Whether anybody has taken a permit, or seen one, that others had been woken for.
+    barged: Cell<bool>,
+    /// Wakes those who came last, for the test that this is noticed.
+    last_first: bool,
 }
 
 /// A place among those who wait; dropped before its turn it passes the turn on.
@@ -21,36 +31,44 @@ struct Place<'a> {
 
 impl Barging {
     pub(super) fn new(counter: usize) -> Self {
-        Self { counter: Cell::new(counter), waiting: RefCell::default() }
+        Self { counter: Cell::new(counter), ..Self::default() }
+    }
+
+    /// One that is broken: it wakes those first who came last.
+    pub(super) fn last_first(counter: usize) -> Self {
+        Self { last_first: true, ..Self::new(counter) }
+    }
+
+    pub(super) fn has_barged(&self) -> bool {
+        self.barged.get()
     }
 
     pub(super) fn counter(&self) -> usize {
+        self.notice(self.woken.get() > 0);
         self.counter.get()
     }
 
-    /// The counter less one for each who waits.
-    pub(super) fn balance(&self) -> isize {
-        self.counter.get().cast_signed() - self.waiting.borrow().len().cast_signed()
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.borrow().len()
     }
 
+    /// `acquire(blocking=False)`.
     pub(super) fn try_acquire(&self) -> bool {
-        let free = self.counter.get() > 0;
-        self.counter.set(self.counter.get() - usize::from(free));
-        free
+        self.notice(self.waiting() + self.woken.get() > 0);
+        self.take()
     }
 
     pub(super) async fn acquire(&self) {
-        while !self.try_acquire() {
-            self.turn().await;
+        if !self.try_acquire() {
+            self.wait_to(|| self.take()).await;
         }
     }
 
-    /// Waits until there is one, and leaves it.
+    /// Waits until there is a permit, and leaves it.
     pub(super) async fn wait(&self) {
-        while self.counter.get() == 0 {
-            self.turn().await;
+        if self.counter() == 0 {
+            self.wait_to(|| self.counter.get() > 0).await;
         }
-        self.wake();
     }
 
     pub(super) fn release(&self) {
@@ -58,32 +76,50 @@ impl Barging {
         self.wake();
     }
 
-    async fn turn(&self) {
-        let place = Place { semaphore: self, turn: Rc::default() };
-        self.waiting.borrow_mut().push_back(Rc::clone(&place.turn));
-        place.turn.wait().await;
+    fn take(&self) -> bool {
+        let left = self.counter.get().checked_sub(1);
+        self.counter.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// Waits in line until `done`; who is woken for nothing goes to its end.
+    async fn wait_to(&self, done: impl Fn() -> bool) {
+        loop {
+            let place = Place { semaphore: self, turn: Rc::default() };
+            self.waiting.borrow_mut().push_back(Rc::clone(&place.turn));
+            place.turn.wait().await;
+            if done() {
+                return;
+            }
+        }
     }
 
     fn wake(&self) {
-        let free = self.counter.get();
-        let woken: Vec<_> = {
+        loop {
             let mut waiting = self.waiting.borrow_mut();
-            let count = free.min(waiting.len());
-            waiting.drain(..count).collect()
-        };
-        woken.iter().for_each(|turn| turn.set());
+            if self.counter.get() <= self.woken.get() {
+                return;
+            }
+            let next = if self.last_first { waiting.pop_back() } else { waiting.pop_front() };
+            let Some(turn) = next else { return };
+            drop(waiting);
+            self.woken.set(self.woken.get() + 1);
+            turn.set();
+        }
+    }
+
+    fn notice(&self, others: bool) {
+        if others && self.counter.get() > 0 {
+            self.barged.set(true);
+        }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.semaphore.waiting.borrow_mut();
-        let before = waiting.len();
-        waiting.retain(|turn| !Rc::ptr_eq(turn, &self.turn));
-        let was_woken = waiting.len() == before;
-        drop(waiting);
-        if was_woken {
-            self.semaphore.wake();
-        }
+        let Barging { waiting, woken, .. } = self.semaphore;
+        waiting.borrow_mut().retain(|turn| !Rc::ptr_eq(turn, &self.turn));
+        woken.set(woken.get() - usize::from(self.turn.is_set()));
+        self.semaphore.wake();
     }
 }

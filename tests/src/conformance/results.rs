@@ -4,52 +4,36 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::task::Poll;
 
 use futures_lite::{Stream, stream};
 use serde_json::{Value, json};
-use spinney::{Imap, ItemError, sleep};
+use spinney::{Imap, sleep};
 use spinney_sim::SimHub;
 
-use super::script::ticks;
-use super::world::{Ended, Outcome, err, failure_of, ok, world};
+use super::entry::Ended;
+use super::script::{text, ticks};
+use super::world::{Outcome, err, ok, world};
 
 /// An iterator of the original, which its script may forget without the map being the less for it.
 pub(super) struct Iteration {
-    imap: RefCell<Option<Imap<Outcome, SimHub>>>,
+    imap: RefCell<Imap<Outcome, SimHub>>,
+    /// What a task gives that was killed.
+    killed: fn() -> Value,
 }
 
 impl Iteration {
-    pub(super) fn new(imap: Imap<Outcome, SimHub>) -> Self {
-        Self { imap: RefCell::new(Some(imap)) }
+    pub(super) fn new(imap: Imap<Outcome, SimHub>, killed: fn() -> Value) -> Self {
+        Self { imap: RefCell::new(imap), killed }
     }
 
-    pub(super) async fn next(&self) -> Option<Result<Outcome, ItemError>> {
-        poll_fn(|cx| match &mut *self.imap.borrow_mut() {
-            Some(imap) => Pin::new(imap).poll_next(cx),
-            None => Poll::Ready(None),
-        })
-        .await
-    }
-
-    /// What the op `next` gives. A task that was killed is a value in gevent.
-    pub(super) async fn next_value(&self, killed: fn() -> Value) -> Value {
-        match self.next().await {
+    /// What the op `next` gives.
+    pub(super) async fn next(&self) -> Value {
+        match poll_fn(|cx| Pin::new(&mut *self.imap.borrow_mut()).poll_next(cx)).await {
             None => json!({ "stop": true }),
-            Some(result) => value_of(result, killed),
+            Some(Ok(Ok(value))) => ok(value),
+            Some(Ok(Err(error))) => err(error),
+            Some(Err(failure)) => Ended::from(&*failure).told(self.killed),
         }
-    }
-}
-
-pub(super) fn value_of(result: Result<Outcome, ItemError>, killed: fn() -> Value) -> Value {
-    match result {
-        Ok(Ok(value)) => ok(value),
-        Ok(Err(error)) => err(error),
-        Err(error) => match failure_of(&error) {
-            Ended::Value(value) => ok(value),
-            Ended::Error(error) => err(error),
-            Ended::Killed => killed(),
-        },
     }
 }
 
@@ -60,8 +44,7 @@ pub(super) fn iterable(op: &Value) -> impl Stream<Item = (Value, Option<Value>)>
         let op = op.clone();
         async move {
             let item = pull(&op, index).await?;
-            let second = op["second"].as_array();
-            let extra = match second {
+            let extra = match op["second"].as_array() {
                 Some(second) => Some(second.get(index)?.clone()),
                 None => None,
             };
@@ -71,9 +54,9 @@ pub(super) fn iterable(op: &Value) -> impl Stream<Item = (Value, Option<Value>)>
 }
 
 async fn pull(op: &Value, index: usize) -> Option<Value> {
-    let item = match (&op["items"], &op["gen"]) {
-        (Value::Array(items), _) => items.get(index).cloned(),
-        (_, r#gen) => generate(r#gen, index),
+    let item = match op["items"].as_array() {
+        Some(items) => items.get(index).cloned(),
+        None => generate(&op["gen"], index),
     };
     let Some(item) = item else {
         if let Some(message) = op["iter_raise"].as_str() {
@@ -81,19 +64,19 @@ async fn pull(op: &Value, index: usize) -> Option<Value> {
         }
         return None;
     };
-    if let Some(gap) = op["gap"].as_u64().filter(|_| index > 0) {
-        sleep(ticks(gap)).await;
+    if index > 0 && op["gap"].is_u64() {
+        sleep(ticks(op, "gap")).await;
     }
     if op["log_pulls"] == true {
-        let name = op["name"].as_str().expect("an iterator has a name");
-        world().log(name, "pull", item["name"].clone());
+        let label = if op["name"].is_string() { "name" } else { "op" };
+        world().log(text(op, label), "pull", item["name"].clone());
     }
     Some(item)
 }
 
 fn generate(r#gen: &Value, index: usize) -> Option<Value> {
     let count = r#gen["count"].as_u64()?;
-    let durations = r#gen["d"].as_array()?;
+    let durations = r#gen["d"].as_array().filter(|durations| !durations.is_empty())?;
     let prefix = r#gen["prefix"].as_str()?;
     let d = &durations[index % durations.len()];
     let item = json!({ "name": format!("{prefix}{index}"), "d": d, "ret": index });

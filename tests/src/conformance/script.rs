@@ -1,13 +1,14 @@
 //! Scripts: what the tasks and actors of a scenario do.
 
-use std::future::Future;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
-use spinney::{GreenletExit, Within, catch_exit, sleep};
+use spinney::{GreenletExit, Handle, Within, catch_exit, greenlet_local, sleep};
 
-use super::world::{Outcome, TICK, err, ok, world};
+use super::world::{Outcome, TICK, World, err, ok, world};
 use super::{eventlet, gevent};
 
 /// Which library's verbs the ops are.
@@ -28,47 +29,57 @@ pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// Runs a task with what else its function was called with.
 pub(super) fn task(api: Api, spec: Value, extra: Option<Value>) -> Boxed<Outcome> {
-    let name = spec["name"].as_str().expect("a task has a name");
-    let who = Who { name: name.into(), api };
+    let who = Who { name: text(&spec, "name").into(), api };
     Box::pin(async move {
         let start = extra.clone().map_or(Value::Null, |extra| json!([extra]));
         let mut ending = Ending::begin(&who, start);
         let body = async {
-            if let Some(d) = spec["d"].as_u64() {
-                sleep(ticks(d)).await;
+            if spec["d"].is_u64() {
+                sleep(ticks(&spec, "d")).await;
             }
             ops(&who, &spec["ops"]).await;
         };
-        match catch_exit(body).await {
-            Ok(()) => {}
-            Err(exit) => ending.survive(exit, &who, &spec["on_kill"]).await,
+        if let Err(exit) = catch_exit(body).await {
+            ending.survive(exit, &who, &spec["on_kill"]).await;
         }
-        let outcome = match spec["raise"].as_str() {
-            Some(message) => Err(format!("Boom:{message}")),
-            None => Ok(match extra {
-                Some(extra) => json!([spec["ret"], extra]),
-                None => spec["ret"].clone(),
-            }),
-        };
-        ending.end(outcome)
+        ending.end(match (spec["raise"].as_str(), extra) {
+            (Some(message), _) => Err(format!("Boom:{message}")),
+            (None, Some(extra)) => Ok(json!([spec["ret"], extra])),
+            (None, None) => Ok(spec["ret"].clone()),
+        })
     })
 }
 
 /// Runs an actor.
 pub(super) fn actor(api: Api, spec: Value) -> Boxed<Outcome> {
     Box::pin(async move {
-        let at = spec["at"].as_u64().expect("an actor has a time");
-        if at > 0 {
-            sleep(ticks(at)).await;
+        if spec["at"] != 0 {
+            sleep(ticks(&spec, "at")).await;
         }
-        let mut spec = spec;
-        spec["ret"] = Value::Null;
         task(api, spec, None).await
     })
 }
 
-pub(super) fn ticks(count: u64) -> std::time::Duration {
-    TICK * u32::try_from(count).expect("a scenario is short")
+/// A field that holds a text.
+pub(super) fn text<'a>(spec: &'a Value, key: &str) -> &'a str {
+    spec[key].as_str().unwrap_or_else(|| {
+        world().fault(format!("no text `{key}` in {spec}"));
+        ""
+    })
+}
+
+/// A field that holds a number.
+pub(super) fn number(spec: &Value, key: &str) -> usize {
+    let number = spec[key].as_u64().and_then(|number| usize::try_from(number).ok());
+    number.unwrap_or_else(|| {
+        world().fault(format!("no number `{key}` in {spec}"));
+        0
+    })
+}
+
+/// A field that holds a time.
+pub(super) fn ticks(spec: &Value, key: &str) -> std::time::Duration {
+    TICK * u32::try_from(number(spec, key)).unwrap_or(u32::MAX)
 }
 
 pub(super) fn ops<'a>(who: &'a Who, ops: &'a Value) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
@@ -80,46 +91,52 @@ pub(super) fn ops<'a>(who: &'a Who, ops: &'a Value) -> Pin<Box<dyn Future<Output
 }
 
 async fn run(who: &Who, op: &Value) {
-    let name = op["op"].as_str().expect("an op has a name");
-    let result = match name {
-        "sleep" => {
-            sleep(ticks(op["d"].as_u64().expect("a time"))).await;
-            return;
-        }
-        "drop" => {
-            let it = op["it"].as_str().expect("an iterator");
-            let dropped = world().iterations.borrow_mut().remove(it);
-            drop(dropped);
-            return;
-        }
+    match text(op, "op") {
+        "sleep" => sleep(ticks(op, "d")).await,
+        "drop" => drop(world().iterations.borrow_mut().remove(text(op, "it"))),
         "local_set" => {
-            LOCALS.with(|locals| {
-                let mut locals = locals.lock().expect("nobody panics with it");
-                locals.insert(op["key"].to_string(), op["value"].clone());
-            });
-            return;
+            locals(|locals| locals.insert(text(op, "key").to_owned(), op["value"].clone()));
         }
-        "local_get" => LOCALS.with(|locals| {
-            let locals = locals.lock().expect("nobody panics with it");
-            ok(locals.get(&op["key"].to_string()).cloned().unwrap_or(Value::Null))
-        }),
-        "with_timeout" => with_timeout(who, op).await,
-        "state" => ok(world().object(op).state()),
+        name => {
+            let call = Call::begin(who, op);
+            match value_of(who, name, op).await {
+                Some(value) => call.end(name, value),
+                None => world().fault(format!("no such op: {op}")),
+            }
+        }
+    }
+}
+
+/// What an op comes to; None if there is no such op.
+async fn value_of(who: &Who, name: &str, op: &Value) -> Option<Value> {
+    match name {
+        "local_get" => {
+            Some(ok(locals(|locals| locals.get(text(op, "key")).cloned()).unwrap_or_default()))
+        }
+        "with_timeout" => Some(with_timeout(who, op).await),
+        "state" => Some(ok(world().object(op)?.state())),
+        "next" => {
+            let iteration = world().iteration(text(op, "it"));
+            let Some(iteration) = iteration else { return Some(err("NoHandle")) };
+            Some(iteration.next().await)
+        }
         _ => match who.api {
             Api::Gevent => gevent::run(who, name, op).await,
             Api::Eventlet => eventlet::run(who, name, op).await,
         },
-    };
-    world().log(&who.name, name, result);
+    }
 }
 
-spinney::greenlet_local! {
-    static LOCALS: std::sync::Mutex<std::collections::BTreeMap<String, Value>> = Default::default();
+greenlet_local! {
+    static LOCALS: Mutex<BTreeMap<String, Value>> = Mutex::default();
+}
+
+fn locals<R>(look: impl FnOnce(&mut BTreeMap<String, Value>) -> R) -> R {
+    LOCALS.with(|locals| look(&mut locals.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 async fn with_timeout(who: &Who, op: &Value) -> Value {
-    let limit = ticks(op["d"].as_u64().expect("a time"));
-    let mut body = Box::pin(ops(who, &op["body"]).within(limit));
+    let mut body = Box::pin(ops(who, &op["body"]).within(ticks(op, "d")));
     let fired = (&mut body).await.is_err();
     if fired {
         let error = op["exc"].as_str().map_or("Timeout".to_owned(), |exc| format!("Boom:{exc}"));
@@ -133,9 +150,39 @@ async fn with_timeout(who: &Who, op: &Value) -> Value {
 
 /// Waits for `future`, for at most as long as the op says.
 pub(super) async fn limited<F: Future>(op: &Value, future: F) -> Option<F::Output> {
-    match op["timeout"].as_u64() {
-        Some(limit) => future.within(ticks(limit)).await.ok(),
-        None => Some(future.await),
+    if op["timeout"].is_null() {
+        return Some(future.await);
+    }
+    future.within(ticks(op, "timeout")).await.ok()
+}
+
+/// An op under way.
+struct Call<'a> {
+    who: &'a Who,
+    /// None once it has ended.
+    number: Option<usize>,
+}
+
+impl<'a> Call<'a> {
+    fn begin(who: &'a Who, op: &Value) -> Self {
+        let world = world();
+        Self { who, number: Some(world.moments.call(world.tick(), &who.name, op)) }
+    }
+
+    fn end(mut self, event: &str, value: Value) {
+        let world = world();
+        if let Some(number) = self.number.take() {
+            world.moments.end(number);
+        }
+        world.log(&self.who.name, event, value);
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            World::current(|world| world.moments.gone(world.tick(), &self.who.name, number));
+        }
     }
 }
 
@@ -152,7 +199,7 @@ impl Ending {
         let world = world();
         world.log(&who.name, "start", start);
         world.running.borrow_mut().insert(who.name.to_string());
-        let greenlet = spinney::Handle::current().map(|handle| handle.id());
+        let greenlet = Handle::current().map(|handle| handle.id());
         Self { name: Rc::clone(&who.name), greenlet, ended: false }
     }
 
@@ -188,26 +235,29 @@ impl Ending {
 
     fn log(&mut self, end: Value) {
         self.ended = true;
-        let world = world();
-        world.running.borrow_mut().remove(&*self.name);
-        world.log(&self.name, "end", end);
+        World::current(|world| {
+            world.running.borrow_mut().remove(&*self.name);
+            world.log(&self.name, "end", end);
+        });
     }
 }
 
 /// Dropped before its end: the error of a time limit of another script passes through.
 impl Drop for Ending {
     fn drop(&mut self) {
-        let error = if self.ended { None } else { world().firing.borrow().clone() };
-        if let Some(error) = error {
+        let mut firing = None;
+        World::current(|world| firing = world.firing.borrow().clone());
+        if let (false, Some(error)) = (self.ended, firing) {
             self.log(err(error));
         }
     }
 }
 
-pub(super) fn kill_name(exit: &GreenletExit) -> String {
+fn kill_name(exit: &GreenletExit) -> String {
     exit.reason().map_or_else(|| "GreenletExit".to_owned(), ToString::to_string)
 }
 
+/// What the op kills with.
 pub(super) fn exit_of(op: &Value) -> GreenletExit {
     match op["exc"].as_str() {
         Some(label) => GreenletExit::because(format!("Zap:{label}")),
