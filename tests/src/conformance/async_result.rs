@@ -1,4 +1,6 @@
-//! gevent's ops on an `AsyncResult`.
+//! [`AnyResult`]: gevent's `AsyncResult`.
+
+use std::cell::{Cell, RefCell};
 
 use serde_json::{Value, json};
 use spinney::AsyncResult;
@@ -6,32 +8,81 @@ use spinney::AsyncResult;
 use super::objects::Object;
 use super::script::{limited, text};
 use super::entry::Ended;
-use super::world::{err, ok, world};
+use super::world::{Manner, err, ok, world};
 
-/// A value, or the name of an error; the first that is set stays.
-pub(super) type AnyResult = AsyncResult<Value, String>;
+/// The first that is set stays. gevent's takes what is set later, and prefers a value.
+pub(super) struct AnyResult {
+    once: AsyncResult<Value, String>,
+    /// Theirs: the last value and the last error.
+    last: Option<RefCell<(Option<Value>, Option<String>)>>,
+    was_set_again: Cell<bool>,
+}
 
-pub(super) async fn run(result: &AnyResult, name: &str, op: &Value) -> Option<Value> {
-    match name {
-        "ar_set" => drop(result.set(op["value"].clone())),
-        "ar_fail" => drop(result.set_error(format!("Boom:{}", text(op, "msg")))),
-        "ar_link" => return Some(link(op)),
-        "ar_get" | "ar_wait" => {
-            let got = if op["block"] == false {
-                result.try_get()
-            } else {
-                limited(op, result.get()).await
-            };
-            return Some(match got {
-                Some(Ok(value)) => ok(value.clone()),
-                _ if name == "ar_wait" => ok(Value::Null),
-                Some(Err(error)) => err(error.as_str()),
-                None => err("Timeout"),
-            });
-        }
-        _ => return None,
+impl AnyResult {
+    pub(super) fn new(manner: Manner) -> Self {
+        let last = (manner == Manner::Theirs).then(RefCell::default);
+        Self { once: AsyncResult::new(), last, was_set_again: Cell::new(false) }
     }
-    Some(ok(Value::Null))
+
+    pub(super) fn was_set_again(&self) -> bool {
+        self.was_set_again.get()
+    }
+
+    pub(super) async fn run(&self, name: &str, op: &Value) -> Option<Value> {
+        match name {
+            "ar_set" => self.set(Ok(op["value"].clone())),
+            "ar_fail" => self.set(Err(format!("Boom:{}", text(op, "msg")))),
+            "ar_link" => return Some(link(op)),
+            "ar_get" | "ar_wait" => {
+                if op["block"] != false {
+                    limited(op, self.once.get()).await.map_or((), drop);
+                }
+                return Some(match self.result() {
+                    (Some(value), _) => ok(value),
+                    _ if name == "ar_wait" => ok(Value::Null),
+                    (None, Some(error)) => err(error),
+                    (None, None) => err("Timeout"),
+                });
+            }
+            _ => return None,
+        }
+        Some(ok(Value::Null))
+    }
+
+    pub(super) fn state(&self) -> Value {
+        let (value, error) = self.result();
+        json!({
+            "ready": self.once.is_ready(),
+            "successful": value.is_some(),
+            "value": value,
+            "exception": error.map(|error| format!("!{error}")),
+        })
+    }
+
+    fn set(&self, result: Result<Value, String>) {
+        self.was_set_again.set(self.was_set_again.get() || self.once.is_ready());
+        if let Some(last) = &self.last {
+            let (value, error) = &mut *last.borrow_mut();
+            match result.clone() {
+                Ok(new) => *value = Some(new),
+                Err(new) => *error = Some(new),
+            }
+        }
+        match result {
+            Ok(value) => drop(self.once.set(value)),
+            Err(error) => drop(self.once.set_error(error)),
+        }
+    }
+
+    /// The value and the error that there are now.
+    fn result(&self) -> (Option<Value>, Option<String>) {
+        match (&self.last, self.once.try_get()) {
+            (Some(last), _) => last.borrow().clone(),
+            (None, None) => (None, None),
+            (None, Some(Ok(value))) => (Some(value.clone()), None),
+            (None, Some(Err(error))) => (None, Some(error.clone())),
+        }
+    }
 }
 
 /// Has the result take over what the op's task comes to.
@@ -43,22 +94,12 @@ fn link(op: &Value) -> Value {
         let world = world();
         let ended = world.task(&task).and_then(|entry| entry.ended());
         if let (Some(ended), Some(Object::Result(result))) = (ended, world.object(&op)) {
-            match ended {
-                Ended::Value(value) => drop(result.set(value)),
-                Ended::Killed => drop(result.set("!GreenletExit".into())),
-                Ended::Error(error) => drop(result.set_error(error)),
-            }
+            result.set(match ended {
+                Ended::Value(value) => Ok(value),
+                Ended::Killed => Ok("!GreenletExit".into()),
+                Ended::Error(error) => Err(error),
+            });
         }
     });
     ok(Value::Null)
-}
-
-pub(super) fn state(result: &AnyResult) -> Value {
-    let now = result.try_get();
-    json!({
-        "ready": now.is_some(),
-        "successful": result.is_successful(),
-        "value": now.and_then(Result::ok),
-        "exception": now.and_then(Result::err).map(|error| format!("!{error}")),
-    })
 }

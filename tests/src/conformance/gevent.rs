@@ -10,7 +10,7 @@ use super::entry::{Ended, Entry, starter};
 use super::objects::Object;
 use super::script::{Who, exit_of, limited, number, task, text, ticks};
 use super::world::{err, ok, world};
-use super::{async_result, crews};
+use super::crews;
 
 /// A greenlet that was killed is successful, and this is its value.
 pub(super) fn killed() -> Value {
@@ -178,7 +178,7 @@ async fn on_object(who: &Who, name: &str, op: &Value) -> Option<Value> {
     let world = world();
     match world.object(op)? {
         Object::Crew(crew) => crews::run(who, name, op, crew).await,
-        Object::Result(result) => async_result::run(result, name, op).await,
+        Object::Result(result) => result.run(name, op).await,
         Object::Semaphore(semaphore) => semaphore.run(name, op).await,
         Object::RLock(lock) => lock.run(name, op).await,
         Object::Queue(queue) => queue.run(name, op).await,

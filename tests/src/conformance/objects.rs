@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use spinney::{Event, GreenPile, GreenPool, Group, Pool, Reentry, ResourcePool};
 use spinney_sim::SimHub;
 
-use super::async_result::{self, AnyResult};
+use super::async_result::AnyResult;
 use super::crews::Either;
 use super::gated::Gated;
 use super::locks::{AnyRLock, AnySemaphore};
@@ -51,7 +51,7 @@ impl Object {
                 Self::Crew(Either::Pool(Gated::new(manner, pool)))
             }
             "event" => Self::Event(Event::new()),
-            "async_result" => Self::Result(AnyResult::new()),
+            "async_result" => Self::Result(AnyResult::new(manner)),
             "semaphore" => Self::Semaphore(AnySemaphore::new(manner, count(spec, "value")?)),
             "bounded_semaphore" => {
                 Self::Semaphore(AnySemaphore::bounded(manner, count(spec, "value")?))
@@ -120,7 +120,7 @@ impl Object {
                 })
             }
             Self::Event(event) => json!({ "set": event.is_set() }),
-            Self::Result(result) => async_result::state(result),
+            Self::Result(result) => result.state(),
             Self::Semaphore(semaphore) => {
                 let counter = semaphore.counter();
                 json!({ "counter": counter, "locked": counter == 0 })
@@ -159,13 +159,14 @@ impl Object {
         }
     }
 
-    /// Whether somebody has barged in where ours would not let them.
-    pub(super) fn has_barged(&self) -> bool {
+    /// Whether somebody has barged in, or set a result again, where ours would not let them.
+    pub(super) fn has_quirk(&self) -> bool {
         match self {
             Self::Semaphore(semaphore) | Self::Balanced(semaphore) => semaphore.has_barged(),
             Self::Capped(permits, room) => permits.has_barged() || room.has_barged(),
             Self::RLock(lock) => lock.has_barged(),
             Self::Queue(queue) | Self::TwoSided(queue) => queue.has_barged(),
+            Self::Result(result) => result.was_set_again(),
             _ => false,
         }
     }

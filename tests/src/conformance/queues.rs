@@ -189,6 +189,8 @@ impl AnyQueue {
 
     async fn put(&self, item: Ranked) -> Result<(), ShutDown<Ranked>> {
         if let Some(Theirs { items, room }) = &self.theirs {
+            // An item that is on its way is still there.
+            items.counter();
             room.acquire().await;
             items.release();
         }
@@ -197,6 +199,7 @@ impl AnyQueue {
 
     fn put_nowait(&self, item: Ranked) -> Result<(), PutError<Ranked>> {
         if let Some(Theirs { items, room }) = &self.theirs {
+            items.counter();
             if !room.try_acquire() {
                 return Err(PutError::Full(item));
             }

@@ -107,7 +107,7 @@ impl Scenario {
         let run = Run {
             observed: Observed { trace: world.moments.trace(), end: end(&world) },
             moments: world.moments.list(),
-            quirk: world.quirk.get() || world.objects.values().any(Object::has_barged),
+            quirk: world.quirk.get() || world.objects.values().any(Object::has_quirk),
         };
         let fault = world.first_fault();
         world.leave();
