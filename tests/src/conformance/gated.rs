@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::rc::Rc;
 
+use serde_json::{Value, json};
 use spinney::{Greenlet, Pool};
 use spinney_sim::SimHub;
 
@@ -20,8 +21,29 @@ pub(super) struct Gated {
 
 impl Gated {
     pub(super) fn new(manner: Manner, pool: Pool<SimHub>) -> Self {
-        let slots = pool.capacity().filter(|_| manner == Manner::Broken);
-        Self { pool, gate: slots.map(|slots| Rc::new(Barging::last_first(slots))) }
+        let gate = match manner {
+            Manner::Ours => None,
+            Manner::Theirs => pool.capacity().map(Barging::new),
+            Manner::Broken => pool.capacity().map(Barging::last_first),
+        };
+        Self { pool, gate: gate.map(Rc::new) }
+    }
+
+    /// Whether anybody has got in, or has looked, while others were on their way.
+    pub(super) fn has_barged(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.has_barged())
+    }
+
+    /// gevent's state.
+    pub(super) fn state(&self) -> Value {
+        self.gate.as_ref().map(|gate| gate.counter());
+        let free = self.pool.capacity().map_or(1, |_| self.pool.free_count());
+        json!({
+            "len": self.pool.len(),
+            "free": free,
+            "full": free == 0,
+            "size": self.pool.capacity(),
+        })
     }
 
     pub(super) async fn spawn(&self, script: Boxed<Outcome>) -> Greenlet<Outcome> {

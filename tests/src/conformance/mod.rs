@@ -26,6 +26,7 @@ mod verdict;
 mod world;
 
 pub use corpus::{CorpusError, default_corpus, read};
+pub use laws::allowed_tags;
 pub use report::Report;
 pub use scenario::{Observed, Scenario};
 pub use verdict::{Difference, Verdict};

@@ -110,15 +110,7 @@ impl Object {
     pub(super) fn state(&self) -> Value {
         match self {
             Self::Crew(Either::Group(group)) => json!({ "len": group.len(), "full": false }),
-            Self::Crew(Either::Pool(pool)) => {
-                let free = pool.capacity().map_or(1, |_| pool.free_count());
-                json!({
-                    "len": pool.len(),
-                    "free": free,
-                    "full": free == 0,
-                    "size": pool.capacity(),
-                })
-            }
+            Self::Crew(Either::Pool(pool)) => pool.state(),
             Self::Event(event) => json!({ "set": event.is_set() }),
             Self::Result(result) => result.state(),
             Self::Semaphore(semaphore) => {
@@ -162,6 +154,7 @@ impl Object {
     /// Whether somebody has barged in, or set a result again, where ours would not let them.
     pub(super) fn has_quirk(&self) -> bool {
         match self {
+            Self::Crew(Either::Pool(pool)) => pool.has_barged(),
             Self::Semaphore(semaphore) | Self::Balanced(semaphore) => semaphore.has_barged(),
             Self::Capped(permits, room) => permits.has_barged() || room.has_barged(),
             Self::RLock(lock) => lock.has_barged(),
