@@ -35,7 +35,7 @@ impl AnyResult {
             "ar_link" => return Some(link(op)),
             "ar_get" | "ar_wait" => {
                 if op["block"] != false {
-                    limited(op, self.once.get()).await.map_or((), drop);
+                    let _waited = limited(op, self.once.get()).await;
                 }
                 return Some(match self.result() {
                     (Some(value), _) => ok(value),

@@ -46,7 +46,7 @@ pub(super) async fn run(who: &Who, name: &str, op: &Value, on: &Either) -> Optio
         }
         "map" | "map_async" => return Some(maps::map(who, op, on).await),
         "imap" => maps::imap(who, op, crew),
-        "apply" | "apply_cb" | "apply_async" => return Some(apply(who, name, op, crew).await),
+        "apply" | "apply_cb" | "apply_async" => return Some(apply(who, name, op, on).await),
         "join" => return Some(join(op, crew).await),
         "kill" if op["block"] == false => crew.kill_now_with(exit_of(op)),
         "kill" => drop(limited(op, crew.kill_with(exit_of(op))).await),
@@ -96,7 +96,7 @@ async fn wait_available(op: &Value, on: &Either) -> Option<usize> {
     Some(if pool.capacity().is_none() { 1 } else { free.unwrap_or_else(|| pool.free_count()) })
 }
 
-async fn apply(who: &Who, name: &str, op: &Value, crew: &Crew<SimHub>) -> Value {
+async fn apply(who: &Who, name: &str, op: &Value, on: &Either) -> Value {
     let script = task(who.api, op["task"].clone(), None);
     let label = op["cb"].as_str().map(str::to_owned);
     let callback = move |outcome: &Outcome| {
@@ -105,10 +105,10 @@ async fn apply(who: &Who, name: &str, op: &Value, crew: &Crew<SimHub>) -> Value 
         }
     };
     if name == "apply_async" {
-        world().register(text(op, "name"), crew.apply_async_cb(script, callback));
+        world().register(text(op, "name"), on.crew().apply_async_cb(script, callback));
         return ok(Value::Null);
     }
-    Ended::from(crew.apply_cb(script, callback).await).told(killed)
+    Ended::from(on.crew().apply_cb(script, callback).await).told(killed)
 }
 
 /// gevent's `join`: a member waits for itself, where ours is told so; and it raises the errors of

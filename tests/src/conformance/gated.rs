@@ -46,6 +46,13 @@ impl Gated {
         })
     }
 
+    /// `wait_available`: until a slot is free; says how many are.
+    pub(super) async fn wait_available(&self) -> usize {
+        let Some(gate) = &self.gate else { return self.pool.wait_available().await };
+        gate.wait().await;
+        gate.counter()
+    }
+
     pub(super) async fn spawn(&self, script: Boxed<Outcome>) -> Greenlet<Outcome> {
         let Some(gate) = self.gate.clone() else { return self.pool.spawn(script).await };
         gate.acquire().await;

@@ -5,7 +5,6 @@ use std::fmt;
 use serde_json::Value;
 use spinney_sim::SimHub;
 
-use super::scenario::Run;
 use super::world::Manner;
 use super::{Observed, Scenario, laws};
 
@@ -73,7 +72,8 @@ impl Scenario {
         let is_allowed = !laws.is_empty() && broken.is_empty();
         // Whatever the tags allow, it is best to do the same.
         if manner == Manner::Ours && (laws.is_empty() || self.has_tag("fifo")) {
-            if self.is_same_by_recipe(&SimHub::new(), &expected) {
+            let theirs = self.run(&SimHub::new(), Manner::Theirs);
+            if theirs.is_ok_and(|run| run.quirk && run.observed == expected) {
                 return Verdict::SameByRecipe;
             }
             if self.has_tag("fifo") && self.is_same_in_another_order(&expected) {
@@ -86,16 +86,12 @@ impl Scenario {
         Verdict::Different(Difference { expected, observed: ours.observed }, broken)
     }
 
-    fn is_same_by_recipe(&self, hub: &SimHub, expected: &Observed) -> bool {
-        let theirs = self.run(hub, Manner::Theirs);
-        theirs.is_ok_and(|Run { observed, quirk, .. }| quirk && observed == *expected)
-    }
-
+    /// Whether it is the same in some order of turns, with the recipes or without.
     fn is_same_in_another_order(&self, expected: &Observed) -> bool {
-        (0..ORDERS).any(|seed| {
-            let ours = self.run(&SimHub::seeded(seed), Manner::Ours);
-            ours.is_ok_and(|run| run.observed == *expected)
-                || self.is_same_by_recipe(&SimHub::seeded(seed), expected)
+        let orders = (0..ORDERS).flat_map(|seed| [(seed, Manner::Ours), (seed, Manner::Theirs)]);
+        orders.into_iter().any(|(seed, manner)| {
+            let run = self.run(&SimHub::seeded(seed), manner);
+            run.is_ok_and(|run| run.observed == *expected)
         })
     }
 }

@@ -25,7 +25,8 @@ fn without_looks(entry: &Value) -> Value {
     if LOOKS.contains(&event.as_str()) {
         entry[3] = Value::Null;
     }
-    if let (true, Some(names)) = (event == "joinall", entry[3]["ok"].as_array_mut()) {
+    let names = entry.pointer_mut("/3/ok").and_then(Value::as_array_mut);
+    if let (true, Some(names)) = (event == "joinall", names) {
         names.sort_by_key(Value::to_string);
     }
     entry

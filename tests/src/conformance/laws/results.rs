@@ -55,7 +55,8 @@ pub(super) fn the_error_of_a_kill_is_the_outcome(facts: &Facts<'_>) -> Result<()
 pub(super) fn the_error_of_an_iterable_is_delivered(facts: &Facts<'_>) -> Result<(), String> {
     for map in facts.calls_of(&["imap", "starmap"]) {
         let Some(message) = map.op["iter_raise"].as_str() else { continue };
-        let items = map.op["items"].as_array().map_or(0, Vec::len);
+        let count = map.op["gen"]["count"].as_u64().and_then(|count| usize::try_from(count).ok());
+        let items = map.op["items"].as_array().map_or(count.unwrap_or(0), Vec::len);
         let nexts: Vec<_> = nexts(facts, map).filter(|call| call.ended.is_none() || call.result.is_some()).collect();
         let error = json!({ "err": format!("Boom:{message}") });
         match nexts.get(items) {
