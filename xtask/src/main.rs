@@ -7,10 +7,13 @@
 //! - `loom`: the models; `LOOM_MAX_PREEMPTIONS=4` looks further, for minutes.
 //! - `deny`: licences, sources and owners of the outside crates.
 //! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds; 60 by default.
+//! - `conformance [--corpus PATH] [--only ID] [--tag TAG] [--verbose]`: what gevent and eventlet
+//!   did, and whether we do the same; PATH is a `.jsonl` or `.jsonl.xz` file, or a folder of them.
 //! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
 
 mod bench;
 mod ci;
+mod conformance;
 mod deny;
 mod faults;
 mod layers;
@@ -52,6 +55,7 @@ fn dispatch(args: &[&str]) -> Result {
         ["deny"] => deny::run(&Workspace::open()?),
         ["stress"] => stress::run(&Workspace::open()?, 60),
         ["stress", "--seconds", seconds] => stress::run(&Workspace::open()?, seconds.parse()?),
+        ["conformance", rest @ ..] => conformance::run(&Workspace::open()?, rest),
         ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
         [] | ["-h" | "--help" | "help"] => {
             println!("{}", help());

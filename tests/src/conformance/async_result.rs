@@ -5,9 +5,9 @@ use std::cell::{Cell, RefCell};
 use serde_json::{Value, json};
 use spinney::AsyncResult;
 
+use super::entry::Ended;
 use super::objects::Object;
 use super::script::{limited, text};
-use super::entry::Ended;
 use super::world::{Manner, err, ok, world};
 
 /// The first that is set stays. gevent's takes what is set later, and prefers a value.

@@ -37,9 +37,11 @@ pub fn read(path: &Path) -> Result<Vec<Scenario>, CorpusError> {
         let text = unpack(&file).map_err(|error| CorpusError::new(&file, error))?;
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let scenario = Scenario::parse(line);
-            scenarios.push(scenario.map_err(|what| {
-                CorpusError::new(&file, format!("line {}: {what}", index + 1))
-            })?);
+            scenarios.push(
+                scenario.map_err(|what| {
+                    CorpusError::new(&file, format!("line {}: {what}", index + 1))
+                })?,
+            );
         }
     }
     if scenarios.is_empty() {
@@ -67,8 +69,8 @@ fn has_extension(file: &Path, extension: &str) -> bool {
 }
 
 impl CorpusError {
-    fn new(path: &Path, what: impl ToString) -> Self {
-        Self { path: path.to_owned(), what: what.to_string() }
+    fn new(path: &Path, what: impl fmt::Display) -> Self {
+        Self { path: path.to_owned(), what: format!("{what}") }
     }
 }
 

@@ -50,7 +50,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn to_start(self, starter: Starter) -> Self {
+    pub(super) fn started_by(self, starter: Starter) -> Self {
         Self { starter: RefCell::new(Some(starter)), ..self }
     }
 

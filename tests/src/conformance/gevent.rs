@@ -6,11 +6,11 @@ use futures_lite::StreamExt;
 use serde_json::{Value, json};
 use spinney::{Handle, Iwait, pair, sleep, spawn_on};
 
+use super::crews;
 use super::entry::{Ended, Entry, starter};
 use super::objects::Object;
 use super::script::{Who, exit_of, limited, number, task, text, ticks};
 use super::world::{err, ok, world};
-use super::crews;
 
 /// A greenlet that was killed is successful, and this is its value.
 pub(super) fn killed() -> Value {
@@ -162,7 +162,9 @@ async fn on_several(who: &Who, name: &str, op: &Value) -> Value {
 }
 
 async fn killall(op: &Value, tasks: &[(String, Rc<Entry>)]) -> Value {
-    tasks.iter().for_each(|(_, entry)| entry.kill(exit_of(op)));
+    for (_, entry) in tasks {
+        entry.kill(exit_of(op));
+    }
     if op["block"] == false {
         return ok(Value::Null);
     }

@@ -40,7 +40,7 @@ async fn spawn(who: &Who, op: &Value, pool: &GreenPool<SimHub>) -> Value {
     let runs_in_place = pool.free() <= 0 && pool.pool().is_inside();
     let mut greenlet = pool.spawn(task(who.api, op["task"].clone(), None)).await;
     if runs_in_place {
-        let outcome = greenlet.outcome().map(|outcome| outcome.cloned());
+        let outcome = greenlet.outcome().map(Result::<&_, _>::cloned);
         match outcome.map(Ended::from) {
             None | Some(Ended::Value(_)) => {}
             Some(failed) => return failed.told(killed),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use spinney::{BoundedSemaphore, Owner, Permit, RLock, RLockGuard, Semaphore};
 
 use super::barging::Barging;
-use super::script::limited;
+use super::script::{limited, signed};
 use super::world::{Manner, err, ok};
 
 /// A semaphore, which may have a limit.
@@ -39,8 +39,8 @@ impl AnySemaphore {
     pub(super) fn counter(&self) -> isize {
         match self {
             Self::Unbounded(semaphore) => semaphore.available(),
-            Self::Bounded(semaphore) => semaphore.available().cast_signed(),
-            Self::Barging(semaphore, _) => semaphore.counter().cast_signed(),
+            Self::Bounded(semaphore) => signed(semaphore.available()),
+            Self::Barging(semaphore, _) => signed(semaphore.counter()),
         }
     }
 
@@ -51,7 +51,7 @@ impl AnySemaphore {
             Self::Bounded(semaphore) => semaphore.waiting(),
             Self::Barging(semaphore, _) => semaphore.waiting(),
         };
-        self.counter() - waiting.cast_signed()
+        self.counter() - signed(waiting)
     }
 
     pub(super) fn try_acquire(&self) -> bool {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use spinney::{Channel, GetError, LifoQueue, PriorityQueue, PutError, Queue, ShutDown};
 
 use super::barging::Barging;
-use super::script::limited;
+use super::script::{limited, signed};
 use super::world::{Manner, err, ok};
 
 pub(super) struct AnyQueue {
@@ -111,7 +111,7 @@ impl AnyQueue {
             match self.kind {
                 Kind::Joinable => state["unfinished"] = queue.unfinished().into(),
                 Kind::Channel => {
-                    let balance = queue.putting().cast_signed() - queue.getting().cast_signed();
+                    let balance = signed(queue.putting()) - signed(queue.getting());
                     state["balance"] = balance.into();
                 }
                 Kind::Simple => {}
@@ -159,7 +159,9 @@ impl AnyQueue {
 
     async fn op_put(&self, op: &Value) -> Value {
         let item = Ranked(op["item"].clone());
-        let put = if op["block"] == false { self.put_nowait(item) } else {
+        let put = if op["block"] == false {
+            self.put_nowait(item)
+        } else {
             match limited(op, self.put(item.clone())).await {
                 Some(Ok(())) => Ok(()),
                 Some(Err(ShutDown(item))) => Err(PutError::ShutDown(item)),
@@ -174,7 +176,9 @@ impl AnyQueue {
     }
 
     async fn op_get(&self, op: &Value, stays: bool) -> Value {
-        let got = if op["block"] == false { self.get_nowait(stays) } else {
+        let got = if op["block"] == false {
+            self.get_nowait(stays)
+        } else {
             match limited(op, self.get(stays)).await {
                 Some(got) => got.map_err(|_| GetError::ShutDown),
                 None => Err(GetError::Empty),

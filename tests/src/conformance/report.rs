@@ -32,7 +32,7 @@ impl Report {
             let batch = rest.clone();
             // It cannot be stopped: if it hangs, another takes over behind that scenario.
             thread::spawn(move || {
-                batch.iter().map(judge).try_for_each(|verdict| verdicts.send(verdict))
+                batch.iter().map(judge).all(|verdict| verdicts.send(verdict).is_ok())
             });
             let mut judged = std::iter::from_fn(|| judged.recv_timeout(LIMIT).ok());
             while let Some(scenario) = rest.first().cloned() {
@@ -98,7 +98,8 @@ impl fmt::Display for Report {
         }
         writeln!(f)?;
         for (scenario, verdict) in &self.verdicts {
-            let tags: Vec<_> = scenario.tags().filter(|tag| !tag.contains(':') || tag.starts_with("x:")).collect();
+            let tags: Vec<_> =
+                scenario.tags().filter(|tag| !tag.contains(':') || tag.starts_with("x:")).collect();
             let head = format!("FAILED {} ({})", scenario.id(), tags.join(", "));
             match verdict {
                 Verdict::Different(difference, broken) => {
@@ -118,8 +119,11 @@ impl fmt::Display for Report {
     }
 }
 
+/// Whether a verdict is one of its kind.
+type Kind = fn(&Verdict) -> bool;
+
 /// What passing scenarios do, in words.
-const KINDS: &[(&str, fn(&Verdict) -> bool)] = &[
+const KINDS: &[(&str, Kind)] = &[
     ("the same, to the tick", |verdict| *verdict == Verdict::Same),
     ("the same in another order of turns", |verdict| *verdict == Verdict::SameInAnotherOrder),
     ("the same by recipe", |verdict| *verdict == Verdict::SameByRecipe),

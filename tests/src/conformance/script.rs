@@ -77,6 +77,11 @@ pub(super) fn number(spec: &Value, key: &str) -> usize {
     })
 }
 
+/// A count of which others may be taken.
+pub(super) fn signed(count: usize) -> isize {
+    isize::try_from(count).unwrap_or(isize::MAX)
+}
+
 /// A field that holds a time.
 pub(super) fn ticks(spec: &Value, key: &str) -> std::time::Duration {
     TICK * u32::try_from(number(spec, key)).unwrap_or(u32::MAX)
@@ -246,7 +251,7 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         let mut firing = None;
-        World::current(|world| firing = world.firing.borrow().clone());
+        World::current(|world| firing.clone_from(&world.firing.borrow()));
         if let (false, Some(error)) = (self.ended, firing) {
             self.log(err(error));
         }

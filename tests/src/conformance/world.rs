@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spinney::{Spawn, Greenlet};
+use spinney::{Greenlet, Spawn};
 use spinney_sim::SimHub;
 
 use super::entry::{Entry, Starter};
@@ -162,7 +162,7 @@ impl World {
         greenlet: Greenlet<Outcome>,
         starter: Starter,
     ) -> Rc<Entry> {
-        self.insert(name, Entry::new(greenlet).to_start(starter))
+        self.insert(name, Entry::new(greenlet).started_by(starter))
     }
 
     /// Registers an actor.

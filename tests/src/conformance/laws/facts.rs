@@ -98,8 +98,7 @@ impl<'a> Facts<'a> {
             let mut entries = self.entries(event);
             entries.find(|(_, who, _)| *who == script).map(|(number, ..)| number)
         };
-        at("start").is_some_and(|start| start <= moment)
-            && at("end").is_none_or(|end| end > moment)
+        at("start").is_some_and(|start| start <= moment) && at("end").is_none_or(|end| end > moment)
     }
 }
 

@@ -12,9 +12,9 @@ pub(super) fn first_come_first_served(facts: &Facts<'_>) -> Result<(), String> {
             same && first.began < later.began && ended_before && is_served(later)
         };
         // One that was not served in the end may have been overtaken by right: it is gone.
-        let overtaken = facts.calls_of(OPS).filter(|_| is_served(first)).find(overtakes);
-        let may = |later: &&Call<'_>| !owns(facts, later) && !is_inside(facts, later);
-        if let Some(later) = overtaken.filter(may) {
+        let found = facts.calls_of(OPS).filter(|_| is_served(first)).find(overtakes);
+        let may_not = |later: &&Call<'_>| !owns(facts, later) && !is_inside(facts, later);
+        if let Some(later) = found.filter(may_not) {
             let (a, b) = (first.who, later.who);
             return Err(format!("{b} overtakes {a} in {} at {}", later.op, later.ticks.1));
         }
@@ -37,7 +37,7 @@ fn owns(facts: &Facts<'_>, call: &Call<'_>) -> bool {
 
 /// A member of a full pool runs its work in place.
 fn is_inside(facts: &Facts<'_>, call: &Call<'_>) -> bool {
-    facts.calls_of(&["spawn", "spawn_n"]).any(|other| {
-        other.on() == call.on() && other.script() == call.who
-    })
+    facts
+        .calls_of(&["spawn", "spawn_n"])
+        .any(|other| other.on() == call.on() && other.script() == call.who)
 }

@@ -112,7 +112,8 @@ fn pool_of<'a>(facts: &'a Facts<'_>, object: &'a str) -> &'a str {
 fn states<'a>(facts: &'a Facts<'a>, of_type: &'a str) -> impl Iterator<Item = (String, &'a Value)> {
     facts.objects(of_type).flat_map(|name| {
         let looks = facts.calls_of(&["state"]).filter(move |call| call.on() == name);
-        let seen = looks.filter_map(|look| Some((format!("at {}", look.ticks.0), &look.result?["ok"])));
+        let seen =
+            looks.filter_map(|look| Some((format!("at {}", look.ticks.0), &look.result?["ok"])));
         seen.chain([("at the end".to_owned(), &facts.observed.end["objects"][name])])
     })
 }

@@ -57,7 +57,9 @@ pub(super) fn the_error_of_an_iterable_is_delivered(facts: &Facts<'_>) -> Result
         let Some(message) = map.op["iter_raise"].as_str() else { continue };
         let count = map.op["gen"]["count"].as_u64().and_then(|count| usize::try_from(count).ok());
         let items = map.op["items"].as_array().map_or(count.unwrap_or(0), Vec::len);
-        let nexts: Vec<_> = nexts(facts, map).filter(|call| call.ended.is_none() || call.result.is_some()).collect();
+        let nexts: Vec<_> = nexts(facts, map)
+            .filter(|call| call.ended.is_none() || call.result.is_some())
+            .collect();
         let error = json!({ "err": format!("Boom:{message}") });
         match nexts.get(items) {
             Some(next) if next.result != Some(&error) => {
@@ -74,7 +76,8 @@ pub(super) fn a_stop_comes_again(facts: &Facts<'_>) -> Result<(), String> {
     let stop = json!({ "stop": true });
     for map in facts.calls_of(&["imap", "starmap"]) {
         let behind = nexts(facts, map).skip_while(|call| call.result != Some(&stop));
-        let mut not_told = behind.filter(|call| call.result != Some(&stop) || call.ticks.0 != call.ticks.1);
+        let mut not_told =
+            behind.filter(|call| call.result != Some(&stop) || call.ticks.0 != call.ticks.1);
         // The first one may have waited for the end.
         if let Some(call) = not_told.find(|call| call.result != Some(&stop)) {
             return Err(format!("{} is given {:?} behind the end", call.who, call.result));
@@ -95,7 +98,8 @@ pub(super) fn nothing_is_lost(facts: &Facts<'_>) -> Result<(), String> {
         };
         let outcomes = in_order.iter().filter_map(|script| facts.outcome(script));
         let given = nexts(facts, map).filter_map(|call| call.result);
-        let given = given.filter(|result| result["stop"].is_null() && !is_of_iterable(map.op, result));
+        let given =
+            given.filter(|result| result["stop"].is_null() && !is_of_iterable(map.op, result));
         agree(map.op["name"].as_str().unwrap_or_default(), given, outcomes)?;
     }
     a_pile_gives_as_tasks_end(facts)
@@ -108,7 +112,8 @@ pub(super) fn a_pile_gives_as_tasks_end(facts: &Facts<'_>) -> Result<(), String>
         let scripts: Vec<_> = spawns.map(Call::script).collect();
         let ends = facts.entries("end").filter(|(_, who, _)| scripts.contains(who));
         let outcomes = ends.filter_map(|(_, who, _)| facts.outcome(who));
-        let mut nexts: Vec<_> = facts.calls_of(&["pile_next"]).filter(|call| call.on() == pile).collect();
+        let mut nexts: Vec<_> =
+            facts.calls_of(&["pile_next"]).filter(|call| call.on() == pile).collect();
         nexts.sort_by_key(|call| call.ended);
         let given = nexts.into_iter().filter_map(|call| call.result);
         agree(pile, given.filter(|result| result["stop"].is_null()), outcomes)?;
@@ -134,7 +139,8 @@ fn agree<'a>(
 /// The calls of `next` for a map, in the order in which they ended.
 fn nexts<'a, 'b>(facts: &'b Facts<'a>, map: &Call<'_>) -> impl Iterator<Item = &'b Call<'a>> {
     let name = map.op["name"].clone();
-    let mut calls: Vec<_> = facts.calls_of(&["next"]).filter(|call| call.op["it"] == name).collect();
+    let mut calls: Vec<_> =
+        facts.calls_of(&["next"]).filter(|call| call.op["it"] == name).collect();
     calls.sort_by_key(|call| call.ended.unwrap_or(usize::MAX));
     calls.retain(|call| call.result != Some(&json!({ "err": "NoHandle" })));
     calls.into_iter()
@@ -152,7 +158,8 @@ pub(super) fn scripts_of_map(facts: &Facts<'_>, map: &Value) -> Vec<String> {
     }
     let Some(prefix) = map["gen"]["prefix"].as_str() else { return Vec::new() };
     let starts = facts.entries("start").map(|(_, who, _)| who);
-    let mut scripts: Vec<_> = starts.filter_map(|who| who.strip_prefix(prefix)?.parse::<u64>().ok()).collect();
+    let mut scripts: Vec<_> =
+        starts.filter_map(|who| who.strip_prefix(prefix)?.parse::<u64>().ok()).collect();
     scripts.sort_unstable();
     scripts.into_iter().map(|index| format!("{prefix}{index}")).collect()
 }

@@ -1,0 +1,58 @@
+//! What gevent and eventlet did, we do: the corpus of scenarios that they ran.
+
+use std::fs;
+use std::path::Path;
+
+use spinney_tests::conformance::{Report, Scenario, Verdict, allowed_tags, default_corpus, read};
+
+fn corpus() -> Vec<Scenario> {
+    read(&default_corpus()).expect("the corpus is in the repository")
+}
+
+#[test]
+fn each_scenario_of_the_corpus_passes() {
+    let report = Report::of(corpus());
+    assert_eq!(report.failed(), 0, "{report}");
+    assert_eq!(report.passed(), 1490);
+}
+
+#[test]
+fn nothing_but_the_allowed_tags_excuses_a_difference() {
+    for (scenario, verdict) in Report::of(corpus()).verdicts() {
+        if let Verdict::AsDocumented(tags) = verdict {
+            assert!(tags.iter().all(|tag| scenario.has_tag(tag)), "{}: {tags:?}", scenario.id());
+        }
+    }
+}
+
+#[test]
+fn a_pool_that_lets_in_who_came_last_is_noticed() {
+    let pools: Vec<_> = corpus().into_iter().filter(|it| it.has_tag("obj:pool")).collect();
+    let report = Report::judged_by(pools, Scenario::judge_on_a_broken_pool);
+    assert!(report.failed() > 50, "{report}");
+}
+
+#[test]
+fn an_unknown_op_fails_its_scenario_alone() {
+    let line = |op: &str| {
+        format!(
+            r#"{{"id":"{op}","api":"gevent","tags":[],"objects":{{}},"last_tick":0,
+            "actors":[{{"name":"A","at":0,"ops":[{{"op":"{op}","d":0}}]}}],
+            "trace":[[0,"A","start",null],[0,"A","end",{{"ok":null}}]],
+            "final":{{"objects":{{}},"tasks":{{}},"blocked":[]}}}}"#
+        )
+    };
+    let scenarios = ["sleep", "levitate", "sleep"].map(|op| Scenario::parse(&line(op)).unwrap());
+    let report = Report::of(scenarios.to_vec());
+    assert_eq!((report.passed(), report.failed()), (2, 1), "{report}");
+    assert!(report.to_string().contains("no such op"), "{report}");
+}
+
+#[test]
+fn the_page_of_differences_has_a_row_for_each_tag_that_allows_one() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/conformance.md");
+    let page = fs::read_to_string(page).unwrap();
+    for tag in allowed_tags() {
+        assert!(page.contains(&format!("| `{tag}` |")), "no row for {tag}");
+    }
+}
