@@ -32,10 +32,11 @@ pub(super) async fn run(who: &Who, name: &str, op: &Value) -> Option<Value> {
         "go_n" => spawn_on(&world.hub, task(who.api, spec.clone(), None)).detach(),
         "go_later" => later(who, op, None),
         "go_later_local" => later(who, op, Handle::current()),
-        _ => {
+        "gkill" | "gcancel" | "gwait" | "gstate" | "link" | "unlink" => {
             let Some(entry) = world.task(text(op, "task")) else { return Some(err("NoHandle")) };
             return on_thread(name, op, &entry).await;
         }
+        _ => return None,
     }
     Some(ok(Value::Null))
 }

@@ -32,10 +32,11 @@ pub(super) async fn run(who: &Who, name: &str, op: &Value) -> Option<Value> {
         "new" => drop(new(who, spec)),
         "go_later" => start_later(&new(who, spec), op),
         "joinall" | "iwait" | "killall" => return Some(on_several(who, name, op).await),
-        _ => {
+        "start" | "start_later" | "gkill" | "gjoin" | "gget" | "gstate" | "link" | "unlink" => {
             let Some(entry) = world().task(text(op, "task")) else { return Some(err("NoHandle")) };
             return on_greenlet(name, op, &entry).await;
         }
+        _ => return None,
     }
     Some(ok(Value::Null))
 }

@@ -73,6 +73,9 @@ pub(super) async fn on_pile(
     op: &Value,
     pile: &GreenPile<Outcome, SimHub>,
 ) -> Option<Value> {
+    let world = world();
+    // The pile is one in the order of spawning.
+    world.quirk.set(world.quirk.get() || world.manner == Manner::Theirs);
     Some(match name {
         "pile_spawn" => {
             pile.spawn(task(who.api, op["task"].clone(), None)).await;
