@@ -216,3 +216,8 @@ impl Drop for DropGuard {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}
+
+/// The recipes for those who come from gevent or eventlet.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/migrating.md")]
+mod migrating {}
