@@ -117,8 +117,15 @@ impl Call<'_> {
         self.began < moment && self.ended.is_none_or(|ended| ended > moment)
     }
 
-    /// The name of the script that it spawns.
+    /// The name of the script that it spawns, or adds.
     pub(super) fn script(&self) -> &str {
-        self.op["task"]["name"].as_str().unwrap_or_default()
+        let task = &self.op["task"];
+        task.as_str().or(task["name"].as_str()).unwrap_or_default()
+    }
+
+    /// Whether it had ended with success at that moment.
+    pub(super) fn is_done_at(&self, moment: usize) -> bool {
+        self.ended.is_some_and(|ended| ended <= moment)
+            && self.result.is_some_and(|result| result["err"].is_null())
     }
 }

@@ -7,6 +7,8 @@ mod lines;
 mod looks;
 mod pools;
 mod results;
+#[cfg(test)]
+mod tests;
 
 use self::facts::Facts;
 use super::Scenario;

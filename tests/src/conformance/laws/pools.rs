@@ -1,10 +1,14 @@
 //! Slots: they are counted right, and nobody waits for one that is free.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 
 use super::facts::{Call, Facts};
 
 const SPAWNS: &[&str] = &["spawn", "spawn_n", "pile_spawn"];
+
+const ADDS: &[&str] = &["add", "pstart"];
 
 /// At no moment do more scripts run than there are slots, those of maps included; and each map
 /// gives what its items came to.
@@ -41,19 +45,49 @@ fn most_slots(facts: &Facts<'_>, pool: &str) -> usize {
     usize::try_from(most).unwrap_or(usize::MAX)
 }
 
-/// A pool has as many members as slots are taken, and no more than there are.
+/// A pool has as many members as slots are taken, no more of them run than there are slots, and
+/// a member is added again at once.
 pub(super) fn slots_and_members_agree(facts: &Facts<'_>) -> Result<(), String> {
     for (what, state) in states(facts, "pool") {
-        let (Some(size), Some(len), Some(free)) =
-            (state["size"].as_u64(), state["len"].as_u64(), state["free"].as_u64())
-        else {
-            continue;
-        };
-        if len + free != size {
-            return Err(format!("{what}: {state}"));
+        let number = |key: &str| state[key].as_u64();
+        if let (Some(size), Some(len), Some(free)) = (number("size"), number("len"), number("free"))
+        {
+            if len + free != size {
+                return Err(format!("{what}: {state}"));
+            }
+        }
+    }
+    for pool in facts.objects("pool") {
+        let slots = most_slots(facts, pool);
+        for (moment, who, _) in facts.entries("start") {
+            let running = members_at(facts, pool, moment);
+            if running.len() > slots {
+                return Err(format!("{running:?} run in {pool} when {who} starts"));
+            }
+        }
+        for add in facts.calls_of(ADDS).filter(|call| call.on() == pool) {
+            let is_member = members_at(facts, pool, add.began).contains(&add.script());
+            let at_once = add.result == Some(&json!({ "ok": null })) && add.ticks.0 == add.ticks.1;
+            if is_member && !at_once {
+                return Err(format!("{} adds a member, and waits or is refused", add.who));
+            }
         }
     }
     Ok(())
+}
+
+/// The scripts that run as members of a pool: not those in the place of another member, nor those
+/// that were discarded.
+fn members_at<'a>(facts: &'a Facts<'_>, pool: &str, moment: usize) -> BTreeSet<&'a str> {
+    let of_pool = |ops| facts.calls_of(ops).filter(move |call| call.on() == pool);
+    let spawned = of_pool(&["spawn", "apply", "apply_cb", "apply_async"]);
+    let added = of_pool(ADDS).filter(|call| call.is_done_at(moment));
+    let discarded: Vec<_> =
+        of_pool(&["discard"]).filter(|call| call.is_done_at(moment)).map(Call::script).collect();
+    let all: Vec<_> = spawned.chain(added).collect();
+    let is_inside = |call: &&Call<'_>| all.iter().any(|other| other.script() == call.who);
+    let outer = all.iter().filter(|call| !is_inside(call)).map(|call| call.script());
+    outer.filter(|script| !discarded.contains(script) && facts.runs_at(script, moment)).collect()
 }
 
 /// Nobody waits while there is a free slot.
