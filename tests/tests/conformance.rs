@@ -2,8 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
-use spinney_tests::conformance::{Report, Scenario, Verdict, allowed_tags, default_corpus, read};
+use spinney_tests::conformance::{
+    LIMIT, Report, Scenario, Verdict, allowed_tags, default_corpus, read,
+};
 
 fn corpus() -> Vec<Scenario> {
     read(&default_corpus()).expect("the corpus is in the repository")
@@ -23,24 +27,43 @@ fn each_scenario_of_the_corpus_passes() {
 #[test]
 fn a_pool_that_lets_in_who_came_last_is_noticed() {
     let pools: Vec<_> = corpus().into_iter().filter(|it| it.has_tag("obj:pool")).collect();
-    let report = Report::judged_by(pools, Scenario::judge_on_a_broken_pool);
+    let report = Report::judged_by(Scenario::judge_on_a_broken_pool, pools, LIMIT);
     assert!(report.failed() > 30, "{report}");
+}
+
+/// A scenario of one actor with one op, which sleeps for no time.
+fn scenario(id: &str, op: &str) -> Scenario {
+    let line = format!(
+        r#"{{"id":"{id}","api":"gevent","tags":[],"objects":{{}},"last_tick":0,
+        "actors":[{{"name":"A","at":0,"ops":[{{"op":"{op}","d":0}}]}}],
+        "trace":[[0,"A","start",null],[0,"A","end",{{"ok":null}}]],
+        "final":{{"objects":{{}},"tasks":{{}},"blocked":[]}}}}"#
+    );
+    Scenario::parse(&line).unwrap()
 }
 
 #[test]
 fn an_unknown_op_fails_its_scenario_alone() {
-    let line = |op: &str| {
-        format!(
-            r#"{{"id":"{op}","api":"gevent","tags":[],"objects":{{}},"last_tick":0,
-            "actors":[{{"name":"A","at":0,"ops":[{{"op":"{op}","d":0}}]}}],
-            "trace":[[0,"A","start",null],[0,"A","end",{{"ok":null}}]],
-            "final":{{"objects":{{}},"tasks":{{}},"blocked":[]}}}}"#
-        )
-    };
-    let scenarios = ["sleep", "levitate", "sleep"].map(|op| Scenario::parse(&line(op)).unwrap());
+    let scenarios = ["sleep", "levitate", "sleep"].map(|op| scenario(op, op));
     let report = Report::of(scenarios.to_vec());
     assert_eq!((report.passed(), report.failed()), (2, 1), "{report}");
     assert!(report.to_string().contains("no such op"), "{report}");
+}
+
+#[test]
+fn what_hangs_or_panics_fails_alone() {
+    let judge = |scenario: &Scenario| match scenario.id() {
+        "hangs" => loop {
+            thread::park();
+        },
+        "panics" => panic!("on purpose"),
+        _ => scenario.judge(),
+    };
+    let scenarios = ["a", "hangs", "b", "panics", "c"].map(|id| scenario(id, "sleep"));
+    let report = Report::judged_by(judge, scenarios.to_vec(), Duration::from_secs(2));
+    let failed: Vec<_> = report.verdicts().filter(|(_, verdict)| !verdict.is_pass()).collect();
+    let failed: Vec<_> = failed.iter().map(|(scenario, _)| scenario.id()).collect();
+    assert_eq!(failed, ["hangs", "panics"], "{report}");
 }
 
 #[test]

@@ -27,6 +27,6 @@ mod world;
 
 pub use corpus::{CorpusError, default_corpus, read};
 pub use laws::allowed_tags;
-pub use report::Report;
+pub use report::{Judge, LIMIT, Report};
 pub use scenario::{Observed, Scenario};
 pub use verdict::{Difference, Verdict};

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use super::{Scenario, Verdict};
 
 /// How long a scenario may take in real time: one that takes that long hangs.
-const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(20);
+
+/// Says whether a scenario passes.
+pub type Judge = fn(&Scenario) -> Verdict;
 
 /// The verdicts on some scenarios.
 #[derive(Debug, Default)]
@@ -18,34 +21,26 @@ pub struct Report {
 }
 
 impl Report {
-    /// Runs `scenarios`, one after the other; one that hangs fails alone.
+    /// Runs `scenarios`, one after the other; one that hangs or panics fails alone.
     pub fn of(scenarios: Vec<Scenario>) -> Self {
-        Self::judged_by(scenarios, Scenario::judge)
+        Self::judged_by(Scenario::judge, scenarios, LIMIT)
     }
 
-    /// As [`of`](Self::of), with another judge.
-    pub fn judged_by(scenarios: Vec<Scenario>, judge: fn(&Scenario) -> Verdict) -> Self {
-        let mut rest = scenarios;
-        let mut report = Self::default();
-        while !rest.is_empty() {
-            let (verdicts, judged) = mpsc::channel();
-            let batch = rest.clone();
-            // It cannot be stopped: if it hangs, another takes over behind that scenario.
-            thread::spawn(move || {
-                batch.iter().map(judge).all(|verdict| verdicts.send(verdict).is_ok())
-            });
-            let mut judged = std::iter::from_fn(|| judged.recv_timeout(LIMIT).ok());
-            while let Some(scenario) = rest.first().cloned() {
-                let verdict = judged.next();
-                let hangs = verdict.is_none();
-                rest.remove(0);
-                report.verdicts.push((scenario, verdict.unwrap_or(Verdict::Hangs)));
-                if hangs {
-                    break;
+    /// As [`of`](Self::of), with another judge, who has that much time for each.
+    pub fn judged_by(judge: Judge, scenarios: Vec<Scenario>, limit: Duration) -> Self {
+        let mut verdicts = Vec::new();
+        let mut judged = judge_all(judge, scenarios.clone());
+        for index in 0..scenarios.len() {
+            verdicts.push(judged.recv_timeout(limit).unwrap_or_else(|error| {
+                // What hangs cannot be stopped: another thread takes over behind it.
+                judged = judge_all(judge, scenarios[index + 1..].to_vec());
+                match error {
+                    RecvTimeoutError::Timeout => Verdict::Hangs,
+                    RecvTimeoutError::Disconnected => Verdict::Broken("panicked".to_owned()),
                 }
-            }
+            }));
         }
-        report
+        Self { verdicts: scenarios.into_iter().zip(verdicts).collect() }
     }
 
     /// How many pass.
@@ -87,6 +82,14 @@ impl Report {
         }
         tags
     }
+}
+
+fn judge_all(judge: Judge, scenarios: Vec<Scenario>) -> Receiver<Verdict> {
+    let (verdicts, judged) = mpsc::channel();
+    thread::spawn(move || {
+        scenarios.iter().map(judge).all(|verdict| verdicts.send(verdict).is_ok())
+    });
+    judged
 }
 
 impl fmt::Display for Report {

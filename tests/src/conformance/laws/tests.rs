@@ -61,7 +61,7 @@ fn original(scenario: &Scenario) -> Run {
             moments.push((since, 2, moment(since, who, What::Called(op.clone()))));
         }
     }
-    Run { observed, moments: in_order(moments), quirk: false }
+    Run { observed, moments: in_order(&moments), quirk: false }
 }
 
 fn moment(tick: u64, who: &str, what: What) -> Moment {
@@ -73,7 +73,7 @@ fn slept(ops: &[Value]) -> u64 {
 }
 
 /// Sorts by time; within an instant what begins comes first. Calls are known by their places.
-fn in_order(moments: Vec<(u64, u8, Moment)>) -> Vec<Moment> {
+fn in_order(moments: &[(u64, u8, Moment)]) -> Vec<Moment> {
     let mut order: Vec<usize> = (0..moments.len()).collect();
     order.sort_by_key(|place| (moments[*place].0, moments[*place].1));
     let mut sorted: Vec<Moment> = order.iter().map(|place| moments[*place].2.clone()).collect();
