@@ -5,7 +5,7 @@
 //! those who rely on the other.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use spinney::Event;
@@ -14,7 +14,9 @@ use spinney::Event;
 #[derive(Default)]
 pub(super) struct Barging {
     counter: Cell<usize>,
-    waiting: RefCell<VecDeque<Rc<Event>>>,
+    /// By their tickets.
+    waiting: RefCell<BTreeMap<u64, Rc<Event>>>,
+    next_ticket: Cell<u64>,
     /// How many were woken and have not run since.
     woken: Cell<usize>,
     /// Whether anybody has taken a permit, or seen one, that others had been woken for.
@@ -82,11 +84,12 @@ impl Barging {
         left.is_some()
     }
 
-    /// Waits in line until `done`; who is woken for nothing goes to its end.
+    /// Waits in line until `done`; who is woken for nothing keeps their place in it.
     async fn wait_to(&self, done: impl Fn() -> bool) {
+        let ticket = self.next_ticket.replace(self.next_ticket.get() + 1);
         loop {
             let place = Place { semaphore: self, turn: Rc::default() };
-            self.waiting.borrow_mut().push_back(Rc::clone(&place.turn));
+            self.waiting.borrow_mut().insert(ticket, Rc::clone(&place.turn));
             place.turn.wait().await;
             if done() {
                 return;
@@ -100,8 +103,8 @@ impl Barging {
             if self.counter.get() <= self.woken.get() {
                 return;
             }
-            let next = if self.last_first { waiting.pop_back() } else { waiting.pop_front() };
-            let Some(turn) = next else { return };
+            let next = if self.last_first { waiting.pop_last() } else { waiting.pop_first() };
+            let Some((_, turn)) = next else { return };
             drop(waiting);
             self.woken.set(self.woken.get() + 1);
             turn.set();
@@ -118,7 +121,7 @@ impl Barging {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let Barging { waiting, woken, .. } = self.semaphore;
-        waiting.borrow_mut().retain(|turn| !Rc::ptr_eq(turn, &self.turn));
+        waiting.borrow_mut().retain(|_, turn| !Rc::ptr_eq(turn, &self.turn));
         woken.set(woken.get() - usize::from(self.turn.is_set()));
         self.semaphore.wake();
     }

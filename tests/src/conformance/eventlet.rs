@@ -153,17 +153,27 @@ async fn on_capped(
 ) -> Option<Value> {
     match name {
         "acquire" if op["blocking"] == false && permits.counter() == 0 => return Some(ok(false)),
-        "acquire" => {
-            room.release();
-            permits.acquire().await;
-        }
-        "release" => {
-            permits.release();
-            room.acquire().await;
-        }
+        "acquire" => exchange(room, permits).await,
+        "release" => exchange(permits, room).await,
         _ => return None,
     }
     Some(ok(true))
+}
+
+/// Gives to one, and takes from the other; or takes back what it gave if it is interrupted.
+async fn exchange(give: &AnySemaphore, take: &AnySemaphore) {
+    struct Given<'a>(Option<&'a AnySemaphore>);
+
+    impl Drop for Given<'_> {
+        fn drop(&mut self) {
+            self.0.map(AnySemaphore::try_acquire);
+        }
+    }
+
+    give.release();
+    let mut given = Given(Some(give));
+    take.acquire().await;
+    given.0 = None;
 }
 
 async fn on_resources(
