@@ -161,9 +161,11 @@ fn pools_are_handles_for_any_thread_where_their_hub_is() {
 
 #[test]
 fn streams_are_for_any_thread_where_their_results_are() {
-    is_shared::<Imap<SendOnly>>();
+    is_movable::<Imap<SendOnly>>();
+    is_shared::<Imap<u32>>();
     is_shared::<GreenPile<SendOnly>>();
-    is_shared::<spinney::map::Indexed<SendOnly>>();
+    is_movable::<spinney::map::Indexed<SendOnly>>();
+    is_shared::<spinney::map::Indexed<u32>>();
     is_shared::<spinney::map::Retry>();
     is_shared::<spinney::map::Backoff>();
     is_movable::<spinney::TryMap<SendOnly, SendOnly>>();

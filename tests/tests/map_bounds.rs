@@ -72,6 +72,15 @@ on_every_hub! {
         }
     }
 
+    async fn one_result_that_is_read_starts_one_item_though_its_reader_stops_there(hub) {
+        let (pool, pulled) = (Pool::on(hub, 10), Count::to(4));
+        let mut results = pool.mapper().maxsize(3).imap(|n| async move { n }, counted(&pulled));
+        let_others_run().await;
+        assert_eq!(results.next().await.unwrap().unwrap(), 0);
+        pulled.reached().await;
+        drop(results);
+    }
+
     async fn by_default_twice_the_capacity_is_open(hub) {
         let (pool, pulled) = (Pool::on(hub, 4), Count::to(8));
         let _results = pool.imap(|n| async move { n }, counted(&pulled));

@@ -6,9 +6,10 @@
 //! - `tidy`: the rules of style that a program can check.
 //! - `loom`: the models; `LOOM_MAX_PREEMPTIONS=4` looks further, for minutes.
 //! - `deny`: licences, sources and owners of the outside crates.
-//! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds; 60 by default.
 //! - `conformance [--corpus PATH] [--only ID] [--tag TAG] [--verbose]`: what gevent and eventlet
 //!   did, and whether we do the same; PATH is a `.jsonl` or `.jsonl.xz` file, or a folder of them.
+//! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds, 60 by default; then
+//!   a million closures through thread pools.
 //! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
 
 mod bench;

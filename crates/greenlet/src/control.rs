@@ -171,9 +171,9 @@ impl Control {
             return true;
         }
         let waker = state.waker.take();
-        let wakers: Vec<Waker> = state.kills.wakers().chain(waker).collect();
+        let scopes: Vec<Waker> = state.kills.wakers().collect();
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        scopes.into_iter().chain(waker).for_each(Waker::wake);
         true
     }
 

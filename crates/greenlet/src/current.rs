@@ -35,7 +35,12 @@ impl Frame {
     }
 
     pub(crate) fn control(&self) -> &Arc<Control> {
-        self.control.as_ref().expect("a greenlet's frame is not a thread's")
+        self.control.as_ref().expect(OF_GREENLET)
+    }
+
+    /// What is left of it at the end.
+    pub(crate) fn take_apart(self) -> (Arc<Control>, Locals) {
+        (self.control.expect(OF_GREENLET), self.locals)
     }
 
     /// Runs `code`, which does not panic, in this frame.
@@ -55,6 +60,8 @@ impl Frame {
         CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), self)).is_ok()
     }
 }
+
+const OF_GREENLET: &str = "a greenlet's frame is not a thread's";
 
 /// The greenlet that is being polled; None also where the thread is about to end, and its locals
 /// are gone.

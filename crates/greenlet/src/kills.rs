@@ -18,7 +18,13 @@ pub(crate) const ROOT: u64 = 0;
 pub(crate) struct Kills {
     /// The kill that nobody has seen yet.
     exit: Option<GreenletExit>,
-    /// Where it was resumed, if it was.
+    /// There once a scope was opened, which few greenlets do.
+    nest: Option<Box<Nest>>,
+}
+
+#[derive(Default)]
+struct Nest {
+    /// Where the kill was resumed, if it was.
     resumed_at: Option<u64>,
     /// Those that are open, `ROOT` apart; inner ones behind outer ones.
     scopes: Vec<Scope>,
@@ -49,7 +55,7 @@ impl Kills {
     /// one before.
     #[must_use = "a reason is dropped when the lock has been let go"]
     pub(crate) fn resume(&mut self, exit: GreenletExit, scope: u64) -> Option<GreenletExit> {
-        self.resumed_at = Some(scope);
+        self.nest().resumed_at = Some(scope);
         self.exit.replace(exit)
     }
 
@@ -58,17 +64,19 @@ impl Kills {
         if !self.is_due(scope) {
             return None;
         }
-        self.resumed_at = None;
+        if let Some(nest) = &mut self.nest {
+            nest.resumed_at = None;
+        }
         self.exit.take()
     }
 
     pub(crate) fn is_due(&self, scope: u64) -> bool {
-        let is_kept_off = || match self.resumed_at {
+        let is_kept_off = || match self.nest.as_ref().and_then(|nest| nest.resumed_at) {
             Some(at) => {
-                let mut shields = self.scopes.iter().filter(|inner| inner.shield);
+                let mut shields = self.scopes().iter().filter(|inner| inner.shield);
                 at != scope || shields.any(|inner| self.is_around(scope, inner.outer))
             }
-            None => self.scopes.iter().any(|inner| inner.outer == scope),
+            None => self.scopes().iter().any(|inner| inner.outer == scope),
         };
         self.exit.is_some() && !self.is_shielded(scope) && !is_kept_off()
     }
@@ -94,38 +102,48 @@ impl Kills {
     }
 
     fn find(&self, scope: u64) -> Option<&Scope> {
-        self.scopes.iter().find(|other| other.id == scope)
+        self.scopes().iter().find(|other| other.id == scope)
+    }
+
+    fn scopes(&self) -> &[Scope] {
+        self.nest.as_ref().map_or(&[], |nest| &nest.scopes)
+    }
+
+    fn nest(&mut self) -> &mut Nest {
+        self.nest.get_or_insert_default()
     }
 
     /// Opens a scope inside of `outer`.
     pub(crate) fn open(&mut self, outer: u64, shield: bool) -> u64 {
-        self.last_id += 1;
-        self.scopes.push(Scope { id: self.last_id, outer, shield, waker: None });
-        self.last_id
+        let nest = self.nest();
+        nest.last_id += 1;
+        nest.scopes.push(Scope { id: nest.last_id, outer, shield, waker: None });
+        nest.last_id
     }
 
     /// Lets `scope` be woken by a kill. Returns the waker before.
     #[must_use = "a waker is dropped when the lock has been let go"]
     pub(crate) fn watch(&mut self, scope: u64, waker: &Waker) -> Option<Waker> {
-        let scope = self.scopes.iter_mut().find(|other| other.id == scope)?;
+        let scope = self.nest().scopes.iter_mut().find(|other| other.id == scope)?;
         scope.waker.replace(waker.clone())
     }
 
     /// Closes `scope`; what is still open in it is from now on inside of its outer one.
     pub(crate) fn close(&mut self, scope: u64) -> Option<Waker> {
-        let place = self.scopes.iter().position(|other| other.id == scope)?;
-        let closed = self.scopes.remove(place);
-        for inner in self.scopes.iter_mut().filter(|inner| inner.outer == scope) {
+        let nest = self.nest.as_mut()?;
+        let place = nest.scopes.iter().position(|other| other.id == scope)?;
+        let closed = nest.scopes.remove(place);
+        for inner in nest.scopes.iter_mut().filter(|inner| inner.outer == scope) {
             inner.outer = closed.outer;
         }
-        if self.resumed_at == Some(scope) {
-            self.resumed_at = Some(closed.outer);
+        if nest.resumed_at == Some(scope) {
+            nest.resumed_at = Some(closed.outer);
         }
         closed.waker
     }
 
     /// Those that a kill gets polled, apart from the greenlet itself.
     pub(crate) fn wakers(&self) -> impl Iterator<Item = Waker> {
-        self.scopes.iter().filter_map(|scope| scope.waker.clone())
+        self.scopes().iter().filter_map(|scope| scope.waker.clone())
     }
 }

@@ -130,9 +130,9 @@ impl<F: Future, G> Task<F, G> {
         } else {
             frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))))
         };
-        let control = Arc::clone(frame.control());
-        // With the locals that the destructors of others made anew.
-        contain(|| drop(frame));
+        let (control, locals) = frame.take_apart();
+        // Those that the destructors of others made anew.
+        contain(|| drop(locals));
         let ended = match (dropped, ended) {
             (Err(payload), _) => Err(Failure::panicked(payload)),
             (Ok(()), Some(ended)) => ended,

@@ -10,9 +10,9 @@ use fastrand::Rng;
 use futures_lite::future::block_on;
 use spinney_threadpool::{ThreadPool, ThreadResult};
 
-/// How many closures; `SPINNEY_STRESS` in the environment says otherwise.
+/// How many closures; `SPINNEY_STRESS_CLOSURES` in the environment says otherwise.
 fn closures() -> usize {
-    let wanted = std::env::var("SPINNEY_STRESS").ok().and_then(|text| text.parse().ok());
+    let wanted = std::env::var("SPINNEY_STRESS_CLOSURES").ok().and_then(|text| text.parse().ok());
     wanted.unwrap_or(20_000)
 }
 

@@ -10,7 +10,7 @@ use futures_core::Stream;
 use spinney_greenlet::Failure;
 
 use super::ItemError;
-use super::results::Results;
+use super::results::{Hand, Results};
 use crate::Crew;
 use crate::roster::Wait;
 
@@ -25,6 +25,7 @@ use crate::roster::Wait;
 /// [`Reentry`](crate::Reentry).
 pub struct Imap<T, X = spinney_hub::Hub> {
     results: Arc<Results<T, X>>,
+    hand: Hand<T>,
     /// None once it is detached.
     crew: Option<Crew<X>>,
     /// Where a member waits for it, if one does.
@@ -33,7 +34,7 @@ pub struct Imap<T, X = spinney_hub::Hub> {
 
 impl<T, X> Imap<T, X> {
     pub(crate) fn new(results: Arc<Results<T, X>>, crew: Crew<X>) -> Self {
-        Self { results, crew: Some(crew), lending: None }
+        Self { results, hand: Hand::default(), crew: Some(crew), lending: None }
     }
 
     /// The same results, each with the place of its item in the input.
@@ -64,23 +65,27 @@ impl<T, X> Imap<T, X> {
     pub fn detach(mut self) {
         self.set_lending(None);
         let crew = self.crew.take();
-        self.results.detach(crew);
+        self.results.detach(crew, std::mem::take(&mut self.hand));
     }
 
     /// Lets the map run on for as long as its crew has other handles.
     pub(crate) fn let_go(mut self) {
         self.set_lending(None);
         self.crew = None;
-        self.results.detach(None);
+        self.results.detach(None, std::mem::take(&mut self.hand));
     }
 
     pub(crate) fn poll_indexed(
         &mut self,
         cx: &Context<'_>,
     ) -> Poll<Option<(usize, Result<T, Failure>)>> {
-        let wait = self.crew.as_ref().and_then(Crew::wait_inside);
-        let polled = self.results.poll_next(cx, wait);
-        self.set_lending(wait.filter(|_| polled.is_pending()));
+        let polled = self.results.poll_next(cx, &mut self.hand);
+        let waits = polled.is_pending();
+        let wait = self.crew.as_ref().filter(|_| waits).and_then(Crew::wait_inside);
+        if let Some(wait) = wait {
+            self.results.offer_slot(wait);
+        }
+        self.set_lending(wait);
         polled
     }
 
@@ -111,7 +116,7 @@ impl<T, X> Drop for Imap<T, X> {
     fn drop(&mut self) {
         self.set_lending(None);
         if self.crew.is_some() {
-            self.results.abandon();
+            self.results.abandon(std::mem::take(&mut self.hand));
         }
     }
 }

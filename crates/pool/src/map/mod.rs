@@ -12,7 +12,6 @@ mod feeder;
 mod imap;
 mod item_error;
 mod job;
-mod loan;
 mod mapper;
 mod results;
 mod retry;

@@ -115,15 +115,23 @@ impl Members {
         }
     }
 
-    /// Marks all as dying, and returns those that were not.
-    pub(super) fn condemn(&mut self) -> Vec<Handle> {
-        let spared = self.list.iter_mut().filter(|(_, member)| !member.dying);
-        let spared = spared.map(|(_, member)| {
-            member.dying = true;
-            member.handle.clone()
-        });
-        let spared: Vec<Handle> = spared.collect();
+    /// Marks some as dying that are not, of those from the place `from` on who are members since
+    /// `newest` or longer, and puts them into `spared`. False if that was the last place.
+    pub(super) fn condemn(
+        &mut self,
+        from: &mut usize,
+        newest: u64,
+        spared: &mut Vec<Handle>,
+    ) -> bool {
+        while spared.len() < spared.capacity() && *from < self.list.capacity() {
+            let member = self.list.get_mut(*from);
+            *from += 1;
+            if let Some(member) = member.filter(|member| !member.dying && member.stamp <= newest) {
+                member.dying = true;
+                spared.push(member.handle.clone());
+            }
+        }
         self.dying += spared.len();
-        spared
+        *from < self.list.capacity()
     }
 }

@@ -23,6 +23,9 @@ use crate::{Failures, InsideGroup};
 /// The number of slots of a group without a limit.
 pub(crate) const UNLIMITED: usize = usize::MAX;
 
+/// How many members are marked as dying under one lock.
+const KILLED_TOGETHER: usize = 64;
+
 pub(crate) struct Roster {
     /// Who holds a permit may enter one task, and leaves it out for the membership to return.
     pub(crate) slots: Semaphore,
@@ -139,23 +142,29 @@ impl Roster {
     /// Kills each member once, then whoever came in meanwhile, until nobody is left.
     pub(crate) async fn kill(&self, exit: &GreenletExit, at: &'static Location<'static>) {
         loop {
-            let (spared, died) = {
+            let died = {
                 let mut members = self.lock();
                 if members.list.is_empty() {
                     return;
                 }
-                let spared = members.condemn();
-                (spared, Arc::clone(members.died.get_or_insert_default()))
+                Arc::clone(members.died.get_or_insert_default())
             };
-            send(exit, &spared);
+            self.kill_now(exit);
             died.wait_for("Pool::kill", at).await;
         }
     }
 
     /// Kills each member once, without waiting.
+    ///
+    /// A few at a time: what is touched of each to mark it is then at hand to kill it.
     pub(crate) fn kill_now(&self, exit: &GreenletExit) {
-        let spared = self.lock().condemn();
-        send(exit, &spared);
+        let newest = self.lock().next_stamp;
+        let (mut from, mut more) = (0, true);
+        let mut spared = Vec::with_capacity(KILLED_TOGETHER);
+        while more {
+            more = self.lock().condemn(&mut from, newest, &mut spared);
+            spared.drain(..).for_each(|member| member.kill_now_with(exit.clone()));
+        }
     }
 
     /// Kills `greenlet`, if it is a member that has not been killed here before; false otherwise.
@@ -326,12 +335,6 @@ impl Roster {
 
     fn lock(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn send(exit: &GreenletExit, members: &[Handle]) {
-    for member in members {
-        member.kill_now_with(exit.clone());
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod acquire;
 mod hand_out;
+mod lock;
 mod permit;
 mod state;
 
@@ -15,11 +16,11 @@ use std::sync::Arc;
 
 pub use acquire::Acquire;
 pub use hand_out::HandOut;
+use lock::{Locked, Shared};
 pub use permit::Permit;
 use state::State;
 
 use crate::TryAcquireError;
-use crate::primitive::{self, Mutex, MutexGuard};
 
 /// Hands out a number of permits, first come, first served. `gevent.lock.Semaphore`, but fair.
 ///
@@ -37,18 +38,18 @@ use crate::primitive::{self, Mutex, MutexGuard};
 /// # }).unwrap();
 /// ```
 pub struct Semaphore {
-    state: Mutex<State>,
+    shared: Shared,
 }
 
 impl Semaphore {
     /// A semaphore with `permits` permits, none of them out.
     pub fn new(permits: usize) -> Self {
-        Self { state: Mutex::new(State::new(permits, false)) }
+        Self { shared: Shared::new(State::new(permits, false)) }
     }
 
     /// One that does not grow when more comes back than is out.
     pub(crate) fn fixed(permits: usize) -> Self {
-        Self { state: Mutex::new(State::new(permits, true)) }
+        Self { shared: Shared::new(State::new(permits, true)) }
     }
 
     /// Takes a permit, behind those who came before.
@@ -206,9 +207,9 @@ impl Semaphore {
     }
 
     /// As [`available`](Self::available), less one for each who waits, however much they want:
-    /// negative if more come than there is room for. eventlet's `balance`.
+    /// negative if more come than there is room for. It takes no lock. eventlet's `balance`.
     pub fn balance(&self) -> isize {
-        self.lock().balance()
+        self.shared.balance()
     }
 
     /// How many wait, for one permit or for many.
@@ -216,9 +217,9 @@ impl Semaphore {
         self.lock().waiters.len()
     }
 
-    /// Whether it was closed.
+    /// Whether it was closed. It takes no lock.
     pub fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.shared.is_closed()
     }
 
     /// As [`available`](Self::available), but zero rather than negative.
@@ -228,7 +229,7 @@ impl Semaphore {
 
     /// Wakes whoever there is a permit for, and who waits for idleness. The lock is let go before
     /// anyone is woken: a waker is somebody else's code.
-    fn hand_out<'a>(&'a self, mut state: MutexGuard<'a, State>) {
+    fn hand_out<'a>(&'a self, mut state: Locked<'a>) {
         loop {
             let admitted = state.admit();
             let more = admitted.is_some() && state.may_admit();
@@ -247,8 +248,8 @@ impl Semaphore {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        primitive::lock(&self.state)
+    fn lock(&self) -> Locked<'_> {
+        self.shared.lock()
     }
 }
 

@@ -54,7 +54,7 @@ impl Workers {
             }
         }
         state.leaving += 1;
-        // What it was woken for, somebody else has to see to.
+        // There may not be one too many any more, for which the others would let go of their work.
         self.attend(state);
         None
     }

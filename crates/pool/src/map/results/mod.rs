@@ -5,18 +5,24 @@
 //! read. The number of open items is bounded, that is all that holds the workers back. Wakers and
 //! results are other people's code: none is woken or dropped under the lock.
 
+mod hand;
+mod loan;
+mod state;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use slab::Slab;
+pub(crate) use hand::Hand;
+use hand::Reads;
+use loan::Loan;
 use spinney_greenlet::{Failure, Handle};
 use spinney_hub::contain;
+use state::{Reader, State};
 
-use super::loan::Loan;
 use crate::Crew;
 use crate::roster::{Place, Wait};
 
@@ -46,63 +52,17 @@ pub(crate) struct Results<T, X> {
     pub(crate) feeder_queued: AtomicBool,
     /// How often an item was tried again.
     pub(crate) retries: AtomicUsize,
+    reads: Reads,
     state: Mutex<State<T, X>>,
-}
-
-struct State<T, X> {
-    order: Order,
-    /// What can be read. In the order of the input, with places for what is still running.
-    done: VecDeque<Option<Indexed<T>>>,
-    /// The index of the first place of `done`, in the order of the input.
-    first: usize,
-    open: usize,
-    maxsize: usize,
-    /// No further item will be opened.
-    exhausted: bool,
-    /// The feeder has not ended; it may have a slot.
-    feeding: bool,
-    reader: Reader<X>,
-    /// Wakes the reader; there while it waits.
-    waiting: Option<Waker>,
-    /// Wakes the feeder, which may be in the queue for a slot.
-    feeder: Option<Waker>,
-    /// The feeder waits for room, not for a slot.
-    feeder_stalled: bool,
-    loan: Loan,
-    /// The workers that hold a slot; each is there by name from its first poll on.
-    workers: Slab<Option<Handle>>,
-}
-
-/// Who reads the results.
-enum Reader<X> {
-    Present,
-    /// Nobody, but the map goes on. It may keep its crew alive for that.
-    Detached(Option<Crew<X>>),
-    /// Nobody, and the map is over.
-    Gone,
 }
 
 impl<T, X> Results<T, X> {
     pub(crate) fn new(order: Order, maxsize: usize) -> Self {
-        let state = State {
-            order,
-            done: VecDeque::new(),
-            first: 0,
-            open: 0,
-            maxsize,
-            exhausted: false,
-            feeding: true,
-            reader: Reader::Present,
-            waiting: None,
-            feeder: None,
-            feeder_stalled: false,
-            loan: Loan::None,
-            workers: Slab::new(),
-        };
         Self {
             feeder_queued: AtomicBool::new(false),
             retries: AtomicUsize::new(0),
-            state: Mutex::new(state),
+            reads: Reads::default(),
+            state: Mutex::new(State::new(order, maxsize)),
         }
     }
 
@@ -114,8 +74,9 @@ impl<T, X> Results<T, X> {
             return Poll::Ready(false);
         }
         let before = state.feeder.replace(cx.waker().clone());
+        self.reads.set_stalled(!state.has_room());
+        state.open -= self.reads.take();
         let room = state.has_room();
-        state.feeder_stalled = !room;
         drop(state);
         drop(before);
         if room { Poll::Ready(true) } else { Poll::Pending }
@@ -225,42 +186,75 @@ impl<T, X> Results<T, X> {
         self.change(State::return_slot);
     }
 
-    /// For the reader: the next result, or None when there will be no more and no slot is held. One
-    /// that `lends` its slot lets the map have it while it waits, and waits until it is back.
+    /// For the reader: the next result, or None when there will be no more and no slot is held.
     pub(crate) fn poll_next(
         &self,
         cx: &Context<'_>,
-        lends: Option<Wait>,
+        hand: &mut Hand<T>,
     ) -> Poll<Option<Indexed<T>>> {
+        if hand.results.is_empty() {
+            let there = ready!(self.poll_take(cx, hand));
+            if !there {
+                return Poll::Ready(None);
+            }
+        }
+        let next = hand.results.pop_front();
+        if self.reads.add(1) {
+            self.change(|_| ());
+        }
+        Poll::Ready(next)
+    }
+
+    /// Takes all results that can be read into `hand`; false when there will be no more.
+    fn poll_take(&self, cx: &Context<'_>, hand: &mut Hand<T>) -> Poll<bool> {
         let mut state = self.lock();
         let lent = state.loan.is_out();
-        let (taken, before) = match if lent { None } else { state.take() } {
-            Some(result) => (Poll::Ready(Some(result)), state.waiting.take()),
-            None if state.is_over() => (Poll::Ready(None), state.waiting.take()),
-            None => (Poll::Pending, state.waiting.replace(cx.waker().clone())),
-        };
         if !lent {
-            let offers = lends.filter(|_| taken.is_pending());
-            state.loan = offers.map_or(Loan::None, Loan::Offered);
+            state.take(&mut hand.results);
         }
-        let feeder = state.take_feeder();
+        let over = state.is_over();
+        let taken = if hand.results.is_empty() && !over {
+            Poll::Pending
+        } else {
+            Poll::Ready(!hand.results.is_empty())
+        };
+        let waiting = taken.is_pending().then(|| cx.waker().clone());
+        let before = std::mem::replace(&mut state.waiting, waiting);
+        if !lent {
+            state.loan = Loan::None;
+        }
+        let feeder = self.take_feeder(&mut state);
         drop(state);
         drop(before);
         feeder.into_iter().for_each(Waker::wake);
         taken
     }
 
-    /// The reader leaves, the map goes on, and keeps `crew` alive until it is over.
-    pub(crate) fn detach(&self, crew: Option<Crew<X>>) {
+    /// For a reader that waits: the map may have its slot meanwhile; then it waits until that is
+    /// back.
+    pub(crate) fn offer_slot(&self, wait: Wait) {
+        self.change(|state| {
+            if state.waiting.is_some() && !state.loan.is_out() {
+                state.loan = Loan::Offered(wait);
+            }
+        });
+    }
+
+    /// The reader leaves with results unread, the map goes on, and keeps `crew` alive until it is
+    /// over.
+    pub(crate) fn detach(&self, crew: Option<Crew<X>>, unread: Hand<T>) {
+        self.reads.add(unread.results.len());
         let done = self.change(|state| {
             state.reader = Reader::Detached(crew);
             state.forget_done()
         });
         forget(done);
+        drop(unread);
     }
 
-    /// The reader leaves, and the map is over: kills the workers.
-    pub(crate) fn abandon(&self) {
+    /// The reader leaves with results unread, and the map is over: kills the workers.
+    pub(crate) fn abandon(&self, unread: Hand<T>) {
+        self.reads.add(unread.results.len());
         let (before, done, workers) = self.change(|state| {
             state.exhausted = true;
             let workers: Vec<Handle> =
@@ -270,6 +264,7 @@ impl<T, X> Results<T, X> {
         workers.iter().for_each(Handle::kill_now);
         drop(before);
         forget(done);
+        drop(unread);
     }
 
     pub(crate) fn is_feeder_queued(&self) -> bool {
@@ -284,7 +279,7 @@ impl<T, X> Results<T, X> {
         let over = state.is_over();
         let roused = over || (state.is_readable() && !state.loan.is_out());
         let reader = if roused { state.waiting.take() } else { None };
-        let feeder = state.take_feeder();
+        let feeder = self.take_feeder(&mut state);
         let crew = match &mut state.reader {
             Reader::Detached(crew) if over => crew.take(),
             _ => None,
@@ -295,75 +290,22 @@ impl<T, X> Results<T, X> {
         changed
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T, X>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T, X> State<T, X> {
-    fn has_room(&self) -> bool {
-        let limit = self.maxsize.saturating_add(usize::from(self.waiting.is_some()));
-        !self.exhausted && self.open < limit
-    }
-
-    fn open(&mut self) -> Room {
-        if self.exhausted {
-            return Room::Over;
-        }
-        if !self.has_room() {
-            return Room::Full;
-        }
-        self.open += 1;
-        Room::Opened
-    }
-
     /// The feeder, if it has a reason to wake up.
-    fn take_feeder(&mut self) -> Option<Waker> {
-        let roused = self.exhausted
-            || (self.feeder_stalled && self.has_room())
-            || (matches!(self.loan, Loan::Offered(_)) && self.has_room());
-        if roused { self.feeder.take() } else { None }
-    }
-
-    fn put(&mut self, index: usize, result: Result<T, Failure>) {
-        match self.order {
-            Order::Completion => self.done.push_back(Some((index, result))),
-            Order::Input => {
-                let place = index - self.first;
-                if self.done.len() <= place {
-                    self.done.resize_with(place + 1, || None);
-                }
-                self.done[place] = Some((index, result));
-            }
+    fn take_feeder(&self, state: &mut State<T, X>) -> Option<Waker> {
+        let wants_room = self.reads.is_stalled() || matches!(state.loan, Loan::Offered(_));
+        let roused = state.exhausted || (wants_room && state.has_room());
+        if !roused {
+            return None;
         }
+        // It says so again if there is no room for it.
+        self.reads.set_stalled(false);
+        state.feeder.take()
     }
 
-    fn take(&mut self) -> Option<Indexed<T>> {
-        let result = self.done.front_mut()?.take()?;
-        self.done.pop_front();
-        self.first += 1;
-        self.open -= 1;
-        Some(result)
-    }
-
-    fn is_readable(&self) -> bool {
-        matches!(self.done.front(), Some(Some(_)))
-    }
-
-    /// The reader has its slot back: to read, or else to lend it again.
-    fn return_slot(&mut self) {
-        let waits = self.waiting.is_some() && !self.is_readable();
-        self.loan = self.loan.returned(waits);
-    }
-
-    fn is_over(&self) -> bool {
-        self.exhausted && self.open == 0 && self.workers.is_empty() && !self.feeding
-    }
-
-    /// Closes what was done and will not be read.
-    fn forget_done(&mut self) -> VecDeque<Option<Indexed<T>>> {
-        self.open -= self.done.iter().flatten().count();
-        std::mem::take(&mut self.done)
+    fn lock(&self) -> MutexGuard<'_, State<T, X>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open -= self.reads.take();
+        state
     }
 }
 

@@ -1,0 +1,38 @@
+//! Where the system allows one thread and no second one. Alone in its program, whose address space
+//! it limits.
+#![cfg(target_os = "linux")]
+
+mod gate;
+
+use rlimit::Resource;
+use spinney_threadpool::ThreadPool;
+
+use gate::Gate;
+
+const STACK: usize = 1 << 30;
+
+/// Leaves room for one stack, and not for two.
+fn limit_memory() {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    let taken = pages * 4096;
+    let room = u64::try_from(STACK).unwrap() / 2 * 3;
+    let (_, most) = Resource::AS.get().unwrap();
+    Resource::AS.set(taken + room, most).unwrap();
+}
+
+#[test]
+fn a_thread_that_cannot_be_started_beside_another_is_less_parallelism_and_no_error() {
+    let pool = ThreadPool::builder().maxsize(2).stack_size(STACK).build().unwrap();
+    limit_memory();
+    let gate = Gate::default();
+    let held = gate.clone();
+    let first = pool.submit(move || held.pass());
+    gate.wait_for(1);
+    let others: Vec<_> = (0..100).map(|n| pool.submit(move || n)).collect();
+    assert_eq!((pool.size(), pool.len()), (1, 101), "one thread, nothing refused, nothing lost");
+    gate.open();
+    first.wait().unwrap();
+    assert_eq!(gate.counts(), (1, 1));
+    assert!(others.into_iter().map(|other| other.wait().unwrap()).eq(0..100));
+}
