@@ -9,7 +9,7 @@ use super::world::Manner;
 use super::{Observed, Scenario, laws};
 
 /// In how many orders of turns a scenario is run that depends on that order.
-const ORDERS: u64 = 400;
+const ORDERS: u64 = 100;
 
 /// Scenarios that depend on the order of turns, and that we run in no such order. The reasons are in
 /// `docs/conformance.md`.
