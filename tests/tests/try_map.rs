@@ -22,7 +22,7 @@ on_every_hub! {
         };
         gates[2].set();
         assert_eq!(pool.try_map(work, 0..3).await.unwrap(), [0, 1, 2]);
-        assert_eq!(pool.try_map(|n: u32| async move { Ok::<_, ()>(n) }, []).await.unwrap(), []);
+        assert!(pool.try_map(|n: u32| async move { Ok::<_, ()>(n) }, []).await.unwrap().is_empty());
     }
 
     async fn the_first_error_kills_the_others(hub) {

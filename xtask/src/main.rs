@@ -6,12 +6,15 @@
 //! - `tidy`: the rules of style that a program can check.
 //! - `loom`: the models; `LOOM_MAX_PREEMPTIONS=4` looks further, for minutes.
 //! - `deny`: licences, sources and owners of the outside crates.
+//! - `conformance [--corpus PATH] [--only ID] [--tag TAG] [--verbose]`: what gevent and eventlet
+//!   did, and whether we do the same; PATH is a `.jsonl` or `.jsonl.xz` file, or a folder of them.
 //! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds, 60 by default; then
 //!   a million closures through thread pools.
 //! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
 
 mod bench;
 mod ci;
+mod conformance;
 mod deny;
 mod faults;
 mod layers;
@@ -53,6 +56,7 @@ fn dispatch(args: &[&str]) -> Result {
         ["deny"] => deny::run(&Workspace::open()?),
         ["stress"] => stress::run(&Workspace::open()?, 60),
         ["stress", "--seconds", seconds] => stress::run(&Workspace::open()?, seconds.parse()?),
+        ["conformance", rest @ ..] => conformance::run(&Workspace::open()?, rest),
         ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
         [] | ["-h" | "--help" | "help"] => {
             println!("{}", help());
