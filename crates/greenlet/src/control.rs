@@ -53,7 +53,7 @@ struct Inner {
     /// It has ended, left its groups, and told all links: who comes now is told at once.
     left: bool,
     kills: Kills,
-    /// Gets the task polled, so that it sees a kill; there while it waits.
+    /// Gets the task polled, so that it sees a kill; there once it has waited.
     waker: Option<Waker>,
     links: VecDeque<(u64, Link)>,
     next_link: u64,
@@ -164,13 +164,13 @@ impl Control {
         if before & BEGUN == 0 {
             state.end(self, Err(Failure::Killed(exit)));
             let slot = state.extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
-            let waker = state.waker.take();
+            let waker = state.waker.clone();
             drop(state);
             drop(slot.and_then(|slot| slot.take()));
             waker.into_iter().for_each(Waker::wake);
             return true;
         }
-        let waker = state.waker.take();
+        let waker = state.waker.clone();
         let scopes: Vec<Waker> = state.kills.wakers().collect();
         drop(state);
         scopes.into_iter().chain(waker).for_each(Waker::wake);
@@ -229,7 +229,7 @@ impl Control {
         let waker = state.kills.close(scope);
         let mut wakers = Vec::new();
         if state.kills.pending().is_some() {
-            let of_task = state.waker.take();
+            let of_task = state.waker.clone();
             wakers.extend(state.kills.wakers().chain(of_task));
         }
         drop(state);
@@ -238,18 +238,21 @@ impl Control {
     }
 
     /// Says that the task now waits, and how to get it polled; false if there is a kill that it
-    /// must see first.
-    pub(crate) fn park(&self, waker: &Waker) -> bool {
+    /// must see first. `left` is the task's own: the waker that it has left here before.
+    pub(crate) fn park(&self, left: &mut Option<Waker>, waker: &Waker) -> bool {
+        let is_here = left.as_ref().is_some_and(|left| left.will_wake(waker));
+        if is_here && !self.is_killed() {
+            // A kill that comes now wakes it.
+            return true;
+        }
         let mut state = self.lock();
         if state.kills.is_due(ROOT) {
             return false;
         }
-        let before = match &mut state.waker {
-            Some(parked) if parked.will_wake(waker) => None,
-            parked => parked.replace(waker.clone()),
-        };
+        let before = state.waker.replace(waker.clone());
         drop(state);
         drop(before);
+        drop(left.replace(waker.clone()));
         true
     }
 
