@@ -13,8 +13,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (i, value) in block_on(on_threads(&TASKS))?.into_iter().enumerate() {
         println!("Task {i}: {value:.2}");
     }
-    // Threads have to be started, which takes longer than such small tasks.
-    let speed_up = speed_up(&TASKS.map(|task| 40 * task))?;
+    // Larger ones, which take longer than to start the threads for them.
+    let speed_up = speed_up(&TASKS.map(|task| 20 * task))?;
     println!("{speed_up:.2} times as fast as one thread");
     Ok(())
 }

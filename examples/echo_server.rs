@@ -16,7 +16,6 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, io};
 use spinney::{Pool, Report, block_on, sleep, spawn};
 
 const CONNECTIONS: usize = 4;
-
 /// How long connections may go on after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -59,23 +58,21 @@ fn main() -> Result<()> {
             try_out(server).await?;
         }
         let report = serving.await.map_err(Error::other)?;
-        println!("{} connections ended in time, {} were cut", report.succeeded, report.killed);
+        println!("ended in time: {}, cut: {}", report.succeeded, report.killed);
         Ok(())
     })
 }
 
 /// Is what clients are, and then presses Ctrl-C while some of them are still there.
 async fn try_out(server: SocketAddr) -> Result<()> {
-    let short = move |_| async move { ask(&mut TcpStream::connect(server).await?).await };
+    let short = move |_| async move { ask(TcpStream::connect(server).await?).await.map(drop) };
     let ended = Pool::new(50).try_map(short, 0..200).await.map_err(Error::other)?;
     println!("{} short connections", ended.len());
 
     // As many as fit. An answer shows that it is served, and does not wait in the queue.
     let mut long = Vec::new();
     for _ in 0..CONNECTIONS {
-        let mut connection = TcpStream::connect(server).await?;
-        ask(&mut connection).await?;
-        long.push(connection);
+        long.push(ask(TcpStream::connect(server).await?).await?);
     }
     println!("{} long connections, and Ctrl-C", long.len());
     signal_hook::low_level::raise(signal_hook::consts::SIGINT)?;
@@ -84,20 +81,19 @@ async fn try_out(server: SocketAddr) -> Result<()> {
         sleep(Duration::from_millis(1)).await;
     }
 
-    ask(&mut long[0]).await?;
+    drop(ask(long.remove(0)).await?);
     println!("who is served is served on");
-    long.remove(0);
     for mut connection in long {
         assert_eq!(connection.read(&mut [0]).await?, 0, "the server closes it");
     }
     Ok(())
 }
 
-/// Asks for an echo.
-async fn ask(connection: &mut TcpStream) -> Result<()> {
+/// Asks for an echo, and gives the connection back.
+async fn ask(mut connection: TcpStream) -> Result<TcpStream> {
     let mut heard = [0; 5];
     connection.write_all(b"hello").await?;
     connection.read_exact(&mut heard).await?;
     assert_eq!(&heard, b"hello");
-    Ok(())
+    Ok(connection)
 }

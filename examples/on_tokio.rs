@@ -86,7 +86,7 @@ async fn run() -> Result<()> {
     serving.abort();
     let report = connections.drain(LIMIT).await?;
     println!(
-        "{} connections left, {} of {LOOKUPS} slots free",
+        "{} connections are left, and {} of {LOOKUPS} slots are free",
         report.running,
         lookups.free_count()
     );
