@@ -1,6 +1,7 @@
 //! The workspace's chores: `cargo xtask COMMAND`.
 //!
-//! - `test`: unit and integration tests, doc tests, then every example.
+//! - `test`: unit and integration tests, doc tests, then `examples`.
+//! - `examples`: runs each example; what it prints must be what `examples/expected` says.
 //! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, loom, docs, deny.
 //! - `layers [--manifest PATH]`: no crate uses one of its own layer or above.
 //! - `tidy`: the rules of style that a program can check.
@@ -16,6 +17,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod deny;
+mod examples;
 mod faults;
 mod layers;
 mod loom;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
 fn dispatch(args: &[&str]) -> Result {
     match args {
         ["test"] => test::run(&Workspace::open()?),
+        ["examples"] => examples::run(&Workspace::open()?),
         ["ci"] => ci::run(&Workspace::open()?),
         ["layers"] => layers::run(&Workspace::open()?),
         ["layers", "--manifest", path] => layers::run(&Workspace::at(Path::new(path))?),
