@@ -1,0 +1,62 @@
+//! The workloads, a file for each kind.
+
+mod count;
+mod group_kill;
+mod group_spawn;
+mod hub_idle;
+mod hub_spawn;
+mod parked;
+mod pool_map;
+mod pool_spawn;
+mod queue;
+mod requests;
+mod semaphore;
+
+mod threads;
+mod timers;
+mod work;
+
+use std::error::Error;
+
+use crate::workload::{Rival, Workload};
+
+/// All of them, in the order in which they are shown.
+pub(crate) fn all() -> Vec<Workload> {
+    vec![
+        pool_spawn::workload(),
+        group_spawn::workload(),
+        pool_map::ordered(),
+        pool_map::computing(),
+        pool_map::unordered(),
+        pool_map::lazy_stream(),
+        parked::on_an_event(),
+        parked::asleep(),
+        timers::workload(),
+        semaphore::workload(),
+        queue::workload(),
+        threads::trivial(),
+        threads::round_trips(),
+        threads::round_trips_when_busy(),
+        threads::computing(),
+        group_kill::workload(),
+        requests::workload(),
+        hub_spawn::workload(),
+        hub_idle::workload(),
+    ]
+}
+
+/// The rival that `who`, such as `W3/LocalHub map`, names.
+///
+/// # Errors
+///
+/// If there is none.
+pub(crate) fn find<'a>(
+    workloads: &'a [Workload],
+    who: &str,
+) -> Result<(&'a Workload, &'a Rival), Box<dyn Error>> {
+    let (id, name) = who.split_once('/').ok_or("say WORKLOAD/RIVAL")?;
+    let workload = workloads.iter().find(|workload| workload.id == id);
+    let workload = workload.ok_or_else(|| format!("there is no workload {id}"))?;
+    let rival = workload.rivals.iter().find(|rival| rival.name == name);
+    Ok((workload, rival.ok_or_else(|| format!("{id} has no rival {name}"))?))
+}
