@@ -2,16 +2,15 @@
 
 use std::error::Error;
 
-use crate::args::Args;
 use crate::load::Load;
 use crate::results::{Measured, RivalMeasured};
 use crate::solo;
 use crate::workload::{Rival, Workload};
 
-/// What orders of rivals are drawn from, so that every run has the same.
+/// What the orders of rivals are drawn from, so that every run has the same.
 const SEED: u64 = 9;
 
-/// Lets all rivals of `workload` that were asked for do `load`.
+/// Lets all rivals of `workload` that `take_part` do `load`.
 ///
 /// In each round all are measured once, each in a process of its own and in an order drawn anew:
 /// so whatever else the machine is doing hits them alike.
@@ -22,16 +21,15 @@ const SEED: u64 = 9;
 pub(crate) fn run(
     workload: &Workload,
     load: Load,
-    args: &Args,
+    rounds: usize,
+    takes_part: impl Fn(&Rival) -> bool,
 ) -> Result<Measured, Box<dyn Error>> {
-    let rounds = args.rounds();
-    let asked_for = |rival: &&Rival| rival.name.contains(&args.rival);
-    let mut entrants: Vec<_> =
-        workload.rivals.iter().filter(asked_for).map(|rival| (rival, Vec::new())).collect();
+    let rivals = workload.rivals.iter().filter(|rival| takes_part(rival));
+    let mut entrants: Vec<_> = rivals.map(|rival| (rival, Vec::new())).collect();
     let mut order: Vec<usize> = (0..entrants.len()).collect();
     let mut random = fastrand::Rng::with_seed(SEED);
     for round in 1..=rounds {
-        eprintln!("{} with {load:?}: round {round} of {rounds}", workload.id);
+        eprintln!("{}: {} items, round {round} of {rounds}", workload.id, load.items);
         random.shuffle(&mut order);
         for &index in &order {
             let (rival, samples) = &mut entrants[index];

@@ -24,6 +24,11 @@ impl Machine {
         }
     }
 
+    /// What instructions depend on.
+    pub(crate) fn compiler(&self) -> String {
+        format!("{}, {}", self.rust, self.arch)
+    }
+
     /// In words.
     pub(crate) fn describe(&self) -> String {
         let Self { cores, arch, rust, commit } = self;

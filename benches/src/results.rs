@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::load::Load;
 use crate::machine::Machine;
+use crate::workload::Workload;
 
 /// All that one run measured.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,6 +20,17 @@ pub(crate) struct Results {
 }
 
 impl Results {
+    /// Each workload that was measured.
+    pub(crate) fn by_workload<'a>(
+        &'a self,
+        workloads: &'a [Workload],
+    ) -> impl Iterator<Item = (&'a Workload, &'a Measured)> + Clone {
+        workloads.iter().filter_map(|workload| {
+            let measured = self.workloads.iter().find(|measured| measured.id == workload.id)?;
+            Some((workload, measured))
+        })
+    }
+
     /// # Errors
     ///
     /// If `path` cannot be read, or is something else.
@@ -94,10 +106,10 @@ impl Measured {
         Some(rival.figure(metric, self.load))
     }
 
-    /// The fastest that is not ours.
-    pub(crate) fn best_rival(&self) -> Option<&RivalMeasured> {
-        let others = self.rivals.iter().filter(|rival| !rival.ours);
-        others.min_by(|a, b| a.wall.median.total_cmp(&b.wall.median))
+    /// The fastest of ours, or of the others.
+    pub(crate) fn best(&self, ours: bool) -> Option<&RivalMeasured> {
+        let rivals = self.rivals.iter().filter(|rival| rival.ours == ours);
+        rivals.min_by(|a, b| a.wall.median.total_cmp(&b.wall.median))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::ProcessTime;
 
 /// What came out of a run, and what it took.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Outcome {
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     wall: Instant,
-    cpu: Duration,
+    cpu: ProcessTime,
 }
 
 impl Stopwatch {
@@ -27,11 +27,11 @@ impl Stopwatch {
 
     /// As if it had been started at `moment`, but for the cores' time.
     pub(crate) fn start_at(moment: Instant) -> Self {
-        Self { wall: moment, cpu: cpu_time() }
+        Self { wall: moment, cpu: ProcessTime::now() }
     }
 
     pub(crate) fn stop(self, answer: u64) -> Outcome {
-        Outcome { answer, wall: self.wall.elapsed(), cpu: cpu_time().saturating_sub(self.cpu) }
+        Outcome { answer, wall: self.wall.elapsed(), cpu: self.cpu.elapsed() }
     }
 }
 
@@ -52,9 +52,4 @@ impl Answer for Outcome {
     fn outcome(self, _: Stopwatch) -> Outcome {
         self
     }
-}
-
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.try_into().expect("a process has used some time, not less than none")
 }

@@ -1,5 +1,7 @@
 //! Tables of what was measured, in Markdown that also reads well in a terminal.
 
+use std::collections::BTreeMap;
+
 use crate::results::{Measured, Metric, RivalMeasured};
 use crate::workload::Workload;
 
@@ -8,7 +10,7 @@ use crate::workload::Workload;
 pub(crate) fn measured(workload: &Workload, measured: &Measured) -> String {
     let named = |name: &str| measured.rivals.iter().find(|rival| rival.name == name);
     let reference = workload.rivals.first().and_then(|rival| named(&rival.name));
-    let best = measured.best_rival().filter(|best| reference.is_none_or(|it| it.name != best.name));
+    let best = measured.best(false).filter(|best| reference.is_none_or(|it| it.name != best.name));
     let references: Vec<_> = reference.into_iter().chain(best).collect();
     let mut rivals: Vec<_> = measured.rivals.iter().collect();
     rivals.sort_by(|a, b| a.wall.median.total_cmp(&b.wall.median));
@@ -57,6 +59,64 @@ pub(crate) fn targets<'a>(
         }
     }
     if rows.len() == 1 { String::new() } else { aligned(&rows, 2) }
+}
+
+/// Each workload in which somebody else is fastest.
+pub(crate) fn losses<'a>(
+    measured: impl IntoIterator<Item = (&'a Workload, &'a Measured)>,
+) -> String {
+    let head = ["", "fastest", "fastest of ours", "ns an item", "ours", "ours / fastest"];
+    let mut rows = vec![head.map(String::from).to_vec()];
+    for (workload, measured) in measured {
+        let (Some(other), Some(ours)) = (measured.best(false), measured.best(true)) else {
+            continue;
+        };
+        let ratio = ours.wall.median / other.wall.median;
+        if ratio > 1.0 {
+            let names = [workload.id, &other.name, &ours.name].map(String::from);
+            let figures = [other.wall.median, ours.wall.median, ratio].map(number);
+            rows.push(names.into_iter().chain(figures).collect());
+        }
+    }
+    aligned(&rows, 3)
+}
+
+/// What an item costs under each load, by median.
+pub(crate) fn scaling(measured: &[Measured]) -> String {
+    let Some(first) = measured.first() else { return String::new() };
+    let mut head = vec!["items".to_owned(), "slots".to_owned()];
+    head.extend(first.rivals.iter().map(|rival| rival.name.clone()));
+    let mut rows = vec![head];
+    for Measured { load, rivals, .. } in measured {
+        let mut row = vec![load.items.to_string(), load.slots.to_string()];
+        row.extend(rivals.iter().map(|rival| number(rival.wall.median)));
+        rows.push(row);
+    }
+    format!("Nanoseconds an item, by the median:\n\n{}", aligned(&rows, 0))
+}
+
+/// Counts before and after, and by how much they differ where that is more than `noticed`.
+pub(crate) fn changes(
+    before: &BTreeMap<String, f64>,
+    after: &BTreeMap<String, f64>,
+    noticed: f64,
+) -> String {
+    let head = ["instructions an item", "kept", "now", "change"];
+    let mut rows = vec![head.map(String::from).to_vec()];
+    for (path, &now) in after {
+        let kept = before.get(path).copied();
+        let change = kept.map(|kept| now / kept - 1.0);
+        rows.push(vec![
+            path.clone(),
+            kept.map_or_else(|| "none".into(), number),
+            number(now),
+            match change {
+                Some(change) if change.abs() > noticed => format!("{:+.1} %", change * 100.0),
+                _ => String::new(),
+            },
+        ]);
+    }
+    aligned(&rows, 1)
 }
 
 /// With as many digits as say something.

@@ -4,12 +4,12 @@ use std::hint::black_box;
 
 /// About 2 us at 3 GHz, and `number`.
 pub(super) fn compute_2_us(number: u64) -> u64 {
-    compute(number, 1_200)
+    compute(number, 1_450)
 }
 
 /// About 50 us at 3 GHz, and `number`.
 pub(super) fn compute_50_us(number: u64) -> u64 {
-    compute(number, 30_000)
+    compute(number, 36_000)
 }
 
 /// A count of steps rather than a time: then all rivals do the same, whatever else runs.
