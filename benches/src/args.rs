@@ -45,6 +45,8 @@ pub(crate) enum Task {
     Measure,
     /// What this file keeps.
     Show(PathBuf),
+    /// See that every rival gives the right answer.
+    Check,
     CountInstructions,
     KeepInstructions,
     /// The rival of this name.
@@ -58,7 +60,6 @@ pub(crate) enum Size {
     #[default]
     Full,
     Quick,
-    Check,
 }
 
 impl Size {
@@ -67,7 +68,6 @@ impl Size {
         match self {
             Self::Full => load,
             Self::Quick => load.divided(50),
-            Self::Check => load.divided(1000),
         }
     }
 
@@ -75,7 +75,6 @@ impl Size {
         match self {
             Self::Full => 7,
             Self::Quick => 3,
-            Self::Check => 1,
         }
     }
 }
@@ -92,7 +91,7 @@ impl Args {
         while let Some(arg) = parser.next()? {
             match arg {
                 Arg::Long("quick") => args.size = Size::Quick,
-                Arg::Long("check") => args.size = Size::Check,
+                Arg::Long("check") => args.task = Task::Check,
                 Arg::Long("only") => {
                     args.only.extend(parser.value()?.string()?.split(',').map(str::to_owned));
                 }

@@ -41,7 +41,9 @@ pub(crate) fn bars(title: &str, measured: &Measured, path: &Path) -> Result<(), 
     // The fastest stands at the top, where the axis ends.
     rivals.sort_by(|a, b| b.wall.median.total_cmp(&a.wall.median));
     let count = u32::try_from(rivals.len())?;
-    let longest = rivals.iter().map(|rival| rival.wall.max).fold(1.0, f64::max);
+    let longest = rivals.iter().map(|rival| rival.wall.median).fold(1.0, f64::max);
+    // One bad round would make the bars too short to tell apart.
+    let most = rivals.iter().map(|rival| rival.wall.max).fold(longest, f64::max).min(longest * 1.5);
     let area = canvas(path, 90 + count * BAR)?;
     // Room at the right for the figure of the longest.
     let mut chart = ChartBuilder::on(&area)
@@ -49,14 +51,19 @@ pub(crate) fn bars(title: &str, measured: &Measured, path: &Path) -> Result<(), 
         .margin(10)
         .x_label_area_size(38)
         .y_label_area_size(260)
-        .build_cartesian_2d(0.0..longest * 1.12, (0..rivals.len()).into_segmented())?;
+        .build_cartesian_2d(0.0..most * 1.12, (0..rivals.len()).into_segmented())?;
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .light_line_style(TRANSPARENT)
+        .set_tick_mark_size(LabelAreaPosition::Left, 0)
+        .x_labels(8)
+        .x_label_formatter(&|time| format!("{time:.0}"))
         .x_desc("ns an item: median; the line is from the best round to the worst")
         .y_labels(rivals.len())
         .y_label_formatter(&|at| match at {
-            CenterOf(index) => rivals.get(*index).map_or("", |rival| &rival.name).to_owned(),
+            // The space that does not break keeps the name off the axis.
+            CenterOf(index) if *index < rivals.len() => rivals[*index].name.clone() + "\u{a0}",
             _ => String::new(),
         })
         .label_style(FONT)
@@ -68,9 +75,10 @@ pub(crate) fn bars(title: &str, measured: &Measured, path: &Path) -> Result<(), 
         let mut bar = Rectangle::new(ends, colour.filled());
         bar.set_margin(4, 4, 0, 0);
         chart.draw_series([bar])?;
-        let spread = [(wall.min, CenterOf(index)), (wall.max, CenterOf(index))];
+        let end = wall.max.min(most);
+        let spread = [(wall.min, CenterOf(index)), (end, CenterOf(index))];
         chart.draw_series([PathElement::new(spread, SPREAD.stroke_width(2))])?;
-        chart.draw_series([figure(wall.median, wall.max.max(wall.median), index)])?;
+        chart.draw_series([figure(wall.median, end, index)])?;
     }
     Ok(area.present()?)
 }
@@ -100,12 +108,14 @@ pub(crate) fn growth(
         .margin_right(30)
         .x_label_area_size(42)
         .y_label_area_size(60)
-        .build_cartesian_2d((*first..*last).log_scale(), costs(&series).log_scale())?;
+        .build_cartesian_2d((*first..*last).log_scale(), costs(&series).log_scale().base(2.0))?;
     chart
         .configure_mesh()
         .x_desc(axis)
         .y_desc("ns an item, median")
+        .light_line_style(TRANSPARENT)
         .x_label_formatter(&|size| grouped(*size))
+        .y_label_formatter(&|time| format!("{time:.0}"))
         .label_style(FONT)
         .draw()?;
     for (rival, colour) in start.rivals.iter().zip(LINES.iter().cycle()) {
@@ -144,13 +154,13 @@ fn figure(number: f64, at: f64, index: usize) -> Text<'static, (f64, SegmentValu
     Text::new(format!("  {number:.digits$}"), (at, CenterOf(index)), style)
 }
 
-/// From a little less than the least to a little more than the most.
+/// From a little less than the least to enough above the most for the names of the lines.
 fn costs(series: &[(u32, &Measured)]) -> Range<f64> {
     let rivals = series.iter().flat_map(|(_, measured)| &measured.rivals);
     let costs = rivals.map(|rival| rival.wall.median);
     let (least, most) = costs
         .fold((f64::INFINITY, 0.0_f64), |(least, most), cost| (least.min(cost), most.max(cost)));
-    least * 0.8..most * 1.5
+    least * 0.8..most * 4.0
 }
 
 /// `1000000` as `1,000,000`.

@@ -136,3 +136,15 @@ fn read() -> Result<Counts, Box<dyn Error>> {
 fn kept_file() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(KEPT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::PATHS;
+    use crate::workloads::{all, find};
+
+    #[test]
+    fn every_path_is_a_rival_of_a_workload() {
+        let workloads = all();
+        assert!(PATHS.iter().all(|path| find(&workloads, path).is_ok()));
+    }
+}

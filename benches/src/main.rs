@@ -47,6 +47,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     match &args.task {
         Task::Measure => measure(&workloads, args),
         Task::Show(kept) => show(&workloads, kept, args.plot),
+        Task::Check => solo::check(&workloads),
         Task::CountInstructions => instructions::compare(&workloads),
         Task::KeepInstructions => instructions::update(&workloads),
         Task::Solo(who) => run_solo(&workloads, who, args),

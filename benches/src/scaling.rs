@@ -74,7 +74,6 @@ fn loads(size: Size) -> Vec<Load> {
     let (most_items, items, most_slots) = match size {
         Size::Full => (10_000_000, 1_000_000, 100_000),
         Size::Quick => (100_000, 10_000, 1_000),
-        Size::Check => return Vec::new(),
     };
     let load = |items, slots: u32| Load { items, slots: slots as usize };
     let by_items = tenfold(1_000, most_items).map(|items| load(items, SLOTS));
@@ -93,9 +92,17 @@ fn slots(load: Load) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Growing, loads};
+    use super::{Growing, RIVALS, WORKLOAD, loads};
     use crate::args::Size;
     use crate::results::Measured;
+    use crate::workloads::{all, find};
+
+    #[test]
+    fn who_takes_part_is_a_rival_of_the_workload() {
+        let workloads = all();
+        let exists = |rival: &&str| find(&workloads, &format!("{WORKLOAD}/{rival}")).is_ok();
+        assert!(RIVALS.iter().all(exists));
+    }
 
     #[test]
     fn both_series_share_the_load_where_they_cross() {

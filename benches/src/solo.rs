@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::fs;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::load::Load;
 use crate::results::Sample;
@@ -39,9 +39,37 @@ pub(crate) fn in_a_process(
 ) -> Result<Sample, Box<dyn Error>> {
     let mut command = Command::new(std::env::current_exe()?);
     prepare(&mut command, workload, rival, load);
-    let output = command.output()?;
+    Ok(serde_json::from_slice(&said(workload, rival, command.output()?)?)?)
+}
+
+/// Lets every rival of every workload do a thousandth of the work once; those of one workload at
+/// the same time.
+///
+/// # Errors
+///
+/// If one of them fails, or gives a wrong answer.
+pub(crate) fn check(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    for workload in workloads {
+        let start = |rival| {
+            let mut command = Command::new(&program);
+            prepare(&mut command, workload, rival, workload.load.divided(1000));
+            let command = command.arg("--once").stdout(Stdio::piped()).stderr(Stdio::piped());
+            Ok((rival, command.spawn()?))
+        };
+        let started: Result<Vec<(&Rival, Child)>, Box<dyn Error>> =
+            workload.rivals.iter().map(start).collect();
+        for (rival, process) in started? {
+            said(workload, rival, process.wait_with_output()?)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the process of `rival` printed, if it went well.
+fn said(workload: &Workload, rival: &Rival, output: Output) -> Result<Vec<u8>, Box<dyn Error>> {
     if output.status.success() {
-        return Ok(serde_json::from_slice(&output.stdout)?);
+        return Ok(output.stdout);
     }
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     Err(format!("{}/{}: {}: {complaint}", workload.id, rival.name, output.status).into())
@@ -60,7 +88,8 @@ pub(crate) fn sample(
     once(workload, rival, load.warm_up())?;
     let peak_before = peak();
     let (mut wall, mut cpu, mut items) = (Duration::ZERO, Duration::ZERO, 0.0);
-    while wall < LEAST {
+    let start = Instant::now();
+    while start.elapsed() < LEAST {
         let outcome = once(workload, rival, load)?;
         wall += outcome.wall;
         cpu += outcome.cpu;

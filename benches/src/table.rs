@@ -72,7 +72,8 @@ pub(crate) fn losses<'a>(
             continue;
         };
         let ratio = ours.wall.median / other.wall.median;
-        if ratio > 1.0 {
+        // What rounds to 1.00 is no loss.
+        if ratio >= 1.005 {
             let names = [workload.id, &other.name, &ours.name].map(String::from);
             let figures = [other.wall.median, ours.wall.median, ratio].map(number);
             rows.push(names.into_iter().chain(figures).collect());

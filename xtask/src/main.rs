@@ -7,7 +7,7 @@
 //! - `loom`: the models; `LOOM_MAX_PREEMPTIONS=4` looks further, for minutes.
 //! - `deny`: licences, sources and owners of the outside crates.
 //! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds; 60 by default.
-//! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
+//! - `bench [ARGS]`: spinney beside its rivals; `bench --help` lists the arguments.
 
 mod bench;
 mod ci;

@@ -60,3 +60,27 @@ pub(crate) fn find<'a>(
     let rival = workload.rivals.iter().find(|rival| rival.name == name);
     Ok((workload, rival.ok_or_else(|| format!("{id} has no rival {name}"))?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{all, find};
+
+    #[test]
+    fn every_target_is_of_rivals_that_take_part() {
+        for workload in all() {
+            let takes_part = |name: &str| workload.rivals.iter().any(|rival| rival.name == name);
+            for target in &workload.targets {
+                let names = [Some(target.rival), target.of];
+                assert!(names.into_iter().flatten().all(takes_part), "{}: {target:?}", workload.id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rival_is_found_by_its_workload_and_name() {
+        let workloads = all();
+        let (workload, rival) = find(&workloads, "W1/Hub spawn, 1 thread").unwrap();
+        assert_eq!((workload.id, rival.hub_threads), ("W1", Some(1)));
+        assert!(find(&workloads, "W1/nobody").is_err() && find(&workloads, "W0/tokio").is_err());
+    }
+}

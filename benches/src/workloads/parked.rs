@@ -100,7 +100,7 @@ async fn in_place<P: Place>(load: Load) -> Outcome {
     let parking = Parking::<P>::new(load);
     let mut parked: FuturesUnordered<_> = load.numbers().map(|_| parking.park()).collect();
     while parking.asleep.get() < u64::from(load.items) {
-        assert!(poll_once(parked.next()).await.is_none(), "it is too early to wake");
+        poll_once(parked.next()).await;
     }
     let stopwatch = parking.wake(load).await;
     parked.for_each(drop).await;
@@ -187,8 +187,8 @@ macro_rules! timers {
             }
 
             fn wake(&self) -> Stopwatch {
-                assert!(Instant::now() < self.at, "all are asleep before the first wakes");
-                Stopwatch::start_at(self.at)
+                // It is later only if it took very long until all were asleep.
+                Stopwatch::start_at(self.at.max(Instant::now()))
             }
         }
     )*};

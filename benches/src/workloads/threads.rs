@@ -43,16 +43,21 @@ pub(super) fn computing() -> Workload {
 
 /// W9b: one round trip at a time.
 pub(super) fn round_trips() -> Workload {
-    round_trip_rivals("W9b", "one round trip to a thread at a time", |run, load| run(load))
+    round_trip_rivals("W9b", "one round trip to a thread at a time", 20_000, |run, load| run(load))
         .target(Target::wall("ThreadPool wait").of("rayon"))
         .target(Target::wall("ThreadPool apply").of("rayon"))
 }
 
 /// The same while one core is taken.
 pub(super) fn round_trips_when_busy() -> Workload {
-    round_trip_rivals("W9b-busy", "the same, while another thread keeps a core busy", while_busy)
-        .target(Target::wall("ThreadPool wait").of("blocking"))
-        .target(Target::wall("ThreadPool apply").of("blocking"))
+    round_trip_rivals(
+        "W9b-busy",
+        "the same, while another thread keeps a core busy",
+        5_000,
+        while_busy,
+    )
+    .target(Target::wall("ThreadPool wait").of("blocking"))
+    .target(Target::wall("ThreadPool apply").of("blocking"))
 }
 
 fn submitted(workload: Workload, work: Work) -> Workload {
@@ -74,8 +79,13 @@ fn submitted(workload: Workload, work: Work) -> Workload {
 /// How a function that does all round trips is run.
 type Around = fn(fn(Load) -> u64, Load) -> u64;
 
-fn round_trip_rivals(id: &'static str, title: &'static str, around: Around) -> Workload {
-    let load = Load { items: 20_000, slots: 2 };
+fn round_trip_rivals(
+    id: &'static str,
+    title: &'static str,
+    items: u32,
+    around: Around,
+) -> Workload {
+    let load = Load { items, slots: 2 };
     let run = move |rival: fn(Load) -> u64| move |load| around(rival, load);
     Workload::new(id, title, load, sum_below)
         .rival("rayon", run(rayon_round_trips))
