@@ -3,9 +3,9 @@
 use crate::results::{Figure, Measured, Metric};
 
 /// A figure of one rival, or its ratio to another's, that is to be at most so much.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) rival: &'static str,
+    pub(crate) rival: String,
     pub(crate) metric: Metric,
     pub(crate) of: Option<&'static str>,
     pub(crate) at_most: f64,
@@ -13,32 +13,32 @@ pub(crate) struct Target {
 
 impl Target {
     /// The time an item takes.
-    pub(crate) const fn wall(rival: &'static str) -> Self {
+    pub(crate) fn wall(rival: impl Into<String>) -> Self {
         Self::new(rival, Metric::Wall)
     }
 
     /// The time an item keeps a core busy.
-    pub(crate) const fn cpu(rival: &'static str) -> Self {
+    pub(crate) fn cpu(rival: impl Into<String>) -> Self {
         Self::new(rival, Metric::Cpu)
     }
 
     /// The memory an item takes.
-    pub(crate) const fn bytes_an_item(rival: &'static str) -> Self {
+    pub(crate) fn bytes_an_item(rival: impl Into<String>) -> Self {
         Self::new(rival, Metric::BytesAnItem)
     }
 
     /// The memory all of it takes.
-    pub(crate) const fn bytes(rival: &'static str) -> Self {
+    pub(crate) fn bytes(rival: impl Into<String>) -> Self {
         Self::new(rival, Metric::Bytes)
     }
 
     /// At most so much.
-    pub(crate) const fn at_most(self, at_most: f64) -> Self {
+    pub(crate) fn at_most(self, at_most: f64) -> Self {
         Self { at_most, ..self }
     }
 
     /// As a part of what `rival` takes.
-    pub(crate) const fn of(self, rival: &'static str) -> Self {
+    pub(crate) fn of(self, rival: &'static str) -> Self {
         Self { of: Some(rival), ..self }
     }
 
@@ -56,13 +56,13 @@ impl Target {
 
     /// By medians and by minima, if both rivals were measured.
     pub(crate) fn measured(&self, measured: &Measured) -> Option<Figure> {
-        let figure = measured.figure(self.rival, self.metric)?;
+        let figure = measured.figure(&self.rival, self.metric)?;
         let Some(of) = self.of else { return Some(figure) };
         let of = measured.figure(of, self.metric)?;
         Some(Figure { median: figure.median / of.median, min: figure.min / of.min })
     }
 
-    const fn new(rival: &'static str, metric: Metric) -> Self {
-        Self { rival, metric, of: None, at_most: 1.0 }
+    fn new(rival: impl Into<String>, metric: Metric) -> Self {
+        Self { rival: rival.into(), metric, of: None, at_most: 1.0 }
     }
 }

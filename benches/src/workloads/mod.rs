@@ -18,6 +18,7 @@ mod work;
 
 use std::error::Error;
 
+use crate::target::Target;
 use crate::workload::{Rival, Workload};
 
 /// All of them, in the order in which they are shown.
@@ -61,6 +62,18 @@ pub(crate) fn find<'a>(
     Ok((workload, rival.ok_or_else(|| format!("{id} has no rival {name}"))?))
 }
 
+impl Workload {
+    /// What both hubs are to reach with any of their maps, which start no task for an item.
+    fn map_targets(self, verb: &str) -> Self {
+        let local = || Target::wall(format!("LocalHub {verb}"));
+        let hub = || Target::wall(format!("Hub {verb}, 1 thread"));
+        self.target(local().of("async-executor").at_most(0.2))
+            .target(local().of("futures in place").at_most(0.5))
+            .target(hub().of("async-executor").at_most(0.6))
+            .target(hub().of("futures in place"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{all, find};
@@ -70,7 +83,7 @@ mod tests {
         for workload in all() {
             let takes_part = |name: &str| workload.rivals.iter().any(|rival| rival.name == name);
             for target in &workload.targets {
-                let names = [Some(target.rival), target.of];
+                let names = [Some(target.rival.as_str()), target.of];
                 assert!(names.into_iter().flatten().all(takes_part), "{}: {target:?}", workload.id);
             }
         }

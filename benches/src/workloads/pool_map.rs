@@ -242,15 +242,3 @@ async fn concurrent_stream(load: Load) -> u64 {
 fn joined(result: Result<u64, JoinError>) -> u64 {
     result.expect("a number is no panic")
 }
-
-impl Workload {
-    /// What both hubs are to reach with any of their maps.
-    fn map_targets(self, verb: &str) -> Self {
-        let local: &'static str = format!("LocalHub {verb}").leak();
-        let hub: &'static str = format!("Hub {verb}, 1 thread").leak();
-        self.target(Target::wall(local).of("async-executor").at_most(0.2))
-            .target(Target::wall(local).of("futures in place").at_most(0.5))
-            .target(Target::wall(hub).of("async-executor").at_most(0.6))
-            .target(Target::wall(hub).of("futures in place"))
-    }
-}
