@@ -39,10 +39,7 @@ pub(super) fn workload() -> Workload {
     .target(Target::wall("LocalHub spawn").of("async-executor").at_most(0.55))
     .target(Target::wall("LocalHub spawn").of("tokio").at_most(0.25))
     .target(Target::wall("Hub spawn, 1 thread").of("async-executor").at_most(0.85))
-    .target(Target::wall("LocalHub imap_unordered").of("async-executor").at_most(0.2))
-    .target(Target::wall("LocalHub imap_unordered").of("futures in place").at_most(0.5))
-    .target(Target::wall("Hub imap_unordered, 1 thread").of("async-executor").at_most(0.6))
-    .target(Target::wall("Hub imap_unordered, 1 thread").of("futures in place"))
+    .map_targets("imap_unordered")
 }
 
 async fn spawn<X>(pool: Pool<X>, load: Load) -> u64
