@@ -11,7 +11,7 @@
 //!   did, and whether we do the same; PATH is a `.jsonl` or `.jsonl.xz` file, or a folder of them.
 //! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds, 60 by default; then
 //!   a million closures through thread pools.
-//! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
+//! - `bench [ARGS]`: spinney beside its rivals; `bench --help` lists the arguments.
 
 mod bench;
 mod ci;

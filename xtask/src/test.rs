@@ -15,7 +15,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
 
 pub(crate) fn run_steps(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
-    // Not `--all-targets`: that would run the benchmarks, which have no test harness.
     let tests = cmd!(sh, "cargo test --workspace --lib --bins --tests --examples");
     steps.cmd("unit and integration tests", tests)?;
     steps.cmd("doc tests", cmd!(sh, "cargo test --workspace --doc"))?;
