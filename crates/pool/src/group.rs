@@ -35,7 +35,7 @@ pub struct Group<X = Hub> {
 }
 
 impl Group {
-    /// An empty group on the current [`Hub`].
+    /// An empty group on the current [`Hub`]; of other kinds of hub see [`Pool::new`](crate::Pool::new).
     ///
     /// # Panics
     ///

@@ -45,6 +45,9 @@ pub struct Pool<X = Hub> {
 impl Pool {
     /// A pool of `capacity` slots on the current [`Hub`]. One of none is always full.
     ///
+    /// Inside of another kind of hub, a [`LocalHub`](spinney_hub::LocalHub) or a simulation, that
+    /// is the global one, whose tasks run elsewhere: to stay, name the hub with [`on`](Self::on).
+    ///
     /// # Panics
     ///
     /// Outside of any hub, as [`Hub::global`].
