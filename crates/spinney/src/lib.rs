@@ -11,6 +11,12 @@
 //! });
 //! ```
 //!
+//! The [`guide`] goes on from here, a page for each idea, each with programs that run:
+//! [the first pool](guide::first_pool), [results](guide::results), [limits](guide::limits),
+//! [errors](guide::errors), [killing](guide::killing), [timeouts](guide::timeouts),
+//! [threads](guide::threads), [one thread](guide::one_thread), [executors](guide::executors),
+//! [testing](guide::testing), [shutdown](guide::shutdown).
+//!
 //! # Where to find it
 //!
 //! | to | take |
@@ -54,6 +60,7 @@
 
 pub mod eventlet;
 pub mod gevent;
+pub mod guide;
 pub mod prelude;
 
 pub use spinney_greenlet::{
