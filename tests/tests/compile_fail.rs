@@ -37,12 +37,14 @@ fn mistakes() -> Vec<(String, PathBuf)> {
 fn project(mistakes: &[(String, PathBuf)]) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let spinney = workspace.join("crates/spinney");
+    // In single quotes, so that a path's backslashes stay what they are.
     let mut manifest = format!(
         "[package]\nname = \"mistakes\"\nedition = \"2024\"\n[workspace]\n\
-         [dependencies]\nspinney = {{ path = {spinney:?} }}\n"
+         [dependencies]\nspinney = {{ path = '{}' }}\n",
+        spinney.display()
     );
     for (name, path) in mistakes {
-        write!(manifest, "[[bin]]\nname = {name:?}\npath = {path:?}\n").unwrap();
+        write!(manifest, "[[bin]]\nname = '{name}'\npath = '{}'\n", path.display()).unwrap();
     }
     let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mistakes");
     fs::create_dir_all(&project).unwrap();
