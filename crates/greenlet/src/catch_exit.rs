@@ -95,6 +95,6 @@ impl<F: Future> Future for CatchExit<F> {
 
 impl<F> fmt::Debug for CatchExit<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CatchExit").finish_non_exhaustive()
+        f.debug_struct("CatchExit").field("done", &self.future.is_none()).finish()
     }
 }

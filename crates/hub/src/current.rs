@@ -99,7 +99,6 @@ impl Context {
     }
 
     /// Makes this the current context until the guard is dropped; then the one before is back.
-    #[must_use = "the context is left when the guard is dropped"]
     pub fn enter(self) -> Entered {
         Entered { before: CURRENT.replace(Some(self)), here: PhantomData }
     }
@@ -112,7 +111,7 @@ impl fmt::Debug for Context {
 }
 
 /// The guard of [`Context::enter`]. Dropping it brings the context before it back.
-#[derive(Debug)]
+#[must_use = "the context is left when the guard is dropped"]
 pub struct Entered {
     before: Option<Context>,
     /// Contexts belong to their thread.
@@ -122,6 +121,12 @@ pub struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         drop(CURRENT.replace(self.before.take()));
+    }
+}
+
+impl fmt::Debug for Entered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entered").field("before", &self.before).finish()
     }
 }
 

@@ -174,6 +174,6 @@ impl<T, X> Unpin for MapAsync<T, X> {}
 
 impl<T, X> fmt::Debug for MapAsync<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MapAsync").finish_non_exhaustive()
+        f.debug_tuple("MapAsync").field(&self.map).finish()
     }
 }
