@@ -1,11 +1,14 @@
 //! The workspace's chores: `cargo xtask COMMAND`.
 //!
 //! - `test`: unit and integration tests, doc tests, then every example.
-//! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, loom, docs, deny.
+//! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, loom, docs, deny,
+//!   features, package.
 //! - `layers [--manifest PATH]`: no crate uses one of its own layer or above.
 //! - `tidy`: the rules of style that a program can check.
 //! - `loom`: the models; `LOOM_MAX_PREEMPTIONS=4` looks further, for minutes.
 //! - `deny`: licences, sources and owners of the outside crates.
+//! - `features`: each crate builds with none of its features, with each alone, and with all.
+//! - `package`: each crate can be packed, and builds from what was packed.
 //! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds, 60 by default; then
 //!   a million closures through thread pools.
 //! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
@@ -14,8 +17,10 @@ mod bench;
 mod ci;
 mod deny;
 mod faults;
+mod features;
 mod layers;
 mod loom;
+mod package;
 mod steps;
 mod stress;
 mod test;
@@ -51,6 +56,8 @@ fn dispatch(args: &[&str]) -> Result {
         ["tidy"] => tidy::run(&Workspace::open()?),
         ["loom"] => loom::run(&Workspace::open()?),
         ["deny"] => deny::run(&Workspace::open()?),
+        ["features"] => features::run(&Workspace::open()?),
+        ["package"] => package::run(&Workspace::open()?),
         ["stress"] => stress::run(&Workspace::open()?, 60),
         ["stress", "--seconds", seconds] => stress::run(&Workspace::open()?, seconds.parse()?),
         ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
