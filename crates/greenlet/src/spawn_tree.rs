@@ -81,6 +81,15 @@ impl SpawnTree {
     }
 }
 
+impl IntoIterator for SpawnTree {
+    type Item = Branch;
+    type IntoIter = std::vec::IntoIter<Branch>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.branches.into_iter()
+    }
+}
+
 impl<'a> IntoIterator for &'a SpawnTree {
     type Item = &'a Branch;
     type IntoIter = std::slice::Iter<'a, Branch>;

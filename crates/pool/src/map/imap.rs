@@ -23,6 +23,7 @@ use crate::roster::Wait;
 ///
 /// A member of the crew that reads lends its slot to the map while it waits; see
 /// [`Reentry`](crate::Reentry).
+#[must_use = "dropping a stream kills its map: read it, or say `detach()`"]
 pub struct Imap<T, X = spinney_hub::Hub> {
     results: Arc<Results<T, X>>,
     hand: Hand<T>,
@@ -130,6 +131,7 @@ impl<T, X> fmt::Debug for Imap<T, X> {
 /// The results of a running map, each with the place of its item in the input; see
 /// [`Imap::indexed`]. Dropping it is as dropping the [`Imap`].
 #[derive(Debug)]
+#[must_use = "dropping a stream kills its map: read it"]
 pub struct Indexed<T, X = spinney_hub::Hub> {
     imap: Imap<T, X>,
 }
