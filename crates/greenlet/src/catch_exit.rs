@@ -46,7 +46,7 @@ pub fn catch_exit<F: Future>(future: F) -> CatchExit<F> {
 }
 
 pin_project! {
-    /// The future of [`catch_exit`].
+    /// The future of [`catch_exit`]. Dropping it drops what it runs, and catches no more.
     ///
     /// # Panics
     ///

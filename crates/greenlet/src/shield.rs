@@ -45,7 +45,7 @@ pub fn shield<F: Future>(future: F) -> Shield<F> {
 }
 
 pin_project! {
-    /// The future of [`shield`].
+    /// The future of [`shield`]. Dropping it drops what it runs, unfinished as that may be.
     ///
     /// # Panics
     ///

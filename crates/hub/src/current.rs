@@ -60,7 +60,19 @@ pub fn label_task(label: impl FnOnce() -> String) {
 /// What a hub tells its thread while it polls: its clock, and how to spawn on it.
 ///
 /// Only those who write a hub need this. A hub [enters](Self::enter) its context around its
-/// polling, so that [`sleep`](crate::sleep) and [`spawn`] find it.
+/// polling, so that [`sleep`](crate::sleep) and [`spawn`] find it. Dropping one that was not entered
+/// is of no effect.
+///
+/// ```
+/// use std::rc::Rc;
+/// use spinney_hub::{Clock, Context, LocalHub};
+///
+/// let hub = LocalHub::new();
+/// let entered = Context::new(Clock::default(), Rc::new(hub.clone())).enter();
+/// spinney_hub::spawn(async {}); // on that hub
+/// drop(entered);
+/// # hub.block_on(async {});
+/// ```
 #[derive(Clone)]
 pub struct Context {
     clock: Clock,

@@ -140,7 +140,8 @@ impl<X> Crew<X> {
     }
 }
 
-/// The future of [`Crew::map_async`]: a map that fails its greenlet if it fails.
+/// The future of [`Crew::map_async`]: a map that fails its greenlet if it fails. Dropping it is
+/// dropping the map.
 pub struct MapAsync<T, X> {
     map: Map<T, X>,
     /// The end of the greenlet, if the map has failed.
