@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use spinney::eventlet::{GreenPile, block_on, sleep};
 
-/// A twentieth of the second that the original waits.
-const SECOND: Duration = Duration::from_millis(50);
+/// A fifth of the second that the original waits.
+const SECOND: Duration = Duration::from_millis(200);
 
 async fn fetch_data(source: &'static str, tenths: u32) -> (&'static str, String) {
     sleep(SECOND * tenths / 10).await;

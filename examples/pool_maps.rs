@@ -1,5 +1,6 @@
 //! eventlet's "Pool with Map Operations": results in the order of their inputs, three at a time.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_lite::StreamExt;
@@ -13,7 +14,9 @@ async fn fetch_url(url: &str) -> String {
     format!("Content from {url}")
 }
 
-async fn fetch_with_headers((url, headers): (&str, (&str, &str))) -> String {
+type Headers = HashMap<&'static str, &'static str>;
+
+async fn fetch_with_headers((url, headers): (&str, Headers)) -> String {
     sleep(SECOND * 3 / 10).await;
     format!("Content from {url} with headers {headers:?}")
 }
@@ -38,9 +41,12 @@ fn main() {
         assert!(pages.next().await.is_none());
 
         let url_header_pairs = [
-            ("http://api.example.com/users", ("Authorization", "Bearer token1")),
-            ("http://api.example.com/posts", ("Authorization", "Bearer token2")),
-            ("http://api.example.com/comments", ("Authorization", "Bearer token3")),
+            ("http://api.example.com/users", Headers::from([("Authorization", "Bearer token1")])),
+            ("http://api.example.com/posts", Headers::from([("Authorization", "Bearer token2")])),
+            (
+                "http://api.example.com/comments",
+                Headers::from([("Authorization", "Bearer token3")]),
+            ),
         ];
         let mut answers = pool.starmap(fetch_with_headers, url_header_pairs);
         let mut tokens = Vec::new();

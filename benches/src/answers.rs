@@ -1,24 +1,21 @@
 //! Right answers: every rival has to give one.
 
 /// The sum of all numbers below `end`.
-#[must_use]
-pub fn sum_below(end: u32) -> u64 {
+pub(crate) fn sum_below(end: u32) -> u64 {
     (0..u64::from(end)).sum()
 }
 
 /// A number that depends on all of `results` and on their order.
-pub fn digest(results: impl IntoIterator<Item = u64>) -> u64 {
+pub(crate) fn digest(results: impl IntoIterator<Item = u64>) -> u64 {
     results.into_iter().fold(0, extend_digest)
 }
 
 /// The [`digest`] of all numbers below `end`, in order.
-#[must_use]
-pub fn digest_below(end: u32) -> u64 {
+pub(crate) fn digest_below(end: u32) -> u64 {
     digest(0..u64::from(end))
 }
 
 /// The [`digest`] of some results and one more.
-#[must_use]
-pub fn extend_digest(digest: u64, result: u64) -> u64 {
+pub(crate) fn extend_digest(digest: u64, result: u64) -> u64 {
     digest.wrapping_mul(31).wrapping_add(result)
 }

@@ -1,58 +1,145 @@
 //! [`Args`]: what the command line asks for.
 
+use std::path::PathBuf;
+
 use lexopt::{Arg, ValueExt};
 
-const HELP: &str = "\
-ARGS: [--quick] [--items N] [--rounds N] [FILTER]
+use crate::load::Load;
 
-  --quick       few items and one round, to see that everything runs
-  --items N     how many items each rival works on
-  --rounds N    how often each rival is measured
-  FILTER        only the rivals with this in their name, which is `contest/rival`";
+pub(crate) const HELP: &str = "\
+cargo xtask bench [--quick] [--only W3,W4] [--rival NAME] [--rounds N] [--save FILE | --load FILE] [--plot]
+cargo xtask bench --instructions [--update]
 
-/// What the command line of a benchmark asks for.
+  --quick          few items and rounds: about a minute for everything
+  --only W3,W9     only these workloads (W9 is W9a, W9b and so on); `scaling` is one of them
+  --rival NAME     only the rivals with this in their name
+  --rounds N       how often each rival is measured
+  --save FILE      keeps the results as JSON
+  --load FILE      measures nothing, and shows kept results
+  --plot           draws charts into a folder named as FILE is, and renews FILE's page, FILE.md
+  --check          each rival once with hardly any items, to see that its answer is right
+  --instructions   counts instructions with callgrind, and compares them with those that are kept
+  --update         keeps these counts instead
+  --solo W3/NAME   one rival in this process, for a profiler; with --items N, --slots N, and --once
+                   for no warm-up and no repetition";
+
+/// What the command line of the benchmarks asks for.
 #[derive(Debug, Default)]
-pub struct Args {
-    pub(crate) quick: bool,
-    pub(crate) items: Option<u32>,
+pub(crate) struct Args {
+    pub(crate) task: Task,
+    pub(crate) size: Size,
+    pub(crate) only: Vec<String>,
+    pub(crate) rival: String,
     pub(crate) rounds: Option<usize>,
-    pub(crate) filter: String,
+    pub(crate) save: Option<PathBuf>,
+    pub(crate) plot: bool,
+    pub(crate) items: Option<u32>,
+    pub(crate) slots: Option<usize>,
+    pub(crate) once: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub(crate) enum Task {
+    #[default]
+    Measure,
+    /// What this file keeps.
+    Show(PathBuf),
+    /// See that every rival gives the right answer.
+    Check,
+    CountInstructions,
+    KeepInstructions,
+    /// The rival of this name.
+    Solo(String),
+    Help,
+}
+
+/// How long it may all take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Size {
+    #[default]
+    Full,
+    Quick,
+}
+
+impl Size {
+    /// What is left of a full run's load.
+    pub(crate) fn of(self, load: Load) -> Load {
+        match self {
+            Self::Full => load,
+            Self::Quick => load.divided(50),
+        }
+    }
+
+    fn rounds(self) -> usize {
+        match self {
+            Self::Full => 7,
+            Self::Quick => 3,
+        }
+    }
 }
 
 impl Args {
-    /// Reads the command line. Without the `--bench` that `cargo bench` adds, as under
-    /// `cargo test`, it is the quick run.
+    /// Reads the command line.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the command line; also the help, if that is asked for.
-    pub fn read() -> Result<Self, lexopt::Error> {
-        let mut args = Self { quick: true, ..Self::default() };
-        let mut quick = false;
+    /// Says what is wrong with it.
+    pub(crate) fn read() -> Result<Self, lexopt::Error> {
+        let mut args = Self::default();
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next()? {
             match arg {
-                Arg::Long("bench") => args.quick = false,
-                Arg::Long("quick") => quick = true,
-                Arg::Long("items") => args.items = Some(parser.value()?.parse()?),
+                Arg::Long("quick") => args.size = Size::Quick,
+                Arg::Long("check") => args.task = Task::Check,
+                Arg::Long("only") => {
+                    args.only.extend(parser.value()?.string()?.split(',').map(str::to_owned));
+                }
+                Arg::Long("rival") => args.rival = parser.value()?.string()?,
                 Arg::Long("rounds") => args.rounds = Some(parser.value()?.parse()?),
-                Arg::Long("help") => return Err(HELP.into()),
-                Arg::Value(filter) => args.filter = filter.string()?,
+                Arg::Long("save") => args.save = Some(parser.value()?.into()),
+                Arg::Long("load") => args.task = Task::Show(parser.value()?.into()),
+                Arg::Long("plot") => args.plot = true,
+                Arg::Long("instructions") => args.task = Task::CountInstructions,
+                Arg::Long("update") if matches!(args.task, Task::CountInstructions) => {
+                    args.task = Task::KeepInstructions;
+                }
+                Arg::Long("solo") => args.task = Task::Solo(parser.value()?.string()?),
+                Arg::Long("items") => args.items = Some(parser.value()?.parse()?),
+                Arg::Long("slots") => args.slots = Some(parser.value()?.parse()?),
+                Arg::Long("once") => args.once = true,
+                Arg::Long("help") | Arg::Short('h') => args.task = Task::Help,
                 other => return Err(other.unexpected()),
             }
         }
-        args.quick |= quick;
         Ok(args)
     }
 
-    /// Whether it is only to be seen that everything runs.
-    pub fn is_quick(&self) -> bool {
-        self.quick
+    /// How often each rival is measured.
+    pub(crate) fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(self.size.rounds())
     }
 
-    /// How many items each rival works on: `items` unless the command line says otherwise, and a
-    /// hundredth of that in the quick run.
-    pub fn items(&self, items: u32) -> u32 {
-        self.items.unwrap_or(if self.quick { items / 100 } else { items })
+    /// Whether the workload with this name was asked for.
+    pub(crate) fn takes(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| names(only, id))
+    }
+}
+
+/// `W9` is `W9` and `W9a`, but not `W90`.
+fn names(only: &str, id: &str) -> bool {
+    let (only, id) = (only.to_lowercase(), id.to_lowercase());
+    let rest = id.strip_prefix(&only);
+    rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn a_number_alone_names_all_workloads_of_it() {
+        assert!(names("W9", "W9") && names("w9", "W9a") && names("W9a", "W9a"));
+        assert!(!names("W1", "W10") && !names("W9a", "W9") && !names("W9a", "W9b"));
     }
 }

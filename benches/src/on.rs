@@ -6,7 +6,7 @@ use spinney::{Hub, LocalHub, spawn_on};
 use tokio::runtime::{Builder, Runtime};
 
 /// Runs `main` on spinney's [`LocalHub`].
-pub fn local_hub<F: Future>(main: impl FnOnce(LocalHub) -> F) -> F::Output {
+pub(crate) fn local_hub<F: Future>(main: impl FnOnce(LocalHub) -> F) -> F::Output {
     let hub = LocalHub::new();
     hub.block_on(main(hub.clone()))
 }
@@ -16,7 +16,7 @@ pub fn local_hub<F: Future>(main: impl FnOnce(LocalHub) -> F) -> F::Output {
 /// # Panics
 ///
 /// If `main` does.
-pub fn hub<F>(main: impl FnOnce(Hub) -> F) -> F::Output
+pub(crate) fn hub<F>(main: impl FnOnce(Hub) -> F) -> F::Output
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -27,42 +27,86 @@ where
 
 /// Runs `main` on this thread beside the threads of spinney's global [`Hub`], as
 /// `spinney::block_on` does.
-pub fn hub_block_on<F: Future>(main: impl FnOnce(Hub) -> F) -> F::Output {
+pub(crate) fn hub_block_on<F: Future>(main: impl FnOnce(Hub) -> F) -> F::Output {
     let hub = Hub::global();
     hub.block_on(main(hub.clone()))
 }
 
 /// Runs `main` on async-executor's multi-threaded executor, but on this thread alone.
-pub fn executor<T>(main: impl AsyncFnOnce(&Executor<'static>) -> T) -> T {
+pub(crate) fn executor<T>(main: impl AsyncFnOnce(&Executor<'static>) -> T) -> T {
     let executor = Executor::new();
     future::block_on(executor.run(main(&executor)))
 }
 
-/// As [`executor`], with async-io's reactor on this thread.
-pub fn executor_with_timers<T>(main: impl AsyncFnOnce(&Executor<'static>) -> T) -> T {
+/// As [`executor`], on this thread and so many others, with async-io's reactor.
+pub(crate) fn executor_with_io<T>(
+    threads: usize,
+    main: impl AsyncFnOnce(&Executor<'static>) -> T,
+) -> T {
     let executor = Executor::new();
-    async_io::block_on(executor.run(main(&executor)))
+    executor_of_threads(&executor, threads, main(&executor))
 }
 
+/// Runs `main` on this thread and so many others of `executor`.
+pub(crate) fn executor_of_threads<F: Future>(
+    executor: &Executor<'static>,
+    threads: usize,
+    main: F,
+) -> F::Output {
+    let (is_over, over) = async_channel::bounded::<()>(1);
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            // Ends with the channel.
+            scope.spawn(|| async_io::block_on(executor.run(over.recv())).is_err());
+        }
+        let result = async_io::block_on(executor.run(main));
+        drop(is_over);
+        result
+    })
+}
+
+static EXECUTOR: StaticExecutor = StaticExecutor::new();
+
 /// Runs `main` on async-executor's executor for statics, on this thread alone.
-pub fn static_executor<T>(main: impl AsyncFnOnce(&'static StaticExecutor) -> T) -> T {
-    static EXECUTOR: StaticExecutor = StaticExecutor::new();
+pub(crate) fn static_executor<T>(main: impl AsyncFnOnce(&'static StaticExecutor) -> T) -> T {
     future::block_on(EXECUTOR.run(main(&EXECUTOR)))
 }
 
+/// As [`static_executor`], with async-io's reactor on this thread.
+pub(crate) fn static_executor_with_io<T>(
+    main: impl AsyncFnOnce(&'static StaticExecutor) -> T,
+) -> T {
+    async_io::block_on(EXECUTOR.run(main(&EXECUTOR)))
+}
+
 /// Runs `main` on tokio's executor for one thread.
-pub fn tokio<F: Future>(main: F) -> F::Output {
+pub(crate) fn tokio<F: Future>(main: F) -> F::Output {
     tokio_runtime().block_on(main)
 }
 
-/// As [`tokio()`], with its timers.
+/// As [`tokio()`], with its timers and its reactor.
 ///
 /// # Panics
 ///
 /// If the system refuses.
-pub fn tokio_with_timers<F: Future>(main: F) -> F::Output {
-    let runtime = Builder::new_current_thread().enable_time().build();
+pub(crate) fn tokio_with_io<F: Future>(main: F) -> F::Output {
+    let runtime = Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime on one thread starts none").block_on(main)
+}
+
+/// Runs `main` as a task of tokio's executor for many threads, on two of them.
+///
+/// # Panics
+///
+/// If the system refuses, or `main` panics.
+pub(crate) fn tokio_threads<F>(main: F) -> F::Output
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("the system grants two threads");
+    let main = runtime.spawn(main);
+    runtime.block_on(main).expect("the main future does not panic")
 }
 
 /// A tokio runtime on one thread, with two more for blocking work.
@@ -70,8 +114,7 @@ pub fn tokio_with_timers<F: Future>(main: F) -> F::Output {
 /// # Panics
 ///
 /// If the system refuses.
-#[must_use]
-pub fn tokio_runtime() -> Runtime {
+pub(crate) fn tokio_runtime() -> Runtime {
     let runtime = Builder::new_current_thread().max_blocking_threads(2).build();
     runtime.expect("a runtime on one thread starts none")
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+pub mod conformance;
 pub mod tools;
 
 pub use smol::block_on as smol_block_on;
@@ -215,3 +216,8 @@ impl Drop for DropGuard {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}
+
+/// The recipes for those who come from gevent or eventlet.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/migrating.md")]
+mod migrating {}

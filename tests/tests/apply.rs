@@ -128,6 +128,16 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }
 
+    async fn apply_async_takes_a_slot_where_one_is_free(hub) {
+        let (pool, open) = (Pool::on(hub, 2), gate());
+        let applied = pool.apply_async(behind(Arc::clone(&open), 42));
+        assert!(pool.contains(&applied));
+        assert_eq!((pool.len(), pool.free_count()), (1, 1));
+        open.set();
+        assert_eq!(applied.await.unwrap(), 42);
+        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    }
+
     async fn one_that_is_killed_while_it_waits_takes_no_slot(hub) {
         let (pool, open, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;

@@ -38,7 +38,7 @@ on_every_hub! {
             let _bad = &bad;
             async move { n }
         };
-        assert_eq!(pool.map(work, Vec::new()).await.unwrap(), []);
+        assert!(pool.map(work, Vec::new()).await.unwrap().is_empty());
         assert_eq!(pool.map(|n| async move { n }, [1]).await.unwrap(), [1]);
     }
 

@@ -1,11 +1,11 @@
 //! The promises of groups and of all that is a crew: joining, killing, dropping.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_lite::future::poll_once;
-use spinney::{Group, InsideGroup, Pool, spawn_on};
+use spinney::{Greenlet, Group, InsideGroup, Pool, spawn_on};
 use spinney_tests::tools::{Count, OnDrop, behind, blow_up, gate, let_others_run, stuck};
-use spinney_tests::{Dropped, on_every_hub};
+use spinney_tests::{Dropped, hub, on_every_hub};
 
 on_every_hub! {
     async fn joining_an_empty_group_does_not_wait(hub) {
@@ -186,5 +186,28 @@ on_every_hub! {
             group.spawn(async move { meeting.meet().await }).detach();
         }
         group.join().await.unwrap();
+    }
+}
+
+#[test]
+fn who_comes_in_while_the_members_are_being_killed_is_spared() {
+    let hub = hub(1);
+    let (group, heirs) = (Group::on(&hub), Arc::new(Mutex::new(Vec::new())));
+    let testators = (0..100).map(|_| {
+        let (of_group, heirs) = (group.clone(), Arc::clone(&heirs));
+        let last_will =
+            OnDrop::new(move || heirs.lock().unwrap().push(of_group.spawn(async { 42 })));
+        // Not started, so that the kill itself drops it.
+        let testator = Greenlet::new(stuck(gate(), last_will));
+        assert!(group.add(&testator));
+        testator
+    });
+    let testators: Vec<_> = testators.collect();
+    group.kill_now();
+    assert!(testators.iter().all(|testator| testator.is_ready()));
+    let heirs = std::mem::take(&mut *heirs.lock().unwrap());
+    assert_eq!(heirs.len(), 100);
+    for heir in heirs {
+        assert_eq!(hub.block_on(heir).unwrap(), 42);
     }
 }

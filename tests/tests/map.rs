@@ -67,7 +67,7 @@ on_every_hub! {
 
     async fn the_map_of_no_items_is_empty(hub) {
         let pool = Pool::on(hub, 2);
-        assert_eq!(pool.map(|n: u32| async move { n }, []).await.unwrap(), []);
+        assert!(pool.map(|n: u32| async move { n }, []).await.unwrap().is_empty());
     }
 
     async fn the_imap_of_no_items_is_over(hub) {

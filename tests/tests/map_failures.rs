@@ -203,6 +203,17 @@ on_every_hub! {
         ran.reached().await;
     }
 
+    async fn a_map_that_is_detached_half_read_lets_go_of_its_pool_at_its_end(hub) {
+        let pool = Pool::on(hub, 2);
+        let member = pool.spawn(stuck(gate(), ())).await;
+        let mut results = pool.mapper().maxsize(20).imap(|n: u32| async move { n }, 0..20);
+        let_others_run().await;
+        assert_eq!(results.next().await.unwrap().unwrap(), 0);
+        drop(pool);
+        results.detach();
+        assert!(member.await.unwrap_err().is_killed());
+    }
+
     async fn a_stream_keeps_its_pool_alive(hub) {
         let results = Pool::on(hub, 2).imap(|n: u32| async move { yield_now().await; n }, 0..20);
         let results: Vec<_> = results.map(Result::unwrap).collect().await;

@@ -236,6 +236,6 @@ fn several_threads_spawn_into_one_pool_at_once() {
         let threads: Vec<_> = (0..4).map(|t| scope.spawn(move || spawner(t * 100))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    assert_eq!(sum, (0..400).sum());
+    assert_eq!(sum, (0..400).sum::<usize>());
     assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
 }

@@ -47,6 +47,19 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (1, 1, 0));
     }
 
+    async fn wait_available_counts_the_slot_that_it_hands_on(hub) {
+        let (pool, open) = (Pool::on(hub, 1), gate());
+        let member = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let mut available = Box::pin(pool.wait_available());
+        assert!(poll_once(&mut available).await.is_none());
+        let mut spawn = Box::pin(pool.spawn(async { 42 }));
+        assert!(poll_once(&mut spawn).await.is_none());
+        open.set();
+        member.await.unwrap();
+        assert_eq!(available.await, 1);
+        assert_eq!(spawn.await.await.unwrap(), 42);
+    }
+
     async fn size_is_how_many_there_are_and_capacity_how_many_there_may_be(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         assert_eq!((pool.size(), pool.len(), pool.is_empty()), (0, 0, true));

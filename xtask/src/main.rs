@@ -1,6 +1,7 @@
 //! The workspace's chores: `cargo xtask COMMAND`.
 //!
-//! - `test`: unit and integration tests, doc tests, then every example.
+//! - `test`: unit and integration tests, doc tests, then `examples`.
+//! - `examples`: runs each example; what it prints must be what `examples/expected` says.
 //! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, loom, docs, deny,
 //!   features, package.
 //! - `layers [--manifest PATH]`: no crate uses one of its own layer or above.
@@ -9,13 +10,17 @@
 //! - `deny`: licences, sources and owners of the outside crates.
 //! - `features`: each crate builds with none of its features, with each alone, and with all.
 //! - `package`: each crate can be packed, and builds from what was packed.
+//! - `conformance [--corpus PATH] [--only ID] [--tag TAG] [--verbose]`: what gevent and eventlet
+//!   did, and whether we do the same; PATH is a `.jsonl` or `.jsonl.xz` file, or a folder of them.
 //! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds, 60 by default; then
 //!   a million closures through thread pools.
-//! - `bench [ARGS]`: the benchmarks; `ARGS` go to `cargo bench`.
+//! - `bench [ARGS]`: spinney beside its rivals; `bench --help` lists the arguments.
 
 mod bench;
 mod ci;
+mod conformance;
 mod deny;
+mod examples;
 mod faults;
 mod features;
 mod layers;
@@ -50,6 +55,7 @@ fn main() -> ExitCode {
 fn dispatch(args: &[&str]) -> Result {
     match args {
         ["test"] => test::run(&Workspace::open()?),
+        ["examples"] => examples::run(&Workspace::open()?),
         ["ci"] => ci::run(&Workspace::open()?),
         ["layers"] => layers::run(&Workspace::open()?),
         ["layers", "--manifest", path] => layers::run(&Workspace::at(Path::new(path))?),
@@ -60,6 +66,7 @@ fn dispatch(args: &[&str]) -> Result {
         ["package"] => package::run(&Workspace::open()?),
         ["stress"] => stress::run(&Workspace::open()?, 60),
         ["stress", "--seconds", seconds] => stress::run(&Workspace::open()?, seconds.parse()?),
+        ["conformance", rest @ ..] => conformance::run(&Workspace::open()?, rest),
         ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
         [] | ["-h" | "--help" | "help"] => {
             println!("{}", help());

@@ -12,7 +12,6 @@
 //! lock.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -22,12 +21,10 @@ use spinney_hub::contain;
 
 use crate::collector::Collector;
 use crate::kills::{Kills, ROOT};
+use crate::links::{Callback, Link, Links};
 use crate::primitive::{self, AtomicU8, Mutex, MutexGuard};
 use crate::unstarted::WeakSlot;
 use crate::{Failure, GreenletExit, Home, State, current, spawn_tree};
-
-/// Called at a greenlet's end.
-pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Control {
     pub(crate) id: u64,
@@ -53,12 +50,9 @@ struct Inner {
     /// It has ended, left its groups, and told all links: who comes now is told at once.
     left: bool,
     kills: Kills,
-    /// Gets the task polled, so that it sees a kill; there while it waits.
+    /// Gets the task polled, so that it sees a kill; there once it has waited.
     waker: Option<Waker>,
-    links: VecDeque<(u64, Link)>,
-    next_link: u64,
-    /// Links below this one have been told of the end, or are being told.
-    told_below: u64,
+    links: Links,
     /// What few have.
     extras: Option<Box<Extras>>,
 }
@@ -70,12 +64,6 @@ struct Extras {
     guards: Vec<Box<dyn Any + Send>>,
     /// Where its task is before it is started.
     unstarted: WeakSlot,
-}
-
-enum Link {
-    Wake(Waker),
-    Call(Callback),
-    Collect(Arc<Collector>),
 }
 
 impl Control {
@@ -164,13 +152,13 @@ impl Control {
         if before & BEGUN == 0 {
             state.end(self, Err(Failure::Killed(exit)));
             let slot = state.extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
-            let waker = state.waker.take();
+            let waker = state.waker.clone();
             drop(state);
             drop(slot.and_then(|slot| slot.take()));
             waker.into_iter().for_each(Waker::wake);
             return true;
         }
-        let waker = state.waker.take();
+        let waker = state.waker.clone();
         let scopes: Vec<Waker> = state.kills.wakers().collect();
         drop(state);
         scopes.into_iter().chain(waker).for_each(Waker::wake);
@@ -229,7 +217,7 @@ impl Control {
         let waker = state.kills.close(scope);
         let mut wakers = Vec::new();
         if state.kills.pending().is_some() {
-            let of_task = state.waker.take();
+            let of_task = state.waker.clone();
             wakers.extend(state.kills.wakers().chain(of_task));
         }
         drop(state);
@@ -238,18 +226,21 @@ impl Control {
     }
 
     /// Says that the task now waits, and how to get it polled; false if there is a kill that it
-    /// must see first.
-    pub(crate) fn park(&self, waker: &Waker) -> bool {
+    /// must see first. `left` is the task's own: the waker that it has left here before.
+    pub(crate) fn park(&self, left: &mut Option<Waker>, waker: &Waker) -> bool {
+        let is_here = left.as_ref().is_some_and(|left| left.will_wake(waker));
+        if is_here && !self.is_killed() {
+            // A kill that comes now wakes it.
+            return true;
+        }
         let mut state = self.lock();
         if state.kills.is_due(ROOT) {
             return false;
         }
-        let before = match &mut state.waker {
-            Some(parked) if parked.will_wake(waker) => None,
-            parked => parked.replace(waker.clone()),
-        };
+        let before = state.waker.replace(waker.clone());
         drop(state);
         drop(before);
+        drop(left.replace(waker.clone()));
         true
     }
 
@@ -267,24 +258,17 @@ impl Control {
         contain(|| drop(leave));
         guards.into_iter().flatten().for_each(|guard| contain(|| drop(guard)));
         while let Some(link) = self.next_link() {
-            match link {
-                Link::Wake(waker) => contain(|| waker.wake()),
-                Link::Call(callback) => contain(callback),
-                Link::Collect(collector) => contain(|| collector.publish(self.id)),
-            }
+            link.tell(self.id);
         }
     }
 
     /// The next link to tell of the end; None when there are no more, and never will be.
     fn next_link(&self) -> Option<Link> {
         let mut state = self.lock();
-        let next = state.links.pop_front();
-        match &next {
-            Some((id, _)) => state.told_below = id + 1,
-            None => state.left = true,
-        }
+        let next = state.links.pop();
+        state.left |= next.is_none();
         drop(state);
-        next.map(|(_, link)| link)
+        next
     }
 
     /// Looks at how it ended; None while it lives.
@@ -314,17 +298,11 @@ impl Control {
         link: &mut Option<u64>,
     ) -> Poll<Result<(), Failure>> {
         let mut state = self.lock();
-        if state.left || link.is_some_and(|id| id < state.told_below) {
+        if state.left || link.is_some_and(|id| state.links.is_told(id)) {
             *link = None;
             return Poll::Ready(state.ended.clone().expect("who is told, is told of an end"));
         }
-        let wake = Link::Wake(cx.waker().clone());
-        let mut before = None;
-        if let Some(place) = link.and_then(|id| state.find(id)) {
-            before = Some(std::mem::replace(&mut state.links[place].1, wake));
-        } else {
-            *link = Some(state.push(wake));
-        }
+        let before = state.links.set(link, Link::Wake(cx.waker().clone()));
         drop(state);
         drop(before);
         Poll::Pending
@@ -337,7 +315,7 @@ impl Control {
     /// Gives it back if the greenlet has ended.
     pub(crate) fn link(&self, callback: Callback) -> Result<u64, Callback> {
         let mut state = self.lock();
-        if state.left { Err(callback) } else { Ok(state.push(Link::Call(callback))) }
+        if state.left { Err(callback) } else { Ok(state.links.push(Link::Call(callback))) }
     }
 
     /// Has the end noted in `collector`, also if it is over.
@@ -351,13 +329,13 @@ impl Control {
         if state.ended.is_some() {
             collector.reserve(self.id);
         }
-        Some(state.push(Link::Collect(collector)))
+        Some(state.links.push(Link::Collect(collector)))
     }
 
     /// Takes a link back; false if it is not there, or no more.
     pub(crate) fn unlink(&self, id: u64) -> bool {
         let mut state = self.lock();
-        let link = state.find(id).and_then(|place| state.links.remove(place));
+        let link = state.links.remove(id);
         drop(state);
         link.is_some()
     }
@@ -374,22 +352,7 @@ impl Inner {
         if control.flags.load(Relaxed) & TRACKED != 0 {
             spawn_tree::forget(control.id);
         }
-        for (_, link) in &self.links {
-            if let Link::Collect(collector) = link {
-                collector.reserve(control.id);
-            }
-        }
-    }
-
-    fn push(&mut self, link: Link) -> u64 {
-        let id = self.next_link;
-        self.next_link += 1;
-        self.links.push_back((id, link));
-        id
-    }
-
-    fn find(&self, id: u64) -> Option<usize> {
-        self.links.binary_search_by_key(&id, |(id, _)| *id).ok()
+        self.links.collectors().for_each(|collector| collector.reserve(control.id));
     }
 
     fn extras(&mut self) -> &mut Extras {

@@ -10,7 +10,8 @@ use spinney_hub::contain;
 use spinney_sync::Wait;
 
 use crate::collector::Collector;
-use crate::control::{Callback, Control};
+use crate::control::Control;
+use crate::links::Callback;
 use crate::unstarted::WeakSlot;
 use crate::{Failure, GreenletExit, Home, State, current};
 

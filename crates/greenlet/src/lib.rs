@@ -52,6 +52,7 @@ mod home;
 mod iwait;
 mod joinall;
 mod kills;
+mod links;
 mod local;
 mod owner;
 mod primitive;

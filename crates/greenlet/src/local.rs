@@ -167,34 +167,54 @@ impl<F: fmt::Debug> fmt::Debug for InheritLocals<F> {
 
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// The locals of one greenlet. Few, so they are searched one by one.
+/// The locals of one greenlet. Few, so they are searched one by one; and most have none, so that
+/// they are one pointer, which goes in and out with each poll.
 #[derive(Clone, Default)]
 pub(crate) struct Locals {
-    values: Vec<(usize, Value)>,
+    first: Option<Box<Entry>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    key: usize,
+    value: Value,
+    next: Locals,
 }
 
 impl Locals {
     pub(crate) const fn new() -> Self {
-        Self { values: Vec::new() }
+        Self { first: None }
     }
 
     fn get(&self, key: usize) -> Option<Value> {
-        self.values.iter().find(|(other, _)| *other == key).map(|(_, value)| Arc::clone(value))
+        let mut entries =
+            std::iter::successors(self.first.as_ref(), |entry| entry.next.first.as_ref());
+        entries.find(|entry| entry.key == key).map(|entry| Arc::clone(&entry.value))
     }
 
     /// Returns the value before.
     #[must_use = "a value is dropped when nothing is borrowed any more"]
     fn insert(&mut self, key: usize, value: Value) -> Option<Value> {
-        if let Some((_, before)) = self.values.iter_mut().find(|(other, _)| *other == key) {
-            return Some(std::mem::replace(before, value));
+        let mut place = &mut self.first;
+        while let Some(entry) = place {
+            if entry.key == key {
+                return Some(std::mem::replace(&mut entry.value, value));
+            }
+            place = &mut entry.next.first;
         }
-        self.values.push((key, value));
+        *place = Some(Box::new(Entry { key, value, next: Self::new() }));
         None
     }
 
     /// Returns the values before.
     #[must_use = "values are dropped when nothing is borrowed any more"]
     fn extend(&mut self, others: Self) -> Vec<Value> {
-        others.values.into_iter().filter_map(|(key, value)| self.insert(key, value)).collect()
+        let mut before = Vec::new();
+        let mut rest = others.first;
+        while let Some(entry) = rest {
+            before.extend(self.insert(entry.key, entry.value));
+            rest = entry.next.first;
+        }
+        before
     }
 }

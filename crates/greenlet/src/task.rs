@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 use spinney_hub::{contain, label_task};
@@ -43,7 +43,7 @@ pub fn pair_in<F: Future, G>(
     let outcome = Outcome::default();
     let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
     let shared = Some(Shared { frame: Frame::of(control), outcome, guard });
-    (Task { future: Some(future), shared, begun: false, in_place: false }, greenlet)
+    (Task { future: Some(future), shared, parked: None, begun: false, in_place: false }, greenlet)
 }
 
 pin_project! {
@@ -56,6 +56,8 @@ pin_project! {
         future: Option<F>,
         // None once the greenlet has ended.
         shared: Option<Shared<F::Output, G>>,
+        // The waker that it has left with its control block.
+        parked: Option<Waker>,
         begun: bool,
         in_place: bool,
     }
@@ -91,7 +93,7 @@ impl<F: Future, G> Future for Task<F, G> {
         let poll = || catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
         let polled = if *this.in_place { poll() } else { shared.frame.run(poll) };
         match polled {
-            Ok(Poll::Pending) if shared.frame.control().park(cx.waker()) => {
+            Ok(Poll::Pending) if shared.frame.control().park(this.parked, cx.waker()) => {
                 label_task(|| Handle::new(Arc::clone(shared.frame.control())).to_string());
                 return Poll::Pending;
             }
@@ -114,8 +116,10 @@ impl<F: Future, G> Task<F, G> {
 
     /// For containers that put a task off: whether it was killed, and so is to be polled now.
     /// Otherwise a kill wakes `cx`.
-    pub fn is_killed(&self, cx: &Context<'_>) -> bool {
-        self.shared.as_ref().is_some_and(|shared| !shared.frame.control().park(cx.waker()))
+    pub fn is_killed(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
+        let this = self.project();
+        let control = this.shared.as_ref().map(|shared| shared.frame.control());
+        control.is_some_and(|control| !control.park(this.parked, cx.waker()))
     }
 
     /// Drops the future and the locals, then ends the greenlet; the first time only. If it did not

@@ -238,8 +238,10 @@ impl<X> Pool<X> {
         async move {
             match entry.await {
                 Ok(_) => {
+                    // Its own, too; those behind it have not been told yet.
+                    let free = self.available().saturating_add(1);
                     self.crew.core.roster.give_back();
-                    self.free_count()
+                    free.max(0).unsigned_abs()
                 }
                 Err(_) => 0,
             }

@@ -18,7 +18,8 @@
 //! | [Shutdown](shutdown) | how does a service end well? |
 //!
 //! Who comes from Python finds the names of gevent and eventlet in [`gevent`](crate::gevent) and
-//! [`eventlet`](crate::eventlet), and in backticks at the end of each item's summary.
+//! [`eventlet`](crate::eventlet), in backticks at the end of each item's summary, and all together
+//! in `docs/migrating.md` of the repository.
 
 #[doc = include_str!("../guide/first_pool.md")]
 pub mod first_pool {}

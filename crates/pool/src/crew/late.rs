@@ -36,9 +36,9 @@ impl<F: Future> Future for Late<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
+        let mut this = self.project();
         if let Some(slot) = this.slot {
-            if !this.task.is_killed(cx) {
+            if !this.task.as_mut().is_killed(cx) {
                 match Pin::new(&mut *slot).poll(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Err(closed)) => {

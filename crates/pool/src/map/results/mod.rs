@@ -243,28 +243,34 @@ impl<T, X> Results<T, X> {
     /// The reader leaves with results unread, the map goes on, and keeps `crew` alive until it is
     /// over.
     pub(crate) fn detach(&self, crew: Option<Crew<X>>, unread: Hand<T>) {
-        self.reads.add(unread.results.len());
-        let done = self.change(|state| {
-            state.reader = Reader::Detached(crew);
-            state.forget_done()
-        });
-        forget(done);
-        drop(unread);
+        self.leave(Reader::Detached(crew), unread, |_| ());
     }
 
     /// The reader leaves with results unread, and the map is over: kills the workers.
     pub(crate) fn abandon(&self, unread: Hand<T>) {
-        self.reads.add(unread.results.len());
-        let (before, done, workers) = self.change(|state| {
+        let workers = self.leave(Reader::Gone, unread, |state| {
             state.exhausted = true;
-            let workers: Vec<Handle> =
-                state.workers.iter().filter_map(|(_, handle)| handle.clone()).collect();
-            (std::mem::replace(&mut state.reader, Reader::Gone), state.forget_done(), workers)
+            let workers = state.workers.iter().filter_map(|(_, handle)| handle.clone());
+            workers.collect::<Vec<_>>()
         });
         workers.iter().for_each(Handle::kill_now);
+    }
+
+    fn leave<R>(
+        &self,
+        reader: Reader<X>,
+        unread: Hand<T>,
+        then: impl FnOnce(&mut State<T, X>) -> R,
+    ) -> R {
+        self.reads.add(unread.results.len());
+        let (left, before, done) = self.change(|state| {
+            let before = std::mem::replace(&mut state.reader, reader);
+            (then(state), before, state.forget_done())
+        });
         drop(before);
         forget(done);
         drop(unread);
+        left
     }
 
     pub(crate) fn is_feeder_queued(&self) -> bool {

@@ -1,0 +1,123 @@
+//! The benchmarks: spinney and what one would use instead, side by side.
+//!
+//! `cargo xtask bench` runs everything; `--help` after it lists the arguments. The times of one
+//! machine say little. What carries over is the ratio to a rival, of the minima where the machine
+//! is busy with other things.
+
+mod answers;
+mod args;
+mod chart;
+mod contest;
+mod instructions;
+mod load;
+mod machine;
+mod on;
+mod page;
+mod results;
+mod scaling;
+mod solo;
+mod stopwatch;
+mod table;
+mod target;
+mod workload;
+mod workloads;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+use args::{Args, Task};
+use load::Load;
+use machine::Machine;
+use results::{Measured, Results};
+use workload::{Rival, Workload};
+
+fn main() -> ExitCode {
+    match Args::read().map_err(Into::into).and_then(|args| run(&args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let workloads = workloads::all();
+    match &args.task {
+        Task::Measure => measure(&workloads, args),
+        Task::Show(kept) => show(&workloads, kept, args.plot),
+        Task::Check => solo::check(&workloads),
+        Task::CountInstructions => instructions::compare(&workloads),
+        Task::KeepInstructions => instructions::update(&workloads),
+        Task::Solo(who) => run_solo(&workloads, who, args),
+        Task::Help => {
+            println!("{}", args::HELP);
+            Ok(())
+        }
+    }
+}
+
+/// `who` is `W3/LocalHub map`, for example.
+fn run_solo(workloads: &[Workload], who: &str, args: &Args) -> Result<(), Box<dyn Error>> {
+    let (workload, rival) = workloads::find(workloads, who)?;
+    let Load { items, slots } = workload.load;
+    let load = Load { items: args.items.unwrap_or(items), slots: args.slots.unwrap_or(slots) };
+    if args.once {
+        solo::once(workload, rival, load)?;
+    } else {
+        println!("{}", serde_json::to_string(&solo::sample(workload, rival, load)?)?);
+    }
+    Ok(())
+}
+
+/// Measures what was asked for, and shows and keeps it as it comes.
+fn measure(workloads: &[Workload], args: &Args) -> Result<(), Box<dyn Error>> {
+    if args.plot && args.save.is_none() {
+        return Err("--plot needs --save FILE, to know where".into());
+    }
+    let mut results = Results {
+        machine: Machine::this(),
+        rounds: args.rounds(),
+        workloads: Vec::new(),
+        scaling: Vec::new(),
+    };
+    let keep = |results: &Results| args.save.as_ref().map_or(Ok(()), |path| results.write(path));
+    println!("{}; {} rounds", results.machine.describe(), results.rounds);
+    for workload in workloads.iter().filter(|workload| args.takes(workload.id)) {
+        let takes_part = |rival: &Rival| rival.name.contains(&args.rival);
+        let load = args.size.of(workload.load);
+        let measured = contest::run(workload, load, results.rounds, takes_part)?;
+        print_tables(workload, &measured);
+        results.workloads.push(measured);
+        keep(&results)?;
+    }
+    if args.takes(scaling::ID) {
+        let workload = workloads.iter().find(|workload| workload.id == scaling::WORKLOAD);
+        let workload = workload.ok_or("scaling is of no workload")?;
+        results.scaling = scaling::run(workload, args)?;
+        print!("{}", table::scaling(&results.scaling));
+        keep(&results)?;
+    }
+    match &args.save {
+        Some(path) if args.plot => page::renew(workloads, &results, path),
+        _ => Ok(()),
+    }
+}
+
+/// Shows what was kept.
+fn show(workloads: &[Workload], kept: &Path, plot: bool) -> Result<(), Box<dyn Error>> {
+    let results = Results::read(kept)?;
+    println!("{}; {} rounds", results.machine.describe(), results.rounds);
+    for (workload, measured) in results.by_workload(workloads) {
+        print_tables(workload, measured);
+    }
+    print!("{}", table::scaling(&results.scaling));
+    if plot { page::renew(workloads, &results, kept) } else { Ok(()) }
+}
+
+fn print_tables(workload: &Workload, measured: &Measured) {
+    println!("\n{}: {}; {} items\n", workload.id, workload.title, measured.load.items);
+    println!("{}", table::measured(workload, measured));
+    print!("{}", table::targets([(workload, measured)]));
+}

@@ -1,0 +1,68 @@
+//! [`Target`]: what a rival is to reach.
+
+use crate::results::{Figure, Measured, Metric};
+
+/// A figure of one rival, or its ratio to another's, that is to be at most so much.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) rival: String,
+    pub(crate) metric: Metric,
+    pub(crate) of: Option<&'static str>,
+    pub(crate) at_most: f64,
+}
+
+impl Target {
+    /// The time an item takes.
+    pub(crate) fn wall(rival: impl Into<String>) -> Self {
+        Self::new(rival, Metric::Wall)
+    }
+
+    /// The time an item keeps a core busy.
+    pub(crate) fn cpu(rival: impl Into<String>) -> Self {
+        Self::new(rival, Metric::Cpu)
+    }
+
+    /// The memory an item takes.
+    pub(crate) fn bytes_an_item(rival: impl Into<String>) -> Self {
+        Self::new(rival, Metric::BytesAnItem)
+    }
+
+    /// The memory all of it takes.
+    pub(crate) fn bytes(rival: impl Into<String>) -> Self {
+        Self::new(rival, Metric::Bytes)
+    }
+
+    /// At most so much.
+    pub(crate) fn at_most(self, at_most: f64) -> Self {
+        Self { at_most, ..self }
+    }
+
+    /// As a part of what `rival` takes.
+    pub(crate) fn of(self, rival: &'static str) -> Self {
+        Self { of: Some(rival), ..self }
+    }
+
+    /// In words.
+    pub(crate) fn describe(&self) -> String {
+        let what = match self.metric {
+            Metric::Wall => "time",
+            Metric::Cpu => "CPU time",
+            Metric::BytesAnItem => "bytes an item",
+            Metric::Bytes => "bytes",
+        };
+        let of = self.of.map_or_else(String::new, |of| format!(" / {of}"));
+        format!("{} {what}{of}", self.rival)
+    }
+
+    /// By medians and by minima, if both rivals were measured.
+    pub(crate) fn measured(&self, measured: &Measured) -> Option<Figure> {
+        let figure = measured.figure(&self.rival, self.metric)?;
+        let Some(of) = self.of else { return Some(figure) };
+        let of = measured.figure(of, self.metric)?;
+        Some(Figure { median: figure.median / of.median, min: figure.min / of.min })
+    }
+
+    fn new(rival: impl Into<String>, metric: Metric) -> Self {
+        Self { rival: rival.into(), metric, of: None, at_most: 1.0 }
+    }
+}

@@ -1,0 +1,99 @@
+//! The workloads, a file for each kind.
+
+mod count;
+mod group_kill;
+mod group_spawn;
+mod hub_idle;
+mod hub_spawn;
+mod parked;
+mod pool_map;
+mod pool_spawn;
+mod queue;
+mod requests;
+mod semaphore;
+
+mod threads;
+mod timers;
+mod work;
+
+use std::error::Error;
+
+use crate::target::Target;
+use crate::workload::{Rival, Workload};
+
+/// All of them, in the order in which they are shown.
+pub(crate) fn all() -> Vec<Workload> {
+    vec![
+        pool_spawn::workload(),
+        group_spawn::workload(),
+        pool_map::ordered(),
+        pool_map::computing(),
+        pool_map::unordered(),
+        pool_map::lazy_stream(),
+        parked::on_an_event(),
+        parked::asleep(),
+        timers::workload(),
+        semaphore::workload(),
+        queue::workload(),
+        threads::trivial(),
+        threads::round_trips(),
+        threads::round_trips_when_busy(),
+        threads::computing(),
+        group_kill::workload(),
+        requests::workload(),
+        hub_spawn::workload(),
+        hub_idle::workload(),
+    ]
+}
+
+/// The rival that `who`, such as `W3/LocalHub map`, names.
+///
+/// # Errors
+///
+/// If there is none.
+pub(crate) fn find<'a>(
+    workloads: &'a [Workload],
+    who: &str,
+) -> Result<(&'a Workload, &'a Rival), Box<dyn Error>> {
+    let (id, name) = who.split_once('/').ok_or("say WORKLOAD/RIVAL")?;
+    let workload = workloads.iter().find(|workload| workload.id == id);
+    let workload = workload.ok_or_else(|| format!("there is no workload {id}"))?;
+    let rival = workload.rivals.iter().find(|rival| rival.name == name);
+    Ok((workload, rival.ok_or_else(|| format!("{id} has no rival {name}"))?))
+}
+
+impl Workload {
+    /// What both hubs are to reach with any of their maps, which start no task for an item.
+    fn map_targets(self, verb: &str) -> Self {
+        let local = || Target::wall(format!("LocalHub {verb}"));
+        let hub = || Target::wall(format!("Hub {verb}, 1 thread"));
+        self.target(local().of("async-executor").at_most(0.2))
+            .target(local().of("futures in place").at_most(0.5))
+            .target(hub().of("async-executor").at_most(0.6))
+            .target(hub().of("futures in place"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{all, find};
+
+    #[test]
+    fn every_target_is_of_rivals_that_take_part() {
+        for workload in all() {
+            let takes_part = |name: &str| workload.rivals.iter().any(|rival| rival.name == name);
+            for target in &workload.targets {
+                let names = [Some(target.rival.as_str()), target.of];
+                assert!(names.into_iter().flatten().all(takes_part), "{}: {target:?}", workload.id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rival_is_found_by_its_workload_and_name() {
+        let workloads = all();
+        let (workload, rival) = find(&workloads, "W1/Hub spawn, 1 thread").unwrap();
+        assert_eq!((workload.id, rival.hub_threads), ("W1", Some(1)));
+        assert!(find(&workloads, "W1/nobody").is_err() && find(&workloads, "W0/tokio").is_err());
+    }
+}

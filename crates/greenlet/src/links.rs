@@ -1,0 +1,84 @@
+//! [`Links`]: who is to be told of a greenlet's end, in the order they asked.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use spinney_hub::contain;
+
+use crate::collector::Collector;
+
+/// Called at a greenlet's end.
+pub(crate) type Callback = Box<dyn FnOnce() + Send>;
+
+pub(crate) enum Link {
+    Wake(Waker),
+    Call(Callback),
+    Collect(Arc<Collector>),
+}
+
+impl Link {
+    /// Says that the greenlet `id` has ended.
+    pub(crate) fn tell(self, id: u64) {
+        match self {
+            Self::Wake(waker) => contain(|| waker.wake()),
+            Self::Call(callback) => contain(callback),
+            Self::Collect(collector) => contain(|| collector.publish(id)),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Links {
+    queue: VecDeque<(u64, Link)>,
+    next: u64,
+    /// Links below this one have been told of the end, or are being told.
+    told_below: u64,
+}
+
+impl Links {
+    pub(crate) fn push(&mut self, link: Link) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        self.queue.push_back((id, link));
+        id
+    }
+
+    /// The next one to tell.
+    pub(crate) fn pop(&mut self) -> Option<Link> {
+        let (id, link) = self.queue.pop_front()?;
+        self.told_below = id + 1;
+        Some(link)
+    }
+
+    pub(crate) fn is_told(&self, id: u64) -> bool {
+        id < self.told_below
+    }
+
+    /// Puts `link` in the place of the one with this id, which is returned. If there is none, it
+    /// is the last.
+    pub(crate) fn set(&mut self, id: &mut Option<u64>, link: Link) -> Option<Link> {
+        if let Some(place) = id.and_then(|id| self.find(id)) {
+            return Some(std::mem::replace(&mut self.queue[place].1, link));
+        }
+        *id = Some(self.push(link));
+        None
+    }
+
+    pub(crate) fn remove(&mut self, id: u64) -> Option<Link> {
+        let place = self.find(id)?;
+        self.queue.remove(place).map(|(_, link)| link)
+    }
+
+    /// Those that collect greenlets.
+    pub(crate) fn collectors(&self) -> impl Iterator<Item = &Collector> {
+        self.queue.iter().filter_map(|(_, link)| match link {
+            Link::Collect(collector) => Some(&**collector),
+            _ => None,
+        })
+    }
+
+    fn find(&self, id: u64) -> Option<usize> {
+        self.queue.binary_search_by_key(&id, |(id, _)| *id).ok()
+    }
+}

@@ -1,0 +1,96 @@
+//! Shrinks pictures: a `Pool` for what waits, so that only so many pictures are in memory, and a
+//! `ThreadPool` for what computes, so that only so many cores are busy with it.
+//!
+//! The pictures are files of the simplest format there is (binary PPM), which it makes itself.
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use spinney::{Pool, ThreadPool, block_on, unblock};
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// How much smaller a thumbnail is, in each direction.
+const FACTOR: usize = 8;
+
+struct Picture {
+    width: usize,
+    height: usize,
+    /// Row after row; red, green and blue.
+    pixels: Vec<[u8; 3]>,
+}
+
+impl Picture {
+    /// A gradient, by the size and the shade of blue.
+    fn new(width: usize, height: usize, blue: u8) -> Self {
+        let shade = |at: usize, of: usize| u8::try_from(at * 255 / of).expect("at < of");
+        let row = |y| (0..width).map(move |x| [shade(x, width), shade(y, height), blue]);
+        Self { width, height, pixels: (0..height).flat_map(row).collect() }
+    }
+
+    fn parse(file: &[u8]) -> Option<Self> {
+        let mut parts = file.splitn(4, |&byte| byte == b'\n');
+        let (magic, size, most) = (parts.next()?, parts.next()?, parts.next()?);
+        let (width, height) = std::str::from_utf8(size).ok()?.split_once(' ')?;
+        let (width, height) = (width.parse().ok()?, height.parse().ok()?);
+        let pixels: Vec<_> = parts.next()?.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
+        let sound = magic == b"P6" && most == b"255" && pixels.len() == width * height;
+        sound.then_some(Self { width, height, pixels })
+    }
+
+    fn to_file(&self) -> Vec<u8> {
+        let head = format!("P6\n{} {}\n255\n", self.width, self.height);
+        [head.as_bytes(), self.pixels.as_flattened()].concat()
+    }
+
+    /// Each pixel is the average of a square of them.
+    fn thumbnail(&self) -> Self {
+        let (width, height) = (self.width / FACTOR, self.height / FACTOR);
+        let pixel = |at: usize| {
+            let corner = at / width * FACTOR * self.width + at % width * FACTOR;
+            [0, 1, 2].map(|colour| {
+                let rows = (0..FACTOR).map(|y| &self.pixels[corner + y * self.width..][..FACTOR]);
+                let sum: usize = rows.flatten().map(|pixel| usize::from(pixel[colour])).sum();
+                u8::try_from(sum / (FACTOR * FACTOR)).expect("an average")
+            })
+        };
+        Self { width, height, pixels: (0..width * height).map(pixel).collect() }
+    }
+}
+
+/// Makes a thumbnail beside the picture at `path`.
+async fn shrink(threads: ThreadPool, path: PathBuf) -> Result<String> {
+    let target = path.with_extension("small.ppm");
+    // The file system blocks. That costs no thread of the hub, nor one of those that compute.
+    let file = unblock(move || fs::read(path)).await??;
+    let work = move || Picture::parse(&file).map(|picture| picture.thumbnail());
+    let small = threads.apply(work).await?.ok_or("no sound PPM")?;
+    let said = format!("{}x{}, first {:?}", small.width, small.height, small.pixels[0]);
+    unblock(move || fs::write(target, small.to_file())).await??;
+    Ok(said)
+}
+
+fn main() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let paths: Vec<_> = (0..10).map(|n| folder.path().join(format!("{n}.ppm"))).collect();
+    for (n, path) in (0..).zip(&paths) {
+        let picture = Picture::new(320 + 16 * usize::from(n), 240, 20 * n);
+        fs::write(path, picture.to_file())?;
+    }
+    fs::write(&paths[7], "no picture")?;
+
+    let threads = ThreadPool::builder().maxsize(2).build()?;
+    let job = move |path| shrink(threads.clone(), path);
+    // One bad file is no reason to leave the others.
+    let thumbnails = block_on(async { Pool::new(4).try_map(job, paths).collect_all().await });
+    for (n, thumbnail) in thumbnails.into_iter().enumerate() {
+        match thumbnail {
+            Ok(said) => println!("{n}.ppm: {said}"),
+            Err(error) => println!("{n}.ppm: {error}"),
+        }
+    }
+    let files = fs::read_dir(folder.path())?.count();
+    println!("{files} files");
+    Ok(())
+}

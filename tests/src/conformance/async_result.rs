@@ -1,0 +1,105 @@
+//! [`AnyResult`]: gevent's `AsyncResult`.
+
+use std::cell::{Cell, RefCell};
+
+use serde_json::{Value, json};
+use spinney::AsyncResult;
+
+use super::entry::Ended;
+use super::objects::Object;
+use super::script::{limited, text};
+use super::world::{Manner, err, ok, world};
+
+/// The first that is set stays. gevent's takes what is set later, and prefers a value.
+pub(super) struct AnyResult {
+    once: AsyncResult<Value, String>,
+    /// Theirs: the last value and the last error.
+    last: Option<RefCell<(Option<Value>, Option<String>)>>,
+    was_set_again: Cell<bool>,
+}
+
+impl AnyResult {
+    pub(super) fn new(manner: Manner) -> Self {
+        let last = (manner == Manner::Theirs).then(RefCell::default);
+        Self { once: AsyncResult::new(), last, was_set_again: Cell::new(false) }
+    }
+
+    pub(super) fn was_set_again(&self) -> bool {
+        self.was_set_again.get()
+    }
+
+    pub(super) async fn run(&self, name: &str, op: &Value) -> Option<Value> {
+        match name {
+            "ar_set" => self.set(Ok(op["value"].clone())),
+            "ar_fail" => self.set(Err(format!("Boom:{}", text(op, "msg")))),
+            "ar_link" => return Some(link(op)),
+            "ar_get" | "ar_wait" => {
+                if op["block"] != false {
+                    let _waited = limited(op, self.once.get()).await;
+                }
+                return Some(match self.result() {
+                    (Some(value), _) => ok(value),
+                    _ if name == "ar_wait" => ok(Value::Null),
+                    (None, Some(error)) => err(error),
+                    (None, None) => err("Timeout"),
+                });
+            }
+            _ => return None,
+        }
+        Some(ok(Value::Null))
+    }
+
+    pub(super) fn state(&self) -> Value {
+        let (value, error) = self.result();
+        json!({
+            "ready": self.once.is_ready(),
+            "successful": value.is_some(),
+            "value": value,
+            "exception": error.map(|error| format!("!{error}")),
+        })
+    }
+
+    fn set(&self, result: Result<Value, String>) {
+        self.was_set_again.set(self.was_set_again.get() || self.once.is_ready());
+        if let Some(last) = &self.last {
+            let (value, error) = &mut *last.borrow_mut();
+            match result.clone() {
+                Ok(new) => *value = Some(new),
+                Err(new) => *error = Some(new),
+            }
+        }
+        match result {
+            Ok(value) => drop(self.once.set(value)),
+            Err(error) => drop(self.once.set_error(error)),
+        }
+    }
+
+    /// The value and the error that there are now.
+    fn result(&self) -> (Option<Value>, Option<String>) {
+        match (&self.last, self.once.try_get()) {
+            (Some(last), _) => last.borrow().clone(),
+            (None, None) => (None, None),
+            (None, Some(Ok(value))) => (Some(value.clone()), None),
+            (None, Some(Err(error))) => (None, Some(error.clone())),
+        }
+    }
+}
+
+/// Has the result take over what the op's task comes to.
+fn link(op: &Value) -> Value {
+    let task = text(op, "task").to_owned();
+    let Some(entry) = world().task(&task) else { return err("NoHandle") };
+    let op = op.clone();
+    entry.handle.link(move |_| {
+        let world = world();
+        let ended = world.task(&task).and_then(|entry| entry.ended());
+        if let (Some(ended), Some(Object::Result(result))) = (ended, world.object(&op)) {
+            result.set(match ended {
+                Ended::Value(value) => Ok(value),
+                Ended::Killed => Ok("!GreenletExit".into()),
+                Ended::Error(error) => Err(error),
+            });
+        }
+    });
+    ok(Value::Null)
+}

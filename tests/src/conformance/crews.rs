@@ -1,0 +1,139 @@
+//! gevent's ops on groups and pools.
+
+use std::future::pending;
+
+use serde_json::{Value, json};
+use spinney::{Crew, Greenlet, Group, Handle};
+use spinney_sim::SimHub;
+
+use super::entry::{Ended, Entry};
+use super::gated::Gated;
+use super::gevent::killed;
+use super::maps;
+use super::script::{Boxed, Who, exit_of, limited, task, text};
+use super::world::{Outcome, err, ok, world};
+
+/// A group or a pool.
+#[derive(Clone)]
+pub(super) enum Either {
+    Group(Group<SimHub>),
+    Pool(Gated),
+}
+
+impl Either {
+    pub(super) fn crew(&self) -> &Crew<SimHub> {
+        match self {
+            Self::Group(group) => group,
+            Self::Pool(pool) => pool,
+        }
+    }
+
+    pub(super) async fn spawn(&self, script: Boxed<Outcome>) -> Greenlet<Outcome> {
+        match self {
+            Self::Group(group) => group.spawn(script),
+            Self::Pool(pool) => pool.spawn(script).await,
+        }
+    }
+}
+
+/// What an op comes to; None if there is no such op.
+pub(super) async fn run(who: &Who, name: &str, op: &Value, on: &Either) -> Option<Value> {
+    let crew = on.crew();
+    match name {
+        "spawn" => {
+            let greenlet = on.spawn(task(who.api, op["task"].clone(), None)).await;
+            world().register(text(&op["task"], "name"), greenlet);
+        }
+        "map" | "map_async" => return Some(maps::map(who, op, on).await),
+        "imap" => maps::imap(who, op, crew),
+        "apply" | "apply_cb" | "apply_async" => return Some(apply(who, name, op, on).await),
+        "join" => return Some(join(op, crew).await),
+        "kill" if op["block"] == false => crew.kill_now_with(exit_of(op)),
+        "kill" => drop(limited(op, crew.kill_with(exit_of(op))).await),
+        "wait_available" => return Some(ok(wait_available(op, on).await)),
+        "pstart" | "add" | "discard" | "contains" | "killone" => {
+            let Some(entry) = world().task(text(op, "task")) else { return Some(err("NoHandle")) };
+            return Some(on_member(name, op, on, &entry).await);
+        }
+        _ => return None,
+    }
+    Some(ok(Value::Null))
+}
+
+async fn on_member(name: &str, op: &Value, on: &Either, entry: &Entry) -> Value {
+    let crew = on.crew();
+    match name {
+        "contains" => return ok(crew.contains(&entry.handle)),
+        "discard" => drop(crew.discard(&entry.handle)),
+        "killone" => {
+            let ended = crew.killone_with(&entry.handle, exit_of(op));
+            if op["block"] != false {
+                limited(op, ended).await;
+            }
+        }
+        _ if !add(op, on, &entry.handle).await => return err("PoolFull"),
+        "pstart" if entry.is_unstarted() => entry.start(),
+        _ => {}
+    }
+    ok(Value::Null)
+}
+
+/// False if there is no room.
+async fn add(op: &Value, on: &Either, greenlet: &Handle) -> bool {
+    match on {
+        Either::Group(group) => {
+            group.add(greenlet);
+            true
+        }
+        Either::Pool(pool) if op["blocking"] == false => pool.try_add(greenlet).is_ok(),
+        Either::Pool(pool) => limited(op, pool.add(greenlet)).await.is_some(),
+    }
+}
+
+async fn wait_available(op: &Value, on: &Either) -> Option<usize> {
+    let Either::Pool(pool) = on else { return None };
+    let free = limited(op, pool.wait_available()).await;
+    Some(if pool.capacity().is_none() { 1 } else { free.unwrap_or_else(|| pool.free_count()) })
+}
+
+async fn apply(who: &Who, name: &str, op: &Value, on: &Either) -> Value {
+    let script = task(who.api, op["task"].clone(), None);
+    let label = op["cb"].as_str().map(str::to_owned);
+    let callback = move |outcome: &Outcome| {
+        if let (Some(label), Ok(value)) = (&label, outcome) {
+            world().log(label, "cb", json!({ "value": value }));
+        }
+    };
+    if name == "apply_async" {
+        world().register(text(op, "name"), on.crew().apply_async_cb(script, callback));
+        return ok(Value::Null);
+    }
+    Ended::from(on.crew().apply_cb(script, callback).await).told(killed)
+}
+
+/// gevent's `join`: a member waits for itself, where ours is told so; and it raises the errors of
+/// those only that are members at the call.
+async fn join(op: &Value, crew: &Crew<SimHub>) -> Value {
+    let members = crew.members();
+    let joined = limited(op, async {
+        if crew.join().await.is_err() {
+            pending::<()>().await;
+        }
+    });
+    let joined = joined.await;
+    match members.iter().find_map(error_of) {
+        Some(error) if op["raise_error"] == true => err(error),
+        _ => ok(joined.is_some()),
+    }
+}
+
+/// What a member failed with that has ended.
+fn error_of(member: &Handle) -> Option<String> {
+    match member.failure() {
+        Some(failure) => match Ended::from(&failure) {
+            Ended::Error(error) => Some(error),
+            _ => None,
+        },
+        None => world().outcomes.borrow().get(&member.id())?.clone().err(),
+    }
+}

@@ -1,0 +1,137 @@
+//! [`Entry`]: a task that has a handle.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use spinney::{Failure, Greenlet, GreenletExit, Handle, LinkId, State, Task};
+
+use super::world::{Outcome, err, ok, world};
+
+/// A task that has a handle.
+pub(super) struct Entry {
+    pub(super) handle: Handle,
+    greenlet: RefCell<Greenlet<Outcome>>,
+    /// What starts it, while nobody has.
+    starter: RefCell<Option<Starter>>,
+    /// It is to be started later.
+    pub(super) is_scheduled: Cell<bool>,
+    pub(super) is_actor: bool,
+    /// Callbacks by label, to be taken back.
+    pub(super) links: RefCell<BTreeMap<String, LinkId>>,
+}
+
+/// Starts a task.
+pub(super) type Starter = Box<dyn FnOnce()>;
+
+/// A task that is spawned when its starter is called.
+pub(super) fn starter<F: Future<Output = Outcome> + 'static>(task: Task<F>) -> Starter {
+    Box::new(move || world().spawn(task))
+}
+
+/// How a task ended.
+#[derive(Clone, Debug)]
+pub(super) enum Ended {
+    Value(Value),
+    Error(String),
+    /// Killed without an error of its own.
+    Killed,
+}
+
+impl Entry {
+    pub(super) fn new(greenlet: Greenlet<Outcome>) -> Self {
+        Self {
+            handle: greenlet.handle().clone(),
+            greenlet: RefCell::new(greenlet),
+            starter: RefCell::default(),
+            is_scheduled: Cell::new(false),
+            is_actor: false,
+            links: RefCell::default(),
+        }
+    }
+
+    pub(super) fn started_by(self, starter: Starter) -> Self {
+        Self { starter: RefCell::new(Some(starter)), ..self }
+    }
+
+    pub(super) fn of_actor(self) -> Self {
+        Self { is_actor: true, ..self }
+    }
+
+    /// How it ended; None while it has not.
+    pub(super) fn ended(&self) -> Option<Ended> {
+        let outcome = self.greenlet.borrow_mut().outcome()?.cloned();
+        Some(outcome.into())
+    }
+
+    /// gevent's `successful`: a kill is a success.
+    pub(super) fn is_successful(&self) -> bool {
+        matches!(self.ended(), Some(Ended::Value(_) | Ended::Killed))
+    }
+
+    /// gevent's `started`: it is to run, or does.
+    pub(super) fn is_started(&self) -> bool {
+        !self.handle.is_ready() && !self.is_unstarted()
+    }
+
+    /// Whether nobody has started it, or said when to.
+    pub(super) fn is_unstarted(&self) -> bool {
+        self.starter.borrow().is_some() && !self.is_scheduled.get()
+    }
+
+    /// Whether it has run, or is over.
+    pub(super) fn has_begun(&self) -> bool {
+        !matches!(self.handle.state(), State::Unstarted | State::Scheduled)
+    }
+
+    pub(super) fn start(&self) {
+        let starter = self.starter.take();
+        if let Some(start) = starter.filter(|_| !self.handle.is_ready()) {
+            start();
+        }
+    }
+
+    /// Kills it. What has not been started is gone with that, in its turn.
+    pub(super) fn kill(&self, exit: GreenletExit) {
+        self.handle.kill_now_with(exit);
+        let starter = if self.handle.is_ready() { self.starter.take() } else { None };
+        if let Some(starter) = starter {
+            world().spawn(async move { drop(starter) });
+        }
+    }
+}
+
+impl Ended {
+    /// What an op gives that asks for it; `killed` is what it gives for a kill.
+    pub(super) fn told(self, killed: fn() -> Value) -> Value {
+        match self {
+            Self::Value(value) => ok(value),
+            Self::Error(error) => err(error),
+            Self::Killed => killed(),
+        }
+    }
+}
+
+impl From<Result<Outcome, Failure>> for Ended {
+    fn from(outcome: Result<Outcome, Failure>) -> Self {
+        match outcome {
+            Ok(Ok(value)) => Self::Value(value),
+            Ok(Err(error)) => Self::Error(error),
+            Err(failure) => Self::from(&failure),
+        }
+    }
+}
+
+impl From<&Failure> for Ended {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::Killed(exit) => match exit.reason() {
+                Some(reason) => Self::Error(reason.to_string()),
+                None => Self::Killed,
+            },
+            Failure::Panicked(panic) => {
+                Self::Error(panic.message().unwrap_or_else(|| "panic".to_owned()))
+            }
+        }
+    }
+}

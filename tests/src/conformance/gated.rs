@@ -1,0 +1,83 @@
+//! [`Gated`]: a pool that can be broken, for the test that a broken one is noticed.
+
+use std::ops::Deref;
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use spinney::{Greenlet, Pool};
+use spinney_sim::SimHub;
+
+use super::barging::Barging;
+use super::script::Boxed;
+use super::world::{Manner, Outcome};
+
+/// A pool, and if it is broken a gate that lets in who came last.
+#[derive(Clone)]
+pub(super) struct Gated {
+    pool: Pool<SimHub>,
+    /// As many may be past it as the pool has slots.
+    gate: Option<Rc<Barging>>,
+}
+
+impl Gated {
+    pub(super) fn new(manner: Manner, pool: Pool<SimHub>) -> Self {
+        let gate = match manner {
+            Manner::Ours => None,
+            Manner::Theirs => pool.capacity().map(Barging::new),
+            Manner::Broken => pool.capacity().map(Barging::last_first),
+        };
+        Self { pool, gate: gate.map(Rc::new) }
+    }
+
+    /// Whether anybody has got in, or has looked, while others were on their way.
+    pub(super) fn has_barged(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.has_barged())
+    }
+
+    /// gevent's state.
+    pub(super) fn state(&self) -> Value {
+        self.gate.as_ref().map(|gate| gate.counter());
+        let free = self.pool.capacity().map_or(1, |_| self.pool.free_count());
+        json!({
+            "len": self.pool.len(),
+            "free": free,
+            "full": free == 0,
+            "size": self.pool.capacity(),
+        })
+    }
+
+    /// `wait_available`: until a slot is free; says how many are.
+    pub(super) async fn wait_available(&self) -> usize {
+        let Some(gate) = &self.gate else { return self.pool.wait_available().await };
+        gate.wait().await;
+        gate.counter()
+    }
+
+    pub(super) async fn spawn(&self, script: Boxed<Outcome>) -> Greenlet<Outcome> {
+        let Some(gate) = self.gate.clone() else { return self.pool.spawn(script).await };
+        gate.acquire().await;
+        let way_out = WayOut(gate);
+        let script: Boxed<Outcome> = Box::pin(async move {
+            let _way_out = way_out;
+            script.await
+        });
+        self.pool.spawn(script).await
+    }
+}
+
+impl Deref for Gated {
+    type Target = Pool<SimHub>;
+
+    fn deref(&self) -> &Pool<SimHub> {
+        &self.pool
+    }
+}
+
+/// Lets the next one in when it is dropped.
+struct WayOut(Rc<Barging>);
+
+impl Drop for WayOut {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}

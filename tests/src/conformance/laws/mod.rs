@@ -1,0 +1,58 @@
+//! What holds where we differ from the original: a law for each tag that allows it to.
+//!
+//! `docs/conformance.md` has the same table in words.
+
+mod facts;
+mod lines;
+mod looks;
+mod pools;
+mod results;
+#[cfg(test)]
+mod tests;
+
+use self::facts::Facts;
+use super::Scenario;
+use super::scenario::Run;
+
+/// Checks a run; the error says what does not hold, and where.
+type Law = fn(&Facts<'_>) -> Result<(), String>;
+
+const TABLE: &[(&str, Law)] = &[
+    ("barging", lines::first_come_first_served),
+    ("x:async_result_set_twice", results::the_first_result_stays),
+    ("x:imap_own_pool", pools::maps_run_in_the_slots),
+    ("x:inline_handle", results::what_ran_in_place_is_dead),
+    ("x:iter_raise_hangs", results::the_error_of_an_iterable_is_delivered),
+    ("x:kill_unstarted_exc", results::the_error_of_a_kill_is_the_outcome),
+    ("x:next_after_stop", results::a_stop_comes_again),
+    ("x:next_interrupted", results::nothing_is_lost),
+    ("x:pile_spawn_order", results::a_pile_gives_as_tasks_end),
+    ("x:pool_discard_nonmember", pools::slots_and_members_agree),
+    ("x:pool_double_add", pools::slots_and_members_agree),
+    ("x:resize_no_wake", pools::nobody_waits_for_a_free_slot),
+    ("x:sem_timeout_barges", lines::first_come_first_served),
+    ("x:waitall_lost", pools::waitall_returns_when_idle),
+    ("x:waiting_miscount", pools::those_waiting_are_counted),
+];
+
+/// For what depends on the order of turns within an instant, and on nothing else.
+const ORDER: (&str, Law) = ("fifo", looks::only_looks_differ);
+
+/// The tags of a scenario that allow it to differ, and what does not hold in a run of it.
+pub(super) fn check(scenario: &Scenario, run: &Run) -> (Vec<String>, Vec<String>) {
+    let facts = Facts::of(scenario, run);
+    let laws = TABLE.iter().filter(|(tag, _)| scenario.has_tag(tag));
+    let laws: Vec<_> = laws.collect();
+    let only_order = scenario.has_tag("fifo") && laws.is_empty();
+    let (mut tags, mut broken) = (Vec::new(), Vec::new());
+    for (tag, law) in laws.into_iter().chain(only_order.then_some(&ORDER)) {
+        tags.push((*tag).to_owned());
+        broken.extend(law(&facts).err().map(|what| format!("{tag}: {what}")));
+    }
+    (tags, broken)
+}
+
+/// The tags that allow a difference.
+pub fn allowed_tags() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().chain([&ORDER]).map(|(tag, _)| *tag)
+}

@@ -1,0 +1,81 @@
+//! gevent's maps, on groups and pools.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
+
+use futures_lite::StreamExt;
+use serde_json::{Value, json};
+use spinney::map::from_stream;
+use spinney::{Crew, spawn_on};
+use spinney_sim::SimHub;
+
+use super::crews::Either;
+use super::entry::Ended;
+use super::gevent::killed;
+use super::results::{Iteration, iterable};
+use super::script::{Api, Who, number, task, text};
+use super::world::{Outcome, ok, world};
+
+/// `map` and `map_async`.
+pub(super) async fn map(who: &Who, op: &Value, on: &Either) -> Value {
+    let gathering = spawn_on(&world().hub, gather(who.api, op.clone(), on.clone()));
+    if op["op"] == "map_async" {
+        world().register(text(op, "name"), gathering);
+        return ok(Value::Null);
+    }
+    // Whoever waits for it may go away; it goes on.
+    Ended::from(gathering.await).told(killed)
+}
+
+/// gevent's map: a greenlet that spawns all, and then waits for one after the other. It goes on
+/// with those behind one that failed, where ours kills them.
+async fn gather(api: Api, op: Value, on: Either) -> Outcome {
+    let mut items = Box::pin(iterable(&op));
+    let mut greenlets = Vec::new();
+    while let Some((spec, extra)) = caught(items.next()).await? {
+        greenlets.push(on.spawn(task(api, spec, extra)).await);
+    }
+    let mut list = Vec::new();
+    for greenlet in greenlets {
+        list.push(match Ended::from(greenlet.await) {
+            Ended::Value(value) => value,
+            Ended::Killed => "!GreenletExit".into(),
+            Ended::Error(error) => return Err(error),
+        });
+    }
+    if let Some(label) = op["cb"].as_str() {
+        world().log(label, "cb", json!({ "value": list }));
+    }
+    Ok(list.into())
+}
+
+/// What `future` comes to, or the text that it raised.
+async fn caught<F: Future + Unpin>(mut future: F) -> Result<F::Output, String> {
+    poll_fn(move |cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut future).poll(cx)));
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(payload) => {
+                Poll::Ready(Err(payload.downcast().map_or("a panic".into(), |text| *text)))
+            }
+        }
+    })
+    .await
+}
+
+pub(super) fn imap(who: &Who, op: &Value, crew: &Crew<SimHub>) {
+    let api = who.api;
+    let bound = if op["maxsize"].is_null() { 0 } else { number(op, "maxsize") };
+    let mapper = crew.mapper();
+    let mapper = if bound > 0 { mapper.maxsize(bound) } else { mapper.unbounded() };
+    let items = from_stream(iterable(op));
+    let func = move |(spec, extra)| task(api, spec, extra);
+    let imap = if op["unordered"] == true {
+        mapper.imap_unordered(func, items)
+    } else {
+        mapper.imap(func, items)
+    };
+    world().register_iteration(text(op, "name"), Iteration::new(imap, killed));
+}

@@ -1,0 +1,32 @@
+//! Scenarios that gevent and eventlet ran, run on our own, and the two compared.
+//!
+//! `tests/corpus/FORMAT.md` says what a scenario is, `docs/conformance.md` where we differ and why.
+
+mod async_result;
+mod barging;
+mod corpus;
+mod crews;
+mod entry;
+mod eventlet;
+mod gated;
+mod gevent;
+mod green_pools;
+mod laws;
+mod locks;
+mod maps;
+mod moments;
+mod objects;
+mod queues;
+mod report;
+mod results;
+mod scenario;
+mod script;
+mod sent;
+mod verdict;
+mod world;
+
+pub use corpus::{CorpusError, default_corpus, read};
+pub use laws::allowed_tags;
+pub use report::{Judge, LIMIT, Report};
+pub use scenario::{Observed, Scenario};
+pub use verdict::{Difference, Verdict};

@@ -1,0 +1,187 @@
+//! The objects of a scenario: ours, in the place of the original's.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+
+use serde_json::{Value, json};
+use spinney::{Event, GreenPile, GreenPool, Group, Pool, Reentry, ResourcePool};
+use spinney_sim::SimHub;
+
+use super::async_result::AnyResult;
+use super::crews::Either;
+use super::gated::Gated;
+use super::locks::{AnyRLock, AnySemaphore};
+use super::queues::AnyQueue;
+use super::sent::Sent;
+use super::world::{Manner, Outcome};
+
+pub(super) enum Object {
+    Crew(Either),
+    Event(Event),
+    Result(AnyResult),
+    Semaphore(AnySemaphore),
+    RLock(AnyRLock),
+    Queue(AnyQueue),
+
+    GreenPool(GreenPool<SimHub>),
+    GreenPile(GreenPile<Outcome, SimHub>),
+    Sent(RefCell<Sent>),
+    /// eventlet's, which tells more of itself.
+    Balanced(AnySemaphore),
+    /// A semaphore that blocks who releases it above its limit: the second one counts how much
+    /// room there is.
+    Capped(AnySemaphore, AnySemaphore),
+    TwoSided(AnyQueue),
+    Resources(ResourcePool<u64, Create>),
+}
+
+/// Makes the resources 1, 2, 3, and so on.
+pub(super) type Create = Box<dyn Fn() -> Ready<Result<u64, Infallible>>>;
+
+impl Object {
+    /// One of gevent's; None if there is no such type.
+    pub(super) fn gevent(hub: &SimHub, manner: Manner, spec: &Value) -> Option<Self> {
+        Some(match spec["type"].as_str()? {
+            "group" => Self::Crew(Either::Group(Group::on(hub))),
+            "pool" => {
+                let size = count(spec, "size").unwrap_or(usize::MAX);
+                let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, size);
+                Self::Crew(Either::Pool(Gated::new(manner, pool)))
+            }
+            "event" => Self::Event(Event::new()),
+            "async_result" => Self::Result(AnyResult::new(manner)),
+            "semaphore" => Self::Semaphore(AnySemaphore::new(manner, count(spec, "value")?)),
+            "bounded_semaphore" => {
+                Self::Semaphore(AnySemaphore::bounded(manner, count(spec, "value")?))
+            }
+            "rlock" => Self::RLock(AnyRLock::new(manner)),
+            "queue" => {
+                // No limit is what gevent takes nothing for.
+                let limit = count(spec, "maxsize").filter(|limit| *limit > 0);
+                Self::Queue(AnyQueue::new(manner, spec["kind"].as_str()?, limit)?)
+            }
+            "channel" => Self::Queue(AnyQueue::new(manner, "channel", None)?),
+            _ => return None,
+        })
+    }
+
+    /// One of eventlet's, which may use one of those `before`.
+    pub(super) fn eventlet(
+        hub: &SimHub,
+        manner: Manner,
+        spec: &Value,
+        before: &BTreeMap<String, Self>,
+    ) -> Option<Self> {
+        Some(match spec["type"].as_str()? {
+            "green_pool" => Self::GreenPool(GreenPool::on(hub, count(spec, "size")?)),
+            "green_pile" => {
+                let pool = match spec["pool"].as_str().map(|name| before.get(name)) {
+                    Some(Some(Self::GreenPool(pool))) => pool.clone(),
+                    Some(_) => return None,
+                    None => GreenPool::on(hub, count(spec, "size")?),
+                };
+                let pile = GreenPile::on(&pool);
+                // What eventlet's code does, if not its documentation.
+                let as_spawned = manner == Manner::Theirs;
+                Self::GreenPile(if as_spawned { pile.in_spawn_order() } else { pile })
+            }
+            "event" => Self::Sent(RefCell::default()),
+            "semaphore" => Self::Balanced(AnySemaphore::new(manner, count(spec, "value")?)),
+            "bounded_semaphore" => {
+                Self::Balanced(AnySemaphore::bounded(manner, count(spec, "value")?))
+            }
+            "capped_semaphore" => {
+                let value = count(spec, "value")?;
+                let room = count(spec, "limit")?.checked_sub(value)?;
+                Self::Capped(AnySemaphore::new(manner, value), AnySemaphore::new(manner, room))
+            }
+            "queue" => {
+                let limit = count(spec, "maxsize");
+                Self::TwoSided(AnyQueue::new(manner, spec["kind"].as_str()?, limit)?)
+            }
+            "res_pool" => Self::Resources(resources(hub, spec)?),
+            _ => return None,
+        })
+    }
+
+    /// What the op `state` gives.
+    pub(super) fn state(&self) -> Value {
+        match self {
+            Self::Crew(Either::Group(group)) => json!({ "len": group.len(), "full": false }),
+            Self::Crew(Either::Pool(pool)) => pool.state(),
+            Self::Event(event) => json!({ "set": event.is_set() }),
+            Self::Result(result) => result.state(),
+            Self::Semaphore(semaphore) => {
+                let counter = semaphore.counter();
+                json!({ "counter": counter, "locked": counter == 0 })
+            }
+            Self::RLock(lock) => lock.state(),
+            Self::Queue(queue) => queue.state(),
+            Self::GreenPool(pool) => json!({
+                "running": pool.running(),
+                "free": pool.free(),
+                "waiting": pool.waiting(),
+                "size": pool.capacity(),
+            }),
+            Self::GreenPile(pile) => json!({
+                "counter": pile.len(),
+                "running": pile.pool().running(),
+                "free": pile.pool().free(),
+                "waiting": pile.pool().waiting(),
+            }),
+            Self::Sent(sent) => sent.borrow().state(),
+            Self::Balanced(semaphore) => json!({
+                "counter": semaphore.counter(),
+                "balance": semaphore.balance(),
+                "locked": semaphore.counter() == 0,
+            }),
+            Self::Capped(permits, room) => json!({
+                "balance": permits.balance() - room.balance(),
+                "locked": permits.counter() == 0,
+                "bounded": room.counter() == 0,
+            }),
+            Self::TwoSided(queue) => queue.eventlet_state(),
+            Self::Resources(pool) => json!({
+                "free": pool.free(),
+                "waiting": pool.waiting(),
+                "size": pool.size(),
+            }),
+        }
+    }
+
+    /// Whether somebody has barged in, or set a result again, where ours would not let them.
+    pub(super) fn has_quirk(&self) -> bool {
+        match self {
+            Self::Crew(Either::Pool(pool)) => pool.has_barged(),
+            Self::Semaphore(semaphore) | Self::Balanced(semaphore) => semaphore.has_barged(),
+            Self::Capped(permits, room) => permits.has_barged() || room.has_barged(),
+            Self::RLock(lock) => lock.has_barged(),
+            Self::Queue(queue) | Self::TwoSided(queue) => queue.has_barged(),
+            Self::Result(result) => result.was_set_again(),
+            _ => false,
+        }
+    }
+}
+
+fn resources(hub: &SimHub, spec: &Value) -> Option<ResourcePool<u64, Create>> {
+    let made = Cell::new(0);
+    let create: Create = Box::new(move || {
+        made.set(made.get() + 1);
+        ready(Ok(made.get()))
+    });
+    let mut pool = ResourcePool::builder(create)
+        .min_size(count(spec, "min").unwrap_or(0))
+        .max_size(count(spec, "max")?);
+    if spec["stack"] == true {
+        pool = pool.order_as_stack();
+    }
+    let pool = pool.build();
+    let Ok(()) = hub.block_on(pool.fill());
+    Some(pool)
+}
+
+fn count(spec: &Value, key: &str) -> Option<usize> {
+    spec[key].as_u64().and_then(|count| usize::try_from(count).ok())
+}

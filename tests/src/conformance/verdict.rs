@@ -1,0 +1,144 @@
+//! [`Verdict`]: whether a scenario passes, and why.
+
+use std::fmt;
+
+use serde_json::Value;
+use spinney_sim::SimHub;
+
+use super::world::Manner;
+use super::{Observed, Scenario, laws};
+
+/// In how many orders of turns a scenario is run that depends on that order.
+const ORDERS: u64 = 100;
+
+/// Scenarios that depend on the order of turns, and that we run in no such order. The reasons are in
+/// `docs/conformance.md`.
+const LISTED: &[&str] = &["gevent-s1-0146"];
+
+/// Whether a scenario passes, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// We do exactly what the original did.
+    Same,
+    /// We do exactly what the original did in another order of turns within one instant.
+    SameInAnotherOrder,
+    /// We do exactly what the original did if we take the recipe of `docs/migrating.md` where
+    /// ours would let nobody barge in.
+    SameByRecipe,
+    /// We do what `docs/conformance.md` says that we do in the place of this.
+    AsDocumented(Vec<String>),
+    /// We do something else: the first difference, and what of our documentation does not hold.
+    Different(Difference, Vec<String>),
+    /// It could not be run: it asks for what there is not, or something panicked.
+    Broken(String),
+    /// It did not end.
+    Hangs,
+}
+
+/// The two sides of a scenario, and where they part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    expected: Observed,
+    observed: Observed,
+}
+
+impl Verdict {
+    /// Whether the scenario passes.
+    pub fn is_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Same | Self::SameInAnotherOrder | Self::SameByRecipe | Self::AsDocumented(_)
+        )
+    }
+}
+
+impl Scenario {
+    /// Runs it, and compares.
+    pub fn judge(&self) -> Verdict {
+        self.judge_in(Manner::Ours)
+    }
+
+    /// As [`judge`](Self::judge), on a broken pool: one that lets in first who came last.
+    pub fn judge_on_a_broken_pool(&self) -> Verdict {
+        self.judge_in(Manner::Broken)
+    }
+
+    fn judge_in(&self, manner: Manner) -> Verdict {
+        let expected = self.expected();
+        let ours = match self.run(&SimHub::new(), manner) {
+            Ok(run) => run,
+            Err(fault) => return Verdict::Broken(fault),
+        };
+        if ours.observed == expected {
+            return Verdict::Same;
+        }
+        let (laws, broken) = laws::check(self, &ours);
+        let is_allowed = !laws.is_empty() && broken.is_empty();
+        // Whatever the tags allow, it is best to do the same.
+        if manner == Manner::Ours && (laws.is_empty() || self.has_tag("fifo")) {
+            let theirs = self.run(&SimHub::new(), Manner::Theirs);
+            if theirs.is_ok_and(|run| run.quirk && run.observed == expected) {
+                return Verdict::SameByRecipe;
+            }
+            if self.has_tag("fifo") && self.is_same_in_another_order(&expected) {
+                return Verdict::SameInAnotherOrder;
+            }
+        }
+        if is_allowed || LISTED.contains(&self.id()) {
+            return Verdict::AsDocumented(laws);
+        }
+        Verdict::Different(Difference { expected, observed: ours.observed }, broken)
+    }
+
+    /// Whether it is the same in some order of turns, with the recipes or without.
+    fn is_same_in_another_order(&self, expected: &Observed) -> bool {
+        let orders = (0..ORDERS).flat_map(|seed| [(seed, Manner::Ours), (seed, Manner::Theirs)]);
+        orders.into_iter().any(|(seed, manner)| {
+            let run = self.run(&SimHub::seeded(seed), manner);
+            run.is_ok_and(|run| run.observed == *expected)
+        })
+    }
+}
+
+impl fmt::Display for Difference {
+    /// The entries before they part, and those from there on, of one beside the other.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const BEFORE: usize = 4;
+        const AFTER: usize = 6;
+        let (theirs, ours) = (&self.expected.trace, &self.observed.trace);
+        let same = theirs.iter().zip(ours).take_while(|(a, b)| a == b).count();
+        writeln!(f, "    {:<58} | what we did", "what the original did")?;
+        if same == theirs.len() && same == ours.len() {
+            return self.fmt_end(f);
+        }
+        let from = same.saturating_sub(BEFORE);
+        if from > 0 {
+            writeln!(f, "    ... {from} the same")?;
+        }
+        for index in from..theirs.len().max(ours.len()).min(same + AFTER) {
+            let mark = if index < same { ' ' } else { '>' };
+            let (a, b) = (entry(theirs.get(index)), entry(ours.get(index)));
+            writeln!(f, "  {mark} {a:<58} | {b}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Difference {
+    fn fmt_end(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in ["objects", "tasks", "blocked"] {
+            let (a, b) = (&self.expected.end[part], &self.observed.end[part]);
+            if a != b {
+                writeln!(f, "  > at the end, {part}: {a} | {b}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn entry(entry: Option<&Value>) -> String {
+    let Some(entry) = entry else { return "(nothing)".to_owned() };
+    let who = entry[1].as_str().unwrap_or_default();
+    let event = entry[2].as_str().unwrap_or_default();
+    format!("{:>3}  {who}  {event} {}", entry[0], entry[3])
+}

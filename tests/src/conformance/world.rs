@@ -1,0 +1,211 @@
+//! [`World`]: what the scripts of one scenario share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use spinney::{Greenlet, Spawn};
+use spinney_sim::SimHub;
+
+use super::entry::{Entry, Starter};
+use super::moments::Moments;
+use super::objects::Object;
+use super::results::Iteration;
+use super::script::Api;
+
+/// How long a tick is; any length would do.
+pub(super) const TICK: Duration = Duration::from_secs(1);
+
+/// What a script comes to: its value, or the name of its error.
+pub(super) type Outcome = Result<Value, String>;
+
+/// In whose manner a scenario is run, where the two differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    Ours,
+    /// With what `docs/migrating.md` says how to make of our parts: locks and queues that one can
+    /// barge into. And with what there is no reason to make.
+    Theirs,
+    /// Broken: a gate in front of each pool lets in who came last.
+    Broken,
+}
+
+/// What the scripts of one scenario share. There is one for each thread, and scenarios run one
+/// after the other on a thread: so callbacks, which have to be `Send`, find it too.
+pub(super) struct World {
+    pub(super) api: Api,
+    pub(super) manner: Manner,
+    pub(super) hub: SimHub,
+    pub(super) objects: BTreeMap<String, Object>,
+    pub(super) moments: Moments,
+    /// The handles that there are, by the names of their tasks.
+    tasks: RefCell<BTreeMap<String, Rc<Entry>>>,
+    pub(super) iterations: RefCell<BTreeMap<String, Rc<Iteration>>>,
+    /// Iterations whose iterator nobody has any more: they go on.
+    forgotten: RefCell<Vec<Rc<Iteration>>>,
+    /// What the script came to that ran in the greenlet of this id.
+    pub(super) outcomes: RefCell<BTreeMap<u64, Outcome>>,
+    /// Scripts that have started and not ended.
+    pub(super) running: RefCell<BTreeSet<String>>,
+    /// The error of the time limit that is just being enforced.
+    pub(super) firing: RefCell<Option<String>>,
+    /// Resources that scripts hold, by script and variable.
+    pub(super) held: RefCell<BTreeMap<(String, String), u64>>,
+    /// Whether something was done as only the original does it.
+    pub(super) quirk: Cell<bool>,
+    /// What is wrong with the scenario.
+    faults: RefCell<Vec<String>>,
+    over: Cell<bool>,
+}
+
+thread_local! {
+    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+}
+
+/// The world of the scenario that runs on this thread.
+///
+/// # Panics
+///
+/// If none does.
+pub(super) fn world() -> Rc<World> {
+    WORLD.with_borrow(|world| world.clone().expect("a scenario is running"))
+}
+
+impl World {
+    /// Calls `with` with the world of this thread, unless the scenario is over.
+    pub(super) fn current(with: impl FnOnce(&Self)) {
+        let world = WORLD.with_borrow(Clone::clone);
+        if let Some(world) = world.filter(|world| !world.over.get()) {
+            with(&world);
+        }
+    }
+
+    /// Makes the world of a scenario, which is this thread's until [`leave`](Self::leave).
+    pub(super) fn enter(
+        api: Api,
+        manner: Manner,
+        hub: SimHub,
+        objects: BTreeMap<String, Object>,
+    ) -> Rc<Self> {
+        let world = Rc::new(Self {
+            api,
+            manner,
+            hub,
+            objects,
+            moments: Moments::default(),
+            tasks: RefCell::default(),
+            iterations: RefCell::default(),
+            forgotten: RefCell::default(),
+            outcomes: RefCell::default(),
+            running: RefCell::default(),
+            firing: RefCell::default(),
+            held: RefCell::default(),
+            quirk: Cell::new(false),
+            faults: RefCell::default(),
+            over: Cell::new(false),
+        });
+        WORLD.set(Some(Rc::clone(&world)));
+        world
+    }
+
+    /// Ends it: what its tasks do as they are dropped is not part of the scenario.
+    pub(super) fn leave(&self) {
+        self.over.set(true);
+        self.forgotten.take();
+        self.iterations.take();
+        self.tasks.take();
+        WORLD.set(None);
+    }
+
+    pub(super) fn tick(&self) -> u64 {
+        self.hub.elapsed().as_secs() / TICK.as_secs()
+    }
+
+    pub(super) fn log(&self, who: &str, event: &str, value: Value) {
+        if !self.over.get() {
+            self.moments.log(self.tick(), who, event, value);
+        }
+    }
+
+    /// Notes what makes the scenario fail, whatever it does.
+    pub(super) fn fault(&self, what: impl Into<String>) {
+        if !self.over.get() {
+            self.faults.borrow_mut().push(what.into());
+        }
+    }
+
+    /// The first fault, the panic of a script included.
+    pub(super) fn first_fault(&self) -> Option<String> {
+        let panicked = self.tasks().into_iter().find_map(|(name, entry)| {
+            let failure = entry.handle.failure().filter(spinney::Failure::is_panic)?;
+            Some(format!("{name} {failure}")).filter(|what| !what.contains("Boom:"))
+        });
+        self.faults.borrow().first().cloned().or(panicked)
+    }
+
+    /// The object that the op is about.
+    pub(super) fn object(&self, op: &Value) -> Option<&Object> {
+        self.objects.get(op["on"].as_str()?)
+    }
+
+    /// Registers a task that runs.
+    pub(super) fn register(&self, name: &str, greenlet: Greenlet<Outcome>) {
+        self.insert(name, Entry::new(greenlet));
+    }
+
+    /// Registers a task that has not been started.
+    pub(super) fn register_unstarted(
+        &self,
+        name: &str,
+        greenlet: Greenlet<Outcome>,
+        starter: Starter,
+    ) -> Rc<Entry> {
+        self.insert(name, Entry::new(greenlet).started_by(starter))
+    }
+
+    /// Registers an actor.
+    pub(super) fn register_actor(&self, name: &str, greenlet: Greenlet<Outcome>) {
+        self.insert(name, Entry::new(greenlet).of_actor());
+    }
+
+    fn insert(&self, name: &str, entry: Entry) -> Rc<Entry> {
+        let entry = Rc::new(entry);
+        self.tasks.borrow_mut().insert(name.to_owned(), Rc::clone(&entry));
+        entry
+    }
+
+    pub(super) fn task(&self, name: &str) -> Option<Rc<Entry>> {
+        self.tasks.borrow().get(name).cloned()
+    }
+
+    pub(super) fn tasks(&self) -> Vec<(String, Rc<Entry>)> {
+        self.tasks.borrow().iter().map(|(name, entry)| (name.clone(), Rc::clone(entry))).collect()
+    }
+
+    /// Registers an iterator. What it stands for goes on when it is forgotten, as far as that gets
+    /// without a reader.
+    pub(super) fn register_iteration(&self, name: &str, iteration: Iteration) {
+        let iteration = Rc::new(iteration);
+        self.forgotten.borrow_mut().push(Rc::clone(&iteration));
+        self.iterations.borrow_mut().insert(name.to_owned(), iteration);
+    }
+
+    pub(super) fn iteration(&self, name: &str) -> Option<Rc<Iteration>> {
+        self.iterations.borrow().get(name).cloned()
+    }
+
+    /// Starts something outside of any pool.
+    pub(super) fn spawn<F: Future<Output = ()> + 'static>(&self, task: F) {
+        self.hub.spawn(task);
+    }
+}
+
+pub(super) fn ok(value: impl Into<Value>) -> Value {
+    json!({ "ok": value.into() })
+}
+
+pub(super) fn err(name: impl Into<String>) -> Value {
+    json!({ "err": name.into() })
+}
