@@ -4,7 +4,7 @@ use xshell::cmd;
 
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{Result, deny, layers, loom, test, tidy};
+use crate::{Result, deny, features, layers, loom, package, test, tidy};
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
     let sh = &workspace.sh;
@@ -28,6 +28,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     })?;
     steps.step("deny", "cargo xtask deny", || deny::run(workspace))?;
     check_each_alone(workspace, &mut steps)?;
+    features::run_steps(workspace, &mut steps)?;
+    steps.step("package", "cargo xtask package", || package::run(workspace))?;
     steps.finish();
     Ok(())
 }

@@ -2,11 +2,14 @@
 //!
 //! - `test`: unit and integration tests, doc tests, then `examples`.
 //! - `examples`: runs each example; what it prints must be what `examples/expected` says.
-//! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, loom, docs, deny.
+//! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, loom, docs, deny,
+//!   features, package.
 //! - `layers [--manifest PATH]`: no crate uses one of its own layer or above.
 //! - `tidy`: the rules of style that a program can check.
 //! - `loom`: the models; `LOOM_MAX_PREEMPTIONS=4` looks further, for minutes.
 //! - `deny`: licences, sources and owners of the outside crates.
+//! - `features`: each crate builds with none of its features, with each alone, and with all.
+//! - `package`: each crate can be packed, and builds from what was packed.
 //! - `conformance [--corpus PATH] [--only ID] [--tag TAG] [--verbose]`: what gevent and eventlet
 //!   did, and whether we do the same; PATH is a `.jsonl` or `.jsonl.xz` file, or a folder of them.
 //! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds, 60 by default; then
@@ -19,8 +22,10 @@ mod conformance;
 mod deny;
 mod examples;
 mod faults;
+mod features;
 mod layers;
 mod loom;
+mod package;
 mod steps;
 mod stress;
 mod test;
@@ -57,6 +62,8 @@ fn dispatch(args: &[&str]) -> Result {
         ["tidy"] => tidy::run(&Workspace::open()?),
         ["loom"] => loom::run(&Workspace::open()?),
         ["deny"] => deny::run(&Workspace::open()?),
+        ["features"] => features::run(&Workspace::open()?),
+        ["package"] => package::run(&Workspace::open()?),
         ["stress"] => stress::run(&Workspace::open()?, 60),
         ["stress", "--seconds", seconds] => stress::run(&Workspace::open()?, seconds.parse()?),
         ["conformance", rest @ ..] => conformance::run(&Workspace::open()?, rest),

@@ -46,7 +46,7 @@ pub fn catch_exit<F: Future>(future: F) -> CatchExit<F> {
 }
 
 pin_project! {
-    /// The future of [`catch_exit`].
+    /// The future of [`catch_exit`]. Dropping it drops what it runs, and catches no more.
     ///
     /// # Panics
     ///
@@ -95,6 +95,6 @@ impl<F: Future> Future for CatchExit<F> {
 
 impl<F> fmt::Debug for CatchExit<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CatchExit").finish_non_exhaustive()
+        f.debug_struct("CatchExit").field("done", &self.future.is_none()).finish()
     }
 }

@@ -93,6 +93,18 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
+impl From<GreenletExit> for Failure {
+    fn from(exit: GreenletExit) -> Self {
+        Self::Killed(exit)
+    }
+}
+
+impl From<Panic> for Failure {
+    fn from(panic: Panic) -> Self {
+        Self::Panicked(panic)
+    }
+}
+
 /// A panic that ended a greenlet. Dropping the last handle of it drops the payload.
 #[derive(Clone)]
 pub struct Panic {

@@ -301,6 +301,7 @@ pub struct LinkId {
 }
 
 /// The future of [`Handle::join`] and of the kills: ready when the greenlet has ended.
+/// Dropping it ends the wait, and takes no kill back.
 #[must_use = "nothing is waited for unless it is awaited"]
 pub struct Join {
     handle: Handle,

@@ -39,6 +39,7 @@ pub fn iwait<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Iwait<
 ///
 /// Several tasks may wait for the same set, behind a lock of theirs: each ended greenlet goes to
 /// one of them.
+#[must_use = "dropping it leaves its greenlets to themselves: read it"]
 pub struct Iwait<G: AsRef<Handle>> {
     waiting: BTreeMap<u64, (G, LinkId)>,
     ended: Arc<Collector>,
@@ -46,7 +47,6 @@ pub struct Iwait<G: AsRef<Handle>> {
 
 impl<G: AsRef<Handle>> Iwait<G> {
     /// An empty set.
-    #[must_use]
     pub fn new() -> Self {
         Self { waiting: BTreeMap::new(), ended: Arc::default() }
     }

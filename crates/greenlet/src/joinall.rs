@@ -12,6 +12,13 @@ use crate::{Failure, GreenletExit, Handle, Iwait, iwait};
 /// Waits until all of `greenlets` have ended, and returns them in the order in which they did.
 /// Borrow them to keep them: `joinall(&greenlets)`. `gevent.joinall`.
 ///
+/// For their results, await each greenlet in turn, or take [`iwait`]; to start and limit them as
+/// well, a pool.
+///
+/// # Cancel safety
+///
+/// As [`JoinAll`].
+///
 /// ```
 /// use spinney_greenlet::{joinall, spawn};
 ///
@@ -26,7 +33,8 @@ pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
 }
 
 /// As [`joinall`], but ends with the first that panics, and leaves the others to themselves. Those
-/// that had ended before the call count in the order given. One that was killed is no error. `gevent.joinall(raise_error=True)`.
+/// that had ended before the call count in the order given. One that was killed is no error.
+/// `gevent.joinall(raise_error=True)`.
 ///
 /// # Errors
 ///
@@ -62,6 +70,10 @@ pub async fn try_joinall<G: AsRef<Handle>>(
 /// Kills all of `greenlets`, and waits until they have ended, as [`joinall`]. The call itself
 /// sends the kills. `gevent.killall`.
 ///
+/// # Cancel safety
+///
+/// As [`JoinAll`]; the kills go ahead.
+///
 /// ```
 /// use spinney_greenlet::{killall, spawn};
 ///
@@ -76,6 +88,10 @@ pub fn killall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
 }
 
 /// As [`killall`], for a reason. `gevent.killall(exception=..)`.
+///
+/// # Cancel safety
+///
+/// As [`killall`].
 pub fn killall_with<G: AsRef<Handle>>(
     greenlets: impl IntoIterator<Item = G>,
     exit: &GreenletExit,

@@ -136,7 +136,7 @@ pub fn inherit_locals<F: Future>(future: F) -> InheritLocals<F> {
 }
 
 pin_project! {
-    /// The future of [`inherit_locals`].
+    /// The future of [`inherit_locals`]. Dropping it drops what it runs, and the locals.
     #[must_use = "a future does nothing unless it is awaited or spawned"]
     pub struct InheritLocals<F> {
         // None once they are there.

@@ -45,7 +45,7 @@ pub fn shield<F: Future>(future: F) -> Shield<F> {
 }
 
 pin_project! {
-    /// The future of [`shield`].
+    /// The future of [`shield`]. Dropping it drops what it runs, unfinished as that may be.
     ///
     /// # Panics
     ///
@@ -89,6 +89,6 @@ impl<F: Future> Future for Shield<F> {
 
 impl<F: Future> fmt::Debug for Shield<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shield").finish_non_exhaustive()
+        f.debug_struct("Shield").field("done", &self.future.is_none()).finish()
     }
 }

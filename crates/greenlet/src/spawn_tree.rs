@@ -69,6 +69,8 @@ fn level(handles: Vec<Handle>, depth: usize) -> impl Iterator<Item = Branch> {
 
 /// What [`spawn_tree`] found: each greenlet, followed by those that it spawned. Printed, it is a
 /// line for each.
+///
+/// It is as things were at the call. Dropping it is of no effect on the greenlets.
 #[derive(Clone, Debug)]
 pub struct SpawnTree {
     branches: Vec<Branch>,
@@ -78,6 +80,15 @@ impl SpawnTree {
     /// The greenlets, parents before their children.
     pub fn iter(&self) -> std::slice::Iter<'_, Branch> {
         self.branches.iter()
+    }
+}
+
+impl IntoIterator for SpawnTree {
+    type Item = Branch;
+    type IntoIter = std::vec::IntoIter<Branch>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.branches.into_iter()
     }
 }
 
@@ -99,7 +110,7 @@ impl fmt::Display for SpawnTree {
     }
 }
 
-/// A greenlet in its [`SpawnTree`].
+/// A greenlet in its [`SpawnTree`]. Dropping it is of no effect on the greenlet.
 #[derive(Clone, Debug)]
 pub struct Branch {
     depth: usize,

@@ -184,7 +184,13 @@ impl Future for Sleep {
 
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sleep").finish_non_exhaustive()
+        let mut text = f.debug_struct("Sleep");
+        match &self.state {
+            State::For(duration) => text.field("duration", duration),
+            State::Until(at) => text.field("deadline", at),
+            _ => text.field("deadline", &self.deadline),
+        };
+        text.finish()
     }
 }
 

@@ -60,7 +60,19 @@ pub fn label_task(label: impl FnOnce() -> String) {
 /// What a hub tells its thread while it polls: its clock, and how to spawn on it.
 ///
 /// Only those who write a hub need this. A hub [enters](Self::enter) its context around its
-/// polling, so that [`sleep`](crate::sleep) and [`spawn`] find it.
+/// polling, so that [`sleep`](crate::sleep) and [`spawn`] find it. Dropping one that was not entered
+/// is of no effect.
+///
+/// ```
+/// use std::rc::Rc;
+/// use spinney_hub::{Clock, Context, LocalHub};
+///
+/// let hub = LocalHub::new();
+/// let entered = Context::new(Clock::default(), Rc::new(hub.clone())).enter();
+/// spinney_hub::spawn(async {}); // on that hub
+/// drop(entered);
+/// # hub.block_on(async {});
+/// ```
 #[derive(Clone)]
 pub struct Context {
     clock: Clock,
@@ -99,7 +111,6 @@ impl Context {
     }
 
     /// Makes this the current context until the guard is dropped; then the one before is back.
-    #[must_use = "the context is left when the guard is dropped"]
     pub fn enter(self) -> Entered {
         Entered { before: CURRENT.replace(Some(self)), here: PhantomData }
     }
@@ -112,7 +123,7 @@ impl fmt::Debug for Context {
 }
 
 /// The guard of [`Context::enter`]. Dropping it brings the context before it back.
-#[derive(Debug)]
+#[must_use = "the context is left when the guard is dropped"]
 pub struct Entered {
     before: Option<Context>,
     /// Contexts belong to their thread.
@@ -122,6 +133,12 @@ pub struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         drop(CURRENT.replace(self.before.take()));
+    }
+}
+
+impl fmt::Debug for Entered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entered").field("before", &self.before).finish()
     }
 }
 

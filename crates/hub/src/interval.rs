@@ -17,7 +17,7 @@ use crate::{Clock, sleep_until, yield_now};
 ///     let mut ticks = interval(Duration::from_millis(1));
 ///     let first = ticks.tick().await;
 ///     let second = ticks.tick().await;
-///     assert_eq!(second - first, Duration::from_millis(1));
+///     assert!(second - first >= Duration::from_millis(1)); // more if some were missed
 /// });
 /// ```
 pub fn interval(period: Duration) -> Interval {

@@ -37,6 +37,9 @@ thread_local! {
 /// tasks that are left when that returns go on at the next one. Dropping the last handle drops
 /// the tasks that are left. A task that holds a handle of its own hub keeps it alive.
 ///
+/// For tasks that are to run on several threads there is [`Hub`](crate::Hub); for tests,
+/// `spinney_sim::SimHub`.
+///
 /// ```
 /// use std::{cell::Cell, rc::Rc};
 /// use spinney_hub::{LocalHub, Spawn, yield_now};

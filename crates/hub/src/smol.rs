@@ -29,6 +29,7 @@ impl SmolHub {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for SmolHub {
     fn spawn(&self, future: F) {
         smol::spawn(self.scope(future)).detach();

@@ -35,9 +35,9 @@ pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run this future",
     label = "this future cannot be spawned on `{Self}`",
-    note = "`Hub` moves tasks between threads: the future, its closure and its result must be `Send + 'static`",
-    note = "work that is not `Send` runs on a `LocalHub`: `Pool::on(&LocalHub::new(), size)`",
-    note = "borrowed data cannot be spawned: move it in (`async move`), or share it through an `Arc`"
+    note = "an executor with threads moves tasks between them: the future and its result must be `Send`",
+    note = "work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`",
+    note = "to see what in it is not `Send`, hand the same future to `spinney::spawn`"
 )]
 pub trait Spawn<F> {
     /// Starts `future` in the background and returns at once.

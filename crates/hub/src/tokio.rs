@@ -60,6 +60,7 @@ impl TokioHub {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for TokioHub {
     fn spawn(&self, future: F) {
         // Tokio's handle detaches the task when it is dropped.

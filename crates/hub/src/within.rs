@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -139,3 +140,10 @@ impl fmt::Display for Timeout {
 }
 
 impl Error for Timeout {}
+
+/// [`io::ErrorKind::TimedOut`], with the timeout in it.
+impl From<Timeout> for io::Error {
+    fn from(timeout: Timeout) -> Self {
+        Self::new(io::ErrorKind::TimedOut, timeout)
+    }
+}

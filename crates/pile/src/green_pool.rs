@@ -16,6 +16,9 @@ const DEFAULT_SIZE: usize = 1000;
 /// A cheap handle; all are of the same pool. Dropping the last one kills what is left, without
 /// waiting for it.
 ///
+/// New code is better off with a [`Pool`](spinney_pool::Pool), which has more verbs, and whose tasks
+/// wait for each other only when they must.
+///
 /// ```
 /// use spinney_pile::GreenPool;
 ///

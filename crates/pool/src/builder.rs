@@ -37,7 +37,7 @@ impl Default for Settings {
     }
 }
 
-/// Makes a group or a pool with settings of its own.
+/// Makes a group or a pool with settings of its own. Dropping it makes none.
 ///
 /// ```
 /// use spinney_pool::{Pool, Reentry};

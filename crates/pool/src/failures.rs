@@ -88,6 +88,12 @@ impl fmt::Display for JoinError {
 
 impl Error for JoinError {}
 
+impl From<Failures> for JoinError {
+    fn from(failures: Failures) -> Self {
+        Self::Failed(failures)
+    }
+}
+
 impl From<InsideGroup> for JoinError {
     fn from(inside: InsideGroup) -> Self {
         Self::Inside(inside)

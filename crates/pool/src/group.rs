@@ -19,6 +19,9 @@ use crate::{Crew, CrewBuilder, Hooked, Membership};
 /// the last handle kills those that are left, without waiting for them. A member that holds a
 /// handle of its own group keeps it alive.
 ///
+/// To limit how many run, take a [`Pool`](crate::Pool); to wait once for a few greenlets that are
+/// in no group, `joinall`.
+///
 /// ```
 /// use spinney_pool::Group;
 ///

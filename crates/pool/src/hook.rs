@@ -50,7 +50,8 @@ pub trait SpawnHook: Send + Sync {
 pub(crate) type Hook = Option<Arc<dyn SpawnHook>>;
 
 pin_project! {
-    /// The future of a task that a group makes: with the group's [`SpawnHook`] around it.
+    /// The future of a task that a group makes: with the group's [`SpawnHook`] around it. Dropping
+    /// it drops the task's future; the hook hears nothing of that.
     pub struct Hooked<F> {
         hook: Hook,
         started: bool,

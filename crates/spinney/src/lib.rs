@@ -11,6 +11,12 @@
 //! });
 //! ```
 //!
+//! The [`guide`] goes on from here, a page for each idea, each with programs that run:
+//! [the first pool](guide::first_pool), [results](guide::results), [limits](guide::limits),
+//! [errors](guide::errors), [killing](guide::killing), [timeouts](guide::timeouts),
+//! [threads](guide::threads), [one thread](guide::one_thread), [executors](guide::executors),
+//! [testing](guide::testing), [shutdown](guide::shutdown).
+//!
 //! # Where to find it
 //!
 //! | to | take |
@@ -51,9 +57,21 @@
 //! - A result, an error or a panic reaches whoever holds the handle, once.
 //! - A kill is seen at the next await point; what has not started never runs.
 //! - No greenlet outlives its group unless it was detached on purpose.
+//!
+//! # Features
+//!
+//! | feature | of | default | adds |
+//! |---|---|---|---|
+//! | `smol` | this crate, `spinney-hub` | off | `SmolHub`: the executor behind `smol::spawn` |
+//! | `tokio` | this crate, `spinney-hub` | off | `TokioHub`: a running tokio runtime of either flavour, with its timers |
+//! | `stream` | `spinney-sync` | off; always on here | [`stream`](OrderedQueue::stream) of a queue: its items as a `Stream` |
+//!
+//! Features only add. To trace tasks none is needed: spawn `future.instrument(span)`, of the crate
+//! tracing, or give a pool a [`SpawnHook`].
 
 pub mod eventlet;
 pub mod gevent;
+pub mod guide;
 pub mod prelude;
 
 pub use spinney_greenlet::{

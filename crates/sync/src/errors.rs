@@ -35,6 +35,12 @@ impl fmt::Display for TryAcquireError {
 
 impl Error for TryAcquireError {}
 
+impl From<Closed> for TryAcquireError {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
 /// More permits were to be given back than are out.
 /// [`BoundedSemaphore::release`](crate::BoundedSemaphore::release) did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,9 @@ use crate::primitive::{AtomicUsize, Listeners, constructor};
 
 /// A flag: while it is set nobody waits, and setting it wakes all who do. `gevent.event.Event`.
 ///
-/// Dropping it is harmless; whoever waits for it borrows it.
+/// Dropping it is harmless; whoever waits for it borrows it. To hand a value over with the news,
+/// take an [`AsyncResult`](crate::AsyncResult); for things that have to happen several times, a
+/// [`Latch`](crate::Latch).
 ///
 /// ```
 /// use spinney_sync::Event;

@@ -72,6 +72,11 @@ impl ThreadRefused {
     pub(crate) fn new(error: io::Error) -> Self {
         Self { error }
     }
+
+    /// What the system said.
+    pub fn error(&self) -> &io::Error {
+        &self.error
+    }
 }
 
 impl fmt::Display for ThreadRefused {
@@ -80,11 +85,8 @@ impl fmt::Display for ThreadRefused {
     }
 }
 
-impl Error for ThreadRefused {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
-    }
-}
+/// Its text has that of the system in it, so there is no source that would tell it again.
+impl Error for ThreadRefused {}
 
 /// A closure of a thread pool asked to wait until the pool is empty, which it cannot be before the
 /// closure itself has ended.

@@ -4,7 +4,8 @@ use crate::ThreadResult;
 use crate::job::Job;
 
 /// Runs `closure` on the process-wide threads of the crate [`blocking`], which grow with demand:
-/// for calls that block without computing, such as those to the file system.
+/// for calls that block without computing, such as those to the file system. For work that computes
+/// take a [`ThreadPool`](crate::ThreadPool).
 ///
 /// ```
 /// let name = spinney_threadpool::unblock(|| std::fs::canonicalize("."));

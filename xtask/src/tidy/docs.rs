@@ -19,10 +19,11 @@ pub(super) fn sections(source: &Source) -> Vec<Fault> {
                 faults.push(source.fault(index + 1, format!("no `# {section}` section"), fix));
             }
         };
-        if qualifiers.contains("async") {
+        let returned = returned(&lines[index..]);
+        if qualifiers.contains("async") || returned.starts_with(FUTURE) {
             need("Cancel safety", "say what is lost when the future is dropped");
         }
-        if returns_a_result(&lines[index..]) {
+        if is_a_result(&returned) {
             need("Errors", "say when it fails");
         }
     }
@@ -44,8 +45,11 @@ fn docs_above<'a>(above: &[&'a str]) -> Vec<&'a str> {
     near.copied().filter(|line| is_doc(line)).collect()
 }
 
-/// Whether the function that starts `lines` returns a `Result`, now or in a future.
-fn returns_a_result(lines: &[&str]) -> bool {
+/// How the type of a future starts that a function returns.
+const FUTURE: &str = "impl Future<Output = ";
+
+/// What the function that starts `lines` returns.
+fn returned(lines: &[&str]) -> String {
     let signature = lines.join(" ").replace("->", "→");
     let signature = signature.split(['{', ';']).next().unwrap_or_default();
     let signature = signature.split(" where ").next().unwrap_or_default();
@@ -59,8 +63,12 @@ fn returns_a_result(lines: &[&str]) -> bool {
         // Deeper arrows belong to closures that are passed in.
         letter == '→' && depth == 0
     });
-    let returned = arrow.map_or("", |at| signature[at..].trim_start_matches(['→', ' ']));
-    let value = returned.trim_start_matches("impl Future<Output = ");
+    arrow.map_or("", |at| signature[at..].trim_start_matches(['→', ' '])).to_owned()
+}
+
+/// Whether it is a `Result`, now or in a future.
+fn is_a_result(returned: &str) -> bool {
+    let value = returned.trim_start_matches(FUTURE);
     value.split_once('<').is_some_and(|(path, _)| path.rsplit("::").next() == Some("Result"))
 }
 
@@ -81,6 +89,7 @@ mod tests {
             "/// Waits.\n///\n/// # Cancel safety\n///\n/// Yes.\npub async fn join() {\n",
             &[],
         );
+        assert_at("/// Waits.\npub fn join(&self) -> impl Future<Output = ()> {\n", &[2]);
         assert_at("async fn join() {\npub(crate) async fn join() {\npub fn join() {\n", &[]);
     }
 
@@ -90,7 +99,7 @@ mod tests {
         assert_at("/// Enters.\npub const fn enter() -> io::Result<()> {\n", &[2]);
         assert_at(
             "/// Enters.\npub fn enter(\n    &self,\n) -> impl Future<Output = Result<(), E>> {\n",
-            &[2],
+            &[2, 2],
         );
         assert_at("/// # Errors\n#[must_use]\npub fn enter() -> Result<(), PoolFull> {\n", &[]);
     }

@@ -150,6 +150,7 @@ impl Default for Hub {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
     fn spawn(&self, future: F) {
         match &self.kind {

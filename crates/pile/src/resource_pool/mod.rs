@@ -310,6 +310,7 @@ impl<T, C> fmt::Debug for ResourcePool<T, C> {
         f.debug_struct("ResourcePool")
             .field("size", &self.size())
             .field("free", &self.free())
+            .field("capacity", &self.capacity())
             .field("waiting", &self.waiting())
             .finish()
     }

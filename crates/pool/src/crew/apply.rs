@@ -140,7 +140,8 @@ impl<X> Crew<X> {
     }
 }
 
-/// The future of [`Crew::map_async`]: a map that fails its greenlet if it fails.
+/// The future of [`Crew::map_async`]: a map that fails its greenlet if it fails. Dropping it is
+/// dropping the map.
 pub struct MapAsync<T, X> {
     map: Map<T, X>,
     /// The end of the greenlet, if the map has failed.
@@ -174,6 +175,6 @@ impl<T, X> Unpin for MapAsync<T, X> {}
 
 impl<T, X> fmt::Debug for MapAsync<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MapAsync").finish_non_exhaustive()
+        f.debug_tuple("MapAsync").field(&self.map).finish()
     }
 }

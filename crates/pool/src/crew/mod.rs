@@ -65,6 +65,11 @@ impl<X> Crew<X> {
     /// [`from_stream`](crate::map::from_stream). One that panics ends the map with that panic. A
     /// `func` that panics fails its item. Tuples are taken apart by the closure: `|(a, b)| ..`.
     ///
+    /// # Errors
+    ///
+    /// When awaited, [`ItemError`](crate::ItemError) with the index of the item: its task panicked
+    /// or was killed, or the crew was [closed](Self::close) before it could start.
+    ///
     /// # Cancel safety
     ///
     /// Dropping it takes no further items, and kills what it started.
@@ -81,9 +86,10 @@ impl<X> Crew<X> {
     /// As [`map`](Self::map), as a stream in the order of `items`. `imap`.
     ///
     /// Work goes on while nobody reads, up to a [bound](Mapper::maxsize); so `items` may be
-    /// endless. A failed item comes out in its place, and the stream goes on. To poll a few
-    /// futures in place, without tasks, `futures::StreamExt::buffered` is enough; it stops while
-    /// its consumer is busy.
+    /// endless. A failed item comes out in its place, and the stream goes on.
+    ///
+    /// To poll a few futures in place, without tasks, `futures::StreamExt::buffered` is enough; it
+    /// allows borrows, stops while its consumer is busy, and ends with the first panic.
     ///
     /// # Cancel safety
     ///
@@ -99,6 +105,8 @@ impl<X> Crew<X> {
     }
 
     /// As [`imap`](Self::imap), in the order of completion. `imap_unordered`.
+    ///
+    /// Its neighbour without tasks is `futures::StreamExt::buffer_unordered`.
     ///
     /// # Cancel safety
     ///
@@ -116,6 +124,11 @@ impl<X> Crew<X> {
     /// Runs `func`, whose tasks return a `Result`, on each of `items`, and gives the values in
     /// order, or the first error that comes; then the others are killed. Other policies go by
     /// name, as in `try_map(..).collect_all()`; see [`TryMap`].
+    ///
+    /// # Errors
+    ///
+    /// When awaited, the first [`TaskError`](crate::TaskError) that comes: what a task returned, or
+    /// why it has not; with the index of its item.
     ///
     /// # Cancel safety
     ///

@@ -8,7 +8,7 @@ use spinney_hub::contain;
 
 pin_project! {
     /// The future of [`apply_cb`](crate::Crew::apply_cb) and its like: calls `callback` with what
-    /// `future` returns.
+    /// `future` returns. Dropping it drops both.
     #[derive(Debug)]
     pub struct Then<F, C> {
         #[pin]

@@ -196,6 +196,6 @@ impl<S: Source, F, Fut: Future, X> Drop for Feeder<S, F, Fut, X> {
 
 impl<S: Source, F, Fut: Future, X> fmt::Debug for Feeder<S, F, Fut, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feeder").field("results", &self.job.results).finish_non_exhaustive()
+        self.job.results.describe(f, "Feeder")
     }
 }

@@ -23,6 +23,7 @@ use crate::roster::Wait;
 ///
 /// A member of the crew that reads lends its slot to the map while it waits; see
 /// [`Reentry`](crate::Reentry).
+#[must_use = "dropping a stream kills its map: read it, or say `detach()`"]
 pub struct Imap<T, X = spinney_hub::Hub> {
     results: Arc<Results<T, X>>,
     hand: Hand<T>,
@@ -123,13 +124,14 @@ impl<T, X> Drop for Imap<T, X> {
 
 impl<T, X> fmt::Debug for Imap<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Imap").field(&self.results).finish()
+        self.results.describe(f, "Imap")
     }
 }
 
 /// The results of a running map, each with the place of its item in the input; see
 /// [`Imap::indexed`]. Dropping it is as dropping the [`Imap`].
 #[derive(Debug)]
+#[must_use = "dropping a stream kills its map: read it"]
 pub struct Indexed<T, X = spinney_hub::Hub> {
     imap: Imap<T, X>,
 }
@@ -147,7 +149,6 @@ impl<T, X> Stream for Indexed<T, X> {
 ///
 /// Of several failures it ends with the one of the first item in order, when all before that have
 /// ended. The rest then runs on for as long as the crew lives.
-#[derive(Debug)]
 #[must_use = "dropping a map kills it: await it"]
 pub struct Map<T, X = spinney_hub::Hub> {
     /// None once it has ended.
@@ -189,3 +190,9 @@ impl<T, X> Future for Map<T, X> {
 
 /// Nothing of it is pinned in place.
 impl<T, X> Unpin for Map<T, X> {}
+
+impl<T, X> fmt::Debug for Map<T, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map").field("read", &self.list.len()).field("rest", &self.stream).finish()
+    }
+}

@@ -37,6 +37,13 @@ use crate::Hooked;
 
 /// An executor that can run a map of `F` over `S`: it can spawn the two kinds of task that a map
 /// consists of. No need to implement it: every hub that takes these futures is one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot run this map",
+    label = "this map cannot run on `{Self}`",
+    note = "the function must return a future, as `|item| async move {{ .. }}` does",
+    note = "an executor with threads moves tasks between them: the items, the function, its futures and their results must be `Send`",
+    note = "work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`"
+)]
 pub trait Feed<S, F, Fut>:
     Spawn<Feeder<S, F, Fut, Self>>
     + Spawn<Task<Hooked<Worker<S, F, Fut, Self>>, Seat<Fut::Output, Self>>>
@@ -48,6 +55,7 @@ where
 {
 }
 
+#[diagnostic::do_not_recommend]
 impl<X, S, F, Fut> Feed<S, F, Fut> for X
 where
     S: Source,

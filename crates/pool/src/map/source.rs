@@ -6,14 +6,15 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-/// What a map can run over: every [`IntoIterator`], and [`from_stream`] of a stream. No need to
-/// implement it.
+/// What a map can run over: every [`IntoIterator`], and [`from_stream`] of a stream. There is
+/// nothing else, and nothing else can be made.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is nothing that a map can run over",
     label = "neither an iterator nor a stream in `from_stream(..)`",
     note = "a map takes anything that `for` takes, or `from_stream(stream)`"
 )]
-pub trait IntoSource {
+#[expect(private_bounds, reason = "that is what keeps others from being made")]
+pub trait IntoSource: Input {
     /// What the map's function is called with.
     type Item;
     /// Where the items come from.
@@ -32,9 +33,15 @@ impl<I: IntoIterator> IntoSource for I {
     }
 }
 
-/// Items, one by one. No need to implement it: every [`Iterator`] is one, and so is
-/// [`FromStream`].
-pub trait Source {
+trait Input {}
+
+impl<I: IntoIterator> Input for I {}
+impl<S: Stream> Input for FromStream<S> {}
+
+/// Items, one by one: every [`Iterator`], and [`FromStream`]. There is nothing else, and nothing
+/// else can be made.
+#[expect(private_bounds, reason = "that is what keeps others from being made")]
+pub trait Source: Input {
     /// What the map's function is called with.
     type Item;
 

@@ -24,12 +24,18 @@ pub struct Again<A> {
     clone: fn(&A) -> A,
 }
 
-/// Whether the items of a map are tried again. No need to implement it: [`Once`] and [`Retry`]
-/// are there.
-pub trait Attempts<A> {
+/// Whether the items of a map are tried again: [`Once`] or [`Retry`]. There are no others, and none
+/// can be made.
+#[expect(private_bounds, reason = "that is what keeps others from being made")]
+pub trait Attempts<A>: Policy {
     /// How, if so.
     fn again(self) -> Option<Again<A>>;
 }
+
+trait Policy {}
+
+impl Policy for Once {}
+impl Policy for Retry {}
 
 /// Items are not tried again.
 #[derive(Clone, Copy, Debug)]

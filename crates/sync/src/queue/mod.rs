@@ -291,6 +291,25 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     }
 }
 
+/// A queue without a limit, of the items in their order. `Queue(None, items)`.
+///
+/// ```
+/// use spinney_sync::Queue;
+///
+/// let queue: Queue<_> = ["first", "second"].into_iter().collect();
+/// assert_eq!(queue.get_nowait(), Ok("first"));
+/// ```
+impl<T, O: Order<T>> FromIterator<T> for OrderedQueue<T, O> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        let queue = Self::unbounded();
+        for item in items {
+            // It has room, and nobody else has it yet to shut it down.
+            let _put = queue.put_nowait(item);
+        }
+        queue
+    }
+}
+
 impl<T, O: Order<T>> fmt::Debug for OrderedQueue<T, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();

@@ -27,6 +27,9 @@ use crate::TryAcquireError;
 /// The number can be changed while permits are out. Dropping the semaphore is harmless; permits
 /// and waiters hold on to it.
 ///
+/// It limits a part of what tasks do, or how much of something they use together. To limit how many
+/// tasks run, and to wait for and kill them, there is `spinney_pool::Pool`.
+///
 /// ```
 /// # futures_lite::future::block_on(async {
 /// let seats = spinney_sync::Semaphore::new(1);

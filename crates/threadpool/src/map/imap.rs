@@ -97,7 +97,7 @@ impl<T> Drop for ThreadImap<T> {
 
 impl<T> fmt::Debug for ThreadImap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ThreadImap").field(self.source.results()).finish()
+        self.source.results().describe(f, "ThreadImap")
     }
 }
 
@@ -115,7 +115,6 @@ impl<T> fmt::Debug for ThreadImap<T> {
 ///     assert_eq!(pool.map(|n: u32| n + 1, 0..3).await.unwrap(), [1, 2, 3]);
 /// });
 /// ```
-#[derive(Debug)]
 #[must_use = "dropping a map ends it: await it"]
 pub struct ThreadMap<T> {
     /// None once it has ended.
@@ -156,3 +155,10 @@ impl<T> Future for ThreadMap<T> {
 
 /// Nothing of it is pinned in place.
 impl<T> Unpin for ThreadMap<T> {}
+
+impl<T> fmt::Debug for ThreadMap<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("ThreadMap");
+        text.field("read", &self.list.len()).field("rest", &self.stream).finish()
+    }
+}

@@ -26,6 +26,13 @@ impl ThreadPool {
     /// ends the map with that panic. A `func` that panics fails its item. If the pool is killed
     /// before the end of `items`, that is the failure.
     ///
+    /// For one computation that splits into many small ones, rayon's `par_iter` costs less an item.
+    ///
+    /// # Errors
+    ///
+    /// When awaited, the [`Failure`](spinney_greenlet::Failure) of that item, of `items`, or of the
+    /// pool.
+    ///
     /// # Cancel safety
     ///
     /// Dropping it takes no further items; those that are running run to their end.

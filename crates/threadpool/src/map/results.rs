@@ -286,14 +286,15 @@ impl<T> State<T> {
     }
 }
 
-impl<T> fmt::Debug for Results<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<T> Results<T> {
+    /// The text of the map called `name` that these are of.
+    pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         let state = self.lock();
-        f.debug_struct("Results")
+        f.debug_struct(name)
             .field("order", &state.order)
             .field("open", &state.open)
             .field("maxsize", &state.limits.maxsize)
             .field("exhausted", &state.exhausted)
-            .finish_non_exhaustive()
+            .finish()
     }
 }

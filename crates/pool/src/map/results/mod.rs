@@ -322,14 +322,21 @@ fn forget<T>(done: VecDeque<Option<Indexed<T>>>) {
     }
 }
 
-impl<T, X> fmt::Debug for Results<T, X> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<T, X> Results<T, X> {
+    /// The text of the map called `name` that these are of.
+    pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         let state = self.lock();
-        f.debug_struct("Results")
+        f.debug_struct(name)
             .field("order", &state.order)
             .field("open", &state.open)
             .field("maxsize", &state.maxsize)
             .field("exhausted", &state.exhausted)
-            .finish_non_exhaustive()
+            .finish()
+    }
+}
+
+impl<T, X> fmt::Debug for Results<T, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f, "Results")
     }
 }

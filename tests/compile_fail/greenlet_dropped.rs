@@ -1,0 +1,13 @@
+//! A greenlet that is dropped without a word.
+//!
+//! - dropping a greenlet leaves it to itself: say so with `detach()`
+
+#![deny(unused_must_use)]
+
+use spinney::{Pool, block_on};
+
+fn main() {
+    block_on(async {
+        Pool::new(1).spawn(async { 42 }).await;
+    });
+}

@@ -1,0 +1,13 @@
+//! Items that are not `Send`, in a map on a hub with threads.
+//!
+//! - error[E0277]: `Hub` cannot run this map
+//! - work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`
+
+use spinney::{Pool, block_on};
+use std::rc::Rc;
+
+fn main() {
+    let words = [Rc::new("wood")];
+    let lengths = Pool::new(1).map(|word| async move { word.len() }, words);
+    block_on(lengths).unwrap();
+}

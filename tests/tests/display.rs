@@ -1,0 +1,157 @@
+//! `Display` of each error reads as a sentence: it begins in lower case and has no full stop.
+
+use std::error::Error;
+use std::future::{pending, ready};
+use std::iter;
+use std::time::Duration;
+
+use spinney::{
+    BoundedSemaphore, Closed, Failure, Failures, GetError, GreenletExit, Group, InsideGroup,
+    InsideThreadPool, ItemError, JoinError, JoinableQueue, LocalHub, NoThreads, NotOwner,
+    OverRelease, Owner, Panic, Pool, PoolFull, PutError, Queue, RLock, Semaphore, ShutDown,
+    TaskDoneError, TaskError, ThreadPool, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, Timeout,
+    TryAcquireError, Within, block_on, spawn_on,
+};
+use spinney_sim::{Deadlock, SimHub};
+
+/// The text of an error, which was named by its type.
+#[track_caller]
+fn text<E: Error + 'static>(error: E) -> String {
+    let text = error.to_string();
+    assert!(text.starts_with(|first: char| first.is_lowercase() || first.is_numeric()), "{text}");
+    assert!(!text.ends_with(['.', '!', ' ', '\n']), "{text}");
+    // The text of a cause is part of it, and so no `source` tells it again.
+    assert!(error.source().is_none(), "{:?}", error.source());
+    text
+}
+
+#[test]
+fn of_hubs() {
+    let hub = LocalHub::new();
+    let late = hub.block_on(pending::<()>().within(Duration::from_millis(2)));
+    assert_eq!(text::<Timeout>(late.unwrap_err()), "timed out after 2ms");
+    let deadlock = text::<Deadlock>(SimHub::new().try_block_on(pending::<()>()).unwrap_err());
+    assert!(deadlock.starts_with("deadlock: nothing is ready to run and no timer is set\n"));
+}
+
+#[test]
+fn of_greenlets() {
+    let hub = LocalHub::new();
+    assert_eq!(text(GreenletExit::new()), "killed");
+    let slow = GreenletExit::because("too slow");
+    assert_eq!(text(slow.clone()), "killed: too slow");
+    let stuck = spawn_on(&hub, pending::<()>());
+    hub.block_on(stuck.kill_with(slow));
+    assert_eq!(text::<Failure>(stuck.failure().unwrap()), "killed: too slow");
+    let failure = hub.block_on(spawn_on(&hub, async { panic!("no luck") })).unwrap_err();
+    assert_eq!(text::<Failure>(failure.clone()), "panicked: no luck");
+    let Failure::Panicked(panic) = failure else { unreachable!() };
+    assert_eq!(Panic::to_string(&panic), "panicked: no luck");
+}
+
+#[test]
+fn of_pools() {
+    let hub = LocalHub::new();
+    hub.block_on(async {
+        let (pool, group) = (Pool::on(&hub, 1), Group::on(&hub));
+        let busy = pool.spawn(pending::<()>()).await;
+        let full: PoolFull<_> = pool.try_spawn(pending::<()>()).unwrap_err();
+        assert_eq!(text(full), "the pool is full");
+        busy.kill().await;
+
+        let member = group.clone();
+        let inside = group.spawn(async move { member.join().await }).await.unwrap().unwrap_err();
+        assert_eq!(
+            text::<InsideGroup>(inside),
+            "a member cannot wait for its own group to be empty"
+        );
+        assert_eq!(text(JoinError::from(inside)), text(inside));
+
+        for wanted in
+            ["a member panicked: no luck", "2 members failed, the first panicked: no luck"]
+        {
+            for _ in 0..=u8::from(wanted.starts_with('2')) {
+                group.spawn(async { panic!("no luck") }).detach();
+            }
+            let error = group.try_join().await.unwrap_err();
+            assert_eq!(text::<JoinError>(error.clone()), wanted);
+            let JoinError::Failed(failures) = error else { unreachable!() };
+            assert_eq!(text::<Failures>(failures), wanted);
+        }
+    });
+}
+
+#[test]
+fn of_maps() {
+    let hub = LocalHub::new();
+    hub.block_on(async {
+        let pool = Pool::on(&hub, 1);
+        let parse = |text: &str| ready(text.parse::<u8>());
+        let error: ItemError<TaskError<_>> = pool.try_map(parse, ["1", "x"]).await.unwrap_err();
+        assert_eq!(text(error.clone()), "item 1: invalid digit found in string");
+        assert_eq!(text(error.into_error()), "invalid digit found in string");
+        let stuck = pool.mapper().timeout(Duration::from_millis(1)).map(|()| pending::<()>(), [()]);
+        let error: ItemError = stuck.await.unwrap_err();
+        assert_eq!(text(error.clone()), "item 0: killed: timed out after 1ms");
+        let failed = TaskError::<Timeout>::Failed(error.into_error());
+        assert_eq!(text(failed), "killed: timed out after 1ms");
+        pool.close();
+        let closed = pool.map(|()| ready(()), [()]).await.unwrap_err();
+        assert_eq!(text(closed), "item 0: killed: it is closed");
+    });
+}
+
+#[test]
+fn of_primitives() {
+    assert_eq!(text(Closed), "it is closed");
+    let none: TryAcquireError = Semaphore::new(0).try_acquire().unwrap_err();
+    assert_eq!(text(none), "not enough permits are free");
+    assert_eq!(text(TryAcquireError::Closed), text(Closed));
+    let more: OverRelease = BoundedSemaphore::new(1).release(1).unwrap_err();
+    assert_eq!(text(more), "more permits were given back than are out");
+    let stranger: NotOwner = RLock::new().release(&Owner::current()).unwrap_err();
+    assert_eq!(text(stranger), "the lock is not held by this owner");
+}
+
+#[test]
+fn of_queues() {
+    let queue = Queue::bounded(1);
+    assert_eq!(text::<GetError>(queue.get_nowait().unwrap_err()), "the queue is empty");
+    queue.put_nowait(1).unwrap();
+    assert_eq!(text::<PutError<_>>(queue.put_nowait(2).unwrap_err()), "the queue is full");
+    assert_eq!(queue.shutdown_now(), [1]);
+    assert_eq!(text::<ShutDown>(block_on(queue.get()).unwrap_err()), "the queue was shut down");
+    assert_eq!(text(PutError::ShutDown(1)), text(ShutDown(1)));
+    assert_eq!(text(GetError::ShutDown), text(ShutDown(())));
+    let many: TaskDoneError = JoinableQueue::<u32>::unbounded().task_done().unwrap_err();
+    assert_eq!(text(many), "more items were reported done than were put");
+}
+
+#[test]
+fn of_thread_pools() {
+    assert_eq!(
+        text::<NoThreads>(ThreadPool::new(0).unwrap_err()),
+        "a thread pool needs at least one thread"
+    );
+    let pool = ThreadPool::builder().maxsize(1).queue(1).build().unwrap();
+    let inner = pool.clone();
+    let inside = pool.submit(move || block_on(inner.join())).wait().unwrap().unwrap_err();
+    assert_eq!(
+        text::<InsideThreadPool>(inside),
+        "a closure cannot wait for its own thread pool to be empty"
+    );
+    let (opened, gate) = std::sync::mpsc::channel::<()>();
+    let busy = pool.submit(move || gate.recv());
+    // The queue is full now, or with the next closure.
+    let full = iter::repeat_with(|| pool.try_spawn(|| ())).find_map(Result::err).unwrap();
+    assert_eq!(text::<ThreadPoolFull<_>>(full), "the thread pool's queue is full");
+    opened.send(()).unwrap();
+    busy.wait().unwrap().unwrap();
+    assert_eq!(text(ThreadPoolClosed), "the thread pool is closed");
+    // No machine has a stack like that.
+    let pool = ThreadPool::builder().stack_size(1 << 60).build().unwrap();
+    let Err(Failure::Killed(exit)) = pool.submit(|| ()).wait() else { unreachable!() };
+    let refused: &ThreadRefused = exit.reason().unwrap().downcast_ref().unwrap();
+    assert_eq!(refused.to_string(), format!("no thread could be started: {}", refused.error()));
+    assert!(refused.source().is_none());
+}

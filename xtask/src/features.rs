@@ -1,0 +1,75 @@
+//! `cargo xtask features`: each crate that has features builds with none of them, with each alone,
+//! and with all.
+
+use std::collections::BTreeSet;
+
+use cargo_metadata::Package;
+use xshell::cmd;
+
+use crate::Result;
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+
+pub(crate) fn run(workspace: &Workspace) -> Result {
+    let mut steps = Steps::new();
+    run_steps(workspace, &mut steps)?;
+    steps.finish();
+    Ok(())
+}
+
+pub(crate) fn run_steps(workspace: &Workspace, steps: &mut Steps) -> Result {
+    let sh = &workspace.sh;
+    for package in workspace.crates() {
+        let name = &package.name;
+        for features in combinations(package) {
+            // Clippy, since its flags reach our crates only: others need not be built anew.
+            let check = cmd!(
+                sh,
+                "cargo clippy --package {name} --no-default-features --features={features} -- -D warnings"
+            );
+            steps.cmd(&format!("{name} with features {features:?}"), check)?;
+        }
+    }
+    Ok(())
+}
+
+/// The lists of features that matter, as cargo takes them; nothing for a crate without features.
+fn combinations(package: &Package) -> BTreeSet<String> {
+    let names: Vec<&str> = package.features.keys().map(String::as_str).collect();
+    let mut lists: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
+    if !names.is_empty() {
+        lists.extend([String::new(), names.join(",")]);
+    }
+    lists
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::combinations;
+    use crate::workspace::Workspace;
+
+    #[test]
+    fn none_each_alone_and_all_are_built() {
+        let workspace = Workspace::open().unwrap();
+        let lists = |name: &str| {
+            let package = workspace.crates().find(|package| package.name == name).unwrap();
+            Vec::from_iter(combinations(package))
+        };
+        assert_eq!(lists("spinney-hub"), ["", "smol", "smol,tokio", "tokio"]);
+        assert!(lists("spinney-pool").is_empty());
+    }
+
+    #[test]
+    fn the_readme_and_the_front_page_tell_of_each_feature_of_the_facade() {
+        let workspace = Workspace::open().unwrap();
+        let facade = workspace.crates().find(|package| package.name == "spinney").unwrap();
+        for path in ["README.md", "crates/spinney/src/lib.rs"] {
+            let text = fs::read_to_string(workspace.root().join(path)).unwrap();
+            for feature in facade.features.keys() {
+                assert!(text.contains(&format!("| `{feature}` |")), "{feature} in {path}");
+            }
+        }
+    }
+}
