@@ -99,6 +99,10 @@ fn measure(workloads: &[Workload], args: &Args) -> Result<(), Box<dyn Error>> {
         print!("{}", table::scaling(&results.scaling));
         keep(&results)?;
     }
+    if results.workloads.is_empty() && results.scaling.is_empty() {
+        let ids: Vec<_> = workloads.iter().map(|workload| workload.id).collect();
+        return Err(format!("there are only {} and {}", ids.join(", "), scaling::ID).into());
+    }
     match &args.save {
         Some(path) if args.plot => page::renew(workloads, &results, path),
         _ => Ok(()),

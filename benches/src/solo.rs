@@ -16,11 +16,16 @@ const LEAST: Duration = Duration::from_millis(20);
 /// The variable that says how many threads the global hub has.
 const THREADS_VARIABLE: &str = "SPINNEY_THREADS";
 
+/// The variable that says how many threads `blocking` may have, and how many it gets: as many as
+/// all other thread pools. It would take five hundred.
+const BLOCKING_THREADS: (&str, &str) = ("BLOCKING_MAX_THREADS", "2");
+
 /// Sets `command` up to run this program with nothing but `rival` in it.
 pub(crate) fn prepare(command: &mut Command, workload: &Workload, rival: &Rival, load: Load) {
     let Load { items, slots } = load;
     let who = format!("{}/{}", workload.id, rival.name);
     command.args(["--solo", &who, &format!("--items={items}"), &format!("--slots={slots}")]);
+    command.env(BLOCKING_THREADS.0, BLOCKING_THREADS.1);
     match rival.hub_threads {
         Some(threads) => command.env(THREADS_VARIABLE, threads.to_string()),
         None => command.env_remove(THREADS_VARIABLE),

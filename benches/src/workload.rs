@@ -56,12 +56,8 @@ impl Workload {
         name: &str,
         run: impl Fn(Load) -> A + Clone + 'static,
     ) -> Self {
-        self.with(format!("{name}, 1 thread"), true, Some(1), run.clone()).with(
-            format!("{name}, 2 threads"),
-            true,
-            Some(2),
-            run,
-        )
+        let one = self.with(format!("{name}, 1 thread"), true, Some(1), run.clone());
+        one.with(format!("{name}, 2 threads"), true, Some(2), run)
     }
 
     /// Adds what is to be reached.
