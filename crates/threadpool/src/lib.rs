@@ -56,6 +56,7 @@ mod park;
 mod place;
 mod result;
 mod settings;
+mod spin;
 mod threadpool;
 mod unblock;
 mod workers;

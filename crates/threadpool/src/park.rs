@@ -6,8 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-/// How many times the thread gives way to others and looks again before it goes to sleep.
-const LOOKS: usize = 16;
+use crate::spin;
 
 /// Polls `future` on this thread until it is ready; None if `end` came first. By the system's
 /// clock: a hub's may stand still while its thread is blocked.
@@ -17,14 +16,12 @@ pub(crate) fn wait_until<F: Future + Unpin>(
 ) -> Option<F::Output> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
-    let mut looks = 0;
+    let mut spin = spin::short();
     loop {
         if let Poll::Ready(output) = Pin::new(&mut *future).poll(&mut cx) {
             return Some(output);
         }
-        if looks < LOOKS {
-            looks += 1;
-            thread::yield_now();
+        if spin.next().is_some() {
             continue;
         }
         match end {

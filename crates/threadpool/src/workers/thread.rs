@@ -2,18 +2,13 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::Workers;
 use super::state::State;
-use crate::inside;
 use crate::job::Work;
-
-/// How many times a thread gives way to others and looks again before it goes to sleep. To be
-/// woken costs as much as many of those; a spin by the clock would take the core from whoever is
-/// to bring the work.
-const LOOKS: usize = 16;
+use crate::{inside, spin};
 
 impl Workers {
     /// What a thread does.
@@ -63,12 +58,7 @@ impl Workers {
     fn look_again<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
         state.looking += 1;
         drop(state);
-        for _ in 0..LOOKS {
-            if self.is_wanted() {
-                break;
-            }
-            thread::yield_now();
-        }
+        spin::short().take_while(|()| !self.is_wanted()).for_each(drop);
         state = self.lock();
         state.looking -= 1;
         let seen = state.wants_threads();
