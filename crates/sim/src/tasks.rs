@@ -149,8 +149,11 @@ struct Ready {
 
 impl Ready {
     fn push(&self, place: Arc<Place>) {
+        // Under the lock: another thread may say that it is queued, and nobody is to find the
+        // queue empty before it is.
+        let mut queue = self.lock();
         if !place.queued.swap(true, AcqRel) {
-            self.lock().push_back(place);
+            queue.push_back(place);
         }
     }
 

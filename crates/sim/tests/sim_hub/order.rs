@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -149,4 +151,33 @@ fn free_spawn_goes_to_the_simulated_hub() {
     sim.spawn(async { spawn(std::future::pending()) });
     sim.run_until_idle();
     assert_eq!(sim.pending(), 1, "from a task, too");
+}
+
+/// Sets its flag when it is dropped.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+#[test]
+fn a_wake_from_another_thread_beside_one_s_own_is_no_deadlock() {
+    let done = &AtomicBool::new(false);
+    let sim = SimHub::new();
+    thread::scope(|scope| {
+        sim.block_on(async {
+            let _stop = SetOnDrop(done);
+            let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+            scope.spawn(move || {
+                while !done.load(SeqCst) {
+                    waker.wake_by_ref();
+                }
+            });
+            for _ in 0..100_000 {
+                yield_now().await;
+            }
+        });
+    });
 }
