@@ -6,20 +6,19 @@ use crate::steps::Steps;
 use crate::workspace::Workspace;
 use crate::{Result, deny, features, layers, loom, package, test, tidy};
 
-pub(crate) fn run(workspace: &Workspace) -> Result {
+pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
     if std::env::var_os("CI").is_some() {
         // A clean clone has nothing to build upon; what it would keep only fills the disk.
         sh.set_var("CARGO_INCREMENTAL", "0");
     }
-    let mut steps = Steps::new();
     need_component(workspace, "fmt", "rustfmt")?;
     need_component(workspace, "clippy", "clippy")?;
     steps.cmd("fmt", cmd!(sh, "cargo fmt --all --check"))?;
     steps.cmd("clippy", cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings"))?;
     steps.step("layers", "cargo xtask layers", || layers::run(workspace))?;
     steps.step("tidy", "cargo xtask tidy", || tidy::run(workspace))?;
-    test::run_steps(workspace, &mut steps)?;
+    test::run(workspace, steps)?;
     steps.step("loom", "cargo xtask loom", || loom::run(workspace))?;
     let again = "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps";
     steps.step("doc", again, || {
@@ -27,11 +26,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
         Ok(doc.env("RUSTDOCFLAGS", "-D warnings").quiet().run()?)
     })?;
     steps.step("deny", "cargo xtask deny", || deny::run(workspace))?;
-    check_each_alone(workspace, &mut steps)?;
-    features::run_steps(workspace, &mut steps)?;
-    steps.step("package", "cargo xtask package", || package::run(workspace))?;
-    steps.finish();
-    Ok(())
+    check_each_alone(workspace, steps)?;
+    features::run(workspace, steps)?;
+    steps.step("package", "cargo xtask package", || package::run(workspace))
 }
 
 /// Built together, a crate may lean on a feature that only a neighbour asked for.

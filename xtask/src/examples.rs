@@ -13,14 +13,7 @@ use crate::workspace::Workspace;
 
 const PACKAGE: &str = "spinney-examples";
 
-pub(crate) fn run(workspace: &Workspace) -> Result {
-    let mut steps = Steps::new();
-    run_steps(workspace, &mut steps)?;
-    steps.finish();
-    Ok(())
-}
-
-pub(crate) fn run_steps(workspace: &Workspace, steps: &mut Steps) -> Result {
+pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
     for name in names(workspace) {
         let example = cmd!(sh, "cargo run --quiet --package {PACKAGE} --example {name}");

@@ -10,14 +10,7 @@ use crate::Result;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-pub(crate) fn run(workspace: &Workspace) -> Result {
-    let mut steps = Steps::new();
-    run_steps(workspace, &mut steps)?;
-    steps.finish();
-    Ok(())
-}
-
-pub(crate) fn run_steps(workspace: &Workspace, steps: &mut Steps) -> Result {
+pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
     for package in workspace.crates() {
         let name = &package.name;

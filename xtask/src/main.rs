@@ -35,6 +35,7 @@ mod workspace;
 use std::path::Path;
 use std::process::ExitCode;
 
+use steps::Steps;
 use workspace::Workspace;
 
 /// What a command ends with: the error is the text for the person who ran it.
@@ -54,15 +55,15 @@ fn main() -> ExitCode {
 
 fn dispatch(args: &[&str]) -> Result {
     match args {
-        ["test"] => test::run(&Workspace::open()?),
-        ["examples"] => examples::run(&Workspace::open()?),
-        ["ci"] => ci::run(&Workspace::open()?),
+        ["test"] => in_steps(test::run),
+        ["examples"] => in_steps(examples::run),
+        ["ci"] => in_steps(ci::run),
         ["layers"] => layers::run(&Workspace::open()?),
         ["layers", "--manifest", path] => layers::run(&Workspace::at(Path::new(path))?),
         ["tidy"] => tidy::run(&Workspace::open()?),
         ["loom"] => loom::run(&Workspace::open()?),
         ["deny"] => deny::run(&Workspace::open()?),
-        ["features"] => features::run(&Workspace::open()?),
+        ["features"] => in_steps(features::run),
         ["package"] => package::run(&Workspace::open()?),
         ["stress"] => stress::run(&Workspace::open()?, 60),
         ["stress", "--seconds", seconds] => stress::run(&Workspace::open()?, seconds.parse()?),
@@ -74,6 +75,11 @@ fn dispatch(args: &[&str]) -> Result {
         }
         _ => Err(format!("no such command: {}\n\n{}", args.join(" "), help()).into()),
     }
+}
+
+fn in_steps(run: impl FnOnce(&Workspace, &mut Steps) -> Result) -> Result {
+    let workspace = Workspace::open()?;
+    Steps::all(|steps| run(&workspace, steps))
 }
 
 /// The text at the head of this file, which is the only list of the commands.

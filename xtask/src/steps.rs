@@ -14,8 +14,16 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self { began: Instant::now(), done: 0 }
+    }
+
+    /// Runs the steps that `run` makes, and says that all went well.
+    pub(crate) fn all(run: impl FnOnce(&mut Self) -> Result) -> Result {
+        let mut steps = Self::new();
+        run(&mut steps)?;
+        println!("all {} steps passed ({})", steps.done, seconds(steps.began.elapsed()));
+        Ok(())
     }
 
     /// Runs one command as a step.
@@ -39,11 +47,6 @@ impl Steps {
         println!("ok   {name} ({})", seconds(began.elapsed()));
         self.done += 1;
         Ok(())
-    }
-
-    /// Says that all went well.
-    pub(crate) fn finish(self) {
-        println!("all {} steps passed ({})", self.done, seconds(self.began.elapsed()));
     }
 }
 
