@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use spinney::{
     BoundedSemaphore, Closed, Failure, Failures, GetError, GreenletExit, Group, InsideGroup,
-    InsideThreadPool, ItemError, JoinError, JoinableQueue, LocalHub, NoThreads, NotOwner,
-    OverRelease, Owner, Panic, Pool, PoolFull, PutError, Queue, RLock, Semaphore, ShutDown,
-    TaskDoneError, TaskError, ThreadPool, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, Timeout,
-    TryAcquireError, Within, block_on, spawn_on,
+    InsideThreadPool, ItemError, JoinError, JoinableQueue, NoThreads, NotOwner, OverRelease, Owner,
+    Panic, Pool, PoolFull, PutError, Queue, RLock, Semaphore, ShutDown, TaskDoneError, TaskError,
+    ThreadPool, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, Timeout, TryAcquireError, Within,
+    block_on, spawn_on,
 };
 use spinney_sim::{Deadlock, SimHub};
 
@@ -27,7 +27,7 @@ fn text<E: Error + 'static>(error: E) -> String {
 
 #[test]
 fn of_hubs() {
-    let hub = LocalHub::new();
+    let hub = SimHub::new();
     let late = hub.block_on(pending::<()>().within(Duration::from_millis(2)));
     assert_eq!(text::<Timeout>(late.unwrap_err()), "timed out after 2ms");
     let deadlock = text::<Deadlock>(SimHub::new().try_block_on(pending::<()>()).unwrap_err());
@@ -36,7 +36,7 @@ fn of_hubs() {
 
 #[test]
 fn of_greenlets() {
-    let hub = LocalHub::new();
+    let hub = SimHub::new();
     assert_eq!(text(GreenletExit::new()), "killed");
     let slow = GreenletExit::because("too slow");
     assert_eq!(text(slow.clone()), "killed: too slow");
@@ -51,7 +51,7 @@ fn of_greenlets() {
 
 #[test]
 fn of_pools() {
-    let hub = LocalHub::new();
+    let hub = SimHub::new();
     hub.block_on(async {
         let (pool, group) = (Pool::on(&hub, 1), Group::on(&hub));
         let busy = pool.spawn(pending::<()>()).await;
@@ -83,7 +83,7 @@ fn of_pools() {
 
 #[test]
 fn of_maps() {
-    let hub = LocalHub::new();
+    let hub = SimHub::new();
     hub.block_on(async {
         let pool = Pool::on(&hub, 1);
         let parse = |text: &str| ready(text.parse::<u8>());
