@@ -9,29 +9,35 @@ use crate::local::Locals;
 
 #[cfg(not(spinney_loom))]
 thread_local! {
-    static CURRENT: RefCell<Frame> = const { RefCell::new(Frame::of_thread()) };
+    static CURRENT: RefCell<Current> = const { RefCell::new(Current::new()) };
 }
 
 #[cfg(spinney_loom)]
 loom::thread_local! {
-    static CURRENT: RefCell<Frame> = RefCell::new(Frame::of_thread());
+    static CURRENT: RefCell<Current> = RefCell::new(Current::new());
+}
+
+struct Current {
+    frame: Frame,
+    /// The innermost `catch_exit` or `shield` that is being polled.
+    scope: u64,
+}
+
+impl Current {
+    const fn new() -> Self {
+        Self { frame: Frame { control: None, locals: Locals::new() }, scope: ROOT }
+    }
 }
 
 /// A thread has one of its own, too, for code outside of any greenlet.
 pub(crate) struct Frame {
     control: Option<Arc<Control>>,
-    /// The innermost `catch_exit` or `shield` that is being polled.
-    scope: u64,
     locals: Locals,
 }
 
 impl Frame {
-    const fn of_thread() -> Self {
-        Self { control: None, scope: ROOT, locals: Locals::new() }
-    }
-
     pub(crate) fn of(control: Arc<Control>) -> Self {
-        Self { control: Some(control), ..Self::of_thread() }
+        Self { control: Some(control), locals: Locals::new() }
     }
 
     pub(crate) fn control(&self) -> &Arc<Control> {
@@ -47,17 +53,23 @@ impl Frame {
     ///
     /// The frame is swapped in and out again rather than shared: this is done at each poll.
     pub(crate) fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
-        let entered = self.swap();
+        let scope = self.swap(ROOT);
         let done = code();
-        if entered {
-            self.swap();
+        if let Some(scope) = scope {
+            self.swap(scope);
         }
         done
     }
 
-    /// False where the thread's locals are gone.
-    fn swap(&mut self) -> bool {
-        CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), self)).is_ok()
+    /// Makes this what is current, and the other way round. Returns the scope before; None where
+    /// the thread's locals are gone.
+    fn swap(&mut self, scope: u64) -> Option<u64> {
+        let swap = |current: &RefCell<Current>| {
+            let mut current = current.borrow_mut();
+            std::mem::swap(&mut current.frame, self);
+            std::mem::replace(&mut current.scope, scope)
+        };
+        CURRENT.try_with(swap).ok()
     }
 }
 
@@ -66,12 +78,12 @@ const OF_GREENLET: &str = "a greenlet's frame is not a thread's";
 /// The greenlet that is being polled; None also where the thread is about to end, and its locals
 /// are gone.
 pub(crate) fn control() -> Option<Arc<Control>> {
-    CURRENT.try_with(|current| current.borrow().control.clone()).ok().flatten()
+    CURRENT.try_with(|current| current.borrow().frame.control.clone()).ok().flatten()
 }
 
 /// The id of the greenlet that is being polled.
 pub(crate) fn id() -> Option<u64> {
-    let id = |current: &RefCell<Frame>| current.borrow().control.as_ref().map(|c| c.id);
+    let id = |current: &RefCell<Current>| current.borrow().frame.control.as_ref().map(|c| c.id);
     CURRENT.try_with(id).ok().flatten()
 }
 
@@ -94,14 +106,14 @@ pub(crate) fn in_scope<T>(scope: u64, code: impl FnOnce() -> T) -> T {
 
 fn replace_scope(scope: u64) -> u64 {
     let replace =
-        |current: &RefCell<Frame>| std::mem::replace(&mut current.borrow_mut().scope, scope);
+        |current: &RefCell<Current>| std::mem::replace(&mut current.borrow_mut().scope, scope);
     CURRENT.try_with(replace).unwrap_or(ROOT)
 }
 
 /// Looks at the locals of what is being polled; nobody else's code may run in `look`. None where
 /// the thread's own locals are gone.
 pub(crate) fn locals<T>(look: impl FnOnce(&mut Locals) -> T) -> Option<T> {
-    CURRENT.try_with(|current| look(&mut current.borrow_mut().locals)).ok()
+    CURRENT.try_with(|current| look(&mut current.borrow_mut().frame.locals)).ok()
 }
 
 /// Drops the locals of what is being polled.

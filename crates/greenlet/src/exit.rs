@@ -18,7 +18,8 @@ use crate::current;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct GreenletExit {
-    reason: Option<Arc<dyn Error + Send + Sync>>,
+    /// Behind two pointers, so that a kill is one: every greenlet has room for one.
+    reason: Option<Arc<Box<dyn Error + Send + Sync>>>,
 }
 
 impl GreenletExit {
@@ -30,12 +31,12 @@ impl GreenletExit {
 
     /// A kill for `reason`: any error, or a text.
     pub fn because(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { reason: Some(reason.into().into()) }
+        Self { reason: Some(Arc::new(reason.into())) }
     }
 
     /// Why, if that was said.
     pub fn reason(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
-        self.reason.as_deref()
+        self.reason.as_deref().map(|reason| &**reason as _)
     }
 
     /// Lets the current greenlet end as killed, after [`catch_exit`](crate::catch_exit) and what

@@ -77,22 +77,22 @@ impl Handle {
 
     /// Whether it has ended, in whatever way. `ready`, `dead`.
     pub fn is_ready(&self) -> bool {
-        self.control.ended(|ended| ended.is_some())
+        self.control.is_ended()
     }
 
     pub(crate) fn ended(&self) -> Option<Result<(), Failure>> {
-        self.control.ended(|ended| Some(ended?.clone()))
+        self.control.ended()
     }
 
     /// Whether it has ended with a result. `successful`, but for a killed one, which gevent calls
     /// successful and we do not.
     pub fn is_successful(&self) -> bool {
-        self.control.ended(|ended| matches!(ended, Some(Ok(()))))
+        self.control.state() == State::Successful
     }
 
     /// Why it has no result; None while it lives, and after a success. `exception`.
     pub fn failure(&self) -> Option<Failure> {
-        self.control.ended(|ended| ended?.as_ref().err().cloned())
+        self.control.ended()?.err()
     }
 
     /// The kill that was sent to it and that it has not seen yet. Work that computes for long may

@@ -43,7 +43,7 @@ pub fn pair_in<F: Future, G>(
     let outcome = Outcome::default();
     let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
     let shared = Some(Shared { frame: Frame::of(control), outcome, guard });
-    (Task { future: Some(future), shared, parked: None, begun: false, in_place: false }, greenlet)
+    (Task { future: Some(future), shared, parked: None }, greenlet)
 }
 
 pin_project! {
@@ -58,8 +58,6 @@ pin_project! {
         shared: Option<Shared<F::Output, G>>,
         // The waker that it has left with its control block.
         parked: Option<Waker>,
-        begun: bool,
-        in_place: bool,
     }
 
     impl<F: Future, G> PinnedDrop for Task<F, G> {
@@ -84,14 +82,14 @@ impl<F: Future, G> Future for Task<F, G> {
             return Poll::Ready(());
         };
         let control = shared.frame.control();
-        let may_run = if *this.begun { !control.is_to_end() } else { control.begin() };
-        *this.begun = true;
+        let may_run = if control.is_begun() { !control.is_to_end() } else { control.begin() };
         if !may_run {
             self.end(None);
             return Poll::Ready(());
         }
         let poll = || catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
-        let polled = if *this.in_place { poll() } else { shared.frame.run(poll) };
+        let in_place = control.is_in_place();
+        let polled = if in_place { poll() } else { shared.frame.run(poll) };
         match polled {
             Ok(Poll::Pending) if shared.frame.control().park(this.parked, cx.waker()) => {
                 label_task(|| Handle::new(Arc::clone(shared.frame.control())).to_string());
@@ -109,8 +107,8 @@ impl<F: Future, G> Future for Task<F, G> {
 impl<F: Future, G> Task<F, G> {
     /// For a task that is awaited by another greenlet: while it is polled that one stays the
     /// current greenlet, so that the work counts as its own, and uses its locals.
-    pub fn in_place(mut self) -> Self {
-        self.in_place = true;
+    pub fn in_place(self) -> Self {
+        self.shared.iter().for_each(|shared| shared.frame.control().set_in_place());
         self
     }
 
@@ -129,7 +127,7 @@ impl<F: Future, G> Task<F, G> {
         let mut this = self.project();
         let Some(Shared { mut frame, outcome, guard }) = this.shared.take() else { return };
         let mut drop_future = || catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
-        let dropped = if *this.in_place {
+        let dropped = if frame.control().is_in_place() {
             drop_future()
         } else {
             frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))))
@@ -148,7 +146,7 @@ impl<F: Future, G> Task<F, G> {
         // A result that nobody holds is dropped here. If that panics, the panic hook has reported
         // it, and nobody is left to be told.
         contain(|| drop(outcome));
-        control.end(ended, guard);
+        control.end(ended, this.parked.is_some(), guard);
     }
 }
 

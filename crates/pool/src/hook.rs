@@ -49,12 +49,18 @@ pub trait SpawnHook: Send + Sync {
 /// The hook of a group, if it has one.
 pub(crate) type Hook = Option<Arc<dyn SpawnHook>>;
 
+/// The hook of one greenlet.
+struct Hooking {
+    hook: Arc<dyn SpawnHook>,
+    started: bool,
+}
+
 pin_project! {
     /// The future of a task that a group makes: with the group's [`SpawnHook`] around it. Dropping
     /// it drops the task's future; the hook hears nothing of that.
     pub struct Hooked<F> {
-        hook: Hook,
-        started: bool,
+        // In a box: every greenlet has room for one, and few groups have one.
+        hooking: Option<Box<Hooking>>,
         #[pin]
         future: F,
     }
@@ -62,7 +68,8 @@ pin_project! {
 
 impl<F> Hooked<F> {
     pub(crate) fn new(hook: &Hook, future: F) -> Self {
-        Self { hook: hook.clone(), started: false, future }
+        let hooking = |hook| Box::new(Hooking { hook: Arc::clone(hook), started: false });
+        Self { hooking: hook.as_ref().map(hooking), future }
     }
 
     pub(crate) fn inner(&self) -> &F {
@@ -75,13 +82,13 @@ impl<F: Future> Future for Hooked<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let Some(hook) = this.hook else { return this.future.poll(cx) };
+        let Some(hooking) = this.hooking else { return this.future.poll(cx) };
         let Some(greenlet) = Handle::current() else { return this.future.poll(cx) };
-        if !std::mem::replace(this.started, true) {
-            hook.started(&greenlet);
+        if !std::mem::replace(&mut hooking.started, true) {
+            hooking.hook.started(&greenlet);
         }
         let mut polled = None;
-        hook.running(&greenlet, &mut || {
+        hooking.hook.running(&greenlet, &mut || {
             polled.get_or_insert_with(|| this.future.as_mut().poll(cx));
         });
         polled.unwrap_or_else(|| {

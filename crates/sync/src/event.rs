@@ -1,13 +1,13 @@
 //! [`Event`]: a flag that tasks can wait for.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::task::{Context, Poll};
 
 use crate::Wait;
-use crate::primitive::{AtomicUsize, Listeners, constructor};
+use crate::primitive::{AtomicUsize, Listener, Listeners, constructor};
 
 /// A flag: while it is set nobody waits, and setting it wakes all who do. `gevent.event.Event`.
 ///
@@ -74,23 +74,12 @@ impl Event {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
-    pub async fn wait_for(&self, what: &'static str, at: &'static Location<'static>) {
-        let before = self.changes.load(Acquire);
-        while !is_set(before) {
-            // Listening first and looking again second: a `set` between the two is not missed.
-            let mut woken = self.waiters.listen();
-            if self.changes.load(Acquire) != before {
-                return;
-            }
-            poll_fn(|cx| {
-                let polled = Pin::new(&mut woken).poll(cx);
-                if polled.is_pending() {
-                    Wait::note(what, at);
-                }
-                polled
-            })
-            .await;
-        }
+    pub fn wait_for(
+        &self,
+        what: &'static str,
+        at: &'static Location<'static>,
+    ) -> impl Future<Output = ()> {
+        Waiting { event: self, what, at, before: NOT_LOOKED, woken: None }
     }
 
     /// Sets the flag if it is not, or clears it if it is; false if it was not as expected.
@@ -102,6 +91,46 @@ impl Event {
 
 fn is_set(changes: usize) -> bool {
     changes % 2 == 1
+}
+
+/// Written out, since every task that waits has one: an async block would be twice the size.
+struct Waiting<'a> {
+    event: &'a Event,
+    what: &'static str,
+    at: &'static Location<'static>,
+    /// The changes that there were when this was first polled, and the flag was not set.
+    before: usize,
+    woken: Option<Listener>,
+}
+
+/// No number of changes after which somebody waits.
+const NOT_LOOKED: usize = 1;
+
+impl Future for Waiting<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let changes = || this.event.changes.load(Acquire);
+        if this.before == NOT_LOOKED {
+            this.before = changes();
+            if is_set(this.before) {
+                return Poll::Ready(());
+            }
+        }
+        loop {
+            // Listening first and looking again second: a `set` between the two is not missed.
+            let woken = this.woken.get_or_insert_with(|| this.event.waiters.listen());
+            if changes() != this.before {
+                return Poll::Ready(());
+            }
+            if Pin::new(woken).poll(cx).is_pending() {
+                Wait::note(this.what, this.at);
+                return Poll::Pending;
+            }
+            this.woken = None;
+        }
+    }
 }
 
 impl fmt::Debug for Event {

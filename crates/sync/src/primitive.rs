@@ -15,13 +15,13 @@ use std::sync::PoisonError;
 
 #[cfg(not(spinney_loom))]
 pub(crate) use {
-    event_listener::Event as Listeners,
+    event_listener::{Event as Listeners, EventListener as Listener},
     std::sync::atomic::AtomicUsize,
     std::sync::{Mutex, MutexGuard, OnceLock},
 };
 #[cfg(spinney_loom)]
 pub(crate) use {
-    listeners::Listeners,
+    listeners::{Listener, Listeners},
     loom::sync::atomic::AtomicUsize,
     loom::sync::{Mutex, MutexGuard},
     once_lock::OnceLock,

@@ -37,7 +37,7 @@ pub(super) struct Member {
     pub(super) stamp: u64,
     pub(super) dying: bool,
     /// Who has lent it its slot, if it has none of its own.
-    pub(super) lender: Option<Place>,
+    pub(super) lender: Option<Box<Place>>,
     pub(super) inside: Option<Box<Inside>>,
 }
 
@@ -76,6 +76,7 @@ impl Members {
     pub(super) fn insert(&mut self, handle: Handle, lender: Option<Place>) {
         self.seated += usize::from(lender.is_none());
         let stamp = self.next_stamp;
+        let lender = lender.map(Box::new);
         self.list.insert(Member { handle, stamp, dying: false, lender, inside: None });
     }
 
@@ -83,19 +84,23 @@ impl Members {
     pub(super) fn remove(&mut self, key: usize) -> (Member, bool) {
         let member = self.list.remove(key);
         self.dying -= usize::from(member.dying);
-        let place = Some(Place { key, stamp: member.stamp });
-        let mut others = self.list.iter_mut().map(|(_, other)| other);
-        let heir =
-            if member.is_lending() { others.find(|other| other.lender == place) } else { None };
+        let heir = if member.is_lending() { self.borrower(key, &member) } else { None };
         let is_free = match heir {
             Some(heir) => {
-                heir.lender = member.lender;
+                heir.lender = member.lender.clone();
                 false
             }
             None => true,
         };
         self.seated -= usize::from(is_free && member.lender.is_none());
         (member, is_free)
+    }
+
+    /// Whom the member that was at `key` has lent its slot.
+    fn borrower(&mut self, key: usize, member: &Member) -> Option<&mut Member> {
+        let place = Place { key, stamp: member.stamp };
+        let mut others = self.list.iter_mut().map(|(_, other)| other);
+        others.find(|other| other.lender.as_deref() == Some(&place))
     }
 
     pub(super) fn find(&self, greenlet: &Handle) -> Option<usize> {

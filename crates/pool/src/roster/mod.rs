@@ -322,7 +322,7 @@ impl Roster {
         let slot: Option<HandOut<'_>> =
             (is_free && member.lender.is_none()).then(|| self.slots.put_back(1));
         drop(members);
-        let lender = member.lender.filter(|_| is_free);
+        let lender = member.lender.as_deref().copied().filter(|_| is_free);
         drop(member);
         drop(slot);
         died.iter().chain(&emptied).for_each(|event| event.set());

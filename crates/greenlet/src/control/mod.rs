@@ -8,51 +8,48 @@
 //! A kill before the first poll is the first step; its task takes the others when it is polled or
 //! dropped.
 //!
+//! The steps are [flags](flags); the lock is for what comes with them, where something does. A
+//! greenlet that succeeds while nobody waits takes none.
+//!
 //! Wakers and callbacks are other people's code, so none is woken, called or dropped under the
 //! lock.
+
+mod flags;
 
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
+use flags::{
+    BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, PANICKED, TRACKED, UNSTARTED,
+};
 use spinney_hub::contain;
 
 use crate::collector::Collector;
 use crate::kills::{Kills, ROOT};
 use crate::links::{Callback, Link, Links};
-use crate::primitive::{self, AtomicU8, Mutex, MutexGuard};
+use crate::primitive::{self, Mutex, MutexGuard};
 use crate::unstarted::WeakSlot;
-use crate::{Failure, GreenletExit, Home, State, current, spawn_tree};
+use crate::{Failure, GreenletExit, Home, Panic, State, current, spawn_tree};
 
 pub(crate) struct Control {
     pub(crate) id: u64,
     /// The greenlet that made it; 0 if none did.
     parent: u64,
     pub(crate) home: Option<Home>,
-    flags: AtomicU8,
+    flags: Flags,
     state: Mutex<Inner>,
 }
 
-/// It was polled.
-const BEGUN: u8 = 1;
-/// A kill was sent, and was not seen yet. Changes under the lock; looked at before each poll.
-const KILLED: u8 = 2;
-/// It has yet to be started.
-const UNSTARTED: u8 = 4;
-/// It is in the spawn tree.
-const TRACKED: u8 = 8;
-
 #[derive(Default)]
 struct Inner {
-    ended: Option<Result<(), Failure>>,
-    /// It has ended, left its groups, and told all links: who comes now is told at once.
-    left: bool,
-    kills: Kills,
     /// Gets the task polled, so that it sees a kill; there once it has waited.
     waker: Option<Waker>,
-    links: Links,
+    kills: Kills,
+    /// There once there was one.
+    links: Option<Box<Links>>,
     /// What few have.
     extras: Option<Box<Extras>>,
 }
@@ -64,6 +61,8 @@ struct Extras {
     guards: Vec<Box<dyn Any + Send>>,
     /// Where its task is before it is started.
     unstarted: WeakSlot,
+    /// How it ended, if it panicked.
+    panic: Option<Panic>,
 }
 
 impl Control {
@@ -73,7 +72,7 @@ impl Control {
             id: NEXT_ID.fetch_add(1, Relaxed),
             parent: current::id().unwrap_or(0),
             home,
-            flags: AtomicU8::new(0),
+            flags: Flags::new(),
             state: Mutex::default(),
         }
     }
@@ -92,65 +91,83 @@ impl Control {
     }
 
     pub(crate) fn set_tracked(&self) {
-        self.flags.fetch_or(TRACKED, Relaxed);
+        self.flags.set(TRACKED);
+    }
+
+    pub(crate) fn set_in_place(&self) {
+        self.flags.set(IN_PLACE);
+    }
+
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.flags.has(IN_PLACE)
     }
 
     /// Says that its task is in `slot`, and has yet to be started.
     pub(crate) fn set_unstarted(&self, slot: WeakSlot) {
         self.lock().extras().unstarted = slot;
-        self.flags.fetch_or(UNSTARTED, AcqRel);
+        self.flags.set(UNSTARTED);
     }
 
     /// Where its task is, for who is to start it; None if it was started or killed before.
     pub(crate) fn start(&self) -> Option<WeakSlot> {
-        let flags = self.flags.fetch_and(!UNSTARTED, AcqRel);
-        let unstarted = flags & (UNSTARTED | KILLED) == UNSTARTED;
+        let unstarted = self.flags.clear(UNSTARTED) & (UNSTARTED | KILLED) == UNSTARTED;
         let slot = || self.lock().extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
         if unstarted { slot() } else { None }
     }
 
+    pub(crate) fn is_begun(&self) -> bool {
+        self.flags.has(BEGUN)
+    }
+
     /// Says that it is being polled for the first time; false if it was killed before.
     pub(crate) fn begin(&self) -> bool {
-        self.flags.fetch_or(BEGUN, AcqRel) & KILLED == 0
+        self.flags.advance(0, BEGUN) || self.flags.set_unless(BEGUN, KILLED).is_ok()
     }
 
     pub(crate) fn state(&self) -> State {
-        let ended = self.ended(|ended| match ended? {
-            Ok(()) => Some(State::Successful),
-            Err(Failure::Killed(_)) => Some(State::Killed),
-            Err(Failure::Panicked(_)) => Some(State::Panicked),
-        });
-        ended.unwrap_or_else(|| match self.flags.load(Acquire) {
+        match self.flags.get() {
+            flags if flags & PANICKED != 0 => State::Panicked,
+            flags if flags & FAILED != 0 => State::Killed,
+            flags if flags & ENDED != 0 => State::Successful,
             flags if flags & UNSTARTED != 0 => State::Unstarted,
             flags if flags & BEGUN != 0 => State::Running,
             _ => State::Scheduled,
-        })
+        }
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.flags.has(ENDED)
+    }
+
+    /// How it ended; None while it lives.
+    pub(crate) fn ended(&self) -> Option<Result<(), Failure>> {
+        match self.flags.get() {
+            flags if flags & ENDED == 0 => None,
+            flags if flags & FAILED == 0 => Some(Ok(())),
+            _ => Some(Err(self.lock().failure())),
+        }
     }
 
     /// Sends a kill, which the greenlet sees when it is next polled; one that has not run yet has
     /// ended with this. Of no effect while one is on its way, and after the end.
     pub(crate) fn kill(&self, exit: GreenletExit) {
-        self.kill_if(exit, |_| true);
+        self.kill_unless(0, exit);
     }
 
     /// As [`kill`](Self::kill), if it has not run yet; false if it has.
     pub(crate) fn cancel(&self, exit: GreenletExit) -> bool {
-        self.kill_if(exit, |flags| flags & BEGUN == 0)
+        self.kill_unless(BEGUN, exit)
     }
 
-    fn kill_if(&self, exit: GreenletExit, wanted: fn(u8) -> bool) -> bool {
+    fn kill_unless(&self, others: u16, exit: GreenletExit) -> bool {
         let mut state = self.lock();
-        if state.ended.is_some() {
-            return false;
-        }
-        // At once: it may begin meanwhile.
-        let killed = |flags| wanted(flags).then_some(flags | KILLED);
-        let Ok(before) = self.flags.fetch_update(AcqRel, Acquire, killed) else { return false };
+        // At once: it may begin or end meanwhile.
+        let Ok(before) = self.flags.set_unless(KILLED, ENDED | others) else { return false };
         if !state.kills.send(exit.clone()) {
             return true;
         }
         if before & BEGUN == 0 {
-            state.end(self, Err(Failure::Killed(exit)));
+            state.end(self, &Err(Failure::Killed(exit)));
             let slot = state.extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
             let waker = state.waker.clone();
             drop(state);
@@ -174,7 +191,7 @@ impl Control {
             return false;
         }
         let before = state.kills.resume(exit, scope);
-        self.flags.fetch_or(KILLED, AcqRel);
+        self.flags.set(KILLED);
         drop(state);
         drop(before);
         true
@@ -182,7 +199,7 @@ impl Control {
 
     /// Whether a kill was sent that nobody has seen yet.
     pub(crate) fn is_killed(&self) -> bool {
-        self.flags.load(Acquire) & KILLED != 0
+        self.flags.has(KILLED)
     }
 
     /// The kill that nobody has seen yet.
@@ -197,12 +214,12 @@ impl Control {
 
     /// Takes the kill if it is to be seen at `scope`.
     pub(crate) fn take_exit_at(&self, scope: u64) -> Option<GreenletExit> {
-        if !self.is_killed() {
+        if !self.is_killed() || self.is_ended() {
             return None;
         }
         let mut state = self.lock();
         let exit = state.kills.take_at(scope)?;
-        self.flags.fetch_and(!KILLED, AcqRel);
+        self.flags.clear(KILLED);
         Some(exit)
     }
 
@@ -245,18 +262,23 @@ impl Control {
     }
 
     /// The greenlet has ended: says so, lets `leave` go, then tells all who wait. Nobody who waits
-    /// goes on before `leave` is gone, not even one that asks in between.
-    pub(crate) fn end(&self, ended: Result<(), Failure>, leave: impl Sized) {
-        let mut state = self.lock();
-        if state.ended.is_none() {
-            state.end(self, ended);
+    /// goes on before `leave` is gone, not even one that asks in between. `parked`: it has left a
+    /// waker here.
+    pub(crate) fn end(&self, ended: Result<(), Failure>, parked: bool, leave: impl Sized) {
+        if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
+            contain(|| drop(leave));
+        } else {
+            let mut state = self.lock();
+            if !self.is_ended() {
+                state.end(self, &ended);
+            }
+            let waker = state.waker.take();
+            let guards = state.extras.as_mut().map(|extras| std::mem::take(&mut extras.guards));
+            drop(state);
+            contain(|| drop(waker));
+            contain(|| drop(leave));
+            guards.into_iter().flatten().for_each(|guard| contain(|| drop(guard)));
         }
-        let waker = state.waker.take();
-        let guards = state.extras.as_mut().map(|extras| std::mem::take(&mut extras.guards));
-        drop(state);
-        contain(|| drop(waker));
-        contain(|| drop(leave));
-        guards.into_iter().flatten().for_each(|guard| contain(|| drop(guard)));
         while let Some(link) = self.next_link() {
             link.tell(self.id);
         }
@@ -264,16 +286,16 @@ impl Control {
 
     /// The next link to tell of the end; None when there are no more, and never will be.
     fn next_link(&self) -> Option<Link> {
+        if self.flags.advance(BEGUN | ENDED, BEGUN | ENDED | LEFT) {
+            return None;
+        }
         let mut state = self.lock();
-        let next = state.links.pop();
-        state.left |= next.is_none();
+        let next = state.links.as_mut().and_then(|links| links.pop());
+        if next.is_none() {
+            self.flags.set(LEFT);
+        }
         drop(state);
         next
-    }
-
-    /// Looks at how it ended; None while it lives.
-    pub(crate) fn ended<T>(&self, look: impl FnOnce(Option<&Result<(), Failure>>) -> T) -> T {
-        look(self.lock().ended.as_ref())
     }
 
     /// Keeps `guard` until the greenlet leaves its groups.
@@ -283,7 +305,7 @@ impl Control {
     /// Gives it back if the greenlet has ended.
     pub(crate) fn guard<G: Any + Send>(&self, guard: G) -> Result<(), G> {
         let mut state = self.lock();
-        if state.ended.is_some() {
+        if self.flags.set_unless(LINKED, ENDED).is_err() {
             return Err(guard);
         }
         state.extras().guards.push(Box::new(guard));
@@ -297,15 +319,22 @@ impl Control {
         cx: &Context<'_>,
         link: &mut Option<u64>,
     ) -> Poll<Result<(), Failure>> {
-        let mut state = self.lock();
-        if state.left || link.is_some_and(|id| state.links.is_told(id)) {
-            *link = None;
-            return Poll::Ready(state.ended.clone().expect("who is told, is told of an end"));
-        }
-        let before = state.links.set(link, Link::Wake(cx.waker().clone()));
-        drop(state);
+        let mut before = None;
+        let is_told = self.flags.has(LEFT) || {
+            let mut state = self.lock();
+            let is_told = link.is_some_and(|id| state.links().is_told(id))
+                || self.flags.set_unless(LINKED, LEFT).is_err();
+            if !is_told {
+                before = state.links().set(link, Link::Wake(cx.waker().clone()));
+            }
+            is_told
+        };
         drop(before);
-        Poll::Pending
+        if !is_told {
+            return Poll::Pending;
+        }
+        *link = None;
+        Poll::Ready(self.ended().expect("who is told, is told of an end"))
     }
 
     /// Has `callback` called at the end, once.
@@ -315,27 +344,30 @@ impl Control {
     /// Gives it back if the greenlet has ended.
     pub(crate) fn link(&self, callback: Callback) -> Result<u64, Callback> {
         let mut state = self.lock();
-        if state.left { Err(callback) } else { Ok(state.links.push(Link::Call(callback))) }
+        match self.flags.set_unless(LINKED, LEFT) {
+            Ok(_) => Ok(state.links().push(Link::Call(callback))),
+            Err(_) => Err(callback),
+        }
     }
 
     /// Has the end noted in `collector`, also if it is over.
     pub(crate) fn collect(&self, collector: Arc<Collector>) -> Option<u64> {
         let mut state = self.lock();
-        if state.left {
+        let Ok(before) = self.flags.set_unless(LINKED, LEFT) else {
             drop(state);
             collector.add(self.id);
             return None;
-        }
-        if state.ended.is_some() {
+        };
+        if before & ENDED != 0 {
             collector.reserve(self.id);
         }
-        Some(state.links.push(Link::Collect(collector)))
+        Some(state.links().push(Link::Collect(collector)))
     }
 
     /// Takes a link back; false if it is not there, or no more.
     pub(crate) fn unlink(&self, id: u64) -> bool {
         let mut state = self.lock();
-        let link = state.links.remove(id);
+        let link = state.links.as_mut().and_then(|links| links.remove(id));
         drop(state);
         link.is_some()
     }
@@ -347,12 +379,36 @@ impl Control {
 
 impl Inner {
     /// The first step of the end.
-    fn end(&mut self, control: &Control, ended: Result<(), Failure>) {
-        self.ended = Some(ended);
-        if control.flags.load(Relaxed) & TRACKED != 0 {
+    fn end(&mut self, control: &Control, ended: &Result<(), Failure>) {
+        let flags = match ended {
+            Ok(()) => ENDED,
+            Err(Failure::Killed(exit)) => {
+                self.kills.send(exit.clone());
+                ENDED | FAILED
+            }
+            Err(Failure::Panicked(panic)) => {
+                self.extras().panic = Some(panic.clone());
+                ENDED | FAILED | PANICKED
+            }
+        };
+        control.flags.set(flags);
+        if control.flags.has(TRACKED) {
             spawn_tree::forget(control.id);
         }
-        self.links.collectors().for_each(|collector| collector.reserve(control.id));
+        let collectors = self.links.iter().flat_map(|links| links.collectors());
+        collectors.for_each(|collector| collector.reserve(control.id));
+    }
+
+    /// How it ended, which was no success.
+    fn failure(&self) -> Failure {
+        match self.extras.as_ref().and_then(|extras| extras.panic.clone()) {
+            Some(panic) => Failure::Panicked(panic),
+            None => Failure::Killed(self.kills.pending().cloned().unwrap_or_default()),
+        }
+    }
+
+    fn links(&mut self) -> &mut Links {
+        self.links.get_or_insert_default()
     }
 
     fn extras(&mut self) -> &mut Extras {
