@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
-use spinney::{Closed, Failure, Group, Handle, Pool};
+use spinney::{Closed, Failure, Group, Handle, Pool, State};
 use spinney_tests::tools::{Log, OnDrop, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -169,6 +169,23 @@ on_every_hub! {
         holder.await.unwrap();
         late.kill_now();
         assert_eq!(spawn.await.await.unwrap(), 42);
+    }
+
+    async fn one_that_waited_for_its_slot_runs_like_any_other(hub) {
+        let (pool, open, started) = (Pool::on(hub, 1), gate(), gate());
+        let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let late = pool.apply_async(stuck(Arc::clone(&started), ()));
+        while pool.waiting() < 1 {
+            spinney::yield_now().await;
+        }
+        assert_eq!(late.state(), State::Scheduled);
+        open.set();
+        holder.await.unwrap();
+        started.wait().await;
+        assert_eq!(late.state(), State::Running);
+        assert!(!late.cancel());
+        late.kill().await;
+        assert_eq!(late.state(), State::Killed);
     }
 
     async fn what_waits_to_be_applied_is_spared_by_kill(hub) {
