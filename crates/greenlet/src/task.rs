@@ -146,7 +146,7 @@ impl<F: Future, G> Task<F, G> {
         // A result that nobody holds is dropped here. If that panics, the panic hook has reported
         // it, and nobody is left to be told.
         contain(|| drop(outcome));
-        control.end(ended, this.parked.is_some(), guard);
+        control.end(&ended, this.parked.is_some(), guard);
     }
 }
 

@@ -33,6 +33,7 @@ mod contain;
 mod current;
 mod guarded;
 mod hub;
+mod inbox;
 mod interval;
 mod local;
 #[cfg(any(feature = "smol", feature = "tokio"))]

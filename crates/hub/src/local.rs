@@ -9,17 +9,19 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::pin;
+use std::ptr;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll, Wake, Waker};
 
-use async_task::{Runnable, Task};
+use async_task::Runnable;
 use futures_lite::future;
 use slab::Slab;
 
 use crate::guarded::Guarded;
+use crate::inbox::Inbox;
 use crate::{BoxFuture, Clock, Spawn};
 
 /// How many turns are run before the reactor and the inbox are looked at again.
@@ -72,7 +74,7 @@ impl LocalHub {
         let local = &self.owner.local;
         let _running = Running::enter(local);
         let mut main = pin!(main);
-        let turn = Arc::new(MainTurn { queued: AtomicBool::new(true), inbox: local.inbox.clone() });
+        let turn = Arc::new(MainTurn { queued: AtomicBool::new(true), inbox: local.inbox });
         let waker = Waker::from(Arc::clone(&turn));
         local.push(Turn::Main);
         async_io::block_on(future::poll_fn(|cx| {
@@ -114,11 +116,12 @@ struct Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.local.clear();
+        self.local.inbox.give_back();
     }
 }
 
 /// Who runs next.
-enum Turn {
+pub(crate) enum Turn {
     /// The future that [`LocalHub::block_on`] was given.
     Main,
     Task(Runnable),
@@ -129,11 +132,11 @@ struct Local {
     ready: RefCell<VecDeque<Turn>>,
     /// Wakes the thread; there while it sleeps.
     sleeper: Cell<Option<Waker>>,
-    /// Every task that has not ended, so that the last handle can drop them.
-    tasks: RefCell<Slab<Task<()>>>,
+    /// A waker of every task that has not ended, so that the last handle can have them dropped.
+    tasks: RefCell<Slab<Waker>>,
     /// Futures that have not been dropped yet.
     alive: Cell<usize>,
-    inbox: Arc<Inbox>,
+    inbox: &'static Inbox,
 }
 
 impl Local {
@@ -143,20 +146,21 @@ impl Local {
             sleeper: Cell::default(),
             tasks: RefCell::default(),
             alive: Cell::default(),
-            inbox: Arc::default(),
+            inbox: Inbox::rent(),
         }
     }
 
     fn spawn<F: Future<Output = ()> + 'static>(self: &Rc<Self>, future: F) {
         let key = self.tasks.borrow().vacant_key();
         let entry = Entry { key, local: Rc::downgrade(self) };
-        let inbox = Arc::clone(&self.inbox);
+        let inbox = self.inbox;
         let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn_local(
             move |()| Guarded::new(future, entry),
-            move |runnable| schedule(&inbox, Turn::Task(runnable)),
+            move |runnable| schedule(inbox, Turn::Task(runnable)),
         );
+        task.detach();
         self.alive.set(self.alive.get() + 1);
-        self.tasks.borrow_mut().insert(task);
+        self.tasks.borrow_mut().insert(runnable.waker());
         self.push(Turn::Task(runnable));
     }
 
@@ -192,26 +196,23 @@ impl Local {
     }
 
     fn empty_inbox(&self) {
-        if self.inbox.filled.swap(false, AcqRel) {
-            self.ready.borrow_mut().extend(self.inbox.lock().turns.drain(..));
-        }
+        self.inbox.empty_into(&mut self.ready.borrow_mut());
     }
 
     /// Leaves `waker` with all who may have work for this hub; false if there is some already.
     fn fall_asleep(&self, waker: &Waker) -> bool {
-        let mut inbox = self.inbox.lock();
-        if !inbox.turns.is_empty() {
-            return false;
+        let asleep = self.inbox.fall_asleep(waker);
+        if asleep {
+            self.sleeper.set(Some(waker.clone()));
         }
-        inbox.sleeper = Some(waker.clone());
-        self.sleeper.set(Some(waker.clone()));
-        true
+        asleep
     }
 
     /// Drops every task. One that another thread is about to put into the inbox is waited for,
-    /// since its future must be dropped here.
+    /// since its future must be dropped here. Afterwards no task's waker reaches the inbox.
     fn clear(&self) {
-        drop(std::mem::take(&mut *self.tasks.borrow_mut()));
+        let tasks = self.tasks.take();
+        tasks.into_iter().for_each(|(_, waker)| waker.wake());
         self.run_out();
         if self.alive.get() == 0 {
             // The usual case; and the only one in which no thread-local is needed, should the hub
@@ -250,50 +251,16 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let Some(local) = self.local.upgrade() else { return };
         local.alive.set(local.alive.get() - 1);
-        let task = local.tasks.borrow_mut().try_remove(self.key);
-        if let Some(task) = task {
-            task.detach();
-        }
-    }
-}
-
-/// The half of a hub that other threads reach.
-#[derive(Default)]
-struct Inbox {
-    /// Whether `state` has turns; looked at once a batch.
-    filled: AtomicBool,
-    state: Mutex<InboxState>,
-}
-
-#[derive(Default)]
-struct InboxState {
-    turns: Vec<Turn>,
-    /// Wakes the hub's thread; there while it sleeps.
-    sleeper: Option<Waker>,
-}
-
-impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, InboxState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, turn: Turn) {
-        let mut state = self.lock();
-        state.turns.push(turn);
-        self.filled.store(true, Release);
-        let sleeper = state.sleeper.take();
-        drop(state);
-        if let Some(sleeper) = sleeper {
-            sleeper.wake();
-        }
+        let waker = local.tasks.borrow_mut().try_remove(self.key);
+        drop(waker);
     }
 }
 
 /// Puts `turn` where the hub with this `inbox` will find it: on its own thread into the plain
 /// queue.
-fn schedule(inbox: &Arc<Inbox>, turn: Turn) {
+fn schedule(inbox: &'static Inbox, turn: Turn) {
     let here = RUNNING.try_with(|running| {
-        running.borrow().as_ref().filter(|local| Arc::ptr_eq(&local.inbox, inbox)).cloned()
+        running.borrow().as_ref().filter(|local| ptr::eq(local.inbox, inbox)).cloned()
     });
     match here.ok().flatten() {
         Some(local) => local.push(turn),
@@ -304,7 +271,7 @@ fn schedule(inbox: &Arc<Inbox>, turn: Turn) {
 /// Queues the main future's turn, once however often it is woken.
 struct MainTurn {
     queued: AtomicBool,
-    inbox: Arc<Inbox>,
+    inbox: &'static Inbox,
 }
 
 impl Wake for MainTurn {
@@ -314,7 +281,7 @@ impl Wake for MainTurn {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Acquire) {
-            schedule(&self.inbox, Turn::Main);
+            schedule(self.inbox, Turn::Main);
         }
     }
 }

@@ -264,13 +264,13 @@ impl Control {
     /// The greenlet has ended: says so, lets `leave` go, then tells all who wait. Nobody who waits
     /// goes on before `leave` is gone, not even one that asks in between. `parked`: it has left a
     /// waker here.
-    pub(crate) fn end(&self, ended: Result<(), Failure>, parked: bool, leave: impl Sized) {
+    pub(crate) fn end(&self, ended: &Result<(), Failure>, parked: bool, leave: impl Sized) {
         if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
             contain(|| drop(leave));
         } else {
             let mut state = self.lock();
             if !self.is_ended() {
-                state.end(self, &ended);
+                state.end(self, ended);
             }
             let waker = state.waker.take();
             let guards = state.extras.as_mut().map(|extras| std::mem::take(&mut extras.guards));

@@ -1,7 +1,7 @@
 //! Dropping the last handle drops the tasks, each once and on the hub's thread.
 
-use std::cell::RefCell;
-use std::future::pending;
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn};
 use std::hint;
 use std::process::Command;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -107,6 +107,39 @@ fn a_task_that_another_thread_wakes_meanwhile_is_dropped_here_and_once() {
     drop(to);
     waking.join().unwrap();
     assert_eq!(drops.threads(), vec![thread::current().id(); ROUNDS]);
+}
+
+#[test]
+fn wakers_that_outlive_their_hub_harm_no_later_one() {
+    let (to, wakers) = channel::<Waker>();
+    let first = LocalHub::new();
+    first.spawn(send_waker(to.clone(), ()));
+    first.block_on(async {
+        let main = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        to.send(main).unwrap();
+        yield_now().await;
+    });
+    drop((first, to));
+    let (hub, wakers) = (LocalHub::new(), wakers.into_iter().collect::<Vec<_>>());
+    let polls = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&polls);
+    hub.spawn(async move {
+        for _ in 0..10 {
+            counted.set(counted.get() + 1);
+            yield_now().await;
+        }
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| wakers.iter().for_each(Waker::wake_by_ref));
+        hub.block_on(async {
+            while polls.get() < 10 {
+                wakers.iter().for_each(Waker::wake_by_ref);
+                yield_now().await;
+            }
+        });
+    });
+    hub.block_on(yield_now());
+    assert_eq!((wakers.len(), polls.get()), (2, 10));
 }
 
 #[test]

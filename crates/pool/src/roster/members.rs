@@ -87,7 +87,7 @@ impl Members {
         let heir = if member.is_lending() { self.borrower(key, &member) } else { None };
         let is_free = match heir {
             Some(heir) => {
-                heir.lender = member.lender.clone();
+                heir.lender.clone_from(&member.lender);
                 false
             }
             None => true,

@@ -1,0 +1,77 @@
+//! [`Inbox`]: what other threads have for a hub that stays on its own.
+//!
+//! Every task of a hub knows its inbox, for its wakers may go anywhere. None of them counts: an
+//! inbox is never freed, but given back with its hub, and rented out to one that is made later. So
+//! there are as many as there were hubs at a time.
+
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Release};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::local::Turn;
+
+/// Those that have no hub now.
+static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
+
+#[derive(Default)]
+pub(crate) struct Inbox {
+    /// Whether `state` has turns; looked at once a batch.
+    filled: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    turns: Vec<Turn>,
+    /// Wakes the hub's thread; there while it sleeps.
+    sleeper: Option<Waker>,
+}
+
+impl Inbox {
+    /// One for a new hub.
+    pub(crate) fn rent() -> &'static Self {
+        let free = lock(&FREE).pop();
+        free.unwrap_or_else(|| Box::leak(Box::default()))
+    }
+
+    /// The hub is gone, and its tasks are.
+    pub(crate) fn give_back(&'static self) {
+        let left = std::mem::take(&mut *lock(&self.state));
+        drop(left);
+        lock(&FREE).push(self);
+    }
+
+    pub(crate) fn push(&self, turn: Turn) {
+        let mut state = lock(&self.state);
+        state.turns.push(turn);
+        self.filled.store(true, Release);
+        let sleeper = state.sleeper.take();
+        drop(state);
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
+        }
+    }
+
+    /// Moves what is there to the end of `queue`.
+    pub(crate) fn empty_into(&self, queue: &mut VecDeque<Turn>) {
+        if self.filled.swap(false, AcqRel) {
+            queue.extend(lock(&self.state).turns.drain(..));
+        }
+    }
+
+    /// Has `waker` woken by the next who comes; false if somebody has come already.
+    pub(crate) fn fall_asleep(&self, waker: &Waker) -> bool {
+        let mut state = lock(&self.state);
+        let may_sleep = state.turns.is_empty();
+        if may_sleep {
+            state.sleeper = Some(waker.clone());
+        }
+        may_sleep
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
