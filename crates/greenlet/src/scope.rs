@@ -18,7 +18,7 @@ impl Scope {
     /// Opens one in the greenlet that is being polled; None if none is.
     fn open(shield: bool) -> Option<Self> {
         let control = current::control()?;
-        let id = control.kills(|kills| kills.open(current::scope(), shield));
+        let id = control.open_scope(current::scope(), shield);
         Some(Self { control, id, waker: None })
     }
 

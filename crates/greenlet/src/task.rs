@@ -13,7 +13,7 @@ use crate::control::Control;
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
 use crate::spawn_tree;
-use crate::{Failure, Greenlet, Handle, Home};
+use crate::{Failure, Greenlet, GreenletExit, Handle, Home};
 
 /// Makes a greenlet of `future`: the half to run, and the half to hold.
 ///
@@ -138,7 +138,8 @@ impl<F: Future, G> Task<F, G> {
         let ended = match (dropped, ended) {
             (Err(payload), _) => Err(Failure::panicked(payload)),
             (Ok(()), Some(ended)) => ended,
-            (Ok(()), None) => Err(Failure::Killed(control.exit().unwrap_or_default())),
+            // For the reason of the kill on its way, if there is one.
+            (Ok(()), None) => Err(Failure::Killed(GreenletExit::new())),
         };
         let ended = ended.map(|result| {
             *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);

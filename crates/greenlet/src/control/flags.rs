@@ -17,16 +17,18 @@ pub(super) const UNSTARTED: u16 = 1 << 2;
 pub(super) const TRACKED: u16 = 1 << 3;
 /// While it is polled, the greenlet around it stays the current one.
 pub(super) const IN_PLACE: u16 = 1 << 4;
+/// There were scopes, which may keep a kill from the greenlet as a whole.
+pub(super) const NESTED: u16 = 1 << 5;
 /// There were links, or guards. Set under the lock, before the first comes in.
-pub(super) const LINKED: u16 = 1 << 5;
+pub(super) const LINKED: u16 = 1 << 6;
 /// It has ended.
-pub(super) const ENDED: u16 = 1 << 6;
+pub(super) const ENDED: u16 = 1 << 7;
 /// It has ended without a result. Set with `ENDED`.
-pub(super) const FAILED: u16 = 1 << 7;
+pub(super) const FAILED: u16 = 1 << 8;
 /// That was a panic. Set with `ENDED`.
-pub(super) const PANICKED: u16 = 1 << 8;
+pub(super) const PANICKED: u16 = 1 << 9;
 /// It has ended, left its groups, and told all links: who comes now is told at once.
-pub(super) const LEFT: u16 = 1 << 9;
+pub(super) const LEFT: u16 = 1 << 10;
 
 pub(super) struct Flags(AtomicU16);
 

@@ -23,7 +23,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
 use flags::{
-    BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, PANICKED, TRACKED, UNSTARTED,
+    BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, NESTED, PANICKED, TRACKED,
+    UNSTARTED,
 };
 use spinney_hub::contain;
 
@@ -209,7 +210,11 @@ impl Control {
 
     /// Whether there is a kill that the greenlet as a whole is to see.
     pub(crate) fn is_to_end(&self) -> bool {
-        self.is_killed() && self.kills(|kills| kills.is_due(ROOT))
+        match self.flags.get() {
+            flags if flags & KILLED == 0 => false,
+            flags if flags & NESTED == 0 => true,
+            _ => self.kills(|kills| kills.is_due(ROOT)),
+        }
     }
 
     /// Takes the kill if it is to be seen at `scope`.
@@ -226,6 +231,12 @@ impl Control {
     /// Asks the kills something that runs nobody else's code.
     pub(crate) fn kills<T>(&self, ask: impl FnOnce(&mut Kills) -> T) -> T {
         ask(&mut self.lock().kills)
+    }
+
+    /// Opens a scope inside of `outer`.
+    pub(crate) fn open_scope(&self, outer: u64, shield: bool) -> u64 {
+        self.flags.set(NESTED);
+        self.kills(|kills| kills.open(outer, shield))
     }
 
     /// Closes a scope. A kill may now be due at another, which may be waiting.
@@ -262,8 +273,8 @@ impl Control {
     }
 
     /// The greenlet has ended: says so, lets `leave` go, then tells all who wait. Nobody who waits
-    /// goes on before `leave` is gone, not even one that asks in between. `parked`: it has left a
-    /// waker here.
+    /// goes on before `leave` is gone, not even one that asks in between. A kill ends it for the
+    /// reason of the one that is on its way, if one is. `parked`: it has left a waker here.
     pub(crate) fn end(&self, ended: &Result<(), Failure>, parked: bool, leave: impl Sized) {
         if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
             contain(|| drop(leave));
@@ -286,7 +297,7 @@ impl Control {
 
     /// The next link to tell of the end; None when there are no more, and never will be.
     fn next_link(&self) -> Option<Link> {
-        if self.flags.advance(BEGUN | ENDED, BEGUN | ENDED | LEFT) {
+        if self.flags.set_unless(LEFT, LINKED).is_ok() {
             return None;
         }
         let mut state = self.lock();
