@@ -46,6 +46,15 @@ impl<'a> Enter<'a> {
     }
 }
 
+impl Enter<'_> {
+    /// It does not wait among the members that do, any more.
+    fn unblock(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.roster.unblock(place);
+        }
+    }
+}
+
 impl<'a> Future for Enter<'a> {
     type Output = Result<Entry<'a>, Closed>;
 
@@ -75,14 +84,14 @@ impl<'a> Future for Enter<'a> {
             }
         };
         this.slot = None;
-        this.roster.unblock(&mut this.place);
+        this.unblock();
         Poll::Ready(entry)
     }
 }
 
 impl Drop for Enter<'_> {
     fn drop(&mut self) {
-        self.roster.unblock(&mut self.place);
+        self.unblock();
         let given_up = self.slot.take();
         if given_up.is_some() && self.has_waited {
             drop(given_up);

@@ -236,8 +236,7 @@ impl Roster {
     }
 
     /// A member does not wait to spawn any more.
-    pub(crate) fn unblock(&self, place: &mut Option<usize>) {
-        let Some(key) = place.take() else { return };
+    pub(crate) fn unblock(&self, key: usize) {
         let mut members = self.lock();
         let (wait, waker) = members.spawners.remove(key);
         members.end_wait(wait);
