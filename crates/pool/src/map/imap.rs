@@ -76,10 +76,19 @@ impl<T, X> Imap<T, X> {
         self.results.detach(None, std::mem::take(&mut self.hand));
     }
 
+    #[inline]
     pub(crate) fn poll_indexed(
         &mut self,
         cx: &Context<'_>,
     ) -> Poll<Option<(usize, Result<T, Failure>)>> {
+        // While it has any, it is not waiting.
+        if let Some(next) = self.results.read(&mut self.hand) {
+            return Poll::Ready(Some(next));
+        }
+        self.poll_more(cx)
+    }
+
+    fn poll_more(&mut self, cx: &Context<'_>) -> Poll<Option<(usize, Result<T, Failure>)>> {
         let polled = self.results.poll_next(cx, &mut self.hand);
         let waits = polled.is_pending();
         let wait = self.crew.as_ref().filter(|_| waits).and_then(Crew::wait_inside);

@@ -45,25 +45,27 @@ impl<S: Source, F, T, X> Job<S, F, T, X> {
 
     /// Takes the next item from the input. If there is none, or the input panics, it is over; the
     /// panic is then an item's result.
+    #[inline]
     pub(crate) fn poll_pull(&self, cx: &mut Context<'_>) -> Poll<Pulled<S::Item>> {
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let pulled = catch_unwind(AssertUnwindSafe(|| match &mut input.items {
             Some(items) => items.poll_next(cx),
             None => Poll::Ready(None),
         }));
-        let pulled = match pulled {
+        let index = input.next;
+        let end = match pulled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(Some(item))) => Pulled::Item(input.next, item),
+            Ok(Poll::Ready(Some(item))) => {
+                input.next += 1;
+                return Poll::Ready(Pulled::Item(index, item));
+            }
             Ok(Poll::Ready(None)) => Pulled::End,
-            Err(payload) => Pulled::Failed(input.next, Failure::panicked(payload)),
+            Err(payload) => Pulled::Failed(index, Failure::panicked(payload)),
         };
-        input.next += 1;
-        if !matches!(pulled, Pulled::Item(..)) {
-            let spent = input.items.take();
-            drop(input);
-            contain(|| drop(spent));
-        }
-        Poll::Ready(pulled)
+        let spent = input.items.take();
+        drop(input);
+        contain(|| drop(spent));
+        Poll::Ready(end)
     }
 
     /// Takes the next item from an input that does not wait, for one that was opened. If there is

@@ -9,7 +9,6 @@ mod hand;
 mod loan;
 mod state;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -137,17 +136,13 @@ impl<T, X> Results<T, X> {
         result: Result<T, Failure>,
         then: impl FnOnce(&mut State<T, X>) -> R,
     ) -> R {
-        let mut refused = None;
-        let done = self.change(|state| {
-            if matches!(state.reader, Reader::Present) {
-                state.put(index, result);
-            } else {
-                refused = Some(result);
-                state.open -= 1;
-            }
-            then(state)
-        });
-        contain(|| drop(refused));
+        let mut state = self.lock();
+        let refused = state.put(index, result);
+        let done = then(&mut state);
+        self.settle(state);
+        if let Some(refused) = refused {
+            contain(|| drop(refused));
+        }
         done
     }
 
@@ -186,23 +181,25 @@ impl<T, X> Results<T, X> {
         self.change(State::return_slot);
     }
 
-    /// For the reader: the next result, or None when there will be no more and no slot is held.
+    /// For the reader: the next result that it has taken.
+    #[inline]
+    pub(crate) fn read(&self, hand: &mut Hand<T>) -> Option<Indexed<T>> {
+        let next = hand.results.pop_front()?;
+        if self.reads.add(1) {
+            self.change(|_| ());
+        }
+        Some(next)
+    }
+
+    /// For the reader, which has read what it has taken: the next result, or None when there will
+    /// be no more and no slot is held.
     pub(crate) fn poll_next(
         &self,
         cx: &Context<'_>,
         hand: &mut Hand<T>,
     ) -> Poll<Option<Indexed<T>>> {
-        if hand.results.is_empty() {
-            let there = ready!(self.poll_take(cx, hand));
-            if !there {
-                return Poll::Ready(None);
-            }
-        }
-        let next = hand.results.pop_front();
-        if self.reads.add(1) {
-            self.change(|_| ());
-        }
-        Poll::Ready(next)
+        let there = ready!(self.poll_take(cx, hand));
+        Poll::Ready(if there { self.read(hand) } else { None })
     }
 
     /// Takes all results that can be read into `hand`; false when there will be no more.
@@ -268,8 +265,7 @@ impl<T, X> Results<T, X> {
             (then(state), before, state.forget_done())
         });
         drop(before);
-        forget(done);
-        drop(unread);
+        drop((done, unread));
         left
     }
 
@@ -282,18 +278,30 @@ impl<T, X> Results<T, X> {
     fn change<R>(&self, change: impl FnOnce(&mut State<T, X>) -> R) -> R {
         let mut state = self.lock();
         let changed = change(&mut state);
-        let over = state.is_over();
-        let roused = over || (state.is_readable() && !state.loan.is_out());
-        let reader = if roused { state.waiting.take() } else { None };
-        let feeder = self.take_feeder(&mut state);
-        let crew = match &mut state.reader {
-            Reader::Detached(crew) if over => crew.take(),
-            _ => None,
-        };
-        drop(state);
-        reader.into_iter().chain(feeder).for_each(Waker::wake);
-        drop(crew);
+        self.settle(state);
         changed
+    }
+
+    /// Lets the lock go, and wakes whom the change concerns: mostly nobody.
+    #[inline]
+    fn settle(&self, state: MutexGuard<'_, State<T, X>>) {
+        if state.may_concern_others() || self.reads.is_stalled() {
+            self.wake_others(state);
+        }
+    }
+
+    fn wake_others(&self, mut state: MutexGuard<'_, State<T, X>>) {
+        let reader = if state.is_reader_due() { state.waiting.take() } else { None };
+        let feeder = self.take_feeder(&mut state);
+        let crew = if state.is_over() { state.take_crew() } else { None };
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        if let Some(feeder) = feeder {
+            feeder.wake();
+        }
+        drop(crew);
     }
 
     /// The feeder, if it has a reason to wake up.
@@ -312,13 +320,6 @@ impl<T, X> Results<T, X> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.open -= self.reads.take();
         state
-    }
-}
-
-/// Drops results that nobody reads: each of them may panic.
-fn forget<T>(done: VecDeque<Option<Indexed<T>>>) {
-    for result in done {
-        contain(|| drop(result));
     }
 }
 
