@@ -76,27 +76,30 @@ impl<T, X> Imap<T, X> {
         self.results.detach(None, std::mem::take(&mut self.hand));
     }
 
-    #[inline]
     pub(crate) fn poll_indexed(
         &mut self,
         cx: &Context<'_>,
     ) -> Poll<Option<(usize, Result<T, Failure>)>> {
-        // While it has any, it is not waiting.
-        if let Some(next) = self.results.read(&mut self.hand) {
-            return Poll::Ready(Some(next));
+        loop {
+            if let Some(next) = self.results.read(&mut self.hand) {
+                return Poll::Ready(Some(next));
+            }
+            if !ready!(self.poll_take(cx)) {
+                return Poll::Ready(None);
+            }
         }
-        self.poll_more(cx)
     }
 
-    fn poll_more(&mut self, cx: &Context<'_>) -> Poll<Option<(usize, Result<T, Failure>)>> {
-        let polled = self.results.poll_next(cx, &mut self.hand);
-        let waits = polled.is_pending();
+    /// Takes what can be read; false when there will be no more.
+    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<bool> {
+        let taken = self.results.poll_take(cx, &mut self.hand);
+        let waits = taken.is_pending();
         let wait = self.crew.as_ref().filter(|_| waits).and_then(Crew::wait_inside);
         if let Some(wait) = wait {
             self.results.offer_slot(wait);
         }
         self.set_lending(wait);
-        polled
+        taken
     }
 
     /// Counts its reader among the members that wait, or not.

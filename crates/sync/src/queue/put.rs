@@ -113,7 +113,9 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
 
 impl<T, O: Order<T>> Drop for Put<'_, T, O> {
     fn drop(&mut self) {
-        drop(self.leave());
+        if !matches!(self.stage, Stage::Done) {
+            drop(self.leave());
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 pub(crate) use hand::Hand;
 use hand::Reads;
@@ -137,7 +137,13 @@ impl<T, X> Results<T, X> {
         then: impl FnOnce(&mut State<T, X>) -> R,
     ) -> R {
         let mut state = self.lock();
-        let refused = state.put(index, result);
+        let refused = if matches!(state.reader, Reader::Present) {
+            state.put(index, result);
+            None
+        } else {
+            state.open -= 1;
+            Some(result)
+        };
         let done = then(&mut state);
         self.settle(state);
         if let Some(refused) = refused {
@@ -182,28 +188,17 @@ impl<T, X> Results<T, X> {
     }
 
     /// For the reader: the next result that it has taken.
-    #[inline]
     pub(crate) fn read(&self, hand: &mut Hand<T>) -> Option<Indexed<T>> {
         let next = hand.results.pop_front()?;
         if self.reads.add(1) {
-            self.change(|_| ());
+            self.wake_others(self.lock());
         }
         Some(next)
     }
 
-    /// For the reader, which has read what it has taken: the next result, or None when there will
-    /// be no more and no slot is held.
-    pub(crate) fn poll_next(
-        &self,
-        cx: &Context<'_>,
-        hand: &mut Hand<T>,
-    ) -> Poll<Option<Indexed<T>>> {
-        let there = ready!(self.poll_take(cx, hand));
-        Poll::Ready(if there { self.read(hand) } else { None })
-    }
-
-    /// Takes all results that can be read into `hand`; false when there will be no more.
-    fn poll_take(&self, cx: &Context<'_>, hand: &mut Hand<T>) -> Poll<bool> {
+    /// For the reader, which has read what it has taken: takes all that can be read. False when
+    /// there will be no more, and no slot is held.
+    pub(crate) fn poll_take(&self, cx: &Context<'_>, hand: &mut Hand<T>) -> Poll<bool> {
         let mut state = self.lock();
         let lent = state.loan.is_out();
         if !lent {
@@ -283,13 +278,14 @@ impl<T, X> Results<T, X> {
     }
 
     /// Lets the lock go, and wakes whom the change concerns: mostly nobody.
-    #[inline]
     fn settle(&self, state: MutexGuard<'_, State<T, X>>) {
         if state.may_concern_others() || self.reads.is_stalled() {
             self.wake_others(state);
         }
     }
 
+    /// Apart from the above, which is short without it.
+    #[inline(never)]
     fn wake_others(&self, mut state: MutexGuard<'_, State<T, X>>) {
         let reader = if state.is_reader_due() { state.waiting.take() } else { None };
         let feeder = self.take_feeder(&mut state);

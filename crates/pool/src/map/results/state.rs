@@ -78,22 +78,13 @@ impl<T, X> State<T, X> {
         Room::Opened
     }
 
-    /// Puts the result of an item; gives it back if nobody will read it.
-    pub(super) fn put(
-        &mut self,
-        index: usize,
-        result: Result<T, Failure>,
-    ) -> Option<Result<T, Failure>> {
-        if !matches!(self.reader, Reader::Present) {
-            self.open -= 1;
-            return Some(result);
-        }
+    /// Puts the result of an item, which somebody will read.
+    pub(super) fn put(&mut self, index: usize, result: Result<T, Failure>) {
         match self.order {
             Order::Completion => self.ready.push_back((index, result)),
             Order::Input if index == self.first => self.put_first(result),
             Order::Input => self.put_early(index - self.first, result),
         }
-        None
     }
 
     /// Puts the result whose turn it is, and those behind it that came before it.
@@ -101,18 +92,26 @@ impl<T, X> State<T, X> {
         self.early.pop_front();
         self.ready.push_back((self.first, result));
         self.first += 1;
-        while let Some(Some(_)) = self.early.front() {
-            let Some(Some(result)) = self.early.pop_front() else { return };
-            self.ready.push_back((self.first, result));
-            self.first += 1;
+        if let Some(Some(_)) = self.early.front() {
+            self.put_next();
         }
     }
 
+    /// Puts those that came early and whose turn it is now.
+    fn put_next(&mut self) {
+        let turns = self.early.iter().take_while(|early| early.is_some()).count();
+        self.ready.extend((self.first..).zip(self.early.drain(..turns).flatten()));
+        self.first += turns;
+    }
+
     fn put_early(&mut self, place: usize, result: Result<T, Failure>) {
-        while self.early.len() <= place {
+        while self.early.len() < place {
             self.early.push_back(None);
         }
-        self.early[place] = Some(result);
+        match self.early.get_mut(place) {
+            Some(early) => *early = Some(result),
+            None => self.early.push_back(Some(result)),
+        }
     }
 
     /// Takes what can be read, all of it, into an empty `hand`; it is open until it has been.
