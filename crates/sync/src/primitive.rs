@@ -12,17 +12,18 @@ mod listeners;
 mod once_lock;
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Acquire;
 
 #[cfg(not(spinney_loom))]
 pub(crate) use {
     event_listener::{Event as Listeners, EventListener as Listener},
-    std::sync::atomic::AtomicUsize,
+    std::sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize},
     std::sync::{Mutex, MutexGuard, OnceLock},
 };
 #[cfg(spinney_loom)]
 pub(crate) use {
     listeners::{Listener, Listeners},
-    loom::sync::atomic::AtomicUsize,
+    loom::sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize},
     loom::sync::{Mutex, MutexGuard},
     once_lock::OnceLock,
 };
@@ -31,6 +32,15 @@ pub(crate) use {
 /// it to see to.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What `count` is, or was a moment ago: for those who take care that it may have changed. A model
+/// sees what it is, or there were more orders than it could try.
+pub(crate) fn glance(count: &AtomicIsize) -> isize {
+    #[cfg(not(spinney_loom))]
+    return count.load(Acquire);
+    #[cfg(spinney_loom)]
+    count.compare_exchange(isize::MIN, isize::MIN, Acquire, Acquire).unwrap_or_else(|now| now)
 }
 
 /// A constructor that is `const`, but for models: loom counts what it watches at run time.

@@ -68,6 +68,11 @@ impl<W> Waiters<W> {
         ticket < self.served_below
     }
 
+    /// The first ticket that has not been served, nor any after it.
+    pub(crate) fn served_below(&self) -> u64 {
+        self.served_below
+    }
+
     /// Lets `waker` be the one that is woken when `ticket`, which still waits, is served. Returns
     /// the one before, if that was another.
     #[must_use = "a waker is dropped when the lock has been let go"]
@@ -102,6 +107,10 @@ impl<W> Waiters<W> {
 
     pub(crate) fn len(&self) -> usize {
         self.queue.len() - self.gone
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     fn place(&mut self, ticket: u64) -> Option<&mut Option<Waiter<W>>> {

@@ -80,14 +80,26 @@ impl<T, X> Imap<T, X> {
         &mut self,
         cx: &Context<'_>,
     ) -> Poll<Option<(usize, Result<T, Failure>)>> {
-        let polled = self.results.poll_next(cx, &mut self.hand);
-        let waits = polled.is_pending();
+        loop {
+            if let Some(next) = self.results.read(&mut self.hand) {
+                return Poll::Ready(Some(next));
+            }
+            if !ready!(self.poll_take(cx)) {
+                return Poll::Ready(None);
+            }
+        }
+    }
+
+    /// Takes what can be read; false when there will be no more.
+    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<bool> {
+        let taken = self.results.poll_take(cx, &mut self.hand);
+        let waits = taken.is_pending();
         let wait = self.crew.as_ref().filter(|_| waits).and_then(Crew::wait_inside);
         if let Some(wait) = wait {
             self.results.offer_slot(wait);
         }
         self.set_lending(wait);
-        polled
+        taken
     }
 
     /// Counts its reader among the members that wait, or not.

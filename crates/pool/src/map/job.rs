@@ -1,7 +1,7 @@
 //! [`Job`]: what a map's feeder and workers share.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use spinney_greenlet::Failure;
@@ -51,33 +51,41 @@ impl<S: Source, F, T, X> Job<S, F, T, X> {
             Some(items) => items.poll_next(cx),
             None => Poll::Ready(None),
         }));
-        let pulled = match pulled {
+        let index = input.next;
+        Poll::Ready(match pulled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(Some(item))) => Pulled::Item(input.next, item),
-            Ok(Poll::Ready(None)) => Pulled::End,
-            Err(payload) => Pulled::Failed(input.next, Failure::panicked(payload)),
-        };
-        input.next += 1;
-        if !matches!(pulled, Pulled::Item(..)) {
-            let spent = input.items.take();
-            drop(input);
-            contain(|| drop(spent));
-        }
-        Poll::Ready(pulled)
+            Ok(Poll::Ready(Some(item))) => {
+                input.next += 1;
+                Pulled::Item(index, item)
+            }
+            Ok(Poll::Ready(None)) => {
+                drop_items(input);
+                Pulled::End
+            }
+            Err(payload) => {
+                drop_items(input);
+                Pulled::Failed(index, Failure::panicked(payload))
+            }
+        })
     }
 
     /// Takes the next item from an input that does not wait, for one that was opened. If there is
     /// none, the results are told.
     pub(crate) fn pull(&self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
-        match self.poll_pull(cx) {
+        let failed = match self.poll_pull(cx) {
             Poll::Ready(Pulled::Item(index, item)) => return Some((index, item)),
-            Poll::Ready(Pulled::Failed(index, failure)) => {
-                self.results.exhaust();
-                self.results.deliver(index, Err(failure));
-            }
-            Poll::Ready(Pulled::End) | Poll::Pending => self.results.close_input(),
-        }
+            Poll::Ready(Pulled::Failed(index, failure)) => Some((index, failure)),
+            Poll::Ready(Pulled::End) | Poll::Pending => None,
+        };
+        self.end_input(failed);
         None
+    }
+
+    #[cold]
+    fn end_input(&self, failed: Option<(usize, Failure)>) {
+        let Some((index, failure)) = failed else { return self.results.close_input() };
+        self.results.exhaust();
+        self.results.deliver(index, Err(failure));
     }
 
     /// Ends the map after what is running, with this as the result of the next item.
@@ -92,6 +100,13 @@ impl<S: Source, F, T, X> Job<S, F, T, X> {
         };
         self.results.refuse(next, failure);
     }
+}
+
+#[cold]
+fn drop_items<S>(mut input: MutexGuard<'_, Input<S>>) {
+    let spent = input.items.take();
+    drop(input);
+    contain(|| drop(spent));
 }
 
 /// What came out of the input, each with its index.

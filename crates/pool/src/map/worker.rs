@@ -167,13 +167,16 @@ where
                 Err(payload) => Err(Failure::panicked(payload)),
             };
             let mut this = self.as_mut().project();
-            // Should its destructor panic after another panic, the first is the one to report.
-            contain(|| this.future.set(None));
-            let again = match (&this.job.terms, &mut *this.tries, *this.index) {
-                (Some(terms), Some(tries), Some(index)) => tries.is_again(terms, index, &result),
-                _ => false,
+            if result.is_err() {
+                // Should its destructor panic after another panic, the first is the one to report.
+                contain(|| this.future.set(None));
+            }
+            let (Some(terms), Some(tries), Some(index)) =
+                (&this.job.terms, this.tries.as_mut(), *this.index)
+            else {
+                return Poll::Ready(result);
             };
-            if !again {
+            if !tries.is_again(terms, index, &result) {
                 let tries = this.tries.take();
                 contain(|| drop(tries));
                 return Poll::Ready(result);

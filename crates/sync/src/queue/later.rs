@@ -28,12 +28,12 @@ impl Later {
         }
     }
 
-    pub(super) fn discard(&mut self, waker: Option<Waker>) {
-        self.stale = waker;
+    pub(super) fn discard(&mut self, waker: Waker) {
+        self.stale = Some(waker);
     }
 
-    pub(super) fn tell_joiners(&mut self, joined: Option<Arc<Event>>) {
-        self.joined = joined;
+    pub(super) fn tell_joiners(&mut self, joined: Arc<Event>) {
+        self.joined = Some(joined);
     }
 
     /// Lets the caller have the panic of an item of theirs.

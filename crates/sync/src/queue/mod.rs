@@ -280,9 +280,11 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     fn change<R>(&self, change: impl FnOnce(&mut State<T, O>) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
-        let later = state.settle();
+        let later = if state.is_settled() { None } else { state.settle() };
         drop(state);
-        later.run();
+        if let Some(later) = later {
+            later.run();
+        }
         result
     }
 

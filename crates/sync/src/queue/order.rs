@@ -94,14 +94,13 @@ impl<T> Store<T> for Lifo {
 }
 
 fn insert_by_number<T>(items: &mut VecDeque<Numbered<T>>, item: Numbered<T>) {
-    let place = match items.back() {
+    if items.back().is_some_and(|last| last.number > item.number) {
         // It comes back while later ones are there.
-        Some(last) if last.number > item.number => {
-            items.partition_point(|other| other.number < item.number)
-        }
-        _ => items.len(),
-    };
-    items.insert(place, item);
+        let place = items.partition_point(|other| other.number < item.number);
+        items.insert(place, item);
+    } else {
+        items.push_back(item);
+    }
 }
 
 impl<T: Ord> Order<T> for Priority {}

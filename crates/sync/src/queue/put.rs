@@ -66,6 +66,7 @@ impl<'a, T, O: Order<T>> Put<'a, T, O> {
         Some(self.leave()?.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
+    #[cold]
     fn leave(&mut self) -> Option<Refusal<T>> {
         match mem::replace(&mut self.stage, Stage::Done) {
             Stage::New(item) => Some(Ok(item)),
@@ -113,7 +114,9 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
 
 impl<T, O: Order<T>> Drop for Put<'_, T, O> {
     fn drop(&mut self) {
-        drop(self.leave());
+        if !matches!(self.stage, Stage::Done) {
+            drop(self.leave());
+        }
     }
 }
 

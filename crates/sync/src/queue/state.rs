@@ -43,7 +43,8 @@ pub(super) struct State<T, O: Order<T>> {
     /// tickets: the queue was shut down, or comparing the item panicked.
     refusals: BTreeMap<u64, Result<T, Panic>>,
 
-    later: Later,
+    /// There while there is anything to do.
+    later: Option<Later>,
 }
 
 /// What is wanted of the next item.
@@ -75,7 +76,7 @@ impl<T, O: Order<T>> State<T, O> {
             answers: BTreeMap::new(),
             putters: Waiters::default(),
             refusals: BTreeMap::new(),
-            later: Later::default(),
+            later: None,
         }
     }
 
@@ -104,7 +105,7 @@ impl<T, O: Order<T>> State<T, O> {
             return Err(PutError::Full(item));
         }
         if let Err(panic) = self.admit(item) {
-            self.later.resume(panic);
+            self.later().resume(panic);
         }
         Ok(())
     }
@@ -122,7 +123,7 @@ impl<T, O: Order<T>> State<T, O> {
             return Poll::Ready(Ok(()));
         }
         let stale = self.putters.update(ticket, waker);
-        self.later.discard(stale);
+        self.discard(stale);
         Poll::Pending
     }
 
@@ -130,7 +131,7 @@ impl<T, O: Order<T>> State<T, O> {
     pub(super) fn leave_put(&mut self, ticket: u64) -> Option<Refusal<T>> {
         self.refusals.remove(&ticket).or_else(|| {
             let waiter = self.putters.remove(ticket)?;
-            self.later.discard(Some(waiter.waker));
+            self.discard(Some(waiter.waker));
             Some(Ok(waiter.want))
         })
     }
@@ -167,7 +168,7 @@ impl<T, O: Order<T>> State<T, O> {
             return Poll::Ready(Err(ShutDown(())));
         }
         let stale = self.getters.update(ticket, waker);
-        self.later.discard(stale);
+        self.discard(stale);
         Poll::Pending
     }
 
@@ -178,7 +179,7 @@ impl<T, O: Order<T>> State<T, O> {
             Some(Answer::Item(item)) => {
                 if let Err(panic) = O::insert(&mut self.items, item) {
                     self.finish(1);
-                    self.later.resume(panic);
+                    self.later().resume(panic);
                 }
                 None
             }
@@ -186,7 +187,7 @@ impl<T, O: Order<T>> State<T, O> {
             None => {
                 let waiter = self.getters.remove(ticket)?;
                 self.takers -= usize::from(waiter.want.takes());
-                self.later.discard(Some(waiter.waker));
+                self.discard(Some(waiter.waker));
                 None
             }
         }
@@ -195,9 +196,11 @@ impl<T, O: Order<T>> State<T, O> {
     /// Counts items as done.
     pub(super) fn finish(&mut self, items: usize) {
         self.unfinished = self.unfinished.saturating_sub(items);
-        if self.unfinished == 0 {
-            let joined = self.joined.take();
-            self.later.tell_joiners(joined);
+        if self.unfinished > 0 {
+            return;
+        }
+        if let Some(joined) = self.joined.take() {
+            self.later().tell_joiners(joined);
         }
     }
 
@@ -211,11 +214,11 @@ impl<T, O: Order<T>> State<T, O> {
         self.shut_down = true;
         self.takers = 0;
         for (_, getter) in self.getters.dismiss() {
-            self.later.wake(getter.waker);
+            self.later().wake(getter.waker);
         }
         for (ticket, putter) in self.putters.dismiss() {
             self.refusals.insert(ticket, Ok(putter.want));
-            self.later.wake(putter.waker);
+            self.later().wake(putter.waker);
         }
     }
 
@@ -237,29 +240,34 @@ impl<T, O: Order<T>> State<T, O> {
         drained
     }
 
+    /// Whether there is nobody to serve, and nothing left to do: mostly so.
+    pub(super) fn is_settled(&self) -> bool {
+        self.getters.is_empty() && self.putters.is_empty() && self.later.is_none()
+    }
+
     /// Serves all who can be served, and returns what is left to do for the caller.
-    pub(super) fn settle(&mut self) -> Later {
+    pub(super) fn settle(&mut self) -> Option<Later> {
         self.fill();
         while let Some(&mut want) = self.getters.first() {
             let Some(answer) = self.serve(want) else { break };
             let Some((ticket, getter)) = self.getters.pop() else { break };
             self.takers -= usize::from(want.takes());
             self.answers.insert(ticket, answer);
-            self.later.wake(getter.waker);
+            self.later().wake(getter.waker);
             self.fill();
         }
-        std::mem::take(&mut self.later)
+        self.later.take()
     }
 
     /// Admits the items of those who wait to put while there is room.
     fn fill(&mut self) {
-        while self.has_room() {
+        while !self.putters.is_empty() && self.has_room() {
             let Some((ticket, putter)) = self.putters.pop() else { return };
             // It is the putter's item, so the panic is for the putter.
             if let Err(panic) = self.admit(putter.want) {
                 self.refusals.insert(ticket, Err(panic));
             }
-            self.later.wake(putter.waker);
+            self.later().wake(putter.waker);
         }
     }
 
@@ -277,9 +285,19 @@ impl<T, O: Order<T>> State<T, O> {
             return Some(item);
         }
         let (_, putter) = self.putters.pop()?;
-        self.later.wake(putter.waker);
+        self.later().wake(putter.waker);
         self.unfinished += 1;
         Some(self.number(putter.want))
+    }
+
+    fn later(&mut self) -> &mut Later {
+        self.later.get_or_insert_default()
+    }
+
+    fn discard(&mut self, waker: Option<Waker>) {
+        if let Some(waker) = waker {
+            self.later().discard(waker);
+        }
     }
 
     fn number(&mut self, item: T) -> Numbered<T> {

@@ -53,11 +53,18 @@ impl<'a, T, O: Order<T>> Turn<'a, T, O> {
     pub(super) fn is_waiting(&self) -> bool {
         self.queue.is_some() && self.ticket.is_some()
     }
+
+    #[cold]
+    fn leave(&self) {
+        let (Some(queue), Some(ticket)) = (self.queue, self.ticket) else { return };
+        drop(queue.change(|state| state.leave_get(ticket)));
+    }
 }
 
 impl<T, O: Order<T>> Drop for Turn<'_, T, O> {
     fn drop(&mut self) {
-        let (Some(queue), Some(ticket)) = (self.queue, self.ticket) else { return };
-        drop(queue.change(|state| state.leave_get(ticket)));
+        if self.is_waiting() {
+            self.leave();
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::{Permit, Semaphore};
-use crate::{Closed, TryAcquireError, Wait};
+use crate::{Closed, Wait};
 
 /// The future of [`Semaphore::acquire`]; over an `Arc<Semaphore>` it borrows nothing.
 ///
@@ -70,28 +70,20 @@ impl<S: Deref<Target = Semaphore>> Future for Acquire<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let semaphore = this.semaphore.as_ref().expect("polled after it was done");
-        let mut state = semaphore.lock();
-        let admitted = match this.ticket {
-            Some(ticket) if state.waiters.is_served(ticket) => Ok(()),
-            Some(_) if state.closed => Err(Closed),
-            Some(ticket) => {
-                let before = state.waiters.update(ticket, cx.waker());
-                drop(state);
-                drop(before);
+        let at_once = match this.ticket {
+            Some(ticket) => semaphore.shared.is_served(ticket),
+            None => semaphore.shared.try_take(this.permits),
+        };
+        let admitted = if at_once {
+            Ok(())
+        } else {
+            let Poll::Ready(admitted) = semaphore.poll_turn(cx, &mut this.ticket, this.permits)
+            else {
                 Wait::note("Semaphore::acquire", this.at);
                 return Poll::Pending;
-            }
-            None => match state.take(this.permits) {
-                Ok(()) => Ok(()),
-                Err(TryAcquireError::Closed) => Err(Closed),
-                Err(TryAcquireError::WouldBlock) => {
-                    this.ticket = Some(state.waiters.push(cx.waker().clone(), this.permits));
-                    Wait::note("Semaphore::acquire", this.at);
-                    return Poll::Pending;
-                }
-            },
+            };
+            admitted
         };
-        drop(state);
         this.ticket = None;
         let semaphore = this.semaphore.take().expect("it was there a moment ago");
         Poll::Ready(admitted.map(|()| Permit::of(semaphore, this.permits)))

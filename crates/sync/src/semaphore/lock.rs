@@ -1,36 +1,104 @@
-//! [`Locked`]: the state of a semaphore while somebody looks at it or changes it.
+//! [`Shared`]: the count of a semaphore, in one word, and the rest of its state behind a lock.
+//!
+//! While nothing stands in the way of a newcomer, the word is *open*: permits are taken from it and
+//! given back to it without the lock. Whoever takes the lock *shuts* it, and so knows that the
+//! count stands still. It is opened again with the lock, unless somebody waits by then: while
+//! anybody does, all go by way of the lock, and nobody overtakes.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::Ordering::{Acquire, Release};
-// Not watched by models: it is written under the lock alone, and decides nothing here.
-use std::sync::atomic::{AtomicBool, AtomicIsize};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+// Not watched by models: they are set under the lock alone, and decide nothing but who asks for it.
+use std::sync::atomic::{AtomicBool, AtomicIsize as Unwatched};
 
-use super::state::State;
-use crate::primitive::{self, Mutex, MutexGuard};
+use super::state::{MOST, State};
+use crate::primitive::{self, AtomicIsize, AtomicU64, Mutex, MutexGuard, glance};
 
-/// The state, and what can be asked of it without the lock.
+/// The state, and what can be asked of it and done to it without the lock.
 pub(super) struct Shared {
     state: Mutex<State>,
-    balance: AtomicIsize,
+    /// The balance, times two; one more while it is shut.
+    count: AtomicIsize,
+    /// What the balance is when no permit is out.
+    capacity: Unwatched,
+    /// Tickets below this one have been served.
+    served_below: AtomicU64,
     closed: AtomicBool,
 }
 
+const SHUT: isize = 1;
+
 impl Shared {
     pub(super) fn new(state: State) -> Self {
-        let balance = AtomicIsize::new(state.balance());
-        Self { state: Mutex::new(state), balance, closed: AtomicBool::new(false) }
+        let shared = Self {
+            count: AtomicIsize::new(SHUT),
+            capacity: Unwatched::new(0),
+            served_below: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            state: Mutex::new(state),
+        };
+        // Dropping it opens the count.
+        drop(shared.lock());
+        shared
     }
 
+    /// Takes the lock, and shuts the count.
     pub(super) fn lock(&self) -> Locked<'_> {
-        Locked { shared: self, state: primitive::lock(&self.state) }
+        let mut state = primitive::lock(&self.state);
+        if state.left_open {
+            let count = self.count.fetch_or(SHUT, AcqRel);
+            state.set_balance(count >> 1);
+        }
+        Locked { shared: self, state }
     }
 
-    /// What the last to have the lock left.
+    /// Takes permits without the lock; false if that is for one who has the lock to decide.
+    pub(super) fn try_take(&self, permits: usize) -> bool {
+        self.try_count(|balance| {
+            let permits = isize::try_from(permits).ok()?;
+            (permits <= balance).then(|| balance - permits)
+        })
+    }
+
+    /// Gives permits back without the lock; false if that is for one who has the lock to decide.
+    ///
+    /// The capacity may have changed between the two looks. Permits that are out are counted right
+    /// all the same; of others one may get by that the lock would have told.
+    pub(super) fn try_give_back(&self, permits: usize) -> bool {
+        self.try_count(|balance| {
+            let balance = balance.checked_add(isize::try_from(permits).ok()?)?;
+            (balance <= self.capacity.load(Relaxed)).then_some(balance)
+        })
+    }
+
+    fn try_count(&self, change: impl Fn(isize) -> Option<isize>) -> bool {
+        let mut count = glance(&self.count);
+        while count & SHUT == 0 {
+            let Some(balance) = change(count >> 1) else { return false };
+            match self.count.compare_exchange_weak(count, balance << 1, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => count = now,
+            }
+        }
+        false
+    }
+
+    /// Whether `ticket`, which has not given up, was served; false may be out of date.
+    pub(super) fn is_served(&self, ticket: u64) -> bool {
+        ticket < self.served_below.load(Acquire)
+    }
+
+    /// Says that all tickets below this one have been served; with the lock.
+    pub(super) fn set_served_below(&self, ticket: u64) {
+        self.served_below.store(ticket, Release);
+    }
+
+    /// How many permits are free, less one for each who waits.
     pub(super) fn balance(&self) -> isize {
-        self.balance.load(Acquire)
+        let balance = self.count.load(Acquire) >> 1;
+        let beyond = if self.capacity.load(Relaxed) == MOST { isize::MAX - MOST } else { 0 };
+        balance + beyond
     }
 
-    /// As [`balance`](Self::balance).
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Acquire)
     }
@@ -44,8 +112,14 @@ pub(super) struct Locked<'a> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.shared.balance.store(self.state.balance(), Release);
-        self.shared.closed.store(self.state.closed, Release);
+        let (shared, state) = (self.shared, &mut *self.state);
+        if state.closed {
+            shared.closed.store(true, Release);
+        }
+        shared.capacity.store(state.counted_capacity(), Relaxed);
+        state.left_open = state.is_open();
+        let shut = if state.left_open { 0 } else { SHUT };
+        shared.count.store(state.balance() << 1 | shut, Release);
     }
 }
 

@@ -3,6 +3,8 @@
 //! A permit that comes back is handed to the first waiter, not put back for anyone to take. It
 //! counts as out from that moment, though its new holder has yet to run; so nobody barges in, and
 //! the holder that is dropped before it runs gives it on.
+//!
+//! While nobody waits, taking and giving back is one step of an atomic count; see [`Shared`].
 
 mod acquire;
 mod hand_out;
@@ -13,6 +15,7 @@ mod state;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 pub use acquire::Acquire;
 pub use hand_out::HandOut;
@@ -20,7 +23,7 @@ use lock::{Locked, Shared};
 pub use permit::Permit;
 use state::State;
 
-use crate::TryAcquireError;
+use crate::{Closed, TryAcquireError};
 
 /// Hands out a number of permits, first come, first served. `gevent.lock.Semaphore`, but fair.
 ///
@@ -59,7 +62,7 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::Closed) if the semaphore was closed before a permit was free.
+    /// [`Closed`] if the semaphore was closed before a permit was free.
     ///
     /// # Cancel safety
     ///
@@ -103,7 +106,9 @@ impl Semaphore {
     ///
     /// As [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_many(&self, permits: usize) -> Result<Permit<&Self>, TryAcquireError> {
-        self.lock().take(permits)?;
+        if !self.shared.try_take(permits) {
+            self.lock().take(permits)?;
+        }
         Ok(Permit::of(self, permits))
     }
 
@@ -111,9 +116,11 @@ impl Semaphore {
     /// their order. What is more than is out is added to the number, up to [`usize::MAX`]; a
     /// [`BoundedSemaphore`](crate::BoundedSemaphore) refuses it.
     pub fn release(&self, permits: usize) {
-        let mut state = self.lock();
-        state.give_back(permits);
-        self.hand_out(state);
+        if !self.shared.try_give_back(permits) {
+            let mut state = self.lock();
+            state.give_back(permits);
+            self.hand_out(state);
+        }
     }
 
     /// Gives back `permits` permits that were [forgotten](Permit::forget), but wakes nobody
@@ -125,14 +132,20 @@ impl Semaphore {
     /// If fewer are out; none is given back then.
     #[track_caller]
     pub fn put_back(&self, permits: usize) -> HandOut<'_> {
+        if self.shared.try_give_back(permits) {
+            return HandOut { semaphore: None };
+        }
         let mut state = self.lock();
         state.put_back(permits);
-        let concerns_others = state.waiters.len() > 0 || state.idle.is_some();
+        let concerns_others = !state.waiters.is_empty() || state.idle.is_some();
         HandOut { semaphore: concerns_others.then_some(self) }
     }
 
     /// Gives back `permits` permits if that many are out; says whether they were.
     pub(crate) fn try_put_back(&self, permits: usize) -> bool {
+        if self.shared.try_give_back(permits) {
+            return true;
+        }
         let mut state = self.lock();
         let are_out = permits <= state.out;
         if are_out {
@@ -230,11 +243,43 @@ impl Semaphore {
         self.lock().free()
     }
 
+    /// Whether whoever has this `ticket` has been served, or else comes in at once; if neither, they
+    /// have one afterwards.
+    fn poll_turn(
+        &self,
+        cx: &Context<'_>,
+        ticket: &mut Option<u64>,
+        permits: usize,
+    ) -> Poll<Result<(), Closed>> {
+        let mut state = self.lock();
+        match *ticket {
+            Some(ticket) if state.waiters.is_served(ticket) => Poll::Ready(Ok(())),
+            Some(_) if state.closed => Poll::Ready(Err(Closed)),
+            Some(ticket) => {
+                let before = state.waiters.update(ticket, cx.waker());
+                drop(state);
+                drop(before);
+                Poll::Pending
+            }
+            None => match state.take(permits) {
+                Ok(()) => Poll::Ready(Ok(())),
+                Err(TryAcquireError::Closed) => Poll::Ready(Err(Closed)),
+                Err(TryAcquireError::WouldBlock) => {
+                    *ticket = Some(state.waiters.push(cx.waker().clone(), permits));
+                    Poll::Pending
+                }
+            },
+        }
+    }
+
     /// Wakes whoever there is a permit for, and who waits for idleness. The lock is let go before
     /// anyone is woken: a waker is somebody else's code.
     fn hand_out<'a>(&'a self, mut state: Locked<'a>) {
         loop {
             let admitted = state.admit();
+            if admitted.is_some() {
+                self.shared.set_served_below(state.waiters.served_below());
+            }
             let more = admitted.is_some() && state.may_admit();
             let idle = if state.is_idle() { state.idle.take() } else { None };
             drop(state);

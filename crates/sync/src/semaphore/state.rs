@@ -6,6 +6,10 @@ use std::task::Waker;
 use crate::waiters::Waiters;
 use crate::{Event, TryAcquireError};
 
+/// What is counted at most without the lock, of permits and of those who wait. Only the capacity of
+/// a semaphore without a limit is beyond it.
+pub(super) const MOST: isize = isize::MAX >> 2;
+
 pub(super) struct State {
     pub(super) capacity: usize,
     /// Permits that are held, or handed to a waiter that has yet to run.
@@ -18,19 +22,21 @@ pub(super) struct State {
     /// Set when the semaphore becomes idle; there if anybody waits for that. Each time has its
     /// own, so that nobody is told of one that was before they asked.
     pub(super) idle: Option<Arc<Event>>,
+    /// Whether permits are taken and given back without the lock.
+    pub(super) left_open: bool,
 }
 
 impl State {
     pub(super) fn new(capacity: usize, fixed: bool) -> Self {
         let waiters = Waiters::default();
-        Self { capacity, out: 0, waiters, closed: false, fixed, idle: None }
+        Self { capacity, out: 0, waiters, closed: false, fixed, idle: None, left_open: false }
     }
 
     pub(super) fn take(&mut self, permits: usize) -> Result<(), TryAcquireError> {
         if self.closed {
             return Err(TryAcquireError::Closed);
         }
-        if permits > self.free() || self.waiters.len() > 0 {
+        if permits > self.free() || !self.waiters.is_empty() {
             return Err(TryAcquireError::WouldBlock);
         }
         self.out += permits;
@@ -63,11 +69,11 @@ impl State {
     pub(super) fn may_admit(&mut self) -> bool {
         let free = self.free();
         // The first look is the cheap one, and mostly nobody waits.
-        self.waiters.len() > 0 && self.waiters.first().is_some_and(|wanted| *wanted <= free)
+        !self.waiters.is_empty() && self.waiters.first().is_some_and(|wanted| *wanted <= free)
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.out == 0 && self.waiters.len() == 0
+        self.out == 0 && self.waiters.is_empty()
     }
 
     pub(super) fn free(&self) -> usize {
@@ -78,8 +84,25 @@ impl State {
         signed(self.capacity) - signed(self.out)
     }
 
+    /// Whether a newcomer may take what is free, and who gives back need tell nobody.
+    pub(super) fn is_open(&self) -> bool {
+        let counted = signed(self.out) <= MOST;
+        counted && self.waiters.is_empty() && self.idle.is_none() && !self.closed
+    }
+
+    /// The capacity, as far as it is counted without the lock.
+    pub(super) fn counted_capacity(&self) -> isize {
+        signed(self.capacity).min(MOST)
+    }
+
+    /// How many more permits could be out, as far as that is counted, less one for each who waits.
     pub(super) fn balance(&self) -> isize {
-        self.available() - signed(self.waiters.len())
+        self.counted_capacity() - signed(self.out).min(MOST) - signed(self.waiters.len())
+    }
+
+    /// Counts what was taken and given back while this was open.
+    pub(super) fn set_balance(&mut self, balance: isize) {
+        self.out = usize::try_from(self.counted_capacity() - balance).unwrap_or(0);
     }
 }
 

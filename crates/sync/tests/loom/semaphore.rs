@@ -119,6 +119,44 @@ fn a_smaller_size_holds_for_who_comes_next() {
 }
 
 #[test]
+fn nobody_overtakes_who_waits() {
+    model(|| {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let held = block_on(Acquire::of(Arc::clone(&semaphore))).unwrap();
+        let mut first = Acquire::of(Arc::clone(&semaphore));
+        assert!(block_on(once(&mut first)).is_none());
+        let gives_back = spawn(async { drop(held) });
+        let overtakes = semaphore.try_acquire().is_ok();
+        gives_back.join().unwrap();
+        assert!(!overtakes);
+        drop(block_on(first).unwrap());
+        assert_at_rest(&semaphore);
+    });
+}
+
+#[test]
+fn what_comes_and_goes_without_waiting_is_counted() {
+    model(|| {
+        let (semaphore, inside) = (Arc::new(Semaphore::new(2)), Arc::new(Inside::default()));
+        let come_and_go = || {
+            let (semaphore, inside) = (Arc::clone(&semaphore), Arc::clone(&inside));
+            spawn(async move {
+                let permit = semaphore.try_acquire();
+                if permit.is_ok() {
+                    inside.pass(1, 2);
+                }
+                permit.is_ok()
+            })
+        };
+        let others = [come_and_go(), come_and_go()];
+        assert!(semaphore.out() <= 2);
+        semaphore.add(1);
+        assert_eq!(join(others), [true, true]);
+        assert_eq!((semaphore.out(), semaphore.available(), semaphore.balance()), (0, 3, 3));
+    });
+}
+
+#[test]
 fn a_close_refuses_whoever_has_no_permit_yet() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(1));
@@ -148,6 +186,21 @@ fn idleness_is_noticed() {
         let gives_up = spawn(async move { drop(waiting) });
         drop(held);
         gives_up.join().unwrap();
+        asks.join().unwrap();
+        assert_at_rest(&semaphore);
+    });
+}
+
+#[test]
+fn idleness_is_noticed_where_nobody_waits_for_a_permit() {
+    model(|| {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let held = [(); 2].map(|()| block_on(Acquire::of(Arc::clone(&semaphore))).unwrap());
+        let asks = {
+            let semaphore = Arc::clone(&semaphore);
+            spawn(async move { semaphore.wait_idle().await })
+        };
+        drop(held);
         asks.join().unwrap();
         assert_at_rest(&semaphore);
     });

@@ -79,6 +79,16 @@ fn the_balance_counts_those_who_wait() {
 }
 
 #[test]
+fn the_balance_of_one_without_a_limit_counts_what_is_out() {
+    let semaphore = Semaphore::new(usize::MAX);
+    assert_eq!(semaphore.balance(), isize::MAX);
+    let permit = semaphore.try_acquire_many(3).unwrap();
+    assert_eq!((semaphore.balance(), semaphore.out()), (isize::MAX - 3, 3));
+    drop(permit);
+    assert_eq!((semaphore.balance(), semaphore.out()), (isize::MAX, 0));
+}
+
+#[test]
 fn a_forgotten_permit_stays_out_until_it_is_released() {
     let semaphore = Semaphore::new(1);
     semaphore.try_acquire().unwrap().forget();

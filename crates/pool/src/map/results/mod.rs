@@ -9,12 +9,11 @@ mod hand;
 mod loan;
 mod state;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 pub(crate) use hand::Hand;
 use hand::Reads;
@@ -137,17 +136,19 @@ impl<T, X> Results<T, X> {
         result: Result<T, Failure>,
         then: impl FnOnce(&mut State<T, X>) -> R,
     ) -> R {
-        let mut refused = None;
-        let done = self.change(|state| {
-            if matches!(state.reader, Reader::Present) {
-                state.put(index, result);
-            } else {
-                refused = Some(result);
-                state.open -= 1;
-            }
-            then(state)
-        });
-        contain(|| drop(refused));
+        let mut state = self.lock();
+        let refused = if matches!(state.reader, Reader::Present) {
+            state.put(index, result);
+            None
+        } else {
+            state.open -= 1;
+            Some(result)
+        };
+        let done = then(&mut state);
+        self.settle(state);
+        if let Some(refused) = refused {
+            contain(|| drop(refused));
+        }
         done
     }
 
@@ -186,27 +187,18 @@ impl<T, X> Results<T, X> {
         self.change(State::return_slot);
     }
 
-    /// For the reader: the next result, or None when there will be no more and no slot is held.
-    pub(crate) fn poll_next(
-        &self,
-        cx: &Context<'_>,
-        hand: &mut Hand<T>,
-    ) -> Poll<Option<Indexed<T>>> {
-        if hand.results.is_empty() {
-            let there = ready!(self.poll_take(cx, hand));
-            if !there {
-                return Poll::Ready(None);
-            }
-        }
-        let next = hand.results.pop_front();
+    /// For the reader: the next result that it has taken.
+    pub(crate) fn read(&self, hand: &mut Hand<T>) -> Option<Indexed<T>> {
+        let next = hand.results.pop_front()?;
         if self.reads.add(1) {
-            self.change(|_| ());
+            self.wake_others(self.lock());
         }
-        Poll::Ready(next)
+        Some(next)
     }
 
-    /// Takes all results that can be read into `hand`; false when there will be no more.
-    fn poll_take(&self, cx: &Context<'_>, hand: &mut Hand<T>) -> Poll<bool> {
+    /// For the reader, which has read what it has taken: takes all that can be read. False when
+    /// there will be no more, and no slot is held.
+    pub(crate) fn poll_take(&self, cx: &Context<'_>, hand: &mut Hand<T>) -> Poll<bool> {
         let mut state = self.lock();
         let lent = state.loan.is_out();
         if !lent {
@@ -268,8 +260,7 @@ impl<T, X> Results<T, X> {
             (then(state), before, state.forget_done())
         });
         drop(before);
-        forget(done);
-        drop(unread);
+        drop((done, unread));
         left
     }
 
@@ -282,18 +273,31 @@ impl<T, X> Results<T, X> {
     fn change<R>(&self, change: impl FnOnce(&mut State<T, X>) -> R) -> R {
         let mut state = self.lock();
         let changed = change(&mut state);
-        let over = state.is_over();
-        let roused = over || (state.is_readable() && !state.loan.is_out());
-        let reader = if roused { state.waiting.take() } else { None };
-        let feeder = self.take_feeder(&mut state);
-        let crew = match &mut state.reader {
-            Reader::Detached(crew) if over => crew.take(),
-            _ => None,
-        };
-        drop(state);
-        reader.into_iter().chain(feeder).for_each(Waker::wake);
-        drop(crew);
+        self.settle(state);
         changed
+    }
+
+    /// Lets the lock go, and wakes whom the change concerns: mostly nobody.
+    fn settle(&self, state: MutexGuard<'_, State<T, X>>) {
+        if state.may_concern_others() || self.reads.is_stalled() {
+            self.wake_others(state);
+        }
+    }
+
+    /// Apart from the above, which is short without it.
+    #[inline(never)]
+    fn wake_others(&self, mut state: MutexGuard<'_, State<T, X>>) {
+        let reader = if state.is_reader_due() { state.waiting.take() } else { None };
+        let feeder = self.take_feeder(&mut state);
+        let crew = if state.is_over() { state.take_crew() } else { None };
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        if let Some(feeder) = feeder {
+            feeder.wake();
+        }
+        drop(crew);
     }
 
     /// The feeder, if it has a reason to wake up.
@@ -312,13 +316,6 @@ impl<T, X> Results<T, X> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.open -= self.reads.take();
         state
-    }
-}
-
-/// Drops results that nobody reads: each of them may panic.
-fn forget<T>(done: VecDeque<Option<Indexed<T>>>) {
-    for result in done {
-        contain(|| drop(result));
     }
 }
 

@@ -7,14 +7,16 @@ use slab::Slab;
 use spinney_greenlet::{Failure, Handle};
 
 use super::loan::Loan;
-use super::{Indexed, Order, Room};
+use super::{Hand, Indexed, Order, Room};
 use crate::Crew;
 
 pub(super) struct State<T, X> {
     pub(super) order: Order,
-    /// What can be read. In the order of the input, with places for what is still running.
-    pub(super) done: VecDeque<Option<Indexed<T>>>,
-    /// The index of the first place of `done`, in the order of the input.
+    /// What can be read.
+    pub(super) ready: VecDeque<Indexed<T>>,
+    /// In the order of the input: what is done but not its turn, with places for what is before it.
+    pub(super) early: VecDeque<Option<Result<T, Failure>>>,
+    /// The index of the first of those places.
     pub(super) first: usize,
     pub(super) open: usize,
     pub(super) maxsize: usize,
@@ -45,7 +47,8 @@ impl<T, X> State<T, X> {
     pub(super) fn new(order: Order, maxsize: usize) -> Self {
         Self {
             order,
-            done: VecDeque::new(),
+            ready: VecDeque::new(),
+            early: VecDeque::new(),
             first: 0,
             open: 0,
             maxsize,
@@ -75,30 +78,49 @@ impl<T, X> State<T, X> {
         Room::Opened
     }
 
+    /// Puts the result of an item, which somebody will read.
     pub(super) fn put(&mut self, index: usize, result: Result<T, Failure>) {
         match self.order {
-            Order::Completion => self.done.push_back(Some((index, result))),
-            Order::Input => {
-                let place = index - self.first;
-                while self.done.len() <= place {
-                    self.done.push_back(None);
-                }
-                self.done[place] = Some((index, result));
-            }
+            Order::Completion => self.ready.push_back((index, result)),
+            Order::Input if index == self.first => self.put_first(result),
+            Order::Input => self.put_early(index - self.first, result),
         }
     }
 
-    /// Takes what can be read; it is open until it has been.
-    pub(super) fn take(&mut self, hand: &mut VecDeque<Indexed<T>>) {
-        while let Some(result) = self.done.front_mut().and_then(Option::take) {
-            self.done.pop_front();
-            self.first += 1;
-            hand.push_back(result);
+    /// Puts the result whose turn it is, and those behind it that came before it.
+    fn put_first(&mut self, result: Result<T, Failure>) {
+        self.early.pop_front();
+        self.ready.push_back((self.first, result));
+        self.first += 1;
+        if let Some(Some(_)) = self.early.front() {
+            self.put_next();
         }
+    }
+
+    /// Puts those that came early and whose turn it is now.
+    fn put_next(&mut self) {
+        let turns = self.early.iter().take_while(|early| early.is_some()).count();
+        self.ready.extend((self.first..).zip(self.early.drain(..turns).flatten()));
+        self.first += turns;
+    }
+
+    fn put_early(&mut self, place: usize, result: Result<T, Failure>) {
+        while self.early.len() < place {
+            self.early.push_back(None);
+        }
+        match self.early.get_mut(place) {
+            Some(early) => *early = Some(result),
+            None => self.early.push_back(Some(result)),
+        }
+    }
+
+    /// Takes what can be read, all of it, into an empty `hand`; it is open until it has been.
+    pub(super) fn take(&mut self, hand: &mut VecDeque<Indexed<T>>) {
+        std::mem::swap(&mut self.ready, hand);
     }
 
     pub(super) fn is_readable(&self) -> bool {
-        matches!(self.done.front(), Some(Some(_)))
+        !self.ready.is_empty()
     }
 
     /// The reader has its slot back: to read, or else to lend it again.
@@ -107,13 +129,34 @@ impl<T, X> State<T, X> {
         self.loan = self.loan.returned(waits);
     }
 
+    /// False if there is nobody to be told of any change, but for a feeder that is stalled.
+    pub(super) fn may_concern_others(&self) -> bool {
+        self.waiting.is_some() || self.exhausted || !matches!(self.loan, Loan::None)
+    }
+
+    /// Whether the reader waits for what there is now.
+    pub(super) fn is_reader_due(&self) -> bool {
+        self.waiting.is_some() && ((self.is_readable() && !self.loan.is_out()) || self.is_over())
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.exhausted && self.open == 0 && self.workers.is_empty() && !self.feeding
     }
 
-    /// Closes what was done and will not be read.
-    pub(super) fn forget_done(&mut self) -> VecDeque<Option<Indexed<T>>> {
-        self.open -= self.done.iter().flatten().count();
-        std::mem::take(&mut self.done)
+    /// What a map without a reader has kept alive.
+    pub(super) fn take_crew(&mut self) -> Option<Crew<X>> {
+        match &mut self.reader {
+            Reader::Detached(crew) => crew.take(),
+            Reader::Present | Reader::Gone => None,
+        }
+    }
+
+    /// Closes what is done and will not be read, and returns it.
+    pub(super) fn forget_done(&mut self) -> Hand<T> {
+        let mut results = std::mem::take(&mut self.ready);
+        let early = std::mem::take(&mut self.early).into_iter().zip(self.first..);
+        results.extend(early.filter_map(|(result, index)| Some((index, result?))));
+        self.open -= results.len();
+        Hand { results }
     }
 }
