@@ -46,6 +46,7 @@
 
 mod apply_async;
 mod builder;
+mod call;
 mod drain;
 mod ends;
 mod errors;
@@ -55,10 +56,12 @@ mod map;
 mod park;
 mod place;
 mod result;
+mod seldom;
 mod settings;
 mod spin;
 mod threadpool;
 mod unblock;
+mod work;
 mod workers;
 
 pub use builder::ThreadPoolBuilder;

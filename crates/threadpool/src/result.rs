@@ -1,14 +1,16 @@
 //! [`ThreadResult`]: the owner of one closure's result.
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, LinkId};
+use spinney_greenlet::{Failure, GreenletExit, Handle, LinkId};
+use spinney_sync::Wait;
 
-use crate::job::Withdraw;
+use crate::job::Owned;
 use crate::park;
 
 /// A closure that runs on another thread, and the right to its result: a future, which plain
@@ -25,13 +27,21 @@ use crate::park;
 /// ```
 #[must_use = "dropping a result leaves the closure to itself: say so with `detach()`"]
 pub struct ThreadResult<T> {
-    greenlet: Greenlet<T>,
-    job: Arc<dyn Withdraw>,
+    job: Arc<dyn Owned<T>>,
+    /// There once it was asked for.
+    handle: OnceLock<Handle>,
+    /// Whether the result was taken.
+    taken: bool,
 }
 
 impl<T> ThreadResult<T> {
-    pub(crate) fn new(greenlet: Greenlet<T>, job: Arc<dyn Withdraw>) -> Self {
-        Self { greenlet, job }
+    pub(crate) fn new(job: Arc<dyn Owned<T>>) -> Self {
+        Self { job, handle: OnceLock::new(), taken: false }
+    }
+
+    /// Whether it can be had without waiting.
+    pub(crate) fn is_there(&self) -> bool {
+        self.job.is_there()
     }
 
     /// Waits for the result; awaiting it does the same. `get`.
@@ -77,12 +87,12 @@ impl<T> ThreadResult<T> {
 
     /// Whether the closure has ended, in whatever way. `ready`.
     pub fn is_ready(&self) -> bool {
-        self.greenlet.is_ready()
+        self.job.is_ready()
     }
 
     /// Whether the closure has ended with a result. `successful`.
     pub fn is_successful(&self) -> bool {
-        self.greenlet.is_successful()
+        self.job.is_successful()
     }
 
     /// Ends the closure as killed if it has not started: it never runs, what it holds is dropped,
@@ -102,21 +112,24 @@ impl<T> ThreadResult<T> {
     ///
     /// After the end and outside of any hub, as [`Hub::global`](spinney_hub::Hub::global).
     pub fn link(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
-        self.greenlet.link(callback)
+        self.handle().link(callback)
     }
 
     /// The closure's control handle, for `joinall` and the like.
+    ///
+    /// A closure becomes a greenlet when it starts, or when this is first asked for: so it is the
+    /// child of the greenlet that asks, if that is before, and nobody's otherwise.
     ///
     /// Killed through it before it has started a closure has ended at once, and never runs; but
     /// the handle, which knows nothing of pools, leaves it its place until its turn comes, and a
     /// kill that waits does so until then. [`cancel`](Self::cancel) is for those who cannot.
     pub fn handle(&self) -> &Handle {
-        self.greenlet.handle()
+        self.handle.get_or_init(|| self.job.handle())
     }
 
     /// Leaves the closure to itself; its result will be dropped.
     pub fn detach(self) {
-        self.greenlet.detach();
+        drop(self);
     }
 }
 
@@ -133,13 +146,26 @@ impl<T> Future for ThreadResult<T> {
     type Output = Result<T, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.greenlet).poll(cx)
+        let polled = self.job.poll_result(cx);
+        self.taken = polled.is_ready();
+        if !self.taken {
+            Wait::note("the end of a thread pool's closure", Location::caller());
+        }
+        polled
+    }
+}
+
+impl<T> Drop for ThreadResult<T> {
+    fn drop(&mut self) {
+        if !self.taken {
+            self.job.leave();
+        }
     }
 }
 
 impl<T> AsRef<Handle> for ThreadResult<T> {
     fn as_ref(&self) -> &Handle {
-        self.greenlet.handle()
+        self.handle()
     }
 }
 

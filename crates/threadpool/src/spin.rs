@@ -8,28 +8,66 @@ use std::time::{Duration, Instant};
 const LOOKS: usize = 16;
 /// What a turn given away costs at the most, if nobody is there who keeps the core.
 const TURN: Duration = Duration::from_micros(500);
-/// How many times one then goes to sleep at once.
+/// How many times one then goes to sleep at once, at first: what was lost is regained in about as
+/// many times.
 const SLEEPS: u32 = 1000;
+/// How many times at the most, where it is lost again and again.
+const SLEEPS_AT_MOST: u32 = 64 * SLEEPS;
 
 thread_local! {
-    /// How many times this thread is yet to go to sleep at once.
-    static SLEEPY: Cell<u32> = const { Cell::new(0) };
+    static SLEEPY: Cell<Sleepy> = const { Cell::new(Sleepy { left: 0, next: SLEEPS, looked: 0 }) };
+}
+
+/// Whether a thread looks at all.
+#[derive(Clone, Copy)]
+struct Sleepy {
+    /// How many times it is yet to go to sleep at once.
+    left: u32,
+    /// How many times that will be when it is next kept waiting.
+    next: u32,
+    /// How many times it has looked since it was last kept waiting.
+    looked: u32,
+}
+
+impl Sleepy {
+    /// One more time; says whether it is to look.
+    fn begin(&mut self) -> bool {
+        let looks = self.left == 0;
+        self.left = self.left.saturating_sub(1);
+        self.looked = self.looked.saturating_add(u32::from(looks));
+        looks
+    }
+
+    fn was_kept_waiting(&mut self) {
+        let regained = self.looked >= SLEEPS;
+        self.left = if regained { SLEEPS } else { self.next };
+        self.next = SLEEPS_AT_MOST.min(2 * self.left);
+        self.looked = 0;
+    }
+}
+
+/// Changes what this thread knows of that.
+fn sleepy<R>(change: impl FnOnce(&mut Sleepy) -> R) -> R {
+    let mut sleepy = SLEEPY.get();
+    let changed = change(&mut sleepy);
+    SLEEPY.set(sleepy);
+    changed
 }
 
 /// The steps of a thread that is about to sleep: at each it gives way to others, and looks whether
 /// there is still nothing. Where the others keep the core for long there are none for a while.
 pub(crate) fn short() -> impl Iterator<Item = ()> {
-    let sleepy = SLEEPY.get();
-    SLEEPY.set(sleepy.saturating_sub(1));
-    let looks = if sleepy == 0 { LOOKS } else { 0 };
-    (0..looks).map_while(|_| {
-        if SLEEPY.get() > 0 {
+    let looks = if sleepy(Sleepy::begin) { LOOKS } else { 0 };
+    let mut kept = false;
+    (0..looks).map_while(move |_| {
+        if kept {
             return None;
         }
         let start = Instant::now();
         thread::yield_now();
-        if start.elapsed() > TURN {
-            SLEEPY.set(SLEEPS);
+        kept = start.elapsed() > TURN;
+        if kept {
+            sleepy(Sleepy::was_kept_waiting);
         }
         Some(())
     })
@@ -37,13 +75,26 @@ pub(crate) fn short() -> impl Iterator<Item = ()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SLEEPY, short};
+    use super::{SLEEPS, SLEEPS_AT_MOST, Sleepy, short, sleepy};
 
     #[test]
     fn a_thread_that_was_kept_waiting_goes_to_sleep_at_once_for_a_while() {
-        SLEEPY.set(2);
+        sleepy(|sleepy| sleepy.left = 2);
         assert_eq!([short().count(), short().count()], [0, 0]);
-        assert_eq!(SLEEPY.get(), 0);
         assert!(short().count() > 0);
+    }
+
+    #[test]
+    fn the_more_often_it_is_kept_waiting_the_longer_that_is_until_looking_has_paid() {
+        let mut sleepy = Sleepy { left: 0, next: SLEEPS, looked: 0 };
+        let mut kept_waiting_after = |looks: u32| {
+            let looked = (0..looks).filter(|_| sleepy.begin()).count();
+            sleepy.was_kept_waiting();
+            (looked, std::mem::take(&mut sleepy.left))
+        };
+        assert_eq!(kept_waiting_after(1), (1, SLEEPS));
+        assert_eq!(kept_waiting_after(1), (1, 2 * SLEEPS));
+        assert_eq!((0..99).map(|_| kept_waiting_after(1).1).max(), Some(SLEEPS_AT_MOST));
+        assert_eq!(kept_waiting_after(SLEEPS).1, SLEEPS);
     }
 }

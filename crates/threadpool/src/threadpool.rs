@@ -7,11 +7,12 @@ use futures_lite::future;
 use spinney_greenlet::Failure;
 use spinney_sync::{Permit, TryAcquireError};
 
-use crate::job::{Job, run_in_place};
+use crate::call::run_in_place;
+use crate::job::Job;
 use crate::place::Place;
 use crate::settings::Settings;
 use crate::workers::Workers;
-use crate::{NoThreads, ThreadPoolBuilder, ThreadPoolFull, ThreadResult};
+use crate::{NoThreads, ThreadPoolBuilder, ThreadPoolFull, ThreadResult, seldom};
 
 /// Threads that run closures, at most so many at a time. `gevent.threadpool.ThreadPool`.
 ///
@@ -139,7 +140,9 @@ impl ThreadPool {
         if self.is_inside() {
             return run_in_place(closure);
         }
-        self.spawn(closure).await.await
+        let result = self.spawn(closure).await;
+        seldom::look(|| result.is_there());
+        result.await
     }
 
     /// Changes how many threads there are at the most; with a queue of the default length, that
@@ -219,6 +222,14 @@ impl Owner {
     async fn take_place(&self) -> Place {
         if !self.workers.is_bounded() || self.workers.is_inside() {
             return self.place(false);
+        }
+        let mut place = None;
+        seldom::look(|| {
+            place = self.try_take_place();
+            place.is_some()
+        });
+        if let Some(place) = place {
+            return place;
         }
         let permit = self.workers.places.acquire().await.ok();
         self.place(permit.map(Permit::forget).is_some())

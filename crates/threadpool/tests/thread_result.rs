@@ -2,14 +2,16 @@
 
 mod gate;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
 use gate::Gate;
-use spinney_greenlet::{Failure, joinall};
+use spinney_greenlet::{Failure, Handle, State, joinall, spawn};
 use spinney_hub::LocalHub;
 use spinney_threadpool::{ThreadPool, ThreadResult};
 
@@ -250,4 +252,74 @@ fn results_can_be_joined_together_with_greenlets() {
         assert!(results.iter().all(ThreadResult::is_successful));
         results.into_iter().for_each(ThreadResult::detach);
     });
+}
+
+#[test]
+fn a_closure_is_one_greenlet_whenever_its_handle_is_asked_for() {
+    let (pool, gate) = held_up();
+    let inside = || Handle::current().unwrap();
+    let asked_before = pool.submit(inside);
+    let before = asked_before.handle().clone();
+    assert_eq!(before.state(), State::Scheduled);
+    let never_asked_before = pool.submit(inside);
+    gate.open();
+    assert_eq!(asked_before.wait().unwrap(), before);
+    let mut never_asked_before = never_asked_before;
+    let there = block_on(&mut never_asked_before).unwrap();
+    assert_eq!(never_asked_before.handle(), &there);
+    assert!(never_asked_before.is_successful() && there.is_successful());
+}
+
+#[test]
+fn a_closure_is_the_child_of_who_asks_for_its_handle_first_and_of_nobody_once_it_has_started() {
+    let (pool, gate) = held_up();
+    let parent = || Handle::current().unwrap().parent();
+    LocalHub::new().block_on(async {
+        let (here, first, second) = spawn(async move {
+            let (first, second) = (pool.spawn(parent).await, pool.spawn(parent).await);
+            let here = Handle::current().unwrap().id();
+            assert_eq!(first.handle().parent(), Some(here));
+            gate.open();
+            (here, first.await.unwrap(), second.await.unwrap())
+        })
+        .await
+        .unwrap();
+        assert_eq!((first, second), (Some(here), None));
+    });
+}
+
+#[test]
+fn the_owner_goes_on_when_all_links_have_been_told() {
+    let (pool, gate) = held_up();
+    let link = Gate::default();
+    let held = link.clone();
+    let mut result = pool.submit(|| 42);
+    result.link(move |_| held.pass());
+    gate.open();
+    link.wait_for(1);
+    assert!(result.is_ready() && block_on(poll_once(&mut result)).is_none());
+    link.open();
+    assert_eq!(result.wait().unwrap(), 42);
+}
+
+#[test]
+fn a_result_that_was_given_up_lets_go_of_its_waker() {
+    let (pool, gate) = held_up();
+    let mut result = pool.submit(|| 42);
+    let counted = Arc::new(NoWake);
+    let waker = Waker::from(Arc::clone(&counted));
+    for _ in 0..2 {
+        assert!(Pin::new(&mut result).poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    drop(waker);
+    assert_eq!(Arc::strong_count(&counted), 2);
+    result.detach();
+    assert_eq!(Arc::strong_count(&counted), 1);
+    gate.open();
+}
+
+struct NoWake;
+
+impl Wake for NoWake {
+    fn wake(self: Arc<Self>) {}
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use spinney_greenlet::Failure;
 
 use super::job::Source;
+use super::results::Done;
 use crate::ThreadPool;
 
 /// The results of a running map, one by one: a stream. `gevent.pool.IMap`,
@@ -36,6 +37,8 @@ use crate::ThreadPool;
 #[must_use = "dropping a stream ends its map: read it, or say `detach()`"]
 pub struct ThreadImap<T> {
     source: Arc<dyn Source<T>>,
+    /// What is read next, once all is done. Never locked: so that it can be shared if `T` cannot.
+    rest: Mutex<Done<T>>,
     /// None once it is detached.
     pool: Option<ThreadPool>,
 }
@@ -43,8 +46,8 @@ pub struct ThreadImap<T> {
 impl<T> ThreadImap<T> {
     pub(crate) fn start(source: Arc<dyn Source<T>>, pool: ThreadPool) -> Self {
         let threads = source.results().take_on();
-        let imap = Self { source, pool: Some(pool) };
-        imap.put(threads);
+        let imap = Self { source, rest: Mutex::default(), pool: Some(pool) };
+        put(&imap.source, imap.pool.as_ref(), threads);
         imap
     }
 
@@ -58,34 +61,39 @@ impl<T> ThreadImap<T> {
     /// Lets the map run on, for as long as `pool` and other handles let it.
     fn let_go(mut self, pool: Option<ThreadPool>) {
         let threads = self.source.results().detach(pool);
-        self.put(threads);
+        put(&self.source, self.pool.as_ref(), threads);
         self.pool = None;
     }
+}
 
-    /// Puts the map in the queue, once for each of `threads`.
-    fn put(&self, threads: usize) {
-        let Some(pool) = &self.pool else { return };
-        for _ in 0..threads {
-            pool.owner.workers.push(Arc::clone(&self.source).as_work());
-        }
+/// Puts a map in the queue of its pool, once for each of `threads`.
+fn put<T>(source: &Arc<dyn Source<T>>, pool: Option<&ThreadPool>, threads: usize) {
+    let Some(pool) = pool else { return };
+    for _ in 0..threads {
+        pool.owner.workers.push(Arc::clone(source).as_work());
     }
 }
 
 impl<T> Stream for ThreadImap<T> {
     type Item = Result<T, Failure>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let rest = this.rest.get_mut().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let (polled, threads) = self.source.results().poll_next(cx);
-            self.put(threads);
-            let inside = self.pool.as_ref().is_some_and(ThreadPool::is_inside);
-            let assists = polled.is_pending() && inside && self.source.assist();
+            let (polled, threads) = this.source.results().poll_next(cx, rest);
+            put(&this.source, this.pool.as_ref(), threads);
+            let is_inside = || this.pool.as_ref().is_some_and(ThreadPool::is_inside);
+            let assists = polled.is_pending() && is_inside() && this.source.assist();
             if !assists {
                 return polled;
             }
         }
     }
 }
+
+/// Nothing of it is pinned in place.
+impl<T> Unpin for ThreadImap<T> {}
 
 impl<T> Drop for ThreadImap<T> {
     fn drop(&mut self) {

@@ -7,7 +7,8 @@ use spinney_greenlet::{Failure, GreenletExit};
 use spinney_hub::contain;
 
 use super::results::Results;
-use crate::job::{Work, run_as_greenlet};
+use crate::call::run_as_greenlet;
+use crate::work::Work;
 use crate::workers::Workers;
 
 pub(crate) struct MapJob<I, F, T> {

@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -38,14 +39,19 @@ pub(crate) struct Results<T> {
     state: Mutex<State<T>>,
 }
 
+/// Results in the order in which they are read; None for what is still running.
+pub(crate) type Done<T> = VecDeque<Option<Result<T, Failure>>>;
+
 struct State<T> {
     order: Order,
     limits: Limits,
     /// What can be read. In the order of the input, with places for what is still running.
-    done: VecDeque<Option<Result<T, Failure>>>,
+    done: Done<T>,
     /// The index of the first place of `done`, in the order of the input.
     first: usize,
     open: usize,
+    /// How many of these are done.
+    unread: usize,
     /// No further item will be opened.
     exhausted: bool,
     /// Why the map ended before its input did: what is read last.
@@ -76,6 +82,7 @@ impl<T> Results<T> {
             done: VecDeque::new(),
             first: 0,
             open: 0,
+            unread: 0,
             exhausted: false,
             broken: None,
             failed: false,
@@ -162,14 +169,25 @@ impl<T> Results<T> {
     }
 
     /// For the reader: the next result, or None when there will be no more; and how many threads
-    /// the map takes on for the room that this makes.
-    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> (Poll<Option<Result<T, Failure>>>, usize) {
+    /// the map takes on for the room that this makes. `rest` is the reader's own, for what it reads
+    /// next: once all items are done it gets all results together.
+    pub(crate) fn poll_next(
+        &self,
+        cx: &Context<'_>,
+        rest: &mut Done<T>,
+    ) -> (Poll<Option<Result<T, Failure>>>, usize) {
+        if let Some(result) = rest.pop_front().flatten() {
+            return (Poll::Ready(Some(result)), 0);
+        }
         let mut state = self.lock();
         let (taken, before) = match state.take() {
             Some(result) => (Poll::Ready(Some(result)), state.waiting.take()),
             None if state.is_over() => (Poll::Ready(None), state.waiting.take()),
             None => (Poll::Pending, state.waiting.replace(cx.waker().clone())),
         };
+        if state.is_done() {
+            *rest = state.take_rest();
+        }
         let threads = state.take_on();
         drop(state);
         drop(before);
@@ -191,7 +209,7 @@ impl<T> Results<T> {
     pub(crate) fn abandon(&self) {
         let (before, done) = self.change(|state| {
             state.exhausted = true;
-            (std::mem::replace(&mut state.reader, Reader::Gone), state.forget_done())
+            (mem::replace(&mut state.reader, Reader::Gone), state.forget_done())
         });
         drop((before, done));
     }
@@ -246,6 +264,7 @@ impl<T> State<T> {
 
     fn put(&mut self, index: usize, result: Result<T, Failure>) {
         self.failed |= result.is_err();
+        self.unread += 1;
         match self.order {
             Order::Completion => self.done.push_back(Some(result)),
             Order::Input => {
@@ -263,16 +282,29 @@ impl<T> State<T> {
             self.done.pop_front();
             self.first += 1;
             self.open -= 1;
+            self.unread -= 1;
             return Some(result);
         }
         if self.open == 0 { self.broken.take().map(Err) } else { None }
     }
 
+    /// Takes all that is done, where nothing else is open.
+    fn take_rest(&mut self) -> Done<T> {
+        self.first += self.done.len();
+        self.open = 0;
+        self.unread = 0;
+        mem::take(&mut self.done)
+    }
+
+    /// Whether nothing runs any more, and nothing will.
+    fn is_done(&self) -> bool {
+        self.exhausted && self.open == self.unread
+    }
+
     /// Whether the reader should be woken.
     fn is_worth_a_look(&self) -> bool {
         let readable = matches!(self.done.front(), Some(Some(_)));
-        let ended = self.exhausted && self.open == self.done.len();
-        ended || (readable && (self.failed || !self.limits.whole))
+        self.is_done() || (readable && (self.failed || !self.limits.whole))
     }
 
     fn is_over(&self) -> bool {
@@ -280,9 +312,9 @@ impl<T> State<T> {
     }
 
     /// Closes what was done and will not be read.
-    fn forget_done(&mut self) -> (VecDeque<Option<Result<T, Failure>>>, Option<Failure>) {
-        self.open -= self.done.iter().flatten().count();
-        (std::mem::take(&mut self.done), self.broken.take())
+    fn forget_done(&mut self) -> (Done<T>, Option<Failure>) {
+        self.open -= mem::take(&mut self.unread);
+        (mem::take(&mut self.done), self.broken.take())
     }
 }
 

@@ -14,15 +14,15 @@ mod state;
 mod thread;
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use spinney_greenlet::GreenletExit;
 use spinney_sync::{Event, Semaphore};
 
-use crate::job::Work;
 use crate::settings::Settings;
+use crate::work::Work;
 use crate::{ThreadPoolClosed, ThreadRefused, inside};
 use state::State;
 
@@ -30,6 +30,8 @@ pub(crate) struct Workers {
     pub(crate) settings: Settings,
     /// One for each closure that is running or in the queue, and got in there by waiting its turn.
     pub(crate) places: Semaphore,
+    /// What was pushed and has not been finished. It grows under the lock alone.
+    unfinished: AtomicUsize,
     state: Mutex<State>,
     work: Condvar,
     /// Whether a thread has anything to do or to see; what `State` says, for a look without lock.
@@ -45,6 +47,7 @@ impl Workers {
         Self {
             places: Semaphore::new(settings.places(maxsize)),
             settings,
+            unfinished: AtomicUsize::new(0),
             state: Mutex::new(State::new(maxsize)),
             work: Condvar::new(),
             wanted: AtomicBool::new(false),
@@ -74,7 +77,7 @@ impl Workers {
 
     /// How much was pushed and has not been finished.
     pub(crate) fn unfinished(&self) -> usize {
-        self.lock().unfinished
+        self.unfinished.load(Acquire)
     }
 
     /// Whether this is one of its threads.
@@ -85,9 +88,14 @@ impl Workers {
     /// Has `work` run, and counts it as unfinished. If that cannot be, it is told why.
     pub(crate) fn push(self: &Arc<Self>, work: Arc<dyn Work>) {
         let mut state = self.lock();
-        state.unfinished += 1;
+        let was_empty = self.unfinished.fetch_add(1, AcqRel) == 0;
+        // Whoever finished the last may not have come to say so.
+        let emptied = if was_empty { state.emptied.take() } else { None };
         let closed = state.closed;
         self.put(state, work, closed);
+        if let Some(emptied) = emptied {
+            emptied.set();
+        }
     }
 
     /// Has `work`, which a thread runs right now, run again behind what is in the queue.
@@ -103,10 +111,10 @@ impl Workers {
             work.refuse(self, GreenletExit::because(ThreadPoolClosed));
             return;
         }
-        let swept = state.sweep();
+        let swept = state.is_to_be_swept().then(|| state.sweep());
         state.queue.push_back(work);
         self.attend(state);
-        for void in swept {
+        for void in swept.into_iter().flatten() {
             // It was killed through a handle, which knows nothing of what it left behind.
             void.refuse(self, GreenletExit::new());
         }
@@ -114,22 +122,25 @@ impl Workers {
 
     /// What was pushed once is finished, and `places` places are free again.
     pub(crate) fn finish(&self, places: usize) {
-        let mut state = self.lock();
-        state.unfinished -= 1;
-        let emptied = if state.unfinished == 0 { state.emptied.take() } else { None };
-        // Under the lock, so that nobody finds it finished and its place taken.
+        // First, so that nobody finds it finished and its place taken.
         let handed_out = (places > 0).then(|| self.places.put_back(places));
-        drop(state);
+        let was_last = self.unfinished.fetch_sub(1, AcqRel) == 1;
         drop(handed_out);
-        if let Some(emptied) = emptied {
-            emptied.set();
+        if was_last {
+            let mut state = self.lock();
+            // If there is more by now, whoever pushed that has said so.
+            let emptied = if self.unfinished() == 0 { state.emptied.take() } else { None };
+            drop(state);
+            if let Some(emptied) = emptied {
+                emptied.set();
+            }
         }
     }
 
     /// What will be set when nothing is unfinished; None if that is so.
     pub(crate) fn emptied(&self) -> Option<Arc<Event>> {
         let mut state = self.lock();
-        let any = state.unfinished > 0;
+        let any = self.unfinished() > 0;
         any.then(|| Arc::clone(state.emptied.get_or_insert_default()))
     }
 
@@ -155,7 +166,7 @@ impl Workers {
         let mut state = self.lock();
         state.closed = true;
         state.wake_all();
-        let unfinished = state.unfinished;
+        let unfinished = self.unfinished();
         self.attend(state);
         self.work.notify_all();
         // Whoever is woken by this finds the rest closed.
@@ -192,7 +203,15 @@ impl Workers {
     }
 
     /// Sees to it that there are threads for what is in the queue, and lets go of the lock.
-    fn attend(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn attend(self: &Arc<Self>, state: MutexGuard<'_, State>) {
+        if state.is_settled() {
+            self.say_wanted(&state);
+        } else {
+            self.settle(state);
+        }
+    }
+
+    fn settle(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let mut woken = 0;
         while state.is_short() && state.wake_one() {
             woken += 1;
@@ -205,7 +224,7 @@ impl Workers {
         // would ever run.
         let strands = refused.is_some() && state.threads.is_empty();
         let stranded = if strands { std::mem::take(&mut state.queue) } else { VecDeque::new() };
-        self.wanted.store(state.wants_threads(), Relaxed);
+        self.say_wanted(&state);
         let gone = state.is_gone() && !self.gone.is_set();
         let joined = gone && state.last.is_none();
         drop(state);
@@ -223,6 +242,14 @@ impl Workers {
         }
         if gone {
             self.gone.set();
+        }
+    }
+
+    /// Tells those who look without the lock; written only when it changes, for they look often.
+    fn say_wanted(&self, state: &State) {
+        let wanted = state.wants_threads();
+        if self.wanted.load(Relaxed) != wanted {
+            self.wanted.store(wanted, Relaxed);
         }
     }
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use slab::Slab;
 use spinney_sync::Event;
 
-use crate::job::Work;
+use crate::work::Work;
 
 /// The smallest queue that is worth sweeping.
 const SWEPT_FROM: usize = 64;
@@ -17,8 +17,6 @@ pub(crate) struct State {
     /// The length at which the queue is swept next.
     sweep_at: usize,
     pub(crate) maxsize: usize,
-    /// What was pushed and has not been finished.
-    pub(crate) unfinished: usize,
     /// Set when nothing is unfinished; there if anybody waits for that. Each time has its own, so
     /// that nobody is told of one that was before they asked.
     pub(crate) emptied: Option<Arc<Event>>,
@@ -48,7 +46,6 @@ impl State {
             queue: VecDeque::new(),
             sweep_at: SWEPT_FROM,
             maxsize,
-            unfinished: 0,
             emptied: None,
             threads: Slab::new(),
             coming: 0,
@@ -74,6 +71,12 @@ impl State {
 
     pub(crate) fn may_grow(&self) -> bool {
         self.threads.len() < self.maxsize
+    }
+
+    /// Whether there is nobody to wake or start or tell, as while all are busy.
+    pub(crate) fn is_settled(&self) -> bool {
+        let nobody_left = self.asleep == 0 && !self.may_grow() && !self.threads.is_empty();
+        !self.closed && (nobody_left || !self.is_short())
     }
 
     /// Whether a thread should end because there are more than there may be.
@@ -104,12 +107,14 @@ impl State {
         self.woken += std::mem::take(&mut self.asleep);
     }
 
-    /// Takes what is void out of the queue, once that has doubled since the last time: so what was
-    /// cancelled takes no more room than what was not. It is to be refused outside of the lock.
+    /// Whether the queue has doubled since it was swept: so what was cancelled takes no more room
+    /// than what was not.
+    pub(crate) fn is_to_be_swept(&self) -> bool {
+        self.queue.len() >= self.sweep_at
+    }
+
+    /// Takes what is void out of the queue. It is to be refused outside of the lock.
     pub(crate) fn sweep(&mut self) -> VecDeque<Arc<dyn Work>> {
-        if self.queue.len() < self.sweep_at {
-            return VecDeque::new();
-        }
         let queue = std::mem::take(&mut self.queue).into_iter();
         let (void, left) = queue.partition(|work| work.is_void());
         self.queue = left;

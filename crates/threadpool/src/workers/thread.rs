@@ -1,13 +1,12 @@
 //! What each of the threads does.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::Workers;
 use super::state::State;
-use crate::job::Work;
+use crate::work::Work;
 use crate::{inside, spin};
 
 impl Workers {
@@ -36,7 +35,7 @@ impl Workers {
                 break;
             }
             if let Some(work) = state.queue.pop_front() {
-                self.wanted.store(state.wants_threads(), Relaxed);
+                self.say_wanted(&state);
                 return Some(work);
             }
             if state.closed || timed_out {

@@ -214,3 +214,27 @@ fn a_plain_thread_may_read_a_stream() {
     });
     assert_eq!(sum.join().unwrap(), 4950);
 }
+
+#[test]
+fn what_still_runs_is_waited_for_though_all_others_are_done() {
+    let (pool, gate) = (ThreadPool::new(2).unwrap(), Gate::default());
+    let (held, done) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
+    let counts = Arc::clone(&done);
+    let run = move |n: usize| {
+        if n == 1 {
+            held.pass();
+        }
+        counts.fetch_add(1, SeqCst);
+        n
+    };
+    let mut results = pool.mapper().unbounded().imap(run, 0..4);
+    // One thread has left, the other is at the gate.
+    gate.wait_for(1);
+    while done.load(SeqCst) < 3 || pool.len() > 1 {
+        thread::yield_now();
+    }
+    assert_eq!(block_on(results.next()).unwrap().unwrap(), 0);
+    assert!(block_on(poll_once(results.next())).is_none());
+    gate.open();
+    assert!(block_on(results.map(Result::unwrap).collect::<Vec<_>>()).into_iter().eq(1..4));
+}

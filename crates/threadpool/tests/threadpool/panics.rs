@@ -74,16 +74,22 @@ fn an_argument_that_panics_when_it_is_dropped_ends_no_thread() {
 #[test]
 fn a_result_that_nobody_waits_for_and_that_panics_when_it_is_dropped_ends_no_thread() {
     LocalHub::new().block_on(async {
-        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
-        let held = gate.clone();
-        let bomb = move || {
-            held.pass();
-            Bomb
-        };
-        // By the time that it ends nobody has a right to its result.
-        pool.spawn(bomb).await.detach();
-        gate.open();
-        assert!(is_alive(&pool).await);
+        for started in [false, true] {
+            let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+            let held = gate.clone();
+            let bomb = move || {
+                held.pass();
+                Bomb
+            };
+            // By the time that it ends nobody has a right to its result.
+            let result = pool.spawn(bomb).await;
+            if started {
+                gate.wait_for(1);
+            }
+            result.detach();
+            gate.open();
+            assert!(is_alive(&pool).await);
+        }
     });
 }
 
