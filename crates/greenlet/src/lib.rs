@@ -78,5 +78,5 @@ pub use shield::{Shield, shield};
 pub use spawn::{spawn, spawn_on};
 pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};
 pub use state::State;
-pub use task::{Task, pair, pair_in};
+pub use task::{Task, pair, pair_for, pair_in};
 pub use unstarted::{spawn_later, spawn_later_local};

@@ -38,7 +38,35 @@ pub fn pair_in<F: Future, G>(
     future: F,
     guard: G,
 ) -> (Task<F, G>, Greenlet<F::Output>) {
-    let control = Arc::new(Control::new(home));
+    halves(Control::new(home, current::id()), future, guard)
+}
+
+/// As [`pair`], for a container that makes the greenlet where or when it was not asked for: on
+/// behalf of `parent`, the id of the greenlet that did ask.
+///
+/// ```
+/// use spinney_greenlet::pair_for;
+///
+/// let (task, greenlet) = pair_for(Some(17), async {}, ());
+/// assert_eq!(greenlet.parent(), Some(17));
+/// # drop(task);
+/// ```
+#[track_caller]
+pub fn pair_for<F: Future, G>(
+    parent: Option<u64>,
+    future: F,
+    guard: G,
+) -> (Task<F, G>, Greenlet<F::Output>) {
+    halves(Control::new(None, parent), future, guard)
+}
+
+#[track_caller]
+fn halves<F: Future, G>(
+    control: Control,
+    future: F,
+    guard: G,
+) -> (Task<F, G>, Greenlet<F::Output>) {
+    let control = Arc::new(control);
     spawn_tree::note(&control);
     let outcome = Outcome::default();
     let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));

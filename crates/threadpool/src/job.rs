@@ -11,7 +11,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair};
+use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_for};
 use spinney_hub::contain;
 
 use crate::ThreadResult;
@@ -21,6 +21,8 @@ use crate::workers::Workers;
 
 /// A closure whose result somebody owns.
 pub(crate) struct Job<C: FnOnce() -> T, T, G> {
+    /// The greenlet that spawned it.
+    parent: Option<u64>,
     state: Mutex<State<C, T, G>>,
 }
 
@@ -60,7 +62,8 @@ where
     pub(crate) fn new(closure: C, place: G) -> (Arc<Self>, ThreadResult<T>) {
         let fresh = Stage::Fresh(closure, place);
         let state = State { stage: fresh, waiting: None, owned: true };
-        let job = Arc::new(Self { state: Mutex::new(state) });
+        let parent = Handle::current().map(|current| current.id());
+        let job = Arc::new(Self { parent, state: Mutex::new(state) });
         (Arc::clone(&job), ThreadResult::new(job))
     }
 }
@@ -80,7 +83,7 @@ impl<C: FnOnce() -> T, T, G> Job<C, T, G> {
     fn begin(&self) -> Option<Begun<C, T, G>> {
         let mut state = self.lock();
         let (task, greenlet) = match state.take_stage() {
-            Stage::Fresh(closure, place) => pair(Call::of(closure), place),
+            Stage::Fresh(closure, place) => pair_for(self.parent, Call::of(closure), place),
             Stage::Made(pair) => *pair,
             other => {
                 state.stage = other;
@@ -89,6 +92,16 @@ impl<C: FnOnce() -> T, T, G> Job<C, T, G> {
         };
         state.stage = Stage::Begun(greenlet.handle().clone());
         Some((task, state.owned.then_some(greenlet)))
+    }
+
+    /// Sees to it that there is a greenlet.
+    fn make(&self, state: &mut State<C, T, G>) {
+        state.stage = match state.take_stage() {
+            Stage::Fresh(closure, place) => {
+                Stage::Made(Box::new(pair_for(self.parent, Call::of(closure), place)))
+            }
+            other => other,
+        };
     }
 
     /// Gives its owner the result of its greenlet, which has ended.
@@ -114,14 +127,6 @@ impl<C: FnOnce() -> T, T, G> Job<C, T, G> {
 impl<C: FnOnce() -> T, T, G> State<C, T, G> {
     fn take_stage(&mut self) -> Stage<C, T, G> {
         mem::replace(&mut self.stage, Stage::Between)
-    }
-
-    /// Sees to it that there is a greenlet.
-    fn make(&mut self) {
-        self.stage = match self.take_stage() {
-            Stage::Fresh(closure, place) => Stage::Made(Box::new(pair(Call::of(closure), place))),
-            other => other,
-        };
     }
 
     /// None while there is no greenlet.
@@ -199,7 +204,7 @@ where
 
     fn handle(&self) -> Handle {
         let mut state = self.lock();
-        state.make();
+        self.make(&mut state);
         state.handle().expect("it was made").clone()
     }
 

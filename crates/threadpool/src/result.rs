@@ -117,8 +117,8 @@ impl<T> ThreadResult<T> {
 
     /// The closure's control handle, for `joinall` and the like.
     ///
-    /// A closure becomes a greenlet when it starts, or when this is first asked for: so it is the
-    /// child of the greenlet that asks, if that is before, and nobody's otherwise.
+    /// A closure becomes a greenlet when it starts, or when this is first asked for; it is the
+    /// child of the greenlet that spawned it, if one did.
     ///
     /// Killed through it before it has started a closure has ended at once, and never runs; but
     /// the handle, which knows nothing of pools, leaves it its place until its turn comes, and a

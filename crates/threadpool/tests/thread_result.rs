@@ -271,20 +271,21 @@ fn a_closure_is_one_greenlet_whenever_its_handle_is_asked_for() {
 }
 
 #[test]
-fn a_closure_is_the_child_of_who_asks_for_its_handle_first_and_of_nobody_once_it_has_started() {
+fn a_closure_is_the_child_of_who_spawned_it_whoever_asks_for_its_handle() {
     let (pool, gate) = held_up();
     let parent = || Handle::current().unwrap().parent();
     LocalHub::new().block_on(async {
+        let inside = pool.clone();
         let (here, first, second) = spawn(async move {
-            let (first, second) = (pool.spawn(parent).await, pool.spawn(parent).await);
             let here = Handle::current().unwrap().id();
-            assert_eq!(first.handle().parent(), Some(here));
-            gate.open();
-            (here, first.await.unwrap(), second.await.unwrap())
+            (here, inside.spawn(parent).await, inside.spawn(parent).await)
         })
         .await
         .unwrap();
-        assert_eq!((first, second), (Some(here), None));
+        assert_eq!(first.handle().parent(), Some(here));
+        gate.open();
+        assert_eq!(first.await.unwrap(), Some(here));
+        assert_eq!(second.await.unwrap(), Some(here));
     });
 }
 

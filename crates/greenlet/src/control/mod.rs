@@ -67,11 +67,11 @@ struct Extras {
 }
 
 impl Control {
-    pub(crate) fn new(home: Option<Home>) -> Self {
+    pub(crate) fn new(home: Option<Home>, parent: Option<u64>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
-            parent: current::id().unwrap_or(0),
+            parent: parent.unwrap_or(0),
             home,
             flags: Flags::new(),
             state: Mutex::default(),
