@@ -23,7 +23,7 @@ use crate::guarded::Guarded;
 use crate::{BoxFuture, Clock, Spawn};
 
 /// How many turns are run before the reactor and the inbox are looked at again.
-const BATCH: usize = 64;
+const BATCH: usize = 200;
 
 thread_local! {
     /// The hub that runs on this thread.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::clock::Source;
@@ -70,16 +70,11 @@ impl Sleep {
 }
 
 impl State {
-    /// Begins, by the clock that is the current one.
-    fn begin(&mut self) {
+    /// One that begins now, by the clock that is the current one.
+    fn begin(deadline: impl FnOnce(Instant) -> Option<Instant>) -> Self {
         let clock = Clock::current();
         let now = clock.now();
-        let deadline = match *self {
-            Self::For(duration) => now.checked_add(duration),
-            Self::Until(at) => Some(at),
-            _ => return,
-        };
-        *self = match (deadline, clock.source) {
+        match (deadline(now), clock.source) {
             (None, _) => Self::Never,
             (Some(at), _) if at <= now => Self::Over(at),
             (Some(at), Source::System) => Timer::new(at).map_or(Self::Never, Self::System),
@@ -88,7 +83,7 @@ impl State {
             (Some(at), Source::Custom(source)) => {
                 Self::Custom(Box::new(Alarm { source, at, set: None }))
             }
-        };
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -107,14 +102,12 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let State::For(_) | State::Until(_) = self.state {
-            self.state.begin();
+        match self.state {
+            State::For(duration) => self.state = State::begin(|now| now.checked_add(duration)),
+            State::Until(at) => self.state = State::begin(|_| Some(at)),
+            _ => {}
         }
-        ready!(self.state.poll(cx));
-        if let Some(at) = self.deadline() {
-            self.state = State::Over(at);
-        }
-        Poll::Ready(())
+        self.state.poll(cx)
     }
 }
 

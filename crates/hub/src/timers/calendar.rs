@@ -54,7 +54,7 @@ pub(super) struct Calendar {
     later: BTreeMap<u64, Bucket>,
     /// How many ever came.
     came: u64,
-    /// The last one that was due.
+    /// The tick and the rank of the last one that was taken out.
     last: (u64, Rank),
     /// What time it was said to be; nothing is added that is due by then.
     passed: Moment,
@@ -119,6 +119,12 @@ impl Calendar {
             self.later.remove(&tick);
         }
         waker
+    }
+
+    /// When the last one was due that was taken out.
+    pub(super) fn woken(&self) -> Moment {
+        let (tick, rank) = self.last;
+        rank.moment(tick)
     }
 
     /// No later than the first one is due; None if there is none.

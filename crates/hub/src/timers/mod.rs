@@ -21,9 +21,8 @@ use calendar::{Calendar, Moment, Rank};
 /// How many calendars there are.
 const CALENDARS: u8 = 16;
 
-/// How many are woken at a time: few enough that what waking them touched is still in the cache
-/// when they run.
-const WOKEN: usize = 64;
+/// How many are woken at a time, so that those who are ready meanwhile have their turn.
+const WOKEN: usize = 1000;
 
 static TIMERS: [Timers; CALENDARS as usize] = [const { Timers::new() }; CALENDARS as usize];
 
@@ -55,14 +54,15 @@ impl Timer {
 
     /// Ready when its time has come. Until then only the waker of the last poll is woken.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.is_set() && self.timers().has_passed(self.at) {
-            return Poll::Ready(());
-        }
-        if self.waker != Identity::of(cx.waker()) {
+        let is_over = if self.is_set() && self.timers().has_passed(self.at) {
+            true
+        } else if self.waker == Identity::of(cx.waker()) {
+            false
+        } else {
             self.clear();
-            return self.set(cx.waker());
-        }
-        Poll::Pending
+            !self.set(cx.waker())
+        };
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn is_set(&self) -> bool {
@@ -73,12 +73,12 @@ impl Timer {
         &TIMERS[usize::from(self.timers)]
     }
 
-    /// Ready if the time has come.
-    fn set(&mut self, waker: &Waker) -> Poll<()> {
+    /// False if the time has come.
+    fn set(&mut self, waker: &Waker) -> bool {
         self.timers = here();
-        let Some(rank) = self.timers().add(self.at, waker) else { return Poll::Ready(()) };
+        let Some(rank) = self.timers().add(self.at, waker) else { return false };
         (self.rank, self.waker) = (rank, Identity::of(waker));
-        Poll::Pending
+        true
     }
 
     fn clear(&mut self) {
@@ -114,8 +114,8 @@ impl Identity {
 /// A calendar, and what wakes those in it.
 struct Timers {
     state: Mutex<State>,
-    /// A moment that has passed.
-    passed: AtomicU64,
+    /// A moment that has passed. Those that were due before it are not in the calendar any more.
+    woken: AtomicU64,
     /// Locked before the state, if both are.
     alarm: Mutex<Option<async_io::Timer>>,
 }
@@ -130,7 +130,7 @@ impl Timers {
     const fn new() -> Self {
         Self {
             state: Mutex::new(State { calendar: Calendar::new(), alarm: None }),
-            passed: AtomicU64::new(0),
+            woken: AtomicU64::new(0),
             alarm: Mutex::new(None),
         }
     }
@@ -150,12 +150,14 @@ impl Timers {
     }
 
     fn remove(&self, at: Moment, rank: Rank) {
-        let waker = self.lock().calendar.remove(at, rank);
-        drop(waker);
+        if at >= self.woken.load(Relaxed) {
+            let waker = self.lock().calendar.remove(at, rank);
+            drop(waker);
+        }
     }
 
     fn has_passed(&self, at: Moment) -> bool {
-        at <= self.passed.load(Relaxed) || at <= now()
+        at <= self.woken.load(Relaxed) || at <= now()
     }
 
     /// Sets the alarm to what the state says by then.
@@ -172,20 +174,21 @@ impl Timers {
         alarm.set_at(instant(at));
     }
 
-    /// Wakes those whose time has come, or some of them.
+    /// Wakes those whose time has come; if they are many, the first of them.
     fn ring(&'static self) {
-        let now = now();
         let mut state = self.lock();
-        let due = state.calendar.take_due(now, WOKEN);
+        let due = state.calendar.take_due(now(), WOKEN);
+        self.woken.store(state.calendar.woken(), Relaxed);
         state.alarm = state.calendar.first();
         let is_over = state.alarm.is_none();
         drop(state);
-        self.passed.fetch_max(now, Relaxed);
         if !is_over {
             self.set_alarm();
         }
-        for waker in due {
-            contain(|| waker.wake());
+        let mut due = due.into_iter();
+        while due.len() > 0 {
+            // Each of them is taken before it is woken, so that one that panics is not again.
+            contain(|| due.by_ref().for_each(Waker::wake));
         }
     }
 
