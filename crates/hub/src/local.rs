@@ -11,7 +11,7 @@ use std::fmt;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -161,6 +161,8 @@ impl Local {
     }
 
     fn push(&self, turn: Turn) {
+        // What came from elsewhere came before.
+        self.empty_inbox();
         self.ready.borrow_mut().push_back(turn);
         if let Some(sleeper) = self.sleeper.take() {
             sleeper.wake();
@@ -192,7 +194,7 @@ impl Local {
     }
 
     fn empty_inbox(&self) {
-        if self.inbox.filled.swap(false, AcqRel) {
+        if self.inbox.filled.load(Relaxed) && self.inbox.filled.swap(false, AcqRel) {
             self.ready.borrow_mut().extend(self.inbox.lock().turns.drain(..));
         }
     }

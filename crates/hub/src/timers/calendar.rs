@@ -14,7 +14,8 @@ pub(super) type Moment = u64;
 /// How many bits of a moment are not in the number of its tick.
 const IN_TICK: u32 = 20;
 
-/// How many bits of a rank are its number.
+/// How many bits of a rank are its number: it begins anew after some 10^13 sleeps, which at worst
+/// wakes somebody for nothing.
 const IN_RANK: u32 = u64::BITS - IN_TICK;
 
 /// A bucket is not swept for less.
@@ -44,13 +45,13 @@ fn tick(at: Moment) -> u64 {
     at >> IN_TICK
 }
 
-/// The sleeps of one clock.
-#[derive(Default)]
+/// Who sleeps until when.
 pub(super) struct Calendar {
-    /// The tick that has begun and what is left of it, the next one last.
+    /// The tick that has begun.
     begun: u64,
+    /// What is left of it, the next one last.
     next: Vec<Sleeper>,
-    /// By their ticks: those that have not begun, and what has come late for the one that has.
+    /// By their ticks: those that have not begun, and what came too late for the one that has.
     later: BTreeMap<u64, Bucket>,
     /// How many ever came.
     came: u64,
@@ -58,7 +59,6 @@ pub(super) struct Calendar {
     last: (u64, Rank),
     /// What time it was said to be; nothing is added that is due by then.
     passed: Moment,
-    alive: usize,
 }
 
 struct Sleeper {
@@ -76,32 +76,29 @@ impl Calendar {
             came: 0,
             last: (0, Rank(0)),
             passed: 0,
-            alive: 0,
         }
     }
 
-    /// Has `waker` come up when `at` has come; None if it has.
+    /// Has `waker` taken out when `at` has come; None if it has.
     pub(super) fn add(&mut self, at: Moment, waker: &Waker) -> Option<Rank> {
         if at <= self.passed {
             return None;
         }
+        let waker = Some(waker.clone());
         self.came += 1;
-        self.alive += 1;
         let rank = Rank::new(at, self.came);
         let bucket = self.later.entry(tick(at)).or_insert_with(Bucket::new);
-        bucket.add(at, Sleeper { rank, waker: Some(waker.clone()) });
+        bucket.add(at, Sleeper { rank, waker });
         Some(rank)
     }
 
-    /// Forgets a sleep; None if it has come up.
+    /// Takes a waker out before its time; None if it is out already.
     pub(super) fn remove(&mut self, at: Moment, rank: Rank) -> Option<Waker> {
         let tick = tick(at);
         if (tick, rank) <= self.last {
             return None;
         }
-        let waker = self.remove_next(tick, rank).or_else(|| self.remove_later(tick, rank))?;
-        self.alive -= 1;
-        Some(waker)
+        self.remove_next(tick, rank).or_else(|| self.remove_later(tick, rank))
     }
 
     fn remove_next(&mut self, tick: u64, rank: Rank) -> Option<Waker> {
@@ -134,24 +131,26 @@ impl Calendar {
         next.into_iter().chain(later).min()
     }
 
-    /// Takes those that are due by `now` out, in their order, but no more than `most`.
+    /// Takes those out that are due by `now`, in their order, but no more than `most`.
     pub(super) fn take_due(&mut self, now: Moment, most: usize) -> Vec<Waker> {
         self.passed = self.passed.max(now);
         let mut due = Vec::new();
-        while due.len() < most && self.has_next(now) {
-            let Some(Sleeper { rank, waker }) = self.next.pop() else { break };
-            self.last = (self.begun, rank);
-            due.extend(waker);
+        while due.len() < most {
+            self.begin_due(now);
+            let later = self.next.partition_point(|sleeper| sleeper.rank.moment(self.begun) > now);
+            let left = later.max(self.next.len().saturating_sub(most - due.len()));
+            let Some(last) = self.next.get(left) else { break };
+            self.last = (self.begun, last.rank);
+            due.extend(self.next.drain(left..).rev().filter_map(|sleeper| sleeper.waker));
         }
         if self.next.is_empty() {
             self.next = Vec::new();
         }
-        self.alive -= due.len();
         due
     }
 
-    /// Whether the last of `next` is due, or has been removed.
-    fn has_next(&mut self, now: Moment) -> bool {
+    /// Puts what is due by `now` into `next`, one tick at a time.
+    fn begin_due(&mut self, now: Moment) {
         while let Some(bucket) = self.later.first_entry() {
             let fits = self.next.is_empty() || *bucket.key() == self.begun;
             if !fits || bucket.get().first > now {
@@ -161,7 +160,6 @@ impl Calendar {
             self.begun = tick;
             self.begin(bucket);
         }
-        self.next.last().is_some_and(|sleeper| sleeper.rank.moment(self.begun) <= now)
     }
 
     fn begin(&mut self, bucket: Bucket) {
@@ -208,3 +206,6 @@ impl Bucket {
         Some(waker)
     }
 }
+
+#[cfg(test)]
+mod tests;
