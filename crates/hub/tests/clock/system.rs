@@ -41,28 +41,35 @@ fn waker() -> (Waker, Weak<impl Wake + Send + Sync + 'static>) {
 
 #[test]
 fn on_a_local_hub_they_end_in_the_order_of_their_times_and_none_too_early() {
+    // All have to be asleep before the first is due: on a busy machine that may take a while.
+    assert!((0..).map(|n| sleepers_end_in_order(2_u32.pow(n) * MOMENT)).any(|in_time| in_time));
+}
+
+/// False if not all were asleep after `lead`.
+fn sleepers_end_in_order(lead: Duration) -> bool {
     let hub = LocalHub::new();
+    let start = Instant::now() + lead;
     let ended = Rc::new(RefCell::new(Vec::new()));
-    let start = Instant::now() + MOMENT;
     let mut random = fastrand::Rng::with_seed(3);
-    let (done, all_done) = bounded::<()>(1);
     for _ in 0..2000 {
-        let (ended, done) = (Rc::clone(&ended), done.clone());
+        let ended = Rc::clone(&ended);
         let at = start + Duration::from_nanos(random.u64(0..20_000_000));
         hub.spawn(async move {
-            let mut asleep = sleep_until(at);
-            // One that need not wait has no place in the order.
-            if poll_once(&mut asleep).await.is_none() {
-                asleep.await;
-                assert!(Instant::now() >= at);
-                ended.borrow_mut().push(at);
-            }
-            drop(done);
+            sleep_until(at).await;
+            assert!(Instant::now() >= at);
+            ended.borrow_mut().push(at);
         });
     }
-    drop(done);
-    hub.block_on(all_done.recv()).unwrap_err();
-    assert!(ended.borrow().is_sorted());
+    let in_time = hub.block_on(async {
+        // The tasks had their turns before this one.
+        let now = Instant::now();
+        while ended.borrow().len() < 2000 {
+            sleep(MOMENT).await;
+        }
+        now < start
+    });
+    assert!(!in_time || ended.borrow().is_sorted());
+    in_time
 }
 
 #[test]
@@ -114,7 +121,7 @@ fn one_that_began_on_a_hub_ends_on_another_after_a_poll_there() {
     let mut asleep = begun_elsewhere();
     let (send, receive) = bounded(1);
     let hub = Hub::builder().threads(2).build().unwrap();
-    assert!(LocalHub::new().block_on(poll_once(&mut asleep)).is_none());
+    LocalHub::new().block_on(poll_once(&mut asleep));
     hub.spawn(async move {
         asleep.await;
         send.send(()).await.unwrap();
