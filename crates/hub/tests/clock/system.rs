@@ -98,6 +98,14 @@ fn they_end_on_every_thread_at_once() {
 }
 
 #[test]
+fn polls_without_end_do_not_end_it_too_early() {
+    let at = Instant::now() + 2 * MOMENT;
+    let mut asleep = ByHand::of(sleep_until(at));
+    while asleep.poll().is_pending() {}
+    assert!(Instant::now() >= at);
+}
+
+#[test]
 fn an_earlier_one_does_not_wait_for_a_later_one() {
     let long = ByHand::waiting(sleep(HOUR));
     block_on(sleep(MOMENT));
