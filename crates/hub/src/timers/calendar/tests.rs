@@ -193,7 +193,7 @@ fn the_dead_do_not_pile_up() {
     let mut told = Told::new();
     let at = 1000 * TICK;
     let alive: Vec<_> = (0..10).map(|name| told.add(at + 1, name).unwrap()).collect();
-    for many in [10_000].into_iter().chain([10; 10_000]) {
+    for many in std::iter::once(10_000).chain(std::iter::repeat_n(10, 10_000)) {
         let ranks: Vec<_> = (0..many).map(|_| told.add(at, 0).unwrap()).collect();
         for rank in ranks {
             drop(told.calendar.remove(at, rank));
