@@ -27,7 +27,7 @@ const WOKEN: usize = 1000;
 static TIMERS: [Timers; CALENDARS as usize] = [const { Timers::new() }; CALENDARS as usize];
 
 thread_local! {
-    /// Which of them this thread adds to; none so far if there is no such.
+    /// Which of them this thread adds to; none yet if there is no such.
     static HERE: Cell<u8> = const { Cell::new(u8::MAX) };
 }
 
@@ -187,7 +187,7 @@ impl Timers {
         }
         let mut due = due.into_iter();
         while due.len() > 0 {
-            // Each of them is taken before it is woken, so that one that panics is not again.
+            // Each is taken out before it is woken: one that panics is not woken again.
             contain(|| due.by_ref().for_each(Waker::wake));
         }
     }
