@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{AcqRel, Release};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -56,7 +56,7 @@ impl Inbox {
 
     /// Moves what is there to the end of `queue`.
     pub(crate) fn empty_into(&self, queue: &mut VecDeque<Turn>) {
-        if self.filled.swap(false, AcqRel) {
+        if self.filled.load(Relaxed) && self.filled.swap(false, AcqRel) {
             queue.extend(lock(&self.state).turns.drain(..));
         }
     }

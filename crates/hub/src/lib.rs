@@ -38,15 +38,17 @@ mod interval;
 mod local;
 #[cfg(any(feature = "smol", feature = "tokio"))]
 mod scope;
+mod sleep;
 #[cfg(feature = "smol")]
 mod smol;
 mod spawn;
+mod timers;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod within;
 mod yield_now;
 
-pub use clock::{Clock, Sleep, TimeSource, sleep, sleep_until};
+pub use clock::{Clock, TimeSource};
 pub use contain::contain;
 pub use current::{Context, Entered, block_on, label_task, spawn};
 pub use hub::{Hub, HubBuilder, ShutdownReport};
@@ -54,6 +56,7 @@ pub use interval::{Interval, interval};
 pub use local::LocalHub;
 #[cfg(any(feature = "smol", feature = "tokio"))]
 pub use scope::Scoped;
+pub use sleep::{Sleep, sleep, sleep_until};
 #[cfg(feature = "smol")]
 pub use smol::SmolHub;
 pub use spawn::{BoxFuture, Spawn};

@@ -25,7 +25,7 @@ use crate::inbox::Inbox;
 use crate::{BoxFuture, Clock, Spawn};
 
 /// How many turns are run before the reactor and the inbox are looked at again.
-const BATCH: usize = 64;
+const BATCH: usize = 200;
 
 thread_local! {
     /// The hub that runs on this thread.
@@ -165,6 +165,8 @@ impl Local {
     }
 
     fn push(&self, turn: Turn) {
+        // What came from elsewhere came before.
+        self.empty_inbox();
         self.ready.borrow_mut().push_back(turn);
         if let Some(sleeper) = self.sleeper.take() {
             sleeper.wake();

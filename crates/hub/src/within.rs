@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
-use crate::clock::{Sleep, sleep};
+use crate::{Sleep, sleep};
 
 /// Gives every future a time limit on the current hub's clock. `gevent.Timeout`,
 /// `eventlet.Timeout`, and each `timeout=` argument of theirs.

@@ -10,6 +10,9 @@ mod manual;
 /// Waiting for a while, or until then.
 mod sleep;
 
+/// The system's clock, under the hubs and without any.
+mod system;
+
 /// Time limits.
 mod within;
 

@@ -1,0 +1,211 @@
+//! [`Calendar`]: who is to be woken when, in order.
+//!
+//! Sleeps stand in the bucket of their tick, about a millisecond long, as they come. A bucket is
+//! put in order only when its time has come; until then it takes a push to add a sleep and a
+//! search of one bucket to remove one.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+/// Nanoseconds since the timers were first used.
+pub(super) type Moment = u64;
+
+/// How many bits of a moment are not in the number of its tick.
+const IN_TICK: u32 = 20;
+
+/// How many bits of a rank are its number: it begins anew after some 10^13 sleeps, which at worst
+/// wakes somebody for nothing.
+const IN_RANK: u32 = u64::BITS - IN_TICK;
+
+/// A bucket is not swept for less.
+const FEW: usize = 8;
+
+/// The order among the sleeps of one tick: first by the moment, whose rest is in the upper bits,
+/// then as they came. No two sleeps have the same one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank(u64);
+
+impl Rank {
+    fn new(at: Moment, number: u64) -> Self {
+        Self((at << IN_RANK) | (number & (u64::MAX >> IN_TICK)))
+    }
+
+    fn moment(self, tick: u64) -> Moment {
+        (tick << IN_TICK) | (self.0 >> IN_RANK)
+    }
+
+    /// How many came before it.
+    fn number(self) -> u64 {
+        self.0 << IN_TICK
+    }
+}
+
+fn tick(at: Moment) -> u64 {
+    at >> IN_TICK
+}
+
+/// Who sleeps until when.
+pub(super) struct Calendar {
+    /// The tick that has begun.
+    begun: u64,
+    /// What is left of it, the next one last.
+    next: Vec<Sleeper>,
+    /// By their ticks: those that have not begun, and what came too late for the one that has.
+    later: BTreeMap<u64, Bucket>,
+    /// How many ever came.
+    came: u64,
+    /// The tick and the rank of the last one that was taken out.
+    last: (u64, Rank),
+    /// What time it was said to be; nothing is added that is due by then.
+    passed: Moment,
+}
+
+struct Sleeper {
+    rank: Rank,
+    /// None once it was removed.
+    waker: Option<Waker>,
+}
+
+impl Calendar {
+    pub(super) const fn new() -> Self {
+        Self {
+            begun: 0,
+            next: Vec::new(),
+            later: BTreeMap::new(),
+            came: 0,
+            last: (0, Rank(0)),
+            passed: 0,
+        }
+    }
+
+    /// Has `waker` taken out when `at` has come; None if it has.
+    pub(super) fn add(&mut self, at: Moment, waker: &Waker) -> Option<Rank> {
+        if at <= self.passed {
+            return None;
+        }
+        let waker = Some(waker.clone());
+        self.came += 1;
+        let rank = Rank::new(at, self.came);
+        let bucket = self.later.entry(tick(at)).or_insert_with(Bucket::new);
+        bucket.add(at, Sleeper { rank, waker });
+        Some(rank)
+    }
+
+    /// Takes a waker out before its time; None if it is out already.
+    pub(super) fn remove(&mut self, at: Moment, rank: Rank) -> Option<Waker> {
+        let tick = tick(at);
+        if (tick, rank) <= self.last {
+            return None;
+        }
+        self.remove_next(tick, rank).or_else(|| self.remove_later(tick, rank))
+    }
+
+    fn remove_next(&mut self, tick: u64, rank: Rank) -> Option<Waker> {
+        if tick != self.begun {
+            return None;
+        }
+        let found = self.next.binary_search_by(|sleeper| rank.cmp(&sleeper.rank)).ok()?;
+        self.next[found].waker.take()
+    }
+
+    fn remove_later(&mut self, tick: u64, rank: Rank) -> Option<Waker> {
+        let bucket = self.later.get_mut(&tick)?;
+        let waker = bucket.remove(rank);
+        if bucket.alive == 0 {
+            self.later.remove(&tick);
+        }
+        waker
+    }
+
+    /// When the last one was due that was taken out.
+    pub(super) fn woken(&self) -> Moment {
+        let (tick, rank) = self.last;
+        rank.moment(tick)
+    }
+
+    /// No later than the first one is due; None if there is none.
+    pub(super) fn first(&self) -> Option<Moment> {
+        let next = self.next.last().map(|sleeper| sleeper.rank.moment(self.begun));
+        let later = self.later.values().next().map(|bucket| bucket.first);
+        next.into_iter().chain(later).min()
+    }
+
+    /// Takes those out that are due by `now`, in their order, but no more than `most`.
+    pub(super) fn take_due(&mut self, now: Moment, most: usize) -> Vec<Waker> {
+        self.passed = self.passed.max(now);
+        let mut due = Vec::new();
+        while due.len() < most {
+            self.begin_due(now);
+            let later = self.next.partition_point(|sleeper| sleeper.rank.moment(self.begun) > now);
+            let left = later.max(self.next.len().saturating_sub(most - due.len()));
+            let Some(last) = self.next.get(left) else { break };
+            self.last = (self.begun, last.rank);
+            due.extend(self.next.drain(left..).rev().filter_map(|sleeper| sleeper.waker));
+        }
+        if self.next.is_empty() {
+            self.next = Vec::new();
+        }
+        due
+    }
+
+    /// Puts what is due by `now` into `next`, one tick at a time.
+    fn begin_due(&mut self, now: Moment) {
+        while let Some(bucket) = self.later.first_entry() {
+            let fits = self.next.is_empty() || *bucket.key() == self.begun;
+            if !fits || bucket.get().first > now {
+                break;
+            }
+            let (tick, bucket) = bucket.remove_entry();
+            self.begun = tick;
+            self.begin(bucket);
+        }
+    }
+
+    fn begin(&mut self, bucket: Bucket) {
+        if self.next.is_empty() {
+            self.next = bucket.sleepers;
+        } else {
+            self.next.extend(bucket.sleepers);
+        }
+        self.next.retain(|sleeper| sleeper.waker.is_some());
+        // Stable for its speed: what was in order already is left as it is.
+        self.next.sort_by_key(|sleeper| Reverse(sleeper.rank));
+    }
+}
+
+/// The sleeps of one tick, as they came.
+struct Bucket {
+    sleepers: Vec<Sleeper>,
+    /// How many were not removed.
+    alive: usize,
+    /// None of them is due before.
+    first: Moment,
+}
+
+impl Bucket {
+    fn new() -> Self {
+        Self { sleepers: Vec::new(), alive: 0, first: Moment::MAX }
+    }
+
+    fn add(&mut self, at: Moment, sleeper: Sleeper) {
+        self.sleepers.push(sleeper);
+        self.alive += 1;
+        self.first = self.first.min(at);
+    }
+
+    fn remove(&mut self, rank: Rank) -> Option<Waker> {
+        let number = |sleeper: &Sleeper| sleeper.rank.number();
+        let found = self.sleepers.binary_search_by_key(&rank.number(), number).ok()?;
+        let waker = self.sleepers[found].waker.take()?;
+        self.alive -= 1;
+        if self.sleepers.len() > FEW.max(2 * self.alive) {
+            self.sleepers.retain(|sleeper| sleeper.waker.is_some());
+            self.sleepers.shrink_to(2 * self.alive);
+        }
+        Some(waker)
+    }
+}
+
+#[cfg(test)]
+mod tests;
