@@ -110,8 +110,7 @@ impl<F: Future, G> Future for Task<F, G> {
             return Poll::Ready(());
         };
         let control = shared.frame.control();
-        let may_run = if control.is_begun() { !control.is_to_end() } else { control.begin() };
-        if !may_run {
+        if !control.begin() {
             self.end(None);
             return Poll::Ready(());
         }

@@ -54,9 +54,14 @@ impl Inbox {
         }
     }
 
+    /// Whether there may be anything.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.filled.load(Relaxed)
+    }
+
     /// Moves what is there to the end of `queue`.
     pub(crate) fn empty_into(&self, queue: &mut VecDeque<Turn>) {
-        if self.filled.load(Relaxed) && self.filled.swap(false, AcqRel) {
+        if self.filled.swap(false, AcqRel) {
             queue.extend(lock(&self.state).turns.drain(..));
         }
     }

@@ -166,7 +166,9 @@ impl Local {
 
     fn push(&self, turn: Turn) {
         // What came from elsewhere came before.
-        self.empty_inbox();
+        if self.inbox.is_filled() {
+            self.empty_inbox();
+        }
         self.ready.borrow_mut().push_back(turn);
         if let Some(sleeper) = self.sleeper.take() {
             sleeper.wake();
@@ -261,12 +263,16 @@ impl Drop for Entry {
 /// Puts `turn` where the hub with this `inbox` will find it: on its own thread into the plain
 /// queue.
 fn schedule(inbox: &'static Inbox, turn: Turn) {
-    let here = RUNNING.try_with(|running| {
-        running.borrow().as_ref().filter(|local| ptr::eq(local.inbox, inbox)).cloned()
+    let mut turn = Some(turn);
+    // Where the thread's locals are gone, no hub runs.
+    let _gone = RUNNING.try_with(|running| {
+        let running = running.borrow();
+        if let Some(local) = running.as_ref().filter(|local| ptr::eq(local.inbox, inbox)) {
+            turn.take().into_iter().for_each(|turn| local.push(turn));
+        }
     });
-    match here.ok().flatten() {
-        Some(local) => local.push(turn),
-        None => inbox.push(turn),
+    if let Some(turn) = turn {
+        inbox.push(turn);
     }
 }
 

@@ -15,6 +15,7 @@
 //! lock.
 
 mod flags;
+mod inner;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -26,14 +27,15 @@ use flags::{
     BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, NESTED, PANICKED, TRACKED,
     UNSTARTED,
 };
+use inner::Inner;
 use spinney_hub::contain;
 
 use crate::collector::Collector;
 use crate::kills::{Kills, ROOT};
-use crate::links::{Callback, Link, Links};
+use crate::links::{Callback, Link};
 use crate::primitive::{self, Mutex, MutexGuard};
 use crate::unstarted::WeakSlot;
-use crate::{Failure, GreenletExit, Home, Panic, State, current, spawn_tree};
+use crate::{Failure, GreenletExit, Home, State, current};
 
 pub(crate) struct Control {
     pub(crate) id: u64,
@@ -42,28 +44,6 @@ pub(crate) struct Control {
     pub(crate) home: Option<Home>,
     flags: Flags,
     state: Mutex<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    /// Gets the task polled, so that it sees a kill; there once it has waited.
-    waker: Option<Waker>,
-    kills: Kills,
-    /// There once there was one.
-    links: Option<Box<Links>>,
-    /// What few have.
-    extras: Option<Box<Extras>>,
-}
-
-#[derive(Default)]
-struct Extras {
-    name: Option<Arc<str>>,
-    /// Dropped when it ends: its memberships in the groups that it came into later.
-    guards: Vec<Box<dyn Any + Send>>,
-    /// Where its task is before it is started.
-    unstarted: WeakSlot,
-    /// How it ended, if it panicked.
-    panic: Option<Panic>,
 }
 
 impl Control {
@@ -116,12 +96,16 @@ impl Control {
         if unstarted { slot() } else { None }
     }
 
-    pub(crate) fn is_begun(&self) -> bool {
-        self.flags.has(BEGUN)
+    /// Says that it is about to be polled; false if it is to end instead, of a kill.
+    pub(crate) fn begin(&self) -> bool {
+        match self.flags.get() {
+            flags if flags & (BEGUN | KILLED) == BEGUN => true,
+            flags if flags & BEGUN == 0 => self.begin_first(),
+            _ => !self.is_to_end(),
+        }
     }
 
-    /// Says that it is being polled for the first time; false if it was killed before.
-    pub(crate) fn begin(&self) -> bool {
+    fn begin_first(&self) -> bool {
         self.flags.advance(0, BEGUN) || self.flags.set_unless(BEGUN, KILLED).is_ok()
     }
 
@@ -208,13 +192,9 @@ impl Control {
         if self.is_killed() { self.kills(|kills| kills.pending().cloned()) } else { None }
     }
 
-    /// Whether there is a kill that the greenlet as a whole is to see.
-    pub(crate) fn is_to_end(&self) -> bool {
-        match self.flags.get() {
-            flags if flags & KILLED == 0 => false,
-            flags if flags & NESTED == 0 => true,
-            _ => self.kills(|kills| kills.is_due(ROOT)),
-        }
+    /// Whether the kill that was sent is for the greenlet as a whole to see.
+    fn is_to_end(&self) -> bool {
+        !self.flags.has(NESTED) || self.kills(|kills| kills.is_due(ROOT))
     }
 
     /// Takes the kill if it is to be seen at `scope`.
@@ -385,44 +365,5 @@ impl Control {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         primitive::lock(&self.state)
-    }
-}
-
-impl Inner {
-    /// The first step of the end.
-    fn end(&mut self, control: &Control, ended: &Result<(), Failure>) {
-        let flags = match ended {
-            Ok(()) => ENDED,
-            Err(Failure::Killed(exit)) => {
-                self.kills.send(exit.clone());
-                ENDED | FAILED
-            }
-            Err(Failure::Panicked(panic)) => {
-                self.extras().panic = Some(panic.clone());
-                ENDED | FAILED | PANICKED
-            }
-        };
-        control.flags.set(flags);
-        if control.flags.has(TRACKED) {
-            spawn_tree::forget(control.id);
-        }
-        let collectors = self.links.iter().flat_map(|links| links.collectors());
-        collectors.for_each(|collector| collector.reserve(control.id));
-    }
-
-    /// How it ended, which was no success.
-    fn failure(&self) -> Failure {
-        match self.extras.as_ref().and_then(|extras| extras.panic.clone()) {
-            Some(panic) => Failure::Panicked(panic),
-            None => Failure::Killed(self.kills.pending().cloned().unwrap_or_default()),
-        }
-    }
-
-    fn links(&mut self) -> &mut Links {
-        self.links.get_or_insert_default()
-    }
-
-    fn extras(&mut self) -> &mut Extras {
-        self.extras.get_or_insert_default()
     }
 }
