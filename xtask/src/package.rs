@@ -1,7 +1,10 @@
 //! `cargo xtask package`: each crate can be packed, builds from its package, lowest layer first,
 //! and has in it what a user has to be given.
 
-use xshell::cmd;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use xshell::{Shell, cmd};
 
 use crate::Result;
 use crate::faults::report;
@@ -14,6 +17,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     let sh = &workspace.sh;
     let names: Vec<&str> = workspace.crates().map(|package| package.name.as_str()).collect();
     let packages = names.iter().flat_map(|name| ["--package", name]);
+    forget_unpacked(sh)?;
     // Each is built from its package, against the packages of those below it.
     cmd!(sh, "cargo package --quiet --offline --allow-dirty {packages...}").quiet().run()?;
     let mut faults = Vec::new();
@@ -24,4 +28,28 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
         faults.extend(missing.map(|file| format!("{name}: no {file} in the package")));
     }
     report(&faults)
+}
+
+/// Removes what cargo unpacked of our packages in earlier runs: it goes by their version, and
+/// would build against what they were then.
+fn forget_unpacked(sh: &Shell) -> Result {
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    let Some(home) = env::var_os("CARGO_HOME").map(PathBuf::from).or(home) else { return Ok(()) };
+    let unpacked = home.join("registry/src");
+    if !sh.path_exists(&unpacked) {
+        return Ok(());
+    }
+    // Those of a registry on a network have its name in front.
+    let is_local = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('-'))
+    };
+    for registry in sh.read_dir(&unpacked)?.into_iter().filter(is_local) {
+        for package in sh.read_dir(&registry)? {
+            if package.file_name().is_some_and(|name| name.to_string_lossy().starts_with("spinney"))
+            {
+                sh.remove_path(&package)?;
+            }
+        }
+    }
+    Ok(())
 }

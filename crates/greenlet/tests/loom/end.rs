@@ -7,7 +7,7 @@ use loom::future::block_on;
 use spinney_greenlet::{Iwait, pair};
 use spinney_hub::{BoxFuture, Clock, Context, Spawn};
 
-use crate::{Count, model, once, spawn};
+use crate::{Count, model, model_within, once, spawn};
 
 /// Runs late callbacks there and then.
 struct Here;
@@ -20,7 +20,8 @@ impl Spawn<BoxFuture> for Here {
 
 #[test]
 fn whoever_waits_is_told_and_not_before_the_guard_is_gone() {
-    model(|| {
+    // More would take minutes.
+    model_within(2, || {
         let left = Count::new();
         let (task, greenlet) = pair(async { 42 }, left.guard());
         let runs = spawn(task);
@@ -114,7 +115,8 @@ fn a_wait_that_is_given_up_takes_nobody_s_news_along() {
 
 #[test]
 fn a_set_has_each_greenlet_once_and_not_before_its_guard_is_gone() {
-    model(|| {
+    // More would take minutes.
+    model_within(2, || {
         let left = Count::new();
         let [one, two] = [(); 2].map(|()| pair(async {}, left.guard()));
         let mut set = Iwait::new();
@@ -169,7 +171,8 @@ fn a_late_guard_is_gone_before_anyone_is_told_or_comes_back() {
 
 #[test]
 fn one_that_is_killed_before_it_begins_is_told_of_by_its_task() {
-    model(|| {
+    // More would take minutes.
+    model_within(2, || {
         let left = Count::new();
         let (task, greenlet) = pair(async {}, left.guard());
         greenlet.kill_now();

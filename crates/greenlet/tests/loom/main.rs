@@ -28,8 +28,13 @@ const PREEMPTIONS: usize = 3;
 
 /// Runs `model` in every order.
 fn model(model: impl Fn() + Sync + Send + 'static) {
+    model_within(PREEMPTIONS, model);
+}
+
+/// As [`model`], with as many stops in a run as `preemptions` rather.
+fn model_within(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(PREEMPTIONS));
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.check(model);
 }
 
