@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
+use std::thread;
 
 use spinney_hub::{LocalHub, Spawn, yield_now};
 
@@ -62,10 +63,29 @@ fn a_thousand_tasks_take_turns() {
 
 #[test]
 fn tasks_run_in_the_order_they_were_woken() {
-    let (hub, log) = (LocalHub::new(), Log::default());
+    assert_eq!(order_of_turns(&[3, 0, 4, 1, 2], Waker::wake), [3, 0, 4, 1, 2]);
+}
+
+#[test]
+fn a_wake_from_another_thread_has_its_place_in_the_order() {
+    let elsewhere = Cell::new(false);
+    let turns = order_of_turns(&[3, 0, 4, 1, 2], |waker| {
+        elsewhere.set(!elsewhere.get());
+        if elsewhere.get() {
+            thread::spawn(|| waker.wake()).join().unwrap();
+        } else {
+            waker.wake();
+        }
+    });
+    assert_eq!(turns, [3, 0, 4, 1, 2]);
+}
+
+/// In which order tasks have their turns that are woken by `wake` in the order `woken`.
+fn order_of_turns(woken: &[usize], wake: impl Fn(Waker)) -> Vec<usize> {
+    let (hub, turns) = (LocalHub::new(), Rc::new(RefCell::new(Vec::new())));
     let wakers: Rc<RefCell<Vec<Waker>>> = Rc::default();
-    for n in 0..5 {
-        let (log, wakers) = (log.clone(), Rc::clone(&wakers));
+    for n in 0..woken.len() {
+        let (turns, wakers) = (Rc::clone(&turns), Rc::clone(&wakers));
         let mut parked = false;
         hub.spawn(async move {
             poll_fn(|cx| {
@@ -77,17 +97,18 @@ fn tasks_run_in_the_order_they_were_woken() {
                 Poll::Pending
             })
             .await;
-            log.add(format!("task {n}"));
+            turns.borrow_mut().push(n);
         });
     }
     hub.block_on(async {
         yield_now().await;
-        for n in [3, 0, 4, 1, 2] {
-            wakers.borrow()[n].wake_by_ref();
+        for &n in woken {
+            let waker = wakers.borrow()[n].clone();
+            wake(waker);
         }
         yield_now().await;
     });
-    assert_eq!(log.entries(), ["task 3", "task 0", "task 4", "task 1", "task 2"]);
+    turns.take()
 }
 
 #[test]
