@@ -100,13 +100,9 @@ impl Control {
     pub(crate) fn begin(&self) -> bool {
         match self.flags.get() {
             flags if flags & (BEGUN | KILLED) == BEGUN => true,
-            flags if flags & BEGUN == 0 => self.begin_first(),
+            flags if flags & BEGUN == 0 => self.flags.set_unless(BEGUN, KILLED).is_ok(),
             _ => !self.is_to_end(),
         }
-    }
-
-    fn begin_first(&self) -> bool {
-        self.flags.advance(0, BEGUN) || self.flags.set_unless(BEGUN, KILLED).is_ok()
     }
 
     pub(crate) fn state(&self) -> State {

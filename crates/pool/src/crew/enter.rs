@@ -44,9 +44,7 @@ impl<'a> Enter<'a> {
     pub(crate) fn to_wait(roster: &'a Roster) -> Self {
         Self::new(roster, Reentry::Wait)
     }
-}
 
-impl Enter<'_> {
     /// It does not wait among the members that do, any more.
     fn unblock(&mut self) {
         if let Some(place) = self.place.take() {
