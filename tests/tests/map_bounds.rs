@@ -1,6 +1,8 @@
 //! The promises of maps about how far they run ahead of their reader, and what that leaves to
 //! others.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_lite::StreamExt;
@@ -87,6 +89,35 @@ on_every_hub! {
         pulled.reached().await;
         let_others_run().await;
         assert_eq!(pulled.get(), 8);
+    }
+
+    async fn by_default_four_times_the_capacity_is_open_where_a_list_is_wanted(hub) {
+        let (pool, pulled) = (Pool::on(hub, 4), Count::to(16));
+        let _results = pool.map(|n| async move { n }, counted(&pulled));
+        pulled.reached().await;
+        let_others_run().await;
+        assert_eq!(pulled.get(), 16);
+    }
+
+    async fn who_wants_a_list_is_woken_by_the_handful(hub) {
+        let (pool, mut polls) = (Pool::on(hub, 1), 0);
+        let work = |n| async move { yield_now().await; n };
+        let mut list = pin!(pool.mapper().maxsize(100).map(work, 0..1000));
+        let list = poll_fn(|cx| {
+            polls += 1;
+            list.as_mut().poll(cx)
+        });
+        assert_eq!(list.await.unwrap(), (0..1000).collect::<Vec<_>>());
+        assert!(polls <= 1000 / 25 + 2, "{polls} polls");
+    }
+
+    async fn who_wants_a_list_makes_room_where_items_wait_for_it(hub) {
+        let (pool, meeting) = (Pool::on(hub, 12), Count::to(12));
+        let meet = move |n| {
+            let meeting = meeting.clone();
+            async move { if n >= 2 { meeting.meet().await } }
+        };
+        assert_eq!(pool.mapper().maxsize(12).map(meet, 0..14).await.unwrap().len(), 14);
     }
 
     async fn unbounded_runs_ahead_of_its_reader(hub) {

@@ -61,6 +61,18 @@ on_every_hub! {
         assert_eq!(failure.to_string(), "item 1: panicked: first in order");
     }
 
+    async fn a_map_fails_while_others_run(hub) {
+        let work = |n| async move {
+            match n {
+                0 => blow_up("at once"),
+                _ => std::future::pending::<()>().await,
+            }
+        };
+        let pool = Pool::on(hub, 10);
+        let failure = pool.mapper().maxsize(100).map(work, 0..).await.unwrap_err();
+        assert_eq!(failure.to_string(), "item 0: panicked: at once");
+    }
+
     async fn the_rest_runs_on_after_a_failure(hub) {
         let (pool, ran) = (Pool::on(hub, 1), Count::to(5));
         let one = ran.clone();

@@ -14,6 +14,13 @@ use crate::Crew;
 /// How far the maps of a group without a limit run ahead of who reads them.
 const UNLIMITED_MAXSIZE: usize = 1000;
 
+/// How many items may be open where nobody has said: twice as many as can be running. All results
+/// together are read by the handful, and have room for one more of these on either side.
+fn default_maxsize<X>(crew: &Crew<X>, whole: bool) -> usize {
+    let times = if whole { 4 } else { 2 };
+    crew.limit().map_or(UNLIMITED_MAXSIZE, |limit| limit.saturating_mul(times))
+}
+
 /// The settings of one map; its verbs start it. Dropping it starts nothing.
 ///
 /// ```
@@ -31,15 +38,15 @@ const UNLIMITED_MAXSIZE: usize = 1000;
 #[must_use = "a mapper does nothing until one of its verbs is called"]
 pub struct Mapper<X = spinney_hub::Hub, R = Once> {
     crew: Crew<X>,
-    maxsize: usize,
+    /// If it was set.
+    maxsize: Option<usize>,
     limit: Option<Duration>,
     attempts: R,
 }
 
 impl<X> Mapper<X> {
     pub(crate) fn new(crew: Crew<X>) -> Self {
-        let maxsize = crew.limit().map_or(UNLIMITED_MAXSIZE, |limit| limit.saturating_mul(2));
-        Self { crew, maxsize, limit: None, attempts: Once }
+        Self { crew, maxsize: None, limit: None, attempts: Once }
     }
 
     /// Tries failed items again, by default not. They have to be `Clone` then.
@@ -51,11 +58,12 @@ impl<X> Mapper<X> {
 
 impl<X, R> Mapper<X, R> {
     /// How many items may be running, or done and not read yet; one more while the reader waits.
-    /// Default: twice the capacity; 1000 where that has no limit. `maxsize`.
+    /// Default: twice the capacity, four times for a [list](Self::map); 1000 where that has no
+    /// limit. `maxsize`.
     ///
     /// Zero starts an item only while the reader waits for one.
     pub fn maxsize(mut self, maxsize: usize) -> Self {
-        self.maxsize = maxsize;
+        self.maxsize = Some(maxsize);
         self
     }
 
@@ -81,7 +89,7 @@ impl<X, R> Mapper<X, R> {
         X: Feed<I::Source, F, Fut>,
         R: Attempts<I::Item>,
     {
-        Map::new(self.imap(func, items))
+        Map::new(self.start(Order::Input, true, func, items, |_| false))
     }
 
     /// Starts the map, and gives the results in the order of `items`; see [`Crew::imap`].
@@ -93,7 +101,7 @@ impl<X, R> Mapper<X, R> {
         X: Feed<I::Source, F, Fut>,
         R: Attempts<I::Item>,
     {
-        self.start(Order::Input, func, items, |_| false)
+        self.start(Order::Input, false, func, items, |_| false)
     }
 
     /// Starts the map, and gives the results as they come; see [`Crew::imap_unordered`].
@@ -105,7 +113,7 @@ impl<X, R> Mapper<X, R> {
         X: Feed<I::Source, F, Fut>,
         R: Attempts<I::Item>,
     {
-        self.start(Order::Completion, func, items, |_| false)
+        self.start(Order::Completion, false, func, items, |_| false)
     }
 
     /// Starts a map of tasks that return a `Result`; see [`Crew::try_map`].
@@ -117,12 +125,13 @@ impl<X, R> Mapper<X, R> {
         X: Feed<I::Source, F, Fut>,
         R: Attempts<I::Item>,
     {
-        TryMap::new(self.start(Order::Completion, func, items, Result::is_err))
+        TryMap::new(self.start(Order::Completion, false, func, items, Result::is_err))
     }
 
     fn start<I, F, Fut>(
         self,
         order: Order,
+        whole: bool,
         func: F,
         items: I,
         is_error: fn(&Fut::Output) -> bool,
@@ -134,7 +143,8 @@ impl<X, R> Mapper<X, R> {
         X: Feed<I::Source, F, Fut>,
         R: Attempts<I::Item>,
     {
-        let results = Arc::new(Results::new(order, self.maxsize));
+        let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.crew, whole));
+        let results = Arc::new(Results::new(order, maxsize, whole));
         let terms = Terms::of(self.limit, self.attempts.again(), is_error);
         let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));
         self.crew.core.hub.spawn(Feeder::new(job, &self.crew.core));

@@ -56,12 +56,12 @@ pub(crate) struct Results<T, X> {
 }
 
 impl<T, X> Results<T, X> {
-    pub(crate) fn new(order: Order, maxsize: usize) -> Self {
+    pub(crate) fn new(order: Order, maxsize: usize, whole: bool) -> Self {
         Self {
             feeder_queued: AtomicBool::new(false),
             retries: AtomicUsize::new(0),
             reads: Reads::default(),
-            state: Mutex::new(State::new(order, maxsize)),
+            state: Mutex::new(State::new(order, maxsize, whole)),
         }
     }
 
@@ -83,7 +83,7 @@ impl<T, X> Results<T, X> {
 
     /// Opens one more item, if there is room; it is then to be taken from the input.
     pub(crate) fn open(&self) -> Room {
-        self.lock().open()
+        self.change(State::open)
     }
 
     /// The input had no item for the one that was opened last: it is over.

@@ -20,6 +20,10 @@ pub(super) struct State<T, X> {
     pub(super) first: usize,
     pub(super) open: usize,
     pub(super) maxsize: usize,
+    /// The reader wants all results together, and need not be woken for each.
+    whole: bool,
+    /// A failure is among the results.
+    failed: bool,
     /// No further item will be opened.
     pub(super) exhausted: bool,
     /// The feeder has not ended; it may have a slot.
@@ -44,7 +48,7 @@ pub(super) enum Reader<X> {
 }
 
 impl<T, X> State<T, X> {
-    pub(super) fn new(order: Order, maxsize: usize) -> Self {
+    pub(super) fn new(order: Order, maxsize: usize, whole: bool) -> Self {
         Self {
             order,
             ready: VecDeque::new(),
@@ -52,6 +56,8 @@ impl<T, X> State<T, X> {
             first: 0,
             open: 0,
             maxsize,
+            whole,
+            failed: false,
             exhausted: false,
             feeding: true,
             reader: Reader::Present,
@@ -80,6 +86,7 @@ impl<T, X> State<T, X> {
 
     /// Puts the result of an item, which somebody will read.
     pub(super) fn put(&mut self, index: usize, result: Result<T, Failure>) {
+        self.failed |= result.is_err();
         match self.order {
             Order::Completion => self.ready.push_back((index, result)),
             Order::Input if index == self.first => self.put_first(result),
@@ -119,24 +126,28 @@ impl<T, X> State<T, X> {
         std::mem::swap(&mut self.ready, hand);
     }
 
-    pub(super) fn is_readable(&self) -> bool {
-        !self.ready.is_empty()
+    /// Whether there is something that is worth waking the reader. All results together are read
+    /// by the handful, long before there is no room for more; a failure at once.
+    fn has_news(&self) -> bool {
+        let readable = self.ready.len();
+        let handful = !self.whole || self.failed || readable >= self.maxsize / 4;
+        readable > 0 && (handful || !self.has_room())
     }
 
     /// The reader has its slot back: to read, or else to lend it again.
     pub(super) fn return_slot(&mut self) {
-        let waits = self.waiting.is_some() && !self.is_readable();
+        let waits = self.waiting.is_some() && !self.has_news();
         self.loan = self.loan.returned(waits);
     }
 
     /// False if there is nobody to be told of any change, but for a feeder that is stalled.
     pub(super) fn may_concern_others(&self) -> bool {
-        self.waiting.is_some() || self.exhausted || !matches!(self.loan, Loan::None)
+        self.is_reader_due() || self.exhausted || !matches!(self.loan, Loan::None)
     }
 
     /// Whether the reader waits for what there is now.
     pub(super) fn is_reader_due(&self) -> bool {
-        self.waiting.is_some() && ((self.is_readable() && !self.loan.is_out()) || self.is_over())
+        self.waiting.is_some() && ((self.has_news() && !self.loan.is_out()) || self.is_over())
     }
 
     pub(super) fn is_over(&self) -> bool {
