@@ -2,9 +2,11 @@
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::{StreamExt, stream};
-use spinney::{Hooked, Imap, Membership, Pool, Spawn, Task};
+use spinney::{Acquire, Hooked, Imap, LocalHub, Membership, Pool, Semaphore, Spawn, Task};
 use tokio::task::JoinSet;
 
 use crate::answers::sum_below;
@@ -26,6 +28,7 @@ pub(super) fn workload() -> Workload {
     .rival("tokio", |load| on::tokio(tokio(load)))
     .rival("futures in place", |load| on::executor(async |_| in_place(load).await))
     .ours("LocalHub spawn", |load| on::local_hub(|hub| spawn(Pool::on(&hub, load.slots), load)))
+    .ours("LocalHub by hand", |load| on::local_hub(|hub| by_hand(hub, load)))
     .ours("LocalHub imap_unordered", |load| {
         on::local_hub(|hub| sum(Pool::on(&hub, load.slots).imap_unordered(ready, load.numbers())))
     })
@@ -55,6 +58,26 @@ where
         sum += greenlet.await.expect("a number is no panic");
     }
     sum
+}
+
+/// What is left without greenlets: tasks with a slot, and places for results. None can be joined,
+/// killed or listed.
+async fn by_hand(hub: LocalHub, load: Load) -> u64 {
+    let slots = Arc::new(Semaphore::new(load.slots));
+    let mut places = Vec::new();
+    for n in load.numbers() {
+        let slot = Acquire::of(Arc::clone(&slots)).await.expect("nobody closes it");
+        let place = Arc::new(AtomicU64::new(0));
+        let result = Arc::clone(&place);
+        hub.spawn(async move {
+            let _slot = slot;
+            result.store(n, Relaxed);
+        });
+        places.push(place);
+    }
+    let all = slots.acquire_many(load.slots).await;
+    drop(all.expect("nobody closes it"));
+    places.into_iter().map(|place| place.load(Relaxed)).sum()
 }
 
 async fn sum<X>(mut results: Imap<u64, X>) -> u64 {

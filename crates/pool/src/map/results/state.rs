@@ -20,10 +20,8 @@ pub(super) struct State<T, X> {
     pub(super) first: usize,
     pub(super) open: usize,
     pub(super) maxsize: usize,
-    /// The reader wants all results together, and need not be woken for each.
-    whole: bool,
-    /// A failure is among the results.
-    failed: bool,
+    /// The reader is woken for each result: it does not want all together, or one has failed.
+    eager: bool,
     /// No further item will be opened.
     pub(super) exhausted: bool,
     /// The feeder has not ended; it may have a slot.
@@ -56,8 +54,7 @@ impl<T, X> State<T, X> {
             first: 0,
             open: 0,
             maxsize,
-            whole,
-            failed: false,
+            eager: !whole,
             exhausted: false,
             feeding: true,
             reader: Reader::Present,
@@ -86,7 +83,7 @@ impl<T, X> State<T, X> {
 
     /// Puts the result of an item, which somebody will read.
     pub(super) fn put(&mut self, index: usize, result: Result<T, Failure>) {
-        self.failed |= result.is_err();
+        self.eager |= result.is_err();
         match self.order {
             Order::Completion => self.ready.push_back((index, result)),
             Order::Input if index == self.first => self.put_first(result),
@@ -130,7 +127,7 @@ impl<T, X> State<T, X> {
     /// by the handful, long before there is no room for more; a failure at once.
     fn has_news(&self) -> bool {
         let readable = self.ready.len();
-        let handful = !self.whole || self.failed || readable >= self.maxsize / 4;
+        let handful = self.eager || readable >= self.maxsize / 4;
         readable > 0 && (handful || !self.has_room())
     }
 
