@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_lite::StreamExt;
 use spinney::eventlet::{GreenPool, block_on, sleep};
 
 /// A fiftieth of the second that the original waits.

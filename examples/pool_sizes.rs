@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
-use futures_lite::StreamExt;
 use spinney::eventlet::{GreenPool, block_on};
 use spinney::yield_now;
 

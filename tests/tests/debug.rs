@@ -10,10 +10,10 @@ use std::time::Duration;
 use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
     AsyncResult, Barrier, BoundedSemaphore, Channel, Clock, Condition, Context, Event, GreenPile,
-    GreenPool, Greenlet, GreenletExit, Group, Hub, Latch, LocalHub, Owner, Pool, Queue, RLock,
-    Reentry, ResourcePool, Semaphore, SmolHub, State, ThreadPool, TokioHub, Wait, Within, block_on,
-    catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall, pair, shield, sleep,
-    spawn_on, spawn_tree, timeout, track_spawns,
+    GreenPool, Greenlet, GreenletExit, Group, Home, Hub, Latch, LocalHub, Owner, Pool, Queue,
+    RLock, Reentry, ResourcePool, Semaphore, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait,
+    Within, block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall, pair,
+    shield, sleep, spawn_on, spawn_tree, timeout, track_spawns,
 };
 use spinney_sim::SimHub;
 
@@ -115,6 +115,7 @@ fn greenlets() {
     );
     is(&DEPTH, "Local { .. }");
     is(Owner::Greenlet(7), "Greenlet(7)");
+    assert!(text(Home::new()).starts_with("Home("));
 }
 
 #[test]
@@ -132,10 +133,10 @@ fn pools() {
         is(&group, "Group { running: 0 }");
         is(&*group, "Crew { running: 0 }");
         is(Pool::builder().reentry(Reentry::Wait), "CrewBuilder { hook: false, reentry: Wait, keep_failures: 16 }");
-        is(pool.mapper(), "Mapper { crew: Crew { running: 2, free: 0, capacity: 2, waiting: 1 }, maxsize: 4, limit: None, attempts: Once }");
+        is(pool.mapper(), "Mapper { crew: Crew { running: 2, free: 0, capacity: 2, waiting: 1 }, maxsize: None, limit: None, .. }");
         is(pool.imap(ready, 0..9_u32), "Imap { order: Input, open: 0, maxsize: 4, exhausted: false }");
         is(pool.imap(ready, 0..9_u32).indexed(), "Indexed { imap: Imap { order: Input, open: 0, maxsize: 4, exhausted: false } }");
-        is(pool.map(ready, 0..9_u32), "Map { read: 0, rest: Some(Imap { order: Input, open: 0, maxsize: 4, exhausted: false }) }");
+        is(pool.map(ready, 0..9_u32), "Map { read: 0, rest: Some(Imap { order: Input, open: 0, maxsize: 8, exhausted: false }) }");
         is(pool.try_map(ready, [Ok::<_, ()>(1)]), "TryMap(Some(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false }))");
         is(pool.try_map(ready, [Ok::<_, ()>(1)]).collect_all(), "CollectAll(Some(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false }))");
         is(pool.try_map(ready, [Ok::<_, ()>(1)]).first_success(), "FirstSuccess(Some(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false }))");
@@ -151,6 +152,25 @@ fn pools() {
         let error = group.try_join().await.unwrap_err();
         is(&error, "Failed(Failures { first: [Panicked(Panic { message: Some(\"no luck\"), .. })], count: 1, limit: 16 })");
     });
+}
+
+/// An executor without a text of its own, which refuses all tasks.
+#[derive(Clone)]
+struct Silent;
+
+impl<F> Spawn<F> for Silent {
+    fn spawn(&self, _: F) {}
+}
+
+#[test]
+fn a_map_asks_for_no_text_of_its_hub_or_its_results() {
+    struct Opaque;
+    let pool = Pool::on(&Silent, 2);
+    let opaque = |()| async { Opaque };
+    let map = "Imap { order: Input, open: 1, maxsize: 4, exhausted: true }";
+    is(pool.imap(opaque, [()]), map);
+    is(pool.imap(opaque, [()]).indexed(), &format!("Indexed {{ imap: {map} }}"));
+    assert!(text(pool.mapper()).starts_with("Mapper { crew: Crew {"));
 }
 
 #[test]

@@ -1,7 +1,28 @@
 //! What the documentation says of tests is true.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+
+/// What `crates/<name>` has for its users.
+fn public_names(name: &str) -> BTreeSet<String> {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(name).join("src/lib.rs");
+    let text = fs::read_to_string(file).unwrap();
+    let paths = text.split("\npub use ").skip(1).map(|rest| rest.split_once(';').unwrap().0);
+    let lists = paths.map(|path| path.split_once("::").unwrap().1);
+    let names = lists.flat_map(|list| list.split(|end: char| !end.is_alphanumeric() && end != '_'));
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_facade_has_all_that_the_layers_have() {
+    let facade = public_names("spinney");
+    for layer in ["hub", "sync", "greenlet", "pool", "pile", "threadpool"] {
+        let names = public_names(layer);
+        assert!(names.is_subset(&facade), "of {layer}: {:?}", names.difference(&facade));
+    }
+}
 
 #[test]
 fn each_test_that_the_table_of_hubs_names_is_there() {

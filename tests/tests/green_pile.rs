@@ -210,7 +210,7 @@ fn who_is_stuck_at_a_pile_is_told_by_its_own_line() {
         assert!(text.contains(&told), "{told:?} is missing in:\n{text}");
         let line = line!() + 1;
         let text = sim.try_block_on(pile.spawn(std::future::pending())).unwrap_err().to_string();
-        let told = format!("the main future waits for Semaphore::acquire at {}:{line}:", file!());
+        let told = format!("the main future waits for a slot of a pool at {}:{line}:", file!());
         assert!(text.contains(&told), "{told:?} is missing in:\n{text}");
     }
 }

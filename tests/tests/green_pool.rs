@@ -316,7 +316,7 @@ fn who_is_stuck_in_a_spawn_or_a_waitall_is_told_by_its_own_line() {
     sim.block_on(pool.spawn_n(std::future::pending::<()>()));
     let line = line!() + 1;
     let text = sim.try_block_on(pool.spawn(async {})).unwrap_err().to_string();
-    let told = format!("the main future waits for Semaphore::acquire at {}:{line}:", file!());
+    let told = format!("the main future waits for a slot of a pool at {}:{line}:", file!());
     assert!(text.contains(&told), "{told:?} is missing in:\n{text}");
     let line = line!() + 1;
     let text = sim.try_block_on(pool.waitall()).unwrap_err().to_string();

@@ -37,6 +37,16 @@ on_every_hub! {
         group.kill_now();
     }
 
+    async fn join_counts_from_the_call(hub) {
+        let group = Group::on(hub);
+        let greenlet = group.spawn(async {});
+        let join = group.join();
+        greenlet.await.unwrap();
+        group.spawn(stuck(gate(), ())).detach();
+        join.await.unwrap();
+        group.kill_now();
+    }
+
     async fn any_number_may_wait_for_a_group(hub) {
         let (group, open) = (Group::on(hub), gate());
         group.spawn(behind(Arc::clone(&open), ())).detach();
@@ -176,7 +186,8 @@ on_every_hub! {
         let pool = Pool::on(hub, 2);
         let member = pool.spawn(stuck(gate(), ())).await;
         drop(pool);
-        assert!(member.await.unwrap_err().is_killed());
+        let killed = member.await.unwrap_err().to_string();
+        assert_eq!(killed, "killed: the last handle of its group was dropped");
     }
 
     async fn a_group_has_room_for_all(hub) {

@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
+use futures_lite::Stream;
 use futures_lite::future::poll_once;
-use futures_lite::{Stream, StreamExt};
 use spinney::{Iwait, iwait, spawn_on};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{behind, gate, stuck};

@@ -138,7 +138,7 @@ on_every_hub! {
         for started in started {
             started.wait().await;
         }
-        let mut killed = killall_with(&greenlets, &GreenletExit::because("too late"));
+        let mut killed = killall_with(&greenlets, GreenletExit::because("too late"));
         assert!(poll_once(&mut killed).await.is_none());
         open.set();
         assert_eq!(killed.await.len(), 2);

@@ -179,17 +179,14 @@ on_every_hub! {
     }
 
     async fn waitall_waits_for_waiting_spawners_too(hub) {
-        let (pool, open, ran, queued) = (GreenPool::on(hub, 1), gate(), Count::to(6), gate());
+        let (pool, open, ran) = (GreenPool::on(hub, 1), gate(), Count::to(6));
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
-        let (entry, one) = (pool.clone(), ran.clone());
-        let spawner = async move {
-            for _ in 0..5 {
-                let one = one.clone();
-                entry.spawn(async move { one.add() }).await.detach();
-            }
-        };
-        spawn_on(hub, polled(Arc::clone(&queued), spawner)).detach();
-        queued.wait().await;
+        for _ in 0..5 {
+            let (entry, one, queued) = (pool.clone(), ran.clone(), gate());
+            let spawner = async move { entry.spawn(async move { one.add() }).await.detach() };
+            spawn_on(hub, polled(Arc::clone(&queued), spawner)).detach();
+            queued.wait().await;
+        }
         let mut last = Box::pin(pool.spawn({ let one = ran.clone(); async move { one.add() } }));
         assert!(poll_once(&mut last).await.is_none());
         let mut all = Box::pin(pool.waitall());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_lite::StreamExt;
 use spinney::{
     Barrier, Channel, Condition, Event, JoinableQueue, Latch, Owner, Pool, Queue, RLock, Semaphore,
-    block_on, joinall, sleep, spawn_on, yield_now,
+    block_on, iwait, joinall, sleep, spawn_on, try_joinall, yield_now,
 };
 use spinney_sim::SimHub;
 
@@ -80,7 +80,7 @@ fn a_deadlock_tells_who_waits_where() {
     let member = sim.block_on(pool.spawn(std::future::pending::<()>()));
     let text = sim.try_block_on(pool.join()).unwrap_err().to_string();
     for told in [
-        format!("the main future waits for Pool::join at {}", file!()),
+        format!("the main future waits for Crew::join at {}", file!()),
         format!("{} waits for Event::wait at {}", reader.handle(), file!()),
         format!("{} waits for Semaphore::acquire at {}", writer.handle(), file!()),
         format!("{} waits for something that does not say what it is", member.handle()),
@@ -146,6 +146,25 @@ fn a_deadlock_tells_who_waits_at_which_lock() {
     stuck!(sim, stuck, "Condition::wait", |changed, one| changed.wait(one.try_acquire().unwrap()));
     assert_told(&sim, &stuck);
     drop(permit);
+}
+
+#[test]
+fn a_deadlock_tells_who_waits_for_a_pool() {
+    let (sim, mut stuck) = (SimHub::new(), Vec::new());
+    let [pool, other] = [(); 2].map(|()| Pool::on(&sim, 1));
+    let (full, pool) = (Rc::new(pool), Rc::new(other));
+    let never = std::future::pending::<()>;
+    let member = sim.block_on(full.spawn(std::future::pending::<()>()));
+    stuck!(sim, stuck, "a slot of a pool", |full| full.spawn(async {}));
+    stuck!(sim, stuck, "a slot of a pool", |full| full.wait_available());
+    stuck!(sim, stuck, "Crew::join", |full| full.join());
+    stuck!(sim, stuck, "a map started", |pool| pool.map(move |()| never(), [()]));
+    stuck!(sim, stuck, "a map started", |pool| pool.imap(move |()| never(), [()]).next());
+    let member = Rc::new(member);
+    stuck!(sim, stuck, "joinall", |member| joinall([member.handle()]));
+    stuck!(sim, stuck, "try_joinall", |member| try_joinall([member.handle()]));
+    stuck!(sim, stuck, "Iwait::next", |member| iwait([member.handle()]).next());
+    assert_told(&sim, &stuck);
 }
 
 #[track_caller]

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use spinney_sync::Wait;
 
 use crate::Handle;
 use crate::collector::Collector;
@@ -15,7 +18,6 @@ use crate::handle::LinkId;
 /// The greenlets of `greenlets`, as they end. `gevent.iwait`.
 ///
 /// ```
-/// use futures_lite::StreamExt;
 /// use spinney_greenlet::{iwait, spawn};
 ///
 /// spinney_hub::block_on(async {
@@ -92,6 +94,33 @@ impl<G: AsRef<Handle>> Iwait<G> {
     /// Whether no greenlet is in the set.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Waits for the next greenlet to end and takes it; None while the set is empty. What
+    /// `StreamExt::next` does, without the trait.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    #[track_caller]
+    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
+    pub fn next(&mut self) -> impl Future<Output = Option<G>> {
+        let at = Location::caller();
+        poll_fn(move |cx| self.poll_next_for(cx, "Iwait::next", at))
+    }
+
+    /// As [`Stream::poll_next`], on behalf of `what` at the line `at`.
+    pub(crate) fn poll_next_for(
+        &mut self,
+        cx: &mut Context<'_>,
+        what: &'static str,
+        at: &'static Location<'static>,
+    ) -> Poll<Option<G>> {
+        let next = Pin::new(self).poll_next(cx);
+        if next.is_pending() {
+            Wait::note(what, at);
+        }
+        next
     }
 
     fn take(&mut self, id: u64) -> Option<G> {

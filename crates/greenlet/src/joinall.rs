@@ -1,11 +1,10 @@
 //! [`joinall`], [`try_joinall`] and [`killall`]: waiting for several greenlets at once.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use futures_core::Stream;
-use futures_lite::StreamExt;
+use std::task::{Context, Poll, ready};
 
 use crate::{Failure, GreenletExit, Handle, Iwait, iwait};
 
@@ -28,8 +27,10 @@ use crate::{Failure, GreenletExit, Handle, Iwait, iwait};
 ///     assert!(greenlets.iter().all(|greenlet| greenlet.is_ready()));
 /// });
 /// ```
+#[track_caller]
 pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> JoinAll<G> {
-    JoinAll { rest: iwait(greenlets), ended: Vec::new(), count: usize::MAX }
+    let rest = iwait(greenlets);
+    JoinAll { rest, ended: Vec::new(), count: usize::MAX, at: Location::caller() }
 }
 
 /// As [`joinall`], but ends with the first that panics, and leaves the others to themselves. Those
@@ -53,18 +54,22 @@ pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
 ///     assert_eq!(failure.to_string(), "panicked: no luck");
 /// });
 /// ```
-pub async fn try_joinall<G: AsRef<Handle>>(
+#[track_caller]
+pub fn try_joinall<G: AsRef<Handle>>(
     greenlets: impl IntoIterator<Item = G>,
-) -> Result<Vec<G>, Failure> {
+) -> impl Future<Output = Result<Vec<G>, Failure>> {
+    let at = Location::caller();
     let mut rest = iwait(greenlets);
     let mut ended = Vec::new();
-    while let Some(greenlet) = rest.next().await {
-        match greenlet.as_ref().failure() {
-            Some(failure) if failure.is_panic() => return Err(failure),
-            _ => ended.push(greenlet),
+    async move {
+        while let Some(greenlet) = poll_fn(|cx| rest.poll_next_for(cx, "try_joinall", at)).await {
+            match greenlet.as_ref().failure() {
+                Some(failure) if failure.is_panic() => return Err(failure),
+                _ => ended.push(greenlet),
+            }
         }
+        Ok(ended)
     }
-    Ok(ended)
 }
 
 /// Kills all of `greenlets`, and waits until they have ended, as [`joinall`]. The call itself
@@ -83,8 +88,9 @@ pub async fn try_joinall<G: AsRef<Handle>>(
 ///     assert!(endless.iter().all(|greenlet| greenlet.failure().unwrap().is_killed()));
 /// });
 /// ```
+#[track_caller]
 pub fn killall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> JoinAll<G> {
-    killall_with(greenlets, &GreenletExit::new())
+    killall_with(greenlets, GreenletExit::new())
 }
 
 /// As [`killall`], for a reason. `gevent.killall(exception=..)`.
@@ -92,9 +98,11 @@ pub fn killall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
 /// # Cancel safety
 ///
 /// As [`killall`].
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "as all kills")]
 pub fn killall_with<G: AsRef<Handle>>(
     greenlets: impl IntoIterator<Item = G>,
-    exit: &GreenletExit,
+    exit: GreenletExit,
 ) -> JoinAll<G> {
     let killed = joinall(greenlets);
     killed.rest.iter().for_each(|greenlet| greenlet.as_ref().kill_now_with(exit.clone()));
@@ -111,6 +119,8 @@ pub struct JoinAll<G: AsRef<Handle>> {
     rest: Iwait<G>,
     ended: Vec<G>,
     count: usize,
+    /// Who waits.
+    at: &'static Location<'static>,
 }
 
 impl<G: AsRef<Handle>> JoinAll<G> {
@@ -141,10 +151,9 @@ impl<G: AsRef<Handle>> Future for JoinAll<G> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<G>> {
         let this = &mut *self;
         while this.ended.len() < this.count {
-            match Pin::new(&mut this.rest).poll_next(cx) {
-                Poll::Ready(Some(greenlet)) => this.ended.push(greenlet),
-                Poll::Ready(None) => break,
-                Poll::Pending => return Poll::Pending,
+            match ready!(this.rest.poll_next_for(cx, "joinall", this.at)) {
+                Some(greenlet) => this.ended.push(greenlet),
+                None => break,
             }
         }
         Poll::Ready(std::mem::take(&mut this.ended))

@@ -9,7 +9,7 @@ use crate::{Greenlet, Task, pair};
 ///
 /// # Panics
 ///
-/// Outside of any hub, as [`Hub::global`](spinney_hub::Hub::global).
+/// If the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
 ///
 /// ```
 /// let greenlet = spinney_greenlet::spawn(async { 42 });

@@ -112,7 +112,7 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// Outside of any hub, as [`Hub::global`](spinney_hub::Hub::global).
+    /// If the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
     pub fn start(&self) -> bool {
         self.claim().map(spinney_hub::spawn).is_some()
     }

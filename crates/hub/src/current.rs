@@ -22,7 +22,7 @@ thread_local! {
 ///
 /// # Panics
 ///
-/// Outside of any hub, as [`Hub::global`].
+/// If the [global hub](Hub::global) has to be started, and cannot be.
 ///
 /// ```
 /// assert_eq!(spinney_hub::block_on(async { 6 * 7 }), 42);
@@ -36,7 +36,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 ///
 /// # Panics
 ///
-/// Outside of any hub, as [`Hub::global`].
+/// If the [global hub](Hub::global) has to be started, and cannot be.
 pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
     match CURRENT.with_borrow(|current| current.as_ref().map(|context| context.host.clone())) {
         Some(Host::Hub(hub)) => hub.spawn(future),

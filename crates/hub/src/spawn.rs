@@ -44,18 +44,21 @@ pub trait Spawn<F> {
     fn spawn(&self, future: F);
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, X: Spawn<F> + ?Sized> Spawn<F> for &X {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Rc<X> {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Arc<X> {
     fn spawn(&self, future: F) {
         (**self).spawn(future);

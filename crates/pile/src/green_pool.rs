@@ -43,7 +43,7 @@ impl GreenPool {
     ///
     /// # Panics
     ///
-    /// Outside of any hub, as [`Hub::global`].
+    /// If the [global hub](Hub::global) has to be started, and cannot be.
     #[must_use]
     pub fn new(size: usize) -> Self {
         Self::on(&Hub::current(), size)
@@ -126,6 +126,7 @@ impl<X> GreenPool<X> {
     /// # Cancel safety
     ///
     /// Dropping the stream takes no further items, and kills what it started.
+    #[track_caller]
     pub fn imap<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
     where
         I: IntoSource,
@@ -136,12 +137,27 @@ impl<X> GreenPool<X> {
         self.pool.imap(func, items)
     }
 
-    /// [`imap`](Self::imap) over tuples, which `func` takes apart: `|(url, headers)| ..`.
-    /// `starmap`.
+    /// [`imap`](Self::imap) over tuples, which a closure takes apart. `starmap`.
+    ///
+    /// ```
+    /// use spinney_pile::GreenPool;
+    ///
+    /// async fn power(base: u32, exponent: u32) -> u32 {
+    ///     base.pow(exponent)
+    /// }
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let pool = GreenPool::new(3);
+    ///     let mut powers = pool.starmap(|(base, exponent)| power(base, exponent), [(2, 3), (3, 2)]);
+    ///     assert_eq!(powers.next().await.unwrap().unwrap(), 8);
+    ///     assert_eq!(powers.next().await.unwrap().unwrap(), 9);
+    /// });
+    /// ```
     ///
     /// # Cancel safety
     ///
     /// As [`imap`](Self::imap).
+    #[track_caller]
     pub fn starmap<I, F, Fut>(&self, func: F, tuples: I) -> Imap<Fut::Output, X>
     where
         I: IntoSource,

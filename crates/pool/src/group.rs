@@ -42,7 +42,7 @@ impl Group {
     ///
     /// # Panics
     ///
-    /// Outside of any hub, as [`Hub::global`].
+    /// If the [global hub](Hub::global) has to be started, and cannot be.
     #[must_use]
     pub fn new() -> Self {
         Self::on(&Hub::current())

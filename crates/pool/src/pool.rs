@@ -50,7 +50,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// Outside of any hub, as [`Hub::global`].
+    /// If the [global hub](Hub::global) has to be started, and cannot be.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self::on(&Hub::current(), capacity)

@@ -92,6 +92,7 @@ impl SimHub {
     ///     assert_eq!(number.get(), 2, "an addition was lost");
     /// });
     /// ```
+    #[track_caller]
     pub fn check(seeds: impl IntoIterator<Item = u64>, scenario: impl Fn(&SimHub)) {
         for seed in seeds {
             let run = AssertUnwindSafe(|| scenario(&SimHub::seeded(seed)));
@@ -119,8 +120,12 @@ impl SimHub {
     ///
     /// If it would hang, with a [`Deadlock`] as the message; if this hub is running already; or if
     /// a task that is no greenlet panics.
+    #[track_caller]
     pub fn block_on<F: Future>(&self, main: F) -> F::Output {
-        self.try_block_on(main).unwrap_or_else(|deadlock| panic!("{deadlock}"))
+        match self.try_block_on(main) {
+            Ok(output) => output,
+            Err(deadlock) => panic!("{deadlock}"),
+        }
     }
 
     /// Runs `main` to its end, and the hub's tasks beside it.

@@ -75,21 +75,23 @@ pub mod guide;
 pub mod prelude;
 
 pub use spinney_greenlet::{
-    Branch, CatchExit, Failure, Greenlet, GreenletExit, Handle, InheritLocals, Iwait, Join,
+    Branch, CatchExit, Failure, Greenlet, GreenletExit, Handle, Home, InheritLocals, Iwait, Join,
     JoinAll, LinkId, Local, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit,
-    greenlet_local, inherit_locals, iwait, joinall, killall, killall_with, pair, shield, spawn,
-    spawn_later, spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
+    greenlet_local, inherit_locals, iwait, joinall, killall, killall_with, pair, pair_for, pair_in,
+    shield, spawn, spawn_later, spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
 };
+#[cfg(any(feature = "smol", feature = "tokio"))]
+pub use spinney_hub::Scoped;
 #[cfg(feature = "smol")]
 pub use spinney_hub::SmolHub;
 #[cfg(feature = "tokio")]
 pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
     BoxFuture, Clock, Context, Entered, Hub, HubBuilder, Interval, LocalHub, ShutdownReport, Sleep,
-    Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, interval, sleep, sleep_until,
-    timeout, yield_now,
+    Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, contain, interval, label_task,
+    sleep, sleep_until, timeout, yield_now,
 };
-pub use spinney_pile::{GreenPile, GreenPool, Item, ResourcePool, ResourcePoolBuilder};
+pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;
 pub use spinney_pool::{
     Crew, CrewBuilder, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Late, Map,

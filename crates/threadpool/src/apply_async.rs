@@ -1,6 +1,6 @@
 //! [`ThreadPool::apply_async`]: a callback for a closure's result.
 
-use spinney_greenlet::{Failure, Greenlet, pair, spawn};
+use spinney_greenlet::{Greenlet, pair, spawn};
 use spinney_hub::contain;
 
 use crate::ThreadPool;
@@ -16,7 +16,7 @@ impl ThreadPool {
     ///
     /// # Panics
     ///
-    /// Outside of any hub, for a pool without one, as [`Hub::global`](spinney_hub::Hub::global).
+    /// If the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
     ///
     /// ```
     /// use spinney_threadpool::ThreadPool;
@@ -40,7 +40,7 @@ impl ThreadPool {
                     contain(|| callback(&value));
                     value
                 }
-                Err(failure) => end_as(failure).await,
+                Err(failure) => failure.resume().await,
             }
         };
         match &self.owner.workers.settings.hub {
@@ -51,16 +51,5 @@ impl ThreadPool {
             }
             None => spawn(called),
         }
-    }
-}
-
-/// Ends the greenlet that is running with `failure`.
-async fn end_as<T>(failure: Failure) -> T {
-    match failure {
-        Failure::Killed(exit) => exit.resume().await,
-        Failure::Panicked(panic) => match panic.into_payload() {
-            Some(payload) => std::panic::resume_unwind(payload),
-            None => panic!("a link of the closure took the payload of its panic"),
-        },
     }
 }

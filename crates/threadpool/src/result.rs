@@ -110,7 +110,7 @@ impl<T> ThreadResult<T> {
     ///
     /// # Panics
     ///
-    /// After the end and outside of any hub, as [`Hub::global`](spinney_hub::Hub::global).
+    /// After the end, if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
     pub fn link(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
         self.handle().link(callback)
     }

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use futures_lite::StreamExt;
 use serde_json::{Value, json};
 use spinney::{Handle, Iwait, pair, sleep, spawn_on};
 

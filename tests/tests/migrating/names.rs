@@ -36,7 +36,7 @@ async fn functions(hub: &Hub, greenlets: &[Greenlet<()>], exit: GreenletExit, li
     try_joinall(greenlets);
     iwait(greenlets);
     killall(greenlets);
-    killall_with(greenlets, &exit);
+    killall_with(greenlets, exit);
     GreenletExit::because("a reason");
     Hub::current();
     unblock(|| ());

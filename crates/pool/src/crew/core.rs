@@ -97,7 +97,8 @@ impl<X> Drop for Core<X> {
     fn drop(&mut self) {
         self.roster.close();
         if !self.detached.load(Relaxed) {
-            self.roster.kill_now(&GreenletExit::new());
+            self.roster
+                .kill_now(&GreenletExit::because("the last handle of its group was dropped"));
         }
     }
 }

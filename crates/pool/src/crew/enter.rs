@@ -1,9 +1,10 @@
 //! [`Enter`]: how a task waits for its slot.
 
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use spinney_sync::{Acquire, Closed, Semaphore};
+use spinney_sync::{Acquire, Closed, Semaphore, Wait as WaitNote};
 
 use crate::Reentry;
 use crate::roster::{InPlace, Roster, Wait};
@@ -21,6 +22,8 @@ pub(crate) struct Enter<'a> {
     /// Its place among the members that wait to spawn.
     place: Option<usize>,
     has_waited: bool,
+    /// Who waits.
+    at: &'static Location<'static>,
 }
 
 /// How a task may go ahead.
@@ -36,7 +39,8 @@ impl<'a> Enter<'a> {
     #[track_caller]
     pub(crate) fn new(roster: &'a Roster, reentry: Reentry) -> Self {
         let slot = Some(roster.slots.acquire());
-        Self { roster, slot, reentry, wait: None, place: None, has_waited: false }
+        let at = Location::caller();
+        Self { roster, slot, reentry, wait: None, place: None, has_waited: false, at }
     }
 
     /// For who has nothing to run.
@@ -65,19 +69,21 @@ impl<'a> Future for Enter<'a> {
                 Entry::Slot
             }),
             Poll::Pending => {
+                WaitNote::note("a slot of a pool", this.at);
                 let first = !std::mem::replace(&mut this.has_waited, true);
                 if first && this.reentry != Reentry::Wait {
                     this.wait = this.roster.wait_inside();
                 }
                 let Some(wait) = this.wait else { return Poll::Pending };
-                let in_place = if this.reentry == Reentry::WhenStuck {
-                    this.roster.block(wait, &mut this.place, cx.waker())
-                } else {
-                    None
+                let in_place = match this.reentry {
+                    Reentry::Wait => return Poll::Pending,
+                    Reentry::WhenFull => None,
+                    Reentry::WhenStuck => {
+                        let runs = this.roster.block(wait, &mut this.place, cx.waker());
+                        let Some(in_place) = runs else { return Poll::Pending };
+                        Some(in_place)
+                    }
                 };
-                if in_place.is_none() && this.reentry == Reentry::WhenStuck {
-                    return Poll::Pending;
-                }
                 Ok(Entry::InPlace(in_place))
             }
         };

@@ -73,6 +73,7 @@ impl<X> Crew<X> {
     /// # Cancel safety
     ///
     /// Dropping it takes no further items, and kills what it started.
+    #[track_caller]
     pub fn map<I, F, Fut>(&self, func: F, items: I) -> Map<Fut::Output, X>
     where
         I: IntoSource,
@@ -94,6 +95,7 @@ impl<X> Crew<X> {
     /// # Cancel safety
     ///
     /// Dropping the stream takes no further items, and kills what it started.
+    #[track_caller]
     pub fn imap<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
     where
         I: IntoSource,
@@ -111,6 +113,7 @@ impl<X> Crew<X> {
     /// # Cancel safety
     ///
     /// As [`imap`](Self::imap).
+    #[track_caller]
     pub fn imap_unordered<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
     where
         I: IntoSource,
@@ -133,6 +136,7 @@ impl<X> Crew<X> {
     /// # Cancel safety
     ///
     /// As [`map`](Self::map).
+    #[track_caller]
     pub fn try_map<I, F, Fut, T, E>(&self, func: F, items: I) -> TryMap<T, E, X>
     where
         I: IntoSource,
@@ -186,6 +190,8 @@ impl<X> Crew<X> {
     /// Kills each member once, then whoever came in meanwhile, and waits until nobody is left.
     /// The group stays open: who waits for a slot gets one, and maps go on. `kill`.
     ///
+    /// The call itself kills those that are members; the future waits, and kills the others.
+    ///
     /// # Cancel safety
     ///
     /// The kills that were sent go ahead when it is dropped; whoever comes in later is spared.
@@ -202,6 +208,7 @@ impl<X> Crew<X> {
     #[track_caller]
     pub fn kill_with(&self, exit: GreenletExit) -> impl Future<Output = ()> {
         let at = Location::caller();
+        self.core.roster.kill_now(&exit);
         async move { self.core.roster.kill(&exit, at).await }
     }
 

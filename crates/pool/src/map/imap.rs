@@ -1,6 +1,8 @@
 //! [`Imap`] and [`Map`]: what a map gives.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use spinney_greenlet::Failure;
+use spinney_sync::Wait as WaitNote;
 
 use super::ItemError;
 use super::results::{Hand, Results};
@@ -31,17 +34,20 @@ pub struct Imap<T, X = spinney_hub::Hub> {
     crew: Option<Crew<X>>,
     /// Where a member waits for it, if one does.
     lending: Option<Wait>,
+    /// The line that started it.
+    at: &'static Location<'static>,
 }
 
 impl<T, X> Imap<T, X> {
+    #[track_caller]
     pub(crate) fn new(results: Arc<Results<T, X>>, crew: Crew<X>) -> Self {
-        Self { results, hand: Hand::default(), crew: Some(crew), lending: None }
+        let at = Location::caller();
+        Self { results, hand: Hand::default(), crew: Some(crew), lending: None, at }
     }
 
     /// The same results, each with the place of its item in the input.
     ///
     /// ```
-    /// use futures_lite::StreamExt;
     /// use spinney_pool::Pool;
     ///
     /// spinney_hub::block_on(async {
@@ -76,6 +82,17 @@ impl<T, X> Imap<T, X> {
         self.results.detach(None, std::mem::take(&mut self.hand));
     }
 
+    /// Waits for the next result; None when there will be no more. What `StreamExt::next` does,
+    /// without the trait.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
+    pub fn next(&mut self) -> impl Future<Output = Option<Result<T, ItemError>>> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
+    }
+
     pub(crate) fn poll_indexed(
         &mut self,
         cx: &Context<'_>,
@@ -99,6 +116,9 @@ impl<T, X> Imap<T, X> {
             self.results.offer_slot(wait);
         }
         self.set_lending(wait);
+        if waits {
+            WaitNote::note("a map started", self.at);
+        }
         taken
     }
 
@@ -142,10 +162,21 @@ impl<T, X> fmt::Debug for Imap<T, X> {
 
 /// The results of a running map, each with the place of its item in the input; see
 /// [`Imap::indexed`]. Dropping it is as dropping the [`Imap`].
-#[derive(Debug)]
 #[must_use = "dropping a stream kills its map: read it"]
 pub struct Indexed<T, X = spinney_hub::Hub> {
     imap: Imap<T, X>,
+}
+
+impl<T, X> Indexed<T, X> {
+    /// Waits for the next result, with the place of its item; None when there will be no more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
+    pub fn next(&mut self) -> impl Future<Output = Option<(usize, Result<T, Failure>)>> {
+        poll_fn(|cx| self.imap.poll_indexed(cx))
+    }
 }
 
 impl<T, X> Stream for Indexed<T, X> {
@@ -153,6 +184,12 @@ impl<T, X> Stream for Indexed<T, X> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.imap.poll_indexed(cx)
+    }
+}
+
+impl<T, X> fmt::Debug for Indexed<T, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Indexed").field("imap", &self.imap).finish()
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Mapper`]: the settings of one map.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,6 @@ fn default_maxsize<X>(crew: &Crew<X>, whole: bool) -> usize {
 ///     assert_eq!(first, [0, 2, 4, 6]);
 /// });
 /// ```
-#[derive(Debug)]
 #[must_use = "a mapper does nothing until one of its verbs is called"]
 pub struct Mapper<X = spinney_hub::Hub, R = Once> {
     crew: Crew<X>,
@@ -81,6 +81,7 @@ impl<X, R> Mapper<X, R> {
     }
 
     /// Starts the map, and gives the results as a list; see [`Crew::map`].
+    #[track_caller]
     pub fn map<I, F, Fut>(self, func: F, items: I) -> Map<Fut::Output, X>
     where
         I: IntoSource,
@@ -93,6 +94,7 @@ impl<X, R> Mapper<X, R> {
     }
 
     /// Starts the map, and gives the results in the order of `items`; see [`Crew::imap`].
+    #[track_caller]
     pub fn imap<I, F, Fut>(self, func: F, items: I) -> Imap<Fut::Output, X>
     where
         I: IntoSource,
@@ -105,6 +107,7 @@ impl<X, R> Mapper<X, R> {
     }
 
     /// Starts the map, and gives the results as they come; see [`Crew::imap_unordered`].
+    #[track_caller]
     pub fn imap_unordered<I, F, Fut>(self, func: F, items: I) -> Imap<Fut::Output, X>
     where
         I: IntoSource,
@@ -117,6 +120,7 @@ impl<X, R> Mapper<X, R> {
     }
 
     /// Starts a map of tasks that return a `Result`; see [`Crew::try_map`].
+    #[track_caller]
     pub fn try_map<I, F, Fut, T, E>(self, func: F, items: I) -> TryMap<T, E, X>
     where
         I: IntoSource,
@@ -128,6 +132,7 @@ impl<X, R> Mapper<X, R> {
         TryMap::new(self.start(Order::Completion, false, func, items, Result::is_err))
     }
 
+    #[track_caller]
     fn start<I, F, Fut>(
         self,
         order: Order,
@@ -149,5 +154,15 @@ impl<X, R> Mapper<X, R> {
         let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));
         self.crew.core.hub.spawn(Feeder::new(job, &self.crew.core));
         Imap::new(results, self.crew)
+    }
+}
+
+impl<X, R> fmt::Debug for Mapper<X, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapper")
+            .field("crew", &self.crew)
+            .field("maxsize", &self.maxsize)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }

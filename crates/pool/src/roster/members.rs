@@ -121,22 +121,22 @@ impl Members {
     }
 
     /// Marks some as dying that are not, of those from the place `from` on who are members since
-    /// `newest` or longer, and puts them into `spared`. False if that was the last place.
+    /// `newest` or longer, and puts them into `condemned`. False if that was the last place.
     pub(super) fn condemn(
         &mut self,
         from: &mut usize,
         newest: u64,
-        spared: &mut Vec<Handle>,
+        condemned: &mut Vec<Handle>,
     ) -> bool {
-        while spared.len() < spared.capacity() && *from < self.list.capacity() {
+        while condemned.len() < condemned.capacity() && *from < self.list.capacity() {
             let member = self.list.get_mut(*from);
             *from += 1;
             if let Some(member) = member.filter(|member| !member.dying && member.stamp <= newest) {
                 member.dying = true;
-                spared.push(member.handle.clone());
+                condemned.push(member.handle.clone());
             }
         }
-        self.dying += spared.len();
+        self.dying += condemned.len();
         *from < self.list.capacity()
     }
 }

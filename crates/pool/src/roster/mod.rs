@@ -15,7 +15,7 @@ use std::task::Waker;
 pub(crate) use inside::{InPlace, Place, Wait};
 use members::Members;
 use spinney_greenlet::{Greenlet, GreenletExit, Handle, Home, Task, pair_in};
-use spinney_sync::{HandOut, Semaphore};
+use spinney_sync::{Event, HandOut, Semaphore};
 
 use crate::report::Tally;
 use crate::{Failures, InsideGroup};
@@ -75,8 +75,11 @@ impl Roster {
         let membership = self.membership(&mut members);
         members.insert(greenlet.clone(), None);
         drop(members);
-        // One that has ended is none, and counts for none.
-        greenlet.guard(membership).map_err(|_| self.discard(greenlet)).is_ok()
+        let Err(membership) = greenlet.guard(membership) else { return true };
+        // It has ended. Off the list first, or the membership would count it as one of ours.
+        self.discard(greenlet);
+        drop(membership);
+        false
     }
 
     /// Gives back a slot that is out without a guard, and that nobody entered.
@@ -124,19 +127,24 @@ impl Roster {
     }
 
     /// Waits, on behalf of the line `at`, until the list has been empty at least once.
-    pub(crate) async fn join(&self, at: &'static Location<'static>) -> Result<(), InsideGroup> {
-        if self.is_inside() {
-            return Err(InsideGroup);
-        }
-        let emptied = {
-            let mut members = self.lock();
-            if members.list.is_empty() {
-                return Ok(());
+    pub(crate) fn join(
+        &self,
+        at: &'static Location<'static>,
+    ) -> impl Future<Output = Result<(), InsideGroup>> + use<> {
+        let emptied = if self.is_inside() { Err(InsideGroup) } else { Ok(self.emptied()) };
+        async move {
+            if let Some(emptied) = emptied? {
+                emptied.wait_for("Crew::join", at).await;
             }
-            Arc::clone(members.emptied.get_or_insert_default())
-        };
-        emptied.wait_for("Pool::join", at).await;
-        Ok(())
+            Ok(())
+        }
+    }
+
+    /// What will be set when the list is empty; None if it is.
+    fn emptied(&self) -> Option<Arc<Event>> {
+        let mut members = self.lock();
+        let any = !members.list.is_empty();
+        any.then(|| Arc::clone(members.emptied.get_or_insert_default()))
     }
 
     /// Kills each member once, then whoever came in meanwhile, until nobody is left.
@@ -150,7 +158,7 @@ impl Roster {
                 Arc::clone(members.died.get_or_insert_default())
             };
             self.kill_now(exit);
-            died.wait_for("Pool::kill", at).await;
+            died.wait_for("Crew::kill", at).await;
         }
     }
 
@@ -160,10 +168,10 @@ impl Roster {
     pub(crate) fn kill_now(&self, exit: &GreenletExit) {
         let newest = self.lock().next_stamp;
         let (mut from, mut more) = (0, true);
-        let mut spared = Vec::with_capacity(KILLED_TOGETHER);
+        let mut condemned = Vec::with_capacity(KILLED_TOGETHER);
         while more {
-            more = self.lock().condemn(&mut from, newest, &mut spared);
-            spared.drain(..).for_each(|member| member.kill_now_with(exit.clone()));
+            more = self.lock().condemn(&mut from, newest, &mut condemned);
+            condemned.drain(..).for_each(|member| member.kill_now_with(exit.clone()));
         }
     }
 
