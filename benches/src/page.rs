@@ -51,14 +51,12 @@ fn measured_text(workloads: &[Workload], results: &Results, charts: &str) -> Str
     let chart = |name: &str| format!("![{name}]({charts}/{})", chart_name(name));
     let mut parts = vec![
         format!("Measured on {}; {} rounds.", results.machine.describe(), results.rounds),
-        "## What is to be reached".into(),
-        table::targets(shown.clone()),
         "## Where others are faster".into(),
         "The fastest of the others, where it beats the fastest of ours:".into(),
         table::losses(shown.clone()),
         "## The workloads".into(),
     ];
-    for (workload, measured) in shown {
+    for (workload, measured) in shown.clone() {
         parts.push(format!("### {}: {}", workload.id, workload.title));
         parts.push(format!("{} items.", measured.load.items));
         parts.push(chart(workload.id));
@@ -69,6 +67,9 @@ fn measured_text(workloads: &[Workload], results: &Results, charts: &str) -> Str
         parts.extend(GROWTH.map(|(_, name)| chart(name)));
         parts.push(table::scaling(&results.scaling));
     }
+    parts.push("## The goals".into());
+    parts.push("What the project has set itself for each workload, beside a rival or in bytes:".into());
+    parts.push(table::targets(shown));
     parts.iter().map(|part| part.trim_end()).collect::<Vec<_>>().join("\n\n")
 }
 

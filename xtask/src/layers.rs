@@ -31,8 +31,8 @@ const OWNERS: &[(&[&str], Users)] = &[
     (&["blocking"], Only("spinney-threadpool")),
     // Vocabulary. Who takes only spinney-sync gets event-listener and nothing else, unless a
     // feature is asked for.
-    (&["async-channel", "concurrent-queue", "fastrand", "futures-core"], AllBut("spinney-sync")),
-    (&["futures-lite", "pin-project-lite", "slab", "tracing"], AllBut("spinney-sync")),
+    (&["async-channel", "fastrand", "futures-core"], AllBut("spinney-sync")),
+    (&["futures-lite", "pin-project-lite", "slab"], AllBut("spinney-sync")),
 ];
 
 #[derive(Clone, Copy)]

@@ -49,6 +49,7 @@
 //!
 //! The modules [`gevent`] and [`eventlet`] have these things under the names, and in the places,
 //! that they have in Python, as far as they are there; their methods are those of this crate.
+//! [`prelude`] has the few names that most programs use.
 //!
 //! # What holds always
 //!
