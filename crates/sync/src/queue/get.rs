@@ -29,7 +29,7 @@ pub struct Get<'a, T, O: Order<T> = Fifo>(Turn<'a, T, O>);
 
 impl<'a, T, O: Order<T>> Get<'a, T, O> {
     pub(super) fn new(queue: &'a OrderedQueue<T, O>, at: &'static Location<'static>) -> Self {
-        Self(Turn::new(queue, Want::Take, "Queue::get", at))
+        Self(Turn::new(queue, Want::Get, "Queue::get", at))
     }
 }
 

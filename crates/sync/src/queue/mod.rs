@@ -120,7 +120,7 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// [`GetError::Empty`] if there is none, [`GetError::ShutDown`] if none will come either.
     pub fn get_nowait(&self) -> Result<T, GetError> {
-        self.serve(Want::Take)
+        self.serve(Want::Get)
     }
 
     /// Copies the next item as soon as there is one, and leaves it there. `peek`.
@@ -161,7 +161,7 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     where
         T: Clone,
     {
-        self.serve(Want::Look(T::clone))
+        self.serve(Want::Peek(T::clone))
     }
 
     /// Reports an item that was put as done. `task_done`.

@@ -29,7 +29,7 @@ pub struct Peek<'a, T, O: Order<T> = Fifo>(Turn<'a, T, O>);
 
 impl<'a, T: Clone, O: Order<T>> Peek<'a, T, O> {
     pub(super) fn new(queue: &'a OrderedQueue<T, O>, at: &'static Location<'static>) -> Self {
-        Self(Turn::new(queue, Want::Look(T::clone), "Queue::peek", at))
+        Self(Turn::new(queue, Want::Peek(T::clone), "Queue::peek", at))
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct State<T, O: Order<T>> {
 
     getters: Waiters<Want<T>>,
     /// How many of the getters take.
-    takers: usize,
+    getting: usize,
     /// What getters were given that have yet to fetch it, by their tickets.
     answers: BTreeMap<u64, Answer<T>>,
 
@@ -50,16 +50,16 @@ pub(super) struct State<T, O: Order<T>> {
 /// What is wanted of the next item.
 pub(super) enum Want<T> {
     /// To have it.
-    Take,
+    Get,
     /// To have a copy of it.
-    Look(fn(&T) -> T),
+    Peek(fn(&T) -> T),
 }
 
 /// What was wanted.
 pub(super) enum Answer<T> {
     Item(Numbered<T>),
     /// A copy, or the panic of the item's `Clone`.
-    Sight(Result<T, Panic>),
+    Copy(Result<T, Panic>),
 }
 
 impl<T, O: Order<T>> State<T, O> {
@@ -72,7 +72,7 @@ impl<T, O: Order<T>> State<T, O> {
             shut_down: false,
             joined: None,
             getters: Waiters::default(),
-            takers: 0,
+            getting: 0,
             answers: BTreeMap::new(),
             putters: Waiters::default(),
             refusals: BTreeMap::new(),
@@ -89,7 +89,7 @@ impl<T, O: Order<T>> State<T, O> {
     }
 
     pub(super) fn getting(&self) -> usize {
-        self.takers
+        self.getting
     }
 
     pub(super) fn putting(&self) -> usize {
@@ -101,7 +101,7 @@ impl<T, O: Order<T>> State<T, O> {
         if self.shut_down {
             return Err(PutError::ShutDown(item));
         }
-        if !self.has_room() && self.takers == 0 {
+        if !self.has_room() && self.getting == 0 {
             return Err(PutError::Full(item));
         }
         if let Err(panic) = self.admit(item) {
@@ -139,19 +139,19 @@ impl<T, O: Order<T>> State<T, O> {
     /// What a newcomer, or the first who waits, gets of the next item; None if there is none.
     pub(super) fn serve(&mut self, want: Want<T>) -> Option<Answer<T>> {
         match want {
-            Want::Take => self.take().map(Answer::Item),
-            Want::Look(look) => {
+            Want::Get => self.take().map(Answer::Item),
+            Want::Peek(look) => {
                 let next = match O::first(&self.items) {
                     Some(next) => next,
                     None => self.putters.first()?,
                 };
-                Some(Answer::Sight(catch_unwind(AssertUnwindSafe(|| look(next)))))
+                Some(Answer::Copy(catch_unwind(AssertUnwindSafe(|| look(next)))))
             }
         }
     }
 
     pub(super) fn wait_to_get(&mut self, want: Want<T>, waker: &Waker) -> u64 {
-        self.takers += usize::from(want.takes());
+        self.getting += usize::from(want.gets());
         self.getters.push(waker.clone(), want)
     }
 
@@ -183,10 +183,10 @@ impl<T, O: Order<T>> State<T, O> {
                 }
                 None
             }
-            Some(sight) => Some(sight),
+            Some(copy) => Some(copy),
             None => {
                 let waiter = self.getters.remove(ticket)?;
-                self.takers -= usize::from(waiter.want.takes());
+                self.getting -= usize::from(waiter.want.gets());
                 self.discard(Some(waiter.waker));
                 None
             }
@@ -212,7 +212,7 @@ impl<T, O: Order<T>> State<T, O> {
     /// Refuses all who wait, and all who come to put.
     pub(super) fn shut_down(&mut self) {
         self.shut_down = true;
-        self.takers = 0;
+        self.getting = 0;
         for (_, getter) in self.getters.dismiss() {
             self.later().wake(getter.waker);
         }
@@ -228,8 +228,8 @@ impl<T, O: Order<T>> State<T, O> {
         for (ticket, answer) in std::mem::take(&mut self.answers) {
             match answer {
                 Answer::Item(item) => drained.push(item.item),
-                sight @ Answer::Sight(_) => {
-                    self.answers.insert(ticket, sight);
+                copy @ Answer::Copy(_) => {
+                    self.answers.insert(ticket, copy);
                 }
             }
         }
@@ -251,7 +251,7 @@ impl<T, O: Order<T>> State<T, O> {
         while let Some(&mut want) = self.getters.first() {
             let Some(answer) = self.serve(want) else { break };
             let Some((ticket, getter)) = self.getters.pop() else { break };
-            self.takers -= usize::from(want.takes());
+            self.getting -= usize::from(want.gets());
             self.answers.insert(ticket, answer);
             self.later().wake(getter.waker);
             self.fill();
@@ -311,8 +311,8 @@ impl<T, O: Order<T>> State<T, O> {
 pub(super) type Refusal<T> = Result<T, Panic>;
 
 impl<T> Want<T> {
-    fn takes(self) -> bool {
-        matches!(self, Self::Take)
+    fn gets(self) -> bool {
+        matches!(self, Self::Get)
     }
 }
 
@@ -331,8 +331,8 @@ impl<T> Answer<T> {
     pub(super) fn into_item(self) -> T {
         match self {
             Self::Item(item) => item.item,
-            Self::Sight(Ok(item)) => item,
-            Self::Sight(Err(panic)) => std::panic::resume_unwind(panic),
+            Self::Copy(Ok(item)) => item,
+            Self::Copy(Err(panic)) => std::panic::resume_unwind(panic),
         }
     }
 }
