@@ -4,12 +4,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 
-use spinney_greenlet::{Greenlet, GreenletExit, Handle, Task};
+use spinney_greenlet::{Greenlet, Handle, Task};
 use spinney_hub::{BoxFuture, Hub, Spawn};
-use spinney_sync::Closed;
 
 use crate::builder::Settings;
-use crate::crew::core::killed;
+use crate::crew::core::refused;
 use crate::roster::UNLIMITED;
 use crate::{Crew, CrewBuilder, Hooked, Membership};
 
@@ -80,9 +79,9 @@ impl<X> Group<X> {
         let greenlet = match self.crew.core.roster.slots.try_acquire() {
             Ok(slot) => {
                 slot.forget();
-                self.crew.core.start(future)
+                self.crew.core.start(future).unwrap_or_else(refused)
             }
-            Err(_) => killed(future, GreenletExit::because(Closed)),
+            Err(_) => refused(future),
         };
         greenlet.spawned_at(Location::caller())
     }

@@ -72,6 +72,10 @@ impl<F> Hooked<F> {
         Self { hooking: hook.as_ref().map(hooking), future }
     }
 
+    pub(crate) fn into_inner(self) -> F {
+        self.future
+    }
+
     pub(crate) fn inner(&self) -> &F {
         &self.future
     }

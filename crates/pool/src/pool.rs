@@ -9,7 +9,7 @@ use spinney_greenlet::{Greenlet, Handle, Task};
 use spinney_hub::{BoxFuture, Hub, Spawn, Within};
 
 use crate::builder::Settings;
-use crate::crew::enter::Enter;
+use crate::crew::enter::{Enter, Entry};
 use crate::roster::UNLIMITED;
 use crate::{Crew, CrewBuilder, Hooked, InsideGroup, Membership, PoolFull};
 
@@ -130,7 +130,8 @@ impl<X> Pool<X> {
         match self.crew.core.roster.slots.try_acquire() {
             Ok(slot) => {
                 slot.forget();
-                Ok(self.crew.core.start(future).spawned_at(Location::caller()))
+                let started = self.crew.core.start(future).map_err(PoolFull::new);
+                started.map(|greenlet| greenlet.spawned_at(Location::caller()))
             }
             Err(_) => Err(PoolFull::new(future)),
         }
@@ -160,6 +161,10 @@ impl<X> Pool<X> {
         let entry = self.crew.core.enter();
         async move {
             match entry.within(limit).await {
+                Ok(Ok(Entry::Slot)) => {
+                    let started = self.crew.core.start(future).map_err(PoolFull::new);
+                    started.map(|greenlet| greenlet.spawned_at(at))
+                }
                 Ok(Ok(entry)) => {
                     Ok(self.crew.core.go_ahead(Ok(entry), future).await.spawned_at(at))
                 }
@@ -243,7 +248,7 @@ impl<X> Pool<X> {
                 Ok(_) => {
                     // Its own, too; those behind it have not been told yet.
                     let free = self.available().saturating_add(1);
-                    self.crew.core.roster.give_back();
+                    self.crew.core.roster.give_back(None);
                     free.max(0).unsigned_abs()
                 }
                 Err(_) => 0,

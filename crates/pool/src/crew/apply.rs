@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use spinney_greenlet::{Failure, Greenlet, Task, pair};
 use spinney_hub::Spawn;
 
+use super::core::refused;
 use super::enter::Entry;
 use super::{Late, Then};
 use crate::hook::Hooked;
@@ -79,7 +80,7 @@ impl<X> Crew<X> {
     {
         let greenlet = if let Ok(slot) = self.core.roster.slots.try_acquire() {
             slot.forget();
-            self.core.start(future)
+            self.core.start(future).unwrap_or_else(refused)
         } else {
             let (task, greenlet) = pair(Hooked::new(&self.core.settings.hook, future), ());
             let handle = greenlet.handle().clone();

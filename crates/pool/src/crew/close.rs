@@ -29,7 +29,7 @@ impl<X> Crew<X> {
         let roster = &self.core.roster;
         let before = roster.tally();
         let refused = roster.close();
-        roster.kill_now(&exit);
+        roster.kill_again(&exit);
         async move {
             roster.kill(&exit, at).await;
             roster.tally().since(before, refused, roster.count())
@@ -56,7 +56,9 @@ impl<X> Crew<X> {
             let refused = refused?;
             let late = roster.join(at).within(limit).await.is_err();
             if late {
-                roster.kill(&GreenletExit::because("the group was drained"), at).await;
+                let exit = GreenletExit::because("the group was drained");
+                roster.kill_again(&exit);
+                roster.kill(&exit, at).await;
             }
             Ok(roster.tally().since(before, refused, roster.count()))
         }

@@ -38,15 +38,20 @@ impl<X> Core<X> {
     }
 
     /// Starts `future` in a slot that is out without a guard.
-    pub(crate) fn start<F>(&self, future: F) -> Greenlet<F::Output>
+    ///
+    /// # Errors
+    ///
+    /// Gives it back if the crew was closed meanwhile.
+    pub(crate) fn start<F>(&self, future: F) -> Result<Greenlet<F::Output>, F>
     where
         F: Future,
         X: Spawn<Task<Hooked<F>, Membership>>,
     {
         let future = Hooked::new(&self.settings.hook, future);
-        let (task, greenlet) = self.roster.enter(future, None, |_, membership| membership);
+        let entered = self.roster.enter(future, None, |_, membership| membership);
+        let (task, greenlet) = entered.map_err(Hooked::into_inner)?;
         self.hub.spawn(task);
-        greenlet
+        Ok(greenlet)
     }
 
     /// Runs `future` as its wait for a slot came out.
@@ -62,9 +67,9 @@ impl<X> Core<X> {
     {
         // Decided here rather than in the block, which would have the size of `future` otherwise.
         let running = match entry {
-            Ok(Entry::Slot) => Ok(self.start(future)),
+            Ok(Entry::Slot) => Ok(self.start(future).unwrap_or_else(refused)),
             Ok(Entry::InPlace(in_place)) => Err(run_in_place(future, in_place)),
-            Err(closed) => Ok(killed(future, GreenletExit::because(closed))),
+            Err(Closed) => Ok(refused(future)),
         };
         async move {
             match running {
@@ -75,11 +80,16 @@ impl<X> Core<X> {
     }
 
     /// Starts a map's `worker`, in a slot that is out without a guard, or was lent by `lender`.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back if the crew was closed meanwhile.
     pub(crate) fn start_worker<S, F, Fut>(
         &self,
         worker: Worker<S, F, Fut, X>,
         lender: Option<Place>,
-    ) where
+    ) -> Result<(), Worker<S, F, Fut, X>>
+    where
         S: Source,
         F: Fn(S::Item) -> Fut,
         Fut: Future,
@@ -87,9 +97,11 @@ impl<X> Core<X> {
     {
         let worker = Hooked::new(&self.settings.hook, worker);
         let seat = |worker: &Hooked<_>, membership| Worker::seat(worker.inner(), membership);
-        let (task, greenlet) = self.roster.enter(worker, lender, seat);
+        let entered = self.roster.enter(worker, lender, seat);
+        let (task, greenlet) = entered.map_err(Hooked::into_inner)?;
         greenlet.detach();
         self.hub.spawn(task);
+        Ok(())
     }
 }
 
@@ -98,7 +110,7 @@ impl<X> Drop for Core<X> {
         self.roster.close();
         if !self.detached.load(Relaxed) {
             self.roster
-                .kill_now(&GreenletExit::because("the last handle of its group was dropped"));
+                .kill_again(&GreenletExit::because("the last handle of its group was dropped"));
         }
     }
 }
@@ -122,10 +134,10 @@ fn run_in_place<F: Future>(
     }
 }
 
-/// A greenlet that never started.
-pub(crate) fn killed<F: Future>(future: F, exit: GreenletExit) -> Greenlet<F::Output> {
+/// A greenlet that never started, because its crew is closed.
+pub(crate) fn refused<F: Future>(future: F) -> Greenlet<F::Output> {
     let (task, greenlet) = pair(future, ());
-    greenlet.kill_now_with(exit);
+    greenlet.kill_now_with(GreenletExit::because(Closed));
     drop(task);
     greenlet
 }

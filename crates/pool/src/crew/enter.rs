@@ -15,8 +15,8 @@ pub(crate) struct Enter<'a> {
     roster: &'a Roster,
     /// None once it is done.
     slot: Option<Acquire<&'a Semaphore>>,
-    /// What a member does that cannot have a slot now.
-    reentry: Reentry,
+    /// What a member does that cannot have a slot now; None if it has nothing to run.
+    reentry: Option<Reentry>,
     /// Where the member waits, if it is one.
     wait: Option<Wait>,
     /// Its place among the members that wait to spawn.
@@ -38,19 +38,37 @@ pub(crate) enum Entry<'a> {
 impl<'a> Enter<'a> {
     #[track_caller]
     pub(crate) fn new(roster: &'a Roster, reentry: Reentry) -> Self {
+        Self::with(roster, Some(reentry))
+    }
+
+    /// For who has nothing to run. A member is counted as waiting, so that others know.
+    #[track_caller]
+    pub(crate) fn to_wait(roster: &'a Roster) -> Self {
+        Self::with(roster, None)
+    }
+
+    #[track_caller]
+    fn with(roster: &'a Roster, reentry: Option<Reentry>) -> Self {
         let slot = Some(roster.slots.acquire());
         let at = Location::caller();
         Self { roster, slot, reentry, wait: None, place: None, has_waited: false, at }
     }
 
-    /// For who has nothing to run.
-    #[track_caller]
-    pub(crate) fn to_wait(roster: &'a Roster) -> Self {
-        Self::new(roster, Reentry::Wait)
+    /// It waits among the members that do, if it is one and that is wanted.
+    fn block(&mut self) {
+        if self.reentry != Some(Reentry::Wait) {
+            self.wait = self.roster.wait_inside();
+        }
+        if self.reentry.is_none() {
+            self.roster.set_waiting(None, self.wait);
+        }
     }
 
     /// It does not wait among the members that do, any more.
     fn unblock(&mut self) {
+        if self.reentry.is_none() && self.wait.is_some() {
+            self.roster.set_waiting(self.wait.take(), None);
+        }
         if let Some(place) = self.place.take() {
             self.roster.unblock(place);
         }
@@ -70,15 +88,14 @@ impl<'a> Future for Enter<'a> {
             }),
             Poll::Pending => {
                 WaitNote::note("a slot of a pool", this.at);
-                let first = !std::mem::replace(&mut this.has_waited, true);
-                if first && this.reentry != Reentry::Wait {
-                    this.wait = this.roster.wait_inside();
+                if !std::mem::replace(&mut this.has_waited, true) {
+                    this.block();
                 }
                 let Some(wait) = this.wait else { return Poll::Pending };
                 let in_place = match this.reentry {
-                    Reentry::Wait => return Poll::Pending,
-                    Reentry::WhenFull => None,
-                    Reentry::WhenStuck => {
+                    None | Some(Reentry::Wait) => return Poll::Pending,
+                    Some(Reentry::WhenFull) => None,
+                    Some(Reentry::WhenStuck) => {
                         let runs = this.roster.block(wait, &mut this.place, cx.waker());
                         let Some(in_place) = runs else { return Poll::Pending };
                         Some(in_place)

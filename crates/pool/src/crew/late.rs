@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use spinney_greenlet::{GreenletExit, Handle, Task};
-use spinney_sync::Acquire;
+use spinney_sync::{Acquire, Closed};
 
 use crate::hook::Hooked;
 use crate::roster::{Roster, Slots};
@@ -41,12 +41,14 @@ impl<F: Future> Future for Late<F> {
             if !this.task.as_mut().is_killed(cx) {
                 match Pin::new(&mut *slot).poll(cx) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Err(closed)) => {
-                        this.handle.kill_now_with(GreenletExit::because(closed));
+                    Poll::Ready(Err(Closed)) => {
+                        this.handle.kill_now_with(GreenletExit::because(Closed));
                     }
                     Poll::Ready(Ok(slot)) => {
                         slot.forget();
-                        this.roster.add(this.handle);
+                        if !this.roster.add(this.handle) && this.roster.is_shut_to(this.handle) {
+                            this.handle.kill_now_with(GreenletExit::because(Closed));
+                        }
                     }
                 }
             }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use spinney_greenlet::{Failure, GreenletExit, Task};
-use spinney_hub::Spawn;
+use spinney_hub::{Spawn, contain};
 use spinney_sync::{Acquire, Closed};
 
 use super::job::{Job, Pulled};
@@ -47,6 +47,8 @@ impl<S: Source, F, Fut: Future, X> Feeder<S, F, Fut, X> {
 
     /// Takes an item ahead, of an input that may wait; false if there is none.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        // A slot that comes meanwhile is for others.
+        self.leave_queue();
         // Registers for the end of the map, which may come meanwhile.
         if self.job.results.poll_room(cx) == Poll::Ready(false) {
             return Poll::Ready(false);
@@ -73,9 +75,24 @@ impl<S: Source, F, Fut: Future, X> Feeder<S, F, Fut, X> {
     /// Ends the map after what is running; the next item was killed.
     fn refuse(&mut self, why: GreenletExit) {
         match self.ahead.take() {
-            Some((index, _)) => self.job.results.refuse(index, Failure::Killed(why)),
+            Some((index, item)) => {
+                contain(|| drop(item));
+                self.job.results.refuse(index, Failure::Killed(why));
+            }
             None => self.job.refuse(Failure::Killed(why)),
         }
+    }
+
+    /// Ends the map because the crew is closed. Only an item that there is can be refused.
+    fn end_closed(&mut self, cx: &mut Context<'_>) {
+        if self.ahead.is_some() || self.poll_pull(cx) == Poll::Ready(true) {
+            self.refuse(GreenletExit::because(Closed));
+        }
+    }
+
+    fn leave_queue(&mut self) {
+        self.queued = None;
+        self.job.results.feeder_queued.store(false, Relaxed);
     }
 }
 
@@ -89,8 +106,12 @@ where
     /// Starts one more worker, if there is an item for it; false if there will be no more.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Ok(lender) = ready!(self.poll_slot(cx)) else { return Poll::Ready(false) };
-        let results = &self.job.results;
-        let item = match (self.core.upgrade(), results.open()) {
+        if self.slots.is_closed() {
+            self.give_back(lender);
+            self.end_closed(cx);
+            return Poll::Ready(false);
+        }
+        let item = match (self.core.upgrade(), self.job.results.open()) {
             (None, _) => None,
             (Some(core), Room::Opened) => {
                 let item = self.ahead.take().or_else(|| self.job.pull(cx));
@@ -107,7 +128,10 @@ where
         };
         let seated = lender.is_none();
         let worker = Worker::new(Arc::clone(&self.job), &core.roster, index, item, seated);
-        core.start_worker(worker, lender);
+        if let Err(worker) = core.start_worker(worker, lender) {
+            worker.refuse(GreenletExit::because(Closed));
+            return Poll::Ready(false);
+        }
         Poll::Ready(true)
     }
 
@@ -119,8 +143,7 @@ where
             Poll::Ready(false) => return Poll::Ready(Err(NoMore)),
             Poll::Pending => {
                 // A slot that came too late is for somebody else.
-                self.queued = None;
-                results.feeder_queued.store(false, Relaxed);
+                self.leave_queue();
                 return Poll::Pending;
             }
         }
@@ -132,29 +155,23 @@ where
                 let lender = results.borrow_slot(|wait| self.slots.0.lend(wait, cx.waker()));
                 lender.map_or(Poll::Pending, |lender| Poll::Ready(Ok(Some(lender))))
             }
-            Poll::Ready(slot) => {
+            Poll::Ready(Ok(slot)) => {
+                slot.forget();
                 self.queued = None;
-                match slot {
-                    Ok(slot) => slot.forget(),
-                    Err(closed) => {
-                        // Only an item that there is can be refused.
-                        if self.ahead.is_some() || self.poll_pull(cx) == Poll::Ready(true) {
-                            self.refuse(GreenletExit::because(closed));
-                        }
-                        return Poll::Ready(Err(NoMore));
-                    }
-                }
                 Poll::Ready(Ok(None))
+            }
+            Poll::Ready(Err(Closed)) => {
+                self.queued = None;
+                self.end_closed(cx);
+                Poll::Ready(Err(NoMore))
             }
         }
     }
 
     fn give_back(&self, lender: Option<Place>) {
-        if let Some(lender) = lender {
-            self.slots.0.end_loan(lender);
+        self.slots.0.give_back(lender);
+        if lender.is_some() {
             self.job.results.return_slot();
-        } else {
-            self.slots.0.give_back();
         }
     }
 }

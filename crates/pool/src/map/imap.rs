@@ -126,7 +126,7 @@ impl<T, X> Imap<T, X> {
     fn set_lending(&mut self, lending: Option<Wait>) {
         if let Some(crew) = self.crew.as_ref().filter(|_| lending != self.lending) {
             let before = std::mem::replace(&mut self.lending, lending);
-            crew.core.roster.set_reading(before, lending);
+            crew.core.roster.set_waiting(before, lending);
         }
     }
 }

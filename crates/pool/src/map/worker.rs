@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use spinney_greenlet::{Failure, Handle};
+use spinney_greenlet::{Failure, GreenletExit, Handle};
 use spinney_hub::contain;
 
 use super::job::Job;
@@ -80,6 +80,15 @@ impl<S: Source, F, Fut: Future, X> Worker<S, F, Fut, X> {
             tries: None,
             future: None,
         }
+    }
+
+    /// Ends the map with its item, which has not started.
+    pub(crate) fn refuse(mut self, why: GreenletExit) {
+        let (index, item) = (self.index.take(), self.item.take());
+        contain(|| drop(item));
+        self.job.results.exhaust();
+        let index = index.expect("a new worker has an item");
+        self.job.results.deliver(index, Err(Failure::Killed(why)));
     }
 
     /// What goes with its slot.

@@ -28,6 +28,8 @@ pub(super) struct Members {
     pub(super) died: Option<Arc<Event>>,
     /// The members that wait to spawn here.
     pub(super) spawners: Slab<(Wait, Waker)>,
+    /// Nobody comes in any more.
+    pub(super) closed: bool,
     pub(super) tally: Tally,
     pub(super) failures: Failures,
 }
@@ -62,6 +64,7 @@ impl Members {
             dying: 0,
             died: None,
             spawners: Slab::new(),
+            closed: false,
             tally: Tally::default(),
             failures: Failures::new(kept_failures),
         }
@@ -120,23 +123,26 @@ impl Members {
         }
     }
 
-    /// Marks some as dying that are not, of those from the place `from` on who are members since
-    /// `newest` or longer, and puts them into `condemned`. False if that was the last place.
+    /// Marks some as dying that are not, or also those that are, of those from the place `from` on
+    /// who are members since `newest` or longer, and puts them into `condemned`. False if that was
+    /// the last place.
     pub(super) fn condemn(
         &mut self,
         from: &mut usize,
         newest: u64,
+        again: bool,
         condemned: &mut Vec<Handle>,
     ) -> bool {
         while condemned.len() < condemned.capacity() && *from < self.list.capacity() {
             let member = self.list.get_mut(*from);
             *from += 1;
-            if let Some(member) = member.filter(|member| !member.dying && member.stamp <= newest) {
+            let spared = |member: &&mut Member| member.stamp > newest || (member.dying && !again);
+            if let Some(member) = member.filter(|member| !spared(member)) {
+                self.dying += usize::from(!member.dying);
                 member.dying = true;
                 condemned.push(member.handle.clone());
             }
         }
-        self.dying += condemned.len();
         *from < self.list.capacity()
     }
 }

@@ -26,6 +26,9 @@ pub(crate) const UNLIMITED: usize = usize::MAX;
 /// How many members are marked as dying under one lock.
 const KILLED_TOGETHER: usize = 64;
 
+/// A member that is to be spawned, and its owner's half.
+type Entered<F, G> = (Task<F, G>, Greenlet<<F as Future>::Output>);
+
 pub(crate) struct Roster {
     /// Who holds a permit may enter one task, and leaves it out for the membership to return.
     pub(crate) slots: Semaphore,
@@ -47,28 +50,39 @@ impl Roster {
 
     /// Makes a member of `future`: for a slot that is out without a guard, or was lent by `lender`.
     /// The task is to be spawned; `seat` makes its guard of the membership.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back if the roster is closed, whose slot it may have been on its way to. The slot
+    /// is back, too.
     pub(crate) fn enter<F: Future, G>(
         self: &Arc<Self>,
         future: F,
         lender: Option<Place>,
         seat: impl FnOnce(&F, Membership) -> G,
-    ) -> (Task<F, G>, Greenlet<F::Output>) {
+    ) -> Result<Entered<F, G>, F> {
         let mut members = self.lock();
         let membership = self.membership(&mut members);
         let guard = seat(&future, membership);
+        if members.closed {
+            drop(members);
+            drop(guard);
+            self.give_back(lender);
+            return Err(future);
+        }
         let (task, greenlet) = pair_in(Some(self.home), future, guard);
         members.insert(greenlet.handle().clone(), lender);
         drop(members);
-        (task, greenlet)
+        Ok((task, greenlet))
     }
 
     /// Makes a member of a greenlet that there is, for a slot that is out without a guard; false,
-    /// and the slot is back, if it has ended, or is a member already.
+    /// and the slot is back, if it has ended, is a member already, or the roster is closed.
     pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle) -> bool {
         let mut members = self.lock();
-        if members.find(greenlet).is_some() {
+        if members.closed || members.find(greenlet).is_some() {
             drop(members);
-            self.give_back();
+            self.give_back(None);
             return false;
         }
         members.mixed = true;
@@ -82,8 +96,11 @@ impl Roster {
         false
     }
 
-    /// Gives back a slot that is out without a guard, and that nobody entered.
-    pub(crate) fn give_back(&self) {
+    /// Gives back a slot that nobody entered: one that is out without a guard, or was lent.
+    pub(crate) fn give_back(&self, lender: Option<Place>) {
+        if let Some(lender) = lender {
+            return self.end_loan(lender);
+        }
         drop(self.slots.put_back(1));
         self.recheck();
     }
@@ -97,8 +114,10 @@ impl Roster {
         true
     }
 
-    /// Refuses those who wait for a slot, and all who come. Returns how many waited.
+    /// Refuses those who wait for a slot or have one and did not enter yet, and all who come.
+    /// Returns how many waited.
     pub(crate) fn close(&self) -> usize {
+        self.lock().closed = true;
         let refused = self.slots.waiting();
         self.slots.close();
         self.gate.close();
@@ -109,6 +128,12 @@ impl Roster {
     /// wait, apart from its own feeder, or because there are too many.
     pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
         self.slots.balance() + isize::from(feeder_queued) < 0 || self.slots.is_closed()
+    }
+
+    /// Whether `greenlet` is no member, and cannot be one any more.
+    pub(crate) fn is_shut_to(&self, greenlet: &Handle) -> bool {
+        let members = self.lock();
+        members.closed && members.find(greenlet).is_none()
     }
 
     pub(crate) fn contains(&self, greenlet: &Handle) -> bool {
@@ -163,14 +188,23 @@ impl Roster {
     }
 
     /// Kills each member once, without waiting.
-    ///
-    /// A few at a time: what is touched of each to mark it is then at hand to kill it.
     pub(crate) fn kill_now(&self, exit: &GreenletExit) {
+        self.kill_each(exit, false);
+    }
+
+    /// As [`kill_now`](Self::kill_now), also those that were killed here before and live on: for
+    /// the end of the group, which nobody is to outlive.
+    pub(crate) fn kill_again(&self, exit: &GreenletExit) {
+        self.kill_each(exit, true);
+    }
+
+    /// A few at a time: what is touched of each to mark it is then at hand to kill it.
+    fn kill_each(&self, exit: &GreenletExit, again: bool) {
         let newest = self.lock().next_stamp;
         let (mut from, mut more) = (0, true);
         let mut condemned = Vec::with_capacity(KILLED_TOGETHER);
         while more {
-            more = self.lock().condemn(&mut from, newest, &mut condemned);
+            more = self.lock().condemn(&mut from, newest, again, &mut condemned);
             condemned.drain(..).for_each(|member| member.kill_now_with(exit.clone()));
         }
     }
@@ -252,8 +286,9 @@ impl Roster {
         drop(waker);
     }
 
-    /// A member ceases to wait for its map at one place, and begins at another.
-    pub(crate) fn set_reading(&self, before: Option<Wait>, after: Option<Wait>) {
+    /// A member ceases to wait at one place, and begins at another: for its map, or for a slot with
+    /// nothing to run.
+    pub(crate) fn set_waiting(&self, before: Option<Wait>, after: Option<Wait>) {
         let mut members = self.lock();
         if let Some(wait) = before {
             members.end_wait(wait);

@@ -26,6 +26,11 @@ impl Loan {
         })
     }
 
+    /// Its reader does not wait any more: it is not to be had, unless somebody has it.
+    pub(super) fn withdrawn(self) -> Self {
+        if self.is_out() { self } else { Self::None }
+    }
+
     /// The slot is back: it is offered again if its reader still `waits`.
     pub(super) fn returned(self, waits: bool) -> Self {
         match self {

@@ -256,7 +256,9 @@ impl<T, X> Results<T, X> {
     ) -> R {
         self.reads.add(unread.results.len());
         let (left, before, done) = self.change(|state| {
-            let before = std::mem::replace(&mut state.reader, reader);
+            let before = (std::mem::replace(&mut state.reader, reader), state.waiting.take());
+            // It waits no more, so its slot is its own.
+            state.loan = state.loan.withdrawn();
             (then(state), before, state.forget_done())
         });
         drop(before);

@@ -66,7 +66,9 @@ impl<T, X> State<T, X> {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        let limit = self.maxsize.saturating_add(usize::from(self.waiting.is_some()));
+        // Where nobody reads, nothing is kept.
+        let waits = self.waiting.is_some() || !matches!(self.reader, Reader::Present);
+        let limit = self.maxsize.saturating_add(usize::from(waits));
         !self.exhausted && self.open < limit
     }
 
