@@ -42,11 +42,24 @@ pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub trait Spawn<F> {
     /// Starts `future` in the background and returns at once.
     fn spawn(&self, future: F);
+
+    /// Whether its tasks, and all who hold a handle of it, are on one thread, and no task is polled
+    /// while another is. By default that is not known.
+    ///
+    /// To say so is a promise, which only a handle that is not `Send` can keep. Containers rely on
+    /// it: what others would see only between two polls, they do once a poll and without atomics.
+    fn is_local(&self) -> bool {
+        false
+    }
 }
 
 impl<F, X: Spawn<F> + ?Sized> Spawn<F> for &X {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
+    }
+
+    fn is_local(&self) -> bool {
+        (**self).is_local()
     }
 }
 
@@ -54,10 +67,18 @@ impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Rc<X> {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
     }
+
+    fn is_local(&self) -> bool {
+        (**self).is_local()
+    }
 }
 
 impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Arc<X> {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
+    }
+
+    fn is_local(&self) -> bool {
+        (**self).is_local()
     }
 }

@@ -92,7 +92,7 @@ where
         let results = &self.job.results;
         let item = match (self.core.upgrade(), results.open()) {
             (None, _) => None,
-            (Some(core), Room::Opened) => {
+            (Some(core), Room::Opened(_)) => {
                 let item = self.ahead.take().or_else(|| self.job.pull(cx));
                 item.map(|item| (core, item))
             }

@@ -20,13 +20,6 @@ pub(crate) struct Job<S: Source, F, T, X> {
     input: Mutex<Input<S>>,
 }
 
-struct Input<S> {
-    /// None when it is exhausted.
-    items: Option<S>,
-    /// The index of the next item.
-    next: usize,
-}
-
 impl<S: Source, F, T, X> Job<S, F, T, X> {
     pub(crate) fn new(
         func: F,
@@ -34,7 +27,7 @@ impl<S: Source, F, T, X> Job<S, F, T, X> {
         terms: Option<Terms<S::Item, T>>,
         results: Arc<Results<T, X>>,
     ) -> Self {
-        let input = Mutex::new(Input { items: Some(items), next: 0 });
+        let input = Mutex::new(Input { items: Some(Box::new(items)), next: 0 });
         Self { func: Some(func), terms, results, input }
     }
 
@@ -43,55 +36,47 @@ impl<S: Source, F, T, X> Job<S, F, T, X> {
         self.func.as_ref().expect("it is there until the job is dropped")
     }
 
-    /// Takes the next item from the input. If there is none, or the input panics, it is over; the
-    /// panic is then an item's result.
+    /// Takes the next item from the input.
     pub(crate) fn poll_pull(&self, cx: &mut Context<'_>) -> Poll<Pulled<S::Item>> {
-        let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
-        let pulled = catch_unwind(AssertUnwindSafe(|| match &mut input.items {
-            Some(items) => items.poll_next(cx),
-            None => Poll::Ready(None),
-        }));
-        let index = input.next;
-        Poll::Ready(match pulled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(Some(item))) => {
-                input.next += 1;
-                Pulled::Item(index, item)
-            }
-            Ok(Poll::Ready(None)) => {
-                drop_items(input);
-                Pulled::End
-            }
-            Err(payload) => {
-                drop_items(input);
-                Pulled::Failed(index, Failure::panicked(payload))
-            }
-        })
+        let polled = self.lock().poll_next(cx);
+        forget_spent(polled)
     }
 
     /// Takes the next item from an input that does not wait, for one that was opened. If there is
     /// none, the results are told.
     pub(crate) fn pull(&self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
-        let failed = match self.poll_pull(cx) {
-            Poll::Ready(Pulled::Item(index, item)) => return Some((index, item)),
-            Poll::Ready(Pulled::Failed(index, failure)) => Some((index, failure)),
-            Poll::Ready(Pulled::End) | Poll::Pending => None,
-        };
-        self.end_input(failed);
-        None
+        match self.poll_pull(cx) {
+            Poll::Ready(Pulled::Item(index, item)) => Some((index, item)),
+            none => {
+                self.end_input(none);
+                None
+            }
+        }
     }
 
+    /// Tells the results that there was no item for the one that was opened last.
     #[cold]
-    fn end_input(&self, failed: Option<(usize, Failure)>) {
-        let Some((index, failure)) = failed else { return self.results.close_input() };
+    pub(crate) fn end_input(&self, pulled: Poll<Pulled<S::Item>>) {
+        let Poll::Ready(Pulled::Failed(index, failure)) = pulled else {
+            return self.results.close_input();
+        };
         self.results.exhaust();
-        self.results.deliver(index, Err(failure));
+        self.results.deliver((index, Err(failure)));
+    }
+
+    /// The input, for one that has it to itself until it puts that back.
+    pub(crate) fn take_input(&self) -> Input<S> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    pub(crate) fn put_back(&self, input: Input<S>) {
+        *self.lock() = input;
     }
 
     /// Ends the map after what is running, with this as the result of the next item.
     pub(crate) fn refuse(&self, failure: Failure) {
         let next = {
-            let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut input = self.lock();
             if input.items.is_none() {
                 return;
             }
@@ -100,13 +85,17 @@ impl<S: Source, F, T, X> Job<S, F, T, X> {
         };
         self.results.refuse(next, failure);
     }
+
+    fn lock(&self) -> MutexGuard<'_, Input<S>> {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-#[cold]
-fn drop_items<S>(mut input: MutexGuard<'_, Input<S>>) {
-    let spent = input.items.take();
-    drop(input);
-    contain(|| drop(spent));
+pub(crate) struct Input<S> {
+    /// None when it is exhausted.
+    items: Option<Box<S>>,
+    /// The index of the next item.
+    next: usize,
 }
 
 /// What came out of the input, each with its index.
@@ -114,6 +103,45 @@ pub(crate) enum Pulled<A> {
     Item(usize, A),
     Failed(usize, Failure),
     End,
+}
+
+impl<S: Source> Input<S> {
+    /// The next item. If there is none, or the input panics, it is over; the panic is then an item's
+    /// result. What is left of the input is to be dropped.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> (Poll<Pulled<S::Item>>, Option<Box<S>>) {
+        let Some(items) = &mut self.items else { return (Poll::Ready(Pulled::End), None) };
+        let index = self.next;
+        match catch_unwind(AssertUnwindSafe(|| items.poll_next(cx))) {
+            Ok(Poll::Pending) => (Poll::Pending, None),
+            Ok(Poll::Ready(Some(item))) => {
+                self.next += 1;
+                (Poll::Ready(Pulled::Item(index, item)), None)
+            }
+            Ok(Poll::Ready(None)) => (Poll::Ready(Pulled::End), self.items.take()),
+            Err(payload) => {
+                let failed = Pulled::Failed(index, Failure::panicked(payload));
+                (Poll::Ready(failed), self.items.take())
+            }
+        }
+    }
+
+    /// As [`Job::poll_pull`], for who has the input to itself.
+    pub(crate) fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<Pulled<S::Item>> {
+        forget_spent(self.poll_next(cx))
+    }
+}
+
+impl<S> Default for Input<S> {
+    fn default() -> Self {
+        Self { items: None, next: 0 }
+    }
+}
+
+fn forget_spent<A, S>((pulled, spent): (Poll<Pulled<A>>, Option<Box<S>>)) -> Poll<Pulled<A>> {
+    if let Some(spent) = spent {
+        contain(|| drop(spent));
+    }
+    pulled
 }
 
 /// A job goes with the last of its tasks, where a destructor that panics has nobody to tell.

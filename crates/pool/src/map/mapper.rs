@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use spinney_hub::Spawn;
+
 use super::feeder::Feeder;
 use super::imap::{Imap, Map};
 use super::job::Job;
@@ -134,7 +136,8 @@ impl<X, R> Mapper<X, R> {
         X: Feed<I::Source, F, Fut>,
         R: Attempts<I::Item>,
     {
-        let results = Arc::new(Results::new(order, self.maxsize));
+        let is_local = Spawn::<Feeder<I::Source, F, Fut, X>>::is_local(&self.crew.core.hub);
+        let results = Arc::new(Results::new(order, self.maxsize, is_local));
         let terms = Terms::of(self.limit, self.attempts.again(), is_error);
         let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));
         self.crew.core.hub.spawn(Feeder::new(job, &self.crew.core));

@@ -63,22 +63,31 @@ impl<T, X> State<T, X> {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        let limit = self.maxsize.saturating_add(usize::from(self.waiting.is_some()));
-        !self.exhausted && self.open < limit
+        self.room() > 0
     }
 
-    pub(super) fn open(&mut self) -> Room {
+    /// How many more may be open.
+    fn room(&self) -> usize {
+        let limit = self.maxsize.saturating_add(usize::from(self.waiting.is_some()));
+        if self.exhausted { 0 } else { limit.saturating_sub(self.open) }
+    }
+
+    /// Opens up to `most` items.
+    pub(super) fn open(&mut self, most: usize) -> Room {
         if self.exhausted {
             return Room::Over;
         }
-        if !self.has_room() {
-            return Room::Full;
+        match self.room().min(most) {
+            0 => Room::Full,
+            more => {
+                self.open += more;
+                Room::Opened(more)
+            }
         }
-        self.open += 1;
-        Room::Opened
     }
 
-    /// Puts the result of an item, which somebody will read.
+    /// Puts the result of an item, which somebody will read. What is rare is apart, so that this is
+    /// short.
     pub(super) fn put(&mut self, index: usize, result: Result<T, Failure>) {
         match self.order {
             Order::Completion => self.ready.push_back((index, result)),
@@ -98,12 +107,14 @@ impl<T, X> State<T, X> {
     }
 
     /// Puts those that came early and whose turn it is now.
+    #[inline(never)]
     fn put_next(&mut self) {
         let turns = self.early.iter().take_while(|early| early.is_some()).count();
         self.ready.extend((self.first..).zip(self.early.drain(..turns).flatten()));
         self.first += turns;
     }
 
+    #[inline(never)]
     fn put_early(&mut self, place: usize, result: Result<T, Failure>) {
         while self.early.len() < place {
             self.early.push_back(None);
