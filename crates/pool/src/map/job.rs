@@ -37,6 +37,7 @@ impl<S: Source, F, T, X> Job<S, F, T, X> {
     }
 
     /// Takes the next item from the input.
+    #[inline]
     pub(crate) fn poll_pull(&self, cx: &mut Context<'_>) -> Poll<Pulled<S::Item>> {
         let polled = self.lock().poll_next(cx);
         forget_spent(polled)

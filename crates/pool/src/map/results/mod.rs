@@ -150,6 +150,7 @@ impl<T, X> Results<T, X> {
         self.deliver_and(done, |state| state.open -= unused);
     }
 
+    #[inline]
     fn deliver_and<R>(
         &self,
         mut done: impl ExactSizeIterator<Item = Indexed<T>>,
@@ -157,7 +158,7 @@ impl<T, X> Results<T, X> {
     ) -> R {
         let mut state = self.lock();
         if matches!(state.reader, Reader::Present) {
-            done.by_ref().for_each(|(index, result)| state.put(index, result));
+            done.by_ref().for_each(|done| state.put(done));
         } else {
             state.open -= done.len();
         }

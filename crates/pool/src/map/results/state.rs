@@ -16,7 +16,7 @@ pub(super) struct State<T, X> {
     pub(super) ready: VecDeque<Indexed<T>>,
     /// In the order of the input: what is done but not its turn, with places for what is before it.
     pub(super) early: VecDeque<Option<Result<T, Failure>>>,
-    /// The index of the first of those places.
+    /// The index of the first of those places; in the order of completion, how many are done.
     pub(super) first: usize,
     pub(super) open: usize,
     pub(super) maxsize: usize,
@@ -86,43 +86,27 @@ impl<T, X> State<T, X> {
         }
     }
 
-    /// Puts the result of an item, which somebody will read. What is rare is apart, so that this is
-    /// short.
-    pub(super) fn put(&mut self, index: usize, result: Result<T, Failure>) {
-        match self.order {
-            Order::Completion => self.ready.push_back((index, result)),
-            Order::Input if index == self.first => self.put_first(result),
-            Order::Input => self.put_early(index - self.first, result),
+    /// Puts the result of an item, which somebody will read.
+    pub(super) fn put(&mut self, done: Indexed<T>) {
+        let in_turn = done.0 == self.first && self.early.is_empty();
+        if in_turn || self.order == Order::Completion {
+            self.ready.push_back(done);
+            self.first += 1;
+        } else {
+            self.put_in_place(done.0 - self.first, done.1);
         }
     }
 
-    /// Puts the result whose turn it is, and those behind it that came before it.
-    fn put_first(&mut self, result: Result<T, Failure>) {
-        self.early.pop_front();
-        self.ready.push_back((self.first, result));
-        self.first += 1;
-        if let Some(Some(_)) = self.early.front() {
-            self.put_next();
-        }
-    }
-
-    /// Puts those that came early and whose turn it is now.
+    /// Puts a result that came early, or before one that did.
     #[inline(never)]
-    fn put_next(&mut self) {
+    fn put_in_place(&mut self, place: usize, result: Result<T, Failure>) {
+        while self.early.len() <= place {
+            self.early.push_back(None);
+        }
+        self.early[place] = Some(result);
         let turns = self.early.iter().take_while(|early| early.is_some()).count();
         self.ready.extend((self.first..).zip(self.early.drain(..turns).flatten()));
         self.first += turns;
-    }
-
-    #[inline(never)]
-    fn put_early(&mut self, place: usize, result: Result<T, Failure>) {
-        while self.early.len() < place {
-            self.early.push_back(None);
-        }
-        match self.early.get_mut(place) {
-            Some(early) => *early = Some(result),
-            None => self.early.push_back(Some(result)),
-        }
     }
 
     /// Takes what can be read, all of it, into an empty `hand`; it is open until it has been.
