@@ -1,5 +1,6 @@
 //! [`Job`]: what a map's feeder and workers share.
 
+use std::ops::DerefMut;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -36,11 +37,10 @@ impl<S: Source, F, T, X> Job<S, F, T, X> {
         self.func.as_ref().expect("it is there until the job is dropped")
     }
 
-    /// Takes the next item from the input.
-    #[inline]
+    /// Takes the next item from the input. If there is none, or the input panics, it is over; the
+    /// panic is then an item's result.
     pub(crate) fn poll_pull(&self, cx: &mut Context<'_>) -> Poll<Pulled<S::Item>> {
-        let polled = self.lock().poll_next(cx);
-        forget_spent(polled)
+        poll_pull(self.lock(), cx)
     }
 
     /// Takes the next item from an input that does not wait, for one that was opened. If there is
@@ -107,42 +107,50 @@ pub(crate) enum Pulled<A> {
 }
 
 impl<S: Source> Input<S> {
-    /// The next item. If there is none, or the input panics, it is over; the panic is then an item's
-    /// result. What is left of the input is to be dropped.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> (Poll<Pulled<S::Item>>, Option<Box<S>>) {
-        let Some(items) = &mut self.items else { return (Poll::Ready(Pulled::End), None) };
-        let index = self.next;
-        match catch_unwind(AssertUnwindSafe(|| items.poll_next(cx))) {
-            Ok(Poll::Pending) => (Poll::Pending, None),
-            Ok(Poll::Ready(Some(item))) => {
-                self.next += 1;
-                (Poll::Ready(Pulled::Item(index, item)), None)
-            }
-            Ok(Poll::Ready(None)) => (Poll::Ready(Pulled::End), self.items.take()),
-            Err(payload) => {
-                let failed = Pulled::Failed(index, Failure::panicked(payload));
-                (Poll::Ready(failed), self.items.take())
-            }
-        }
-    }
-
     /// As [`Job::poll_pull`], for who has the input to itself.
     pub(crate) fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<Pulled<S::Item>> {
-        forget_spent(self.poll_next(cx))
+        poll_pull(self, cx)
     }
+}
+
+fn poll_pull<S: Source>(
+    mut input: impl DerefMut<Target = Input<S>>,
+    cx: &mut Context<'_>,
+) -> Poll<Pulled<S::Item>> {
+    let pulled = catch_unwind(AssertUnwindSafe(|| match &mut input.items {
+        Some(items) => items.poll_next(cx),
+        None => Poll::Ready(None),
+    }));
+    let index = input.next;
+    Poll::Ready(match pulled {
+        Ok(Poll::Pending) => return Poll::Pending,
+        Ok(Poll::Ready(Some(item))) => {
+            input.next += 1;
+            Pulled::Item(index, item)
+        }
+        Ok(Poll::Ready(None)) => {
+            drop_items(input);
+            Pulled::End
+        }
+        Err(payload) => {
+            drop_items(input);
+            Pulled::Failed(index, Failure::panicked(payload))
+        }
+    })
+}
+
+/// Drops what is left of the items, after the lock if there is one.
+#[cold]
+fn drop_items<S>(mut input: impl DerefMut<Target = Input<S>>) {
+    let spent = input.items.take();
+    drop(input);
+    contain(|| drop(spent));
 }
 
 impl<S> Default for Input<S> {
     fn default() -> Self {
         Self { items: None, next: 0 }
     }
-}
-
-fn forget_spent<A, S>((pulled, spent): (Poll<Pulled<A>>, Option<Box<S>>)) -> Poll<Pulled<A>> {
-    if let Some(spent) = spent {
-        contain(|| drop(spent));
-    }
-    pulled
 }
 
 /// A job goes with the last of its tasks, where a destructor that panics has nobody to tell.

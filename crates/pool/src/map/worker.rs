@@ -16,9 +16,6 @@ use super::source::Source;
 use crate::Membership;
 use crate::roster::Roster;
 
-/// How many items that never wait are run before others get a turn.
-const BATCH: usize = 32;
-
 pin_project! {
     /// A member of a crew that runs a map's items, one after the other. It ends when the input
     /// does, when too many results are unread, or when somebody else waits for its slot. Dropping
@@ -98,30 +95,23 @@ where
             may_stay && !this.roster.is_wanted_back(results.is_feeder_queued())
         };
         let mut shift = Shift::new(job);
-        if run.index().is_none() {
-            let opened = may_stay() && matches!(results.open(), Room::Opened(_));
-            let Some((index, item)) = opened.then(|| shift.pull(cx)).flatten() else {
-                return Poll::Ready(());
-            };
-            run.as_mut().begin(index, item);
+        let is_open = run.index().is_some()
+            || (may_stay() && matches!(results.open(), Room::Opened(_)));
+        if !is_open {
+            return Poll::Ready(());
         }
-        for left in (0..BATCH).rev() {
+        loop {
+            if run.index().is_none() {
+                let Some((index, item)) = shift.pull(cx) else { return Poll::Ready(()) };
+                run.as_mut().begin(index, item);
+            }
             let done = ready!(run.as_mut().poll(job, cx));
-            let stays = may_stay();
-            let room = if stays && left > 0 {
-                shift.leave_and_open(done, left)
-            } else {
-                shift.leave(done);
-                if stays { Room::Full } else { Room::Over }
-            };
-            match room {
+            match shift.leave(done, may_stay()) {
                 Room::Opened(_) => {}
                 // The reader may be about to make room: it gets one turn for that.
                 Room::Full => break,
                 Room::Over => return Poll::Ready(()),
             }
-            let Some((index, item)) = shift.pull(cx) else { return Poll::Ready(()) };
-            run.as_mut().begin(index, item);
         }
         drop(shift);
         cx.waker().wake_by_ref();

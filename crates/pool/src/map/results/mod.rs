@@ -150,22 +150,24 @@ impl<T, X> Results<T, X> {
         self.deliver_and(done, |state| state.open -= unused);
     }
 
-    #[inline]
     fn deliver_and<R>(
         &self,
-        mut done: impl ExactSizeIterator<Item = Indexed<T>>,
+        done: impl ExactSizeIterator<Item = Indexed<T>>,
         then: impl FnOnce(&mut State<T, X>) -> R,
     ) -> R {
         let mut state = self.lock();
-        if matches!(state.reader, Reader::Present) {
-            done.by_ref().for_each(|done| state.put(done));
+        let refused = if matches!(state.reader, Reader::Present) {
+            done.for_each(|done| state.put(done));
+            None
         } else {
             state.open -= done.len();
-        }
+            Some(done)
+        };
         let then = then(&mut state);
         self.settle(state);
-        // What nobody will read.
-        done.for_each(|refused| contain(|| drop(refused)));
+        if let Some(refused) = refused {
+            refused.for_each(|refused| contain(|| drop(refused)));
+        }
         then
     }
 
