@@ -95,8 +95,8 @@ where
             may_stay && !this.roster.is_wanted_back(results.is_feeder_queued())
         };
         let mut shift = Shift::new(job);
-        let is_open = run.index().is_some()
-            || (may_stay() && matches!(results.open(), Room::Opened(_)));
+        let is_open =
+            run.index().is_some() || (may_stay() && matches!(results.open(), Room::Opened(_)));
         if !is_open {
             return Poll::Ready(());
         }
