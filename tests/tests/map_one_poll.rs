@@ -7,7 +7,7 @@ use std::rc::Rc;
 use futures_lite::StreamExt;
 use spinney::map::Feed;
 use spinney::{Failure, LocalHub, Pool, yield_now};
-use spinney_tests::tools::{Count, blow_up, gate, let_others_run, stuck};
+use spinney_tests::tools::{Count, OnDrop, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub, on_one_thread};
 
 on_every_hub! {
@@ -68,14 +68,16 @@ on_every_hub! {
     }
 
     async fn a_detached_map_drops_each_of_many_results(hub) {
-        let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
-        let map = { let dropped = dropped.clone(); move |_| ready(dropped.guard()) };
+        let (pool, dropped) = (Pool::on(hub, 1), Count::to(100));
+        let all = dropped.clone();
+        let map = move |_| {
+            let dropped = dropped.clone();
+            ready(OnDrop::new(move || dropped.add()))
+        };
         pool.imap(map, 0..100).detach();
-        while dropped.count() < 100 {
-            yield_now().await;
-        }
+        all.reached().await;
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((all.get(), pool.len(), pool.free_count()), (100, 0, 1));
     }
 }
 
@@ -85,11 +87,12 @@ on_one_thread! {
         let items = { let pulled = pulled.clone(); (0..).inspect(move |_| pulled.add()) };
         let map = { let run = run.clone(); move |n: u32| { run.add(); ready(n) } };
         let _results = pool.mapper().unbounded().imap(map, items);
-        while run.get() < 100 {
+        for _ in 0..20 {
             // The first is the feeder's, and there before its worker has had a turn.
             assert_eq!(pulled.get().max(1), run.get().max(1));
             yield_now().await;
         }
+        run.reached().await;
     }
 
     async fn no_item_is_run_after_one_that_drops_the_results(hub) {

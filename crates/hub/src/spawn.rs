@@ -43,11 +43,12 @@ pub trait Spawn<F> {
     /// Starts `future` in the background and returns at once.
     fn spawn(&self, future: F);
 
-    /// Whether its tasks, and all who hold a handle of it, are on one thread, and no task is polled
-    /// while another is. By default that is not known.
+    /// Whether all is on one thread: the tasks, none of which is polled or dropped while another is
+    /// polled, and this handle, which is not `Send` then, so that nothing that holds it is. By
+    /// default that is not known.
     ///
-    /// To say so is a promise, which only a handle that is not `Send` can keep. Containers rely on
-    /// it: what others would see only between two polls, they do once a poll and without atomics.
+    /// Who says so promises it. Containers rely on it to do once a poll, and without the atomics,
+    /// what nobody can see before the poll ends.
     fn is_local(&self) -> bool {
         false
     }
