@@ -96,6 +96,10 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for LocalHub {
     fn spawn(&self, future: F) {
         self.owner.local.spawn(future);
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for LocalHub {

@@ -42,12 +42,26 @@ pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub trait Spawn<F> {
     /// Starts `future` in the background and returns at once.
     fn spawn(&self, future: F);
+
+    /// Whether all is on one thread: the tasks, none of which is polled or dropped while another is
+    /// polled, and this handle, which is not `Send` then, so that nothing that holds it is. By
+    /// default that is not known.
+    ///
+    /// Who says so promises it. Containers rely on it to do once a poll, and without the atomics,
+    /// what nobody can see before the poll ends.
+    fn is_local(&self) -> bool {
+        false
+    }
 }
 
 #[diagnostic::do_not_recommend]
 impl<F, X: Spawn<F> + ?Sized> Spawn<F> for &X {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
+    }
+
+    fn is_local(&self) -> bool {
+        (**self).is_local()
     }
 }
 
@@ -56,11 +70,19 @@ impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Rc<X> {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
     }
+
+    fn is_local(&self) -> bool {
+        (**self).is_local()
+    }
 }
 
 #[diagnostic::do_not_recommend]
 impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Arc<X> {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
+    }
+
+    fn is_local(&self) -> bool {
+        (**self).is_local()
     }
 }

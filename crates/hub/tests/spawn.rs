@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use spinney_hub::{BoxFuture, Clock, Spawn, spawn, yield_now};
+use spinney_hub::{BoxFuture, Clock, LocalHub, Spawn, spawn, yield_now};
 
 /// Polls whatever it was given, round and round.
 #[derive(Default)]
@@ -91,4 +91,17 @@ fn free_spawn_reaches_the_stranger_that_is_current() {
     });
     hub.run();
     assert_eq!(*ran.lock().unwrap(), ["outer", "inner"]);
+}
+
+#[test]
+fn only_an_executor_that_says_so_is_local() {
+    fn is_local(hub: impl Spawn<BoxFuture>) -> bool {
+        hub.is_local()
+    }
+    let local = LocalHub::new();
+    assert!(is_local(&local) && is_local(Rc::new(&local)) && is_local(Rc::new(local)));
+    assert!(is_local(Rc::new(LocalHub::new()) as Rc<dyn Spawn<BoxFuture>>));
+    assert!(!is_local(Rounds::default()));
+    let threads = spinney_hub::Hub::builder().threads(1).build().unwrap();
+    assert!(!is_local(&threads) && !is_local(Arc::new(threads)));
 }

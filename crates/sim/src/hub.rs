@@ -198,6 +198,10 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for SimHub {
     fn spawn(&self, future: F) {
         self.core.tasks.spawn(future);
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for SimHub {

@@ -113,7 +113,7 @@ where
         }
         let item = match (self.core.upgrade(), self.job.results.open()) {
             (None, _) => None,
-            (Some(core), Room::Opened) => {
+            (Some(core), Room::Opened(_)) => {
                 let item = self.ahead.take().or_else(|| self.job.pull(cx));
                 item.map(|item| (core, item))
             }

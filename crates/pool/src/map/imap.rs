@@ -107,7 +107,9 @@ impl<T, X> Imap<T, X> {
         }
     }
 
-    /// Takes what can be read; false when there will be no more.
+    /// Takes what can be read; false when there will be no more. Apart from what reads it one by
+    /// one, which is short without.
+    #[inline(never)]
     fn poll_take(&mut self, cx: &Context<'_>) -> Poll<bool> {
         let taken = self.results.poll_take(cx, &mut self.hand);
         let waits = taken.is_pending();

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use spinney_hub::Spawn;
+
 use super::feeder::Feeder;
 use super::imap::{Imap, Map};
 use super::job::Job;
@@ -149,7 +151,8 @@ impl<X, R> Mapper<X, R> {
         R: Attempts<I::Item>,
     {
         let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.crew, whole));
-        let results = Arc::new(Results::new(order, maxsize, whole));
+        let is_local = Spawn::<Feeder<I::Source, F, Fut, X>>::is_local(&self.crew.core.hub);
+        let results = Arc::new(Results::new(order, maxsize, whole, is_local));
         let terms = Terms::of(self.limit, self.attempts.again(), is_error);
         let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));
         self.crew.core.hub.spawn(Feeder::new(job, &self.crew.core));

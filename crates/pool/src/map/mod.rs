@@ -15,6 +15,8 @@ mod job;
 mod mapper;
 mod results;
 mod retry;
+mod run;
+mod shift;
 mod source;
 mod terms;
 mod try_map;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use spinney_hub::{Hub, Spawn, sleep, yield_now};
+use spinney_hub::{BoxFuture, Hub, Spawn, sleep, yield_now};
 use spinney_sim::SimHub;
 
 use crate::dropped::Drops;
@@ -123,4 +123,10 @@ fn a_simulation_inside_of_itself_takes_no_turn_from_the_outer_one() {
 fn a_hub_with_threads_may_run_inside() {
     let hub = Hub::builder().threads(1).build().unwrap();
     assert_eq!(SimHub::new().block_on(async { hub.block_on(async { 42 }) }), 42);
+}
+
+#[test]
+fn it_says_that_it_is_on_one_thread() {
+    let sim = SimHub::seeded(1);
+    assert!(Spawn::<BoxFuture>::is_local(&sim) && Spawn::<BoxFuture>::is_local(&Rc::new(sim)));
 }

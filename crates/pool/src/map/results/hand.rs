@@ -7,7 +7,7 @@
 //! that one of them sees the other.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use spinney_hub::contain;
@@ -34,8 +34,9 @@ impl<T> Drop for Hand<T> {
 }
 
 /// What the reader and the others tell each other without the lock.
-#[derive(Default)]
 pub(super) struct Reads {
+    /// All of them are on one thread, where no count comes between the two halves of another.
+    is_local: bool,
     /// Results that were read, and still count as open.
     read: AtomicUsize,
     /// The feeder waits for room.
@@ -43,20 +44,35 @@ pub(super) struct Reads {
 }
 
 impl Reads {
+    pub(super) fn new(is_local: bool) -> Self {
+        Self { is_local, read: AtomicUsize::new(0), stalled: AtomicBool::new(false) }
+    }
+
     /// So many more have been read. True if somebody waits for that.
     pub(super) fn add(&self, read: usize) -> bool {
-        self.read.fetch_add(read, SeqCst);
+        if self.is_local {
+            self.read.store(self.read.load(Relaxed) + read, Relaxed);
+        } else {
+            self.read.fetch_add(read, SeqCst);
+        }
         self.is_stalled()
     }
 
     /// How many have been read since this was last asked.
     pub(super) fn take(&self) -> usize {
-        let none = self.read.load(SeqCst) == 0;
-        if none { 0 } else { self.read.swap(0, SeqCst) }
+        match self.read.load(SeqCst) {
+            0 => 0,
+            read if self.is_local => {
+                self.read.store(0, Relaxed);
+                read
+            }
+            _ => self.read.swap(0, SeqCst),
+        }
     }
 
     pub(super) fn set_stalled(&self, stalled: bool) {
-        self.stalled.store(stalled, SeqCst);
+        let order = if self.is_local { Relaxed } else { SeqCst };
+        self.stalled.store(stalled, order);
     }
 
     pub(super) fn is_stalled(&self) -> bool {

@@ -10,6 +10,7 @@ mod loan;
 mod state;
 
 use std::fmt;
+use std::iter::once;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,8 +36,8 @@ pub(crate) enum Order {
 /// Whether one more item may be taken from the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// It may, and counts as open.
-    Opened,
+    /// So many may, and count as open.
+    Opened(usize),
     /// Not before results have been read.
     Full,
     /// Never again.
@@ -44,23 +45,29 @@ pub(crate) enum Room {
 }
 
 /// A result, and the index of its item.
-type Indexed<T> = (usize, Result<T, Failure>);
+pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
 
 pub(crate) struct Results<T, X> {
     /// Whether the feeder itself stands in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
     /// How often an item was tried again.
     pub(crate) retries: AtomicUsize,
+    /// Whether all who touch these are on one thread; see [`Spawn::is_local`].
+    pub(crate) is_local: bool,
+    /// The reader has left, and the map is over.
+    abandoned: AtomicBool,
     reads: Reads,
     state: Mutex<State<T, X>>,
 }
 
 impl<T, X> Results<T, X> {
-    pub(crate) fn new(order: Order, maxsize: usize, whole: bool) -> Self {
+    pub(crate) fn new(order: Order, maxsize: usize, whole: bool, is_local: bool) -> Self {
         Self {
             feeder_queued: AtomicBool::new(false),
             retries: AtomicUsize::new(0),
-            reads: Reads::default(),
+            is_local,
+            abandoned: AtomicBool::new(false),
+            reads: Reads::new(is_local),
             state: Mutex::new(State::new(order, maxsize, whole)),
         }
     }
@@ -83,7 +90,7 @@ impl<T, X> Results<T, X> {
 
     /// Opens one more item, if there is room; it is then to be taken from the input.
     pub(crate) fn open(&self) -> Room {
-        self.change(State::open)
+        self.change(|state| state.open(1))
     }
 
     /// The input had no item for the one that was opened last: it is over.
@@ -108,7 +115,7 @@ impl<T, X> Results<T, X> {
             first
         });
         if refused {
-            self.deliver(index, Err(failure));
+            self.deliver((index, Err(failure)));
         }
     }
 
@@ -120,36 +127,48 @@ impl<T, X> Results<T, X> {
         });
     }
 
-    /// Leaves the result of the item `index`.
-    pub(crate) fn deliver(&self, index: usize, result: Result<T, Failure>) {
-        self.deliver_and(index, result, |_| ());
+    /// Leaves a result.
+    pub(crate) fn deliver(&self, done: Indexed<T>) {
+        self.deliver_and(once(done), |_| ());
     }
 
-    /// Leaves the result of the item `index`, and opens one more item, if there is room.
-    pub(crate) fn deliver_and_open(&self, index: usize, result: Result<T, Failure>) -> Room {
-        self.deliver_and(index, result, State::open)
+    /// Leaves results, and opens up to `most` items more, as many as there is room for.
+    pub(crate) fn deliver_and_open(
+        &self,
+        done: impl ExactSizeIterator<Item = Indexed<T>>,
+        most: usize,
+    ) -> Room {
+        self.deliver_and(done, |state| state.open(most))
+    }
+
+    /// Leaves results, and closes items that were opened and not taken from the input.
+    pub(crate) fn deliver_and_close(
+        &self,
+        done: impl ExactSizeIterator<Item = Indexed<T>>,
+        unused: usize,
+    ) {
+        self.deliver_and(done, |state| state.open -= unused);
     }
 
     fn deliver_and<R>(
         &self,
-        index: usize,
-        result: Result<T, Failure>,
+        done: impl ExactSizeIterator<Item = Indexed<T>>,
         then: impl FnOnce(&mut State<T, X>) -> R,
     ) -> R {
         let mut state = self.lock();
         let refused = if matches!(state.reader, Reader::Present) {
-            state.put(index, result);
+            done.for_each(|done| state.put(done));
             None
         } else {
-            state.open -= 1;
-            Some(result)
+            state.open -= done.len();
+            Some(done)
         };
-        let done = then(&mut state);
+        let then = then(&mut state);
         self.settle(state);
         if let Some(refused) = refused {
-            contain(|| drop(refused));
+            refused.for_each(|refused| contain(|| drop(refused)));
         }
-        done
+        then
     }
 
     /// Makes room for a worker among those that are killed when the reader goes.
@@ -240,6 +259,7 @@ impl<T, X> Results<T, X> {
 
     /// The reader leaves with results unread, and the map is over: kills the workers.
     pub(crate) fn abandon(&self, unread: Hand<T>) {
+        self.abandoned.store(true, Relaxed);
         let workers = self.leave(Reader::Gone, unread, |state| {
             state.exhausted = true;
             let workers = state.workers.iter().filter_map(|(_, handle)| handle.clone());
@@ -264,6 +284,11 @@ impl<T, X> Results<T, X> {
         drop(before);
         drop((done, unread));
         left
+    }
+
+    /// Whether the reader has left, and wants no further item to be run.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Relaxed)
     }
 
     pub(crate) fn is_feeder_queued(&self) -> bool {

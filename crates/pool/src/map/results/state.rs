@@ -16,7 +16,7 @@ pub(super) struct State<T, X> {
     pub(super) ready: VecDeque<Indexed<T>>,
     /// In the order of the input: what is done but not its turn, with places for what is before it.
     pub(super) early: VecDeque<Option<Result<T, Failure>>>,
-    /// The index of the first of those places.
+    /// The index of the first of those places; in the order of completion, how many are done.
     pub(super) first: usize,
     pub(super) open: usize,
     pub(super) maxsize: usize,
@@ -66,58 +66,53 @@ impl<T, X> State<T, X> {
     }
 
     pub(super) fn has_room(&self) -> bool {
+        self.room() > 0
+    }
+
+    /// How many more may be open.
+    fn room(&self) -> usize {
         // Where nobody reads, nothing is kept.
         let waits = self.waiting.is_some() || !matches!(self.reader, Reader::Present);
         let limit = self.maxsize.saturating_add(usize::from(waits));
-        !self.exhausted && self.open < limit
+        if self.exhausted { 0 } else { limit.saturating_sub(self.open) }
     }
 
-    pub(super) fn open(&mut self) -> Room {
+    /// Opens up to `most` items.
+    pub(super) fn open(&mut self, most: usize) -> Room {
         if self.exhausted {
             return Room::Over;
         }
-        if !self.has_room() {
-            return Room::Full;
+        match self.room().min(most) {
+            0 => Room::Full,
+            more => {
+                self.open += more;
+                Room::Opened(more)
+            }
         }
-        self.open += 1;
-        Room::Opened
     }
 
     /// Puts the result of an item, which somebody will read.
-    pub(super) fn put(&mut self, index: usize, result: Result<T, Failure>) {
-        self.eager |= result.is_err();
-        match self.order {
-            Order::Completion => self.ready.push_back((index, result)),
-            Order::Input if index == self.first => self.put_first(result),
-            Order::Input => self.put_early(index - self.first, result),
+    pub(super) fn put(&mut self, done: Indexed<T>) {
+        self.eager |= done.1.is_err();
+        let in_turn = done.0 == self.first && self.early.is_empty();
+        if in_turn || self.order == Order::Completion {
+            self.ready.push_back(done);
+            self.first += 1;
+        } else {
+            self.put_in_place(done.0 - self.first, done.1);
         }
     }
 
-    /// Puts the result whose turn it is, and those behind it that came before it.
-    fn put_first(&mut self, result: Result<T, Failure>) {
-        self.early.pop_front();
-        self.ready.push_back((self.first, result));
-        self.first += 1;
-        if let Some(Some(_)) = self.early.front() {
-            self.put_next();
+    /// Puts a result that came early, or before one that did.
+    #[inline(never)]
+    fn put_in_place(&mut self, place: usize, result: Result<T, Failure>) {
+        while self.early.len() <= place {
+            self.early.push_back(None);
         }
-    }
-
-    /// Puts those that came early and whose turn it is now.
-    fn put_next(&mut self) {
+        self.early[place] = Some(result);
         let turns = self.early.iter().take_while(|early| early.is_some()).count();
         self.ready.extend((self.first..).zip(self.early.drain(..turns).flatten()));
         self.first += turns;
-    }
-
-    fn put_early(&mut self, place: usize, result: Result<T, Failure>) {
-        while self.early.len() < place {
-            self.early.push_back(None);
-        }
-        match self.early.get_mut(place) {
-            Some(early) => *early = Some(result),
-            None => self.early.push_back(Some(result)),
-        }
     }
 
     /// Takes what can be read, all of it, into an empty `hand`; it is open until it has been.
