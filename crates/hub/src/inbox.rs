@@ -12,6 +12,9 @@ use std::task::Waker;
 
 use crate::local::Turn;
 
+/// A task of a hub, ready to run; it knows the hub's inbox.
+pub(crate) type Runnable = async_task::Runnable<&'static Inbox>;
+
 /// Those that have no hub now.
 static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
 
