@@ -113,8 +113,8 @@ impl Identity {
 /// A calendar, and what wakes those in it.
 struct Timers {
     state: Mutex<State>,
-    /// A moment that has passed. Those that were due before it are not in the calendar any more.
-    woken: AtomicU64,
+    /// What was due before it has come to its time, and is not in the calendar any more.
+    over_before: AtomicU64,
     /// Locked before the state, if both are.
     alarm: Mutex<Option<async_io::Timer>>,
 }
@@ -129,7 +129,7 @@ impl Timers {
     const fn new() -> Self {
         Self {
             state: Mutex::new(State { calendar: Calendar::new(), alarm: None }),
-            woken: AtomicU64::new(0),
+            over_before: AtomicU64::new(0),
             alarm: Mutex::new(None),
         }
     }
@@ -149,14 +149,14 @@ impl Timers {
     }
 
     fn remove(&self, at: Moment, rank: Rank) {
-        if at >= self.woken.load(Relaxed) {
+        if at >= self.over_before.load(Relaxed) {
             let waker = self.lock().calendar.remove(at, rank);
             drop(waker);
         }
     }
 
     fn has_passed(&self, at: Moment) -> bool {
-        at <= self.woken.load(Relaxed) || at <= now()
+        at < self.over_before.load(Relaxed) || at <= now()
     }
 
     /// Sets the alarm to what the state says by then.
@@ -177,7 +177,7 @@ impl Timers {
     fn ring(&'static self) {
         let mut state = self.lock();
         let due = state.calendar.take_due(now(), WOKEN);
-        self.woken.store(state.calendar.woken(), Relaxed);
+        self.over_before.store(state.calendar.over_before(), Relaxed);
         state.alarm = state.calendar.first();
         let is_over = state.alarm.is_none();
         drop(state);
