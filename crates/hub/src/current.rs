@@ -1,6 +1,6 @@
 //! [`Context`]: which hub and which clock this thread is on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -15,6 +15,8 @@ use crate::{BoxFuture, Hub, Spawn};
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
+    /// Whether it has labels: each greenlet asks whenever it has been polled.
+    static LABELLED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `future` to its end on this thread, with the current [`Hub`], or else the global one, in
@@ -51,6 +53,9 @@ pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
 
 /// Tells the hub what the task that is being polled is called, if the hub wants to know.
 pub fn label_task(label: impl FnOnce() -> String) {
+    if !LABELLED.get() {
+        return;
+    }
     let labels = CURRENT.with_borrow(|current| current.as_ref()?.labels.clone());
     if let Some(labels) = labels {
         labels(label());
@@ -112,7 +117,7 @@ impl Context {
 
     /// Makes this the current context until the guard is dropped; then the one before is back.
     pub fn enter(self) -> Entered {
-        Entered { before: CURRENT.replace(Some(self)), here: PhantomData }
+        Entered { before: replace(Some(self)), here: PhantomData }
     }
 }
 
@@ -132,7 +137,7 @@ pub struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        drop(CURRENT.replace(self.before.take()));
+        drop(replace(self.before.take()));
     }
 }
 
@@ -140,6 +145,12 @@ impl fmt::Debug for Entered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entered").field("before", &self.before).finish()
     }
+}
+
+/// Makes `context` the current one; returns the one before.
+fn replace(context: Option<Context>) -> Option<Context> {
+    LABELLED.set(context.as_ref().is_some_and(|context| context.labels.is_some()));
+    CURRENT.replace(context)
 }
 
 pub(crate) fn clock() -> Clock {

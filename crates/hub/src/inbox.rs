@@ -12,6 +12,9 @@ use std::task::Waker;
 
 use crate::local::Turn;
 
+/// A task of a hub, ready to run; it knows the hub's inbox.
+pub(crate) type Runnable = async_task::Runnable<&'static Inbox>;
+
 /// Those that have no hub now.
 static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
 
@@ -43,6 +46,8 @@ impl Inbox {
         lock(&FREE).push(self);
     }
 
+    /// Not for the hub's own thread, whose way past it is to be short.
+    #[inline(never)]
     pub(crate) fn push(&self, turn: Turn) {
         let mut state = lock(&self.state);
         state.turns.push(turn);

@@ -9,7 +9,8 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use spinney_hub::{
-    BoxFuture, Clock, Context, Hub, LocalHub, Spawn, TimeSource, block_on, spawn, yield_now,
+    BoxFuture, Clock, Context, Hub, LocalHub, Spawn, TimeSource, block_on, label_task, spawn,
+    yield_now,
 };
 
 /// The current hub in words; one of one's own by the number of its threads.
@@ -200,4 +201,26 @@ fn the_context_of_a_panicking_main_is_left() {
     let seen = Rc::clone(&ran);
     LocalHub::new().block_on(async move { seen.set(true) });
     assert!(ran.get());
+}
+
+#[test]
+fn a_label_goes_to_the_context_that_is_current_and_is_made_only_for_one_that_asks() {
+    fn nobody_asks() {
+        label_task(|| panic!("a label that nobody asked for"));
+    }
+    let context = || Context::new(Clock::default(), Rc::new(Shelf::default()));
+    let labels = Rc::new(RefCell::new(Vec::new()));
+    let list = Rc::clone(&labels);
+    let labelled = context().with_labels(Rc::new(move |label| list.borrow_mut().push(label)));
+
+    nobody_asks();
+    let outer = labelled.enter();
+    label_task(|| "outer".to_owned());
+    let inner = context().enter();
+    nobody_asks();
+    drop(inner);
+    label_task(|| "outer again".to_owned());
+    drop(outer);
+    nobody_asks();
+    assert_eq!(*labels.borrow(), ["outer", "outer again"]);
 }

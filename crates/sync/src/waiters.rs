@@ -57,6 +57,16 @@ impl<W> Waiters<W> {
         None
     }
 
+    /// Serves the first in the queue if they want what `may` allows.
+    pub(crate) fn pop_if(&mut self, may: impl FnOnce(&W) -> bool) -> Option<Waiter<W>> {
+        if !may(self.first()?) {
+            return None;
+        }
+        let (ticket, waiter) = self.queue.pop_front()?;
+        self.served_below = ticket + 1;
+        waiter
+    }
+
     /// Serves the first `most` in the queue. They are woken when the lock has been let go.
     pub(crate) fn serve(&mut self, most: usize) -> Vec<Waker> {
         let served = std::iter::from_fn(|| self.pop()).take(most);

@@ -1,6 +1,7 @@
 //! [`Hub`]: threads that share their tasks.
 
 mod builder;
+mod drive;
 mod own;
 mod threads;
 
@@ -17,6 +18,7 @@ use crate::{Clock, Context, Spawn};
 pub use builder::HubBuilder;
 pub use own::ShutdownReport;
 
+use drive::drive;
 use own::{Core, Own};
 use threads::ThreadSettings;
 
@@ -68,7 +70,7 @@ impl Hub {
             for index in 0..global_threads() {
                 let run = || {
                     let _entered = WeakHub { kind: WeakKind::Global }.context().enter();
-                    async_io::block_on(GLOBAL.run(std::future::pending::<()>()));
+                    async_io::block_on(drive(&GLOBAL, std::future::pending::<()>()));
                 };
                 settings.start(index, run).expect("the global hub needs its threads");
             }
@@ -101,10 +103,10 @@ impl Hub {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = self.downgrade().context().enter();
         match &self.kind {
-            Kind::Global => async_io::block_on(GLOBAL.run(future)),
+            Kind::Global => async_io::block_on(drive(&GLOBAL, future)),
             Kind::Own(own) => {
                 assert!(!own.core.is_closed(), "a hub that was shut down runs nothing");
-                async_io::block_on(own.core.executor.run(future))
+                async_io::block_on(drive(&own.core.executor, future))
             }
         }
     }

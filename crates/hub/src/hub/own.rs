@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 use slab::Slab;
 
 use super::WeakHub;
+use super::drive::drive;
 use super::threads::ThreadSettings;
 use crate::Within;
 use crate::guarded::Guarded;
@@ -50,7 +51,7 @@ impl Own {
             let hub = WeakHub::of(&own);
             let thread = settings.start(index, move || {
                 let _entered = hub.context().enter();
-                async_io::block_on(core.executor.run(async {
+                async_io::block_on(drive(&core.executor, async {
                     // Nothing is ever sent: the answer is that the channel was closed.
                     let _closed = stopped.recv().await;
                     core.no_tasks().await;
@@ -65,10 +66,10 @@ impl Own {
         let before = self.core.alive();
         let ended = self.core.no_tasks().within(grace);
         // Whether all of them have ended is what the count says.
-        let _in_time = async_io::block_on(self.core.executor.run(ended));
+        let _in_time = async_io::block_on(drive(&self.core.executor, ended));
         let dropped = self.core.alive();
         if self.stop() {
-            async_io::block_on(self.core.executor.run(self.core.no_tasks()));
+            async_io::block_on(drive(&self.core.executor, self.core.no_tasks()));
         }
         ShutdownReport { ended: before.saturating_sub(dropped), dropped }
     }

@@ -118,17 +118,17 @@ impl Calendar {
         waker
     }
 
-    /// When the last one was due that was taken out.
-    pub(super) fn woken(&self) -> Moment {
-        let (tick, rank) = self.last;
-        rank.moment(tick)
-    }
-
     /// No later than the first one is due; None if there is none.
     pub(super) fn first(&self) -> Option<Moment> {
         let next = self.next.last().map(|sleeper| sleeper.rank.moment(self.begun));
         let later = self.later.values().next().map(|bucket| bucket.first);
         next.into_iter().chain(later).min()
+    }
+
+    /// What was due before that has been taken out, and none will be added that is.
+    pub(super) fn over_before(&self) -> Moment {
+        let passed = self.passed.saturating_add(1);
+        self.first().map_or(passed, |first| first.min(passed))
     }
 
     /// Takes those out that are due by `now`, in their order, but no more than `most`.

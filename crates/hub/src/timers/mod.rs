@@ -35,7 +35,9 @@ thread_local! {
 /// it from there.
 pub(crate) struct Timer {
     at: Moment,
-    /// Where it is, if it has a waker.
+    /// Whether it is in a calendar; then in which, at which place, and for whom. A `bool` of its
+    /// own has room for the states of a sleep.
+    is_set: bool,
     timers: u8,
     rank: Rank,
     waker: Identity,
@@ -45,7 +47,8 @@ impl Timer {
     /// One until `at`; None if that is in more than five hundred years.
     pub(crate) fn new(at: Instant) -> Option<Self> {
         let at = moment(at)?;
-        Some(Self { at, timers: 0, rank: Rank::default(), waker: Identity::NOBODY })
+        let (rank, waker) = (Rank::default(), Identity::default());
+        Some(Self { at, is_set: false, timers: 0, rank, waker })
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -54,19 +57,17 @@ impl Timer {
 
     /// Ready when its time has come. Until then only the waker of the last poll is woken.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
-        let is_over = if self.is_set() && self.timers().has_passed(self.at) {
-            true
-        } else if self.waker == Identity::of(cx.waker()) {
+        let waits = if !self.is_set {
+            self.set(cx.waker())
+        } else if self.timers().has_passed(self.at) {
             false
+        } else if self.waker == Identity::of(cx.waker()) {
+            true
         } else {
             self.clear();
-            !self.set(cx.waker())
+            self.set(cx.waker())
         };
-        if is_over { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    fn is_set(&self) -> bool {
-        self.waker != Identity::NOBODY
+        if waits { Poll::Pending } else { Poll::Ready(()) }
     }
 
     fn timers(&self) -> &'static Timers {
@@ -78,13 +79,14 @@ impl Timer {
         self.timers = here();
         let Some(rank) = self.timers().add(self.at, waker) else { return false };
         (self.rank, self.waker) = (rank, Identity::of(waker));
+        self.is_set = true;
         true
     }
 
     fn clear(&mut self) {
-        if self.is_set() {
+        if self.is_set {
             self.timers().remove(self.at, self.rank);
-            self.waker = Identity::NOBODY;
+            self.is_set = false;
         }
     }
 }
@@ -96,16 +98,13 @@ impl Drop for Timer {
 }
 
 /// Tells wakers apart that exist at the same time; cheaper to keep than another waker.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Identity {
     data: usize,
     vtable: usize,
 }
 
 impl Identity {
-    /// No waker's.
-    const NOBODY: Self = Self { data: 0, vtable: 0 };
-
     fn of(waker: &Waker) -> Self {
         Self { data: waker.data().addr(), vtable: std::ptr::from_ref(waker.vtable()).addr() }
     }
@@ -114,8 +113,8 @@ impl Identity {
 /// A calendar, and what wakes those in it.
 struct Timers {
     state: Mutex<State>,
-    /// A moment that has passed. Those that were due before it are not in the calendar any more.
-    woken: AtomicU64,
+    /// What was due before it has come to its time, and is not in the calendar any more.
+    over_before: AtomicU64,
     /// Locked before the state, if both are.
     alarm: Mutex<Option<async_io::Timer>>,
 }
@@ -130,7 +129,7 @@ impl Timers {
     const fn new() -> Self {
         Self {
             state: Mutex::new(State { calendar: Calendar::new(), alarm: None }),
-            woken: AtomicU64::new(0),
+            over_before: AtomicU64::new(0),
             alarm: Mutex::new(None),
         }
     }
@@ -150,14 +149,14 @@ impl Timers {
     }
 
     fn remove(&self, at: Moment, rank: Rank) {
-        if at >= self.woken.load(Relaxed) {
+        if at >= self.over_before.load(Relaxed) {
             let waker = self.lock().calendar.remove(at, rank);
             drop(waker);
         }
     }
 
     fn has_passed(&self, at: Moment) -> bool {
-        at <= self.woken.load(Relaxed) || at <= now()
+        at < self.over_before.load(Relaxed) || at <= now()
     }
 
     /// Sets the alarm to what the state says by then.
@@ -178,7 +177,7 @@ impl Timers {
     fn ring(&'static self) {
         let mut state = self.lock();
         let due = state.calendar.take_due(now(), WOKEN);
-        self.woken.store(state.calendar.woken(), Relaxed);
+        self.over_before.store(state.calendar.over_before(), Relaxed);
         state.alarm = state.calendar.first();
         let is_over = state.alarm.is_none();
         drop(state);

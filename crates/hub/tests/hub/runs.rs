@@ -104,6 +104,23 @@ fn block_on_helps_with_the_tasks_while_it_waits() {
 }
 
 #[test]
+fn a_block_on_comes_to_its_end_though_tasks_give_way_without_end() {
+    let hub = Hub::builder().threads(1).build().unwrap();
+    for _ in 0..2 {
+        hub.spawn(async {
+            loop {
+                yield_now().await;
+            }
+        });
+    }
+    hub.block_on(async {
+        for _ in 0..100 {
+            yield_now().await;
+        }
+    });
+}
+
+#[test]
 fn several_threads_may_block_on_one_hub() {
     let hub = Hub::builder().threads(1).build().unwrap();
     thread::scope(|scope| {

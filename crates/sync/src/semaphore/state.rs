@@ -61,15 +61,15 @@ impl State {
 
     /// Hands the first in the queue what they want, if it is there.
     pub(super) fn admit(&mut self) -> Option<Waker> {
-        let (_, waiter) = if self.may_admit() { self.waiters.pop()? } else { return None };
+        let free = self.free();
+        let waiter = self.waiters.pop_if(|wanted| *wanted <= free)?;
         self.out += waiter.want;
         Some(waiter.waker)
     }
 
     pub(super) fn may_admit(&mut self) -> bool {
         let free = self.free();
-        // The first look is the cheap one, and mostly nobody waits.
-        !self.waiters.is_empty() && self.waiters.first().is_some_and(|wanted| *wanted <= free)
+        self.waiters.first().is_some_and(|wanted| *wanted <= free)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -86,8 +86,8 @@ impl State {
 
     /// Whether a newcomer may take what is free, and who gives back need tell nobody.
     pub(super) fn is_open(&self) -> bool {
-        let counted = signed(self.out) <= MOST;
-        counted && self.waiters.is_empty() && self.idle.is_none() && !self.closed
+        let concerns_nobody = self.waiters.is_empty() && self.idle.is_none() && !self.closed;
+        concerns_nobody && signed(self.out) <= MOST
     }
 
     /// The capacity, as far as it is counted without the lock.

@@ -143,6 +143,20 @@ fn no_more_come_out_at_a_time_than_asked_for_and_none_is_left_out() {
 }
 
 #[test]
+fn it_is_told_what_is_over_as_soon_as_the_last_of_a_moment_is_out() {
+    let mut told = Told::new();
+    for at in [TICK + 1, TICK + 5, TICK + 5, 3 * TICK] {
+        told.add(at, 0);
+    }
+    for (most, over_before) in [(1, TICK + 5), (1, TICK + 5), (1, TICK + 8)] {
+        assert_eq!(told.due(TICK + 7, most).len(), 1);
+        assert_eq!(told.calendar.over_before(), over_before);
+    }
+    told.due(5 * TICK, ALL);
+    assert_eq!(told.calendar.over_before(), 5 * TICK + 1);
+}
+
+#[test]
 fn what_is_removed_does_not_come_out_wherever_it_was() {
     let mut random = Rng::with_seed(2);
     let mut told = Told::new();
