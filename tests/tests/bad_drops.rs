@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
-use futures_lite::StreamExt;
-use spinney::{Pool, pair, spawn_on, yield_now};
+use futures_lite::{StreamExt, stream};
+use spinney::map::from_stream;
+use spinney::{Pool, block_on, pair, spawn_on, yield_now};
 use spinney_tests::on_every_hub;
-use spinney_tests::tools::{Count, behind, blow_up, gate};
+use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run};
 
 /// Panics when it is dropped, unless that would end the process.
 struct BadDrop;
@@ -89,4 +91,32 @@ on_every_hub! {
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
         assert_eq!(started.load(SeqCst), 3);
     }
+    async fn a_crew_that_is_closed_ends_a_map_whose_item_ahead_panics_when_it_is_dropped(hub) {
+        let (pool, open) = (Pool::on(hub, 1), gate());
+        let busy = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let items = stream::iter(0..3).map(|_| BadDrop);
+        let mut results = pool.imap(|bad| async move { std::mem::forget(bad) }, from_stream(items));
+        let_others_run().await;
+        pool.close();
+        assert!(results.next().await.unwrap().unwrap_err().is_killed());
+        assert!(results.next().await.is_none());
+        open.set();
+        busy.await.unwrap();
+    }
+}
+
+#[test]
+fn a_hub_that_stops_ends_a_map_whose_item_ahead_panics_when_it_is_dropped() {
+    let hub = spinney_tests::hub(1);
+    let pool = Pool::on(&hub, 1);
+    let mut results = hub.block_on(async {
+        pool.spawn(std::future::pending::<()>()).await.detach();
+        let items = stream::iter(0..3).map(|_| BadDrop);
+        let results = pool.imap(|bad| async move { std::mem::forget(bad) }, from_stream(items));
+        let_others_run().await;
+        results
+    });
+    hub.shutdown(Duration::ZERO);
+    let read = async { while results.next().await.is_some() {} };
+    block_on(read);
 }

@@ -9,7 +9,7 @@ use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
 use spinney::{Group, Pool, yield_now};
 use spinney_tests::on_every_hub;
-use spinney_tests::tools::{Count, behind, gate, let_others_run, stuck};
+use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, stuck};
 
 /// An endless input, and how much of it was taken.
 fn counted(pulled: &Count) -> impl Iterator<Item = usize> + Send + use<> {
@@ -135,6 +135,24 @@ on_every_hub! {
         for n in 0..5 {
             assert_eq!(results.next().await.unwrap().unwrap(), n);
         }
+    }
+
+    async fn a_map_of_no_maxsize_that_nobody_reads_runs_to_the_end_of_its_input(hub) {
+        let (pool, ran) = (Pool::on(hub, 2), Count::to(5));
+        let here = ran.clone();
+        pool.mapper().maxsize(0).imap(move |_| { here.add(); async {} }, 0..5).detach();
+        ran.reached().await;
+    }
+
+    async fn a_map_of_no_maxsize_that_has_failed_runs_to_the_end_of_its_input(hub) {
+        let (pool, ran) = (Pool::on(hub, 2), Count::to(5));
+        let here = ran.clone();
+        let work = move |n| {
+            here.add();
+            async move { if n == 0 { blow_up("no luck") } }
+        };
+        assert!(pool.mapper().maxsize(0).map(work, 0..5).await.is_err());
+        ran.reached().await;
     }
 
     async fn a_maxsize_below_the_capacity_still_gives_every_result(hub) {

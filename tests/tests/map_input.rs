@@ -144,3 +144,25 @@ fn items_start_on_the_tick_on_which_they_come() {
     assert_eq!(log.take(), [(0, 3), (1, 6), (2, 10), (3, 13)]);
     assert_eq!(sim.elapsed(), Duration::from_secs(16));
 }
+
+#[test]
+fn a_map_whose_reader_lent_its_slot_leaves_the_queue_while_its_input_waits() {
+    let sim = SimHub::new();
+    let (pool, open) = (Pool::on(&sim, 2), gate());
+    sim.block_on(async {
+        let busy = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let (send, receive) = smol::channel::unbounded::<u32>();
+        let inside = pool.clone();
+        let read = async move { inside.map(|n| async move { n }, from_stream(receive)).await };
+        let reader = pool.spawn(read).await;
+        let_others_run().await;
+        send.send(1).await.unwrap();
+        let_others_run().await;
+        open.set();
+        busy.await.unwrap();
+        let_others_run().await;
+        assert_eq!(pool.spawn(async { 7 }).await.await.unwrap(), 7);
+        send.close();
+        assert_eq!(reader.await.unwrap().unwrap(), [1]);
+    });
+}

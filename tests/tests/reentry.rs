@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
-use spinney::{Handle, Pool, Reentry, yield_now};
+use spinney::{Greenlet, Handle, Pool, Reentry, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, all, behind, blow_up, gate, let_others_run, polled};
 use spinney_tests::{SimHub, on_every_hub};
 
@@ -244,6 +244,23 @@ on_every_hub! {
         let first = async move { one.spawn(second).await.await.unwrap() };
         assert_eq!(pool.spawn(first).await.await.unwrap(), 3);
         assert_eq!(gauge.peak(), 1);
+    }
+    async fn members_of_which_one_waits_to_start_a_greenlet_do_not_wait_for_ever(hub) {
+        let (pool, both) = (Pool::on(hub, 2), Count::to(2));
+        let (inside, here) = (pool.clone(), both.clone());
+        let spawner = pool.spawn(async move {
+            here.meet().await;
+            inside.spawn(async { 7 }).await.await.unwrap()
+        }).await;
+        let inside = pool.clone();
+        let starter = pool.spawn(async move {
+            both.meet().await;
+            let greenlet = Greenlet::new(async {});
+            assert!(inside.add(greenlet.handle()).await);
+            greenlet.kill_now();
+        }).await;
+        assert_eq!(spawner.await.unwrap(), 7);
+        starter.await.unwrap();
     }
 }
 

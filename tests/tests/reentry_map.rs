@@ -2,13 +2,14 @@
 //! waits for it, and never do more run than there are slots.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
 use spinney::map::from_stream;
-use spinney::{Pool, Reentry, yield_now};
-use spinney_tests::on_every_hub;
+use spinney::{Pool, Reentry, Within, sleep, yield_now};
 use spinney_tests::tools::{Gauge, behind, gate, let_others_run, polled};
+use spinney_tests::{SimHub, on_every_hub};
 
 /// Work that gives way a few times, in sight of `gauge`.
 async fn work(gauge: Gauge, value: usize) -> usize {
@@ -211,4 +212,26 @@ on_every_hub! {
         open.set();
         member.await.unwrap();
     }
+}
+
+#[test]
+fn a_member_that_lets_its_map_run_on_has_its_slot_again() {
+    let sim = SimHub::new();
+    let (pool, gauge) = (Pool::on(&sim, 1), Gauge::default());
+    let (inside, inner) = (pool.clone(), gauge.clone());
+    let item = move |gauge: Gauge, time| async move {
+        let _inside = gauge.enter();
+        sleep(Duration::from_millis(time)).await;
+    };
+    let member = async move {
+        let seen = inner.clone();
+        let mut results = inside.imap(move |_| item(seen.clone(), 10), 0..8);
+        assert!(results.next().within(Duration::from_millis(5)).await.is_err());
+        results.detach();
+        // The item that has the slot may end.
+        sleep(Duration::from_millis(6)).await;
+        item(inner, 5000).await;
+    };
+    sim.block_on(async { pool.spawn(member).await.await.unwrap() });
+    assert_eq!(gauge.peak(), 1);
 }
