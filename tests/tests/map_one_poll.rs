@@ -117,7 +117,7 @@ on_one_thread! {
         let map = {
             let (results, dropped) = (Rc::clone(&results), dropped.clone());
             move |n: u32| {
-                if n == 5 { results.take().map(spinney::Imap::detach); }
+                if n == 5 { results.take().into_iter().for_each(spinney::Imap::detach); }
                 ready(dropped.guard())
             }
         };
