@@ -1,8 +1,8 @@
 //! [`Job`]: a closure, its greenlet and its result, in one place.
 //!
 //! A closure ends as a greenlet does: with its value, a panic, or a kill that came before it
-//! started. Its greenlet is made when somebody needs it: when its handle is asked for, or when it
-//! starts. So what waits in a queue is small, and is the work of one allocation.
+//! started. Its greenlet has a control block while it runs, and where somebody has its handle. So
+//! what waits in a queue is small, and is the work of one allocation; the result will be in it.
 //!
 //! The owner of the result is told when the greenlet has ended and told all links. Closures,
 //! results and wakers are other people's code: none is run or dropped under the lock.
@@ -11,7 +11,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_for};
+use spinney_greenlet::{Failure, GreenletExit, Handle, LazyHandle, Task};
 use spinney_hub::contain;
 
 use crate::ThreadResult;
@@ -20,13 +20,10 @@ use crate::work::Work;
 use crate::workers::Workers;
 
 /// A closure whose result somebody owns.
-pub(crate) struct Job<C: FnOnce() -> T, T, G> {
-    /// The greenlet that spawned it.
-    parent: Option<u64>,
-    state: Mutex<State<C, T, G>>,
-}
+pub(crate) struct Job<C, T, G>(Mutex<State<C, T, G>>);
 
-struct State<C: FnOnce() -> T, T, G> {
+struct State<C, T, G> {
+    greenlet: LazyHandle,
     stage: Stage<C, T, G>,
     /// Wakes the owner; there while it waits.
     waiting: Option<Waker>,
@@ -34,23 +31,14 @@ struct State<C: FnOnce() -> T, T, G> {
     owned: bool,
 }
 
-enum Stage<C: FnOnce() -> T, T, G> {
-    /// It has not started, and nobody has needed a greenlet.
-    Fresh(C, G),
+enum Stage<C, T, G> {
     /// It has not started.
-    Made(Box<Pair<C, T, G>>),
+    Fresh(C, G),
     /// It runs, or is being ended.
-    Begun(Handle),
+    Begun,
     /// It has ended; None if the result was taken, or had no owner.
-    Ended(Handle, Option<Result<T, Failure>>),
-    /// On the way from one to another, under the lock.
-    Between,
+    Ended(Option<Result<T, Failure>>),
 }
-
-type Pair<C, T, G> = (Task<Call<C>, G>, Greenlet<T>);
-
-/// The second half is for the owner of the result, if there is one.
-type Begun<C, T, G> = (Task<Call<C>, G>, Option<Greenlet<T>>);
 
 impl<C, T, G> Job<C, T, G>
 where
@@ -60,10 +48,9 @@ where
 {
     /// Makes a job of `closure`. `place` is dropped when it has ended.
     pub(crate) fn new(closure: C, place: G) -> (Arc<Self>, ThreadResult<T>) {
-        let fresh = Stage::Fresh(closure, place);
-        let state = State { stage: fresh, waiting: None, owned: true };
-        let parent = Handle::current().map(|current| current.id());
-        let job = Arc::new(Self { parent, state: Mutex::new(state) });
+        let stage = Stage::Fresh(closure, place);
+        let state = State { greenlet: LazyHandle::new(), stage, waiting: None, owned: true };
+        let job = Arc::new(Self(Mutex::new(state)));
         (Arc::clone(&job), ThreadResult::new(job))
     }
 }
@@ -71,47 +58,51 @@ where
 impl<C: FnOnce() -> T, T, G> Job<C, T, G> {
     /// Runs it on this thread, unless it was cancelled. It never panics.
     pub(crate) fn run_here(self: Arc<Self>) {
-        if let Some((task, greenlet)) = self.begin() {
-            finish(task);
-            self.give(greenlet);
-        }
+        self.run_now();
         // With the result, if nobody is there to have it.
         contain(|| drop(self));
     }
 
-    /// For whoever runs or ends it, which is one.
-    fn begin(&self) -> Option<Begun<C, T, G>> {
-        let mut state = self.lock();
-        let (task, greenlet) = match state.take_stage() {
-            Stage::Fresh(closure, place) => pair_for(self.parent, Call::of(closure), place),
-            Stage::Made(pair) => *pair,
-            other => {
-                state.stage = other;
-                return None;
-            }
-        };
-        state.stage = Stage::Begun(greenlet.handle().clone());
-        Some((task, state.owned.then_some(greenlet)))
+    fn run_now(&self) {
+        let mut value = None;
+        let Some(task) = self.begin(&mut value) else { return };
+        finish(task);
+        self.give(value);
     }
 
-    /// Sees to it that there is a greenlet.
-    fn make(&self, state: &mut State<C, T, G>) {
-        state.stage = match state.take_stage() {
+    /// For whoever runs or ends it, which is one. The task leaves its value in `value`, if the
+    /// result has an owner.
+    fn begin(&self, value: &mut Option<T>) -> Option<Task<Call<impl FnOnce()>, G>> {
+        let mut state = self.lock();
+        match mem::replace(&mut state.stage, Stage::Begun) {
             Stage::Fresh(closure, place) => {
-                Stage::Made(Box::new(pair_for(self.parent, Call::of(closure), place)))
+                let owned = state.owned;
+                let call = Call::of(move || {
+                    let returned = closure();
+                    if owned {
+                        *value = Some(returned);
+                    } else {
+                        contain(|| drop(returned));
+                    }
+                });
+                Some(state.greenlet.begin(call, place))
             }
-            other => other,
-        };
+            other => {
+                state.stage = other;
+                None
+            }
+        }
     }
 
     /// Gives its owner the result of its greenlet, which has ended.
-    fn give(&self, greenlet: Option<Greenlet<T>>) {
-        let result = greenlet.map(|greenlet| greenlet.try_get().expect("its task has ended"));
+    fn give(&self, value: Option<T>) {
         let mut state = self.lock();
-        state.stage = match state.take_stage() {
-            Stage::Begun(handle) => Stage::Ended(handle, result),
-            other => other,
+        let result = match state.greenlet.failure() {
+            Some(failure) => Some(Err(failure)),
+            None => value.map(Ok),
         };
+        state.stage = Stage::Ended(result);
+        state.greenlet.fold();
         let waiting = state.waiting.take();
         drop(state);
         if let Some(waiting) = waiting {
@@ -120,22 +111,7 @@ impl<C: FnOnce() -> T, T, G> Job<C, T, G> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<C, T, G>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<C: FnOnce() -> T, T, G> State<C, T, G> {
-    fn take_stage(&mut self) -> Stage<C, T, G> {
-        mem::replace(&mut self.stage, Stage::Between)
-    }
-
-    /// None while there is no greenlet.
-    fn handle(&self) -> Option<&Handle> {
-        match &self.stage {
-            Stage::Made(pair) => Some(pair.1.handle()),
-            Stage::Begun(handle) | Stage::Ended(handle, _) => Some(handle),
-            Stage::Fresh(..) | Stage::Between => None,
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,7 +164,7 @@ where
 {
     fn poll_result(&self, cx: &Context<'_>) -> Poll<Result<T, Failure>> {
         let mut state = self.lock();
-        if let Stage::Ended(_, result) = &mut state.stage {
+        if let Stage::Ended(result) = &mut state.stage {
             return Poll::Ready(result.take().expect("a closure gives its result once"));
         }
         let waits = state.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(cx.waker()));
@@ -199,31 +175,30 @@ where
     }
 
     fn is_there(&self) -> bool {
-        matches!(self.lock().stage, Stage::Ended(_, Some(_)))
+        matches!(self.lock().stage, Stage::Ended(Some(_)))
     }
 
     fn handle(&self) -> Handle {
-        let mut state = self.lock();
-        self.make(&mut state);
-        state.handle().expect("it was made").clone()
+        self.lock().greenlet.handle()
     }
 
     fn is_ready(&self) -> bool {
-        self.lock().handle().is_some_and(Handle::is_ready)
+        self.lock().greenlet.is_ready()
     }
 
     fn is_successful(&self) -> bool {
-        self.lock().handle().is_some_and(Handle::is_successful)
+        self.lock().greenlet.is_successful()
     }
 
     fn end(&self, exit: GreenletExit) -> bool {
-        let Some((task, greenlet)) = self.begin() else { return false };
+        let mut value = None;
+        let Some(task) = self.begin(&mut value) else { return false };
         let handle = self.handle();
         // Killed through its handle it has ended already.
         let lived = !handle.is_ready();
         handle.kill_now_with(exit);
         drop(task);
-        self.give(greenlet);
+        self.give(value);
         lived
     }
 
