@@ -49,7 +49,7 @@ impl LazyHandle {
     /// The second time.
     pub fn begin<F: Future, G>(&mut self, future: F, guard: G) -> Task<F, G> {
         let control = match &self.0 {
-            Stage::Fresh(origin) => made(*origin),
+            Stage::Fresh(origin) => made(Control::begun(*origin)),
             Stage::Made(control) => Arc::clone(control),
             Stage::Begun(_) | Stage::Folded(_) => panic!("a greenlet begins once"),
         };
@@ -60,7 +60,7 @@ impl LazyHandle {
     /// Its control handle: the same greenlet's whenever it is asked for.
     pub fn handle(&mut self) -> Handle {
         match &self.0 {
-            Stage::Fresh(origin) => self.0 = Stage::Made(made(*origin)),
+            Stage::Fresh(origin) => self.0 = Stage::Made(made(Control::new(None, *origin))),
             Stage::Folded(origin) => self.0 = Stage::Begun(block(Control::succeeded(*origin))),
             Stage::Made(_) | Stage::Begun(_) => (),
         }
@@ -116,9 +116,9 @@ loom::thread_local! {
     static SPARE: Cell<Option<Arc<Control>>> = Cell::new(None);
 }
 
-/// A control block of a greenlet that is new.
-fn made(origin: Origin) -> Arc<Control> {
-    let control = block(Control::new(None, origin));
+/// The control block of a greenlet that has none, and lives.
+fn made(control: Control) -> Arc<Control> {
+    let control = block(control);
     spawn_tree::note(&control);
     control
 }

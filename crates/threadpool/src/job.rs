@@ -16,46 +16,50 @@ use spinney_hub::contain;
 
 use crate::ThreadResult;
 use crate::call::{Call, finish};
+use crate::place::{Place, Taken};
 use crate::work::Work;
 use crate::workers::Workers;
 
 /// A closure whose result somebody owns.
-pub(crate) struct Job<C, T, G>(Mutex<State<C, T, G>>);
+pub(crate) struct Job<C, T> {
+    /// None if it was put to no pool of ours.
+    place: Option<Place>,
+    state: Mutex<State<C, T>>,
+}
 
-struct State<C, T, G> {
+struct State<C, T> {
     greenlet: LazyHandle,
-    stage: Stage<C, T, G>,
+    stage: Stage<C, T>,
     /// Wakes the owner; there while it waits.
     waiting: Option<Waker>,
     /// Whether the result has an owner.
     owned: bool,
 }
 
-enum Stage<C, T, G> {
+enum Stage<C, T> {
     /// It has not started.
-    Fresh(C, G),
+    Fresh(C),
     /// It runs, or is being ended.
     Begun,
     /// It has ended; None if the result was taken, or had no owner.
     Ended(Option<Result<T, Failure>>),
 }
 
-impl<C, T, G> Job<C, T, G>
+impl<C, T> Job<C, T>
 where
     C: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
-    G: Send + 'static,
 {
-    /// Makes a job of `closure`. `place` is dropped when it has ended.
-    pub(crate) fn new(closure: C, place: G) -> (Arc<Self>, ThreadResult<T>) {
-        let stage = Stage::Fresh(closure, place);
+    /// Makes a job of `closure`. `place` is free when that has ended.
+    pub(crate) fn new(closure: C, place: Option<Place>) -> (Arc<Self>, ThreadResult<T>) {
+        let stage = Stage::Fresh(closure);
         let state = State { greenlet: LazyHandle::new(), stage, waiting: None, owned: true };
-        let job = Arc::new(Self(Mutex::new(state)));
+        let job = Arc::new(Self { place, state: Mutex::new(state) });
         (Arc::clone(&job), ThreadResult::new(job))
     }
 }
 
-impl<C: FnOnce() -> T, T, G> Job<C, T, G> {
+impl<C: FnOnce() -> T, T> Job<C, T> {
     /// Runs it on this thread, unless it was cancelled. It never panics.
     pub(crate) fn run_here(self: Arc<Self>) {
         self.run_now();
@@ -72,10 +76,13 @@ impl<C: FnOnce() -> T, T, G> Job<C, T, G> {
 
     /// For whoever runs or ends it, which is one. The task leaves its value in `value`, if the
     /// result has an owner.
-    fn begin(&self, value: &mut Option<T>) -> Option<Task<Call<impl FnOnce()>, G>> {
+    fn begin<'a>(
+        &'a self,
+        value: &'a mut Option<T>,
+    ) -> Option<Task<Call<impl FnOnce()>, Taken<'a>>> {
         let mut state = self.lock();
         match mem::replace(&mut state.stage, Stage::Begun) {
-            Stage::Fresh(closure, place) => {
+            Stage::Fresh(closure) => {
                 let owned = state.owned;
                 let call = Call::of(move || {
                     let returned = closure();
@@ -85,7 +92,7 @@ impl<C: FnOnce() -> T, T, G> Job<C, T, G> {
                         contain(|| drop(returned));
                     }
                 });
-                Some(state.greenlet.begin(call, place))
+                Some(state.greenlet.begin(call, Taken(self.place.as_ref())))
             }
             other => {
                 state.stage = other;
@@ -110,16 +117,15 @@ impl<C: FnOnce() -> T, T, G> Job<C, T, G> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<C, T, G>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State<C, T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<C, T, G> Work for Job<C, T, G>
+impl<C, T> Work for Job<C, T>
 where
     C: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
-    G: Send + 'static,
 {
     fn run(self: Arc<Self>, _workers: &Arc<Workers>) {
         self.run_here();
@@ -156,11 +162,10 @@ pub(crate) trait Owned<T>: Send + Sync {
     fn leave(&self);
 }
 
-impl<C, T, G> Owned<T> for Job<C, T, G>
+impl<C, T> Owned<T> for Job<C, T>
 where
     C: FnOnce() -> T + Send,
     T: Send,
-    G: Send,
 {
     fn poll_result(&self, cx: &Context<'_>) -> Poll<Result<T, Failure>> {
         let mut state = self.lock();

@@ -46,14 +46,17 @@ pub(crate) struct Control {
 
 impl Control {
     pub(crate) fn new(home: Option<Home>, origin: Origin) -> Self {
-        Self { origin, home, flags: Flags::new(), state: Mutex::default() }
+        Self { origin, home, flags: Flags::of(0), state: Mutex::default() }
     }
 
-    /// Of one that has succeeded, and left.
+    /// As [`new`](Self::new), of one that is about to be polled, whatever is sent to it first.
+    pub(crate) fn begun(origin: Origin) -> Self {
+        Self { flags: Flags::of(BEGUN), ..Self::new(None, origin) }
+    }
+
+    /// As [`new`](Self::new), of one that has succeeded, and left.
     pub(crate) fn succeeded(origin: Origin) -> Self {
-        let control = Self::new(None, origin);
-        control.flags.set(BEGUN | ENDED | LEFT);
-        control
+        Self { flags: Flags::of(BEGUN | ENDED | LEFT), ..Self::new(None, origin) }
     }
 
     /// Whether it has succeeded, and left, and nothing else ever was: so it knows nothing that a
