@@ -15,7 +15,7 @@ const SLEEPS: u32 = 1000;
 const SLEEPS_AT_MOST: u32 = 64 * SLEEPS;
 
 thread_local! {
-    static SLEEPY: Cell<Sleepy> = const { Cell::new(Sleepy { left: 0, next: SLEEPS, looked: 0 }) };
+    static SLEEPY: Cell<Sleepy> = const { Cell::new(Sleepy::new()) };
 }
 
 /// Whether a thread looks at all.
@@ -30,6 +30,10 @@ struct Sleepy {
 }
 
 impl Sleepy {
+    const fn new() -> Self {
+        Self { left: 0, next: SLEEPS, looked: 0 }
+    }
+
     /// One more time; says whether it is to look.
     fn begin(&mut self) -> bool {
         let looks = self.left == 0;
@@ -52,6 +56,11 @@ fn sleepy<R>(change: impl FnOnce(&mut Sleepy) -> R) -> R {
     let changed = change(&mut sleepy);
     SLEEPY.set(sleepy);
     changed
+}
+
+/// Says that the last look has paid, however long that took.
+pub(crate) fn has_paid() {
+    SLEEPY.set(Sleepy::new());
 }
 
 /// The steps of a thread that is about to sleep: at each it gives way to others, and looks whether
@@ -86,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_more_often_it_is_kept_waiting_the_longer_that_is_until_looking_has_paid() {
-        let mut sleepy = Sleepy { left: 0, next: SLEEPS, looked: 0 };
+        let mut sleepy = Sleepy::new();
         let mut kept_waiting_after = |looks: u32| {
             let looked = (0..looks).filter(|_| sleepy.begin()).count();
             sleepy.was_kept_waiting();

@@ -223,15 +223,16 @@ impl Owner {
         if !self.workers.is_bounded() || self.workers.is_inside() {
             return self.place(false);
         }
-        let mut place = None;
-        seldom::look(|| {
-            place = self.try_take_place();
-            place.is_some()
-        });
-        if let Some(place) = place {
+        let places = &self.workers.unfinished.places;
+        if places.balance() <= 0 {
+            // For a few, so that they who free them are not kept for each.
+            let few = self.workers.settings.few_places();
+            seldom::look(|| places.balance() >= few);
+        }
+        if let Some(place) = self.try_take_place() {
             return place;
         }
-        let permit = self.workers.unfinished.places.acquire().await.ok();
+        let permit = places.acquire().await.ok();
         self.place(permit.map(Permit::forget).is_some())
     }
 

@@ -46,6 +46,11 @@ impl Unfinished {
         self.pushed.load(SeqCst).wrapping_sub(finished)
     }
 
+    /// How much was pushed so far.
+    pub(crate) fn pushed(&self) -> usize {
+        self.pushed.load(SeqCst)
+    }
+
     /// Counts one more. Returns what is to be set, for whoever finished the last may not have come
     /// to say so.
     #[must_use = "those who wait are to be told, when no lock is held"]

@@ -9,6 +9,9 @@ use super::state::State;
 use crate::work::Work;
 use crate::{inside, spin};
 
+/// How much has to be pushed while a thread gives way for that to be why it was kept waiting.
+const FLOW: usize = 64;
+
 impl Workers {
     /// What a thread does.
     pub(super) fn run(self: Arc<Self>, index: usize) {
@@ -28,15 +31,19 @@ impl Workers {
 
     /// Waits for the next piece of work; None when this thread is to end.
     fn next(self: &Arc<Self>) -> Option<Arc<dyn Work>> {
+        let at_hand = self.at_hand().pop_front();
+        if at_hand.is_some() {
+            return at_hand;
+        }
         let mut state = self.lock();
         let mut timed_out = false;
         loop {
             if state.is_too_many() {
                 break;
             }
-            if let Some(work) = state.queue.pop_front() {
-                self.say_wanted(&state);
-                return Some(work);
+            let first = self.take_first(&mut state);
+            if first.is_some() {
+                return first;
             }
             if state.closed || timed_out {
                 break;
@@ -57,7 +64,11 @@ impl Workers {
     fn look_again<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
         state.looking += 1;
         drop(state);
+        let pushed = self.unfinished.pushed();
         spin::short().take_while(|()| !self.is_wanted()).for_each(drop);
+        if self.unfinished.pushed().wrapping_sub(pushed) >= FLOW {
+            spin::has_paid();
+        }
         state = self.lock();
         state.looking -= 1;
         let seen = state.wants_threads();
