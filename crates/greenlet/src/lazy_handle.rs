@@ -136,13 +136,103 @@ impl Default for LazyHandle {
     }
 }
 
-/// As that of its handle.
 impl fmt::Debug for LazyHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = f.debug_struct("LazyHandle");
-        let (Stage::Fresh(origin) | Stage::Folded(origin)) = &self.0 else {
-            return text.finish();
-        };
-        text.field("id", &origin.id).finish()
+        match &self.0 {
+            Stage::Made(control) | Stage::Begun(control) => {
+                f.debug_tuple("LazyHandle").field(&Handle::new(Arc::clone(control))).finish()
+            }
+            Stage::Fresh(origin) | Stage::Folded(origin) => {
+                f.debug_struct("LazyHandle").field("id", &origin.id).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(spinney_loom)))]
+mod tests {
+    use std::future::ready;
+    use std::sync::Arc;
+
+    use spinney_hub::block_on;
+
+    use super::{LazyHandle, Stage};
+    use crate::{Handle, greenlet_local};
+
+    fn folded() -> LazyHandle {
+        let mut lazy = LazyHandle::new();
+        block_on(lazy.begin(ready(()), ()));
+        lazy.fold();
+        lazy
+    }
+
+    #[test]
+    fn what_nobody_has_a_handle_of_becomes_the_next_and_nothing_is_left_of_it() {
+        greenlet_local!(
+            static LEFT: u32 = 0;
+        );
+        let mut before = LazyHandle::new();
+        block_on(before.begin(async { LEFT.set(1) }, ()));
+        let block = Arc::as_ptr(before.control().unwrap());
+        before.fold();
+        assert!(matches!(before.0, Stage::Folded(_)));
+        let mut next = LazyHandle::new();
+        let task = next.begin(async { assert_eq!(LEFT.get(), 0) }, ());
+        assert_eq!(Arc::as_ptr(next.control().unwrap()), block);
+        assert!(!next.is_ready());
+        assert_ne!(next.handle(), before.handle());
+        block_on(task);
+        assert!(next.is_successful() && before.is_successful());
+    }
+
+    #[test]
+    fn what_somebody_has_a_handle_of_is_not_folded() {
+        let mut lazy = LazyHandle::new();
+        let mut handle = None;
+        block_on(lazy.begin(async { handle = Handle::current() }, ()));
+        lazy.fold();
+        assert!(matches!(lazy.0, Stage::Begun(_)));
+        assert_eq!(lazy.handle(), handle.unwrap());
+    }
+
+    #[test]
+    fn what_was_told_something_is_not_folded() {
+        let tell: [fn(&Handle); 2] = [Handle::kill_now, |handle| drop(handle.link(|_| ()))];
+        for tell in tell {
+            let mut lazy = LazyHandle::new();
+            let told = async { tell(&Handle::current().unwrap()) };
+            block_on(lazy.begin(told, ()));
+            lazy.fold();
+            assert!(lazy.is_successful() && matches!(lazy.0, Stage::Begun(_)));
+        }
+    }
+
+    #[test]
+    fn what_did_not_succeed_is_not_folded() {
+        let mut killed = LazyHandle::new();
+        killed.handle().kill_now();
+        block_on(killed.begin(ready(()), ()));
+        let mut broken = LazyHandle::new();
+        block_on(broken.begin(async { panic!("no luck") }, ()));
+        killed.fold();
+        broken.fold();
+        assert!(killed.failure().unwrap().is_killed() && broken.failure().unwrap().is_panic());
+    }
+
+    #[test]
+    fn a_handle_that_is_asked_for_late_is_of_one_that_has_succeeded_and_left() {
+        let mut lazy = folded();
+        let handle = lazy.handle();
+        assert!(handle.is_successful() && handle.failure().is_none());
+        block_on(handle.join());
+        assert!(!handle.cancel());
+        handle.kill_now();
+        assert!(lazy.is_successful() && lazy.handle() == handle);
+    }
+
+    #[test]
+    #[should_panic = "a greenlet begins once"]
+    fn it_begins_once() {
+        drop(folded().begin(ready(()), ()));
     }
 }

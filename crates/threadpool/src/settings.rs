@@ -31,7 +31,7 @@ pub(crate) struct Settings {
 /// How many closures may wait for each thread before `spawn` waits, too.
 const QUEUED_PER_THREAD: usize = 64;
 
-/// How many of these it is worth to have at a time.
+/// How many free places are worth going on for, where there are that many.
 const FEW: usize = 16;
 
 impl Settings {
@@ -41,7 +41,7 @@ impl Settings {
         threads.saturating_add(queue)
     }
 
-    /// How many free places are worth a moment's wait.
+    /// How many free places whoever finds none looks out for.
     pub(crate) fn few_places(&self) -> isize {
         self.queue.map_or(FEW, |queue| FEW.min(1 + queue / 2)).try_into().unwrap_or(isize::MAX)
     }

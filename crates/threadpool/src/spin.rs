@@ -84,12 +84,19 @@ pub(crate) fn short() -> impl Iterator<Item = ()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SLEEPS, SLEEPS_AT_MOST, Sleepy, short, sleepy};
+    use super::{SLEEPS, SLEEPS_AT_MOST, Sleepy, has_paid, short, sleepy};
 
     #[test]
     fn a_thread_that_was_kept_waiting_goes_to_sleep_at_once_for_a_while() {
         sleepy(|sleepy| sleepy.left = 2);
         assert_eq!([short().count(), short().count()], [0, 0]);
+        assert!(short().count() > 0);
+    }
+
+    #[test]
+    fn a_look_that_has_paid_is_not_the_last_however_long_it_took() {
+        sleepy(Sleepy::was_kept_waiting);
+        has_paid();
         assert!(short().count() > 0);
     }
 

@@ -225,7 +225,7 @@ impl Owner {
         }
         let places = &self.workers.unfinished.places;
         if places.balance() <= 0 {
-            // For a few, so that they who free them are not kept for each.
+            // For a few, or each that is freed would be waited for.
             let few = self.workers.settings.few_places();
             seldom::look(|| places.balance() >= few);
         }

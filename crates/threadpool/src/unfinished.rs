@@ -99,3 +99,52 @@ impl Unfinished {
         self.emptied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::thread;
+
+    use futures_lite::future;
+
+    use super::Unfinished;
+
+    #[test]
+    fn who_waits_is_told_by_whoever_finishes_the_last() {
+        let unfinished = Unfinished::new(0);
+        assert!(unfinished.emptied().is_none(), "nothing is unfinished");
+        assert!(unfinished.push().is_none() && unfinished.push().is_none());
+        let emptied = unfinished.emptied().unwrap();
+        unfinished.finish(0);
+        assert!(!emptied.is_set() && unfinished.count() == 1);
+        unfinished.finish(0);
+        assert!(emptied.is_set() && unfinished.count() == 0);
+        assert!(unfinished.push().is_none(), "nobody waits");
+        assert!(!Arc::ptr_eq(&unfinished.emptied().unwrap(), &emptied), "each time has its own");
+    }
+
+    #[test]
+    fn who_waits_is_told_by_who_pushes_first_if_the_last_has_not_come_to_say_so() {
+        let unfinished = Unfinished::new(0);
+        assert!(unfinished.push().is_none());
+        let emptied = unfinished.emptied().unwrap();
+        unfinished.finished.0.fetch_add(1, SeqCst);
+        assert!(Arc::ptr_eq(&unfinished.push().unwrap(), &emptied));
+        assert_eq!(unfinished.count(), 1);
+    }
+
+    #[test]
+    fn whoever_begins_to_wait_while_the_last_is_finished_is_told_or_waits_for_nothing() {
+        for _ in 0..1000 {
+            let unfinished = Unfinished::new(0);
+            assert!(unfinished.push().is_none());
+            thread::scope(|scope| {
+                scope.spawn(|| unfinished.finish(0));
+                if let Some(emptied) = unfinished.emptied() {
+                    future::block_on(emptied.wait());
+                }
+            });
+        }
+    }
+}

@@ -27,15 +27,10 @@ use crate::work::Work;
 use crate::{ThreadPoolClosed, ThreadRefused, inside};
 use state::State;
 
-/// How much is put at hand at a time.
-const AT_HAND: usize = 64;
-
 pub(crate) struct Workers {
     pub(crate) settings: Settings,
     /// What was pushed and has not been finished; more is pushed under the lock alone.
     pub(crate) unfinished: Arc<Unfinished>,
-    /// The front of the queue, for threads to take from without keeping those who push.
-    at_hand: Mutex<VecDeque<Arc<dyn Work>>>,
     state: Mutex<State>,
     work: Condvar,
     /// Whether a thread has anything to do or to see; what `State` says, for a look without lock.
@@ -51,7 +46,6 @@ impl Workers {
         Self {
             unfinished: Arc::new(Unfinished::new(settings.places(maxsize))),
             settings,
-            at_hand: Mutex::default(),
             state: Mutex::new(State::new(maxsize)),
             work: Condvar::new(),
             wanted: AtomicBool::new(false),
@@ -125,7 +119,6 @@ impl Workers {
 
     pub(crate) fn resize(self: &Arc<Self>, maxsize: usize) {
         let mut state = self.lock();
-        self.put_back(&mut state);
         state.maxsize = maxsize;
         if state.is_too_many() {
             state.wake_all();
@@ -153,7 +146,6 @@ impl Workers {
         let refused = {
             let mut state = self.lock();
             state.killed = true;
-            self.put_back(&mut state);
             std::mem::take(&mut state.queue)
         };
         self.close();
@@ -177,35 +169,10 @@ impl Workers {
         self.joined.wait().await;
     }
 
-    /// Takes the first of the queue, and puts some more at hand.
-    ///
-    /// While there is anything at hand no thread sleeps or is about to end, and no other may be
-    /// started: so it counts for nothing where it is decided how many are needed.
-    fn take_first(&self, state: &mut State) -> Option<Arc<dyn Work>> {
-        let mut at_hand = self.at_hand();
-        if at_hand.is_empty() && state.are_all_awake() {
-            let some = AT_HAND.min(state.queue.len());
-            at_hand.extend(state.queue.drain(..some));
-        }
-        let first = at_hand.pop_front().or_else(|| state.queue.pop_front());
-        let more = !at_hand.is_empty() || state.wants_threads();
-        drop(at_hand);
-        self.say_wanted(more);
-        first
-    }
-
-    /// Puts what is at hand back in the queue.
-    fn put_back(&self, state: &mut State) {
-        let mut at_hand = self.at_hand();
-        while let Some(last) = at_hand.pop_back() {
-            state.queue.push_front(last);
-        }
-    }
-
     /// Sees to it that there are threads for what is in the queue, and lets go of the lock.
     fn attend(self: &Arc<Self>, state: MutexGuard<'_, State>) {
         if state.is_settled() {
-            self.say_wanted(state.wants_threads());
+            self.say_wanted(&state);
         } else {
             self.settle(state);
         }
@@ -224,7 +191,7 @@ impl Workers {
         // would ever run.
         let strands = refused.is_some() && state.threads.is_empty();
         let stranded = if strands { std::mem::take(&mut state.queue) } else { VecDeque::new() };
-        self.say_wanted(state.wants_threads());
+        self.say_wanted(&state);
         let gone = state.is_gone() && !self.gone.is_set();
         let joined = gone && state.last.is_none();
         drop(state);
@@ -246,7 +213,8 @@ impl Workers {
     }
 
     /// Tells those who look without the lock; written only when it changes, for they look often.
-    fn say_wanted(&self, wanted: bool) {
+    fn say_wanted(&self, state: &State) {
+        let wanted = state.wants_threads();
         if self.wanted.load(Relaxed) != wanted {
             self.wanted.store(wanted, Relaxed);
         }
@@ -271,10 +239,6 @@ impl Workers {
 
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
-    }
-
-    fn at_hand(&self) -> MutexGuard<'_, VecDeque<Arc<dyn Work>>> {
-        self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

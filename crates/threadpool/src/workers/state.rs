@@ -68,11 +68,6 @@ impl State {
         self.threads.len() < self.maxsize
     }
 
-    /// Whether all threads that may be are there, and work or look for some.
-    pub(crate) fn are_all_awake(&self) -> bool {
-        self.asleep == 0 && self.leaving == 0 && !self.may_grow() && !self.is_too_many()
-    }
-
     /// Whether there is nobody to wake or start or tell, as while all are busy.
     pub(crate) fn is_settled(&self) -> bool {
         let nobody_left = self.asleep == 0 && !self.may_grow() && !self.threads.is_empty();

@@ -9,7 +9,8 @@ use super::state::State;
 use crate::work::Work;
 use crate::{inside, spin};
 
-/// How much has to be pushed while a thread gives way for that to be why it was kept waiting.
+/// How much is pushed while a thread gives way if that has paid: then those who kept the core from
+/// it had work to do for it.
 const FLOW: usize = 64;
 
 impl Workers {
@@ -31,19 +32,15 @@ impl Workers {
 
     /// Waits for the next piece of work; None when this thread is to end.
     fn next(self: &Arc<Self>) -> Option<Arc<dyn Work>> {
-        let at_hand = self.at_hand().pop_front();
-        if at_hand.is_some() {
-            return at_hand;
-        }
         let mut state = self.lock();
         let mut timed_out = false;
         loop {
             if state.is_too_many() {
                 break;
             }
-            let first = self.take_first(&mut state);
-            if first.is_some() {
-                return first;
+            if let Some(work) = state.queue.pop_front() {
+                self.say_wanted(&state);
+                return Some(work);
             }
             if state.closed || timed_out {
                 break;
