@@ -15,6 +15,7 @@ use spinney::{
     catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall, pair, shield, sleep,
     spawn_on, spawn_tree, timeout, track_spawns,
 };
+use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
 
 /// The text of `value`, with ids left out, which differ from run to run.

@@ -59,13 +59,15 @@ impl LazyHandle {
 
     /// Its control handle: the same greenlet's whenever it is asked for.
     pub fn handle(&mut self) -> Handle {
-        match &self.0 {
-            Stage::Fresh(origin) => self.0 = Stage::Made(made(Control::new(None, *origin))),
-            Stage::Folded(origin) => self.0 = Stage::Begun(block(Control::succeeded(*origin))),
-            Stage::Made(_) | Stage::Begun(_) => (),
-        }
-        let control = self.control().expect("it was made");
-        Handle::new(Arc::clone(control))
+        let (control, stage): (_, fn(_) -> _) = match &self.0 {
+            Stage::Fresh(origin) => (made(Control::new(None, *origin)), Stage::Made),
+            Stage::Folded(origin) => (block(Control::succeeded(*origin)), Stage::Begun),
+            Stage::Made(control) | Stage::Begun(control) => {
+                return Handle::new(Arc::clone(control));
+            }
+        };
+        self.0 = stage(Arc::clone(&control));
+        Handle::new(control)
     }
 
     /// Lets go of the control block if it has succeeded and nobody else needs that. The next that
@@ -197,11 +199,12 @@ mod tests {
 
     #[test]
     fn what_was_told_something_is_not_folded() {
-        let tell: [fn(&Handle); 2] = [Handle::kill_now, |handle| drop(handle.link(|_| ()))];
-        for tell in tell {
+        let link = |handle: &Handle| {
+            handle.link(|_| ());
+        };
+        for tell in [Handle::kill_now, link] {
             let mut lazy = LazyHandle::new();
-            let told = async { tell(&Handle::current().unwrap()) };
-            block_on(lazy.begin(told, ()));
+            block_on(lazy.begin(async { tell(&Handle::current().unwrap()) }, ()));
             lazy.fold();
             assert!(lazy.is_successful() && matches!(lazy.0, Stage::Begun(_)));
         }

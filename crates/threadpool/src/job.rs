@@ -52,8 +52,9 @@ where
 {
     /// Makes a job of `closure`. `place` is free when that has ended.
     pub(crate) fn new(closure: C, place: Option<Place>) -> (Arc<Self>, ThreadResult<T>) {
-        let stage = Stage::Fresh(closure);
-        let state = State { greenlet: LazyHandle::new(), stage, waiting: None, owned: true };
+        let greenlet = LazyHandle::new();
+        let fresh = Stage::Fresh(closure);
+        let state = State { greenlet, stage: fresh, waiting: None, owned: true };
         let job = Arc::new(Self { place, state: Mutex::new(state) });
         (Arc::clone(&job), ThreadResult::new(job))
     }
