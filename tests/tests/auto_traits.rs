@@ -15,6 +15,7 @@ use spinney::{
     ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder, ThreadPoolClosed,
     ThreadPoolFull, ThreadRefused, ThreadResult, Timeout, TryAcquireError, Wait,
 };
+use spinney_greenlet::LazyHandle;
 
 /// `Send`, and not `Sync`.
 type SendOnly = Cell<u32>;
@@ -53,6 +54,7 @@ fn hubs_are_handles_for_any_thread_but_local_ones() {
 fn greenlets_are_for_any_thread_if_their_result_is() {
     is_shared::<Greenlet<SendOnly>>();
     is_shared::<Handle>();
+    is_shared::<LazyHandle>();
     is_shared::<Join>();
     is_shared::<LinkId>();
     is_shared::<Iwait<Handle>>();

@@ -15,6 +15,7 @@ use spinney::{
     Within, block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall, pair,
     shield, sleep, spawn_on, spawn_tree, timeout, track_spawns,
 };
+use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
 
 /// The text of `value`, with ids left out, which differ from run to run.
@@ -106,6 +107,10 @@ fn greenlets() {
     let failure = hub.block_on(spawn_on(&hub, async { panic!("no luck") })).unwrap_err();
     is(&failure, "Panicked(Panic { message: Some(\"no luck\"), .. })");
     is(Greenlet::new(async { 1 }), "Greenlet(Handle { id: _, state: Unstarted })");
+    let mut lazy = LazyHandle::new();
+    starts(&lazy, "LazyHandle { id: ");
+    let _made = lazy.handle();
+    is(&lazy, "LazyHandle(Handle { id: _, state: Scheduled })");
     is(pair(ready(1), ()).0, "Task(Some(Handle { id: _, state: Scheduled }))");
     is(catch_exit(ready(1)), "CatchExit { done: false }");
     is(shield(ready(1)), "Shield { done: false }");

@@ -83,7 +83,7 @@ pub(crate) fn control() -> Option<Arc<Control>> {
 
 /// The id of the greenlet that is being polled.
 pub(crate) fn id() -> Option<u64> {
-    let id = |current: &RefCell<Current>| current.borrow().frame.control.as_ref().map(|c| c.id);
+    let id = |current: &RefCell<Current>| current.borrow().frame.control.as_ref().map(|c| c.id());
     CURRENT.try_with(id).ok().flatten()
 }
 

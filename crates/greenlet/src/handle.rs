@@ -48,12 +48,12 @@ impl Handle {
 
     /// A number that no other greenlet of this process has.
     pub fn id(&self) -> u64 {
-        self.control.id
+        self.control.id()
     }
 
     /// The id of the greenlet that made it; None if it was made outside of any. `spawning_greenlet`.
     pub fn parent(&self) -> Option<u64> {
-        self.control.parent()
+        self.control.origin.parent()
     }
 
     /// For containers: the one it was made in, if it was [made](crate::pair_in) in one.

@@ -25,7 +25,7 @@ impl Scope {
     /// Makes sure that `scope` is one of the greenlet that is being polled, which may be another
     /// than the last time.
     pub(crate) fn enter(scope: &mut Option<Self>, shield: bool) -> Option<&mut Self> {
-        if scope.as_ref().map(|scope| scope.control.id) != current::id() {
+        if scope.as_ref().map(|scope| scope.control.id()) != current::id() {
             *scope = None;
             *scope = Self::open(shield);
         }

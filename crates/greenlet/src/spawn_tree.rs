@@ -133,7 +133,7 @@ impl Branch {
 pub(crate) fn note(control: &Arc<Control>) {
     if TRACKED.load(Relaxed) {
         control.set_tracked();
-        living().insert(control.id, Arc::downgrade(control));
+        living().insert(control.id(), Arc::downgrade(control));
     }
 }
 

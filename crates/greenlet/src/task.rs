@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 use spinney_hub::{contain, label_task};
 
-use crate::control::Control;
+use crate::control::{Control, Origin};
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
 use crate::spawn_tree;
@@ -38,40 +38,11 @@ pub fn pair_in<F: Future, G>(
     future: F,
     guard: G,
 ) -> (Task<F, G>, Greenlet<F::Output>) {
-    halves(Control::new(home, current::id()), future, guard)
-}
-
-/// As [`pair`], for a container that makes the greenlet where or when it was not asked for: on
-/// behalf of `parent`, the id of the greenlet that did ask.
-///
-/// ```
-/// use spinney_greenlet::pair_for;
-///
-/// let (task, greenlet) = pair_for(Some(17), async {}, ());
-/// assert_eq!(greenlet.parent(), Some(17));
-/// # drop(task);
-/// ```
-#[track_caller]
-pub fn pair_for<F: Future, G>(
-    parent: Option<u64>,
-    future: F,
-    guard: G,
-) -> (Task<F, G>, Greenlet<F::Output>) {
-    halves(Control::new(None, parent), future, guard)
-}
-
-#[track_caller]
-fn halves<F: Future, G>(
-    control: Control,
-    future: F,
-    guard: G,
-) -> (Task<F, G>, Greenlet<F::Output>) {
-    let control = Arc::new(control);
+    let control = Arc::new(Control::new(home, Origin::new()));
     spawn_tree::note(&control);
     let outcome = Outcome::default();
     let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
-    let shared = Some(Shared { frame: Frame::of(control), outcome, guard });
-    (Task { future: Some(future), shared, parked: None }, greenlet)
+    (Task::new(control, future, Some(outcome), guard), greenlet)
 }
 
 pin_project! {
@@ -97,7 +68,8 @@ pin_project! {
 
 struct Shared<T, G> {
     frame: Frame,
-    outcome: Outcome<T>,
+    /// None if nobody is to have the result.
+    outcome: Option<Outcome<T>>,
     guard: G,
 }
 
@@ -132,6 +104,16 @@ impl<F: Future, G> Future for Task<F, G> {
 }
 
 impl<F: Future, G> Task<F, G> {
+    pub(crate) fn new(
+        control: Arc<Control>,
+        future: F,
+        outcome: Option<Outcome<F::Output>>,
+        guard: G,
+    ) -> Self {
+        let shared = Shared { frame: Frame::of(control), outcome, guard };
+        Self { future: Some(future), shared: Some(shared), parked: None }
+    }
+
     /// For a task that is awaited by another greenlet: while it is polled that one stays the
     /// current greenlet, so that the work counts as its own, and uses its locals.
     pub fn in_place(self) -> Self {
@@ -168,8 +150,11 @@ impl<F: Future, G> Task<F, G> {
             // For the reason of the kill on its way, if there is one.
             (Ok(()), None) => Err(Failure::Killed(GreenletExit::new())),
         };
-        let ended = ended.map(|result| {
-            *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        let ended = ended.map(|result| match &outcome {
+            Some(outcome) => {
+                *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            }
+            None => contain(|| drop(result)),
         });
         // A result that nobody holds is dropped here. If that panics, the panic hook has reported
         // it, and nobody is left to be told.

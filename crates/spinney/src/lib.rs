@@ -77,9 +77,9 @@ pub mod prelude;
 
 pub use spinney_greenlet::{
     Branch, CatchExit, Failure, Greenlet, GreenletExit, Handle, Home, InheritLocals, Iwait, Join,
-    JoinAll, LinkId, Local, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit,
-    greenlet_local, inherit_locals, iwait, joinall, killall, killall_with, pair, pair_for, pair_in,
-    shield, spawn, spawn_later, spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
+    JoinAll, LazyHandle, LinkId, Local, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit,
+    greenlet_local, inherit_locals, iwait, joinall, killall, killall_with, pair, pair_in, shield,
+    spawn, spawn_later, spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
 };
 #[cfg(any(feature = "smol", feature = "tokio"))]
 pub use spinney_hub::Scoped;

@@ -21,7 +21,7 @@ impl ThreadPool {
         if self.is_inside() {
             return Err(InsideThreadPool);
         }
-        if let Some(emptied) = self.owner.workers.emptied() {
+        if let Some(emptied) = self.owner.workers.unfinished.emptied() {
             emptied.wait().await;
         }
         Ok(())
@@ -48,7 +48,7 @@ impl ThreadPool {
         // Whether all have ended is what the counts say.
         let _in_time = workers.join().within(grace).await;
         let killed = workers.kill();
-        let running = workers.unfinished();
+        let running = workers.unfinished.count();
         Ok(DrainReport { ended: unfinished.saturating_sub(killed + running), killed, running })
     }
 

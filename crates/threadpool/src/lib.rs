@@ -61,6 +61,7 @@ mod settings;
 mod spin;
 mod threadpool;
 mod unblock;
+mod unfinished;
 mod work;
 mod workers;
 

@@ -2,24 +2,29 @@
 
 use std::sync::Arc;
 
-use crate::workers::Workers;
+use crate::unfinished::Unfinished;
 
-/// What a closure that was put to `workers` holds until it has ended. Dropping it says that it
-/// has, and lets the next one in.
+/// The place of a closure that was put to a pool.
 pub(crate) struct Place {
-    workers: Arc<Workers>,
-    /// Whether it took one of the pool's places, of which there are so many.
+    unfinished: Arc<Unfinished>,
+    /// Whether it is one of those of which there are so many.
     counted: bool,
 }
 
 impl Place {
-    pub(crate) fn new(workers: &Arc<Workers>, counted: bool) -> Self {
-        Self { workers: Arc::clone(workers), counted }
+    pub(crate) fn new(unfinished: &Arc<Unfinished>, counted: bool) -> Self {
+        Self { unfinished: Arc::clone(unfinished), counted }
     }
 }
 
-impl Drop for Place {
+/// What a closure that is being ended holds: dropping it says that it has ended, and lets the next
+/// one into its place, if it has one.
+pub(crate) struct Taken<'a>(pub(crate) Option<&'a Place>);
+
+impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.workers.finish(usize::from(self.counted));
+        if let Some(place) = self.0 {
+            place.unfinished.finish(usize::from(place.counted));
+        }
     }
 }

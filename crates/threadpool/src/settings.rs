@@ -31,11 +31,19 @@ pub(crate) struct Settings {
 /// How many closures may wait for each thread before `spawn` waits, too.
 const QUEUED_PER_THREAD: usize = 64;
 
+/// How many free places are worth going on for, where there are that many.
+const FEW: usize = 16;
+
 impl Settings {
     /// How many closures may be running or waiting, with `threads` threads.
     pub(crate) fn places(&self, threads: usize) -> usize {
         let queue = self.queue.unwrap_or_else(|| threads.saturating_mul(QUEUED_PER_THREAD));
         threads.saturating_add(queue)
+    }
+
+    /// How many free places whoever finds none looks out for.
+    pub(crate) fn few_places(&self) -> isize {
+        self.queue.map_or(FEW, |queue| FEW.min(1 + queue / 2)).try_into().unwrap_or(isize::MAX)
     }
 
     /// Starts the thread number `index`, between its hooks.

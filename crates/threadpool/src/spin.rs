@@ -15,7 +15,7 @@ const SLEEPS: u32 = 1000;
 const SLEEPS_AT_MOST: u32 = 64 * SLEEPS;
 
 thread_local! {
-    static SLEEPY: Cell<Sleepy> = const { Cell::new(Sleepy { left: 0, next: SLEEPS, looked: 0 }) };
+    static SLEEPY: Cell<Sleepy> = const { Cell::new(Sleepy::new()) };
 }
 
 /// Whether a thread looks at all.
@@ -30,6 +30,10 @@ struct Sleepy {
 }
 
 impl Sleepy {
+    const fn new() -> Self {
+        Self { left: 0, next: SLEEPS, looked: 0 }
+    }
+
     /// One more time; says whether it is to look.
     fn begin(&mut self) -> bool {
         let looks = self.left == 0;
@@ -54,6 +58,11 @@ fn sleepy<R>(change: impl FnOnce(&mut Sleepy) -> R) -> R {
     changed
 }
 
+/// Says that the last look has paid, however long that took.
+pub(crate) fn has_paid() {
+    SLEEPY.set(Sleepy::new());
+}
+
 /// The steps of a thread that is about to sleep: at each it gives way to others, and looks whether
 /// there is still nothing. Where the others keep the core for long there are none for a while.
 pub(crate) fn short() -> impl Iterator<Item = ()> {
@@ -75,7 +84,7 @@ pub(crate) fn short() -> impl Iterator<Item = ()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SLEEPS, SLEEPS_AT_MOST, Sleepy, short, sleepy};
+    use super::{SLEEPS, SLEEPS_AT_MOST, Sleepy, has_paid, short, sleepy};
 
     #[test]
     fn a_thread_that_was_kept_waiting_goes_to_sleep_at_once_for_a_while() {
@@ -85,8 +94,15 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_has_paid_is_not_the_last_however_long_it_took() {
+        sleepy(Sleepy::was_kept_waiting);
+        has_paid();
+        assert!(short().count() > 0);
+    }
+
+    #[test]
     fn the_more_often_it_is_kept_waiting_the_longer_that_is_until_looking_has_paid() {
-        let mut sleepy = Sleepy { left: 0, next: SLEEPS, looked: 0 };
+        let mut sleepy = Sleepy::new();
         let mut kept_waiting_after = |looks: u32| {
             let looked = (0..looks).filter(|_| sleepy.begin()).count();
             sleepy.was_kept_waiting();

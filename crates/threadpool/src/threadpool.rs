@@ -178,7 +178,7 @@ impl ThreadPool {
     /// How many closures are running or in the queue; a map is one for each thread that works for
     /// it, or is to. `len`.
     pub fn len(&self) -> usize {
-        self.owner.workers.unfinished()
+        self.owner.workers.unfinished.count()
     }
 
     /// Whether no closure is running or in the queue.
@@ -196,7 +196,7 @@ impl ThreadPool {
         closure: impl FnOnce() -> T + Send + 'static,
         place: Place,
     ) -> ThreadResult<T> {
-        let (job, result) = Job::new(closure, place);
+        let (job, result) = Job::new(closure, Some(place));
         self.owner.workers.push(job);
         result
     }
@@ -223,15 +223,16 @@ impl Owner {
         if !self.workers.is_bounded() || self.workers.is_inside() {
             return self.place(false);
         }
-        let mut place = None;
-        seldom::look(|| {
-            place = self.try_take_place();
-            place.is_some()
-        });
-        if let Some(place) = place {
+        let places = &self.workers.unfinished.places;
+        if places.balance() <= 0 {
+            // For a few, or each that is freed would be waited for.
+            let few = self.workers.settings.few_places();
+            seldom::look(|| places.balance() >= few);
+        }
+        if let Some(place) = self.try_take_place() {
             return place;
         }
-        let permit = self.workers.places.acquire().await.ok();
+        let permit = places.acquire().await.ok();
         self.place(permit.map(Permit::forget).is_some())
     }
 
@@ -239,7 +240,7 @@ impl Owner {
         if !self.workers.is_bounded() {
             return Some(self.place(false));
         }
-        match self.workers.places.try_acquire() {
+        match self.workers.unfinished.places.try_acquire() {
             Ok(permit) => {
                 permit.forget();
                 Some(self.place(true))
@@ -250,7 +251,7 @@ impl Owner {
     }
 
     fn place(&self, counted: bool) -> Place {
-        Place::new(&self.workers, counted)
+        Place::new(&self.workers.unfinished, counted)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::job::Job;
 /// assert!(spinney_hub::block_on(name).unwrap().is_ok());
 /// ```
 pub fn unblock<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> ThreadResult<T> {
-    let (job, result) = Job::new(closure, ());
+    let (job, result) = Job::new(closure, None);
     blocking::unblock(move || job.run_here()).detach();
     result
 }

@@ -271,6 +271,36 @@ fn a_closure_is_one_greenlet_whenever_its_handle_is_asked_for() {
 }
 
 #[test]
+fn each_closure_is_a_greenlet_of_its_own_that_knows_nothing_of_the_one_before() {
+    let pool = ThreadPool::new(1).unwrap();
+    let (tell, told) = channel();
+    let mut ids = Vec::new();
+    let mut stale = Vec::new();
+    for round in 0..30 {
+        let tell = tell.clone();
+        let mut result = pool.submit(move || {
+            let current = Handle::current().unwrap();
+            assert_eq!((current.state(), current.name()), (State::Running, None));
+            match round % 3 {
+                0 => drop(current.link(move |_| tell.send(round).unwrap())),
+                1 => current.kill_now(),
+                _ => (),
+            }
+            (current.id(), (round % 5 == 0).then_some(current))
+        });
+        let (id, kept) = block_on(&mut result).unwrap();
+        // Too late, and of no effect on those that come.
+        stale.extend(kept);
+        stale.iter().for_each(Handle::kill_now);
+        assert!(result.is_successful());
+        assert_eq!(result.handle().id(), id);
+        ids.push(id);
+    }
+    assert!(ids.is_sorted_by(|before, next| before < next), "{ids:?}");
+    assert!(told.try_iter().eq((0..30).step_by(3)));
+}
+
+#[test]
 fn a_closure_is_the_child_of_who_spawned_it_whoever_asks_for_its_handle() {
     let (pool, gate) = held_up();
     let parent = || Handle::current().unwrap().parent();

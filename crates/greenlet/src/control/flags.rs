@@ -33,8 +33,8 @@ pub(super) const LEFT: u16 = 1 << 10;
 pub(super) struct Flags(AtomicU16);
 
 impl Flags {
-    pub(super) fn new() -> Self {
-        Self(AtomicU16::new(0))
+    pub(super) fn of(flags: u16) -> Self {
+        Self(AtomicU16::new(flags))
     }
 
     pub(super) fn get(&self) -> u16 {

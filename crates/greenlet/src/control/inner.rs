@@ -49,10 +49,10 @@ impl Inner {
         };
         control.flags.set(flags);
         if control.flags.has(TRACKED) {
-            spawn_tree::forget(control.id);
+            spawn_tree::forget(control.id());
         }
         let collectors = self.links.iter().flat_map(|links| links.collectors());
-        collectors.for_each(|collector| collector.reserve(control.id));
+        collectors.for_each(|collector| collector.reserve(control.id()));
     }
 
     /// How it ended, which was no success.

@@ -16,11 +16,10 @@
 
 mod flags;
 mod inner;
+mod origin;
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
 use flags::{
@@ -28,6 +27,7 @@ use flags::{
     UNSTARTED,
 };
 use inner::Inner;
+pub(crate) use origin::Origin;
 use spinney_hub::contain;
 
 use crate::collector::Collector;
@@ -38,28 +38,35 @@ use crate::unstarted::WeakSlot;
 use crate::{Failure, GreenletExit, Home, State, current};
 
 pub(crate) struct Control {
-    pub(crate) id: u64,
-    /// The greenlet that made it; 0 if none did.
-    parent: u64,
+    pub(crate) origin: Origin,
     pub(crate) home: Option<Home>,
     flags: Flags,
     state: Mutex<Inner>,
 }
 
 impl Control {
-    pub(crate) fn new(home: Option<Home>, parent: Option<u64>) -> Self {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        Self {
-            id: NEXT_ID.fetch_add(1, Relaxed),
-            parent: parent.unwrap_or(0),
-            home,
-            flags: Flags::new(),
-            state: Mutex::default(),
-        }
+    pub(crate) fn new(home: Option<Home>, origin: Origin) -> Self {
+        Self { origin, home, flags: Flags::of(0), state: Mutex::default() }
     }
 
-    pub(crate) fn parent(&self) -> Option<u64> {
-        (self.parent != 0).then_some(self.parent)
+    /// As [`new`](Self::new), of one that is about to be polled, whatever is sent to it first.
+    pub(crate) fn begun(origin: Origin) -> Self {
+        Self { flags: Flags::of(BEGUN), ..Self::new(None, origin) }
+    }
+
+    /// As [`new`](Self::new), of one that has succeeded, and left.
+    pub(crate) fn succeeded(origin: Origin) -> Self {
+        Self { flags: Flags::of(BEGUN | ENDED | LEFT), ..Self::new(None, origin) }
+    }
+
+    /// Whether it has succeeded, and left, and nothing else ever was: so it knows nothing that a
+    /// new one would not.
+    pub(crate) fn is_plain_success(&self) -> bool {
+        self.flags.get() == BEGUN | ENDED | LEFT
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.origin.id
     }
 
     pub(crate) fn name(&self) -> Option<Arc<str>> {
@@ -267,7 +274,7 @@ impl Control {
             guards.into_iter().flatten().for_each(|guard| contain(|| drop(guard)));
         }
         while let Some(link) = self.next_link() {
-            link.tell(self.id);
+            link.tell(self.id());
         }
     }
 
@@ -342,11 +349,11 @@ impl Control {
         let mut state = self.lock();
         let Ok(before) = self.flags.set_unless(LINKED, LEFT) else {
             drop(state);
-            collector.add(self.id);
+            collector.add(self.id());
             return None;
         };
         if before & ENDED != 0 {
-            collector.reserve(self.id);
+            collector.reserve(self.id());
         }
         Some(state.links().push(Link::Collect(collector)))
     }

@@ -8,6 +8,9 @@ mod kill;
 /// The end: told once, and not before the guard is gone.
 mod end;
 
+/// Control blocks that are used again.
+mod fold;
+
 /// Parts of a greenlet that see a kill, or keep it off.
 mod scopes;
 

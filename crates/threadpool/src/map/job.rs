@@ -102,13 +102,13 @@ where
             workers.requeue(self);
         } else {
             drop(self);
-            workers.finish(0);
+            workers.unfinished.finish(0);
         }
     }
 
     fn refuse(&self, workers: &Workers, exit: GreenletExit) -> bool {
         self.results.break_off(Failure::Killed(exit));
-        workers.finish(0);
+        workers.unfinished.finish(0);
         true
     }
 

@@ -14,24 +14,23 @@ mod state;
 mod thread;
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use spinney_greenlet::GreenletExit;
-use spinney_sync::{Event, Semaphore};
+use spinney_sync::Event;
 
 use crate::settings::Settings;
+use crate::unfinished::Unfinished;
 use crate::work::Work;
 use crate::{ThreadPoolClosed, ThreadRefused, inside};
 use state::State;
 
 pub(crate) struct Workers {
     pub(crate) settings: Settings,
-    /// One for each closure that is running or in the queue, and got in there by waiting its turn.
-    pub(crate) places: Semaphore,
-    /// What was pushed and has not been finished. It grows under the lock alone.
-    unfinished: AtomicUsize,
+    /// What was pushed and has not been finished; more is pushed under the lock alone.
+    pub(crate) unfinished: Arc<Unfinished>,
     state: Mutex<State>,
     work: Condvar,
     /// Whether a thread has anything to do or to see; what `State` says, for a look without lock.
@@ -45,9 +44,8 @@ pub(crate) struct Workers {
 impl Workers {
     pub(crate) fn new(maxsize: usize, settings: Settings) -> Self {
         Self {
-            places: Semaphore::new(settings.places(maxsize)),
+            unfinished: Arc::new(Unfinished::new(settings.places(maxsize))),
             settings,
-            unfinished: AtomicUsize::new(0),
             state: Mutex::new(State::new(maxsize)),
             work: Condvar::new(),
             wanted: AtomicBool::new(false),
@@ -75,11 +73,6 @@ impl Workers {
         self.settings.queue != Some(usize::MAX)
     }
 
-    /// How much was pushed and has not been finished.
-    pub(crate) fn unfinished(&self) -> usize {
-        self.unfinished.load(Acquire)
-    }
-
     /// Whether this is one of its threads.
     pub(crate) fn is_inside(&self) -> bool {
         inside::is_inside(self.address())
@@ -87,10 +80,8 @@ impl Workers {
 
     /// Has `work` run, and counts it as unfinished. If that cannot be, it is told why.
     pub(crate) fn push(self: &Arc<Self>, work: Arc<dyn Work>) {
-        let mut state = self.lock();
-        let was_empty = self.unfinished.fetch_add(1, AcqRel) == 0;
-        // Whoever finished the last may not have come to say so.
-        let emptied = if was_empty { state.emptied.take() } else { None };
+        let state = self.lock();
+        let emptied = self.unfinished.push();
         let closed = state.closed;
         self.put(state, work, closed);
         if let Some(emptied) = emptied {
@@ -120,30 +111,6 @@ impl Workers {
         }
     }
 
-    /// What was pushed once is finished, and `places` places are free again.
-    pub(crate) fn finish(&self, places: usize) {
-        // First, so that nobody finds it finished and its place taken.
-        let handed_out = (places > 0).then(|| self.places.put_back(places));
-        let was_last = self.unfinished.fetch_sub(1, AcqRel) == 1;
-        drop(handed_out);
-        if was_last {
-            let mut state = self.lock();
-            // If there is more by now, whoever pushed that has said so.
-            let emptied = if self.unfinished() == 0 { state.emptied.take() } else { None };
-            drop(state);
-            if let Some(emptied) = emptied {
-                emptied.set();
-            }
-        }
-    }
-
-    /// What will be set when nothing is unfinished; None if that is so.
-    pub(crate) fn emptied(&self) -> Option<Arc<Event>> {
-        let mut state = self.lock();
-        let any = self.unfinished() > 0;
-        any.then(|| Arc::clone(state.emptied.get_or_insert_default()))
-    }
-
     /// Whether a map should let go of its thread after an item, so that others get their turn.
     pub(crate) fn is_wanted(&self) -> bool {
         // A guess: it decides who runs an item, never whether one is run.
@@ -158,7 +125,7 @@ impl Workers {
         }
         self.attend(state);
         self.work.notify_all();
-        self.places.resize(self.settings.places(maxsize));
+        self.unfinished.places.resize(self.settings.places(maxsize));
     }
 
     /// Takes no new work; threads end when there is none left. Returns how much was unfinished.
@@ -166,11 +133,11 @@ impl Workers {
         let mut state = self.lock();
         state.closed = true;
         state.wake_all();
-        let unfinished = self.unfinished();
+        let unfinished = self.unfinished.count();
         self.attend(state);
         self.work.notify_all();
         // Whoever is woken by this finds the rest closed.
-        self.places.close();
+        self.unfinished.places.close();
         unfinished
     }
 

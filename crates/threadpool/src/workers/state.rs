@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use slab::Slab;
-use spinney_sync::Event;
 
 use crate::work::Work;
 
@@ -17,9 +16,6 @@ pub(crate) struct State {
     /// The length at which the queue is swept next.
     sweep_at: usize,
     pub(crate) maxsize: usize,
-    /// Set when nothing is unfinished; there if anybody waits for that. Each time has its own, so
-    /// that nobody is told of one that was before they asked.
-    pub(crate) emptied: Option<Arc<Event>>,
     /// The threads that are alive, by number. None for the one that is being started.
     pub(crate) threads: Slab<Option<JoinHandle<()>>>,
     /// Threads that have yet to look at the queue for the first time.
@@ -46,7 +42,6 @@ impl State {
             queue: VecDeque::new(),
             sweep_at: SWEPT_FROM,
             maxsize,
-            emptied: None,
             threads: Slab::new(),
             coming: 0,
             asleep: 0,

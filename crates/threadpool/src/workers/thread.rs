@@ -9,6 +9,10 @@ use super::state::State;
 use crate::work::Work;
 use crate::{inside, spin};
 
+/// How much is pushed while a thread gives way if that has paid: then those who kept the core from
+/// it had work to do for it.
+const FLOW: usize = 64;
+
 impl Workers {
     /// What a thread does.
     pub(super) fn run(self: Arc<Self>, index: usize) {
@@ -57,7 +61,11 @@ impl Workers {
     fn look_again<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
         state.looking += 1;
         drop(state);
+        let pushed = self.unfinished.pushed();
         spin::short().take_while(|()| !self.is_wanted()).for_each(drop);
+        if self.unfinished.pushed().wrapping_sub(pushed) >= FLOW {
+            spin::has_paid();
+        }
         state = self.lock();
         state.looking -= 1;
         let seen = state.wants_threads();

@@ -1,0 +1,241 @@
+//! [`LazyHandle`]: a greenlet that has a control block only while somebody needs it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::control::{Control, Origin};
+use crate::{Failure, Handle, Task, spawn_tree};
+
+/// A greenlet that has a control block only while somebody needs it: while it runs, and from when
+/// its [handle](Self::handle) is first asked for. For containers that run closures, each at one go.
+///
+/// Who it is, and whose child, is there from the start; the spawn tree knows it once it has a
+/// control block. Dropping it is of no effect on the greenlet.
+///
+/// ```
+/// use spinney_greenlet::LazyHandle;
+///
+/// let mut lazy = LazyHandle::new();
+/// let task = lazy.begin(async { println!("at work") }, ());
+/// spinney_hub::block_on(task);
+/// lazy.fold();
+/// assert!(lazy.is_successful());
+/// assert!(lazy.handle().is_successful());
+/// ```
+pub struct LazyHandle(Stage);
+
+enum Stage {
+    /// It has not begun, and nobody has asked for it.
+    Fresh(Origin),
+    /// It has not begun.
+    Made(Arc<Control>),
+    /// It has begun, and may have ended.
+    Begun(Arc<Control>),
+    /// It has succeeded, and nobody has a handle of it.
+    Folded(Origin),
+}
+
+impl LazyHandle {
+    /// A greenlet that the current one makes.
+    pub fn new() -> Self {
+        Self(Stage::Fresh(Origin::new()))
+    }
+
+    /// The half to run; nobody gets the result. `guard` is dropped as [`pair`](crate::pair) has it.
+    ///
+    /// # Panics
+    ///
+    /// The second time.
+    pub fn begin<F: Future, G>(&mut self, future: F, guard: G) -> Task<F, G> {
+        let control = match &self.0 {
+            Stage::Fresh(origin) => made(Control::begun(*origin)),
+            Stage::Made(control) => Arc::clone(control),
+            Stage::Begun(_) | Stage::Folded(_) => panic!("a greenlet begins once"),
+        };
+        self.0 = Stage::Begun(Arc::clone(&control));
+        Task::new(control, future, None, guard)
+    }
+
+    /// Its control handle: the same greenlet's whenever it is asked for.
+    pub fn handle(&mut self) -> Handle {
+        let (control, stage): (_, fn(_) -> _) = match &self.0 {
+            Stage::Fresh(origin) => (made(Control::new(None, *origin)), Stage::Made),
+            Stage::Folded(origin) => (block(Control::succeeded(*origin)), Stage::Begun),
+            Stage::Made(control) | Stage::Begun(control) => {
+                return Handle::new(Arc::clone(control));
+            }
+        };
+        self.0 = stage(Arc::clone(&control));
+        Handle::new(control)
+    }
+
+    /// Lets go of the control block if it has succeeded and nobody else needs that. The next that
+    /// this thread makes is made of it.
+    pub fn fold(&mut self) {
+        let Stage::Begun(control) = &mut self.0 else { return };
+        let Some(alone) = Arc::get_mut(control) else { return };
+        if alone.is_plain_success() {
+            let folded = Stage::Folded(alone.origin);
+            if let Stage::Begun(control) = std::mem::replace(&mut self.0, folded) {
+                // A thread that is about to end keeps none.
+                let _kept = SPARE.try_with(|spare| spare.set(Some(control)));
+            }
+        }
+    }
+
+    /// Whether it has ended, in whatever way.
+    pub fn is_ready(&self) -> bool {
+        self.control().map_or(matches!(self.0, Stage::Folded(_)), |control| control.is_ended())
+    }
+
+    /// Whether it has ended with a result.
+    pub fn is_successful(&self) -> bool {
+        self.is_ready() && self.failure().is_none()
+    }
+
+    /// Why it has no result; None while it lives, and after a success.
+    pub fn failure(&self) -> Option<Failure> {
+        self.control()?.ended()?.err()
+    }
+
+    fn control(&self) -> Option<&Arc<Control>> {
+        match &self.0 {
+            Stage::Made(control) | Stage::Begun(control) => Some(control),
+            Stage::Fresh(_) | Stage::Folded(_) => None,
+        }
+    }
+}
+
+#[cfg(not(spinney_loom))]
+thread_local! {
+    /// A control block that nobody needs.
+    static SPARE: Cell<Option<Arc<Control>>> = const { Cell::new(None) };
+}
+
+#[cfg(spinney_loom)]
+loom::thread_local! {
+    static SPARE: Cell<Option<Arc<Control>>> = Cell::new(None);
+}
+
+/// The control block of a greenlet that has none, and lives.
+fn made(control: Control) -> Arc<Control> {
+    let control = block(control);
+    spawn_tree::note(&control);
+    control
+}
+
+fn block(control: Control) -> Arc<Control> {
+    let spare = SPARE.try_with(Cell::take).ok().flatten();
+    let Some(mut block) = spare else { return Arc::new(control) };
+    *Arc::get_mut(&mut block).expect("nobody has what is spare") = control;
+    block
+}
+
+impl Default for LazyHandle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for LazyHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Stage::Made(control) | Stage::Begun(control) => {
+                f.debug_tuple("LazyHandle").field(&Handle::new(Arc::clone(control))).finish()
+            }
+            Stage::Fresh(origin) | Stage::Folded(origin) => {
+                f.debug_struct("LazyHandle").field("id", &origin.id).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(spinney_loom)))]
+mod tests {
+    use std::future::ready;
+    use std::sync::Arc;
+
+    use spinney_hub::block_on;
+
+    use super::{LazyHandle, Stage};
+    use crate::{Handle, greenlet_local};
+
+    fn folded() -> LazyHandle {
+        let mut lazy = LazyHandle::new();
+        block_on(lazy.begin(ready(()), ()));
+        lazy.fold();
+        lazy
+    }
+
+    #[test]
+    fn what_nobody_has_a_handle_of_becomes_the_next_and_nothing_is_left_of_it() {
+        greenlet_local!(
+            static LEFT: u32 = 0;
+        );
+        let mut before = LazyHandle::new();
+        block_on(before.begin(async { LEFT.set(1) }, ()));
+        let block = Arc::as_ptr(before.control().unwrap());
+        before.fold();
+        assert!(matches!(before.0, Stage::Folded(_)));
+        let mut next = LazyHandle::new();
+        let task = next.begin(async { assert_eq!(LEFT.get(), 0) }, ());
+        assert_eq!(Arc::as_ptr(next.control().unwrap()), block);
+        assert!(!next.is_ready());
+        assert_ne!(next.handle(), before.handle());
+        block_on(task);
+        assert!(next.is_successful() && before.is_successful());
+    }
+
+    #[test]
+    fn what_somebody_has_a_handle_of_is_not_folded() {
+        let mut lazy = LazyHandle::new();
+        let mut handle = None;
+        block_on(lazy.begin(async { handle = Handle::current() }, ()));
+        lazy.fold();
+        assert!(matches!(lazy.0, Stage::Begun(_)));
+        assert_eq!(lazy.handle(), handle.unwrap());
+    }
+
+    #[test]
+    fn what_was_told_something_is_not_folded() {
+        let link = |handle: &Handle| {
+            handle.link(|_| ());
+        };
+        for tell in [Handle::kill_now, link] {
+            let mut lazy = LazyHandle::new();
+            block_on(lazy.begin(async { tell(&Handle::current().unwrap()) }, ()));
+            lazy.fold();
+            assert!(lazy.is_successful() && matches!(lazy.0, Stage::Begun(_)));
+        }
+    }
+
+    #[test]
+    fn what_did_not_succeed_is_not_folded() {
+        let mut killed = LazyHandle::new();
+        killed.handle().kill_now();
+        block_on(killed.begin(ready(()), ()));
+        let mut broken = LazyHandle::new();
+        block_on(broken.begin(async { panic!("no luck") }, ()));
+        killed.fold();
+        broken.fold();
+        assert!(killed.failure().unwrap().is_killed() && broken.failure().unwrap().is_panic());
+    }
+
+    #[test]
+    fn a_handle_that_is_asked_for_late_is_of_one_that_has_succeeded_and_left() {
+        let mut lazy = folded();
+        let handle = lazy.handle();
+        assert!(handle.is_successful() && handle.failure().is_none());
+        block_on(handle.join());
+        assert!(!handle.cancel());
+        handle.kill_now();
+        assert!(lazy.is_successful() && lazy.handle() == handle);
+    }
+
+    #[test]
+    #[should_panic = "a greenlet begins once"]
+    fn it_begins_once() {
+        drop(folded().begin(ready(()), ()));
+    }
+}
