@@ -51,6 +51,7 @@ where
     T: Send + 'static,
 {
     /// Makes a job of `closure`. `place` is free when that has ended.
+    #[track_caller]
     pub(crate) fn new(closure: C, place: Option<Place>) -> (Arc<Self>, ThreadResult<T>) {
         let greenlet = LazyHandle::new();
         let fresh = Stage::Fresh(closure);

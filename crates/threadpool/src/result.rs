@@ -32,11 +32,20 @@ pub struct ThreadResult<T> {
     handle: OnceLock<Handle>,
     /// Whether the result was taken.
     taken: bool,
+    /// The line that spawned it.
+    at: &'static Location<'static>,
 }
 
 impl<T> ThreadResult<T> {
+    #[track_caller]
     pub(crate) fn new(job: Arc<dyn Owned<T>>) -> Self {
-        Self { job, handle: OnceLock::new(), taken: false }
+        Self { job, handle: OnceLock::new(), taken: false, at: Location::caller() }
+    }
+
+    /// Says which line spawned it, where that is not the one that made it.
+    pub(crate) fn spawned_at(mut self, at: &'static Location<'static>) -> Self {
+        self.at = at;
+        self
     }
 
     /// Whether it can be had without waiting.
@@ -149,7 +158,7 @@ impl<T> Future for ThreadResult<T> {
         let polled = self.job.poll_result(cx);
         self.taken = polled.is_ready();
         if !self.taken {
-            Wait::note("the end of a thread pool's closure", Location::caller());
+            Wait::note("the end of a closure spawned", self.at);
         }
         polled
     }

@@ -1,6 +1,7 @@
 //! [`ThreadPool`]: threads of one's own, at most so many.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use futures_lite::future;
@@ -82,12 +83,17 @@ impl ThreadPool {
     /// # Cancel safety
     ///
     /// Dropping it before it is done drops `closure`, which has not started.
-    pub async fn spawn<T: Send + 'static>(
+    #[track_caller]
+    #[expect(clippy::async_yields_async, reason = "what comes out is a result, to be awaited")]
+    pub fn spawn<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
-    ) -> ThreadResult<T> {
-        let place = self.owner.take_place().await;
-        self.start(closure, place)
+    ) -> impl Future<Output = ThreadResult<T>> {
+        let at = Location::caller();
+        async move {
+            let place = self.owner.take_place().await;
+            self.start(closure, place).spawned_at(at)
+        }
     }
 
     /// As [`spawn`](Self::spawn), if there is a place now: none is free while others wait.
@@ -95,6 +101,7 @@ impl ThreadPool {
     /// # Errors
     ///
     /// [`ThreadPoolFull`], with the closure in it, if there is none.
+    #[track_caller]
     pub fn try_spawn<T, C>(&self, closure: C) -> Result<ThreadResult<T>, ThreadPoolFull<C>>
     where
         T: Send + 'static,
@@ -114,6 +121,7 @@ impl ThreadPool {
     /// assert_eq!(result.wait().unwrap(), 42);
     /// # Ok::<(), spinney_threadpool::NoThreads>(())
     /// ```
+    #[track_caller]
     pub fn submit<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
@@ -133,16 +141,21 @@ impl ThreadPool {
     /// # Cancel safety
     ///
     /// A closure that is in the queue runs, whether its result is still waited for or not.
-    pub async fn apply<T: Send + 'static>(
+    #[track_caller]
+    pub fn apply<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        if self.is_inside() {
-            return run_in_place(closure);
+    ) -> impl Future<Output = Result<T, Failure>> {
+        let at = Location::caller();
+        async move {
+            if self.is_inside() {
+                return run_in_place(closure);
+            }
+            let place = self.owner.take_place().await;
+            let result = self.start(closure, place).spawned_at(at);
+            seldom::look(|| result.is_there());
+            result.await
         }
-        let result = self.spawn(closure).await;
-        seldom::look(|| result.is_there());
-        result.await
     }
 
     /// Changes how many threads there are at the most; with a queue of the default length, that
@@ -191,6 +204,7 @@ impl ThreadPool {
         self.owner.workers.is_inside()
     }
 
+    #[track_caller]
     fn start<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,

@@ -11,6 +11,7 @@ use crate::job::Job;
 /// let name = spinney_threadpool::unblock(|| std::fs::canonicalize("."));
 /// assert!(spinney_hub::block_on(name).unwrap().is_ok());
 /// ```
+#[track_caller]
 pub fn unblock<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> ThreadResult<T> {
     let (job, result) = Job::new(closure, None);
     blocking::unblock(move || job.run_here()).detach();

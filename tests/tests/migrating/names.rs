@@ -116,7 +116,8 @@ fn crews(crew: &Crew, group: &Group, pool: &Pool, handle: &Handle) {
 fn threads(thread_pool: &ThreadPool, thread_result: ThreadResult<u32>) {
     thread_pool.spawn(|| ());
     thread_pool.apply(|| ());
-    thread_pool.apply_async(|| (), |()| ());
+    thread_pool.apply_async(|| ());
+    thread_pool.apply_async_cb(|| (), |()| ());
     thread_pool.map(|n: u32| n, [1]);
     thread_pool.imap(|n: u32| n, [1]);
     thread_pool.imap_unordered(|n: u32| n, [1]);

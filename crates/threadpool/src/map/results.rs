@@ -240,7 +240,9 @@ impl<T> Results<T> {
 impl<T> State<T> {
     /// How many more items may be opened.
     fn room(&self) -> usize {
-        let limit = self.limits.maxsize.saturating_add(usize::from(self.waiting.is_some()));
+        // Where nobody reads, nothing is kept.
+        let waits = self.waiting.is_some() || !matches!(self.reader, Reader::Present);
+        let limit = self.limits.maxsize.saturating_add(usize::from(waits));
         if self.exhausted { 0 } else { limit.saturating_sub(self.open) }
     }
 

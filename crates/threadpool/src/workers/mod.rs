@@ -146,6 +146,8 @@ impl Workers {
         let refused = {
             let mut state = self.lock();
             state.killed = true;
+            // At once, so that nothing gets in between.
+            state.closed = true;
             std::mem::take(&mut state.queue)
         };
         self.close();

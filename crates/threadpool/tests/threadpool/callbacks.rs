@@ -14,7 +14,7 @@ fn a_callback_runs_on_the_hub_of_the_call_before_the_result_is_there() {
     let (send, receive) = channel();
     LocalHub::new().block_on(async {
         let callback = move |sum: &u32| send.send((*sum, thread::current().id())).unwrap();
-        assert_eq!(pool.apply_async(|| 42, callback).await.unwrap(), 42);
+        assert_eq!(pool.apply_async_cb(|| 42, callback).await.unwrap(), 42);
     });
     assert_eq!(receive.try_recv(), Ok((42, thread::current().id())));
 }
@@ -25,7 +25,7 @@ fn a_callback_runs_on_the_pool_s_hub_if_it_has_one() {
     let pool = ThreadPool::builder().maxsize(1).hub(hub).build().unwrap();
     let (send, receive) = channel();
     let name = move |_: &u32| send.send(thread::current().name().map(str::to_owned)).unwrap();
-    pool.apply_async(|| 42, name).detach();
+    pool.apply_async_cb(|| 42, name).detach();
     assert_eq!(receive.recv().unwrap().as_deref(), Some("calls-0"));
 }
 
@@ -34,11 +34,11 @@ fn a_failure_calls_nobody_and_comes_out_at_the_greenlet() {
     let pool = ThreadPool::new(1).unwrap();
     LocalHub::new().block_on(async {
         let called = |_: &u32| unreachable!("there is no result");
-        let panicked = pool.apply_async(|| panic_any(17_u8), called).await.unwrap_err();
+        let panicked = pool.apply_async_cb(|| panic_any(17_u8), called).await.unwrap_err();
         let Failure::Panicked(panic) = panicked else { panic!("it was not killed") };
         assert_eq!(panic.into_payload().unwrap().downcast_ref(), Some(&17_u8));
         pool.kill().await;
-        let killed = pool.apply_async(|| 42, called).await.unwrap_err();
+        let killed = pool.apply_async_cb(|| 42, called).await.unwrap_err();
         assert_eq!(killed.to_string(), "killed: the thread pool is closed");
     });
 }
@@ -48,7 +48,7 @@ fn a_callback_that_panics_harms_nobody() {
     let pool = ThreadPool::new(1).unwrap();
     LocalHub::new().block_on(async {
         let called = |_: &u32| panic!("a panic of a callback");
-        assert_eq!(pool.apply_async(|| 42, called).await.unwrap(), 42);
+        assert_eq!(pool.apply_async_cb(|| 42, called).await.unwrap(), 42);
     });
 }
 
@@ -56,7 +56,7 @@ fn a_callback_that_panics_harms_nobody() {
 fn it_keeps_the_pool_alive_and_waits_for_a_place() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::builder().maxsize(1).queue(0).build().unwrap();
-        let sums: Vec<_> = (0..10).map(|n| pool.apply_async(move || n, |_| ())).collect();
+        let sums: Vec<_> = (0..10).map(|n| pool.apply_async(move || n)).collect();
         drop(pool);
         for (n, sum) in sums.into_iter().enumerate() {
             assert_eq!(sum.await.unwrap(), n);
