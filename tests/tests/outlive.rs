@@ -121,13 +121,13 @@ fn nobody_enters_after_a_shutdown() {
         let pool = Pool::on(&sim, 1);
         let busy = pool.spawn(behind(gate(), ())).await;
         let outside = pool.clone();
-        let spawner = spawn_on(&sim, async move { outside.spawn(pending::<()>()).await });
+        let spawner = spawn_on(&sim, async move { outside.spawn(pending::<()>()).await.await });
         let_others_run().await;
         assert!(pool.discard(&busy));
         pool.shutdown(GreenletExit::new()).await;
         let_others_run().await;
         assert!(pool.members().is_empty(), "{pool:?} has members");
-        assert!(spawner.await.unwrap().is_ready());
+        assert!(spawner.await.unwrap().unwrap_err().is_killed());
         busy.kill().await;
     });
 }
@@ -140,14 +140,14 @@ fn nobody_enters_after_a_shutdown_in_whatever_order() {
             let open = gate();
             let busy = pool.spawn(behind(Arc::clone(&open), ())).await;
             let outside = pool.clone();
-            let spawner = spawn_on(sim, async move { outside.spawn(pending::<()>()).await });
+            let spawner = spawn_on(sim, async move { outside.spawn(pending::<()>()).await.await });
             let_others_run().await;
             open.set();
             busy.await.unwrap();
             pool.shutdown(GreenletExit::new()).await;
             let_others_run().await;
             assert!(pool.members().is_empty(), "{pool:?} has members");
-            assert!(spawner.await.unwrap().is_ready());
+            assert!(spawner.await.unwrap().unwrap_err().is_killed());
         });
     });
 }

@@ -5,6 +5,7 @@
 //! list of members is there to wait for them and to kill them.
 
 mod inside;
+mod kills;
 mod members;
 
 use std::ops::Deref;
@@ -14,7 +15,7 @@ use std::task::Waker;
 
 pub(crate) use inside::{InPlace, Place, Wait};
 use members::Members;
-use spinney_greenlet::{Greenlet, GreenletExit, Handle, Home, Task, pair_in};
+use spinney_greenlet::{Greenlet, Handle, Home, Task, pair_in};
 use spinney_sync::{Event, HandOut, Semaphore};
 
 use crate::report::Tally;
@@ -22,9 +23,6 @@ use crate::{Failures, InsideGroup};
 
 /// The number of slots of a group without a limit.
 pub(crate) const UNLIMITED: usize = usize::MAX;
-
-/// How many members are marked as dying under one lock.
-const KILLED_TOGETHER: usize = 64;
 
 /// A member that is to be spawned, and its owner's half.
 type Entered<F, G> = (Task<F, G>, Greenlet<<F as Future>::Output>);
@@ -170,56 +168,6 @@ impl Roster {
         let mut members = self.lock();
         let any = !members.list.is_empty();
         any.then(|| Arc::clone(members.emptied.get_or_insert_default()))
-    }
-
-    /// Kills each member once, then whoever came in meanwhile, until nobody is left.
-    pub(crate) async fn kill(&self, exit: &GreenletExit, at: &'static Location<'static>) {
-        loop {
-            let died = {
-                let mut members = self.lock();
-                if members.list.is_empty() {
-                    return;
-                }
-                Arc::clone(members.died.get_or_insert_default())
-            };
-            self.kill_now(exit);
-            died.wait_for("Crew::kill", at).await;
-        }
-    }
-
-    /// Kills each member once, without waiting.
-    pub(crate) fn kill_now(&self, exit: &GreenletExit) {
-        self.kill_each(exit, false);
-    }
-
-    /// As [`kill_now`](Self::kill_now), also those that were killed here before and live on: for
-    /// the end of the group, which nobody is to outlive.
-    pub(crate) fn kill_again(&self, exit: &GreenletExit) {
-        self.kill_each(exit, true);
-    }
-
-    /// A few at a time: what is touched of each to mark it is then at hand to kill it.
-    fn kill_each(&self, exit: &GreenletExit, again: bool) {
-        let newest = self.lock().next_stamp;
-        let (mut from, mut more) = (0, true);
-        let mut condemned = Vec::with_capacity(KILLED_TOGETHER);
-        while more {
-            more = self.lock().condemn(&mut from, newest, again, &mut condemned);
-            condemned.drain(..).for_each(|member| member.kill_now_with(exit.clone()));
-        }
-    }
-
-    /// Kills `greenlet`, if it is a member that has not been killed here before; false otherwise.
-    pub(crate) fn kill_one(&self, greenlet: &Handle, exit: GreenletExit) -> bool {
-        let mut members = self.lock();
-        let Some(key) = members.find(greenlet).filter(|key| !members.list[*key].dying) else {
-            return false;
-        };
-        members.list[key].dying = true;
-        members.dying += 1;
-        drop(members);
-        greenlet.kill_now_with(exit);
-        true
     }
 
     pub(crate) fn handles(&self) -> Vec<Handle> {
