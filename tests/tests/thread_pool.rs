@@ -69,7 +69,7 @@ on_every_hub! {
         let called = Arc::new(AtomicBool::new(false));
         let calls = Arc::clone(&called);
         let callback = move |sum: &u32| calls.store(*sum == 42, SeqCst);
-        let greenlet = pool(1).apply_async(|| 42, callback);
+        let greenlet = pool(1).apply_async_cb(|| 42, callback);
         assert_eq!(from_threads(greenlet).await.unwrap(), 42);
         assert!(called.load(SeqCst));
     }
