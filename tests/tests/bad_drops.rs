@@ -1,13 +1,15 @@
 //! Destructors that panic, and other code of the kind that nobody expects to: it harms nobody else.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use futures_lite::StreamExt;
-use spinney::{Pool, pair, spawn_on, yield_now};
+use spinney::{Pool, ResourcePool, pair, sleep, spawn_on, yield_now};
 use spinney_tests::on_every_hub;
-use spinney_tests::tools::{Count, behind, blow_up, gate};
+use spinney_tests::tools::{Count, OnDrop, behind, blow_up, gate};
 
 /// Panics when it is dropped, unless that would end the process.
 struct BadDrop;
@@ -88,5 +90,22 @@ on_every_hub! {
         let results = pool.imap(work, 0..3).collect::<Vec<_>>().await;
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
         assert_eq!(started.load(SeqCst), 3);
+    }
+
+    async fn an_idle_resource_that_panics_when_its_time_has_come_keeps_no_other(_hub) {
+        let count = Count::to(2);
+        let counts = count.clone();
+        let create = move || {
+            let counts = counts.clone();
+            std::future::ready(Ok::<_, Infallible>((OnDrop::new(move || counts.add()), BadDrop)))
+        };
+        let limit = Duration::from_millis(50);
+        let pool = ResourcePool::builder(create).idle_timeout(limit).build();
+        let (first, second) = (pool.item().await, pool.item().await);
+        drop(first);
+        sleep(limit / 5).await;
+        drop(second);
+        count.reached().await;
+        assert_eq!(pool.size(), 0);
     }
 }
