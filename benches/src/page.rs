@@ -68,9 +68,7 @@ fn measured_text(workloads: &[Workload], results: &Results, charts: &str) -> Str
         parts.push(table::scaling(&results.scaling));
     }
     parts.push("## The goals".into());
-    parts.push(
-        "What the project has set itself for each workload, beside a rival or in bytes:".into(),
-    );
+    parts.push("What the project has set itself for each workload, beside a rival or in bytes:".into());
     parts.push(table::targets(shown));
     parts.iter().map(|part| part.trim_end()).collect::<Vec<_>>().join("\n\n")
 }

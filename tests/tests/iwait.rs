@@ -8,7 +8,7 @@ use futures_lite::Stream;
 use futures_lite::future::poll_once;
 use spinney::{Iwait, Spawn, ThreadPool, iwait, pair, spawn_on};
 use spinney_tests::tools::{behind, gate, stuck};
-use spinney_tests::{hub, on_every_hub};
+use spinney_tests::{hub, in_time, on_every_hub};
 
 struct Ignore;
 
@@ -136,7 +136,7 @@ fn a_closure_that_is_killed_in_the_queue_of_its_threads_holds_up_no_greenlet() {
     let (go_on, wait) = mpsc::channel::<()>();
     let busy = threads.submit(move || wait.recv().is_err());
     let queued = threads.submit(|| ()).handle().clone();
-    hub.block_on(async {
+    hub.block_on(in_time(async {
         let open = gate();
         let greenlet = spawn_on(&hub, behind(Arc::clone(&open), ())).handle().clone();
         let mut ended = iwait([&queued, &greenlet]);
@@ -145,6 +145,6 @@ fn a_closure_that_is_killed_in_the_queue_of_its_threads_holds_up_no_greenlet() {
         assert_eq!(ended.next().await, Some(&greenlet));
         drop(go_on);
         assert_eq!(ended.next().await, Some(&queued));
-    });
+    }));
     assert!(busy.wait().unwrap());
 }
