@@ -194,8 +194,7 @@ fn one_that_is_killed_before_it_begins_is_told_of_by_its_task() {
 
 #[test]
 fn one_that_is_killed_before_it_begins_comes_into_a_set_once_and_holds_up_no_other() {
-    // More would take minutes.
-    model_within(2, || {
+    model(|| {
         let left = Count::new();
         let (task, greenlet) = pair(async {}, left.guard());
         let (_stays, idle) = pair(async {}, ());
