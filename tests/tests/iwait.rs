@@ -119,7 +119,9 @@ on_every_hub! {
         let pairs = [(); 3].map(|()| pair(async {}, ()));
         let handles = pairs.each_ref().map(|(_, greenlet)| greenlet.handle().clone());
         let mut ended = iwait(&handles);
-        handles.iter().for_each(|handle| handle.kill_now());
+        for handle in &handles {
+            handle.kill_now();
+        }
         let mut tasks = pairs.map(|(task, _)| Some(task));
         for n in [1, 2, 0] {
             assert!(poll_once(ended.next()).await.is_none());
