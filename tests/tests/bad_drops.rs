@@ -1,5 +1,6 @@
 //! Destructors that panic, and other code of the kind that nobody expects to: it harms nobody else.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -7,9 +8,9 @@ use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
 use spinney::map::from_stream;
-use spinney::{Pool, block_on, pair, spawn_on, yield_now};
+use spinney::{Pool, ResourcePool, block_on, pair, sleep, spawn_on, yield_now};
 use spinney_tests::on_every_hub;
-use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run};
+use spinney_tests::tools::{Count, OnDrop, behind, blow_up, gate, let_others_run};
 
 /// Panics when it is dropped, unless that would end the process.
 struct BadDrop;
@@ -91,6 +92,24 @@ on_every_hub! {
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
         assert_eq!(started.load(SeqCst), 3);
     }
+
+    async fn an_idle_resource_that_panics_when_its_time_has_come_keeps_no_other(_hub) {
+        let count = Count::to(2);
+        let counts = count.clone();
+        let create = move || {
+            let counts = counts.clone();
+            std::future::ready(Ok::<_, Infallible>((OnDrop::new(move || counts.add()), BadDrop)))
+        };
+        let limit = Duration::from_millis(50);
+        let pool = ResourcePool::builder(create).idle_timeout(limit).build();
+        let (first, second) = (pool.item().await, pool.item().await);
+        drop(first);
+        sleep(limit / 5).await;
+        drop(second);
+        count.reached().await;
+        assert_eq!(pool.size(), 0);
+    }
+
     async fn a_crew_that_is_closed_ends_a_map_whose_item_ahead_panics_when_it_is_dropped(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let busy = pool.spawn(behind(Arc::clone(&open), ())).await;

@@ -162,10 +162,15 @@ on_every_hub! {
     }
 
     async fn what_was_started_before_is_not_started_again(hub) {
-        let pool = Pool::on(hub, 2);
+        let pools = [(); 2].map(|()| Pool::on(hub, 2));
+        let group = Group::on(hub);
         let greenlet = spawn_on(hub, stuck(gate(), ()));
+        assert!(!pools[0].start(&greenlet).await);
+        assert!(!pools[1].try_start(&greenlet).unwrap());
+        assert!(!group.start(&greenlet));
         // It is added all the same.
-        assert!(!pool.start(&greenlet).await && pool.contains(&greenlet));
+        assert!(pools.iter().all(|pool| pool.contains(&greenlet)));
+        assert!(group.contains(&greenlet));
     }
 
     async fn a_start_waits_while_the_pool_is_full(hub) {

@@ -1,14 +1,14 @@
 //! The promises of `iwait` and `Iwait`.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 
 use futures_lite::Stream;
 use futures_lite::future::poll_once;
-use spinney::{Iwait, iwait, spawn_on};
-use spinney_tests::on_every_hub;
+use spinney::{Iwait, Spawn, ThreadPool, iwait, pair, spawn_on};
 use spinney_tests::tools::{behind, gate, stuck};
+use spinney_tests::{hub, in_time, on_every_hub};
 
 struct Ignore;
 
@@ -93,4 +93,60 @@ on_every_hub! {
         assert_eq!(Arc::strong_count(&waker), 1, "no link keeps the waker");
         greenlet.kill().await;
     }
+
+    async fn one_that_was_killed_before_it_began_holds_up_no_other(hub) {
+        let (task, killed) = pair(async {}, ());
+        let gates = [gate(), gate()];
+        let [one, two] = [0, 1].map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), ())));
+        let handles = [&killed, &one, &two].map(|greenlet| greenlet.handle().clone());
+        let mut ended = iwait(&handles);
+        killed.kill_now();
+        // It has ended, though its task has yet to come to that.
+        let mut late = iwait(&handles);
+        for (gate, handle) in gates.iter().zip(&handles[1..]) {
+            gate.set();
+            assert_eq!(ended.next().await, Some(handle));
+            assert_eq!(late.next().await, Some(handle));
+        }
+        assert!(poll_once(ended.next()).await.is_none() && poll_once(late.next()).await.is_none());
+        hub.spawn(task);
+        assert_eq!(ended.next().await, Some(&handles[0]));
+        assert_eq!(late.next().await, Some(&handles[0]));
+        assert!(ended.is_empty() && late.is_empty());
+    }
+
+    async fn several_that_were_killed_before_they_began_come_out_as_their_tasks_end(hub) {
+        let pairs = [(); 3].map(|()| pair(async {}, ()));
+        let handles = pairs.each_ref().map(|(_, greenlet)| greenlet.handle().clone());
+        let mut ended = iwait(&handles);
+        for handle in &handles {
+            handle.kill_now();
+        }
+        let mut tasks = pairs.map(|(task, _)| Some(task));
+        for n in [1, 2, 0] {
+            assert!(poll_once(ended.next()).await.is_none());
+            drop(tasks[n].take());
+            assert_eq!(ended.next().await, Some(&handles[n]));
+        }
+        assert!(ended.is_empty());
+    }
+}
+
+#[test]
+fn a_closure_that_is_killed_in_the_queue_of_its_threads_holds_up_no_greenlet() {
+    let (hub, threads) = (hub(1), ThreadPool::new(1).unwrap());
+    let (go_on, wait) = mpsc::channel::<()>();
+    let busy = threads.submit(move || wait.recv().is_err());
+    let queued = threads.submit(|| ()).handle().clone();
+    hub.block_on(in_time(async {
+        let open = gate();
+        let greenlet = spawn_on(&hub, behind(Arc::clone(&open), ())).handle().clone();
+        let mut ended = iwait([&queued, &greenlet]);
+        queued.kill_now();
+        open.set();
+        assert_eq!(ended.next().await, Some(&greenlet));
+        drop(go_on);
+        assert_eq!(ended.next().await, Some(&queued));
+    }));
+    assert!(busy.wait().unwrap());
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_lite::future::poll_once;
 use spinney::{ResourcePool, sleep};
 use spinney_sim::SimHub;
+use spinney_tests::tools::blow_up;
 use spinney_tests::{DropGuard, Dropped};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -163,4 +164,64 @@ fn who_waits_for_an_item_is_told_by_its_own_line() {
         let told = format!("waits for Semaphore::acquire at {}:{line}:", file!());
         assert!(text.contains(&told), "{told:?} is missing in:\n{text}");
     }
+}
+
+/// Counts that it is dropped, and panics, unless that would end the process.
+struct BadDrop {
+    _count: DropGuard,
+}
+
+impl Drop for BadDrop {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            blow_up("a destructor");
+        }
+    }
+}
+
+/// As [`pool`], of items that panic when they are dropped.
+fn bad_pool(
+    dropped: &Dropped,
+) -> ResourcePool<BadDrop, impl Fn() -> Ready<Result<BadDrop, Infallible>> + use<>> {
+    let dropped = dropped.clone();
+    let create = move || ready(Ok(BadDrop { _count: dropped.guard() }));
+    ResourcePool::builder(create).idle_timeout(MINUTE).build()
+}
+
+#[test]
+fn an_idle_item_that_panics_when_its_time_has_come_keeps_no_other() {
+    let (sim, dropped) = (SimHub::new(), Dropped::default());
+    sim.block_on(async {
+        let pool = bad_pool(&dropped);
+        let (first, second) = (pool.item().await, pool.item().await);
+        let third = pool.item().await;
+        drop((first, second));
+        sleep(10 * SECOND).await;
+        drop(third);
+        for (gone, after) in [(0, 40), (2, 11), (3, 10)] {
+            sleep(after * SECOND).await;
+            assert_eq!((dropped.count(), pool.size(), pool.free()), (gone, 3 - gone, 4));
+        }
+        // Another one is looked after as well.
+        drop(pool.item().await);
+        sleep(2 * MINUTE).await;
+        assert_eq!((dropped.count(), pool.size(), pool.free()), (4, 0, 4));
+    });
+}
+
+#[test]
+fn idle_items_that_panic_when_they_are_dropped_harm_nobody_who_has_no_use_for_them() {
+    let dropped = Dropped::default();
+    let pool = bad_pool(&dropped);
+    SimHub::new().block_on(async {
+        for n in 1..=2 {
+            drop([pool.item().await, pool.item().await]);
+            pool.resize(0);
+            assert_eq!((dropped.count(), pool.size(), pool.free()), (2 * n, 0, 0));
+            pool.resize(4);
+        }
+        drop([pool.item().await, pool.item().await]);
+    });
+    drop(pool);
+    assert_eq!(dropped.count(), 6);
 }

@@ -1,7 +1,7 @@
 //! [`Collector`]: the greenlets of a set that have ended, in the order in which they did.
 //!
-//! A greenlet gets its place when it ends, and can be taken when it has also left its group: so
-//! one that starts in the slot of another, and ends at once, does not overtake it.
+//! A greenlet gets its place when its task ends it, and can be taken when it has also left its
+//! group: so one that starts in the slot of another, and ends at once, does not overtake it.
 
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
@@ -27,7 +27,7 @@ struct Place {
 }
 
 impl Collector {
-    /// Notes that `id` has ended.
+    /// Notes that `id` has ended, and is about to leave its group.
     pub(crate) fn reserve(&self, id: u64) {
         self.lock().places.push_back(Place { id, ready: false });
     }

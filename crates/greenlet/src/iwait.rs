@@ -39,6 +39,9 @@ pub fn iwait<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Iwait<
 /// Greenlets end in the background, whether it is polled or not. Dropping it drops what is in it:
 /// for a [`Greenlet`](crate::Greenlet) that is to detach it.
 ///
+/// They come out in the order in which they ended. One that was killed before it began comes when
+/// its hub has come to its task, and holds up no other until then.
+///
 /// Several tasks may wait for the same set, behind a lock of theirs: each ended greenlet goes to
 /// one of them.
 #[must_use = "dropping it leaves its greenlets to themselves: read it"]

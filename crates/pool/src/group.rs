@@ -96,6 +96,8 @@ impl<X> Group<X> {
 
     /// [Adds](Self::add) a greenlet that was [made](Greenlet::new) to be started, and starts it on
     /// the group's hub; false if it was not added. `start`.
+    ///
+    /// One that was started before is added all the same; false, too.
     pub fn start(&self, greenlet: &Handle) -> bool
     where
         X: Spawn<BoxFuture>,

@@ -209,6 +209,8 @@ impl<X> Pool<X> {
     /// [Adds](Self::add) a greenlet that was [made](Greenlet::new) to be started, and starts it on
     /// the pool's hub; false if it was not added. `start`.
     ///
+    /// One that was started before is added all the same; false, too.
+    ///
     /// # Cancel safety
     ///
     /// As [`add`](Self::add).

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 use crate::primitive::AtomicU16;
 
-/// It was polled.
+/// Its task has come to it: has polled it, or takes the steps of its end.
 pub(super) const BEGUN: u16 = 1;
 /// A kill was sent, and was not seen yet. Changes under the lock; looked at before each poll.
 pub(super) const KILLED: u16 = 1 << 1;

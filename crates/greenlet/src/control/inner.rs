@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::Control;
-use super::flags::{ENDED, FAILED, PANICKED, TRACKED};
+use super::flags::{BEGUN, ENDED, FAILED, PANICKED, TRACKED};
 use crate::kills::Kills;
 use crate::links::Links;
 use crate::unstarted::WeakSlot;
@@ -51,6 +51,12 @@ impl Inner {
         if control.flags.has(TRACKED) {
             spawn_tree::forget(control.id());
         }
+    }
+
+    /// Its task takes the other steps. Not before that has it a place in the order of ends: until
+    /// then nobody can be told of it, and those behind it would have to wait.
+    pub(super) fn take_place(&self, control: &Control) {
+        control.flags.set(BEGUN);
         let collectors = self.links.iter().flat_map(|links| links.collectors());
         collectors.for_each(|collector| collector.reserve(control.id()));
     }

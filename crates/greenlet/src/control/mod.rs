@@ -5,8 +5,8 @@
 //! told, in the order they were made; once there are none it has `left`, and who comes later is
 //! told at once. Nobody who waits goes on before they are told.
 //!
-//! A kill before the first poll is the first step; its task takes the others when it is polled or
-//! dropped.
+//! A kill before the first poll is the first step, but for the place; its task takes that and the
+//! others when it is polled or dropped.
 //!
 //! The steps are [flags](flags); the lock is for what comes with them, where something does. A
 //! greenlet that succeeds while nobody waits takes none.
@@ -266,6 +266,7 @@ impl Control {
             if !self.is_ended() {
                 state.end(self, ended);
             }
+            state.take_place(self);
             let waker = state.waker.take();
             let guards = state.extras.as_mut().map(|extras| std::mem::take(&mut extras.guards));
             drop(state);
@@ -352,7 +353,7 @@ impl Control {
             collector.add(self.id());
             return None;
         };
-        if before & ENDED != 0 {
+        if before & (ENDED | BEGUN) == ENDED | BEGUN {
             collector.reserve(self.id());
         }
         Some(state.links().push(Link::Collect(collector)))

@@ -191,3 +191,23 @@ fn one_that_is_killed_before_it_begins_is_told_of_by_its_task() {
         runs.join().unwrap();
     });
 }
+
+#[test]
+fn one_that_is_killed_before_it_begins_comes_into_a_set_once_and_holds_up_no_other() {
+    model(|| {
+        let left = Count::new();
+        let (task, greenlet) = pair(async {}, left.guard());
+        let (_stays, idle) = pair(async {}, ());
+        let mut set = Iwait::new();
+        set.push(idle.handle().clone());
+        idle.kill_now();
+        greenlet.kill_now();
+        let runs = spawn(task);
+        // Its task may be at any of the steps.
+        set.push(greenlet.handle().clone());
+        assert_eq!(block_on(set.next()).as_ref(), Some(greenlet.handle()));
+        assert_eq!(left.get(), 1);
+        assert!(set.try_next().is_none() && set.len() == 1);
+        runs.join().unwrap();
+    });
+}

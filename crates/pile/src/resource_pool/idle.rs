@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Weak;
 use std::time::Instant;
 
+use spinney_hub::contain;
+
 /// Which idle item is used first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -65,4 +67,15 @@ impl<T> Idle<T> {
     pub(super) fn resting_since(&self, since: Instant) -> usize {
         self.items.iter().take_while(|(other, _)| *other <= since).count()
     }
+}
+
+impl<T> Drop for Idle<T> {
+    fn drop(&mut self) {
+        let_go(self.items.drain(..));
+    }
+}
+
+/// Drops `items`, each by itself: one that panics keeps no other, and there is nobody to tell.
+pub(super) fn let_go<T>(items: impl IntoIterator<Item = T>) {
+    items.into_iter().for_each(|item| contain(|| drop(item)));
 }

@@ -17,7 +17,7 @@ use spinney_sync::{Acquire, Closed, HandOut, Semaphore};
 pub use builder::ResourcePoolBuilder;
 pub use item::Item;
 
-use idle::Idle;
+use idle::{Idle, let_go};
 use reaper::Reaper;
 
 /// A pool of things that are made when they are first needed, and then used again: connections, by
@@ -170,7 +170,7 @@ impl<T, C> ResourcePool<T, C> {
         let surplus = idle.size.saturating_sub(self.capacity());
         let retired = idle.retire(surplus);
         drop(idle);
-        drop(retired);
+        let_go(retired);
     }
 
     /// How many more items can be in use; negative after a [`resize`](Self::resize) to fewer than

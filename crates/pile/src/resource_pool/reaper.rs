@@ -4,9 +4,10 @@ use std::iter;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use spinney_hub::{Clock, sleep_until, spawn};
+use spinney_hub::{Clock, contain, sleep_until, spawn};
 
 use super::Shared;
+use super::idle::let_go;
 
 pub(super) struct Reaper<T, C> {
     limit: Duration,
@@ -38,10 +39,12 @@ impl<T, C> Reaper<T, C> {
 /// Sleeps from one item's end to that of the next, for as long as there are any.
 async fn run<T, C>(pool: Weak<Shared<T, C>>, _alive: Arc<()>) {
     loop {
-        let next = match pool.upgrade() {
-            Some(pool) => pool.reap(),
-            None => None,
-        };
+        let next = pool.upgrade().and_then(|pool| {
+            let next = pool.reap();
+            // It may be the last handle by now.
+            contain(|| drop(pool));
+            next
+        });
         let Some(next) = next else { return };
         sleep_until(next).await;
     }
@@ -68,7 +71,7 @@ impl<T, C> Shared<T, C> {
             idle.reaper = Weak::new();
         }
         drop(idle);
-        drop(retired);
+        let_go(retired);
         drop(rooms);
         next
     }
