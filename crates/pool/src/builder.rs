@@ -9,6 +9,10 @@ use crate::hook::{Hook, SpawnHook};
 use crate::{Crew, Group, Pool};
 
 /// Whether a member of a full pool that spawns into it waits like anyone.
+///
+/// A member has one slot, however much it does at once: what it applies, or an item of its map that
+/// has its slot, runs beside its other work where it joins the two, or gave the wait up and kept
+/// the stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reentry {

@@ -11,7 +11,8 @@ use spinney_greenlet::Handle;
 /// What a group wraps around each greenlet that it makes: to name it, to set its locals, to trace
 /// it. Those in which maps run their items are such greenlets, too. `greenlet_class`.
 ///
-/// A method that panics does so in the greenlet, which that ends.
+/// A method that panics does so in the greenlet, which that ends; the item that a map runs there
+/// comes out as killed.
 ///
 /// ```
 /// use spinney_greenlet::{Handle, greenlet_local};
