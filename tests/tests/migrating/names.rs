@@ -81,6 +81,7 @@ fn crews(crew: &Crew, group: &Group, pool: &Pool, handle: &Handle) {
     crew.map_async(ready, [1]);
     crew.map_async_cb(ready, [1], |_| ());
     crew.imap(ready, [1]);
+    crew.try_map(|n: u32| ready(Ok::<_, ()>(n)), 0..2);
     crew.imap_unordered(ready, [1]);
     Mapper::unbounded(crew.mapper());
     Mapper::maxsize(crew.mapper(), 1);
