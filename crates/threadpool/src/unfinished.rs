@@ -12,7 +12,7 @@ use spinney_sync::{Event, Semaphore};
 pub(crate) struct Unfinished {
     /// One for each closure that is running or in the queue, and got in there by waiting its turn.
     pub(crate) places: Semaphore,
-    pushed: AtomicUsize,
+    pushed: Apart<AtomicUsize>,
     finished: Apart<AtomicUsize>,
     /// Whether `emptied` is there; for a look without the lock.
     ///
@@ -32,7 +32,7 @@ impl Unfinished {
     pub(crate) fn new(places: usize) -> Self {
         Self {
             places: Semaphore::new(places),
-            pushed: AtomicUsize::new(0),
+            pushed: Apart(AtomicUsize::new(0)),
             finished: Apart(AtomicUsize::new(0)),
             watched: AtomicBool::new(false),
             emptied: Mutex::new(None),
@@ -43,12 +43,12 @@ impl Unfinished {
     pub(crate) fn count(&self) -> usize {
         // In this order there is never less than that.
         let finished = self.finished.0.load(SeqCst);
-        self.pushed.load(SeqCst).wrapping_sub(finished)
+        self.pushed.0.load(SeqCst).wrapping_sub(finished)
     }
 
     /// How much was pushed so far.
     pub(crate) fn pushed(&self) -> usize {
-        self.pushed.load(SeqCst)
+        self.pushed.0.load(SeqCst)
     }
 
     /// Counts one more. Returns what is to be set, for whoever finished the last may not have come
@@ -56,7 +56,7 @@ impl Unfinished {
     #[must_use = "those who wait are to be told, when no lock is held"]
     pub(crate) fn push(&self) -> Option<Arc<Event>> {
         let emptied = self.take_emptied();
-        self.pushed.fetch_add(1, SeqCst);
+        self.pushed.0.fetch_add(1, SeqCst);
         emptied
     }
 
