@@ -9,37 +9,108 @@ use spinney::{GreenletExit, Group, Pool, catch_exit, spawn_on};
 use spinney_tests::SimHub;
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
 
-#[test]
-fn a_late_greenlet_with_its_slot_does_not_outlive_its_pool() {
+/// A pool of one slot, for which somebody did `wait` who was handed it, and has not run since.
+async fn handed_over<T>(sim: &SimHub, wait: impl FnOnce(&Pool<SimHub>) -> T) -> (Pool<SimHub>, T) {
+    let pool = Pool::on(sim, 1);
+    let busy = pool.spawn(pending::<()>()).await;
+    let waiting = wait(&pool);
+    let_others_run().await;
+    assert!(pool.discard(&busy));
+    busy.kill_now();
+    (pool, waiting)
+}
+
+/// Has a late greenlet handed the slot of a pool that then comes to its `end`, which says what is
+/// left of it.
+#[track_caller]
+fn ends_a_late_greenlet<T>(end: impl AsyncFnOnce(Pool<SimHub>) -> T) {
     let sim = SimHub::new();
     sim.block_on(async {
-        let pool = Pool::on(&sim, 1);
-        let busy = pool.spawn(behind(gate(), ())).await;
-        let started = gate();
-        let late = pool.apply_async(stuck(Arc::clone(&started), ()));
+        let (pool, late) = handed_over(&sim, |pool| pool.apply_async(pending::<()>())).await;
+        let _left = end(pool).await;
         let_others_run().await;
-        assert!(pool.discard(&busy));
-        drop(pool);
-        let_others_run().await;
-        assert!(late.is_ready(), "it lives on, {:?}, started {}", late.state(), started.is_set());
-        busy.kill().await;
+        assert!(late.is_ready(), "it lives on, {:?}", late.state());
     });
 }
 
 #[test]
-fn a_late_greenlet_does_not_outlive_its_pool_in_whatever_order() {
+fn a_late_greenlet_with_its_slot_does_not_outlive_its_pool() {
+    ends_a_late_greenlet(async |pool| drop(pool));
+}
+
+#[test]
+fn a_late_greenlet_with_its_slot_does_not_outlive_a_shutdown() {
+    ends_a_late_greenlet(async |pool| {
+        drop(pool.shutdown(GreenletExit::new()));
+        pool
+    });
+}
+
+#[test]
+fn a_late_greenlet_with_its_slot_is_no_member_after_a_shutdown() {
+    ends_a_late_greenlet(async |pool| {
+        pool.shutdown(GreenletExit::new()).await;
+        assert!(pool.members().is_empty());
+        pool
+    });
+}
+
+#[test]
+fn a_late_greenlet_with_its_slot_does_not_outlive_a_drain() {
+    ends_a_late_greenlet(async |pool| {
+        pool.drain(Duration::from_millis(5)).await.unwrap();
+        pool
+    });
+}
+
+#[test]
+fn nobody_enters_after_a_shutdown() {
+    let sim = SimHub::new();
+    sim.block_on(async {
+        let (pool, spawner) = handed_over(&sim, |pool| {
+            let outside = pool.clone();
+            spawn_on(&sim, async move { outside.spawn(pending::<()>()).await.await })
+        })
+        .await;
+        pool.shutdown(GreenletExit::new()).await;
+        let_others_run().await;
+        assert!(pool.members().is_empty(), "{pool:?} has members");
+        assert!(spawner.await.unwrap().unwrap_err().is_killed());
+    });
+}
+
+#[test]
+fn no_item_starts_after_a_shutdown() {
+    let sim = SimHub::new();
+    let started = gate();
+    let begin = Arc::clone(&started);
+    sim.block_on(async {
+        let work = move |_: u32| stuck(Arc::clone(&begin), ());
+        let (pool, map) = handed_over(&sim, |pool| pool.map(work, 0..3)).await;
+        pool.shutdown(GreenletExit::new()).await;
+        let_others_run().await;
+        assert!(!started.is_set(), "an item has started, {pool:?}");
+        assert!(map.await.is_err());
+    });
+}
+
+#[test]
+fn nobody_outlives_a_pool_in_whatever_order_they_come() {
     SimHub::check(0..200, |sim| {
         sim.block_on(async {
-            let pool = Pool::on(sim, 1);
-            let open = gate();
+            let (pool, open) = (Pool::on(sim, 1), gate());
             let busy = pool.spawn(behind(Arc::clone(&open), ())).await;
             let late = pool.apply_async(pending::<()>());
+            let outside = pool.clone();
+            let spawner = spawn_on(sim, async move { outside.spawn(pending::<()>()).await.await });
             let_others_run().await;
             open.set();
             busy.await.unwrap();
-            drop(pool);
+            pool.shutdown(GreenletExit::new()).await;
             let_others_run().await;
+            assert!(pool.members().is_empty(), "{pool:?} has members");
             assert!(late.is_ready(), "it lives on, {:?}", late.state());
+            assert!(spawner.await.unwrap().unwrap_err().is_killed());
         });
     });
 }
@@ -48,8 +119,7 @@ fn a_late_greenlet_does_not_outlive_its_pool_in_whatever_order() {
 fn a_member_that_caught_a_kill_does_not_outlive_its_group() {
     let sim = SimHub::new();
     sim.block_on(async {
-        let group = Group::on(&sim);
-        let caught = gate();
+        let (group, caught) = (Group::on(&sim), gate());
         let seen = Arc::clone(&caught);
         let member = group.spawn(async move {
             let _ = catch_exit(pending::<()>()).await;
@@ -62,111 +132,5 @@ fn a_member_that_caught_a_kill_does_not_outlive_its_group() {
         drop(group);
         let_others_run().await;
         assert!(member.is_ready(), "it lives on, {:?}", member.state());
-    });
-}
-
-#[test]
-fn a_late_greenlet_with_its_slot_does_not_outlive_a_shutdown() {
-    let sim = SimHub::new();
-    sim.block_on(async {
-        let pool = Pool::on(&sim, 1);
-        let busy = pool.spawn(behind(gate(), ())).await;
-        let late = pool.apply_async(pending::<()>());
-        let_others_run().await;
-        assert!(pool.discard(&busy));
-        drop(pool.shutdown(GreenletExit::new()));
-        let_others_run().await;
-        assert!(late.is_ready(), "it lives on, {:?}", late.state());
-        busy.kill().await;
-    });
-}
-
-#[test]
-fn a_drain_waits_for_a_late_greenlet_with_its_slot() {
-    let sim = SimHub::new();
-    sim.block_on(async {
-        let pool = Pool::on(&sim, 1);
-        let busy = pool.spawn(behind(gate(), ())).await;
-        let late = pool.apply_async(pending::<()>());
-        let_others_run().await;
-        assert!(pool.discard(&busy));
-        pool.drain(Duration::from_millis(5)).await.unwrap();
-        let_others_run().await;
-        assert!(late.is_ready(), "it lives on, {:?}, {pool:?}", late.state());
-        busy.kill().await;
-    });
-}
-
-#[test]
-fn a_shutdown_waits_for_a_late_greenlet_with_its_slot() {
-    let sim = SimHub::new();
-    sim.block_on(async {
-        let pool = Pool::on(&sim, 1);
-        let busy = pool.spawn(behind(gate(), ())).await;
-        let late = pool.apply_async(pending::<()>());
-        let_others_run().await;
-        assert!(pool.discard(&busy));
-        pool.shutdown(GreenletExit::new()).await;
-        assert!(pool.members().is_empty());
-        let_others_run().await;
-        assert!(late.is_ready(), "it lives on, {:?}, {pool:?}", late.state());
-        busy.kill().await;
-    });
-}
-
-#[test]
-fn nobody_enters_after_a_shutdown() {
-    let sim = SimHub::new();
-    sim.block_on(async {
-        let pool = Pool::on(&sim, 1);
-        let busy = pool.spawn(behind(gate(), ())).await;
-        let outside = pool.clone();
-        let spawner = spawn_on(&sim, async move { outside.spawn(pending::<()>()).await.await });
-        let_others_run().await;
-        assert!(pool.discard(&busy));
-        pool.shutdown(GreenletExit::new()).await;
-        let_others_run().await;
-        assert!(pool.members().is_empty(), "{pool:?} has members");
-        assert!(spawner.await.unwrap().unwrap_err().is_killed());
-        busy.kill().await;
-    });
-}
-
-#[test]
-fn nobody_enters_after_a_shutdown_in_whatever_order() {
-    SimHub::check(0..200, |sim| {
-        sim.block_on(async {
-            let pool = Pool::on(sim, 1);
-            let open = gate();
-            let busy = pool.spawn(behind(Arc::clone(&open), ())).await;
-            let outside = pool.clone();
-            let spawner = spawn_on(sim, async move { outside.spawn(pending::<()>()).await.await });
-            let_others_run().await;
-            open.set();
-            busy.await.unwrap();
-            pool.shutdown(GreenletExit::new()).await;
-            let_others_run().await;
-            assert!(pool.members().is_empty(), "{pool:?} has members");
-            assert!(spawner.await.unwrap().unwrap_err().is_killed());
-        });
-    });
-}
-
-#[test]
-fn no_item_starts_after_a_shutdown() {
-    let sim = SimHub::new();
-    sim.block_on(async {
-        let pool = Pool::on(&sim, 1);
-        let busy = pool.spawn(behind(gate(), ())).await;
-        let started = gate();
-        let begin = Arc::clone(&started);
-        let map = pool.map(move |_: u32| stuck(Arc::clone(&begin), ()), 0..3);
-        let_others_run().await;
-        assert!(pool.discard(&busy));
-        pool.shutdown(GreenletExit::new()).await;
-        let_others_run().await;
-        assert!(!started.is_set(), "an item has started, {pool:?}");
-        assert!(map.await.is_err());
-        busy.kill().await;
     });
 }
