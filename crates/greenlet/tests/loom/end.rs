@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use futures_lite::StreamExt;
 use loom::future::block_on;
 use spinney_greenlet::{Iwait, pair};
 use spinney_hub::{BoxFuture, Clock, Context, Spawn};
