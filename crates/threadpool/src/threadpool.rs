@@ -84,16 +84,11 @@ impl ThreadPool {
     ///
     /// Dropping it before it is done drops `closure`, which has not started.
     #[track_caller]
-    #[expect(clippy::async_yields_async, reason = "what comes out is a result, to be awaited")]
     pub fn spawn<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = ThreadResult<T>> {
-        let at = Location::caller();
-        async move {
-            let place = self.owner.take_place().await;
-            self.start(closure, place).spawned_at(at)
-        }
+        self.spawn_at(Location::caller(), closure)
     }
 
     /// As [`spawn`](Self::spawn), if there is a place now: none is free while others wait.
@@ -151,8 +146,7 @@ impl ThreadPool {
             if self.is_inside() {
                 return run_in_place(closure);
             }
-            let place = self.owner.take_place().await;
-            let result = self.start(closure, place).spawned_at(at);
+            let result = self.spawn_at(at, closure).await;
             seldom::look(|| result.is_there());
             result.await
         }
@@ -202,6 +196,16 @@ impl ThreadPool {
     /// Whether this thread is one of the pool's.
     pub fn is_inside(&self) -> bool {
         self.owner.workers.is_inside()
+    }
+
+    /// As [`spawn`](Self::spawn), on behalf of the line `at`.
+    async fn spawn_at<T: Send + 'static>(
+        &self,
+        at: &'static Location<'static>,
+        closure: impl FnOnce() -> T + Send + 'static,
+    ) -> ThreadResult<T> {
+        let place = self.owner.take_place().await;
+        self.start(closure, place).spawned_at(at)
     }
 
     #[track_caller]

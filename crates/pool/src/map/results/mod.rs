@@ -81,6 +81,7 @@ impl<T, X> Results<T, X> {
         }
         let before = state.feeder.replace(cx.waker().clone());
         self.reads.set_stalled(!state.has_room());
+        // Again: who read in between did not see that it is stalled.
         state.open -= self.reads.take();
         let room = state.has_room();
         drop(state);
