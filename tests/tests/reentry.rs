@@ -245,6 +245,20 @@ on_every_hub! {
         assert_eq!(pool.spawn(first).await.await.unwrap(), 3);
         assert_eq!(gauge.peak(), 1);
     }
+
+    async fn a_member_of_two_full_pools_runs_in_place_in_each_by_turns(hub) {
+        let (one, two) = (Pool::on(hub, 1), Pool::on(hub, 1));
+        let (first, second, third, other) = (one.clone(), two.clone(), one.clone(), two.clone());
+        let member = one.spawn(async move {
+            assert!(other.add(&Handle::current().unwrap()).await);
+            let innermost = async move { third.spawn(async { 42 }).await.await.unwrap() };
+            let inner = async move { second.spawn(innermost).await.await.unwrap() };
+            first.spawn(inner).await.await.unwrap()
+        });
+        assert_eq!(member.await.await.unwrap(), 42);
+        assert_eq!((one.len(), two.len()), (0, 0));
+    }
+
     async fn members_of_which_one_waits_to_start_a_greenlet_do_not_wait_for_ever(hub) {
         let (pool, both) = (Pool::on(hub, 2), Count::to(2));
         let (inside, here) = (pool.clone(), both.clone());

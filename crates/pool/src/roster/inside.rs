@@ -3,7 +3,7 @@
 //! A slot is for one thing at a time: for the member, for work that it runs in place, or for a
 //! worker that it is lent to. A member that waits in several places at once lends it once.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::task::Waker;
 
 use super::Roster;
@@ -25,8 +25,9 @@ pub(crate) struct Wait {
 }
 
 thread_local! {
-    /// The roster and the place of the member that runs work in place on this thread, and how deep.
-    static DEPTH: Cell<Option<(usize, Wait)>> = const { Cell::new(None) };
+    /// The works that run in place on this thread, each within the one before: its roster, and
+    /// where a member waits there that asks now.
+    static RUNNING: RefCell<Vec<(usize, Wait)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What a member runs in place of itself, from when that is decided until it has ended.
@@ -40,12 +41,12 @@ impl<'a> InPlace<'a> {
         Self { roster, wait }
     }
 
-    /// Runs a part of the work.
+    /// Runs a part of the work, which does not panic.
     pub(crate) fn run<T>(&self, run: impl FnOnce() -> T) -> T {
         let within = Wait { depth: self.wait.depth + 1, ..self.wait };
-        let before = DEPTH.replace(Some((address(self.roster), within)));
+        RUNNING.with_borrow_mut(|running| running.push((address(self.roster), within)));
         let done = run();
-        DEPTH.set(before);
+        RUNNING.with_borrow_mut(Vec::pop);
         done
     }
 }
@@ -58,7 +59,8 @@ impl Drop for InPlace<'_> {
 
 /// Where a member at `place` waits that asks now.
 pub(super) fn wait_at(roster: &Roster, place: Place) -> Wait {
-    let within = DEPTH.get().filter(|(of, wait)| *of == address(roster) && wait.place == place);
+    let is_its = |(of, wait): &&(usize, Wait)| *of == address(roster) && wait.place == place;
+    let within = RUNNING.with_borrow(|running| running.iter().rev().find(is_its).copied());
     within.map_or(Wait { place, depth: 0 }, |(_, wait)| wait)
 }
 
