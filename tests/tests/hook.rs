@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
+use futures_lite::StreamExt;
 use spinney::{Greenlet, Group, Handle, Pool, SpawnHook, spawn_on, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Log, blow_up};
@@ -136,14 +137,31 @@ on_every_hub! {
         }
     }
 
-    async fn a_hook_that_panics_fails_an_item_and_the_map_goes_on(hub) {
-        let pool = Pool::builder().hook(Panics::default()).pool_on(hub, 1);
+    async fn a_panic_of_a_hook_is_what_comes_of_the_item_and_the_map_goes_on(hub) {
+        for when_running in [false, true] {
+            let hook = Panics { when_running, ..Panics::default() };
+            let pool = Pool::builder().hook(hook).pool_on(hub, 1);
+            pool.spawn(async {}).await.await.unwrap();
+            let item = |n: u32| async move {
+                yield_now().await;
+                n
+            };
+            let results: Vec<_> = pool.imap(item, 0..3).collect().await;
+            let told = if when_running { "panicked: running" } else { "panicked: started" };
+            let first = results[0].as_ref().unwrap_err().to_string();
+            assert!(first.contains(told), "{first}");
+            assert_eq!(results[1..].iter().map(|n| *n.as_ref().unwrap()).collect::<Vec<_>>(), [1, 2]);
+            pool.wait_idle().await.unwrap();
+            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        }
+    }
+
+    async fn a_panic_of_a_hook_between_two_items_is_a_failure_of_the_pool(hub) {
+        let pool = Pool::builder().hook(Panics { when_running: true, ..Panics::default() }).pool_on(hub, 1);
         pool.spawn(async {}).await.await.unwrap();
-        let error = pool.map(|n: u32| async move { n }, 0..3).await.unwrap_err();
-        assert_eq!(error.index(), 0);
         assert_eq!(pool.map(|n: u32| async move { n }, 0..3).await.unwrap(), [0, 1, 2]);
-        pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        let failures = pool.try_join().await.unwrap_err();
+        assert!(failures.to_string().contains("panicked: running"), "{failures}");
     }
 
     async fn a_hook_that_forgets_to_run_delays(hub) {

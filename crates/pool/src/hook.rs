@@ -11,8 +11,8 @@ use spinney_greenlet::Handle;
 /// What a group wraps around each greenlet that it makes: to name it, to set its locals, to trace
 /// it. Those in which maps run their items are such greenlets, too. `greenlet_class`.
 ///
-/// A method that panics does so in the greenlet, which that ends; the item that a map runs there
-/// comes out as killed.
+/// A method that panics does so in the greenlet, which that ends; if a map runs an item there, that
+/// is what comes of the item.
 ///
 /// ```
 /// use spinney_greenlet::{Handle, greenlet_local};
@@ -51,16 +51,44 @@ pub trait SpawnHook: Send + Sync {
 pub(crate) type Hook = Option<Arc<dyn SpawnHook>>;
 
 /// The hook of one greenlet.
-struct Hooking {
+pub(crate) struct Hooking {
     hook: Arc<dyn SpawnHook>,
     started: bool,
+}
+
+impl Hooking {
+    /// In a box: every greenlet has room for one, and few groups have one.
+    pub(crate) fn of(hook: &Hook) -> Option<Box<Self>> {
+        let hooking = |hook| Box::new(Self { hook: Arc::clone(hook), started: false });
+        hook.as_ref().map(hooking)
+    }
+
+    /// Lets the hook `poll` the current greenlet.
+    pub(crate) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let Some(greenlet) = Handle::current() else { return poll(cx) };
+        if !std::mem::replace(&mut self.started, true) {
+            self.hook.started(&greenlet);
+        }
+        let mut polled = None;
+        self.hook.running(&greenlet, &mut || {
+            polled.get_or_insert_with(|| poll(cx));
+        });
+        polled.unwrap_or_else(|| {
+            // The hook has not run it this time.
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
 }
 
 pin_project! {
     /// The future of a task that a group makes: with the group's [`SpawnHook`] around it. Dropping
     /// it drops the task's future; the hook hears nothing of that.
     pub struct Hooked<F> {
-        // In a box: every greenlet has room for one, and few groups have one.
         hooking: Option<Box<Hooking>>,
         #[pin]
         future: F,
@@ -69,16 +97,11 @@ pin_project! {
 
 impl<F> Hooked<F> {
     pub(crate) fn new(hook: &Hook, future: F) -> Self {
-        let hooking = |hook| Box::new(Hooking { hook: Arc::clone(hook), started: false });
-        Self { hooking: hook.as_ref().map(hooking), future }
+        Self { hooking: Hooking::of(hook), future }
     }
 
     pub(crate) fn into_inner(self) -> F {
         self.future
-    }
-
-    pub(crate) fn inner(&self) -> &F {
-        &self.future
     }
 }
 
@@ -87,20 +110,10 @@ impl<F: Future> Future for Hooked<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let Some(hooking) = this.hooking else { return this.future.poll(cx) };
-        let Some(greenlet) = Handle::current() else { return this.future.poll(cx) };
-        if !std::mem::replace(&mut hooking.started, true) {
-            hooking.hook.started(&greenlet);
+        match this.hooking {
+            Some(hooking) => hooking.poll(cx, |cx| this.future.as_mut().poll(cx)),
+            None => this.future.poll(cx),
         }
-        let mut polled = None;
-        hooking.hook.running(&greenlet, &mut || {
-            polled.get_or_insert_with(|| this.future.as_mut().poll(cx));
-        });
-        polled.unwrap_or_else(|| {
-            // The hook has not run it this time.
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
     }
 }
 

@@ -93,12 +93,9 @@ impl<X> Core<X> {
         S: Source,
         F: Fn(S::Item) -> Fut,
         Fut: Future,
-        X: Spawn<Task<Hooked<Worker<S, F, Fut, X>>, Seat<Fut::Output, X>>>,
+        X: Spawn<Task<Worker<S, F, Fut, X>, Seat<Fut::Output, X>>>,
     {
-        let worker = Hooked::new(&self.settings.hook, worker);
-        let seat = |worker: &Hooked<_>, membership| Worker::seat(worker.inner(), membership);
-        let entered = self.roster.enter(worker, lender, seat);
-        let (task, greenlet) = entered.map_err(Hooked::into_inner)?;
+        let (task, greenlet) = self.roster.enter(worker, lender, Worker::seat)?;
         greenlet.detach();
         self.hub.spawn(task);
         Ok(())

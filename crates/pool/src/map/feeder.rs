@@ -15,7 +15,6 @@ use super::results::Room;
 use super::source::Source;
 use super::worker::{Seat, Worker};
 use crate::crew::core::Core;
-use crate::hook::Hooked;
 use crate::roster::{Gate, Place, Slots};
 
 /// There will be no slot for it any more.
@@ -101,7 +100,7 @@ where
     S: Source,
     F: Fn(S::Item) -> Fut,
     Fut: Future,
-    X: Spawn<Task<Hooked<Worker<S, F, Fut, X>>, Seat<Fut::Output, X>>>,
+    X: Spawn<Task<Worker<S, F, Fut, X>, Seat<Fut::Output, X>>>,
 {
     /// Starts one more worker, if there is an item for it; false if there will be no more.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
@@ -127,7 +126,7 @@ where
             return Poll::Ready(false);
         };
         let seated = lender.is_none();
-        let worker = Worker::new(Arc::clone(&self.job), &core.roster, index, item, seated);
+        let worker = Worker::new(Arc::clone(&self.job), &core, index, item, seated);
         if let Err(worker) = core.start_worker(worker, lender) {
             worker.refuse(GreenletExit::because(Closed));
             return Poll::Ready(false);
@@ -181,7 +180,7 @@ where
     S: Source,
     F: Fn(S::Item) -> Fut,
     Fut: Future,
-    X: Spawn<Task<Hooked<Worker<S, F, Fut, X>>, Seat<Fut::Output, X>>>,
+    X: Spawn<Task<Worker<S, F, Fut, X>, Seat<Fut::Output, X>>>,
 {
     type Output = ();
 

@@ -35,8 +35,6 @@ pub use terms::{Again, Attempts, Once};
 pub use try_map::{CollectAll, FirstSuccess, TryMap};
 pub use worker::{Seat, Worker};
 
-use crate::Hooked;
-
 /// An executor that can run a map of `F` over `S`: it can spawn the two kinds of task that a map
 /// consists of. No need to implement it: every hub that takes these futures is one.
 #[diagnostic::on_unimplemented(
@@ -48,7 +46,7 @@ use crate::Hooked;
 )]
 pub trait Feed<S, F, Fut>:
     Spawn<Feeder<S, F, Fut, Self>>
-    + Spawn<Task<Hooked<Worker<S, F, Fut, Self>>, Seat<Fut::Output, Self>>>
+    + Spawn<Task<Worker<S, F, Fut, Self>, Seat<Fut::Output, Self>>>
     + Sized
 where
     S: Source,
@@ -64,6 +62,6 @@ where
     F: Fn(S::Item) -> Fut,
     Fut: Future,
     X: Spawn<Feeder<S, F, Fut, Self>>
-        + Spawn<Task<Hooked<Worker<S, F, Fut, Self>>, Seat<Fut::Output, Self>>>,
+        + Spawn<Task<Worker<S, F, Fut, Self>, Seat<Fut::Output, Self>>>,
 {
 }

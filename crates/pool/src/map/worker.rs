@@ -1,12 +1,14 @@
 //! [`Worker`]: runs one item after the other in one slot.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use spinney_greenlet::{GreenletExit, Handle};
+use spinney_greenlet::{Failure, GreenletExit, Handle};
 
 use super::job::Job;
 use super::results::{Results, Room};
@@ -14,6 +16,8 @@ use super::run::Run;
 use super::shift::Shift;
 use super::source::Source;
 use crate::Membership;
+use crate::crew::core::Core;
+use crate::hook::Hooking;
 use crate::roster::Roster;
 
 pin_project! {
@@ -28,6 +32,7 @@ pin_project! {
         // Whether it has a slot of the crew's, and not one that is lent to it for one item.
         seated: bool,
         started: bool,
+        hooking: Option<Box<Hooking>>,
         #[pin]
         run: Run<S::Item, Fut>,
     }
@@ -45,7 +50,7 @@ pin_project! {
 impl<S: Source, F, Fut: Future, X> Worker<S, F, Fut, X> {
     pub(crate) fn new(
         job: Arc<Job<S, F, Fut::Output, X>>,
-        roster: &Arc<Roster>,
+        core: &Core<X>,
         index: usize,
         item: S::Item,
         seated: bool,
@@ -53,9 +58,10 @@ impl<S: Source, F, Fut: Future, X> Worker<S, F, Fut, X> {
         Self {
             key: job.results.enlist(),
             job,
-            roster: Arc::clone(roster),
+            roster: Arc::clone(&core.roster),
             seated,
             started: false,
+            hooking: Hooking::of(&core.settings.hook),
             run: Run::new(index, item),
         }
     }
@@ -72,6 +78,18 @@ impl<S: Source, F, Fut: Future, X> Worker<S, F, Fut, X> {
         let results = Arc::clone(&self.job.results);
         let enlisted = Enlisted { results, key: self.key, seated: self.seated };
         Seat { _membership: membership, _enlisted: enlisted }
+    }
+
+    /// The hook has panicked: that is the result of the item that it is at. If it is at none, the
+    /// panic goes on.
+    fn fail(self: Pin<&mut Self>, payload: Box<dyn Any + Send>) {
+        let this = self.project();
+        match this.run.give_up() {
+            Some((index, _)) => {
+                this.job.results.deliver((index, Err(Failure::panicked(payload))));
+            }
+            None => resume_unwind(payload),
+        }
     }
 
     /// Makes itself known, at its first poll; false if the map is over.
@@ -91,6 +109,31 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(mut hooking) = self.as_mut().project().hooking.take() else {
+            return self.poll_items(cx);
+        };
+        let polled =
+            catch_unwind(AssertUnwindSafe(|| hooking.poll(cx, |cx| self.as_mut().poll_items(cx))));
+        match polled {
+            Ok(polled) => {
+                *self.project().hooking = Some(hooking);
+                polled
+            }
+            Err(payload) => {
+                self.fail(payload);
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl<S, F, Fut, X> Worker<S, F, Fut, X>
+where
+    S: Source,
+    F: Fn(S::Item) -> Fut,
+    Fut: Future,
+{
+    fn poll_items(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if !self.as_mut().start() {
             return Poll::Ready(());
         }
