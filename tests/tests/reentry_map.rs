@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
 use spinney::map::from_stream;
-use spinney::{Pool, Reentry, Within, sleep, yield_now};
-use spinney_tests::tools::{Gauge, behind, gate, let_others_run, polled};
+use spinney::{Handle, Pool, Reentry, Within, sleep, yield_now};
+use spinney_tests::tools::{Gauge, all, behind, gate, let_others_run, polled};
 use spinney_tests::{SimHub, on_every_hub};
 
 /// Work that gives way a few times, in sight of `gauge`.
@@ -211,6 +211,26 @@ on_every_hub! {
         assert_eq!(pool.members().len(), 1);
         open.set();
         member.await.unwrap();
+    }
+}
+
+on_every_hub! {
+    async fn a_slot_of_a_member_that_leaves_while_it_is_being_lent_goes_to_the_item(hub) {
+        let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
+        let (inside, inner) = (pool.clone(), gauge.clone());
+        let member = pool.spawn(async move {
+            let (me, leaves) = (Handle::current().unwrap(), inside.clone());
+            let items = (0..3).inspect(move |_| drop(leaves.discard(&me)));
+            inside.map(move |n| work(inner.clone(), n), items).await.unwrap().len()
+        }).await;
+        let others = (0..3).map(|n| Box::pin(pool.spawn(work(gauge.clone(), n)))).collect();
+        for other in all(others).await {
+            other.await.unwrap();
+        }
+        assert_eq!(member.await.unwrap(), 3);
+        assert_eq!(gauge.peak(), 1);
+        pool.wait_idle().await.unwrap();
+        assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }
 }
 

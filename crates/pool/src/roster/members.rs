@@ -26,6 +26,8 @@ pub(super) struct Members {
     pub(super) dying: usize,
     /// Set when the last of those leaves; there if anybody waits for that.
     pub(super) died: Option<Arc<Event>>,
+    /// Whose slots are on their way to a worker and who have left since, and who had lent it them.
+    pub(super) estates: Vec<(Place, Option<Place>)>,
     /// The members that wait to spawn here.
     pub(super) spawners: Slab<(Wait, Waker)>,
     /// Nobody comes in any more.
@@ -63,6 +65,7 @@ impl Members {
             emptied: None,
             dying: 0,
             died: None,
+            estates: Vec::new(),
             spawners: Slab::new(),
             closed: false,
             tally: Tally::default(),
@@ -77,9 +80,9 @@ impl Members {
     }
 
     pub(super) fn insert(&mut self, handle: Handle, lender: Option<Place>) {
+        let lender = self.lender_now(lender).map(Box::new);
         self.seated += usize::from(lender.is_none());
         let stamp = self.next_stamp;
-        let lender = lender.map(Box::new);
         self.list.insert(Member { handle, stamp, dying: false, lender, inside: None });
     }
 
@@ -87,23 +90,34 @@ impl Members {
     pub(super) fn remove(&mut self, key: usize) -> (Member, bool) {
         let member = self.list.remove(key);
         self.dying -= usize::from(member.dying);
-        let heir = if member.is_lending() { self.borrower(key, &member) } else { None };
-        let is_free = match heir {
-            Some(heir) => {
-                heir.lender.clone_from(&member.lender);
-                false
-            }
-            None => true,
-        };
-        self.seated -= usize::from(is_free && member.lender.is_none());
+        self.seated -= usize::from(member.lender.is_none());
+        let is_free = !member.is_lending();
+        if !is_free {
+            self.bequeath(key, &member);
+        }
         (member, is_free)
     }
 
-    /// Whom the member that was at `key` has lent its slot.
-    fn borrower(&mut self, key: usize, member: &Member) -> Option<&mut Member> {
+    /// Leaves the slot of the member that was at `key` to whom it has lent it, who may be yet to
+    /// come.
+    fn bequeath(&mut self, key: usize, member: &Member) {
         let place = Place { key, stamp: member.stamp };
         let mut others = self.list.iter_mut().map(|(_, other)| other);
-        others.find(|other| other.lender.as_deref() == Some(&place))
+        match others.find(|other| other.lender.as_deref() == Some(&place)) {
+            Some(heir) => {
+                heir.lender.clone_from(&member.lender);
+                self.seated += usize::from(heir.lender.is_none());
+            }
+            None => self.estates.push((place, member.lender.as_deref().copied())),
+        }
+    }
+
+    /// Who lends the slot that `lender` did: whoever had lent it to that, if that has left.
+    pub(super) fn lender_now(&mut self, mut lender: Option<Place>) -> Option<Place> {
+        while let Some(gone) = self.estates.iter().position(|(of, _)| lender == Some(*of)) {
+            lender = self.estates.swap_remove(gone).1;
+        }
+        lender
     }
 
     pub(super) fn find(&self, greenlet: &Handle) -> Option<usize> {

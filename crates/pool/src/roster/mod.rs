@@ -96,6 +96,7 @@ impl Roster {
 
     /// Gives back a slot that nobody entered: one that is out without a guard, or was lent.
     pub(crate) fn give_back(&self, lender: Option<Place>) {
+        let lender = lender.and_then(|lender| self.lock().lender_now(Some(lender)));
         if let Some(lender) = lender {
             return self.end_loan(lender);
         }
