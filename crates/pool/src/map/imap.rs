@@ -111,7 +111,10 @@ impl<T, X> Imap<T, X> {
     /// one, which is short without.
     #[inline(never)]
     fn poll_take(&mut self, cx: &Context<'_>) -> Poll<bool> {
-        let taken = self.results.poll_take(cx, &mut self.hand);
+        let lender = self.crew.as_ref().zip(self.lending);
+        let is_lent =
+            || lender.is_some_and(|(crew, wait)| crew.core.roster.is_lent(wait, cx.waker()));
+        let taken = self.results.poll_take(cx, &mut self.hand, is_lent);
         let waits = taken.is_pending();
         let wait = self.crew.as_ref().filter(|_| waits).and_then(Crew::wait_inside);
         if let Some(wait) = wait {

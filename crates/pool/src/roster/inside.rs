@@ -77,8 +77,8 @@ pub(super) struct Inside {
     waits: Vec<usize>,
     /// A worker has its slot.
     lent: bool,
-    /// The feeders that want it next.
-    borrowers: Vec<Waker>,
+    /// Those who wait for it: feeders that want it next, and readers that want it back.
+    next: Vec<Waker>,
 }
 
 impl Inside {
@@ -88,6 +88,17 @@ impl Inside {
 
     pub(super) fn is_lending(&self) -> bool {
         self.lent
+    }
+
+    /// Those to be woken when it is back, or the member has left.
+    pub(super) fn take_next(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.next)
+    }
+
+    fn wake_next(&mut self, waker: &Waker) {
+        if !self.next.iter().any(|next| next.will_wake(waker)) {
+            self.next.push(waker.clone());
+        }
     }
 
     fn may_use_slot(&self, wait: Wait) -> bool {
@@ -140,7 +151,7 @@ impl Members {
     pub(super) fn end_in_place(&mut self, place: Place) -> Vec<Waker> {
         let Some(inside) = self.inside(place) else { return Vec::new() };
         inside.depth -= 1;
-        std::mem::take(&mut inside.borrowers)
+        inside.take_next()
     }
 
     /// Lends the slot, or else wakes `waker` when that may be possible.
@@ -149,16 +160,23 @@ impl Members {
         let lends = inside.may_use_slot(wait);
         if lends {
             inside.lent = true;
-        } else if !inside.borrowers.iter().any(|borrower| borrower.will_wake(waker)) {
-            inside.borrowers.push(waker.clone());
+        } else {
+            inside.wake_next(waker);
         }
         lends
+    }
+
+    /// Whether the slot of who waits there is lent; `waker` is woken when it is not any more.
+    pub(super) fn is_lent(&mut self, wait: Wait, waker: &Waker) -> bool {
+        let inside = self.inside(wait.place).filter(|inside| inside.lent);
+        let inside = inside.map(|inside| inside.wake_next(waker));
+        inside.is_some()
     }
 
     /// The slot that was lent is back. Returns those who want it next.
     pub(super) fn end_loan(&mut self, place: Place) -> Vec<Waker> {
         let Some(inside) = self.inside(place) else { return Vec::new() };
         inside.lent = false;
-        std::mem::take(&mut inside.borrowers)
+        inside.take_next()
     }
 }

@@ -249,8 +249,8 @@ impl Roster {
     }
 
     fn end_in_place(&self, place: Place) {
-        let borrowers = self.lock().end_in_place(place);
-        borrowers.into_iter().for_each(Waker::wake);
+        let next = self.lock().end_in_place(place);
+        next.into_iter().for_each(Waker::wake);
         self.recheck();
     }
 
@@ -259,10 +259,15 @@ impl Roster {
         self.lock().lend(wait, waker)
     }
 
+    /// Whether the slot of who waits there is lent; then `waker` is woken when it is back.
+    pub(crate) fn is_lent(&self, wait: Wait, waker: &Waker) -> bool {
+        self.lock().is_lent(wait, waker)
+    }
+
     /// A slot that was lent is back.
     pub(crate) fn end_loan(&self, lender: Place) {
-        let borrowers = self.lock().end_loan(lender);
-        borrowers.into_iter().for_each(Waker::wake);
+        let next = self.lock().end_loan(lender);
+        next.into_iter().for_each(Waker::wake);
         self.recheck();
     }
 
@@ -305,7 +310,7 @@ impl Roster {
     }
 
     fn remove(&self, mut members: MutexGuard<'_, Members>, key: usize) {
-        let (member, is_free) = members.remove(key);
+        let (mut member, is_free) = members.remove(key);
         let died = if members.dying == 0 { members.died.take() } else { None };
         let emptied = if members.list.is_empty() { members.emptied.take() } else { None };
         let some_spawn = !members.spawners.is_empty();
@@ -314,9 +319,11 @@ impl Roster {
             (is_free && member.lender.is_none()).then(|| self.slots.put_back(1));
         drop(members);
         let lender = member.lender.as_deref().copied().filter(|_| is_free);
+        let next = member.inside.as_mut().map(|inside| inside.take_next());
         drop(member);
         drop(slot);
         died.iter().chain(&emptied).for_each(|event| event.set());
+        next.into_iter().flatten().for_each(Waker::wake);
         if let Some(lender) = lender {
             self.end_loan(lender);
         } else if some_spawn {

@@ -10,11 +10,23 @@ pub(super) enum Loan {
     Offered(Wait),
     /// A worker has it, for one item; the reader gets on when it is back.
     Out(Wait),
+    /// The worker that had it has left, and somebody else has it, whom the worker had lent it to.
+    /// The reader looks when it is back.
+    PassedOn,
 }
 
 impl Loan {
     pub(super) fn is_out(self) -> bool {
-        matches!(self, Self::Out(_))
+        matches!(self, Self::Out(_) | Self::PassedOn)
+    }
+
+    /// As its reader finds it, who looks whether the slot `is_lent`.
+    pub(super) fn reviewed(self, is_lent: impl FnOnce() -> bool) -> Self {
+        match self {
+            Self::Out(_) => self,
+            _ if is_lent() => Self::PassedOn,
+            _ => Self::None,
+        }
     }
 
     /// Takes the slot, if it is offered, and the crew can `lend` it. Returns whose it is.

@@ -216,15 +216,21 @@ impl<T, X> Results<T, X> {
         Some(next)
     }
 
-    /// For the reader, which has read what it has taken: takes all that can be read. False when
-    /// there will be no more, and no slot is held.
-    pub(crate) fn poll_take(&self, cx: &Context<'_>, hand: &mut Hand<T>) -> Poll<bool> {
+    /// For the reader, which has read what it has taken: takes all that can be read, unless its
+    /// slot `is_lent`. False when there will be no more, and no slot is held.
+    pub(crate) fn poll_take(
+        &self,
+        cx: &Context<'_>,
+        hand: &mut Hand<T>,
+        is_lent: impl FnOnce() -> bool,
+    ) -> Poll<bool> {
         let mut state = self.lock();
+        state.loan = state.loan.reviewed(is_lent);
         let lent = state.loan.is_out();
         if !lent {
             state.take(&mut hand.results);
         }
-        let over = state.is_over();
+        let over = state.is_over() && !lent;
         let taken = if hand.results.is_empty() && !over {
             Poll::Pending
         } else {
@@ -232,9 +238,6 @@ impl<T, X> Results<T, X> {
         };
         let waiting = taken.is_pending().then(|| cx.waker().clone());
         let before = std::mem::replace(&mut state.waiting, waiting);
-        if !lent {
-            state.loan = Loan::None;
-        }
         let feeder = self.take_feeder(&mut state);
         drop(state);
         drop(before);

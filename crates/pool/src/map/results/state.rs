@@ -141,7 +141,7 @@ impl<T, X> State<T, X> {
 
     /// Whether the reader waits for what there is now.
     pub(super) fn is_reader_due(&self) -> bool {
-        self.waiting.is_some() && ((self.has_news() && !self.loan.is_out()) || self.is_over())
+        self.waiting.is_some() && !self.loan.is_out() && (self.has_news() || self.is_over())
     }
 
     pub(super) fn is_over(&self) -> bool {
