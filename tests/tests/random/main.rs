@@ -1,0 +1,95 @@
+//! Maps, spawns and applies inside one another, drawn at random and run in random orders: nobody
+//! waits for ever, every result is right, every slot comes back, and never do more run than there
+//! are slots. `SPINNEY_SEEDS=1000..9000` tries others than the usual ones.
+
+mod acts;
+mod world;
+
+use std::rc::Rc;
+
+use acts::act;
+use spinney::{Pool, Reentry, spawn_on};
+use spinney_tests::SimHub;
+use world::{Rules, World};
+
+/// All that happens is drawn from `seed`.
+fn run(seed: u64, rules: Rules) {
+    let sim = SimHub::seeded(seed);
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let capacity = rng.usize(1..4);
+    let reentry = if rng.u8(..8) == 0 { Reentry::WhenFull } else { Reentry::WhenStuck };
+    let pool = Pool::builder().reentry(reentry).pool_on(&sim, capacity);
+    let world = Rc::new(World::new(&sim, &pool, rules, rng));
+    let ended = sim.try_block_on(async {
+        let mut actors = Vec::new();
+        for _ in 0..=world.below(4) {
+            let (inside, acting) = (world.below(2) == 0, Rc::clone(&world));
+            let actor = async move {
+                for _ in 0..=acting.below(3) {
+                    act(Rc::clone(&acting), 2, inside).await;
+                }
+            };
+            actors.push(if inside { pool.apply_async(actor) } else { spawn_on(&sim, actor) });
+        }
+        disturb(&world, capacity).await;
+        for actor in actors {
+            let ended = actor.await;
+            assert!(ended.is_ok() || rules != Rules::Peace, "{ended:?}");
+        }
+        while let Some(reader) = world.take_reader() {
+            drop(reader.await);
+        }
+        pool.wait_idle().await.unwrap();
+        pool.join().await.unwrap();
+    });
+    if let Err(deadlock) = ended {
+        panic!("{seed}: {deadlock}\n{pool:?}, {reentry:?}");
+    }
+    sim.run_until_idle();
+    assert_eq!(sim.pending(), 0, "{seed}");
+    assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, capacity, 0), "{seed}");
+    let peak = world.gauge.peak();
+    assert!(rules == Rules::None || peak <= capacity, "{seed}: {peak} at once, of {capacity}");
+}
+
+/// Kills and resizes as the rules allow.
+async fn disturb(world: &World, capacity: usize) {
+    if world.rules == Rules::Peace {
+        return;
+    }
+    let resizes = world.rules == Rules::None && world.below(2) == 0;
+    for _ in 0..world.below(12) {
+        world.pause().await;
+        let members = world.pool.members();
+        match world.below(6) {
+            0 | 1 if !members.is_empty() => members[world.below(members.len())].kill_now(),
+            2 => world.pool.kill_now(),
+            _ if resizes => world.pool.resize(world.below(4)),
+            _ => {}
+        }
+    }
+    world.pool.resize(capacity);
+}
+
+fn each_seed(rules: Rules) {
+    let seeds = std::env::var("SPINNEY_SEEDS").unwrap_or_else(|_| "0..1000".to_owned());
+    let (from, to) = seeds.split_once("..").expect("SPINNEY_SEEDS is FROM..TO");
+    for seed in from.parse().unwrap()..to.parse().unwrap() {
+        run(seed, rules);
+    }
+}
+
+#[test]
+fn members_that_use_their_own_pool_get_what_they_asked_for_in_the_slots_that_there_are() {
+    each_seed(Rules::Peace);
+}
+
+#[test]
+fn members_that_use_their_own_pool_and_are_killed_never_run_beside_their_slots() {
+    each_seed(Rules::Kills);
+}
+
+#[test]
+fn whatever_is_killed_panics_is_given_up_or_resized_nobody_waits_for_ever_and_slots_come_back() {
+    each_seed(Rules::None);
+}

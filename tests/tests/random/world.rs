@@ -1,0 +1,80 @@
+//! [`World`]: what all that acts at random has in common.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures_lite::stream::{self, Stream};
+use spinney::{Greenlet, Pool, sleep, spawn_on, yield_now};
+use spinney_tests::SimHub;
+use spinney_tests::tools::Gauge;
+
+/// What does not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// No kills, nor anything that [`Kills`](Self::Kills) rules out: every result is right.
+    Peace,
+    /// No panics, resizes, and waits that are given up: the slots hold.
+    Kills,
+    None,
+}
+
+pub(crate) struct World {
+    hub: SimHub,
+    pub(crate) pool: Pool<SimHub>,
+    pub(crate) rules: Rules,
+    /// Counts what runs in slots.
+    pub(crate) gauge: Gauge,
+    rng: RefCell<Rng>,
+    /// Strangers who read what members have begun.
+    readers: RefCell<Vec<Greenlet<()>>>,
+}
+
+impl World {
+    pub(crate) fn new(hub: &SimHub, pool: &Pool<SimHub>, rules: Rules, rng: Rng) -> Self {
+        let (gauge, readers) = (Gauge::default(), RefCell::default());
+        let (hub, pool, rng) = (hub.clone(), pool.clone(), RefCell::new(rng));
+        Self { hub, pool, rules, gauge, rng, readers }
+    }
+
+    pub(crate) fn below(&self, limit: usize) -> usize {
+        self.rng.borrow_mut().usize(..limit)
+    }
+
+    pub(crate) fn millis(&self, limit: usize) -> Duration {
+        Duration::from_millis(self.below(limit) as u64)
+    }
+
+    /// Some turns, or some time.
+    pub(crate) async fn pause(&self) {
+        match self.below(4) {
+            0 => {}
+            1 => yield_now().await,
+            2 => {
+                for _ in 0..self.below(5) {
+                    yield_now().await;
+                }
+            }
+            _ => sleep(self.millis(20)).await,
+        }
+    }
+
+    /// The numbers up to `count`, each after a pause.
+    pub(crate) fn numbers(self: &Rc<Self>, count: usize) -> impl Stream<Item = usize> + use<> {
+        let world = Rc::clone(self);
+        stream::unfold((0, world), move |(next, world)| async move {
+            world.pause().await;
+            (next < count).then_some((next, (next + 1, world)))
+        })
+    }
+
+    /// Has a stranger do the rest of it.
+    pub(crate) fn leave_to_a_stranger(&self, rest: impl Future<Output = ()> + 'static) {
+        self.readers.borrow_mut().push(spawn_on(&self.hub, rest));
+    }
+
+    pub(crate) fn take_reader(&self) -> Option<Greenlet<()>> {
+        self.readers.borrow_mut().pop()
+    }
+}
