@@ -86,16 +86,20 @@ impl Members {
         self.list.insert(Member { handle, stamp, dying: false, lender, inside: None });
     }
 
-    /// Takes a member off the list. True if its slot is free now: who was lent it keeps it.
-    pub(super) fn remove(&mut self, key: usize) -> (Member, bool) {
-        let member = self.list.remove(key);
+    /// Takes a member off the list. True if its slot is free now, and not with whom it has lent it
+    /// to, or who has lent it; and those who wait for a slot that is not lent any more.
+    pub(super) fn remove(&mut self, key: usize) -> (Member, bool, Vec<Waker>) {
+        let mut member = self.list.remove(key);
         self.dying -= usize::from(member.dying);
         self.seated -= usize::from(member.lender.is_none());
-        let is_free = !member.is_lending();
-        if !is_free {
+        let mut next = member.inside.as_mut().map_or_else(Vec::new, |inside| inside.take_next());
+        if member.is_lending() {
             self.bequeath(key, &member);
+            return (member, false, next);
         }
-        (member, is_free)
+        let lender = member.lender.as_deref().copied();
+        next.extend(lender.into_iter().flat_map(|lender| self.end_loan(lender)));
+        (member, lender.is_none(), next)
     }
 
     /// Leaves the slot of the member that was at `key` to whom it has lent it, who may be yet to

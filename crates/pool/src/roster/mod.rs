@@ -96,11 +96,13 @@ impl Roster {
 
     /// Gives back a slot that nobody entered: one that is out without a guard, or was lent.
     pub(crate) fn give_back(&self, lender: Option<Place>) {
-        let lender = lender.and_then(|lender| self.lock().lender_now(Some(lender)));
-        if let Some(lender) = lender {
-            return self.end_loan(lender);
+        let mut members = self.lock();
+        let next = members.lender_now(lender).map(|lender| members.end_loan(lender));
+        drop(members);
+        match next {
+            Some(next) => next.into_iter().for_each(Waker::wake),
+            None => drop(self.slots.put_back(1)),
         }
-        drop(self.slots.put_back(1));
         self.recheck();
     }
 
@@ -264,13 +266,6 @@ impl Roster {
         self.lock().is_lent(wait, waker)
     }
 
-    /// A slot that was lent is back.
-    pub(crate) fn end_loan(&self, lender: Place) {
-        let next = self.lock().end_loan(lender);
-        next.into_iter().for_each(Waker::wake);
-        self.recheck();
-    }
-
     /// A slot may have been given up that was on its way to somebody, or there are fewer.
     pub(crate) fn recheck(&self) {
         self.rouse(self.lock());
@@ -310,23 +305,18 @@ impl Roster {
     }
 
     fn remove(&self, mut members: MutexGuard<'_, Members>, key: usize) {
-        let (mut member, is_free) = members.remove(key);
+        let (member, is_free, next) = members.remove(key);
         let died = if members.dying == 0 { members.died.take() } else { None };
         let emptied = if members.list.is_empty() { members.emptied.take() } else { None };
         let some_spawn = !members.spawners.is_empty();
         // Under the lock, so that nobody finds the list empty and the slot taken.
-        let slot: Option<HandOut<'_>> =
-            (is_free && member.lender.is_none()).then(|| self.slots.put_back(1));
+        let slot: Option<HandOut<'_>> = is_free.then(|| self.slots.put_back(1));
         drop(members);
-        let lender = member.lender.as_deref().copied().filter(|_| is_free);
-        let next = member.inside.as_mut().map(|inside| inside.take_next());
         drop(member);
         drop(slot);
         died.iter().chain(&emptied).for_each(|event| event.set());
-        next.into_iter().flatten().for_each(Waker::wake);
-        if let Some(lender) = lender {
-            self.end_loan(lender);
-        } else if some_spawn {
+        next.into_iter().for_each(Waker::wake);
+        if some_spawn {
             self.recheck();
         }
     }
