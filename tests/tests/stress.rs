@@ -43,6 +43,7 @@ fn blow(storm: u64) {
             let storm = Storm {
                 rng: Rng::with_seed(seed),
                 pool: pool.clone(),
+                nests: storm % 2 == 0,
                 outside: outside.clone(),
                 dropped: dropped.clone(),
                 made: Arc::clone(&made),
@@ -73,6 +74,9 @@ fn blow(storm: u64) {
 struct Storm {
     rng: Rng,
     pool: Pool<Hub>,
+    /// Whether members map over their own pool. Those who do are not made strangers, who would wait
+    /// for the slots of members that wait for them.
+    nests: bool,
     /// Those who are not, or not any more, members of the pool.
     outside: Group<Hub>,
     dropped: Dropped,
@@ -82,7 +86,7 @@ struct Storm {
 impl Storm {
     async fn blow(mut self) {
         for _ in 0..ROUNDS {
-            match self.rng.u32(..16) {
+            match self.rng.u32(..17) {
                 0..=3 => self.spawn().await,
                 4 => {
                     let work = self.work();
@@ -98,9 +102,10 @@ impl Storm {
                 9 => self.pool.resize(self.rng.usize(1..=2 * CAPACITY)),
                 10 => self.kill_one(),
                 11 => self.add().await,
-                12 => self.discard(),
+                12 if !self.nests => self.discard(),
                 13 => self.apply_inside().await,
                 14 => self.spawn_inside().await,
+                15 if self.nests => self.map_inside().await,
                 _ => yield_now().await,
             }
         }
@@ -171,6 +176,17 @@ impl Storm {
         let (inside, work) = (self.pool.clone(), self.work());
         let outer = async move { inside.spawn(work).await.detach() };
         self.pool.spawn(outer).await.detach();
+    }
+
+    /// A member maps over its own pool, and so do its items, which lend its slot on.
+    async fn map_inside(&mut self) {
+        let (outer, inner) = (self.pool.clone(), self.pool.clone());
+        let nested = move |_: u32| {
+            let inner = inner.clone();
+            async move { drop(inner.map(|_: u32| yield_now(), 0..3).await) }
+        };
+        let member = async move { drop(outer.map(nested, 0..3).await) };
+        self.pool.spawn(member).await.detach();
     }
 
     fn kill_one(&mut self) {
