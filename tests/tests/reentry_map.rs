@@ -220,7 +220,9 @@ on_every_hub! {
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
             let (me, leaves) = (Handle::current().unwrap(), inside.clone());
-            let items = (0..3).inspect(move |_| drop(leaves.discard(&me)));
+            let items = (0..3).inspect(move |_| {
+                leaves.discard(&me);
+            });
             inside.map(move |n| work(inner.clone(), n), items).await.unwrap().len()
         }).await;
         let others = (0..3).map(|n| Box::pin(pool.spawn(work(gauge.clone(), n)))).collect();
