@@ -1,19 +1,40 @@
 //! Destructors that panic, and other code of the kind that nobody expects to: it harms nobody else.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::ready;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
 use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
 use spinney::map::from_stream;
-use spinney::{Pool, ResourcePool, block_on, pair, sleep, spawn_on, yield_now};
+use spinney::{
+    GreenPile, GreenPool, GreenletExit, Iwait, Pool, ResourcePool, block_on, pair, sleep, spawn_on,
+    yield_now,
+};
+use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, OnDrop, behind, blow_up, gate, let_others_run};
 
 /// Panics when it is dropped, unless that would end the process.
+#[derive(Debug)]
 struct BadDrop;
+
+/// Panics when it is dropped, whatever that does.
+struct WorseDrop;
+
+impl Drop for WorseDrop {
+    fn drop(&mut self) {
+        blow_up("a destructor")
+    }
+}
 
 impl Drop for BadDrop {
     fn drop(&mut self) {
@@ -138,4 +159,81 @@ fn a_hub_that_stops_ends_a_map_whose_item_ahead_panics_when_it_is_dropped() {
     hub.shutdown(Duration::ZERO);
     let read = async { while results.next().await.is_some() {} };
     block_on(read);
+}
+
+#[test]
+fn a_reason_that_panics_when_it_is_dropped_harms_no_hub() {
+    #[derive(Debug)]
+    struct BadReason(BadDrop);
+
+    impl fmt::Display for BadReason {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a bad one")
+        }
+    }
+    impl Error for BadReason {}
+
+    let sim = SimHub::new();
+    let greenlet = spawn_on(&sim, std::future::pending::<()>());
+    sim.block_on(yield_now());
+    greenlet.kill_now_with(GreenletExit::because(BadReason(BadDrop)));
+    greenlet.detach();
+    sim.run_until_idle();
+    assert_eq!(sim.pending(), 0);
+}
+
+#[test]
+fn results_that_panic_when_they_are_dropped_harm_nobody_who_drops_their_greenlets() {
+    let sim = SimHub::new();
+    let greenlets = |several: usize| (0..several).map(|_| spawn_on(&sim, async { WorseDrop }));
+    let (set, list): (Iwait<_>, Vec<_>) = (greenlets(3).collect(), greenlets(3).collect());
+    let pool = GreenPool::on(&sim, 3);
+    let piles = [GreenPile::on(&pool), GreenPile::on(&pool).in_spawn_order()];
+    for pile in &piles {
+        sim.block_on(async {
+            for _ in 0..3 {
+                pile.spawn(async { WorseDrop }).await;
+            }
+        });
+    }
+    sim.run_until_idle();
+    drop((set, list, piles));
+}
+
+#[test]
+fn an_item_and_its_check_may_both_panic_also_where_it_comes_back_by_a_panic() {
+    let sim = SimHub::new();
+    let pool = ResourcePool::builder(|| ready(Ok::<_, Infallible>(WorseDrop)))
+        .check(|_| blow_up("a check"))
+        .build();
+    let item = || sim.block_on(pool.item()).unwrap();
+    let said = |code: &dyn Fn()| {
+        let payload = catch_unwind(AssertUnwindSafe(code)).unwrap_err();
+        *payload.downcast::<&str>().unwrap()
+    };
+    assert_eq!(said(&|| drop(item())), "a check");
+    let comes_back = || {
+        let _item = item();
+        blow_up("a user")
+    };
+    assert_eq!(said(&comes_back), "a user");
+    assert_eq!((pool.size(), pool.free()), (0, 4));
+}
+
+#[test]
+fn an_item_comes_back_though_its_thread_is_about_to_end() {
+    thread_local! {
+        static KEPT: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+    }
+    let create = || ready(Ok::<_, Infallible>(()));
+    let pool = ResourcePool::builder(create).idle_timeout(Duration::from_secs(3600)).build();
+    let user = pool.clone();
+    let ends = thread::spawn(move || {
+        // First, so that what the thread knows of hubs is gone before it.
+        KEPT.set(None);
+        let item = block_on(user.item()).unwrap();
+        KEPT.set(Some(Box::new(item)));
+    });
+    ends.join().unwrap();
+    assert_eq!((pool.size(), pool.free()), (1, 4));
 }

@@ -347,3 +347,24 @@ fn one_that_was_done_panics_when_it_is_polled_again() {
     block_on(&mut caught).unwrap();
     assert!(catch_unwind(AssertUnwindSafe(|| block_on(caught))).is_err());
 }
+
+#[test]
+fn a_task_that_a_greenlet_helps_out_with_while_it_blocks_sees_no_kill_of_it() {
+    let hub = spinney_tests::hub(1);
+    let (own, task) = (hub.clone(), Log::default());
+    let seen = task.clone();
+    let greenlet = spawn_on(&hub, async move {
+        own.spawn(async move {
+            seen.add(Handle::current().is_some());
+            seen.add(catch_exit(pending::<()>()).await.is_err());
+        });
+        own.block_on(async {
+            let_others_run().await;
+            Handle::current().unwrap().kill_now();
+            let_others_run().await;
+        });
+        pending::<()>().await;
+    });
+    assert!(block_on(greenlet).unwrap_err().is_killed());
+    assert_eq!(task.take(), [false]);
+}

@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{ResourcePool, sleep};
+use spinney::{ResourcePool, sleep, spawn_on, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::tools::blow_up;
 use spinney_tests::{DropGuard, Dropped};
@@ -224,4 +224,24 @@ fn idle_items_that_panic_when_they_are_dropped_harm_nobody_who_has_no_use_for_th
     });
     drop(pool);
     assert_eq!(dropped.count(), 6);
+}
+
+#[test]
+fn who_is_about_to_use_an_item_has_a_turn_though_none_may_rest() {
+    SimHub::check(0..50, |sim| {
+        let create = || ready(Ok::<_, Infallible>(()));
+        let pool = ResourcePool::builder(create).max_size(1).idle_timeout(Duration::ZERO).build();
+        let used = sim.block_on(pool.item()).unwrap();
+        let next = spawn_on(sim, {
+            let pool = pool.clone();
+            async move { pool.item().await.is_ok() }
+        });
+        sim.block_on(async {
+            while pool.waiting() == 0 {
+                yield_now().await;
+            }
+            drop(used);
+            assert!(next.await.unwrap());
+        });
+    });
 }

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use spinney_hub::hub_depth;
+
 use crate::control::Control;
 use crate::kills::ROOT;
 use crate::local::Locals;
@@ -19,13 +21,27 @@ loom::thread_local! {
 
 struct Current {
     frame: Frame,
+    at: At,
+}
+
+/// Where in the greenlet.
+#[derive(Clone, Copy)]
+struct At {
     /// The innermost `catch_exit` or `shield` that is being polled.
     scope: u64,
+    /// How deep in hubs' tasks. What runs deeper is no part of the greenlet: it blocks on a hub, and
+    /// its thread helps with other tasks.
+    depth: usize,
 }
 
 impl Current {
     const fn new() -> Self {
-        Self { frame: Frame { control: None, locals: Locals::new() }, scope: ROOT }
+        let at = At { scope: ROOT, depth: 0 };
+        Self { frame: Frame { control: None, locals: Locals::new() }, at }
+    }
+
+    fn control(&self) -> Option<&Arc<Control>> {
+        self.frame.control.as_ref().filter(|_| self.at.depth == hub_depth())
     }
 }
 
@@ -53,21 +69,21 @@ impl Frame {
     ///
     /// The frame is swapped in and out again rather than shared: this is done at each poll.
     pub(crate) fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
-        let scope = self.swap(ROOT);
+        let at = self.swap(At { scope: ROOT, depth: hub_depth() });
         let done = code();
-        if let Some(scope) = scope {
-            self.swap(scope);
+        if let Some(at) = at {
+            self.swap(at);
         }
         done
     }
 
-    /// Makes this what is current, and the other way round. Returns the scope before; None where
+    /// Makes this what is current, and the other way round. Returns the place before; None where
     /// the thread's locals are gone.
-    fn swap(&mut self, scope: u64) -> Option<u64> {
+    fn swap(&mut self, at: At) -> Option<At> {
         let swap = |current: &RefCell<Current>| {
             let mut current = current.borrow_mut();
             std::mem::swap(&mut current.frame, self);
-            std::mem::replace(&mut current.scope, scope)
+            std::mem::replace(&mut current.at, at)
         };
         CURRENT.try_with(swap).ok()
     }
@@ -78,18 +94,18 @@ const OF_GREENLET: &str = "a greenlet's frame is not a thread's";
 /// The greenlet that is being polled; None also where the thread is about to end, and its locals
 /// are gone.
 pub(crate) fn control() -> Option<Arc<Control>> {
-    CURRENT.try_with(|current| current.borrow().frame.control.clone()).ok().flatten()
+    CURRENT.try_with(|current| current.borrow().control().cloned()).ok().flatten()
 }
 
 /// The id of the greenlet that is being polled.
 pub(crate) fn id() -> Option<u64> {
-    let id = |current: &RefCell<Current>| current.borrow().frame.control.as_ref().map(|c| c.id());
+    let id = |current: &RefCell<Current>| current.borrow().control().map(|control| control.id());
     CURRENT.try_with(id).ok().flatten()
 }
 
 /// The innermost scope of the greenlet that is being polled.
 pub(crate) fn scope() -> u64 {
-    CURRENT.try_with(|current| current.borrow().scope).unwrap_or(ROOT)
+    CURRENT.try_with(|current| current.borrow().at.scope).unwrap_or(ROOT)
 }
 
 /// Runs `code` with `scope` as the innermost one.
@@ -106,7 +122,7 @@ pub(crate) fn in_scope<T>(scope: u64, code: impl FnOnce() -> T) -> T {
 
 fn replace_scope(scope: u64) -> u64 {
     let replace =
-        |current: &RefCell<Current>| std::mem::replace(&mut current.borrow_mut().scope, scope);
+        |current: &RefCell<Current>| std::mem::replace(&mut current.borrow_mut().at.scope, scope);
     CURRENT.try_with(replace).unwrap_or(ROOT)
 }
 

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use spinney_hub::contain;
+
 use crate::current;
 
 /// The kill of a greenlet, with the reason for it if there is one. `gevent.GreenletExit`.
@@ -16,10 +18,21 @@ use crate::current;
 /// assert_eq!(GreenletExit::new().to_string(), "killed");
 /// assert_eq!(GreenletExit::because("too late").to_string(), "killed: too late");
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct GreenletExit {
     /// Behind two pointers, so that a kill is one: every greenlet has room for one.
-    reason: Option<Arc<Box<dyn Error + Send + Sync>>>,
+    reason: Option<Arc<Reason>>,
+}
+
+/// None while it is being dropped.
+struct Reason(Option<Box<dyn Error + Send + Sync>>);
+
+/// It may panic when it is dropped, which may be anywhere. The panic hook reports it.
+impl Drop for Reason {
+    fn drop(&mut self) {
+        let reason = self.0.take();
+        contain(|| drop(reason));
+    }
 }
 
 impl GreenletExit {
@@ -31,12 +44,12 @@ impl GreenletExit {
 
     /// A kill for `reason`: any error, or a text.
     pub fn because(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { reason: Some(Arc::new(reason.into())) }
+        Self { reason: Some(Arc::new(Reason(Some(reason.into())))) }
     }
 
     /// Why, if that was said.
     pub fn reason(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
-        self.reason.as_deref().map(|reason| &**reason as _)
+        self.reason.as_ref()?.0.as_deref().map(|reason| reason as _)
     }
 
     /// Lets the current greenlet end as killed, after [`catch_exit`](crate::catch_exit) and what
@@ -77,9 +90,15 @@ impl GreenletExit {
     }
 }
 
+impl fmt::Debug for GreenletExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GreenletExit").field("reason", &self.reason()).finish()
+    }
+}
+
 impl fmt::Display for GreenletExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
+        match self.reason() {
             Some(reason) => write!(f, "killed: {reason}"),
             None => f.write_str("killed"),
         }

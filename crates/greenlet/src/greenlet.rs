@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use spinney_hub::contain;
 use spinney_sync::Wait;
 
 use crate::unstarted::Slot;
@@ -20,7 +21,8 @@ pub(crate) type Outcome<T> = Arc<Mutex<Option<T>>>;
 ///
 /// Awaiting it gives the result, or the [`Failure`] that it ended with instead. It is also a
 /// [`Handle`], so that it can be joined, linked to and killed. Dropping it detaches the task, which
-/// goes on, and whose result is then dropped at its end; a group goes on owning its members.
+/// goes on, and whose result is then dropped at its end; a group goes on owning its members. A
+/// result that panics when it is dropped with its greenlet is reported by the panic hook.
 ///
 /// ```
 /// spinney_hub::block_on(async {
@@ -33,7 +35,8 @@ pub(crate) type Outcome<T> = Arc<Mutex<Option<T>>>;
 #[must_use = "dropping a greenlet leaves it to itself: say so with `detach()`"]
 pub struct Greenlet<T> {
     handle: Handle,
-    outcome: Outcome<T>,
+    /// There until it is dropped.
+    outcome: Option<Outcome<T>>,
     /// The task, while it has not been started.
     unstarted: Option<Arc<Slot>>,
     link: Option<u64>,
@@ -44,7 +47,7 @@ pub struct Greenlet<T> {
 impl<T> Greenlet<T> {
     #[track_caller]
     pub(crate) fn of(handle: Handle, outcome: Outcome<T>) -> Self {
-        Self { handle, outcome, unstarted: None, link: None, at: Location::caller() }
+        Self { handle, outcome: Some(outcome), unstarted: None, link: None, at: Location::caller() }
     }
 
     pub(crate) fn with_slot(mut self, slot: Arc<Slot>) -> Self {
@@ -157,8 +160,11 @@ impl<T> Greenlet<T> {
 
     /// The result of one that has ended.
     fn result(&mut self) -> &mut Option<T> {
-        let outcome = Arc::get_mut(&mut self.outcome).expect("the task has let go of it");
-        outcome.get_mut().unwrap_or_else(PoisonError::into_inner)
+        let outcome = self.outcome.as_mut().and_then(Arc::get_mut);
+        outcome
+            .expect("the task has let go of it")
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -205,6 +211,8 @@ impl<T> AsRef<Handle> for Greenlet<T> {
 impl<T> Drop for Greenlet<T> {
     fn drop(&mut self) {
         self.handle.give_up(&mut self.link);
+        // Whoever drops a result that nobody took is not the one who made it.
+        contain(|| drop(self.outcome.take()));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::hub::WeakHub;
 use crate::smol::SmolHub;
 #[cfg(feature = "tokio")]
 use crate::tokio::TokioHub;
+use crate::within::Inside;
 use crate::{BoxFuture, Hub, Spawn};
 
 thread_local! {
@@ -40,7 +41,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 ///
 /// If the [global hub](Hub::global) has to be started, and cannot be.
 pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
-    match CURRENT.with_borrow(|current| current.as_ref().map(|context| context.host.clone())) {
+    match look(|context| context.host.clone()) {
         Some(Host::Hub(hub)) => hub.spawn(future),
         #[cfg(feature = "smol")]
         Some(Host::Smol) => SmolHub.spawn(future),
@@ -56,8 +57,7 @@ pub fn label_task(label: impl FnOnce() -> String) {
     if !LABELLED.get() {
         return;
     }
-    let labels = CURRENT.with_borrow(|current| current.as_ref()?.labels.clone());
-    if let Some(labels) = labels {
+    if let Some(labels) = look(|context| context.labels.clone()).flatten() {
         labels(label());
     }
 }
@@ -116,8 +116,19 @@ impl Context {
     }
 
     /// Makes this the current context until the guard is dropped; then the one before is back.
+    ///
+    /// What is polled meanwhile is inside of no time limit: those around it can end it only when
+    /// the hub is done.
     pub fn enter(self) -> Entered {
-        Entered { before: replace(Some(self)), here: PhantomData }
+        let mut entered = self.enter_within();
+        entered.limits = Some(Inside::of_none());
+        entered
+    }
+
+    /// As [`enter`](Self::enter), for a part of what is being polled: it stays inside of the time
+    /// limits around it.
+    pub(crate) fn enter_within(self) -> Entered {
+        Entered { before: replace(Some(self)), limits: None, here: PhantomData }
     }
 }
 
@@ -131,6 +142,8 @@ impl fmt::Debug for Context {
 #[must_use = "the context is left when the guard is dropped"]
 pub struct Entered {
     before: Option<Context>,
+    /// Brings back the time limits around, if they were left.
+    limits: Option<Inside>,
     /// Contexts belong to their thread.
     here: PhantomData<Rc<()>>,
 }
@@ -153,13 +166,19 @@ fn replace(context: Option<Context>) -> Option<Context> {
     CURRENT.replace(context)
 }
 
+/// Looks at the current context; None outside of any, and where the thread is about to end, and
+/// its locals are gone.
+fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
+    CURRENT.try_with(|current| current.borrow().as_ref().map(look)).ok().flatten()
+}
+
 pub(crate) fn clock() -> Clock {
-    CURRENT.with_borrow(|current| current.as_ref().map(|c| c.clock.clone()).unwrap_or_default())
+    look(|context| context.clock.clone()).unwrap_or_default()
 }
 
 pub(crate) fn hub() -> Option<Hub> {
-    CURRENT.with_borrow(|current| match current {
-        Some(Context { host: Host::Hub(hub), .. }) => hub.upgrade(),
-        _ => None,
-    })
+    let of = |context: &Context| {
+        if let Host::Hub(hub) = &context.host { hub.upgrade() } else { None }
+    };
+    look(of).flatten()
 }

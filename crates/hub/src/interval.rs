@@ -51,13 +51,18 @@ impl Interval {
         };
         self.next = Some(due);
         sleep_until(due).await;
-        let steps = self.missed(clock.now() - due).saturating_add(1);
-        self.next = self.period.checked_mul(steps).and_then(|later| due.checked_add(later));
+        let now = clock.now();
+        self.next = self.skip(due, now - due);
+        while let Some(passed) = self.next.filter(|next| *next <= now) {
+            self.next = self.skip(passed, now - passed);
+        }
         due
     }
 
-    /// How many ticks there would have been in `late`.
-    fn missed(&self, late: Duration) -> u32 {
-        u32::try_from(late.as_nanos() / self.period.as_nanos()).unwrap_or(u32::MAX)
+    /// The first tick that is not in the time of `late` after the one at `passed`; if there would
+    /// have been too many to count, one on the way there.
+    fn skip(&self, passed: Instant, late: Duration) -> Option<Instant> {
+        let missed = u32::try_from(late.as_nanos() / self.period.as_nanos()).unwrap_or(u32::MAX);
+        passed.checked_add(self.period.checked_mul(missed.saturating_add(1))?)
     }
 }

@@ -51,7 +51,7 @@ mod yield_now;
 pub use clock::{Clock, TimeSource};
 pub use contain::contain;
 pub use current::{Context, Entered, block_on, label_task, spawn};
-pub use hub::{Hub, HubBuilder, ShutdownReport};
+pub use hub::{Hub, HubBuilder, ShutdownReport, hub_depth};
 pub use interval::{Interval, interval};
 pub use local::LocalHub;
 #[cfg(any(feature = "smol", feature = "tokio"))]

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 use futures_lite::future;
 use slab::Slab;
@@ -219,23 +220,17 @@ impl Local {
     fn clear(&self) {
         let tasks = self.tasks.take();
         tasks.into_iter().for_each(|(_, waker)| waker.wake());
-        self.run_out();
-        if self.alive.get() == 0 {
-            // The usual case; and the only one in which no thread-local is needed, should the hub
-            // go with its thread.
-            return;
-        }
-        future::block_on(future::poll_fn(|cx| {
-            loop {
-                self.run_out();
-                if self.alive.get() == 0 {
-                    return Poll::Ready(());
-                }
-                if self.fall_asleep(cx.waker()) {
-                    return Poll::Pending;
-                }
+        // No thread-local is needed for it, should the hub go with its thread.
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        loop {
+            self.run_out();
+            if self.alive.get() == 0 {
+                return;
             }
-        }));
+            if self.fall_asleep(&waker) {
+                thread::park();
+            }
+        }
     }
 
     fn run_out(&self) {
@@ -299,6 +294,14 @@ impl Wake for MainTurn {
         if !self.queued.swap(true, Acquire) {
             schedule(self.inbox, Turn::Main);
         }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

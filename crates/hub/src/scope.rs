@@ -35,7 +35,7 @@ impl<F: Future, X: Enter> Future for Scoped<F, X> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _entered = this.hub.context().enter();
+        let _entered = this.hub.context().enter_within();
         this.future.poll(cx)
     }
 }

@@ -102,12 +102,17 @@ impl<F: Future> Future for WithinFuture<F> {
     }
 }
 
-/// While it lives, what is polled is inside of a limit that ran out.
-struct Inside {
+/// While it lives, what is polled is inside of a limit that ran out, or of none.
+pub(crate) struct Inside {
     outer: Option<Instant>,
 }
 
 impl Inside {
+    /// Of none: for who polls something of their own, which no limit around them can end.
+    pub(crate) fn of_none() -> Self {
+        Self { outer: OUTER.take() }
+    }
+
     fn of(outer: Option<Instant>, over: Option<Instant>) -> Self {
         OUTER.set(outer.into_iter().chain(over).min());
         Self { outer }

@@ -224,3 +224,28 @@ fn a_label_goes_to_the_context_that_is_current_and_is_made_only_for_one_that_ask
     nobody_asks();
     assert_eq!(*labels.borrow(), ["outer", "outer again"]);
 }
+
+#[test]
+fn a_thread_that_ends_is_on_the_system_s_clock_and_on_the_global_hub() {
+    struct AtTheEnd(std::sync::mpsc::Sender<(String, String)>);
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            let to = self.0.clone();
+            let clock = format!("{:?}", Clock::current());
+            spawn(async move { to.send((clock, own_name())).unwrap() });
+        }
+    }
+    thread_local! {
+        static KEPT: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+    }
+    let (send, receive) = channel();
+    let ends = thread::spawn(move || {
+        // First, so that what is current on the thread is gone before it.
+        KEPT.set(Some(AtTheEnd(send)));
+        block_on(async {});
+    });
+    ends.join().unwrap();
+    let (clock, thread) = receive.recv().unwrap();
+    assert!(clock.contains("system"), "{clock}");
+    assert!(thread.starts_with("spinney-"), "{thread}");
+}

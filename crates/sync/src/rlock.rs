@@ -17,8 +17,9 @@ use crate::{NotOwner, Wait};
 /// Lets one owner at a time past a point, as often as they like; others wait, first come, first
 /// served. `gevent.lock.RLock`.
 ///
-/// An owner is what the caller says it is: a greenlet's id, a thread's. Dropping the lock is
-/// harmless; guards and waiters borrow it.
+/// An owner is what the caller says it is: a greenlet's id, a thread's. Owners are compared and
+/// cloned in the middle of a step, so their [`Eq`] and [`Clone`] must neither use the lock nor
+/// panic. Dropping the lock is harmless; guards and waiters borrow it.
 ///
 /// ```
 /// # futures_lite::future::block_on(async {

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use spinney_hub::hub_depth;
+
 thread_local! {
     /// The address of the pool's [`Workers`](crate::workers::Workers), which a thread keeps alive;
     /// none is at zero. It needs no destructor, so it is there for those of other locals.
@@ -13,7 +15,7 @@ pub(crate) fn enter(pool: usize) {
     POOL.set(pool);
 }
 
-/// Whether this thread works for the pool at this address.
+/// Whether this thread is at work for the pool at this address, and not helping a hub out.
 pub(crate) fn is_inside(pool: usize) -> bool {
-    POOL.get() == pool
+    POOL.get() == pool && hub_depth() == 0
 }

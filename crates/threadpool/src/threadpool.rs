@@ -193,7 +193,8 @@ impl ThreadPool {
         self.len() == 0
     }
 
-    /// Whether this thread is one of the pool's.
+    /// Whether a closure of the pool asks. Tasks of a [`Hub`](spinney_hub::Hub) that a closure
+    /// blocks on are none of it, though its thread may poll them meanwhile.
     pub fn is_inside(&self) -> bool {
         self.owner.workers.is_inside()
     }

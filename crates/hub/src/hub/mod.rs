@@ -19,6 +19,7 @@ pub use builder::HubBuilder;
 pub use own::ShutdownReport;
 
 use drive::drive;
+pub use drive::hub_depth;
 use own::{Core, Own};
 use threads::ThreadSettings;
 

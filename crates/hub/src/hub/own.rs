@@ -83,15 +83,16 @@ impl Own {
     fn stop(&self) -> bool {
         self.core.close();
         self.stop.close();
-        let threads = std::mem::take(&mut *self.lock_threads());
+        let mut threads = self.lock_threads();
         let here = thread::current().id();
         let is_here = |thread: &JoinHandle<()>| thread.thread().id() == here;
-        let outside = !is_polling(&self.core) && !threads.iter().any(is_here);
-        if outside {
-            for thread in threads {
-                // A worker's panic has been reported by the panic hook; the others still stop.
-                drop(thread.join());
-            }
+        let outside = !is_inside(&self.core) && !threads.iter().any(is_here);
+        // Who does not wait leaves them to who does.
+        let ended = if outside { std::mem::take(&mut *threads) } else { Vec::new() };
+        drop(threads);
+        for thread in ended {
+            // A worker's panic has been reported by the panic hook; the others still stop.
+            drop(thread.join());
         }
         outside
     }
@@ -132,7 +133,8 @@ impl Core {
         let mut tasks = self.lock();
         if !tasks.closed {
             let entry = Entry { core: Arc::clone(self), key: tasks.list.vacant_key() };
-            let task = self.executor.spawn(Polled { future: Guarded::new(future, entry), core });
+            let task =
+                self.executor.spawn(Member { future: Some(Guarded::new(future, entry)), core });
             tasks.list.insert(task);
             tasks.alive += 1;
         }
@@ -198,30 +200,48 @@ impl Drop for Entry {
 }
 
 thread_local! {
-    /// The hubs, by address, whose tasks are being polled on this thread, the innermost last.
-    static POLLING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    /// The hubs, by address, whose tasks are being polled or dropped on this thread, the innermost
+    /// last.
+    static INSIDE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-fn is_polling(core: &Arc<Core>) -> bool {
-    POLLING.with_borrow(|cores| cores.contains(&Arc::as_ptr(core).addr()))
+/// Whether this thread is inside of one of its tasks. One that is about to end, and whose locals
+/// are gone, is in none.
+fn is_inside(core: &Arc<Core>) -> bool {
+    let core = Arc::as_ptr(core).addr();
+    INSIDE.try_with(|cores| cores.borrow().contains(&core)).unwrap_or(false)
 }
 
 pin_project! {
-    /// A task whose thread knows of which hub it is.
-    struct Polled<F> {
+    /// A task whose thread knows of which hub it is, also while it drops the future.
+    struct Member<F> {
         #[pin]
-        future: F,
+        future: Option<F>,
         core: usize,
+    }
+
+    impl<F> PinnedDrop for Member<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                let _inside = Inside::of(*this.core);
+                this.future.set(None);
+            }
+        }
     }
 }
 
-impl<F: Future> Future for Polled<F> {
-    type Output = F::Output;
+impl<F: Future<Output = ()>> Future for Member<F> {
+    type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
         let _inside = Inside::of(*this.core);
-        this.future.poll(cx)
+        let polled = this.future.as_mut().as_pin_mut().map_or(Poll::Ready(()), |f| f.poll(cx));
+        if polled.is_ready() {
+            this.future.set(None);
+        }
+        polled
     }
 }
 
@@ -229,13 +249,14 @@ struct Inside;
 
 impl Inside {
     fn of(core: usize) -> Self {
-        POLLING.with_borrow_mut(|cores| cores.push(core));
+        // Where the thread's locals are gone, nobody asks.
+        let _gone = INSIDE.try_with(|cores| cores.borrow_mut().push(core));
         Self
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        POLLING.with_borrow_mut(Vec::pop);
+        let _gone = INSIDE.try_with(|cores| cores.borrow_mut().pop());
     }
 }

@@ -61,6 +61,20 @@ fn ticks_that_were_missed_are_skipped() {
 }
 
 #[test]
+fn more_are_skipped_than_can_be_counted_at_a_time() {
+    let (clock, _entered) = Manual::enter();
+    let period = Duration::from_nanos(1);
+    let mut ticks = interval(period);
+    let start = Clock::current().now();
+    begin(&mut ticks);
+    clock.advance(60 * SECOND);
+    assert_eq!(tick(&mut ticks), start + period);
+    begin(&mut ticks);
+    clock.advance(period);
+    assert_eq!(tick(&mut ticks), start + 60 * SECOND + period);
+}
+
+#[test]
 fn a_dropped_tick_is_not_lost_and_leaves_no_alarm() {
     let (clock, _entered) = Manual::enter();
     let mut ticks = interval(SECOND);

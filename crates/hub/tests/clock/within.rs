@@ -182,3 +182,17 @@ fn an_inner_limit_that_outlives_the_outer_one_is_woken_again() {
     drop(outer);
     assert_eq!(limit(&ByHand::of(inner).poll()), Some(SECOND));
 }
+
+#[test]
+fn a_limit_that_ran_out_is_none_of_a_hub_s_that_is_run_inside() {
+    let (clock, _entered) = Manual::enter();
+    let run_inside = async {
+        yield_now().await;
+        LocalHub::new().block_on(pending::<()>().within(Duration::from_millis(1))).is_err()
+    };
+    // Of the two it is the one that runs out first.
+    let outer = Duration::from_nanos(1);
+    let mut limited = ByHand::waiting(run_inside.within(outer));
+    clock.advance(outer);
+    assert_eq!(limited.poll(), Poll::Ready(Ok(true)));
+}

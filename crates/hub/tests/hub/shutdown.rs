@@ -167,3 +167,24 @@ fn what_runs_during_it_finds_its_hub_current() {
     hub.shutdown(Duration::from_secs(20));
     assert!(!receive.recv().unwrap().contains("global"));
 }
+
+#[test]
+fn a_destructor_of_one_of_its_tasks_may_shut_it_down() {
+    struct ShutsDown(Hub);
+    impl Drop for ShutsDown {
+        fn drop(&mut self) {
+            // When the one that had this dropped waits for the threads.
+            while !format!("{:?}", self.0).contains("threads: 0") {
+                thread::yield_now();
+            }
+            self.0.shutdown(Duration::ZERO);
+        }
+    }
+    let hub = Hub::builder().threads(1).build().unwrap();
+    let guard = ShutsDown(hub.clone());
+    hub.spawn(async move {
+        let _guard = guard;
+        pending::<()>().await;
+    });
+    assert_eq!(hub.shutdown(Duration::ZERO).dropped, 1);
+}

@@ -195,3 +195,26 @@ fn tasks_that_another_thread_wakes_meanwhile_are_dropped() {
     waking.join().unwrap();
     assert_eq!(drops.count(), ROUNDS);
 }
+
+#[test]
+fn one_that_goes_with_its_thread_is_waited_for_as_any_other() {
+    thread_local! {
+        static KEPT: RefCell<Option<Hub>> = const { RefCell::new(None) };
+    }
+    let ends = Drops::default();
+    let hub = watched_hub(1, &ends);
+    let keeper = thread::spawn(move || {
+        // First, so that what the thread knows of the hub's tasks is gone before it.
+        KEPT.set(None);
+        let here = thread::current().id();
+        let ran_here = || {
+            let (done, ran) = async_channel::bounded(1);
+            hub.spawn(async move { done.try_send(thread::current().id()).unwrap() });
+            hub.block_on(ran.recv()).unwrap() == here
+        };
+        while !ran_here() {}
+        KEPT.set(Some(hub));
+    });
+    keeper.join().unwrap();
+    assert_eq!(ends.count(), 1);
+}

@@ -17,6 +17,10 @@ use spinney_hub::{LocalHub, Spawn, sleep, yield_now};
 
 use crate::dropped::{Drops, send_waker};
 
+thread_local! {
+    static HUB: RefCell<Option<LocalHub>> = const { RefCell::new(None) };
+}
+
 #[test]
 fn tasks_that_wait_are_dropped() {
     let (hub, drops) = (LocalHub::new(), Drops::default());
@@ -188,9 +192,6 @@ fn a_task_with_a_handle_of_its_own_hub_lets_it_go_when_it_ends() {
 fn a_hub_in_a_thread_local_is_dropped_with_its_thread() {
     // A panic in such a destructor aborts the process: so it is another one that runs it.
     const CHILD: &str = "SPINNEY_TEST_CHILD";
-    thread_local! {
-        static HUB: RefCell<Option<LocalHub>> = const { RefCell::new(None) };
-    }
     if std::env::var_os(CHILD).is_none() {
         let name = "drops::a_hub_in_a_thread_local_is_dropped_with_its_thread";
         let mut child = Command::new(std::env::current_exe().unwrap());
@@ -215,4 +216,28 @@ fn a_hub_in_a_thread_local_is_dropped_with_its_thread() {
     });
     ended.join().unwrap();
     assert_eq!(drops.count(), 1);
+}
+
+#[test]
+fn a_task_that_another_thread_wakes_while_the_hub_goes_with_its_thread_is_dropped_there() {
+    let drops = Drops::default();
+    for _ in 0..1000 {
+        let (to, wakers) = channel();
+        let guard = drops.guard();
+        let ended = thread::spawn(move || {
+            // First, so that what the thread needs to block is gone before it.
+            HUB.set(None);
+            futures_lite::future::block_on(async {});
+            let hub = LocalHub::new();
+            hub.spawn(send_waker(to, (guard, Rc::new(()))));
+            hub.block_on(yield_now());
+            HUB.set(Some(hub));
+        });
+        let waker = wakers.recv().unwrap();
+        while !ended.is_finished() {
+            waker.wake_by_ref();
+        }
+        ended.join().unwrap();
+    }
+    assert_eq!(drops.count(), 1000);
 }

@@ -9,9 +9,11 @@ mod item;
 mod reaper;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
-use spinney_hub::Clock;
+use spinney_hub::{Clock, contain};
 use spinney_sync::{Acquire, Closed, HandOut, Semaphore};
 
 pub use builder::ResourcePoolBuilder;
@@ -260,19 +262,32 @@ impl<T, C> Shared<T, C> {
     }
 
     /// Takes an item back that was in use. Should the check panic, it is dropped, and there is
-    /// room for another only then.
+    /// room for another only then. Where the item comes back by a panic, that is the one that goes
+    /// on.
     fn give_back(self: &Arc<Self>, value: T) {
         let token = Token { tokens: &self.tokens };
         let item = Doubtful { shared: self };
         let mut value = value;
-        if (self.check)(&mut value) {
-            item.confirm();
-            self.store(token, value);
+        match catch_unwind(AssertUnwindSafe(|| (self.check)(&mut value))) {
+            Ok(true) => {
+                item.confirm();
+                self.store(token, value);
+            }
+            Ok(false) => {}
+            Err(payload) => {
+                contain(|| drop(value));
+                if thread::panicking() {
+                    contain(|| drop(payload));
+                } else {
+                    resume_unwind(payload);
+                }
+            }
         }
     }
 
     /// Lays an item by, unless it is one too many, and gives its room back.
     fn store(self: &Arc<Self>, token: Token<'_>, value: T) {
+        let now = Clock::current().now();
         let mut idle = self.lock();
         if idle.size > self.tokens.capacity() {
             idle.size -= 1;
@@ -280,7 +295,7 @@ impl<T, C> Shared<T, C> {
             drop(value);
             return;
         }
-        idle.put(Clock::current().now(), value);
+        idle.put(now, value);
         let reaper = self.reaper.as_ref().filter(|_| idle.reaper.strong_count() == 0);
         let reaper = reaper.map(|reaper| (reaper, Arc::default()));
         if let Some((_, alive)) = &reaper {

@@ -9,6 +9,9 @@ use spinney_hub::{Clock, contain, sleep_until, spawn};
 use super::Shared;
 use super::idle::let_go;
 
+/// How long those who are about to use an item have at the least, before it is looked after again.
+const MOMENT: Duration = Duration::from_millis(1);
+
 pub(super) struct Reaper<T, C> {
     limit: Duration,
     /// Starts the task. A function of its own, so that only who wants one needs items that can be
@@ -28,11 +31,6 @@ impl<T, C> Reaper<T, C> {
     /// Starts a task, which holds `alive` for as long as it looks after the items.
     pub(super) fn start(&self, shared: &Arc<Shared<T, C>>, alive: Arc<()>) {
         (self.start)(shared, alive);
-    }
-
-    /// When an item has been idle for too long that is so since `since`. None if that is never.
-    fn deadline(&self, since: Instant) -> Option<Instant> {
-        since.checked_add(self.limit)
     }
 }
 
@@ -64,9 +62,12 @@ impl<T, C> Shared<T, C> {
         let rooms = iter::from_fn(|| self.tokens.try_acquire().ok());
         let rooms: Vec<_> = rooms.take(stale).collect();
         let retired = idle.retire(rooms.len());
-        let next = if retired.len() < stale { Some(now) } else { idle.oldest() };
+        let next = if retired.len() < stale {
+            now.checked_add(reaper.limit.max(MOMENT))
+        } else {
+            idle.oldest().and_then(|since| since.checked_add(reaper.limit))
+        };
         let next = next.filter(|_| surplus > retired.len());
-        let next = next.and_then(|since| reaper.deadline(since));
         if next.is_none() {
             idle.reaper = Weak::new();
         }

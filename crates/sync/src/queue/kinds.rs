@@ -41,7 +41,8 @@ pub type LifoQueue<T> = OrderedQueue<T, Lifo>;
 ///
 /// [`Reverse`](std::cmp::Reverse) lets the largest come out first. The items' [`Ord`] runs while
 /// the queue is locked: it must not use the queue. If it panics when an item is put, that put
-/// panics and the item is lost; nothing else is.
+/// panics and the item is lost; nothing else is. The item is dropped then and there, so its
+/// destructor must not use the queue, either.
 ///
 /// ```
 /// let queue = spinney_sync::PriorityQueue::unbounded();

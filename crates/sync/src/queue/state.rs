@@ -155,17 +155,19 @@ impl<T, O: Order<T>> State<T, O> {
         self.getters.push(waker.clone(), want)
     }
 
-    /// Whether the getter with this ticket was served, and how.
+    /// Whether the getter with this ticket, which wants `want`, was served, and how.
     pub(super) fn poll_get(
         &mut self,
         ticket: u64,
+        want: Want<T>,
         waker: &Waker,
     ) -> Poll<Result<Answer<T>, ShutDown>> {
         if let Some(answer) = self.answers.remove(&ticket) {
             return Poll::Ready(Ok(answer));
         }
         if self.shut_down {
-            return Poll::Ready(Err(ShutDown(())));
+            // Refused while there was nothing; since then somebody may have put an item back.
+            return Poll::Ready(self.serve(want).ok_or(ShutDown(())));
         }
         let stale = self.getters.update(ticket, waker);
         self.discard(stale);

@@ -33,7 +33,7 @@ impl<'a, T, O: Order<T>> Turn<'a, T, O> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, ShutDown>> {
         let queue = self.queue.expect("polled after it was done");
         let polled = queue.change(|state| match self.ticket {
-            Some(ticket) => state.poll_get(ticket, cx.waker()),
+            Some(ticket) => state.poll_get(ticket, self.want, cx.waker()),
             None => match state.serve(self.want) {
                 Some(answer) => Poll::Ready(Ok(answer)),
                 None if state.shut_down => Poll::Ready(Err(ShutDown(()))),

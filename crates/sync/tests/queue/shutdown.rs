@@ -83,8 +83,8 @@ fn an_item_given_before_is_back_in_the_queue_if_its_getter_is_dropped() {
     queue.put_nowait(1).unwrap();
     queue.shutdown();
     drop(getter);
-    assert_eq!(refused.poll(), Poll::Ready(Err(ShutDown(()))));
     assert_eq!(queue.get_nowait(), Ok(1));
+    assert_eq!(refused.poll(), Poll::Ready(Err(ShutDown(()))));
 }
 
 #[test]
@@ -191,4 +191,17 @@ fn again_it_is_of_no_effect() {
     queue.shutdown();
     assert_eq!(queue.shutdown_now(), [1], "but at once can come after");
     assert!(queue.shutdown_now().is_empty());
+}
+
+#[test]
+fn one_that_was_refused_has_the_item_that_somebody_puts_back_meanwhile() {
+    let queue = Queue::unbounded();
+    let served = ByHand::waiting(queue.get());
+    let mut refused = ByHand::waiting(queue.get());
+    let mut late = ByHand::waiting(queue.get());
+    queue.put_nowait(1).unwrap();
+    queue.shutdown();
+    drop(served);
+    assert_eq!(refused.poll(), Poll::Ready(Ok(1)));
+    assert_eq!(late.poll(), Poll::Ready(Err(ShutDown(()))));
 }

@@ -73,7 +73,7 @@ impl Workers {
         self.settings.queue != Some(usize::MAX)
     }
 
-    /// Whether this is one of its threads.
+    /// Whether this is one of its threads, at work for it.
     pub(crate) fn is_inside(&self) -> bool {
         inside::is_inside(self.address())
     }

@@ -1,11 +1,12 @@
 //! What closures may do to their own pool.
 
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::block_on;
-use spinney_hub::{Hub, LocalHub};
+use spinney_hub::{Hub, LocalHub, Spawn};
 use spinney_threadpool::{InsideThreadPool, ThreadPool};
 
 #[test]
@@ -108,4 +109,27 @@ fn hubs_and_greenlets_work_inside() {
         hub.block_on(async { spinney_greenlet::spawn(async { 42 }).await.unwrap() })
     });
     assert_eq!(shared.wait().unwrap(), 42);
+}
+
+#[test]
+fn a_task_that_a_closure_helps_out_with_is_not_inside() {
+    let hub = Hub::builder().threads(1).build().unwrap();
+    let (busy, is_busy) = channel::<()>();
+    let (release, released) = channel::<()>();
+    // Its only thread is held up, so that the closure runs what comes next.
+    hub.spawn(async move {
+        drop(busy);
+        let _gone = released.recv();
+    });
+    is_busy.recv().unwrap_err();
+    let pool = ThreadPool::new(1).unwrap();
+    let (asked, asks) = (pool.clone(), hub.clone());
+    let closure = pool.submit(move || {
+        let (from, own) = (thread::current().id(), asked.clone());
+        let task = async move { (thread::current().id() == from, own.is_inside()) };
+        let task = spinney_greenlet::spawn_on(&asks, task);
+        (asks.block_on(task).unwrap(), asks.block_on(async { asked.is_inside() }))
+    });
+    assert_eq!(closure.wait().unwrap(), ((true, false), true));
+    drop(release);
 }
