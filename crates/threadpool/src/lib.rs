@@ -44,6 +44,7 @@
 //! });
 //! ```
 
+mod apart;
 mod apply_async;
 mod builder;
 mod call;

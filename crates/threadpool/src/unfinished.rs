@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spinney_sync::{Event, Semaphore};
 
+use crate::apart::Apart;
+
 pub(crate) struct Unfinished {
     /// One for each closure that is running or in the queue, and got in there by waiting its turn.
     pub(crate) places: Semaphore,
@@ -23,10 +25,6 @@ pub(crate) struct Unfinished {
     /// that nobody is told of one that was before they asked.
     emptied: Mutex<Option<Arc<Event>>>,
 }
-
-/// What has a line of the cache to itself.
-#[repr(align(128))]
-struct Apart<T>(T);
 
 impl Unfinished {
     pub(crate) fn new(places: usize) -> Self {

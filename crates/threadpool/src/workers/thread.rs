@@ -32,15 +32,19 @@ impl Workers {
 
     /// Waits for the next piece of work; None when this thread is to end.
     fn next(self: &Arc<Self>) -> Option<Arc<dyn Work>> {
+        if let Some(work) = self.front.pop() {
+            return Some(work);
+        }
         let mut state = self.lock();
         let mut timed_out = false;
         loop {
             if state.is_too_many() {
                 break;
             }
-            if let Some(work) = state.queue.pop_front() {
-                self.say_wanted(&state);
-                return Some(work);
+            let work = self.front.pop_of(&mut state);
+            self.say_wanted(&state);
+            if work.is_some() {
+                return work;
             }
             if state.closed || timed_out {
                 break;
