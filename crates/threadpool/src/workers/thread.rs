@@ -65,9 +65,10 @@ impl Workers {
     fn look_again<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
         state.looking += 1;
         drop(state);
-        let pushed = self.unfinished.pushed();
-        spin::short().take_while(|()| !self.is_wanted()).for_each(drop);
-        if self.unfinished.pushed().wrapping_sub(pushed) >= FLOW {
+        let pushed = || self.unfinished.pushed();
+        let before = pushed();
+        spin::gather(|| self.is_wanted(), pushed);
+        if pushed().wrapping_sub(before) >= FLOW {
             spin::has_paid();
         }
         state = self.lock();
