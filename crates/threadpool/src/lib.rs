@@ -56,6 +56,7 @@ mod job;
 mod map;
 mod park;
 mod place;
+mod places;
 mod result;
 mod seldom;
 mod settings;

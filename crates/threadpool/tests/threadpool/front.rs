@@ -56,7 +56,9 @@ fn what_is_behind_one_that_takes_long_is_begun_by_others() {
     other.open();
     gate.wait_for(2);
     gate.open();
-    results.into_iter().for_each(|result| result.wait().unwrap());
+    for result in results {
+        result.wait().unwrap();
+    }
 }
 
 #[test]
@@ -81,7 +83,9 @@ fn threads_that_are_too_many_begin_nothing_more() {
     }
     assert_eq!(gate.counts(), (1, 1));
     gate.open();
-    results.into_iter().for_each(|result| result.wait().unwrap());
+    for result in results {
+        result.wait().unwrap();
+    }
 }
 
 #[test]
@@ -96,5 +100,7 @@ fn no_more_threads_start_than_there_is_work_for() {
     results.push(held(&pool, &gate));
     assert_eq!(pool.size(), 4);
     gate.open();
-    results.into_iter().for_each(|result| result.wait().unwrap());
+    for result in results {
+        result.wait().unwrap();
+    }
 }
