@@ -5,7 +5,7 @@
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use spinney_sync::{HandOut, Permit, Semaphore, TryAcquireError};
 
@@ -37,27 +37,31 @@ impl Places {
 
     /// Takes one; none is free while others wait.
     pub(crate) fn try_take(&self) -> Result<(), TryAcquireError> {
-        let taken = match self.semaphore.0.try_acquire() {
-            Err(TryAcquireError::WouldBlock) => {
-                drop(self.put_back());
-                self.semaphore.0.try_acquire()
+        let try_acquire = || self.semaphore.0.try_acquire().map(Permit::forget);
+        let mut taken = try_acquire();
+        while taken == Err(TryAcquireError::WouldBlock) {
+            // While nobody else puts any back: none, and none freed by then, is none at all.
+            let alone = self.alone();
+            taken = try_acquire();
+            if taken.is_ok() || self.freed.0.load(SeqCst) == 0 {
+                break;
             }
-            taken => taken,
-        };
-        taken.map(Permit::forget)
+            drop(self.put_back(alone));
+        }
+        taken
     }
 
     /// Waits for one; false if the pool is closed.
     pub(crate) async fn take(&self) -> bool {
         let _waiting = Waiting::of(&self.waiting);
-        drop(self.put_back());
+        drop(self.put_back(self.alone()));
         self.semaphore.0.acquire().await.map(Permit::forget).is_ok()
     }
 
     /// One is free. Whoever waits is woken when what this returns is dropped.
     pub(crate) fn free(&self) -> Option<HandOut<'_>> {
         self.freed.0.fetch_add(1, SeqCst);
-        (self.waiting.load(SeqCst) > 0).then(|| self.put_back())
+        (self.waiting.load(SeqCst) > 0).then(|| self.put_back(self.alone()))
     }
 
     /// How many are free, less one for each who waits.
@@ -75,9 +79,12 @@ impl Places {
         self.semaphore.0.close();
     }
 
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.putting_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts back what was freed. Whoever waits is woken when what this returns is dropped.
-    fn put_back(&self) -> HandOut<'_> {
-        let _alone = self.putting_back.lock().unwrap_or_else(PoisonError::into_inner);
+    fn put_back(&self, _alone: MutexGuard<'_, ()>) -> HandOut<'_> {
         self.semaphore.0.put_back(self.freed.0.swap(0, SeqCst))
     }
 }
@@ -153,15 +160,17 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_refused_for_what_another_is_about_to_put_back() {
-        for _ in 0..10_000 {
-            let places = taken(2);
-            drop(places.free());
-            drop(places.free());
-            thread::scope(|scope| {
-                scope.spawn(|| places.try_take().unwrap());
+    fn nobody_is_refused_while_there_are_places_for_all() {
+        let places = Places::new(2);
+        let take_and_free = || {
+            for _ in 0..100_000 {
                 places.try_take().unwrap();
-            });
-        }
+                drop(places.free());
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(take_and_free);
+            take_and_free();
+        });
     }
 }
