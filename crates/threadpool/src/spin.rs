@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 const LOOKS: usize = 16;
 /// What a turn given away costs at the most, if nobody is there who keeps the core.
 const TURN: Duration = Duration::from_micros(500);
-/// How much comes between two looks if that is a stream, of which there is more to come.
-const STREAM: usize = 2;
 /// How many times one then goes to sleep at once, at first: what was lost is regained in about as
 /// many times.
 const SLEEPS: u32 = 1000;
@@ -85,52 +83,45 @@ pub(crate) fn short() -> impl Iterator<Item = ()> {
     })
 }
 
-/// Looks in these steps whether it is there. What comes in a stream, by what `came` counts, is let
-/// gather: one looks again after as many steps as it took so far. So whoever sends it is not met
-/// for each piece of it.
-pub(crate) fn gather(mut is_there: impl FnMut() -> bool, came: impl Fn() -> usize) {
-    let mut before = came();
+/// Looks in these steps whether it is there. What comes in a stream is let gather: one looks again
+/// after as many steps as it took so far. So whoever sends it is not met for each piece of it.
+pub(crate) fn gather(mut is_there: impl FnMut() -> bool, mut is_stream: impl FnMut() -> bool) {
     let mut next = 1;
     for (step, ()) in (1..).zip(short()) {
-        if step < next || !is_there() {
-            continue;
+        if step >= next && is_there() {
+            if !is_stream() {
+                return;
+            }
+            next = 2 * step;
         }
-        let now = came();
-        if now.wrapping_sub(before) < STREAM {
-            return;
-        }
-        before = now;
-        next = 2 * step;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use super::{LOOKS, SLEEPS, SLEEPS_AT_MOST, Sleepy, gather, has_paid, short, sleepy};
 
-    use super::{LOOKS, SLEEPS, SLEEPS_AT_MOST, STREAM, Sleepy, gather, has_paid, short, sleepy};
-
-    /// How often one looks that gathers what is there, of which so much comes between two counts.
-    fn looks_while_come(each: usize) -> usize {
-        let (looks, came) = (Cell::new(0), Cell::new(0));
+    /// How often one looks that gathers what is there.
+    fn looks_at(is_stream: bool) -> usize {
+        let mut looks = 0;
         let look = || {
-            looks.set(looks.get() + 1);
+            looks += 1;
             true
         };
-        gather(look, || came.replace(came.get() + each));
-        looks.get()
+        gather(look, || is_stream);
+        looks
     }
 
     #[test]
     fn what_comes_alone_is_not_let_wait_for_more() {
-        assert_eq!(looks_while_come(STREAM - 1), 1);
+        assert_eq!(looks_at(false), 1);
     }
 
     #[test]
     fn what_comes_in_a_stream_is_looked_at_ever_more_seldom() {
         // Fewer where others keep the core.
         let most = 1 + LOOKS.ilog2() as usize;
-        assert!((1..=most).contains(&looks_while_come(STREAM)));
+        assert!((1..=most).contains(&looks_at(true)));
     }
 
     #[test]
