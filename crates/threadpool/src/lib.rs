@@ -44,6 +44,7 @@
 //! });
 //! ```
 
+mod apart;
 mod apply_async;
 mod builder;
 mod call;
@@ -55,6 +56,7 @@ mod job;
 mod map;
 mod park;
 mod place;
+mod places;
 mod result;
 mod seldom;
 mod settings;

@@ -24,7 +24,7 @@ pub(crate) struct Taken<'a>(pub(crate) Option<&'a Place>);
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         if let Some(place) = self.0 {
-            place.unfinished.finish(usize::from(place.counted));
+            place.unfinished.finish(place.counted);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! [`short`]: a moment of looking before going to sleep.
+//! [`short`]: a moment of looking before going to sleep; and [`gather`], for what may come in a
+//! stream.
 
 use std::cell::Cell;
 use std::thread;
@@ -82,9 +83,46 @@ pub(crate) fn short() -> impl Iterator<Item = ()> {
     })
 }
 
+/// Looks in these steps whether it is there. What comes in a stream is let gather: one looks again
+/// after as many steps as it took so far. So whoever sends it is not met for each piece of it.
+pub(crate) fn gather(mut is_there: impl FnMut() -> bool, mut is_stream: impl FnMut() -> bool) {
+    let mut next = 1;
+    for (step, ()) in (1..).zip(short()) {
+        if step >= next && is_there() {
+            if !is_stream() {
+                return;
+            }
+            next = 2 * step;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{SLEEPS, SLEEPS_AT_MOST, Sleepy, has_paid, short, sleepy};
+    use super::{LOOKS, SLEEPS, SLEEPS_AT_MOST, Sleepy, gather, has_paid, short, sleepy};
+
+    /// How often one looks that gathers what is there.
+    fn looks_at(is_stream: bool) -> usize {
+        let mut looks = 0;
+        let look = || {
+            looks += 1;
+            true
+        };
+        gather(look, || is_stream);
+        looks
+    }
+
+    #[test]
+    fn what_comes_alone_is_not_let_wait_for_more() {
+        assert_eq!(looks_at(false), 1);
+    }
+
+    #[test]
+    fn what_comes_in_a_stream_is_looked_at_ever_more_seldom() {
+        // Fewer where others keep the core.
+        let most = 1 + LOOKS.ilog2() as usize;
+        assert!((1..=most).contains(&looks_at(true)));
+    }
 
     #[test]
     fn a_thread_that_was_kept_waiting_goes_to_sleep_at_once_for_a_while() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_lite::future;
 use spinney_greenlet::Failure;
-use spinney_sync::{Permit, TryAcquireError};
+use spinney_sync::TryAcquireError;
 
 use crate::call::run_in_place;
 use crate::job::Job;
@@ -242,28 +242,26 @@ impl Owner {
         if !self.workers.is_bounded() || self.workers.is_inside() {
             return self.place(false);
         }
-        let places = &self.workers.unfinished.places;
-        if places.balance() <= 0 {
-            // For a few, or each that is freed would be waited for.
-            let few = self.workers.settings.few_places();
-            seldom::look(|| places.balance() >= few);
-        }
         if let Some(place) = self.try_take_place() {
             return place;
         }
-        let permit = places.acquire().await.ok();
-        self.place(permit.map(Permit::forget).is_some())
+        let places = &self.workers.unfinished.places;
+        // For a few, or each that is freed would be waited for.
+        let few = self.workers.settings.few_places();
+        seldom::look(|| places.balance() >= few);
+        if let Some(place) = self.try_take_place() {
+            return place;
+        }
+        let counted = places.take().await;
+        self.place(counted)
     }
 
     fn try_take_place(&self) -> Option<Place> {
         if !self.workers.is_bounded() {
             return Some(self.place(false));
         }
-        match self.workers.unfinished.places.try_acquire() {
-            Ok(permit) => {
-                permit.forget();
-                Some(self.place(true))
-            }
+        match self.workers.unfinished.places.try_take() {
+            Ok(()) => Some(self.place(true)),
             Err(TryAcquireError::Closed) => Some(self.place(false)),
             Err(_) => None,
         }

@@ -7,11 +7,14 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use spinney_sync::{Event, Semaphore};
+use spinney_sync::Event;
+
+use crate::apart::Apart;
+use crate::places::Places;
 
 pub(crate) struct Unfinished {
-    /// One for each closure that is running or in the queue, and got in there by waiting its turn.
-    pub(crate) places: Semaphore,
+    /// Which those closures have that waited their turn.
+    pub(crate) places: Places,
     pushed: Apart<AtomicUsize>,
     finished: Apart<AtomicUsize>,
     /// Whether `emptied` is there; for a look without the lock.
@@ -24,14 +27,10 @@ pub(crate) struct Unfinished {
     emptied: Mutex<Option<Arc<Event>>>,
 }
 
-/// What has a line of the cache to itself.
-#[repr(align(128))]
-struct Apart<T>(T);
-
 impl Unfinished {
     pub(crate) fn new(places: usize) -> Self {
         Self {
-            places: Semaphore::new(places),
+            places: Places::new(places),
             pushed: Apart(AtomicUsize::new(0)),
             finished: Apart(AtomicUsize::new(0)),
             watched: AtomicBool::new(false),
@@ -60,10 +59,10 @@ impl Unfinished {
         emptied
     }
 
-    /// One is finished, and `places` places are free again.
-    pub(crate) fn finish(&self, places: usize) {
+    /// One is finished, and its place, if it has one, is free again.
+    pub(crate) fn finish(&self, has_place: bool) {
         // First, so that nobody finds it finished and its place taken.
-        let handed_out = (places > 0).then(|| self.places.put_back(places));
+        let handed_out = if has_place { self.places.free() } else { None };
         self.finished.0.fetch_add(1, SeqCst);
         drop(handed_out);
         if let Some(emptied) = self.take_emptied() {
@@ -116,9 +115,9 @@ mod tests {
         assert!(unfinished.emptied().is_none(), "nothing is unfinished");
         assert!(unfinished.push().is_none() && unfinished.push().is_none());
         let emptied = unfinished.emptied().unwrap();
-        unfinished.finish(0);
+        unfinished.finish(false);
         assert!(!emptied.is_set() && unfinished.count() == 1);
-        unfinished.finish(0);
+        unfinished.finish(false);
         assert!(emptied.is_set() && unfinished.count() == 0);
         assert!(unfinished.push().is_none(), "nobody waits");
         assert!(!Arc::ptr_eq(&unfinished.emptied().unwrap(), &emptied), "each time has its own");
@@ -140,7 +139,7 @@ mod tests {
             let unfinished = Unfinished::new(0);
             assert!(unfinished.push().is_none());
             thread::scope(|scope| {
-                scope.spawn(|| unfinished.finish(0));
+                scope.spawn(|| unfinished.finish(false));
                 if let Some(emptied) = unfinished.emptied() {
                     future::block_on(emptied.wait());
                 }

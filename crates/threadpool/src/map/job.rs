@@ -102,13 +102,13 @@ where
             workers.requeue(self);
         } else {
             drop(self);
-            workers.unfinished.finish(0);
+            workers.unfinished.finish(false);
         }
     }
 
     fn refuse(&self, workers: &Workers, exit: GreenletExit) -> bool {
         self.results.break_off(Failure::Killed(exit));
-        workers.unfinished.finish(0);
+        workers.unfinished.finish(false);
         true
     }
 

@@ -10,6 +10,7 @@
 //!
 //! Jobs, hooks and wakers are other people's code: none is run or dropped under the lock.
 
+mod front;
 mod state;
 mod thread;
 
@@ -25,12 +26,15 @@ use crate::settings::Settings;
 use crate::unfinished::Unfinished;
 use crate::work::Work;
 use crate::{ThreadPoolClosed, ThreadRefused, inside};
+use front::Front;
 use state::State;
 
 pub(crate) struct Workers {
     pub(crate) settings: Settings,
     /// What was pushed and has not been finished; more is pushed under the lock alone.
     pub(crate) unfinished: Arc<Unfinished>,
+    front: Front,
+    /// Its lock is taken before that of the front, where both are.
     state: Mutex<State>,
     work: Condvar,
     /// Whether a thread has anything to do or to see; what `State` says, for a look without lock.
@@ -46,6 +50,7 @@ impl Workers {
         Self {
             unfinished: Arc::new(Unfinished::new(settings.places(maxsize))),
             settings,
+            front: Front::new(),
             state: Mutex::new(State::new(maxsize)),
             work: Condvar::new(),
             wanted: AtomicBool::new(false),
@@ -120,6 +125,8 @@ impl Workers {
     pub(crate) fn resize(self: &Arc<Self>, maxsize: usize) {
         let mut state = self.lock();
         state.maxsize = maxsize;
+        // Those that are too many see so before they take anything.
+        self.front.recall(&mut state);
         if state.is_too_many() {
             state.wake_all();
         }
@@ -148,6 +155,7 @@ impl Workers {
             state.killed = true;
             // At once, so that nothing gets in between.
             state.closed = true;
+            self.front.recall(&mut state);
             std::mem::take(&mut state.queue)
         };
         self.close();
@@ -181,6 +189,7 @@ impl Workers {
     }
 
     fn settle(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        self.front.count(&mut state);
         let mut woken = 0;
         while state.is_short() && state.wake_one() {
             woken += 1;

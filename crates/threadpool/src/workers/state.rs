@@ -12,7 +12,10 @@ use crate::work::Work;
 const SWEPT_FROM: usize = 64;
 
 pub(crate) struct State {
+    /// What has not been moved to the front.
     pub(crate) queue: VecDeque<Arc<dyn Work>>,
+    /// How much is in the front, at the most.
+    pub(crate) in_front: usize,
     /// The length at which the queue is swept next.
     sweep_at: usize,
     pub(crate) maxsize: usize,
@@ -40,6 +43,7 @@ impl State {
     pub(crate) fn new(maxsize: usize) -> Self {
         Self {
             queue: VecDeque::new(),
+            in_front: 0,
             sweep_at: SWEPT_FROM,
             maxsize,
             threads: Slab::new(),
@@ -54,6 +58,11 @@ impl State {
         }
     }
 
+    /// How much is in the queue, at the most.
+    fn len(&self) -> usize {
+        self.queue.len() + self.in_front
+    }
+
     /// How many threads have nothing to do.
     pub(crate) fn free(&self) -> usize {
         self.asleep + self.woken + self.looking
@@ -61,7 +70,7 @@ impl State {
 
     /// Whether there is more work than there are threads on their way to it.
     pub(crate) fn is_short(&self) -> bool {
-        self.queue.len() > self.coming + self.woken + self.looking
+        self.len() > self.coming + self.woken + self.looking
     }
 
     pub(crate) fn may_grow(&self) -> bool {
@@ -81,12 +90,12 @@ impl State {
 
     /// Whether there is something that a thread should see.
     pub(crate) fn wants_threads(&self) -> bool {
-        !self.queue.is_empty() || self.is_too_many() || self.closed
+        self.len() > 0 || self.is_too_many() || self.closed
     }
 
     /// Whether the last thread is off the list, and there will be no other.
     pub(crate) fn is_gone(&self) -> bool {
-        self.closed && self.threads.is_empty() && self.queue.is_empty()
+        self.closed && self.threads.is_empty() && self.len() == 0
     }
 
     /// Counts a thread that sleeps as woken, for the caller to wake; false if there is none.

@@ -13,6 +13,9 @@ use crate::{inside, spin};
 /// it had work to do for it.
 const FLOW: usize = 64;
 
+/// How much comes at a time in a stream, of which there is more to come.
+const STREAM: usize = 2;
+
 impl Workers {
     /// What a thread does.
     pub(super) fn run(self: Arc<Self>, index: usize) {
@@ -32,15 +35,19 @@ impl Workers {
 
     /// Waits for the next piece of work; None when this thread is to end.
     fn next(self: &Arc<Self>) -> Option<Arc<dyn Work>> {
+        if let Some(work) = self.front.pop() {
+            return Some(work);
+        }
         let mut state = self.lock();
         let mut timed_out = false;
         loop {
             if state.is_too_many() {
                 break;
             }
-            if let Some(work) = state.queue.pop_front() {
-                self.say_wanted(&state);
-                return Some(work);
+            let work = self.front.pop_of(&mut state);
+            self.say_wanted(&state);
+            if work.is_some() {
+                return work;
             }
             if state.closed || timed_out {
                 break;
@@ -61,15 +68,22 @@ impl Workers {
     fn look_again<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
         state.looking += 1;
         drop(state);
-        let pushed = self.unfinished.pushed();
-        spin::short().take_while(|()| !self.is_wanted()).for_each(drop);
-        if self.unfinished.pushed().wrapping_sub(pushed) >= FLOW {
+        let before = self.unfinished.pushed();
+        let mut seen = before;
+        spin::gather(|| self.is_wanted(), || self.is_stream(&mut seen));
+        if self.unfinished.pushed().wrapping_sub(before) >= FLOW {
             spin::has_paid();
         }
         state = self.lock();
         state.looking -= 1;
         let seen = state.wants_threads();
         (state, seen)
+    }
+
+    /// Whether several came since it was last asked, and whoever pushes does not wait for each.
+    fn is_stream(&self, seen: &mut usize) -> bool {
+        let before = std::mem::replace(seen, self.unfinished.pushed());
+        seen.wrapping_sub(before) >= STREAM && self.unfinished.count() >= STREAM
     }
 
     /// Sleeps until it is woken; says whether its time ran out instead.
@@ -104,5 +118,27 @@ impl Workers {
         let before = std::mem::replace(&mut state.last, own);
         self.attend(state);
         before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Workers;
+    use crate::settings::Settings;
+
+    #[test]
+    fn it_is_a_stream_when_several_came_and_nobody_waited_for_the_first() {
+        let workers = Workers::new(1, Settings::default());
+        let mut seen = 0;
+        let mut asked_after = |pushed: usize, finished: usize| {
+            (0..pushed).for_each(|_| assert!(workers.unfinished.push().is_none()));
+            (0..finished).for_each(|_| workers.unfinished.finish(false));
+            workers.is_stream(&mut seen)
+        };
+        assert!(!asked_after(1, 0), "one came");
+        assert!(asked_after(2, 0));
+        assert!(!asked_after(0, 0), "no more came");
+        assert!(!asked_after(2, 4), "one was pushed when all before had ended");
+        assert!(asked_after(3, 0));
     }
 }

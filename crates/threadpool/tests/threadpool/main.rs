@@ -9,6 +9,9 @@ mod runs;
 /// How many threads there are, and how many closures wait.
 mod size;
 
+/// What a thread has moved to the front of the queue.
+mod front;
+
 /// Changing the number of threads, and threads that are idle.
 mod resize;
 
