@@ -169,8 +169,9 @@ impl Members {
     /// Whether the slot of who waits there is lent; `waker` is woken when it is not any more.
     pub(super) fn is_lent(&mut self, wait: Wait, waker: &Waker) -> bool {
         let inside = self.inside(wait.place).filter(|inside| inside.lent);
-        let inside = inside.map(|inside| inside.wake_next(waker));
-        inside.is_some()
+        let Some(inside) = inside else { return false };
+        inside.wake_next(waker);
+        true
     }
 
     /// The slot that was lent is back. Returns those who want it next.

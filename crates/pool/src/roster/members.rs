@@ -92,14 +92,25 @@ impl Members {
         let mut member = self.list.remove(key);
         self.dying -= usize::from(member.dying);
         self.seated -= usize::from(member.lender.is_none());
+        let (is_free, next) = if member.lender.is_none() && member.inside.is_none() {
+            (true, Vec::new())
+        } else {
+            self.end_loans(key, &mut member)
+        };
+        (member, is_free, next)
+    }
+
+    /// Apart from the above, which mostly has none to end.
+    #[inline(never)]
+    fn end_loans(&mut self, key: usize, member: &mut Member) -> (bool, Vec<Waker>) {
         let mut next = member.inside.as_mut().map_or_else(Vec::new, |inside| inside.take_next());
         if member.is_lending() {
-            self.bequeath(key, &member);
-            return (member, false, next);
+            self.bequeath(key, member);
+            return (false, next);
         }
         let lender = member.lender.as_deref().copied();
         next.extend(lender.into_iter().flat_map(|lender| self.end_loan(lender)));
-        (member, lender.is_none(), next)
+        (lender.is_none(), next)
     }
 
     /// Leaves the slot of the member that was at `key` to whom it has lent it, who may be yet to
