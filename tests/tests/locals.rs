@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
-use spinney::{greenlet_local, inherit_locals, pair, spawn, spawn_on, yield_now};
-use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
+use spinney::{Spawn, block_on, greenlet_local, inherit_locals, pair, spawn, spawn_on, yield_now};
+use spinney_tests::tools::{Log, OnDrop, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{DropGuard, Dropped, hub, on_every_hub};
 
 /// What a local holds whose drop matters.
@@ -283,4 +283,22 @@ fn it_goes_with_its_greenlet_from_thread_to_thread() {
             greenlet.await.unwrap();
         }
     }));
+}
+
+#[test]
+fn a_task_that_a_greenlet_helps_out_with_while_it_blocks_has_not_its_locals() {
+    let hub = hub(1);
+    let (own, log) = (hub.clone(), Log::default());
+    let seen = log.clone();
+    let greenlet = spawn_on(&hub, async move {
+        WORD.set("greenlet's");
+        own.spawn(async move {
+            seen.add(WORD.get());
+            WORD.set("task's");
+        });
+        own.block_on(let_others_run());
+        WORD.get()
+    });
+    assert_eq!(block_on(greenlet).unwrap(), "greenlet's");
+    assert_eq!(log.take(), ["nothing"]);
 }

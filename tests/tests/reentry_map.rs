@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
 use spinney::map::from_stream;
-use spinney::{Handle, Pool, Reentry, Within, sleep, yield_now};
+use spinney::{Handle, Pool, Reentry, Within, sleep, spawn_on, yield_now};
 use spinney_tests::tools::{Gauge, all, behind, gate, let_others_run, polled};
 use spinney_tests::{SimHub, on_every_hub};
 
@@ -256,4 +256,56 @@ fn a_member_that_lets_its_map_run_on_has_its_slot_again() {
     };
     sim.block_on(async { pool.spawn(member).await.await.unwrap() });
     assert_eq!(gauge.peak(), 1);
+}
+
+/// Runs `member` in a pool of `slots`, in many orders; it is given the pool.
+fn in_many_orders<Fut: Future<Output = ()> + 'static>(
+    slots: usize,
+    member: impl Fn(SimHub, Pool<SimHub>) -> Fut,
+) {
+    for seed in 0..300 {
+        let sim = SimHub::seeded(seed);
+        let pool = Pool::on(&sim, slots);
+        let member = member(sim.clone(), pool.clone());
+        let ended = sim.try_block_on(async { pool.spawn(member).await.await.unwrap() });
+        assert!(ended.is_ok(), "{seed}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_reader_of_two_maps_has_the_results_of_one_while_its_slot_is_with_the_other() {
+    in_many_orders(2, |_, pool| async move {
+        let done = gate();
+        let mut first = pool.imap(|_: u32| let_others_run(), 0..1);
+        // Its item has the second slot.
+        yield_now().await;
+        yield_now().await;
+        let waits = {
+            let done = Arc::clone(&done);
+            move |_: u32| behind(Arc::clone(&done), ())
+        };
+        let read = async {
+            first.next().await.unwrap().unwrap();
+            done.set();
+        };
+        zip(read, pool.map(waits, 0..1)).await.1.unwrap();
+    });
+}
+
+#[test]
+fn a_stranger_reads_a_stream_while_the_slot_of_who_began_it_is_with_another_map() {
+    in_many_orders(1, |sim, pool| async move {
+        let done = gate();
+        let mut first = pool.imap(|_: u32| async {}, 0..1);
+        assert!(poll_once(first.next()).await.is_none());
+        let_others_run().await;
+        let tells = Arc::clone(&done);
+        let stranger = spawn_on(&sim, async move {
+            first.next().await.unwrap().unwrap();
+            tells.set();
+        });
+        let waits = move |_: u32| behind(Arc::clone(&done), ());
+        pool.map(waits, 0..1).await.unwrap();
+        stranger.await.unwrap();
+    });
 }

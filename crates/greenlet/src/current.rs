@@ -22,6 +22,8 @@ loom::thread_local! {
 struct Current {
     frame: Frame,
     at: At,
+    /// The locals of what is no greenlet.
+    thread: Locals,
 }
 
 /// Where in the greenlet.
@@ -37,7 +39,7 @@ struct At {
 impl Current {
     const fn new() -> Self {
         let at = At { scope: ROOT, depth: 0 };
-        Self { frame: Frame { control: None, locals: Locals::new() }, at }
+        Self { frame: Frame { control: None, locals: Locals::new() }, at, thread: Locals::new() }
     }
 
     fn control(&self) -> Option<&Arc<Control>> {
@@ -129,7 +131,12 @@ fn replace_scope(scope: u64) -> u64 {
 /// Looks at the locals of what is being polled; nobody else's code may run in `look`. None where
 /// the thread's own locals are gone.
 pub(crate) fn locals<T>(look: impl FnOnce(&mut Locals) -> T) -> Option<T> {
-    CURRENT.try_with(|current| look(&mut current.borrow_mut().frame.locals)).ok()
+    let look = |current: &RefCell<Current>| {
+        let current = &mut *current.borrow_mut();
+        let in_greenlet = current.control().is_some();
+        look(if in_greenlet { &mut current.frame.locals } else { &mut current.thread })
+    };
+    CURRENT.try_with(look).ok()
 }
 
 /// Drops the locals of what is being polled.

@@ -15,7 +15,13 @@ pub(crate) fn enter(pool: usize) {
     POOL.set(pool);
 }
 
+/// Whether this is a thread of the pool at this address, whatever it does: it cannot wait for itself
+/// to run something else.
+pub(crate) fn is_thread_of(pool: usize) -> bool {
+    POOL.get() == pool
+}
+
 /// Whether this thread is at work for the pool at this address, and not helping a hub out.
 pub(crate) fn is_inside(pool: usize) -> bool {
-    POOL.get() == pool && hub_depth() == 0
+    is_thread_of(pool) && hub_depth() == 0
 }

@@ -12,7 +12,7 @@ use spinney_sync::{HandOut, Permit, Semaphore, TryAcquireError};
 use crate::apart::Apart;
 
 pub(crate) struct Places {
-    /// A place is out here while it is taken, and from when it was freed until it is put back.
+    /// Counts a place as out while it is taken, and after that until it is put back.
     semaphore: Apart<Semaphore>,
     /// Places that are free and have to be put back.
     freed: Apart<AtomicUsize>,

@@ -22,7 +22,7 @@ fn item(world: Rc<World>, depth: usize, value: usize) -> Boxed<usize> {
             act(Rc::clone(&world), depth - 1, true).await;
         }
         work(&world).await;
-        if world.rules == Rules::None && world.below(10) == 0 {
+        if world.rules == Rules::Anything && world.below(10) == 0 {
             blow_up("item");
         }
         value
@@ -38,7 +38,7 @@ async fn work(world: &World) {
 pub(crate) fn act(world: Rc<World>, depth: usize, inside: bool) -> Boxed<()> {
     Box::pin(async move {
         let doing = Act { count: world.below(12), world, depth, inside };
-        match doing.world.below(if doing.world.rules == Rules::None { 10 } else { 5 }) {
+        match doing.world.below(if doing.world.rules == Rules::Anything { 10 } else { 5 }) {
             0 => doing.map().await,
             1 => doing.stream().await,
             2 => doing.two_maps().await,

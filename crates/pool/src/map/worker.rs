@@ -76,8 +76,8 @@ impl<S: Source, F, Fut: Future, X> Worker<S, F, Fut, X> {
     /// What goes with its slot.
     pub(crate) fn seat(&self, membership: Membership) -> Seat<Fut::Output, X> {
         let results = Arc::clone(&self.job.results);
-        let enlisted = Enlisted { results, key: self.key, seated: self.seated };
-        Seat { _membership: membership, _enlisted: enlisted }
+        let enlisted = Enlisted { results, key: self.key, seated: self.seated, passed_on: false };
+        Seat { membership, enlisted }
     }
 
     /// The hook has panicked: that is the result of the item that it is at. If it is at none, the
@@ -179,8 +179,14 @@ impl<S: Source, F, Fut: Future, X> fmt::Debug for Worker<S, F, Fut, X> {
 /// first: when a map is over, none of its workers holds a slot any more.
 #[derive(Debug)]
 pub struct Seat<T, X> {
-    _membership: Membership,
-    _enlisted: Enlisted<T, X>,
+    membership: Membership,
+    enlisted: Enlisted<T, X>,
+}
+
+impl<T, X> Drop for Seat<T, X> {
+    fn drop(&mut self) {
+        self.enlisted.passed_on = self.membership.leave();
+    }
 }
 
 #[derive(Debug)]
@@ -188,10 +194,12 @@ struct Enlisted<T, X> {
     results: Arc<Results<T, X>>,
     key: usize,
     seated: bool,
+    /// Somebody else has the slot that it was lent.
+    passed_on: bool,
 }
 
 impl<T, X> Drop for Enlisted<T, X> {
     fn drop(&mut self) {
-        self.results.dismiss(self.key, self.seated);
+        self.results.dismiss(self.key, self.seated, self.passed_on);
     }
 }

@@ -26,7 +26,8 @@ pub(super) struct Members {
     pub(super) dying: usize,
     /// Set when the last of those leaves; there if anybody waits for that.
     pub(super) died: Option<Arc<Event>>,
-    /// Whose slots are on their way to a worker and who have left since, and who had lent it them.
+    /// Lenders that have left while their slot was on its way to a worker; and for each, who had
+    /// lent it that slot, if anybody.
     pub(super) estates: Vec<(Place, Option<Place>)>,
     /// The members that wait to spawn here.
     pub(super) spawners: Slab<(Wait, Waker)>,
@@ -46,7 +47,7 @@ pub(super) struct Member {
 }
 
 impl Member {
-    fn is_lending(&self) -> bool {
+    pub(super) fn is_lending(&self) -> bool {
         self.inside.as_ref().is_some_and(|inside| inside.is_lending())
     }
 
@@ -86,8 +87,8 @@ impl Members {
         self.list.insert(Member { handle, stamp, dying: false, lender, inside: None });
     }
 
-    /// Takes a member off the list. True if its slot is free now, and not with whom it has lent it
-    /// to, or who has lent it; and those who wait for a slot that is not lent any more.
+    /// Takes a member off the list. Also returns whether its slot is free now, rather than with
+    /// somebody who lent it or was lent it; and whom to wake, since a slot is not lent any more.
     pub(super) fn remove(&mut self, key: usize) -> (Member, bool, Vec<Waker>) {
         let mut member = self.list.remove(key);
         self.dying -= usize::from(member.dying);

@@ -295,17 +295,20 @@ impl Roster {
         Membership { roster: Arc::clone(self), key, stamp }
     }
 
-    fn leave(&self, key: usize, stamp: u64) {
+    fn leave(&self, key: usize, stamp: u64) -> bool {
         let mut members = self.lock();
         // A member that was discarded has left before.
         if members.list.get(key).is_some_and(|member| member.stamp == stamp) {
             members.count(key);
-            self.remove(members, key);
+            return self.remove(members, key);
         }
+        false
     }
 
-    fn remove(&self, mut members: MutexGuard<'_, Members>, key: usize) {
+    /// True if the slot had been lent to the member, and it to somebody else.
+    fn remove(&self, mut members: MutexGuard<'_, Members>, key: usize) -> bool {
         let (member, is_free, next) = members.remove(key);
+        let passed_on = member.lender.is_some() && member.is_lending();
         let died = if members.dying == 0 { members.died.take() } else { None };
         let emptied = if members.list.is_empty() { members.emptied.take() } else { None };
         let some_spawn = !members.spawners.is_empty();
@@ -319,6 +322,7 @@ impl Roster {
         if some_spawn {
             self.recheck();
         }
+        passed_on
     }
 
     fn lock(&self) -> MutexGuard<'_, Members> {
@@ -335,9 +339,17 @@ pub struct Membership {
     stamp: u64,
 }
 
+impl Membership {
+    /// As dropping it; true if the slot had been lent to the member, and is with somebody else to
+    /// whom the member had lent it.
+    pub(crate) fn leave(&mut self) -> bool {
+        self.roster.leave(self.key, self.stamp)
+    }
+}
+
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.roster.leave(self.key, self.stamp);
+        self.leave();
     }
 }
 

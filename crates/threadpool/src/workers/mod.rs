@@ -83,6 +83,11 @@ impl Workers {
         inside::is_inside(self.address())
     }
 
+    /// Whether this is one of its threads, if only helping a hub out.
+    pub(crate) fn is_own_thread(&self) -> bool {
+        inside::is_thread_of(self.address())
+    }
+
     /// Has `work` run, and counts it as unfinished. If that cannot be, it is told why.
     pub(crate) fn push(self: &Arc<Self>, work: Arc<dyn Work>) {
         let state = self.lock();

@@ -1,6 +1,6 @@
 //! What closures may do to their own pool.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -111,17 +111,23 @@ fn hubs_and_greenlets_work_inside() {
     assert_eq!(shared.wait().unwrap(), 42);
 }
 
-#[test]
-fn a_task_that_a_closure_helps_out_with_is_not_inside() {
+/// A hub whose only thread is held up until the sender is dropped, so that whoever blocks on it runs
+/// what comes next.
+fn held_up() -> (Hub, Sender<()>) {
     let hub = Hub::builder().threads(1).build().unwrap();
     let (busy, is_busy) = channel::<()>();
     let (release, released) = channel::<()>();
-    // Its only thread is held up, so that the closure runs what comes next.
     hub.spawn(async move {
         drop(busy);
         let _gone = released.recv();
     });
     is_busy.recv().unwrap_err();
+    (hub, release)
+}
+
+#[test]
+fn a_task_that_a_closure_helps_out_with_is_not_inside() {
+    let (hub, release) = held_up();
     let pool = ThreadPool::new(1).unwrap();
     let (asked, asks) = (pool.clone(), hub.clone());
     let closure = pool.submit(move || {
@@ -131,5 +137,24 @@ fn a_task_that_a_closure_helps_out_with_is_not_inside() {
         (asks.block_on(task).unwrap(), asks.block_on(async { asked.is_inside() }))
     });
     assert_eq!(closure.wait().unwrap(), ((true, false), true));
+    drop(release);
+}
+
+#[test]
+fn a_task_that_a_closure_helps_out_with_does_not_wait_for_the_thread_that_it_is_on() {
+    let (hub, release) = held_up();
+    let pool = ThreadPool::builder().maxsize(1).queue(0).build().unwrap();
+    let (own, asks) = (pool.clone(), hub.clone());
+    let closure = pool.submit(move || {
+        let (asked, nested) = (own.clone(), asks.clone());
+        let task = spinney_greenlet::spawn_on(&asks, async move {
+            // It blocks, as a task may whose code knows no `await`.
+            let applied = nested.block_on(asked.apply(|| 6)).unwrap();
+            let mapped = nested.block_on(asked.map(|n: u32| n + 1, 0..3)).unwrap();
+            (applied, mapped)
+        });
+        asks.block_on(task).unwrap()
+    });
+    assert_eq!(closure.wait().unwrap(), (6, vec![1, 2, 3]));
     drop(release);
 }

@@ -11,20 +11,28 @@ pub(super) enum Loan {
     /// A worker has it, for one item; the reader gets on when it is back.
     Out(Wait),
     /// The worker that had it has left, and somebody else has it, whom the worker had lent it to.
-    /// The reader looks when it is back.
+    /// The reader is to look whether that one has left, too.
     PassedOn,
+    /// As that, and the reader has looked, and will again when it is back.
+    Awaited,
 }
 
 impl Loan {
     pub(super) fn is_out(self) -> bool {
-        matches!(self, Self::Out(_) | Self::PassedOn)
+        matches!(self, Self::Out(_) | Self::Awaited)
     }
 
-    /// As its reader finds it, who looks whether the slot `is_lent`.
+    /// As its reader finds it, who looks whether one that was passed on `is_lent` still.
     pub(super) fn reviewed(self, is_lent: impl FnOnce() -> bool) -> Self {
         match self {
             Self::Out(_) => self,
-            _ if is_lent() => Self::PassedOn,
+            Self::PassedOn | Self::Awaited => {
+                if is_lent() {
+                    Self::Awaited
+                } else {
+                    Self::None
+                }
+            }
             _ => Self::None,
         }
     }
@@ -43,9 +51,16 @@ impl Loan {
         if self.is_out() { self } else { Self::None }
     }
 
-    /// The slot is back: it is offered again if its reader still `waits`.
-    pub(super) fn returned(self, waits: bool) -> Self {
+    /// Whether its reader has to look where it is.
+    pub(super) fn is_passed_on(self) -> bool {
+        matches!(self, Self::PassedOn)
+    }
+
+    /// The worker that had it has left: it was `passed_on`, or else is back, and offered again if
+    /// its reader still `waits`.
+    pub(super) fn returned(self, passed_on: bool, waits: bool) -> Self {
         match self {
+            Self::Out(_) if passed_on => Self::PassedOn,
             Self::Out(wait) if waits => Self::Offered(wait),
             _ => Self::None,
         }

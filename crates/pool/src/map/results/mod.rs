@@ -184,11 +184,12 @@ impl<T, X> Results<T, X> {
         !matches!(state.reader, Reader::Gone)
     }
 
-    /// The worker `key` has left its slot, which was one of the crew's or else the reader's.
-    pub(crate) fn dismiss(&self, key: usize, seated: bool) {
+    /// The worker `key` has left its slot, which was one of the crew's or else the reader's, and
+    /// then may have been `passed_on` to somebody else.
+    pub(crate) fn dismiss(&self, key: usize, seated: bool, passed_on: bool) {
         let handle = self.change(|state| {
             if !seated {
-                state.return_slot();
+                state.return_slot(passed_on);
             }
             state.workers.remove(key)
         });
@@ -204,7 +205,7 @@ impl<T, X> Results<T, X> {
 
     /// The reader has its slot back.
     pub(crate) fn return_slot(&self) {
-        self.change(State::return_slot);
+        self.change(|state| state.return_slot(false));
     }
 
     /// For the reader: the next result that it has taken.

@@ -128,10 +128,11 @@ impl<T, X> State<T, X> {
         readable > 0 && (handful || !self.has_room())
     }
 
-    /// The reader has its slot back: to read, or else to lend it again.
-    pub(super) fn return_slot(&mut self) {
+    /// Who had the reader's slot has left it: to the reader, which may lend it again, or
+    /// `passed_on`.
+    pub(super) fn return_slot(&mut self, passed_on: bool) {
         let waits = self.waiting.is_some() && !self.has_news();
-        self.loan = self.loan.returned(waits);
+        self.loan = self.loan.returned(passed_on, waits);
     }
 
     /// False if there is nobody to be told of any change, but for a feeder that is stalled.
@@ -141,7 +142,8 @@ impl<T, X> State<T, X> {
 
     /// Whether the reader waits for what there is now.
     pub(super) fn is_reader_due(&self) -> bool {
-        self.waiting.is_some() && !self.loan.is_out() && (self.has_news() || self.is_over())
+        let has_reason = self.has_news() || self.is_over() || self.loan.is_passed_on();
+        self.waiting.is_some() && !self.loan.is_out() && has_reason
     }
 
     pub(super) fn is_over(&self) -> bool {
