@@ -8,19 +8,18 @@ mod world;
 use std::rc::Rc;
 
 use acts::act;
+use fastrand::Rng;
 use spinney::{Pool, Reentry, spawn_on};
 use spinney_tests::SimHub;
 use world::{Rules, World};
 
-/// All that happens is drawn from `seed`.
-fn run(seed: u64, rules: Rules) {
-    let sim = SimHub::seeded(seed);
-    let mut rng = fastrand::Rng::with_seed(seed);
+/// All that happens is drawn from `rng`.
+fn run(sim: &SimHub, mut rng: Rng, rules: Rules) {
     let capacity = rng.usize(1..4);
     let reentry = if rng.u8(..8) == 0 { Reentry::WhenFull } else { Reentry::WhenStuck };
-    let pool = Pool::builder().reentry(reentry).pool_on(&sim, capacity);
-    let world = Rc::new(World::new(&sim, &pool, rules, rng));
-    let ended = sim.try_block_on(async {
+    let pool = Pool::builder().reentry(reentry).pool_on(sim, capacity);
+    let world = Rc::new(World::new(sim, &pool, rules, rng));
+    sim.block_on(async {
         let mut actors = Vec::new();
         for _ in 0..=world.below(4) {
             let (inside, acting) = (world.below(2) == 0, Rc::clone(&world));
@@ -29,7 +28,7 @@ fn run(seed: u64, rules: Rules) {
                     act(Rc::clone(&acting), 2, inside).await;
                 }
             };
-            actors.push(if inside { pool.apply_async(actor) } else { spawn_on(&sim, actor) });
+            actors.push(if inside { pool.apply_async(actor) } else { spawn_on(sim, actor) });
         }
         disturb(&world, capacity).await;
         for actor in actors {
@@ -42,14 +41,11 @@ fn run(seed: u64, rules: Rules) {
         pool.wait_idle().await.unwrap();
         pool.join().await.unwrap();
     });
-    if let Err(deadlock) = ended {
-        panic!("{seed}: {deadlock}\n{pool:?}, {reentry:?}");
-    }
     sim.run_until_idle();
-    assert_eq!(sim.pending(), 0, "{seed}");
-    assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, capacity, 0), "{seed}");
+    assert_eq!(sim.pending(), 0);
+    assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, capacity, 0));
     let peak = world.gauge.peak();
-    assert!(rules == Rules::Anything || peak <= capacity, "{seed}: {peak} at once, of {capacity}");
+    assert!(rules == Rules::Anything || peak <= capacity, "{peak} at once, of {capacity}");
 }
 
 /// Kills and resizes as the rules allow.
@@ -75,7 +71,7 @@ fn each_seed(rules: Rules) {
     let seeds = std::env::var("SPINNEY_SEEDS").unwrap_or_else(|_| "0..1000".to_owned());
     let (from, to) = seeds.split_once("..").expect("SPINNEY_SEEDS is FROM..TO");
     for seed in from.parse().unwrap()..to.parse().unwrap() {
-        run(seed, rules);
+        SimHub::check([seed], |sim| run(sim, Rng::with_seed(seed), rules));
     }
 }
 
