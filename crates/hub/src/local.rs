@@ -220,14 +220,13 @@ impl Local {
     fn clear(&self) {
         let tasks = self.tasks.take();
         tasks.into_iter().for_each(|(_, waker)| waker.wake());
-        // No thread-local is needed for it, should the hub go with its thread.
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
         loop {
             self.run_out();
             if self.alive.get() == 0 {
                 return;
             }
-            if self.fall_asleep(&waker) {
+            // It needs no thread-local of others, should the hub go with its thread.
+            if self.fall_asleep(&Waker::from(Arc::new(Unpark(thread::current())))) {
                 thread::park();
             }
         }

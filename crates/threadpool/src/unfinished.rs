@@ -13,7 +13,7 @@ use crate::apart::Apart;
 use crate::places::Places;
 
 pub(crate) struct Unfinished {
-    /// Of those closures that wait their turn for one.
+    /// The places of those closures that had to wait their turn for one.
     pub(crate) places: Places,
     pushed: Apart<AtomicUsize>,
     finished: Apart<AtomicUsize>,

@@ -271,8 +271,8 @@ impl<X> Crew<X> {
     }
 
     /// Takes a member out, which then runs on as a stranger, and gives its slot to who has waited
-    /// longest; false, and of no effect, if it is no member. Its maps of this pool
-    /// then wait for slots as those of any stranger do. `discard`.
+    /// longest; false, and of no effect, if it is no member. Its maps of this pool then
+    /// wait for slots as those of any stranger do. `discard`.
     pub fn discard(&self, greenlet: &Handle) -> bool {
         self.core.roster.discard(greenlet)
     }

@@ -295,6 +295,7 @@ impl Roster {
         Membership { roster: Arc::clone(self), key, stamp }
     }
 
+    /// True if the slot was passed on; see [`Membership::leave`].
     fn leave(&self, key: usize, stamp: u64) -> bool {
         let mut members = self.lock();
         // A member that was discarded has left before.
@@ -305,7 +306,7 @@ impl Roster {
         false
     }
 
-    /// True if the slot had been lent to the member, and it to somebody else.
+    /// True if the slot was passed on; see [`Membership::leave`].
     fn remove(&self, mut members: MutexGuard<'_, Members>, key: usize) -> bool {
         let (member, is_free, next) = members.remove(key);
         let passed_on = member.lender.is_some() && member.is_lending();
@@ -336,6 +337,7 @@ impl Roster {
 pub struct Membership {
     roster: Arc<Roster>,
     key: usize,
+    /// Zero, which is nobody's, once it has left.
     stamp: u64,
 }
 
@@ -343,7 +345,8 @@ impl Membership {
     /// As dropping it; true if the slot had been lent to the member, and is with somebody else to
     /// whom the member had lent it.
     pub(crate) fn leave(&mut self) -> bool {
-        self.roster.leave(self.key, self.stamp)
+        let stamp = std::mem::take(&mut self.stamp);
+        stamp != 0 && self.roster.leave(self.key, stamp)
     }
 }
 

@@ -23,16 +23,10 @@ impl Loan {
     }
 
     /// As its reader finds it, who looks whether one that was passed on `is_lent` still.
-    pub(super) fn reviewed(self, is_lent: impl FnOnce() -> bool) -> Self {
+    pub(super) fn reviewed(self, is_lent: impl Fn() -> bool) -> Self {
         match self {
             Self::Out(_) => self,
-            Self::PassedOn | Self::Awaited => {
-                if is_lent() {
-                    Self::Awaited
-                } else {
-                    Self::None
-                }
-            }
+            Self::PassedOn | Self::Awaited if is_lent() => Self::Awaited,
             _ => Self::None,
         }
     }

@@ -223,7 +223,7 @@ impl<T, X> Results<T, X> {
         &self,
         cx: &Context<'_>,
         hand: &mut Hand<T>,
-        is_lent: impl FnOnce() -> bool,
+        is_lent: impl Fn() -> bool,
     ) -> Poll<bool> {
         let mut state = self.lock();
         state.loan = state.loan.reviewed(is_lent);
