@@ -14,14 +14,14 @@ use crate::{Result, loom};
 
 /// Each of our crates and its layer.
 const LAYERS: &[(&str, u8)] = &[
-    ("spinney-hub", 0),
     ("spinney-sync", 0),
-    ("spinney-greenlet", 1),
-    ("spinney-sim", 1),
-    ("spinney-pool", 2),
-    ("spinney-threadpool", 2),
-    ("spinney-pile", 3),
-    ("spinney", 4),
+    ("spinney-hub", 1),
+    ("spinney-greenlet", 2),
+    ("spinney-sim", 2),
+    ("spinney-pool", 3),
+    ("spinney-threadpool", 3),
+    ("spinney-pile", 4),
+    ("spinney", 5),
 ];
 
 /// The outside crates and which of ours may use them.

@@ -1,4 +1,4 @@
-//! Executors under one trait, and the clock: the lowest layer of [spinney].
+//! Executors under one trait, and the clock, for [spinney].
 //!
 //! Everything above this crate runs its tasks through [`Spawn`], and tells the time through
 //! [`sleep`] and [`Within`]. It never learns which executor it runs on.

@@ -100,10 +100,10 @@ pub use spinney_pool::{
     TryMap,
 };
 pub use spinney_sync::{
-    Acquire, AsyncResult, Barrier, BoundedSemaphore, Channel, Closed, Condition, Event, Fifo, Get,
-    GetError, HandOut, Items, JoinableQueue, Latch, Lifo, LifoQueue, NotOwner, Order, OrderedQueue,
-    OverRelease, Peek, Permit, Priority, PriorityQueue, Put, PutError, Queue, RLock, RLockGuard,
-    Semaphore, ShutDown, TaskDoneError, TryAcquireError, Wait,
+    Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,
+    Fifo, Get, GetError, GiveWay, HandOut, Items, JoinableQueue, Latch, Lifo, LifoQueue, NotOwner,
+    Order, OrderedQueue, OverRelease, Peek, Permit, Priority, PriorityQueue, Put, PutError, Queue,
+    RLock, RLockGuard, Semaphore, ShutDown, TaskDoneError, TryAcquireError, Wait,
 };
 pub use spinney_threadpool::{
     DrainReport, InsideThreadPool, NoThreads, ThreadImap, ThreadMap, ThreadMapper, ThreadPool,

@@ -1,5 +1,5 @@
 //! Synchronisation for tasks: fair, cancel safe, and without any notion of a task, a hub or a
-//! clock. [spinney]'s lowest layer beside `spinney-hub`; outside of the standard library it uses
+//! clock. [spinney]'s lowest layer; outside of the standard library it uses
 //! event-listener alone, and any executor can run what waits here.
 //!
 //! | to | take |
@@ -36,6 +36,7 @@
 mod async_result;
 mod barrier;
 mod bounded_semaphore;
+mod budget;
 mod condition;
 mod errors;
 mod event;
@@ -51,6 +52,7 @@ mod waiters;
 pub use async_result::AsyncResult;
 pub use barrier::Barrier;
 pub use bounded_semaphore::BoundedSemaphore;
+pub use budget::{Budget, GiveWay};
 pub use condition::Condition;
 pub use errors::{Closed, NotOwner, OverRelease, TryAcquireError};
 pub use event::Event;

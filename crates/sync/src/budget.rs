@@ -1,0 +1,121 @@
+//! [`Budget`] and [`GiveWay`]: a loop of ready awaits gives way to other tasks.
+//!
+//! An executor can stop, limit or kill a task only between two polls. A task whose awaits are all
+//! ready never ends its poll. So each poll has a budget of ready awaits, and an await that finds it
+//! used up is put off once.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::task::{Context, Poll};
+
+/// The number of ready awaits in one poll.
+const READY_AWAITS: u8 = 128;
+
+thread_local! {
+    /// What is left for the current poll; `None` outside of a poller.
+    static LEFT: Cell<Option<u8>> = const { Cell::new(None) };
+}
+
+/// The budget of one poll: 128 ready awaits. For pollers: a hub's `block_on`, the poll of a task.
+///
+/// Without a poller there is no budget, and no await is put off. Dropping the guard restores the
+/// budget of the poller around it.
+///
+/// ```
+/// use std::future::{Future, poll_fn};
+/// use std::pin::pin;
+/// use std::task::{Context, Poll, Waker};
+///
+/// use spinney_sync::{Budget, GiveWay};
+///
+/// let mut endless = pin!(async {
+///     loop {
+///         let mut give_way = GiveWay::default();
+///         poll_fn(|cx| give_way.poll(cx, |_| Poll::Ready(()))).await;
+///     }
+/// });
+/// let _budget = Budget::open();
+/// let polled: Poll<()> = endless.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+/// assert!(polled.is_pending()); // the poll has ended
+/// ```
+#[derive(Debug)]
+#[must_use = "the budget ends when the guard is dropped"]
+pub struct Budget {
+    outer: Option<u8>,
+    /// A budget belongs to the thread that opened it.
+    here: PhantomData<*const ()>,
+}
+
+impl Budget {
+    /// Opens a budget of 128 ready awaits for the poll that follows.
+    #[inline]
+    pub fn open() -> Self {
+        Self::replace(Some(READY_AWAITS))
+    }
+
+    /// Lets at least one ready await go ahead in the poll that follows, within the budget of the
+    /// poller around it.
+    #[inline]
+    pub fn at_least_one() -> Self {
+        Self::replace(LEFT.get().map(|left| left.max(1)))
+    }
+
+    #[inline]
+    fn replace(left: Option<u8>) -> Self {
+        Self { outer: LEFT.replace(left), here: PhantomData }
+    }
+}
+
+impl Drop for Budget {
+    #[inline]
+    fn drop(&mut self) {
+        LEFT.set(self.outer);
+    }
+}
+
+/// The part of an await that gives way: each future that may be ready at its first poll has one.
+///
+/// When the [`Budget`] is used up, the await is put off once: it is pending, and its task is woken
+/// immediately. At its next poll it goes ahead, whatever the budget. Without that rule a `select`
+/// of ready branches could put off all of them for ever.
+///
+/// ```
+/// use std::future::{Future, poll_fn};
+/// use std::task::Poll;
+///
+/// use spinney_sync::GiveWay;
+///
+/// /// A future that is ready, and gives way if the budget is used up.
+/// fn ready(value: u32) -> impl Future<Output = u32> {
+///     let mut give_way = GiveWay::default();
+///     poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(value)))
+/// }
+/// # assert_eq!(futures_lite::future::block_on(ready(7)), 7);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct GiveWay {
+    put_off: bool,
+}
+
+impl GiveWay {
+    /// Polls an await, unless the budget is used up. An await that is ready uses up one of the
+    /// budget; one that is pending uses up nothing.
+    #[inline]
+    pub fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        if !self.put_off && LEFT.get() == Some(0) {
+            self.put_off = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = poll(cx);
+        if polled.is_ready() {
+            self.put_off = false;
+            LEFT.set(LEFT.get().map(|left| left.saturating_sub(1)));
+        }
+        polled
+    }
+}
