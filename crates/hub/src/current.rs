@@ -4,11 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::hub::WeakHub;
-#[cfg(feature = "smol")]
-use crate::smol::SmolHub;
+use crate::hub::Away;
 #[cfg(feature = "tokio")]
 use crate::tokio::TokioHub;
 use crate::within::Inside;
@@ -20,12 +19,12 @@ thread_local! {
     static LABELLED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `future` to its end on this thread, with the current [`Hub`], or else the global one, in
-/// the background.
+/// Runs `future` to its end on this thread, which runs nothing else meanwhile: as
+/// [`Hub::block_on`] of the [current hub](Hub::current).
 ///
 /// # Panics
 ///
-/// If the [global hub](Hub::global) has to be started, and cannot be.
+/// As [`Hub::block_on`]; or if the [global hub](Hub::global) has to be started, and cannot be.
 ///
 /// ```
 /// assert_eq!(spinney_hub::block_on(async { 6 * 7 }), 42);
@@ -34,22 +33,13 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     Hub::current().block_on(future)
 }
 
-/// Starts `future` in the background, on the current hub; outside of any hub, on
-/// [`Hub::global`].
+/// Starts `future` in the background, on the [current hub](Hub::current).
 ///
 /// # Panics
 ///
 /// If the [global hub](Hub::global) has to be started, and cannot be.
 pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
-    match look(|context| context.host.clone()) {
-        Some(Host::Hub(hub)) => hub.spawn(future),
-        #[cfg(feature = "smol")]
-        Some(Host::Smol) => SmolHub.spawn(future),
-        #[cfg(feature = "tokio")]
-        Some(Host::Tokio(hub)) => hub.spawn(future),
-        Some(Host::Other(hub)) => hub.spawn(Box::pin(future)),
-        None => Hub::global().spawn(future),
-    }
+    Hub::current().spawn(future);
 }
 
 /// Tells the hub what the task that is being polled is called, if the hub wants to know.
@@ -62,46 +52,77 @@ pub fn label_task(label: impl FnOnce() -> String) {
     }
 }
 
+/// Whether the thread that polls parks when the future is pending, in a
+/// [`block_on`](Hub::block_on). To wake it costs a system call: whoever does so for each of many
+/// results does it by the batch.
+pub fn is_parking() -> bool {
+    look(|context| context.stance == Stance::Parks).unwrap_or(false)
+}
+
 /// What a hub tells its thread while it polls: its clock, and how to spawn on it.
 ///
-/// Only those who write a hub need this. A hub [enters](Self::enter) its context around its
+/// Only the author of a hub needs this. A hub [enters](Self::enter) its context around its
 /// polling, so that [`sleep`](crate::sleep) and [`spawn`] find it. Dropping one that was not entered
-/// is of no effect.
+/// has no effect.
 ///
 /// ```
-/// use std::rc::Rc;
-/// use spinney_hub::{Clock, Context, LocalHub};
+/// use std::sync::{Arc, Mutex};
+/// use spinney_hub::{BoxFuture, Clock, Context, Spawn};
 ///
-/// let hub = LocalHub::new();
-/// let entered = Context::new(Clock::default(), Rc::new(hub.clone())).enter();
+/// /// Keeps what is spawned, to be polled by this thread.
+/// #[derive(Default)]
+/// struct Queue(Mutex<Vec<BoxFuture>>);
+///
+/// impl Spawn<BoxFuture> for Queue {
+///     fn spawn(&self, future: BoxFuture) {
+///         self.0.lock().unwrap().push(future);
+///     }
+/// }
+///
+/// let queue = Arc::new(Queue::default());
+/// let entered = Context::new(Clock::default(), queue.clone()).enter();
 /// spinney_hub::spawn(async {}); // on that hub
 /// drop(entered);
-/// # hub.block_on(async {});
+/// assert_eq!(queue.0.lock().unwrap().len(), 1);
 /// ```
 #[derive(Clone)]
 pub struct Context {
-    clock: Clock,
-    host: Host,
+    hub: Hub,
+    stance: Stance,
     labels: Option<Rc<dyn Fn(String)>>,
+    /// The runtime that this thread was in when the context was entered: another one that is found
+    /// later was entered inside of the context.
+    #[cfg(feature = "tokio")]
+    runtime: Option<::tokio::runtime::Id>,
 }
 
-#[derive(Clone)]
-pub(crate) enum Host {
-    Hub(WeakHub),
-    #[cfg(feature = "smol")]
-    Smol,
+/// What the thread does in a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stance {
+    /// It may block: it runs no tasks of the hub, or others run them meanwhile.
+    MayBlock,
+    /// It polls the future of a `block_on`, and parks in between.
+    Parks,
+    /// It is the only one that can run the hub's tasks.
+    Drives,
+}
+
+/// What decides how code may block here.
+pub(crate) enum Around {
+    /// It may.
+    Nothing,
+    /// It may not: the thread drives such a hub.
+    Driven(&'static str),
+    /// The innermost hub is a tokio runtime.
     #[cfg(feature = "tokio")]
-    Tokio(TokioHub),
-    Other(Rc<dyn Spawn<BoxFuture>>),
+    Tokio(::tokio::runtime::Handle),
 }
 
 impl Context {
-    /// The context of a hub that keeps time by `clock` and runs what `hub` is given.
-    ///
-    /// `hub` should not keep the real hub alive: the context is held for as long as its thread
-    /// is inside.
-    pub fn new(clock: Clock, hub: Rc<dyn Spawn<BoxFuture>>) -> Self {
-        Self::of(clock, Host::Other(hub))
+    /// The context of a hub that keeps time by `clock` and runs what `hub` is given, as in
+    /// [`Hub::custom`].
+    pub fn new(clock: Clock, hub: Arc<dyn Spawn<BoxFuture> + Send + Sync>) -> Self {
+        Self::driving(Hub::custom(clock, hub))
     }
 
     /// Has `labels` called with what the task that is being polled is called, as often as it
@@ -111,52 +132,91 @@ impl Context {
         Self { labels: Some(labels), ..self }
     }
 
-    pub(crate) fn of(clock: Clock, host: Host) -> Self {
-        Self { clock, host, labels: None }
+    /// Of a hub whose tasks this thread alone runs.
+    pub(crate) fn driving(hub: Hub) -> Self {
+        Self::of(hub, Stance::Drives)
+    }
+
+    /// Of a hub whose tasks others may run while this thread blocks.
+    pub(crate) fn blocking(hub: Hub) -> Self {
+        Self::of(hub, Stance::MayBlock)
+    }
+
+    /// Of the future of a `block_on`.
+    pub(crate) fn parked(hub: Hub) -> Self {
+        Self::of(hub, Stance::Parks)
+    }
+
+    fn of(hub: Hub, stance: Stance) -> Self {
+        Self {
+            hub,
+            stance,
+            labels: None,
+            #[cfg(feature = "tokio")]
+            runtime: None,
+        }
     }
 
     /// Makes this the current context until the guard is dropped; then the one before is back.
     ///
-    /// What is polled meanwhile is inside of no time limit: those around it can end it only when
-    /// the hub is done.
+    /// What is polled meanwhile is inside of no time limit: a limit around it can end it only when
+    /// the hub is done. If the thread runs the tasks of a [`Hub`], another one does so meanwhile.
     pub fn enter(self) -> Entered {
-        let mut entered = self.enter_within();
-        entered.limits = Some(Inside::of_none());
-        entered
+        let away = Some(Away::begin());
+        Entered { _away: away, ..self.enter_parked() }
     }
 
-    /// As [`enter`](Self::enter), for a part of what is being polled: it stays inside of the time
-    /// limits around it.
-    pub(crate) fn enter_within(self) -> Entered {
-        Entered { before: replace(Some(self)), limits: None, here: PhantomData }
+    /// As [`enter`](Self::enter), but the thread stays at the work it is at.
+    pub(crate) fn enter_parked(self) -> Entered {
+        Entered { _limits: Some(Inside::of_none()), ..self.enter_within() }
+    }
+
+    /// As [`enter_parked`](Self::enter_parked), for a part of what is being polled: it stays inside
+    /// of the time limits around it.
+    #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "the runtime is noted in it"))]
+    pub(crate) fn enter_within(mut self) -> Entered {
+        #[cfg(feature = "tokio")]
+        {
+            self.runtime = runtime().map(|runtime| runtime.id());
+        }
+        let before = Before { context: replace(Some(self)), here: PhantomData };
+        Entered { before, _limits: None, _away: None }
     }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("Context").field("hub", &self.hub).finish_non_exhaustive()
     }
 }
 
 /// The guard of [`Context::enter`]. Dropping it brings the context before it back.
 #[must_use = "the context is left when the guard is dropped"]
 pub struct Entered {
-    before: Option<Context>,
+    /// Dropped first.
+    before: Before,
     /// Brings back the time limits around, if they were left.
-    limits: Option<Inside>,
-    /// Contexts belong to their thread.
-    here: PhantomData<Rc<()>>,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        drop(replace(self.before.take()));
-    }
+    _limits: Option<Inside>,
+    /// Brings the thread back to its tasks, if it left them.
+    _away: Option<Away>,
 }
 
 impl fmt::Debug for Entered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entered").field("before", &self.before).finish()
+        f.debug_struct("Entered").field("before", &self.before.context).finish()
+    }
+}
+
+/// Brings back the context before.
+struct Before {
+    context: Option<Context>,
+    /// Contexts belong to their thread.
+    here: PhantomData<Rc<()>>,
+}
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        drop(replace(self.context.take()));
     }
 }
 
@@ -166,19 +226,60 @@ fn replace(context: Option<Context>) -> Option<Context> {
     CURRENT.replace(context)
 }
 
-/// Looks at the current context; None outside of any, and where the thread is about to end, and
+/// Looks at the current context; `None` outside of any, and where the thread is about to end, and
 /// its locals are gone.
 fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
     CURRENT.try_with(|current| current.borrow().as_ref().map(look)).ok().flatten()
 }
 
-pub(crate) fn clock() -> Clock {
-    look(|context| context.clock.clone()).unwrap_or_default()
+/// The innermost hub.
+pub(crate) fn hub() -> Option<Hub> {
+    #[cfg(feature = "tokio")]
+    if let Some(runtime) = inner_runtime() {
+        return Some(TokioHub::new(runtime).into());
+    }
+    look(|context| context.hub.clone())
 }
 
-pub(crate) fn hub() -> Option<Hub> {
-    let of = |context: &Context| {
-        if let Host::Hub(hub) = &context.host { hub.upgrade() } else { None }
+/// Whether this code is inside of any hub.
+pub(crate) fn is_inside() -> bool {
+    #[cfg(feature = "tokio")]
+    if runtime().is_some() {
+        return true;
+    }
+    look(|_| ()).is_some()
+}
+
+/// The clock of the innermost hub.
+pub(crate) fn clock() -> Clock {
+    #[cfg(feature = "tokio")]
+    if inner_runtime().is_some() {
+        return Clock::tokio();
+    }
+    look(|context| context.hub.clock()).unwrap_or_default()
+}
+
+pub(crate) fn around() -> Around {
+    #[cfg(feature = "tokio")]
+    if let Some(runtime) = inner_runtime() {
+        return Around::Tokio(runtime);
+    }
+    let around = |context: &Context| match context.stance {
+        Stance::Drives => Around::Driven(context.hub.kind_of_thread()),
+        Stance::MayBlock | Stance::Parks => Around::Nothing,
     };
-    look(of).flatten()
+    look(around).unwrap_or(Around::Nothing)
+}
+
+#[cfg(feature = "tokio")]
+fn runtime() -> Option<::tokio::runtime::Handle> {
+    ::tokio::runtime::Handle::try_current().ok()
+}
+
+/// The runtime that this thread is in, if it was entered inside of the current context.
+#[cfg(feature = "tokio")]
+fn inner_runtime() -> Option<::tokio::runtime::Handle> {
+    let runtime = runtime()?;
+    let noted = look(|context| context.runtime).flatten();
+    (noted != Some(runtime.id())).then_some(runtime)
 }

@@ -27,21 +27,28 @@ pub(crate) struct Inbox {
 
 #[derive(Default)]
 struct State {
+    /// How many hubs have had it before.
+    generation: u64,
     turns: Vec<Turn>,
     /// Wakes the hub's thread; there while it sleeps.
     sleeper: Option<Waker>,
 }
 
 impl Inbox {
-    /// One for a new hub.
-    pub(crate) fn rent() -> &'static Self {
+    /// One for a new hub, and the generation that it is of.
+    pub(crate) fn rent() -> (&'static Self, u64) {
         let free = lock(&FREE).pop();
-        free.unwrap_or_else(|| Box::leak(Box::default()))
+        let inbox = free.unwrap_or_else(|| Box::leak(Box::default()));
+        let generation = lock(&inbox.state).generation;
+        (inbox, generation)
     }
 
     /// The hub is gone, and its tasks are.
     pub(crate) fn give_back(&'static self) {
-        let left = std::mem::take(&mut *lock(&self.state));
+        let mut state = lock(&self.state);
+        state.generation += 1;
+        let left = (std::mem::take(&mut state.turns), state.sleeper.take());
+        drop(state);
         drop(left);
         lock(&FREE).push(self);
     }
@@ -49,7 +56,22 @@ impl Inbox {
     /// Not for the hub's own thread, whose way past it is to be short.
     #[inline(never)]
     pub(crate) fn push(&self, turn: Turn) {
-        let mut state = lock(&self.state);
+        self.add(lock(&self.state), turn);
+    }
+
+    /// As [`push`](Self::push), for what is not known to come from a hub that still is there. Drops
+    /// `turn` if the hub is gone that had the inbox as of `generation`.
+    pub(crate) fn push_if(&self, generation: u64, turn: Turn) {
+        let state = lock(&self.state);
+        if state.generation == generation {
+            self.add(state, turn);
+        } else {
+            drop(state);
+            drop(turn);
+        }
+    }
+
+    fn add(&self, mut state: MutexGuard<'_, State>, turn: Turn) {
         state.turns.push(turn);
         self.filled.store(true, Release);
         let sleeper = state.sleeper.take();

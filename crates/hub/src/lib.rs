@@ -15,7 +15,7 @@
 //! | hub | threads | runs | order | clock | dropping the last handle |
 //! |---|---|---|---|---|---|
 //! | [`Hub::global`] | one per core, or `SPINNEY_THREADS` | `Send` futures | none promised | the system's | nothing: it never stops |
-//! | [`Hub`] of one's own | as many as it was built with | `Send` futures | none promised | the system's | ends its threads, then drops its tasks |
+//! | [`Hub`] of one's own | as many as it was built with | `Send` futures | none promised | the system's | drops its tasks and ends its threads |
 //! | [`LocalHub`] | the one that calls [`block_on`](LocalHub::block_on) | any future | first in, first out | the system's | drops its tasks |
 //! | `SmolHub` (feature `smol`) | smol's | `Send` futures | none promised | the system's | nothing: smol never stops |
 //! | `TokioHub` (feature `tokio`) | the runtime's | `Send` futures | the runtime's | the runtime's, or the system's | nothing: the runtime drops its tasks when it shuts down |
@@ -23,8 +23,8 @@
 //! | your own | as you like | whatever it implements [`Spawn`] for | as you like | the system's, or a [`TimeSource`] | as you like, but no task may be forgotten |
 //!
 //! A hub is *current* on a thread while it polls there: its clock is the one that [`sleep`] uses
-//! and [`spawn`] starts its tasks on it. Outside of any hub that is the real clock and
-//! [`Hub::global`].
+//! and [`spawn`] starts its tasks on it. Of several, one inside of the other, that is the innermost.
+//! Outside of any hub it is the real clock and [`Hub::global`].
 //!
 //! [spinney]: https://docs.rs/spinney
 
@@ -50,8 +50,8 @@ mod yield_now;
 
 pub use clock::{Clock, TimeSource};
 pub use contain::contain;
-pub use current::{Context, Entered, block_on, label_task, spawn};
-pub use hub::{Hub, HubBuilder, ShutdownReport, hub_depth};
+pub use current::{Context, Entered, block_on, is_parking, label_task, spawn};
+pub use hub::{Hub, HubBuilder, ShutdownReport};
 pub use interval::{Interval, interval};
 pub use local::LocalHub;
 #[cfg(any(feature = "smol", feature = "tokio"))]

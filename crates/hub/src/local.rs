@@ -14,7 +14,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{self, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use futures_lite::future;
@@ -22,7 +22,7 @@ use slab::Slab;
 
 use crate::guarded::Guarded;
 use crate::inbox::{Inbox, Runnable};
-use crate::{BoxFuture, Clock, Spawn};
+use crate::{BoxFuture, Context, Entered, Hub, Spawn};
 
 /// How many turns are run before the reactor and the inbox are looked at again.
 const BATCH: usize = 200;
@@ -80,9 +80,13 @@ impl LocalHub {
         async_io::block_on(future::poll_fn(|cx| {
             local.run_batch(cx, || {
                 turn.queued.store(false, Release);
-                main.as_mut().poll(&mut Context::from_waker(&waker))
+                main.as_mut().poll(&mut task::Context::from_waker(&waker))
             })
         }))
+    }
+
+    pub(crate) fn handle(&self) -> LocalHandle {
+        self.owner.local.handle()
     }
 }
 
@@ -124,11 +128,35 @@ impl Drop for Owner {
     }
 }
 
-/// Who runs next.
+/// What a hub is known by elsewhere: spawns on it without keeping it alive.
+#[derive(Clone, Copy)]
+pub(crate) struct LocalHandle {
+    inbox: &'static Inbox,
+    generation: u64,
+}
+
+impl LocalHandle {
+    /// Starts `future` in its turn; drops it if the hub is gone.
+    pub(crate) fn spawn<F: Future<Output = ()> + Send + 'static>(self, future: F) {
+        let mut future = Some(future);
+        on_running(self.inbox, |local| {
+            if local.generation == self.generation {
+                future.take().into_iter().for_each(|future| local.spawn(future));
+            }
+        });
+        if let Some(future) = future {
+            self.inbox.push_if(self.generation, Turn::Spawn(Box::pin(future)));
+        }
+    }
+}
+
+/// What runs next.
 pub(crate) enum Turn {
     /// The future that [`LocalHub::block_on`] was given.
     Main,
     Task(Runnable),
+    /// A future that came from elsewhere, and becomes a task in its turn.
+    Spawn(BoxFuture),
 }
 
 /// The half of a hub that its own thread alone touches.
@@ -141,20 +169,32 @@ struct Local {
     /// Futures that have not been dropped yet.
     alive: Cell<usize>,
     inbox: &'static Inbox,
+    /// Tells this hub from others that have had its inbox.
+    generation: u64,
 }
 
 impl Local {
     fn new() -> Self {
+        let (inbox, generation) = Inbox::rent();
         Self {
             ready: RefCell::default(),
             sleeper: Cell::default(),
             tasks: RefCell::default(),
             alive: Cell::default(),
-            inbox: Inbox::rent(),
+            inbox,
+            generation,
         }
     }
 
+    fn handle(&self) -> LocalHandle {
+        LocalHandle { inbox: self.inbox, generation: self.generation }
+    }
+
     fn spawn<F: Future<Output = ()> + 'static>(self: &Rc<Self>, future: F) {
+        self.push(Turn::Task(self.task(future)));
+    }
+
+    fn task<F: Future<Output = ()> + 'static>(self: &Rc<Self>, future: F) -> Runnable {
         let key = self.tasks.borrow().vacant_key();
         let entry = Entry { key, local: Rc::downgrade(self) };
         let (runnable, task) = async_task::Builder::new()
@@ -164,7 +204,7 @@ impl Local {
         task.detach();
         self.alive.set(self.alive.get() + 1);
         self.tasks.borrow_mut().insert(runnable.waker());
-        self.push(Turn::Task(runnable));
+        runnable
     }
 
     fn push(&self, turn: Turn) {
@@ -183,12 +223,13 @@ impl Local {
     }
 
     /// Runs what is ready, up to a batch of it; done when `main` is.
-    fn run_batch<T>(&self, cx: &Context<'_>, mut main: impl FnMut() -> Poll<T>) -> Poll<T> {
+    fn run_batch<T>(self: &Rc<Self>, cx: &task::Context<'_>, mut main: impl FnMut() -> Poll<T>) -> Poll<T> {
         self.sleeper.set(None);
         self.empty_inbox();
         for _ in 0..BATCH {
             match self.next() {
                 Some(Turn::Task(runnable)) => drop(runnable.run()),
+                Some(Turn::Spawn(future)) => drop(self.task(future).run()),
                 Some(Turn::Main) => {
                     if let Poll::Ready(output) = main() {
                         return Poll::Ready(output);
@@ -266,16 +307,19 @@ fn schedule_task(runnable: Runnable) {
 /// queue.
 fn schedule(inbox: &'static Inbox, turn: Turn) {
     let mut turn = Some(turn);
-    // Where the thread's locals are gone, no hub runs.
-    let _gone = RUNNING.try_with(|running| {
-        let running = running.borrow();
-        if let Some(local) = running.as_ref().filter(|local| ptr::eq(local.inbox, inbox)) {
-            turn.take().into_iter().for_each(|turn| local.push(turn));
-        }
-    });
+    on_running(inbox, |local| turn.take().into_iter().for_each(|turn| local.push(turn)));
     if let Some(turn) = turn {
         inbox.push(turn);
     }
+}
+
+/// Runs `code` if the hub with this `inbox` runs on this thread. Where the thread's locals are
+/// gone, none does.
+fn on_running(inbox: &'static Inbox, code: impl FnOnce(&Rc<Local>)) {
+    let _gone = RUNNING.try_with(|running| {
+        let running = running.borrow();
+        running.as_ref().filter(|local| ptr::eq(local.inbox, inbox)).map(code)
+    });
 }
 
 /// Queues the main future's turn, once however often it is woken.
@@ -306,7 +350,7 @@ impl Wake for Unpark {
 
 /// While it lives, the hub runs on this thread.
 struct Running {
-    _context: crate::Entered,
+    _context: Entered,
 }
 
 impl Running {
@@ -318,8 +362,7 @@ impl Running {
             );
             *running = Some(Rc::clone(local));
         });
-        let context = crate::Context::new(Clock::default(), Rc::new(Tasks(Rc::clone(local))));
-        Self { _context: context.enter() }
+        Self { _context: Context::driving(Hub::from(local.handle())).enter() }
     }
 }
 
@@ -329,16 +372,7 @@ impl Drop for Running {
         if let Some(local) = local {
             // The main future is over, so is its turn; the waker that it gave away may still
             // queue one more, which then is a needless poll of the next main future.
-            local.ready.borrow_mut().retain(|turn| matches!(turn, Turn::Task(_)));
+            local.ready.borrow_mut().retain(|turn| !matches!(turn, Turn::Main));
         }
-    }
-}
-
-/// Spawns on a hub without keeping it alive.
-struct Tasks(Rc<Local>);
-
-impl Spawn<BoxFuture> for Tasks {
-    fn spawn(&self, future: BoxFuture) {
-        self.0.spawn(future);
     }
 }

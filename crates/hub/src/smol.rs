@@ -1,8 +1,7 @@
 //! [`SmolHub`]: the executor behind `smol::spawn`.
 
-use crate::current::Host;
 use crate::scope::{Enter, Scoped};
-use crate::{Clock, Context, Spawn};
+use crate::{Context, Hub, Spawn};
 
 /// The process-wide executor of the crate smol, for programs that already live on it. Needs the
 /// feature `smol`.
@@ -38,6 +37,6 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for SmolHub {
 
 impl Enter for SmolHub {
     fn context(&self) -> Context {
-        Context::of(Clock::default(), Host::Smol)
+        Context::blocking(Hub::from(*self))
     }
 }

@@ -1,10 +1,16 @@
 //! [`TokioHub`]: a running tokio runtime.
 
-use tokio::runtime::Handle;
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
 
-use crate::current::Host;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+
+use crate::clock::Source;
 use crate::scope::{Enter, Scoped};
-use crate::{Clock, Context, Spawn};
+use crate::{Clock, Context, Hub, Spawn};
 
 /// A running tokio runtime, of either flavour, for programs that live on tokio. Needs the feature
 /// `tokio`.
@@ -53,8 +59,17 @@ impl TokioHub {
         Self { clock: Clock::default(), ..self }
     }
 
-    /// Makes this hub the current one whenever `future` is polled: for the main future, which
-    /// tokio runs without our knowledge.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Makes this hub the current one whenever `future` is polled. Only a hub
+    /// [with the system's clock](Self::with_system_clock) needs that, for the main future: all
+    /// other code on a runtime finds the runtime by itself.
     pub fn scope<F: Future>(&self, future: F) -> Scoped<F, Self> {
         Scoped::new(future, self.clone())
     }
@@ -64,12 +79,39 @@ impl TokioHub {
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for TokioHub {
     fn spawn(&self, future: F) {
         // Tokio's handle detaches the task when it is dropped.
-        drop(self.handle.spawn(self.scope(future)));
+        match self.clock.source {
+            // Its tasks find the runtime by tokio's own context.
+            Source::Tokio => drop(self.handle.spawn(future)),
+            _ => drop(self.handle.spawn(self.scope(future))),
+        }
     }
 }
 
 impl Enter for TokioHub {
     fn context(&self) -> Context {
-        Context::of(self.clock.clone(), Host::Tokio(self.clone()))
+        Context::blocking(Hub::from(self.clone()))
+    }
+}
+
+/// Runs `future` to its end inside of `runtime`, with `hub` as the current one.
+pub(crate) fn block_on<F: Future>(runtime: &Handle, hub: &Hub, future: F) -> F::Output {
+    if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread {
+        return block_in_place(|| hub.park(future));
+    }
+    // In a task of the runtime tokio panics, before it has polled.
+    let polled = Cell::new(false);
+    let mut future = pin!(future);
+    let future = poll_fn(|cx| {
+        polled.set(true);
+        future.as_mut().poll(cx)
+    });
+    let run = || hub.parked(|| runtime.block_on(future));
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(output) => output,
+        Err(panic) if polled.get() => resume_unwind(panic),
+        Err(_) => panic!(
+            "`block_on` inside of a task of tokio's current-thread runtime would hold up its only \
+             thread: await the future instead, or call this in `spawn_blocking`"
+        ),
     }
 }

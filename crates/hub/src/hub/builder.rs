@@ -2,10 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::own::Own;
+use async_executor::Executor;
+
+use super::Hub;
+use super::core::{Core, Engine};
 use super::threads::ThreadSettings;
-use super::{Hub, Kind};
 
 /// Sets up a [`Hub`] of one's own; see [`Hub::builder`]. Dropping it starts nothing.
 ///
@@ -25,42 +28,55 @@ use super::{Hub, Kind};
 pub struct HubBuilder {
     threads: usize,
     settings: ThreadSettings,
+    shutdown_limit: Duration,
 }
 
 impl HubBuilder {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { threads, settings: ThreadSettings::named("hub") }
+        let settings = ThreadSettings::named("hub");
+        Self { threads, settings, shutdown_limit: super::SHUTDOWN_LIMIT }
     }
 
-    /// How many threads; default: one per core.
+    /// Sets how many threads run tasks; default: one per core.
+    ///
+    /// While tasks block in [`block_on`](Hub::block_on), spare threads run the others. They have
+    /// the same settings, and end when they are idle for a second.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// What the threads are called, before their number; default: `hub`.
+    /// Sets the name of the threads, before their number; default: `hub`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = name.into();
         self
     }
 
-    /// The size of each thread's stack, in bytes; default: the standard library's.
+    /// Sets the size of each thread's stack, in bytes; default: the standard library's.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
         self
     }
 
-    /// Has `hook` called by each thread when it starts, with its number. A panic of the hook harms
-    /// nobody; the panic hook reports it.
+    /// Calls `hook` on each thread when it starts, with its number. The number of a thread that
+    /// has ended is given to a later one. The panic hook reports a panic of the hook; the thread
+    /// goes on.
     pub fn on_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.settings.on_start = Some(Arc::new(hook));
         self
     }
 
-    /// Has `hook` called by each thread before it ends, with its number. A panic of the hook harms
-    /// nobody; the panic hook reports it.
+    /// Calls `hook` on each thread before it ends, with its number. The panic hook reports a panic
+    /// of the hook.
     pub fn on_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.settings.on_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Sets how long [`shutdown`](Hub::shutdown), after its grace, and dropping the last handle
+    /// wait for polls that are in progress; default: one second.
+    pub fn shutdown_limit(mut self, limit: Duration) -> Self {
+        self.shutdown_limit = limit;
         self
     }
 
@@ -68,9 +84,14 @@ impl HubBuilder {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] if it is to have no thread, or a name with a NUL byte in it;
-    /// the system's error if it refuses to start a thread. Those already started end again.
+    /// [`io::ErrorKind::InvalidInput`] if it has no thread, or a name with a NUL byte; the system's
+    /// error if it refuses to start a thread. Threads that were started end again.
     pub fn build(self) -> io::Result<Hub> {
-        Ok(Hub { kind: Kind::Own(Own::start(self.threads, &self.settings)?) })
+        if self.threads == 0 {
+            let text = "a hub needs at least one thread";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let engine = Engine::Own(Executor::new());
+        Core::start(engine, self.threads, self.settings, self.shutdown_limit).map(Hub::own)
     }
 }

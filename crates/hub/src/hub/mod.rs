@@ -1,42 +1,58 @@
-//! [`Hub`]: threads that share their tasks.
+//! [`Hub`]: a handle to whatever runs tasks.
 
+mod block_on;
 mod builder;
+mod core;
 mod drive;
-mod own;
+mod post;
 mod threads;
+mod workers;
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_executor::StaticExecutor;
 
-use crate::current::{self, Host};
-use crate::{Clock, Context, Spawn};
+#[cfg(feature = "smol")]
+use crate::SmolHub;
+#[cfg(feature = "tokio")]
+use crate::TokioHub;
+use crate::local::LocalHandle;
+use crate::{BoxFuture, Clock, Context, LocalHub, Spawn, current};
 
 pub use builder::HubBuilder;
-pub use own::ShutdownReport;
 
-use drive::drive;
-pub use drive::hub_depth;
-use own::{Core, Own};
+use self::core::{Core, Engine};
+pub(crate) use post::Away;
 use threads::ThreadSettings;
 
 /// The environment variable with the number of threads of [`Hub::global`].
 const THREADS_VARIABLE: &str = "SPINNEY_THREADS";
 
+/// How long stopping waits for polls that are in progress.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(1);
+
 static GLOBAL: StaticExecutor = StaticExecutor::new();
 
-/// An executor on several threads that take work from each other: the default hub.
+/// A handle to an executor: where code runs.
 ///
-/// A cheap handle. [`Hub::global`] is one for the whole process, which never stops. Dropping the
-/// last handle of a hub of one's own ([`Hub::builder`]) stops it: its threads end, each after the
-/// poll it is in, and are waited for (unless it is one of them that drops the handle), and the
-/// tasks that are left are dropped. A task that holds a handle of its own hub keeps it alive; to
-/// stop it all the same there is [`shutdown`](Self::shutdown).
+/// | | runs on | dropping the handle |
+/// |---|---|---|
+/// | [`Hub::global`] | threads of the whole process | has no effect; it never stops |
+/// | [`Hub::builder`] | threads of its own | the last one stops the hub |
+/// | [`Hub::current`] | whatever runs the caller | has no effect: it is weak |
+/// | [`Hub::following`] | whatever runs the caller at the time of each call | has no effect |
 ///
-/// Not for work that is not `Send`: that is [`LocalHub`](crate::LocalHub)'s.
+/// A hub with threads is an executor whose threads take work from each other. Dropping the last
+/// handle of one that was [built](Hub::builder) drops the tasks that are left and ends its threads,
+/// each after the poll it is in. They are waited for, up to its
+/// [limit](HubBuilder::shutdown_limit), unless the handle is dropped inside of a hub, where nothing
+/// is waited for. A task that holds a handle of its own hub keeps it alive; to stop it all the same
+/// there is [`shutdown`](Self::shutdown). A weak handle drops what is spawned on a hub that is gone.
+///
+/// For tasks that are not `Send` there is [`LocalHub`].
 ///
 /// ```
 /// use spinney_hub::Hub;
@@ -53,11 +69,19 @@ pub struct Hub {
 #[derive(Clone)]
 enum Kind {
     Global,
-    Own(Arc<Own>),
+    /// One that was built; weak without the second half.
+    Own(Arc<Core>, #[expect(dead_code, reason = "it keeps the hub alive")] Option<Arc<KeepAlive>>),
+    Local(LocalHandle),
+    #[cfg(feature = "smol")]
+    Smol,
+    #[cfg(feature = "tokio")]
+    Tokio(TokioHub),
+    Custom(Clock, Arc<dyn Spawn<BoxFuture> + Send + Sync>),
+    Following,
 }
 
 impl Hub {
-    /// The hub of the whole process. It starts at the first call, with one thread per core or as
+    /// The hub of the whole process. It starts at the first call, with one thread per core, or as
     /// many as the environment variable `SPINNEY_THREADS` says.
     ///
     /// # Panics
@@ -65,59 +89,88 @@ impl Hub {
     /// If `SPINNEY_THREADS` is set to anything but a number above zero, or if the system refuses
     /// to start its threads.
     pub fn global() -> Self {
-        static STARTED: OnceLock<()> = OnceLock::new();
-        STARTED.get_or_init(|| {
-            let settings = ThreadSettings::named("spinney");
-            for index in 0..global_threads() {
-                let run = || {
-                    let _entered = WeakHub { kind: WeakKind::Global }.context().enter();
-                    async_io::block_on(drive(&GLOBAL, std::future::pending::<()>()));
-                };
-                settings.start(index, run).expect("the global hub needs its threads");
-            }
-        });
+        global_core();
         Self { kind: Kind::Global }
     }
 
-    /// The hub that is polling on this thread; where that is none or not a `Hub`,
-    /// [`Hub::global`]. gevent's `get_hub()`.
+    /// The innermost hub that this code is in: the one that polls it on this thread; with the
+    /// feature `tokio`, a runtime that was entered later; otherwise [`Hub::global`].
+    ///
+    /// The handle is weak: it does not keep the hub alive, and drops what is spawned on a hub that
+    /// is gone.
     ///
     /// # Panics
     ///
-    /// As [`Hub::global`].
+    /// As [`Hub::global`], if there is no other.
+    ///
+    /// Python: `gevent.get_hub`.
     pub fn current() -> Self {
-        current::hub().unwrap_or_else(Self::global)
+        Self::try_current().unwrap_or_else(Self::global)
     }
 
-    /// Sets up a hub of one's own: one thread per core, named `hub-0` and so on, unless told
+    /// [`Hub::current`], or `None` outside of any hub. It does not start the global hub.
+    pub fn try_current() -> Option<Self> {
+        current::hub()
+    }
+
+    /// The hub that resolves to [`Hub::current`] at each call: its tasks run where they are
+    /// started. Pools and groups have it by default.
+    #[must_use]
+    pub fn following() -> Self {
+        Self { kind: Kind::Following }
+    }
+
+    /// A hub that keeps time by `clock` and runs what `hub` is given.
+    ///
+    /// `hub` should not keep the real hub alive, since handles may be kept for long. It should drop
+    /// what it is given once that is gone.
+    pub fn custom(clock: Clock, hub: Arc<dyn Spawn<BoxFuture> + Send + Sync>) -> Self {
+        Self { kind: Kind::Custom(clock, hub) }
+    }
+
+    /// Sets up a hub with threads of its own: one per core, named `hub-0` and so on, unless told
     /// otherwise.
     pub fn builder() -> HubBuilder {
         HubBuilder::new(cores())
     }
 
-    /// Runs `future` to its end on this thread, which helps with the hub's other tasks while it
-    /// waits.
-    ///
-    /// # Panics
-    ///
-    /// If the hub was [shut down](Self::shutdown).
-    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        let _entered = self.downgrade().context().enter();
-        match &self.kind {
-            Kind::Global => async_io::block_on(drive(&GLOBAL, future)),
-            Kind::Own(own) => {
-                assert!(!own.core.is_closed(), "a hub that was shut down runs nothing");
-                async_io::block_on(drive(&own.core.executor, future))
-            }
+    /// This hub, or [`Hub::current`] if it is the [following](Self::following) one.
+    #[must_use]
+    pub fn resolve(&self) -> Self {
+        match self.kind {
+            Kind::Following => Self::current(),
+            _ => self.clone(),
         }
     }
 
-    /// Gives the tasks `grace` to end, then stops the threads and drops what is left, whoever
-    /// holds handles. Blocks this thread meanwhile. What is spawned afterwards is dropped.
+    /// Runs `code` with this hub as the current one. `code` may block: this thread runs none of the
+    /// hub's tasks.
     ///
-    /// Called by a task of the hub itself it waits for no thread, so that the tasks that are left,
-    /// this one among them, are dropped only later. The [global](Self::global) hub is not stopped:
-    /// for it this returns at once, with an empty report.
+    /// ```
+    /// use spinney_hub::{Hub, block_on, spawn};
+    ///
+    /// let hub = Hub::builder().threads(1).name("mine").build()?;
+    /// hub.enter(|| spawn(async { /* on mine-0 */ }));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enter<T>(&self, code: impl FnOnce() -> T) -> T {
+        let hub = self.resolve();
+        #[cfg(feature = "tokio")]
+        let _runtime = hub.enter_runtime();
+        let _entered = Context::blocking(hub.clone().downgrade()).enter();
+        code()
+    }
+
+    /// Gives the tasks `grace` to end, then drops those that are left and stops the threads,
+    /// whatever holds handles. What is spawned afterwards is dropped.
+    ///
+    /// It blocks this thread for `grace` and the hub's [limit](HubBuilder::shutdown_limit) at the
+    /// most, whatever tasks do. A task that does not end its poll in time is reported as running;
+    /// it is left behind on its thread, and dropped when the poll ends. A task of the hub itself
+    /// that shuts it down is one of those that are still running.
+    ///
+    /// Only a hub that was [built](Self::builder) is stopped. For all others this returns at once,
+    /// with an empty report.
     ///
     /// ```
     /// use std::time::Duration;
@@ -127,22 +180,62 @@ impl Hub {
     /// hub.spawn(async {});
     /// hub.spawn(std::future::pending());
     /// let report = hub.shutdown(Duration::from_millis(10));
-    /// assert_eq!(report.dropped, 1);
+    /// assert_eq!((report.dropped, report.running), (1, 0));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn shutdown(&self, grace: Duration) -> ShutdownReport {
-        let _entered = self.downgrade().context().enter();
         match &self.kind {
-            Kind::Global => ShutdownReport::default(),
-            Kind::Own(own) => own.shutdown(grace),
+            Kind::Own(core, _) => core.shutdown(grace),
+            _ => ShutdownReport::default(),
         }
     }
 
-    fn downgrade(&self) -> WeakHub {
+    /// How many spare threads the system refused to start so far. Each time one task blocked its
+    /// thread, as [`block_on`](Self::block_on) says.
+    pub fn refused_threads(&self) -> usize {
         match &self.kind {
-            Kind::Global => WeakHub { kind: WeakKind::Global },
-            Kind::Own(own) => WeakHub::of(own),
+            Kind::Global => global_core().workers.refused(),
+            Kind::Own(core, _) => core.workers.refused(),
+            _ => 0,
         }
+    }
+
+    fn own(core: Arc<Core>) -> Self {
+        let keep_alive = Some(Arc::new(KeepAlive(Arc::clone(&core))));
+        Self { kind: Kind::Own(core, keep_alive) }
+    }
+
+    /// A weak handle of a hub with threads.
+    fn weak(core: &Arc<Core>) -> Self {
+        let kind = if core.is_global() { Kind::Global } else { Kind::Own(Arc::clone(core), None) };
+        Self { kind }
+    }
+
+    /// The same hub, not kept alive.
+    fn downgrade(self) -> Self {
+        match self.kind {
+            Kind::Own(core, _) => Self { kind: Kind::Own(core, None) },
+            _ => self,
+        }
+    }
+
+    /// What a thread that drives it is called in texts.
+    pub(crate) fn kind_of_thread(&self) -> &'static str {
+        if let Kind::Local(_) = self.kind { "LocalHub" } else { "simulation or a custom hub" }
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        match &self.kind {
+            #[cfg(feature = "tokio")]
+            Kind::Tokio(hub) => hub.clock().clone(),
+            Kind::Custom(clock, _) => clock.clone(),
+            _ => Clock::default(),
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    fn enter_runtime(&self) -> Option<::tokio::runtime::EnterGuard<'_>> {
+        if let Kind::Tokio(hub) = &self.kind { Some(hub.handle().enter()) } else { None }
     }
 }
 
@@ -157,64 +250,101 @@ impl Default for Hub {
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
     fn spawn(&self, future: F) {
         match &self.kind {
-            Kind::Global => GLOBAL.spawn(future).detach(),
-            Kind::Own(own) => own.core.spawn(future),
+            Kind::Global => spawn_global(future),
+            Kind::Own(core, _) => core.spawn(future),
+            Kind::Local(hub) => hub.spawn(future),
+            #[cfg(feature = "smol")]
+            Kind::Smol => SmolHub.spawn(future),
+            #[cfg(feature = "tokio")]
+            Kind::Tokio(hub) => hub.spawn(future),
+            Kind::Custom(_, hub) => hub.spawn(Box::pin(future)),
+            Kind::Following => Self::current().spawn(future),
         }
+    }
+}
+
+/// A weak handle to a hub that stays on its thread: it may be sent to others, and spawns what is
+/// `Send`.
+impl From<&LocalHub> for Hub {
+    fn from(hub: &LocalHub) -> Self {
+        hub.handle().into()
+    }
+}
+
+impl From<LocalHandle> for Hub {
+    fn from(hub: LocalHandle) -> Self {
+        Self { kind: Kind::Local(hub) }
+    }
+}
+
+#[cfg(feature = "smol")]
+impl From<SmolHub> for Hub {
+    fn from(_: SmolHub) -> Self {
+        Self { kind: Kind::Smol }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl From<TokioHub> for Hub {
+    fn from(hub: TokioHub) -> Self {
+        Self { kind: Kind::Tokio(hub) }
     }
 }
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = f.debug_struct("Hub");
-        match &self.kind {
-            Kind::Global => text.field("global", &true),
-            Kind::Own(own) => {
-                text.field("threads", &own.threads()).field("tasks", &own.core.alive())
-            }
-        };
-        text.finish()
-    }
-}
-
-/// A hub that may be gone: what threads know of the one they work for, so that they do not keep
-/// it alive.
-#[derive(Clone)]
-pub(crate) struct WeakHub {
-    kind: WeakKind,
-}
-
-#[derive(Clone)]
-enum WeakKind {
-    Global,
-    Own(Arc<Core>, Weak<Own>),
-}
-
-impl WeakHub {
-    fn of(own: &Arc<Own>) -> Self {
-        Self { kind: WeakKind::Own(Arc::clone(&own.core), Arc::downgrade(own)) }
-    }
-
-    pub(crate) fn upgrade(&self) -> Option<Hub> {
         let kind = match &self.kind {
-            WeakKind::Global => Kind::Global,
-            WeakKind::Own(_, own) => Kind::Own(own.upgrade()?),
+            Kind::Own(core, _) => return core.describe(f),
+            Kind::Global => "global",
+            Kind::Local(_) => "local",
+            #[cfg(feature = "smol")]
+            Kind::Smol => "smol",
+            #[cfg(feature = "tokio")]
+            Kind::Tokio(_) => "tokio",
+            Kind::Custom(..) => "custom",
+            Kind::Following => "following",
         };
-        Some(Hub { kind })
-    }
-
-    fn context(self) -> Context {
-        Context::of(Clock::default(), Host::Hub(self))
+        f.debug_struct("Hub").field(kind, &true).finish()
     }
 }
 
-/// A hub that was stopped drops the future.
-impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for WeakHub {
-    fn spawn(&self, future: F) {
-        match &self.kind {
-            WeakKind::Global => GLOBAL.spawn(future).detach(),
-            WeakKind::Own(core, _) => core.spawn(future),
-        }
+/// What the strong handles of a hub share. Dropping it stops the hub.
+struct KeepAlive(Arc<Core>);
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        self.0.stop();
     }
+}
+
+/// What a hub's [shutdown](Hub::shutdown) found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// How many tasks ended within the grace.
+    pub ended: usize,
+    /// How many were left then, and were dropped.
+    pub dropped: usize,
+    /// How many were left then, and still ran when the time for dropping them was over.
+    pub running: usize,
+}
+
+fn spawn_global(future: impl Future<Output = ()> + Send + 'static) {
+    GLOBAL.spawn(future).detach();
+}
+
+fn global_core() -> &'static Arc<Core> {
+    static CORE: OnceLock<Arc<Core>> = OnceLock::new();
+    CORE.get_or_init(|| {
+        let settings = ThreadSettings::named("spinney");
+        let core = Core::start(Engine::Global(&GLOBAL), global_threads(), settings, SHUTDOWN_LIMIT);
+        core.unwrap_or_else(|error| {
+            panic!(
+                "the global hub could not start its threads ({error}): set {THREADS_VARIABLE} to \
+                 fewer, or run this inside of a LocalHub or another hub"
+            )
+        })
+    })
 }
 
 fn global_threads() -> usize {

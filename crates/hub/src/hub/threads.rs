@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use crate::contain;
 
@@ -23,12 +23,13 @@ impl ThreadSettings {
         Self { name: name.to_owned(), stack_size: None, on_start: None, on_stop: None }
     }
 
-    /// Starts the thread number `index`.
+    /// Starts the thread number `index`, which runs `work` between its hooks, and `end` last.
     pub(crate) fn start(
         &self,
         index: usize,
-        run: impl FnOnce() + Send + 'static,
-    ) -> io::Result<JoinHandle<()>> {
+        work: impl FnOnce() + Send + 'static,
+        end: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
         if self.name.contains('\0') {
             let text = "a thread's name must not contain NUL";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -38,11 +39,14 @@ impl ThreadSettings {
             builder = builder.stack_size(stack_size);
         }
         let (on_start, on_stop) = (self.on_start.clone(), self.on_stop.clone());
-        builder.spawn(move || {
+        let run = move || {
             call(on_start.as_ref(), index);
-            run();
+            work();
             call(on_stop.as_ref(), index);
-        })
+            drop((on_start, on_stop));
+            end();
+        };
+        builder.spawn(run).map(drop)
     }
 }
 
