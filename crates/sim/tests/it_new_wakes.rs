@@ -1,9 +1,9 @@
 //! A wake-up from another thread is never lost, whatever moment of the poll it hits.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};

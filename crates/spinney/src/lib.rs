@@ -88,9 +88,9 @@ pub use spinney_hub::SmolHub;
 #[cfg(feature = "tokio")]
 pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
-    BoxFuture, Clock, Context, Entered, Hub, HubBuilder, Interval, LocalHub, ShutdownReport, Sleep,
-    Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, contain, hub_depth, interval,
-    label_task, sleep, sleep_until, timeout, yield_now,
+    BoxFuture, Clock, Context, Entered, Hub, HubBuilder, Interval, Limit, LocalHub, ShutdownReport,
+    Sleep, Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, contain, hub_depth,
+    interval, label_task, sleep, sleep_until, timeout, yield_now,
 };
 pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;
