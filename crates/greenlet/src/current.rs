@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use spinney_hub::hub_depth;
-
 use crate::control::Control;
 use crate::kills::ROOT;
 use crate::local::Locals;
@@ -21,29 +19,20 @@ loom::thread_local! {
 
 struct Current {
     frame: Frame,
-    at: At,
+    /// The innermost `catch_exit` or `shield` of it that is being polled.
+    scope: u64,
     /// The locals of what is no greenlet.
     thread: Locals,
 }
 
-/// Where in the greenlet.
-#[derive(Clone, Copy)]
-struct At {
-    /// The innermost `catch_exit` or `shield` that is being polled.
-    scope: u64,
-    /// How deep in hubs' tasks. What runs deeper is no part of the greenlet: it blocks on a hub, and
-    /// its thread helps with other tasks.
-    depth: usize,
-}
-
 impl Current {
     const fn new() -> Self {
-        let at = At { scope: ROOT, depth: 0 };
-        Self { frame: Frame { control: None, locals: Locals::new() }, at, thread: Locals::new() }
+        let frame = Frame { control: None, locals: Locals::new() };
+        Self { frame, scope: ROOT, thread: Locals::new() }
     }
 
     fn control(&self) -> Option<&Arc<Control>> {
-        self.frame.control.as_ref().filter(|_| self.at.depth == hub_depth())
+        self.frame.control.as_ref()
     }
 }
 
@@ -71,21 +60,21 @@ impl Frame {
     ///
     /// The frame is swapped in and out again rather than shared: this is done at each poll.
     pub(crate) fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
-        let at = self.swap(At { scope: ROOT, depth: hub_depth() });
+        let scope = self.swap(ROOT);
         let done = code();
-        if let Some(at) = at {
-            self.swap(at);
+        if let Some(scope) = scope {
+            self.swap(scope);
         }
         done
     }
 
-    /// Makes this what is current, and the other way round. Returns the place before; None where
-    /// the thread's locals are gone.
-    fn swap(&mut self, at: At) -> Option<At> {
+    /// Exchanges this with the current frame, and the scopes. Returns the scope before; `None`
+    /// where the thread's locals are gone.
+    fn swap(&mut self, scope: u64) -> Option<u64> {
         let swap = |current: &RefCell<Current>| {
             let mut current = current.borrow_mut();
             std::mem::swap(&mut current.frame, self);
-            std::mem::replace(&mut current.at, at)
+            std::mem::replace(&mut current.scope, scope)
         };
         CURRENT.try_with(swap).ok()
     }
@@ -107,7 +96,7 @@ pub(crate) fn id() -> Option<u64> {
 
 /// The innermost scope of the greenlet that is being polled.
 pub(crate) fn scope() -> u64 {
-    CURRENT.try_with(|current| current.borrow().at.scope).unwrap_or(ROOT)
+    CURRENT.try_with(|current| current.borrow().scope).unwrap_or(ROOT)
 }
 
 /// Runs `code` with `scope` as the innermost one.
@@ -124,7 +113,7 @@ pub(crate) fn in_scope<T>(scope: u64, code: impl FnOnce() -> T) -> T {
 
 fn replace_scope(scope: u64) -> u64 {
     let replace =
-        |current: &RefCell<Current>| std::mem::replace(&mut current.borrow_mut().at.scope, scope);
+        |current: &RefCell<Current>| std::mem::replace(&mut current.borrow_mut().scope, scope);
     CURRENT.try_with(replace).unwrap_or(ROOT)
 }
 

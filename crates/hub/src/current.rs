@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use spinney_sync::Budget;
+
 use crate::clock::Clock;
 use crate::hub::Away;
 #[cfg(feature = "tokio")]
@@ -159,8 +161,9 @@ impl Context {
 
     /// Makes this the current context until the guard is dropped; then the one before is back.
     ///
-    /// What is polled meanwhile is inside of no time limit: a limit around it can end it only when
-    /// the hub is done. If the thread runs the tasks of a [`Hub`], another one does so meanwhile.
+    /// Futures that are polled meanwhile are inside of no time limit and of no
+    /// [budget](spinney_sync::Budget): the poll around can end them only when the hub is done. If
+    /// the thread runs the tasks of a [`Hub`], another one does so meanwhile.
     pub fn enter(self) -> Entered {
         let away = Some(Away::begin());
         Entered { _away: away, ..self.enter_parked() }
@@ -168,11 +171,11 @@ impl Context {
 
     /// As [`enter`](Self::enter), but the thread stays at the work it is at.
     pub(crate) fn enter_parked(self) -> Entered {
-        Entered { _limits: Some(Inside::of_none()), ..self.enter_within() }
+        Entered { _apart: Some((Inside::of_none(), Budget::none())), ..self.enter_within() }
     }
 
-    /// As [`enter_parked`](Self::enter_parked), for a part of what is being polled: it stays inside
-    /// of the time limits around it.
+    /// As [`enter_parked`](Self::enter_parked), for a part of the task that is being polled: it
+    /// stays inside of the time limits and the budget around it.
     #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "the runtime is noted in it"))]
     pub(crate) fn enter_within(mut self) -> Entered {
         #[cfg(feature = "tokio")]
@@ -180,7 +183,7 @@ impl Context {
             self.runtime = runtime().map(|runtime| runtime.id());
         }
         let before = Before { context: replace(Some(self)), here: PhantomData };
-        Entered { before, _limits: None, _away: None }
+        Entered { before, _apart: None, _away: None }
     }
 }
 
@@ -195,8 +198,8 @@ impl fmt::Debug for Context {
 pub struct Entered {
     /// Dropped first.
     before: Before,
-    /// Brings back the time limits around, if they were left.
-    _limits: Option<Inside>,
+    /// Brings back the time limits and the budget around, if they were left.
+    _apart: Option<(Inside, Budget)>,
     /// Brings the thread back to its tasks, if it left them.
     _away: Option<Away>,
 }

@@ -35,6 +35,7 @@ mod guarded;
 mod hub;
 mod inbox;
 mod interval;
+mod limit;
 mod local;
 #[cfg(any(feature = "smol", feature = "tokio"))]
 mod scope;
@@ -53,6 +54,7 @@ pub use contain::contain;
 pub use current::{Context, Entered, block_on, is_parking, label_task, spawn};
 pub use hub::{Hub, HubBuilder, ShutdownReport};
 pub use interval::{Interval, interval};
+pub use limit::Limit;
 pub use local::LocalHub;
 #[cfg(any(feature = "smol", feature = "tokio"))]
 pub use scope::Scoped;

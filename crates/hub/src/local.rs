@@ -12,13 +12,12 @@ use std::pin::pin;
 use std::ptr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{self, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use futures_lite::future;
 use slab::Slab;
+use spinney_sync::{Budget, WakeFlag};
 
 use crate::guarded::Guarded;
 use crate::inbox::{Inbox, Runnable};
@@ -74,12 +73,13 @@ impl LocalHub {
         let local = &self.owner.local;
         let _running = Running::enter(local);
         let mut main = pin!(main);
-        let turn = Arc::new(MainTurn { queued: AtomicBool::new(true), inbox: local.inbox });
+        let turn = Arc::new(MainTurn { queued: WakeFlag::new(), inbox: local.inbox });
         let waker = Waker::from(Arc::clone(&turn));
-        local.push(Turn::Main);
+        waker.wake_by_ref();
         async_io::block_on(future::poll_fn(|cx| {
             local.run_batch(cx, || {
-                turn.queued.store(false, Release);
+                turn.queued.take();
+                let _budget = Budget::open();
                 main.as_mut().poll(&mut task::Context::from_waker(&waker))
             })
         }))
@@ -223,7 +223,11 @@ impl Local {
     }
 
     /// Runs what is ready, up to a batch of it; done when `main` is.
-    fn run_batch<T>(self: &Rc<Self>, cx: &task::Context<'_>, mut main: impl FnMut() -> Poll<T>) -> Poll<T> {
+    fn run_batch<T>(
+        self: &Rc<Self>,
+        cx: &task::Context<'_>,
+        mut main: impl FnMut() -> Poll<T>,
+    ) -> Poll<T> {
         self.sleeper.set(None);
         self.empty_inbox();
         for _ in 0..BATCH {
@@ -324,7 +328,7 @@ fn on_running(inbox: &'static Inbox, code: impl FnOnce(&Rc<Local>)) {
 
 /// Queues the main future's turn, once however often it is woken.
 struct MainTurn {
-    queued: AtomicBool,
+    queued: WakeFlag,
     inbox: &'static Inbox,
 }
 
@@ -334,7 +338,7 @@ impl Wake for MainTurn {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Acquire) {
+        if self.queued.set() {
             schedule(self.inbox, Turn::Main);
         }
     }

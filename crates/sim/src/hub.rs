@@ -5,13 +5,14 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use spinney_hub::{BoxFuture, Clock, Spawn, TimeSource};
+use spinney_hub::{Clock, Context, Hub, Spawn, TimeSource};
+use spinney_sync::Budget;
 
 use crate::Deadlock;
 use crate::clock::VirtualClock;
@@ -140,8 +141,7 @@ impl SimHub {
     pub fn try_block_on<F: Future>(&self, main: F) -> Result<F::Output, Deadlock> {
         let Core { tasks, clock, running } = &*self.core;
         let _running = Turning::begin(running);
-        let hub = Rc::new(Running(Rc::downgrade(tasks)));
-        let context = spinney_hub::Context::new(Clock::new(clock.clone()), hub);
+        let context = Context::new(Clock::new(clock.clone()), Arc::new(tasks.handle()));
         let _entered = context.with_labels(tasks.labels()).enter();
         let mut main = pin!(main);
         let waker = tasks.queue_main();
@@ -150,6 +150,7 @@ impl SimHub {
             match tasks.run_next() {
                 Some(Turn::Task) => {}
                 Some(Turn::Main) => {
+                    let _budget = Budget::open();
                     let (polled, stuck) = tasks.poll(main.as_mut(), &waker);
                     if let Poll::Ready(output) = polled {
                         return Ok(output);
@@ -204,6 +205,14 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for SimHub {
     }
 }
 
+/// A weak handle to a hub that stays on its thread: it may be sent to others, and spawns what is
+/// `Send`.
+impl From<&SimHub> for Hub {
+    fn from(hub: &SimHub) -> Self {
+        Self::custom(Clock::new(hub.core.clock.clone()), Arc::new(hub.core.tasks.handle()))
+    }
+}
+
 impl fmt::Debug for SimHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimHub")
@@ -235,17 +244,6 @@ impl<'a> Turning<'a> {
 impl Drop for Turning<'_> {
     fn drop(&mut self) {
         self.0.set(false);
-    }
-}
-
-/// Spawns on a hub without keeping it alive.
-struct Running(Weak<Tasks>);
-
-impl Spawn<BoxFuture> for Running {
-    fn spawn(&self, future: BoxFuture) {
-        if let Some(tasks) = self.0.upgrade() {
-            tasks.spawn(future);
-        }
     }
 }
 

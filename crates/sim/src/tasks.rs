@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{AcqRel, Release};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use fastrand::Rng;
-use spinney_sync::Wait;
+use spinney_hub::{BoxFuture as SendFuture, Spawn};
+use spinney_sync::{Wait, WakeFlag};
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -38,7 +39,6 @@ pub(crate) struct Tasks {
     waiting: RefCell<BTreeMap<u64, (BoxFuture, Stuck)>>,
     /// What the task that is being polled calls itself.
     label: Rc<RefCell<Option<String>>>,
-    next_id: RefCell<u64>,
     ready: Arc<Ready>,
     /// Picks who runs next; first in, first out if there is none.
     rng: Option<RefCell<Rng>>,
@@ -57,16 +57,20 @@ impl Tasks {
         Self {
             waiting: RefCell::default(),
             label: Rc::default(),
-            next_id: RefCell::new(MAIN + 1),
             ready: Arc::default(),
             rng: rng.map(RefCell::new),
         }
     }
 
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        let id = self.next_id.replace_with(|id| *id + 1);
+        let id = self.ready.next_id();
         self.waiting.borrow_mut().insert(id, (Box::pin(future), Stuck::default()));
         self.ready.push(Place::of(id, &self.ready));
+    }
+
+    /// A handle for other threads, and for contexts.
+    pub(crate) fn handle(&self) -> SimHandle {
+        SimHandle { ready: Arc::clone(&self.ready) }
     }
 
     /// Gives the main future a turn, and one more whenever the waker is woken.
@@ -79,10 +83,11 @@ impl Tasks {
     /// Gives the next one a turn; None if nobody is ready.
     pub(crate) fn run_next(&self) -> Option<Turn> {
         let place = self.pick()?;
-        place.queued.store(false, Release);
+        place.queued.take();
         if place.id == MAIN {
             return Some(Turn::Main);
         }
+        self.take_in();
         // One that has ended may have had a turn left.
         let task = self.waiting.borrow_mut().remove(&place.id);
         if let Some((mut future, _)) = task {
@@ -115,20 +120,35 @@ impl Tasks {
 
     /// Those that have not ended.
     pub(crate) fn stuck(&self) -> Vec<Stuck> {
+        self.take_in();
         self.waiting.borrow().values().map(|(_, stuck)| stuck.clone()).collect()
     }
 
     /// How many tasks have not ended.
     pub(crate) fn len(&self) -> usize {
+        self.take_in();
         self.waiting.borrow().len()
     }
 
-    /// Drops every task, also those that destructors spawn.
+    /// Drops every task, also those that destructors spawn. What is spawned later through a handle
+    /// is dropped.
     pub(crate) fn clear(&self) {
+        self.ready.close();
         while self.len() > 0 {
-            drop(std::mem::take(&mut *self.waiting.borrow_mut()));
+            let tasks = std::mem::take(&mut *self.waiting.borrow_mut());
+            drop(tasks);
         }
         self.ready.lock().clear();
+    }
+
+    /// Makes tasks of the futures that came through a handle.
+    fn take_in(&self) {
+        let spawned = std::mem::take(&mut *lock(&self.ready.inbox));
+        let tasks = spawned.into_iter().map(|(id, future)| {
+            let future: BoxFuture = future;
+            (id, (future, Stuck::default()))
+        });
+        self.waiting.borrow_mut().extend(tasks);
     }
 
     fn pick(&self) -> Option<Arc<Place>> {
@@ -141,37 +161,76 @@ impl Tasks {
     }
 }
 
-/// Those that are ready to run.
+/// A handle to a hub that it does not keep alive: spawns on it, in the order of the calls, from any
+/// thread. Drops the future if the hub is gone.
+pub(crate) struct SimHandle {
+    ready: Arc<Ready>,
+}
+
+impl Spawn<SendFuture> for SimHandle {
+    fn spawn(&self, future: SendFuture) {
+        let mut inbox = lock(&self.ready.inbox);
+        if self.ready.closed.load(Relaxed) {
+            drop(inbox);
+            return drop(future);
+        }
+        let id = self.ready.next_id();
+        inbox.push((id, future));
+        drop(inbox);
+        self.ready.push(Place::of(id, &self.ready));
+    }
+}
+
+/// The part of a hub that other threads may have.
 #[derive(Default)]
 struct Ready {
+    /// The tasks that are ready to run.
     queue: Mutex<VecDeque<Arc<Place>>>,
+    /// What came through a [`SimHandle`] and is no task yet, by the task's id.
+    inbox: Mutex<Vec<(u64, SendFuture)>>,
+    last_id: AtomicU64,
+    /// The hub is gone. Changed under the lock of the inbox.
+    closed: AtomicBool,
 }
 
 impl Ready {
+    fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Relaxed) + MAIN + 1
+    }
+
     fn push(&self, place: Arc<Place>) {
         // Under the lock: another thread may say that it is queued, and nobody is to find the
         // queue empty before it is.
         let mut queue = self.lock();
-        if !place.queued.swap(true, AcqRel) {
+        if place.queued.set() {
             queue.push_back(place);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Place>>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn close(&self) {
+        let _inbox = lock(&self.inbox);
+        self.closed.store(true, Relaxed);
     }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Place>>> {
+        lock(&self.queue)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A task's place in the queue, which it has once at the most.
 struct Place {
     id: u64,
-    queued: AtomicBool,
+    queued: WakeFlag,
     ready: Arc<Ready>,
 }
 
 impl Place {
     fn of(id: u64, ready: &Arc<Ready>) -> Arc<Self> {
-        Arc::new(Self { id, queued: AtomicBool::new(false), ready: Arc::clone(ready) })
+        Arc::new(Self { id, queued: WakeFlag::new(), ready: Arc::clone(ready) })
     }
 }
 

@@ -77,9 +77,10 @@ pub mod prelude;
 
 pub use spinney_greenlet::{
     Branch, CatchExit, Failure, Greenlet, GreenletExit, Handle, Home, InheritLocals, Iwait, Join,
-    JoinAll, LazyHandle, LinkId, Local, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit,
-    greenlet_local, inherit_locals, iwait, joinall, killall, killall_with, pair, pair_in, shield,
-    spawn, spawn_later, spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
+    JoinAll, Joined, LazyHandle, LinkId, Local, Owner, Panic, Shield, SpawnTree, State, Task,
+    catch_exit, greenlet_local, inherit_locals, iwait, joinall, killall, killall_now,
+    killall_now_with, killall_with, pair, pair_in, shield, spawn, spawn_later, spawn_later_local,
+    spawn_on, spawn_tree, track_spawns, try_joinall,
 };
 #[cfg(any(feature = "smol", feature = "tokio"))]
 pub use spinney_hub::Scoped;
@@ -88,9 +89,9 @@ pub use spinney_hub::SmolHub;
 #[cfg(feature = "tokio")]
 pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
-    BoxFuture, Clock, Context, Entered, Hub, HubBuilder, Interval, LocalHub, ShutdownReport, Sleep,
-    Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, contain, hub_depth, interval,
-    label_task, sleep, sleep_until, timeout, yield_now,
+    BoxFuture, Clock, Context, Entered, Hub, HubBuilder, Interval, Limit, LocalHub, ShutdownReport,
+    Sleep, Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, contain, interval,
+    is_parking, label_task, sleep, sleep_until, timeout, yield_now,
 };
 pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;
@@ -103,7 +104,7 @@ pub use spinney_sync::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,
     Fifo, Get, GetError, GiveWay, HandOut, Items, JoinableQueue, Latch, Lifo, LifoQueue, NotOwner,
     Order, OrderedQueue, OverRelease, Peek, Permit, Priority, PriorityQueue, Put, PutError, Queue,
-    RLock, RLockGuard, Semaphore, ShutDown, TaskDoneError, TryAcquireError, Wait,
+    RLock, RLockGuard, Semaphore, ShutDown, TaskDoneError, TryAcquireError, Wait, WakeFlag,
 };
 pub use spinney_threadpool::{
     DrainReport, InsideThreadPool, NoThreads, ThreadImap, ThreadMap, ThreadMapper, ThreadPool,

@@ -48,6 +48,7 @@ mod rlock;
 mod semaphore;
 mod wait;
 mod waiters;
+mod wake_flag;
 
 pub use async_result::AsyncResult;
 pub use barrier::Barrier;
@@ -66,3 +67,4 @@ pub use queue::{
 pub use rlock::{RLock, RLockGuard};
 pub use semaphore::{Acquire, HandOut, Permit, Semaphore};
 pub use wait::Wait;
+pub use wake_flag::WakeFlag;

@@ -17,13 +17,13 @@ use std::sync::atomic::Ordering::Acquire;
 #[cfg(not(spinney_loom))]
 pub(crate) use {
     event_listener::{Event as Listeners, EventListener as Listener},
-    std::sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize},
+    std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize},
     std::sync::{Mutex, MutexGuard, OnceLock},
 };
 #[cfg(spinney_loom)]
 pub(crate) use {
     listeners::{Listener, Listeners},
-    loom::sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize},
+    loom::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize},
     loom::sync::{Mutex, MutexGuard},
     once_lock::OnceLock,
 };

@@ -2,8 +2,6 @@
 
 use std::cell::Cell;
 
-use spinney_hub::hub_depth;
-
 thread_local! {
     /// The address of the pool's [`Workers`](crate::workers::Workers), which a thread keeps alive;
     /// none is at zero. It needs no destructor, so it is there for those of other locals.
@@ -15,13 +13,8 @@ pub(crate) fn enter(pool: usize) {
     POOL.set(pool);
 }
 
-/// Whether this is a thread of the pool at this address, whatever it does: it cannot wait for itself
-/// to run something else.
+/// Whether this is a thread of the pool at this address: it cannot wait for itself to run another
+/// closure.
 pub(crate) fn is_thread_of(pool: usize) -> bool {
     POOL.get() == pool
-}
-
-/// Whether this thread is at work for the pool at this address, and not helping a hub out.
-pub(crate) fn is_inside(pool: usize) -> bool {
-    is_thread_of(pool) && hub_depth() == 0
 }

@@ -143,7 +143,7 @@ impl ThreadPool {
     ) -> impl Future<Output = Result<T, Failure>> {
         let at = Location::caller();
         async move {
-            if self.owner.workers.is_own_thread() {
+            if self.owner.workers.is_inside() {
                 return run_in_place(closure);
             }
             let result = self.spawn_at(at, closure).await;
@@ -239,7 +239,7 @@ pub(crate) struct Owner {
 impl Owner {
     /// Waits for a place; there is always one in a closed pool, which then refuses the job.
     async fn take_place(&self) -> Place {
-        if !self.workers.is_bounded() || self.workers.is_own_thread() {
+        if !self.workers.is_bounded() || self.workers.is_inside() {
             return self.place(false);
         }
         if let Some(place) = self.try_take_place() {

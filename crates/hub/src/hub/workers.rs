@@ -158,8 +158,7 @@ impl Workers {
     /// Waits until all threads have ended, but no longer than `limit`.
     pub(super) fn wait_for_end(&self, limit: Duration) {
         let state = self.lock();
-        let waited =
-            self.ended.wait_timeout_while(state, limit, |state| !state.living.is_empty());
+        let waited = self.ended.wait_timeout_while(state, limit, |state| !state.living.is_empty());
         drop(waited);
     }
 

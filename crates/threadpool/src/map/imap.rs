@@ -83,8 +83,7 @@ impl<T> Stream for ThreadImap<T> {
         loop {
             let (polled, threads) = this.source.results().poll_next(cx, rest);
             put(&this.source, this.pool.as_ref(), threads);
-            let is_own =
-                || this.pool.as_ref().is_some_and(|pool| pool.owner.workers.is_own_thread());
+            let is_own = || this.pool.as_ref().is_some_and(|pool| pool.owner.workers.is_inside());
             let assists = polled.is_pending() && is_own() && this.source.assist();
             if !assists {
                 return polled;

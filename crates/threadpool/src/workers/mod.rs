@@ -78,13 +78,8 @@ impl Workers {
         self.settings.queue != Some(usize::MAX)
     }
 
-    /// Whether this is one of its threads, at work for it.
+    /// Whether this is one of its threads.
     pub(crate) fn is_inside(&self) -> bool {
-        inside::is_inside(self.address())
-    }
-
-    /// Whether this is one of its threads, if only helping a hub out.
-    pub(crate) fn is_own_thread(&self) -> bool {
         inside::is_thread_of(self.address())
     }
 
