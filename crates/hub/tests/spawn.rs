@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use spinney_hub::{BoxFuture, Clock, LocalHub, Spawn, spawn, yield_now};
@@ -13,6 +13,17 @@ use spinney_hub::{BoxFuture, Clock, LocalHub, Spawn, spawn, yield_now};
 #[derive(Default)]
 struct Rounds {
     tasks: RefCell<VecDeque<Pin<Box<dyn Future<Output = ()>>>>>,
+    inbox: Arc<Inbox>,
+}
+
+/// What may be sent to other threads of it.
+#[derive(Default)]
+struct Inbox(Mutex<Vec<BoxFuture>>);
+
+impl Spawn<BoxFuture> for Inbox {
+    fn spawn(&self, future: BoxFuture) {
+        self.0.lock().unwrap().push(future);
+    }
 }
 
 impl<F: Future<Output = ()> + 'static> Spawn<F> for Rounds {
@@ -24,9 +35,12 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for Rounds {
 impl Rounds {
     /// Runs all tasks to their end; as long as it does so, this is the current hub.
     fn run(self: &Rc<Self>) {
-        let hub = Rc::clone(self) as Rc<dyn Spawn<BoxFuture>>;
-        let _entered = spinney_hub::Context::new(Clock::default(), hub).enter();
+        let inbox = Arc::clone(&self.inbox);
+        let _entered = spinney_hub::Context::new(Clock::default(), inbox).enter();
         loop {
+            for future in self.inbox.0.lock().unwrap().drain(..) {
+                self.spawn(future);
+            }
             let Some(mut task) = self.tasks.borrow_mut().pop_front() else { return };
             if task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
                 self.tasks.borrow_mut().push_back(task);

@@ -48,12 +48,6 @@ struct Tasks {
     closed: bool,
 }
 
-impl Tasks {
-    fn is_over(&self) -> bool {
-        self.alive <= self.asking
-    }
-}
-
 impl Core {
     /// Starts a hub.
     pub(super) fn start(
@@ -70,7 +64,11 @@ impl Core {
             settings,
             limit,
         });
-        core.staff().inspect_err(|_| core.close()).map(|()| core)
+        if let Err(error) = core.staff() {
+            core.close();
+            return Err(error);
+        }
+        Ok(core)
     }
 
     /// Runs `future`, or drops it if the hub was closed.
@@ -101,19 +99,16 @@ impl Core {
         // Another thread does what this one leaves undone while it waits.
         let away = Away::begin();
         let before = self.lock().ended;
-        let (left, ended) = {
-            let tasks = self.wait(grace);
-            (tasks.alive, tasks.ended - before)
-        };
+        drop(self.wait(grace, asking.is_some()));
         let end = Instant::now().checked_add(self.limit);
-        self.close();
-        let running = self.wait(self.limit).alive;
+        let (left, ended) = self.close();
+        let running = self.wait(self.limit, asking.is_some()).alive;
         if !is_inside && running == 0 {
             let rest = end.map_or(self.limit, |end| end.saturating_duration_since(Instant::now()));
             self.workers.wait_for_end(rest);
         }
         drop((away, asking));
-        ShutdownReport { ended, dropped: left.saturating_sub(running), running }
+        ShutdownReport { ended: ended - before, dropped: left.saturating_sub(running), running }
     }
 
     pub(super) fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,24 +126,28 @@ impl Core {
     }
 
     /// Cancels all tasks: each is dropped by a thread of the hub, where it would run next, or when
-    /// the poll it is in is over. With the last of them the threads end.
-    fn close(&self) {
+    /// the poll it is in is over. With the last of them the threads end. Returns how many tasks are alive,
+    /// and how many have ended.
+    fn close(&self) -> (usize, usize) {
         let mut tasks = self.lock();
         tasks.closed = true;
         let list = std::mem::take(&mut tasks.list);
-        let over = tasks.alive == 0;
+        let counts = (tasks.alive, tasks.ended);
         drop(tasks);
         drop(list);
-        if over {
+        if counts.0 == 0 {
             self.workers.stop();
         }
+        counts
     }
 
-    /// Waits until all tasks have ended but those that wait for that, or `limit` is over.
-    fn wait(&self, limit: Duration) -> MutexGuard<'_, Tasks> {
+    /// Waits until all tasks have ended, or `limit` is over. One that `asks` does not wait for
+    /// itself, nor for others that ask.
+    fn wait(&self, limit: Duration, asks: bool) -> MutexGuard<'_, Tasks> {
         let mut tasks = self.lock();
         tasks.waiting += 1;
-        let waited = self.fewer.wait_timeout_while(tasks, limit, |tasks| !tasks.is_over());
+        let is_left = |tasks: &mut Tasks| tasks.alive > if asks { tasks.asking } else { 0 };
+        let waited = self.fewer.wait_timeout_while(tasks, limit, is_left);
         let (mut tasks, _) = waited.unwrap_or_else(PoisonError::into_inner);
         tasks.waiting -= 1;
         tasks
@@ -233,7 +232,7 @@ impl Drop for Entry {
         tasks.ended += 1;
         let task = tasks.list.try_remove(self.key);
         let stops = tasks.closed && tasks.alive == 0;
-        let waited_for = tasks.waiting > 0 && tasks.is_over();
+        let waited_for = tasks.waiting > 0 && tasks.alive <= tasks.asking;
         drop(tasks);
         if let Some(task) = task {
             task.detach();

@@ -1,7 +1,6 @@
 //! [`Manual`]: a clock that stands still until it is told otherwise.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -29,7 +28,7 @@ impl Manual {
     }
 
     pub(crate) fn enter_again(&self) -> Entered {
-        Context::new(Clock::new(Arc::new(self.clone())), Rc::new(Nowhere)).enter()
+        Context::new(Clock::new(Arc::new(self.clone())), Arc::new(Nowhere)).enter()
     }
 
     pub(crate) fn advance(&self, duration: Duration) {

@@ -87,20 +87,14 @@ fn block_on_takes_what_is_not_send_and_what_borrows() {
 }
 
 #[test]
-fn block_on_helps_with_the_tasks_while_it_waits() {
-    let hub = Hub::builder().threads(1).build().unwrap();
-    let (started, is_started) = channel();
-    let (release, released) = channel::<()>();
-    hub.spawn(async move {
-        started.send(()).unwrap();
-        released.recv().unwrap();
-    });
-    // From now on the hub's only thread is held up.
-    is_started.recv().unwrap();
-    let (send, receive) = bounded(1);
-    hub.spawn(async move { send.send(thread::current().id()).await.unwrap() });
-    assert_eq!(hub.block_on(receive.recv()), Ok(thread::current().id()));
-    release.send(()).unwrap();
+fn block_on_runs_no_task_of_the_hub_on_its_thread() {
+    let hub = Hub::builder().threads(2).name("apart").build().unwrap();
+    for _ in 0..100 {
+        let (send, receive) = bounded(1);
+        hub.spawn(async move { send.send(own_name()).await.unwrap() });
+        let name = hub.block_on(receive.recv()).unwrap();
+        assert!(name.starts_with("apart-"), "{name}");
+    }
 }
 
 #[test]

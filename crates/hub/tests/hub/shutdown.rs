@@ -1,14 +1,14 @@
 //! `shutdown`: time to end for the tasks, then an end for all of them.
 
 use std::future::pending;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use spinney_hub::{Hub, Spawn, yield_now};
+use spinney_hub::{Hub, Spawn, sleep, spawn, yield_now};
 
-use crate::dropped::Drops;
+use crate::dropped::{Drops, Guard};
 use crate::spawn_parked;
 
 /// More than any of these tests takes.
@@ -67,13 +67,15 @@ fn what_is_spawned_afterwards_is_dropped() {
 }
 
 #[test]
-fn a_hub_that_was_shut_down_blocks_on_nothing() {
-    let hub = hub();
+fn block_on_polls_though_its_hub_was_shut_down() {
+    let (hub, drops) = (hub(), Drops::default());
     hub.shutdown(Duration::ZERO);
-    let panic = catch_unwind(AssertUnwindSafe(|| hub.block_on(async {}))).unwrap_err();
-    let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
-    assert_eq!(said, Some("a hub that was shut down runs nothing"));
+    let guard = drops.guard();
+    let output = hub.block_on(async {
+        spawn(async move { drop(guard) });
+        42
+    });
+    assert_eq!((output, drops.count()), (42, 1), "what is spawned is dropped");
 }
 
 #[test]
@@ -90,11 +92,9 @@ fn one_of_its_own_tasks_may_shut_it_down() {
     let (send, receive) = channel();
     let own = hub.clone();
     hub.spawn(async move { send.send(own.shutdown(Duration::ZERO)).unwrap() });
-    // Itself is one of those that are left.
-    assert_eq!(receive.recv().unwrap().dropped, 2);
-    while drops.count() < 1 {
-        thread::yield_now();
-    }
+    let report = receive.recv().unwrap();
+    assert_eq!((report.dropped, report.running), (1, 1), "itself runs");
+    assert_eq!(drops.count(), 1);
 }
 
 #[test]
@@ -132,40 +132,32 @@ fn a_task_that_shuts_it_down_twice_does_not_wait_for_itself() {
 }
 
 #[test]
-fn a_task_that_a_blocked_thread_runs_may_shut_it_down() {
-    let hub = Hub::builder().threads(1).build().unwrap();
-    let (busy, is_busy) = channel();
-    let (release, released) = channel::<()>();
-    // Its only thread is held up, so that the one that blocks runs what comes next.
-    hub.spawn(async move {
-        busy.send(()).unwrap();
-        let _gone = released.recv();
-    });
-    is_busy.recv().unwrap();
-    let (done, is_done) = async_channel::bounded(1);
-    let own = hub.clone();
-    hub.spawn(async move {
-        own.shutdown(Duration::ZERO);
-        drop(release);
-        done.try_send(()).unwrap();
-    });
-    hub.block_on(is_done.recv()).unwrap();
+fn tasks_that_shut_it_down_at_once_do_not_wait_for_each_other() {
+    let hub = hub();
+    let both = Arc::new(Barrier::new(2));
+    let (send, receive) = channel();
+    for _ in 0..2 {
+        let (own, send, both) = (hub.clone(), send.clone(), Arc::clone(&both));
+        hub.spawn(async move {
+            both.wait();
+            own.shutdown(LONG);
+            send.send(()).unwrap();
+        });
+    }
+    receive.recv().unwrap();
+    receive.recv().unwrap();
 }
 
 #[test]
 fn what_runs_during_it_finds_its_hub_current() {
     let hub = Hub::builder().threads(1).build().unwrap();
-    let (release, released) = channel::<()>();
-    hub.spawn(async move {
-        let _gone = released.recv();
-    });
     let (send, receive) = channel();
     hub.spawn(async move {
+        yield_now().await;
         send.send(format!("{:?}", Hub::current())).unwrap();
-        drop(release);
     });
-    hub.shutdown(Duration::from_secs(20));
-    assert!(!receive.recv().unwrap().contains("global"));
+    hub.shutdown(LONG);
+    assert!(receive.recv().unwrap().contains("threads: 1"));
 }
 
 #[test]
@@ -173,11 +165,7 @@ fn a_destructor_of_one_of_its_tasks_may_shut_it_down() {
     struct ShutsDown(Hub);
     impl Drop for ShutsDown {
         fn drop(&mut self) {
-            // When the one that had this dropped waits for the threads.
-            while !format!("{:?}", self.0).contains("threads: 0") {
-                thread::yield_now();
-            }
-            self.0.shutdown(Duration::ZERO);
+            self.0.shutdown(LONG);
         }
     }
     let hub = Hub::builder().threads(1).build().unwrap();
@@ -187,4 +175,63 @@ fn a_destructor_of_one_of_its_tasks_may_shut_it_down() {
         pending::<()>().await;
     });
     assert_eq!(hub.shutdown(Duration::ZERO).dropped, 1);
+}
+
+/// FAULTS A4.
+#[test]
+fn shutdown_is_bounded_though_a_task_blocks() {
+    let hub = Hub::builder().threads(2).shutdown_limit(Duration::from_millis(20)).build().unwrap();
+    let (started, is_started) = channel();
+    let (release, released) = channel::<()>();
+    let drops = Drops::default();
+    spawn_parked(&hub, &drops);
+    let guard = drops.guard();
+    hub.spawn(async move {
+        started.send(()).unwrap();
+        let _gone = released.recv();
+        drop(guard);
+    });
+    is_started.recv().unwrap();
+    let report = hub.shutdown(Duration::from_millis(20));
+    assert_eq!((report.ended, report.dropped, report.running), (0, 1, 1));
+    assert_eq!(drops.count(), 1);
+    drop(hub); // This waits for it no more than for a moment, either.
+    drop(release);
+    while drops.count() < 2 {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn shutdown_counts_tasks_that_end_in_the_grace() {
+    let hub = hub();
+    hub.spawn(async {
+        for _ in 0..9 {
+            spawn(async {});
+        }
+    });
+    let report = hub.shutdown(LONG);
+    assert_eq!((report.ended, report.dropped, report.running), (10, 0, 0));
+}
+
+/// FAULTS A5.
+#[test]
+fn a_destructor_may_block_while_its_hub_shuts_down() {
+    struct Blocks(Hub, #[expect(dead_code, reason = "its drop is counted")] Guard);
+    impl Drop for Blocks {
+        fn drop(&mut self) {
+            self.0.block_on(sleep(Duration::from_millis(1)));
+            spinney_hub::block_on(sleep(Duration::from_millis(1)));
+        }
+    }
+    let (hub, drops) = (Hub::builder().threads(1).build().unwrap(), Drops::default());
+    for _ in 0..10 {
+        let blocks = Blocks(hub.clone(), drops.guard());
+        hub.spawn(async move {
+            let _blocks = blocks;
+            pending::<()>().await;
+        });
+    }
+    let report = hub.shutdown(Duration::ZERO);
+    assert_eq!((report.dropped, report.running, drops.count()), (10, 0, 10));
 }

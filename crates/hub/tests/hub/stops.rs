@@ -7,30 +7,18 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::task::Waker;
 use std::thread;
+use std::time::Duration;
 
 use spinney_hub::{Hub, Spawn, spawn, yield_now};
 
-use crate::dropped::{Drops, Guard, send_waker};
+use crate::dropped::{Drops, send_waker};
 use crate::spawn_parked;
 
-thread_local! {
-    /// Dropped when its thread ends.
-    static AT_THE_END: RefCell<Option<Guard>> = const { RefCell::new(None) };
-}
-
-/// A hub, each thread of which has one of `ends` and drops it when it ends.
+/// A hub, each thread of which counts as one of `ends` when it ends.
 fn watched_hub(threads: usize, ends: &Drops) -> Hub {
-    let hub = Hub::builder().threads(threads).build().unwrap();
-    let all = Arc::new(Barrier::new(threads + 1));
-    for _ in 0..threads {
-        let (all, guard) = (Arc::clone(&all), ends.guard());
-        hub.spawn(async move {
-            AT_THE_END.set(Some(guard));
-            all.wait();
-        });
-    }
-    all.wait();
-    hub
+    let ends = ends.clone();
+    let builder = Hub::builder().threads(threads).shutdown_limit(Duration::from_secs(60));
+    builder.on_stop(move |_| drop(ends.guard())).build().unwrap()
 }
 
 #[test]
@@ -66,7 +54,7 @@ fn the_tasks_that_are_left_are_dropped_once() {
 #[test]
 fn each_thread_ends_the_poll_it_is_in() {
     for _ in 0..20 {
-        let hub = Hub::builder().threads(1).build().unwrap();
+        let hub = watched_hub(1, &Drops::default());
         let (started, is_started) = channel();
         let ended = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ended);
@@ -125,13 +113,51 @@ fn a_task_that_ends_with_the_last_handle_stops_it() {
 }
 
 #[test]
-fn a_task_of_another_hub_may_drop_the_last_handle() {
+fn dropping_the_last_handle_inside_a_hub_waits_for_nothing() {
     let (ends, drops) = (Drops::default(), Drops::default());
     let hub = watched_hub(2, &ends);
-    spawn_parked(&hub, &drops);
+    let (started, is_started) = channel();
+    let (release, released) = channel::<()>();
+    let guard = drops.guard();
+    hub.spawn(async move {
+        started.send(()).unwrap();
+        released.recv().unwrap();
+        drop(guard);
+    });
+    is_started.recv().unwrap();
     let other = Hub::builder().threads(1).build().unwrap();
-    other.block_on(async move { drop(hub) });
-    assert_eq!((drops.count(), ends.count()), (1, 2));
+    let (dropped, is_dropped) = channel();
+    other.spawn(async move {
+        drop(hub);
+        dropped.send(()).unwrap();
+    });
+    is_dropped.recv().unwrap();
+    assert_eq!(drops.count(), 0, "its task is not over");
+    release.send(()).unwrap();
+    while drops.count() < 1 || ends.count() < 2 {
+        thread::yield_now();
+    }
+}
+
+/// FAULTS A6.
+#[test]
+fn two_hubs_whose_tasks_drop_each_other_both_stop() {
+    for _ in 0..200 {
+        let ends = Drops::default();
+        let hubs = [watched_hub(1, &ends), watched_hub(1, &ends)];
+        let both = Arc::new(Barrier::new(2));
+        for (on, other) in [(0, 1), (1, 0)] {
+            let (other, both) = (hubs[other].clone(), Arc::clone(&both));
+            hubs[on].spawn(async move {
+                both.wait();
+                drop(other);
+            });
+        }
+        drop(hubs);
+        while ends.count() < 2 {
+            thread::yield_now();
+        }
+    }
 }
 
 #[test]
@@ -204,15 +230,9 @@ fn one_that_goes_with_its_thread_is_waited_for_as_any_other() {
     let ends = Drops::default();
     let hub = watched_hub(1, &ends);
     let keeper = thread::spawn(move || {
-        // First, so that what the thread knows of the hub's tasks is gone before it.
+        // First, so that what the thread knows of hubs is gone before it.
         KEPT.set(None);
-        let here = thread::current().id();
-        let ran_here = || {
-            let (done, ran) = async_channel::bounded(1);
-            hub.spawn(async move { done.try_send(thread::current().id()).unwrap() });
-            hub.block_on(ran.recv()).unwrap() == here
-        };
-        while !ran_here() {}
+        hub.block_on(yield_now());
         KEPT.set(Some(hub));
     });
     keeper.join().unwrap();
