@@ -7,17 +7,19 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-/// A future, and how often it was woken since it was made. Each poll has a waker of its own, and
-/// wakes by those of earlier polls do not count.
+/// A future, and how often it was woken since it was made. Each [`poll`](Self::poll) has a waker of
+/// its own, and wakes by those of earlier polls do not count.
 pub struct ByHand<F> {
     future: Pin<Box<F>>,
+    waker: Waker,
     wakes: Arc<Wakes>,
 }
 
 impl<F: Future> ByHand<F> {
     /// Wraps `future`, which is not polled yet.
     pub fn of(future: F) -> Self {
-        Self { future: Box::pin(future), wakes: Arc::default() }
+        let wakes = Arc::new(Wakes::default());
+        Self { future: Box::pin(future), waker: wakes.waker(), wakes }
     }
 
     /// Wraps `future` and polls it once.
@@ -31,11 +33,16 @@ impl<F: Future> ByHand<F> {
         this
     }
 
-    /// Polls the future once.
+    /// Polls the future once, with a new waker.
     pub fn poll(&mut self) -> Poll<F::Output> {
-        let poll = self.wakes.polls.fetch_add(1, SeqCst) + 1;
-        let waker = Waker::from(Arc::new(OfPoll { poll, wakes: Arc::clone(&self.wakes) }));
-        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+        self.wakes.polls.fetch_add(1, SeqCst);
+        self.waker = self.wakes.waker();
+        self.poll_again()
+    }
+
+    /// Polls the future once, with the waker of the poll before.
+    pub fn poll_again(&mut self) -> Poll<F::Output> {
+        self.future.as_mut().poll(&mut Context::from_waker(&self.waker))
     }
 
     /// Returns how many wakes counted so far.
@@ -54,6 +61,13 @@ impl<F> fmt::Debug for ByHand<F> {
 struct Wakes {
     count: AtomicUsize,
     polls: AtomicUsize,
+}
+
+impl Wakes {
+    /// A waker for the next poll.
+    fn waker(self: &Arc<Self>) -> Waker {
+        Waker::from(Arc::new(OfPoll { poll: self.polls.load(SeqCst), wakes: Arc::clone(self) }))
+    }
 }
 
 struct OfPoll {

@@ -4,9 +4,9 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use spinney_hub::{Clock, Interval, interval};
+use spinney_test_support::ByHand;
 
 use super::manual::Manual;
-use spinney_test_support::ByHand;
 
 const SECOND: Duration = Duration::from_secs(1);
 

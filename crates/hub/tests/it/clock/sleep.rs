@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future::block_on;
 use spinney_hub::{Clock, Hub, LocalHub, sleep, sleep_until};
+use spinney_test_support::ByHand;
 
 use super::manual::Manual;
-use spinney_test_support::ByHand;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(1);
@@ -17,7 +17,7 @@ fn it_is_over_when_its_time_has_come_and_not_before() {
     let mut asleep = ByHand::waiting(sleep(3 * SECOND));
     clock.advance(2 * SECOND);
     assert_eq!(asleep.wakes(), 0);
-    assert!(asleep.poll().is_pending(), "a poll before the time changes nothing");
+    assert!(asleep.poll_again().is_pending(), "a poll before the time changes nothing");
     clock.advance(SECOND);
     assert_eq!(asleep.wakes(), 1);
     assert!(asleep.poll().is_ready());
@@ -30,9 +30,9 @@ fn the_time_runs_from_the_first_poll() {
     let (clock, _entered) = Manual::enter();
     let mut asleep = ByHand::of(sleep(2 * SECOND));
     clock.advance(5 * SECOND);
-    assert!(asleep.poll().is_pending());
+    assert!(asleep.poll_again().is_pending());
     clock.advance(SECOND);
-    assert!(asleep.poll().is_pending());
+    assert!(asleep.poll_again().is_pending());
     clock.advance(SECOND);
     assert!(asleep.poll().is_ready());
 }
@@ -51,7 +51,7 @@ fn what_the_clock_cannot_name_is_never_over_and_sets_no_alarm() {
     let (clock, entered) = Manual::enter();
     let mut asleep = ByHand::waiting(sleep(Duration::MAX));
     clock.advance(1_000_000 * SECOND);
-    assert!(asleep.poll().is_pending());
+    assert!(asleep.poll_again().is_pending());
     assert_eq!(clock.ever_set(), 0);
     drop(entered);
     drop(ByHand::waiting(sleep(Duration::MAX)));
@@ -60,7 +60,7 @@ fn what_the_clock_cannot_name_is_never_over_and_sets_no_alarm() {
 #[test]
 fn a_thousand_years_can_be_waited_for_on_the_system_s_clock() {
     let mut asleep = ByHand::waiting(sleep(Duration::from_secs(1000 * 365 * 24 * 3600)));
-    assert!(asleep.poll().is_pending());
+    assert!(asleep.poll_again().is_pending());
     // The reactor has to live with such a timer.
     LocalHub::new().block_on(sleep(MOMENT));
     assert_eq!(asleep.wakes(), 0);
@@ -83,7 +83,7 @@ fn until_an_instant_does_not_depend_on_the_first_poll() {
     let (clock, _entered) = Manual::enter();
     let mut asleep = ByHand::of(sleep_until(Clock::current().now() + 2 * SECOND));
     clock.advance(SECOND);
-    assert!(asleep.poll().is_pending());
+    assert!(asleep.poll_again().is_pending());
     clock.advance(SECOND);
     assert!(asleep.poll().is_ready());
 }
@@ -112,7 +112,7 @@ fn polls_with_one_waker_set_one_alarm() {
     let (clock, _entered) = Manual::enter();
     let mut asleep = ByHand::waiting(sleep(SECOND));
     for _ in 0..10 {
-        assert!(asleep.poll().is_pending());
+        assert!(asleep.poll_again().is_pending());
     }
     assert_eq!((clock.alarms(), clock.ever_set()), (1, 1));
 }
@@ -135,7 +135,7 @@ fn it_stays_with_the_clock_it_began_on() {
     let (clock, entered) = Manual::enter();
     let mut asleep = ByHand::waiting(sleep(SECOND));
     drop(entered);
-    assert!(asleep.poll().is_pending());
+    assert!(asleep.poll_again().is_pending());
     clock.advance(SECOND);
     assert!(asleep.poll().is_ready());
 }

@@ -7,9 +7,9 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use spinney_hub::{LocalHub, Timeout, Within, sleep, timeout, yield_now};
+use spinney_test_support::ByHand;
 
 use super::manual::Manual;
-use spinney_test_support::ByHand;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -36,7 +36,7 @@ fn a_future_that_does_not_is_timed_out() {
     let (clock, _entered) = Manual::enter();
     let mut limited = ByHand::waiting(pending::<()>().within(2 * SECOND));
     clock.advance(SECOND);
-    assert!(limited.poll().is_pending());
+    assert!(limited.poll_again().is_pending());
     clock.advance(SECOND);
     assert_eq!(limited.wakes(), 1);
     assert_eq!(limit(&limited.poll()), Some(2 * SECOND));
@@ -77,7 +77,7 @@ fn the_time_runs_from_the_first_poll() {
     let (clock, _entered) = Manual::enter();
     let mut limited = ByHand::of(pending::<()>().within(SECOND));
     clock.advance(5 * SECOND);
-    assert!(limited.poll().is_pending());
+    assert!(limited.poll_again().is_pending());
     clock.advance(SECOND);
     assert_eq!(limit(&limited.poll()), Some(SECOND));
 }
@@ -177,7 +177,7 @@ fn an_inner_limit_that_outlives_the_outer_one_is_woken_again() {
     let mut outer = ByHand::waiting((&mut inner).within(SECOND));
     clock.advance(SECOND);
     let wakes = outer.wakes();
-    assert_eq!(limit(&outer.poll()), Some(SECOND));
+    assert_eq!(limit(&outer.poll_again()), Some(SECOND));
     assert!(outer.wakes() > wakes, "the inner one would wait for ever");
     drop(outer);
     assert_eq!(limit(&ByHand::of(inner).poll()), Some(SECOND));

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use spinney_hub::{Hub, Spawn, yield_now};
+use spinney_test_support::Dropped;
 
 use super::stops::spawn_parked;
-use spinney_test_support::Dropped;
 
 /// More than any of these tests takes.
 const LONG: Duration = Duration::from_secs(3600);

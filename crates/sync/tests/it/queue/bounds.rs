@@ -3,9 +3,9 @@
 use std::task::Poll;
 
 use spinney_sync::{LifoQueue, PutError, Queue};
+use spinney_test_support::ByHand;
 
 use super::order::drain;
-use spinney_test_support::ByHand;
 
 #[test]
 fn a_bounded_queue_holds_as_many_as_it_says() {

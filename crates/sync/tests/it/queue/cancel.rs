@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use spinney_sync::{LifoQueue, Order, OrderedQueue, PriorityQueue, Queue};
+use spinney_test_support::ByHand;
 
 use super::order::drain;
-use spinney_test_support::ByHand;
 
 /// Where in its life a future is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]

@@ -3,9 +3,9 @@
 use std::task::Poll;
 
 use spinney_sync::{GetError, PutError, Queue};
+use spinney_test_support::ByHand;
 
 use super::order::drain;
-use spinney_test_support::ByHand;
 
 #[test]
 fn each_getter_gets_the_item_of_its_turn_in_whatever_order_they_run() {

@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 use spinney_sync::{PriorityQueue, Queue};
+use spinney_test_support::ByHand;
 
 use super::order::drain;
-use spinney_test_support::ByHand;
 
 /// Zero panics when it is compared or copied.
 #[derive(Debug)]

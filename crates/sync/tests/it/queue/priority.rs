@@ -4,9 +4,9 @@ use std::cmp::{Ordering, Reverse};
 use std::task::Poll;
 
 use spinney_sync::PriorityQueue;
+use spinney_test_support::ByHand;
 
 use super::order::drain;
-use spinney_test_support::ByHand;
 
 /// Compares by its rank alone.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use std::task::Poll;
 
 use spinney_sync::{Channel, GetError, LifoQueue, PutError, Queue, ShutDown};
+use spinney_test_support::ByHand;
 
 use super::order::drain;
-use spinney_test_support::ByHand;
 
 #[test]
 fn nothing_is_put_any_more_and_each_item_comes_back() {

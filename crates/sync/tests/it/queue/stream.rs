@@ -5,10 +5,10 @@ use std::task::Poll;
 use futures_lite::StreamExt;
 use futures_lite::future::poll_fn;
 use spinney_sync::{LifoQueue, Queue};
+use spinney_test_support::ByHand;
 
 use super::cancel::{Life, drop_at_each_point};
 use super::order::drain;
-use spinney_test_support::ByHand;
 
 #[test]
 fn it_gives_the_items_as_they_come_and_ends_with_the_queue() {

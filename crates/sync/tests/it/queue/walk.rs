@@ -6,9 +6,9 @@ use std::task::Poll;
 
 use fastrand::Rng;
 use spinney_sync::{Get, LifoQueue, Order, OrderedQueue, Peek, PriorityQueue, Put, Queue};
+use spinney_test_support::ByHand;
 
 use super::order::drain;
-use spinney_test_support::ByHand;
 
 const WALKS: u64 = 300;
 const STEPS: usize = 200;
