@@ -109,7 +109,7 @@ pub(crate) fn block_on<F: Future>(runtime: &Handle, hub: &Hub, future: F) -> F::
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(output) => output,
         Err(panic) if polled.get() => resume_unwind(panic),
-        Err(_) => panic!(
+        Err(_refused) => panic!(
             "`block_on` inside of a task of tokio's current-thread runtime would hold up its only \
              thread: await the future instead, or call this in `spawn_blocking`"
         ),

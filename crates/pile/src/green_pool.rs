@@ -39,14 +39,15 @@ pub struct GreenPool<X = Hub> {
 }
 
 impl GreenPool {
-    /// A pool of `size` slots on the current [`Hub`]; [`default`](Self::default) has 1000.
+    /// A pool of `size` slots that runs each call where it is made, on the
+    /// [current hub](Hub::current) of the caller; [`default`](Self::default) has 1000.
     ///
     /// # Panics
     ///
     /// If the [global hub](Hub::global) has to be started, and cannot be.
     #[must_use]
     pub fn new(size: usize) -> Self {
-        Self::on(&Hub::current(), size)
+        Self::on(&Hub::following(), size)
     }
 }
 

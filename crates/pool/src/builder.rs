@@ -79,14 +79,10 @@ impl CrewBuilder {
         self
     }
 
-    /// A pool of `capacity` slots on the current hub, as [`Pool::new`].
-    ///
-    /// # Panics
-    ///
-    /// As [`Pool::new`].
+    /// A pool of `capacity` slots that follows its callers, as [`Pool::new`].
     #[must_use]
     pub fn pool(self, capacity: usize) -> Pool {
-        self.pool_on(&Hub::current(), capacity)
+        self.pool_on(&Hub::following(), capacity)
     }
 
     /// A pool of `capacity` slots on `hub`, as [`Pool::on`].
@@ -94,14 +90,10 @@ impl CrewBuilder {
         Pool::of(Crew::new(hub.clone(), capacity, self.settings))
     }
 
-    /// A group on the current hub, as [`Group::new`].
-    ///
-    /// # Panics
-    ///
-    /// As [`Group::new`].
+    /// A group that follows its callers, as [`Group::new`].
     #[must_use]
     pub fn group(self) -> Group {
-        self.group_on(&Hub::current())
+        self.group_on(&Hub::following())
     }
 
     /// A group on `hub`, as [`Group::on`].

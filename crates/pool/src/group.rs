@@ -37,14 +37,11 @@ pub struct Group<X = Hub> {
 }
 
 impl Group {
-    /// An empty group on the current [`Hub`]; of other kinds of hub see [`Pool::new`](crate::Pool::new).
-    ///
-    /// # Panics
-    ///
-    /// If the [global hub](Hub::global) has to be started, and cannot be.
+    /// An empty group that runs each call where it is made: on the [current hub](Hub::current) of
+    /// the caller.
     #[must_use]
     pub fn new() -> Self {
-        Self::on(&Hub::current())
+        Self::on(&Hub::following())
     }
 
     /// Settings, to be changed before a group is made with them.

@@ -43,25 +43,20 @@ pub struct Pool<X = Hub> {
 }
 
 impl Pool {
-    /// A pool of `capacity` slots on the current [`Hub`]. One of none is always full.
+    /// A pool of `capacity` slots that runs each call where it is made: on the
+    /// [current hub](Hub::current) of the caller. A map runs on one hub to its end. A pool with
+    /// capacity 0 is always full.
     ///
-    /// Inside of another kind of hub, a [`LocalHub`](spinney_hub::LocalHub) or a simulation, that
-    /// is the global one, whose tasks run elsewhere: to stay, name the hub with [`on`](Self::on).
-    ///
-    /// # Panics
-    ///
-    /// If the [global hub](Hub::global) has to be started, and cannot be.
+    /// To tie it to one hub, whoever calls, there is [`on`](Self::on).
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self::on(&Hub::current(), capacity)
+        Self::on(&Hub::following(), capacity)
     }
 
-    /// A pool without a limit on the current [`Hub`]: `Pool(None)`. A [`Group`](crate::Group) is
-    /// the same with a `spawn` that never waits.
+    /// A pool without a limit, as [`new`](Self::new). A [`Group`](crate::Group) is the same with a
+    /// `spawn` that never waits.
     ///
-    /// # Panics
-    ///
-    /// As [`new`](Self::new).
+    /// Python: `gevent.pool.Pool(None)`.
     #[must_use]
     pub fn unlimited() -> Self {
         Self::new(UNLIMITED)
