@@ -106,12 +106,13 @@ pub(crate) fn block_on<F: Future>(runtime: &Handle, hub: &Hub, future: F) -> F::
         future.as_mut().poll(cx)
     });
     let run = || hub.parked(|| runtime.block_on(future));
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(output) => output,
-        Err(panic) if polled.get() => resume_unwind(panic),
-        Err(_refused) => panic!(
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        if polled.get() {
+            resume_unwind(panic);
+        }
+        panic!(
             "`block_on` inside of a task of tokio's current-thread runtime would hold up its only \
              thread: await the future instead, or call this in `spawn_blocking`"
-        ),
-    }
+        )
+    })
 }

@@ -4,6 +4,7 @@
 /// [`interval`](spinney_hub::interval()).
 mod clock {
     mod interval;
+    mod limit;
     mod manual;
     mod sleep;
     mod system;
@@ -15,6 +16,7 @@ mod current;
 
 /// [`Hub`](spinney_hub::Hub).
 mod hub {
+    mod block_on;
     mod runs;
     mod shutdown;
     mod stops;
@@ -24,6 +26,7 @@ mod hub {
 mod local_hub {
     mod block_on;
     mod drops;
+    mod lost_wakes;
     mod order;
     mod wakes;
 }

@@ -3,6 +3,9 @@
 /// The virtual clock.
 mod clock;
 
+/// Wakes from other threads.
+mod lost_wakes;
+
 /// [`SimHub`](spinney_sim::SimHub).
 mod sim_hub {
     mod check;

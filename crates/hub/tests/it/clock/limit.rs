@@ -1,10 +1,5 @@
 //! Limits that move, and limits of futures that are put off.
 
-#[path = "by_hand/mod.rs"]
-mod by_hand;
-#[path = "clock/manual.rs"]
-mod manual;
-
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -17,9 +12,9 @@ use spinney_hub::{
     Clock, Limit, Timeout, Within, block_on, interval, sleep, sleep_until, yield_now,
 };
 use spinney_sync::{Budget, GiveWay};
+use spinney_test_support::ByHand;
 
-use by_hand::ByHand;
-use manual::Manual;
+use super::manual::Manual;
 
 const SECOND: Duration = Duration::from_secs(1);
 
