@@ -54,13 +54,6 @@ pub fn label_task(label: impl FnOnce() -> String) {
     }
 }
 
-/// Whether the thread that polls parks when the future is pending, in a
-/// [`block_on`](Hub::block_on). To wake it costs a system call: whoever does so for each of many
-/// results does it by the batch.
-pub fn is_parking() -> bool {
-    look(|context| context.stance == Stance::Parks).unwrap_or(false)
-}
-
 /// What a hub tells its thread while it polls: its clock, and how to spawn on it.
 ///
 /// Only the author of a hub needs this. A hub [enters](Self::enter) its context around its
@@ -262,6 +255,13 @@ pub(crate) fn clock() -> Clock {
     look(|context| context.hub.clock()).unwrap_or_default()
 }
 
+/// Whether the thread parks when the future that it polls is pending, in a
+/// [`block_on`](Hub::block_on).
+pub(crate) fn is_parking() -> bool {
+    look(|context| context.stance == Stance::Parks).unwrap_or(false)
+}
+
+/// What decides how code may block here.
 pub(crate) fn around() -> Around {
     #[cfg(feature = "tokio")]
     if let Some(runtime) = inner_runtime() {

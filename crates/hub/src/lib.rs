@@ -46,12 +46,13 @@ mod spawn;
 mod timers;
 #[cfg(feature = "tokio")]
 mod tokio;
+mod wake_delay;
 mod within;
 mod yield_now;
 
 pub use clock::{Clock, TimeSource};
 pub use contain::contain;
-pub use current::{Context, Entered, block_on, is_parking, label_task, spawn};
+pub use current::{Context, Entered, block_on, label_task, spawn};
 pub use hub::{Hub, HubBuilder, ShutdownReport};
 pub use interval::{Interval, interval};
 pub use limit::Limit;
@@ -64,5 +65,6 @@ pub use smol::SmolHub;
 pub use spawn::{BoxFuture, Spawn};
 #[cfg(feature = "tokio")]
 pub use tokio::TokioHub;
+pub use wake_delay::WakeDelay;
 pub use within::{Timeout, Within, WithinFuture, timeout};
 pub use yield_now::yield_now;

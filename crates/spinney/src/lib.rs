@@ -90,8 +90,8 @@ pub use spinney_hub::SmolHub;
 pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
     BoxFuture, Clock, Context, Entered, Hub, HubBuilder, Interval, Limit, LocalHub, ShutdownReport,
-    Sleep, Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, contain, interval,
-    is_parking, label_task, sleep, sleep_until, timeout, yield_now,
+    Sleep, Spawn, TimeSource, Timeout, WakeDelay, Within, WithinFuture, block_on, contain,
+    interval, label_task, sleep, sleep_until, timeout, yield_now,
 };
 pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;

@@ -64,6 +64,7 @@ impl Hub {
     }
 }
 
+/// Polls `future` on this thread until it is ready.
 fn park<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut away = None;

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use spinney_greenlet::Failure;
+use spinney_hub::WakeDelay;
 use spinney_sync::Wait as WaitNote;
 
 use super::ItemError;
@@ -32,6 +33,7 @@ pub struct Imap<T, X = spinney_hub::Hub> {
     hand: Hand<T>,
     /// None once it is detached.
     crew: Option<Crew<X>>,
+    delay: WakeDelay,
     /// Where a member waits for it, if one does.
     lending: Option<Wait>,
     /// The line that started it.
@@ -42,7 +44,8 @@ impl<T, X> Imap<T, X> {
     #[track_caller]
     pub(crate) fn new(results: Arc<Results<T, X>>, crew: Crew<X>) -> Self {
         let at = Location::caller();
-        Self { results, hand: Hand::default(), crew: Some(crew), lending: None, at }
+        let (hand, delay) = (Hand::default(), WakeDelay::default());
+        Self { results, hand, crew: Some(crew), delay, lending: None, at }
     }
 
     /// The same results, each with the place of its item in the input.
@@ -114,7 +117,13 @@ impl<T, X> Imap<T, X> {
         let lender = self.crew.as_ref().zip(self.lending);
         let is_lent =
             || lender.is_some_and(|(crew, wait)| crew.core.roster.is_lent(wait, cx.waker()));
-        let taken = self.results.poll_take(cx, &mut self.hand, is_lent);
+        let mut taken = self.results.poll_take(cx, &mut self.hand, self.delay.is_on(), is_lent);
+        if self.delay.is_on() && taken.is_pending() && !self.delay.poll(cx) {
+            taken = self.results.poll_take(cx, &mut self.hand, false, is_lent);
+        }
+        if taken.is_ready() {
+            self.delay.start();
+        }
         let waits = taken.is_pending();
         let wait = self.crew.as_ref().filter(|_| waits).and_then(Crew::wait_inside);
         if let Some(wait) = wait {

@@ -218,11 +218,13 @@ impl<T, X> Results<T, X> {
     }
 
     /// For the reader, which has read what it has taken: takes all that can be read, unless its
-    /// slot `is_lent`. False when there will be no more, and no slot is held.
+    /// slot `is_lent`. False when there will be no more, and no slot is held. A reader that
+    /// `delays` comes back by itself before long.
     pub(crate) fn poll_take(
         &self,
         cx: &Context<'_>,
         hand: &mut Hand<T>,
+        delays: bool,
         is_lent: impl Fn() -> bool,
     ) -> Poll<bool> {
         let mut state = self.lock();
@@ -239,6 +241,7 @@ impl<T, X> Results<T, X> {
         };
         let waiting = taken.is_pending().then(|| cx.waker().clone());
         let before = std::mem::replace(&mut state.waiting, waiting);
+        state.delays = delays;
         let feeder = self.take_feeder(&mut state);
         drop(state);
         drop(before);

@@ -20,8 +20,12 @@ pub(super) struct State<T, X> {
     pub(super) first: usize,
     pub(super) open: usize,
     pub(super) maxsize: usize,
-    /// The reader is woken for each result: it does not want all together, or one has failed.
+    /// The reader is woken for each result.
     eager: bool,
+    /// The reader that waits comes back by itself before long.
+    pub(super) delays: bool,
+    /// A result is a failure, for which the reader is woken at once.
+    failed: bool,
     /// No further item will be opened.
     pub(super) exhausted: bool,
     /// The feeder has not ended; it may have a slot.
@@ -55,6 +59,8 @@ impl<T, X> State<T, X> {
             open: 0,
             maxsize,
             eager: !whole,
+            delays: false,
+            failed: false,
             exhausted: false,
             feeding: true,
             reader: Reader::Present,
@@ -93,7 +99,7 @@ impl<T, X> State<T, X> {
 
     /// Puts the result of an item, which somebody will read.
     pub(super) fn put(&mut self, done: Indexed<T>) {
-        self.eager |= done.1.is_err();
+        self.failed |= done.1.is_err();
         let in_turn = done.0 == self.first && self.early.is_empty();
         if in_turn || self.order == Order::Completion {
             self.ready.push_back(done);
@@ -120,11 +126,13 @@ impl<T, X> State<T, X> {
         std::mem::swap(&mut self.ready, hand);
     }
 
-    /// Whether there is something that is worth waking the reader. All results together are read
-    /// by the handful, long before there is no room for more; a failure at once.
+    /// Whether there is something that is worth waking the reader. All results together, and those
+    /// that the reader comes for by itself, are read by the handful, long before there is no room
+    /// for more; a failure at once.
     fn has_news(&self) -> bool {
         let readable = self.ready.len();
-        let handful = self.eager || readable >= self.maxsize / 4;
+        let eager = self.failed || (self.eager && !self.delays);
+        let handful = eager || readable >= self.maxsize / 4;
         readable > 0 && (handful || !self.has_room())
     }
 
