@@ -1,5 +1,6 @@
-//! The promises that take several crates, most of them on every hub. A test that needs a process of
-//! its own is a program beside this one.
+//! The promises that take several crates and are about none of the topics beside this folder. The
+//! large topics, most of whose tests run on every hub, are programs of their own, since one program
+//! for all takes the compiler more memory than a small machine has.
 
 /// The traits and the texts of the public types.
 mod api {
@@ -33,54 +34,8 @@ mod green_pool {
     mod pool;
 }
 
-/// Greenlets: results, links, kills, locals.
-mod greenlet {
-    mod catch_exit;
-    mod ends;
-    mod green_thread;
-    mod hook;
-    mod iwait;
-    mod joinall;
-    mod kill;
-    mod kill_storm;
-    mod link;
-    mod locals;
-    mod outcome;
-    mod shield;
-    mod unstarted;
-}
-
 /// Futures that are not `Send`, on the hubs that stay on one thread.
 mod local;
-
-/// Maps over a pool.
-mod map {
-    mod bounds;
-    mod failures;
-    mod input;
-    mod one_poll;
-    mod reentry;
-    mod results;
-    mod terms;
-    mod try_map;
-}
-
-/// Pools and groups.
-mod pool {
-    mod add;
-    mod apply;
-    mod close;
-    mod group;
-    mod in_place;
-    mod killone;
-    mod limits;
-    mod model;
-    mod outlive;
-    mod reentry;
-    mod slots;
-    mod spawn;
-    mod try_join;
-}
 
 /// Random work inside random work.
 mod random;
@@ -93,15 +48,6 @@ mod resource_pool {
 
 /// What only a simulation finds.
 mod simulation;
-
-/// Locks, queues and semaphores between greenlets.
-mod sync {
-    mod fairness;
-    mod locks;
-    mod queue;
-    mod queue_sim;
-    mod turns;
-}
 
 /// Thread pools under a hub.
 mod thread_pool;

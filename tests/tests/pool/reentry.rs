@@ -287,8 +287,5 @@ fn a_wait_for_ever_is_told_where_it_was_chosen() {
         pool.spawn(async move { inside.spawn(async {}).await.detach() }).await.await.unwrap();
     });
     let text = stuck.unwrap_err().to_string();
-    assert!(
-        text.contains("waits for a slot of a pool at tests/tests/it/pool/reentry.rs"),
-        "{text}"
-    );
+    assert!(text.contains("waits for a slot of a pool at tests/tests/pool/reentry.rs"), "{text}");
 }

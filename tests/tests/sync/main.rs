@@ -1,0 +1,7 @@
+//! The promises of locks, queues and semaphores between greenlets.
+
+mod fairness;
+mod locks;
+mod queue;
+mod queue_sim;
+mod turns;
