@@ -5,6 +5,7 @@
 //! used up is put off once.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
@@ -118,4 +119,11 @@ impl GiveWay {
         }
         polled
     }
+}
+
+/// An await of something that is there already: it is ready, and gives way if the budget is used
+/// up.
+pub(crate) fn ready() -> impl Future<Output = ()> {
+    let mut give_way = GiveWay::default();
+    poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(())))
 }
