@@ -311,7 +311,9 @@ impl Control {
             let Some(links) = links.filter(|links| !links.is_empty()) else { return state };
             let told = if self.is_ended() { Err(state.failure(self)) } else { Ok(()) };
             drop(state);
-            links.into_iter().for_each(|link| contain(|| link(told.clone())));
+            for link in links {
+                contain(|| link(told.clone()));
+            }
             state = self.lock();
         }
     }
