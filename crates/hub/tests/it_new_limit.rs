@@ -9,12 +9,15 @@ use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::channel;
 use std::task::{Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use futures_lite::future::poll_once;
 use spinney_hub::{
-    Clock, Limit, Timeout, Within, block_on, interval, sleep, sleep_until, yield_now,
+    Clock, Hub, Limit, LocalHub, Spawn, Timeout, Within, block_on, interval, sleep, sleep_until,
+    yield_now,
 };
 use spinney_sync::{Budget, GiveWay};
 
@@ -331,4 +334,60 @@ fn yield_is_the_same_as_a_sleep_of_zero() {
     let mut yielded = ByHand::waiting(yield_now());
     assert_eq!(yielded.wakes(), 1);
     assert!(yielded.poll().is_ready());
+}
+
+#[test]
+fn tasks_of_a_hub_inside_of_a_poll_do_not_see_its_budget() {
+    let _budget = Budget::open();
+    use_up_the_budget();
+    let hub = LocalHub::new();
+    let (tell, told) = channel();
+    hub.spawn(async move { tell.send(poll_once(ready()).await).unwrap() });
+    let main = hub.block_on(async {
+        yield_now().await;
+        poll_once(ready()).await
+    });
+    assert_eq!(told.recv(), Ok(Some(42)), "the task was put off");
+    assert_eq!(main, Some(42), "the main future has a budget of its own");
+    drop(ByHand::waiting(ready())); // that of the poll around is still used up
+}
+
+#[test]
+fn main_futures_have_a_budget_for_each_poll() {
+    async fn rounds() -> usize {
+        let mut rounds = 0;
+        let endless = async {
+            loop {
+                ready().await;
+                rounds += 1;
+            }
+        };
+        let _pending: Option<()> = poll_once(endless).await;
+        rounds
+    }
+    assert_eq!(block_on(rounds()), 128);
+    assert_eq!(LocalHub::new().block_on(rounds()), 128);
+    let hub = Hub::builder().threads(1).build().unwrap();
+    assert_eq!(hub.block_on(rounds()), 128);
+    let twice = async { (rounds().await, yield_now().await, rounds().await) };
+    assert_eq!(hub.block_on(twice), (128, (), 128));
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn scoped_future_has_a_budget_unless_it_is_inside_of_one() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let hub = spinney_hub::TokioHub::new(runtime.handle().clone()).with_system_clock();
+    let mut rounds = 0;
+    let endless = async {
+        loop {
+            ready().await;
+            rounds += 1;
+        }
+    };
+    drop(ByHand::waiting(hub.scope(endless)));
+    assert_eq!(rounds, 128);
+    let _budget = Budget::open();
+    use_up_the_budget();
+    drop(ByHand::waiting(hub.scope(ready())));
 }
