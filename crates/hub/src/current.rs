@@ -5,6 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use spinney_sync::Budget;
+
 use crate::clock::Clock;
 use crate::hub::WeakHub;
 #[cfg(feature = "smol")]
@@ -117,18 +119,18 @@ impl Context {
 
     /// Makes this the current context until the guard is dropped; then the one before is back.
     ///
-    /// What is polled meanwhile is inside of no time limit: those around it can end it only when
-    /// the hub is done.
+    /// Futures that are polled meanwhile are inside of no time limit and of no
+    /// [budget](spinney_sync::Budget): the poll around can end them only when the hub is done.
     pub fn enter(self) -> Entered {
         let mut entered = self.enter_within();
-        entered.limits = Some(Inside::of_none());
+        entered.apart = Some((Inside::of_none(), Budget::none()));
         entered
     }
 
-    /// As [`enter`](Self::enter), for a part of what is being polled: it stays inside of the time
-    /// limits around it.
+    /// As [`enter`](Self::enter), for a part of the task that is being polled: it stays inside of
+    /// the time limits and the budget around it.
     pub(crate) fn enter_within(self) -> Entered {
-        Entered { before: replace(Some(self)), limits: None, here: PhantomData }
+        Entered { before: replace(Some(self)), apart: None, here: PhantomData }
     }
 }
 
@@ -142,8 +144,8 @@ impl fmt::Debug for Context {
 #[must_use = "the context is left when the guard is dropped"]
 pub struct Entered {
     before: Option<Context>,
-    /// Brings back the time limits around, if they were left.
-    limits: Option<Inside>,
+    /// Brings back the time limits and the budget around, if they were left.
+    apart: Option<(Inside, Budget)>,
     /// Contexts belong to their thread.
     here: PhantomData<Rc<()>>,
 }

@@ -5,10 +5,10 @@
 //! there are as many as there were hubs at a time.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+
+use spinney_sync::WakeFlag;
 
 use crate::local::Turn;
 
@@ -20,8 +20,9 @@ static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
 
 #[derive(Default)]
 pub(crate) struct Inbox {
-    /// Whether `state` has turns; looked at once a batch.
-    filled: AtomicBool,
+    /// Whether `state` has turns; looked at once a batch. Set under the lock: a hub that takes it
+    /// gets the lock after the turn has come in. Whether the hub may sleep is decided by `state`.
+    filled: WakeFlag,
     state: Mutex<State>,
 }
 
@@ -51,7 +52,7 @@ impl Inbox {
     pub(crate) fn push(&self, turn: Turn) {
         let mut state = lock(&self.state);
         state.turns.push(turn);
-        self.filled.store(true, Release);
+        self.filled.set();
         let sleeper = state.sleeper.take();
         drop(state);
         if let Some(sleeper) = sleeper {
@@ -61,12 +62,12 @@ impl Inbox {
 
     /// Whether there may be anything.
     pub(crate) fn is_filled(&self) -> bool {
-        self.filled.load(Relaxed)
+        self.filled.is_set()
     }
 
     /// Moves what is there to the end of `queue`.
     pub(crate) fn empty_into(&self, queue: &mut VecDeque<Turn>) {
-        if self.filled.swap(false, AcqRel) {
+        if self.filled.take() {
             queue.extend(lock(&self.state).turns.drain(..));
         }
     }

@@ -12,13 +12,12 @@ use std::pin::pin;
 use std::ptr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use futures_lite::future;
 use slab::Slab;
+use spinney_sync::{Budget, WakeFlag};
 
 use crate::guarded::Guarded;
 use crate::inbox::{Inbox, Runnable};
@@ -74,12 +73,13 @@ impl LocalHub {
         let local = &self.owner.local;
         let _running = Running::enter(local);
         let mut main = pin!(main);
-        let turn = Arc::new(MainTurn { queued: AtomicBool::new(true), inbox: local.inbox });
+        let turn = Arc::new(MainTurn { queued: WakeFlag::new(), inbox: local.inbox });
         let waker = Waker::from(Arc::clone(&turn));
-        local.push(Turn::Main);
+        waker.wake_by_ref();
         async_io::block_on(future::poll_fn(|cx| {
             local.run_batch(cx, || {
-                turn.queued.store(false, Release);
+                turn.queued.take();
+                let _budget = Budget::open();
                 main.as_mut().poll(&mut Context::from_waker(&waker))
             })
         }))
@@ -280,7 +280,7 @@ fn schedule(inbox: &'static Inbox, turn: Turn) {
 
 /// Queues the main future's turn, once however often it is woken.
 struct MainTurn {
-    queued: AtomicBool,
+    queued: WakeFlag,
     inbox: &'static Inbox,
 }
 
@@ -290,7 +290,7 @@ impl Wake for MainTurn {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Acquire) {
+        if self.queued.set() {
             schedule(self.inbox, Turn::Main);
         }
     }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{self, Poll};
 
 use pin_project_lite::pin_project;
+use spinney_sync::Budget;
 
 use crate::Context;
 
@@ -36,6 +37,9 @@ impl<F: Future, X: Enter> Future for Scoped<F, X> {
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _entered = this.hub.context().enter_within();
+        // The foreign executor opens no budget; a greenlet, or a poller around this one, has its
+        // own.
+        let _budget = Budget::open_if_none();
         this.future.poll(cx)
     }
 }

@@ -6,33 +6,41 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use futures_lite::future::{self, YieldNow};
+use spinney_sync::GiveWay;
+
 use crate::clock::Source;
 use crate::timers::Timer;
 use crate::{Clock, TimeSource};
 
-/// Waits for `duration`, on the current hub's clock. `gevent.sleep`, `eventlet.sleep`.
+/// Waits for `duration` on the current hub's clock.
 ///
-/// The time runs from the first poll. Zero is ready at that poll; a duration that reaches beyond
-/// what the clock can name is never over.
+/// The time runs from the first poll. A sleep of zero gives way once: the other tasks that are
+/// ready run first, as with [`yield_now`](crate::yield_now). A duration that reaches beyond what
+/// the clock can name never ends. Dropping the sleep removes its timer.
 ///
 /// # Cancel safety
 ///
-/// Dropping it takes its timer along; nothing is left behind.
+/// Nothing is lost when it is dropped.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// spinney_hub::block_on(spinney_hub::sleep(Duration::from_millis(1)));
 /// ```
+///
+/// Python: `gevent.sleep`, `eventlet.sleep`.
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep { state: State::For(duration) }
 }
 
-/// Waits until `instant`, on the current hub's clock; ready at once if that has passed.
+/// Waits until `instant` on the current hub's clock. If that has passed at the first poll, the
+/// sleep is ready at that poll, and counts against the [budget](spinney_sync::Budget) of ready
+/// awaits. Dropping the sleep removes its timer.
 ///
 /// # Cancel safety
 ///
-/// Dropping it takes its timer along; nothing is left behind.
+/// Nothing is lost when it is dropped.
 pub fn sleep_until(instant: Instant) -> Sleep {
     Sleep { state: State::Until(instant) }
 }
@@ -43,57 +51,24 @@ pub struct Sleep {
     state: State,
 }
 
-/// One stands in every task that sleeps: what is rare or large is boxed.
 enum State {
+    /// Not polled yet.
     For(Duration),
     Until(Instant),
-    System(Timer),
-    #[cfg(feature = "tokio")]
-    Tokio(Pin<Box<tokio::time::Sleep>>),
-    Custom(Box<Alarm>),
-    Over(Instant),
-    Never,
+    /// A sleep of zero, which gives way once.
+    GivesWay(YieldNow, Instant),
+    /// The time had passed at the first poll: a ready await.
+    Passed(GiveWay, Instant),
+    Waits(Countdown),
 }
 
 impl Sleep {
-    /// When it is over; None before the first poll, and if that is never.
+    /// When it ends; `None` before the first poll, and if it never ends.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::For(_) | State::Until(_) | State::Never => None,
-            State::System(timer) => Some(timer.deadline()),
-            #[cfg(feature = "tokio")]
-            State::Tokio(timer) => Some(timer.deadline().into_std()),
-            State::Custom(alarm) => Some(alarm.at),
-            State::Over(at) => Some(*at),
-        }
-    }
-}
-
-impl State {
-    /// One that begins now, by the clock that is the current one.
-    fn begin(deadline: impl FnOnce(Instant) -> Option<Instant>) -> Self {
-        let clock = Clock::current();
-        let now = clock.now();
-        match (deadline(now), clock.source) {
-            (None, _) => Self::Never,
-            (Some(at), _) if at <= now => Self::Over(at),
-            (Some(at), Source::System) => Timer::new(at).map_or(Self::Never, Self::System),
-            #[cfg(feature = "tokio")]
-            (Some(at), Source::Tokio) => Self::Tokio(Box::pin(tokio::time::sleep_until(at.into()))),
-            (Some(at), Source::Custom(source)) => {
-                Self::Custom(Box::new(Alarm { source, at, set: None }))
-            }
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::System(timer) => timer.poll(cx),
-            #[cfg(feature = "tokio")]
-            Self::Tokio(timer) => timer.as_mut().poll(cx),
-            Self::Custom(alarm) => alarm.poll(cx),
-            Self::Over(_) => Poll::Ready(()),
-            Self::For(_) | Self::Until(_) | Self::Never => Poll::Pending,
+            State::For(_) | State::Until(_) => None,
+            State::GivesWay(_, at) | State::Passed(_, at) => Some(*at),
+            State::Waits(countdown) => countdown.deadline(),
         }
     }
 }
@@ -103,11 +78,31 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match self.state {
-            State::For(duration) => self.state = State::begin(|now| now.checked_add(duration)),
-            State::Until(at) => self.state = State::begin(|_| Some(at)),
-            _ => {}
+            State::For(Duration::ZERO) => {
+                self.state = State::GivesWay(future::yield_now(), Clock::current().now());
+            }
+            State::For(duration) => {
+                self.state = State::begin(Countdown::begin(|now| now.checked_add(duration)), cx);
+            }
+            State::Until(at) => self.state = State::begin(Countdown::begin(|_| Some(at)), cx),
+            State::Waits(ref mut countdown) => return countdown.poll(cx),
+            State::GivesWay(..) | State::Passed(..) => {}
         }
-        self.state.poll(cx)
+        match &mut self.state {
+            State::GivesWay(yield_now, _) => Pin::new(yield_now).poll(cx),
+            State::Passed(give_way, _) => give_way.poll(cx, |_| Poll::Ready(())),
+            State::For(_) | State::Until(_) | State::Waits(_) => Poll::Pending,
+        }
+    }
+}
+
+impl State {
+    /// The state after the first poll of `countdown`, for which it waits if it is not over.
+    fn begin(mut countdown: Countdown, cx: &mut Context<'_>) -> Self {
+        match countdown.deadline() {
+            Some(at) if countdown.poll(cx).is_ready() => Self::Passed(GiveWay::default(), at),
+            _ => Self::Waits(countdown),
+        }
     }
 }
 
@@ -123,7 +118,68 @@ impl fmt::Debug for Sleep {
     }
 }
 
-struct Alarm {
+/// A timer that has begun, on the clock that was the current one then. It is never put off.
+///
+/// Each task that sleeps or has a limit holds one: the variants that are rare or large are boxed.
+pub(crate) enum Countdown {
+    System(Timer),
+    #[cfg(feature = "tokio")]
+    Tokio(Pin<Box<tokio::time::Sleep>>),
+    Custom(Box<Alarm>),
+    Over(Instant),
+    Never,
+}
+
+impl Countdown {
+    /// Begins now. `deadline` is given the time; `None` is never.
+    pub(crate) fn begin(deadline: impl FnOnce(Instant) -> Option<Instant>) -> Self {
+        let clock = Clock::current();
+        let now = clock.now();
+        match (deadline(now), clock.source) {
+            (None, _) => Self::Never,
+            (Some(at), _) if at <= now => Self::Over(at),
+            (Some(at), Source::System) => Timer::new(at).map_or(Self::Never, Self::System),
+            #[cfg(feature = "tokio")]
+            (Some(at), Source::Tokio) => Self::Tokio(Box::pin(tokio::time::sleep_until(at.into()))),
+            (Some(at), Source::Custom(source)) => {
+                Self::Custom(Box::new(Alarm { source, at, set: None }))
+            }
+        }
+    }
+
+    /// When its time comes; `None` if never.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::System(timer) => Some(timer.deadline()),
+            #[cfg(feature = "tokio")]
+            Self::Tokio(timer) => Some(timer.deadline().into_std()),
+            Self::Custom(alarm) => Some(alarm.at),
+            Self::Over(at) => Some(*at),
+            Self::Never => None,
+        }
+    }
+
+    /// Ready when its time has come; not to be polled again after that.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::System(timer) => timer.poll(cx),
+            #[cfg(feature = "tokio")]
+            Self::Tokio(timer) => timer.as_mut().poll(cx),
+            Self::Custom(alarm) => alarm.poll(cx),
+            Self::Over(_) => Poll::Ready(()),
+            Self::Never => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for Countdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Countdown").field("deadline", &self.deadline()).finish()
+    }
+}
+
+/// A timer on a clock of the program's own.
+pub(crate) struct Alarm {
     source: Arc<dyn TimeSource>,
     at: Instant,
     /// The alarm that is set, and whom it wakes.

@@ -9,11 +9,12 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
+use spinney_sync::{Budget, GiveWay};
 
-use crate::{Sleep, sleep};
+use crate::Limit;
+use crate::limit::LimitTimer;
 
-/// Gives every future a time limit on the current hub's clock. `gevent.Timeout`,
-/// `eventlet.Timeout`, and each `timeout=` argument of theirs.
+/// Gives every future a time limit on the current hub's clock.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,11 +23,15 @@ use crate::{Sleep, sleep};
 /// let answer = block_on(async { 42 }.within(Duration::from_secs(1)));
 /// assert_eq!(answer, Ok(42));
 /// ```
+///
+/// Python: `gevent.Timeout`, `eventlet.Timeout`, and each `timeout=` argument of theirs.
 pub trait Within: Future + Sized {
     /// Ends with this future's output, or with [`Timeout`] when `limit` has passed before that.
     ///
     /// The time runs from the first poll. A future that is ready at its first poll wins over a
-    /// limit of zero. Of nested limits the one that runs out first is the one reported.
+    /// limit of zero. Of nested limits the one that runs out first is the one reported. When the
+    /// [budget](spinney_sync::Budget) of ready awaits is used up at the first poll, the future is
+    /// put off before its time runs; the limit itself is never put off.
     ///
     /// # Cancel safety
     ///
@@ -34,38 +39,54 @@ pub trait Within: Future + Sized {
     /// safety decides what that loses. To go on with it later, limit a borrow of it:
     /// `(&mut future).within(limit)`.
     fn within(self, limit: Duration) -> WithinFuture<Self> {
-        WithinFuture { future: self, limit, sleep: sleep(limit), over: None }
+        WithinFuture::new(self, LimitTimer::fixed(limit))
+    }
+
+    /// As [`within`](Self::within), with a limit that can be moved and lifted meanwhile, and may
+    /// be shared with other futures.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`within`](Self::within). Dropping the future leaves the limit as it is.
+    fn within_limit(self, limit: &Limit) -> WithinFuture<Self> {
+        WithinFuture::new(self, LimitTimer::shared(limit))
     }
 }
 
 impl<F: Future> Within for F {}
 
-/// [`Within::within`] with the limit first: `timeout(limit, future)`. gevent's `with_timeout`.
+/// [`Within::within`] with the limit first: `timeout(limit, future)`.
 ///
 /// # Cancel safety
 ///
 /// As [`Within::within`].
+///
+/// Python: `gevent.with_timeout`.
 pub fn timeout<F: Future>(limit: Duration, future: F) -> WithinFuture<F> {
     future.within(limit)
 }
 
 thread_local! {
-    /// When the first of the limits ran out that are around what is being polled.
+    /// When the first of the limits ran out that are around the future that is being polled.
     static OUTER: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 pin_project! {
-    /// The future of [`Within::within`]. Dropping it drops the limited future.
+    /// The future of [`Within::within`] and [`Within::within_limit`]. Dropping it drops the
+    /// limited future.
     #[derive(Debug)]
     #[must_use = "a time limit does nothing unless it is awaited"]
     pub struct WithinFuture<F> {
         #[pin]
         future: F,
-        limit: Duration,
-        #[pin]
-        sleep: Sleep,
-        // When it ran out, once that is known.
-        over: Option<Instant>,
+        limit: LimitTimer,
+        give_way: GiveWay,
+    }
+}
+
+impl<F> WithinFuture<F> {
+    fn new(future: F, limit: LimitTimer) -> Self {
+        Self { future, limit, give_way: GiveWay::default() }
     }
 }
 
@@ -73,32 +94,44 @@ impl<F: Future> Future for WithinFuture<F> {
     type Output = Result<F::Output, Timeout>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let first = this.sleep.deadline().is_none();
-        if !first && this.over.is_none() && this.sleep.as_mut().poll(cx).is_ready() {
-            *this.over = this.sleep.deadline();
+        let this = self.project();
+        if this.limit.has_started() {
+            let over = this.limit.poll(cx);
+            return poll_limited(this.future, this.limit, over, cx);
         }
-        let outer = OUTER.get();
-        let polled = {
-            let _inside = Inside::of(outer, *this.over);
-            this.future.poll(cx)
-        };
-        if let Poll::Ready(output) = polled {
-            return Poll::Ready(Ok(output));
+        // Put off before the time runs. Once it goes ahead, a future that is ready wins, though
+        // the budget is used up.
+        this.give_way.poll(cx, |cx| {
+            let _budget = Budget::at_least_one();
+            poll_limited(this.future, this.limit, None, cx)
+        })
+    }
+}
+
+/// Polls a future whose limit ran out at `over`, if it did.
+fn poll_limited<F: Future>(
+    future: Pin<&mut F>,
+    limit: &mut LimitTimer,
+    over: Option<Instant>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<F::Output, Timeout>> {
+    let outer = OUTER.get();
+    let polled = {
+        let _inside = Inside::of(outer, over);
+        future.poll(cx)
+    };
+    if let Poll::Ready(output) = polled {
+        return Poll::Ready(Ok(output));
+    }
+    match limit.poll_again(cx) {
+        // One around it ran out before, and is about to say so.
+        Some(over) if outer.is_some_and(|outer| outer <= over) => {
+            // Should this outlive that one, it is asked again.
+            cx.waker().wake_by_ref();
+            Poll::Pending
         }
-        if first && this.sleep.as_mut().poll(cx).is_ready() {
-            *this.over = this.sleep.deadline();
-        }
-        match *this.over {
-            // One around it ran out before, and is about to say so.
-            Some(over) if outer.is_some_and(|outer| outer <= over) => {
-                // Should this outlive that one, it is asked again.
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Some(_) => Poll::Ready(Err(Timeout { limit: *this.limit })),
-            None => Poll::Pending,
-        }
+        Some(_) => Poll::Ready(Err(limit.timeout())),
+        None => Poll::Pending,
     }
 }
 
@@ -108,7 +141,7 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
-    /// Of none: for who polls something of their own, which no limit around them can end.
+    /// Of none: for a hub that polls tasks of its own, which no limit around it can end.
     pub(crate) fn of_none() -> Self {
         Self { outer: OUTER.take() }
     }
@@ -129,12 +162,22 @@ impl Drop for Inside {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout {
     limit: Duration,
+    /// The id of the [`Limit`](crate::Limit); `None` if it was a duration.
+    id: Option<u64>,
 }
 
 impl Timeout {
-    /// How long it was waited for.
+    pub(crate) fn new(limit: Duration, id: Option<u64>) -> Self {
+        Self { limit, id }
+    }
+
+    /// The length of the limit.
     pub fn limit(&self) -> Duration {
         self.limit
+    }
+
+    pub(crate) fn id(&self) -> Option<u64> {
+        self.id
     }
 }
 

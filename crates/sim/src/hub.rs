@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use spinney_hub::{BoxFuture, Clock, Spawn, TimeSource};
+use spinney_sync::Budget;
 
 use crate::Deadlock;
 use crate::clock::VirtualClock;
@@ -150,6 +151,7 @@ impl SimHub {
             match tasks.run_next() {
                 Some(Turn::Task) => {}
                 Some(Turn::Main) => {
+                    let _budget = Budget::open();
                     let (polled, stuck) = tasks.poll(main.as_mut(), &waker);
                     if let Poll::Ready(output) = polled {
                         return Ok(output);

@@ -4,13 +4,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{AcqRel, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use fastrand::Rng;
-use spinney_sync::Wait;
+use spinney_sync::{Wait, WakeFlag};
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -79,7 +77,7 @@ impl Tasks {
     /// Gives the next one a turn; None if nobody is ready.
     pub(crate) fn run_next(&self) -> Option<Turn> {
         let place = self.pick()?;
-        place.queued.store(false, Release);
+        place.queued.take();
         if place.id == MAIN {
             return Some(Turn::Main);
         }
@@ -152,7 +150,7 @@ impl Ready {
         // Under the lock: another thread may say that it is queued, and nobody is to find the
         // queue empty before it is.
         let mut queue = self.lock();
-        if !place.queued.swap(true, AcqRel) {
+        if place.queued.set() {
             queue.push_back(place);
         }
     }
@@ -165,13 +163,13 @@ impl Ready {
 /// A task's place in the queue, which it has once at the most.
 struct Place {
     id: u64,
-    queued: AtomicBool,
+    queued: WakeFlag,
     ready: Arc<Ready>,
 }
 
 impl Place {
     fn of(id: u64, ready: &Arc<Ready>) -> Arc<Self> {
-        Arc::new(Self { id, queued: AtomicBool::new(false), ready: Arc::clone(ready) })
+        Arc::new(Self { id, queued: WakeFlag::new(), ready: Arc::clone(ready) })
     }
 }
 

@@ -89,9 +89,9 @@ pub use spinney_hub::SmolHub;
 #[cfg(feature = "tokio")]
 pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
-    BoxFuture, Clock, Context, Entered, Hub, HubBuilder, Interval, LocalHub, ShutdownReport, Sleep,
-    Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, contain, hub_depth, interval,
-    label_task, sleep, sleep_until, timeout, yield_now,
+    BoxFuture, Clock, Context, Entered, Hub, HubBuilder, Interval, Limit, LocalHub, ShutdownReport,
+    Sleep, Spawn, TimeSource, Timeout, Within, WithinFuture, block_on, contain, hub_depth,
+    interval, label_task, sleep, sleep_until, timeout, yield_now,
 };
 pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;
@@ -104,8 +104,12 @@ pub use spinney_sync::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,
     Fifo, Get, GetError, GiveWay, HandOut, Items, JoinableQueue, Latch, Lifo, LifoQueue, NotOwner,
     Order, OrderedQueue, OverRelease, Peek, Permit, Priority, PriorityQueue, Put, PutError, Queue,
+<<<<<<< HEAD
     RLock, RLockGuard, Semaphore, Setter, SetterDropped, ShutDown, TaskDoneError, TryAcquireError,
     Wait,
+=======
+    RLock, RLockGuard, Semaphore, ShutDown, TaskDoneError, TryAcquireError, Wait, WakeFlag,
+>>>>>>> w-hub
 };
 pub use spinney_threadpool::{
     DrainReport, InsideThreadPool, NoThreads, ThreadImap, ThreadMap, ThreadMapper, ThreadPool,

@@ -50,6 +50,7 @@ mod rlock;
 mod semaphore;
 mod wait;
 mod waiters;
+mod wake_flag;
 
 pub use async_result::{AsyncResult, Setter};
 pub use barrier::{Barrier, Latch};
@@ -67,3 +68,4 @@ pub use queue::{
 pub use rlock::{RLock, RLockGuard};
 pub use semaphore::{Acquire, HandOut, Permit, Semaphore};
 pub use wait::Wait;
+pub use wake_flag::WakeFlag;

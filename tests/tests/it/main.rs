@@ -50,6 +50,9 @@ mod greenlet {
     mod unstarted;
 }
 
+/// Limits that move.
+mod limits;
+
 /// Futures that are not `Send`, on the hubs that stay on one thread.
 mod local;
 
@@ -84,6 +87,9 @@ mod pool {
 
 /// Random work inside random work.
 mod random;
+
+/// Loops of awaits that are ready.
+mod ready_awaits;
 
 /// `ResourcePool`.
 mod resource_pool {

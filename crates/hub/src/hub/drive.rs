@@ -10,6 +10,7 @@ use std::pin::pin;
 
 use async_executor::{Executor, StaticExecutor};
 use futures_lite::future;
+use spinney_sync::Budget;
 
 /// How many turns are run before the thread looks at its own future and the reactor again.
 const BATCH: usize = 200;
@@ -80,6 +81,11 @@ impl Tick for Executor<'_> {
 
 /// Runs `future` to its end, and tasks meanwhile.
 pub(super) async fn drive<T>(executor: &impl Tick, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let future = poll_fn(|cx| {
+        let _budget = Budget::open();
+        future.as_mut().poll(cx)
+    });
     let mut tasks = pin!(async { match run_tasks(executor).await {} });
     let tasks = poll_fn(|cx| {
         let _deeper = Deeper::enter();

@@ -4,11 +4,15 @@
 /// [`interval`](spinney_hub::interval()).
 mod clock {
     mod interval;
-    mod manual;
+    mod limit;
+    pub(crate) mod manual;
     mod sleep;
     mod system;
     mod within;
 }
+
+/// The budget of ready awaits, and who opens it.
+mod budget;
 
 /// The current hub and clock of a thread.
 mod current;

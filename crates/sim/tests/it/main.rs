@@ -9,4 +9,5 @@ mod sim_hub {
     mod deadlock;
     mod life;
     mod order;
+    mod wakes;
 }

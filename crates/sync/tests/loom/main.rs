@@ -17,6 +17,9 @@ mod condition;
 /// Items: got once, or back with who put them.
 mod queue;
 
+/// Flags: a turn is queued once, and sees what was there.
+mod wake_flag;
+
 /// Locks and lines: one owner, one leader.
 mod others;
 

@@ -38,12 +38,17 @@ fn the_time_runs_from_the_first_poll() {
 }
 
 #[test]
-fn zero_is_ready_at_the_first_poll_and_sets_no_alarm() {
+fn sleep_of_zero_gives_way_once_and_sets_no_alarm() {
     let (clock, entered) = Manual::enter();
-    assert!(ByHand::of(sleep(Duration::ZERO)).poll().is_ready());
+    let gives_way = || {
+        let mut asleep = ByHand::waiting(sleep(Duration::ZERO));
+        assert_eq!(asleep.wakes(), 1, "its task is woken immediately");
+        assert!(asleep.poll().is_ready());
+    };
+    gives_way();
     assert_eq!(clock.ever_set(), 0);
     drop(entered);
-    assert!(ByHand::of(sleep(Duration::ZERO)).poll().is_ready(), "on the system's clock, too");
+    gives_way(); // on the system's clock, too
 }
 
 #[test]
