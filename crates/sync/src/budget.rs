@@ -65,18 +65,14 @@ impl Budget {
     /// wrappers that may or may not be polled by a poller.
     #[inline]
     pub fn open_if_none() -> Option<Self> {
-        LEFT.get().is_none().then(Self::open)
+        LEFT.with(Cell::get).is_none().then(Self::open)
     }
 
     /// Lets at least one ready await go ahead in the poll that follows, within the budget of the
     /// poller around it.
     #[inline]
-<<<<<<< HEAD
-    pub fn at_least_one() -> Self {
-        Self::replace(LEFT.with(Cell::get).map(|left| left.max(1)))
-=======
     pub fn at_least_one() -> Option<Self> {
-        (LEFT.get() == Some(0)).then(|| Self::replace(Some(1)))
+        (LEFT.with(Cell::get) == Some(0)).then(|| Self::replace(Some(1)))
     }
 
     /// Hides the budget of the poller around. For a hub that runs other tasks inside of a poll:
@@ -84,7 +80,6 @@ impl Budget {
     #[inline]
     pub fn none() -> Self {
         Self::replace(None)
->>>>>>> w-hub
     }
 
     #[inline]
