@@ -126,6 +126,11 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for AnyHub {
     }
 }
 
+impl AnyHub {
+    /// Does nothing: the time of these hubs is real. See [`OneThread::let_time_pass`].
+    pub fn let_time_pass(&self, _time: Duration) {}
+}
+
 impl fmt::Debug for AnyHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AnyHub").finish_non_exhaustive()
@@ -134,15 +139,44 @@ impl fmt::Debug for AnyHub {
 
 /// Any hub whose tasks stay on one thread.
 #[derive(Clone)]
-pub struct OneThread(Rc<dyn Spawn<Test<'static>>>);
+pub struct OneThread {
+    hub: Rc<dyn Spawn<Test<'static>>>,
+    sim: Option<SimHub>,
+}
+
+impl OneThread {
+    /// Has a simulation's time pass, beside loops that keep it from passing by itself.
+    pub fn let_time_pass(&self, time: Duration) {
+        let Some(sim) = self.sim.clone() else { return };
+        self.spawn(async move {
+            // Again and again, for a limit may start later than this task.
+            for _ in 0..100 {
+                sim.advance(time);
+                spinney::yield_now().await;
+            }
+        });
+    }
+}
+
+impl From<LocalHub> for OneThread {
+    fn from(hub: LocalHub) -> Self {
+        Self { hub: Rc::new(hub), sim: None }
+    }
+}
+
+impl From<SimHub> for OneThread {
+    fn from(hub: SimHub) -> Self {
+        Self { hub: Rc::new(hub.clone()), sim: Some(hub) }
+    }
+}
 
 impl<F: Future<Output = ()> + 'static> Spawn<F> for OneThread {
     fn spawn(&self, future: F) {
-        self.0.spawn(Box::pin(future));
+        self.hub.spawn(Box::pin(future));
     }
 
     fn is_local(&self) -> bool {
-        self.0.is_local()
+        self.hub.is_local()
     }
 }
 
@@ -178,13 +212,13 @@ pub fn on_own_executor(test: fn(&AnyHub) -> Test<'_>) {
 /// Runs `test` on a [`LocalHub`].
 pub fn on_local(test: fn(&OneThread) -> Test<'_>) {
     let hub = LocalHub::new();
-    hub.block_on(in_time(test(&OneThread(Rc::new(hub.clone())))));
+    hub.block_on(in_time(test(&hub.clone().into())));
 }
 
 /// Runs `test` on a [`SimHub`], first in, first out.
 pub fn on_sim(test: fn(&OneThread) -> Test<'_>) {
     let hub = SimHub::new();
-    hub.block_on(test(&OneThread(Rc::new(hub.clone()))));
+    hub.block_on(test(&hub.clone().into()));
 }
 
 /// Runs `test` on a [`SimHub`] of each of [`SEEDS`] seeds.
@@ -192,7 +226,7 @@ pub fn on_seeds(test: fn(&OneThread) -> Test<'_>) {
     for seed in 0..SEEDS {
         let replay = Replay(seed);
         let hub = SimHub::seeded(seed);
-        hub.block_on(test(&OneThread(Rc::new(hub.clone()))));
+        hub.block_on(test(&hub.clone().into()));
         replay.passed();
     }
 }

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future::or;
 use spinney::{
-    BoxFuture, Failure, Interval, Pool, Spawn, Within, interval, joinall, sleep, sleep_until,
-    spawn, spawn_on, yield_now,
+    BoxFuture, Failure, Interval, Pool, Within, interval, joinall, sleep, sleep_until, spawn,
+    spawn_on, yield_now,
 };
 use spinney_tests::tools::let_others_run;
 use spinney_tests::{
-    Dropped, Hub, LocalHub, SimHub, SmolHub, Threads, TokioHub, on_every_hub, tokio_runtime,
+    Dropped, LocalHub, OneThread, SimHub, SmolHub, TokioHub, on_every_hub, tokio_runtime,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -52,31 +52,6 @@ fn awaits() -> Vec<(&'static str, Make)> {
 async fn endless(make: Make) {
     loop {
         make().await;
-    }
-}
-
-/// A hub whose time is virtual, and on which an endless loop therefore takes none, is told to let
-/// some pass.
-trait LetTimePass {
-    fn let_time_pass(&self, _time: Duration) {}
-}
-
-impl LetTimePass for Hub {}
-impl LetTimePass for LocalHub {}
-impl LetTimePass for SmolHub {}
-impl LetTimePass for TokioHub {}
-impl LetTimePass for Threads {}
-
-impl LetTimePass for SimHub {
-    fn let_time_pass(&self, time: Duration) {
-        let sim = self.clone();
-        self.spawn(async move {
-            // Again and again, for a limit may start later than this task.
-            for _ in 0..100 {
-                sim.advance(time);
-                yield_now().await;
-            }
-        });
     }
 }
 
@@ -210,7 +185,7 @@ fn main_future_that_never_waits_is_limited() {
             assert!(runtime.block_on(hub.scope(limited())).is_err(), "{name}: TokioHub");
         }
         let sim = SimHub::new();
-        sim.let_time_pass(2 * MS);
+        OneThread::from(sim.clone()).let_time_pass(2 * MS);
         assert!(sim.block_on(limited()).is_err(), "{name}: SimHub");
     }
 }
