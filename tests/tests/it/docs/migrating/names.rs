@@ -1,0 +1,206 @@
+//! Each name on the right of `docs/migrating.md`, used: this file compiles as long as they are
+//! there. Nothing here is run.
+
+#![allow(unused_must_use, clippy::let_underscore_future, reason = "it is about the names")]
+
+use std::future::{Pending, Ready, pending, ready};
+use std::time::Duration;
+
+use spinney::{
+    AsyncResult, BoundedSemaphore, Channel, Crew, Event, Failure, GetError, GreenPile, GreenPool,
+    Greenlet, GreenletExit, Group, Handle, Hub, Imap, JoinAll, JoinableQueue, LifoQueue, LinkId,
+    Mapper, Owner, Permit, Pool, PoolFull, PriorityQueue, PutError, Queue, RLock, Reentry,
+    ResourcePool, Semaphore, ThreadPool, ThreadResult, Timeout, Within, greenlet_local, iwait,
+    joinall, killall, killall_with, sleep, spawn, spawn_later, spawn_later_local, spawn_on,
+    spawn_tree, timeout, track_spawns, try_joinall, unblock, yield_now,
+};
+
+const TICK: Duration = Duration::from_secs(1);
+
+greenlet_local! {
+    static LOCAL: u32 = 0;
+}
+
+async fn functions(hub: &Hub, greenlets: &[Greenlet<()>], exit: GreenletExit, limit: Timeout) {
+    spawn(ready(()));
+    spawn_on(hub, ready(()));
+    spawn_later(TICK, ready(()));
+    spawn_later_local(TICK, ready(()));
+    sleep(TICK);
+    yield_now();
+    timeout(TICK, ready(()));
+    ready(()).within(TICK);
+    Within::within(ready(()), TICK);
+    joinall(greenlets);
+    JoinAll::count(joinall(greenlets), 1);
+    try_joinall(greenlets);
+    iwait(greenlets);
+    killall(greenlets);
+    killall_with(greenlets, exit);
+    GreenletExit::because("a reason");
+    Hub::current();
+    unblock(|| ());
+    track_spawns(true);
+    spawn_tree();
+    let _ = (limit, &LOCAL);
+}
+
+async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId) {
+    Greenlet::new(ready(()));
+    greenlet.start();
+    greenlet.start_later(TICK);
+    greenlet.handle();
+    greenlet.get();
+    greenlet.outcome();
+    Handle::current();
+    handle.join();
+    handle.kill();
+    handle.kill_now();
+    handle.kill_with(GreenletExit::new());
+    handle.is_ready();
+    handle.is_successful();
+    handle.failure();
+    handle.state();
+    handle.cancel();
+    handle.link(|_| ());
+    handle.link_value(|_| ());
+    handle.link_exception(|_| ());
+    handle.unlink(link_id);
+    match greenlet.wait().await {
+        Err(Failure::Killed(_) | Failure::Aborted) | Ok(_) => {}
+        Err(Failure::Panicked(_)) => Greenlet::detach(spawn(ready(()))),
+    }
+}
+
+fn crews(crew: &Crew, group: &Group, pool: &Pool, handle: &Handle) {
+    group.add(handle);
+    group.start(handle);
+    group.spawn(ready(()));
+    crew.discard(handle);
+    crew.map(ready, [1]);
+    crew.map_async(ready, [1]);
+    crew.map_async_cb(ready, [1], |_| ());
+    crew.imap(ready, [1]);
+    crew.try_map(|n: u32| ready(Ok::<_, ()>(n)), 0..2);
+    crew.imap_unordered(ready, [1]);
+    Mapper::unbounded(crew.mapper());
+    Mapper::maxsize(crew.mapper(), 1);
+    Imap::detach(crew.imap(ready, [1]));
+    crew.apply(ready(()));
+    crew.apply_cb(ready(()), |()| ());
+    crew.apply_async(ready(()));
+    crew.apply_async_cb(ready(()), |()| ());
+    crew.join();
+    crew.try_join();
+    crew.kill();
+    crew.kill_now();
+    crew.kill_with(GreenletExit::new());
+    crew.killone(handle);
+    crew.killone_with(handle, GreenletExit::new());
+    crew.len();
+    crew.size();
+    crew.contains(handle);
+    Pool::unlimited();
+    pool.add(handle);
+    pool.start(handle);
+    pool.spawn(ready(()));
+    let _: Result<_, PoolFull<()>> = pool.try_add(handle);
+    pool.try_start(handle);
+    pool.wait_available();
+    pool.wait_idle();
+    pool.is_full();
+    pool.capacity();
+    pool.free_count();
+    let _ = Reentry::Wait;
+}
+
+fn threads(thread_pool: &ThreadPool, thread_result: ThreadResult<u32>) {
+    thread_pool.spawn(|| ());
+    thread_pool.apply(|| ());
+    thread_pool.apply_async(|| ());
+    thread_pool.apply_async_cb(|| (), |()| ());
+    thread_pool.map(|n: u32| n, [1]);
+    thread_pool.imap(|n: u32| n, [1]);
+    thread_pool.imap_unordered(|n: u32| n, [1]);
+    thread_pool.join();
+    thread_pool.kill();
+    thread_pool.drain(TICK);
+    thread_pool.set_maxsize(1);
+    thread_pool.size();
+    thread_result.is_ready();
+    let _ = |thread_result: ThreadResult<u32>| thread_result.wait();
+    thread_result.get();
+}
+
+fn primitives(event: &Event, async_result: &AsyncResult<u32, u32>, semaphore: &Semaphore) {
+    event.set();
+    event.clear();
+    event.wait();
+    let _: AsyncResult<u32> = AsyncResult::new();
+    async_result.set(1);
+    async_result.set_error(1);
+    async_result.get();
+    async_result.try_get();
+    async_result.is_ready();
+    semaphore.acquire();
+    let _ = semaphore.try_acquire().map(Permit::forget);
+    semaphore.release(1);
+    semaphore.available();
+    semaphore.balance();
+    BoundedSemaphore::new(1);
+    RLock::new().acquire(Owner::current());
+}
+
+fn queues(queue: &Queue<u32>) {
+    let _: (JoinableQueue<u32>, Queue<u32>) = (Queue::bounded(1), Queue::unbounded());
+    let _: (LifoQueue<u32>, PriorityQueue<u32>) =
+        (LifoQueue::bounded(1), PriorityQueue::bounded(1));
+    Channel::<u32>::new();
+    queue.put(1);
+    let _: Result<(), PutError<u32>> = queue.put_nowait(1);
+    queue.get();
+    let _: Result<u32, GetError> = queue.get_nowait();
+    queue.peek();
+    queue.peek_nowait();
+    queue.task_done();
+    queue.join();
+    queue.shutdown();
+    queue.shutdown_now();
+    queue.len();
+    queue.resize(2);
+    queue.getting();
+    queue.putting();
+}
+
+fn green(green_pool: &GreenPool, green_pile: &GreenPile<()>) {
+    green_pool.spawn(ready(()));
+    green_pool.spawn_n(ready(()));
+    green_pool.waitall();
+    green_pool.resize(1);
+    green_pool.running();
+    green_pool.free();
+    green_pool.waiting();
+    green_pool.starmap(|(a, b): (u32, u32)| ready(a + b), [(1, 2)]);
+    green_pool.imap(ready, [1]);
+    let _: GreenPile<()> = GreenPile::on(green_pool);
+    GreenPile::in_spawn_order(GreenPile::<()>::on(green_pool));
+    green_pile.spawn(ready(()));
+    green_pile.next();
+    green_pile.len();
+}
+
+fn resources<C: Fn() -> Ready<Result<u32, ()>>>(resource_pool: &ResourcePool<u32, C>) {
+    let _: ResourcePool<u32, _> = ResourcePool::builder(|| ready(Ok::<u32, ()>(1))).build();
+    resource_pool.get();
+    resource_pool.item();
+    resource_pool.put(1);
+    resource_pool.resize(1);
+}
+
+/// So that nothing of it is unused.
+#[test]
+fn the_names_are_there() {
+    let _: fn() -> Pending<()> = pending;
+    let _ = (functions, greenlets, crews, threads, primitives, queues, green);
+    let _ = resources::<fn() -> Ready<Result<u32, ()>>>;
+}

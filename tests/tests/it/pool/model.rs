@@ -1,0 +1,363 @@
+//! A pool does what a plain model of it does, whatever it is told in whatever order: who runs, who
+//! waits, how many slots are free, and what comes of each task, once.
+
+mod plain;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_lite::StreamExt;
+use futures_lite::future::poll_once;
+use plain::{End, Model, Waiter};
+use proptest::prelude::*;
+use spinney::{Closed, Event, Failure, Greenlet, Handle, Imap, JoinError, Pool, spawn_on};
+use spinney_tests::tools::blow_up;
+use spinney_tests::{Dropped, SimHub};
+
+/// What a pool is told. The number picks one of those that there are.
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Spawn,
+    TrySpawn,
+    SpawnWithin,
+    ApplyAsync,
+    Add,
+    AddAgain(usize),
+    Discard(usize),
+    Finish(usize),
+    Panic(usize),
+    KillOne(usize),
+    KillNow,
+    Kill,
+    Resize(usize),
+    DropWaiter(usize),
+    Map(usize),
+    ReadMap(usize),
+    Close,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let one = 0..8_usize;
+    prop_oneof![
+        6 => Just(Op::Spawn),
+        2 => Just(Op::TrySpawn),
+        2 => Just(Op::SpawnWithin),
+        3 => Just(Op::ApplyAsync),
+        3 => Just(Op::Add),
+        2 => one.clone().prop_map(Op::AddAgain),
+        2 => one.clone().prop_map(Op::Discard),
+        5 => one.clone().prop_map(Op::Finish),
+        2 => one.clone().prop_map(Op::Panic),
+        2 => one.clone().prop_map(Op::KillOne),
+        1 => Just(Op::KillNow),
+        1 => Just(Op::Kill),
+        3 => (0..5_usize).prop_map(Op::Resize),
+        3 => one.prop_map(Op::DropWaiter),
+        3 => (0..6_usize).prop_map(Op::Map),
+        2 => (0..6_usize).prop_map(Op::ReadMap),
+        1 => Just(Op::Close),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_pool_does_what_its_model_does(
+        seed: u64,
+        capacity in 0..4_usize,
+        ops in prop::collection::vec(op(), 1..30),
+    ) {
+        let mut both = Both::new(seed, capacity);
+        for op in ops {
+            both.tell(op);
+            both.compare();
+        }
+        both.finish();
+    }
+}
+
+/// What a task waits for before it ends, and whether it then panics.
+type Switch = Rc<(Event, Cell<bool>)>;
+
+/// The model, and the pool that is to do as it does.
+struct Both {
+    model: Model,
+    sim: SimHub,
+    pool: Pool<SimHub>,
+    switches: Vec<Switch>,
+    started: Rc<RefCell<BTreeSet<usize>>>,
+    greenlets: Rc<RefCell<BTreeMap<usize, Greenlet<usize>>>>,
+    /// Those who wait on behalf of a task, or for it to be added.
+    drivers: Vec<Greenlet<()>>,
+    maps: Vec<Option<(usize, Imap<usize, SimHub>)>>,
+    dropped: Dropped,
+}
+
+impl Both {
+    fn new(seed: u64, capacity: usize) -> Self {
+        let sim = SimHub::seeded(seed);
+        Self {
+            model: Model { capacity, ..Model::default() },
+            pool: Pool::on(&sim, capacity),
+            sim,
+            switches: Vec::new(),
+            started: Rc::default(),
+            greenlets: Rc::default(),
+            drivers: Vec::new(),
+            maps: Vec::new(),
+            dropped: Dropped::default(),
+        }
+    }
+
+    fn task(&mut self) -> (usize, impl Future<Output = usize> + use<>) {
+        let task = self.switches.len();
+        let switch = Switch::default();
+        self.switches.push(Rc::clone(&switch));
+        let (guard, started) = (self.dropped.guard(), Rc::clone(&self.started));
+        let work = async move {
+            let _guard = guard;
+            started.borrow_mut().insert(task);
+            switch.0.wait().await;
+            if switch.1.get() { blow_up("as it was told") } else { task }
+        };
+        (task, work)
+    }
+
+    fn keep(&self, task: usize, greenlet: Greenlet<usize>) {
+        self.greenlets.borrow_mut().insert(task, greenlet);
+    }
+
+    fn handle(&self, task: usize) -> Handle {
+        self.greenlets.borrow()[&task].handle().clone()
+    }
+
+    fn tell(&mut self, op: Op) {
+        match op {
+            Op::Spawn => {
+                let (task, work) = self.task();
+                let (pool, greenlets) = (self.pool.clone(), Rc::clone(&self.greenlets));
+                self.drivers.push(spawn_on(&self.sim, async move {
+                    let greenlet = pool.spawn(work).await;
+                    greenlets.borrow_mut().insert(task, greenlet);
+                }));
+                self.model.queue.push_back(Waiter::Task(task, self.drivers.len() - 1));
+            }
+            Op::TrySpawn | Op::SpawnWithin => {
+                let (task, work) = self.task();
+                let spawned = match op {
+                    Op::TrySpawn => self.pool.try_spawn(work),
+                    _ => self.sim.block_on(self.pool.spawn_within(Duration::from_secs(1), work)),
+                };
+                assert_eq!(spawned.is_ok(), self.model.has_slot());
+                match spawned {
+                    Ok(greenlet) => {
+                        self.keep(task, greenlet);
+                        self.model.start(task);
+                    }
+                    Err(full) => {
+                        drop(full.into_future());
+                        self.model.end(task, End::Dropped);
+                    }
+                }
+            }
+            Op::ApplyAsync => {
+                let (task, work) = self.task();
+                self.keep(task, self.pool.apply_async(work));
+                self.model.queue.push_back(Waiter::Late(task));
+            }
+            Op::Add => {
+                let (task, work) = self.task();
+                self.keep(task, spawn_on(&self.sim, work));
+                self.sim.run_until_idle();
+                self.model.started.insert(task);
+                self.model.strangers.insert(task);
+                self.add(task);
+            }
+            Op::AddAgain(pick) => {
+                let alive = self.model.running.iter().chain(&self.model.strangers);
+                if let Some(task) = one_of(alive.copied(), pick) {
+                    self.add(task);
+                }
+            }
+            Op::Discard(pick) => {
+                let alive = self.model.running.iter().chain(&self.model.strangers);
+                let Some(task) = one_of(alive.copied(), pick) else { return };
+                let was_member = self.model.running.remove(&task);
+                self.model.strangers.insert(task);
+                assert_eq!(self.pool.discard(&self.handle(task)), was_member);
+            }
+            Op::Finish(pick) | Op::Panic(pick) => {
+                let alive = self.model.running.iter().chain(&self.model.strangers);
+                let Some(task) = one_of(alive.copied(), pick) else { return };
+                let panics = matches!(op, Op::Panic(_));
+                self.switches[task].1.set(panics);
+                self.switches[task].0.set();
+                self.model.end(task, if panics { End::Panic } else { End::Value });
+            }
+            Op::KillOne(pick) => {
+                let alive = self.model.running.iter().chain(&self.model.strangers);
+                let Some(task) = one_of(alive.copied(), pick) else { return };
+                let killed = self.sim.block_on(self.pool.killone(&self.handle(task)));
+                assert_eq!(killed, self.model.running.contains(&task));
+                if killed {
+                    self.model.end(task, End::Killed);
+                }
+            }
+            Op::KillNow => self.kill(false),
+            Op::Kill => self.kill(true),
+            Op::Resize(capacity) => {
+                self.pool.resize(capacity);
+                self.model.capacity = capacity;
+            }
+            Op::DropWaiter(pick) => self.drop_waiter(pick),
+            Op::Map(items) => {
+                let map = self.maps.len();
+                let double = |n: usize| async move { 2 * n };
+                let results = self.pool.mapper().unbounded().imap(double, 0..items);
+                self.maps.push(Some((items, results)));
+                self.model.queue.push_back(Waiter::Map(map, items));
+            }
+            Op::ReadMap(read) => self.read_map(read),
+            Op::Close => {
+                self.sim.run_until_idle();
+                let report = self.pool.close();
+                self.model.closed = true;
+                assert_eq!(report.refused, self.model.queue.len());
+                assert_eq!(report.running, self.model.running.len());
+            }
+        }
+        self.model.settle();
+        self.sim.run_until_idle();
+    }
+
+    fn add(&mut self, task: usize) {
+        let (pool, handle) = (self.pool.clone(), self.handle(task));
+        self.drivers.push(spawn_on(&self.sim, async move {
+            pool.add(&handle).await;
+        }));
+        // A member does not wait to be one.
+        if !self.model.running.contains(&task) {
+            self.model.queue.push_back(Waiter::Add(task, self.drivers.len() - 1));
+        }
+    }
+
+    /// Kills all members, and waits if that is wanted, and has one outcome only: whether it finds
+    /// those who come in meanwhile is a matter of luck.
+    fn kill(&mut self, wait: bool) {
+        if wait && self.model.queue.is_empty() {
+            self.sim.block_on(self.pool.kill());
+        } else {
+            self.pool.kill_now();
+        }
+        for task in self.model.running.clone() {
+            self.model.end(task, End::Killed);
+        }
+    }
+
+    fn drop_waiter(&mut self, pick: usize) {
+        let count = self.model.queue.len();
+        if count == 0 {
+            return;
+        }
+        match self.model.queue.remove(pick % count).expect("it is there") {
+            Waiter::Task(task, driver) => {
+                self.drivers[driver].kill_now();
+                self.model.end(task, End::Dropped);
+            }
+            Waiter::Late(task) => {
+                self.handle(task).kill_now();
+                self.model.end(task, End::Killed);
+            }
+            Waiter::Add(_, driver) => self.drivers[driver].kill_now(),
+            Waiter::Map(map, _) => self.maps[map] = None,
+        }
+    }
+
+    /// Reads a part of a map, then drops it.
+    fn read_map(&mut self, read: usize) {
+        let mut results = self.pool.imap(|n: usize| async move { 2 * n }, 0..);
+        let may_run = self.model.has_slot();
+        self.sim.block_on(async {
+            if !may_run {
+                let first = poll_once(results.next()).await;
+                assert!(first.is_none() || self.model.closed);
+                return;
+            }
+            for n in 0..read {
+                assert_eq!(results.next().await.unwrap().unwrap(), 2 * n);
+            }
+        });
+    }
+
+    fn compare(&self) {
+        let (model, pool) = (&self.model, &self.pool);
+        assert_eq!(pool.len(), model.running.len(), "{model:?}");
+        let signed = |count| isize::try_from(count).unwrap();
+        let available = signed(model.capacity) - signed(model.running.len());
+        assert_eq!(pool.available(), available, "{model:?}");
+        assert_eq!(pool.free_count(), available.max(0).unsigned_abs());
+        assert_eq!(pool.waiting(), model.queue.len(), "{model:?}");
+        assert_eq!(pool.is_closed(), model.closed);
+        assert_eq!(*self.started.borrow(), model.started, "who has started");
+        assert_eq!(self.dropped.count(), model.ended.len(), "what was dropped");
+        let members: BTreeSet<_> = pool.members().iter().map(Handle::id).collect();
+        let running = model.running.iter().map(|task| self.handle(*task).id());
+        assert_eq!(members, running.collect());
+    }
+
+    /// Ends what is left, and compares what came of each.
+    fn finish(mut self) {
+        while !self.model.queue.is_empty() {
+            self.drop_waiter(0);
+        }
+        self.sim.run_until_idle();
+        while !self.model.running.is_empty() || !self.model.strangers.is_empty() {
+            self.tell(Op::Finish(0));
+        }
+        self.compare();
+        let failed = match self.sim.block_on(self.pool.try_join()) {
+            Ok(()) => 0,
+            Err(JoinError::Failed(failures)) => failures.count(),
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(failed, self.model.failed);
+        for (task, end) in &self.model.ended {
+            let greenlet = self.greenlets.borrow_mut().remove(task);
+            let ended = greenlet.map(|greenlet| self.sim.block_on(greenlet));
+            let found = match ended {
+                None => End::Dropped,
+                Some(Ok(value)) if value == *task => End::Value,
+                Some(Ok(value)) => panic!("{value} came of {task}"),
+                Some(Err(Failure::Panicked(_))) => End::Panic,
+                Some(Err(Failure::Aborted)) => panic!("nothing aborts"),
+                Some(Err(Failure::Killed(exit))) => match exit.reason() {
+                    Some(reason) if reason.is::<Closed>() => End::Refused,
+                    _ => End::Killed,
+                },
+            };
+            assert_eq!(found, *end, "task {task}");
+        }
+        for (map, results) in std::mem::take(&mut self.maps).into_iter().enumerate() {
+            let Some((items, results)) = results else { continue };
+            let results: Vec<_> = self.sim.block_on(results.collect());
+            let good = results.iter().take_while(|result| result.is_ok()).count();
+            let doubled = results[..good].iter().map(|result| *result.as_ref().unwrap());
+            assert!(doubled.eq((0..good).map(|n| 2 * n)));
+            let refused = self.model.refused.contains(&map);
+            assert_eq!(results.len(), good + usize::from(refused));
+            assert!(refused || good == items, "map {map}: {good} of {items}");
+        }
+    }
+}
+
+fn one_of(mut tasks: impl Iterator<Item = usize> + Clone, pick: usize) -> Option<usize> {
+    let count = tasks.clone().count();
+    if count == 0 { None } else { tasks.nth(pick % count) }
+}
