@@ -1,18 +1,16 @@
 //! Ready awaits use up the budget of their poll; one that finds it used up is put off once.
 
-mod by_hand;
-
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use by_hand::ByHand;
 use futures_lite::future::{block_on, or};
 use spinney_sync::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Condition, Event, GiveWay,
     Latch, PriorityQueue, Queue, RLock, Semaphore,
 };
+use spinney_test_support::ByHand;
 
 const BUDGET: usize = 128;
 

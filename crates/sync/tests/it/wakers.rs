@@ -1,8 +1,6 @@
 //! Wakers are other people's code: one may panic and strands nobody behind it; it may use what it
 //! waits for when it is woken, replaced or dropped.
 
-mod by_hand;
-
 use std::pin::{Pin, pin};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -12,10 +10,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use by_hand::ByHand;
 use spinney_sync::{
     AsyncResult, Barrier, Channel, Condition, Event, Latch, Queue, RLock, Semaphore,
 };
+use spinney_test_support::ByHand;
 
 struct Panics;
 

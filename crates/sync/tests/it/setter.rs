@@ -1,12 +1,10 @@
-//! The half that sets a result, and the stream that keeps its queue.
-
-mod by_hand;
+//! The half that sets a result.
 
 use std::sync::Arc;
 use std::task::Poll;
 
-use by_hand::ByHand;
 use spinney_sync::{AsyncResult, SetterDropped};
+use spinney_test_support::ByHand;
 
 type Answer = Arc<AsyncResult<u32, SetterDropped>>;
 
@@ -52,47 +50,4 @@ fn setter_makes_the_error_into_the_readers_kind() {
     drop(answer.setter());
     let Some(Err(error)) = answer.try_get() else { panic!("it failed") };
     assert!(error.downcast_ref::<SetterDropped>().is_some());
-}
-
-#[cfg(feature = "stream")]
-mod owned_stream {
-    use std::rc::Rc;
-
-    use futures_lite::StreamExt;
-    use spinney_sync::{Items, LifoQueue, Queue};
-
-    use super::*;
-
-    #[test]
-    fn gives_the_items_and_ends_with_its_queue() {
-        let queue = Arc::new(Queue::bounded(1));
-        let mut items = Arc::clone(&queue).into_stream();
-        let mut next = ByHand::waiting(items.next());
-        queue.put_nowait(1).unwrap();
-        assert_eq!((next.wakes(), next.poll()), (1, Poll::Ready(Some(1))));
-        drop(next);
-        queue.shutdown();
-        drop(queue);
-        assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None));
-        assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None), "and it stays ended");
-    }
-
-    #[test]
-    fn gives_its_item_to_the_next_when_it_is_dropped() {
-        let queue = Arc::new(Queue::bounded(1));
-        let mut items = Arc::clone(&queue).into_stream();
-        drop(ByHand::waiting(items.next()));
-        let mut behind = ByHand::waiting(queue.get());
-        queue.put_nowait(1).unwrap();
-        assert_eq!(behind.wakes(), 0);
-        drop(items);
-        assert_eq!(behind.poll(), Poll::Ready(Ok(1)));
-    }
-
-    #[test]
-    fn is_made_of_any_pointer_to_any_kind_of_queue() {
-        let pile = Rc::new(LifoQueue::from_iter([1, 2]));
-        let mut items = Items::of(Rc::clone(&pile));
-        assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(Some(2)));
-    }
 }

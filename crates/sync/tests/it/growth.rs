@@ -1,12 +1,10 @@
 //! What grows with the number of waiters, and how.
 
-mod by_hand;
-
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 
-use by_hand::ByHand;
 use spinney_sync::{Event, Queue, RLock, Semaphore};
+use spinney_test_support::ByHand;
 
 thread_local! {
     static LOOKS: Cell<usize> = const { Cell::new(0) };
