@@ -2,8 +2,8 @@
 //! connections.
 //!
 //! ```text
-//! cargo run --release --example crawl                        # a server of its own
-//! cargo run --release --example crawl -- --concurrency 50 http://localhost:8000/
+//! cargo run --release --package crawl                        # a server of its own
+//! cargo run --release --package crawl -- --concurrency 50 http://localhost:8000/
 //! ```
 //!
 //! What it shows: `Pool::spawn` as back-pressure (the loop waits while the pool is full),

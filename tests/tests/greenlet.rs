@@ -11,7 +11,7 @@ use spinney_tests::{Dropped, on_every_hub};
 fn panic_of<T>(ended: Result<T, Failure>) -> spinney::Panic {
     match ended {
         Err(Failure::Panicked(panic)) => panic,
-        Err(Failure::Killed(exit)) => panic!("{exit}"),
+        Err(other) => panic!("{other}"),
         Ok(_) => panic!("it succeeded"),
     }
 }

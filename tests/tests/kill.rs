@@ -10,7 +10,7 @@ use spinney_tests::{Dropped, hub, in_time, on_every_hub};
 fn reason_of<T>(ended: Result<T, Failure>) -> Option<String> {
     match ended {
         Err(Failure::Killed(exit)) => exit.reason().map(ToString::to_string),
-        Err(Failure::Panicked(panic)) => panic!("{panic}"),
+        Err(other) => panic!("{other}"),
         Ok(_) => panic!("it succeeded"),
     }
 }

@@ -6,5 +6,6 @@ use crate::Result;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, args: &[&str]) -> Result {
-    Ok(cmd!(workspace.sh, "cargo run --release --package spinney-benches -- {args...}").run()?)
+    Ok(cmd!(workspace.sh, "cargo run --profile bench --package spinney-benches -- {args...}")
+        .run()?)
 }

@@ -12,12 +12,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
         // A clean clone has nothing to build upon; what it would keep only fills the disk.
         sh.set_var("CARGO_INCREMENTAL", "0");
     }
-    need_component(workspace, "fmt", "rustfmt")?;
-    need_component(workspace, "clippy", "clippy")?;
-    steps.cmd("fmt", cmd!(sh, "cargo fmt --all --check"))?;
-    steps.cmd("clippy", cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings"))?;
-    steps.step("layers", "cargo xtask layers", || layers::run(workspace))?;
-    steps.step("tidy", "cargo xtask tidy", || tidy::run(workspace))?;
+    lint(workspace, steps)?;
     test::run(workspace, steps)?;
     steps.step("loom", "cargo xtask loom", || loom::run(workspace))?;
     let again = "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps";
@@ -26,19 +21,25 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
         Ok(doc.env("RUSTDOCFLAGS", "-D warnings").quiet().run()?)
     })?;
     steps.step("deny", "cargo xtask deny", || deny::run(workspace))?;
-    check_each_alone(workspace, steps)?;
     features::run(workspace, steps)?;
     steps.step("package", "cargo xtask package", || package::run(workspace))
 }
 
-/// Built together, a crate may lean on a feature that only a neighbour asked for.
-fn check_each_alone(workspace: &Workspace, steps: &mut Steps) -> Result {
-    for package in workspace.crates() {
-        let name = &package.name;
-        let check = cmd!(workspace.sh, "cargo check --package {name}");
-        steps.cmd(&format!("{name} alone"), check)?;
-    }
-    Ok(())
+/// The part that a contributor waits for after each change.
+pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result {
+    lint(workspace, steps)?;
+    test::fast(workspace, steps)
+}
+
+/// The checks that run no code of the workspace.
+fn lint(workspace: &Workspace, steps: &mut Steps) -> Result {
+    let sh = &workspace.sh;
+    need_component(workspace, "fmt", "rustfmt")?;
+    need_component(workspace, "clippy", "clippy")?;
+    steps.cmd("fmt", cmd!(sh, "cargo fmt --all --check"))?;
+    steps.cmd("clippy", cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings"))?;
+    steps.step("layers", "cargo xtask layers", || layers::run(workspace))?;
+    steps.step("tidy", "cargo xtask tidy", || tidy::run(workspace))
 }
 
 /// Makes sure that `cargo SUBCOMMAND` works, adding its component once if it does not.

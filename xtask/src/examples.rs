@@ -11,15 +11,14 @@ use crate::Result;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-const PACKAGE: &str = "spinney-examples";
-
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
-    for name in names(workspace) {
-        let example = cmd!(sh, "cargo run --quiet --package {PACKAGE} --example {name}");
-        steps.step(&format!("example {name}"), example.to_string(), || {
+    for example in examples(workspace) {
+        let (package, [kind, name]) = (example.package, example.target());
+        let run = cmd!(sh, "cargo run --quiet --package {package} {kind} {name}");
+        steps.step(&format!("example {name}"), run.to_string(), || {
             let expected = sh.read_file(file(workspace, name))?;
-            let printed = example.quiet().read()?;
+            let printed = run.quiet().read()?;
             expected::difference(&expected, &printed).map_or(Ok(()), |difference| {
                 let file = format!("examples/expected/{name}.txt");
                 Err(format!(
@@ -32,14 +31,36 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     Ok(())
 }
 
-/// The names of all examples, in order.
-fn names(workspace: &Workspace) -> Vec<&str> {
-    let package = workspace.packages().iter().find(|package| package.name == PACKAGE);
-    let targets = package.into_iter().flat_map(|package| &package.targets);
-    let examples = targets.filter(|target| target.kind.contains(&TargetKind::Example));
-    let mut names: Vec<_> = examples.map(|target| target.name.as_str()).collect();
-    names.sort_unstable();
-    names
+/// A program under `examples/`: an example of its package, or a package of its own.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Example<'a> {
+    name: &'a str,
+    package: &'a str,
+    is_bin: bool,
+}
+
+impl Example<'_> {
+    /// The arguments that name it to cargo.
+    fn target(&self) -> [&str; 2] {
+        [if self.is_bin { "--bin" } else { "--example" }, self.name]
+    }
+}
+
+/// All examples, in the order of their names.
+fn examples(workspace: &Workspace) -> Vec<Example<'_>> {
+    let folder = workspace.root().join("examples");
+    let packages = workspace.packages().iter();
+    let packages = packages.filter(|package| package.manifest_path.starts_with(&folder));
+    let targets = packages.flat_map(|package| package.targets.iter().map(move |t| (package, t)));
+    let mut examples: Vec<_> = targets
+        .filter_map(|(package, target)| {
+            let is_bin = target.kind.contains(&TargetKind::Bin);
+            let is_example = is_bin || target.kind.contains(&TargetKind::Example);
+            is_example.then_some(Example { name: &target.name, package: &package.name, is_bin })
+        })
+        .collect();
+    examples.sort_unstable();
+    examples
 }
 
 /// Where it is written what the example `name` prints.
@@ -49,14 +70,14 @@ fn file(workspace: &Workspace, name: &str) -> Utf8PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{file, names};
+    use super::{examples, file};
     use crate::workspace::Workspace;
 
     #[test]
     fn each_example_has_its_expected_output_and_there_is_no_other() {
         let workspace = Workspace::open().unwrap();
-        let names = names(&workspace);
-        let files: Vec<_> = names.iter().map(|name| file(&workspace, name)).collect();
+        let examples = examples(&workspace);
+        let files: Vec<_> = examples.iter().map(|example| file(&workspace, example.name)).collect();
         let found = workspace.sh.read_dir("examples/expected").unwrap();
         assert_eq!(found, files);
     }
@@ -65,7 +86,7 @@ mod tests {
     fn each_example_is_in_the_table() {
         let workspace = Workspace::open().unwrap();
         let table = workspace.sh.read_file("examples/README.md").unwrap();
-        for name in names(&workspace) {
+        for name in examples(&workspace).iter().map(|example| example.name) {
             assert!(table.contains(&format!("\n| [`{name}`]")), "{name} is not in the table");
         }
     }

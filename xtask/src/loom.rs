@@ -21,8 +21,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
         cmd!(sh, "cargo test --quiet --release --package {package} {args...}")
             .env("RUSTFLAGS", format!("--cfg {CFG}"))
             .env("CARGO_TARGET_DIR", &target)
-            // It would take longer than the models do.
-            .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .quiet()
             .run()?;
     }

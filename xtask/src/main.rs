@@ -4,11 +4,13 @@
 //! - `examples`: runs each example; what it prints must be what `examples/expected` says.
 //! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, loom, docs, deny,
 //!   features, package.
+//! - `ci --fast`: format, clippy, layers, tidy, and the tests on `LocalHub`, `SimHub` and a `Hub` of
+//!   one thread: for the time between two changes.
 //! - `layers [--manifest PATH]`: no crate uses one of its own layer or above.
 //! - `tidy`: the rules of style that a program can check.
 //! - `loom`: the models; `LOOM_MAX_PREEMPTIONS=4` looks further, for minutes.
 //! - `deny`: licences, sources and owners of the outside crates.
-//! - `features`: each crate builds with none of its features, with each alone, and with all.
+//! - `features`: each crate builds alone: with none of its features, with each, and with all.
 //! - `package`: each crate can be packed, and builds from what was packed.
 //! - `conformance [--corpus PATH] [--only ID] [--tag TAG] [--verbose]`: what gevent and eventlet
 //!   did, and whether we do the same; PATH is a `.jsonl` or `.jsonl.xz` file, or a folder of them.
@@ -58,6 +60,7 @@ fn dispatch(args: &[&str]) -> Result {
         ["test"] => in_steps(test::run),
         ["examples"] => in_steps(examples::run),
         ["ci"] => in_steps(ci::run),
+        ["ci", "--fast"] => in_steps(ci::fast),
         ["layers"] => layers::run(&Workspace::open()?),
         ["layers", "--manifest", path] => layers::run(&Workspace::at(Path::new(path))?),
         ["tidy"] => tidy::run(&Workspace::open()?),

@@ -13,3 +13,24 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     steps.cmd("doc tests", cmd!(sh, "cargo test --workspace --doc"))?;
     examples::run(workspace, steps)
 }
+
+/// The tests that say most in the least time: those of one crate, and the promises on the hubs that
+/// stay on one thread.
+pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result {
+    let sh = &workspace.sh;
+    let skips = SLOW.iter().flat_map(|name| ["--skip", name]);
+    let tools = ["spinney-benches", "spinney-examples"].map(|name| ["--exclude", name]).concat();
+    let tests = cmd!(sh, "cargo test --workspace {tools...} --lib --tests -- --quiet {skips...}");
+    steps.cmd("tests on one thread", tests)
+}
+
+/// Parts of the names of tests that [`fast`] leaves to [`run`]: those on other hubs, and those that
+/// build programs or try many orders.
+const SLOW: &[&str] = &[
+    "::hub_of_four_threads",
+    "::smol_hub",
+    "::tokio_hub_of",
+    "::own_executor",
+    "::seeded_sim_hub",
+    "outside::",
+];

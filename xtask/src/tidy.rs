@@ -14,23 +14,29 @@ use source::{Fault, Source};
 
 /// Each rule looks at one file.
 const RULES: &[fn(&Source) -> Vec<Fault>] =
-    &[shape::head, shape::length, words::banned, docs::sections];
+    &[shape::head, shape::functions, shape::names, words::banned, docs::sections];
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
-    report(&check(workspace)?)
+    let sources = sources(workspace)?;
+    for source in sources.iter().filter(|source| shape::is_shard(source)) {
+        println!(
+            "{} is short and holds no public concept: is it part of another's file?",
+            source.path
+        );
+    }
+    report(&check(&sources))
 }
 
-/// Everything that is wrong with the files of `workspace`.
-fn check(workspace: &Workspace) -> Result<Vec<Fault>> {
-    let mut faults = Vec::new();
-    for path in paths(workspace)? {
-        // A path that git knows may be gone from the disk, and not every file is text.
-        if let Ok(text) = workspace.sh.read_file(&path) {
-            let source = Source { path, text };
-            faults.extend(RULES.iter().flat_map(|rule| rule(&source)));
-        }
-    }
-    Ok(faults)
+/// Everything that is wrong with `sources`.
+fn check(sources: &[Source]) -> Vec<Fault> {
+    sources.iter().flat_map(|source| RULES.iter().flat_map(|rule| rule(source))).collect()
+}
+
+/// The text files of the workspace.
+fn sources(workspace: &Workspace) -> Result<Vec<Source>> {
+    // A path that git knows may be gone from the disk, and not every file is text.
+    let read = |path: String| Some(Source { text: workspace.sh.read_file(&path).ok()?, path });
+    Ok(paths(workspace)?.into_iter().filter_map(read).collect())
 }
 
 /// The files of the workspace, relative to its root, with forward slashes.
@@ -64,12 +70,12 @@ fn walk(sh: &Shell, folder: &str) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, check, paths, walk};
+    use super::{Fault, check, paths, sources, walk};
     use crate::workspace::Workspace;
 
     #[test]
     fn the_tree_is_tidy() {
-        let faults = check(&Workspace::open().unwrap()).unwrap();
+        let faults = check(&sources(&Workspace::open().unwrap()).unwrap());
         let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
         assert!(lines.is_empty(), "{}", lines.join("\n"));
     }

@@ -3,9 +3,10 @@
 //! A greenlet gets its place when its task ends it, and can be taken when it has also left its
 //! group: so one that starts in the slot of another, and ends at once, does not overtake it.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::task::{Context, Waker};
 
+use crate::control::wake_all;
 use crate::primitive::{self, Mutex, MutexGuard};
 
 #[derive(Default)]
@@ -15,8 +16,12 @@ pub(crate) struct Collector {
 
 #[derive(Default)]
 struct State {
-    places: VecDeque<Place>,
-    /// Those who wait for one that can be taken, or for the set to be empty.
+    /// By their number, in order.
+    places: BTreeMap<u64, Place>,
+    /// The number of the place that each greenlet has.
+    numbers: BTreeMap<u64, u64>,
+    next: u64,
+    /// Wakes those that wait for one that can be taken, or for the set to be empty.
     waiting: Vec<Waker>,
 }
 
@@ -29,21 +34,23 @@ struct Place {
 impl Collector {
     /// Notes that `id` has ended, and is about to leave its group.
     pub(crate) fn reserve(&self, id: u64) {
-        self.lock().places.push_back(Place { id, ready: false });
+        self.lock().append(id, false);
     }
 
     /// Lets `id`, which has ended, be taken, unless it was removed meanwhile.
     pub(crate) fn publish(&self, id: u64) {
-        // Most leave right after they ended: the place is among the last.
-        if let Some(place) = self.lock().places.iter_mut().rfind(|place| place.id == id) {
+        let mut state = self.lock();
+        let number = state.numbers.get(&id).copied();
+        if let Some(place) = number.and_then(|number| state.places.get_mut(&number)) {
             place.ready = true;
         }
+        drop(state);
         self.wake_all();
     }
 
     /// Lets `id`, which ended before it came into the set, be taken.
     pub(crate) fn add(&self, id: u64) {
-        self.lock().places.push_back(Place { id, ready: true });
+        self.lock().append(id, true);
         self.wake_all();
     }
 
@@ -64,14 +71,14 @@ impl Collector {
 
     /// Forgets `id`.
     pub(crate) fn remove(&self, id: u64) {
-        self.lock().places.retain(|place| place.id != id);
+        self.lock().remove(id);
         self.wake_all();
     }
 
-    /// Wakes all who wait.
+    /// Wakes all that wait.
     pub(crate) fn wake_all(&self) {
         let waiting = std::mem::take(&mut self.lock().waiting);
-        waiting.into_iter().for_each(Waker::wake);
+        wake_all(waiting);
     }
 
     /// How many have ended and were not taken.
@@ -85,8 +92,22 @@ impl Collector {
 }
 
 impl State {
+    fn append(&mut self, id: u64, ready: bool) {
+        self.places.insert(self.next, Place { id, ready });
+        self.numbers.insert(id, self.next);
+        self.next += 1;
+    }
+
     fn take(&mut self) -> Option<u64> {
-        self.places.front().filter(|place| place.ready)?;
-        self.places.pop_front().map(|place| place.id)
+        let first = self.places.first_entry().filter(|first| first.get().ready)?;
+        let Place { id, .. } = first.remove();
+        self.numbers.remove(&id);
+        Some(id)
+    }
+
+    fn remove(&mut self, id: u64) {
+        if let Some(number) = self.numbers.remove(&id) {
+            self.places.remove(&number);
+        }
     }
 }

@@ -19,12 +19,15 @@ use crate::GreenletExit;
 /// match failure {
 ///     Failure::Panicked(panic) => assert_eq!(panic.message().unwrap(), "out of luck"),
 ///     Failure::Killed(exit) => panic!("{exit}"),
+///     Failure::Aborted => unreachable!("nothing aborted it"),
 /// }
 /// ```
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// It was killed, or dropped by a hub that stopped.
     Killed(GreenletExit),
+    /// It was [aborted](crate::Handle::abort), also if a kill came before.
+    Aborted,
     /// It panicked.
     Panicked(Panic),
 }
@@ -39,10 +42,13 @@ impl Failure {
     /// Lets the current greenlet end with this failure: the panic goes on, or the kill is seen
     /// here.
     ///
+    /// An abort is one greenlet's own. The current greenlet sees it as a kill whose reason is this
+    /// failure, which its own `catch_exit` may catch.
+    ///
     /// # Panics
     ///
-    /// With the payload, if it was a panic; with its text, if somebody else took the payload. For a
-    /// kill: as [`GreenletExit::resume`].
+    /// With the payload, if it was a panic; with its text, if another handle took the payload. For
+    /// a kill or an abort: as [`GreenletExit::resume`].
     ///
     /// # Cancel safety
     ///
@@ -64,6 +70,7 @@ impl Failure {
     pub async fn resume<T>(self) -> T {
         match self {
             Self::Killed(exit) => exit.resume().await,
+            Self::Aborted => GreenletExit::because(self).resume().await,
             Self::Panicked(panic) => {
                 let text = panic.to_string();
                 resume_unwind(panic.into_payload().unwrap_or_else(|| Box::new(text)))
@@ -71,9 +78,14 @@ impl Failure {
         }
     }
 
-    /// Whether it was killed.
+    /// Whether it was killed; an abort is not a kill.
     pub fn is_killed(&self) -> bool {
         matches!(self, Self::Killed(_))
+    }
+
+    /// Whether it was aborted.
+    pub fn is_aborted(&self) -> bool {
+        matches!(self, Self::Aborted)
     }
 
     /// Whether it panicked.
@@ -86,6 +98,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Killed(exit) => exit.fmt(f),
+            Self::Aborted => f.write_str("aborted"),
             Self::Panicked(panic) => panic.fmt(f),
         }
     }

@@ -5,11 +5,12 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use spinney_hub::contain;
-use spinney_sync::Wait;
+use spinney_sync::{AsyncResult, GiveWay, Queue, Wait};
 
+use crate::links::LinkKey;
 use crate::unstarted::Slot;
 use crate::{Failure, Handle};
 
@@ -39,7 +40,8 @@ pub struct Greenlet<T> {
     outcome: Option<Outcome<T>>,
     /// The task, while it has not been started.
     unstarted: Option<Arc<Slot>>,
-    link: Option<u64>,
+    link: Option<LinkKey>,
+    give_way: GiveWay,
     /// The line that spawned it.
     at: &'static Location<'static>,
 }
@@ -47,7 +49,14 @@ pub struct Greenlet<T> {
 impl<T> Greenlet<T> {
     #[track_caller]
     pub(crate) fn of(handle: Handle, outcome: Outcome<T>) -> Self {
-        Self { handle, outcome: Some(outcome), unstarted: None, link: None, at: Location::caller() }
+        Self {
+            handle,
+            outcome: Some(outcome),
+            unstarted: None,
+            link: None,
+            give_way: GiveWay::default(),
+            at: Location::caller(),
+        }
     }
 
     pub(crate) fn with_slot(mut self, slot: Arc<Slot>) -> Self {
@@ -149,6 +158,119 @@ impl<T> Greenlet<T> {
         self.await
     }
 
+    /// Has `callback` called with the result or failure, once: by the task itself, before the
+    /// greenlet is [ready](Handle::is_ready) and before all [links](Handle::link), so that whatever
+    /// sees the end sees what the callback did. The result stays here for its owner.
+    ///
+    /// The callbacks are called in the order in which they were linked, and cannot be taken back.
+    /// After a kill or an abort that came before the first poll, the hub calls them when it comes
+    /// to the task, and the greenlet is ready already. After the end `callback` is called at once,
+    /// before this returns. A callback that panics is contained; the panic hook reports it.
+    ///
+    /// For the value alone or the failure alone, match on what the callback gets.
+    ///
+    /// # Panics
+    ///
+    /// If the result was taken before.
+    ///
+    /// Python: `gevent.Greenlet.link`, `link_value`, `link_exception`.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let (sender, sums) = mpsc::channel();
+    ///     let mut sum = spinney_greenlet::spawn(async { 1 + 2 });
+    ///     sum.link_result(move |result| sender.send(result.cloned().ok()).unwrap());
+    ///     sum.join().await;
+    ///     assert_eq!(sums.try_recv(), Ok(Some(3)));
+    ///     assert_eq!(sum.await.unwrap(), 3);
+    /// });
+    /// ```
+    pub fn link_result(&mut self, callback: impl FnOnce(Result<&T, Failure>) + Send + 'static)
+    where
+        T: Send + 'static,
+    {
+        let outcome = Arc::clone(self.outcome.as_ref().expect(UNTIL_DROP));
+        let link = Box::new(move |ended| show(&outcome, ended, callback));
+        if let Err(link) = self.handle.link_outcome(link) {
+            link(self.handle.ended().expect("it gives a link back after the end"));
+        }
+    }
+
+    /// Sets `target` to a clone of the result, or to the failure, when the greenlet ends; if
+    /// `target` is set already it stays as it is. See [`link_result`](Self::link_result).
+    ///
+    /// # Panics
+    ///
+    /// As [`link_result`](Self::link_result).
+    ///
+    /// Python: `gevent.Greenlet.link(async_result)`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use spinney_sync::AsyncResult;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let answer = Arc::new(AsyncResult::new());
+    ///     spinney_greenlet::spawn(async { 42 }).link_to(&answer);
+    ///     assert_eq!(*answer.get().await.unwrap(), 42);
+    /// });
+    /// ```
+    pub fn link_to(&mut self, target: &Arc<AsyncResult<T, Failure>>)
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        let target = Arc::clone(target);
+        self.link_result(move |result| match result {
+            Ok(value) => drop(target.set(value.clone())),
+            Err(failure) => drop(target.set_error(failure)),
+        });
+    }
+
+    /// Puts a clone of the result, or the failure, into `queue` when the greenlet ends. If there is
+    /// no room a task of the current hub waits for it, in the order in which the greenlets ended,
+    /// and holds up nothing else. A queue that was shut down gets nothing. See
+    /// [`link_result`](Self::link_result).
+    ///
+    /// # Panics
+    ///
+    /// As [`link_result`](Self::link_result).
+    ///
+    /// Python: `gevent.Greenlet.link(queue.put)`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use spinney_greenlet::spawn;
+    /// use spinney_sync::Queue;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let results = Arc::new(Queue::unbounded());
+    ///     for number in 1..=3 {
+    ///         spawn(async move { number * number }).link_queue(&results);
+    ///     }
+    ///     let mut sum = 0;
+    ///     for _ in 0..3 {
+    ///         sum += results.get().await.unwrap().unwrap();
+    ///     }
+    ///     assert_eq!(sum, 14);
+    /// });
+    /// ```
+    pub fn link_queue(&mut self, queue: &Arc<Queue<Result<T, Failure>>>)
+    where
+        T: Clone + Send + 'static,
+    {
+        let queue = Arc::clone(queue);
+        self.link_result(move |result| {
+            let result = result.cloned();
+            let mut put = Box::pin(async move { drop(queue.put(result).await) });
+            // Polled here it has its place among those that put.
+            if put.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                spinney_hub::spawn(put);
+            }
+        });
+    }
+
     /// Leaves the task to itself; its result will be dropped.
     pub fn detach(self) {
         drop(self);
@@ -169,6 +291,24 @@ impl<T> Greenlet<T> {
 }
 
 const ONCE: &str = "a greenlet gives its result once";
+const UNTIL_DROP: &str = "the outcome is there until the greenlet is dropped";
+
+/// Calls `callback` with what is in `outcome`, or the failure. Nothing else looks at the outcome
+/// meanwhile: the task calls this before the end, and the owner after it.
+fn show<T>(
+    outcome: &Mutex<Option<T>>,
+    ended: Result<(), Failure>,
+    callback: impl FnOnce(Result<&T, Failure>),
+) {
+    let lock = || outcome.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(failure) = ended {
+        return contain(|| callback(Err(failure)));
+    }
+    // Not called under the lock.
+    let result = lock().take().expect(ONCE);
+    contain(|| callback(Ok(&result)));
+    *lock() = Some(result);
+}
 
 /// Ready when the task has ended.
 ///
@@ -184,7 +324,7 @@ impl<T> Future for Greenlet<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match this.handle.poll_ended(cx, &mut this.link) {
+        match this.give_way.poll(cx, |cx| this.handle.poll_ended(cx, &mut this.link)) {
             Poll::Ready(ended) => Poll::Ready(ended.map(|()| this.take())),
             Poll::Pending => {
                 Wait::note("the end of a greenlet spawned", this.at);

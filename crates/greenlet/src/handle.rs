@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use spinney_hub::contain;
-use spinney_sync::Wait;
+use spinney_sync::{GiveWay, Wait};
 
 use crate::collector::Collector;
 use crate::control::Control;
-use crate::links::Callback;
+use crate::links::{Callback, LinkKey, ResultLink};
 use crate::unstarted::WeakSlot;
 use crate::{Failure, GreenletExit, Home, State, current};
 
@@ -109,7 +109,7 @@ impl Handle {
     /// Nothing is lost when the wait is dropped.
     #[track_caller]
     pub fn join(&self) -> Join {
-        Join { handle: self.clone(), link: None, at: Location::caller() }
+        Join { handle: self.clone(), link: None, give_way: GiveWay::default(), at: Location::caller() }
     }
 
     /// Kills it and waits until it has ended. `kill()`; see [`kill_with`](Self::kill_with).
@@ -149,6 +149,36 @@ impl Handle {
     pub fn kill_with(&self, exit: GreenletExit) -> Join {
         self.kill_now_with(exit);
         self.join()
+    }
+
+    /// Ends it at its next poll, whatever catches or shields. For a greenlet that refuses a
+    /// [`kill`](Self::kill).
+    ///
+    /// The call returns immediately; [`join`](Self::join) waits for the end. The greenlet is woken,
+    /// and its task drops the future where it waits; destructors run as parts of the greenlet. The
+    /// owner gets [`Failure::Aborted`], also if a kill came before. A greenlet that is being polled
+    /// ends when that poll is pending; if the poll finishes the future, its result counts. A
+    /// greenlet that has not run yet never does, and is [ready](Self::is_ready) with the call. On a
+    /// greenlet that has finished it is a no-op.
+    ///
+    /// A future that never returns from its poll cannot be stopped.
+    ///
+    /// ```
+    /// use spinney_greenlet::{catch_exit, spawn};
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let refuses = spawn(async {
+    ///         loop {
+    ///             let _kill = catch_exit(std::future::pending::<()>()).await;
+    ///         }
+    ///     });
+    ///     refuses.kill_now();
+    ///     refuses.abort();
+    ///     assert!(refuses.await.is_err());
+    /// });
+    /// ```
+    pub fn abort(&self) {
+        self.control.abort();
     }
 
     /// Kills it, without waiting, if it has not run yet; false if it has, or has ended. `cancel`.
@@ -208,7 +238,7 @@ impl Handle {
     /// a link of another greenlet. `unlink`.
     #[expect(clippy::needless_pass_by_value, reason = "a link is taken back once")]
     pub fn unlink(&self, link: LinkId) -> bool {
-        link.greenlet == self.id() && link.link.is_some_and(|id| self.control.unlink(id))
+        link.greenlet == self.id() && link.link.is_some_and(|key| self.control.unlink(key))
     }
 
     /// For containers: keeps `guard` until the greenlet has ended, and drops it before anyone who
@@ -229,23 +259,27 @@ impl Handle {
         self.control.start()
     }
 
+    pub(crate) fn link_outcome(&self, link: ResultLink) -> Result<(), ResultLink> {
+        self.control.link_result(link)
+    }
+
     pub(crate) fn collect(&self, collector: Arc<Collector>) -> LinkId {
         self.link_id(self.control.collect(collector))
     }
 
-    fn link_id(&self, link: Option<u64>) -> LinkId {
+    fn link_id(&self, link: Option<LinkKey>) -> LinkId {
         LinkId { greenlet: self.id(), link }
     }
 
     pub(crate) fn poll_ended(
         &self,
         cx: &Context<'_>,
-        link: &mut Option<u64>,
+        link: &mut Option<LinkKey>,
     ) -> Poll<Result<(), Failure>> {
         self.control.poll_ended(cx, link)
     }
 
-    pub(crate) fn give_up(&self, link: &mut Option<u64>) {
+    pub(crate) fn give_up(&self, link: &mut Option<LinkKey>) {
         if let Some(link) = link.take() {
             self.control.unlink(link);
         }
@@ -297,7 +331,7 @@ impl fmt::Debug for Handle {
 pub struct LinkId {
     greenlet: u64,
     /// None if the callback was called at once.
-    link: Option<u64>,
+    link: Option<LinkKey>,
 }
 
 /// The future of [`Handle::join`] and of the kills: ready when the greenlet has ended.
@@ -305,8 +339,9 @@ pub struct LinkId {
 #[must_use = "nothing is waited for unless it is awaited"]
 pub struct Join {
     handle: Handle,
-    link: Option<u64>,
-    /// Who waits.
+    link: Option<LinkKey>,
+    give_way: GiveWay,
+    /// The line that waits.
     at: &'static Location<'static>,
 }
 
@@ -315,7 +350,7 @@ impl Future for Join {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let ended = this.handle.poll_ended(cx, &mut this.link).map(drop);
+        let ended = this.give_way.poll(cx, |cx| this.handle.poll_ended(cx, &mut this.link).map(drop));
         if ended.is_pending() {
             Wait::note("Greenlet::join", this.at);
         }

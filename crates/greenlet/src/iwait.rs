@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use spinney_sync::Wait;
+use spinney_sync::{GiveWay, Wait};
 
 use crate::Handle;
 use crate::collector::Collector;
@@ -29,8 +29,11 @@ use crate::handle::LinkId;
 ///     assert_eq!(sum, 3);
 /// });
 /// ```
+#[track_caller]
 pub fn iwait<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Iwait<G> {
-    greenlets.into_iter().collect()
+    let mut set = Iwait::new();
+    set.extend(greenlets);
+    set
 }
 
 /// A set of greenlets that gives each of them back when it has ended: a stream, which is over
@@ -48,12 +51,21 @@ pub fn iwait<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Iwait<
 pub struct Iwait<G: AsRef<Handle>> {
     waiting: BTreeMap<u64, (G, LinkId)>,
     ended: Arc<Collector>,
+    give_way: GiveWay,
+    /// The line that made it: where it waits, read as a stream.
+    at: &'static Location<'static>,
 }
 
 impl<G: AsRef<Handle>> Iwait<G> {
     /// An empty set.
+    #[track_caller]
     pub fn new() -> Self {
-        Self { waiting: BTreeMap::new(), ended: Arc::default() }
+        Self {
+            waiting: BTreeMap::new(),
+            ended: Arc::default(),
+            give_way: GiveWay::default(),
+            at: Location::caller(),
+        }
     }
 
     /// Adds a greenlet; one that has ended already is the next to come out, behind others that
@@ -112,18 +124,41 @@ impl<G: AsRef<Handle>> Iwait<G> {
         poll_fn(move |cx| self.poll_next_for(cx, "Iwait::next", at))
     }
 
-    /// As [`Stream::poll_next`], on behalf of `what` at the line `at`.
-    pub(crate) fn poll_next_for(
+    /// The next one, as an await for `what` at the line `at`.
+    fn poll_next_for(
         &mut self,
         cx: &mut Context<'_>,
         what: &'static str,
         at: &'static Location<'static>,
     ) -> Poll<Option<G>> {
-        let next = Pin::new(self).poll_next(cx);
+        let mut give_way = std::mem::take(&mut self.give_way);
+        let next = give_way.poll(cx, |cx| self.poll_ended(cx));
+        self.give_way = give_way;
         if next.is_pending() {
             Wait::note(what, at);
         }
         next
+    }
+
+    /// The next one, as a part of an await for several.
+    pub(crate) fn poll_ended(&mut self, cx: &Context<'_>) -> Poll<Option<G>> {
+        while !self.waiting.is_empty() {
+            let Some(id) = self.ended.take_or_wait(cx) else { return Poll::Pending };
+            if let Some(greenlet) = self.take(id) {
+                return Poll::Ready(Some(greenlet));
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Takes all that are in it, in the order in which they were made.
+    pub(crate) fn take_all(&mut self) -> Vec<G> {
+        let mut all = Vec::with_capacity(self.len());
+        for (greenlet, link) in std::mem::take(&mut self.waiting).into_values() {
+            greenlet.as_ref().unlink(link);
+            all.push(greenlet);
+        }
+        all
     }
 
     fn take(&mut self, id: u64) -> Option<G> {
@@ -143,14 +178,8 @@ impl<G: AsRef<Handle>> Stream for Iwait<G> {
     type Item = G;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<G>> {
-        let this = &mut *self;
-        while !this.waiting.is_empty() {
-            let Some(id) = this.ended.take_or_wait(cx) else { return Poll::Pending };
-            if let Some(greenlet) = this.take(id) {
-                return Poll::Ready(Some(greenlet));
-            }
-        }
-        Poll::Ready(None)
+        let at = self.at;
+        self.poll_next_for(cx, "Iwait", at)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -159,10 +188,9 @@ impl<G: AsRef<Handle>> Stream for Iwait<G> {
 }
 
 impl<G: AsRef<Handle>> FromIterator<G> for Iwait<G> {
+    #[track_caller]
     fn from_iter<I: IntoIterator<Item = G>>(greenlets: I) -> Self {
-        let mut set = Self::new();
-        set.extend(greenlets);
-        set
+        iwait(greenlets)
     }
 }
 
@@ -173,6 +201,7 @@ impl<G: AsRef<Handle>> Extend<G> for Iwait<G> {
 }
 
 impl<G: AsRef<Handle>> Default for Iwait<G> {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }
@@ -181,9 +210,7 @@ impl<G: AsRef<Handle>> Default for Iwait<G> {
 /// Takes its links back, so that none stays with a greenlet that lives on.
 impl<G: AsRef<Handle>> Drop for Iwait<G> {
     fn drop(&mut self) {
-        for (greenlet, link) in std::mem::take(&mut self.waiting).into_values() {
-            greenlet.as_ref().unlink(link);
-        }
+        drop(self.take_all());
     }
 }
 

@@ -1,10 +1,15 @@
 //! [`joinall`], [`try_joinall`] and [`killall`]: waiting for several greenlets at once.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use spinney_hub::Within;
+use spinney_sync::{GiveWay, Wait};
 
 use crate::{Failure, GreenletExit, Handle, Iwait, iwait};
 
@@ -29,8 +34,14 @@ use crate::{Failure, GreenletExit, Handle, Iwait, iwait};
 /// ```
 #[track_caller]
 pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> JoinAll<G> {
-    let rest = iwait(greenlets);
-    JoinAll { rest, ended: Vec::new(), count: usize::MAX, at: Location::caller() }
+    JoinAll {
+        rest: iwait(greenlets),
+        ended: Vec::new(),
+        count: usize::MAX,
+        give_way: GiveWay::default(),
+        what: "joinall",
+        at: Location::caller(),
+    }
 }
 
 /// As [`joinall`], but ends with the first that panics, and leaves the others to themselves. Those
@@ -58,18 +69,12 @@ pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
 pub fn try_joinall<G: AsRef<Handle>>(
     greenlets: impl IntoIterator<Item = G>,
 ) -> impl Future<Output = Result<Vec<G>, Failure>> {
-    let at = Location::caller();
-    let mut rest = iwait(greenlets);
-    let mut ended = Vec::new();
-    async move {
-        while let Some(greenlet) = poll_fn(|cx| rest.poll_next_for(cx, "try_joinall", at)).await {
-            match greenlet.as_ref().failure() {
-                Some(failure) if failure.is_panic() => return Err(failure),
-                _ => ended.push(greenlet),
-            }
-        }
-        Ok(ended)
-    }
+    let mut all = joinall(greenlets);
+    all.what = "try_joinall";
+    poll_fn(move |cx| {
+        all.poll_until(cx, |greenlet| greenlet.as_ref().failure().filter(Failure::is_panic))
+            .map(|panicked| panicked.map_or_else(|| Ok(std::mem::take(&mut all.ended)), Err))
+    })
 }
 
 /// Kills all of `greenlets`, and waits until they have ended, as [`joinall`]. The call itself
@@ -99,14 +104,44 @@ pub fn killall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
 ///
 /// As [`killall`].
 #[track_caller]
-#[expect(clippy::needless_pass_by_value, reason = "as all kills")]
 pub fn killall_with<G: AsRef<Handle>>(
     greenlets: impl IntoIterator<Item = G>,
     exit: GreenletExit,
 ) -> JoinAll<G> {
-    let killed = joinall(greenlets);
-    killed.rest.iter().for_each(|greenlet| greenlet.as_ref().kill_now_with(exit.clone()));
+    let mut killed = joinall(greenlets);
+    killed.what = "killall";
+    killall_now_with(killed.rest.iter(), exit);
     killed
+}
+
+/// Kills all of `greenlets` without waiting. See [`Handle::kill_with`].
+///
+/// Python: `gevent.killall(block=False)`.
+///
+/// ```
+/// use spinney_greenlet::{joinall, killall_now, spawn};
+///
+/// spinney_hub::block_on(async {
+///     let endless = [spawn(std::future::pending::<()>()), spawn(std::future::pending())];
+///     killall_now(&endless);
+///     joinall(&endless).await;
+/// });
+/// ```
+pub fn killall_now<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) {
+    killall_now_with(greenlets, GreenletExit::new());
+}
+
+/// As [`killall_now`], for a reason.
+///
+/// Python: `gevent.killall(exception=.., block=False)`.
+#[expect(clippy::needless_pass_by_value, reason = "as all kills")]
+pub fn killall_now_with<G: AsRef<Handle>>(
+    greenlets: impl IntoIterator<Item = G>,
+    exit: GreenletExit,
+) {
+    for greenlet in greenlets {
+        greenlet.as_ref().kill_now_with(exit.clone());
+    }
 }
 
 /// The future of [`joinall`] and [`killall`].
@@ -119,7 +154,9 @@ pub struct JoinAll<G: AsRef<Handle>> {
     rest: Iwait<G>,
     ended: Vec<G>,
     count: usize,
-    /// Who waits.
+    give_way: GiveWay,
+    what: &'static str,
+    /// The line that waits.
     at: &'static Location<'static>,
 }
 
@@ -140,6 +177,66 @@ impl<G: AsRef<Handle>> JoinAll<G> {
         self.count = count;
         self
     }
+
+    /// Waits for no longer than `limit`, and gives all greenlets back: those that have ended, and
+    /// the rest. [`within`](spinney_hub::Within::within) drops them when time runs out.
+    ///
+    /// To go on waiting without asking for the lists, limit a borrow: `(&mut all).within(limit)`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`JoinAll`].
+    ///
+    /// Python: `gevent.joinall(timeout=..)`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use spinney_greenlet::{joinall, killall, spawn};
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let greenlets = [spawn(async { 1 }), spawn(std::future::pending())];
+    ///     let joined = joinall(greenlets).timeout(Duration::from_millis(1)).await;
+    ///     assert_eq!((joined.ready.len(), joined.rest.len()), (1, 1));
+    ///     killall(joined.rest).await;
+    /// });
+    /// ```
+    pub async fn timeout(mut self, limit: Duration) -> Joined<G> {
+        let mut ready = match (&mut self).within(limit).await {
+            Ok(ready) => ready,
+            Err(_) => std::mem::take(&mut self.ended),
+        };
+        // Those that ended since, or while this gave way.
+        while ready.len() < self.count {
+            let Some(greenlet) = self.rest.try_next() else { break };
+            ready.push(greenlet);
+        }
+        Joined { ready, rest: self.rest.take_all() }
+    }
+
+    /// Waits for the count, or for the first greenlet of which `stop` tells something.
+    fn poll_until<S>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stop: impl Fn(&G) -> Option<S>,
+    ) -> Poll<Option<S>> {
+        let mut give_way = std::mem::take(&mut self.give_way);
+        let polled = give_way.poll(cx, |cx| {
+            while self.ended.len() < self.count {
+                let Some(greenlet) = ready!(self.rest.poll_ended(cx)) else { break };
+                let stopped = stop(&greenlet);
+                self.ended.push(greenlet);
+                if stopped.is_some() {
+                    return Poll::Ready(stopped);
+                }
+            }
+            Poll::Ready(None)
+        });
+        self.give_way = give_way;
+        if polled.is_pending() {
+            Wait::note(self.what, self.at);
+        }
+        polled
+    }
 }
 
 /// No greenlet is pinned in place.
@@ -149,15 +246,20 @@ impl<G: AsRef<Handle>> Future for JoinAll<G> {
     type Output = Vec<G>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<G>> {
-        let this = &mut *self;
-        while this.ended.len() < this.count {
-            match ready!(this.rest.poll_next_for(cx, "joinall", this.at)) {
-                Some(greenlet) => this.ended.push(greenlet),
-                None => break,
-            }
-        }
-        Poll::Ready(std::mem::take(&mut this.ended))
+        let ended = self.poll_until(cx, |_| None::<Infallible>);
+        ended.map(|_| std::mem::take(&mut self.ended))
     }
+}
+
+/// What [`JoinAll::timeout`] returns: the greenlets that it was given, in two lists.
+///
+/// Dropping it drops them, which detaches a [`Greenlet`](crate::Greenlet).
+#[derive(Clone, Debug)]
+pub struct Joined<G> {
+    /// Those that ended in time, in the order in which they did.
+    pub ready: Vec<G>,
+    /// The others, in the order in which they were made.
+    pub rest: Vec<G>,
 }
 
 impl<G: AsRef<Handle>> fmt::Debug for JoinAll<G> {

@@ -1,12 +1,16 @@
-//! [`Kills`]: the kill that was sent to a greenlet, and which part of the greenlet is to see it.
+//! [`Kills`]: the kill that was sent to a greenlet, and the part of the greenlet that sees it.
 //!
-//! Parts that have a say are scopes: each `catch_exit`, which may see a kill, and each `shield`,
+//! The parts that have a say are scopes: each `catch_exit`, which may see a kill, and each `shield`,
 //! which keeps it off. They nest, and the greenlet as a whole is the outermost one, [`ROOT`]. A
 //! kill is due at a scope that is in no shield and has no scope inside: so the innermost sees it,
-//! and nobody before the shields inside are over.
+//! and none before the shields inside are closed.
 //!
-//! A kill that was resumed is due at the scope where that was done, whoever catches beside it.
+//! A kill that was resumed is due at the scope where that was done, whatever catches beside it.
+//!
+//! A greenlet may have very many scopes side by side. So each counts what is inside of it, and no
+//! step looks at all of them but a kill, which wakes them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
 
 use crate::GreenletExit;
@@ -16,7 +20,7 @@ pub(crate) const ROOT: u64 = 0;
 
 #[derive(Default)]
 pub(crate) struct Kills {
-    /// The kill that nobody has seen yet.
+    /// The kill that was not seen yet.
     exit: Option<GreenletExit>,
     /// There once a scope was opened, which few greenlets do.
     nest: Option<Box<Nest>>,
@@ -26,21 +30,35 @@ pub(crate) struct Kills {
 struct Nest {
     /// Where the kill was resumed, if it was.
     resumed_at: Option<u64>,
-    /// Those that are open, `ROOT` apart; inner ones behind outer ones.
-    scopes: Vec<Scope>,
+    /// Those that are open.
+    scopes: BTreeMap<u64, Scope>,
+    /// The greenlet as a whole.
+    root: Scope,
     last_id: u64,
 }
 
+#[derive(Default)]
 struct Scope {
-    id: u64,
     outer: u64,
     shield: bool,
+    /// It is a shield, or in one.
+    shielded: bool,
+    /// The scopes directly inside.
+    inner: BTreeSet<u64>,
+    /// The number of those that are shields, or have one inside.
+    shielding: usize,
     /// Gets it polled, where that is not done by polling the greenlet alone.
     waker: Option<Waker>,
 }
 
+impl Scope {
+    fn is_shielding(&self) -> bool {
+        self.shield || self.shielding > 0
+    }
+}
+
 impl Kills {
-    /// Sends a kill; false if one is on its way, and that one counts.
+    /// Sends a kill; false if one is pending, and that one counts.
     pub(crate) fn send(&mut self, exit: GreenletExit) -> bool {
         let first = self.exit.is_none();
         self.exit.get_or_insert(exit);
@@ -51,9 +69,9 @@ impl Kills {
         self.exit.as_ref()
     }
 
-    /// Sends a kill that somebody saw to whatever is around them, which is `scope`. Returns the
-    /// one before.
-    #[must_use = "a reason is dropped when the lock has been let go"]
+    /// Sends a kill that was seen to what is around the place where it was, which is `scope`.
+    /// Returns the one before.
+    #[must_use = "a reason is dropped when the lock has been released"]
     pub(crate) fn resume(&mut self, exit: GreenletExit, scope: u64) -> Option<GreenletExit> {
         self.nest().resumed_at = Some(scope);
         self.exit.replace(exit)
@@ -71,42 +89,31 @@ impl Kills {
     }
 
     pub(crate) fn is_due(&self, scope: u64) -> bool {
-        let is_kept_off = || match self.nest.as_ref().and_then(|nest| nest.resumed_at) {
-            Some(at) => {
-                let mut shields = self.scopes().iter().filter(|inner| inner.shield);
-                at != scope || shields.any(|inner| self.is_around(scope, inner.outer))
-            }
-            None => self.scopes().iter().any(|inner| inner.outer == scope),
+        let lets_through = |nest: &Nest| {
+            let Some(there) = nest.find(scope) else { return nest.resumed_at.is_none() };
+            !there.shielded
+                && match nest.resumed_at {
+                    Some(at) => at == scope && there.shielding == 0,
+                    None => there.inner.is_empty(),
+                }
         };
-        self.exit.is_some() && !self.is_shielded(scope) && !is_kept_off()
+        self.exit.is_some() && self.nest.as_deref().is_none_or(lets_through)
     }
 
-    /// Whether the kill is due at `scope`, or at one around it.
+    /// Whether the kill is due at `scope`, which is open, or at one around it.
     pub(crate) fn is_due_around(&self, scope: u64) -> bool {
-        self.around(scope).any(|scope| self.is_due(scope))
+        let resumed = self.nest.as_deref().and_then(|nest| Some((nest, nest.resumed_at?)));
+        match resumed {
+            Some((nest, at)) => self.is_due(at) && nest.around(scope).any(|around| around == at),
+            // Those around have this one inside.
+            None => self.is_due(scope),
+        }
     }
 
     /// Whether `scope` is a shield, or in one.
     pub(crate) fn is_shielded(&self, scope: u64) -> bool {
-        self.around(scope).any(|scope| self.find(scope).is_some_and(|scope| scope.shield))
-    }
-
-    fn is_around(&self, scope: u64, inner: u64) -> bool {
-        self.around(inner).any(|around| around == scope)
-    }
-
-    /// `scope` itself, and those around it; `ROOT` is the last.
-    fn around(&self, scope: u64) -> impl Iterator<Item = u64> {
-        let outer = |scope: &u64| self.find(*scope).map(|scope| scope.outer);
-        std::iter::successors(Some(scope), outer)
-    }
-
-    fn find(&self, scope: u64) -> Option<&Scope> {
-        self.scopes().iter().find(|other| other.id == scope)
-    }
-
-    fn scopes(&self) -> &[Scope] {
-        self.nest.as_ref().map_or(&[], |nest| &nest.scopes)
+        let scope = self.nest.as_ref().and_then(|nest| nest.find(scope));
+        scope.is_some_and(|scope| scope.shielded)
     }
 
     fn nest(&mut self) -> &mut Nest {
@@ -117,33 +124,127 @@ impl Kills {
     pub(crate) fn open(&mut self, outer: u64, shield: bool) -> u64 {
         let nest = self.nest();
         nest.last_id += 1;
-        nest.scopes.push(Scope { id: nest.last_id, outer, shield, waker: None });
-        nest.last_id
+        let id = nest.last_id;
+        nest.scopes.insert(id, Scope { shield, ..Scope::default() });
+        nest.put_inside(id, outer);
+        id
     }
 
     /// Lets `scope` be woken by a kill. Returns the waker before.
-    #[must_use = "a waker is dropped when the lock has been let go"]
+    #[must_use = "a waker is dropped when the lock has been released"]
     pub(crate) fn watch(&mut self, scope: u64, waker: &Waker) -> Option<Waker> {
-        let scope = self.nest().scopes.iter_mut().find(|other| other.id == scope)?;
-        scope.waker.replace(waker.clone())
+        self.nest().scopes.get_mut(&scope)?.waker.replace(waker.clone())
     }
 
     /// Closes `scope`; what is still open in it is from now on inside of its outer one.
-    pub(crate) fn close(&mut self, scope: u64) -> Option<Waker> {
-        let nest = self.nest.as_mut()?;
-        let place = nest.scopes.iter().position(|other| other.id == scope)?;
-        let closed = nest.scopes.remove(place);
-        for inner in nest.scopes.iter_mut().filter(|inner| inner.outer == scope) {
-            inner.outer = closed.outer;
-        }
-        if nest.resumed_at == Some(scope) {
-            nest.resumed_at = Some(closed.outer);
-        }
-        closed.waker
+    pub(crate) fn close(&mut self, scope: u64) -> Closed {
+        let nest = self.nest.as_deref_mut();
+        nest.and_then(|nest| nest.close(scope)).unwrap_or_default()
+    }
+
+    /// The scopes where a kill is due now that `closed` was closed.
+    pub(crate) fn due_after(&self, closed: &Closed) -> Vec<u64> {
+        let resumed_at = self.nest.as_ref().and_then(|nest| nest.resumed_at);
+        let freed = closed.freed.iter().copied().chain([closed.outer]).chain(resumed_at);
+        freed.filter(|scope| self.is_due(*scope)).collect()
+    }
+
+    /// Gets `scope` polled.
+    pub(crate) fn waker(&self, scope: u64) -> Option<Waker> {
+        self.nest.as_ref()?.find(scope)?.waker.clone()
     }
 
     /// Those that a kill gets polled, apart from the greenlet itself.
     pub(crate) fn wakers(&self) -> impl Iterator<Item = Waker> {
-        self.scopes().iter().filter_map(|scope| scope.waker.clone())
+        let scopes = self.nest.iter().flat_map(|nest| nest.scopes.values());
+        scopes.filter_map(|scope| scope.waker.clone())
+    }
+}
+
+/// What is left of a scope that was closed.
+#[derive(Default)]
+pub(crate) struct Closed {
+    /// Dropped when the lock has been released.
+    pub(crate) waker: Option<Waker>,
+    outer: u64,
+    /// The scopes that it kept a kill from, apart from its outer one.
+    freed: Vec<u64>,
+}
+
+impl Nest {
+    fn find(&self, scope: u64) -> Option<&Scope> {
+        if scope == ROOT { Some(&self.root) } else { self.scopes.get(&scope) }
+    }
+
+    fn find_mut(&mut self, scope: u64) -> Option<&mut Scope> {
+        if scope == ROOT { Some(&mut self.root) } else { self.scopes.get_mut(&scope) }
+    }
+
+    /// `scope` itself, and those around it; `ROOT` is the last.
+    fn around(&self, scope: u64) -> impl Iterator<Item = u64> {
+        let outer = |scope: &u64| self.scopes.get(scope).map(|scope| scope.outer);
+        std::iter::successors(Some(scope), outer)
+    }
+
+    /// Puts the scope `id`, which is inside of none, into `outer`, or where that was if it is closed.
+    fn put_inside(&mut self, id: u64, outer: u64) {
+        let outer = if self.find(outer).is_some() { outer } else { ROOT };
+        let Some(around) = self.find_mut(outer) else { return };
+        around.inner.insert(id);
+        let shielded = around.shielded;
+        let Some(scope) = self.find_mut(id) else { return };
+        scope.outer = outer;
+        scope.shielded = scope.shield || shielded;
+        if scope.is_shielding() {
+            self.count(outer, |shielding| *shielding += 1);
+        }
+    }
+
+    /// Counts one more, or one less, that is shielding in `scope`, and in those around it for which
+    /// that makes a difference.
+    fn count(&mut self, mut scope: u64, change: impl Fn(&mut usize)) {
+        while let Some(there) = self.find_mut(scope) {
+            let before = there.is_shielding();
+            change(&mut there.shielding);
+            if scope == ROOT || there.is_shielding() == before {
+                return;
+            }
+            scope = there.outer;
+        }
+    }
+
+    fn close(&mut self, id: u64) -> Option<Closed> {
+        let closed = self.scopes.remove(&id)?;
+        let outer = closed.outer;
+        if let Some(around) = self.find_mut(outer) {
+            around.inner.remove(&id);
+        }
+        if closed.is_shielding() {
+            self.count(outer, |shielding| *shielding -= 1);
+        }
+        if self.resumed_at == Some(id) {
+            self.resumed_at = Some(outer);
+        }
+        let unshields = closed.shield && self.find(outer).is_some_and(|outer| !outer.shielded);
+        let mut freed = Vec::new();
+        for inner in closed.inner {
+            self.put_inside(inner, outer);
+            if unshields {
+                self.unshield(inner, &mut freed);
+            }
+        }
+        Some(Closed { waker: closed.waker, outer, freed })
+    }
+
+    /// Notes that `scope`, and what is inside up to the next shields, is in a shield no more.
+    fn unshield(&mut self, scope: u64, freed: &mut Vec<u64>) {
+        let mut rest = vec![scope];
+        while let Some(id) = rest.pop() {
+            if let Some(scope) = self.scopes.get_mut(&id).filter(|scope| !scope.shield) {
+                scope.shielded = false;
+                rest.extend(&scope.inner);
+                freed.push(id);
+            }
+        }
     }
 }

@@ -27,7 +27,9 @@
 //! | kill one, or several | [`Handle::kill`], [`killall`] |
 //! | see one's own kill, and clean up | [`catch_exit`] |
 //! | keep a kill off | [`shield`] |
+//! | end one that refuses | [`Handle::abort`] |
 //! | be told of an end | [`Handle::link`] |
+//! | pass a result on at the end | [`Greenlet::link_to`], [`Greenlet::link_queue`] |
 //! | have variables for each greenlet | [`greenlet_local!`] |
 //! | see which greenlets live | [`spawn_tree`] |
 //!
@@ -37,6 +39,7 @@
 //! | panicked | [`Failure::Panicked`], with the payload; nobody else notices |
 //! | was killed | [`Failure::Killed`], with the reason |
 //! | was dropped by its hub | [`Failure::Killed`], without a reason |
+//! | was aborted | [`Failure::Aborted`] |
 //!
 //! Those who build containers of their own use [`pair`].
 
@@ -72,7 +75,9 @@ pub use greenlet::Greenlet;
 pub use handle::{Handle, Join, LinkId};
 pub use home::Home;
 pub use iwait::{Iwait, iwait};
-pub use joinall::{JoinAll, joinall, killall, killall_with, try_joinall};
+pub use joinall::{
+    JoinAll, Joined, joinall, killall, killall_now, killall_now_with, killall_with, try_joinall,
+};
 pub use lazy_handle::LazyHandle;
 pub use local::{InheritLocals, Local, inherit_locals};
 pub use owner::Owner;

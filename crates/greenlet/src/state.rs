@@ -23,6 +23,8 @@ pub enum State {
     Successful,
     /// It was killed, or dropped by its hub.
     Killed,
+    /// It was [aborted](crate::Handle::abort).
+    Aborted,
     /// It has ended with a panic.
     Panicked,
 }

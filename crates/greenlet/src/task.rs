@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 use spinney_hub::{contain, label_task};
+use spinney_sync::Budget;
 
 use crate::control::{Control, Origin};
 use crate::current::{self, Frame};
@@ -87,8 +88,13 @@ impl<F: Future, G> Future for Task<F, G> {
             return Poll::Ready(());
         }
         let poll = || catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
-        let in_place = control.is_in_place();
-        let polled = if in_place { poll() } else { shared.frame.run(poll) };
+        let polled = if control.is_in_place() {
+            poll()
+        } else {
+            // One that is polled in place uses up the budget of the greenlet around it.
+            let _budget = Budget::open();
+            shared.frame.run(poll)
+        };
         match polled {
             Ok(Poll::Pending) if shared.frame.control().park(this.parked, cx.waker()) => {
                 label_task(|| Handle::new(Arc::clone(shared.frame.control())).to_string());

@@ -11,7 +11,7 @@
 //! ```
 
 pub use spinney_greenlet::{
-    Greenlet, GreenletExit, iwait, joinall, killall, spawn, spawn_later, try_joinall,
+    Greenlet, GreenletExit, iwait, joinall, killall, killall_now, spawn, spawn_later, try_joinall,
 };
 pub use spinney_hub::{Timeout, block_on, sleep, timeout as with_timeout};
 

@@ -29,6 +29,8 @@ pub(super) const FAILED: u16 = 1 << 8;
 pub(super) const PANICKED: u16 = 1 << 9;
 /// It has ended, left its groups, and told all links: who comes now is told at once.
 pub(super) const LEFT: u16 = 1 << 10;
+/// An abort was sent. Set under the lock, and never after the end.
+pub(super) const ABORTED: u16 = 1 << 11;
 
 pub(super) struct Flags(AtomicU16);
 

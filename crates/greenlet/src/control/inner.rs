@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::Control;
-use super::flags::{BEGUN, ENDED, FAILED, PANICKED, TRACKED};
+use super::flags::{ABORTED, BEGUN, ENDED, FAILED, PANICKED, TRACKED};
 use crate::kills::Kills;
-use crate::links::Links;
+use crate::links::{Links, ResultLink};
 use crate::unstarted::WeakSlot;
 use crate::{Failure, Panic, spawn_tree};
 
@@ -29,6 +29,8 @@ pub(super) struct Extras {
     pub(super) guards: Vec<Box<dyn Any + Send>>,
     /// Where its task is before it is started.
     pub(super) unstarted: WeakSlot,
+    /// Called with the outcome before it ends.
+    pub(super) result_links: Vec<ResultLink>,
     /// How it ended, if it panicked.
     pub(super) panic: Option<Panic>,
 }
@@ -38,6 +40,7 @@ impl Inner {
     pub(super) fn end(&mut self, control: &Control, ended: &Result<(), Failure>) {
         let flags = match ended {
             Ok(()) => ENDED,
+            Err(Failure::Aborted) => ENDED | FAILED | ABORTED,
             Err(Failure::Killed(exit)) => {
                 self.kills.send(exit.clone());
                 ENDED | FAILED
@@ -61,10 +64,11 @@ impl Inner {
         collectors.for_each(|collector| collector.reserve(control.id()));
     }
 
-    /// How it ended, which was no success.
-    pub(super) fn failure(&self) -> Failure {
+    /// How it ended, which was no success. An abort replaces a kill that came before it.
+    pub(super) fn failure(&self, control: &Control) -> Failure {
         match self.extras.as_ref().and_then(|extras| extras.panic.clone()) {
             Some(panic) => Failure::Panicked(panic),
+            None if control.flags.has(ABORTED) => Failure::Aborted,
             None => Failure::Killed(self.kills.pending().cloned().unwrap_or_default()),
         }
     }

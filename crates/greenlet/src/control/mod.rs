@@ -19,12 +19,13 @@ mod inner;
 mod origin;
 
 use std::any::Any;
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use flags::{
-    BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, NESTED, PANICKED, TRACKED,
-    UNSTARTED,
+    ABORTED, BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, NESTED, PANICKED,
+    TRACKED, UNSTARTED,
 };
 use inner::Inner;
 pub(crate) use origin::Origin;
@@ -32,7 +33,7 @@ use spinney_hub::contain;
 
 use crate::collector::Collector;
 use crate::kills::{Kills, ROOT};
-use crate::links::{Callback, Link};
+use crate::links::{Callback, Link, LinkKey, ResultLink};
 use crate::primitive::{self, Mutex, MutexGuard};
 use crate::unstarted::WeakSlot;
 use crate::{Failure, GreenletExit, Home, State, current};
@@ -98,16 +99,16 @@ impl Control {
 
     /// Where its task is, for who is to start it; None if it was started or killed before.
     pub(crate) fn start(&self) -> Option<WeakSlot> {
-        let unstarted = self.flags.clear(UNSTARTED) & (UNSTARTED | KILLED) == UNSTARTED;
+        let unstarted = self.flags.clear(UNSTARTED) & (UNSTARTED | KILLED | ABORTED) == UNSTARTED;
         let slot = || self.lock().extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
         if unstarted { slot() } else { None }
     }
 
-    /// Says that it is about to be polled; false if it is to end instead, of a kill.
+    /// Says that it is about to be polled; false if it is to end instead, of a kill or an abort.
     pub(crate) fn begin(&self) -> bool {
         match self.flags.get() {
-            flags if flags & (BEGUN | KILLED) == BEGUN => true,
-            flags if flags & BEGUN == 0 => self.flags.set_unless(BEGUN, KILLED).is_ok(),
+            flags if flags & (BEGUN | KILLED | ABORTED) == BEGUN => true,
+            flags if flags & BEGUN == 0 => self.flags.set_unless(BEGUN, KILLED | ABORTED).is_ok(),
             _ => !self.is_to_end(),
         }
     }
@@ -115,6 +116,7 @@ impl Control {
     pub(crate) fn state(&self) -> State {
         match self.flags.get() {
             flags if flags & PANICKED != 0 => State::Panicked,
+            flags if flags & (FAILED | ABORTED) == FAILED | ABORTED => State::Aborted,
             flags if flags & FAILED != 0 => State::Killed,
             flags if flags & ENDED != 0 => State::Successful,
             flags if flags & UNSTARTED != 0 => State::Unstarted,
@@ -132,7 +134,7 @@ impl Control {
         match self.flags.get() {
             flags if flags & ENDED == 0 => None,
             flags if flags & FAILED == 0 => Some(Ok(())),
-            _ => Some(Err(self.lock().failure())),
+            _ => Some(Err(self.lock().failure(self))),
         }
     }
 
@@ -155,19 +157,37 @@ impl Control {
             return true;
         }
         if before & BEGUN == 0 {
-            state.end(self, &Err(Failure::Killed(exit)));
-            let slot = state.extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
-            let waker = state.waker.clone();
-            drop(state);
-            drop(slot.and_then(|slot| slot.take()));
-            waker.into_iter().for_each(Waker::wake);
+            self.end_unbegun(state, Failure::Killed(exit));
             return true;
         }
-        let waker = state.waker.clone();
-        let scopes: Vec<Waker> = state.kills.wakers().collect();
+        let wakers: Vec<Waker> = state.kills.wakers().chain(state.waker.clone()).collect();
         drop(state);
-        scopes.into_iter().chain(waker).for_each(Waker::wake);
+        wake_all(wakers);
         true
+    }
+
+    /// Has the task drop its future when it is next polled, whatever catches or shields a kill;
+    /// one that has not run yet has ended with this. A no-op after the first, and after the end.
+    pub(crate) fn abort(&self) {
+        let state = self.lock();
+        // At once: it may begin or end meanwhile.
+        let Ok(before) = self.flags.set_unless(ABORTED, ENDED | ABORTED) else { return };
+        if before & BEGUN == 0 {
+            return self.end_unbegun(state, Failure::Aborted);
+        }
+        let waker = state.waker.clone();
+        drop(state);
+        wake_all(waker);
+    }
+
+    /// Ends one that has not run, and never will. Its task takes the other steps.
+    fn end_unbegun(&self, mut state: MutexGuard<'_, Inner>, failure: Failure) {
+        state.end(self, &Err(failure));
+        let slot = state.extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
+        let waker = state.waker.clone();
+        drop(state);
+        drop(slot.and_then(|slot| slot.take()));
+        wake_all(waker);
     }
 
     /// Lets whatever is around see a kill, from inside: that is being polled, and looks when it is
@@ -195,9 +215,11 @@ impl Control {
         if self.is_killed() { self.kills(|kills| kills.pending().cloned()) } else { None }
     }
 
-    /// Whether the kill that was sent is for the greenlet as a whole to see.
+    /// Whether what was sent is an abort, or a kill for the greenlet as a whole to see.
     fn is_to_end(&self) -> bool {
-        !self.flags.has(NESTED) || self.kills(|kills| kills.is_due(ROOT))
+        self.flags.has(ABORTED)
+            || !self.flags.has(NESTED)
+            || self.kills(|kills| kills.is_due(ROOT))
     }
 
     /// Takes the kill if it is to be seen at `scope`.
@@ -225,27 +247,27 @@ impl Control {
     /// Closes a scope. A kill may now be due at another, which may be waiting.
     pub(crate) fn close_scope(&self, scope: u64) {
         let mut state = self.lock();
-        let waker = state.kills.close(scope);
+        let closed = state.kills.close(scope);
         let mut wakers = Vec::new();
-        if state.kills.pending().is_some() {
-            let of_task = state.waker.clone();
-            wakers.extend(state.kills.wakers().chain(of_task));
+        for scope in state.kills.due_after(&closed) {
+            let of_task = if scope == ROOT { state.waker.clone() } else { None };
+            wakers.extend(of_task.or_else(|| state.kills.waker(scope)));
         }
         drop(state);
-        drop(waker);
-        wakers.into_iter().for_each(Waker::wake);
+        drop(closed.waker);
+        wake_all(wakers);
     }
 
-    /// Says that the task now waits, and how to get it polled; false if there is a kill that it
-    /// must see first. `left` is the task's own: the waker that it has left here before.
+    /// Says that the task now waits, and how to get it polled; false if there is a kill or an abort
+    /// that it must see first. `left` is the task's own: the waker that it has left here before.
     pub(crate) fn park(&self, left: &mut Option<Waker>, waker: &Waker) -> bool {
         let is_here = left.as_ref().is_some_and(|left| left.will_wake(waker));
-        if is_here && !self.is_killed() {
-            // A kill that comes now wakes it.
+        if is_here && !self.flags.has(KILLED | ABORTED) {
+            // A kill or an abort that comes now wakes it.
             return true;
         }
         let mut state = self.lock();
-        if state.kills.is_due(ROOT) {
+        if self.flags.has(ABORTED) || state.kills.is_due(ROOT) {
             return false;
         }
         let before = state.waker.replace(waker.clone());
@@ -262,13 +284,13 @@ impl Control {
         if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
             contain(|| drop(leave));
         } else {
-            let mut state = self.lock();
+            let mut state = self.tell_results(ended);
             if !self.is_ended() {
                 state.end(self, ended);
             }
             state.take_place(self);
             let waker = state.waker.take();
-            let guards = state.extras.as_mut().map(|extras| std::mem::take(&mut extras.guards));
+            let guards = state.extras.as_mut().map(|extras| mem::take(&mut extras.guards));
             drop(state);
             contain(|| drop(waker));
             contain(|| drop(leave));
@@ -276,6 +298,23 @@ impl Control {
         }
         while let Some(link) = self.next_link() {
             link.tell(self.id());
+        }
+    }
+
+    /// Calls the links that get the result, and returns with the lock when there are none left. A
+    /// success is no end before that; a failure is, and so stays as they are told.
+    fn tell_results(&self, ended: &Result<(), Failure>) -> MutexGuard<'_, Inner> {
+        let mut state = self.lock();
+        if ended.is_err() && !self.is_ended() {
+            state.end(self, ended);
+        }
+        loop {
+            let links = state.extras.as_mut().map(|extras| mem::take(&mut extras.result_links));
+            let Some(links) = links.filter(|links| !links.is_empty()) else { return state };
+            let told = if self.is_ended() { Err(state.failure(self)) } else { Ok(()) };
+            drop(state);
+            links.into_iter().for_each(|link| contain(|| link(told.clone())));
+            state = self.lock();
         }
     }
 
@@ -312,12 +351,12 @@ impl Control {
     pub(crate) fn poll_ended(
         &self,
         cx: &Context<'_>,
-        link: &mut Option<u64>,
+        link: &mut Option<LinkKey>,
     ) -> Poll<Result<(), Failure>> {
         let mut before = None;
         let is_told = self.flags.has(LEFT) || {
             let mut state = self.lock();
-            let is_told = link.is_some_and(|id| state.links().is_told(id))
+            let is_told = link.is_some_and(|key| state.links().is_told(key))
                 || self.flags.set_unless(LINKED, LEFT).is_err();
             if !is_told {
                 before = state.links().set(link, Link::Wake(cx.waker().clone()));
@@ -337,7 +376,7 @@ impl Control {
     /// # Errors
     ///
     /// Gives it back if the greenlet has ended.
-    pub(crate) fn link(&self, callback: Callback) -> Result<u64, Callback> {
+    pub(crate) fn link(&self, callback: Callback) -> Result<LinkKey, Callback> {
         let mut state = self.lock();
         match self.flags.set_unless(LINKED, LEFT) {
             Ok(_) => Ok(state.links().push(Link::Call(callback))),
@@ -345,8 +384,22 @@ impl Control {
         }
     }
 
+    /// Has `link` called with the outcome before the greenlet ends, once.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back if the greenlet has ended.
+    pub(crate) fn link_result(&self, link: ResultLink) -> Result<(), ResultLink> {
+        let mut state = self.lock();
+        if self.flags.set_unless(LINKED, ENDED).is_err() {
+            return Err(link);
+        }
+        state.extras().result_links.push(link);
+        Ok(())
+    }
+
     /// Has the end noted in `collector`, also if it is over.
-    pub(crate) fn collect(&self, collector: Arc<Collector>) -> Option<u64> {
+    pub(crate) fn collect(&self, collector: Arc<Collector>) -> Option<LinkKey> {
         let mut state = self.lock();
         let Ok(before) = self.flags.set_unless(LINKED, LEFT) else {
             drop(state);
@@ -360,9 +413,9 @@ impl Control {
     }
 
     /// Takes a link back; false if it is not there, or no more.
-    pub(crate) fn unlink(&self, id: u64) -> bool {
+    pub(crate) fn unlink(&self, key: LinkKey) -> bool {
         let mut state = self.lock();
-        let link = state.links.as_mut().and_then(|links| links.remove(id));
+        let link = state.links.as_mut().and_then(|links| links.remove(key));
         drop(state);
         link.is_some()
     }
@@ -370,4 +423,9 @@ impl Control {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         primitive::lock(&self.state)
     }
+}
+
+/// Wakes each of them, though another one panics.
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    wakers.into_iter().for_each(|waker| contain(|| waker.wake()));
 }

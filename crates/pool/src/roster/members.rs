@@ -148,7 +148,7 @@ impl Members {
                 self.tally.failed += 1;
                 self.failures.extend(handle.failure());
             }
-            State::Killed => self.tally.killed += 1,
+            State::Killed | State::Aborted => self.tally.killed += 1,
             _ => self.tally.succeeded += 1,
         }
     }
