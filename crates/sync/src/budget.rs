@@ -143,3 +143,10 @@ impl GiveWay {
         polled
     }
 }
+
+/// An await of something that is there already: it is ready, and gives way if the budget is used
+/// up.
+pub(crate) fn ready() -> impl Future<Output = ()> {
+    let mut give_way = GiveWay::default();
+    poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(())))
+}

@@ -18,7 +18,7 @@ fn our_own_workspace_keeps_the_layers() {
 fn a_workspace_that_keeps_the_layers_has_no_fault() {
     let faults = faults_of(&[
         ("spinney-hub", "async-io = '2'"),
-        ("spinney-sync", "event-listener = '5'"),
+        ("spinney-sync", ""),
         ("spinney-greenlet", "spinney-hub = { path = '../spinney-hub' }\nslab = '0.4'"),
     ]);
     assert_eq!(faults, Vec::<String>::new());
