@@ -103,20 +103,20 @@ fn deadlock_names_the_line_of_each_wait_for_a_map() {
     let sim = SimHub::new();
     let never = |()| pending::<()>();
     let failing = |()| pending::<Result<(), ()>>();
-    let pools = [(); 9].map(|()| Rc::new(Pool::on(&sim, 1)));
-    let [a, b, c, d, e, f, g, h, i] = pools;
+    let pool = Rc::new(Pool::on(&sim, 10));
     assert_named(
         &sim,
         &[
-            stuck!(sim, "a map started", |a| a.map(never, [()])),
-            stuck!(sim, "a map started", |b| b.imap(never, [()]).next()),
-            stuck!(sim, "a map started", |c| StreamExt::next(&mut c.imap_unordered(never, [()]))),
-            stuck!(sim, "a map started", |d| d.imap(never, [()]).indexed().next()),
-            stuck!(sim, "a map started", |e| e.try_map(failing, [()])),
-            stuck!(sim, "a map started", |f| f.try_map(failing, [()]).collect_all()),
-            stuck!(sim, "a map started", |g| g.try_map(failing, [()]).first_success()),
-            stuck!(sim, "the end of a greenlet spawned", |h| h.map_async(never, [()])),
-            stuck!(sim, "a map started", |i| i.map(never, from_stream(stream::pending()))),
+            stuck!(sim, "a map started", |pool| pool.map(never, [()])),
+            stuck!(sim, "a map started", |pool| pool.imap(never, [()]).next()),
+            stuck!(sim, "a map started", |pool| pool.imap_unordered(never, [()]).next()),
+            stuck!(sim, "a map started", |pool| pool.imap(never, [()]).count()),
+            stuck!(sim, "a map started", |pool| pool.imap(never, [()]).indexed().next()),
+            stuck!(sim, "a map started", |pool| pool.try_map(failing, [()])),
+            stuck!(sim, "a map started", |pool| pool.try_map(failing, [()]).collect_all()),
+            stuck!(sim, "a map started", |pool| pool.try_map(failing, [()]).first_success()),
+            stuck!(sim, "the end of a greenlet spawned", |pool| pool.map_async(never, [()])),
+            stuck!(sim, "a map started", |pool| pool.map(never, from_stream(stream::pending()))),
         ],
     );
 }
@@ -136,12 +136,13 @@ fn deadlock_names_the_call_that_a_task_waits_for() {
     drop((map, bounded));
 }
 
-type Numbers = ResourcePool<u32, fn() -> Ready<Result<u32, Infallible>>>;
+type Make = fn() -> Ready<Result<u32, Infallible>>;
+type Numbers = ResourcePool<u32, Make>;
 
 #[test]
 fn deadlock_names_the_line_of_each_wait_of_a_pile() {
     let sim = SimHub::new();
-    let make: fn() -> Ready<Result<u32, Infallible>> = || ready(Ok(1));
+    let make: Make = || ready(Ok(1));
     let numbers: Rc<Numbers> = Rc::new(ResourcePool::builder(make).min_size(1).max_size(1).build());
     let _used = sim.block_on(numbers.item()).unwrap();
     let unfilled: Rc<Numbers> =

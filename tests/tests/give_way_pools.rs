@@ -60,9 +60,11 @@ fn me() -> Handle {
     Handle::current().unwrap()
 }
 
-/// A resource pool of numbers.
-fn numbers() -> ResourcePool<u32, fn() -> Ready<Result<u32, Infallible>>> {
-    let make: fn() -> _ = || ready(Ok(7));
+/// Makes an item of a resource pool.
+type Make = fn() -> Ready<Result<u32, Infallible>>;
+
+fn numbers() -> ResourcePool<u32, Make> {
+    let make: Make = || ready(Ok(7));
     ResourcePool::builder(make).max_size(1).build()
 }
 

@@ -109,7 +109,12 @@ impl Handle {
     /// Nothing is lost when the wait is dropped.
     #[track_caller]
     pub fn join(&self) -> Join {
-        Join { handle: self.clone(), link: None, give_way: GiveWay::default(), at: Location::caller() }
+        Join {
+            handle: self.clone(),
+            link: None,
+            give_way: GiveWay::default(),
+            at: Location::caller(),
+        }
     }
 
     /// Kills it and waits until it has ended. `kill()`; see [`kill_with`](Self::kill_with).
@@ -350,7 +355,8 @@ impl Future for Join {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let ended = this.give_way.poll(cx, |cx| this.handle.poll_ended(cx, &mut this.link).map(drop));
+        let ended =
+            this.give_way.poll(cx, |cx| this.handle.poll_ended(cx, &mut this.link).map(drop));
         if ended.is_pending() {
             Wait::note("Greenlet::join", this.at);
         }

@@ -50,7 +50,7 @@ impl Places {
             if taken.is_ok() || self.freed.0.load(SeqCst) == 0 {
                 break;
             }
-            drop(self.put_back(alone));
+            contain(|| drop(self.put_back(alone)));
         }
         taken
     }

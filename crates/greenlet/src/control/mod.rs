@@ -217,9 +217,7 @@ impl Control {
 
     /// Whether what was sent is an abort, or a kill for the greenlet as a whole to see.
     fn is_to_end(&self) -> bool {
-        self.flags.has(ABORTED)
-            || !self.flags.has(NESTED)
-            || self.kills(|kills| kills.is_due(ROOT))
+        self.flags.has(ABORTED) || !self.flags.has(NESTED) || self.kills(|kills| kills.is_due(ROOT))
     }
 
     /// Takes the kill if it is to be seen at `scope`.

@@ -171,11 +171,7 @@ impl Workers {
     }
 
     /// Waits, once it is closed, until all threads have ended; noted as a wait for `what` at `at`.
-    pub(crate) async fn join(
-        self: &Arc<Self>,
-        what: &'static str,
-        at: &'static Location<'static>,
-    ) {
+    pub(crate) async fn join(self: &Arc<Self>, what: &'static str, at: &'static Location<'static>) {
         self.gone.wait_for(what, at).await;
         let last = self.lock().last.take();
         if let Some(last) = last {

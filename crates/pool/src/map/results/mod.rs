@@ -242,7 +242,9 @@ impl<T, X> Results<T, X> {
         let feeder = self.take_feeder(&mut state);
         drop(state);
         drop(before);
-        feeder.into_iter().for_each(|feeder| contain(|| feeder.wake()));
+        if let Some(feeder) = feeder {
+            contain(|| feeder.wake());
+        }
         taken
     }
 
@@ -270,7 +272,9 @@ impl<T, X> Results<T, X> {
             let workers = state.workers.iter().filter_map(|(_, handle)| handle.clone());
             workers.collect::<Vec<_>>()
         });
-        workers.iter().for_each(|worker| contain(|| worker.kill_now()));
+        for worker in workers {
+            contain(|| worker.kill_now());
+        }
     }
 
     fn leave<R>(
