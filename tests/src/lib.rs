@@ -1,9 +1,6 @@
 //! What the tests of promises share: [`on_every_hub`], which runs one test on every hub,
 //! [`Dropped`], which counts what has been dropped, and the small tools of [`tools`].
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 pub mod conformance;
@@ -13,6 +10,7 @@ pub use smol::block_on as smol_block_on;
 pub use spinney::{Hub, LocalHub, SmolHub, TokioHub};
 use spinney::{Spawn, Within};
 pub use spinney_sim::SimHub;
+pub use spinney_test_support::{DropGuard, Dropped};
 
 /// How many seeds of a simulated hub each test is run with.
 pub const SEEDS: u64 = 50;
@@ -177,38 +175,6 @@ impl Replay {
 impl Drop for Replay {
     fn drop(&mut self) {
         eprintln!("failed with SimHub::seeded({})", self.0);
-    }
-}
-
-/// Counts how many of its clones have been dropped: one moves into each task whose end matters.
-#[derive(Clone, Debug, Default)]
-pub struct Dropped {
-    count: Arc<AtomicUsize>,
-}
-
-impl Dropped {
-    /// One more thing whose drop is counted.
-    #[must_use]
-    pub fn guard(&self) -> DropGuard {
-        DropGuard { count: Arc::clone(&self.count) }
-    }
-
-    /// How many guards have been dropped.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.count.load(SeqCst)
-    }
-}
-
-/// Counted when it is dropped; see [`Dropped`].
-#[derive(Debug)]
-pub struct DropGuard {
-    count: Arc<AtomicUsize>,
-}
-
-impl Drop for DropGuard {
-    fn drop(&mut self) {
-        self.count.fetch_add(1, SeqCst);
     }
 }
 

@@ -1,15 +1,14 @@
 //! Gates, logs, gauges and other small things that tests are made of.
 
-use std::fmt;
 use std::future::{pending, poll_fn};
-use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::Poll;
 
 use spinney::{Event, yield_now};
+pub use spinney_test_support::{NoWake, OnDrop, blow_up, on_its_own_waker, panics_on_drop};
 
 /// A gate that is shut: `set` opens it.
 #[must_use]
@@ -28,11 +27,6 @@ pub async fn stuck<G>(started: Arc<Event>, guard: G) {
 pub async fn behind<T>(open: Arc<Event>, value: T) -> T {
     open.wait().await;
     value
-}
-
-/// Panics without a report on the terminal.
-pub fn blow_up(message: &'static str) -> ! {
-    resume_unwind(Box::new(message))
 }
 
 /// Gives the others a good many turns; for checks that something does *not* happen, which this
@@ -62,36 +56,6 @@ pub async fn all<F: Future>(futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
         Poll::Ready(outputs.iter_mut().filter_map(Option::take).collect())
     })
     .await
-}
-
-/// Calls a function when it is dropped.
-pub struct OnDrop<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> OnDrop<F> {
-    /// Calls `call` when it is dropped.
-    pub fn new(call: F) -> Self {
-        Self(Some(call))
-    }
-}
-
-impl<F: FnOnce()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        if let Some(call) = self.0.take() {
-            call();
-        }
-    }
-}
-
-impl<F: FnOnce()> fmt::Debug for OnDrop<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnDrop").finish_non_exhaustive()
-    }
-}
-
-/// A value whose drop panics.
-#[must_use]
-pub fn panics_on_drop() -> OnDrop<impl FnOnce() + Send + 'static> {
-    OnDrop::new(|| blow_up("the destructor"))
 }
 
 /// What happened, in order. A cheap handle.
@@ -199,38 +163,4 @@ pub async fn polled<F: Future>(polled: Arc<Event>, future: F) -> F::Output {
         output
     })
     .await
-}
-
-/// Runs `future` as those do that run many in one task: it is polled with a waker of its own, and
-/// only when that was woken.
-pub async fn on_its_own_waker<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let own = Arc::new(OwnWaker { woken: AtomicBool::new(true), outer: Mutex::default() });
-    poll_fn(move |cx| {
-        *own.lock() = Some(cx.waker().clone());
-        if !own.woken.swap(false, SeqCst) {
-            return Poll::Pending;
-        }
-        future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&own))))
-    })
-    .await
-}
-
-struct OwnWaker {
-    woken: AtomicBool,
-    outer: Mutex<Option<Waker>>,
-}
-
-impl OwnWaker {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
-        self.outer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Wake for OwnWaker {
-    fn wake(self: Arc<Self>) {
-        self.woken.store(true, SeqCst);
-        let outer = self.lock().take();
-        outer.into_iter().for_each(Waker::wake);
-    }
 }

@@ -10,7 +10,7 @@ use spinney::{
     track_spawns,
 };
 use spinney_tests::tools::{blow_up, gate, stuck};
-use spinney_tests::{SimHub, hub, in_time};
+use spinney_tests::{LocalHub, SimHub, hub, in_time};
 
 /// While it lives spawns are tracked, and those of this test alone.
 struct Tracked(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
@@ -166,4 +166,26 @@ fn those_that_were_made_while_nobody_asked_are_not_in_it() {
     });
     assert_eq!(tree(), []);
     drop(tracked);
+}
+
+#[test]
+fn a_spawn_tree_is_walked_by_reference_and_by_value() {
+    let (_tracked, hub) = (tracked(), LocalHub::new());
+    let greenlet = spawn_on(&hub, async {});
+    let tree = spawn_tree();
+    let here = (&tree).into_iter().filter(|branch| branch.handle() == greenlet.handle()).count();
+    let mut branches = tree.into_iter();
+    assert!(here == 1 && branches.any(|branch| branch.handle() == greenlet.handle()));
+    hub.block_on(greenlet.join());
+}
+
+#[test]
+fn debug_of_it_and_its_branches_tells_their_state() {
+    let (_tracked, hub) = (tracked(), LocalHub::new());
+    let greenlet = spawn_on(&hub, pending::<u32>()).named("reader");
+    let handle = format!("Handle {{ id: {}, name: \"reader\", state: Scheduled }}", greenlet.id());
+    let branch = format!("Branch {{ depth: 0, handle: {handle} }}");
+    assert_eq!(format!("{:?}", spawn_tree()), format!("SpawnTree {{ branches: [{branch}] }}"));
+    assert_eq!(format!("{:?}", spawn_tree().iter().next()), format!("Some({branch})"));
+    hub.block_on(greenlet.kill());
 }

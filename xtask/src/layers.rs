@@ -2,7 +2,7 @@
 //! each outside crate has an owner.
 //!
 //! Only the members under `crates/` have a layer. The others are tools: they may use everything,
-//! and no crate may use them.
+//! and no crate may use them, but for [`SUPPORT`].
 
 use std::collections::BTreeSet;
 
@@ -23,6 +23,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("spinney-pile", 4),
     ("spinney", 5),
 ];
+
+/// The helpers of tests. A crate may use them in its tests only; they use none of our packages.
+const SUPPORT: &str = "spinney-test-support";
 
 /// The outside crates and which of ours may use them.
 const OWNERS: &[(&[&str], Users)] = &[
@@ -69,12 +72,24 @@ fn check(workspace: &Workspace) -> Vec<String> {
             faults.extend(fault.map(|fault| format!("{name} (L{layer}) {fault}")));
         }
     }
+    let support = workspace.packages().iter().filter(|package| package.name == SUPPORT);
+    let ours = support
+        .flat_map(|package| &package.dependencies)
+        .filter(|dependency| members.contains(dependency.name.as_str()));
+    faults.extend(ours.map(|dependency| {
+        let used = &dependency.name;
+        format!("{SUPPORT} uses {used}; fix: move the helper to the tests that need {used}")
+    }));
     faults
 }
 
 /// What is wrong with the use of one of our own packages by a crate of layer `from`.
 fn inside_fault(from: u8, dependency: &Dependency) -> Option<String> {
     let name = &dependency.name;
+    let is_dev = dependency.kind == DependencyKind::Development;
+    if name == SUPPORT {
+        return (!is_dev).then(|| format!("uses {name}; fix: make it a dev-dependency"));
+    }
     let Some(to) = layer(name) else {
         return Some(format!(
             "uses {name}, which has no layer; fix: a tool cannot be used, a crate needs a row in \
@@ -83,7 +98,6 @@ fn inside_fault(from: u8, dependency: &Dependency) -> Option<String> {
     };
     // A test may use a neighbour. One that needs a crate from above belongs to tests/, or else
     // `cargo test --package` of the lower crate would build what stands on it.
-    let is_dev = dependency.kind == DependencyKind::Development;
     let is_fault = if is_dev { to > from } else { to >= from };
     let fix =
         if is_dev { "move the test to tests/" } else { "move what it needs to a lower layer" };

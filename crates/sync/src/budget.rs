@@ -13,9 +13,16 @@ use std::task::{Context, Poll};
 /// The number of ready awaits in one poll.
 const READY_AWAITS: u8 = 128;
 
+#[cfg(not(spinney_loom))]
 thread_local! {
     /// What is left for the current poll; `None` outside of a poller.
     static LEFT: Cell<Option<u8>> = const { Cell::new(None) };
+}
+
+// The threads of a model take turns on one thread.
+#[cfg(spinney_loom)]
+loom::thread_local! {
+    static LEFT: Cell<Option<u8>> = Cell::new(None);
 }
 
 /// The budget of one poll: 128 ready awaits. For pollers: a hub's `block_on`, the poll of a task.
@@ -59,19 +66,19 @@ impl Budget {
     /// poller around it.
     #[inline]
     pub fn at_least_one() -> Self {
-        Self::replace(LEFT.get().map(|left| left.max(1)))
+        Self::replace(LEFT.with(Cell::get).map(|left| left.max(1)))
     }
 
     #[inline]
     fn replace(left: Option<u8>) -> Self {
-        Self { outer: LEFT.replace(left), here: PhantomData }
+        Self { outer: LEFT.with(|cell| cell.replace(left)), here: PhantomData }
     }
 }
 
 impl Drop for Budget {
     #[inline]
     fn drop(&mut self) {
-        LEFT.set(self.outer);
+        LEFT.with(|left| left.set(self.outer));
     }
 }
 
@@ -130,7 +137,7 @@ impl GiveWay {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        if !self.put_off && LEFT.get() == Some(0) {
+        if !self.put_off && LEFT.with(Cell::get) == Some(0) {
             self.put_off = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -138,7 +145,7 @@ impl GiveWay {
         let polled = poll(cx);
         if polled.is_ready() {
             self.put_off = false;
-            LEFT.set(LEFT.get().map(|left| left.saturating_sub(1)));
+            LEFT.with(|left| left.set(left.get().map(|left| left.saturating_sub(1))));
         }
         polled
     }

@@ -2,12 +2,9 @@
 //! it limits.
 #![cfg(target_os = "linux")]
 
-mod gate;
-
 use rlimit::Resource;
+use spinney_test_support::Gate;
 use spinney_threadpool::ThreadPool;
-
-use gate::Gate;
 
 const STACK: usize = 1 << 30;
 

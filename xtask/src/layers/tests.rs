@@ -4,7 +4,7 @@ use std::path::Path;
 
 use xshell::Shell;
 
-use super::{check, row};
+use super::{SUPPORT, check, row};
 use crate::workspace::Workspace;
 
 #[test]
@@ -54,6 +54,27 @@ fn a_crate_may_not_use_a_tool_but_a_tool_may_use_every_crate() {
     assert_one_fault(&[uses_tool, tool], &["spinney-hub (L1)", "brush", "tool"]);
     let tool = ("brush", "spinney-hub = { path = '../../crates/spinney-hub' }\nrand = '0.9'");
     assert!(faults_of(&[("spinney-hub", ""), tool]).is_empty());
+}
+
+#[test]
+fn test_support_is_only_for_tests() {
+    let uses = format!("{SUPPORT} = {{ path = '../../tools/{SUPPORT}' }}");
+    let tests = format!("[dev-dependencies]\n{uses}");
+    assert!(faults_of(&[("spinney-sync", &tests), (SUPPORT, "")]).is_empty());
+    let parts = ["spinney-sync (L0)", SUPPORT, "dev-dependency"];
+    assert_one_fault(&[("spinney-sync", &uses), (SUPPORT, "")], &parts);
+    let builds = format!("[build-dependencies]\n{uses}");
+    assert_one_fault(&[("spinney-sync", &builds), (SUPPORT, "")], &parts);
+}
+
+#[test]
+fn test_support_uses_none_of_our_packages() {
+    let crate_used = "spinney-sync = { path = '../../crates/spinney-sync' }";
+    for uses in [crate_used, &format!("[dev-dependencies]\n{crate_used}")] {
+        assert_one_fault(&[("spinney-sync", ""), (SUPPORT, uses)], &[SUPPORT, "spinney-sync"]);
+    }
+    let tool = (SUPPORT, "brush = { path = '../brush' }\nrand = '0.9'");
+    assert_one_fault(&[("brush", ""), tool], &[SUPPORT, "brush"]);
 }
 
 #[test]
@@ -114,7 +135,8 @@ fn with_workspace<T>(members: &[(&str, &str)], look: impl FnOnce(&Workspace) -> 
     let manifest = scratch.path().join("Cargo.toml");
     sh.write_file(&manifest, "[workspace]\nresolver = '3'\nmembers = ['*/*']\n").unwrap();
     for (name, dependencies) in members {
-        let folder = if name.starts_with("spinney") { "crates" } else { "tools" };
+        let folder =
+            if layer(name).is_some() || name == "spinney-new" { "crates" } else { "tools" };
         write_member(&sh, &scratch.path().join(folder).join(name), name, dependencies);
     }
     look(&Workspace::at(&manifest).unwrap())

@@ -95,7 +95,8 @@ mod tests {
     #[test]
     fn only_tests_may_not_sleep() {
         let sleep = concat!("std::thread::sl", "eep(second);");
-        for path in ["tests/tests/pool.rs", "tests/src/lib.rs", "crates/hub/tests/clock.rs"] {
+        for path in ["tests/tests/it/local.rs", "tests/src/lib.rs", "crates/hub/tests/it/spawn.rs"]
+        {
             assert_faults(banned, path, sleep, &[1]);
             assert_faults(banned, path, "clock.sleep(second).await;", &[]);
         }

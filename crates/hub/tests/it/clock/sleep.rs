@@ -1,0 +1,154 @@
+//! Waiting for a while, or until then.
+
+use std::time::{Duration, Instant};
+
+use futures_lite::future::block_on;
+use spinney_hub::{Clock, Hub, LocalHub, sleep, sleep_until};
+use spinney_test_support::ByHand;
+
+use super::manual::Manual;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_millis(1);
+
+#[test]
+fn it_is_over_when_its_time_has_come_and_not_before() {
+    let (clock, _entered) = Manual::enter();
+    let mut asleep = ByHand::waiting(sleep(3 * SECOND));
+    clock.advance(2 * SECOND);
+    assert_eq!(asleep.wakes(), 0);
+    assert!(asleep.poll_again().is_pending(), "a poll before the time changes nothing");
+    clock.advance(SECOND);
+    assert_eq!(asleep.wakes(), 1);
+    assert!(asleep.poll().is_ready());
+    drop(asleep);
+    assert_eq!(clock.alarms(), 0);
+}
+
+#[test]
+fn the_time_runs_from_the_first_poll() {
+    let (clock, _entered) = Manual::enter();
+    let mut asleep = ByHand::of(sleep(2 * SECOND));
+    clock.advance(5 * SECOND);
+    assert!(asleep.poll_again().is_pending());
+    clock.advance(SECOND);
+    assert!(asleep.poll_again().is_pending());
+    clock.advance(SECOND);
+    assert!(asleep.poll().is_ready());
+}
+
+#[test]
+fn zero_is_ready_at_the_first_poll_and_sets_no_alarm() {
+    let (clock, entered) = Manual::enter();
+    assert!(ByHand::of(sleep(Duration::ZERO)).poll().is_ready());
+    assert_eq!(clock.ever_set(), 0);
+    drop(entered);
+    assert!(ByHand::of(sleep(Duration::ZERO)).poll().is_ready(), "on the system's clock, too");
+}
+
+#[test]
+fn what_the_clock_cannot_name_is_never_over_and_sets_no_alarm() {
+    let (clock, entered) = Manual::enter();
+    let mut asleep = ByHand::waiting(sleep(Duration::MAX));
+    clock.advance(1_000_000 * SECOND);
+    assert!(asleep.poll_again().is_pending());
+    assert_eq!(clock.ever_set(), 0);
+    drop(entered);
+    drop(ByHand::waiting(sleep(Duration::MAX)));
+}
+
+#[test]
+fn a_thousand_years_can_be_waited_for_on_the_system_s_clock() {
+    let mut asleep = ByHand::waiting(sleep(Duration::from_secs(1000 * 365 * 24 * 3600)));
+    assert!(asleep.poll_again().is_pending());
+    // The reactor has to live with such a timer.
+    LocalHub::new().block_on(sleep(MOMENT));
+    assert_eq!(asleep.wakes(), 0);
+}
+
+#[test]
+fn an_instant_that_has_passed_is_ready_at_once() {
+    let (clock, entered) = Manual::enter();
+    let now = Clock::current().now();
+    assert!(ByHand::of(sleep_until(now)).poll().is_ready());
+    clock.advance(SECOND);
+    assert!(ByHand::of(sleep_until(now)).poll().is_ready());
+    assert_eq!(clock.ever_set(), 0);
+    drop(entered);
+    assert!(ByHand::of(sleep_until(Instant::now())).poll().is_ready());
+}
+
+#[test]
+fn until_an_instant_does_not_depend_on_the_first_poll() {
+    let (clock, _entered) = Manual::enter();
+    let mut asleep = ByHand::of(sleep_until(Clock::current().now() + 2 * SECOND));
+    clock.advance(SECOND);
+    assert!(asleep.poll_again().is_pending());
+    clock.advance(SECOND);
+    assert!(asleep.poll().is_ready());
+}
+
+#[test]
+fn a_dropped_sleep_leaves_no_alarm() {
+    let (clock, _entered) = Manual::enter();
+    let asleep: Vec<_> = (0..10).map(|_| ByHand::waiting(sleep(SECOND))).collect();
+    let until = ByHand::waiting(sleep_until(Clock::current().now() + SECOND));
+    assert_eq!(clock.alarms(), 11);
+    drop(asleep);
+    assert_eq!(clock.alarms(), 1);
+    drop(until);
+    assert_eq!(clock.alarms(), 0);
+}
+
+#[test]
+fn a_sleep_that_was_never_polled_sets_no_alarm() {
+    let (clock, _entered) = Manual::enter();
+    drop((sleep(SECOND), sleep_until(Clock::current().now() + SECOND)));
+    assert_eq!(clock.ever_set(), 0);
+}
+
+#[test]
+fn polls_with_one_waker_set_one_alarm() {
+    let (clock, _entered) = Manual::enter();
+    let mut asleep = ByHand::waiting(sleep(SECOND));
+    for _ in 0..10 {
+        assert!(asleep.poll_again().is_pending());
+    }
+    assert_eq!((clock.alarms(), clock.ever_set()), (1, 1));
+}
+
+#[test]
+fn a_poll_with_another_waker_moves_the_alarm_to_it() {
+    let (clock, _entered) = Manual::enter();
+    let mut asleep = Box::pin(sleep(SECOND));
+    let first = ByHand::waiting(async { asleep.as_mut().await });
+    let before = first.wakes();
+    drop(first);
+    let second = ByHand::waiting(async { asleep.as_mut().await });
+    assert_eq!(clock.alarms(), 1);
+    clock.advance(SECOND);
+    assert_eq!((before, second.wakes()), (0, 1));
+}
+
+#[test]
+fn it_stays_with_the_clock_it_began_on() {
+    let (clock, entered) = Manual::enter();
+    let mut asleep = ByHand::waiting(sleep(SECOND));
+    drop(entered);
+    assert!(asleep.poll_again().is_pending());
+    clock.advance(SECOND);
+    assert!(asleep.poll().is_ready());
+}
+
+#[test]
+fn real_time_passes_on_each_hub_and_outside_of_any() {
+    let start = Instant::now();
+    block_on(sleep(MOMENT));
+    assert!(start.elapsed() >= MOMENT);
+    LocalHub::new().block_on(sleep(MOMENT));
+    assert!(start.elapsed() >= 2 * MOMENT);
+    Hub::global().block_on(sleep(MOMENT));
+    assert!(start.elapsed() >= 3 * MOMENT);
+    block_on(sleep_until(start + 4 * MOMENT));
+    assert!(start.elapsed() >= 4 * MOMENT);
+}

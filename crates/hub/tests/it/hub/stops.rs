@@ -1,0 +1,228 @@
+//! Dropping the last handle of a hub of one's own stops it.
+
+use std::cell::RefCell;
+use std::future::pending;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
+use std::task::Waker;
+use std::thread;
+
+use spinney_hub::{Hub, Spawn, spawn, yield_now};
+use spinney_test_support::{DropGuard, Dropped, send_waker};
+
+/// Starts a task that waits for ever.
+pub(super) fn spawn_parked(hub: &Hub, drops: &Dropped) {
+    let guard = drops.guard();
+    hub.spawn(async move {
+        let _guard = guard;
+        pending::<()>().await;
+    });
+}
+
+thread_local! {
+    /// Dropped when its thread ends.
+    static AT_THE_END: RefCell<Option<DropGuard>> = const { RefCell::new(None) };
+}
+
+/// A hub, each thread of which has one of `ends` and drops it when it ends.
+fn watched_hub(threads: usize, ends: &Dropped) -> Hub {
+    let hub = Hub::builder().threads(threads).build().unwrap();
+    let all = Arc::new(Barrier::new(threads + 1));
+    for _ in 0..threads {
+        let (all, guard) = (Arc::clone(&all), ends.guard());
+        hub.spawn(async move {
+            AT_THE_END.set(Some(guard));
+            all.wait();
+        });
+    }
+    all.wait();
+    hub
+}
+
+#[test]
+fn its_threads_end_and_are_waited_for() {
+    let ends = Dropped::default();
+    let hub = watched_hub(4, &ends);
+    let other = hub.clone();
+    drop(hub);
+    assert_eq!(ends.count(), 0, "one handle is left");
+    drop(other);
+    assert_eq!(ends.count(), 4);
+}
+
+#[test]
+fn the_tasks_that_are_left_are_dropped_once() {
+    let (ends, drops) = (Dropped::default(), Dropped::default());
+    let hub = watched_hub(2, &ends);
+    for _ in 0..100 {
+        spawn_parked(&hub, &drops);
+        let guard = drops.guard();
+        hub.spawn(async move {
+            let _guard = guard;
+            loop {
+                yield_now().await;
+            }
+        });
+    }
+    hub.block_on(yield_now());
+    drop(hub);
+    assert_eq!((drops.count(), ends.count()), (200, 2));
+}
+
+#[test]
+fn each_thread_ends_the_poll_it_is_in() {
+    for _ in 0..20 {
+        let hub = Hub::builder().threads(1).build().unwrap();
+        let (started, is_started) = channel();
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ended);
+        hub.spawn(async move {
+            started.send(()).unwrap();
+            (0..1000).for_each(|_| thread::yield_now());
+            end.store(true, SeqCst);
+        });
+        is_started.recv().unwrap();
+        drop(hub);
+        assert!(ended.load(SeqCst));
+    }
+}
+
+#[test]
+fn its_own_task_may_drop_the_last_handle() {
+    for threads in [1, 2] {
+        let (ends, drops) = (Dropped::default(), Dropped::default());
+        let hub = watched_hub(threads, &ends);
+        spawn_parked(&hub, &drops);
+        let own = hub.clone();
+        let (go, gone) = channel();
+        let (done, is_done) = channel();
+        hub.spawn(async move {
+            gone.recv().unwrap();
+            drop(own);
+            done.send(()).unwrap();
+        });
+        drop(hub);
+        assert_eq!(drops.count(), 0, "the task has the last handle");
+        go.send(()).unwrap();
+        is_done.recv().unwrap();
+        while drops.count() < 1 || ends.count() < threads {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_task_that_ends_with_the_last_handle_stops_it() {
+    let (ends, drops) = (Dropped::default(), Dropped::default());
+    let hub = watched_hub(1, &ends);
+    spawn_parked(&hub, &drops);
+    let own = hub.clone();
+    let (go, gone) = channel::<()>();
+    hub.spawn(async move {
+        let _own = own;
+        yield_now().await;
+        gone.recv().unwrap();
+    });
+    drop(hub);
+    go.send(()).unwrap();
+    while drops.count() < 1 || ends.count() < 1 {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_task_of_another_hub_may_drop_the_last_handle() {
+    let (ends, drops) = (Dropped::default(), Dropped::default());
+    let hub = watched_hub(2, &ends);
+    spawn_parked(&hub, &drops);
+    let other = Hub::builder().threads(1).build().unwrap();
+    other.block_on(async move { drop(hub) });
+    assert_eq!((drops.count(), ends.count()), (1, 2));
+}
+
+#[test]
+fn tasks_that_spawn_all_the_time_do_not_keep_it_from_stopping() {
+    for _ in 0..100 {
+        let (ends, drops) = (Dropped::default(), Dropped::default());
+        let hub = watched_hub(2, &ends);
+        for _ in 0..4 {
+            let guard = drops.guard();
+            hub.spawn(async move {
+                let _guard = guard;
+                loop {
+                    spawn(async {});
+                    yield_now().await;
+                }
+            });
+        }
+        drop(hub);
+        assert_eq!((drops.count(), ends.count()), (4, 2), "it waits for its threads");
+    }
+}
+
+#[test]
+fn tasks_that_ask_for_the_current_hub_do_not_keep_it_from_stopping() {
+    for _ in 0..100 {
+        let ends = Dropped::default();
+        let hub = watched_hub(2, &ends);
+        for _ in 0..4 {
+            hub.spawn(async move {
+                loop {
+                    drop(Hub::current());
+                    yield_now().await;
+                }
+            });
+        }
+        drop(hub);
+        // A handle that a task holds for a moment may be the last one: then nobody waits.
+        while ends.count() < 2 {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn tasks_that_another_thread_wakes_meanwhile_are_dropped() {
+    const ROUNDS: usize = 10_000;
+    let drops = Dropped::default();
+    let (to, wakers) = channel::<Waker>();
+    let waking = thread::spawn(move || {
+        for waker in wakers {
+            (0..50).for_each(|_| waker.wake_by_ref());
+        }
+    });
+    for _ in 0..ROUNDS {
+        let hub = Hub::builder().threads(1).build().unwrap();
+        hub.spawn(send_waker(to.clone(), drops.guard()));
+        hub.block_on(yield_now());
+        drop(hub);
+    }
+    drop(to);
+    waking.join().unwrap();
+    assert_eq!(drops.count(), ROUNDS);
+}
+
+#[test]
+fn one_that_goes_with_its_thread_is_waited_for_as_any_other() {
+    thread_local! {
+        static KEPT: RefCell<Option<Hub>> = const { RefCell::new(None) };
+    }
+    let ends = Dropped::default();
+    let hub = watched_hub(1, &ends);
+    let keeper = thread::spawn(move || {
+        // First, so that what the thread knows of the hub's tasks is gone before it.
+        KEPT.set(None);
+        let here = thread::current().id();
+        let ran_here = || {
+            let (done, ran) = async_channel::bounded(1);
+            hub.spawn(async move { done.try_send(thread::current().id()).unwrap() });
+            hub.block_on(ran.recv()).unwrap() == here
+        };
+        while !ran_here() {}
+        KEPT.set(Some(hub));
+    });
+    keeper.join().unwrap();
+    assert_eq!(ends.count(), 1);
+}

@@ -1,0 +1,32 @@
+//! The promises of `spinney-hub`.
+
+/// The clock: [`sleep`](spinney_hub::sleep()), [`Within`](spinney_hub::Within) and
+/// [`interval`](spinney_hub::interval()).
+mod clock {
+    mod interval;
+    mod manual;
+    mod sleep;
+    mod system;
+    mod within;
+}
+
+/// The current hub and clock of a thread.
+mod current;
+
+/// [`Hub`](spinney_hub::Hub).
+mod hub {
+    mod runs;
+    mod shutdown;
+    mod stops;
+}
+
+/// [`LocalHub`](spinney_hub::LocalHub).
+mod local_hub {
+    mod block_on;
+    mod drops;
+    mod order;
+    mod wakes;
+}
+
+/// [`Spawn`](spinney_hub::Spawn).
+mod spawn;

@@ -1,0 +1,12 @@
+//! The promises of `spinney-sim`.
+
+/// The virtual clock.
+mod clock;
+
+/// [`SimHub`](spinney_sim::SimHub).
+mod sim_hub {
+    mod check;
+    mod deadlock;
+    mod life;
+    mod order;
+}

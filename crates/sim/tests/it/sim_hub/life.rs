@@ -1,0 +1,131 @@
+//! Starting, ending and dropping.
+
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use spinney_hub::{BoxFuture, Hub, Spawn, sleep, yield_now};
+use spinney_sim::SimHub;
+use spinney_test_support::Dropped;
+
+#[test]
+fn the_output_need_not_be_send_and_the_future_may_borrow() {
+    let text = String::from("here");
+    assert_eq!(**SimHub::new().block_on(async { Rc::new(&text) }), "here");
+}
+
+#[test]
+fn pending_counts_the_tasks_that_have_not_ended() {
+    let sim = SimHub::new();
+    assert_eq!(sim.pending(), 0);
+    sim.spawn(pending());
+    sim.spawn(async {});
+    assert_eq!(sim.pending(), 2);
+    sim.run_until_idle();
+    assert_eq!(sim.pending(), 1);
+    assert_eq!(format!("{sim:?}"), "SimHub { pending: 1, elapsed: 0ns }");
+}
+
+#[test]
+fn nothing_runs_but_inside_and_what_is_left_goes_on_at_the_next_one() {
+    let sim = SimHub::new();
+    let shared = Rc::new(());
+    let mine = Rc::clone(&shared);
+    sim.clone().spawn(async move {
+        yield_now().await;
+        drop(mine);
+    });
+    assert_eq!(Rc::strong_count(&shared), 2);
+    sim.block_on(async {});
+    assert_eq!(Rc::strong_count(&shared), 2);
+    sim.block_on(yield_now());
+    assert_eq!(Rc::strong_count(&shared), 1);
+}
+
+#[test]
+fn dropping_the_last_handle_drops_the_tasks() {
+    let (sim, drops) = (SimHub::new(), Dropped::default());
+    for _ in 0..10 {
+        let (parked, ready) = (drops.guard(), drops.guard());
+        sim.spawn(async move {
+            let _guard = parked;
+            sleep(Duration::from_secs(1)).await;
+            pending::<()>().await;
+        });
+        sim.spawn(async move { drop(ready) });
+    }
+    sim.block_on(async {});
+    let other = sim.clone();
+    drop(sim);
+    assert_eq!(drops.count(), 10, "those that ended");
+    drop(other);
+    assert_eq!(drops.count(), 20);
+}
+
+#[test]
+fn a_task_with_a_handle_of_its_own_hub_lets_it_go_when_it_ends() {
+    let (sim, drops) = (SimHub::new(), Dropped::default());
+    let (own, guard) = (sim.clone(), drops.guard());
+    sim.spawn(async move {
+        let _guard = guard;
+        pending::<()>().await;
+    });
+    sim.spawn(async move { drop(own) });
+    sim.run_until_idle();
+    drop(sim);
+    assert_eq!(drops.count(), 1);
+}
+
+#[test]
+fn a_task_s_panic_comes_out_and_leaves_the_hub_usable() {
+    let (sim, drops) = (SimHub::new(), Dropped::default());
+    let guard = drops.guard();
+    sim.spawn(async move {
+        let _guard = guard;
+        panic!("of a task");
+    });
+    sim.spawn(async {});
+    let run = || sim.block_on(pending::<()>());
+    let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"of a task"));
+    assert_eq!((drops.count(), sim.pending()), (1, 1));
+    sim.run_until_idle();
+    assert_eq!(sim.pending(), 0);
+    assert_eq!(sim.block_on(async { 42 }), 42);
+}
+
+#[test]
+fn another_simulation_may_run_inside_with_a_time_of_its_own() {
+    let (outer, inner) = (SimHub::new(), SimHub::new());
+    outer.block_on(async {
+        inner.block_on(sleep(Duration::from_secs(7)));
+        assert_eq!(outer.elapsed(), Duration::ZERO);
+        sleep(Duration::from_secs(1)).await;
+    });
+    assert_eq!(outer.elapsed(), Duration::from_secs(1));
+    assert_eq!(inner.elapsed(), Duration::from_secs(7));
+}
+
+#[test]
+fn a_simulation_inside_of_itself_takes_no_turn_from_the_outer_one() {
+    let sim = SimHub::new();
+    let own = sim.clone();
+    sim.spawn(async move {
+        // Refused or run, but not at the expense of the main future.
+        let _ = catch_unwind(AssertUnwindSafe(|| own.block_on(yield_now())));
+    });
+    assert_eq!(sim.try_block_on(async { 42 }), Ok(42));
+}
+
+#[test]
+fn a_hub_with_threads_may_run_inside() {
+    let hub = Hub::builder().threads(1).build().unwrap();
+    assert_eq!(SimHub::new().block_on(async { hub.block_on(async { 42 }) }), 42);
+}
+
+#[test]
+fn it_says_that_it_is_on_one_thread() {
+    let sim = SimHub::seeded(1);
+    assert!(Spawn::<BoxFuture>::is_local(&sim) && Spawn::<BoxFuture>::is_local(&Rc::new(sim)));
+}

@@ -1,0 +1,75 @@
+//! A line that is crossed together.
+
+use std::task::Poll;
+
+use spinney_sync::Barrier;
+use spinney_test_support::ByHand;
+
+#[test]
+fn nobody_crosses_before_all_have_come_and_the_last_one_leads() {
+    let barrier = Barrier::new(3);
+    let mut waiting = [0, 1].map(|_| ByHand::waiting(barrier.wait()));
+    assert_eq!((barrier.size(), barrier.waiting()), (3, 2));
+    assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
+    assert_eq!(barrier.waiting(), 0);
+    for waiter in &mut waiting {
+        assert_eq!((waiter.wakes(), waiter.poll()), (1, Poll::Ready(false)));
+    }
+}
+
+#[test]
+fn it_can_be_crossed_again_and_again() {
+    let barrier = Barrier::new(2);
+    for _ in 0..10 {
+        let mut waiter = ByHand::waiting(barrier.wait());
+        assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
+        assert_eq!(waiter.poll(), Poll::Ready(false));
+    }
+}
+
+#[test]
+fn those_who_come_again_do_not_hold_up_those_who_are_let_through() {
+    let barrier = Barrier::new(2);
+    let mut slow = ByHand::waiting(barrier.wait());
+    assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
+    let mut fast = ByHand::waiting(barrier.wait());
+    assert_eq!((slow.poll(), fast.poll()), (Poll::Ready(false), Poll::Pending));
+}
+
+#[test]
+fn a_waiter_polled_before_all_have_come_has_come_once() {
+    let barrier = Barrier::new(3);
+    let mut waiter = ByHand::waiting(barrier.wait());
+    assert!(waiter.poll().is_pending());
+    let _other = ByHand::waiting(barrier.wait());
+    assert_eq!((barrier.waiting(), waiter.wakes()), (2, 0));
+    assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
+    assert_eq!(waiter.wakes(), 1);
+}
+
+#[test]
+fn a_dropped_waiter_has_not_come() {
+    let barrier = Barrier::new(2);
+    drop(barrier.wait());
+    drop(ByHand::waiting(barrier.wait()));
+    assert_eq!(barrier.waiting(), 0);
+    let waiter = ByHand::waiting(barrier.wait());
+    assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
+    assert_eq!(waiter.wakes(), 1);
+}
+
+#[test]
+fn a_waiter_dropped_when_all_have_come_holds_nobody_up() {
+    let barrier = Barrier::new(3);
+    let mut waiting = Vec::from([0, 1].map(|_| ByHand::waiting(barrier.wait())));
+    assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
+    drop(waiting.remove(0));
+    assert_eq!((waiting[0].poll(), barrier.waiting()), (Poll::Ready(false), 0));
+}
+
+#[test]
+fn a_line_for_one_or_none_holds_nobody_up() {
+    for barrier in [Barrier::new(0), Barrier::new(1)] {
+        assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
+    }
+}

@@ -1,0 +1,72 @@
+//! A semaphore whose number stays as it is.
+
+use std::task::Poll;
+
+use spinney_sync::{BoundedSemaphore, Closed, OverRelease, TryAcquireError};
+use spinney_test_support::ByHand;
+
+#[test]
+fn forgotten_permits_come_back_to_those_who_wait() {
+    let semaphore = BoundedSemaphore::new(2);
+    semaphore.try_acquire_many(2).unwrap().forget();
+    let mut waiter = ByHand::waiting(semaphore.acquire());
+    assert_eq!(semaphore.release(1), Ok(()));
+    assert_eq!((waiter.wakes(), semaphore.available(), semaphore.waiting()), (1, 0, 0));
+    assert!(matches!(waiter.poll(), Poll::Ready(Ok(_))));
+    assert_eq!((semaphore.available(), semaphore.capacity()), (1, 2));
+}
+
+#[test]
+fn a_release_of_more_than_are_out_is_refused_and_changes_nothing() {
+    let semaphore = BoundedSemaphore::new(3);
+    assert_eq!(semaphore.release(1), Err(OverRelease));
+    semaphore.try_acquire_many(2).unwrap().forget();
+    let heavy = ByHand::waiting(semaphore.acquire_many(2));
+    assert_eq!(semaphore.release(3), Err(OverRelease));
+    assert_eq!((semaphore.available(), semaphore.waiting(), heavy.wakes()), (1, 1, 0));
+    assert_eq!(semaphore.release(0), Ok(()));
+    assert_eq!(semaphore.release(2), Ok(()));
+    assert_eq!((semaphore.capacity(), heavy.wakes()), (3, 1));
+}
+
+#[test]
+fn a_permit_given_back_in_its_holder_s_place_comes_back_once() {
+    let semaphore = BoundedSemaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    assert_eq!(semaphore.release(1), Ok(()));
+    drop(held);
+    assert_eq!((semaphore.capacity(), semaphore.available()), (1, 1));
+    assert_eq!(semaphore.release(1), Err(OverRelease));
+}
+
+#[test]
+fn waiters_are_served_in_the_order_they_came() {
+    let semaphore = BoundedSemaphore::new(2);
+    let held = semaphore.try_acquire().unwrap();
+    let heavy = ByHand::waiting(semaphore.acquire_many(2));
+    let light = ByHand::waiting(semaphore.acquire());
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::WouldBlock);
+    drop(held);
+    assert_eq!((heavy.wakes(), light.wakes()), (1, 0));
+    drop(heavy);
+    assert_eq!(light.wakes(), 1);
+}
+
+#[test]
+fn closing_refuses_all_who_wait_and_all_who_come() {
+    let semaphore = BoundedSemaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut waiter = ByHand::waiting(semaphore.acquire());
+    assert!(!semaphore.is_closed());
+    semaphore.close();
+    assert!(semaphore.is_closed());
+    assert!(matches!(waiter.poll(), Poll::Ready(Err(Closed))));
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+    drop(held);
+    assert_eq!(semaphore.available(), 1);
+}
+
+#[test]
+fn the_error_says_what_is_wrong() {
+    assert_eq!(OverRelease.to_string(), "more permits were given back than are out");
+}

@@ -1,0 +1,52 @@
+//! The promises of `spinney-sync`.
+
+/// [`AsyncResult`](spinney_sync::AsyncResult): a value that is set once.
+mod async_result;
+
+/// Every waiter, dropped at every point of its wait.
+mod drops;
+
+/// [`Event`](spinney_sync::Event): a flag to wait for.
+mod event;
+
+/// Locks, conditions, barriers and latches.
+mod locks {
+    mod barrier;
+    mod bounded;
+    mod condition;
+    mod latch;
+    mod notes;
+    mod rlock;
+}
+
+/// [`OrderedQueue`](spinney_sync::OrderedQueue) and its kinds.
+mod queue {
+    mod bounds;
+    mod cancel;
+    mod channel;
+    mod fairness;
+    mod hammer;
+    mod join;
+    mod order;
+    mod panics;
+    mod peek;
+    mod priority;
+    mod reentry;
+    mod shutdown;
+    #[cfg(feature = "stream")]
+    mod stream;
+    mod text;
+    mod walk;
+}
+
+/// [`Semaphore`](spinney_sync::Semaphore).
+mod semaphore {
+    mod cancel;
+    mod close;
+    mod count;
+    mod hammer;
+    mod idle;
+    mod order;
+    mod wakers;
+    mod weights;
+}

@@ -1,0 +1,88 @@
+//! The smallest first; equals in the order they were put.
+
+use std::cmp::{Ordering, Reverse};
+use std::task::Poll;
+
+use spinney_sync::PriorityQueue;
+use spinney_test_support::ByHand;
+
+use super::order::drain;
+
+/// Compares by its rank alone.
+#[derive(Debug)]
+struct Job(u32, &'static str);
+
+impl Ord for Job {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Job {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Job {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Job {}
+
+fn names(queue: &PriorityQueue<Job>) -> Vec<&'static str> {
+    drain(queue).into_iter().map(|job| job.1).collect()
+}
+
+#[test]
+fn the_smallest_comes_out_first() {
+    let queue = PriorityQueue::unbounded();
+    let mut items: Vec<u32> = (0..1000).collect();
+    fastrand::Rng::with_seed(3).shuffle(&mut items);
+    for item in items {
+        queue.put_nowait(item).unwrap();
+    }
+    assert_eq!(drain(&queue), (0..1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn reverse_lets_the_largest_come_out_first() {
+    let queue = PriorityQueue::unbounded();
+    for item in [2, 3, 1] {
+        queue.put_nowait(Reverse(item)).unwrap();
+    }
+    assert_eq!(drain(&queue), [Reverse(3), Reverse(2), Reverse(1)]);
+}
+
+#[test]
+fn equals_come_out_in_the_order_they_were_put() {
+    let queue = PriorityQueue::unbounded();
+    for job in [Job(2, "a"), Job(1, "b"), Job(2, "c"), Job(1, "d"), Job(2, "e")] {
+        queue.put_nowait(job).unwrap();
+    }
+    assert_eq!(names(&queue), ["b", "d", "a", "c", "e"]);
+}
+
+#[test]
+fn an_item_that_is_put_back_is_before_its_later_equals() {
+    let queue = PriorityQueue::unbounded();
+    let getter = ByHand::waiting(queue.get());
+    for job in [Job(2, "given"), Job(2, "later"), Job(1, "small"), Job(3, "large")] {
+        queue.put_nowait(job).unwrap();
+    }
+    drop(getter);
+    assert_eq!(names(&queue), ["small", "given", "later", "large"]);
+}
+
+#[test]
+fn an_item_taken_is_the_smallest_of_those_that_were_in_the_queue() {
+    let queue = PriorityQueue::bounded(2);
+    queue.put_nowait(5).unwrap();
+    queue.put_nowait(6).unwrap();
+    let mut putter = ByHand::waiting(queue.put(1));
+    assert_eq!(queue.get_nowait(), Ok(5), "1 was not in yet");
+    assert_eq!(putter.poll(), Poll::Ready(Ok(())));
+    assert_eq!(drain(&queue), [1, 6]);
+}

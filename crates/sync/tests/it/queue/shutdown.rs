@@ -1,0 +1,207 @@
+//! The end of a queue: nothing more is put, and what is left can be taken.
+
+use std::task::Poll;
+
+use spinney_sync::{Channel, GetError, LifoQueue, PutError, Queue, ShutDown};
+use spinney_test_support::ByHand;
+
+use super::order::drain;
+
+#[test]
+fn nothing_is_put_any_more_and_each_item_comes_back() {
+    let queue = Queue::bounded(1);
+    queue.shutdown();
+    assert!(queue.is_shut_down());
+    assert_eq!(queue.put_nowait(1), Err(PutError::ShutDown(1)));
+    assert_eq!(ByHand::of(queue.put(2)).poll(), Poll::Ready(Err(ShutDown(2))));
+    queue.resize(10);
+    assert_eq!(queue.put_nowait(3).unwrap_err().into_item(), 3);
+    assert_eq!((queue.len(), queue.unfinished()), (0, 0));
+}
+
+#[test]
+fn what_is_left_can_be_taken_and_then_gets_are_refused() {
+    let queue = Queue::unbounded();
+    queue.put_nowait(1).unwrap();
+    queue.put_nowait(2).unwrap();
+    queue.shutdown();
+    assert_eq!(queue.peek_nowait(), Ok(1));
+    assert_eq!(queue.get_nowait(), Ok(1));
+    assert_eq!(ByHand::of(queue.get()).poll(), Poll::Ready(Ok(2)));
+    assert_eq!(queue.get_nowait(), Err(GetError::ShutDown));
+    assert_eq!(ByHand::of(queue.get()).poll(), Poll::Ready(Err(ShutDown(()))));
+    assert_eq!(queue.unfinished(), 2);
+}
+
+#[test]
+fn putters_that_wait_are_woken_once_and_get_their_items_back() {
+    let queue = Queue::bounded(1);
+    queue.put_nowait(0).unwrap();
+    let mut putters: Vec<_> = (1..5).map(|item| ByHand::waiting(queue.put(item))).collect();
+    queue.shutdown();
+    assert_eq!((queue.putting(), queue.len()), (0, 1));
+    for (putter, item) in putters.iter_mut().zip(1..) {
+        assert_eq!(putter.wakes(), 1);
+        assert_eq!(putter.poll(), Poll::Ready(Err(ShutDown(item))));
+    }
+    assert_eq!(drain(&queue), [0]);
+}
+
+#[test]
+fn getters_that_wait_are_woken_once_and_refused() {
+    let queue = Queue::<u32>::unbounded();
+    let mut getters: Vec<_> = (0..5).map(|_| ByHand::waiting(queue.get())).collect();
+    let mut peek = ByHand::waiting(queue.peek());
+    queue.shutdown();
+    assert_eq!(queue.getting(), 0);
+    for getter in &mut getters {
+        assert_eq!(getter.wakes(), 1);
+        assert_eq!(getter.poll(), Poll::Ready(Err(ShutDown(()))));
+    }
+    assert_eq!((peek.wakes(), peek.poll()), (1, Poll::Ready(Err(ShutDown(())))));
+}
+
+#[test]
+fn whoever_was_served_before_keeps_what_they_got() {
+    let queue = Queue::bounded(1);
+    let mut getter = ByHand::waiting(queue.get());
+    queue.put_nowait(1).unwrap();
+    queue.put_nowait(2).unwrap();
+    let mut putter = ByHand::waiting(queue.put(3));
+    assert_eq!(queue.get_nowait(), Ok(2));
+    queue.shutdown();
+    assert_eq!(getter.poll(), Poll::Ready(Ok(1)));
+    assert_eq!(putter.poll(), Poll::Ready(Ok(())));
+    assert_eq!(drain(&queue), [3]);
+}
+
+#[test]
+fn an_item_given_before_is_back_in_the_queue_if_its_getter_is_dropped() {
+    let queue = Queue::unbounded();
+    let getter = ByHand::waiting(queue.get());
+    let mut refused = ByHand::waiting(queue.get());
+    queue.put_nowait(1).unwrap();
+    queue.shutdown();
+    drop(getter);
+    assert_eq!(queue.get_nowait(), Ok(1));
+    assert_eq!(refused.poll(), Poll::Ready(Err(ShutDown(()))));
+}
+
+#[test]
+fn refused_ones_may_be_dropped_unpolled() {
+    let queue = Queue::bounded(0);
+    let putters = [1, 2].map(|item| ByHand::waiting(queue.put(item)));
+    queue.shutdown();
+    drop(putters);
+    let queue = Queue::<u32>::bounded(0);
+    let getters = [(); 2].map(|()| ByHand::waiting(queue.get()));
+    queue.shutdown();
+    drop(getters);
+    assert_eq!((queue.putting(), queue.getting(), queue.len()), (0, 0, 0));
+}
+
+#[test]
+fn the_item_of_a_refused_put_can_be_taken_back() {
+    let queue = Queue::bounded(0);
+    let mut put = queue.put(1);
+    assert!(ByHand::of(&mut put).poll().is_pending());
+    queue.shutdown();
+    assert_eq!(put.take_back(), Some(1));
+    assert_eq!(put.take_back(), None);
+}
+
+#[test]
+fn at_once_returns_what_is_left_in_the_order_it_would_have_come_out() {
+    let (queue, pile) = (Queue::unbounded(), LifoQueue::unbounded());
+    for item in [1, 2, 3] {
+        queue.put_nowait(item).unwrap();
+        pile.put_nowait(item).unwrap();
+    }
+    assert_eq!(queue.shutdown_now(), [1, 2, 3]);
+    assert_eq!(pile.shutdown_now(), [3, 2, 1]);
+    assert!(queue.is_shut_down() && queue.is_empty());
+    assert_eq!(queue.get_nowait(), Err(GetError::ShutDown));
+}
+
+#[test]
+fn at_once_counts_what_is_left_as_done_and_ends_the_joins() {
+    let queue = Queue::unbounded();
+    queue.put_nowait(1).unwrap();
+    queue.put_nowait(2).unwrap();
+    queue.put_nowait(3).unwrap();
+    queue.get_nowait().unwrap();
+    let mut join = ByHand::waiting(queue.join());
+    assert_eq!(queue.shutdown_now(), [2, 3]);
+    assert_eq!((queue.unfinished(), join.wakes()), (1, 0), "1 is still at work");
+    queue.task_done().unwrap();
+    assert!(join.poll().is_ready());
+
+    let queue = Queue::unbounded();
+    queue.put_nowait(1).unwrap();
+    let mut join = ByHand::waiting(queue.join());
+    drop(queue.shutdown_now());
+    assert_eq!(join.wakes(), 1);
+    assert!(join.poll().is_ready());
+}
+
+#[test]
+fn at_once_after_too_many_were_reported_done_counts_down_to_zero() {
+    let queue = Queue::unbounded();
+    queue.put_nowait(1).unwrap();
+    queue.task_done().unwrap();
+    assert_eq!(queue.shutdown_now(), [1]);
+    assert_eq!(queue.unfinished(), 0);
+}
+
+#[test]
+fn at_once_takes_items_back_from_getters_that_have_yet_to_run() {
+    let queue = Queue::unbounded();
+    let mut getters = [(); 2].map(|()| ByHand::waiting(queue.get()));
+    let mut peek = ByHand::waiting(queue.peek());
+    for item in [1, 2, 3] {
+        queue.put_nowait(item).unwrap();
+    }
+    assert_eq!(queue.shutdown_now(), [1, 2, 3]);
+    for getter in &mut getters {
+        assert_eq!(getter.poll(), Poll::Ready(Err(ShutDown(()))));
+    }
+    assert_eq!(peek.poll(), Poll::Ready(Ok(3)), "it took nothing");
+    assert_eq!((queue.unfinished(), queue.len()), (0, 0));
+}
+
+#[test]
+fn at_once_leaves_the_items_of_putters_that_wait_to_them() {
+    let channel = Channel::new();
+    let mut putter = ByHand::waiting(channel.put(1));
+    assert!(channel.shutdown_now().is_empty());
+    assert_eq!(putter.poll(), Poll::Ready(Err(ShutDown(1))));
+}
+
+#[test]
+fn again_it_is_of_no_effect() {
+    let queue = Queue::<u32>::unbounded();
+    let getter = ByHand::waiting(queue.get());
+    queue.shutdown();
+    queue.shutdown();
+    assert_eq!(getter.wakes(), 1);
+    drop(getter);
+
+    let queue = Queue::unbounded();
+    queue.put_nowait(1).unwrap();
+    queue.shutdown();
+    assert_eq!(queue.shutdown_now(), [1], "but at once can come after");
+    assert!(queue.shutdown_now().is_empty());
+}
+
+#[test]
+fn one_that_was_refused_has_the_item_that_somebody_puts_back_meanwhile() {
+    let queue = Queue::unbounded();
+    let served = ByHand::waiting(queue.get());
+    let mut refused = ByHand::waiting(queue.get());
+    let mut late = ByHand::waiting(queue.get());
+    queue.put_nowait(1).unwrap();
+    queue.shutdown();
+    drop(served);
+    assert_eq!(refused.poll(), Poll::Ready(Ok(1)));
+    assert_eq!(late.poll(), Poll::Ready(Err(ShutDown(()))));
+}

@@ -1,0 +1,64 @@
+//! The items as a stream.
+
+use std::task::Poll;
+
+use futures_lite::StreamExt;
+use futures_lite::future::poll_fn;
+use spinney_sync::{LifoQueue, Queue};
+use spinney_test_support::ByHand;
+
+use super::cancel::{Life, drop_at_each_point};
+use super::order::drain;
+
+#[test]
+fn it_gives_the_items_as_they_come_and_ends_with_the_queue() {
+    let queue = Queue::bounded(1);
+    let mut items = queue.stream();
+    let mut next = ByHand::waiting(items.next());
+    queue.put_nowait(1).unwrap();
+    assert_eq!((next.wakes(), next.poll()), (1, Poll::Ready(Some(1))));
+    drop(next);
+    queue.put_nowait(2).unwrap();
+    queue.shutdown();
+    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(Some(2)));
+    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None));
+    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None), "and it stays ended");
+}
+
+#[test]
+fn a_next_that_is_dropped_keeps_its_place() {
+    let queue = Queue::bounded(1);
+    let mut items = queue.stream();
+    drop(ByHand::waiting(items.next()));
+    let behind = ByHand::waiting(queue.get());
+    queue.put_nowait(1).unwrap();
+    assert_eq!((ByHand::of(items.next()).poll(), behind.wakes()), (Poll::Ready(Some(1)), 0));
+}
+
+#[test]
+fn a_dropped_stream_loses_no_item() {
+    fn next(queue: &Queue<u32>) -> Life<'_> {
+        let mut items = queue.stream();
+        Box::pin(poll_fn(move |cx| items.poll_next(cx)))
+    }
+    fn put_one(queue: &Queue<u32>) -> Option<u32> {
+        queue.put_nowait(1).unwrap();
+        None
+    }
+    for behind in [false, true] {
+        for (_, found) in drop_at_each_point(|| Queue::bounded(1), next, put_one, behind) {
+            assert_eq!(found, [1]);
+        }
+    }
+}
+
+#[test]
+fn it_has_the_order_of_its_queue() {
+    let pile = LifoQueue::unbounded();
+    pile.put_nowait(1).unwrap();
+    pile.put_nowait(2).unwrap();
+    let mut items = pile.stream();
+    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(Some(2)));
+    drop(items);
+    assert_eq!(drain(&pile), [1]);
+}

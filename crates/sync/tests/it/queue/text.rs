@@ -1,0 +1,80 @@
+//! What is printed, and what is told of those who wait.
+
+use std::error::Error;
+
+use spinney_sync::{Channel, GetError, PutError, Queue, ShutDown, TaskDoneError, Wait};
+use spinney_test_support::ByHand;
+
+/// Neither `Debug` nor `Clone`.
+struct Plain;
+
+#[test]
+fn the_errors_say_what_is_wrong() {
+    let say = |error: &dyn Error| error.to_string();
+    assert_eq!(say(&ShutDown(Plain)), "the queue was shut down");
+    assert_eq!(say(&PutError::ShutDown(Plain)), "the queue was shut down");
+    assert_eq!(say(&PutError::Full(Plain)), "the queue is full");
+    assert_eq!(say(&GetError::Empty), "the queue is empty");
+    assert_eq!(say(&GetError::ShutDown), "the queue was shut down");
+    assert_eq!(say(&TaskDoneError), "more items were reported done than were put");
+    assert_eq!(
+        format!("{:?} {:?}", ShutDown(Plain), PutError::Full(Plain)),
+        "ShutDown(..) Full(..)"
+    );
+    assert_eq!(format!("{:?}", PutError::ShutDown(Plain)), "ShutDown(..)");
+}
+
+#[test]
+fn an_error_of_a_wait_is_one_of_a_try() {
+    assert_eq!(PutError::from(ShutDown(1)), PutError::ShutDown(1));
+    assert_eq!(GetError::from(ShutDown(())), GetError::ShutDown);
+}
+
+#[test]
+fn a_queue_and_those_who_wait_tell_their_state() {
+    let queue = Queue::bounded(1);
+    queue.put_nowait(Plain).unwrap();
+    let mut put = queue.put(Plain);
+    assert!(ByHand::of(&mut put).poll().is_pending());
+    let state =
+        "len: 1, capacity: Some(1), getting: 0, putting: 1, unfinished: 1, shut_down: false";
+    assert_eq!(format!("{queue:?}"), format!("Queue {{ {state} }}"));
+    assert_eq!(
+        format!("{put:?} {:?}", queue.get()),
+        "Put { waiting: true } Get { waiting: false }"
+    );
+    assert_eq!(format!("{:?}", Queue::<u8>::bounded(1).peek()), "Peek { waiting: false }");
+    assert!(format!("{:?}", Channel::<Plain>::new()).starts_with("Channel(Queue { len: 0,"));
+}
+
+#[test]
+fn each_wait_is_noted_with_the_line_that_waits() {
+    let (queue, full) = (Queue::<u32>::bounded(1), Queue::bounded(1));
+    full.put_nowait(1).unwrap();
+    let noted = |what: &str, line: u32| {
+        let noted = Wait::last().unwrap().to_string();
+        assert!(noted.starts_with(&format!("{what} at {}:{line}:", file!())), "{noted}");
+    };
+    let _get = ByHand::waiting(queue.get());
+    noted("Queue::get", line!() - 1);
+    let _peek = ByHand::waiting(queue.peek());
+    noted("Queue::peek", line!() - 1);
+    let _put = ByHand::waiting(full.put(2));
+    noted("Queue::put", line!() - 1);
+    let _join = ByHand::waiting(full.join());
+    noted("Queue::join", line!() - 1);
+}
+
+#[test]
+fn queues_and_their_futures_go_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    fn is_sync<T: Sync>(_: &T) {}
+    // An item that is `Send` and no more.
+    let queue = Queue::<std::cell::Cell<u32>>::bounded(1);
+    is_send(&queue);
+    is_sync(&queue);
+    is_send(&queue.get());
+    is_send(&queue.peek());
+    is_send(&queue.put(std::cell::Cell::new(1)));
+    is_send(&queue.join());
+}

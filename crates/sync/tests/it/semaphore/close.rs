@@ -1,0 +1,96 @@
+//! A closed semaphore hands out nothing more.
+
+use std::task::Poll;
+
+use spinney_sync::{Closed, Semaphore, TryAcquireError};
+use spinney_test_support::ByHand;
+
+#[test]
+fn closing_refuses_all_who_wait_and_wakes_each_once() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut waiting: Vec<_> = (0..10).map(|_| ByHand::waiting(semaphore.acquire())).collect();
+    semaphore.close();
+    assert!(semaphore.is_closed());
+    assert_eq!((semaphore.waiting(), semaphore.out()), (0, 1));
+    assert!(waiting.iter().all(|waiter| waiter.wakes() == 1));
+    for waiter in &mut waiting {
+        assert!(matches!(waiter.poll(), Poll::Ready(Err(Closed))));
+    }
+    drop(held);
+    assert_eq!(semaphore.out(), 0);
+}
+
+#[test]
+fn closing_refuses_newcomers_though_permits_are_free() {
+    let semaphore = Semaphore::new(1);
+    semaphore.close();
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+    assert!(matches!(ByHand::of(semaphore.acquire()).poll(), Poll::Ready(Err(Closed))));
+    semaphore.resize(10);
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+    assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
+}
+
+#[test]
+fn whoever_was_served_before_it_was_closed_keeps_their_permit() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut served = ByHand::waiting(semaphore.acquire());
+    let mut waiting = ByHand::waiting(semaphore.acquire());
+    drop(held);
+    semaphore.close();
+    let Poll::Ready(Ok(permit)) = served.poll() else { panic!("it was served in time") };
+    assert!(matches!(waiting.poll(), Poll::Ready(Err(Closed))));
+    assert_eq!(semaphore.out(), 1);
+    drop(permit);
+    assert_eq!(semaphore.out(), 0);
+}
+
+#[test]
+fn refused_waiters_may_be_dropped_unpolled() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let waiting: Vec<_> = (0..5).map(|_| ByHand::waiting(semaphore.acquire())).collect();
+    semaphore.close();
+    drop(waiting);
+    assert_eq!((semaphore.waiting(), semaphore.out(), semaphore.available()), (0, 1, 0));
+    drop(held);
+    assert_eq!((semaphore.out(), semaphore.available()), (0, 1));
+}
+
+#[test]
+fn a_served_waiter_dropped_after_the_close_puts_its_permit_back() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let served = ByHand::waiting(semaphore.acquire());
+    drop(held);
+    semaphore.close();
+    drop(served);
+    assert_eq!(semaphore.out(), 0);
+}
+
+#[test]
+fn closing_again_is_of_no_effect() {
+    let semaphore = Semaphore::new(0);
+    let waiter = ByHand::waiting(semaphore.acquire());
+    semaphore.close();
+    semaphore.close();
+    assert_eq!(waiter.wakes(), 1);
+}
+
+#[test]
+fn forgotten_permits_can_be_released_after_the_close() {
+    let semaphore = Semaphore::new(1);
+    semaphore.try_acquire().unwrap().forget();
+    semaphore.close();
+    semaphore.release(1);
+    assert_eq!(semaphore.out(), 0);
+}
+
+#[test]
+fn the_errors_say_what_is_wrong() {
+    assert_eq!(Closed.to_string(), "it is closed");
+    assert_eq!(TryAcquireError::Closed.to_string(), "it is closed");
+    assert_eq!(TryAcquireError::WouldBlock.to_string(), "not enough permits are free");
+}

@@ -1,0 +1,129 @@
+//! Idle: no permit is out and nobody waits for one.
+
+use std::task::Poll;
+
+use spinney_sync::Semaphore;
+use spinney_test_support::ByHand;
+
+#[test]
+fn an_idle_semaphore_makes_nobody_wait() {
+    let semaphore = Semaphore::new(1);
+    assert!(ByHand::of(semaphore.wait_idle()).poll().is_ready());
+    drop(semaphore.try_acquire().unwrap());
+    assert!(ByHand::of(semaphore.wait_idle()).poll().is_ready());
+}
+
+#[test]
+fn the_last_permit_that_comes_back_ends_the_wait() {
+    let semaphore = Semaphore::new(2);
+    let [one, two] = [semaphore.try_acquire().unwrap(), semaphore.try_acquire().unwrap()];
+    let mut idle = ByHand::waiting(semaphore.wait_idle());
+    drop(one);
+    assert_eq!(idle.wakes(), 0);
+    drop(two);
+    assert_eq!(idle.wakes(), 1);
+    assert!(idle.poll().is_ready());
+}
+
+#[test]
+fn a_last_permit_that_is_put_back_ends_the_wait_when_it_is_handed_out() {
+    let semaphore = Semaphore::new(1);
+    semaphore.try_acquire().unwrap().forget();
+    let mut idle = ByHand::waiting(semaphore.wait_idle());
+    let hand_out = semaphore.put_back(1);
+    assert_eq!(idle.wakes(), 0);
+    drop(hand_out);
+    assert_eq!(idle.wakes(), 1);
+    assert!(idle.poll().is_ready());
+}
+
+#[test]
+fn a_permit_that_goes_to_a_waiter_does_not_end_the_wait() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut waiter = ByHand::waiting(semaphore.acquire());
+    let mut idle = ByHand::waiting(semaphore.wait_idle());
+    drop(held);
+    assert!(idle.poll().is_pending());
+    assert_eq!(idle.wakes(), 0);
+    let Poll::Ready(Ok(permit)) = waiter.poll() else { panic!("it was served") };
+    drop(permit);
+    assert!(idle.poll().is_ready());
+}
+
+#[test]
+fn the_last_waiter_that_gives_up_ends_the_wait() {
+    let semaphore = Semaphore::new(0);
+    let waiter = ByHand::waiting(semaphore.acquire());
+    let mut idle = ByHand::waiting(semaphore.wait_idle());
+    drop(waiter);
+    assert_eq!(idle.wakes(), 1);
+    assert!(idle.poll().is_ready());
+}
+
+#[test]
+fn a_served_waiter_that_is_dropped_ends_the_wait() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let waiter = ByHand::waiting(semaphore.acquire());
+    let mut idle = ByHand::waiting(semaphore.wait_idle());
+    drop(held);
+    drop(waiter);
+    assert!(idle.poll().is_ready());
+}
+
+#[test]
+fn closing_ends_the_wait_if_only_waiters_were_left() {
+    let semaphore = Semaphore::new(0);
+    let _waiter = ByHand::waiting(semaphore.acquire());
+    let mut idle = ByHand::waiting(semaphore.wait_idle());
+    semaphore.close();
+    assert_eq!(idle.wakes(), 1);
+    assert!(idle.poll().is_ready());
+}
+
+#[test]
+fn closing_does_not_end_the_wait_while_permits_are_out() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut idle = ByHand::waiting(semaphore.wait_idle());
+    semaphore.close();
+    assert!(idle.poll().is_pending());
+    drop(held);
+    assert!(idle.poll().is_ready());
+}
+
+#[test]
+fn whoever_asked_is_told_though_it_is_busy_again() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut idle = ByHand::waiting(semaphore.wait_idle());
+    drop(held);
+    let _again = semaphore.try_acquire().unwrap();
+    assert!(idle.poll().is_ready());
+}
+
+#[test]
+fn nobody_is_told_of_an_idleness_from_before_they_asked() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut early = ByHand::waiting(semaphore.wait_idle());
+    drop(held);
+    let held = semaphore.try_acquire().unwrap();
+    let mut late = ByHand::waiting(semaphore.wait_idle());
+    assert!(early.poll().is_ready());
+    assert!(late.poll().is_pending());
+    drop(held);
+    assert_eq!(late.wakes(), 1);
+    assert!(late.poll().is_ready());
+}
+
+#[test]
+fn all_who_asked_are_told_and_a_dropped_ask_harms_nobody() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut asked: Vec<_> = (0..5).map(|_| ByHand::waiting(semaphore.wait_idle())).collect();
+    asked.remove(2);
+    drop(held);
+    assert!(asked.iter_mut().all(|idle| idle.wakes() == 1 && idle.poll().is_ready()));
+}

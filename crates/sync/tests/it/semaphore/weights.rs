@@ -1,0 +1,172 @@
+//! Several permits that are acquired together.
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use spinney_sync::{Acquire, Closed, Semaphore, TryAcquireError};
+use spinney_test_support::ByHand;
+
+#[test]
+fn a_permit_for_many_gives_them_all_back() {
+    let semaphore = Semaphore::new(5);
+    let Poll::Ready(Ok(permit)) = ByHand::of(semaphore.acquire_many(3)).poll() else {
+        panic!("that many were free")
+    };
+    assert_eq!((permit.permits(), semaphore.out(), semaphore.available()), (3, 3, 2));
+    drop(permit);
+    assert_eq!((semaphore.out(), semaphore.available()), (0, 5));
+    assert_eq!(semaphore.try_acquire().unwrap().permits(), 1);
+}
+
+#[test]
+fn a_try_gets_all_that_it_wants_or_nothing() {
+    let semaphore = Semaphore::new(3);
+    assert_eq!(semaphore.try_acquire_many(4).unwrap_err(), TryAcquireError::WouldBlock);
+    let permit = semaphore.try_acquire_many(2).unwrap();
+    assert_eq!(semaphore.try_acquire_many(2).unwrap_err(), TryAcquireError::WouldBlock);
+    assert_eq!((semaphore.out(), semaphore.waiting()), (2, 0));
+    drop(permit);
+    assert!(semaphore.try_acquire_many(3).is_ok());
+}
+
+#[test]
+fn a_heavy_waiter_is_overtaken_by_no_light_one() {
+    let semaphore = Semaphore::new(3);
+    let held = [0, 1, 2].map(|_| semaphore.try_acquire().unwrap());
+    let mut heavy = ByHand::waiting(semaphore.acquire_many(3));
+    let mut light = ByHand::waiting(semaphore.acquire());
+    let [one, two, three] = held;
+    drop((one, two));
+    assert_eq!((semaphore.available(), heavy.wakes(), light.wakes()), (2, 0, 0));
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::WouldBlock);
+    assert!(light.poll().is_pending());
+    drop(three);
+    assert_eq!((semaphore.available(), heavy.wakes(), light.wakes()), (0, 1, 0));
+    let Poll::Ready(Ok(permit)) = heavy.poll() else { panic!("it was served") };
+    drop(permit);
+    assert_eq!(light.wakes(), 1);
+}
+
+#[test]
+fn permits_that_come_back_together_go_down_the_queue_as_far_as_they_reach() {
+    let semaphore = Semaphore::new(6);
+    semaphore.try_acquire_many(6).unwrap().forget();
+    let waiting = [2, 1, 3, 1].map(|want| ByHand::waiting(semaphore.acquire_many(want)));
+    semaphore.release(5);
+    assert_eq!(waiting.each_ref().map(ByHand::wakes), [1, 1, 0, 0]);
+    assert_eq!((semaphore.out(), semaphore.waiting()), (4, 2));
+    semaphore.release(2);
+    assert_eq!(waiting.each_ref().map(ByHand::wakes), [1, 1, 1, 1]);
+    assert_eq!((semaphore.out(), semaphore.waiting()), (6, 0));
+}
+
+#[test]
+fn a_heavy_waiter_that_gives_up_makes_way() {
+    let semaphore = Semaphore::new(2);
+    let _held = semaphore.try_acquire().unwrap();
+    let heavy = ByHand::waiting(semaphore.acquire_many(2));
+    let light = [0, 1].map(|_| ByHand::waiting(semaphore.acquire()));
+    drop(heavy);
+    assert_eq!(light.each_ref().map(ByHand::wakes), [1, 0]);
+    assert_eq!((semaphore.out(), semaphore.waiting()), (2, 1));
+}
+
+#[test]
+fn a_served_heavy_waiter_that_is_dropped_passes_all_its_permits_on() {
+    let semaphore = Semaphore::new(3);
+    let held = semaphore.try_acquire_many(3).unwrap();
+    let heavy = ByHand::waiting(semaphore.acquire_many(3));
+    let light = [0, 1, 2, 3].map(|_| ByHand::waiting(semaphore.acquire()));
+    drop(held);
+    assert_eq!((heavy.wakes(), semaphore.waiting()), (1, 4));
+    drop(heavy);
+    assert_eq!(light.each_ref().map(ByHand::wakes), [1, 1, 1, 0]);
+    assert_eq!((semaphore.out(), semaphore.waiting()), (3, 1));
+}
+
+#[test]
+fn whoever_wants_more_than_there_are_waits_for_a_larger_size() {
+    let semaphore = Semaphore::new(2);
+    let mut heavy = ByHand::waiting(semaphore.acquire_many(4));
+    let behind = ByHand::waiting(semaphore.acquire());
+    assert_eq!((semaphore.available(), semaphore.waiting()), (2, 2));
+    semaphore.resize(3);
+    assert_eq!((heavy.wakes(), behind.wakes()), (0, 0));
+    semaphore.add(1);
+    assert_eq!((heavy.wakes(), behind.wakes()), (1, 0));
+    assert!(matches!(heavy.poll(), Poll::Ready(Ok(_))));
+    assert_eq!(behind.wakes(), 1);
+}
+
+#[test]
+fn no_permits_wait_for_their_turn_and_take_nothing() {
+    let semaphore = Semaphore::new(0);
+    let Poll::Ready(Ok(nothing)) = ByHand::of(semaphore.acquire_many(0)).poll() else {
+        panic!("nobody was before it")
+    };
+    assert_eq!((nothing.permits(), semaphore.out(), semaphore.waiting()), (0, 0, 0));
+    drop(nothing);
+    let one = ByHand::waiting(semaphore.acquire());
+    let mut none = ByHand::waiting(semaphore.acquire_many(0));
+    assert_eq!(semaphore.try_acquire_many(0).unwrap_err(), TryAcquireError::WouldBlock);
+    semaphore.add(1);
+    assert_eq!((one.wakes(), none.wakes(), semaphore.out()), (1, 1, 1));
+    assert!(matches!(none.poll(), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn a_turn_that_takes_nothing_leaves_it_idle() {
+    let semaphore = Semaphore::new(0);
+    let one = ByHand::waiting(semaphore.acquire());
+    let none = ByHand::waiting(semaphore.acquire_many(0));
+    let idle = ByHand::waiting(semaphore.wait_idle());
+    drop(one);
+    assert_eq!((none.wakes(), idle.wakes()), (1, 1));
+}
+
+#[test]
+fn the_largest_number_may_be_wanted() {
+    let semaphore = Semaphore::new(usize::MAX);
+    let one = semaphore.try_acquire().unwrap();
+    let mut all = ByHand::waiting(semaphore.acquire_many(usize::MAX));
+    drop(one);
+    let Poll::Ready(Ok(permit)) = all.poll() else { panic!("all are there") };
+    assert_eq!((semaphore.out(), semaphore.available()), (usize::MAX, 0));
+    drop(permit);
+    assert_eq!(semaphore.out(), 0);
+}
+
+#[test]
+fn a_heavy_permit_that_is_forgotten_comes_back_bit_by_bit() {
+    let semaphore = Semaphore::new(3);
+    semaphore.try_acquire_many(3).unwrap().forget();
+    semaphore.release(1);
+    assert_eq!(semaphore.out(), 2);
+    semaphore.release(2);
+    assert_eq!((semaphore.out(), semaphore.capacity()), (0, 3));
+}
+
+#[test]
+fn closing_refuses_heavy_and_light_ones_alike() {
+    let semaphore = Semaphore::new(1);
+    let mut waiting = [3, 1].map(|want| ByHand::waiting(semaphore.acquire_many(want)));
+    semaphore.close();
+    assert!(waiting.iter_mut().all(|waiter| matches!(waiter.poll(), Poll::Ready(Err(Closed)))));
+    assert_eq!(semaphore.try_acquire_many(0).unwrap_err(), TryAcquireError::Closed);
+    assert_eq!((semaphore.out(), semaphore.available()), (0, 1));
+}
+
+#[test]
+fn the_balance_counts_heads_and_not_what_they_want() {
+    let semaphore = Semaphore::new(1);
+    let _waiting = [5, 5].map(|want| ByHand::waiting(semaphore.acquire_many(want)));
+    assert_eq!((semaphore.waiting(), semaphore.balance()), (2, -1));
+}
+
+#[test]
+fn many_can_be_acquired_without_a_borrow() {
+    let semaphore = Arc::new(Semaphore::new(2));
+    let mut acquire = ByHand::of(Acquire::many(Arc::clone(&semaphore), 2));
+    let Poll::Ready(Ok(permit)) = acquire.poll() else { panic!("two were free") };
+    assert_eq!((permit.permits(), semaphore.out()), (2, 2));
+}

@@ -1,0 +1,152 @@
+//! Names, stacks, hooks, and threads that cannot be started.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use futures_lite::future::block_on;
+use spinney_greenlet::Failure;
+use spinney_test_support::Gate;
+use spinney_threadpool::{NoThreads, ThreadPool, ThreadRefused};
+
+#[test]
+fn a_builder_without_threads_is_refused() {
+    assert_eq!(ThreadPool::builder().maxsize(0).build().unwrap_err(), NoThreads);
+}
+
+#[test]
+fn threads_have_the_name_and_their_number() {
+    let (pool, gate) =
+        (ThreadPool::builder().maxsize(2).name("mill").build().unwrap(), Gate::default());
+    let name = || {
+        let held = gate.clone();
+        pool.submit(move || {
+            held.pass();
+            thread::current().name().unwrap().to_owned()
+        })
+    };
+    let results = [name(), name()];
+    gate.wait_for(2);
+    gate.open();
+    let names = BTreeSet::from(results.map(|result| result.wait().unwrap()));
+    assert_eq!(names, BTreeSet::from(["mill-0".to_owned(), "mill-1".to_owned()]));
+}
+
+#[test]
+fn threads_have_the_stack_asked_for() {
+    fn deep(levels: usize) -> usize {
+        let filler = std::hint::black_box([levels; 128]);
+        if levels == 0 { 0 } else { 1 + deep(filler[0] - 1) }
+    }
+    let pool = ThreadPool::builder().maxsize(1).stack_size(64 << 20).build().unwrap();
+    // More than the standard library's two megabytes.
+    assert_eq!(pool.submit(|| deep(10_000)).wait().unwrap(), 10_000);
+}
+
+#[test]
+fn each_hook_is_called_once_by_each_thread_with_its_number() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (starts, stops) = (Arc::clone(&seen), Arc::clone(&seen));
+    let pool = ThreadPool::builder()
+        .maxsize(2)
+        .on_start(move |index| {
+            starts.lock().unwrap().push(("start", index, thread::current().id()));
+        })
+        .on_stop(move |index| {
+            stops.lock().unwrap().push(("stop", index, thread::current().id()));
+        })
+        .build()
+        .unwrap();
+    let gate = Gate::default();
+    for _ in 0..2 {
+        let held = gate.clone();
+        pool.submit(move || held.pass()).detach();
+    }
+    gate.wait_for(2);
+    gate.open();
+    block_on(pool.kill());
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    assert_eq!(seen.len(), 4);
+    for index in 0..2 {
+        let of = |what| seen.iter().find(|call| (call.0, call.1) == (what, index)).unwrap().2;
+        assert_eq!(of("start"), of("stop"), "on the same thread");
+    }
+}
+
+#[test]
+fn hooks_that_panic_end_no_thread() {
+    let pool = ThreadPool::builder()
+        .maxsize(1)
+        .on_start(|_| panic!("a panic of a start hook"))
+        .on_stop(|_| panic!("a panic of a stop hook"))
+        .build()
+        .unwrap();
+    assert_eq!(pool.submit(|| 42).wait().unwrap(), 42);
+    assert_eq!(pool.size(), 1);
+    block_on(pool.kill());
+    assert_eq!(pool.size(), 0);
+}
+
+/// Whether it was killed because no thread could be started.
+fn is_thread_refused(failure: &Failure) -> bool {
+    let Failure::Killed(exit) = failure else { return false };
+    let Some(reason) = exit.reason() else { return false };
+    reason.is::<ThreadRefused>()
+}
+
+#[test]
+fn a_closure_for_which_no_thread_can_be_started_ends_with_the_system_s_error() {
+    // No machine has a stack like that.
+    let pool = ThreadPool::builder().maxsize(2).stack_size(1 << 60).build().unwrap();
+    for _ in 0..3 {
+        assert!(is_thread_refused(&pool.submit(|| ()).wait().unwrap_err()));
+    }
+    let mapped = block_on(pool.map(|n: u32| n, 0..10)).unwrap_err();
+    assert!(is_thread_refused(&mapped));
+    assert_eq!((pool.size(), pool.len()), (0, 0));
+    block_on(async {
+        pool.join().await.unwrap();
+        pool.kill().await;
+    });
+}
+
+#[test]
+fn a_name_that_no_thread_can_have_is_an_error_too() {
+    let pool = ThreadPool::builder().name("a\0b").build().unwrap();
+    let failure = pool.submit(|| ()).wait().unwrap_err();
+    assert!(is_thread_refused(&failure));
+    assert!(failure.to_string().contains("no thread could be started"));
+}
+
+#[test]
+fn a_queue_of_none_lets_in_as_many_as_run() {
+    let pool = ThreadPool::builder().maxsize(2).queue(0).build().unwrap();
+    let gate = Gate::default();
+    let held = || {
+        let gate = gate.clone();
+        move || gate.pass()
+    };
+    let results = [pool.try_spawn(held()).unwrap(), pool.try_spawn(held()).unwrap()];
+    let full = pool.try_spawn(held()).unwrap_err();
+    assert_eq!(full.to_string(), "the thread pool's queue is full");
+    gate.wait_for(2);
+    gate.open();
+    for result in results {
+        result.wait().unwrap();
+    }
+    let again = pool.try_spawn(full.into_closure()).unwrap();
+    again.wait().unwrap();
+    assert_eq!(gate.counts(), (3, 2));
+}
+
+#[test]
+fn an_endless_queue_takes_any_number() {
+    let pool = ThreadPool::builder().maxsize(1).queue(usize::MAX).build().unwrap();
+    let gate = Gate::default();
+    let held = gate.clone();
+    pool.submit(move || held.pass()).detach();
+    let results: Vec<_> = (0..10_000).map(|n| pool.try_spawn(move || n).unwrap()).collect();
+    assert_eq!(pool.len(), 10_001);
+    gate.open();
+    assert!(results.into_iter().map(|result| result.wait().unwrap()).eq(0..10_000));
+}

@@ -1,0 +1,93 @@
+//! `join` and `drain`.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_lite::future::{block_on, poll_once};
+use spinney_test_support::Gate;
+use spinney_threadpool::ThreadPool;
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_join_waits_for_the_queue_and_for_what_is_running_and_leaves_the_pool_open() {
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        pool.join().await.unwrap();
+        for _ in 0..5 {
+            let held = gate.clone();
+            pool.spawn(move || held.pass()).await.detach();
+        }
+        {
+            let mut join = pin!(pool.join());
+            assert!(poll_once(join.as_mut()).await.is_none());
+            gate.open();
+            join.await.unwrap();
+        }
+        assert_eq!(gate.counts().0, 5);
+        assert_eq!(pool.apply(|| 42).await.unwrap(), 42);
+    });
+}
+
+#[test]
+fn a_drain_runs_the_queue_empty_and_refuses_what_comes() {
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let mut results = Vec::new();
+        for _ in 0..5 {
+            let held = gate.clone();
+            results.push(pool.spawn(move || held.pass()).await);
+        }
+        {
+            let mut drain = pin!(pool.drain(LONG));
+            assert!(poll_once(drain.as_mut()).await.is_none());
+            assert!(pool.apply(|| ()).await.unwrap_err().is_killed());
+            gate.open();
+            let report = drain.await.unwrap();
+            assert_eq!((report.ended, report.killed, report.running), (5, 0, 0));
+        }
+        for result in results {
+            result.await.unwrap();
+        }
+        assert_eq!((pool.size(), pool.len()), (0, 0));
+    });
+}
+
+#[test]
+fn a_drain_without_time_kills_the_queue_and_leaves_what_is_running() {
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(2).unwrap(), Gate::default());
+        let mut results = Vec::new();
+        for _ in 0..5 {
+            let held = gate.clone();
+            results.push(pool.spawn(move || held.pass()).await);
+        }
+        gate.wait_for(2);
+        let report = pool.drain(Duration::ZERO).await.unwrap();
+        assert_eq!((report.ended, report.killed, report.running), (0, 3, 2));
+        gate.open();
+        for (n, result) in results.into_iter().enumerate() {
+            assert_eq!(result.await.is_ok(), n < 2);
+        }
+        pool.kill().await;
+        assert_eq!(pool.size(), 0);
+    });
+}
+
+#[test]
+fn a_map_goes_on_during_a_drain() {
+    block_on(async {
+        let pool = ThreadPool::new(2).unwrap();
+        let mapped = pool.map(|n: u32| n, 0..1000);
+        pool.drain(LONG).await.unwrap();
+        assert_eq!(mapped.await.unwrap().len(), 1000);
+    });
+}
+
+#[test]
+fn draining_an_unused_pool_is_done_at_once() {
+    block_on(async {
+        let pool = ThreadPool::new(2).unwrap();
+        assert_eq!(pool.drain(LONG).await.unwrap(), spinney_threadpool::DrainReport::default());
+    });
+}

@@ -1,0 +1,233 @@
+//! `kill`, and dropping the pool.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use futures_lite::future::{block_on, poll_once};
+use spinney_greenlet::Failure;
+use spinney_test_support::Gate;
+use spinney_threadpool::{ThreadPool, ThreadPoolClosed};
+
+/// Whether it was killed because its pool was.
+fn is_refused(failure: &Failure) -> bool {
+    let Failure::Killed(exit) = failure else { return false };
+    let Some(reason) = exit.reason() else { return false };
+    reason.is::<ThreadPoolClosed>()
+}
+
+#[test]
+fn a_kill_refuses_the_queue_and_waits_for_what_is_running() {
+    block_on(async {
+        let (pool, gate, ran) = (ThreadPool::new(2).unwrap(), Gate::default(), counter());
+        let mut running = Vec::new();
+        for _ in 0..2 {
+            let (gate, ran) = (gate.clone(), Arc::clone(&ran));
+            running.push(pool.spawn(move || (gate.pass(), ran.fetch_add(1, SeqCst))).await);
+        }
+        gate.wait_for(2);
+        let mut queued = Vec::new();
+        for _ in 0..10 {
+            queued.push(pool.spawn(|| panic!("it ran")).await);
+        }
+        {
+            let mut kill = pin!(pool.kill());
+            assert!(poll_once(kill.as_mut()).await.is_none());
+            for result in queued {
+                assert!(is_refused(&result.await.unwrap_err()), "at once, not at the end");
+            }
+            assert_eq!((pool.size(), pool.len()), (2, 2));
+            gate.open();
+            kill.await;
+        }
+        assert_eq!((ran.load(SeqCst), pool.size(), pool.len()), (2, 0, 0));
+        for result in running {
+            result.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn what_is_spawned_after_a_kill_ends_as_killed() {
+    block_on(async {
+        let pool = ThreadPool::new(2).unwrap();
+        pool.apply(|| ()).await.unwrap();
+        pool.kill().await;
+        for _ in 0..200 {
+            let refused = pool.spawn(|| panic!("it ran")).await;
+            assert!(refused.is_ready());
+            assert!(is_refused(&refused.await.unwrap_err()));
+        }
+        let failure = pool.apply(|| panic!("it ran")).await.unwrap_err();
+        assert_eq!(failure.to_string(), "killed: the thread pool is closed");
+        assert_eq!((pool.size(), pool.len()), (0, 0));
+    });
+}
+
+#[test]
+fn a_spawn_that_waits_for_a_place_is_refused_by_a_kill() {
+    const PLACES: usize = 1 + 64;
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        for _ in 0..PLACES {
+            let gate = gate.clone();
+            pool.spawn(move || gate.pass()).await.detach();
+        }
+        gate.wait_for(1);
+        let mut waiting = pin!(pool.spawn(|| panic!("it ran")));
+        assert!(poll_once(waiting.as_mut()).await.is_none());
+        let mut kill = pin!(pool.kill());
+        assert!(poll_once(kill.as_mut()).await.is_none());
+        assert!(is_refused(&waiting.await.await.unwrap_err()));
+        gate.open();
+        kill.await;
+        assert_eq!(gate.counts(), (1, 1));
+    });
+}
+
+#[test]
+fn killing_an_unused_pool_or_killing_again_is_ready_at_once() {
+    block_on(async {
+        let pool = ThreadPool::new(2).unwrap();
+        assert!(poll_once(pool.kill()).await.is_some());
+        assert!(poll_once(pool.kill()).await.is_some());
+        let used = ThreadPool::new(2).unwrap();
+        used.apply(|| ()).await.unwrap();
+        used.kill().await;
+        assert!(poll_once(used.kill()).await.is_some());
+    });
+}
+
+#[test]
+fn a_kill_whose_wait_is_dropped_goes_ahead() {
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let held = gate.clone();
+        let running = pool.spawn(move || held.pass()).await;
+        gate.wait_for(1);
+        assert!(poll_once(pool.kill()).await.is_none());
+        assert!(is_refused(&pool.apply(|| panic!("it ran")).await.unwrap_err()));
+        gate.open();
+        running.await.unwrap();
+        pool.kill().await;
+        assert_eq!(pool.size(), 0);
+    });
+}
+
+#[test]
+fn after_a_kill_the_threads_have_ended() {
+    struct AtTheEnd(Arc<AtomicUsize>);
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            // Gives a kill that does not wait for this the time to return.
+            (0..100).for_each(|_| thread::yield_now());
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    thread_local! {
+        static END: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+    }
+    for _ in 0..50 {
+        block_on(async {
+            let (pool, gate, ended) = (ThreadPool::new(3).unwrap(), Gate::default(), counter());
+            for _ in 0..3 {
+                let (gate, end) = (gate.clone(), AtTheEnd(Arc::clone(&ended)));
+                let mark = move || {
+                    END.set(Some(end));
+                    gate.pass();
+                };
+                pool.spawn(mark).await.detach();
+            }
+            gate.wait_for(3);
+            gate.open();
+            pool.kill().await;
+            assert_eq!(ended.load(SeqCst), 3);
+        });
+    }
+}
+
+#[test]
+fn dropping_the_pool_lets_what_is_running_end_and_refuses_the_rest() {
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let held = gate.clone();
+        let running = pool
+            .spawn(move || {
+                held.pass();
+                42
+            })
+            .await;
+        gate.wait_for(1);
+        let queued = pool.spawn(|| panic!("it ran")).await;
+        let other = pool.clone();
+        drop(pool);
+        assert!(!queued.is_ready(), "one handle is left");
+        drop(other);
+        assert!(is_refused(&queued.await.unwrap_err()));
+        assert!(!running.is_ready());
+        gate.open();
+        assert_eq!(running.await.unwrap(), 42);
+    });
+}
+
+#[test]
+fn the_threads_of_a_dropped_pool_end() {
+    struct Tells(Sender<()>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+        }
+    }
+    thread_local! {
+        static END: RefCell<Option<Tells>> = const { RefCell::new(None) };
+    }
+    let (send, ended) = channel();
+    let pool = ThreadPool::new(1).unwrap();
+    let mark = move || END.set(Some(Tells(send)));
+    block_on(pool.apply(mark)).unwrap();
+    drop(pool);
+    ended.recv().unwrap();
+}
+
+#[test]
+fn a_closure_may_drop_the_last_handle_of_its_own_pool() {
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let (own, held) = (pool.clone(), gate.clone());
+        let last = move || {
+            held.pass();
+            drop(own);
+            42
+        };
+        let result = pool.spawn(last).await;
+        drop(pool);
+        gate.open();
+        assert_eq!(result.await.unwrap(), 42);
+    });
+}
+
+#[test]
+fn arguments_of_refused_closures_are_dropped_once() {
+    block_on(async {
+        let (pool, gate, counted) = (ThreadPool::new(1).unwrap(), Gate::default(), Arc::new(()));
+        let held = gate.clone();
+        pool.spawn(move || held.pass()).await.detach();
+        gate.wait_for(1);
+        for _ in 0..10 {
+            let argument = Arc::clone(&counted);
+            pool.spawn(move || drop(argument)).await.detach();
+        }
+        assert_eq!(Arc::strong_count(&counted), 11);
+        drop(pool);
+        assert_eq!(Arc::strong_count(&counted), 1);
+        gate.open();
+    });
+}
+
+fn counter() -> Arc<AtomicUsize> {
+    Arc::default()
+}

@@ -1,0 +1,108 @@
+//! A panic comes out at its result and ends no thread, wherever it comes from.
+
+use std::panic::panic_any;
+use std::time::Duration;
+
+use spinney_greenlet::Failure;
+use spinney_hub::{LocalHub, Within};
+use spinney_test_support::Gate;
+use spinney_threadpool::ThreadPool;
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a panic of a destructor");
+    }
+}
+
+/// Whether the pool's only thread still runs something. The limit is only ever reached by a
+/// failure.
+async fn is_alive(pool: &ThreadPool) -> bool {
+    let next = pool.apply(|| ()).within(Duration::from_secs(5)).await;
+    next.is_ok_and(|result| result.is_ok()) && pool.size() == 1
+}
+
+#[test]
+fn a_panic_comes_out_at_its_result_and_the_thread_lives() {
+    LocalHub::new().block_on(async {
+        let pool = ThreadPool::new(1).unwrap();
+        let thread = pool.apply(|| std::thread::current().id()).await.unwrap();
+        for n in 0..10 {
+            let failure = pool.apply(move || panic!("number {n}")).await.unwrap_err();
+            let Failure::Panicked(panic) = failure else { panic!("it was not killed") };
+            assert_eq!(panic.message().unwrap(), format!("number {n}"));
+        }
+        assert!(is_alive(&pool).await);
+        assert_eq!(pool.apply(|| std::thread::current().id()).await.unwrap(), thread);
+    });
+}
+
+#[test]
+fn the_payload_of_a_panic_comes_out_whole() {
+    LocalHub::new().block_on(async {
+        let pool = ThreadPool::new(1).unwrap();
+        let Err(Failure::Panicked(panic)) = pool.apply(|| panic_any(42_u8)).await else {
+            panic!("it panicked");
+        };
+        assert_eq!(panic.into_payload().unwrap().downcast_ref(), Some(&42_u8));
+    });
+}
+
+#[test]
+fn a_panic_that_nobody_waits_for_ends_no_thread() {
+    LocalHub::new().block_on(async {
+        let pool = ThreadPool::new(1).unwrap();
+        pool.spawn(|| panic!("a panic that the test asked for")).await.detach();
+        assert!(is_alive(&pool).await);
+    });
+}
+
+#[test]
+fn an_argument_that_panics_when_it_is_dropped_ends_no_thread() {
+    LocalHub::new().block_on(async {
+        let pool = ThreadPool::new(1).unwrap();
+        let bomb = Bomb;
+        let failure = pool.apply(move || drop(bomb)).await.unwrap_err();
+        assert_eq!(failure.to_string(), "panicked: a panic of a destructor");
+        assert!(is_alive(&pool).await);
+    });
+}
+
+#[test]
+fn a_result_that_nobody_waits_for_and_that_panics_when_it_is_dropped_ends_no_thread() {
+    LocalHub::new().block_on(async {
+        for started in [false, true] {
+            let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+            let held = gate.clone();
+            let bomb = move || {
+                held.pass();
+                Bomb
+            };
+            // By the time that it ends nobody has a right to its result.
+            let result = pool.spawn(bomb).await;
+            if started {
+                gate.wait_for(1);
+            }
+            result.detach();
+            gate.open();
+            assert!(is_alive(&pool).await);
+        }
+    });
+}
+
+#[test]
+fn a_payload_that_panics_when_it_is_dropped_ends_no_thread() {
+    LocalHub::new().block_on(async {
+        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let held = gate.clone();
+        let bomb = move || {
+            held.pass();
+            panic_any(Bomb);
+        };
+        pool.spawn(bomb).await.detach();
+        gate.open();
+        assert!(is_alive(&pool).await);
+    });
+}

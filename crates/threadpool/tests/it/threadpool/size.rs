@@ -1,0 +1,123 @@
+//! How many threads there are, and how many closures wait.
+
+use std::pin::pin;
+
+use futures_lite::future::{block_on, poll_once, yield_now};
+use spinney_test_support::Gate;
+use spinney_threadpool::{ThreadPool, ThreadResult};
+
+/// Spawns `count` closures that wait at `gate`.
+async fn fill(pool: &ThreadPool, gate: &Gate, count: usize) -> Vec<ThreadResult<()>> {
+    let mut results = Vec::new();
+    for _ in 0..count {
+        let gate = gate.clone();
+        results.push(pool.spawn(move || gate.pass()).await);
+    }
+    results
+}
+
+#[test]
+fn threads_start_when_there_is_work_for_them() {
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(3).unwrap(), Gate::default());
+        assert_eq!((pool.size(), pool.maxsize(), pool.len()), (0, 3, 0));
+        let mut results = Vec::new();
+        for expected in [1, 2, 3, 3, 3] {
+            results.extend(fill(&pool, &gate, 1).await);
+            assert_eq!(pool.size(), expected);
+        }
+        assert_eq!(pool.len(), 5);
+        gate.open();
+        for result in results {
+            result.await.unwrap();
+        }
+        assert_eq!(pool.size(), 3);
+    });
+}
+
+#[test]
+fn an_idle_thread_is_used_again() {
+    block_on(async {
+        let pool = ThreadPool::new(8).unwrap();
+        let first = pool.apply(|| std::thread::current().id()).await.unwrap();
+        for _ in 0..20 {
+            // A thread counts as idle a moment after its result is there: one more may start.
+            pool.apply(|| ()).await.unwrap();
+            yield_now().await;
+        }
+        assert!(pool.size() >= 1 && pool.size() <= 8);
+        assert_ne!(first, std::thread::current().id());
+    });
+}
+
+#[test]
+fn no_more_than_maxsize_run_at_once_and_no_fewer() {
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(4).unwrap(), Gate::default());
+        let results = fill(&pool, &gate, 100).await;
+        gate.wait_for(4);
+        assert_eq!((gate.counts(), pool.size(), pool.len()), ((4, 4), 4, 100));
+        gate.open();
+        for result in results {
+            result.await.unwrap();
+        }
+        assert_eq!(gate.counts(), (100, 4));
+    });
+}
+
+#[test]
+fn a_spawn_into_a_full_queue_waits_for_a_place() {
+    const PLACES: usize = 2 * (1 + 64);
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(2).unwrap(), Gate::default());
+        let mut results = fill(&pool, &gate, PLACES).await;
+        gate.wait_for(2);
+        assert_eq!(pool.len(), PLACES);
+        let late = gate.clone();
+        {
+            let mut more = pin!(pool.spawn(move || late.pass()));
+            assert!(poll_once(more.as_mut()).await.is_none());
+            assert_eq!(pool.len(), PLACES);
+            gate.open();
+            results.push(more.await);
+        }
+        for result in results {
+            result.await.unwrap();
+        }
+        assert_eq!(gate.counts(), (PLACES + 1, 2));
+    });
+}
+
+#[test]
+fn a_spawn_that_gives_up_its_wait_runs_nothing_and_takes_no_place() {
+    const PLACES: usize = 1 + 64;
+    block_on(async {
+        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let results = fill(&pool, &gate, PLACES).await;
+        assert!(poll_once(pool.spawn(|| panic!("it ran"))).await.is_none());
+        gate.open();
+        for result in results {
+            result.await.unwrap();
+        }
+        // Behind everything else: whatever was to run has run by then.
+        pool.apply(|| ()).await.unwrap();
+        assert_eq!(gate.counts(), (PLACES, 1));
+    });
+}
+
+#[test]
+fn a_place_is_free_again_when_its_result_is_there() {
+    block_on(async {
+        let pool = ThreadPool::new(1).unwrap();
+        for _ in 0..20_000 {
+            pool.apply(|| ()).await.unwrap();
+            assert!(pool.is_empty());
+        }
+    });
+}
+
+#[test]
+fn debug_says_how_full_it_is() {
+    let pool = ThreadPool::new(2).unwrap();
+    assert_eq!(format!("{pool:?}"), "ThreadPool { size: 0, maxsize: 2, len: 0 }");
+}

@@ -1,0 +1,70 @@
+//! The promises of [`unblock`].
+
+use std::sync::Arc;
+use std::thread;
+
+use futures_lite::future::block_on;
+use spinney_hub::LocalHub;
+use spinney_test_support::Gate;
+use spinney_threadpool::unblock;
+
+#[test]
+fn a_closure_runs_on_another_thread() {
+    let here = thread::current().id();
+    assert_ne!(LocalHub::new().block_on(unblock(|| thread::current().id())).unwrap(), here);
+    assert_eq!(unblock(|| 42).wait().unwrap(), 42);
+}
+
+#[test]
+fn it_starts_though_nobody_waits_for_it() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    gate.open();
+    unblock(move || held.pass()).detach();
+    gate.wait_for(1);
+}
+
+#[test]
+fn a_panic_comes_out_at_the_result() {
+    let failure = block_on(unblock(|| panic!("no luck"))).unwrap_err();
+    assert_eq!(failure.to_string(), "panicked: no luck");
+    assert_eq!(unblock(|| 42).wait().unwrap(), 42);
+}
+
+#[test]
+fn closures_that_block_do_not_hold_each_other_up() {
+    const CLOSURES: usize = 10;
+    let gate = Gate::default();
+    let results: Vec<_> = (0..CLOSURES)
+        .map(|_| {
+            let gate = gate.clone();
+            unblock(move || gate.pass())
+        })
+        .collect();
+    gate.wait_for(CLOSURES);
+    assert_eq!(gate.counts(), (CLOSURES, CLOSURES));
+    gate.open();
+    for result in results {
+        result.wait().unwrap();
+    }
+}
+
+#[test]
+fn arguments_and_results_are_dropped_once() {
+    let counted = Arc::new(());
+    for n in 0..100 {
+        let argument = Arc::clone(&counted);
+        let result = unblock(move || Arc::clone(&argument));
+        if n % 2 == 0 {
+            drop(result.wait().unwrap());
+        } else {
+            // Left to itself: the end of the closure drops its result.
+            let handle = result.handle().clone();
+            drop(result);
+            block_on(handle.join());
+        }
+    }
+    while Arc::strong_count(&counted) > 1 {
+        thread::yield_now();
+    }
+}

@@ -1,0 +1,49 @@
+//! What can be made of what, where a program expects it.
+
+use std::future::pending;
+use std::io;
+use std::time::Duration;
+
+use spinney::{
+    Closed, Failure, GreenletExit, Group, JoinError, LifoQueue, LocalHub, PriorityQueue, Queue,
+    Timeout, TryAcquireError, Within, spawn_on,
+};
+
+#[test]
+fn a_timeout_is_an_error_of_io() {
+    async fn read() -> io::Result<()> {
+        pending::<io::Result<()>>().within(Duration::ZERO).await?
+    }
+    let error = LocalHub::new().block_on(read()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert!(error.get_ref().unwrap().is::<Timeout>());
+}
+
+#[test]
+fn a_failure_is_made_of_a_kill_or_a_panic() {
+    assert!(Failure::from(GreenletExit::new()).is_killed());
+    let hub = LocalHub::new();
+    let failure = hub.block_on(spawn_on(&hub, async { panic!("no luck") })).unwrap_err();
+    let Failure::Panicked(panic) = failure else { unreachable!() };
+    assert!(Failure::from(panic).is_panic());
+}
+
+#[test]
+fn a_part_of_an_error_is_one() {
+    assert_eq!(TryAcquireError::from(Closed), TryAcquireError::Closed);
+    let hub = LocalHub::new();
+    hub.block_on(async {
+        let group = Group::on(&hub);
+        group.spawn(async { panic!("no luck") }).detach();
+        let Err(JoinError::Failed(failures)) = group.try_join().await else { unreachable!() };
+        assert_eq!(JoinError::from(failures).to_string(), "a member panicked: no luck");
+    });
+}
+
+#[test]
+fn queues_are_collected() {
+    let first = Queue::from_iter([2, 1, 3]);
+    assert_eq!((first.len(), first.get_nowait(), first.capacity()), (3, Ok(2), None));
+    assert_eq!(LifoQueue::from_iter([2, 1, 3]).get_nowait(), Ok(3));
+    assert_eq!(PriorityQueue::from_iter([2, 1, 3]).get_nowait(), Ok(1));
+}

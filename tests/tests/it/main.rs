@@ -1,0 +1,117 @@
+//! The promises that take several crates, most of them on every hub. A test that needs a process of
+//! its own is a program beside this one.
+
+/// The traits and the texts of the public types.
+mod api {
+    mod auto_traits;
+    mod conversions;
+    mod debug;
+    mod display;
+}
+
+/// Destructors that panic.
+mod bad_drops;
+
+/// Waiters that are dropped after any number of polls.
+mod cancel;
+
+/// The scenarios of gevent and eventlet.
+mod conformance;
+
+/// The documentation names what exists, and the compiler explains mistakes.
+mod docs {
+    mod migrating;
+    mod outside;
+    mod tables;
+}
+
+/// `GreenPool` and `GreenPile`.
+mod green_pool {
+    mod both;
+    mod model;
+    mod pile;
+    mod pool;
+}
+
+/// Greenlets: results, links, kills, locals.
+mod greenlet {
+    mod catch_exit;
+    mod ends;
+    mod green_thread;
+    mod hook;
+    mod iwait;
+    mod joinall;
+    mod kill;
+    mod kill_storm;
+    mod link;
+    mod locals;
+    mod outcome;
+    mod shield;
+    mod unstarted;
+}
+
+/// Futures that are not `Send`, on the hubs that stay on one thread.
+mod local;
+
+/// Maps over a pool.
+mod map {
+    mod bounds;
+    mod failures;
+    mod input;
+    mod one_poll;
+    mod reentry;
+    mod results;
+    mod terms;
+    mod try_map;
+}
+
+/// Pools and groups.
+mod pool {
+    mod add;
+    mod apply;
+    mod close;
+    mod group;
+    mod in_place;
+    mod killone;
+    mod limits;
+    mod model;
+    mod outlive;
+    mod reentry;
+    mod slots;
+    mod spawn;
+    mod try_join;
+}
+
+/// Random work inside random work.
+mod random;
+
+/// `ResourcePool`.
+mod resource_pool {
+    mod idle;
+    mod lending;
+}
+
+/// What only a simulation finds.
+mod simulation;
+
+/// Locks, queues and semaphores between greenlets.
+mod sync {
+    mod fairness;
+    mod locks;
+    mod queue;
+    mod queue_sim;
+    mod turns;
+}
+
+/// Thread pools under a hub.
+mod thread_pool;
+
+/// Sleeps and time limits.
+mod timeout;
+
+/// What holds for each wait of pools, thread pools and piles.
+mod waits {
+    mod deadlock_lines;
+    mod give_way;
+    mod wakers;
+}
