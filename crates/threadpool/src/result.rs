@@ -131,9 +131,11 @@ impl<T> ThreadResult<T> {
     /// A closure becomes a greenlet when it starts, or when this is first asked for; it is the
     /// child of the greenlet that spawned it, if one did.
     ///
-    /// Killed through it before it has started a closure has ended at once, and never runs; but
-    /// the handle, which knows nothing of pools, leaves it its place until its turn comes, and a
-    /// kill that waits does so until then. [`cancel`](Self::cancel) is for those who cannot.
+    /// A closure that is killed or aborted through the handle before it has started never runs, and
+    /// is [ready](Self::is_ready) immediately. The handle knows nothing of pools: the closure keeps
+    /// its place in the queue until its turn comes, and a wait for its end lasts until then.
+    /// [`cancel`](Self::cancel) frees the place immediately. A kill or an abort of a started closure
+    /// changes nothing.
     pub fn handle(&self) -> &Handle {
         self.handle.get_or_init(|| self.job.handle())
     }

@@ -4,14 +4,15 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::iter;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt;
 use spinney::{
-    Event, GreenPile, GreenPool, Greenlet, GreenletExit, Handle, LocalHub, Pool, ResourcePool,
-    Spawn, ThreadPool, Within, spawn,
+    Budget, Event, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Handle, LocalHub, Pool,
+    ResourcePool, Spawn, ThreadPool, Within, spawn,
 };
 use spinney_sim::SimHub;
 use spinney_tests::tools::gate;
@@ -203,4 +204,16 @@ fn endless_waits_end_with_their_hub() {
         drop(hub);
         assert!(greenlet.is_ready(), "{}", row.0);
     }
+}
+
+#[test]
+fn await_made_of_others_is_put_off_once() {
+    let event = Event::new();
+    event.set();
+    let mut cx = Context::from_waker(Waker::noop());
+    let _budget = Budget::open();
+    while pin!(event.wait()).poll(&mut cx).is_ready() {}
+    let mut whole = pin!(GiveWay::around(event.wait()));
+    assert!(whole.as_mut().poll(&mut cx).is_pending());
+    assert!(whole.as_mut().poll(&mut cx).is_ready(), "the await within is put off, too");
 }
