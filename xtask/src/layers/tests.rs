@@ -135,8 +135,8 @@ fn with_workspace<T>(members: &[(&str, &str)], look: impl FnOnce(&Workspace) -> 
     let manifest = scratch.path().join("Cargo.toml");
     sh.write_file(&manifest, "[workspace]\nresolver = '3'\nmembers = ['*/*']\n").unwrap();
     for (name, dependencies) in members {
-        let folder =
-            if layer(name).is_some() || name == "spinney-new" { "crates" } else { "tools" };
+        let is_tool = *name == SUPPORT || !name.starts_with("spinney");
+        let folder = if is_tool { "tools" } else { "crates" };
         write_member(&sh, &scratch.path().join(folder).join(name), name, dependencies);
     }
     look(&Workspace::at(&manifest).unwrap())

@@ -97,7 +97,7 @@ impl Shared {
 
     /// How many permits are free, less the number of waiters.
     pub(super) fn balance(&self) -> isize {
-        (self.count.load(Acquire) >> 1).saturating_add(self.beyond.load(Relaxed))
+        (self.count.load(Acquire) >> 1) + self.beyond.load(Relaxed)
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -212,7 +212,8 @@ impl Semaphore {
     }
 
     /// How many more permits could be out; negative while more are out than there are, after a
-    /// [`resize`](Self::resize) to fewer. At most [`isize::MAX`].
+    /// [`resize`](Self::resize) to fewer. A capacity, or a number that is out, above [`isize::MAX`]
+    /// counts as that.
     ///
     /// Python: gevent's `counter`.
     pub fn available(&self) -> isize {

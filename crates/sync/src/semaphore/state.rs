@@ -81,7 +81,7 @@ impl State {
     }
 
     pub(super) fn available(&self) -> isize {
-        difference(self.capacity, self.out)
+        signed(self.capacity) - signed(self.out)
     }
 
     /// Set when the semaphore becomes idle; None if it is.
@@ -107,8 +107,8 @@ impl State {
 
     /// What the counted balance lacks to be the true one.
     pub(super) fn beyond(&self) -> isize {
-        const COUNTED: usize = MOST.unsigned_abs();
-        difference(self.capacity.saturating_sub(COUNTED), self.out.saturating_sub(COUNTED))
+        let beyond = |count| (signed(count) - MOST).max(0);
+        beyond(self.capacity) - beyond(self.out)
     }
 
     /// Counts what was taken and given back while this was open.
@@ -120,9 +120,4 @@ impl State {
 /// `count`, or the largest number if that is smaller.
 fn signed(count: usize) -> isize {
     isize::try_from(count).unwrap_or(isize::MAX)
-}
-
-/// `a - b`, or the nearest number.
-fn difference(a: usize, b: usize) -> isize {
-    if a >= b { signed(a - b) } else { -signed(b - a) }
 }
