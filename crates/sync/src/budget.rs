@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 /// The number of ready awaits in one poll.
@@ -120,6 +121,28 @@ pub struct GiveWay {
 }
 
 impl GiveWay {
+    /// Makes one await of `future`, which is put off as a whole: the awaits within it are not put
+    /// off again. Dropping it drops `future`.
+    ///
+    /// `future` must not run code of others, whose ready awaits would not count.
+    pub async fn around<F: Future>(future: F) -> F::Output {
+        let (mut give_way, mut future) = (Self::default(), pin!(future));
+        poll_fn(|cx| give_way.poll_whole(cx, |cx| future.as_mut().poll(cx))).await
+    }
+
+    /// As [`poll`](Self::poll), for an await that is made of others: those are not put off again.
+    #[inline]
+    pub fn poll_whole<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.poll(cx, |cx| {
+            let _budget = Budget::at_least_one();
+            poll(cx)
+        })
+    }
+
     /// Polls an await, unless the budget is used up. An await that is ready uses up one of the
     /// budget; one that is pending uses up nothing.
     #[inline]

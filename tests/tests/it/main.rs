@@ -120,3 +120,10 @@ mod thread_pool;
 
 /// Sleeps and time limits.
 mod timeout;
+
+/// What holds for each wait of pools, thread pools and piles.
+mod waits {
+    mod deadlock_lines;
+    mod give_way;
+    mod wakers;
+}

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use spinney_greenlet::Failure;
-use spinney_sync::Wait as WaitNote;
+use spinney_sync::{GiveWay, Wait as WaitNote};
 
 use super::ItemError;
 use super::results::{Hand, Results};
@@ -34,6 +34,7 @@ pub struct Imap<T, X = spinney_hub::Hub> {
     crew: Option<Crew<X>>,
     /// Where a member waits for it, if one does.
     lending: Option<Wait>,
+    give_way: GiveWay,
     /// The line that started it.
     at: &'static Location<'static>,
 }
@@ -42,7 +43,8 @@ impl<T, X> Imap<T, X> {
     #[track_caller]
     pub(crate) fn new(results: Arc<Results<T, X>>, crew: Crew<X>) -> Self {
         let at = Location::caller();
-        Self { results, hand: Hand::default(), crew: Some(crew), lending: None, at }
+        let (hand, give_way) = (Hand::default(), GiveWay::default());
+        Self { results, hand, crew: Some(crew), lending: None, give_way, at }
     }
 
     /// The same results, each with the place of its item in the input.
@@ -95,8 +97,15 @@ impl<T, X> Imap<T, X> {
 
     pub(crate) fn poll_indexed(
         &mut self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<(usize, Result<T, Failure>)>> {
+        let mut give_way = std::mem::take(&mut self.give_way);
+        let polled = give_way.poll(cx, |cx| self.poll_read(cx));
+        self.give_way = give_way;
+        polled
+    }
+
+    fn poll_read(&mut self, cx: &Context<'_>) -> Poll<Option<(usize, Result<T, Failure>)>> {
         loop {
             if let Some(next) = self.results.read(&mut self.hand) {
                 return Poll::Ready(Some(next));
