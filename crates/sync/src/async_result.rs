@@ -84,6 +84,7 @@ impl<T, E> AsyncResult<T, E> {
     ///
     /// Nothing is lost when it is dropped.
     #[track_caller]
+    #[expect(clippy::missing_panics_doc, reason = "the event is set after the result")]
     pub fn get(&self) -> impl Future<Output = Result<&T, &E>> {
         let at = Location::caller();
         async move {
@@ -92,7 +93,7 @@ impl<T, E> AsyncResult<T, E> {
             } else {
                 self.ready.wait_for("AsyncResult::get", at).await;
             }
-            self.try_get().expect("the event is set after the result")
+            self.try_get().expect("it is set")
         }
     }
 

@@ -267,12 +267,11 @@ struct Line<O> {
 impl<O: Eq + Hash + Clone> Line<O> {
     /// Gives a newcomer a place, or updates the waker of a waiter. Returns the old waker.
     fn wait(&mut self, ticket: &mut Option<u64>, owner: &O, waker: &Waker) -> Option<Waker> {
-        let stale = match *ticket {
-            Some(ticket) => self.waiters.update(ticket, waker),
-            None => {
-                *ticket = Some(self.waiters.push(waker.clone(), owner.clone()));
-                None
-            }
+        let stale = if let Some(ticket) = *ticket {
+            self.waiters.update(ticket, waker)
+        } else {
+            *ticket = Some(self.waiters.push(waker.clone(), owner.clone()));
+            None
         };
         let tickets = match self.wakeable.get_mut(owner) {
             Some(tickets) => tickets,

@@ -61,6 +61,7 @@ impl<T> Turn<T> {
     }
 
     /// Waits for another item, after it has finished.
+    #[cfg(feature = "stream")]
     pub(super) fn again(&mut self) {
         self.stage = Stage::New;
     }
