@@ -35,19 +35,25 @@ mod green_pool {
 
 /// Greenlets: results, links, kills, locals.
 mod greenlet {
+    mod abort;
     mod catch_exit;
     mod ends;
+    mod gives_way;
     mod green_thread;
+    mod growth;
     mod hook;
     mod iwait;
     mod joinall;
+    mod joined;
     mod kill;
     mod kill_storm;
     mod link;
+    mod link_result;
     mod locals;
     mod outcome;
     mod shield;
     mod unstarted;
+    mod wakers;
 }
 
 /// Limits that move.
