@@ -79,8 +79,8 @@ on_every_hub! {
             let pool = Pool::on(hub, 1);
             let greenlet = pool.spawn(endless(make)).await;
             hub.let_time_pass(2 * MS);
-            drop(pool.drain(MS).await);
-            assert!(matches!(greenlet.await, Err(Failure::Killed(_))), "{name}");
+            let report = pool.drain(MS).await;
+            assert!(matches!(greenlet.await, Err(Failure::Killed(_))), "{name}: {report:?}");
         }
     }
 
