@@ -1,14 +1,18 @@
 //! What the tests of promises share: [`on_every_hub`], which runs one test on every hub,
 //! [`Dropped`], which counts what has been dropped, and the small tools of [`tools`].
 
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub mod conformance;
 pub mod tools;
 
 pub use smol::block_on as smol_block_on;
+use spinney::{BoxFuture, Spawn, Within};
 pub use spinney::{Hub, LocalHub, SmolHub, TokioHub};
-use spinney::{Spawn, Within};
 pub use spinney_sim::SimHub;
 pub use spinney_test_support::{DropGuard, Dropped};
 
@@ -19,7 +23,9 @@ pub const SEEDS: u64 = 50;
 /// tokio's of either flavour, a stranger's ([`Threads`]), a [`LocalHub`], a first-in-first-out
 /// [`SimHub`], and [`SEEDS`] seeded ones.
 ///
-/// The function gets a reference to the hub; its body runs as the main future there.
+/// The function gets a reference to the hub; its body runs as the main future there. It is compiled
+/// twice, for [`AnyHub`] and for [`OneThread`], rather than once for each hub: the programs of tests
+/// would build five times as long.
 ///
 /// ```
 /// spinney_tests::on_every_hub! {
@@ -35,42 +41,38 @@ macro_rules! on_every_hub {
         mod $name {
             use super::*;
 
+            fn on_threads($hub: &$crate::AnyHub) -> $crate::Test<'_> {
+                Box::pin(async move $body)
+            }
+
             #[test]
             fn hub_of_one_thread() {
-                let hub = $crate::hub(1);
-                hub.block_on($crate::in_time(async { let $hub = &hub; $body }));
+                $crate::on_hub(1, on_threads);
             }
 
             #[test]
             fn hub_of_four_threads() {
-                let hub = $crate::hub(4);
-                hub.block_on($crate::in_time(async { let $hub = &hub; $body }));
+                $crate::on_hub(4, on_threads);
             }
 
             #[test]
             fn smol_hub() {
-                let hub = $crate::SmolHub;
-                $crate::smol_block_on(hub.scope($crate::in_time(async { let $hub = &hub; $body })));
+                $crate::on_smol(on_threads);
             }
 
             #[test]
             fn tokio_hub_of_one_thread() {
-                let runtime = $crate::tokio_runtime(1);
-                let hub = $crate::TokioHub::new(runtime.handle().clone());
-                runtime.block_on(hub.scope($crate::in_time(async { let $hub = &hub; $body })));
+                $crate::on_tokio(1, on_threads);
             }
 
             #[test]
             fn tokio_hub_of_four_threads() {
-                let runtime = $crate::tokio_runtime(4);
-                let hub = $crate::TokioHub::new(runtime.handle().clone());
-                runtime.block_on(hub.scope($crate::in_time(async { let $hub = &hub; $body })));
+                $crate::on_tokio(4, on_threads);
             }
 
             #[test]
             fn own_executor() {
-                let hub = $crate::Threads;
-                $crate::smol_block_on($crate::in_time(async { let $hub = &hub; $body }));
+                $crate::on_own_executor(on_threads);
             }
 
             $crate::on_one_thread!(@tests $hub $body);
@@ -90,28 +92,143 @@ macro_rules! on_one_thread {
         }
     )+};
     (@tests $hub:ident $body:block) => {
+        fn on_one_thread($hub: &$crate::OneThread) -> $crate::Test<'_> {
+            Box::pin(async move $body)
+        }
+
         #[test]
         fn local_hub() {
-            let hub = $crate::LocalHub::new();
-            hub.block_on($crate::in_time(async { let $hub = &hub; $body }));
+            $crate::on_local(on_one_thread);
         }
 
         #[test]
         fn sim_hub() {
-            let hub = $crate::SimHub::new();
-            hub.block_on(async { let $hub = &hub; $body });
+            $crate::on_sim(on_one_thread);
         }
 
         #[test]
         fn seeded_sim_hub() {
-            for seed in 0..$crate::SEEDS {
-                let replay = $crate::Replay(seed);
-                let hub = $crate::SimHub::seeded(seed);
-                hub.block_on(async { let $hub = &hub; $body });
-                replay.passed();
-            }
+            $crate::on_seeds(on_one_thread);
         }
     };
+}
+
+/// The main future of a test.
+pub type Test<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// Any hub whose tasks are `Send`.
+#[derive(Clone)]
+pub struct AnyHub(Arc<dyn Spawn<BoxFuture> + Send + Sync>);
+
+impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for AnyHub {
+    fn spawn(&self, future: F) {
+        self.0.spawn(Box::pin(future));
+    }
+}
+
+impl AnyHub {
+    /// Does nothing: the time of these hubs is real. See [`OneThread::let_time_pass`].
+    pub fn let_time_pass(&self, _time: Duration) {}
+}
+
+impl fmt::Debug for AnyHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyHub").finish_non_exhaustive()
+    }
+}
+
+/// Any hub whose tasks stay on one thread.
+#[derive(Clone)]
+pub struct OneThread {
+    hub: Rc<dyn Spawn<Test<'static>>>,
+    sim: Option<SimHub>,
+}
+
+impl OneThread {
+    /// Has a simulation's time pass, beside loops that keep it from passing by itself.
+    pub fn let_time_pass(&self, time: Duration) {
+        let Some(sim) = self.sim.clone() else { return };
+        self.spawn(async move {
+            // Again and again, for a limit may start later than this task.
+            for _ in 0..100 {
+                sim.advance(time);
+                spinney::yield_now().await;
+            }
+        });
+    }
+}
+
+impl From<LocalHub> for OneThread {
+    fn from(hub: LocalHub) -> Self {
+        Self { hub: Rc::new(hub), sim: None }
+    }
+}
+
+impl From<SimHub> for OneThread {
+    fn from(hub: SimHub) -> Self {
+        Self { hub: Rc::new(hub.clone()), sim: Some(hub) }
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Spawn<F> for OneThread {
+    fn spawn(&self, future: F) {
+        self.hub.spawn(Box::pin(future));
+    }
+
+    fn is_local(&self) -> bool {
+        self.hub.is_local()
+    }
+}
+
+impl fmt::Debug for OneThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OneThread").finish_non_exhaustive()
+    }
+}
+
+/// Runs `test` on a [`Hub`] of so many threads.
+pub fn on_hub(threads: usize, test: fn(&AnyHub) -> Test<'_>) {
+    let hub = hub(threads);
+    hub.block_on(in_time(test(&AnyHub(Arc::new(hub.clone())))));
+}
+
+/// Runs `test` on smol's hub.
+pub fn on_smol(test: fn(&AnyHub) -> Test<'_>) {
+    smol::block_on(SmolHub.scope(in_time(test(&AnyHub(Arc::new(SmolHub))))));
+}
+
+/// Runs `test` on tokio, of the flavour with one thread or of the other.
+pub fn on_tokio(threads: usize, test: fn(&AnyHub) -> Test<'_>) {
+    let runtime = tokio_runtime(threads);
+    let hub = TokioHub::new(runtime.handle().clone());
+    runtime.block_on(hub.scope(in_time(test(&AnyHub(Arc::new(hub.clone()))))));
+}
+
+/// Runs `test` on [`Threads`].
+pub fn on_own_executor(test: fn(&AnyHub) -> Test<'_>) {
+    smol::block_on(in_time(test(&AnyHub(Arc::new(Threads)))));
+}
+
+/// Runs `test` on a [`LocalHub`].
+pub fn on_local(test: fn(&OneThread) -> Test<'_>) {
+    let hub = LocalHub::new();
+    hub.block_on(in_time(test(&hub.clone().into())));
+}
+
+/// Runs `test` on a [`SimHub`], first in, first out.
+pub fn on_sim(test: fn(&OneThread) -> Test<'_>) {
+    let hub = SimHub::new();
+    hub.block_on(test(&hub.clone().into()));
+}
+
+/// Runs `test` on a [`SimHub`] of each of [`SEEDS`] seeds.
+pub fn on_seeds(test: fn(&OneThread) -> Test<'_>) {
+    for seed in 0..SEEDS {
+        let replay = Replay(seed);
+        let hub = SimHub::seeded(seed);
+        hub.block_on(test(&hub.clone().into()));
+        replay.passed();
+    }
 }
 
 /// A hub of `threads` threads.

@@ -30,10 +30,9 @@ const SUPPORT: &str = "spinney-test-support";
 /// The outside crates and which of ours may use them.
 const OWNERS: &[(&[&str], Users)] = &[
     (&["async-executor", "async-io", "async-task", "smol", "tokio"], Only("spinney-hub")),
-    (&["event-listener"], Only("spinney-sync")),
     (&["blocking"], Only("spinney-threadpool")),
-    // Vocabulary. Who takes only spinney-sync gets event-listener and nothing else, unless a
-    // feature is asked for.
+    // Vocabulary. spinney-sync alone needs the standard library and nothing else, unless a feature
+    // is asked for.
     (&["async-channel", "fastrand", "futures-core"], AllBut("spinney-sync")),
     (&["futures-lite", "pin-project-lite", "slab"], AllBut("spinney-sync")),
 ];

@@ -12,8 +12,8 @@ const CLOSURES: usize = 1_000_000;
 const WAKES: usize = 1_000_000;
 
 /// The storm of `tests/tests/stress.rs` for `seconds`, then the closures of
-/// `crates/threadpool/tests/stress.rs`, then the wake-ups of `it_new_wakes.rs` in the crates of the
-/// hubs.
+/// `crates/threadpool/tests/stress.rs`, then the tests of the hubs' crates that no wake-up is
+/// lost.
 pub(crate) fn run(workspace: &Workspace, seconds: u64) -> Result {
     let (sh, seconds) = (&workspace.sh, seconds.to_string());
     let storm = cmd!(sh, "cargo test --release --package spinney-tests --test stress");
@@ -21,7 +21,7 @@ pub(crate) fn run(workspace: &Workspace, seconds: u64) -> Result {
     let threads = cmd!(sh, "cargo test --release --package spinney-threadpool --test stress");
     threads.env("SPINNEY_STRESS_CLOSURES", CLOSURES.to_string()).run()?;
     for package in ["spinney-hub", "spinney-sim"] {
-        let wakes = cmd!(sh, "cargo test --release --package {package} --test it_new_wakes");
+        let wakes = cmd!(sh, "cargo test --release --package {package} --test it loses_no_wake");
         wakes.env("SPINNEY_STRESS_WAKES", WAKES.to_string()).run()?;
     }
     Ok(())

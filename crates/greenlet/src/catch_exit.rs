@@ -16,7 +16,8 @@ use crate::scope::Scope;
 /// The kill is seen where `future` waits: it is dropped there, its destructors run, and then this
 /// returns. Of several around one another the innermost sees it; of several side by side, the first
 /// that is polled. From its first poll on until it is done or dropped no kill goes past it: so do
-/// not keep one that you poll no more. Outside of any greenlet there is nothing to catch.
+/// not keep one that you poll no more. An [abort](crate::Handle::abort) is not caught. Outside of
+/// any greenlet there is nothing to catch.
 ///
 /// # Errors
 ///

@@ -95,8 +95,8 @@ impl Handle {
         self.control.ended()?.err()
     }
 
-    /// The kill that was sent to it and that it has not seen yet. Work that computes for long may
-    /// ask for it on its way.
+    /// The kill that was sent to it and that it has not seen yet; an abort is none. Work that
+    /// computes for long may ask for it now and then.
     pub fn exit(&self) -> Option<GreenletExit> {
         self.control.exit()
     }
@@ -144,8 +144,9 @@ impl Handle {
     /// await point: its future is dropped there, its destructors run, and its owner gets
     /// [`Failure::Killed`]; or the innermost [`catch_exit`](crate::catch_exit) sees it, and decides
     /// what follows. One that has not run yet never does, and is [ready](Self::is_ready) with the
-    /// call. While a kill is on its way others are of no effect; a greenlet that has ended, or ends
-    /// before it next waits, is none the wiser.
+    /// call. While a kill is pending another one is a no-op, and so is one that comes after the end.
+    /// A greenlet that finishes before it next waits keeps its result. One that catches or shields
+    /// the kill may live on: [`abort`](Self::abort) ends it.
     ///
     /// # Cancel safety
     ///

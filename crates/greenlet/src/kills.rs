@@ -248,3 +248,146 @@ impl Nest {
         }
     }
 }
+
+#[cfg(all(test, not(spinney_loom)))]
+mod tests {
+    use super::{Kills, ROOT};
+    use crate::GreenletExit;
+
+    /// The same by looking at all scopes each time.
+    #[derive(Default)]
+    struct Model {
+        pending: bool,
+        resumed_at: Option<u64>,
+        /// Id, outer scope, and whether it is a shield.
+        scopes: Vec<(u64, u64, bool)>,
+    }
+
+    impl Model {
+        fn around(&self, scope: u64) -> Vec<u64> {
+            let outer = |scope: &u64| self.scopes.iter().find(|other| other.0 == *scope);
+            std::iter::successors(Some(scope), |scope| outer(scope).map(|there| there.1)).collect()
+        }
+
+        fn shielded(&self, scope: u64) -> bool {
+            let around = self.around(scope);
+            self.scopes.iter().any(|other| other.2 && around.contains(&other.0))
+        }
+
+        fn is_due(&self, scope: u64) -> bool {
+            let inside = |other: &&(u64, u64, bool)| self.around(other.1).contains(&scope);
+            let mut inside = self.scopes.iter().filter(inside);
+            let kept_off = match self.resumed_at {
+                Some(at) => at != scope || inside.any(|inner| inner.2),
+                None => inside.next().is_some(),
+            };
+            self.pending && !self.shielded(scope) && !kept_off
+        }
+
+        fn close(&mut self, place: usize) {
+            let (id, outer, _) = self.scopes.remove(place);
+            for inner in self.scopes.iter_mut().filter(|inner| inner.1 == id) {
+                inner.1 = outer;
+            }
+            if self.resumed_at == Some(id) {
+                self.resumed_at = Some(outer);
+            }
+        }
+
+        /// All scopes, the greenlet as a whole included.
+        fn all(&self) -> Vec<u64> {
+            self.scopes.iter().map(|scope| scope.0).chain([ROOT]).collect()
+        }
+
+        fn due(&self) -> Vec<u64> {
+            self.all().into_iter().filter(|scope| self.is_due(*scope)).collect()
+        }
+    }
+
+    /// A few random bits, the same in each run.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(self.0 >> 40).unwrap() % bound
+        }
+    }
+
+    #[test]
+    fn random_scopes_see_a_kill_as_those_of_a_model() {
+        let mut random = Random(1);
+        for _ in 0..300 {
+            let (mut kills, mut model) = (Kills::default(), Model::default());
+            for _ in 0..100 {
+                step(&mut kills, &mut model, &mut random);
+                for scope in model.all() {
+                    assert_eq!(kills.is_due(scope), model.is_due(scope));
+                    assert_eq!(kills.is_shielded(scope), model.shielded(scope));
+                    let around = model.around(scope).iter().any(|around| model.is_due(*around));
+                    assert_eq!(kills.is_due_around(scope), around);
+                }
+            }
+        }
+    }
+
+    /// Does the same to both.
+    fn step(kills: &mut Kills, model: &mut Model, random: &mut Random) {
+        let all = model.all();
+        let scope = all[random.below(all.len())];
+        match random.below(10) {
+            0 => {
+                kills.send(GreenletExit::new());
+                model.pending = true;
+            }
+            1 if !model.shielded(scope) => {
+                drop(kills.resume(GreenletExit::new(), scope));
+                (model.pending, model.resumed_at) = (true, Some(scope));
+            }
+            2 => {
+                let taken = kills.take_at(scope).is_some();
+                assert_eq!(taken, model.is_due(scope));
+                if taken {
+                    (model.pending, model.resumed_at) = (false, None);
+                }
+            }
+            3..=5 if !model.scopes.is_empty() => {
+                let place = random.below(model.scopes.len());
+                let before = model.due();
+                let closed = kills.close(model.scopes[place].0);
+                model.close(place);
+                let told = kills.due_after(&closed);
+                for scope in model.due() {
+                    assert!(before.contains(&scope) || told.contains(&scope), "it is not woken");
+                }
+            }
+            _ => {
+                let shield = random.below(3) == 0;
+                model.scopes.push((kills.open(scope, shield), scope, shield));
+            }
+        }
+    }
+
+    #[test]
+    fn many_nested_scopes_close_from_either_side() {
+        const MANY: u64 = 50_000;
+        for inner_first in [true, false] {
+            let mut kills = Kills::default();
+            let open = |outer: &mut u64, n| {
+                *outer = kills.open(*outer, n % 4 == 0);
+                Some(*outer)
+            };
+            let mut nest: Vec<_> = (0..MANY).scan(ROOT, open).collect();
+            if inner_first {
+                nest.reverse();
+            }
+            kills.send(GreenletExit::new());
+            for scope in nest {
+                assert!(!kills.is_due(ROOT));
+                let closed = kills.close(scope);
+                drop(kills.due_after(&closed));
+            }
+            assert!(kills.is_due(ROOT));
+        }
+    }
+}

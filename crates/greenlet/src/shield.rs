@@ -13,8 +13,8 @@ use crate::scope::Scope;
 /// what must not be lost is left somewhere by `future` itself.
 ///
 /// As for [`catch_exit`](crate::catch_exit), no kill goes past one that was polled and then kept.
-/// It is no protection against being dropped otherwise: by a hub that stops, or by a time limit
-/// around it. Outside of any greenlet it is of no effect.
+/// It is no protection against being dropped otherwise: by an [abort](crate::Handle::abort), by a
+/// hub that stops, or by a time limit around it. Outside of any greenlet it is a no-op.
 ///
 /// # Cancel safety
 ///

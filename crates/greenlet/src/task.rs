@@ -100,7 +100,7 @@ impl<F: Future, G> Future for Task<F, G> {
                 label_task(|| Handle::new(Arc::clone(shared.frame.control())).to_string());
                 return Poll::Pending;
             }
-            // A kill came while it was being polled, and it now waits: that is where it ends.
+            // A kill or an abort came while it was being polled, and it now waits: here it ends.
             Ok(Poll::Pending) => self.end(None),
             Ok(Poll::Ready(result)) => self.end(Some(Ok(result))),
             Err(payload) => self.end(Some(Err(Failure::panicked(payload)))),
@@ -127,8 +127,8 @@ impl<F: Future, G> Task<F, G> {
         self
     }
 
-    /// For containers that put a task off: whether it was killed, and so is to be polled now.
-    /// Otherwise a kill wakes `cx`.
+    /// For containers that put a task off: whether it was killed or aborted, and so is to be polled
+    /// now. Otherwise a kill or an abort wakes `cx`.
     pub fn is_killed(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
         let this = self.project();
         let control = this.shared.as_ref().map(|shared| shared.frame.control());
@@ -136,8 +136,8 @@ impl<F: Future, G> Task<F, G> {
     }
 
     /// Drops the future and the locals, then ends the greenlet; the first time only. If it did not
-    /// end by itself that is a kill, for the reason of the one that was sent. A destructor that
-    /// panics makes the end a panic.
+    /// end by itself that is an abort, if one was sent, or a kill, for the reason of the one that was
+    /// sent. A destructor that panics makes the end a panic.
     fn end(self: Pin<&mut Self>, ended: Option<Result<F::Output, Failure>>) {
         let mut this = self.project();
         let Some(Shared { mut frame, outcome, guard }) = this.shared.take() else { return };
@@ -153,7 +153,7 @@ impl<F: Future, G> Task<F, G> {
         let ended = match (dropped, ended) {
             (Err(payload), _) => Err(Failure::panicked(payload)),
             (Ok(()), Some(ended)) => ended,
-            // For the reason of the kill on its way, if there is one.
+            // Or aborted, or for the reason of the kill that is pending.
             (Ok(()), None) => Err(Failure::Killed(GreenletExit::new())),
         };
         let ended = ended.map(|result| match &outcome {

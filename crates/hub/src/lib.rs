@@ -22,6 +22,21 @@
 //! | `SimHub` (crate `spinney-sim`) | the one that calls `block_on` | any future | first in, first out, or by seed | virtual | drops its tasks |
 //! | your own | as you like | whatever it implements [`Spawn`] for | as you like | the system's, or a [`TimeSource`] | as you like, but no task may be forgotten |
 //!
+//! # Ready awaits give way
+//!
+//! The main future of a `block_on`, and a scoped one (`TokioHub::scope`, `SmolHub::scope`), which a
+//! foreign executor polls, have a [budget](spinney_sync::Budget) of ready awaits for each poll, as
+//! each greenlet has. Other tasks that a hub runs inside of that poll do not see it. So a loop of ready
+//! awaits lets other tasks run and can be limited. [`sleep`] of zero and [`yield_now`] always give
+//! way, timers and limits are never put off.
+//!
+//! # Time limits
+//!
+//! [`Within::within`] limits a future by a duration. A [`Limit`] can be moved and lifted while it
+//! runs, and tells its [`Timeout`] from others.
+//!
+//! # The current hub
+//!
 //! A hub is *current* on a thread while it polls there: its clock is the one that [`sleep`] uses
 //! and [`spawn`] starts its tasks on it. Of several, one inside of the other, that is the innermost.
 //! Outside of any hub it is the real clock and [`Hub::global`].

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use spinney_greenlet::{Failure, Handle, Iwait, Task};
 use spinney_hub::{Hub, Spawn};
 use spinney_pool::{Hooked, Membership};
-use spinney_sync::Wait;
+use spinney_sync::{GiveWay, Wait};
 
 use crate::GreenPool;
 use crate::readers::Readers;
@@ -46,8 +46,17 @@ pub struct GreenPile<T, X = Hub> {
     pool: GreenPool<X>,
     state: Mutex<State<T>>,
     readers: Arc<Readers>,
-    /// The ticket of whoever reads it as a stream.
+    /// The wait of a reader of the stream.
+    reading: Reading,
+    /// The line that made the pile.
+    at: &'static Location<'static>,
+}
+
+/// The state of one wait for a result.
+#[derive(Default)]
+struct Reading {
     ticket: Option<u64>,
+    give_way: GiveWay,
 }
 
 struct State<T> {
@@ -60,6 +69,7 @@ impl<T> GreenPile<T> {
     /// A pile with a pool of its own, of `size` slots, on the current [`Hub`];
     /// [`default`](Self::default) has 1000.
     #[must_use]
+    #[track_caller]
     pub fn new(size: usize) -> Self {
         Self::on(&GreenPool::new(size))
     }
@@ -67,13 +77,16 @@ impl<T> GreenPile<T> {
 
 impl<T, X> GreenPile<T, X> {
     /// A pile whose tasks run in `pool`.
+    #[track_caller]
     pub fn on(pool: &GreenPool<X>) -> Self {
         Self::of(pool.clone(), Tasks::AsTheyEnd(Iwait::new()))
     }
 
+    #[track_caller]
     fn of(pool: GreenPool<X>, tasks: Tasks<T>) -> Self {
         let state = Mutex::new(State { tasks, spawning: 0 });
-        Self { pool, state, readers: Arc::default(), ticket: None }
+        let (readers, reading) = (Arc::default(), Reading::default());
+        Self { pool, state, readers, reading, at: Location::caller() }
     }
 
     /// An empty pile on the same pool that gives the results in the order in which the tasks were
@@ -130,7 +143,7 @@ impl<T, X> GreenPile<T, X> {
     /// Nothing is lost when it is dropped: the result stays for the next call.
     #[track_caller]
     pub fn next(&self) -> Next<'_, T, X> {
-        Next { pile: self, ticket: None, at: Location::caller() }
+        Next { pile: self, reading: Reading::default(), at: Location::caller() }
     }
 
     /// How many tasks were spawned, or wait for a slot, whose results were not taken. `len`.
@@ -148,7 +161,23 @@ impl<T, X> GreenPile<T, X> {
         &self.pool
     }
 
-    fn poll_next(
+    /// Takes the next result, by way of `reading`, which notes its wait as one for `what` at `at`.
+    fn poll_next_for(
+        &self,
+        cx: &mut Context<'_>,
+        reading: &mut Reading,
+        what: &'static str,
+        at: &'static Location<'static>,
+    ) -> Poll<Option<Result<T, Failure>>> {
+        let Reading { ticket, give_way } = reading;
+        let polled = give_way.poll_whole(cx, |cx| self.poll_take(cx, ticket));
+        if polled.is_pending() {
+            Wait::note(what, at);
+        }
+        polled
+    }
+
+    fn poll_take(
         &self,
         cx: &Context<'_>,
         ticket: &mut Option<u64>,
@@ -156,20 +185,21 @@ impl<T, X> GreenPile<T, X> {
         // Registering first and looking second: an end between the two is not missed.
         self.readers.wait(ticket, cx.waker());
         let waker = Waker::from(Arc::clone(&self.readers));
-        self.change(|state| {
+        let taken = self.change(|state| {
             let polled = state.tasks.poll_next(&mut Context::from_waker(&waker));
             let is_over = state.outstanding() == 0;
-            if matches!(polled, Poll::Pending) || (matches!(polled, Poll::Ready(None)) && !is_over)
-            {
-                return Poll::Pending;
+            match polled {
+                Poll::Ready(None) if !is_over => Poll::Pending,
+                polled => polled.map(|result| (result, is_over)),
             }
-            self.readers.leave(ticket);
-            if is_over {
-                // The others wait for nothing.
-                self.readers.wake_all();
-            }
-            polled
-        })
+        });
+        let Poll::Ready((result, is_over)) = taken else { return Poll::Pending };
+        self.readers.leave(ticket);
+        if is_over {
+            // The others wait for nothing.
+            self.readers.wake_all();
+        }
+        Poll::Ready(result)
     }
 
     /// Has the state to itself; readers are woken afterwards.
@@ -209,6 +239,7 @@ impl<T, X> Drop for Spawning<'_, T, X> {
 }
 
 impl<T> Default for GreenPile<T> {
+    #[track_caller]
     fn default() -> Self {
         Self::on(&GreenPool::default())
     }
@@ -218,9 +249,9 @@ impl<T, X> Stream for GreenPile<T, X> {
     type Item = Result<T, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut ticket = self.ticket;
-        let polled = (*self).poll_next(cx, &mut ticket);
-        self.ticket = ticket;
+        let mut reading = std::mem::take(&mut self.reading);
+        let polled = self.poll_next_for(cx, &mut reading, "the next of a pile made", self.at);
+        self.reading = reading;
         polled
     }
 }
@@ -242,8 +273,8 @@ impl<T, X> fmt::Debug for GreenPile<T, X> {
 #[must_use = "nothing is taken unless it is awaited"]
 pub struct Next<'a, T, X> {
     pile: &'a GreenPile<T, X>,
-    ticket: Option<u64>,
-    /// Who waits.
+    reading: Reading,
+    /// The line of the caller.
     at: &'static Location<'static>,
 }
 
@@ -252,17 +283,13 @@ impl<T, X> Future for Next<'_, T, X> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let polled = this.pile.poll_next(cx, &mut this.ticket);
-        if polled.is_pending() {
-            Wait::note("GreenPile::next", this.at);
-        }
-        polled
+        this.pile.poll_next_for(cx, &mut this.reading, "GreenPile::next", this.at)
     }
 }
 
 impl<T, X> Drop for Next<'_, T, X> {
     fn drop(&mut self) {
-        self.pile.readers.leave(&mut self.ticket);
+        self.pile.readers.leave(&mut self.reading.ticket);
     }
 }
 

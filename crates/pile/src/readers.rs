@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
+use spinney_hub::contain;
+
 /// Those who wait, each with a ticket. As a waker it wakes all of them, or notes to do so when
 /// nobody [holds](Self::hold) it back any more: a waker is somebody else's code, which may read the
 /// pile there and then.
@@ -79,7 +81,7 @@ impl Drop for Hold<'_> {
 
 fn wake(readers: Vec<(u64, Waker)>) {
     for (_, waker) in readers {
-        waker.wake();
+        contain(|| waker.wake());
     }
 }
 

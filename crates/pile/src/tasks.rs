@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use spinney_greenlet::{Failure, Greenlet, Iwait};
+use spinney_hub::contain;
 
 pub(crate) enum Tasks<T> {
     AsTheyEnd(Iwait<Greenlet<T>>),
@@ -47,9 +48,10 @@ impl<T> Tasks<T> {
     }
 
     pub(crate) fn kill_now(&self) {
+        let kill = |task: &Greenlet<T>| contain(|| task.kill_now());
         match self {
-            Self::AsTheyEnd(tasks) => tasks.iter().for_each(|task| task.kill_now()),
-            Self::AsSpawned(tasks) => tasks.iter().for_each(|task| task.kill_now()),
+            Self::AsTheyEnd(tasks) => tasks.iter().for_each(kill),
+            Self::AsSpawned(tasks) => tasks.iter().for_each(kill),
         }
     }
 }

@@ -6,7 +6,8 @@ use std::panic::Location;
 use std::time::Duration;
 
 use spinney_greenlet::{Greenlet, Handle, Task};
-use spinney_hub::{BoxFuture, Hub, Spawn, Within};
+use spinney_hub::{BoxFuture, Hub, Spawn, Within, contain};
+use spinney_sync::GiveWay;
 
 use crate::builder::Settings;
 use crate::crew::enter::{Enter, Entry};
@@ -179,12 +180,12 @@ impl<X> Pool<X> {
     pub fn add(&self, greenlet: &Handle) -> impl Future<Output = bool> {
         let entry = Enter::to_wait(&self.crew.core.roster);
         let greenlet = greenlet.clone();
-        async move {
+        GiveWay::around(async move {
             if self.contains(&greenlet) {
                 return false;
             }
             entry.await.is_ok() && self.crew.core.roster.add(&greenlet)
-        }
+        })
     }
 
     /// As [`add`](Self::add), if there is a slot now. `add(blocking=False)`.
@@ -267,19 +268,19 @@ impl<X> Pool<X> {
     #[track_caller]
     pub fn wait_idle(&self) -> impl Future<Output = Result<(), InsideGroup>> {
         let idle = self.crew.core.roster.slots.wait_idle();
-        async move {
+        GiveWay::around(async move {
             if self.is_inside() {
                 return Err(InsideGroup);
             }
             idle.await;
             Ok(())
-        }
+        })
     }
 
     /// Changes the number of slots. A larger number admits at once as many as fit; under a
     /// smaller one those that run go on, and nobody enters until enough have ended.
     pub fn resize(&self, capacity: usize) {
-        self.crew.core.roster.slots.resize(capacity);
+        contain(|| self.crew.core.roster.slots.resize(capacity));
         self.crew.core.roster.recheck();
     }
 

@@ -104,7 +104,8 @@ pub use spinney_sync::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,
     Fifo, Get, GetError, GiveWay, HandOut, Items, JoinableQueue, Latch, Lifo, LifoQueue, NotOwner,
     Order, OrderedQueue, OverRelease, Peek, Permit, Priority, PriorityQueue, Put, PutError, Queue,
-    RLock, RLockGuard, Semaphore, ShutDown, TaskDoneError, TryAcquireError, Wait, WakeFlag,
+    RLock, RLockGuard, Semaphore, Setter, SetterDropped, ShutDown, TaskDoneError, TryAcquireError,
+    Wait, WakeFlag,
 };
 pub use spinney_threadpool::{
     DrainReport, InsideThreadPool, NoThreads, ThreadImap, ThreadMap, ThreadMapper, ThreadPool,

@@ -1,16 +1,21 @@
-//! [`AsyncResult`]: one value or error, for all who wait for it.
+//! [`AsyncResult`]: one value or error, for all tasks that wait for it; [`Setter`]: the half that
+//! sets it.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
-use crate::Event;
 use crate::primitive::{OnceLock, constructor};
+use crate::{Event, SetterDropped, budget};
 
-/// A place for one value or error that is set once, while any number of tasks wait for it.
-/// `gevent.event.AsyncResult`.
+/// A value or an error that is set once, while any number of tasks wait for it.
 ///
-/// Readers borrow the result; dropping it drops the result.
+/// Readers borrow it; dropping it drops the result. If no task sets it, its readers wait for ever;
+/// a task that is to set it is given a [`setter`](Self::setter), which fails the readers when it is
+/// dropped.
+///
+/// Python: `gevent.event.AsyncResult`.
 ///
 /// ```
 /// use spinney_sync::AsyncResult;
@@ -28,13 +33,22 @@ pub struct AsyncResult<T, E = Infallible> {
 
 impl<T, E> AsyncResult<T, E> {
     constructor! {
-        /// A result that is not there yet.
+        /// A result that is not set.
         pub fn new() -> Self {
             Self { result: OnceLock::new(), ready: Event::new() }
         }
     }
 
-    /// Sets the value and wakes all who wait.
+    /// The half for the task that sets the result: if it is dropped first, because that task
+    /// panicked or was killed, say, the readers fail.
+    pub fn setter(self: &Arc<Self>) -> Setter<T, E>
+    where
+        E: From<SetterDropped>,
+    {
+        Setter { result: Arc::clone(self) }
+    }
+
+    /// Sets the value and wakes all readers. A panic of a waker is contained.
     ///
     /// # Errors
     ///
@@ -46,11 +60,13 @@ impl<T, E> AsyncResult<T, E> {
         })
     }
 
-    /// Sets the error and wakes all who wait. `set_exception`.
+    /// Sets the error and wakes all readers. A panic of a waker is contained.
     ///
     /// # Errors
     ///
     /// Gives `error` back if there is a value or an error already.
+    ///
+    /// Python: `set_exception`.
     pub fn set_error(&self, error: E) -> Result<(), E> {
         self.fulfil(Err(error)).map_err(|result| match result {
             Err(error) => error,
@@ -58,7 +74,7 @@ impl<T, E> AsyncResult<T, E> {
         })
     }
 
-    /// Waits for the value.
+    /// Waits for the value; returns immediately if the result is set.
     ///
     /// # Errors
     ///
@@ -68,34 +84,41 @@ impl<T, E> AsyncResult<T, E> {
     ///
     /// Nothing is lost when it is dropped.
     #[track_caller]
+    #[expect(clippy::missing_panics_doc, reason = "the event is set after the result")]
     pub fn get(&self) -> impl Future<Output = Result<&T, &E>> {
         let at = Location::caller();
         async move {
-            loop {
-                if let Some(result) = self.try_get() {
-                    return result;
-                }
+            if self.is_ready() {
+                budget::ready().await;
+            } else {
                 self.ready.wait_for("AsyncResult::get", at).await;
             }
+            self.try_get().expect("it is set")
         }
     }
 
-    /// The result, if it is there. gevent's `get(block=False)`.
+    /// The result, if it is set.
+    ///
+    /// Python: `get(block=False)`.
     pub fn try_get(&self) -> Option<Result<&T, &E>> {
         self.result.get().map(Result::as_ref)
     }
 
-    /// Whether there is a value or an error. `ready`.
+    /// Whether there is a value or an error.
+    ///
+    /// Python: `ready`.
     pub fn is_ready(&self) -> bool {
         self.result.get().is_some()
     }
 
-    /// Whether there is a value. `successful`.
+    /// Whether there is a value.
+    ///
+    /// Python: `successful`.
     pub fn is_successful(&self) -> bool {
         matches!(self.result.get(), Some(Ok(_)))
     }
 
-    /// The result by value, if it is there.
+    /// The result by value, if it is set.
     pub fn into_inner(self) -> Option<Result<T, E>> {
         self.result.into_inner()
     }
@@ -116,5 +139,66 @@ impl<T, E> Default for AsyncResult<T, E> {
 impl<T: fmt::Debug, E: fmt::Debug> fmt::Debug for AsyncResult<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AsyncResult").field("result", &self.result.get()).finish()
+    }
+}
+
+/// The half of an [`AsyncResult`] that sets it, once.
+///
+/// Dropping it without a result fails the readers with [`SetterDropped`], made into their kind of
+/// error. It changes nothing if the result was set elsewhere before.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use spinney_sync::{AsyncResult, SetterDropped};
+///
+/// let answer: Arc<AsyncResult<u32, SetterDropped>> = Arc::default();
+/// let setter = answer.setter();
+/// let task = async move {
+///     if true {
+///         return; // It forgets to set the answer.
+///     }
+///     let _ = setter.set(42);
+/// };
+/// futures_lite::future::block_on(task);
+/// assert_eq!(futures_lite::future::block_on(answer.get()), Err(&SetterDropped));
+/// ```
+#[must_use = "the readers fail as soon as this is dropped"]
+pub struct Setter<T, E: From<SetterDropped> = SetterDropped> {
+    result: Arc<AsyncResult<T, E>>,
+}
+
+impl<T, E: From<SetterDropped>> Setter<T, E> {
+    /// Sets the value and wakes all readers: [`AsyncResult::set`].
+    ///
+    /// # Errors
+    ///
+    /// Gives `value` back if there is a value or an error already.
+    pub fn set(self, value: T) -> Result<(), T> {
+        self.result.set(value)
+    }
+
+    /// Sets the error and wakes all readers: [`AsyncResult::set_error`].
+    ///
+    /// # Errors
+    ///
+    /// Gives `error` back if there is a value or an error already.
+    pub fn set_error(self, error: E) -> Result<(), E> {
+        self.result.set_error(error)
+    }
+}
+
+impl<T, E: From<SetterDropped>> Drop for Setter<T, E> {
+    fn drop(&mut self) {
+        if !self.result.is_ready() {
+            // It fails if the result was set a moment ago.
+            let _ = self.result.set_error(SetterDropped.into());
+        }
+    }
+}
+
+impl<T: fmt::Debug, E: From<SetterDropped> + fmt::Debug> fmt::Debug for Setter<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setter").field("result", &self.result).finish()
     }
 }

@@ -1,17 +1,19 @@
-//! [`Barrier`]: a line that tasks cross together.
+//! [`Barrier`] and [`Latch`]: tasks wait until others have come, or until things have happened.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::Location;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
-use crate::place::Place;
-use crate::primitive::{Mutex, lock};
-use crate::waiters::Waiters;
+use crate::primitive::{AtomicUsize, Mutex, lock};
+use crate::waiters::{Place, Waiters, wake_all};
+use crate::{Event, GiveWay};
 
-/// Holds tasks up until a number of them have come, again and again. `threading.Barrier`.
+/// Lets tasks go on together once a number of them wait, again and again.
 ///
-/// Dropping it is harmless; whoever waits borrows it.
+/// Dropping it is harmless, as waiters borrow it.
+///
+/// Python: `threading.Barrier`.
 ///
 /// ```
 /// use futures_lite::future::{block_on, zip};
@@ -22,57 +24,53 @@ use crate::waiters::Waiters;
 /// ```
 pub struct Barrier {
     size: usize,
-    queue: Mutex<Waiters>,
+    waiters: Mutex<Waiters>,
 }
 
 impl Barrier {
-    /// A barrier that lets `size` tasks through at a time. With a size of 0 or 1 nobody waits.
+    /// A barrier for `size` tasks at a time. With a size of 0 or 1 no task waits.
     pub fn new(size: usize) -> Self {
-        Self { size, queue: Mutex::default() }
+        Self { size, waiters: Mutex::default() }
     }
 
-    /// Waits until as many have come as the barrier lets through. True for one of them, the last
-    /// to come.
+    /// Waits until [`size`](Self::size) tasks wait. Returns `true` in one of them, the last to
+    /// come.
     ///
     /// # Cancel safety
     ///
-    /// Whoever is dropped before the last has come has not come. Once the last has, the others go
-    /// through though one be dropped.
+    /// A waiter that is dropped before the last task has come does not count. Once the last has
+    /// come, the others go on even if one of them is dropped.
     #[track_caller]
     pub fn wait(&self) -> impl Future<Output = bool> {
-        let at = Location::caller();
-        async move {
-            match poll_fn(|cx| Poll::Ready(self.come(cx))).await {
-                Some(arrival) => {
-                    poll_fn(|cx| arrival.0.poll_served(cx, "Barrier::wait", at)).await;
-                    false
-                }
-                None => true,
-            }
-        }
+        let mut place = Place::new(&self.waiters, "Barrier::wait", Location::caller());
+        let mut give_way = GiveWay::default();
+        poll_fn(move |cx| {
+            give_way.poll(cx, |cx| {
+                let mut served = None;
+                let polled = place.poll(cx, |waiters| {
+                    let is_last = waiters.len() + 1 >= self.size;
+                    served = is_last.then(|| waiters.serve_all());
+                    is_last
+                });
+                let leads = served.is_some();
+                wake_all(served.into_iter().flatten());
+                polled.map(|()| leads)
+            })
+        })
     }
 
-    /// How many tasks it lets through at a time. `parties`.
+    /// The number of tasks that go on together.
+    ///
+    /// Python: `parties`.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// How many have come and wait. `n_waiting`.
+    /// The number of tasks that wait.
+    ///
+    /// Python: `n_waiting`.
     pub fn waiting(&self) -> usize {
-        lock(&self.queue).len()
-    }
-
-    /// The last to come lets all through; the others get a place to wait.
-    fn come(&self, cx: &Context<'_>) -> Option<Arrival<'_>> {
-        let mut queue = lock(&self.queue);
-        if queue.len() + 1 < self.size {
-            let ticket = queue.push(cx.waker().clone(), ());
-            return Some(Arrival(Place::new(&self.queue, ticket)));
-        }
-        let all = queue.serve(usize::MAX);
-        drop(queue);
-        all.into_iter().for_each(Waker::wake);
-        None
+        lock(&self.waiters).len()
     }
 }
 
@@ -85,11 +83,65 @@ impl fmt::Debug for Barrier {
     }
 }
 
-/// One who has come, and counts until they are dropped.
-struct Arrival<'a>(Place<'a>);
+/// Lets tasks go on once it has been counted down, and stays open then.
+///
+/// Dropping it is harmless, as waiters borrow it. In Java it is `CountDownLatch`.
+///
+/// ```
+/// use futures_lite::future::block_on;
+///
+/// let loaded = spinney_sync::Latch::new(2);
+/// loaded.count_down();
+/// loaded.count_down();
+/// block_on(loaded.wait());
+/// ```
+pub struct Latch {
+    count: AtomicUsize,
+    open: Event,
+}
 
-impl Drop for Arrival<'_> {
-    fn drop(&mut self) {
-        self.0.leave();
+impl Latch {
+    /// A latch that opens when it has been counted down `count` times. With a count of 0 it is
+    /// open.
+    pub fn new(count: usize) -> Self {
+        let open = Event::new();
+        if count == 0 {
+            open.set();
+        }
+        Self { count: AtomicUsize::new(count), open }
+    }
+
+    /// Counts down by one, and wakes all waiters at 0. It is a no-op on an open latch. A panic of
+    /// a waker is contained.
+    pub fn count_down(&self) {
+        if self.count.fetch_update(AcqRel, Acquire, |count| count.checked_sub(1)) == Ok(1) {
+            self.open.set();
+        }
+    }
+
+    /// Waits until the latch is open; returns immediately if it is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    #[track_caller]
+    pub fn wait(&self) -> impl Future<Output = ()> {
+        self.open.wait_for("Latch::wait", Location::caller())
+    }
+
+    /// How often it has yet to be counted down.
+    pub fn count(&self) -> usize {
+        self.count.load(Acquire)
+    }
+
+    /// Whether it has been counted down to 0.
+    pub fn is_open(&self) -> bool {
+        self.open.is_set()
+    }
+}
+
+impl fmt::Debug for Latch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Latch").field("count", &self.count()).finish_non_exhaustive()
     }
 }

@@ -5,15 +5,24 @@
 //! used up is put off once.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 /// The number of ready awaits in one poll.
 const READY_AWAITS: u8 = 128;
 
+#[cfg(not(spinney_loom))]
 thread_local! {
     /// What is left for the current poll; `None` outside of a poller.
     static LEFT: Cell<Option<u8>> = const { Cell::new(None) };
+}
+
+// The threads of a model take turns on one thread.
+#[cfg(spinney_loom)]
+loom::thread_local! {
+    static LEFT: Cell<Option<u8>> = Cell::new(None);
 }
 
 /// The budget of one poll: 128 ready awaits. For pollers: a hub's `block_on`, the poll of a task.
@@ -57,14 +66,14 @@ impl Budget {
     /// wrappers that may or may not be polled by a poller.
     #[inline]
     pub fn open_if_none() -> Option<Self> {
-        LEFT.get().is_none().then(Self::open)
+        LEFT.with(Cell::get).is_none().then(Self::open)
     }
 
     /// Lets at least one ready await go ahead in the poll that follows, within the budget of the
     /// poller around it.
     #[inline]
     pub fn at_least_one() -> Option<Self> {
-        (LEFT.get() == Some(0)).then(|| Self::replace(Some(1)))
+        (LEFT.with(Cell::get) == Some(0)).then(|| Self::replace(Some(1)))
     }
 
     /// Hides the budget of the poller around. For a hub that runs other tasks inside of a poll:
@@ -76,14 +85,14 @@ impl Budget {
 
     #[inline]
     fn replace(left: Option<u8>) -> Self {
-        Self { outer: LEFT.replace(left), here: PhantomData }
+        Self { outer: LEFT.with(|cell| cell.replace(left)), here: PhantomData }
     }
 }
 
 impl Drop for Budget {
     #[inline]
     fn drop(&mut self) {
-        LEFT.set(self.outer);
+        LEFT.with(|left| left.set(self.outer));
     }
 }
 
@@ -112,6 +121,28 @@ pub struct GiveWay {
 }
 
 impl GiveWay {
+    /// Makes one await of `future`, which is put off as a whole: the awaits within it are not put
+    /// off again. Dropping it drops `future`.
+    ///
+    /// `future` must not run code of others, whose ready awaits would not count.
+    pub async fn around<F: Future>(future: F) -> F::Output {
+        let (mut give_way, mut future) = (Self::default(), pin!(future));
+        poll_fn(|cx| give_way.poll_whole(cx, |cx| future.as_mut().poll(cx))).await
+    }
+
+    /// As [`poll`](Self::poll), for an await that is made of others: those are not put off again.
+    #[inline]
+    pub fn poll_whole<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.poll(cx, |cx| {
+            let _budget = Budget::at_least_one();
+            poll(cx)
+        })
+    }
+
     /// Polls an await, unless the budget is used up. An await that is ready uses up one of the
     /// budget; one that is pending uses up nothing.
     #[inline]
@@ -120,7 +151,7 @@ impl GiveWay {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        if !self.put_off && LEFT.get() == Some(0) {
+        if !self.put_off && LEFT.with(Cell::get) == Some(0) {
             self.put_off = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -128,8 +159,15 @@ impl GiveWay {
         let polled = poll(cx);
         if polled.is_ready() {
             self.put_off = false;
-            LEFT.set(LEFT.get().map(|left| left.saturating_sub(1)));
+            LEFT.with(|left| left.set(left.get().map(|left| left.saturating_sub(1))));
         }
         polled
     }
+}
+
+/// An await of something that is there already: it is ready, and gives way if the budget is used
+/// up.
+pub(crate) fn ready() -> impl Future<Output = ()> {
+    let mut give_way = GiveWay::default();
+    poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(())))
 }

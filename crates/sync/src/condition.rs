@@ -1,21 +1,21 @@
-//! [`Condition`]: waiting, with a permit laid down meanwhile, until somebody says to look again.
+//! [`Condition`]: a task releases its permit until another task signals a change.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::panic::Location;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
-use crate::place::Place;
 use crate::primitive::{Mutex, lock};
-use crate::waiters::Waiters;
-use crate::{Acquire, Closed, Permit, Semaphore};
+use crate::waiters::{Place, Waiters, wake_all};
+use crate::{Acquire, Closed, Permit, Semaphore, budget};
 
-/// Lets tasks that hold a permit lay it down until others have changed something.
-/// `threading.Condition`, over a [`Semaphore`] with one permit.
+/// Lets a task release a permit of a [`Semaphore`] until another task signals a change.
 ///
-/// Whoever changes something holds the permit while they do, and notifies. Dropping it is
-/// harmless; whoever waits borrows it.
+/// A task that changes the guarded state holds the permit meanwhile, and notifies. Dropping the
+/// condition is harmless, as waiters borrow it.
+///
+/// Python: `threading.Condition`.
 ///
 /// ```
 /// use std::cell::Cell;
@@ -39,31 +39,31 @@ use crate::{Acquire, Closed, Permit, Semaphore};
 /// ```
 #[derive(Default)]
 pub struct Condition {
-    queue: Mutex<Waiters>,
+    waiters: Mutex<Waiters>,
 }
 
 impl Condition {
-    /// A condition that nobody waits for.
+    /// A condition without waiters.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Gives `permit` back, waits for a notification, and takes it again. No notification that
-    /// comes after the permit is back is missed.
+    /// Gives `permit` back, waits for a notification, and takes the permit again. No notification
+    /// that comes after the permit was given back is missed.
     ///
-    /// Between the notification and the permit others may have been in; and what is notified is
-    /// not always for this waiter, as it goes to the next in line when one that has it is
-    /// dropped. So look again at what was waited for, or let [`wait_while`](Self::wait_while).
+    /// Other tasks may hold the permit between the notification and the return. A notification of
+    /// a waiter that is dropped goes to the next one. So the caller checks what it waits for
+    /// again, or uses [`wait_while`](Self::wait_while).
     ///
     /// # Errors
     ///
-    /// [`Closed`] if the semaphore was closed before the permit was free again. Its closing alone
-    /// ends no wait: it takes a notification as well.
+    /// [`Closed`] if the semaphore was closed before the permit was free again. Closing alone ends
+    /// no wait: it takes a notification as well.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses the permit, which others have by then; a notification that it
-    /// had been given goes to the next.
+    /// Dropping the future loses the permit, which was given back; a notification that it had been
+    /// given goes to the next waiter.
     #[track_caller]
     pub fn wait<S>(&self, permit: Permit<S>) -> impl Future<Output = Result<Permit<S>, Closed>>
     where
@@ -72,16 +72,19 @@ impl Condition {
         self.wait_at(Location::caller(), permit)
     }
 
-    /// Waits, with `permit` given back meanwhile, as long as `unfit` says so, which is asked with
-    /// the permit held. `wait_for`, with the opposite predicate.
+    /// Waits, with `permit` given back meanwhile, while `unfit` returns `true`. The permit is held
+    /// whenever `unfit` runs.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Self::wait).
+    /// [`Closed`], as [`wait`](Self::wait).
     ///
     /// # Cancel safety
     ///
-    /// As [`wait`](Self::wait).
+    /// Dropping the future loses the permit, and passes a notification on, as with
+    /// [`wait`](Self::wait).
+    ///
+    /// Python: `wait_for`, with the opposite predicate.
     #[track_caller]
     pub fn wait_while<S, F>(
         &self,
@@ -94,7 +97,11 @@ impl Condition {
     {
         let at = Location::caller();
         async move {
-            let mut permit = permit;
+            if !unfit() {
+                budget::ready().await;
+                return Ok(permit);
+            }
+            let mut permit = self.wait_at(at, permit).await?;
             while unfit() {
                 permit = self.wait_at(at, permit).await?;
             }
@@ -103,20 +110,25 @@ impl Condition {
     }
 
     /// Wakes the `waiters` that have waited longest, or all if there are fewer. Nothing is kept
-    /// for those who come later. `notify`.
+    /// for waiters that come later. A panic of a waker is contained, and the other waiters are
+    /// woken.
+    ///
+    /// Python: `notify`.
     pub fn notify(&self, waiters: usize) {
-        let notified = lock(&self.queue).serve(waiters);
-        notified.into_iter().for_each(Waker::wake);
+        let served = lock(&self.waiters).serve(waiters);
+        wake_all(served);
     }
 
-    /// Wakes all who wait. `notify_all`.
+    /// Wakes all waiters, as [`notify`](Self::notify) does.
+    ///
+    /// Python: `notify_all`.
     pub fn notify_all(&self) {
         self.notify(usize::MAX);
     }
 
-    /// How many wait to be notified.
+    /// The number of waiters that have not been notified.
     pub fn waiting(&self) -> usize {
-        lock(&self.queue).len()
+        lock(&self.waiters).len()
     }
 
     async fn wait_at<S>(
@@ -127,12 +139,15 @@ impl Condition {
     where
         S: Deref<Target = Semaphore>,
     {
-        // Queued up before the permit is back: so whoever has it next finds this one waiting.
-        let mut turn = poll_fn(|cx| Poll::Ready(Turn::queue_up(self, cx))).await;
+        let place = Place::new(&self.waiters, "Condition::wait", at);
+        let mut turn = Turn { condition: self, place, notified: false };
+        // The waiter is in the line before the permit is back, so the next holder finds it there.
+        poll_fn(|cx| Poll::Ready(turn.place.poll(cx, |_| false).is_ready())).await;
         let (semaphore, permits) = permit.give_back();
-        poll_fn(|cx| turn.place.poll_served(cx, "Condition::wait", at)).await;
+        poll_fn(|cx| turn.place.poll(cx, |_| false)).await;
+        turn.notified = true;
         let permit = Acquire::on_behalf_of(at, semaphore, permits).await?;
-        turn.is_over = true;
+        turn.notified = false;
         Ok(permit)
     }
 }
@@ -143,23 +158,17 @@ impl fmt::Debug for Condition {
     }
 }
 
-/// A wait for a notification. Dropped before it is over, it passes on the one that it got.
+/// A wait for a notification. Dropped before it has finished, it passes its notification on.
 struct Turn<'a> {
     condition: &'a Condition,
     place: Place<'a>,
-    is_over: bool,
-}
-
-impl<'a> Turn<'a> {
-    fn queue_up(condition: &'a Condition, cx: &Context<'_>) -> Self {
-        let ticket = lock(&condition.queue).push(cx.waker().clone(), ());
-        Self { condition, place: Place::new(&condition.queue, ticket), is_over: false }
-    }
+    /// Whether it was notified and has yet to take the permit.
+    notified: bool,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if !self.is_over && self.place.leave() {
+        if self.place.leave() || self.notified {
             self.condition.notify(1);
         }
     }

@@ -1,4 +1,5 @@
-//! What can go wrong: [`Closed`], [`TryAcquireError`], [`OverRelease`] and [`NotOwner`].
+//! The errors: [`Closed`], [`TryAcquireError`], [`OverRelease`], [`NotOwner`] and
+//! [`SetterDropped`].
 
 use std::error::Error;
 use std::fmt;
@@ -66,3 +67,16 @@ impl fmt::Display for NotOwner {
 }
 
 impl Error for NotOwner {}
+
+/// The [`Setter`](crate::Setter) of an [`AsyncResult`](crate::AsyncResult) was dropped before it set
+/// a result: the task that owned it returned, panicked or was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetterDropped;
+
+impl fmt::Display for SetterDropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the setter was dropped before it set a result")
+    }
+}
+
+impl Error for SetterDropped {}

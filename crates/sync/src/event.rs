@@ -3,17 +3,19 @@
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll};
 
-use crate::Wait;
-use crate::primitive::{AtomicUsize, Listener, Listeners, constructor};
+use crate::GiveWay;
+use crate::primitive::{AtomicBool, Mutex, constructor, lock};
+use crate::waiters::{Place, Waiters, wake_all};
 
-/// A flag: while it is set nobody waits, and setting it wakes all who do. `gevent.event.Event`.
+/// A flag: a task that waits for it goes on once it is set, and setting it wakes all waiters.
 ///
-/// Dropping it is harmless; whoever waits for it borrows it. To hand a value over with the news,
-/// take an [`AsyncResult`](crate::AsyncResult); for things that have to happen several times, a
-/// [`Latch`](crate::Latch).
+/// Dropping it is harmless, as waiters borrow it. An [`AsyncResult`](crate::AsyncResult) hands a
+/// value over with the news; a [`Latch`](crate::Latch) waits for several things to happen.
+///
+/// Python: `gevent.event.Event`.
 ///
 /// ```
 /// use spinney_sync::Event;
@@ -26,39 +28,48 @@ use crate::primitive::{AtomicUsize, Listener, Listeners, constructor};
 /// ```
 #[derive(Default)]
 pub struct Event {
-    /// Counts up at each change: odd while it is set. So whoever waits can tell a set that came
-    /// since from one before, whose wake is merely late.
-    changes: AtomicUsize,
-    waiters: Listeners,
+    /// Set under the lock of the waiters: whoever holds it and finds the flag clear misses no set.
+    set: AtomicBool,
+    waiters: Mutex<Waiters>,
 }
 
 impl Event {
     constructor! {
         /// An event that is not set.
         pub fn new() -> Self {
-            Self { changes: AtomicUsize::new(0), waiters: Listeners::new() }
+            Self { set: AtomicBool::new(false), waiters: Mutex::new(Waiters::new()) }
         }
     }
 
-    /// Sets the flag and wakes all who wait. Setting it again is of no effect.
+    /// Sets the flag and wakes all waiters. It is a no-op while the flag is set.
+    ///
+    /// Wakers run outside of any lock, so they may use the event. A panic of a waker is contained,
+    /// and the other waiters are woken.
     pub fn set(&self) {
-        if self.change(false) {
-            self.waiters.notify(usize::MAX);
+        if self.is_set() {
+            return;
         }
+        let mut waiters = lock(&self.waiters);
+        self.set.store(true, Release);
+        let served = waiters.serve_all();
+        drop(waiters);
+        wake_all(served);
     }
 
-    /// Takes the flag back: whoever comes now waits. Those already woken go on.
+    /// Clears the flag: tasks that come later wait. Waiters that were woken before go on.
     pub fn clear(&self) {
-        self.change(true);
+        self.set.store(false, Release);
     }
 
-    /// Whether the flag is set. `is_set`, `ready`.
+    /// Whether the flag is set.
+    ///
+    /// Python: `is_set`, `ready`.
     pub fn is_set(&self) -> bool {
-        is_set(self.changes.load(Acquire))
+        self.set.load(Acquire)
     }
 
-    /// Waits until the flag is set; at once if it is. Whoever was waiting when it was set goes
-    /// on even if it has been cleared since.
+    /// Waits until the flag is set; returns immediately if it is. A waiter goes on if the flag was
+    /// set while it waited, even if the flag has been cleared since.
     ///
     /// # Cancel safety
     ///
@@ -68,8 +79,8 @@ impl Event {
         self.wait_for("Event::wait", Location::caller())
     }
 
-    /// As [`wait`](Self::wait), for those who make something else of it: the wait is
-    /// [noted](Wait::note) as one for `what`, by the line `at`.
+    /// Waits as [`wait`](Self::wait) does, for callers that build a wait of their own: it is
+    /// [noted](crate::Wait::note) as a wait for `what` at the line `at`.
     ///
     /// # Cancel safety
     ///
@@ -79,57 +90,24 @@ impl Event {
         what: &'static str,
         at: &'static Location<'static>,
     ) -> impl Future<Output = ()> {
-        Waiting { event: self, what, at, before: NOT_LOOKED, woken: None }
-    }
-
-    /// Sets the flag if it is not, or clears it if it is; false if it was not as expected.
-    fn change(&self, set: bool) -> bool {
-        let next = |changes| (is_set(changes) == set).then(|| changes.wrapping_add(1));
-        self.changes.fetch_update(AcqRel, Acquire, next).is_ok()
+        let place = Place::new(&self.waiters, what, at);
+        Waiting { event: self, place, give_way: GiveWay::default() }
     }
 }
 
-fn is_set(changes: usize) -> bool {
-    changes % 2 == 1
-}
-
-/// Written out, since every task that waits has one: an async block would be twice the size.
+/// Written out, since every waiting task has one: an async block would be twice the size.
 struct Waiting<'a> {
     event: &'a Event,
-    what: &'static str,
-    at: &'static Location<'static>,
-    /// The changes that there were when this was first polled, and the flag was not set.
-    before: usize,
-    woken: Option<Listener>,
+    place: Place<'a>,
+    give_way: GiveWay,
 }
-
-/// No number of changes after which somebody waits.
-const NOT_LOOKED: usize = 1;
 
 impl Future for Waiting<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let changes = || this.event.changes.load(Acquire);
-        if this.before == NOT_LOOKED {
-            this.before = changes();
-            if is_set(this.before) {
-                return Poll::Ready(());
-            }
-        }
-        loop {
-            // Listening first and looking again second: a `set` between the two is not missed.
-            let woken = this.woken.get_or_insert_with(|| this.event.waiters.listen());
-            if changes() != this.before {
-                return Poll::Ready(());
-            }
-            if Pin::new(woken).poll(cx).is_pending() {
-                Wait::note(this.what, this.at);
-                return Poll::Pending;
-            }
-            this.woken = None;
-        }
+        this.give_way.poll(cx, |cx| this.place.poll(cx, |_| this.event.is_set()))
     }
 }
 
@@ -137,7 +115,7 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
             .field("set", &self.is_set())
-            .field("waiting", &self.waiters.total_listeners())
+            .field("waiting", &lock(&self.waiters).len())
             .finish()
     }
 }

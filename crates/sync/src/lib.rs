@@ -1,19 +1,23 @@
 //! Synchronisation for tasks: fair, cancel safe, and without any notion of a task, a hub or a
-//! clock. [spinney]'s lowest layer; outside of the standard library it uses
-//! event-listener alone, and any executor can run what waits here.
+//! clock. [spinney]'s lowest layer; it uses the standard library alone, and any executor can run
+//! what waits here.
 //!
 //! | to | take |
 //! |---|---|
 //! | let tasks wait until something has happened, again and again | [`Event`] |
-//! | hand one value or error to all who wait for it | [`AsyncResult`] |
-//! | let at most so many tasks past a point, in the order they came | [`Semaphore`] |
+//! | hand one value or error to all tasks that wait for it | [`AsyncResult`] |
+//! | limit how many tasks run a part of the code, in FIFO order | [`Semaphore`] |
 //! | the same, with a number that never grows | [`BoundedSemaphore`] |
-//! | let one owner past a point, as often as they like | [`RLock`] |
-//! | lay a permit down until others have changed something | [`Condition`] |
+//! | have a re-entrant lock | [`RLock`] |
+//! | release a permit until another task signals a change | [`Condition`] |
 //! | let tasks go on together when all have come | [`Barrier`] |
-//! | let tasks go on when so many things have happened | [`Latch`] |
-//! | hand items over, first come, first served | [`Queue`], [`LifoQueue`], [`PriorityQueue`] |
-//! | the same, from hand to hand | [`Channel`] |
+//! | let tasks go on when a number of things have happened | [`Latch`] |
+//! | pass items from task to task | [`Queue`], [`LifoQueue`], [`PriorityQueue`] |
+//! | the same, with a put that waits until its item was taken | [`Channel`] |
+//!
+//! An await that is ready gives way once its poller's [`Budget`] is used up. Wakers are woken and
+//! dropped outside of all locks, and a panic of a waker is contained, so that it strands no other
+//! waiter.
 //!
 //! A time limit is put on any of them from outside: `event.wait().within(limit)`.
 //!
@@ -40,8 +44,6 @@ mod budget;
 mod condition;
 mod errors;
 mod event;
-mod latch;
-mod place;
 mod primitive;
 mod queue;
 mod rlock;
@@ -50,14 +52,13 @@ mod wait;
 mod waiters;
 mod wake_flag;
 
-pub use async_result::AsyncResult;
-pub use barrier::Barrier;
+pub use async_result::{AsyncResult, Setter};
+pub use barrier::{Barrier, Latch};
 pub use bounded_semaphore::BoundedSemaphore;
 pub use budget::{Budget, GiveWay};
 pub use condition::Condition;
-pub use errors::{Closed, NotOwner, OverRelease, TryAcquireError};
+pub use errors::{Closed, NotOwner, OverRelease, SetterDropped, TryAcquireError};
 pub use event::Event;
-pub use latch::Latch;
 #[cfg(feature = "stream")]
 pub use queue::Items;
 pub use queue::{

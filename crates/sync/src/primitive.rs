@@ -1,31 +1,26 @@
-//! What everything here is built of: the standard library's pieces and event-listener, or, in a
-//! model, stand-ins that loom watches.
+//! What everything here is built of: the standard library's pieces or, in a model, stand-ins that
+//! loom watches.
 //!
 //! A model is built with `--cfg spinney_loom` (`cargo xtask loom`). Loom's own `--cfg loom` would
 //! reach each outside crate as well, and the executors below spinney-greenlet do not build under
-//! it. So event-listener is not watched; its place is taken by a queue that keeps its promise,
-//! that a notification reaches all who listened before it. event-listener has models of its own.
+//! it.
 
-#[cfg(spinney_loom)]
-mod listeners;
 #[cfg(spinney_loom)]
 mod once_lock;
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Acquire;
 
-#[cfg(not(spinney_loom))]
-pub(crate) use {
-    event_listener::{Event as Listeners, EventListener as Listener},
-    std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize},
-    std::sync::{Mutex, MutexGuard, OnceLock},
-};
 #[cfg(spinney_loom)]
 pub(crate) use {
-    listeners::{Listener, Listeners},
     loom::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize},
     loom::sync::{Mutex, MutexGuard},
     once_lock::OnceLock,
+};
+#[cfg(not(spinney_loom))]
+pub(crate) use {
+    std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize},
+    std::sync::{Mutex, MutexGuard, OnceLock},
 };
 
 /// Locks `mutex`. Whoever panicked with the lock left nothing half done: that is for each user of

@@ -1,25 +1,30 @@
-//! [`RLock`]: a lock that whoever has it may take again.
+//! [`RLock`]: a lock that its owner may take again.
 //!
-//! A lock that is let go is handed to the first who waits; it is theirs from that moment, though
-//! they have yet to run. If that owner waits elsewhere, too, those waits are woken along with it,
-//! and end out of their order: or else they would wait for their own lock.
+//! A lock that is released is handed to the first waiter; it is owned from that moment, though the
+//! waiter has yet to run. If the new owner waits in other places as well, those waits are woken
+//! with it and finish out of their order: otherwise they would wait for the lock of their own
+//! owner. [`Line::take_wakers`] finds them without a look at the other waiters.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::iter::once;
+use std::hash::Hash;
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::primitive::{Mutex, lock};
-use crate::waiters::Waiters;
-use crate::{NotOwner, Wait};
+use crate::waiters::{Waiters, wake_all};
+use crate::{GiveWay, NotOwner, Wait};
 
-/// Lets one owner at a time past a point, as often as they like; others wait, first come, first
-/// served. `gevent.lock.RLock`.
+/// A re-entrant lock: its owner may take it again, and other owners wait in FIFO order.
 ///
-/// An owner is what the caller says it is: a greenlet's id, a thread's. Owners are compared and
-/// cloned in the middle of a step, so their [`Eq`] and [`Clone`] must neither use the lock nor
-/// panic. Dropping the lock is harmless; guards and waiters borrow it.
+/// An owner is what the caller says it is: the id of a greenlet or of a thread. The owner's
+/// [`Eq`], [`Hash`] and [`Clone`] run while the state is locked, so they must neither use the lock
+/// nor panic; its destructor may use the lock. Dropping the lock is harmless, as guards and waiters
+/// borrow it.
+///
+/// Python: `gevent.lock.RLock`.
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
@@ -36,43 +41,46 @@ pub struct RLock<O> {
 }
 
 struct Hold<O> {
-    /// None if it is free, and then nobody waits.
+    /// None if the lock is free, and then there are no waiters.
     owner: Option<O>,
-    /// How often the owner has it.
+    /// How often the owner has taken it.
     depth: usize,
-    waiters: Waiters<O>,
+    line: Line<O>,
 }
 
-impl<O: Eq + Clone> RLock<O> {
+impl<O: Eq + Hash + Clone> RLock<O> {
     /// A lock that is free.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the lock for `owner`, behind those who came before; at once if it is theirs.
+    /// Takes the lock for `owner`, behind the waiters that came before; immediately if it is owned
+    /// by `owner`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up its place in the queue; a lock that it had already been
-    /// handed goes to the next.
+    /// Dropping the future gives up its place; a lock that it had been handed goes to the next
+    /// waiter.
     #[track_caller]
     pub fn acquire(&self, owner: O) -> impl Future<Output = RLockGuard<'_, O>> {
-        Turn { lock: self, owner: Some(owner), ticket: None, at: Location::caller() }
+        let (at, give_way) = (Location::caller(), GiveWay::default());
+        Turn { lock: self, owner: Some(owner), ticket: None, at, give_way }
     }
 
-    /// Takes the lock for `owner` without waiting: none if it is somebody else's.
-    /// `acquire(blocking=False)`.
+    /// Takes the lock for `owner` without waiting. None if it has another owner.
+    ///
+    /// Python: `acquire(blocking=False)`.
     pub fn try_acquire(&self, owner: O) -> Option<RLockGuard<'_, O>> {
         let entered = lock(&self.hold).enter(&owner);
         entered.then(|| RLockGuard { lock: self, owner: Some(owner) })
     }
 
-    /// Takes back one time that `owner` took the lock and [forgot](RLockGuard::forget) it. After
-    /// the last the lock goes to the first who waits.
+    /// Releases the lock once, for a guard of `owner` that was [forgotten](RLockGuard::forget).
+    /// After the last time the lock goes to the first waiter. A panic of a waker is contained.
     ///
     /// # Errors
     ///
-    /// [`NotOwner`] if the lock is not theirs; nothing is changed then.
+    /// [`NotOwner`] if the lock has another owner or none; nothing changes then.
     pub fn release(&self, owner: &O) -> Result<(), NotOwner> {
         let mut hold = lock(&self.hold);
         if hold.owner.as_ref() != Some(owner) {
@@ -81,64 +89,43 @@ impl<O: Eq + Clone> RLock<O> {
         hold.depth -= 1;
         if hold.depth == 0 {
             let before = hold.owner.take();
-            let woken = hold.pass_on();
+            let (woken, key) = hold.pass_on();
             drop(hold);
-            drop(before);
-            woken.into_iter().for_each(Waker::wake);
+            wake_all(woken);
+            drop((before, key));
         }
         Ok(())
     }
 
-    /// Whether it is somebody's. `locked`.
+    /// Whether it has an owner.
+    ///
+    /// Python: `locked`.
     pub fn is_locked(&self) -> bool {
         self.depth() > 0
     }
 
-    /// Whose it is: who has it, or has been handed it and is yet to run.
+    /// The owner: it has the lock, or was handed it and has yet to run.
     pub fn owner(&self) -> Option<O> {
         lock(&self.hold).owner.clone()
     }
 }
 
 impl<O> RLock<O> {
-    /// How often its owner has it; 0 if it is free.
+    /// How often its owner has taken it; 0 if it is free.
     pub fn depth(&self) -> usize {
         lock(&self.hold).depth
     }
 
-    /// How many wait for it.
+    /// The number of waiters.
     pub fn waiting(&self) -> usize {
-        lock(&self.hold).waiters.len()
-    }
-}
-
-impl<O: Eq + Clone> Hold<O> {
-    /// Lets `owner` in, if it is free or theirs.
-    fn enter(&mut self, owner: &O) -> bool {
-        match &self.owner {
-            Some(other) if other != owner => return false,
-            Some(_) => {}
-            None => self.owner = Some(owner.clone()),
-        }
-        self.depth += 1;
-        true
-    }
-
-    /// Hands the lock, which is free, to the first in the queue. Returns who is to be woken.
-    fn pass_on(&mut self) -> Vec<Waker> {
-        let Some((_, first)) = self.waiters.pop() else { return Vec::new() };
-        let same = self.waiters.iter().filter(|waiter| waiter.want == first.want);
-        let woken = once(first.waker).chain(same.map(|waiter| waiter.waker.clone())).collect();
-        self.owner = Some(first.want);
-        self.depth = 1;
-        woken
+        lock(&self.hold).line.waiters.len()
     }
 }
 
 impl<O> Default for RLock<O> {
     fn default() -> Self {
-        let hold = Hold { owner: None, depth: 0, waiters: Waiters::default() };
-        Self { hold: Mutex::new(hold) }
+        let line = Line { waiters: Waiters::new(), wakeable: HashMap::new() };
+        Self { hold: Mutex::new(Hold { owner: None, depth: 0, line }) }
     }
 }
 
@@ -151,8 +138,8 @@ impl<O> fmt::Debug for RLock<O> {
     }
 }
 
-/// An [`RLock`] taken once. Dropping it lets go once; after the last the lock goes to the first
-/// who waits.
+/// An [`RLock`] taken once. Dropping it releases the lock once; after the last time the lock goes
+/// to the first waiter.
 ///
 /// ```
 /// let lock = spinney_sync::RLock::new();
@@ -162,88 +149,157 @@ impl<O> fmt::Debug for RLock<O> {
 /// assert!(!lock.is_locked());
 /// # Ok::<(), spinney_sync::NotOwner>(())
 /// ```
-#[must_use = "the lock is let go as soon as this is dropped"]
-pub struct RLockGuard<'a, O: Eq + Clone> {
+#[must_use = "the lock is released as soon as this is dropped"]
+pub struct RLockGuard<'a, O: Eq + Hash + Clone> {
     lock: &'a RLock<O>,
     /// None once it is forgotten.
     owner: Option<O>,
 }
 
-impl<O: Eq + Clone> RLockGuard<'_, O> {
-    /// Keeps the lock without a guard, until [`RLock::release`] lets go.
+impl<O: Eq + Hash + Clone> RLockGuard<'_, O> {
+    /// Keeps the lock without a guard, until [`RLock::release`].
     pub fn forget(mut self) {
         self.owner = None;
     }
 }
 
-impl<O: Eq + Clone> Drop for RLockGuard<'_, O> {
+impl<O: Eq + Hash + Clone> Drop for RLockGuard<'_, O> {
     fn drop(&mut self) {
         if let Some(owner) = &self.owner {
-            // Somebody may have released it in this one's place; then it is done.
+            // It fails if the owner released it in this guard's place.
             let _ = self.lock.release(owner);
         }
     }
 }
 
-impl<O: Eq + Clone> fmt::Debug for RLockGuard<'_, O> {
+impl<O: Eq + Hash + Clone> fmt::Debug for RLockGuard<'_, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RLockGuard").field("lock", &self.lock).finish_non_exhaustive()
     }
 }
 
 /// The future of [`RLock::acquire`].
-struct Turn<'a, O: Eq + Clone> {
+struct Turn<'a, O: Eq + Hash + Clone> {
     lock: &'a RLock<O>,
-    /// None once it is done.
+    /// None once it has finished.
     owner: Option<O>,
-    /// The place in the queue, once it has one.
+    /// The place in the line, once it has one.
     ticket: Option<u64>,
     at: &'static Location<'static>,
+    give_way: GiveWay,
 }
 
 /// The owner is not pinned in place.
-impl<O: Eq + Clone> Unpin for Turn<'_, O> {}
+impl<O: Eq + Hash + Clone> Unpin for Turn<'_, O> {}
 
-impl<'a, O: Eq + Clone> Future for Turn<'a, O> {
+impl<'a, O: Eq + Hash + Clone> Future for Turn<'a, O> {
     type Output = RLockGuard<'a, O>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let owner = this.owner.as_ref().expect("polled after it was done");
-        let mut hold = lock(&this.lock.hold);
-        let served = this.ticket.is_some_and(|ticket| hold.waiters.is_served(ticket));
-        if !served && !hold.enter(owner) {
-            let before = if let Some(ticket) = this.ticket {
-                hold.waiters.update(ticket, cx.waker())
-            } else {
-                this.ticket = Some(hold.waiters.push(cx.waker().clone(), owner.clone()));
-                None
-            };
+        let Self { lock: rlock, owner, ticket, at, give_way } = &mut *self;
+        give_way.poll(cx, |cx| {
+            let mut hold = lock(&rlock.hold);
+            let hers = owner.as_ref().expect("polled after it had finished");
+            let served = ticket.is_some_and(|ticket| hold.line.waiters.is_served(ticket));
+            if served || hold.enter(hers) {
+                let left = ticket.take().map(|ticket| hold.line.leave(ticket, hers));
+                drop(hold);
+                drop(left);
+                return Poll::Ready(RLockGuard { lock: rlock, owner: owner.take() });
+            }
+            let stale = hold.line.wait(ticket, hers, cx.waker());
             drop(hold);
-            drop(before);
-            Wait::note("RLock::acquire", this.at);
-            return Poll::Pending;
-        }
-        let ticket = this.ticket.take().filter(|_| !served);
-        let place = ticket.and_then(|ticket| hold.waiters.remove(ticket));
-        drop(hold);
-        drop(place);
-        Poll::Ready(RLockGuard { lock: this.lock, owner: this.owner.take() })
+            drop(stale);
+            Wait::note("RLock::acquire", at);
+            Poll::Pending
+        })
     }
 }
 
-impl<O: Eq + Clone> Drop for Turn<'_, O> {
+impl<O: Eq + Hash + Clone> Drop for Turn<'_, O> {
     fn drop(&mut self) {
         let (Some(owner), Some(ticket)) = (&self.owner, self.ticket) else { return };
         let mut hold = lock(&self.lock.hold);
-        if hold.waiters.is_served(ticket) {
+        if hold.line.waiters.is_served(ticket) {
             drop(hold);
-            // As for a guard.
+            // It fails as it does for a guard.
             let _ = self.lock.release(owner);
         } else {
-            let place = hold.waiters.remove(ticket);
+            let left = hold.line.leave(ticket, owner);
             drop(hold);
-            drop(place);
+            drop(left);
         }
+    }
+}
+
+impl<O: Eq + Hash + Clone> Hold<O> {
+    /// Takes the lock for `owner`, if it is free or owned by `owner`.
+    fn enter(&mut self, owner: &O) -> bool {
+        match &self.owner {
+            Some(other) if other != owner => return false,
+            Some(_) => {}
+            None => self.owner = Some(owner.clone()),
+        }
+        self.depth += 1;
+        true
+    }
+
+    /// Hands the lock, which is free, to the first waiter. Returns the wakers to wake, and an owner
+    /// to drop, once the state is unlocked.
+    fn pass_on(&mut self) -> (Vec<Waker>, Option<O>) {
+        let Some((_, first)) = self.line.waiters.pop() else { return (Vec::new(), None) };
+        let mut woken = vec![first.waker];
+        let key = self.line.take_wakers(&first.want, &mut woken);
+        self.owner = Some(first.want);
+        self.depth = 1;
+        (woken, key)
+    }
+}
+
+/// The waiters, and which of them to wake with an owner.
+struct Line<O> {
+    waiters: Waiters<O>,
+    /// The tickets of each owner whose waits have not been woken since they were polled last. A
+    /// wait that was woken for its owner, and has yet to run, is not woken again.
+    wakeable: HashMap<O, BTreeSet<u64>>,
+}
+
+impl<O: Eq + Hash + Clone> Line<O> {
+    /// Gives a newcomer a place, or updates the waker of a waiter. Returns the old waker.
+    fn wait(&mut self, ticket: &mut Option<u64>, owner: &O, waker: &Waker) -> Option<Waker> {
+        let stale = if let Some(ticket) = *ticket {
+            self.waiters.update(ticket, waker)
+        } else {
+            *ticket = Some(self.waiters.push(waker.clone(), owner.clone()));
+            None
+        };
+        let tickets = match self.wakeable.get_mut(owner) {
+            Some(tickets) => tickets,
+            None => self.wakeable.entry(owner.clone()).or_default(),
+        };
+        tickets.extend(*ticket);
+        stale
+    }
+
+    /// Removes a wait, unless it was served. What it returns is dropped when the state is unlocked.
+    fn leave(&mut self, ticket: u64, owner: &O) -> Option<impl Sized + use<O>> {
+        let waiter = self.waiters.remove(ticket)?;
+        let tickets = self.wakeable.get_mut(owner);
+        let is_last = tickets.is_some_and(|tickets| tickets.remove(&ticket) && tickets.is_empty());
+        let key = if is_last { self.wakeable.remove_entry(owner) } else { None };
+        Some((waiter, key))
+    }
+
+    /// Moves the wakers of an owner's waits that may be woken to `woken`. Returns an owner to drop
+    /// when the state is unlocked.
+    fn take_wakers(&mut self, owner: &O, woken: &mut Vec<Waker>) -> Option<O> {
+        let (key, tickets) = self.wakeable.remove_entry(owner)?;
+        // The one that was served has left the line.
+        let wakers = tickets.into_iter().filter_map(|ticket| {
+            let waker = self.waiters.waker(ticket)?;
+            Some(mem::replace(waker, Waker::noop().clone()))
+        });
+        woken.extend(wakers);
+        Some(key)
     }
 }

@@ -1,51 +1,79 @@
-//! [`Waiters`]: who waits, in the order they came.
+//! [`Waiters`]: a FIFO line of waiters; [`Place`]: a wait in a line that has a lock of its own.
 //!
-//! Each waiter has a ticket, and tickets are served in order: so whether one has been served is
-//! a comparison, and needs nothing shared between the queue and the waiter. Each leaves its `want`
-//! with its ticket: how many permits, or the item to put. One that gives up leaves an empty place,
-//! which is skipped when its turn comes; when more than half are empty the queue closes its ranks,
-//! so that giving up costs a constant on average.
+//! Each waiter has a ticket, and tickets are served in order. Whether a ticket was served is a
+//! comparison, so the line and the waiter share nothing else. A waiter leaves its `want` with its
+//! ticket: a number of permits, an item to put. A waiter that is dropped leaves an empty place,
+//! which is skipped when its turn comes; the line closes its ranks when more than half of its
+//! places are empty, so that a drop costs a search and, on average, a constant.
 
 use std::collections::VecDeque;
-use std::task::Waker;
+use std::mem;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::task::{Context, Poll, Waker};
+
+use crate::Wait;
+use crate::primitive::{Mutex, lock};
+
+/// Wakes all of `wakers`; the caller holds no lock. A panic of a waker is contained: the panic
+/// hook has reported it, and the wakers behind it are woken.
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut wakers = wakers.into_iter();
+    let mut wake = || wakers.by_ref().for_each(Waker::wake);
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut wake)) {
+        // The payload's destructor may panic as well. The second payload is leaked.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            mem::forget(second);
+        }
+    }
+}
 
 pub(crate) struct Waiters<W = ()> {
-    queue: VecDeque<(u64, Option<Waiter<W>>)>,
+    line: VecDeque<(u64, Option<Waiter<W>>)>,
     next_ticket: u64,
-    /// Tickets below this one have been served.
+    /// Tickets below this one were served.
     served_below: u64,
-    /// How many in the queue have given up.
+    /// The number of empty places in the line.
     gone: usize,
 }
 
-/// Who waits, and what for.
+/// A waiter's waker, and what it waits for.
 pub(crate) struct Waiter<W> {
     pub(crate) waker: Waker,
     pub(crate) want: W,
 }
 
 impl<W> Waiters<W> {
-    /// Queues up at the end.
+    pub(crate) const fn new() -> Self {
+        Self { line: VecDeque::new(), next_ticket: 0, served_below: 0, gone: 0 }
+    }
+
+    /// Adds a waiter at the end, and returns its ticket.
     pub(crate) fn push(&mut self, waker: Waker, want: W) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.queue.push_back((ticket, Some(Waiter { waker, want })));
+        self.line.push_back((ticket, Some(Waiter { waker, want })));
         ticket
     }
 
-    /// What the first in the queue wants.
+    /// Puts a waiter that was [popped](Self::pop) back into its old place.
+    pub(crate) fn put_back(&mut self, ticket: u64, waiter: Waiter<W>) {
+        let place = self.line.partition_point(|(other, _)| *other < ticket);
+        self.line.insert(place, (ticket, Some(waiter)));
+    }
+
+    /// What the first waiter wants.
     pub(crate) fn first(&mut self) -> Option<&mut W> {
-        while let Some((_, None)) = self.queue.front() {
-            self.queue.pop_front();
+        while let Some((_, None)) = self.line.front() {
+            self.line.pop_front();
             self.gone -= 1;
         }
-        let (_, waiter) = self.queue.front_mut()?;
+        let (_, waiter) = self.line.front_mut()?;
         waiter.as_mut().map(|waiter| &mut waiter.want)
     }
 
-    /// Serves the first in the queue.
+    /// Serves the first waiter.
     pub(crate) fn pop(&mut self) -> Option<(u64, Waiter<W>)> {
-        while let Some((ticket, waiter)) = self.queue.pop_front() {
+        while let Some((ticket, waiter)) = self.line.pop_front() {
             match waiter {
                 Some(waiter) => {
                     self.served_below = ticket + 1;
@@ -57,66 +85,70 @@ impl<W> Waiters<W> {
         None
     }
 
-    /// Serves the first in the queue if they want what `may` allows.
+    /// Serves the first waiter if `may` allows what it wants.
     pub(crate) fn pop_if(&mut self, may: impl FnOnce(&W) -> bool) -> Option<Waiter<W>> {
         if !may(self.first()?) {
             return None;
         }
-        let (ticket, waiter) = self.queue.pop_front()?;
+        let (ticket, waiter) = self.line.pop_front()?;
         self.served_below = ticket + 1;
         waiter
     }
 
-    /// Serves the first `most` in the queue. They are woken when the lock has been let go.
+    /// Serves the first `most` waiters. The caller wakes them when it has released the lock.
     pub(crate) fn serve(&mut self, most: usize) -> Vec<Waker> {
         let served = std::iter::from_fn(|| self.pop()).take(most);
         served.map(|(_, waiter)| waiter.waker).collect()
     }
 
-    /// Whether `ticket`, which has not given up, has been served.
+    /// Serves all waiters, in constant time. The caller wakes them when it has released the lock.
+    pub(crate) fn serve_all(&mut self) -> impl Iterator<Item = Waker> + use<W> {
+        self.served_below = self.next_ticket;
+        self.dismiss().map(|(_, waiter)| waiter.waker)
+    }
+
+    /// Whether `ticket`, which was not removed, was served.
     pub(crate) fn is_served(&self, ticket: u64) -> bool {
         ticket < self.served_below
     }
 
-    /// The first ticket that has not been served, nor any after it.
+    /// The first ticket that was not served.
     pub(crate) fn served_below(&self) -> u64 {
         self.served_below
     }
 
-    /// Lets `waker` be the one that is woken when `ticket`, which still waits, is served. Returns
-    /// the one before, if that was another.
-    #[must_use = "a waker is dropped when the lock has been let go"]
+    /// Replaces the waker of `ticket` by `waker`, unless both wake the same task. Returns the old
+    /// one.
+    #[must_use = "the old waker is dropped when the lock was released"]
     pub(crate) fn update(&mut self, ticket: u64, waker: &Waker) -> Option<Waker> {
-        let waiting = &mut self.place(ticket)?.as_mut()?.waker;
-        let same = waiting.will_wake(waker);
-        if same { None } else { Some(std::mem::replace(waiting, waker.clone())) }
+        replace(self.waker(ticket)?, waker)
     }
 
-    /// Gives up: `ticket`, which still waits, will not be served.
+    /// The waker of `ticket`; None unless it waits.
+    pub(crate) fn waker(&mut self, ticket: u64) -> Option<&mut Waker> {
+        self.place(ticket)?.as_mut().map(|waiter| &mut waiter.waker)
+    }
+
+    /// Removes the waiter of `ticket`; None unless it waits.
     pub(crate) fn remove(&mut self, ticket: u64) -> Option<Waiter<W>> {
-        let waiter = self.place(ticket)?.take();
+        let waiter = self.place(ticket)?.take()?;
         self.gone += 1;
-        if self.gone > self.queue.len() / 2 {
-            self.queue.retain(|(_, waiter)| waiter.is_some());
+        if self.gone > self.line.len() / 2 {
+            self.line.retain(|(_, waiter)| waiter.is_some());
             self.gone = 0;
         }
-        waiter
+        Some(waiter)
     }
 
-    /// Empties the queue and serves nobody.
+    /// Empties the line and serves no waiter.
     pub(crate) fn dismiss(&mut self) -> impl Iterator<Item = (u64, Waiter<W>)> + use<W> {
         self.gone = 0;
-        let queue = std::mem::take(&mut self.queue).into_iter();
-        queue.filter_map(|(ticket, waiter)| Some((ticket, waiter?)))
-    }
-
-    /// All who wait, in their order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiter<W>> {
-        self.queue.iter().filter_map(|(_, waiter)| waiter.as_ref())
+        let line = mem::take(&mut self.line).into_iter();
+        line.filter_map(|(ticket, waiter)| Some((ticket, waiter?)))
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.queue.len() - self.gone
+        self.line.len() - self.gone
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -124,13 +156,83 @@ impl<W> Waiters<W> {
     }
 
     fn place(&mut self, ticket: u64) -> Option<&mut Option<Waiter<W>>> {
-        let place = self.queue.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok()?;
-        Some(&mut self.queue[place].1)
+        let place = self.line.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok()?;
+        Some(&mut self.line[place].1)
     }
 }
 
 impl<W> Default for Waiters<W> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), next_ticket: 0, served_below: 0, gone: 0 }
+        Self::new()
+    }
+}
+
+/// Replaces `old` by `waker`, unless both wake the same task. Returns what was replaced.
+#[must_use = "the old waker is dropped when the lock was released"]
+pub(crate) fn replace(old: &mut Waker, waker: &Waker) -> Option<Waker> {
+    let same = old.will_wake(waker);
+    if same { None } else { Some(mem::replace(old, waker.clone())) }
+}
+
+/// A wait in a line that has a lock of its own. Dropping it leaves the line.
+pub(crate) struct Place<'a> {
+    line: &'a Mutex<Waiters>,
+    /// None before the first poll, and when the wait has finished.
+    ticket: Option<u64>,
+    /// What is waited for, and the line of the program that waits.
+    what: &'static str,
+    at: &'static Location<'static>,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn new(
+        line: &'a Mutex<Waiters>,
+        what: &'static str,
+        at: &'static Location<'static>,
+    ) -> Self {
+        Self { line, ticket: None, what, at }
+    }
+
+    /// Ready when the waiter was served. At the first poll it is ready if `may_pass` says so, and
+    /// gets a place in the line otherwise.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        may_pass: impl FnOnce(&mut Waiters) -> bool,
+    ) -> Poll<()> {
+        let mut line = lock(self.line);
+        let stale = match self.ticket {
+            Some(ticket) if line.is_served(ticket) => {
+                self.ticket = None;
+                return Poll::Ready(());
+            }
+            Some(ticket) => line.update(ticket, cx.waker()),
+            None if may_pass(&mut line) => return Poll::Ready(()),
+            None => {
+                self.ticket = Some(line.push(cx.waker().clone(), ()));
+                None
+            }
+        };
+        drop(line);
+        drop(stale);
+        Wait::note(self.what, self.at);
+        Poll::Pending
+    }
+
+    /// Leaves the line. Returns whether the waiter was served and has not noticed it.
+    pub(crate) fn leave(&mut self) -> bool {
+        let Some(ticket) = self.ticket.take() else { return false };
+        let mut line = lock(self.line);
+        let served = line.is_served(ticket);
+        let waiter = line.remove(ticket);
+        drop(line);
+        drop(waiter);
+        served
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }

@@ -1,8 +1,10 @@
 //! How a [`ThreadPool`] comes to its end: `join`, `drain` and `kill`.
 
+use std::panic::Location;
 use std::time::Duration;
 
 use spinney_hub::Within;
+use spinney_sync::GiveWay;
 
 use crate::{DrainReport, InsideThreadPool, ThreadPool};
 
@@ -17,14 +19,18 @@ impl ThreadPool {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
-    pub async fn join(&self) -> Result<(), InsideThreadPool> {
-        if self.is_inside() {
-            return Err(InsideThreadPool);
-        }
-        if let Some(emptied) = self.owner.workers.unfinished.emptied() {
-            emptied.wait().await;
-        }
-        Ok(())
+    #[track_caller]
+    pub fn join(&self) -> impl Future<Output = Result<(), InsideThreadPool>> {
+        let at = Location::caller();
+        GiveWay::around(async move {
+            if self.is_inside() {
+                return Err(InsideThreadPool);
+            }
+            if let Some(emptied) = self.owner.workers.unfinished.emptied() {
+                emptied.wait_for("ThreadPool::join", at).await;
+            }
+            Ok(())
+        })
     }
 
     /// Refuses new closures, gives those in the queue and those that are running `grace` to end,
@@ -39,17 +45,24 @@ impl ThreadPool {
     /// # Cancel safety
     ///
     /// The pool is closed by the first poll. Dropping it then leaves the queue to be run.
-    pub async fn drain(&self, grace: Duration) -> Result<DrainReport, InsideThreadPool> {
-        if self.is_inside() {
-            return Err(InsideThreadPool);
-        }
-        let workers = &self.owner.workers;
-        let unfinished = workers.close();
-        // Whether all have ended is what the counts say.
-        let _in_time = workers.join().within(grace).await;
-        let killed = workers.kill();
-        let running = workers.unfinished.count();
-        Ok(DrainReport { ended: unfinished.saturating_sub(killed + running), killed, running })
+    #[track_caller]
+    pub fn drain(
+        &self,
+        grace: Duration,
+    ) -> impl Future<Output = Result<DrainReport, InsideThreadPool>> {
+        let at = Location::caller();
+        GiveWay::around(async move {
+            if self.is_inside() {
+                return Err(InsideThreadPool);
+            }
+            let workers = &self.owner.workers;
+            let unfinished = workers.close();
+            // Whether all have ended is what the counts say.
+            let _in_time = workers.join("ThreadPool::drain", at).within(grace).await;
+            let killed = workers.kill();
+            let running = workers.unfinished.count();
+            Ok(DrainReport { ended: unfinished.saturating_sub(killed + running), killed, running })
+        })
     }
 
     /// Refuses new closures and those in the queue, and waits until the threads are done with
@@ -62,10 +75,14 @@ impl ThreadPool {
     /// # Cancel safety
     ///
     /// The pool is closed by the first poll; dropping it then only ends the wait.
-    pub async fn kill(&self) {
-        self.owner.workers.kill();
-        if !self.is_inside() {
-            self.owner.workers.join().await;
-        }
+    #[track_caller]
+    pub fn kill(&self) -> impl Future<Output = ()> {
+        let at = Location::caller();
+        GiveWay::around(async move {
+            self.owner.workers.kill();
+            if !self.is_inside() {
+                self.owner.workers.join("ThreadPool::kill", at).await;
+            }
+        })
     }
 }

@@ -3,11 +3,15 @@
 //! Those who take places and those who free them would fight for one count. So what is freed is
 //! counted apart, and put back when somebody finds no place, or while anybody waits for one.
 
+use std::future::poll_fn;
+use std::panic::Location;
+use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use spinney_sync::{HandOut, Permit, Semaphore, TryAcquireError};
+use spinney_hub::contain;
+use spinney_sync::{HandOut, Permit, Semaphore, TryAcquireError, Wait};
 
 use crate::apart::Apart;
 
@@ -46,16 +50,24 @@ impl Places {
             if taken.is_ok() || self.freed.0.load(SeqCst) == 0 {
                 break;
             }
-            drop(self.put_back(alone));
+            contain(|| drop(self.put_back(alone)));
         }
         taken
     }
 
-    /// Waits for one; false if the pool is closed.
-    pub(crate) async fn take(&self) -> bool {
+    /// Waits for one, on behalf of the line `at`; false if the pool is closed.
+    pub(crate) async fn take(&self, at: &'static Location<'static>) -> bool {
         let _waiting = Waiting::of(&self.waiting);
-        drop(self.put_back(self.alone()));
-        self.semaphore.0.acquire().await.map(Permit::forget).is_ok()
+        contain(|| drop(self.put_back(self.alone())));
+        let mut place = self.semaphore.0.acquire();
+        let taken = poll_fn(|cx| {
+            let polled = Pin::new(&mut place).poll(cx);
+            if polled.is_pending() {
+                Wait::note("a place in a thread pool", at);
+            }
+            polled
+        });
+        taken.await.map(Permit::forget).is_ok()
     }
 
     /// One is free. Whoever waits is woken when what this returns is dropped.
@@ -71,12 +83,12 @@ impl Places {
     }
 
     pub(crate) fn resize(&self, places: usize) {
-        self.semaphore.0.resize(places);
+        contain(|| self.semaphore.0.resize(places));
     }
 
     /// Refuses those who wait, and all who come.
     pub(crate) fn close(&self) {
-        self.semaphore.0.close();
+        contain(|| self.semaphore.0.close());
     }
 
     fn alone(&self) -> MutexGuard<'_, ()> {
@@ -107,6 +119,7 @@ impl Drop for Waiting<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::Location;
     use std::pin::pin;
     use std::thread;
 
@@ -136,7 +149,8 @@ mod tests {
     fn what_is_freed_goes_to_the_first_who_waits() {
         block_on(async {
             let places = taken(1);
-            let (mut first, mut second) = (pin!(places.take()), pin!(places.take()));
+            let take = || places.take(Location::caller());
+            let (mut first, mut second) = (pin!(take()), pin!(take()));
             assert!(poll_once(first.as_mut()).await.is_none());
             assert!(poll_once(second.as_mut()).await.is_none());
             drop(places.free());
@@ -154,7 +168,7 @@ mod tests {
             let places = taken(1);
             thread::scope(|scope| {
                 scope.spawn(|| drop(places.free()));
-                assert!(block_on(places.take()));
+                assert!(block_on(places.take(Location::caller())));
             });
         }
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use spinney_greenlet::{Failure, GreenletExit, Handle, LinkId};
-use spinney_sync::Wait;
+use spinney_sync::{GiveWay, Wait};
 
 use crate::job::Owned;
 use crate::park;
@@ -32,6 +32,7 @@ pub struct ThreadResult<T> {
     handle: OnceLock<Handle>,
     /// Whether the result was taken.
     taken: bool,
+    give_way: GiveWay,
     /// The line that spawned it.
     at: &'static Location<'static>,
 }
@@ -39,7 +40,8 @@ pub struct ThreadResult<T> {
 impl<T> ThreadResult<T> {
     #[track_caller]
     pub(crate) fn new(job: Arc<dyn Owned<T>>) -> Self {
-        Self { job, handle: OnceLock::new(), taken: false, at: Location::caller() }
+        let (handle, give_way) = (OnceLock::new(), GiveWay::default());
+        Self { job, handle, taken: false, give_way, at: Location::caller() }
     }
 
     /// Says which line spawned it, where that is not the one that made it.
@@ -129,9 +131,11 @@ impl<T> ThreadResult<T> {
     /// A closure becomes a greenlet when it starts, or when this is first asked for; it is the
     /// child of the greenlet that spawned it, if one did.
     ///
-    /// Killed through it before it has started a closure has ended at once, and never runs; but
-    /// the handle, which knows nothing of pools, leaves it its place until its turn comes, and a
-    /// kill that waits does so until then. [`cancel`](Self::cancel) is for those who cannot.
+    /// A closure that is killed or aborted through the handle before it has started never runs, and
+    /// is [ready](Self::is_ready) immediately. The handle knows nothing of pools: the closure keeps
+    /// its place in the queue until its turn comes, and a wait for its end lasts until then.
+    /// [`cancel`](Self::cancel) frees the place immediately. A kill or an abort of a started closure
+    /// changes nothing.
     pub fn handle(&self) -> &Handle {
         self.handle.get_or_init(|| self.job.handle())
     }
@@ -155,10 +159,11 @@ impl<T> Future for ThreadResult<T> {
     type Output = Result<T, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.job.poll_result(cx);
-        self.taken = polled.is_ready();
-        if !self.taken {
-            Wait::note("the end of a closure spawned", self.at);
+        let this = &mut *self;
+        let polled = this.give_way.poll(cx, |cx| this.job.poll_result(cx));
+        this.taken = polled.is_ready();
+        if !this.taken {
+            Wait::note("the end of a closure spawned", this.at);
         }
         polled
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_lite::future;
 use spinney_greenlet::Failure;
-use spinney_sync::TryAcquireError;
+use spinney_sync::{GiveWay, TryAcquireError};
 
 use crate::call::run_in_place;
 use crate::job::Job;
@@ -144,6 +144,7 @@ impl ThreadPool {
         let at = Location::caller();
         async move {
             if self.owner.workers.is_inside() {
+                GiveWay::around(async {}).await;
                 return run_in_place(closure);
             }
             let result = self.spawn_at(at, closure).await;
@@ -205,7 +206,7 @@ impl ThreadPool {
         at: &'static Location<'static>,
         closure: impl FnOnce() -> T + Send + 'static,
     ) -> ThreadResult<T> {
-        let place = self.owner.take_place().await;
+        let place = GiveWay::around(self.owner.take_place(at)).await;
         self.start(closure, place).spawned_at(at)
     }
 
@@ -237,8 +238,8 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// Waits for a place; there is always one in a closed pool, which then refuses the job.
-    async fn take_place(&self) -> Place {
+    /// Waits for a place, on behalf of the line `at`; there is always one in a closed pool, which then refuses the job.
+    async fn take_place(&self, at: &'static Location<'static>) -> Place {
         if !self.workers.is_bounded() || self.workers.is_inside() {
             return self.place(false);
         }
@@ -252,7 +253,7 @@ impl Owner {
         if let Some(place) = self.try_take_place() {
             return place;
         }
-        let counted = places.take().await;
+        let counted = places.take(at).await;
         self.place(counted)
     }
 

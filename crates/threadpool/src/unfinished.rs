@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use spinney_hub::contain;
 use spinney_sync::Event;
 
 use crate::apart::Apart;
@@ -64,9 +65,9 @@ impl Unfinished {
         // First, so that nobody finds it finished and its place taken.
         let handed_out = if has_place { self.places.free() } else { None };
         self.finished.0.fetch_add(1, SeqCst);
-        drop(handed_out);
+        contain(|| drop(handed_out));
         if let Some(emptied) = self.take_emptied() {
-            emptied.set();
+            contain(|| emptied.set());
         }
     }
 

@@ -87,13 +87,10 @@ impl AnyResult {
 
 /// Has the result take over what the op's task comes to.
 fn link(op: &Value) -> Value {
-    let task = text(op, "task").to_owned();
-    let Some(entry) = world().task(&task) else { return err("NoHandle") };
-    let op = op.clone();
-    entry.handle.link(move |_| {
-        let world = world();
-        let ended = world.task(&task).and_then(|entry| entry.ended());
-        if let (Some(ended), Some(Object::Result(result))) = (ended, world.object(&op)) {
+    let Some(entry) = world().task(text(op, "task")) else { return err("NoHandle") };
+    let on = op.clone();
+    entry.link_result(op["how"].as_str().unwrap_or("link"), move |ended| {
+        if let Some(Object::Result(result)) = world().object(&on) {
             result.set(match ended {
                 Ended::Value(value) => Ok(value),
                 Ended::Killed => Ok("!GreenletExit".into()),

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::Scenario;
 
+/// The themes of the second edition that are in force: the ids of its scenarios begin with `g2-` or
+/// `e2-` and the theme.
+const IN_FORCE: &[&str] = &["channel", "killtwice", "links"];
+
 /// Why a corpus could not be read.
 #[derive(Debug)]
 pub struct CorpusError {
@@ -19,7 +23,8 @@ pub fn default_corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
 
-/// Reads the scenarios of a file (`.jsonl` or `.jsonl.xz`), or of all such files of a folder.
+/// Reads the scenarios of a file (`.jsonl` or `.jsonl.xz`), or of all such files of a folder: those
+/// of the first edition, and those of the second whose theme is in force.
 ///
 /// # Errors
 ///
@@ -36,18 +41,23 @@ pub fn read(path: &Path) -> Result<Vec<Scenario>, CorpusError> {
     for file in files {
         let text = unpack(&file).map_err(|error| CorpusError::new(&file, error))?;
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let scenario = Scenario::parse(line);
-            scenarios.push(
-                scenario.map_err(|what| {
-                    CorpusError::new(&file, format!("line {}: {what}", index + 1))
-                })?,
-            );
+            let scenario = Scenario::parse(line)
+                .map_err(|what| CorpusError::new(&file, format!("line {}: {what}", index + 1)))?;
+            if is_in_force(&scenario) {
+                scenarios.push(scenario);
+            }
         }
     }
     if scenarios.is_empty() {
         return Err(CorpusError::new(path, "holds no scenario"));
     }
     Ok(scenarios)
+}
+
+fn is_in_force(scenario: &Scenario) -> bool {
+    let mut parts = scenario.id().split('-');
+    let second = matches!(parts.next(), Some("g2" | "e2"));
+    !second || parts.next().is_some_and(|theme| IN_FORCE.contains(&theme))
 }
 
 fn unpack(file: &Path) -> io::Result<String> {

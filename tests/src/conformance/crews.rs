@@ -48,8 +48,13 @@ pub(super) async fn run(who: &Who, name: &str, op: &Value, on: &Either) -> Optio
         "imap" => maps::imap(who, op, crew),
         "apply" | "apply_cb" | "apply_async" => return Some(apply(who, name, op, on).await),
         "join" => return Some(join(op, crew).await),
-        "kill" if op["block"] == false => crew.kill_now_with(exit_of(op)),
-        "kill" => drop(limited(op, crew.kill_with(exit_of(op))).await),
+        "kill" => {
+            mark_dying(op, crew.members());
+            let ended = crew.kill_with(exit_of(op));
+            if op["block"] != false {
+                limited(op, ended).await;
+            }
+        }
         "wait_available" => return Some(ok(wait_available(op, on).await)),
         "pstart" | "add" | "discard" | "contains" | "killone" => {
             let Some(entry) = world().task(text(op, "task")) else { return Some(err("NoHandle")) };
@@ -64,8 +69,14 @@ async fn on_member(name: &str, op: &Value, on: &Either, entry: &Entry) -> Value 
     let crew = on.crew();
     match name {
         "contains" => return ok(crew.contains(&entry.handle)),
-        "discard" => drop(crew.discard(&entry.handle)),
+        "discard" => {
+            crew.discard(&entry.handle);
+            world().dying.borrow_mut().remove(&dying(op, &entry.handle));
+        }
+        // gevent's does not wait for one that is dying, where ours does.
+        "killone" if world().dying.borrow().contains(&dying(op, &entry.handle)) => {}
         "killone" => {
+            mark_dying(op, Some(entry.handle.clone()).filter(|member| crew.contains(member)));
             let ended = crew.killone_with(&entry.handle, exit_of(op));
             if op["block"] != false {
                 limited(op, ended).await;
@@ -76,6 +87,17 @@ async fn on_member(name: &str, op: &Value, on: &Either, entry: &Entry) -> Value 
         _ => {}
     }
     ok(Value::Null)
+}
+
+/// A greenlet of the crew that the op is about, to which that has sent a kill.
+fn dying(op: &Value, greenlet: &Handle) -> (String, u64) {
+    (text(op, "on").to_owned(), greenlet.id())
+}
+
+/// Notes that the crew sends `members` a kill. What is none of it is not dying.
+fn mark_dying(op: &Value, members: impl IntoIterator<Item = Handle>) {
+    let members = members.into_iter().map(|member| dying(op, &member));
+    world().dying.borrow_mut().extend(members);
 }
 
 /// False if there is no room.

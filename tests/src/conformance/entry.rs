@@ -64,9 +64,25 @@ impl Entry {
         Some(outcome.into())
     }
 
+    /// Calls `callback` with how it ended, when it does, or now; if `how` asks for such an end:
+    /// `value` is gevent's success, `exception` is not, anything else is both.
+    pub(super) fn link_result(&self, how: &str, callback: impl FnOnce(Ended) + Send + 'static) {
+        let wanted: fn(&Ended) -> bool = match how {
+            "value" => Ended::is_successful,
+            "exception" => |ended| !ended.is_successful(),
+            _ => |_| true,
+        };
+        self.greenlet.borrow_mut().link_result(move |outcome| {
+            let ended = Ended::from(outcome.cloned());
+            if wanted(&ended) {
+                callback(ended);
+            }
+        });
+    }
+
     /// gevent's `successful`: a kill is a success.
     pub(super) fn is_successful(&self) -> bool {
-        matches!(self.ended(), Some(Ended::Value(_) | Ended::Killed))
+        self.ended().is_some_and(|ended| ended.is_successful())
     }
 
     /// gevent's `started`: it is to run, or does.
@@ -102,6 +118,10 @@ impl Entry {
 }
 
 impl Ended {
+    fn is_successful(&self) -> bool {
+        matches!(self, Self::Value(_) | Self::Killed)
+    }
+
     /// What an op gives that asks for it; `killed` is what it gives for a kill.
     pub(super) fn told(self, killed: fn() -> Value) -> Value {
         match self {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use spinney::{Handle, Iwait, pair, sleep, spawn_on};
+use spinney::{GreenletExit, Handle, Iwait, pair, sleep, spawn_on};
 
 use super::crews;
 use super::entry::{Ended, Entry, starter};
@@ -62,7 +62,7 @@ async fn on_greenlet(name: &str, op: &Value, entry: &Rc<Entry>) -> Option<Value>
         "start_later" if entry.is_unstarted() => start_later(entry, op),
         "start" | "start_later" => {}
         "gkill" => {
-            entry.kill(exit_of(op));
+            kill(entry, exit_of(op));
             // One that had not run is dead with the call.
             if op["block"] != false && !handle.is_ready() {
                 limited(op, handle.join()).await;
@@ -84,6 +84,17 @@ async fn on_greenlet(name: &str, op: &Value, entry: &Rc<Entry>) -> Option<Value>
         _ => return None,
     }
     Some(ok(Value::Null))
+}
+
+/// gevent's kill comes in its turn: a task that is ready to run runs before, up to its next wait. So
+/// whoever was served a moment ago returns from that op first.
+fn kill(entry: &Rc<Entry>, exit: GreenletExit) {
+    let is_self = Handle::current().is_some_and(|current| current == entry.handle);
+    if is_self || !entry.has_begun() {
+        return entry.kill(exit);
+    }
+    let entry = Rc::clone(entry);
+    world().spawn(async move { entry.kill(exit) });
 }
 
 fn link(op: &Value, entry: &Rc<Entry>) {

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use spinney::{Channel, GetError, LifoQueue, PriorityQueue, PutError, Queue, ShutDown};
 
 use super::barging::Barging;
-use super::script::{limited, signed};
-use super::world::{Manner, err, ok};
+use super::gevent::killed;
+use super::objects::Object;
+use super::script::{limited, signed, text};
+use super::world::{Manner, err, ok, world};
 
 pub(super) struct AnyQueue {
     kind: Kind,
@@ -138,6 +140,7 @@ impl AnyQueue {
             "put" => self.op_put(op).await,
             "get" => self.op_get(op, false).await,
             "peek" => self.op_get(op, true).await,
+            "link_queue" => link(op),
             "task_done" => match on_queue!(&self.queue, queue => queue.task_done()) {
                 Ok(()) => ok(Value::Null),
                 Err(_) => err("ValueError"),
@@ -239,4 +242,22 @@ impl AnyQueue {
             if stays { queue.peek_nowait() } else { queue.get_nowait() }
         })
     }
+}
+
+/// Has the outcome of the op's task put into the queue, by a task of its own.
+fn link(op: &Value) -> Value {
+    let name = text(op, "task");
+    let Some(entry) = world().task(name) else { return err("NoHandle") };
+    let (on, task) = (op.clone(), json!(name));
+    entry.link_result(op["how"].as_str().unwrap_or("link"), move |ended| {
+        let mut item = ended.told(killed);
+        item["task"] = task;
+        world().spawn(async move {
+            let world = world();
+            if let Some(Object::Queue(queue)) = world.object(&on) {
+                let _put = queue.put(Ranked(item)).await;
+            }
+        });
+    });
+    ok(Value::Null)
 }

@@ -59,6 +59,9 @@ async fn pull(op: &Value, index: usize) -> Option<Value> {
         None => generate(&op["gen"], index),
     };
     let Some(item) = item else {
+        if op["end_gap"].is_u64() {
+            sleep(ticks(op, "end_gap")).await;
+        }
         if let Some(message) = op["iter_raise"].as_str() {
             resume_unwind(Box::new(format!("Boom:{message}")));
         }

@@ -53,6 +53,8 @@ pub(super) struct World {
     pub(super) firing: RefCell<Option<String>>,
     /// Resources that scripts hold, by script and variable.
     pub(super) held: RefCell<BTreeMap<(String, String), u64>>,
+    /// The greenlets that a group or a pool has sent a kill, by its name and their ids.
+    pub(super) dying: RefCell<BTreeSet<(String, u64)>>,
     /// Whether something was done as only the original does it.
     pub(super) quirk: Cell<bool>,
     /// What is wrong with the scenario.
@@ -102,6 +104,7 @@ impl World {
             running: RefCell::default(),
             firing: RefCell::default(),
             held: RefCell::default(),
+            dying: RefCell::default(),
             quirk: Cell::new(false),
             faults: RefCell::default(),
             over: Cell::new(false),

@@ -5,10 +5,12 @@ mod by_hand;
 mod dropped;
 mod gate;
 mod on_drop;
+mod wake_storm;
 mod wakers;
 
 pub use by_hand::ByHand;
 pub use dropped::{DropGuard, Dropped};
 pub use gate::Gate;
 pub use on_drop::{OnDrop, blow_up, panics_on_drop};
+pub use wake_storm::WakeStorm;
 pub use wakers::{NoWake, on_its_own_waker, send_waker};

@@ -35,20 +35,29 @@ mod green_pool {
 
 /// Greenlets: results, links, kills, locals.
 mod greenlet {
+    mod abort;
     mod catch_exit;
     mod ends;
+    mod gives_way;
     mod green_thread;
+    mod growth;
     mod hook;
     mod iwait;
     mod joinall;
+    mod joined;
     mod kill;
     mod kill_storm;
     mod link;
+    mod link_result;
     mod locals;
     mod outcome;
     mod shield;
     mod unstarted;
+    mod wakers;
 }
+
+/// Limits that move.
+mod limits;
 
 /// Futures that are not `Send`, on the hubs that stay on one thread.
 mod local;
@@ -85,6 +94,9 @@ mod pool {
 /// Random work inside random work.
 mod random;
 
+/// Loops of awaits that are ready.
+mod ready_awaits;
+
 /// `ResourcePool`.
 mod resource_pool {
     mod idle;
@@ -108,3 +120,10 @@ mod thread_pool;
 
 /// Sleeps and time limits.
 mod timeout;
+
+/// What holds for each wait of pools, thread pools and piles.
+mod waits {
+    mod deadlock_lines;
+    mod give_way;
+    mod wakers;
+}

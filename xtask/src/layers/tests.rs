@@ -18,7 +18,7 @@ fn our_own_workspace_keeps_the_layers() {
 fn a_workspace_that_keeps_the_layers_has_no_fault() {
     let faults = faults_of(&[
         ("spinney-hub", "async-io = '2'"),
-        ("spinney-sync", "event-listener = '5'"),
+        ("spinney-sync", ""),
         ("spinney-greenlet", "spinney-hub = { path = '../spinney-hub' }\nslab = '0.4'"),
     ]);
     assert_eq!(faults, Vec::<String>::new());
@@ -135,8 +135,8 @@ fn with_workspace<T>(members: &[(&str, &str)], look: impl FnOnce(&Workspace) -> 
     let manifest = scratch.path().join("Cargo.toml");
     sh.write_file(&manifest, "[workspace]\nresolver = '3'\nmembers = ['*/*']\n").unwrap();
     for (name, dependencies) in members {
-        let folder =
-            if layer(name).is_some() || name == "spinney-new" { "crates" } else { "tools" };
+        let is_tool = *name == SUPPORT || !name.starts_with("spinney");
+        let folder = if is_tool { "tools" } else { "crates" };
         write_member(&sh, &scratch.path().join(folder).join(name), name, dependencies);
     }
     look(&Workspace::at(&manifest).unwrap())

@@ -1,6 +1,7 @@
 //! [`Control`]: what all handles of one greenlet share, whatever its result's type.
 //!
-//! A greenlet ends once, in three steps. First `ended` is there, and stays; sets that collect
+//! A greenlet ends once, in three steps. Before them, links that get the result are called, while
+//! the task still holds it. First `ended` is there, and stays; sets that collect
 //! greenlets note its place in the order of ends. Then it leaves its groups. Then its links are
 //! told, in the order they were made; once there are none it has `left`, and who comes later is
 //! told at once. Nobody who waits goes on before they are told.
@@ -277,7 +278,7 @@ impl Control {
 
     /// The greenlet has ended: says so, lets `leave` go, then tells all who wait. Nobody who waits
     /// goes on before `leave` is gone, not even one that asks in between. A kill ends it for the
-    /// reason of the one that is on its way, if one is. `parked`: it has left a waker here.
+    /// reason of the one that is pending, if one is. `parked`: it has left a waker here.
     pub(crate) fn end(&self, ended: &Result<(), Failure>, parked: bool, leave: impl Sized) {
         if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
             contain(|| drop(leave));
@@ -311,7 +312,9 @@ impl Control {
             let Some(links) = links.filter(|links| !links.is_empty()) else { return state };
             let told = if self.is_ended() { Err(state.failure(self)) } else { Ok(()) };
             drop(state);
-            links.into_iter().for_each(|link| contain(|| link(told.clone())));
+            for link in links {
+                contain(|| link(told.clone()));
+            }
             state = self.lock();
         }
     }

@@ -8,6 +8,9 @@ mod kill;
 /// The end: told once, and not before the guard is gone.
 mod end;
 
+/// Aborts, and links that get the result.
+mod abort;
+
 /// Control blocks that are used again.
 mod fold;
 

@@ -5,11 +5,14 @@
 mod clock {
     mod interval;
     mod limit;
-    mod manual;
+    pub(crate) mod manual;
     mod sleep;
     mod system;
     mod within;
 }
+
+/// The budget of ready awaits, and who opens it.
+mod budget;
 
 /// The current hub and clock of a thread.
 mod current;
@@ -26,7 +29,6 @@ mod hub {
 mod local_hub {
     mod block_on;
     mod drops;
-    mod lost_wakes;
     mod order;
     mod wakes;
 }

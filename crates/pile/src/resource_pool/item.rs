@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
+use spinney_hub::contain;
+
 use super::ResourcePool;
 
 /// A thing of a [`ResourcePool`], in use. Dropping it gives it back.
@@ -26,7 +28,7 @@ impl<T, C> Item<T, C> {
     /// Takes the thing out for good: there is room for another one.
     pub fn discard(mut self) -> T {
         self.pool.shared.lock().size -= 1;
-        self.pool.shared.tokens.release(1);
+        contain(|| self.pool.shared.tokens.release(1));
         self.take()
     }
 

@@ -9,12 +9,14 @@ mod item;
 mod reaper;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use spinney_hub::{Clock, contain};
-use spinney_sync::{Acquire, Closed, HandOut, Semaphore};
+use spinney_sync::{Acquire, Closed, GiveWay, HandOut, Permit, Semaphore, Wait};
 
 pub use builder::ResourcePoolBuilder;
 pub use item::Item;
@@ -124,25 +126,47 @@ impl<T, C> ResourcePool<T, C> {
     /// # Cancel safety
     ///
     /// Dropping it drops an item that is being made; the others are there.
-    pub async fn fill<F, E>(&self) -> Result<(), E>
+    #[track_caller]
+    pub fn fill<F, E>(&self) -> impl Future<Output = Result<(), E>>
     where
         C: Fn() -> F,
         F: Future<Output = Result<T, E>>,
     {
-        while self.size() < self.wanted() {
-            let token = open(self.shared.tokens.acquire().await);
-            {
-                let mut idle = self.shared.lock();
-                if idle.size >= self.wanted() {
-                    break;
+        let at = Location::caller();
+        async move {
+            // A full pool is an await that is ready.
+            GiveWay::around(async {}).await;
+            while self.size() < self.wanted() {
+                let token = open(self.token_for(at).await);
+                {
+                    let mut idle = self.shared.lock();
+                    if idle.size >= self.wanted() {
+                        break;
+                    }
+                    idle.size += 1;
                 }
-                idle.size += 1;
+                let value = self.shared.make().await?;
+                token.forget();
+                self.shared.store(Token { tokens: &self.shared.tokens }, value);
             }
-            let value = self.shared.make().await?;
-            token.forget();
-            self.shared.store(Token { tokens: &self.shared.tokens }, value);
+            Ok(())
         }
-        Ok(())
+    }
+
+    /// Waits for the room of one item, on behalf of the line `at`.
+    async fn token_for(
+        &self,
+        at: &'static Location<'static>,
+    ) -> Result<Permit<&Semaphore>, Closed> {
+        let mut token = self.shared.tokens.acquire();
+        poll_fn(|cx| {
+            let polled = Pin::new(&mut token).poll(cx);
+            if polled.is_pending() {
+                Wait::note("ResourcePool::fill", at);
+            }
+            polled
+        })
+        .await
     }
 
     /// Gives an item back that was [got](Self::get), to be used again: unless it fails the check,
@@ -167,7 +191,7 @@ impl<T, C> ResourcePool<T, C> {
     /// waiters as fit; under a smaller one those that are idle go first, and the others as they
     /// come back. `resize`.
     pub fn resize(&self, max_size: usize) {
-        self.shared.tokens.resize(max_size);
+        contain(|| self.shared.tokens.resize(max_size));
         let mut idle = self.shared.lock();
         let surplus = idle.size.saturating_sub(self.capacity());
         let retired = idle.retire(surplus);
@@ -226,7 +250,7 @@ impl<'a> Token<'a> {
 
 impl Drop for Token<'_> {
     fn drop(&mut self) {
-        self.tokens.release(1);
+        contain(|| self.tokens.release(1));
     }
 }
 
@@ -303,7 +327,7 @@ impl<T, C> Shared<T, C> {
         }
         let room = token.put_back();
         drop(idle);
-        drop(room);
+        contain(|| drop(room));
         if let Some((reaper, alive)) = reaper {
             reaper.start(self, alive);
         }

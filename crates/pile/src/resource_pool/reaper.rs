@@ -73,7 +73,7 @@ impl<T, C> Shared<T, C> {
         }
         drop(idle);
         let_go(retired);
-        drop(rooms);
+        let_go(rooms);
         next
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use spinney_greenlet::GreenletExit;
 use spinney_hub::Within;
+use spinney_sync::GiveWay;
 
 use crate::{Crew, InsideGroup, Report};
 
@@ -30,10 +31,10 @@ impl<X> Crew<X> {
         let before = roster.tally();
         let refused = roster.close();
         roster.kill_again(&exit);
-        async move {
+        GiveWay::around(async move {
             roster.kill(&exit, at).await;
             roster.tally().since(before, refused, roster.count())
-        }
+        })
     }
 
     /// [Closes](Self::close) it, waits until the members have ended, but for `limit` at the most,
@@ -52,7 +53,7 @@ impl<X> Crew<X> {
         let roster = &self.core.roster;
         let before = roster.tally();
         let refused = if roster.is_inside() { Err(InsideGroup) } else { Ok(roster.close()) };
-        async move {
+        GiveWay::around(async move {
             let refused = refused?;
             let late = roster.join(at).within(limit).await.is_err();
             if late {
@@ -61,6 +62,6 @@ impl<X> Crew<X> {
                 roster.kill(&exit, at).await;
             }
             Ok(roster.tally().since(before, refused, roster.count()))
-        }
+        })
     }
 }

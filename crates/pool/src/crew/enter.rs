@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use spinney_sync::{Acquire, Closed, Semaphore, Wait as WaitNote};
+use spinney_sync::{Acquire, Closed, GiveWay, Semaphore, Wait as WaitNote};
 
 use crate::Reentry;
 use crate::roster::{InPlace, Roster, Wait};
@@ -22,7 +22,8 @@ pub(crate) struct Enter<'a> {
     /// Its place among the members that wait to spawn.
     place: Option<usize>,
     has_waited: bool,
-    /// Who waits.
+    give_way: GiveWay,
+    /// The line of the caller.
     at: &'static Location<'static>,
 }
 
@@ -51,7 +52,8 @@ impl<'a> Enter<'a> {
     fn with(roster: &'a Roster, reentry: Option<Reentry>) -> Self {
         let slot = Some(roster.slots.acquire());
         let at = Location::caller();
-        Self { roster, slot, reentry, wait: None, place: None, has_waited: false, at }
+        let give_way = GiveWay::default();
+        Self { roster, slot, reentry, wait: None, place: None, has_waited: false, give_way, at }
     }
 
     /// It waits among the members that do, if it is one and that is wanted.
@@ -75,11 +77,9 @@ impl<'a> Enter<'a> {
     }
 }
 
-impl<'a> Future for Enter<'a> {
-    type Output = Result<Entry<'a>, Closed>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
+impl<'a> Enter<'a> {
+    fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Result<Entry<'a>, Closed>> {
+        let this = self;
         let slot = this.slot.as_mut().expect("polled after it was done");
         let entry = match Pin::new(slot).poll(cx) {
             Poll::Ready(slot) => slot.map(|slot| {
@@ -107,6 +107,17 @@ impl<'a> Future for Enter<'a> {
         this.slot = None;
         this.unblock();
         Poll::Ready(entry)
+    }
+}
+
+impl<'a> Future for Enter<'a> {
+    type Output = Result<Entry<'a>, Closed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut give_way = std::mem::take(&mut self.give_way);
+        let polled = give_way.poll_whole(cx, |cx| self.poll_entry(cx));
+        self.give_way = give_way;
+        polled
     }
 }
 

@@ -26,6 +26,7 @@ pin_project! {
 }
 
 impl<F: Future> Late<F> {
+    #[track_caller]
     pub(crate) fn new(roster: &Arc<Roster>, handle: Handle, task: Task<Hooked<F>>) -> Self {
         let slot = Some(Acquire::of(Slots(Arc::clone(roster))));
         Self { handle, roster: Arc::clone(roster), slot, task }

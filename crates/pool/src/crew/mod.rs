@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use spinney_greenlet::{GreenletExit, Handle};
+use spinney_sync::GiveWay;
 
 pub use apply::MapAsync;
 pub use late::Late;
@@ -209,7 +210,7 @@ impl<X> Crew<X> {
     pub fn kill_with(&self, exit: GreenletExit) -> impl Future<Output = ()> {
         let at = Location::caller();
         self.core.roster.kill_now(&exit);
-        async move { self.core.roster.kill(&exit, at).await }
+        GiveWay::around(async move { self.core.roster.kill(&exit, at).await })
     }
 
     /// Kills each member once, without waiting. `kill(block=False)`.
@@ -247,9 +248,10 @@ impl<X> Crew<X> {
         greenlet: &Handle,
         exit: GreenletExit,
     ) -> impl Future<Output = bool> + use<X> {
-        let ended = self.contains(greenlet).then(|| greenlet.join());
+        // No closure, which would be the caller of `join`.
+        let ended = if self.contains(greenlet) { Some(greenlet.join()) } else { None };
         self.core.roster.kill_one(greenlet, exit);
-        async move {
+        GiveWay::around(async move {
             match ended {
                 Some(ended) => {
                     ended.await;
@@ -257,7 +259,7 @@ impl<X> Crew<X> {
                 }
                 None => false,
             }
-        }
+        })
     }
 
     /// Whether it was closed.

@@ -1,6 +1,7 @@
 //! [`Feeder`]: gets slots for a map, in turn with everybody else.
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
@@ -8,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use spinney_greenlet::{Failure, GreenletExit, Task};
 use spinney_hub::{Spawn, contain};
-use spinney_sync::{Acquire, Closed};
+use spinney_sync::{Acquire, Closed, Wait as WaitNote};
 
 use super::job::{Job, Pulled};
 use super::results::Room;
@@ -35,13 +36,17 @@ pub struct Feeder<S: Source, F, Fut: Future, X> {
     ahead: Option<(usize, S::Item)>,
     /// Ready when the crew is closed, while it waits for such an item.
     closed: Acquire<Gate>,
+    /// The line that started the map.
+    at: &'static Location<'static>,
 }
 
 impl<S: Source, F, Fut: Future, X> Feeder<S, F, Fut, X> {
+    #[track_caller]
     pub(crate) fn new(job: Arc<Job<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
         let slots = Slots(Arc::clone(&core.roster));
         let closed = Acquire::of(Gate(Arc::clone(&core.roster)));
-        Self { job, core: Arc::downgrade(core), slots, queued: None, ahead: None, closed }
+        let (core, at) = (Arc::downgrade(core), Location::caller());
+        Self { job, core, slots, queued: None, ahead: None, closed, at }
     }
 
     /// Takes an item ahead, of an input that may wait; false if there is none.
@@ -56,6 +61,7 @@ impl<S: Source, F, Fut: Future, X> Feeder<S, F, Fut, X> {
             self.refuse(GreenletExit::because(Closed));
             return Poll::Ready(false);
         }
+        WaitNote::note("the input of a map started", self.at);
         self.poll_pull(cx)
     }
 
@@ -143,6 +149,7 @@ where
             Poll::Pending => {
                 // A slot that came too late is for somebody else.
                 self.leave_queue();
+                WaitNote::note("the reader of a map started", self.at);
                 return Poll::Pending;
             }
         }
@@ -151,6 +158,7 @@ where
         results.feeder_queued.store(slot.is_pending(), Relaxed);
         match slot {
             Poll::Pending => {
+                WaitNote::note("a slot for a map started", self.at);
                 let lender = results.borrow_slot(|wait| self.slots.0.lend(wait, cx.waker()));
                 lender.map_or(Poll::Pending, |lender| Poll::Ready(Ok(Some(lender))))
             }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use spinney_greenlet::Failure;
 use spinney_hub::WakeDelay;
-use spinney_sync::Wait as WaitNote;
+use spinney_sync::{GiveWay, Wait as WaitNote};
 
 use super::ItemError;
 use super::results::{Hand, Results};
@@ -36,6 +36,7 @@ pub struct Imap<T, X = spinney_hub::Hub> {
     delay: WakeDelay,
     /// Where a member waits for it, if one does.
     lending: Option<Wait>,
+    give_way: GiveWay,
     /// The line that started it.
     at: &'static Location<'static>,
 }
@@ -45,7 +46,8 @@ impl<T, X> Imap<T, X> {
     pub(crate) fn new(results: Arc<Results<T, X>>, crew: Crew<X>) -> Self {
         let at = Location::caller();
         let (hand, delay) = (Hand::default(), WakeDelay::default());
-        Self { results, hand, crew: Some(crew), delay, lending: None, at }
+        let (crew, give_way) = (Some(crew), GiveWay::default());
+        Self { results, hand, crew, delay, lending: None, give_way, at }
     }
 
     /// The same results, each with the place of its item in the input.
@@ -98,8 +100,15 @@ impl<T, X> Imap<T, X> {
 
     pub(crate) fn poll_indexed(
         &mut self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<(usize, Result<T, Failure>)>> {
+        let mut give_way = std::mem::take(&mut self.give_way);
+        let polled = give_way.poll(cx, |cx| self.poll_read(cx));
+        self.give_way = give_way;
+        polled
+    }
+
+    fn poll_read(&mut self, cx: &Context<'_>) -> Poll<Option<(usize, Result<T, Failure>)>> {
         loop {
             if let Some(next) = self.results.read(&mut self.hand) {
                 return Poll::Ready(Some(next));

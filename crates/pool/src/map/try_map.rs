@@ -134,7 +134,7 @@ struct Outcomes<T, E, X> {
 }
 
 impl<T, E, X> Outcomes<T, E, X> {
-    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<(usize, Outcome<T, E>)>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, Outcome<T, E>)>> {
         let imap = self.imap.as_mut().expect("a map is polled until it is done");
         let Some((index, result)) = ready!(imap.poll_indexed(cx)) else {
             self.imap = None;

@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use spinney_greenlet::{GreenletExit, Handle};
+use spinney_hub::contain;
 
 use super::Roster;
 
@@ -44,7 +45,9 @@ impl Roster {
         let mut condemned = Vec::with_capacity(KILLED_TOGETHER);
         while more {
             more = self.lock().condemn(&mut from, newest, again, &mut condemned);
-            condemned.drain(..).for_each(|member| member.kill_now_with(exit.clone()));
+            for member in condemned.drain(..) {
+                contain(|| member.kill_now_with(exit.clone()));
+            }
         }
     }
 

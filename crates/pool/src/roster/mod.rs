@@ -16,7 +16,8 @@ use std::task::Waker;
 pub(crate) use inside::{InPlace, Place, Wait};
 use members::Members;
 use spinney_greenlet::{Greenlet, Handle, Home, Task, pair_in};
-use spinney_sync::{Event, HandOut, Semaphore};
+use spinney_hub::contain;
+use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 
 use crate::report::Tally;
 use crate::{Failures, InsideGroup};
@@ -100,8 +101,8 @@ impl Roster {
         let next = members.lender_now(lender).map(|lender| members.end_loan(lender));
         drop(members);
         match next {
-            Some(next) => next.into_iter().for_each(Waker::wake),
-            None => drop(self.slots.put_back(1)),
+            Some(next) => wake_all(next),
+            None => contain(|| drop(self.slots.put_back(1))),
         }
         self.recheck();
     }
@@ -120,8 +121,8 @@ impl Roster {
     pub(crate) fn close(&self) -> usize {
         self.lock().closed = true;
         let refused = self.slots.waiting();
-        self.slots.close();
-        self.gate.close();
+        contain(|| self.slots.close());
+        contain(|| self.gate.close());
         refused
     }
 
@@ -158,12 +159,12 @@ impl Roster {
         at: &'static Location<'static>,
     ) -> impl Future<Output = Result<(), InsideGroup>> + use<> {
         let emptied = if self.is_inside() { Err(InsideGroup) } else { Ok(self.emptied()) };
-        async move {
+        GiveWay::around(async move {
             if let Some(emptied) = emptied? {
                 emptied.wait_for("Crew::join", at).await;
             }
             Ok(())
-        }
+        })
     }
 
     /// What will be set when the list is empty; None if it is.
@@ -217,14 +218,14 @@ impl Roster {
         });
         let before = std::mem::replace(&mut members.spawners[key].1, waker.clone());
         let runs = self.is_stuck(&members) && members.may_use_slot(wait);
+        let spawner = runs.then(|| members.spawners.remove(key));
         if runs {
             *place = None;
-            members.spawners.remove(key);
             members.end_wait(wait);
             members.begin_in_place(wait.place);
         }
         drop(members);
-        drop(before);
+        drop((before, spawner));
         runs.then(|| InPlace::new(self, wait))
     }
 
@@ -252,7 +253,7 @@ impl Roster {
 
     fn end_in_place(&self, place: Place) {
         let next = self.lock().end_in_place(place);
-        next.into_iter().for_each(Waker::wake);
+        wake_all(next);
         self.recheck();
     }
 
@@ -278,9 +279,7 @@ impl Roster {
         let last = if stuck { able.next_back() } else { None };
         let waker = last.map(|(_, (_, waker))| waker.clone());
         drop(members);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake_all(waker);
     }
 
     fn is_stuck(&self, members: &Members) -> bool {
@@ -316,10 +315,10 @@ impl Roster {
         // Under the lock, so that nobody finds the list empty and the slot taken.
         let slot: Option<HandOut<'_>> = is_free.then(|| self.slots.put_back(1));
         drop(members);
-        drop(member);
-        drop(slot);
-        died.iter().chain(&emptied).for_each(|event| event.set());
-        next.into_iter().for_each(Waker::wake);
+        contain(|| drop(member));
+        contain(|| drop(slot));
+        died.iter().chain(&emptied).for_each(|event| contain(|| event.set()));
+        wake_all(next);
         if some_spawn {
             self.recheck();
         }
@@ -329,6 +328,11 @@ impl Roster {
     fn lock(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Wakes all of `wakers`, also those behind one that panics.
+fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    wakers.into_iter().for_each(|waker| contain(|| waker.wake()));
 }
 
 /// A task's place in its group. Dropping it, when the task has ended, gives the slot to who has

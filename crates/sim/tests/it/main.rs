@@ -3,13 +3,11 @@
 /// The virtual clock.
 mod clock;
 
-/// Wakes from other threads.
-mod lost_wakes;
-
 /// [`SimHub`](spinney_sim::SimHub).
 mod sim_hub {
     mod check;
     mod deadlock;
     mod life;
     mod order;
+    mod wakes;
 }

@@ -5,14 +5,23 @@ use std::ops::Deref;
 
 use super::Queue;
 
-/// A queue that holds nothing: a put waits until somebody takes its item. `gevent.queue.Channel`,
-/// `eventlet.queue.Queue(0)`.
+/// A queue that holds nothing: a put finishes when a getter has taken its item.
 ///
-/// [`put_nowait`](crate::OrderedQueue::put_nowait) succeeds exactly if somebody waits to get, and
-/// [`get_nowait`](crate::OrderedQueue::get_nowait) exactly if somebody waits to put. It is a
-/// [`Queue`] with a capacity of zero; resizing it makes it one with another.
+/// A put that finds a getter waiting wakes it, and waits until it has run and taken the item. Both
+/// are woken, the getter first, so on a hub that runs tasks in FIFO order both go on before any
+/// task that is woken later. If the getter is dropped before it runs, the item goes to the next
+/// getter, or stays with the put, which is still pending; dropping the put takes the item along,
+/// and the getter waits again in its old place.
 ///
-/// Dropping it is harmless; whoever waits borrows it.
+/// [`put_nowait`](crate::OrderedQueue::put_nowait) does not wait for the getter to run: it succeeds
+/// exactly if a getter waits, and leaves the item with the queue for it. If that getter is dropped,
+/// the item goes to the next one, now or later. [`get_nowait`](crate::OrderedQueue::get_nowait)
+/// succeeds exactly if a put waits for a getter.
+///
+/// It is a [`Queue`] with a capacity of 0; resizing it makes it one with another. Dropping it is
+/// harmless, as waiters borrow it.
+///
+/// Python: `gevent.queue.Channel`, `eventlet.queue.Queue(0)`.
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
@@ -27,19 +36,22 @@ use super::Queue;
 pub struct Channel<T>(Queue<T>);
 
 impl<T> Channel<T> {
-    /// A channel that nobody waits at.
+    /// A channel without waiters.
     pub fn new() -> Self {
         Self(Queue::bounded(0))
     }
 
-    /// How many more wait to put than to get; negative if more wait to get. `balance`.
+    /// The number of waiting puts less the number of waiting gets. A put and a get that meet count
+    /// as neither.
+    ///
+    /// Python: `balance`.
     pub fn balance(&self) -> isize {
         let state = self.0.lock();
         signed(state.putting()) - signed(state.getting())
     }
 }
 
-/// More than this cannot wait.
+/// `count`, or the largest number if that is smaller.
 fn signed(count: usize) -> isize {
     isize::try_from(count).unwrap_or(isize::MAX)
 }

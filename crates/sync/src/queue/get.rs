@@ -17,7 +17,7 @@ use super::{Fifo, OrderedQueue, ShutDown};
 ///
 /// # Panics
 ///
-/// If it is polled again after it was done.
+/// If it is polled again after it has finished.
 ///
 /// ```
 /// let queue = spinney_sync::Queue::bounded(1);
@@ -25,11 +25,14 @@ use super::{Fifo, OrderedQueue, ShutDown};
 /// assert_eq!(futures_lite::future::block_on(queue.get()), Ok("an item"));
 /// ```
 #[must_use = "nothing is taken unless it is awaited"]
-pub struct Get<'a, T, O: Order<T> = Fifo>(Turn<'a, T, O>);
+pub struct Get<'a, T, O: Order<T> = Fifo> {
+    queue: &'a OrderedQueue<T, O>,
+    turn: Turn<T>,
+}
 
 impl<'a, T, O: Order<T>> Get<'a, T, O> {
     pub(super) fn new(queue: &'a OrderedQueue<T, O>, at: &'static Location<'static>) -> Self {
-        Self(Turn::new(queue, Want::Get, "Queue::get", at))
+        Self { queue, turn: Turn::new(Want::Get, "Queue::get", at) }
     }
 }
 
@@ -37,12 +40,19 @@ impl<T, O: Order<T>> Future for Get<'_, T, O> {
     type Output = Result<T, ShutDown>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx)
+        let queue = self.queue;
+        self.turn.poll(queue, cx)
+    }
+}
+
+impl<T, O: Order<T>> Drop for Get<'_, T, O> {
+    fn drop(&mut self) {
+        self.turn.leave(self.queue);
     }
 }
 
 impl<T, O: Order<T>> fmt::Debug for Get<'_, T, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Get").field("waiting", &self.0.is_waiting()).finish()
+        f.debug_struct("Get").field("waiting", &self.turn.is_waiting()).finish()
     }
 }

@@ -7,6 +7,7 @@ use std::thread;
 
 use super::order::Panic;
 use crate::Event;
+use crate::waiters::wake_all;
 
 /// What a change of the state leaves to do once the lock has been let go.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl Later {
     }
 
     pub(super) fn run(self) {
-        self.wake.into_iter().chain(self.wake_too).for_each(Waker::wake);
+        wake_all(self.wake.into_iter().chain(self.wake_too));
         if let Some(joined) = self.joined {
             joined.set();
         }

@@ -29,6 +29,7 @@ pub use self::put::Put;
 use self::state::{State, Want};
 #[cfg(feature = "stream")]
 pub use self::stream::Items;
+use crate::budget;
 use crate::primitive::{self, Mutex, MutexGuard};
 
 /// Items on their way from those who put them to those who get them, first come, first served on
@@ -96,7 +97,7 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// As [`put`](Self::put).
     pub fn put_nowait(&self, item: T) -> Result<(), PutError<T>> {
-        self.change(|state| state.put(item))
+        self.change(|state| state.put_nowait(item))
     }
 
     /// Takes the next item, behind those who came before. `get`.
@@ -188,8 +189,9 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         let at = Location::caller();
         async move {
             let joined = self.lock().joined();
-            if let Some(joined) = joined {
-                joined.wait_for("Queue::join", at).await;
+            match joined {
+                Some(joined) => joined.wait_for("Queue::join", at).await,
+                None => budget::ready().await,
             }
         }
     }

@@ -16,7 +16,7 @@ use super::{Fifo, OrderedQueue, ShutDown};
 ///
 /// # Panics
 ///
-/// If it is polled again after it was done, or if the item's [`Clone`] panics.
+/// If it is polled again after it has finished, or if the item's [`Clone`] panics.
 ///
 /// ```
 /// let queue = spinney_sync::Queue::bounded(1);
@@ -25,11 +25,14 @@ use super::{Fifo, OrderedQueue, ShutDown};
 /// assert_eq!(queue.len(), 1);
 /// ```
 #[must_use = "nothing is seen unless it is awaited"]
-pub struct Peek<'a, T, O: Order<T> = Fifo>(Turn<'a, T, O>);
+pub struct Peek<'a, T, O: Order<T> = Fifo> {
+    queue: &'a OrderedQueue<T, O>,
+    turn: Turn<T>,
+}
 
 impl<'a, T: Clone, O: Order<T>> Peek<'a, T, O> {
     pub(super) fn new(queue: &'a OrderedQueue<T, O>, at: &'static Location<'static>) -> Self {
-        Self(Turn::new(queue, Want::Peek(T::clone), "Queue::peek", at))
+        Self { queue, turn: Turn::new(Want::Peek(T::clone), "Queue::peek", at) }
     }
 }
 
@@ -37,12 +40,19 @@ impl<T, O: Order<T>> Future for Peek<'_, T, O> {
     type Output = Result<T, ShutDown>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx)
+        let queue = self.queue;
+        self.turn.poll(queue, cx)
+    }
+}
+
+impl<T, O: Order<T>> Drop for Peek<'_, T, O> {
+    fn drop(&mut self) {
+        self.turn.leave(self.queue);
     }
 }
 
 impl<T, O: Order<T>> fmt::Debug for Peek<'_, T, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peek").field("waiting", &self.0.is_waiting()).finish()
+        f.debug_struct("Peek").field("waiting", &self.turn.is_waiting()).finish()
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::order::Order;
 use super::state::Refusal;
 use super::{Fifo, OrderedQueue, PutError, ShutDown};
-use crate::Wait;
+use crate::{GiveWay, Wait};
 
 /// The future of [`OrderedQueue::put`].
 ///
@@ -36,8 +36,9 @@ use crate::Wait;
 pub struct Put<'a, T, O: Order<T> = Fifo> {
     queue: &'a OrderedQueue<T, O>,
     stage: Stage<T>,
-    /// Who waits.
+    /// The line of the program that waits.
     at: &'static Location<'static>,
+    give_way: GiveWay,
 }
 
 enum Stage<T> {
@@ -53,7 +54,7 @@ impl<'a, T, O: Order<T>> Put<'a, T, O> {
         item: T,
         at: &'static Location<'static>,
     ) -> Self {
-        Self { queue, stage: Stage::New(item), at }
+        Self { queue, stage: Stage::New(item), at, give_way: GiveWay::default() }
     }
 
     /// Gives up, and returns the item; None if that was put already. So a put under a time limit
@@ -83,27 +84,27 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
     type Output = Result<(), ShutDown<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let polled = match mem::replace(&mut this.stage, Stage::Done) {
-            Stage::New(item) => this.queue.change(|state| match state.put(item) {
+        let Self { queue, stage, at, give_way } = &mut *self;
+        let polled = give_way.poll(cx, |cx| match mem::replace(stage, Stage::Done) {
+            Stage::New(item) => queue.change(|state| match state.put(item) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(PutError::ShutDown(item)) => Poll::Ready(Err(Ok(item))),
                 Err(PutError::Full(item)) => {
-                    this.stage = Stage::Waiting(state.wait_to_put(item, cx.waker()));
+                    *stage = Stage::Waiting(state.wait_to_put(item, cx.waker()));
                     Poll::Pending
                 }
             }),
             Stage::Waiting(ticket) => {
-                let polled = this.queue.change(|state| state.poll_put(ticket, cx.waker()));
+                let polled = queue.change(|state| state.poll_put(ticket, cx.waker()));
                 if polled.is_pending() {
-                    this.stage = Stage::Waiting(ticket);
+                    *stage = Stage::Waiting(ticket);
                 }
                 polled
             }
-            Stage::Done => panic!("polled after it was done"),
-        };
+            Stage::Done => panic!("polled after it had finished"),
+        });
         if polled.is_pending() {
-            Wait::note("Queue::put", this.at);
+            Wait::note("Queue::put", at);
         }
         polled.map_err(|refusal| match refusal {
             Ok(item) => ShutDown(item),

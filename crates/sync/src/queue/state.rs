@@ -1,13 +1,16 @@
-//! [`State`]: what a queue holds, and who waits for it to change.
+//! [`State`]: what a queue holds, and its waiters.
 //!
-//! After each change [`settle`](State::settle) sees to it that nobody waits for what is there:
-//! whoever can be served has been, and finds the answer under their ticket. So between two
-//! changes
+//! After each change [`settle`](State::settle) serves every waiter that can be served; it finds its
+//! answer under its ticket. So between two changes
 //!
-//! * somebody waits for an item only while there is none, not even that of a putter who waits;
-//! * somebody waits for room only while there is none.
+//! * a getter waits only while there is no item, not even that of a waiting putter;
+//! * a putter waits only while there is no room.
 //!
-//! Hence a newcomer who finds an item, or room, takes it from nobody.
+//! Hence a newcomer that finds an item, or room, takes it from nobody.
+//!
+//! With a capacity of 0 a getter that waits *meets* a putter: the getter is offered the item, and
+//! the putter waits until the getter has taken it. If either leaves before, the other waits in its
+//! old place again. Neither counts as waiting while they meet.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +21,7 @@ use super::later::Later;
 use super::order::{Numbered, Order, Panic};
 use super::{PutError, ShutDown};
 use crate::Event;
-use crate::waiters::Waiters;
+use crate::waiters::{Waiter, Waiters, replace};
 
 pub(super) struct State<T, O: Order<T>> {
     items: O::Items,
@@ -35,13 +38,14 @@ pub(super) struct State<T, O: Order<T>> {
     getters: Waiters<Want<T>>,
     /// How many of the getters take.
     getting: usize,
-    /// What getters were given that have yet to fetch it, by their tickets.
+    /// The answers that getters have yet to fetch, by their tickets.
     answers: BTreeMap<u64, Answer<T>>,
 
     putters: Waiters<T>,
-    /// The items of putters who were served otherwise than by admitting the item, by their
-    /// tickets: the queue was shut down, or comparing the item panicked.
-    refusals: BTreeMap<u64, Result<T, Panic>>,
+    /// The putters that meet a getter, by their tickets: the getter's ticket.
+    meetings: BTreeMap<u64, u64>,
+    /// Why the items of putters were not put, by their tickets.
+    refusals: BTreeMap<u64, Refusal<T>>,
 
     /// There while there is anything to do.
     later: Option<Later>,
@@ -58,6 +62,8 @@ pub(super) enum Want<T> {
 /// What was wanted.
 pub(super) enum Answer<T> {
     Item(Numbered<T>),
+    /// The item of the putter with this ticket, which waits until the item is taken.
+    Offer(u64, Waiter<T>),
     /// A copy, or the panic of the item's `Clone`.
     Copy(Result<T, Panic>),
 }
@@ -75,6 +81,7 @@ impl<T, O: Order<T>> State<T, O> {
             getting: 0,
             answers: BTreeMap::new(),
             putters: Waiters::default(),
+            meetings: BTreeMap::new(),
             refusals: BTreeMap::new(),
             later: None,
         }
@@ -96,12 +103,23 @@ impl<T, O: Order<T>> State<T, O> {
         self.putters.len()
     }
 
-    /// Puts a newcomer's item.
+    /// Puts a newcomer's item if there is room.
     pub(super) fn put(&mut self, item: T) -> Result<(), PutError<T>> {
+        let has_room = self.has_room();
+        self.put_if(has_room, item)
+    }
+
+    /// Puts a newcomer's item if there is room, or a getter to give it to.
+    pub(super) fn put_nowait(&mut self, item: T) -> Result<(), PutError<T>> {
+        let has_room = self.has_room() || self.getting > 0;
+        self.put_if(has_room, item)
+    }
+
+    fn put_if(&mut self, has_room: bool, item: T) -> Result<(), PutError<T>> {
         if self.shut_down {
             return Err(PutError::ShutDown(item));
         }
-        if !self.has_room() && self.getting == 0 {
+        if !has_room {
             return Err(PutError::Full(item));
         }
         if let Err(panic) = self.admit(item) {
@@ -119,24 +137,43 @@ impl<T, O: Order<T>> State<T, O> {
         if let Some(refusal) = self.refusals.remove(&ticket) {
             return Poll::Ready(Err(refusal));
         }
-        if self.putters.is_served(ticket) {
-            return Poll::Ready(Ok(()));
-        }
-        let stale = self.putters.update(ticket, waker);
+        let Some(waiting) = self.putter_waker(ticket) else { return Poll::Ready(Ok(())) };
+        let stale = replace(waiting, waker);
         self.discard(stale);
         Poll::Pending
     }
 
-    /// The putter with this ticket is gone. Returns its item, unless that was admitted.
-    pub(super) fn leave_put(&mut self, ticket: u64) -> Option<Refusal<T>> {
-        self.refusals.remove(&ticket).or_else(|| {
-            let waiter = self.putters.remove(ticket)?;
-            self.discard(Some(waiter.waker));
-            Some(Ok(waiter.want))
-        })
+    fn putter_waker(&mut self, ticket: u64) -> Option<&mut Waker> {
+        let Some(getter) = self.meetings.get(&ticket) else { return self.putters.waker(ticket) };
+        let Some(Answer::Offer(_, putter)) = self.answers.get_mut(getter) else { return None };
+        Some(&mut putter.waker)
     }
 
-    /// What a newcomer, or the first who waits, gets of the next item; None if there is none.
+    /// Removes the putter with this ticket. Returns its item, unless that was put.
+    pub(super) fn leave_put(&mut self, ticket: u64) -> Option<Refusal<T>> {
+        let refusal = self.refusals.remove(&ticket);
+        if refusal.is_some() {
+            return refusal;
+        }
+        let putter = self.break_off(ticket).or_else(|| self.putters.remove(ticket))?;
+        self.discard(Some(putter.waker));
+        Some(Ok(putter.want))
+    }
+
+    /// Removes the putter with this ticket from its meeting. The getter waits again; it was woken,
+    /// and leaves a waker when it runs.
+    fn break_off(&mut self, ticket: u64) -> Option<Waiter<T>> {
+        let getter = self.meetings.remove(&ticket)?;
+        let Some(Answer::Offer(_, putter)) = self.answers.remove(&getter) else { return None };
+        if !self.shut_down {
+            let waker = Waker::noop().clone();
+            self.getters.put_back(getter, Waiter { waker, want: Want::Get });
+            self.getting += 1;
+        }
+        Some(putter)
+    }
+
+    /// What a newcomer gets of the next item; None if there is none.
     pub(super) fn serve(&mut self, want: Want<T>) -> Option<Answer<T>> {
         match want {
             Want::Get => self.take().map(Answer::Item),
@@ -163,10 +200,16 @@ impl<T, O: Order<T>> State<T, O> {
         waker: &Waker,
     ) -> Poll<Result<Answer<T>, ShutDown>> {
         if let Some(answer) = self.answers.remove(&ticket) {
-            return Poll::Ready(Ok(answer));
+            return Poll::Ready(Ok(match answer {
+                Answer::Offer(ticket, putter) => {
+                    self.meetings.remove(&ticket);
+                    Answer::Item(self.take_from(putter))
+                }
+                answer => answer,
+            }));
         }
         if self.shut_down {
-            // Refused while there was nothing; since then somebody may have put an item back.
+            // It was refused while there was no item; one may have been given back since.
             return Poll::Ready(self.serve(want).ok_or(ShutDown(())));
         }
         let stale = self.getters.update(ticket, waker);
@@ -174,8 +217,8 @@ impl<T, O: Order<T>> State<T, O> {
         Poll::Pending
     }
 
-    /// The getter with this ticket is gone. An item it was given goes back to its old place, as
-    /// if it had never been given. Returns what is to be dropped.
+    /// Removes the getter with this ticket. An item it was given goes back to its old place, as if
+    /// it had never been given; a putter it meets waits again. Returns what is to be dropped.
     pub(super) fn leave_get(&mut self, ticket: u64) -> Option<Answer<T>> {
         match self.answers.remove(&ticket) {
             Some(Answer::Item(item)) => {
@@ -185,7 +228,16 @@ impl<T, O: Order<T>> State<T, O> {
                 }
                 None
             }
-            Some(copy) => Some(copy),
+            Some(Answer::Offer(ticket, putter)) => {
+                self.meetings.remove(&ticket);
+                if self.shut_down {
+                    self.refuse(ticket, putter);
+                } else {
+                    self.putters.put_back(ticket, putter);
+                }
+                None
+            }
+            Some(copy @ Answer::Copy(_)) => Some(copy),
             None => {
                 let waiter = self.getters.remove(ticket)?;
                 self.getting -= usize::from(waiter.want.gets());
@@ -211,7 +263,8 @@ impl<T, O: Order<T>> State<T, O> {
         (self.unfinished > 0).then(|| Arc::clone(self.joined.get_or_insert_default()))
     }
 
-    /// Refuses all who wait, and all who come to put.
+    /// Refuses all waiters, and all newcomers that put. Getters and putters that meet are left to
+    /// finish.
     pub(super) fn shut_down(&mut self) {
         self.shut_down = true;
         self.getting = 0;
@@ -219,17 +272,26 @@ impl<T, O: Order<T>> State<T, O> {
             self.later().wake(getter.waker);
         }
         for (ticket, putter) in self.putters.dismiss() {
-            self.refusals.insert(ticket, Ok(putter.want));
-            self.later().wake(putter.waker);
+            self.refuse(ticket, putter);
         }
     }
 
-    /// Takes out all items, also from getters who were given one and have yet to fetch it.
+    fn refuse(&mut self, ticket: u64, putter: Waiter<T>) {
+        self.refusals.insert(ticket, Ok(putter.want));
+        self.later().wake(putter.waker);
+    }
+
+    /// Takes out all items, also those that getters were given and have yet to fetch. What a getter
+    /// was offered stays with its putter.
     pub(super) fn drain(&mut self) -> Vec<T> {
         let mut drained = Vec::with_capacity(self.answers.len() + self.len());
         for (ticket, answer) in std::mem::take(&mut self.answers) {
             match answer {
                 Answer::Item(item) => drained.push(item.item),
+                Answer::Offer(ticket, putter) => {
+                    self.meetings.remove(&ticket);
+                    self.refuse(ticket, putter);
+                }
                 copy @ Answer::Copy(_) => {
                     self.answers.insert(ticket, copy);
                 }
@@ -247,21 +309,36 @@ impl<T, O: Order<T>> State<T, O> {
         self.getters.is_empty() && self.putters.is_empty() && self.later.is_none()
     }
 
-    /// Serves all who can be served, and returns what is left to do for the caller.
+    /// Serves all waiters that can be served, and returns what is left to do for the caller.
     pub(super) fn settle(&mut self) -> Option<Later> {
         self.fill();
         while let Some(&mut want) = self.getters.first() {
-            let Some(answer) = self.serve(want) else { break };
+            let Some(answer) = self.offer(want) else { break };
             let Some((ticket, getter)) = self.getters.pop() else { break };
             self.getting -= usize::from(want.gets());
-            self.answers.insert(ticket, answer);
             self.later().wake(getter.waker);
+            if let Answer::Offer(putter, waiter) = &answer {
+                // The putter runs right behind the getter, where tasks run in FIFO order.
+                let waker = waiter.waker.clone();
+                self.meetings.insert(*putter, ticket);
+                self.later().wake(waker);
+            }
+            self.answers.insert(ticket, answer);
             self.fill();
         }
         self.later.take()
     }
 
-    /// Admits the items of those who wait to put while there is room.
+    /// What the first waiter is given; None if there is no item.
+    fn offer(&mut self, want: Want<T>) -> Option<Answer<T>> {
+        if want.gets() && self.len() == 0 {
+            let (ticket, putter) = self.putters.pop()?;
+            return Some(Answer::Offer(ticket, putter));
+        }
+        self.serve(want)
+    }
+
+    /// Admits the items of waiting putters while there is room.
     fn fill(&mut self) {
         while !self.putters.is_empty() && self.has_room() {
             let Some((ticket, putter)) = self.putters.pop() else { return };
@@ -281,15 +358,19 @@ impl<T, O: Order<T>> State<T, O> {
         Ok(())
     }
 
-    /// Takes the next item: with a capacity of zero, straight from the first who waits to put.
+    /// Takes the next item: with a capacity of 0, straight from the first putter.
     fn take(&mut self) -> Option<Numbered<T>> {
         if let Some(item) = O::take(&mut self.items) {
             return Some(item);
         }
         let (_, putter) = self.putters.pop()?;
+        Some(self.take_from(putter))
+    }
+
+    fn take_from(&mut self, putter: Waiter<T>) -> Numbered<T> {
         self.later().wake(putter.waker);
         self.unfinished += 1;
-        Some(self.number(putter.want))
+        self.number(putter.want)
     }
 
     fn later(&mut self) -> &mut Later {
@@ -333,6 +414,7 @@ impl<T> Answer<T> {
     pub(super) fn into_item(self) -> T {
         match self {
             Self::Item(item) => item.item,
+            Self::Offer(_, putter) => putter.want,
             Self::Copy(Ok(item)) => item,
             Self::Copy(Err(panic)) => std::panic::resume_unwind(panic),
         }

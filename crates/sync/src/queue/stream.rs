@@ -1,31 +1,62 @@
 //! [`Items`]: a queue's items as a stream.
 
 use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
 use super::order::Order;
-use super::{Fifo, Get, OrderedQueue};
+use super::state::Want;
+use super::turn::Turn;
+use super::{Fifo, OrderedQueue};
 
 impl<T, O: Order<T>> OrderedQueue<T, O> {
-    /// The items as a stream, each [taken](Self::get) when it is asked for. It ends when the queue
-    /// was shut down and is empty. `for item in queue`.
+    /// The items as a stream that borrows the queue. Each is [taken](Self::get) when the stream is
+    /// polled for it; the stream ends when the queue was shut down and is empty.
     ///
     /// # Cancel safety
     ///
-    /// As [`get`](Self::get): dropping the stream loses no item.
+    /// Dropping the stream loses no item, as with [`get`](Self::get).
+    ///
+    /// Python: `for item in queue`.
     #[track_caller]
-    pub fn stream(&self) -> Items<'_, T, O> {
-        Items { queue: self, get: None, at: Location::caller() }
+    pub fn stream(&self) -> Items<&Self, T, O> {
+        Items::of(self)
+    }
+
+    /// The items as a stream that keeps the queue alive; otherwise as [`stream`](Self::stream).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream loses no item, unless the queue is dropped with it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use futures_lite::{StreamExt, future};
+    /// use spinney_sync::Queue;
+    ///
+    /// let queue = Arc::new(Queue::unbounded());
+    /// let squares = Arc::clone(&queue).into_stream().map(|n: u32| n * n);
+    /// queue.put_nowait(3).unwrap();
+    /// queue.shutdown();
+    /// drop(queue);
+    /// assert_eq!(future::block_on(squares.collect::<Vec<_>>()), [9]);
+    /// ```
+    #[track_caller]
+    pub fn into_stream(self: Arc<Self>) -> Items<Arc<Self>, T, O> {
+        Items::of(self)
     }
 }
 
-/// The stream of [`OrderedQueue::stream`].
+/// The stream of [`OrderedQueue::stream`], over any kind of pointer to a queue.
 ///
-/// Dropping it loses no item.
+/// Dropping it gives up its place and loses no item.
 ///
 /// ```
 /// use futures_lite::{StreamExt, future};
@@ -38,28 +69,69 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
 /// assert_eq!(items, [1, 2]);
 /// ```
 #[must_use = "a stream takes nothing unless it is polled"]
-pub struct Items<'a, T, O: Order<T> = Fifo> {
-    queue: &'a OrderedQueue<T, O>,
-    /// The one under way.
-    get: Option<Get<'a, T, O>>,
-    /// Who waits.
-    at: &'static Location<'static>,
+pub struct Items<Q, T, O = Fifo>
+where
+    Q: Deref<Target = OrderedQueue<T, O>>,
+    O: Order<T>,
+{
+    queue: Q,
+    turn: Turn<T>,
+    order: PhantomData<fn() -> O>,
 }
 
-impl<T, O: Order<T>> Stream for Items<'_, T, O> {
+impl<Q, T, O> Items<Q, T, O>
+where
+    Q: Deref<Target = OrderedQueue<T, O>>,
+    O: Order<T>,
+{
+    /// The items of `queue`, which is any kind of pointer to a queue: [`OrderedQueue::stream`] for
+    /// an `Rc`.
+    #[track_caller]
+    pub fn of(queue: Q) -> Self {
+        let turn = Turn::new(Want::Get, "Queue::get", Location::caller());
+        Self { queue, turn, order: PhantomData }
+    }
+}
+
+/// The pointer is not pinned in place.
+impl<Q, T, O> Unpin for Items<Q, T, O>
+where
+    Q: Deref<Target = OrderedQueue<T, O>>,
+    O: Order<T>,
+{
+}
+
+impl<Q, T, O> Stream for Items<Q, T, O>
+where
+    Q: Deref<Target = OrderedQueue<T, O>>,
+    O: Order<T>,
+{
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = &mut *self;
-        let get = this.get.get_or_insert_with(|| Get::new(this.queue, this.at));
-        let item = ready!(Pin::new(get).poll(cx));
-        this.get = None;
+        let item = ready!(this.turn.poll(&this.queue, cx));
+        this.turn.again();
         Poll::Ready(item.ok())
     }
 }
 
-impl<T, O: Order<T>> fmt::Debug for Items<'_, T, O> {
+impl<Q, T, O> Drop for Items<Q, T, O>
+where
+    Q: Deref<Target = OrderedQueue<T, O>>,
+    O: Order<T>,
+{
+    fn drop(&mut self) {
+        self.turn.leave(&self.queue);
+    }
+}
+
+impl<Q, T, O> fmt::Debug for Items<Q, T, O>
+where
+    Q: Deref<Target = OrderedQueue<T, O>>,
+    O: Order<T>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Items").field("waiting", &self.get.is_some()).finish()
+        f.debug_struct("Items").field("waiting", &self.turn.is_waiting()).finish()
     }
 }

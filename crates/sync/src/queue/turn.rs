@@ -1,5 +1,5 @@
-//! [`Turn`]: the wait for something to be made of the next item; [`Get`](super::Get) and
-//! [`Peek`](super::Peek) are this with a name.
+//! [`Turn`]: a wait for the next item; [`Get`](super::Get), [`Peek`](super::Peek) and
+//! [`Items`](super::Items) are this with a queue.
 
 use std::panic::Location;
 use std::task::{Context, Poll};
@@ -7,64 +7,73 @@ use std::task::{Context, Poll};
 use super::order::Order;
 use super::state::{Answer, Want};
 use super::{OrderedQueue, ShutDown};
-use crate::Wait;
+use crate::{GiveWay, Wait};
 
-pub(super) struct Turn<'a, T, O: Order<T>> {
-    /// None when it is done.
-    queue: Option<&'a OrderedQueue<T, O>>,
+pub(super) struct Turn<T> {
     want: Want<T>,
-    /// The place in the line, once it has one.
-    ticket: Option<u64>,
+    stage: Stage,
     what: &'static str,
-    /// Who waits.
+    /// The line of the program that waits.
     at: &'static Location<'static>,
+    give_way: GiveWay,
 }
 
-impl<'a, T, O: Order<T>> Turn<'a, T, O> {
-    pub(super) fn new(
-        queue: &'a OrderedQueue<T, O>,
-        want: Want<T>,
-        what: &'static str,
-        at: &'static Location<'static>,
-    ) -> Self {
-        Self { queue: Some(queue), want, ticket: None, what, at }
+enum Stage {
+    New,
+    /// In the line, under this ticket.
+    Waiting(u64),
+    Done,
+}
+
+impl<T> Turn<T> {
+    pub(super) fn new(want: Want<T>, what: &'static str, at: &'static Location<'static>) -> Self {
+        Self { want, stage: Stage::New, what, at, give_way: GiveWay::default() }
     }
 
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, ShutDown>> {
-        let queue = self.queue.expect("polled after it was done");
-        let polled = queue.change(|state| match self.ticket {
-            Some(ticket) => state.poll_get(ticket, self.want, cx.waker()),
-            None => match state.serve(self.want) {
-                Some(answer) => Poll::Ready(Ok(answer)),
-                None if state.shut_down => Poll::Ready(Err(ShutDown(()))),
-                None => {
-                    self.ticket = Some(state.wait_to_get(self.want, cx.waker()));
-                    Poll::Pending
-                }
-            },
+    pub(super) fn poll<O: Order<T>>(
+        &mut self,
+        queue: &OrderedQueue<T, O>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, ShutDown>> {
+        let Self { want, stage, what, at, give_way } = self;
+        let polled = give_way.poll(cx, |cx| {
+            let polled = queue.change(|state| match *stage {
+                Stage::Waiting(ticket) => state.poll_get(ticket, *want, cx.waker()),
+                Stage::New => match state.serve(*want) {
+                    Some(answer) => Poll::Ready(Ok(answer)),
+                    None if state.shut_down => Poll::Ready(Err(ShutDown(()))),
+                    None => {
+                        *stage = Stage::Waiting(state.wait_to_get(*want, cx.waker()));
+                        Poll::Pending
+                    }
+                },
+                Stage::Done => panic!("polled after it had finished"),
+            });
+            if polled.is_ready() {
+                *stage = Stage::Done;
+            }
+            polled
         });
-        match polled {
-            Poll::Ready(_) => self.queue = None,
-            Poll::Pending => Wait::note(self.what, self.at),
+        if polled.is_pending() {
+            Wait::note(what, at);
         }
         polled.map_ok(Answer::into_item)
     }
 
+    /// Waits for another item, after it has finished.
+    #[cfg(feature = "stream")]
+    pub(super) fn again(&mut self) {
+        self.stage = Stage::New;
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
-        self.queue.is_some() && self.ticket.is_some()
+        matches!(self.stage, Stage::Waiting(_))
     }
 
-    #[cold]
-    fn leave(&self) {
-        let (Some(queue), Some(ticket)) = (self.queue, self.ticket) else { return };
-        drop(queue.change(|state| state.leave_get(ticket)));
-    }
-}
-
-impl<T, O: Order<T>> Drop for Turn<'_, T, O> {
-    fn drop(&mut self) {
-        if self.is_waiting() {
-            self.leave();
+    pub(super) fn leave<O: Order<T>>(&mut self, queue: &OrderedQueue<T, O>) {
+        if let Stage::Waiting(ticket) = self.stage {
+            self.stage = Stage::Done;
+            drop(queue.change(|state| state.leave_get(ticket)));
         }
     }
 }

@@ -7,11 +7,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::{Permit, Semaphore};
-use crate::{Closed, Wait};
+use crate::{Closed, GiveWay, Wait};
 
 /// The future of [`Semaphore::acquire`]; over an `Arc<Semaphore>` it borrows nothing.
 ///
-/// Dropping it gives up its place in the queue, and hands on what it already got.
+/// Dropping it gives up its place in the queue; a permit that it had been handed goes to the next
+/// waiter.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -27,15 +28,16 @@ use crate::{Closed, Wait};
 ///
 /// # Panics
 ///
-/// If it is polled again after it was done.
+/// If it is polled again after it has finished.
 #[must_use = "nothing is acquired unless it is awaited"]
 pub struct Acquire<S: Deref<Target = Semaphore>> {
     semaphore: Option<S>,
     permits: usize,
     /// The place in the queue, once it has one.
     ticket: Option<u64>,
-    /// Who waits.
+    /// The line of the program that waits.
     at: &'static Location<'static>,
+    give_way: GiveWay,
 }
 
 impl<S: Deref<Target = Semaphore>> Acquire<S> {
@@ -57,7 +59,8 @@ impl<S: Deref<Target = Semaphore>> Acquire<S> {
         semaphore: S,
         permits: usize,
     ) -> Self {
-        Self { semaphore: Some(semaphore), permits, ticket: None, at }
+        let give_way = GiveWay::default();
+        Self { semaphore: Some(semaphore), permits, ticket: None, at, give_way }
     }
 }
 
@@ -68,25 +71,26 @@ impl<S: Deref<Target = Semaphore>> Future for Acquire<S> {
     type Output = Result<Permit<S>, Closed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let semaphore = this.semaphore.as_ref().expect("polled after it was done");
-        let at_once = match this.ticket {
-            Some(ticket) => semaphore.shared.is_served(ticket),
-            None => semaphore.shared.try_take(this.permits),
-        };
-        let admitted = if at_once {
-            Ok(())
-        } else {
-            let Poll::Ready(admitted) = semaphore.poll_turn(cx, &mut this.ticket, this.permits)
-            else {
-                Wait::note("Semaphore::acquire", this.at);
-                return Poll::Pending;
+        let Self { semaphore, permits, ticket, at, give_way } = &mut *self;
+        give_way.poll(cx, |cx| {
+            let asked = semaphore.as_ref().expect("polled after it had finished");
+            let immediately = match *ticket {
+                Some(ticket) => asked.shared.is_served(ticket),
+                None => asked.shared.try_take(*permits),
             };
-            admitted
-        };
-        this.ticket = None;
-        let semaphore = this.semaphore.take().expect("it was there a moment ago");
-        Poll::Ready(admitted.map(|()| Permit::of(semaphore, this.permits)))
+            let admitted = if immediately {
+                Ok(())
+            } else {
+                let Poll::Ready(admitted) = asked.poll_turn(cx, ticket, *permits) else {
+                    Wait::note("Semaphore::acquire", at);
+                    return Poll::Pending;
+                };
+                admitted
+            };
+            *ticket = None;
+            let semaphore = semaphore.take().expect("it was there a moment ago");
+            Poll::Ready(admitted.map(|()| Permit::of(semaphore, *permits)))
+        })
     }
 }
 

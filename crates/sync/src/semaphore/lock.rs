@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 // Not watched by models: they are set under the lock alone, and decide nothing but who asks for it.
 use std::sync::atomic::{AtomicBool, AtomicIsize as Unwatched};
 
-use super::state::{MOST, State};
+use super::state::State;
 use crate::primitive::{self, AtomicIsize, AtomicU64, Mutex, MutexGuard, glance};
 
 /// The state, and what can be asked of it and done to it without the lock.
@@ -18,8 +18,10 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// The balance, times two; one more while it is shut.
     count: AtomicIsize,
-    /// What the balance is when no permit is out.
+    /// What the counted balance is when no permit is out.
     capacity: Unwatched,
+    /// What it lacks to be the true one; 0 unless the capacity, or what is out, is huge.
+    beyond: Unwatched,
     /// Tickets below this one have been served.
     served_below: AtomicU64,
     closed: AtomicBool,
@@ -32,6 +34,7 @@ impl Shared {
         let shared = Self {
             count: AtomicIsize::new(SHUT),
             capacity: Unwatched::new(0),
+            beyond: Unwatched::new(0),
             served_below: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -92,11 +95,9 @@ impl Shared {
         self.served_below.store(ticket, Release);
     }
 
-    /// How many permits are free, less one for each who waits.
+    /// How many permits are free, less the number of waiters.
     pub(super) fn balance(&self) -> isize {
-        let balance = self.count.load(Acquire) >> 1;
-        let beyond = if self.capacity.load(Relaxed) == MOST { isize::MAX - MOST } else { 0 };
-        balance + beyond
+        (self.count.load(Acquire) >> 1).saturating_add(self.beyond.load(Relaxed))
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -117,6 +118,7 @@ impl Drop for Locked<'_> {
             shared.closed.store(true, Release);
         }
         shared.capacity.store(state.counted_capacity(), Relaxed);
+        shared.beyond.store(state.beyond(), Relaxed);
         state.left_open = state.is_open();
         let shut = if state.left_open { 0 } else { SHUT };
         shared.count.store(state.balance() << 1 | shut, Release);

@@ -14,7 +14,6 @@ mod state;
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use acquire::Acquire;
@@ -23,7 +22,8 @@ use lock::{Locked, Shared};
 pub use permit::Permit;
 use state::State;
 
-use crate::{Closed, TryAcquireError};
+use crate::waiters::wake_all;
+use crate::{Closed, TryAcquireError, budget};
 
 /// Hands out a number of permits, first come, first served. `gevent.lock.Semaphore`, but fair.
 ///
@@ -183,7 +183,7 @@ impl Semaphore {
         state.closed = true;
         let refused = state.waiters.dismiss();
         self.hand_out(state);
-        refused.for_each(|(_, waiter)| waiter.waker.wake());
+        wake_all(refused.map(|(_, waiter)| waiter.waker));
     }
 
     /// Waits until no permit is out and nobody waits for one; at once if that is so.
@@ -195,13 +195,8 @@ impl Semaphore {
     pub fn wait_idle(&self) -> impl Future<Output = ()> {
         let at = Location::caller();
         async move {
-            let idle = {
-                let mut state = self.lock();
-                if state.is_idle() {
-                    return;
-                }
-                Arc::clone(state.idle.get_or_insert_default())
-            };
+            let idle = self.lock().idle();
+            let Some(idle) = idle else { return budget::ready().await };
             idle.wait_for("Semaphore::wait_idle", at).await;
         }
     }
@@ -217,13 +212,18 @@ impl Semaphore {
     }
 
     /// How many more permits could be out; negative while more are out than there are, after a
-    /// [`resize`](Self::resize) to fewer. gevent's `counter`.
+    /// [`resize`](Self::resize) to fewer. A capacity, or a number that is out, above [`isize::MAX`]
+    /// counts as that.
+    ///
+    /// Python: gevent's `counter`.
     pub fn available(&self) -> isize {
         self.lock().available()
     }
 
-    /// As [`available`](Self::available), less one for each who waits, however much they want:
-    /// negative if more come than there is room for. It takes no lock. eventlet's `balance`.
+    /// [`available`](Self::available) less the number of waiters, however many permits they want.
+    /// It takes no lock.
+    ///
+    /// Python: eventlet's `balance`.
     pub fn balance(&self) -> isize {
         self.shared.balance()
     }
@@ -283,9 +283,7 @@ impl Semaphore {
             let more = admitted.is_some() && state.may_admit();
             let idle = if state.is_idle() { state.idle.take() } else { None };
             drop(state);
-            if let Some(waker) = admitted {
-                waker.wake();
-            }
+            wake_all(admitted);
             if let Some(idle) = idle {
                 idle.set();
             }

@@ -84,6 +84,11 @@ impl State {
         signed(self.capacity) - signed(self.out)
     }
 
+    /// Set when the semaphore becomes idle; None if it is.
+    pub(super) fn idle(&mut self) -> Option<Arc<Event>> {
+        (!self.is_idle()).then(|| Arc::clone(self.idle.get_or_insert_default()))
+    }
+
     /// Whether a newcomer may take what is free, and who gives back need tell nobody.
     pub(super) fn is_open(&self) -> bool {
         let concerns_nobody = self.waiters.is_empty() && self.idle.is_none() && !self.closed;
@@ -95,9 +100,15 @@ impl State {
         signed(self.capacity).min(MOST)
     }
 
-    /// How many more permits could be out, as far as that is counted, less one for each who waits.
+    /// How many more permits could be out, as far as that is counted, less the number of waiters.
     pub(super) fn balance(&self) -> isize {
         self.counted_capacity() - signed(self.out).min(MOST) - signed(self.waiters.len())
+    }
+
+    /// What the counted balance lacks to be the true one.
+    pub(super) fn beyond(&self) -> isize {
+        let beyond = |count| (signed(count) - MOST).max(0);
+        beyond(self.capacity) - beyond(self.out)
     }
 
     /// Counts what was taken and given back while this was open.
@@ -106,7 +117,7 @@ impl State {
     }
 }
 
-/// Counts beyond this size do not occur, but for the capacity of one without a limit.
+/// `count`, or the largest number if that is smaller.
 fn signed(count: usize) -> isize {
     isize::try_from(count).unwrap_or(isize::MAX)
 }

@@ -3,11 +3,17 @@
 /// [`AsyncResult`](spinney_sync::AsyncResult): a value that is set once.
 mod async_result;
 
+/// Ready awaits give way.
+mod budget;
+
 /// Every waiter, dropped at every point of its wait.
 mod drops;
 
 /// [`Event`](spinney_sync::Event): a flag to wait for.
 mod event;
+
+/// What grows with the number of waiters.
+mod growth;
 
 /// Locks, conditions, barriers and latches.
 mod locks {
@@ -50,3 +56,9 @@ mod semaphore {
     mod wakers;
     mod weights;
 }
+
+/// [`Setter`](spinney_sync::Setter): the half that sets a result.
+mod setter;
+
+/// Wakers that panic, and wakers that use what they wait for.
+mod wakers;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::future::block_on;
 use loom::thread;
-use spinney_sync::AsyncResult;
+use spinney_sync::{AsyncResult, SetterDropped};
 
 use crate::{join, model, spawn};
 
@@ -44,5 +44,18 @@ fn a_result_is_missed_by_nobody_who_waits() {
         let readers = [(); 2].map(|()| spawn(read(&result)));
         result.set(7).unwrap();
         assert_eq!(join(readers), [Ok(7), Ok(7)]);
+    });
+}
+
+#[test]
+fn setter_dropped_fails_every_reader() {
+    model(|| {
+        let result: Arc<AsyncResult<usize, SetterDropped>> = Arc::default();
+        let readers = [(); 2].map(|()| {
+            let result = Arc::clone(&result);
+            spawn(async move { result.get().await.copied().map_err(|error| *error) })
+        });
+        drop(result.setter());
+        assert_eq!(join(readers), [Err(SetterDropped); 2]);
     });
 }

@@ -6,7 +6,7 @@ use loom::future::block_on;
 use loom::thread;
 use spinney_sync::{PutError, Queue, ShutDown};
 
-use crate::{join, model, once, spawn};
+use crate::{join, model, model_within, once, spawn};
 
 fn get(queue: &Arc<Queue<u32>>) -> impl Future<Output = Result<u32, ShutDown>> + use<> {
     let queue = Arc::clone(queue);
@@ -28,7 +28,8 @@ fn assert_at_rest(queue: &Queue<u32>) {
 #[test]
 fn two_items_reach_two_getters_though_there_is_room_for_one_or_none() {
     for capacity in [0, 1] {
-        model(move || {
+        // With one more it takes minutes.
+        model_within(2, move || {
             let queue = Arc::new(Queue::bounded(capacity));
             let getters = [(); 2].map(|()| spawn(get(&queue)));
             block_on(put(&queue, 1)).unwrap();
@@ -144,5 +145,56 @@ fn a_join_hears_of_the_last_item() {
         reports.join().unwrap();
         joins.join().unwrap();
         assert_eq!(queue.unfinished(), 0);
+    });
+}
+
+#[test]
+fn put_into_a_channel_returns_when_its_item_was_taken() {
+    model(|| {
+        let channel = Arc::new(Queue::bounded(0));
+        let getter = spawn(get(&channel));
+        block_on(put(&channel, 7)).unwrap();
+        assert_eq!(channel.unfinished(), 1, "an item counts from when it is taken");
+        assert_eq!(getter.join().unwrap(), Ok(7));
+        assert_at_rest(&channel);
+    });
+}
+
+#[test]
+fn getter_dropped_at_a_channel_leaves_the_item_to_the_next() {
+    model(|| {
+        let channel = Arc::new(Queue::bounded(0));
+        let fickle = {
+            let channel = Arc::clone(&channel);
+            spawn(async move { once(&mut channel.get()).await })
+        };
+        let putter = spawn(put(&channel, 7));
+        let got = match fickle.join().unwrap() {
+            Some(got) => got,
+            None => block_on(get(&channel)),
+        };
+        assert_eq!(got, Ok(7));
+        assert_eq!(putter.join().unwrap(), Ok(()));
+        assert_at_rest(&channel);
+    });
+}
+
+#[test]
+fn putter_dropped_at_a_channel_leaves_its_getter_waiting() {
+    model(|| {
+        let channel = Arc::new(Queue::bounded(0));
+        let fickle = {
+            let channel = Arc::clone(&channel);
+            spawn(async move {
+                let mut put = channel.put(7);
+                if once(&mut put).await.is_some() { None } else { put.take_back() }
+            })
+        };
+        let getter = spawn(get(&channel));
+        if fickle.join().unwrap().is_some() {
+            block_on(put(&channel, 7)).unwrap();
+        }
+        assert_eq!(getter.join().unwrap(), Ok(7));
+        assert_at_rest(&channel);
     });
 }

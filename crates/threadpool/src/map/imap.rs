@@ -1,12 +1,14 @@
 //! [`ThreadImap`] and [`ThreadMap`]: what a map gives.
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use spinney_greenlet::Failure;
+use spinney_sync::{GiveWay, Wait};
 
 use super::job::Source;
 use super::results::Done;
@@ -41,12 +43,17 @@ pub struct ThreadImap<T> {
     rest: Mutex<Done<T>>,
     /// None once it is detached.
     pool: Option<ThreadPool>,
+    give_way: GiveWay,
+    /// The line that started it.
+    at: &'static Location<'static>,
 }
 
 impl<T> ThreadImap<T> {
+    #[track_caller]
     pub(crate) fn start(source: Arc<dyn Source<T>>, pool: ThreadPool) -> Self {
         let threads = source.results().take_on();
-        let imap = Self { source, rest: Mutex::default(), pool: Some(pool) };
+        let (rest, give_way) = (Mutex::default(), GiveWay::default());
+        let imap = Self { source, rest, pool: Some(pool), give_way, at: Location::caller() };
         put(&imap.source, imap.pool.as_ref(), threads);
         imap
     }
@@ -56,6 +63,19 @@ impl<T> ThreadImap<T> {
     pub fn detach(self) {
         let pool = self.pool.clone();
         self.let_go(pool);
+    }
+
+    fn poll_result(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, Failure>>> {
+        let rest = self.rest.get_mut().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let (polled, threads) = self.source.results().poll_next(cx, rest);
+            put(&self.source, self.pool.as_ref(), threads);
+            let is_own = || self.pool.as_ref().is_some_and(|pool| pool.owner.workers.is_inside());
+            let assists = polled.is_pending() && is_own() && self.source.assist();
+            if !assists {
+                return polled;
+            }
+        }
     }
 
     /// Lets the map run on, for as long as `pool` and other handles let it.
@@ -78,17 +98,13 @@ impl<T> Stream for ThreadImap<T> {
     type Item = Result<T, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        let rest = this.rest.get_mut().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let (polled, threads) = this.source.results().poll_next(cx, rest);
-            put(&this.source, this.pool.as_ref(), threads);
-            let is_own = || this.pool.as_ref().is_some_and(|pool| pool.owner.workers.is_inside());
-            let assists = polled.is_pending() && is_own() && this.source.assist();
-            if !assists {
-                return polled;
-            }
+        let mut give_way = std::mem::take(&mut self.give_way);
+        let polled = give_way.poll(cx, |cx| self.poll_result(cx));
+        self.give_way = give_way;
+        if polled.is_pending() {
+            Wait::note("a map started", self.at);
         }
+        polled
     }
 }
 

@@ -48,6 +48,7 @@ impl ThreadMapper {
     }
 
     /// Starts the map, and gives the results as a list; see [`ThreadPool::map`].
+    #[track_caller]
     pub fn map<I, F, T>(self, func: F, items: I) -> ThreadMap<T>
     where
         I: IntoIterator<IntoIter: Send + 'static>,
@@ -60,6 +61,7 @@ impl ThreadMapper {
     }
 
     /// Starts the map, and gives the results in the order of `items`; see [`ThreadPool::imap`].
+    #[track_caller]
     pub fn imap<I, F, T>(self, func: F, items: I) -> ThreadImap<T>
     where
         I: IntoIterator<IntoIter: Send + 'static>,
@@ -71,6 +73,7 @@ impl ThreadMapper {
     }
 
     /// Starts the map, and gives the results as they come; see [`ThreadPool::imap_unordered`].
+    #[track_caller]
     pub fn imap_unordered<I, F, T>(self, func: F, items: I) -> ThreadImap<T>
     where
         I: IntoIterator<IntoIter: Send + 'static>,
@@ -85,6 +88,7 @@ impl ThreadMapper {
         self.maxsize.unwrap_or_else(|| self.pool.maxsize().saturating_mul(2))
     }
 
+    #[track_caller]
     fn start<I, F, T>(
         self,
         order: Order,

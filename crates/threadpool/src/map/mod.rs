@@ -45,6 +45,7 @@ impl ThreadPool {
     /// assert_eq!(cubes.unwrap()[999], 999 * 999 * 999);
     /// # Ok::<(), spinney_threadpool::NoThreads>(())
     /// ```
+    #[track_caller]
     pub fn map<I, F, T>(&self, func: F, items: I) -> ThreadMap<T>
     where
         I: IntoIterator<IntoIter: Send + 'static>,
@@ -63,6 +64,7 @@ impl ThreadPool {
     /// # Cancel safety
     ///
     /// Dropping the stream takes no further items; those that are running run to their end.
+    #[track_caller]
     pub fn imap<I, F, T>(&self, func: F, items: I) -> ThreadImap<T>
     where
         I: IntoIterator<IntoIter: Send + 'static>,
@@ -77,6 +79,7 @@ impl ThreadPool {
     /// # Cancel safety
     ///
     /// As [`imap`](Self::imap).
+    #[track_caller]
     pub fn imap_unordered<I, F, T>(&self, func: F, items: I) -> ThreadImap<T>
     where
         I: IntoIterator<IntoIter: Send + 'static>,

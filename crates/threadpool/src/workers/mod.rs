@@ -15,11 +15,13 @@ mod state;
 mod thread;
 
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use spinney_greenlet::GreenletExit;
+use spinney_hub::contain;
 use spinney_sync::Event;
 
 use crate::settings::Settings;
@@ -90,7 +92,7 @@ impl Workers {
         let closed = state.closed;
         self.put(state, work, closed);
         if let Some(emptied) = emptied {
-            emptied.set();
+            contain(|| emptied.set());
         }
     }
 
@@ -163,9 +165,9 @@ impl Workers {
         refused.into_iter().filter(|work| work.refuse(self, exit())).count()
     }
 
-    /// Waits, once it is closed, until all threads have ended.
-    pub(crate) async fn join(self: &Arc<Self>) {
-        self.gone.wait().await;
+    /// Waits, once it is closed, until all threads have ended; noted as a wait for `what` at `at`.
+    pub(crate) async fn join(self: &Arc<Self>, what: &'static str, at: &'static Location<'static>) {
+        self.gone.wait_for(what, at).await;
         let last = self.lock().last.take();
         if let Some(last) = last {
             // It has nothing left to do but to end, which may take it a moment all the same.
@@ -176,7 +178,7 @@ impl Workers {
             };
             blocking::unblock(join).detach();
         }
-        self.joined.wait().await;
+        self.joined.wait_for(what, at).await;
     }
 
     /// Sees to it that there are threads for what is in the queue, and lets go of the lock.
@@ -216,10 +218,10 @@ impl Workers {
             }
         }
         if joined {
-            self.joined.set();
+            contain(|| self.joined.set());
         }
         if gone {
-            self.gone.set();
+            contain(|| self.gone.set());
         }
     }
 

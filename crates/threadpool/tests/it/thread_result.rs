@@ -168,6 +168,32 @@ fn a_closure_that_is_cancelled_in_the_queue_never_runs_and_leaves_its_place_at_o
 }
 
 #[test]
+fn aborted_closure_in_the_queue_never_runs_and_frees_its_place() {
+    let (pool, gate) = held_up();
+    let argument = Arc::new(());
+    let mine = Arc::clone(&argument);
+    let result = pool.submit(move || drop(Arc::clone(&mine)));
+    result.handle().abort();
+    assert!(result.is_ready() && !result.cancel());
+    gate.open();
+    let failure = result.wait().unwrap_err();
+    assert!(failure.is_aborted(), "{failure}");
+    block_on(pool.join()).unwrap();
+    assert_eq!((Arc::strong_count(&argument), pool.len()), (1, 0));
+}
+
+#[test]
+fn abort_of_a_closure_that_runs_leaves_its_result() {
+    let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+    let held = gate.clone();
+    let running = pool.submit(move || (held.pass(), 42).1);
+    gate.wait_for(1);
+    running.handle().abort();
+    gate.open();
+    assert_eq!(running.wait().unwrap(), 42);
+}
+
+#[test]
 fn a_closure_that_has_started_or_ended_cannot_be_cancelled() {
     let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
     let held = gate.clone();

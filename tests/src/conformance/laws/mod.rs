@@ -20,6 +20,7 @@ type Law = fn(&Facts<'_>) -> Result<(), String>;
 const TABLE: &[(&str, Law)] = &[
     ("barging", lines::first_come_first_served),
     ("x:async_result_set_twice", results::the_first_result_stays),
+    ("x:channel_get_nowait", results::a_get_finds_a_waiting_put),
     ("x:imap_own_pool", pools::maps_run_in_the_slots),
     ("x:inline_handle", results::what_ran_in_place_is_dead),
     ("x:iter_raise_hangs", results::the_error_of_an_iterable_is_delivered),

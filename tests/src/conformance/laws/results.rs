@@ -71,6 +71,26 @@ pub(super) fn the_error_of_an_iterable_is_delivered(facts: &Facts<'_>) -> Result
     Ok(())
 }
 
+/// A `get` that does not wait is empty only if no `put` of its queue waits with an item that nobody
+/// has got.
+pub(super) fn a_get_finds_a_waiting_put(facts: &Facts<'_>) -> Result<(), String> {
+    let empty = json!({ "err": "Empty" });
+    let gets = facts.calls_of(&["get"]).filter(|get| get.op["block"] == false);
+    for get in gets.filter(|get| get.result == Some(&empty)) {
+        let got = |put: &&Call<'_>| {
+            let mut gets = facts.calls_of(&["get"]).filter(|other| other.on() == get.on());
+            gets.any(|other| {
+                other.ended < get.ended && other.result == Some(&json!({ "ok": put.op["item"] }))
+            })
+        };
+        let mut puts = facts.calls_of(&["put"]).filter(|put| put.on() == get.on());
+        if let Some(put) = puts.find(|put| put.is_open_at(get.began) && !got(put)) {
+            return Err(format!("{} finds nothing, though {} puts", get.who, put.who));
+        }
+    }
+    Ok(())
+}
+
 /// Who asks again behind the end is told at once that it is the end.
 pub(super) fn a_stop_comes_again(facts: &Facts<'_>) -> Result<(), String> {
     let stop = json!({ "stop": true });

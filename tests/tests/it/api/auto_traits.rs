@@ -2,7 +2,9 @@
 //! the interface: a change that loses one of them breaks somebody's program.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use spinney::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Branch, CatchExit, Channel, Clock, Closed,
@@ -11,9 +13,9 @@ use spinney::{
     InsideThreadPool, Item, Items, Iwait, Join, JoinAll, Latch, LifoQueue, LinkId, LocalHub, Map,
     Mapper, Membership, NoThreads, NotOwner, OverRelease, Owner, Panic, Peek, Permit, Pool,
     PoolFull, PriorityQueue, Put, PutError, Queue, RLock, RLockGuard, ResourcePool,
-    ResourcePoolBuilder, Semaphore, Shield, ShutDown, SpawnTree, State, Task, TaskDoneError,
-    ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder, ThreadPoolClosed,
-    ThreadPoolFull, ThreadRefused, ThreadResult, Timeout, TryAcquireError, Wait,
+    ResourcePoolBuilder, Semaphore, Setter, Shield, ShutDown, SpawnTree, State, Task,
+    TaskDoneError, ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder,
+    ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, Timeout, TryAcquireError, Wait,
 };
 use spinney_greenlet::LazyHandle;
 
@@ -195,6 +197,8 @@ fn what_synchronises_is_for_any_thread() {
     is_shared::<Event>();
     is_shared::<Semaphore>();
     is_shared::<AsyncResult<u32>>();
+    is_shared::<Setter<u32>>();
+    is_not!(Send: Setter<SendOnly>);
     is_shared::<Permit<std::sync::Arc<Semaphore>>>();
     is_not!(Sync: AsyncResult<SendOnly>);
     is_not!(Send: AsyncResult<Local>);
@@ -214,7 +218,7 @@ fn locks_are_for_any_thread() {
     is_shared::<RLockGuard<'static, Owner>>();
     is_unpin::<RLock<Local>>();
     is_not!(Send: RLock<Local>, RLockGuard<'static, Local>);
-    is_not!(Sync: RLock<Local>, RLockGuard<'static, SendOnly>);
+    is_not!(Sync: RLock<Local>, RLockGuard<'static, (u32, PhantomData<SendOnly>)>);
 }
 
 #[test]
@@ -234,7 +238,10 @@ fn queues_are_for_any_thread_if_their_items_are() {
 fn what_waits_at_a_queue_is_for_any_thread_if_the_items_are() {
     is_shared::<Get<'static, SendOnly>>();
     is_shared::<Peek<'static, SendOnly>>();
-    is_shared::<Items<'static, SendOnly>>();
+    is_shared::<Items<&'static Queue<SendOnly>, SendOnly>>();
+    is_shared::<Items<Arc<Queue<SendOnly>>, SendOnly>>();
+    is_unpin::<Items<Rc<Queue<Local>>, Local>>();
+    is_not!(Send: Items<Rc<Queue<u32>>, u32>, Items<&'static Queue<Local>, Local>);
     is_movable::<Put<'static, SendOnly>>();
     is_shared::<Put<'static, u32>>();
     is_unpin::<Get<'static, Local>>();

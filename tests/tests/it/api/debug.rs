@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::future::{pending, ready};
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use spinney::map::{Backoff, Retry, from_stream};
@@ -47,11 +47,11 @@ fn hubs() {
     let hub = Hub::builder().threads(2).name("mine");
     is(
         &hub,
-        "HubBuilder { threads: 2, settings: ThreadSettings { name: \"mine\", stack_size: None, on_start: false, on_stop: false } }",
+        "HubBuilder { threads: 2, settings: ThreadSettings { name: \"mine\", stack_size: None, on_start: false, on_stop: false }, shutdown_limit: 1s }",
     );
     is(hub.build().unwrap(), "Hub { threads: 2, tasks: 0 }");
     let hub = Hub::builder().threads(1).build().unwrap();
-    is(hub.shutdown(Duration::ZERO), "ShutdownReport { ended: 0, dropped: 0 }");
+    is(hub.shutdown(Duration::ZERO), "ShutdownReport { ended: 0, dropped: 0, running: 0 }");
     is(Hub::global(), "Hub { global: true }");
     is(LocalHub::new(), "LocalHub { tasks: 0, ready: 0 }");
     is(SmolHub, "SmolHub");
@@ -62,13 +62,10 @@ fn hubs() {
     is(SmolHub.scope(ready(1)), "Scoped { future: Ready(Some(1)), hub: SmolHub }");
     is(Clock::default(), "Clock { source: \"system\" }");
     is(
-        Context::new(Clock::default(), Rc::new(LocalHub::new())),
-        "Context { clock: Clock { source: \"system\" }, .. }",
+        Context::new(Clock::default(), Arc::new(SmolHub)),
+        "Context { hub: Hub { custom: true }, .. }",
     );
-    is(
-        Context::new(Clock::default(), Rc::new(LocalHub::new())).enter(),
-        "Entered { before: None }",
-    );
+    is(Context::new(Clock::default(), Arc::new(SmolHub)).enter(), "Entered { before: None }");
     is(sleep(Duration::from_secs(1)), "Sleep { duration: 1s }");
     is(
         ready(1).within(Duration::from_secs(1)),

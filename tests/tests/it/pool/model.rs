@@ -5,6 +5,7 @@ mod plain;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
 use plain::{End, Model, Waiter};
 use proptest::prelude::*;
-use spinney::{Closed, Event, Failure, Greenlet, Handle, Imap, JoinError, Pool, spawn_on};
+use spinney::{
+    Closed, Event, Failure, Greenlet, Handle, Imap, JoinError, Pool, PoolFull, spawn_on,
+};
 use spinney_tests::tools::blow_up;
 use spinney_tests::{Dropped, SimHub};
 
@@ -100,6 +103,9 @@ struct Both {
     dropped: Dropped,
 }
 
+/// What a task does.
+type Work = Pin<Box<dyn Future<Output = usize>>>;
+
 impl Both {
     fn new(seed: u64, capacity: usize) -> Self {
         let sim = SimHub::seeded(seed);
@@ -138,35 +144,18 @@ impl Both {
         self.greenlets.borrow()[&task].handle().clone()
     }
 
+    /// One that lives, a member or not.
+    fn alive(&self, pick: usize) -> Option<usize> {
+        one_of(self.model.running.iter().chain(&self.model.strangers).copied(), pick)
+    }
+
     fn tell(&mut self, op: Op) {
         match op {
-            Op::Spawn => {
-                let (task, work) = self.task();
-                let (pool, greenlets) = (self.pool.clone(), Rc::clone(&self.greenlets));
-                self.drivers.push(spawn_on(&self.sim, async move {
-                    let greenlet = pool.spawn(work).await;
-                    greenlets.borrow_mut().insert(task, greenlet);
-                }));
-                self.model.queue.push_back(Waiter::Task(task, self.drivers.len() - 1));
-            }
-            Op::TrySpawn | Op::SpawnWithin => {
-                let (task, work) = self.task();
-                let spawned = match op {
-                    Op::TrySpawn => self.pool.try_spawn(work),
-                    _ => self.sim.block_on(self.pool.spawn_within(Duration::from_secs(1), work)),
-                };
-                assert_eq!(spawned.is_ok(), self.model.has_slot());
-                match spawned {
-                    Ok(greenlet) => {
-                        self.keep(task, greenlet);
-                        self.model.start(task);
-                    }
-                    Err(full) => {
-                        drop(full.into_future());
-                        self.model.end(task, End::Dropped);
-                    }
-                }
-            }
+            Op::Spawn => self.spawn(),
+            Op::TrySpawn => self.spawn_at_once(|both, work| both.pool.try_spawn(work)),
+            Op::SpawnWithin => self.spawn_at_once(|both, work| {
+                both.sim.block_on(both.pool.spawn_within(Duration::from_secs(1), work))
+            }),
             Op::ApplyAsync => {
                 let (task, work) = self.task();
                 self.keep(task, self.pool.apply_async(work));
@@ -180,36 +169,16 @@ impl Both {
                 self.model.strangers.insert(task);
                 self.add(task);
             }
-            Op::AddAgain(pick) => {
-                let alive = self.model.running.iter().chain(&self.model.strangers);
-                if let Some(task) = one_of(alive.copied(), pick) {
-                    self.add(task);
-                }
-            }
+            Op::AddAgain(pick) => self.alive(pick).into_iter().for_each(|task| self.add(task)),
             Op::Discard(pick) => {
-                let alive = self.model.running.iter().chain(&self.model.strangers);
-                let Some(task) = one_of(alive.copied(), pick) else { return };
+                let Some(task) = self.alive(pick) else { return };
                 let was_member = self.model.running.remove(&task);
                 self.model.strangers.insert(task);
                 assert_eq!(self.pool.discard(&self.handle(task)), was_member);
             }
-            Op::Finish(pick) | Op::Panic(pick) => {
-                let alive = self.model.running.iter().chain(&self.model.strangers);
-                let Some(task) = one_of(alive.copied(), pick) else { return };
-                let panics = matches!(op, Op::Panic(_));
-                self.switches[task].1.set(panics);
-                self.switches[task].0.set();
-                self.model.end(task, if panics { End::Panic } else { End::Value });
-            }
-            Op::KillOne(pick) => {
-                let alive = self.model.running.iter().chain(&self.model.strangers);
-                let Some(task) = one_of(alive.copied(), pick) else { return };
-                let killed = self.sim.block_on(self.pool.killone(&self.handle(task)));
-                assert_eq!(killed, self.model.running.contains(&task));
-                if killed {
-                    self.model.end(task, End::Killed);
-                }
-            }
+            Op::Finish(pick) => self.end_one(pick, false),
+            Op::Panic(pick) => self.end_one(pick, true),
+            Op::KillOne(pick) => self.kill_one(pick),
             Op::KillNow => self.kill(false),
             Op::Kill => self.kill(true),
             Op::Resize(capacity) => {
@@ -217,24 +186,74 @@ impl Both {
                 self.model.capacity = capacity;
             }
             Op::DropWaiter(pick) => self.drop_waiter(pick),
-            Op::Map(items) => {
-                let map = self.maps.len();
-                let double = |n: usize| async move { 2 * n };
-                let results = self.pool.mapper().unbounded().imap(double, 0..items);
-                self.maps.push(Some((items, results)));
-                self.model.queue.push_back(Waiter::Map(map, items));
-            }
+            Op::Map(items) => self.map(items),
             Op::ReadMap(read) => self.read_map(read),
-            Op::Close => {
-                self.sim.run_until_idle();
-                let report = self.pool.close();
-                self.model.closed = true;
-                assert_eq!(report.refused, self.model.queue.len());
-                assert_eq!(report.running, self.model.running.len());
-            }
+            Op::Close => self.close(),
         }
         self.model.settle();
         self.sim.run_until_idle();
+    }
+
+    fn spawn(&mut self) {
+        let (task, work) = self.task();
+        let (pool, greenlets) = (self.pool.clone(), Rc::clone(&self.greenlets));
+        self.drivers.push(spawn_on(&self.sim, async move {
+            let greenlet = pool.spawn(work).await;
+            greenlets.borrow_mut().insert(task, greenlet);
+        }));
+        self.model.queue.push_back(Waiter::Task(task, self.drivers.len() - 1));
+    }
+
+    /// Spawns in a way that needs a free slot.
+    fn spawn_at_once(
+        &mut self,
+        spawn: impl FnOnce(&Self, Work) -> Result<Greenlet<usize>, PoolFull<Work>>,
+    ) {
+        let (task, work) = self.task();
+        let spawned = spawn(self, Box::pin(work));
+        assert_eq!(spawned.is_ok(), self.model.has_slot());
+        match spawned {
+            Ok(greenlet) => {
+                self.keep(task, greenlet);
+                self.model.start(task);
+            }
+            Err(full) => {
+                drop(full.into_future());
+                self.model.end(task, End::Dropped);
+            }
+        }
+    }
+
+    fn end_one(&mut self, pick: usize, panics: bool) {
+        let Some(task) = self.alive(pick) else { return };
+        self.switches[task].1.set(panics);
+        self.switches[task].0.set();
+        self.model.end(task, if panics { End::Panic } else { End::Value });
+    }
+
+    fn kill_one(&mut self, pick: usize) {
+        let Some(task) = self.alive(pick) else { return };
+        let killed = self.sim.block_on(self.pool.killone(&self.handle(task)));
+        assert_eq!(killed, self.model.running.contains(&task));
+        if killed {
+            self.model.end(task, End::Killed);
+        }
+    }
+
+    fn map(&mut self, items: usize) {
+        let map = self.maps.len();
+        let double = |n: usize| async move { 2 * n };
+        let results = self.pool.mapper().unbounded().imap(double, 0..items);
+        self.maps.push(Some((items, results)));
+        self.model.queue.push_back(Waiter::Map(map, items));
+    }
+
+    fn close(&mut self) {
+        self.sim.run_until_idle();
+        let report = self.pool.close();
+        self.model.closed = true;
+        assert_eq!(report.refused, self.model.queue.len());
+        assert_eq!(report.running, self.model.running.len());
     }
 
     fn add(&mut self, task: usize) {

@@ -1,38 +1,17 @@
-//! Limits that move, and limits of futures that are put off.
+//! Limits that move.
 
-use std::future::{pending, poll_fn};
+use std::future::{pending, ready};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use spinney_hub::{
-    Clock, Limit, Timeout, Within, block_on, interval, sleep, sleep_until, yield_now,
-};
-use spinney_sync::{Budget, GiveWay};
+use spinney_hub::{Clock, Limit, Timeout, Within, block_on, sleep};
 use spinney_test_support::ByHand;
 
 use super::manual::Manual;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A future that is ready, unless the budget is used up.
-fn ready() -> impl Future<Output = u32> {
-    let mut give_way = GiveWay::default();
-    poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(42)))
-}
-
-/// Uses up the budget of the current poll.
-fn use_up_the_budget() {
-    let spent = async {
-        loop {
-            ready().await;
-        }
-    };
-    drop(ByHand::waiting(spent));
-}
 
 fn timed_out<T>(polled: &Poll<Result<T, Timeout>>, limit: &Limit) -> bool {
     matches!(polled, Poll::Ready(Err(timeout)) if timeout.is(limit))
@@ -154,7 +133,7 @@ fn futures_under_one_limit_share_its_time() {
     assert!(timed_out(&first.poll(), &limit) && timed_out(&second.poll(), &limit));
     let mut late = ByHand::of(pending::<()>().within_limit(&limit));
     assert!(timed_out(&late.poll(), &limit), "it has run out");
-    assert_eq!(ByHand::of(ready().within_limit(&limit)).poll(), Poll::Ready(Ok(42)));
+    assert_eq!(ByHand::of(ready(42).within_limit(&limit)).poll(), Poll::Ready(Ok(42)));
 }
 
 #[test]
@@ -214,7 +193,7 @@ fn waker_that_panics_strands_no_other_future_of_the_limit() {
     let limit = Limit::new(SECOND);
     let mut bad = Box::pin(pending::<()>().within_limit(&limit));
     let waker = Waker::from(Arc::new(Bad));
-    assert!(bad.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    assert!(bad.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     let good = ByHand::waiting(pending::<()>().within_limit(&limit));
     limit.reset(2 * SECOND);
     assert_eq!(good.wakes(), 1);
@@ -245,85 +224,4 @@ fn limit_keeps_the_clock_on_which_it_started() {
     limit.reset(SECOND); // from outside of any hub
     assert_eq!(limit.deadline(), Some(now + SECOND));
     drop(limited);
-}
-
-#[test]
-fn future_under_a_limit_is_put_off_before_its_time_starts() {
-    let (clock, _entered) = Manual::enter();
-    let (limit, polls) = (Limit::new(Duration::ZERO), AtomicUsize::new(0));
-    let counted = poll_fn(|_| {
-        polls.fetch_add(1, Relaxed);
-        Poll::<()>::Pending
-    });
-    let mut limited = ByHand::of(counted.within_limit(&limit));
-    {
-        let _budget = Budget::open();
-        use_up_the_budget();
-        assert!(limited.poll().is_pending());
-        assert_eq!((limited.wakes(), polls.load(Relaxed), limit.deadline()), (1, 0, None));
-        clock.advance(5 * SECOND);
-    }
-    assert!(timed_out(&limited.poll(), &limit));
-    assert_eq!(limit.deadline(), Some(Clock::current().now()));
-}
-
-#[test]
-fn ready_future_wins_over_zero_though_the_budget_is_used_up() {
-    let (_clock, _entered) = Manual::enter();
-    let _budget = Budget::open();
-    use_up_the_budget();
-    let mut limited = ByHand::of(ready().within(Duration::ZERO).within(Duration::ZERO));
-    assert!(limited.poll().is_pending());
-    assert_eq!(limited.poll(), Poll::Ready(Ok(Ok(42))));
-}
-
-#[test]
-fn limit_and_timer_are_never_put_off() {
-    let (clock, _entered) = Manual::enter();
-    let _budget = Budget::open();
-    let mut limited = ByHand::waiting(pending::<()>().within(SECOND));
-    let mut asleep = ByHand::waiting(sleep(SECOND));
-    use_up_the_budget();
-    clock.advance(SECOND);
-    assert!(asleep.poll().is_ready());
-    assert!(matches!(limited.poll(), Poll::Ready(Err(_))));
-}
-
-#[test]
-fn sleep_until_the_past_counts_against_the_budget() {
-    let (_clock, _entered) = Manual::enter();
-    let past = Clock::current().now();
-    assert!(ByHand::of(sleep_until(past)).poll().is_ready());
-    let _budget = Budget::open();
-    let mut sleeps = 0;
-    let endless = async {
-        loop {
-            sleep_until(past).await;
-            sleeps += 1;
-        }
-    };
-    drop(ByHand::waiting(endless));
-    assert_eq!(sleeps, 128);
-    let mut put_off = ByHand::waiting(sleep_until(past));
-    assert_eq!(put_off.wakes(), 1);
-    assert!(put_off.poll().is_ready(), "it is put off once");
-}
-
-#[test]
-fn interval_of_zero_gives_way_at_each_tick() {
-    let (_clock, _entered) = Manual::enter();
-    let mut ticks = interval(Duration::ZERO);
-    for _ in 0..3 {
-        let mut tick = ByHand::waiting(ticks.tick());
-        assert_eq!(tick.wakes(), 1);
-        assert!(tick.poll().is_ready());
-    }
-}
-
-#[test]
-fn yield_is_the_same_as_a_sleep_of_zero() {
-    let (_clock, _entered) = Manual::enter();
-    let mut yielded = ByHand::waiting(yield_now());
-    assert_eq!(yielded.wakes(), 1);
-    assert!(yielded.poll().is_ready());
 }

@@ -1,12 +1,14 @@
 //! Who wakes the hub's thread, and that nobody keeps it from looking.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use async_channel::bounded;
 use spinney_hub::{LocalHub, Spawn, sleep, yield_now};
+use spinney_test_support::WakeStorm;
 
 const MOMENT: Duration = Duration::from_millis(1);
 
@@ -39,6 +41,21 @@ fn wakes_from_another_thread_reach_a_task_ten_thousand_times() {
     });
     hub.block_on(ended.recv()).unwrap();
     other.join().unwrap();
+}
+
+#[test]
+fn local_hub_loses_no_wake_from_another_thread() {
+    let mut storm = WakeStorm::of(20_000);
+    assert!(LocalHub::new().block_on(poll_fn(|cx| storm.poll(cx))));
+}
+
+#[test]
+fn task_of_a_local_hub_loses_no_wake_from_another_thread() {
+    let hub = LocalHub::new();
+    let (done, ended) = bounded(1);
+    let mut storm = WakeStorm::of(20_000);
+    hub.spawn(async move { done.try_send(poll_fn(|cx| storm.poll(cx)).await).unwrap() });
+    assert_eq!(hub.block_on(ended.recv()), Ok(true));
 }
 
 #[test]

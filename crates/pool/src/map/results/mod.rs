@@ -245,7 +245,9 @@ impl<T, X> Results<T, X> {
         let feeder = self.take_feeder(&mut state);
         drop(state);
         drop(before);
-        feeder.into_iter().for_each(Waker::wake);
+        if let Some(feeder) = feeder {
+            contain(|| feeder.wake());
+        }
         taken
     }
 
@@ -273,7 +275,9 @@ impl<T, X> Results<T, X> {
             let workers = state.workers.iter().filter_map(|(_, handle)| handle.clone());
             workers.collect::<Vec<_>>()
         });
-        workers.iter().for_each(Handle::kill_now);
+        for worker in workers {
+            contain(|| worker.kill_now());
+        }
     }
 
     fn leave<R>(
@@ -326,11 +330,8 @@ impl<T, X> Results<T, X> {
         let feeder = self.take_feeder(&mut state);
         let crew = if state.is_over() { state.take_crew() } else { None };
         drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-        if let Some(feeder) = feeder {
-            feeder.wake();
+        for waker in reader.into_iter().chain(feeder) {
+            contain(|| waker.wake());
         }
         drop(crew);
     }

@@ -1,8 +1,12 @@
 //! From hand to hand.
 
-use std::task::Poll;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 
-use spinney_sync::{Channel, GetError, Order, OrderedQueue, PriorityQueue, PutError, Queue};
+use spinney_sync::{
+    Channel, GetError, Order, OrderedQueue, PriorityQueue, PutError, Queue, ShutDown,
+};
 use spinney_test_support::ByHand;
 
 #[test]
@@ -16,12 +20,163 @@ fn a_put_waits_until_its_item_was_taken() {
 }
 
 #[test]
-fn a_get_waits_until_an_item_was_put() {
+fn a_put_is_pending_until_the_getter_has_taken_its_item() {
     let channel = Channel::default();
     let mut getter = ByHand::waiting(channel.get());
-    assert_eq!(ByHand::of(channel.put(1)).poll(), Poll::Ready(Ok(())));
+    let mut putter = ByHand::waiting(channel.put(1));
     assert_eq!(getter.wakes(), 1);
+    assert!(putter.poll().is_pending(), "the getter has not run");
+    let woken = putter.wakes();
+    assert_eq!((channel.unfinished(), channel.balance(), channel.len()), (0, 0, 0));
     assert_eq!(getter.poll(), Poll::Ready(Ok(1)));
+    assert_eq!((putter.wakes(), channel.unfinished()), (woken + 1, 1));
+    assert_eq!(putter.poll(), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn both_are_woken_when_they_meet_and_the_getter_first() {
+    struct Log(Arc<Mutex<Vec<&'static str>>>, &'static str);
+    impl Wake for Log {
+        fn wake(self: Arc<Self>) {
+            self.0.lock().unwrap().push(self.1);
+        }
+    }
+    let (channel, woken) = (Channel::new(), Arc::default());
+    let waker = |who| Waker::from(Arc::new(Log(Arc::clone(&woken), who)));
+    let (mut getter, mut putter) = (channel.get(), channel.put(1));
+    let poll = Pin::new(&mut getter).poll(&mut Context::from_waker(&waker("getter")));
+    assert!(poll.is_pending());
+    let poll = Pin::new(&mut putter).poll(&mut Context::from_waker(&waker("putter")));
+    assert!(poll.is_pending());
+    assert_eq!(*woken.lock().unwrap(), ["getter", "putter"]);
+}
+
+#[test]
+fn the_item_of_a_dropped_getter_goes_to_the_next_one() {
+    let channel = Channel::new();
+    let first = ByHand::waiting(channel.get());
+    let mut putter = ByHand::waiting(channel.put(1));
+    let mut second = ByHand::waiting(channel.get());
+    drop(first);
+    assert_eq!(second.wakes(), 1);
+    assert!(putter.poll().is_pending());
+    assert_eq!(second.poll(), Poll::Ready(Ok(1)));
+    assert_eq!(putter.poll(), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn the_item_of_a_dropped_getter_stays_with_its_putter() {
+    let channel = Channel::new();
+    let getter = ByHand::waiting(channel.get());
+    let mut putter = ByHand::waiting(channel.put(1));
+    drop(getter);
+    assert!(putter.poll().is_pending());
+    assert_eq!((channel.len(), channel.putting(), channel.unfinished()), (0, 1, 0));
+    drop(putter);
+    assert_eq!(channel.get_nowait(), Err(GetError::Empty), "it went along with its putter");
+}
+
+#[test]
+fn a_getter_whose_putter_is_dropped_waits_in_its_old_place() {
+    let channel = Channel::new();
+    let mut first = ByHand::waiting(channel.get());
+    let mut second = ByHand::waiting(channel.get());
+    let mut put = channel.put(1);
+    assert!(ByHand::of(&mut put).poll().is_pending());
+    assert_eq!(put.take_back(), Some(1));
+    assert_eq!(channel.getting(), 2);
+    let mut putter = ByHand::waiting(channel.put(2));
+    assert!(second.poll().is_pending());
+    assert_eq!(first.poll(), Poll::Ready(Ok(2)));
+    assert_eq!(putter.poll(), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn a_getter_that_ran_when_its_putter_was_gone_is_woken_anew() {
+    let channel = Channel::new();
+    let mut getter = ByHand::waiting(channel.get());
+    drop(ByHand::waiting(channel.put(1)));
+    assert!(getter.poll().is_pending());
+    let woken = getter.wakes();
+    let _putter = ByHand::waiting(channel.put(2));
+    assert_eq!(getter.wakes(), woken + 1);
+    assert_eq!(getter.poll(), Poll::Ready(Ok(2)));
+}
+
+#[test]
+fn an_offered_item_is_not_there_for_a_newcomer() {
+    let channel = Channel::new();
+    let mut getter = ByHand::waiting(channel.get());
+    let _putter = ByHand::waiting(channel.put(1));
+    assert_eq!(channel.get_nowait(), Err(GetError::Empty));
+    assert_eq!(channel.peek_nowait(), Err(GetError::Empty));
+    let _second = ByHand::waiting(channel.put(2));
+    assert_eq!(channel.get_nowait(), Ok(2));
+    assert_eq!(getter.poll(), Poll::Ready(Ok(1)));
+}
+
+#[test]
+fn a_shutdown_leaves_those_that_meet_to_finish() {
+    let channel = Channel::new();
+    let mut getter = ByHand::waiting(channel.get());
+    let mut putter = ByHand::waiting(channel.put(1));
+    channel.shutdown();
+    assert_eq!(getter.poll(), Poll::Ready(Ok(1)));
+    assert_eq!(putter.poll(), Poll::Ready(Ok(())));
+
+    let channel = Channel::new();
+    let getter = ByHand::waiting(channel.get());
+    let mut putter = ByHand::waiting(channel.put(1));
+    channel.shutdown();
+    drop(getter);
+    assert_eq!(putter.poll(), Poll::Ready(Err(ShutDown(1))), "refused, as nobody takes it");
+
+    let channel = Channel::new();
+    let mut getter = ByHand::waiting(channel.get());
+    let putter = ByHand::waiting(channel.put(1));
+    channel.shutdown();
+    drop(putter);
+    assert_eq!(getter.poll(), Poll::Ready(Err(ShutDown(()))));
+}
+
+#[test]
+fn shutdown_now_leaves_an_offered_item_to_its_putter() {
+    let channel = Channel::new();
+    let mut getter = ByHand::waiting(channel.get());
+    let mut putter = ByHand::waiting(channel.put(1));
+    assert!(channel.shutdown_now().is_empty());
+    assert_eq!(getter.poll(), Poll::Ready(Err(ShutDown(()))));
+    assert_eq!(putter.poll(), Poll::Ready(Err(ShutDown(1))));
+}
+
+#[test]
+fn resized_while_two_meet_the_item_is_taken_all_the_same() {
+    let channel = Channel::new();
+    let mut getter = ByHand::waiting(channel.get());
+    let mut putter = ByHand::waiting(channel.put(1));
+    channel.resize(1);
+    assert_eq!(channel.len(), 0);
+    assert_eq!(getter.poll(), Poll::Ready(Ok(1)));
+    assert_eq!(putter.poll(), Poll::Ready(Ok(())));
+
+    channel.resize(0);
+    let getter = ByHand::waiting(channel.get());
+    let mut putter = ByHand::waiting(channel.put(2));
+    channel.resize(1);
+    drop(getter);
+    assert_eq!((channel.len(), putter.poll()), (1, Poll::Ready(Ok(()))));
+}
+
+#[test]
+fn many_getters_get_the_items_of_their_turns_in_any_order() {
+    let channel = Channel::new();
+    let mut getters: Vec<_> = (0..4).map(|_| ByHand::waiting(channel.get())).collect();
+    let mut putters: Vec<_> = (0..4).map(|item| ByHand::waiting(channel.put(item))).collect();
+    for turn in [2, 0, 3, 1] {
+        assert!(putters[turn].poll().is_pending());
+        assert_eq!(getters[turn].poll(), Poll::Ready(Ok(turn)));
+        assert_eq!(putters[turn].poll(), Poll::Ready(Ok(())));
+    }
 }
 
 #[test]

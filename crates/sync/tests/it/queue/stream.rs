@@ -1,10 +1,12 @@
 //! The items as a stream.
 
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_fn;
-use spinney_sync::{LifoQueue, Queue};
+use spinney_sync::{Items, LifoQueue, Queue};
 use spinney_test_support::ByHand;
 
 use super::cancel::{Life, drop_at_each_point};
@@ -61,4 +63,37 @@ fn it_has_the_order_of_its_queue() {
     assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(Some(2)));
     drop(items);
     assert_eq!(drain(&pile), [1]);
+}
+
+#[test]
+fn owned_stream_gives_the_items_and_ends_with_its_queue() {
+    let queue = Arc::new(Queue::bounded(1));
+    let mut items = Arc::clone(&queue).into_stream();
+    let mut next = ByHand::waiting(items.next());
+    queue.put_nowait(1).unwrap();
+    assert_eq!((next.wakes(), next.poll()), (1, Poll::Ready(Some(1))));
+    drop(next);
+    queue.shutdown();
+    drop(queue);
+    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None));
+    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None), "and it stays ended");
+}
+
+#[test]
+fn owned_stream_gives_its_item_to_the_next_when_it_is_dropped() {
+    let queue = Arc::new(Queue::bounded(1));
+    let mut items = Arc::clone(&queue).into_stream();
+    drop(ByHand::waiting(items.next()));
+    let mut behind = ByHand::waiting(queue.get());
+    queue.put_nowait(1).unwrap();
+    assert_eq!(behind.wakes(), 0);
+    drop(items);
+    assert_eq!(behind.poll(), Poll::Ready(Ok(1)));
+}
+
+#[test]
+fn owned_stream_is_made_of_any_pointer_to_any_kind_of_queue() {
+    let pile = Rc::new(LifoQueue::from_iter([1, 2]));
+    let mut items = Items::of(Rc::clone(&pile));
+    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(Some(2)));
 }

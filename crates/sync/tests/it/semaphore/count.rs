@@ -217,3 +217,28 @@ fn panics_at(code: impl FnOnce()) -> (String, u32) {
     catch_unwind(AssertUnwindSafe(code)).unwrap_err();
     PLACE.take().unwrap()
 }
+
+#[test]
+fn balance_and_available_are_right_at_huge_capacities() {
+    const MAX: usize = usize::MAX;
+    let counts = |semaphore: &Semaphore| (semaphore.available(), semaphore.balance());
+    let semaphore = Semaphore::new(MAX);
+    assert_eq!(counts(&semaphore), (isize::MAX, isize::MAX));
+    semaphore.try_acquire_many(3).unwrap().forget();
+    assert_eq!(counts(&semaphore), (isize::MAX - 3, isize::MAX - 3));
+    semaphore.try_acquire_many(MAX - 3).unwrap().forget();
+    assert_eq!((counts(&semaphore), semaphore.out()), ((0, 0), MAX));
+    let _waiter = ByHand::waiting(semaphore.acquire());
+    assert_eq!(counts(&semaphore), (0, -1));
+    semaphore.release(MAX);
+    assert_eq!((counts(&semaphore), semaphore.out()), ((isize::MAX - 1, isize::MAX - 1), 1));
+
+    let half = isize::MAX.unsigned_abs();
+    let semaphore = Semaphore::new(half);
+    semaphore.try_acquire_many(5).unwrap().forget();
+    assert_eq!(counts(&semaphore), (isize::MAX - 5, isize::MAX - 5));
+    semaphore.try_acquire_many(half - 5).unwrap().forget();
+    assert_eq!(counts(&semaphore), (0, 0));
+    semaphore.resize(10);
+    assert_eq!(counts(&semaphore), (10 - isize::MAX, 10 - isize::MAX));
+}

@@ -7,7 +7,7 @@ use futures_lite::future::{poll_once, zip};
 use spinney::{
     AsyncResult, Failure, Greenlet, GreenletExit, Queue, catch_exit, pair, spawn_on, yield_now,
 };
-use spinney_tests::tools::{Log, behind, blow_up, gate, let_others_run, polled, stuck};
+use spinney_tests::tools::{Log, behind, blow_up, gate, let_others_run, polled};
 use spinney_tests::{Dropped, on_every_hub};
 
 /// What a link is told, as a text.
@@ -33,7 +33,8 @@ on_every_hub! {
 
     async fn link_result_is_told_of_a_kill(hub) {
         let (started, log) = (gate(), Log::default());
-        let mut greenlet = spawn_on(hub, async { stuck(Arc::clone(&started), ()).await; 1 });
+        let waits = polled(Arc::clone(&started), pending());
+        let mut greenlet = spawn_on(hub, waits);
         let seen = log.clone();
         greenlet.link_result(move |result| seen.add(text(result)));
         started.wait().await;

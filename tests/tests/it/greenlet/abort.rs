@@ -1,10 +1,9 @@
 //! The promises of `abort`: it ends what refuses a kill, at the next poll, inside the greenlet.
 
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use futures_lite::future::poll_once;
 use spinney::{
     Failure, Greenlet, Handle, LazyHandle, State, ThreadPool, Within, catch_exit, greenlet_local,
     pair, shield, spawn_on, yield_now,
@@ -233,34 +232,6 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), "killed: aborted");
     }
 
-    async fn closure_that_waits_for_a_thread_is_aborted(_hub) {
-        let pool = ThreadPool::new(1);
-        let (open, opened) = std::sync::mpsc::channel::<()>();
-        let busy = pool.submit(move || drop(opened.recv()));
-        let (started, dropped) = (gate(), Dropped::default());
-        let (set, guard) = (Arc::clone(&started), dropped.guard());
-        let waits = pool.submit(move || {
-            drop(guard);
-            set.set();
-        });
-        waits.handle().abort();
-        assert!(waits.is_ready());
-        drop(open);
-        assert!(waits.await.unwrap_err().is_aborted());
-        busy.await.unwrap();
-        assert!(poll_once(started.wait()).await.is_none());
-        assert_eq!(dropped.count(), 1);
-    }
-
-    async fn closure_that_has_started_keeps_its_result(_hub) {
-        let pool = ThreadPool::new(1);
-        let result = pool.submit(|| {
-            Handle::current().unwrap().abort();
-            42
-        });
-        assert_eq!(result.await.unwrap(), 42);
-    }
-
     async fn abort_of_a_lazy_greenlet_ends_it(_hub) {
         let mut lazy = LazyHandle::new();
         lazy.handle().abort();
@@ -286,4 +257,33 @@ fn abort_from_another_thread_ends_a_greenlet() {
     let handle = greenlet.handle().clone();
     std::thread::spawn(move || handle.abort()).join().unwrap();
     assert!(hub.block_on(greenlet).unwrap_err().is_aborted());
+}
+
+#[test]
+fn closure_that_waits_for_a_thread_is_aborted() {
+    let pool = ThreadPool::new(1).unwrap();
+    let (open, opened) = mpsc::channel::<()>();
+    let busy = pool.submit(move || opened.recv().is_err());
+    let (log, dropped) = (Log::default(), Dropped::default());
+    let (ran, guard) = (log.clone(), dropped.guard());
+    let waits = pool.submit(move || {
+        drop(guard);
+        ran.add("it ran");
+    });
+    waits.handle().abort();
+    assert!(waits.is_ready());
+    drop(open);
+    assert!(waits.wait().unwrap_err().is_aborted());
+    assert!(busy.wait().unwrap());
+    assert_eq!((log.take(), dropped.count()), (vec![], 1));
+}
+
+#[test]
+fn aborted_closure_that_has_started_keeps_its_result() {
+    let pool = ThreadPool::new(1).unwrap();
+    let result = pool.submit(|| {
+        Handle::current().unwrap().abort();
+        42
+    });
+    assert_eq!(result.wait().unwrap(), 42);
 }
