@@ -48,8 +48,8 @@ pub fn pair_in<F: Future, G>(
 
 pin_project! {
     /// The half of a greenlet that an executor runs to its end: it never panics, and is ready
-    /// once the greenlet has ended. Dropping it earlier kills the greenlet, for the reason of the
-    /// kill that was sent to it, if there was one.
+    /// once the greenlet has ended. Dropping it earlier kills the greenlet: for the reason of the
+    /// kill that was sent to it, if there was one; otherwise because its hub was shut down.
     #[must_use = "a greenlet does nothing unless its task is run"]
     pub struct Task<F: Future, G = ()> {
         #[pin]
@@ -62,7 +62,11 @@ pin_project! {
 
     impl<F: Future, G> PinnedDrop for Task<F, G> {
         fn drop(this: Pin<&mut Self>) {
-            this.end(None);
+            let Some(shared) = &this.shared else { return };
+            // What is polled in place may be dropped by the greenlet around it, all else by a hub.
+            let in_place = shared.frame.control().is_in_place();
+            let hub_gone = || Err(Failure::Killed(GreenletExit::because("its hub was shut down")));
+            this.end((!in_place).then(hub_gone));
         }
     }
 }

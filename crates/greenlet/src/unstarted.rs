@@ -10,13 +10,24 @@ use spinney_hub::{BoxFuture, Sleep, Spawn, sleep};
 
 use crate::{Greenlet, Handle, Join, pair};
 
-/// Where a task is before it is started.
-#[derive(Default)]
-pub(crate) struct Slot(Mutex<Option<BoxFuture>>);
+/// Where a task is before it is started. Dropping it kills the greenlet if it is there still.
+pub(crate) struct Slot {
+    task: Mutex<Option<BoxFuture>>,
+    greenlet: Handle,
+}
 
 impl Slot {
     pub(crate) fn take(&self) -> Option<BoxFuture> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(task) = self.take() {
+            self.greenlet.kill_now();
+            drop(task);
+        }
     }
 }
 
@@ -98,7 +109,9 @@ impl<T: Send + 'static> Greenlet<T> {
     #[track_caller]
     pub fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
         let (task, greenlet) = pair(future, ());
-        let slot = Arc::new(Slot(Mutex::new(Some(Box::pin(task)))));
+        let task: BoxFuture = Box::pin(task);
+        let slot = Slot { task: Mutex::new(Some(task)), greenlet: greenlet.handle().clone() };
+        let slot = Arc::new(slot);
         greenlet.handle().set_unstarted(WeakSlot(Arc::downgrade(&slot)));
         greenlet.with_slot(slot)
     }
@@ -168,6 +181,7 @@ impl Future for Later {
             }
             this.task = this.slot.take();
             if this.companion.as_ref().is_some_and(Handle::is_ready) {
+                this.slot.greenlet.kill_now();
                 this.task = None;
             }
         }

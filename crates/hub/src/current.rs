@@ -159,15 +159,15 @@ impl Context {
     /// the thread runs the tasks of a [`Hub`], another one does so meanwhile.
     pub fn enter(self) -> Entered {
         let away = Some(Away::begin());
-        Entered { _away: away, ..self.enter_parked() }
+        Entered { _away: away, ..self.enter_apart() }
     }
 
     /// As [`enter`](Self::enter), but the thread stays at the work it is at.
-    pub(crate) fn enter_parked(self) -> Entered {
+    pub(crate) fn enter_apart(self) -> Entered {
         Entered { _apart: Some((Inside::of_none(), Budget::none())), ..self.enter_within() }
     }
 
-    /// As [`enter_parked`](Self::enter_parked), for a part of the task that is being polled: it
+    /// As [`enter_apart`](Self::enter_apart), for a part of the task that is being polled: it
     /// stays inside of the time limits and the budget around it.
     #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "the runtime is noted in it"))]
     pub(crate) fn enter_within(mut self) -> Entered {

@@ -8,7 +8,6 @@ use std::pin::pin;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
-use crate::clock::Source;
 use crate::scope::{Enter, Scoped};
 use crate::{Clock, Context, Hub, Spawn};
 
@@ -33,13 +32,13 @@ use crate::{Clock, Context, Hub, Spawn};
 #[derive(Clone, Debug)]
 pub struct TokioHub {
     handle: Handle,
-    clock: Clock,
+    has_system_clock: bool,
 }
 
 impl TokioHub {
     /// The runtime of `handle`.
     pub fn new(handle: Handle) -> Self {
-        Self { handle, clock: Clock::tokio() }
+        Self { handle, has_system_clock: false }
     }
 
     /// The runtime that this thread is in.
@@ -56,15 +55,15 @@ impl TokioHub {
     /// The same runtime, with the system's clock: timers are those of async-io's reactor.
     #[must_use]
     pub fn with_system_clock(self) -> Self {
-        Self { clock: Clock::default(), ..self }
+        Self { has_system_clock: true, ..self }
     }
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
+    pub(crate) fn clock(&self) -> Clock {
+        if self.has_system_clock { Clock::default() } else { Clock::tokio() }
     }
 
     /// Makes this hub the current one whenever `future` is polled. Only a hub
@@ -79,10 +78,11 @@ impl TokioHub {
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for TokioHub {
     fn spawn(&self, future: F) {
         // Tokio's handle detaches the task when it is dropped.
-        match self.clock.source {
-            // Its tasks find the runtime by tokio's own context.
-            Source::Tokio => drop(self.handle.spawn(future)),
-            _ => drop(self.handle.spawn(self.scope(future))),
+        if self.has_system_clock {
+            drop(self.handle.spawn(self.scope(future)));
+        } else {
+            // The task finds the runtime by tokio's own context.
+            drop(self.handle.spawn(future));
         }
     }
 }

@@ -59,6 +59,12 @@ impl<X> Group<X> {
         Self::of(Crew::new(hub.clone(), UNLIMITED, Settings::default()))
     }
 
+    /// The same group, with the same members, whose calls run on `hub`: another handle.
+    #[must_use]
+    pub fn with_hub<Y: Clone>(&self, hub: &Y) -> Group<Y> {
+        Group::of(self.crew.with_hub(hub.clone()))
+    }
+
     pub(crate) fn of(crew: Crew<X>) -> Self {
         Self { crew }
     }

@@ -78,6 +78,24 @@ impl<X> Pool<X> {
         Self::of(Crew::new(hub.clone(), capacity, Settings::default()))
     }
 
+    /// The same pool, with the same slots and members, whose calls run on `hub`: another handle.
+    ///
+    /// ```
+    /// use spinney_hub::{Hub, block_on};
+    /// use spinney_pool::Pool;
+    ///
+    /// let hub = Hub::builder().threads(1).name("mine").build()?;
+    /// let pool = Pool::new(2);
+    /// let thread = async { std::thread::current().name().map(str::to_owned) };
+    /// let name = block_on(pool.with_hub(&hub).apply(thread)).unwrap();
+    /// assert_eq!(name.as_deref(), Some("mine-0"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_hub<Y: Clone>(&self, hub: &Y) -> Pool<Y> {
+        Pool::of(self.crew.with_hub(hub.clone()))
+    }
+
     pub(crate) fn of(crew: Crew<X>) -> Self {
         Self { crew }
     }

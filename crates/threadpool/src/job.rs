@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use spinney_greenlet::{Failure, GreenletExit, Handle, LazyHandle, Task};
-use spinney_hub::contain;
+use spinney_hub::{Hub, contain};
 
 use crate::ThreadResult;
 use crate::call::{Call, finish};
@@ -24,6 +24,8 @@ use crate::workers::Workers;
 pub(crate) struct Job<C, T> {
     /// None if it was put to no pool of ours.
     place: Option<Place>,
+    /// The hub of the caller, on which the closure is.
+    hub: Option<Hub>,
     state: Mutex<State<C, T>>,
 }
 
@@ -56,7 +58,8 @@ where
         let greenlet = LazyHandle::new();
         let fresh = Stage::Fresh(closure);
         let state = State { greenlet, stage: fresh, waiting: None, owned: true };
-        let job = Arc::new(Self { place, state: Mutex::new(state) });
+        let hub = Hub::try_current();
+        let job = Arc::new(Self { place, hub, state: Mutex::new(state) });
         (Arc::clone(&job), ThreadResult::new(job))
     }
 }
@@ -86,8 +89,12 @@ impl<C: FnOnce() -> T, T> Job<C, T> {
         match mem::replace(&mut state.stage, Stage::Begun) {
             Stage::Fresh(closure) => {
                 let owned = state.owned;
+                let hub = self.hub.as_ref();
                 let call = Call::of(move || {
-                    let returned = closure();
+                    let returned = match hub {
+                        Some(hub) => hub.enter(closure),
+                        None => closure(),
+                    };
                     if owned {
                         *value = Some(returned);
                     } else {

@@ -194,8 +194,7 @@ impl ThreadPool {
         self.len() == 0
     }
 
-    /// Whether a closure of the pool asks. Tasks of a [`Hub`](spinney_hub::Hub) that a closure
-    /// blocks on are none of it, though its thread may poll them meanwhile.
+    /// Whether this is called from a closure of the pool.
     pub fn is_inside(&self) -> bool {
         self.owner.workers.is_inside()
     }

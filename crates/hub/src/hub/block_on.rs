@@ -59,7 +59,7 @@ impl Hub {
         let hub = self.resolve();
         #[cfg(feature = "tokio")]
         let _runtime = hub.enter_runtime();
-        let _entered = Context::parked(hub.clone().downgrade()).enter_parked();
+        let _entered = Context::parked(hub.clone().downgrade()).enter_apart();
         code()
     }
 }

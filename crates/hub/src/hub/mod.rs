@@ -76,8 +76,13 @@ enum Kind {
     Smol,
     #[cfg(feature = "tokio")]
     Tokio(TokioHub),
-    Custom(Clock, Arc<dyn Spawn<BoxFuture> + Send + Sync>),
+    Custom(Arc<Custom>),
     Following,
+}
+
+struct Custom {
+    clock: Clock,
+    hub: Arc<dyn Spawn<BoxFuture> + Send + Sync>,
 }
 
 impl Hub {
@@ -125,7 +130,7 @@ impl Hub {
     /// `hub` should not keep the real hub alive, since handles may be kept for long. It should drop
     /// what it is given once that is gone.
     pub fn custom(clock: Clock, hub: Arc<dyn Spawn<BoxFuture> + Send + Sync>) -> Self {
-        Self { kind: Kind::Custom(clock, hub) }
+        Self { kind: Kind::Custom(Arc::new(Custom { clock, hub })) }
     }
 
     /// Sets up a hub with threads of its own: one per core, named `hub-0` and so on, unless told
@@ -157,7 +162,7 @@ impl Hub {
         let hub = self.resolve();
         #[cfg(feature = "tokio")]
         let _runtime = hub.enter_runtime();
-        let _entered = Context::blocking(hub.clone().downgrade()).enter();
+        let _entered = Context::blocking(hub.clone().downgrade()).enter_apart();
         code()
     }
 
@@ -227,8 +232,8 @@ impl Hub {
     pub(crate) fn clock(&self) -> Clock {
         match &self.kind {
             #[cfg(feature = "tokio")]
-            Kind::Tokio(hub) => hub.clock().clone(),
-            Kind::Custom(clock, _) => clock.clone(),
+            Kind::Tokio(hub) => hub.clock(),
+            Kind::Custom(custom) => custom.clock.clone(),
             _ => Clock::default(),
         }
     }
@@ -257,7 +262,7 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
             Kind::Smol => SmolHub.spawn(future),
             #[cfg(feature = "tokio")]
             Kind::Tokio(hub) => hub.spawn(future),
-            Kind::Custom(_, hub) => hub.spawn(Box::pin(future)),
+            Kind::Custom(custom) => custom.hub.spawn(Box::pin(future)),
             Kind::Following => Self::current().spawn(future),
         }
     }
@@ -301,7 +306,7 @@ impl fmt::Debug for Hub {
             Kind::Smol => "smol",
             #[cfg(feature = "tokio")]
             Kind::Tokio(_) => "tokio",
-            Kind::Custom(..) => "custom",
+            Kind::Custom(_) => "custom",
             Kind::Following => "following",
         };
         f.debug_struct("Hub").field(kind, &true).finish()

@@ -1,6 +1,7 @@
 //! [`Core`]: what all handles of a crew share.
 
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,9 +18,14 @@ use crate::hook::Hooked;
 use crate::map::{Seat, Source, Worker};
 use crate::roster::{InPlace, Place, Roster};
 
-/// What all handles of a crew share. Dropping it kills the members, unless they were detached.
+/// What the handles of a crew share that run its work on the same hub.
 pub(crate) struct Core<X> {
     pub(crate) hub: X,
+    shared: Arc<Shared>,
+}
+
+/// What all handles of a crew share. Dropping it kills the members, unless they were detached.
+pub(crate) struct Shared {
     pub(crate) roster: Arc<Roster>,
     pub(crate) settings: Settings,
     pub(super) detached: AtomicBool,
@@ -28,7 +34,13 @@ pub(crate) struct Core<X> {
 impl<X> Core<X> {
     pub(super) fn new(hub: X, capacity: usize, settings: Settings) -> Self {
         let roster = Arc::new(Roster::new(capacity, settings.kept_failures));
-        Self { hub, roster, settings, detached: AtomicBool::new(false) }
+        let detached = AtomicBool::new(false);
+        Self { hub, shared: Arc::new(Shared { roster, settings, detached }) }
+    }
+
+    /// The same crew, whose work runs on another `hub`.
+    pub(super) fn with_hub<Y>(&self, hub: Y) -> Core<Y> {
+        Core { hub, shared: Arc::clone(&self.shared) }
     }
 
     /// Waits for a slot, or until a member is to run its work itself.
@@ -102,7 +114,15 @@ impl<X> Core<X> {
     }
 }
 
-impl<X> Drop for Core<X> {
+impl<X> Deref for Core<X> {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Drop for Shared {
     fn drop(&mut self) {
         self.roster.close();
         if !self.detached.load(Relaxed) {

@@ -55,6 +55,10 @@ impl<X> Crew<X> {
         Self { core: Arc::new(Core::new(hub, capacity, settings)) }
     }
 
+    pub(crate) fn with_hub<Y>(&self, hub: Y) -> Crew<Y> {
+        Crew { core: Arc::new(self.core.with_hub(hub)) }
+    }
+
     /// Runs `func` on each of `items`, as many at a time as there are slots, and gives the
     /// results in their order. `map`.
     ///

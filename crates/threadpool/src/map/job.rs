@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use spinney_greenlet::{Failure, GreenletExit};
-use spinney_hub::contain;
+use spinney_hub::{Hub, contain};
 
 use super::results::Results;
 use crate::call::run_as_greenlet;
@@ -16,6 +16,8 @@ pub(crate) struct MapJob<I, F, T> {
     func: Option<F>,
     input: Mutex<Input<I>>,
     results: Results<T>,
+    /// The hub of the caller, on which the items are.
+    hub: Option<Hub>,
 }
 
 struct Input<I> {
@@ -39,7 +41,7 @@ pub(crate) trait Source<T>: Send + Sync {
 impl<I, F, T> MapJob<I, F, T> {
     pub(crate) fn new(func: F, items: I, results: Results<T>) -> Self {
         let input = Mutex::new(Input { items: Some(items), next: 0 });
-        Self { func: Some(func), input, results }
+        Self { func: Some(func), input, results, hub: Hub::try_current() }
     }
 }
 
@@ -97,7 +99,11 @@ where
 {
     fn run(self: Arc<Self>, workers: &Arc<Workers>) {
         let mut others_wait = false;
-        run_as_greenlet(|| others_wait = self.run_items(workers));
+        let mut run = || run_as_greenlet(|| others_wait = self.run_items(workers));
+        match &self.hub {
+            Some(hub) => hub.enter(run),
+            None => run(),
+        }
         if others_wait {
             workers.requeue(self);
         } else {
