@@ -4,10 +4,12 @@ use std::future::{Pending, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_lite::future::{block_on, or, poll_once, zip};
 use spinney::{
-    CatchExit, Event, GreenletExit, Handle, Spawn, catch_exit, pair, shield, spawn_on, yield_now,
+    CatchExit, Event, GreenletExit, Handle, Spawn, catch_exit, pair, shield, sleep, spawn,
+    spawn_on, yield_now,
 };
 use spinney_tests::tools::{
     Log, OnDrop, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
@@ -349,22 +351,21 @@ fn one_that_was_done_panics_when_it_is_polled_again() {
 }
 
 #[test]
-fn a_task_that_a_greenlet_helps_out_with_while_it_blocks_sees_no_kill_of_it() {
+fn kill_of_a_greenlet_that_blocks_is_seen_after_the_block() {
     let hub = spinney_tests::hub(1);
-    let (own, task) = (hub.clone(), Log::default());
-    let seen = task.clone();
+    let (own, log) = (hub.clone(), Log::default());
+    let seen = log.clone();
     let greenlet = spawn_on(&hub, async move {
-        own.spawn(async move {
-            seen.add(Handle::current().is_some());
-            seen.add(catch_exit(pending::<()>()).await.is_err());
-        });
+        let handle = Handle::current().unwrap();
         own.block_on(async {
-            let_others_run().await;
-            Handle::current().unwrap().kill_now();
-            let_others_run().await;
+            // A task of a spare thread meanwhile.
+            spawn(async move { handle.kill_now() }).await.unwrap();
+            sleep(Duration::from_millis(1)).await;
+            seen.add("after the kill");
         });
+        seen.add("after the block");
         pending::<()>().await;
     });
     assert!(block_on(greenlet).unwrap_err().is_killed());
-    assert_eq!(task.take(), [false]);
+    assert_eq!(log.take(), ["after the kill", "after the block"]);
 }

@@ -286,19 +286,18 @@ fn it_goes_with_its_greenlet_from_thread_to_thread() {
 }
 
 #[test]
-fn a_task_that_a_greenlet_helps_out_with_while_it_blocks_has_not_its_locals() {
+fn greenlet_keeps_its_locals_over_a_nested_block_on() {
     let hub = hub(1);
-    let (own, log) = (hub.clone(), Log::default());
-    let seen = log.clone();
+    let own = hub.clone();
     let greenlet = spawn_on(&hub, async move {
         WORD.set("greenlet's");
-        own.spawn(async move {
-            seen.add(WORD.get());
-            WORD.set("task's");
+        let other = spawn(async {
+            let before = WORD.get();
+            WORD.set("other's");
+            before
         });
-        own.block_on(let_others_run());
-        WORD.get()
+        let inside = own.block_on(async { (other.await.unwrap(), WORD.get()) });
+        (inside, WORD.get())
     });
-    assert_eq!(block_on(greenlet).unwrap(), "greenlet's");
-    assert_eq!(log.take(), ["nothing"]);
+    assert_eq!(block_on(greenlet).unwrap(), (("nothing", "greenlet's"), "greenlet's"));
 }

@@ -3,6 +3,8 @@
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use spinney_hub::{BoxFuture, Hub, Spawn, sleep, yield_now};
@@ -119,9 +121,43 @@ fn a_simulation_inside_of_itself_takes_no_turn_from_the_outer_one() {
 }
 
 #[test]
-fn a_hub_with_threads_may_run_inside() {
+#[should_panic(expected = "await the future instead")]
+fn block_on_of_another_hub_inside_panics() {
     let hub = Hub::builder().threads(1).build().unwrap();
-    assert_eq!(SimHub::new().block_on(async { hub.block_on(async { 42 }) }), 42);
+    SimHub::new().block_on(async { hub.block_on(async {}) });
+}
+
+#[test]
+fn handle_spawns_in_the_order_of_the_calls() {
+    let sim = SimHub::new();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let add = |n: u32| {
+        let log = Arc::clone(&log);
+        async move { log.lock().unwrap().push(n) }
+    };
+    sim.block_on(async {
+        let (handle, here) = (Hub::from(&sim), Hub::current());
+        sim.spawn(add(0));
+        handle.spawn(add(1));
+        spinney_hub::spawn(add(2));
+        sim.spawn(add(3));
+        here.spawn(add(4));
+        thread::scope(|scope| scope.spawn(|| handle.spawn(add(5))).join().unwrap());
+        sim.spawn(add(6));
+        yield_now().await;
+    });
+    assert_eq!(*log.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn handle_to_a_hub_that_is_gone_drops_the_future() {
+    let sim = SimHub::new();
+    let handle = Hub::from(&sim);
+    drop(sim);
+    let alive = Arc::new(());
+    let held = Arc::clone(&alive);
+    handle.spawn(async move { drop(held) });
+    assert_eq!(Arc::strong_count(&alive), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What closures may do to their own pool.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -111,50 +111,32 @@ fn hubs_and_greenlets_work_inside() {
     assert_eq!(shared.wait().unwrap(), 42);
 }
 
-/// A hub whose only thread is held up until the sender is dropped, so that whoever blocks on it runs
-/// what comes next.
-fn held_up() -> (Hub, Sender<()>) {
-    let hub = Hub::builder().threads(1).build().unwrap();
-    let (busy, is_busy) = channel::<()>();
-    let (release, released) = channel::<()>();
-    hub.spawn(async move {
-        drop(busy);
-        let _gone = released.recv();
-    });
-    is_busy.recv().unwrap_err();
-    (hub, release)
-}
-
 #[test]
-fn a_task_that_a_closure_helps_out_with_is_not_inside() {
-    let (hub, release) = held_up();
+fn closure_is_inside_while_it_blocks_and_its_tasks_are_not() {
+    let hub = Hub::builder().threads(1).build().unwrap();
     let pool = ThreadPool::new(1).unwrap();
     let (asked, asks) = (pool.clone(), hub.clone());
     let closure = pool.submit(move || {
-        let (from, own) = (thread::current().id(), asked.clone());
-        let task = async move { (thread::current().id() == from, own.is_inside()) };
-        let task = spinney_greenlet::spawn_on(&asks, task);
+        let own = asked.clone();
+        let task = spinney_greenlet::spawn_on(&asks, async move { own.is_inside() });
         (asks.block_on(task).unwrap(), asks.block_on(async { asked.is_inside() }))
     });
-    assert_eq!(closure.wait().unwrap(), ((true, false), true));
-    drop(release);
+    assert_eq!(closure.wait().unwrap(), (false, true));
 }
 
 #[test]
-fn a_task_that_a_closure_helps_out_with_does_not_wait_for_the_thread_that_it_is_on() {
-    let (hub, release) = held_up();
-    let pool = ThreadPool::builder().maxsize(1).queue(0).build().unwrap();
-    let (own, asks) = (pool.clone(), hub.clone());
-    let closure = pool.submit(move || {
-        let (asked, nested) = (own.clone(), asks.clone());
-        let task = spinney_greenlet::spawn_on(&asks, async move {
-            // It blocks, as a task may whose code knows no `await`.
-            let applied = nested.block_on(asked.apply(|| 6)).unwrap();
-            let mapped = nested.block_on(asked.map(|n: u32| n + 1, 0..3)).unwrap();
-            (applied, mapped)
-        });
-        asks.block_on(task).unwrap()
+fn closure_is_on_the_hub_of_its_caller() {
+    let hub = Hub::builder().threads(1).name("caller").build().unwrap();
+    let pool = ThreadPool::new(1).unwrap();
+    let name = || thread::current().name().unwrap_or_default().to_owned();
+    let nested = move || {
+        let greenlet = spinney_greenlet::spawn(async move { name() });
+        spinney_hub::block_on(greenlet).unwrap()
+    };
+    hub.block_on(async {
+        assert_eq!(pool.spawn(nested).await.await.unwrap(), "caller-0");
+        assert_eq!(pool.map(move |_| nested(), 0..1).await.unwrap(), ["caller-0"]);
+        assert_eq!(spinney_threadpool::unblock(nested).await.unwrap(), "caller-0");
     });
-    assert_eq!(closure.wait().unwrap(), (6, vec![1, 2, 3]));
-    drop(release);
+    assert!(pool.submit(nested).wait().unwrap().starts_with("spinney-"), "outside of any hub");
 }

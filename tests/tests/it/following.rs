@@ -1,0 +1,215 @@
+//! The same code runs where it is called, whatever hub that is.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use spinney::{
+    GreenPile, GreenPool, Group, Hub, LocalHub, Pool, SmolHub, Spawn, ThreadPool, TokioHub, Within,
+    block_on, sleep, spawn, spawn_later, spawn_on, yield_now,
+};
+use spinney_sim::SimHub;
+use spinney_tests::{smol_block_on, tokio_runtime};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const MS: Duration = Duration::from_millis(1);
+
+/// A program that names no hub: each part of it says on which it runs.
+async fn program(pause: Duration) -> Vec<String> {
+    let here = || format!("{:?}", Hub::current());
+    let pool = Pool::new(2);
+    let paused = |_: u32| async move {
+        sleep(pause).await;
+        here()
+    };
+    let mut seen = pool.map(paused, 0..4).await.unwrap();
+    seen.push(pool.spawn(paused(0)).await.await.unwrap());
+    seen.push(pool.apply_async(paused(0)).await.unwrap());
+    seen.extend(pool.map_async(paused, 0..2).await.unwrap());
+    seen.push(Group::new().apply(paused(0)).await.unwrap());
+    seen.push(GreenPool::new(1).spawn(paused(0)).await.await.unwrap());
+    let mut pile = GreenPile::new(2);
+    pile.spawn(paused(0)).await;
+    seen.push(pile.next().await.unwrap().unwrap());
+    seen.push(spawn(paused(0)).await.unwrap());
+    seen.push(spawn_later(pause, async move { here() }).await.unwrap());
+    let late = sleep(10 * pause).within(pause).await;
+    assert_eq!(late.unwrap_err().limit(), pause);
+    seen.push(here());
+    seen.sort();
+    seen.dedup();
+    seen
+}
+
+#[test]
+fn program_runs_in_a_plain_block_on() {
+    assert_eq!(block_on(program(MS)), ["Hub { global: true }"]);
+}
+
+#[test]
+fn program_runs_in_a_hub_of_its_own() {
+    let hub = spinney_tests::hub(2);
+    // The number of tasks is in the text, too.
+    let own = |text: &String| text.starts_with("Hub { threads: 2");
+    assert!(hub.block_on(program(MS)).iter().all(own));
+    assert!(hub.block_on(spawn_on(&hub, program(MS))).unwrap().iter().all(own));
+}
+
+#[test]
+fn program_runs_in_tokio_of_both_flavours() {
+    for threads in [1, 2] {
+        let runtime = tokio_runtime(threads);
+        assert_eq!(runtime.block_on(program(MS)), ["Hub { tokio: true }"]);
+        let task = runtime.spawn(program(MS));
+        assert_eq!(runtime.block_on(task).unwrap(), ["Hub { tokio: true }"]);
+    }
+}
+
+#[test]
+fn program_runs_in_tokio_with_the_systems_clock() {
+    let runtime = tokio_runtime(2);
+    let hub = TokioHub::new(runtime.handle().clone()).with_system_clock();
+    assert_eq!(runtime.block_on(hub.scope(program(MS))), ["Hub { tokio: true }"]);
+}
+
+#[test]
+fn program_runs_in_smol() {
+    assert_eq!(smol_block_on(SmolHub.scope(program(MS))), ["Hub { smol: true }"]);
+}
+
+#[test]
+fn program_runs_in_a_local_hub() {
+    assert_eq!(LocalHub::new().block_on(program(MS)), ["Hub { local: true }"]);
+}
+
+#[test]
+fn program_runs_in_virtual_time() {
+    let start = Instant::now();
+    for seed in 0..20 {
+        let elapsed = || {
+            let sim = SimHub::seeded(seed);
+            assert_eq!(sim.block_on(program(HOUR)), ["Hub { custom: true }"]);
+            sim.elapsed()
+        };
+        assert_eq!(elapsed(), elapsed());
+        assert!(elapsed() > 10 * HOUR);
+    }
+    assert!(start.elapsed() < HOUR);
+}
+
+#[test]
+fn pool_in_a_static_serves_one_runtime_after_another() {
+    static POOL: LazyLock<Pool> = LazyLock::new(|| Pool::new(2));
+    for round in 0..100 {
+        let runtime = tokio_runtime(1 + round % 2);
+        let doubled = |n: u32| async move {
+            sleep(Duration::from_micros(10)).await;
+            2 * n
+        };
+        assert_eq!(runtime.block_on(POOL.map(doubled, 0..4)).unwrap(), [0, 2, 4, 6]);
+        // What still runs goes with its runtime, and its slot is free again.
+        drop(runtime.block_on(POOL.spawn(std::future::pending::<()>())));
+    }
+    block_on(POOL.wait_idle()).unwrap();
+}
+
+#[test]
+fn pool_limits_two_runtimes_together() {
+    static POOL: LazyLock<Pool> = LazyLock::new(|| Pool::new(3));
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let work = {
+        let most = Arc::clone(&most);
+        move |_: u32| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            async move {
+                most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+                sleep(MS).await;
+                running.fetch_sub(1, SeqCst);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for threads in [1, 2] {
+            let work = work.clone();
+            scope.spawn(move || tokio_runtime(threads).block_on(POOL.map(work, 0..50)).unwrap());
+        }
+    });
+    assert!(most.load(SeqCst) <= 3);
+}
+
+#[test]
+fn with_hub_has_the_same_slots_on_another_hub() {
+    let (hub, pool) = (spinney_tests::hub(1), Pool::new(1));
+    let there = pool.with_hub(&hub);
+    let name = || async { thread::current().name().unwrap_or_default().to_owned() };
+    block_on(async {
+        assert_eq!(there.apply(name()).await.unwrap(), "test-0");
+        assert_eq!(there.map(|()| name(), [()]).await.unwrap(), ["test-0"]);
+        assert!(pool.apply(name()).await.unwrap().starts_with("spinney-"));
+        let busy = there.spawn(std::future::pending::<()>()).await;
+        assert!(pool.is_full() && pool.contains(&busy));
+        drop(there);
+        assert!(pool.is_full(), "the pool lives");
+        pool.kill().await;
+    });
+}
+
+#[test]
+fn direct_and_following_spawns_run_in_order() {
+    let (hub, log) = (LocalHub::new(), Arc::new(spinney_tests::tools::Log::default()));
+    hub.block_on(async {
+        let handle = Hub::from(&hub);
+        for n in 0..12 {
+            let log = Arc::clone(&log);
+            let task = async move { log.add(n) };
+            match n % 4 {
+                0 => hub.spawn(task),
+                1 => drop(spawn(task)),
+                2 => handle.spawn(task),
+                _ => thread::scope(|scope| scope.spawn(|| handle.spawn(task)).join().unwrap()),
+            }
+        }
+        yield_now().await;
+    });
+    assert!(log.take().into_iter().eq(0..12));
+}
+
+#[test]
+fn greenlet_on_a_hub_that_is_gone_says_so() {
+    let (local, sim, own) = (LocalHub::new(), SimHub::new(), spinney_tests::hub(1));
+    let hubs = [Hub::from(&local), Hub::from(&sim), own.clone()];
+    own.shutdown(Duration::ZERO);
+    drop((local, sim));
+    for hub in hubs {
+        let failure = block_on(spawn_on(&hub, async {})).unwrap_err();
+        assert_eq!(failure.to_string(), "killed: its hub was shut down");
+    }
+}
+
+#[test]
+fn handle_to_a_reused_hub_is_of_the_old_one() {
+    let old = LocalHub::new();
+    let handle = Hub::from(&old);
+    drop(old);
+    // One of these has the inbox of the old one.
+    let hubs: Vec<_> = (0..100).map(|_| LocalHub::new()).collect();
+    let greenlet = spawn_on(&handle, async {});
+    hubs.iter().for_each(|hub| hub.block_on(yield_now()));
+    assert!(block_on(greenlet).unwrap_err().is_killed());
+}
+
+#[test]
+fn closure_of_a_thread_pool_is_in_the_time_of_its_caller() {
+    let threads = ThreadPool::new(1).unwrap();
+    let runtime = tokio_runtime(2);
+    let here = || format!("{:?}", Hub::current());
+    let seen = runtime.block_on(async { threads.spawn(here).await.await.unwrap() });
+    assert_eq!(seen, "Hub { tokio: true }");
+    let nested = runtime.block_on(async {
+        let nested = || block_on(program(MS));
+        threads.spawn(nested).await.await.unwrap()
+    });
+    assert_eq!(nested, ["Hub { tokio: true }"]);
+}
