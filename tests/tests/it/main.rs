@@ -15,9 +15,6 @@ mod bad_drops;
 /// Waiters that are dropped after any number of polls.
 mod cancel;
 
-/// Hubs that follow their callers.
-mod following;
-
 /// The scenarios of gevent and eventlet.
 mod conformance;
 

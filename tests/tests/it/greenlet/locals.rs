@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
-use spinney::{Spawn, block_on, greenlet_local, inherit_locals, pair, spawn, spawn_on, yield_now};
-use spinney_tests::tools::{Log, OnDrop, blow_up, gate, let_others_run, stuck};
+use spinney::{block_on, greenlet_local, inherit_locals, pair, spawn, spawn_on, yield_now};
+use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
 use spinney_tests::{DropGuard, Dropped, hub, on_every_hub};
 
 /// What a local holds whose drop matters.

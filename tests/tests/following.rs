@@ -18,9 +18,11 @@ const MS: Duration = Duration::from_millis(1);
 
 /// A program that names no hub: each part of it says on which it runs.
 async fn program(pause: Duration) -> Vec<String> {
-    let here = || format!("{:?}", Hub::current());
+    fn here() -> String {
+        format!("{:?}", Hub::current())
+    }
     let pool = Pool::new(2);
-    let paused = |_: u32| async move {
+    let paused = move |_: u32| async move {
         sleep(pause).await;
         here()
     };
@@ -30,7 +32,7 @@ async fn program(pause: Duration) -> Vec<String> {
     seen.extend(pool.map_async(paused, 0..2).await.unwrap());
     seen.push(Group::new().apply(paused(0)).await.unwrap());
     seen.push(GreenPool::new(1).spawn(paused(0)).await.await.unwrap());
-    let mut pile = GreenPile::new(2);
+    let pile = GreenPile::new(2);
     pile.spawn(paused(0)).await;
     seen.push(pile.next().await.unwrap().unwrap());
     seen.push(spawn(paused(0)).await.unwrap());
@@ -143,7 +145,9 @@ fn pool_limits_two_runtimes_together() {
 fn with_hub_has_the_same_slots_on_another_hub() {
     let (hub, pool) = (spinney_tests::hub(1), Pool::new(1));
     let there = pool.with_hub(&hub);
-    let name = || async { thread::current().name().unwrap_or_default().to_owned() };
+    async fn name() -> String {
+        thread::current().name().unwrap_or_default().to_owned()
+    }
     block_on(async {
         assert_eq!(there.apply(name()).await.unwrap(), "test-0");
         assert_eq!(there.map(|()| name(), [()]).await.unwrap(), ["test-0"]);
