@@ -47,7 +47,9 @@ impl<T, O: Order<T>> Future for Get<'_, T, O> {
 
 impl<T, O: Order<T>> Drop for Get<'_, T, O> {
     fn drop(&mut self) {
-        self.turn.leave(self.queue);
+        if self.turn.is_waiting() {
+            self.turn.leave(self.queue);
+        }
     }
 }
 

@@ -47,7 +47,9 @@ impl<T, O: Order<T>> Future for Peek<'_, T, O> {
 
 impl<T, O: Order<T>> Drop for Peek<'_, T, O> {
     fn drop(&mut self) {
-        self.turn.leave(self.queue);
+        if self.turn.is_waiting() {
+            self.turn.leave(self.queue);
+        }
     }
 }
 

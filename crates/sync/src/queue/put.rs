@@ -91,6 +91,7 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
                 Err(PutError::ShutDown(item)) => Poll::Ready(Err(Ok(item))),
                 Err(PutError::Full(item)) => {
                     *stage = Stage::Waiting(state.wait_to_put(item, cx.waker()));
+                    Wait::note("Queue::put", at);
                     Poll::Pending
                 }
             }),
@@ -98,14 +99,12 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
                 let polled = queue.change(|state| state.poll_put(ticket, cx.waker()));
                 if polled.is_pending() {
                     *stage = Stage::Waiting(ticket);
+                    Wait::note("Queue::put", at);
                 }
                 polled
             }
             Stage::Done => panic!("polled after it had finished"),
         });
-        if polled.is_pending() {
-            Wait::note("Queue::put", at);
-        }
         polled.map_err(|refusal| match refusal {
             Ok(item) => ShutDown(item),
             Err(panic) => resume_unwind(panic),

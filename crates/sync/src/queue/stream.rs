@@ -122,7 +122,9 @@ where
     O: Order<T>,
 {
     fn drop(&mut self) {
-        self.turn.leave(&self.queue);
+        if self.turn.is_waiting() {
+            self.turn.leave(&self.queue);
+        }
     }
 }
 

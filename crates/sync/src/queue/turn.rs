@@ -36,28 +36,32 @@ impl<T> Turn<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, ShutDown>> {
         let Self { want, stage, what, at, give_way } = self;
-        let polled = give_way.poll(cx, |cx| {
-            let polled = queue.change(|state| match *stage {
-                Stage::Waiting(ticket) => state.poll_get(ticket, *want, cx.waker()),
-                Stage::New => match state.serve(*want) {
+        give_way.poll(cx, |cx| {
+            let polled = match *stage {
+                Stage::Waiting(ticket) => {
+                    queue.change(|state| state.poll_get(ticket, *want, cx.waker()))
+                }
+                Stage::New => queue.change(|state| match state.serve(*want) {
                     Some(answer) => Poll::Ready(Ok(answer)),
                     None if state.shut_down => Poll::Ready(Err(ShutDown(()))),
                     None => {
                         *stage = Stage::Waiting(state.wait_to_get(*want, cx.waker()));
                         Poll::Pending
                     }
-                },
+                }),
                 Stage::Done => panic!("polled after it had finished"),
-            });
-            if polled.is_ready() {
-                *stage = Stage::Done;
+            };
+            match polled {
+                Poll::Ready(answer) => {
+                    *stage = Stage::Done;
+                    Poll::Ready(answer.map(Answer::into_item))
+                }
+                Poll::Pending => {
+                    Wait::note(what, at);
+                    Poll::Pending
+                }
             }
-            polled
-        });
-        if polled.is_pending() {
-            Wait::note(what, at);
-        }
-        polled.map_ok(Answer::into_item)
+        })
     }
 
     /// Waits for another item, after it has finished.
@@ -70,6 +74,7 @@ impl<T> Turn<T> {
         matches!(self.stage, Stage::Waiting(_))
     }
 
+    #[cold]
     pub(super) fn leave<O: Order<T>>(&mut self, queue: &OrderedQueue<T, O>) {
         if let Stage::Waiting(ticket) = self.stage {
             self.stage = Stage::Done;

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 // Not watched by models: they are set under the lock alone, and decide nothing but who asks for it.
 use std::sync::atomic::{AtomicBool, AtomicIsize as Unwatched};
 
-use super::state::State;
+use super::state::{MOST, State, signed};
 use crate::primitive::{self, AtomicIsize, AtomicU64, Mutex, MutexGuard, glance};
 
 /// The state, and what can be asked of it and done to it without the lock.
@@ -18,10 +18,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// The balance, times two; one more while it is shut.
     count: AtomicIsize,
-    /// What the counted balance is when no permit is out.
+    /// How many permits there are; what is above `MOST` is not in the count.
     capacity: Unwatched,
-    /// What it lacks to be the true one; 0 unless the capacity, or what is out, is huge.
-    beyond: Unwatched,
     /// Tickets below this one have been served.
     served_below: AtomicU64,
     closed: AtomicBool,
@@ -34,7 +32,6 @@ impl Shared {
         let shared = Self {
             count: AtomicIsize::new(SHUT),
             capacity: Unwatched::new(0),
-            beyond: Unwatched::new(0),
             served_below: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -69,7 +66,7 @@ impl Shared {
     pub(super) fn try_give_back(&self, permits: usize) -> bool {
         self.try_count(|balance| {
             let balance = balance.checked_add(isize::try_from(permits).ok()?)?;
-            (balance <= self.capacity.load(Relaxed)).then_some(balance)
+            (balance <= self.capacity.load(Relaxed).min(MOST)).then_some(balance)
         })
     }
 
@@ -97,7 +94,13 @@ impl Shared {
 
     /// How many permits are free, less the number of waiters.
     pub(super) fn balance(&self) -> isize {
-        (self.count.load(Acquire) >> 1).saturating_add(self.beyond.load(Relaxed))
+        let (count, capacity) = (self.count.load(Acquire), self.capacity.load(Relaxed));
+        let (balance, is_shut) = (count >> 1, count & SHUT == SHUT);
+        // While it is open all that are out are in the count.
+        if is_shut && (capacity > MOST / 2 || balance < -MOST / 2) {
+            return self.lock().balance();
+        }
+        balance + (capacity - MOST).max(0)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -117,11 +120,10 @@ impl Drop for Locked<'_> {
         if state.closed {
             shared.closed.store(true, Release);
         }
-        shared.capacity.store(state.counted_capacity(), Relaxed);
-        shared.beyond.store(state.beyond(), Relaxed);
+        shared.capacity.store(signed(state.capacity), Relaxed);
         state.left_open = state.is_open();
         let shut = if state.left_open { 0 } else { SHUT };
-        shared.count.store(state.balance() << 1 | shut, Release);
+        shared.count.store(state.counted_balance() << 1 | shut, Release);
     }
 }
 

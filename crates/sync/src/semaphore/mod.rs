@@ -221,7 +221,7 @@ impl Semaphore {
     }
 
     /// [`available`](Self::available) less the number of waiters, however many permits they want.
-    /// It takes no lock.
+    /// It takes no lock, unless the capacity or the number that is out is huge.
     ///
     /// Python: eventlet's `balance`.
     pub fn balance(&self) -> isize {

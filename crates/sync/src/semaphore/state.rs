@@ -84,6 +84,11 @@ impl State {
         signed(self.capacity) - signed(self.out)
     }
 
+    /// How many more permits could be out, less the number of waiters.
+    pub(super) fn balance(&self) -> isize {
+        self.available().saturating_sub(signed(self.waiters.len()))
+    }
+
     /// Set when the semaphore becomes idle; None if it is.
     pub(super) fn idle(&mut self) -> Option<Arc<Event>> {
         (!self.is_idle()).then(|| Arc::clone(self.idle.get_or_insert_default()))
@@ -96,19 +101,13 @@ impl State {
     }
 
     /// The capacity, as far as it is counted without the lock.
-    pub(super) fn counted_capacity(&self) -> isize {
+    fn counted_capacity(&self) -> isize {
         signed(self.capacity).min(MOST)
     }
 
-    /// How many more permits could be out, as far as that is counted, less the number of waiters.
-    pub(super) fn balance(&self) -> isize {
+    /// How many more permits could be out, as far as is counted, less the number of waiters.
+    pub(super) fn counted_balance(&self) -> isize {
         self.counted_capacity() - signed(self.out).min(MOST) - signed(self.waiters.len())
-    }
-
-    /// What the counted balance lacks to be the true one.
-    pub(super) fn beyond(&self) -> isize {
-        let beyond = |count| (signed(count) - MOST).max(0);
-        beyond(self.capacity) - beyond(self.out)
     }
 
     /// Counts what was taken and given back while this was open.
@@ -118,6 +117,6 @@ impl State {
 }
 
 /// `count`, or the largest number if that is smaller.
-fn signed(count: usize) -> isize {
+pub(super) fn signed(count: usize) -> isize {
     isize::try_from(count).unwrap_or(isize::MAX)
 }
