@@ -130,6 +130,10 @@ impl GiveWay {
     /// off again. Dropping it drops `future`.
     ///
     /// `future` must not run code of others, whose ready awaits would not count.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of `future`: it is dropped with this.
     pub async fn around<F: Future>(future: F) -> F::Output {
         let (mut give_way, mut future) = (Self::default(), pin!(future));
         poll_fn(|cx| give_way.poll_whole(cx, |cx| future.as_mut().poll(cx))).await

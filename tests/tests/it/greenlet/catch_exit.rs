@@ -260,7 +260,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn one_that_moved_to_another_greenlet_catches_the_kills_of_that_one(hub) {
+    async fn moved_catcher_catches_the_kills_of_its_new_greenlet(hub) {
         type Caught = Pin<Box<CatchExit<Pending<()>>>>;
         let (moved, ready) = (gate(), gate());
         let place = Arc::new(Mutex::new(None::<Caught>));
@@ -349,7 +349,7 @@ fn one_that_was_done_panics_when_it_is_polled_again() {
 }
 
 #[test]
-fn a_task_that_a_greenlet_helps_out_with_while_it_blocks_sees_no_kill_of_it() {
+fn helped_task_does_not_see_the_blocked_greenlet_s_kill() {
     let hub = spinney_tests::hub(1);
     let (own, task) = (hub.clone(), Log::default());
     let seen = task.clone();

@@ -141,7 +141,7 @@ fn a_task_that_a_closure_helps_out_with_is_not_inside() {
 }
 
 #[test]
-fn a_task_that_a_closure_helps_out_with_does_not_wait_for_the_thread_that_it_is_on() {
+fn task_helped_by_a_closure_does_not_wait_for_its_thread() {
     let (hub, release) = held_up();
     let pool = ThreadPool::builder().maxsize(1).queue(0).build().unwrap();
     let (own, asks) = (pool.clone(), hub.clone());
