@@ -6,22 +6,22 @@
 //! * a getter waits only while there is no item, not even that of a waiting putter;
 //! * a putter waits only while there is no room.
 //!
-//! Hence a newcomer that finds an item, or room, takes it from nobody.
+//! Hence a newcomer that finds an item, or room, overtakes no waiter.
 //!
 //! With a capacity of 0 a getter that waits *meets* a putter: the getter is offered the item, and
 //! the putter waits until the getter has taken it. If either leaves before, the other waits in its
 //! old place again. Neither counts as waiting while they meet.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::thread;
 
-use super::later::Later;
 use super::order::{Numbered, Order, Panic};
 use super::{PutError, ShutDown};
 use crate::Event;
-use crate::waiters::{Waiter, Waiters, replace};
+use crate::waiters::{Waiter, Waiters, replace, wake_all};
 
 pub(super) struct State<T, O: Order<T>> {
     items: O::Items,
@@ -133,7 +133,7 @@ impl<T, O: Order<T>> State<T, O> {
         self.putters.push(waker.clone(), item)
     }
 
-    /// Whether the putter with this ticket was served, and how.
+    /// Ready if the putter with this ticket was served or refused.
     pub(super) fn poll_put(&mut self, ticket: u64, waker: &Waker) -> Poll<Result<(), Refusal<T>>> {
         if let Some(refusal) = self.refusals.remove(&ticket) {
             return Poll::Ready(Err(refusal));
@@ -194,7 +194,7 @@ impl<T, O: Order<T>> State<T, O> {
         self.getters.push(waker.clone(), want)
     }
 
-    /// Whether the getter with this ticket, which wants `want`, was served, and how.
+    /// Ready if the getter with this ticket, which wants `want`, was served or refused.
     pub(super) fn poll_get(
         &mut self,
         ticket: u64,
@@ -309,7 +309,7 @@ impl<T, O: Order<T>> State<T, O> {
         drained
     }
 
-    /// Whether there is nobody to serve, and nothing left to do: mostly so.
+    /// Whether there is no waiter, and nothing left to do: mostly so.
     pub(super) fn is_settled(&self) -> bool {
         self.getters.is_empty() && self.putters.is_empty() && self.later.is_none()
     }
@@ -430,6 +430,52 @@ impl<T> Answer<T> {
             Self::Item(item) => item.item,
             Self::Copy(Ok(item)) => item,
             Self::Copy(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+/// What a change of the state leaves to do once the lock is released: other people's code.
+#[derive(Default)]
+pub(super) struct Later {
+    /// Most changes wake at most one waiter, which needs no memory.
+    wake: Option<Waker>,
+    wake_too: Vec<Waker>,
+    /// A waker to drop.
+    stale: Option<Waker>,
+    joined: Option<Arc<Event>>,
+    panic: Option<Panic>,
+}
+
+impl Later {
+    pub(super) fn wake(&mut self, waker: Waker) {
+        match &self.wake {
+            None => self.wake = Some(waker),
+            Some(_) => self.wake_too.push(waker),
+        }
+    }
+
+    pub(super) fn discard(&mut self, waker: Waker) {
+        self.stale = Some(waker);
+    }
+
+    pub(super) fn tell_joiners(&mut self, joined: Arc<Event>) {
+        self.joined = Some(joined);
+    }
+
+    /// Lets the caller have the panic of an item of theirs.
+    pub(super) fn resume(&mut self, panic: Panic) {
+        self.panic = Some(panic);
+    }
+
+    pub(super) fn run(self) {
+        wake_all(self.wake.into_iter().chain(self.wake_too));
+        if let Some(joined) = self.joined {
+            joined.set();
+        }
+        match self.panic {
+            // A second panic would end the program.
+            Some(panic) if !thread::panicking() => resume_unwind(panic),
+            _ => {}
         }
     }
 }
