@@ -59,7 +59,7 @@ async fn settle() {
 }
 
 #[test]
-fn each_comes_before_those_it_spawned_and_these_in_the_order_of_their_spawns() {
+fn parents_precede_children_in_spawn_order() {
     let (_tracked, sim) = (tracked(), SimHub::new());
     sim.block_on(async {
         let roots = ["a", "b"].map(|name| spawn(family(name.to_owned(), 2)).named(name));

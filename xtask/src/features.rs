@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_and_the_front_page_tell_of_each_feature_of_the_facade() {
+    fn readme_and_front_page_list_each_feature_of_the_facade() {
         let workspace = Workspace::open().unwrap();
         let facade = workspace.crates().find(|package| package.name == "spinney").unwrap();
         for path in ["README.md", "crates/spinney/src/lib.rs"] {

@@ -1,11 +1,12 @@
-//! [`Frame`]: what a thread knows of the greenlet that it is polling.
+//! [`Frame`]: what a thread knows of the greenlet that it is polling; [`Owner`]: its name for a lock.
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 
 use crate::control::Control;
-use crate::kills::ROOT;
 use crate::local::Locals;
+use crate::scopes::ROOT;
 
 #[cfg(not(spinney_loom))]
 thread_local! {
@@ -131,4 +132,34 @@ pub(crate) fn locals<T>(look: impl FnOnce(&mut Locals) -> T) -> Option<T> {
 /// Drops the locals of what is being polled.
 pub(crate) fn drop_locals() {
     drop(locals(std::mem::take));
+}
+
+/// The greenlet that is running, or the thread outside of any: what owns an
+/// [`RLock`](spinney_sync::RLock).
+///
+/// ```
+/// use spinney_greenlet::Owner;
+/// use spinney_sync::RLock;
+///
+/// let lock = RLock::new();
+/// spinney_hub::block_on(async {
+///     let outer = lock.acquire(Owner::current()).await;
+///     let inner = lock.acquire(Owner::current()).await;
+///     drop((outer, inner));
+///     assert!(!lock.is_locked());
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The greenlet of this id.
+    Greenlet(u64),
+    /// This thread, outside of any greenlet.
+    Thread(ThreadId),
+}
+
+impl Owner {
+    /// Whoever calls this.
+    pub fn current() -> Self {
+        id().map_or_else(|| Self::Thread(thread::current().id()), Self::Greenlet)
+    }
 }

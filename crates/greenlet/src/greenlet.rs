@@ -11,7 +11,7 @@ use spinney_hub::contain;
 use spinney_sync::{AsyncResult, GiveWay, Queue, Wait};
 
 use crate::links::LinkKey;
-use crate::unstarted::Slot;
+use crate::spawn::Slot;
 use crate::{Failure, Handle};
 
 /// Where the task leaves its result; it lets go of this before it ends.

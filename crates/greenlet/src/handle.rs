@@ -1,4 +1,4 @@
-//! [`Handle`]: control of a greenlet, without its result.
+//! [`Handle`]: control of a greenlet, without its result; [`State`]: how far it has come.
 
 use std::fmt;
 use std::panic::Location;
@@ -12,8 +12,8 @@ use spinney_sync::{GiveWay, Wait};
 use crate::collector::Collector;
 use crate::control::Control;
 use crate::links::{Callback, LinkKey, ResultLink};
-use crate::unstarted::WeakSlot;
-use crate::{Failure, GreenletExit, Home, State, current};
+use crate::spawn::WeakSlot;
+use crate::{Failure, GreenletExit, Home, current};
 
 /// Controls a greenlet: waits for its end, kills it, is told when it ends. What of
 /// `gevent.Greenlet` has to do with the greenlet and not with its value.
@@ -374,5 +374,41 @@ impl Drop for Join {
 impl fmt::Debug for Join {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Join").field(&self.handle).finish()
+    }
+}
+
+/// How far a greenlet has come.
+///
+/// ```
+/// use spinney_greenlet::{Greenlet, State};
+///
+/// let greenlet = Greenlet::new(async {});
+/// assert_eq!(greenlet.state(), State::Unstarted);
+/// greenlet.kill_now();
+/// assert_eq!(greenlet.state(), State::Killed);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Made, and not started.
+    Unstarted,
+    /// Started, but it has not run yet.
+    Scheduled,
+    /// It runs, or waits for something.
+    Running,
+    /// It has ended with a result.
+    Successful,
+    /// It was killed, or dropped by its hub.
+    Killed,
+    /// It was [aborted](crate::Handle::abort).
+    Aborted,
+    /// It has ended with a panic.
+    Panicked,
+}
+
+impl State {
+    /// Whether it was started and has not ended. gevent's `started`.
+    pub fn is_started(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Running)
     }
 }

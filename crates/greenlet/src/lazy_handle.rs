@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_a_handle_of_becomes_the_next_and_nothing_is_left_of_it() {
+    fn block_without_handles_is_reused_and_starts_empty() {
         greenlet_local!(
             static LEFT: u32 = 0;
         );
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_that_is_asked_for_late_is_of_one_that_has_succeeded_and_left() {
+    fn handle_asked_for_after_the_end_is_of_a_success() {
         let mut lazy = folded();
         let handle = lazy.handle();
         assert!(handle.is_successful() && handle.failure().is_none());

@@ -43,47 +43,34 @@
 //!
 //! Those who build containers of their own use [`pair`].
 
-mod catch_exit;
 mod collector;
 mod control;
 mod current;
-mod exit;
 mod failure;
 mod greenlet;
 mod handle;
-mod home;
-mod iwait;
-mod joinall;
-mod kills;
+mod kill;
 mod lazy_handle;
 mod links;
 mod local;
-mod owner;
 mod primitive;
-mod scope;
-mod shield;
+mod scopes;
 mod spawn;
 mod spawn_tree;
-mod state;
 mod task;
-mod unstarted;
+mod wait;
 
-pub use catch_exit::{CatchExit, catch_exit};
-pub use exit::GreenletExit;
+pub use current::Owner;
 pub use failure::{Failure, Panic};
 pub use greenlet::Greenlet;
-pub use handle::{Handle, Join, LinkId};
-pub use home::Home;
-pub use iwait::{Iwait, iwait};
-pub use joinall::{
-    JoinAll, Joined, joinall, killall, killall_now, killall_now_with, killall_with, try_joinall,
-};
+pub use handle::{Handle, Join, LinkId, State};
+pub use kill::{CatchExit, GreenletExit, Shield, catch_exit, shield};
 pub use lazy_handle::LazyHandle;
 pub use local::{InheritLocals, Local, inherit_locals};
-pub use owner::Owner;
-pub use shield::{Shield, shield};
-pub use spawn::{spawn, spawn_on};
+pub use spawn::{spawn, spawn_later, spawn_later_local, spawn_on};
 pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};
-pub use state::State;
-pub use task::{Task, pair, pair_in};
-pub use unstarted::{spawn_later, spawn_later_local};
+pub use task::{Home, Task, pair, pair_in};
+pub use wait::{
+    Iwait, JoinAll, Joined, iwait, joinall, killall, killall_now, killall_now_with, killall_with,
+    try_joinall,
+};

@@ -1,8 +1,11 @@
-//! [`Task`]: the half of a greenlet that an executor runs.
+//! [`Task`]: the half of a greenlet that an executor runs; [`Home`]: the container that made it.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -14,7 +17,7 @@ use crate::control::{Control, Origin};
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
 use crate::spawn_tree;
-use crate::{Failure, Greenlet, GreenletExit, Handle, Home};
+use crate::{Failure, Greenlet, GreenletExit, Handle};
 
 /// Makes a greenlet of `future`: the half to run, and the half to hold.
 ///
@@ -177,5 +180,30 @@ impl<F: Future, G> fmt::Debug for Task<F, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let control = self.shared.as_ref().map(|shared| Arc::clone(shared.frame.control()));
         f.debug_tuple("Task").field(&control.map(Handle::new)).finish()
+    }
+}
+
+/// A number that a container gives to the greenlets it makes, and by which it knows them at a
+/// glance. For those who build their own.
+///
+/// ```
+/// use spinney_greenlet::{Handle, Home, pair_in};
+///
+/// let home = Home::new();
+/// let who = async { Handle::current().and_then(|current| current.home()) };
+/// let (task, greenlet) = pair_in(Some(home), who, ());
+/// spinney_hub::block_on(task);
+/// assert_eq!(greenlet.try_get().unwrap().unwrap(), Some(home));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Home(NonZeroU64);
+
+impl Home {
+    /// One that no other container of this process has.
+    #[expect(clippy::new_without_default, reason = "each is another: there is no default one")]
+    #[must_use]
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NonZeroU64::MIN.saturating_add(NEXT.fetch_add(1, Relaxed)))
     }
 }

@@ -11,18 +11,23 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 
 /// The number of ready awaits in one poll.
-const READY_AWAITS: u8 = 128;
+const READY_AWAITS: i64 = 128;
+
+/// Stands for no budget: so many that no thread uses them up, so a ready await counts down without
+/// asking whether there is a budget.
+const NO_BUDGET: i64 = i64::MAX;
 
 #[cfg(not(spinney_loom))]
 thread_local! {
-    /// What is left for the current poll; `None` outside of a poller.
-    static LEFT: Cell<Option<u8>> = const { Cell::new(None) };
+    /// What is left for the current poll; above 128 outside of a poller, and below 0 once awaits
+    /// that were put off have gone ahead.
+    static LEFT: Cell<i64> = const { Cell::new(NO_BUDGET) };
 }
 
 // The threads of a model take turns on one thread.
 #[cfg(spinney_loom)]
 loom::thread_local! {
-    static LEFT: Cell<Option<u8>> = Cell::new(None);
+    static LEFT: Cell<i64> = Cell::new(NO_BUDGET);
 }
 
 /// The budget of one poll: 128 ready awaits. For pollers: a hub's `block_on`, the poll of a task.
@@ -50,7 +55,7 @@ loom::thread_local! {
 #[derive(Debug)]
 #[must_use = "the budget ends when the guard is dropped"]
 pub struct Budget {
-    outer: Option<u8>,
+    outer: i64,
     /// A budget belongs to the thread that opened it.
     here: PhantomData<*const ()>,
 }
@@ -59,32 +64,32 @@ impl Budget {
     /// Opens a budget of 128 ready awaits for the poll that follows.
     #[inline]
     pub fn open() -> Self {
-        Self::replace(Some(READY_AWAITS))
+        Self::replace(READY_AWAITS)
     }
 
     /// Opens a budget for the poll that follows, unless a poller around it has opened one. For
     /// wrappers that may or may not be polled by a poller.
     #[inline]
     pub fn open_if_none() -> Option<Self> {
-        LEFT.with(Cell::get).is_none().then(Self::open)
+        (LEFT.with(Cell::get) > READY_AWAITS).then(Self::open)
     }
 
     /// Lets at least one ready await go ahead in the poll that follows, within the budget of the
     /// poller around it.
     #[inline]
     pub fn at_least_one() -> Option<Self> {
-        (LEFT.with(Cell::get) == Some(0)).then(|| Self::replace(Some(1)))
+        (LEFT.with(Cell::get) <= 0).then(|| Self::replace(1))
     }
 
     /// Hides the budget of the poller around. For a hub that runs other tasks inside of a poll:
     /// their awaits are neither counted nor put off.
     #[inline]
     pub fn none() -> Self {
-        Self::replace(None)
+        Self::replace(NO_BUDGET)
     }
 
     #[inline]
-    fn replace(left: Option<u8>) -> Self {
+    fn replace(left: i64) -> Self {
         Self { outer: LEFT.with(|cell| cell.replace(left)), here: PhantomData }
     }
 }
@@ -125,6 +130,10 @@ impl GiveWay {
     /// off again. Dropping it drops `future`.
     ///
     /// `future` must not run code of others, whose ready awaits would not count.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of `future`: it is dropped with this.
     pub async fn around<F: Future>(future: F) -> F::Output {
         let (mut give_way, mut future) = (Self::default(), pin!(future));
         poll_fn(|cx| give_way.poll_whole(cx, |cx| future.as_mut().poll(cx))).await
@@ -151,7 +160,7 @@ impl GiveWay {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        if !self.put_off && LEFT.with(Cell::get) == Some(0) {
+        if LEFT.with(Cell::get) <= 0 && !self.put_off {
             self.put_off = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -159,7 +168,7 @@ impl GiveWay {
         let polled = poll(cx);
         if polled.is_ready() {
             self.put_off = false;
-            LEFT.with(|left| left.set(left.get().map(|left| left.saturating_sub(1))));
+            LEFT.with(|left| left.set(left.get() - 1));
         }
         polled
     }

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// It was closed: nobody gets in any more.
+/// The semaphore was closed and admits no waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
@@ -55,7 +55,7 @@ impl fmt::Display for OverRelease {
 
 impl Error for OverRelease {}
 
-/// The lock is not held by whoever was to let go of it.
+/// The lock is not held by the owner that was to release it.
 /// [`RLock::release`](crate::RLock::release) did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotOwner;

@@ -28,7 +28,8 @@ use crate::waiters::{Place, Waiters, wake_all};
 /// ```
 #[derive(Default)]
 pub struct Event {
-    /// Set under the lock of the waiters: whoever holds it and finds the flag clear misses no set.
+    /// Set under the lock of the waiters: a task that holds the lock and finds the flag clear misses
+    /// no set.
     set: AtomicBool,
     waiters: Mutex<Waiters>,
 }

@@ -39,14 +39,13 @@
 
 mod async_result;
 mod barrier;
-mod bounded_semaphore;
 mod budget;
 mod condition;
 mod errors;
 mod event;
+mod locks;
 mod primitive;
 mod queue;
-mod rlock;
 mod semaphore;
 mod wait;
 mod waiters;
@@ -54,18 +53,18 @@ mod wake_flag;
 
 pub use async_result::{AsyncResult, Setter};
 pub use barrier::{Barrier, Latch};
-pub use bounded_semaphore::BoundedSemaphore;
 pub use budget::{Budget, GiveWay};
 pub use condition::Condition;
 pub use errors::{Closed, NotOwner, OverRelease, SetterDropped, TryAcquireError};
 pub use event::Event;
+pub use locks::{BoundedSemaphore, RLock, RLockGuard};
 #[cfg(feature = "stream")]
 pub use queue::Items;
 pub use queue::{
     Channel, Fifo, Get, GetError, JoinableQueue, Lifo, LifoQueue, Order, OrderedQueue, Peek,
     Priority, PriorityQueue, Put, PutError, Queue, ShutDown, TaskDoneError,
 };
-pub use rlock::{RLock, RLockGuard};
+
 pub use semaphore::{Acquire, HandOut, Permit, Semaphore};
 pub use wait::Wait;
 pub use wake_flag::WakeFlag;

@@ -5,9 +5,6 @@
 //! reach each outside crate as well, and the executors below spinney-greenlet do not build under
 //! it.
 
-#[cfg(spinney_loom)]
-mod once_lock;
-
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Acquire;
 
@@ -23,8 +20,8 @@ pub(crate) use {
     std::sync::{Mutex, MutexGuard, OnceLock},
 };
 
-/// Locks `mutex`. Whoever panicked with the lock left nothing half done: that is for each user of
-/// it to see to.
+/// Locks `mutex`, poisoned or not: each user of a lock sees to it that a panic leaves nothing half
+/// done.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -53,3 +50,36 @@ macro_rules! constructor {
     };
 }
 pub(crate) use constructor;
+
+#[cfg(spinney_loom)]
+mod once_lock {
+    use super::{Mutex, lock};
+
+    /// The cell of the standard library behind a lock that loom watches. Whoever finds it full has
+    /// seen it filled, as with the real one; unlike there, whoever finds it empty is ordered with the
+    /// others, too.
+    pub(crate) struct OnceLock<T> {
+        looks: Mutex<()>,
+        cell: std::sync::OnceLock<T>,
+    }
+
+    impl<T> OnceLock<T> {
+        pub(crate) fn new() -> Self {
+            Self { looks: Mutex::new(()), cell: std::sync::OnceLock::new() }
+        }
+
+        pub(crate) fn get(&self) -> Option<&T> {
+            let _look = lock(&self.looks);
+            self.cell.get()
+        }
+
+        pub(crate) fn set(&self, value: T) -> Result<(), T> {
+            let _look = lock(&self.looks);
+            self.cell.set(value)
+        }
+
+        pub(crate) fn into_inner(self) -> Option<T> {
+            self.cell.into_inner()
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! [`Wait`]: where somebody began to wait, for those who ask why nothing happens.
+//! [`Wait`]: where a task waits, for reports of deadlocks.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,8 +10,8 @@ thread_local! {
 
 /// What was waited for, and the line of the program that does.
 ///
-/// Whatever waits in this crate says so when it is polled and not ready. A simulation that finds
-/// everybody stuck can tell who waits where.
+/// Each await of this crate notes itself when it is polled and not ready. A simulation that finds all
+/// tasks stuck reports which of them waits where.
 ///
 /// ```
 /// use spinney_sync::{Event, Wait};
@@ -40,7 +40,7 @@ impl Wait {
         LAST.get()
     }
 
-    /// Forgets the last wait, so that none is taken for that of somebody else.
+    /// Forgets the last wait, so that it is not taken for that of another task.
     pub fn forget() {
         LAST.set(None);
     }

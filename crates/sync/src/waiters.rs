@@ -17,9 +17,8 @@ use crate::primitive::{Mutex, lock};
 /// Wakes all of `wakers`; the caller holds no lock. A panic of a waker is contained: the panic
 /// hook has reported it, and the wakers behind it are woken.
 pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    let mut wakers = wakers.into_iter();
-    let mut wake = || wakers.by_ref().for_each(Waker::wake);
-    while let Err(payload) = catch_unwind(AssertUnwindSafe(&mut wake)) {
+    for waker in wakers {
+        let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) else { continue };
         // The payload's destructor may panic as well. The second payload is leaked.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             mem::forget(second);

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_was_kept_waiting_goes_to_sleep_at_once_for_a_while() {
+    fn thread_that_spun_in_vain_sleeps_immediately_for_a_while() {
         sleepy(|sleepy| sleepy.left = 2);
         assert_eq!([short().count(), short().count()], [0, 0]);
         assert!(short().count() > 0);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_more_often_it_is_kept_waiting_the_longer_that_is_until_looking_has_paid() {
+    fn vain_spins_double_the_pause_until_a_spin_pays() {
         let mut sleepy = Sleepy::new();
         let mut kept_waiting_after = |looks: u32| {
             let looked = (0..looks).filter(|_| sleepy.begin()).count();

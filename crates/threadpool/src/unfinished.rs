@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_told_by_who_pushes_first_if_the_last_has_not_come_to_say_so() {
+    fn idle_waiter_is_woken_by_the_next_push_at_the_latest() {
         let unfinished = Unfinished::new(0);
         assert!(unfinished.push().is_none());
         let emptied = unfinished.emptied().unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_begins_to_wait_while_the_last_is_finished_is_told_or_waits_for_nothing() {
+    fn idle_waiter_beside_the_last_end_is_woken_or_ready() {
         for _ in 0..1000 {
             let unfinished = Unfinished::new(0);
             assert!(unfinished.push().is_none());

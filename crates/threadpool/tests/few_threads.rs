@@ -19,7 +19,7 @@ fn limit_memory() {
 }
 
 #[test]
-fn a_thread_that_cannot_be_started_beside_another_is_less_parallelism_and_no_error() {
+fn refused_second_thread_is_no_error() {
     let pool = ThreadPool::builder().maxsize(2).stack_size(STACK).build().unwrap();
     limit_memory();
     let gate = Gate::default();

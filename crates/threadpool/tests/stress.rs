@@ -57,7 +57,7 @@ fn take(result: ThreadResult<usize>, number: usize) -> bool {
 }
 
 #[test]
-fn each_of_many_closures_has_one_end_whatever_is_cancelled_resized_and_killed() {
+fn each_closure_ends_once_amid_cancels_resizes_and_kills() {
     std::panic::set_hook(Box::new(|info| {
         // Those that the test asked for are too many to be told.
         if info.payload().downcast_ref::<usize>().is_none() {

@@ -72,7 +72,7 @@ on_every_hub! {
         assert_eq!(failure.into_error().to_string(), "panicked: an iterator");
     }
 
-    async fn a_detached_map_goes_on_though_its_results_panic_when_they_are_dropped(hub) {
+    async fn detached_map_survives_results_that_panic_when_dropped(hub) {
         let (pool, count) = (Pool::on(hub, 1), Count::to(20));
         let counts = count.clone();
         let work = move |_| {
@@ -98,7 +98,7 @@ on_every_hub! {
         greenlet.await.unwrap();
     }
 
-    async fn a_stream_goes_on_after_an_item_whose_future_panics_when_it_is_dropped(hub) {
+    async fn stream_survives_an_item_whose_future_panics_when_dropped(hub) {
         let (pool, started) = (Pool::on(hub, 1), Arc::new(AtomicUsize::new(0)));
         let starts = Arc::clone(&started);
         let work = move |n: usize| {
@@ -114,7 +114,7 @@ on_every_hub! {
         assert_eq!(started.load(SeqCst), 3);
     }
 
-    async fn an_idle_resource_that_panics_when_its_time_has_come_keeps_no_other(_hub) {
+    async fn expired_idle_resource_that_panics_keeps_no_other(_hub) {
         let count = Count::to(2);
         let counts = count.clone();
         let create = move || {
@@ -131,7 +131,7 @@ on_every_hub! {
         assert_eq!(pool.size(), 0);
     }
 
-    async fn a_crew_that_is_closed_ends_a_map_whose_item_ahead_panics_when_it_is_dropped(hub) {
+    async fn close_ends_a_map_whose_item_ahead_panics_when_dropped(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let busy = pool.spawn(behind(Arc::clone(&open), ())).await;
         let items = stream::iter(0..3).map(|_| BadDrop);
@@ -146,7 +146,7 @@ on_every_hub! {
 }
 
 #[test]
-fn a_hub_that_stops_ends_a_map_whose_item_ahead_panics_when_it_is_dropped() {
+fn hub_stop_ends_a_map_whose_item_ahead_panics_when_dropped() {
     let hub = spinney_tests::hub(1);
     let pool = Pool::on(&hub, 1);
     let mut results = hub.block_on(async {
@@ -183,7 +183,7 @@ fn a_reason_that_panics_when_it_is_dropped_harms_no_hub() {
 }
 
 #[test]
-fn results_that_panic_when_they_are_dropped_harm_nobody_who_drops_their_greenlets() {
+fn result_that_panics_when_dropped_does_not_harm_the_dropper() {
     let sim = SimHub::new();
     let greenlets = |several: usize| (0..several).map(|_| spawn_on(&sim, async { WorseDrop }));
     let (set, list): (Iwait<_>, Vec<_>) = (greenlets(3).collect(), greenlets(3).collect());
@@ -201,7 +201,7 @@ fn results_that_panic_when_they_are_dropped_harm_nobody_who_drops_their_greenlet
 }
 
 #[test]
-fn an_item_and_its_check_may_both_panic_also_where_it_comes_back_by_a_panic() {
+fn item_and_check_may_both_panic_during_a_panic() {
     let sim = SimHub::new();
     let pool = ResourcePool::builder(|| ready(Ok::<_, Infallible>(WorseDrop)))
         .check(|_| blow_up("a check"))

@@ -259,7 +259,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_wait_for_an_idle_pool_leaves_the_others_waiting_for_it(hub) {
+    async fn dropped_idle_wait_leaves_the_other_waits(hub) {
         for when in cancellations() {
             let (pool, open) = (Pool::on(hub, 1), gate());
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();

@@ -69,7 +69,7 @@ fn moved_limit_runs_out_to_the_instant() {
     sim.block_on(async {
         let limit = Limit::new(5 * SECOND);
         let moved = limit.clone();
-        let mover = spawn_on(&sim, async move {
+        let task = spawn_on(&sim, async move {
             sleep(3 * SECOND).await;
             moved.reset(5 * SECOND);
             sleep(2 * SECOND).await;
@@ -79,7 +79,7 @@ fn moved_limit_runs_out_to_the_instant() {
         });
         let late = pending::<()>().within_limit(&limit).await.unwrap_err();
         assert_eq!((late.limit(), sim.elapsed()), (SECOND, 16 * SECOND));
-        mover.await.unwrap();
+        task.await.unwrap();
     });
 }
 

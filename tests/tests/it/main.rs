@@ -38,7 +38,6 @@ mod greenlet {
     mod abort;
     mod catch_exit;
     mod ends;
-    mod gives_way;
     mod green_thread;
     mod growth;
     mod hook;
@@ -124,6 +123,5 @@ mod timeout;
 /// What holds for each wait of pools, thread pools and piles.
 mod waits {
     mod deadlock_lines;
-    mod give_way;
     mod wakers;
 }

@@ -76,16 +76,16 @@ fn each_seed(rules: Rules) {
 }
 
 #[test]
-fn members_that_use_their_own_pool_get_what_they_asked_for_in_the_slots_that_there_are() {
+fn random_nested_use_of_a_pool_gets_what_it_asked_for() {
     each_seed(Rules::Peace);
 }
 
 #[test]
-fn members_that_use_their_own_pool_and_are_killed_never_run_beside_their_slots() {
+fn random_kills_of_nested_members_exceed_no_slot() {
     each_seed(Rules::Kills);
 }
 
 #[test]
-fn whatever_is_killed_panics_is_given_up_or_resized_nobody_waits_for_ever_and_slots_come_back() {
+fn random_kills_panics_and_resizes_leak_no_slot() {
     each_seed(Rules::Anything);
 }

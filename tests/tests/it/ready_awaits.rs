@@ -1,204 +1,208 @@
-//! A loop of awaits that are ready gives way: it is killed, limited and shut down like any other
-//! task, and lets the others run.
+//! A loop of awaits that are ready gives way: it is killed, aborted, limited and shut down like any
+//! other task, and lets the others run.
 
+mod rows;
+
+use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use futures_lite::future::or;
+use futures_lite::future::{block_on, or};
+use rows::{Endless, Row, rows};
 use spinney::{
-    BoxFuture, Failure, Interval, Pool, Within, interval, joinall, sleep, sleep_until, spawn,
-    spawn_on, yield_now,
+    Budget, Event, GiveWay, Greenlet, Pool, Spawn, Task, Within, pair, sleep, spawn, spawn_on,
+    yield_now,
 };
-use spinney_tests::tools::let_others_run;
+use spinney_tests::tools::{gate, let_others_run};
 use spinney_tests::{
-    Dropped, LocalHub, OneThread, SimHub, SmolHub, TokioHub, on_every_hub, tokio_runtime,
+    LocalHub, OneThread, SimHub, SmolHub, TokioHub, hub, on_every_hub, tokio_runtime,
 };
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Makes an await that is ready, or that gives way by itself.
-type Make = Arc<dyn Fn() -> BoxFuture + Send + Sync>;
-
-/// The awaits by name.
-fn awaits() -> Vec<(&'static str, Make)> {
-    fn of<F>(
-        name: &'static str,
-        make: impl Fn() -> F + Send + Sync + 'static,
-    ) -> (&'static str, Make)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        (name, Arc::new(move || Box::pin(make())))
-    }
-    let past = Instant::now();
-    vec![
-        of("sleep of zero", || sleep(Duration::ZERO)),
-        of("sleep until the past", move || sleep_until(past)),
-        of("yield_now", yield_now),
-        of("tick of an interval of zero", || async {
-            let mut ticks: Interval = interval(Duration::ZERO);
-            ticks.tick().await;
-        }),
-        of("ready future within a limit", || async { async {}.within(MS).await.unwrap() }),
-        of("joinall of none", || async {
-            joinall(Vec::<spinney::Handle>::new()).await;
-        }),
-    ]
-}
-
-/// Awaits what `make` makes for ever.
-async fn endless(make: Make) {
-    loop {
-        make().await;
-    }
+/// Starts the loop of `row`, and waits until it runs.
+async fn running<X: Spawn<Task<Endless>>>(
+    hub: &X,
+    row: &Row,
+) -> Greenlet<std::convert::Infallible> {
+    let started = gate();
+    let greenlet = spawn_on(hub, (row.endless)(Arc::clone(&started)));
+    started.wait().await;
+    greenlet
 }
 
 on_every_hub! {
     async fn endless_loop_is_killed(hub) {
-        for (name, make) in awaits() {
-            let greenlet = spawn_on(hub, endless(make));
-            let_others_run().await;
+        for row in rows() {
+            let greenlet = running(hub, row).await;
             greenlet.kill().await;
-            assert!(matches!(greenlet.await, Err(Failure::Killed(_))), "{name}");
+            let failure = greenlet.await.unwrap_err();
+            assert!(failure.is_killed(), "{}: {failure}", row.name);
+        }
+    }
+
+    async fn endless_loop_is_aborted(hub) {
+        for row in rows() {
+            let greenlet = running(hub, row).await;
+            greenlet.abort();
+            let failure = greenlet.await.unwrap_err();
+            assert!(failure.is_aborted(), "{}: {failure}", row.name);
         }
     }
 
     async fn endless_loop_is_limited(hub) {
-        for (name, make) in awaits() {
-            let greenlet = spawn_on(hub, endless(make).within(2 * MS));
+        for row in rows() {
+            let greenlet = spawn_on(hub, (row.endless)(gate()).within(2 * MS));
             yield_now().await;
             hub.let_time_pass(2 * MS);
-            assert!(greenlet.await.unwrap().is_err(), "{name}");
+            assert!(greenlet.await.unwrap().is_err(), "{}", row.name);
         }
     }
 
     async fn endless_loop_in_a_pool_is_drained(hub) {
-        for (name, make) in awaits() {
+        for row in rows() {
             let pool = Pool::on(hub, 1);
-            let greenlet = pool.spawn(endless(make)).await;
+            let greenlet = pool.spawn((row.endless)(gate())).await;
             hub.let_time_pass(2 * MS);
             let report = pool.drain(MS).await;
-            assert!(matches!(greenlet.await, Err(Failure::Killed(_))), "{name}: {report:?}");
-        }
-    }
-
-    async fn endless_loop_of_two_ready_branches_is_killed(hub) {
-        for (name, make) in awaits() {
-            let other = Arc::clone(&make);
-            let greenlet = spawn_on(hub, endless(Arc::new(move || Box::pin(or(make(), other())))));
-            let_others_run().await;
-            greenlet.kill().await;
-            assert!(matches!(greenlet.await, Err(Failure::Killed(_))), "{name}");
+            assert!(greenlet.await.unwrap_err().is_killed(), "{}: {report:?}", row.name);
         }
     }
 
     async fn endless_loop_lets_others_run(hub) {
-        for (_name, make) in awaits() {
-            let [one, other] = [(); 2].map(|()| spawn_on(hub, endless(Arc::clone(&make))));
-            // It would never come to an end.
+        for row in rows() {
+            let [one, other] = [running(hub, row).await, running(hub, row).await];
+            // It would never finish.
             spawn_on(hub, let_others_run()).await.unwrap();
             one.kill().await;
             other.kill().await;
         }
     }
-}
 
-/// Counts the rounds of a loop, and the drop of its future.
-fn counted(
-    make: Make,
-    rounds: &Arc<AtomicUsize>,
-    dropped: &Dropped,
-) -> impl Future<Output = ()> + Send + use<> {
-    let (rounds, guard) = (Arc::clone(rounds), dropped.guard());
-    async move {
-        let _guard = guard;
-        loop {
-            make().await;
-            rounds.fetch_add(1, SeqCst);
-        }
+    async fn second_of_two_ready_branches_is_seen_within_two_polls(hub) {
+        let sees_both = async {
+            let ready = |side| { let event = set(); async move { event.wait().await; side } };
+            // The budget is used up again and again.
+            for _ in 0..1000 {
+                set().wait().await;
+                let first = or(ready(1), ready(2)).await;
+                assert!(first == 1 || first == 2);
+            }
+            let mut polls = 0;
+            let mut second = Box::pin(or(pending(), ready(2)));
+            poll_fn(move |cx| {
+                polls += 1;
+                assert!(polls <= 2, "put off twice");
+                second.as_mut().poll(cx)
+            })
+            .await
+        };
+        assert_eq!(spawn_on(hub, sees_both).await.unwrap(), 2);
+    }
+
+    async fn greenlet_in_place_uses_up_the_budget_around_it(hub) {
+        let gives_way = async {
+            let endless = async { loop { set().wait().await } };
+            let mut child: std::pin::Pin<Box<_>> = Box::pin(pair::<_, ()>(endless, ()).0.in_place());
+            poll_fn(|cx| Poll::Ready(child.as_mut().poll(cx).is_pending())).await
+        };
+        assert!(spawn_on(hub, gives_way).await.unwrap());
+    }
+
+    async fn foreign_block_on_in_a_greenlet_goes_on(hub) {
+        let blocks = async {
+            let many = async { for _ in 0..1000 { set().wait().await } };
+            block_on(many);
+        };
+        spawn_on(hub, blocks).await.unwrap();
     }
 }
 
-/// Waits until a loop on another thread has gone round.
-fn wait_for_rounds(rounds: &AtomicUsize) {
-    while rounds.load(SeqCst) < 1000 {
-        std::thread::yield_now();
+/// An event that is set.
+fn set() -> Event {
+    let event = Event::new();
+    event.set();
+    event
+}
+
+#[test]
+fn endless_loop_ends_with_its_hub() {
+    for row in rows() {
+        for threads in [1, 4] {
+            let hub = hub(threads);
+            let greenlet = hub.block_on(running(&hub, row));
+            assert_eq!(hub.shutdown(Duration::ZERO).dropped, 1, "{}", row.name);
+            assert!(greenlet.is_ready(), "{}", row.name);
+        }
+
+        let hub = LocalHub::new();
+        let greenlet = hub.block_on(running(&hub, row));
+        drop(hub);
+        assert!(greenlet.is_ready(), "{}", row.name);
+
+        let hub = SimHub::new();
+        let greenlet = hub.block_on(running(&hub, row));
+        drop(hub);
+        assert!(greenlet.is_ready(), "{}", row.name);
     }
 }
 
 #[test]
-fn hub_with_endless_loops_is_shut_down() {
-    for threads in [1, 4] {
-        for (name, make) in awaits() {
-            let (rounds, dropped) = (Arc::default(), Dropped::default());
-            let hub = spinney_tests::hub(threads);
-            spawn_on(&hub, counted(make, &rounds, &dropped)).detach();
-            wait_for_rounds(&rounds);
-            assert_eq!(hub.shutdown(MS).dropped, 1, "{name}");
-            assert_eq!(dropped.count(), 1, "{name}");
-        }
-    }
-}
-
-#[test]
-fn tokio_runtime_with_endless_loops_is_shut_down() {
-    for (name, make) in awaits() {
-        let (rounds, dropped) = (Arc::default(), Dropped::default());
+fn endless_loop_ends_with_its_tokio_runtime() {
+    for row in rows() {
         let runtime = tokio_runtime(4);
         let hub = TokioHub::new(runtime.handle().clone());
-        spawn_on(&hub, counted(make, &rounds, &dropped)).detach();
-        wait_for_rounds(&rounds);
+        let greenlet = runtime.block_on(hub.scope(running(&hub, row)));
         drop(runtime);
-        assert_eq!(dropped.count(), 1, "{name}");
+        assert!(greenlet.is_ready(), "{}", row.name);
     }
 }
 
 #[test]
-fn hub_of_one_thread_with_endless_loops_ends_when_it_is_dropped() {
-    for (name, make) in awaits() {
-        let (rounds, dropped) = (Arc::default(), Dropped::default());
-        let (local, sim) = (LocalHub::new(), SimHub::new());
-        spawn_on(&local, counted(Arc::clone(&make), &rounds, &dropped)).detach();
-        spawn_on(&sim, counted(make, &rounds, &dropped)).detach();
-        local.block_on(let_others_run());
-        sim.block_on(let_others_run());
-        drop((local, sim));
-        assert_eq!(dropped.count(), 2, "{name}");
-        assert!(rounds.load(SeqCst) >= 150, "{name}");
-    }
-}
-
-#[test]
-fn main_future_that_never_waits_is_limited() {
-    for (name, make) in awaits() {
-        let limited = || endless(Arc::clone(&make)).within(2 * MS);
-        assert!(spinney::block_on(limited()).is_err(), "{name}: block_on");
-        assert!(spinney_tests::hub(1).block_on(limited()).is_err(), "{name}: Hub");
-        assert!(LocalHub::new().block_on(limited()).is_err(), "{name}: LocalHub");
-        let smol = SmolHub.scope(limited());
-        assert!(spinney_tests::smol_block_on(smol).is_err(), "{name}: SmolHub");
-        for threads in [1, 4] {
-            let runtime = tokio_runtime(threads);
-            let hub = TokioHub::new(runtime.handle().clone());
-            assert!(runtime.block_on(hub.scope(limited())).is_err(), "{name}: TokioHub");
+fn endless_main_future_is_limited() {
+    let endless = || async {
+        let event = set();
+        loop {
+            event.wait().await;
         }
-        let sim = SimHub::new();
-        OneThread::from(sim.clone()).let_time_pass(2 * MS);
-        assert!(sim.block_on(limited()).is_err(), "{name}: SimHub");
+    };
+    let limited = || endless().within(2 * MS);
+    assert!(spinney::block_on(limited()).is_err(), "block_on");
+    assert!(hub(1).block_on(limited()).is_err(), "Hub");
+    assert!(LocalHub::new().block_on(limited()).is_err(), "LocalHub");
+    assert!(spinney_tests::smol_block_on(SmolHub.scope(limited())).is_err(), "SmolHub");
+    for threads in [1, 4] {
+        let runtime = tokio_runtime(threads);
+        let hub = TokioHub::new(runtime.handle().clone());
+        assert!(runtime.block_on(hub.scope(limited())).is_err(), "TokioHub");
     }
+    let sim = SimHub::new();
+    OneThread::from(sim.clone()).let_time_pass(2 * MS);
+    assert!(sim.block_on(limited()).is_err(), "SimHub");
 }
 
 #[test]
 fn virtual_time_stands_still_while_an_await_is_put_off() {
-    for (name, make) in awaits() {
+    for row in rows() {
         let sim = SimHub::new();
-        spawn_on(&sim, endless(make)).detach();
+        spawn_on(&sim, (row.endless)(gate())).detach();
         sim.block_on(async {
             spawn(sleep(MS)).detach();
             let_others_run().await;
         });
-        assert_eq!(sim.elapsed(), Duration::ZERO, "{name}");
+        assert_eq!(sim.elapsed(), Duration::ZERO, "{}", row.name);
     }
+}
+
+#[test]
+fn await_made_of_others_is_put_off_once() {
+    let event = set();
+    let mut cx = Context::from_waker(Waker::noop());
+    let _budget = Budget::open();
+    while pin!(event.wait()).poll(&mut cx).is_ready() {}
+    let mut whole = pin!(GiveWay::around(event.wait()));
+    assert!(whole.as_mut().poll(&mut cx).is_pending());
+    assert!(whole.as_mut().poll(&mut cx).is_ready(), "the await within is put off, too");
 }

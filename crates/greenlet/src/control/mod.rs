@@ -1,13 +1,13 @@
 //! [`Control`]: what all handles of one greenlet share, whatever its result's type.
 //!
 //! A greenlet ends once, in three steps. Before them, links that get the result are called, while
-//! the task still holds it. First `ended` is there, and stays; sets that collect
-//! greenlets note its place in the order of ends. Then it leaves its groups. Then its links are
-//! told, in the order they were made; once there are none it has `left`, and who comes later is
-//! told at once. Nobody who waits goes on before they are told.
+//! the task still holds it. First `ended` is there, and stays; sets that collect greenlets note its
+//! place in the order of ends. Then it leaves its groups. Then its links are told, in the order they
+//! were made; once there are none it has `left`, and who comes later is told at once. Nobody who
+//! waits goes on before they are told.
 //!
-//! A kill before the first poll is the first step, but for the place; its task takes that and the
-//! others when it is polled or dropped.
+//! A kill or an abort before the first poll is the first step, but for the place; its task takes
+//! that and the others when it is polled or dropped.
 //!
 //! The steps are [flags](flags); the lock is for what comes with them, where something does. A
 //! greenlet that succeeds while nobody waits takes none.
@@ -16,28 +16,26 @@
 //! lock.
 
 mod flags;
-mod inner;
-mod origin;
 
 use std::any::Any;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
 use flags::{
     ABORTED, BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, NESTED, PANICKED,
     TRACKED, UNSTARTED,
 };
-use inner::Inner;
-pub(crate) use origin::Origin;
 use spinney_hub::contain;
 
 use crate::collector::Collector;
-use crate::kills::{Kills, ROOT};
-use crate::links::{Callback, Link, LinkKey, ResultLink};
+use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
 use crate::primitive::{self, Mutex, MutexGuard};
-use crate::unstarted::WeakSlot;
-use crate::{Failure, GreenletExit, Home, State, current};
+use crate::scopes::{Kills, ROOT};
+use crate::spawn::WeakSlot;
+use crate::{Failure, GreenletExit, Home, Panic, State, current, spawn_tree};
 
 pub(crate) struct Control {
     pub(crate) origin: Origin,
@@ -423,6 +421,97 @@ impl Control {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         primitive::lock(&self.state)
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    /// Gets the task polled, so that it sees a kill; there once it has waited.
+    waker: Option<Waker>,
+    kills: Kills,
+    /// There once there was one.
+    links: Option<Box<Links>>,
+    /// What few have.
+    extras: Option<Box<Extras>>,
+}
+
+#[derive(Default)]
+struct Extras {
+    name: Option<Arc<str>>,
+    /// Dropped when it ends: its memberships in the groups that it came into later.
+    guards: Vec<Box<dyn Any + Send>>,
+    /// Where its task is before it is started.
+    unstarted: WeakSlot,
+    /// Called with the outcome before it ends.
+    result_links: Vec<ResultLink>,
+    /// How it ended, if it panicked.
+    panic: Option<Panic>,
+}
+
+impl Inner {
+    /// The first step of the end.
+    fn end(&mut self, control: &Control, ended: &Result<(), Failure>) {
+        let flags = match ended {
+            Ok(()) => ENDED,
+            Err(Failure::Aborted) => ENDED | FAILED | ABORTED,
+            Err(Failure::Killed(exit)) => {
+                self.kills.send(exit.clone());
+                ENDED | FAILED
+            }
+            Err(Failure::Panicked(panic)) => {
+                self.extras().panic = Some(panic.clone());
+                ENDED | FAILED | PANICKED
+            }
+        };
+        control.flags.set(flags);
+        if control.flags.has(TRACKED) {
+            spawn_tree::forget(control.id());
+        }
+    }
+
+    /// Its task takes the other steps. Not before that has it a place in the order of ends: until
+    /// then nobody can be told of it, and those behind it would have to wait.
+    fn take_place(&self, control: &Control) {
+        control.flags.set(BEGUN);
+        let collectors = self.links.iter().flat_map(|links| links.collectors());
+        collectors.for_each(|collector| collector.reserve(control.id()));
+    }
+
+    /// How it ended, which was no success. An abort replaces a kill that came before it.
+    fn failure(&self, control: &Control) -> Failure {
+        match self.extras.as_ref().and_then(|extras| extras.panic.clone()) {
+            Some(panic) => Failure::Panicked(panic),
+            None if control.flags.has(ABORTED) => Failure::Aborted,
+            None => Failure::Killed(self.kills.pending().cloned().unwrap_or_default()),
+        }
+    }
+
+    fn links(&mut self) -> &mut Links {
+        self.links.get_or_insert_default()
+    }
+
+    fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    /// A number that no other has.
+    pub(crate) id: u64,
+    /// The greenlet that made it; 0 if none did.
+    parent: u64,
+}
+
+impl Origin {
+    /// For a greenlet that the current one makes.
+    pub(crate) fn new() -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Self { id: NEXT_ID.fetch_add(1, Relaxed), parent: current::id().unwrap_or(0) }
+    }
+
+    pub(crate) fn parent(&self) -> Option<u64> {
+        (self.parent != 0).then_some(self.parent)
     }
 }
 

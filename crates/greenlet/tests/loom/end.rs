@@ -113,7 +113,7 @@ fn a_wait_that_is_given_up_takes_nobody_s_news_along() {
 }
 
 #[test]
-fn a_set_has_each_greenlet_once_and_not_before_its_guard_is_gone() {
+fn set_yields_each_greenlet_once_after_its_guard_is_gone() {
     // More would take minutes.
     model_within(2, || {
         let left = Count::new();
@@ -192,7 +192,7 @@ fn one_that_is_killed_before_it_begins_is_told_of_by_its_task() {
 }
 
 #[test]
-fn one_that_is_killed_before_it_begins_comes_into_a_set_once_and_holds_up_no_other() {
+fn greenlet_killed_unstarted_enters_a_set_once() {
     model(|| {
         let left = Count::new();
         let (task, greenlet) = pair(async {}, left.guard());

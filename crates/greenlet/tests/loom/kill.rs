@@ -20,7 +20,7 @@ fn stuck(ran: &Count) -> (Task<impl Future<Output = ()> + use<>>, Greenlet<()>) 
 }
 
 #[test]
-fn one_that_is_killed_as_it_begins_has_ended_or_sees_it_where_it_first_waits() {
+fn kill_at_the_first_poll_ends_it_or_is_seen_at_its_first_wait() {
     model(|| {
         let ran = Count::new();
         let (task, greenlet) = stuck(&ran);

@@ -128,7 +128,7 @@ fn a_shield_that_is_dropped_elsewhere_lets_the_kill_through() {
 }
 
 #[test]
-fn a_catcher_that_is_dropped_elsewhere_leaves_the_kill_to_those_around_it() {
+fn catcher_dropped_elsewhere_leaves_the_kill_to_outer_scopes() {
     model(|| {
         let place = Arc::new(Mutex::new(None));
         let body = {

@@ -114,7 +114,7 @@ fn inside_a_local_hub_tasks_go_to_it() {
 }
 
 #[test]
-fn inside_a_local_hub_that_is_the_current_hub() {
+fn current_hub_inside_a_local_hub_is_that_hub() {
     let inside = LocalHub::new().block_on(async { current() });
     assert_eq!(inside, "Hub { local: true }");
 }
@@ -174,7 +174,7 @@ fn contexts_come_back_in_turn() {
 }
 
 #[test]
-fn a_hub_brings_the_real_clock_and_then_the_one_before_comes_back() {
+fn hub_sets_the_real_clock_and_restores_the_one_before() {
     let (clock, now) = stopped(1);
     let shelf = Arc::new(Shelf::default());
     let _entered = Context::new(clock, shelf).enter();
@@ -203,7 +203,7 @@ fn the_context_of_a_panicking_main_is_left() {
 }
 
 #[test]
-fn a_label_goes_to_the_context_that_is_current_and_is_made_only_for_one_that_asks() {
+fn label_is_made_only_for_a_context_that_asks() {
     fn nobody_asks() {
         label_task(|| panic!("a label that nobody asked for"));
     }
@@ -225,7 +225,7 @@ fn a_label_goes_to_the_context_that_is_current_and_is_made_only_for_one_that_ask
 }
 
 #[test]
-fn a_thread_that_ends_is_on_the_system_s_clock_and_on_the_global_hub() {
+fn ending_thread_is_on_the_system_clock_and_the_global_hub() {
     struct AtTheEnd(std::sync::mpsc::Sender<(String, String)>);
     impl Drop for AtTheEnd {
         fn drop(&mut self) {

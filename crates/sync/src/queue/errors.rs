@@ -11,7 +11,9 @@ pub struct ShutDown<T = ()>(pub T);
 /// Why [`put_nowait`](crate::OrderedQueue::put_nowait) did not put its item; it holds the item.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PutError<T> {
-    /// There is no room, and nobody waits for an item. `Full`.
+    /// There is no room, and no getter waits.
+    ///
+    /// Python: `Full`.
     Full(T),
     /// The queue was shut down. `ShutDown`.
     ShutDown(T),

@@ -1,46 +1,37 @@
-//! [`OrderedQueue`]: items on their way from those who put them to those who get them.
+//! [`OrderedQueue`]: items pass from tasks that put them to tasks that get them.
 //!
 //! The kinds of queue are one type with different [orders](Order): [`Queue`], [`LifoQueue`] and
 //! [`PriorityQueue`]. Each counts unfinished items, so each is a [`JoinableQueue`].
 
-mod channel;
 mod errors;
-mod get;
-mod kinds;
-mod later;
+mod futures;
 mod order;
-mod peek;
-mod put;
 mod state;
 #[cfg(feature = "stream")]
 mod stream;
-mod turn;
 
 use std::fmt;
+use std::ops::Deref;
 use std::panic::Location;
 
-pub use self::channel::Channel;
 pub use self::errors::{GetError, PutError, ShutDown, TaskDoneError};
-pub use self::get::Get;
-pub use self::kinds::{JoinableQueue, LifoQueue, PriorityQueue, Queue};
+pub use self::futures::{Get, Peek, Put};
 pub use self::order::{Fifo, Lifo, Order, Priority};
-pub use self::peek::Peek;
-pub use self::put::Put;
 use self::state::{State, Want};
 #[cfg(feature = "stream")]
 pub use self::stream::Items;
 use crate::budget;
 use crate::primitive::{self, Mutex, MutexGuard};
 
-/// Items on their way from those who put them to those who get them, first come, first served on
-/// both sides. [`Queue`], [`LifoQueue`] and [`PriorityQueue`] are its kinds, [`Channel`] holds
-/// one.
+/// A queue with an [`Order`]: getters and putters are served in FIFO order. [`Queue`],
+/// [`LifoQueue`] and [`PriorityQueue`] are its kinds, [`Channel`] holds one.
 ///
-/// An item that is put while somebody waits for one is given to them at once, and room that
-/// becomes free is filled by the first who waits to put; so nobody barges in. With a capacity of
-/// zero an item passes only from hand to hand, as eventlet's `Queue(0)` has it.
+/// An item that is put while getters wait is given to the first of them, and room that becomes free
+/// is filled by the first waiting putter; so no newcomer barges in. With a capacity of 0 a put
+/// finishes when a getter has taken its item: see [`Channel`].
 ///
-/// Dropping the queue drops its items; whoever waits borrows it.
+/// Dropping the queue drops its items; waiters borrow it. A panic of a waker is contained: the
+/// other waiters are woken, and no item is lost.
 ///
 /// ```
 /// use spinney_sync::{Lifo, OrderedQueue};
@@ -57,17 +48,23 @@ pub struct OrderedQueue<T, O: Order<T>> {
 }
 
 impl<T, O: Order<T>> OrderedQueue<T, O> {
-    /// A queue that holds at most `capacity` items. `Queue(maxsize)`.
+    /// A queue that holds at most `capacity` items.
+    ///
+    /// Python: `Queue(maxsize)`.
     pub fn bounded(capacity: usize) -> Self {
         Self { state: Mutex::new(State::new(Some(capacity))) }
     }
 
-    /// A queue that holds any number of items: putting never waits. `Queue()`.
+    /// A queue that holds any number of items: putting never waits.
+    ///
+    /// Python: `Queue()`.
     pub fn unbounded() -> Self {
         Self { state: Mutex::new(State::new(None)) }
     }
 
-    /// Puts an item, as soon as there is room or somebody waits for one. `put`.
+    /// Puts an item once there is room; with a capacity of 0, waits until a getter has taken it.
+    ///
+    /// Python: `put`.
     ///
     /// # Errors
     ///
@@ -79,19 +76,19 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up its place, and drops the item unless that was put;
+    /// Dropping the future gives up its place, and drops the item unless it was put;
     /// [`Put::take_back`] saves it.
     #[track_caller]
     pub fn put(&self, item: T) -> Put<'_, T, O> {
         Put::new(self, item, Location::caller())
     }
 
-    /// Puts an item without waiting. `put_nowait`.
+    /// Puts an item without waiting. With a capacity of 0 it does not wait for the getter to run.
     ///
     /// # Errors
     ///
-    /// [`PutError::Full`] if there is no room and nobody waits for an item,
-    /// [`PutError::ShutDown`] if the queue was shut down; either holds the item.
+    /// [`PutError::Full`] if there is no room and no getter waits, [`PutError::ShutDown`] if the
+    /// queue was shut down; either holds the item.
     ///
     /// # Panics
     ///
@@ -100,7 +97,7 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         self.change(|state| state.put_nowait(item))
     }
 
-    /// Takes the next item, behind those who came before. `get`.
+    /// Takes the next item, behind the getters that came before.
     ///
     /// # Errors
     ///
@@ -108,26 +105,27 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up its place. An item that it had already been given goes to the
-    /// next who waits, or else back to its old place in the queue, even if that has no room left.
+    /// Dropping the future gives up its place. An item that it had been given goes to the next
+    /// getter, or back to its old place in the queue, even if that has no room left; a putter that it
+    /// met in a queue with a capacity of 0 waits again.
     #[track_caller]
     pub fn get(&self) -> Get<'_, T, O> {
         Get::new(self, Location::caller())
     }
 
-    /// Takes the next item without waiting; never one that somebody else was given. `get_nowait`.
+    /// Takes the next item without waiting; never one that a getter was given.
     ///
     /// # Errors
     ///
-    /// [`GetError::Empty`] if there is none, [`GetError::ShutDown`] if none will come either.
+    /// [`GetError::Empty`] if there is none, [`GetError::ShutDown`] if none will come.
     pub fn get_nowait(&self) -> Result<T, GetError> {
         self.serve(Want::Get)
     }
 
-    /// Copies the next item as soon as there is one, and leaves it there. `peek`.
+    /// Copies the next item once there is one, and leaves it in the queue.
     ///
-    /// It waits in one line with those who [`get`](Self::get): it sees the item that comes when
-    /// its turn does, and whoever is next in line gets that item.
+    /// It waits in one line with the getters: it copies the item that comes in its turn, and the
+    /// next getter in the line takes that item.
     ///
     /// # Errors
     ///
@@ -140,7 +138,7 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing but its place is lost when it is dropped, and nobody is held up by it.
+    /// Dropping it gives up its place, and holds up no other waiter.
     #[track_caller]
     pub fn peek(&self) -> Peek<'_, T, O>
     where
@@ -149,7 +147,7 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         Peek::new(self, Location::caller())
     }
 
-    /// Copies the next item without waiting, and leaves it there. `peek_nowait`.
+    /// Copies the next item without waiting, and leaves it in the queue.
     ///
     /// # Errors
     ///
@@ -165,7 +163,7 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         self.serve(Want::Peek(T::clone))
     }
 
-    /// Reports an item that was put as done. `task_done`.
+    /// Reports an item that was put as done.
     ///
     /// # Errors
     ///
@@ -178,8 +176,10 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         })
     }
 
-    /// Waits until all items that were put have been reported [done](Self::task_done); at once if
-    /// that is so. Whoever was waiting at that time goes on even if an item was put since. `join`.
+    /// Waits until all items that were put have been reported [done](Self::task_done); returns
+    /// immediately if that is so. A waiter goes on then, even if an item was put since.
+    ///
+    /// Python: `join`.
     ///
     /// # Cancel safety
     ///
@@ -196,28 +196,33 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         }
     }
 
-    /// Changes how many items the queue holds; None lifts the limit. A larger number admits at
-    /// once as many of those who wait to put as fit; under a smaller one nothing is put until
-    /// enough items have been taken. `resize`.
+    /// Changes how many items the queue holds; None lifts the limit. A larger number admits as many
+    /// waiting putters as fit; a smaller one admits none until enough items have been taken.
+    ///
+    /// Python: `resize`.
     pub fn resize(&self, capacity: impl Into<Option<usize>>) {
         let capacity = capacity.into();
         self.change(|state| state.capacity = capacity);
     }
 
-    /// Takes no more items: all who wait to put are refused, and all who come. Those that are in
-    /// the queue can be taken, and then all who want one are refused. Again, it is of no effect.
-    /// `shutdown()`.
+    /// Refuses all putters, waiting or new. Items in the queue can still be taken; once it is empty
+    /// all getters are refused. Again, it is a no-op.
     ///
-    /// Whoever was given an item before has it. If they are dropped before they run, it is back in
-    /// the queue.
+    /// A getter that was given an item keeps it. If it is dropped before it runs, the item is back
+    /// in the queue; with a capacity of 0, the put that it met is refused.
+    ///
+    /// Python: `shutdown()`.
     pub fn shutdown(&self) {
         self.change(State::shut_down);
     }
 
-    /// As [`shutdown`](Self::shutdown), but returns the items that are in the queue. They count as
-    /// done. `shutdown(immediate=True)`.
+    /// Shuts the queue down, as [`shutdown`](Self::shutdown) does, and returns the items that are in
+    /// the queue. They count as done.
     ///
-    /// Items that were given to somebody who has yet to run are among them, first of all.
+    /// Items that were given to getters that have yet to run are among them, before all others. With
+    /// a capacity of 0 an item that was not taken goes back to its put, which is refused.
+    ///
+    /// Python: `shutdown(immediate=True)`.
     #[must_use = "the items that were left are in it"]
     pub fn shutdown_now(&self) -> Vec<T> {
         self.change(|state| {
@@ -231,39 +236,52 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         self.lock().shut_down
     }
 
-    /// How many items are in the queue. One that was given to somebody who has yet to run is not.
-    /// `qsize`.
+    /// The number of items in the queue, without those given to getters that have yet to run.
+    ///
+    /// Python: `qsize`.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Whether no item is in the queue. `empty`.
+    /// Whether no item is in the queue.
+    ///
+    /// Python: `empty`.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room for another item; with a capacity of zero there never is. `full`.
+    /// Whether there is no room for another item; with a capacity of 0 there never is.
+    ///
+    /// Python: `full`.
     pub fn is_full(&self) -> bool {
         !self.lock().has_room()
     }
 
-    /// How many items the queue holds at most; None if there is no limit. `maxsize`.
+    /// The most items that the queue holds; None if there is no limit.
+    ///
+    /// Python: `maxsize`.
     pub fn capacity(&self) -> Option<usize> {
         self.lock().capacity
     }
 
-    /// How many items were put and have not been reported [done](Self::task_done).
-    /// `unfinished_tasks`.
+    /// The number of items that were put and have not been reported [done](Self::task_done). With a
+    /// capacity of 0 an item counts once it is taken.
+    ///
+    /// Python: `unfinished_tasks`.
     pub fn unfinished(&self) -> usize {
         self.lock().unfinished
     }
 
-    /// How many wait to [`get`](Self::get) an item; those who peek are not counted. `getting`.
+    /// The number of waiting getters; waits to peek do not count.
+    ///
+    /// Python: `getting`.
     pub fn getting(&self) -> usize {
         self.lock().getting()
     }
 
-    /// How many wait to [`put`](Self::put) an item. `putting`.
+    /// The number of waiting putters.
+    ///
+    /// Python: `putting`.
     pub fn putting(&self) -> usize {
         self.lock().putting()
     }
@@ -277,8 +295,8 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         }
     }
 
-    /// Changes the state and serves whom that allows to be. Wakers and panics come after the lock
-    /// has been let go; what `change` returns is dropped after it, too.
+    /// Changes the state and serves the waiters that can be served. Wakers and panics come once the
+    /// lock is released; what `change` returns is dropped after that, too.
     fn change<R>(&self, change: impl FnOnce(&mut State<T, O>) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
@@ -295,7 +313,9 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     }
 }
 
-/// A queue without a limit, of the items in their order. `Queue(None, items)`.
+/// A queue without a limit, of the items in their order.
+///
+/// Python: `Queue(None, items)`.
 ///
 /// ```
 /// use spinney_sync::Queue;
@@ -307,7 +327,7 @@ impl<T, O: Order<T>> FromIterator<T> for OrderedQueue<T, O> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         let queue = Self::unbounded();
         for item in items {
-            // It has room, and nobody else has it yet to shut it down.
+            // It has room, and no other task can shut it down yet.
             let _put = queue.put_nowait(item);
         }
         queue
@@ -325,5 +345,142 @@ impl<T, O: Order<T>> fmt::Debug for OrderedQueue<T, O> {
             .field("unfinished", &state.unfinished)
             .field("shut_down", &state.shut_down)
             .finish()
+    }
+}
+
+/// A FIFO queue. [`OrderedQueue`] has its methods.
+///
+/// Python: `gevent.queue.Queue`, `eventlet.queue.Queue`.
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// let queue = spinney_sync::Queue::bounded(2);
+/// queue.put("one").await?;
+/// queue.put("two").await?;
+/// assert!(queue.put_nowait("three").is_err());
+/// queue.shutdown();
+/// let mut got = Vec::new();
+/// while let Ok(item) = queue.get().await {
+///     got.push(item);
+/// }
+/// assert_eq!(got, ["one", "two"]);
+/// # Ok::<(), spinney_sync::ShutDown<&str>>(())
+/// # }).unwrap();
+/// ```
+pub type Queue<T> = OrderedQueue<T, Fifo>;
+
+/// A LIFO queue: the item that was put last comes out first.
+///
+/// Python: `LifoQueue`.
+///
+/// ```
+/// let queue = spinney_sync::LifoQueue::unbounded();
+/// for item in [1, 2, 3] {
+///     queue.put_nowait(item)?;
+/// }
+/// assert_eq!(queue.get_nowait(), Ok(3));
+/// # Ok::<(), spinney_sync::PutError<i32>>(())
+/// ```
+pub type LifoQueue<T> = OrderedQueue<T, Lifo>;
+
+/// A priority queue: the smallest item comes out first, and of equal ones the first that was put.
+///
+/// [`Reverse`](std::cmp::Reverse) lets the largest come out first. The items' [`Ord`] runs while
+/// the queue is locked: it must not use the queue. If it panics when an item is put, that put
+/// panics and the item is lost; nothing else is. The item is dropped then and there, so its
+/// destructor must not use the queue, either.
+///
+/// ```
+/// let queue = spinney_sync::PriorityQueue::unbounded();
+/// for job in [(2, "sweep"), (1, "cook"), (2, "dust")] {
+///     queue.put_nowait(job)?;
+/// }
+/// assert_eq!(queue.get_nowait(), Ok((1, "cook")));
+/// # Ok::<(), spinney_sync::PutError<(i32, &str)>>(())
+/// ```
+pub type PriorityQueue<T> = OrderedQueue<T, Priority>;
+
+/// Another name of [`Queue`], as every queue can be [joined](OrderedQueue::join).
+///
+/// Python: `gevent.queue.JoinableQueue`.
+///
+/// ```
+/// let queue = spinney_sync::JoinableQueue::unbounded();
+/// queue.put_nowait("a job").unwrap();
+/// assert_eq!(queue.get_nowait(), Ok("a job"));
+/// assert_eq!(queue.unfinished(), 1);
+/// queue.task_done().unwrap();
+/// futures_lite::future::block_on(queue.join());
+/// ```
+pub type JoinableQueue<T> = Queue<T>;
+
+/// A queue that holds nothing: a put finishes when a getter has taken its item.
+///
+/// A put that finds a getter waiting wakes it, and waits until it has run and taken the item. Both
+/// are woken, the getter first, so on a hub that runs tasks in FIFO order both go on before any
+/// task that is woken later. If the getter is dropped before it runs, the item goes to the next
+/// getter, or stays with the put, which is still pending; dropping the put takes the item along,
+/// and the getter waits again in its old place.
+///
+/// [`put_nowait`](crate::OrderedQueue::put_nowait) does not wait for the getter to run: it succeeds
+/// exactly if a getter waits, and leaves the item with the queue for it. If that getter is dropped,
+/// the item goes to the next one, now or later. [`get_nowait`](crate::OrderedQueue::get_nowait)
+/// succeeds exactly if a put waits for a getter.
+///
+/// It is a [`Queue`] with a capacity of 0; resizing it makes it one with another. Dropping it is
+/// harmless, as waiters borrow it.
+///
+/// Python: `gevent.queue.Channel`, `eventlet.queue.Queue(0)`.
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// use futures_lite::future;
+///
+/// let channel = spinney_sync::Channel::new();
+/// assert!(channel.put_nowait("nobody takes it").is_err());
+/// let (put, got) = future::zip(channel.put("an item"), channel.get()).await;
+/// assert_eq!((put, got), (Ok(()), Ok("an item")));
+/// # });
+/// ```
+pub struct Channel<T>(Queue<T>);
+
+impl<T> Channel<T> {
+    /// A channel without waiters.
+    pub fn new() -> Self {
+        Self(Queue::bounded(0))
+    }
+
+    /// The number of waiting puts less the number of waiting gets. A put and a get that meet count
+    /// as neither.
+    ///
+    /// Python: `balance`.
+    pub fn balance(&self) -> isize {
+        let state = self.0.lock();
+        signed(state.putting()) - signed(state.getting())
+    }
+}
+
+/// `count`, or the largest number if that is smaller.
+fn signed(count: usize) -> isize {
+    isize::try_from(count).unwrap_or(isize::MAX)
+}
+
+impl<T> Default for Channel<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Deref for Channel<T> {
+    type Target = Queue<T>;
+
+    fn deref(&self) -> &Queue<T> {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Channel").field(&self.0).finish()
     }
 }

@@ -38,7 +38,7 @@ pub(super) trait Store<T> {
     /// panics in between, then all is as before, but for the item, which is lost.
     fn insert(items: &mut Self::Items, item: Numbered<T>) -> Result<(), Panic>;
 
-    /// Takes out the next item. Runs nobody else's code.
+    /// Takes out the next item. Runs no code of other people.
     fn take(items: &mut Self::Items) -> Option<Numbered<T>>;
 
     /// The next item.

@@ -6,22 +6,22 @@
 //! * a getter waits only while there is no item, not even that of a waiting putter;
 //! * a putter waits only while there is no room.
 //!
-//! Hence a newcomer that finds an item, or room, takes it from nobody.
+//! Hence a newcomer that finds an item, or room, overtakes no waiter.
 //!
 //! With a capacity of 0 a getter that waits *meets* a putter: the getter is offered the item, and
 //! the putter waits until the getter has taken it. If either leaves before, the other waits in its
 //! old place again. Neither counts as waiting while they meet.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::thread;
 
-use super::later::Later;
 use super::order::{Numbered, Order, Panic};
 use super::{PutError, ShutDown};
 use crate::Event;
-use crate::waiters::{Waiter, Waiters, replace};
+use crate::waiters::{Waiter, Waiters, replace, wake_all};
 
 pub(super) struct State<T, O: Order<T>> {
     items: O::Items,
@@ -42,8 +42,10 @@ pub(super) struct State<T, O: Order<T>> {
     answers: BTreeMap<u64, Answer<T>>,
 
     putters: Waiters<T>,
-    /// The putters that meet a getter, by their tickets: the getter's ticket.
-    meetings: BTreeMap<u64, u64>,
+    /// The putters that meet a getter, with their tickets, by the getter's ticket.
+    offers: BTreeMap<u64, (u64, Waiter<T>)>,
+    /// The tickets of the getters that putters meet, by the putter's ticket.
+    met: BTreeMap<u64, u64>,
     /// Why the items of putters were not put, by their tickets.
     refusals: BTreeMap<u64, Refusal<T>>,
 
@@ -62,8 +64,6 @@ pub(super) enum Want<T> {
 /// What was wanted.
 pub(super) enum Answer<T> {
     Item(Numbered<T>),
-    /// The item of the putter with this ticket, which waits until the item is taken.
-    Offer(u64, Waiter<T>),
     /// A copy, or the panic of the item's `Clone`.
     Copy(Result<T, Panic>),
 }
@@ -81,7 +81,8 @@ impl<T, O: Order<T>> State<T, O> {
             getting: 0,
             answers: BTreeMap::new(),
             putters: Waiters::default(),
-            meetings: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            met: BTreeMap::new(),
             refusals: BTreeMap::new(),
             later: None,
         }
@@ -132,7 +133,7 @@ impl<T, O: Order<T>> State<T, O> {
         self.putters.push(waker.clone(), item)
     }
 
-    /// Whether the putter with this ticket was served, and how.
+    /// Ready if the putter with this ticket was served or refused.
     pub(super) fn poll_put(&mut self, ticket: u64, waker: &Waker) -> Poll<Result<(), Refusal<T>>> {
         if let Some(refusal) = self.refusals.remove(&ticket) {
             return Poll::Ready(Err(refusal));
@@ -144,9 +145,10 @@ impl<T, O: Order<T>> State<T, O> {
     }
 
     fn putter_waker(&mut self, ticket: u64) -> Option<&mut Waker> {
-        let Some(getter) = self.meetings.get(&ticket) else { return self.putters.waker(ticket) };
-        let Some(Answer::Offer(_, putter)) = self.answers.get_mut(getter) else { return None };
-        Some(&mut putter.waker)
+        match self.met.get(&ticket) {
+            Some(getter) => self.offers.get_mut(getter).map(|(_, putter)| &mut putter.waker),
+            None => self.putters.waker(ticket),
+        }
     }
 
     /// Removes the putter with this ticket. Returns its item, unless that was put.
@@ -163,8 +165,8 @@ impl<T, O: Order<T>> State<T, O> {
     /// Removes the putter with this ticket from its meeting. The getter waits again; it was woken,
     /// and leaves a waker when it runs.
     fn break_off(&mut self, ticket: u64) -> Option<Waiter<T>> {
-        let getter = self.meetings.remove(&ticket)?;
-        let Some(Answer::Offer(_, putter)) = self.answers.remove(&getter) else { return None };
+        let getter = self.met.remove(&ticket)?;
+        let (_, putter) = self.offers.remove(&getter)?;
         if !self.shut_down {
             let waker = Waker::noop().clone();
             self.getters.put_back(getter, Waiter { waker, want: Want::Get });
@@ -192,7 +194,7 @@ impl<T, O: Order<T>> State<T, O> {
         self.getters.push(waker.clone(), want)
     }
 
-    /// Whether the getter with this ticket, which wants `want`, was served, and how.
+    /// Ready if the getter with this ticket, which wants `want`, was served or refused.
     pub(super) fn poll_get(
         &mut self,
         ticket: u64,
@@ -200,13 +202,10 @@ impl<T, O: Order<T>> State<T, O> {
         waker: &Waker,
     ) -> Poll<Result<Answer<T>, ShutDown>> {
         if let Some(answer) = self.answers.remove(&ticket) {
-            return Poll::Ready(Ok(match answer {
-                Answer::Offer(ticket, putter) => {
-                    self.meetings.remove(&ticket);
-                    Answer::Item(self.take_from(putter))
-                }
-                answer => answer,
-            }));
+            return Poll::Ready(Ok(answer));
+        }
+        if let Some((_, putter)) = self.accept(ticket) {
+            return Poll::Ready(Ok(Answer::Item(self.take_from(putter))));
         }
         if self.shut_down {
             // It was refused while there was no item; one may have been given back since.
@@ -228,23 +227,29 @@ impl<T, O: Order<T>> State<T, O> {
                 }
                 None
             }
-            Some(Answer::Offer(ticket, putter)) => {
-                self.meetings.remove(&ticket);
-                if self.shut_down {
-                    self.refuse(ticket, putter);
-                } else {
-                    self.putters.put_back(ticket, putter);
-                }
-                None
-            }
             Some(copy @ Answer::Copy(_)) => Some(copy),
             None => {
+                if let Some((ticket, putter)) = self.accept(ticket) {
+                    if self.shut_down {
+                        self.refuse(ticket, putter);
+                    } else {
+                        self.putters.put_back(ticket, putter);
+                    }
+                    return None;
+                }
                 let waiter = self.getters.remove(ticket)?;
                 self.getting -= usize::from(waiter.want.gets());
                 self.discard(Some(waiter.waker));
                 None
             }
         }
+    }
+
+    /// Removes the putter that the getter with this ticket meets, and its ticket.
+    fn accept(&mut self, getter: u64) -> Option<(u64, Waiter<T>)> {
+        let (ticket, putter) = self.offers.remove(&getter)?;
+        self.met.remove(&ticket);
+        Some((ticket, putter))
     }
 
     /// Counts items as done.
@@ -284,14 +289,14 @@ impl<T, O: Order<T>> State<T, O> {
     /// Takes out all items, also those that getters were given and have yet to fetch. What a getter
     /// was offered stays with its putter.
     pub(super) fn drain(&mut self) -> Vec<T> {
+        self.met.clear();
+        for (ticket, putter) in std::mem::take(&mut self.offers).into_values() {
+            self.refuse(ticket, putter);
+        }
         let mut drained = Vec::with_capacity(self.answers.len() + self.len());
         for (ticket, answer) in std::mem::take(&mut self.answers) {
             match answer {
                 Answer::Item(item) => drained.push(item.item),
-                Answer::Offer(ticket, putter) => {
-                    self.meetings.remove(&ticket);
-                    self.refuse(ticket, putter);
-                }
                 copy @ Answer::Copy(_) => {
                     self.answers.insert(ticket, copy);
                 }
@@ -304,7 +309,7 @@ impl<T, O: Order<T>> State<T, O> {
         drained
     }
 
-    /// Whether there is nobody to serve, and nothing left to do: mostly so.
+    /// Whether there is no waiter, and nothing left to do: mostly so.
     pub(super) fn is_settled(&self) -> bool {
         self.getters.is_empty() && self.putters.is_empty() && self.later.is_none()
     }
@@ -313,29 +318,38 @@ impl<T, O: Order<T>> State<T, O> {
     pub(super) fn settle(&mut self) -> Option<Later> {
         self.fill();
         while let Some(&mut want) = self.getters.first() {
-            let Some(answer) = self.offer(want) else { break };
-            let Some((ticket, getter)) = self.getters.pop() else { break };
-            self.getting -= usize::from(want.gets());
-            self.later().wake(getter.waker);
-            if let Answer::Offer(putter, waiter) = &answer {
-                // The putter runs right behind the getter, where tasks run in FIFO order.
-                let waker = waiter.waker.clone();
-                self.meetings.insert(*putter, ticket);
-                self.later().wake(waker);
+            let meets = want.gets() && self.len() == 0;
+            let served = if meets { self.meet() } else { self.answer(want) };
+            if served.is_none() {
+                break;
             }
-            self.answers.insert(ticket, answer);
             self.fill();
         }
         self.later.take()
     }
 
-    /// What the first waiter is given; None if there is no item.
-    fn offer(&mut self, want: Want<T>) -> Option<Answer<T>> {
-        if want.gets() && self.len() == 0 {
-            let (ticket, putter) = self.putters.pop()?;
-            return Some(Answer::Offer(ticket, putter));
-        }
-        self.serve(want)
+    /// Lets the first getter meet the first putter; None if there is no putter.
+    fn meet(&mut self) -> Option<()> {
+        let (ticket, putter) = self.putters.pop()?;
+        let (getter_ticket, getter) = self.getters.pop()?;
+        self.getting -= 1;
+        // The putter runs right behind the getter, where tasks run in FIFO order.
+        let waker = putter.waker.clone();
+        self.later().wake(getter.waker);
+        self.later().wake(waker);
+        self.met.insert(ticket, getter_ticket);
+        self.offers.insert(getter_ticket, (ticket, putter));
+        Some(())
+    }
+
+    /// Answers the first getter, which wants `want`; None if there is no item.
+    fn answer(&mut self, want: Want<T>) -> Option<()> {
+        let answer = self.serve(want)?;
+        let (ticket, getter) = self.getters.pop()?;
+        self.getting -= usize::from(want.gets());
+        self.answers.insert(ticket, answer);
+        self.later().wake(getter.waker);
+        Some(())
     }
 
     /// Admits the items of waiting putters while there is room.
@@ -414,9 +428,54 @@ impl<T> Answer<T> {
     pub(super) fn into_item(self) -> T {
         match self {
             Self::Item(item) => item.item,
-            Self::Offer(_, putter) => putter.want,
             Self::Copy(Ok(item)) => item,
             Self::Copy(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+/// What a change of the state leaves to do once the lock is released: other people's code.
+#[derive(Default)]
+pub(super) struct Later {
+    /// Most changes wake at most one waiter, which needs no memory.
+    wake: Option<Waker>,
+    wake_too: Vec<Waker>,
+    /// A waker to drop.
+    stale: Option<Waker>,
+    joined: Option<Arc<Event>>,
+    panic: Option<Panic>,
+}
+
+impl Later {
+    pub(super) fn wake(&mut self, waker: Waker) {
+        match &self.wake {
+            None => self.wake = Some(waker),
+            Some(_) => self.wake_too.push(waker),
+        }
+    }
+
+    pub(super) fn discard(&mut self, waker: Waker) {
+        self.stale = Some(waker);
+    }
+
+    pub(super) fn tell_joiners(&mut self, joined: Arc<Event>) {
+        self.joined = Some(joined);
+    }
+
+    /// Lets the caller have the panic of an item of theirs.
+    pub(super) fn resume(&mut self, panic: Panic) {
+        self.panic = Some(panic);
+    }
+
+    pub(super) fn run(self) {
+        wake_all(self.wake.into_iter().chain(self.wake_too));
+        if let Some(joined) = self.joined {
+            joined.set();
+        }
+        match self.panic {
+            // A second panic would end the program.
+            Some(panic) if !thread::panicking() => resume_unwind(panic),
+            _ => {}
         }
     }
 }

@@ -10,9 +10,9 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
+use super::futures::Turn;
 use super::order::Order;
 use super::state::Want;
-use super::turn::Turn;
 use super::{Fifo, OrderedQueue};
 
 impl<T, O: Order<T>> OrderedQueue<T, O> {
@@ -122,7 +122,9 @@ where
     O: Order<T>,
 {
     fn drop(&mut self) {
-        self.turn.leave(&self.queue);
+        if self.turn.is_waiting() {
+            self.turn.leave(&self.queue);
+        }
     }
 }
 

@@ -1,26 +1,166 @@
-//! [`State`]: the permits of a semaphore, counted.
+//! [`Shared`]: the permits of a semaphore, counted in one word, and the rest of its state behind a
+//! lock.
+//!
+//! While nothing stands in the way of a newcomer, the word is *open*: permits are taken from it and
+//! given back to it without the lock. The lock *shuts* the word, so its holder knows that the count
+//! stands still. The word is opened again with the lock, unless there are waiters by then: while
+//! there are any, all tasks go by way of the lock, and none overtakes.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+// Not watched by models: they are set under the lock alone, and decide nothing but which tasks ask
+// for it.
+use std::sync::atomic::{AtomicBool, AtomicIsize as Unwatched};
 use std::task::Waker;
 
+use crate::primitive::{self, AtomicIsize, AtomicU64, Mutex, MutexGuard, glance};
 use crate::waiters::Waiters;
 use crate::{Event, TryAcquireError};
 
-/// What is counted at most without the lock, of permits and of those who wait. Only the capacity of
-/// a semaphore without a limit is beyond it.
-pub(super) const MOST: isize = isize::MAX >> 2;
+/// The state, and what can be asked of it and done to it without the lock.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// The balance, times two; one more while it is shut.
+    count: AtomicIsize,
+    /// How many permits there are; what is above `MOST` is not in the count.
+    capacity: Unwatched,
+    /// Tickets below this one have been served.
+    served_below: AtomicU64,
+    closed: AtomicBool,
+}
+
+const SHUT: isize = 1;
+
+impl Shared {
+    pub(super) fn new(state: State) -> Self {
+        let shared = Self {
+            count: AtomicIsize::new(SHUT),
+            capacity: Unwatched::new(0),
+            served_below: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            state: Mutex::new(state),
+        };
+        // Dropping it opens the count.
+        drop(shared.lock());
+        shared
+    }
+
+    /// Takes the lock, and shuts the count.
+    pub(super) fn lock(&self) -> Locked<'_> {
+        let mut state = primitive::lock(&self.state);
+        if state.left_open {
+            let count = self.count.fetch_or(SHUT, AcqRel);
+            state.set_balance(count >> 1);
+        }
+        Locked { shared: self, state }
+    }
+
+    /// Takes permits without the lock; false if the lock is needed to decide.
+    pub(super) fn try_take(&self, permits: usize) -> bool {
+        self.try_count(|balance| {
+            let permits = isize::try_from(permits).ok()?;
+            (permits <= balance).then(|| balance - permits)
+        })
+    }
+
+    /// Gives permits back without the lock; false if the lock is needed to decide.
+    ///
+    /// The capacity may have changed between the two looks. Permits that are out are counted right
+    /// all the same; of others one may get by that the lock would have told.
+    pub(super) fn try_give_back(&self, permits: usize) -> bool {
+        self.try_count(|balance| {
+            let balance = balance.checked_add(isize::try_from(permits).ok()?)?;
+            (balance <= self.capacity.load(Relaxed).min(MOST)).then_some(balance)
+        })
+    }
+
+    fn try_count(&self, change: impl Fn(isize) -> Option<isize>) -> bool {
+        let mut count = glance(&self.count);
+        while count & SHUT == 0 {
+            let Some(balance) = change(count >> 1) else { return false };
+            match self.count.compare_exchange_weak(count, balance << 1, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) => count = now,
+            }
+        }
+        false
+    }
+
+    /// Whether `ticket`, which has not given up, was served; false may be out of date.
+    pub(super) fn is_served(&self, ticket: u64) -> bool {
+        ticket < self.served_below.load(Acquire)
+    }
+
+    /// Publishes that all tickets below this one were served; with the lock.
+    pub(super) fn set_served_below(&self, ticket: u64) {
+        self.served_below.store(ticket, Release);
+    }
+
+    /// How many permits are free, less the number of waiters.
+    pub(super) fn balance(&self) -> isize {
+        let (count, capacity) = (self.count.load(Acquire), self.capacity.load(Relaxed));
+        let (balance, is_shut) = (count >> 1, count & SHUT == SHUT);
+        // While it is open all that are out are in the count.
+        if is_shut && (capacity > MOST / 2 || balance < -MOST / 2) {
+            return self.lock().balance();
+        }
+        balance + (capacity - MOST).max(0)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Acquire)
+    }
+}
+
+/// The state under its lock. Dropping it publishes the count.
+pub(super) struct Locked<'a> {
+    shared: &'a Shared,
+    state: MutexGuard<'a, State>,
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let (shared, state) = (self.shared, &mut *self.state);
+        if state.closed {
+            shared.closed.store(true, Release);
+        }
+        shared.capacity.store(signed(state.capacity), Relaxed);
+        state.left_open = state.is_open();
+        let shut = if state.left_open { 0 } else { SHUT };
+        shared.count.store(state.counted_balance() << 1 | shut, Release);
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+/// The most permits, and the most waiters, that are counted without the lock. Only the capacity of a
+/// semaphore without a limit is above it.
+const MOST: isize = isize::MAX >> 2;
 
 pub(super) struct State {
     pub(super) capacity: usize,
     /// Permits that are held, or handed to a waiter that has yet to run.
     pub(super) out: usize,
-    /// Who waits, and for how many permits.
+    /// The waiters, and how many permits each wants.
     pub(super) waiters: Waiters<usize>,
     pub(super) closed: bool,
     /// Whether the capacity stays as it is when more comes back than is out.
     pub(super) fixed: bool,
-    /// Set when the semaphore becomes idle; there if anybody waits for that. Each time has its
-    /// own, so that nobody is told of one that was before they asked.
+    /// Set when the semaphore becomes idle; there if a task waits for that. Each time has its own, so
+    /// that no waiter wakes for a time before it came.
     pub(super) idle: Option<Arc<Event>>,
     /// Whether permits are taken and given back without the lock.
     pub(super) left_open: bool,
@@ -59,7 +199,7 @@ impl State {
         self.out = kept.unwrap_or(0);
     }
 
-    /// Hands the first in the queue what they want, if it is there.
+    /// Hands the first waiter its permits, if they are free.
     pub(super) fn admit(&mut self) -> Option<Waker> {
         let free = self.free();
         let waiter = self.waiters.pop_if(|wanted| *wanted <= free)?;
@@ -84,31 +224,30 @@ impl State {
         signed(self.capacity) - signed(self.out)
     }
 
+    /// How many more permits could be out, less the number of waiters.
+    pub(super) fn balance(&self) -> isize {
+        self.available().saturating_sub(signed(self.waiters.len()))
+    }
+
     /// Set when the semaphore becomes idle; None if it is.
     pub(super) fn idle(&mut self) -> Option<Arc<Event>> {
         (!self.is_idle()).then(|| Arc::clone(self.idle.get_or_insert_default()))
     }
 
-    /// Whether a newcomer may take what is free, and who gives back need tell nobody.
+    /// Whether a newcomer may take what is free, and a permit may come back without a wake.
     pub(super) fn is_open(&self) -> bool {
-        let concerns_nobody = self.waiters.is_empty() && self.idle.is_none() && !self.closed;
-        concerns_nobody && signed(self.out) <= MOST
+        let concerns_no_task = self.waiters.is_empty() && self.idle.is_none() && !self.closed;
+        concerns_no_task && signed(self.out) <= MOST
     }
 
     /// The capacity, as far as it is counted without the lock.
-    pub(super) fn counted_capacity(&self) -> isize {
+    fn counted_capacity(&self) -> isize {
         signed(self.capacity).min(MOST)
     }
 
-    /// How many more permits could be out, as far as that is counted, less the number of waiters.
-    pub(super) fn balance(&self) -> isize {
+    /// How many more permits could be out, as far as is counted, less the number of waiters.
+    pub(super) fn counted_balance(&self) -> isize {
         self.counted_capacity() - signed(self.out).min(MOST) - signed(self.waiters.len())
-    }
-
-    /// What the counted balance lacks to be the true one.
-    pub(super) fn beyond(&self) -> isize {
-        let beyond = |count| (signed(count) - MOST).max(0);
-        beyond(self.capacity) - beyond(self.out)
     }
 
     /// Counts what was taken and given back while this was open.

@@ -161,6 +161,7 @@ fn every_await_in_an_endless_loop_ends_its_poll() {
                 loop {
                     make().await;
                     awaits += 1;
+                    assert!(awaits <= 3 * BUDGET, "{name} never gives way");
                 }
             });
             for _ in 0..3 {
@@ -262,6 +263,7 @@ fn a_loop_of_two_ready_branches_gives_way() {
             loop {
                 or(event.wait(), async { drop(semaphore.acquire().await) }).await;
                 rounds += 1;
+                assert!(rounds <= 20 * BUDGET, "it never gives way");
             }
         });
         for _ in 0..10 {

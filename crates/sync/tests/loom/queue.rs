@@ -26,7 +26,7 @@ fn assert_at_rest(queue: &Queue<u32>) {
 }
 
 #[test]
-fn two_items_reach_two_getters_though_there_is_room_for_one_or_none() {
+fn two_items_reach_two_getters_in_a_queue_of_one_or_none() {
     for capacity in [0, 1] {
         // With one more it takes minutes.
         model_within(2, move || {
@@ -58,7 +58,7 @@ fn two_putters_who_wait_are_both_let_in() {
 }
 
 #[test]
-fn a_getter_that_gives_up_as_it_is_given_an_item_leaves_it_to_the_next() {
+fn getter_dropped_as_it_is_served_leaves_the_item_to_the_next() {
     model(|| {
         let queue = Arc::new(Queue::unbounded());
         let fickle = {

@@ -127,7 +127,7 @@ mod tests {
     use crate::settings::Settings;
 
     #[test]
-    fn it_is_a_stream_when_several_came_and_nobody_waited_for_the_first() {
+    fn several_closures_without_a_waiter_are_a_stream() {
         let workers = Workers::new(1, Settings::default());
         let mut seen = 0;
         let mut asked_after = |pushed: usize, finished: usize| {

@@ -142,7 +142,7 @@ fn results_cross_threads() {
 }
 
 #[test]
-fn a_closure_that_is_cancelled_in_the_queue_never_runs_and_leaves_its_place_at_once() {
+fn cancelled_closure_never_runs_and_frees_its_place() {
     let pool = ThreadPool::builder().maxsize(1).queue(2).build().unwrap();
     let gate = Gate::default();
     let held = gate.clone();
@@ -207,7 +207,7 @@ fn a_closure_that_has_started_or_ended_cannot_be_cancelled() {
 }
 
 #[test]
-fn what_is_cancelled_takes_no_more_room_in_the_queue_than_what_is_not() {
+fn cancelled_closures_do_not_pile_up_in_the_queue() {
     let (pool, gate) = held_up();
     let (argument, mut killed) = (Arc::new(()), Vec::<ThreadResult<()>>::new());
     for n in 0..10_000 {
@@ -228,7 +228,7 @@ fn what_is_cancelled_takes_no_more_room_in_the_queue_than_what_is_not() {
 }
 
 #[test]
-fn a_wait_that_runs_out_of_time_gives_the_right_to_the_result_back() {
+fn timed_wait_gives_the_result_handle_back() {
     let (pool, gate) = held_up();
     let mut result = pool.submit(|| 42);
     for limit in [Duration::ZERO, Duration::from_millis(1)] {
@@ -295,7 +295,7 @@ fn a_closure_is_one_greenlet_whenever_its_handle_is_asked_for() {
 }
 
 #[test]
-fn each_closure_is_a_greenlet_of_its_own_that_knows_nothing_of_the_one_before() {
+fn each_closure_is_a_greenlet_of_its_own() {
     let pool = ThreadPool::new(1).unwrap();
     let (tell, told) = channel();
     let mut ids = Vec::new();
@@ -325,7 +325,7 @@ fn each_closure_is_a_greenlet_of_its_own_that_knows_nothing_of_the_one_before() 
 }
 
 #[test]
-fn a_closure_is_the_child_of_who_spawned_it_whoever_asks_for_its_handle() {
+fn closure_is_the_child_of_its_spawner() {
     let (pool, gate) = held_up();
     let parent = || Handle::current().unwrap().parent();
     LocalHub::new().block_on(async {

@@ -262,7 +262,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn one_that_moved_to_another_greenlet_catches_the_kills_of_that_one(hub) {
+    async fn moved_catcher_catches_the_kills_of_its_new_greenlet(hub) {
         type Caught = Pin<Box<CatchExit<Pending<()>>>>;
         let (moved, ready) = (gate(), gate());
         let place = Arc::new(Mutex::new(None::<Caught>));

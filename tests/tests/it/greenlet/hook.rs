@@ -137,7 +137,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_panic_of_a_hook_is_what_comes_of_the_item_and_the_map_goes_on(hub) {
+    async fn panicking_hook_fails_its_item_and_the_map_goes_on(hub) {
         for when_running in [false, true] {
             let hook = Panics { when_running, ..Panics::default() };
             let pool = Pool::builder().hook(hook).pool_on(hub, 1);

@@ -109,7 +109,7 @@ on_every_hub! {
         assert!(ended.is_empty() && late.is_empty());
     }
 
-    async fn several_that_were_killed_before_they_began_come_out_as_their_tasks_end(hub) {
+    async fn greenlets_killed_unstarted_come_out_as_their_tasks_end(hub) {
         let pairs = [(); 3].map(|()| pair(async {}, ()));
         let handles = pairs.each_ref().map(|(_, greenlet)| greenlet.handle().clone());
         let mut ended = iwait(&handles);
@@ -127,7 +127,7 @@ on_every_hub! {
 }
 
 #[test]
-fn a_closure_that_is_killed_in_the_queue_of_its_threads_holds_up_no_greenlet() {
+fn closure_killed_in_the_queue_holds_up_no_greenlet() {
     let (hub, threads) = (hub(1), ThreadPool::new(1).unwrap());
     let (go_on, wait) = mpsc::channel::<()>();
     let busy = threads.submit(move || wait.recv().is_err());

@@ -196,7 +196,7 @@ fn a_sim_hub_that_is_dropped_ends_its_greenlets_as_killed() {
 }
 
 #[test]
-fn a_greenlet_that_a_hub_drops_ends_for_the_reason_it_was_killed_for() {
+fn greenlet_dropped_by_its_hub_keeps_the_reason_of_its_kill() {
     let hub = spinney_tests::SimHub::new();
     let greenlet = spawn_on(&hub, stuck(gate(), ()));
     drop(greenlet.kill_with(GreenletExit::because("too late")));

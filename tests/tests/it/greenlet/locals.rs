@@ -145,7 +145,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["set"]);
     }
 
-    async fn a_destructor_may_use_others_and_what_it_makes_is_dropped_in_time(hub) {
+    async fn local_s_destructor_may_make_locals_that_are_dropped_too(hub) {
         let (dropped, log, open) = (Dropped::default(), Log::default(), gate());
         let (count, opened) = (dropped.clone(), Arc::clone(&open));
         let greenlet = spawn_on(hub, async move {
@@ -210,7 +210,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn what_is_to_be_inherited_is_dropped_with_a_child_that_never_runs(hub) {
+    async fn inherited_locals_are_dropped_with_a_child_that_never_runs(hub) {
         let dropped = Dropped::default();
         let guard = dropped.guard();
         let greenlet = spawn_on(hub, async move {

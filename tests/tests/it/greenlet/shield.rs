@@ -93,7 +93,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved", "all of it"]);
     }
 
-    async fn a_catcher_around_sees_a_kill_though_the_shield_has_a_waker_of_its_own(hub) {
+    async fn outer_catcher_sees_a_kill_past_a_shield_with_its_own_waker(hub) {
         let (started, open) = (gate(), gate());
         let work = save(Arc::clone(&started), Arc::clone(&open), Log::default());
         let side_by_side = zip(on_its_own_waker(shield(work)), pending::<()>());

@@ -74,7 +74,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_result_that_is_read_starts_one_item_though_its_reader_stops_there(hub) {
+    async fn reading_one_result_starts_one_item(hub) {
         let (pool, pulled) = (Pool::on(hub, 10), Count::to(4));
         let mut results = pool.mapper().maxsize(3).imap(|n| async move { n }, counted(&pulled));
         let_others_run().await;
@@ -91,7 +91,7 @@ on_every_hub! {
         assert_eq!(pulled.get(), 8);
     }
 
-    async fn by_default_four_times_the_capacity_is_open_where_a_list_is_wanted(hub) {
+    async fn list_opens_four_times_the_capacity_by_default(hub) {
         let (pool, pulled) = (Pool::on(hub, 4), Count::to(16));
         let _results = pool.map(|n| async move { n }, counted(&pulled));
         pulled.reached().await;
@@ -137,14 +137,14 @@ on_every_hub! {
         }
     }
 
-    async fn a_map_of_no_maxsize_that_nobody_reads_runs_to_the_end_of_its_input(hub) {
+    async fn unread_unbounded_map_runs_to_the_end_of_its_input(hub) {
         let (pool, ran) = (Pool::on(hub, 2), Count::to(5));
         let here = ran.clone();
         pool.mapper().maxsize(0).imap(move |_| { here.add(); async {} }, 0..5).detach();
         ran.reached().await;
     }
 
-    async fn a_map_of_no_maxsize_that_has_failed_runs_to_the_end_of_its_input(hub) {
+    async fn failed_unbounded_map_runs_to_the_end_of_its_input(hub) {
         let (pool, ran) = (Pool::on(hub, 2), Count::to(5));
         let here = ran.clone();
         let work = move |n| {

@@ -215,7 +215,7 @@ on_every_hub! {
         ran.reached().await;
     }
 
-    async fn a_map_that_is_detached_half_read_lets_go_of_its_pool_at_its_end(hub) {
+    async fn map_detached_half_read_releases_its_pool_at_its_end(hub) {
         let pool = Pool::on(hub, 2);
         let member = pool.spawn(stuck(gate(), ())).await;
         let mut results = pool.mapper().maxsize(20).imap(|n: u32| async move { n }, 0..20);
@@ -250,7 +250,7 @@ on_every_hub! {
         assert_eq!(results, [killed(), killed(), Ok(2), Ok(3), Ok(4)]);
     }
 
-    async fn a_destructor_that_panics_when_killed_fails_its_item_with_that(hub) {
+    async fn destructor_that_panics_in_a_kill_fails_its_item(hub) {
         let (pool, started) = (Pool::on(hub, 1), gate());
         let start = Arc::clone(&started);
         let work = move |_: u32| stuck(Arc::clone(&start), spinney_tests::tools::panics_on_drop());

@@ -146,7 +146,7 @@ fn items_start_on_the_tick_on_which_they_come() {
 }
 
 #[test]
-fn a_map_whose_reader_lent_its_slot_leaves_the_queue_while_its_input_waits() {
+fn map_with_a_lent_slot_leaves_the_queue_while_input_waits() {
     let sim = SimHub::new();
     let (pool, open) = (Pool::on(&sim, 2), gate());
     sim.block_on(async {

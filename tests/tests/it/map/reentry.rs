@@ -215,7 +215,7 @@ on_every_hub! {
 }
 
 on_every_hub! {
-    async fn a_slot_of_a_member_that_leaves_while_it_is_being_lent_goes_to_the_item(hub) {
+    async fn lent_slot_of_a_leaving_member_goes_to_the_item(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -271,7 +271,7 @@ fn in_many_orders<Fut: Future<Output = ()> + 'static>(
 }
 
 #[test]
-fn a_reader_of_two_maps_has_the_results_of_one_while_its_slot_is_with_the_other() {
+fn reader_of_two_maps_reads_one_while_the_other_has_its_slot() {
     in_many_orders(2, |_, pool| async move {
         let done = gate();
         let mut first = pool.imap(|_: u32| let_others_run(), 0..1);
@@ -291,7 +291,7 @@ fn a_reader_of_two_maps_has_the_results_of_one_while_its_slot_is_with_the_other(
 }
 
 #[test]
-fn a_stranger_reads_a_stream_while_the_slot_of_who_began_it_is_with_another_map() {
+fn stranger_reads_a_stream_while_its_starter_s_slot_is_lent() {
     in_many_orders(1, |sim, pool| async move {
         let done = gate();
         let mut first = pool.imap(|_: u32| async {}, 0..1);

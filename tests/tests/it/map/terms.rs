@@ -269,7 +269,7 @@ fn pauses_are_exact() {
 }
 
 #[test]
-fn jitter_is_between_half_and_the_whole_and_the_same_for_the_same_seed() {
+fn jitter_is_half_to_whole_and_follows_the_seed() {
     let pause = 8 * SECOND;
     let run = |seed| tries(20, 3, Backoff::constant(pause).jitter(seed));
     let first = run(17);

@@ -139,7 +139,7 @@ fn who_waits_for_a_member_never_goes_on_before_it_has_left() {
 }
 
 #[test]
-fn a_result_does_not_overtake_the_one_whose_end_made_room_for_it() {
+fn result_does_not_overtake_the_one_that_made_room_for_it() {
     let hub = InPlace::default();
     let pile = Arc::new(GreenPile::on(&GreenPool::on(&hub, 1)));
     let first = block_on(pile.spawn(stuck(gate(), ())));

@@ -60,7 +60,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn size_is_how_many_there_are_and_capacity_how_many_there_may_be(hub) {
+    async fn size_counts_members_and_capacity_is_the_limit(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         assert_eq!((pool.size(), pool.len(), pool.is_empty()), (0, 0, true));
         let one = pool.spawn(behind(Arc::clone(&open), ())).await;

@@ -172,7 +172,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), 42);
     }
 
-    async fn a_slot_that_nobody_wants_any_more_does_not_keep_a_member_waiting(hub) {
+    async fn unwanted_slot_does_not_keep_a_member_waiting(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         let other = pool.spawn(behind(Arc::clone(&open), ())).await;
         let (start, inside, queued) = (gate(), pool.clone(), gate());
@@ -259,7 +259,7 @@ on_every_hub! {
         assert_eq!((one.len(), two.len()), (0, 0));
     }
 
-    async fn members_of_which_one_waits_to_start_a_greenlet_do_not_wait_for_ever(hub) {
+    async fn members_one_of_which_waits_to_spawn_do_not_hang(hub) {
         let (pool, both) = (Pool::on(hub, 2), Count::to(2));
         let (inside, here) = (pool.clone(), both.clone());
         let spawner = pool.spawn(async move {

@@ -189,7 +189,7 @@ fn bad_pool(
 }
 
 #[test]
-fn an_idle_item_that_panics_when_its_time_has_come_keeps_no_other() {
+fn expired_idle_item_that_panics_keeps_no_other() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = bad_pool(&dropped);
@@ -210,7 +210,7 @@ fn an_idle_item_that_panics_when_its_time_has_come_keeps_no_other() {
 }
 
 #[test]
-fn idle_items_that_panic_when_they_are_dropped_harm_nobody_who_has_no_use_for_them() {
+fn idle_items_that_panic_when_dropped_harm_no_user() {
     let dropped = Dropped::default();
     let pool = bad_pool(&dropped);
     SimHub::new().block_on(async {

@@ -98,7 +98,7 @@ on_every_hub! {
         assert_eq!(*pool.item().await.unwrap(), 1);
     }
 
-    async fn a_getter_that_is_dropped_while_its_item_is_made_leaves_its_room(_hub) {
+    async fn getter_dropped_while_its_item_is_made_leaves_its_room(_hub) {
         let (tries, dropped) = (AtomicUsize::new(0), Dropped::default());
         let pool = ResourcePool::builder(|| {
             let (first, guard) = (tries.fetch_add(1, SeqCst) == 0, dropped.guard());
@@ -213,7 +213,7 @@ on_every_hub! {
         assert_eq!((got.len(), pool.size()), (2, 3));
     }
 
-    async fn a_smaller_size_drops_idle_items_first_and_others_as_they_come_back(_hub) {
+    async fn resize_down_drops_idle_items_first_then_returned_ones(_hub) {
         let pool = ResourcePool::builder(numbers()).build();
         let mut items = Vec::new();
         for _ in 0..4 {

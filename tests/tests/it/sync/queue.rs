@@ -233,7 +233,7 @@ on_every_hub! {
         pool.join().await.unwrap();
     }
 
-    async fn the_smallest_item_comes_out_first_and_of_equal_ones_the_first(hub) {
+    async fn smallest_item_comes_out_first_and_equal_ones_in_fifo_order(hub) {
         let jobs = Arc::new(PriorityQueue::unbounded());
         for (n, priority) in [2, 1, 3, 1, 2].into_iter().enumerate() {
             jobs.put_nowait(Job { priority, n }).unwrap();

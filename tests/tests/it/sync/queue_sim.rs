@@ -51,7 +51,7 @@ fn items_go_to_those_who_wait_in_the_order_they_came() {
 }
 
 #[test]
-fn items_are_put_in_the_order_in_which_those_came_who_wait_to_put() {
+fn waiting_putters_put_their_items_in_fifo_order() {
     for capacity in [0, 1, 5] {
         SimHub::check(0..SEEDS, |sim| {
             let (queue, came) = (Rc::new(Queue::bounded(capacity)), Rc::new(RefCell::default()));

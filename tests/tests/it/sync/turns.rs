@@ -66,7 +66,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_an_acquire_of_many_passes_all_of_them_on(hub) {
+    async fn killed_acquire_of_many_passes_all_permits_on(hub) {
         for when in WHEN {
             let seats = Arc::new(Semaphore::new(0));
             let wait = |_| -> Wait {
@@ -78,7 +78,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_bounded_semaphore_passes_the_permit_on(hub) {
+    async fn killed_bounded_acquire_passes_its_permit_on(hub) {
         for when in WHEN {
             let seats = Arc::new(BoundedSemaphore::new(1));
             seats.try_acquire().unwrap().forget();
@@ -104,7 +104,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_get_of_the_smallest_leaves_it_to_the_next(hub) {
+    async fn killed_priority_get_leaves_the_item_to_the_next(hub) {
         for when in WHEN {
             let queue = Arc::new(PriorityQueue::bounded(1));
             let wait = |_| -> Wait {
@@ -196,7 +196,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_latch_a_join_or_an_idle_wait_holds_nobody_up(hub) {
+    async fn killed_latch_join_or_idle_wait_holds_up_no_other(hub) {
         for when in WHEN {
             let latch = Arc::new(Latch::new(1));
             let wait = |_| -> Wait {

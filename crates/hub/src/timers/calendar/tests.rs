@@ -128,7 +128,7 @@ fn what_has_passed_is_not_added() {
 }
 
 #[test]
-fn no_more_come_out_at_a_time_than_asked_for_and_none_is_left_out() {
+fn due_sleeps_come_out_in_batches_and_none_is_missed() {
     let mut told = Told::new();
     for name in 0..100 {
         told.add(TICK / 10 * (1 + name), usize::try_from(name).unwrap());
@@ -143,7 +143,7 @@ fn no_more_come_out_at_a_time_than_asked_for_and_none_is_left_out() {
 }
 
 #[test]
-fn it_is_told_what_is_over_as_soon_as_the_last_of_a_moment_is_out() {
+fn moment_is_over_once_its_last_sleep_is_out() {
     let mut told = Told::new();
     for at in [TICK + 1, TICK + 5, TICK + 5, 3 * TICK] {
         told.add(at, 0);

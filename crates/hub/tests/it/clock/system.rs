@@ -35,7 +35,7 @@ fn waker() -> (Waker, Weak<NoWake>) {
 }
 
 #[test]
-fn on_a_local_hub_they_end_in_the_order_of_their_times_and_none_too_early() {
+fn sleeps_on_a_local_hub_end_in_order_and_not_too_early() {
     // All have to be asleep before the first is due: on a busy machine that may take a while.
     let mut lead = MOMENT;
     while !sleepers_end_in_order(lead) {

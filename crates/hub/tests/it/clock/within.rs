@@ -98,7 +98,7 @@ fn of_nested_limits_the_one_that_runs_out_first_is_reported() {
 }
 
 #[test]
-fn of_nested_limits_that_are_both_over_the_one_that_ran_out_first_is_reported() {
+fn nested_limits_report_the_one_that_ran_out_first() {
     let (clock, _entered) = Manual::enter();
     let mut nested = ByHand::waiting(pending::<()>().within(2 * SECOND).within(SECOND));
     // The hub was busy: nobody was polled in between.

@@ -98,7 +98,7 @@ fn block_on_runs_no_task_of_the_hub_on_its_thread() {
 }
 
 #[test]
-fn a_block_on_comes_to_its_end_though_tasks_give_way_without_end() {
+fn block_on_ends_while_tasks_yield_for_ever() {
     let hub = Hub::builder().threads(1).build().unwrap();
     for _ in 0..2 {
         hub.spawn(async {
@@ -173,7 +173,7 @@ fn ten_thousand_tasks_all_run() {
 }
 
 #[test]
-fn each_thread_calls_the_hooks_when_it_starts_and_before_it_ends() {
+fn each_thread_calls_its_start_and_stop_hooks() {
     let (to, called) = channel();
     let (start, stop) = (to.clone(), to);
     let hub = Hub::builder()

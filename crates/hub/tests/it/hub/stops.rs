@@ -189,7 +189,7 @@ fn tasks_that_spawn_all_the_time_do_not_keep_it_from_stopping() {
 }
 
 #[test]
-fn tasks_that_ask_for_the_current_hub_do_not_keep_it_from_stopping() {
+fn task_that_asks_for_the_current_hub_does_not_keep_it_alive() {
     for _ in 0..100 {
         let ends = Dropped::default();
         let hub = watched_hub(2, &ends);

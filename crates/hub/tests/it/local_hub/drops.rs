@@ -84,7 +84,7 @@ fn tasks_that_were_woken_are_dropped() {
 }
 
 #[test]
-fn a_task_that_another_thread_wakes_meanwhile_is_dropped_here_and_once() {
+fn task_woken_elsewhere_during_the_drop_is_dropped_here_once() {
     const ROUNDS: usize = 20_000;
     let drops = Dropped::default();
     let (to, wakers) = channel::<Waker>();
@@ -218,7 +218,7 @@ fn a_hub_in_a_thread_local_is_dropped_with_its_thread() {
 }
 
 #[test]
-fn a_task_that_another_thread_wakes_while_the_hub_goes_with_its_thread_is_dropped_there() {
+fn task_woken_as_the_hub_s_thread_ends_is_dropped_there() {
     let drops = Dropped::default();
     for _ in 0..1000 {
         let (to, wakers) = channel();

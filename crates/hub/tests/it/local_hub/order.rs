@@ -23,7 +23,7 @@ impl Log {
 }
 
 #[test]
-fn tasks_run_in_the_order_they_were_spawned_and_main_in_its_turn() {
+fn tasks_run_in_spawn_order_with_main_in_its_turn() {
     let (hub, log) = (LocalHub::new(), Log::default());
     for n in 0..3 {
         let log = log.clone();

@@ -148,7 +148,7 @@ fn one_task_that_never_waits_does_not_starve_a_timer() {
 }
 
 #[test]
-fn tasks_that_never_wait_do_not_starve_a_wake_from_another_thread() {
+fn busy_tasks_do_not_starve_a_wake_from_another_thread() {
     let hub = LocalHub::new();
     for _ in 0..1000 {
         hub.spawn(busy());

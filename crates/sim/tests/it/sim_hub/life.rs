@@ -30,7 +30,7 @@ fn pending_counts_the_tasks_that_have_not_ended() {
 }
 
 #[test]
-fn nothing_runs_but_inside_and_what_is_left_goes_on_at_the_next_one() {
+fn tasks_left_go_on_at_the_next_block_on() {
     let sim = SimHub::new();
     let shared = Rc::new(());
     let mine = Rc::clone(&shared);
@@ -110,7 +110,7 @@ fn another_simulation_may_run_inside_with_a_time_of_its_own() {
 }
 
 #[test]
-fn a_simulation_inside_of_itself_takes_no_turn_from_the_outer_one() {
+fn nested_simulation_takes_no_turn_from_the_outer_one() {
     let sim = SimHub::new();
     let own = sim.clone();
     sim.spawn(async move {

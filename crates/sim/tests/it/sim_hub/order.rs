@@ -73,7 +73,7 @@ fn each_task_comes_first_under_some_seed() {
 }
 
 #[test]
-fn one_seed_gives_one_order_also_of_timers_that_are_due_together() {
+fn one_seed_gives_one_order_of_tasks_and_timers() {
     let order = |seed| {
         let (sim, log) = (SimHub::seeded(seed), Rc::new(RefCell::new(Vec::new())));
         for n in 0..10 {

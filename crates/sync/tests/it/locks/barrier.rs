@@ -28,7 +28,7 @@ fn it_can_be_crossed_again_and_again() {
 }
 
 #[test]
-fn those_who_come_again_do_not_hold_up_those_who_are_let_through() {
+fn next_round_does_not_hold_up_the_round_before() {
     let barrier = Barrier::new(2);
     let mut slow = ByHand::waiting(barrier.wait());
     assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));

@@ -17,7 +17,7 @@ fn forgotten_permits_come_back_to_those_who_wait() {
 }
 
 #[test]
-fn a_release_of_more_than_are_out_is_refused_and_changes_nothing() {
+fn release_of_more_than_are_out_is_refused() {
     let semaphore = BoundedSemaphore::new(3);
     assert_eq!(semaphore.release(1), Err(OverRelease));
     semaphore.try_acquire_many(2).unwrap().forget();

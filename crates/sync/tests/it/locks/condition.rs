@@ -26,7 +26,7 @@ fn the_permit_is_back_while_one_waits_and_held_again_after() {
 }
 
 #[test]
-fn a_notification_that_the_permit_s_return_brings_about_is_not_missed() {
+fn notification_caused_by_the_permit_s_return_is_not_missed() {
     struct Notifier(Condition);
     impl Wake for Notifier {
         fn wake(self: Arc<Self>) {
@@ -94,7 +94,7 @@ fn a_notification_for_nobody_is_not_kept() {
 }
 
 #[test]
-fn a_wait_that_was_never_polled_gives_the_permit_back_when_it_is_dropped() {
+fn unpolled_wait_gives_its_permit_back_when_dropped() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     drop(condition.wait(take(&lock)));
     assert_eq!((lock.out(), condition.waiting()), (0, 0));
@@ -124,7 +124,7 @@ fn a_notified_waiter_that_is_dropped_passes_it_on() {
 }
 
 #[test]
-fn a_notified_waiter_that_is_dropped_before_it_has_the_permit_passes_it_on() {
+fn notified_waiter_dropped_without_its_permit_passes_it_on() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut first = ByHand::waiting(condition.wait(take(&lock)));
     let mut second = ByHand::waiting(condition.wait(take(&lock)));
@@ -169,7 +169,7 @@ fn a_wait_for_what_is_so_already_is_over_at_once() {
 }
 
 #[test]
-fn a_wait_goes_on_until_what_it_is_for_is_so_and_looks_with_the_permit_held() {
+fn conditional_wait_checks_with_the_permit_held() {
     let (lock, condition, count) = (Semaphore::new(1), Condition::new(), Cell::new(0));
     let low = || {
         assert_eq!(lock.out(), 1);

@@ -42,7 +42,7 @@ fn each_wait_is_noted() {
 }
 
 #[test]
-fn a_wait_for_the_permit_after_the_notification_is_noted_for_the_same_line() {
+fn wait_for_the_permit_is_noted_for_the_same_line() {
     let (semaphore, condition) = (Semaphore::new(1), Condition::new());
     let permit = semaphore.try_acquire().unwrap();
     let line = line!() + 1;

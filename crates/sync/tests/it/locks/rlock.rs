@@ -30,7 +30,7 @@ fn a_free_lock_is_had_at_once_and_free_again_after() {
 }
 
 #[test]
-fn its_owner_has_it_as_often_as_they_like_and_each_guard_lets_go_once() {
+fn owner_takes_it_repeatedly_and_each_guard_releases_once() {
     let lock = RLock::default();
     let guards = [take(&lock, 1), lock.try_acquire(1).unwrap(), take(&lock, 1)];
     assert_eq!(state(&lock), (3, Some(1), 0));
@@ -139,7 +139,7 @@ fn an_owner_who_waits_in_two_places_gets_in_at_both() {
 }
 
 #[test]
-fn an_owner_s_second_wait_goes_on_in_its_place_if_the_lock_is_gone_by_then() {
+fn owner_s_second_wait_keeps_its_place_if_the_lock_is_gone() {
     let lock = RLock::new();
     let held = take(&lock, 0);
     let first = ByHand::waiting(lock.acquire(1));

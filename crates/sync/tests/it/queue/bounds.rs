@@ -42,7 +42,7 @@ fn a_put_waits_until_an_item_was_taken() {
 }
 
 #[test]
-fn a_larger_size_admits_at_once_as_many_as_fit_and_wakes_each_once() {
+fn resize_up_admits_as_many_as_fit_and_wakes_each_once() {
     let queue = Queue::bounded(1);
     queue.put_nowait(0).unwrap();
     let mut putters: Vec<_> = (1..=5).map(|item| ByHand::waiting(queue.put(item))).collect();
@@ -71,7 +71,7 @@ fn under_a_smaller_size_nothing_is_put_until_enough_was_taken() {
 }
 
 #[test]
-fn an_item_that_is_put_back_may_exceed_the_size_and_admits_nobody() {
+fn item_put_back_may_exceed_the_size_and_admits_no_putter() {
     let queue = Queue::bounded(1);
     let getter = ByHand::waiting(queue.get());
     queue.put_nowait(1).unwrap();

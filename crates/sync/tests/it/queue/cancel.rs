@@ -167,7 +167,7 @@ fn a_dropped_put_takes_its_item_along_unless_that_was_put() {
 }
 
 #[test]
-fn a_put_dropped_at_a_channel_takes_its_item_along_unless_that_was_taken() {
+fn dropped_channel_put_drops_its_item_unless_it_was_taken() {
     fn put(queue: &Queue<u32>) -> Life<'_> {
         Box::pin(async {
             queue.put(2).await.unwrap();
@@ -242,7 +242,7 @@ fn an_item_goes_down_a_whole_line_of_getters_that_are_dropped() {
 }
 
 #[test]
-fn the_next_in_line_gets_the_item_of_a_dropped_getter_and_not_a_newcomer() {
+fn item_of_a_dropped_getter_goes_to_the_next_in_line() {
     let queue = Queue::bounded(1);
     let first = ByHand::waiting(queue.get());
     let mut second = ByHand::waiting(queue.get());

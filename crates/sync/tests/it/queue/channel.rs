@@ -224,7 +224,7 @@ fn the_balance_is_putters_less_getters() {
 }
 
 #[test]
-fn putters_are_served_in_the_order_they_came_in_any_kind_of_queue_without_room() {
+fn putters_are_served_in_fifo_order_in_any_full_queue() {
     fn check<O: Order<u32>>(queue: &OrderedQueue<u32, O>) {
         let _putters = [3, 1, 2].map(|item| ByHand::waiting(queue.put(item)));
         assert_eq!([(); 3].map(|()| queue.get_nowait().unwrap()), [3, 1, 2]);

@@ -8,7 +8,7 @@ use spinney_test_support::ByHand;
 use super::order::drain;
 
 #[test]
-fn each_getter_gets_the_item_of_its_turn_in_whatever_order_they_run() {
+fn each_getter_gets_the_item_of_its_turn_in_any_run_order() {
     let queue = Queue::bounded(1);
     let mut getters: Vec<_> = (0..4).map(|_| ByHand::waiting(queue.get())).collect();
     (0..3).for_each(|item| queue.put_nowait(item).unwrap());

@@ -67,7 +67,7 @@ fn left(queue: &PriorityQueue<Touchy>) -> Vec<u32> {
 }
 
 #[test]
-fn a_put_whose_item_panics_when_compared_panics_and_loses_nothing_else() {
+fn put_of_an_item_that_panics_when_compared_loses_only_it() {
     let queue = PriorityQueue::unbounded();
     fill(&queue);
     panics(|| queue.put_nowait(Touchy(0)));
@@ -78,7 +78,7 @@ fn a_put_whose_item_panics_when_compared_panics_and_loses_nothing_else() {
 }
 
 #[test]
-fn a_get_that_admits_an_item_that_panics_has_its_item_and_the_panic_is_the_putter_s() {
+fn panic_of_an_admitted_item_goes_to_its_putter() {
     let queue = PriorityQueue::bounded(2);
     fill(&queue);
     let mut touchy = ByHand::waiting(queue.put(Touchy(0)));
@@ -91,7 +91,7 @@ fn a_get_that_admits_an_item_that_panics_has_its_item_and_the_panic_is_the_putte
 }
 
 #[test]
-fn a_put_that_panicked_tells_so_when_its_item_is_taken_back_and_may_be_dropped() {
+fn panicked_put_says_so_when_its_item_is_taken_back() {
     let queue = PriorityQueue::bounded(2);
     fill(&queue);
     let mut put = queue.put(Touchy(0));
@@ -105,7 +105,7 @@ fn a_put_that_panicked_tells_so_when_its_item_is_taken_back_and_may_be_dropped()
 }
 
 #[test]
-fn an_item_that_panics_when_it_is_put_back_is_lost_alone_and_counts_as_done() {
+fn item_that_panics_when_put_back_is_lost_and_counts_as_done() {
     let queue = PriorityQueue::unbounded();
     let getter = ByHand::waiting(queue.get());
     let mut join = ByHand::of(queue.join());

@@ -48,7 +48,7 @@ fn those_who_peek_wait_in_one_line_with_those_who_get() {
 }
 
 #[test]
-fn a_peek_sees_the_item_of_a_putter_that_waits_in_vain_for_a_getter() {
+fn peek_sees_the_item_of_a_waiting_putter() {
     let channel = Queue::bounded(0);
     let mut early = ByHand::waiting(channel.peek());
     let putter = ByHand::waiting(channel.put(1));

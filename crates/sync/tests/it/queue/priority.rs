@@ -77,7 +77,7 @@ fn an_item_that_is_put_back_is_before_its_later_equals() {
 }
 
 #[test]
-fn an_item_taken_is_the_smallest_of_those_that_were_in_the_queue() {
+fn item_taken_is_the_smallest_in_the_queue() {
     let queue = PriorityQueue::bounded(2);
     queue.put_nowait(5).unwrap();
     queue.put_nowait(6).unwrap();

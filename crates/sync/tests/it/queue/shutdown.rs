@@ -76,7 +76,7 @@ fn whoever_was_served_before_keeps_what_they_got() {
 }
 
 #[test]
-fn an_item_given_before_is_back_in_the_queue_if_its_getter_is_dropped() {
+fn item_of_a_getter_dropped_after_shutdown_is_back_in_the_queue() {
     let queue = Queue::unbounded();
     let getter = ByHand::waiting(queue.get());
     let mut refused = ByHand::waiting(queue.get());
@@ -111,7 +111,7 @@ fn the_item_of_a_refused_put_can_be_taken_back() {
 }
 
 #[test]
-fn at_once_returns_what_is_left_in_the_order_it_would_have_come_out() {
+fn immediate_shutdown_returns_the_items_left_in_order() {
     let (queue, pile) = (Queue::unbounded(), LifoQueue::unbounded());
     for item in [1, 2, 3] {
         queue.put_nowait(item).unwrap();
@@ -145,7 +145,7 @@ fn at_once_counts_what_is_left_as_done_and_ends_the_joins() {
 }
 
 #[test]
-fn at_once_after_too_many_were_reported_done_counts_down_to_zero() {
+fn immediate_shutdown_after_too_many_done_counts_to_zero() {
     let queue = Queue::unbounded();
     queue.put_nowait(1).unwrap();
     queue.task_done().unwrap();
@@ -194,7 +194,7 @@ fn again_it_is_of_no_effect() {
 }
 
 #[test]
-fn one_that_was_refused_has_the_item_that_somebody_puts_back_meanwhile() {
+fn refused_getter_gets_an_item_that_is_put_back_meanwhile() {
     let queue = Queue::unbounded();
     let served = ByHand::waiting(queue.get());
     let mut refused = ByHand::waiting(queue.get());

@@ -59,7 +59,7 @@ fn a_permit_goes_down_a_whole_line_of_waiters_that_are_dropped() {
 }
 
 #[test]
-fn a_waiter_that_has_its_permit_takes_nothing_along_when_it_is_dropped() {
+fn finished_acquire_returns_nothing_when_it_is_dropped() {
     let semaphore = Semaphore::new(1);
     let mut done = ByHand::of(semaphore.acquire());
     let Poll::Ready(Ok(permit)) = done.poll() else { panic!("a permit was free") };

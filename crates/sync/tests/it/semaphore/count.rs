@@ -9,7 +9,7 @@ use spinney_sync::{Semaphore, TryAcquireError};
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_larger_size_admits_at_once_as_many_as_fit_and_wakes_each_once() {
+fn resize_up_admits_as_many_as_fit_and_wakes_each_once() {
     let semaphore = Semaphore::new(0);
     let mut waiting: Vec<_> = (0..10).map(|_| ByHand::waiting(semaphore.acquire())).collect();
     semaphore.resize(4);
@@ -24,7 +24,7 @@ fn a_larger_size_admits_at_once_as_many_as_fit_and_wakes_each_once() {
 }
 
 #[test]
-fn under_a_smaller_size_nobody_gets_in_until_enough_have_come_back() {
+fn resize_down_admits_no_waiter_until_enough_are_back() {
     let semaphore = Semaphore::new(3);
     let mut held: Vec<_> = (0..3).map(|_| semaphore.try_acquire().unwrap()).collect();
     semaphore.resize(1);
@@ -40,7 +40,7 @@ fn under_a_smaller_size_nobody_gets_in_until_enough_have_come_back() {
 }
 
 #[test]
-fn a_permit_passed_on_under_a_smaller_size_is_not_handed_out_again() {
+fn permit_over_a_smaller_size_is_not_handed_out_again() {
     let semaphore = Semaphore::new(2);
     let held = [semaphore.try_acquire().unwrap(), semaphore.try_acquire().unwrap()];
     let served = ByHand::waiting(semaphore.acquire());
@@ -130,7 +130,7 @@ fn what_is_released_beyond_what_is_out_is_added() {
 }
 
 #[test]
-fn a_release_in_a_holder_s_place_is_one_more_when_the_holder_s_comes_back() {
+fn release_in_a_holder_s_place_adds_one_when_its_guard_drops() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     semaphore.release(1);

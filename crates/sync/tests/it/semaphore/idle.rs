@@ -26,7 +26,7 @@ fn the_last_permit_that_comes_back_ends_the_wait() {
 }
 
 #[test]
-fn a_last_permit_that_is_put_back_ends_the_wait_when_it_is_handed_out() {
+fn last_permit_put_back_ends_the_idle_wait_when_handed_out() {
     let semaphore = Semaphore::new(1);
     semaphore.try_acquire().unwrap().forget();
     let mut idle = ByHand::waiting(semaphore.wait_idle());

@@ -118,7 +118,7 @@ fn a_waker_may_use_the_semaphore_when_a_repoll_replaces_it() {
 }
 
 #[test]
-fn a_waker_that_tries_its_luck_gets_none_of_the_permits_that_others_wait_for() {
+fn try_acquire_in_a_waker_takes_no_waiter_s_permit() {
     struct Lucky {
         semaphore: Arc<Semaphore>,
         luck: AtomicBool,

@@ -48,7 +48,7 @@ fn a_heavy_waiter_is_overtaken_by_no_light_one() {
 }
 
 #[test]
-fn permits_that_come_back_together_go_down_the_queue_as_far_as_they_reach() {
+fn permits_returned_together_serve_as_many_waiters_as_fit() {
     let semaphore = Semaphore::new(6);
     semaphore.try_acquire_many(6).unwrap().forget();
     let waiting = [2, 1, 3, 1].map(|want| ByHand::waiting(semaphore.acquire_many(want)));
@@ -72,7 +72,7 @@ fn a_heavy_waiter_that_gives_up_makes_way() {
 }
 
 #[test]
-fn a_served_heavy_waiter_that_is_dropped_passes_all_its_permits_on() {
+fn served_heavy_waiter_passes_all_permits_on_when_dropped() {
     let semaphore = Semaphore::new(3);
     let held = semaphore.try_acquire_many(3).unwrap();
     let heavy = ByHand::waiting(semaphore.acquire_many(3));

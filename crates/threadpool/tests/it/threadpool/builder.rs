@@ -95,7 +95,7 @@ fn is_thread_refused(failure: &Failure) -> bool {
 }
 
 #[test]
-fn a_closure_for_which_no_thread_can_be_started_ends_with_the_system_s_error() {
+fn closure_without_a_thread_ends_with_the_system_s_error() {
     // No machine has a stack like that.
     let pool = ThreadPool::builder().maxsize(2).stack_size(1 << 60).build().unwrap();
     for _ in 0..3 {

@@ -9,7 +9,7 @@ use spinney_hub::{Hub, LocalHub};
 use spinney_threadpool::ThreadPool;
 
 #[test]
-fn a_callback_runs_on_the_hub_of_the_call_before_the_result_is_there() {
+fn callback_runs_on_the_caller_s_hub_before_the_result() {
     let pool = ThreadPool::new(1).unwrap();
     let (send, receive) = channel();
     LocalHub::new().block_on(async {

@@ -10,7 +10,7 @@ use spinney_threadpool::ThreadPool;
 const LONG: Duration = Duration::from_secs(60);
 
 #[test]
-fn a_join_waits_for_the_queue_and_for_what_is_running_and_leaves_the_pool_open() {
+fn join_waits_for_queued_and_running_and_leaves_it_open() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
         pool.join().await.unwrap();
@@ -54,7 +54,7 @@ fn a_drain_runs_the_queue_empty_and_refuses_what_comes() {
 }
 
 #[test]
-fn a_drain_without_time_kills_the_queue_and_leaves_what_is_running() {
+fn drain_without_grace_kills_the_queue_and_leaves_running() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(2).unwrap(), Gate::default());
         let mut results = Vec::new();

@@ -151,7 +151,7 @@ fn after_a_kill_the_threads_have_ended() {
 }
 
 #[test]
-fn dropping_the_pool_lets_what_is_running_end_and_refuses_the_rest() {
+fn dropped_pool_lets_running_closures_end_and_refuses_the_rest() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
         let held = gate.clone();

@@ -80,7 +80,7 @@ fn all_threads_work_for_a_map_and_no_more() {
 }
 
 #[test]
-fn no_more_items_are_open_than_maxsize_and_one_more_while_the_reader_waits() {
+fn at_most_maxsize_items_are_open_and_one_for_the_reader() {
     let pool = ThreadPool::new(2).unwrap();
     for maxsize in [0, 1, 3] {
         let (items, pulled) = counted();
@@ -114,7 +114,7 @@ fn unbounded_results_pile_up_unread() {
 }
 
 #[test]
-fn an_item_that_panics_comes_out_in_its_place_and_the_rest_goes_on() {
+fn panicking_item_comes_out_in_its_place() {
     let pool = ThreadPool::new(2).unwrap();
     let results = pool.imap(|n: u32| assert_ne!(n, 3), 0..10);
     let results: Vec<_> = block_on(results.collect());

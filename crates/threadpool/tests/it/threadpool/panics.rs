@@ -71,7 +71,7 @@ fn an_argument_that_panics_when_it_is_dropped_ends_no_thread() {
 }
 
 #[test]
-fn a_result_that_nobody_waits_for_and_that_panics_when_it_is_dropped_ends_no_thread() {
+fn unread_result_that_panics_when_dropped_ends_no_thread() {
     LocalHub::new().block_on(async {
         for started in [false, true] {
             let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());

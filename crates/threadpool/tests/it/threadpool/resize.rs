@@ -63,7 +63,7 @@ fn fewer_threads_end_as_they_finish() {
 }
 
 #[test]
-fn idle_threads_that_are_too_many_end_at_once_and_the_rest_still_works() {
+fn surplus_idle_threads_end_immediately_and_the_rest_works() {
     for _ in 0..50 {
         let (pool, gate) = (ThreadPool::new(4).unwrap(), Gate::default());
         let running = fill(&pool, &gate, 4);
@@ -102,7 +102,7 @@ fn no_threads_at_all_are_refused() {
 }
 
 #[test]
-fn threads_end_when_they_have_been_idle_for_long_enough_and_come_back() {
+fn idle_threads_end_after_their_timeout_and_come_back() {
     let pool = ThreadPool::builder().maxsize(2).idle_timeout(Duration::ZERO).build().unwrap();
     for n in 0..100 {
         assert_eq!(pool.submit(move || n).wait().unwrap(), n);

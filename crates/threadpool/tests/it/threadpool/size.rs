@@ -89,7 +89,7 @@ fn a_spawn_into_a_full_queue_waits_for_a_place() {
 }
 
 #[test]
-fn a_spawn_that_gives_up_its_wait_runs_nothing_and_takes_no_place() {
+fn dropped_spawn_runs_nothing_and_takes_no_place() {
     const PLACES: usize = 1 + 64;
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());

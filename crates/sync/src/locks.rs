@@ -1,6 +1,7 @@
-//! [`RLock`]: a lock that its owner may take again.
+//! [`RLock`]: a lock that its owner may take again; [`BoundedSemaphore`]: a semaphore that notices
+//! when more permits come back than were taken.
 //!
-//! A lock that is released is handed to the first waiter; it is owned from that moment, though the
+//! A re-entrant lock that is released is handed to the first waiter; it is owned from that moment, though the
 //! waiter has yet to run. If the new owner waits in other places as well, those waits are woken
 //! with it and finish out of their order: otherwise they would wait for the lock of their own
 //! owner. [`Line::take_wakers`] finds them without a look at the other waiters.
@@ -15,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::primitive::{Mutex, lock};
 use crate::waiters::{Waiters, wake_all};
-use crate::{GiveWay, NotOwner, Wait};
+use crate::{Acquire, GiveWay, NotOwner, OverRelease, Permit, Semaphore, TryAcquireError, Wait};
 
 /// A re-entrant lock: its owner may take it again, and other owners wait in FIFO order.
 ///
@@ -301,5 +302,122 @@ impl<O: Eq + Hash + Clone> Line<O> {
         });
         woken.extend(wakers);
         Some(key)
+    }
+}
+
+/// A [`Semaphore`] with a fixed number of permits: giving back more than are out is an error, where
+/// a semaphore grows.
+///
+/// Dropping it is harmless, as with a semaphore.
+///
+/// Python: `gevent.lock.BoundedSemaphore`, which is not fair.
+///
+/// ```
+/// use spinney_sync::{BoundedSemaphore, OverRelease};
+///
+/// let seats = BoundedSemaphore::new(1);
+/// seats.try_acquire().unwrap().forget();
+/// assert_eq!(seats.release(1), Ok(()));
+/// assert_eq!(seats.release(1), Err(OverRelease));
+/// ```
+#[derive(Debug)]
+pub struct BoundedSemaphore {
+    semaphore: Semaphore,
+}
+
+impl BoundedSemaphore {
+    /// A semaphore with `permits` permits, none of them out.
+    pub fn new(permits: usize) -> Self {
+        Self { semaphore: Semaphore::fixed(permits) }
+    }
+
+    /// Takes a permit, behind the waiters that came before: [`Semaphore::acquire`].
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::Closed) if the semaphore was closed before a permit was free.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up its place in the queue; a permit that it had been handed goes to
+    /// the next waiter.
+    #[track_caller]
+    pub fn acquire(&self) -> Acquire<&Semaphore> {
+        self.semaphore.acquire()
+    }
+
+    /// Takes `permits` permits together: [`Semaphore::acquire_many`]. A wait for more than there are
+    /// never finishes.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    #[track_caller]
+    pub fn acquire_many(&self, permits: usize) -> Acquire<&Semaphore> {
+        self.semaphore.acquire_many(permits)
+    }
+
+    /// Takes a permit without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`Semaphore::try_acquire`].
+    ///
+    /// Python: `acquire(blocking=False)`.
+    pub fn try_acquire(&self) -> Result<Permit<&Semaphore>, TryAcquireError> {
+        self.semaphore.try_acquire()
+    }
+
+    /// Takes `permits` permits together without waiting, or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Semaphore::try_acquire`].
+    pub fn try_acquire_many(&self, permits: usize) -> Result<Permit<&Semaphore>, TryAcquireError> {
+        self.semaphore.try_acquire_many(permits)
+    }
+
+    /// Gives back `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
+    /// order.
+    ///
+    /// It cannot tell a forgotten permit from one that is held: a permit that is given back in a
+    /// holder's place does not come back a second time when the holder drops its own.
+    ///
+    /// # Errors
+    ///
+    /// [`OverRelease`] if fewer are out; none is given back then.
+    pub fn release(&self, permits: usize) -> Result<(), OverRelease> {
+        if self.semaphore.try_put_back(permits) { Ok(()) } else { Err(OverRelease) }
+    }
+
+    /// Refuses all waiters and all newcomers: [`Semaphore::close`].
+    pub fn close(&self) {
+        self.semaphore.close();
+    }
+
+    /// The number of permits, out or not.
+    pub fn capacity(&self) -> usize {
+        self.semaphore.capacity()
+    }
+
+    /// The number of permits that are not out.
+    ///
+    /// Python: gevent's `counter`.
+    pub fn available(&self) -> usize {
+        self.semaphore.free()
+    }
+
+    /// The number of waiters, for one permit or for several.
+    pub fn waiting(&self) -> usize {
+        self.semaphore.waiting()
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.semaphore.is_closed()
     }
 }
