@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use spinney::{BoxFuture, Greenlet, Pool, Spawn, sleep};
+use spinney::{BoxTask, Greenlet, Pool, Spawn, sleep};
 use spinney_sim::SimHub;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -23,9 +23,9 @@ async fn order(balance: Arc<Mutex<i32>>, amount: i32) -> bool {
 
 /// The program: pays 100 in, and 80 to somebody else. True if the latter was covered.
 ///
-/// It runs on any hub that can spawn a `BoxFuture`, in service a `Hub`. If it is `hasty`, it has a
+/// It runs on any hub that can spawn a `BoxTask`, in service a `Hub`. If it is `hasty`, it has a
 /// flaw: it gives the second order without waiting for the first.
-async fn pay<X: Spawn<BoxFuture>>(pool: Pool<X>, hasty: bool) -> bool {
+async fn pay<X: Spawn<BoxTask>>(pool: Pool<X>, hasty: bool) -> bool {
     let balance = Arc::default();
     let deposit = Greenlet::new(order(Arc::clone(&balance), 100));
     let payment = Greenlet::new(order(balance, -80));

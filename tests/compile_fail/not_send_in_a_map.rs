@@ -2,6 +2,7 @@
 //!
 //! - error[E0277]: `Hub` cannot run this map
 //! - work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`
+//! - to see what in it is not `Send`, hand one of the futures to `spinney::spawn`
 
 use spinney::{Pool, block_on};
 use std::rc::Rc;

@@ -11,7 +11,7 @@ pub mod conformance;
 pub mod tools;
 
 pub use smol::block_on as smol_block_on;
-use spinney::{BoxFuture, Spawn, Within};
+use spinney::{BoxTask, Spawn, Within};
 pub use spinney::{Hub, LocalHub, SmolHub, TokioHub};
 pub use spinney_sim::SimHub;
 pub use spinney_test_support::{DropGuard, Dropped};
@@ -118,7 +118,7 @@ pub type Test<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// Any hub whose tasks are `Send`.
 #[derive(Clone)]
-pub struct AnyHub(Arc<dyn Spawn<BoxFuture> + Send + Sync>);
+pub struct AnyHub(Arc<dyn Spawn<BoxTask> + Send + Sync>);
 
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for AnyHub {
     fn spawn(&self, future: F) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use spinney::{
-    BoxFuture, Greenlet, Handle, State, joinall, killall, pair, sleep, spawn, spawn_on, spawn_tree,
+    BoxTask, Greenlet, Handle, State, joinall, killall, pair, sleep, spawn, spawn_on, spawn_tree,
     track_spawns,
 };
 use spinney_tests::tools::{blow_up, gate, stuck};
@@ -40,7 +40,7 @@ fn lines(expected: &[(usize, &str)]) -> Vec<(usize, String)> {
 }
 
 /// Spawns two of the same until `depth`, and waits for them.
-fn family(name: String, depth: usize) -> BoxFuture {
+fn family(name: String, depth: usize) -> BoxTask {
     Box::pin(async move {
         if depth == 0 {
             return pending().await;

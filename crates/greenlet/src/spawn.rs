@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use spinney_hub::{BoxFuture, Sleep, Spawn, sleep};
+use spinney_hub::{BoxTask, Sleep, Spawn, sleep};
 
 use crate::{Greenlet, Handle, Join, Task, pair};
 
@@ -120,7 +120,7 @@ impl<T: Send + 'static> Greenlet<T> {
     #[track_caller]
     pub fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
         let (task, greenlet) = pair(future, ());
-        let task: BoxFuture = Box::pin(task);
+        let task: BoxTask = Box::pin(task);
         let slot = Slot { task: Mutex::new(Some(task)), greenlet: greenlet.handle().clone() };
         let slot = Arc::new(slot);
         greenlet.handle().set_unstarted(WeakSlot(Arc::downgrade(&slot)));
@@ -142,7 +142,7 @@ impl Handle {
     }
 
     /// Starts it on `hub`.
-    pub fn start_on(&self, hub: &impl Spawn<BoxFuture>) -> bool {
+    pub fn start_on(&self, hub: &impl Spawn<BoxTask>) -> bool {
         self.claim().map(|task| hub.spawn(task)).is_some()
     }
 
@@ -163,19 +163,19 @@ impl Handle {
         true
     }
 
-    fn claim(&self) -> Option<BoxFuture> {
+    fn claim(&self) -> Option<BoxTask> {
         self.start_slot()?.take()
     }
 }
 
 /// Where a task is before it is started. Dropping it kills the greenlet if it was not started.
 pub(crate) struct Slot {
-    task: Mutex<Option<BoxFuture>>,
+    task: Mutex<Option<BoxTask>>,
     greenlet: Handle,
 }
 
 impl Slot {
-    pub(crate) fn take(&self) -> Option<BoxFuture> {
+    pub(crate) fn take(&self) -> Option<BoxTask> {
         self.task.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -194,7 +194,7 @@ impl Drop for Slot {
 pub(crate) struct WeakSlot(Weak<Slot>);
 
 impl WeakSlot {
-    pub(crate) fn take(&self) -> Option<BoxFuture> {
+    pub(crate) fn take(&self) -> Option<BoxTask> {
         self.0.upgrade()?.take()
     }
 }
@@ -206,7 +206,7 @@ struct Later {
     delay: Sleep,
     /// Who has to live then, if anybody has.
     companion: Option<Handle>,
-    task: Option<BoxFuture>,
+    task: Option<BoxTask>,
 }
 
 impl Future for Later {

@@ -13,7 +13,7 @@ use crate::hub::Away;
 #[cfg(feature = "tokio")]
 use crate::tokio::TokioHub;
 use crate::within::Inside;
-use crate::{BoxFuture, Hub, Spawn};
+use crate::{BoxTask, Hub, Spawn};
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
@@ -62,14 +62,14 @@ pub fn label_task(label: impl FnOnce() -> String) {
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
-/// use spinney_hub::{BoxFuture, Clock, Context, Spawn};
+/// use spinney_hub::{BoxTask, Clock, Context, Spawn};
 ///
 /// /// Keeps what is spawned, to be polled by this thread.
 /// #[derive(Default)]
-/// struct Queue(Mutex<Vec<BoxFuture>>);
+/// struct Queue(Mutex<Vec<BoxTask>>);
 ///
-/// impl Spawn<BoxFuture> for Queue {
-///     fn spawn(&self, future: BoxFuture) {
+/// impl Spawn<BoxTask> for Queue {
+///     fn spawn(&self, future: BoxTask) {
 ///         self.0.lock().unwrap().push(future);
 ///     }
 /// }
@@ -116,7 +116,7 @@ pub(crate) enum Around {
 impl Context {
     /// The context of a hub that keeps time by `clock` and runs what `hub` is given, as in
     /// [`Hub::custom`].
-    pub fn new(clock: Clock, hub: Arc<dyn Spawn<BoxFuture> + Send + Sync>) -> Self {
+    pub fn new(clock: Clock, hub: Arc<dyn Spawn<BoxTask> + Send + Sync>) -> Self {
         Self::driving(Hub::custom(clock, hub))
     }
 

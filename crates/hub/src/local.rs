@@ -21,7 +21,7 @@ use spinney_sync::{Budget, WakeFlag};
 
 use crate::guarded::Guarded;
 use crate::inbox::{Inbox, Runnable};
-use crate::{BoxFuture, Context, Entered, Hub, Spawn};
+use crate::{BoxTask, Context, Entered, Hub, Spawn};
 
 /// How many turns are run before the reactor and the inbox are looked at again.
 const BATCH: usize = 200;
@@ -156,7 +156,7 @@ pub(crate) enum Turn {
     Main,
     Task(Runnable),
     /// A future that came from elsewhere, and becomes a task in its turn.
-    Spawn(BoxFuture),
+    Spawn(BoxTask),
 }
 
 /// The half of a hub that its own thread alone touches.

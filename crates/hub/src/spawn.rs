@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A future of any type, made to fit behind one pointer.
-pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A task behind one pointer, whatever its type: what a hub takes as a trait object.
+pub type BoxTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Can run a future of type `F` to its end, in the background.
 ///

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
-use spinney_greenlet::{Failure, Handle, Iwait, Task};
-use spinney_hub::{Hub, Spawn};
-use spinney_pool::{Hooked, Membership};
+use spinney_greenlet::{Failure, Handle, Iwait};
+use spinney_hub::Hub;
+use spinney_pool::Runs;
 use spinney_sync::{GiveWay, Wait};
 
 use crate::GreenPool;
@@ -121,7 +121,7 @@ impl<T, X> GreenPile<T, X> {
     pub fn spawn<F>(&self, future: F) -> impl Future<Output = Handle>
     where
         F: Future<Output = T>,
-        X: Spawn<Task<Hooked<F>, Membership>>,
+        X: Runs<F>,
     {
         let spawned = self.pool.spawn(future);
         async move {

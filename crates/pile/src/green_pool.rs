@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use spinney_greenlet::{Greenlet, Task};
-use spinney_hub::{Hub, Spawn};
-use spinney_pool::map::{Feed, IntoSource};
-use spinney_pool::{Hooked, Imap, InsideGroup, Membership, Pool, Reentry};
+use spinney_greenlet::Greenlet;
+use spinney_hub::Hub;
+use spinney_pool::map::IntoSource;
+use spinney_pool::{Imap, InsideGroup, Pool, Reentry, Runs, RunsMap};
 
 /// The size of a pool of which none is given.
 const DEFAULT_SIZE: usize = 1000;
@@ -72,7 +72,7 @@ impl<X> GreenPool<X> {
     pub fn spawn<F>(&self, future: F) -> impl Future<Output = Greenlet<F::Output>>
     where
         F: Future,
-        X: Spawn<Task<Hooked<F>, Membership>>,
+        X: Runs<F>,
     {
         self.pool.spawn(future)
     }
@@ -86,7 +86,7 @@ impl<X> GreenPool<X> {
     pub fn spawn_n<F>(&self, future: F) -> impl Future<Output = ()>
     where
         F: Future,
-        X: Spawn<Task<Hooked<F>, Membership>>,
+        X: Runs<F>,
     {
         let spawned = self.spawn(future);
         async move { spawned.await.detach() }
@@ -133,7 +133,7 @@ impl<X> GreenPool<X> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
     {
         self.pool.imap(func, items)
     }
@@ -164,7 +164,7 @@ impl<X> GreenPool<X> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
     {
         self.imap(func, tuples)
     }

@@ -4,13 +4,13 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 
-use spinney_greenlet::{Greenlet, Handle, Task};
-use spinney_hub::{BoxFuture, Hub, Spawn};
+use spinney_greenlet::{Greenlet, Handle};
+use spinney_hub::{BoxTask, Hub, Spawn};
 
 use crate::builder::Settings;
 use crate::crew::core::refused;
 use crate::roster::UNLIMITED;
-use crate::{Crew, CrewBuilder, Hooked, Membership};
+use crate::{Crew, CrewBuilder, Runs};
 
 /// Greenlets that are waited for and killed together, any number of them. `gevent.pool.Group`.
 ///
@@ -77,7 +77,7 @@ impl<X> Group<X> {
     pub fn spawn<F>(&self, future: F) -> Greenlet<F::Output>
     where
         F: Future,
-        X: Spawn<Task<Hooked<F>, Membership>>,
+        X: Runs<F>,
     {
         let greenlet = match self.crew.core.roster.slots.try_acquire() {
             Ok(slot) => {
@@ -103,7 +103,7 @@ impl<X> Group<X> {
     /// One that was started before is added all the same; false, too.
     pub fn start(&self, greenlet: &Handle) -> bool
     where
-        X: Spawn<BoxFuture>,
+        X: Spawn<BoxTask>,
     {
         self.add(greenlet) && greenlet.start_on(&self.crew.core.hub)
     }

@@ -33,6 +33,7 @@ pub mod map;
 mod pool;
 mod report;
 mod roster;
+mod runs;
 
 pub use builder::{CrewBuilder, Reentry};
 pub use crew::{Crew, Late, MapAsync, Then};
@@ -44,3 +45,4 @@ pub use map::{Imap, ItemError, Map, Mapper, TaskError, TryMap};
 pub use pool::Pool;
 pub use report::Report;
 pub use roster::Membership;
+pub use runs::{Runs, RunsMap};

@@ -5,14 +5,14 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::time::Duration;
 
-use spinney_greenlet::{Greenlet, Handle, Task};
-use spinney_hub::{BoxFuture, Hub, Spawn, Within, contain};
+use spinney_greenlet::{Greenlet, Handle};
+use spinney_hub::{BoxTask, Hub, Spawn, Within, contain};
 use spinney_sync::GiveWay;
 
 use crate::builder::Settings;
 use crate::crew::enter::{Enter, Entry};
 use crate::roster::UNLIMITED;
-use crate::{Crew, CrewBuilder, Hooked, InsideGroup, Membership, PoolFull};
+use crate::{Crew, CrewBuilder, InsideGroup, PoolFull, Runs};
 
 /// A group that runs at most so many greenlets at a time; who comes while it is full waits, first
 /// come, first served. `gevent.pool.Pool`.
@@ -119,7 +119,7 @@ impl<X> Pool<X> {
     pub fn spawn<F>(&self, future: F) -> impl Future<Output = Greenlet<F::Output>>
     where
         F: Future,
-        X: Spawn<Task<Hooked<F>, Membership>>,
+        X: Runs<F>,
     {
         let at = Location::caller();
         let entry = self.crew.core.enter();
@@ -139,7 +139,7 @@ impl<X> Pool<X> {
     pub fn try_spawn<F>(&self, future: F) -> Result<Greenlet<F::Output>, PoolFull<F>>
     where
         F: Future,
-        X: Spawn<Task<Hooked<F>, Membership>>,
+        X: Runs<F>,
     {
         match self.crew.core.roster.slots.try_acquire() {
             Ok(slot) => {
@@ -169,7 +169,7 @@ impl<X> Pool<X> {
     ) -> impl Future<Output = Result<Greenlet<F::Output>, PoolFull<F>>>
     where
         F: Future,
-        X: Spawn<Task<Hooked<F>, Membership>>,
+        X: Runs<F>,
     {
         let at = Location::caller();
         let entry = self.crew.core.enter();
@@ -231,7 +231,7 @@ impl<X> Pool<X> {
     #[track_caller]
     pub fn start(&self, greenlet: &Handle) -> impl Future<Output = bool>
     where
-        X: Spawn<BoxFuture>,
+        X: Spawn<BoxTask>,
     {
         let added = self.add(greenlet);
         let greenlet = greenlet.clone();
@@ -245,7 +245,7 @@ impl<X> Pool<X> {
     /// [`PoolFull`] if there is none.
     pub fn try_start(&self, greenlet: &Handle) -> Result<bool, PoolFull<()>>
     where
-        X: Spawn<BoxFuture>,
+        X: Spawn<BoxTask>,
     {
         Ok(self.try_add(greenlet)? && greenlet.start_on(&self.crew.core.hub))
     }

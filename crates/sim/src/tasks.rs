@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use fastrand::Rng;
-use spinney_hub::{BoxFuture as SendFuture, Spawn};
+use spinney_hub::{BoxTask, Spawn};
 use spinney_sync::{Wait, WakeFlag};
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -167,8 +167,8 @@ pub(crate) struct SimHandle {
     ready: Arc<Ready>,
 }
 
-impl Spawn<SendFuture> for SimHandle {
-    fn spawn(&self, future: SendFuture) {
+impl Spawn<BoxTask> for SimHandle {
+    fn spawn(&self, future: BoxTask) {
         let mut inbox = lock(&self.ready.inbox);
         if self.ready.closed.load(Relaxed) {
             drop(inbox);
@@ -187,7 +187,7 @@ struct Ready {
     /// The tasks that are ready to run.
     queue: Mutex<VecDeque<Arc<Place>>>,
     /// What came through a [`SimHandle`] and is no task yet, by the task's id.
-    inbox: Mutex<Vec<(u64, SendFuture)>>,
+    inbox: Mutex<Vec<(u64, BoxTask)>>,
     last_id: AtomicU64,
     /// The hub is gone. Changed under the lock of the inbox.
     closed: AtomicBool,

@@ -89,7 +89,7 @@ pub use spinney_hub::SmolHub;
 #[cfg(feature = "tokio")]
 pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
-    BoxFuture, Clock, Context, Entered, Hub, HubBuilder, Interval, Limit, LocalHub, ShutdownReport,
+    BoxTask, Clock, Context, Entered, Hub, HubBuilder, Interval, Limit, LocalHub, ShutdownReport,
     Sleep, Spawn, TimeSource, Timeout, WakeDelay, Within, WithinFuture, block_on, contain,
     interval, label_task, sleep, sleep_until, timeout, yield_now,
 };
@@ -97,8 +97,8 @@ pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourceP
 pub use spinney_pool::map;
 pub use spinney_pool::{
     Crew, CrewBuilder, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Late, Map,
-    MapAsync, Mapper, Membership, Pool, PoolFull, Reentry, Report, SpawnHook, TaskError, Then,
-    TryMap,
+    MapAsync, Mapper, Membership, Pool, PoolFull, Reentry, Report, Runs, RunsMap, SpawnHook,
+    TaskError, Then, TryMap,
 };
 pub use spinney_sync::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,

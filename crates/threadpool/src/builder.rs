@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use spinney_hub::{BoxFuture, Spawn};
+use spinney_hub::{BoxTask, Spawn};
 
 use crate::settings::Settings;
 use crate::{NoThreads, ThreadPool};
@@ -100,7 +100,7 @@ impl ThreadPoolBuilder {
 
     /// Where the callbacks of [`apply_async`](ThreadPool::apply_async) run; default: on the hub
     /// that is current at the call. `hub`.
-    pub fn hub(mut self, hub: impl Spawn<BoxFuture> + Send + Sync + 'static) -> Self {
+    pub fn hub(mut self, hub: impl Spawn<BoxTask> + Send + Sync + 'static) -> Self {
         self.settings.hub = Some(Arc::new(hub));
         self
     }

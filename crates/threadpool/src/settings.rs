@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use spinney_hub::{BoxFuture, Spawn, contain};
+use spinney_hub::{BoxTask, Spawn, contain};
 
 /// Called on a thread, with its number.
 pub(crate) type Hook = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// A hub that runs callbacks.
-pub(crate) type SharedHub = Arc<dyn Spawn<BoxFuture> + Send + Sync>;
+pub(crate) type SharedHub = Arc<dyn Spawn<BoxTask> + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) struct Settings {

@@ -4,15 +4,15 @@ use std::rc::Rc;
 
 use loom::future::block_on;
 use spinney_greenlet::{Iwait, pair};
-use spinney_hub::{BoxFuture, Clock, Context, Spawn};
+use spinney_hub::{BoxTask, Clock, Context, Spawn};
 
 use crate::{Count, model, model_within, once, spawn};
 
 /// Runs late callbacks there and then.
 struct Here;
 
-impl Spawn<BoxFuture> for Here {
-    fn spawn(&self, task: BoxFuture) {
+impl Spawn<BoxTask> for Here {
+    fn spawn(&self, task: BoxTask) {
         block_on(task);
     }
 }

@@ -5,7 +5,7 @@ use std::future::pending;
 use loom::future::block_on;
 use loom::thread;
 use spinney_greenlet::{Greenlet, Task, pair};
-use spinney_hub::{BoxFuture, Spawn};
+use spinney_hub::{BoxTask, Spawn};
 
 use crate::{Count, because, model, once, pause, reason, spawn};
 
@@ -163,8 +163,8 @@ fn one_that_its_hub_drops_as_it_is_killed_has_ended_once() {
 /// Runs what it is given to its end, there and then.
 struct Here;
 
-impl Spawn<BoxFuture> for Here {
-    fn spawn(&self, task: BoxFuture) {
+impl Spawn<BoxTask> for Here {
+    fn spawn(&self, task: BoxTask) {
         block_on(task);
     }
 }

@@ -20,7 +20,7 @@ use crate::SmolHub;
 #[cfg(feature = "tokio")]
 use crate::TokioHub;
 use crate::local::LocalHandle;
-use crate::{BoxFuture, Clock, Context, LocalHub, Spawn, current};
+use crate::{BoxTask, Clock, Context, LocalHub, Spawn, current};
 
 pub use builder::HubBuilder;
 
@@ -82,7 +82,7 @@ enum Kind {
 
 struct Custom {
     clock: Clock,
-    hub: Arc<dyn Spawn<BoxFuture> + Send + Sync>,
+    hub: Arc<dyn Spawn<BoxTask> + Send + Sync>,
 }
 
 impl Hub {
@@ -129,7 +129,7 @@ impl Hub {
     ///
     /// `hub` should not keep the real hub alive, since handles may be kept for long. It should drop
     /// what it is given once that is gone.
-    pub fn custom(clock: Clock, hub: Arc<dyn Spawn<BoxFuture> + Send + Sync>) -> Self {
+    pub fn custom(clock: Clock, hub: Arc<dyn Spawn<BoxTask> + Send + Sync>) -> Self {
         Self { kind: Kind::Custom(Arc::new(Custom { clock, hub })) }
     }
 

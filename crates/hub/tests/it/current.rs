@@ -9,7 +9,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use spinney_hub::{
-    BoxFuture, Clock, Context, Hub, LocalHub, Spawn, TimeSource, block_on, label_task, spawn,
+    BoxTask, Clock, Context, Hub, LocalHub, Spawn, TimeSource, block_on, label_task, spawn,
     yield_now,
 };
 
@@ -25,10 +25,10 @@ fn own_name() -> String {
 
 /// Keeps what it is given.
 #[derive(Default)]
-struct Shelf(Mutex<Vec<BoxFuture>>);
+struct Shelf(Mutex<Vec<BoxTask>>);
 
-impl Spawn<BoxFuture> for Shelf {
-    fn spawn(&self, future: BoxFuture) {
+impl Spawn<BoxTask> for Shelf {
+    fn spawn(&self, future: BoxTask) {
         self.0.lock().unwrap().push(future);
     }
 }

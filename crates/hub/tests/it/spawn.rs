@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
-use spinney_hub::{BoxFuture, Clock, LocalHub, Spawn, spawn, yield_now};
+use spinney_hub::{BoxTask, Clock, LocalHub, Spawn, spawn, yield_now};
 
 /// Polls whatever it was given, round and round.
 #[derive(Default)]
@@ -18,10 +18,10 @@ struct Rounds {
 
 /// What may be sent to other threads of it.
 #[derive(Default)]
-struct Inbox(Mutex<Vec<BoxFuture>>);
+struct Inbox(Mutex<Vec<BoxTask>>);
 
-impl Spawn<BoxFuture> for Inbox {
-    fn spawn(&self, future: BoxFuture) {
+impl Spawn<BoxTask> for Inbox {
+    fn spawn(&self, future: BoxTask) {
         self.0.lock().unwrap().push(future);
     }
 }
@@ -50,7 +50,7 @@ impl Rounds {
 }
 
 /// Code that knows only that its hub runs futures.
-fn count_on<X: Spawn<BoxFuture>>(hub: X, count: &Arc<std::sync::atomic::AtomicU32>) {
+fn count_on<X: Spawn<BoxTask>>(hub: X, count: &Arc<std::sync::atomic::AtomicU32>) {
     let count = Arc::clone(count);
     hub.spawn(Box::pin(async move {
         yield_now().await;
@@ -80,7 +80,7 @@ fn references_and_shared_pointers_to_an_executor_are_executors() {
     count_on(&*hub, &count);
     count_on::<&&Rounds>(&&*hub, &count);
     count_on(Rc::clone(&hub), &count);
-    count_on(Rc::clone(&hub) as Rc<dyn Spawn<BoxFuture>>, &count);
+    count_on(Rc::clone(&hub) as Rc<dyn Spawn<BoxTask>>, &count);
     hub.run();
     let threads = Arc::new(spinney_hub::Hub::builder().threads(1).build().unwrap());
     let by_arc = Arc::default();
@@ -109,12 +109,12 @@ fn free_spawn_reaches_the_stranger_that_is_current() {
 
 #[test]
 fn only_an_executor_that_says_so_is_local() {
-    fn is_local(hub: impl Spawn<BoxFuture>) -> bool {
+    fn is_local(hub: impl Spawn<BoxTask>) -> bool {
         hub.is_local()
     }
     let local = LocalHub::new();
     assert!(is_local(&local) && is_local(Rc::new(&local)) && is_local(Rc::new(local)));
-    assert!(is_local(Rc::new(LocalHub::new()) as Rc<dyn Spawn<BoxFuture>>));
+    assert!(is_local(Rc::new(LocalHub::new()) as Rc<dyn Spawn<BoxTask>>));
     assert!(!is_local(Rounds::default()));
     let threads = spinney_hub::Hub::builder().threads(1).build().unwrap();
     assert!(!is_local(&threads) && !is_local(Arc::new(threads)));

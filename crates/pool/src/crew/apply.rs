@@ -6,15 +6,14 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use spinney_greenlet::{Failure, Greenlet, Task, pair};
-use spinney_hub::Spawn;
+use spinney_greenlet::{Failure, Greenlet, pair};
 
 use super::core::refused;
 use super::enter::Entry;
 use super::{Late, Then};
 use crate::hook::Hooked;
-use crate::map::{Feed, IntoSource, Map};
-use crate::{Crew, Membership};
+use crate::map::{IntoSource, Map};
+use crate::{Crew, Runs, RunsMap};
 
 impl<X> Crew<X> {
     /// Runs `future` as a member, when there is a slot for it, and gives its result. For a member
@@ -31,7 +30,7 @@ impl<X> Crew<X> {
     pub fn apply<F>(&self, future: F) -> impl Future<Output = Result<F::Output, Failure>>
     where
         F: Future,
-        X: Spawn<Task<Hooked<F>, Membership>>,
+        X: Runs<F>,
     {
         let at = Location::caller();
         let entry = self.core.enter();
@@ -61,7 +60,7 @@ impl<X> Crew<X> {
     where
         F: Future,
         C: FnOnce(&F::Output),
-        X: Spawn<Task<Hooked<Then<F, C>>, Membership>>,
+        X: Runs<Then<F, C>>,
     {
         self.apply(Then::new(future, callback))
     }
@@ -76,7 +75,7 @@ impl<X> Crew<X> {
     pub fn apply_async<F>(&self, future: F) -> Greenlet<F::Output>
     where
         F: Future,
-        X: Spawn<Task<Hooked<F>, Membership>> + Spawn<Late<F>>,
+        X: Runs<F>,
     {
         let greenlet = if let Ok(slot) = self.core.roster.slots.try_acquire() {
             slot.forget();
@@ -97,7 +96,7 @@ impl<X> Crew<X> {
     where
         F: Future,
         C: FnOnce(&F::Output),
-        X: Spawn<Task<Hooked<Then<F, C>>, Membership>> + Spawn<Late<Then<F, C>>>,
+        X: Runs<Then<F, C>>,
     {
         self.apply_async(Then::new(future, callback))
     }
@@ -111,7 +110,7 @@ impl<X> Crew<X> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::Source, F, Fut> + Spawn<Task<MapAsync<Fut::Output, X>>>,
+        X: RunsMap<I, F, Fut>,
     {
         let (task, greenlet) = pair(MapAsync::new(self.map(func, items)), ());
         self.core.hub.spawn(task);
@@ -132,7 +131,7 @@ impl<X> Crew<X> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         C: FnOnce(&Vec<Fut::Output>),
-        X: Feed<I::Source, F, Fut> + Spawn<Task<Then<MapAsync<Fut::Output, X>, C>>>,
+        X: RunsMap<I, F, Fut> + Runs<Then<MapAsync<Fut::Output, X>, C>>,
     {
         let map = MapAsync::new(self.map(func, items));
         let (task, greenlet) = pair(Then::new(map, callback), ());

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use spinney_greenlet::{Greenlet, GreenletExit, Task, pair};
+use spinney_greenlet::{Greenlet, GreenletExit, pair};
 use spinney_hub::Spawn;
 use spinney_sync::Closed;
 
 use super::enter::{Enter, Entry};
-use crate::Membership;
+use crate::Runs;
 use crate::builder::Settings;
 use crate::hook::Hooked;
-use crate::map::{Seat, Source, Worker};
+use crate::map::{MapWorker, Source, Worker};
 use crate::roster::{InPlace, Place, Roster};
 
 /// What the handles of a crew share that run its work on the same hub.
@@ -57,7 +57,7 @@ impl<X> Core<X> {
     pub(crate) fn start<F>(&self, future: F) -> Result<Greenlet<F::Output>, F>
     where
         F: Future,
-        X: Spawn<Task<Hooked<F>, Membership>>,
+        X: Runs<F>,
     {
         let future = Hooked::new(&self.settings.hook, future);
         let entered = self.roster.enter(future, None, |_, membership| membership);
@@ -75,7 +75,7 @@ impl<X> Core<X> {
     ) -> impl Future<Output = Greenlet<F::Output>>
     where
         F: Future,
-        X: Spawn<Task<Hooked<F>, Membership>>,
+        X: Runs<F>,
     {
         // Decided here rather than in the block, which would have the size of `future` otherwise.
         let running = match entry {
@@ -105,7 +105,7 @@ impl<X> Core<X> {
         S: Source,
         F: Fn(S::Item) -> Fut,
         Fut: Future,
-        X: Spawn<Task<Worker<S, F, Fut, X>, Seat<Fut::Output, X>>>,
+        X: Spawn<MapWorker<S, F, Fut, X>>,
     {
         let (task, greenlet) = self.roster.enter(worker, lender, Worker::seat)?;
         greenlet.detach();

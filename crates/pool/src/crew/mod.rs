@@ -22,9 +22,9 @@ pub use then::Then;
 
 use self::core::Core;
 use crate::builder::Settings;
-use crate::map::{Feed, Imap, IntoSource, Map, Mapper, TryMap};
+use crate::map::{Imap, IntoSource, Map, Mapper, TryMap};
 use crate::roster::{UNLIMITED, Wait};
-use crate::{InsideGroup, JoinError, Reentry};
+use crate::{InsideGroup, JoinError, Reentry, RunsMap};
 
 /// What a [`Group`](crate::Group) and a [`Pool`](crate::Pool) have in common: both are a crew, and
 /// differ in how one enters.
@@ -84,7 +84,7 @@ impl<X> Crew<X> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
     {
         self.mapper().map(func, items)
     }
@@ -106,7 +106,7 @@ impl<X> Crew<X> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
     {
         self.mapper().imap(func, items)
     }
@@ -124,7 +124,7 @@ impl<X> Crew<X> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
     {
         self.mapper().imap_unordered(func, items)
     }
@@ -147,7 +147,7 @@ impl<X> Crew<X> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future<Output = Result<T, E>>,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
     {
         self.mapper().try_map(func, items)
     }

@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
-use spinney_greenlet::{Failure, GreenletExit, Task};
+use spinney_greenlet::{Failure, GreenletExit};
 use spinney_hub::{Spawn, contain};
 use spinney_sync::{Acquire, Closed, Wait as WaitNote};
 
+use super::MapWorker;
 use super::job::{Job, Pulled};
 use super::results::Room;
 use super::source::Source;
-use super::worker::{Seat, Worker};
+use super::worker::Worker;
 use crate::crew::core::Core;
 use crate::roster::{Gate, Place, Slots};
 
@@ -106,7 +107,7 @@ where
     S: Source,
     F: Fn(S::Item) -> Fut,
     Fut: Future,
-    X: Spawn<Task<Worker<S, F, Fut, X>, Seat<Fut::Output, X>>>,
+    X: Spawn<MapWorker<S, F, Fut, X>>,
 {
     /// Starts one more worker, if there is an item for it; false if there will be no more.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
@@ -188,7 +189,7 @@ where
     S: Source,
     F: Fn(S::Item) -> Fut,
     Fut: Future,
-    X: Spawn<Task<Worker<S, F, Fut, X>, Seat<Fut::Output, X>>>,
+    X: Spawn<MapWorker<S, F, Fut, X>>,
 {
     type Output = ();
 

@@ -11,8 +11,8 @@ use super::imap::{Imap, Map};
 use super::job::Job;
 use super::results::{Order, Results};
 use super::terms::Terms;
-use super::{Attempts, Feed, IntoSource, Once, Retry, TryMap};
-use crate::Crew;
+use super::{Attempts, IntoSource, Once, Retry, TryMap};
+use crate::{Crew, RunsMap};
 
 /// How far the maps of a group without a limit run ahead of who reads them.
 const UNLIMITED_MAXSIZE: usize = 1000;
@@ -89,7 +89,7 @@ impl<X, R> Mapper<X, R> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
         R: Attempts<I::Item>,
     {
         Map::new(self.start(Order::Input, true, func, items, |_| false))
@@ -102,7 +102,7 @@ impl<X, R> Mapper<X, R> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
         R: Attempts<I::Item>,
     {
         self.start(Order::Input, false, func, items, |_| false)
@@ -115,7 +115,7 @@ impl<X, R> Mapper<X, R> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
         R: Attempts<I::Item>,
     {
         self.start(Order::Completion, false, func, items, |_| false)
@@ -128,7 +128,7 @@ impl<X, R> Mapper<X, R> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future<Output = Result<T, E>>,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
         R: Attempts<I::Item>,
     {
         TryMap::new(self.start(Order::Completion, false, func, items, Result::is_err))
@@ -147,7 +147,7 @@ impl<X, R> Mapper<X, R> {
         I: IntoSource,
         F: Fn(I::Item) -> Fut,
         Fut: Future,
-        X: Feed<I::Source, F, Fut>,
+        X: RunsMap<I, F, Fut>,
         R: Attempts<I::Item>,
     {
         let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.crew, whole));

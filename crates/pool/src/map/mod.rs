@@ -23,7 +23,6 @@ mod try_map;
 mod worker;
 
 use spinney_greenlet::Task;
-use spinney_hub::Spawn;
 
 pub use feeder::Feeder;
 pub use imap::{Imap, Indexed, Map};
@@ -35,33 +34,5 @@ pub use terms::{Again, Attempts, Once};
 pub use try_map::{CollectAll, FirstSuccess, TryMap};
 pub use worker::{Seat, Worker};
 
-/// An executor that can run a map of `F` over `S`: it can spawn the two kinds of task that a map
-/// consists of. No need to implement it: every hub that takes these futures is one.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot run this map",
-    label = "this map cannot run on `{Self}`",
-    note = "the function must return a future, as `|item| async move {{ .. }}` does",
-    note = "an executor with threads moves tasks between them: the items, the function, its futures and their results must be `Send`",
-    note = "work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`"
-)]
-pub trait Feed<S, F, Fut>:
-    Spawn<Feeder<S, F, Fut, Self>>
-    + Spawn<Task<Worker<S, F, Fut, Self>, Seat<Fut::Output, Self>>>
-    + Sized
-where
-    S: Source,
-    F: Fn(S::Item) -> Fut,
-    Fut: Future,
-{
-}
-
-#[diagnostic::do_not_recommend]
-impl<X, S, F, Fut> Feed<S, F, Fut> for X
-where
-    S: Source,
-    F: Fn(S::Item) -> Fut,
-    Fut: Future,
-    X: Spawn<Feeder<S, F, Fut, Self>>
-        + Spawn<Task<Worker<S, F, Fut, Self>, Seat<Fut::Output, Self>>>,
-{
-}
+/// The task that puts a map's items to work in one slot.
+pub type MapWorker<S, F, Fut, X> = Task<Worker<S, F, Fut, X>, Seat<<Fut as Future>::Output, X>>;

@@ -5,8 +5,7 @@ use std::future::{Ready, pending, ready};
 use std::rc::Rc;
 
 use futures_lite::StreamExt;
-use spinney::map::Feed;
-use spinney::{Failure, LocalHub, Pool, yield_now};
+use spinney::{Failure, LocalHub, Pool, RunsMap, yield_now};
 use spinney_tests::tools::{Count, OnDrop, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub, on_one_thread};
 
@@ -132,7 +131,7 @@ type Work = fn(u32) -> Ready<u32>;
 
 /// Runs a map of one worker beside a task that yields: how many items come between two turns of
 /// that, at the most.
-async fn most_items_between_turns<X: Feed<Items, Work, Ready<u32>>>(pool: Pool<X>) -> usize {
+async fn most_items_between_turns<X: RunsMap<Items, Work, Ready<u32>>>(pool: Pool<X>) -> usize {
     let pulled = Count::to(1000);
     let items: Items = Box::new((0..).inspect({
         let pulled = pulled.clone();

@@ -9,7 +9,7 @@ use spinney::{
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{gate, polled};
 
-type Wait = spinney::BoxFuture;
+type Wait = spinney::BoxTask;
 
 /// When the first is killed: before its turn has come, or so many turns of others after it.
 const WHEN: [Option<usize>; 4] = [None, Some(0), Some(1), Some(3)];

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use spinney_hub::{BoxFuture, Clock, Context, Entered, Spawn, TimeSource};
+use spinney_hub::{BoxTask, Clock, Context, Entered, Spawn, TimeSource};
 
 /// A cheap handle of such a clock.
 #[derive(Clone)]
@@ -78,8 +78,8 @@ impl TimeSource for Manual {
 /// Nothing is spawned in these tests.
 struct Nowhere;
 
-impl Spawn<BoxFuture> for Nowhere {
-    fn spawn(&self, _: BoxFuture) {
+impl Spawn<BoxTask> for Nowhere {
+    fn spawn(&self, _: BoxTask) {
         unreachable!("nothing is spawned");
     }
 }

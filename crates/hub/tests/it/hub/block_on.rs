@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use spinney_hub::{
-    BoxFuture, Clock, Context, Hub, LocalHub, Spawn, Within, block_on, sleep, spawn, yield_now,
+    BoxTask, Clock, Context, Hub, LocalHub, Spawn, Within, block_on, sleep, spawn, yield_now,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -256,8 +256,8 @@ fn destructor_of_a_task_may_block() {
 /// A stranger's hub.
 struct Nowhere;
 
-impl Spawn<BoxFuture> for Nowhere {
-    fn spawn(&self, _: BoxFuture) {}
+impl Spawn<BoxTask> for Nowhere {
+    fn spawn(&self, _: BoxTask) {}
 }
 
 #[test]

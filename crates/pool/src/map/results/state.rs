@@ -20,12 +20,9 @@ pub(super) struct State<T, X> {
     pub(super) first: usize,
     pub(super) open: usize,
     pub(super) maxsize: usize,
-    /// The reader is woken for each result.
-    eager: bool,
+    eager: Eager,
     /// The reader that waits comes back by itself before long.
     pub(super) delays: bool,
-    /// A result is a failure, for which the reader is woken at once.
-    failed: bool,
     /// No further item will be opened.
     pub(super) exhausted: bool,
     /// The feeder has not ended; it may have a slot.
@@ -38,6 +35,17 @@ pub(super) struct State<T, X> {
     pub(super) loan: Loan,
     /// The workers that hold a slot; each is there by name from its first poll on.
     pub(super) workers: Slab<Option<Handle>>,
+}
+
+/// Whether the reader is woken for a single result.
+#[derive(Clone, Copy)]
+enum Eager {
+    /// It wants all results together.
+    Never,
+    /// Unless it comes back by itself before long.
+    UnlessDelayed,
+    /// One is a failure.
+    Always,
 }
 
 /// Who reads the results.
@@ -58,9 +66,8 @@ impl<T, X> State<T, X> {
             first: 0,
             open: 0,
             maxsize,
-            eager: !whole,
+            eager: if whole { Eager::Never } else { Eager::UnlessDelayed },
             delays: false,
-            failed: false,
             exhausted: false,
             feeding: true,
             reader: Reader::Present,
@@ -99,7 +106,9 @@ impl<T, X> State<T, X> {
 
     /// Puts the result of an item, which somebody will read.
     pub(super) fn put(&mut self, done: Indexed<T>) {
-        self.failed |= done.1.is_err();
+        if done.1.is_err() {
+            self.eager = Eager::Always;
+        }
         let in_turn = done.0 == self.first && self.early.is_empty();
         if in_turn || self.order == Order::Completion {
             self.ready.push_back(done);
@@ -131,7 +140,11 @@ impl<T, X> State<T, X> {
     /// for more; a failure at once.
     fn has_news(&self) -> bool {
         let readable = self.ready.len();
-        let eager = self.failed || (self.eager && !self.delays);
+        let eager = match self.eager {
+            Eager::Never => false,
+            Eager::UnlessDelayed => !self.delays,
+            Eager::Always => true,
+        };
         let handful = eager || readable >= self.maxsize / 4;
         readable > 0 && (handful || !self.has_room())
     }

@@ -1,0 +1,109 @@
+//! [`Runs`] and [`RunsMap`]: the bounds of a helper that is generic over the pool's hub.
+
+use spinney_greenlet::Task;
+use spinney_hub::Spawn;
+
+use crate::crew::Late;
+use crate::hook::Hooked;
+use crate::map::{Feeder, IntoSource, MapWorker};
+use crate::{MapAsync, Membership};
+
+/// A hub that can run `F` in a group or pool: one with threads if `F` and its result are `Send`, a
+/// [`LocalHub`](spinney_hub::LocalHub) always. Nobody implements it: each hub that can spawn the
+/// tasks that are made of `F` is one.
+///
+/// A helper that is given the future names this bound; one that makes its own futures takes a
+/// `&Pool`, which runs on the hub of the caller.
+///
+/// ```
+/// use spinney_greenlet::{Failure, Greenlet};
+/// use spinney_pool::{Pool, Runs};
+///
+/// /// Starts `job`, on whatever hub the pool is on.
+/// async fn start<X: Runs<F>, F: Future>(pool: &Pool<X>, job: F) -> Greenlet<F::Output> {
+///     pool.spawn(job).await
+/// }
+///
+/// /// Runs its own futures, where it is called.
+/// async fn answer(pool: &Pool) -> Result<u32, Failure> {
+///     pool.apply(async { 6 * 7 }).await
+/// }
+///
+/// spinney_hub::block_on(async {
+///     let pool = Pool::new(2);
+///     assert_eq!(start(&pool, async { "ran" }).await.await.unwrap(), "ran");
+///     assert_eq!(answer(&pool).await.unwrap(), 42);
+/// });
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot run this future",
+    label = "this future cannot run on `{Self}`",
+    note = "an executor with threads moves tasks between them: the future and its result must be `Send`",
+    note = "work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`",
+    note = "to see what in it is not `Send`, hand the same future to `spinney::spawn`"
+)]
+pub trait Runs<F: Future>:
+    Spawn<Task<Hooked<F>, Membership>> + Spawn<Late<F>> + Spawn<Task<F>>
+{
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, X> Runs<F> for X
+where
+    F: Future,
+    X: Spawn<Task<Hooked<F>, Membership>> + Spawn<Late<F>> + Spawn<Task<F>>,
+{
+}
+
+/// A hub that can run a map of `F`, which returns `Fut`, over `I`. Nobody implements it: each hub
+/// that can spawn the tasks of which the map consists is one.
+///
+/// ```
+/// use spinney_pool::map::IntoSource;
+/// use spinney_pool::{ItemError, Pool, RunsMap};
+///
+/// /// Maps `func` over `items`, on whatever hub the pool is on.
+/// async fn all<X, I, F, Fut>(pool: &Pool<X>, func: F, items: I) -> Result<Vec<Fut::Output>, ItemError>
+/// where
+///     I: IntoSource,
+///     F: Fn(I::Item) -> Fut,
+///     Fut: Future,
+///     X: RunsMap<I, F, Fut>,
+/// {
+///     pool.map(func, items).await
+/// }
+///
+/// let squares = all(&Pool::new(2), |n: u32| async move { n * n }, 1..=3);
+/// assert_eq!(spinney_hub::block_on(squares).unwrap(), [1, 4, 9]);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot run this map",
+    label = "this map cannot run on `{Self}`",
+    note = "the function must return a future, as `|item| async move {{ .. }}` does",
+    note = "an executor with threads moves tasks between them: the items, the function, its futures and their results must be `Send`",
+    note = "work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`",
+    note = "to see what in it is not `Send`, hand one of the futures to `spinney::spawn`"
+)]
+pub trait RunsMap<I, F, Fut>:
+    Spawn<Feeder<I::Source, F, Fut, Self>>
+    + Spawn<MapWorker<I::Source, F, Fut, Self>>
+    + Spawn<Task<MapAsync<Fut::Output, Self>>>
+    + Sized
+where
+    I: IntoSource,
+    F: Fn(I::Item) -> Fut,
+    Fut: Future,
+{
+}
+
+#[diagnostic::do_not_recommend]
+impl<X, I, F, Fut> RunsMap<I, F, Fut> for X
+where
+    I: IntoSource,
+    F: Fn(I::Item) -> Fut,
+    Fut: Future,
+    X: Spawn<Feeder<I::Source, F, Fut, Self>>
+        + Spawn<MapWorker<I::Source, F, Fut, Self>>
+        + Spawn<Task<MapAsync<Fut::Output, Self>>>,
+{
+}

@@ -1,0 +1,12 @@
+//! A helper that spawns the future it is given, without the bound that says so.
+//!
+//! - error[E0277]: `X` cannot run this future
+//! - consider restricting type parameter `X` with trait `Runs`
+
+use spinney::{Greenlet, Pool};
+
+async fn start<X, F: Future>(pool: &Pool<X>, job: F) -> Greenlet<F::Output> {
+    pool.spawn(job).await
+}
+
+fn main() {}
