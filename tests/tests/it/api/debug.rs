@@ -10,10 +10,10 @@ use std::time::Duration;
 use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
     AsyncResult, Barrier, BoundedSemaphore, Channel, Clock, Condition, Context, Event, GreenPile,
-    GreenPool, Greenlet, GreenletExit, Group, Home, Hub, Latch, LocalHub, Owner, Pool, Queue,
-    RLock, Reentry, ResourcePool, Semaphore, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait,
-    Within, block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall, pair,
-    shield, sleep, spawn_on, timeout,
+    GreenPool, Greenlet, GreenletExit, Group, Home, Hub, Joined, Latch, LocalHub, Owner, Pool,
+    Queue, RLock, Reentry, ResourcePool, Semaphore, SmolHub, Spawn, State, ThreadPool, TokioHub,
+    Wait, Within, block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall,
+    pair, shield, sleep, spawn_on, timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -89,7 +89,8 @@ fn greenlets() {
     is::<State>(greenlet.state(), "Scheduled");
     is(joinall([greenlet.handle()]), "JoinAll { ended: 0, of: Iwait { len: 1, ended: 0 } }");
     is(iwait([greenlet.handle()]), "Iwait { len: 1, ended: 0 }");
-    let link = format!("LinkId {{ greenlet: {}, link: Some(2) }}", greenlet.id());
+    is(Joined { ready: vec![1], rest: vec![2] }, "Joined { ready: [1], rest: [2] }");
+    let link = format!("LinkId {{ greenlet: {}, link: Some(3) }}", greenlet.id());
     is(greenlet.link(|_| ()), &link);
     hub.block_on(greenlet.kill_with(GreenletExit::because("too slow")));
     is(greenlet.failure(), "Some(Killed(GreenletExit { reason: Some(\"too slow\") }))");
