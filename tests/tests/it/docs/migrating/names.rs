@@ -65,6 +65,9 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
     greenlet.handle();
     greenlet.get();
     greenlet.outcome();
+    greenlet.link_result(|_| ());
+    greenlet.link_to(&Arc::new(AsyncResult::new()));
+    greenlet.link_queue(&Arc::new(Queue::unbounded()));
     Handle::current();
     handle.join();
     handle.kill();
