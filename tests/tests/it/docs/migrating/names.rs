@@ -56,9 +56,6 @@ async fn functions(hub: &Hub, greenlets: &[Greenlet<()>], exit: GreenletExit, li
 }
 
 async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId) {
-    greenlet.link_result(|_| ());
-    greenlet.link_to(&Arc::default());
-    greenlet.link_queue(&Arc::new(Queue::unbounded()));
     Greenlet::new(ready(()));
     greenlet.start();
     greenlet.start_later(TICK);
