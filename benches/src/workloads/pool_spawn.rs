@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::{StreamExt, stream};
-use spinney::{Acquire, Hooked, Imap, LocalHub, Membership, Pool, Semaphore, Spawn, Task};
+use spinney::{Acquire, Imap, LocalHub, Pool, Runs, Semaphore, Spawn};
 use tokio::task::JoinSet;
 
 use crate::answers::sum_below;
@@ -47,7 +47,7 @@ pub(super) fn workload() -> Workload {
 
 async fn spawn<X>(pool: Pool<X>, load: Load) -> u64
 where
-    X: Spawn<Task<Hooked<Ready<u64>>, Membership>>,
+    X: Runs<Ready<u64>>,
 {
     let mut greenlets = Vec::new();
     for n in load.numbers() {
