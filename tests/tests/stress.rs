@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{GreenletExit, Group, Hub, Pool, joinall, spawn_on, yield_now};
+use spinney::{GreenletExit, Group, Hub, Pool, block_on, joinall, spawn, spawn_on, yield_now};
 use spinney_tests::{DropGuard, Dropped, hub, in_time};
 
 const CAPACITY: usize = 5;
@@ -196,13 +196,18 @@ impl Storm {
         }
     }
 
-    /// Waits for a few turns, then ends, in one of the ways there are.
+    /// Waits for a few turns, or blocks its thread until another task has run, then ends, in one of
+    /// the ways there are.
     fn work(&mut self) -> impl Future<Output = ()> + Send + use<> {
         let (guard, turns, panics) = (self.guard(), self.rng.u32(..4), self.rng.u32(..4) == 0);
+        let blocks = self.rng.u32(..8) == 0;
         async move {
             let _guard = guard;
             for _ in 0..turns {
                 yield_now().await;
+            }
+            if blocks {
+                drop(block_on(spawn(async {})));
             }
             if panics {
                 std::panic::resume_unwind(Box::new("a panic that no hook reports"));

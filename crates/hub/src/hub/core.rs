@@ -126,8 +126,8 @@ impl Core {
     }
 
     /// Cancels all tasks: each is dropped by a thread of the hub, where it would run next, or when
-    /// the poll it is in is over. With the last of them the threads end. Returns how many tasks are alive,
-    /// and how many have ended.
+    /// the poll it is in is over. With the last of them the threads end. Returns how many tasks are
+    /// alive, and how many have ended.
     fn close(&self) -> (usize, usize) {
         let mut tasks = self.lock();
         tasks.closed = true;
