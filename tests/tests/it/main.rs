@@ -25,6 +25,9 @@ mod docs {
     mod tables;
 }
 
+/// Pools and helpers that run where they are called.
+mod following;
+
 /// `GreenPool` and `GreenPile`.
 mod green_pool {
     mod both;

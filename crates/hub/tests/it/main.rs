@@ -33,5 +33,9 @@ mod local_hub {
     mod wakes;
 }
 
+/// Hubs inside of tokio's runtimes, and runtimes inside of hubs.
+#[cfg(feature = "tokio")]
+mod on_tokio;
+
 /// [`Spawn`](spinney_hub::Spawn).
 mod spawn;

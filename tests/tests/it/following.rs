@@ -141,13 +141,16 @@ fn pool_limits_two_runtimes_together() {
     assert!(most.load(SeqCst) <= 3);
 }
 
+/// The name of the thread that polls this.
+async fn name() -> String {
+    yield_now().await;
+    thread::current().name().unwrap_or_default().to_owned()
+}
+
 #[test]
 fn with_hub_has_the_same_slots_on_another_hub() {
     let (hub, pool) = (spinney_tests::hub(1), Pool::new(1));
     let there = pool.with_hub(&hub);
-    async fn name() -> String {
-        thread::current().name().unwrap_or_default().to_owned()
-    }
     block_on(async {
         assert_eq!(there.apply(name()).await.unwrap(), "test-0");
         assert_eq!(there.map(|()| name(), [()]).await.unwrap(), ["test-0"]);
@@ -200,7 +203,9 @@ fn handle_to_a_reused_hub_is_of_the_old_one() {
     // One of these has the inbox of the old one.
     let hubs: Vec<_> = (0..100).map(|_| LocalHub::new()).collect();
     let greenlet = spawn_on(&handle, async {});
-    hubs.iter().for_each(|hub| hub.block_on(yield_now()));
+    for hub in &hubs {
+        hub.block_on(yield_now());
+    }
     assert!(block_on(greenlet).unwrap_err().is_killed());
 }
 
