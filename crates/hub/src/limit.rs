@@ -161,7 +161,6 @@ impl Shared {
 }
 
 /// The limit of one future, fixed or shared. It starts at its first poll, and is never put off.
-#[derive(Debug)]
 pub(crate) struct LimitTimer {
     limit: Kind,
     /// `None` before the start.
@@ -170,7 +169,6 @@ pub(crate) struct LimitTimer {
     over: Option<Instant>,
 }
 
-#[derive(Debug)]
 enum Kind {
     Fixed(Duration),
     /// Boxed: a future with a fixed limit, the usual one, has no room to spare for it.
@@ -233,8 +231,16 @@ impl LimitTimer {
     }
 }
 
+impl fmt::Debug for LimitTimer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.limit {
+            Kind::Fixed(limit) => limit.fmt(f),
+            Kind::Shared(watch) => watch.limit.fmt(f),
+        }
+    }
+}
+
 /// What one limited future knows of its [`Limit`]. Dropping it takes its waker along.
-#[derive(Debug)]
 struct Watch {
     limit: Limit,
     /// Its place among the waiting.

@@ -74,13 +74,21 @@ thread_local! {
 pin_project! {
     /// The future of [`Within::within`] and [`Within::within_limit`]. Dropping it drops the
     /// limited future.
-    #[derive(Debug)]
     #[must_use = "a time limit does nothing unless it is awaited"]
     pub struct WithinFuture<F> {
         #[pin]
         future: F,
         limit: LimitTimer,
         give_way: GiveWay,
+    }
+}
+
+impl<F: fmt::Debug> fmt::Debug for WithinFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WithinFuture")
+            .field("future", &self.future)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 

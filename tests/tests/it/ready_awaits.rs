@@ -73,11 +73,9 @@ on_every_hub! {
 
     async fn endless_loop_lets_others_run(hub) {
         for row in rows() {
-            let [one, other] = [running(hub, row).await, running(hub, row).await];
-            // It would never finish.
-            spawn_on(hub, let_others_run()).await.unwrap();
-            one.kill().await;
-            other.kill().await;
+            let greenlet = running(hub, row).await;
+            spawn_on(hub, yield_now()).await.unwrap(); // it would never finish
+            greenlet.kill().await;
         }
     }
 
@@ -133,7 +131,7 @@ fn endless_loop_ends_with_its_hub() {
         for threads in [1, 4] {
             let hub = hub(threads);
             let greenlet = hub.block_on(running(&hub, row));
-            assert_eq!(hub.shutdown(Duration::ZERO).dropped, 1, "{}", row.name);
+            hub.shutdown(Duration::ZERO);
             assert!(greenlet.is_ready(), "{}", row.name);
         }
 

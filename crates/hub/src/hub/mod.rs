@@ -167,7 +167,7 @@ impl Hub {
     }
 
     /// Gives the tasks `grace` to end, then drops those that are left and stops the threads,
-    /// whatever holds handles. What is spawned afterwards is dropped.
+    /// although handles are left. What is spawned afterwards is dropped.
     ///
     /// It blocks this thread for `grace` and the hub's [limit](HubBuilder::shutdown_limit) at the
     /// most, whatever tasks do. A task that does not end its poll in time is reported as running;

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
-    AsyncResult, Barrier, BoundedSemaphore, Channel, Clock, Condition, Context, Event, GreenPile,
-    GreenPool, Greenlet, GreenletExit, Group, Home, Hub, Latch, LocalHub, Owner, Pool, Queue,
-    RLock, Reentry, ResourcePool, Semaphore, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait,
-    Within, block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall, pair,
-    shield, sleep, spawn_on, timeout,
+    AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Event,
+    GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Home, Hub, Joined, Latch, Limit,
+    LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool, Semaphore, SetterDropped, SmolHub,
+    Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay, WakeFlag, Within, block_on, catch_exit,
+    greenlet_local, inherit_locals, interval, iwait, joinall, pair, shield, sleep, spawn_on,
+    timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -61,6 +62,7 @@ fn hubs() {
     starts(hub, "TokioHub { handle: Handle { ");
     is(SmolHub.scope(ready(1)), "Scoped { future: Ready(Some(1)), hub: SmolHub }");
     is(Clock::default(), "Clock { source: \"system\" }");
+    is(WakeDelay::default(), "WakeDelay { is_on: false }");
     is(
         Context::new(Clock::default(), Arc::new(SmolHub)),
         "Context { hub: Hub { custom: true }, .. }",
@@ -69,11 +71,17 @@ fn hubs() {
     is(sleep(Duration::from_secs(1)), "Sleep { duration: 1s }");
     is(
         ready(1).within(Duration::from_secs(1)),
-        "WithinFuture { future: Ready(Some(1)), limit: 1s, sleep: Sleep { duration: 1s }, over: None }",
+        "WithinFuture { future: Ready(Some(1)), limit: 1s, .. }",
+    );
+    let limit = Limit::new(Duration::from_secs(1));
+    is(&limit, "Limit { duration: 1s, run: Unstarted, .. }");
+    is(
+        ready(1).within_limit(&limit),
+        "WithinFuture { future: Ready(Some(1)), limit: Limit { duration: 1s, run: Unstarted, .. }, .. }",
     );
     is(interval(Duration::from_secs(1)), "Interval { period: 1s, next: None }");
     let late = SimHub::new().block_on(timeout(Duration::ZERO, pending::<()>())).unwrap_err();
-    is(late, "Timeout { limit: 0ns }");
+    is(late, "Timeout { limit: 0ns, id: _None }");
 }
 
 #[test]
@@ -86,7 +94,8 @@ fn greenlets() {
     is::<State>(greenlet.state(), "Scheduled");
     is(joinall([greenlet.handle()]), "JoinAll { ended: 0, of: Iwait { len: 1, ended: 0 } }");
     is(iwait([greenlet.handle()]), "Iwait { len: 1, ended: 0 }");
-    let link = format!("LinkId {{ greenlet: {}, link: Some(2) }}", greenlet.id());
+    is(Joined { ready: vec![1], rest: vec![2] }, "Joined { ready: [1], rest: [2] }");
+    let link = format!("LinkId {{ greenlet: {}, link: Some(3) }}", greenlet.id());
     is(greenlet.link(|_| ()), &link);
     hub.block_on(greenlet.kill_with(GreenletExit::because("too slow")));
     is(greenlet.failure(), "Some(Killed(GreenletExit { reason: Some(\"too slow\") }))");
@@ -190,6 +199,12 @@ fn piles() {
 fn primitives() {
     is(Event::new(), "Event { set: false, waiting: 0 }");
     is(AsyncResult::<u32>::new(), "AsyncResult { result: None }");
+    let answer: Arc<AsyncResult<u32, SetterDropped>> = Arc::default();
+    is(answer.setter(), "Setter { result: AsyncResult { result: None } }");
+    is(answer, "AsyncResult { result: Some(Err(SetterDropped)) }");
+    is(WakeFlag::new(), "WakeFlag { set: false }");
+    is(GiveWay::default(), "GiveWay { put_off: false }");
+    starts(Budget::open(), "Budget {");
     let semaphore = Semaphore::new(2);
     let permit = semaphore.try_acquire().unwrap();
     is(

@@ -20,12 +20,9 @@ pub(super) struct State<T, X> {
     pub(super) first: usize,
     pub(super) open: usize,
     pub(super) maxsize: usize,
-    /// The reader is woken for each result.
-    eager: bool,
+    wanted: Wanted,
     /// The reader that waits comes back by itself before long.
     pub(super) delays: bool,
-    /// A result is a failure, for which the reader is woken at once.
-    failed: bool,
     /// No further item will be opened.
     pub(super) exhausted: bool,
     /// The feeder has not ended; it may have a slot.
@@ -38,6 +35,17 @@ pub(super) struct State<T, X> {
     pub(super) loan: Loan,
     /// The workers that hold a slot; each is there by name from its first poll on.
     pub(super) workers: Slab<Option<Handle>>,
+}
+
+/// What the reader is woken for.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// All results together.
+    All,
+    /// Each result, unless the reader comes back by itself before long.
+    Each,
+    /// Each, since one has failed.
+    AtOnce,
 }
 
 /// Who reads the results.
@@ -58,9 +66,8 @@ impl<T, X> State<T, X> {
             first: 0,
             open: 0,
             maxsize,
-            eager: !whole,
+            wanted: if whole { Wanted::All } else { Wanted::Each },
             delays: false,
-            failed: false,
             exhausted: false,
             feeding: true,
             reader: Reader::Present,
@@ -99,7 +106,9 @@ impl<T, X> State<T, X> {
 
     /// Puts the result of an item, which somebody will read.
     pub(super) fn put(&mut self, done: Indexed<T>) {
-        self.failed |= done.1.is_err();
+        if done.1.is_err() {
+            self.wanted = Wanted::AtOnce;
+        }
         let in_turn = done.0 == self.first && self.early.is_empty();
         if in_turn || self.order == Order::Completion {
             self.ready.push_back(done);
@@ -131,8 +140,12 @@ impl<T, X> State<T, X> {
     /// for more; a failure at once.
     fn has_news(&self) -> bool {
         let readable = self.ready.len();
-        let eager = self.failed || (self.eager && !self.delays);
-        let handful = eager || readable >= self.maxsize / 4;
+        let each = match self.wanted {
+            Wanted::All => false,
+            Wanted::Each => !self.delays,
+            Wanted::AtOnce => true,
+        };
+        let handful = each || readable >= self.maxsize / 4;
         readable > 0 && (handful || !self.has_room())
     }
 

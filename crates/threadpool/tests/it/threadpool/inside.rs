@@ -1,12 +1,11 @@
 //! What closures may do to their own pool.
 
-use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::block_on;
-use spinney_hub::{Hub, LocalHub, Spawn};
+use spinney_hub::{Hub, LocalHub};
 use spinney_threadpool::{InsideThreadPool, ThreadPool};
 
 #[test]

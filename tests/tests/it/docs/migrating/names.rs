@@ -4,15 +4,16 @@
 #![allow(unused_must_use, clippy::let_underscore_future, reason = "it is about the names")]
 
 use std::future::{Pending, Ready, pending, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use spinney::{
     AsyncResult, BoundedSemaphore, Channel, Crew, Event, Failure, GetError, GreenPile, GreenPool,
-    Greenlet, GreenletExit, Group, Handle, Hub, Imap, JoinAll, JoinableQueue, LifoQueue, LinkId,
-    Mapper, Owner, Permit, Pool, PoolFull, PriorityQueue, PutError, Queue, RLock, Reentry,
+    Greenlet, GreenletExit, Group, Handle, Hub, Imap, JoinAll, JoinableQueue, LifoQueue, Limit,
+    LinkId, Mapper, Owner, Permit, Pool, PoolFull, PriorityQueue, PutError, Queue, RLock, Reentry,
     ResourcePool, Semaphore, ThreadPool, ThreadResult, Timeout, Within, greenlet_local, iwait,
-    joinall, killall, killall_with, sleep, spawn, spawn_later, spawn_later_local, spawn_on,
-    spawn_tree, timeout, track_spawns, try_joinall, unblock, yield_now,
+    joinall, killall, killall_now, killall_with, sleep, spawn, spawn_later, spawn_later_local,
+    spawn_on, spawn_tree, timeout, track_spawns, try_joinall, unblock, yield_now,
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -33,10 +34,19 @@ async fn functions(hub: &Hub, greenlets: &[Greenlet<()>], exit: GreenletExit, li
     Within::within(ready(()), TICK);
     joinall(greenlets);
     JoinAll::count(joinall(greenlets), 1);
+    JoinAll::timeout(joinall(greenlets), TICK);
     try_joinall(greenlets);
     iwait(greenlets);
     killall(greenlets);
+    killall_now(greenlets);
     killall_with(greenlets, exit);
+    let limited = Limit::new(TICK);
+    limited.reset(TICK);
+    Limit::reset(&limited, TICK);
+    Limit::lift(&limited);
+    Limit::deadline(&limited);
+    ready(()).within_limit(&limited);
+    Timeout::is(&limit, &limited);
     GreenletExit::because("a reason");
     Hub::current();
     unblock(|| ());
@@ -52,6 +62,9 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
     greenlet.handle();
     greenlet.get();
     greenlet.outcome();
+    greenlet.link_result(|_| ());
+    greenlet.link_to(&Arc::new(AsyncResult::new()));
+    greenlet.link_queue(&Arc::new(Queue::unbounded()));
     Handle::current();
     handle.join();
     handle.kill();
