@@ -48,7 +48,7 @@ impl Pool {
     /// [current hub](Hub::current) of the caller. A map runs on one hub to its end. A pool with
     /// capacity 0 is always full.
     ///
-    /// To tie it to one hub, whoever calls, there is [`on`](Self::on).
+    /// To tie it to one hub for all callers, there is [`on`](Self::on).
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self::on(&Hub::following(), capacity)

@@ -167,7 +167,7 @@ impl Hub {
     }
 
     /// Gives the tasks `grace` to end, then drops those that are left and stops the threads,
-    /// whatever holds handles. What is spawned afterwards is dropped.
+    /// although handles are left. What is spawned afterwards is dropped.
     ///
     /// It blocks this thread for `grace` and the hub's [limit](HubBuilder::shutdown_limit) at the
     /// most, whatever tasks do. A task that does not end its poll in time is reported as running;
@@ -254,8 +254,17 @@ impl Default for Hub {
 #[diagnostic::do_not_recommend]
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
     fn spawn(&self, future: F) {
-        match &self.kind {
-            Kind::Global => spawn_global(future),
+        // Looked up here, so that the future is moved once.
+        let current;
+        let hub = if let Kind::Following = self.kind {
+            current = Self::current();
+            &current
+        } else {
+            self
+        };
+        match &hub.kind {
+            // What is current follows no other.
+            Kind::Global | Kind::Following => spawn_global(future),
             Kind::Own(core, _) => core.spawn(future),
             Kind::Local(hub) => hub.spawn(future),
             #[cfg(feature = "smol")]
@@ -263,7 +272,6 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
             #[cfg(feature = "tokio")]
             Kind::Tokio(hub) => hub.spawn(future),
             Kind::Custom(custom) => custom.hub.spawn(Box::pin(future)),
-            Kind::Following => Self::current().spawn(future),
         }
     }
 }

@@ -12,7 +12,7 @@ use spinney::{
     AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Event,
     GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Home, Hub, Joined, Latch, Limit,
     LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool, Semaphore, SetterDropped, SmolHub,
-    Spawn, State, ThreadPool, TokioHub, Wait, WakeFlag, Within, block_on, catch_exit,
+    Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay, WakeFlag, Within, block_on, catch_exit,
     greenlet_local, inherit_locals, interval, iwait, joinall, pair, shield, sleep, spawn_on,
     timeout,
 };
@@ -62,6 +62,7 @@ fn hubs() {
     starts(hub, "TokioHub { handle: Handle { ");
     is(SmolHub.scope(ready(1)), "Scoped { future: Ready(Some(1)), hub: SmolHub }");
     is(Clock::default(), "Clock { source: \"system\" }");
+    is(WakeDelay::default(), "WakeDelay { is_on: false }");
     is(
         Context::new(Clock::default(), Arc::new(SmolHub)),
         "Context { hub: Hub { custom: true }, .. }",

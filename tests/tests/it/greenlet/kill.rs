@@ -172,8 +172,10 @@ macro_rules! with_two_greenlets {
         let second = spawn_on(&$hub, stuck(gate(), dropped.guard()));
         drop($hub);
         assert_eq!(dropped.count(), 2, "each future is dropped once");
-        assert_eq!(reason_of(first.try_get().unwrap()), None);
-        assert_eq!(reason_of(second.try_get().unwrap()), None);
+        for greenlet in [first, second] {
+            let reason = reason_of(greenlet.try_get().unwrap());
+            assert_eq!(reason.as_deref(), Some("its hub was shut down"));
+        }
     }};
 }
 
