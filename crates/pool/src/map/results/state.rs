@@ -20,11 +20,7 @@ pub(super) struct State<T, X> {
     pub(super) first: usize,
     pub(super) open: usize,
     pub(super) maxsize: usize,
-<<<<<<< HEAD
-    eager: Eager,
-=======
     wanted: Wanted,
->>>>>>> w-hub19
     /// The reader that waits comes back by itself before long.
     pub(super) delays: bool,
     /// No further item will be opened.
@@ -41,17 +37,6 @@ pub(super) struct State<T, X> {
     pub(super) workers: Slab<Option<Handle>>,
 }
 
-<<<<<<< HEAD
-/// Whether the reader is woken for a single result.
-#[derive(Clone, Copy)]
-enum Eager {
-    /// It wants all results together.
-    Never,
-    /// Unless it comes back by itself before long.
-    UnlessDelayed,
-    /// One is a failure.
-    Always,
-=======
 /// What the reader is woken for.
 #[derive(Clone, Copy, Debug)]
 enum Wanted {
@@ -61,7 +46,6 @@ enum Wanted {
     Each,
     /// Each, since one has failed.
     AtOnce,
->>>>>>> w-hub19
 }
 
 /// Who reads the results.
@@ -82,11 +66,7 @@ impl<T, X> State<T, X> {
             first: 0,
             open: 0,
             maxsize,
-<<<<<<< HEAD
-            eager: if whole { Eager::Never } else { Eager::UnlessDelayed },
-=======
             wanted: if whole { Wanted::All } else { Wanted::Each },
->>>>>>> w-hub19
             delays: false,
             exhausted: false,
             feeding: true,
@@ -127,11 +107,7 @@ impl<T, X> State<T, X> {
     /// Puts the result of an item, which somebody will read.
     pub(super) fn put(&mut self, done: Indexed<T>) {
         if done.1.is_err() {
-<<<<<<< HEAD
-            self.eager = Eager::Always;
-=======
             self.wanted = Wanted::AtOnce;
->>>>>>> w-hub19
         }
         let in_turn = done.0 == self.first && self.early.is_empty();
         if in_turn || self.order == Order::Completion {
@@ -164,21 +140,12 @@ impl<T, X> State<T, X> {
     /// for more; a failure at once.
     fn has_news(&self) -> bool {
         let readable = self.ready.len();
-<<<<<<< HEAD
-        let eager = match self.eager {
-            Eager::Never => false,
-            Eager::UnlessDelayed => !self.delays,
-            Eager::Always => true,
-        };
-        let handful = eager || readable >= self.maxsize / 4;
-=======
         let each = match self.wanted {
             Wanted::All => false,
             Wanted::Each => !self.delays,
             Wanted::AtOnce => true,
         };
         let handful = each || readable >= self.maxsize / 4;
->>>>>>> w-hub19
         readable > 0 && (handful || !self.has_room())
     }
 
