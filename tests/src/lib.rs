@@ -20,8 +20,8 @@ pub use spinney_test_support::{DropGuard, Dropped};
 pub const SEEDS: u64 = 50;
 
 /// Makes a test of each function for each hub: a [`Hub`] of one thread and one of four, smol's,
-/// tokio's of either flavour, a stranger's ([`Threads`]), a [`LocalHub`], a first-in-first-out
-/// [`SimHub`], and [`SEEDS`] seeded ones.
+/// tokio's of either flavour, a stranger's ([`Threads`]), the [following](Hub::following) one inside of
+/// three of them, a [`LocalHub`], a first-in-first-out [`SimHub`], and [`SEEDS`] seeded ones.
 ///
 /// The function gets a reference to the hub; its body runs as the main future there. It is compiled
 /// twice, for [`AnyHub`] and for [`OneThread`], rather than once for each hub: the programs of tests
@@ -73,6 +73,21 @@ macro_rules! on_every_hub {
             #[test]
             fn own_executor() {
                 $crate::on_own_executor(on_threads);
+            }
+
+            #[test]
+            fn following_a_hub() {
+                $crate::following_a_hub(on_threads);
+            }
+
+            #[test]
+            fn following_tokio() {
+                $crate::following_tokio(on_threads);
+            }
+
+            #[test]
+            fn following_a_local_hub() {
+                $crate::following_a_local_hub(on_threads);
             }
 
             $crate::on_one_thread!(@tests $hub $body);
@@ -127,6 +142,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for AnyHub {
 }
 
 impl AnyHub {
+    fn following() -> Self {
+        Self(Arc::new(Hub::following()))
+    }
+
     /// Does nothing: the time of these hubs is real. See [`OneThread::let_time_pass`].
     pub fn let_time_pass(&self, _time: Duration) {}
 }
@@ -207,6 +226,21 @@ pub fn on_tokio(threads: usize, test: fn(&AnyHub) -> Test<'_>) {
 /// Runs `test` on [`Threads`].
 pub fn on_own_executor(test: fn(&AnyHub) -> Test<'_>) {
     smol::block_on(in_time(test(&AnyHub(Arc::new(Threads)))));
+}
+
+/// Runs `test` inside a [`Hub`] of one thread, on [`Hub::following`], which `Pool::new` takes.
+pub fn following_a_hub(test: fn(&AnyHub) -> Test<'_>) {
+    hub(1).block_on(in_time(test(&AnyHub::following())));
+}
+
+/// Runs `test` inside a tokio runtime of four threads, on [`Hub::following`].
+pub fn following_tokio(test: fn(&AnyHub) -> Test<'_>) {
+    tokio_runtime(4).block_on(in_time(test(&AnyHub::following())));
+}
+
+/// Runs `test` inside a [`LocalHub`], on [`Hub::following`].
+pub fn following_a_local_hub(test: fn(&AnyHub) -> Test<'_>) {
+    LocalHub::new().block_on(in_time(test(&AnyHub::following())));
 }
 
 /// Runs `test` on a [`LocalHub`].

@@ -29,7 +29,8 @@ const SUPPORT: &str = "spinney-test-support";
 
 /// The outside crates and which of ours may use them.
 const OWNERS: &[(&[&str], Users)] = &[
-    (&["async-executor", "async-io", "async-task", "smol", "tokio"], Only("spinney-hub")),
+    (&["async-executor", "async-io", "async-task", "event-listener"], Only("spinney-hub")),
+    (&["smol", "tokio"], Only("spinney-hub")),
     (&["blocking"], Only("spinney-threadpool")),
     // Vocabulary. spinney-sync alone needs the standard library and nothing else, unless a feature
     // is asked for.

@@ -31,6 +31,7 @@ const SLOW: &[&str] = &[
     "::smol_hub",
     "::tokio_hub_of",
     "::own_executor",
+    "::following_tokio",
     "::seeded_sim_hub",
     "outside::",
 ];

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender};
+use event_listener::Event;
 use slab::Slab;
 
 /// How long a spare thread waits for work before it ends.
@@ -26,8 +26,8 @@ pub(super) struct Workers {
     called: Condvar,
     /// The last thread has ended.
     ended: Condvar,
-    stop: Sender<()>,
-    stopped: Receiver<()>,
+    /// Wakes the threads that wait for tasks when the hub has stopped.
+    stop: Event,
 }
 
 #[derive(Default)]
@@ -46,15 +46,13 @@ struct State {
 impl Workers {
     /// None runs yet: see [`vacancy`](Self::vacancy).
     pub(super) fn new(threads: usize) -> Self {
-        let (stop, stopped) = async_channel::bounded(1);
         Self {
             threads,
             running: AtomicUsize::new(0),
             state: Mutex::default(),
             called: Condvar::new(),
             ended: Condvar::new(),
-            stop,
-            stopped,
+            stop: Event::new(),
         }
     }
 
@@ -146,13 +144,16 @@ impl Workers {
     pub(super) fn stop(&self) {
         self.lock().stopped = true;
         self.called.notify_all();
-        self.stop.close();
+        self.stop.notify(usize::MAX);
     }
 
     /// Waits until the hub has stopped.
     pub(super) async fn stopped(&self) {
-        // Nothing is ever sent: the answer is that the channel was closed.
-        let _closed = self.stopped.recv().await;
+        // Listening first and looking second: a stop between the two is not missed.
+        let stop = self.stop.listen();
+        if !self.lock().stopped {
+            stop.await;
+        }
     }
 
     /// Waits until all threads have ended, but no longer than `limit`.
