@@ -139,7 +139,7 @@ fn dropping_the_last_handle_inside_a_hub_waits_for_nothing() {
         drop(hub);
         dropped.send(()).unwrap();
     });
-    is_dropped.recv().unwrap();
+    is_dropped.recv_timeout(Duration::from_secs(20)).unwrap();
     assert_eq!(drops.count(), 0, "its task is not over");
     release.send(()).unwrap();
     while drops.count() < 1 || ends.count() < 2 {
