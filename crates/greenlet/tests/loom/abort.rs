@@ -7,20 +7,10 @@ use std::sync::Arc;
 use loom::future::block_on;
 use loom::sync::Mutex;
 use loom::thread;
-use spinney_greenlet::{Greenlet, catch_exit, pair, shield};
+use spinney_greenlet::{Handle, catch_exit, pair, shield};
 
+use crate::scopes::{ended_meanwhile, shield_dropped_elsewhere};
 use crate::{Count, because, model, once, pause, spawn};
-
-/// A greenlet of `body` that has run up to where it first waits and goes on on another thread,
-/// while it is aborted on this one. Returns it when it has ended.
-fn aborted_meanwhile<T: 'static>(body: impl Future<Output = T> + 'static) -> Greenlet<T> {
-    let (mut task, greenlet) = pair(Box::pin(body), ());
-    assert!(block_on(once(&mut task)).is_none());
-    let runs = spawn(task);
-    greenlet.abort();
-    runs.join().unwrap();
-    greenlet
-}
 
 #[test]
 fn abort_as_it_begins_ends_it_at_once_or_where_it_waits() {
@@ -50,7 +40,7 @@ fn abort_as_it_ends_leaves_the_result_or_is_the_failure() {
             pause().await;
             42
         };
-        match block_on(aborted_meanwhile(body)) {
+        match block_on(ended_meanwhile(Handle::abort, body)) {
             Ok(value) => assert_eq!(value, 42),
             Err(failure) => assert!(failure.is_aborted()),
         }
@@ -66,7 +56,7 @@ fn abort_ends_what_begins_to_catch() {
                 let _kill = catch_exit(pending::<()>()).await;
             }
         };
-        assert!(aborted_meanwhile(body).failure().unwrap().is_aborted());
+        assert!(ended_meanwhile(Handle::abort, body).failure().unwrap().is_aborted());
     });
 }
 
@@ -77,7 +67,7 @@ fn abort_ends_what_leaves_a_shield() {
             shield(pause()).await;
             shield(pending::<()>()).await;
         };
-        assert!(aborted_meanwhile(body).failure().unwrap().is_aborted());
+        assert!(ended_meanwhile(Handle::abort, body).failure().unwrap().is_aborted());
     });
 }
 
@@ -124,27 +114,7 @@ fn abort_beside_a_kill_of_one_that_waits_is_one_failure() {
 
 #[test]
 fn abort_beside_a_shield_that_is_dropped_elsewhere_ends_it() {
-    model(|| {
-        let place = Arc::new(Mutex::new(None));
-        let body = {
-            let place = Arc::clone(&place);
-            async move {
-                let mut shielded = Box::pin(shield(pending::<()>()));
-                assert!(once(&mut shielded).await.is_none());
-                *place.lock().unwrap() = Some(shielded);
-                pause().await;
-                pending::<()>().await;
-            }
-        };
-        let (mut task, greenlet) = pair(Box::pin(body), ());
-        assert!(block_on(once(&mut task)).is_none());
-        let shielded = place.lock().unwrap().take();
-        let (runs, drops) = (spawn(task), thread::spawn(move || drop(shielded)));
-        greenlet.abort();
-        runs.join().unwrap();
-        drops.join().unwrap();
-        assert!(greenlet.failure().unwrap().is_aborted());
-    });
+    model(|| assert!(shield_dropped_elsewhere(Handle::abort).is_aborted()));
 }
 
 #[test]

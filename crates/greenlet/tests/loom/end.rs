@@ -1,10 +1,9 @@
 //! Greenlets that end while others begin to wait, link, collect and give up.
 
-use std::rc::Rc;
-
 use loom::future::block_on;
 use spinney_greenlet::{Iwait, pair};
 use spinney_hub::{BoxTask, Clock, Context, Spawn};
+use std::sync::Arc;
 
 use crate::{Count, model, model_within, once, spawn};
 
@@ -41,7 +40,7 @@ fn whoever_waits_is_told_and_not_before_the_guard_is_gone() {
 #[test]
 fn a_link_is_called_once_and_not_before_the_guard_is_gone() {
     model(|| {
-        let _entered = Context::new(Clock::default(), Rc::new(Here)).enter();
+        let _entered = Context::new(Clock::default(), Arc::new(Here)).enter();
         let (left, called) = (Count::new(), Count::new());
         let (task, greenlet) = pair(async { 42 }, left.guard());
         let runs = spawn(task);
@@ -62,7 +61,7 @@ fn a_link_is_called_once_and_not_before_the_guard_is_gone() {
 #[test]
 fn a_link_that_is_taken_back_is_not_called_and_any_other_is() {
     model(|| {
-        let _entered = Context::new(Clock::default(), Rc::new(Here)).enter();
+        let _entered = Context::new(Clock::default(), Arc::new(Here)).enter();
         let called = Count::new();
         let (task, greenlet) = pair(async { 42 }, ());
         let link = {
@@ -79,7 +78,7 @@ fn a_link_that_is_taken_back_is_not_called_and_any_other_is() {
 #[test]
 fn links_are_called_in_their_order_though_the_last_comes_late() {
     model(|| {
-        let _entered = Context::new(Clock::default(), Rc::new(Here)).enter();
+        let _entered = Context::new(Clock::default(), Arc::new(Here)).enter();
         let called = Count::new();
         let (task, greenlet) = pair(async {}, ());
         let nth = |n| {

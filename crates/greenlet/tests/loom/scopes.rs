@@ -11,17 +11,20 @@ use loom::sync::Mutex;
 use loom::sync::atomic::AtomicBool;
 use loom::sync::atomic::Ordering::SeqCst;
 use loom::thread;
-use spinney_greenlet::{Greenlet, catch_exit, pair, shield};
+use spinney_greenlet::{Failure, Greenlet, Handle, catch_exit, pair, shield};
 
 use crate::{Count, model, once, pause, spawn};
 
 /// A greenlet of `body` that has run up to where it first waits and goes on on another thread,
-/// while it is killed on this one. Returns it when it has ended.
-fn killed_meanwhile<T: 'static>(body: impl Future<Output = T> + 'static) -> Greenlet<T> {
+/// while `end` kills or aborts it on this one. Returns it when it has ended.
+pub(crate) fn ended_meanwhile<T: 'static>(
+    end: fn(&Handle),
+    body: impl Future<Output = T> + 'static,
+) -> Greenlet<T> {
     let (mut task, greenlet) = pair(Box::pin(body), ());
     assert!(block_on(once(&mut task)).is_none());
     let runs = spawn(task);
-    greenlet.kill_now();
+    end(&greenlet);
     runs.join().unwrap();
     greenlet
 }
@@ -33,7 +36,7 @@ fn a_catcher_sees_a_kill_that_comes_as_it_begins_to_wait() {
             pause().await;
             catch_exit(pending::<()>()).await.is_err()
         };
-        match block_on(killed_meanwhile(body)) {
+        match block_on(ended_meanwhile(Handle::kill_now, body)) {
             Ok(caught) => assert!(caught),
             Err(failure) => assert!(failure.is_killed(), "it came before the catcher"),
         }
@@ -50,7 +53,7 @@ fn a_catcher_that_waits_always_sees_the_kill() {
             });
             caught.await.is_err()
         };
-        assert!(block_on(killed_meanwhile(body)).unwrap());
+        assert!(block_on(ended_meanwhile(Handle::kill_now, body)).unwrap());
     });
 }
 
@@ -68,7 +71,7 @@ fn of_two_catchers_side_by_side_one_sees_the_kill() {
                 or(catcher(), catcher()).await;
             }
         };
-        block_on(killed_meanwhile(body)).unwrap();
+        block_on(ended_meanwhile(Handle::kill_now, body)).unwrap();
         assert_eq!(caught.get(), 1);
     });
 }
@@ -77,7 +80,7 @@ fn of_two_catchers_side_by_side_one_sees_the_kill() {
 fn a_catcher_with_a_waker_of_its_own_is_woken_by_the_kill() {
     model(|| {
         let body = on_its_own_waker(async { catch_exit(pending::<()>()).await.is_err() });
-        assert!(block_on(killed_meanwhile(body)).unwrap());
+        assert!(block_on(ended_meanwhile(Handle::kill_now, body)).unwrap());
     });
 }
 
@@ -96,7 +99,7 @@ fn what_is_shielded_comes_to_its_end_and_then_the_kill_is_seen() {
                 pending::<()>().await;
             }
         };
-        let greenlet = killed_meanwhile(body);
+        let greenlet = ended_meanwhile(Handle::kill_now, body);
         assert_eq!(done.get(), 1);
         assert!(greenlet.failure().unwrap().is_killed());
     });
@@ -104,27 +107,30 @@ fn what_is_shielded_comes_to_its_end_and_then_the_kill_is_seen() {
 
 #[test]
 fn a_shield_that_is_dropped_elsewhere_lets_the_kill_through() {
-    model(|| {
-        let place = Arc::new(Mutex::new(None));
-        let body = {
-            let place = Arc::clone(&place);
-            async move {
-                let mut shielded = Box::pin(shield(pending::<()>()));
-                assert!(once(&mut shielded).await.is_none());
-                *place.lock().unwrap() = Some(shielded);
-                pause().await;
-                pending::<()>().await;
-            }
-        };
-        let (mut task, greenlet) = pair(Box::pin(body), ());
-        assert!(block_on(once(&mut task)).is_none());
-        let shielded = place.lock().unwrap().take();
-        let (runs, drops) = (spawn(task), thread::spawn(move || drop(shielded)));
-        greenlet.kill_now();
-        runs.join().unwrap();
-        drops.join().unwrap();
-        assert!(greenlet.failure().unwrap().is_killed());
-    });
+    model(|| assert!(shield_dropped_elsewhere(Handle::kill_now).is_killed()));
+}
+
+/// Has `end` end a greenlet while its shield is dropped on another thread.
+pub(crate) fn shield_dropped_elsewhere(end: fn(&Handle)) -> Failure {
+    let place = Arc::new(Mutex::new(None));
+    let body = {
+        let place = Arc::clone(&place);
+        async move {
+            let mut shielded = Box::pin(shield(pending::<()>()));
+            assert!(once(&mut shielded).await.is_none());
+            *place.lock().unwrap() = Some(shielded);
+            pause().await;
+            pending::<()>().await;
+        }
+    };
+    let (mut task, greenlet) = pair(Box::pin(body), ());
+    assert!(block_on(once(&mut task)).is_none());
+    let shielded = place.lock().unwrap().take();
+    let (runs, drops) = (spawn(task), thread::spawn(move || drop(shielded)));
+    end(&greenlet);
+    runs.join().unwrap();
+    drops.join().unwrap();
+    greenlet.failure().unwrap()
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn runtime_inside_of_a_local_hub_is_the_innermost() {
 }
 
 #[test]
-fn runtime_inside_a_hub_inside_a_runtime_is_the_innermost() {
+fn innermost_of_runtime_hub_runtime_is_the_last_entered() {
     let (outer, inner) = (multi_thread(), current_thread());
     let _outer = outer.enter();
     LocalHub::new().block_on(async {
@@ -137,7 +137,7 @@ fn block_on_works_in_the_tasks_of_a_runtime_of_several_threads() {
 }
 
 #[test]
-fn block_on_in_a_current_thread_runtime_names_what_to_do() {
+fn block_on_in_a_current_thread_task_names_what_to_do() {
     let runtime = current_thread();
     let refused = || {
         let panic = catch_unwind(|| block_on(async {})).unwrap_err();
@@ -224,7 +224,7 @@ fn timers_of_a_runtime_that_has_none_are_a_clear_panic() {
 }
 
 #[test]
-fn last_handle_dropped_in_a_task_waits_for_nothing() {
+fn dropping_the_last_handle_in_a_task_waits_for_nothing() {
     for runtime in runtimes() {
         let hub = Hub::builder().threads(1).shutdown_limit(HOUR).build().unwrap();
         let (started, is_started) = channel();
