@@ -73,7 +73,8 @@ where
 ///     pool.map(func, items).await
 /// }
 ///
-/// let squares = all(&Pool::new(2), |n: u32| async move { n * n }, 1..=3);
+/// let pool = Pool::new(2);
+/// let squares = all(&pool, |n: u32| async move { n * n }, 1..=3);
 /// assert_eq!(spinney_hub::block_on(squares).unwrap(), [1, 4, 9]);
 /// ```
 #[diagnostic::on_unimplemented(
