@@ -1,5 +1,6 @@
 //! The same code runs where it is called, whatever hub that is.
 
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, LazyLock};
@@ -12,6 +13,8 @@ use spinney::{
 };
 use spinney_sim::SimHub;
 use spinney_tests::{smol_block_on, tokio_runtime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MS: Duration = Duration::from_millis(1);
@@ -67,6 +70,48 @@ fn program_runs_in_tokio_of_both_flavours() {
         let task = runtime.spawn(program(MS));
         assert_eq!(runtime.block_on(task).unwrap(), ["Hub { tokio: true }"]);
     }
+}
+
+/// One request to `server` over tokio's sockets, as an HTTP client for tokio makes it.
+async fn request(server: SocketAddr, n: u8) -> std::io::Result<u8> {
+    let mut stream = TcpStream::connect(server).await?;
+    stream.write_u8(n).await?;
+    stream.read_u8().await
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn requests_on_one_thread() {
+    requests().await;
+}
+
+#[tokio::main]
+async fn requests_on_several_threads() {
+    requests().await;
+}
+
+/// The items of a map, and of the server's pool, find tokio's reactor.
+async fn requests() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let serving = spawn(async move {
+        let group = Group::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = async move {
+                let n = stream.read_u8().await.unwrap();
+                stream.write_u8(2 * n).await.unwrap();
+            };
+            group.spawn(answer).detach();
+        }
+    });
+    let answers = Pool::new(3).map(move |n| request(server, n), 0..9).await.unwrap();
+    assert!(answers.into_iter().map(Result::unwrap).eq((0..9).map(|n| 2 * n)));
+    serving.kill().await;
+}
+
+#[test]
+fn map_makes_requests_over_the_sockets_of_tokio() {
+    requests_on_one_thread();
+    requests_on_several_threads();
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Greenlets that end while others begin to wait, link, collect and give up.
 
+use std::sync::Arc;
+
 use loom::future::block_on;
 use spinney_greenlet::{Iwait, pair};
 use spinney_hub::{BoxTask, Clock, Context, Spawn};
-use std::sync::Arc;
 
-use crate::{Count, model, model_within, once, spawn};
+use crate::{Count, model, model_within, poll_once, spawn};
 
 /// Runs late callbacks there and then.
 struct Here;
@@ -22,7 +23,7 @@ fn whoever_waits_is_told_and_not_before_the_guard_is_gone() {
     model_within(2, || {
         let left = Count::new();
         let (task, greenlet) = pair(async { 42 }, left.guard());
-        let runs = spawn(task);
+        let runs = poll_once(task);
         let joins = {
             let (handle, left) = (greenlet.handle().clone(), left.clone());
             spawn(async move {
@@ -33,7 +34,7 @@ fn whoever_waits_is_told_and_not_before_the_guard_is_gone() {
         assert_eq!(block_on(greenlet).unwrap(), 42);
         assert_eq!(left.get(), 1);
         joins.join().unwrap();
-        runs.join().unwrap();
+        assert!(runs.join().unwrap().is_ready());
     });
 }
 
@@ -100,14 +101,11 @@ fn links_are_called_in_their_order_though_the_last_comes_late() {
 fn a_wait_that_is_given_up_takes_nobody_s_news_along() {
     model(|| {
         let (task, greenlet) = pair(async { 42 }, ());
-        let fickle = {
-            let mut join = greenlet.join();
-            spawn(async move { once(&mut join).await.is_some() })
-        };
-        let runs = spawn(task);
+        let fickle = poll_once(greenlet.join());
+        let runs = poll_once(task);
         assert_eq!(block_on(greenlet).unwrap(), 42);
-        fickle.join().unwrap();
-        runs.join().unwrap();
+        let _news = fickle.join().unwrap();
+        assert!(runs.join().unwrap().is_ready());
     });
 }
 
@@ -175,7 +173,7 @@ fn one_that_is_killed_before_it_begins_is_told_of_by_its_task() {
         let (task, greenlet) = pair(async {}, left.guard());
         greenlet.kill_now();
         assert_eq!(left.get(), 0, "it has ended, and not left");
-        let runs = spawn(task);
+        let runs = poll_once(task);
         let joins = {
             let (handle, left) = (greenlet.handle().clone(), left.clone());
             spawn(async move {
@@ -186,7 +184,7 @@ fn one_that_is_killed_before_it_begins_is_told_of_by_its_task() {
         assert!(block_on(greenlet).unwrap_err().is_killed());
         assert_eq!(left.get(), 1);
         joins.join().unwrap();
-        runs.join().unwrap();
+        assert!(runs.join().unwrap().is_ready());
     });
 }
 

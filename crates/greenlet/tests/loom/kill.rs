@@ -1,7 +1,6 @@
 //! Greenlets that are killed while they are started, run, wait and end.
 
 use std::future::pending;
-use std::sync::Arc;
 
 use loom::future::block_on;
 use loom::thread;

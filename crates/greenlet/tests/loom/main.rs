@@ -18,9 +18,9 @@ mod fold;
 mod scopes;
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use loom::future::block_on;
 use loom::sync::atomic::AtomicUsize;
@@ -47,6 +47,12 @@ fn model_within(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 /// Runs `body` to its end on a thread of the model.
 fn spawn<T: 'static>(body: impl Future<Output = T> + 'static) -> JoinHandle<T> {
     thread::spawn(|| block_on(body))
+}
+
+/// Polls `body` once on a thread of the model. An executor's own locks would multiply the orders, and
+/// are not what is modelled.
+fn poll_once<T: 'static>(body: impl Future<Output = T> + 'static) -> JoinHandle<Poll<T>> {
+    thread::spawn(|| pin!(body).poll(&mut Context::from_waker(Waker::noop())))
 }
 
 /// What `future` has after one poll.
