@@ -1,7 +1,10 @@
 //! `cargo xtask loom`: the models, small programs whose threads loom lets take turns in every
 //! order.
 
-use xshell::cmd;
+use std::panic::resume_unwind;
+use std::thread;
+
+use xshell::{Shell, cmd};
 
 use crate::Result;
 use crate::workspace::Workspace;
@@ -9,20 +12,34 @@ use crate::workspace::Workspace;
 /// What is set where models are built, and nowhere else.
 pub(crate) const CFG: &str = "spinney_loom";
 
-/// The packages that have models, and what `cargo test` is told to run them.
-const MODELS: &[(&str, &[&str])] =
-    &[("spinney-sync", &["--test", "loom"]), ("spinney-greenlet", &["--test", "loom"])];
+/// The packages that have models.
+const MODELS: [&str; 2] = ["spinney-sync", "spinney-greenlet"];
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
-    let sh = &workspace.sh;
     // Other flags would have everything built anew each time, were it not in a folder of its own.
     let target = workspace.target().join("loom");
-    for (package, args) in MODELS.iter().copied() {
-        cmd!(sh, "cargo test --quiet --release --package {package} {args...}")
-            .env("RUSTFLAGS", format!("--cfg {CFG}"))
-            .env("CARGO_TARGET_DIR", &target)
-            .quiet()
-            .run()?;
+    let models = |sh: &Shell, package: &str, args: &[&str]| -> Result {
+        let test =
+            cmd!(sh, "cargo test --quiet --release --package {package} --test loom {args...}");
+        let test = test.env("RUSTFLAGS", format!("--cfg {CFG}")).env("CARGO_TARGET_DIR", &target);
+        Ok(test.quiet().run()?)
+    };
+    for package in MODELS {
+        models(&workspace.sh, package, &["--no-run"])?;
     }
-    Ok(())
+    // One thread a program: loom maps a stack for each thread of each order, and threads that do so
+    // in one process wait for each other. Two programs do not.
+    thread::scope(|scope| {
+        let run = |package: &'static str| {
+            let (sh, models) = (workspace.sh.clone(), &models);
+            scope.spawn(move || {
+                let args = ["--", "--test-threads", "1"];
+                models(&sh, package, &args).map_err(|error| error.to_string())
+            })
+        };
+        MODELS.map(run).into_iter().try_for_each(|run| match run.join() {
+            Ok(done) => Ok(done?),
+            Err(panic) => resume_unwind(panic),
+        })
+    })
 }

@@ -17,14 +17,14 @@ fn keep_busy(sim: &SimHub) {
 
 #[test]
 fn sim_hub_loses_no_wake_from_another_thread() {
-    let (sim, mut storm) = (SimHub::new(), WakeStorm::of(5_000));
+    let (sim, mut storm) = (SimHub::new(), WakeStorm::of(1_000));
     keep_busy(&sim);
     assert!(sim.block_on(poll_fn(|cx| storm.poll(cx))));
 }
 
 #[test]
 fn task_of_a_sim_hub_loses_no_wake_from_another_thread() {
-    let (sim, mut storm) = (SimHub::new(), WakeStorm::of(5_000));
+    let (sim, mut storm) = (SimHub::new(), WakeStorm::of(1_000));
     keep_busy(&sim);
     let (done, ended) = std::sync::mpsc::channel();
     sim.spawn(async move { done.send(poll_fn(|cx| storm.poll(cx)).await).unwrap() });
