@@ -158,7 +158,7 @@ pub enum Owner {
 }
 
 impl Owner {
-    /// Whoever calls this.
+    /// The caller: the running greenlet, or the thread outside of any.
     pub fn current() -> Self {
         id().map_or_else(|| Self::Thread(thread::current().id()), Self::Greenlet)
     }
