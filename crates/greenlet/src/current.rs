@@ -100,6 +100,13 @@ pub(crate) fn scope() -> u64 {
     CURRENT.try_with(|current| current.borrow().scope).unwrap_or(ROOT)
 }
 
+/// Whether the innermost scope of the greenlet that is being polled is a shield, or in one.
+pub(crate) fn is_shielded() -> bool {
+    let scope = scope();
+    scope != ROOT
+        && control().is_some_and(|control| control.kills(|kills| kills.is_shielded(scope)))
+}
+
 /// Runs `code` with `scope` as the innermost one.
 pub(crate) fn in_scope<T>(scope: u64, code: impl FnOnce() -> T) -> T {
     struct Back(u64);

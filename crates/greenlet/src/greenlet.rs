@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -41,21 +40,19 @@ pub struct Greenlet<T> {
     /// The task, while it has not been started.
     unstarted: Option<Arc<Slot>>,
     link: Option<LinkKey>,
+    kill_on_drop: bool,
     give_way: GiveWay,
-    /// The line that spawned it.
-    at: &'static Location<'static>,
 }
 
 impl<T> Greenlet<T> {
-    #[track_caller]
     pub(crate) fn of(handle: Handle, outcome: Outcome<T>) -> Self {
         Self {
             handle,
             outcome: Some(outcome),
             unstarted: None,
             link: None,
+            kill_on_drop: false,
             give_way: GiveWay::default(),
-            at: Location::caller(),
         }
     }
 
@@ -76,9 +73,23 @@ impl<T> Greenlet<T> {
         self
     }
 
-    /// For containers: says which line spawned it, where that is not the one that made it.
-    pub fn spawned_at(mut self, at: &'static Location<'static>) -> Self {
-        self.at = at;
+    /// Kills the greenlet when this is dropped before it has finished, instead of detaching it.
+    ///
+    /// ```
+    /// use std::future::pending;
+    ///
+    /// use spinney_greenlet::spawn;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let greenlet = spawn(pending::<()>()).kill_on_drop();
+    ///     let handle = greenlet.handle().clone();
+    ///     drop(greenlet);
+    ///     handle.join().await;
+    ///     assert!(handle.failure().unwrap().is_killed());
+    /// });
+    /// ```
+    pub fn kill_on_drop(mut self) -> Self {
+        self.kill_on_drop = true;
         self
     }
 
@@ -272,8 +283,8 @@ impl<T> Greenlet<T> {
     }
 
     /// Leaves the task to itself; its result will be dropped.
-    pub fn detach(self) {
-        drop(self);
+    pub fn detach(mut self) {
+        self.kill_on_drop = false;
     }
 
     fn take(&mut self) -> T {
@@ -327,7 +338,7 @@ impl<T> Future for Greenlet<T> {
         match this.give_way.poll(cx, |cx| this.handle.poll_ended(cx, &mut this.link)) {
             Poll::Ready(ended) => Poll::Ready(ended.map(|()| this.take())),
             Poll::Pending => {
-                Wait::note("the end of a greenlet spawned", this.at);
+                Wait::note("the end of a greenlet spawned", this.handle.spawned_at());
                 Poll::Pending
             }
         }
@@ -351,6 +362,9 @@ impl<T> AsRef<Handle> for Greenlet<T> {
 impl<T> Drop for Greenlet<T> {
     fn drop(&mut self) {
         self.handle.give_up(&mut self.link);
+        if self.kill_on_drop {
+            self.handle.kill_now();
+        }
         // Whoever drops a result that nobody took is not the one who made it.
         contain(|| drop(self.outcome.take()));
     }

@@ -13,7 +13,7 @@ use crate::collector::Collector;
 use crate::control::Control;
 use crate::links::{Callback, LinkKey, ResultLink};
 use crate::spawn::WeakSlot;
-use crate::{Failure, GreenletExit, Home, current};
+use crate::{Failure, GreenletExit, current};
 
 /// Controls a greenlet: waits for its end, kills it, is told when it ends. What of
 /// `gevent.Greenlet` has to do with the greenlet and not with its value.
@@ -56,9 +56,16 @@ impl Handle {
         self.control.origin.parent()
     }
 
-    /// For containers: the one it was made in, if it was [made](crate::pair_in) in one.
-    pub fn home(&self) -> Option<Home> {
-        self.control.home
+    /// The line that spawned it.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.control.origin.at
+    }
+
+    /// For containers: the place that its container gave it when it [made](crate::pair_in) it. A
+    /// hint, as every container counts its own places: whether the greenlet is there is to be
+    /// looked up.
+    pub fn place(&self) -> Option<u32> {
+        self.control.place()
     }
 
     /// What it was [named](crate::Greenlet::named), if anything.
@@ -247,14 +254,21 @@ impl Handle {
         link.greenlet == self.id() && link.link.is_some_and(|key| self.control.unlink(key))
     }
 
-    /// For containers: keeps `guard` until the greenlet has ended, and drops it before anyone who
-    /// waits for that is told.
+    /// For containers: keeps `guard` until the greenlet has finished, and drops it before any
+    /// waiter is woken. `key` tells it from the guards of other containers: the address of
+    /// something that the container owns.
     ///
     /// # Errors
     ///
-    /// Gives it back if the greenlet has ended.
-    pub fn guard<G: Send + 'static>(&self, guard: G) -> Result<(), G> {
-        self.control.guard(guard)
+    /// Gives it back if the greenlet has finished.
+    pub fn guard<G: Send + 'static>(&self, key: usize, guard: G) -> Result<(), G> {
+        self.control.guard(key, guard)
+    }
+
+    /// For containers: drops the [guard](Self::guard) that was kept under `key`. A no-op if there
+    /// is none.
+    pub fn unguard(&self, key: usize) {
+        self.control.unguard(key);
     }
 
     pub(crate) fn set_unstarted(&self, slot: WeakSlot) {

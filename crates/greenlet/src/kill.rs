@@ -326,12 +326,22 @@ impl Scope {
 
     /// As [`take_exit`](Self::take_exit); if there is none, `waker` is woken when one comes.
     pub(crate) fn take_exit_or_watch(&mut self, waker: &Waker) -> Option<GreenletExit> {
+        self.watch(waker);
+        self.take_exit()
+    }
+
+    /// The kill that is pending, wherever it is to be seen. `waker` is woken when one comes.
+    pub(crate) fn exit_or_watch(&mut self, waker: &Waker) -> Option<GreenletExit> {
+        self.watch(waker);
+        self.control.exit()
+    }
+
+    fn watch(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|before| before.will_wake(waker)) {
             let before = self.control.kills(|kills| kills.watch(self.id, waker));
             drop(before);
             self.waker = Some(waker.clone());
         }
-        self.take_exit()
     }
 
     /// Closes it; true if there is a kill, and whatever is around this is to see it now.

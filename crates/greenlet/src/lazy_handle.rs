@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::control::{Control, Origin};
@@ -38,8 +39,9 @@ enum Stage {
 
 impl LazyHandle {
     /// A greenlet that the current one makes.
+    #[track_caller]
     pub fn new() -> Self {
-        Self(Stage::Fresh(Origin::new()))
+        Self(Stage::Fresh(Origin::new(Location::caller())))
     }
 
     /// The half to run; nobody gets the result. `guard` is dropped as [`pair`](crate::pair) has it.
@@ -60,7 +62,7 @@ impl LazyHandle {
     /// Its control handle: the same greenlet's whenever it is asked for.
     pub fn handle(&mut self) -> Handle {
         let (control, stage): (_, fn(_) -> _) = match &self.0 {
-            Stage::Fresh(origin) => (made(Control::new(None, *origin)), Stage::Made),
+            Stage::Fresh(origin) => (made(Control::new(*origin)), Stage::Made),
             Stage::Folded(origin) => (block(Control::succeeded(*origin)), Stage::Begun),
             Stage::Made(control) | Stage::Begun(control) => {
                 return Handle::new(Arc::clone(control));

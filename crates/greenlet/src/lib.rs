@@ -49,6 +49,7 @@ mod current;
 mod failure;
 mod greenlet;
 mod handle;
+mod in_place;
 mod kill;
 mod lazy_handle;
 mod links;
@@ -64,12 +65,13 @@ pub use current::Owner;
 pub use failure::{Failure, Panic};
 pub use greenlet::Greenlet;
 pub use handle::{Handle, Join, LinkId, State};
+pub use in_place::{Deputy, InPlace};
 pub use kill::{CatchExit, GreenletExit, Shield, catch_exit, shield};
 pub use lazy_handle::LazyHandle;
 pub use local::{InheritLocals, Local, inherit_locals};
 pub use spawn::{spawn, spawn_later, spawn_later_local, spawn_on};
 pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};
-pub use task::{Home, Task, pair, pair_in};
+pub use task::{Task, pair, pair_in};
 pub use wait::{
     Iwait, JoinAll, Joined, iwait, joinall, killall, killall_now, killall_now_with, killall_with,
     try_joinall,

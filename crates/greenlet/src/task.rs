@@ -1,11 +1,8 @@
-//! [`Task`]: the half of a greenlet that an executor runs; [`Home`]: the container that made it.
+//! [`Task`]: the half of a greenlet that an executor runs.
 
 use std::fmt;
-use std::num::NonZeroU64;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -16,8 +13,7 @@ use spinney_sync::Budget;
 use crate::control::{Control, Origin};
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
-use crate::spawn_tree;
-use crate::{Failure, Greenlet, GreenletExit, Handle};
+use crate::{Failure, Greenlet, GreenletExit, Handle, in_place, spawn_tree};
 
 /// Makes a greenlet of `future`: the half to run, and the half to hold.
 ///
@@ -32,20 +28,31 @@ use crate::{Failure, Greenlet, GreenletExit, Handle};
 /// ```
 #[track_caller]
 pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
-    pair_in(None, future, guard)
+    let control = Control::new(Origin::new(Location::caller()));
+    pair_of(control, future, |_| guard)
 }
 
-/// As [`pair`], for a container that asks a greenlet for its [`Home`].
-#[track_caller]
+/// As [`pair`], for containers: the greenlet was spawned on the line `at`, and carries its `place`
+/// in the container, as [`Handle::place`]. `guard` is made of its handle.
 pub fn pair_in<F: Future, G>(
-    home: Option<Home>,
+    place: u32,
+    at: &'static Location<'static>,
     future: F,
-    guard: G,
+    guard: impl FnOnce(&Handle) -> G,
 ) -> (Task<F, G>, Greenlet<F::Output>) {
-    let control = Arc::new(Control::new(home, Origin::new()));
+    pair_of(Control::at_place(place, Origin::new(at)), future, guard)
+}
+
+fn pair_of<F: Future, G>(
+    control: Control,
+    future: F,
+    guard: impl FnOnce(&Handle) -> G,
+) -> (Task<F, G>, Greenlet<F::Output>) {
+    let control = Arc::new(control);
     spawn_tree::note(&control);
     let outcome = Outcome::default();
     let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
+    let guard = guard(greenlet.handle());
     (Task::new(control, future, Some(outcome), guard), greenlet)
 }
 
@@ -94,17 +101,12 @@ impl<F: Future, G> Future for Task<F, G> {
             self.end(None);
             return Poll::Ready(());
         }
+        // A task that is polled in place uses up the budget of the greenlet around it.
+        let _budget = (!control.is_in_place()).then(Budget::open);
         let poll = || catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
-        let polled = if control.is_in_place() {
-            poll()
-        } else {
-            // One that is polled in place uses up the budget of the greenlet around it.
-            let _budget = Budget::open();
-            shared.frame.run(poll)
-        };
-        match polled {
+        match shared.frame.run(poll) {
             Ok(Poll::Pending) if shared.frame.control().park(this.parked, cx.waker()) => {
-                label_task(|| Handle::new(Arc::clone(shared.frame.control())).to_string());
+                label_task(|| in_place::label(shared.frame.control()));
                 return Poll::Pending;
             }
             // A kill or an abort came while it was being polled, and it now waits: here it ends.
@@ -127,11 +129,10 @@ impl<F: Future, G> Task<F, G> {
         Self { future: Some(future), shared: Some(shared), parked: None }
     }
 
-    /// For a task that is awaited by another greenlet: while it is polled that one stays the
-    /// current greenlet, so that the work counts as its own, and uses its locals.
-    pub fn in_place(self) -> Self {
-        self.shared.iter().for_each(|shared| shared.frame.control().set_in_place());
-        self
+    /// Whether the greenlet around it polls it, rather than a hub. Then it opens no budget of ready
+    /// awaits, and when it is dropped its greenlet was killed by that one.
+    pub(crate) fn set_in_place(&self, in_place: bool) {
+        self.shared.iter().for_each(|shared| shared.frame.control().set_in_place(in_place));
     }
 
     /// For containers that put a task off: whether it was killed or aborted, and so is to be polled
@@ -149,11 +150,8 @@ impl<F: Future, G> Task<F, G> {
         let mut this = self.project();
         let Some(Shared { mut frame, outcome, guard }) = this.shared.take() else { return };
         let mut drop_future = || catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
-        let dropped = if frame.control().is_in_place() {
-            drop_future()
-        } else {
-            frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))))
-        };
+        let dropped =
+            frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))));
         let (control, locals) = frame.take_apart();
         // Those that the destructors of others made anew.
         contain(|| drop(locals));
@@ -180,30 +178,5 @@ impl<F: Future, G> fmt::Debug for Task<F, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let control = self.shared.as_ref().map(|shared| Arc::clone(shared.frame.control()));
         f.debug_tuple("Task").field(&control.map(Handle::new)).finish()
-    }
-}
-
-/// A number that a container gives to the greenlets it makes, and by which it knows them at a
-/// glance. For those who build their own.
-///
-/// ```
-/// use spinney_greenlet::{Handle, Home, pair_in};
-///
-/// let home = Home::new();
-/// let who = async { Handle::current().and_then(|current| current.home()) };
-/// let (task, greenlet) = pair_in(Some(home), who, ());
-/// spinney_hub::block_on(task);
-/// assert_eq!(greenlet.try_get().unwrap().unwrap(), Some(home));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Home(NonZeroU64);
-
-impl Home {
-    /// One that no other container of this process has.
-    #[expect(clippy::new_without_default, reason = "each is another: there is no default one")]
-    #[must_use]
-    pub fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self(NonZeroU64::MIN.saturating_add(NEXT.fetch_add(1, Relaxed)))
     }
 }

@@ -86,7 +86,7 @@ impl<X> Group<X> {
             }
             Err(_) => refused(future),
         };
-        greenlet.spawned_at(Location::caller())
+        greenlet
     }
 
     /// Makes a member of a greenlet that there is; false if it has ended, is a member already, or

@@ -125,7 +125,7 @@ impl<X> Pool<X> {
         let entry = self.crew.core.enter();
         async move {
             let entry = entry.await;
-            self.crew.core.go_ahead(entry, future).await.spawned_at(at)
+            self.crew.core.go_ahead(entry, future).await
         }
     }
 
@@ -145,7 +145,7 @@ impl<X> Pool<X> {
             Ok(slot) => {
                 slot.forget();
                 let started = self.crew.core.start(future).map_err(PoolFull::new);
-                started.map(|greenlet| greenlet.spawned_at(Location::caller()))
+                started.map(|greenlet| greenlet)
             }
             Err(_) => Err(PoolFull::new(future)),
         }
@@ -177,11 +177,9 @@ impl<X> Pool<X> {
             match entry.within(limit).await {
                 Ok(Ok(Entry::Slot)) => {
                     let started = self.crew.core.start(future).map_err(PoolFull::new);
-                    started.map(|greenlet| greenlet.spawned_at(at))
+                    started.map(|greenlet| greenlet)
                 }
-                Ok(Ok(entry)) => {
-                    Ok(self.crew.core.go_ahead(Ok(entry), future).await.spawned_at(at))
-                }
+                Ok(Ok(entry)) => Ok(self.crew.core.go_ahead(Ok(entry), future).await),
                 Ok(Err(_)) | Err(_) => Err(PoolFull::new(future)),
             }
         }

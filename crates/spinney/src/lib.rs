@@ -76,9 +76,9 @@ pub mod guide;
 pub mod prelude;
 
 pub use spinney_greenlet::{
-    Branch, CatchExit, Failure, Greenlet, GreenletExit, Handle, Home, InheritLocals, Iwait, Join,
-    JoinAll, Joined, LazyHandle, LinkId, Local, Owner, Panic, Shield, SpawnTree, State, Task,
-    catch_exit, greenlet_local, inherit_locals, iwait, joinall, killall, killall_now,
+    Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace, InheritLocals,
+    Iwait, Join, JoinAll, Joined, LazyHandle, LinkId, Local, Owner, Panic, Shield, SpawnTree,
+    State, Task, catch_exit, greenlet_local, inherit_locals, iwait, joinall, killall, killall_now,
     killall_now_with, killall_with, pair, pair_in, shield, spawn, spawn_later, spawn_later_local,
     spawn_on, spawn_tree, track_spawns, try_joinall,
 };

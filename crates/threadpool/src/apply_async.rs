@@ -1,7 +1,5 @@
 //! [`ThreadPool::apply_async`]: a closure's result in a greenlet, and a callback for it.
 
-use std::panic::Location;
-
 use spinney_greenlet::{Greenlet, pair, spawn};
 use spinney_hub::contain;
 
@@ -62,14 +60,13 @@ impl ThreadPool {
                 Err(failure) => failure.resume().await,
             }
         };
-        let greenlet = match &self.owner.workers.settings.hub {
+        match &self.owner.workers.settings.hub {
             Some(hub) => {
                 let (task, greenlet) = pair(called, ());
                 hub.spawn(Box::pin(task));
                 greenlet
             }
             None => spawn(called),
-        };
-        greenlet.spawned_at(Location::caller())
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! [`Call`]: a closure as a future, and so as a greenlet.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -34,9 +35,7 @@ pub(crate) fn finish<C: FnOnce() -> T, T, G>(mut task: Task<Call<C>, G>) {
 
 /// Runs `closure` on this thread as a part of the greenlet that is running, if one is.
 pub(crate) fn run_in_place<T>(closure: impl FnOnce() -> T) -> Result<T, Failure> {
-    let (task, greenlet) = pair(Call::of(closure), ());
-    finish(task.in_place());
-    greenlet.try_get().expect("a closure does not wait")
+    catch_unwind(AssertUnwindSafe(closure)).map_err(Failure::panicked)
 }
 
 /// Runs `closure` on this thread as a greenlet of its own.

@@ -15,7 +15,7 @@ pub(super) const KILLED: u16 = 1 << 1;
 pub(super) const UNSTARTED: u16 = 1 << 2;
 /// It is in the spawn tree.
 pub(super) const TRACKED: u16 = 1 << 3;
-/// While it is polled, the greenlet around it stays the current one.
+/// The greenlet around it polls it, and its budget is that one's.
 pub(super) const IN_PLACE: u16 = 1 << 4;
 /// There were scopes, which may keep a kill from the greenlet as a whole.
 pub(super) const NESTED: u16 = 1 << 5;

@@ -18,7 +18,9 @@
 mod flags;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::mem;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,28 +37,37 @@ use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
 use crate::primitive::{self, Mutex, MutexGuard};
 use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
-use crate::{Failure, GreenletExit, Home, Panic, State, current, spawn_tree};
+use crate::{Failure, GreenletExit, Panic, State, current, spawn_tree};
+
+/// The place of a greenlet that no container made.
+const NO_PLACE: u32 = u32::MAX;
 
 pub(crate) struct Control {
     pub(crate) origin: Origin,
-    pub(crate) home: Option<Home>,
+    /// Where its container keeps it; `NO_PLACE` without one.
+    place: u32,
     flags: Flags,
     state: Mutex<Inner>,
 }
 
 impl Control {
-    pub(crate) fn new(home: Option<Home>, origin: Origin) -> Self {
-        Self { origin, home, flags: Flags::of(0), state: Mutex::default() }
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self { origin, place: NO_PLACE, flags: Flags::of(0), state: Mutex::default() }
+    }
+
+    /// As [`new`](Self::new), of one that its container keeps at `place`.
+    pub(crate) fn at_place(place: u32, origin: Origin) -> Self {
+        Self { place, ..Self::new(origin) }
     }
 
     /// As [`new`](Self::new), of one that is about to be polled, whatever is sent to it first.
     pub(crate) fn begun(origin: Origin) -> Self {
-        Self { flags: Flags::of(BEGUN), ..Self::new(None, origin) }
+        Self { flags: Flags::of(BEGUN), ..Self::new(origin) }
     }
 
     /// As [`new`](Self::new), of one that has succeeded, and left.
     pub(crate) fn succeeded(origin: Origin) -> Self {
-        Self { flags: Flags::of(BEGUN | ENDED | LEFT), ..Self::new(None, origin) }
+        Self { flags: Flags::of(BEGUN | ENDED | LEFT), ..Self::new(origin) }
     }
 
     /// Whether it has succeeded, and left, and nothing else ever was: so it knows nothing that a
@@ -67,6 +78,10 @@ impl Control {
 
     pub(crate) fn id(&self) -> u64 {
         self.origin.id
+    }
+
+    pub(crate) fn place(&self) -> Option<u32> {
+        (self.place != NO_PLACE).then_some(self.place)
     }
 
     pub(crate) fn name(&self) -> Option<Arc<str>> {
@@ -82,8 +97,12 @@ impl Control {
         self.flags.set(TRACKED);
     }
 
-    pub(crate) fn set_in_place(&self) {
-        self.flags.set(IN_PLACE);
+    pub(crate) fn set_in_place(&self, in_place: bool) {
+        if in_place {
+            self.flags.set(IN_PLACE);
+        } else {
+            self.flags.clear(IN_PLACE);
+        }
     }
 
     pub(crate) fn is_in_place(&self) -> bool {
@@ -291,7 +310,7 @@ impl Control {
             drop(state);
             contain(|| drop(waker));
             contain(|| drop(leave));
-            guards.into_iter().flatten().for_each(|guard| contain(|| drop(guard)));
+            guards.into_iter().flatten().for_each(|(_, guard)| contain(|| drop(guard)));
         }
         while let Some(link) = self.next_link() {
             link.tell(self.id());
@@ -331,18 +350,26 @@ impl Control {
         next
     }
 
-    /// Keeps `guard` until the greenlet leaves its groups.
+    /// Keeps `guard` under `key` until the greenlet leaves its groups.
     ///
     /// # Errors
     ///
     /// Gives it back if the greenlet has ended.
-    pub(crate) fn guard<G: Any + Send>(&self, guard: G) -> Result<(), G> {
+    pub(crate) fn guard<G: Any + Send>(&self, key: usize, guard: G) -> Result<(), G> {
         let mut state = self.lock();
         if self.flags.set_unless(LINKED, ENDED).is_err() {
             return Err(guard);
         }
-        state.extras().guards.push(Box::new(guard));
+        state.extras().guards.insert(key, Box::new(guard));
         Ok(())
+    }
+
+    /// Removes the guard that was kept under `key`, and drops it.
+    pub(crate) fn unguard(&self, key: usize) {
+        let mut state = self.lock();
+        let guard = state.extras.as_mut().and_then(|extras| extras.guards.remove(&key));
+        drop(state);
+        contain(|| drop(guard));
     }
 
     /// Waits for the end. `link` is the caller's, None at first; the wait is given up with
@@ -439,7 +466,7 @@ struct Inner {
 struct Extras {
     name: Option<Arc<str>>,
     /// Dropped when it ends: its memberships in the groups that it came into later.
-    guards: Vec<Box<dyn Any + Send>>,
+    guards: BTreeMap<usize, Box<dyn Any + Send>>,
     /// Where its task is before it is started.
     unstarted: WeakSlot,
     /// Called with the outcome before it ends.
@@ -501,13 +528,15 @@ pub(crate) struct Origin {
     pub(crate) id: u64,
     /// The greenlet that made it; 0 if none did.
     parent: u64,
+    /// The line that spawned it.
+    pub(crate) at: &'static Location<'static>,
 }
 
 impl Origin {
-    /// For a greenlet that the current one makes.
-    pub(crate) fn new() -> Self {
+    /// For a greenlet that the current one makes, on the line `at`.
+    pub(crate) fn new(at: &'static Location<'static>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        Self { id: NEXT_ID.fetch_add(1, Relaxed), parent: current::id().unwrap_or(0) }
+        Self { id: NEXT_ID.fetch_add(1, Relaxed), parent: current::id().unwrap_or(0), at }
     }
 
     pub(crate) fn parent(&self) -> Option<u64> {

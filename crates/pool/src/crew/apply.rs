@@ -36,7 +36,7 @@ impl<X> Crew<X> {
         let entry = self.core.enter();
         async move {
             let entry = if self.is_inside() { Ok(Entry::InPlace(None)) } else { entry.await };
-            self.core.go_ahead(entry, future).await.spawned_at(at).await
+            self.core.go_ahead(entry, future).await.await
         }
     }
 
@@ -86,7 +86,7 @@ impl<X> Crew<X> {
             self.core.hub.spawn(Late::new(&self.core.roster, handle, task));
             greenlet
         };
-        greenlet.spawned_at(Location::caller())
+        greenlet
     }
 
     /// As [`apply_async`](Self::apply_async), and calls `callback` as
@@ -114,7 +114,7 @@ impl<X> Crew<X> {
     {
         let (task, greenlet) = pair(MapAsync::new(self.map(func, items)), ());
         self.core.hub.spawn(task);
-        greenlet.spawned_at(Location::caller())
+        greenlet
     }
 
     /// As [`map_async`](Self::map_async), and calls `callback` with the list; not if it fails.
@@ -136,7 +136,7 @@ impl<X> Crew<X> {
         let map = MapAsync::new(self.map(func, items));
         let (task, greenlet) = pair(Then::new(map, callback), ());
         self.core.hub.spawn(task);
-        greenlet.spawned_at(Location::caller())
+        greenlet
     }
 }
 

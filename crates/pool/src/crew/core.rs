@@ -2,12 +2,12 @@
 
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use spinney_greenlet::{Greenlet, GreenletExit, pair};
+use spinney_greenlet::{Greenlet, GreenletExit, InPlace, pair};
 use spinney_hub::Spawn;
 use spinney_sync::Closed;
 
@@ -16,7 +16,7 @@ use crate::Runs;
 use crate::builder::Settings;
 use crate::hook::Hooked;
 use crate::map::{MapWorker, Source, Worker};
-use crate::roster::{InPlace, Place, Roster};
+use crate::roster::{InPlace as Within, Place, Roster};
 
 /// What the handles of a crew share that run its work on the same hub.
 pub(crate) struct Core<X> {
@@ -136,15 +136,15 @@ impl Drop for Shared {
 #[expect(clippy::async_yields_async, reason = "what comes out is a greenlet, to be awaited")]
 fn run_in_place<F: Future>(
     future: F,
-    in_place: Option<InPlace<'_>>,
+    in_place: Option<Within<'_>>,
 ) -> impl Future<Output = Greenlet<F::Output>> {
     // In a box, or the size of futures would grow by a multiple for each that is in another.
     let (task, greenlet) = pair(Box::pin(future), ());
+    let mut task = InPlace::new(task, greenlet.handle());
     async move {
-        let mut task = pin!(task.in_place());
         poll_fn(|cx| match &in_place {
-            Some(in_place) => in_place.run(|| task.as_mut().poll(cx)),
-            None => task.as_mut().poll(cx),
+            Some(in_place) => in_place.run(|| Pin::new(&mut task).poll(cx)),
+            None => Pin::new(&mut task).poll(cx),
         })
         .await;
         greenlet

@@ -15,7 +15,7 @@ use std::task::Waker;
 
 pub(crate) use inside::{InPlace, Place, Wait};
 use members::Members;
-use spinney_greenlet::{Greenlet, Handle, Home, Task, pair_in};
+use spinney_greenlet::{Greenlet, Handle, Task, pair_in};
 use spinney_hub::contain;
 use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 
@@ -33,7 +33,6 @@ pub(crate) struct Roster {
     pub(crate) slots: Semaphore,
     /// Has no permits, and is closed with the slots: for who waits for something else.
     gate: Semaphore,
-    home: Home,
     members: Mutex<Members>,
 }
 
@@ -42,7 +41,6 @@ impl Roster {
         Self {
             slots: Semaphore::new(capacity),
             gate: Semaphore::new(0),
-            home: Home::new(),
             members: Mutex::new(Members::new(kept_failures)),
         }
     }
@@ -69,7 +67,7 @@ impl Roster {
             self.give_back(lender);
             return Err(future);
         }
-        let (task, greenlet) = pair_in(Some(self.home), future, guard);
+        let (task, greenlet) = pair_in(0, Location::caller(), future, |_| guard);
         members.insert(greenlet.handle().clone(), lender);
         drop(members);
         Ok((task, greenlet))
@@ -88,7 +86,10 @@ impl Roster {
         let membership = self.membership(&mut members);
         members.insert(greenlet.clone(), None);
         drop(members);
-        let Err(membership) = greenlet.guard(membership) else { return true };
+        let Err(membership) = greenlet.guard(std::ptr::from_ref::<Self>(self).addr(), membership)
+        else {
+            return true;
+        };
         // It has ended. Off the list first, or the membership would count it as one of ours.
         self.discard(greenlet);
         drop(membership);
@@ -146,11 +147,7 @@ impl Roster {
     pub(crate) fn is_inside(&self) -> bool {
         let Some(current) = Handle::current() else { return false };
         let members = self.lock();
-        if members.mixed {
-            members.find(&current).is_some()
-        } else {
-            current.home() == Some(self.home)
-        }
+        members.find(&current).is_some()
     }
 
     /// Waits, on behalf of the line `at`, until the list has been empty at least once.
@@ -197,9 +194,6 @@ impl Roster {
     pub(crate) fn wait_inside(&self) -> Option<Wait> {
         let current = Handle::current()?;
         let members = self.lock();
-        if !members.mixed && current.home() != Some(self.home) {
-            return None;
-        }
         members.find(&current).map(|key| inside::wait_at(self, members.place_of(key)))
     }
 
