@@ -139,6 +139,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for AnyHub {
     fn spawn(&self, future: F) {
         self.0.spawn(Box::pin(future));
     }
+
+    fn is_current(&self) -> bool {
+        self.0.is_current()
+    }
 }
 
 impl AnyHub {
@@ -192,6 +196,10 @@ impl From<SimHub> for OneThread {
 impl<F: Future<Output = ()> + 'static> Spawn<F> for OneThread {
     fn spawn(&self, future: F) {
         self.hub.spawn(Box::pin(future));
+    }
+
+    fn is_current(&self) -> bool {
+        self.hub.is_current()
     }
 
     fn is_local(&self) -> bool {

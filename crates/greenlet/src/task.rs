@@ -33,14 +33,15 @@ pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Outpu
 }
 
 /// As [`pair`], for containers: the greenlet was spawned on the line `at`, and carries its `place`
-/// in the container, as [`Handle::place`]. `guard` is made of its handle.
+/// in the container, if it has one, as [`Handle::place`]. `guard` is made of its handle.
 pub fn pair_in<F: Future, G>(
-    place: u32,
+    place: Option<u32>,
     at: &'static Location<'static>,
     future: F,
     guard: impl FnOnce(&Handle) -> G,
 ) -> (Task<F, G>, Greenlet<F::Output>) {
-    pair_of(Control::at_place(place, Origin::new(at)), future, guard)
+    let control = Control::at_place(place, Origin::new(at));
+    pair_of(control, future, guard)
 }
 
 fn pair_of<F: Future, G>(

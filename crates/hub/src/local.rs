@@ -101,6 +101,10 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for LocalHub {
         self.owner.local.spawn(future);
     }
 
+    fn is_current(&self) -> bool {
+        Hub::from(self).is_innermost()
+    }
+
     fn is_local(&self) -> bool {
         true
     }
@@ -133,6 +137,12 @@ impl Drop for Owner {
 pub(crate) struct LocalHandle {
     inbox: &'static Inbox,
     generation: u64,
+}
+
+impl PartialEq for LocalHandle {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self.inbox, other.inbox) && self.generation == other.generation
+    }
 }
 
 impl LocalHandle {

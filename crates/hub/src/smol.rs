@@ -33,6 +33,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for SmolHub {
     fn spawn(&self, future: F) {
         smol::spawn(self.scope(future)).detach();
     }
+
+    fn is_current(&self) -> bool {
+        Hub::from(*self).is_innermost()
+    }
 }
 
 impl Enter for SmolHub {

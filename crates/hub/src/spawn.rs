@@ -43,6 +43,15 @@ pub trait Spawn<F> {
     /// Starts `future` in the background and returns at once.
     fn spawn(&self, future: F);
 
+    /// Whether the code that asks runs on this executor, so that it may poll a future there within
+    /// its own poll: then a pool's member runs its children in its place.
+    ///
+    /// By default, whether it runs on no [`Hub`](crate::Hub) that is known, as the tasks of an executor of
+    /// one's own do.
+    fn is_current(&self) -> bool {
+        crate::Hub::try_current().is_none()
+    }
+
     /// Whether all is on one thread: the tasks, none of which is polled or dropped while another is
     /// polled, and this handle, which is not `Send` then, so that nothing that holds it is. By
     /// default that is not known.
@@ -60,6 +69,10 @@ impl<F, X: Spawn<F> + ?Sized> Spawn<F> for &X {
         (**self).spawn(future);
     }
 
+    fn is_current(&self) -> bool {
+        (**self).is_current()
+    }
+
     fn is_local(&self) -> bool {
         (**self).is_local()
     }
@@ -71,6 +84,10 @@ impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Rc<X> {
         (**self).spawn(future);
     }
 
+    fn is_current(&self) -> bool {
+        (**self).is_current()
+    }
+
     fn is_local(&self) -> bool {
         (**self).is_local()
     }
@@ -80,6 +97,10 @@ impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Rc<X> {
 impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Arc<X> {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
+    }
+
+    fn is_current(&self) -> bool {
+        (**self).is_current()
     }
 
     fn is_local(&self) -> bool {

@@ -85,6 +85,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for TokioHub {
             drop(self.handle.spawn(future));
         }
     }
+
+    fn is_current(&self) -> bool {
+        Hub::from(self.clone()).is_innermost()
+    }
 }
 
 impl Enter for TokioHub {

@@ -1,4 +1,4 @@
-//! [`CrewBuilder`]: a group or pool with settings of its own.
+//! [`PoolBuilder`]: a group or pool with settings of its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,28 +6,24 @@ use std::sync::Arc;
 use spinney_hub::Hub;
 
 use crate::hook::{Hook, SpawnHook};
-use crate::{Crew, Group, Pool};
+use crate::task_set::UNLIMITED;
+use crate::{Group, Pool, TaskSet};
 
-/// Whether a member of a full pool that spawns into it waits like anyone.
-///
-/// A member has one slot, however much it does at once: what it applies, or an item of its map that
-/// has its slot, runs beside its other work where it joins the two, or gave the wait up and kept
-/// the stream.
+/// What a member does that spawns into its own full pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reentry {
-    /// It waits, unless all members wait for slots of their own pool, which would be for ever:
-    /// then it runs the work itself. And while it waits for a map of its own pool, the map may use
-    /// its slot.
+    /// It stands in the queue for a slot, and runs the child within its own wait until a slot comes or
+    /// the child has finished. A member that reads a map of its own pool lets the map use its slot.
     #[default]
-    WhenStuck,
-    /// It does not wait, but runs the work itself, as in eventlet.
-    WhenFull,
-    /// It waits, if need be for ever, as in gevent.
+    InPlace,
+    /// It runs the child within its own wait to the end, without a place in the queue: eventlet's.
+    Inline,
+    /// It waits like any caller, perhaps for ever: gevent's.
     Wait,
 }
 
-/// What can be set of a crew.
+/// The settings of a group or pool.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) hook: Hook,
@@ -51,11 +47,11 @@ impl Default for Settings {
 /// ```
 #[derive(Clone)]
 #[must_use = "a builder makes nothing until it is told what"]
-pub struct CrewBuilder {
+pub struct PoolBuilder {
     settings: Settings,
 }
 
-impl CrewBuilder {
+impl PoolBuilder {
     pub(crate) fn new() -> Self {
         Self { settings: Settings::default() }
     }
@@ -66,13 +62,13 @@ impl CrewBuilder {
         self
     }
 
-    /// What a member does that spawns into its own full pool; by default [`Reentry::WhenStuck`].
+    /// What a member does that spawns into its own full pool. Default: [`Reentry::InPlace`].
     pub fn reentry(mut self, reentry: Reentry) -> Self {
         self.settings.reentry = reentry;
         self
     }
 
-    /// How many failures are kept for [`try_join`](Crew::try_join); those beyond are counted. By
+    /// How many failures are kept for [`try_join`](TaskSet::try_join); those beyond are counted. By
     /// default 16.
     pub fn keep_failures(mut self, count: usize) -> Self {
         self.settings.kept_failures = count;
@@ -87,7 +83,7 @@ impl CrewBuilder {
 
     /// A pool of `capacity` slots on `hub`, as [`Pool::on`].
     pub fn pool_on<X: Clone>(self, hub: &X, capacity: usize) -> Pool<X> {
-        Pool::of(Crew::new(hub.clone(), capacity, self.settings))
+        Pool::of(TaskSet::new(hub.clone(), capacity, self.settings))
     }
 
     /// A group that follows its callers, as [`Group::new`].
@@ -98,13 +94,13 @@ impl CrewBuilder {
 
     /// A group on `hub`, as [`Group::on`].
     pub fn group_on<X: Clone>(self, hub: &X) -> Group<X> {
-        Group::of(Crew::new(hub.clone(), crate::roster::UNLIMITED, self.settings))
+        Group::of(TaskSet::new(hub.clone(), UNLIMITED, self.settings))
     }
 }
 
-impl fmt::Debug for CrewBuilder {
+impl fmt::Debug for PoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CrewBuilder")
+        f.debug_struct("PoolBuilder")
             .field("hook", &self.settings.hook.is_some())
             .field("reentry", &self.settings.reentry)
             .field("keep_failures", &self.settings.kept_failures)

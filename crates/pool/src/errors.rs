@@ -1,43 +1,58 @@
-//! What can go wrong: [`PoolFull`] and [`InsideGroup`].
+//! Errors: [`PoolFull`] and [`InsideGroup`].
 
 use std::error::Error;
 use std::fmt;
 
-/// A pool had no slot for a task, which is in here. `gevent.pool.PoolFull`.
+/// A pool had no slot for a task, or was closed; the task's future is in here. Dropping it drops the
+/// future, which never started.
 ///
-/// Dropping it drops the task, which never started.
+/// Python: `gevent.pool.PoolFull`.
+///
+/// ```
+/// use spinney_pool::Pool;
+///
+/// let full = Pool::new(0).try_spawn(async { 42 }).unwrap_err();
+/// assert_eq!(full.to_string(), "the pool is full");
+/// assert_eq!(spinney_hub::block_on(full.into_future()), 42);
+/// ```
 #[derive(Clone, Copy)]
 pub struct PoolFull<F> {
     future: F,
+    closed: bool,
 }
 
 impl<F> PoolFull<F> {
-    pub(crate) fn new(future: F) -> Self {
-        Self { future }
+    pub(crate) fn new(future: F, closed: bool) -> Self {
+        Self { future, closed }
     }
 
     /// The task's future, to try again with.
     pub fn into_future(self) -> F {
         self.future
     }
+
+    /// Whether the pool was closed, so that trying again is of no use.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
 }
 
 impl<F> fmt::Debug for PoolFull<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolFull").finish_non_exhaustive()
+        f.debug_struct("PoolFull").field("closed", &self.closed).finish_non_exhaustive()
     }
 }
 
 impl<F> fmt::Display for PoolFull<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the pool is full")
+        f.write_str(if self.closed { "the pool was closed" } else { "the pool is full" })
     }
 }
 
 impl<F> Error for PoolFull<F> {}
 
-/// A member of a group asked to wait until the group is empty, which it cannot be before the
-/// member itself has ended.
+/// A member of a group called a verb that waits until the group is empty, which it cannot be before
+/// the member itself has finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InsideGroup;
 

@@ -50,7 +50,7 @@ impl Failures {
     }
 
     /// The first of them in the order in which they ended, as many as the group
-    /// [keeps](crate::CrewBuilder::keep_failures).
+    /// [keeps](crate::PoolBuilder::keep_failures).
     pub fn first(&self) -> &[Failure] {
         &self.first
     }
@@ -68,7 +68,7 @@ impl fmt::Display for Failures {
 
 impl Error for Failures {}
 
-/// Why [`try_join`](crate::Crew::try_join) is no success.
+/// Why [`try_join`](crate::TaskSet::try_join) is no success.
 #[derive(Clone, Debug)]
 pub enum JoinError {
     /// A member asked, which would wait for itself.

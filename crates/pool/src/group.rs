@@ -8,18 +8,19 @@ use spinney_greenlet::{Greenlet, Handle};
 use spinney_hub::{BoxTask, Hub, Spawn};
 
 use crate::builder::Settings;
-use crate::crew::core::refused;
-use crate::roster::UNLIMITED;
-use crate::{Crew, CrewBuilder, Runs};
+use crate::task_set::{UNLIMITED, refused};
+use crate::{PoolBuilder, Runs, TaskSet};
 
-/// Greenlets that are waited for and killed together, any number of them. `gevent.pool.Group`.
+/// Greenlets that are waited for and killed together, any number of them.
 ///
-/// A cheap handle; all are of the same group. A greenlet leaves the group when it ends. Dropping
-/// the last handle kills those that are left, without waiting for them. A member that holds a
-/// handle of its own group keeps it alive.
+/// A cheap handle; clones are of the same group. A greenlet leaves the group when it has finished.
+/// Dropping the last handle kills the members that are left, without waiting for them. A member that
+/// holds a handle of its own group keeps it alive.
 ///
-/// To limit how many run, take a [`Pool`](crate::Pool); to wait once for a few greenlets that are
-/// in no group, `joinall`.
+/// To limit how many tasks run, take a [`Pool`](crate::Pool); to wait once for a few greenlets that
+/// are in no group, `joinall`.
+///
+/// Python: `gevent.pool.Group`.
 ///
 /// ```
 /// use spinney_pool::Group;
@@ -33,7 +34,7 @@ use crate::{Crew, CrewBuilder, Runs};
 /// }).unwrap();
 /// ```
 pub struct Group<X = Hub> {
-    crew: Crew<X>,
+    tasks: TaskSet<X>,
 }
 
 impl Group {
@@ -45,8 +46,8 @@ impl Group {
     }
 
     /// Settings, to be changed before a group is made with them.
-    pub fn builder() -> CrewBuilder {
-        CrewBuilder::new()
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
     }
 }
 
@@ -56,56 +57,85 @@ impl<X> Group<X> {
     where
         X: Clone,
     {
-        Self::of(Crew::new(hub.clone(), UNLIMITED, Settings::default()))
+        Self::of(TaskSet::new(hub.clone(), UNLIMITED, Settings::default()))
     }
 
     /// The same group, with the same members, whose calls run on `hub`: another handle.
     #[must_use]
     pub fn with_hub<Y: Clone>(&self, hub: &Y) -> Group<Y> {
-        Group::of(self.crew.with_hub(hub.clone()))
+        Group::of(self.tasks.with_hub(hub.clone()))
     }
 
-    pub(crate) fn of(crew: Crew<X>) -> Self {
-        Self { crew }
+    pub(crate) fn of(tasks: TaskSet<X>) -> Self {
+        Self { tasks }
     }
 
-    /// Starts `future` as a member of the group. `spawn`.
+    /// Starts `future` as a member of the group.
     ///
-    /// Once the group is closed, the greenlet has been killed, with
-    /// [`Closed`](spinney_sync::Closed) for the reason.
+    /// Once the group is closed, the greenlet was killed, with [`Closed`](spinney_sync::Closed) for
+    /// the reason.
+    ///
+    /// Python: `gevent.pool.Group.spawn`.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Greenlet<F::Output>
     where
         F: Future,
         X: Runs<F>,
     {
-        let greenlet = match self.crew.core.roster.slots.try_acquire() {
-            Ok(slot) => {
-                slot.forget();
-                self.crew.core.start(future).unwrap_or_else(refused)
-            }
-            Err(_) => refused(future),
-        };
-        greenlet
+        let at = Location::caller();
+        match self.try_permit() {
+            Ok(permit) => self.launch(permit, future, at),
+            Err(_) => refused(future, at),
+        }
     }
 
-    /// Makes a member of a greenlet that there is; false if it has ended, is a member already, or
-    /// the group is closed. `add`.
+    /// Makes a member of a greenlet that is running elsewhere. Returns `false` if it has finished or
+    /// is a member already, or if the group was closed.
+    ///
+    /// Python: `gevent.pool.Group.add`.
     pub fn add(&self, greenlet: &Handle) -> bool {
-        let Ok(slot) = self.crew.core.roster.slots.try_acquire() else { return false };
-        slot.forget();
-        self.crew.core.roster.add(greenlet)
+        self.try_permit().is_ok_and(|permit| self.inner().add(greenlet, permit))
     }
 
     /// [Adds](Self::add) a greenlet that was [made](Greenlet::new) to be started, and starts it on
-    /// the group's hub; false if it was not added. `start`.
+    /// the group's hub. Returns `false` if it was not added, or if it had been started before.
     ///
-    /// One that was started before is added all the same; false, too.
+    /// Python: `gevent.pool.Group.start`.
     pub fn start(&self, greenlet: &Handle) -> bool
     where
         X: Spawn<BoxTask>,
     {
-        self.add(greenlet) && greenlet.start_on(&self.crew.core.hub)
+        self.add(greenlet) && greenlet.start_on(&self.core.hub)
+    }
+}
+
+/// Adds greenlets that are running elsewhere.
+///
+/// Python: `gevent.pool.Group(greenlets)`.
+///
+/// ```
+/// use spinney_greenlet::spawn;
+/// use spinney_pool::Group;
+///
+/// spinney_hub::block_on(async {
+///     let group: Group = (0..3).map(|_| spawn(std::future::pending::<()>())).collect();
+///     assert_eq!(group.len(), 3);
+///     group.kill().await;
+/// });
+/// ```
+impl<H: AsRef<Handle>> FromIterator<H> for Group {
+    fn from_iter<I: IntoIterator<Item = H>>(greenlets: I) -> Self {
+        let mut group = Self::new();
+        group.extend(greenlets);
+        group
+    }
+}
+
+impl<H: AsRef<Handle>, X> Extend<H> for Group<X> {
+    fn extend<I: IntoIterator<Item = H>>(&mut self, greenlets: I) {
+        for greenlet in greenlets {
+            self.add(greenlet.as_ref());
+        }
     }
 }
 
@@ -116,21 +146,21 @@ impl Default for Group {
 }
 
 impl<X> Deref for Group<X> {
-    type Target = Crew<X>;
+    type Target = TaskSet<X>;
 
-    fn deref(&self) -> &Crew<X> {
-        &self.crew
+    fn deref(&self) -> &TaskSet<X> {
+        &self.tasks
     }
 }
 
 impl<X> Clone for Group<X> {
     fn clone(&self) -> Self {
-        Self { crew: self.crew.clone() }
+        Self { tasks: self.tasks.clone() }
     }
 }
 
 impl<X> fmt::Debug for Group<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.crew.describe(f, "Group")
+        self.describe(f, "Group")
     }
 }

@@ -1,5 +1,5 @@
-//! Groups of greenlets that are waited for and killed together, and pools that run at most so
-//! many at a time.
+//! Groups of greenlets that are waited for and killed together, and pools that limit how many of them
+//! run at once.
 //!
 //! ```
 //! use spinney_pool::Pool;
@@ -14,35 +14,45 @@
 //! | to | take |
 //! |---|---|
 //! | start tasks without a limit, and wait for or kill them together | [`Group`] |
-//! | run at most so many at a time, in the order they came | [`Pool`] |
-//! | have the results of many, in a list | [`map`](Crew::map) |
-//! | have them as a stream, in order or as they come | [`imap`](Crew::imap), [`imap_unordered`](Crew::imap_unordered) |
-//! | bound how far a map runs ahead of who reads it | [`mapper`](Crew::mapper) |
+//! | limit how many tasks run at once, in FIFO order | [`Pool`] |
+//! | have a slot first, and decide then what to run in it | [`Pool::slot`] |
+//! | have a group of one's own within a pool's limit | [`Pool::scope`] |
+//! | get the results of many, in a list | [`map`](TaskSet::map) |
+//! | get them as a stream, in order or as they come | [`imap`](TaskSet::imap), [`imap_unordered`](TaskSet::imap_unordered) |
+//! | bound how far a map runs ahead of its reader | [`mapper`](TaskSet::mapper) |
+//! | stop | [`close`](TaskSet::close), [`kill`](TaskSet::kill), [`abort`](TaskSet::abort), [`drain`](TaskSet::drain) |
 //! | limit a section of code rather than whole tasks | `spinney_sync::Semaphore` |
 //!
 //! One rule holds after every operation, whatever panics, is killed or is dropped: *running + free
-//! = capacity*. Slots are handed from who leaves to who has waited longest.
+//! = capacity*. A slot that is freed goes to the first waiter.
 
+mod apply;
+mod arena;
 mod builder;
-mod crew;
 mod errors;
 mod failures;
 mod group;
 mod hook;
+mod in_place;
 pub mod map;
+mod members;
 mod pool;
 mod report;
-mod roster;
 mod runs;
+mod slot;
+mod stop;
+mod task_set;
 
-pub use builder::{CrewBuilder, Reentry};
-pub use crew::{Crew, Late, MapAsync, Then};
+pub use apply::{DeferredSpawn, MapAsync, Then};
+pub use builder::{PoolBuilder, Reentry};
 pub use errors::{InsideGroup, PoolFull};
 pub use failures::{Failures, JoinError};
 pub use group::Group;
 pub use hook::{Hooked, SpawnHook};
 pub use map::{Imap, ItemError, Map, Mapper, TaskError, TryMap};
+pub use members::Membership;
 pub use pool::Pool;
 pub use report::Report;
-pub use roster::Membership;
 pub use runs::{Runs, RunsMap};
+pub use slot::Slot;
+pub use task_set::TaskSet;

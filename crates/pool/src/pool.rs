@@ -1,4 +1,4 @@
-//! [`Pool`]: a group that runs at most so many at a time.
+//! [`Pool`]: a group that limits how many of its tasks run at once.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,22 +7,27 @@ use std::time::Duration;
 
 use spinney_greenlet::{Greenlet, Handle};
 use spinney_hub::{BoxTask, Hub, Spawn, Within, contain};
-use spinney_sync::GiveWay;
+use spinney_sync::{Closed, GiveWay, TryAcquireError};
 
 use crate::builder::Settings;
-use crate::crew::enter::{Enter, Entry};
-use crate::roster::UNLIMITED;
-use crate::{Crew, CrewBuilder, InsideGroup, PoolFull, Runs};
+use crate::in_place::SpawnInto;
+use crate::slot::{AcquireSlot, Permit};
+use crate::task_set::UNLIMITED;
+use crate::{InsideGroup, PoolBuilder, PoolFull, Runs, Slot, TaskSet};
 
-/// A group that runs at most so many greenlets at a time; who comes while it is full waits, first
-/// come, first served. `gevent.pool.Pool`.
+/// A group that limits how many of its tasks run at once. While it is full, callers wait for a slot;
+/// slots go to waiters in FIFO order.
 ///
-/// A cheap handle, for any task and any thread; all are of the same pool. Dropping the last handle
+/// A cheap handle, for any task and any thread; clones are of the same pool. Dropping the last handle
 /// kills the members that are left, without waiting for them. A member that holds a handle of its
-/// own pool keeps it alive: then `kill` it, or let the members end.
+/// own pool keeps it alive: then [`kill`](TaskSet::kill) it, or let the members finish.
+///
+/// A member may spawn into its own pool, however full that is: see [`spawn`](Self::spawn).
 ///
 /// To limit a section of code rather than whole tasks, take a `Semaphore`; for work that computes
 /// rather than waits, a `ThreadPool`.
+///
+/// Python: `gevent.pool.Pool`.
 ///
 /// ```
 /// use spinney_pool::Pool;
@@ -40,7 +45,7 @@ use crate::{Crew, CrewBuilder, InsideGroup, PoolFull, Runs};
 /// });
 /// ```
 pub struct Pool<X = Hub> {
-    crew: Crew<X>,
+    tasks: TaskSet<X>,
 }
 
 impl Pool {
@@ -64,8 +69,8 @@ impl Pool {
     }
 
     /// Settings, to be changed before a pool is made with them.
-    pub fn builder() -> CrewBuilder {
-        CrewBuilder::new()
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
     }
 }
 
@@ -75,7 +80,7 @@ impl<X> Pool<X> {
     where
         X: Clone,
     {
-        Self::of(Crew::new(hub.clone(), capacity, Settings::default()))
+        Self::of(TaskSet::new(hub.clone(), capacity, Settings::default()))
     }
 
     /// The same pool, with the same slots and members, whose calls run on `hub`: another handle.
@@ -93,74 +98,126 @@ impl<X> Pool<X> {
     /// ```
     #[must_use]
     pub fn with_hub<Y: Clone>(&self, hub: &Y) -> Pool<Y> {
-        Pool::of(self.crew.with_hub(hub.clone()))
+        Pool::of(self.tasks.with_hub(hub.clone()))
     }
 
-    pub(crate) fn of(crew: Crew<X>) -> Self {
-        Self { crew }
+    /// A pool of its own members that shares the slots of this one: for one request in a service, say.
+    /// Its [`join`](TaskSet::join), kills, [`close`](TaskSet::close) and drop concern its own members
+    /// alone; [`len`](TaskSet::len) counts the slots that those hold. [`capacity`](Self::capacity),
+    /// [`available`](Self::available) and [`resize`](Self::resize) are those of the slots that are
+    /// shared. Once this pool is closed, its scopes get no more slots.
+    ///
+    /// ```
+    /// use spinney_pool::Pool;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let pool = Pool::new(2);
+    ///     let request = pool.scope();
+    ///     request.spawn(std::future::pending::<()>()).await.detach();
+    ///     assert_eq!((pool.len(), request.len()), (1, 1));
+    ///     request.kill().await;
+    ///     assert!(pool.is_empty());
+    /// });
+    /// ```
+    #[must_use = "dropping a scope kills its members"]
+    pub fn scope(&self) -> Self
+    where
+        X: Clone,
+    {
+        Self::of(self.tasks.scope())
     }
 
-    /// Waits for a slot and starts `future` in it. `spawn`.
+    pub(crate) fn of(tasks: TaskSet<X>) -> Self {
+        Self { tasks }
+    }
+
+    /// Waits for a slot. [`Slot::spawn`] starts a task in it; dropping it frees it.
     ///
-    /// A member waits like anyone, but not for ever: when all members wait for slots of this pool,
-    /// one of them runs its `future` itself, and gets a greenlet that has ended. That is a
-    /// [setting](crate::Reentry). A member that waits for something else, such as the result of
-    /// what it spawned, is not known to wait; what `apply` and the maps give may be waited for.
+    /// # Errors
     ///
-    /// Should the pool be closed before there is a slot, the greenlet has been killed, with
+    /// [`Closed`] if the pool was closed before a slot was free.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives up the place in the queue; a slot that it had been handed goes to the next
+    /// waiter.
+    #[track_caller]
+    pub fn slot(&self) -> impl Future<Output = Result<Slot<X>, Closed>> {
+        let slot = AcquireSlot::new(self.inner());
+        async move { slot.await.map(|permit| Slot::new(self, permit)) }
+    }
+
+    /// Takes a slot if one is free: none is while others wait.
+    ///
+    /// # Errors
+    ///
+    /// [`TryAcquireError::WouldBlock`] if none is free; [`TryAcquireError::Closed`] if the pool was
+    /// closed.
+    pub fn try_slot(&self) -> Result<Slot<X>, TryAcquireError> {
+        self.try_permit().map(|permit| Slot::new(self, permit))
+    }
+
+    /// Waits for a slot and starts `future` in it.
+    ///
+    /// A member that spawns into its full pool runs `future` within its own wait, while it stands in
+    /// the queue: as a greenlet of its own, whose parent it is. If a slot comes first, the child goes
+    /// on in it, on the hub; otherwise the greenlet that this returns has finished. So a program
+    /// whose members wait only for what they spawned, applied or mapped through this pool never stops
+    /// for want of a slot, whatever the capacity and the depth. It may stop if a child needs its
+    /// parent, a lock that is held over the wait, or another pool, and no slot comes free. A kill of the
+    /// member goes to the child first; dropping the wait ends the child immediately. Other modes are a
+    /// [setting](crate::Reentry).
+    ///
+    /// If the pool is closed before a slot is free, the greenlet was killed, with
     /// [`Closed`](spinney_sync::Closed) for the reason.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before it is done drops `future`, which has not started, or runs in place, and
-    /// gives the place in the queue up; a slot that it had already been handed goes to the next.
+    /// Dropping it drops `future`, which has not started or runs in place, and gives up the place in the
+    /// queue; a slot that it had been handed goes to the next waiter.
+    ///
+    /// Python: `gevent.pool.Pool.spawn`.
     #[track_caller]
-    #[expect(clippy::async_yields_async, reason = "what comes out is a greenlet, to be awaited")]
     pub fn spawn<F>(&self, future: F) -> impl Future<Output = Greenlet<F::Output>>
     where
         F: Future,
         X: Runs<F>,
     {
-        let at = Location::caller();
-        let entry = self.crew.core.enter();
-        async move {
-            let entry = entry.await;
-            self.crew.core.go_ahead(entry, future).await
-        }
+        SpawnInto::new(self, future)
     }
 
-    /// Starts `future` if there is a slot for it now: none is free while others wait.
-    /// `start(blocking=False)`.
+    /// Starts `future` if a slot is free: none is while others wait.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`], with the future in it, if there is none.
+    /// [`PoolFull`], with the future in it, if none is free or the pool was closed.
+    ///
+    /// Python: `gevent.pool.Pool.start(blocking=False)`.
     #[track_caller]
     pub fn try_spawn<F>(&self, future: F) -> Result<Greenlet<F::Output>, PoolFull<F>>
     where
         F: Future,
         X: Runs<F>,
     {
-        match self.crew.core.roster.slots.try_acquire() {
-            Ok(slot) => {
-                slot.forget();
-                let started = self.crew.core.start(future).map_err(PoolFull::new);
-                started.map(|greenlet| greenlet)
-            }
-            Err(_) => Err(PoolFull::new(future)),
+        match self.try_permit() {
+            Ok(permit) => self.start_or_give_back(permit, future, Location::caller()),
+            Err(error) => Err(PoolFull::new(future, error == TryAcquireError::Closed)),
         }
     }
 
-    /// As [`spawn`](Self::spawn), but waits for a slot no longer than `limit`.
-    /// `start(greenlet, timeout)`.
+    /// Waits for a slot no longer than `limit`, and starts `future` in it. A member waits like any
+    /// caller: nothing runs in place.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`], with the future in it, if there was none in time, or the pool is closed.
+    /// [`PoolFull`], with the future in it, if no slot came in time or the pool was closed.
     ///
     /// # Cancel safety
     ///
-    /// As [`spawn`](Self::spawn).
+    /// Dropping it drops `future`, which has not started, and gives up the place in the queue; a slot
+    /// that it had been handed goes to the next waiter.
+    ///
+    /// Python: `gevent.pool.Pool.start(greenlet, timeout)`.
     #[track_caller]
     pub fn spawn_within<F>(
         &self,
@@ -171,61 +228,75 @@ impl<X> Pool<X> {
         F: Future,
         X: Runs<F>,
     {
-        let at = Location::caller();
-        let entry = self.crew.core.enter();
+        let (slot, at) = (AcquireSlot::new(self.inner()), Location::caller());
         async move {
-            match entry.within(limit).await {
-                Ok(Ok(Entry::Slot)) => {
-                    let started = self.crew.core.start(future).map_err(PoolFull::new);
-                    started.map(|greenlet| greenlet)
-                }
-                Ok(Ok(entry)) => Ok(self.crew.core.go_ahead(Ok(entry), future).await),
-                Ok(Err(_)) | Err(_) => Err(PoolFull::new(future)),
+            match slot.within(limit).await {
+                Ok(Ok(permit)) => self.start_or_give_back(permit, future, at),
+                Ok(Err(Closed)) => Err(PoolFull::new(future, true)),
+                Err(_) => Err(PoolFull::new(future, false)),
             }
         }
     }
 
-    /// Waits for a slot and makes a member of a greenlet that there is; false if it has ended, is a
-    /// member already, or the pool is closed. `add`.
+    fn start_or_give_back<F>(
+        &self,
+        permit: Permit,
+        future: F,
+        at: &'static Location<'static>,
+    ) -> Result<Greenlet<F::Output>, PoolFull<F>>
+    where
+        F: Future,
+        X: Runs<F>,
+    {
+        self.try_launch(permit, future, at).map_err(|future| PoolFull::new(future, true))
+    }
+
+    /// Waits for a slot and makes a member of a greenlet that is running elsewhere. Returns `false`
+    /// if it has finished or is a member already, or if the pool was closed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives the place in the queue up; a slot that it had already been handed goes to
-    /// the next.
+    /// Dropping it gives up the place in the queue; a slot that it had been handed goes to the next
+    /// waiter.
+    ///
+    /// Python: `gevent.pool.Pool.add`.
     #[track_caller]
     pub fn add(&self, greenlet: &Handle) -> impl Future<Output = bool> {
-        let entry = Enter::to_wait(&self.crew.core.roster);
+        let slot = AcquireSlot::new(self.inner());
         let greenlet = greenlet.clone();
         GiveWay::around(async move {
             if self.contains(&greenlet) {
                 return false;
             }
-            entry.await.is_ok() && self.crew.core.roster.add(&greenlet)
+            slot.await.is_ok_and(|permit| self.inner().add(&greenlet, permit))
         })
     }
 
-    /// As [`add`](Self::add), if there is a slot now. `add(blocking=False)`.
+    /// Makes a member of a greenlet as [`add`](Self::add) does, if a slot is free.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] if there is none.
+    /// [`PoolFull`] if none is free or the pool was closed.
+    ///
+    /// Python: `gevent.pool.Pool.add(blocking=False)`.
     pub fn try_add(&self, greenlet: &Handle) -> Result<bool, PoolFull<()>> {
         if self.contains(greenlet) {
             return Ok(false);
         }
-        let slot = self.crew.core.roster.slots.try_acquire().map_err(|_| PoolFull::new(()))?;
-        slot.forget();
-        Ok(self.crew.core.roster.add(greenlet))
+        let permit = self.try_permit();
+        let full = |error| PoolFull::new((), error == TryAcquireError::Closed);
+        Ok(self.inner().add(greenlet, permit.map_err(full)?))
     }
 
     /// [Adds](Self::add) a greenlet that was [made](Greenlet::new) to be started, and starts it on
-    /// the pool's hub; false if it was not added. `start`.
-    ///
-    /// One that was started before is added all the same; false, too.
+    /// the pool's hub. Returns `false` if it was not added, or if it had been started before.
     ///
     /// # Cancel safety
     ///
-    /// As [`add`](Self::add).
+    /// Dropping it gives up the place in the queue; a slot that it had been handed goes to the next
+    /// waiter.
+    ///
+    /// Python: `gevent.pool.Pool.start`.
     #[track_caller]
     pub fn start(&self, greenlet: &Handle) -> impl Future<Output = bool>
     where
@@ -233,57 +304,57 @@ impl<X> Pool<X> {
     {
         let added = self.add(greenlet);
         let greenlet = greenlet.clone();
-        async move { added.await && greenlet.start_on(&self.crew.core.hub) }
+        async move { added.await && greenlet.start_on(&self.core.hub) }
     }
 
-    /// As [`start`](Self::start), if there is a slot now. `start(blocking=False)`.
+    /// Adds and starts a greenlet as [`start`](Self::start) does, if a slot is free.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] if there is none.
+    /// [`PoolFull`] if none is free or the pool was closed.
+    ///
+    /// Python: `gevent.pool.Pool.start(blocking=False)`.
     pub fn try_start(&self, greenlet: &Handle) -> Result<bool, PoolFull<()>>
     where
         X: Spawn<BoxTask>,
     {
-        Ok(self.try_add(greenlet)? && greenlet.start_on(&self.crew.core.hub))
+        Ok(self.try_add(greenlet)? && greenlet.start_on(&self.core.hub))
     }
 
-    /// Waits in turn until a slot is free, without taking it, and says how many are: none if the
-    /// pool is closed. `wait_available`.
+    /// Waits in turn until a slot is free, without taking it, and returns how many are: none if the
+    /// pool was closed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives the place in the queue up.
+    /// Dropping it gives up the place in the queue.
+    ///
+    /// Python: `gevent.pool.Pool.wait_available`.
     #[track_caller]
     pub fn wait_available(&self) -> impl Future<Output = usize> {
-        let entry = Enter::to_wait(&self.crew.core.roster);
+        let slot = AcquireSlot::new(self.inner());
         async move {
-            match entry.await {
-                Ok(_) => {
-                    // Its own, too; those behind it have not been told yet.
-                    let free = self.available().saturating_add(1);
-                    self.crew.core.roster.give_back(None);
-                    free.max(0).unsigned_abs()
-                }
-                Err(_) => 0,
-            }
+            let Ok(permit) = slot.await else { return 0 };
+            // The slot that it was handed is one of them; the waiters behind have none yet.
+            let free = self.available().saturating_add(1);
+            drop(permit);
+            free.max(0).unsigned_abs()
         }
     }
 
-    /// Waits until no slot is taken and nobody waits for one; at once if that is so. Unlike
-    /// [`join`](Crew::join) it is not content with a moment between two tasks. A map whose results
-    /// nobody reads takes no slot and waits for none, so it is not waited for.
+    /// Waits until no slot is taken and there are no waiters; returns immediately if that is so. Unlike
+    /// [`join`](TaskSet::join) it does not return between two tasks. It does not wait for a map whose
+    /// results are not read, which takes no slot and waits for none.
     ///
     /// # Errors
     ///
-    /// [`InsideGroup`] if a member asks, which would wait for itself.
+    /// [`InsideGroup`] if the caller is a member, which would wait for itself.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
     #[track_caller]
     pub fn wait_idle(&self) -> impl Future<Output = Result<(), InsideGroup>> {
-        let idle = self.crew.core.roster.slots.wait_idle();
+        let idle = self.slots().wait_idle();
         GiveWay::around(async move {
             if self.is_inside() {
                 return Err(InsideGroup);
@@ -293,58 +364,64 @@ impl<X> Pool<X> {
         })
     }
 
-    /// Changes the number of slots. A larger number admits at once as many as fit; under a
-    /// smaller one those that run go on, and nobody enters until enough have ended.
+    /// Changes the number of slots. A larger number admits as many waiters as fit; under a smaller one
+    /// members go on, and no caller gets a slot until enough have finished.
     pub fn resize(&self, capacity: usize) {
-        contain(|| self.crew.core.roster.slots.resize(capacity));
-        self.crew.core.roster.recheck();
+        contain(|| self.slots().resize(capacity));
     }
 
-    /// Whether no slot is free. `full`.
+    /// Whether no slot is free.
+    ///
+    /// Python: `gevent.pool.Pool.full`.
     pub fn is_full(&self) -> bool {
         self.free_count() == 0
     }
 
-    /// How many run at the most; None without a limit. gevent's `size`.
+    /// How many tasks run at most; `None` without a limit.
+    ///
+    /// Python: `gevent.pool.Pool.size`.
     pub fn capacity(&self) -> Option<usize> {
-        self.crew.limit()
+        self.limit()
     }
 
-    /// How many slots are free; none while more run than there are slots, after a
-    /// [`resize`](Self::resize). `free_count`, but for a pool without a limit, which has more
-    /// than gevent's 1.
+    /// How many slots are free; none while more are taken than there are, after a
+    /// [`resize`](Self::resize).
+    ///
+    /// Python: `gevent.pool.Pool.free_count`, which is 1 without a limit.
     pub fn free_count(&self) -> usize {
         self.available().max(0).unsigned_abs()
     }
 
     /// The slots less those that are taken: as [`free_count`](Self::free_count), but negative while
-    /// more run than there are slots. eventlet's `free`.
+    /// more are taken than there are.
+    ///
+    /// Python: `eventlet.GreenPool.free`.
     pub fn available(&self) -> isize {
-        self.crew.core.roster.slots.available()
+        self.slots().available()
     }
 
-    /// How many tasks wait for a slot; a map that has items to run is one.
+    /// How many callers wait for a slot; a map that has items to run is one.
     pub fn waiting(&self) -> usize {
-        self.crew.core.roster.slots.waiting()
+        self.inner().waiting()
     }
 }
 
 impl<X> Deref for Pool<X> {
-    type Target = Crew<X>;
+    type Target = TaskSet<X>;
 
-    fn deref(&self) -> &Crew<X> {
-        &self.crew
+    fn deref(&self) -> &TaskSet<X> {
+        &self.tasks
     }
 }
 
 impl<X> Clone for Pool<X> {
     fn clone(&self) -> Self {
-        Self { crew: self.crew.clone() }
+        Self { tasks: self.tasks.clone() }
     }
 }
 
 impl<X> fmt::Debug for Pool<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.crew.describe(f, "Pool")
+        self.describe(f, "Pool")
     }
 }

@@ -1,50 +1,91 @@
-//! [`Report`]: what became of the members of a group that was closed.
+//! [`Report`]: what became of everything that was started in a group.
 
-/// What became of the members of a group, from the call that closed it until that was done.
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use spinney_greenlet::State;
+
+/// What became of everything that was started in a group or a pool, from its beginning: tasks, and
+/// items of maps.
+///
+/// A member that was discarded is not counted any more.
 ///
 /// ```
-/// use spinney_greenlet::GreenletExit;
+/// use std::time::Duration;
+///
 /// use spinney_pool::Pool;
 ///
 /// spinney_hub::block_on(async {
 ///     let pool = Pool::new(5);
+///     pool.map(|n| async move { n * n }, 0..3).await.unwrap();
 ///     pool.spawn(std::future::pending::<()>()).await.detach();
-///     let report = pool.shutdown(GreenletExit::because("that was all")).await;
-///     assert_eq!((report.killed, report.running), (1, 0));
+///     let report = pool.drain(Duration::from_millis(1)).await.unwrap();
+///     assert_eq!((report.started, report.succeeded, report.killed), (4, 3, 1));
 /// });
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// How many waited for a slot, and were refused. A map that has items to run is one.
-    pub refused: usize,
-    /// How many members ended with a result.
+    /// How many started: those that are running and those that have finished.
+    pub started: usize,
+    /// How many finished with a result.
     pub succeeded: usize,
-    /// How many members panicked.
+    /// How many panicked.
     pub failed: usize,
-    /// How many members were killed.
+    /// How many were killed.
     pub killed: usize,
-    /// How many members are left.
+    /// How many were aborted.
+    pub aborted: usize,
+    /// How many are running, or wait for something.
     pub running: usize,
+    /// How many calls wait for a slot. A map that has items to run is one.
+    pub waiting: usize,
+    /// How many calls waited for a slot when the group was closed, and were refused.
+    pub refused: usize,
 }
 
-/// How the members ended that have left so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) succeeded: usize,
-    pub(crate) failed: usize,
-    pub(crate) killed: usize,
+/// How many ended in which way.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    succeeded: AtomicUsize,
+    failed: AtomicUsize,
+    killed: AtomicUsize,
+    aborted: AtomicUsize,
 }
 
-impl Tally {
-    /// What has changed since `before`.
-    pub(crate) fn since(self, before: Self, refused: usize, running: usize) -> Report {
-        Report {
-            refused,
-            succeeded: self.succeeded - before.succeeded,
-            failed: self.failed - before.failed,
-            killed: self.killed - before.killed,
-            running,
-        }
+impl Outcomes {
+    /// Counts an end in this state. Callers hold a lock, the same at each call.
+    pub(crate) fn count(&self, state: State) {
+        let count = match state {
+            State::Panicked => &self.failed,
+            State::Killed => &self.killed,
+            State::Aborted => &self.aborted,
+            _ => &self.succeeded,
+        };
+        add(count, 1);
     }
+
+    /// Adds the counts of `others`, under the lock of this one.
+    pub(crate) fn add(&self, others: &Self) {
+        add(&self.succeeded, others.succeeded.load(Relaxed));
+        add(&self.failed, others.failed.load(Relaxed));
+        add(&self.killed, others.killed.load(Relaxed));
+        add(&self.aborted, others.aborted.load(Relaxed));
+    }
+
+    pub(crate) fn add_to(&self, report: &mut Report) {
+        let read = |count: &AtomicUsize| count.load(Relaxed);
+        let [succeeded, failed] = [&self.succeeded, &self.failed].map(read);
+        let [killed, aborted] = [&self.killed, &self.aborted].map(read);
+        report.started += succeeded + failed + killed + aborted;
+        report.succeeded += succeeded;
+        report.failed += failed;
+        report.killed += killed;
+        report.aborted += aborted;
+    }
+}
+
+/// Without a read-modify-write operation: a lock keeps other writers away.
+fn add(count: &AtomicUsize, more: usize) {
+    count.store(count.load(Relaxed) + more, Relaxed);
 }

@@ -3,10 +3,11 @@
 use spinney_greenlet::Task;
 use spinney_hub::Spawn;
 
-use crate::crew::Late;
-use crate::hook::Hooked;
+use crate::apply::DeferredSpawn;
+use crate::in_place::MovedTask;
 use crate::map::{Feeder, IntoSource, MapWorker};
-use crate::{MapAsync, Membership};
+use crate::task_set::MemberTask;
+use crate::MapAsync;
 
 /// A hub that can run `F` in a group or pool: one with threads if `F` and its result are `Send`, a
 /// [`LocalHub`](spinney_hub::LocalHub) always. Nobody implements it: each hub that can spawn the
@@ -43,7 +44,7 @@ use crate::{MapAsync, Membership};
     note = "to see what in it is not `Send`, hand the same future to `spinney::spawn`"
 )]
 pub trait Runs<F: Future>:
-    Spawn<Task<Hooked<F>, Membership>> + Spawn<Late<F>> + Spawn<Task<F>>
+    Spawn<MemberTask<F>> + Spawn<MovedTask<F>> + Spawn<DeferredSpawn<F>> + Spawn<Task<F>>
 {
 }
 
@@ -51,7 +52,7 @@ pub trait Runs<F: Future>:
 impl<F, X> Runs<F> for X
 where
     F: Future,
-    X: Spawn<Task<Hooked<F>, Membership>> + Spawn<Late<F>> + Spawn<Task<F>>,
+    X: Spawn<MemberTask<F>> + Spawn<MovedTask<F>> + Spawn<DeferredSpawn<F>> + Spawn<Task<F>>,
 {
 }
 

@@ -200,6 +200,10 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for SimHub {
         self.core.tasks.spawn(future);
     }
 
+    fn is_current(&self) -> bool {
+        self.core.running.get()
+    }
+
     fn is_local(&self) -> bool {
         true
     }

@@ -104,10 +104,12 @@ impl Semaphore {
     ///
     /// As [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_many(&self, permits: usize) -> Result<Permit<&Self>, TryAcquireError> {
-        if !self.shared.try_take(permits) {
-            self.lock().take(permits)?;
-        }
+        self.take(permits)?;
         Ok(Permit::of(self, permits))
+    }
+
+    fn take(&self, permits: usize) -> Result<(), TryAcquireError> {
+        if self.shared.try_take(permits) { Ok(()) } else { self.lock().take(permits) }
     }
 
     /// Gives back `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
@@ -137,6 +139,19 @@ impl Semaphore {
         state.put_back(permits);
         let concerns_others = !state.waiters.is_empty() || state.idle.is_some();
         HandOut { semaphore: concerns_others.then_some(self) }
+    }
+
+    /// Gives back `permit`, which is of this semaphore, but wakes no waiter before the guard is
+    /// dropped, as [`put_back`](Self::put_back) does.
+    ///
+    /// # Panics
+    ///
+    /// If `permit` is of another semaphore.
+    #[track_caller]
+    pub fn take_back<S: Deref<Target = Self>>(&self, mut permit: Permit<S>) -> HandOut<'_> {
+        let of = permit.semaphore.take().expect(UNTIL_DROP);
+        assert!(std::ptr::eq(&raw const *of, self), "the permit is of another semaphore");
+        self.put_back(permit.permits)
     }
 
     /// Gives back `permits` permits if that many are out; says whether they were.
@@ -328,9 +343,22 @@ pub struct Permit<S: Deref<Target = Semaphore>> {
     permits: usize,
 }
 
+const UNTIL_DROP: &str = "forgetting a permit consumes it";
+
 impl<S: Deref<Target = Semaphore>> Permit<S> {
     fn of(semaphore: S, permits: usize) -> Self {
         Self { semaphore: Some(semaphore), permits }
+    }
+
+    /// Takes a permit of `semaphore`, which is any kind of pointer to one, without waiting:
+    /// [`Semaphore::try_acquire`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Semaphore::try_acquire`].
+    pub fn try_of(semaphore: S) -> Result<Self, TryAcquireError> {
+        semaphore.take(1)?;
+        Ok(Self::of(semaphore, 1))
     }
 
     /// How many permits it stands for: those that were acquired together.
@@ -345,7 +373,7 @@ impl<S: Deref<Target = Semaphore>> Permit<S> {
 
     /// Gives it back, and returns what to acquire to have the same again.
     pub(crate) fn give_back(mut self) -> (S, usize) {
-        let semaphore = self.semaphore.take().expect("forgetting it consumes it");
+        let semaphore = self.semaphore.take().expect(UNTIL_DROP);
         semaphore.release(self.permits);
         (semaphore, self.permits)
     }

@@ -56,8 +56,8 @@ impl Control {
     }
 
     /// As [`new`](Self::new), of one that its container keeps at `place`.
-    pub(crate) fn at_place(place: u32, origin: Origin) -> Self {
-        Self { place, ..Self::new(origin) }
+    pub(crate) fn at_place(place: Option<u32>, origin: Origin) -> Self {
+        Self { place: place.unwrap_or(NO_PLACE), ..Self::new(origin) }
     }
 
     /// As [`new`](Self::new), of one that is about to be polled, whatever is sent to it first.

@@ -205,6 +205,22 @@ impl Hub {
         }
     }
 
+    /// Whether this is the hub that polls the caller.
+    pub(crate) fn is_innermost(&self) -> bool {
+        let Some(innermost) = Self::try_current() else { return false };
+        match (&self.kind, &innermost.kind) {
+            (Kind::Global, Kind::Global) => true,
+            (Kind::Own(this, _), Kind::Own(other, _)) => Arc::ptr_eq(this, other),
+            (Kind::Local(this), Kind::Local(other)) => this == other,
+            #[cfg(feature = "smol")]
+            (Kind::Smol, Kind::Smol) => true,
+            #[cfg(feature = "tokio")]
+            (Kind::Tokio(this), Kind::Tokio(other)) => this.handle().id() == other.handle().id(),
+            (Kind::Custom(this), Kind::Custom(other)) => Arc::ptr_eq(this, other),
+            _ => false,
+        }
+    }
+
     fn own(core: Arc<Core>) -> Self {
         let keep_alive = Some(Arc::new(KeepAlive(Arc::clone(&core))));
         Self { kind: Kind::Own(core, keep_alive) }
@@ -273,6 +289,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
             Kind::Tokio(hub) => hub.spawn(future),
             Kind::Custom(custom) => custom.hub.spawn(Box::pin(future)),
         }
+    }
+
+    fn is_current(&self) -> bool {
+        matches!(self.kind, Kind::Following) || self.is_innermost()
     }
 }
 

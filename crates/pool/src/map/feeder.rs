@@ -16,8 +16,9 @@ use super::job::{Job, Pulled};
 use super::results::Room;
 use super::source::Source;
 use super::worker::Worker;
-use crate::crew::core::Core;
-use crate::roster::{Gate, Place, Slots};
+use crate::members::{Kind, Members};
+use crate::slot::{AcquireSlot, Gate, Held};
+use crate::task_set::Core;
 
 /// There will be no slot for it any more.
 struct NoMore;
@@ -25,17 +26,17 @@ struct NoMore;
 /// How many workers are started before others get a turn.
 const BATCH: usize = 64;
 
-/// The task of a map that waits for slots and puts workers into them. It belongs to no crew and
+/// The task of a map that waits for slots and puts workers into them. It belongs to no group and
 /// keeps none alive. Dropping it ends the map after what is running.
 pub struct Feeder<S: Source, F, Fut: Future, X> {
     job: Arc<Job<S, F, Fut::Output, X>>,
     core: Weak<Core<X>>,
-    slots: Slots,
+    members: Arc<Members>,
     /// Its place in the queue for a slot, while it has one.
-    queued: Option<Acquire<Slots>>,
+    queued: Option<AcquireSlot>,
     /// An item of an input that may wait, taken ahead of its slot.
     ahead: Option<(usize, S::Item)>,
-    /// Ready when the crew is closed, while it waits for such an item.
+    /// Ready when the group is closed, while it waits for such an item.
     closed: Acquire<Gate>,
     /// The line that started the map.
     at: &'static Location<'static>,
@@ -44,10 +45,9 @@ pub struct Feeder<S: Source, F, Fut: Future, X> {
 impl<S: Source, F, Fut: Future, X> Feeder<S, F, Fut, X> {
     #[track_caller]
     pub(crate) fn new(job: Arc<Job<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
-        let slots = Slots(Arc::clone(&core.roster));
-        let closed = Acquire::of(Gate(Arc::clone(&core.roster)));
+        let (members, closed) = (Arc::clone(&core.members), Gate::acquire(&core.members));
         let (core, at) = (Arc::downgrade(core), Location::caller());
-        Self { job, core, slots, queued: None, ahead: None, closed, at }
+        Self { job, core, members, queued: None, ahead: None, closed, at }
     }
 
     /// Takes an item ahead, of an input that may wait; false if there is none.
@@ -89,7 +89,7 @@ impl<S: Source, F, Fut: Future, X> Feeder<S, F, Fut, X> {
         }
     }
 
-    /// Ends the map because the crew is closed. Only an item that there is can be refused.
+    /// Ends the map because the group is closed. Only an item that there is can be refused.
     fn end_closed(&mut self, cx: &mut Context<'_>) {
         if self.ahead.is_some() || self.poll_pull(cx) == Poll::Ready(true) {
             self.refuse(GreenletExit::because(Closed));
@@ -111,9 +111,9 @@ where
 {
     /// Starts one more worker, if there is an item for it; false if there will be no more.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let Ok(lender) = ready!(self.poll_slot(cx)) else { return Poll::Ready(false) };
-        if self.slots.is_closed() {
-            self.give_back(lender);
+        let Ok(slot) = ready!(self.poll_slot(cx)) else { return Poll::Ready(false) };
+        if self.members.is_closed() {
+            self.give_back(slot);
             self.end_closed(cx);
             return Poll::Ready(false);
         }
@@ -124,25 +124,31 @@ where
                 item.map(|item| (core, item))
             }
             (Some(_), Room::Full | Room::Over) => {
-                self.give_back(lender);
+                self.give_back(slot);
                 return Poll::Ready(true);
             }
         };
         let Some((core, (index, item))) = item else {
-            self.give_back(lender);
+            self.give_back(slot);
             return Poll::Ready(false);
         };
-        let seated = lender.is_none();
+        let seated = matches!(slot, Held::Own(_));
         let worker = Worker::new(Arc::clone(&self.job), &core, index, item, seated);
-        if let Err(worker) = core.start_worker(worker, lender) {
-            worker.refuse(GreenletExit::because(Closed));
-            return Poll::Ready(false);
+        let seat = worker.seat();
+        let entered =
+            self.members.enter(slot, self.at, worker, Kind::Worker, |membership| seat(membership));
+        match entered {
+            Ok((task, greenlet)) => {
+                greenlet.detach();
+                core.hub.spawn(task);
+            }
+            Err(worker) => worker.refuse(GreenletExit::because(Closed)),
         }
         Poll::Ready(true)
     }
 
-    /// A slot that is out without a guard, and who has lent it, if it is not one of the crew's.
-    fn poll_slot(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Place>, NoMore>> {
+    /// A slot, or a share of that of the reader, which waits.
+    fn poll_slot(&mut self, cx: &mut Context<'_>) -> Poll<Result<Held, NoMore>> {
         let results = &self.job.results;
         match results.poll_room(cx) {
             Poll::Ready(true) => {}
@@ -154,19 +160,18 @@ where
                 return Poll::Pending;
             }
         }
-        let queued = self.queued.get_or_insert_with(|| Acquire::of(self.slots.clone()));
+        let queued = self.queued.get_or_insert_with(|| AcquireSlot::new(&self.members));
         let slot = Pin::new(queued).poll(cx);
         results.feeder_queued.store(slot.is_pending(), Relaxed);
         match slot {
             Poll::Pending => {
                 WaitNote::note("a slot for a map started", self.at);
-                let lender = results.borrow_slot(|wait| self.slots.0.lend(wait, cx.waker()));
-                lender.map_or(Poll::Pending, |lender| Poll::Ready(Ok(Some(lender))))
+                let share = results.borrow_slot();
+                share.map_or(Poll::Pending, |share| Poll::Ready(Ok(Held::Shared(share))))
             }
-            Poll::Ready(Ok(slot)) => {
-                slot.forget();
+            Poll::Ready(Ok(permit)) => {
                 self.queued = None;
-                Poll::Ready(Ok(None))
+                Poll::Ready(Ok(Held::Own(permit)))
             }
             Poll::Ready(Err(Closed)) => {
                 self.queued = None;
@@ -176,9 +181,10 @@ where
         }
     }
 
-    fn give_back(&self, lender: Option<Place>) {
-        self.slots.0.give_back(lender);
-        if lender.is_some() {
+    fn give_back(&self, slot: Held) {
+        let is_share = matches!(slot, Held::Shared(_));
+        drop(slot);
+        if is_share {
             self.job.results.return_slot();
         }
     }

@@ -15,27 +15,25 @@ use spinney_sync::{GiveWay, Wait as WaitNote};
 
 use super::ItemError;
 use super::results::{Hand, Results};
-use crate::Crew;
-use crate::roster::Wait;
+use crate::in_place::Holder;
+use crate::{Reentry, TaskSet};
 
 /// The results of a running map, one by one: a stream. `gevent.pool.IMap`,
 /// `gevent.pool.IMapUnordered`.
 ///
 /// A failed item comes out as its failure, and the stream goes on; after the end it says "end"
-/// again. It keeps its crew alive. Dropping it takes no further items, and kills those that are
+/// again. It keeps its tasks alive. Dropping it takes no further items, and kills those that are
 /// running; [`detach`](Self::detach) lets them run.
 ///
-/// A member of the crew that reads lends its slot to the map while it waits; see
+/// A member that reads lends its slot to the map while it waits; see
 /// [`Reentry`](crate::Reentry).
 #[must_use = "dropping a stream kills its map: read it, or say `detach()`"]
 pub struct Imap<T, X = spinney_hub::Hub> {
     results: Arc<Results<T, X>>,
     hand: Hand<T>,
     /// None once it is detached.
-    crew: Option<Crew<X>>,
+    tasks: Option<TaskSet<X>>,
     delay: WakeDelay,
-    /// Where a member waits for it, if one does.
-    lending: Option<Wait>,
     give_way: GiveWay,
     /// The line that started it.
     at: &'static Location<'static>,
@@ -43,11 +41,11 @@ pub struct Imap<T, X = spinney_hub::Hub> {
 
 impl<T, X> Imap<T, X> {
     #[track_caller]
-    pub(crate) fn new(results: Arc<Results<T, X>>, crew: Crew<X>) -> Self {
+    pub(crate) fn new(results: Arc<Results<T, X>>, tasks: TaskSet<X>) -> Self {
         let at = Location::caller();
         let (hand, delay) = (Hand::default(), WakeDelay::default());
-        let (crew, give_way) = (Some(crew), GiveWay::default());
-        Self { results, hand, crew, delay, lending: None, give_way, at }
+        let (tasks, give_way) = (Some(tasks), GiveWay::default());
+        Self { results, hand, tasks, delay, give_way, at }
     }
 
     /// The same results, each with the place of its item in the input.
@@ -73,17 +71,15 @@ impl<T, X> Imap<T, X> {
     }
 
     /// Lets the map run on, to the end of its input, without a reader: its results are dropped as
-    /// they come. It keeps its crew alive until then.
+    /// they come. It keeps its tasks alive until then.
     pub fn detach(mut self) {
-        self.set_lending(None);
-        let crew = self.crew.take();
-        self.results.detach(crew, std::mem::take(&mut self.hand));
+        let tasks = self.tasks.take();
+        self.results.detach(tasks, std::mem::take(&mut self.hand));
     }
 
-    /// Lets the map run on for as long as its crew has other handles.
+    /// Lets the map run on for as long as its tasks has other handles.
     pub(crate) fn let_go(mut self) {
-        self.set_lending(None);
-        self.crew = None;
+        self.tasks = None;
         self.results.detach(None, std::mem::take(&mut self.hand));
     }
 
@@ -123,33 +119,25 @@ impl<T, X> Imap<T, X> {
     /// one, which is short without.
     #[inline(never)]
     fn poll_take(&mut self, cx: &Context<'_>) -> Poll<bool> {
-        let lender = self.crew.as_ref().zip(self.lending);
-        let is_lent =
-            || lender.is_some_and(|(crew, wait)| crew.core.roster.is_lent(wait, cx.waker()));
-        let mut taken = self.results.poll_take(cx, &mut self.hand, self.delay.is_on(), is_lent);
+        let mut taken = self.results.poll_take(cx, &mut self.hand, self.delay.is_on());
         if self.delay.is_on() && taken.is_pending() && !self.delay.poll(cx) {
-            taken = self.results.poll_take(cx, &mut self.hand, false, is_lent);
+            taken = self.results.poll_take(cx, &mut self.hand, false);
         }
         if taken.is_ready() {
             self.delay.start();
-        }
-        let waits = taken.is_pending();
-        let wait = self.crew.as_ref().filter(|_| waits).and_then(Crew::wait_inside);
-        if let Some(wait) = wait {
-            self.results.offer_slot(wait);
-        }
-        self.set_lending(wait);
-        if waits {
+        } else {
+            self.offer_slot();
             WaitNote::note("a map started", self.at);
         }
         taken
     }
 
-    /// Counts its reader among the members that wait, or not.
-    fn set_lending(&mut self, lending: Option<Wait>) {
-        if let Some(crew) = self.crew.as_ref().filter(|_| lending != self.lending) {
-            let before = std::mem::replace(&mut self.lending, lending);
-            crew.core.roster.set_waiting(before, lending);
+    /// Lets the map share the slot of its reader, if that is a member which waits.
+    fn offer_slot(&self) {
+        let Some(tasks) = &self.tasks else { return };
+        if tasks.core.settings.reentry != Reentry::Wait {
+            let slot = Holder::around(tasks.inner()).and_then(|holder| holder.share_slot());
+            slot.iter().for_each(|slot| self.results.offer_slot(slot));
         }
     }
 }
@@ -170,8 +158,7 @@ impl<T, X> Unpin for Imap<T, X> {}
 
 impl<T, X> Drop for Imap<T, X> {
     fn drop(&mut self) {
-        self.set_lending(None);
-        if self.crew.is_some() {
+        if self.tasks.is_some() {
             self.results.abandon(std::mem::take(&mut self.hand));
         }
     }
@@ -220,7 +207,7 @@ impl<T, X> fmt::Debug for Indexed<T, X> {
 /// items, and kills those that are running.
 ///
 /// Of several failures it ends with the one of the first item in order, when all before that have
-/// ended. The rest then runs on for as long as the crew lives.
+/// ended. The rest then runs on for as long as the tasks lives.
 #[must_use = "dropping a map kills it: await it"]
 pub struct Map<T, X = spinney_hub::Hub> {
     /// None once it has ended.

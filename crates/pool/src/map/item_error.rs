@@ -66,7 +66,7 @@ impl From<ItemError> for Failure {
     }
 }
 
-/// Why a task of a [`try_map`](crate::Crew::try_map) is no success.
+/// Why a task of a [`try_map`](crate::TaskSet::try_map) is no success.
 #[derive(Clone, Debug)]
 pub enum TaskError<E> {
     /// It returned this.

@@ -62,7 +62,7 @@ impl<S: Source, F, T, X> Job<S, F, T, X> {
             return self.results.close_input();
         };
         self.results.exhaust();
-        self.results.deliver((index, Err(failure)));
+        self.results.deliver_refused((index, failure));
     }
 
     /// The input, for one that has it to itself until it puts that back.

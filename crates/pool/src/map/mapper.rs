@@ -12,16 +12,16 @@ use super::job::Job;
 use super::results::{Order, Results};
 use super::terms::Terms;
 use super::{Attempts, IntoSource, Once, Retry, TryMap};
-use crate::{Crew, RunsMap};
+use crate::{RunsMap, TaskSet};
 
 /// How far the maps of a group without a limit run ahead of who reads them.
 const UNLIMITED_MAXSIZE: usize = 1000;
 
 /// How many items may be open where nobody has said: twice as many as can be running. All results
 /// together are read by the handful, and have room for one more of these on either side.
-fn default_maxsize<X>(crew: &Crew<X>, whole: bool) -> usize {
+fn default_maxsize<X>(tasks: &TaskSet<X>, whole: bool) -> usize {
     let times = if whole { 4 } else { 2 };
-    crew.limit().map_or(UNLIMITED_MAXSIZE, |limit| limit.saturating_mul(times))
+    tasks.limit().map_or(UNLIMITED_MAXSIZE, |limit| limit.saturating_mul(times))
 }
 
 /// The settings of one map; its verbs start it. Dropping it starts nothing.
@@ -39,7 +39,7 @@ fn default_maxsize<X>(crew: &Crew<X>, whole: bool) -> usize {
 /// ```
 #[must_use = "a mapper does nothing until one of its verbs is called"]
 pub struct Mapper<X = spinney_hub::Hub, R = Once> {
-    crew: Crew<X>,
+    tasks: TaskSet<X>,
     /// If it was set.
     maxsize: Option<usize>,
     limit: Option<Duration>,
@@ -47,14 +47,14 @@ pub struct Mapper<X = spinney_hub::Hub, R = Once> {
 }
 
 impl<X> Mapper<X> {
-    pub(crate) fn new(crew: Crew<X>) -> Self {
-        Self { crew, maxsize: None, limit: None, attempts: Once }
+    pub(crate) fn new(tasks: TaskSet<X>) -> Self {
+        Self { tasks, maxsize: None, limit: None, attempts: Once }
     }
 
     /// Tries failed items again, by default not. They have to be `Clone` then.
     pub fn retry(self, policy: Retry) -> Mapper<X, Retry> {
-        let Self { crew, maxsize, limit, attempts: Once } = self;
-        Mapper { crew, maxsize, limit, attempts: policy }
+        let Self { tasks, maxsize, limit, attempts: Once } = self;
+        Mapper { tasks, maxsize, limit, attempts: policy }
     }
 }
 
@@ -82,7 +82,7 @@ impl<X, R> Mapper<X, R> {
         self
     }
 
-    /// Starts the map, and gives the results as a list; see [`Crew::map`].
+    /// Starts the map, and gives the results as a list; see [`TaskSet::map`].
     #[track_caller]
     pub fn map<I, F, Fut>(self, func: F, items: I) -> Map<Fut::Output, X>
     where
@@ -95,7 +95,7 @@ impl<X, R> Mapper<X, R> {
         Map::new(self.start(Order::Input, true, func, items, |_| false))
     }
 
-    /// Starts the map, and gives the results in the order of `items`; see [`Crew::imap`].
+    /// Starts the map, and gives the results in the order of `items`; see [`TaskSet::imap`].
     #[track_caller]
     pub fn imap<I, F, Fut>(self, func: F, items: I) -> Imap<Fut::Output, X>
     where
@@ -108,7 +108,7 @@ impl<X, R> Mapper<X, R> {
         self.start(Order::Input, false, func, items, |_| false)
     }
 
-    /// Starts the map, and gives the results as they come; see [`Crew::imap_unordered`].
+    /// Starts the map, and gives the results as they come; see [`TaskSet::imap_unordered`].
     #[track_caller]
     pub fn imap_unordered<I, F, Fut>(self, func: F, items: I) -> Imap<Fut::Output, X>
     where
@@ -121,7 +121,7 @@ impl<X, R> Mapper<X, R> {
         self.start(Order::Completion, false, func, items, |_| false)
     }
 
-    /// Starts a map of tasks that return a `Result`; see [`Crew::try_map`].
+    /// Starts a map of tasks that return a `Result`; see [`TaskSet::try_map`].
     #[track_caller]
     pub fn try_map<I, F, Fut, T, E>(self, func: F, items: I) -> TryMap<T, E, X>
     where
@@ -150,20 +150,21 @@ impl<X, R> Mapper<X, R> {
         X: RunsMap<I, F, Fut>,
         R: Attempts<I::Item>,
     {
-        let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.crew, whole));
-        let is_local = Spawn::<Feeder<I::Source, F, Fut, X>>::is_local(&self.crew.core.hub);
+        let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.tasks, whole));
+        let is_local = Spawn::<Feeder<I::Source, F, Fut, X>>::is_local(&self.tasks.core.hub);
         let results = Arc::new(Results::new(order, maxsize, whole, is_local));
         let terms = Terms::of(self.limit, self.attempts.again(), is_error);
         let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));
-        self.crew.core.hub.spawn(Feeder::new(job, &self.crew.core));
-        Imap::new(results, self.crew)
+        self.tasks.inner().count_items(results.outcomes());
+        self.tasks.core.hub.spawn(Feeder::new(job, &self.tasks.core));
+        Imap::new(results, self.tasks)
     }
 }
 
 impl<X, R> fmt::Debug for Mapper<X, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapper")
-            .field("crew", &self.crew)
+            .field("tasks", &self.tasks)
             .field("maxsize", &self.maxsize)
             .field("limit", &self.limit)
             .finish_non_exhaustive()

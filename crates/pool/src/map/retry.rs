@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Tries each item of a map again that panicked, or took too long, or whose task returned an error
-/// to [`try_map`](crate::Crew::try_map). An item that was killed is not tried again.
+/// to [`try_map`](crate::TaskSet::try_map). An item that was killed is not tried again.
 ///
 /// The item keeps its slot meanwhile. It is cloned for each try but the last.
 ///

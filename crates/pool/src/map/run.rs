@@ -48,10 +48,10 @@ impl<A, Fut> Run<A, Fut> {
 
 impl<A, Fut: Future> Run<A, Fut> {
     /// Drops the item that it was made for, which has not started. The result is a kill.
-    pub(super) fn refuse(&mut self, why: GreenletExit) -> Indexed<Fut::Output> {
+    pub(super) fn refuse(&mut self, why: GreenletExit) -> (usize, Failure) {
         let item = self.item.take();
         contain(|| drop(item));
-        (self.index.take().expect(AT_ITEM), Err(Failure::Killed(why)))
+        (self.index.take().expect(AT_ITEM), Failure::Killed(why))
     }
 
     /// Runs the item that it is at, on the terms of the map.

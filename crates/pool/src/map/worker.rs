@@ -16,9 +16,9 @@ use super::run::Run;
 use super::shift::Shift;
 use super::source::Source;
 use crate::Membership;
-use crate::crew::core::Core;
 use crate::hook::Hooking;
-use crate::roster::Roster;
+use crate::members::Members;
+use crate::task_set::Core;
 
 pin_project! {
     /// A member of a crew that runs a map's items, one after the other. It ends when the input
@@ -26,7 +26,7 @@ pin_project! {
     /// it fails the item that it is at.
     pub struct Worker<S: Source, F, Fut: Future, X> {
         job: Arc<Job<S, F, Fut::Output, X>>,
-        roster: Arc<Roster>,
+        members: Arc<Members>,
         // Its key among the workers.
         key: usize,
         // Whether it has a slot of the crew's, and not one that is lent to it for one item.
@@ -58,7 +58,7 @@ impl<S: Source, F, Fut: Future, X> Worker<S, F, Fut, X> {
         Self {
             key: job.results.enlist(),
             job,
-            roster: Arc::clone(&core.roster),
+            members: Arc::clone(&core.members),
             seated,
             started: false,
             hooking: Hooking::of(&core.settings.hook),
@@ -70,14 +70,14 @@ impl<S: Source, F, Fut: Future, X> Worker<S, F, Fut, X> {
     pub(crate) fn refuse(mut self, why: GreenletExit) {
         let refused = self.run.refuse(why);
         self.job.results.exhaust();
-        self.job.results.deliver(refused);
+        self.job.results.deliver_refused(refused);
     }
 
-    /// What goes with its slot.
-    pub(crate) fn seat(&self, membership: Membership) -> Seat<Fut::Output, X> {
+    /// Makes the guard of its task of its membership.
+    pub(crate) fn seat(&self) -> impl FnOnce(Membership) -> Seat<Fut::Output, X> + use<S, F, Fut, X> {
         let results = Arc::clone(&self.job.results);
-        let enlisted = Enlisted { results, key: self.key, seated: self.seated, passed_on: false };
-        Seat { membership, enlisted }
+        let enlisted = Enlisted { results, key: self.key, seated: self.seated };
+        |membership| Seat { _membership: membership, _enlisted: enlisted }
     }
 
     /// The hook has panicked: that is the result of the item that it is at. If it is at none, the
@@ -142,7 +142,7 @@ where
         let results = &job.results;
         let may_stay = || {
             let may_stay = *this.seated && !S::WAITS;
-            may_stay && !this.roster.is_wanted_back(results.is_feeder_queued())
+            may_stay && !this.members.is_wanted_back(results.is_feeder_queued())
         };
         let mut shift = Shift::new(job);
         let is_open =
@@ -175,18 +175,12 @@ impl<S: Source, F, Fut: Future, X> fmt::Debug for Worker<S, F, Fut, X> {
     }
 }
 
-/// A worker's place in its crew and among its map's workers. Dropping it leaves both, the crew
-/// first: when a map is over, none of its workers holds a slot any more.
+/// A worker's place in its group and among its map's workers. Dropping it leaves both, the group
+/// first: when a map has finished, none of its workers holds a slot any more.
 #[derive(Debug)]
 pub struct Seat<T, X> {
-    membership: Membership,
-    enlisted: Enlisted<T, X>,
-}
-
-impl<T, X> Drop for Seat<T, X> {
-    fn drop(&mut self) {
-        self.enlisted.passed_on = self.membership.leave();
-    }
+    _membership: Membership,
+    _enlisted: Enlisted<T, X>,
 }
 
 #[derive(Debug)]
@@ -194,12 +188,10 @@ struct Enlisted<T, X> {
     results: Arc<Results<T, X>>,
     key: usize,
     seated: bool,
-    /// Somebody else has the slot that it was lent.
-    passed_on: bool,
 }
 
 impl<T, X> Drop for Enlisted<T, X> {
     fn drop(&mut self) {
-        self.results.dismiss(self.key, self.seated, self.passed_on);
+        self.results.dismiss(self.key, self.seated);
     }
 }

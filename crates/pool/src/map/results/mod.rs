@@ -13,7 +13,7 @@ use std::fmt;
 use std::iter::once;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 pub(crate) use hand::Hand;
@@ -23,8 +23,9 @@ use spinney_greenlet::{Failure, Handle};
 use spinney_hub::contain;
 use state::{Reader, State};
 
-use crate::Crew;
-use crate::roster::{Place, Wait};
+use crate::TaskSet;
+use crate::report::Outcomes;
+use crate::slot::Permit;
 
 /// In which order results are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,16 @@ pub(crate) enum Room {
 /// A result, and the index of its item.
 pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
 
+/// How an item has ended.
+fn end_of<T>((_, result): &Indexed<T>) -> spinney_greenlet::State {
+    match result {
+        Ok(_) => spinney_greenlet::State::Successful,
+        Err(Failure::Killed(_)) => spinney_greenlet::State::Killed,
+        Err(Failure::Panicked(_)) => spinney_greenlet::State::Panicked,
+        Err(_) => spinney_greenlet::State::Aborted,
+    }
+}
+
 pub(crate) struct Results<T, X> {
     /// Whether the feeder itself stands in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
@@ -54,6 +65,8 @@ pub(crate) struct Results<T, X> {
     pub(crate) retries: AtomicUsize,
     /// Whether all who touch these are on one thread; see `Spawn::is_local`.
     pub(crate) is_local: bool,
+    /// What became of the items that started.
+    outcomes: Arc<Outcomes>,
     /// The reader has left, and the map is over.
     abandoned: AtomicBool,
     reads: Reads,
@@ -63,6 +76,7 @@ pub(crate) struct Results<T, X> {
 impl<T, X> Results<T, X> {
     pub(crate) fn new(order: Order, maxsize: usize, whole: bool, is_local: bool) -> Self {
         Self {
+            outcomes: Arc::default(),
             feeder_queued: AtomicBool::new(false),
             retries: AtomicUsize::new(0),
             is_local,
@@ -116,7 +130,7 @@ impl<T, X> Results<T, X> {
             first
         });
         if refused {
-            self.deliver((index, Err(failure)));
+            self.deliver_refused((index, failure));
         }
     }
 
@@ -131,6 +145,24 @@ impl<T, X> Results<T, X> {
     /// Leaves a result.
     pub(crate) fn deliver(&self, done: Indexed<T>) {
         self.deliver_and(once(done), |_| ());
+    }
+
+    /// Leaves the failure of an item that has not started, and is not counted.
+    pub(crate) fn deliver_refused(&self, (index, failure): (usize, Failure)) {
+        self.change(|state| {
+            let is_read = matches!(state.reader, Reader::Present);
+            if is_read {
+                state.put((index, Err(failure.clone())));
+            } else {
+                state.open -= 1;
+            }
+        });
+        drop(failure);
+    }
+
+    /// What became of the items, for the group to count.
+    pub(crate) fn outcomes(&self) -> Arc<Outcomes> {
+        Arc::clone(&self.outcomes)
     }
 
     /// Leaves results, and opens up to `most` items more, as many as there is room for.
@@ -158,7 +190,10 @@ impl<T, X> Results<T, X> {
     ) -> R {
         let mut state = self.lock();
         let refused = if matches!(state.reader, Reader::Present) {
-            done.for_each(|done| state.put(done));
+            done.for_each(|done| {
+                self.outcomes.count(end_of(&done));
+                state.put(done);
+            });
             None
         } else {
             state.open -= done.len();
@@ -167,7 +202,12 @@ impl<T, X> Results<T, X> {
         let then = then(&mut state);
         self.settle(state);
         if let Some(refused) = refused {
-            refused.for_each(|refused| contain(|| drop(refused)));
+            for refused in refused {
+                let alone = self.lock();
+                self.outcomes.count(end_of(&refused));
+                drop(alone);
+                contain(|| drop(refused));
+            }
         }
         then
     }
@@ -184,28 +224,25 @@ impl<T, X> Results<T, X> {
         !matches!(state.reader, Reader::Gone)
     }
 
-    /// The worker `key` has left its slot, which was one of the crew's or else the reader's, and
-    /// then may have been `passed_on` to somebody else.
-    pub(crate) fn dismiss(&self, key: usize, seated: bool, passed_on: bool) {
+    /// The worker `key` has left its slot, which was its own or else shared with the reader.
+    pub(crate) fn dismiss(&self, key: usize, seated: bool) {
         let handle = self.change(|state| {
             if !seated {
-                state.return_slot(passed_on);
+                state.return_slot();
             }
             state.workers.remove(key)
         });
         drop(handle);
     }
 
-    /// For the feeder: who lends it a slot, if the reader offers that, and its crew can `lend` it.
-    /// It is to be returned.
-    pub(crate) fn borrow_slot(&self, lend: impl FnOnce(Wait) -> bool) -> Option<Place> {
-        let mut state = self.lock();
-        state.loan.borrow(lend)
+    /// For the feeder: a share of the reader's slot, if the reader offers it. It is to be returned.
+    pub(crate) fn borrow_slot(&self) -> Option<Arc<Permit>> {
+        self.lock().loan.borrow()
     }
 
     /// The reader has its slot back.
     pub(crate) fn return_slot(&self) {
-        self.change(|state| state.return_slot(false));
+        self.change(|state| state.return_slot());
     }
 
     /// For the reader: the next result that it has taken.
@@ -217,18 +254,17 @@ impl<T, X> Results<T, X> {
         Some(next)
     }
 
-    /// For the reader, which has read what it has taken: takes all that can be read, unless its
-    /// slot `is_lent`. False when there will be no more, and no slot is held. A reader that
+    /// For the reader, which has read what it has taken: takes all that can be read, unless a worker
+    /// shares its slot. False when there will be no more, and no slot is held. A reader that
     /// `delays` comes back by itself before long.
     pub(crate) fn poll_take(
         &self,
         cx: &Context<'_>,
         hand: &mut Hand<T>,
         delays: bool,
-        is_lent: impl Fn() -> bool,
     ) -> Poll<bool> {
         let mut state = self.lock();
-        state.loan = state.loan.reviewed(is_lent);
+        state.loan.withdraw();
         let lent = state.loan.is_out();
         if !lent {
             state.take(&mut hand.results);
@@ -253,17 +289,17 @@ impl<T, X> Results<T, X> {
 
     /// For a reader that waits: the map may have its slot meanwhile; then it waits until that is
     /// back.
-    pub(crate) fn offer_slot(&self, wait: Wait) {
+    pub(crate) fn offer_slot(&self, slot: &Arc<Permit>) {
         self.change(|state| {
             if state.waiting.is_some() && !state.loan.is_out() {
-                state.loan = Loan::Offered(wait);
+                state.loan = Loan::Offered(Arc::downgrade(slot));
             }
         });
     }
 
     /// The reader leaves with results unread, the map goes on, and keeps `crew` alive until it is
     /// over.
-    pub(crate) fn detach(&self, crew: Option<Crew<X>>, unread: Hand<T>) {
+    pub(crate) fn detach(&self, crew: Option<TaskSet<X>>, unread: Hand<T>) {
         self.leave(Reader::Detached(crew), unread, |_| ());
     }
 
@@ -290,7 +326,7 @@ impl<T, X> Results<T, X> {
         let (left, before, done) = self.change(|state| {
             let before = (std::mem::replace(&mut state.reader, reader), state.waiting.take());
             // It waits no more, so its slot is its own.
-            state.loan = state.loan.withdrawn();
+            state.loan.withdraw();
             (then(state), before, state.forget_done())
         });
         drop(before);
@@ -338,7 +374,7 @@ impl<T, X> Results<T, X> {
 
     /// The feeder, if it has a reason to wake up.
     fn take_feeder(&self, state: &mut State<T, X>) -> Option<Waker> {
-        let wants_room = self.reads.is_stalled() || matches!(state.loan, Loan::Offered(_));
+        let wants_room = self.reads.is_stalled() || state.loan.is_offered();
         let roused = state.exhausted || (wants_room && state.has_room());
         if !roused {
             return None;

@@ -8,7 +8,7 @@ use spinney_greenlet::{Failure, Handle};
 
 use super::loan::Loan;
 use super::{Hand, Indexed, Order, Room};
-use crate::Crew;
+use crate::TaskSet;
 
 pub(super) struct State<T, X> {
     pub(super) order: Order,
@@ -52,7 +52,7 @@ enum Wanted {
 pub(super) enum Reader<X> {
     Present,
     /// Nobody, but the map goes on. It may keep its crew alive for that.
-    Detached(Option<Crew<X>>),
+    Detached(Option<TaskSet<X>>),
     /// Nobody, and the map is over.
     Gone,
 }
@@ -149,21 +149,20 @@ impl<T, X> State<T, X> {
         readable > 0 && (handful || !self.has_room())
     }
 
-    /// Who had the reader's slot has left it: to the reader, which may lend it again, or
-    /// `passed_on`.
-    pub(super) fn return_slot(&mut self, passed_on: bool) {
+    /// The worker that shared the reader's slot has left.
+    pub(super) fn return_slot(&mut self) {
         let waits = self.waiting.is_some() && !self.has_news();
-        self.loan = self.loan.returned(passed_on, waits);
+        self.loan.give_back(waits);
     }
 
     /// False if there is nobody to be told of any change, but for a feeder that is stalled.
     pub(super) fn may_concern_others(&self) -> bool {
-        self.is_reader_due() || self.exhausted || !matches!(self.loan, Loan::None)
+        self.is_reader_due() || self.exhausted || !self.loan.is_none()
     }
 
     /// Whether the reader waits for what there is now.
     pub(super) fn is_reader_due(&self) -> bool {
-        let has_reason = self.has_news() || self.is_over() || self.loan.is_passed_on();
+        let has_reason = self.has_news() || self.is_over();
         self.waiting.is_some() && !self.loan.is_out() && has_reason
     }
 
@@ -172,7 +171,7 @@ impl<T, X> State<T, X> {
     }
 
     /// What a map without a reader has kept alive.
-    pub(super) fn take_crew(&mut self) -> Option<Crew<X>> {
+    pub(super) fn take_crew(&mut self) -> Option<TaskSet<X>> {
         match &mut self.reader {
             Reader::Detached(crew) => crew.take(),
             Reader::Present | Reader::Gone => None,

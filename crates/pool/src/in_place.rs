@@ -1,0 +1,385 @@
+//! [`SpawnInto`]: the wait of a caller for a slot, in which a member runs its child meanwhile.
+//!
+//! A member that waits for a slot of its own full pool could wait for ever: the slots may all be
+//! held by members that wait like it. So it stands in the queue, and polls the child within its own
+//! poll. Whichever comes first ends the wait: the child has finished, or a slot has come, and the
+//! child goes on in it on the hub.
+//!
+//! The rules, each of which is a test:
+//! - Only a task that is polled within the poll of a holder of a slot, on this thread, runs a
+//!   child. It is looked up at each poll and never remembered: a wait may change hands.
+//! - Only on the hub of the call: elsewhere the child would run where it does not belong.
+//! - Of several waits of one greenlet the first that is polled has the turn; the others wait for a
+//!   slot or for the turn.
+//! - At most [`MOST_IN_PLACE`] children are in place on one stack. The child beyond runs as a task of the
+//!   hub that shares the slot.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use spinney_greenlet::{Deputy, Greenlet, Handle, InPlace, Join};
+use spinney_hub::contain;
+use spinney_sync::GiveWay;
+
+use crate::members::{Kind, Members, Membership};
+use crate::slot::{AcquireSlot, Held, Permit, SharedSlots};
+use crate::hook::Hooked;
+use crate::task_set::{MemberTask, TaskSet, refused};
+use crate::{Reentry, Runs};
+
+/// How many children run in place on one stack. An unoptimised build overflows 2 MiB at 458.
+const MOST_IN_PLACE: usize = 128;
+
+/// The future of a spawn: waits for a slot, and starts its future in it. Dropping it drops the
+/// future, which has not started, or ends the child that runs in place.
+pub(crate) struct SpawnInto<'a, F: Future, X> {
+    set: &'a TaskSet<X>,
+    /// The place in the queue. None if the group was closed while the child ran in place, or if the
+    /// child is to run in place to the end.
+    slot: Option<AcquireSlot>,
+    stage: Stage<F>,
+    turn: Option<Turn>,
+    give_way: GiveWay,
+    /// The line of the caller.
+    at: &'static Location<'static>,
+}
+
+enum Stage<F: Future> {
+    /// Not started.
+    Queued(Hooked<F>),
+    /// Started, within the polls of the caller.
+    InPlace(InPlace<Hooked<F>, Membership>, Greenlet<F::Output>),
+    /// Started, as a task of the hub that shares the caller's slot.
+    Beside(Deputy, Join, Greenlet<F::Output>),
+    /// Started and on its own; the caller sees its own kill before it gets this.
+    Started(Greenlet<F::Output>),
+    /// Given to the caller.
+    Given,
+}
+
+impl<'a, F: Future, X> SpawnInto<'a, F, X> {
+    #[track_caller]
+    pub(crate) fn new(set: &'a TaskSet<X>, future: F) -> Self {
+        let (slot, stage) = (AcquireSlot::new(set.inner()), Stage::Queued(set.body(future)));
+        let at = Location::caller();
+        Self { set, slot: Some(slot), stage, turn: None, give_way: GiveWay::default(), at }
+    }
+}
+
+impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
+    fn poll_spawn(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
+        if let Some(slot) = &mut self.slot {
+            match Pin::new(slot).poll(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(permit)) => return self.take_slot(permit, cx),
+                // What runs in place has started: it goes on.
+                Poll::Ready(Err(_)) => self.slot = None,
+            }
+        }
+        match &mut self.stage {
+            Stage::Queued(_) if self.slot.is_none() => Poll::Ready(self.refuse()),
+            Stage::Queued(_) | Stage::InPlace(..) => self.poll_in_place(cx),
+            Stage::Beside(deputy, ended, _) => {
+                ready!(deputy.poll(cx, |cx| Pin::new(ended).poll(cx)));
+                self.give(cx)
+            }
+            Stage::Started(_) | Stage::Given => self.give(cx),
+        }
+    }
+
+    /// A slot has come: the child runs in it, on the hub.
+    fn take_slot(&mut self, permit: Permit, cx: &Context<'_>) -> Poll<Greenlet<F::Output>> {
+        self.slot = None;
+        let set = self.set;
+        match std::mem::replace(&mut self.stage, Stage::Given) {
+            Stage::Queued(body) => {
+                let started = set.launch_body(Held::Own(permit), body, self.at);
+                return Poll::Ready(started.unwrap_or_else(|body| refused(body.into_inner(), self.at)));
+            }
+            Stage::InPlace(mut in_place, greenlet) => {
+                set.inner().seat(&greenlet, permit);
+                let is_killed = in_place.finish(cx.waker());
+                set.core.hub.spawn(in_place.into_task());
+                self.stage = Stage::Started(greenlet);
+                self.turn = None;
+                if is_killed {
+                    return Poll::Pending;
+                }
+            }
+            Stage::Beside(deputy, ended, greenlet) => {
+                set.inner().seat(&greenlet, permit);
+                self.stage = Stage::Beside(deputy, ended, greenlet);
+            }
+            stage => self.stage = stage,
+        }
+        self.give(cx)
+    }
+
+    /// Runs the child, if the caller is a member that may.
+    fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
+        let set = self.set;
+        if set.core.settings.reentry == Reentry::Wait || !set.is_on_hub::<F>() {
+            return Poll::Pending;
+        }
+        let holder = Holder::around(set.inner());
+        let Some((holder, current)) = holder.zip(Handle::current()) else { return Poll::Pending };
+        let turn = Turn::of(&mut self.turn, &set.inner().slots, &current);
+        if !turn.poll(cx.waker()) {
+            return Poll::Pending;
+        }
+        if let Stage::Queued(_) = self.stage {
+            if let Err(refused) = self.begin(&holder) {
+                return Poll::Ready(refused);
+            }
+        }
+        match &mut self.stage {
+            Stage::InPlace(child, greenlet) => {
+                let frame = Frame::new(greenlet.id(), current, holder);
+                ready!(frame.run(|| Pin::new(child).poll(cx)));
+                self.give(cx)
+            }
+            _ => self.poll_spawn(cx),
+        }
+    }
+
+    /// Starts the child in place, or beside, where there are too many in place.
+    ///
+    /// # Errors
+    ///
+    /// A greenlet that was refused, if the group was closed.
+    fn begin(&mut self, holder: &Holder) -> Result<(), Greenlet<F::Output>> {
+        let Stage::Queued(body) = std::mem::replace(&mut self.stage, Stage::Given) else {
+            unreachable!("it has not begun");
+        };
+        let share = if frames() < MOST_IN_PLACE { None } else { holder.share_slot() };
+        let slot = share.map_or(Held::InPlace, Held::Shared);
+        let is_beside = slot.is_slot();
+        let members = self.set.inner();
+        let entered = members.enter(slot, self.at, body, Kind::Spawned, |membership| membership);
+        let (task, greenlet) = entered.map_err(|body| refused(body.into_inner(), self.at))?;
+        if self.set.core.settings.reentry == Reentry::Inline {
+            self.slot = None;
+        }
+        self.stage = if is_beside {
+            self.set.core.hub.spawn(task);
+            Stage::Beside(Deputy::new(&greenlet), greenlet.join(), greenlet)
+        } else {
+            Stage::InPlace(InPlace::new(task, &greenlet), greenlet)
+        };
+        Ok(())
+    }
+
+    fn refuse(&mut self) -> Greenlet<F::Output> {
+        match std::mem::replace(&mut self.stage, Stage::Given) {
+            Stage::Queued(body) => refused(body.into_inner(), self.at),
+            _ => unreachable!("only what has not started is refused"),
+        }
+    }
+
+    /// The child has finished, or is on its own.
+    fn give(&mut self, cx: &Context<'_>) -> Poll<Greenlet<F::Output>> {
+        (self.slot, self.turn) = (None, None);
+        match std::mem::replace(&mut self.stage, Stage::Given) {
+            Stage::InPlace(_, greenlet) | Stage::Started(greenlet) => Poll::Ready(greenlet),
+            Stage::Beside(mut deputy, _, greenlet) => {
+                if !deputy.finish(cx.waker()) {
+                    return Poll::Ready(greenlet);
+                }
+                self.stage = Stage::Started(greenlet);
+                Poll::Pending
+            }
+            Stage::Queued(_) | Stage::Given => unreachable!("polled after it was done"),
+        }
+    }
+}
+
+impl<F: Future, X: Runs<F>> Future for SpawnInto<'_, F, X> {
+    type Output = Greenlet<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut give_way = std::mem::take(&mut self.give_way);
+        let polled = give_way.poll_whole(cx, |cx| self.poll_spawn(cx));
+        self.give_way = give_way;
+        polled
+    }
+}
+
+/// The future is not pinned before it is in a box.
+impl<F: Future, X> Unpin for SpawnInto<'_, F, X> {}
+
+impl<F: Future, X> Drop for SpawnInto<'_, F, X> {
+    fn drop(&mut self) {
+        if let Stage::Beside(_, _, greenlet) = &self.stage {
+            greenlet.abort();
+        }
+    }
+}
+
+/// A member that holds a slot, within whose poll the caller is polled.
+#[derive(Clone)]
+pub(crate) struct Holder {
+    members: Arc<Members>,
+    handle: Handle,
+}
+
+impl Holder {
+    /// The holder of a slot of the pool of `members` that is around the caller, on this thread.
+    pub(crate) fn around(members: &Arc<Members>) -> Option<Self> {
+        let mut current = Handle::current()?;
+        let mut within = frames();
+        loop {
+            if let Some(members) = members.where_seated(&current) {
+                return Some(Self { members, handle: current });
+            }
+            let (place, frame) = FRAMES.with_borrow(|frames| {
+                let frames = &frames[..within];
+                let place = frames.iter().rposition(|frame| frame.child == current.id())?;
+                Some((place, frames[place].clone()))
+            })?;
+            if frame.slots == members.slots.address() {
+                return Some(frame.holder).filter(Self::is_seated);
+            }
+            (current, within) = (frame.around, place);
+        }
+    }
+
+    fn is_seated(&self) -> bool {
+        self.members.is_seated(&self.handle)
+    }
+
+    /// A share of the slot; None if the holder has left.
+    pub(crate) fn share_slot(&self) -> Option<Arc<Permit>> {
+        self.members.share_slot(&self.handle)
+    }
+}
+
+/// The first that `look` finds of the current greenlet and those in whose place it runs.
+pub(crate) fn around<T>(look: impl Fn(&Handle) -> Option<T>) -> Option<T> {
+    let mut current = Handle::current()?;
+    let mut within = frames();
+    loop {
+        if let Some(found) = look(&current) {
+            return Some(found);
+        }
+        (current, within) = FRAMES.with_borrow(|frames| {
+            let frames = &frames[..within];
+            let place = frames.iter().rposition(|frame| frame.child == current.id())?;
+            Some((frames[place].around.clone(), place))
+        })?;
+    }
+}
+
+thread_local! {
+    /// The children that are being polled in place on this thread, each within the one before.
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+}
+
+fn frames() -> usize {
+    FRAMES.with_borrow(Vec::len)
+}
+
+/// A child that is being polled in place.
+#[derive(Clone)]
+struct Frame {
+    child: u64,
+    /// The greenlet that polls it.
+    around: Handle,
+    /// The address of the pool's slots.
+    slots: usize,
+    holder: Holder,
+}
+
+impl Frame {
+    fn new(child: u64, around: Handle, holder: Holder) -> Self {
+        Self { child, around, slots: holder.members.slots.address(), holder }
+    }
+
+    /// Runs the poll of the child, which does not panic.
+    fn run<T>(self, poll: impl FnOnce() -> T) -> T {
+        FRAMES.with_borrow_mut(|frames| frames.push(self));
+        let polled = poll();
+        let frame = FRAMES.with_borrow_mut(Vec::pop);
+        drop(frame);
+        polled
+    }
+}
+
+/// The waits of each greenlet, in the order in which they were first polled: the first has the turn.
+#[derive(Default)]
+pub(crate) struct Turns {
+    waits: Mutex<HashMap<u64, Waits>>,
+}
+
+#[derive(Default)]
+struct Waits {
+    next_ticket: u64,
+    line: BTreeMap<u64, Waker>,
+}
+
+impl Turns {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Waits>> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the line of the waits of one greenlet. Dropping it passes the turn on.
+struct Turn {
+    slots: SharedSlots,
+    greenlet: u64,
+    ticket: Option<u64>,
+}
+
+impl Turn {
+    /// The turn of `greenlet`, which may be another than that of the last poll.
+    fn of<'a>(turn: &'a mut Option<Self>, slots: &SharedSlots, greenlet: &Handle) -> &'a mut Self {
+        if turn.as_ref().is_some_and(|turn| turn.greenlet != greenlet.id()) {
+            *turn = None;
+        }
+        turn.get_or_insert_with(|| Self {
+            slots: slots.clone(),
+            greenlet: greenlet.id(),
+            ticket: None,
+        })
+    }
+
+    /// Whether it is first; otherwise `waker` is woken when it is.
+    fn poll(&mut self, waker: &Waker) -> bool {
+        let mut all = self.slots.shared().turns.lock();
+        let waits = all.entry(self.greenlet).or_default();
+        let ticket = *self.ticket.get_or_insert_with(|| {
+            waits.next_ticket += 1;
+            waits.next_ticket
+        });
+        let before = waits.line.insert(ticket, waker.clone());
+        let is_first = waits.line.first_key_value().is_some_and(|(first, _)| *first == ticket);
+        drop(all);
+        drop(before);
+        is_first
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        let mut all = self.slots.shared().turns.lock();
+        let Some(waits) = all.get_mut(&self.greenlet) else { return };
+        let was_first = waits.line.first_key_value().is_some_and(|(first, _)| *first == ticket);
+        let own = waits.line.remove(&ticket);
+        let next = waits.line.first_key_value().map(|(_, waker)| waker.clone());
+        if next.is_none() {
+            all.remove(&self.greenlet);
+        }
+        drop(all);
+        drop(own);
+        if let Some(next) = next.filter(|_| was_first) {
+            contain(|| next.wake());
+        }
+    }
+}
+
+/// The task of a child that goes on as a task of the hub.
+pub(crate) type MovedTask<F> = Pin<Box<MemberTask<F>>>;

@@ -1,0 +1,225 @@
+//! [`Slot`]: the right to run one task in a pool, as a value.
+//!
+//! A slot is free, held by a [`Slot`] or on its way to a waiter, or in the entry of a member. The
+//! semaphore counts those that are not free, so *running + free = capacity* is its invariant.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+
+use spinney_greenlet::{Greenlet, Handle};
+use spinney_hub::Hub;
+use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait};
+
+use crate::in_place::Turns;
+use crate::members::Members;
+use crate::task_set::TaskSet;
+use crate::Runs;
+
+/// The right to run one task in a [`Pool`](crate::Pool). Dropping it frees the slot for the next
+/// waiter.
+///
+/// A slot that is held counts as taken. It keeps its pool alive.
+///
+/// ```
+/// use spinney_pool::Pool;
+///
+/// spinney_hub::block_on(async {
+///     let pool = Pool::new(2);
+///     let slot = pool.slot().await?;
+///     assert_eq!((pool.len(), pool.free_count()), (1, 1));
+///     // Whatever has to be done before it is known what to run.
+///     let answer = slot.spawn(async { 6 * 7 });
+///     assert_eq!(answer.await.unwrap(), 42);
+///     # Ok::<(), spinney_sync::Closed>(())
+/// }).unwrap();
+/// ```
+#[must_use = "dropping a slot frees it"]
+pub struct Slot<X = Hub> {
+    set: TaskSet<X>,
+    permit: Permit,
+}
+
+impl<X> Slot<X> {
+    pub(crate) fn new(set: &TaskSet<X>, permit: Permit) -> Self {
+        Self { set: set.clone(), permit }
+    }
+
+    /// Starts `future` in this slot, which is free again when the task has finished.
+    ///
+    /// If the pool was closed meanwhile, the greenlet was killed with
+    /// [`Closed`](spinney_sync::Closed) for the reason.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> Greenlet<F::Output>
+    where
+        F: Future,
+        X: Runs<F>,
+    {
+        self.set.launch(self.permit, future, Location::caller())
+    }
+}
+
+impl<X> fmt::Debug for Slot<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("of", &self.set).finish()
+    }
+}
+
+/// The slots of a pool, which its scopes share.
+pub(crate) struct Slots {
+    semaphore: Semaphore,
+    /// The waits that may run a child in place, by the greenlet that waits.
+    pub(crate) turns: Turns,
+    /// Where a greenlet is a member, if that is a scope.
+    scoped: Mutex<HashMap<u64, Weak<Members>>>,
+}
+
+/// A shared pointer to the slots of a pool.
+#[derive(Clone)]
+pub(crate) struct SharedSlots(Arc<Slots>);
+
+/// A slot that is taken. Dropping it frees it.
+pub(crate) type Permit = spinney_sync::Permit<SharedSlots>;
+
+impl SharedSlots {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let (semaphore, turns) = (Semaphore::new(capacity), Turns::default());
+        Self(Arc::new(Slots { semaphore, turns, scoped: Mutex::default() }))
+    }
+
+    pub(crate) fn shared(&self) -> &Slots {
+        &self.0
+    }
+
+    /// A slot, if one is free.
+    pub(crate) fn try_permit(&self) -> Result<Permit, TryAcquireError> {
+        Permit::try_of(self.clone())
+    }
+
+    /// Tells these slots from others.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Notes that `greenlet` is a member of the scope `members`.
+    pub(crate) fn enter_scope(&self, greenlet: &Handle, members: &Arc<Members>) {
+        self.scoped().insert(greenlet.id(), Arc::downgrade(members));
+    }
+
+    pub(crate) fn leave_scope(&self, greenlet: u64) {
+        self.scoped().remove(&greenlet);
+    }
+
+    pub(crate) fn scope_of(&self, greenlet: &Handle) -> Option<Arc<Members>> {
+        self.scoped().get(&greenlet.id())?.upgrade()
+    }
+
+    fn scoped(&self) -> MutexGuard<'_, HashMap<u64, Weak<Members>>> {
+        self.0.scoped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for SharedSlots {
+    type Target = Semaphore;
+
+    fn deref(&self) -> &Semaphore {
+        &self.0.semaphore
+    }
+}
+
+/// The slot of a member, in its entry.
+pub(crate) enum Held {
+    /// None: it runs in place of a member that has one.
+    InPlace,
+    Own(Permit),
+    /// One slot that several members share: those that are too deep to run in place.
+    Shared(Arc<Permit>),
+}
+
+impl Held {
+    pub(crate) fn is_slot(&self) -> bool {
+        !matches!(self, Self::InPlace)
+    }
+
+    /// A share of the slot; None if there is none.
+    pub(crate) fn share(&mut self) -> Option<Arc<Permit>> {
+        let shared = match std::mem::replace(self, Self::InPlace) {
+            Self::InPlace => return None,
+            Self::Own(permit) => Arc::new(permit),
+            Self::Shared(shared) => shared,
+        };
+        *self = Self::Shared(Arc::clone(&shared));
+        Some(shared)
+    }
+
+    /// Gives the slot back, unless others share it. The next waiter is woken when that is dropped.
+    pub(crate) fn give_back(self, slots: &SharedSlots) -> Option<HandOut<'_>> {
+        let permit = match self {
+            Self::InPlace => None,
+            Self::Own(permit) => Some(permit),
+            Self::Shared(shared) => Arc::into_inner(shared),
+        };
+        permit.map(|permit| slots.take_back(permit))
+    }
+}
+
+/// The wait for a slot. Dropping it gives up the place in the queue, and passes on a slot that it
+/// had been handed.
+pub(crate) struct AcquireSlot {
+    slot: Acquire<SharedSlots>,
+    /// Ready when the scope is closed, in a scope.
+    closed: Option<Acquire<Gate>>,
+    /// The line of the caller.
+    at: &'static Location<'static>,
+}
+
+impl AcquireSlot {
+    #[track_caller]
+    pub(crate) fn new(members: &Arc<Members>) -> Self {
+        Self {
+            slot: Acquire::of(members.slots.clone()),
+            closed: members.is_scope().then(|| Gate::acquire(members)),
+            at: Location::caller(),
+        }
+    }
+}
+
+impl Future for AcquireSlot {
+    type Output = Result<Permit, Closed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let slot = Pin::new(&mut this.slot).poll(cx);
+        if slot.is_pending() {
+            let closed = this.closed.as_mut().is_some_and(|gate| Pin::new(gate).poll(cx).is_ready());
+            if closed {
+                return Poll::Ready(Err(Closed));
+            }
+            Wait::note("a slot of a pool", this.at);
+        }
+        slot
+    }
+}
+
+/// A semaphore without permits that is closed with its group.
+pub(crate) struct Gate(Arc<Members>);
+
+impl Gate {
+    /// Ready when the group of `members` is closed.
+    #[track_caller]
+    pub(crate) fn acquire(members: &Arc<Members>) -> Acquire<Self> {
+        Acquire::of(Self(Arc::clone(members)))
+    }
+}
+
+impl Deref for Gate {
+    type Target = Semaphore;
+
+    fn deref(&self) -> &Semaphore {
+        &self.0.gate
+    }
+}

@@ -1,0 +1,475 @@
+//! [`TaskSet`]: what a [`Group`](crate::Group) and a [`Pool`](crate::Pool) have in common.
+
+use std::fmt;
+use std::ops::Deref;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+
+use spinney_greenlet::{Greenlet, GreenletExit, Handle, Task, pair_in};
+use spinney_hub::Spawn;
+use spinney_sync::{Closed, GiveWay, TryAcquireError};
+
+use crate::builder::Settings;
+use crate::hook::Hooked;
+use crate::map::{Imap, IntoSource, Map, Mapper, TryMap};
+use crate::members::{Kind, Members};
+use crate::slot::{Held, Permit, SharedSlots};
+use crate::{InsideGroup, JoinError, Membership, Runs, RunsMap};
+
+/// The number of slots of a group without a limit.
+pub(crate) const UNLIMITED: usize = usize::MAX;
+
+/// The task of a member.
+pub(crate) type MemberTask<F> = Task<Hooked<F>, Membership>;
+
+/// The tasks of a [`Group`](crate::Group) or a [`Pool`](crate::Pool), which are waited for and killed
+/// together. The two differ in how a task becomes a member.
+///
+/// A cheap handle; clones are of the same set. Dropping the last handle, be it a group, a pool or a map,
+/// kills the members that are left, without waiting for them.
+///
+/// ```
+/// use spinney_pool::{Group, Pool, TaskSet};
+///
+/// /// Kills the members of a group or of a pool.
+/// async fn stop(tasks: &TaskSet) {
+///     tasks.kill().await;
+///     assert!(tasks.is_empty());
+/// }
+///
+/// spinney_hub::block_on(async {
+///     stop(&Group::new()).await;
+///     stop(&Pool::new(5)).await;
+/// });
+/// ```
+pub struct TaskSet<X = spinney_hub::Hub> {
+    pub(crate) core: Arc<Core<X>>,
+}
+
+impl<X> TaskSet<X> {
+    /// Runs `func` on each of `items`, at most as many at once as there are slots, and gives the
+    /// results in the order of the items.
+    ///
+    /// It starts at the call. Of several failures it reports that of the first item in order; the
+    /// others run on in the background.
+    ///
+    /// Items are taken one at a time, as slots become free, by the hub's threads: `items` should not
+    /// block. Items that have to be waited for come [from a stream](crate::map::from_stream). An
+    /// iterator that panics ends the map with that panic; a `func` that panics fails its item.
+    /// The closure takes tuples apart: `|(a, b)| ..`.
+    ///
+    /// # Errors
+    ///
+    /// When awaited, [`ItemError`](crate::ItemError) with the index of the item: its task panicked
+    /// or was killed, or the set was [closed](Self::close) before it could start.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it takes no further items, and kills those that are running.
+    ///
+    /// Python: `gevent.pool.Group.map`.
+    #[track_caller]
+    pub fn map<I, F, Fut>(&self, func: F, items: I) -> Map<Fut::Output, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future,
+        X: RunsMap<I, F, Fut>,
+    {
+        self.mapper().map(func, items)
+    }
+
+    /// Runs `func` on each of `items` as [`map`](Self::map) does, and gives the results as a stream in
+    /// the order of the items.
+    ///
+    /// Work goes on while the results are not read, up to a [bound](Mapper::maxsize); so `items` may be
+    /// endless. A failed item comes out in its place, and the stream goes on.
+    ///
+    /// To poll a few futures in place, without tasks, `futures::StreamExt::buffered` is enough. It
+    /// allows borrows, stops while its consumer is busy, and ends with the first panic.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items, and kills those that are running.
+    ///
+    /// Python: `gevent.pool.Group.imap`.
+    #[track_caller]
+    pub fn imap<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future,
+        X: RunsMap<I, F, Fut>,
+    {
+        self.mapper().imap(func, items)
+    }
+
+    /// Runs `func` on each of `items` as [`imap`](Self::imap) does, and gives the results in the order
+    /// of completion.
+    ///
+    /// Its neighbour without tasks is `futures::StreamExt::buffer_unordered`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items, and kills those that are running.
+    ///
+    /// Python: `gevent.pool.Group.imap_unordered`.
+    #[track_caller]
+    pub fn imap_unordered<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future,
+        X: RunsMap<I, F, Fut>,
+    {
+        self.mapper().imap_unordered(func, items)
+    }
+
+    /// Runs `func`, whose tasks return a `Result`, on each of `items`, and gives the values in
+    /// order, or the first error that comes; then the others are killed. Other policies go by
+    /// name, as in `try_map(..).collect_all()`; see [`TryMap`].
+    ///
+    /// # Errors
+    ///
+    /// When awaited, the first [`TaskError`](crate::TaskError) that comes: the error that a task
+    /// returned, or the failure that it ended with; with the index of its item.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it takes no further items, and kills those that are running.
+    #[track_caller]
+    pub fn try_map<I, F, Fut, T, E>(&self, func: F, items: I) -> TryMap<T, E, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        X: RunsMap<I, F, Fut>,
+    {
+        self.mapper().try_map(func, items)
+    }
+
+    /// The settings of one map, to be changed before it starts.
+    pub fn mapper(&self) -> Mapper<X> {
+        Mapper::new(self.clone())
+    }
+
+    /// Waits until the set has been empty at least once since the call.
+    ///
+    /// # Errors
+    ///
+    /// [`InsideGroup`] if the caller is a member, which would wait for itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    ///
+    /// Python: `gevent.pool.Group.join`.
+    #[track_caller]
+    pub fn join(&self) -> impl Future<Output = Result<(), InsideGroup>> {
+        self.inner().join(Location::caller())
+    }
+
+    /// Waits as [`join`](Self::join) does, and then tells which members have panicked since this was
+    /// last called, those that had finished before the call included.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError::Failed`] if members have panicked; [`JoinError::Inside`] if the caller is a member.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    ///
+    /// Python: `gevent.pool.Group.join(raise_error=True)`, which sees the failures of those alone
+    /// that are members at the call.
+    #[track_caller]
+    pub fn try_join(&self) -> impl Future<Output = Result<(), JoinError>> {
+        let join = self.join();
+        async move {
+            join.await?;
+            let failures = self.inner().take_failures();
+            if failures.count() > 0 { Err(JoinError::Failed(failures)) } else { Ok(()) }
+        }
+    }
+
+    /// Kills one member, unless it was killed here before, and waits until it has finished. Returns
+    /// `false`, and does nothing, if `greenlet` is no member.
+    ///
+    /// The call itself sends the kill; the future only waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// The kill goes ahead whether the wait is dropped or not.
+    ///
+    /// Python: `gevent.pool.Group.killone`.
+    #[track_caller]
+    pub fn killone(&self, greenlet: &Handle) -> impl Future<Output = bool> + use<X> {
+        self.killone_with(greenlet, GreenletExit::new())
+    }
+
+    /// Kills one member as [`killone`](Self::killone) does, for a reason.
+    ///
+    /// # Cancel safety
+    ///
+    /// The kill goes ahead whether the wait is dropped or not.
+    ///
+    /// Python: `gevent.pool.Group.killone(greenlet, exception)`.
+    #[track_caller]
+    pub fn killone_with(
+        &self,
+        greenlet: &Handle,
+        exit: GreenletExit,
+    ) -> impl Future<Output = bool> + use<X> {
+        // No closure, which would be the caller of `join`.
+        let ended = if self.contains(greenlet) { Some(greenlet.join()) } else { None };
+        self.inner().kill_one(greenlet, exit);
+        GiveWay::around(async move {
+            match ended {
+                Some(ended) => {
+                    ended.await;
+                    true
+                }
+                None => false,
+            }
+        })
+    }
+
+    /// Lets the members run on when the last handle is dropped, rather than kill them.
+    pub fn detach(&self) {
+        self.core.shared.detached.store(true, Relaxed);
+    }
+
+    /// Takes a member out of the set, and frees its slot. The member runs on as a stranger, and waits
+    /// for slots as strangers do. Returns `false`, and does nothing, if `greenlet` is no member.
+    ///
+    /// Python: `gevent.pool.Group.discard`.
+    pub fn discard(&self, greenlet: &Handle) -> bool {
+        self.inner().discard(greenlet)
+    }
+
+    /// Whether `greenlet` is a member.
+    ///
+    /// Python: `greenlet in group`.
+    pub fn contains(&self, greenlet: &Handle) -> bool {
+        self.inner().contains(greenlet)
+    }
+
+    /// Whether the caller is a member, or runs in place of one.
+    pub fn is_inside(&self) -> bool {
+        self.inner().is_inside()
+    }
+
+    /// Handles of the members, those that run in place included.
+    ///
+    /// Python: iteration over the group.
+    pub fn members(&self) -> Vec<Handle> {
+        self.inner().handles()
+    }
+
+    /// How many slots are taken, by members or by tasks that are about to be members.
+    ///
+    /// Python: `len(group)`.
+    pub fn len(&self) -> usize {
+        self.inner().taken()
+    }
+
+    /// Whether no slot is taken.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of slots that are taken: [`len`](Self::len). gevent's page calls it so; in its code
+    /// `size` is the limit.
+    pub fn size(&self) -> usize {
+        self.len()
+    }
+
+    /// How many tasks run at most; `None` without a limit.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        Some(self.slots().capacity()).filter(|capacity| *capacity != UNLIMITED)
+    }
+
+    pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+        let mut text = f.debug_struct(name);
+        text.field("running", &self.len());
+        if let Some(capacity) = self.limit() {
+            text.field("free", &self.slots().available())
+                .field("capacity", &capacity)
+                .field("waiting", &self.slots().waiting());
+        }
+        text.finish()
+    }
+}
+
+/// How tasks are started: all verbs end here.
+impl<X> TaskSet<X> {
+    pub(crate) fn new(hub: X, capacity: usize, settings: Settings) -> Self {
+        let members = Members::new(SharedSlots::new(capacity), settings.kept_failures);
+        Self::of(hub, Shared::new(members, settings))
+    }
+
+    /// A set of its own members that shares the slots of this one.
+    pub(crate) fn scope(&self) -> Self
+    where
+        X: Clone,
+    {
+        let settings = self.core.settings.clone();
+        let members = self.inner().scope(settings.kept_failures);
+        Self::of(self.core.hub.clone(), Shared::new(members, settings))
+    }
+
+    /// The same set, whose work runs on another `hub`.
+    pub(crate) fn with_hub<Y>(&self, hub: Y) -> TaskSet<Y> {
+        TaskSet::of(hub, Arc::clone(&self.core.shared))
+    }
+
+    fn of(hub: X, shared: Arc<Shared>) -> Self {
+        Self { core: Arc::new(Core { hub, shared }) }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Members> {
+        &self.core.members
+    }
+
+    pub(crate) fn slots(&self) -> &SharedSlots {
+        &self.core.members.slots
+    }
+
+    /// A slot, if one is free.
+    pub(crate) fn try_permit(&self) -> Result<Permit, TryAcquireError> {
+        if self.inner().is_closed() {
+            return Err(TryAcquireError::Closed);
+        }
+        self.slots().try_permit()
+    }
+
+    /// `future` with what the set wraps around each of its tasks.
+    pub(crate) fn body<F>(&self, future: F) -> Hooked<F> {
+        Hooked::new(&self.core.settings.hook, future)
+    }
+
+    /// Starts `future` in the slot of `permit`; a greenlet that was refused if the set was closed.
+    pub(crate) fn launch<F>(
+        &self,
+        permit: Permit,
+        future: F,
+        at: &'static Location<'static>,
+    ) -> Greenlet<F::Output>
+    where
+        F: Future,
+        X: Runs<F>,
+    {
+        self.try_launch(permit, future, at).unwrap_or_else(|future| refused(future, at))
+    }
+
+    /// Starts `future` in the slot of `permit`.
+    ///
+    /// # Errors
+    ///
+    /// Gives `future` back if the set was closed.
+    pub(crate) fn try_launch<F>(
+        &self,
+        permit: Permit,
+        future: F,
+        at: &'static Location<'static>,
+    ) -> Result<Greenlet<F::Output>, F>
+    where
+        F: Future,
+        X: Runs<F>,
+    {
+        let started = self.launch_body(Held::Own(permit), self.body(future), at);
+        started.map_err(Hooked::into_inner)
+    }
+
+    /// Starts `body` on the hub, in `slot`.
+    ///
+    /// # Errors
+    ///
+    /// Gives `body` back if the set was closed.
+    pub(crate) fn launch_body<F>(
+        &self,
+        slot: Held,
+        body: Hooked<F>,
+        at: &'static Location<'static>,
+    ) -> Result<Greenlet<F::Output>, Hooked<F>>
+    where
+        F: Future,
+        X: Runs<F>,
+    {
+        let (task, greenlet) =
+            self.inner().enter(slot, at, body, Kind::Spawned, |membership| membership)?;
+        self.core.hub.spawn(task);
+        Ok(greenlet)
+    }
+
+    /// Whether the caller is polled by the hub on which its calls run.
+    pub(crate) fn is_on_hub<F>(&self) -> bool
+    where
+        F: Future,
+        X: Runs<F>,
+    {
+        Spawn::<MemberTask<F>>::is_current(&self.core.hub)
+    }
+}
+
+/// A greenlet that never started, because its set was closed.
+pub(crate) fn refused<F: Future>(
+    future: F,
+    at: &'static Location<'static>,
+) -> Greenlet<F::Output> {
+    let (task, greenlet) = pair_in(None, at, future, |_| ());
+    greenlet.kill_now_with(GreenletExit::because(Closed));
+    drop(task);
+    greenlet
+}
+
+/// What the handles of a set share that run its work on the same hub.
+pub(crate) struct Core<X> {
+    pub(crate) hub: X,
+    shared: Arc<Shared>,
+}
+
+/// What all handles of a set share. Dropping it kills the members, unless they were detached.
+pub(crate) struct Shared {
+    pub(crate) members: Arc<Members>,
+    pub(crate) settings: Settings,
+    detached: AtomicBool,
+}
+
+impl Shared {
+    fn new(members: Members, settings: Settings) -> Arc<Self> {
+        Arc::new(Self { members: Arc::new(members), settings, detached: AtomicBool::new(false) })
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.members.close();
+        if !self.detached.load(Relaxed) {
+            let exit = GreenletExit::because("the last handle of its group was dropped");
+            self.members.kill_again(&exit);
+        }
+    }
+}
+
+impl<X> Deref for Core<X> {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl<X> Clone for TaskSet<X> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<X> fmt::Debug for TaskSet<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f, "TaskSet")
+    }
+}
