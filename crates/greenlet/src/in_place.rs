@@ -10,13 +10,14 @@ use crate::control::Control;
 use crate::kill::Scope;
 use crate::{Handle, Task, current};
 
-/// A child whose kill comes before that of the greenlet that waits for it. For containers.
+/// A child that sees the kills of the greenlet that waits for it first. For containers.
 ///
-/// From the first [`poll`](Self::poll) on, a kill of the waiting greenlet is sent to the child, for
-/// the same reason, and the greenlet itself sees it when the wait has [finished](Self::finish). Inside
-/// of a [`shield`](crate::shield) the child is spared, as the greenlet is. An abort is not held off.
+/// From the first [`poll`](Self::poll) on, a kill of the waiting greenlet is sent to the child once,
+/// for the same reason: the child may catch or shield it. The greenlet itself sees the kill when the
+/// wait has [finished](Self::finish). A [`shield`](crate::shield) around the wait spares the child as
+/// it spares the greenlet. An abort is not held off.
 ///
-/// Dropping it lets the greenlet see the kill immediately.
+/// Dropping it lets the greenlet see the kill immediately, and leaves the child alone.
 ///
 /// ```
 /// use std::future::poll_fn;
@@ -39,12 +40,14 @@ pub struct Deputy {
     child: Handle,
     /// Holds off kills; of the greenlet that polled last.
     scope: Option<Scope>,
+    /// The kill that is pending was sent to the child.
+    sent: bool,
 }
 
 impl Deputy {
-    /// A deputy for the current greenlet: `child`.
+    /// A deputy of the greenlet that polls it: `child`.
     pub fn new(child: &Handle) -> Self {
-        Self { child: child.clone(), scope: None }
+        Self { child: child.clone(), scope: None, sent: false }
     }
 
     /// Polls the wait for the child within the current greenlet, and sends the child the kill of
@@ -54,17 +57,18 @@ impl Deputy {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let is_shielded = current::is_shielded();
         let Some(scope) = Scope::enter(&mut self.scope, true) else { return poll(cx) };
-        if let Some(exit) = scope.exit_or_watch(cx.waker()).filter(|_| !is_shielded) {
-            // A no-op while one is pending.
+        let exit = scope.exit_or_watch(cx.waker()).filter(|_| !current::is_shielded());
+        let before = std::mem::replace(&mut self.sent, exit.is_some());
+        // Once: the child may have caught it, and be cleaning up.
+        if let Some(exit) = exit.filter(|_| !before) {
             self.child.kill_now_with(exit);
         }
         scope.run(|| poll(cx))
     }
 
-    /// Lets the greenlet see its kill. True if there is one: then the wait is to be pending once
-    /// more, as the kill is seen there. `waker` has been woken for that.
+    /// Lets the greenlet see its kill. Returns `true` if there is one: then the wait has to be
+    /// pending once more, as the kill is seen there. `waker` has been woken for that.
     pub fn finish(&mut self, waker: &Waker) -> bool {
         let is_killed = self.scope.take().is_some_and(Scope::close);
         if is_killed {
@@ -74,9 +78,11 @@ impl Deputy {
     }
 }
 
+/// The wait for the child ends here, and what was noted of it for a report.
 impl Drop for Deputy {
     fn drop(&mut self) {
-        WITHIN.take();
+        // A thread that is about to end has no notes.
+        let _note = WITHIN.try_with(RefCell::take);
     }
 }
 
@@ -87,11 +93,12 @@ impl fmt::Debug for Deputy {
 }
 
 /// A task that the current greenlet runs within its own polls, for containers: a greenlet of its
-/// own, with its own id, locals and kills. It opens no budget of ready awaits. Ready when that
-/// greenlet has finished.
+/// own, with its own id, parent, locals and kills. It opens no budget of ready awaits. Ready when
+/// that greenlet has finished.
 ///
-/// A kill of the current greenlet goes to the task first, as [`Deputy`] says. Dropping it kills the
-/// task's greenlet, whatever that shields.
+/// A kill of the current greenlet goes to the task first, as [`Deputy`] says; a kill of the task's
+/// own handle ends the task alone. Dropping it ends the task at once as killed, whatever that
+/// catches or shields.
 ///
 /// ```
 /// use spinney_greenlet::{Handle, InPlace, pair, spawn};
@@ -110,22 +117,22 @@ impl fmt::Debug for Deputy {
 pub struct InPlace<F: Future, G = ()> {
     task: Pin<Box<Task<F, G>>>,
     deputy: Deputy,
-    done: bool,
 }
 
 impl<F: Future, G> InPlace<F, G> {
     /// `task` of the greenlet of `handle`, to be polled here.
     pub fn new(task: Task<F, G>, handle: &Handle) -> Self {
         task.set_in_place(true);
-        Self { task: Box::pin(task), deputy: Deputy::new(handle), done: false }
+        Self { task: Box::pin(task), deputy: Deputy::new(handle) }
     }
 
-    /// As [`Deputy::finish`], before the task has finished.
+    /// As [`Deputy::finish`], before the task has finished: for a wait that ends otherwise.
     pub fn finish(&mut self, waker: &Waker) -> bool {
         self.deputy.finish(waker)
     }
 
-    /// The task, to be spawned on a hub, where it goes on.
+    /// The task, which goes on where it is spawned: it then opens a budget of its own, and a hub
+    /// that stops is its end.
     pub fn into_task(self) -> Pin<Box<Task<F, G>>> {
         self.task.set_in_place(false);
         self.task
@@ -137,14 +144,9 @@ impl<F: Future, G> Future for InPlace<F, G> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if !this.done {
-            ready!(this.deputy.poll(cx, |cx| this.task.as_mut().poll(cx)));
-            this.done = true;
-            if this.deputy.finish(cx.waker()) {
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(())
+        // A task that has finished is ready each time.
+        ready!(this.deputy.poll(cx, |cx| this.task.as_mut().poll(cx)));
+        if this.deputy.finish(cx.waker()) { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
@@ -158,11 +160,13 @@ impl<F: Future, G> fmt::Debug for InPlace<F, G> {
 }
 
 thread_local! {
-    /// The greenlet that waits in place of the one that is being polled, and so on, for reports.
+    /// The greenlet that is pending in place of the one that is being polled, for reports; it may
+    /// be a chain.
     static WITHIN: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// What a hub is told of the greenlet of `control`, which waits: what runs in its place comes first.
+/// What a hub calls the pending greenlet of `control` in its report. A hub keeps the last label of a
+/// poll, which is the outermost greenlet's: so what is pending in its place is named first.
 pub(crate) fn label(control: &Arc<Control>) -> String {
     let mut label = Handle::new(Arc::clone(control)).to_string();
     if let Some(within) = WITHIN.take() {

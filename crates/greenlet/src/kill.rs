@@ -209,7 +209,9 @@ impl<F> fmt::Debug for CatchExit<F> {
 ///
 /// As for [`catch_exit`](crate::catch_exit), no kill goes past one that was polled and then kept.
 /// It is no protection against being dropped otherwise: by an [abort](crate::Handle::abort), by a
-/// hub that stops, or by a time limit around it. Outside of any greenlet it is a no-op.
+/// hub that stops, or by a time limit around it. A greenlet that runs [in place](crate::InPlace) of
+/// its parent is dropped, too, shields included, when the parent is aborted, or drops its wait
+/// because of a time limit or a `select`. Outside of any greenlet it is a no-op.
 ///
 /// # Cancel safety
 ///

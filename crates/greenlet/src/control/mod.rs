@@ -360,7 +360,9 @@ impl Control {
         if self.flags.set_unless(LINKED, ENDED).is_err() {
             return Err(guard);
         }
-        state.extras().guards.insert(key, Box::new(guard));
+        let before = state.extras().guards.insert(key, Box::new(guard));
+        drop(state);
+        contain(|| drop(before));
         Ok(())
     }
 

@@ -14,6 +14,9 @@ mod abort;
 /// Control blocks that are used again.
 mod fold;
 
+/// Kills of a greenlet that runs another in place.
+mod in_place;
+
 /// Parts of a greenlet that see a kill, or keep it off.
 mod scopes;
 
