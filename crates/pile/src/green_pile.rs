@@ -24,7 +24,7 @@ use crate::tasks::Tasks;
 /// piles may share a pool. Dropping it kills what it started and nobody has taken, and leaves the
 /// rest of its pool alone.
 ///
-/// For one function over many items [`imap_unordered`](spinney_pool::Crew::imap_unordered) is
+/// For one function over many items [`imap_unordered`](spinney_pool::TaskSet::imap_unordered) is
 /// shorter, and costs no task an item.
 ///
 /// ```

@@ -57,7 +57,7 @@ impl<X> GreenPool<X> {
     where
         X: Clone,
     {
-        Self { pool: Pool::builder().reentry(Reentry::WhenFull).pool_on(hub, size) }
+        Self { pool: Pool::builder().reentry(Reentry::Inline).pool_on(hub, size) }
     }
 
     /// Waits for a slot and starts `future` in it. While the pool is full, a task that itself runs
@@ -108,7 +108,7 @@ impl<X> GreenPool<X> {
     }
 
     /// Runs `func` on each of `items`, in the pool's own slots, and gives the results in their
-    /// order. `imap`; see [`Crew::imap`](spinney_pool::Crew::imap). Several inputs are
+    /// order. `imap`; see [`TaskSet::imap`](spinney_pool::TaskSet::imap). Several inputs are
     /// [`zip`](std::iter::zip)ped into one.
     ///
     /// ```

@@ -25,9 +25,9 @@ use spinney_greenlet::{Deputy, Greenlet, Handle, InPlace, Join};
 use spinney_hub::contain;
 use spinney_sync::GiveWay;
 
+use crate::hook::Hooked;
 use crate::members::{Kind, Members, Membership};
 use crate::slot::{AcquireSlot, Held, Permit, SharedSlots};
-use crate::hook::Hooked;
 use crate::task_set::{MemberTask, TaskSet, refused};
 use crate::{Reentry, Runs};
 
@@ -98,7 +98,9 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         match std::mem::replace(&mut self.stage, Stage::Given) {
             Stage::Queued(body) => {
                 let started = set.launch_body(Held::Own(permit), body, self.at);
-                return Poll::Ready(started.unwrap_or_else(|body| refused(body.into_inner(), self.at)));
+                return Poll::Ready(
+                    started.unwrap_or_else(|body| refused(body.into_inner(), self.at)),
+                );
             }
             Stage::InPlace(mut in_place, greenlet) => {
                 set.inner().seat(&greenlet, permit);

@@ -3,11 +3,11 @@
 use spinney_greenlet::Task;
 use spinney_hub::Spawn;
 
+use crate::MapAsync;
 use crate::apply::DeferredSpawn;
 use crate::in_place::MovedTask;
 use crate::map::{Feeder, IntoSource, MapWorker};
 use crate::task_set::MemberTask;
-use crate::MapAsync;
 
 /// A hub that can run `F` in a group or pool: one with threads if `F` and its result are `Send`, a
 /// [`LocalHub`](spinney_hub::LocalHub) always. Nobody implements it: each hub that can spawn the

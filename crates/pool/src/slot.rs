@@ -15,10 +15,10 @@ use spinney_greenlet::{Greenlet, Handle};
 use spinney_hub::Hub;
 use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait};
 
+use crate::Runs;
 use crate::in_place::Turns;
 use crate::members::Members;
 use crate::task_set::TaskSet;
-use crate::Runs;
 
 /// The right to run one task in a [`Pool`](crate::Pool). Dropping it frees the slot for the next
 /// waiter.
@@ -195,7 +195,8 @@ impl Future for AcquireSlot {
         let this = &mut *self;
         let slot = Pin::new(&mut this.slot).poll(cx);
         if slot.is_pending() {
-            let closed = this.closed.as_mut().is_some_and(|gate| Pin::new(gate).poll(cx).is_ready());
+            let closed =
+                this.closed.as_mut().is_some_and(|gate| Pin::new(gate).poll(cx).is_ready());
             if closed {
                 return Poll::Ready(Err(Closed));
             }

@@ -415,10 +415,7 @@ impl<X> TaskSet<X> {
 }
 
 /// A greenlet that never started, because its set was closed.
-pub(crate) fn refused<F: Future>(
-    future: F,
-    at: &'static Location<'static>,
-) -> Greenlet<F::Output> {
+pub(crate) fn refused<F: Future>(future: F, at: &'static Location<'static>) -> Greenlet<F::Output> {
     let (task, greenlet) = pair_in(None, at, future, |_| ());
     greenlet.kill_now_with(GreenletExit::because(Closed));
     drop(task);

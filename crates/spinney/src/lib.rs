@@ -23,7 +23,7 @@
 //! |---|---|
 //! | run at most so many tasks at a time | [`Pool`] |
 //! | wait for and kill tasks together, any number of them | [`Group`] |
-//! | have the results of many in a list, or as a stream | [`map`](Crew::map), [`imap`](Crew::imap), [`imap_unordered`](Crew::imap_unordered) |
+//! | have the results of many in a list, or as a stream | [`map`](TaskSet::map), [`imap`](TaskSet::imap), [`imap_unordered`](TaskSet::imap_unordered) |
 //! | start one task | [`spawn`], or [`spawn_on`] a hub of your choice |
 //! | make one now and start it later | [`Greenlet::new`], [`spawn_later`], [`spawn_later_local`] |
 //! | wait for, kill or be told of the end of one task | [`Greenlet`], [`Handle`] |
@@ -96,9 +96,9 @@ pub use spinney_hub::{
 pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;
 pub use spinney_pool::{
-    Crew, CrewBuilder, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Late, Map,
-    MapAsync, Mapper, Membership, Pool, PoolFull, Reentry, Report, Runs, RunsMap, SpawnHook,
-    TaskError, Then, TryMap,
+    DeferredSpawn, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Map, MapAsync,
+    Mapper, Membership, Pool, PoolBuilder, PoolFull, Reentry, Report, Runs, RunsMap, Slot,
+    SpawnHook, TaskError, TaskSet, Then, TryMap,
 };
 pub use spinney_sync::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,

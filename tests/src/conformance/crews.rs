@@ -3,7 +3,7 @@
 use std::future::pending;
 
 use serde_json::{Value, json};
-use spinney::{Crew, Greenlet, Group, Handle};
+use spinney::{Greenlet, Group, Handle, TaskSet};
 use spinney_sim::SimHub;
 
 use super::entry::{Ended, Entry};
@@ -21,7 +21,7 @@ pub(super) enum Either {
 }
 
 impl Either {
-    pub(super) fn crew(&self) -> &Crew<SimHub> {
+    pub(super) fn crew(&self) -> &TaskSet<SimHub> {
         match self {
             Self::Group(group) => group,
             Self::Pool(pool) => pool,
@@ -135,7 +135,7 @@ async fn apply(who: &Who, name: &str, op: &Value, on: &Either) -> Value {
 
 /// gevent's `join`: a member waits for itself, where ours is told so; and it raises the errors of
 /// those only that are members at the call.
-async fn join(op: &Value, crew: &Crew<SimHub>) -> Value {
+async fn join(op: &Value, crew: &TaskSet<SimHub>) -> Value {
     let members = crew.members();
     let joined = limited(op, async {
         if crew.join().await.is_err() {

@@ -190,7 +190,7 @@ async fn killall(op: &Value, tasks: &[(String, Rc<Entry>)]) -> Value {
 async fn on_object(who: &Who, name: &str, op: &Value) -> Option<Value> {
     let world = world();
     match world.object(op)? {
-        Object::Crew(crew) => crews::run(who, name, op, crew).await,
+        Object::TaskSet(crew) => crews::run(who, name, op, crew).await,
         Object::Result(result) => result.run(name, op).await,
         Object::Semaphore(semaphore) => semaphore.run(name, op).await,
         Object::RLock(lock) => lock.run(name, op).await,

@@ -8,7 +8,7 @@ use std::task::Poll;
 use futures_lite::StreamExt;
 use serde_json::{Value, json};
 use spinney::map::from_stream;
-use spinney::{Crew, spawn_on};
+use spinney::{TaskSet, spawn_on};
 use spinney_sim::SimHub;
 
 use super::crews::Either;
@@ -65,7 +65,7 @@ async fn caught<F: Future + Unpin>(mut future: F) -> Result<F::Output, String> {
     .await
 }
 
-pub(super) fn imap(who: &Who, op: &Value, crew: &Crew<SimHub>) {
+pub(super) fn imap(who: &Who, op: &Value, crew: &TaskSet<SimHub>) {
     let api = who.api;
     let bound = if op["maxsize"].is_null() { 0 } else { number(op, "maxsize") };
     let mapper = crew.mapper();

@@ -18,7 +18,7 @@ use super::sent::Sent;
 use super::world::{Manner, Outcome};
 
 pub(super) enum Object {
-    Crew(Either),
+    TaskSet(Either),
     Event(Event),
     Result(AnyResult),
     Semaphore(AnySemaphore),
@@ -44,11 +44,11 @@ impl Object {
     /// One of gevent's; None if there is no such type.
     pub(super) fn gevent(hub: &SimHub, manner: Manner, spec: &Value) -> Option<Self> {
         Some(match spec["type"].as_str()? {
-            "group" => Self::Crew(Either::Group(Group::on(hub))),
+            "group" => Self::TaskSet(Either::Group(Group::on(hub))),
             "pool" => {
                 let size = count(spec, "size").unwrap_or(usize::MAX);
                 let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, size);
-                Self::Crew(Either::Pool(Gated::new(manner, pool)))
+                Self::TaskSet(Either::Pool(Gated::new(manner, pool)))
             }
             "event" => Self::Event(Event::new()),
             "async_result" => Self::Result(AnyResult::new(manner)),
@@ -109,8 +109,8 @@ impl Object {
     /// What the op `state` gives.
     pub(super) fn state(&self) -> Value {
         match self {
-            Self::Crew(Either::Group(group)) => json!({ "len": group.len(), "full": false }),
-            Self::Crew(Either::Pool(pool)) => pool.state(),
+            Self::TaskSet(Either::Group(group)) => json!({ "len": group.len(), "full": false }),
+            Self::TaskSet(Either::Pool(pool)) => pool.state(),
             Self::Event(event) => json!({ "set": event.is_set() }),
             Self::Result(result) => result.state(),
             Self::Semaphore(semaphore) => {
@@ -154,7 +154,7 @@ impl Object {
     /// Whether somebody has barged in, or set a result again, where ours would not let them.
     pub(super) fn has_quirk(&self) -> bool {
         match self {
-            Self::Crew(Either::Pool(pool)) => pool.has_barged(),
+            Self::TaskSet(Either::Pool(pool)) => pool.has_barged(),
             Self::Semaphore(semaphore) | Self::Balanced(semaphore) => semaphore.has_barged(),
             Self::Capped(permits, room) => permits.has_barged() || room.has_barged(),
             Self::RLock(lock) => lock.has_barged(),

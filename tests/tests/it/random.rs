@@ -16,7 +16,7 @@ use world::{Rules, World};
 /// All that happens is drawn from `rng`.
 fn run(sim: &SimHub, mut rng: Rng, rules: Rules) {
     let capacity = rng.usize(1..4);
-    let reentry = if rng.u8(..8) == 0 { Reentry::WhenFull } else { Reentry::WhenStuck };
+    let reentry = if rng.u8(..8) == 0 { Reentry::Inline } else { Reentry::InPlace };
     let pool = Pool::builder().reentry(reentry).pool_on(sim, capacity);
     let world = Rc::new(World::new(sim, &pool, rules, rng));
     sim.block_on(async {

@@ -80,7 +80,7 @@ fn a_deadlock_tells_who_waits_where() {
     let member = sim.block_on(pool.spawn(std::future::pending::<()>()));
     let text = sim.try_block_on(pool.join()).unwrap_err().to_string();
     for told in [
-        format!("the main future waits for Crew::join at {}", file!()),
+        format!("the main future waits for TaskSet::join at {}", file!()),
         format!("{} waits for Event::wait at {}", reader.handle(), file!()),
         format!("{} waits for Semaphore::acquire at {}", writer.handle(), file!()),
         format!("{} waits for something that does not say what it is", member.handle()),
@@ -157,7 +157,7 @@ fn a_deadlock_tells_who_waits_for_a_pool() {
     let member = sim.block_on(full.spawn(std::future::pending::<()>()));
     stuck!(sim, stuck, "a slot of a pool", |full| full.spawn(async {}));
     stuck!(sim, stuck, "a slot of a pool", |full| full.wait_available());
-    stuck!(sim, stuck, "Crew::join", |full| full.join());
+    stuck!(sim, stuck, "TaskSet::join", |full| full.join());
     stuck!(sim, stuck, "a map started", |pool| pool.map(move |()| never(), [()]));
     stuck!(sim, stuck, "a map started", |pool| pool.imap(move |()| never(), [()]).next());
     let member = Rc::new(member);

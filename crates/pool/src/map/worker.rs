@@ -74,7 +74,9 @@ impl<S: Source, F, Fut: Future, X> Worker<S, F, Fut, X> {
     }
 
     /// Makes the guard of its task of its membership.
-    pub(crate) fn seat(&self) -> impl FnOnce(Membership) -> Seat<Fut::Output, X> + use<S, F, Fut, X> {
+    pub(crate) fn seat(
+        &self,
+    ) -> impl FnOnce(Membership) -> Seat<Fut::Output, X> + use<S, F, Fut, X> {
         let results = Arc::clone(&self.job.results);
         let enlisted = Enlisted { results, key: self.key, seated: self.seated };
         |membership| Seat { _membership: membership, _enlisted: enlisted }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use spinney::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Branch, CatchExit, Channel, Clock, Closed,
-    Condition, Crew, DrainReport, Event, Failure, Get, GetError, GreenPile, GreenPool, Greenlet,
+    Condition, DrainReport, Event, Failure, Get, GetError, GreenPile, GreenPool, Greenlet,
     GreenletExit, Group, HandOut, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup,
     InsideThreadPool, Item, Items, Iwait, Join, JoinAll, Latch, LifoQueue, LinkId, LocalHub, Map,
     Mapper, Membership, NoThreads, NotOwner, OverRelease, Owner, Panic, Peek, Permit, Pool,
     PoolFull, PriorityQueue, Put, PutError, Queue, RLock, RLockGuard, ResourcePool,
     ResourcePoolBuilder, Semaphore, Setter, Shield, ShutDown, SpawnTree, State, Task,
-    TaskDoneError, ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder,
+    TaskDoneError, TaskSet, ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder,
     ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, Timeout, TryAcquireError, Wait,
 };
 use spinney_greenlet::LazyHandle;
@@ -146,7 +146,7 @@ fn resources_may_be_used_on_any_thread_if_they_go_there() {
 
 #[test]
 fn pools_are_handles_for_any_thread_where_their_hub_is() {
-    is_shared::<Crew>();
+    is_shared::<TaskSet>();
     is_shared::<Group>();
     is_shared::<Pool>();
     is_shared::<Mapper>();
@@ -155,12 +155,12 @@ fn pools_are_handles_for_any_thread_where_their_hub_is() {
     is_shared::<ThreadPoolBuilder>();
     is_shared::<ThreadMapper>();
     is_shared::<DrainReport>();
-    is_shared::<spinney::CrewBuilder>();
+    is_shared::<spinney::PoolBuilder>();
     is_shared::<spinney::Report>();
     is_shared::<spinney::Reentry>();
     is_shared::<spinney::Failures>();
     is_unpin::<Pool<LocalHub>>();
-    is_not!(Send: Crew<LocalHub>, Group<LocalHub>, Pool<LocalHub>, GreenPool<LocalHub>);
+    is_not!(Send: TaskSet<LocalHub>, Group<LocalHub>, Pool<LocalHub>, GreenPool<LocalHub>);
 }
 
 #[test]

@@ -132,9 +132,9 @@ fn pools() {
         is(pool.try_spawn(ready(1)).unwrap_err(), "PoolFull { .. }");
         let group = Group::on(&hub);
         is(&group, "Group { running: 0 }");
-        is(&*group, "Crew { running: 0 }");
-        is(Pool::builder().reentry(Reentry::Wait), "CrewBuilder { hook: false, reentry: Wait, keep_failures: 16 }");
-        is(pool.mapper(), "Mapper { crew: Crew { running: 2, free: 0, capacity: 2, waiting: 1 }, maxsize: None, limit: None, .. }");
+        is(&*group, "TaskSet { running: 0 }");
+        is(Pool::builder().reentry(Reentry::Wait), "PoolBuilder { hook: false, reentry: Wait, keep_failures: 16 }");
+        is(pool.mapper(), "Mapper { crew: TaskSet { running: 2, free: 0, capacity: 2, waiting: 1 }, maxsize: None, limit: None, .. }");
         is(pool.imap(ready, 0..9_u32), "Imap { order: Input, open: 0, maxsize: 4, exhausted: false }");
         is(pool.imap(ready, 0..9_u32).indexed(), "Indexed { imap: Imap { order: Input, open: 0, maxsize: 4, exhausted: false } }");
         is(pool.map(ready, 0..9_u32), "Map { read: 0, rest: Some(Imap { order: Input, open: 0, maxsize: 8, exhausted: false }) }");
@@ -171,7 +171,7 @@ fn a_map_asks_for_no_text_of_its_hub_or_its_results() {
     let map = "Imap { order: Input, open: 1, maxsize: 4, exhausted: true }";
     is(pool.imap(opaque, [()]), map);
     is(pool.imap(opaque, [()]).indexed(), &format!("Indexed {{ imap: {map} }}"));
-    assert!(text(pool.mapper()).starts_with("Mapper { crew: Crew {"));
+    assert!(text(pool.mapper()).starts_with("Mapper { crew: TaskSet {"));
 }
 
 #[test]

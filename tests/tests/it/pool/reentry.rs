@@ -1,12 +1,19 @@
-//! The promises to members that spawn into their own full pool, or map over it: nobody waits for
-//! ever, and never do more run than there are slots.
+//! A member that spawns into its own full pool runs the child in its place, by the rules of
+//! `Pool::spawn`: it never waits for ever, and never do more bodies run than there are slots.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_lite::future::poll_once;
-use spinney::{Greenlet, Handle, Pool, Reentry, yield_now};
-use spinney_tests::tools::{Count, Gauge, Log, all, behind, blow_up, gate, let_others_run, polled};
-use spinney_tests::{SimHub, on_every_hub};
+use futures_lite::future::{poll_once, zip};
+use spinney::{
+    Failure, Greenlet, GreenletExit, Handle, Hub, LocalHub, Pool, Queue, Reentry, Semaphore, SmolHub, catch_exit,
+    greenlet_local, shield, spawn_on, yield_now,
+};
+use spinney_tests::tools::{
+    Count, Gauge, Log, all, behind, blow_up, gate, let_others_run, polled, stuck,
+};
+use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 /// Work that gives way a few times, in sight of `gauge`.
 async fn work(gauge: Gauge, value: usize) -> usize {
@@ -16,29 +23,41 @@ async fn work(gauge: Gauge, value: usize) -> usize {
     value
 }
 
+greenlet_local! {
+    static USER: &'static str = "nobody";
+}
+
 on_every_hub! {
-    async fn the_only_member_runs_what_it_spawns_in_place(hub) {
+    async fn child_in_place_is_a_greenlet_of_its_own(hub) {
         let pool = Pool::on(hub, 1);
         let inside = pool.clone();
         let member = pool.spawn(async move {
-            let me = Handle::current();
-            let inner = inside.spawn(async move { Handle::current() == me }).await;
-            (inner.is_ready(), inside.len(), inner.await.unwrap())
+            USER.set("alice");
+            let (me, again) = (Handle::current().unwrap(), inside.clone());
+            let child = inside.spawn(async move {
+                let child = Handle::current().unwrap();
+                (again.contains(&child), again.len(), again.members().len(), USER.get(), child.parent())
+            });
+            let child = child.await;
+            assert!(child.is_ready());
+            (child.await.unwrap(), me.id())
         });
-        assert_eq!(member.await.await.unwrap(), (true, 1, true));
+        let (seen, me) = member.await.await.unwrap();
+        assert_eq!(seen, (true, 1, 2, "nobody", Some(me)));
+        assert_eq!((pool.len(), pool.members().len()), (0, 0));
     }
 
-    async fn what_panics_in_place_fails_its_own_greenlet(hub) {
+    async fn panic_in_place_fails_the_child_alone(hub) {
         let pool = Pool::on(hub, 1);
         let inside = pool.clone();
         let member = pool.spawn(async move {
-            let inner = inside.spawn(async { blow_up("inner") }).await;
-            inner.failure().unwrap().to_string()
+            let child = inside.spawn(async { blow_up("inner") }).await;
+            child.failure().unwrap().is_panic()
         });
-        assert_eq!(member.await.await.unwrap(), "panicked: inner");
+        assert!(member.await.await.unwrap());
     }
 
-    async fn when_all_members_spawn_all_go_on(hub) {
+    async fn members_that_all_spawn_all_go_on(hub) {
         let (pool, meeting, gauge) = (Pool::on(hub, 3), Count::to(3), Gauge::default());
         let mut members = Vec::new();
         for n in 0..3 {
@@ -56,58 +75,80 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.waiting()), (0, 0));
     }
 
-    async fn no_more_is_run_in_place_than_is_needed(hub) {
-        let (pool, meeting, in_place) = (Pool::on(hub, 3), Count::to(3), Log::default());
-        let (hold, ran) = (gate(), gate());
-        for _ in 0..3 {
-            let (inside, meeting, in_place) = (pool.clone(), meeting.clone(), in_place.clone());
-            let (hold, ran) = (Arc::clone(&hold), Arc::clone(&ran));
-            let member = async move {
-                meeting.meet().await;
-                let me = Handle::current();
-                let inner = async move {
-                    if Handle::current() == me {
-                        in_place.add(());
-                        ran.set();
-                    }
-                    hold.wait().await;
-                };
-                inside.spawn(inner).await.await.unwrap();
-            };
-            pool.spawn(member).await.detach();
-        }
-        ran.wait().await;
-        let_others_run().await;
-        // The one who runs in place holds the others up no more than any member does.
-        assert_eq!((in_place.take().len(), pool.waiting()), (1, 2));
-        hold.set();
-        pool.wait_idle().await.unwrap();
-    }
-
-    async fn while_another_member_runs_a_member_waits_for_a_slot(hub) {
-        let (pool, open) = (Pool::on(hub, 2), gate());
+    async fn child_moves_to_a_slot_that_comes_free(hub) {
+        let (pool, open, fed) = (Pool::on(hub, 2), gate(), Arc::new(Queue::bounded(1)));
         let other = pool.spawn(behind(Arc::clone(&open), ())).await;
-        let inside = pool.clone();
-        let mut spawner = pool.spawn(async move {
-            let me = Handle::current();
-            inside.spawn(async move { Handle::current() == me }).await.await.unwrap()
+        let (inside, food, started) = (pool.clone(), Arc::clone(&fed), gate());
+        let begun = Arc::clone(&started);
+        let member = pool.spawn(async move {
+            let eats = Arc::clone(&food);
+            // The child needs its parent, which goes on once the child has a slot.
+            let child = inside.spawn(async move {
+                begun.set();
+                eats.get().await.unwrap()
+            }).await;
+            assert!(!child.is_ready());
+            food.put(42).await.unwrap();
+            child.await.unwrap()
         }).await;
-        assert!(poll_once(&mut spawner).await.is_none());
-        let_others_run().await;
-        assert!(!spawner.is_ready());
+        started.wait().await;
+        assert_eq!((pool.len(), pool.members().len(), pool.waiting()), (2, 3, 1));
         open.set();
         other.await.unwrap();
-        assert!(!spawner.await.unwrap(), "it ran in place");
+        assert_eq!(member.await.unwrap(), 42);
+        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 2, 0));
     }
 
-    async fn members_and_strangers_enter_in_the_order_they_came(hub) {
-        let (pool, open, log) = (Pool::on(hub, 2), gate(), Log::default());
+    async fn lock_held_over_a_spawn_is_released_with_a_slot(hub) {
+        let (pool, open, lock) = (Pool::on(hub, 2), gate(), Arc::new(Semaphore::new(1)));
         let other = pool.spawn(behind(Arc::clone(&open), ())).await;
-        let (inside, second, start, queued) = (pool.clone(), log.clone(), gate(), gate());
-        let (started, set) = (Arc::clone(&start), Arc::clone(&queued));
+        let (inside, held, started) = (pool.clone(), Arc::clone(&lock), gate());
+        let begun = Arc::clone(&started);
+        let member = pool.spawn(async move {
+            let permit = held.acquire().await.unwrap();
+            let wants = Arc::clone(&held);
+            let child = inside.spawn(async move {
+                begun.set();
+                drop(wants.acquire().await.unwrap());
+            }).await;
+            drop(permit);
+            child.await.unwrap();
+        }).await;
+        started.wait().await;
+        open.set();
+        other.await.unwrap();
+        member.await.unwrap();
+    }
+
+    async fn many_spawns_of_one_member_have_one_body_in_place(hub) {
+        for (capacity, count) in [(1, 4), (4, 500)] {
+            let (pool, gauge) = (Pool::on(hub, capacity), Gauge::default());
+            let (inside, inner) = (pool.clone(), gauge.clone());
+            let member = pool.spawn(async move {
+                let spawns = (0..count).map(|n| Box::pin(inside.spawn(work(inner.clone(), n))));
+                let mut sum = 0;
+                for greenlet in all(spawns.collect()).await {
+                    sum += greenlet.await.unwrap();
+                }
+                sum
+            });
+            assert_eq!(member.await.await.unwrap(), count * (count - 1) / 2);
+            assert!(gauge.peak() <= capacity, "{} bodies", gauge.peak());
+            assert_eq!((pool.len(), pool.free_count()), (0, capacity));
+        }
+    }
+
+    async fn members_and_strangers_get_slots_in_fifo_order(hub) {
+        let (pool, open, log) = (Pool::on(hub, 1), gate(), Log::default());
+        let (inside, second, queued, opened) = (pool.clone(), log.clone(), gate(), Arc::clone(&open));
+        let (start, set) = (gate(), Arc::clone(&queued));
+        let started = Arc::clone(&start);
         let member = pool.spawn(async move {
             started.wait().await;
-            let spawn = inside.spawn(async move { second.add(2) });
+            let spawn = inside.spawn(async move {
+                opened.wait().await;
+                second.add(2);
+            });
             polled(set, spawn).await.await.unwrap();
         }).await;
         let (first, third) = (log.clone(), log.clone());
@@ -117,15 +158,167 @@ on_every_hub! {
         start.set();
         queued.wait().await;
         assert!(poll_once(&mut after).await.is_none());
-        open.set();
-        other.await.unwrap();
+        assert_eq!(pool.waiting(), 3);
+        // Two slots more: for the first stranger, and for the child.
+        pool.resize(3);
         before.await.await.unwrap();
-        after.await.await.unwrap();
+        let_others_run().await;
+        open.set();
         member.await.unwrap();
+        after.await.await.unwrap();
         assert_eq!(log.take(), [1, 2, 3]);
     }
 
-    async fn a_member_that_waits_by_choice_waits(hub) {
+    async fn kill_of_a_member_goes_to_its_child_first(hub) {
+        let (pool, log, started) = (Pool::on(hub, 1), Log::default(), gate());
+        let (inside, outer, begun) = (pool.clone(), log.clone(), Arc::clone(&started));
+        let member = pool.spawn(async move {
+            let inner = outer.clone();
+            let spawned = catch_exit(inside.spawn(async move {
+                let seen = catch_exit(polled(begun, std::future::pending::<()>())).await;
+                inner.add(format!("child {}", seen.unwrap_err()));
+                yield_now().await;
+                inner.add("cleaned up".to_owned());
+            })).await;
+            outer.add(format!("member {}", spawned.unwrap_err()));
+        }).await;
+        started.wait().await;
+        member.kill_with(GreenletExit::because("enough")).await;
+        let seen = ["child killed: enough", "cleaned up", "member killed: enough"];
+        assert_eq!(log.take(), seen);
+        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    }
+
+    async fn kill_of_a_child_in_place_ends_it_alone(hub) {
+        let (pool, started) = (Pool::on(hub, 1), gate());
+        let (inside, begun) = (pool.clone(), Arc::clone(&started));
+        let member = pool.spawn(async move {
+            let child = inside.spawn(polled(begun, std::future::pending::<()>())).await;
+            child.failure().unwrap().is_killed()
+        }).await;
+        started.wait().await;
+        let child = pool.members().into_iter().find(|greenlet| greenlet != member.handle());
+        assert!(pool.killone(&child.unwrap()).await);
+        assert!(member.await.unwrap());
+    }
+
+    async fn dropped_wait_ends_its_child_at_once(hub) {
+        let (pool, dropped, started) = (Pool::on(hub, 1), Dropped::default(), gate());
+        let (inside, guard, begun) = (pool.clone(), dropped.guard(), Arc::clone(&started));
+        let member = pool.spawn(async move {
+            let mut spawn = Box::pin(inside.spawn(shield(polled(begun, stuck(gate(), guard)))));
+            assert!(poll_once(&mut spawn).await.is_none());
+            drop(spawn);
+            (inside.members().len(), inside.len(), inside.waiting())
+        }).await;
+        assert_eq!(member.await.unwrap(), (1, 1, 0));
+        assert_eq!(dropped.count(), 1);
+        assert_eq!(pool.free_count(), 1);
+    }
+
+    async fn helper_of_a_member_waits_like_any_caller(hub) {
+        let pool = Pool::on(hub, 1);
+        let (inside, own) = (pool.clone(), hub.clone());
+        let member = pool.spawn(async move {
+            let again = inside.clone();
+            let helper = spawn_on(&own, async move { again.spawn(async { 7 }).await.await.unwrap() });
+            let_others_run().await;
+            assert!(!helper.is_ready() && inside.waiting() == 1);
+            helper
+        }).await;
+        assert_eq!(member.await.unwrap().await.unwrap(), 7);
+    }
+
+    async fn wait_that_changes_hands_is_looked_up_anew(hub) {
+        let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
+        let (given, take) = (Arc::new(Queue::bounded(1)), gate());
+        let (inside, gift, inner, go) = (pool.clone(), Arc::clone(&given), gauge.clone(), gate());
+        let (taken, wait) = (Arc::clone(&take), Arc::clone(&go));
+        let member = pool.spawn(async move {
+            let owned = inside.clone();
+            // Owned, so that it can be handed on.
+            let mut spawn = Box::pin(async move {
+                let child = owned.spawn(async move {
+                    let _body = inner.enter();
+                    wait.wait().await;
+                    7
+                });
+                child.await.await.unwrap()
+            });
+            assert!(poll_once(&mut spawn).await.is_none());
+            gift.put(spawn).await.unwrap();
+            taken.wait().await;
+        }).await;
+        let mut spawn = given.get().await.unwrap();
+        go.set();
+        // A stranger does not poll the child.
+        assert!(poll_once(&mut spawn).await.is_none());
+        assert_eq!(pool.waiting(), 1);
+        take.set();
+        member.await.unwrap();
+        assert_eq!(spawn.await, 7);
+    }
+
+    async fn discarded_member_waits_like_any_caller(hub) {
+        let pool = Pool::on(hub, 1);
+        let (inside, queued) = (pool.clone(), gate());
+        let set = Arc::clone(&queued);
+        let former = pool.spawn(async move {
+            assert!(inside.discard(&Handle::current().unwrap()));
+            let slot = inside.try_slot().unwrap();
+            let mut spawn = Box::pin(inside.spawn(async { 7 }));
+            assert!(poll_once(&mut spawn).await.is_none());
+            set.set();
+            drop(slot);
+            spawn.await.await.unwrap()
+        }).await;
+        queued.wait().await;
+        assert_eq!(former.await.unwrap(), 7);
+    }
+
+    async fn other_verbs_of_a_member_run_nothing_in_place(hub) {
+        let pool = Pool::on(hub, 1);
+        let inside = pool.clone();
+        let member = pool.spawn(async move {
+            assert!(inside.try_spawn(async {}).is_err() && inside.try_slot().is_err());
+            let late = inside.spawn_within(Duration::from_millis(1), async {}).await;
+            assert!(late.is_err());
+            let greenlet = Greenlet::new(async {});
+            assert!(poll_once(inside.slot()).await.is_none());
+            assert!(poll_once(inside.add(&greenlet)).await.is_none());
+            assert!(poll_once(inside.start(&greenlet)).await.is_none());
+            assert!(poll_once(inside.wait_available()).await.is_none());
+            let deferred = inside.apply_async(async {});
+            let_others_run().await;
+            assert!(!deferred.is_ready());
+            deferred
+        }).await;
+        member.await.unwrap().await.unwrap();
+    }
+
+    async fn full_pool_that_is_closed_refuses_children(hub) {
+        let pool = Pool::on(hub, 1);
+        let inside = pool.clone();
+        let member = pool.spawn(async move {
+            inside.close();
+            inside.spawn(async {}).await.await
+        }).await;
+        assert!(member.await.unwrap().unwrap_err().is_killed());
+    }
+
+    async fn child_in_place_goes_on_in_a_closed_pool(hub) {
+        let (pool, open, started) = (Pool::on(hub, 1), gate(), gate());
+        let (inside, opened, begun) = (pool.clone(), Arc::clone(&open), Arc::clone(&started));
+        let member = pool.spawn(async move {
+            inside.spawn(polled(begun, behind(opened, 7))).await.await.unwrap()
+        }).await;
+        started.wait().await;
+        assert_eq!((pool.close().running, pool.waiting()), (2, 0));
+        open.set();
+        assert_eq!(member.await.unwrap(), 7);
+    }
+
+    async fn member_that_waits_by_choice_waits(hub) {
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
         let (inside, queued) = (pool.clone(), gate());
         let member = pool.spawn(polled(
@@ -138,7 +331,23 @@ on_every_hub! {
         pool.kill().await;
     }
 
-    async fn a_dropped_spawn_of_a_member_leaves_the_pool_whole(hub) {
+    async fn inline_child_runs_in_place_to_the_end(hub) {
+        let pool = Pool::builder().reentry(Reentry::Inline).pool_on(hub, 1);
+        let (inside, open, started) = (pool.clone(), gate(), gate());
+        let (opened, begun) = (Arc::clone(&open), Arc::clone(&started));
+        let member = pool.spawn(async move {
+            inside.spawn(polled(begun, behind(opened, 7))).await.is_ready()
+        }).await;
+        started.wait().await;
+        assert_eq!(pool.waiting(), 0);
+        pool.resize(5);
+        let_others_run().await;
+        assert!(!member.is_ready());
+        open.set();
+        assert!(member.await.unwrap());
+    }
+
+    async fn dropped_waits_of_members_leave_the_pool_whole(hub) {
         let pool = Pool::on(hub, 2);
         for _ in 0..20 {
             for _ in 0..2 {
@@ -157,96 +366,26 @@ on_every_hub! {
         }
     }
 
-    async fn members_that_wait_go_on_when_the_pool_shrinks_to_nothing(hub) {
+    async fn members_go_on_when_the_pool_shrinks_to_nothing(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         let other = pool.spawn(behind(Arc::clone(&open), ())).await;
-        let (inside, queued) = (pool.clone(), gate());
-        let spawns = async move { inside.spawn(async { 42 }).await.await.unwrap() };
-        let member = pool.spawn(polled(Arc::clone(&queued), spawns)).await;
-        queued.wait().await;
+        let (inside, started) = (pool.clone(), gate());
+        let go = gate();
+        let (begun, gone) = (Arc::clone(&started), Arc::clone(&go));
+        let member = pool.spawn(async move {
+            inside.spawn(polled(begun, behind(gone, 42))).await.await.unwrap()
+        }).await;
+        started.wait().await;
         pool.resize(0);
+        open.set();
+        other.await.unwrap();
         let_others_run().await;
         assert!(!member.is_ready());
-        open.set();
-        other.await.unwrap();
+        go.set();
         assert_eq!(member.await.unwrap(), 42);
     }
 
-    async fn unwanted_slot_does_not_keep_a_member_waiting(hub) {
-        let (pool, open) = (Pool::on(hub, 2), gate());
-        let other = pool.spawn(behind(Arc::clone(&open), ())).await;
-        let (start, inside, queued) = (gate(), pool.clone(), gate());
-        let (started, set) = (Arc::clone(&start), Arc::clone(&queued));
-        let member = pool.spawn(async move {
-            started.wait().await;
-            let spawn = inside.spawn(async { 42 });
-            polled(set, spawn).await.await.unwrap()
-        }).await;
-        let mut available = Box::pin(pool.wait_available());
-        assert!(poll_once(&mut available).await.is_none());
-        open.set();
-        other.await.unwrap();
-        // The slot is on its way to who waits for one.
-        start.set();
-        queued.wait().await;
-        pool.resize(1);
-        available.await;
-        assert_eq!(member.await.unwrap(), 42);
-    }
-
-    async fn a_member_that_spawns_several_at_once_runs_one_at_a_time(hub) {
-        let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
-        let (inside, inner) = (pool.clone(), gauge.clone());
-        let member = pool.spawn(async move {
-            let spawns = (0..4).map(|n| Box::pin(inside.spawn(work(inner.clone(), n))));
-            let mut sum = 0;
-            for greenlet in all(spawns.collect()).await {
-                sum += greenlet.await.unwrap();
-            }
-            sum
-        });
-        assert_eq!(member.await.await.unwrap(), 6);
-        assert_eq!(gauge.peak(), 1);
-    }
-
-    async fn spawns_three_deep_never_hang(hub) {
-        for capacity in [1, 2] {
-            let (pool, gauge, done) = (Pool::on(hub, capacity), Gauge::default(), Count::to(4));
-            for n in 0..4 {
-                let (first, gauge, done) = (pool.clone(), gauge.clone(), done.clone());
-                // Each waits until what it spawns has a slot, or has run.
-                let outer = async move {
-                    let second = first.clone();
-                    let middle = async move {
-                        let inner = async move {
-                            work(gauge, n).await;
-                            done.add();
-                        };
-                        second.spawn(inner).await.detach();
-                    };
-                    first.spawn(middle).await.detach();
-                };
-                pool.spawn(outer).await.detach();
-            }
-            done.reached().await;
-            pool.wait_idle().await.unwrap();
-            assert!(gauge.peak() <= capacity, "{} at once", gauge.peak());
-            assert_eq!(pool.free_count(), capacity);
-        }
-    }
-
-    async fn a_pool_of_one_runs_what_is_awaited_three_deep(hub) {
-        let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
-        // Each is to end before the one that spawned it.
-        let (one, two, three, inner) = (pool.clone(), pool.clone(), pool.clone(), gauge.clone());
-        let third = async move { three.spawn(work(inner, 3)).await.await.unwrap() };
-        let second = async move { two.spawn(third).await.await.unwrap() };
-        let first = async move { one.spawn(second).await.await.unwrap() };
-        assert_eq!(pool.spawn(first).await.await.unwrap(), 3);
-        assert_eq!(gauge.peak(), 1);
-    }
-
-    async fn a_member_of_two_full_pools_runs_in_place_in_each_by_turns(hub) {
+    async fn member_of_two_full_pools_runs_in_place_in_both(hub) {
         let (one, two) = (Pool::on(hub, 1), Pool::on(hub, 1));
         let (first, second, third, other) = (one.clone(), two.clone(), one.clone(), two.clone());
         let member = one.spawn(async move {
@@ -259,27 +398,36 @@ on_every_hub! {
         assert_eq!((one.len(), two.len()), (0, 0));
     }
 
-    async fn members_one_of_which_waits_to_spawn_do_not_hang(hub) {
-        let (pool, both) = (Pool::on(hub, 2), Count::to(2));
-        let (inside, here) = (pool.clone(), both.clone());
-        let spawner = pool.spawn(async move {
-            here.meet().await;
-            inside.spawn(async { 7 }).await.await.unwrap()
-        }).await;
-        let inside = pool.clone();
-        let starter = pool.spawn(async move {
-            both.meet().await;
-            let greenlet = Greenlet::new(async {});
-            assert!(inside.add(greenlet.handle()).await);
-            greenlet.kill_now();
-        }).await;
-        assert_eq!(spawner.await.unwrap(), 7);
-        starter.await.unwrap();
+    async fn applies_of_a_member_run_one_after_the_other(hub) {
+        let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
+        let (inside, inner) = (pool.clone(), gauge.clone());
+        let member = pool.spawn(async move {
+            let (one, two) = zip(
+                inside.apply(work(inner.clone(), 1)),
+                inside.apply(work(inner.clone(), 2)),
+            ).await;
+            one.unwrap() + two.unwrap()
+        });
+        assert_eq!(member.await.await.unwrap(), 3);
+        assert_eq!(gauge.peak(), 1);
+    }
+
+    async fn scope_members_run_children_of_their_pool_in_place(hub) {
+        let pool = Pool::on(hub, 1);
+        let (scope, other) = (pool.scope(), pool.scope());
+        let (inside, own) = (pool.clone(), scope.clone());
+        let member = scope.spawn(async move {
+            let one = inside.spawn(async { 1 }).await.await.unwrap();
+            let two = own.spawn(async { 2 }).await.await.unwrap();
+            one + two + other.spawn(async { 4 }).await.await.unwrap()
+        });
+        assert_eq!(member.await.await.unwrap(), 7);
+        assert_eq!((pool.len(), scope.len()), (0, 0));
     }
 }
 
 #[test]
-fn a_wait_for_ever_is_told_where_it_was_chosen() {
+fn wait_for_ever_is_reported_where_it_was_chosen() {
     let sim = SimHub::new();
     let pool = Pool::builder().reentry(Reentry::Wait).pool_on(&sim, 1);
     let inside = pool.clone();
@@ -291,4 +439,97 @@ fn a_wait_for_ever_is_told_where_it_was_chosen() {
         text.contains("waits for a slot of a pool at tests/tests/it/pool/reentry.rs"),
         "{text}"
     );
+}
+
+#[test]
+fn deadlock_in_place_names_the_chain() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 1);
+    let inside = pool.clone();
+    let stuck = sim.try_block_on(async {
+        let member = async move {
+            let child = spinney::Event::new();
+            inside.spawn(async move { child.wait().await }).await.detach();
+        };
+        pool.spawn(member).await.named("parent").await.unwrap();
+    });
+    let text = stuck.unwrap_err().to_string();
+    assert!(text.contains(", in place of greenlet "), "{text}");
+    assert!(text.contains("Event::wait at tests/tests/it/pool/reentry.rs"), "{text}");
+}
+
+#[test]
+fn failure_that_aborts_a_deep_chain_reaches_its_end() {
+    let sim = SimHub::new();
+    let (pool, dropped) = (Pool::on(&sim, 2), Dropped::default());
+    fn nest(
+        pool: Pool<SimHub>,
+        depth: usize,
+        guard: spinney_tests::DropGuard,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let inside = pool.clone();
+            if depth == 0 {
+                stuck(gate(), guard).await;
+            } else {
+                let _ = inside.spawn(nest(pool, depth - 1, guard)).await.await;
+            }
+        })
+    }
+    sim.block_on(async {
+        let member = pool.spawn(nest(pool.clone(), 1000, dropped.guard())).await;
+        let_others_run().await;
+        assert!(pool.members().len() > 500, "{}", pool.members().len());
+        member.abort();
+        assert!(matches!(member.await, Err(Failure::Aborted)));
+        pool.wait_idle().await.unwrap();
+    });
+    assert_eq!((dropped.count(), pool.free_count(), pool.members().len()), (1, 2, 0));
+}
+
+/// Calls itself through `pool`, each call within the one before.
+fn nest(pool: Pool, depth: usize) -> Pin<Box<dyn Future<Output = usize> + Send>> {
+    Box::pin(async move {
+        if depth == 0 {
+            yield_now().await;
+            return 0;
+        }
+        let inside = pool.clone();
+        inside.spawn(nest(pool, depth - 1)).await.await.unwrap() + 1
+    })
+}
+
+/// Recursion 5,000 deep, through pools of few slots.
+async fn recurse() {
+    for capacity in [1, 2, 5] {
+        let pool = Pool::new(capacity);
+        assert_eq!(pool.spawn(nest(pool.clone(), 5_000)).await.await.unwrap(), 5_000);
+        assert_eq!((pool.len(), pool.free_count(), pool.members().len()), (0, capacity, 0));
+    }
+}
+
+#[test]
+fn recursion_goes_deeper_than_slots_and_stack_on_threads() {
+    for threads in [1, 4] {
+        Hub::builder().threads(threads).build().unwrap().block_on(recurse());
+    }
+}
+
+#[test]
+fn recursion_goes_deeper_than_slots_and_stack_on_one_thread() {
+    LocalHub::new().block_on(recurse());
+    SimHub::new().block_on(recurse());
+}
+
+#[test]
+fn recursion_goes_deeper_than_slots_and_stack_on_tokio() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().unwrap().block_on(recurse());
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap().block_on(recurse());
+}
+
+#[test]
+fn recursion_goes_deeper_than_slots_and_stack_on_smol() {
+    spinney_tests::smol_block_on(SmolHub.scope(recurse()));
 }

@@ -69,8 +69,8 @@ fn deadlock_names_the_line_of_each_wait_of_a_pool() {
             stuck!(sim, "a slot of a pool", |pool, stranger| pool.start(stranger.handle())),
             stuck!(sim, "a slot of a pool", |pool| pool.wait_available()),
             stuck!(sim, "Semaphore::wait_idle", |pool| pool.wait_idle()),
-            stuck!(sim, "Crew::join", |pool| pool.join()),
-            stuck!(sim, "Crew::join", |pool| pool.try_join()),
+            stuck!(sim, "TaskSet::join", |pool| pool.join()),
+            stuck!(sim, "TaskSet::join", |pool| pool.try_join()),
         ],
     );
     drop(member);
@@ -91,9 +91,9 @@ fn deadlock_names_the_line_of_each_kill_of_a_pool() {
         &sim,
         &[
             stuck!(sim, "Greenlet::join", |a, member| a.killone(&member)),
-            stuck!(sim, "Crew::kill", |b| b.kill()),
-            stuck!(sim, "Crew::kill", |c| c.shutdown(GreenletExit::new())),
-            stuck!(sim, "Crew::kill", |d| d.drain(Duration::ZERO)),
+            stuck!(sim, "TaskSet::kill", |b| b.kill()),
+            stuck!(sim, "TaskSet::kill", |c| c.shutdown(GreenletExit::new())),
+            stuck!(sim, "TaskSet::kill", |d| d.drain(Duration::ZERO)),
         ],
     );
 }

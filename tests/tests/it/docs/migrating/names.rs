@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spinney::{
-    AsyncResult, BoundedSemaphore, Channel, Crew, Event, Failure, GetError, GreenPile, GreenPool,
+    AsyncResult, BoundedSemaphore, Channel, Event, Failure, GetError, GreenPile, GreenPool,
     Greenlet, GreenletExit, Group, Handle, Hub, Imap, JoinAll, JoinableQueue, LifoQueue, Limit,
     LinkId, Mapper, Owner, Permit, Pool, PoolFull, PriorityQueue, PutError, Queue, RLock, Reentry,
-    ResourcePool, Semaphore, ThreadPool, ThreadResult, Timeout, Within, greenlet_local, iwait,
-    joinall, killall, killall_now, killall_with, sleep, spawn, spawn_later, spawn_later_local,
-    spawn_on, spawn_tree, timeout, track_spawns, try_joinall, unblock, yield_now,
+    ResourcePool, Semaphore, TaskSet, ThreadPool, ThreadResult, Timeout, Within, greenlet_local,
+    iwait, joinall, killall, killall_now, killall_with, sleep, spawn, spawn_later,
+    spawn_later_local, spawn_on, spawn_tree, timeout, track_spawns, try_joinall, unblock,
+    yield_now,
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -85,7 +86,7 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
     }
 }
 
-fn crews(crew: &Crew, group: &Group, pool: &Pool, handle: &Handle) {
+fn crews(crew: &TaskSet, group: &Group, pool: &Pool, handle: &Handle) {
     group.add(handle);
     group.start(handle);
     group.spawn(ready(()));
