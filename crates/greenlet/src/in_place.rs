@@ -160,20 +160,24 @@ impl<F: Future, G> fmt::Debug for InPlace<F, G> {
 }
 
 thread_local! {
-    /// The greenlet that is pending in place of the one that is being polled, for reports; it may
-    /// be a chain.
-    static WITHIN: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// The innermost greenlet that is pending in place of the one that is being polled, and how deep
+    /// that is, for reports.
+    static WITHIN: RefCell<Option<(String, usize)>> = const { RefCell::new(None) };
 }
 
 /// What a hub calls the pending greenlet of `control` in its report. A hub keeps the last label of a
 /// poll, which is the outermost greenlet's: so what is pending in its place is named first.
 pub(crate) fn label(control: &Arc<Control>) -> String {
-    let mut label = Handle::new(Arc::clone(control)).to_string();
-    if let Some(within) = WITHIN.take() {
-        label = format!("{within}, in place of {label}");
-    }
+    let label = Handle::new(Arc::clone(control)).to_string();
+    let within = WITHIN.take();
     if control.is_in_place() {
-        WITHIN.set(Some(label.clone()));
+        let (innermost, depth) = within.unwrap_or_else(|| (label.clone(), 0));
+        WITHIN.set(Some((innermost, depth + 1)));
+        return label;
     }
-    label
+    match within {
+        None => label,
+        Some((innermost, 1)) => format!("{innermost}, in place of {label}"),
+        Some((innermost, depth)) => format!("{innermost}, {depth} deep in place of {label}"),
+    }
 }

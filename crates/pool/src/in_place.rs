@@ -23,7 +23,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use spinney_greenlet::{Deputy, Greenlet, Handle, InPlace, Join};
 use spinney_hub::contain;
-use spinney_sync::GiveWay;
+use spinney_sync::{GiveWay, Wait};
 
 use crate::hook::Hooked;
 use crate::members::{Kind, Members, Membership};
@@ -70,6 +70,20 @@ impl<'a, F: Future, X> SpawnInto<'a, F, X> {
     }
 }
 
+impl<F: Future, X> SpawnInto<'_, F, X> {
+    /// The body of a wait that was not polled.
+    pub(crate) fn into_body(mut self) -> Hooked<F> {
+        self.take_body()
+    }
+
+    fn take_body(&mut self) -> Hooked<F> {
+        match std::mem::replace(&mut self.stage, Stage::Given) {
+            Stage::Queued(body) => body,
+            _ => unreachable!("it has not started"),
+        }
+    }
+}
+
 impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     fn poll_spawn(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         if let Some(slot) = &mut self.slot {
@@ -84,7 +98,11 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
             Stage::Queued(_) if self.slot.is_none() => Poll::Ready(self.refuse()),
             Stage::Queued(_) | Stage::InPlace(..) => self.poll_in_place(cx),
             Stage::Beside(deputy, ended, _) => {
-                ready!(deputy.poll(cx, |cx| Pin::new(ended).poll(cx)));
+                let ended = deputy.poll(cx, |cx| Pin::new(ended).poll(cx));
+                if ended.is_pending() {
+                    Wait::note("a child in a pool", self.at);
+                    return Poll::Pending;
+                }
                 self.give(cx)
             }
             Stage::Started(_) | Stage::Given => self.give(cx),
@@ -154,9 +172,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     ///
     /// A greenlet that was refused, if the group was closed.
     fn begin(&mut self, holder: &Holder) -> Result<(), Greenlet<F::Output>> {
-        let Stage::Queued(body) = std::mem::replace(&mut self.stage, Stage::Given) else {
-            unreachable!("it has not begun");
-        };
+        let body = self.take_body();
         let share = if frames() < MOST_IN_PLACE { None } else { holder.share_slot() };
         let slot = share.map_or(Held::InPlace, Held::Shared);
         let is_beside = slot.is_slot();
@@ -176,10 +192,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     }
 
     fn refuse(&mut self) -> Greenlet<F::Output> {
-        match std::mem::replace(&mut self.stage, Stage::Given) {
-            Stage::Queued(body) => refused(body.into_inner(), self.at),
-            _ => unreachable!("only what has not started is refused"),
-        }
+        refused(self.take_body().into_inner(), self.at)
     }
 
     /// The child has finished, or is on its own.
@@ -222,7 +235,7 @@ impl<F: Future, X> Drop for SpawnInto<'_, F, X> {
 }
 
 /// A member that holds a slot, within whose poll the caller is polled.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Holder {
     members: Arc<Members>,
     handle: Handle,
@@ -254,8 +267,24 @@ impl Holder {
     }
 
     /// A share of the slot; None if the holder has left.
-    pub(crate) fn share_slot(&self) -> Option<Arc<Permit>> {
+    fn share_slot(&self) -> Option<Arc<Permit>> {
         self.members.share_slot(&self.handle)
+    }
+
+    /// A share of the slot for one worker of a map that the holder reads.
+    pub(crate) fn lend(&self) -> Option<Arc<Permit>> {
+        self.members.lend(&self.handle)
+    }
+
+    /// The worker has left.
+    pub(crate) fn end_loan(&self) {
+        self.members.end_loan(&self.handle);
+    }
+
+    /// Whether the current greenlet runs no child in place for want of a slot here.
+    pub(crate) fn has_no_turn(&self) -> bool {
+        let waits = &self.members.slots.shared().turns;
+        Handle::current().is_none_or(|current| !waits.lock().contains_key(&current.id()))
     }
 }
 

@@ -43,7 +43,7 @@ mod slot;
 mod stop;
 mod task_set;
 
-pub use apply::{DeferredSpawn, MapAsync, Then};
+pub use apply::{DeferredSpawn, MapAsync, Then, gevent_apply};
 pub use builder::{PoolBuilder, Reentry};
 pub use errors::{InsideGroup, PoolFull};
 pub use failures::{Failures, JoinError};

@@ -10,8 +10,9 @@ use spinney_sync::GiveWay;
 
 use crate::{InsideGroup, Report, TaskSet};
 
-/// How long a drained set waits for aborted members, whose futures are dropped at their next poll.
-const ABORT_LIMIT: Duration = Duration::from_secs(1);
+/// How long members that were killed have at least to clean up, and those that were aborted to reach
+/// their next poll.
+const LIMIT: Duration = Duration::from_secs(1);
 
 impl<X> TaskSet<X> {
     /// Refuses all calls from now on, and those that wait for a slot; members go on. A map ends after
@@ -102,14 +103,15 @@ impl<X> TaskSet<X> {
         let at = Location::caller();
         self.inner().close();
         self.inner().kill_again(&exit);
-        GiveWay::around(self.end_killed(ABORT_LIMIT, at))
+        GiveWay::around(self.end_killed(LIMIT, at))
     }
 
     /// [Closes](Self::close) the set and waits until the members have finished. Members that are left
-    /// after `grace` are killed; those that are left after `grace` once more are
-    /// [aborted](Self::abort). A member that never awaits is not waited for, but reported as running.
+    /// after `grace` are killed. They have `grace` once more to clean up, or a second if that is longer;
+    /// those that are left then are [aborted](Self::abort). A member that does not come to its next
+    /// poll within a second is not waited for, but reported as running.
     ///
-    /// The call itself closes the set. It takes at most twice `grace` and a second.
+    /// The call itself closes the set.
     ///
     /// # Errors
     ///
@@ -134,7 +136,7 @@ impl<X> TaskSet<X> {
                 return Ok(self.stats());
             }
             self.inner().kill_again(&GreenletExit::because("the group was drained"));
-            Ok(self.end_killed(grace, at).await)
+            Ok(self.end_killed(grace.max(LIMIT), at).await)
         })
     }
 
@@ -143,7 +145,7 @@ impl<X> TaskSet<X> {
     async fn end_killed(&self, limit: Duration, at: &'static Location<'static>) -> Report {
         if !self.empty_within(limit, at).await {
             self.abort();
-            self.empty_within(ABORT_LIMIT, at).await;
+            self.empty_within(LIMIT, at).await;
         }
         self.stats()
     }

@@ -32,7 +32,7 @@ pub mod lock {
 
 /// `gevent.pool`.
 pub mod pool {
-    pub use spinney_pool::{Group, Pool, PoolFull};
+    pub use spinney_pool::{Group, Pool, PoolFull, gevent_apply as apply};
 }
 
 /// `gevent.queue`. What it raises as `Full` and `Empty` are here values of

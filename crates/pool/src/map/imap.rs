@@ -136,8 +136,8 @@ impl<T, X> Imap<T, X> {
     fn offer_slot(&self) {
         let Some(tasks) = &self.tasks else { return };
         if tasks.core.settings.reentry != Reentry::Wait {
-            let slot = Holder::around(tasks.inner()).and_then(|holder| holder.share_slot());
-            slot.iter().for_each(|slot| self.results.offer_slot(slot));
+            let reader = Holder::around(tasks.inner()).filter(Holder::has_no_turn);
+            reader.into_iter().for_each(|reader| self.results.offer_slot(reader));
         }
     }
 }

@@ -129,7 +129,7 @@ fn pools() {
         let mut waits = pin!(pool.spawn(pending::<()>()));
         once(waits.as_mut()).await;
         is(&pool, "Pool { running: 2, free: 0, capacity: 2, waiting: 1 }");
-        is(pool.try_spawn(ready(1)).unwrap_err(), "PoolFull { .. }");
+        is(pool.try_spawn(ready(1)).unwrap_err(), "PoolFull { closed: false, .. }");
         let group = Group::on(&hub);
         is(&group, "Group { running: 0 }");
         is(&*group, "TaskSet { running: 0 }");
@@ -171,7 +171,7 @@ fn a_map_asks_for_no_text_of_its_hub_or_its_results() {
     let map = "Imap { order: Input, open: 1, maxsize: 4, exhausted: true }";
     is(pool.imap(opaque, [()]), map);
     is(pool.imap(opaque, [()]).indexed(), &format!("Indexed {{ imap: {map} }}"));
-    assert!(text(pool.mapper()).starts_with("Mapper { crew: TaskSet {"));
+    assert!(text(pool.mapper()).starts_with("Mapper { tasks: TaskSet {"));
 }
 
 #[test]

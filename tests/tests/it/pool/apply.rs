@@ -1,9 +1,10 @@
 //! The promises of `apply` and its like: one thing run as a member, now or later.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{Closed, Failure, Group, Handle, Pool, State};
+use spinney::{Closed, Failure, Group, Handle, Pool, State, Within};
 use spinney_tests::tools::{Log, OnDrop, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -29,29 +30,34 @@ on_every_hub! {
         assert!(apply.await.unwrap());
     }
 
-    async fn what_was_applied_runs_on_when_its_caller_leaves(hub) {
-        let (pool, open, started) = (Pool::on(hub, 1), gate(), gate());
-        let (set, opened) = (Arc::clone(&started), Arc::clone(&open));
-        let mut apply = Box::pin(pool.apply(async move { set.set(); opened.wait().await }));
+    async fn dropped_apply_kills_its_task(hub) {
+        let (pool, started, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
+        let mut apply = Box::pin(pool.apply(stuck(Arc::clone(&started), dropped.guard())));
         assert!(poll_once(&mut apply).await.is_none());
         started.wait().await;
         drop(apply);
-        assert_eq!(pool.len(), 1);
-        open.set();
         pool.wait_idle().await.unwrap();
+        assert_eq!((dropped.count(), pool.stats().killed), (1, 1));
     }
 
-    async fn a_member_applies_in_place(hub) {
-        let pool = Pool::on(hub, 5);
+    async fn apply_that_runs_out_of_time_kills_its_task(hub) {
+        let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
+        let apply = pool.apply(stuck(gate(), dropped.guard())).within(Duration::from_millis(1));
+        assert!(apply.await.is_err());
+        pool.wait_idle().await.unwrap();
+        assert_eq!(dropped.count(), 1);
+    }
+
+    async fn member_of_a_full_pool_applies_in_place(hub) {
+        let pool = Pool::on(hub, 1);
         let inside = pool.clone();
         let member = pool.spawn(async move {
-            let me = Handle::current();
-            let same = inside.apply(async move { Handle::current() == me }).await.unwrap();
+            let me = Handle::current().unwrap().id();
+            let parent = inside.apply(async { Handle::current().unwrap().parent() }).await.unwrap();
             let panicked = inside.apply(async { blow_up("inner") }).await.map(|(): ()| ());
-            (same, inside.len(), panicked.unwrap_err().to_string())
+            (parent == Some(me), inside.len(), panicked.unwrap_err().is_panic())
         });
-        let expected = (true, 1, "panicked: inner".to_owned());
-        assert_eq!(member.await.await.unwrap(), expected);
+        assert_eq!(member.await.await.unwrap(), (true, 1, true));
     }
 
     async fn what_runs_in_place_is_dropped_with_its_member(hub) {

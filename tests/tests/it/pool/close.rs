@@ -1,12 +1,17 @@
 //! The promises of pools that are closed: who is refused, who goes on, and what is reported.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use futures_lite::{StreamExt, stream};
 use spinney::map::from_stream;
-use spinney::{Closed, Failure, Greenlet, GreenletExit, Group, InsideGroup, Pool, sleep};
+use spinney::{
+    Closed, Failure, Greenlet, GreenletExit, Group, InsideGroup, Pool, Reentry, catch_exit, shield,
+    sleep,
+};
 use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, polled, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
@@ -78,8 +83,9 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
     }
 
-    async fn a_member_that_waits_is_refused(hub) {
-        let (pool, open, queued) = (Pool::on(hub, 2), gate(), gate());
+    async fn member_that_waits_by_choice_is_refused(hub) {
+        let (open, queued) = (gate(), gate());
+        let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 2);
         pool.spawn(behind(Arc::clone(&open), ())).await.detach();
         let inside = pool.clone();
         let spawns = async move { is_closed(&inside.spawn(async {}).await.await.unwrap_err()) };
@@ -171,7 +177,8 @@ on_every_hub! {
         let mut spawn = Box::pin(pool.spawn(async {}));
         assert!(poll_once(&mut spawn).await.is_none());
         let report = pool.shutdown(GreenletExit::because("closing time")).await;
-        assert_eq!((report.refused, report.succeeded, report.failed), (1, 0, 0));
+        assert_eq!((report.started, report.refused), (4, 1));
+        assert_eq!((report.succeeded, report.failed), (1, 0));
         assert_eq!((report.killed, report.running), (3, 0));
         for member in members {
             assert_eq!(member.await.unwrap_err().to_string(), "killed: closing time");
@@ -242,6 +249,101 @@ fn drain_kills_those_that_take_longer() {
     });
     assert_eq!((report.succeeded, report.killed, report.running), (1, 1, 0));
     assert_eq!(sim.elapsed(), Duration::from_secs(10));
+}
+
+#[test]
+fn drain_aborts_members_that_refuse_their_kill() {
+    let sim = SimHub::new();
+    let (pool, dropped) = (Pool::on(&sim, 3), Dropped::default());
+    let (one, two) = (dropped.guard(), dropped.guard());
+    let report = sim.block_on(async {
+        let refuses = async move {
+            let _guard = one;
+            loop {
+                let _kill = catch_exit(std::future::pending::<()>()).await;
+            }
+        };
+        pool.spawn(refuses).await.detach();
+        pool.spawn(shield(stuck(gate(), two))).await.detach();
+        pool.spawn(sleep(Duration::from_secs(5))).await.detach();
+        pool.drain(Duration::from_secs(10)).await.unwrap()
+    });
+    assert_eq!((report.started, report.succeeded, report.aborted, report.running), (3, 1, 2, 0));
+    assert_eq!((dropped.count(), sim.elapsed()), (2, Duration::from_secs(20)));
+}
+
+#[test]
+fn drain_leaves_a_second_for_cleaning_up() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 1);
+    let report = sim.block_on(async {
+        let tidy = async {
+            let _kill = catch_exit(std::future::pending::<()>()).await;
+            sleep(Duration::from_millis(900)).await;
+        };
+        pool.spawn(tidy).await.detach();
+        spinney::yield_now().await;
+        pool.drain(Duration::ZERO).await.unwrap()
+    });
+    assert_eq!((report.succeeded, report.aborted), (1, 0));
+}
+
+#[test]
+fn shutdown_aborts_members_that_refuse_their_kill() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 1);
+    let report = sim.block_on(async {
+        pool.spawn(shield(std::future::pending::<()>())).await.detach();
+        spinney::yield_now().await;
+        pool.shutdown(GreenletExit::new()).await
+    });
+    assert_eq!((report.aborted, report.running), (1, 0));
+}
+
+/// A member that never comes back to its hub does not hold up the report.
+#[test]
+fn drain_reports_a_member_that_never_awaits_as_running() {
+    let hub = spinney::Hub::builder().threads(2).build().unwrap();
+    let (pool, done) = (Pool::on(&hub, 1), Arc::new(AtomicBool::new(false)));
+    let stop = Arc::clone(&done);
+    hub.block_on(async {
+        let started = gate();
+        let begun = Arc::clone(&started);
+        let computes = async move {
+            begun.set();
+            while !stop.load(SeqCst) {
+                std::hint::spin_loop();
+            }
+        };
+        pool.spawn(computes).await.detach();
+        started.wait().await;
+        let report = pool.drain(Duration::from_millis(1)).await.unwrap();
+        assert_eq!((report.running, report.aborted), (1, 0));
+        done.store(true, SeqCst);
+        pool.join().await.unwrap();
+        assert_eq!(pool.stats().running, 0);
+    });
+}
+
+#[test]
+fn stats_count_tasks_and_items() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 2);
+    sim.block_on(async {
+        let odd = |n: usize| async move { assert!(n % 2 == 0, "odd") };
+        assert_eq!(pool.imap(odd, 0..5).filter(Result::is_ok).count().await, 3);
+        pool.spawn(async {}).await.await.unwrap();
+        pool.spawn(std::future::pending::<()>()).await.detach();
+        pool.spawn(std::future::pending::<()>()).await.detach();
+        let waits = pool.apply_async(async {});
+        spinney::yield_now().await;
+        let stats = pool.stats();
+        assert_eq!((stats.started, stats.succeeded, stats.failed), (8, 4, 2));
+        assert_eq!((stats.running, stats.waiting), (2, 1));
+        pool.kill().await;
+        waits.await.unwrap();
+        assert_eq!((pool.stats().killed, pool.stats().started), (2, 9));
+    });
 }
 
 #[test]

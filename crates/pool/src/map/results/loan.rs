@@ -1,7 +1,8 @@
 //! [`Loan`]: the slot of a reader that waits, which its map may share.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
+use crate::in_place::Holder;
 use crate::slot::Permit;
 
 /// The slot of a reader that is a member of the pool, and waits for the map.
@@ -10,9 +11,9 @@ pub(super) enum Loan {
     #[default]
     None,
     /// A worker may share it.
-    Offered(Weak<Permit>),
+    Offered(Holder),
     /// A worker shares it, for one item; the reader goes on when that has finished.
-    Out(Weak<Permit>),
+    Out(Holder),
 }
 
 impl Loan {
@@ -20,21 +21,22 @@ impl Loan {
         matches!(self, Self::None)
     }
 
-    pub(super) fn is_out(&self) -> bool {
-        matches!(self, Self::Out(_))
-    }
-
     /// Whether a worker may share the slot.
     pub(super) fn is_offered(&self) -> bool {
         matches!(self, Self::Offered(_))
     }
 
-    /// Takes a share, if one is offered and the reader still holds the slot.
+    /// The reader whose slot a worker shares.
+    pub(super) fn lender(&self) -> Option<&Holder> {
+        if let Self::Out(holder) = self { Some(holder) } else { None }
+    }
+
+    /// Takes a share, if one is offered and the reader may lend it.
     pub(super) fn borrow(&mut self) -> Option<Arc<Permit>> {
-        let Self::Offered(slot) = self else { return None };
-        let share = slot.upgrade();
-        *self = share.as_ref().map_or(Self::None, |share| Self::Out(Arc::downgrade(share)));
-        share
+        let Self::Offered(holder) = std::mem::take(self) else { return None };
+        let share = holder.lend()?;
+        *self = Self::Out(holder);
+        Some(share)
     }
 
     /// The reader does not wait any more: its slot is not to be had, unless a worker shares it.
@@ -47,7 +49,7 @@ impl Loan {
     /// The worker that shared it has left; it is offered again if the reader still `waits`.
     pub(super) fn give_back(&mut self, waits: bool) {
         match std::mem::take(self) {
-            Self::Out(slot) if waits => *self = Self::Offered(slot),
+            Self::Out(holder) if waits => *self = Self::Offered(holder),
             _ => {}
         }
     }

@@ -24,6 +24,7 @@ use spinney_hub::contain;
 use state::{Reader, State};
 
 use crate::TaskSet;
+use crate::in_place::Holder;
 use crate::report::Outcomes;
 use crate::slot::Permit;
 
@@ -226,6 +227,9 @@ impl<T, X> Results<T, X> {
 
     /// The worker `key` has left its slot, which was its own or else shared with the reader.
     pub(crate) fn dismiss(&self, key: usize, seated: bool) {
+        if !seated {
+            self.end_loan();
+        }
         let handle = self.change(|state| {
             if !seated {
                 state.return_slot();
@@ -242,7 +246,8 @@ impl<T, X> Results<T, X> {
 
     /// The reader has its slot back.
     pub(crate) fn return_slot(&self) {
-        self.change(|state| state.return_slot());
+        self.end_loan();
+        self.change(State::return_slot);
     }
 
     /// For the reader: the next result that it has taken.
@@ -265,7 +270,7 @@ impl<T, X> Results<T, X> {
     ) -> Poll<bool> {
         let mut state = self.lock();
         state.loan.withdraw();
-        let lent = state.loan.is_out();
+        let lent = state.loan.lender().is_some();
         if !lent {
             state.take(&mut hand.results);
         }
@@ -289,12 +294,20 @@ impl<T, X> Results<T, X> {
 
     /// For a reader that waits: the map may have its slot meanwhile; then it waits until that is
     /// back.
-    pub(crate) fn offer_slot(&self, slot: &Arc<Permit>) {
-        self.change(|state| {
-            if state.waiting.is_some() && !state.loan.is_out() {
-                state.loan = Loan::Offered(Arc::downgrade(slot));
+    pub(crate) fn offer_slot(&self, reader: Holder) {
+        let unused = self.change(|state| {
+            if state.waiting.is_none() || state.loan.lender().is_some() {
+                return Loan::Offered(reader);
             }
+            std::mem::replace(&mut state.loan, Loan::Offered(reader))
         });
+        drop(unused);
+    }
+
+    /// The worker that shared the reader's slot has left it.
+    fn end_loan(&self) {
+        let lender = self.lock().loan.lender().cloned();
+        lender.iter().for_each(Holder::end_loan);
     }
 
     /// The reader leaves with results unread, the map goes on, and keeps `crew` alive until it is

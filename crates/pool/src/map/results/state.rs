@@ -163,7 +163,7 @@ impl<T, X> State<T, X> {
     /// Whether the reader waits for what there is now.
     pub(super) fn is_reader_due(&self) -> bool {
         let has_reason = self.has_news() || self.is_over();
-        self.waiting.is_some() && !self.loan.is_out() && has_reason
+        self.waiting.is_some() && self.loan.lender().is_none() && has_reason
     }
 
     pub(super) fn is_over(&self) -> bool {
