@@ -33,10 +33,11 @@ impl Loan {
 
     /// Takes a share, if one is offered and the reader may lend it.
     pub(super) fn borrow(&mut self) -> Option<Arc<Permit>> {
-        let Self::Offered(holder) = std::mem::take(self) else { return None };
-        let share = holder.lend()?;
-        *self = Self::Out(holder);
-        Some(share)
+        let Self::Offered(holder) = self else { return None };
+        let holder = holder.clone();
+        let share = holder.lend();
+        *self = if share.is_some() { Self::Out(holder) } else { Self::None };
+        share
     }
 
     /// The reader does not wait any more: its slot is not to be had, unless a worker shares it.
