@@ -67,7 +67,7 @@ mod yield_now;
 
 pub use clock::{Clock, TimeSource};
 pub use contain::contain;
-pub use current::{Context, Entered, block_on, label_task, spawn};
+pub use current::{Context, Entered, block_on, label_task, require_threads, spawn};
 pub use hub::{Hub, HubBuilder, ShutdownReport};
 pub use interval::{Interval, interval};
 pub use limit::Limit;

@@ -92,8 +92,10 @@ impl Hub {
     /// # Panics
     ///
     /// If `SPINNEY_THREADS` is set to anything but a number above zero, or if the system refuses
-    /// to start its threads.
+    /// to start its threads; or inside of a hub that [forbids](Context::forbid_threads) threads.
+    #[track_caller]
     pub fn global() -> Self {
+        current::require_threads("the global hub");
         global_core();
         Self { kind: Kind::Global }
     }

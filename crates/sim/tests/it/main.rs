@@ -3,6 +3,11 @@
 /// The virtual clock.
 mod clock;
 
+/// [`Explore`](spinney_sim::Explore).
+mod explore {
+    mod planted;
+}
+
 /// [`SimHub`](spinney_sim::SimHub).
 mod sim_hub {
     mod check;
