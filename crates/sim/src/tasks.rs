@@ -352,6 +352,12 @@ impl Place {
     }
 }
 
+impl Place {
+    pub(crate) fn is_main(&self) -> bool {
+        self.id == MAIN
+    }
+}
+
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.id {

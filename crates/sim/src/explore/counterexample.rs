@@ -32,7 +32,7 @@ impl Counterexample {
         message: &str,
         token: String,
         deviations: usize,
-        steps: Vec<String>,
+        steps: &[String],
         report: Report,
     ) -> Self {
         let mut greenlets = Vec::new();

@@ -96,8 +96,6 @@ pub struct Explore {
     progress: bool,
     unfinished: bool,
     panics: bool,
-    /// Go on beyond the bound, or the seeds, until the time is over.
-    beyond: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -140,7 +138,6 @@ impl Explore {
             progress: false,
             unfinished: false,
             panics: false,
-            beyond: false,
         }
     }
 
@@ -202,7 +199,12 @@ impl Explore {
             self.replay(&token, scenario);
             return Ok(Report { orders: 1, ..Report::default() });
         }
-        Search::new(self.with_seconds(), &scenario).run()
+        match seconds() {
+            None => Search::new(self, &scenario).run(),
+            Some(limit) => {
+                Search::new(self.time_limit(limit).progress(true), &scenario).beyond().run()
+            }
+        }
     }
 
     /// Runs `scenario` in the order of `token`, and lets its panic through, for a debugger or for
@@ -218,17 +220,13 @@ impl Explore {
             panic!("{failure}");
         }
     }
+}
 
-    /// What the environment asks for.
-    fn with_seconds(self) -> Self {
-        let Ok(text) = std::env::var(SECONDS) else { return self };
-        let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0);
-        let seconds = seconds.unwrap_or_else(|| {
-            panic!("{SECONDS} must be a number of seconds above zero, but is {text:?}")
-        });
-        let time_limit = Some(Duration::from_secs_f64(seconds));
-        Self { time_limit, progress: true, beyond: true, ..self }
-    }
+/// How long each exploration is to go on, if the environment says so.
+fn seconds() -> Option<Duration> {
+    let text = std::env::var(SECONDS).ok()?;
+    let limit = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Some(limit.unwrap_or_else(|| panic!("{SECONDS} must be a number of seconds, but is {text:?}")))
 }
 
 /// Every order with at most three delays.

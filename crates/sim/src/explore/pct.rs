@@ -38,7 +38,7 @@ impl Pct {
     }
 
     /// The place among `ids` of the task that runs at `step`.
-    pub(crate) fn pick(&mut self, ids: impl Iterator<Item = u64> + Clone, step: usize) -> usize {
+    pub(crate) fn pick(&mut self, ids: &(impl Iterator<Item = u64> + Clone), step: usize) -> usize {
         loop {
             let ranked = ids.clone().enumerate().map(|(place, id)| (self.priority(id), place, id));
             let (_, place, id) = ranked.max().unwrap_or_default();

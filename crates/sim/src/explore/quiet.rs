@@ -33,9 +33,10 @@ impl Watch {
     }
 
     /// What the panics said, and where, in their order.
-    pub(crate) fn take(&self) -> Vec<String> {
-        let take = |noted: &mut Noted| std::mem::take(&mut noted.panics);
-        NOTED.with_borrow_mut(|noted| noted.as_mut().map(take)).unwrap_or_default()
+    pub(crate) fn end(self) -> Vec<String> {
+        let noted = NOTED.take();
+        drop(self);
+        noted.map(|noted| noted.panics).unwrap_or_default()
     }
 }
 

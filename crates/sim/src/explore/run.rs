@@ -34,7 +34,7 @@ pub(crate) enum End {
 const LONGEST_DELAY: usize = 64;
 
 /// The payload with which a run unwinds out of its hub's loop.
-struct Ended;
+pub(crate) struct Ended;
 
 /// What picks where no path leads.
 pub(crate) enum Picks {
@@ -102,11 +102,13 @@ impl Run {
 
     /// Why the run was ended early, or why it cannot count.
     pub(crate) fn end(&self) -> Option<End> {
-        if self.end.borrow().is_none() && self.made.get() < self.given {
-            let (made, given) = (self.made.get(), self.given);
-            self.differ(&format!(
-                "the run ended after {made} choices, and after at least {given} before"
-            ));
+        let given = match &*self.picks.borrow() {
+            Picks::Follow { schedule, strict: true } => schedule.choices(),
+            _ => self.given,
+        };
+        let made = self.made.get();
+        if self.end.borrow().is_none() && made < given {
+            self.differ(&format!("the run ended after {made} choices, and has at least {given}"));
         }
         self.end.borrow().clone()
     }
@@ -143,8 +145,8 @@ impl Run {
         }
         self.steps.set(step);
         if delayed.front().is_some_and(|(since, _)| since + LONGEST_DELAY <= step) {
-            let place = delayed.pop_front().map(|(_, place)| place);
-            place.into_iter().for_each(|place| queue.push_front(place));
+            let (_, place) = delayed.pop_front()?;
+            queue.push_front(place);
         }
         // A step of a task that shares nothing commutes with all others.
         if let Some(place) = queue.iter().position(|place| place.independent) {
@@ -175,7 +177,7 @@ impl Run {
             mix(mix(mark, place.id), line)
         });
         let picked = self.decide(Kind::Turn, options, mark, |picks, step| match picks {
-            Picks::Pct(pct) => pct.pick(places.clone().map(|place| place.id), step),
+            Picks::Pct(pct) => pct.pick(&places.clone().map(|place| place.id), step),
             picks => picks.any(options),
         });
         self.go_on();

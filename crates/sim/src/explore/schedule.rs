@@ -74,6 +74,11 @@ impl Schedule {
         Some(self.deviations[place])
     }
 
+    /// How many choices a run has at least.
+    pub(crate) fn choices(&self) -> usize {
+        self.deviations.last().map_or(0, |deviation| deviation.at + 1)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.deviations.len()
     }

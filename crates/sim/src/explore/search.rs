@@ -13,7 +13,7 @@ use fastrand::Rng;
 
 use super::pct::Pct;
 use super::quiet::{Watch, message};
-use super::run::{End, Picks, Run};
+use super::run::{End, Ended, Picks, Run};
 use super::schedule::{Choice, Schedule, cost};
 use super::{Counterexample, Explore, ExploreError, Report, Strategy};
 use crate::SimHub;
@@ -32,6 +32,8 @@ pub(super) struct Search<'a> {
     next_tick: Option<Instant>,
     /// How many runs may still be made; counted while shrinking.
     runs_left: u64,
+    /// Go on beyond the bound, or the seeds, until the time is over.
+    beyond: bool,
 }
 
 /// A run that came to its end: the choices that it made, and how it failed.
@@ -45,7 +47,11 @@ impl<'a> Search<'a> {
         let began = Instant::now();
         let next_tick = (explore.progress && stderr().is_terminal()).then(|| began + TICK);
         let report = Report::default();
-        Self { explore, scenario, report, began, next_tick, runs_left: u64::MAX }
+        Self { explore, scenario, report, began, next_tick, runs_left: u64::MAX, beyond: false }
+    }
+
+    pub(super) fn beyond(self) -> Self {
+        Self { beyond: true, ..self }
     }
 
     pub(super) fn run(mut self) -> Result<Report, ExploreError> {
@@ -63,12 +69,12 @@ impl<'a> Search<'a> {
         let run = Rc::new(Run::new(Vec::new(), picks, self.explore.steps));
         let watch = Watch::begin(true);
         let ended = self.perform(&run);
-        let noted = watch.take();
+        let noted = watch.end();
         match (run.end(), ended) {
+            (_, Err(payload)) if !payload.is::<Ended>() => resume_unwind(payload),
             (Some(End::NotDeterministic { step, why }), _) => {
                 Some(format!("the token was made for another program: at step {step} {why}"))
             }
-            (None, Err(payload)) => resume_unwind(payload),
             (end, ended) => self.failure(end.as_ref(), ended, &noted),
         }
     }
@@ -88,7 +94,7 @@ impl<'a> Search<'a> {
                 Ok(None)
             }
             Strategy::Delays(delays) => {
-                let bound = if self.explore.beyond { usize::MAX } else { delays };
+                let bound = if self.beyond { usize::MAX } else { delays };
                 let found = self.search_delays(bound)?;
                 let covered = self.report.delays.is_some_and(|covered| covered >= delays);
                 self.report.complete = covered || self.report.exhausted;
@@ -110,7 +116,7 @@ impl<'a> Search<'a> {
         picks: impl Fn(u64, usize) -> Picks,
     ) -> Result<Option<Vec<Choice>>, ExploreError> {
         self.report.orders = 1;
-        let end = if self.explore.beyond { u64::MAX } else { seeds.end };
+        let end = if self.beyond { u64::MAX } else { seeds.end };
         for seed in seeds.start..end {
             if self.is_over() {
                 self.report.complete = seed >= seeds.end;
@@ -175,7 +181,7 @@ impl<'a> Search<'a> {
         };
         let (path, steps) = (run.take_path(), run.take_trace().into_lines());
         let token = Schedule::of(&path).to_string();
-        let found = Counterexample::new(&message, token, cost(&path), steps, report);
+        let found = Counterexample::new(&message, token, cost(&path), &steps, report);
         Ok(ExploreError::Failed(Box::new(found)))
     }
 
@@ -215,7 +221,7 @@ impl<'a> Search<'a> {
     fn conclude(&self, run: &Rc<Run>) -> Result<Option<String>, ExploreError> {
         let watch = Watch::begin(false);
         let ended = self.perform(run);
-        let noted = watch.take();
+        let noted = watch.end();
         match run.end() {
             Some(End::NotDeterministic { step, why }) => {
                 Err(ExploreError::NotDeterministic { step, why })

@@ -1,6 +1,6 @@
 //! [`Trace`]: the steps of one run, in words.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,72 +12,70 @@ const MOST: usize = 300;
 #[derive(Default)]
 pub(crate) struct Trace {
     lines: Vec<String>,
-    /// What each task waits for, by its id; a task that is not here has not run.
-    waits: Vec<(u64, Stuck)>,
-    /// What was skipped before the step that comes.
+    /// What each task that has run waits for, by its id.
+    waits: BTreeMap<u64, Stuck>,
+    /// The places that were skipped before the step that comes.
     skipped: String,
-    /// The step that is being done, and what the program chose in it.
+    /// The step that is being done.
     open: Option<String>,
-    chosen: String,
 }
 
 impl Trace {
     pub(crate) fn skipped<'a>(&mut self, places: impl Iterator<Item = &'a Arc<Place>>) {
-        self.skipped = join(places.map(ToString::to_string));
+        self.skipped = names(places);
     }
 
+    /// The program chooses.
     pub(crate) fn chosen(&mut self, what: &str, picked: usize, options: usize) {
-        let _written = write!(self.chosen, "; chooses {picked} of 0..{options}: {what}");
+        let text = format!(" chooses {picked} of {options}, {what:?};");
+        match &mut self.open {
+            Some(open) => *open += &text,
+            None => self.lines.push(format!("      the program{text}")),
+        }
     }
 
     pub(crate) fn begin_step(&mut self, step: usize, place: &Place) {
         self.close();
+        let mut line = format!("{step:>4}. {place}");
         let skipped = std::mem::take(&mut self.skipped);
-        let skipped = if skipped.is_empty() { skipped } else { format!(", before {skipped}") };
-        let begins = match self.waits.iter().find(|(id, _)| *id == place.id) {
-            None => String::new(),
-            Some((_, stuck)) => {
-                let label = stuck.label.as_ref().map(|label| format!(" ({label})"));
-                let wait = stuck.wait.map(|wait| format!(" goes on from {wait}"));
-                label.unwrap_or_default() + wait.as_deref().unwrap_or(" goes on")
-            }
-        };
-        self.open = Some(format!("{step:>4}. {place}{skipped}:{begins}"));
+        if !skipped.is_empty() {
+            line += &(String::from(", before ") + &skipped);
+        }
+        line += ":";
+        if let Some(stuck) = self.waits.get(&place.id) {
+            line += &label(stuck);
+            let wait = stuck.wait.map(|wait| format!(" from {wait}")).unwrap_or_default();
+            line += &(String::from(" goes on") + &wait + ";");
+        }
+        self.open = Some(line);
     }
 
+    /// The step has queued `queued`.
     pub(crate) fn end_step(&mut self, place: &Place, step: &Step, queued: &[&Arc<Place>]) {
         let Some(mut line) = self.open.take() else { return };
-        let Some(stuck) = &step.stuck else {
-            let woken = join(queued.iter().map(ToString::to_string));
-            let fires = if woken.is_empty() { woken } else { format!(", wakes {woken}") };
-            return self.lines.push(line + " fires" + &fires);
-        };
-        let known = self.waits.iter_mut().find(|(id, _)| *id == place.id);
-        if known.is_none() {
-            line += &stuck.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
-            line += &format!(" starts, from {}", place.at);
+        let is_known = |other: &Place| other.is_main() || self.waits.contains_key(&other.id);
+        let others = || queued.iter().copied().filter(|other| other.id != place.id);
+        let woken = names(others().filter(|other| is_known(other)));
+        let spawned = names(others().filter(|other| !is_known(other)));
+        let starts = (step.stuck.as_ref()).filter(|_| !self.waits.contains_key(&place.id));
+        if let Some(stuck) = starts {
+            line += &(label(stuck) + " starts, spawned at " + &place.at.to_string() + ";");
         }
-        line += &std::mem::take(&mut self.chosen);
-        let is_known = |id: u64| id == 0 || self.waits.iter().any(|(known, _)| *known == id);
-        let others = || queued.iter().filter(|other| other.id != place.id);
-        let woken = join(others().filter(|other| is_known(other.id)).map(ToString::to_string));
-        let spawned = join(others().filter(|other| !is_known(other.id)).map(ToString::to_string));
-        for (did, what) in [("spawns", spawned), ("wakes", woken)] {
+        for (did, what) in [(" spawns ", spawned), (" wakes ", woken)] {
             if !what.is_empty() {
-                line += &format!("; {did} {what}");
+                line += &(String::from(did) + &what + ";");
             }
         }
-        line += &if step.finished {
-            String::from("; finishes")
-        } else if queued.iter().any(|other| other.id == place.id) {
-            String::from("; gives way")
-        } else {
-            format!("; {}", stuck.waits())
+        line += " ";
+        line += &match &step.stuck {
+            None => String::from("fires"),
+            Some(_) if step.finished => String::from("finishes"),
+            Some(_) if queued.iter().any(|other| other.id == place.id) => String::from("gives way"),
+            Some(stuck) => stuck.waits(),
         };
         self.lines.push(line);
-        match self.waits.iter_mut().find(|(id, _)| *id == place.id) {
-            Some((_, waits)) => *waits = stuck.clone(),
-            None => self.waits.push((place.id, stuck.clone())),
+        if let Some(stuck) = &step.stuck {
+            self.waits.insert(place.id, stuck.clone());
         }
     }
 
@@ -98,11 +96,14 @@ impl Trace {
 
     /// Tells a step that did not come to its end.
     fn close(&mut self) {
-        let chosen = std::mem::take(&mut self.chosen);
-        self.lines.extend(self.open.take().map(|line| line + &chosen + " does not return"));
+        self.lines.extend(self.open.take().map(|line| line + " does not return"));
     }
 }
 
-fn join(words: impl Iterator<Item = String>) -> String {
-    words.collect::<Vec<_>>().join(", ")
+fn label(stuck: &Stuck) -> String {
+    stuck.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default()
+}
+
+fn names<'a>(places: impl Iterator<Item = &'a Arc<Place>>) -> String {
+    places.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -5,6 +5,9 @@ mod clock;
 
 /// [`Explore`](spinney_sim::Explore).
 mod explore {
+    mod honest;
+    mod limits;
+    mod orders;
     mod planted;
 }
 

@@ -1,0 +1,60 @@
+//! The promises of the primitives and of kills, in every order of small programs up to a bound of
+//! delays.
+//!
+//! `cargo xtask explore --minutes N` goes on beyond the bounds.
+
+use std::rc::Rc;
+
+use spinney::{Event, Spawn};
+use spinney_sim::{Explore, SimHub};
+
+/// Makes a test of each scenario, which is a program on the hub `$sim`: every order with at most
+/// `$delays` delays is tried.
+macro_rules! explore {
+    ($($(#[$doc:meta])* fn $name:ident($sim:ident, $delays:literal) $body:block)+) => {$(
+        $(#[$doc])*
+        #[test]
+        fn $name() {
+            crate::explore_all($delays, |$sim: &spinney_sim::SimHub| $body);
+        }
+    )+};
+}
+
+/// `AsyncResult` and `Event`.
+mod event;
+/// Abort, `catch_exit`, `joinall`, kill, links and `shield`.
+mod greenlet;
+/// `Barrier`, `Condition`, `Latch` and `RLock`.
+mod locks;
+/// `Channel`, `PriorityQueue` and `Queue`.
+mod queue;
+/// `BoundedSemaphore` and `Semaphore`.
+mod semaphore;
+
+fn explore_all(delays: usize, scenario: impl Fn(&SimHub)) {
+    let report = Explore::delays(delays).run(scenario);
+    assert!(report.complete, "{report}");
+}
+
+/// A switch that cancels futures.
+#[derive(Clone, Default)]
+struct Cancel(Rc<Event>);
+
+impl Cancel {
+    /// Spawns a task that cancels, at any time.
+    fn at_any_time(sim: &SimHub) -> Self {
+        let cancel = Self::default();
+        let cancels = cancel.clone();
+        sim.spawn(async move { cancels.0.set() });
+        cancel
+    }
+
+    /// Runs `future` to its end, or drops it once it is cancelled.
+    async fn or<F: Future>(&self, future: F) -> Option<F::Output> {
+        let cancelled = async {
+            self.0.wait().await;
+            None
+        };
+        futures_lite::future::or(cancelled, async { Some(future.await) }).await
+    }
+}
