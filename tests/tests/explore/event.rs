@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use spinney::{AsyncResult, Event, SetterDropped, Spawn, yield_now};
 
-use crate::Cancel;
+use crate::{Cancel, LONG, work};
 
 explore! {
     fn set_wakes_every_waiter(sim, 8) {
@@ -71,12 +71,14 @@ explore! {
         sim.run_until_idle();
     }
 
-    fn wait_that_moves_to_another_task_is_woken_there(sim, 8) {
+    /// The wait moves just before the event is set, after long work.
+    fn wait_that_moves_to_another_task_is_woken_there(sim, 3) {
         let event = Rc::new(Event::new());
         let (waits, hub) = (Rc::clone(&event), sim.clone());
         sim.spawn(async move {
             let mut wait = Box::pin(async move { waits.wait().await });
             if futures_lite::future::poll_once(&mut wait).await.is_none() {
+                work(LONG).await;
                 hub.spawn(wait);
             }
         });

@@ -3,7 +3,7 @@ use std::rc::Rc;
 
 use spinney::{Barrier, Condition, Latch, RLock, Semaphore, Spawn, yield_now};
 
-use crate::Cancel;
+use crate::{Cancel, LONG, work};
 
 explore! {
     fn owner_enters_again_and_others_wait(sim, 8) {
@@ -24,17 +24,18 @@ explore! {
         assert_eq!((lock.depth(), lock.waiting(), lock.owner()), (0, 0, None));
     }
 
-    fn cancelled_owner_hands_the_lock_on(sim, 8) {
+    /// The cancel may come just when the lock was handed over, after long work.
+    fn cancelled_owner_hands_the_lock_on(sim, 3) {
         let lock = Rc::new(RLock::new());
         let cancel = Cancel::at_any_time(sim);
-        for owner in 0..3_u32 {
+        for (owner, turns) in [LONG, 1, 1].into_iter().enumerate() {
             let (lock, cancel) = (Rc::clone(&lock), cancel.clone());
             sim.spawn(async move {
                 let held = match owner {
                     1 => cancel.or(lock.acquire(owner)).await,
                     _ => Some(lock.acquire(owner).await),
                 };
-                yield_now().await;
+                work(turns).await;
                 drop(held);
             });
         }
@@ -70,7 +71,8 @@ explore! {
         assert_eq!((full.get(), got.get()), (0, 2));
     }
 
-    fn notification_of_a_cancelled_waiter_goes_on(sim, 4) {
+    /// The cancel may come just when the notification was given, after long work.
+    fn notification_of_a_cancelled_waiter_goes_on(sim, 3) {
         let (lock, changed) = (Rc::new(Semaphore::new(1)), Rc::new(Condition::new()));
         let (woken, cancel) = (Rc::new(Cell::new(0)), Cancel::default());
         for n in 0..2 {
@@ -85,12 +87,11 @@ explore! {
                 woken.set(woken.get() + usize::from(back.is_some()));
             });
         }
+        sim.run_until_idle();
+        assert_eq!(changed.waiting(), 2);
+        sim.spawn(async move { cancel.0.set() });
         sim.block_on(async {
-            while changed.waiting() < 2 {
-                yield_now().await;
-            }
-            sim.spawn(async move { cancel.0.set() });
-            yield_now().await;
+            work(LONG).await;
             changed.notify(1);
         });
         sim.run_until_idle();

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use spinney::{Event, Spawn};
+use spinney::{Event, Spawn, yield_now};
 use spinney_sim::{Explore, SimHub};
 
 /// Makes a test of each scenario, which is a program on the hub `$sim`: every order with at most
@@ -22,6 +22,8 @@ macro_rules! explore {
 
 /// `AsyncResult` and `Event`.
 mod event;
+/// Programs by proptest.
+mod generated;
 /// Abort, `catch_exit`, `joinall`, kill, links and `shield`.
 mod greenlet;
 /// `Barrier`, `Condition`, `Latch` and `RLock`.
@@ -33,7 +35,19 @@ mod semaphore;
 
 fn explore_all(delays: usize, scenario: impl Fn(&SimHub)) {
     let report = Explore::delays(delays).run(scenario);
+    println!("{report}");
     assert!(report.complete, "{report}");
+}
+
+/// How many turns long work takes. An order that is picked at random hardly ever keeps another task
+/// from running for so long; one delay does.
+const LONG: usize = 16;
+
+/// Gives way so many times.
+async fn work(turns: usize) {
+    for _ in 0..turns {
+        yield_now().await;
+    }
 }
 
 /// A switch that cancels futures.

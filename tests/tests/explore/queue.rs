@@ -4,7 +4,7 @@ use std::rc::Rc;
 use spinney::{Channel, PriorityQueue, Queue, ShutDown, Spawn, yield_now};
 use spinney_sim::SimHub;
 
-use crate::Cancel;
+use crate::{Cancel, LONG, work};
 
 type Got = Rc<RefCell<Vec<u32>>>;
 
@@ -300,7 +300,7 @@ explore! {
         assert_settled(&queue);
     }
 
-    fn rounds_over_a_rendezvous_lose_no_item(sim, 4) {
+    fn rounds_over_a_rendezvous_lose_no_item(sim, 8) {
         let (queue, got, back) = (Rc::new(Queue::bounded(0)), Got::default(), Got::default());
         let cancel = Cancel::at_any_time(sim);
         for item in 0..2 {
@@ -316,6 +316,45 @@ explore! {
         sim.run_until_idle();
         let all = sorted(&[&got, &back]);
         assert!(all == [0, 1] || all == [0, 1, 2], "{all:?}");
+        assert_settled(&queue);
+    }
+
+    /// The cancel may come just when the item was handed over, after long work.
+    fn late_getter_that_is_cancelled_loses_no_item(sim, 3) {
+        let capacity = sim.choose("the queue holds an item", 2);
+        let (queue, got) = (Rc::new(Queue::bounded(capacity)), Got::default());
+        let cancel = Cancel::at_any_time(sim);
+        get_or_cancel(sim, &queue, &got, cancel);
+        let puts = Rc::clone(&queue);
+        sim.spawn(async move {
+            work(LONG).await;
+            puts.put(7).await.unwrap();
+        });
+        sim.run_until_idle();
+        got.borrow_mut().extend(queue.get_nowait());
+        sim.run_until_idle();
+        assert_eq!(*got.borrow(), [7]);
+        assert_settled(&queue);
+    }
+
+    /// The same for a put, which is taken back.
+    fn late_putter_that_is_cancelled_has_its_item_back(sim, 3) {
+        let (queue, got, back) = (Rc::new(Queue::bounded(0)), Got::default(), Got::default());
+        let cancel = Cancel::at_any_time(sim);
+        put_or_cancel(sim, &queue, &back, cancel, 7);
+        let (gets, gots) = (Rc::clone(&queue), Rc::clone(&got));
+        sim.spawn(async move {
+            work(LONG).await;
+            let item = gets.get().await;
+            gots.borrow_mut().extend(item);
+        });
+        sim.run_until_idle();
+        // The getter is left alone, in its old place.
+        if queue.getting() == 1 {
+            queue.put_nowait(8).unwrap();
+        }
+        sim.run_until_idle();
+        assert!(sorted(&[&got, &back]) == [7] || sorted(&[&got, &back]) == [7, 8]);
         assert_settled(&queue);
     }
 }

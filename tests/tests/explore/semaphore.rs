@@ -1,10 +1,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use spinney::{Acquire, BoundedSemaphore, Semaphore, Spawn, TryAcquireError, yield_now};
+use spinney::{
+    Acquire, Barrier, BoundedSemaphore, Event, Semaphore, Spawn, TryAcquireError, yield_now,
+};
 use spinney_sim::SimHub;
 
-use crate::Cancel;
+use crate::{Cancel, LONG, work};
 
 /// Permits that are held, and the most that ever were.
 #[derive(Default)]
@@ -70,61 +72,95 @@ explore! {
         assert_eq!(*came.borrow(), *went.borrow());
     }
 
+    /// One permit is free, and the waiter wants two.
     fn newcomer_does_not_overtake_a_waiter(sim, 8) {
-        let seats = Rc::new(Semaphore::new(1));
-        let waits = Rc::new(Cell::new(false));
+        let (seats, waits) = (Rc::new(Semaphore::new(2)), Rc::new(Cell::new(false)));
         let permit = seats.try_acquire().unwrap();
         let (waiter, waiting) = (Rc::clone(&seats), Rc::clone(&waits));
         sim.spawn(async move {
             waiting.set(true);
-            drop(waiter.acquire().await);
+            let both = waiter.acquire_many(2).await;
             waiting.set(false);
+            drop(both);
         });
-        for _ in 0..2 {
-            let (seats, waits) = (Rc::clone(&seats), Rc::clone(&waits));
-            sim.spawn(async move {
-                yield_now().await;
-                let taken = seats.try_acquire();
-                assert!(taken.is_err() || !waits.get(), "the waiter was overtaken");
-            });
-        }
+        let (newcomer, waiting) = (Rc::clone(&seats), Rc::clone(&waits));
+        sim.spawn(async move {
+            let taken = newcomer.try_acquire();
+            assert!(taken.is_err() || !waiting.get(), "the waiter was overtaken");
+            drop(taken);
+            let was_waiting = waiting.get();
+            let permit = newcomer.acquire().await;
+            assert!(!was_waiting || !waiting.get(), "the waiter was overtaken");
+            drop(permit);
+        });
         sim.block_on(async {
+            yield_now().await;
             yield_now().await;
             drop(permit);
         });
+        sim.run_until_idle();
+        assert_idle(&seats, 2);
     }
 
-    fn waiter_that_is_cancelled_passes_its_permit_on(sim, 8) {
+    fn waiter_that_is_polled_for_nothing_goes_on_waiting(sim, 5) {
         let (seats, held) = (Rc::new(Semaphore::new(1)), Rc::new(Held::default()));
         hold(sim, &seats, &held, 1);
-        let cancel = Cancel::at_any_time(sim);
-        let (waits, holds) = (Rc::clone(&seats), Rc::clone(&held));
-        sim.spawn(async move {
-            let acquired = cancel.or(waits.acquire()).await;
-            if acquired.is_some() {
-                holds.during(1).await;
-            }
-        });
-        hold(sim, &seats, &held, 1);
+        for _ in 0..2 {
+            let (seats, held) = (Rc::clone(&seats), Rc::clone(&held));
+            sim.spawn(async move {
+                let hold = async {
+                    let permit = seats.acquire().await;
+                    held.during(1).await;
+                    drop(permit);
+                };
+                let wakes = async {
+                    yield_now().await;
+                    yield_now().await;
+                };
+                futures_lite::future::zip(hold, wakes).await;
+            });
+        }
         sim.run_until_idle();
         assert_eq!(held.most.get(), 1);
         assert_idle(&seats, 1);
     }
 
-    fn head_that_wants_much_is_cancelled_and_lets_others_pass(sim, 8) {
-        let (seats, held) = (Rc::new(Semaphore::new(2)), Rc::new(Held::default()));
-        hold(sim, &seats, &held, 1);
+    /// The cancel may come just when the permit was handed over, after long work.
+    fn waiter_that_is_cancelled_passes_its_permit_on(sim, 3) {
+        let (seats, done) = (Rc::new(Semaphore::new(1)), Rc::new(Cell::new(0)));
         let cancel = Cancel::at_any_time(sim);
-        let (waits, holds) = (Rc::clone(&seats), Rc::clone(&held));
-        sim.spawn(async move {
-            let acquired = cancel.or(waits.acquire_many(2)).await;
-            if acquired.is_some() {
-                holds.during(2).await;
-            }
-        });
-        hold(sim, &seats, &held, 1);
+        for turns in [LONG, 0, 1] {
+            let (seats, done, cancel) = (Rc::clone(&seats), Rc::clone(&done), cancel.clone());
+            sim.spawn(async move {
+                let permit = match turns {
+                    0 => cancel.or(seats.acquire()).await,
+                    _ => Some(seats.acquire().await),
+                };
+                work(turns).await;
+                done.set(done.get() + usize::from(permit.is_some()));
+            });
+        }
         sim.run_until_idle();
-        assert!(held.most.get() <= 2);
+        assert!(done.get() >= 2, "a permit was lost");
+        assert_idle(&seats, 1);
+    }
+
+    /// One permit is out until the waiter behind has got the other one.
+    fn head_that_is_cancelled_lets_the_next_pass(sim, 8) {
+        let (seats, passed) = (Rc::new(Semaphore::new(2)), Rc::new(Event::new()));
+        let permit = seats.try_acquire().unwrap();
+        let cancel = Cancel::at_any_time(sim);
+        let head = Rc::clone(&seats);
+        sim.spawn(async move { _ = cancel.or(head.acquire_many(2)).await });
+        let (next, passes) = (Rc::clone(&seats), Rc::clone(&passed));
+        sim.spawn(async move {
+            let permit = next.acquire().await;
+            passes.set();
+            drop(permit);
+        });
+        sim.block_on(passed.wait());
+        drop(permit);
+        sim.run_until_idle();
         assert_idle(&seats, 2);
     }
 
@@ -138,15 +174,21 @@ explore! {
         assert_idle(&seats, 3);
     }
 
-    /// One permit of two frees more than one waiter.
-    fn many_permits_at_once_wake_many_waiters(sim, 8) {
-        let (seats, held) = (Rc::new(Semaphore::new(2)), Rc::new(Held::default()));
-        let both = seats.try_acquire_many(2).unwrap();
-        (0..2).for_each(|_| hold(sim, &seats, &held, 1));
+    /// The waiters wait for each other with their permits in hand.
+    fn permits_that_come_together_wake_as_many_waiters(sim, 8) {
+        let (seats, both) = (Rc::new(Semaphore::new(2)), Rc::new(Barrier::new(2)));
+        let permits = seats.try_acquire_many(2).unwrap();
+        for _ in 0..2 {
+            let (seats, both) = (Rc::clone(&seats), Rc::clone(&both));
+            sim.spawn(async move {
+                let permit = seats.acquire().await;
+                both.wait().await;
+                drop(permit);
+            });
+        }
         sim.block_on(async {
             yield_now().await;
-            drop(both);
-            assert_eq!(seats.out(), 2 - seats.available().unsigned_abs());
+            drop(permits);
         });
         sim.run_until_idle();
         assert_idle(&seats, 2);
@@ -161,7 +203,7 @@ explore! {
             yield_now().await;
             resizes.resize(0);
             yield_now().await;
-            resizes.add(2);
+            resizes.resize(2);
         });
         sim.run_until_idle();
         assert!(held.most.get() <= 2);
@@ -189,16 +231,39 @@ explore! {
         assert_eq!(seats.try_acquire().unwrap_err(), TryAcquireError::Closed);
     }
 
-    fn wait_idle_ends_when_no_permit_is_out_and_none_waits(sim, 8) {
-        let (seats, held) = (Rc::new(Semaphore::new(1)), Rc::new(Held::default()));
-        (0..2).for_each(|_| hold(sim, &seats, &held, 1));
+    fn added_permits_admit_as_many_as_fit(sim, 8) {
+        let (seats, both) = (Rc::new(Semaphore::new(0)), Rc::new(Barrier::new(2)));
         for _ in 0..2 {
-            let (seats, held) = (Rc::clone(&seats), Rc::clone(&held));
+            let (seats, both) = (Rc::clone(&seats), Rc::clone(&both));
             sim.spawn(async move {
-                let was_busy = seats.out() > 0;
+                let permit = seats.acquire().await;
+                both.wait().await;
+                drop(permit);
+            });
+        }
+        let adds = Rc::clone(&seats);
+        sim.spawn(async move { adds.add(2) });
+        sim.run_until_idle();
+        assert_idle(&seats, 2);
+    }
+
+    fn wait_idle_ends_when_no_permit_is_out_and_none_waits(sim, 5) {
+        let (seats, done) = (Rc::new(Semaphore::new(1)), Rc::new(Cell::new(0)));
+        for _ in 0..2 {
+            let (seats, done) = (Rc::clone(&seats), Rc::clone(&done));
+            sim.spawn(async move {
+                let permit = seats.acquire().await;
+                yield_now().await;
+                done.set(done.get() + 1);
+                drop(permit);
+            });
+        }
+        for _ in 0..2 {
+            let (seats, done) = (Rc::clone(&seats), Rc::clone(&done));
+            sim.spawn(async move {
+                let before = done.get() + seats.out() + seats.waiting();
                 seats.wait_idle().await;
-                // Others may have come since it was woken, but not since it returned immediately.
-                assert!(was_busy || held.now.get() == 0);
+                assert!(done.get() >= before, "a holder or a waiter has not finished");
             });
         }
         sim.run_until_idle();
