@@ -12,6 +12,8 @@ use spinney::{
 use spinney_sim::SimHub;
 use spinney_tests::Dropped;
 
+use crate::{LONG, work};
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Spawns a task that does `stop` to the greenlet at any time.
@@ -21,7 +23,7 @@ fn at_any_time(sim: &SimHub, greenlet: &Greenlet<u32>, stop: impl FnOnce(&Handle
 }
 
 /// Two awaits with a guard, then 7.
-async fn work(dropped: Dropped) -> u32 {
+async fn guarded(dropped: Dropped) -> u32 {
     let _guard = dropped.guard();
     yield_now().await;
     yield_now().await;
@@ -39,7 +41,7 @@ fn assert_ended(greenlet: &Greenlet<u32>, dropped: &Dropped, is_right: impl Fn(&
 explore! {
     fn kill_at_any_await_ends_a_greenlet_once(sim, 8) {
         let dropped = Dropped::default();
-        let greenlet = spawn_on(sim, work(dropped.clone()));
+        let greenlet = spawn_on(sim, guarded(dropped.clone()));
         at_any_time(sim, &greenlet, Handle::kill_now);
         let joins = greenlet.handle().clone();
         sim.spawn(async move { joins.kill().await });
@@ -73,13 +75,11 @@ explore! {
         let dropped = Dropped::default();
         let inner = dropped.clone();
         let greenlet = spawn_on(sim, async move {
-            match catch_exit(work(inner)).await {
-                Ok(done) => done,
-                Err(_) => {
-                    yield_now().await;
-                    1
-                }
-            }
+            let Ok(done) = catch_exit(guarded(inner)).await else {
+                yield_now().await;
+                return 1;
+            };
+            done
         });
         at_any_time(sim, &greenlet, Handle::kill_now);
         let result = sim.block_on(greenlet);
@@ -115,14 +115,14 @@ explore! {
     }
 
     fn shield_defers_a_kill_to_its_end(sim, 8) {
-        let (saved, started) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
-        let (saves, starts) = (Rc::clone(&saved), Rc::clone(&started));
+        let (saved, has_begun) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+        let (count, begin) = (Rc::clone(&saved), Rc::clone(&has_begun));
         let greenlet = spawn_on(sim, async move {
-            starts.set(true);
+            begin.set(true);
             shield(async {
                 for _ in 0..3 {
                     yield_now().await;
-                    saves.set(saves.get() + 1);
+                    count.set(count.get() + 1);
                 }
             })
             .await;
@@ -131,24 +131,24 @@ explore! {
         });
         at_any_time(sim, &greenlet, Handle::kill_now);
         let result = sim.block_on(greenlet);
-        assert_eq!(saved.get(), if started.get() { 3 } else { 0 });
+        assert_eq!(saved.get(), if has_begun.get() { 3 } else { 0 });
         assert!(result.is_ok_and(|done| done == 7) || saved.get() < 4);
     }
 
     fn shield_and_catch_side_by_side_see_one_kill(sim, 8) {
         let (saved, caught) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-        let (saves, catches) = (Rc::clone(&saved), Rc::clone(&caught));
+        let (count, seen) = (Rc::clone(&saved), Rc::clone(&caught));
         let greenlet = spawn_on(sim, async move {
             let shielded = shield(async {
                 yield_now().await;
-                saves.set(1);
+                count.set(1);
             });
             let caught = async {
                 let kill = catch_exit(async {
                     yield_now().await;
                     yield_now().await;
                 });
-                catches.set(u32::from(kill.await.is_err()));
+                seen.set(u32::from(kill.await.is_err()));
             };
             futures_lite::future::zip(shielded, caught).await;
             7
@@ -166,7 +166,7 @@ explore! {
         let dropped = Dropped::default();
         let inner = dropped.clone();
         let greenlet = spawn_on(sim, async move {
-            let caught = catch_exit(shield(work(inner))).await;
+            let caught = catch_exit(shield(guarded(inner))).await;
             caught.unwrap_or(1)
         });
         at_any_time(sim, &greenlet, Handle::kill_now);
@@ -181,7 +181,7 @@ explore! {
     }
 
     fn every_joiner_sees_the_end(sim, 8) {
-        let greenlet = spawn_on(sim, work(Dropped::default()));
+        let greenlet = spawn_on(sim, guarded(Dropped::default()));
         for _ in 0..2 {
             let joins = greenlet.handle().clone();
             sim.spawn(async move {
@@ -195,7 +195,7 @@ explore! {
 
     fn link_is_called_once_whenever_it_comes(sim, 8) {
         let called = Arc::new(AtomicUsize::new(0));
-        let greenlet = spawn_on(sim, work(Dropped::default()));
+        let greenlet = spawn_on(sim, guarded(Dropped::default()));
         for _ in 0..2 {
             let called = Arc::clone(&called);
             at_any_time(sim, &greenlet, move |handle| {
@@ -222,13 +222,13 @@ explore! {
         assert!(done.get());
     }
 
-    fn killed_waiter_of_a_semaphore_passes_its_permit_on(sim, 8) {
+    fn killed_waiter_of_a_semaphore_passes_its_permit_on(sim, 3) {
         let seats = Rc::new(Semaphore::new(1));
         let hold = |seats: &Rc<Semaphore>| {
             let seats = Rc::clone(seats);
             spawn_on(sim, async move {
                 let _permit = seats.acquire().await;
-                yield_now().await;
+                work(LONG).await;
                 7
             })
         };

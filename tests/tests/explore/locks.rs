@@ -28,7 +28,7 @@ explore! {
     fn cancelled_owner_hands_the_lock_on(sim, 3) {
         let lock = Rc::new(RLock::new());
         let cancel = Cancel::at_any_time(sim);
-        for (owner, turns) in [LONG, 1, 1].into_iter().enumerate() {
+        for (owner, turns) in [LONG, 1, LONG].into_iter().enumerate() {
             let (lock, cancel) = (Rc::clone(&lock), cancel.clone());
             sim.spawn(async move {
                 let held = match owner {

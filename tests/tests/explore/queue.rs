@@ -129,10 +129,10 @@ explore! {
         let cancel = Cancel::at_any_time(sim);
         get_or_cancel(sim, &queue, &got, cancel);
         put(sim, &queue, 0..1);
-        let (gets, gots) = (Rc::clone(&queue), Rc::clone(&got));
+        let (source, sink) = (Rc::clone(&queue), Rc::clone(&got));
         sim.spawn(async move {
-            let item = gets.get().await;
-            gots.borrow_mut().extend(item);
+            let item = source.get().await;
+            sink.borrow_mut().extend(item);
         });
         sim.run_until_idle();
         assert_eq!(got.take(), [0]);
@@ -181,10 +181,10 @@ explore! {
     fn peek_takes_nothing_and_sees_the_next_item(sim, 8) {
         let (queue, got) = (Rc::new(Queue::bounded(1)), Got::default());
         let (peeks, seen) = (Rc::clone(&queue), Got::default());
-        let sees = Rc::clone(&seen);
+        let sink = Rc::clone(&seen);
         sim.spawn(async move {
             let item = peeks.peek().await.unwrap();
-            sees.borrow_mut().push(item);
+            sink.borrow_mut().push(item);
         });
         put(sim, &queue, 0..2);
         get(sim, &queue, &got, 1);
@@ -223,10 +223,10 @@ explore! {
                 }
             });
         }
-        let (gets, gots) = (Rc::clone(&queue), Rc::clone(&got));
+        let (source, sink) = (Rc::clone(&queue), Rc::clone(&got));
         sim.spawn(async move {
-            while let Ok(item) = gets.get().await {
-                gots.borrow_mut().push(item);
+            while let Ok(item) = source.get().await {
+                sink.borrow_mut().push(item);
             }
         });
         let shuts = Rc::clone(&queue);
@@ -246,10 +246,10 @@ explore! {
                 }
             });
         }
-        let (gets, gots) = (Rc::clone(&queue), Rc::clone(&got));
+        let (source, sink) = (Rc::clone(&queue), Rc::clone(&got));
         sim.spawn(async move {
-            while let Ok(item) = gets.get().await {
-                gots.borrow_mut().push(item);
+            while let Ok(item) = source.get().await {
+                sink.borrow_mut().push(item);
             }
         });
         let (shuts, drained) = (Rc::clone(&queue), Rc::clone(&back));
@@ -342,11 +342,11 @@ explore! {
         let (queue, got, back) = (Rc::new(Queue::bounded(0)), Got::default(), Got::default());
         let cancel = Cancel::at_any_time(sim);
         put_or_cancel(sim, &queue, &back, cancel, 7);
-        let (gets, gots) = (Rc::clone(&queue), Rc::clone(&got));
+        let (source, sink) = (Rc::clone(&queue), Rc::clone(&got));
         sim.spawn(async move {
             work(LONG).await;
-            let item = gets.get().await;
-            gots.borrow_mut().extend(item);
+            let item = source.get().await;
+            sink.borrow_mut().extend(item);
         });
         sim.run_until_idle();
         // The getter is left alone, in its old place.
