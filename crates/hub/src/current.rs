@@ -44,21 +44,6 @@ pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
     Hub::current().spawn(future);
 }
 
-/// For code that hands work to other threads, by means of `what`.
-///
-/// # Panics
-///
-/// Inside of a hub that [forbids](Context::forbid_threads) it.
-///
-/// ```
-/// spinney_hub::require_threads("a thread pool"); // outside of any hub it is allowed
-/// ```
-#[track_caller]
-pub fn require_threads(what: &str) {
-    let forbidden = look(|context| context.forbids_threads).unwrap_or(false);
-    assert!(!forbidden, "{what} runs on other threads, whose order cannot be explored");
-}
-
 /// Tells the hub what the task that is being polled is called, if the hub wants to know.
 pub fn label_task(label: impl FnOnce() -> String) {
     if !LABELLED.get() {
@@ -100,7 +85,6 @@ pub struct Context {
     hub: Hub,
     stance: Stance,
     labels: Option<Rc<dyn Fn(String)>>,
-    forbids_threads: bool,
     /// The runtime that this thread was in when the context was entered: another one that is found
     /// later was entered inside of the context.
     #[cfg(feature = "tokio")]
@@ -143,13 +127,6 @@ impl Context {
         Self { labels: Some(labels), ..self }
     }
 
-    /// Has what runs on other threads panic inside of it: the global hub, hubs with threads, thread
-    /// pools. For a hub whose runs have to be the same each time.
-    #[must_use]
-    pub fn forbid_threads(self) -> Self {
-        Self { forbids_threads: true, ..self }
-    }
-
     /// Of a hub whose tasks this thread alone runs.
     pub(crate) fn driving(hub: Hub) -> Self {
         Self::of(hub, Stance::Drives)
@@ -170,7 +147,6 @@ impl Context {
             hub,
             stance,
             labels: None,
-            forbids_threads: false,
             #[cfg(feature = "tokio")]
             runtime: None,
         }

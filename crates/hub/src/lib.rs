@@ -52,6 +52,7 @@ mod inbox;
 mod interval;
 mod limit;
 mod local;
+mod one_thread;
 #[cfg(any(feature = "smol", feature = "tokio"))]
 mod scope;
 mod sleep;
@@ -67,11 +68,12 @@ mod yield_now;
 
 pub use clock::{Clock, TimeSource};
 pub use contain::contain;
-pub use current::{Context, Entered, block_on, label_task, require_threads, spawn};
+pub use current::{Context, Entered, block_on, label_task, spawn};
 pub use hub::{Hub, HubBuilder, ShutdownReport};
 pub use interval::{Interval, interval};
 pub use limit::Limit;
 pub use local::LocalHub;
+pub use one_thread::{ForbidThreads, require_threads};
 #[cfg(any(feature = "smol", feature = "tokio"))]
 pub use scope::Scoped;
 pub use sleep::{Sleep, sleep, sleep_until};

@@ -289,7 +289,6 @@ impl SimHub {
         let running = Turning::begin(running);
         let clock = Clock::new(Arc::<VirtualClock>::clone(clock));
         let context = Context::new(clock, Arc::new(tasks.handle())).with_labels(tasks.labels());
-        let context = if tasks.is_explored() { context.forbid_threads() } else { context };
         (context.enter(), running)
     }
 

@@ -164,11 +164,6 @@ impl Tasks {
         }
     }
 
-    /// Whether the orders of this hub are explored.
-    pub(crate) fn is_explored(&self) -> bool {
-        matches!(self.order, Order::Explored(_))
-    }
-
     /// Where tasks say what they are called.
     pub(crate) fn labels(&self) -> Rc<dyn Fn(String)> {
         let label = Rc::clone(&self.label);

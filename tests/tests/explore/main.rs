@@ -32,6 +32,8 @@ mod locks;
 mod queue;
 /// `BoundedSemaphore` and `Semaphore`.
 mod semaphore;
+/// What a failure tells of greenlets.
+mod told;
 
 fn explore_all(delays: usize, scenario: impl Fn(&SimHub)) {
     let report = Explore::delays(delays).run(scenario);

@@ -91,7 +91,7 @@ impl HubBuilder {
     ///
     /// # Panics
     ///
-    /// Inside of a hub that [forbids](crate::Context::forbid_threads) threads.
+    /// While threads are [forbidden](crate::ForbidThreads).
     #[track_caller]
     pub fn build(self) -> io::Result<Hub> {
         require_threads("a hub with threads");

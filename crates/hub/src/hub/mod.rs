@@ -20,7 +20,7 @@ use crate::SmolHub;
 #[cfg(feature = "tokio")]
 use crate::TokioHub;
 use crate::local::LocalHandle;
-use crate::{BoxTask, Clock, Context, LocalHub, Spawn, current};
+use crate::{BoxTask, Clock, Context, LocalHub, Spawn, current, require_threads};
 
 pub use builder::HubBuilder;
 
@@ -92,10 +92,10 @@ impl Hub {
     /// # Panics
     ///
     /// If `SPINNEY_THREADS` is set to anything but a number above zero, or if the system refuses
-    /// to start its threads; or inside of a hub that [forbids](Context::forbid_threads) threads.
+    /// to start its threads; or while threads are [forbidden](crate::ForbidThreads).
     #[track_caller]
     pub fn global() -> Self {
-        current::require_threads("the global hub");
+        require_threads("the global hub");
         global_core();
         Self { kind: Kind::Global }
     }

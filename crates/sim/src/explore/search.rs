@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use spinney_hub::ForbidThreads;
 
 use super::pct::Pct;
 use super::quiet::{Watch, message};
@@ -235,6 +236,7 @@ impl<'a> Search<'a> {
 
     /// Runs the scenario, and says which tasks have not finished.
     fn perform(&self, run: &Rc<Run>) -> Result<Option<String>, Box<dyn Any + Send>> {
+        let _forbidden = ForbidThreads::begin();
         let sim = SimHub::explored(Rc::clone(run));
         let ran = catch_unwind(AssertUnwindSafe(|| {
             (self.scenario)(&sim);
