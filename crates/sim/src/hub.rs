@@ -19,7 +19,7 @@ use crate::explore::{Explore, Report, Run, message};
 use crate::tasks::{Order, Stuck, Tasks, Turn};
 
 /// A hub for tests: one thread, tasks that need not be `Send`, and a clock that jumps to the next
-/// timer when nobody is ready to run.
+/// timer when no task is ready to run.
 ///
 /// A cheap handle. Nothing runs but inside [`block_on`](Self::block_on). Dropping the last handle
 /// drops the tasks that are left; a task that holds a handle of its own hub keeps it alive.

@@ -293,8 +293,8 @@ impl Ready {
         if self.watched.is_some_and(|thread| thread != this_thread()) {
             *lock(&self.foreign) = Some(place.to_string());
         }
-        // Under the lock: another thread may say that it is queued, and nobody is to find the
-        // queue empty before it is.
+        // Under the lock: another thread may say that it is queued, and the queue must not be found
+        // empty before it is.
         let mut queue = self.lock();
         if place.queued.set() {
             queue.push_back(place);

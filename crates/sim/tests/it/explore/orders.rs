@@ -66,6 +66,19 @@ fn a_bound_keeps_out_the_orders_with_more_delays() {
 }
 
 #[test]
+fn each_task_that_is_skipped_costs_a_delay() {
+    let seen = [0, 1, 2].map(|delays| logs(Explore::delays(delays), turns(3, 1)).0);
+    let sets: [&[[u32; 3]]; 3] = [
+        &[[0, 1, 2]],
+        &[[0, 1, 2], [0, 2, 1], [1, 2, 0]],
+        &[[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1]],
+    ];
+    for (seen, set) in seen.iter().zip(sets) {
+        assert!(seen.iter().eq(set), "{seen:?}");
+    }
+}
+
+#[test]
 fn one_delay_holds_a_task_while_the_others_finish() {
     let (seen, _) = logs(Explore::delays(1), turns(2, 5));
     assert!(seen.contains(&vec![0, 1, 1, 1, 1, 1, 0, 0, 0, 0]), "{seen:?}");
@@ -103,8 +116,9 @@ fn timers_that_are_due_at_one_instant_fire_in_every_order() {
             });
         }
     };
-    let (seen, _) = logs(Explore::delays(4), scenario);
+    let (seen, report) = logs(Explore::delays(4), scenario);
     assert_eq!(seen.len(), 6, "{seen:?}");
+    assert_eq!(report.deepest, 9, "each timer fires in a step of its own");
 }
 
 /// A task may run between two timers, and clear the second one.
