@@ -29,7 +29,7 @@ fn steps_tell_greenlets_by_name_and_by_line() {
     assert_eq!(found[0], found[1], "the ids of greenlets count from 1 in each run");
     let here = file!();
     for told in [
-        format!("failed: greenlet 1 \"reader\" has not run\n"),
+        "failed: greenlet 1 \"reader\" has not run\n".to_owned(),
         format!("1. task 2, before task 1: starts, spawned at {here}:12:18; finishes\n"),
         format!("2. main: starts, spawned at {here}:16:9; waits for joinall at {here}:16:18\n"),
         format!("3. task 1: starts, spawned at {here}:10:18; wakes main; finishes\n"),
