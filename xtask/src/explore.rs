@@ -14,12 +14,12 @@ const FIRST: f64 = 1.0;
 /// Explores for `minutes`: all scenarios in each pass, for longer each time. A scenario whose orders
 /// were all tried takes no more time than that, so the time goes to the others.
 pub(crate) fn run(workspace: &Workspace, minutes: f64) -> Result {
-    let end = Instant::now() + Duration::try_from_secs_f64(minutes * 60.0)?;
     let threads = available_parallelism()?.to_string();
     let test = |args: &[&str]| -> Cmd<'_> {
         cmd!(workspace.sh, "cargo test --release --package spinney-tests --test explore {args...}")
     };
     test(&["--no-run"]).run()?;
+    let end = Instant::now() + Duration::try_from_secs_f64(minutes * 60.0)?;
     let mut seconds = FIRST;
     loop {
         let began = Instant::now();

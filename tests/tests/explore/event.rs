@@ -1,3 +1,5 @@
+//! `AsyncResult` and `Event`.
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Programs by proptest: a semaphore and a queue in every order up to a bound.
+
 use std::cell::Cell;
 use std::rc::Rc;
 

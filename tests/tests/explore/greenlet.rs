@@ -1,3 +1,5 @@
+//! Abort, `catch_exit`, `joinall`, kill, links and `shield`.
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! `Barrier`, `Condition`, `Latch` and `RLock`.
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

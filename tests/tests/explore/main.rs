@@ -20,19 +20,12 @@ macro_rules! explore {
     )+};
 }
 
-/// `AsyncResult` and `Event`.
 mod event;
-/// Programs by proptest.
 mod generated;
-/// Abort, `catch_exit`, `joinall`, kill, links and `shield`.
 mod greenlet;
-/// `Barrier`, `Condition`, `Latch` and `RLock`.
 mod locks;
-/// `Channel`, `PriorityQueue` and `Queue`.
 mod queue;
-/// `BoundedSemaphore` and `Semaphore`.
 mod semaphore;
-/// What a failure tells of greenlets.
 mod told;
 
 fn explore_all(delays: usize, scenario: impl Fn(&SimHub)) {

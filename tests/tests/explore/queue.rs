@@ -1,3 +1,5 @@
+//! `Channel`, `PriorityQueue` and `Queue`.
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

@@ -1,3 +1,5 @@
+//! `BoundedSemaphore` and `Semaphore`.
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
