@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use futures_lite::future::or;
+use futures_lite::future::{FutureExt, or};
 use spinney::Pool;
 use url::Url;
 
@@ -82,7 +82,8 @@ impl Crawl {
         let errand = Errand::new(url, self.reports.clone());
         let (client, timeout) = (Arc::clone(&self.client), self.timeout);
         self.in_flight += 1;
-        self.pool.spawn(async move { errand.run(&client, timeout).await }).await.detach();
+        let run = async move { errand.run(&client, timeout).await };
+        self.pool.spawn(run.boxed()).await.detach();
     }
 
     /// Takes in every outcome that is there already.
