@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use spinney_greenlet::{Failure, GreenletExit, Handle, LazyHandle, Task};
-use spinney_hub::{Hub, contain};
+use spinney_hub::{Hub, contain, require_threads};
 
 use crate::ThreadResult;
 use crate::call::{Call, finish};
@@ -52,9 +52,11 @@ where
     C: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    /// Makes a job of `closure`. `place` is free when that has ended.
+    /// Makes a job of `closure`. `place` is free when that has ended. Panics where threads are
+    /// forbidden.
     #[track_caller]
     pub(crate) fn new(closure: C, place: Option<Place>) -> (Arc<Self>, ThreadResult<T>) {
+        require_threads("a thread pool");
         let greenlet = LazyHandle::new();
         let fresh = Stage::Fresh(closure);
         let state = State { greenlet, stage: fresh, waiting: None, owned: true };

@@ -10,11 +10,11 @@ use std::time::Duration;
 use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
     AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Event,
-    GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub, Joined, Latch, Limit,
-    LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool, Semaphore, SetterDropped, SmolHub,
-    Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay, WakeFlag, Within, block_on, catch_exit,
-    greenlet_local, inherit_locals, interval, iwait, joinall, pair, shield, sleep, spawn_on,
-    timeout,
+    ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub, Joined,
+    Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool, Semaphore,
+    SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay, WakeFlag, Within,
+    block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall, pair, shield,
+    sleep, spawn_on, timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -62,6 +62,10 @@ fn hubs() {
     starts(hub, "TokioHub { handle: Handle { ");
     is(SmolHub.scope(ready(1)), "Scoped { future: Ready(Some(1)), hub: SmolHub }");
     is(Clock::default(), "Clock { source: \"system\" }");
+    is(
+        ForbidThreads::begin(),
+        "ForbidThreads { before: false, here: PhantomData<alloc::rc::Rc<()>> }",
+    );
     is(WakeDelay::default(), "WakeDelay { is_on: false }");
     is(
         Context::new(Clock::default(), Arc::new(SmolHub)),
@@ -125,6 +129,8 @@ fn pools() {
     hub.block_on(async {
         let pool = Pool::on(&hub, 2);
         is(&pool, "Pool { running: 0, free: 2, capacity: 2, waiting: 0 }");
+        let text = "Slot { of: TaskSet { running: 1, free: 1, capacity: 2, waiting: 0 } }";
+        is(pool.slot().await.unwrap(), text);
         let busy = [pool.spawn(pending::<()>()).await, pool.spawn(pending()).await];
         let mut waits = pin!(pool.spawn(pending::<()>()));
         once(waits.as_mut()).await;
@@ -279,6 +285,7 @@ const OTHERS: &[&str] = &[
     "Spawn",
     "TimeSource",
     "SpawnHook",
+    "Slot",
     "Order",
     "Fifo",
     "Lifo",
@@ -287,7 +294,9 @@ const OTHERS: &[&str] = &[
     "LifoQueue",
     "PriorityQueue",
     "Hooked",
-    "Late",
+    "DeferredSpawn",
+    "Deputy",
+    "InPlace",
     "Membership",
     "Then",
     "MapAsync",
