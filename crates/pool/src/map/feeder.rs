@@ -166,7 +166,7 @@ where
         match slot {
             Poll::Pending => {
                 WaitNote::note("a slot for a map started", self.at);
-                let share = results.borrow_slot();
+                let share = results.borrow_slot(cx.waker());
                 share.map_or(Poll::Pending, |share| Poll::Ready(Ok(Held::Shared(share))))
             }
             Poll::Ready(Ok(permit)) => {

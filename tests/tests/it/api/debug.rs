@@ -140,7 +140,7 @@ fn pools() {
         is(&group, "Group { running: 0 }");
         is(&*group, "TaskSet { running: 0 }");
         is(Pool::builder().reentry(Reentry::Wait), "PoolBuilder { hook: false, reentry: Wait, keep_failures: 16 }");
-        is(pool.mapper(), "Mapper { crew: TaskSet { running: 2, free: 0, capacity: 2, waiting: 1 }, maxsize: None, limit: None, .. }");
+        is(pool.mapper(), "Mapper { tasks: TaskSet { running: 2, free: 0, capacity: 2, waiting: 1 }, maxsize: None, limit: None, .. }");
         is(pool.imap(ready, 0..9_u32), "Imap { order: Input, open: 0, maxsize: 4, exhausted: false }");
         is(pool.imap(ready, 0..9_u32).indexed(), "Indexed { imap: Imap { order: Input, open: 0, maxsize: 4, exhausted: false } }");
         is(pool.map(ready, 0..9_u32), "Map { read: 0, rest: Some(Imap { order: Input, open: 0, maxsize: 8, exhausted: false }) }");

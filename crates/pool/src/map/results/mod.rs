@@ -18,13 +18,13 @@ use std::task::{Context, Poll, Waker};
 
 pub(crate) use hand::Hand;
 use hand::Reads;
+pub(crate) use loan::Lender;
 use loan::Loan;
 use spinney_greenlet::{Failure, Handle};
 use spinney_hub::contain;
 use state::{Reader, State};
 
 use crate::TaskSet;
-use crate::in_place::Holder;
 use crate::report::Outcomes;
 use crate::slot::Permit;
 
@@ -240,8 +240,8 @@ impl<T, X> Results<T, X> {
     }
 
     /// For the feeder: a share of the reader's slot, if the reader offers it. It is to be returned.
-    pub(crate) fn borrow_slot(&self) -> Option<Arc<Permit>> {
-        self.lock().loan.borrow()
+    pub(crate) fn borrow_slot(&self, waker: &Waker) -> Option<Arc<Permit>> {
+        self.lock().loan.borrow(waker)
     }
 
     /// The reader has its slot back.
@@ -294,7 +294,7 @@ impl<T, X> Results<T, X> {
 
     /// For a reader that waits: the map may have its slot meanwhile; then it waits until that is
     /// back.
-    pub(crate) fn offer_slot(&self, reader: Holder) {
+    pub(crate) fn offer_slot(&self, reader: Lender) {
         let unused = self.change(|state| {
             if state.waiting.is_none() || state.loan.lender().is_some() {
                 return Loan::Offered(reader);
@@ -307,7 +307,7 @@ impl<T, X> Results<T, X> {
     /// The worker that shared the reader's slot has left it.
     fn end_loan(&self) {
         let lender = self.lock().loan.lender().cloned();
-        lender.iter().for_each(Holder::end_loan);
+        lender.iter().for_each(Lender::end_loan);
     }
 
     /// The reader leaves with results unread, the map goes on, and keeps `crew` alive until it is
