@@ -4,7 +4,7 @@
 mod rows;
 
 use std::future::{pending, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_lite::future::{block_on, or};
 use rows::{Endless, Row, rows};
 use spinney::{
-    Budget, Event, GiveWay, Greenlet, Pool, Spawn, Task, Within, pair, sleep, spawn, spawn_on,
+    Budget, Event, GiveWay, Greenlet, InPlace, Pool, Spawn, Task, Within, pair, sleep, spawn, spawn_on,
     yield_now,
 };
 use spinney_tests::tools::{gate, let_others_run};
@@ -103,8 +103,9 @@ on_every_hub! {
     async fn greenlet_in_place_uses_up_the_budget_around_it(hub) {
         let gives_way = async {
             let endless = async { loop { set().wait().await } };
-            let mut child: std::pin::Pin<Box<_>> = Box::pin(pair::<_, ()>(endless, ()).0.in_place());
-            poll_fn(|cx| Poll::Ready(child.as_mut().poll(cx).is_pending())).await
+            let (child, greenlet) = pair(endless, ());
+            let mut child = InPlace::new(child, greenlet.handle());
+            poll_fn(|cx| Poll::Ready(Pin::new(&mut child).poll(cx).is_pending())).await
         };
         assert!(spawn_on(hub, gives_way).await.unwrap());
     }

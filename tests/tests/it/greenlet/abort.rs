@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use spinney::{
-    Failure, Greenlet, Handle, LazyHandle, State, ThreadPool, Within, catch_exit, greenlet_local,
+    Failure, Greenlet, Handle, InPlace, LazyHandle, State, ThreadPool, Within, catch_exit, greenlet_local,
     pair, shield, spawn_on, yield_now,
 };
 use spinney_tests::tools::{
@@ -193,8 +193,9 @@ on_every_hub! {
     async fn abort_of_a_greenlet_in_place_ends_it_alone(hub) {
         let started = gate();
         let (child, greenlet) = pair(refuse(Arc::clone(&started)), ());
+        let child = InPlace::new(child, greenlet.handle());
         let parent = spawn_on(hub, on_its_own_waker(async {
-            child.in_place().await;
+            child.await;
             Handle::current()
         }));
         started.wait().await;
@@ -206,7 +207,7 @@ on_every_hub! {
     async fn abort_ends_what_runs_in_place_too(hub) {
         let started = gate();
         let (child, greenlet) = pair(refuse(Arc::clone(&started)), ());
-        let parent = spawn_on(hub, shield(child.in_place()));
+        let parent = spawn_on(hub, shield(InPlace::new(child, greenlet.handle())));
         started.wait().await;
         parent.abort();
         assert!(parent.await.unwrap_err().is_aborted());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_lite::future::{block_on, or, poll_once, zip};
 use spinney::{
-    CatchExit, Event, GreenletExit, Handle, Spawn, catch_exit, pair, shield, sleep, spawn,
+    CatchExit, Event, GreenletExit, Handle, InPlace, Spawn, catch_exit, pair, shield, sleep, spawn,
     spawn_on, yield_now,
 };
 use spinney_tests::tools::{
@@ -320,15 +320,14 @@ on_every_hub! {
         greenlet.detach();
     }
 
-    async fn work_in_the_place_of_its_caller_catches_the_caller_s_kill(hub) {
+    async fn task_in_place_catches_the_kill_of_its_parent_first(hub) {
         let started = gate();
         let (task, inner) = pair(catch(Arc::clone(&started)), ());
-        let outer = spawn_on(hub, task.in_place());
+        let outer = spawn_on(hub, InPlace::new(task, inner.handle()));
         started.wait().await;
-        outer.kill().await;
-        assert_eq!(inner.await.unwrap().to_string(), "killed");
-        assert!(outer.is_successful());
-        outer.detach();
+        outer.kill_with(GreenletExit::because("too late")).await;
+        assert_eq!(inner.await.unwrap().to_string(), "killed: too late");
+        assert!(outer.await.unwrap_err().is_killed());
     }
 
     async fn outside_of_any_greenlet_there_is_nothing_to_catch(_hub) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
-use spinney::{block_on, greenlet_local, inherit_locals, pair, spawn, spawn_on, yield_now};
+use spinney::{InPlace, block_on, greenlet_local, inherit_locals, pair, spawn, spawn_on, yield_now};
 use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
 use spinney_tests::{DropGuard, Dropped, hub, on_every_hub};
 
@@ -224,7 +224,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn work_in_the_place_of_its_caller_shares_the_caller_s(hub) {
+    async fn task_in_place_has_its_own(hub) {
         let words = spawn_on(hub, async {
             WORD.set("the caller's");
             let (task, inner) = pair(async {
@@ -232,10 +232,10 @@ on_every_hub! {
                 WORD.set("the work's");
                 before
             }, ());
-            task.in_place().await;
+            InPlace::new(task, inner.handle()).await;
             (inner.await.unwrap(), WORD.get())
         });
-        assert_eq!(words.await.unwrap(), ("the caller's", "the work's"));
+        assert_eq!(words.await.unwrap(), ("nothing", "the caller's"));
     }
 
     async fn one_that_is_polled_inside_of_another_has_its_own(hub) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_lite::StreamExt;
 use spinney::{
     AsyncResult, Barrier, BoundedSemaphore, Channel, Condition, Event, GreenPile, GreenPool,
-    Greenlet, GreenletExit, Handle, Iwait, Latch, Pool, Queue, RLock, ResourcePool, Semaphore,
+    Greenlet, GreenletExit, Handle, InPlace, Iwait, Latch, Pool, Queue, RLock, ResourcePool, Semaphore,
     Spawn, ThreadPool, Within, interval, iwait, joinall, pair, sleep, sleep_until, spawn,
     try_joinall, yield_now,
 };
@@ -106,7 +106,10 @@ const GREENLETS: &[Row] = &[
     row!("Iwait as a stream", let mut none = Iwait::<Handle>::new()
         => assert!(StreamExt::next(&mut none).await.is_none())),
     row!("Handle::join, in place", let greenlet = finished().await
-        => pair(greenlet.join(), ()).0.in_place().await),
+        => {
+            let (task, child) = pair(greenlet.join(), ());
+            InPlace::new(task, child.handle()).await
+        }),
 ];
 
 const POOLS: &[Row] = &[
