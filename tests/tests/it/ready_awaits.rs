@@ -12,8 +12,8 @@ use std::time::Duration;
 use futures_lite::future::{block_on, or};
 use rows::{Endless, Row, rows};
 use spinney::{
-    Budget, Event, GiveWay, Greenlet, InPlace, Pool, Spawn, Task, Within, pair, sleep, spawn, spawn_on,
-    yield_now,
+    Budget, Event, GiveWay, Greenlet, InPlace, Pool, Spawn, Task, Within, pair, sleep, spawn,
+    spawn_on, yield_now,
 };
 use spinney_tests::tools::{gate, let_others_run};
 use spinney_tests::{

@@ -31,6 +31,7 @@ use flags::{
     TRACKED, UNSTARTED,
 };
 use spinney_hub::contain;
+use spinney_sync::wake_all;
 
 use crate::collector::Collector;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
@@ -297,7 +298,12 @@ impl Control {
     /// The greenlet has ended: says so, lets `leave` go, then tells all who wait. Nobody who waits
     /// goes on before `leave` is gone, not even one that asks in between. A kill ends it for the
     /// reason of the one that is pending, if one is. `parked`: it has left a waker here.
-    pub(crate) fn end(self: &Arc<Self>, ended: &Result<(), Failure>, parked: bool, leave: impl Sized) {
+    pub(crate) fn end(
+        self: &Arc<Self>,
+        ended: &Result<(), Failure>,
+        parked: bool,
+        leave: impl Sized,
+    ) {
         if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
             contain(|| drop(leave));
         } else {
@@ -547,9 +553,4 @@ impl Origin {
     pub(crate) fn parent(&self) -> Option<u64> {
         (self.parent != 0).then_some(self.parent)
     }
-}
-
-/// Wakes each of them, though another one panics.
-pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    wakers.into_iter().for_each(|waker| contain(|| waker.wake()));
 }

@@ -57,7 +57,10 @@ fn failure_of_an_abort_names_its_greenlet() {
     let (id, at) = (greenlet.id(), greenlet.spawned_at());
     greenlet.abort();
     assert!(task.poll().is_ready());
-    assert_eq!(failed(greenlet).to_string(), format!("greenlet {id} (spawned at {at}) was aborted"));
+    assert_eq!(
+        failed(greenlet).to_string(),
+        format!("greenlet {id} (spawned at {at}) was aborted")
+    );
 }
 
 #[test]

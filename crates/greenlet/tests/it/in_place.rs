@@ -8,8 +8,8 @@ use std::task::Poll;
 
 use futures_lite::future::{or, poll_once};
 use spinney_greenlet::{
-    Deputy, Greenlet, GreenletExit, Handle, InPlace, Task, catch_exit, greenlet_local, pair, shield,
-    spawn_on,
+    Deputy, Greenlet, GreenletExit, Handle, InPlace, Task, catch_exit, greenlet_local, pair,
+    shield, spawn_on,
 };
 use spinney_hub::{LocalHub, Spawn, yield_now};
 use spinney_sim::SimHub;

@@ -15,8 +15,10 @@ fn my_name() -> Option<Arc<str>> {
 fn tasks_that_are_named_before_they_run_see_their_names() {
     let hub = Hub::builder().threads(4).build().unwrap();
     let names: Vec<_> = (0..2000).map(|n| format!("fetch {n}")).collect();
-    let tasks: Vec<_> =
-        names.iter().map(|name| spawn_on(&hub, named(name.as_str(), async { my_name() }))).collect();
+    let tasks: Vec<_> = names
+        .iter()
+        .map(|name| spawn_on(&hub, named(name.as_str(), async { my_name() })))
+        .collect();
     hub.block_on(async {
         for (task, name) in tasks.into_iter().zip(&names) {
             assert_eq!(task.await.unwrap().as_deref(), Some(name.as_str()));

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
-    AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Event,
-    GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub, Joined, Latch, Limit,
-    LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool, Semaphore, SetterDropped, SmolHub,
-    Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay, WakeFlag, Within, block_on, catch_exit,
-    greenlet_local, inherit_locals, interval, iwait, joinall, pair, shield, sleep, spawn_on,
-    timeout,
+    AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Deputy,
+    Event, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub, InPlace, Joined,
+    Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool, Semaphore,
+    SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay, WakeFlag, Within,
+    block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall, named, pair,
+    shield, sleep, spawn_on, timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -112,6 +112,11 @@ fn greenlets() {
     is(catch_exit(ready(1)), "CatchExit { done: false }");
     is(shield(ready(1)), "Shield { done: false }");
     is(inherit_locals(ready(1)), "InheritLocals(Ready(Some(1)))");
+    is(named("fetch", ready(1)), "Named { name: Some(\"fetch\"), future: Ready(Some(1)) }");
+    let (task, child) = pair(ready(1), ());
+    let child = child.handle();
+    is(Deputy::new(child), "Deputy(Handle { id: _, state: Scheduled })");
+    is(InPlace::new(task, child), "InPlace(Handle { id: _, state: Scheduled })");
     greenlet_local!(
         static DEPTH: u32 = 0;
     );

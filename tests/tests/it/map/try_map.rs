@@ -79,7 +79,7 @@ on_every_hub! {
         assert_eq!(all.len(), 4);
         assert_eq!(*all[0].as_ref().unwrap(), 0);
         assert_eq!(all[1].as_ref().unwrap_err().to_string(), "item 1: no luck");
-        assert_eq!(all[2].as_ref().unwrap_err().to_string(), "item 2: panicked: no luck at all");
+        assert_eq!(all[2].as_ref().unwrap_err().to_string(), "item 2 panicked: no luck at all");
         assert_eq!(*all[3].as_ref().unwrap(), 3);
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_lite::future::poll_once;
 use spinney::{Closed, Failure, Group, Handle, Pool, State};
-use spinney_tests::tools::{Log, OnDrop, behind, blow_up, gate, let_others_run, stuck};
+use spinney_tests::tools::{Log, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
 on_every_hub! {
@@ -13,7 +13,7 @@ on_every_hub! {
         assert_eq!(pool.apply(async { 42 }).await.unwrap(), 42);
         assert_eq!(group.apply(async { 42 }).await.unwrap(), 42);
         let failed: Result<(), _> = pool.apply(async { blow_up("no luck") }).await;
-        assert_eq!(failed.unwrap_err().to_string(), "panicked: no luck");
+        assert_eq!(failed.unwrap_err().why(), "panicked: no luck");
         assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }
 
@@ -48,7 +48,7 @@ on_every_hub! {
             let me = Handle::current();
             let same = inside.apply(async move { Handle::current() == me }).await.unwrap();
             let panicked = inside.apply(async { blow_up("inner") }).await.map(|(): ()| ());
-            (same, inside.len(), panicked.unwrap_err().to_string())
+            (same, inside.len(), panicked.unwrap_err().why())
         });
         let expected = (true, 1, "panicked: inner".to_owned());
         assert_eq!(member.await.await.unwrap(), expected);
@@ -223,7 +223,7 @@ on_every_hub! {
         let (pool, log) = (Pool::on(hub, 2), Log::default());
         let fails = |n: u32| async move { if n == 1 { blow_up("no luck") } };
         let list = pool.map_async(fails, 0..3);
-        assert_eq!(list.await.unwrap_err().to_string(), "panicked: no luck");
+        assert_eq!(list.await.unwrap_err().why(), "panicked: no luck");
         let seen = log.clone();
         pool.map_async_cb(fails, 0..3, move |_| seen.add(())).await.unwrap_err();
         assert_eq!(log.take(), []);

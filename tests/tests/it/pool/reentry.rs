@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use futures_lite::future::poll_once;
 use spinney::{Greenlet, Handle, Pool, Reentry, yield_now};
-use spinney_tests::tools::{Count, Gauge, Log, all, behind, blow_up, gate, let_others_run, polled};
+use spinney_tests::tools::{
+    Count, Gauge, Log, Why, all, behind, blow_up, gate, let_others_run, polled,
+};
 use spinney_tests::{SimHub, on_every_hub};
 
 /// Work that gives way a few times, in sight of `gauge`.
@@ -33,7 +35,7 @@ on_every_hub! {
         let inside = pool.clone();
         let member = pool.spawn(async move {
             let inner = inside.spawn(async { blow_up("inner") }).await;
-            inner.failure().unwrap().to_string()
+            inner.failure().unwrap().why()
         });
         assert_eq!(member.await.await.unwrap(), "panicked: inner");
     }

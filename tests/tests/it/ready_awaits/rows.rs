@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use futures_lite::StreamExt;
 use spinney::{
     AsyncResult, Barrier, BoundedSemaphore, Channel, Condition, Event, GreenPile, GreenPool,
-    Greenlet, GreenletExit, Handle, InPlace, Iwait, Latch, Pool, Queue, RLock, ResourcePool, Semaphore,
-    Spawn, ThreadPool, Within, interval, iwait, joinall, pair, sleep, sleep_until, spawn,
-    try_joinall, yield_now,
+    Greenlet, GreenletExit, Handle, InPlace, Iwait, Latch, Pool, Queue, RLock, ResourcePool,
+    Semaphore, Spawn, ThreadPool, Within, interval, iwait, joinall, pair, sleep, sleep_until,
+    spawn, try_joinall, yield_now,
 };
 
 /// How long a loop goes on that does not give way: its test fails rather than hang.
@@ -106,10 +106,10 @@ const GREENLETS: &[Row] = &[
     row!("Iwait as a stream", let mut none = Iwait::<Handle>::new()
         => assert!(StreamExt::next(&mut none).await.is_none())),
     row!("Handle::join, in place", let greenlet = finished().await
-        => {
-            let (task, child) = pair(greenlet.join(), ());
-            InPlace::new(task, child.handle()).await
-        }),
+    => {
+        let (task, child) = pair(greenlet.join(), ());
+        InPlace::new(task, child.handle()).await
+    }),
 ];
 
 const POOLS: &[Row] = &[

@@ -80,7 +80,7 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
     handle.link_exception(|_| ());
     handle.unlink(link_id);
     match greenlet.wait().await {
-        Err(Failure::Killed(_) | Failure::Aborted) | Ok(_) => {}
+        Err(Failure::Killed(_) | Failure::Aborted(_)) | Ok(_) => {}
         Err(Failure::Panicked(_)) => Greenlet::detach(spawn(ready(()))),
     }
 }
