@@ -12,8 +12,9 @@ use spinney::{
     Greenlet, GreenletExit, Group, Handle, Hub, Imap, JoinAll, JoinableQueue, LifoQueue, Limit,
     LinkId, Mapper, Owner, Permit, Pool, PoolFull, PriorityQueue, PutError, Queue, RLock, Reentry,
     ResourcePool, Semaphore, ThreadPool, ThreadResult, Timeout, Within, greenlet_local, iwait,
-    joinall, killall, killall_now, killall_with, sleep, spawn, spawn_later, spawn_later_local,
-    spawn_on, spawn_tree, timeout, track_spawns, try_joinall, unblock, yield_now,
+    joinall, killall, killall_now, killall_with, named, sleep, spawn, spawn_later,
+    spawn_later_local, spawn_on, spawn_tree, timeout, track_spawns, try_joinall, unblock,
+    yield_now,
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -66,6 +67,8 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
     greenlet.link_to(&Arc::new(AsyncResult::new()));
     greenlet.link_queue(&Arc::new(Queue::unbounded()));
     Handle::current();
+    handle.name();
+    Greenlet::named(spawn(named("fetch", ready(()))), "fetch");
     handle.join();
     handle.kill();
     handle.kill_now();
