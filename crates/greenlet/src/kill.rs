@@ -80,7 +80,7 @@ impl GreenletExit {
     }
 
     /// This kill as one to be sent: of no greenlet yet.
-    pub(crate) fn to_send(self) -> Self {
+    pub(crate) fn unowned(self) -> Self {
         match self.shared.as_deref() {
             Some(Shared::Of(_, exit)) => exit.clone(),
             _ => self,

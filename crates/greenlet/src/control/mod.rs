@@ -169,7 +169,7 @@ impl Control {
     }
 
     fn kill_unless(&self, others: u16, exit: GreenletExit) -> bool {
-        let exit = exit.to_send();
+        let exit = exit.unowned();
         let mut state = self.lock();
         // At once: it may begin or end meanwhile.
         let Ok(before) = self.flags.set_unless(KILLED, ENDED | others) else { return false };
@@ -218,7 +218,7 @@ impl Control {
         if state.kills.is_shielded(scope) {
             return false;
         }
-        let before = state.kills.resume(exit.to_send(), scope);
+        let before = state.kills.resume(exit.unowned(), scope);
         self.flags.set(KILLED);
         drop(state);
         drop(before);

@@ -30,7 +30,7 @@ fn failure_of_a_panic_names_its_greenlet() {
     let line = line!() + 1;
     let greenlet = spawn_on(&hub, named("fetch 1", async { blow_up("no luck") }));
     let handle = greenlet.handle().clone();
-    let failure = hub.block_on(greenlet).map(|()| ()).unwrap_err();
+    let failure = hub.block_on(greenlet).unwrap_err();
     let text = failure.to_string();
     let expected = format!("greenlet {} \"fetch 1\" (spawned at {}:{line}:", handle.id(), file!());
     assert!(text.starts_with(&expected) && text.ends_with(") panicked: no luck"), "{text}");

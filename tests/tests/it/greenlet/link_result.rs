@@ -12,7 +12,7 @@ use spinney_tests::{Dropped, on_every_hub};
 
 /// What a link is told, as a text.
 fn text(result: Result<&u32, Failure>) -> String {
-    result.map_or_else(|failure| failure.to_string(), u32::to_string)
+    result.map_or_else(|failure| failure.why(), u32::to_string)
 }
 
 /// A value that cannot be cloned.

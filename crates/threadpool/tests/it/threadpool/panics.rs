@@ -112,9 +112,9 @@ fn failure_names_the_line_that_spawned_the_closure() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::new(1).unwrap();
         let first = line!() + 1;
-        let spawned = pool.spawn(|| panic!("no luck")).await.await.map(|()| ()).unwrap_err();
-        let applied = pool.apply(|| panic!("no luck")).await.map(|()| ()).unwrap_err();
-        let tried = pool.try_spawn(|| panic!("no luck")).unwrap().await.map(|()| ()).unwrap_err();
+        let spawned = pool.spawn(|| panic!("no luck")).await.await.unwrap_err();
+        let applied = pool.apply(|| panic!("no luck")).await.unwrap_err();
+        let tried = pool.try_spawn(|| panic!("no luck")).unwrap().await.unwrap_err();
         for (line, failure) in (first..).zip([spawned, applied, tried]) {
             let id = failure.task().unwrap().id();
             let start = format!("greenlet {id} (spawned at {}:{line}:", file!());
