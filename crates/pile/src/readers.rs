@@ -2,14 +2,14 @@
 //!
 //! A result wakes one reader. The reader that takes a result wakes the next, which looks for another
 //! and sees to it that the end of a task is noticed; one that was woken and leaves without a result
-//! does the same. So `n` results for `n` readers cost `2n` wakes.
+//! does the same, and so does one whose waker panics. So `n` results for `n` readers cost `2n` wakes.
 
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
-use spinney_sync::wake_all;
+use spinney_hub::contain;
 
 /// The readers of a pile, each with a ticket. As a waker it wakes one of them, when no
 /// [`Hold`] is left: a waker is other people's code, which may read the pile there and then.
@@ -66,17 +66,29 @@ impl Readers {
 
     /// Wakes as many as there are, up to `count`.
     pub(crate) fn wake_some(&self, count: usize) {
-        let woken = self.change(|state| {
-            state.due = state.due.saturating_add(count);
-            state.take_due()
-        });
-        wake_all(woken);
+        self.wake_due(|state| state.due = state.due.saturating_add(count));
     }
 
     /// Wakes no reader before the guard is dropped: for the time of the pile's lock.
     pub(crate) fn hold(&self) -> Hold<'_> {
         self.change(|state| state.holds += 1);
         Hold { readers: self }
+    }
+
+    /// Changes the state, and wakes those that are due then. A reader whose waker panics may never
+    /// look: the next is woken in its stead.
+    fn wake_due(&self, change: impl FnOnce(&mut State)) {
+        let mut woken = self.change(|state| {
+            change(state);
+            state.take_due()
+        });
+        while !woken.is_empty() {
+            let failed = woken.drain(..).filter_map(failed).count();
+            woken = self.change(|state| {
+                state.due = state.due.saturating_add(failed);
+                state.take_due()
+            });
+        }
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
@@ -91,12 +103,18 @@ pub(crate) struct Hold<'a> {
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        let woken = self.readers.change(|state| {
-            state.holds -= 1;
-            state.take_due()
-        });
-        wake_all(woken);
+        self.readers.wake_due(|state| state.holds -= 1);
     }
+}
+
+/// Wakes `waker`; something if it panics.
+fn failed(waker: Waker) -> Option<()> {
+    let mut failed = Some(());
+    contain(|| {
+        waker.wake();
+        failed = None;
+    });
+    failed
 }
 
 impl State {

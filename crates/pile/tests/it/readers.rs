@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
@@ -11,7 +13,7 @@ use spinney_greenlet::{Greenlet, spawn_on};
 use spinney_hub::{LocalHub, yield_now};
 use spinney_pile::{GreenPile, GreenPool};
 use spinney_sync::Event;
-use spinney_test_support::ByHand;
+use spinney_test_support::{ByHand, blow_up};
 
 type Pile = Rc<GreenPile<usize, LocalHub>>;
 
@@ -119,6 +121,33 @@ fn reader_that_was_woken_and_leaves_wakes_the_next() {
         drop(first);
         assert_eq!(second.wakes(), 1);
         assert!(second.poll().is_ready());
+    });
+}
+
+/// A waker that panics.
+struct Broken;
+
+impl Wake for Broken {
+    fn wake(self: Arc<Self>) {
+        blow_up("a waker");
+    }
+}
+
+#[test]
+fn reader_whose_waker_panics_passes_its_wake_on() {
+    let hub = LocalHub::new();
+    let pile = pile_on(&hub, 1);
+    hub.block_on(async {
+        let task = pile.spawn(std::future::pending()).await;
+        let broken = Waker::from(Arc::new(Broken));
+        let mut waits: Vec<_> = (0..3).map(|_| Box::pin(pile.next())).collect();
+        for next in &mut waits {
+            assert!(next.as_mut().poll(&mut Context::from_waker(&broken)).is_pending());
+        }
+        let mut next = ByHand::waiting(pile.next());
+        task.kill().await;
+        assert_eq!(next.wakes(), 1);
+        assert!(next.poll().is_ready());
     });
 }
 
