@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use spinney_greenlet::{Failure, GreenletExit, Handle, LazyHandle, Task};
-use spinney_hub::{Hub, contain};
+use spinney_hub::{Hub, contain, require_threads};
 
 use crate::ThreadResult;
 use crate::call::{Call, finish};
@@ -54,11 +54,14 @@ where
     T: Send + 'static,
 {
     /// Makes a job of `closure`, spawned on the line `at`. `place` is free when that has ended.
+    /// Panics where threads are forbidden.
+    #[track_caller]
     pub(crate) fn new(
         closure: C,
         place: Option<Place>,
         at: &'static Location<'static>,
     ) -> (Arc<Self>, ThreadResult<T>) {
+        require_threads("a thread pool");
         let greenlet = LazyHandle::at(at);
         let fresh = Stage::Fresh(closure);
         let state = State { greenlet, stage: fresh, waiting: None, owned: true };

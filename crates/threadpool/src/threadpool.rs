@@ -209,6 +209,7 @@ impl ThreadPool {
         self.start(closure, place, at)
     }
 
+    #[track_caller]
     fn start<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,

@@ -1,12 +1,13 @@
 //! The promises of [`unblock`].
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
 use futures_lite::future::block_on;
-use spinney_hub::LocalHub;
+use spinney_hub::{ForbidThreads, LocalHub};
 use spinney_test_support::Gate;
-use spinney_threadpool::unblock;
+use spinney_threadpool::{ThreadPool, unblock};
 
 #[test]
 fn a_closure_runs_on_another_thread() {
@@ -70,4 +71,15 @@ fn arguments_and_results_are_dropped_once() {
     while Arc::strong_count(&counted) > 1 {
         thread::yield_now();
     }
+}
+
+#[test]
+fn closures_are_refused_while_threads_are_forbidden() {
+    let pool = ThreadPool::new(1).unwrap();
+    let forbidden = ForbidThreads::begin();
+    catch_unwind(|| drop(unblock(|| 1))).unwrap_err();
+    catch_unwind(AssertUnwindSafe(|| drop(pool.submit(|| 1)))).unwrap_err();
+    drop(forbidden);
+    assert_eq!(pool.submit(|| 1).wait().unwrap(), 1, "the place came back");
+    assert_eq!(unblock(|| 1).wait().unwrap(), 1);
 }

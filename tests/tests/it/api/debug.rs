@@ -10,11 +10,11 @@ use std::time::Duration;
 use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
     AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Deputy,
-    Event, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub, InPlace, Joined,
-    Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool, Semaphore,
-    SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay, WakeFlag, Within,
-    block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall, named, pair,
-    shield, sleep, spawn_on, timeout,
+    Event, ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub,
+    InPlace, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool,
+    Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay,
+    WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait,
+    joinall, named, pair, shield, sleep, spawn_on, timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -62,6 +62,10 @@ fn hubs() {
     starts(hub, "TokioHub { handle: Handle { ");
     is(SmolHub.scope(ready(1)), "Scoped { future: Ready(Some(1)), hub: SmolHub }");
     is(Clock::default(), "Clock { source: \"system\" }");
+    is(
+        ForbidThreads::begin(),
+        "ForbidThreads { before: false, here: PhantomData<alloc::rc::Rc<()>> }",
+    );
     is(WakeDelay::default(), "WakeDelay { is_on: false }");
     is(
         Context::new(Clock::default(), Arc::new(SmolHub)),
