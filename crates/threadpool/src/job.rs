@@ -8,6 +8,7 @@
 //! results and wakers are other people's code: none is run or dropped under the lock.
 
 use std::mem;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -52,17 +53,21 @@ where
     C: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    /// Makes a job of `closure`. `place` is free when that has ended. Panics where threads are
-    /// forbidden.
+    /// Makes a job of `closure`, spawned on the line `at`. `place` is free when that has ended.
+    /// Panics where threads are forbidden.
     #[track_caller]
-    pub(crate) fn new(closure: C, place: Option<Place>) -> (Arc<Self>, ThreadResult<T>) {
+    pub(crate) fn new(
+        closure: C,
+        place: Option<Place>,
+        at: &'static Location<'static>,
+    ) -> (Arc<Self>, ThreadResult<T>) {
         require_threads("a thread pool");
-        let greenlet = LazyHandle::new();
+        let greenlet = LazyHandle::at(at);
         let fresh = Stage::Fresh(closure);
         let state = State { greenlet, stage: fresh, waiting: None, owned: true };
         let hub = Hub::try_current();
         let job = Arc::new(Self { place, hub, state: Mutex::new(state) });
-        (Arc::clone(&job), ThreadResult::new(job))
+        (Arc::clone(&job), ThreadResult::new(job, at))
     }
 }
 

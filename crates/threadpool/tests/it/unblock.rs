@@ -27,8 +27,11 @@ fn it_starts_though_nobody_waits_for_it() {
 
 #[test]
 fn a_panic_comes_out_at_the_result() {
+    let line = line!() + 1;
     let failure = block_on(unblock(|| panic!("no luck"))).unwrap_err();
-    assert_eq!(failure.to_string(), "panicked: no luck");
+    let (text, id) = (failure.to_string(), failure.task().unwrap().id());
+    let start = format!("greenlet {id} (spawned at {}:{line}:", file!());
+    assert!(text.starts_with(&start) && text.ends_with(") panicked: no luck"), "{text}");
     assert_eq!(unblock(|| 42).wait().unwrap(), 42);
 }
 

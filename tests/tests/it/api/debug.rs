@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
-    AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Event,
-    ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub, Joined,
-    Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool, Semaphore,
-    SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay, WakeFlag, Within,
-    block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait, joinall, pair, shield,
-    sleep, spawn_on, timeout,
+    AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Deputy,
+    Event, ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub,
+    InPlace, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool,
+    Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay,
+    WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait,
+    joinall, named, pair, shield, sleep, spawn_on, timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -116,6 +116,11 @@ fn greenlets() {
     is(catch_exit(ready(1)), "CatchExit { done: false }");
     is(shield(ready(1)), "Shield { done: false }");
     is(inherit_locals(ready(1)), "InheritLocals(Ready(Some(1)))");
+    is(named("fetch", ready(1)), "Named { name: Some(\"fetch\"), future: Ready(Some(1)) }");
+    let (task, child) = pair(ready(1), ());
+    let child = child.handle();
+    is(Deputy::new(child), "Deputy(Handle { id: _, state: Scheduled })");
+    is(InPlace::new(task, child), "InPlace(Handle { id: _, state: Scheduled })");
     greenlet_local!(
         static DEPTH: u32 = 0;
     );
@@ -151,7 +156,7 @@ fn pools() {
         is(from_stream(futures_lite::stream::iter(0..9)), "FromStream { .. }");
         is(Retry::times(2).backoff(Backoff::constant(Duration::from_secs(1))), "Retry { times: 2, backoff: Backoff { first: 1s, factor: 1, most: 18446744073709551615.999999999s, seed: None } }");
         drop(busy);
-        is(pool.close(), "Report { refused: 1, succeeded: 0, failed: 0, killed: 0, running: 2 }");
+        is(pool.close(), "Report { started: 2, succeeded: 0, failed: 0, killed: 0, aborted: 0, running: 2, waiting: 0, refused: 1 }");
         pool.kill().await;
         is(pool.map(ready, 0..9).await.unwrap_err(), "ItemError { index: 0, error: Killed(GreenletExit { reason: Some(Closed) }) }");
         is(pool.join().await, "Ok(())");
@@ -295,8 +300,6 @@ const OTHERS: &[&str] = &[
     "PriorityQueue",
     "Hooked",
     "DeferredSpawn",
-    "Deputy",
-    "InPlace",
     "Membership",
     "Then",
     "MapAsync",
