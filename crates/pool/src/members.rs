@@ -221,7 +221,8 @@ impl Members {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.gate.is_closed() || self.slots.is_closed()
+        // Closing a pool closes its slots.
+        self.slots.is_closed() || (self.is_scope() && self.gate.is_closed())
     }
 
     /// Whether a map should give a slot back rather than run its next item in it: because others

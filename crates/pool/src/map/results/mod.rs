@@ -49,13 +49,12 @@ pub(crate) enum Room {
 /// A result, and the index of its item.
 pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
 
-/// How an item has ended.
-fn end_of<T>((_, result): &Indexed<T>) -> spinney_greenlet::State {
-    match result {
-        Ok(_) => spinney_greenlet::State::Successful,
-        Err(Failure::Killed(_)) => spinney_greenlet::State::Killed,
-        Err(Failure::Panicked(_)) => spinney_greenlet::State::Panicked,
-        Err(_) => spinney_greenlet::State::Aborted,
+/// How an item ended that failed.
+fn end_of(failure: &Failure) -> spinney_greenlet::State {
+    match failure {
+        Failure::Killed(_) => spinney_greenlet::State::Killed,
+        Failure::Panicked(_) => spinney_greenlet::State::Panicked,
+        Failure::Aborted(_) => spinney_greenlet::State::Aborted,
     }
 }
 
@@ -191,10 +190,15 @@ impl<T, X> Results<T, X> {
     ) -> R {
         let mut state = self.lock();
         let refused = if matches!(state.reader, Reader::Present) {
-            done.for_each(|done| {
-                self.outcomes.count(end_of(&done));
+            let mut succeeded = done.len();
+            for done in done {
+                if let Err(failure) = &done.1 {
+                    self.outcomes.count(end_of(failure));
+                    succeeded -= 1;
+                }
                 state.put(done);
-            });
+            }
+            self.outcomes.count_successes(succeeded);
             None
         } else {
             state.open -= done.len();
@@ -205,7 +209,10 @@ impl<T, X> Results<T, X> {
         if let Some(refused) = refused {
             for refused in refused {
                 let alone = self.lock();
-                self.outcomes.count(end_of(&refused));
+                match &refused.1 {
+                    Ok(_) => self.outcomes.count_successes(1),
+                    Err(failure) => self.outcomes.count(end_of(failure)),
+                }
                 drop(alone);
                 contain(|| drop(refused));
             }
