@@ -331,7 +331,9 @@ impl Members {
         }
         state.dying = state.list.len();
         drop(state);
-        killed.into_iter().for_each(|member| contain(|| member.kill_now_with(exit.clone())));
+        for member in killed {
+            contain(|| member.kill_now_with(exit.clone()));
+        }
     }
 
     /// Kills `greenlet`, if it is a member that has not been killed here before.
@@ -348,7 +350,9 @@ impl Members {
 
     /// Aborts each member.
     pub(crate) fn abort(&self) {
-        self.handles().into_iter().for_each(|member| contain(|| member.abort()));
+        for member in self.handles() {
+            contain(|| member.abort());
+        }
     }
 
     /// The member at `place` has finished, if it is `greenlet`: one that was discarded has left

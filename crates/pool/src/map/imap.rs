@@ -137,9 +137,9 @@ impl<T, X> Imap<T, X> {
         let Some(tasks) = &self.tasks else { return };
         if tasks.core.settings.reentry != Reentry::Wait {
             let holder = Holder::around(tasks.inner()).filter(Holder::has_no_turn);
-            let lender = holder.zip(Handle::current());
-            let lender = lender.map(|(holder, reader)| Lender::new(holder, &reader));
-            lender.into_iter().for_each(|lender| self.results.offer_slot(lender));
+            if let Some((holder, reader)) = holder.zip(Handle::current()) {
+                self.results.offer_slot(Lender::new(holder, &reader));
+            }
         }
     }
 }
