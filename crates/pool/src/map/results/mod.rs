@@ -317,10 +317,10 @@ impl<T, X> Results<T, X> {
         lender.iter().for_each(Lender::end_loan);
     }
 
-    /// The reader leaves with results unread, the map goes on, and keeps `crew` alive until it is
+    /// The reader leaves with results unread, the map goes on, and keeps `tasks` alive until it is
     /// over.
-    pub(crate) fn detach(&self, crew: Option<TaskSet<X>>, unread: Hand<T>) {
-        self.leave(Reader::Detached(crew), unread, |_| ());
+    pub(crate) fn detach(&self, tasks: Option<TaskSet<X>>, unread: Hand<T>) {
+        self.leave(Reader::Detached(tasks), unread, |_| ());
     }
 
     /// The reader leaves with results unread, and the map is over: kills the workers.
@@ -384,12 +384,12 @@ impl<T, X> Results<T, X> {
     fn wake_others(&self, mut state: MutexGuard<'_, State<T, X>>) {
         let reader = if state.is_reader_due() { state.waiting.take() } else { None };
         let feeder = self.take_feeder(&mut state);
-        let crew = if state.is_over() { state.take_crew() } else { None };
+        let tasks = if state.is_over() { state.take_tasks() } else { None };
         drop(state);
         for waker in reader.into_iter().chain(feeder) {
             contain(|| waker.wake());
         }
-        drop(crew);
+        drop(tasks);
     }
 
     /// The feeder, if it has a reason to wake up.
