@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use futures_lite::future::or;
-use indicatif::{ProgressBar, ProgressStyle};
+use futures_lite::future::{FutureExt, or};
 use spinney::Pool;
 use url::Url;
 
@@ -14,10 +13,8 @@ use crate::client::Client;
 use crate::errand::{Errand, Outcome};
 use crate::error::FetchError;
 use crate::frontier::Frontier;
+use crate::progress::Progress;
 use crate::report::Report;
-
-/// What the progress bar shows.
-const BAR: &str = "{wide_bar} {pos}/{len} pages, {msg} errors, {elapsed}";
 
 /// A crawl: one loop owns all that is known, the pool does all that waits.
 #[derive(Debug)]
@@ -31,7 +28,7 @@ pub(crate) struct Crawl {
     reports: Sender<Outcome>,
     outcomes: Receiver<Outcome>,
     report: Report,
-    bar: ProgressBar,
+    progress: Progress,
 }
 
 impl Crawl {
@@ -47,7 +44,7 @@ impl Crawl {
             reports,
             outcomes,
             report: Report::default(),
-            bar: progress_bar(),
+            progress: Progress::new(),
         };
         for url in &settings.urls {
             if let Err(error) = crawl.frontier.seed(url) {
@@ -63,7 +60,6 @@ impl Crawl {
         or(self.visit_all(), stop).await;
         self.pool.kill().await;
         self.settle_all();
-        self.bar.finish_and_clear();
         self.report.finish(start.elapsed(), self.client.opened(), self.frontier.len())
     }
 
@@ -86,7 +82,8 @@ impl Crawl {
         let errand = Errand::new(url, self.reports.clone());
         let (client, timeout) = (Arc::clone(&self.client), self.timeout);
         self.in_flight += 1;
-        self.pool.spawn(async move { errand.run(&client, timeout).await }).await.detach();
+        let run = async move { errand.run(&client, timeout).await };
+        self.pool.spawn(run.boxed()).await.detach();
     }
 
     /// Takes in every outcome that is there already.
@@ -115,17 +112,9 @@ impl Crawl {
     }
 
     /// Brings the progress bar up to date.
-    fn show(&self) {
+    fn show(&mut self) {
         let ended = self.report.ended();
         let known = ended + self.in_flight + self.frontier.admitted();
-        self.bar.set_length(known as u64);
-        self.bar.set_position(ended as u64);
-        self.bar.set_message(self.report.errors().to_string());
+        self.progress.show(ended, known, self.report.errors());
     }
-}
-
-/// A bar that shows nothing unless standard error is a terminal.
-fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style).with_message("0")
 }

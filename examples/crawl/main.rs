@@ -11,7 +11,8 @@
 //! `Group` that owns a server's connections. The files, from the top down:
 //!
 //! * `args`: the command line;
-//! * `crawl`: the loop that feeds the pool; `frontier`: which URL is next; `report`: the summary;
+//! * `crawl`: the loop that feeds the pool; `frontier`: which URL is next; `progress`: the bar;
+//!   `report`: the summary;
 //! * `errand`: a fetch that reports even if it is killed; `fetch`: one URL to one page, or to one
 //!   `error`; `links`: the links of a page;
 //! * `client`: the connections that are kept; `connection`: one of them;
@@ -26,6 +27,7 @@ mod error;
 mod fetch;
 mod frontier;
 mod links;
+mod progress;
 mod report;
 mod server;
 mod site;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use indicatif::HumanBytes;
+use unit_prefix::NumberPrefix;
 
 use crate::error::FetchError;
 use crate::fetch::Page;
@@ -97,7 +97,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "pages", &self.pages())?;
-        row(f, "bytes", &HumanBytes(self.bytes))?;
+        row(f, "bytes", &size(self.bytes))?;
         row(f, "errors", &self.errors())?;
         for (kind, count) in self.errors_by_kind() {
             row(f, &format!("  {kind}"), &count)?;
@@ -121,6 +121,15 @@ impl Failures {
             0 => Ok(()),
             more => writeln!(f, "  ... and {more} more"),
         }
+    }
+}
+
+/// A number of bytes with its unit.
+fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two decimals are printed")]
+    match NumberPrefix::binary(bytes as f64) {
+        NumberPrefix::Standalone(bytes) => format!("{bytes:.0} B"),
+        NumberPrefix::Prefixed(prefix, number) => format!("{number:.2} {prefix}B"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_net::{TcpListener, TcpStream};
 use bytes::Bytes;
-use futures_lite::future::yield_now;
+use futures_lite::future::{FutureExt, yield_now};
 use futures_lite::stream::{self, StreamExt};
 use http_body_util::StreamBody;
 use hyper::body::{Frame, Incoming};
@@ -45,7 +45,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let accepting = Group::new();
-        accepting.spawn(accept(listener, site)).detach();
+        accepting.spawn(accept(listener, site).boxed()).detach();
         Ok(Self { address, _accepting: accepting })
     }
 
@@ -60,7 +60,7 @@ async fn accept(listener: TcpListener, site: Site) {
     let connections = Group::new();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => connections.spawn(serve(stream, site)).detach(),
+            Ok((stream, _)) => connections.spawn(serve(stream, site).boxed()).detach(),
             // Out of file descriptors, most likely: some come back as connections end.
             Err(_) => spinney::sleep(SLOW).await,
         }

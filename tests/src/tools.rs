@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
-use spinney::{Event, yield_now};
+use spinney::{Event, Failure, yield_now};
 pub use spinney_test_support::{NoWake, OnDrop, blow_up, on_its_own_waker, panics_on_drop};
 
 /// A gate that is shut: `set` opens it.
@@ -163,4 +163,21 @@ pub async fn polled<F: Future>(polled: Arc<Event>, future: F) -> F::Output {
         output
     })
     .await
+}
+
+/// Why something failed.
+pub trait Why {
+    /// The text of the failure without the greenlet that it names first, which is checked.
+    fn why(&self) -> String;
+}
+
+impl Why for Failure {
+    #[track_caller]
+    fn why(&self) -> String {
+        let text = self.to_string();
+        let Some(task) = self.task() else { return text };
+        let subject = format!("{task} (spawned at {}) ", task.spawned_at());
+        let why = text.strip_prefix(&subject).expect("a failure begins with its greenlet");
+        why.strip_prefix("was ").unwrap_or(why).to_owned()
+    }
 }

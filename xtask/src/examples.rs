@@ -3,6 +3,8 @@
 
 mod expected;
 
+use std::env::consts::EXE_SUFFIX;
+
 use cargo_metadata::TargetKind;
 use cargo_metadata::camino::Utf8PathBuf;
 use xshell::cmd;
@@ -13,12 +15,16 @@ use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
+    // With the features of the whole workspace, and so upon what the tests have built. That each
+    // package builds with its own features is checked by `features`.
+    steps.cmd("examples", cmd!(sh, "cargo build --quiet --workspace --bins --examples"))?;
     for example in examples(workspace) {
         let (package, [kind, name]) = (example.package, example.target());
-        let run = cmd!(sh, "cargo run --quiet --package {package} {kind} {name}");
-        steps.step(&format!("example {name}"), run.to_string(), || {
+        let again = format!("cargo run --package {package} {kind} {name}");
+        steps.step(&format!("example {name}"), again, || {
             let expected = sh.read_file(file(workspace, name))?;
-            let printed = run.quiet().read()?;
+            let program = example.program(workspace);
+            let printed = cmd!(sh, "{program}").quiet().read()?;
             expected::difference(&expected, &printed).map_or(Ok(()), |difference| {
                 let file = format!("examples/expected/{name}.txt");
                 Err(format!(
@@ -44,13 +50,17 @@ impl Example<'_> {
     fn target(&self) -> [&str; 2] {
         [if self.is_bin { "--bin" } else { "--example" }, self.name]
     }
+
+    /// The path of the program once it is built.
+    fn program(&self, workspace: &Workspace) -> Utf8PathBuf {
+        let folder = if self.is_bin { "debug" } else { "debug/examples" };
+        workspace.target().join(folder).join(format!("{}{EXE_SUFFIX}", self.name))
+    }
 }
 
 /// All examples, in the order of their names.
 fn examples(workspace: &Workspace) -> Vec<Example<'_>> {
-    let folder = workspace.root().join("examples");
-    let packages = workspace.packages().iter();
-    let packages = packages.filter(|package| package.manifest_path.starts_with(&folder));
+    let packages = workspace.examples();
     let targets = packages.flat_map(|package| package.targets.iter().map(move |t| (package, t)));
     let mut examples: Vec<_> = targets
         .filter_map(|(package, target)| {

@@ -1,5 +1,5 @@
 //! `cargo xtask features`: each crate builds alone, with none of its features, with each of them, and
-//! with all.
+//! with all; each package of examples builds alone, too.
 //!
 //! Built together, a crate may lean on a feature that only another crate asked for.
 
@@ -24,6 +24,11 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
             );
             steps.cmd(&format!("{name} alone, features {features:?}"), check)?;
         }
+    }
+    for package in workspace.examples() {
+        let name = &package.name;
+        let check = cmd!(sh, "cargo clippy --package {name} --bins --examples -- -D warnings");
+        steps.cmd(&format!("{name} alone"), check)?;
     }
     Ok(())
 }

@@ -16,6 +16,8 @@
 //!   did, and whether we do the same; PATH is a `.jsonl` or `.jsonl.xz` file, or a folder of them.
 //! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds, 60 by default; then
 //!   a million closures through thread pools.
+//! - `explore [--minutes N]`: the scenarios of `tests/tests/explore` in ever more orders, optimised,
+//!   for N minutes, 10 by default.
 //! - `bench [ARGS]`: spinney beside its rivals; `bench --help` lists the arguments.
 
 mod bench;
@@ -23,6 +25,7 @@ mod ci;
 mod conformance;
 mod deny;
 mod examples;
+mod explore;
 mod faults;
 mod features;
 mod layers;
@@ -70,6 +73,8 @@ fn dispatch(args: &[&str]) -> Result {
         ["package"] => package::run(&Workspace::open()?),
         ["stress"] => stress::run(&Workspace::open()?, 60),
         ["stress", "--seconds", seconds] => stress::run(&Workspace::open()?, seconds.parse()?),
+        ["explore"] => explore::run(&Workspace::open()?, 10.0),
+        ["explore", "--minutes", minutes] => explore::run(&Workspace::open()?, minutes.parse()?),
         ["conformance", rest @ ..] => conformance::run(&Workspace::open()?, rest),
         ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
         [] | ["-h" | "--help" | "help"] => {

@@ -8,7 +8,8 @@ use crate::{Result, examples};
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
-    let tests = cmd!(sh, "cargo test --workspace --lib --bins --tests --examples");
+    // `--tests` includes the examples that have tests; the others would be built twice.
+    let tests = cmd!(sh, "cargo test --workspace --lib --bins --tests");
     steps.cmd("unit and integration tests", tests)?;
     steps.cmd("doc tests", cmd!(sh, "cargo test --workspace --doc"))?;
     examples::run(workspace, steps)

@@ -49,7 +49,16 @@ impl Workspace {
 
     /// The members under `crates/`, which are what users get; the others are tools.
     pub(crate) fn crates(&self) -> impl Iterator<Item = &Package> {
-        let crates = self.root().join("crates");
-        self.packages().iter().filter(move |package| package.manifest_path.starts_with(&crates))
+        self.under("crates")
+    }
+
+    /// The members under `examples/`, whose programs a reader runs.
+    pub(crate) fn examples(&self) -> impl Iterator<Item = &Package> {
+        self.under("examples")
+    }
+
+    fn under(&self, folder: &str) -> impl Iterator<Item = &Package> + use<'_> {
+        let folder = self.root().join(folder);
+        self.packages().iter().filter(move |package| package.manifest_path.starts_with(&folder))
     }
 }

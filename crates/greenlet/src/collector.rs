@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::task::{Context, Waker};
 
-use crate::control::wake_all;
+use spinney_sync::wake_all;
+
 use crate::primitive::{self, Mutex, MutexGuard};
 
 #[derive(Default)]

@@ -8,9 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spinney_hub::contain;
 
-use crate::GreenletExit;
+use crate::{GreenletExit, Handle};
 
-/// Why a greenlet ended without a result. A cheap handle: all who ask get the same one.
+/// Why a greenlet ended without a result, and [which](Self::task) greenlet that was. A cheap handle.
+///
+/// As text it is a sentence with the greenlet's number, its name if it has one, and the line that
+/// spawned it: `greenlet 5 "fetch 1" (spawned at src/main.rs:3:5) panicked: no luck`. The greenlet's
+/// control block lives as long as a failure of it.
 ///
 /// ```
 /// use spinney_greenlet::{Failure, spawn};
@@ -19,15 +23,16 @@ use crate::GreenletExit;
 /// match failure {
 ///     Failure::Panicked(panic) => assert_eq!(panic.message().unwrap(), "out of luck"),
 ///     Failure::Killed(exit) => panic!("{exit}"),
-///     Failure::Aborted => unreachable!("nothing aborted it"),
+///     Failure::Aborted(_) => unreachable!("nothing aborted it"),
 /// }
 /// ```
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// It was killed, or dropped by a hub that stopped.
     Killed(GreenletExit),
-    /// It was [aborted](crate::Handle::abort), also if a kill came before.
-    Aborted,
+    /// It was [aborted](crate::Handle::abort), also if a kill came before: this greenlet, if the
+    /// failure is a greenlet's.
+    Aborted(Option<Handle>),
     /// It panicked.
     Panicked(Panic),
 }
@@ -36,7 +41,41 @@ impl Failure {
     /// The failure of code whose unwinding ended in `payload`, as
     /// [`catch_unwind`](std::panic::catch_unwind) returns it.
     pub fn panicked(payload: Box<dyn Any + Send>) -> Self {
-        Self::Panicked(Panic { payload: Arc::new(Payload(Mutex::new(Some(payload)))) })
+        let payload = Arc::new(Payload(Mutex::new(Some(payload))));
+        Self::Panicked(Panic { payload, task: None })
+    }
+
+    /// This failure as that of `task`.
+    pub(crate) fn of(self, task: &Handle) -> Self {
+        match self {
+            Self::Killed(exit) => Self::Killed(exit.of(task)),
+            Self::Aborted(_) => Self::Aborted(Some(task.clone())),
+            Self::Panicked(panic) => Self::Panicked(Panic { task: Some(task.clone()), ..panic }),
+        }
+    }
+
+    /// The greenlet that ended with it. `None` if it is none's: an item of a map that runs within
+    /// the greenlet of a worker, or code that was run with
+    /// [`catch_unwind`](std::panic::catch_unwind).
+    ///
+    /// ```
+    /// use spinney_greenlet::spawn;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let fetch = spawn(async { panic!("no luck") }).named("fetch 1");
+    ///     let (id, line) = (fetch.id(), line!() - 1);
+    ///     let failure = fetch.await.unwrap_err();
+    ///     let task = failure.task().unwrap();
+    ///     assert_eq!((task.id(), task.name().as_deref()), (id, Some("fetch 1")));
+    ///     assert_eq!(task.spawned_at().line(), line);
+    /// });
+    /// ```
+    pub fn task(&self) -> Option<&Handle> {
+        match self {
+            Self::Killed(exit) => exit.task(),
+            Self::Aborted(task) => task.as_ref(),
+            Self::Panicked(panic) => panic.task.as_ref(),
+        }
     }
 
     /// Lets the current greenlet end with this failure: the panic goes on, or the kill is seen
@@ -64,13 +103,15 @@ impl Failure {
     ///             Err(failure) => failure.resume().await,
     ///         }
     ///     });
-    ///     assert_eq!(outer.await.unwrap_err().to_string(), "panicked: no luck");
+    ///     let (id, failure) = (outer.id(), outer.await.unwrap_err());
+    ///     assert!(failure.is_panic());
+    ///     assert_eq!(failure.task().unwrap().id(), id);
     /// });
     /// ```
     pub async fn resume<T>(self) -> T {
         match self {
             Self::Killed(exit) => exit.resume().await,
-            Self::Aborted => GreenletExit::because(self).resume().await,
+            Self::Aborted(_) => GreenletExit::because(self).resume().await,
             Self::Panicked(panic) => {
                 let text = panic.to_string();
                 resume_unwind(panic.into_payload().unwrap_or_else(|| Box::new(text)))
@@ -85,7 +126,7 @@ impl Failure {
 
     /// Whether it was aborted.
     pub fn is_aborted(&self) -> bool {
-        matches!(self, Self::Aborted)
+        matches!(self, Self::Aborted(_))
     }
 
     /// Whether it panicked.
@@ -96,9 +137,13 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(task) = self.task() {
+            let verb = if self.is_panic() { "" } else { "was " };
+            write!(f, "{task} (spawned at {}) {verb}", task.spawned_at())?;
+        }
         match self {
             Self::Killed(exit) => exit.fmt(f),
-            Self::Aborted => f.write_str("aborted"),
+            Self::Aborted(_) => f.write_str("aborted"),
             Self::Panicked(panic) => panic.fmt(f),
         }
     }
@@ -122,6 +167,8 @@ impl From<Panic> for Failure {
 #[derive(Clone)]
 pub struct Panic {
     payload: Arc<Payload>,
+    /// The greenlet, in the failure of one.
+    task: Option<Handle>,
 }
 
 /// None once it was taken.

@@ -61,7 +61,10 @@ impl<T> Greenlet<T> {
         self
     }
 
-    /// Gives it a name, for those who look at what is running.
+    /// Names the greenlet, which may have run by then: [`named`](crate::named) names a task before
+    /// it runs.
+    ///
+    /// Python: `gevent.Greenlet.name`.
     ///
     /// ```
     /// let fetch = spinney_greenlet::spawn(async {}).named("fetch 17");
@@ -74,6 +77,7 @@ impl<T> Greenlet<T> {
     }
 
     /// Kills the greenlet when this is dropped before it has finished, instead of detaching it.
+    /// [`detach`](Self::detach) lifts that.
     ///
     /// ```
     /// use std::future::pending;

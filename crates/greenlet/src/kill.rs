@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use spinney_hub::contain;
 
 use crate::control::Control;
-use crate::current;
+use crate::{Handle, current};
 
 /// The kill of a greenlet, with the reason for it if there is one. `gevent.GreenletExit`.
 ///
@@ -26,7 +26,13 @@ use crate::current;
 #[derive(Clone, Default)]
 pub struct GreenletExit {
     /// Behind two pointers, so that a kill is one: every greenlet has room for one.
-    reason: Option<Arc<Reason>>,
+    shared: Option<Arc<Shared>>,
+}
+
+enum Shared {
+    Because(Reason),
+    /// The kill, which has ended this greenlet.
+    Of(Handle, GreenletExit),
 }
 
 /// None while it is being dropped.
@@ -49,12 +55,36 @@ impl GreenletExit {
 
     /// A kill for `reason`: any error, or a text.
     pub fn because(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { reason: Some(Arc::new(Reason(Some(reason.into())))) }
+        Self { shared: Some(Arc::new(Shared::Because(Reason(Some(reason.into()))))) }
     }
 
     /// Why, if that was said.
     pub fn reason(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
-        self.reason.as_ref()?.0.as_deref().map(|reason| reason as _)
+        match &**self.shared.as_ref()? {
+            Shared::Because(reason) => reason.0.as_deref().map(|reason| reason as _),
+            Shared::Of(_, exit) => exit.reason(),
+        }
+    }
+
+    /// This kill as the failure of `task`.
+    pub(crate) fn of(self, task: &Handle) -> Self {
+        Self { shared: Some(Arc::new(Shared::Of(task.clone(), self))) }
+    }
+
+    /// The greenlet that it has ended, in a failure.
+    pub(crate) fn task(&self) -> Option<&Handle> {
+        match &**self.shared.as_ref()? {
+            Shared::Because(_) => None,
+            Shared::Of(task, _) => Some(task),
+        }
+    }
+
+    /// This kill as one to be sent: of no greenlet yet.
+    pub(crate) fn unowned(self) -> Self {
+        match self.shared.as_deref() {
+            Some(Shared::Of(_, exit)) => exit.clone(),
+            _ => self,
+        }
     }
 
     /// Lets the current greenlet end as killed, after [`catch_exit`](crate::catch_exit) and what

@@ -41,7 +41,12 @@ impl LazyHandle {
     /// A greenlet that the current one makes.
     #[track_caller]
     pub fn new() -> Self {
-        Self(Stage::Fresh(Origin::new(Location::caller())))
+        Self::at(Location::caller())
+    }
+
+    /// As [`new`](Self::new), of a greenlet that was spawned on the line `at`.
+    pub fn at(at: &'static Location<'static>) -> Self {
+        Self(Stage::Fresh(Origin::new(at)))
     }
 
     /// The half to run; nobody gets the result. `guard` is dropped as [`pair`](crate::pair) has it.

@@ -15,13 +15,15 @@
 //!     assert!(matches!(endless.await, Err(Failure::Killed(_))));
 //!
 //!     let broken = spawn(async { panic!("no luck") });
-//!     assert_eq!(broken.await.unwrap_err().to_string(), "panicked: no luck");
+//!     let failure = broken.await.unwrap_err().to_string();
+//!     assert!(failure.starts_with("greenlet ") && failure.ends_with(" panicked: no luck"));
 //! });
 //! ```
 //!
 //! | to | take |
 //! |---|---|
 //! | start a task now, on a hub of your choice, or later | [`spawn`], [`spawn_on`], [`spawn_later`] |
+//! | name a task before it runs | [`named`] |
 //! | make one first and start it later | [`Greenlet::new`] |
 //! | wait for one, or for several | [`Handle::join`], [`joinall`], [`iwait`] |
 //! | kill one, or several | [`Handle::kill`], [`killall`] |
@@ -38,10 +40,12 @@
 //! | returned | `Ok` of what it returned, an `Err` of its own included |
 //! | panicked | [`Failure::Panicked`], with the payload; nobody else notices |
 //! | was killed | [`Failure::Killed`], with the reason |
-//! | was dropped by its hub | [`Failure::Killed`], without a reason |
+//! | was dropped by its hub | [`Failure::Killed`], because its hub was shut down |
 //! | was aborted | [`Failure::Aborted`] |
 //!
-//! Those who build containers of their own use [`pair`].
+//! A failure says [which greenlet](Failure::task) ended with it.
+//!
+//! Containers are built with [`pair`], [`pair_in`] and [`InPlace`].
 
 mod collector;
 mod control;
@@ -54,6 +58,7 @@ mod kill;
 mod lazy_handle;
 mod links;
 mod local;
+mod named;
 mod primitive;
 mod scopes;
 mod spawn;
@@ -69,6 +74,7 @@ pub use in_place::{Deputy, InPlace};
 pub use kill::{CatchExit, GreenletExit, Shield, catch_exit, shield};
 pub use lazy_handle::LazyHandle;
 pub use local::{InheritLocals, Local, inherit_locals};
+pub use named::{Named, named};
 pub use spawn::{spawn, spawn_later, spawn_later_local, spawn_on};
 pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};
 pub use task::{Task, pair, pair_in};

@@ -120,6 +120,11 @@ impl Context {
         Self::driving(Hub::custom(clock, hub))
     }
 
+    /// The context of a thread that alone runs the tasks of `hub`.
+    pub fn of_hub(hub: Hub) -> Self {
+        Self::driving(hub)
+    }
+
     /// Has `labels` called with what the task that is being polled is called, as often as it
     /// says so.
     #[must_use]

@@ -52,6 +52,7 @@ mod inbox;
 mod interval;
 mod limit;
 mod local;
+mod one_thread;
 #[cfg(any(feature = "smol", feature = "tokio"))]
 mod scope;
 mod sleep;
@@ -72,6 +73,7 @@ pub use hub::{Hub, HubBuilder, ShutdownReport};
 pub use interval::{Interval, interval};
 pub use limit::Limit;
 pub use local::LocalHub;
+pub use one_thread::{ForbidThreads, require_threads};
 #[cfg(any(feature = "smol", feature = "tokio"))]
 pub use scope::Scoped;
 pub use sleep::{Sleep, sleep, sleep_until};

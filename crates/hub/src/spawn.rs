@@ -40,7 +40,9 @@ pub type BoxTask = Pin<Box<dyn Future<Output = ()> + Send>>;
     note = "to see what in it is not `Send`, hand the same future to `spinney::spawn`"
 )]
 pub trait Spawn<F> {
-    /// Starts `future` in the background and returns at once.
+    /// Starts `future` in the background and returns at once. An implementation can find the line
+    /// of the caller by [`Location::caller`](std::panic::Location::caller).
+    #[track_caller]
     fn spawn(&self, future: F);
 
     /// Whether the code that asks runs on this executor, so that it may poll a future there within

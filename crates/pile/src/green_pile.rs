@@ -14,7 +14,7 @@ use spinney_pool::Runs;
 use spinney_sync::{GiveWay, Wait};
 
 use crate::GreenPool;
-use crate::readers::Readers;
+use crate::readers::{Readers, STREAM, Ticket};
 use crate::tasks::Tasks;
 
 /// A pile of tasks whose results are taken in the order in which they end. `eventlet.GreenPile`,
@@ -55,7 +55,7 @@ pub struct GreenPile<T, X = Hub> {
 /// The state of one wait for a result.
 #[derive(Default)]
 struct Reading {
-    ticket: Option<u64>,
+    ticket: Ticket,
     give_way: GiveWay,
 }
 
@@ -177,11 +177,7 @@ impl<T, X> GreenPile<T, X> {
         polled
     }
 
-    fn poll_take(
-        &self,
-        cx: &Context<'_>,
-        ticket: &mut Option<u64>,
-    ) -> Poll<Option<Result<T, Failure>>> {
+    fn poll_take(&self, cx: &Context<'_>, ticket: &mut Ticket) -> Poll<Option<Result<T, Failure>>> {
         // Registering first and looking second: an end between the two is not missed.
         self.readers.wait(ticket, cx.waker());
         let waker = Waker::from(Arc::clone(&self.readers));
@@ -194,10 +190,10 @@ impl<T, X> GreenPile<T, X> {
             }
         });
         let Poll::Ready((result, is_over)) = taken else { return Poll::Pending };
-        self.readers.leave(ticket);
+        self.readers.served(ticket);
         if is_over {
             // The others wait for nothing.
-            self.readers.wake_all();
+            self.readers.wake_some(usize::MAX);
         }
         Poll::Ready(result)
     }
@@ -233,7 +229,9 @@ impl<T, X> Drop for Spawning<'_, T, X> {
     fn drop(&mut self) {
         self.pile.change(|state| {
             state.spawning -= 1;
-            self.pile.readers.wake_all();
+            // One looks at the new task; all see that there is none.
+            let is_over = state.outstanding() == 0;
+            self.pile.readers.wake_some(if is_over { usize::MAX } else { 1 });
         });
     }
 }
@@ -250,6 +248,7 @@ impl<T, X> Stream for GreenPile<T, X> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut reading = std::mem::take(&mut self.reading);
+        reading.ticket = Some(STREAM);
         let polled = self.poll_next_for(cx, &mut reading, "the next of a pile made", self.at);
         self.reading = reading;
         polled

@@ -1,61 +1,94 @@
-//! [`Readers`]: who waits for the next result of a pile.
+//! [`Readers`]: the waits for the next result of a pile.
+//!
+//! A result wakes one reader. The reader that takes a result wakes the next, which looks for another
+//! and sees to it that the end of a task is noticed; one that was woken and leaves without a result
+//! does the same, and so does one whose waker panics. So `n` results for `n` readers cost `2n` wakes.
 
+use std::collections::BTreeMap;
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
 use spinney_hub::contain;
 
-/// Those who wait, each with a ticket. As a waker it wakes all of them, or notes to do so when
-/// nobody [holds](Self::hold) it back any more: a waker is somebody else's code, which may read the
-/// pile there and then.
+/// The readers of a pile, each with a ticket. As a waker it wakes one of them, when no
+/// [`Hold`] is left: a waker is other people's code, which may read the pile there and then.
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
     state: Mutex<State>,
 }
 
+/// The ticket of a reader, from its first wait on.
+pub(crate) type Ticket = Option<u64>;
+
+/// The ticket of the pile itself, read as a stream. It is the first in the queue. Nothing says when
+/// such a read is given up, so that a wake of it never counts.
+pub(crate) const STREAM: u64 = 0;
+
 #[derive(Debug, Default)]
 struct State {
-    waiting: Vec<(u64, Waker)>,
+    /// Those that wait and have not been woken, in the order in which they came.
+    waiting: BTreeMap<u64, Waker>,
     last_ticket: u64,
     holds: usize,
-    /// Somebody was woken while it was held back.
-    woken: bool,
+    /// How many to wake when the last hold is gone.
+    due: usize,
 }
 
 impl Readers {
-    /// Lets `waker` be woken with the others, under a ticket of its own, which is the caller's.
-    pub(crate) fn wait(&self, ticket: &mut Option<u64>, waker: &Waker) {
+    /// Has `waker` woken when it is the turn of `ticket`, which the first wait draws.
+    pub(crate) fn wait(&self, ticket: &mut Ticket, waker: &Waker) {
         let before = self.change(|state| {
             let ticket = *ticket.get_or_insert_with(|| {
                 state.last_ticket += 1;
                 state.last_ticket
             });
-            let before = state.remove(ticket);
-            state.waiting.push((ticket, waker.clone()));
-            before
+            state.waiting.insert(ticket, waker.clone())
         });
         drop(before);
     }
 
-    /// Forgets who waits under `ticket`.
-    pub(crate) fn leave(&self, ticket: &mut Option<u64>) {
-        let waker = ticket.take().map(|ticket| self.change(|state| state.remove(ticket)));
+    /// Ends the wait of `ticket` with a result.
+    pub(crate) fn served(&self, ticket: &mut Ticket) {
+        let waker = ticket.take().map(|ticket| self.change(|state| state.waiting.remove(&ticket)));
         drop(waker);
+        self.wake_some(1);
     }
 
-    /// Wakes all.
-    pub(crate) fn wake_all(&self) {
-        let woken = self.change(|state| {
-            state.woken = state.holds > 0;
-            if state.woken { Vec::new() } else { std::mem::take(&mut state.waiting) }
-        });
-        wake(woken);
+    /// Ends the wait of `ticket` without a result.
+    pub(crate) fn leave(&self, ticket: &mut Ticket) {
+        let Some(ticket) = ticket.take() else { return };
+        let waiting = self.change(|state| state.waiting.remove(&ticket));
+        if waiting.is_none() {
+            self.wake_some(1);
+        }
     }
 
-    /// Wakes nobody before the guard is dropped: for who has the lock of the pile.
+    /// Wakes as many as there are, up to `count`.
+    pub(crate) fn wake_some(&self, count: usize) {
+        self.wake_due(|state| state.due = state.due.saturating_add(count));
+    }
+
+    /// Wakes no reader before the guard is dropped: for the time of the pile's lock.
     pub(crate) fn hold(&self) -> Hold<'_> {
         self.change(|state| state.holds += 1);
         Hold { readers: self }
+    }
+
+    /// Changes the state, and wakes those that are due then. A reader whose waker panics may never
+    /// look: the next is woken in its stead.
+    fn wake_due(&self, change: impl FnOnce(&mut State)) {
+        let mut woken = self.change(|state| {
+            change(state);
+            state.take_due()
+        });
+        while !woken.is_empty() {
+            let failed = woken.drain(..).filter_map(failed).count();
+            woken = self.change(|state| {
+                state.due = state.due.saturating_add(failed);
+                state.take_due()
+            });
+        }
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
@@ -70,30 +103,35 @@ pub(crate) struct Hold<'a> {
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        let woken = self.readers.change(|state| {
-            state.holds -= 1;
-            let woken = std::mem::take(&mut state.woken);
-            if woken { std::mem::take(&mut state.waiting) } else { Vec::new() }
-        });
-        wake(woken);
+        self.readers.wake_due(|state| state.holds -= 1);
     }
 }
 
-fn wake(readers: Vec<(u64, Waker)>) {
-    for (_, waker) in readers {
-        contain(|| waker.wake());
-    }
+/// Wakes `waker`; something if it panics.
+fn failed(waker: Waker) -> Option<()> {
+    let mut failed = Some(());
+    contain(|| {
+        waker.wake();
+        failed = None;
+    });
+    failed
 }
 
 impl State {
-    fn remove(&mut self, ticket: u64) -> Option<Waker> {
-        let place = self.waiting.iter().position(|(other, _)| *other == ticket)?;
-        Some(self.waiting.remove(place).1)
+    /// The wakers of those that are to be woken now.
+    fn take_due(&mut self) -> Vec<Waker> {
+        if self.holds > 0 || self.due == 0 {
+            return Vec::new();
+        }
+        let due = mem::take(&mut self.due);
+        let stream = self.waiting.remove(&STREAM);
+        let first = std::iter::from_fn(|| Some(self.waiting.pop_first()?.1));
+        stream.into_iter().chain(first.take(due)).collect()
     }
 }
 
 impl Wake for Readers {
     fn wake(self: Arc<Self>) {
-        self.wake_all();
+        self.wake_some(1);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, InPlace, Task, pair_in};
+use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
 use spinney_hub::contain;
 use spinney_sync::Closed;
 
@@ -147,50 +147,6 @@ impl<X> TaskSet<X> {
         let (task, greenlet) = pair_in(None, Location::caller(), map, |_| ());
         self.core.hub.spawn(task);
         greenlet
-    }
-}
-
-/// Runs `future` as a member of `tasks` once a slot is free, and gives its result, as gevent does: a
-/// member that calls this runs `future` immediately in its own place, whether a slot is free or not;
-/// otherwise the task runs on when this is dropped. [`TaskSet::apply`] waits for a slot, and kills.
-///
-/// # Errors
-///
-/// The failure that `future` ended with; a kill if the set was closed before a slot was free.
-///
-/// # Cancel safety
-///
-/// Dropping it gives up the place in the queue, or leaves the task to itself; a task that runs in place
-/// is killed.
-///
-/// Python: `gevent.pool.Group.apply`.
-///
-/// ```
-/// use spinney_pool::{Pool, gevent_apply};
-///
-/// spinney_hub::block_on(async {
-///     let pool = Pool::new(1);
-///     assert_eq!(gevent_apply(&pool, async { 42 }).await.unwrap(), 42);
-/// });
-/// ```
-#[track_caller]
-pub fn gevent_apply<X, F>(
-    tasks: &TaskSet<X>,
-    future: F,
-) -> impl Future<Output = Result<F::Output, Failure>>
-where
-    F: Future,
-    X: Runs<F>,
-{
-    let (inside, at) = (tasks.is_inside(), Location::caller());
-    let spawned = SpawnInto::new(tasks, future);
-    async move {
-        if !inside {
-            return spawned.await.await;
-        }
-        let (task, greenlet) = pair_in(None, at, spawned.into_body(), |_| ());
-        InPlace::new(task, &greenlet).await;
-        greenlet.await
     }
 }
 

@@ -7,18 +7,20 @@ use spinney_greenlet::Failure;
 
 use crate::InsideGroup;
 
-/// The members of a group that panicked: how many, and what the first of them said. A member that
-/// was killed is none of them.
+/// The members of a group that panicked: how many, and the failures of the first, each of which says
+/// [whose it is](Failure::task). A member that was killed is none of them.
 ///
 /// ```
+/// use spinney_greenlet::named;
 /// use spinney_pool::{Group, JoinError};
 ///
 /// spinney_hub::block_on(async {
 ///     let group = Group::new();
-///     group.spawn(async { panic!("no luck") }).detach();
+///     group.spawn(named("fetch 1", async { panic!("no luck") })).detach();
 ///     let Err(JoinError::Failed(failures)) = group.try_join().await else { unreachable!() };
 ///     assert_eq!(failures.count(), 1);
-///     assert_eq!(failures.to_string(), "a member panicked: no luck");
+///     let text = failures.to_string();
+///     assert!(text.contains("\"fetch 1\" (spawned at ") && text.ends_with(") panicked: no luck"));
 /// });
 /// ```
 #[derive(Clone, Debug)]
@@ -59,8 +61,8 @@ impl Failures {
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.count, self.first.first()) {
-            (1, Some(failure)) => write!(f, "a member {failure}"),
-            (count, Some(failure)) => write!(f, "{count} members failed, the first {failure}"),
+            (1, Some(failure)) => failure.fmt(f),
+            (count, Some(failure)) => write!(f, "{count} members failed, the first: {failure}"),
             (count, None) => write!(f, "{count} members failed"),
         }
     }

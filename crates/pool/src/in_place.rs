@@ -271,14 +271,22 @@ impl Holder {
         self.members.share_slot(&self.handle)
     }
 
-    /// A share of the slot for one worker of a map that the holder reads.
-    pub(crate) fn lend(&self) -> Option<Arc<Permit>> {
-        self.members.lend(&self.handle)
+    /// A share of the slot for one worker of a map that `reader` waits for, which runs within the
+    /// poll of the holder. If there is one already, `waker` is woken when that has left.
+    pub(crate) fn lend(&self, reader: u64, waker: &Waker) -> Option<Arc<Permit>> {
+        if !self.members.slots.begin_loan(reader, waker) {
+            return None;
+        }
+        let share = self.share_slot();
+        if share.is_none() {
+            self.end_loan(reader);
+        }
+        share
     }
 
-    /// The worker has left.
-    pub(crate) fn end_loan(&self) {
-        self.members.end_loan(&self.handle);
+    /// The worker that shared the slot for `reader` has left.
+    pub(crate) fn end_loan(&self, reader: u64) {
+        self.members.slots.end_loan(reader);
     }
 
     /// Whether the current greenlet runs no child in place for want of a slot here.

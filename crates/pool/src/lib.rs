@@ -31,6 +31,7 @@ mod arena;
 mod builder;
 mod errors;
 mod failures;
+pub mod gevent;
 mod group;
 mod hook;
 mod in_place;
@@ -43,7 +44,7 @@ mod slot;
 mod stop;
 mod task_set;
 
-pub use apply::{DeferredSpawn, MapAsync, Then, gevent_apply};
+pub use apply::{DeferredSpawn, MapAsync, Then};
 pub use builder::{PoolBuilder, Reentry};
 pub use errors::{InsideGroup, PoolFull};
 pub use failures::{Failures, JoinError};

@@ -57,8 +57,6 @@ struct Member {
     slot: Held,
     /// It was sent the group's kill, and gets no other.
     dying: bool,
-    /// A worker of a map that it reads shares the slot.
-    lends: bool,
     kind: Kind,
 }
 
@@ -112,13 +110,7 @@ impl Members {
         let place = state.list.next_place();
         let guard = |handle: &Handle| seat(Membership::new(self, place, handle));
         let (task, greenlet) = pair_in(Some(place), at, future, guard);
-        state.insert(Member {
-            handle: greenlet.handle().clone(),
-            slot,
-            dying: false,
-            lends: false,
-            kind,
-        });
+        state.insert(Member { handle: greenlet.handle().clone(), slot, dying: false, kind });
         drop(state);
         self.note_scope(greenlet.handle());
         Ok((task, greenlet))
@@ -136,7 +128,7 @@ impl Members {
         let place = state.list.next_place();
         state.added.insert(greenlet.id(), place);
         let (handle, slot) = (greenlet.clone(), Held::Own(permit));
-        state.insert(Member { handle, slot, dying: false, lends: false, kind: Kind::Added });
+        state.insert(Member { handle, slot, dying: false, kind: Kind::Added });
         drop(state);
         self.note_scope(greenlet);
         let membership = Membership::new(self, place, greenlet);
@@ -173,25 +165,6 @@ impl Members {
         let mut state = self.lock();
         let place = state.find(greenlet)?;
         state.list.get_mut(place)?.slot.share()
-    }
-
-    /// A share of the slot of `greenlet` for one worker of a map that it reads; None if it holds no
-    /// slot, or lends it already.
-    pub(crate) fn lend(&self, greenlet: &Handle) -> Option<Arc<Permit>> {
-        let mut state = self.lock();
-        let place = state.find(greenlet)?;
-        let member = state.list.get_mut(place).filter(|member| !member.lends)?;
-        let share = member.slot.share()?;
-        member.lends = true;
-        Some(share)
-    }
-
-    /// The worker that shared the slot of `greenlet` has left.
-    pub(crate) fn end_loan(&self, greenlet: &Handle) {
-        let mut state = self.lock();
-        let place = state.find(greenlet);
-        let member = place.and_then(|place| state.list.get_mut(place));
-        member.into_iter().for_each(|member| member.lends = false);
     }
 
     /// The members of the pool or of one of its scopes among which `greenlet` holds a slot.
@@ -248,7 +221,8 @@ impl Members {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.gate.is_closed() || self.slots.is_closed()
+        // Closing a pool closes its slots.
+        self.slots.is_closed() || (self.is_scope() && self.gate.is_closed())
     }
 
     /// Whether a map should give a slot back rather than run its next item in it: because others
@@ -357,7 +331,9 @@ impl Members {
         }
         state.dying = state.list.len();
         drop(state);
-        killed.into_iter().for_each(|member| contain(|| member.kill_now_with(exit.clone())));
+        for member in killed {
+            contain(|| member.kill_now_with(exit.clone()));
+        }
     }
 
     /// Kills `greenlet`, if it is a member that has not been killed here before.
@@ -374,7 +350,9 @@ impl Members {
 
     /// Aborts each member.
     pub(crate) fn abort(&self) {
-        self.handles().into_iter().for_each(|member| contain(|| member.abort()));
+        for member in self.handles() {
+            contain(|| member.abort());
+        }
     }
 
     /// The member at `place` has finished, if it is `greenlet`: one that was discarded has left
@@ -390,7 +368,7 @@ impl Members {
 
     /// Removes the member at `place`. Returns whether it was added.
     fn remove(&self, mut state: MutexGuard<'_, State>, place: u32) -> bool {
-        let Member { handle, slot, dying, kind, .. } = state.list.remove(place);
+        let Member { handle, slot, dying, kind } = state.list.remove(place);
         if kind == Kind::Added {
             state.added.remove(&handle.id());
         }

@@ -65,6 +65,11 @@ impl Outcomes {
         add(count, 1);
     }
 
+    /// Counts ends with a result, under the same lock.
+    pub(crate) fn count_successes(&self, count: usize) {
+        add(&self.succeeded, count);
+    }
+
     /// Adds the counts of `others`, under the lock of this one.
     pub(crate) fn add(&self, others: &Self) {
         add(&self.succeeded, others.succeeded.load(Relaxed));

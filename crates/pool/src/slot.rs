@@ -4,15 +4,16 @@
 //! semaphore counts those that are not free, so *running + free = capacity* is its invariant.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use spinney_greenlet::{Greenlet, Handle};
-use spinney_hub::Hub;
+use spinney_hub::{Hub, contain};
 use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait};
 
 use crate::Runs;
@@ -76,6 +77,8 @@ pub(crate) struct Slots {
     pub(crate) turns: Turns,
     /// Where a greenlet is a member, if that is a scope.
     scoped: Mutex<HashMap<u64, Weak<Members>>>,
+    /// The readers of maps whose slot a worker shares, and the feeders that wait to share it.
+    loans: Mutex<HashMap<u64, Vec<Waker>>>,
 }
 
 /// A shared pointer to the slots of a pool.
@@ -88,7 +91,8 @@ pub(crate) type Permit = spinney_sync::Permit<SharedSlots>;
 impl SharedSlots {
     pub(crate) fn new(capacity: usize) -> Self {
         let (semaphore, turns) = (Semaphore::new(capacity), Turns::default());
-        Self(Arc::new(Slots { semaphore, turns, scoped: Mutex::default() }))
+        let (scoped, loans) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Slots { semaphore, turns, scoped, loans }))
     }
 
     pub(crate) fn shared(&self) -> &Slots {
@@ -103,6 +107,31 @@ impl SharedSlots {
     /// Tells these slots from others.
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Lets one worker share the slot of `reader`; otherwise `waker` is woken when that may be
+    /// possible.
+    pub(crate) fn begin_loan(&self, reader: u64, waker: &Waker) -> bool {
+        match self.loans().entry(reader) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Vec::new());
+                true
+            }
+            Entry::Occupied(mut waiting) => {
+                waiting.get_mut().push(waker.clone());
+                false
+            }
+        }
+    }
+
+    /// The worker has left.
+    pub(crate) fn end_loan(&self, reader: u64) {
+        let waiting = self.loans().remove(&reader);
+        waiting.into_iter().flatten().for_each(|waker| contain(|| waker.wake()));
+    }
+
+    fn loans(&self) -> MutexGuard<'_, HashMap<u64, Vec<Waker>>> {
+        self.0.loans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that `greenlet` is a member of the scope `members`.

@@ -99,6 +99,7 @@ impl<X> TaskSet<X> {
     ///
     /// The kills go ahead whether the wait is dropped or not.
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "as all kills")]
     pub fn shutdown(&self, exit: GreenletExit) -> impl Future<Output = Report> {
         let at = Location::caller();
         self.inner().close();

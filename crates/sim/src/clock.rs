@@ -45,6 +45,29 @@ impl VirtualClock {
         self.advance_to(now.checked_add(duration).expect("a clock cannot show a time that late"));
     }
 
+    /// Jumps to the next alarm and returns the keys of all alarms that are due then, in the order in
+    /// which they were set. None of them rings yet.
+    pub(crate) fn jump_silently(&self) -> Vec<u64> {
+        let mut state = self.lock();
+        let Some((at, _)) = state.alarms.keys().next().copied() else { return Vec::new() };
+        state.now = at.max(state.now);
+        let due = (state.now, u64::MAX);
+        state.alarms.range(..=due).map(|((_, key), _)| *key).collect()
+    }
+
+    /// Rings the alarm `key`, unless it was cleared.
+    pub(crate) fn ring(&self, key: u64) {
+        let waker = self.lock().remove(key);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether the alarm `key` has neither rung nor been cleared.
+    pub(crate) fn is_set(&self, key: u64) -> bool {
+        self.lock().times.contains_key(&key)
+    }
+
     fn advance_to(&self, to: Instant) {
         let due = {
             let mut state = self.lock();
@@ -65,6 +88,13 @@ impl VirtualClock {
     }
 }
 
+impl State {
+    fn remove(&mut self, key: u64) -> Option<Waker> {
+        let at = self.times.remove(&key)?;
+        self.alarms.remove(&(at, key))
+    }
+}
+
 impl TimeSource for VirtualClock {
     fn now(&self) -> Instant {
         self.lock().now
@@ -82,7 +112,7 @@ impl TimeSource for VirtualClock {
 
     fn clear_alarm(&self, key: u64) {
         let mut state = self.lock();
-        let waker = state.times.remove(&key).and_then(|at| state.alarms.remove(&(at, key)));
+        let waker = state.remove(key);
         drop(state);
         drop(waker);
     }

@@ -43,7 +43,7 @@ impl fmt::Display for Deadlock {
         f.write_str("deadlock: nothing is ready to run and no timer is set")?;
         write!(f, "\n  the main future {}", self.main.waits())?;
         for task in &self.tasks {
-            write!(f, "\n  {} {}", task.label.as_deref().unwrap_or("a task"), task.waits())?;
+            write!(f, "\n  {}", task.line())?;
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! [`SimHub`]: a hub whose time is virtual and whose order can be replayed.
 
-use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -11,15 +10,16 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use spinney_hub::{Clock, Context, Hub, Spawn, TimeSource};
+use spinney_hub::{Clock, Context, Entered, Hub, Spawn, TimeSource};
 use spinney_sync::Budget;
 
 use crate::Deadlock;
 use crate::clock::VirtualClock;
-use crate::tasks::{Stuck, Tasks, Turn};
+use crate::explore::{Explore, Report, Run, message};
+use crate::tasks::{Order, Stuck, Tasks, Turn};
 
 /// A hub for tests: one thread, tasks that need not be `Send`, and a clock that jumps to the next
-/// timer when nobody is ready to run.
+/// timer when no task is ready to run.
 ///
 /// A cheap handle. Nothing runs but inside [`block_on`](Self::block_on). Dropping the last handle
 /// drops the tasks that are left; a task that holds a handle of its own hub keeps it alive.
@@ -42,8 +42,10 @@ pub struct SimHub {
 }
 
 struct Core {
-    tasks: Rc<Tasks>,
+    tasks: Tasks,
     clock: Arc<VirtualClock>,
+    /// The weak handle for contexts.
+    handle: Hub,
     running: Cell<bool>,
 }
 
@@ -51,20 +53,26 @@ impl SimHub {
     /// A hub that runs its tasks first in, first out.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(None)
+        Self::with(Order::Fifo)
     }
 
     /// A hub that picks the next of those that are ready at random: with the same seed in the same
     /// order.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self::with(Some(Rng::with_seed(seed)))
+        Self::with(Order::Random(RefCell::new(Rng::with_seed(seed))))
     }
 
-    fn with(rng: Option<Rng>) -> Self {
-        let tasks = Rc::new(Tasks::new(rng));
+    /// A hub whose order is that of `run`.
+    pub(crate) fn explored(run: Rc<Run>) -> Self {
+        Self::with(Order::Explored(run))
+    }
+
+    fn with(order: Order) -> Self {
+        let tasks = Tasks::new(order);
         let clock = Arc::new(VirtualClock::new());
-        Self { core: Rc::new(Core { tasks, clock, running: Cell::new(false) }) }
+        let handle = Hub::custom(Clock::new(clock.clone()), Arc::new(tasks.handle()));
+        Self { core: Rc::new(Core { tasks, clock, handle, running: Cell::new(false) }) }
     }
 
     /// Runs `scenario` on a hub of each of `seeds`, to find the order in which it fails.
@@ -104,6 +112,48 @@ impl SimHub {
         }
     }
 
+    /// Runs `scenario` in every order with at most three delays, as [`Explore`] does by default, to
+    /// find the smallest order in which it fails.
+    ///
+    /// # Panics
+    ///
+    /// If `scenario` fails in an order, with what failed, the steps of the run, and a token for
+    /// [`replay`](Self::replay); or if it cannot be explored.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    /// use spinney_hub::Spawn;
+    /// use spinney_sim::SimHub;
+    /// use spinney_sync::Semaphore;
+    ///
+    /// let report = SimHub::explore(|sim| {
+    ///     let seats = Rc::new(Semaphore::new(1));
+    ///     for _ in 0..3 {
+    ///         let seats = Rc::clone(&seats);
+    ///         sim.spawn(async move { drop(seats.acquire().await) });
+    ///     }
+    ///     sim.run_until_idle();
+    ///     assert_eq!(seats.available(), 1);
+    /// });
+    /// assert!(report.complete);
+    /// ```
+    #[track_caller]
+    pub fn explore(scenario: impl Fn(&SimHub)) -> Report {
+        Explore::default().run(scenario)
+    }
+
+    /// Runs `scenario` once more in the order of a [token](crate::Counterexample::token), which
+    /// exploring it has printed. Panics go through, so a debugger stops there. To replay a test as it
+    /// stands, set the environment variable `SPINNEY_REPLAY` to the token.
+    ///
+    /// # Panics
+    ///
+    /// If `scenario` fails, as it should; if `token` is none, or was made for another scenario.
+    #[track_caller]
+    pub fn replay(token: &str, scenario: impl Fn(&SimHub)) {
+        Explore::default().replay(token, scenario);
+    }
+
     /// Runs the hub's tasks until none is ready and no timer is set; those that are left wait for
     /// ever, or for another thread.
     ///
@@ -111,8 +161,8 @@ impl SimHub {
     ///
     /// If this hub is running already, or if a task that is no greenlet panics.
     pub fn run_until_idle(&self) {
-        // Nothing but the end of all else ends this main future.
-        let _idle = self.try_block_on(std::future::pending::<()>());
+        let _entered = self.enter();
+        while self.turn().is_some() {}
     }
 
     /// Runs `main` to its end, and the hub's tasks beside it.
@@ -138,29 +188,63 @@ impl SimHub {
     /// # Panics
     ///
     /// If this hub is running already, or if a task that is no greenlet panics.
+    #[track_caller]
     pub fn try_block_on<F: Future>(&self, main: F) -> Result<F::Output, Deadlock> {
-        let Core { tasks, clock, running } = &*self.core;
-        let _running = Turning::begin(running);
-        let context = Context::new(Clock::new(clock.clone()), Arc::new(tasks.handle()));
-        let _entered = context.with_labels(tasks.labels()).enter();
+        let _entered = self.enter();
+        let tasks = &self.core.tasks;
         let mut main = pin!(main);
-        let waker = tasks.queue_main();
+        let place = tasks.queue_main();
         let mut waits = Stuck::default();
         loop {
-            match tasks.run_next() {
-                Some(Turn::Task) => {}
+            match self.turn() {
+                Some(Turn::Other) => {}
                 Some(Turn::Main) => {
                     let _budget = Budget::open();
-                    let (polled, stuck) = tasks.poll(main.as_mut(), &waker);
+                    let (polled, stuck) = tasks.poll(&place, main.as_mut());
                     if let Poll::Ready(output) = polled {
                         return Ok(output);
                     }
                     waits = stuck;
                 }
-                None if clock.jump() => {}
                 None => return Err(Deadlock::new(waits, tasks.stuck())),
             }
         }
+    }
+
+    /// Makes a choice for the program: a number below `options`, which stands for `what`. A hub that
+    /// [explores](Self::explore) tries each of them; a [seeded](Self::seeded) one picks at random;
+    /// otherwise it is 0.
+    ///
+    /// # Panics
+    ///
+    /// If there are no `options`.
+    ///
+    /// ```
+    /// use spinney_sim::{Explore, SimHub};
+    ///
+    /// let request = |sim: &SimHub| match sim.choose("the request fails", 2) {
+    ///     0 => Ok(200),
+    ///     _ => Err("refused"),
+    /// };
+    /// assert_eq!(request(&SimHub::new()), Ok(200));
+    /// assert!(Explore::delays(1).try_run(|sim| assert!(request(sim).is_ok())).is_err());
+    /// ```
+    #[track_caller]
+    pub fn choose(&self, what: &str, options: usize) -> usize {
+        assert!(options > 0, "a choice needs at least one option");
+        self.core.tasks.choose(what, options)
+    }
+
+    /// This hub, for tasks that share nothing with other tasks. While orders are
+    /// [explored](Self::explore), a task that is spawned through it runs as soon as it is ready, and
+    /// no other order of its steps is tried: since they commute with those of all other tasks, no
+    /// order could differ.
+    ///
+    /// Using it is a promise that is not checked. The task may own its state, sleep, and wait for
+    /// tasks that are independent as well and that share with it alone. The only thing that others
+    /// may do is wait for its end.
+    pub fn independent(&self) -> Independent<'_> {
+        Independent { hub: self }
     }
 
     /// Lets `duration` pass at once, and wakes those whose time has come; they run at the next
@@ -187,6 +271,40 @@ impl SimHub {
     pub fn pending(&self) -> usize {
         self.core.tasks.len()
     }
+
+    /// Runs what is left, and says which tasks cannot finish.
+    pub(crate) fn unfinished(&self) -> Option<String> {
+        self.run_until_idle();
+        let stuck = self.core.tasks.stuck();
+        let first = format!("tasks that have not finished and cannot go on: {}", stuck.len());
+        let lines = stuck.iter().map(|task| format!("\n  {}", task.line()));
+        (!stuck.is_empty()).then(|| lines.fold(first, |text, line| text + &line))
+    }
+
+    /// Drops the tasks. What is spawned later is dropped.
+    pub(crate) fn drop_tasks(&self) {
+        self.core.tasks.clear();
+    }
+
+    /// Makes this hub the current one, and the only one that runs on this thread.
+    fn enter(&self) -> (Entered, Turning<'_>) {
+        let Core { tasks, handle, running, .. } = &*self.core;
+        let running = Turning::begin(running);
+        let context = Context::of_hub(handle.clone()).with_labels(tasks.labels());
+        (context.enter(), running)
+    }
+
+    /// Gives the next future a turn, after some time if none is ready; `None` if nothing can happen
+    /// any more.
+    fn turn(&self) -> Option<Turn> {
+        let Core { tasks, clock, .. } = &*self.core;
+        loop {
+            let turn = tasks.run_next(clock);
+            if turn.is_some() || !tasks.pass_time(clock) {
+                return turn;
+            }
+        }
+    }
 }
 
 impl Default for SimHub {
@@ -196,12 +314,13 @@ impl Default for SimHub {
 }
 
 impl<F: Future<Output = ()> + 'static> Spawn<F> for SimHub {
+    #[track_caller]
     fn spawn(&self, future: F) {
-        self.core.tasks.spawn(future);
+        self.core.tasks.spawn(future, false);
     }
 
     fn is_current(&self) -> bool {
-        self.core.running.get()
+        Spawn::<spinney_hub::BoxTask>::is_current(&self.core.handle)
     }
 
     fn is_local(&self) -> bool {
@@ -213,7 +332,7 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for SimHub {
 /// `Send`.
 impl From<&SimHub> for Hub {
     fn from(hub: &SimHub) -> Self {
-        Self::custom(Clock::new(hub.core.clock.clone()), Arc::new(hub.core.tasks.handle()))
+        hub.core.handle.clone()
     }
 }
 
@@ -251,8 +370,32 @@ impl Drop for Turning<'_> {
     }
 }
 
-/// What a panic said.
-fn message(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
+/// Spawns tasks that share nothing with others: see [`SimHub::independent`]. Dropping it has no
+/// effect.
+///
+/// ```
+/// use spinney_hub::{Spawn, yield_now};
+/// use spinney_sim::SimHub;
+///
+/// let report = SimHub::explore(|sim| {
+///     sim.independent().spawn(yield_now());
+///     sim.independent().spawn(yield_now());
+///     sim.run_until_idle();
+/// });
+/// assert_eq!(report.orders, 1);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Independent<'a> {
+    hub: &'a SimHub,
+}
+
+impl<F: Future<Output = ()> + 'static> Spawn<F> for Independent<'_> {
+    #[track_caller]
+    fn spawn(&self, future: F) {
+        self.hub.core.tasks.spawn(future, true);
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Sleeping takes no time here: when nothing is ready to run the clock jumps to the next timer. A
 //! [seed](SimHub::seeded) picks the next task at random, but always in the same way, so that a
-//! race that was found once is found again. A test that would hang fails instead: see [`Deadlock`].
+//! race that was found once is found again. [`Explore`] tries all orders of a small program up to a
+//! bound, and shrinks one in which it fails. A test that would hang fails instead: see [`Deadlock`].
 //!
 //! ```
 //! use std::time::Duration;
@@ -16,8 +17,10 @@
 
 mod clock;
 mod deadlock;
+mod explore;
 mod hub;
 mod tasks;
 
 pub use deadlock::Deadlock;
-pub use hub::SimHub;
+pub use explore::{Counterexample, Explore, ExploreError, Report};
+pub use hub::{Independent, SimHub};

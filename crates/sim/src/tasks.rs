@@ -1,7 +1,8 @@
-//! [`Tasks`]: what runs on a simulated hub, and in which order.
+//! [`Tasks`]: the tasks of a simulated hub, and their queue.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,6 +14,9 @@ use fastrand::Rng;
 use spinney_hub::{BoxTask, Spawn};
 use spinney_sync::{Wait, WakeFlag};
 
+use crate::clock::VirtualClock;
+use crate::explore::Run;
+
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What is known of a future that waits.
@@ -20,7 +24,7 @@ type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 pub(crate) struct Stuck {
     /// What it calls itself.
     pub(crate) label: Option<String>,
-    wait: Option<Wait>,
+    pub(crate) wait: Option<Wait>,
 }
 
 impl Stuck {
@@ -29,43 +33,57 @@ impl Stuck {
         let wait = self.wait.map(|wait| wait.to_string());
         format!("waits for {}", wait.as_deref().unwrap_or("something that does not say what it is"))
     }
+
+    /// A line of a report.
+    pub(crate) fn line(&self) -> String {
+        format!("{} {}", self.label.as_deref().unwrap_or("a task"), self.waits())
+    }
 }
 
-/// The main future's id, which no task has.
-const MAIN: u64 = 0;
+/// Decides which of the ready tasks runs next.
+pub(crate) enum Order {
+    Fifo,
+    Random(RefCell<Rng>),
+    Explored(Rc<Run>),
+}
 
 pub(crate) struct Tasks {
-    /// Those that have not ended; the one that is being polled has been taken out.
-    waiting: RefCell<BTreeMap<u64, (BoxFuture, Stuck)>>,
+    /// The tasks that have not finished; the one that is being polled has been taken out.
+    waiting: RefCell<BTreeMap<u64, Task>>,
     /// What the task that is being polled calls itself.
     label: Rc<RefCell<Option<String>>>,
     ready: Arc<Ready>,
-    /// Picks who runs next; first in, first out if there is none.
-    rng: Option<RefCell<Rng>>,
+    order: Order,
 }
 
-/// Who had a turn.
+struct Task {
+    future: BoxFuture,
+    stuck: Stuck,
+}
+
+/// Which future has a turn.
 pub(crate) enum Turn {
-    /// The main future, which the caller is to poll.
+    /// The main future, which the caller polls.
     Main,
-    /// A task, which was polled.
-    Task,
+    /// A task, which was polled, or a timer, which has fired.
+    Other,
 }
 
 impl Tasks {
-    pub(crate) fn new(rng: Option<Rng>) -> Self {
-        Self {
-            waiting: RefCell::default(),
-            label: Rc::default(),
-            ready: Arc::default(),
-            rng: rng.map(RefCell::new),
-        }
+    pub(crate) fn new(order: Order) -> Self {
+        let watched = matches!(order, Order::Explored(_)).then(this_thread);
+        let ready = Ready { watched, ..Ready::default() };
+        Self { waiting: RefCell::default(), label: Rc::default(), ready: Arc::new(ready), order }
     }
 
-    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+    /// Adds a task, and queues its first turn.
+    #[track_caller]
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static, independent: bool) {
         let id = self.ready.next_id();
-        self.waiting.borrow_mut().insert(id, (Box::pin(future), Stuck::default()));
-        self.ready.push(Place::of(id, &self.ready));
+        let task = Task { future: Box::pin(future), stuck: Stuck::default() };
+        self.waiting.borrow_mut().insert(id, task);
+        let place = Place { independent, ..Place::new(id, &self.ready, Location::caller()) };
+        self.ready.push(Arc::new(place));
     }
 
     /// A handle for other threads, and for contexts.
@@ -73,43 +91,77 @@ impl Tasks {
         SimHandle { ready: Arc::clone(&self.ready) }
     }
 
-    /// Gives the main future a turn, and one more whenever the waker is woken.
-    pub(crate) fn queue_main(&self) -> Waker {
-        let place = Place::of(MAIN, &self.ready);
+    /// Gives the main future a turn, and one more whenever its place is woken.
+    #[track_caller]
+    pub(crate) fn queue_main(&self) -> Arc<Place> {
+        let place = Arc::new(Place::new(MAIN, &self.ready, Location::caller()));
         self.ready.push(Arc::clone(&place));
-        Waker::from(place)
+        place
     }
 
-    /// Gives the next one a turn; None if nobody is ready.
-    pub(crate) fn run_next(&self) -> Option<Turn> {
-        let place = self.pick()?;
+    /// Lets time pass until the next timer is due; false if none is set. In an explored run each
+    /// due timer then has a place in the queue, and fires at its turn.
+    pub(crate) fn pass_time(&self, clock: &VirtualClock) -> bool {
+        let Order::Explored(run) = &self.order else { return clock.jump() };
+        let due = clock.jump_silently();
+        if !due.is_empty() {
+            run.time_passed(clock.elapsed());
+        }
+        for key in &due {
+            let place = Place::new(key | TIMER, &self.ready, Location::caller());
+            self.ready.push(Arc::new(place));
+        }
+        !due.is_empty()
+    }
+
+    /// Gives the next place in the queue its turn; `None` if the queue is empty.
+    pub(crate) fn run_next(&self, clock: &VirtualClock) -> Option<Turn> {
+        let place = self.pick(clock)?;
         place.queued.take();
         if place.id == MAIN {
             return Some(Turn::Main);
         }
+        if place.id & TIMER != 0 {
+            self.watch(&place, || (clock.ring(place.id & !TIMER), Step::default()));
+            return Some(Turn::Other);
+        }
         self.take_in();
-        // One that has ended may have had a turn left.
+        // A task that has finished may have a turn left.
         let task = self.waiting.borrow_mut().remove(&place.id);
-        if let Some((mut future, _)) = task {
-            let waker = Waker::from(Arc::clone(&place));
-            let (polled, stuck) = self.poll(future.as_mut(), &waker);
+        if let Some(mut task) = task {
+            let (polled, stuck) = self.poll(&place, task.future.as_mut());
             if polled.is_pending() {
-                self.waiting.borrow_mut().insert(place.id, (future, stuck));
+                task.stuck = stuck;
+                self.waiting.borrow_mut().insert(place.id, task);
             }
         }
-        Some(Turn::Task)
+        Some(Turn::Other)
     }
 
     /// Polls `future`, and finds out what it waits for.
     pub(crate) fn poll<F: Future + ?Sized>(
         &self,
+        place: &Arc<Place>,
         future: Pin<&mut F>,
-        waker: &Waker,
     ) -> (Poll<F::Output>, Stuck) {
         self.label.take();
         Wait::forget();
-        let polled = future.poll(&mut Context::from_waker(waker));
-        (polled, Stuck { label: self.label.take(), wait: Wait::last() })
+        let waker = Waker::from(Arc::clone(place));
+        self.watch(place, || {
+            let polled = future.poll(&mut Context::from_waker(&waker));
+            let stuck = Stuck { label: self.label.take(), wait: Wait::last() };
+            let step = Step { finished: polled.is_ready(), stuck: Some(stuck.clone()) };
+            ((polled, stuck), step)
+        })
+    }
+
+    /// Chooses one of `options`, for the program.
+    pub(crate) fn choose(&self, what: &str, options: usize) -> usize {
+        match &self.order {
+            Order::Fifo => 0,
+            Order::Random(rng) => rng.borrow_mut().usize(..options),
+            Order::Explored(run) => run.choose(what, options),
+        }
     }
 
     /// Where tasks say what they are called.
@@ -118,13 +170,13 @@ impl Tasks {
         Rc::new(move |text| drop(label.replace(Some(text))))
     }
 
-    /// Those that have not ended.
+    /// The tasks that have not finished.
     pub(crate) fn stuck(&self) -> Vec<Stuck> {
         self.take_in();
-        self.waiting.borrow().values().map(|(_, stuck)| stuck.clone()).collect()
+        self.waiting.borrow().values().map(|task| task.stuck.clone()).collect()
     }
 
-    /// How many tasks have not ended.
+    /// How many tasks have not finished.
     pub(crate) fn len(&self) -> usize {
         self.take_in();
         self.waiting.borrow().len()
@@ -146,19 +198,53 @@ impl Tasks {
         let spawned = std::mem::take(&mut *lock(&self.ready.inbox));
         let tasks = spawned.into_iter().map(|(id, future)| {
             let future: BoxFuture = future;
-            (id, (future, Stuck::default()))
+            (id, Task { future, stuck: Stuck::default() })
         });
         self.waiting.borrow_mut().extend(tasks);
     }
 
-    fn pick(&self) -> Option<Arc<Place>> {
+    fn pick(&self, clock: &VirtualClock) -> Option<Arc<Place>> {
         let mut queue = self.ready.lock();
-        let place = match &self.rng {
-            Some(rng) if !queue.is_empty() => rng.borrow_mut().usize(..queue.len()),
-            _ => 0,
-        };
-        queue.remove(place)
+        match &self.order {
+            Order::Fifo => queue.pop_front(),
+            Order::Random(_) if queue.is_empty() => None,
+            Order::Random(rng) => {
+                let picked = rng.borrow_mut().usize(..queue.len());
+                queue.remove(picked)
+            }
+            Order::Explored(run) => {
+                // A timer that was cleared since it became due is no option.
+                run.forget(&mut queue, |place| {
+                    place.id & TIMER != 0 && !clock.is_set(place.id & !TIMER)
+                });
+                if let Some(foreign) = lock(&self.ready.foreign).take() {
+                    run.forbid(foreign);
+                }
+                run.pick(&mut queue)
+            }
+        }
     }
+
+    /// Does a `step` of the task at `place`, and tells the run what the step did.
+    fn watch<T>(&self, place: &Arc<Place>, step: impl FnOnce() -> (T, Step)) -> T {
+        let Order::Explored(run) = &self.order else { return step().0 };
+        if !run.is_traced() {
+            return step().0;
+        }
+        let queued = self.ready.lock().len();
+        run.begin_step(place);
+        let (result, step) = step();
+        run.end_step(place, &step, self.ready.lock().iter().skip(queued));
+        result
+    }
+}
+
+/// What a step did.
+#[derive(Default)]
+pub(crate) struct Step {
+    pub(crate) finished: bool,
+    /// What the task waits for; `None` for a timer.
+    pub(crate) stuck: Option<Stuck>,
 }
 
 /// A handle to a hub that it does not keep alive: spawns on it, in the order of the calls, from any
@@ -168,6 +254,7 @@ pub(crate) struct SimHandle {
 }
 
 impl Spawn<BoxTask> for SimHandle {
+    #[track_caller]
     fn spawn(&self, future: BoxTask) {
         let mut inbox = lock(&self.ready.inbox);
         if self.ready.closed.load(Relaxed) {
@@ -177,7 +264,7 @@ impl Spawn<BoxTask> for SimHandle {
         let id = self.ready.next_id();
         inbox.push((id, future));
         drop(inbox);
-        self.ready.push(Place::of(id, &self.ready));
+        self.ready.push(Arc::new(Place::new(id, &self.ready, Location::caller())));
     }
 }
 
@@ -191,6 +278,10 @@ struct Ready {
     last_id: AtomicU64,
     /// The hub is gone. Changed under the lock of the inbox.
     closed: AtomicBool,
+    /// In an explored run, the only thread that may queue anything.
+    watched: Option<u64>,
+    /// What another thread has queued.
+    foreign: Mutex<Option<String>>,
 }
 
 impl Ready {
@@ -199,8 +290,11 @@ impl Ready {
     }
 
     fn push(&self, place: Arc<Place>) {
-        // Under the lock: another thread may say that it is queued, and nobody is to find the
-        // queue empty before it is.
+        if self.watched.is_some_and(|thread| thread != this_thread()) {
+            *lock(&self.foreign) = Some(place.to_string());
+        }
+        // Under the lock: another thread may say that it is queued, and the queue must not be found
+        // empty before it is.
         let mut queue = self.lock();
         if place.queued.set() {
             queue.push_back(place);
@@ -221,16 +315,51 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A task's place in the queue, which it has once at the most.
-struct Place {
-    id: u64,
+/// A number that no other thread has; 0 where the thread's locals are gone.
+fn this_thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static HERE: Cell<u64> = Cell::new(NEXT.fetch_add(1, Relaxed));
+    }
+    HERE.try_with(Cell::get).unwrap_or_default()
+}
+
+/// The main future's id, which no task has.
+const MAIN: u64 = 0;
+
+/// Set in the ids of timers.
+const TIMER: u64 = 1 << 63;
+
+/// The place of a task or of a due timer in the queue, which it has once at the most.
+pub(crate) struct Place {
+    pub(crate) id: u64,
+    /// Where the task was spawned.
+    pub(crate) at: &'static Location<'static>,
+    /// The task shares nothing with others.
+    pub(crate) independent: bool,
     queued: WakeFlag,
     ready: Arc<Ready>,
 }
 
 impl Place {
-    fn of(id: u64, ready: &Arc<Ready>) -> Arc<Self> {
-        Arc::new(Self { id, queued: WakeFlag::new(), ready: Arc::clone(ready) })
+    fn new(id: u64, ready: &Arc<Ready>, at: &'static Location<'static>) -> Self {
+        Self { id, at, independent: false, queued: WakeFlag::new(), ready: Arc::clone(ready) }
+    }
+}
+
+impl Place {
+    pub(crate) fn is_main(&self) -> bool {
+        self.id == MAIN
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.id {
+            MAIN => f.write_str("main"),
+            id if id & TIMER != 0 => write!(f, "timer {}", (id & !TIMER) + 1),
+            id => write!(f, "task {id}"),
+        }
     }
 }
 

@@ -32,7 +32,8 @@ pub mod lock {
 
 /// `gevent.pool`.
 pub mod pool {
-    pub use spinney_pool::{Group, Pool, PoolFull, gevent_apply as apply};
+    pub use spinney_pool::gevent::apply;
+    pub use spinney_pool::{Group, Pool, PoolFull};
 }
 
 /// `gevent.queue`. What it raises as `Full` and `Empty` are here values of

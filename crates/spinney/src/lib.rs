@@ -77,10 +77,10 @@ pub mod prelude;
 
 pub use spinney_greenlet::{
     Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace, InheritLocals,
-    Iwait, Join, JoinAll, Joined, LazyHandle, LinkId, Local, Owner, Panic, Shield, SpawnTree,
-    State, Task, catch_exit, greenlet_local, inherit_locals, iwait, joinall, killall, killall_now,
-    killall_now_with, killall_with, pair, pair_in, shield, spawn, spawn_later, spawn_later_local,
-    spawn_on, spawn_tree, track_spawns, try_joinall,
+    Iwait, Join, JoinAll, Joined, LazyHandle, LinkId, Local, Named, Owner, Panic, Shield,
+    SpawnTree, State, Task, catch_exit, greenlet_local, inherit_locals, iwait, joinall, killall,
+    killall_now, killall_now_with, killall_with, named, pair, pair_in, shield, spawn, spawn_later,
+    spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
 };
 #[cfg(any(feature = "smol", feature = "tokio"))]
 pub use spinney_hub::Scoped;
@@ -89,9 +89,9 @@ pub use spinney_hub::SmolHub;
 #[cfg(feature = "tokio")]
 pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
-    BoxTask, Clock, Context, Entered, Hub, HubBuilder, Interval, Limit, LocalHub, ShutdownReport,
-    Sleep, Spawn, TimeSource, Timeout, WakeDelay, Within, WithinFuture, block_on, contain,
-    interval, label_task, sleep, sleep_until, timeout, yield_now,
+    BoxTask, Clock, Context, Entered, ForbidThreads, Hub, HubBuilder, Interval, Limit, LocalHub,
+    ShutdownReport, Sleep, Spawn, TimeSource, Timeout, WakeDelay, Within, WithinFuture, block_on,
+    contain, interval, label_task, require_threads, sleep, sleep_until, timeout, yield_now,
 };
 pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;
@@ -105,7 +105,7 @@ pub use spinney_sync::{
     Fifo, Get, GetError, GiveWay, HandOut, Items, JoinableQueue, Latch, Lifo, LifoQueue, NotOwner,
     Order, OrderedQueue, OverRelease, Peek, Permit, Priority, PriorityQueue, Put, PutError, Queue,
     RLock, RLockGuard, Semaphore, Setter, SetterDropped, ShutDown, TaskDoneError, TryAcquireError,
-    Wait, WakeFlag,
+    Wait, WakeFlag, wake_all,
 };
 pub use spinney_threadpool::{
     DrainReport, InsideThreadPool, NoThreads, ThreadImap, ThreadMap, ThreadMapper, ThreadPool,

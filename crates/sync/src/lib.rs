@@ -67,4 +67,5 @@ pub use queue::{
 
 pub use semaphore::{Acquire, HandOut, Permit, Semaphore};
 pub use wait::Wait;
+pub use waiters::wake_all;
 pub use wake_flag::WakeFlag;

@@ -14,9 +14,18 @@ use std::task::{Context, Poll, Waker};
 use crate::Wait;
 use crate::primitive::{Mutex, lock};
 
-/// Wakes all of `wakers`; the caller holds no lock. A panic of a waker is contained: the panic
-/// hook has reported it, and the wakers behind it are woken.
-pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+/// Wakes all of `wakers`, in order. For containers: the caller holds no lock, as a waker is other
+/// people's code.
+///
+/// A panic of a waker is contained: the panic hook has reported it, and the wakers behind it are
+/// woken.
+///
+/// ```
+/// use std::task::Waker;
+///
+/// spinney_sync::wake_all([Waker::noop().clone(), Waker::noop().clone()]);
+/// ```
+pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) else { continue };
         // The payload's destructor may panic as well. The second payload is leaked.

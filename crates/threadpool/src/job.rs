@@ -8,11 +8,12 @@
 //! results and wakers are other people's code: none is run or dropped under the lock.
 
 use std::mem;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use spinney_greenlet::{Failure, GreenletExit, Handle, LazyHandle, Task};
-use spinney_hub::{Hub, contain};
+use spinney_hub::{Hub, contain, require_threads};
 
 use crate::ThreadResult;
 use crate::call::{Call, finish};
@@ -52,15 +53,21 @@ where
     C: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    /// Makes a job of `closure`. `place` is free when that has ended.
+    /// Makes a job of `closure`, spawned on the line `at`. `place` is free when that has ended.
+    /// Panics where threads are forbidden.
     #[track_caller]
-    pub(crate) fn new(closure: C, place: Option<Place>) -> (Arc<Self>, ThreadResult<T>) {
-        let greenlet = LazyHandle::new();
+    pub(crate) fn new(
+        closure: C,
+        place: Option<Place>,
+        at: &'static Location<'static>,
+    ) -> (Arc<Self>, ThreadResult<T>) {
+        require_threads("a thread pool");
+        let greenlet = LazyHandle::at(at);
         let fresh = Stage::Fresh(closure);
         let state = State { greenlet, stage: fresh, waiting: None, owned: true };
         let hub = Hub::try_current();
         let job = Arc::new(Self { place, hub, state: Mutex::new(state) });
-        (Arc::clone(&job), ThreadResult::new(job))
+        (Arc::clone(&job), ThreadResult::new(job, at))
     }
 }
 

@@ -38,16 +38,9 @@ pub struct ThreadResult<T> {
 }
 
 impl<T> ThreadResult<T> {
-    #[track_caller]
-    pub(crate) fn new(job: Arc<dyn Owned<T>>) -> Self {
+    pub(crate) fn new(job: Arc<dyn Owned<T>>, at: &'static Location<'static>) -> Self {
         let (handle, give_way) = (OnceLock::new(), GiveWay::default());
-        Self { job, handle, taken: false, give_way, at: Location::caller() }
-    }
-
-    /// Says which line spawned it, where that is not the one that made it.
-    pub(crate) fn spawned_at(mut self, at: &'static Location<'static>) -> Self {
-        self.at = at;
-        self
+        Self { job, handle, taken: false, give_way, at }
     }
 
     /// Whether it can be had without waiting.

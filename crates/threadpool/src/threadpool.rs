@@ -103,7 +103,7 @@ impl ThreadPool {
         C: FnOnce() -> T + Send + 'static,
     {
         match self.owner.try_take_place() {
-            Some(place) => Ok(self.start(closure, place)),
+            Some(place) => Ok(self.start(closure, place, Location::caller())),
             None => Err(ThreadPoolFull::new(closure)),
         }
     }
@@ -206,7 +206,7 @@ impl ThreadPool {
         closure: impl FnOnce() -> T + Send + 'static,
     ) -> ThreadResult<T> {
         let place = GiveWay::around(self.owner.take_place(at)).await;
-        self.start(closure, place).spawned_at(at)
+        self.start(closure, place, at)
     }
 
     #[track_caller]
@@ -214,8 +214,9 @@ impl ThreadPool {
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
         place: Place,
+        at: &'static Location<'static>,
     ) -> ThreadResult<T> {
-        let (job, result) = Job::new(closure, Some(place));
+        let (job, result) = Job::new(closure, Some(place), at);
         self.owner.workers.push(job);
         result
     }

@@ -1,5 +1,7 @@
 //! [`unblock`]: a closure on threads that the whole process shares.
 
+use std::panic::Location;
+
 use crate::ThreadResult;
 use crate::job::Job;
 
@@ -13,7 +15,7 @@ use crate::job::Job;
 /// ```
 #[track_caller]
 pub fn unblock<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> ThreadResult<T> {
-    let (job, result) = Job::new(closure, None);
+    let (job, result) = Job::new(closure, None, Location::caller());
     blocking::unblock(move || job.run_here()).detach();
     result
 }

@@ -149,7 +149,7 @@ impl From<&Failure> for Ended {
                 Some(reason) => Self::Error(reason.to_string()),
                 None => Self::Killed,
             },
-            Failure::Aborted => Self::Error(failure.to_string()),
+            Failure::Aborted(_) => Self::Error(failure.to_string()),
             Failure::Panicked(panic) => {
                 Self::Error(panic.message().unwrap_or_else(|| "panic".to_owned()))
             }

@@ -21,7 +21,7 @@ use spinney::{
 };
 use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
-use spinney_tests::tools::{Count, OnDrop, behind, blow_up, gate, let_others_run};
+use spinney_tests::tools::{Count, OnDrop, Why, behind, blow_up, gate, let_others_run};
 
 /// Panics when it is dropped, unless that would end the process.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ on_every_hub! {
     async fn an_input_that_panics_twice_ends_its_map_with_the_first(hub) {
         let pool = Pool::on(hub, 1);
         let failure = pool.map(|n| async move { n }, BadInput(BadDrop)).await.unwrap_err();
-        assert_eq!(failure.into_error().to_string(), "panicked: an iterator");
+        assert_eq!(failure.into_error().why(), "panicked: an iterator");
     }
 
     async fn detached_map_survives_results_that_panic_when_dropped(hub) {

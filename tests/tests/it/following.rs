@@ -12,6 +12,7 @@ use spinney::{
     block_on, sleep, spawn, spawn_later, spawn_on, yield_now,
 };
 use spinney_sim::SimHub;
+use spinney_tests::tools::Why;
 use spinney_tests::{smol_block_on, tokio_runtime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -236,7 +237,7 @@ fn greenlet_on_a_hub_that_is_gone_says_so() {
     drop((local, sim));
     for hub in hubs {
         let failure = block_on(spawn_on(&hub, async {})).unwrap_err();
-        assert_eq!(failure.to_string(), "killed: its hub was shut down");
+        assert_eq!(failure.why(), "killed: its hub was shut down");
     }
 }
 

@@ -12,6 +12,7 @@ use spinney::{
     Failure, Pool, ThreadImap, ThreadPool, ThreadResult, joinall, pair, unblock, yield_now,
 };
 use spinney_tests::on_every_hub;
+use spinney_tests::tools::Why;
 
 /// Waits for what other threads do, without letting the hub fall idle: a simulated one would take
 /// that for a deadlock.
@@ -46,7 +47,7 @@ on_every_hub! {
 
     async fn a_panic_comes_out_at_the_result(_hub) {
         let failure = from_threads(pool(1).apply(|| panic!("no luck"))).await.unwrap_err();
-        assert_eq!(failure.to_string(), "panicked: no luck");
+        assert_eq!(failure.why(), "panicked: no luck");
     }
 
     async fn a_full_queue_makes_a_spawner_wait_and_nobody_else(hub) {

@@ -31,13 +31,14 @@ use flags::{
     TRACKED, UNSTARTED,
 };
 use spinney_hub::contain;
+use spinney_sync::wake_all;
 
 use crate::collector::Collector;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
 use crate::primitive::{self, Mutex, MutexGuard};
 use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
-use crate::{Failure, GreenletExit, Panic, State, current, spawn_tree};
+use crate::{Failure, GreenletExit, Handle, Panic, State, current, spawn_tree};
 
 /// The place of a greenlet that no container made.
 const NO_PLACE: u32 = u32::MAX;
@@ -148,7 +149,7 @@ impl Control {
     }
 
     /// How it ended; None while it lives.
-    pub(crate) fn ended(&self) -> Option<Result<(), Failure>> {
+    pub(crate) fn ended(self: &Arc<Self>) -> Option<Result<(), Failure>> {
         match self.flags.get() {
             flags if flags & ENDED == 0 => None,
             flags if flags & FAILED == 0 => Some(Ok(())),
@@ -168,6 +169,7 @@ impl Control {
     }
 
     fn kill_unless(&self, others: u16, exit: GreenletExit) -> bool {
+        let exit = exit.unowned();
         let mut state = self.lock();
         // At once: it may begin or end meanwhile.
         let Ok(before) = self.flags.set_unless(KILLED, ENDED | others) else { return false };
@@ -191,7 +193,7 @@ impl Control {
         // At once: it may begin or end meanwhile.
         let Ok(before) = self.flags.set_unless(ABORTED, ENDED | ABORTED) else { return };
         if before & BEGUN == 0 {
-            return self.end_unbegun(state, Failure::Aborted);
+            return self.end_unbegun(state, Failure::Aborted(None));
         }
         let waker = state.waker.clone();
         drop(state);
@@ -216,7 +218,7 @@ impl Control {
         if state.kills.is_shielded(scope) {
             return false;
         }
-        let before = state.kills.resume(exit, scope);
+        let before = state.kills.resume(exit.unowned(), scope);
         self.flags.set(KILLED);
         drop(state);
         drop(before);
@@ -296,7 +298,12 @@ impl Control {
     /// The greenlet has ended: says so, lets `leave` go, then tells all who wait. Nobody who waits
     /// goes on before `leave` is gone, not even one that asks in between. A kill ends it for the
     /// reason of the one that is pending, if one is. `parked`: it has left a waker here.
-    pub(crate) fn end(&self, ended: &Result<(), Failure>, parked: bool, leave: impl Sized) {
+    pub(crate) fn end(
+        self: &Arc<Self>,
+        ended: &Result<(), Failure>,
+        parked: bool,
+        leave: impl Sized,
+    ) {
         if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
             contain(|| drop(leave));
         } else {
@@ -319,7 +326,7 @@ impl Control {
 
     /// Calls the links that get the result, and returns with the lock when there are none left. A
     /// success is no end before that; a failure is, and so stays as they are told.
-    fn tell_results(&self, ended: &Result<(), Failure>) -> MutexGuard<'_, Inner> {
+    fn tell_results(self: &Arc<Self>, ended: &Result<(), Failure>) -> MutexGuard<'_, Inner> {
         let mut state = self.lock();
         if ended.is_err() && !self.is_ended() {
             state.end(self, ended);
@@ -377,7 +384,7 @@ impl Control {
     /// Waits for the end. `link` is the caller's, None at first; the wait is given up with
     /// [`unlink`](Self::unlink).
     pub(crate) fn poll_ended(
-        &self,
+        self: &Arc<Self>,
         cx: &Context<'_>,
         link: &mut Option<LinkKey>,
     ) -> Poll<Result<(), Failure>> {
@@ -482,7 +489,7 @@ impl Inner {
     fn end(&mut self, control: &Control, ended: &Result<(), Failure>) {
         let flags = match ended {
             Ok(()) => ENDED,
-            Err(Failure::Aborted) => ENDED | FAILED | ABORTED,
+            Err(Failure::Aborted(_)) => ENDED | FAILED | ABORTED,
             Err(Failure::Killed(exit)) => {
                 self.kills.send(exit.clone());
                 ENDED | FAILED
@@ -507,12 +514,14 @@ impl Inner {
     }
 
     /// How it ended, which was no success. An abort replaces a kill that came before it.
-    fn failure(&self, control: &Control) -> Failure {
-        match self.extras.as_ref().and_then(|extras| extras.panic.clone()) {
+    fn failure(&self, control: &Arc<Control>) -> Failure {
+        let failure = match self.extras.as_ref().and_then(|extras| extras.panic.clone()) {
             Some(panic) => Failure::Panicked(panic),
-            None if control.flags.has(ABORTED) => Failure::Aborted,
+            None if control.flags.has(ABORTED) => Failure::Aborted(None),
             None => Failure::Killed(self.kills.pending().cloned().unwrap_or_default()),
-        }
+        };
+        // Here rather than in what is kept, which would keep the control block for ever.
+        failure.of(&Handle::new(Arc::clone(control)))
     }
 
     fn links(&mut self) -> &mut Links {
@@ -544,9 +553,4 @@ impl Origin {
     pub(crate) fn parent(&self) -> Option<u64> {
         (self.parent != 0).then_some(self.parent)
     }
-}
-
-/// Wakes each of them, though another one panics.
-pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    wakers.into_iter().for_each(|waker| contain(|| waker.wake()));
 }

@@ -1,11 +1,17 @@
 //! The promises of `spinney-greenlet` that need no more than one hub. Those that hold on every hub
 //! are in the tests of the workspace.
 
+/// [`Failure`](spinney_greenlet::Failure): why, and whose.
+mod failures;
+
 /// [`InPlace`](spinney_greenlet::InPlace) and [`Deputy`](spinney_greenlet::Deputy).
 mod in_place;
 
 /// [`Greenlet::kill_on_drop`](spinney_greenlet::Greenlet::kill_on_drop).
 mod kill_on_drop;
+
+/// [`named`](spinney_greenlet::named).
+mod named;
 
 /// [`Handle::guard`](spinney_greenlet::Handle::guard).
 mod guards;

@@ -149,7 +149,7 @@ fn a_late_guard_is_gone_before_anyone_is_told_or_comes_back() {
         let left = Count::new();
         let (task, greenlet) = pair(async {}, ());
         let runs = spawn(task);
-        match greenlet.guard(left.guard()) {
+        match greenlet.guard(1, left.guard()) {
             Ok(()) => {
                 block_on(greenlet.join());
                 assert_eq!(left.get(), 1);

@@ -7,6 +7,8 @@ use std::time::Duration;
 use async_executor::Executor;
 
 use super::Hub;
+use crate::require_threads;
+
 use super::core::{Core, Engine};
 use super::threads::ThreadSettings;
 
@@ -86,7 +88,13 @@ impl HubBuilder {
     ///
     /// [`io::ErrorKind::InvalidInput`] if it has no thread, or a name with a NUL byte; the system's
     /// error if it refuses to start a thread. Threads that were started end again.
+    ///
+    /// # Panics
+    ///
+    /// While threads are [forbidden](crate::ForbidThreads).
+    #[track_caller]
     pub fn build(self) -> io::Result<Hub> {
+        require_threads("a hub with threads");
         if self.threads == 0 {
             let text = "a hub needs at least one thread";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));

@@ -20,7 +20,7 @@ use crate::SmolHub;
 #[cfg(feature = "tokio")]
 use crate::TokioHub;
 use crate::local::LocalHandle;
-use crate::{BoxTask, Clock, Context, LocalHub, Spawn, current};
+use crate::{BoxTask, Clock, Context, LocalHub, Spawn, current, require_threads};
 
 pub use builder::HubBuilder;
 
@@ -92,8 +92,10 @@ impl Hub {
     /// # Panics
     ///
     /// If `SPINNEY_THREADS` is set to anything but a number above zero, or if the system refuses
-    /// to start its threads.
+    /// to start its threads; or while threads are [forbidden](crate::ForbidThreads).
+    #[track_caller]
     pub fn global() -> Self {
+        require_threads("the global hub");
         global_core();
         Self { kind: Kind::Global }
     }

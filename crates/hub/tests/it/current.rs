@@ -1,6 +1,7 @@
 //! What is current on a thread: hub, clock and where free `spawn` goes.
 
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -9,8 +10,8 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use spinney_hub::{
-    BoxTask, Clock, Context, Hub, LocalHub, Spawn, TimeSource, block_on, label_task, spawn,
-    yield_now,
+    BoxTask, Clock, Context, ForbidThreads, Hub, LocalHub, Spawn, TimeSource, block_on, label_task,
+    require_threads, spawn, yield_now,
 };
 
 /// The current hub in words; one of one's own by the number of its threads.
@@ -222,6 +223,39 @@ fn label_is_made_only_for_a_context_that_asks() {
     drop(outer);
     nobody_asks();
     assert_eq!(*labels.borrow(), ["outer", "outer again"]);
+}
+
+#[test]
+fn threads_are_refused_while_they_are_forbidden() {
+    let outer = ForbidThreads::begin();
+    drop(ForbidThreads::begin());
+    let refused = |run: fn()| {
+        let panic = std::panic::catch_unwind(run).unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
+    };
+    for (said, what) in [
+        (refused(|| require_threads("a crew")), "a crew"),
+        (refused(|| spawn(async {})), "the global hub"),
+        (refused(|| drop(Hub::builder().build())), "a hub with threads"),
+    ] {
+        assert_eq!(said, format!("{what} runs on other threads, whose order cannot be explored"));
+    }
+    thread::spawn(|| require_threads("a crew")).join().unwrap();
+    drop(outer);
+    require_threads("a crew");
+}
+
+#[test]
+fn spawn_tells_the_line_of_the_caller() {
+    struct Lines(Cell<u32>);
+    impl<F> Spawn<F> for Lines {
+        fn spawn(&self, _: F) {
+            self.0.set(Location::caller().line());
+        }
+    }
+    let lines = Lines(Cell::new(0));
+    Spawn::<BoxTask>::spawn(&&lines, Box::pin(async {}));
+    assert_eq!(lines.0.get(), line!() - 1);
 }
 
 #[test]

@@ -135,8 +135,7 @@ where
         let seated = matches!(slot, Held::Own(_));
         let worker = Worker::new(Arc::clone(&self.job), &core, index, item, seated);
         let seat = worker.seat();
-        let entered =
-            self.members.enter(slot, self.at, worker, Kind::Worker, |membership| seat(membership));
+        let entered = self.members.enter(slot, self.at, worker, Kind::Worker, seat);
         match entered {
             Ok((task, greenlet)) => {
                 greenlet.detach();
@@ -166,7 +165,7 @@ where
         match slot {
             Poll::Pending => {
                 WaitNote::note("a slot for a map started", self.at);
-                let share = results.borrow_slot();
+                let share = results.borrow_slot(cx.waker());
                 share.map_or(Poll::Pending, |share| Poll::Ready(Ok(Held::Shared(share))))
             }
             Poll::Ready(Ok(permit)) => {

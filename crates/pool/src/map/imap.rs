@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use spinney_greenlet::Failure;
+use spinney_greenlet::{Failure, Handle};
 use spinney_hub::WakeDelay;
 use spinney_sync::{GiveWay, Wait as WaitNote};
 
 use super::ItemError;
-use super::results::{Hand, Results};
+use super::results::{Hand, Lender, Results};
 use crate::in_place::Holder;
 use crate::{Reentry, TaskSet};
 
@@ -136,8 +136,10 @@ impl<T, X> Imap<T, X> {
     fn offer_slot(&self) {
         let Some(tasks) = &self.tasks else { return };
         if tasks.core.settings.reentry != Reentry::Wait {
-            let reader = Holder::around(tasks.inner()).filter(Holder::has_no_turn);
-            reader.into_iter().for_each(|reader| self.results.offer_slot(reader));
+            let holder = Holder::around(tasks.inner()).filter(Holder::has_no_turn);
+            if let Some((holder, reader)) = holder.zip(Handle::current()) {
+                self.results.offer_slot(Lender::new(holder, &reader));
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use spinney_greenlet::Failure;
 ///     let error = pool.map(|n| async move { assert_ne!(n, 2, "not two") }, 0..5).await.unwrap_err();
 ///     assert_eq!(error.index(), 2);
 ///     assert!(error.is_panic());
+///     assert!(error.to_string().starts_with("item 2 panicked: "));
 /// });
 /// ```
 #[derive(Clone, Debug)]
@@ -48,13 +49,40 @@ impl<E> Deref for ItemError<E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for ItemError<E> {
+/// A sentence: `item 4 was killed: the pool was closed`. If the failure is a greenlet's, it names
+/// that, too: `item 4, greenlet 9 "fetch 4" (spawned at src/main.rs:3:5), panicked: no luck`.
+impl fmt::Display for ItemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "item {}: {}", self.index, self.error)
+        write_failure(f, self.index, &self.error)
     }
 }
 
-impl<E: Error + 'static> Error for ItemError<E> {
+/// As that of a failure: `item 4 failed: connection refused`, if the task returned the error.
+impl<E: fmt::Display> fmt::Display for ItemError<TaskError<E>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            TaskError::Returned(error) => write!(f, "item {} failed: {error}", self.index),
+            TaskError::Failed(failure) => write_failure(f, self.index, failure),
+        }
+    }
+}
+
+fn write_failure(f: &mut fmt::Formatter<'_>, index: usize, failure: &Failure) -> fmt::Result {
+    write!(f, "item {index}")?;
+    if let Some(task) = failure.task() {
+        write!(f, ", {task} (spawned at {}),", task.spawned_at())?;
+    }
+    match failure {
+        Failure::Killed(exit) => write!(f, " was {exit}"),
+        Failure::Aborted(_) => f.write_str(" was aborted"),
+        Failure::Panicked(panic) => write!(f, " {panic}"),
+    }
+}
+
+impl<E: Error + 'static> Error for ItemError<E>
+where
+    Self: fmt::Display,
+{
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
     }

@@ -1,6 +1,6 @@
-//! Maps: one function over many items, through the slots of a crew.
+//! Maps: one function over many items, through the slots of a pool.
 //!
-//! An item must not cost a task. A [`Feeder`] waits for the crew's slots, in turn with everybody
+//! An item must not cost a task. A [`Feeder`] waits for the pool's slots, in turn with everybody
 //! else, and puts a [`Worker`] into each; a worker takes one item after the other from the shared
 //! input, for as long as nobody else waits for its slot and the results are read. Where the input
 //! is a stream, the feeder takes each item itself, so that nobody holds a slot while it waits for

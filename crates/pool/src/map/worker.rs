@@ -21,7 +21,7 @@ use crate::members::Members;
 use crate::task_set::Core;
 
 pin_project! {
-    /// A member of a crew that runs a map's items, one after the other. It ends when the input
+    /// A member of a group that runs a map's items, one after the other. It ends when the input
     /// does, when too many results are unread, or when somebody else waits for its slot. Dropping
     /// it fails the item that it is at.
     pub struct Worker<S: Source, F, Fut: Future, X> {
@@ -29,7 +29,7 @@ pin_project! {
         members: Arc<Members>,
         // Its key among the workers.
         key: usize,
-        // Whether it has a slot of the crew's, and not one that is lent to it for one item.
+        // Whether it has a slot of its own, and not one that it shares with the reader for one item.
         seated: bool,
         started: bool,
         hooking: Option<Box<Hooking>>,

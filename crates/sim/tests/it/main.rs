@@ -3,6 +3,14 @@
 /// The virtual clock.
 mod clock;
 
+/// [`Explore`](spinney_sim::Explore).
+mod explore {
+    mod honest;
+    mod limits;
+    mod orders;
+    mod planted;
+}
+
 /// [`SimHub`](spinney_sim::SimHub).
 mod sim_hub {
     mod check;

@@ -1,12 +1,13 @@
 //! The promises of [`unblock`].
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
 use futures_lite::future::block_on;
-use spinney_hub::LocalHub;
+use spinney_hub::{ForbidThreads, LocalHub};
 use spinney_test_support::Gate;
-use spinney_threadpool::unblock;
+use spinney_threadpool::{ThreadPool, unblock};
 
 #[test]
 fn a_closure_runs_on_another_thread() {
@@ -26,8 +27,11 @@ fn it_starts_though_nobody_waits_for_it() {
 
 #[test]
 fn a_panic_comes_out_at_the_result() {
+    let line = line!() + 1;
     let failure = block_on(unblock(|| panic!("no luck"))).unwrap_err();
-    assert_eq!(failure.to_string(), "panicked: no luck");
+    let (text, id) = (failure.to_string(), failure.task().unwrap().id());
+    let start = format!("greenlet {id} (spawned at {}:{line}:", file!());
+    assert!(text.starts_with(&start) && text.ends_with(") panicked: no luck"), "{text}");
     assert_eq!(unblock(|| 42).wait().unwrap(), 42);
 }
 
@@ -67,4 +71,15 @@ fn arguments_and_results_are_dropped_once() {
     while Arc::strong_count(&counted) > 1 {
         thread::yield_now();
     }
+}
+
+#[test]
+fn closures_are_refused_while_threads_are_forbidden() {
+    let pool = ThreadPool::new(1).unwrap();
+    let forbidden = ForbidThreads::begin();
+    catch_unwind(|| drop(unblock(|| 1))).unwrap_err();
+    catch_unwind(AssertUnwindSafe(|| drop(pool.submit(|| 1)))).unwrap_err();
+    drop(forbidden);
+    assert_eq!(pool.submit(|| 1).wait().unwrap(), 1, "the place came back");
+    assert_eq!(unblock(|| 1).wait().unwrap(), 1);
 }

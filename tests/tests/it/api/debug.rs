@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
-    AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Event,
-    GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub, Joined, Latch, Limit,
-    LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool, Semaphore, SetterDropped, SmolHub,
-    Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay, WakeFlag, Within, block_on, catch_exit,
-    greenlet_local, inherit_locals, interval, iwait, joinall, pair, shield, sleep, spawn_on,
-    timeout,
+    AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Deputy,
+    Event, ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub,
+    InPlace, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool,
+    Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay,
+    WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait,
+    joinall, named, pair, shield, sleep, spawn_on, timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -62,6 +62,10 @@ fn hubs() {
     starts(hub, "TokioHub { handle: Handle { ");
     is(SmolHub.scope(ready(1)), "Scoped { future: Ready(Some(1)), hub: SmolHub }");
     is(Clock::default(), "Clock { source: \"system\" }");
+    is(
+        ForbidThreads::begin(),
+        "ForbidThreads { before: false, here: PhantomData<alloc::rc::Rc<()>> }",
+    );
     is(WakeDelay::default(), "WakeDelay { is_on: false }");
     is(
         Context::new(Clock::default(), Arc::new(SmolHub)),
@@ -112,6 +116,11 @@ fn greenlets() {
     is(catch_exit(ready(1)), "CatchExit { done: false }");
     is(shield(ready(1)), "Shield { done: false }");
     is(inherit_locals(ready(1)), "InheritLocals(Ready(Some(1)))");
+    is(named("fetch", ready(1)), "Named { name: Some(\"fetch\"), future: Ready(Some(1)) }");
+    let (task, child) = pair(ready(1), ());
+    let child = child.handle();
+    is(Deputy::new(child), "Deputy(Handle { id: _, state: Scheduled })");
+    is(InPlace::new(task, child), "InPlace(Handle { id: _, state: Scheduled })");
     greenlet_local!(
         static DEPTH: u32 = 0;
     );
@@ -125,6 +134,8 @@ fn pools() {
     hub.block_on(async {
         let pool = Pool::on(&hub, 2);
         is(&pool, "Pool { running: 0, free: 2, capacity: 2, waiting: 0 }");
+        let text = "Slot { of: TaskSet { running: 1, free: 1, capacity: 2, waiting: 0 } }";
+        is(pool.slot().await.unwrap(), text);
         let busy = [pool.spawn(pending::<()>()).await, pool.spawn(pending()).await];
         let mut waits = pin!(pool.spawn(pending::<()>()));
         once(waits.as_mut()).await;
@@ -134,7 +145,7 @@ fn pools() {
         is(&group, "Group { running: 0 }");
         is(&*group, "TaskSet { running: 0 }");
         is(Pool::builder().reentry(Reentry::Wait), "PoolBuilder { hook: false, reentry: Wait, keep_failures: 16 }");
-        is(pool.mapper(), "Mapper { crew: TaskSet { running: 2, free: 0, capacity: 2, waiting: 1 }, maxsize: None, limit: None, .. }");
+        is(pool.mapper(), "Mapper { tasks: TaskSet { running: 2, free: 0, capacity: 2, waiting: 1 }, maxsize: None, limit: None, .. }");
         is(pool.imap(ready, 0..9_u32), "Imap { order: Input, open: 0, maxsize: 4, exhausted: false }");
         is(pool.imap(ready, 0..9_u32).indexed(), "Indexed { imap: Imap { order: Input, open: 0, maxsize: 4, exhausted: false } }");
         is(pool.map(ready, 0..9_u32), "Map { read: 0, rest: Some(Imap { order: Input, open: 0, maxsize: 8, exhausted: false }) }");
@@ -145,7 +156,7 @@ fn pools() {
         is(from_stream(futures_lite::stream::iter(0..9)), "FromStream { .. }");
         is(Retry::times(2).backoff(Backoff::constant(Duration::from_secs(1))), "Retry { times: 2, backoff: Backoff { first: 1s, factor: 1, most: 18446744073709551615.999999999s, seed: None } }");
         drop(busy);
-        is(pool.close(), "Report { refused: 1, succeeded: 0, failed: 0, killed: 0, running: 2 }");
+        is(pool.close(), "Report { started: 2, succeeded: 0, failed: 0, killed: 0, aborted: 0, running: 2, waiting: 0, refused: 1 }");
         pool.kill().await;
         is(pool.map(ready, 0..9).await.unwrap_err(), "ItemError { index: 0, error: Killed(GreenletExit { reason: Some(Closed) }) }");
         is(pool.join().await, "Ok(())");
@@ -279,6 +290,7 @@ const OTHERS: &[&str] = &[
     "Spawn",
     "TimeSource",
     "SpawnHook",
+    "Slot",
     "Order",
     "Fifo",
     "Lifo",
@@ -287,7 +299,7 @@ const OTHERS: &[&str] = &[
     "LifoQueue",
     "PriorityQueue",
     "Hooked",
-    "Late",
+    "DeferredSpawn",
     "Membership",
     "Then",
     "MapAsync",

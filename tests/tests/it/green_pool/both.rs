@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
 use spinney::{GreenPile, GreenPool, Handle, InsideGroup, spawn_on, yield_now};
-use spinney_tests::tools::{Count, Gauge, behind, blow_up, gate, let_others_run, polled, stuck};
+use spinney_tests::tools::{
+    Count, Gauge, Why, behind, blow_up, gate, let_others_run, polled, stuck,
+};
 use spinney_tests::{Dropped, on_every_hub};
 
 on_every_hub! {
@@ -52,7 +54,7 @@ on_every_hub! {
     async fn a_failed_task_comes_out_and_the_pile_goes_on(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 1));
         pile.spawn(async { blow_up("no luck") }).await;
-        assert_eq!(pile.next().await.unwrap().unwrap_err().to_string(), "panicked: no luck");
+        assert_eq!(pile.next().await.unwrap().unwrap_err().why(), "panicked: no luck");
         pile.spawn(async { 42 }).await;
         assert_eq!(pile.next().await.unwrap().unwrap(), 42);
     }

@@ -29,36 +29,42 @@ on_every_hub! {
         assert_eq!(waiter.await.await.unwrap(), 2);
     }
 
-    async fn a_member_does_not_overtake_for_a_slot_but_works_in_place(hub) {
+    async fn member_does_not_overtake_for_a_slot_but_works_in_place(hub) {
         let (pool, open) = (GreenPool::on(hub, 2), gate());
         let (inside, enter) = (pool.clone(), Arc::clone(&open));
         let member = pool.spawn(async move {
             enter.wait().await;
             inside.resize(1);
-            inside.spawn(async { Handle::current().unwrap() }).await.await.unwrap()
+            let child = inside.spawn(async { Handle::current().unwrap().parent() }).await;
+            (child.is_ready(), child.await.unwrap())
         });
         let member = member.await;
         open.set();
-        let me = member.handle().clone();
-        assert_eq!(member.await.unwrap(), me);
+        let me = member.id();
+        assert_eq!(member.await.unwrap(), (true, Some(me)));
     }
 
-    async fn work_in_place_of_work_in_place_runs_in_the_same_greenlet(hub) {
+    async fn work_in_place_of_work_in_place_is_its_child(hub) {
         let (pool, log) = (GreenPool::on(hub, 1), Log::default());
         let (first, second) = (pool.clone(), pool.clone());
         let (outer, middle, inner) = (log.clone(), log.clone(), log.clone());
-        let innermost = async move { inner.add(Handle::current().unwrap()) };
+        let parent = || Handle::current().unwrap().parent();
+        let me = || Handle::current().unwrap().id();
+        let innermost = async move { inner.add(parent()) };
         let between = async move {
             second.spawn_n(innermost).await;
-            middle.add(Handle::current().unwrap());
+            middle.add(Some(me()));
+            middle.add(parent());
         };
         let member = pool.spawn(async move {
             first.spawn_n(between).await;
-            outer.add(Handle::current().unwrap());
+            outer.add(Some(me()));
         });
         let member = member.await;
         member.join().await;
-        assert_eq!(log.take(), [(); 3].map(|()| member.handle().clone()));
+        let log = log.take();
+        assert!(log.iter().all(Option::is_some));
+        assert_eq!((log[0], log[2], log[3]), (log[1], log[3], Some(member.id())));
     }
 
     async fn members_that_spawn_keep_to_the_size(hub) {

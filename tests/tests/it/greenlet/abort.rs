@@ -9,7 +9,7 @@ use spinney::{
     greenlet_local, pair, shield, spawn_on, yield_now,
 };
 use spinney_tests::tools::{
-    Log, OnDrop, behind, gate, let_others_run, on_its_own_waker, panics_on_drop, polled, stuck,
+    Log, OnDrop, Why, behind, gate, let_others_run, on_its_own_waker, panics_on_drop, polled, stuck,
 };
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -38,7 +38,7 @@ on_every_hub! {
         assert!(!greenlet.is_successful());
         let failure = greenlet.await.unwrap_err();
         assert!(failure.is_aborted() && !failure.is_killed() && !failure.is_panic());
-        assert_eq!(failure.to_string(), "aborted");
+        assert_eq!(failure.why(), "aborted");
     }
 
     async fn abort_ends_a_shield(hub) {
@@ -218,7 +218,7 @@ on_every_hub! {
         let (started, log) = (gate(), Log::default());
         let greenlet = spawn_on(hub, refuse(Arc::clone(&started)));
         let seen = log.clone();
-        greenlet.link(move |handle| seen.add(handle.failure().unwrap().to_string()));
+        greenlet.link(move |handle| seen.add(handle.failure().unwrap().why()));
         started.wait().await;
         greenlet.abort();
         greenlet.join().await;
@@ -227,7 +227,7 @@ on_every_hub! {
 
     async fn resume_of_an_abort_is_a_kill_that_can_be_caught(hub) {
         let greenlet = spawn_on(hub, async {
-            let caught = catch_exit(async { Failure::Aborted.resume::<()>().await }).await;
+            let caught = catch_exit(async { Failure::Aborted(None).resume::<()>().await }).await;
             caught.unwrap_err().to_string()
         });
         assert_eq!(greenlet.await.unwrap(), "killed: aborted");

@@ -12,7 +12,7 @@ use spinney::{
     spawn_on, yield_now,
 };
 use spinney_tests::tools::{
-    Log, OnDrop, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
+    Log, OnDrop, Why, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
 };
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -71,7 +71,7 @@ on_every_hub! {
         assert_eq!(poll_once(&mut kill).await, None);
         open.set();
         kill.await;
-        assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: too late");
+        assert_eq!(greenlet.await.unwrap_err().why(), "killed: too late");
     }
 
     async fn a_second_kill_ends_the_clean_up(hub) {
@@ -81,7 +81,7 @@ on_every_hub! {
         greenlet.kill_now();
         caught.wait().await;
         drop(greenlet.kill_with(GreenletExit::because("now")));
-        assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: now");
+        assert_eq!(greenlet.await.unwrap_err().why(), "killed: now");
     }
 
     async fn a_second_kill_is_caught_by_the_next_one_around(hub) {
@@ -209,7 +209,7 @@ on_every_hub! {
         let greenlet = spawn_on(hub, zip(zip(resumes, swallows), last));
         both.wait().await;
         drop(greenlet.kill_with(GreenletExit::because("too late")));
-        assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: too late");
+        assert_eq!(greenlet.await.unwrap_err().why(), "killed: too late");
         assert_eq!(dropped.count(), 1);
     }
 
@@ -303,7 +303,7 @@ on_every_hub! {
     async fn a_panic_inside_is_the_greenlet_s(hub) {
         let greenlet = spawn_on(hub, catch_exit(async { blow_up("no luck") }));
         greenlet.join().await;
-        assert_eq!(greenlet.failure().unwrap().to_string(), "panicked: no luck");
+        assert_eq!(greenlet.failure().unwrap().why(), "panicked: no luck");
         greenlet.detach();
     }
 
@@ -316,7 +316,7 @@ on_every_hub! {
         });
         started.wait().await;
         greenlet.kill().await;
-        assert_eq!(greenlet.failure().unwrap().to_string(), "panicked: no luck");
+        assert_eq!(greenlet.failure().unwrap().why(), "panicked: no luck");
         greenlet.detach();
     }
 

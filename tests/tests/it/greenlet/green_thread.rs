@@ -5,7 +5,7 @@ use std::time::Duration;
 use spinney::eventlet::greenthread::{GreenThread, sleep, spawn, spawn_after, spawn_after_local};
 use spinney::{Handle, spawn_on};
 use spinney_sim::SimHub;
-use spinney_tests::tools::{Count, blow_up, gate, let_others_run, stuck};
+use spinney_tests::tools::{Count, Why, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ on_every_hub! {
 
     async fn wait_gives_the_failure(hub) {
         let failed = spawn_on(hub, async { blow_up("no luck") }).wait().await;
-        assert_eq!(failed.unwrap_err().to_string(), "panicked: no luck");
+        assert_eq!(failed.unwrap_err().why(), "panicked: no luck");
         let thread = spawn_on(hub, stuck(gate(), ()));
         thread.kill_now();
         assert!(thread.wait().await.unwrap_err().is_killed());

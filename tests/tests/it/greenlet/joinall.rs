@@ -8,7 +8,7 @@ use spinney::{
     Greenlet, GreenletExit, State, catch_exit, joinall, killall, killall_with, spawn_on,
     try_joinall,
 };
-use spinney_tests::tools::{Log, behind, blow_up, gate, stuck};
+use spinney_tests::tools::{Log, Why, behind, blow_up, gate, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
 on_every_hub! {
@@ -110,7 +110,7 @@ on_every_hub! {
             gates[n].set();
             greenlets[n].join().await;
         }
-        assert_eq!(joined.await.unwrap_err().to_string(), "panicked: third");
+        assert_eq!(joined.await.unwrap_err().why(), "panicked: third");
         assert!(!greenlets[0].is_ready(), "the others are left to themselves");
         killall(&greenlets).await;
     }
@@ -144,7 +144,7 @@ on_every_hub! {
         assert_eq!(killed.await.len(), 2);
         assert_eq!(log.take(), ["killed: too late", "killed: too late"]);
         for greenlet in greenlets {
-            assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: too late");
+            assert_eq!(greenlet.await.unwrap_err().why(), "killed: too late");
         }
     }
 

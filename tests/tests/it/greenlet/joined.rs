@@ -10,7 +10,7 @@ use spinney::{
     Greenlet, GreenletExit, Iwait, Within, inherit_locals, iwait, joinall, killall, killall_now,
     killall_now_with, pair, shield, spawn_on, try_joinall, yield_now,
 };
-use spinney_tests::tools::{behind, gate, polled};
+use spinney_tests::tools::{Why, behind, gate, polled};
 use spinney_tests::{SimHub, on_every_hub};
 
 const SHORT: Duration = Duration::from_millis(5);
@@ -97,7 +97,7 @@ on_every_hub! {
         assert!(poll_once(greenlets[0].join()).await.is_none());
         open.set();
         for greenlet in greenlets {
-            assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: too late");
+            assert_eq!(greenlet.await.unwrap_err().why(), "killed: too late");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use spinney::{Event, Failure, GreenletExit, Handle, Pool, Spawn, pair, spawn_on};
-use spinney_tests::tools::{OnDrop, behind, gate, panics_on_drop, stuck};
+use spinney_tests::tools::{OnDrop, Why, behind, gate, panics_on_drop, stuck};
 use spinney_tests::{Dropped, hub, in_time, on_every_hub};
 
 /// Why a greenlet was killed.
@@ -140,7 +140,7 @@ on_every_hub! {
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), panics_on_drop()));
         started.wait().await;
         greenlet.kill().await;
-        assert_eq!(greenlet.failure().unwrap().to_string(), "panicked: the destructor");
+        assert_eq!(greenlet.failure().unwrap().why(), "panicked: the destructor");
     }
 
     async fn a_destructor_that_panics_gives_the_slot_back(hub) {

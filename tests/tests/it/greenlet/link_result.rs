@@ -7,12 +7,12 @@ use futures_lite::future::{poll_once, zip};
 use spinney::{
     AsyncResult, Failure, Greenlet, GreenletExit, Queue, catch_exit, pair, spawn_on, yield_now,
 };
-use spinney_tests::tools::{Log, behind, blow_up, gate, let_others_run, polled};
+use spinney_tests::tools::{Log, Why, behind, blow_up, gate, let_others_run, polled};
 use spinney_tests::{Dropped, on_every_hub};
 
 /// What a link is told, as a text.
 fn text(result: Result<&u32, Failure>) -> String {
-    result.map_or_else(|failure| failure.to_string(), u32::to_string)
+    result.map_or_else(|failure| failure.why(), u32::to_string)
 }
 
 /// A value that cannot be cloned.
@@ -59,7 +59,7 @@ on_every_hub! {
         let (one, two) = (log.clone(), log.clone());
         panics.link_result(move |result: Result<&u32, _>| one.add(text(result)));
         panics.join().await;
-        aborted.link_result(move |result| two.add(result.unwrap_err().to_string()));
+        aborted.link_result(move |result| two.add(result.unwrap_err().why()));
         aborted.abort();
         aborted.join().await;
         assert_eq!(log.take(), ["panicked: no luck", "aborted"]);

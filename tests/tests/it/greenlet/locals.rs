@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use spinney::{
     InPlace, block_on, greenlet_local, inherit_locals, pair, spawn, spawn_on, yield_now,
 };
-use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
+use spinney_tests::tools::{Log, OnDrop, Why, blow_up, gate, stuck};
 use spinney_tests::{DropGuard, Dropped, hub, on_every_hub};
 
 /// What a local holds whose drop matters.
@@ -171,7 +171,7 @@ on_every_hub! {
         let greenlet = spawn_on(hub, async {
             KEPT.set(Some(Box::new(OnDrop::new(|| blow_up("the destructor")))));
         });
-        assert_eq!(greenlet.await.unwrap_err().to_string(), "panicked: the destructor");
+        assert_eq!(greenlet.await.unwrap_err().why(), "panicked: the destructor");
     }
 
     async fn destructors_that_panic_one_after_the_other_harm_nobody(hub) {
@@ -182,7 +182,7 @@ on_every_hub! {
                 blow_up("the first")
             }))));
         });
-        assert_eq!(greenlet.await.unwrap_err().to_string(), "panicked: the first");
+        assert_eq!(greenlet.await.unwrap_err().why(), "panicked: the first");
         assert_eq!(spawn_on(hub, async { 42 }).await.unwrap(), 42);
     }
 

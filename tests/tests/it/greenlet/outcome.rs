@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_lite::future::poll_once;
 use spinney::{Greenlet, Handle, joinall, spawn, spawn_on};
 use spinney_tests::on_every_hub;
-use spinney_tests::tools::{Count, Log, behind, blow_up, gate, let_others_run, stuck};
+use spinney_tests::tools::{Count, Log, Why, behind, blow_up, gate, let_others_run, stuck};
 
 on_every_hub! {
     async fn get_leaves_the_result_where_it_is(hub) {
@@ -28,7 +28,7 @@ on_every_hub! {
     async fn get_gives_the_failure_each_time(hub) {
         let mut broken: Greenlet<()> = spawn_on(hub, async { blow_up("no luck") });
         for _ in 0..2 {
-            assert_eq!(broken.get().await.unwrap_err().to_string(), "panicked: no luck");
+            assert_eq!(broken.get().await.unwrap_err().why(), "panicked: no luck");
         }
         let mut killed = spawn_on(hub, stuck(gate(), ()));
         killed.kill_now();

@@ -10,7 +10,7 @@ use spinney::{
     Event, GreenletExit, Handle, Within, catch_exit, joinall, shield, spawn_on, yield_now,
 };
 use spinney_tests::tools::{
-    Log, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
+    Log, Why, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
 };
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
@@ -36,7 +36,7 @@ on_every_hub! {
         open.set();
         kill.await;
         assert_eq!(log.take(), ["saved"]);
-        assert_eq!(greenlet.await.unwrap_err().to_string(), "killed: too late");
+        assert_eq!(greenlet.await.unwrap_err().why(), "killed: too late");
     }
 
     async fn a_shield_that_is_the_last_thing_loses_no_kill(hub) {
@@ -237,7 +237,7 @@ on_every_hub! {
             blow_up("no luck")
         }));
         greenlet.join().await;
-        assert_eq!(greenlet.failure().unwrap().to_string(), "panicked: no luck");
+        assert_eq!(greenlet.failure().unwrap().why(), "panicked: no luck");
         greenlet.detach();
     }
 }
@@ -250,7 +250,7 @@ fn a_hub_that_is_dropped_drops_what_is_shielded() {
     drop(greenlet.kill_with(GreenletExit::because("too late")));
     drop(sim);
     assert_eq!(dropped.count(), 1);
-    assert_eq!(greenlet.try_get().unwrap().unwrap_err().to_string(), "killed: too late");
+    assert_eq!(greenlet.try_get().unwrap().unwrap_err().why(), "killed: too late");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use spinney::{
     Event, Greenlet, GreenletExit, Handle, Spawn, State, pair, sleep, spawn_later, spawn_on,
 };
 use spinney_tests::tools::{
-    Log, OnDrop, behind, blow_up, gate, let_others_run, panics_on_drop, stuck,
+    Log, OnDrop, Why, behind, blow_up, gate, let_others_run, panics_on_drop, stuck,
 };
 use spinney_tests::{Dropped, LocalHub, SimHub, hub, on_every_hub};
 
@@ -78,7 +78,7 @@ on_every_hub! {
         assert_eq!(greenlet.state(), State::Killed);
         assert_eq!(log.take(), [(State::Killed, 1)]);
         join.await;
-        assert_eq!(greenlet.try_get().unwrap().unwrap_err().to_string(), "killed: too early");
+        assert_eq!(greenlet.try_get().unwrap().unwrap_err().why(), "killed: too early");
     }
 
     async fn its_destructors_know_who_they_are_in(_hub) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
 use spinney::{ItemError, Pool, yield_now};
-use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, stuck};
+use spinney_tests::tools::{Count, Why, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
 /// Fails at `at`.
@@ -20,7 +20,7 @@ fn fails_at(at: u32) -> impl Fn(u32) -> std::pin::Pin<Box<dyn Future<Output = u3
 
 /// Values, and the texts of failures.
 fn plain<T>(result: Result<T, ItemError>) -> Result<T, String> {
-    result.map_err(|error| error.into_error().to_string())
+    result.map_err(|error| error.into_error().why())
 }
 
 fn no_luck<T>() -> Result<T, String> {
@@ -58,7 +58,7 @@ on_every_hub! {
             }
         };
         let failure = Pool::on(hub, 3).map(work, 0..3).await.unwrap_err();
-        assert_eq!(failure.to_string(), "item 1: panicked: first in order");
+        assert_eq!(failure.to_string(), "item 1 panicked: first in order");
     }
 
     async fn a_map_fails_while_others_run(hub) {
@@ -70,7 +70,7 @@ on_every_hub! {
         };
         let pool = Pool::on(hub, 10);
         let failure = pool.mapper().maxsize(100).map(work, 0..).await.unwrap_err();
-        assert_eq!(failure.to_string(), "item 0: panicked: at once");
+        assert_eq!(failure.to_string(), "item 0 panicked: at once");
     }
 
     async fn the_rest_runs_on_after_a_failure(hub) {

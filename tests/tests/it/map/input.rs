@@ -57,7 +57,7 @@ on_every_hub! {
         let results: Vec<_> = results.collect().await;
         assert_eq!(results.len(), 3);
         assert!(results[..2].iter().all(Result::is_ok));
-        assert_eq!(results[2].as_ref().unwrap_err().to_string(), "item 2: panicked: no luck");
+        assert_eq!(results[2].as_ref().unwrap_err().to_string(), "item 2 panicked: no luck");
         assert_eq!((pool.len(), pool.free_count()), (0, 2));
     }
 
@@ -117,10 +117,10 @@ on_every_hub! {
         let pool = Pool::on(hub, 2);
         let fails = |n: usize| async move { if n >= 3 { blow_up("the item") } };
         let error = pool.map(fails, 0..9).await.unwrap_err();
-        assert_eq!((error.index(), error.to_string()), (3, "item 3: panicked: the item".to_owned()));
+        assert_eq!((error.index(), error.to_string()), (3, "item 3 panicked: the item".to_owned()));
         let input = (0..9).map(|n| if n == 4 { blow_up("the input") } else { n });
         let error = pool.map(|n: usize| async move { n }, input).await.unwrap_err();
-        assert_eq!((error.index(), error.to_string()), (4, "item 4: panicked: the input".to_owned()));
+        assert_eq!((error.index(), error.to_string()), (4, "item 4 panicked: the input".to_owned()));
         assert!(spinney::Failure::from(error).is_panic());
     }
 }

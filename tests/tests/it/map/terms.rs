@@ -82,7 +82,7 @@ on_every_hub! {
         let (log, work) = fails(9);
         let pool = Pool::on(hub, 2);
         let error = pool.mapper().retry(Retry::times(3)).map(work, 4..5).await.unwrap_err();
-        assert_eq!(error.to_string(), "item 0: panicked: not yet");
+        assert_eq!(error.to_string(), "item 0 panicked: not yet");
         assert_eq!(log.take(), [4; 4]);
     }
 
@@ -110,7 +110,7 @@ on_every_hub! {
         let pool = Pool::on(hub, 1);
         let results = pool.mapper().retry(Retry::times(3)).imap(|item: Item| async move { item.value }, items);
         let results: Vec<_> = results.collect().await;
-        assert_eq!(results[0].as_ref().unwrap_err().to_string(), "item 0: panicked: the clone");
+        assert_eq!(results[0].as_ref().unwrap_err().to_string(), "item 0 panicked: the clone");
         assert_eq!(*results[1].as_ref().unwrap(), 7);
         assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }

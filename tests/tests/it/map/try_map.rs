@@ -43,7 +43,7 @@ on_every_hub! {
         let error = (&mut map).await.unwrap_err();
         assert_eq!(error.index(), 1);
         assert!(matches!(*error, TaskError::Returned("no luck")));
-        assert_eq!(error.to_string(), "item 1: no luck");
+        assert_eq!(error.to_string(), "item 1 failed: no luck");
         pool.wait_idle().await.unwrap();
         let_others_run().await;
         while dropped.count() == 0 {
@@ -78,8 +78,8 @@ on_every_hub! {
         let all = pool.try_map(work, 0..4).collect_all().await;
         assert_eq!(all.len(), 4);
         assert_eq!(*all[0].as_ref().unwrap(), 0);
-        assert_eq!(all[1].as_ref().unwrap_err().to_string(), "item 1: no luck");
-        assert_eq!(all[2].as_ref().unwrap_err().to_string(), "item 2: panicked: no luck at all");
+        assert_eq!(all[1].as_ref().unwrap_err().to_string(), "item 1 failed: no luck");
+        assert_eq!(all[2].as_ref().unwrap_err().to_string(), "item 2 panicked: no luck at all");
         assert_eq!(*all[3].as_ref().unwrap(), 3);
     }
 

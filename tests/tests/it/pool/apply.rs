@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use spinney::{Closed, Failure, Group, Handle, Pool, State, Within};
-use spinney_tests::tools::{Log, OnDrop, behind, blow_up, gate, let_others_run, stuck};
+use spinney_tests::tools::{Log, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
 on_every_hub! {
@@ -14,7 +14,7 @@ on_every_hub! {
         assert_eq!(pool.apply(async { 42 }).await.unwrap(), 42);
         assert_eq!(group.apply(async { 42 }).await.unwrap(), 42);
         let failed: Result<(), _> = pool.apply(async { blow_up("no luck") }).await;
-        assert_eq!(failed.unwrap_err().to_string(), "panicked: no luck");
+        assert_eq!(failed.unwrap_err().why(), "panicked: no luck");
         assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }
 
@@ -229,7 +229,7 @@ on_every_hub! {
         let (pool, log) = (Pool::on(hub, 2), Log::default());
         let fails = |n: u32| async move { if n == 1 { blow_up("no luck") } };
         let list = pool.map_async(fails, 0..3);
-        assert_eq!(list.await.unwrap_err().to_string(), "panicked: no luck");
+        assert_eq!(list.await.unwrap_err().why(), "panicked: no luck");
         let seen = log.clone();
         pool.map_async_cb(fails, 0..3, move |_| seen.add(())).await.unwrap_err();
         assert_eq!(log.take(), []);

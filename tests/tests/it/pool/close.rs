@@ -12,7 +12,7 @@ use spinney::{
     Closed, Failure, Greenlet, GreenletExit, Group, InsideGroup, Pool, Reentry, catch_exit, shield,
     sleep,
 };
-use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, polled, stuck};
+use spinney_tests::tools::{Count, Why, behind, blow_up, gate, let_others_run, polled, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 /// Whether this is the failure of who was refused.
@@ -181,7 +181,7 @@ on_every_hub! {
         assert_eq!((report.succeeded, report.failed), (1, 0));
         assert_eq!((report.killed, report.running), (3, 0));
         for member in members {
-            assert_eq!(member.await.unwrap_err().to_string(), "killed: closing time");
+            assert_eq!(member.await.unwrap_err().why(), "killed: closing time");
         }
         assert!(is_closed(&spawn.await.await.unwrap_err()));
         assert!(pool.is_empty() && pool.is_closed());

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_lite::future::poll_once;
 use spinney::{Greenlet, Group, InsideGroup, Pool, spawn_on};
-use spinney_tests::tools::{Count, OnDrop, behind, blow_up, gate, let_others_run, stuck};
+use spinney_tests::tools::{Count, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, hub, on_every_hub};
 
 on_every_hub! {
@@ -186,7 +186,7 @@ on_every_hub! {
         let pool = Pool::on(hub, 2);
         let member = pool.spawn(stuck(gate(), ())).await;
         drop(pool);
-        let killed = member.await.unwrap_err().to_string();
+        let killed = member.await.unwrap_err().why();
         assert_eq!(killed, "killed: the last handle of its group was dropped");
     }
 

@@ -6,7 +6,7 @@ use futures_lite::future::poll_once;
 use spinney::{GreenletExit, Group, spawn_on};
 use spinney_greenlet::catch_exit;
 use spinney_tests::on_every_hub;
-use spinney_tests::tools::{behind, gate, let_others_run, stuck};
+use spinney_tests::tools::{Why, behind, gate, let_others_run, stuck};
 
 on_every_hub! {
     async fn a_kill_says_why(hub) {
@@ -18,7 +18,7 @@ on_every_hub! {
         let three = group.spawn(stuck(gate(), ()));
         assert!(group.killone_with(&three, GreenletExit::because("too late")).await);
         for killed in [one, two, three] {
-            assert_eq!(killed.await.unwrap_err().to_string(), "killed: too late");
+            assert_eq!(killed.await.unwrap_err().why(), "killed: too late");
         }
     }
 

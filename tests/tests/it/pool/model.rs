@@ -355,7 +355,7 @@ impl Both {
                 Some(Ok(value)) if value == *task => End::Value,
                 Some(Ok(value)) => panic!("{value} came of {task}"),
                 Some(Err(Failure::Panicked(_))) => End::Panic,
-                Some(Err(Failure::Aborted)) => panic!("nothing aborts"),
+                Some(Err(Failure::Aborted(_))) => panic!("nothing aborts"),
                 Some(Err(Failure::Killed(exit))) => match exit.reason() {
                     Some(reason) if reason.is::<Closed>() => End::Refused,
                     _ => End::Killed,

@@ -2,7 +2,7 @@
 
 use spinney::{Failures, Group, JoinError, Pool};
 use spinney_tests::on_every_hub;
-use spinney_tests::tools::{blow_up, gate, stuck};
+use spinney_tests::tools::{Why, blow_up, gate, stuck};
 
 /// The failures that `try_join` came back with.
 fn failures(joined: Result<(), JoinError>) -> Failures {
@@ -25,10 +25,11 @@ on_every_hub! {
         group.spawn(async { blow_up("second") }).join().await;
         group.spawn(async { blow_up("third") }).detach();
         let failures = failures(group.try_join().await);
-        let texts: Vec<_> = failures.first().iter().map(ToString::to_string).collect();
+        let texts: Vec<_> = failures.first().iter().map(Why::why).collect();
         assert_eq!(texts, ["panicked: first", "panicked: second", "panicked: third"]);
         assert_eq!(failures.count(), 3);
-        assert_eq!(failures.to_string(), "3 members failed, the first panicked: first");
+        let text = format!("3 members failed, the first: {}", failures.first()[0]);
+        assert_eq!(failures.to_string(), text);
     }
 
     async fn failures_are_reported_once(hub) {
@@ -37,7 +38,9 @@ on_every_hub! {
         assert_eq!(failures(group.try_join().await).count(), 1);
         group.try_join().await.unwrap();
         group.spawn(async { blow_up("again") }).join().await;
-        assert_eq!(failures(group.try_join().await).to_string(), "a member panicked: again");
+        let failures = failures(group.try_join().await);
+        assert_eq!(failures.to_string(), failures.first()[0].to_string());
+        assert_eq!(failures.first()[0].why(), "panicked: again");
     }
 
     async fn join_leaves_them_there(hub) {

@@ -15,7 +15,7 @@ use spinney_tests::tools::Gauge;
 pub(crate) enum Rules {
     /// Nothing unforeseen: every result is right.
     Peace,
-    /// Kills: no more run than there are slots.
+    /// Kills: no slot is lost. What a killed reader's map cleans up may run beside the reader.
     Kills,
     /// Kills, panics, resizes, and waits that are given up: nobody waits for ever.
     Anything,

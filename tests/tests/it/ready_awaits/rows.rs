@@ -108,7 +108,7 @@ const GREENLETS: &[Row] = &[
     row!("Handle::join, in place", let greenlet = finished().await
     => {
         let (task, child) = pair(greenlet.join(), ());
-        InPlace::new(task, child.handle()).await
+        InPlace::new(task, child.handle()).await;
     }),
 ];
 

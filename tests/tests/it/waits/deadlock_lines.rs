@@ -9,9 +9,7 @@ use std::time::Duration;
 use futures_lite::StreamExt;
 use futures_lite::stream;
 use spinney::map::from_stream;
-use spinney::{
-    GreenPile, GreenPool, Greenlet, Pool, ResourcePool, ThreadPool, spawn_on,
-};
+use spinney::{GreenPile, GreenPool, Greenlet, Pool, ResourcePool, ThreadPool, spawn_on};
 use spinney_sim::SimHub;
 
 /// A greenlet that makes the wait, and what the report says of it.

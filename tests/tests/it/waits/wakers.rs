@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-use spinney::{GreenPile, GreenPool, LocalHub, Pool, spawn_on};
+use spinney::{LocalHub, Pool, spawn_on};
 use spinney_tests::tools::{OnDrop, blow_up};
 
 /// Counts its wake-ups, then panics, unless that would end the process.
@@ -107,14 +107,6 @@ fn kill_reaches_the_members_behind_a_waker_that_panics() {
     pool.kill_now();
     assert!(woken.iter().all(|woken| woken.0.load(SeqCst) == 1));
     assert!(greenlets.iter().all(|greenlet| greenlet.handle().exit().is_some()));
-}
-
-#[test]
-fn result_of_a_pile_wakes_all_readers_though_a_waker_panics() {
-    let hub = LocalHub::new();
-    let pile = GreenPile::on(&GreenPool::on(&hub, 1));
-    let handle = hub.block_on(pile.spawn(pending::<()>()));
-    assert_all_woken(|| pile.next(), || hub.block_on(handle.kill()));
 }
 
 /// Polls a wait with a waker whose drop calls `look`, then with another, drops it; and drops another

@@ -1,6 +1,9 @@
 //! [`Loan`]: the slot of a reader that waits, which its map may share.
 
 use std::sync::Arc;
+use std::task::Waker;
+
+use spinney_greenlet::Handle;
 
 use crate::in_place::Holder;
 use crate::slot::Permit;
@@ -11,9 +14,27 @@ pub(super) enum Loan {
     #[default]
     None,
     /// A worker may share it.
-    Offered(Holder),
+    Offered(Lender),
     /// A worker shares it, for one item; the reader goes on when that has finished.
-    Out(Holder),
+    Out(Lender),
+}
+
+/// The holder of the slot, and the greenlet that waits within its poll.
+#[derive(Clone, Debug)]
+pub(crate) struct Lender {
+    holder: Holder,
+    reader: u64,
+}
+
+impl Lender {
+    pub(crate) fn new(holder: Holder, reader: &Handle) -> Self {
+        Self { holder, reader: reader.id() }
+    }
+
+    /// The worker that shared the slot has left.
+    pub(super) fn end_loan(&self) {
+        self.holder.end_loan(self.reader);
+    }
 }
 
 impl Loan {
@@ -27,15 +48,17 @@ impl Loan {
     }
 
     /// The reader whose slot a worker shares.
-    pub(super) fn lender(&self) -> Option<&Holder> {
-        if let Self::Out(holder) = self { Some(holder) } else { None }
+    pub(super) fn lender(&self) -> Option<&Lender> {
+        if let Self::Out(lender) = self { Some(lender) } else { None }
     }
 
-    /// Takes a share, if one is offered and the reader may lend it.
-    pub(super) fn borrow(&mut self) -> Option<Arc<Permit>> {
-        let Self::Offered(holder) = std::mem::take(self) else { return None };
-        let share = holder.lend()?;
-        *self = Self::Out(holder);
+    /// Takes a share, if one is offered and the reader lends none elsewhere; otherwise `waker` is
+    /// woken when it does not any more.
+    pub(super) fn borrow(&mut self, waker: &Waker) -> Option<Arc<Permit>> {
+        let Self::Offered(lender) = self else { return None };
+        let lender = lender.clone();
+        let share = lender.holder.lend(lender.reader, waker)?;
+        *self = Self::Out(lender);
         Some(share)
     }
 
@@ -49,7 +72,7 @@ impl Loan {
     /// The worker that shared it has left; it is offered again if the reader still `waits`.
     pub(super) fn give_back(&mut self, waits: bool) {
         match std::mem::take(self) {
-            Self::Out(holder) if waits => *self = Self::Offered(holder),
+            Self::Out(lender) if waits => *self = Self::Offered(lender),
             _ => {}
         }
     }

@@ -18,13 +18,13 @@ use std::task::{Context, Poll, Waker};
 
 pub(crate) use hand::Hand;
 use hand::Reads;
+pub(crate) use loan::Lender;
 use loan::Loan;
 use spinney_greenlet::{Failure, Handle};
 use spinney_hub::contain;
 use state::{Reader, State};
 
 use crate::TaskSet;
-use crate::in_place::Holder;
 use crate::report::Outcomes;
 use crate::slot::Permit;
 
@@ -49,13 +49,12 @@ pub(crate) enum Room {
 /// A result, and the index of its item.
 pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
 
-/// How an item has ended.
-fn end_of<T>((_, result): &Indexed<T>) -> spinney_greenlet::State {
-    match result {
-        Ok(_) => spinney_greenlet::State::Successful,
-        Err(Failure::Killed(_)) => spinney_greenlet::State::Killed,
-        Err(Failure::Panicked(_)) => spinney_greenlet::State::Panicked,
-        Err(_) => spinney_greenlet::State::Aborted,
+/// How an item ended that failed.
+fn end_of(failure: &Failure) -> spinney_greenlet::State {
+    match failure {
+        Failure::Killed(_) => spinney_greenlet::State::Killed,
+        Failure::Panicked(_) => spinney_greenlet::State::Panicked,
+        Failure::Aborted(_) => spinney_greenlet::State::Aborted,
     }
 }
 
@@ -191,10 +190,15 @@ impl<T, X> Results<T, X> {
     ) -> R {
         let mut state = self.lock();
         let refused = if matches!(state.reader, Reader::Present) {
-            done.for_each(|done| {
-                self.outcomes.count(end_of(&done));
+            let mut succeeded = done.len();
+            for done in done {
+                if let Err(failure) = &done.1 {
+                    self.outcomes.count(end_of(failure));
+                    succeeded -= 1;
+                }
                 state.put(done);
-            });
+            }
+            self.outcomes.count_successes(succeeded);
             None
         } else {
             state.open -= done.len();
@@ -205,7 +209,10 @@ impl<T, X> Results<T, X> {
         if let Some(refused) = refused {
             for refused in refused {
                 let alone = self.lock();
-                self.outcomes.count(end_of(&refused));
+                match &refused.1 {
+                    Ok(_) => self.outcomes.count_successes(1),
+                    Err(failure) => self.outcomes.count(end_of(failure)),
+                }
                 drop(alone);
                 contain(|| drop(refused));
             }
@@ -240,8 +247,8 @@ impl<T, X> Results<T, X> {
     }
 
     /// For the feeder: a share of the reader's slot, if the reader offers it. It is to be returned.
-    pub(crate) fn borrow_slot(&self) -> Option<Arc<Permit>> {
-        self.lock().loan.borrow()
+    pub(crate) fn borrow_slot(&self, waker: &Waker) -> Option<Arc<Permit>> {
+        self.lock().loan.borrow(waker)
     }
 
     /// The reader has its slot back.
@@ -294,7 +301,7 @@ impl<T, X> Results<T, X> {
 
     /// For a reader that waits: the map may have its slot meanwhile; then it waits until that is
     /// back.
-    pub(crate) fn offer_slot(&self, reader: Holder) {
+    pub(crate) fn offer_slot(&self, reader: Lender) {
         let unused = self.change(|state| {
             if state.waiting.is_none() || state.loan.lender().is_some() {
                 return Loan::Offered(reader);
@@ -307,13 +314,13 @@ impl<T, X> Results<T, X> {
     /// The worker that shared the reader's slot has left it.
     fn end_loan(&self) {
         let lender = self.lock().loan.lender().cloned();
-        lender.iter().for_each(Holder::end_loan);
+        lender.iter().for_each(Lender::end_loan);
     }
 
-    /// The reader leaves with results unread, the map goes on, and keeps `crew` alive until it is
+    /// The reader leaves with results unread, the map goes on, and keeps `tasks` alive until it is
     /// over.
-    pub(crate) fn detach(&self, crew: Option<TaskSet<X>>, unread: Hand<T>) {
-        self.leave(Reader::Detached(crew), unread, |_| ());
+    pub(crate) fn detach(&self, tasks: Option<TaskSet<X>>, unread: Hand<T>) {
+        self.leave(Reader::Detached(tasks), unread, |_| ());
     }
 
     /// The reader leaves with results unread, and the map is over: kills the workers.
@@ -377,12 +384,12 @@ impl<T, X> Results<T, X> {
     fn wake_others(&self, mut state: MutexGuard<'_, State<T, X>>) {
         let reader = if state.is_reader_due() { state.waiting.take() } else { None };
         let feeder = self.take_feeder(&mut state);
-        let crew = if state.is_over() { state.take_crew() } else { None };
+        let tasks = if state.is_over() { state.take_tasks() } else { None };
         drop(state);
         for waker in reader.into_iter().chain(feeder) {
             contain(|| waker.wake());
         }
-        drop(crew);
+        drop(tasks);
     }
 
     /// The feeder, if it has a reason to wake up.

@@ -51,7 +51,7 @@ enum Wanted {
 /// Who reads the results.
 pub(super) enum Reader<X> {
     Present,
-    /// Nobody, but the map goes on. It may keep its crew alive for that.
+    /// Nobody, but the map goes on. It may keep its group alive for that.
     Detached(Option<TaskSet<X>>),
     /// Nobody, and the map is over.
     Gone,
@@ -171,9 +171,9 @@ impl<T, X> State<T, X> {
     }
 
     /// What a map without a reader has kept alive.
-    pub(super) fn take_crew(&mut self) -> Option<TaskSet<X>> {
+    pub(super) fn take_tasks(&mut self) -> Option<TaskSet<X>> {
         match &mut self.reader {
-            Reader::Detached(crew) => crew.take(),
+            Reader::Detached(tasks) => tasks.take(),
             Reader::Present | Reader::Gone => None,
         }
     }

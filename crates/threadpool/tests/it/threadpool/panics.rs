@@ -65,7 +65,7 @@ fn an_argument_that_panics_when_it_is_dropped_ends_no_thread() {
         let pool = ThreadPool::new(1).unwrap();
         let bomb = Bomb;
         let failure = pool.apply(move || drop(bomb)).await.unwrap_err();
-        assert_eq!(failure.to_string(), "panicked: a panic of a destructor");
+        assert!(failure.to_string().ends_with(") panicked: a panic of a destructor"));
         assert!(is_alive(&pool).await);
     });
 }
@@ -104,5 +104,22 @@ fn a_payload_that_panics_when_it_is_dropped_ends_no_thread() {
         pool.spawn(bomb).await.detach();
         gate.open();
         assert!(is_alive(&pool).await);
+    });
+}
+
+#[test]
+fn failure_names_the_line_that_spawned_the_closure() {
+    LocalHub::new().block_on(async {
+        let pool = ThreadPool::new(1).unwrap();
+        let first = line!() + 1;
+        let spawned = pool.spawn(|| panic!("no luck")).await.await.unwrap_err();
+        let applied = pool.apply(|| panic!("no luck")).await.unwrap_err();
+        let tried = pool.try_spawn(|| panic!("no luck")).unwrap().await.unwrap_err();
+        for (line, failure) in (first..).zip([spawned, applied, tried]) {
+            let id = failure.task().unwrap().id();
+            let start = format!("greenlet {id} (spawned at {}:{line}:", file!());
+            let text = failure.to_string();
+            assert!(text.starts_with(&start) && text.ends_with(") panicked: no luck"), "{text}");
+        }
     });
 }

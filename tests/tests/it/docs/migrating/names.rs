@@ -12,7 +12,7 @@ use spinney::{
     Greenlet, GreenletExit, Group, Handle, Hub, Imap, JoinAll, JoinableQueue, LifoQueue, Limit,
     LinkId, Mapper, Owner, Permit, Pool, PoolFull, PriorityQueue, PutError, Queue, RLock, Reentry,
     ResourcePool, Semaphore, TaskSet, ThreadPool, ThreadResult, Timeout, Within, greenlet_local,
-    iwait, joinall, killall, killall_now, killall_with, sleep, spawn, spawn_later,
+    iwait, joinall, killall, killall_now, killall_with, named, sleep, spawn, spawn_later,
     spawn_later_local, spawn_on, spawn_tree, timeout, track_spawns, try_joinall, unblock,
     yield_now,
 };
@@ -67,6 +67,8 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
     greenlet.link_to(&Arc::new(AsyncResult::new()));
     greenlet.link_queue(&Arc::new(Queue::unbounded()));
     Handle::current();
+    handle.name();
+    Greenlet::named(spawn(named("fetch", ready(()))), "fetch");
     handle.join();
     handle.kill();
     handle.kill_now();
@@ -81,7 +83,7 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
     handle.link_exception(|_| ());
     handle.unlink(link_id);
     match greenlet.wait().await {
-        Err(Failure::Killed(_) | Failure::Aborted) | Ok(_) => {}
+        Err(Failure::Killed(_) | Failure::Aborted(_)) | Ok(_) => {}
         Err(Failure::Panicked(_)) => Greenlet::detach(spawn(ready(()))),
     }
 }
