@@ -5,10 +5,10 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 use spinney::{GreenletExit, Handle, Iwait, pair, sleep, spawn_on};
 
-use super::crews;
 use super::entry::{Ended, Entry, starter};
 use super::objects::Object;
 use super::script::{Who, exit_of, limited, number, task, text, ticks};
+use super::task_sets;
 use super::world::{err, ok, world};
 
 /// A greenlet that was killed is successful, and this is its value.
@@ -190,7 +190,7 @@ async fn killall(op: &Value, tasks: &[(String, Rc<Entry>)]) -> Value {
 async fn on_object(who: &Who, name: &str, op: &Value) -> Option<Value> {
     let world = world();
     match world.object(op)? {
-        Object::TaskSet(crew) => crews::run(who, name, op, crew).await,
+        Object::TaskSet(tasks) => task_sets::run(who, name, op, tasks).await,
         Object::Result(result) => result.run(name, op).await,
         Object::Semaphore(semaphore) => semaphore.run(name, op).await,
         Object::RLock(lock) => lock.run(name, op).await,

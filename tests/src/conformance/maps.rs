@@ -11,7 +11,7 @@ use spinney::map::from_stream;
 use spinney::{TaskSet, spawn_on};
 use spinney_sim::SimHub;
 
-use super::crews::Either;
+use super::task_sets::Either;
 use super::entry::Ended;
 use super::gevent::killed;
 use super::results::{Iteration, iterable};
@@ -65,10 +65,10 @@ async fn caught<F: Future + Unpin>(mut future: F) -> Result<F::Output, String> {
     .await
 }
 
-pub(super) fn imap(who: &Who, op: &Value, crew: &TaskSet<SimHub>) {
+pub(super) fn imap(who: &Who, op: &Value, tasks: &TaskSet<SimHub>) {
     let api = who.api;
     let bound = if op["maxsize"].is_null() { 0 } else { number(op, "maxsize") };
-    let mapper = crew.mapper();
+    let mapper = tasks.mapper();
     let mapper = if bound > 0 { mapper.maxsize(bound) } else { mapper.unbounded() };
     let items = from_stream(iterable(op));
     let func = move |(spec, extra)| task(api, spec, extra);

@@ -5,7 +5,6 @@
 mod async_result;
 mod barging;
 mod corpus;
-mod crews;
 mod entry;
 mod eventlet;
 mod gated;
@@ -22,6 +21,7 @@ mod results;
 mod scenario;
 mod script;
 mod sent;
+mod task_sets;
 mod verdict;
 mod world;
 

@@ -10,7 +10,7 @@ use spinney::{Event, GreenPile, GreenPool, Group, Pool, Reentry, ResourcePool};
 use spinney_sim::SimHub;
 
 use super::async_result::AnyResult;
-use super::crews::Either;
+use super::task_sets::Either;
 use super::gated::Gated;
 use super::locks::{AnyRLock, AnySemaphore};
 use super::queues::AnyQueue;

@@ -3,6 +3,7 @@
 use std::future::pending;
 
 use serde_json::{Value, json};
+use spinney::gevent::pool::apply;
 use spinney::{Greenlet, Group, Handle, TaskSet};
 use spinney_sim::SimHub;
 
@@ -21,7 +22,7 @@ pub(super) enum Either {
 }
 
 impl Either {
-    pub(super) fn crew(&self) -> &TaskSet<SimHub> {
+    pub(super) fn tasks(&self) -> &TaskSet<SimHub> {
         match self {
             Self::Group(group) => group,
             Self::Pool(pool) => pool,
@@ -38,19 +39,19 @@ impl Either {
 
 /// What an op comes to; None if there is no such op.
 pub(super) async fn run(who: &Who, name: &str, op: &Value, on: &Either) -> Option<Value> {
-    let crew = on.crew();
+    let tasks = on.tasks();
     match name {
         "spawn" => {
             let greenlet = on.spawn(task(who.api, op["task"].clone(), None)).await;
             world().register(text(&op["task"], "name"), greenlet);
         }
         "map" | "map_async" => return Some(maps::map(who, op, on).await),
-        "imap" => maps::imap(who, op, crew),
-        "apply" | "apply_cb" | "apply_async" => return Some(apply(who, name, op, on).await),
-        "join" => return Some(join(op, crew).await),
+        "imap" => maps::imap(who, op, tasks),
+        "apply" | "apply_cb" | "apply_async" => return Some(run_apply(who, name, op, on).await),
+        "join" => return Some(join(op, tasks).await),
         "kill" => {
-            mark_dying(op, crew.members());
-            let ended = crew.kill_with(exit_of(op));
+            mark_dying(op, tasks.members());
+            let ended = tasks.kill_with(exit_of(op));
             if op["block"] != false {
                 limited(op, ended).await;
             }
@@ -66,18 +67,18 @@ pub(super) async fn run(who: &Who, name: &str, op: &Value, on: &Either) -> Optio
 }
 
 async fn on_member(name: &str, op: &Value, on: &Either, entry: &Entry) -> Value {
-    let crew = on.crew();
+    let tasks = on.tasks();
     match name {
-        "contains" => return ok(crew.contains(&entry.handle)),
+        "contains" => return ok(tasks.contains(&entry.handle)),
         "discard" => {
-            crew.discard(&entry.handle);
+            tasks.discard(&entry.handle);
             world().dying.borrow_mut().remove(&dying(op, &entry.handle));
         }
         // gevent's does not wait for one that is dying, where ours does.
         "killone" if world().dying.borrow().contains(&dying(op, &entry.handle)) => {}
         "killone" => {
-            mark_dying(op, Some(entry.handle.clone()).filter(|member| crew.contains(member)));
-            let ended = crew.killone_with(&entry.handle, exit_of(op));
+            mark_dying(op, Some(entry.handle.clone()).filter(|member| tasks.contains(member)));
+            let ended = tasks.killone_with(&entry.handle, exit_of(op));
             if op["block"] != false {
                 limited(op, ended).await;
             }
@@ -89,12 +90,12 @@ async fn on_member(name: &str, op: &Value, on: &Either, entry: &Entry) -> Value 
     ok(Value::Null)
 }
 
-/// A greenlet of the crew that the op is about, to which that has sent a kill.
+/// The key in `World::dying` of a greenlet to which the group or pool of the op has sent a kill.
 fn dying(op: &Value, greenlet: &Handle) -> (String, u64) {
     (text(op, "on").to_owned(), greenlet.id())
 }
 
-/// Notes that the crew sends `members` a kill. What is none of it is not dying.
+/// Notes that the group or pool of the op sends `members` a kill.
 fn mark_dying(op: &Value, members: impl IntoIterator<Item = Handle>) {
     let members = members.into_iter().map(|member| dying(op, &member));
     world().dying.borrow_mut().extend(members);
@@ -118,7 +119,7 @@ async fn wait_available(op: &Value, on: &Either) -> Option<usize> {
     Some(if pool.capacity().is_none() { 1 } else { free.unwrap_or_else(|| pool.free_count()) })
 }
 
-async fn apply(who: &Who, name: &str, op: &Value, on: &Either) -> Value {
+async fn run_apply(who: &Who, name: &str, op: &Value, on: &Either) -> Value {
     let script = task(who.api, op["task"].clone(), None);
     let label = op["cb"].as_str().map(str::to_owned);
     let callback = move |outcome: &Outcome| {
@@ -127,18 +128,23 @@ async fn apply(who: &Who, name: &str, op: &Value, on: &Either) -> Value {
         }
     };
     if name == "apply_async" {
-        world().register(text(op, "name"), on.crew().apply_async_cb(script, callback));
+        world().register(text(op, "name"), on.tasks().apply_async_cb(script, callback));
         return ok(Value::Null);
     }
-    Ended::from(on.crew().apply_cb(script, callback).await).told(killed)
+    let script = async move {
+        let outcome = script.await;
+        callback(&outcome);
+        outcome
+    };
+    Ended::from(apply(on.tasks(), script).await).told(killed)
 }
 
 /// gevent's `join`: a member waits for itself, where ours is told so; and it raises the errors of
 /// those only that are members at the call.
-async fn join(op: &Value, crew: &TaskSet<SimHub>) -> Value {
-    let members = crew.members();
+async fn join(op: &Value, tasks: &TaskSet<SimHub>) -> Value {
+    let members = tasks.members();
     let joined = limited(op, async {
-        if crew.join().await.is_err() {
+        if tasks.join().await.is_err() {
             pending::<()>().await;
         }
     });
