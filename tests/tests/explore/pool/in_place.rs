@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_lite::future::{poll_once, zip};
-use spinney::{Queue, Reentry, Spawn, yield_now};
+use spinney::{Event, Handle, Queue, Reentry, Spawn, yield_now};
 use spinney_sim::SimHub;
 
 use super::{Bodies, Pool, Stop, assert_whole, at_any_time, call, nest};
-use crate::{LONG, work};
+use crate::work;
 
 /// A pool of `capacity` slots whose members spawn `depth` deep, and end.
 fn members_nest(sim: &SimHub, pool: &Pool, members: usize, depth: usize) {
@@ -46,15 +46,15 @@ fn fed_child(sim: &SimHub, pool: &Pool) {
 }
 
 explore! {
-    fn nested_spawns_end_in_a_pool_of_one(sim, 3) {
+    fn nested_spawns_end_in_a_pool_of_one(sim, 4) {
         members_nest(sim, &Pool::on(sim, 1), 2, 3);
     }
 
-    fn nested_spawns_end_in_a_pool_of_two(sim, 2) {
+    fn nested_spawns_end_in_a_pool_of_two(sim, 3) {
         members_nest(sim, &Pool::on(sim, 2), 3, 3);
     }
 
-    fn nested_spawns_end_among_resizes(sim, 3) {
+    fn nested_spawns_end_among_resizes(sim, 4) {
         let pool = Pool::on(sim, 1);
         call(sim, &pool, |pool| async move {
             pool.resize(0);
@@ -68,7 +68,8 @@ explore! {
             let done = Rc::clone(&done);
             call(sim, &pool, |pool| async move {
                 let leaf = Box::pin(work(1));
-                done.set(done.get() + nest(pool, 2, leaf).await);
+                let depth = nest(pool, 2, leaf).await;
+                done.set(done.get() + depth);
             });
         }
         sim.run_until_idle();
@@ -76,11 +77,11 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    fn nested_spawns_end_inline(sim, 3) {
+    fn nested_spawns_end_inline(sim, 4) {
         members_nest(sim, &spinney::Pool::builder().reentry(Reentry::Inline).pool_on(sim, 1), 2, 3);
     }
 
-    fn inline_child_never_leaves_its_parent(sim, 5) {
+    fn inline_child_never_leaves_its_parent(sim, 6) {
         let pool = spinney::Pool::builder().reentry(Reentry::Inline).pool_on(sim, 2);
         call(sim, &pool, |pool| async move { pool.apply(work(1)).await });
         call(sim, &pool, |pool| async move {
@@ -97,7 +98,7 @@ explore! {
         assert_whole(&pool, 2);
     }
 
-    fn member_that_waits_by_choice_gets_the_next_slot(sim, 5) {
+    fn member_that_waits_by_choice_gets_the_next_slot(sim, 6) {
         let pool = spinney::Pool::builder().reentry(Reentry::Wait).pool_on(sim, 2);
         let (bodies, started) = (Bodies::default(), Rc::new(Cell::new(false)));
         call(sim, &pool, |pool| async move { pool.apply(work(2)).await });
@@ -119,13 +120,13 @@ explore! {
         assert_whole(&pool, 2);
     }
 
-    fn child_is_fed_by_its_parent_once_it_has_a_slot(sim, 5) {
+    fn child_is_fed_by_its_parent_once_it_has_a_slot(sim, 6) {
         let pool = Pool::on(sim, 2);
         fed_child(sim, &pool);
         assert_whole(&pool, 2);
     }
 
-    fn child_moves_to_a_slot_of_a_resize(sim, 5) {
+    fn child_moves_to_a_slot_of_a_resize(sim, 6) {
         let pool = Pool::on(sim, 1);
         let resizes = pool.clone();
         at_any_time(sim, move || resizes.resize(2));
@@ -133,35 +134,33 @@ explore! {
         assert_whole(&pool, 2);
     }
 
-    fn child_in_place_stands_in_the_queue_meanwhile(sim, 4) {
-        let (pool, log) = (Pool::on(sim, 2), Rc::new(Queue::unbounded()));
-        let other = pool.try_spawn(work(3)).unwrap();
-        let (inside, first) = (pool.clone(), Rc::clone(&log));
+    fn child_in_place_stands_in_the_queue_meanwhile(sim, 6) {
+        let (pool, queued, seated) = (Pool::on(sim, 2), Rc::new(Event::new()), Rc::new(Cell::new(false)));
+        let leaves = Rc::clone(&queued);
+        let other = pool.try_spawn(async move { leaves.wait().await }).unwrap();
+        let (inside, begins, seats) = (pool.clone(), Rc::clone(&queued), Rc::clone(&seated));
         let member = pool.try_spawn(async move {
-            let fed = Rc::new(Queue::bounded(1));
+            let fed = Rc::new(Event::new());
             let eats = Rc::clone(&fed);
-            let queued = Rc::clone(&first);
             let child = inside.spawn(async move {
-                queued.put_nowait("child queued").unwrap();
-                eats.get().await.unwrap();
+                begins.set();
+                eats.wait().await;
             }).await;
-            first.put_nowait("child has a slot").unwrap();
-            fed.put(()).await.unwrap();
+            seats.set(true);
+            fed.set();
             child.await.unwrap();
         }).unwrap();
         call(sim, &pool, |pool| async move {
-            log.get().await.unwrap();
+            queued.wait().await;
             // Behind the child, which has its slot before.
-            pool.apply(async move {
-                assert_eq!(log.get_nowait(), Ok("child has a slot"));
-            }).await.unwrap();
+            pool.apply(async move { assert!(seated.get()) }).await.unwrap();
         });
         sim.run_until_idle();
         assert!(member.is_successful() && other.is_successful());
         assert_whole(&pool, 2);
     }
 
-    fn two_waits_of_one_member_take_turns(sim, 4) {
+    fn two_waits_of_one_member_take_turns(sim, 5) {
         let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
         for _ in 0..2 {
             let bodies = bodies.clone();
@@ -186,7 +185,7 @@ explore! {
     }
 
     /// A wait that is dropped, in its turn or before, leaves the next one its turn.
-    fn dropped_wait_passes_its_turn_on(sim, 4) {
+    fn dropped_wait_passes_its_turn_on(sim, 5) {
         let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
         let cancel = crate::Cancel::at_any_time(sim);
         let (inside, inner) = (pool.clone(), bodies.clone());
@@ -208,7 +207,7 @@ explore! {
     }
 
     /// The member drops its wait, and spawns again.
-    fn wait_dropped_at_any_time_leaves_the_pool_whole(sim, 3) {
+    fn wait_dropped_at_any_time_leaves_the_pool_whole(sim, 4) {
         let (pool, bodies) = (Pool::on(sim, 2), Bodies::default());
         let cancel = crate::Cancel::at_any_time(sim);
         for _ in 0..2 {
@@ -231,7 +230,7 @@ explore! {
         assert_whole(&pool, 2);
     }
 
-    fn apply_dropped_in_place_ends_its_task(sim, 4) {
+    fn apply_dropped_in_place_ends_its_task(sim, 5) {
         let (pool, ended) = (Pool::on(sim, 1), Rc::new(Cell::new(false)));
         let cancel = crate::Cancel::at_any_time(sim);
         let (inside, ends) = (pool.clone(), Rc::clone(&ended));
@@ -250,7 +249,7 @@ explore! {
 
     /// The member polls a spawn once, and hands it to a stranger, which waits for a slot: the child
     /// goes on in the member's, or in one that comes.
-    fn wait_that_changes_hands_waits_for_a_slot(sim, 4) {
+    fn wait_that_changes_hands_waits_for_a_slot(sim, 5) {
         let (pool, bodies, hands) = (Pool::on(sim, 1), Bodies::default(), Rc::new(Queue::bounded(1)));
         let (inside, gives, inner) = (pool.clone(), Rc::clone(&hands), bodies.clone());
         let member = pool.try_spawn(async move {
@@ -274,12 +273,17 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    /// It is a stranger from then on, and what it waits for gets the slot that it gave back.
-    fn member_discarded_meanwhile_waits_for_a_slot(sim, 4) {
-        let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
-        let (inside, inner) = (pool.clone(), bodies.clone());
+    /// It is a stranger from then on: its child rests until a slot comes.
+    fn member_discarded_meanwhile_waits_for_a_slot(sim, 5) {
+        let (pool, turns) = (Pool::on(sim, 1), Rc::new(Cell::new(0)));
+        let (inside, takes_turns) = (pool.clone(), Rc::clone(&turns));
         let member = pool.try_spawn(async move {
-            let child = inside.spawn(async move { inner.body(3).await });
+            let child = inside.spawn(async move {
+                for _ in 0..3 {
+                    yield_now().await;
+                    takes_turns.set(takes_turns.get() + 1);
+                }
+            });
             child.await.await.unwrap();
         }).unwrap();
         let (discards, handle) = (pool.clone(), member.handle().clone());
@@ -287,18 +291,20 @@ explore! {
             discards.discard(&handle);
             assert!(!discards.contains(&handle));
         });
-        let other = bodies.clone();
         call(sim, &pool, |pool| async move {
-            pool.apply(async move { other.body(LONG).await }).await.unwrap();
+            let alone = async move {
+                let before = turns.get();
+                work(4).await;
+                assert_eq!(turns.get(), before, "a child ran without a slot");
+            };
+            pool.apply(alone).await.unwrap();
         });
         sim.run_until_idle();
         assert!(member.is_successful());
-        // No member polls a body meanwhile, unless it holds the slot.
-        assert!(bodies.most() <= 1);
         assert_whole(&pool, 1);
     }
 
-    fn discarded_child_goes_on_and_takes_no_slot(sim, 4) {
+    fn discarded_child_goes_on_and_takes_no_slot(sim, 5) {
         let (pool, done) = (Pool::on(sim, 1), Rc::new(Cell::new(false)));
         let (inside, does) = (pool.clone(), Rc::clone(&done));
         let member = pool.try_spawn(async move {
@@ -320,7 +326,7 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    fn scopes_and_their_pool_run_children_in_place(sim, 3) {
+    fn scopes_and_their_pool_run_children_in_place(sim, 4) {
         let pool = Pool::on(sim, 1);
         let (one, two) = (pool.scope(), pool.scope());
         let done = Rc::new(Cell::new(0));
@@ -337,7 +343,7 @@ explore! {
         [&one, &two, &pool].iter().for_each(|pool| assert_whole(pool, 1));
     }
 
-    fn scope_closed_meanwhile_spares_the_child_in_place(sim, 3) {
+    fn scope_closed_meanwhile_spares_the_child_in_place(sim, 4) {
         let pool = Pool::on(sim, 1);
         let scope = pool.scope();
         let (inside, ended) = (scope.clone(), Rc::new(Cell::new(false)));
@@ -361,23 +367,25 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    /// Members of two pools of one that spawn into each other's: each waits for the other one's
-    /// slot, which comes when that one ends.
-    fn member_of_two_pools_runs_in_place_in_both(sim, 3) {
+    fn member_of_two_pools_runs_in_place_in_both(sim, 5) {
         let (one, two) = (Pool::on(sim, 1), Pool::on(sim, 1));
-        let (other, back, inner) = (two.clone(), one.clone(), two.clone());
-        call(sim, &one, |one| async move {
-            let innermost = async move { inner.apply(work(1)).await.unwrap() };
-            let within = async move { back.apply(innermost).await.unwrap() };
-            one.apply(async move { other.apply(within).await.unwrap() }).await.unwrap();
-        });
-        call(sim, &two, |two| async move { two.apply(work(2)).await.unwrap() });
+        let (first, second, third, other) = (one.clone(), two.clone(), one.clone(), two.clone());
+        let member = one.try_spawn(async move {
+            assert!(other.add(&Handle::current().unwrap()).await);
+            let innermost = async move { third.apply(work(1)).await.unwrap() };
+            let inner = async move { second.apply(innermost).await.unwrap() };
+            first.apply(inner).await.unwrap();
+        }).unwrap();
+        for pool in [&one, &two] {
+            call(sim, pool, |pool| async move { pool.apply(work(1)).await.unwrap() });
+        }
         sim.run_until_idle();
+        assert!(member.is_successful());
         assert_whole(&one, 1);
         assert_whole(&two, 1);
     }
 
-    fn map_of_a_member_ends_in_a_pool_of_one(sim, 3) {
+    fn map_of_a_member_ends_in_a_pool_of_one(sim, 4) {
         let pool = Pool::on(sim, 1);
         for n in 1..3 {
             call(sim, &pool, |pool| async move {
@@ -397,7 +405,7 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    fn stream_of_a_member_dropped_at_any_time_frees_its_slots(sim, 2) {
+    fn stream_of_a_member_dropped_at_any_time_frees_its_slots(sim, 3) {
         let pool = Pool::on(sim, 2);
         let cancel = crate::Cancel::at_any_time(sim);
         let inside = pool.clone();
@@ -415,7 +423,7 @@ explore! {
         assert_whole(&pool, 2);
     }
 
-    fn stranger_is_stopped_while_members_nest(sim, 2) {
+    fn stranger_is_stopped_while_members_nest(sim, 3) {
         let pool = Pool::on(sim, 1);
         let inside = pool.clone();
         let stopped = Stop::Drop.at_any_time(sim, async move { inside.apply(work(1)).await });
