@@ -24,6 +24,7 @@ mod event;
 mod generated;
 mod greenlet;
 mod locks;
+mod pool;
 mod queue;
 mod semaphore;
 mod told;

@@ -14,7 +14,7 @@ use futures_lite::future::poll_once;
 use plain::{End, Model, Waiter};
 use proptest::prelude::*;
 use spinney::{
-    Closed, Event, Failure, Greenlet, Handle, Imap, JoinError, Pool, PoolFull, spawn_on,
+    Closed, Event, Failure, Greenlet, Handle, Imap, JoinError, Pool, PoolFull, Slot, spawn_on,
 };
 use spinney_tests::tools::blow_up;
 use spinney_tests::{Dropped, SimHub};
@@ -25,6 +25,9 @@ enum Op {
     Spawn,
     TrySpawn,
     SpawnWithin,
+    TakeSlot,
+    DropSlot(usize),
+    SpawnInSlot(usize),
     ApplyAsync,
     Add,
     AddAgain(usize),
@@ -47,6 +50,9 @@ fn op() -> impl Strategy<Value = Op> {
         6 => Just(Op::Spawn),
         2 => Just(Op::TrySpawn),
         2 => Just(Op::SpawnWithin),
+        3 => Just(Op::TakeSlot),
+        2 => one.clone().prop_map(Op::DropSlot),
+        2 => one.clone().prop_map(Op::SpawnInSlot),
         3 => Just(Op::ApplyAsync),
         3 => Just(Op::Add),
         2 => one.clone().prop_map(Op::AddAgain),
@@ -100,6 +106,8 @@ struct Both {
     /// Those who wait on behalf of a task, or for it to be added.
     drivers: Vec<Greenlet<()>>,
     maps: Vec<Option<(usize, Imap<usize, SimHub>)>>,
+    /// Slots that are held, and have no task.
+    slots: Vec<Slot<SimHub>>,
     dropped: Dropped,
 }
 
@@ -118,6 +126,7 @@ impl Both {
             greenlets: Rc::default(),
             drivers: Vec::new(),
             maps: Vec::new(),
+            slots: Vec::new(),
             dropped: Dropped::default(),
         }
     }
@@ -156,6 +165,9 @@ impl Both {
             Op::SpawnWithin => self.spawn_at_once(|both, work| {
                 both.sim.block_on(both.pool.spawn_within(Duration::from_secs(1), work))
             }),
+            Op::TakeSlot => self.take_slot(),
+            Op::DropSlot(pick) => drop(self.held_slot(pick)),
+            Op::SpawnInSlot(pick) => self.spawn_in_slot(pick),
             Op::ApplyAsync => {
                 let (task, work) = self.task();
                 self.keep(task, self.pool.apply_async(work));
@@ -224,6 +236,32 @@ impl Both {
         }
     }
 
+    fn take_slot(&mut self) {
+        let slot = self.pool.try_slot();
+        assert_eq!(slot.is_ok(), self.model.has_slot());
+        self.slots.extend(slot);
+        self.model.held = self.slots.len();
+    }
+
+    /// Takes one of the slots that are held.
+    fn held_slot(&mut self, pick: usize) -> Option<Slot<SimHub>> {
+        let count = self.slots.len();
+        let slot = (count > 0).then(|| self.slots.swap_remove(pick % count));
+        self.model.held = self.slots.len();
+        slot
+    }
+
+    fn spawn_in_slot(&mut self, pick: usize) {
+        let Some(slot) = self.held_slot(pick) else { return };
+        let (task, work) = self.task();
+        self.keep(task, slot.spawn(work));
+        if self.model.closed {
+            self.model.end(task, End::Refused);
+        } else {
+            self.model.start(task);
+        }
+    }
+
     fn end_one(&mut self, pick: usize, panics: bool) {
         let Some(task) = self.alive(pick) else { return };
         self.switches[task].1.set(panics);
@@ -252,7 +290,8 @@ impl Both {
         self.sim.run_until_idle();
         let report = self.pool.close();
         self.model.closed = true;
-        assert_eq!(report.refused, self.model.queue.len());
+        self.model.refused_calls += self.model.queue.len();
+        assert_eq!(report.refused, self.model.refused_calls);
         assert_eq!(report.running, self.model.running.len());
     }
 
@@ -317,13 +356,16 @@ impl Both {
 
     fn compare(&self) {
         let (model, pool) = (&self.model, &self.pool);
-        assert_eq!(pool.len(), model.running.len(), "{model:?}");
+        assert_eq!(pool.len(), model.taken(), "{model:?}");
         let signed = |count| isize::try_from(count).unwrap();
-        let available = signed(model.capacity) - signed(model.running.len());
+        let available = signed(model.capacity) - signed(model.taken());
         assert_eq!(pool.available(), available, "{model:?}");
         assert_eq!(pool.free_count(), available.max(0).unsigned_abs());
         assert_eq!(pool.waiting(), model.queue.len(), "{model:?}");
         assert_eq!(pool.is_closed(), model.closed);
+        let stats = pool.stats();
+        assert_eq!((stats.running, stats.failed), (model.running.len(), model.failed));
+        assert_eq!(stats.started, stats.running + stats.succeeded + stats.failed + stats.killed);
         assert_eq!(*self.started.borrow(), model.started, "who has started");
         assert_eq!(self.dropped.count(), model.ended.len(), "what was dropped");
         let members: BTreeSet<_> = pool.members().iter().map(Handle::id).collect();
@@ -333,6 +375,10 @@ impl Both {
 
     /// Ends what is left, and compares what came of each.
     fn finish(mut self) {
+        self.slots.clear();
+        self.model.held = 0;
+        self.model.settle();
+        self.sim.run_until_idle();
         while !self.model.queue.is_empty() {
             self.drop_waiter(0);
         }

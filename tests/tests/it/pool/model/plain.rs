@@ -34,7 +34,11 @@ pub(crate) struct Model {
     pub(crate) running: BTreeSet<usize>,
     /// Those that run and are no members.
     pub(crate) strangers: BTreeSet<usize>,
+    /// How many slots are held, and have no task.
+    pub(crate) held: usize,
     pub(crate) queue: VecDeque<Waiter>,
+    /// How many calls were refused.
+    pub(crate) refused_calls: usize,
     pub(crate) started: BTreeSet<usize>,
     pub(crate) ended: BTreeMap<usize, End>,
     /// How many members have panicked.
@@ -45,7 +49,12 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn has_slot(&self) -> bool {
-        !self.closed && self.queue.is_empty() && self.running.len() < self.capacity
+        !self.closed && self.queue.is_empty() && self.taken() < self.capacity
+    }
+
+    /// How many slots are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.running.len() + self.held
     }
 
     pub(crate) fn start(&mut self, task: usize) {
@@ -63,7 +72,7 @@ impl Model {
 
     /// Lets in who can come in.
     pub(crate) fn settle(&mut self) {
-        while self.closed || self.running.len() < self.capacity {
+        while self.closed || self.taken() < self.capacity {
             let Some(waiter) = self.queue.pop_front() else { return };
             match waiter {
                 Waiter::Task(task, _) | Waiter::Late(task) if self.closed => {
@@ -83,7 +92,7 @@ impl Model {
                 }
                 // It runs one item, and all others if nobody else waits.
                 Waiter::Map(map, left) => {
-                    let free = self.capacity - self.running.len() - 1;
+                    let free = self.capacity - self.taken() - 1;
                     if left > 0 && self.queue.len() > free {
                         self.queue.push_back(Waiter::Map(map, left - 1));
                     }
