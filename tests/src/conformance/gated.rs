@@ -22,7 +22,7 @@ pub(super) struct Gated {
 impl Gated {
     pub(super) fn new(manner: Manner, pool: Pool<SimHub>) -> Self {
         let gate = match manner {
-            Manner::Ours => None,
+            Manner::Ours | Manner::InPlace => None,
             Manner::Theirs => pool.capacity().map(Barging::new),
             Manner::Broken => pool.capacity().map(Barging::last_first),
         };

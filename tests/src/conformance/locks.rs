@@ -20,15 +20,15 @@ pub(super) enum AnySemaphore {
 impl AnySemaphore {
     pub(super) fn new(manner: Manner, permits: usize) -> Self {
         match manner {
-            Manner::Ours | Manner::Broken => Self::Unbounded(Semaphore::new(permits)),
             Manner::Theirs => Self::Barging(Barging::new(permits), usize::MAX),
+            _ => Self::Unbounded(Semaphore::new(permits)),
         }
     }
 
     pub(super) fn bounded(manner: Manner, permits: usize) -> Self {
         match manner {
-            Manner::Ours | Manner::Broken => Self::Bounded(BoundedSemaphore::new(permits)),
             Manner::Theirs => Self::Barging(Barging::new(permits), permits),
+            _ => Self::Bounded(BoundedSemaphore::new(permits)),
         }
     }
 
@@ -124,8 +124,8 @@ pub(super) enum AnyRLock {
 impl AnyRLock {
     pub(super) fn new(manner: Manner) -> Self {
         match manner {
-            Manner::Ours | Manner::Broken => Self::Ours(RLock::new()),
             Manner::Theirs => Self::Barging(Barging::new(1), RefCell::default()),
+            _ => Self::Ours(RLock::new()),
         }
     }
 

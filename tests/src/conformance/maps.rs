@@ -11,15 +11,18 @@ use spinney::map::from_stream;
 use spinney::{TaskSet, spawn_on};
 use spinney_sim::SimHub;
 
-use super::task_sets::Either;
 use super::entry::Ended;
 use super::gevent::killed;
 use super::results::{Iteration, iterable};
 use super::script::{Api, Who, number, task, text};
-use super::world::{Outcome, ok, world};
+use super::task_sets::Either;
+use super::world::{Manner, Outcome, err, ok, world};
 
 /// `map` and `map_async`.
 pub(super) async fn map(who: &Who, op: &Value, on: &Either) -> Value {
+    if world().manner == Manner::InPlace {
+        return our_map(who.api, op, on.tasks()).await;
+    }
     let gathering = spawn_on(&world().hub, gather(who.api, op.clone(), on.clone()));
     if op["op"] == "map_async" {
         world().register(text(op, "name"), gathering);
@@ -27,6 +30,26 @@ pub(super) async fn map(who: &Who, op: &Value, on: &Either) -> Value {
     }
     // Whoever waits for it may go away; it goes on.
     Ended::from(gathering.await).told(killed)
+}
+
+/// `map` and `map_async` by our own verbs.
+async fn our_map(api: Api, op: &Value, tasks: &TaskSet<SimHub>) -> Value {
+    let func = move |(spec, extra)| task(api, spec, extra);
+    if op["op"] == "map_async" {
+        let greenlet = tasks.map_async(func, from_stream(iterable(op)));
+        let list = async move { greenlet.await.map_or_else(|f| Err(f.to_string()), list_of) };
+        world().register(text(op, "name"), spawn_on(&world().hub, list));
+        return ok(Value::Null);
+    }
+    match tasks.map(func, from_stream(iterable(op))).await {
+        Ok(outcomes) => list_of(outcomes).map_or_else(err, ok),
+        Err(error) => Ended::from(&*error).told(killed),
+    }
+}
+
+/// The values, or the first error.
+fn list_of(outcomes: Vec<Outcome>) -> Outcome {
+    outcomes.into_iter().collect::<Result<Vec<_>, _>>().map(Value::from)
 }
 
 /// gevent's map: a greenlet that spawns all, and then waits for one after the other. It goes on

@@ -10,11 +10,11 @@ use spinney::{Event, GreenPile, GreenPool, Group, Pool, Reentry, ResourcePool};
 use spinney_sim::SimHub;
 
 use super::async_result::AnyResult;
-use super::task_sets::Either;
 use super::gated::Gated;
 use super::locks::{AnyRLock, AnySemaphore};
 use super::queues::AnyQueue;
 use super::sent::Sent;
+use super::task_sets::Either;
 use super::world::{Manner, Outcome};
 
 pub(super) enum Object {
@@ -47,7 +47,9 @@ impl Object {
             "group" => Self::TaskSet(Either::Group(Group::on(hub))),
             "pool" => {
                 let size = count(spec, "size").unwrap_or(usize::MAX);
-                let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, size);
+                let reentry =
+                    if manner == Manner::InPlace { Reentry::InPlace } else { Reentry::Wait };
+                let pool = Pool::builder().reentry(reentry).pool_on(hub, size);
                 Self::TaskSet(Either::Pool(Gated::new(manner, pool)))
             }
             "event" => Self::Event(Event::new()),

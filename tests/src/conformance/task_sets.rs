@@ -12,7 +12,7 @@ use super::gated::Gated;
 use super::gevent::killed;
 use super::maps;
 use super::script::{Boxed, Who, exit_of, limited, task, text};
-use super::world::{Outcome, err, ok, world};
+use super::world::{Manner, Outcome, err, ok, world};
 
 /// A group or a pool.
 #[derive(Clone)]
@@ -136,7 +136,11 @@ async fn run_apply(who: &Who, name: &str, op: &Value, on: &Either) -> Value {
         callback(&outcome);
         outcome
     };
-    Ended::from(apply(on.tasks(), script).await).told(killed)
+    let outcome = match world().manner {
+        Manner::InPlace => on.tasks().apply(script).await,
+        _ => apply(on.tasks(), script).await,
+    };
+    Ended::from(outcome).told(killed)
 }
 
 /// gevent's `join`: a member waits for itself, where ours is told so; and it raises the errors of

@@ -64,6 +64,11 @@ impl Scenario {
     }
 
     fn judge_in(&self, manner: Manner) -> Verdict {
+        if manner == Manner::Ours && laws::has_work_in_place(self) {
+            if let Err(failed) = self.judge_in_place() {
+                return failed;
+            }
+        }
         let expected = self.expected();
         let ours = match self.run(&SimHub::new(), manner) {
             Ok(run) => run,
@@ -88,6 +93,17 @@ impl Scenario {
             return Verdict::AsDocumented(laws);
         }
         Verdict::Different(Difference { expected, observed: ours.observed }, broken)
+    }
+
+    /// Runs it with pools whose members run their work in place: the laws of that have to hold.
+    fn judge_in_place(&self) -> Result<(), Verdict> {
+        let run = self.run(&SimHub::new(), Manner::InPlace).map_err(Verdict::Broken)?;
+        let broken = laws::check_in_place(self, &run);
+        if broken.is_empty() {
+            return Ok(());
+        }
+        let difference = Difference { expected: self.expected(), observed: run.observed };
+        Err(Verdict::Different(difference, broken))
     }
 
     /// Whether it is the same in some order of turns, with the recipes or without.

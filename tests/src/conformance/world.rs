@@ -28,6 +28,8 @@ pub(super) enum Manner {
     /// With what `docs/migrating.md` says how to make of our parts: locks and queues that one can
     /// barge into. And with what there is no reason to make.
     Theirs,
+    /// With pools whose members run their work in place, which is our default.
+    InPlace,
     /// Broken: a gate in front of each pool lets in who came last.
     Broken,
 }

@@ -6,6 +6,7 @@ mod facts;
 mod lines;
 mod looks;
 mod pools;
+mod reentry;
 mod results;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,13 @@ const TABLE: &[(&str, Law)] = &[
     ("x:waiting_miscount", pools::those_waiting_are_counted),
 ];
 
+/// The laws of a run in which members run their work in place, for scenarios in which the original's
+/// members wait for a slot of their own pool. The run with pools whose members wait must be the same.
+const IN_PLACE: &[(&str, Law)] = &[
+    ("x:reentry_blocks", reentry::no_member_waits_for_a_slot_for_ever),
+    ("x:reentry_waits", reentry::work_of_a_member_starts_at_once),
+];
+
 /// For what depends on the order of turns within an instant, and on nothing else.
 const ORDER: (&str, Law) = ("fifo", looks::only_looks_differ);
 
@@ -53,7 +61,19 @@ pub(super) fn check(scenario: &Scenario, run: &Run) -> (Vec<String>, Vec<String>
     (tags, broken)
 }
 
+/// Whether the scenario has a law for members that run their work in place.
+pub(super) fn has_work_in_place(scenario: &Scenario) -> bool {
+    IN_PLACE.iter().any(|(tag, _)| scenario.has_tag(tag))
+}
+
+/// What does not hold in a run in which members run their work in place.
+pub(super) fn check_in_place(scenario: &Scenario, run: &Run) -> Vec<String> {
+    let facts = Facts::of(scenario, run);
+    let laws = IN_PLACE.iter().filter(|(tag, _)| scenario.has_tag(tag));
+    laws.filter_map(|(tag, law)| Some(format!("{tag}: {}", law(&facts).err()?))).collect()
+}
+
 /// The tags that allow a difference.
 pub fn allowed_tags() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().chain([&ORDER]).map(|(tag, _)| *tag)
+    TABLE.iter().chain(IN_PLACE).chain([&ORDER]).map(|(tag, _)| *tag)
 }

@@ -5,54 +5,70 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::facts::{Call, Facts};
+use super::results::scripts_of_map;
 
 const SPAWNS: &[&str] = &["spawn", "spawn_n", "pile_spawn"];
 
-const MAPS: &[&str] = &["imap", "starmap"];
+/// The ops that start a task of a pool, and wait until it has started, or finished.
+const WORKS: &[&str] = &["spawn", "spawn_n", "pile_spawn", "apply", "apply_cb"];
+
+const ITERATORS: &[&str] = &["imap", "starmap"];
+
+const MAPS: &[&str] = &["imap", "starmap", "map", "map_async"];
 
 const ADDS: &[&str] = &["add", "pstart"];
 
 /// At no moment do more scripts run than there are slots, those of maps included; and each map
-/// gives what its items came to.
+/// gives the results of its items.
 pub(super) fn maps_run_in_the_slots(facts: &Facts<'_>) -> Result<(), String> {
-    for pool in facts.objects("green_pool") {
-        let scripts = scripts_of(facts, pool);
-        for (moment, who, _) in facts.entries("start") {
-            let holds = |script: &&String| {
-                facts.runs_at(script, moment) && !lends_its_slot(facts, pool, script, moment)
-            };
-            let running = scripts.iter().filter(holds).count();
-            if running > most_slots(facts, pool) {
-                return Err(format!("{running} scripts run in {pool} when {who} starts"));
-            }
-        }
-    }
+    facts.objects("green_pool").try_for_each(|pool| no_more_run_than_slots(facts, pool))?;
     super::results::nothing_is_lost(facts)
 }
 
-/// Whether a script waits, at that moment, for work of its own pool that runs in its slot: for a task
-/// that it spawns, or for a map that it reads.
-fn lends_its_slot(facts: &Facts<'_>, pool: &str, script: &str, moment: usize) -> bool {
-    let maps = facts.calls_of(MAPS).filter(|map| map.on() == pool);
-    let maps: Vec<_> = maps.map(|map| &map.op["name"]).collect();
-    facts.calls.iter().any(|call| {
-        let is_work = match call.name() {
-            "next" => maps.contains(&&call.op["it"]),
-            name => SPAWNS.contains(&name) && pool_of(facts, call.on()) == pool,
+/// At no moment do more scripts run in a pool than it has slots. A script that waits for work of its
+/// own pool does not count: that may run in its slot.
+pub(super) fn no_more_run_than_slots(facts: &Facts<'_>, pool: &str) -> Result<(), String> {
+    let scripts = scripts_of(facts, pool);
+    for (moment, who, _) in facts.entries("start") {
+        let waits = |script: &str| {
+            let works = works_of(facts, pool).filter(|(call, _)| call.who == script);
+            works.into_iter().any(|(call, _)| call.is_open_at(moment))
         };
-        is_work && call.who == script && call.is_open_at(moment)
-    })
+        let counts = |script: &&String| facts.runs_at(script, moment) && !waits(script);
+        let running = scripts.iter().filter(counts).count();
+        if running > most_slots(facts, pool) {
+            return Err(format!("{running} scripts run in {pool} when {who} starts"));
+        }
+    }
+    Ok(())
 }
 
-/// The scripts that hold slots of a pool: not those that run in the place of a member.
-fn scripts_of(facts: &Facts<'_>, pool: &str) -> Vec<String> {
-    let spawned = facts.calls_of(SPAWNS).filter(|call| call.on() == pool);
-    let mut scripts: Vec<_> = spawned.map(|call| (call.who, call.script().to_owned())).collect();
-    let members: Vec<_> = scripts.iter().map(|(_, script)| script.clone()).collect();
-    scripts.retain(|(spawner, _)| !members.iter().any(|member| member == spawner));
-    let maps = facts.calls_of(MAPS).filter(|call| call.on() == pool);
-    let items = maps.flat_map(|call| super::results::scripts_of_map(facts, call.op));
-    scripts.into_iter().map(|(_, script)| script).chain(items).collect()
+/// The calls that wait for work of a pool, each with the scripts of that work.
+pub(super) fn works_of<'a>(
+    facts: &'a Facts<'_>,
+    pool: &'a str,
+) -> impl Iterator<Item = (&'a Call<'a>, Vec<String>)> {
+    let works = move |call: &'a Call<'a>| match call.name() {
+        "next" => {
+            let mut maps = facts.calls_of(ITERATORS).filter(|map| map.on() == pool);
+            let map = maps.find(|map| map.op["name"] == call.op["it"])?;
+            Some((call, scripts_of_map(facts, map.op)))
+        }
+        "map" if call.on() == pool => Some((call, scripts_of_map(facts, call.op))),
+        name if WORKS.contains(&name) && pool_of(facts, call.on()) == pool => {
+            Some((call, vec![call.script().to_owned()]))
+        }
+        _ => None,
+    };
+    facts.calls.iter().filter_map(works)
+}
+
+/// The scripts that are members of a pool, whoever's slot they run in.
+pub(super) fn scripts_of(facts: &Facts<'_>, pool: &str) -> Vec<String> {
+    let of_pool = |ops| facts.calls_of(ops).filter(|call| pool_of(facts, call.on()) == pool);
+    let spawned = of_pool(WORKS).chain(of_pool(&["apply_async"]));
+    let spawned = spawned.map(|call| call.script().to_owned());
+    spawned.chain(of_pool(MAPS).flat_map(|call| scripts_of_map(facts, call.op))).collect()
 }
 
 /// The most slots that a pool has in the run.
@@ -67,15 +83,7 @@ fn most_slots(facts: &Facts<'_>, pool: &str) -> usize {
 /// A pool has as many members as slots are taken, no more of them run than there are slots, and
 /// a member is added again at once.
 pub(super) fn slots_and_members_agree(facts: &Facts<'_>) -> Result<(), String> {
-    for (what, state) in states(facts, "pool") {
-        let number = |key: &str| state[key].as_u64();
-        if let (Some(size), Some(len), Some(free)) = (number("size"), number("len"), number("free"))
-        {
-            if len + free != size {
-                return Err(format!("{what}: {state}"));
-            }
-        }
-    }
+    slots_make_the_size(facts)?;
     for pool in facts.objects("pool") {
         let slots = most_slots(facts, pool);
         for (moment, who, _) in facts.entries("start") {
@@ -89,6 +97,20 @@ pub(super) fn slots_and_members_agree(facts: &Facts<'_>) -> Result<(), String> {
             let at_once = add.result == Some(&json!({ "ok": null })) && add.ticks.0 == add.ticks.1;
             if is_member && !at_once {
                 return Err(format!("{} adds a member, and waits or is refused", add.who));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Slots that are taken and free ones make the size of a pool, whenever its state is seen.
+pub(super) fn slots_make_the_size(facts: &Facts<'_>) -> Result<(), String> {
+    for (what, state) in states(facts, "pool") {
+        let number = |key: &str| state[key].as_u64();
+        if let (Some(size), Some(len), Some(free)) = (number("size"), number("len"), number("free"))
+        {
+            if len + free != size {
+                return Err(format!("{what}: {state}"));
             }
         }
     }
@@ -136,7 +158,7 @@ pub(super) fn those_waiting_are_counted(facts: &Facts<'_>) -> Result<(), String>
                 least += u64::from(call.ended.is_none() || call.ticks.1 > look.ticks.0);
             }
         }
-        let has_maps = facts.calls_of(MAPS).any(|call| call.on() == pool);
+        let has_maps = facts.calls_of(ITERATORS).any(|call| call.on() == pool);
         if waiting < least || (waiting > most && !has_maps) {
             return Err(format!("{waiting} are said to wait at {}, {most} do", look.ticks.0));
         }

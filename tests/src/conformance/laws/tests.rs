@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{TABLE, check};
+use super::{IN_PLACE, TABLE, check, check_in_place};
 use crate::conformance::moments::{Moment, What};
 use crate::conformance::scenario::Run;
 use crate::conformance::{Scenario, default_corpus, read};
@@ -13,11 +13,13 @@ use crate::conformance::{Scenario, default_corpus, read};
 fn what_the_original_did_breaks_each_law() {
     let corpus = read(&default_corpus()).unwrap();
     let mut holds = Vec::new();
-    for (tag, _) in TABLE {
+    for (tag, _) in TABLE.iter().chain(IN_PLACE) {
         let mut tagged = corpus.iter().filter(|scenario| scenario.has_tag(tag));
         let breaks = |scenario: &Scenario| {
-            let (_, broken) = check(scenario, &original(scenario));
-            broken.iter().any(|what| what.starts_with(tag))
+            let original = original(scenario);
+            let (_, broken) = check(scenario, &original);
+            let in_place = check_in_place(scenario, &original);
+            broken.iter().chain(&in_place).any(|what| what.starts_with(tag))
         };
         // The corpus has no scenario for one of them.
         if tagged.clone().next().is_some() && !tagged.any(breaks) {
