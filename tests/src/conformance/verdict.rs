@@ -65,7 +65,7 @@ impl Scenario {
 
     fn judge_in(&self, manner: Manner) -> Verdict {
         if manner == Manner::Ours && laws::has_work_in_place(self) {
-            if let Err(failed) = self.judge_in_place() {
+            if let Some(failed) = self.fault_in_place() {
                 return failed;
             }
         }
@@ -95,15 +95,16 @@ impl Scenario {
         Verdict::Different(Difference { expected, observed: ours.observed }, broken)
     }
 
-    /// Runs it with pools whose members run their work in place: the laws of that have to hold.
-    fn judge_in_place(&self) -> Result<(), Verdict> {
-        let run = self.run(&SimHub::new(), Manner::InPlace).map_err(Verdict::Broken)?;
+    /// Runs it with pools whose members run their work in place. The verdict if the laws of that do
+    /// not hold.
+    fn fault_in_place(&self) -> Option<Verdict> {
+        let run = match self.run(&SimHub::new(), Manner::InPlace) {
+            Ok(run) => run,
+            Err(fault) => return Some(Verdict::Broken(fault)),
+        };
         let broken = laws::check_in_place(self, &run);
-        if broken.is_empty() {
-            return Ok(());
-        }
         let difference = Difference { expected: self.expected(), observed: run.observed };
-        Err(Verdict::Different(difference, broken))
+        (!broken.is_empty()).then_some(Verdict::Different(difference, broken))
     }
 
     /// Whether it is the same in some order of turns, with the recipes or without.

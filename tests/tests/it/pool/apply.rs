@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{Closed, Failure, Group, Handle, Pool, State, Within};
+use spinney::{Closed, Failure, Group, Handle, Pool, Reentry, State, Within, gevent};
 use spinney_tests::tools::{Log, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -58,6 +58,37 @@ on_every_hub! {
             (parent == Some(me), inside.len(), panicked.unwrap_err().is_panic())
         });
         assert_eq!(member.await.await.unwrap(), (true, 1, true));
+    }
+
+    async fn gevent_apply_of_a_member_runs_at_once_and_nested(hub) {
+        let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 2);
+        let (outer, inner) = (pool.clone(), pool.clone());
+        let nested = async move {
+            let slots = inner.clone();
+            gevent::pool::apply(&inner, async move { slots.len() }).await
+        };
+        let member = async move { gevent::pool::apply(&outer, nested).await.unwrap().unwrap() };
+        let member = pool.spawn(member);
+        // A slot is free, and neither takes it.
+        assert_eq!(member.await.await.unwrap(), 1);
+    }
+
+    async fn gevent_apply_of_a_stranger_runs_on_when_dropped(hub) {
+        let (pool, started, open) = (Pool::on(hub, 1), gate(), gate());
+        let task = {
+            let (started, open) = (Arc::clone(&started), Arc::clone(&open));
+            async move {
+                started.set();
+                open.wait().await;
+            }
+        };
+        let mut apply = Box::pin(gevent::pool::apply(&pool, task));
+        assert!(poll_once(&mut apply).await.is_none());
+        started.wait().await;
+        drop(apply);
+        open.set();
+        pool.wait_idle().await.unwrap();
+        assert_eq!((pool.stats().succeeded, pool.stats().killed), (1, 0));
     }
 
     async fn what_runs_in_place_is_dropped_with_its_member(hub) {
