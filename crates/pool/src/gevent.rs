@@ -1,24 +1,23 @@
 //! What differs in gevent from the verbs of this crate.
 
-use std::panic::Location;
-
-use spinney_greenlet::{Failure, InPlace, pair_in};
+use spinney_greenlet::Failure;
 
 use crate::in_place::SpawnInto;
 use crate::{Runs, TaskSet};
 
 /// Runs `future` as a member of `tasks` once a slot is free, and gives its result, as gevent does: a
-/// member that calls this runs `future` immediately in its own place, whether a slot is free or not;
-/// otherwise the task runs on when this is dropped. [`TaskSet::apply`] waits for a slot, and kills.
+/// member that calls this runs `future` immediately and to its end in its own place, even if a slot is
+/// free; otherwise the task runs on when this is dropped. [`TaskSet::apply`] looks for a slot first, and
+/// kills.
 ///
 /// # Errors
 ///
-/// The failure that `future` ended with; a kill if the set was closed before a slot was free.
+/// The failure that `future` ended with; a kill if the set was closed before `future` started.
 ///
 /// # Cancel safety
 ///
-/// Dropping it gives up the place in the queue, or leaves the task to itself; a task that runs in place
-/// is killed.
+/// Dropping it gives up the place in the queue, or lets the task run on; a task that runs in place is
+/// dropped with it.
 ///
 /// Python: `gevent.pool.Group.apply`.
 ///
@@ -40,14 +39,6 @@ where
     F: Future,
     X: Runs<F>,
 {
-    let (inside, at) = (tasks.is_inside(), Location::caller());
-    let spawned = SpawnInto::new(tasks, future);
-    async move {
-        if !inside {
-            return spawned.await.await;
-        }
-        let (task, greenlet) = pair_in(None, at, spawned.into_body(), |_| ());
-        InPlace::new(task, &greenlet).await;
-        greenlet.await
-    }
+    let spawned = SpawnInto::new(tasks, future).at_once();
+    async move { spawned.await.await }
 }

@@ -43,6 +43,9 @@ pub(crate) struct SpawnInto<'a, F: Future, X> {
     slot: Option<AcquireSlot>,
     stage: Stage<F>,
     turn: Option<Turn>,
+    reentry: Reentry,
+    /// Whether a member runs the child before it looks for a slot.
+    at_once: bool,
     give_way: GiveWay,
     /// The line of the caller.
     at: &'static Location<'static>,
@@ -65,17 +68,26 @@ impl<'a, F: Future, X> SpawnInto<'a, F, X> {
     #[track_caller]
     pub(crate) fn new(set: &'a TaskSet<X>, future: F) -> Self {
         let (slot, stage) = (AcquireSlot::new(set.inner()), Stage::Queued(set.body(future)));
-        let at = Location::caller();
-        Self { set, slot: Some(slot), stage, turn: None, give_way: GiveWay::default(), at }
+        Self {
+            set,
+            slot: Some(slot),
+            stage,
+            turn: None,
+            reentry: set.core.settings.reentry,
+            at_once: false,
+            give_way: GiveWay::default(),
+            at: Location::caller(),
+        }
+    }
+
+    /// A member runs the future in its own place to the end, even if a slot is free.
+    pub(crate) fn at_once(mut self) -> Self {
+        (self.reentry, self.at_once) = (Reentry::Inline, true);
+        self
     }
 }
 
 impl<F: Future, X> SpawnInto<'_, F, X> {
-    /// The body of a wait that was not polled.
-    pub(crate) fn into_body(mut self) -> Hooked<F> {
-        self.take_body()
-    }
-
     fn take_body(&mut self) -> Hooked<F> {
         match std::mem::replace(&mut self.stage, Stage::Given) {
             Stage::Queued(body) => body,
@@ -86,6 +98,12 @@ impl<F: Future, X> SpawnInto<'_, F, X> {
 
 impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     fn poll_spawn(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
+        if std::mem::take(&mut self.at_once) {
+            let polled = self.poll_in_place(cx);
+            if polled.is_ready() || !matches!(self.stage, Stage::Queued(_)) {
+                return polled;
+            }
+        }
         if let Some(slot) = &mut self.slot {
             match Pin::new(slot).poll(cx) {
                 Poll::Pending => {}
@@ -142,7 +160,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     /// Runs the child, if the caller is a member that may.
     fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let set = self.set;
-        if set.core.settings.reentry == Reentry::Wait || !set.is_on_hub::<F>() {
+        if self.reentry == Reentry::Wait || !set.is_on_hub::<F>() {
             return Poll::Pending;
         }
         let holder = Holder::around(set.inner());
@@ -179,7 +197,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         let members = self.set.inner();
         let entered = members.enter(slot, self.at, body, Kind::Spawned, |membership| membership);
         let (task, greenlet) = entered.map_err(|body| refused(body.into_inner(), self.at))?;
-        if self.set.core.settings.reentry == Reentry::Inline {
+        if self.reentry == Reentry::Inline {
             self.slot = None;
         }
         self.stage = if is_beside {

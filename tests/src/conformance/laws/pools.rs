@@ -8,6 +8,8 @@ use super::facts::{Call, Facts};
 
 const SPAWNS: &[&str] = &["spawn", "spawn_n", "pile_spawn"];
 
+const MAPS: &[&str] = &["imap", "starmap"];
+
 const ADDS: &[&str] = &["add", "pstart"];
 
 /// At no moment do more scripts run than there are slots, those of maps included; and each map
@@ -16,7 +18,10 @@ pub(super) fn maps_run_in_the_slots(facts: &Facts<'_>) -> Result<(), String> {
     for pool in facts.objects("green_pool") {
         let scripts = scripts_of(facts, pool);
         for (moment, who, _) in facts.entries("start") {
-            let running = scripts.iter().filter(|script| facts.runs_at(script, moment)).count();
+            let holds = |script: &&String| {
+                facts.runs_at(script, moment) && !lends_its_slot(facts, pool, script, moment)
+            };
+            let running = scripts.iter().filter(holds).count();
             if running > most_slots(facts, pool) {
                 return Err(format!("{running} scripts run in {pool} when {who} starts"));
             }
@@ -25,13 +30,27 @@ pub(super) fn maps_run_in_the_slots(facts: &Facts<'_>) -> Result<(), String> {
     super::results::nothing_is_lost(facts)
 }
 
+/// Whether a script waits, at that moment, for work of its own pool that runs in its slot: for a task
+/// that it spawns, or for a map that it reads.
+fn lends_its_slot(facts: &Facts<'_>, pool: &str, script: &str, moment: usize) -> bool {
+    let maps = facts.calls_of(MAPS).filter(|map| map.on() == pool);
+    let maps: Vec<_> = maps.map(|map| &map.op["name"]).collect();
+    facts.calls.iter().any(|call| {
+        let is_work = match call.name() {
+            "next" => maps.contains(&&call.op["it"]),
+            name => SPAWNS.contains(&name) && pool_of(facts, call.on()) == pool,
+        };
+        is_work && call.who == script && call.is_open_at(moment)
+    })
+}
+
 /// The scripts that hold slots of a pool: not those that run in the place of a member.
 fn scripts_of(facts: &Facts<'_>, pool: &str) -> Vec<String> {
     let spawned = facts.calls_of(SPAWNS).filter(|call| call.on() == pool);
     let mut scripts: Vec<_> = spawned.map(|call| (call.who, call.script().to_owned())).collect();
     let members: Vec<_> = scripts.iter().map(|(_, script)| script.clone()).collect();
     scripts.retain(|(spawner, _)| !members.iter().any(|member| member == spawner));
-    let maps = facts.calls_of(&["imap", "starmap"]).filter(|call| call.on() == pool);
+    let maps = facts.calls_of(MAPS).filter(|call| call.on() == pool);
     let items = maps.flat_map(|call| super::results::scripts_of_map(facts, call.op));
     scripts.into_iter().map(|(_, script)| script).chain(items).collect()
 }
@@ -117,7 +136,7 @@ pub(super) fn those_waiting_are_counted(facts: &Facts<'_>) -> Result<(), String>
                 least += u64::from(call.ended.is_none() || call.ticks.1 > look.ticks.0);
             }
         }
-        let has_maps = facts.calls_of(&["imap", "starmap"]).any(|call| call.on() == pool);
+        let has_maps = facts.calls_of(MAPS).any(|call| call.on() == pool);
         if waiting < least || (waiting > most && !has_maps) {
             return Err(format!("{waiting} are said to wait at {}, {most} do", look.ticks.0));
         }
