@@ -142,11 +142,13 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     /// Runs the child, if the caller is a member that may.
     fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let set = self.set;
-        if set.core.settings.reentry == Reentry::Wait || !set.is_on_hub::<F>() {
+        let may_run = set.core.settings.reentry != Reentry::Wait && set.is_on_hub::<F>();
+        let holder = if may_run { Holder::around(set.inner()) } else { None };
+        let Some((holder, current)) = holder.zip(Handle::current()) else {
+            // If the wait changed hands, the other waits of the member do without it.
+            self.turn = None;
             return Poll::Pending;
-        }
-        let holder = Holder::around(set.inner());
-        let Some((holder, current)) = holder.zip(Handle::current()) else { return Poll::Pending };
+        };
         let turn = Turn::of(&mut self.turn, &set.inner().slots, &current);
         if !turn.poll(cx.waker()) {
             return Poll::Pending;

@@ -273,6 +273,50 @@ explore! {
         assert_whole(&pool, 1);
     }
 
+    /// The stranger waits for a slot, and does not keep the member's turn meanwhile.
+    fn wait_that_changes_hands_gives_its_turn_up(sim, 5) {
+        let (pool, hands) = (Pool::on(sim, 1), Rc::new(Queue::bounded(1)));
+        let (inside, gives) = (pool.clone(), Rc::clone(&hands));
+        let member = pool.try_spawn(async move {
+            let own = inside.clone();
+            let mut spawn = Box::pin(async move { own.spawn(work(2)).await.await.unwrap() });
+            assert!(poll_once(&mut spawn).await.is_none());
+            gives.put(spawn).await.unwrap();
+            inside.spawn(work(1)).await.await.unwrap();
+        }).unwrap();
+        sim.spawn(async move { hands.get().await.unwrap().await });
+        sim.run_until_idle();
+        assert!(member.is_successful());
+        assert_whole(&pool, 1);
+    }
+
+    /// A caller is before it in the queue, and has the slot that the member gave back.
+    fn child_of_a_member_that_it_discards_waits_for_a_slot(sim, 4) {
+        let (pool, done) = (Pool::on(sim, 1), Rc::new(Cell::new(false)));
+        let (inside, was_first) = (pool.clone(), Rc::clone(&done));
+        let member = pool.try_spawn(async move {
+            while inside.waiting() == 0 {
+                yield_now().await;
+            }
+            let (parent, own) = (Handle::current().unwrap(), inside.clone());
+            let child = inside.spawn(async move {
+                assert!(own.discard(&parent));
+                own.apply(async move { assert!(was_first.get()) }).await.unwrap();
+            });
+            child.await.await.unwrap();
+        }).unwrap();
+        call(sim, &pool, |pool| async move {
+            let first = async move {
+                work(2).await;
+                done.set(true);
+            };
+            pool.apply(first).await.unwrap();
+        });
+        sim.run_until_idle();
+        assert!(member.is_successful());
+        assert_whole(&pool, 1);
+    }
+
     /// It is a stranger from then on: its child rests until a slot comes.
     fn member_discarded_meanwhile_waits_for_a_slot(sim, 5) {
         let (pool, turns) = (Pool::on(sim, 1), Rc::new(Cell::new(0)));
