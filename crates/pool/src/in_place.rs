@@ -147,7 +147,14 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         let Some((holder, current)) = holder.zip(Handle::current()) else {
             // If the wait changed hands, the other waits of the member do without it.
             self.turn = None;
-            return Poll::Pending;
+            return match &mut self.stage {
+                // Its parent was discarded, and no slot will come: the child goes on with it.
+                Stage::InPlace(child, _) if may_run && self.slot.is_none() => {
+                    ready!(Pin::new(child).poll(cx));
+                    self.give(cx)
+                }
+                _ => Poll::Pending,
+            };
         };
         let turn = Turn::of(&mut self.turn, &set.inner().slots, &current);
         if !turn.poll(cx.waker()) {

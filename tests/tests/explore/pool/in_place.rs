@@ -45,6 +45,19 @@ fn fed_child(sim: &SimHub, pool: &Pool) {
     assert!(other.is_successful());
 }
 
+/// A member of `pool` is discarded, and `act` done, at any time, while it waits for its child.
+fn discarded_parent_goes_on(sim: &SimHub, pool: Pool, act: impl Fn(&Pool) + 'static) {
+    let inside = pool.clone();
+    let member = pool.try_spawn(async move { inside.spawn(work(3)).await.await }).unwrap();
+    let (discards, acts, handle) = (pool.clone(), pool.clone(), member.handle().clone());
+    at_any_time(sim, move || act(&acts));
+    at_any_time(sim, move || _ = discards.discard(&handle));
+    let result = sim.block_on(member).unwrap();
+    assert!(result.is_ok() || pool.is_closed(), "{result:?}");
+    sim.run_until_idle();
+    assert_whole(&pool, 1);
+}
+
 explore! {
     fn nested_spawns_end_in_a_pool_of_one(sim, 4) {
         members_nest(sim, &Pool::on(sim, 1), 2, 3);
@@ -288,6 +301,16 @@ explore! {
         sim.run_until_idle();
         assert!(member.is_successful());
         assert_whole(&pool, 1);
+    }
+
+    /// No slot would ever come for the child: it goes on with its parent.
+    fn member_of_a_closed_pool_discarded_meanwhile_goes_on(sim, 8) {
+        discarded_parent_goes_on(sim, Pool::on(sim, 1), |pool| _ = pool.close());
+    }
+
+    fn inline_member_discarded_meanwhile_goes_on(sim, 8) {
+        let pool = spinney::Pool::builder().reentry(Reentry::Inline).pool_on(sim, 1);
+        discarded_parent_goes_on(sim, pool, |_| {});
     }
 
     /// A caller is before it in the queue, and has the slot that the member gave back.
