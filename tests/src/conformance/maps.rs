@@ -11,11 +11,11 @@ use spinney::map::from_stream;
 use spinney::{TaskSet, spawn_on};
 use spinney_sim::SimHub;
 
-use super::task_sets::Either;
 use super::entry::Ended;
 use super::gevent::killed;
 use super::results::{Iteration, iterable};
 use super::script::{Api, Who, number, task, text};
+use super::task_sets::Either;
 use super::world::{Outcome, ok, world};
 
 /// `map` and `map_async`.

@@ -10,11 +10,11 @@ use spinney::{Event, GreenPile, GreenPool, Group, Pool, Reentry, ResourcePool};
 use spinney_sim::SimHub;
 
 use super::async_result::AnyResult;
-use super::task_sets::Either;
 use super::gated::Gated;
 use super::locks::{AnyRLock, AnySemaphore};
 use super::queues::AnyQueue;
 use super::sent::Sent;
+use super::task_sets::Either;
 use super::world::{Manner, Outcome};
 
 pub(super) enum Object {

@@ -54,7 +54,11 @@ enum Stop {
 
 impl Stop {
     /// Runs `future` in a greenlet that is stopped so at any time.
-    fn at_any_time<F: Future + 'static>(self, sim: &SimHub, future: F) -> Greenlet<Option<F::Output>>
+    fn at_any_time<F: Future + 'static>(
+        self,
+        sim: &SimHub,
+        future: F,
+    ) -> Greenlet<Option<F::Output>>
     where
         F::Output: 'static,
     {

@@ -20,10 +20,12 @@ fn spawn_each(sim: &SimHub, pool: &Pool, tasks: usize) -> Results {
     for _ in 0..tasks {
         let results = Rc::clone(&results);
         call(sim, pool, |pool| async move {
-            let greenlet = pool.spawn(async {
-                yield_now().await;
-                yield_now().await;
-            }).await;
+            let greenlet = pool
+                .spawn(async {
+                    yield_now().await;
+                    yield_now().await;
+                })
+                .await;
             let result = greenlet.await;
             results.borrow_mut().push(result);
         });
