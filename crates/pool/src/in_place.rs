@@ -160,11 +160,20 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     /// Runs the child, if the caller is a member that may.
     fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let set = self.set;
-        if self.reentry == Reentry::Wait || !set.is_on_hub::<F>() {
-            return Poll::Pending;
-        }
-        let holder = Holder::around(set.inner());
-        let Some((holder, current)) = holder.zip(Handle::current()) else { return Poll::Pending };
+        let may_run = self.reentry != Reentry::Wait && set.is_on_hub::<F>();
+        let holder = if may_run { Holder::around(set.inner()) } else { None };
+        let Some((holder, current)) = holder.zip(Handle::current()) else {
+            // If the wait changed hands, the other waits of the member do without it.
+            self.turn = None;
+            return match &mut self.stage {
+                // Its parent was discarded, and no slot will come: the child goes on with it.
+                Stage::InPlace(child, _) if may_run && self.slot.is_none() => {
+                    ready!(Pin::new(child).poll(cx));
+                    self.give(cx)
+                }
+                _ => Poll::Pending,
+            };
+        };
         let turn = Turn::of(&mut self.turn, &set.inner().slots, &current);
         if !turn.poll(cx.waker()) {
             return Poll::Pending;

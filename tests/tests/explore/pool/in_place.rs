@@ -45,6 +45,19 @@ fn fed_child(sim: &SimHub, pool: &Pool) {
     assert!(other.is_successful());
 }
 
+/// A member of `pool` is discarded, and `act` done, at any time, while it waits for its child.
+fn discarded_parent_goes_on(sim: &SimHub, pool: Pool, act: impl Fn(&Pool) + 'static) {
+    let inside = pool.clone();
+    let member = pool.try_spawn(async move { inside.spawn(work(3)).await.await }).unwrap();
+    let (discards, acts, handle) = (pool.clone(), pool.clone(), member.handle().clone());
+    at_any_time(sim, move || act(&acts));
+    at_any_time(sim, move || _ = discards.discard(&handle));
+    let result = sim.block_on(member).unwrap();
+    assert!(result.is_ok() || pool.is_closed(), "{result:?}");
+    sim.run_until_idle();
+    assert_whole(&pool, 1);
+}
+
 explore! {
     fn nested_spawns_end_in_a_pool_of_one(sim, 4) {
         members_nest(sim, &Pool::on(sim, 1), 2, 3);
@@ -270,6 +283,60 @@ explore! {
         sim.run_until_idle();
         assert!(member.is_successful());
         assert_eq!(pool.stats().succeeded, 3);
+        assert_whole(&pool, 1);
+    }
+
+    /// The stranger waits for a slot, and does not keep the member's turn meanwhile.
+    fn wait_that_changes_hands_gives_its_turn_up(sim, 5) {
+        let (pool, hands) = (Pool::on(sim, 1), Rc::new(Queue::bounded(1)));
+        let (inside, gives) = (pool.clone(), Rc::clone(&hands));
+        let member = pool.try_spawn(async move {
+            let own = inside.clone();
+            let mut spawn = Box::pin(async move { own.spawn(work(2)).await.await.unwrap() });
+            assert!(poll_once(&mut spawn).await.is_none());
+            gives.put(spawn).await.unwrap();
+            inside.spawn(work(1)).await.await.unwrap();
+        }).unwrap();
+        sim.spawn(async move { hands.get().await.unwrap().await });
+        sim.run_until_idle();
+        assert!(member.is_successful());
+        assert_whole(&pool, 1);
+    }
+
+    /// No slot would ever come for the child: it goes on with its parent.
+    fn member_of_a_closed_pool_discarded_meanwhile_goes_on(sim, 8) {
+        discarded_parent_goes_on(sim, Pool::on(sim, 1), |pool| _ = pool.close());
+    }
+
+    fn inline_member_discarded_meanwhile_goes_on(sim, 8) {
+        let pool = spinney::Pool::builder().reentry(Reentry::Inline).pool_on(sim, 1);
+        discarded_parent_goes_on(sim, pool, |_| {});
+    }
+
+    /// A caller is before it in the queue, and has the slot that the member gave back.
+    fn child_of_a_member_that_it_discards_waits_for_a_slot(sim, 4) {
+        let (pool, done) = (Pool::on(sim, 1), Rc::new(Cell::new(false)));
+        let (inside, was_first) = (pool.clone(), Rc::clone(&done));
+        let member = pool.try_spawn(async move {
+            while inside.waiting() == 0 {
+                yield_now().await;
+            }
+            let (parent, own) = (Handle::current().unwrap(), inside.clone());
+            let child = inside.spawn(async move {
+                assert!(own.discard(&parent));
+                own.apply(async move { assert!(was_first.get()) }).await.unwrap();
+            });
+            child.await.await.unwrap();
+        }).unwrap();
+        call(sim, &pool, |pool| async move {
+            let first = async move {
+                work(2).await;
+                done.set(true);
+            };
+            pool.apply(first).await.unwrap();
+        });
+        sim.run_until_idle();
+        assert!(member.is_successful());
         assert_whole(&pool, 1);
     }
 

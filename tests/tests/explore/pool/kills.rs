@@ -174,7 +174,7 @@ explore! {
             child.iter().for_each(spinney::Handle::abort);
         });
         let result = sim.block_on(member).expect("the member lives");
-        assert!(result.is_ok() || matches!(result, Err(Failure::Aborted)));
+        assert!(result.is_ok() || matches!(result, Err(Failure::Aborted(_))));
         sim.run_until_idle();
         assert_whole(&pool, 1);
     }

@@ -55,11 +55,15 @@ explore! {
         call(sim, &pool, |pool| async move { pool.apply(yield_now()).await });
         call(sim, &pool, |pool| async move { drop(pool.slot().await) });
         call(sim, &pool, |pool| async move { pool.wait_available().await });
-        let late = pool.apply_async(yield_now());
+        let ran = Rc::new(Cell::new(false));
+        let runs = Rc::clone(&ran);
+        let late = pool.apply_async(async move { runs.set(true) });
         let closes = pool.clone();
         at_any_time(sim, move || _ = closes.close());
         sim.run_until_idle();
-        assert!(late.is_ready());
+        assert!(late.is_ready() && late.is_successful() == ran.get());
+        // The first call and this one are tasks, unless they were refused.
+        assert!(pool.stats().succeeded >= usize::from(ran.get()));
         assert_whole(&pool, 1);
     }
 
