@@ -2,6 +2,8 @@
 
 mod in_place;
 mod kills;
+mod model;
+mod slot_model;
 mod slots;
 mod stop;
 

@@ -307,6 +307,23 @@ explore! {
         assert_whole(&pool, 1);
     }
 
+    /// It is another member's by then.
+    fn end_of_a_discarded_member_frees_no_slot(sim, 5) {
+        let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
+        let discarded = pool.try_spawn(work(2)).unwrap();
+        let (discards, handle) = (pool.clone(), discarded.handle().clone());
+        at_any_time(sim, move || _ = discards.discard(&handle));
+        for _ in 0..2 {
+            let bodies = bodies.clone();
+            call(sim, &pool, |pool| async move {
+                pool.apply(async move { bodies.body(3).await }).await.unwrap();
+            });
+        }
+        sim.run_until_idle();
+        assert_eq!(bodies.most(), 1);
+        assert_whole(&pool, 1);
+    }
+
     fn members_of_a_scope_take_slots_of_the_pool(sim, 5) {
         let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
         let scope = pool.scope();
