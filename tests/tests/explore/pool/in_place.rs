@@ -46,7 +46,7 @@ fn fed_child(sim: &SimHub, pool: &Pool) {
 }
 
 /// A member of `pool` is discarded, and `act` done, at any time, while it waits for its child.
-fn discarded_parent_goes_on(sim: &SimHub, pool: Pool, act: impl Fn(&Pool) + 'static) {
+fn discarded_parent_goes_on(sim: &SimHub, pool: &Pool, act: impl Fn(&Pool) + 'static) {
     let inside = pool.clone();
     let member = pool.try_spawn(async move { inside.spawn(work(3)).await.await }).unwrap();
     let (discards, acts, handle) = (pool.clone(), pool.clone(), member.handle().clone());
@@ -55,7 +55,7 @@ fn discarded_parent_goes_on(sim: &SimHub, pool: Pool, act: impl Fn(&Pool) + 'sta
     let result = sim.block_on(member).unwrap();
     assert!(result.is_ok() || pool.is_closed(), "{result:?}");
     sim.run_until_idle();
-    assert_whole(&pool, 1);
+    assert_whole(pool, 1);
 }
 
 explore! {
@@ -305,12 +305,12 @@ explore! {
 
     /// No slot would ever come for the child: it goes on with its parent.
     fn member_of_a_closed_pool_discarded_meanwhile_goes_on(sim, 8) {
-        discarded_parent_goes_on(sim, Pool::on(sim, 1), |pool| _ = pool.close());
+        discarded_parent_goes_on(sim, &Pool::on(sim, 1), |pool| _ = pool.close());
     }
 
     fn inline_member_discarded_meanwhile_goes_on(sim, 8) {
         let pool = spinney::Pool::builder().reentry(Reentry::Inline).pool_on(sim, 1);
-        discarded_parent_goes_on(sim, pool, |_| {});
+        discarded_parent_goes_on(sim, &pool, |_| {});
     }
 
     /// A caller is before it in the queue, and has the slot that the member gave back.
@@ -385,7 +385,7 @@ explore! {
         let own = member.handle().clone();
         at_any_time(sim, move || {
             let child = discards.members().into_iter().find(|greenlet| *greenlet != own);
-            child.iter().for_each(|child| assert!(discards.discard(child)));
+            assert!(child.iter().all(|child| discards.discard(child)));
         });
         call(sim, &pool, |pool| async move { pool.apply(work(1)).await.unwrap() });
         sim.run_until_idle();
@@ -407,7 +407,9 @@ explore! {
         }
         sim.run_until_idle();
         assert_eq!(done.get(), 3);
-        [&one, &two, &pool].iter().for_each(|pool| assert_whole(pool, 1));
+        for pool in [&one, &two, &pool] {
+            assert_whole(pool, 1);
+        }
     }
 
     fn scope_closed_meanwhile_spares_the_child_in_place(sim, 4) {

@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Whether the greenlet was refused by a pool that was closed.
 fn is_refused(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
-    exit.reason().is_some_and(|reason| reason.is::<Closed>())
+    matches!(exit.reason(), Some(reason) if reason.is::<Closed>())
 }
 
 /// A waiter between two others is stopped at any time, also just when it was handed the slot.
