@@ -57,9 +57,9 @@ fn deep_member_is_stopped(sim: &SimHub, stop: Stop) {
     });
     let cancel = crate::Cancel::default();
     let (inside, dropped_wait) = (pool.clone(), cancel.clone());
-    let member = pool.try_spawn(async move {
-        dropped_wait.or(nest(inside, DEEP, leaf)).await.is_some()
-    }).unwrap();
+    let member = pool
+        .try_spawn(async move { dropped_wait.or(nest(inside, DEEP, leaf)).await.is_some() })
+        .unwrap();
     let handle = member.handle().clone();
     sim.spawn(async move {
         match stop {

@@ -108,7 +108,9 @@ fn apply(
             pool.told.borrow_mut().push(Rc::new(Queue::unbounded()));
             pool.handles.borrow_mut().push(None);
             strangers.push(caller.is_none().then(|| spawn_on(sim, spawn(pool, id))));
-            caller.into_iter().for_each(|caller| pool.tell(caller, Command::Spawn(id)));
+            if let Some(caller) = caller {
+                pool.tell(caller, Command::Spawn(id));
+            }
         }
         Op::Finish(id) => pool.tell(id, Command::Finish),
         Op::DropWait(id) => match (&strangers[id], model.caller(id)) {

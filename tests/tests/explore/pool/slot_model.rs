@@ -114,7 +114,9 @@ impl Model {
         let task = Task { stage, is_member: false, started: false, slot: None, caller, waits };
         self.tasks.push(task);
         self.queue.push_back(id);
-        caller.into_iter().for_each(|caller| self.tasks[caller].waits.push(id));
+        if let Some(caller) = caller {
+            self.tasks[caller].waits.push(id);
+        }
     }
 
     /// Ends a task, or the wait for it, with all that it waits for.

@@ -20,10 +20,12 @@ fn spawn_each(sim: &SimHub, pool: &Pool, tasks: usize) -> Results {
     for _ in 0..tasks {
         let results = Rc::clone(&results);
         call(sim, pool, |pool| async move {
-            let greenlet = pool.spawn(async {
-                yield_now().await;
-                yield_now().await;
-            }).await;
+            let greenlet = pool
+                .spawn(async {
+                    yield_now().await;
+                    yield_now().await;
+                })
+                .await;
             let result = greenlet.await;
             results.borrow_mut().push(result);
         });
@@ -44,7 +46,8 @@ explore! {
         sim.run_until_idle();
         let report = pool.stats();
         assert_eq!(results.borrow().len(), 3);
-        assert_eq!((report.succeeded, report.started), (3 - failed(&results), 3 - failed(&results)));
+        let succeeded = 3 - failed(&results);
+        assert_eq!((report.succeeded, report.started), (succeeded, succeeded));
         assert_whole(&pool, 1);
     }
 
