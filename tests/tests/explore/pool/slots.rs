@@ -1,6 +1,7 @@
 //! Slots: first in, first out; each comes back, whatever becomes of its waiter or holder.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Whether the greenlet was refused by a pool that was closed.
 fn is_refused(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
-    matches!(exit.reason(), Some(reason) if reason.is::<Closed>())
+    exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<Closed>)
 }
 
 /// A waiter between two others is stopped at any time, also just when it was handed the slot.
@@ -49,7 +50,7 @@ async fn add_one(sim: SimHub, pool: Pool, turns: usize) -> bool {
 explore! {
     fn slots_go_to_waiters_in_fifo_order(sim, 4) {
         let pool = Pool::on(sim, 1);
-        let (queued, served) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
+        let [queued, served] = [(); 2].map(|()| Rc::new(RefCell::new(Vec::new())));
         for n in 0..4 {
             let (queued, served) = (Rc::clone(&queued), Rc::clone(&served));
             call(sim, &pool, |pool| async move {
@@ -122,7 +123,7 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    fn limit_and_slot_at_one_instant_lose_no_slot(sim, 8) {
+    fn limit_and_slot_at_one_instant_lose_no_slot(sim, 6) {
         let pool = Pool::on(sim, 1);
         call(sim, &pool, |pool| async move { pool.apply(sleep(SECOND)).await });
         call(sim, &pool, |pool| async move {
