@@ -131,6 +131,12 @@ impl<F: Future, G> InPlace<F, G> {
         self.deputy.finish(waker)
     }
 
+    /// Holds no kill off until the task is polled again: for a wait that cannot poll it for a while,
+    /// or that another greenlet polls.
+    pub fn rest(&mut self) {
+        self.deputy.scope = None;
+    }
+
     /// The task, which goes on where it is spawned: it then opens a budget of its own, and a hub
     /// that stops is its end.
     pub fn into_task(self) -> Pin<Box<Task<F, G>>> {

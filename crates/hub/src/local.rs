@@ -26,6 +26,9 @@ use crate::{BoxTask, Context, Entered, Hub, Spawn};
 /// How many turns are run before the reactor and the inbox are looked at again.
 const BATCH: usize = 200;
 
+/// For how many turns and tasks a hub without any keeps its memory.
+const KEPT: usize = 1024;
+
 thread_local! {
     /// The hub that runs on this thread.
     static RUNNING: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
@@ -265,6 +268,8 @@ impl Local {
     fn fall_asleep(&self, waker: &Waker) -> bool {
         let asleep = self.inbox.fall_asleep(waker);
         if asleep {
+            // What a peak took goes back.
+            self.ready.borrow_mut().shrink_to(KEPT);
             self.sleeper.set(Some(waker.clone()));
         }
         asleep
@@ -306,7 +311,12 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let Some(local) = self.local.upgrade() else { return };
         local.alive.set(local.alive.get() - 1);
-        let waker = local.tasks.borrow_mut().try_remove(self.key);
+        let mut tasks = local.tasks.borrow_mut();
+        let waker = tasks.try_remove(self.key);
+        if tasks.is_empty() && tasks.capacity() > KEPT {
+            *tasks = Slab::new();
+        }
+        drop(tasks);
         drop(waker);
     }
 }

@@ -171,6 +171,10 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
                     ready!(Pin::new(child).poll(cx));
                     self.give(cx)
                 }
+                Stage::InPlace(child, _) => {
+                    child.rest();
+                    Poll::Pending
+                }
                 _ => Poll::Pending,
             };
         };

@@ -389,14 +389,13 @@ fn deadlock_names_the_chain_of_greenlets_in_place() {
     let waits = Rc::clone(&never);
     let line = line!() + 1;
     let (child, inner) = in_place(async move { waits.wait().await });
-    let (child, outer) = in_place(child);
+    let (child, _outer) = in_place(child);
     let parent = spawn_on(&sim, child).named("the parent");
     let other = spawn_on(&sim, async move { never.wait().await });
     let text = sim.try_block_on(pending::<()>()).unwrap_err().to_string();
     let chain = format!(
-        "\n  {}, in place of {}, in place of {} waits for Event::wait at {}:{line}:",
+        "\n  {}, 2 deep in place of {} waits for Event::wait at {}:{line}:",
         inner.handle(),
-        outer.handle(),
         parent.handle(),
         file!()
     );

@@ -46,7 +46,7 @@ fn fed_child(sim: &SimHub, pool: &Pool) {
 }
 
 /// A member of `pool` is discarded, and `act` done, at any time, while it waits for its child.
-fn discarded_parent_goes_on(sim: &SimHub, pool: Pool, act: impl Fn(&Pool) + 'static) {
+fn discarded_parent_goes_on(sim: &SimHub, pool: &Pool, act: impl Fn(&Pool) + 'static) {
     let inside = pool.clone();
     let member = pool.try_spawn(async move { inside.spawn(work(3)).await.await }).unwrap();
     let (discards, acts, handle) = (pool.clone(), pool.clone(), member.handle().clone());
@@ -55,7 +55,7 @@ fn discarded_parent_goes_on(sim: &SimHub, pool: Pool, act: impl Fn(&Pool) + 'sta
     let result = sim.block_on(member).unwrap();
     assert!(result.is_ok() || pool.is_closed(), "{result:?}");
     sim.run_until_idle();
-    assert_whole(&pool, 1);
+    assert_whole(pool, 1);
 }
 
 explore! {
@@ -148,7 +148,8 @@ explore! {
     }
 
     fn child_in_place_stands_in_the_queue_meanwhile(sim, 6) {
-        let (pool, queued, seated) = (Pool::on(sim, 2), Rc::new(Event::new()), Rc::new(Cell::new(false)));
+        let (pool, seated) = (Pool::on(sim, 2), Rc::new(Cell::new(false)));
+        let queued = Rc::new(Event::new());
         let leaves = Rc::clone(&queued);
         let other = pool.try_spawn(async move { leaves.wait().await }).unwrap();
         let (inside, begins, seats) = (pool.clone(), Rc::clone(&queued), Rc::clone(&seated));
@@ -263,7 +264,8 @@ explore! {
     /// The member polls a spawn once, and hands it to a stranger, which waits for a slot: the child
     /// goes on in the member's, or in one that comes.
     fn wait_that_changes_hands_waits_for_a_slot(sim, 5) {
-        let (pool, bodies, hands) = (Pool::on(sim, 1), Bodies::default(), Rc::new(Queue::bounded(1)));
+        let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
+        let hands = Rc::new(Queue::bounded(1));
         let (inside, gives, inner) = (pool.clone(), Rc::clone(&hands), bodies.clone());
         let member = pool.try_spawn(async move {
             let mut spawn = Box::pin(async move {
@@ -305,12 +307,48 @@ explore! {
 
     /// No slot would ever come for the child: it goes on with its parent.
     fn member_of_a_closed_pool_discarded_meanwhile_goes_on(sim, 8) {
-        discarded_parent_goes_on(sim, Pool::on(sim, 1), |pool| _ = pool.close());
+        discarded_parent_goes_on(sim, &Pool::on(sim, 1), |pool| _ = pool.close());
     }
 
     fn inline_member_discarded_meanwhile_goes_on(sim, 8) {
         let pool = spinney::Pool::builder().reentry(Reentry::Inline).pool_on(sim, 1);
-        discarded_parent_goes_on(sim, pool, |_| {});
+        discarded_parent_goes_on(sim, &pool, |_| {});
+    }
+
+    /// The child rests, and holds the kill off from neither.
+    fn member_is_killed_while_a_stranger_has_its_wait(sim, 5) {
+        let (pool, hands) = (Pool::on(sim, 1), Rc::new(Queue::bounded(1)));
+        let (inside, gives) = (pool.clone(), Rc::clone(&hands));
+        let member = pool.try_spawn(async move {
+            let mut spawn = Box::pin(async move { inside.spawn(work(2)).await.await.unwrap() });
+            assert!(poll_once(&mut spawn).await.is_none());
+            gives.put(spawn).await.unwrap();
+            std::future::pending::<()>().await;
+        }).unwrap();
+        let kills = member.handle().clone();
+        sim.spawn(async move {
+            if let Ok(wait) = hands.get().await {
+                kills.kill_now();
+                wait.await;
+            }
+        });
+        sim.run_until_idle();
+        assert!(member.is_ready());
+        assert_whole(&pool, 1);
+    }
+
+    fn discarded_member_is_killed_while_its_child_rests(sim, 8) {
+        let pool = Pool::on(sim, 1);
+        let inside = pool.clone();
+        let member = pool.try_spawn(async move { inside.apply(work(2)).await }).unwrap();
+        pool.resize(0);
+        let (discards, handle) = (pool.clone(), member.handle().clone());
+        at_any_time(sim, move || _ = discards.discard(&handle));
+        Stop::Kill.later(sim, member.handle());
+        sim.run_until_idle();
+        assert!(member.is_ready());
+        pool.resize(1);
+        assert_whole(&pool, 1);
     }
 
     /// A caller is before it in the queue, and has the slot that the member gave back.
@@ -385,7 +423,7 @@ explore! {
         let own = member.handle().clone();
         at_any_time(sim, move || {
             let child = discards.members().into_iter().find(|greenlet| *greenlet != own);
-            child.iter().for_each(|child| assert!(discards.discard(child)));
+            assert!(child.is_none_or(|child| discards.discard(&child)));
         });
         call(sim, &pool, |pool| async move { pool.apply(work(1)).await.unwrap() });
         sim.run_until_idle();
@@ -407,7 +445,9 @@ explore! {
         }
         sim.run_until_idle();
         assert_eq!(done.get(), 3);
-        [&one, &two, &pool].iter().for_each(|pool| assert_whole(pool, 1));
+        for pool in [&one, &two, &pool] {
+            assert_whole(pool, 1);
+        }
     }
 
     fn scope_closed_meanwhile_spares_the_child_in_place(sim, 4) {

@@ -2,6 +2,8 @@
 
 mod in_place;
 mod kills;
+mod model;
+mod slot_model;
 mod slots;
 mod stop;
 
@@ -113,7 +115,7 @@ fn nest(pool: Pool, depth: usize, leaf: Leaf) -> Pin<Box<dyn Future<Output = usi
 
 type Leaf = Pin<Box<dyn Future<Output = ()>>>;
 
-/// No slot is taken, no member is left, no caller waits, and each task that started is counted once.
+/// No slot is taken, no member is left, no caller waits, and each started task is counted once.
 #[track_caller]
 fn assert_whole(pool: &Pool, capacity: usize) {
     let counts = (pool.len(), pool.free_count(), pool.waiting(), pool.members().len());

@@ -1,6 +1,7 @@
 //! Slots: first in, first out; each comes back, whatever becomes of its waiter or holder.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Whether the greenlet was refused by a pool that was closed.
 fn is_refused(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
-    exit.reason().is_some_and(|reason| reason.is::<Closed>())
+    exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<Closed>)
 }
 
 /// A waiter between two others is stopped at any time, also just when it was handed the slot.
@@ -49,7 +50,7 @@ async fn add_one(sim: SimHub, pool: Pool, turns: usize) -> bool {
 explore! {
     fn slots_go_to_waiters_in_fifo_order(sim, 4) {
         let pool = Pool::on(sim, 1);
-        let (queued, served) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
+        let [queued, served] = [(); 2].map(|()| Rc::new(RefCell::new(Vec::new())));
         for n in 0..4 {
             let (queued, served) = (Rc::clone(&queued), Rc::clone(&served));
             call(sim, &pool, |pool| async move {
@@ -122,7 +123,7 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    fn limit_and_slot_at_one_instant_lose_no_slot(sim, 8) {
+    fn limit_and_slot_at_one_instant_lose_no_slot(sim, 6) {
         let pool = Pool::on(sim, 1);
         call(sim, &pool, |pool| async move { pool.apply(sleep(SECOND)).await });
         call(sim, &pool, |pool| async move {
@@ -304,6 +305,23 @@ explore! {
         }
         sim.run_until_idle();
         assert_eq!(done.get(), 3);
+        assert_whole(&pool, 1);
+    }
+
+    /// It is another member's by then.
+    fn end_of_a_discarded_member_frees_no_slot(sim, 5) {
+        let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
+        let discarded = pool.try_spawn(work(2)).unwrap();
+        let (discards, handle) = (pool.clone(), discarded.handle().clone());
+        at_any_time(sim, move || _ = discards.discard(&handle));
+        for _ in 0..2 {
+            let bodies = bodies.clone();
+            call(sim, &pool, |pool| async move {
+                pool.apply(async move { bodies.body(3).await }).await.unwrap();
+            });
+        }
+        sim.run_until_idle();
+        assert_eq!(bodies.most(), 1);
         assert_whole(&pool, 1);
     }
 

@@ -46,7 +46,8 @@ explore! {
         sim.run_until_idle();
         let report = pool.stats();
         assert_eq!(results.borrow().len(), 3);
-        assert_eq!((report.succeeded, report.started), (3 - failed(&results), 3 - failed(&results)));
+        let succeeded = 3 - failed(&results);
+        assert_eq!((report.succeeded, report.started), (succeeded, succeeded));
         assert_whole(&pool, 1);
     }
 
