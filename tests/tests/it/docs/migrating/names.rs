@@ -88,34 +88,35 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
     }
 }
 
-fn crews(crew: &TaskSet, group: &Group, pool: &Pool, handle: &Handle) {
+fn task_sets(task_set: &TaskSet, group: &Group, pool: &Pool, handle: &Handle) {
+    drop(spinney::gevent::pool::apply(task_set, ready(())));
     group.add(handle);
     group.start(handle);
     group.spawn(ready(()));
-    crew.discard(handle);
-    crew.map(ready, [1]);
-    crew.map_async(ready, [1]);
-    crew.map_async_cb(ready, [1], |_| ());
-    crew.imap(ready, [1]);
-    crew.try_map(|n: u32| ready(Ok::<_, ()>(n)), 0..2);
-    crew.imap_unordered(ready, [1]);
-    Mapper::unbounded(crew.mapper());
-    Mapper::maxsize(crew.mapper(), 1);
-    Imap::detach(crew.imap(ready, [1]));
-    crew.apply(ready(()));
-    crew.apply_cb(ready(()), |()| ());
-    crew.apply_async(ready(()));
-    crew.apply_async_cb(ready(()), |()| ());
-    crew.join();
-    crew.try_join();
-    crew.kill();
-    crew.kill_now();
-    crew.kill_with(GreenletExit::new());
-    crew.killone(handle);
-    crew.killone_with(handle, GreenletExit::new());
-    crew.len();
-    crew.size();
-    crew.contains(handle);
+    task_set.discard(handle);
+    task_set.map(ready, [1]);
+    task_set.map_async(ready, [1]);
+    task_set.map_async_cb(ready, [1], |_| ());
+    task_set.imap(ready, [1]);
+    task_set.try_map(|n: u32| ready(Ok::<_, ()>(n)), 0..2);
+    task_set.imap_unordered(ready, [1]);
+    Mapper::unbounded(task_set.mapper());
+    Mapper::maxsize(task_set.mapper(), 1);
+    Imap::detach(task_set.imap(ready, [1]));
+    task_set.apply(ready(()));
+    task_set.apply_cb(ready(()), |()| ());
+    task_set.apply_async(ready(()));
+    task_set.apply_async_cb(ready(()), |()| ());
+    task_set.join();
+    task_set.try_join();
+    task_set.kill();
+    task_set.kill_now();
+    task_set.kill_with(GreenletExit::new());
+    task_set.killone(handle);
+    task_set.killone_with(handle, GreenletExit::new());
+    task_set.len();
+    task_set.size();
+    task_set.contains(handle);
     Pool::unlimited();
     pool.add(handle);
     pool.start(handle);
