@@ -166,8 +166,8 @@ impl<F: Future, G> fmt::Debug for InPlace<F, G> {
 }
 
 thread_local! {
-    /// The innermost greenlet that is pending in place of the one that is being polled, and how deep
-    /// that is, for reports.
+    /// The innermost greenlet that is pending in place of the current one, and its depth, for
+    /// reports.
     static WITHIN: RefCell<Option<(String, usize)>> = const { RefCell::new(None) };
 }
 

@@ -1,4 +1,4 @@
-//! What differs in gevent from the verbs of this crate.
+//! The verbs that differ in gevent from those of this crate.
 
 use spinney_greenlet::Failure;
 

@@ -22,8 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use spinney_greenlet::{Deputy, Greenlet, Handle, InPlace, Join};
-use spinney_hub::contain;
-use spinney_sync::{GiveWay, Wait};
+use spinney_sync::{GiveWay, Wait, wake_all};
 
 use crate::hook::Hooked;
 use crate::members::{Kind, Members, Membership};
@@ -108,7 +107,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
             match Pin::new(slot).poll(cx) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(permit)) => return self.take_slot(permit, cx),
-                // What runs in place has started: it goes on.
+                // A child in place has started: it goes on.
                 Poll::Ready(Err(_)) => self.slot = None,
             }
         }
@@ -148,11 +147,12 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
                     return Poll::Pending;
                 }
             }
-            Stage::Beside(deputy, ended, greenlet) => {
-                set.inner().seat(&greenlet, permit);
-                self.stage = Stage::Beside(deputy, ended, greenlet);
+            stage => {
+                if let Stage::Beside(_, _, greenlet) = &stage {
+                    set.inner().seat(greenlet, permit);
+                }
+                self.stage = stage;
             }
-            stage => self.stage = stage,
         }
         self.give(cx)
     }
@@ -189,7 +189,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
         match &mut self.stage {
             Stage::InPlace(child, greenlet) => {
-                let frame = Frame::new(greenlet.id(), current, holder);
+                let frame = Frame { child: greenlet.id(), around: current, holder };
                 ready!(frame.run(|| Pin::new(child).poll(cx)));
                 self.give(cx)
             }
@@ -275,22 +275,21 @@ pub(crate) struct Holder {
 impl Holder {
     /// The holder of a slot of the pool of `members` that is around the caller, on this thread.
     pub(crate) fn around(members: &Arc<Members>) -> Option<Self> {
-        let mut current = Handle::current()?;
-        let mut within = frames();
-        loop {
+        for (current, frame) in greenlets_around() {
             if let Some(members) = members.where_seated(&current) {
                 return Some(Self { members, handle: current });
             }
-            let (place, frame) = FRAMES.with_borrow(|frames| {
-                let frames = &frames[..within];
-                let place = frames.iter().rposition(|frame| frame.child == current.id())?;
-                Some((place, frames[place].clone()))
-            })?;
-            if frame.slots == members.slots.address() {
-                return Some(frame.holder).filter(Self::is_seated);
+            let holder = frame.map(|frame| frame.holder);
+            if let Some(holder) = holder.filter(|holder| holder.is_of(&members.slots)) {
+                return Some(holder).filter(Self::is_seated);
             }
-            (current, within) = (frame.around, place);
         }
+        None
+    }
+
+    /// Whether the slot is one of `slots`.
+    fn is_of(&self, slots: &SharedSlots) -> bool {
+        self.members.slots.is(slots)
     }
 
     fn is_seated(&self) -> bool {
@@ -327,20 +326,21 @@ impl Holder {
     }
 }
 
-/// The first that `look` finds of the current greenlet and those in whose place it runs.
-pub(crate) fn around<T>(look: impl Fn(&Handle) -> Option<T>) -> Option<T> {
-    let mut current = Handle::current()?;
+/// The current greenlet and those in whose place it runs, on this thread, from the innermost: each
+/// with the frame in which it is polled, if it is a child in place.
+pub(crate) fn greenlets_around() -> impl Iterator<Item = (Handle, Option<Frame>)> {
     let mut within = frames();
-    loop {
-        if let Some(found) = look(&current) {
-            return Some(found);
-        }
-        (current, within) = FRAMES.with_borrow(|frames| {
-            let frames = &frames[..within];
-            let place = frames.iter().rposition(|frame| frame.child == current.id())?;
-            Some((frames[place].around.clone(), place))
-        })?;
-    }
+    let mut next = Handle::current();
+    std::iter::from_fn(move || {
+        let current = next.take()?;
+        let frame = FRAMES.with_borrow(|frames| {
+            let place = frames[..within].iter().rposition(|frame| frame.child == current.id())?;
+            within = place;
+            Some(frames[place].clone())
+        });
+        next = frame.as_ref().map(|frame| frame.around.clone());
+        Some((current, frame))
+    })
 }
 
 thread_local! {
@@ -354,20 +354,14 @@ fn frames() -> usize {
 
 /// A child that is being polled in place.
 #[derive(Clone)]
-struct Frame {
+pub(crate) struct Frame {
     child: u64,
     /// The greenlet that polls it.
     around: Handle,
-    /// The address of the pool's slots.
-    slots: usize,
     holder: Holder,
 }
 
 impl Frame {
-    fn new(child: u64, around: Handle, holder: Holder) -> Self {
-        Self { child, around, slots: holder.members.slots.address(), holder }
-    }
-
     /// Runs the poll of the child, which does not panic.
     fn run<T>(self, poll: impl FnOnce() -> T) -> T {
         FRAMES.with_borrow_mut(|frames| frames.push(self));
@@ -445,9 +439,7 @@ impl Drop for Turn {
         }
         drop(all);
         drop(own);
-        if let Some(next) = next.filter(|_| was_first) {
-            contain(|| next.wake());
-        }
+        wake_all(next.filter(|_| was_first));
     }
 }
 

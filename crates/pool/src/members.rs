@@ -148,9 +148,7 @@ impl Members {
     /// Gives a member that runs in place, or shares a slot, a slot of its own.
     pub(crate) fn seat(&self, greenlet: &Handle, permit: Permit) {
         let mut state = self.lock();
-        let place = state.find(greenlet);
-        let member = place.and_then(|place| state.list.get_mut(place));
-        let Some(member) = member else {
+        let Some(member) = state.member_mut(greenlet) else {
             drop(state);
             return drop(permit);
         };
@@ -162,9 +160,7 @@ impl Members {
 
     /// A share of the slot of `greenlet`; None if it holds none.
     pub(crate) fn share_slot(&self, greenlet: &Handle) -> Option<Arc<Permit>> {
-        let mut state = self.lock();
-        let place = state.find(greenlet)?;
-        state.list.get_mut(place)?.slot.share()
+        self.lock().member_mut(greenlet)?.slot.share()
     }
 
     /// The members of the pool or of one of its scopes among which `greenlet` holds a slot.
@@ -177,9 +173,7 @@ impl Members {
 
     /// Whether `greenlet` is a member that holds a slot.
     pub(crate) fn is_seated(&self, greenlet: &Handle) -> bool {
-        let state = self.lock();
-        let place = state.find(greenlet);
-        place.and_then(|place| state.list.get(place)).is_some_and(|member| member.slot.is_slot())
+        self.lock().member_mut(greenlet).is_some_and(|member| member.slot.is_slot())
     }
 
     pub(crate) fn contains(&self, greenlet: &Handle) -> bool {
@@ -188,7 +182,7 @@ impl Members {
 
     /// Whether the caller is a member, or runs in place of one.
     pub(crate) fn is_inside(&self) -> bool {
-        in_place::around(|greenlet| self.contains(greenlet).then_some(())).is_some()
+        in_place::greenlets_around().any(|(greenlet, _)| self.contains(&greenlet))
     }
 
     /// Takes a member off the list, which then runs on as a stranger; false if it is none.
@@ -339,8 +333,7 @@ impl Members {
     /// Kills `greenlet`, if it is a member that has not been killed here before.
     pub(crate) fn kill_one(&self, greenlet: &Handle, exit: GreenletExit) {
         let mut state = self.lock();
-        let place = state.find(greenlet);
-        let member = place.and_then(|place| state.list.get_mut(place));
+        let member = state.member_mut(greenlet);
         let Some(member) = member.filter(|member| !member.dying) else { return };
         member.dying = true;
         state.dying += 1;
@@ -425,6 +418,11 @@ impl State {
             |place: &u32| self.list.get(*place).is_some_and(|member| member.handle == *greenlet);
         let made_here = greenlet.place().filter(is_there);
         made_here.or_else(|| self.added.get(&greenlet.id()).copied())
+    }
+
+    fn member_mut(&mut self, greenlet: &Handle) -> Option<&mut Member> {
+        let place = self.find(greenlet)?;
+        self.list.get_mut(place)
     }
 
     /// Counts how the member at `place` has ended.

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use spinney_greenlet::{Greenlet, Handle};
-use spinney_hub::{Hub, contain};
-use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait};
+use spinney_hub::Hub;
+use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait, wake_all};
 
 use crate::Runs;
 use crate::in_place::Turns;
@@ -104,9 +104,9 @@ impl SharedSlots {
         Permit::try_of(self.clone())
     }
 
-    /// Tells these slots from others.
-    pub(crate) fn address(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
+    /// Whether both point to the same slots.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Lets one worker share the slot of `reader`; otherwise `waker` is woken when that may be
@@ -127,7 +127,7 @@ impl SharedSlots {
     /// The worker has left.
     pub(crate) fn end_loan(&self, reader: u64) {
         let waiting = self.loans().remove(&reader);
-        waiting.into_iter().flatten().for_each(|waker| contain(|| waker.wake()));
+        wake_all(waiting.into_iter().flatten());
     }
 
     fn loans(&self) -> MutexGuard<'_, HashMap<u64, Vec<Waker>>> {

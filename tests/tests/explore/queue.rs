@@ -29,6 +29,27 @@ fn get(sim: &SimHub, queue: &Rc<Queue<u32>>, got: &Got, count: usize) {
     });
 }
 
+/// Passes two items through a queue, from a task each to one that gets until the queue is shut down.
+/// Returns the items that arrive and those that are refused.
+fn pass_until_shutdown(sim: &SimHub) -> (Rc<Queue<u32>>, Got, Got) {
+    let (queue, got, back) = (Rc::new(Queue::bounded(1)), Got::default(), Got::default());
+    for item in 0..2 {
+        let (queue, back) = (Rc::clone(&queue), Rc::clone(&back));
+        sim.spawn(async move {
+            if let Err(ShutDown(item)) = queue.put(item).await {
+                back.borrow_mut().push(item);
+            }
+        });
+    }
+    let (source, sink) = (Rc::clone(&queue), Rc::clone(&got));
+    sim.spawn(async move {
+        while let Ok(item) = source.get().await {
+            sink.borrow_mut().push(item);
+        }
+    });
+    (queue, got, back)
+}
+
 /// Gets an item, unless that is cancelled before.
 fn get_or_cancel(sim: &SimHub, queue: &Rc<Queue<u32>>, got: &Got, cancel: Cancel) {
     let (queue, got) = (Rc::clone(queue), Rc::clone(got));
@@ -216,21 +237,7 @@ explore! {
     }
 
     fn shutdown_refuses_puts_and_lets_items_out(sim, 8) {
-        let (queue, got, back) = (Rc::new(Queue::bounded(1)), Got::default(), Got::default());
-        for item in 0..2 {
-            let (queue, back) = (Rc::clone(&queue), Rc::clone(&back));
-            sim.spawn(async move {
-                if let Err(ShutDown(item)) = queue.put(item).await {
-                    back.borrow_mut().push(item);
-                }
-            });
-        }
-        let (source, sink) = (Rc::clone(&queue), Rc::clone(&got));
-        sim.spawn(async move {
-            while let Ok(item) = source.get().await {
-                sink.borrow_mut().push(item);
-            }
-        });
+        let (queue, got, back) = pass_until_shutdown(sim);
         let shuts = Rc::clone(&queue);
         sim.spawn(async move { shuts.shutdown() });
         sim.run_until_idle();
@@ -239,21 +246,7 @@ explore! {
     }
 
     fn shutdown_now_leaves_no_item_and_no_waiter(sim, 8) {
-        let (queue, got, back) = (Rc::new(Queue::bounded(1)), Got::default(), Got::default());
-        for item in 0..2 {
-            let (queue, back) = (Rc::clone(&queue), Rc::clone(&back));
-            sim.spawn(async move {
-                if let Err(ShutDown(item)) = queue.put(item).await {
-                    back.borrow_mut().push(item);
-                }
-            });
-        }
-        let (source, sink) = (Rc::clone(&queue), Rc::clone(&got));
-        sim.spawn(async move {
-            while let Ok(item) = source.get().await {
-                sink.borrow_mut().push(item);
-            }
-        });
+        let (queue, got, back) = pass_until_shutdown(sim);
         let (shuts, drained) = (Rc::clone(&queue), Rc::clone(&back));
         sim.spawn(async move { drained.borrow_mut().extend(shuts.shutdown_now()) });
         sim.run_until_idle();

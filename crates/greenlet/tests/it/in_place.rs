@@ -99,7 +99,7 @@ fn child_in_place_opens_no_budget() {
     let few = async {
         let mut child = child;
         assert!(poll_once(&mut child).await.is_none());
-        // What is left of the budget of this poll is nothing.
+        // Nothing is left of the budget of this poll.
         poll_once(set.wait()).await.is_none()
     };
     let (mut task, parent) = by_hand(few);

@@ -21,6 +21,18 @@ fn pile_on(hub: &LocalHub, size: usize) -> Pile {
     Rc::new(GreenPile::on(&GreenPool::on(hub, size)))
 }
 
+/// Spawns a task that gives 42 once the event is set.
+async fn spawn_gated(pile: &GreenPile<usize, LocalHub>) -> Rc<Event> {
+    let open = Rc::new(Event::new());
+    let opened = Rc::clone(&open);
+    let task = async move {
+        opened.wait().await;
+        42
+    };
+    pile.spawn(task).await;
+    open
+}
+
 /// Starts `count` readers, each of which takes one result and counts its polls.
 fn readers(
     hub: &LocalHub,
@@ -105,14 +117,8 @@ fn spawns_into_a_pile_do_not_poll_all_its_readers() {
 fn reader_that_was_woken_and_leaves_wakes_the_next() {
     let hub = LocalHub::new();
     let pile = pile_on(&hub, 2);
-    let open = Rc::new(Event::new());
-    let opened = Rc::clone(&open);
     hub.block_on(async {
-        pile.spawn(async move {
-            opened.wait().await;
-            42
-        })
-        .await;
+        let open = spawn_gated(&pile).await;
         let (mut first, mut second) = (ByHand::of(pile.next()), ByHand::of(pile.next()));
         assert!(first.poll().is_pending() && second.poll().is_pending());
         open.set();
@@ -155,14 +161,8 @@ fn reader_whose_waker_panics_passes_its_wake_on() {
 fn readers_of_a_pile_that_is_over_are_all_woken() {
     let hub = LocalHub::new();
     let pile = pile_on(&hub, 2);
-    let open = Rc::new(Event::new());
-    let opened = Rc::clone(&open);
     hub.block_on(async {
-        pile.spawn(async move {
-            opened.wait().await;
-            42
-        })
-        .await;
+        let open = spawn_gated(&pile).await;
         let mut all: Vec<_> = (0..10).map(|_| ByHand::of(pile.next())).collect();
         assert!(all.iter_mut().all(|next| next.poll().is_pending()));
         open.set();
@@ -191,14 +191,8 @@ fn reader_behind_a_spawn_that_is_dropped_is_woken() {
 fn read_of_the_stream_that_was_given_up_holds_up_no_reader() {
     let hub = LocalHub::new();
     let mut pile = GreenPile::on(&GreenPool::on(&hub, 1));
-    let open = Rc::new(Event::new());
-    let opened = Rc::clone(&open);
     hub.block_on(async {
-        pile.spawn(async move {
-            opened.wait().await;
-            42
-        })
-        .await;
+        let open = spawn_gated(&pile).await;
         for _ in 0..3 {
             assert!(poll_once(StreamExt::next(&mut pile)).await.is_none());
         }

@@ -22,7 +22,7 @@ use crate::{Reentry, TaskSet};
 /// `gevent.pool.IMapUnordered`.
 ///
 /// A failed item comes out as its failure, and the stream goes on; after the end it says "end"
-/// again. It keeps its tasks alive. Dropping it takes no further items, and kills those that are
+/// again. It keeps its pool alive. Dropping it takes no further items, and kills those that are
 /// running; [`detach`](Self::detach) lets them run.
 ///
 /// A member that reads lends its slot to the map while it waits; see
@@ -71,13 +71,13 @@ impl<T, X> Imap<T, X> {
     }
 
     /// Lets the map run on, to the end of its input, without a reader: its results are dropped as
-    /// they come. It keeps its tasks alive until then.
+    /// they come. It keeps its pool alive until then.
     pub fn detach(mut self) {
         let tasks = self.tasks.take();
         self.results.detach(tasks, std::mem::take(&mut self.hand));
     }
 
-    /// Lets the map run on for as long as its tasks has other handles.
+    /// Lets the map run on for as long as its pool has other handles.
     pub(crate) fn let_go(mut self) {
         self.tasks = None;
         self.results.detach(None, std::mem::take(&mut self.hand));
@@ -209,7 +209,7 @@ impl<T, X> fmt::Debug for Indexed<T, X> {
 /// items, and kills those that are running.
 ///
 /// Of several failures it ends with the one of the first item in order, when all before that have
-/// ended. The rest then runs on for as long as the tasks lives.
+/// ended. The rest then runs on for as long as the pool lives.
 #[must_use = "dropping a map kills it: await it"]
 pub struct Map<T, X = spinney_hub::Hub> {
     /// None once it has ended.

@@ -41,7 +41,7 @@ impl Counterexample {
         Self { message, token, deviations, steps, report }
     }
 
-    /// What failed: the text of the panic with its line, or which tasks have not finished.
+    /// The failure: the text of the panic with its line, or which tasks have not finished.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -62,7 +62,7 @@ impl Counterexample {
         &self.steps
     }
 
-    /// What was tried before the failure was found.
+    /// The coverage before the failure was found.
     pub fn report(&self) -> &Report {
         &self.report
     }
@@ -107,7 +107,7 @@ pub enum ExploreError {
     NotDeterministic {
         /// The step of the run at which it was noticed.
         step: usize,
-        /// What was different.
+        /// The difference.
         why: String,
     },
     /// Another thread woke or spawned a task, in an order that cannot be repeated.

@@ -36,7 +36,7 @@ const LONGEST_DELAY: usize = 64;
 /// The payload with which a run unwinds out of its hub's loop.
 pub(crate) struct Ended;
 
-/// What picks where no path leads.
+/// The way in which choices beyond the path are made.
 pub(crate) enum Picks {
     First,
     Random(Rng),

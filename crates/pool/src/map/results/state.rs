@@ -51,7 +51,7 @@ enum Wanted {
 /// Who reads the results.
 pub(super) enum Reader<X> {
     Present,
-    /// Nobody, but the map goes on. It may keep its group alive for that.
+    /// There is no reader, but the map goes on. It may keep its group alive for that.
     Detached(Option<TaskSet<X>>),
     /// Nobody, and the map is over.
     Gone,
