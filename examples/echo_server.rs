@@ -58,7 +58,7 @@ fn main() -> Result<()> {
             try_out(server).await?;
         }
         let report = serving.await.map_err(Error::other)?;
-        println!("ended in time: {}, cut: {}", report.succeeded, report.killed);
+        println!("served to the end: {}, cut: {}", report.succeeded, report.killed);
         Ok(())
     })
 }
