@@ -45,7 +45,8 @@
 //!
 //! A failure says [which greenlet](Failure::task) ended with it.
 //!
-//! Containers are built with [`pair`], [`pair_in`] and [`InPlace`].
+//! Containers are built with [`pair`], [`pair_in`] and [`InPlace`], their maps with
+//! [`ResultBuffer`](results::ResultBuffer).
 
 mod collector;
 mod control;
@@ -60,6 +61,7 @@ mod links;
 mod local;
 mod named;
 mod primitive;
+pub mod results;
 mod scopes;
 mod spawn;
 mod spawn_tree;

@@ -75,6 +75,7 @@ pub mod gevent;
 pub mod guide;
 pub mod prelude;
 
+pub use spinney_greenlet::results;
 pub use spinney_greenlet::{
     Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace, InheritLocals,
     Iwait, Join, JoinAll, Joined, LazyHandle, LinkId, Local, Named, Owner, Panic, Shield,
