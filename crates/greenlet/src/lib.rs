@@ -45,7 +45,8 @@
 //!
 //! A failure says [which greenlet](Failure::task) ended with it.
 //!
-//! Containers are built with [`pair`], [`pair_in`], [`pair_items`] and [`InPlace`].
+//! Containers are built with [`pair`], [`pair_in`], [`pair_items`] and [`InPlace`], their maps with
+//! [`ResultBuffer`](results::ResultBuffer).
 
 mod birth;
 mod collector;
@@ -62,6 +63,7 @@ mod links;
 mod local;
 mod named;
 mod primitive;
+pub mod results;
 mod scopes;
 mod spawn;
 mod spawn_tree;

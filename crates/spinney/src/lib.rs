@@ -75,6 +75,7 @@ pub mod gevent;
 pub mod guide;
 pub mod prelude;
 
+pub use spinney_greenlet::results;
 pub use spinney_greenlet::{
     Birth, Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace,
     InheritLocals, Inherited, Items, Iwait, Join, JoinAll, Joined, LazyHandle, LinkId, Local,
