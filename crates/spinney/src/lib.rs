@@ -101,7 +101,7 @@ pub use spinney_pool::map;
 pub use spinney_pool::{
     DeferredSpawn, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Map, MapAsync,
     Mapper, Membership, Pool, PoolBuilder, PoolFull, Reentry, Report, Runs, RunsMap, Slot,
-    SpawnHook, TaskError, TaskSet, Then, TryMap,
+    SpawnHook, TaskError, TaskSet, Then, TryImap, TryMap,
 };
 pub use spinney_sync::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,
