@@ -76,7 +76,7 @@ pub use failure::{Failure, Panic};
 pub use greenlet::Greenlet;
 pub use handle::{Handle, Join, LinkId, State};
 pub use in_place::{Deputy, InPlace};
-pub use items::{Items, pair_items};
+pub use items::{ItemGreenlets, pair_items};
 pub use kill::{CatchExit, GreenletExit, Shield, catch_exit, shield};
 pub use lazy_handle::LazyHandle;
 pub use local::{InheritLocals, Inherited, Local, inherit_locals};

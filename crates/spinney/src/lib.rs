@@ -78,8 +78,8 @@ pub mod prelude;
 pub use spinney_greenlet::results;
 pub use spinney_greenlet::{
     Birth, Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace,
-    InheritLocals, Inherited, Items, Iwait, Join, JoinAll, Joined, LazyHandle, LinkId, Local,
-    Named, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit, greenlet_local,
+    InheritLocals, Inherited, ItemGreenlets, Iwait, Join, JoinAll, Joined, LazyHandle, LinkId,
+    Local, Named, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit, greenlet_local,
     inherit_locals, iwait, joinall, killall, killall_now, killall_now_with, killall_with, named,
     pair, pair_in, pair_items, shield, spawn, spawn_later, spawn_later_local, spawn_on, spawn_tree,
     track_spawns, try_joinall,

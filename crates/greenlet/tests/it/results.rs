@@ -11,11 +11,11 @@ const STEPS: usize = 200;
 /// What a buffer promises, by plain lists.
 #[derive(Default)]
 struct Model {
-    /// Items that are open and have no result yet.
+    /// ItemGreenlets that are open and have no result yet.
     running: Vec<usize>,
-    /// Items that have a result in the buffer, in completion order.
+    /// ItemGreenlets that have a result in the buffer, in completion order.
     done: Vec<usize>,
-    /// Items whose result was taken and which are still open.
+    /// ItemGreenlets whose result was taken and which are still open.
     taken: VecDeque<usize>,
     /// How many results have left the buffer, which is the next index in input order.
     left: usize,
