@@ -27,7 +27,7 @@ pub enum Room {
 /// ahead of its reader.
 ///
 /// An item is *open* from the decision to take it from the input until its result has been read. At
-/// most `maxsize` items are open, and one more while the reader waits. ItemGreenlets have the indices 0, 1,
+/// most `maxsize` items are open, and one more while the reader waits. Items have the indices 0, 1,
 /// 2 and so on, in the order of the input.
 ///
 /// The buffer is plain data that a container keeps under a lock of its own. None of its methods

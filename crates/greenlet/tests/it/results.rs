@@ -11,11 +11,11 @@ const STEPS: usize = 200;
 /// What a buffer promises, by plain lists.
 #[derive(Default)]
 struct Model {
-    /// ItemGreenlets that are open and have no result yet.
+    /// Items that are open and have no result yet.
     running: Vec<usize>,
-    /// ItemGreenlets that have a result in the buffer, in completion order.
+    /// Items that have a result in the buffer, in completion order.
     done: Vec<usize>,
-    /// ItemGreenlets whose result was taken and which are still open.
+    /// Items whose result was taken and which are still open.
     taken: VecDeque<usize>,
     /// How many results have left the buffer, which is the next index in input order.
     left: usize,
