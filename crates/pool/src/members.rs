@@ -1,6 +1,7 @@
 //! [`Members`]: the greenlets of a group or a pool, and what is known of those that have finished.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::iter::once;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +11,7 @@ use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 
 use crate::arena::Arena;
 use crate::report::{Outcomes, Report};
+use crate::scope::Scope;
 use crate::slot::{Held, Permit, SharedSlots};
 use crate::{Failures, InsideGroup, in_place};
 
@@ -18,11 +20,8 @@ use crate::{Failures, InsideGroup, in_place};
 /// Wakers, callbacks and destructors are other people's code: none runs under the lock.
 pub(crate) struct Members {
     pub(crate) slots: SharedSlots,
-    /// Of a scope: the members of its pool.
-    pool: Option<Arc<Members>>,
-    /// Has no permits, and is closed with the group: for waits in a scope, which does not close the
-    /// slots that it shares.
-    pub(crate) gate: Semaphore,
+    /// There in a scope.
+    scope: Option<Scope>,
     /// Has no permits, and is closed once the group is closed and its members are killed: then its
     /// maps end.
     pub(crate) maps: Semaphore,
@@ -34,9 +33,8 @@ struct State {
     /// The number of those that hold a slot.
     seated: usize,
     /// The places of members that were not made here.
-    added: HashMap<u64, u32>,
-    closed: bool,
-    /// How many calls were refused since it was closed.
+    added: BTreeMap<u64, u32>,
+    /// How many calls were refused that waited for a slot when it was closed, or had one in hand.
     refused: usize,
     /// The number of members that were killed here.
     dying: usize,
@@ -79,18 +77,18 @@ pub(crate) enum Kind {
 impl Members {
     pub(crate) fn new(slots: SharedSlots, kept_failures: usize) -> Self {
         let state = Mutex::new(State::new(kept_failures));
-        let (gate, maps) = (Semaphore::new(0), Semaphore::new(0));
-        Self { slots, pool: None, gate, maps, state }
+        Self { slots, scope: None, maps: Semaphore::new(0), state }
     }
 
     /// The members of a scope of the pool that has these.
-    pub(crate) fn scope(self: &Arc<Self>, kept_failures: usize) -> Self {
-        let pool = self.pool.as_ref().unwrap_or(self);
-        Self { pool: Some(Arc::clone(pool)), ..Self::new(self.slots.clone(), kept_failures) }
+    pub(crate) fn new_scope(self: &Arc<Self>, kept_failures: usize) -> Self {
+        let pool = self.scope.as_ref().map_or(self, Scope::pool);
+        let scope = Some(Scope::new(pool));
+        Self { scope, ..Self::new(self.slots.clone(), kept_failures) }
     }
 
-    pub(crate) fn is_scope(&self) -> bool {
-        self.pool.is_some()
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
     }
 
     /// Makes a member of `future`, in `slot`: its task, which is to be spawned, and the half of its
@@ -135,8 +133,9 @@ impl Members {
         make: impl FnOnce(B, Membership) -> (T, Handle),
     ) -> Result<T, B> {
         let mut state = self.lock();
-        let is_refused = if kind == Kind::Worker { self.maps.is_closed() } else { state.closed };
+        let is_refused = if kind == Kind::Worker { self.maps.is_closed() } else { self.is_closed() };
         if is_refused {
+            state.refused += usize::from(kind == Kind::Spawned && slot.is_slot());
             drop(state);
             drop(slot);
             return Err(body);
@@ -144,10 +143,7 @@ impl Members {
         let membership = self.membership(&mut state);
         let serial = membership.serial;
         let (made, handle) = make(body, membership);
-        let noted = self.is_scope().then(|| handle.clone());
-        state.insert(Member { handle, serial, slot, dying: false, kind });
-        drop(state);
-        noted.iter().for_each(|handle| self.note_scope(handle));
+        self.insert(state, Member { handle, serial, slot, dying: false, kind });
         Ok(made)
     }
 
@@ -162,7 +158,9 @@ impl Members {
     /// finished or is a member already, or if the group was closed.
     pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle, permit: Permit) -> bool {
         let mut state = self.lock();
-        if state.closed || state.find(greenlet).is_some() {
+        let is_closed = self.is_closed();
+        if is_closed || state.find(greenlet).is_some() {
+            state.refused += usize::from(is_closed);
             drop(state);
             drop(permit);
             return false;
@@ -170,9 +168,7 @@ impl Members {
         let membership = self.membership(&mut state);
         state.added.insert(greenlet.id(), membership.place);
         let (handle, slot, serial) = (greenlet.clone(), Held::Own(permit), membership.serial);
-        state.insert(Member { handle, serial, slot, dying: false, kind: Kind::Added });
-        drop(state);
-        self.note_scope(greenlet);
+        self.insert(state, Member { handle, serial, slot, dying: false, kind: Kind::Added });
         let Err(membership) = greenlet.guard(self.address(), membership) else { return true };
         // It has finished. First off the list, or it would count as one of the members that have.
         self.take_out(greenlet);
@@ -180,9 +176,21 @@ impl Members {
         false
     }
 
-    fn note_scope(self: &Arc<Self>, greenlet: &Handle) {
-        if self.is_scope() {
-            self.slots.enter_scope(greenlet, self);
+    fn insert(self: &Arc<Self>, mut state: MutexGuard<'_, State>, member: Member) {
+        self.enter_scope(&member.handle);
+        state.insert(member);
+    }
+
+    /// Notes that `greenlet` is a member, if this is a scope.
+    fn enter_scope(self: &Arc<Self>, greenlet: &Handle) {
+        if self.scope.is_some() {
+            self.slots.scopes().enter(greenlet.id(), self);
+        }
+    }
+
+    fn leave_scope(&self, greenlet: &Handle) {
+        if self.scope.is_some() {
+            self.slots.scopes().leave(greenlet.id(), self);
         }
     }
 
@@ -206,10 +214,10 @@ impl Members {
 
     /// The members of the pool or of one of its scopes among which `greenlet` holds a slot.
     pub(crate) fn where_seated(self: &Arc<Self>, greenlet: &Handle) -> Option<Arc<Self>> {
-        let scope = || self.slots.scope_of(greenlet);
         let is_seated = |members: &Arc<Self>| members.is_seated(greenlet);
-        let here = Some(self).filter(|members| is_seated(members)).cloned();
-        here.or_else(|| self.pool.clone().filter(is_seated)).or_else(|| scope().filter(is_seated))
+        let here = once(self).chain(self.scope.as_ref().map(Scope::pool)).cloned();
+        let scopes = || self.slots.scopes().of(greenlet.id()).into_iter();
+        here.into_iter().find(is_seated).or_else(|| scopes().find(is_seated))
     }
 
     /// Whether `greenlet` is a member that holds a slot.
@@ -244,20 +252,19 @@ impl Members {
 
     /// Refuses waiters and newcomers.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        let waiting = self.waiting();
-        state.closed = true;
-        state.refused += waiting;
-        drop(state);
-        contain(|| self.gate.close());
-        if !self.is_scope() {
-            contain(|| self.slots.close());
-        }
+        let refused = self.calls().close();
+        self.lock().refused += refused;
     }
 
+    /// Whether it was closed, or its pool. It takes no lock. A caller that asks under the lock of the
+    /// list makes no member that a walk over the list after the close would miss.
     pub(crate) fn is_closed(&self) -> bool {
-        // Closing a pool closes its slots.
-        self.slots.is_closed() || (self.is_scope() && self.gate.is_closed())
+        self.slots.is_closed() || self.calls().is_closed()
+    }
+
+    /// Where the calls wait for a slot, which is closed with the group.
+    fn calls(&self) -> &Semaphore {
+        self.scope.as_ref().map_or(&*self.slots, |scope| &**scope.calls())
     }
 
     /// Whether a map should give a slot back rather than run its next item in it: because others
@@ -268,7 +275,7 @@ impl Members {
 
     /// The number of waiters for a slot.
     pub(crate) fn waiting(&self) -> usize {
-        if self.is_scope() { self.gate.waiting() } else { self.slots.waiting() }
+        self.calls().waiting()
     }
 
     pub(crate) fn handles(&self) -> Vec<Handle> {
@@ -278,7 +285,7 @@ impl Members {
     /// The number of slots that the members hold; of a pool also those of its scopes, and those that
     /// are about to have a member.
     pub(crate) fn taken(&self) -> usize {
-        if self.is_scope() { self.lock().seated } else { self.slots.out() }
+        if self.scope.is_some() { self.lock().seated } else { self.slots.out() }
     }
 
     /// Counts the items of a map in `outcomes`, from now on.
@@ -358,14 +365,11 @@ impl Members {
     }
 
     fn kill_each(&self, exit: &GreenletExit, again: bool) {
-        let mut state = self.lock();
-        let is_end = state.closed;
-        if is_end {
-            drop(state);
+        if self.is_closed() {
             // First, so that no map has another item.
             self.maps.close();
-            state = self.lock();
         }
+        let mut state = self.lock();
         let mut killed = Vec::new();
         for member in state.list.iter_mut().filter(|member| again || !member.dying) {
             member.dying = true;
@@ -406,9 +410,11 @@ impl Members {
     }
 
     /// The worker goes on with its next item, `handle`; false if it was discarded.
-    fn go_on(&self, place: u32, serial: u64, handle: Handle) -> bool {
+    fn go_on(self: &Arc<Self>, place: u32, serial: u64, handle: Handle) -> bool {
         let mut state = self.lock();
         let Some(member) = state.at(place, serial) else { return false };
+        self.leave_scope(&member.handle);
+        self.enter_scope(&handle);
         let before = std::mem::replace(&mut member.handle, handle);
         let was_dying = std::mem::take(&mut member.dying);
         let died = state.died_after(was_dying);
@@ -424,22 +430,21 @@ impl Members {
         if kind == Kind::Added {
             state.added.remove(&handle.id());
         }
+        self.leave_scope(&handle);
         state.seated -= usize::from(slot.is_slot());
         let died = state.died_after(dying);
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
         // Under the lock, so that no caller finds the list empty and the slot taken.
         let slot: Option<HandOut<'_>> = slot.give_back(&self.slots);
         drop(state);
-        if self.is_scope() {
-            self.slots.leave_scope(handle.id());
-        }
         contain(|| drop(handle));
         contain(|| drop(slot));
         died.iter().chain(&emptied).for_each(|event| contain(|| event.set()));
         kind == Kind::Added
     }
 
-    fn address(&self) -> usize {
+    /// Tells these members from those of other groups.
+    pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
@@ -453,8 +458,7 @@ impl State {
         Self {
             list: Arena::new(),
             seated: 0,
-            added: HashMap::new(),
-            closed: false,
+            added: BTreeMap::new(),
             refused: 0,
             dying: 0,
             died: None,

@@ -191,13 +191,16 @@ impl Semaphore {
     }
 
     /// Hands out no more permits: all waiters and all newcomers are refused, except those that wait
-    /// [despite it](Acquire::despite_close). Permits that are out stay out. Closing again is a no-op. A panic of a waker is contained.
-    pub fn close(&self) {
+    /// [despite it](Acquire::despite_close). Permits that are out stay out. Returns the number of
+    /// waiters that were refused. Closing again is a no-op. A panic of a waker is contained.
+    pub fn close(&self) -> usize {
         let mut state = self.lock();
         state.closed = true;
         let refused = state.waiters.dismiss_if(|want| !want.despite_close);
+        let count = refused.len();
         self.hand_out(state);
         wake_all(refused.into_iter().map(|waiter| waiter.waker));
+        count
     }
 
     /// Waits until no permit is out and there are no waiters; returns immediately if that is so.
