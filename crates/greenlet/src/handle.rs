@@ -84,6 +84,12 @@ impl Handle {
         self.control.place()
     }
 
+    /// For containers: whether a greenlet around it polls its task, as [`InPlace`](crate::InPlace) has
+    /// it. A task that goes on as a task of a hub opens a budget of its own.
+    pub fn set_in_place(&self, in_place: bool) {
+        self.control.set_in_place(in_place);
+    }
+
     /// What it was [named](crate::Greenlet::named), if anything.
     pub fn name(&self) -> Option<Arc<str>> {
         self.control.name()

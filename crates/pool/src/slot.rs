@@ -203,9 +203,7 @@ impl AcquireSlot {
             at: Location::caller(),
         }
     }
-}
 
-impl AcquireSlot {
     /// The same wait, which a close does not end: for a map that started before.
     pub(crate) fn despite_close(self) -> Self {
         let Self { slot, call, at } = self;
