@@ -15,7 +15,7 @@
 //!   hub that shares the slot.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -375,7 +375,7 @@ impl Frame {
 /// The waits of each greenlet, in the order in which they were first polled: the first has the turn.
 #[derive(Default)]
 pub(crate) struct Turns {
-    waits: Mutex<HashMap<u64, Waits>>,
+    waits: Mutex<BTreeMap<u64, Waits>>,
 }
 
 #[derive(Default)]
@@ -385,7 +385,7 @@ struct Waits {
 }
 
 impl Turns {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Waits>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Waits>> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

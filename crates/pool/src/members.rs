@@ -1,6 +1,7 @@
 //! [`Members`]: the greenlets of a group or a pool, and what is known of those that have finished.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::iter::once;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +11,7 @@ use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 
 use crate::arena::Arena;
 use crate::report::{Outcomes, Report};
+use crate::scope::Scope;
 use crate::slot::{Held, Permit, SharedSlots};
 use crate::{Failures, InsideGroup, in_place};
 
@@ -21,10 +23,9 @@ pub(crate) type Entered<F, G> = (Task<F, G>, Greenlet<<F as Future>::Output>);
 /// Wakers, callbacks and destructors are other people's code: none runs under the lock.
 pub(crate) struct Members {
     pub(crate) slots: SharedSlots,
-    /// Of a scope: the members of its pool.
-    pool: Option<Arc<Members>>,
-    /// Has no permits, and is closed with the group: for tasks that wait for something else, and for
-    /// those of a scope, which does not close the slots that it shares.
+    /// There in a scope.
+    scope: Option<Scope>,
+    /// Has no permits, and is closed with the group: for tasks that wait for something else.
     pub(crate) gate: Semaphore,
     state: Mutex<State>,
 }
@@ -34,9 +35,8 @@ struct State {
     /// The number of those that hold a slot.
     seated: usize,
     /// The places of members that were not made here.
-    added: HashMap<u64, u32>,
-    closed: bool,
-    /// How many calls were refused since it was closed.
+    added: BTreeMap<u64, u32>,
+    /// How many calls were refused that waited for a slot when it was closed, or had one in hand.
     refused: usize,
     /// The number of members that were killed here.
     dying: usize,
@@ -74,17 +74,18 @@ pub(crate) enum Kind {
 impl Members {
     pub(crate) fn new(slots: SharedSlots, kept_failures: usize) -> Self {
         let state = Mutex::new(State::new(kept_failures));
-        Self { slots, pool: None, gate: Semaphore::new(0), state }
+        Self { slots, scope: None, gate: Semaphore::new(0), state }
     }
 
     /// The members of a scope of the pool that has these.
-    pub(crate) fn scope(self: &Arc<Self>, kept_failures: usize) -> Self {
-        let pool = self.pool.as_ref().unwrap_or(self);
-        Self { pool: Some(Arc::clone(pool)), ..Self::new(self.slots.clone(), kept_failures) }
+    pub(crate) fn new_scope(self: &Arc<Self>, kept_failures: usize) -> Self {
+        let pool = self.scope.as_ref().map_or(self, Scope::pool);
+        let scope = Some(Scope::new(pool));
+        Self { scope, ..Self::new(self.slots.clone(), kept_failures) }
     }
 
-    pub(crate) fn is_scope(&self) -> bool {
-        self.pool.is_some()
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
     }
 
     /// Makes a member of `future`, in `slot`. The task is to be spawned; `seat` makes its guard of
@@ -102,7 +103,8 @@ impl Members {
         seat: impl FnOnce(Membership) -> G,
     ) -> Result<Entered<F, G>, F> {
         let mut state = self.lock();
-        if state.closed {
+        if self.is_closed() {
+            state.refused += usize::from(slot.is_slot());
             drop(state);
             drop(slot);
             return Err(future);
@@ -110,9 +112,8 @@ impl Members {
         let place = state.list.next_place();
         let guard = |handle: &Handle| seat(Membership::new(self, place, handle));
         let (task, greenlet) = pair_in(Some(place), at, future, guard);
-        state.insert(Member { handle: greenlet.handle().clone(), slot, dying: false, kind });
-        drop(state);
-        self.note_scope(greenlet.handle());
+        let handle = greenlet.handle().clone();
+        self.insert(state, Member { handle, slot, dying: false, kind });
         Ok((task, greenlet))
     }
 
@@ -120,7 +121,9 @@ impl Members {
     /// finished or is a member already, or if the group was closed.
     pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle, permit: Permit) -> bool {
         let mut state = self.lock();
-        if state.closed || state.find(greenlet).is_some() {
+        let is_closed = self.is_closed();
+        if is_closed || state.find(greenlet).is_some() {
+            state.refused += usize::from(is_closed);
             drop(state);
             drop(permit);
             return false;
@@ -128,9 +131,7 @@ impl Members {
         let place = state.list.next_place();
         state.added.insert(greenlet.id(), place);
         let (handle, slot) = (greenlet.clone(), Held::Own(permit));
-        state.insert(Member { handle, slot, dying: false, kind: Kind::Added });
-        drop(state);
-        self.note_scope(greenlet);
+        self.insert(state, Member { handle, slot, dying: false, kind: Kind::Added });
         let membership = Membership::new(self, place, greenlet);
         let Err(membership) = greenlet.guard(self.address(), membership) else { return true };
         // It has finished. First off the list, or it would count as one of the members that have.
@@ -139,10 +140,11 @@ impl Members {
         false
     }
 
-    fn note_scope(self: &Arc<Self>, greenlet: &Handle) {
-        if self.is_scope() {
-            self.slots.enter_scope(greenlet, self);
+    fn insert(self: &Arc<Self>, mut state: MutexGuard<'_, State>, member: Member) {
+        if self.scope.is_some() {
+            self.slots.scopes().enter(member.handle.id(), self);
         }
+        state.insert(member);
     }
 
     /// Gives a member that runs in place, or shares a slot, a slot of its own.
@@ -165,10 +167,10 @@ impl Members {
 
     /// The members of the pool or of one of its scopes among which `greenlet` holds a slot.
     pub(crate) fn where_seated(self: &Arc<Self>, greenlet: &Handle) -> Option<Arc<Self>> {
-        let scope = || self.slots.scope_of(greenlet);
         let is_seated = |members: &Arc<Self>| members.is_seated(greenlet);
-        let here = Some(self).filter(|members| is_seated(members)).cloned();
-        here.or_else(|| self.pool.clone().filter(is_seated)).or_else(|| scope().filter(is_seated))
+        let here = once(self).chain(self.scope.as_ref().map(Scope::pool)).cloned();
+        let scopes = || self.slots.scopes().of(greenlet.id()).into_iter();
+        here.into_iter().find(is_seated).or_else(|| scopes().find(is_seated))
     }
 
     /// Whether `greenlet` is a member that holds a slot.
@@ -203,20 +205,20 @@ impl Members {
 
     /// Refuses waiters and newcomers.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        let waiting = self.waiting();
-        state.closed = true;
-        state.refused += waiting;
-        drop(state);
-        contain(|| self.gate.close());
-        if !self.is_scope() {
-            contain(|| self.slots.close());
-        }
+        let refused = self.calls().close();
+        self.gate.close();
+        self.lock().refused += refused;
     }
 
+    /// Whether it was closed, or its pool. It takes no lock. A caller that asks under the lock of the
+    /// list makes no member that a walk over the list after the close would miss.
     pub(crate) fn is_closed(&self) -> bool {
-        // Closing a pool closes its slots.
-        self.slots.is_closed() || (self.is_scope() && self.gate.is_closed())
+        self.slots.is_closed() || self.calls().is_closed()
+    }
+
+    /// Where the calls wait for a slot, which is closed with the group.
+    fn calls(&self) -> &Semaphore {
+        self.scope.as_ref().map_or(&*self.slots, |scope| &**scope.calls())
     }
 
     /// Whether a map should give a slot back rather than run its next item in it: because others
@@ -227,7 +229,7 @@ impl Members {
 
     /// The number of waiters for a slot.
     pub(crate) fn waiting(&self) -> usize {
-        if self.is_scope() { self.gate.waiting() } else { self.slots.waiting() }
+        self.calls().waiting()
     }
 
     pub(crate) fn handles(&self) -> Vec<Handle> {
@@ -237,7 +239,7 @@ impl Members {
     /// The number of slots that the members hold; of a pool also those of its scopes, and those that
     /// are about to have a member.
     pub(crate) fn taken(&self) -> usize {
-        if self.is_scope() { self.lock().seated } else { self.slots.out() }
+        if self.scope.is_some() { self.lock().seated } else { self.slots.out() }
     }
 
     /// Counts the items of a map in `outcomes`, from now on.
@@ -365,6 +367,9 @@ impl Members {
         if kind == Kind::Added {
             state.added.remove(&handle.id());
         }
+        if self.scope.is_some() {
+            self.slots.scopes().leave(handle.id(), self);
+        }
         state.seated -= usize::from(slot.is_slot());
         state.dying -= usize::from(dying);
         let died = if state.dying == 0 { state.died.take() } else { None };
@@ -372,16 +377,14 @@ impl Members {
         // Under the lock, so that no caller finds the list empty and the slot taken.
         let slot: Option<HandOut<'_>> = slot.give_back(&self.slots);
         drop(state);
-        if self.is_scope() {
-            self.slots.leave_scope(handle.id());
-        }
         contain(|| drop(handle));
         contain(|| drop(slot));
         died.iter().chain(&emptied).for_each(|event| contain(|| event.set()));
         kind == Kind::Added
     }
 
-    fn address(&self) -> usize {
+    /// Tells these members from those of other groups.
+    pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
@@ -395,8 +398,7 @@ impl State {
         Self {
             list: Arena::new(),
             seated: 0,
-            added: HashMap::new(),
-            closed: false,
+            added: BTreeMap::new(),
             refused: 0,
             dying: 0,
             died: None,

@@ -3,22 +3,23 @@
 //! A slot is free, held by a [`Slot`] or on its way to a waiter, or in the entry of a member. The
 //! semaphore counts those that are not free, so *running + free = capacity* is its invariant.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use spinney_greenlet::{Greenlet, Handle};
+use spinney_greenlet::Greenlet;
 use spinney_hub::Hub;
 use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait, wake_all};
 
 use crate::Runs;
 use crate::in_place::Turns;
 use crate::members::Members;
+use crate::scope::{Scope, Scopes};
 use crate::task_set::TaskSet;
 
 /// The right to run one task in a [`Pool`](crate::Pool). Dropping it frees the slot for the next
@@ -75,10 +76,10 @@ pub(crate) struct Slots {
     semaphore: Semaphore,
     /// The waits that may run a child in place, by the greenlet that waits.
     pub(crate) turns: Turns,
-    /// Where a greenlet is a member, if that is a scope.
-    scoped: Mutex<HashMap<u64, Weak<Members>>>,
+    /// The scopes that share them.
+    scopes: Scopes,
     /// The readers of maps whose slot a worker shares, and the feeders that wait to share it.
-    loans: Mutex<HashMap<u64, Vec<Waker>>>,
+    loans: Mutex<BTreeMap<u64, Vec<Waker>>>,
 }
 
 /// A shared pointer to the slots of a pool.
@@ -91,12 +92,16 @@ pub(crate) type Permit = spinney_sync::Permit<SharedSlots>;
 impl SharedSlots {
     pub(crate) fn new(capacity: usize) -> Self {
         let (semaphore, turns) = (Semaphore::new(capacity), Turns::default());
-        let (scoped, loans) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Slots { semaphore, turns, scoped, loans }))
+        let (scopes, loans) = (Scopes::default(), Mutex::default());
+        Self(Arc::new(Slots { semaphore, turns, scopes, loans }))
     }
 
     pub(crate) fn shared(&self) -> &Slots {
         &self.0
+    }
+
+    pub(crate) fn scopes(&self) -> &Scopes {
+        &self.0.scopes
     }
 
     /// A slot, if one is free.
@@ -130,25 +135,8 @@ impl SharedSlots {
         wake_all(waiting.into_iter().flatten());
     }
 
-    fn loans(&self) -> MutexGuard<'_, HashMap<u64, Vec<Waker>>> {
+    fn loans(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<Waker>>> {
         self.0.loans.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that `greenlet` is a member of the scope `members`.
-    pub(crate) fn enter_scope(&self, greenlet: &Handle, members: &Arc<Members>) {
-        self.scoped().insert(greenlet.id(), Arc::downgrade(members));
-    }
-
-    pub(crate) fn leave_scope(&self, greenlet: u64) {
-        self.scoped().remove(&greenlet);
-    }
-
-    pub(crate) fn scope_of(&self, greenlet: &Handle) -> Option<Arc<Members>> {
-        self.scoped().get(&greenlet.id())?.upgrade()
-    }
-
-    fn scoped(&self) -> MutexGuard<'_, HashMap<u64, Weak<Members>>> {
-        self.0.scoped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,8 +188,8 @@ impl Held {
 /// had been handed.
 pub(crate) struct AcquireSlot {
     slot: Acquire<SharedSlots>,
-    /// Ready when the scope is closed, in a scope.
-    closed: Option<Acquire<Gate>>,
+    /// In a scope, the wait that is refused with it.
+    call: Option<Acquire<Arc<Semaphore>>>,
     /// The line of the caller.
     at: &'static Location<'static>,
 }
@@ -211,7 +199,7 @@ impl AcquireSlot {
     pub(crate) fn new(members: &Arc<Members>) -> Self {
         Self {
             slot: Acquire::of(members.slots.clone()),
-            closed: members.is_scope().then(|| Gate::acquire(members)),
+            call: members.scope().map(Scope::call),
             at: Location::caller(),
         }
     }
@@ -223,13 +211,14 @@ impl Future for AcquireSlot {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let slot = Pin::new(&mut this.slot).poll(cx);
+        // A slot is no use to a scope that was closed: it goes to the next waiter.
+        if this.call.as_mut().is_some_and(|call| Pin::new(call).poll(cx).is_ready()) {
+            return Poll::Ready(Err(Closed));
+        }
         if slot.is_pending() {
-            let closed =
-                this.closed.as_mut().is_some_and(|gate| Pin::new(gate).poll(cx).is_ready());
-            if closed {
-                return Poll::Ready(Err(Closed));
-            }
             Wait::note("a slot of a pool", this.at);
+        } else {
+            this.call = None;
         }
         slot
     }

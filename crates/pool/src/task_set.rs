@@ -354,7 +354,7 @@ impl<X> TaskSet<X> {
         X: Clone,
     {
         let settings = self.core.settings.clone();
-        let members = self.inner().scope(settings.kept_failures);
+        let members = self.inner().new_scope(settings.kept_failures);
         Self::of(self.core.hub.clone(), Shared::new(members, settings))
     }
 

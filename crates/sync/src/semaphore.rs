@@ -191,13 +191,16 @@ impl Semaphore {
     }
 
     /// Hands out no more permits: all waiters and all newcomers are refused. Permits that are out
-    /// stay out. Closing again is a no-op. A panic of a waker is contained.
-    pub fn close(&self) {
+    /// stay out. Returns the number of waiters that were refused. Closing again is a no-op. A panic
+    /// of a waker is contained.
+    pub fn close(&self) -> usize {
         let mut state = self.lock();
         state.closed = true;
+        let count = state.waiters.len();
         let refused = state.waiters.dismiss();
         self.hand_out(state);
         wake_all(refused.map(|(_, waiter)| waiter.waker));
+        count
     }
 
     /// Waits until no permit is out and there are no waiters; returns immediately if that is so.
