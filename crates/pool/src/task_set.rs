@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use spinney_greenlet::{Greenlet, GreenletExit, Handle, Task, pair_in};
-use spinney_hub::Spawn;
+use spinney_hub::Executor;
 use spinney_sync::{Closed, GiveWay, TryAcquireError};
 
 use crate::builder::Settings;
@@ -443,12 +443,11 @@ impl<X> TaskSet<X> {
     }
 
     /// Whether the caller is polled by the hub on which its calls run.
-    pub(crate) fn is_on_hub<F>(&self) -> bool
+    pub(crate) fn is_on_hub(&self) -> bool
     where
-        F: Future,
-        X: Runs<F>,
+        X: Executor,
     {
-        Spawn::<MemberTask<F>>::is_current(&self.core.hub)
+        self.core.hub.is_current()
     }
 }
 

@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney_hub::Spawn;
-
 use super::feeder::Feeder;
 use super::imap::{Imap, Map};
 use super::job::Job;
@@ -192,7 +190,7 @@ impl<X, R> Mapper<X, R> {
         R: Attempts<I::Item>,
     {
         let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.tasks, whole));
-        let is_local = Spawn::<Feeder<I::Source, F, Fut, X>>::is_local(&self.tasks.core.hub);
+        let is_local = self.tasks.core.hub.is_local();
         let results = Arc::new(Results::new(order, maxsize, whole, is_local));
         let terms = Terms::of(self.limit, self.attempts.again(), is_error);
         let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));
