@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::feeder::Feeder;
 use super::imap::{Imap, Map};
 use super::job::Job;
+use super::on_item::{Callback, OnItem};
 use super::results::{Order, Results};
 use super::terms::Terms;
-use super::{Attempts, IntoSource, Once, Retry, TryImap, TryMap};
+use super::{Attempts, IntoSource, Once, Retry, TaskError, TryImap, TryMap};
 use crate::{RunsMap, TaskSet};
 
 /// How far the maps of a group without a limit run ahead of who reads them.
@@ -41,6 +42,7 @@ pub struct Mapper<X = spinney_hub::Hub, R = Once> {
     /// If it was set.
     maxsize: Option<usize>,
     limit: Option<Duration>,
+    on_item: Option<Callback>,
     attempts: R,
 }
 
@@ -67,11 +69,47 @@ impl<X, R> Mapper<X, R> {
         self.limit = Some(limit);
         self
     }
+
+    /// Calls `callback` once for each item, with the item's index and its outcome: to show progress,
+    /// for example. `Err` is [`TaskError::Returned`] if the map's verb is one for tasks that return
+    /// a `Result` and the task returned an error; otherwise a task that returns is a success.
+    ///
+    /// The call is made where the item has finished, after its last try and before its result can be
+    /// read. An item that is refused before it starts counts, and so does an input that panics. A
+    /// `callback` that panics changes nothing; the panic hook reports it. While it runs, its slot is
+    /// taken, so it should be short.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    ///
+    /// use spinney_pool::Pool;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let pool = Pool::new(2);
+    ///     let (done, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    ///     let (one, error) = (Arc::clone(&done), Arc::clone(&failed));
+    ///     let mapper = pool.mapper().on_item(move |_index, outcome| {
+    ///         one.fetch_add(1, Relaxed);
+    ///         error.fetch_add(usize::from(outcome.is_err()), Relaxed);
+    ///     });
+    ///     let parse = |text: &str| async { text.parse::<u8>() };
+    ///     mapper.try_map(parse, ["1", "x", "3"]).collect_all().await;
+    ///     assert_eq!((done.load(Relaxed), failed.load(Relaxed)), (3, 1));
+    /// });
+    /// ```
+    pub fn on_item<C>(mut self, callback: C) -> Self
+    where
+        C: Fn(usize, Result<(), TaskError<()>>) + Send + Sync + 'static,
+    {
+        self.on_item = Some(Box::new(callback));
+        self
+    }
 }
 
 impl<X> Mapper<X> {
     pub(crate) fn new(tasks: TaskSet<X>) -> Self {
-        Self { tasks, maxsize: None, limit: None, attempts: Once }
+        Self { tasks, maxsize: None, limit: None, on_item: None, attempts: Once }
     }
 
     /// Tries an item again whose task returned an error, panicked or took too long; the default is
@@ -88,8 +126,8 @@ impl<X> Mapper<X> {
     /// let _ = pool.mapper().retry(Retry::times(5)).imap(|n: u32| async move { Err::<(), _>(n) }, 0..3);
     /// ```
     pub fn retry(self, policy: Retry) -> Mapper<X, Retry> {
-        let Self { tasks, maxsize, limit, attempts: Once } = self;
-        Mapper { tasks, maxsize, limit, attempts: policy }
+        let Self { tasks, maxsize, limit, on_item, attempts: Once } = self;
+        Mapper { tasks, maxsize, limit, on_item, attempts: policy }
     }
 
     /// Starts the map, and gives the results as a list; see [`TaskSet::map`].
@@ -191,7 +229,8 @@ impl<X, R> Mapper<X, R> {
     {
         let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.tasks, whole));
         let is_local = self.tasks.core.hub.is_local();
-        let results = Arc::new(Results::new(order, maxsize, whole, is_local));
+        let on_item = self.on_item.map(|callback| OnItem::new(callback, is_error));
+        let results = Arc::new(Results::new(order, maxsize, whole, is_local, on_item));
         let terms = Terms::of(self.limit, self.attempts.again(), is_error);
         let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));
         self.tasks.inner().count_items(results.outcomes());

@@ -13,6 +13,7 @@ mod imap;
 mod item_error;
 mod job;
 mod mapper;
+mod on_item;
 mod results;
 mod retry;
 mod run;

@@ -25,6 +25,7 @@ use spinney_greenlet::{Failure, Handle};
 use spinney_hub::contain;
 use state::{Reader, State};
 
+use super::on_item::OnItem;
 use crate::TaskSet;
 use crate::report::Outcomes;
 use crate::slot::Permit;
@@ -48,6 +49,8 @@ pub(crate) struct Results<T, X> {
     pub(crate) retries: AtomicUsize,
     /// Whether all who touch these are on one thread; see `Executor::is_local`.
     pub(crate) is_local: bool,
+    /// Is told of each result before that can be read.
+    on_item: Option<OnItem<T>>,
     /// What became of the items that started.
     outcomes: Arc<Outcomes>,
     /// The reader has left, and the map is over.
@@ -57,8 +60,15 @@ pub(crate) struct Results<T, X> {
 }
 
 impl<T, X> Results<T, X> {
-    pub(crate) fn new(order: Order, maxsize: usize, whole: bool, is_local: bool) -> Self {
+    pub(crate) fn new(
+        order: Order,
+        maxsize: usize,
+        whole: bool,
+        is_local: bool,
+        on_item: Option<OnItem<T>>,
+    ) -> Self {
         Self {
+            on_item,
             outcomes: Arc::default(),
             feeder_queued: AtomicBool::new(false),
             retries: AtomicUsize::new(0),
@@ -127,15 +137,17 @@ impl<T, X> Results<T, X> {
 
     /// Leaves the failure of an item that has not started, and is not counted.
     pub(crate) fn deliver_refused(&self, (index, failure): (usize, Failure)) {
-        self.change(|state| {
-            let is_read = matches!(state.reader, Reader::Present);
-            if is_read {
-                state.put((index, Err(failure.clone())));
-            } else {
-                state.buffer.close(1);
+        let refused = (index, Err(failure));
+        self.tell(&refused);
+        let unread = self.change(|state| {
+            if matches!(state.reader, Reader::Present) {
+                state.put(refused);
+                return None;
             }
+            state.buffer.close(1);
+            Some(refused)
         });
-        drop(failure);
+        drop(unread);
     }
 
     /// What became of the items, for the group to count.
@@ -162,6 +174,25 @@ impl<T, X> Results<T, X> {
     }
 
     fn deliver_and<R>(
+        &self,
+        done: impl ExactSizeIterator<Item = Indexed<T>>,
+        then: impl FnOnce(&mut State<T, X>) -> R,
+    ) -> R {
+        if self.on_item.is_none() {
+            return self.put_and(done, then);
+        }
+        let done: Vec<_> = done.inspect(|done| self.tell(done)).collect();
+        self.put_and(done.into_iter(), then)
+    }
+
+    /// Tells the callback of a result, if the map has one.
+    fn tell(&self, (index, result): &Indexed<T>) {
+        if let Some(on_item) = &self.on_item {
+            on_item.call(*index, result);
+        }
+    }
+
+    fn put_and<R>(
         &self,
         done: impl ExactSizeIterator<Item = Indexed<T>>,
         then: impl FnOnce(&mut State<T, X>) -> R,
