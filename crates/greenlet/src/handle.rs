@@ -48,8 +48,10 @@ impl Handle {
         &self.control
     }
 
-    /// A handle that does not ask for the greenlet, either.
-    pub(crate) fn unasked(&self) -> Self {
+    /// For containers: a handle that asks for nothing, where an item of
+    /// [`ItemGreenlets`](crate::ItemGreenlets) has yet to be asked for. A container may keep it, and
+    /// gives out clones of it, which ask for the item.
+    pub fn unasked(&self) -> Self {
         Self::new(Arc::clone(&self.control))
     }
 

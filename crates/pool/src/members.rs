@@ -121,8 +121,11 @@ impl Members {
         slot: Held,
         worker: W,
         make: impl FnOnce(W, Membership) -> (T, Handle),
-    ) -> Result<T, W> {
-        self.enter_as(Kind::Worker, slot, worker, make)
+    ) -> Result<(T, Handle), W> {
+        self.enter_as(Kind::Worker, slot, worker, |worker, membership| {
+            let (task, first) = make(worker, membership);
+            ((task, first.unasked()), first)
+        })
     }
 
     fn enter_as<B, T>(
@@ -426,7 +429,7 @@ impl Members {
 
     /// Removes the member at `place`. Returns whether it was added.
     fn remove(&self, mut state: MutexGuard<'_, State>, place: u32) -> bool {
-        let Member { handle, slot, dying, kind } = state.list.remove(place);
+        let Member { handle, slot, dying, kind, .. } = state.list.remove(place);
         if kind == Kind::Added {
             state.added.remove(&handle.id());
         }
@@ -541,9 +544,34 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Where the member is in the list.
+    /// What tells the group of the next item, for a worker.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat { members: Arc::clone(&self.members), place: self.place, serial: self.serial }
+    }
+}
+
+/// A worker's place in its group.
+pub(crate) struct Seat {
+    members: Arc<Members>,
+    place: u32,
+    serial: u64,
+}
+
+impl Seat {
+    /// Where the worker is in the list.
     pub(crate) fn place(&self) -> u32 {
         self.place
+    }
+
+    /// The worker goes on with its next item, whose handle this is; false if it was discarded.
+    pub(crate) fn go_on(&self, next: Handle) -> bool {
+        self.members.go_on(self.place, self.serial, next)
+    }
+
+    /// Whether it should give its slot back rather than run its next item in it: because others
+    /// wait, apart from the feeder of its map, or because there are too many slots.
+    pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
+        self.members.is_wanted_back(feeder_queued)
     }
 }
 

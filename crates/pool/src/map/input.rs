@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
 use spinney_greenlet::Failure;
+use spinney_hub::contain;
 
 use super::source::Source;
 
@@ -75,6 +76,17 @@ impl<S: Source> Input<S> {
             Ahead::Item => (self.take(), self.look_ahead(cx)),
             none => (None, none),
         }
+    }
+
+    /// The index of the next item; None if there is none.
+    pub(super) fn next_index(&self) -> Option<usize> {
+        (self.ahead.is_some() || self.items.is_some()).then_some(self.index)
+    }
+
+    /// Drops what is left, each item and the input itself, though a destructor may panic.
+    pub(super) fn discard(self) {
+        contain(|| drop(self.ahead));
+        contain(|| drop(self.items));
     }
 }
 

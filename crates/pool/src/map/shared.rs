@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 
-use spinney_greenlet::{Birth, Inherited};
+use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited};
 use spinney_hub::{Executor, contain};
 
 use super::input::{Ahead, Input};
@@ -13,8 +13,8 @@ use super::terms::Terms;
 use crate::hook::Hook;
 
 pub(super) struct MapShared<S: Source, F, T, X: Executor> {
-    /// There until it is dropped.
-    func: Option<F>,
+    /// There until this is dropped.
+    pub(super) func: Option<F>,
     /// None if there is no more to an item than to run it.
     pub(super) terms: Option<Terms<S::Item, T>>,
     /// Called in each item, around it.
@@ -24,23 +24,10 @@ pub(super) struct MapShared<S: Source, F, T, X: Executor> {
     /// The locals that each item starts with.
     pub(super) locals: Option<Inherited>,
     pub(super) results: Arc<Results<T, X>>,
-    input: Mutex<Input<S>>,
+    pub(super) input: Mutex<Input<S>>,
 }
 
 impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
-    pub(super) fn new(
-        func: F,
-        items: S,
-        terms: Option<Terms<S::Item, T>>,
-        hook: Hook,
-        birth: Birth,
-        locals: Option<Inherited>,
-        results: Arc<Results<T, X>>,
-    ) -> Self {
-        let input = Mutex::new(Input::new(items));
-        Self { func: Some(func), terms, hook, birth, locals, results, input }
-    }
-
     /// The function that makes a future of an item.
     pub(super) fn func(&self) -> &F {
         self.func.as_ref().expect("it is there until this is dropped")
@@ -72,9 +59,15 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
         }
     }
 
-    /// The item that was taken ahead, which is not to run.
-    pub(super) fn take(&self) -> Option<(usize, S::Item)> {
-        self.input().take()
+    /// Ends the map after what is running. The next item, if the input may have one, is killed.
+    pub(super) fn refuse(&self, exit: GreenletExit) {
+        let input = self.take_input();
+        let index = input.next_index();
+        input.discard();
+        match index {
+            Some(index) => self.results.refuse(index, Failure::Killed(exit)),
+            None => self.results.exhaust(),
+        }
     }
 
     /// The input, for a worker that has it to itself until it puts that back.
@@ -91,7 +84,7 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
     }
 }
 
-/// It goes with the last task of its map, where a panic of a destructor has no reader.
+/// It is dropped with the last task of its map, where a panic of a destructor has no reader.
 impl<S: Source, F, T, X: Executor> Drop for MapShared<S, F, T, X> {
     fn drop(&mut self) {
         let func = self.func.take();
