@@ -237,7 +237,10 @@ fn each_try_has_the_whole_limit() {
     let (result, elapsed) = timed(|pool| {
         let work = move |n: u32| {
             started.add(Handle::current().is_some());
-            async move { sleep(n * SECOND).await; Ok::<_, ()>(()) }
+            async move {
+                sleep(n * SECOND).await;
+                Ok::<_, ()>(())
+            }
         };
         let retry = Retry::times(2).backoff(Backoff::constant(10 * SECOND));
         pool.mapper().timeout(2 * SECOND).retry(retry).try_imap(work, [3]).collect::<Vec<_>>()
