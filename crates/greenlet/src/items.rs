@@ -1,4 +1,4 @@
-//! [`Items`]: a task that runs items one after the other, each as a greenlet of its own.
+//! [`ItemGreenlets`]: a task that runs items one after the other, each as a greenlet of its own.
 
 use std::fmt;
 use std::panic::catch_unwind;
@@ -16,7 +16,7 @@ use crate::{Failure, Handle, Task, current, spawn_tree};
 ///
 /// Each item has an id, locals, links and kills of its own; all have the parent and the line of
 /// `birth`, and `place` as their [`Handle::place`]. A kill or an abort that ends an item ends the
-/// task. `make` makes the future that runs the items and tells [`Items`] where each begins and
+/// task. `make` makes the future that runs the items and tells [`ItemGreenlets`] where each begins and
 /// ends. `guard` is made of the handle of the first item, and dropped when the last has finished,
 /// before its waiters are woken.
 ///
@@ -28,9 +28,9 @@ use crate::{Failure, Handle, Task, current, spawn_tree};
 ///
 /// ```
 /// use std::panic::Location;
-/// use spinney_greenlet::{Birth, Handle, Items, pair_items};
+/// use spinney_greenlet::{Birth, Handle, ItemGreenlets, pair_items};
 ///
-/// let run = |mut items: Items| async move {
+/// let run = |mut items: ItemGreenlets| async move {
 ///     let mut ids = Vec::new();
 ///     for _ in 0..3 {
 ///         items.start(|_, _| ());
@@ -47,14 +47,14 @@ use crate::{Failure, Handle, Task, current, spawn_tree};
 pub fn pair_items<F: Future, G>(
     place: Option<u32>,
     birth: Birth,
-    make: impl FnOnce(Items) -> F,
+    make: impl FnOnce(ItemGreenlets) -> F,
     guard: impl FnOnce(&Handle) -> G,
 ) -> (Task<F, G>, Handle) {
     let control = Arc::new(Control::at_place(place, Origin::undrawn(birth)));
     spawn_tree::note(&control);
     let handle = Handle::new(Arc::clone(&control));
     let guard = guard(&handle);
-    let future = make(Items { control: Arc::clone(&control) });
+    let future = make(ItemGreenlets { control: Arc::clone(&control) });
     (Task::new(control, future, None, guard), handle)
 }
 
@@ -62,12 +62,12 @@ pub fn pair_items<F: Future, G>(
 ///
 /// Its methods are to be called by that future, in its polls and destructors. Dropping it is of no
 /// effect.
-pub struct Items {
+pub struct ItemGreenlets {
     /// Of the current item.
     control: Arc<Control>,
 }
 
-impl Items {
+impl ItemGreenlets {
     /// The next item starts.
     ///
     /// If code that ran in the task since the last item, such as an input's, asked for its greenlet
@@ -144,9 +144,9 @@ impl Items {
     }
 }
 
-impl fmt::Debug for Items {
+impl fmt::Debug for ItemGreenlets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let current = Handle::new(Arc::clone(&self.control));
-        f.debug_struct("Items").field("current", &current).finish()
+        f.debug_struct("ItemGreenlets").field("current", &current).finish()
     }
 }

@@ -45,7 +45,8 @@
 //!
 //! A failure says [which greenlet](Failure::task) ended with it.
 //!
-//! Containers are built with [`pair`], [`pair_in`], [`pair_items`] and [`InPlace`].
+//! Containers are built with [`pair`], [`pair_in`], [`pair_items`] and [`InPlace`], their maps with
+//! [`ResultBuffer`](results::ResultBuffer).
 
 mod birth;
 mod collector;
@@ -62,6 +63,7 @@ mod links;
 mod local;
 mod named;
 mod primitive;
+pub mod results;
 mod scopes;
 mod spawn;
 mod spawn_tree;
@@ -74,7 +76,7 @@ pub use failure::{Failure, Panic};
 pub use greenlet::Greenlet;
 pub use handle::{Handle, Join, LinkId, State};
 pub use in_place::{Deputy, InPlace};
-pub use items::{Items, pair_items};
+pub use items::{ItemGreenlets, pair_items};
 pub use kill::{CatchExit, GreenletExit, Shield, catch_exit, shield};
 pub use lazy_handle::LazyHandle;
 pub use local::{InheritLocals, Inherited, Local, inherit_locals};
