@@ -46,7 +46,7 @@ pub(crate) struct Results<T, X> {
     pub(crate) feeder_queued: AtomicBool,
     /// How often an item was tried again.
     pub(crate) retries: AtomicUsize,
-    /// Whether all who touch these are on one thread; see `Spawn::is_local`.
+    /// Whether all who touch these are on one thread; see `Executor::is_local`.
     pub(crate) is_local: bool,
     /// What became of the items that started.
     outcomes: Arc<Outcomes>,
