@@ -3,8 +3,8 @@
 use std::task::Waker;
 
 use slab::Slab;
+use spinney_greenlet::Handle;
 use spinney_greenlet::results::{Order, ResultBuffer, Room};
-use spinney_greenlet::{Failure, Handle};
 use spinney_hub::Executor;
 
 use super::Indexed;
@@ -12,7 +12,7 @@ use super::in_place::InPlace;
 use crate::TaskSet;
 
 pub(super) struct State<T, X: Executor> {
-    pub(super) buffer: ResultBuffer<Result<T, Failure>>,
+    pub(super) buffer: ResultBuffer<Indexed<T>>,
     wanted: Wanted,
     /// The reader that waits comes back by itself before long.
     pub(super) delays: bool,
@@ -88,11 +88,11 @@ impl<T, X: Executor> State<T, X> {
     }
 
     /// Puts the result of an item, which the reader will read.
-    pub(super) fn put(&mut self, (index, result): Indexed<T>) {
-        if result.is_err() {
+    pub(super) fn put(&mut self, done: Indexed<T>) {
+        if done.1.is_err() {
             self.wanted = Wanted::AtOnce;
         }
-        self.buffer.put(index, result);
+        self.buffer.put(done.0, done);
     }
 
     /// Whether there is something that is worth waking the reader. All results together, and those
