@@ -47,7 +47,19 @@ pub struct Deputy {
 impl Deputy {
     /// A deputy of the greenlet that polls it: `child`.
     pub fn new(child: &Handle) -> Self {
-        Self { child: child.clone(), scope: None, sent: false }
+        Self::of(child.clone())
+    }
+
+    fn of(child: Handle) -> Self {
+        Self { child, scope: None, sent: false }
+    }
+
+    /// Sends the kills to the greenlet of `control` from now on: the next item of the same task.
+    fn follow(&mut self, control: &Arc<Control>) {
+        if !self.child.is_of(control) {
+            self.child = Handle::new(Arc::clone(control));
+            self.sent = false;
+        }
     }
 
     /// Polls the wait for the child within the current greenlet, and sends the child the kill of
@@ -123,7 +135,7 @@ impl<F: Future, G> InPlace<F, G> {
     /// `task` of the greenlet of `handle`, to be polled here.
     pub fn new(task: Task<F, G>, handle: &Handle) -> Self {
         task.set_in_place(true);
-        Self { task: Box::pin(task), deputy: Deputy::new(handle) }
+        Self { task: Box::pin(task), deputy: Deputy::of(handle.unasked()) }
     }
 
     /// As [`Deputy::finish`], before the task has finished: for a wait that ends otherwise.
@@ -150,6 +162,7 @@ impl<F: Future, G> Future for InPlace<F, G> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        this.task.control().into_iter().for_each(|control| this.deputy.follow(control));
         // A task that has finished is ready each time.
         ready!(this.deputy.poll(cx, |cx| this.task.as_mut().poll(cx)));
         if this.deputy.finish(cx.waker()) { Poll::Pending } else { Poll::Ready(()) }

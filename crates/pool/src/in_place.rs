@@ -160,7 +160,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     /// Runs the child, if the caller is a member that may.
     fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let set = self.set;
-        let may_run = self.reentry != Reentry::Wait && set.is_on_hub::<F>();
+        let may_run = self.reentry != Reentry::Wait && set.is_on_hub();
         let holder = if may_run { Holder::around(set.inner()) } else { None };
         let Some((holder, current)) = holder.zip(Handle::current()) else {
             // If the wait changed hands, the other waits of the member do without it.

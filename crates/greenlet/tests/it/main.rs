@@ -15,3 +15,6 @@ mod named;
 
 /// [`Handle::guard`](spinney_greenlet::Handle::guard).
 mod guards;
+
+/// [`ResultBuffer`](spinney_greenlet::results::ResultBuffer).
+mod results;

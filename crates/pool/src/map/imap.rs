@@ -94,6 +94,24 @@ impl<T, X> Imap<T, X> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
     }
 
+    /// Kills what is running, and waits until all that the map started has ended.
+    pub(super) fn poll_stop(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.stop();
+        // A map without a reader has no further results: what can be had is its end.
+        let over = self.results.poll_take(cx, &mut self.hand, false);
+        if over.is_pending() {
+            WaitNote::note("the items that a map killed", self.at);
+        }
+        over.map(|_| ())
+    }
+
+    /// Takes no further items, and kills those that are running, once.
+    fn stop(&mut self) {
+        if !self.results.is_abandoned() {
+            self.results.abandon(std::mem::take(&mut self.hand));
+        }
+    }
+
     pub(crate) fn poll_indexed(
         &mut self,
         cx: &mut Context<'_>,
@@ -161,7 +179,7 @@ impl<T, X> Unpin for Imap<T, X> {}
 impl<T, X> Drop for Imap<T, X> {
     fn drop(&mut self) {
         if self.tasks.is_some() {
-            self.results.abandon(std::mem::take(&mut self.hand));
+            self.stop();
         }
     }
 }

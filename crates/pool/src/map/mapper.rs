@@ -4,14 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney_hub::Spawn;
-
 use super::feeder::Feeder;
 use super::imap::{Imap, Map};
 use super::job::Job;
 use super::results::{Order, Results};
 use super::terms::Terms;
-use super::{Attempts, IntoSource, Once, Retry, TryMap};
+use super::{Attempts, IntoSource, Once, Retry, TryImap, TryMap};
 use crate::{RunsMap, TaskSet};
 
 /// How far the maps of a group without a limit run ahead of who reads them.
@@ -46,18 +44,6 @@ pub struct Mapper<X = spinney_hub::Hub, R = Once> {
     attempts: R,
 }
 
-impl<X> Mapper<X> {
-    pub(crate) fn new(tasks: TaskSet<X>) -> Self {
-        Self { tasks, maxsize: None, limit: None, attempts: Once }
-    }
-
-    /// Tries failed items again, by default not. They have to be `Clone` then.
-    pub fn retry(self, policy: Retry) -> Mapper<X, Retry> {
-        let Self { tasks, maxsize, limit, attempts: Once } = self;
-        Mapper { tasks, maxsize, limit, attempts: policy }
-    }
-}
-
 impl<X, R> Mapper<X, R> {
     /// How many items may be running, or done and not read yet; one more while the reader waits.
     /// Default: twice the capacity, four times for a [list](Self::map); 1000 where that has no
@@ -81,6 +67,30 @@ impl<X, R> Mapper<X, R> {
         self.limit = Some(limit);
         self
     }
+}
+
+impl<X> Mapper<X> {
+    pub(crate) fn new(tasks: TaskSet<X>) -> Self {
+        Self { tasks, maxsize: None, limit: None, attempts: Once }
+    }
+
+    /// Tries an item again whose task returned an error, panicked or took too long; the default is
+    /// one try. The items have to be `Clone`.
+    ///
+    /// A mapper that retries has only the verbs of tasks that return a `Result`: to the others an
+    /// `Err` is a value like any other. So this does not compile:
+    ///
+    /// ```compile_fail,E0599
+    /// use spinney_pool::Pool;
+    /// use spinney_pool::map::Retry;
+    ///
+    /// let pool = Pool::new(1);
+    /// let _ = pool.mapper().retry(Retry::times(5)).imap(|n: u32| async move { Err::<(), _>(n) }, 0..3);
+    /// ```
+    pub fn retry(self, policy: Retry) -> Mapper<X, Retry> {
+        let Self { tasks, maxsize, limit, attempts: Once } = self;
+        Mapper { tasks, maxsize, limit, attempts: policy }
+    }
 
     /// Starts the map, and gives the results as a list; see [`TaskSet::map`].
     #[track_caller]
@@ -90,7 +100,6 @@ impl<X, R> Mapper<X, R> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         X: RunsMap<I, F, Fut>,
-        R: Attempts<I::Item>,
     {
         Map::new(self.start(Order::Input, true, func, items, |_| false))
     }
@@ -103,7 +112,6 @@ impl<X, R> Mapper<X, R> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         X: RunsMap<I, F, Fut>,
-        R: Attempts<I::Item>,
     {
         self.start(Order::Input, false, func, items, |_| false)
     }
@@ -116,12 +124,43 @@ impl<X, R> Mapper<X, R> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         X: RunsMap<I, F, Fut>,
-        R: Attempts<I::Item>,
     {
         self.start(Order::Completion, false, func, items, |_| false)
     }
+}
 
-    /// Starts a map of tasks that return a `Result`; see [`TaskSet::try_map`].
+/// The verbs of maps whose tasks return a `Result`.
+impl<X, R> Mapper<X, R> {
+    /// Starts a map of tasks that return a `Result`, and gives the results in the order of `items`;
+    /// see [`TaskSet::try_imap`].
+    #[track_caller]
+    pub fn try_imap<I, F, Fut, T, E>(self, func: F, items: I) -> TryImap<T, E, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        X: RunsMap<I, F, Fut>,
+        R: Attempts<I::Item>,
+    {
+        TryImap::new(self.start(Order::Input, false, func, items, Result::is_err))
+    }
+
+    /// Starts a map of tasks that return a `Result`, and gives the results as they come; see
+    /// [`TaskSet::try_imap_unordered`].
+    #[track_caller]
+    pub fn try_imap_unordered<I, F, Fut, T, E>(self, func: F, items: I) -> TryImap<T, E, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        X: RunsMap<I, F, Fut>,
+        R: Attempts<I::Item>,
+    {
+        TryImap::new(self.start(Order::Completion, false, func, items, Result::is_err))
+    }
+
+    /// Starts a map of tasks that return a `Result`, and gives all values, or the first error that
+    /// comes; see [`TaskSet::try_map`].
     #[track_caller]
     pub fn try_map<I, F, Fut, T, E>(self, func: F, items: I) -> TryMap<T, E, X>
     where
@@ -131,7 +170,7 @@ impl<X, R> Mapper<X, R> {
         X: RunsMap<I, F, Fut>,
         R: Attempts<I::Item>,
     {
-        TryMap::new(self.start(Order::Completion, false, func, items, Result::is_err))
+        TryMap::new(self.try_imap_unordered(func, items))
     }
 
     #[track_caller]
@@ -151,7 +190,7 @@ impl<X, R> Mapper<X, R> {
         R: Attempts<I::Item>,
     {
         let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.tasks, whole));
-        let is_local = Spawn::<Feeder<I::Source, F, Fut, X>>::is_local(&self.tasks.core.hub);
+        let is_local = self.tasks.core.hub.is_local();
         let results = Arc::new(Results::new(order, maxsize, whole, is_local));
         let terms = Terms::of(self.limit, self.attempts.again(), is_error);
         let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));

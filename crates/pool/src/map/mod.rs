@@ -19,6 +19,7 @@ mod run;
 mod shift;
 mod source;
 mod terms;
+mod try_imap;
 mod try_map;
 mod worker;
 
@@ -31,6 +32,7 @@ pub use mapper::Mapper;
 pub use retry::{Backoff, Retry};
 pub use source::{FromStream, IntoSource, Source, from_stream};
 pub use terms::{Again, Attempts, Once};
+pub use try_imap::TryImap;
 pub use try_map::{CollectAll, FirstSuccess, TryMap};
 pub use worker::{Seat, Worker};
 

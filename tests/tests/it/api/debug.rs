@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
-    AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Deputy,
-    Event, ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub,
-    InPlace, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool,
-    Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay,
-    WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait,
-    joinall, named, pair, shield, sleep, spawn_on, timeout,
+    AsyncResult, Barrier, BoundedSemaphore, BoxTask, Budget, Channel, Clock, Condition, Context,
+    Deputy, Event, Executor, ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit,
+    Group, Hub, InPlace, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry,
+    ResourcePool, Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait,
+    WakeDelay, WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals, interval,
+    iwait, joinall, named, pair, shield, sleep, spawn_on, timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -172,6 +172,10 @@ struct Silent;
 
 impl<F> Spawn<F> for Silent {
     fn spawn(&self, _: F) {}
+}
+
+impl Executor for Silent {
+    type AnyTask = BoxTask;
 }
 
 #[test]

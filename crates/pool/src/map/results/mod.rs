@@ -20,6 +20,7 @@ pub(crate) use hand::Hand;
 use hand::Reads;
 pub(crate) use loan::Lender;
 use loan::Loan;
+pub(crate) use spinney_greenlet::results::{Order, Room};
 use spinney_greenlet::{Failure, Handle};
 use spinney_hub::contain;
 use state::{Reader, State};
@@ -27,24 +28,6 @@ use state::{Reader, State};
 use crate::TaskSet;
 use crate::report::Outcomes;
 use crate::slot::Permit;
-
-/// In which order results are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    Input,
-    Completion,
-}
-
-/// Whether one more item may be taken from the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// So many may, and count as open.
-    Opened(usize),
-    /// Not before results have been read.
-    Full,
-    /// Never again.
-    Over,
-}
 
 /// A result, and the index of its item.
 pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
@@ -63,7 +46,7 @@ pub(crate) struct Results<T, X> {
     pub(crate) feeder_queued: AtomicBool,
     /// How often an item was tried again.
     pub(crate) retries: AtomicUsize,
-    /// Whether all who touch these are on one thread; see `Spawn::is_local`.
+    /// Whether all who touch these are on one thread; see `Executor::is_local`.
     pub(crate) is_local: bool,
     /// What became of the items that started.
     outcomes: Arc<Outcomes>,
@@ -90,13 +73,13 @@ impl<T, X> Results<T, X> {
     /// while too many are open, and is woken when the map is over.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<bool> {
         let mut state = self.lock();
-        if state.exhausted {
+        if state.buffer.is_exhausted() {
             return Poll::Ready(false);
         }
         let before = state.feeder.replace(cx.waker().clone());
         self.reads.set_stalled(!state.has_room());
         // Again: who read in between did not see that it is stalled.
-        state.open -= self.reads.take();
+        state.buffer.close(self.reads.take());
         let room = state.has_room();
         drop(state);
         drop(before);
@@ -111,25 +94,20 @@ impl<T, X> Results<T, X> {
     /// The input had no item for the one that was opened last: it is over.
     pub(crate) fn close_input(&self) {
         self.change(|state| {
-            state.open -= 1;
-            state.exhausted = true;
+            state.buffer.close(1);
+            state.buffer.exhaust();
         });
     }
 
     /// No further item will be opened.
     pub(crate) fn exhaust(&self) {
-        self.change(|state| state.exhausted = true);
+        self.change(|state| state.buffer.exhaust());
     }
 
     /// No further item will be opened, but for the item `index`, which has failed. Of no effect if
     /// that was so before.
     pub(crate) fn refuse(&self, index: usize, failure: Failure) {
-        let refused = self.change(|state| {
-            let first = !std::mem::replace(&mut state.exhausted, true);
-            state.open += usize::from(first);
-            first
-        });
-        if refused {
+        if self.change(|state| state.buffer.open_last()) {
             self.deliver_refused((index, failure));
         }
     }
@@ -137,7 +115,7 @@ impl<T, X> Results<T, X> {
     /// The feeder has ended, and has no slot.
     pub(crate) fn end_feeding(&self) {
         self.change(|state| {
-            state.exhausted = true;
+            state.buffer.exhaust();
             state.feeding = false;
         });
     }
@@ -154,7 +132,7 @@ impl<T, X> Results<T, X> {
             if is_read {
                 state.put((index, Err(failure.clone())));
             } else {
-                state.open -= 1;
+                state.buffer.close(1);
             }
         });
         drop(failure);
@@ -180,7 +158,7 @@ impl<T, X> Results<T, X> {
         done: impl ExactSizeIterator<Item = Indexed<T>>,
         unused: usize,
     ) {
-        self.deliver_and(done, |state| state.open -= unused);
+        self.deliver_and(done, |state| state.buffer.close(unused));
     }
 
     fn deliver_and<R>(
@@ -201,7 +179,7 @@ impl<T, X> Results<T, X> {
             self.outcomes.count_successes(succeeded);
             None
         } else {
-            state.open -= done.len();
+            state.buffer.close(done.len());
             Some(done)
         };
         let then = then(&mut state);
@@ -279,7 +257,7 @@ impl<T, X> Results<T, X> {
         state.loan.withdraw();
         let lent = state.loan.lender().is_some();
         if !lent {
-            state.take(&mut hand.results);
+            state.buffer.take(&mut hand.results);
         }
         let over = state.is_over() && !lent;
         let taken = if hand.results.is_empty() && !over {
@@ -327,7 +305,7 @@ impl<T, X> Results<T, X> {
     pub(crate) fn abandon(&self, unread: Hand<T>) {
         self.abandoned.store(true, Relaxed);
         let workers = self.leave(Reader::Gone, unread, |state| {
-            state.exhausted = true;
+            state.buffer.exhaust();
             let workers = state.workers.iter().filter_map(|(_, handle)| handle.clone());
             workers.collect::<Vec<_>>()
         });
@@ -347,7 +325,7 @@ impl<T, X> Results<T, X> {
             let before = (std::mem::replace(&mut state.reader, reader), state.waiting.take());
             // It waits no more, so its slot is its own.
             state.loan.withdraw();
-            (then(state), before, state.forget_done())
+            (then(state), before, Hand { results: state.buffer.take_all() })
         });
         drop(before);
         drop((done, unread));
@@ -395,7 +373,7 @@ impl<T, X> Results<T, X> {
     /// The feeder, if it has a reason to wake up.
     fn take_feeder(&self, state: &mut State<T, X>) -> Option<Waker> {
         let wants_room = self.reads.is_stalled() || state.loan.is_offered();
-        let roused = state.exhausted || (wants_room && state.has_room());
+        let roused = state.buffer.is_exhausted() || (wants_room && state.has_room());
         if !roused {
             return None;
         }
@@ -406,7 +384,7 @@ impl<T, X> Results<T, X> {
 
     fn lock(&self) -> MutexGuard<'_, State<T, X>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.open -= self.reads.take();
+        state.buffer.close(self.reads.take());
         state
     }
 }
@@ -414,13 +392,7 @@ impl<T, X> Results<T, X> {
 impl<T, X> Results<T, X> {
     /// The text of the map called `name` that these are of.
     pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
-        let state = self.lock();
-        f.debug_struct(name)
-            .field("order", &state.order)
-            .field("open", &state.open)
-            .field("maxsize", &state.maxsize)
-            .field("exhausted", &state.exhausted)
-            .finish()
+        self.lock().buffer.fmt_as(f, name)
     }
 }
 

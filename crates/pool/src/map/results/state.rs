@@ -1,30 +1,20 @@
-//! [`State`]: the results of a map, and what becomes of the rest.
+//! [`State`]: the results of a map, its reader, its feeder and its workers.
 
-use std::collections::VecDeque;
 use std::task::Waker;
 
 use slab::Slab;
+use spinney_greenlet::results::{Order, ResultBuffer, Room};
 use spinney_greenlet::{Failure, Handle};
 
+use super::Indexed;
 use super::loan::Loan;
-use super::{Hand, Indexed, Order, Room};
 use crate::TaskSet;
 
 pub(super) struct State<T, X> {
-    pub(super) order: Order,
-    /// What can be read.
-    pub(super) ready: VecDeque<Indexed<T>>,
-    /// In the order of the input: what is done but not its turn, with places for what is before it.
-    pub(super) early: VecDeque<Option<Result<T, Failure>>>,
-    /// The index of the first of those places; in the order of completion, how many are done.
-    pub(super) first: usize,
-    pub(super) open: usize,
-    pub(super) maxsize: usize,
+    pub(super) buffer: ResultBuffer<Result<T, Failure>>,
     wanted: Wanted,
     /// The reader that waits comes back by itself before long.
     pub(super) delays: bool,
-    /// No further item will be opened.
-    pub(super) exhausted: bool,
     /// The feeder has not ended; it may have a slot.
     pub(super) feeding: bool,
     pub(super) reader: Reader<X>,
@@ -60,15 +50,9 @@ pub(super) enum Reader<X> {
 impl<T, X> State<T, X> {
     pub(super) fn new(order: Order, maxsize: usize, whole: bool) -> Self {
         Self {
-            order,
-            ready: VecDeque::new(),
-            early: VecDeque::new(),
-            first: 0,
-            open: 0,
-            maxsize,
+            buffer: ResultBuffer::new(order, maxsize),
             wanted: if whole { Wanted::All } else { Wanted::Each },
             delays: false,
-            exhausted: false,
             feeding: true,
             reader: Reader::Present,
             waiting: None,
@@ -79,73 +63,38 @@ impl<T, X> State<T, X> {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.room() > 0
-    }
-
-    /// How many more may be open.
-    fn room(&self) -> usize {
-        // Where nobody reads, nothing is kept.
-        let waits = self.waiting.is_some() || !matches!(self.reader, Reader::Present);
-        let limit = self.maxsize.saturating_add(usize::from(waits));
-        if self.exhausted { 0 } else { limit.saturating_sub(self.open) }
+        self.buffer.room(self.lets_one_more()) > 0
     }
 
     /// Opens up to `most` items.
     pub(super) fn open(&mut self, most: usize) -> Room {
-        if self.exhausted {
-            return Room::Over;
-        }
-        match self.room().min(most) {
-            0 => Room::Full,
-            more => {
-                self.open += more;
-                Room::Opened(more)
-            }
-        }
+        self.buffer.open(most, self.lets_one_more())
     }
 
-    /// Puts the result of an item, which somebody will read.
-    pub(super) fn put(&mut self, done: Indexed<T>) {
-        if done.1.is_err() {
+    /// Whether the reader waits. Without a reader no result is kept, so it counts as waiting.
+    fn lets_one_more(&self) -> bool {
+        self.waiting.is_some() || !matches!(self.reader, Reader::Present)
+    }
+
+    /// Puts the result of an item, which the reader will read.
+    pub(super) fn put(&mut self, (index, result): Indexed<T>) {
+        if result.is_err() {
             self.wanted = Wanted::AtOnce;
         }
-        let in_turn = done.0 == self.first && self.early.is_empty();
-        if in_turn || self.order == Order::Completion {
-            self.ready.push_back(done);
-            self.first += 1;
-        } else {
-            self.put_in_place(done.0 - self.first, done.1);
-        }
-    }
-
-    /// Puts a result that came early, or before one that did.
-    #[inline(never)]
-    fn put_in_place(&mut self, place: usize, result: Result<T, Failure>) {
-        while self.early.len() <= place {
-            self.early.push_back(None);
-        }
-        self.early[place] = Some(result);
-        let turns = self.early.iter().take_while(|early| early.is_some()).count();
-        self.ready.extend((self.first..).zip(self.early.drain(..turns).flatten()));
-        self.first += turns;
-    }
-
-    /// Takes what can be read, all of it, into an empty `hand`; it is open until it has been.
-    pub(super) fn take(&mut self, hand: &mut VecDeque<Indexed<T>>) {
-        std::mem::swap(&mut self.ready, hand);
+        self.buffer.put(index, result);
     }
 
     /// Whether there is something that is worth waking the reader. All results together, and those
     /// that the reader comes for by itself, are read by the handful, long before there is no room
     /// for more; a failure at once.
     fn has_news(&self) -> bool {
-        let readable = self.ready.len();
+        let readable = self.buffer.readable();
         let each = match self.wanted {
             Wanted::All => false,
             Wanted::Each => !self.delays,
             Wanted::AtOnce => true,
         };
-        let handful = each || readable >= self.maxsize / 4;
+        let handful = each || readable >= self.buffer.maxsize() / 4;
         readable > 0 && (handful || !self.has_room())
     }
 
@@ -157,7 +106,7 @@ impl<T, X> State<T, X> {
 
     /// False if there is nobody to be told of any change, but for a feeder that is stalled.
     pub(super) fn may_concern_others(&self) -> bool {
-        self.is_reader_due() || self.exhausted || !self.loan.is_none()
+        self.is_reader_due() || self.buffer.is_exhausted() || !self.loan.is_none()
     }
 
     /// Whether the reader waits for what there is now.
@@ -167,7 +116,7 @@ impl<T, X> State<T, X> {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.exhausted && self.open == 0 && self.workers.is_empty() && !self.feeding
+        self.buffer.is_finished() && self.workers.is_empty() && !self.feeding
     }
 
     /// What a map without a reader has kept alive.
@@ -176,14 +125,5 @@ impl<T, X> State<T, X> {
             Reader::Detached(tasks) => tasks.take(),
             Reader::Present | Reader::Gone => None,
         }
-    }
-
-    /// Closes what is done and will not be read, and returns it.
-    pub(super) fn forget_done(&mut self) -> Hand<T> {
-        let mut results = std::mem::take(&mut self.ready);
-        let early = std::mem::take(&mut self.early).into_iter().zip(self.first..);
-        results.extend(early.filter_map(|(result, index)| Some((index, result?))));
-        self.open -= results.len();
-        Hand { results }
     }
 }
