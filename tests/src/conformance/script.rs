@@ -118,6 +118,10 @@ async fn value_of(who: &Who, name: &str, op: &Value) -> Option<Value> {
         "local_get" => {
             Some(ok(locals(|locals| locals.get(text(op, "key")).cloned()).unwrap_or_default()))
         }
+        "register" => {
+            world().register_current(&who.name);
+            Some(ok(Value::Null))
+        }
         "with_timeout" => Some(with_timeout(who, op).await),
         "state" => Some(ok(world().object(op)?.state())),
         "next" => {

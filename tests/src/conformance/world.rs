@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spinney::{Greenlet, Spawn};
+use spinney::{Greenlet, Handle, Spawn};
 use spinney_sim::SimHub;
 
 use super::entry::{Entry, Starter};
@@ -175,9 +175,22 @@ impl World {
         self.insert(name, Entry::new(greenlet).of_actor());
     }
 
+    /// Registers the script that runs now, which may be an item of a map.
+    pub(super) fn register_current(&self, name: &str) {
+        let Some(current) = Handle::current() else {
+            return self.fault(format!("{name} is no task"));
+        };
+        if self.task(name).is_none_or(|entry| entry.handle != current) {
+            self.insert(name, Entry::of_item(current));
+        }
+    }
+
     fn insert(&self, name: &str, entry: Entry) -> Rc<Entry> {
         let entry = Rc::new(entry);
-        self.tasks.borrow_mut().insert(name.to_owned(), Rc::clone(&entry));
+        let before = self.tasks.borrow_mut().insert(name.to_owned(), Rc::clone(&entry));
+        if let Some(before) = before.filter(|before| before.handle == entry.handle) {
+            entry.links.swap(&before.links);
+        }
         entry
     }
 
