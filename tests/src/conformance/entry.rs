@@ -145,6 +145,15 @@ impl Ended {
         }
     }
 
+    /// What a greenlet of gevent comes to that waits for it: a kill is a value.
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Self::Value(value) => Ok(value),
+            Self::Error(error) => Err(error),
+            Self::Killed => Ok("!GreenletExit".into()),
+        }
+    }
+
     fn is_successful(&self) -> bool {
         matches!(self, Self::Value(_) | Self::Killed)
     }

@@ -62,11 +62,7 @@ async fn gather(api: Api, op: Value, on: Either) -> Outcome {
     }
     let mut list = Vec::new();
     for greenlet in greenlets {
-        list.push(match Ended::from(greenlet.await) {
-            Ended::Value(value) => value,
-            Ended::Killed => "!GreenletExit".into(),
-            Ended::Error(error) => return Err(error),
-        });
+        list.push(Ended::from(greenlet.await).outcome()?);
     }
     if let Some(label) = op["cb"].as_str() {
         world().log(label, "cb", json!({ "value": list }));
@@ -100,5 +96,5 @@ pub(super) fn imap(who: &Who, op: &Value, tasks: &TaskSet<SimHub>) {
     } else {
         mapper.imap(func, items)
     };
-    world().register_iteration(text(op, "name"), Iteration::new(imap, killed));
+    world().register_iteration(text(op, "name"), Iteration::new(imap, None, killed));
 }

@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use futures_lite::{Stream, stream};
 use serde_json::{Value, json};
-use spinney::{Imap, sleep};
+use spinney::{Imap, Semaphore, sleep};
 use spinney_sim::SimHub;
 
 use super::entry::Ended;
@@ -17,17 +18,21 @@ use super::world::{Outcome, err, ok, world};
 /// An iterator of the original, which its script may forget without the map being the less for it.
 pub(super) struct Iteration {
     imap: RefCell<Imap<Outcome, SimHub>>,
+    ahead: Ahead,
     /// What a task gives that was killed.
     killed: fn() -> Value,
 }
 
 impl Iteration {
-    pub(super) fn new(imap: Imap<Outcome, SimHub>, killed: fn() -> Value) -> Self {
-        Self { imap: RefCell::new(imap), killed }
+    pub(super) fn new(imap: Imap<Outcome, SimHub>, ahead: Ahead, killed: fn() -> Value) -> Self {
+        Self { imap: RefCell::new(imap), ahead, killed }
     }
 
     /// What the op `next` gives.
     pub(super) async fn next(&self) -> Value {
+        if let Some(ahead) = &self.ahead {
+            ahead.release(1);
+        }
         match poll_fn(|cx| Pin::new(&mut *self.imap.borrow_mut()).poll_next(cx)).await {
             None => json!({ "stop": true }),
             Some(Ok(Ok(value))) => ok(value),
@@ -37,12 +42,27 @@ impl Iteration {
     }
 }
 
+/// A permit for each item that eventlet's map may read: it reads one more when the reader asks for
+/// a result. None if the map itself decides how far it reads.
+pub(super) type Ahead = Option<Rc<Semaphore>>;
+
 /// The iterable of an op: tasks, each with what else the function is called with.
 pub(super) fn iterable(op: &Value) -> impl Stream<Item = (Value, Option<Value>)> + use<> {
+    iterable_ahead(op, None)
+}
+
+/// As [`iterable`], read no further than `ahead` allows.
+pub(super) fn iterable_ahead(
+    op: &Value,
+    ahead: Ahead,
+) -> impl Stream<Item = (Value, Option<Value>)> + use<> {
     let op = op.clone();
     stream::unfold(0, move |index| {
-        let op = op.clone();
+        let (op, ahead) = (op.clone(), ahead.clone());
         async move {
+            if let Some(ahead) = ahead {
+                ahead.acquire().await.expect("it is never closed").forget();
+            }
             let item = pull(&op, index).await?;
             let extra = match op["second"].as_array() {
                 Some(second) => Some(second.get(index)?.clone()),
