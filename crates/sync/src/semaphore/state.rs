@@ -154,8 +154,7 @@ pub(super) struct State {
     pub(super) capacity: usize,
     /// Permits that are held, or handed to a waiter that has yet to run.
     pub(super) out: usize,
-    /// The waiters, and how many permits each wants.
-    pub(super) waiters: Waiters<usize>,
+    pub(super) waiters: Waiters<Want>,
     pub(super) closed: bool,
     /// Whether the capacity stays as it is when more comes back than is out.
     pub(super) fixed: bool,
@@ -166,20 +165,34 @@ pub(super) struct State {
     pub(super) left_open: bool,
 }
 
+/// What a waiter waits for.
+#[derive(Clone, Copy)]
+pub(super) struct Want {
+    pub(super) permits: usize,
+    /// A close does not end the wait.
+    pub(super) despite_close: bool,
+}
+
+impl Want {
+    pub(super) fn of(permits: usize) -> Self {
+        Self { permits, despite_close: false }
+    }
+}
+
 impl State {
     pub(super) fn new(capacity: usize, fixed: bool) -> Self {
         let waiters = Waiters::default();
         Self { capacity, out: 0, waiters, closed: false, fixed, idle: None, left_open: false }
     }
 
-    pub(super) fn take(&mut self, permits: usize) -> Result<(), TryAcquireError> {
-        if self.closed {
+    pub(super) fn take(&mut self, want: Want) -> Result<(), TryAcquireError> {
+        if self.closed && !want.despite_close {
             return Err(TryAcquireError::Closed);
         }
-        if permits > self.free() || !self.waiters.is_empty() {
+        if want.permits > self.free() || !self.waiters.is_empty() {
             return Err(TryAcquireError::WouldBlock);
         }
-        self.out += permits;
+        self.out += want.permits;
         Ok(())
     }
 
@@ -202,14 +215,14 @@ impl State {
     /// Hands the first waiter its permits, if they are free.
     pub(super) fn admit(&mut self) -> Option<Waker> {
         let free = self.free();
-        let waiter = self.waiters.pop_if(|wanted| *wanted <= free)?;
-        self.out += waiter.want;
+        let waiter = self.waiters.pop_if(|want| want.permits <= free)?;
+        self.out += waiter.want.permits;
         Some(waiter.waker)
     }
 
     pub(super) fn may_admit(&mut self) -> bool {
         let free = self.free();
-        self.waiters.first().is_some_and(|wanted| *wanted <= free)
+        self.waiters.first().is_some_and(|want| want.permits <= free)
     }
 
     pub(super) fn is_idle(&self) -> bool {
