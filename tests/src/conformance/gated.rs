@@ -30,6 +30,10 @@ impl Gated {
         Self { pool, gate: gate.map(Rc::new) }
     }
 
+    pub(super) fn is_gated(&self) -> bool {
+        self.gate.is_some()
+    }
+
     /// Whether anybody has got in, or has looked, while others were on their way.
     pub(super) fn has_barged(&self) -> bool {
         self.gate.as_ref().is_some_and(|gate| gate.has_barged())

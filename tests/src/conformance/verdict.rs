@@ -78,9 +78,13 @@ impl Scenario {
             return Verdict::Same;
         }
         let (laws, broken) = laws::check(self, &ours);
-        let is_allowed = !laws.is_empty() && broken.is_empty();
+        let has_recipe = laws::have_recipes(&laws);
+        if has_recipe && !broken.is_empty() {
+            let difference = Difference { expected, observed: ours.observed };
+            return Verdict::Different(difference, broken);
+        }
         // Whatever the tags allow, it is best to do the same.
-        if manner == Manner::Ours && (laws.is_empty() || self.has_tag("fifo")) {
+        if manner == Manner::Ours && (laws.is_empty() || has_recipe || self.has_tag("fifo")) {
             let theirs = self.run(&SimHub::new(), Manner::Theirs);
             if theirs.is_ok_and(|run| run.quirk && run.observed == expected) {
                 return Verdict::SameByRecipe;
@@ -89,6 +93,7 @@ impl Scenario {
                 return Verdict::SameInAnotherOrder;
             }
         }
+        let is_allowed = !laws.is_empty() && broken.is_empty() && !has_recipe;
         if is_allowed || LISTED.contains(&self.id()) {
             return Verdict::AsDocumented(laws);
         }
