@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use spinney::map::from_stream;
 use spinney::{GreenPile, GreenPool, InsideGroup, Semaphore};
 use spinney_sim::SimHub;
 
 use super::entry::Ended;
 use super::eventlet::killed;
-use super::results::{Iteration, iterable, iterable_ahead};
+use super::inputs::Input;
+use super::results::Iteration;
 use super::script::{Boxed, Who, number, sharing_locals, task, text};
 use super::world::{Manner, Outcome, err, ok, world};
 
@@ -68,18 +68,17 @@ async fn spawn(who: &Who, op: &Value, pool: &GreenPool<SimHub>) -> Value {
 
 fn imap(who: &Who, op: &Value, pool: &GreenPool<SimHub>) {
     let (api, world) = (who.api, world());
-    let func = move |(spec, extra)| task(api, spec, extra);
     // eventlet reads ahead: one item more than the pool has slots.
     let most_ahead = pool.capacity() + 1;
     let (imap, ahead) = if world.manner == Manner::Theirs {
         // And it has slots of its own.
         world.quirk.set(true);
         let slots = GreenPool::on(&world.hub, pool.capacity());
-        let ahead = Some(Rc::new(Semaphore::new(most_ahead)));
-        let items = from_stream(iterable_ahead(op, ahead.clone()));
-        (slots.pool().mapper().unbounded().imap(func, items), ahead)
+        let ahead = Rc::new(Semaphore::new(most_ahead));
+        let input = Input::of(op).ahead(&ahead);
+        (input.imap(api, slots.pool().mapper().unbounded()), Some(ahead))
     } else {
-        (pool.pool().mapper().maxsize(most_ahead).imap(func, from_stream(iterable(op))), None)
+        (Input::of(op).imap(api, pool.pool().mapper().maxsize(most_ahead)), None)
     };
     world.register_iteration(text(op, "name"), Iteration::new(imap, ahead, killed));
 }

@@ -1,22 +1,18 @@
 //! gevent's maps, on groups and pools.
 
-use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 
-use futures_lite::{Stream, StreamExt, stream};
+use futures_lite::StreamExt;
 use serde_json::{Value, json};
 use spinney::map::from_stream;
-use spinney::{Event, Imap, TaskSet, spawn_on};
+use spinney::{Imap, TaskSet, spawn_on};
 use spinney_sim::SimHub;
 
 use super::entry::Ended;
 use super::gated::Gated;
 use super::gevent::killed;
-use super::results::{Iteration, iterable};
+use super::inputs::{Feed, Input};
+use super::results::Iteration;
 use super::script::{Api, Who, number, task, text};
 use super::task_sets::Either;
 use super::world::{Manner, Outcome, err, ok, world};
@@ -39,12 +35,12 @@ pub(super) async fn map(who: &Who, op: &Value, on: &Either) -> Value {
 async fn our_map(api: Api, op: &Value, tasks: &TaskSet<SimHub>) -> Value {
     let func = move |(spec, extra)| task(api, spec, extra);
     if op["op"] == "map_async" {
-        let greenlet = tasks.map_async(func, from_stream(iterable(op)));
+        let greenlet = tasks.map_async(func, from_stream(Input::of(op).stream()));
         let list = async move { greenlet.await.map_or_else(|f| Err(f.to_string()), list_of) };
         world().register(text(op, "name"), spawn_on(&world().hub, list));
         return ok(Value::Null);
     }
-    match tasks.map(func, from_stream(iterable(op))).await {
+    match tasks.map(func, from_stream(Input::of(op).stream())).await {
         Ok(outcomes) => list_of(outcomes).map_or_else(err, ok),
         Err(error) => Ended::from(&*error).told(killed),
     }
@@ -68,13 +64,15 @@ async fn gather(api: Api, op: Value, on: Either) -> Outcome {
     Ok(list.into())
 }
 
-/// A map whose items are members of a pool with a gate.
+/// A map whose items are spawned in a pool with a gate.
 async fn map_by_spawns(api: Api, op: &Value, pool: &Gated) -> Result<Vec<Value>, String> {
-    let mut items = Box::pin(iterable(op));
+    let feed = Rc::new(Feed::default());
+    let mut items = Box::pin(Input::of(op).fed(&feed).stream());
     let mut greenlets = Vec::new();
-    while let Some((spec, extra)) = caught(items.next()).await? {
+    while let Some((spec, extra)) = items.next().await {
         greenlets.push(pool.spawn(task(api, spec, extra)).await);
     }
+    feed.error()?;
     let mut list = Vec::new();
     for greenlet in greenlets {
         list.push(Ended::from(greenlet.await).outcome()?);
@@ -85,78 +83,15 @@ async fn map_by_spawns(api: Api, op: &Value, pool: &Gated) -> Result<Vec<Value>,
 /// A map of ours, read once all its items have started.
 async fn map_by_items(api: Api, op: &Value, tasks: &TaskSet<SimHub>) -> Result<Vec<Value>, String> {
     let feed = Rc::new(Feed::default());
-    let func = {
-        let feed = Rc::clone(&feed);
-        move |(spec, extra)| {
-            feed.start();
-            task(api, spec, extra)
-        }
-    };
-    let items = from_stream(Feed::watch(&feed, iterable(op)));
-    let imap = tasks.mapper().unbounded().imap(func, items);
+    let imap = Input::of(op).fed(&feed).imap(api, tasks.mapper().unbounded());
     let mut reader = Reader { imap: Some(imap), feed };
-    reader.feed.end().await?;
+    reader.feed.wait().await;
+    reader.feed.error()?;
     let mut list = Vec::new();
     while let Some(result) = reader.next().await {
         list.push(result?);
     }
     Ok(list)
-}
-
-/// What a map has read and started.
-#[derive(Default)]
-struct Feed {
-    read: Cell<usize>,
-    started: Cell<usize>,
-    /// How the iterable ended.
-    ended: RefCell<Option<Result<(), String>>>,
-    /// Set when the iterable has ended and all items have started.
-    done: Event,
-}
-
-impl Feed {
-    /// The items, up to the end or the error, or until the reader is gone.
-    fn watch<S: Stream + 'static>(
-        feed: &Rc<Self>,
-        items: S,
-    ) -> impl Stream<Item = S::Item> + use<S> {
-        let state = (Rc::clone(feed), Box::pin(items));
-        stream::unfold(state, |(feed, mut items)| async move {
-            let pulled = caught(items.next()).await;
-            let is_over = feed.ended.borrow().is_some();
-            match pulled {
-                Ok(Some(item)) if !is_over => {
-                    feed.read.set(feed.read.get() + 1);
-                    return Some((item, (feed, items)));
-                }
-                Ok(_) => feed.finish(Ok(())),
-                Err(error) => feed.finish(Err(error)),
-            }
-            None
-        })
-    }
-
-    fn start(&self) {
-        self.started.set(self.started.get() + 1);
-        self.look();
-    }
-
-    fn finish(&self, end: Result<(), String>) {
-        self.ended.borrow_mut().get_or_insert(end);
-        self.look();
-    }
-
-    fn look(&self) {
-        if self.ended.borrow().is_some() && self.started == self.read {
-            self.done.set();
-        }
-    }
-
-    /// Waits until all items have started. The error is that of the iterable.
-    async fn end(&self) -> Result<(), String> {
-        self.done.wait().await;
-        self.ended.borrow().clone().unwrap_or(Ok(()))
-    }
 }
 
 /// Reads a map. When it is dropped, the map reads no further, and its items run on.
@@ -182,31 +117,11 @@ impl Drop for Reader {
     }
 }
 
-/// What `future` comes to, or the text that it raised.
-async fn caught<F: Future + Unpin>(mut future: F) -> Result<F::Output, String> {
-    poll_fn(move |cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut future).poll(cx)));
-        match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(payload) => {
-                Poll::Ready(Err(payload.downcast().map_or("a panic".into(), |text| *text)))
-            }
-        }
-    })
-    .await
-}
-
 pub(super) fn imap(who: &Who, op: &Value, tasks: &TaskSet<SimHub>) {
     let api = who.api;
     let bound = if op["maxsize"].is_null() { 0 } else { number(op, "maxsize") };
     let mapper = tasks.mapper();
     let mapper = if bound > 0 { mapper.maxsize(bound) } else { mapper.unbounded() };
-    let items = from_stream(iterable(op));
-    let func = move |(spec, extra)| task(api, spec, extra);
-    let imap = if op["unordered"] == true {
-        mapper.imap_unordered(func, items)
-    } else {
-        mapper.imap(func, items)
-    };
+    let imap = Input::of(op).imap(api, mapper);
     world().register_iteration(text(op, "name"), Iteration::new(imap, None, killed));
 }

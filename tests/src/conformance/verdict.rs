@@ -22,8 +22,7 @@ pub enum Verdict {
     Same,
     /// We do exactly what the original did in another order of turns within one instant.
     SameInAnotherOrder,
-    /// We do exactly what the original did if we take the recipe of `docs/migrating.md` where
-    /// ours would let nobody barge in.
+    /// We do exactly what the original did with the recipes of `docs/migrating.md`.
     SameByRecipe,
     /// We do what `docs/conformance.md` says that we do in the place of this.
     AsDocumented(Vec<String>),

@@ -25,8 +25,9 @@ pub(super) type Outcome = Result<Value, String>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
     Ours,
-    /// With what `docs/migrating.md` says how to make of our parts: locks and queues that one can
-    /// barge into. And with what there is no reason to make.
+    /// With the recipes of `docs/migrating.md`: locks, queues and pools that let newcomers barge in,
+    /// locals that a task in place shares, maps in slots of their own. And with what there is no
+    /// reason to make.
     Theirs,
     /// With pools whose members run their work in place, which is our default.
     InPlace,
