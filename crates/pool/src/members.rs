@@ -136,7 +136,8 @@ impl Members {
         make: impl FnOnce(B, Membership) -> (T, Handle),
     ) -> Result<T, B> {
         let mut state = self.lock();
-        let is_refused = if kind == Kind::Worker { self.maps.is_closed() } else { self.is_closed() };
+        let is_refused =
+            if kind == Kind::Worker { self.maps.is_closed() } else { self.is_closed() };
         if is_refused {
             state.refused += usize::from(kind == Kind::Spawned && slot.is_slot());
             drop(state);

@@ -47,10 +47,7 @@ enum Place {
 
 impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
     #[track_caller]
-    pub(super) fn new(
-        shared: Arc<MapShared<S, F, Fut::Output, X>>,
-        core: &Arc<Core<X>>,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<MapShared<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
         let (members, core) = (Arc::clone(&core.members), Arc::downgrade(core));
         let end = (!members.is_closed()).then(|| MapsEnd::wait(&members));
         Self { shared, core, members, queued: None, end, at: Location::caller() }
