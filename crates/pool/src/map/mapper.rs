@@ -1,14 +1,18 @@
 //! [`Mapper`]: the settings of one map.
 
 use std::fmt;
-use std::sync::Arc;
+use std::panic::Location;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use spinney_greenlet::{Birth, Inherited};
 
 use super::feeder::Feeder;
 use super::imap::{Imap, Map};
-use super::job::Job;
+use super::input::Input;
 use super::on_item::{Callback, OnItem};
 use super::results::{Order, Results};
+use super::shared::MapShared;
 use super::terms::Terms;
 use super::{Attempts, IntoSource, Once, Retry, TaskError, TryImap, TryMap};
 use crate::{RunsMap, TaskSet};
@@ -43,6 +47,7 @@ pub struct Mapper<X = spinney_hub::Hub, R = Once> {
     maxsize: Option<usize>,
     limit: Option<Duration>,
     on_item: Option<Callback>,
+    inherits: bool,
     attempts: R,
 }
 
@@ -67,6 +72,28 @@ impl<X, R> Mapper<X, R> {
     /// reason. One that is [tried again](Self::retry) has as long for each try.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Lets each item start with the [locals](spinney_greenlet::Local) that the caller has when the map
+    /// starts; the default is none. Each item has values of its own to set.
+    ///
+    /// ```
+    /// use spinney_greenlet::greenlet_local;
+    /// use spinney_pool::Pool;
+    ///
+    /// greenlet_local!(static REQUEST: u32 = 0;);
+    ///
+    /// spinney_hub::block_on(async {
+    ///     REQUEST.set(17);
+    ///     let request = |_| async { REQUEST.get() };
+    ///     let pool = Pool::new(2);
+    ///     assert_eq!(pool.map(request, 0..2).await.unwrap(), [0, 0]);
+    ///     assert_eq!(pool.mapper().inherit_locals().map(request, 0..2).await.unwrap(), [17, 17]);
+    /// });
+    /// ```
+    pub fn inherit_locals(mut self) -> Self {
+        self.inherits = true;
         self
     }
 
@@ -109,7 +136,7 @@ impl<X, R> Mapper<X, R> {
 
 impl<X> Mapper<X> {
     pub(crate) fn new(tasks: TaskSet<X>) -> Self {
-        Self { tasks, maxsize: None, limit: None, on_item: None, attempts: Once }
+        Self { tasks, maxsize: None, limit: None, on_item: None, inherits: false, attempts: Once }
     }
 
     /// Tries an item again whose task returned an error, panicked or took too long; the default is
@@ -126,8 +153,8 @@ impl<X> Mapper<X> {
     /// let _ = pool.mapper().retry(Retry::times(5)).imap(|n: u32| async move { Err::<(), _>(n) }, 0..3);
     /// ```
     pub fn retry(self, policy: Retry) -> Mapper<X, Retry> {
-        let Self { tasks, maxsize, limit, on_item, attempts: Once } = self;
-        Mapper { tasks, maxsize, limit, on_item, attempts: policy }
+        let Self { tasks, maxsize, limit, on_item, inherits, attempts: Once } = self;
+        Mapper { tasks, maxsize, limit, on_item, inherits, attempts: policy }
     }
 
     /// Starts the map, and gives the results as a list; see [`TaskSet::map`].
@@ -228,13 +255,21 @@ impl<X, R> Mapper<X, R> {
         R: Attempts<I::Item>,
     {
         let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.tasks, whole));
-        let is_local = self.tasks.core.hub.is_local();
+        let core = &self.tasks.core;
         let on_item = self.on_item.map(|callback| OnItem::new(callback, is_error));
-        let results = Arc::new(Results::new(order, maxsize, whole, is_local, on_item));
-        let terms = Terms::of(self.limit, self.attempts.again(), is_error);
-        let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));
+        let results = Results::new(order, maxsize, whole, core.hub.is_local(), on_item);
+        let results = Arc::new(results);
+        let shared = MapShared {
+            func: Some(func),
+            terms: Terms::of(self.limit, self.attempts.again(), is_error),
+            hook: core.settings.hook.clone(),
+            birth: Birth::here(Location::caller()),
+            locals: self.inherits.then(Inherited::capture),
+            results: Arc::clone(&results),
+            input: Mutex::new(Input::new(items.into_source())),
+        };
         self.tasks.inner().count_items(results.outcomes());
-        self.tasks.core.hub.spawn(Feeder::new(job, &self.tasks.core));
+        core.hub.spawn(Feeder::new(Arc::new(shared), core));
         Imap::new(results, self.tasks)
     }
 }

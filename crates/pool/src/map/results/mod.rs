@@ -6,7 +6,7 @@
 //! results are other people's code: none is woken or dropped under the lock.
 
 mod hand;
-mod loan;
+mod in_place;
 mod state;
 
 use std::fmt;
@@ -18,17 +18,27 @@ use std::task::{Context, Poll, Waker};
 
 pub(crate) use hand::Hand;
 use hand::Reads;
-pub(crate) use loan::Lender;
-use loan::Loan;
+pub(crate) use in_place::{Begun, Turnout, Wish};
 pub(crate) use spinney_greenlet::results::{Order, Room};
 use spinney_greenlet::{Failure, Handle};
-use spinney_hub::contain;
-use state::{Reader, State};
+use spinney_hub::{Executor, contain};
+use spinney_sync::wake_all;
+use state::{Enlisted, Reader, State};
 
 use super::on_item::OnItem;
 use crate::TaskSet;
 use crate::report::Outcomes;
-use crate::slot::Permit;
+
+/// What the feeder has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// To get a slot: for the item ahead, or for one that has begun in place.
+    Slot,
+    /// To wait.
+    Nothing,
+    /// To end.
+    NoMore,
+}
 
 /// A result, and the index of its item.
 pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
@@ -42,7 +52,7 @@ fn end_of(failure: &Failure) -> spinney_greenlet::State {
     }
 }
 
-pub(crate) struct Results<T, X> {
+pub(crate) struct Results<T, X: Executor> {
     /// Whether the feeder itself stands in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
     /// How often an item was tried again.
@@ -59,7 +69,7 @@ pub(crate) struct Results<T, X> {
     state: Mutex<State<T, X>>,
 }
 
-impl<T, X> Results<T, X> {
+impl<T, X: Executor> Results<T, X> {
     pub(crate) fn new(
         order: Order,
         maxsize: usize,
@@ -79,21 +89,24 @@ impl<T, X> Results<T, X> {
         }
     }
 
-    /// For the feeder: whether it should seek a slot for one more item, or else can end. It waits
-    /// while too many are open, and is woken when the map is over.
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<bool> {
+    /// For the feeder, which has an item ahead or not: what it has to do. It is woken when that
+    /// changes.
+    pub(crate) fn poll_need(&self, cx: &Context<'_>, has_item: bool) -> Need {
         let mut state = self.lock();
-        if state.buffer.is_exhausted() {
-            return Poll::Ready(false);
-        }
         let before = state.feeder.replace(cx.waker().clone());
-        self.reads.set_stalled(!state.has_room());
-        // Again: who read in between did not see that it is stalled.
+        self.reads.set_stalled(has_item && !state.has_room());
+        // Again: a reader that read in between did not see that the feeder is stalled.
         state.buffer.close(self.reads.take());
-        let room = state.has_room();
+        let need = if state.in_place.wants_slot() || (has_item && state.has_room()) {
+            Need::Slot
+        } else if state.buffer.is_exhausted() {
+            Need::NoMore
+        } else {
+            Need::Nothing
+        };
         drop(state);
         drop(before);
-        if room { Poll::Ready(true) } else { Poll::Pending }
+        need
     }
 
     /// Opens one more item, if there is room; it is then to be taken from the input.
@@ -101,12 +114,15 @@ impl<T, X> Results<T, X> {
         self.change(|state| state.open(1))
     }
 
-    /// The input had no item for the one that was opened last: it is over.
-    pub(crate) fn close_input(&self) {
-        self.change(|state| {
-            state.buffer.close(1);
-            state.buffer.exhaust();
-        });
+    /// There was no item for the one that was opened last.
+    pub(crate) fn close_one(&self) {
+        self.change(|state| state.buffer.close(1));
+    }
+
+    /// Wakes the feeder: it has to look at the input again.
+    pub(crate) fn wake_feeder(&self) {
+        let feeder = self.lock().feeder.take();
+        wake_all(feeder);
     }
 
     /// No further item will be opened.
@@ -122,12 +138,20 @@ impl<T, X> Results<T, X> {
         }
     }
 
-    /// The feeder has ended, and has no slot.
+    /// The item `index`, which was opened, does not run, and no further item will be opened.
+    pub(crate) fn refuse_opened(&self, index: usize, failure: Failure) {
+        self.exhaust();
+        self.deliver_refused((index, failure));
+    }
+
+    /// The feeder has ended, and has no slot. An item that waits for one is dropped.
     pub(crate) fn end_feeding(&self) {
-        self.change(|state| {
+        let parked = self.change(|state| {
             state.buffer.exhaust();
             state.feeding = false;
+            state.in_place.take_parked()
         });
+        drop(parked);
     }
 
     /// Leaves a result.
@@ -229,41 +253,32 @@ impl<T, X> Results<T, X> {
         then
     }
 
-    /// Makes room for a worker among those that are killed when the reader goes.
-    pub(crate) fn enlist(&self) -> usize {
-        self.lock().workers.insert(None)
-    }
-
-    /// The worker `key` starts; false if it should not.
-    pub(crate) fn start(&self, key: usize, handle: Option<Handle>) -> bool {
+    /// Makes room for a worker, which has a slot of its own if it is `seated`. Returns its key.
+    pub(crate) fn enlist(&self, seated: bool) -> usize {
         let mut state = self.lock();
-        state.workers[key] = handle;
-        !matches!(state.reader, Reader::Gone)
+        state.seated += usize::from(seated);
+        state.workers.insert(Enlisted { handle: None, seated })
     }
 
-    /// The worker `key` has left its slot, which was its own or else shared with the reader.
-    pub(crate) fn dismiss(&self, key: usize, seated: bool) {
-        if !seated {
-            self.end_loan();
-        }
-        let handle = self.change(|state| {
-            if !seated {
-                state.return_slot();
-            }
-            state.workers.remove(key)
+    /// The worker `key` is at the item of this handle. Returns whether its results are wanted.
+    pub(crate) fn introduce(&self, key: usize, handle: Handle) -> bool {
+        let mut state = self.lock();
+        let before = state.workers[key].handle.replace(handle);
+        let is_wanted = !matches!(state.reader, Reader::Gone);
+        drop(state);
+        drop(before);
+        is_wanted
+    }
+
+    /// The worker `key` has left its slot.
+    pub(crate) fn dismiss(&self, key: usize) {
+        let worker = self.change(|state| {
+            state.in_place.dismiss(key);
+            let worker = state.workers.remove(key);
+            state.seated -= usize::from(worker.seated);
+            worker
         });
-        drop(handle);
-    }
-
-    /// For the feeder: a share of the reader's slot, if the reader offers it. It is to be returned.
-    pub(crate) fn borrow_slot(&self, waker: &Waker) -> Option<Arc<Permit>> {
-        self.lock().loan.borrow(waker)
-    }
-
-    /// The reader has its slot back.
-    pub(crate) fn return_slot(&self) {
-        self.end_loan();
-        self.change(State::return_slot);
+        drop(worker);
     }
 
     /// For the reader: the next result that it has taken.
@@ -275,9 +290,8 @@ impl<T, X> Results<T, X> {
         Some(next)
     }
 
-    /// For the reader, which has read what it has taken: takes all that can be read, unless a worker
-    /// shares its slot. False when there will be no more, and no slot is held. A reader that
-    /// `delays` comes back by itself before long.
+    /// For the reader, which has read what it has taken: takes all that can be read. False when there
+    /// will be no more, and no slot is held. A reader that `delays` comes back by itself before long.
     pub(crate) fn poll_take(
         &self,
         cx: &Context<'_>,
@@ -285,13 +299,9 @@ impl<T, X> Results<T, X> {
         delays: bool,
     ) -> Poll<bool> {
         let mut state = self.lock();
-        state.loan.withdraw();
-        let lent = state.loan.lender().is_some();
-        if !lent {
-            state.buffer.take(&mut hand.results);
-        }
-        let over = state.is_over() && !lent;
-        let taken = if hand.results.is_empty() && !over {
+        let wish = state.in_place.withdraw();
+        state.buffer.take(&mut hand.results);
+        let taken = if hand.results.is_empty() && !state.is_over() {
             Poll::Pending
         } else {
             Poll::Ready(!hand.results.is_empty())
@@ -301,29 +311,9 @@ impl<T, X> Results<T, X> {
         state.delays = delays;
         let feeder = self.take_feeder(&mut state);
         drop(state);
-        drop(before);
-        if let Some(feeder) = feeder {
-            contain(|| feeder.wake());
-        }
+        drop((before, wish));
+        wake_all(feeder);
         taken
-    }
-
-    /// For a reader that waits: the map may have its slot meanwhile; then it waits until that is
-    /// back.
-    pub(crate) fn offer_slot(&self, reader: Lender) {
-        let unused = self.change(|state| {
-            if state.waiting.is_none() || state.loan.lender().is_some() {
-                return Loan::Offered(reader);
-            }
-            std::mem::replace(&mut state.loan, Loan::Offered(reader))
-        });
-        drop(unused);
-    }
-
-    /// The worker that shared the reader's slot has left it.
-    fn end_loan(&self) {
-        let lender = self.lock().loan.lender().cloned();
-        lender.iter().for_each(Lender::end_loan);
     }
 
     /// The reader leaves with results unread, the map goes on, and keeps `tasks` alive until it is
@@ -337,9 +327,11 @@ impl<T, X> Results<T, X> {
         self.abandoned.store(true, Relaxed);
         let workers = self.leave(Reader::Gone, unread, |state| {
             state.buffer.exhaust();
-            let workers = state.workers.iter().filter_map(|(_, handle)| handle.clone());
-            workers.collect::<Vec<_>>()
+            let handles = state.workers.iter().filter_map(|(_, worker)| worker.handle.clone());
+            (handles.collect::<Vec<_>>(), state.in_place.take_parked())
         });
+        let (workers, parked) = workers;
+        drop(parked);
         for worker in workers {
             contain(|| worker.kill_now());
         }
@@ -353,9 +345,8 @@ impl<T, X> Results<T, X> {
     ) -> R {
         self.reads.add(unread.results.len());
         let (left, before, done) = self.change(|state| {
-            let before = (std::mem::replace(&mut state.reader, reader), state.waiting.take());
-            // It waits no more, so its slot is its own.
-            state.loan.withdraw();
+            let wish = state.in_place.withdraw();
+            let before = (std::mem::replace(&mut state.reader, reader), state.waiting.take(), wish);
             (then(state), before, Hand { results: state.buffer.take_all() })
         });
         drop(before);
@@ -395,15 +386,14 @@ impl<T, X> Results<T, X> {
         let feeder = self.take_feeder(&mut state);
         let tasks = if state.is_over() { state.take_tasks() } else { None };
         drop(state);
-        for waker in reader.into_iter().chain(feeder) {
-            contain(|| waker.wake());
-        }
+        wake_all(reader.into_iter().chain(feeder));
         drop(tasks);
     }
 
     /// The feeder, if it has a reason to wake up.
     fn take_feeder(&self, state: &mut State<T, X>) -> Option<Waker> {
-        let wants_room = self.reads.is_stalled() || state.loan.is_offered();
+        let is_wished = state.in_place.is_wished() && state.seated == 0;
+        let wants_room = self.reads.is_stalled() || is_wished;
         let roused = state.buffer.is_exhausted() || (wants_room && state.has_room());
         if !roused {
             return None;
@@ -420,14 +410,14 @@ impl<T, X> Results<T, X> {
     }
 }
 
-impl<T, X> Results<T, X> {
+impl<T, X: Executor> Results<T, X> {
     /// The text of the map called `name` that these are of.
     pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         self.lock().buffer.fmt_as(f, name)
     }
 }
 
-impl<T, X> fmt::Debug for Results<T, X> {
+impl<T, X: Executor> fmt::Debug for Results<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.describe(f, "Results")
     }
