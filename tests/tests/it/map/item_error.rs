@@ -37,7 +37,7 @@ on_every_hub! {
                 Ok(())
             }
         };
-        let map = pool.try_map(work, 0..3).collect_all();
+        let map = pool.mapper().unbounded().try_map(work, 0..3).collect_all();
         started.wait().await;
         pool.kill().await;
         let all: Vec<_> = map.await.into_iter().map(Result::unwrap_err).collect();
@@ -85,14 +85,13 @@ fn question_mark_takes_an_item_error_of_any_task_error() {
 
 #[test]
 fn question_mark_takes_an_item_error_that_is_not_send() {
-    async fn run() -> Result<(), Box<dyn Error>> {
+    fn run() -> Result<(), Box<dyn Error>> {
         let hub = LocalHub::new();
-        let pool = Pool::on(&hub, 1);
         let work = |n: u32| async move { Err::<u32, Box<dyn Error>>(n.to_string().into()) };
-        hub.run_until(pool.try_map(work, [7])).await?;
+        hub.block_on(Pool::on(&hub, 1).try_map(work, [7]))?;
         Ok(())
     }
-    let error = spinney::block_on(run()).unwrap_err();
+    let error = run().unwrap_err();
     assert_eq!(error.to_string(), "item 0 failed: 7");
 }
 

@@ -111,7 +111,8 @@ on_every_hub! {
         let work = |item: Item| async move { Ok::<_, ()>(item.value) };
         let results = pool.mapper().retry(Retry::times(3)).try_imap(work, items);
         let results: Vec<_> = results.collect().await;
-        assert_eq!(results[0].as_ref().unwrap_err().to_string(), "item 0 panicked: the clone");
+        let panic = results[0].as_ref().unwrap_err().panicked().unwrap();
+        assert_eq!(panic.message().as_deref(), Some("the clone"));
         assert_eq!(*results[1].as_ref().unwrap(), 7);
         assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }

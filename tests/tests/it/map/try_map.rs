@@ -1,13 +1,16 @@
 //! The promises of maps of tasks that return a `Result`, and of their policies.
 
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use spinney::{Pool, TaskError, Within, catch_exit, shield, sleep, spawn_on, yield_now};
-use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, stuck};
+use spinney_tests::tools::{Count, behind, blow_up, gate, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
+
+type BoxedWork<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Waits for a kill; then cleans up in a shield, over several turns, and counts itself in `cleaned`.
 async fn clean_up_when_killed(cleaned: Count) {
@@ -27,7 +30,7 @@ async fn clean_up_when_killed(cleaned: Count) {
 fn two_that_clean_up<T: Clone + Send + Sync + 'static>(
     cleaned: &Count,
     end: T,
-) -> impl Fn(usize) -> std::pin::Pin<Box<dyn Future<Output = T> + Send>> + Clone + Send + Sync {
+) -> impl Fn(usize) -> BoxedWork<T> + Send + Sync + use<T> {
     let (started, cleaned) = (Count::to(2), cleaned.clone());
     move |n: usize| {
         let (started, cleaned, end) = (started.clone(), cleaned.clone(), end.clone());
@@ -88,7 +91,7 @@ on_every_hub! {
     async fn try_map_returns_when_killed_items_have_cleaned_up(hub) {
         let (pool, cleaned) = (Pool::on(hub, 3), Count::to(2));
         let work = two_that_clean_up(&cleaned, Err::<(), _>("no luck"));
-        let error = pool.try_map(work, 0..).await.unwrap_err();
+        let error = pool.try_map(work, 0..3).await.unwrap_err();
         assert_eq!((error.index(), error.returned()), (2, Some(&"no luck")));
         assert_eq!((cleaned.get(), pool.len()), (2, 0));
         let report = pool.stats();
@@ -98,7 +101,7 @@ on_every_hub! {
     async fn first_success_returns_when_killed_items_have_cleaned_up(hub) {
         let (pool, cleaned) = (Pool::on(hub, 3), Count::to(2));
         let work = two_that_clean_up(&cleaned, Ok::<_, ()>(7));
-        assert_eq!(pool.try_map(work, 0..).first_success().await.unwrap(), 7);
+        assert_eq!(pool.try_map(work, 0..3).first_success().await.unwrap(), 7);
         assert_eq!((cleaned.get(), pool.len()), (2, 0));
     }
 
