@@ -140,7 +140,9 @@ impl<T, X: Executor> Results<T, X> {
             state.take_last()
         });
         drop(failure);
-        last.into_iter().for_each(|last| self.deliver_refused(last));
+        if let Some(last) = last {
+            self.deliver_refused(last);
+        }
     }
 
     /// The item `index`, which was opened, does not run, and no further item will be opened.
@@ -284,7 +286,9 @@ impl<T, X: Executor> Results<T, X> {
             (worker, state.take_last())
         });
         drop(worker);
-        last.into_iter().for_each(|last| self.deliver_refused(last));
+        if let Some(last) = last {
+            self.deliver_refused(last);
+        }
     }
 
     /// For the reader: the next result that it has taken.
