@@ -11,7 +11,6 @@ use spinney_greenlet::{Failure, GreenletExit, InPlace};
 use spinney_hub::{Erase, Executor, Spawn};
 use spinney_sync::{Acquire, Closed, Wait as WaitNote};
 
-use super::input::Ahead;
 use super::results::{Begun, Need, Room, Wish};
 use super::shared::MapShared;
 use super::source::Source;
@@ -58,33 +57,17 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready())
     }
 
-    /// Whether there is a next item.
-    fn look_ahead(&self, cx: &mut Context<'_>) -> bool {
-        match self.shared.look_ahead(cx) {
-            Ahead::Item => true,
-            Ahead::Pending => {
-                WaitNote::note("the input of a map started", self.at);
-                false
-            }
-            none => {
-                self.shared.tell(none);
-                false
-            }
-        }
-    }
-
     /// A place for a worker; None if there will be no more.
     fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place>> {
-        let has_item = self.look_ahead(cx);
+        let has_item = self.shared.look_ahead(cx);
         let results = &self.shared.results;
         match results.poll_need(cx, has_item) {
             Need::Slot => {}
             Need::Nothing => {
                 // A slot that comes too late is for another waiter.
                 self.leave_queue();
-                if has_item {
-                    WaitNote::note("the reader of a map started", self.at);
-                }
+                let (reader, input) = ("the reader of a map started", "the input of a map started");
+                WaitNote::note(if has_item { reader } else { input }, self.at);
                 return Poll::Pending;
             }
             Need::NoMore => return Poll::Ready(None),
@@ -123,7 +106,7 @@ where
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.is_over(cx) {
             // An input that is empty has no item to refuse.
-            self.look_ahead(cx);
+            self.shared.look_ahead(cx);
             self.shared.refuse(GreenletExit::because(Closed));
         }
         let Some(place) = ready!(self.poll_place(cx)) else { return Poll::Ready(false) };
@@ -152,11 +135,7 @@ where
     fn start(&self, hub: &X, slot: Held, cx: &mut Context<'_>) {
         let results = &self.shared.results;
         let Room::Opened(_) = results.open() else { return };
-        let (item, ahead) = self.shared.next(cx);
-        let Some(item) = item else { return results.close_one() };
-        if let Ahead::Over(..) = ahead {
-            self.shared.tell(ahead);
-        }
+        let Some(item) = self.shared.next(cx) else { return results.close_one() };
         let (index, is_own) = (item.0, matches!(slot, Held::Own(_)));
         let is_beside = matches!(slot, Held::Shared(_));
         let key = results.enlist(is_own);
