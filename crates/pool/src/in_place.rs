@@ -380,7 +380,11 @@ pub(crate) struct Turn {
 
 impl Turn {
     /// The turn of `greenlet`, which may be another than that of the last poll.
-    pub(crate) fn of<'a>(turn: &'a mut Option<Self>, slots: &SharedSlots, greenlet: &Handle) -> &'a mut Self {
+    pub(crate) fn of<'a>(
+        turn: &'a mut Option<Self>,
+        slots: &SharedSlots,
+        greenlet: &Handle,
+    ) -> &'a mut Self {
         if turn.as_ref().is_some_and(|turn| turn.greenlet != greenlet.id()) {
             *turn = None;
         }
