@@ -51,6 +51,7 @@ impl Handle {
     /// For containers: a handle that asks for nothing, where an item of
     /// [`ItemGreenlets`](crate::ItemGreenlets) has yet to be asked for. A container may keep it, and
     /// gives out clones of it, which ask for the item.
+    #[must_use]
     pub fn unasked(&self) -> Self {
         Self::new(Arc::clone(&self.control))
     }

@@ -91,6 +91,10 @@ impl ItemGreenlets {
     /// their destructors is its failure. Then the next item has a control block of its own. `moved`
     /// is given the handles of both, after the item has finished and before its links are called
     /// and its waiters woken, which this does before it returns.
+    ///
+    /// # Errors
+    ///
+    /// The failure of `result`, or the panic of a local's destructor.
     #[inline]
     pub fn finish<T>(
         &mut self,

@@ -15,6 +15,9 @@ use crate::scope::Scope;
 use crate::slot::{Held, Permit, SharedSlots};
 use crate::{Failures, InsideGroup, in_place};
 
+/// A member that is to be spawned, and the half of its owner.
+type Entered<F> = (Task<F, Membership>, Greenlet<<F as Future>::Output>);
+
 /// The members of a group, a pool or a scope, and the slots that they hold.
 ///
 /// Wakers, callbacks and destructors are other people's code: none runs under the lock.
@@ -106,7 +109,7 @@ impl Members {
         slot: Held,
         at: &'static Location<'static>,
         future: F,
-    ) -> Result<(Task<F, Membership>, Greenlet<F::Output>), F> {
+    ) -> Result<Entered<F>, F> {
         self.enter_as(Kind::Spawned, slot, future, |future, membership| {
             let place = Some(membership.place);
             let (task, greenlet) = pair_in(place, at, future, |_| membership);
@@ -150,9 +153,9 @@ impl Members {
         }
         let membership = self.membership(&mut state);
         let serial = membership.serial;
-        let (made, handle) = make(body, membership);
+        let (task, handle) = make(body, membership);
         self.insert(state, Member { handle, serial, slot, dying: false, kind });
-        Ok(made)
+        Ok(task)
     }
 
     /// The membership of the member that is inserted next.
@@ -458,7 +461,9 @@ impl Members {
         let died = state.died_after(was_dying);
         drop(state);
         contain(|| drop(before));
-        died.iter().for_each(|event| contain(|| event.set()));
+        if let Some(died) = died {
+            contain(|| died.set());
+        }
         true
     }
 

@@ -214,6 +214,14 @@ fn input_order_waits_for_the_earlier_items() {
 }
 
 #[test]
+fn debug_shows_the_state_of_the_map_without_results() {
+    let mut buffer = ResultBuffer::<()>::new(Order::Input, 9);
+    assert!(buffer.open_last());
+    let text = "ResultBuffer { order: Input, open: 1, maxsize: 9, exhausted: true }";
+    assert_eq!(format!("{buffer:?}"), text);
+}
+
+#[test]
 fn taken_results_are_open_until_they_are_closed() {
     let mut buffer = ResultBuffer::new(Order::Completion, 2);
     assert_eq!(buffer.open(9, false), Room::Opened(2));

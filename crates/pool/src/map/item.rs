@@ -21,7 +21,7 @@ pin_project! {
         // The item whose result is owed.
         index: Option<usize>,
         // That item, until it is started.
-        item: Option<A>,
+        input: Option<A>,
         // Its tries, where there are terms.
         tries: Option<Box<Tries<A>>>,
         // Around its polls, where the group has a hook.
@@ -33,7 +33,7 @@ pin_project! {
 
 impl<A, Fut> Item<A, Fut> {
     pub(super) fn new(index: usize, item: A) -> Self {
-        Self { index: Some(index), item: Some(item), tries: None, hooking: None, future: None }
+        Self { index: Some(index), input: Some(item), tries: None, hooking: None, future: None }
     }
 
     /// The item that it is at, if it is at one.
@@ -45,7 +45,7 @@ impl<A, Fut> Item<A, Fut> {
     pub(super) fn begin(self: Pin<&mut Self>, index: usize, item: A) {
         let this = self.project();
         *this.index = Some(index);
-        *this.item = Some(item);
+        *this.input = Some(item);
     }
 }
 
@@ -102,7 +102,7 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         let this = self.as_mut().project();
-        if this.item.is_some() {
+        if this.input.is_some() {
             // It starts here.
             shared.locals.iter().for_each(Inherited::apply);
             *this.hooking = Hooking::of(&shared.hook);
@@ -125,7 +125,7 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         let mut this = self.project();
-        let mut item = this.item.take();
+        let mut item = this.input.take();
         if let Some(terms) = &shared.terms {
             if let Some(item) = &item {
                 *this.tries = Some(Box::new(Tries::new(terms, item)));
@@ -157,7 +157,7 @@ impl<A, Fut: Future> Item<A, Fut> {
         let index = this.index.take()?;
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             this.future.set(None);
-            *this.item = None;
+            *this.input = None;
             *this.tries = None;
             *this.hooking = None;
         }));

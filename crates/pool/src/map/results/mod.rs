@@ -130,11 +130,18 @@ impl<T, X: Executor> Results<T, X> {
         self.change(|state| state.buffer.exhaust());
     }
 
-    /// No further item will be opened, but for the item `index`, which has failed. Of no effect if
-    /// that was so before.
+    /// No further item will be opened, except for the item `index`, which has failed. Its failure
+    /// comes after the items that are running. A no-op if no item was to be opened before.
     pub(crate) fn refuse(&self, index: usize, failure: Failure) {
-        if self.change(|state| state.buffer.open_last()) {
-            self.deliver_refused((index, failure));
+        let last = self.change(|state| {
+            if state.buffer.open_last() {
+                state.last = Some((index, failure.clone()));
+            }
+            state.take_last()
+        });
+        drop(failure);
+        if let Some(last) = last {
+            self.deliver_refused(last);
         }
     }
 
@@ -272,13 +279,16 @@ impl<T, X: Executor> Results<T, X> {
 
     /// The worker `key` has left its slot.
     pub(crate) fn dismiss(&self, key: usize) {
-        let worker = self.change(|state| {
+        let (worker, last) = self.change(|state| {
             state.in_place.dismiss(key);
             let worker = state.workers.remove(key);
             state.seated -= usize::from(worker.seated);
-            worker
+            (worker, state.take_last())
         });
         drop(worker);
+        if let Some(last) = last {
+            self.deliver_refused(last);
+        }
     }
 
     /// For the reader: the next result that it has taken.

@@ -3,8 +3,8 @@
 use std::task::Waker;
 
 use slab::Slab;
-use spinney_greenlet::Handle;
 use spinney_greenlet::results::{Order, ResultBuffer, Room};
+use spinney_greenlet::{Failure, Handle};
 use spinney_hub::Executor;
 
 use super::Indexed;
@@ -16,6 +16,8 @@ pub(super) struct State<T, X: Executor> {
     wanted: Wanted,
     /// The reader that waits comes back by itself before long.
     pub(super) delays: bool,
+    /// The failure of the item after the last one, until no item is running.
+    pub(super) last: Option<(usize, Failure)>,
     /// The feeder has not ended; it may have a slot.
     pub(super) feeding: bool,
     pub(super) reader: Reader<X>,
@@ -63,6 +65,7 @@ impl<T, X: Executor> State<T, X> {
             buffer: ResultBuffer::new(order, maxsize),
             wanted: if whole { Wanted::All } else { Wanted::Each },
             delays: false,
+            last: None,
             feeding: true,
             reader: Reader::Present,
             waiting: None,
@@ -122,6 +125,11 @@ impl<T, X: Executor> State<T, X> {
 
     pub(super) fn is_over(&self) -> bool {
         self.buffer.is_finished() && self.workers.is_empty() && !self.feeding
+    }
+
+    /// The failure after the last item, if no item is running.
+    pub(super) fn take_last(&mut self) -> Option<(usize, Failure)> {
+        if self.workers.is_empty() { self.last.take() } else { None }
     }
 
     /// What a map without a reader has kept alive.
