@@ -299,7 +299,9 @@ impl Members {
         state.started_maps -= 1;
         let drained = state.take_drained();
         drop(state);
-        drained.iter().for_each(|event| contain(|| event.set()));
+        if let Some(drained) = drained {
+            contain(|| drained.set());
+        }
     }
 
     /// Lets no map have another item, if the group was closed.
