@@ -48,7 +48,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
     #[track_caller]
     pub(super) fn new(shared: Arc<MapShared<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
         let (members, core) = (Arc::clone(&core.members), Arc::downgrade(core));
-        let end = (!members.is_closed()).then(|| MapsEnd::wait(&members));
+        let end = members.map_started().then(|| MapsEnd::wait(&members));
         Self { shared, core, members, queued: None, end, at: Location::caller() }
     }
 
@@ -190,6 +190,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Drop for Feeder<S, F, Fut, X> {
         self.leave_queue();
         self.shared.refuse(GreenletExit::new());
         self.shared.results.end_feeding();
+        self.members.map_ended();
     }
 }
 

@@ -175,7 +175,8 @@ on_every_hub! {
         assert_eq!(all.len(), 4);
         assert_eq!(*all[0].as_ref().unwrap(), 0);
         assert_eq!(all[1].as_ref().unwrap_err().to_string(), "item 1 failed: no luck");
-        assert_eq!(all[2].as_ref().unwrap_err().to_string(), "item 2 panicked: no luck at all");
+        let panic = all[2].as_ref().unwrap_err().panicked().unwrap();
+        assert_eq!(panic.message().as_deref(), Some("no luck at all"));
         assert_eq!(*all[3].as_ref().unwrap(), 3);
     }
 

@@ -163,6 +163,12 @@ impl<T, X: Executor> Results<T, X> {
         Some(begun)
     }
 
+    /// For a reader that leaves: drops the item that is parked.
+    pub(crate) fn drop_parked(&self) {
+        let parked = self.change(|state| state.in_place.take_parked());
+        drop(parked);
+    }
+
     /// Whether there is an item in place. It takes a lock.
     pub(crate) fn has_begun(&self) -> bool {
         self.lock().in_place.has_begun()

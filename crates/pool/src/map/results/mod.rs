@@ -338,10 +338,8 @@ impl<T, X: Executor> Results<T, X> {
         let workers = self.leave(Reader::Gone, unread, |state| {
             state.buffer.exhaust();
             let handles = state.workers.iter().filter_map(|(_, worker)| worker.handle.clone());
-            (handles.collect::<Vec<_>>(), state.in_place.take_parked())
+            handles.collect::<Vec<_>>()
         });
-        let (workers, parked) = workers;
-        drop(parked);
         for worker in workers {
             contain(|| worker.kill_now());
         }
