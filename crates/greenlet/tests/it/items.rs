@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_lite::future::or;
 use spinney_greenlet::{
-    Birth, Failure, GreenletExit, Handle, InPlace, Inherited, Items, Owner, State, Task,
+    Birth, Failure, GreenletExit, Handle, InPlace, Inherited, ItemGreenlets, Owner, State, Task,
     catch_exit, greenlet_local, named, pair, pair_items, shield,
 };
 use spinney_sync::{Event, RLock};
@@ -64,7 +64,7 @@ impl Entry {
 
 /// A container's worker: runs items one after the other, and calls `between` before each.
 struct Worker {
-    items: Items,
+    items: ItemGreenlets,
     entry: Entry,
     results: Results,
     at_item: bool,
@@ -417,7 +417,7 @@ fn local_that_panics_when_it_is_dropped_fails_its_item() {
 
 #[test]
 fn failure_of_an_item_says_whose_it_is() {
-    let make = |mut items: Items| async move {
+    let make = |mut items: ItemGreenlets| async move {
         let entry = Rc::new(RefCell::new(None));
         let failed =
             items.finish(Err::<(), _>(Failure::panicked(Box::new("no luck"))), |old, _| {
@@ -436,7 +436,7 @@ fn failure_of_an_item_says_whose_it_is() {
 
 #[test]
 fn pending_kill_is_the_failure_of_an_item_that_fails_as_killed() {
-    let make = |mut items: Items| async move {
+    let make = |mut items: ItemGreenlets| async move {
         me().kill_now_with(GreenletExit::because("a whim"));
         let late = Failure::Killed(GreenletExit::because("time ran out"));
         let failed = items.finish(Err::<(), _>(late), |_, _| ()).unwrap_err();
@@ -555,7 +555,7 @@ fn inherited_locals_are_given_to_each_item() {
 #[test]
 fn guard_of_the_task_is_dropped_when_the_last_item_has_finished() {
     let dropped = Dropped::default();
-    let make = |mut items: Items| async move {
+    let make = |mut items: ItemGreenlets| async move {
         drop(Handle::current());
         items.finish(Ok(()), |_, _| ()).unwrap();
         pending::<()>().await;
