@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use spinney_hub::contain;
 
@@ -20,11 +21,11 @@ use crate::{Failure, Handle, Task, current, spawn_tree};
 /// ends. `guard` is made of the handle of the first item, and dropped when the last has finished,
 /// before its waiters are woken.
 ///
-/// An item whose greenlet nobody asks for costs next to nothing: the next one has its control block.
-/// An item is asked for by a clone of its handle or a change through it, by
-/// [`Handle::current`], by whatever needs its id, and by a local that is set. The handle that is
-/// returned, and the ones that `moved` gets, ask for nothing: a container may keep each as its entry
-/// for the current item. So may `guard`, for comparisons: `==` asks for nothing.
+/// An item that is not asked for costs next to nothing: the next one has its control block. An item
+/// is asked for by a clone of its handle, by a kill, a link or a name, by [`Handle::current`], by
+/// its id, and by a local that is set. The handle that is returned and the one that `moved` is
+/// given ask for nothing, nor do `==`, `state` and `place`: a container keeps them as its entry for
+/// the current item.
 ///
 /// ```
 /// use std::panic::Location;
@@ -70,10 +71,10 @@ pub struct ItemGreenlets {
 impl ItemGreenlets {
     /// The next item starts.
     ///
-    /// If code that ran in the task since the last item, as that of an input does, asked for its
-    /// greenlet or set a local, then that greenlet finishes with success, as in
-    /// [`finish`](Self::finish), and the item has another. If only code elsewhere asked for it, it
-    /// is the item's.
+    /// If code that ran in the task since the last item, such as an input's, asked for its greenlet
+    /// or set a local, that greenlet finishes with success, as in [`finish`](Self::finish), and the
+    /// item has another. If only code elsewhere asked for it, it is the item's, with all kills that
+    /// were sent to it.
     #[inline]
     pub fn start(&mut self, moved: impl FnOnce(&Handle, Handle)) {
         if self.control.is_asked_for() && current::is_asked_inside() {
@@ -87,9 +88,13 @@ impl ItemGreenlets {
     /// the pending kill comes before another reason for one.
     ///
     /// If the item was asked for, or has failed, its locals are dropped within it, and a panic of
-    /// their destructors is its failure. Its links are told, and the next item has a control block
-    /// of its own. `moved` gets the handles of both when the item has finished, and before its
-    /// waiters are woken.
+    /// their destructors is its failure. Then the next item has a control block of its own. `moved`
+    /// is given the handles of both, after the item has finished and before its links are called
+    /// and its waiters woken, which this does before it returns.
+    ///
+    /// # Errors
+    ///
+    /// The failure of `result`, or the panic of a local's destructor.
     #[inline]
     pub fn finish<T>(
         &mut self,
@@ -133,10 +138,11 @@ impl ItemGreenlets {
     }
 
     /// The failure of an item that does not finish, because a kill or an abort has ended the task,
-    /// or because the task is dropped: for the destructor of the task's future. It is the failure
-    /// that its waiters see, and a panic of a local's destructor comes before it.
-    pub fn cut_off(&self) -> Failure {
-        let failure = match catch_unwind(current::drop_locals) {
+    /// or because the task is dropped: for the destructor of the task's future, which has `dropped`
+    /// what the item was made of. The item's waiters see the same one. A panic of that destructor,
+    /// or of a local's, comes before a kill.
+    pub fn cut_off(&self, dropped: thread::Result<()>) -> Failure {
+        let failure = match dropped.and_then(|()| catch_unwind(current::drop_locals)) {
             Ok(()) => Failure::Killed(exit_of_dropped(&self.control)),
             Err(payload) => Failure::panicked(payload),
         };
