@@ -9,6 +9,7 @@ use xshell::Shell;
 use crate::Result;
 
 /// A workspace as cargo sees it.
+#[derive(Clone)]
 pub(crate) struct Workspace {
     /// Runs every command at the root, wherever the person stands.
     pub(crate) sh: Shell,
