@@ -13,8 +13,8 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
         sh.set_var("CARGO_INCREMENTAL", "0");
     }
     quick(workspace, steps)?;
-    // Two cores wait where one large program is compiled or tests wait for each other. The steps
-    // aside build into folders of their own, so neither list waits for cargo's lock of the other.
+    // A core would be idle where one large program is compiled or tests wait for each other. The
+    // models are built in a folder of their own; packages take turns at cargo's lock of the other.
     let others = workspace.clone();
     let aside = move |steps: &mut Steps| {
         let workspace = &others;
