@@ -155,6 +155,14 @@ impl<W> Waiters<W> {
         line.filter_map(|(ticket, waiter)| Some((ticket, waiter?)))
     }
 
+    /// Removes the waiters for whose want `leaves` returns `true`, and serves none of them.
+    pub(crate) fn dismiss_if(&mut self, leaves: impl Fn(&W) -> bool) -> Vec<Waiter<W>> {
+        let (leaving, staying): (Vec<_>, Vec<_>) =
+            self.dismiss().partition(|(_, waiter)| leaves(&waiter.want));
+        self.line.extend(staying.into_iter().map(|(ticket, waiter)| (ticket, Some(waiter))));
+        leaving.into_iter().map(|(_, waiter)| waiter).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.line.len() - self.gone
     }
