@@ -296,6 +296,10 @@ impl Spawn<BoxTask> for OfTheTest {
             hub.hub.spawn(task);
         }
     }
+}
+
+impl Executor for OfTheTest {
+    type AnyTask = BoxTask;
 
     fn is_current(&self) -> bool {
         self.hub().is_some_and(|hub| hub.hub.is_current())
@@ -449,7 +453,7 @@ mod migrating {}
 mod tests {
     use std::thread;
 
-    use spinney::{BoxTask, Spawn};
+    use spinney::Executor;
 
     use super::{AnyHub, Test, on_local};
 
@@ -458,8 +462,8 @@ mod tests {
         fn test(hub: &AnyHub) -> Test<'_> {
             let hub = hub.clone();
             Box::pin(async {
-                assert!(Spawn::<BoxTask>::is_local(&hub));
-                let asked = thread::spawn(move || Spawn::<BoxTask>::is_local(&hub));
+                assert!(hub.is_local());
+                let asked = thread::spawn(move || hub.is_local());
                 assert!(asked.join().is_err());
             })
         }
