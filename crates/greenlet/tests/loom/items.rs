@@ -57,7 +57,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if let Some(at) = self.at.take() {
-            let failure = self.items.cut_off();
+            let failure = self.items.cut_off(Ok(()));
             self.done.lock().unwrap().push((at, Some(failure)));
         }
     }

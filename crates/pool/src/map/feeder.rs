@@ -135,10 +135,13 @@ where
     fn start(&self, hub: &X, slot: Held, cx: &mut Context<'_>) {
         let results = &self.shared.results;
         let Room::Opened(_) = results.open() else { return };
-        let Some(item) = self.shared.next(cx) else { return results.close_one() };
-        let (index, is_own) = (item.0, matches!(slot, Held::Own(_)));
-        let is_beside = matches!(slot, Held::Shared(_));
+        let is_own = matches!(slot, Held::Own(_));
         let key = results.enlist(is_own);
+        let Some(item) = self.shared.next(cx) else {
+            results.dismiss(key);
+            return results.close_one();
+        };
+        let (index, is_beside) = (item.0, matches!(slot, Held::Shared(_)));
         let made = self.members.enter_worker(slot, item, |item, membership| {
             pair_worker(&self.shared, item, membership, key, !is_own)
         });
