@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use spinney_greenlet::{Failure, GreenletExit, InPlace};
-use spinney_hub::{Erase, Executor, Spawn};
+use spinney_hub::{Erase, Executor, Spawn, contain};
 use spinney_sync::{Acquire, Closed, Wait as WaitNote};
 
 use super::results::{Begun, Need, Room, Wish};
@@ -145,9 +145,14 @@ where
         let made = self.members.enter_worker(slot, item, |item, membership| {
             pair_worker(&self.shared, item, membership, key, !is_own)
         });
-        let Ok((task, child)) = made else {
-            results.dismiss(key);
-            return results.refuse_opened(index, Failure::Killed(GreenletExit::because(Closed)));
+        let (task, child) = match made {
+            Ok(worker) => worker,
+            Err(item) => {
+                contain(|| drop(item));
+                results.dismiss(key);
+                let exit = GreenletExit::because(Closed);
+                return results.refuse_opened(index, Failure::Killed(exit));
+            }
         };
         if !results.introduce(key, child.unasked()) {
             child.kill_now();

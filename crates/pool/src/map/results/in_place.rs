@@ -13,6 +13,7 @@ use spinney_hub::Executor;
 use spinney_sync::wake_all;
 
 use super::Results;
+use super::state::Reader;
 use crate::in_place::{Holder, is_too_deep};
 use crate::slot::Permit;
 
@@ -147,10 +148,14 @@ impl<T, X: Executor> Results<T, X> {
 
     fn put_in_place(&self, in_place: InPlace<X>) {
         let mut state = self.lock();
-        let before = std::mem::replace(&mut state.in_place, in_place);
+        let unused = if matches!(state.reader, Reader::Gone) {
+            in_place
+        } else {
+            std::mem::replace(&mut state.in_place, in_place)
+        };
         let reader = state.waiting.take();
         drop(state);
-        drop(before);
+        drop(unused);
         wake_all(reader);
     }
 
