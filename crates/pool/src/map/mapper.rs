@@ -120,8 +120,8 @@ impl<X, R> Mapper<X, R> {
     ///         one.fetch_add(1, Relaxed);
     ///         error.fetch_add(usize::from(outcome.is_err()), Relaxed);
     ///     });
-    ///     let parse = |text: &str| async { text.parse::<u8>() };
-    ///     mapper.try_map(parse, ["1", "x", "3"]).collect_all().await;
+    ///     let parsed = mapper.try_map(|text: &str| async { text.parse::<u8>() }, ["1", "x", "3"]);
+    ///     parsed.collect_all().await;
     ///     assert_eq!((done.load(Relaxed), failed.load(Relaxed)), (3, 1));
     /// });
     /// ```
