@@ -48,8 +48,11 @@ impl Handle {
         &self.control
     }
 
-    /// A handle that does not ask for the greenlet, either.
-    pub(crate) fn unasked(&self) -> Self {
+    /// For containers: a handle that asks for nothing, where an item of
+    /// [`ItemGreenlets`](crate::ItemGreenlets) has yet to be asked for. A container may keep it, and
+    /// gives out clones of it, which ask for the item.
+    #[must_use]
+    pub fn unasked(&self) -> Self {
         Self::new(Arc::clone(&self.control))
     }
 
@@ -82,6 +85,12 @@ impl Handle {
     /// looked up.
     pub fn place(&self) -> Option<u32> {
         self.control.place()
+    }
+
+    /// For containers: whether a greenlet around it polls its task, as [`InPlace`](crate::InPlace) has
+    /// it. A task that goes on as a task of a hub opens a budget of its own.
+    pub fn set_in_place(&self, in_place: bool) {
+        self.control.set_in_place(in_place);
     }
 
     /// What it was [named](crate::Greenlet::named), if anything.

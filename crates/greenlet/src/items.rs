@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use spinney_hub::contain;
 
@@ -136,10 +137,11 @@ impl ItemGreenlets {
     }
 
     /// The failure of an item that does not finish, because a kill or an abort has ended the task,
-    /// or because the task is dropped: for the destructor of the task's future. The item's waiters
-    /// see the same one. A panic of a local's destructor comes before a kill.
-    pub fn cut_off(&self) -> Failure {
-        let failure = match catch_unwind(current::drop_locals) {
+    /// or because the task is dropped: for the destructor of the task's future, which has `dropped`
+    /// what the item was made of. The item's waiters see the same one. A panic of that destructor,
+    /// or of a local's, comes before a kill.
+    pub fn cut_off(&self, dropped: thread::Result<()>) -> Failure {
+        let failure = match dropped.and_then(|()| catch_unwind(current::drop_locals)) {
             Ok(()) => Failure::Killed(exit_of_dropped(&self.control)),
             Err(payload) => Failure::panicked(payload),
         };

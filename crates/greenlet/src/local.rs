@@ -16,7 +16,7 @@ use crate::current;
 ///
 /// It is declared with [`greenlet_local!`](crate::greenlet_local), and starts in each greenlet as
 /// what it is declared to be; one that is to start with the values of another is wrapped in
-/// [`inherit_locals`]. Work that runs in the place of its caller shares the caller's.
+/// [`inherit_locals`]. A task that runs in place of its caller has its own.
 ///
 /// ```
 /// use spinney_greenlet::{greenlet_local, spawn};

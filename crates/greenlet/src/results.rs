@@ -42,7 +42,7 @@ pub enum Room {
 /// results.put(1, "one");
 /// assert_eq!(results.pop(), None);
 /// results.put(0, "zero");
-/// assert_eq!(results.pop(), Some((0, "zero")));
+/// assert_eq!(results.pop(), Some("zero"));
 /// assert_eq!(results.open(3, false), Room::Opened(1));
 /// ```
 pub struct ResultBuffer<T> {
@@ -51,7 +51,7 @@ pub struct ResultBuffer<T> {
     open: usize,
     exhausted: bool,
     /// The results that can be read, in order.
-    ready: VecDeque<(usize, T)>,
+    ready: VecDeque<T>,
     /// In input order, the results of the item `next` and those after it, which wait for their
     /// turn. Either empty, or the first place is.
     early: VecDeque<Option<T>>,
@@ -148,7 +148,7 @@ impl<T> ResultBuffer<T> {
     pub fn put(&mut self, index: usize, result: T) {
         let in_turn = index == self.next && self.early.is_empty();
         if in_turn || self.order == Order::Completion {
-            self.ready.push_back((index, result));
+            self.ready.push_back(result);
             self.next += 1;
         } else {
             self.put_early(index, result);
@@ -165,13 +165,13 @@ impl<T> ResultBuffer<T> {
         assert!(self.early[place].is_none(), "an item has one result");
         self.early[place] = Some(result);
         let turns = self.early.iter().take_while(|early| early.is_some()).count();
-        self.ready.extend((self.next..).zip(self.early.drain(..turns).flatten()));
+        self.ready.extend(self.early.drain(..turns).flatten());
         self.next += turns;
         self.early_results = self.early_results + 1 - turns;
     }
 
-    /// Takes the next result, with the index of its item, which it closes.
-    pub fn pop(&mut self) -> Option<(usize, T)> {
+    /// Takes the next result, and closes its item.
+    pub fn pop(&mut self) -> Option<T> {
         let next = self.ready.pop_front()?;
         self.close(1);
         Some(next)
@@ -179,7 +179,7 @@ impl<T> ResultBuffer<T> {
 
     /// Moves all results that can be read to the end of `read`. Their items stay open until they are
     /// [closed](Self::close).
-    pub fn take(&mut self, read: &mut VecDeque<(usize, T)>) {
+    pub fn take(&mut self, read: &mut VecDeque<T>) {
         if read.is_empty() {
             // The two lists change places, so each keeps the memory that it has.
             std::mem::swap(&mut self.ready, read);
@@ -190,10 +190,9 @@ impl<T> ResultBuffer<T> {
 
     /// Takes all results, those that wait for their turn too, and closes their items. It is
     /// for a reader that leaves: in input order, a result that is put later may stay unreadable.
-    pub fn take_all(&mut self) -> VecDeque<(usize, T)> {
+    pub fn take_all(&mut self) -> VecDeque<T> {
         let mut results = std::mem::take(&mut self.ready);
-        let early = (self.next..).zip(std::mem::take(&mut self.early));
-        results.extend(early.filter_map(|(index, result)| Some((index, result?))));
+        results.extend(std::mem::take(&mut self.early).into_iter().flatten());
         self.early_results = 0;
         self.close(results.len());
         results

@@ -40,6 +40,7 @@ mod members;
 mod pool;
 mod report;
 mod runs;
+mod scope;
 mod slot;
 mod stop;
 mod task_set;

@@ -1,6 +1,7 @@
 //! [`Members`]: the greenlets of a group or a pool, and what is known of those that have finished.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::iter::once;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,22 +11,23 @@ use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 
 use crate::arena::Arena;
 use crate::report::{Outcomes, Report};
+use crate::scope::Scope;
 use crate::slot::{Held, Permit, SharedSlots};
 use crate::{Failures, InsideGroup, in_place};
 
 /// A member that is to be spawned, and the half of its owner.
-pub(crate) type Entered<F, G> = (Task<F, G>, Greenlet<<F as Future>::Output>);
+type Entered<F> = (Task<F, Membership>, Greenlet<<F as Future>::Output>);
 
 /// The members of a group, a pool or a scope, and the slots that they hold.
 ///
 /// Wakers, callbacks and destructors are other people's code: none runs under the lock.
 pub(crate) struct Members {
     pub(crate) slots: SharedSlots,
-    /// Of a scope: the members of its pool.
-    pool: Option<Arc<Members>>,
-    /// Has no permits, and is closed with the group: for tasks that wait for something else, and for
-    /// those of a scope, which does not close the slots that it shares.
-    pub(crate) gate: Semaphore,
+    /// There in a scope.
+    scope: Option<Scope>,
+    /// Has no permits, and is closed once the group is closed and its members are killed: then its
+    /// maps end.
+    pub(crate) maps: Semaphore,
     state: Mutex<State>,
 }
 
@@ -34,9 +36,8 @@ struct State {
     /// The number of those that hold a slot.
     seated: usize,
     /// The places of members that were not made here.
-    added: HashMap<u64, u32>,
-    closed: bool,
-    /// How many calls were refused since it was closed.
+    added: BTreeMap<u64, u32>,
+    /// How many calls were refused that waited for a slot when it was closed, or had one in hand.
     refused: usize,
     /// The number of members that were killed here.
     dying: usize,
@@ -50,10 +51,15 @@ struct State {
     /// Of the items of maps whose results are not dropped.
     maps: Vec<Arc<Outcomes>>,
     failures: Failures,
+    /// Of the member that was inserted last.
+    last_serial: u64,
 }
 
 struct Member {
+    /// Of a worker: the item that is running.
     handle: Handle,
+    /// Tells it from another that was at its place before.
+    serial: u64,
     slot: Held,
     /// It was sent the group's kill, and gets no other.
     dying: bool,
@@ -74,64 +80,102 @@ pub(crate) enum Kind {
 impl Members {
     pub(crate) fn new(slots: SharedSlots, kept_failures: usize) -> Self {
         let state = Mutex::new(State::new(kept_failures));
-        Self { slots, pool: None, gate: Semaphore::new(0), state }
+        Self { slots, scope: None, maps: Semaphore::new(0), state }
     }
 
     /// The members of a scope of the pool that has these.
-    pub(crate) fn scope(self: &Arc<Self>, kept_failures: usize) -> Self {
-        let pool = self.pool.as_ref().unwrap_or(self);
-        Self { pool: Some(Arc::clone(pool)), ..Self::new(self.slots.clone(), kept_failures) }
+    pub(crate) fn new_scope(self: &Arc<Self>, kept_failures: usize) -> Self {
+        let pool = self.scope.as_ref().map_or(self, Scope::pool);
+        let scope = Some(Scope::new(pool));
+        Self { scope, ..Self::new(self.slots.clone(), kept_failures) }
     }
 
-    pub(crate) fn is_scope(&self) -> bool {
-        self.pool.is_some()
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
     }
 
-    /// Makes a member of `future`, in `slot`. The task is to be spawned; `seat` makes its guard of
-    /// the membership.
+    /// Makes a member of `future`, in `slot`: its task, which is to be spawned, and the half of its
+    /// owner.
     ///
     /// # Errors
     ///
     /// Gives `future` back if the group was closed. The slot is free then.
-    pub(crate) fn enter<F: Future, G>(
+    pub(crate) fn enter<F: Future>(
         self: &Arc<Self>,
         slot: Held,
         at: &'static Location<'static>,
         future: F,
+    ) -> Result<Entered<F>, F> {
+        self.enter_as(Kind::Spawned, slot, future, |future, membership| {
+            let place = Some(membership.place);
+            let (task, greenlet) = pair_in(place, at, future, |_| membership);
+            let handle = greenlet.handle().clone();
+            ((task, greenlet), handle)
+        })
+    }
+
+    /// Makes a member, in `slot`, that runs the items of a map, whose task `make` makes of `worker`.
+    ///
+    /// # Errors
+    ///
+    /// Gives `worker` back if the maps of the group have ended. The slot is free then.
+    pub(crate) fn enter_worker<W, T>(
+        self: &Arc<Self>,
+        slot: Held,
+        worker: W,
+        make: impl FnOnce(W, Membership) -> (T, Handle),
+    ) -> Result<(T, Handle), W> {
+        self.enter_as(Kind::Worker, slot, worker, |worker, membership| {
+            let (task, first) = make(worker, membership);
+            ((task, first.unasked()), first)
+        })
+    }
+
+    fn enter_as<B, T>(
+        self: &Arc<Self>,
         kind: Kind,
-        seat: impl FnOnce(Membership) -> G,
-    ) -> Result<Entered<F, G>, F> {
+        slot: Held,
+        body: B,
+        make: impl FnOnce(B, Membership) -> (T, Handle),
+    ) -> Result<T, B> {
         let mut state = self.lock();
-        if state.closed {
+        let is_refused =
+            if kind == Kind::Worker { self.maps.is_closed() } else { self.is_closed() };
+        if is_refused {
+            state.refused += usize::from(kind == Kind::Spawned && slot.is_slot());
             drop(state);
             drop(slot);
-            return Err(future);
+            return Err(body);
         }
-        let place = state.list.next_place();
-        let guard = |handle: &Handle| seat(Membership::new(self, place, handle));
-        let (task, greenlet) = pair_in(Some(place), at, future, guard);
-        state.insert(Member { handle: greenlet.handle().clone(), slot, dying: false, kind });
-        drop(state);
-        self.note_scope(greenlet.handle());
-        Ok((task, greenlet))
+        let membership = self.membership(&mut state);
+        let serial = membership.serial;
+        let (task, handle) = make(body, membership);
+        self.insert(state, Member { handle, serial, slot, dying: false, kind });
+        Ok(task)
+    }
+
+    /// The membership of the member that is inserted next.
+    fn membership(self: &Arc<Self>, state: &mut State) -> Membership {
+        state.last_serial += 1;
+        let (place, serial) = (state.list.next_place(), state.last_serial);
+        Membership { members: Arc::clone(self), place, serial }
     }
 
     /// Makes a member of `greenlet`, in the slot of `permit`; false, and the slot is free, if it has
     /// finished or is a member already, or if the group was closed.
     pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle, permit: Permit) -> bool {
         let mut state = self.lock();
-        if state.closed || state.find(greenlet).is_some() {
+        let is_closed = self.is_closed();
+        if is_closed || state.find(greenlet).is_some() {
+            state.refused += usize::from(is_closed);
             drop(state);
             drop(permit);
             return false;
         }
-        let place = state.list.next_place();
-        state.added.insert(greenlet.id(), place);
-        let (handle, slot) = (greenlet.clone(), Held::Own(permit));
-        state.insert(Member { handle, slot, dying: false, kind: Kind::Added });
-        drop(state);
-        self.note_scope(greenlet);
-        let membership = Membership::new(self, place, greenlet);
+        let membership = self.membership(&mut state);
+        state.added.insert(greenlet.id(), membership.place);
+        let (handle, slot, serial) = (greenlet.clone(), Held::Own(permit), membership.serial);
+        self.insert(state, Member { handle, serial, slot, dying: false, kind: Kind::Added });
         let Err(membership) = greenlet.guard(self.address(), membership) else { return true };
         // It has finished. First off the list, or it would count as one of the members that have.
         self.take_out(greenlet);
@@ -139,9 +183,21 @@ impl Members {
         false
     }
 
-    fn note_scope(self: &Arc<Self>, greenlet: &Handle) {
-        if self.is_scope() {
-            self.slots.enter_scope(greenlet, self);
+    fn insert(self: &Arc<Self>, mut state: MutexGuard<'_, State>, member: Member) {
+        self.enter_scope(&member.handle);
+        state.insert(member);
+    }
+
+    /// Notes that `greenlet` is a member, if this is a scope.
+    fn enter_scope(self: &Arc<Self>, greenlet: &Handle) {
+        if self.scope.is_some() {
+            self.slots.scopes().enter(greenlet.id(), self);
+        }
+    }
+
+    fn leave_scope(&self, greenlet: &Handle) {
+        if self.scope.is_some() {
+            self.slots.scopes().leave(greenlet.id(), self);
         }
     }
 
@@ -165,10 +221,10 @@ impl Members {
 
     /// The members of the pool or of one of its scopes among which `greenlet` holds a slot.
     pub(crate) fn where_seated(self: &Arc<Self>, greenlet: &Handle) -> Option<Arc<Self>> {
-        let scope = || self.slots.scope_of(greenlet);
         let is_seated = |members: &Arc<Self>| members.is_seated(greenlet);
-        let here = Some(self).filter(|members| is_seated(members)).cloned();
-        here.or_else(|| self.pool.clone().filter(is_seated)).or_else(|| scope().filter(is_seated))
+        let here = once(self).chain(self.scope.as_ref().map(Scope::pool)).cloned();
+        let scopes = || self.slots.scopes().of(greenlet.id()).into_iter();
+        here.into_iter().find(is_seated).or_else(|| scopes().find(is_seated))
     }
 
     /// Whether `greenlet` is a member that holds a slot.
@@ -203,31 +259,30 @@ impl Members {
 
     /// Refuses waiters and newcomers.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        let waiting = self.waiting();
-        state.closed = true;
-        state.refused += waiting;
-        drop(state);
-        contain(|| self.gate.close());
-        if !self.is_scope() {
-            contain(|| self.slots.close());
-        }
+        let refused = self.calls().close();
+        self.lock().refused += refused;
     }
 
+    /// Whether it was closed, or its pool. It takes no lock. A caller that asks under the lock of the
+    /// list makes no member that a walk over the list after the close would miss.
     pub(crate) fn is_closed(&self) -> bool {
-        // Closing a pool closes its slots.
-        self.slots.is_closed() || (self.is_scope() && self.gate.is_closed())
+        self.slots.is_closed() || self.calls().is_closed()
+    }
+
+    /// Where the calls wait for a slot, which is closed with the group.
+    fn calls(&self) -> &Semaphore {
+        self.scope.as_ref().map_or(&*self.slots, |scope| &**scope.calls())
     }
 
     /// Whether a map should give a slot back rather than run its next item in it: because others
     /// wait, apart from its own feeder, or because there are too many.
     pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
-        self.slots.balance() + isize::from(feeder_queued) < 0 || self.is_closed()
+        self.slots.balance() + isize::from(feeder_queued) < 0
     }
 
     /// The number of waiters for a slot.
     pub(crate) fn waiting(&self) -> usize {
-        if self.is_scope() { self.gate.waiting() } else { self.slots.waiting() }
+        self.calls().waiting()
     }
 
     pub(crate) fn handles(&self) -> Vec<Handle> {
@@ -237,7 +292,7 @@ impl Members {
     /// The number of slots that the members hold; of a pool also those of its scopes, and those that
     /// are about to have a member.
     pub(crate) fn taken(&self) -> usize {
-        if self.is_scope() { self.lock().seated } else { self.slots.out() }
+        if self.scope.is_some() { self.lock().seated } else { self.slots.out() }
     }
 
     /// Counts the items of a map in `outcomes`, from now on.
@@ -317,6 +372,10 @@ impl Members {
     }
 
     fn kill_each(&self, exit: &GreenletExit, again: bool) {
+        if self.is_closed() {
+            // First, so that no map has another item.
+            self.maps.close();
+        }
         let mut state = self.lock();
         let mut killed = Vec::new();
         for member in state.list.iter_mut().filter(|member| again || !member.dying) {
@@ -348,40 +407,53 @@ impl Members {
         }
     }
 
-    /// The member at `place` has finished, if it is `greenlet`: one that was discarded has left
-    /// before.
-    fn leave(&self, place: u32, greenlet: u64) {
+    /// The member has finished, unless it was discarded before.
+    fn leave(&self, place: u32, serial: u64) {
         let mut state = self.lock();
-        let member = state.list.get(place).filter(|member| member.handle.id() == greenlet);
-        if let Some(handle) = member.map(|member| member.handle.clone()) {
-            state.count(place, &handle);
+        if state.at(place, serial).is_some() {
+            state.count(place);
             self.remove(state, place);
         }
     }
 
+    /// The worker goes on with its next item, `handle`; false if it was discarded.
+    fn go_on(self: &Arc<Self>, place: u32, serial: u64, handle: Handle) -> bool {
+        let mut state = self.lock();
+        let Some(member) = state.at(place, serial) else { return false };
+        self.leave_scope(&member.handle);
+        self.enter_scope(&handle);
+        let before = std::mem::replace(&mut member.handle, handle);
+        let was_dying = std::mem::take(&mut member.dying);
+        let died = state.died_after(was_dying);
+        drop(state);
+        contain(|| drop(before));
+        if let Some(died) = died {
+            contain(|| died.set());
+        }
+        true
+    }
+
     /// Removes the member at `place`. Returns whether it was added.
     fn remove(&self, mut state: MutexGuard<'_, State>, place: u32) -> bool {
-        let Member { handle, slot, dying, kind } = state.list.remove(place);
+        let Member { handle, slot, dying, kind, .. } = state.list.remove(place);
         if kind == Kind::Added {
             state.added.remove(&handle.id());
         }
+        self.leave_scope(&handle);
         state.seated -= usize::from(slot.is_slot());
-        state.dying -= usize::from(dying);
-        let died = if state.dying == 0 { state.died.take() } else { None };
+        let died = state.died_after(dying);
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
         // Under the lock, so that no caller finds the list empty and the slot taken.
         let slot: Option<HandOut<'_>> = slot.give_back(&self.slots);
         drop(state);
-        if self.is_scope() {
-            self.slots.leave_scope(handle.id());
-        }
         contain(|| drop(handle));
         contain(|| drop(slot));
         died.iter().chain(&emptied).for_each(|event| contain(|| event.set()));
         kind == Kind::Added
     }
 
-    fn address(&self) -> usize {
+    /// Tells these members from those of other groups.
+    pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
@@ -395,8 +467,7 @@ impl State {
         Self {
             list: Arena::new(),
             seated: 0,
-            added: HashMap::new(),
-            closed: false,
+            added: BTreeMap::new(),
             refused: 0,
             dying: 0,
             died: None,
@@ -404,6 +475,7 @@ impl State {
             outcomes: Outcomes::default(),
             maps: Vec::new(),
             failures: Failures::new(kept_failures),
+            last_serial: 0,
         }
     }
 
@@ -425,15 +497,27 @@ impl State {
         self.list.get_mut(place)
     }
 
-    /// Counts how the member at `place` has ended.
-    fn count(&mut self, place: u32, handle: &Handle) {
-        let state = handle.state();
-        let is_worker = self.list.get(place).is_some_and(|member| member.kind == Kind::Worker);
-        if !is_worker {
-            self.outcomes.count(state);
+    /// A member that `was_dying` has finished. Returns what is to be set if it was the last of them.
+    fn died_after(&mut self, was_dying: bool) -> Option<Arc<Event>> {
+        self.dying -= usize::from(was_dying);
+        if self.dying == 0 { self.died.take() } else { None }
+    }
+
+    /// The member at `place`, if it is the one with this number.
+    fn at(&mut self, place: u32, serial: u64) -> Option<&mut Member> {
+        self.list.get_mut(place).filter(|member| member.serial == serial)
+    }
+
+    /// Counts how the member at `place` has ended. The items of a worker are counted elsewhere.
+    fn count(&mut self, place: u32) {
+        let Some(member) = self.list.get(place) else { return };
+        if member.kind == Kind::Worker {
+            return;
         }
+        let state = member.handle.state();
+        self.outcomes.count(state);
         if state == GreenletState::Panicked {
-            self.failures.extend(handle.failure());
+            self.failures.extend(member.handle.failure());
         }
     }
 
@@ -462,17 +546,43 @@ impl std::fmt::Debug for Members {
 pub struct Membership {
     members: Arc<Members>,
     place: u32,
-    greenlet: u64,
+    serial: u64,
 }
 
 impl Membership {
-    fn new(members: &Arc<Members>, place: u32, greenlet: &Handle) -> Self {
-        Self { members: Arc::clone(members), place, greenlet: greenlet.id() }
+    /// What tells the group of the next item, for a worker.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat { members: Arc::clone(&self.members), place: self.place, serial: self.serial }
+    }
+}
+
+/// A worker's place in its group.
+pub(crate) struct Seat {
+    members: Arc<Members>,
+    place: u32,
+    serial: u64,
+}
+
+impl Seat {
+    /// Where the worker is in the list.
+    pub(crate) fn place(&self) -> u32 {
+        self.place
+    }
+
+    /// The worker goes on with its next item, whose handle this is; false if it was discarded.
+    pub(crate) fn go_on(&self, next: Handle) -> bool {
+        self.members.go_on(self.place, self.serial, next)
+    }
+
+    /// Whether it should give its slot back rather than run its next item in it: because others
+    /// wait, apart from the feeder of its map, or because there are too many slots.
+    pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
+        self.members.is_wanted_back(feeder_queued)
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.members.leave(self.place, self.greenlet);
+        self.members.leave(self.place, self.serial);
     }
 }

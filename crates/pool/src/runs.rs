@@ -6,7 +6,7 @@ use spinney_hub::{Erase, Executor, Spawn};
 use crate::MapAsync;
 use crate::apply::DeferredSpawn;
 use crate::in_place::MovedTask;
-use crate::map::{Feeder, IntoSource, MapWorker};
+use crate::map::{Feeder, IntoSource, ItemInPlace, MapWorker};
 use crate::task_set::MemberTask;
 
 /// A hub that can run `F` in a group or pool: one with threads if `F` and its result are `Send`, a
@@ -91,7 +91,7 @@ where
     note = "to see what in it is not `Send`, hand one of the futures to `spinney::spawn`"
 )]
 pub trait RunsMap<I, F, Fut>:
-    Executor<AnyTask: Erase<MapWorker<I::Source, F, Fut, Self>>>
+    Executor<AnyTask: Erase<ItemInPlace<I::Source, F, Fut, Self>>>
     + Spawn<<Self as Executor>::AnyTask>
     + Spawn<Feeder<I::Source, F, Fut, Self>>
     + Spawn<MapWorker<I::Source, F, Fut, Self>>
@@ -110,7 +110,7 @@ where
     I: IntoSource,
     F: Fn(I::Item) -> Fut,
     Fut: Future,
-    X: Executor<AnyTask: Erase<MapWorker<I::Source, F, Fut, Self>>>
+    X: Executor<AnyTask: Erase<ItemInPlace<I::Source, F, Fut, Self>>>
         + Spawn<<Self as Executor>::AnyTask>
         + Spawn<Feeder<I::Source, F, Fut, Self>>
         + Spawn<MapWorker<I::Source, F, Fut, Self>>

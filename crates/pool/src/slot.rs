@@ -3,22 +3,21 @@
 //! A slot is free, held by a [`Slot`] or on its way to a waiter, or in the entry of a member. The
 //! semaphore counts those that are not free, so *running + free = capacity* is its invariant.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use spinney_greenlet::{Greenlet, Handle};
+use spinney_greenlet::Greenlet;
 use spinney_hub::Hub;
-use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait, wake_all};
+use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait};
 
 use crate::Runs;
 use crate::in_place::Turns;
 use crate::members::Members;
+use crate::scope::{Scope, Scopes};
 use crate::task_set::TaskSet;
 
 /// The right to run one task in a [`Pool`](crate::Pool). Dropping it frees the slot for the next
@@ -75,10 +74,8 @@ pub(crate) struct Slots {
     semaphore: Semaphore,
     /// The waits that may run a child in place, by the greenlet that waits.
     pub(crate) turns: Turns,
-    /// Where a greenlet is a member, if that is a scope.
-    scoped: Mutex<HashMap<u64, Weak<Members>>>,
-    /// The readers of maps whose slot a worker shares, and the feeders that wait to share it.
-    loans: Mutex<HashMap<u64, Vec<Waker>>>,
+    /// The scopes that share them.
+    scopes: Scopes,
 }
 
 /// A shared pointer to the slots of a pool.
@@ -91,12 +88,15 @@ pub(crate) type Permit = spinney_sync::Permit<SharedSlots>;
 impl SharedSlots {
     pub(crate) fn new(capacity: usize) -> Self {
         let (semaphore, turns) = (Semaphore::new(capacity), Turns::default());
-        let (scoped, loans) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Slots { semaphore, turns, scoped, loans }))
+        Self(Arc::new(Slots { semaphore, turns, scopes: Scopes::default() }))
     }
 
     pub(crate) fn shared(&self) -> &Slots {
         &self.0
+    }
+
+    pub(crate) fn scopes(&self) -> &Scopes {
+        &self.0.scopes
     }
 
     /// A slot, if one is free.
@@ -107,48 +107,6 @@ impl SharedSlots {
     /// Whether both point to the same slots.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// Lets one worker share the slot of `reader`; otherwise `waker` is woken when that may be
-    /// possible.
-    pub(crate) fn begin_loan(&self, reader: u64, waker: &Waker) -> bool {
-        match self.loans().entry(reader) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(Vec::new());
-                true
-            }
-            Entry::Occupied(mut waiting) => {
-                waiting.get_mut().push(waker.clone());
-                false
-            }
-        }
-    }
-
-    /// The worker has left.
-    pub(crate) fn end_loan(&self, reader: u64) {
-        let waiting = self.loans().remove(&reader);
-        wake_all(waiting.into_iter().flatten());
-    }
-
-    fn loans(&self) -> MutexGuard<'_, HashMap<u64, Vec<Waker>>> {
-        self.0.loans.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that `greenlet` is a member of the scope `members`.
-    pub(crate) fn enter_scope(&self, greenlet: &Handle, members: &Arc<Members>) {
-        self.scoped().insert(greenlet.id(), Arc::downgrade(members));
-    }
-
-    pub(crate) fn leave_scope(&self, greenlet: u64) {
-        self.scoped().remove(&greenlet);
-    }
-
-    pub(crate) fn scope_of(&self, greenlet: &Handle) -> Option<Arc<Members>> {
-        self.scoped().get(&greenlet.id())?.upgrade()
-    }
-
-    fn scoped(&self) -> MutexGuard<'_, HashMap<u64, Weak<Members>>> {
-        self.0.scoped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,8 +158,8 @@ impl Held {
 /// had been handed.
 pub(crate) struct AcquireSlot {
     slot: Acquire<SharedSlots>,
-    /// Ready when the scope is closed, in a scope.
-    closed: Option<Acquire<Gate>>,
+    /// In a scope, the wait that is refused with it.
+    call: Option<Acquire<Arc<Semaphore>>>,
     /// The line of the caller.
     at: &'static Location<'static>,
 }
@@ -211,9 +169,15 @@ impl AcquireSlot {
     pub(crate) fn new(members: &Arc<Members>) -> Self {
         Self {
             slot: Acquire::of(members.slots.clone()),
-            closed: members.is_scope().then(|| Gate::acquire(members)),
+            call: members.scope().map(Scope::call),
             at: Location::caller(),
         }
+    }
+
+    /// The same wait, which a close does not end: for a map that started before.
+    pub(crate) fn despite_close(self) -> Self {
+        let Self { slot, call, at } = self;
+        Self { slot: slot.despite_close(), call: call.map(Acquire::despite_close), at }
     }
 }
 
@@ -223,33 +187,34 @@ impl Future for AcquireSlot {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let slot = Pin::new(&mut this.slot).poll(cx);
+        // A slot is no use to a scope that was closed: it goes to the next waiter.
+        if this.call.as_mut().is_some_and(|call| Pin::new(call).poll(cx).is_ready()) {
+            return Poll::Ready(Err(Closed));
+        }
         if slot.is_pending() {
-            let closed =
-                this.closed.as_mut().is_some_and(|gate| Pin::new(gate).poll(cx).is_ready());
-            if closed {
-                return Poll::Ready(Err(Closed));
-            }
             Wait::note("a slot of a pool", this.at);
+        } else {
+            this.call = None;
         }
         slot
     }
 }
 
-/// A semaphore without permits that is closed with its group.
-pub(crate) struct Gate(Arc<Members>);
+/// A semaphore without permits that is closed when the maps of its group end.
+pub(crate) struct MapsEnd(Arc<Members>);
 
-impl Gate {
-    /// Ready when the group of `members` is closed.
+impl MapsEnd {
+    /// Ready when the maps of the group of `members` end.
     #[track_caller]
-    pub(crate) fn acquire(members: &Arc<Members>) -> Acquire<Self> {
+    pub(crate) fn wait(members: &Arc<Members>) -> Acquire<Self> {
         Acquire::of(Self(Arc::clone(members)))
     }
 }
 
-impl Deref for Gate {
+impl Deref for MapsEnd {
     type Target = Semaphore;
 
     fn deref(&self) -> &Semaphore {
-        &self.0.gate
+        &self.0.maps
     }
 }

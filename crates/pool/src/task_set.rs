@@ -14,7 +14,7 @@ use spinney_sync::{Closed, GiveWay, TryAcquireError};
 use crate::builder::Settings;
 use crate::hook::Hooked;
 use crate::map::{Imap, IntoSource, Map, Mapper, TryImap, TryMap};
-use crate::members::{Kind, Members};
+use crate::members::Members;
 use crate::slot::{Held, Permit, SharedSlots};
 use crate::{InsideGroup, JoinError, Membership, Runs, RunsMap};
 
@@ -354,7 +354,7 @@ impl<X> TaskSet<X> {
         X: Clone,
     {
         let settings = self.core.settings.clone();
-        let members = self.inner().scope(settings.kept_failures);
+        let members = self.inner().new_scope(settings.kept_failures);
         Self::of(self.core.hub.clone(), Shared::new(members, settings))
     }
 
@@ -436,8 +436,7 @@ impl<X> TaskSet<X> {
         F: Future,
         X: Runs<F>,
     {
-        let (task, greenlet) =
-            self.inner().enter(slot, at, body, Kind::Spawned, |membership| membership)?;
+        let (task, greenlet) = self.inner().enter(slot, at, body)?;
         self.core.hub.spawn(task);
         Ok(greenlet)
     }

@@ -191,13 +191,16 @@ impl Semaphore {
     }
 
     /// Hands out no more permits: all waiters and all newcomers are refused, except those that wait
-    /// [despite it](Acquire::despite_close). Permits that are out stay out. Closing again is a no-op. A panic of a waker is contained.
-    pub fn close(&self) {
+    /// [despite it](Acquire::despite_close). Permits that are out stay out. Returns the number of
+    /// waiters that were refused. Closing again is a no-op. A panic of a waker is contained.
+    pub fn close(&self) -> usize {
         let mut state = self.lock();
-        state.closed = true;
+        state.close();
         let refused = state.waiters.dismiss_if(|want| !want.despite_close);
+        let count = refused.len();
         self.hand_out(state);
         wake_all(refused.into_iter().map(|waiter| waiter.waker));
+        count
     }
 
     /// Waits until no permit is out and there are no waiters; returns immediately if that is so.
@@ -267,8 +270,8 @@ impl Semaphore {
     ) -> Poll<Result<(), Closed>> {
         let mut state = self.lock();
         match *ticket {
-            Some(ticket) if state.waiters.is_served(ticket) => Poll::Ready(Ok(())),
-            Some(_) if state.closed && !want.despite_close => Poll::Ready(Err(Closed)),
+            Some(ticket) if state.is_served(ticket, want) => Poll::Ready(Ok(())),
+            Some(_) if state.is_closed() && !want.despite_close => Poll::Ready(Err(Closed)),
             Some(ticket) => {
                 let before = state.waiters.update(ticket, cx.waker());
                 drop(state);
@@ -291,7 +294,8 @@ impl Semaphore {
     fn hand_out<'a>(&'a self, mut state: Locked<'a>) {
         loop {
             let admitted = state.admit();
-            if admitted.is_some() {
+            // Once it is closed, a ticket is compared under the lock, which knows who was refused.
+            if admitted.is_some() && !state.is_closed() {
                 self.shared.set_served_below(state.waiters.served_below());
             }
             let more = admitted.is_some() && state.may_admit();
@@ -320,7 +324,7 @@ impl fmt::Debug for Semaphore {
             .field("capacity", &state.capacity)
             .field("out", &state.out)
             .field("waiting", &state.waiters.len())
-            .field("closed", &state.closed)
+            .field("closed", &state.is_closed())
             .finish()
     }
 }
@@ -524,7 +528,7 @@ impl<S: Deref<Target = Semaphore>> Drop for Acquire<S> {
     fn drop(&mut self) {
         let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else { return };
         let mut state = semaphore.lock();
-        if state.waiters.is_served(ticket) {
+        if state.is_served(ticket, self.want) {
             state.give_back(self.want.permits);
             semaphore.hand_out(state);
         } else {

@@ -91,7 +91,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if self.at_item {
-            self.results.borrow_mut().push(Err(self.items.cut_off()));
+            self.results.borrow_mut().push(Err(self.items.cut_off(Ok(()))));
         }
     }
 }

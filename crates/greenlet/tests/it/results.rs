@@ -1,6 +1,6 @@
 //! The order and the bound of [`ResultBuffer`], beside a model that keeps every item by its state.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use fastrand::Rng;
 use spinney_greenlet::results::{Order, ResultBuffer, Room};
@@ -38,7 +38,7 @@ impl Model {
         if order == Order::Completion {
             return self.done.clone();
         }
-        (self.left..).take_while(|index| self.done.contains(index)).collect()
+        (self.left..self.opened).take_while(|index| self.done.contains(index)).collect()
     }
 
     fn leave(&mut self, index: usize) {
@@ -52,10 +52,11 @@ struct Walk {
     rng: Rng,
     order: Order,
     maxsize: usize,
+    /// A result is the text of its index.
     buffer: ResultBuffer<String>,
     model: Model,
-    /// The results that were read, by the index of their item.
-    read: BTreeMap<usize, String>,
+    /// The items whose results were read.
+    read: BTreeSet<usize>,
 }
 
 impl Walk {
@@ -64,7 +65,7 @@ impl Walk {
         let order = if rng.bool() { Order::Input } else { Order::Completion };
         let maxsize = if rng.u8(..8) == 0 { usize::MAX } else { rng.usize(..9) };
         let buffer = ResultBuffer::new(order, maxsize);
-        Self { rng, order, maxsize, buffer, model: Model::default(), read: BTreeMap::new() }
+        Self { rng, order, maxsize, buffer, model: Model::default(), read: BTreeSet::new() }
     }
 
     fn step(&mut self) {
@@ -134,27 +135,24 @@ impl Walk {
 
     fn pop(&mut self) {
         let expected = self.model.readable(self.order).first().copied();
-        let popped = self.buffer.pop();
-        assert_eq!(popped.as_ref().map(|(index, _)| *index), expected);
-        if let Some((index, result)) = popped {
+        assert_eq!(self.buffer.pop(), expected.map(|index| index.to_string()));
+        if let Some(index) = expected {
             self.model.leave(index);
-            self.read(index, result);
+            self.read(index);
         }
     }
 
     fn take(&mut self) {
-        let mut read = VecDeque::new();
-        if self.rng.bool() {
-            read.push_back((usize::MAX, String::new()));
-        }
-        let before = read.len();
+        let before = if self.rng.bool() { vec!["before".to_owned()] } else { Vec::new() };
+        let mut read = VecDeque::from(before.clone());
         self.buffer.take(&mut read);
         let expected = self.model.readable(self.order);
-        assert!(read.iter().skip(before).map(|(index, _)| *index).eq(expected));
-        for (index, result) in read.drain(before..) {
+        let texts = expected.iter().map(usize::to_string);
+        assert!(read.into_iter().eq(before.into_iter().chain(texts)));
+        for index in expected {
             self.model.leave(index);
             self.model.taken.push_back(index);
-            self.read(index, result);
+            self.read(index);
         }
     }
 
@@ -164,9 +162,8 @@ impl Walk {
         self.buffer.close(closed);
     }
 
-    fn read(&mut self, index: usize, result: String) {
-        assert_eq!(result, index.to_string());
-        assert_eq!(self.read.insert(index, result), None, "item {index} has two results");
+    fn read(&mut self, index: usize) {
+        assert!(self.read.insert(index), "item {index} has two results");
     }
 
     fn compare(&self) {
@@ -179,14 +176,16 @@ impl Walk {
         assert_eq!(buffer.maxsize(), self.maxsize);
     }
 
-    /// The reader leaves, and what runs finishes: each result has left the buffer once.
+    /// The reader leaves, and what runs has no result: each result has left the buffer once.
     fn end(mut self) {
         let mut done = std::mem::take(&mut self.model.done);
-        done.sort_unstable();
-        let mut results = Vec::from(self.buffer.take_all());
-        results.sort_unstable();
-        assert!(results.iter().map(|(index, _)| *index).eq(done));
-        results.into_iter().for_each(|(index, result)| self.read(index, result));
+        if self.order == Order::Input {
+            done.sort_unstable();
+        }
+        assert!(self.buffer.take_all().into_iter().eq(done.iter().map(usize::to_string)));
+        for index in done {
+            self.read(index);
+        }
         self.compare();
         self.buffer.close(self.model.open());
         self.exhaust();
@@ -211,10 +210,15 @@ fn input_order_waits_for_the_earlier_items() {
     buffer.put(1, 'b');
     assert_eq!((buffer.readable(), buffer.stored(), buffer.pop()), (0, 2, None));
     buffer.put(0, 'a');
-    assert_eq!(
-        [buffer.pop(), buffer.pop(), buffer.pop()].map(|next| next.unwrap().1),
-        ['a', 'b', 'c']
-    );
+    assert_eq!([buffer.pop(), buffer.pop(), buffer.pop()], [Some('a'), Some('b'), Some('c')]);
+}
+
+#[test]
+fn debug_shows_the_state_of_the_map_without_results() {
+    let mut buffer = ResultBuffer::<()>::new(Order::Input, 9);
+    assert!(buffer.open_last());
+    let text = "ResultBuffer { order: Input, open: 1, maxsize: 9, exhausted: true }";
+    assert_eq!(format!("{buffer:?}"), text);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use spinney_hub::Executor;
 
 use super::imap::Imap;
 use super::{ItemError, TaskError};
@@ -38,11 +39,11 @@ pub(super) type ItemResult<T, E> = Result<T, ItemError<TaskError<E>>>;
 /// });
 /// ```
 #[must_use = "dropping a stream kills its map: read it, or say `detach()`"]
-pub struct TryImap<T, E, X = spinney_hub::Hub> {
+pub struct TryImap<T, E, X: Executor = spinney_hub::Hub> {
     imap: Imap<Result<T, E>, X>,
 }
 
-impl<T, E, X> TryImap<T, E, X> {
+impl<T, E, X: Executor> TryImap<T, E, X> {
     pub(super) fn new(imap: Imap<Result<T, E>, X>) -> Self {
         Self { imap }
     }
@@ -90,7 +91,7 @@ impl<T, E, X> TryImap<T, E, X> {
     }
 }
 
-impl<T, E, X> Stream for TryImap<T, E, X> {
+impl<T, E, X: Executor> Stream for TryImap<T, E, X> {
     type Item = ItemResult<T, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -99,9 +100,9 @@ impl<T, E, X> Stream for TryImap<T, E, X> {
 }
 
 /// Nothing of it is pinned in place.
-impl<T, E, X> Unpin for TryImap<T, E, X> {}
+impl<T, E, X: Executor> Unpin for TryImap<T, E, X> {}
 
-impl<T, E, X> fmt::Debug for TryImap<T, E, X> {
+impl<T, E, X: Executor> fmt::Debug for TryImap<T, E, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TryImap").field(&self.imap).finish()
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use spinney_hub::Executor;
+
 use super::try_imap::{ItemResult, TryImap};
 use super::{ItemError, TaskError};
 
@@ -18,7 +20,7 @@ use super::{ItemError, TaskError};
 /// Other policies go by name: [`collect_all`](Self::collect_all),
 /// [`first_success`](Self::first_success).
 #[must_use = "dropping a map kills it: await it"]
-pub struct TryMap<T, E, X = spinney_hub::Hub> {
+pub struct TryMap<T, E, X: Executor = spinney_hub::Hub> {
     stream: Until<T, E, X>,
     /// The values so far, each in its place.
     values: Vec<Option<T>>,
@@ -26,7 +28,7 @@ pub struct TryMap<T, E, X = spinney_hub::Hub> {
     error: Option<ItemError<TaskError<E>>>,
 }
 
-impl<T, E, X> TryMap<T, E, X> {
+impl<T, E, X: Executor> TryMap<T, E, X> {
     pub(super) fn new(stream: TryImap<T, E, X>) -> Self {
         Self { stream: Until(Some(stream)), values: Vec::new(), error: None }
     }
@@ -63,7 +65,7 @@ impl<T, E, X> TryMap<T, E, X> {
 /// # Panics
 ///
 /// If it is polled again after it was done.
-impl<T, E, X> Future for TryMap<T, E, X> {
+impl<T, E, X: Executor> Future for TryMap<T, E, X> {
     type Output = Result<Vec<T>, ItemError<TaskError<E>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -84,7 +86,7 @@ impl<T, E, X> Future for TryMap<T, E, X> {
 
 /// The future of [`TryMap::collect_all`]. Dropping it unfinished kills what is running.
 #[must_use = "dropping a map kills it: await it"]
-pub struct CollectAll<T, E, X = spinney_hub::Hub> {
+pub struct CollectAll<T, E, X: Executor = spinney_hub::Hub> {
     stream: Until<T, E, X>,
     list: Vec<Option<ItemResult<T, E>>>,
 }
@@ -92,7 +94,7 @@ pub struct CollectAll<T, E, X = spinney_hub::Hub> {
 /// # Panics
 ///
 /// If it is polled again after it was done.
-impl<T, E, X> Future for CollectAll<T, E, X> {
+impl<T, E, X: Executor> Future for CollectAll<T, E, X> {
     type Output = Vec<Result<T, ItemError<TaskError<E>>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -108,7 +110,7 @@ impl<T, E, X> Future for CollectAll<T, E, X> {
 
 /// The future of [`TryMap::first_success`]. Dropping it unfinished kills what is running.
 #[must_use = "dropping a map kills it: await it"]
-pub struct FirstSuccess<T, E, X = spinney_hub::Hub> {
+pub struct FirstSuccess<T, E, X: Executor = spinney_hub::Hub> {
     stream: Until<T, E, X>,
     errors: Vec<Option<ItemError<TaskError<E>>>>,
     /// The value that ends it.
@@ -118,7 +120,7 @@ pub struct FirstSuccess<T, E, X = spinney_hub::Hub> {
 /// # Panics
 ///
 /// If it is polled again after it was done.
-impl<T, E, X> Future for FirstSuccess<T, E, X> {
+impl<T, E, X: Executor> Future for FirstSuccess<T, E, X> {
     type Output = Result<T, Vec<ItemError<TaskError<E>>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -138,9 +140,9 @@ impl<T, E, X> Future for FirstSuccess<T, E, X> {
 }
 
 /// The results of a map, read to the end or until one of them decides. None once the map has ended.
-struct Until<T, E, X>(Option<TryImap<T, E, X>>);
+struct Until<T, E, X: Executor>(Option<TryImap<T, E, X>>);
 
-impl<T, E, X> Until<T, E, X> {
+impl<T, E, X: Executor> Until<T, E, X> {
     /// Hands each result to `decide`. What that returns first is kept in `decided`, kills the other
     /// items, and is given when they have ended; None if there is nothing at the end of the map.
     fn poll_until<D>(
@@ -176,23 +178,23 @@ fn in_order<V>(places: &mut Vec<Option<V>>) -> Vec<V> {
 }
 
 /// Nothing of them is pinned in place.
-impl<T, E, X> Unpin for TryMap<T, E, X> {}
-impl<T, E, X> Unpin for CollectAll<T, E, X> {}
-impl<T, E, X> Unpin for FirstSuccess<T, E, X> {}
+impl<T, E, X: Executor> Unpin for TryMap<T, E, X> {}
+impl<T, E, X: Executor> Unpin for CollectAll<T, E, X> {}
+impl<T, E, X: Executor> Unpin for FirstSuccess<T, E, X> {}
 
-impl<T, E, X> fmt::Debug for TryMap<T, E, X> {
+impl<T, E, X: Executor> fmt::Debug for TryMap<T, E, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TryMap").field(&self.stream.0).finish()
     }
 }
 
-impl<T, E, X> fmt::Debug for CollectAll<T, E, X> {
+impl<T, E, X: Executor> fmt::Debug for CollectAll<T, E, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("CollectAll").field(&self.stream.0).finish()
     }
 }
 
-impl<T, E, X> fmt::Debug for FirstSuccess<T, E, X> {
+impl<T, E, X: Executor> fmt::Debug for FirstSuccess<T, E, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FirstSuccess").field(&self.stream.0).finish()
     }

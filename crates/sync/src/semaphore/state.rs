@@ -122,7 +122,7 @@ pub(super) struct Locked<'a> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let (shared, state) = (self.shared, &mut *self.state);
-        if state.closed {
+        if state.is_closed() {
             shared.closed.store(true, Release);
         }
         shared.capacity.store(signed(state.capacity), Relaxed);
@@ -155,7 +155,9 @@ pub(super) struct State {
     /// Permits that are held, or handed to a waiter that has yet to run.
     pub(super) out: usize,
     pub(super) waiters: Waiters<Want>,
-    pub(super) closed: bool,
+    /// There once it is closed: the first ticket that had not been served by then. Those from there
+    /// on were refused, though tickets behind them may be served: of waits despite the close.
+    refused_from: Option<u64>,
     /// Whether the capacity stays as it is when more comes back than is out.
     pub(super) fixed: bool,
     /// Set when the semaphore becomes idle; there if a task waits for that. Each time has its own, so
@@ -182,11 +184,25 @@ impl Want {
 impl State {
     pub(super) fn new(capacity: usize, fixed: bool) -> Self {
         let waiters = Waiters::default();
-        Self { capacity, out: 0, waiters, closed: false, fixed, idle: None, left_open: false }
+        Self { capacity, out: 0, waiters, refused_from: None, fixed, idle: None, left_open: false }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.refused_from.get_or_insert(self.waiters.served_below());
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.refused_from.is_some()
+    }
+
+    /// Whether `ticket`, of a waiter with this `want` that has not given up, was served.
+    pub(super) fn is_served(&self, ticket: u64, want: Want) -> bool {
+        let is_refused = self.refused_from.is_some_and(|from| ticket >= from);
+        self.waiters.is_served(ticket) && (want.despite_close || !is_refused)
     }
 
     pub(super) fn take(&mut self, want: Want) -> Result<(), TryAcquireError> {
-        if self.closed && !want.despite_close {
+        if self.is_closed() && !want.despite_close {
             return Err(TryAcquireError::Closed);
         }
         if want.permits > self.free() || !self.waiters.is_empty() {
@@ -249,7 +265,7 @@ impl State {
 
     /// Whether a newcomer may take what is free, and a permit may come back without a wake.
     pub(super) fn is_open(&self) -> bool {
-        let concerns_no_task = self.waiters.is_empty() && self.idle.is_none() && !self.closed;
+        let concerns_no_task = self.waiters.is_empty() && self.idle.is_none() && !self.is_closed();
         concerns_no_task && signed(self.out) <= MOST
     }
 

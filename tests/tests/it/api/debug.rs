@@ -149,9 +149,10 @@ fn pools() {
         is(pool.imap(ready, 0..9_u32), "Imap { order: Input, open: 0, maxsize: 4, exhausted: false }");
         is(pool.imap(ready, 0..9_u32).indexed(), "Indexed { imap: Imap { order: Input, open: 0, maxsize: 4, exhausted: false } }");
         is(pool.map(ready, 0..9_u32), "Map { read: 0, rest: Some(Imap { order: Input, open: 0, maxsize: 8, exhausted: false }) }");
-        is(pool.try_map(ready, [Ok::<_, ()>(1)]), "TryMap(Some(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false }))");
-        is(pool.try_map(ready, [Ok::<_, ()>(1)]).collect_all(), "CollectAll(Some(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false }))");
-        is(pool.try_map(ready, [Ok::<_, ()>(1)]).first_success(), "FirstSuccess(Some(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false }))");
+        is(pool.try_map(ready, [Ok::<_, ()>(1)]), "TryMap(Some(TryImap(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false })))");
+        is(pool.try_map(ready, [Ok::<_, ()>(1)]).collect_all(), "CollectAll(Some(TryImap(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false })))");
+        is(pool.try_map(ready, [Ok::<_, ()>(1)]).first_success(), "FirstSuccess(Some(TryImap(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false })))");
+        is(pool.try_imap(ready, [Ok::<_, ()>(1)]), "TryImap(Imap { order: Input, open: 0, maxsize: 4, exhausted: false })");
         is(pool.map_async(ready, 0..9_u32), "Greenlet(Handle { id: _, state: Scheduled })");
         is(from_stream(futures_lite::stream::iter(0..9)), "FromStream { .. }");
         is(Retry::times(2).backoff(Backoff::constant(Duration::from_secs(1))), "Retry { times: 2, backoff: Backoff { first: 1s, factor: 1, most: 18446744073709551615.999999999s, seed: None } }");

@@ -5,16 +5,19 @@ use std::task::Waker;
 use slab::Slab;
 use spinney_greenlet::results::{Order, ResultBuffer, Room};
 use spinney_greenlet::{Failure, Handle};
+use spinney_hub::Executor;
 
 use super::Indexed;
-use super::loan::Loan;
+use super::in_place::InPlace;
 use crate::TaskSet;
 
-pub(super) struct State<T, X> {
-    pub(super) buffer: ResultBuffer<Result<T, Failure>>,
+pub(super) struct State<T, X: Executor> {
+    pub(super) buffer: ResultBuffer<Indexed<T>>,
     wanted: Wanted,
     /// The reader that waits comes back by itself before long.
     pub(super) delays: bool,
+    /// The failure of the item after the last one, until no item is running.
+    pub(super) last: Option<(usize, Failure)>,
     /// The feeder has not ended; it may have a slot.
     pub(super) feeding: bool,
     pub(super) reader: Reader<X>,
@@ -22,9 +25,18 @@ pub(super) struct State<T, X> {
     pub(super) waiting: Option<Waker>,
     /// Wakes the feeder, which may be in the queue for a slot.
     pub(super) feeder: Option<Waker>,
-    pub(super) loan: Loan,
-    /// The workers that hold a slot; each is there by name from its first poll on.
-    pub(super) workers: Slab<Option<Handle>>,
+    pub(super) in_place: InPlace<X>,
+    pub(super) workers: Slab<Enlisted>,
+    /// How many of them have slots of their own.
+    pub(super) seated: usize,
+}
+
+/// A worker of the map.
+pub(super) struct Enlisted {
+    /// Of the item that it is at; None until its task is made.
+    pub(super) handle: Option<Handle>,
+    /// Whether it has a slot of its own.
+    pub(super) seated: bool,
 }
 
 /// What the reader is woken for.
@@ -47,18 +59,20 @@ pub(super) enum Reader<X> {
     Gone,
 }
 
-impl<T, X> State<T, X> {
+impl<T, X: Executor> State<T, X> {
     pub(super) fn new(order: Order, maxsize: usize, whole: bool) -> Self {
         Self {
             buffer: ResultBuffer::new(order, maxsize),
             wanted: if whole { Wanted::All } else { Wanted::Each },
             delays: false,
+            last: None,
             feeding: true,
             reader: Reader::Present,
             waiting: None,
             feeder: None,
-            loan: Loan::None,
+            in_place: InPlace::None,
             workers: Slab::new(),
+            seated: 0,
         }
     }
 
@@ -77,11 +91,11 @@ impl<T, X> State<T, X> {
     }
 
     /// Puts the result of an item, which the reader will read.
-    pub(super) fn put(&mut self, (index, result): Indexed<T>) {
-        if result.is_err() {
+    pub(super) fn put(&mut self, done: Indexed<T>) {
+        if done.1.is_err() {
             self.wanted = Wanted::AtOnce;
         }
-        self.buffer.put(index, result);
+        self.buffer.put(done.0, done);
     }
 
     /// Whether there is something that is worth waking the reader. All results together, and those
@@ -98,25 +112,24 @@ impl<T, X> State<T, X> {
         readable > 0 && (handful || !self.has_room())
     }
 
-    /// The worker that shared the reader's slot has left.
-    pub(super) fn return_slot(&mut self) {
-        let waits = self.waiting.is_some() && !self.has_news();
-        self.loan.give_back(waits);
-    }
-
-    /// False if there is nobody to be told of any change, but for a feeder that is stalled.
+    /// Whether a change may concern the reader, or a feeder that is not stalled.
     pub(super) fn may_concern_others(&self) -> bool {
-        self.is_reader_due() || self.buffer.is_exhausted() || !self.loan.is_none()
+        self.is_reader_due() || self.buffer.is_exhausted() || self.in_place.is_wished()
     }
 
     /// Whether the reader waits for what there is now.
     pub(super) fn is_reader_due(&self) -> bool {
         let has_reason = self.has_news() || self.is_over();
-        self.waiting.is_some() && self.loan.lender().is_none() && has_reason
+        self.waiting.is_some() && has_reason
     }
 
     pub(super) fn is_over(&self) -> bool {
         self.buffer.is_finished() && self.workers.is_empty() && !self.feeding
+    }
+
+    /// The failure after the last item, if no item is running.
+    pub(super) fn take_last(&mut self) -> Option<(usize, Failure)> {
+        if self.workers.is_empty() { self.last.take() } else { None }
     }
 
     /// What a map without a reader has kept alive.

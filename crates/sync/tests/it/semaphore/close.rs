@@ -119,3 +119,22 @@ fn wait_despite_close_keeps_its_place_and_is_served() {
     drop(permit);
     assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
 }
+
+/// Tickets are served in order, and a refused one is passed by.
+#[test]
+fn refused_waiter_gets_no_permit_of_one_behind_it() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let (mut polled, dropped) =
+        (ByHand::waiting(semaphore.acquire()), ByHand::waiting(semaphore.acquire()));
+    let mut behind = ByHand::waiting(Acquire::of(&semaphore).despite_close());
+    assert_eq!(semaphore.close(), 2);
+    assert_eq!(semaphore.close(), 0);
+    drop(held);
+    let Poll::Ready(Ok(permit)) = behind.poll() else { panic!("it waits alone") };
+    assert!(matches!(polled.poll(), Poll::Ready(Err(Closed))));
+    drop(dropped);
+    assert_eq!((semaphore.out(), semaphore.available()), (1, 0));
+    drop(permit);
+    assert_eq!((semaphore.out(), semaphore.available()), (0, 1));
+}
