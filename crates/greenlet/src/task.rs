@@ -136,12 +136,12 @@ impl<F: Future, G> Task<F, G> {
         self.shared.iter().for_each(|shared| shared.frame.control().set_in_place(in_place));
     }
 
-    /// For containers that put a task off: whether it was killed or aborted, and so is to be polled
-    /// now. Otherwise a kill or an abort wakes `cx`.
-    pub fn is_killed(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
+    /// For containers that put a task off: whether it was killed or aborted, or has finished, and so
+    /// is ready when it is polled now. Otherwise a kill or an abort wakes `cx`.
+    pub fn is_to_end(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
         let this = self.project();
         let control = this.shared.as_ref().map(|shared| shared.frame.control());
-        control.is_some_and(|control| !control.park(this.parked, cx.waker()))
+        control.is_none_or(|control| !control.park(this.parked, cx.waker()))
     }
 
     /// Drops the future and the locals, then ends the greenlet; the first time only. If it did not

@@ -232,7 +232,7 @@ explore! {
             });
         }
         let closes = Rc::clone(&seats);
-        sim.spawn(async move { closes.close() });
+        sim.spawn(async move { _ = closes.close() });
         sim.run_until_idle();
         assert_eq!((seats.out(), seats.waiting()), (0, 0));
         assert_eq!(seats.try_acquire().unwrap_err(), TryAcquireError::Closed);

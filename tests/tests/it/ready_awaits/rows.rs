@@ -68,7 +68,7 @@ const LOCKS: &[Row] = &[
         => result.get().await.unwrap()),
     row!("Semaphore::acquire", let semaphore = Semaphore::new(1)
         => semaphore.acquire().await.unwrap()),
-    row!("Semaphore::acquire, closed", let semaphore = Semaphore::new(1), semaphore.close()
+    row!("Semaphore::acquire, closed", let semaphore = Semaphore::new(1), _ = semaphore.close()
         => semaphore.acquire().await.unwrap_err()),
     row!("BoundedSemaphore::acquire", let semaphore = BoundedSemaphore::new(1)
         => semaphore.acquire().await.unwrap()),

@@ -6,7 +6,7 @@ use std::task::Waker;
 use spinney_greenlet::Handle;
 
 use crate::in_place::Holder;
-use crate::slot::Permit;
+use crate::slot::Share;
 
 /// The slot of a reader that is a member of the pool, and waits for the map.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Loan {
 
     /// Takes a share, if one is offered and the reader lends none elsewhere; otherwise `waker` is
     /// woken when it does not any more.
-    pub(super) fn borrow(&mut self, waker: &Waker) -> Option<Arc<Permit>> {
+    pub(super) fn borrow(&mut self, waker: &Waker) -> Option<Arc<Share>> {
         let Self::Offered(lender) = self else { return None };
         let lender = lender.clone();
         let share = lender.holder.lend(lender.reader, waker)?;

@@ -26,7 +26,7 @@ use state::{Reader, State};
 
 use crate::TaskSet;
 use crate::report::Outcomes;
-use crate::slot::Permit;
+use crate::slot::Share;
 
 /// In which order results are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,7 +247,7 @@ impl<T, X> Results<T, X> {
     }
 
     /// For the feeder: a share of the reader's slot, if the reader offers it. It is to be returned.
-    pub(crate) fn borrow_slot(&self, waker: &Waker) -> Option<Arc<Permit>> {
+    pub(crate) fn borrow_slot(&self, waker: &Waker) -> Option<Arc<Share>> {
         self.lock().loan.borrow(waker)
     }
 
