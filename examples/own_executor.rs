@@ -1,10 +1,10 @@
-//! A pool on an executor of one's own: a few threads and a channel, in one `impl`.
+//! A pool on an executor of one's own: a few threads and a channel, in two `impl`s.
 
 use std::thread;
 
 use async_channel::Sender;
 use async_task::Runnable;
-use spinney::{Pool, Spawn, block_on, yield_now};
+use spinney::{BoxTask, Executor, Pool, Spawn, block_on, yield_now};
 
 /// Threads that take tasks which are ready from a channel. They end with the last handle, when
 /// the tasks have.
@@ -37,6 +37,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Threads {
         handle.detach();
         task.schedule();
     }
+}
+
+impl Executor for Threads {
+    type AnyTask = BoxTask;
 }
 
 fn main() {

@@ -11,7 +11,7 @@ pub mod conformance;
 pub mod tools;
 
 pub use smol::block_on as smol_block_on;
-use spinney::{BoxTask, Spawn, Within};
+use spinney::{BoxTask, Executor, LocalBoxTask, Spawn, Within};
 pub use spinney::{Hub, LocalHub, SmolHub, TokioHub};
 pub use spinney_sim::SimHub;
 pub use spinney_test_support::{DropGuard, Dropped};
@@ -133,12 +133,21 @@ pub type Test<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// Any hub whose tasks are `Send`.
 #[derive(Clone)]
-pub struct AnyHub(Arc<dyn Spawn<BoxTask> + Send + Sync>);
+pub struct AnyHub(Arc<dyn AnyExecutor<BoxTask> + Send + Sync>);
+
+/// An executor that is known by its tasks alone.
+trait AnyExecutor<T>: Spawn<T> + Executor<AnyTask = T> {}
+
+impl<T, X: Spawn<T> + Executor<AnyTask = T>> AnyExecutor<T> for X {}
 
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for AnyHub {
     fn spawn(&self, future: F) {
         self.0.spawn(Box::pin(future));
     }
+}
+
+impl Executor for AnyHub {
+    type AnyTask = BoxTask;
 
     fn is_current(&self) -> bool {
         self.0.is_current()
@@ -163,7 +172,7 @@ impl fmt::Debug for AnyHub {
 /// Any hub whose tasks stay on one thread.
 #[derive(Clone)]
 pub struct OneThread {
-    hub: Rc<dyn Spawn<Test<'static>>>,
+    hub: Rc<dyn AnyExecutor<LocalBoxTask>>,
     sim: Option<SimHub>,
 }
 
@@ -197,6 +206,10 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for OneThread {
     fn spawn(&self, future: F) {
         self.hub.spawn(Box::pin(future));
     }
+}
+
+impl Executor for OneThread {
+    type AnyTask = LocalBoxTask;
 
     fn is_current(&self) -> bool {
         self.hub.is_current()
@@ -305,6 +318,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Threads {
     fn spawn(&self, task: F) {
         std::thread::spawn(|| smol::block_on(task));
     }
+}
+
+impl Executor for Threads {
+    type AnyTask = BoxTask;
 }
 
 /// How long a test may take where a deadlock would last for ever. Only one that hangs takes that

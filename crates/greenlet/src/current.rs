@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::task::Waker;
 use std::thread::{self, ThreadId};
 
 use crate::control::Control;
@@ -28,12 +29,20 @@ struct Current {
 
 impl Current {
     const fn new() -> Self {
-        let frame = Frame { control: None, locals: Locals::new() };
-        Self { frame, scope: ROOT, thread: Locals::new() }
+        Self { frame: Frame::of_thread(), scope: ROOT, thread: Locals::new() }
     }
 
-    fn control(&self) -> Option<&Arc<Control>> {
-        self.frame.control.as_ref()
+    /// The greenlet, for code in it that keeps it or changes it.
+    fn ask_for(&mut self) -> Option<&Arc<Control>> {
+        self.frame.asked_inside = true;
+        self.frame.control.as_ref().inspect(|control| _ = control.id())
+    }
+
+    fn locals(&mut self) -> &mut Locals {
+        match self.frame.control {
+            Some(_) => &mut self.frame.locals,
+            None => &mut self.thread,
+        }
     }
 }
 
@@ -41,20 +50,35 @@ impl Current {
 pub(crate) struct Frame {
     control: Option<Arc<Control>>,
     locals: Locals,
+    /// The waker that the task has left with the control block.
+    parked: Option<Waker>,
+    /// Code in the greenlet asked for it, or has set a local.
+    asked_inside: bool,
 }
 
 impl Frame {
+    const fn of_thread() -> Self {
+        Self { control: None, locals: Locals::new(), parked: None, asked_inside: false }
+    }
+
     pub(crate) fn of(control: Arc<Control>) -> Self {
-        Self { control: Some(control), locals: Locals::new() }
+        Self { control: Some(control), ..Self::of_thread() }
     }
 
     pub(crate) fn control(&self) -> &Arc<Control> {
         self.control.as_ref().expect(OF_GREENLET)
     }
 
-    /// What is left of it at the end.
-    pub(crate) fn take_apart(self) -> (Arc<Control>, Locals) {
-        (self.control.expect(OF_GREENLET), self.locals)
+    /// The control block, the locals, and whether a waker was left with the control block: what
+    /// the end of the greenlet needs.
+    pub(crate) fn take_apart(self) -> (Arc<Control>, Locals, bool) {
+        (self.control.expect(OF_GREENLET), self.locals, self.parked.is_some())
+    }
+
+    /// As [`Control::park`].
+    pub(crate) fn park(&mut self, waker: &Waker) -> bool {
+        let control = self.control.as_ref().expect(OF_GREENLET);
+        control.park(&mut self.parked, waker)
     }
 
     /// Runs `code`, which does not panic, in this frame.
@@ -86,13 +110,35 @@ const OF_GREENLET: &str = "a greenlet's frame is not a thread's";
 /// The greenlet that is being polled; None also where the thread is about to end, and its locals
 /// are gone.
 pub(crate) fn control() -> Option<Arc<Control>> {
-    CURRENT.try_with(|current| current.borrow().control().cloned()).ok().flatten()
+    CURRENT.try_with(|current| current.borrow_mut().ask_for().cloned()).ok().flatten()
 }
 
 /// The id of the greenlet that is being polled.
 pub(crate) fn id() -> Option<u64> {
-    let id = |current: &RefCell<Current>| current.borrow().control().map(|control| control.id());
+    let id =
+        |current: &RefCell<Current>| current.borrow_mut().ask_for().map(|control| control.id());
     CURRENT.try_with(id).ok().flatten()
+}
+
+/// Whether code in the greenlet that is being polled asked for it, or has set a local.
+pub(crate) fn is_asked_inside() -> bool {
+    CURRENT.try_with(|current| current.borrow().frame.asked_inside).unwrap_or(false)
+}
+
+/// Lets the task that is being polled go on as the greenlet of `next`. Returns the frame of the one
+/// before; `None`, and nothing changes, if that is not of `before`.
+pub(crate) fn go_on_as(next: &Arc<Control>, before: &Arc<Control>) -> Option<Frame> {
+    let go_on = |current: &RefCell<Current>| {
+        let frame = &mut current.borrow_mut().frame;
+        let is_before = frame.control.as_ref().is_some_and(|control| Arc::ptr_eq(control, before));
+        is_before.then(|| std::mem::replace(frame, Frame::of(Arc::clone(next))))
+    };
+    CURRENT.try_with(go_on).ok().flatten()
+}
+
+/// Runs `code`, which does not panic, as code outside of any greenlet.
+pub(crate) fn outside(code: impl FnOnce()) {
+    Frame::of_thread().run(code);
 }
 
 /// The innermost scope of the greenlet that is being polled.
@@ -125,20 +171,26 @@ fn replace_scope(scope: u64) -> u64 {
     CURRENT.try_with(replace).unwrap_or(ROOT)
 }
 
-/// Looks at the locals of what is being polled; nobody else's code may run in `look`. None where
-/// the thread's own locals are gone.
-pub(crate) fn locals<T>(look: impl FnOnce(&mut Locals) -> T) -> Option<T> {
-    let look = |current: &RefCell<Current>| {
-        let current = &mut *current.borrow_mut();
-        let in_greenlet = current.control().is_some();
-        look(if in_greenlet { &mut current.frame.locals } else { &mut current.thread })
+/// Looks at the locals of the current greenlet, or of the thread outside of any; no code of others
+/// may run in `look`. None where the thread's own locals are gone.
+pub(crate) fn locals<T>(look: impl FnOnce(&Locals) -> T) -> Option<T> {
+    CURRENT.try_with(|current| look(current.borrow_mut().locals())).ok()
+}
+
+/// As [`locals`], to set some.
+pub(crate) fn set_locals<T>(set: impl FnOnce(&mut Locals) -> T) -> Option<T> {
+    let set = |current: &RefCell<Current>| {
+        let mut current = current.borrow_mut();
+        current.ask_for();
+        set(current.locals())
     };
-    CURRENT.try_with(look).ok()
+    CURRENT.try_with(set).ok()
 }
 
 /// Drops the locals of what is being polled.
 pub(crate) fn drop_locals() {
-    drop(locals(std::mem::take));
+    let take = |current: &RefCell<Current>| std::mem::take(current.borrow_mut().locals());
+    drop(CURRENT.try_with(take));
 }
 
 /// The greenlet that is running, or the thread outside of any: what owns an

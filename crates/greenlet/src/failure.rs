@@ -54,9 +54,8 @@ impl Failure {
         }
     }
 
-    /// The greenlet that ended with it. `None` if it is none's: an item of a map that runs within
-    /// the greenlet of a worker, or code that was run with
-    /// [`catch_unwind`](std::panic::catch_unwind).
+    /// The greenlet that ended with it. `None` if it is none's: the failure of code that was run
+    /// with [`catch_unwind`](std::panic::catch_unwind).
     ///
     /// ```
     /// use spinney_greenlet::spawn;
@@ -189,6 +188,11 @@ impl Drop for Payload {
 }
 
 impl Panic {
+    /// This panic as one that has ended no greenlet yet.
+    pub(crate) fn unowned(self) -> Self {
+        Self { task: None, ..self }
+    }
+
     /// What the panic said, if it said it with a text and the payload was not taken.
     pub fn message(&self) -> Option<String> {
         let payload = self.payload.lock();

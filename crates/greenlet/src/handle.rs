@@ -31,14 +31,33 @@ use crate::{Failure, GreenletExit, current};
 ///     assert!(handle.failure().unwrap().is_killed());
 /// });
 /// ```
-#[derive(Clone)]
 pub struct Handle {
     control: Arc<Control>,
 }
 
 impl Handle {
+    /// One that does not ask for the greenlet: for the entry of its container.
     pub(crate) fn new(control: Arc<Control>) -> Self {
         Self { control }
+    }
+
+    /// The control block, for a caller that changes it: it is this greenlet's from then on, and no
+    /// next item's.
+    fn asked_for(&self) -> &Arc<Control> {
+        self.control.id();
+        &self.control
+    }
+
+    /// For containers: a handle that asks for nothing, where an item of
+    /// [`ItemGreenlets`](crate::ItemGreenlets) has yet to be asked for. A container may keep it, and
+    /// gives out clones of it, which ask for the item.
+    #[must_use]
+    pub fn unasked(&self) -> Self {
+        Self::new(Arc::clone(&self.control))
+    }
+
+    pub(crate) fn is_of(&self, control: &Arc<Control>) -> bool {
+        Arc::ptr_eq(&self.control, control)
     }
 
     /// The greenlet that is running on this thread, if one is. `gevent.getcurrent`.
@@ -53,12 +72,12 @@ impl Handle {
 
     /// The id of the greenlet that made it; None if it was made outside of any. `spawning_greenlet`.
     pub fn parent(&self) -> Option<u64> {
-        self.control.origin.parent()
+        self.control.birth.parent()
     }
 
     /// The line that spawned it.
     pub fn spawned_at(&self) -> &'static Location<'static> {
-        self.control.origin.at
+        self.control.birth.at()
     }
 
     /// For containers: the place that its container gave it when it [made](crate::pair_in) it. A
@@ -68,13 +87,19 @@ impl Handle {
         self.control.place()
     }
 
+    /// For containers: whether a greenlet around it polls its task, as [`InPlace`](crate::InPlace) has
+    /// it. A task that goes on as a task of a hub opens a budget of its own.
+    pub fn set_in_place(&self, in_place: bool) {
+        self.control.set_in_place(in_place);
+    }
+
     /// What it was [named](crate::Greenlet::named), if anything.
     pub fn name(&self) -> Option<Arc<str>> {
         self.control.name()
     }
 
     pub(crate) fn set_name(&self, name: Arc<str>) {
-        self.control.set_name(name);
+        self.asked_for().set_name(name);
     }
 
     /// How far it has come.
@@ -142,7 +167,7 @@ impl Handle {
     /// Kills it for a reason, without waiting. `kill(exception, block=False)`; see
     /// [`kill_with`](Self::kill_with).
     pub fn kill_now_with(&self, exit: GreenletExit) {
-        self.control.kill(exit);
+        self.asked_for().kill(exit);
     }
 
     /// Kills it for a reason, and waits until it has ended. `kill(exception)`.
@@ -191,12 +216,12 @@ impl Handle {
     /// });
     /// ```
     pub fn abort(&self) {
-        self.control.abort();
+        self.asked_for().abort();
     }
 
     /// Kills it, without waiting, if it has not run yet; false if it has, or has ended. `cancel`.
     pub fn cancel(&self) -> bool {
-        self.control.cancel(GreenletExit::new())
+        self.asked_for().cancel(GreenletExit::new())
     }
 
     /// Has `callback` called with this handle when the greenlet has ended, once: by the task
@@ -262,7 +287,7 @@ impl Handle {
     ///
     /// Gives it back if the greenlet has finished.
     pub fn guard<G: Send + 'static>(&self, key: usize, guard: G) -> Result<(), G> {
-        self.control.guard(key, guard)
+        self.asked_for().guard(key, guard)
     }
 
     /// For containers: drops the [guard](Self::guard) that was kept under `key`. A no-op if there
@@ -284,7 +309,7 @@ impl Handle {
     }
 
     pub(crate) fn collect(&self, collector: Arc<Collector>) -> LinkId {
-        self.link_id(self.control.collect(collector))
+        self.link_id(self.asked_for().collect(collector))
     }
 
     fn link_id(&self, link: Option<LinkKey>) -> LinkId {
@@ -314,10 +339,16 @@ impl fmt::Display for Handle {
     }
 }
 
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(self.asked_for()))
+    }
+}
+
 /// Handles are equal if they are of the same greenlet.
 impl PartialEq for Handle {
     fn eq(&self, other: &Self) -> bool {
-        self.id() == other.id()
+        self.is_of(&other.control)
     }
 }
 

@@ -47,7 +47,21 @@ pub struct Deputy {
 impl Deputy {
     /// A deputy of the greenlet that polls it: `child`.
     pub fn new(child: &Handle) -> Self {
-        Self { child: child.clone(), scope: None, sent: false }
+        Self::of(child.clone())
+    }
+
+    fn of(child: Handle) -> Self {
+        Self { child, scope: None, sent: false }
+    }
+
+    /// Sends kills to the greenlet of `control` from now on: of the current item, if the task runs
+    /// several. Returns `true` if a kill is pending that was sent to the item before.
+    fn follow(&mut self, control: &Arc<Control>) -> bool {
+        if self.child.is_of(control) {
+            return false;
+        }
+        self.child = Handle::new(Arc::clone(control));
+        std::mem::take(&mut self.sent)
     }
 
     /// Polls the wait for the child within the current greenlet, and sends the child the kill of
@@ -93,8 +107,8 @@ impl fmt::Debug for Deputy {
 }
 
 /// A task that the current greenlet runs within its own polls, for containers: a greenlet of its
-/// own, with its own id, parent, locals and kills. It opens no budget of ready awaits. Ready when
-/// that greenlet has finished.
+/// own, with its own id, parent, locals and kills; or a task that runs items, each of them one. It
+/// opens no budget of ready awaits. Ready when the task has finished.
 ///
 /// A kill of the current greenlet goes to the task first, as [`Deputy`] says; a kill of the task's
 /// own handle ends the task alone. Dropping it ends the task at once as killed, whatever that
@@ -120,10 +134,11 @@ pub struct InPlace<F: Future, G = ()> {
 }
 
 impl<F: Future, G> InPlace<F, G> {
-    /// `task` of the greenlet of `handle`, to be polled here.
+    /// `task` of the greenlet of `handle`, to be polled here. Kills go to the current item of a task
+    /// that runs items.
     pub fn new(task: Task<F, G>, handle: &Handle) -> Self {
         task.set_in_place(true);
-        Self { task: Box::pin(task), deputy: Deputy::new(handle) }
+        Self { task: Box::pin(task), deputy: Deputy::of(handle.unasked()) }
     }
 
     /// As [`Deputy::finish`], before the task has finished: for a wait that ends otherwise.
@@ -156,7 +171,11 @@ impl<F: Future, G> Future for InPlace<F, G> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         // A task that has finished is ready each time.
-        ready!(this.deputy.poll(cx, |cx| this.task.as_mut().poll(cx)));
+        let polled = this.deputy.poll(cx, |cx| this.task.as_mut().poll(cx));
+        if this.task.control().is_some_and(|control| this.deputy.follow(control)) {
+            cx.waker().wake_by_ref();
+        }
+        ready!(polled);
         if this.deputy.finish(cx.waker()) { Poll::Pending } else { Poll::Ready(()) }
     }
 }

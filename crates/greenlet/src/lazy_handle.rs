@@ -5,7 +5,8 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::control::{Control, Origin};
+use crate::birth::Origin;
+use crate::control::Control;
 use crate::{Failure, Handle, Task, spawn_tree};
 
 /// A greenlet that has a control block only while somebody needs it: while it runs, and from when
@@ -83,7 +84,7 @@ impl LazyHandle {
         let Stage::Begun(control) = &mut self.0 else { return };
         let Some(alone) = Arc::get_mut(control) else { return };
         if alone.is_plain_success() {
-            let folded = Stage::Folded(alone.origin);
+            let folded = Stage::Folded(alone.origin());
             if let Stage::Begun(control) = std::mem::replace(&mut self.0, folded) {
                 // A thread that is about to end keeps none.
                 let _kept = SPARE.try_with(|spare| spare.set(Some(control)));

@@ -45,8 +45,10 @@
 //!
 //! A failure says [which greenlet](Failure::task) ended with it.
 //!
-//! Containers are built with [`pair`], [`pair_in`] and [`InPlace`].
+//! Containers are built with [`pair`], [`pair_in`], [`pair_items`] and [`InPlace`], their maps with
+//! [`ResultBuffer`](results::ResultBuffer).
 
+mod birth;
 mod collector;
 mod control;
 mod current;
@@ -54,26 +56,30 @@ mod failure;
 mod greenlet;
 mod handle;
 mod in_place;
+mod items;
 mod kill;
 mod lazy_handle;
 mod links;
 mod local;
 mod named;
 mod primitive;
+pub mod results;
 mod scopes;
 mod spawn;
 mod spawn_tree;
 mod task;
 mod wait;
 
+pub use birth::Birth;
 pub use current::Owner;
 pub use failure::{Failure, Panic};
 pub use greenlet::Greenlet;
 pub use handle::{Handle, Join, LinkId, State};
 pub use in_place::{Deputy, InPlace};
+pub use items::{ItemGreenlets, pair_items};
 pub use kill::{CatchExit, GreenletExit, Shield, catch_exit, shield};
 pub use lazy_handle::LazyHandle;
-pub use local::{InheritLocals, Local, inherit_locals};
+pub use local::{InheritLocals, Inherited, Local, inherit_locals};
 pub use named::{Named, named};
 pub use spawn::{spawn, spawn_later, spawn_later_local, spawn_on};
 pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};

@@ -16,7 +16,7 @@ use crate::current;
 ///
 /// It is declared with [`greenlet_local!`](crate::greenlet_local), and starts in each greenlet as
 /// what it is declared to be; one that is to start with the values of another is wrapped in
-/// [`inherit_locals`]. Work that runs in the place of its caller shares the caller's.
+/// [`inherit_locals`]. A task that runs in place of its caller has its own.
 ///
 /// ```
 /// use spinney_greenlet::{greenlet_local, spawn};
@@ -88,7 +88,7 @@ impl<T: Send + Sync + 'static> Local<T> {
     ///
     /// As [`with`](Self::with).
     pub fn set(&'static self, value: T) {
-        let before = current::locals(|locals| locals.insert(self.key(), Arc::new(value)));
+        let before = current::set_locals(|locals| locals.insert(self.key(), Arc::new(value)));
         drop(before.expect(GONE));
     }
 
@@ -97,7 +97,7 @@ impl<T: Send + Sync + 'static> Local<T> {
         let value = there.unwrap_or_else(|| {
             // Not under a borrow: `init` may look at this and others.
             let value: Value = Arc::new((self.init)());
-            current::locals(|locals| locals.insert(self.key(), Arc::clone(&value)));
+            current::set_locals(|locals| locals.insert(self.key(), Arc::clone(&value)));
             value
         });
         value.downcast().expect("a key has values of one type")
@@ -132,7 +132,7 @@ impl<T> fmt::Debug for Local<T> {
 /// });
 /// ```
 pub fn inherit_locals<F: Future>(future: F) -> InheritLocals<F> {
-    InheritLocals { inherited: current::locals(|locals| locals.clone()), future }
+    InheritLocals { inherited: Some(Inherited::capture()), future }
 }
 
 pin_project! {
@@ -140,7 +140,7 @@ pin_project! {
     #[must_use = "a future does nothing unless it is awaited or spawned"]
     pub struct InheritLocals<F> {
         // None once they are there.
-        inherited: Option<Locals>,
+        inherited: Option<Inherited>,
         #[pin]
         future: F,
     }
@@ -151,10 +151,7 @@ impl<F: Future> Future for InheritLocals<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        if let Some(inherited) = this.inherited.take() {
-            let before = current::locals(|locals| locals.extend(inherited));
-            drop(before);
-        }
+        this.inherited.take().iter().for_each(Inherited::apply);
         this.future.poll(cx)
     }
 }
@@ -162,6 +159,52 @@ impl<F: Future> Future for InheritLocals<F> {
 impl<F: fmt::Debug> fmt::Debug for InheritLocals<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("InheritLocals").field(&self.future).finish()
+    }
+}
+
+/// The locals that the caller had at one moment, for containers: they are given to each item of a
+/// map that inherits them. The values are shared. Dropping it drops those that no greenlet has.
+///
+/// ```
+/// use spinney_greenlet::{Inherited, greenlet_local, spawn};
+///
+/// greenlet_local!(static REQUEST: u32 = 0;);
+///
+/// spinney_hub::block_on(async {
+///     REQUEST.set(17);
+///     let inherited = Inherited::capture();
+///     REQUEST.set(18);
+///     let child = spawn(async move {
+///         inherited.apply();
+///         REQUEST.get()
+///     });
+///     assert_eq!(child.await.unwrap(), 17);
+/// });
+/// ```
+#[derive(Clone, Default)]
+pub struct Inherited {
+    locals: Locals,
+}
+
+impl Inherited {
+    /// The locals of the current greenlet, or of the thread outside of any.
+    pub fn capture() -> Self {
+        Self { locals: current::locals(Locals::clone).unwrap_or_default() }
+    }
+
+    /// Sets them in the current greenlet, or for the thread outside of any. Other locals stay. A
+    /// no-op if there are none.
+    pub fn apply(&self) {
+        if !self.locals.is_empty() {
+            let before = current::set_locals(|locals| locals.extend(&self.locals));
+            drop(before);
+        }
+    }
+}
+
+impl fmt::Debug for Inherited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inherited").field("len", &self.locals.iter().count()).finish()
     }
 }
 
@@ -186,10 +229,16 @@ impl Locals {
         Self { first: None }
     }
 
+    fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::successors(self.first.as_deref(), |entry| entry.next.first.as_deref())
+    }
+
     fn get(&self, key: usize) -> Option<Value> {
-        let mut entries =
-            std::iter::successors(self.first.as_ref(), |entry| entry.next.first.as_ref());
-        entries.find(|entry| entry.key == key).map(|entry| Arc::clone(&entry.value))
+        self.iter().find(|entry| entry.key == key).map(|entry| Arc::clone(&entry.value))
     }
 
     /// Returns the value before.
@@ -208,13 +257,8 @@ impl Locals {
 
     /// Returns the values before.
     #[must_use = "values are dropped when nothing is borrowed any more"]
-    fn extend(&mut self, others: Self) -> Vec<Value> {
-        let mut before = Vec::new();
-        let mut rest = others.first;
-        while let Some(entry) = rest {
-            before.extend(self.insert(entry.key, entry.value));
-            rest = entry.next.first;
-        }
-        before
+    fn extend(&mut self, others: &Self) -> Vec<Value> {
+        let insert = |entry: &Entry| self.insert(entry.key, Arc::clone(&entry.value));
+        others.iter().filter_map(insert).collect()
     }
 }

@@ -8,12 +8,12 @@ use std::sync::PoisonError;
 
 #[cfg(spinney_loom)]
 pub(crate) use {
-    loom::sync::atomic::AtomicU16,
+    loom::sync::atomic::{AtomicU16, AtomicU64},
     loom::sync::{Mutex, MutexGuard},
 };
 #[cfg(not(spinney_loom))]
 pub(crate) use {
-    std::sync::atomic::AtomicU16,
+    std::sync::atomic::{AtomicU16, AtomicU64},
     std::sync::{Mutex, MutexGuard},
 };
 

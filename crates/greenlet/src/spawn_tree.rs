@@ -129,9 +129,9 @@ impl Branch {
     }
 }
 
-/// Notes a greenlet that was made just now.
+/// Notes a greenlet that was made just now, unless it was noted before.
 pub(crate) fn note(control: &Arc<Control>) {
-    if TRACKED.load(Relaxed) {
+    if TRACKED.load(Relaxed) && !control.is_tracked() {
         control.set_tracked();
         living().insert(control.id(), Arc::downgrade(control));
     }

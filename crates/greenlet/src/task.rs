@@ -4,13 +4,14 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use spinney_hub::{contain, label_task};
 use spinney_sync::Budget;
 
-use crate::control::{Control, Origin};
+use crate::birth::Origin;
+use crate::control::Control;
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
 use crate::{Failure, Greenlet, GreenletExit, Handle, in_place, spawn_tree};
@@ -67,18 +68,24 @@ pin_project! {
         future: Option<F>,
         // None once the greenlet has ended.
         shared: Option<Shared<F::Output, G>>,
-        // The waker that it has left with its control block.
-        parked: Option<Waker>,
     }
 
     impl<F: Future, G> PinnedDrop for Task<F, G> {
         fn drop(this: Pin<&mut Self>) {
             let Some(shared) = &this.shared else { return };
-            // What is polled in place may be dropped by the greenlet around it, all else by a hub.
-            let in_place = shared.frame.control().is_in_place();
-            let hub_gone = || Err(Failure::Killed(GreenletExit::because("its hub was shut down")));
-            this.end((!in_place).then(hub_gone));
+            let exit = exit_of_dropped(shared.frame.control());
+            this.end(Some(Err(Failure::Killed(exit))));
         }
+    }
+}
+
+/// The kill of a greenlet whose task is dropped: by the greenlet around it, if that polls it, and
+/// otherwise by a hub.
+pub(crate) fn exit_of_dropped(control: &Control) -> GreenletExit {
+    if control.is_in_place() {
+        GreenletExit::new()
+    } else {
+        GreenletExit::because("its hub was shut down")
     }
 }
 
@@ -106,7 +113,7 @@ impl<F: Future, G> Future for Task<F, G> {
         let _budget = (!control.is_in_place()).then(Budget::open);
         let poll = || catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
         match shared.frame.run(poll) {
-            Ok(Poll::Pending) if shared.frame.control().park(this.parked, cx.waker()) => {
+            Ok(Poll::Pending) if shared.frame.park(cx.waker()) => {
                 label_task(|| in_place::label(shared.frame.control()));
                 return Poll::Pending;
             }
@@ -127,21 +134,25 @@ impl<F: Future, G> Task<F, G> {
         guard: G,
     ) -> Self {
         let shared = Shared { frame: Frame::of(control), outcome, guard };
-        Self { future: Some(future), shared: Some(shared), parked: None }
+        Self { future: Some(future), shared: Some(shared) }
     }
 
     /// Whether the greenlet around it polls it, rather than a hub. Then it opens no budget of ready
     /// awaits, and when it is dropped its greenlet was killed by that one.
     pub(crate) fn set_in_place(&self, in_place: bool) {
-        self.shared.iter().for_each(|shared| shared.frame.control().set_in_place(in_place));
+        self.control().into_iter().for_each(|control| control.set_in_place(in_place));
     }
 
     /// For containers that put a task off: whether it was killed or aborted, or has finished, and so
     /// is ready when it is polled now. Otherwise a kill or an abort wakes `cx`.
     pub fn is_to_end(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
         let this = self.project();
-        let control = this.shared.as_ref().map(|shared| shared.frame.control());
-        control.is_none_or(|control| !control.park(this.parked, cx.waker()))
+        this.shared.as_mut().is_none_or(|shared| !shared.frame.park(cx.waker()))
+    }
+
+    /// The control block of the greenlet that it runs now; `None` once it has finished.
+    pub(crate) fn control(&self) -> Option<&Arc<Control>> {
+        self.shared.as_ref().map(|shared| shared.frame.control())
     }
 
     /// Drops the future and the locals, then ends the greenlet; the first time only. If it did not
@@ -153,7 +164,7 @@ impl<F: Future, G> Task<F, G> {
         let mut drop_future = || catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
         let dropped =
             frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))));
-        let (control, locals) = frame.take_apart();
+        let (control, locals, parked) = frame.take_apart();
         // Those that the destructors of others made anew.
         contain(|| drop(locals));
         let ended = match (dropped, ended) {
@@ -171,13 +182,13 @@ impl<F: Future, G> Task<F, G> {
         // A result that nobody holds is dropped here. If that panics, the panic hook has reported
         // it, and nobody is left to be told.
         contain(|| drop(outcome));
-        control.end(&ended, this.parked.is_some(), guard);
+        control.end(&ended, parked, || drop(guard));
     }
 }
 
 impl<F: Future, G> fmt::Debug for Task<F, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let control = self.shared.as_ref().map(|shared| Arc::clone(shared.frame.control()));
-        f.debug_tuple("Task").field(&control.map(Handle::new)).finish()
+        let handle = self.control().map(|control| Handle::new(Arc::clone(control)));
+        f.debug_tuple("Task").field(&handle).finish()
     }
 }

@@ -79,7 +79,7 @@ pub use scope::Scoped;
 pub use sleep::{Sleep, sleep, sleep_until};
 #[cfg(feature = "smol")]
 pub use smol::SmolHub;
-pub use spawn::{BoxTask, Spawn};
+pub use spawn::{BoxTask, Erase, Executor, LocalBoxTask, Spawn};
 #[cfg(feature = "tokio")]
 pub use tokio::TokioHub;
 pub use wake_delay::WakeDelay;

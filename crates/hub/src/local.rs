@@ -21,7 +21,7 @@ use spinney_sync::{Budget, WakeFlag};
 
 use crate::guarded::Guarded;
 use crate::inbox::{Inbox, Runnable};
-use crate::{BoxTask, Context, Entered, Hub, Spawn};
+use crate::{BoxTask, Context, Entered, Executor, Hub, LocalBoxTask, Spawn};
 
 /// How many turns are run before the reactor and the inbox are looked at again.
 const BATCH: usize = 200;
@@ -103,6 +103,10 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for LocalHub {
     fn spawn(&self, future: F) {
         self.owner.local.spawn(future);
     }
+}
+
+impl Executor for LocalHub {
+    type AnyTask = LocalBoxTask;
 
     fn is_current(&self) -> bool {
         Hub::from(self).is_innermost()

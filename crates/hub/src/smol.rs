@@ -1,7 +1,7 @@
 //! [`SmolHub`]: the executor behind `smol::spawn`.
 
 use crate::scope::{Enter, Scoped};
-use crate::{Context, Hub, Spawn};
+use crate::{BoxTask, Context, Executor, Hub, Spawn};
 
 /// The process-wide executor of the crate smol, for programs that already live on it. Needs the
 /// feature `smol`.
@@ -33,6 +33,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for SmolHub {
     fn spawn(&self, future: F) {
         smol::spawn(self.scope(future)).detach();
     }
+}
+
+impl Executor for SmolHub {
+    type AnyTask = BoxTask;
 
     fn is_current(&self) -> bool {
         Hub::from(*self).is_innermost()

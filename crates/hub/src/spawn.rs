@@ -1,4 +1,5 @@
-//! [`Spawn`]: the one thing an executor has to be able to do.
+//! [`Spawn`]: the one thing an executor has to be able to do; [`Executor`]: what a pool has to know of
+//! one.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -6,6 +7,9 @@ use std::sync::Arc;
 
 /// A task behind one pointer, whatever its type: what a hub takes as a trait object.
 pub type BoxTask = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A task behind one pointer that stays on its thread.
+pub type LocalBoxTask = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Can run a future of type `F` to its end, in the background.
 ///
@@ -44,24 +48,67 @@ pub trait Spawn<F> {
     /// of the caller by [`Location::caller`](std::panic::Location::caller).
     #[track_caller]
     fn spawn(&self, future: F);
+}
 
-    /// Whether the code that asks runs on this executor, so that it may poll a future there within
-    /// its own poll: then a pool's member runs its children in its place.
+/// An executor that a pool can run on: what holds for its tasks, whatever their types.
+///
+/// An executor with threads of its own says one line:
+///
+/// ```
+/// use spinney_hub::{BoxTask, Executor};
+///
+/// struct Threads;
+///
+/// impl Executor for Threads {
+///     type AnyTask = BoxTask;
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "no pool can run on `{Self}`",
+    note = "an executor with threads says `impl Executor for .. {{ type AnyTask = BoxTask; }}`, one that stays on its thread `LocalBoxTask`"
+)]
+pub trait Executor {
+    /// A task whose type is not known: [`BoxTask`] if the executor moves tasks between threads,
+    /// [`LocalBoxTask`] if they stay on one.
+    type AnyTask: Future<Output = ()> + Unpin;
+
+    /// Whether the caller runs on this executor, so that it may poll a future there within its own
+    /// poll: then a pool's member runs its children in its place.
     ///
-    /// By default, whether it runs on no [`Hub`](crate::Hub) that is known, as the tasks of an executor of
-    /// one's own do.
+    /// Default: whether the caller runs on no [`Hub`](crate::Hub) that is known, as the tasks of an
+    /// executor of one's own do.
     fn is_current(&self) -> bool {
         crate::Hub::try_current().is_none()
     }
 
-    /// Whether all is on one thread: the tasks, none of which is polled or dropped while another is
-    /// polled, and this handle, which is not `Send` then, so that nothing that holds it is. By
-    /// default that is not known.
+    /// Whether everything is on one thread: the tasks, none of which is polled or dropped while
+    /// another is polled, and this handle, which is not `Send` then, so that nothing that holds it
+    /// is. Default: `false`.
     ///
-    /// Who says so promises it. Containers rely on it to do once a poll, and without the atomics,
-    /// what nobody can see before the poll ends.
+    /// Returning `true` is a contract: containers do once a poll, and without atomics, what no other
+    /// code can see before the poll ends.
     fn is_local(&self) -> bool {
         false
+    }
+}
+
+/// Puts a task of type `F` behind one pointer. Implemented for [`BoxTask`] and [`LocalBoxTask`].
+pub trait Erase<F> {
+    /// Boxes `task`.
+    fn erase(task: F) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future<Output = ()> + Send + 'static> Erase<F> for BoxTask {
+    fn erase(task: F) -> Self {
+        Box::pin(task)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future<Output = ()> + 'static> Erase<F> for LocalBoxTask {
+    fn erase(task: F) -> Self {
+        Box::pin(task)
     }
 }
 
@@ -70,6 +117,11 @@ impl<F, X: Spawn<F> + ?Sized> Spawn<F> for &X {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
     }
+}
+
+#[diagnostic::do_not_recommend]
+impl<X: Executor + ?Sized> Executor for &X {
+    type AnyTask = X::AnyTask;
 
     fn is_current(&self) -> bool {
         (**self).is_current()
@@ -85,6 +137,11 @@ impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Rc<X> {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
     }
+}
+
+#[diagnostic::do_not_recommend]
+impl<X: Executor + ?Sized> Executor for Rc<X> {
+    type AnyTask = X::AnyTask;
 
     fn is_current(&self) -> bool {
         (**self).is_current()
@@ -100,6 +157,11 @@ impl<F, X: Spawn<F> + ?Sized> Spawn<F> for Arc<X> {
     fn spawn(&self, future: F) {
         (**self).spawn(future);
     }
+}
+
+#[diagnostic::do_not_recommend]
+impl<X: Executor + ?Sized> Executor for Arc<X> {
+    type AnyTask = X::AnyTask;
 
     fn is_current(&self) -> bool {
         (**self).is_current()

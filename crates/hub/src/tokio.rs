@@ -9,7 +9,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
 use crate::scope::{Enter, Scoped};
-use crate::{Clock, Context, Hub, Spawn};
+use crate::{BoxTask, Clock, Context, Executor, Hub, Spawn};
 
 /// A running tokio runtime, of either flavour, for programs that live on tokio. Needs the feature
 /// `tokio`.
@@ -85,6 +85,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for TokioHub {
             drop(self.handle.spawn(future));
         }
     }
+}
+
+impl Executor for TokioHub {
+    type AnyTask = BoxTask;
 
     fn is_current(&self) -> bool {
         Hub::from(self.clone()).is_innermost()

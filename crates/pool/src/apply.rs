@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
-use spinney_hub::contain;
+use spinney_hub::{Executor, contain};
 use spinney_sync::Closed;
 
 use crate::hook::Hooked;
@@ -152,19 +152,19 @@ impl<X> TaskSet<X> {
 
 /// The future of [`TaskSet::map_async`]: a map that fails its greenlet if it fails. Dropping it is
 /// dropping the map.
-pub struct MapAsync<T, X> {
+pub struct MapAsync<T, X: Executor> {
     map: Map<T, X>,
     /// The end of the greenlet, if the map has failed.
     failed: Option<Pin<Box<dyn Future<Output = Infallible> + Send>>>,
 }
 
-impl<T, X> MapAsync<T, X> {
+impl<T, X: Executor> MapAsync<T, X> {
     fn new(map: Map<T, X>) -> Self {
         Self { map, failed: None }
     }
 }
 
-impl<T, X> Future for MapAsync<T, X> {
+impl<T, X: Executor> Future for MapAsync<T, X> {
     type Output = Vec<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<T>> {
@@ -181,9 +181,9 @@ impl<T, X> Future for MapAsync<T, X> {
 }
 
 /// Nothing of it is pinned in place.
-impl<T, X> Unpin for MapAsync<T, X> {}
+impl<T, X: Executor> Unpin for MapAsync<T, X> {}
 
-impl<T, X> fmt::Debug for MapAsync<T, X> {
+impl<T, X: Executor> fmt::Debug for MapAsync<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("MapAsync").field(&self.map).finish()
     }

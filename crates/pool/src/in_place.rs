@@ -28,7 +28,7 @@ use spinney_greenlet::{Deputy, Greenlet, Handle, InPlace, Join};
 use spinney_sync::{GiveWay, Wait, wake_all};
 
 use crate::hook::Hooked;
-use crate::members::{Kind, Members, Membership};
+use crate::members::{Members, Membership};
 use crate::slot::{AcquireSlot, Held, Permit, Share, SharedSlots};
 use crate::task_set::{MemberTask, TaskSet, refused};
 use crate::{Reentry, Runs};
@@ -179,7 +179,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     /// Runs the child, if the caller is a member that may.
     fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let set = self.set;
-        let may_run = self.reentry != Reentry::Wait && set.is_on_hub::<F>();
+        let may_run = self.reentry != Reentry::Wait && set.is_on_hub();
         let holder = if may_run { Holder::around(set.inner()) } else { None };
         let Some((holder, current)) = holder.zip(Handle::current()) else {
             // If the wait changed hands, the other waits of the member do without it.
@@ -217,10 +217,10 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     /// A greenlet that was refused, if the group was closed.
     fn begin(&mut self, holder: &Holder) -> Result<(), Greenlet<F::Output>> {
         let body = self.take_body();
-        let share = if frames() < MOST_IN_PLACE { None } else { holder.share_below() };
+        let share = if is_too_deep() { holder.share_below() } else { None };
         let slot = share.clone().map_or(Held::InPlace, Held::Shared);
         let members = self.set.inner();
-        let entered = members.enter(slot, self.at, body, Kind::Spawned, |membership| membership);
+        let entered = members.enter(slot, self.at, body);
         let (task, greenlet) = entered.map_err(|body| refused(body.into_inner(), self.at))?;
         if self.reentry == Reentry::Inline {
             self.slot = None;
@@ -345,32 +345,8 @@ impl Holder {
     }
 
     /// The slot, to be shared; None if the holder has left.
-    fn share_slot(&self) -> Option<Arc<Share>> {
+    pub(crate) fn share_slot(&self) -> Option<Arc<Share>> {
         self.members.share_slot(&self.handle)
-    }
-
-    /// A share of the slot for one worker of a map that `reader` waits for, which runs within the
-    /// poll of the holder. If there is one already, `waker` is woken when that has left.
-    pub(crate) fn lend(&self, reader: u64, waker: &Waker) -> Option<Arc<Share>> {
-        if !self.members.slots.begin_loan(reader, waker) {
-            return None;
-        }
-        let share = self.share_slot();
-        if share.is_none() {
-            self.end_loan(reader);
-        }
-        share
-    }
-
-    /// The worker that shared the slot for `reader` has left.
-    pub(crate) fn end_loan(&self, reader: u64) {
-        self.members.slots.end_loan(reader);
-    }
-
-    /// Whether the current greenlet runs no child in place for want of a slot here.
-    pub(crate) fn has_no_turn(&self) -> bool {
-        let waits = &self.members.slots.shared().turns;
-        Handle::current().is_none_or(|current| !waits.lock().contains_key(&current.id()))
     }
 }
 
@@ -400,19 +376,25 @@ fn frames() -> usize {
     FRAMES.with_borrow(Vec::len)
 }
 
+/// Whether there is no room for one more child on the stack.
+pub(crate) fn is_too_deep() -> bool {
+    frames() >= MOST_IN_PLACE
+}
+
 /// A child that is being polled in place.
 #[derive(Clone)]
 pub(crate) struct Frame {
-    child: u64,
+    pub(crate) child: u64,
     /// The greenlet that polls it.
-    around: Handle,
-    holder: Holder,
-    below: Weak<Share>,
+    pub(crate) around: Handle,
+    pub(crate) holder: Holder,
+    /// The share of the holder's slot that was given last to a child further in.
+    pub(crate) below: Weak<Share>,
 }
 
 impl Frame {
     /// Runs the poll of the child, which does not panic.
-    fn run<T>(self, poll: impl FnOnce() -> T) -> (T, Weak<Share>) {
+    pub(crate) fn run<T>(self, poll: impl FnOnce() -> T) -> (T, Weak<Share>) {
         FRAMES.with_borrow_mut(|frames| frames.push(self));
         let polled = poll();
         let frame = FRAMES.with_borrow_mut(Vec::pop);
@@ -439,7 +421,7 @@ impl Turns {
 }
 
 /// A place in the line of the waits of one greenlet. Dropping it passes the turn on.
-struct Turn {
+pub(crate) struct Turn {
     slots: SharedSlots,
     greenlet: u64,
     ticket: Option<u64>,
@@ -447,7 +429,11 @@ struct Turn {
 
 impl Turn {
     /// The turn of `greenlet`, which may be another than that of the last poll.
-    fn of<'a>(turn: &'a mut Option<Self>, slots: &SharedSlots, greenlet: &Handle) -> &'a mut Self {
+    pub(crate) fn of<'a>(
+        turn: &'a mut Option<Self>,
+        slots: &SharedSlots,
+        greenlet: &Handle,
+    ) -> &'a mut Self {
         if turn.as_ref().is_some_and(|turn| turn.greenlet != greenlet.id()) {
             *turn = None;
         }
@@ -459,7 +445,7 @@ impl Turn {
     }
 
     /// Whether it is first; otherwise `waker` is woken when it is.
-    fn poll(&mut self, waker: &Waker) -> bool {
+    pub(crate) fn poll(&mut self, waker: &Waker) -> bool {
         let mut all = self.slots.shared().turns.lock();
         let waits = all.entry(self.greenlet).or_default();
         let ticket = *self.ticket.get_or_insert_with(|| {

@@ -51,7 +51,7 @@ pub use errors::{InsideGroup, PoolFull};
 pub use failures::{Failures, JoinError};
 pub use group::Group;
 pub use hook::{Hooked, SpawnHook};
-pub use map::{Imap, ItemError, Map, Mapper, TaskError, TryMap};
+pub use map::{Imap, ItemError, Map, Mapper, TaskError, TryImap, TryMap};
 pub use members::Membership;
 pub use pool::Pool;
 pub use report::Report;

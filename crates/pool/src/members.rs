@@ -16,7 +16,7 @@ use crate::slot::{Held, Permit, Share, SharedSlots};
 use crate::{Failures, InsideGroup, in_place};
 
 /// A member that is to be spawned, and the half of its owner.
-pub(crate) type Entered<F, G> = (Task<F, G>, Greenlet<<F as Future>::Output>);
+type Entered<F> = (Task<F, Membership>, Greenlet<<F as Future>::Output>);
 
 /// The members of a group, a pool or a scope, and the slots that they hold.
 ///
@@ -25,8 +25,9 @@ pub(crate) struct Members {
     pub(crate) slots: SharedSlots,
     /// There in a scope.
     scope: Option<Scope>,
-    /// Has no permits, and is closed with the group: for tasks that wait for something else.
-    pub(crate) gate: Semaphore,
+    /// Has no permits, and is closed once the group is closed and its members are killed: then its
+    /// maps end.
+    pub(crate) maps: Semaphore,
     state: Mutex<State>,
 }
 
@@ -50,10 +51,15 @@ struct State {
     /// Of the items of maps whose results are not dropped.
     maps: Vec<Arc<Outcomes>>,
     failures: Failures,
+    /// Of the member that was inserted last.
+    last_serial: u64,
 }
 
 struct Member {
+    /// Of a worker: the item that is running.
     handle: Handle,
+    /// Tells it from another that was at its place before.
+    serial: u64,
     slot: Held,
     /// It was sent the group's kill, and gets no other.
     dying: bool,
@@ -74,7 +80,7 @@ pub(crate) enum Kind {
 impl Members {
     pub(crate) fn new(slots: SharedSlots, kept_failures: usize) -> Self {
         let state = Mutex::new(State::new(kept_failures));
-        Self { slots, scope: None, gate: Semaphore::new(0), state }
+        Self { slots, scope: None, maps: Semaphore::new(0), state }
     }
 
     /// The members of a scope of the pool that has these.
@@ -88,33 +94,71 @@ impl Members {
         self.scope.as_ref()
     }
 
-    /// Makes a member of `future`, in `slot`. The task is to be spawned; `seat` makes its guard of
-    /// the membership.
+    /// Makes a member of `future`, in `slot`: its task, which is to be spawned, and the half of its
+    /// owner.
     ///
     /// # Errors
     ///
     /// Gives `future` back if the group was closed. The slot is free then.
-    pub(crate) fn enter<F: Future, G>(
+    pub(crate) fn enter<F: Future>(
         self: &Arc<Self>,
         slot: Held,
         at: &'static Location<'static>,
         future: F,
+    ) -> Result<Entered<F>, F> {
+        self.enter_as(Kind::Spawned, slot, future, |future, membership| {
+            let place = Some(membership.place);
+            let (task, greenlet) = pair_in(place, at, future, |_| membership);
+            let handle = greenlet.handle().clone();
+            ((task, greenlet), handle)
+        })
+    }
+
+    /// Makes a member, in `slot`, that runs the items of a map, whose task `make` makes of `worker`.
+    ///
+    /// # Errors
+    ///
+    /// Gives `worker` back if the maps of the group have ended. The slot is free then.
+    pub(crate) fn enter_worker<W, T>(
+        self: &Arc<Self>,
+        slot: Held,
+        worker: W,
+        make: impl FnOnce(W, Membership) -> (T, Handle),
+    ) -> Result<(T, Handle), W> {
+        self.enter_as(Kind::Worker, slot, worker, |worker, membership| {
+            let (task, first) = make(worker, membership);
+            ((task, first.unasked()), first)
+        })
+    }
+
+    fn enter_as<B, T>(
+        self: &Arc<Self>,
         kind: Kind,
-        seat: impl FnOnce(Membership) -> G,
-    ) -> Result<Entered<F, G>, F> {
+        slot: Held,
+        body: B,
+        make: impl FnOnce(B, Membership) -> (T, Handle),
+    ) -> Result<T, B> {
         let mut state = self.lock();
-        if self.is_closed() {
-            state.refused += usize::from(slot.is_slot());
+        let is_refused =
+            if kind == Kind::Worker { self.maps.is_closed() } else { self.is_closed() };
+        if is_refused {
+            state.refused += usize::from(kind == Kind::Spawned && slot.is_slot());
             drop(state);
             drop(slot);
-            return Err(future);
+            return Err(body);
         }
-        let place = state.list.next_place();
-        let guard = |handle: &Handle| seat(Membership::new(self, place, handle));
-        let (task, greenlet) = pair_in(Some(place), at, future, guard);
-        let handle = greenlet.handle().clone();
-        self.insert(state, Member { handle, slot, dying: false, kind });
-        Ok((task, greenlet))
+        let membership = self.membership(&mut state);
+        let serial = membership.serial;
+        let (task, handle) = make(body, membership);
+        self.insert(state, Member { handle, serial, slot, dying: false, kind });
+        Ok(task)
+    }
+
+    /// The membership of the member that is inserted next.
+    fn membership(self: &Arc<Self>, state: &mut State) -> Membership {
+        state.last_serial += 1;
+        let (place, serial) = (state.list.next_place(), state.last_serial);
+        Membership { members: Arc::clone(self), place, serial }
     }
 
     /// Makes a member of `greenlet`, in the slot of `permit`; false, and the slot is free, if it has
@@ -128,11 +172,10 @@ impl Members {
             drop(permit);
             return false;
         }
-        let place = state.list.next_place();
-        state.added.insert(greenlet.id(), place);
-        let (handle, slot) = (greenlet.clone(), Held::Own(permit));
-        self.insert(state, Member { handle, slot, dying: false, kind: Kind::Added });
-        let membership = Membership::new(self, place, greenlet);
+        let membership = self.membership(&mut state);
+        state.added.insert(greenlet.id(), membership.place);
+        let (handle, slot, serial) = (greenlet.clone(), Held::Own(permit), membership.serial);
+        self.insert(state, Member { handle, serial, slot, dying: false, kind: Kind::Added });
         let Err(membership) = greenlet.guard(self.address(), membership) else { return true };
         // It has finished. First off the list, or it would count as one of the members that have.
         self.take_out(greenlet);
@@ -141,10 +184,21 @@ impl Members {
     }
 
     fn insert(self: &Arc<Self>, mut state: MutexGuard<'_, State>, member: Member) {
-        if self.scope.is_some() {
-            self.slots.scopes().enter(member.handle.id(), self);
-        }
+        self.enter_scope(&member.handle);
         state.insert(member);
+    }
+
+    /// Notes that `greenlet` is a member, if this is a scope.
+    fn enter_scope(self: &Arc<Self>, greenlet: &Handle) {
+        if self.scope.is_some() {
+            self.slots.scopes().enter(greenlet.id(), self);
+        }
+    }
+
+    fn leave_scope(&self, greenlet: &Handle) {
+        if self.scope.is_some() {
+            self.slots.scopes().leave(greenlet.id(), self);
+        }
     }
 
     /// Gives `greenlet`, which runs in place, a slot of its own: a share of it is `below`, if there is
@@ -213,7 +267,6 @@ impl Members {
     /// Refuses waiters and newcomers.
     pub(crate) fn close(&self) {
         let refused = self.calls().close();
-        self.gate.close();
         self.lock().refused += refused;
     }
 
@@ -231,7 +284,7 @@ impl Members {
     /// Whether a map should give a slot back rather than run its next item in it: because others
     /// wait, apart from its own feeder, or because there are too many.
     pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
-        self.slots.balance() + isize::from(feeder_queued) < 0 || self.is_closed()
+        self.slots.balance() + isize::from(feeder_queued) < 0
     }
 
     /// The number of waiters for a slot.
@@ -326,6 +379,10 @@ impl Members {
     }
 
     fn kill_each(&self, exit: &GreenletExit, again: bool) {
+        if self.is_closed() {
+            // First, so that no map has another item.
+            self.maps.close();
+        }
         let mut state = self.lock();
         let mut killed = Vec::new();
         for member in state.list.iter_mut().filter(|member| again || !member.dying) {
@@ -357,29 +414,41 @@ impl Members {
         }
     }
 
-    /// The member at `place` has finished, if it is `greenlet`: one that was discarded has left
-    /// before.
-    fn leave(&self, place: u32, greenlet: u64) {
+    /// The member has finished, unless it was discarded before.
+    fn leave(&self, place: u32, serial: u64) {
         let mut state = self.lock();
-        let member = state.list.get(place).filter(|member| member.handle.id() == greenlet);
-        if let Some(handle) = member.map(|member| member.handle.clone()) {
-            state.count(place, &handle);
+        if state.at(place, serial).is_some() {
+            state.count(place);
             self.remove(state, place);
         }
     }
 
+    /// The worker goes on with its next item, `handle`; false if it was discarded.
+    fn go_on(self: &Arc<Self>, place: u32, serial: u64, handle: Handle) -> bool {
+        let mut state = self.lock();
+        let Some(member) = state.at(place, serial) else { return false };
+        self.leave_scope(&member.handle);
+        self.enter_scope(&handle);
+        let before = std::mem::replace(&mut member.handle, handle);
+        let was_dying = std::mem::take(&mut member.dying);
+        let died = state.died_after(was_dying);
+        drop(state);
+        contain(|| drop(before));
+        if let Some(died) = died {
+            contain(|| died.set());
+        }
+        true
+    }
+
     /// Removes the member at `place`. Returns whether it was added.
     fn remove(&self, mut state: MutexGuard<'_, State>, place: u32) -> bool {
-        let Member { handle, slot, dying, kind } = state.list.remove(place);
+        let Member { handle, slot, dying, kind, .. } = state.list.remove(place);
         if kind == Kind::Added {
             state.added.remove(&handle.id());
         }
-        if self.scope.is_some() {
-            self.slots.scopes().leave(handle.id(), self);
-        }
+        self.leave_scope(&handle);
         state.seated -= usize::from(slot.is_slot());
-        state.dying -= usize::from(dying);
-        let died = if state.dying == 0 { state.died.take() } else { None };
+        let died = state.died_after(dying);
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
         // Under the lock, so that no caller finds the list empty and the slot taken.
         let slot: Option<HandOut<'_>> = slot.give_back(&self.slots);
@@ -413,6 +482,7 @@ impl State {
             outcomes: Outcomes::default(),
             maps: Vec::new(),
             failures: Failures::new(kept_failures),
+            last_serial: 0,
         }
     }
 
@@ -434,15 +504,27 @@ impl State {
         self.list.get_mut(place)
     }
 
-    /// Counts how the member at `place` has ended.
-    fn count(&mut self, place: u32, handle: &Handle) {
-        let state = handle.state();
-        let is_worker = self.list.get(place).is_some_and(|member| member.kind == Kind::Worker);
-        if !is_worker {
-            self.outcomes.count(state);
+    /// A member that `was_dying` has finished. Returns what is to be set if it was the last of them.
+    fn died_after(&mut self, was_dying: bool) -> Option<Arc<Event>> {
+        self.dying -= usize::from(was_dying);
+        if self.dying == 0 { self.died.take() } else { None }
+    }
+
+    /// The member at `place`, if it is the one with this number.
+    fn at(&mut self, place: u32, serial: u64) -> Option<&mut Member> {
+        self.list.get_mut(place).filter(|member| member.serial == serial)
+    }
+
+    /// Counts how the member at `place` has ended. The items of a worker are counted elsewhere.
+    fn count(&mut self, place: u32) {
+        let Some(member) = self.list.get(place) else { return };
+        if member.kind == Kind::Worker {
+            return;
         }
+        let state = member.handle.state();
+        self.outcomes.count(state);
         if state == GreenletState::Panicked {
-            self.failures.extend(handle.failure());
+            self.failures.extend(member.handle.failure());
         }
     }
 
@@ -471,17 +553,43 @@ impl std::fmt::Debug for Members {
 pub struct Membership {
     members: Arc<Members>,
     place: u32,
-    greenlet: u64,
+    serial: u64,
 }
 
 impl Membership {
-    fn new(members: &Arc<Members>, place: u32, greenlet: &Handle) -> Self {
-        Self { members: Arc::clone(members), place, greenlet: greenlet.id() }
+    /// What tells the group of the next item, for a worker.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat { members: Arc::clone(&self.members), place: self.place, serial: self.serial }
+    }
+}
+
+/// A worker's place in its group.
+pub(crate) struct Seat {
+    members: Arc<Members>,
+    place: u32,
+    serial: u64,
+}
+
+impl Seat {
+    /// Where the worker is in the list.
+    pub(crate) fn place(&self) -> u32 {
+        self.place
+    }
+
+    /// The worker goes on with its next item, whose handle this is; false if it was discarded.
+    pub(crate) fn go_on(&self, next: Handle) -> bool {
+        self.members.go_on(self.place, self.serial, next)
+    }
+
+    /// Whether it should give its slot back rather than run its next item in it: because others
+    /// wait, apart from the feeder of its map, or because there are too many slots.
+    pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
+        self.members.is_wanted_back(feeder_queued)
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.members.leave(self.place, self.greenlet);
+        self.members.leave(self.place, self.serial);
     }
 }

@@ -1,12 +1,12 @@
 //! [`Runs`] and [`RunsMap`]: the bounds of a helper that is generic over the pool's hub.
 
 use spinney_greenlet::Task;
-use spinney_hub::Spawn;
+use spinney_hub::{Erase, Executor, Spawn};
 
 use crate::MapAsync;
 use crate::apply::DeferredSpawn;
 use crate::in_place::MovedTask;
-use crate::map::{Feeder, IntoSource, MapWorker};
+use crate::map::{Feeder, IntoSource, ItemInPlace, MapWorker};
 use crate::task_set::MemberTask;
 
 /// A hub that can run `F` in a group or pool: one with threads if `F` and its result are `Send`, a
@@ -44,7 +44,7 @@ use crate::task_set::MemberTask;
     note = "to see what in it is not `Send`, hand the same future to `spinney::spawn`"
 )]
 pub trait Runs<F: Future>:
-    Spawn<MemberTask<F>> + Spawn<MovedTask<F>> + Spawn<DeferredSpawn<F>> + Spawn<Task<F>>
+    Executor + Spawn<MemberTask<F>> + Spawn<MovedTask<F>> + Spawn<DeferredSpawn<F>> + Spawn<Task<F>>
 {
 }
 
@@ -52,7 +52,11 @@ pub trait Runs<F: Future>:
 impl<F, X> Runs<F> for X
 where
     F: Future,
-    X: Spawn<MemberTask<F>> + Spawn<MovedTask<F>> + Spawn<DeferredSpawn<F>> + Spawn<Task<F>>,
+    X: Executor
+        + Spawn<MemberTask<F>>
+        + Spawn<MovedTask<F>>
+        + Spawn<DeferredSpawn<F>>
+        + Spawn<Task<F>>,
 {
 }
 
@@ -87,7 +91,9 @@ where
     note = "to see what in it is not `Send`, hand one of the futures to `spinney::spawn`"
 )]
 pub trait RunsMap<I, F, Fut>:
-    Spawn<Feeder<I::Source, F, Fut, Self>>
+    Executor<AnyTask: Erase<ItemInPlace<I::Source, F, Fut, Self>>>
+    + Spawn<<Self as Executor>::AnyTask>
+    + Spawn<Feeder<I::Source, F, Fut, Self>>
     + Spawn<MapWorker<I::Source, F, Fut, Self>>
     + Spawn<Task<MapAsync<Fut::Output, Self>>>
     + Sized
@@ -104,7 +110,9 @@ where
     I: IntoSource,
     F: Fn(I::Item) -> Fut,
     Fut: Future,
-    X: Spawn<Feeder<I::Source, F, Fut, Self>>
+    X: Executor<AnyTask: Erase<ItemInPlace<I::Source, F, Fut, Self>>>
+        + Spawn<<Self as Executor>::AnyTask>
+        + Spawn<Feeder<I::Source, F, Fut, Self>>
         + Spawn<MapWorker<I::Source, F, Fut, Self>>
         + Spawn<Task<MapAsync<Fut::Output, Self>>>,
 {

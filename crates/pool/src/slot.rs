@@ -3,18 +3,16 @@
 //! A slot is free, held by a [`Slot`] or on its way to a waiter, or in the entry of a member. The
 //! semaphore counts those that are not free, so *running + free = capacity* is its invariant.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use spinney_greenlet::Greenlet;
 use spinney_hub::Hub;
-use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait, wake_all};
+use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait};
 
 use crate::Runs;
 use crate::in_place::Turns;
@@ -78,8 +76,6 @@ pub(crate) struct Slots {
     pub(crate) turns: Turns,
     /// The scopes that share them.
     scopes: Scopes,
-    /// The readers of maps whose slot a worker shares, and the feeders that wait to share it.
-    loans: Mutex<BTreeMap<u64, Vec<Waker>>>,
 }
 
 /// A shared pointer to the slots of a pool.
@@ -92,8 +88,7 @@ pub(crate) type Permit = spinney_sync::Permit<SharedSlots>;
 impl SharedSlots {
     pub(crate) fn new(capacity: usize) -> Self {
         let (semaphore, turns) = (Semaphore::new(capacity), Turns::default());
-        let (scopes, loans) = (Scopes::default(), Mutex::default());
-        Self(Arc::new(Slots { semaphore, turns, scopes, loans }))
+        Self(Arc::new(Slots { semaphore, turns, scopes: Scopes::default() }))
     }
 
     pub(crate) fn shared(&self) -> &Slots {
@@ -112,31 +107,6 @@ impl SharedSlots {
     /// Whether both point to the same slots.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// Lets one worker share the slot of `reader`; otherwise `waker` is woken when that may be
-    /// possible.
-    pub(crate) fn begin_loan(&self, reader: u64, waker: &Waker) -> bool {
-        match self.loans().entry(reader) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(Vec::new());
-                true
-            }
-            Entry::Occupied(mut waiting) => {
-                waiting.get_mut().push(waker.clone());
-                false
-            }
-        }
-    }
-
-    /// The worker has left.
-    pub(crate) fn end_loan(&self, reader: u64) {
-        let waiting = self.loans().remove(&reader);
-        wake_all(waiting.into_iter().flatten());
-    }
-
-    fn loans(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<Waker>>> {
-        self.0.loans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -255,6 +225,12 @@ impl AcquireSlot {
             at: Location::caller(),
         }
     }
+
+    /// The same wait, which a close does not end: for a map that started before.
+    pub(crate) fn despite_close(self) -> Self {
+        let Self { slot, call, at } = self;
+        Self { slot: slot.despite_close(), call: call.map(Acquire::despite_close), at }
+    }
 }
 
 impl Future for AcquireSlot {
@@ -276,21 +252,21 @@ impl Future for AcquireSlot {
     }
 }
 
-/// A semaphore without permits that is closed with its group.
-pub(crate) struct Gate(Arc<Members>);
+/// A semaphore without permits that is closed when the maps of its group end.
+pub(crate) struct MapsEnd(Arc<Members>);
 
-impl Gate {
-    /// Ready when the group of `members` is closed.
+impl MapsEnd {
+    /// Ready when the maps of the group of `members` end.
     #[track_caller]
-    pub(crate) fn acquire(members: &Arc<Members>) -> Acquire<Self> {
+    pub(crate) fn wait(members: &Arc<Members>) -> Acquire<Self> {
         Acquire::of(Self(Arc::clone(members)))
     }
 }
 
-impl Deref for Gate {
+impl Deref for MapsEnd {
     type Target = Semaphore;
 
     fn deref(&self) -> &Semaphore {
-        &self.0.gate
+        &self.0.maps
     }
 }

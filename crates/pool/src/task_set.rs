@@ -8,13 +8,13 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use spinney_greenlet::{Greenlet, GreenletExit, Handle, Task, pair_in};
-use spinney_hub::Spawn;
+use spinney_hub::Executor;
 use spinney_sync::{Closed, GiveWay, TryAcquireError};
 
 use crate::builder::Settings;
 use crate::hook::Hooked;
-use crate::map::{Imap, IntoSource, Map, Mapper, TryMap};
-use crate::members::{Kind, Members};
+use crate::map::{Imap, IntoSource, Map, Mapper, TryImap, TryMap};
+use crate::members::Members;
 use crate::slot::{Held, Permit, SharedSlots};
 use crate::{InsideGroup, JoinError, Membership, Runs, RunsMap};
 
@@ -127,9 +127,9 @@ impl<X> TaskSet<X> {
         self.mapper().imap_unordered(func, items)
     }
 
-    /// Runs `func`, whose tasks return a `Result`, on each of `items`, and gives the values in
-    /// order, or the first error that comes; then the others are killed. Other policies go by
-    /// name, as in `try_map(..).collect_all()`; see [`TryMap`].
+    /// Runs `func`, whose tasks return a `Result`, on each of `items`, and gives the values in order,
+    /// or the first error that comes; then the others are killed, and it returns when they have
+    /// ended. Other policies go by name, as in `try_map(..).collect_all()`; see [`TryMap`].
     ///
     /// # Errors
     ///
@@ -148,6 +148,44 @@ impl<X> TaskSet<X> {
         X: RunsMap<I, F, Fut>,
     {
         self.mapper().try_map(func, items)
+    }
+
+    /// Runs `func`, whose tasks return a `Result`, on each of `items` as [`imap`](Self::imap) does,
+    /// and gives the results as a stream in the order of the items. An error comes out in its place,
+    /// and the stream goes on.
+    ///
+    /// It differs from `imap` in that a result is one `Result` rather than one in another, and an
+    /// error counts as a failure: to [`Mapper::retry`] and [`Mapper::on_item`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items, and kills those that are running.
+    #[track_caller]
+    pub fn try_imap<I, F, Fut, T, E>(&self, func: F, items: I) -> TryImap<T, E, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        X: RunsMap<I, F, Fut>,
+    {
+        self.mapper().try_imap(func, items)
+    }
+
+    /// Runs `func` on each of `items` as [`try_imap`](Self::try_imap) does, and gives the results in
+    /// the order of completion.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items, and kills those that are running.
+    #[track_caller]
+    pub fn try_imap_unordered<I, F, Fut, T, E>(&self, func: F, items: I) -> TryImap<T, E, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        X: RunsMap<I, F, Fut>,
+    {
+        self.mapper().try_imap_unordered(func, items)
     }
 
     /// The settings of one map, to be changed before it starts.
@@ -401,19 +439,17 @@ impl<X> TaskSet<X> {
         F: Future,
         X: Runs<F>,
     {
-        let (task, greenlet) =
-            self.inner().enter(slot, at, body, Kind::Spawned, |membership| membership)?;
+        let (task, greenlet) = self.inner().enter(slot, at, body)?;
         self.core.hub.spawn(task);
         Ok(greenlet)
     }
 
     /// Whether the caller is polled by the hub on which its calls run.
-    pub(crate) fn is_on_hub<F>(&self) -> bool
+    pub(crate) fn is_on_hub(&self) -> bool
     where
-        F: Future,
-        X: Runs<F>,
+        X: Executor,
     {
-        Spawn::<MemberTask<F>>::is_current(&self.core.hub)
+        self.core.hub.is_current()
     }
 }
 

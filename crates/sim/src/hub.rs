@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use spinney_hub::{Clock, Context, Entered, Hub, Spawn, TimeSource};
+use spinney_hub::{Clock, Context, Entered, Executor, Hub, LocalBoxTask, Spawn, TimeSource};
 use spinney_sync::Budget;
 
 use crate::Deadlock;
@@ -318,9 +318,13 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for SimHub {
     fn spawn(&self, future: F) {
         self.core.tasks.spawn(future, false);
     }
+}
+
+impl Executor for SimHub {
+    type AnyTask = LocalBoxTask;
 
     fn is_current(&self) -> bool {
-        Spawn::<spinney_hub::BoxTask>::is_current(&self.core.handle)
+        self.core.handle.is_current()
     }
 
     fn is_local(&self) -> bool {
@@ -394,6 +398,10 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for Independent<'_> {
     fn spawn(&self, future: F) {
         self.hub.core.tasks.spawn(future, true);
     }
+}
+
+impl Executor for Independent<'_> {
+    type AnyTask = LocalBoxTask;
 
     fn is_local(&self) -> bool {
         true

@@ -75,12 +75,14 @@ pub mod gevent;
 pub mod guide;
 pub mod prelude;
 
+pub use spinney_greenlet::results;
 pub use spinney_greenlet::{
-    Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace, InheritLocals,
-    Iwait, Join, JoinAll, Joined, LazyHandle, LinkId, Local, Named, Owner, Panic, Shield,
-    SpawnTree, State, Task, catch_exit, greenlet_local, inherit_locals, iwait, joinall, killall,
-    killall_now, killall_now_with, killall_with, named, pair, pair_in, shield, spawn, spawn_later,
-    spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
+    Birth, Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace,
+    InheritLocals, Inherited, ItemGreenlets, Iwait, Join, JoinAll, Joined, LazyHandle, LinkId,
+    Local, Named, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit, greenlet_local,
+    inherit_locals, iwait, joinall, killall, killall_now, killall_now_with, killall_with, named,
+    pair, pair_in, pair_items, shield, spawn, spawn_later, spawn_later_local, spawn_on, spawn_tree,
+    track_spawns, try_joinall,
 };
 #[cfg(any(feature = "smol", feature = "tokio"))]
 pub use spinney_hub::Scoped;
@@ -89,16 +91,17 @@ pub use spinney_hub::SmolHub;
 #[cfg(feature = "tokio")]
 pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
-    BoxTask, Clock, Context, Entered, ForbidThreads, Hub, HubBuilder, Interval, Limit, LocalHub,
-    ShutdownReport, Sleep, Spawn, TimeSource, Timeout, WakeDelay, Within, WithinFuture, block_on,
-    contain, interval, label_task, require_threads, sleep, sleep_until, timeout, yield_now,
+    BoxTask, Clock, Context, Entered, Executor, ForbidThreads, Hub, HubBuilder, Interval, Limit,
+    LocalBoxTask, LocalHub, ShutdownReport, Sleep, Spawn, TimeSource, Timeout, WakeDelay, Within,
+    WithinFuture, block_on, contain, interval, label_task, require_threads, sleep, sleep_until,
+    timeout, yield_now,
 };
 pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;
 pub use spinney_pool::{
     DeferredSpawn, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Map, MapAsync,
     Mapper, Membership, Pool, PoolBuilder, PoolFull, Reentry, Report, Runs, RunsMap, Slot,
-    SpawnHook, TaskError, TaskSet, Then, TryMap,
+    SpawnHook, TaskError, TaskSet, Then, TryImap, TryMap,
 };
 pub use spinney_sync::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,

@@ -15,7 +15,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use self::state::{Locked, Shared, State};
+use self::state::{Locked, Shared, State, Want};
 use crate::waiters::wake_all;
 use crate::{Closed, GiveWay, TryAcquireError, Wait, budget};
 
@@ -109,7 +109,7 @@ impl Semaphore {
     }
 
     fn take(&self, permits: usize) -> Result<(), TryAcquireError> {
-        if self.shared.try_take(permits) { Ok(()) } else { self.lock().take(permits) }
+        if self.shared.try_take(permits) { Ok(()) } else { self.lock().take(Want::of(permits)) }
     }
 
     /// Gives back `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
@@ -190,16 +190,16 @@ impl Semaphore {
         self.hand_out(state);
     }
 
-    /// Hands out no more permits: all waiters and all newcomers are refused. Permits that are out
-    /// stay out. Returns the number of waiters that were refused. Closing again is a no-op. A panic
-    /// of a waker is contained.
+    /// Hands out no more permits: all waiters and all newcomers are refused, except those that wait
+    /// [despite it](Acquire::despite_close). Permits that are out stay out. Returns the number of
+    /// waiters that were refused. Closing again is a no-op. A panic of a waker is contained.
     pub fn close(&self) -> usize {
         let mut state = self.lock();
-        state.closed = true;
-        let count = state.waiters.len();
-        let refused = state.waiters.dismiss();
+        state.close();
+        let refused = state.waiters.dismiss_if(|want| !want.despite_close);
+        let count = refused.len();
         self.hand_out(state);
-        wake_all(refused.map(|(_, waiter)| waiter.waker));
+        wake_all(refused.into_iter().map(|waiter| waiter.waker));
         count
     }
 
@@ -266,23 +266,23 @@ impl Semaphore {
         &self,
         cx: &Context<'_>,
         ticket: &mut Option<u64>,
-        permits: usize,
+        want: Want,
     ) -> Poll<Result<(), Closed>> {
         let mut state = self.lock();
         match *ticket {
-            Some(ticket) if state.waiters.is_served(ticket) => Poll::Ready(Ok(())),
-            Some(_) if state.closed => Poll::Ready(Err(Closed)),
+            Some(ticket) if state.is_served(ticket, want) => Poll::Ready(Ok(())),
+            Some(_) if state.is_closed() && !want.despite_close => Poll::Ready(Err(Closed)),
             Some(ticket) => {
                 let before = state.waiters.update(ticket, cx.waker());
                 drop(state);
                 drop(before);
                 Poll::Pending
             }
-            None => match state.take(permits) {
+            None => match state.take(want) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(TryAcquireError::Closed) => Poll::Ready(Err(Closed)),
                 Err(TryAcquireError::WouldBlock) => {
-                    *ticket = Some(state.waiters.push(cx.waker().clone(), permits));
+                    *ticket = Some(state.waiters.push(cx.waker().clone(), want));
                     Poll::Pending
                 }
             },
@@ -294,7 +294,8 @@ impl Semaphore {
     fn hand_out<'a>(&'a self, mut state: Locked<'a>) {
         loop {
             let admitted = state.admit();
-            if admitted.is_some() {
+            // Once it is closed, a ticket is compared under the lock, which knows who was refused.
+            if admitted.is_some() && !state.is_closed() {
                 self.shared.set_served_below(state.waiters.served_below());
             }
             let more = admitted.is_some() && state.may_admit();
@@ -323,7 +324,7 @@ impl fmt::Debug for Semaphore {
             .field("capacity", &state.capacity)
             .field("out", &state.out)
             .field("waiting", &state.waiters.len())
-            .field("closed", &state.closed)
+            .field("closed", &state.is_closed())
             .finish()
     }
 }
@@ -444,7 +445,7 @@ impl Drop for HandOut<'_> {
 #[must_use = "nothing is acquired unless it is awaited"]
 pub struct Acquire<S: Deref<Target = Semaphore>> {
     semaphore: Option<S>,
-    permits: usize,
+    want: Want,
     /// The place in the queue, once it has one.
     ticket: Option<u64>,
     /// The line of the program that waits.
@@ -470,8 +471,26 @@ impl<S: Deref<Target = Semaphore>> Acquire<S> {
         semaphore: S,
         permits: usize,
     ) -> Self {
-        let give_way = GiveWay::default();
-        Self { semaphore: Some(semaphore), permits, ticket: None, at, give_way }
+        let (want, give_way) = (Want::of(permits), GiveWay::default());
+        Self { semaphore: Some(semaphore), want, ticket: None, at, give_way }
+    }
+
+    /// The same wait, which a close of the semaphore does not end: for work that was admitted before
+    /// the close and needs further permits to finish.
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// use spinney_sync::{Acquire, Semaphore};
+    ///
+    /// let seats = Semaphore::new(1);
+    /// seats.close();
+    /// assert!(seats.acquire().await.is_err());
+    /// assert!(Acquire::of(&seats).despite_close().await.is_ok());
+    /// # });
+    /// ```
+    pub fn despite_close(mut self) -> Self {
+        self.want.despite_close = true;
+        self
     }
 }
 
@@ -482,17 +501,17 @@ impl<S: Deref<Target = Semaphore>> Future for Acquire<S> {
     type Output = Result<Permit<S>, Closed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { semaphore, permits, ticket, at, give_way } = &mut *self;
+        let Self { semaphore, want, ticket, at, give_way } = &mut *self;
         give_way.poll(cx, |cx| {
             let asked = semaphore.as_ref().expect("polled after it had finished");
             let immediately = match *ticket {
                 Some(ticket) => asked.shared.is_served(ticket),
-                None => asked.shared.try_take(*permits),
+                None => asked.shared.try_take(want.permits),
             };
             let admitted = if immediately {
                 Ok(())
             } else {
-                let Poll::Ready(admitted) = asked.poll_turn(cx, ticket, *permits) else {
+                let Poll::Ready(admitted) = asked.poll_turn(cx, ticket, *want) else {
                     Wait::note("Semaphore::acquire", at);
                     return Poll::Pending;
                 };
@@ -500,7 +519,7 @@ impl<S: Deref<Target = Semaphore>> Future for Acquire<S> {
             };
             *ticket = None;
             let semaphore = semaphore.take().expect("it was there a moment ago");
-            Poll::Ready(admitted.map(|()| Permit::of(semaphore, *permits)))
+            Poll::Ready(admitted.map(|()| Permit::of(semaphore, want.permits)))
         })
     }
 }
@@ -509,8 +528,8 @@ impl<S: Deref<Target = Semaphore>> Drop for Acquire<S> {
     fn drop(&mut self) {
         let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else { return };
         let mut state = semaphore.lock();
-        if state.waiters.is_served(ticket) {
-            state.give_back(self.permits);
+        if state.is_served(ticket, self.want) {
+            state.give_back(self.want.permits);
             semaphore.hand_out(state);
         } else {
             let waiter = state.waiters.remove(ticket);
@@ -523,7 +542,7 @@ impl<S: Deref<Target = Semaphore>> Drop for Acquire<S> {
 impl<S: Deref<Target = Semaphore>> fmt::Debug for Acquire<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquire")
-            .field("permits", &self.permits)
+            .field("permits", &self.want.permits)
             .field("waiting", &self.ticket.is_some())
             .finish()
     }

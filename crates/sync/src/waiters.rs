@@ -158,6 +158,14 @@ impl<W> Waiters<W> {
         line.filter_map(|(ticket, waiter)| Some((ticket, waiter?)))
     }
 
+    /// Removes the waiters for whose want `leaves` returns `true`, and serves none of them.
+    pub(crate) fn dismiss_if(&mut self, leaves: impl Fn(&W) -> bool) -> Vec<Waiter<W>> {
+        let (leaving, staying): (Vec<_>, Vec<_>) =
+            self.dismiss().partition(|(_, waiter)| leaves(&waiter.want));
+        self.line.extend(staying.into_iter().map(|(ticket, waiter)| (ticket, Some(waiter))));
+        leaving.into_iter().map(|(_, waiter)| waiter).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.line.len() - self.gone
     }
@@ -278,7 +286,9 @@ mod tests {
             let mut waiters = Waiters::new();
             let push = |_| waiters.push(Waker::noop().clone(), ());
             let tickets: Vec<u64> = (0..10_000).map(push).collect();
-            tickets.into_iter().for_each(|ticket| leave(&mut waiters, ticket));
+            for ticket in tickets {
+                leave(&mut waiters, ticket);
+            }
             assert!(waiters.line.capacity() <= 64, "{}", waiters.line.capacity());
         }
     }

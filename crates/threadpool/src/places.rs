@@ -88,7 +88,7 @@ impl Places {
 
     /// Refuses those who wait, and all who come.
     pub(crate) fn close(&self) {
-        contain(|| _ = self.semaphore.0.close());
+        self.semaphore.0.close();
     }
 
     fn alone(&self) -> MutexGuard<'_, ()> {

@@ -9,7 +9,8 @@ use super::Scenario;
 
 /// The themes of the second edition that are in force: the ids of its scenarios begin with `g2-` or
 /// `e2-` and the theme.
-const IN_FORCE: &[&str] = &["channel", "killtwice", "links", "reentry"];
+const IN_FORCE: &[&str] =
+    &["channel", "ends", "handles", "killtwice", "links", "locals", "reentry"];
 
 /// Why a corpus could not be read.
 #[derive(Debug)]

@@ -11,7 +11,8 @@ use super::world::{Outcome, err, ok, world};
 /// A task that has a handle.
 pub(super) struct Entry {
     pub(super) handle: Handle,
-    greenlet: RefCell<Greenlet<Outcome>>,
+    /// None for an item of a map, whose result is the map's.
+    greenlet: Option<RefCell<Greenlet<Outcome>>>,
     /// What starts it, while nobody has.
     starter: RefCell<Option<Starter>>,
     /// It is to be started later.
@@ -40,9 +41,15 @@ pub(super) enum Ended {
 
 impl Entry {
     pub(super) fn new(greenlet: Greenlet<Outcome>) -> Self {
+        let of_item = Self::of_item(greenlet.handle().clone());
+        Self { greenlet: Some(RefCell::new(greenlet)), ..of_item }
+    }
+
+    /// The entry of an item of a map, which registers itself.
+    pub(super) fn of_item(handle: Handle) -> Self {
         Self {
-            handle: greenlet.handle().clone(),
-            greenlet: RefCell::new(greenlet),
+            handle,
+            greenlet: None,
             starter: RefCell::default(),
             is_scheduled: Cell::new(false),
             is_actor: false,
@@ -60,8 +67,11 @@ impl Entry {
 
     /// How it ended; None while it has not.
     pub(super) fn ended(&self) -> Option<Ended> {
-        let outcome = self.greenlet.borrow_mut().outcome()?.cloned();
-        Some(outcome.into())
+        if let Some(greenlet) = &self.greenlet {
+            let outcome = greenlet.borrow_mut().outcome()?.cloned();
+            return Some(outcome.into());
+        }
+        Ended::of_item(&self.handle)
     }
 
     /// Calls `callback` with how it ended, when it does, or now; if `how` asks for such an end:
@@ -72,12 +82,18 @@ impl Entry {
             "exception" => |ended| !ended.is_successful(),
             _ => |_| true,
         };
-        self.greenlet.borrow_mut().link_result(move |outcome| {
-            let ended = Ended::from(outcome.cloned());
+        let tell = move |ended| {
             if wanted(&ended) {
                 callback(ended);
             }
-        });
+        };
+        match &self.greenlet {
+            Some(greenlet) => {
+                let mut greenlet = greenlet.borrow_mut();
+                greenlet.link_result(move |outcome| tell(outcome.cloned().into()));
+            }
+            None => drop(self.handle.link(move |item| Ended::of_item(item).map_or((), tell))),
+        }
     }
 
     /// gevent's `successful`: a kill is a success.
@@ -118,6 +134,26 @@ impl Entry {
 }
 
 impl Ended {
+    /// How an item of a map ended; None while it has not.
+    fn of_item(item: &Handle) -> Option<Self> {
+        match item.failure() {
+            Some(failure) => Some(Self::from(&failure)),
+            None if item.is_ready() => {
+                world().outcomes.borrow().get(&item.id()).cloned().map(|outcome| Ok(outcome).into())
+            }
+            None => None,
+        }
+    }
+
+    /// What a greenlet of gevent comes to that waits for it: a kill is a value.
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Self::Value(value) => Ok(value),
+            Self::Error(error) => Err(error),
+            Self::Killed => Ok("!GreenletExit".into()),
+        }
+    }
+
     fn is_successful(&self) -> bool {
         matches!(self, Self::Value(_) | Self::Killed)
     }

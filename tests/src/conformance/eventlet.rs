@@ -108,6 +108,10 @@ async fn kill(entry: &Entry, op: &Value) {
         exit = GreenletExit::because("IndexError");
         world.quirk.set(true);
     }
+    // A kill that was sent before in this instant has arrived.
+    while !entry.handle.is_ready() && entry.handle.exit().is_some() {
+        yield_now().await;
+    }
     entry.kill(exit);
     if is_self {
         std::future::pending::<()>().await;

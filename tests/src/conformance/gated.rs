@@ -4,12 +4,13 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use spinney::{Greenlet, Pool};
+use spinney::{Greenlet, Pool, spawn_on};
 use spinney_sim::SimHub;
 
 use super::barging::Barging;
+use super::entry::Ended;
 use super::script::Boxed;
-use super::world::{Manner, Outcome};
+use super::world::{Manner, Outcome, world};
 
 /// A pool, and if it is broken a gate that lets in who came last.
 #[derive(Clone)]
@@ -27,6 +28,10 @@ impl Gated {
             Manner::Broken => pool.capacity().map(Barging::last_first),
         };
         Self { pool, gate: gate.map(Rc::new) }
+    }
+
+    pub(super) fn is_gated(&self) -> bool {
+        self.gate.is_some()
     }
 
     /// Whether anybody has got in, or has looked, while others were on their way.
@@ -56,12 +61,20 @@ impl Gated {
     pub(super) async fn spawn(&self, script: Boxed<Outcome>) -> Greenlet<Outcome> {
         let Some(gate) = self.gate.clone() else { return self.pool.spawn(script).await };
         gate.acquire().await;
-        let way_out = WayOut(gate);
-        let script: Boxed<Outcome> = Box::pin(async move {
-            let _way_out = way_out;
-            script.await
-        });
-        self.pool.spawn(script).await
+        self.pool.spawn(leaving(gate, script)).await
+    }
+
+    /// gevent's `apply_async`: if the pool is full, a greenlet that is no member waits for a slot.
+    pub(super) fn apply_async(&self, script: Boxed<Outcome>) -> Greenlet<Outcome> {
+        match self.gate.clone() {
+            None => self.pool.apply_async(script),
+            Some(gate) if gate.try_acquire() => self.pool.apply_async(leaving(gate, script)),
+            Some(_) => {
+                let pool = self.clone();
+                let applied = async move { Ended::from(pool.spawn(script).await.await).outcome() };
+                spawn_on(&world().hub, applied)
+            }
+        }
     }
 }
 
@@ -71,6 +84,15 @@ impl Deref for Gated {
     fn deref(&self) -> &Pool<SimHub> {
         &self.pool
     }
+}
+
+/// The script, which lets the next one in when it ends.
+fn leaving(gate: Rc<Barging>, script: Boxed<Outcome>) -> Boxed<Outcome> {
+    let way_out = WayOut(gate);
+    Box::pin(async move {
+        let _way_out = way_out;
+        script.await
+    })
 }
 
 /// Lets the next one in when it is dropped.

@@ -9,7 +9,7 @@ use super::entry::{Ended, Entry, starter};
 use super::objects::Object;
 use super::script::{Who, exit_of, limited, number, task, text, ticks};
 use super::task_sets;
-use super::world::{err, ok, world};
+use super::world::{World, err, ok, world};
 
 /// A greenlet that was killed is successful, and this is its value.
 pub(super) fn killed() -> Value {
@@ -100,8 +100,7 @@ fn kill(entry: &Rc<Entry>, exit: GreenletExit) {
 fn link(op: &Value, entry: &Rc<Entry>) {
     let (task, label) = (text(op, "task").to_owned(), text(op, "label").to_owned());
     let (how, callback) = (text(op, "how").to_owned(), label.clone());
-    let link = entry.handle.link(move |_| {
-        let world = world();
+    let tell = move |world: &World| {
         let Some(entry) = world.task(&task) else { return };
         let successful = entry.is_successful();
         let wanted = match how.as_str() {
@@ -112,7 +111,8 @@ fn link(op: &Value, entry: &Rc<Entry>) {
         if wanted {
             world.log(&callback, "cb", json!({ "task": task, "successful": successful }));
         }
-    });
+    };
+    let link = entry.handle.link(move |_| World::current(tell));
     entry.links.borrow_mut().insert(label, link);
 }
 

@@ -1,14 +1,16 @@
 //! eventlet's ops on pools and piles.
 
+use std::rc::Rc;
+
 use serde_json::{Value, json};
-use spinney::map::from_stream;
-use spinney::{GreenPile, GreenPool, InsideGroup};
+use spinney::{GreenPile, GreenPool, InsideGroup, Semaphore};
 use spinney_sim::SimHub;
 
 use super::entry::Ended;
 use super::eventlet::killed;
-use super::results::{Iteration, iterable};
-use super::script::{Who, number, task, text};
+use super::inputs::Input;
+use super::results::Iteration;
+use super::script::{Boxed, Who, number, sharing_locals, task, text};
 use super::world::{Manner, Outcome, err, ok, world};
 
 /// What an op comes to; None if there is no such op.
@@ -20,7 +22,7 @@ pub(super) async fn on_pool(
 ) -> Option<Value> {
     match name {
         "spawn" => return Some(spawn(who, op, pool).await),
-        "spawn_n" => pool.spawn_n(task(who.api, op["task"].clone(), None)).await,
+        "spawn_n" => pool.spawn_n(script_for(who, op, pool)).await,
         // Nobody ever gets in, so eventlet's has nobody to wait for.
         "waitall" if pool.capacity() == 0 && pool.running() == 0 => {}
         "waitall" => {
@@ -35,11 +37,25 @@ pub(super) async fn on_pool(
     Some(ok(Value::Null))
 }
 
+/// Whether what the current script spawns in the pool runs in place.
+fn runs_in_place(pool: &GreenPool<SimHub>) -> bool {
+    pool.free() <= 0 && pool.pool().is_inside()
+}
+
+/// The script of an op that spawns it in the pool.
+fn script_for(who: &Who, op: &Value, pool: &GreenPool<SimHub>) -> Boxed<Outcome> {
+    let script = task(who.api, op["task"].clone(), None);
+    match world().manner {
+        Manner::Theirs if runs_in_place(pool) => sharing_locals(script),
+        _ => script,
+    }
+}
+
 /// What runs in place raises its error here, and has no handle then.
 async fn spawn(who: &Who, op: &Value, pool: &GreenPool<SimHub>) -> Value {
-    let runs_in_place = pool.free() <= 0 && pool.pool().is_inside();
-    let mut greenlet = pool.spawn(task(who.api, op["task"].clone(), None)).await;
-    if runs_in_place {
+    let in_place = runs_in_place(pool);
+    let mut greenlet = pool.spawn(script_for(who, op, pool)).await;
+    if in_place {
         let outcome = greenlet.outcome().map(Result::<&_, _>::cloned);
         match outcome.map(Ended::from) {
             None | Some(Ended::Value(_)) => {}
@@ -52,19 +68,19 @@ async fn spawn(who: &Who, op: &Value, pool: &GreenPool<SimHub>) -> Value {
 
 fn imap(who: &Who, op: &Value, pool: &GreenPool<SimHub>) {
     let (api, world) = (who.api, world());
-    // eventlet's has slots of its own, as many as the pool.
-    let slots = match world.manner {
-        Manner::Theirs => {
-            world.quirk.set(true);
-            GreenPool::on(&world.hub, pool.capacity())
-        }
-        _ => pool.clone(),
+    // eventlet reads ahead: one item more than the pool has slots.
+    let most_ahead = pool.capacity() + 1;
+    let (imap, ahead) = if world.manner == Manner::Theirs {
+        // And it has slots of its own.
+        world.quirk.set(true);
+        let slots = GreenPool::on(&world.hub, pool.capacity());
+        let ahead = Rc::new(Semaphore::new(most_ahead));
+        let input = Input::of(op).ahead(&ahead);
+        (input.imap(api, slots.pool().mapper().unbounded()), Some(ahead))
+    } else {
+        (Input::of(op).imap(api, pool.pool().mapper().maxsize(most_ahead)), None)
     };
-    // And it reads ahead: into a queue of one more than those.
-    let mapper = slots.pool().mapper().maxsize(pool.capacity() + 1);
-    let func = move |(spec, extra)| task(api, spec, extra);
-    let imap = mapper.imap(func, from_stream(iterable(op)));
-    world.register_iteration(text(op, "name"), Iteration::new(imap, killed));
+    world.register_iteration(text(op, "name"), Iteration::new(imap, ahead, killed));
 }
 
 pub(super) async fn on_pile(
@@ -78,7 +94,7 @@ pub(super) async fn on_pile(
     world.quirk.set(world.quirk.get() || world.manner == Manner::Theirs);
     Some(match name {
         "pile_spawn" => {
-            pile.spawn(task(who.api, op["task"].clone(), None)).await;
+            pile.spawn(script_for(who, op, pile.pool())).await;
             ok(Value::Null)
         }
         "pile_next" => match pile.next().await {

@@ -1,19 +1,18 @@
 //! gevent's maps, on groups and pools.
 
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::task::Poll;
+use std::rc::Rc;
 
 use futures_lite::StreamExt;
 use serde_json::{Value, json};
 use spinney::map::from_stream;
-use spinney::{TaskSet, spawn_on};
+use spinney::{Imap, TaskSet, spawn_on};
 use spinney_sim::SimHub;
 
 use super::entry::Ended;
+use super::gated::Gated;
 use super::gevent::killed;
-use super::results::{Iteration, iterable};
+use super::inputs::{Feed, Input};
+use super::results::Iteration;
 use super::script::{Api, Who, number, task, text};
 use super::task_sets::Either;
 use super::world::{Manner, Outcome, err, ok, world};
@@ -36,12 +35,12 @@ pub(super) async fn map(who: &Who, op: &Value, on: &Either) -> Value {
 async fn our_map(api: Api, op: &Value, tasks: &TaskSet<SimHub>) -> Value {
     let func = move |(spec, extra)| task(api, spec, extra);
     if op["op"] == "map_async" {
-        let greenlet = tasks.map_async(func, from_stream(iterable(op)));
+        let greenlet = tasks.map_async(func, from_stream(Input::of(op).stream()));
         let list = async move { greenlet.await.map_or_else(|f| Err(f.to_string()), list_of) };
         world().register(text(op, "name"), spawn_on(&world().hub, list));
         return ok(Value::Null);
     }
-    match tasks.map(func, from_stream(iterable(op))).await {
+    match tasks.map(func, from_stream(Input::of(op).stream())).await {
         Ok(outcomes) => list_of(outcomes).map_or_else(err, ok),
         Err(error) => Ended::from(&*error).told(killed),
     }
@@ -52,40 +51,70 @@ fn list_of(outcomes: Vec<Outcome>) -> Outcome {
     outcomes.into_iter().collect::<Result<Vec<_>, _>>().map(Value::from)
 }
 
-/// gevent's map: a greenlet that spawns all, and then waits for one after the other. It goes on
-/// with those behind one that failed, where ours kills them.
+/// gevent's map: a greenlet that starts all items, and then waits for one after the other. The items
+/// behind one that failed run on.
 async fn gather(api: Api, op: Value, on: Either) -> Outcome {
-    let mut items = Box::pin(iterable(&op));
-    let mut greenlets = Vec::new();
-    while let Some((spec, extra)) = caught(items.next()).await? {
-        greenlets.push(on.spawn(task(api, spec, extra)).await);
-    }
-    let mut list = Vec::new();
-    for greenlet in greenlets {
-        list.push(match Ended::from(greenlet.await) {
-            Ended::Value(value) => value,
-            Ended::Killed => "!GreenletExit".into(),
-            Ended::Error(error) => return Err(error),
-        });
-    }
+    let list = match &on {
+        Either::Pool(pool) if pool.is_gated() => map_by_spawns(api, &op, pool).await?,
+        _ => map_by_items(api, &op, on.tasks()).await?,
+    };
     if let Some(label) = op["cb"].as_str() {
         world().log(label, "cb", json!({ "value": list }));
     }
     Ok(list.into())
 }
 
-/// What `future` comes to, or the text that it raised.
-async fn caught<F: Future + Unpin>(mut future: F) -> Result<F::Output, String> {
-    poll_fn(move |cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut future).poll(cx)));
-        match polled {
-            Ok(polled) => polled.map(Ok),
-            Err(payload) => {
-                Poll::Ready(Err(payload.downcast().map_or("a panic".into(), |text| *text)))
-            }
-        }
-    })
-    .await
+/// A map whose items are spawned in a pool with a gate.
+async fn map_by_spawns(api: Api, op: &Value, pool: &Gated) -> Result<Vec<Value>, String> {
+    let feed = Rc::new(Feed::default());
+    let mut items = Box::pin(Input::of(op).fed(&feed).stream());
+    let mut greenlets = Vec::new();
+    while let Some((spec, extra)) = items.next().await {
+        greenlets.push(pool.spawn(task(api, spec, extra)).await);
+    }
+    feed.error()?;
+    let mut list = Vec::new();
+    for greenlet in greenlets {
+        list.push(Ended::from(greenlet.await).outcome()?);
+    }
+    Ok(list)
+}
+
+/// A map of ours, read once all its items have started.
+async fn map_by_items(api: Api, op: &Value, tasks: &TaskSet<SimHub>) -> Result<Vec<Value>, String> {
+    let feed = Rc::new(Feed::default());
+    let imap = Input::of(op).fed(&feed).imap(api, tasks.mapper().unbounded());
+    let mut reader = Reader { imap: Some(imap), feed };
+    reader.feed.wait().await;
+    reader.feed.error()?;
+    let mut list = Vec::new();
+    while let Some(result) = reader.next().await {
+        list.push(result?);
+    }
+    Ok(list)
+}
+
+/// Reads a map. When it is dropped, the map reads no further, and its items run on.
+struct Reader {
+    imap: Option<Imap<Outcome, SimHub>>,
+    feed: Rc<Feed>,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Outcome> {
+        let ended = match self.imap.as_mut()?.next().await? {
+            Ok(outcome) => Ended::from(Ok(outcome)),
+            Err(error) => Ended::from(&*error),
+        };
+        Some(ended.outcome())
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.feed.finish(Ok(()));
+        self.imap.take().map(Imap::detach);
+    }
 }
 
 pub(super) fn imap(who: &Who, op: &Value, tasks: &TaskSet<SimHub>) {
@@ -93,12 +122,6 @@ pub(super) fn imap(who: &Who, op: &Value, tasks: &TaskSet<SimHub>) {
     let bound = if op["maxsize"].is_null() { 0 } else { number(op, "maxsize") };
     let mapper = tasks.mapper();
     let mapper = if bound > 0 { mapper.maxsize(bound) } else { mapper.unbounded() };
-    let items = from_stream(iterable(op));
-    let func = move |(spec, extra)| task(api, spec, extra);
-    let imap = if op["unordered"] == true {
-        mapper.imap_unordered(func, items)
-    } else {
-        mapper.imap(func, items)
-    };
-    world().register_iteration(text(op, "name"), Iteration::new(imap, killed));
+    let imap = Input::of(op).imap(api, mapper);
+    world().register_iteration(text(op, "name"), Iteration::new(imap, None, killed));
 }

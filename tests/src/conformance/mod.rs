@@ -10,6 +10,7 @@ mod eventlet;
 mod gated;
 mod gevent;
 mod green_pools;
+mod inputs;
 mod laws;
 mod locks;
 mod maps;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
-use spinney::{GreenletExit, Handle, Within, catch_exit, greenlet_local, sleep};
+use spinney::{GreenletExit, Handle, Within, catch_exit, greenlet_local, inherit_locals, sleep};
 
 use super::world::{Outcome, TICK, World, err, ok, world};
 use super::{eventlet, gevent};
@@ -118,6 +118,10 @@ async fn value_of(who: &Who, name: &str, op: &Value) -> Option<Value> {
         "local_get" => {
             Some(ok(locals(|locals| locals.get(text(op, "key")).cloned()).unwrap_or_default()))
         }
+        "register" => {
+            world().register_current(&who.name);
+            Some(ok(Value::Null))
+        }
         "with_timeout" => Some(with_timeout(who, op).await),
         "state" => Some(ok(world().object(op)?.state())),
         "next" => {
@@ -133,7 +137,14 @@ async fn value_of(who: &Who, name: &str, op: &Value) -> Option<Value> {
 }
 
 greenlet_local! {
-    static LOCALS: Mutex<BTreeMap<String, Value>> = Mutex::default();
+    static LOCALS: Arc<Mutex<BTreeMap<String, Value>>> = Arc::default();
+}
+
+/// Lets `script`, which runs in place of the current one, share its locals, as the original does.
+pub(super) fn sharing_locals(script: Boxed<Outcome>) -> Boxed<Outcome> {
+    world().quirk.set(true);
+    LOCALS.get();
+    Box::pin(inherit_locals(script))
 }
 
 fn locals<R>(look: impl FnOnce(&mut BTreeMap<String, Value>) -> R) -> R {

@@ -11,7 +11,7 @@ use super::entry::{Ended, Entry};
 use super::gated::Gated;
 use super::gevent::killed;
 use super::maps;
-use super::script::{Boxed, Who, exit_of, limited, task, text};
+use super::script::{Boxed, Who, exit_of, limited, sharing_locals, task, text};
 use super::world::{Manner, Outcome, err, ok, world};
 
 /// A group or a pool.
@@ -127,17 +127,30 @@ async fn run_apply(who: &Who, name: &str, op: &Value, on: &Either) -> Value {
             world().log(label, "cb", json!({ "value": value }));
         }
     };
-    if name == "apply_async" {
+    let manner = world().manner;
+    if name == "apply_async" && manner != Manner::Theirs {
         world().register(text(op, "name"), on.tasks().apply_async_cb(script, callback));
         return ok(Value::Null);
     }
-    let script = async move {
+    let script: Boxed<Outcome> = Box::pin(async move {
         let outcome = script.await;
         callback(&outcome);
         outcome
-    };
-    let outcome = match world().manner {
-        Manner::InPlace => on.tasks().apply(script).await,
+    });
+    if name == "apply_async" {
+        let greenlet = match on {
+            Either::Group(group) => group.apply_async(script),
+            Either::Pool(pool) => pool.apply_async(script),
+        };
+        world().register(text(op, "name"), greenlet);
+        return ok(Value::Null);
+    }
+    let outcome = match (manner, on) {
+        (Manner::InPlace, _) => on.tasks().apply(script).await,
+        (Manner::Theirs, _) if on.tasks().is_inside() => {
+            apply(on.tasks(), sharing_locals(script)).await
+        }
+        (Manner::Theirs, Either::Pool(pool)) => pool.spawn(script).await.await,
         _ => apply(on.tasks(), script).await,
     };
     Ended::from(outcome).told(killed)

@@ -22,8 +22,7 @@ pub enum Verdict {
     Same,
     /// We do exactly what the original did in another order of turns within one instant.
     SameInAnotherOrder,
-    /// We do exactly what the original did if we take the recipe of `docs/migrating.md` where
-    /// ours would let nobody barge in.
+    /// We do exactly what the original did with the recipes of `docs/migrating.md`.
     SameByRecipe,
     /// We do what `docs/conformance.md` says that we do in the place of this.
     AsDocumented(Vec<String>),
@@ -78,9 +77,13 @@ impl Scenario {
             return Verdict::Same;
         }
         let (laws, broken) = laws::check(self, &ours);
-        let is_allowed = !laws.is_empty() && broken.is_empty();
+        let has_recipe = laws::have_recipes(&laws);
+        if has_recipe && !broken.is_empty() {
+            let difference = Difference { expected, observed: ours.observed };
+            return Verdict::Different(difference, broken);
+        }
         // Whatever the tags allow, it is best to do the same.
-        if manner == Manner::Ours && (laws.is_empty() || self.has_tag("fifo")) {
+        if manner == Manner::Ours && (laws.is_empty() || has_recipe || self.has_tag("fifo")) {
             let theirs = self.run(&SimHub::new(), Manner::Theirs);
             if theirs.is_ok_and(|run| run.quirk && run.observed == expected) {
                 return Verdict::SameByRecipe;
@@ -89,6 +92,7 @@ impl Scenario {
                 return Verdict::SameInAnotherOrder;
             }
         }
+        let is_allowed = !laws.is_empty() && broken.is_empty() && !has_recipe;
         if is_allowed || LISTED.contains(&self.id()) {
             return Verdict::AsDocumented(laws);
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spinney::{Greenlet, Spawn};
+use spinney::{Greenlet, Handle, Spawn};
 use spinney_sim::SimHub;
 
 use super::entry::{Entry, Starter};
@@ -25,8 +25,9 @@ pub(super) type Outcome = Result<Value, String>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
     Ours,
-    /// With what `docs/migrating.md` says how to make of our parts: locks and queues that one can
-    /// barge into. And with what there is no reason to make.
+    /// With the recipes of `docs/migrating.md`: locks, queues and pools that let newcomers barge in,
+    /// locals that a task in place shares, maps in slots of their own. And with what there is no
+    /// reason to make.
     Theirs,
     /// With pools whose members run their work in place, which is our default.
     InPlace,
@@ -175,9 +176,22 @@ impl World {
         self.insert(name, Entry::new(greenlet).of_actor());
     }
 
+    /// Registers the script that runs now, which may be an item of a map.
+    pub(super) fn register_current(&self, name: &str) {
+        let Some(current) = Handle::current() else {
+            return self.fault(format!("{name} is no task"));
+        };
+        if self.task(name).is_none_or(|entry| entry.handle != current) {
+            self.insert(name, Entry::of_item(current));
+        }
+    }
+
     fn insert(&self, name: &str, entry: Entry) -> Rc<Entry> {
         let entry = Rc::new(entry);
-        self.tasks.borrow_mut().insert(name.to_owned(), Rc::clone(&entry));
+        let before = self.tasks.borrow_mut().insert(name.to_owned(), Rc::clone(&entry));
+        if let Some(before) = before.filter(|before| before.handle == entry.handle) {
+            entry.links.swap(&before.links);
+        }
         entry
     }
 

@@ -69,10 +69,13 @@ mod map {
     mod bounds;
     mod failures;
     mod input;
+    mod item_error;
+    mod on_item;
     mod one_poll;
     mod reentry;
     mod results;
     mod terms;
+    mod try_imap;
     mod try_map;
 }
 

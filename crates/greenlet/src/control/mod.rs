@@ -20,9 +20,7 @@ mod flags;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::mem;
-use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
@@ -33,9 +31,10 @@ use flags::{
 use spinney_hub::contain;
 use spinney_sync::wake_all;
 
+use crate::birth::{Birth, Origin, next_id};
 use crate::collector::Collector;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
-use crate::primitive::{self, Mutex, MutexGuard};
+use crate::primitive::{self, AtomicU64, Mutex, MutexGuard};
 use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
 use crate::{Failure, GreenletExit, Handle, Panic, State, current, spawn_tree};
@@ -44,7 +43,10 @@ use crate::{Failure, GreenletExit, Handle, Panic, State, current, spawn_tree};
 const NO_PLACE: u32 = u32::MAX;
 
 pub(crate) struct Control {
-    pub(crate) origin: Origin,
+    /// 0 until it is first asked for. An item of a map whose id is 0 at its end leaves the block to
+    /// the next one: so the id is drawn before a handle goes out, and before a local is set.
+    id: AtomicU64,
+    pub(crate) birth: Birth,
     /// Where its container keeps it; `NO_PLACE` without one.
     place: u32,
     flags: Flags,
@@ -53,7 +55,13 @@ pub(crate) struct Control {
 
 impl Control {
     pub(crate) fn new(origin: Origin) -> Self {
-        Self { origin, place: NO_PLACE, flags: Flags::of(0), state: Mutex::default() }
+        Self {
+            id: AtomicU64::new(origin.id),
+            birth: origin.birth,
+            place: NO_PLACE,
+            flags: Flags::of(0),
+            state: Mutex::default(),
+        }
     }
 
     /// As [`new`](Self::new), of one that its container keeps at `place`.
@@ -77,8 +85,36 @@ impl Control {
         self.flags.get() == BEGUN | ENDED | LEFT
     }
 
+    /// For the next item of the task that runs this one: nothing was asked of it yet.
+    pub(crate) fn of_next_item(&self) -> Self {
+        let flags = Flags::of(BEGUN | self.flags.get() & IN_PLACE);
+        Self { place: self.place, flags, ..Self::new(Origin::undrawn(self.birth)) }
+    }
+
     pub(crate) fn id(&self) -> u64 {
-        self.origin.id
+        match self.id.load(Relaxed) {
+            0 => self.draw_id(),
+            id => id,
+        }
+    }
+
+    /// Of two callers that draw it at once both get the same.
+    #[cold]
+    fn draw_id(&self) -> u64 {
+        let id = next_id();
+        self.id.compare_exchange(0, id, Relaxed, Relaxed).map_or_else(|drawn| drawn, |_| id)
+    }
+
+    /// Whether its id was drawn.
+    ///
+    /// Relaxed will do: a draw that this misses comes after it in the order of the word, so it is
+    /// one of the next item. All that a caller does to the block comes after its draw.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.id.load(Relaxed) != 0
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { id: self.id(), birth: self.birth }
     }
 
     pub(crate) fn place(&self) -> Option<u32> {
@@ -96,6 +132,10 @@ impl Control {
 
     pub(crate) fn set_tracked(&self) {
         self.flags.set(TRACKED);
+    }
+
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.flags.has(TRACKED)
     }
 
     pub(crate) fn set_in_place(&self, in_place: bool) {
@@ -295,17 +335,17 @@ impl Control {
         true
     }
 
-    /// The greenlet has ended: says so, lets `leave` go, then tells all who wait. Nobody who waits
-    /// goes on before `leave` is gone, not even one that asks in between. A kill ends it for the
+    /// The greenlet has ended: says so, calls `leave`, then wakes all waiters. No waiter goes on
+    /// before `leave` has returned, not even one that comes in between. A kill ends it for the
     /// reason of the one that is pending, if one is. `parked`: it has left a waker here.
     pub(crate) fn end(
         self: &Arc<Self>,
         ended: &Result<(), Failure>,
         parked: bool,
-        leave: impl Sized,
+        leave: impl FnOnce(),
     ) {
         if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
-            contain(|| drop(leave));
+            contain(leave);
         } else {
             let mut state = self.tell_results(ended);
             if !self.is_ended() {
@@ -316,12 +356,22 @@ impl Control {
             let guards = state.extras.as_mut().map(|extras| mem::take(&mut extras.guards));
             drop(state);
             contain(|| drop(waker));
-            contain(|| drop(leave));
+            contain(leave);
             guards.into_iter().flatten().for_each(|(_, guard)| contain(|| drop(guard)));
         }
         while let Some(link) = self.next_link() {
             link.tell(self.id());
         }
+    }
+
+    /// The first step of an end without a result, unless it was taken before: by a kill or an abort
+    /// of a greenlet that has not run. Returns the failure, which stays.
+    pub(crate) fn fail(self: &Arc<Self>, failure: Failure) -> Failure {
+        let mut state = self.lock();
+        if !self.is_ended() {
+            state.end(self, &Err(failure));
+        }
+        state.failure(self)
     }
 
     /// Calls the links that get the result, and returns with the lock when there are none left. A
@@ -491,11 +541,11 @@ impl Inner {
             Ok(()) => ENDED,
             Err(Failure::Aborted(_)) => ENDED | FAILED | ABORTED,
             Err(Failure::Killed(exit)) => {
-                self.kills.send(exit.clone());
+                self.kills.send(exit.clone().unowned());
                 ENDED | FAILED
             }
             Err(Failure::Panicked(panic)) => {
-                self.extras().panic = Some(panic.clone());
+                self.extras().panic = Some(panic.clone().unowned());
                 ENDED | FAILED | PANICKED
             }
         };
@@ -530,27 +580,5 @@ impl Inner {
 
     fn extras(&mut self) -> &mut Extras {
         self.extras.get_or_insert_default()
-    }
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct Origin {
-    /// A number that no other has.
-    pub(crate) id: u64,
-    /// The greenlet that made it; 0 if none did.
-    parent: u64,
-    /// The line that spawned it.
-    pub(crate) at: &'static Location<'static>,
-}
-
-impl Origin {
-    /// For a greenlet that the current one makes, on the line `at`.
-    pub(crate) fn new(at: &'static Location<'static>) -> Self {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        Self { id: NEXT_ID.fetch_add(1, Relaxed), parent: current::id().unwrap_or(0), at }
-    }
-
-    pub(crate) fn parent(&self) -> Option<u64> {
-        (self.parent != 0).then_some(self.parent)
     }
 }

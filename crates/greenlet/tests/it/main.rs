@@ -7,6 +7,9 @@ mod failures;
 /// [`InPlace`](spinney_greenlet::InPlace) and [`Deputy`](spinney_greenlet::Deputy).
 mod in_place;
 
+/// [`pair_items`](spinney_greenlet::pair_items).
+mod items;
+
 /// [`Greenlet::kill_on_drop`](spinney_greenlet::Greenlet::kill_on_drop).
 mod kill_on_drop;
 
@@ -15,3 +18,6 @@ mod named;
 
 /// [`Handle::guard`](spinney_greenlet::Handle::guard).
 mod guards;
+
+/// [`ResultBuffer`](spinney_greenlet::results::ResultBuffer).
+mod results;

@@ -20,7 +20,7 @@ use crate::SmolHub;
 #[cfg(feature = "tokio")]
 use crate::TokioHub;
 use crate::local::LocalHandle;
-use crate::{BoxTask, Clock, Context, LocalHub, Spawn, current, require_threads};
+use crate::{BoxTask, Clock, Context, Executor, LocalHub, Spawn, current, require_threads};
 
 pub use builder::HubBuilder;
 
@@ -292,6 +292,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
             Kind::Custom(custom) => custom.hub.spawn(Box::pin(future)),
         }
     }
+}
+
+impl Executor for Hub {
+    type AnyTask = BoxTask;
 
     fn is_current(&self) -> bool {
         matches!(self.kind, Kind::Following) || self.is_innermost()

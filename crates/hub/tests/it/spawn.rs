@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
-use spinney_hub::{BoxTask, Clock, LocalHub, Spawn, spawn, yield_now};
+use spinney_hub::{BoxTask, Clock, Executor, LocalBoxTask, LocalHub, Spawn, spawn, yield_now};
 
 /// Polls whatever it was given, round and round.
 #[derive(Default)]
@@ -30,6 +30,10 @@ impl<F: Future<Output = ()> + 'static> Spawn<F> for Rounds {
     fn spawn(&self, future: F) {
         self.tasks.borrow_mut().push_back(Box::pin(future));
     }
+}
+
+impl Executor for Rounds {
+    type AnyTask = LocalBoxTask;
 }
 
 impl Rounds {
@@ -109,12 +113,12 @@ fn free_spawn_reaches_the_stranger_that_is_current() {
 
 #[test]
 fn only_an_executor_that_says_so_is_local() {
-    fn is_local(hub: impl Spawn<BoxTask>) -> bool {
+    fn is_local(hub: impl Executor) -> bool {
         hub.is_local()
     }
     let local = LocalHub::new();
     assert!(is_local(&local) && is_local(Rc::new(&local)) && is_local(Rc::new(local)));
-    assert!(is_local(Rc::new(LocalHub::new()) as Rc<dyn Spawn<BoxTask>>));
+    assert!(is_local(Rc::new(LocalHub::new()) as Rc<dyn Executor<AnyTask = LocalBoxTask>>));
     assert!(!is_local(Rounds::default()));
     let threads = spinney_hub::Hub::builder().threads(1).build().unwrap();
     assert!(!is_local(&threads) && !is_local(Arc::new(threads)));

@@ -1,4 +1,4 @@
-//! [`Feeder`]: gets slots for a map, in turn with everybody else.
+//! [`Feeder`]: gets slots for a map, in turn with all other waiters.
 
 use std::fmt;
 use std::panic::Location;
@@ -7,98 +7,106 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
-use spinney_greenlet::{Failure, GreenletExit};
-use spinney_hub::{Spawn, contain};
+use spinney_greenlet::{Failure, GreenletExit, InPlace};
+use spinney_hub::{Erase, Executor, Spawn};
 use spinney_sync::{Acquire, Closed, Wait as WaitNote};
 
-use super::MapWorker;
-use super::job::{Job, Pulled};
-use super::results::Room;
+use super::input::Ahead;
+use super::results::{Begun, Need, Room, Wish};
+use super::shared::MapShared;
 use super::source::Source;
-use super::worker::Worker;
-use crate::members::{Kind, Members};
-use crate::slot::{AcquireSlot, Gate, Held};
+use super::worker::pair_worker;
+use super::{ItemInPlace, MapWorker};
+use crate::members::Members;
+use crate::slot::{AcquireSlot, Held, MapsEnd, Permit};
 use crate::task_set::Core;
-
-/// There will be no slot for it any more.
-struct NoMore;
 
 /// How many workers are started before others get a turn.
 const BATCH: usize = 64;
 
 /// The task of a map that waits for slots and puts workers into them. It belongs to no group and
 /// keeps none alive. Dropping it ends the map after what is running.
-pub struct Feeder<S: Source, F, Fut: Future, X> {
-    job: Arc<Job<S, F, Fut::Output, X>>,
+pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
+    shared: Arc<MapShared<S, F, Fut::Output, X>>,
     core: Weak<Core<X>>,
     members: Arc<Members>,
     /// Its place in the queue for a slot, while it has one.
     queued: Option<AcquireSlot>,
-    /// An item of an input that may wait, taken ahead of its slot.
-    ahead: Option<(usize, S::Item)>,
-    /// Ready when the group is closed, while it waits for such an item.
-    closed: Acquire<Gate>,
+    /// Ready when the maps of the group end. None if the group was closed before the map started.
+    end: Option<Acquire<MapsEnd>>,
     /// The line that started the map.
     at: &'static Location<'static>,
 }
 
-impl<S: Source, F, Fut: Future, X> Feeder<S, F, Fut, X> {
+/// What a worker is to run in.
+enum Place {
+    Slot(Permit),
+    /// Within the polls of the reader, which is a member.
+    Reader(Wish),
+}
+
+impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
     #[track_caller]
-    pub(crate) fn new(job: Arc<Job<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
-        let (members, closed) = (Arc::clone(&core.members), Gate::acquire(&core.members));
-        let (core, at) = (Arc::downgrade(core), Location::caller());
-        Self { job, core, members, queued: None, ahead: None, closed, at }
+    pub(super) fn new(shared: Arc<MapShared<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
+        let (members, core) = (Arc::clone(&core.members), Arc::downgrade(core));
+        let end = (!members.is_closed()).then(|| MapsEnd::wait(&members));
+        Self { shared, core, members, queued: None, end, at: Location::caller() }
     }
 
-    /// Takes an item ahead, of an input that may wait; false if there is none.
-    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        // A slot that comes meanwhile is for others.
-        self.leave_queue();
-        // Registers for the end of the map, which may come meanwhile.
-        if self.job.results.poll_room(cx) == Poll::Ready(false) {
-            return Poll::Ready(false);
-        }
-        if Pin::new(&mut self.closed).poll(cx).is_ready() {
-            self.refuse(GreenletExit::because(Closed));
-            return Poll::Ready(false);
-        }
-        WaitNote::note("the input of a map started", self.at);
-        self.poll_pull(cx)
+    /// Whether the maps of the group have ended, or the map was refused.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready())
     }
 
-    fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        match ready!(self.job.poll_pull(cx)) {
-            Pulled::Item(index, item) => {
-                self.ahead = Some((index, item));
-                return Poll::Ready(true);
+    /// Whether there is a next item.
+    fn look_ahead(&self, cx: &mut Context<'_>) -> bool {
+        match self.shared.look_ahead(cx) {
+            Ahead::Item => true,
+            Ahead::Pending => {
+                WaitNote::note("the input of a map started", self.at);
+                false
             }
-            Pulled::Failed(index, failure) => self.job.results.refuse(index, failure),
-            Pulled::End => self.job.results.exhaust(),
-        }
-        Poll::Ready(false)
-    }
-
-    /// Ends the map after what is running; the next item was killed.
-    fn refuse(&mut self, why: GreenletExit) {
-        match self.ahead.take() {
-            Some((index, item)) => {
-                contain(|| drop(item));
-                self.job.results.refuse(index, Failure::Killed(why));
+            none => {
+                self.shared.tell(none);
+                false
             }
-            None => self.job.refuse(Failure::Killed(why)),
         }
     }
 
-    /// Ends the map because the group is closed. Only an item that there is can be refused.
-    fn end_closed(&mut self, cx: &mut Context<'_>) {
-        if self.ahead.is_some() || self.poll_pull(cx) == Poll::Ready(true) {
-            self.refuse(GreenletExit::because(Closed));
+    /// A place for a worker; None if there will be no more.
+    fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place>> {
+        let has_item = self.look_ahead(cx);
+        let results = &self.shared.results;
+        match results.poll_need(cx, has_item) {
+            Need::Slot => {}
+            Need::Nothing => {
+                // A slot that comes too late is for another waiter.
+                self.leave_queue();
+                if has_item {
+                    WaitNote::note("the reader of a map started", self.at);
+                }
+                return Poll::Pending;
+            }
+            Need::NoMore => return Poll::Ready(None),
+        }
+        let queued =
+            self.queued.get_or_insert_with(|| AcquireSlot::new(&self.members).despite_close());
+        let slot = Pin::new(queued).poll(cx);
+        results.feeder_queued.store(slot.is_pending(), Relaxed);
+        if let Poll::Ready(slot) = slot {
+            self.queued = None;
+            return Poll::Ready(slot.ok().map(Place::Slot));
+        }
+        WaitNote::note("a slot for a map started", self.at);
+        match results.wished() {
+            Some(wish) if has_item => Poll::Ready(Some(Place::Reader(wish))),
+            _ => Poll::Pending,
         }
     }
 
     fn leave_queue(&mut self) {
         self.queued = None;
-        self.job.results.feeder_queued.store(false, Relaxed);
+        self.shared.results.feeder_queued.store(false, Relaxed);
     }
 }
 
@@ -107,85 +115,70 @@ where
     S: Source,
     F: Fn(S::Item) -> Fut,
     Fut: Future,
-    X: Spawn<MapWorker<S, F, Fut, X>>,
+    X: Executor<AnyTask: Erase<ItemInPlace<S, F, Fut, X>>>
+        + Spawn<MapWorker<S, F, Fut, X>>
+        + Spawn<X::AnyTask>,
 {
-    /// Starts one more worker, if there is an item for it; false if there will be no more.
+    /// Starts one more worker; false if there will be no more.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let Ok(slot) = ready!(self.poll_slot(cx)) else { return Poll::Ready(false) };
-        if self.members.is_closed() {
-            self.give_back(slot);
-            self.end_closed(cx);
-            return Poll::Ready(false);
+        if self.is_over(cx) {
+            // An input that is empty has no item to refuse.
+            self.look_ahead(cx);
+            self.shared.refuse(GreenletExit::because(Closed));
         }
-        let item = match (self.core.upgrade(), self.job.results.open()) {
-            (None, _) => None,
-            (Some(core), Room::Opened(_)) => {
-                let item = self.ahead.take().or_else(|| self.job.pull(cx));
-                item.map(|item| (core, item))
+        let Some(place) = ready!(self.poll_place(cx)) else { return Poll::Ready(false) };
+        let Some(core) = self.core.upgrade() else { return Poll::Ready(false) };
+        match place {
+            Place::Slot(permit) => match self.shared.results.take_parked() {
+                Some(begun) => self.move_to_slot(&core.hub, begun, permit),
+                None => self.start(&core.hub, Held::Own(permit), cx),
+            },
+            Place::Reader(wish) => {
+                let slot = wish.share().map_or(Held::InPlace, Held::Shared);
+                self.start(&core.hub, slot, cx);
             }
-            (Some(_), Room::Full | Room::Over) => {
-                self.give_back(slot);
-                return Poll::Ready(true);
-            }
-        };
-        let Some((core, (index, item))) = item else {
-            self.give_back(slot);
-            return Poll::Ready(false);
-        };
-        let seated = matches!(slot, Held::Own(_));
-        let worker = Worker::new(Arc::clone(&self.job), &core, index, item, seated);
-        let seat = worker.seat();
-        let entered = self.members.enter(slot, self.at, worker, Kind::Worker, seat);
-        match entered {
-            Ok((task, greenlet)) => {
-                greenlet.detach();
-                core.hub.spawn(task);
-            }
-            Err(worker) => worker.refuse(GreenletExit::because(Closed)),
         }
         Poll::Ready(true)
     }
 
-    /// A slot, or a share of that of the reader, which waits.
-    fn poll_slot(&mut self, cx: &mut Context<'_>) -> Poll<Result<Held, NoMore>> {
-        let results = &self.job.results;
-        match results.poll_room(cx) {
-            Poll::Ready(true) => {}
-            Poll::Ready(false) => return Poll::Ready(Err(NoMore)),
-            Poll::Pending => {
-                // A slot that came too late is for somebody else.
-                self.leave_queue();
-                WaitNote::note("the reader of a map started", self.at);
-                return Poll::Pending;
-            }
-        }
-        let queued = self.queued.get_or_insert_with(|| AcquireSlot::new(&self.members));
-        let slot = Pin::new(queued).poll(cx);
-        results.feeder_queued.store(slot.is_pending(), Relaxed);
-        match slot {
-            Poll::Pending => {
-                WaitNote::note("a slot for a map started", self.at);
-                let share = results.borrow_slot(cx.waker());
-                share.map_or(Poll::Pending, |share| Poll::Ready(Ok(Held::Shared(share))))
-            }
-            Poll::Ready(Ok(permit)) => {
-                self.queued = None;
-                Poll::Ready(Ok(Held::Own(permit)))
-            }
-            Poll::Ready(Err(Closed)) => {
-                self.queued = None;
-                self.end_closed(cx);
-                Poll::Ready(Err(NoMore))
-            }
-        }
+    /// The item that the reader has begun goes on in a slot.
+    fn move_to_slot(&self, hub: &X, begun: Begun<X>, permit: Permit) {
+        let Begun { task, child, below, .. } = begun;
+        self.members.seat(&child, permit, below.upgrade().as_deref());
+        child.set_in_place(false);
+        hub.spawn(task);
     }
 
-    fn give_back(&self, slot: Held) {
-        let is_share = matches!(slot, Held::Shared(_));
-        drop(slot);
-        if is_share {
-            self.job.results.return_slot();
+    /// Starts a worker in `slot`, with the next item.
+    fn start(&self, hub: &X, slot: Held, cx: &mut Context<'_>) {
+        let results = &self.shared.results;
+        let Room::Opened(_) = results.open() else { return };
+        let (item, ahead) = self.shared.next(cx);
+        let Some(item) = item else { return results.close_one() };
+        if let Ahead::Over(..) = ahead {
+            self.shared.tell(ahead);
         }
+        let (index, is_own) = (item.0, matches!(slot, Held::Own(_)));
+        let is_beside = matches!(slot, Held::Shared(_));
+        let key = results.enlist(is_own);
+        let made = self.members.enter_worker(slot, item, |item, membership| {
+            pair_worker(&self.shared, item, membership, key, !is_own)
+        });
+        let Ok((task, child)) = made else {
+            results.dismiss(key);
+            return results.refuse_opened(index, Failure::Killed(GreenletExit::because(Closed)));
+        };
+        if !results.introduce(key, child.unasked()) {
+            child.kill_now();
+        }
+        if is_own || is_beside {
+            if is_beside {
+                results.put_beside(key);
+            }
+            return hub.spawn(task);
+        }
+        let task = X::AnyTask::erase(InPlace::new(task, &child));
+        results.park(Begun { task, child, key, below: Weak::new() });
     }
 }
 
@@ -194,17 +187,15 @@ where
     S: Source,
     F: Fn(S::Item) -> Fut,
     Fut: Future,
-    X: Spawn<MapWorker<S, F, Fut, X>>,
+    X: Executor<AnyTask: Erase<ItemInPlace<S, F, Fut, X>>>
+        + Spawn<MapWorker<S, F, Fut, X>>
+        + Spawn<X::AnyTask>,
 {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
         for _ in 0..BATCH {
-            if S::WAITS && this.ahead.is_none() && !ready!(this.poll_ahead(cx)) {
-                return Poll::Ready(());
-            }
-            if !ready!(this.poll_feed(cx)) {
+            if !ready!(self.poll_feed(cx)) {
                 return Poll::Ready(());
             }
         }
@@ -214,18 +205,18 @@ where
 }
 
 /// Nothing of it is pinned in place.
-impl<S: Source, F, Fut: Future, X> Unpin for Feeder<S, F, Fut, X> {}
+impl<S: Source, F, Fut: Future, X: Executor> Unpin for Feeder<S, F, Fut, X> {}
 
-impl<S: Source, F, Fut: Future, X> Drop for Feeder<S, F, Fut, X> {
+impl<S: Source, F, Fut: Future, X: Executor> Drop for Feeder<S, F, Fut, X> {
     fn drop(&mut self) {
-        self.queued = None;
-        self.refuse(GreenletExit::new());
-        self.job.results.end_feeding();
+        self.leave_queue();
+        self.shared.refuse(GreenletExit::new());
+        self.shared.results.end_feeding();
     }
 }
 
-impl<S: Source, F, Fut: Future, X> fmt::Debug for Feeder<S, F, Fut, X> {
+impl<S: Source, F, Fut: Future, X: Executor> fmt::Debug for Feeder<S, F, Fut, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.job.results.describe(f, "Feeder")
+        self.shared.results.describe(f, "Feeder")
     }
 }

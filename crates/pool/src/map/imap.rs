@@ -10,12 +10,12 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use spinney_greenlet::{Failure, Handle};
-use spinney_hub::WakeDelay;
+use spinney_hub::{Executor, WakeDelay};
 use spinney_sync::{GiveWay, Wait as WaitNote};
 
 use super::ItemError;
-use super::results::{Hand, Lender, Results};
-use crate::in_place::Holder;
+use super::results::{Hand, Results, Turnout, Wish};
+use crate::in_place::{Frame, Holder, Turn};
 use crate::{Reentry, TaskSet};
 
 /// The results of a running map, one by one: a stream. `gevent.pool.IMap`,
@@ -25,27 +25,30 @@ use crate::{Reentry, TaskSet};
 /// again. It keeps its pool alive. Dropping it takes no further items, and kills those that are
 /// running; [`detach`](Self::detach) lets them run.
 ///
-/// A member that reads lends its slot to the map while it waits; see
-/// [`Reentry`](crate::Reentry).
+/// A member that reads a map of its own pool runs the items within its own reads, one at a time,
+/// while no slot comes for the map; see [`Reentry`](crate::Reentry). A read that began an item
+/// returns when that has finished.
 #[must_use = "dropping a stream kills its map: read it, or say `detach()`"]
-pub struct Imap<T, X = spinney_hub::Hub> {
+pub struct Imap<T, X: Executor = spinney_hub::Hub> {
     results: Arc<Results<T, X>>,
     hand: Hand<T>,
     /// None once it is detached.
     tasks: Option<TaskSet<X>>,
+    /// Among the waits of the greenlet that reads, if that is a member.
+    turn: Option<Turn>,
     delay: WakeDelay,
     give_way: GiveWay,
     /// The line that started it.
     at: &'static Location<'static>,
 }
 
-impl<T, X> Imap<T, X> {
+impl<T, X: Executor> Imap<T, X> {
     #[track_caller]
     pub(crate) fn new(results: Arc<Results<T, X>>, tasks: TaskSet<X>) -> Self {
         let at = Location::caller();
         let (hand, delay) = (Hand::default(), WakeDelay::default());
         let (tasks, give_way) = (Some(tasks), GiveWay::default());
-        Self { results, hand, tasks, delay, give_way, at }
+        Self { results, hand, tasks, turn: None, delay, give_way, at }
     }
 
     /// The same results, each with the place of its item in the input.
@@ -88,10 +91,30 @@ impl<T, X> Imap<T, X> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when it is dropped: an item that the reader was running within this wait stays
+    /// in the map, and goes on in the next slot or the next read.
     #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, ItemError>>> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
+        let read = Read(self);
+        poll_fn(move |cx| Pin::new(&mut *read.0).poll_next(cx))
+    }
+
+    /// Kills what is running, and waits until all that the map started has ended.
+    pub(super) fn poll_stop(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.stop();
+        // A map without a reader has no further results: what can be had is its end.
+        let over = self.results.poll_take(cx, &mut self.hand, false);
+        if over.is_pending() {
+            WaitNote::note("the items that a map killed", self.at);
+        }
+        over.map(|_| ())
+    }
+
+    /// Takes no further items, and kills those that are running, once.
+    fn stop(&mut self) {
+        if !self.results.is_abandoned() {
+            self.results.abandon(std::mem::take(&mut self.hand));
+        }
     }
 
     pub(crate) fn poll_indexed(
@@ -99,12 +122,12 @@ impl<T, X> Imap<T, X> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<(usize, Result<T, Failure>)>> {
         let mut give_way = std::mem::take(&mut self.give_way);
-        let polled = give_way.poll(cx, |cx| self.poll_read(cx));
+        let polled = give_way.poll_whole(cx, |cx| self.poll_read(cx));
         self.give_way = give_way;
         polled
     }
 
-    fn poll_read(&mut self, cx: &Context<'_>) -> Poll<Option<(usize, Result<T, Failure>)>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, Result<T, Failure>)>> {
         loop {
             if let Some(next) = self.results.read(&mut self.hand) {
                 return Poll::Ready(Some(next));
@@ -118,33 +141,78 @@ impl<T, X> Imap<T, X> {
     /// Takes what can be read; false when there will be no more. Apart from what reads it one by
     /// one, which is short without.
     #[inline(never)]
-    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<bool> {
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.results.has_begun() {
+            if let Some(ended) = self.poll_in_place(cx) {
+                ready!(ended);
+            }
+        }
         let mut taken = self.results.poll_take(cx, &mut self.hand, self.delay.is_on());
         if self.delay.is_on() && taken.is_pending() && !self.delay.poll(cx) {
             taken = self.results.poll_take(cx, &mut self.hand, false);
         }
         if taken.is_ready() {
+            self.turn = None;
             self.delay.start();
         } else {
-            self.offer_slot();
             WaitNote::note("a map started", self.at);
+            self.wish(cx);
         }
         taken
     }
 
-    /// Lets the map share the slot of its reader, if that is a member which waits.
-    fn offer_slot(&self) {
-        let Some(tasks) = &self.tasks else { return };
-        if tasks.core.settings.reentry != Reentry::Wait {
-            let holder = Holder::around(tasks.inner()).filter(Holder::has_no_turn);
-            if let Some((holder, reader)) = holder.zip(Handle::current()) {
-                self.results.offer_slot(Lender::new(holder, &reader));
-            }
+    /// Wishes for an item to run in place, if the reader may.
+    fn wish(&mut self, cx: &Context<'_>) {
+        let wish = self.place(cx).map(|(holder, _)| Wish::new(holder));
+        if let Some(wish) = wish {
+            self.results.wish(wish);
         }
+    }
+
+    /// The member within whose poll this is polled, and the current greenlet, if that may run an
+    /// item in place and it is its turn.
+    fn place(&mut self, cx: &Context<'_>) -> Option<(Holder, Handle)> {
+        let place = self.tasks.as_ref().and_then(|tasks| {
+            let may_run = tasks.core.settings.reentry != Reentry::Wait && tasks.is_on_hub();
+            let holder = if may_run { Holder::around(tasks.inner()) } else { None };
+            Some((holder?, Handle::current()?, tasks.slots()))
+        });
+        let Some((holder, current, slots)) = place else {
+            // If the stream changed hands, the other waits of the member do without it.
+            self.turn = None;
+            return None;
+        };
+        let is_first = Turn::of(&mut self.turn, slots, &current).poll(cx.waker());
+        is_first.then_some((holder, current))
+    }
+
+    /// Runs the item that has begun in place, and is ready when that has finished. None if the reader
+    /// may not run it, or if there is none any more.
+    fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        let (holder, around) = self.place(cx)?;
+        let mut begun = match self.results.turn_out() {
+            Turnout::Begun(begun) => begun,
+            Turnout::Beside => return Some(self.results.wait(cx)),
+            Turnout::None => return None,
+        };
+        let below = std::mem::take(&mut begun.below);
+        let frame = Frame { child: begun.child.id(), around, holder, below };
+        let (polled, below) = frame.run(|| Pin::new(&mut begun.task).poll(cx));
+        begun.below = below;
+        if polled.is_pending() {
+            self.results.park_again(cx, begun);
+        }
+        Some(polled)
+    }
+
+    /// The read was dropped: another wait of the greenlet may have the turn.
+    fn rest(&mut self) {
+        self.turn = None;
+        self.results.withdraw();
     }
 }
 
-impl<T, X> Stream for Imap<T, X> {
+impl<T, X: Executor> Stream for Imap<T, X> {
     type Item = Result<T, ItemError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -155,18 +223,27 @@ impl<T, X> Stream for Imap<T, X> {
     }
 }
 
-/// Nothing of it is pinned in place.
-impl<T, X> Unpin for Imap<T, X> {}
+/// A read in progress. Dropping it gives the turn up.
+struct Read<'a, T, X: Executor>(&'a mut Imap<T, X>);
 
-impl<T, X> Drop for Imap<T, X> {
+impl<T, X: Executor> Drop for Read<'_, T, X> {
+    fn drop(&mut self) {
+        self.0.rest();
+    }
+}
+
+/// Nothing of it is pinned in place.
+impl<T, X: Executor> Unpin for Imap<T, X> {}
+
+impl<T, X: Executor> Drop for Imap<T, X> {
     fn drop(&mut self) {
         if self.tasks.is_some() {
-            self.results.abandon(std::mem::take(&mut self.hand));
+            self.stop();
         }
     }
 }
 
-impl<T, X> fmt::Debug for Imap<T, X> {
+impl<T, X: Executor> fmt::Debug for Imap<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.results.describe(f, "Imap")
     }
@@ -175,11 +252,11 @@ impl<T, X> fmt::Debug for Imap<T, X> {
 /// The results of a running map, each with the place of its item in the input; see
 /// [`Imap::indexed`]. Dropping it is as dropping the [`Imap`].
 #[must_use = "dropping a stream kills its map: read it"]
-pub struct Indexed<T, X = spinney_hub::Hub> {
+pub struct Indexed<T, X: Executor = spinney_hub::Hub> {
     imap: Imap<T, X>,
 }
 
-impl<T, X> Indexed<T, X> {
+impl<T, X: Executor> Indexed<T, X> {
     /// Waits for the next result, with the place of its item; None when there will be no more.
     ///
     /// # Cancel safety
@@ -191,7 +268,7 @@ impl<T, X> Indexed<T, X> {
     }
 }
 
-impl<T, X> Stream for Indexed<T, X> {
+impl<T, X: Executor> Stream for Indexed<T, X> {
     type Item = (usize, Result<T, Failure>);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -199,7 +276,7 @@ impl<T, X> Stream for Indexed<T, X> {
     }
 }
 
-impl<T, X> fmt::Debug for Indexed<T, X> {
+impl<T, X: Executor> fmt::Debug for Indexed<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Indexed").field("imap", &self.imap).finish()
     }
@@ -211,13 +288,13 @@ impl<T, X> fmt::Debug for Indexed<T, X> {
 /// Of several failures it ends with the one of the first item in order, when all before that have
 /// ended. The rest then runs on for as long as the pool lives.
 #[must_use = "dropping a map kills it: await it"]
-pub struct Map<T, X = spinney_hub::Hub> {
+pub struct Map<T, X: Executor = spinney_hub::Hub> {
     /// None once it has ended.
     stream: Option<Imap<T, X>>,
     list: Vec<T>,
 }
 
-impl<T, X> Map<T, X> {
+impl<T, X: Executor> Map<T, X> {
     pub(crate) fn new(stream: Imap<T, X>) -> Self {
         Self { stream: Some(stream), list: Vec::new() }
     }
@@ -226,7 +303,7 @@ impl<T, X> Map<T, X> {
 /// # Panics
 ///
 /// If it is polled again after it was done.
-impl<T, X> Future for Map<T, X> {
+impl<T, X: Executor> Future for Map<T, X> {
     type Output = Result<Vec<T>, ItemError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -250,9 +327,9 @@ impl<T, X> Future for Map<T, X> {
 }
 
 /// Nothing of it is pinned in place.
-impl<T, X> Unpin for Map<T, X> {}
+impl<T, X: Executor> Unpin for Map<T, X> {}
 
-impl<T, X> fmt::Debug for Map<T, X> {
+impl<T, X: Executor> fmt::Debug for Map<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Map").field("read", &self.list.len()).field("rest", &self.stream).finish()
     }

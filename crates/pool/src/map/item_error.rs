@@ -4,19 +4,43 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
 
-use spinney_greenlet::Failure;
+use spinney_greenlet::{Failure, GreenletExit, Panic};
 
-/// What went wrong with one item of a map, and with which.
+/// The failure of one item of a map, and the item's index. `E` is [`Failure`], or [`TaskError`] in a
+/// map whose tasks return a `Result`.
+///
+/// [`returned`](Self::returned), [`panicked`](Self::panicked) and [`killed`](Self::killed) say which
+/// failure it is.
+///
+/// `?` converts it into a `Box<dyn Error>`, for every error type of the tasks that is `Debug` and
+/// `Display`: one that implements [`Error`], a `String`, a `Box<dyn Error + Send + Sync>`. Its text
+/// contains that of the error. It has no [`source`](Error::source), as the error need not implement
+/// [`Error`]: the source of a returned error is reached by way of [`returned`](Self::returned).
 ///
 /// ```
+/// use std::error::Error;
+///
 /// use spinney_pool::Pool;
+///
+/// async fn parse(text: &str) -> Result<u32, Box<dyn Error + Send + Sync>> {
+///     assert!(!text.is_empty(), "nothing to parse");
+///     Ok(text.parse()?)
+/// }
+///
+/// async fn sum(pool: &Pool, texts: Vec<&'static str>) -> Result<u32, Box<dyn Error + Send + Sync>> {
+///     Ok(pool.try_map(parse, texts).await?.iter().sum())
+/// }
 ///
 /// spinney_hub::block_on(async {
 ///     let pool = Pool::new(2);
-///     let error = pool.map(|n| async move { assert_ne!(n, 2, "not two") }, 0..5).await.unwrap_err();
-///     assert_eq!(error.index(), 2);
-///     assert!(error.is_panic());
-///     assert!(error.to_string().starts_with("item 2 panicked: "));
+///     assert_eq!(sum(&pool, vec!["1", "2"]).await.unwrap(), 3);
+///     let error = sum(&pool, vec!["x"]).await.unwrap_err();
+///     assert_eq!(error.to_string(), "item 0 failed: invalid digit found in string");
+///
+///     let error = pool.try_map(parse, ["1", ""]).await.unwrap_err();
+///     let message = error.panicked().and_then(|panic| panic.message());
+///     assert_eq!((error.index(), message.as_deref()), (1, Some("nothing to parse")));
+///     assert!(error.returned().is_none() && error.killed().is_none());
 /// });
 /// ```
 #[derive(Clone, Debug)]
@@ -39,6 +63,47 @@ impl<E> ItemError<E> {
     pub fn into_error(self) -> E {
         self.error
     }
+}
+
+impl ItemError {
+    /// The panic, if the task panicked.
+    pub fn panicked(&self) -> Option<&Panic> {
+        panic_of(&self.error)
+    }
+
+    /// The kill, if the item was killed or took too long.
+    pub fn killed(&self) -> Option<&GreenletExit> {
+        kill_of(&self.error)
+    }
+}
+
+impl<E> ItemError<TaskError<E>> {
+    /// The error, if the task returned one.
+    pub fn returned(&self) -> Option<&E> {
+        if let TaskError::Returned(error) = &self.error { Some(error) } else { None }
+    }
+
+    /// The panic, if the task panicked.
+    pub fn panicked(&self) -> Option<&Panic> {
+        self.failure().and_then(panic_of)
+    }
+
+    /// The kill, if the item was killed or took too long.
+    pub fn killed(&self) -> Option<&GreenletExit> {
+        self.failure().and_then(kill_of)
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        if let TaskError::Failed(failure) = &self.error { Some(failure) } else { None }
+    }
+}
+
+fn panic_of(failure: &Failure) -> Option<&Panic> {
+    if let Failure::Panicked(panic) = failure { Some(panic) } else { None }
+}
+
+fn kill_of(failure: &Failure) -> Option<&GreenletExit> {
+    if let Failure::Killed(exit) = failure { Some(exit) } else { None }
 }
 
 impl<E> Deref for ItemError<E> {
@@ -79,14 +144,7 @@ fn write_failure(f: &mut fmt::Formatter<'_>, index: usize, failure: &Failure) ->
     }
 }
 
-impl<E: Error + 'static> Error for ItemError<E>
-where
-    Self: fmt::Display,
-{
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.error.source()
-    }
-}
+impl<E> Error for ItemError<E> where Self: fmt::Debug + fmt::Display {}
 
 impl From<ItemError> for Failure {
     fn from(error: ItemError) -> Self {

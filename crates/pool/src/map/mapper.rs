@@ -1,17 +1,20 @@
 //! [`Mapper`]: the settings of one map.
 
 use std::fmt;
-use std::sync::Arc;
+use std::panic::Location;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spinney_hub::Spawn;
+use spinney_greenlet::{Birth, Inherited};
 
 use super::feeder::Feeder;
 use super::imap::{Imap, Map};
-use super::job::Job;
+use super::input::Input;
+use super::on_item::{Callback, OnItem};
 use super::results::{Order, Results};
+use super::shared::MapShared;
 use super::terms::Terms;
-use super::{Attempts, IntoSource, Once, Retry, TryMap};
+use super::{Attempts, IntoSource, Once, Retry, TaskError, TryImap, TryMap};
 use crate::{RunsMap, TaskSet};
 
 /// How far the maps of a group without a limit run ahead of who reads them.
@@ -43,19 +46,9 @@ pub struct Mapper<X = spinney_hub::Hub, R = Once> {
     /// If it was set.
     maxsize: Option<usize>,
     limit: Option<Duration>,
+    on_item: Option<Callback>,
+    inherits: bool,
     attempts: R,
-}
-
-impl<X> Mapper<X> {
-    pub(crate) fn new(tasks: TaskSet<X>) -> Self {
-        Self { tasks, maxsize: None, limit: None, attempts: Once }
-    }
-
-    /// Tries failed items again, by default not. They have to be `Clone` then.
-    pub fn retry(self, policy: Retry) -> Mapper<X, Retry> {
-        let Self { tasks, maxsize, limit, attempts: Once } = self;
-        Mapper { tasks, maxsize, limit, attempts: policy }
-    }
 }
 
 impl<X, R> Mapper<X, R> {
@@ -82,6 +75,88 @@ impl<X, R> Mapper<X, R> {
         self
     }
 
+    /// Lets each item start with the [locals](spinney_greenlet::Local) that the caller has when the map
+    /// starts; the default is none. Each item has values of its own to set.
+    ///
+    /// ```
+    /// use spinney_greenlet::greenlet_local;
+    /// use spinney_pool::Pool;
+    ///
+    /// greenlet_local!(static REQUEST: u32 = 0;);
+    ///
+    /// spinney_hub::block_on(async {
+    ///     REQUEST.set(17);
+    ///     let request = |_| async { REQUEST.get() };
+    ///     let pool = Pool::new(2);
+    ///     assert_eq!(pool.map(request, 0..2).await.unwrap(), [0, 0]);
+    ///     assert_eq!(pool.mapper().inherit_locals().map(request, 0..2).await.unwrap(), [17, 17]);
+    /// });
+    /// ```
+    pub fn inherit_locals(mut self) -> Self {
+        self.inherits = true;
+        self
+    }
+
+    /// Calls `callback` once for each item, with the item's index and its outcome: to show progress,
+    /// for example. `Err` is [`TaskError::Returned`] if the map's verb is one for tasks that return
+    /// a `Result` and the task returned an error; otherwise a task that returns is a success.
+    ///
+    /// The call is made where the item has finished, after its last try and before its result can be
+    /// read. An item that is refused before it starts counts, and so does an input that panics. A
+    /// `callback` that panics changes nothing; the panic hook reports it. While it runs, its slot is
+    /// taken, so it should be short.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    ///
+    /// use spinney_pool::Pool;
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let pool = Pool::new(2);
+    ///     let (done, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    ///     let (one, error) = (Arc::clone(&done), Arc::clone(&failed));
+    ///     let mapper = pool.mapper().on_item(move |_index, outcome| {
+    ///         one.fetch_add(1, Relaxed);
+    ///         error.fetch_add(usize::from(outcome.is_err()), Relaxed);
+    ///     });
+    ///     let parse = |text: &str| async { text.parse::<u8>() };
+    ///     mapper.try_map(parse, ["1", "x", "3"]).collect_all().await;
+    ///     assert_eq!((done.load(Relaxed), failed.load(Relaxed)), (3, 1));
+    /// });
+    /// ```
+    pub fn on_item<C>(mut self, callback: C) -> Self
+    where
+        C: Fn(usize, Result<(), TaskError<()>>) + Send + Sync + 'static,
+    {
+        self.on_item = Some(Box::new(callback));
+        self
+    }
+}
+
+impl<X> Mapper<X> {
+    pub(crate) fn new(tasks: TaskSet<X>) -> Self {
+        Self { tasks, maxsize: None, limit: None, on_item: None, inherits: false, attempts: Once }
+    }
+
+    /// Tries an item again whose task returned an error, panicked or took too long; the default is
+    /// one try. The items have to be `Clone`.
+    ///
+    /// A mapper that retries has only the verbs of tasks that return a `Result`: to the others an
+    /// `Err` is a value like any other. So this does not compile:
+    ///
+    /// ```compile_fail,E0599
+    /// use spinney_pool::Pool;
+    /// use spinney_pool::map::Retry;
+    ///
+    /// let pool = Pool::new(1);
+    /// let _ = pool.mapper().retry(Retry::times(5)).imap(|n: u32| async move { Err::<(), _>(n) }, 0..3);
+    /// ```
+    pub fn retry(self, policy: Retry) -> Mapper<X, Retry> {
+        let Self { tasks, maxsize, limit, on_item, inherits, attempts: Once } = self;
+        Mapper { tasks, maxsize, limit, on_item, inherits, attempts: policy }
+    }
+
     /// Starts the map, and gives the results as a list; see [`TaskSet::map`].
     #[track_caller]
     pub fn map<I, F, Fut>(self, func: F, items: I) -> Map<Fut::Output, X>
@@ -90,7 +165,6 @@ impl<X, R> Mapper<X, R> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         X: RunsMap<I, F, Fut>,
-        R: Attempts<I::Item>,
     {
         Map::new(self.start(Order::Input, true, func, items, |_| false))
     }
@@ -103,7 +177,6 @@ impl<X, R> Mapper<X, R> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         X: RunsMap<I, F, Fut>,
-        R: Attempts<I::Item>,
     {
         self.start(Order::Input, false, func, items, |_| false)
     }
@@ -116,12 +189,43 @@ impl<X, R> Mapper<X, R> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         X: RunsMap<I, F, Fut>,
-        R: Attempts<I::Item>,
     {
         self.start(Order::Completion, false, func, items, |_| false)
     }
+}
 
-    /// Starts a map of tasks that return a `Result`; see [`TaskSet::try_map`].
+/// The verbs of maps whose tasks return a `Result`.
+impl<X, R> Mapper<X, R> {
+    /// Starts a map of tasks that return a `Result`, and gives the results in the order of `items`;
+    /// see [`TaskSet::try_imap`].
+    #[track_caller]
+    pub fn try_imap<I, F, Fut, T, E>(self, func: F, items: I) -> TryImap<T, E, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        X: RunsMap<I, F, Fut>,
+        R: Attempts<I::Item>,
+    {
+        TryImap::new(self.start(Order::Input, false, func, items, Result::is_err))
+    }
+
+    /// Starts a map of tasks that return a `Result`, and gives the results as they come; see
+    /// [`TaskSet::try_imap_unordered`].
+    #[track_caller]
+    pub fn try_imap_unordered<I, F, Fut, T, E>(self, func: F, items: I) -> TryImap<T, E, X>
+    where
+        I: IntoSource,
+        F: Fn(I::Item) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        X: RunsMap<I, F, Fut>,
+        R: Attempts<I::Item>,
+    {
+        TryImap::new(self.start(Order::Completion, false, func, items, Result::is_err))
+    }
+
+    /// Starts a map of tasks that return a `Result`, and gives all values, or the first error that
+    /// comes; see [`TaskSet::try_map`].
     #[track_caller]
     pub fn try_map<I, F, Fut, T, E>(self, func: F, items: I) -> TryMap<T, E, X>
     where
@@ -131,7 +235,7 @@ impl<X, R> Mapper<X, R> {
         X: RunsMap<I, F, Fut>,
         R: Attempts<I::Item>,
     {
-        TryMap::new(self.start(Order::Completion, false, func, items, Result::is_err))
+        TryMap::new(self.try_imap_unordered(func, items))
     }
 
     #[track_caller]
@@ -151,12 +255,21 @@ impl<X, R> Mapper<X, R> {
         R: Attempts<I::Item>,
     {
         let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.tasks, whole));
-        let is_local = Spawn::<Feeder<I::Source, F, Fut, X>>::is_local(&self.tasks.core.hub);
-        let results = Arc::new(Results::new(order, maxsize, whole, is_local));
-        let terms = Terms::of(self.limit, self.attempts.again(), is_error);
-        let job = Arc::new(Job::new(func, items.into_source(), terms, Arc::clone(&results)));
+        let core = &self.tasks.core;
+        let on_item = self.on_item.map(|callback| OnItem::new(callback, is_error));
+        let results = Results::new(order, maxsize, whole, core.hub.is_local(), on_item);
+        let results = Arc::new(results);
+        let shared = MapShared {
+            func: Some(func),
+            terms: Terms::of(self.limit, self.attempts.again(), is_error),
+            hook: core.settings.hook.clone(),
+            birth: Birth::here(Location::caller()),
+            locals: self.inherits.then(Inherited::capture),
+            results: Arc::clone(&results),
+            input: Mutex::new(Input::new(items.into_source())),
+        };
         self.tasks.inner().count_items(results.outcomes());
-        self.tasks.core.hub.spawn(Feeder::new(job, &self.tasks.core));
+        core.hub.spawn(Feeder::new(Arc::new(shared), core));
         Imap::new(results, self.tasks)
     }
 }

@@ -1,33 +1,39 @@
-//! [`TryMap`]: a map of tasks that return a `Result`.
+//! [`TryMap`]: all results of a map whose tasks return a `Result`, by a policy.
 
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::imap::Imap;
+use spinney_hub::Executor;
+
+use super::try_imap::{ItemResult, TryImap};
 use super::{ItemError, TaskError};
 
 /// A running map of tasks that return a `Result`: a future of all values in order, or of the first
-/// error that comes. Then the others are killed. Dropping it unfinished kills them, too.
+/// error that comes; then the other items are killed.
+///
+/// When it returns, all that it started has ended: also an item that was killed, with its cleanup
+/// in a [`shield`](spinney_greenlet::shield). An item may refuse its kill for ever; then
+/// [`within`](spinney_hub::Within::within) limits the wait. Dropping the map unfinished kills the
+/// items that are running, without waiting for them.
 ///
 /// Other policies go by name: [`collect_all`](Self::collect_all),
 /// [`first_success`](Self::first_success).
 #[must_use = "dropping a map kills it: await it"]
-pub struct TryMap<T, E, X = spinney_hub::Hub> {
-    outcomes: Outcomes<T, E, X>,
+pub struct TryMap<T, E, X: Executor = spinney_hub::Hub> {
+    stream: Until<T, E, X>,
     /// The values so far, each in its place.
     values: Vec<Option<T>>,
+    /// The error that ends it.
+    error: Option<ItemError<TaskError<E>>>,
 }
 
-/// What comes of one item.
-type Outcome<T, E> = Result<T, ItemError<TaskError<E>>>;
-
-impl<T, E, X> TryMap<T, E, X> {
-    pub(crate) fn new(imap: Imap<Result<T, E>, X>) -> Self {
-        Self { outcomes: Outcomes { imap: Some(imap) }, values: Vec::new() }
+impl<T, E, X: Executor> TryMap<T, E, X> {
+    pub(super) fn new(stream: TryImap<T, E, X>) -> Self {
+        Self { stream: Until(Some(stream)), values: Vec::new(), error: None }
     }
 
-    /// Instead: lets all of them end, and gives what each came to, in order.
+    /// Instead: lets all items end, and gives the result of each, in order.
     ///
     /// ```
     /// # spinney_hub::block_on(async {
@@ -38,11 +44,11 @@ impl<T, E, X> TryMap<T, E, X> {
     /// # });
     /// ```
     pub fn collect_all(self) -> CollectAll<T, E, X> {
-        CollectAll { outcomes: self.outcomes, list: Vec::new() }
+        CollectAll { stream: self.stream, list: Vec::new() }
     }
 
-    /// Instead: gives the first value that comes, and kills the others; or, if there is none, all
-    /// errors in order.
+    /// Instead: gives the first value that comes, kills the other items and waits until they have
+    /// ended; or, if there is no value, gives all errors in order.
     ///
     /// ```
     /// # spinney_hub::block_on(async {
@@ -52,101 +58,111 @@ impl<T, E, X> TryMap<T, E, X> {
     /// # });
     /// ```
     pub fn first_success(self) -> FirstSuccess<T, E, X> {
-        FirstSuccess { outcomes: self.outcomes, errors: Vec::new() }
+        FirstSuccess { stream: self.stream, errors: Vec::new(), value: None }
     }
 }
 
 /// # Panics
 ///
 /// If it is polled again after it was done.
-impl<T, E, X> Future for TryMap<T, E, X> {
+impl<T, E, X: Executor> Future for TryMap<T, E, X> {
     type Output = Result<Vec<T>, ItemError<TaskError<E>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        while let Some((index, outcome)) = ready!(this.outcomes.poll_next(cx)) {
-            match outcome {
-                Ok(value) => put(&mut this.values, index, value),
-                Err(error) => {
-                    this.outcomes.imap = None;
-                    return Poll::Ready(Err(error));
-                }
+        let Self { stream, values, error } = &mut *self;
+        let put_value = |index, result| match result {
+            Ok(value) => {
+                put(values, index, value);
+                None
             }
-        }
-        Poll::Ready(Ok(in_order(&mut this.values)))
+            Err(error) => Some(error),
+        };
+        Poll::Ready(match ready!(stream.poll_until(cx, error, put_value)) {
+            Some(error) => Err(error),
+            None => Ok(in_order(values)),
+        })
     }
 }
 
 /// The future of [`TryMap::collect_all`]. Dropping it unfinished kills what is running.
 #[must_use = "dropping a map kills it: await it"]
-pub struct CollectAll<T, E, X = spinney_hub::Hub> {
-    outcomes: Outcomes<T, E, X>,
-    list: Vec<Option<Outcome<T, E>>>,
+pub struct CollectAll<T, E, X: Executor = spinney_hub::Hub> {
+    stream: Until<T, E, X>,
+    list: Vec<Option<ItemResult<T, E>>>,
 }
 
 /// # Panics
 ///
 /// If it is polled again after it was done.
-impl<T, E, X> Future for CollectAll<T, E, X> {
-    type Output = Vec<Outcome<T, E>>;
+impl<T, E, X: Executor> Future for CollectAll<T, E, X> {
+    type Output = Vec<Result<T, ItemError<TaskError<E>>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        while let Some((index, outcome)) = ready!(this.outcomes.poll_next(cx)) {
-            put(&mut this.list, index, outcome);
-        }
-        Poll::Ready(in_order(&mut this.list))
+        let Self { stream, list } = &mut *self;
+        let put_result = |index, result| {
+            put(list, index, result);
+            None::<()>
+        };
+        ready!(stream.poll_until(cx, &mut None, put_result));
+        Poll::Ready(in_order(list))
     }
 }
 
 /// The future of [`TryMap::first_success`]. Dropping it unfinished kills what is running.
 #[must_use = "dropping a map kills it: await it"]
-pub struct FirstSuccess<T, E, X = spinney_hub::Hub> {
-    outcomes: Outcomes<T, E, X>,
+pub struct FirstSuccess<T, E, X: Executor = spinney_hub::Hub> {
+    stream: Until<T, E, X>,
     errors: Vec<Option<ItemError<TaskError<E>>>>,
+    /// The value that ends it.
+    value: Option<T>,
 }
 
 /// # Panics
 ///
 /// If it is polled again after it was done.
-impl<T, E, X> Future for FirstSuccess<T, E, X> {
+impl<T, E, X: Executor> Future for FirstSuccess<T, E, X> {
     type Output = Result<T, Vec<ItemError<TaskError<E>>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        while let Some((index, outcome)) = ready!(this.outcomes.poll_next(cx)) {
-            match outcome {
-                Ok(value) => {
-                    this.outcomes.imap = None;
-                    return Poll::Ready(Ok(value));
-                }
-                Err(error) => put(&mut this.errors, index, error),
+        let Self { stream, errors, value } = &mut *self;
+        let put_error = |index, result| match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                put(errors, index, error);
+                None
             }
-        }
-        Poll::Ready(Err(in_order(&mut this.errors)))
+        };
+        Poll::Ready(match ready!(stream.poll_until(cx, value, put_error)) {
+            Some(value) => Ok(value),
+            None => Err(in_order(errors)),
+        })
     }
 }
 
-/// What the items come to, as they end.
-struct Outcomes<T, E, X> {
-    /// None once it has ended.
-    imap: Option<Imap<Result<T, E>, X>>,
-}
+/// The results of a map, read to the end or until one of them decides. None once the map has ended.
+struct Until<T, E, X: Executor>(Option<TryImap<T, E, X>>);
 
-impl<T, E, X> Outcomes<T, E, X> {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, Outcome<T, E>)>> {
-        let imap = self.imap.as_mut().expect("a map is polled until it is done");
-        let Some((index, result)) = ready!(imap.poll_indexed(cx)) else {
-            self.imap = None;
-            return Poll::Ready(None);
-        };
-        let outcome = match result {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(TaskError::Returned(error)),
-            Err(failure) => Err(TaskError::Failed(failure)),
-        };
-        let outcome = outcome.map_err(|error| ItemError::new(index, error));
-        Poll::Ready(Some((index, outcome)))
+impl<T, E, X: Executor> Until<T, E, X> {
+    /// Hands each result to `decide`. What that returns first is kept in `decided`, kills the other
+    /// items, and is given when they have ended; None if there is nothing at the end of the map.
+    fn poll_until<D>(
+        &mut self,
+        cx: &mut Context<'_>,
+        decided: &mut Option<D>,
+        mut decide: impl FnMut(usize, ItemResult<T, E>) -> Option<D>,
+    ) -> Poll<Option<D>> {
+        let stream = self.0.as_mut().expect("a map is polled until it is done");
+        while decided.is_none() {
+            match ready!(stream.poll_indexed(cx)) {
+                Some((index, result)) => *decided = decide(index, result),
+                None => break,
+            }
+        }
+        if decided.is_some() {
+            ready!(stream.poll_stop(cx));
+        }
+        self.0 = None;
+        Poll::Ready(decided.take())
     }
 }
 
@@ -162,24 +178,24 @@ fn in_order<V>(places: &mut Vec<Option<V>>) -> Vec<V> {
 }
 
 /// Nothing of them is pinned in place.
-impl<T, E, X> Unpin for TryMap<T, E, X> {}
-impl<T, E, X> Unpin for CollectAll<T, E, X> {}
-impl<T, E, X> Unpin for FirstSuccess<T, E, X> {}
+impl<T, E, X: Executor> Unpin for TryMap<T, E, X> {}
+impl<T, E, X: Executor> Unpin for CollectAll<T, E, X> {}
+impl<T, E, X: Executor> Unpin for FirstSuccess<T, E, X> {}
 
-impl<T, E, X> fmt::Debug for TryMap<T, E, X> {
+impl<T, E, X: Executor> fmt::Debug for TryMap<T, E, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TryMap").field(&self.outcomes.imap).finish()
+        f.debug_tuple("TryMap").field(&self.stream.0).finish()
     }
 }
 
-impl<T, E, X> fmt::Debug for CollectAll<T, E, X> {
+impl<T, E, X: Executor> fmt::Debug for CollectAll<T, E, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CollectAll").field(&self.outcomes.imap).finish()
+        f.debug_tuple("CollectAll").field(&self.stream.0).finish()
     }
 }
 
-impl<T, E, X> fmt::Debug for FirstSuccess<T, E, X> {
+impl<T, E, X: Executor> fmt::Debug for FirstSuccess<T, E, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FirstSuccess").field(&self.outcomes.imap).finish()
+        f.debug_tuple("FirstSuccess").field(&self.stream.0).finish()
     }
 }

@@ -122,7 +122,7 @@ pub(super) struct Locked<'a> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let (shared, state) = (self.shared, &mut *self.state);
-        if state.closed {
+        if state.is_closed() {
             shared.closed.store(true, Release);
         }
         shared.capacity.store(signed(state.capacity), Relaxed);
@@ -154,9 +154,10 @@ pub(super) struct State {
     pub(super) capacity: usize,
     /// Permits that are held, or handed to a waiter that has yet to run.
     pub(super) out: usize,
-    /// The waiters, and how many permits each wants.
-    pub(super) waiters: Waiters<usize>,
-    pub(super) closed: bool,
+    pub(super) waiters: Waiters<Want>,
+    /// There once it is closed: the first ticket that had not been served by then. Those from there
+    /// on were refused, though tickets behind them may be served: of waits despite the close.
+    refused_from: Option<u64>,
     /// Whether the capacity stays as it is when more comes back than is out.
     pub(super) fixed: bool,
     /// Set when the semaphore becomes idle; there if a task waits for that. Each time has its own, so
@@ -166,20 +167,48 @@ pub(super) struct State {
     pub(super) left_open: bool,
 }
 
+/// What a waiter waits for.
+#[derive(Clone, Copy)]
+pub(super) struct Want {
+    pub(super) permits: usize,
+    /// A close does not end the wait.
+    pub(super) despite_close: bool,
+}
+
+impl Want {
+    pub(super) fn of(permits: usize) -> Self {
+        Self { permits, despite_close: false }
+    }
+}
+
 impl State {
     pub(super) fn new(capacity: usize, fixed: bool) -> Self {
         let waiters = Waiters::default();
-        Self { capacity, out: 0, waiters, closed: false, fixed, idle: None, left_open: false }
+        Self { capacity, out: 0, waiters, refused_from: None, fixed, idle: None, left_open: false }
     }
 
-    pub(super) fn take(&mut self, permits: usize) -> Result<(), TryAcquireError> {
-        if self.closed {
+    pub(super) fn close(&mut self) {
+        self.refused_from.get_or_insert(self.waiters.served_below());
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.refused_from.is_some()
+    }
+
+    /// Whether `ticket`, of a waiter with this `want` that has not given up, was served.
+    pub(super) fn is_served(&self, ticket: u64, want: Want) -> bool {
+        let is_refused = self.refused_from.is_some_and(|from| ticket >= from);
+        self.waiters.is_served(ticket) && (want.despite_close || !is_refused)
+    }
+
+    pub(super) fn take(&mut self, want: Want) -> Result<(), TryAcquireError> {
+        if self.is_closed() && !want.despite_close {
             return Err(TryAcquireError::Closed);
         }
-        if permits > self.free() || !self.waiters.is_empty() {
+        if want.permits > self.free() || !self.waiters.is_empty() {
             return Err(TryAcquireError::WouldBlock);
         }
-        self.out += permits;
+        self.out += want.permits;
         Ok(())
     }
 
@@ -202,14 +231,14 @@ impl State {
     /// Hands the first waiter its permits, if they are free.
     pub(super) fn admit(&mut self) -> Option<Waker> {
         let free = self.free();
-        let waiter = self.waiters.pop_if(|wanted| *wanted <= free)?;
-        self.out += waiter.want;
+        let waiter = self.waiters.pop_if(|want| want.permits <= free)?;
+        self.out += waiter.want.permits;
         Some(waiter.waker)
     }
 
     pub(super) fn may_admit(&mut self) -> bool {
         let free = self.free();
-        self.waiters.first().is_some_and(|wanted| *wanted <= free)
+        self.waiters.first().is_some_and(|want| want.permits <= free)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -236,7 +265,7 @@ impl State {
 
     /// Whether a newcomer may take what is free, and a permit may come back without a wake.
     pub(super) fn is_open(&self) -> bool {
-        let concerns_no_task = self.waiters.is_empty() && self.idle.is_none() && !self.closed;
+        let concerns_no_task = self.waiters.is_empty() && self.idle.is_none() && !self.is_closed();
         concerns_no_task && signed(self.out) <= MOST
     }
 

@@ -15,16 +15,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use spinney_greenlet::Failure;
+pub(crate) use spinney_greenlet::results::Order;
+use spinney_greenlet::results::{ResultBuffer, Room};
 use spinney_hub::contain;
 
 use crate::ThreadPool;
-
-/// In which order results are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    Input,
-    Completion,
-}
 
 pub(crate) struct Limits {
     /// How many items may be open.
@@ -39,21 +34,12 @@ pub(crate) struct Results<T> {
     state: Mutex<State<T>>,
 }
 
-/// Results in the order in which they are read; None for what is still running.
-pub(crate) type Done<T> = VecDeque<Option<Result<T, Failure>>>;
+/// Results in the order in which they are read.
+pub(crate) type Done<T> = VecDeque<Result<T, Failure>>;
 
 struct State<T> {
-    order: Order,
+    buffer: ResultBuffer<Result<T, Failure>>,
     limits: Limits,
-    /// What can be read. In the order of the input, with places for what is still running.
-    done: Done<T>,
-    /// The index of the first place of `done`, in the order of the input.
-    first: usize,
-    open: usize,
-    /// How many of these are done.
-    unread: usize,
-    /// No further item will be opened.
-    exhausted: bool,
     /// Why the map ended before its input did: what is read last.
     broken: Option<Failure>,
     /// A failure is among the results: a reader of them all need not wait for all of them.
@@ -77,13 +63,8 @@ enum Reader {
 impl<T> Results<T> {
     pub(crate) fn new(order: Order, limits: Limits) -> Self {
         let state = State {
-            order,
+            buffer: ResultBuffer::new(order, limits.maxsize),
             limits,
-            done: VecDeque::new(),
-            first: 0,
-            open: 0,
-            unread: 0,
-            exhausted: false,
             broken: None,
             failed: false,
             threads: 0,
@@ -117,22 +98,22 @@ impl<T> Results<T> {
     /// The input had no item for the one that was opened last: it is over.
     pub(crate) fn close_input(&self) {
         self.change(|state| {
-            state.open -= 1;
-            state.exhausted = true;
+            state.buffer.close(1);
+            state.buffer.exhaust();
         });
     }
 
     /// No further item will be opened.
     pub(crate) fn exhaust(&self) {
-        self.change(|state| state.exhausted = true);
+        self.change(|state| state.buffer.exhaust());
     }
 
     /// A thread has left, for `failure`, which is read last unless the map was at its end.
     pub(crate) fn break_off(&self, failure: Failure) {
         let refused = self.change(|state| {
             state.threads -= 1;
-            let read = !state.exhausted && matches!(state.reader, Reader::Present);
-            state.exhausted = true;
+            let read = !state.buffer.is_exhausted() && matches!(state.reader, Reader::Present);
+            state.buffer.exhaust();
             if read { state.broken.replace(failure) } else { Some(failure) }
         });
         drop(refused);
@@ -160,7 +141,7 @@ impl<T> Results<T> {
                 state.put(index, result);
             } else {
                 refused = Some(result);
-                state.open -= 1;
+                state.buffer.close(1);
             }
             then(state)
         });
@@ -176,7 +157,7 @@ impl<T> Results<T> {
         cx: &Context<'_>,
         rest: &mut Done<T>,
     ) -> (Poll<Option<Result<T, Failure>>>, usize) {
-        if let Some(result) = rest.pop_front().flatten() {
+        if let Some(result) = rest.pop_front() {
             return (Poll::Ready(Some(result)), 0);
         }
         let mut state = self.lock();
@@ -186,7 +167,9 @@ impl<T> Results<T> {
             None => (Poll::Pending, state.waiting.replace(cx.waker().clone())),
         };
         if state.is_done() {
-            *rest = state.take_rest();
+            // Nothing else is open, so no room is to be kept for what the reader has not read.
+            state.buffer.take(rest);
+            state.buffer.close(rest.len());
         }
         let threads = state.take_on();
         drop(state);
@@ -208,7 +191,7 @@ impl<T> Results<T> {
     /// The reader leaves, and the map is over.
     pub(crate) fn abandon(&self) {
         let (before, done) = self.change(|state| {
-            state.exhausted = true;
+            state.buffer.exhaust();
             (mem::replace(&mut state.reader, Reader::Gone), state.forget_done())
         });
         drop((before, done));
@@ -238,18 +221,14 @@ impl<T> Results<T> {
 }
 
 impl<T> State<T> {
-    /// How many more items may be opened.
-    fn room(&self) -> usize {
-        // Where nobody reads, nothing is kept.
-        let waits = self.waiting.is_some() || !matches!(self.reader, Reader::Present);
-        let limit = self.limits.maxsize.saturating_add(usize::from(waits));
-        if self.exhausted { 0 } else { limit.saturating_sub(self.open) }
+    /// Whether the reader waits. Without a reader no result is kept, so it counts as waiting.
+    fn lets_one_more(&self) -> bool {
+        self.waiting.is_some() || !matches!(self.reader, Reader::Present)
     }
 
+    /// Opens one more item, if there is room.
     fn open(&mut self) -> bool {
-        let may = self.room() > 0;
-        self.open += usize::from(may);
-        may
+        matches!(self.buffer.open(1, self.lets_one_more()), Room::Opened(_))
     }
 
     fn open_or_leave(&mut self) -> bool {
@@ -259,76 +238,48 @@ impl<T> State<T> {
     }
 
     fn take_on(&mut self) -> usize {
-        let threads = self.room().min(self.limits.threads - self.threads);
+        let threads =
+            self.buffer.room(self.lets_one_more()).min(self.limits.threads - self.threads);
         self.threads += threads;
         threads
     }
 
     fn put(&mut self, index: usize, result: Result<T, Failure>) {
         self.failed |= result.is_err();
-        self.unread += 1;
-        match self.order {
-            Order::Completion => self.done.push_back(Some(result)),
-            Order::Input => {
-                let place = index - self.first;
-                if self.done.len() <= place {
-                    self.done.resize_with(place + 1, || None);
-                }
-                self.done[place] = Some(result);
-            }
-        }
+        self.buffer.put(index, result);
     }
 
     fn take(&mut self) -> Option<Result<T, Failure>> {
-        if let Some(result) = self.done.front_mut().and_then(Option::take) {
-            self.done.pop_front();
-            self.first += 1;
-            self.open -= 1;
-            self.unread -= 1;
+        if let Some(result) = self.buffer.pop() {
             return Some(result);
         }
-        if self.open == 0 { self.broken.take().map(Err) } else { None }
-    }
-
-    /// Takes all that is done, where nothing else is open.
-    fn take_rest(&mut self) -> Done<T> {
-        self.first += self.done.len();
-        self.open = 0;
-        self.unread = 0;
-        mem::take(&mut self.done)
+        if self.buffer.open_items() == 0 { self.broken.take().map(Err) } else { None }
     }
 
     /// Whether nothing runs any more, and nothing will.
     fn is_done(&self) -> bool {
-        self.exhausted && self.open == self.unread
+        self.buffer.is_exhausted() && self.buffer.open_items() == self.buffer.stored()
     }
 
     /// Whether the reader should be woken.
     fn is_worth_a_look(&self) -> bool {
-        let readable = matches!(self.done.front(), Some(Some(_)));
+        let readable = self.buffer.readable() > 0;
         self.is_done() || (readable && (self.failed || !self.limits.whole))
     }
 
     fn is_over(&self) -> bool {
-        self.exhausted && self.open == 0 && self.broken.is_none()
+        self.buffer.is_finished() && self.broken.is_none()
     }
 
     /// Closes what was done and will not be read.
     fn forget_done(&mut self) -> (Done<T>, Option<Failure>) {
-        self.open -= mem::take(&mut self.unread);
-        (mem::take(&mut self.done), self.broken.take())
+        (self.buffer.take_all(), self.broken.take())
     }
 }
 
 impl<T> Results<T> {
     /// The text of the map called `name` that these are of.
     pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
-        let state = self.lock();
-        f.debug_struct(name)
-            .field("order", &state.order)
-            .field("open", &state.open)
-            .field("maxsize", &state.limits.maxsize)
-            .field("exhausted", &state.exhausted)
-            .finish()
+        self.lock().buffer.fmt_as(f, name)
     }
 }

@@ -44,6 +44,11 @@ const IN_PLACE: &[(&str, Law)] = &[
     ("x:reentry_waits", reentry::work_of_a_member_starts_at_once),
 ];
 
+/// Tags of what `docs/migrating.md` has a recipe for: a scenario that has no other has to be the same
+/// by recipe.
+const RECIPES: &[&str] =
+    &["x:async_result_set_twice", "x:imap_own_pool", "x:kill_unstarted_exc", "x:pile_spawn_order"];
+
 /// For what depends on the order of turns within an instant, and on nothing else.
 const ORDER: (&str, Law) = ("fifo", looks::only_looks_differ);
 
@@ -59,6 +64,11 @@ pub(super) fn check(scenario: &Scenario, run: &Run) -> (Vec<String>, Vec<String>
         broken.extend(law(&facts).err().map(|what| format!("{tag}: {what}")));
     }
     (tags, broken)
+}
+
+/// Whether the scenario has to be the same by recipe, with these tags.
+pub(super) fn have_recipes(tags: &[String]) -> bool {
+    !tags.is_empty() && tags.iter().all(|tag| RECIPES.contains(&tag.as_str()))
 }
 
 /// Whether the scenario has a law for members that run their work in place.

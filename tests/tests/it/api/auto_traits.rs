@@ -173,6 +173,8 @@ fn streams_are_for_any_thread_where_their_results_are() {
     is_shared::<spinney::map::Retry>();
     is_shared::<spinney::map::Backoff>();
     is_movable::<spinney::TryMap<SendOnly, SendOnly>>();
+    is_movable::<spinney::TryImap<SendOnly, SendOnly>>();
+    is_shared::<spinney::TryImap<u32, u32>>();
     is_movable::<spinney::map::CollectAll<SendOnly, SendOnly>>();
     is_movable::<spinney::map::FirstSuccess<SendOnly, SendOnly>>();
     is_shared::<spinney::TryMap<u32, u32>>();

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
-    AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Clock, Condition, Context, Deputy,
-    Event, ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit, Group, Hub,
-    InPlace, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry, ResourcePool,
-    Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait, WakeDelay,
-    WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals, interval, iwait,
-    joinall, named, pair, shield, sleep, spawn_on, timeout,
+    AsyncResult, Barrier, BoundedSemaphore, BoxTask, Budget, Channel, Clock, Condition, Context,
+    Deputy, Event, Executor, ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit,
+    Group, Hub, InPlace, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry,
+    ResourcePool, Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait,
+    WakeDelay, WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals, interval,
+    iwait, joinall, named, pair, shield, sleep, spawn_on, timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -149,9 +149,10 @@ fn pools() {
         is(pool.imap(ready, 0..9_u32), "Imap { order: Input, open: 0, maxsize: 4, exhausted: false }");
         is(pool.imap(ready, 0..9_u32).indexed(), "Indexed { imap: Imap { order: Input, open: 0, maxsize: 4, exhausted: false } }");
         is(pool.map(ready, 0..9_u32), "Map { read: 0, rest: Some(Imap { order: Input, open: 0, maxsize: 8, exhausted: false }) }");
-        is(pool.try_map(ready, [Ok::<_, ()>(1)]), "TryMap(Some(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false }))");
-        is(pool.try_map(ready, [Ok::<_, ()>(1)]).collect_all(), "CollectAll(Some(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false }))");
-        is(pool.try_map(ready, [Ok::<_, ()>(1)]).first_success(), "FirstSuccess(Some(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false }))");
+        is(pool.try_map(ready, [Ok::<_, ()>(1)]), "TryMap(Some(TryImap(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false })))");
+        is(pool.try_map(ready, [Ok::<_, ()>(1)]).collect_all(), "CollectAll(Some(TryImap(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false })))");
+        is(pool.try_map(ready, [Ok::<_, ()>(1)]).first_success(), "FirstSuccess(Some(TryImap(Imap { order: Completion, open: 0, maxsize: 4, exhausted: false })))");
+        is(pool.try_imap(ready, [Ok::<_, ()>(1)]), "TryImap(Imap { order: Input, open: 0, maxsize: 4, exhausted: false })");
         is(pool.map_async(ready, 0..9_u32), "Greenlet(Handle { id: _, state: Scheduled })");
         is(from_stream(futures_lite::stream::iter(0..9)), "FromStream { .. }");
         is(Retry::times(2).backoff(Backoff::constant(Duration::from_secs(1))), "Retry { times: 2, backoff: Backoff { first: 1s, factor: 1, most: 18446744073709551615.999999999s, seed: None } }");
@@ -172,6 +173,10 @@ struct Silent;
 
 impl<F> Spawn<F> for Silent {
     fn spawn(&self, _: F) {}
+}
+
+impl Executor for Silent {
+    type AnyTask = BoxTask;
 }
 
 #[test]

@@ -117,7 +117,10 @@ on_every_hub! {
         let pool = Pool::on(hub, 2);
         let fails = |n: usize| async move { if n >= 3 { blow_up("the item") } };
         let error = pool.map(fails, 0..9).await.unwrap_err();
-        assert_eq!((error.index(), error.to_string()), (3, "item 3 panicked: the item".to_owned()));
+        let message = error.panicked().unwrap().message();
+        assert_eq!((error.index(), message.as_deref()), (3, Some("the item")));
+        let text = error.to_string();
+        assert!(text.starts_with("item 3, greenlet ") && text.ends_with("), panicked: the item"));
         let input = (0..9).map(|n| if n == 4 { blow_up("the input") } else { n });
         let error = pool.map(|n: usize| async move { n }, input).await.unwrap_err();
         assert_eq!((error.index(), error.to_string()), (4, "item 4 panicked: the input".to_owned()));

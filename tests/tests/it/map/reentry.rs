@@ -1,5 +1,5 @@
-//! The promises to members that map over their own full pool: the map gets on in the slot of who
-//! waits for it, and never do more run than there are slots.
+//! The promises to members that map over their own full pool: a read runs the items within itself,
+//! and at most as many run as there are slots.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
 use spinney::map::from_stream;
 use spinney::{Handle, Pool, Reentry, Within, sleep, spawn_on, yield_now};
-use spinney_tests::tools::{Gauge, all, behind, gate, let_others_run, polled};
+use spinney_tests::tools::{Gauge, Log, all, behind, gate, let_others_run, polled};
 use spinney_tests::{SimHub, on_every_hub};
 
 /// Work that gives way a few times, in sight of `gauge`.
@@ -123,7 +123,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }
 
-    async fn a_reader_that_gives_up_half_way_lends_its_slot_once(hub) {
+    async fn reader_that_gives_up_half_way_runs_one_item(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -144,7 +144,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }
 
-    async fn a_reader_of_two_maps_lends_its_slot_once(hub) {
+    async fn reader_of_two_maps_runs_one_item_at_a_time(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -196,7 +196,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_reader_that_waits_by_choice_lends_nothing(hub) {
+    async fn reader_that_waits_by_choice_runs_nothing(hub) {
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
         let (inside, queued, open) = (pool.clone(), gate(), gate());
         let (begun, set) = (gate(), Arc::clone(&open));
@@ -215,7 +215,7 @@ on_every_hub! {
 }
 
 on_every_hub! {
-    async fn lent_slot_of_a_leaving_member_goes_to_the_item(hub) {
+    async fn map_of_a_member_that_leaves_waits_for_slots(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -237,25 +237,28 @@ on_every_hub! {
 }
 
 #[test]
-fn a_member_that_lets_its_map_run_on_has_its_slot_again() {
+fn item_of_a_dropped_read_waits_for_a_slot() {
     let sim = SimHub::new();
-    let (pool, gauge) = (Pool::on(&sim, 1), Gauge::default());
-    let (inside, inner) = (pool.clone(), gauge.clone());
-    let item = move |gauge: Gauge, time| async move {
-        let _inside = gauge.enter();
-        sleep(Duration::from_millis(time)).await;
+    let (pool, log) = (Pool::on(&sim, 1), Log::default());
+    let (inside, steps) = (pool.clone(), log.clone());
+    let item = move |steps: Log<&'static str>| async move {
+        steps.add("begins");
+        sleep(Duration::from_millis(10)).await;
+        steps.add("goes on");
     };
     let member = async move {
-        let seen = inner.clone();
-        let mut results = inside.imap(move |_| item(seen.clone(), 10), 0..8);
+        let seen = steps.clone();
+        let mut results = inside.imap(move |_| item(seen.clone()), 0..1);
         assert!(results.next().within(Duration::from_millis(5)).await.is_err());
         results.detach();
-        // The item that has the slot may end.
-        sleep(Duration::from_millis(6)).await;
-        item(inner, 5000).await;
+        sleep(Duration::from_secs(5)).await;
+        steps.add("the member ends");
     };
-    sim.block_on(async { pool.spawn(member).await.await.unwrap() });
-    assert_eq!(gauge.peak(), 1);
+    sim.block_on(async {
+        pool.spawn(member).await.await.unwrap();
+        pool.wait_idle().await.unwrap();
+    });
+    assert_eq!(log.take(), ["begins", "the member ends", "goes on"]);
 }
 
 /// Runs `member` in a pool of `slots`, in many orders; it is given the pool.
@@ -271,7 +274,7 @@ fn in_many_orders<Fut: Future<Output = ()> + 'static>(
 }
 
 #[test]
-fn reader_of_two_maps_reads_one_while_the_other_has_its_slot() {
+fn reader_of_two_maps_reads_one_while_it_runs_the_other() {
     in_many_orders(2, |_, pool| async move {
         let done = gate();
         let mut first = pool.imap(|_: u32| let_others_run(), 0..1);
@@ -291,8 +294,8 @@ fn reader_of_two_maps_reads_one_while_the_other_has_its_slot() {
 }
 
 #[test]
-fn stranger_reads_a_stream_while_its_starter_s_slot_is_lent() {
-    in_many_orders(1, |sim, pool| async move {
+fn stranger_reads_a_stream_as_slots_come() {
+    in_many_orders(2, |sim, pool| async move {
         let done = gate();
         let mut first = pool.imap(|_: u32| async {}, 0..1);
         assert!(poll_once(first.next()).await.is_none());

@@ -15,7 +15,7 @@ use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-type BoxedWork = Pin<Box<dyn Future<Output = usize> + Send>>;
+type BoxedWork = Pin<Box<dyn Future<Output = Result<usize, &'static str>> + Send>>;
 
 /// Counts its clones, and can be told not to make any.
 struct Item {
@@ -46,7 +46,7 @@ fn fails(times: usize) -> (Log<usize>, impl Fn(usize) -> BoxedWork + Clone + Sen
             if calls[n].fetch_add(1, SeqCst) < times {
                 blow_up("not yet");
             }
-            n
+            Ok(n)
         };
         Box::pin(future) as BoxedWork
     };
@@ -57,7 +57,7 @@ on_every_hub! {
     async fn an_item_that_panics_is_tried_again(hub) {
         let (log, work) = fails(2);
         let pool = Pool::on(hub, 1);
-        let mut results = pool.mapper().retry(Retry::times(2)).imap(work, 0..3);
+        let mut results = pool.mapper().retry(Retry::times(2)).try_imap(work, 0..3);
         for n in 0..3 {
             assert_eq!(results.next().await.unwrap().unwrap(), n);
         }
@@ -71,17 +71,17 @@ on_every_hub! {
         let (_, work) = fails(1);
         let odd = move |n: usize| {
             let again = work(n);
-            async move { if n % 2 == 0 { n } else { again.await } }
+            async move { if n % 2 == 0 { Ok(n) } else { again.await } }
         };
         let pool = Pool::on(hub, 3);
-        let map = pool.mapper().retry(Retry::times(1)).map(odd, 0..10);
+        let map = pool.mapper().retry(Retry::times(1)).try_map(odd, 0..10);
         assert_eq!(map.await.unwrap(), (0..10).collect::<Vec<_>>());
     }
 
     async fn the_last_failure_is_the_one_reported(hub) {
         let (log, work) = fails(9);
         let pool = Pool::on(hub, 2);
-        let error = pool.mapper().retry(Retry::times(3)).map(work, 4..5).await.unwrap_err();
+        let error = pool.mapper().retry(Retry::times(3)).try_map(work, 4..5).await.unwrap_err();
         assert_eq!(error.to_string(), "item 0 panicked: not yet");
         assert_eq!(log.take(), [4; 4]);
     }
@@ -89,16 +89,16 @@ on_every_hub! {
     async fn no_tries_more_are_none(hub) {
         let (log, work) = fails(1);
         let pool = Pool::on(hub, 2);
-        assert!(pool.mapper().retry(Retry::times(0)).map(work, 0..1).await.is_err());
+        assert!(pool.mapper().retry(Retry::times(0)).try_map(work, 0..1).await.is_err());
         assert_eq!(log.take(), [0]);
     }
 
     async fn an_item_is_cloned_for_each_try_but_the_last(hub) {
         let clones = Arc::new(AtomicUsize::new(0));
         let item = Item { value: 7, clones: Arc::clone(&clones), clones_panic: false };
-        let work = |item: Item| async move { if item.value == 7 { blow_up("always") } };
+        let work = |item: Item| async move { if item.value == 7 { Err("always") } else { Ok(()) } };
         let pool = Pool::on(hub, 1);
-        pool.mapper().retry(Retry::times(3)).map(work, [item]).await.unwrap_err();
+        pool.mapper().retry(Retry::times(3)).try_map(work, [item]).await.unwrap_err();
         assert_eq!(clones.load(SeqCst), 3);
     }
 
@@ -108,9 +108,11 @@ on_every_hub! {
             Item { value: 7, clones: Arc::clone(&clones), clones_panic }
         });
         let pool = Pool::on(hub, 1);
-        let results = pool.mapper().retry(Retry::times(3)).imap(|item: Item| async move { item.value }, items);
+        let work = |item: Item| async move { Ok::<_, ()>(item.value) };
+        let results = pool.mapper().retry(Retry::times(3)).try_imap(work, items);
         let results: Vec<_> = results.collect().await;
-        assert_eq!(results[0].as_ref().unwrap_err().to_string(), "item 0 panicked: the clone");
+        let panic = results[0].as_ref().unwrap_err().panicked().unwrap();
+        assert_eq!(panic.message().as_deref(), Some("the clone"));
         assert_eq!(*results[1].as_ref().unwrap(), 7);
         assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }
@@ -122,13 +124,23 @@ on_every_hub! {
             let tried = count.fetch_add(1, SeqCst);
             async move { if tried < 2 { Err("busy") } else { Ok(n) } }
         };
-        let pool = Pool::on(hub, 1);
-        let mapper = || pool.mapper().retry(Retry::times(2));
-        assert_eq!(mapper().try_map(work.clone(), 0..2).await.unwrap(), [0, 1]);
-        // To a plain map an error is a value like any other.
-        tries.store(0, SeqCst);
-        assert_eq!(mapper().map(work, 0..1).await.unwrap(), [Err("busy")]);
-        assert_eq!(tries.load(SeqCst), 1);
+        let mapper = Pool::on(hub, 1).mapper().retry(Retry::times(2));
+        assert_eq!(mapper.try_map(work, 0..2).await.unwrap(), [0, 1]);
+        assert_eq!(tries.load(SeqCst), 4);
+    }
+
+    async fn try_imap_tries_an_item_again_that_returned_an_err(hub) {
+        let tries = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&tries);
+        let work = move |n: usize| {
+            let tried = count.fetch_add(1, SeqCst);
+            async move { if n == 1 { Ok(n) } else { Err(tried) } }
+        };
+        let mapper = Pool::on(hub, 1).mapper().retry(Retry::times(5));
+        let mut results = mapper.try_imap(work, 0..2);
+        assert_eq!(results.next().await.unwrap().unwrap_err().returned(), Some(&5));
+        assert_eq!(results.next().await.unwrap().unwrap(), 1);
+        assert_eq!((results.retries(), tries.load(SeqCst)), (5, 7));
     }
 
     async fn an_item_that_was_killed_is_not_tried_again(hub) {
@@ -137,12 +149,13 @@ on_every_hub! {
         let set = Arc::clone(&started);
         let work = move |n: usize| {
             tries.add(n);
-            stuck(Arc::clone(&set), ())
+            let stuck = stuck(Arc::clone(&set), ());
+            async move { stuck.await; Ok::<_, ()>(()) }
         };
-        let map = pool.mapper().retry(Retry::times(5)).map(work, 0..1);
+        let map = pool.mapper().retry(Retry::times(5)).try_map(work, 0..1);
         started.wait().await;
         pool.kill().await;
-        assert!(map.await.unwrap_err().is_killed());
+        assert!(map.await.unwrap_err().killed().is_some());
         assert_eq!(log.take(), [0]);
     }
 
@@ -153,16 +166,15 @@ on_every_hub! {
         let work = move |(): ()| {
             let set = Arc::clone(&set);
             let guard = Arc::clone(&guard);
-            async move { let _guard = guard; set.set(); blow_up("no luck") }
+            async move { let _guard = guard; set.set(); Err::<(), _>("no luck") }
         };
         let retry = Retry::times(1).backoff(Backoff::constant(Duration::MAX));
-        let map = pool.mapper().retry(retry).map(work, [()]);
+        let map = pool.mapper().retry(retry).try_map(work, [()]);
         failed.wait().await;
         let_others_run().await;
         assert_eq!(pool.len(), 1);
         pool.kill().await;
-        let error: spinney::ItemError = map.await.map(|_: Vec<()>| ()).unwrap_err();
-        assert!(error.is_killed());
+        assert!(map.await.unwrap_err().killed().is_some());
         pool.wait_idle().await.unwrap();
         assert_eq!((pool.free_count(), pool.waiting()), (1, 0));
         dropped.wait().await;
@@ -173,10 +185,10 @@ on_every_hub! {
         let set = Arc::clone(&failed);
         let work = move |n: u32| {
             let set = Arc::clone(&set);
-            async move { set.set(); if n < 9 { blow_up("no luck") } }
+            async move { set.set(); if n < 9 { Err("no luck") } else { Ok(()) } }
         };
         let retry = Retry::times(u32::MAX).backoff(Backoff::constant(Duration::MAX));
-        let mut results = pool.mapper().retry(retry).imap(work, 0..);
+        let mut results = pool.mapper().retry(retry).try_imap(work, 0..);
         failed.wait().await;
         assert!(poll_once(results.next()).await.is_none());
         drop(results);
@@ -226,12 +238,16 @@ fn each_try_has_the_whole_limit() {
     let (result, elapsed) = timed(|pool| {
         let work = move |n: u32| {
             started.add(Handle::current().is_some());
-            sleep(n * SECOND)
+            async move {
+                sleep(n * SECOND).await;
+                Ok::<_, ()>(())
+            }
         };
         let retry = Retry::times(2).backoff(Backoff::constant(10 * SECOND));
-        pool.mapper().timeout(2 * SECOND).retry(retry).imap(work, [3]).collect::<Vec<_>>()
+        pool.mapper().timeout(2 * SECOND).retry(retry).try_imap(work, [3]).collect::<Vec<_>>()
     });
-    assert!(is_timeout(result[0].as_ref().unwrap_err()));
+    let TaskError::Failed(failure) = &**result[0].as_ref().unwrap_err() else { unreachable!() };
+    assert!(is_timeout(failure));
     assert_eq!(log.take(), [true; 3]);
     // Three tries of two seconds, and two pauses of ten.
     assert_eq!(elapsed, 26 * SECOND);
@@ -244,11 +260,11 @@ fn tries(items: usize, times: u32, backoff: Backoff) -> Vec<(usize, Duration)> {
     let (tried, clock) = (log.clone(), sim.clone());
     let work = move |n: usize| {
         tried.add((n, clock.elapsed()));
-        async { blow_up("always") }
+        async { Err::<(), _>("always") }
     };
     let retry = Retry::times(times).backoff(backoff);
-    let results = pool.mapper().retry(retry).imap(work, 0..items);
-    let failed = sim.block_on(results.filter(|result: &Result<(), _>| result.is_err()).count());
+    let results = pool.mapper().retry(retry).try_imap(work, 0..items);
+    let failed = sim.block_on(results.filter(Result::is_err).count());
     assert_eq!(failed, items);
     let mut starts = log.take();
     starts.sort_unstable();

@@ -1,10 +1,50 @@
 //! The promises of maps of tasks that return a `Result`, and of their policies.
 
+use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use spinney::{Pool, TaskError};
-use spinney_tests::tools::{behind, blow_up, gate, let_others_run, stuck};
-use spinney_tests::{Dropped, on_every_hub};
+use futures_lite::future::poll_once;
+use spinney::{Pool, TaskError, Within, catch_exit, shield, sleep, spawn_on, yield_now};
+use spinney_tests::tools::{Count, behind, blow_up, gate, stuck};
+use spinney_tests::{Dropped, SimHub, on_every_hub};
+
+type BoxedWork<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Waits for a kill; then cleans up in a shield, over several turns, and counts itself in `cleaned`.
+async fn clean_up_when_killed(cleaned: Count) {
+    let Err(exit) = catch_exit(pending::<()>()).await else { return };
+    let clean_up = async {
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        cleaned.add();
+    };
+    shield(clean_up).await;
+    exit.resume().await
+}
+
+/// Three items, of which two clean up when they are killed; the third ends with `end` as soon as
+/// those are running.
+fn two_that_clean_up<T: Clone + Send + Sync + 'static>(
+    cleaned: &Count,
+    end: T,
+) -> impl Fn(usize) -> BoxedWork<T> + Send + Sync + use<T> {
+    let (started, cleaned) = (Count::to(2), cleaned.clone());
+    move |n: usize| {
+        let (started, cleaned, end) = (started.clone(), cleaned.clone(), end.clone());
+        Box::pin(async move {
+            if n == 2 {
+                started.reached().await;
+            } else {
+                started.add();
+                clean_up_when_killed(cleaned).await;
+            }
+            end
+        })
+    }
+}
 
 on_every_hub! {
     async fn all_values_come_in_order(hub) {
@@ -44,13 +84,69 @@ on_every_hub! {
         assert_eq!(error.index(), 1);
         assert!(matches!(*error, TaskError::Returned("no luck")));
         assert_eq!(error.to_string(), "item 1 failed: no luck");
-        pool.wait_idle().await.unwrap();
-        let_others_run().await;
-        while dropped.count() == 0 {
-            spinney::yield_now().await;
-        }
+        assert_eq!((dropped.count(), pool.len(), pool.free_count()), (1, 0, 2));
         drop(map);
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    }
+
+    async fn try_map_returns_when_killed_items_have_cleaned_up(hub) {
+        let (pool, cleaned) = (Pool::on(hub, 3), Count::to(2));
+        let work = two_that_clean_up(&cleaned, Err::<(), _>("no luck"));
+        let error = pool.try_map(work, 0..3).await.unwrap_err();
+        assert_eq!((error.index(), error.returned()), (2, Some(&"no luck")));
+        assert_eq!((cleaned.get(), pool.len()), (2, 0));
+        let report = pool.stats();
+        assert_eq!((report.started, report.succeeded, report.killed), (3, 1, 2));
+    }
+
+    async fn first_success_returns_when_killed_items_have_cleaned_up(hub) {
+        let (pool, cleaned) = (Pool::on(hub, 3), Count::to(2));
+        let work = two_that_clean_up(&cleaned, Ok::<_, ()>(7));
+        assert_eq!(pool.try_map(work, 0..3).first_success().await.unwrap(), 7);
+        assert_eq!((cleaned.get(), pool.len()), (2, 0));
+    }
+
+    async fn member_that_fails_a_map_of_its_own_pool_returns(hub) {
+        let (pool, cleaned) = (Pool::on(hub, 1), Count::to(1));
+        let inside = pool.clone();
+        let count = cleaned.clone();
+        let work = move |n: usize| {
+            let cleaned = count.clone();
+            async move {
+                if n > 0 { clean_up_when_killed(cleaned).await }
+                Err::<(), _>(n)
+            }
+        };
+        let maps = async move { inside.try_map(work, 0..3).await.unwrap_err().index() };
+        assert_eq!(pool.spawn(maps).await.await.unwrap(), 0);
+        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+    }
+
+    async fn kill_of_the_caller_ends_its_wait_for_killed_items(hub) {
+        let (pool, killed, open) = (Pool::on(hub, 2), gate(), gate());
+        let (inside, kills, opens) = (pool.clone(), Arc::clone(&killed), Arc::clone(&open));
+        let started = gate();
+        let work = move |n: usize| {
+            let (kills, opens, started) = (Arc::clone(&kills), Arc::clone(&opens), Arc::clone(&started));
+            async move {
+                if n == 0 {
+                    started.set();
+                    let _exit = catch_exit(pending::<()>()).await;
+                    kills.set();
+                    shield(opens.wait()).await;
+                }
+                started.wait().await;
+                Err::<(), _>("no luck")
+            }
+        };
+        let caller = spawn_on(hub, async move { inside.try_map(work, 0..2).await });
+        killed.wait().await;
+        let mut kill = caller.kill();
+        while poll_once(&mut kill).await.is_none() {
+            yield_now().await;
+        }
+        assert_eq!(pool.len(), 1);
+        open.set();
+        pool.wait_idle().await.unwrap();
     }
 
     async fn a_panic_is_an_error(hub) {
@@ -100,10 +196,7 @@ on_every_hub! {
         // As above.
         let mut map = pool.try_map(work, 0..).first_success();
         assert!((&mut map).await.unwrap() >= 2);
-        pool.wait_idle().await.unwrap();
-        while dropped.count() == 0 {
-            spinney::yield_now().await;
-        }
+        assert_eq!((dropped.count(), pool.len()), (1, 0));
         drop(map);
     }
 
@@ -134,4 +227,42 @@ on_every_hub! {
         }
         assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }
+}
+
+/// The cleanup takes an hour, and no task is lost when the simulation ends.
+#[test]
+fn try_map_waits_for_a_cleanup_that_sleeps() {
+    let (sim, cleaned) = (SimHub::new(), Count::to(1));
+    let count = cleaned.clone();
+    let work = move |n: usize| {
+        let cleaned = count.clone();
+        async move {
+            if n == 1 {
+                sleep(Duration::from_secs(1)).await;
+                return Err("no luck");
+            }
+            let _exit = catch_exit(pending::<()>()).await;
+            shield(sleep(Duration::from_secs(3600))).await;
+            cleaned.add();
+            Ok(())
+        }
+    };
+    let error = sim.block_on(Pool::on(&sim, 2).try_map(work, 0..2)).unwrap_err();
+    assert_eq!((error.index(), cleaned.get()), (1, 1));
+    assert_eq!(sim.elapsed(), Duration::from_secs(3601));
+}
+
+#[test]
+fn within_limits_the_wait_for_an_item_that_refuses_its_kill() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 2);
+    let work = |n: usize| async move {
+        if n == 0 {
+            shield(pending::<()>()).await;
+        }
+        Err::<(), _>("no luck")
+    };
+    let limit = Duration::from_secs(5);
+    assert!(sim.block_on(pool.try_map(work, 0..2).within(limit)).is_err());
+    assert_eq!((sim.elapsed(), pool.len()), (limit, 1));
 }

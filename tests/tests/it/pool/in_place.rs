@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
 use futures_lite::future::{block_on, poll_once};
-use spinney::{GreenPile, GreenPool, Group, Pool, Spawn, spawn_on};
+use spinney::{BoxTask, Executor, GreenPile, GreenPool, Group, Pool, Spawn, spawn_on};
 use spinney_tests::Dropped;
 use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
 
@@ -75,6 +75,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for InPlace {
         self.tasks.lock().unwrap().push(Arc::clone(&place));
         place.run();
     }
+}
+
+impl Executor for InPlace {
+    type AnyTask = BoxTask;
 }
 
 impl InPlace {

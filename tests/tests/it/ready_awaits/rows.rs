@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt;
 use spinney::{
-    AsyncResult, Barrier, BoundedSemaphore, Channel, Condition, Event, GreenPile, GreenPool,
-    Greenlet, GreenletExit, Handle, InPlace, Iwait, Latch, Pool, Queue, RLock, ResourcePool,
-    Semaphore, Spawn, ThreadPool, Within, interval, iwait, joinall, pair, sleep, sleep_until,
-    spawn, try_joinall, yield_now,
+    AsyncResult, Barrier, BoundedSemaphore, BoxTask, Channel, Condition, Event, Executor,
+    GreenPile, GreenPool, Greenlet, GreenletExit, Handle, InPlace, Iwait, Latch, Pool, Queue,
+    RLock, ResourcePool, Semaphore, Spawn, ThreadPool, Within, interval, iwait, joinall, pair,
+    sleep, sleep_until, spawn, try_joinall, yield_now,
 };
 
 /// How long a loop goes on that does not give way: its test fails rather than hang.
@@ -187,6 +187,10 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Here {
     fn spawn(&self, task: F) {
         spawn(task).detach();
     }
+}
+
+impl Executor for Here {
+    type AnyTask = BoxTask;
 }
 
 fn one() -> Pool<Here> {

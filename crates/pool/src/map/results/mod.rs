@@ -6,7 +6,7 @@
 //! results are other people's code: none is woken or dropped under the lock.
 
 mod hand;
-mod loan;
+mod in_place;
 mod state;
 
 use std::fmt;
@@ -18,32 +18,26 @@ use std::task::{Context, Poll, Waker};
 
 pub(crate) use hand::Hand;
 use hand::Reads;
-pub(crate) use loan::Lender;
-use loan::Loan;
+pub(crate) use in_place::{Begun, Turnout, Wish};
+pub(crate) use spinney_greenlet::results::{Order, Room};
 use spinney_greenlet::{Failure, Handle};
-use spinney_hub::contain;
-use state::{Reader, State};
+use spinney_hub::{Executor, contain};
+use spinney_sync::wake_all;
+use state::{Enlisted, Reader, State};
 
+use super::on_item::OnItem;
 use crate::TaskSet;
 use crate::report::Outcomes;
-use crate::slot::Share;
 
-/// In which order results are read.
+/// What the feeder has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    Input,
-    Completion,
-}
-
-/// Whether one more item may be taken from the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// So many may, and count as open.
-    Opened(usize),
-    /// Not before results have been read.
-    Full,
-    /// Never again.
-    Over,
+pub(crate) enum Need {
+    /// To get a slot: for the item ahead, or for one that has begun in place.
+    Slot,
+    /// To wait.
+    Nothing,
+    /// To end.
+    NoMore,
 }
 
 /// A result, and the index of its item.
@@ -58,13 +52,15 @@ fn end_of(failure: &Failure) -> spinney_greenlet::State {
     }
 }
 
-pub(crate) struct Results<T, X> {
+pub(crate) struct Results<T, X: Executor> {
     /// Whether the feeder itself stands in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
     /// How often an item was tried again.
     pub(crate) retries: AtomicUsize,
-    /// Whether all who touch these are on one thread; see `Spawn::is_local`.
+    /// Whether all who touch these are on one thread; see `Executor::is_local`.
     pub(crate) is_local: bool,
+    /// Is told of each result before that can be read.
+    on_item: Option<OnItem<T>>,
     /// What became of the items that started.
     outcomes: Arc<Outcomes>,
     /// The reader has left, and the map is over.
@@ -73,9 +69,16 @@ pub(crate) struct Results<T, X> {
     state: Mutex<State<T, X>>,
 }
 
-impl<T, X> Results<T, X> {
-    pub(crate) fn new(order: Order, maxsize: usize, whole: bool, is_local: bool) -> Self {
+impl<T, X: Executor> Results<T, X> {
+    pub(crate) fn new(
+        order: Order,
+        maxsize: usize,
+        whole: bool,
+        is_local: bool,
+        on_item: Option<OnItem<T>>,
+    ) -> Self {
         Self {
+            on_item,
             outcomes: Arc::default(),
             feeder_queued: AtomicBool::new(false),
             retries: AtomicUsize::new(0),
@@ -86,21 +89,24 @@ impl<T, X> Results<T, X> {
         }
     }
 
-    /// For the feeder: whether it should seek a slot for one more item, or else can end. It waits
-    /// while too many are open, and is woken when the map is over.
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<bool> {
+    /// For the feeder, which has an item ahead or not: what it has to do. It is woken when that
+    /// changes.
+    pub(crate) fn poll_need(&self, cx: &Context<'_>, has_item: bool) -> Need {
         let mut state = self.lock();
-        if state.exhausted {
-            return Poll::Ready(false);
-        }
         let before = state.feeder.replace(cx.waker().clone());
-        self.reads.set_stalled(!state.has_room());
-        // Again: who read in between did not see that it is stalled.
-        state.open -= self.reads.take();
-        let room = state.has_room();
+        self.reads.set_stalled(has_item && !state.has_room());
+        // Again: a reader that read in between did not see that the feeder is stalled.
+        state.buffer.close(self.reads.take());
+        let need = if state.in_place.wants_slot() || (has_item && state.has_room()) {
+            Need::Slot
+        } else if state.buffer.is_exhausted() {
+            Need::NoMore
+        } else {
+            Need::Nothing
+        };
         drop(state);
         drop(before);
-        if room { Poll::Ready(true) } else { Poll::Pending }
+        need
     }
 
     /// Opens one more item, if there is room; it is then to be taken from the input.
@@ -108,38 +114,51 @@ impl<T, X> Results<T, X> {
         self.change(|state| state.open(1))
     }
 
-    /// The input had no item for the one that was opened last: it is over.
-    pub(crate) fn close_input(&self) {
-        self.change(|state| {
-            state.open -= 1;
-            state.exhausted = true;
-        });
+    /// There was no item for the one that was opened last.
+    pub(crate) fn close_one(&self) {
+        self.change(|state| state.buffer.close(1));
+    }
+
+    /// Wakes the feeder: it has to look at the input again.
+    pub(crate) fn wake_feeder(&self) {
+        let feeder = self.lock().feeder.take();
+        wake_all(feeder);
     }
 
     /// No further item will be opened.
     pub(crate) fn exhaust(&self) {
-        self.change(|state| state.exhausted = true);
+        self.change(|state| state.buffer.exhaust());
     }
 
-    /// No further item will be opened, but for the item `index`, which has failed. Of no effect if
-    /// that was so before.
+    /// No further item will be opened, except for the item `index`, which has failed. Its failure
+    /// comes after the items that are running. A no-op if no item was to be opened before.
     pub(crate) fn refuse(&self, index: usize, failure: Failure) {
-        let refused = self.change(|state| {
-            let first = !std::mem::replace(&mut state.exhausted, true);
-            state.open += usize::from(first);
-            first
+        let last = self.change(|state| {
+            if state.buffer.open_last() {
+                state.last = Some((index, failure.clone()));
+            }
+            state.take_last()
         });
-        if refused {
-            self.deliver_refused((index, failure));
+        drop(failure);
+        if let Some(last) = last {
+            self.deliver_refused(last);
         }
     }
 
-    /// The feeder has ended, and has no slot.
+    /// The item `index`, which was opened, does not run, and no further item will be opened.
+    pub(crate) fn refuse_opened(&self, index: usize, failure: Failure) {
+        self.exhaust();
+        self.deliver_refused((index, failure));
+    }
+
+    /// The feeder has ended, and has no slot. An item that waits for one is dropped.
     pub(crate) fn end_feeding(&self) {
-        self.change(|state| {
-            state.exhausted = true;
+        let parked = self.change(|state| {
+            state.buffer.exhaust();
             state.feeding = false;
+            state.in_place.take_parked()
         });
+        drop(parked);
     }
 
     /// Leaves a result.
@@ -149,15 +168,17 @@ impl<T, X> Results<T, X> {
 
     /// Leaves the failure of an item that has not started, and is not counted.
     pub(crate) fn deliver_refused(&self, (index, failure): (usize, Failure)) {
-        self.change(|state| {
-            let is_read = matches!(state.reader, Reader::Present);
-            if is_read {
-                state.put((index, Err(failure.clone())));
-            } else {
-                state.open -= 1;
+        let refused = (index, Err(failure));
+        self.tell(&refused);
+        let unread = self.change(|state| {
+            if matches!(state.reader, Reader::Present) {
+                state.put(refused);
+                return None;
             }
+            state.buffer.close(1);
+            Some(refused)
         });
-        drop(failure);
+        drop(unread);
     }
 
     /// What became of the items, for the group to count.
@@ -180,10 +201,29 @@ impl<T, X> Results<T, X> {
         done: impl ExactSizeIterator<Item = Indexed<T>>,
         unused: usize,
     ) {
-        self.deliver_and(done, |state| state.open -= unused);
+        self.deliver_and(done, |state| state.buffer.close(unused));
     }
 
     fn deliver_and<R>(
+        &self,
+        done: impl ExactSizeIterator<Item = Indexed<T>>,
+        then: impl FnOnce(&mut State<T, X>) -> R,
+    ) -> R {
+        if self.on_item.is_none() {
+            return self.put_and(done, then);
+        }
+        let done: Vec<_> = done.inspect(|done| self.tell(done)).collect();
+        self.put_and(done.into_iter(), then)
+    }
+
+    /// Tells the callback of a result, if the map has one.
+    fn tell(&self, (index, result): &Indexed<T>) {
+        if let Some(on_item) = &self.on_item {
+            on_item.call(*index, result);
+        }
+    }
+
+    fn put_and<R>(
         &self,
         done: impl ExactSizeIterator<Item = Indexed<T>>,
         then: impl FnOnce(&mut State<T, X>) -> R,
@@ -201,7 +241,7 @@ impl<T, X> Results<T, X> {
             self.outcomes.count_successes(succeeded);
             None
         } else {
-            state.open -= done.len();
+            state.buffer.close(done.len());
             Some(done)
         };
         let then = then(&mut state);
@@ -220,41 +260,35 @@ impl<T, X> Results<T, X> {
         then
     }
 
-    /// Makes room for a worker among those that are killed when the reader goes.
-    pub(crate) fn enlist(&self) -> usize {
-        self.lock().workers.insert(None)
-    }
-
-    /// The worker `key` starts; false if it should not.
-    pub(crate) fn start(&self, key: usize, handle: Option<Handle>) -> bool {
+    /// Makes room for a worker, which has a slot of its own if it is `seated`. Returns its key.
+    pub(crate) fn enlist(&self, seated: bool) -> usize {
         let mut state = self.lock();
-        state.workers[key] = handle;
-        !matches!(state.reader, Reader::Gone)
+        state.seated += usize::from(seated);
+        state.workers.insert(Enlisted { handle: None, seated })
     }
 
-    /// The worker `key` has left its slot, which was its own or else shared with the reader.
-    pub(crate) fn dismiss(&self, key: usize, seated: bool) {
-        if !seated {
-            self.end_loan();
-        }
-        let handle = self.change(|state| {
-            if !seated {
-                state.return_slot();
-            }
-            state.workers.remove(key)
+    /// The worker `key` is at the item of this handle. Returns whether its results are wanted.
+    pub(crate) fn introduce(&self, key: usize, handle: Handle) -> bool {
+        let mut state = self.lock();
+        let before = state.workers[key].handle.replace(handle);
+        let is_wanted = !matches!(state.reader, Reader::Gone);
+        drop(state);
+        drop(before);
+        is_wanted
+    }
+
+    /// The worker `key` has left its slot.
+    pub(crate) fn dismiss(&self, key: usize) {
+        let (worker, last) = self.change(|state| {
+            state.in_place.dismiss(key);
+            let worker = state.workers.remove(key);
+            state.seated -= usize::from(worker.seated);
+            (worker, state.take_last())
         });
-        drop(handle);
-    }
-
-    /// For the feeder: a share of the reader's slot, if the reader offers it. It is to be returned.
-    pub(crate) fn borrow_slot(&self, waker: &Waker) -> Option<Arc<Share>> {
-        self.lock().loan.borrow(waker)
-    }
-
-    /// The reader has its slot back.
-    pub(crate) fn return_slot(&self) {
-        self.end_loan();
-        self.change(State::return_slot);
+        drop(worker);
+        if let Some(last) = last {
+            self.deliver_refused(last);
+        }
     }
 
     /// For the reader: the next result that it has taken.
@@ -266,9 +300,8 @@ impl<T, X> Results<T, X> {
         Some(next)
     }
 
-    /// For the reader, which has read what it has taken: takes all that can be read, unless a worker
-    /// shares its slot. False when there will be no more, and no slot is held. A reader that
-    /// `delays` comes back by itself before long.
+    /// For the reader, which has read what it has taken: takes all that can be read. False when there
+    /// will be no more, and no slot is held. A reader that `delays` comes back by itself before long.
     pub(crate) fn poll_take(
         &self,
         cx: &Context<'_>,
@@ -276,13 +309,9 @@ impl<T, X> Results<T, X> {
         delays: bool,
     ) -> Poll<bool> {
         let mut state = self.lock();
-        state.loan.withdraw();
-        let lent = state.loan.lender().is_some();
-        if !lent {
-            state.take(&mut hand.results);
-        }
-        let over = state.is_over() && !lent;
-        let taken = if hand.results.is_empty() && !over {
+        let wish = state.in_place.withdraw();
+        state.buffer.take(&mut hand.results);
+        let taken = if hand.results.is_empty() && !state.is_over() {
             Poll::Pending
         } else {
             Poll::Ready(!hand.results.is_empty())
@@ -292,29 +321,9 @@ impl<T, X> Results<T, X> {
         state.delays = delays;
         let feeder = self.take_feeder(&mut state);
         drop(state);
-        drop(before);
-        if let Some(feeder) = feeder {
-            contain(|| feeder.wake());
-        }
+        drop((before, wish));
+        wake_all(feeder);
         taken
-    }
-
-    /// For a reader that waits: the map may have its slot meanwhile; then it waits until that is
-    /// back.
-    pub(crate) fn offer_slot(&self, reader: Lender) {
-        let unused = self.change(|state| {
-            if state.waiting.is_none() || state.loan.lender().is_some() {
-                return Loan::Offered(reader);
-            }
-            std::mem::replace(&mut state.loan, Loan::Offered(reader))
-        });
-        drop(unused);
-    }
-
-    /// The worker that shared the reader's slot has left it.
-    fn end_loan(&self) {
-        let lender = self.lock().loan.lender().cloned();
-        lender.iter().for_each(Lender::end_loan);
     }
 
     /// The reader leaves with results unread, the map goes on, and keeps `tasks` alive until it is
@@ -327,10 +336,12 @@ impl<T, X> Results<T, X> {
     pub(crate) fn abandon(&self, unread: Hand<T>) {
         self.abandoned.store(true, Relaxed);
         let workers = self.leave(Reader::Gone, unread, |state| {
-            state.exhausted = true;
-            let workers = state.workers.iter().filter_map(|(_, handle)| handle.clone());
-            workers.collect::<Vec<_>>()
+            state.buffer.exhaust();
+            let handles = state.workers.iter().filter_map(|(_, worker)| worker.handle.clone());
+            (handles.collect::<Vec<_>>(), state.in_place.take_parked())
         });
+        let (workers, parked) = workers;
+        drop(parked);
         for worker in workers {
             contain(|| worker.kill_now());
         }
@@ -344,10 +355,9 @@ impl<T, X> Results<T, X> {
     ) -> R {
         self.reads.add(unread.results.len());
         let (left, before, done) = self.change(|state| {
-            let before = (std::mem::replace(&mut state.reader, reader), state.waiting.take());
-            // It waits no more, so its slot is its own.
-            state.loan.withdraw();
-            (then(state), before, state.forget_done())
+            let wish = state.in_place.withdraw();
+            let before = (std::mem::replace(&mut state.reader, reader), state.waiting.take(), wish);
+            (then(state), before, Hand { results: state.buffer.take_all() })
         });
         drop(before);
         drop((done, unread));
@@ -386,16 +396,15 @@ impl<T, X> Results<T, X> {
         let feeder = self.take_feeder(&mut state);
         let tasks = if state.is_over() { state.take_tasks() } else { None };
         drop(state);
-        for waker in reader.into_iter().chain(feeder) {
-            contain(|| waker.wake());
-        }
+        wake_all(reader.into_iter().chain(feeder));
         drop(tasks);
     }
 
     /// The feeder, if it has a reason to wake up.
     fn take_feeder(&self, state: &mut State<T, X>) -> Option<Waker> {
-        let wants_room = self.reads.is_stalled() || state.loan.is_offered();
-        let roused = state.exhausted || (wants_room && state.has_room());
+        let is_wished = state.in_place.is_wished() && state.seated == 0;
+        let wants_room = self.reads.is_stalled() || is_wished;
+        let roused = state.buffer.is_exhausted() || (wants_room && state.has_room());
         if !roused {
             return None;
         }
@@ -406,25 +415,19 @@ impl<T, X> Results<T, X> {
 
     fn lock(&self) -> MutexGuard<'_, State<T, X>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.open -= self.reads.take();
+        state.buffer.close(self.reads.take());
         state
     }
 }
 
-impl<T, X> Results<T, X> {
+impl<T, X: Executor> Results<T, X> {
     /// The text of the map called `name` that these are of.
     pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
-        let state = self.lock();
-        f.debug_struct(name)
-            .field("order", &state.order)
-            .field("open", &state.open)
-            .field("maxsize", &state.maxsize)
-            .field("exhausted", &state.exhausted)
-            .finish()
+        self.lock().buffer.fmt_as(f, name)
     }
 }
 
-impl<T, X> fmt::Debug for Results<T, X> {
+impl<T, X: Executor> fmt::Debug for Results<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.describe(f, "Results")
     }

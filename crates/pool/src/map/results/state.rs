@@ -1,30 +1,23 @@
-//! [`State`]: the results of a map, and what becomes of the rest.
+//! [`State`]: the results of a map, its reader, its feeder and its workers.
 
-use std::collections::VecDeque;
 use std::task::Waker;
 
 use slab::Slab;
+use spinney_greenlet::results::{Order, ResultBuffer, Room};
 use spinney_greenlet::{Failure, Handle};
+use spinney_hub::Executor;
 
-use super::loan::Loan;
-use super::{Hand, Indexed, Order, Room};
+use super::Indexed;
+use super::in_place::InPlace;
 use crate::TaskSet;
 
-pub(super) struct State<T, X> {
-    pub(super) order: Order,
-    /// What can be read.
-    pub(super) ready: VecDeque<Indexed<T>>,
-    /// In the order of the input: what is done but not its turn, with places for what is before it.
-    pub(super) early: VecDeque<Option<Result<T, Failure>>>,
-    /// The index of the first of those places; in the order of completion, how many are done.
-    pub(super) first: usize,
-    pub(super) open: usize,
-    pub(super) maxsize: usize,
+pub(super) struct State<T, X: Executor> {
+    pub(super) buffer: ResultBuffer<Indexed<T>>,
     wanted: Wanted,
     /// The reader that waits comes back by itself before long.
     pub(super) delays: bool,
-    /// No further item will be opened.
-    pub(super) exhausted: bool,
+    /// The failure of the item after the last one, until no item is running.
+    pub(super) last: Option<(usize, Failure)>,
     /// The feeder has not ended; it may have a slot.
     pub(super) feeding: bool,
     pub(super) reader: Reader<X>,
@@ -32,9 +25,18 @@ pub(super) struct State<T, X> {
     pub(super) waiting: Option<Waker>,
     /// Wakes the feeder, which may be in the queue for a slot.
     pub(super) feeder: Option<Waker>,
-    pub(super) loan: Loan,
-    /// The workers that hold a slot; each is there by name from its first poll on.
-    pub(super) workers: Slab<Option<Handle>>,
+    pub(super) in_place: InPlace<X>,
+    pub(super) workers: Slab<Enlisted>,
+    /// How many of them have slots of their own.
+    pub(super) seated: usize,
+}
+
+/// A worker of the map.
+pub(super) struct Enlisted {
+    /// Of the item that it is at; None until its task is made.
+    pub(super) handle: Option<Handle>,
+    /// Whether it has a slot of its own.
+    pub(super) seated: bool,
 }
 
 /// What the reader is woken for.
@@ -57,117 +59,77 @@ pub(super) enum Reader<X> {
     Gone,
 }
 
-impl<T, X> State<T, X> {
+impl<T, X: Executor> State<T, X> {
     pub(super) fn new(order: Order, maxsize: usize, whole: bool) -> Self {
         Self {
-            order,
-            ready: VecDeque::new(),
-            early: VecDeque::new(),
-            first: 0,
-            open: 0,
-            maxsize,
+            buffer: ResultBuffer::new(order, maxsize),
             wanted: if whole { Wanted::All } else { Wanted::Each },
             delays: false,
-            exhausted: false,
+            last: None,
             feeding: true,
             reader: Reader::Present,
             waiting: None,
             feeder: None,
-            loan: Loan::None,
+            in_place: InPlace::None,
             workers: Slab::new(),
+            seated: 0,
         }
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.room() > 0
-    }
-
-    /// How many more may be open.
-    fn room(&self) -> usize {
-        // Where nobody reads, nothing is kept.
-        let waits = self.waiting.is_some() || !matches!(self.reader, Reader::Present);
-        let limit = self.maxsize.saturating_add(usize::from(waits));
-        if self.exhausted { 0 } else { limit.saturating_sub(self.open) }
+        self.buffer.room(self.lets_one_more()) > 0
     }
 
     /// Opens up to `most` items.
     pub(super) fn open(&mut self, most: usize) -> Room {
-        if self.exhausted {
-            return Room::Over;
-        }
-        match self.room().min(most) {
-            0 => Room::Full,
-            more => {
-                self.open += more;
-                Room::Opened(more)
-            }
-        }
+        self.buffer.open(most, self.lets_one_more())
     }
 
-    /// Puts the result of an item, which somebody will read.
+    /// Whether the reader waits. Without a reader no result is kept, so it counts as waiting.
+    fn lets_one_more(&self) -> bool {
+        self.waiting.is_some() || !matches!(self.reader, Reader::Present)
+    }
+
+    /// Puts the result of an item, which the reader will read.
     pub(super) fn put(&mut self, done: Indexed<T>) {
         if done.1.is_err() {
             self.wanted = Wanted::AtOnce;
         }
-        let in_turn = done.0 == self.first && self.early.is_empty();
-        if in_turn || self.order == Order::Completion {
-            self.ready.push_back(done);
-            self.first += 1;
-        } else {
-            self.put_in_place(done.0 - self.first, done.1);
-        }
-    }
-
-    /// Puts a result that came early, or before one that did.
-    #[inline(never)]
-    fn put_in_place(&mut self, place: usize, result: Result<T, Failure>) {
-        while self.early.len() <= place {
-            self.early.push_back(None);
-        }
-        self.early[place] = Some(result);
-        let turns = self.early.iter().take_while(|early| early.is_some()).count();
-        self.ready.extend((self.first..).zip(self.early.drain(..turns).flatten()));
-        self.first += turns;
-    }
-
-    /// Takes what can be read, all of it, into an empty `hand`; it is open until it has been.
-    pub(super) fn take(&mut self, hand: &mut VecDeque<Indexed<T>>) {
-        std::mem::swap(&mut self.ready, hand);
+        self.buffer.put(done.0, done);
     }
 
     /// Whether there is something that is worth waking the reader. All results together, and those
     /// that the reader comes for by itself, are read by the handful, long before there is no room
     /// for more; a failure at once.
     fn has_news(&self) -> bool {
-        let readable = self.ready.len();
+        let readable = self.buffer.readable();
         let each = match self.wanted {
             Wanted::All => false,
             Wanted::Each => !self.delays,
             Wanted::AtOnce => true,
         };
-        let handful = each || readable >= self.maxsize / 4;
+        let handful = each || readable >= self.buffer.maxsize() / 4;
         readable > 0 && (handful || !self.has_room())
     }
 
-    /// The worker that shared the reader's slot has left.
-    pub(super) fn return_slot(&mut self) {
-        let waits = self.waiting.is_some() && !self.has_news();
-        self.loan.give_back(waits);
-    }
-
-    /// False if there is nobody to be told of any change, but for a feeder that is stalled.
+    /// Whether a change may concern the reader, or a feeder that is not stalled.
     pub(super) fn may_concern_others(&self) -> bool {
-        self.is_reader_due() || self.exhausted || !self.loan.is_none()
+        self.is_reader_due() || self.buffer.is_exhausted() || self.in_place.is_wished()
     }
 
     /// Whether the reader waits for what there is now.
     pub(super) fn is_reader_due(&self) -> bool {
         let has_reason = self.has_news() || self.is_over();
-        self.waiting.is_some() && self.loan.lender().is_none() && has_reason
+        self.waiting.is_some() && has_reason
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.exhausted && self.open == 0 && self.workers.is_empty() && !self.feeding
+        self.buffer.is_finished() && self.workers.is_empty() && !self.feeding
+    }
+
+    /// The failure after the last item, if no item is running.
+    pub(super) fn take_last(&mut self) -> Option<(usize, Failure)> {
+        if self.workers.is_empty() { self.last.take() } else { None }
     }
 
     /// What a map without a reader has kept alive.
@@ -176,14 +138,5 @@ impl<T, X> State<T, X> {
             Reader::Detached(tasks) => tasks.take(),
             Reader::Present | Reader::Gone => None,
         }
-    }
-
-    /// Closes what is done and will not be read, and returns it.
-    pub(super) fn forget_done(&mut self) -> Hand<T> {
-        let mut results = std::mem::take(&mut self.ready);
-        let early = std::mem::take(&mut self.early).into_iter().zip(self.first..);
-        results.extend(early.filter_map(|(result, index)| Some((index, result?))));
-        self.open -= results.len();
-        Hand { results }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use spinney_hub::{BoxTask, Hub, Spawn, sleep, yield_now};
+use spinney_hub::{Executor, Hub, Spawn, sleep, yield_now};
 use spinney_sim::SimHub;
 use spinney_test_support::Dropped;
 
@@ -163,5 +163,5 @@ fn handle_to_a_hub_that_is_gone_drops_the_future() {
 #[test]
 fn it_says_that_it_is_on_one_thread() {
     let sim = SimHub::seeded(1);
-    assert!(Spawn::<BoxTask>::is_local(&sim) && Spawn::<BoxTask>::is_local(&Rc::new(sim)));
+    assert!(sim.is_local() && Rc::new(sim).is_local());
 }

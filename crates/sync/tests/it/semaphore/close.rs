@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use spinney_sync::{Closed, Semaphore, TryAcquireError};
+use spinney_sync::{Acquire, Closed, Semaphore, TryAcquireError};
 use spinney_test_support::ByHand;
 
 #[test]
@@ -93,4 +93,48 @@ fn the_errors_say_what_is_wrong() {
     assert_eq!(Closed.to_string(), "it is closed");
     assert_eq!(TryAcquireError::Closed.to_string(), "it is closed");
     assert_eq!(TryAcquireError::WouldBlock.to_string(), "not enough permits are free");
+}
+
+#[test]
+fn wait_despite_close_keeps_its_place_and_is_served() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut first = ByHand::waiting(Acquire::of(&semaphore).despite_close());
+    let mut call = ByHand::waiting(semaphore.acquire());
+    let mut second = ByHand::waiting(Acquire::of(&semaphore).despite_close());
+    semaphore.close();
+    assert!(matches!(call.poll(), Poll::Ready(Err(Closed))));
+    assert!(first.poll().is_pending() && second.poll().is_pending());
+    assert_eq!((semaphore.waiting(), semaphore.balance()), (2, -2));
+    drop(held);
+    let Poll::Ready(Ok(permit)) = first.poll() else { panic!("it is the first waiter") };
+    assert!(second.poll().is_pending());
+    drop(permit);
+    let Poll::Ready(Ok(permit)) = second.poll() else { panic!("it is the next waiter") };
+    assert_eq!((semaphore.out(), semaphore.available()), (1, 0));
+    drop(permit);
+    let Poll::Ready(Ok(permit)) = ByHand::of(Acquire::of(&semaphore).despite_close()).poll() else {
+        panic!("a permit is free")
+    };
+    drop(permit);
+    assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
+}
+
+/// Tickets are served in order, and a refused one is passed by.
+#[test]
+fn refused_waiter_gets_no_permit_of_one_behind_it() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let (mut polled, dropped) =
+        (ByHand::waiting(semaphore.acquire()), ByHand::waiting(semaphore.acquire()));
+    let mut behind = ByHand::waiting(Acquire::of(&semaphore).despite_close());
+    assert_eq!(semaphore.close(), 2);
+    assert_eq!(semaphore.close(), 0);
+    drop(held);
+    let Poll::Ready(Ok(permit)) = behind.poll() else { panic!("it waits alone") };
+    assert!(matches!(polled.poll(), Poll::Ready(Err(Closed))));
+    drop(dropped);
+    assert_eq!((semaphore.out(), semaphore.available()), (1, 0));
+    drop(permit);
+    assert_eq!((semaphore.out(), semaphore.available()), (0, 1));
 }

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spinney::{
-    AsyncResult, BoundedSemaphore, Channel, Event, Failure, GetError, GreenPile, GreenPool,
-    Greenlet, GreenletExit, Group, Handle, Hub, Imap, JoinAll, JoinableQueue, LifoQueue, Limit,
-    LinkId, Mapper, Owner, Permit, Pool, PoolFull, PriorityQueue, PutError, Queue, RLock, Reentry,
-    ResourcePool, Semaphore, TaskSet, ThreadPool, ThreadResult, Timeout, Within, greenlet_local,
-    iwait, joinall, killall, killall_now, killall_with, named, sleep, spawn, spawn_later,
+    AsyncResult, BoundedSemaphore, Branch, Channel, Event, Failure, GetError, GreenPile, GreenPool,
+    Greenlet, GreenletExit, Group, Handle, Hub, HubBuilder, Imap, JoinAll, JoinableQueue,
+    LifoQueue, Limit, LinkId, Mapper, NotOwner, OverRelease, Owner, Permit, Pool, PoolBuilder,
+    PoolFull, PriorityQueue, PutError, Queue, RLock, Reentry, ResourcePool, ResourcePoolBuilder,
+    Semaphore, ShutDown, Spawn, SpawnHook, SpawnTree, State, TaskSet, ThreadPool,
+    ThreadPoolBuilder, ThreadResult, Timeout, Within, greenlet_local, inherit_locals, iwait,
+    joinall, killall, killall_now, killall_with, named, sleep, spawn, spawn_later,
     spawn_later_local, spawn_on, spawn_tree, timeout, track_spawns, try_joinall, unblock,
     yield_now,
 };
@@ -26,6 +28,8 @@ greenlet_local! {
 async fn functions(hub: &Hub, greenlets: &[Greenlet<()>], exit: GreenletExit, limit: Timeout) {
     spawn(ready(()));
     spawn_on(hub, ready(()));
+    Spawn::spawn(hub, ready(()));
+    inherit_locals(ready(()));
     spawn_later(TICK, ready(()));
     spawn_later_local(TICK, ready(()));
     sleep(TICK);
@@ -49,10 +53,14 @@ async fn functions(hub: &Hub, greenlets: &[Greenlet<()>], exit: GreenletExit, li
     ready(()).within_limit(&limited);
     Timeout::is(&limit, &limited);
     GreenletExit::because("a reason");
+    Timeout::limit(&limit);
     Hub::current();
+    HubBuilder::name(Hub::builder(), "hub");
+    hub.shutdown(TICK);
     unblock(|| ());
     track_spawns(true);
-    spawn_tree();
+    let tree: SpawnTree = spawn_tree();
+    tree.iter().map(|branch| (Branch::handle(branch), Branch::depth(branch)));
     let _ = (limit, &LOCAL);
 }
 
@@ -63,6 +71,7 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
     greenlet.handle();
     greenlet.get();
     greenlet.outcome();
+    Greenlet::try_get(spawn(ready(())));
     greenlet.link_result(|_| ());
     greenlet.link_to(&Arc::new(AsyncResult::new()));
     greenlet.link_queue(&Arc::new(Queue::unbounded()));
@@ -72,11 +81,15 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
     handle.join();
     handle.kill();
     handle.kill_now();
+    handle.kill_now_with(GreenletExit::new());
+    handle.id();
+    handle.parent();
+    handle.spawned_at();
     handle.kill_with(GreenletExit::new());
     handle.is_ready();
     handle.is_successful();
     handle.failure();
-    handle.state();
+    State::is_started(handle.state());
     handle.cancel();
     handle.link(|_| ());
     handle.link_value(|_| ());
@@ -87,6 +100,10 @@ async fn greenlets(mut greenlet: Greenlet<u32>, handle: Handle, link_id: LinkId)
         Err(Failure::Panicked(_)) => Greenlet::detach(spawn(ready(()))),
     }
 }
+
+struct NoHook;
+
+impl SpawnHook for NoHook {}
 
 fn task_sets(task_set: &TaskSet, group: &Group, pool: &Pool, handle: &Handle) {
     drop(spinney::gevent::pool::apply(task_set, ready(())));
@@ -115,6 +132,8 @@ fn task_sets(task_set: &TaskSet, group: &Group, pool: &Pool, handle: &Handle) {
     task_set.killone(handle);
     task_set.killone_with(handle, GreenletExit::new());
     task_set.len();
+    task_set.members();
+    PoolBuilder::hook(Pool::builder(), NoHook);
     task_set.size();
     task_set.contains(handle);
     Pool::unlimited();
@@ -143,8 +162,14 @@ fn threads(thread_pool: &ThreadPool, thread_result: ThreadResult<u32>) {
     thread_pool.kill();
     thread_pool.drain(TICK);
     thread_pool.set_maxsize(1);
+    thread_pool.maxsize();
+    thread_pool.len();
+    thread_pool.submit(|| ());
+    ThreadPoolBuilder::idle_timeout(ThreadPool::builder(), TICK);
+    ThreadPoolBuilder::hub(ThreadPool::builder(), Hub::current());
     thread_pool.size();
     thread_result.is_ready();
+    thread_result.is_successful();
     let _ = |thread_result: ThreadResult<u32>| thread_result.wait();
     thread_result.get();
 }
@@ -153,27 +178,34 @@ fn primitives(event: &Event, async_result: &AsyncResult<u32, u32>, semaphore: &S
     event.set();
     event.clear();
     event.wait();
+    event.is_set();
     let _: AsyncResult<u32> = AsyncResult::new();
     async_result.set(1);
     async_result.set_error(1);
     async_result.get();
     async_result.try_get();
     async_result.is_ready();
+    async_result.is_successful();
     semaphore.acquire();
     let _ = semaphore.try_acquire().map(Permit::forget);
     semaphore.release(1);
     semaphore.available();
     semaphore.balance();
-    BoundedSemaphore::new(1);
-    RLock::new().acquire(Owner::current());
+    semaphore.waiting();
+    semaphore.resize(1);
+    let _: Result<(), OverRelease> = BoundedSemaphore::release(&BoundedSemaphore::new(1), 1);
+    let lock = RLock::new();
+    RLock::acquire(&lock, Owner::current());
+    let _: Result<(), NotOwner> = RLock::release(&lock, &Owner::current());
+    RLock::is_locked(&lock);
 }
 
 fn queues(queue: &Queue<u32>) {
     let _: (JoinableQueue<u32>, Queue<u32>) = (Queue::bounded(1), Queue::unbounded());
     let _: (LifoQueue<u32>, PriorityQueue<u32>) =
         (LifoQueue::bounded(1), PriorityQueue::bounded(1));
-    Channel::<u32>::new();
-    queue.put(1);
+    Channel::balance(&Channel::<u32>::new());
+    let _ = async { queue.put(1).await.is_err_and(|ShutDown(item)| item == 1) };
     let _: Result<(), PutError<u32>> = queue.put_nowait(1);
     queue.get();
     let _: Result<u32, GetError> = queue.get_nowait();
@@ -184,6 +216,12 @@ fn queues(queue: &Queue<u32>) {
     queue.shutdown();
     queue.shutdown_now();
     queue.len();
+    queue.stream();
+    queue.unfinished();
+    queue.is_shut_down();
+    queue.is_empty();
+    queue.is_full();
+    queue.capacity();
     queue.resize(2);
     queue.getting();
     queue.putting();
@@ -197,6 +235,7 @@ fn green(green_pool: &GreenPool, green_pile: &GreenPile<()>) {
     green_pool.running();
     green_pool.free();
     green_pool.waiting();
+    green_pool.capacity();
     green_pool.starmap(|(a, b): (u32, u32)| ready(a + b), [(1, 2)]);
     green_pool.imap(ready, [1]);
     let _: GreenPile<()> = GreenPile::on(green_pool);
@@ -204,10 +243,18 @@ fn green(green_pool: &GreenPool, green_pile: &GreenPile<()>) {
     green_pile.spawn(ready(()));
     green_pile.next();
     green_pile.len();
+    green_pile.pool();
 }
 
 fn resources<C: Fn() -> Ready<Result<u32, ()>>>(resource_pool: &ResourcePool<u32, C>) {
-    let _: ResourcePool<u32, _> = ResourcePool::builder(|| ready(Ok::<u32, ()>(1))).build();
+    let builder = ResourcePool::builder(|| ready(Ok::<u32, ()>(1)));
+    let builder = ResourcePoolBuilder::min_size(builder, 1);
+    let _: ResourcePool<u32, _> = ResourcePoolBuilder::order_as_stack(builder).build();
+    resource_pool.fill();
+    resource_pool.free();
+    resource_pool.waiting();
+    resource_pool.size();
+    resource_pool.capacity();
     resource_pool.get();
     resource_pool.item();
     resource_pool.put(1);

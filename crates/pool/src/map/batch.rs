@@ -1,4 +1,4 @@
-//! [`Shift`]: one poll of a worker, as the others see it.
+//! [`Batch`]: one poll of a worker, as the others see it.
 //!
 //! After each item a worker leaves the result, opens another item and takes that from the input,
 //! under the lock of the results and under that of the input. Where everything is on one thread
@@ -8,34 +8,37 @@
 //! is the one that a reader may wait for.
 
 use std::iter::once;
-use std::task::{Context, Poll};
+use std::task::Context;
 
-use super::job::{Input, Job, Pulled};
+use spinney_hub::Executor;
+
+use super::input::{Ahead, Input};
 use super::results::{Indexed, Room};
+use super::shared::MapShared;
 use super::source::Source;
 
 /// How many items that never wait are run before others get a turn.
-const BATCH: usize = 32;
+const MOST: usize = 32;
 
 /// Dropping it ends it.
-pub(super) struct Shift<'a, S: Source, F, T, X> {
-    job: &'a Job<S, F, T, X>,
+pub(super) struct Batch<'a, S: Source, F, T, X: Executor> {
+    shared: &'a MapShared<S, F, T, X>,
     /// For how many more items there is time.
     left: usize,
     kept: Option<Kept<S, T>>,
 }
 
 /// What a worker has to itself.
-struct Kept<S, T> {
+struct Kept<S: Source, T> {
     input: Input<S>,
     /// Items that are open, and have yet to be taken from the input.
     opened: usize,
     done: Vec<Indexed<T>>,
 }
 
-impl<'a, S: Source, F, T, X> Shift<'a, S, F, T, X> {
-    pub(super) fn new(job: &'a Job<S, F, T, X>) -> Self {
-        Self { job, left: BATCH, kept: None }
+impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
+    pub(super) fn new(shared: &'a MapShared<S, F, T, X>) -> Self {
+        Self { shared, left: MOST, kept: None }
     }
 
     /// Leaves a result. Then opens one more item if the worker `may_stay` and there is room, and
@@ -47,7 +50,7 @@ impl<'a, S: Source, F, T, X> Shift<'a, S, F, T, X> {
                 self.leave_last(done);
                 if may_stay { Room::Full } else { Room::Over }
             }
-            Some(kept) if kept.opened > 0 && !self.job.results.is_abandoned() => {
+            Some(kept) if kept.opened > 0 && !self.shared.results.is_abandoned() => {
                 kept.opened -= 1;
                 kept.done.push(done);
                 Room::Opened(1)
@@ -59,18 +62,18 @@ impl<'a, S: Source, F, T, X> Shift<'a, S, F, T, X> {
     fn leave_last(&mut self, done: Indexed<T>) {
         match &mut self.kept {
             Some(kept) => kept.done.push(done),
-            None => self.job.results.deliver(done),
+            None => self.shared.results.deliver(done),
         }
     }
 
     fn leave_and_open(&mut self, done: Indexed<T>) -> Room {
-        let results = &self.job.results;
-        let first = self.left == BATCH - 1;
+        let results = &self.shared.results;
+        let first = self.left == MOST - 1;
         let most = if results.is_local && !first { self.left } else { 1 };
         let Some(kept) = &mut self.kept else {
             let room = results.deliver_and_open(once(done), most);
             if let Room::Opened(opened @ 2..) = room {
-                let input = self.job.take_input();
+                let input = self.shared.take_input();
                 let done = Vec::with_capacity(opened);
                 self.kept = Some(Kept { input, opened: opened - 1, done });
             }
@@ -84,24 +87,25 @@ impl<'a, S: Source, F, T, X> Shift<'a, S, F, T, X> {
         room
     }
 
-    /// Takes the next item from the input, for one that was opened. If there is none, the results
-    /// are told.
-    pub(super) fn pull(&mut self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
-        let pulled = match &mut self.kept {
-            Some(kept) => kept.input.poll_pull(cx),
-            None => self.job.poll_pull(cx),
+    /// The next item, for one that was opened; None if there is none that need not be waited for.
+    pub(super) fn next(&mut self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
+        let (item, ahead) = match &mut self.kept {
+            Some(kept) => kept.input.next(cx),
+            None => self.shared.next(cx),
         };
-        if let Poll::Ready(Pulled::Item(index, item)) = pulled {
-            return Some((index, item));
+        if !matches!(ahead, Ahead::Item) {
+            self.tell(item.is_some(), ahead);
         }
-        self.end_input(pulled);
-        None
+        item
     }
 
     #[cold]
-    fn end_input(&mut self, pulled: Poll<Pulled<S::Item>>) {
+    fn tell(&mut self, has_item: bool, ahead: Ahead<S>) {
         self.end();
-        self.job.end_input(pulled);
+        if !has_item {
+            self.shared.results.close_one();
+        }
+        self.shared.tell(ahead);
     }
 
     fn end(&mut self) {
@@ -113,12 +117,12 @@ impl<'a, S: Source, F, T, X> Shift<'a, S, F, T, X> {
     /// Apart from the above, which mostly finds nothing.
     #[inline(never)]
     fn hand_over(&self, Kept { input, opened, mut done }: Kept<S, T>) {
-        self.job.put_back(input);
-        self.job.results.deliver_and_close(done.drain(..), opened);
+        self.shared.put_back(input);
+        self.shared.results.deliver_and_close(done.drain(..), opened);
     }
 }
 
-impl<S: Source, F, T, X> Drop for Shift<'_, S, F, T, X> {
+impl<S: Source, F, T, X: Executor> Drop for Batch<'_, S, F, T, X> {
     fn drop(&mut self) {
         self.end();
     }

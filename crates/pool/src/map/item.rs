@@ -1,4 +1,4 @@
-//! [`Run`]: the item that a worker is at.
+//! [`Item`]: the item that a worker runs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -6,31 +6,34 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use spinney_greenlet::{Failure, GreenletExit, Handle};
-use spinney_hub::contain;
+use spinney_greenlet::{Failure, Inherited, ItemGreenlets};
+use spinney_hub::{Executor, contain};
 
-use super::job::Job;
 use super::results::Indexed;
+use super::shared::MapShared;
 use super::source::Source;
 use super::terms::Tries;
+use crate::hook::Hooking;
 
 pin_project! {
-    /// One item after the other, each from when it was taken until its result is there.
-    pub(super) struct Run<A, Fut> {
+    /// One item after the other, each from when it is taken until its result is there.
+    pub(super) struct Item<A, Fut> {
         // The item whose result is owed.
         index: Option<usize>,
         // That item, until it is started.
-        item: Option<A>,
+        input: Option<A>,
         // Its tries, where there are terms.
         tries: Option<Box<Tries<A>>>,
+        // Around its polls, where the group has a hook.
+        hooking: Option<Box<Hooking>>,
         #[pin]
         future: Option<Fut>,
     }
 }
 
-impl<A, Fut> Run<A, Fut> {
+impl<A, Fut> Item<A, Fut> {
     pub(super) fn new(index: usize, item: A) -> Self {
-        Self { index: Some(index), item: Some(item), tries: None, future: None }
+        Self { index: Some(index), input: Some(item), tries: None, hooking: None, future: None }
     }
 
     /// The item that it is at, if it is at one.
@@ -42,30 +45,25 @@ impl<A, Fut> Run<A, Fut> {
     pub(super) fn begin(self: Pin<&mut Self>, index: usize, item: A) {
         let this = self.project();
         *this.index = Some(index);
-        *this.item = Some(item);
+        *this.input = Some(item);
     }
 }
 
-impl<A, Fut: Future> Run<A, Fut> {
-    /// Drops the item that it was made for, which has not started. The result is a kill.
-    pub(super) fn refuse(&mut self, why: GreenletExit) -> (usize, Failure) {
-        let item = self.item.take();
-        contain(|| drop(item));
-        (self.index.take().expect(AT_ITEM), Failure::Killed(why))
-    }
-
+impl<A, Fut: Future> Item<A, Fut> {
     /// Runs the item that it is at, on the terms of the map.
     pub(super) fn poll<S, F, X>(
         mut self: Pin<&mut Self>,
-        job: &Job<S, F, Fut::Output, X>,
+        shared: &MapShared<S, F, Fut::Output, X>,
         cx: &mut Context<'_>,
     ) -> Poll<Indexed<Fut::Output>>
     where
         S: Source<Item = A>,
         F: Fn(A) -> Fut,
+        X: Executor,
     {
         loop {
-            let result = match catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_try(job, cx))) {
+            let poll = || self.as_mut().poll_hooked(shared, cx);
+            let result = match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(polled) => ready!(polled),
                 Err(payload) => Err(Failure::panicked(payload)),
             };
@@ -75,7 +73,7 @@ impl<A, Fut: Future> Run<A, Fut> {
                 contain(|| this.future.set(None));
             }
             let index = this.index.expect(AT_ITEM);
-            let again = match (&job.terms, this.tries.as_mut()) {
+            let again = match (&shared.terms, this.tries.as_mut()) {
                 (Some(terms), Some(tries)) => tries.is_again(terms, index, &result),
                 _ => false,
             };
@@ -83,27 +81,52 @@ impl<A, Fut: Future> Run<A, Fut> {
                 if let Some(tries) = this.tries.take() {
                     contain(|| drop(tries));
                 }
+                *this.hooking = None;
                 *this.index = None;
                 return Poll::Ready((index, result));
             }
-            job.results.retries.fetch_add(1, Relaxed);
+            shared.results.retries.fetch_add(1, Relaxed);
             contain(|| drop(result));
         }
     }
 
-    /// Makes one try, which may panic.
-    fn poll_try<S, F, X>(
-        self: Pin<&mut Self>,
-        job: &Job<S, F, Fut::Output, X>,
+    /// Makes one try within the hook, each of which may panic.
+    fn poll_hooked<S, F, X>(
+        mut self: Pin<&mut Self>,
+        shared: &MapShared<S, F, Fut::Output, X>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Fut::Output, Failure>>
     where
         S: Source<Item = A>,
         F: Fn(A) -> Fut,
+        X: Executor,
+    {
+        let this = self.as_mut().project();
+        if this.input.is_some() {
+            // It starts here.
+            shared.locals.iter().for_each(Inherited::apply);
+            *this.hooking = Hooking::of(&shared.hook);
+        }
+        let Some(mut hooking) = this.hooking.take() else { return self.poll_try(shared, cx) };
+        let polled = hooking.poll(cx, |cx| self.as_mut().poll_try(shared, cx));
+        *self.project().hooking = Some(hooking);
+        polled
+    }
+
+    /// Makes one try, which may panic.
+    fn poll_try<S, F, X>(
+        self: Pin<&mut Self>,
+        shared: &MapShared<S, F, Fut::Output, X>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Fut::Output, Failure>>
+    where
+        S: Source<Item = A>,
+        F: Fn(A) -> Fut,
+        X: Executor,
     {
         let mut this = self.project();
-        let mut item = this.item.take();
-        if let Some(terms) = &job.terms {
+        let mut item = this.input.take();
+        if let Some(terms) = &shared.terms {
             if let Some(item) = &item {
                 *this.tries = Some(Box::new(Tries::new(terms, item)));
             } else if let Some(tries) = this.tries {
@@ -111,7 +134,7 @@ impl<A, Fut: Future> Run<A, Fut> {
             }
         }
         if let Some(item) = item {
-            this.future.set(Some(job.func()(item)));
+            this.future.set(Some(shared.func()(item)));
         }
         let future = this.future.as_mut().as_pin_mut().expect(AT_ITEM);
         match (future.poll(cx), this.tries) {
@@ -124,23 +147,21 @@ impl<A, Fut: Future> Run<A, Fut> {
         }
     }
 
-    /// Drops the item that it is at, which is its result: a kill, or else the panic of a destructor.
-    pub(super) fn give_up(self: Pin<&mut Self>) -> Option<Indexed<Fut::Output>> {
+    /// Drops the item that it is at, whose task ends or is dropped. Its result is the failure of its
+    /// greenlet: a kill, an abort, or the panic of a destructor.
+    pub(super) fn cut_off(
+        self: Pin<&mut Self>,
+        greenlets: &ItemGreenlets,
+    ) -> Option<Indexed<Fut::Output>> {
         let mut this = self.project();
         let index = this.index.take()?;
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             this.future.set(None);
-            *this.item = None;
+            *this.input = None;
             *this.tries = None;
+            *this.hooking = None;
         }));
-        let failure = match dropped {
-            Ok(()) => {
-                let exit = Handle::current().and_then(|me| me.exit());
-                Failure::Killed(exit.unwrap_or_default())
-            }
-            Err(payload) => Failure::panicked(payload),
-        };
-        Some((index, Err(failure)))
+        Some((index, Err(greenlets.cut_off(dropped))))
     }
 }
 

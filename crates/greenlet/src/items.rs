@@ -1,0 +1,158 @@
+//! [`ItemGreenlets`]: a task that runs items one after the other, each as a greenlet of its own.
+
+use std::fmt;
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::thread;
+
+use spinney_hub::contain;
+
+use crate::birth::{Birth, Origin};
+use crate::control::Control;
+use crate::task::exit_of_dropped;
+use crate::{Failure, Handle, Task, current, spawn_tree};
+
+/// Makes a task that runs items one after the other, each as a greenlet of its own: the half to
+/// run, and the handle of the first item. For containers.
+///
+/// Each item has an id, locals, links and kills of its own; all have the parent and the line of
+/// `birth`, and `place` as their [`Handle::place`]. A kill or an abort that ends an item ends the
+/// task. `make` makes the future that runs the items and tells [`ItemGreenlets`] where each begins and
+/// ends. `guard` is made of the handle of the first item, and dropped when the last has finished,
+/// before its waiters are woken.
+///
+/// An item that is not asked for costs next to nothing: the next one has its control block. An item
+/// is asked for by a clone of its handle, by a kill, a link or a name, by [`Handle::current`], by
+/// its id, and by a local that is set. The handle that is returned and the one that `moved` is
+/// given ask for nothing, nor do `==`, `state` and `place`: a container keeps them as its entry for
+/// the current item.
+///
+/// ```
+/// use std::panic::Location;
+/// use spinney_greenlet::{Birth, Handle, ItemGreenlets, pair_items};
+///
+/// let run = |mut items: ItemGreenlets| async move {
+///     let mut ids = Vec::new();
+///     for _ in 0..3 {
+///         items.start(|_, _| ());
+///         ids.push(Handle::current().unwrap().id());
+///         items.finish(Ok(()), |_, _| ()).unwrap();
+///     }
+///     assert!(ids[0] < ids[1] && ids[1] < ids[2]);
+/// };
+/// let birth = Birth::here(Location::caller());
+/// let (task, first) = pair_items(None, birth, run, |_| ());
+/// spinney_hub::block_on(task);
+/// assert!(first.is_successful());
+/// ```
+pub fn pair_items<F: Future, G>(
+    place: Option<u32>,
+    birth: Birth,
+    make: impl FnOnce(ItemGreenlets) -> F,
+    guard: impl FnOnce(&Handle) -> G,
+) -> (Task<F, G>, Handle) {
+    let control = Arc::new(Control::at_place(place, Origin::undrawn(birth)));
+    spawn_tree::note(&control);
+    let handle = Handle::new(Arc::clone(&control));
+    let guard = guard(&handle);
+    let future = make(ItemGreenlets { control: Arc::clone(&control) });
+    (Task::new(control, future, None, guard), handle)
+}
+
+/// The items of a task of [`pair_items`], for the task's own future: which item is the current one.
+///
+/// Its methods are to be called by that future, in its polls and destructors. Dropping it is of no
+/// effect.
+pub struct ItemGreenlets {
+    /// Of the current item.
+    control: Arc<Control>,
+}
+
+impl ItemGreenlets {
+    /// The next item starts.
+    ///
+    /// If code that ran in the task since the last item, such as an input's, asked for its greenlet
+    /// or set a local, that greenlet finishes with success, as in [`finish`](Self::finish), and the
+    /// item has another. If only code elsewhere asked for it, it is the item's, with all kills that
+    /// were sent to it.
+    #[inline]
+    pub fn start(&mut self, moved: impl FnOnce(&Handle, Handle)) {
+        if self.control.is_asked_for() && current::is_asked_inside() {
+            self.close(Ok(()), moved).unwrap_or(());
+        }
+        spawn_tree::note(&self.control);
+    }
+
+    /// The current item finishes with `result`, and the task goes on as the greenlet of the next one.
+    /// Returns the result as its waiters see it: a failure has its [greenlet](Failure::task), and
+    /// the pending kill comes before another reason for one.
+    ///
+    /// If the item was asked for, or has failed, its locals are dropped within it, and a panic of
+    /// their destructors is its failure. Then the next item has a control block of its own. `moved`
+    /// is given the handles of both, after the item has finished and before its links are called
+    /// and its waiters woken, which this does before it returns.
+    ///
+    /// # Errors
+    ///
+    /// The failure of `result`, or the panic of a local's destructor.
+    #[inline]
+    pub fn finish<T>(
+        &mut self,
+        result: Result<T, Failure>,
+        moved: impl FnOnce(&Handle, Handle),
+    ) -> Result<T, Failure> {
+        if result.is_ok() && !self.control.is_asked_for() {
+            return result;
+        }
+        self.close(result, moved)
+    }
+
+    #[cold]
+    fn close<T>(
+        &mut self,
+        result: Result<T, Failure>,
+        moved: impl FnOnce(&Handle, Handle),
+    ) -> Result<T, Failure> {
+        let dropped = catch_unwind(current::drop_locals);
+        let next = Arc::new(self.control.of_next_item());
+        let Some(frame) = current::go_on_as(&next, &self.control) else { return result };
+        let (before, locals, parked) = frame.take_apart();
+        let (result, ended) = match (dropped, result) {
+            (Ok(()), Ok(value)) => (Some(value), Ok(())),
+            (Ok(()), Err(failure)) => (None, Err(failure)),
+            (Err(payload), result) => {
+                contain(|| drop(result));
+                (None, Err(Failure::panicked(payload)))
+            }
+        };
+        let entry = Handle::new(Arc::clone(&next));
+        self.control = next;
+        current::outside(|| {
+            // Those that the destructors of others made anew.
+            contain(|| drop(locals));
+            let old = Handle::new(Arc::clone(&before));
+            before.end(&ended, parked, || moved(&old, entry));
+        });
+        let failure = || before.ended().and_then(Result::err);
+        result.ok_or_else(|| failure().expect("an item without a result has failed"))
+    }
+
+    /// The failure of an item that does not finish, because a kill or an abort has ended the task,
+    /// or because the task is dropped: for the destructor of the task's future, which has `dropped`
+    /// what the item was made of. The item's waiters see the same one. A panic of that destructor,
+    /// or of a local's, comes before a kill.
+    pub fn cut_off(&self, dropped: thread::Result<()>) -> Failure {
+        let failure = match dropped.and_then(|()| catch_unwind(current::drop_locals)) {
+            Ok(()) => Failure::Killed(exit_of_dropped(&self.control)),
+            Err(payload) => Failure::panicked(payload),
+        };
+        self.control.fail(failure)
+    }
+}
+
+impl fmt::Debug for ItemGreenlets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let current = Handle::new(Arc::clone(&self.control));
+        f.debug_struct("ItemGreenlets").field("current", &current).finish()
+    }
+}

@@ -1,0 +1,210 @@
+//! [`InPlace`]: the item that the reader of a map runs within its own reads.
+//!
+//! A member that reads a map of its own pool could wait for ever for a slot that it holds itself.
+//! So it wishes for an item, which the feeder makes for it, unless the map has workers with slots.
+//! The item is polled by the reads of a member alone. Between two polls it is parked here: the
+//! feeder stands in the queue for it, and the slot that comes first is the item's.
+
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use spinney_greenlet::Handle;
+use spinney_hub::Executor;
+use spinney_sync::wake_all;
+
+use super::Results;
+use crate::in_place::{Holder, is_too_deep};
+use crate::slot::Share;
+
+/// The item that is in place, or the wish for one.
+pub(super) enum InPlace<X: Executor> {
+    None,
+    /// The reader waits, and may run an item.
+    Wished(Wish),
+    /// It has begun, and is not being polled.
+    Parked(Begun<X>),
+    /// The reader polls the item of this worker.
+    Polled(usize),
+    /// The item of this worker runs as a task of the hub, in the slot of the reader.
+    Beside(usize),
+}
+
+/// The task of an item in place, and its greenlet.
+pub(crate) struct Begun<X: Executor> {
+    pub(crate) task: X::AnyTask,
+    pub(crate) child: Handle,
+    /// The key of its worker.
+    pub(crate) key: usize,
+    /// The share of the reader's slot that was given last to a child further in.
+    pub(crate) below: Weak<Share>,
+}
+
+/// What a reader that wishes for an item says.
+#[derive(Clone)]
+pub(crate) struct Wish {
+    /// The member within whose poll it reads.
+    holder: Holder,
+    /// There is no room for one more item on the stack: it has to run beside.
+    is_too_deep: bool,
+}
+
+impl Wish {
+    pub(crate) fn new(holder: Holder) -> Self {
+        Self { holder, is_too_deep: is_too_deep() }
+    }
+
+    /// The slot for an item that has to run beside.
+    pub(crate) fn share(&self) -> Option<Arc<Share>> {
+        if self.is_too_deep { self.holder.share_slot() } else { None }
+    }
+}
+
+/// What the reader finds that may run an item.
+pub(crate) enum Turnout<X: Executor> {
+    /// An item, to be polled.
+    Begun(Begun<X>),
+    /// An item that runs beside, to be waited for.
+    Beside,
+    /// None.
+    None,
+}
+
+impl<X: Executor> InPlace<X> {
+    pub(super) fn is_wished(&self) -> bool {
+        matches!(self, Self::Wished(_))
+    }
+
+    /// Whether there is an item that wants a slot.
+    pub(super) fn wants_slot(&self) -> bool {
+        matches!(self, Self::Parked(_) | Self::Polled(_))
+    }
+
+    fn has_begun(&self) -> bool {
+        !matches!(self, Self::None | Self::Wished(_))
+    }
+
+    /// Takes the item that is parked.
+    pub(super) fn take_parked(&mut self) -> Option<Begun<X>> {
+        match std::mem::replace(self, Self::None) {
+            Self::Parked(begun) => Some(begun),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Takes the wish back. It is dropped under no lock.
+    #[must_use]
+    pub(super) fn withdraw(&mut self) -> Option<Self> {
+        self.is_wished().then(|| std::mem::replace(self, Self::None))
+    }
+
+    /// The worker `key` has left.
+    pub(super) fn dismiss(&mut self, key: usize) {
+        if matches!(self, Self::Polled(own) | Self::Beside(own) if *own == key) {
+            *self = Self::None;
+        }
+    }
+}
+
+impl<T, X: Executor> Results<T, X> {
+    /// For a reader that waits and may run an item.
+    pub(crate) fn wish(&self, wish: Wish) {
+        let before = self.change(|state| {
+            let may_wish = state.waiting.is_some() && !state.in_place.has_begun();
+            if may_wish {
+                std::mem::replace(&mut state.in_place, InPlace::Wished(wish))
+            } else {
+                InPlace::Wished(wish)
+            }
+        });
+        drop(before);
+    }
+
+    /// For a reader that waits no more: takes its wish back.
+    pub(crate) fn withdraw(&self) {
+        let before = self.change(|state| state.in_place.withdraw());
+        drop(before);
+    }
+
+    /// For the feeder: the wish of the reader, if no worker has a slot.
+    pub(crate) fn wished(&self) -> Option<Wish> {
+        let state = self.lock();
+        match &state.in_place {
+            InPlace::Wished(wish) if state.seated == 0 => Some(wish.clone()),
+            _ => None,
+        }
+    }
+
+    /// For the feeder: an item for the reader to run.
+    pub(crate) fn park(&self, begun: Begun<X>) {
+        self.put_in_place(InPlace::Parked(begun));
+    }
+
+    /// For the feeder: the item of the worker `key` runs in the slot of the reader.
+    pub(crate) fn put_beside(&self, key: usize) {
+        self.put_in_place(InPlace::Beside(key));
+    }
+
+    fn put_in_place(&self, in_place: InPlace<X>) {
+        let mut state = self.lock();
+        let before = std::mem::replace(&mut state.in_place, in_place);
+        let reader = state.waiting.take();
+        drop(state);
+        drop(before);
+        wake_all(reader);
+    }
+
+    /// For the feeder, which has a slot: the item that is parked, which has the slot from now on.
+    pub(crate) fn take_parked(&self) -> Option<Begun<X>> {
+        let mut state = self.lock();
+        let begun = state.in_place.take_parked()?;
+        state.workers[begun.key].seated = true;
+        state.seated += 1;
+        Some(begun)
+    }
+
+    /// Whether there is an item in place. It takes a lock.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.lock().in_place.has_begun()
+    }
+
+    /// For a reader that may run it: the item in place.
+    pub(crate) fn turn_out(&self) -> Turnout<X> {
+        let mut state = self.lock();
+        match state.in_place.take_parked() {
+            Some(begun) => {
+                state.in_place = InPlace::Polled(begun.key);
+                Turnout::Begun(begun)
+            }
+            None if state.in_place.has_begun() => Turnout::Beside,
+            None => Turnout::None,
+        }
+    }
+
+    /// The item is pending, and its reader waits. It is dropped if the map has ended meanwhile.
+    pub(crate) fn park_again(&self, cx: &Context<'_>, begun: Begun<X>) {
+        let mut state = self.lock();
+        let unwanted = if state.feeding {
+            state.in_place = InPlace::Parked(begun);
+            None
+        } else {
+            Some(begun)
+        };
+        drop(state);
+        drop(unwanted);
+        let pending = self.wait(cx);
+        debug_assert!(pending.is_pending());
+    }
+
+    /// The reader waits for the item in place.
+    pub(crate) fn wait(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        let before = state.waiting.replace(cx.waker().clone());
+        state.delays = false;
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+}

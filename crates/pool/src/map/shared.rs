@@ -1,0 +1,95 @@
+//! [`MapShared`]: what a map's feeder and workers share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Context;
+
+use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited};
+use spinney_hub::{Executor, contain};
+
+use super::input::{Ahead, Input};
+use super::results::Results;
+use super::source::Source;
+use super::terms::Terms;
+use crate::hook::Hook;
+
+pub(super) struct MapShared<S: Source, F, T, X: Executor> {
+    /// There until this is dropped.
+    pub(super) func: Option<F>,
+    /// None if there is no more to an item than to run it.
+    pub(super) terms: Option<Terms<S::Item, T>>,
+    /// Called in each item, around it.
+    pub(super) hook: Hook,
+    /// Which greenlet called the map: the parent of the items.
+    pub(super) birth: Birth,
+    /// The locals that each item starts with.
+    pub(super) locals: Option<Inherited>,
+    pub(super) results: Arc<Results<T, X>>,
+    pub(super) input: Mutex<Input<S>>,
+}
+
+impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
+    /// The function that makes a future of an item.
+    pub(super) fn func(&self) -> &F {
+        self.func.as_ref().expect("it is there until this is dropped")
+    }
+
+    /// Takes the next item ahead, unless it is there.
+    pub(super) fn look_ahead(&self, cx: &mut Context<'_>) -> Ahead<S> {
+        self.input().look_ahead(cx)
+    }
+
+    /// The next item, if it need not be waited for, and whether there is another behind it.
+    pub(super) fn next(&self, cx: &mut Context<'_>) -> (Option<(usize, S::Item)>, Ahead<S>) {
+        self.input().next(cx)
+    }
+
+    /// Tells the results what a worker, or the feeder, found ahead. A feeder that waits for something
+    /// else takes over the wait for the input.
+    pub(super) fn tell(&self, ahead: Ahead<S>) {
+        match ahead {
+            Ahead::Item | Ahead::None => {}
+            Ahead::Pending => self.results.wake_feeder(),
+            Ahead::Over(items, failure) => {
+                contain(|| drop(items));
+                match failure {
+                    Some((index, failure)) => self.results.refuse(index, failure),
+                    None => self.results.exhaust(),
+                }
+            }
+        }
+    }
+
+    /// Ends the map after what is running. The next item, if the input may have one, is killed.
+    pub(super) fn refuse(&self, exit: GreenletExit) {
+        let input = self.take_input();
+        let index = input.next_index();
+        input.discard();
+        match index {
+            Some(index) => self.results.refuse(index, Failure::Killed(exit)),
+            None => self.results.exhaust(),
+        }
+    }
+
+    /// The input, for a worker that has it to itself until it puts that back.
+    pub(super) fn take_input(&self) -> Input<S> {
+        std::mem::take(&mut *self.input())
+    }
+
+    pub(super) fn put_back(&self, input: Input<S>) {
+        *self.input() = input;
+    }
+
+    fn input(&self) -> MutexGuard<'_, Input<S>> {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// It is dropped with the last task of its map, where a panic of a destructor has no reader.
+impl<S: Source, F, T, X: Executor> Drop for MapShared<S, F, T, X> {
+    fn drop(&mut self) {
+        let func = self.func.take();
+        contain(|| drop(func));
+        let input = std::mem::take(self.input.get_mut().unwrap_or_else(PoisonError::into_inner));
+        input.discard();
+    }
+}

@@ -1,0 +1,152 @@
+//! The promises of `on_item`: whom it is told of, when, and what a panic of it does.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+
+use futures_lite::{StreamExt, stream};
+use spinney::map::{Retry, from_stream};
+use spinney::{Closed, Failure, Mapper, Pool, TaskError, block_on, yield_now};
+use spinney_tests::on_every_hub;
+use spinney_tests::tools::{Count, Log, blow_up, gate, stuck};
+
+/// An item's index and what came of it, as a text.
+type Told = Log<(usize, &'static str)>;
+
+fn text(outcome: &Result<(), TaskError<()>>) -> &'static str {
+    match outcome {
+        Ok(()) => "done",
+        Err(TaskError::Returned(())) => "error",
+        Err(TaskError::Failed(Failure::Panicked(_))) => "panic",
+        Err(TaskError::Failed(Failure::Killed(_))) => "kill",
+        Err(TaskError::Failed(Failure::Aborted(_))) => "abort",
+    }
+}
+
+/// A mapper of `pool` that logs each item.
+fn telling<X>(pool: &Pool<X>) -> (Told, Mapper<X>) {
+    let told = Told::default();
+    let log = told.clone();
+    (told, pool.mapper().on_item(move |index, outcome| log.add((index, text(&outcome)))))
+}
+
+fn sorted(told: &Told) -> Vec<(usize, &'static str)> {
+    let mut told = told.take();
+    told.sort_unstable();
+    told
+}
+
+async fn odd_is_an_error(n: usize) -> Result<usize, ()> {
+    yield_now().await;
+    if n % 2 == 1 { Err(()) } else { Ok(n) }
+}
+
+on_every_hub! {
+    async fn on_item_is_called_once_for_each_item(hub) {
+        let pool = Pool::on(hub, 3);
+        let work = |n: usize| async move {
+            if n % 3 == 0 { yield_now().await }
+            if n == 5 { blow_up("no luck") }
+        };
+        let all = |at: usize| (0..40).map(move |n| (n, if n == at { "panic" } else { "done" }));
+        let (told, mapper) = telling(&pool);
+        assert_eq!(mapper.imap(work, 0..40).count().await, 40);
+        assert_eq!(sorted(&told), all(5).collect::<Vec<_>>());
+        let (told, mapper) = telling(&pool);
+        assert_eq!(mapper.imap_unordered(work, 0..40).count().await, 40);
+        assert_eq!(sorted(&told), all(5).collect::<Vec<_>>());
+        let (told, mapper) = telling(&pool);
+        mapper.map(|_: usize| async {}, from_stream(stream::iter(0..40))).await.unwrap();
+        assert_eq!(sorted(&told), all(40).collect::<Vec<_>>());
+    }
+
+    async fn on_item_takes_an_err_for_a_failure_in_try_maps_alone(hub) {
+        let pool = Pool::on(hub, 2);
+        let (told, mapper) = telling(&pool);
+        mapper.try_map(odd_is_an_error, 0..4).collect_all().await;
+        assert_eq!(sorted(&told), [(0, "done"), (1, "error"), (2, "done"), (3, "error")]);
+        let (told, mapper) = telling(&pool);
+        assert_eq!(mapper.try_imap(odd_is_an_error, 0..2).count().await, 2);
+        assert_eq!(sorted(&told), [(0, "done"), (1, "error")]);
+        let (told, mapper) = telling(&pool);
+        assert_eq!(mapper.map(odd_is_an_error, 0..2).await.unwrap(), [Ok(0), Err(())]);
+        assert_eq!(sorted(&told), [(0, "done"), (1, "done")]);
+    }
+
+    async fn on_item_is_called_before_the_result_can_be_read(hub) {
+        let pool = Pool::on(hub, 3);
+        let told = Arc::new([const { AtomicUsize::new(0) }; 60]);
+        let one = Arc::clone(&told);
+        let mapper = pool.mapper().on_item(move |index, _| { one[index].fetch_add(1, SeqCst); });
+        let work = |n: usize| async move { if n % 7 == 0 { yield_now().await }; n };
+        let mut results = mapper.imap_unordered(work, 0..60);
+        while let Some(result) = results.next().await {
+            assert_eq!(told[result.unwrap()].load(SeqCst), 1);
+        }
+    }
+
+    async fn on_item_sees_the_last_try_alone(hub) {
+        let pool = Pool::on(hub, 1);
+        let (told, mapper) = telling(&pool);
+        let tries = Arc::new(AtomicUsize::new(0));
+        let work = move |_: usize| {
+            let tried = tries.fetch_add(1, SeqCst);
+            async move { if tried < 3 { Err("busy") } else { Ok(()) } }
+        };
+        mapper.retry(Retry::times(2)).try_map(work, 0..2).collect_all().await;
+        assert_eq!(told.take(), [(0, "error"), (1, "done")]);
+    }
+
+    async fn panicking_on_item_loses_no_result(hub) {
+        let pool = Pool::on(hub, 2);
+        let noisy = || pool.mapper().on_item(|_, _| blow_up("the callback"));
+        let values = noisy().map(|n: usize| async move { yield_now().await; n }, 0..20).await;
+        assert_eq!(values.unwrap(), (0..20).collect::<Vec<_>>());
+        let results = noisy().try_imap(odd_is_an_error, 0..20);
+        assert_eq!(results.filter(Result::is_ok).count().await, 10);
+        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+    }
+
+    async fn on_item_is_told_of_killed_items(hub) {
+        let (pool, started) = (Pool::on(hub, 2), Count::to(2));
+        let (told, mapper) = telling(&pool);
+        let one = started.clone();
+        let results = mapper.imap(move |_: usize| { one.add(); stuck(gate(), ()) }, 0..);
+        started.reached().await;
+        drop(results);
+        pool.wait_idle().await.unwrap();
+        assert_eq!(sorted(&told), [(0, "kill"), (1, "kill")]);
+    }
+
+    async fn on_item_is_told_of_an_item_that_is_refused(hub) {
+        let pool = Pool::on(hub, 1);
+        let refused = Log::default();
+        let log = refused.clone();
+        let mapper = pool.mapper().on_item(move |index, outcome| {
+            let Err(TaskError::Failed(Failure::Killed(exit))) = outcome else { unreachable!() };
+            log.add((index, exit.reason().is_some_and(|reason| reason.is::<Closed>())));
+        });
+        pool.close();
+        mapper.map(|_: usize| async {}, 0..3).await.unwrap_err();
+        assert_eq!(refused.take(), [(0, true)]);
+    }
+
+    async fn on_item_is_told_of_an_input_that_panics(hub) {
+        let pool = Pool::on(hub, 1);
+        let (told, mapper) = telling(&pool);
+        let input = (0..4).map(|n| if n == 1 { blow_up("no luck") } else { n });
+        assert_eq!(mapper.imap(|_: usize| async {}, input).count().await, 2);
+        assert_eq!(sorted(&told), [(0, "done"), (1, "panic")]);
+    }
+}
+
+#[test]
+fn on_item_may_use_its_pool() {
+    let (pool, seen) = (Pool::new(2), Log::default());
+    let (inside, log) = (pool.clone(), seen.clone());
+    let mapper = pool.mapper().on_item(move |_, _| {
+        log.add(inside.members().len() > 0 && inside.stats().running > 0 && !inside.is_empty());
+    });
+    block_on(mapper.map(|_: usize| async {}, 0..3)).unwrap();
+    assert_eq!(seen.take(), [true; 3]);
+}
