@@ -125,8 +125,9 @@ where
     }
 
     /// The item that the reader has begun goes on in a slot.
-    fn move_to_slot(&self, hub: &X, Begun { task, child, .. }: Begun<X>, permit: Permit) {
-        self.members.seat(&child, permit);
+    fn move_to_slot(&self, hub: &X, begun: Begun<X>, permit: Permit) {
+        let Begun { task, child, below, .. } = begun;
+        self.members.seat(&child, permit, below.upgrade().as_deref());
         child.set_in_place(false);
         hub.spawn(task);
     }
@@ -164,7 +165,7 @@ where
             return hub.spawn(task);
         }
         let task = X::AnyTask::erase(InPlace::new(task, &child));
-        results.park(Begun { task, child, key });
+        results.park(Begun { task, child, key, below: Weak::new() });
     }
 }
 
