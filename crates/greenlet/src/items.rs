@@ -84,17 +84,16 @@ impl ItemGreenlets {
     }
 
     /// The current item finishes with `result`, and the task goes on as the greenlet of the next one.
-    /// Returns the result as its waiters see it: a failure has its [greenlet](Failure::task), and
-    /// the pending kill comes before another reason for one.
+    /// Returns the result as the item's waiters see it.
     ///
-    /// If the item was asked for, or has failed, its locals are dropped within it, and a panic of
-    /// their destructors is its failure. Then the next item has a control block of its own. `moved`
-    /// is given the handles of both, after the item has finished and before its links are called
-    /// and its waiters woken, which this does before it returns.
+    /// If the item was asked for, or has failed, its locals are dropped within it, and the next item
+    /// has a control block of its own. `moved` is given the handles of both, after the item has
+    /// finished and before its links are called, outside of any greenlet, and its waiters are woken.
     ///
     /// # Errors
     ///
-    /// The failure of `result`, or the panic of a local's destructor.
+    /// The failure, with its [greenlet](Failure::task): a panic of a local's destructor, or else the
+    /// failure in `result`, where a kill that is pending comes before another kill.
     #[inline]
     pub fn finish<T>(
         &mut self,

@@ -143,11 +143,11 @@ impl<F: Future, G> Task<F, G> {
         self.control().into_iter().for_each(|control| control.set_in_place(in_place));
     }
 
-    /// For containers that put a task off: whether it was killed or aborted, and so is to be polled
-    /// now. Otherwise a kill or an abort wakes `cx`.
-    pub fn is_killed(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
+    /// For containers that put a task off: whether it was killed or aborted, or has finished, and so
+    /// is ready when it is polled now. Otherwise a kill or an abort wakes `cx`.
+    pub fn is_to_end(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
         let this = self.project();
-        this.shared.as_mut().is_some_and(|shared| !shared.frame.park(cx.waker()))
+        this.shared.as_mut().is_none_or(|shared| !shared.frame.park(cx.waker()))
     }
 
     /// The control block of the greenlet that it runs now; `None` once it has finished.

@@ -12,7 +12,7 @@ use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 use crate::arena::Arena;
 use crate::report::{Outcomes, Report};
 use crate::scope::Scope;
-use crate::slot::{Held, Permit, SharedSlots};
+use crate::slot::{Held, Permit, Share, SharedSlots};
 use crate::{Failures, InsideGroup, in_place};
 
 /// A member that is to be spawned, and the half of its owner.
@@ -205,21 +205,28 @@ impl Members {
         }
     }
 
-    /// Gives a member that runs in place, or shares a slot, a slot of its own.
-    pub(crate) fn seat(&self, greenlet: &Handle, permit: Permit) {
+    /// Gives `greenlet`, which runs in place, a slot of its own: a share of it is `below`, if there is
+    /// one. The slot is all that one's if `greenlet` is no member any more.
+    pub(crate) fn seat(&self, greenlet: &Handle, permit: Permit, below: Option<&Share>) {
         let mut state = self.lock();
         let Some(member) = state.member_mut(greenlet) else {
             drop(state);
-            return drop(permit);
+            if let Some(below) = below {
+                below.become_slot(permit);
+            }
+            return;
         };
-        let unused = std::mem::replace(&mut member.slot, Held::Own(permit));
-        state.seated += usize::from(!unused.is_slot());
+        member.slot = Held::Own(permit);
+        let shared = below.and_then(|_| member.slot.share());
+        state.seated += 1;
         drop(state);
-        drop(unused);
+        if let Some((below, shared)) = below.zip(shared) {
+            below.become_share(shared);
+        }
     }
 
     /// A share of the slot of `greenlet`; None if it holds none.
-    pub(crate) fn share_slot(&self, greenlet: &Handle) -> Option<Arc<Permit>> {
+    pub(crate) fn share_slot(&self, greenlet: &Handle) -> Option<Arc<Share>> {
         self.lock().member_mut(greenlet)?.slot.share()
     }
 

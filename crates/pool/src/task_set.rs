@@ -281,7 +281,10 @@ impl<X> TaskSet<X> {
     }
 
     /// Takes a member out of the set, and frees its slot. The member runs on as a stranger, and waits
-    /// for slots as strangers do. Returns `false`, and does nothing, if `greenlet` is no member.
+    /// for slots as strangers do: a child that it runs in place rests where it waits until it gets a
+    /// slot of its own. A kill or an abort ends a child that rests; a kill that the child catches or
+    /// shields, or that is for a child in its own place, is seen once it runs again. Returns `false`,
+    /// and does nothing, if `greenlet` is no member.
     ///
     /// Python: `gevent.pool.Group.discard`.
     pub fn discard(&self, greenlet: &Handle) -> bool {

@@ -91,6 +91,7 @@ mod pool {
     mod model;
     mod outlive;
     mod reentry;
+    mod scope;
     mod slots;
     mod spawn;
     mod try_join;

@@ -562,7 +562,7 @@ fn guard_of_the_task_is_dropped_when_the_last_item_has_finished() {
     };
     let guard = dropped.guard();
     let (task, first) = pair_items(None, Birth::here(Location::caller()), make, |_| guard);
-    let mut task = ByHand::waiting(task);
+    let task = ByHand::waiting(task);
     assert!(first.is_successful() && dropped.count() == 0);
     drop(task);
     assert_eq!(dropped.count(), 1);

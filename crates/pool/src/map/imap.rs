@@ -209,8 +209,10 @@ impl<T, X: Executor> Imap<T, X> {
             Turnout::Beside => return Some(self.results.wait(cx)),
             Turnout::None => return None,
         };
-        let frame = Frame { child: begun.child.id(), around, holder };
-        let polled = frame.run(|| Pin::new(&mut begun.task).poll(cx));
+        let below = std::mem::take(&mut begun.below);
+        let frame = Frame { child: begun.child.id(), around, holder, below };
+        let (polled, below) = frame.run(|| Pin::new(&mut begun.task).poll(cx));
+        begun.below = below;
         if polled.is_pending() {
             self.results.park_again(cx, begun);
         }

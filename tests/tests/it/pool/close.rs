@@ -85,6 +85,24 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
     }
 
+    async fn calls_with_a_slot_in_hand_are_counted_when_refused(hub) {
+        let pool = Pool::on(hub, 2);
+        let (handed, held) = (pool.slot().await.unwrap(), pool.slot().await.unwrap());
+        let mut spawn = Box::pin(pool.spawn(async {}));
+        let mut queued = Box::pin(pool.spawn(async {}));
+        assert!(poll_once(&mut spawn).await.is_none());
+        assert!(poll_once(&mut queued).await.is_none());
+        drop(handed);
+        assert_eq!(pool.close().refused, 1);
+        assert!(is_closed(&spawn.await.await.unwrap_err()));
+        assert!(is_closed(&queued.await.await.unwrap_err()));
+        assert_eq!(pool.stats().refused, 2);
+        assert!(is_closed(&held.spawn(async {}).await.unwrap_err()));
+        // A call that comes later is none of them.
+        assert!(is_closed(&pool.spawn(async {}).await.await.unwrap_err()));
+        assert_eq!((pool.stats().refused, pool.free_count()), (3, 2));
+    }
+
     async fn member_that_waits_by_choice_is_refused(hub) {
         let (open, queued) = (gate(), gate());
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 2);
