@@ -202,7 +202,7 @@ on_every_hub! {
         assert!(is_closed(results[1].as_ref().unwrap_err()) && results.len() == 2);
     }
 
-    async fn item_that_lives_through_its_kill_is_the_last_of_a_closed_pool(hub) {
+    async fn item_that_survives_its_kill_is_the_last_of_a_closed_pool(hub) {
         let (pool, started, ran) = (Pool::on(hub, 1), gate(), Count::to(1));
         let (start, one) = (Arc::clone(&started), ran.clone());
         let work = move |n: usize| {
