@@ -21,6 +21,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
@@ -50,6 +51,10 @@ pub(crate) struct Control {
     /// Where its container keeps it; `NO_PLACE` without one.
     place: u32,
     flags: Flags,
+    /// Code in the greenlet asked for it. Looked at by its task alone, as the next one is.
+    asked_inside: AtomicBool,
+    /// The task has left a waker here.
+    parked: AtomicBool,
     state: Mutex<Inner>,
 }
 
@@ -60,6 +65,8 @@ impl Control {
             birth: origin.birth,
             place: NO_PLACE,
             flags: Flags::of(0),
+            asked_inside: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
@@ -111,6 +118,16 @@ impl Control {
     /// one of the next item. All that a caller does to the block comes after its draw.
     pub(crate) fn is_asked_for(&self) -> bool {
         self.id.load(Relaxed) != 0
+    }
+
+    /// As [`id`](Self::id), for code in the greenlet that keeps it or changes it.
+    pub(crate) fn ask_inside(&self) {
+        self.id();
+        self.asked_inside.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_asked_inside(&self) -> bool {
+        self.asked_inside.load(Relaxed)
     }
 
     pub(crate) fn origin(&self) -> Origin {
@@ -317,9 +334,11 @@ impl Control {
     }
 
     /// Says that the task now waits, and how to get it polled; false if there is a kill or an abort
-    /// that it must see first. `left` is the task's own: the waker that it has left here before.
+    /// that it must see first. `left` is the task's own: the last waker that it has left, here or with
+    /// the item before.
     pub(crate) fn park(&self, left: &mut Option<Waker>, waker: &Waker) -> bool {
-        let is_here = left.as_ref().is_some_and(|left| left.will_wake(waker));
+        let is_here =
+            self.parked.load(Relaxed) && left.as_ref().is_some_and(|left| left.will_wake(waker));
         if is_here && !self.flags.has(KILLED | ABORTED) {
             // A kill or an abort that comes now wakes it.
             return true;
@@ -330,6 +349,7 @@ impl Control {
         }
         let before = state.waker.replace(waker.clone());
         drop(state);
+        self.parked.store(true, Relaxed);
         drop(before);
         drop(left.replace(waker.clone()));
         true
@@ -337,13 +357,9 @@ impl Control {
 
     /// The greenlet has ended: says so, calls `leave`, then wakes all waiters. No waiter goes on
     /// before `leave` has returned, not even one that comes in between. A kill ends it for the
-    /// reason of the one that is pending, if one is. `parked`: it has left a waker here.
-    pub(crate) fn end(
-        self: &Arc<Self>,
-        ended: &Result<(), Failure>,
-        parked: bool,
-        leave: impl FnOnce(),
-    ) {
+    /// reason of the one that is pending, if one is.
+    pub(crate) fn end(self: &Arc<Self>, ended: &Result<(), Failure>, leave: impl FnOnce()) {
+        let parked = self.parked.load(Relaxed);
         if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
             contain(leave);
         } else {
