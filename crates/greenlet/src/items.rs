@@ -77,7 +77,7 @@ impl ItemGreenlets {
     /// were sent to it.
     #[inline]
     pub fn start(&mut self, moved: impl FnOnce(&Handle, Handle)) {
-        if self.control.is_asked_for() && current::is_asked_inside() {
+        if self.control.is_asked_inside() {
             self.close(Ok(()), moved).unwrap_or(());
         }
         spawn_tree::note(&self.control);
@@ -115,7 +115,7 @@ impl ItemGreenlets {
         let dropped = catch_unwind(current::drop_locals);
         let next = Arc::new(self.control.of_next_item());
         let Some(frame) = current::go_on_as(&next, &self.control) else { return result };
-        let (before, locals, parked) = frame.take_apart();
+        let (before, locals) = frame.take_apart();
         let (result, ended) = match (dropped, result) {
             (Ok(()), Ok(value)) => (Some(value), Ok(())),
             (Ok(()), Err(failure)) => (None, Err(failure)),
@@ -130,7 +130,7 @@ impl ItemGreenlets {
             // Those that the destructors of others made anew.
             contain(|| drop(locals));
             let old = Handle::new(Arc::clone(&before));
-            before.end(&ended, parked, || moved(&old, entry));
+            before.end(&ended, || moved(&old, entry));
         });
         let failure = || before.ended().and_then(Result::err);
         result.ok_or_else(|| failure().expect("an item without a result has failed"))
