@@ -360,8 +360,7 @@ impl Scope {
     /// As [`enter`](Self::enter), of a wait in place: it keeps a kill off as long as each poll of the
     /// greenlet polls it.
     pub(crate) fn enter_wait(scope: &mut Option<Self>) -> Option<&mut Self> {
-        let has_lapsed =
-            |scope: &Self| !scope.control.kills(|kills| kills.is_open(scope.id));
+        let has_lapsed = |scope: &Self| !scope.control.kills(|kills| kills.is_open(scope.id));
         if scope.as_ref().is_some_and(has_lapsed) {
             *scope = None;
         }

@@ -34,9 +34,9 @@ use spinney_sync::wake_all;
 
 use crate::birth::{Birth, Origin, next_id};
 use crate::collector::Collector;
+use crate::kill::ScopeKind;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
 use crate::primitive::{self, AtomicU64, Mutex, MutexGuard};
-use crate::kill::ScopeKind;
 use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
 use crate::{Failure, GreenletExit, Handle, Panic, State, current, spawn_tree};

@@ -101,11 +101,13 @@ impl<X: Executor> InPlace<X> {
         self.is_wished().then(|| std::mem::replace(self, Self::None))
     }
 
-    /// The worker `key` has left.
-    pub(super) fn dismiss(&mut self, key: usize) {
-        if matches!(self, Self::Polled(own) | Self::Beside(own) if *own == key) {
+    /// The worker `key` has left. Returns whether its item ran in place.
+    pub(super) fn dismiss(&mut self, key: usize) -> bool {
+        let is_here = matches!(self, Self::Polled(own) | Self::Beside(own) if *own == key);
+        if is_here {
             *self = Self::None;
         }
+        is_here
     }
 }
 
@@ -161,12 +163,16 @@ impl<T, X: Executor> Results<T, X> {
         wake_all(reader);
     }
 
-    /// For the feeder, which has a slot: the item that is parked, which has the slot from now on.
+    /// For the feeder, which has a slot: the item that is parked, which has the slot from now on. Its
+    /// reader may wish for another.
     pub(crate) fn take_parked(&self) -> Option<Begun<X>> {
         let mut state = self.lock();
         let begun = state.in_place.take_parked()?;
         state.workers[begun.key].seated = true;
         state.seated += 1;
+        let reader = state.waiting.take();
+        drop(state);
+        wake_all(reader);
         Some(begun)
     }
 
