@@ -71,7 +71,7 @@ impl Deputy {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let Some(scope) = Scope::enter(&mut self.scope, true) else { return poll(cx) };
+        let Some(scope) = Scope::enter_wait(&mut self.scope) else { return poll(cx) };
         let exit = scope.exit_or_watch(cx.waker()).filter(|_| !current::is_shielded());
         let before = std::mem::replace(&mut self.sent, exit.is_some());
         // Once: the child may have caught it, and be cleaning up.
@@ -148,8 +148,13 @@ impl<F: Future, G> InPlace<F, G> {
 
     /// Holds no kill off until the task is polled again: for a wait that cannot poll it for a while,
     /// or that another greenlet polls.
-    pub fn rest(&mut self) {
+    ///
+    /// Ready if the task has finished. A task that was killed or aborted ends here, where it waits:
+    /// its future is dropped. A kill that the task catches or shields takes code of the task, and so
+    /// is put off until that is polled. A kill that comes later wakes `cx`.
+    pub fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.deputy.scope = None;
+        if self.task.as_mut().is_to_end(cx) { self.task.as_mut().poll(cx) } else { Poll::Pending }
     }
 
     /// The task, which goes on where it is spawned: it then opens a budget of its own, and a hub

@@ -13,12 +13,15 @@
 //!   slot or for the turn.
 //! - At most [`MOST_IN_PLACE`] children are in place on one stack. The child beyond runs as a task of the
 //!   hub that shares the slot.
+//! - A child that no holder polls rests where it waits, until it gets a slot of its own. A kill or an
+//!   abort ends it there. If no slot will come, as the group was closed or the place in the queue was
+//!   given up, the child goes on as a task of the hub without one.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use spinney_greenlet::{Deputy, Greenlet, Handle, InPlace, Join};
@@ -26,7 +29,7 @@ use spinney_sync::{GiveWay, Wait, wake_all};
 
 use crate::hook::Hooked;
 use crate::members::{Members, Membership};
-use crate::slot::{AcquireSlot, Held, Permit, SharedSlots};
+use crate::slot::{AcquireSlot, Held, Permit, Share, SharedSlots};
 use crate::task_set::{MemberTask, TaskSet, refused};
 use crate::{Reentry, Runs};
 
@@ -41,6 +44,8 @@ pub(crate) struct SpawnInto<'a, F: Future, X> {
     /// child is to run in place to the end.
     slot: Option<AcquireSlot>,
     stage: Stage<F>,
+    /// The share of the holder's slot that was given last to a child further in, beyond the depth.
+    below: Weak<Share>,
     turn: Option<Turn>,
     reentry: Reentry,
     /// Whether a member runs the child before it looks for a slot.
@@ -56,7 +61,7 @@ enum Stage<F: Future> {
     /// Started, within the polls of the caller.
     InPlace(InPlace<Hooked<F>, Membership>, Greenlet<F::Output>),
     /// Started, as a task of the hub that shares the caller's slot.
-    Beside(Deputy, Join, Greenlet<F::Output>),
+    Beside(Beside<F::Output>),
     /// Started and on its own; the caller sees its own kill before it gets this.
     Started(Greenlet<F::Output>),
     /// Given to the caller.
@@ -71,6 +76,7 @@ impl<'a, F: Future, X> SpawnInto<'a, F, X> {
             set,
             slot: Some(slot),
             stage,
+            below: Weak::new(),
             turn: None,
             reentry: set.core.settings.reentry,
             at_once: false,
@@ -114,9 +120,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         match &mut self.stage {
             Stage::Queued(_) if self.slot.is_none() => Poll::Ready(self.refuse()),
             Stage::Queued(_) | Stage::InPlace(..) => self.poll_in_place(cx),
-            Stage::Beside(deputy, ended, _) => {
-                let ended = deputy.poll(cx, |cx| Pin::new(ended).poll(cx));
-                if ended.is_pending() {
+            Stage::Beside(beside) => {
+                if beside.poll_ended(cx).is_pending() {
                     Wait::note("a child in a pool", self.at);
                     return Poll::Pending;
                 }
@@ -129,31 +134,45 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     /// A slot has come: the child runs in it, on the hub.
     fn take_slot(&mut self, permit: Permit, cx: &Context<'_>) -> Poll<Greenlet<F::Output>> {
         self.slot = None;
-        let set = self.set;
-        match std::mem::replace(&mut self.stage, Stage::Given) {
-            Stage::Queued(body) => {
-                let started = set.launch_body(Held::Own(permit), body, self.at);
-                return Poll::Ready(
-                    started.unwrap_or_else(|body| refused(body.into_inner(), self.at)),
-                );
+        match &self.stage {
+            Stage::Queued(_) => {
+                let started = self.set.launch_body(Held::Own(permit), self.take_body(), self.at);
+                let refused = |body: Hooked<F>| refused(body.into_inner(), self.at);
+                Poll::Ready(started.unwrap_or_else(refused))
             }
-            Stage::InPlace(mut in_place, greenlet) => {
-                set.inner().seat(&greenlet, permit);
-                let is_killed = in_place.finish(cx.waker());
-                set.core.hub.spawn(in_place.into_task());
-                self.stage = Stage::Started(greenlet);
-                self.turn = None;
-                if is_killed {
-                    return Poll::Pending;
+            Stage::InPlace(_, greenlet) => {
+                self.set.inner().seat(greenlet, permit, self.below.upgrade().as_deref());
+                self.move_to_hub(cx)
+            }
+            Stage::Beside(beside) => {
+                // Also if the child is no member any more, as long as others share through it: the
+                // caller goes on in the slot that they shared.
+                if let Some(share) = beside.share.upgrade() {
+                    share.become_slot(permit);
                 }
+                self.give(cx)
             }
-            stage => {
-                if let Stage::Beside(_, _, greenlet) = &stage {
-                    set.inner().seat(greenlet, permit);
-                }
-                self.stage = stage;
-            }
+            Stage::Started(_) | Stage::Given => unreachable!("it waits for no slot"),
         }
+    }
+
+    /// The child in place goes on as a task of the hub.
+    fn move_to_hub(&mut self, cx: &Context<'_>) -> Poll<Greenlet<F::Output>> {
+        let Stage::InPlace(mut child, greenlet) = std::mem::replace(&mut self.stage, Stage::Given)
+        else {
+            unreachable!("the child is in place")
+        };
+        let is_killed = child.finish(cx.waker());
+        self.set.core.hub.spawn(child.into_task());
+        self.stage = Stage::Started(greenlet);
+        self.turn = None;
+        if is_killed { Poll::Pending } else { self.give(cx) }
+    }
+
+    /// Lets the child rest, which nobody may run now. Ready if a kill or an abort has ended it.
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
+        let Stage::InPlace(child, _) = &mut self.stage else { return Poll::Pending };
+        ready!(child.poll_rest(cx));
         self.give(cx)
     }
 
@@ -165,22 +184,13 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         let Some((holder, current)) = holder.zip(Handle::current()) else {
             // If the wait changed hands, the other waits of the member do without it.
             self.turn = None;
-            return match &mut self.stage {
-                // Its parent was discarded, and no slot will come: the child goes on with it.
-                Stage::InPlace(child, _) if may_run && self.slot.is_none() => {
-                    ready!(Pin::new(child).poll(cx));
-                    self.give(cx)
-                }
-                Stage::InPlace(child, _) => {
-                    child.rest();
-                    Poll::Pending
-                }
-                _ => Poll::Pending,
-            };
+            let rests = self.rest(cx);
+            let gets_no_slot = rests.is_pending() && self.slot.is_none();
+            return if gets_no_slot { self.move_to_hub(cx) } else { rests };
         };
         let turn = Turn::of(&mut self.turn, &set.inner().slots, &current);
         if !turn.poll(cx.waker()) {
-            return Poll::Pending;
+            return self.rest(cx);
         }
         if let Stage::Queued(_) = self.stage {
             if let Err(refused) = self.begin(&holder) {
@@ -189,8 +199,11 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
         match &mut self.stage {
             Stage::InPlace(child, greenlet) => {
-                let frame = Frame { child: greenlet.id(), around: current, holder };
-                ready!(frame.run(|| Pin::new(child).poll(cx)));
+                let below = std::mem::take(&mut self.below);
+                let frame = Frame { child: greenlet.id(), around: current, holder, below };
+                let (polled, below) = frame.run(|| Pin::new(child).poll(cx));
+                self.below = below;
+                ready!(polled);
                 self.give(cx)
             }
             _ => self.poll_spawn(cx),
@@ -204,18 +217,17 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     /// A greenlet that was refused, if the group was closed.
     fn begin(&mut self, holder: &Holder) -> Result<(), Greenlet<F::Output>> {
         let body = self.take_body();
-        let share = if is_too_deep() { holder.share_slot() } else { None };
-        let slot = share.map_or(Held::InPlace, Held::Shared);
-        let is_beside = slot.is_slot();
+        let share = if is_too_deep() { holder.share_below() } else { None };
+        let slot = share.clone().map_or(Held::InPlace, Held::Shared);
         let members = self.set.inner();
         let entered = members.enter(slot, self.at, body);
         let (task, greenlet) = entered.map_err(|body| refused(body.into_inner(), self.at))?;
         if self.reentry == Reentry::Inline {
             self.slot = None;
         }
-        self.stage = if is_beside {
+        self.stage = if let Some(share) = share {
             self.set.core.hub.spawn(task);
-            Stage::Beside(Deputy::new(&greenlet), greenlet.join(), greenlet)
+            Stage::Beside(Beside::new(greenlet, &share))
         } else {
             Stage::InPlace(InPlace::new(task, &greenlet), greenlet)
         };
@@ -231,7 +243,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         (self.slot, self.turn) = (None, None);
         match std::mem::replace(&mut self.stage, Stage::Given) {
             Stage::InPlace(_, greenlet) | Stage::Started(greenlet) => Poll::Ready(greenlet),
-            Stage::Beside(mut deputy, _, greenlet) => {
+            Stage::Beside(Beside { mut deputy, greenlet, .. }) => {
                 if !deputy.finish(cx.waker()) {
                     return Poll::Ready(greenlet);
                 }
@@ -259,9 +271,30 @@ impl<F: Future, X> Unpin for SpawnInto<'_, F, X> {}
 
 impl<F: Future, X> Drop for SpawnInto<'_, F, X> {
     fn drop(&mut self) {
-        if let Stage::Beside(_, _, greenlet) = &self.stage {
-            greenlet.abort();
+        if let Stage::Beside(beside) = &self.stage {
+            beside.greenlet.abort();
         }
+    }
+}
+
+/// A child that runs as a task of the hub, in a share of the slot of the holder around its parent.
+struct Beside<T> {
+    deputy: Deputy,
+    ended: Join,
+    greenlet: Greenlet<T>,
+    /// Gone with the child, unless others share the slot through it.
+    share: Weak<Share>,
+}
+
+impl<T> Beside<T> {
+    fn new(greenlet: Greenlet<T>, share: &Arc<Share>) -> Self {
+        let (deputy, ended) = (Deputy::new(&greenlet), greenlet.join());
+        Self { deputy, ended, greenlet, share: Arc::downgrade(share) }
+    }
+
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { deputy, ended, .. } = self;
+        deputy.poll(cx, |cx| Pin::new(ended).poll(cx))
     }
 }
 
@@ -287,6 +320,10 @@ impl Holder {
         None
     }
 
+    fn is(&self, other: &Self) -> bool {
+        self.handle == other.handle && Arc::ptr_eq(&self.members, &other.members)
+    }
+
     /// Whether the slot is one of `slots`.
     fn is_of(&self, slots: &SharedSlots) -> bool {
         self.members.slots.is(slots)
@@ -296,8 +333,19 @@ impl Holder {
         self.members.is_seated(&self.handle)
     }
 
-    /// A share of the slot; None if the holder has left.
-    pub(crate) fn share_slot(&self) -> Option<Arc<Permit>> {
+    /// A share of the slot for a child beyond the depth; None if the holder has left. Should one of
+    /// those in place get a slot of its own, the share is one of that.
+    fn share_below(&self) -> Option<Arc<Share>> {
+        let share = Share::of(self.share_slot()?);
+        FRAMES.with_borrow_mut(|frames| {
+            let around = frames.iter_mut().filter(|frame| frame.holder.is(self));
+            around.for_each(|frame| frame.below = Arc::downgrade(&share));
+        });
+        Some(share)
+    }
+
+    /// The slot, to be shared; None if the holder has left.
+    pub(crate) fn share_slot(&self) -> Option<Arc<Share>> {
         self.members.share_slot(&self.handle)
     }
 }
@@ -340,16 +388,17 @@ pub(crate) struct Frame {
     /// The greenlet that polls it.
     pub(crate) around: Handle,
     pub(crate) holder: Holder,
+    /// The share of the holder's slot that was given last to a child further in.
+    pub(crate) below: Weak<Share>,
 }
 
 impl Frame {
     /// Runs the poll of the child, which does not panic.
-    pub(crate) fn run<T>(self, poll: impl FnOnce() -> T) -> T {
+    pub(crate) fn run<T>(self, poll: impl FnOnce() -> T) -> (T, Weak<Share>) {
         FRAMES.with_borrow_mut(|frames| frames.push(self));
         let polled = poll();
         let frame = FRAMES.with_borrow_mut(Vec::pop);
-        drop(frame);
-        polled
+        (polled, frame.map(|frame| frame.below).unwrap_or_default())
     }
 }
 

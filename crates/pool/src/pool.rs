@@ -105,7 +105,8 @@ impl<X> Pool<X> {
     /// Its [`join`](TaskSet::join), kills, [`close`](TaskSet::close) and drop concern its own members
     /// alone; [`len`](TaskSet::len) counts the slots that those hold. [`capacity`](Self::capacity),
     /// [`available`](Self::available) and [`resize`](Self::resize) are those of the slots that are
-    /// shared. Once this pool is closed, its scopes get no more slots.
+    /// shared. A closed scope refuses as a closed pool does, also while slots are free. Once this pool is
+    /// closed, its scopes refuse, too: slots that they hold start nothing more.
     ///
     /// ```
     /// use spinney_pool::Pool;

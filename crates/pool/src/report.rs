@@ -40,7 +40,8 @@ pub struct Report {
     pub running: usize,
     /// How many calls wait for a slot. A map that has items to run is one.
     pub waiting: usize,
-    /// How many calls waited for a slot when the group was closed, and were refused.
+    /// How many calls waited for a slot when the group was closed, or had one in hand, and were
+    /// refused. Of a pool, those of its scopes that waited are among them.
     pub refused: usize,
 }
 

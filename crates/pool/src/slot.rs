@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use spinney_greenlet::Greenlet;
@@ -51,8 +51,8 @@ impl<X> Slot<X> {
 
     /// Starts `future` in this slot, which is free again when the task has finished.
     ///
-    /// If the pool was closed meanwhile, the greenlet was killed with
-    /// [`Closed`](spinney_sync::Closed) for the reason.
+    /// If the pool was closed meanwhile, or the scope that the slot was taken from, the greenlet was
+    /// killed with [`Closed`](spinney_sync::Closed) for the reason.
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> Greenlet<F::Output>
     where
@@ -123,8 +123,8 @@ pub(crate) enum Held {
     /// None: it runs in place of a member that has one.
     InPlace,
     Own(Permit),
-    /// One slot that several members share: those that are too deep to run in place.
-    Shared(Arc<Permit>),
+    /// A slot that others share: those that are too deep to run in place, and workers of maps.
+    Shared(Arc<Share>),
 }
 
 impl Held {
@@ -132,11 +132,11 @@ impl Held {
         !matches!(self, Self::InPlace)
     }
 
-    /// A share of the slot; None if there is none.
-    pub(crate) fn share(&mut self) -> Option<Arc<Permit>> {
+    /// The slot, to be shared; None if there is none.
+    pub(crate) fn share(&mut self) -> Option<Arc<Share>> {
         let shared = match std::mem::replace(self, Self::InPlace) {
             Self::InPlace => return None,
-            Self::Own(permit) => Arc::new(permit),
+            Self::Own(permit) => Arc::new(Share::new(Source::Slot(permit))),
             Self::Shared(shared) => shared,
         };
         *self = Self::Shared(Arc::clone(&shared));
@@ -148,9 +148,61 @@ impl Held {
         let permit = match self {
             Self::InPlace => None,
             Self::Own(permit) => Some(permit),
-            Self::Shared(shared) => Arc::into_inner(shared),
+            Self::Shared(shared) => Share::into_permit(shared),
         };
         permit.map(|permit| slots.take_back(permit))
+    }
+}
+
+/// A slot that is shared, or a share of it that may become a slot of its own. The slot is free when
+/// the last share is dropped.
+///
+/// The members of one slot wait for one another, so that one of them runs. Where a member of the
+/// chain gets a slot of its own, those below it share that one.
+pub(crate) struct Share(Mutex<Source>);
+
+enum Source {
+    Slot(Permit),
+    Of(Arc<Share>),
+}
+
+impl Share {
+    fn new(source: Source) -> Self {
+        Self(Mutex::new(source))
+    }
+
+    /// A share of `shared`.
+    pub(crate) fn of(shared: Arc<Self>) -> Arc<Self> {
+        Arc::new(Self::new(Source::Of(shared)))
+    }
+
+    /// Becomes a slot of its own, for all that share through it.
+    pub(crate) fn become_slot(&self, permit: Permit) {
+        self.replace(Source::Slot(permit));
+    }
+
+    /// Becomes a share of `shared`.
+    pub(crate) fn become_share(&self, shared: Arc<Self>) {
+        self.replace(Source::Of(shared));
+    }
+
+    fn replace(&self, source: Source) {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *place, source);
+        drop(place);
+        // It may wake the next waiter for a slot.
+        drop(before);
+    }
+
+    /// The slot, if this was its last share.
+    fn into_permit(mut shared: Arc<Self>) -> Option<Permit> {
+        loop {
+            let last = Arc::into_inner(shared)?.0;
+            match last.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                Source::Slot(permit) => return Some(permit),
+                Source::Of(next) => shared = next,
+            }
+        }
     }
 }
 

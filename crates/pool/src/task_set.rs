@@ -63,7 +63,8 @@ impl<X> TaskSet<X> {
     /// # Errors
     ///
     /// When awaited, [`ItemError`](crate::ItemError) with the index of the item: its task panicked
-    /// or was killed, or the set was [closed](Self::close) before it could start.
+    /// or was killed; or the set was [closed](Self::close) before the call, or closed and
+    /// [killed](Self::kill) before the item started.
     ///
     /// # Cancel safety
     ///
@@ -280,7 +281,10 @@ impl<X> TaskSet<X> {
     }
 
     /// Takes a member out of the set, and frees its slot. The member runs on as a stranger, and waits
-    /// for slots as strangers do. Returns `false`, and does nothing, if `greenlet` is no member.
+    /// for slots as strangers do: a child that it runs in place rests where it waits until it gets a
+    /// slot of its own. A kill or an abort ends a child that rests; a kill that the child catches or
+    /// shields, or that is for a child in its own place, is seen once it runs again. Returns `false`,
+    /// and does nothing, if `greenlet` is no member.
     ///
     /// Python: `gevent.pool.Group.discard`.
     pub fn discard(&self, greenlet: &Handle) -> bool {
@@ -480,6 +484,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.members.close();
+        self.members.end_maps();
         if !self.detached.load(Relaxed) {
             let exit = GreenletExit::because("the last handle of its group was dropped");
             self.members.kill_again(&exit);

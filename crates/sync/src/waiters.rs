@@ -75,6 +75,7 @@ impl<W> Waiters<W> {
             self.line.pop_front();
             self.gone -= 1;
         }
+        self.shrink();
         let (_, waiter) = self.line.front_mut()?;
         waiter.as_mut().map(|waiter| &mut waiter.want)
     }
@@ -85,6 +86,7 @@ impl<W> Waiters<W> {
             match waiter {
                 Some(waiter) => {
                     self.served_below = ticket + 1;
+                    self.shrink();
                     return Some((ticket, waiter));
                 }
                 None => self.gone -= 1,
@@ -144,6 +146,7 @@ impl<W> Waiters<W> {
         if self.gone > self.line.len() / 2 {
             self.line.retain(|(_, waiter)| waiter.is_some());
             self.gone = 0;
+            self.shrink();
         }
         Some(waiter)
     }
@@ -169,6 +172,15 @@ impl<W> Waiters<W> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Gives the memory of a peak back: on average in constant time, as a quarter of the places were
+    /// left since the last time.
+    fn shrink(&mut self) {
+        let capacity = self.line.capacity();
+        if capacity > 64 && self.line.len() < capacity / 4 {
+            self.line.shrink_to(capacity / 2);
+        }
     }
 
     fn place(&mut self, ticket: u64) -> Option<&mut Option<Waiter<W>>> {
@@ -250,5 +262,34 @@ impl<'a> Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+#[cfg(all(test, not(spinney_loom)))]
+mod tests {
+    use std::task::Waker;
+
+    use super::Waiters;
+
+    #[test]
+    fn line_gives_memory_back_after_a_peak() {
+        let leave: [fn(&mut Waiters, u64); 4] = [
+            |waiters, _| assert!(waiters.pop().is_some()),
+            |waiters, _| assert!(waiters.pop_if(|()| true).is_some()),
+            |waiters, ticket| assert!(waiters.remove(ticket).is_some()),
+            |waiters, ticket| {
+                assert!(waiters.remove(ticket).is_some());
+                waiters.first();
+            },
+        ];
+        for leave in leave {
+            let mut waiters = Waiters::new();
+            let push = |_| waiters.push(Waker::noop().clone(), ());
+            let tickets: Vec<u64> = (0..10_000).map(push).collect();
+            for ticket in tickets {
+                leave(&mut waiters, ticket);
+            }
+            assert!(waiters.line.capacity() <= 64, "{}", waiters.line.capacity());
+        }
     }
 }

@@ -379,7 +379,11 @@ fn kill_of_the_parent_goes_to_the_current_item_in_place() {
     let (parent, handle) = pair(in_place, ());
     let mut parent = ByHand::waiting(parent);
     handle.kill_now_with(GreenletExit::because("a whim"));
-    while parent.wakes() > 0 && parent.poll().is_pending() {}
+    let mut wakes = parent.wakes();
+    while parent.poll().is_pending() {
+        assert!(parent.wakes() > wakes, "a wake-up is lost");
+        wakes = parent.wakes();
+    }
     assert_eq!((caught.get(), values(&results)), (2, vec![0, 1, 2]));
     assert!(handle.failure().unwrap().is_killed(), "once its wait has finished");
 }
@@ -562,7 +566,7 @@ fn guard_of_the_task_is_dropped_when_the_last_item_has_finished() {
     };
     let guard = dropped.guard();
     let (task, first) = pair_items(None, Birth::here(Location::caller()), make, |_| guard);
-    let mut task = ByHand::waiting(task);
+    let task = ByHand::waiting(task);
     assert!(first.is_successful() && dropped.count() == 0);
     drop(task);
     assert_eq!(dropped.count(), 1);

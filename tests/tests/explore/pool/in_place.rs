@@ -1,6 +1,7 @@
 //! Members that spawn into their own full pool: they go on, with never more bodies than slots.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
 use std::rc::Rc;
 
 use futures_lite::future::{poll_once, zip};
@@ -56,6 +57,95 @@ fn discarded_parent_goes_on(sim: &SimHub, pool: &Pool, act: impl Fn(&Pool) + 'st
     assert!(result.is_ok() || pool.is_closed(), "{result:?}");
     sim.run_until_idle();
     assert_whole(pool, 1);
+}
+
+/// The child of a member that was discarded is stopped at any time, with no slot to come.
+fn resting_child_ends(sim: &SimHub, stop: Stop) {
+    let (pool, child) = (Pool::on(sim, 1), Rc::new(Event::new()));
+    let (inside, begins) = (pool.clone(), Rc::clone(&child));
+    let member = pool
+        .try_spawn(async move {
+            let greenlet = inside
+                .spawn(async move {
+                    begins.set();
+                    std::future::pending::<()>().await;
+                })
+                .await;
+            assert!(greenlet.is_ready());
+        })
+        .unwrap();
+    pool.resize(0);
+    let (discards, handle, begun) = (pool.clone(), member.handle().clone(), Rc::clone(&child));
+    sim.spawn(async move {
+        begun.wait().await;
+        discards.discard(&handle);
+    });
+    let (stops, own) = (pool.clone(), member.handle().clone());
+    sim.spawn(async move {
+        child.wait().await;
+        let child = stops.members().into_iter().find(|greenlet| *greenlet != own).unwrap();
+        match stop {
+            Stop::Abort => child.abort(),
+            _ => child.kill_now(),
+        }
+        child.join().await;
+    });
+    sim.run_until_idle();
+    assert!(member.is_successful());
+    pool.resize(1);
+    assert_whole(&pool, 1);
+}
+
+/// Spawns `left` deep, through `pool` and notes each greenlet. The innermost is a body, and so is the
+/// outermost once it has its child.
+fn deep(
+    pool: Pool,
+    bodies: Bodies,
+    chain: Chain,
+    left: usize,
+) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        let level = chain.borrow().len();
+        chain.borrow_mut().push(Handle::current().unwrap());
+        if left == 0 {
+            return bodies.body(6).await;
+        }
+        let child = deep(pool.clone(), bodies.clone(), chain, left - 1);
+        let child = pool.spawn(child).await;
+        if level == 0 && !child.is_ready() {
+            bodies.body(4).await;
+        }
+        child.await.unwrap();
+    })
+}
+
+type Chain = Rc<RefCell<Vec<Handle>>>;
+
+/// The greenlet at `depth` of a chain that is too deep to be in place is discarded at any time, while
+/// slots come for others.
+fn deep_member_is_discarded(sim: &SimHub, depth: usize) {
+    let (pool, bodies, chain) = (Pool::on(sim, 1), Bodies::default(), Chain::default());
+    let first = deep(pool.clone(), bodies.clone(), Rc::clone(&chain), 260);
+    let member = pool.try_spawn(first).unwrap();
+    let own = bodies.clone();
+    call(sim, &pool, |pool| async move {
+        pool.apply(async move { own.body(4).await }).await.unwrap();
+    });
+    let resizes = pool.clone();
+    at_any_time(sim, move || resizes.resize(2));
+    let discards = pool.clone();
+    at_any_time(sim, move || {
+        if let Some(middle) = chain.borrow().get(depth) {
+            discards.discard(middle);
+        }
+    });
+    sim.run_until_idle();
+    assert!(bodies.most() <= 2, "{} bodies in two slots", bodies.most());
+    // The child of a member that was discarded needs a slot, behind those above it.
+    pool.resize(300);
+    sim.run_until_idle();
+    assert!(member.is_successful());
+    assert_whole(&pool, 300);
 }
 
 explore! {
@@ -349,6 +439,22 @@ explore! {
         assert!(member.is_ready());
         pool.resize(1);
         assert_whole(&pool, 1);
+    }
+
+    fn resting_child_is_killed_at_any_time(sim, 6) {
+        resting_child_ends(sim, Stop::Kill);
+    }
+
+    fn resting_child_is_aborted_at_any_time(sim, 6) {
+        resting_child_ends(sim, Stop::Abort);
+    }
+
+    /// The slots are those of the member, which goes on when its child gets one of its own, and of
+    /// that one; the members beyond the depth share the one or the other.
+    fn member_amid_a_deep_chain_is_discarded_at_any_time(sim, 1) {
+        for depth in [1, 129] {
+            deep_member_is_discarded(sim, depth);
+        }
     }
 
     /// A caller is before it in the queue, and has the slot that the member gave back.

@@ -150,15 +150,41 @@ impl Model {
         }
         let Some(id) = self.queue.pop_front() else { return false };
         self.end_wait(id);
-        self.release(id);
+        let slot = self.slots.len();
+        self.slots.push(0);
+        if let Some(shared) = self.shared_around(id) {
+            self.share_below(id, shared, slot);
+        }
         // A child that was discarded goes on without.
         if self.tasks[id].is_member || !self.tasks[id].started {
-            self.tasks[id].slot = Some(self.slots.len());
-            self.slots.push(1);
+            self.hold(id, slot);
             self.start(id, Stage::Moved);
         }
         self.tasks[id].stage = Stage::Moved;
         true
+    }
+
+    fn hold(&mut self, id: Id, slot: usize) {
+        self.release(id);
+        self.tasks[id].slot = Some(slot);
+        self.slots[slot] += 1;
+    }
+
+    /// The slot that the tasks below share, if any does.
+    fn shared_around(&self, id: Id) -> Option<usize> {
+        let first = *self.tasks[id].waits.first()?;
+        let beside = self.tasks[first].slot.filter(|_| self.tasks[first].stage == Stage::Beside);
+        beside.or_else(|| self.shared_around(first))
+    }
+
+    /// The tasks below that share `shared` share `slot` from now on.
+    fn share_below(&mut self, id: Id, shared: usize, slot: usize) {
+        for child in self.tasks[id].waits.clone() {
+            if self.tasks[child].slot == Some(shared) {
+                self.hold(child, slot);
+            }
+            self.share_below(child, shared, slot);
+        }
     }
 
     /// A task that has the turn of its caller starts in place, or beside.
@@ -176,8 +202,7 @@ impl Model {
                 self.start(child, Stage::InPlace);
             } else {
                 let slot = self.tasks[holder].slot.expect("it is a holder");
-                self.slots[slot] += 1;
-                self.tasks[child].slot = Some(slot);
+                self.hold(child, slot);
                 self.start(child, Stage::Beside);
             }
             return true;
@@ -239,14 +264,12 @@ impl Model {
             let beside = task.waits.iter().filter(|wait| self.tasks[**wait].stage == Stage::Beside);
             assert!(polled.max(beside.count()) <= 1, "{id} has two turns: {self:?}");
         }
-        // A task that waits with a child in its turn does nothing else. Of one that was discarded
-        // with a child beside it, the child goes on in the slot that it shares.
+        // A task that waits with a child in its turn does nothing else.
         let waits = |task: &Task| task.waits.iter().any(|wait| self.tasks[*wait].started);
         let working = self.ids().filter(|id| {
             let task = &self.tasks[*id];
             self.is_awake(*id) && !waits(task) && self.holder(*id).is_some()
         });
-        let discarded = self.tasks.iter().filter(|task| !task.is_member && waits(task)).count();
-        assert!(working.count() <= self.taken() + discarded, "more bodies than slots: {self:?}");
+        assert!(working.count() <= self.taken(), "more bodies than slots: {self:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::rc::Rc;
 use std::time::Duration;
 
-use spinney::{Closed, Failure, Handle, Spawn, sleep, spawn_on, yield_now};
+use spinney::{Closed, Event, Failure, Handle, Spawn, sleep, spawn_on, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::Dropped;
 
@@ -344,6 +344,31 @@ explore! {
         assert_eq!(bodies.most(), 1);
         assert_whole(&scope, 1);
         assert_whole(&pool, 1);
+    }
+
+    /// A member of two scopes holds a slot in the one when it leaves the other, before or after: its
+    /// spawns into the full pool run in place.
+    fn member_of_two_scopes_leaves_one_at_any_time(sim, 6) {
+        let pool = Pool::on(sim, 2);
+        let (one, two, full) = (pool.scope(), pool.scope(), Rc::new(Event::new()));
+        let (own, starts) = (pool.clone(), Rc::clone(&full));
+        let greenlet = spawn_on(sim, async move {
+            starts.wait().await;
+            own.apply(work(1)).await.unwrap();
+            own.scope().apply(work(1)).await.unwrap();
+        });
+        assert!(one.try_add(&greenlet).unwrap() && two.try_add(&greenlet).unwrap());
+        let (leaves, handle) = (two.clone(), greenlet.handle().clone());
+        let fills = pool.clone();
+        at_any_time(sim, move || {
+            assert_eq!(leaves.discard(&handle), !handle.is_ready());
+            fills.try_slot().unwrap().spawn(async move { full.set(); work(LONG).await }).detach();
+        });
+        sim.run_until_idle();
+        assert!(greenlet.is_successful());
+        for pool in [&one, &two, &pool] {
+            assert_whole(pool, 2);
+        }
     }
 
     fn wait_idle_ends_when_no_call_is_left(sim, 5) {

@@ -1,5 +1,5 @@
-//! A pool does what a plain model of it does, whatever it is told in whatever order: who runs, who
-//! waits, how many slots are free, and what comes of each task, once.
+//! A pool and its scopes do what a plain model of them does, whatever they are told in whatever
+//! order: who runs, who waits, how many slots are free, and what comes of each task, once.
 
 mod plain;
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use plain::{End, Model, Waiter};
+use plain::{Call, End, Model, SETS, Waiter};
 use proptest::prelude::*;
 use spinney::{
     Closed, Event, Failure, Greenlet, Handle, Imap, JoinError, Pool, PoolFull, Slot, spawn_on,
@@ -19,7 +19,7 @@ use spinney::{
 use spinney_tests::tools::blow_up;
 use spinney_tests::{Dropped, SimHub};
 
-/// What a pool is told. The number picks one of those that there are.
+/// What a pool or a scope is told. The number picks one of those that there are.
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Spawn,
@@ -81,11 +81,11 @@ proptest! {
     fn a_pool_does_what_its_model_does(
         seed: u64,
         capacity in 0..4_usize,
-        ops in prop::collection::vec(op(), 1..30),
+        ops in prop::collection::vec((0..SETS, op()), 1..30),
     ) {
         let mut both = Both::new(seed, capacity);
-        for op in ops {
-            both.tell(op);
+        for (set, op) in ops {
+            both.tell(set, op);
             both.compare();
         }
         both.finish();
@@ -99,7 +99,8 @@ type Switch = Rc<(Event, Cell<bool>)>;
 struct Both {
     model: Model,
     sim: SimHub,
-    pool: Pool<SimHub>,
+    /// The pool, and its scopes.
+    sets: [Pool<SimHub>; SETS],
     switches: Vec<Switch>,
     started: Rc<RefCell<BTreeSet<usize>>>,
     greenlets: Rc<RefCell<BTreeMap<usize, Greenlet<usize>>>>,
@@ -107,7 +108,7 @@ struct Both {
     drivers: Vec<Greenlet<()>>,
     maps: Vec<Option<(usize, Imap<usize, SimHub>)>>,
     /// Slots that are held, and have no task.
-    slots: Vec<Slot<SimHub>>,
+    slots: Vec<(usize, Slot<SimHub>)>,
     dropped: Dropped,
 }
 
@@ -117,9 +118,10 @@ type Work = Pin<Box<dyn Future<Output = usize>>>;
 impl Both {
     fn new(seed: u64, capacity: usize) -> Self {
         let sim = SimHub::seeded(seed);
+        let pool = Pool::on(&sim, capacity);
         Self {
             model: Model { capacity, ..Model::default() },
-            pool: Pool::on(&sim, capacity),
+            sets: [pool.clone(), pool.scope(), pool.scope()],
             sim,
             switches: Vec::new(),
             started: Rc::default(),
@@ -155,79 +157,83 @@ impl Both {
 
     /// One that lives, a member or not.
     fn alive(&self, pick: usize) -> Option<usize> {
-        one_of(self.model.running.iter().chain(&self.model.strangers).copied(), pick)
+        one_of(self.model.alive.iter().copied(), pick)
     }
 
-    fn tell(&mut self, op: Op) {
+    fn tell(&mut self, set: usize, op: Op) {
         match op {
-            Op::Spawn => self.spawn(),
-            Op::TrySpawn => self.spawn_at_once(|both, work| both.pool.try_spawn(work)),
-            Op::SpawnWithin => self.spawn_at_once(|both, work| {
-                both.sim.block_on(both.pool.spawn_within(Duration::from_secs(1), work))
+            Op::Spawn => self.spawn(set),
+            Op::TrySpawn => self.spawn_at_once(set, |both, work| both.sets[set].try_spawn(work)),
+            Op::SpawnWithin => self.spawn_at_once(set, |both, work| {
+                both.sim.block_on(both.sets[set].spawn_within(Duration::from_secs(1), work))
             }),
-            Op::TakeSlot => self.take_slot(),
+            Op::TakeSlot => self.take_slot(set),
             Op::DropSlot(pick) => drop(self.held_slot(pick)),
             Op::SpawnInSlot(pick) => self.spawn_in_slot(pick),
             Op::ApplyAsync => {
                 let (task, work) = self.task();
-                self.keep(task, self.pool.apply_async(work));
-                self.model.queue.push_back(Waiter::Late(task));
+                self.keep(task, self.sets[set].apply_async(work));
+                self.queue(set, Call::Late(task));
             }
             Op::Add => {
                 let (task, work) = self.task();
                 self.keep(task, spawn_on(&self.sim, work));
                 self.sim.run_until_idle();
                 self.model.started.insert(task);
-                self.model.strangers.insert(task);
-                self.add(task);
+                self.model.alive.insert(task);
+                self.add(set, task);
             }
-            Op::AddAgain(pick) => self.alive(pick).into_iter().for_each(|task| self.add(task)),
+            Op::AddAgain(pick) => self.alive(pick).into_iter().for_each(|task| self.add(set, task)),
             Op::Discard(pick) => {
                 let Some(task) = self.alive(pick) else { return };
-                let was_member = self.model.running.remove(&task);
-                self.model.strangers.insert(task);
-                assert_eq!(self.pool.discard(&self.handle(task)), was_member);
+                let was_member = self.model.discard(task, set);
+                assert_eq!(self.sets[set].discard(&self.handle(task)), was_member);
             }
             Op::Finish(pick) => self.end_one(pick, false),
             Op::Panic(pick) => self.end_one(pick, true),
-            Op::KillOne(pick) => self.kill_one(pick),
-            Op::KillNow => self.kill(false),
-            Op::Kill => self.kill(true),
+            Op::KillOne(pick) => self.kill_one(set, pick),
+            Op::KillNow => self.kill(set, false),
+            Op::Kill => self.kill(set, true),
             Op::Resize(capacity) => {
-                self.pool.resize(capacity);
+                self.sets[set].resize(capacity);
                 self.model.capacity = capacity;
             }
             Op::DropWaiter(pick) => self.drop_waiter(pick),
-            Op::Map(items) => self.map(items),
-            Op::ReadMap(read) => self.read_map(read),
-            Op::Close => self.close(),
+            Op::Map(items) => self.map(set, items),
+            Op::ReadMap(read) => self.read_map(set, read),
+            Op::Close => self.close(set),
         }
         self.model.settle();
         self.sim.run_until_idle();
     }
 
-    fn spawn(&mut self) {
+    fn queue(&mut self, set: usize, call: Call) {
+        self.model.queue.push_back(Waiter { set, call });
+    }
+
+    fn spawn(&mut self, set: usize) {
         let (task, work) = self.task();
-        let (pool, greenlets) = (self.pool.clone(), Rc::clone(&self.greenlets));
+        let (pool, greenlets) = (self.sets[set].clone(), Rc::clone(&self.greenlets));
         self.drivers.push(spawn_on(&self.sim, async move {
             let greenlet = pool.spawn(work).await;
             greenlets.borrow_mut().insert(task, greenlet);
         }));
-        self.model.queue.push_back(Waiter::Task(task, self.drivers.len() - 1));
+        self.queue(set, Call::Task(task, self.drivers.len() - 1));
     }
 
     /// Spawns in a way that needs a free slot.
     fn spawn_at_once(
         &mut self,
+        set: usize,
         spawn: impl FnOnce(&Self, Work) -> Result<Greenlet<usize>, PoolFull<Work>>,
     ) {
         let (task, work) = self.task();
         let spawned = spawn(self, Box::pin(work));
-        assert_eq!(spawned.is_ok(), self.model.has_slot());
+        assert_eq!(spawned.is_ok(), self.model.has_slot(set));
         match spawned {
             Ok(greenlet) => {
                 self.keep(task, greenlet);
-                self.model.start(task);
+                self.model.start(task, set);
             }
             Err(full) => {
                 drop(full.into_future());
@@ -236,15 +242,15 @@ impl Both {
         }
     }
 
-    fn take_slot(&mut self) {
-        let slot = self.pool.try_slot();
-        assert_eq!(slot.is_ok(), self.model.has_slot());
-        self.slots.extend(slot);
+    fn take_slot(&mut self, set: usize) {
+        let slot = self.sets[set].try_slot();
+        assert_eq!(slot.is_ok(), self.model.has_slot(set));
+        self.slots.extend(slot.map(|slot| (set, slot)));
         self.model.held = self.slots.len();
     }
 
     /// Takes one of the slots that are held.
-    fn held_slot(&mut self, pick: usize) -> Option<Slot<SimHub>> {
+    fn held_slot(&mut self, pick: usize) -> Option<(usize, Slot<SimHub>)> {
         let count = self.slots.len();
         let slot = (count > 0).then(|| self.slots.swap_remove(pick % count));
         self.model.held = self.slots.len();
@@ -252,13 +258,14 @@ impl Both {
     }
 
     fn spawn_in_slot(&mut self, pick: usize) {
-        let Some(slot) = self.held_slot(pick) else { return };
+        let Some((set, slot)) = self.held_slot(pick) else { return };
         let (task, work) = self.task();
         self.keep(task, slot.spawn(work));
-        if self.model.closed {
+        if self.model.is_closed(set) {
+            self.model.refused_calls[set] += 1;
             self.model.end(task, End::Refused);
         } else {
-            self.model.start(task);
+            self.model.start(task, set);
         }
     }
 
@@ -269,52 +276,51 @@ impl Both {
         self.model.end(task, if panics { End::Panic } else { End::Value });
     }
 
-    fn kill_one(&mut self, pick: usize) {
+    fn kill_one(&mut self, set: usize, pick: usize) {
         let Some(task) = self.alive(pick) else { return };
-        let killed = self.sim.block_on(self.pool.killone(&self.handle(task)));
-        assert_eq!(killed, self.model.running.contains(&task));
+        let killed = self.sim.block_on(self.sets[set].killone(&self.handle(task)));
+        assert_eq!(killed, self.model.is_member(task, set));
         if killed {
             self.model.end(task, End::Killed);
         }
     }
 
-    fn map(&mut self, items: usize) {
+    fn map(&mut self, set: usize, items: usize) {
         let map = self.maps.len();
         let double = |n: usize| async move { 2 * n };
-        let results = self.pool.mapper().unbounded().imap(double, 0..items);
+        let results = self.sets[set].mapper().unbounded().imap(double, 0..items);
         self.maps.push(Some((items, results)));
-        self.model.queue.push_back(Waiter::Map(map, items));
+        self.queue(set, Call::Map(map, items));
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, set: usize) {
         self.sim.run_until_idle();
-        let report = self.pool.close();
-        self.model.closed = true;
-        self.model.refused_calls += self.model.queue.len();
-        assert_eq!(report.refused, self.model.refused_calls);
-        assert_eq!(report.running, self.model.running.len());
+        let report = self.sets[set].close();
+        self.model.close(set);
+        assert_eq!(report.refused, self.model.refused_calls[set]);
+        assert_eq!(report.running, self.model.members(set).count());
     }
 
-    fn add(&mut self, task: usize) {
-        let (pool, handle) = (self.pool.clone(), self.handle(task));
+    fn add(&mut self, set: usize, task: usize) {
+        let (pool, handle) = (self.sets[set].clone(), self.handle(task));
         self.drivers.push(spawn_on(&self.sim, async move {
             pool.add(&handle).await;
         }));
         // A member does not wait to be one.
-        if !self.model.running.contains(&task) {
-            self.model.queue.push_back(Waiter::Add(task, self.drivers.len() - 1));
+        if !self.model.is_member(task, set) {
+            self.queue(set, Call::Add(task, self.drivers.len() - 1));
         }
     }
 
     /// Kills all members, and waits if that is wanted, and has one outcome only: whether it finds
     /// those who come in meanwhile is a matter of luck.
-    fn kill(&mut self, wait: bool) {
+    fn kill(&mut self, set: usize, wait: bool) {
         if wait && self.model.queue.is_empty() {
-            self.sim.block_on(self.pool.kill());
+            self.sim.block_on(self.sets[set].kill());
         } else {
-            self.pool.kill_now();
+            self.sets[set].kill_now();
         }
-        for task in self.model.running.clone() {
+        for task in self.model.members(set).collect::<Vec<_>>() {
             self.model.end(task, End::Killed);
         }
     }
@@ -324,28 +330,28 @@ impl Both {
         if count == 0 {
             return;
         }
-        match self.model.queue.remove(pick % count).expect("it is there") {
-            Waiter::Task(task, driver) => {
+        match self.model.queue.remove(pick % count).expect("it is there").call {
+            Call::Task(task, driver) => {
                 self.drivers[driver].kill_now();
                 self.model.end(task, End::Dropped);
             }
-            Waiter::Late(task) => {
+            Call::Late(task) => {
                 self.handle(task).kill_now();
                 self.model.end(task, End::Killed);
             }
-            Waiter::Add(_, driver) => self.drivers[driver].kill_now(),
-            Waiter::Map(map, _) => self.maps[map] = None,
+            Call::Add(_, driver) => self.drivers[driver].kill_now(),
+            Call::Map(map, _) => self.maps[map] = None,
         }
     }
 
     /// Reads a part of a map, then drops it.
-    fn read_map(&mut self, read: usize) {
-        let mut results = self.pool.imap(|n: usize| async move { 2 * n }, 0..);
-        let may_run = self.model.has_slot();
+    fn read_map(&mut self, set: usize, read: usize) {
+        let mut results = self.sets[set].imap(|n: usize| async move { 2 * n }, 0..);
+        let may_run = self.model.has_slot(set);
         self.sim.block_on(async {
             if !may_run {
                 let first = poll_once(results.next()).await;
-                assert!(first.is_none() || self.model.closed);
+                assert!(first.is_none() || self.model.is_closed(set));
                 return;
             }
             for n in 0..read {
@@ -355,22 +361,30 @@ impl Both {
     }
 
     fn compare(&self) {
-        let (model, pool) = (&self.model, &self.pool);
-        assert_eq!(pool.len(), model.taken(), "{model:?}");
+        let model = &self.model;
         let signed = |count| isize::try_from(count).unwrap();
         let available = signed(model.capacity) - signed(model.taken());
-        assert_eq!(pool.available(), available, "{model:?}");
-        assert_eq!(pool.free_count(), available.max(0).unsigned_abs());
-        assert_eq!(pool.waiting(), model.queue.len(), "{model:?}");
-        assert_eq!(pool.is_closed(), model.closed);
-        let stats = pool.stats();
-        assert_eq!((stats.running, stats.failed), (model.running.len(), model.failed));
-        assert_eq!(stats.started, stats.running + stats.succeeded + stats.failed + stats.killed);
+        for (set, pool) in self.sets.iter().enumerate() {
+            // Those that run are as many as the slots that are not free.
+            assert_eq!(pool.available(), available, "{model:?}");
+            assert_eq!(pool.free_count(), available.max(0).unsigned_abs());
+            let members: BTreeSet<_> = model.members(set).collect();
+            let taken = if set == 0 { model.taken() } else { members.len() };
+            assert_eq!(pool.len(), taken, "{set} of {model:?}");
+            assert_eq!(pool.waiting(), model.waiting(set), "{set} of {model:?}");
+            assert_eq!(pool.is_closed(), model.is_closed(set));
+            let stats = pool.stats();
+            assert_eq!((stats.running, stats.failed), (members.len(), model.failed[set]));
+            assert_eq!(stats.refused, model.refused_calls[set], "{set} of {model:?}");
+            assert_eq!(
+                stats.started,
+                stats.running + stats.succeeded + stats.failed + stats.killed
+            );
+            let handles: BTreeSet<_> = pool.members().iter().map(Handle::id).collect();
+            assert_eq!(handles, members.iter().map(|task| self.handle(*task).id()).collect());
+        }
         assert_eq!(*self.started.borrow(), model.started, "who has started");
         assert_eq!(self.dropped.count(), model.ended.len(), "what was dropped");
-        let members: BTreeSet<_> = pool.members().iter().map(Handle::id).collect();
-        let running = model.running.iter().map(|task| self.handle(*task).id());
-        assert_eq!(members, running.collect());
     }
 
     /// Ends what is left, and compares what came of each.
@@ -383,16 +397,18 @@ impl Both {
             self.drop_waiter(0);
         }
         self.sim.run_until_idle();
-        while !self.model.running.is_empty() || !self.model.strangers.is_empty() {
-            self.tell(Op::Finish(0));
+        while !self.model.alive.is_empty() {
+            self.tell(0, Op::Finish(0));
         }
         self.compare();
-        let failed = match self.sim.block_on(self.pool.try_join()) {
-            Ok(()) => 0,
-            Err(JoinError::Failed(failures)) => failures.count(),
-            Err(error) => panic!("{error}"),
-        };
-        assert_eq!(failed, self.model.failed);
+        for (set, pool) in self.sets.iter().enumerate() {
+            let failed = match self.sim.block_on(pool.try_join()) {
+                Ok(()) => 0,
+                Err(JoinError::Failed(failures)) => failures.count(),
+                Err(error) => panic!("{error}"),
+            };
+            assert_eq!(failed, self.model.failed[set]);
+        }
         for (task, end) in &self.model.ended {
             let greenlet = self.greenlets.borrow_mut().remove(task);
             let ended = greenlet.map(|greenlet| self.sim.block_on(greenlet));

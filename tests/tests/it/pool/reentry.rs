@@ -281,6 +281,55 @@ on_every_hub! {
         assert_eq!(former.await.unwrap(), 7);
     }
 
+    /// No slot comes for the child: it ends where it waits.
+    async fn resting_child_ends_when_it_is_killed_or_aborted(hub) {
+        for abort in [false, true] {
+            let (pool, dropped, started) = (Pool::on(hub, 1), Dropped::default(), gate());
+            let (inside, guard, begun) = (pool.clone(), dropped.guard(), Arc::clone(&started));
+            let member = pool.spawn(async move {
+                inside.spawn(stuck(begun, guard)).await.failure()
+            }).await;
+            started.wait().await;
+            pool.resize(0);
+            let mut members = pool.members().into_iter();
+            let child = members.find(|greenlet| greenlet != member.handle()).unwrap();
+            assert!(pool.discard(member.handle()));
+            if abort {
+                child.abort();
+                child.join().await;
+            } else {
+                assert!(pool.killone(&child).await);
+            }
+            assert_eq!((dropped.count(), pool.members().len()), (1, 0));
+            let failure = member.await.unwrap().unwrap();
+            assert_eq!(pool.waiting(), 0);
+            assert_eq!(matches!(failure, Failure::Aborted(_)), abort, "{failure}");
+        }
+    }
+
+    /// To clean up takes a slot.
+    async fn resting_child_that_catches_its_kill_waits_for_a_slot(hub) {
+        let (pool, started, log) = (Pool::on(hub, 1), gate(), Log::default());
+        let (inside, begun, caught) = (pool.clone(), Arc::clone(&started), log.clone());
+        let member = pool.spawn(async move {
+            let child = inside.spawn(async move {
+                caught.add(catch_exit(stuck(begun, ())).await.is_err());
+            });
+            child.await.await.unwrap();
+        }).await;
+        started.wait().await;
+        pool.resize(0);
+        let mut members = pool.members().into_iter();
+        let child = members.find(|greenlet| greenlet != member.handle()).unwrap();
+        pool.discard(member.handle());
+        child.kill_now();
+        let_others_run().await;
+        assert_eq!((child.is_ready(), log.take()), (false, vec![]));
+        pool.resize(1);
+        member.await.unwrap();
+        assert_eq!(log.take(), [true]);
+    }
+
     async fn other_verbs_of_a_member_run_nothing_in_place(hub) {
         let pool = Pool::on(hub, 1);
         let inside = pool.clone();
@@ -428,6 +477,33 @@ on_every_hub! {
         });
         assert_eq!(member.await.await.unwrap(), 7);
         assert_eq!((pool.len(), scope.len()), (0, 0));
+    }
+}
+
+/// A wait whose child runs in place, and gets no slot, goes on on another hub: the child goes back to
+/// its own.
+#[test]
+fn wait_without_a_slot_ends_on_another_hub() {
+    for reentry in [Reentry::InPlace, Reentry::Inline] {
+        let (here, there) = (SimHub::new(), SimHub::new());
+        let pool = Pool::builder().reentry(reentry).pool_on(&here, 1);
+        let (inside, open) = (pool.clone(), gate());
+        let opened = Arc::clone(&open);
+        let member = async move {
+            let mut spawn = Box::pin(inside.spawn(behind(opened, 7)));
+            assert!(poll_once(&mut spawn).await.is_none());
+            if reentry == Reentry::InPlace {
+                inside.close();
+            }
+            let child = there.block_on(&mut spawn);
+            assert!(!child.is_ready());
+            open.set();
+            child.await.unwrap()
+        };
+        here.block_on(async {
+            assert_eq!(pool.spawn(member).await.await.unwrap(), 7);
+            assert_eq!((pool.len(), pool.members().len()), (0, 0));
+        });
     }
 }
 

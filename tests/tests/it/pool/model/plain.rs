@@ -13,9 +13,19 @@ pub(crate) enum End {
     Dropped,
 }
 
-/// Who waits for a slot.
+/// A pool, and its scopes.
+pub(crate) const SETS: usize = 3;
+
+/// A call that waits for a slot.
 #[derive(Debug)]
-pub(crate) enum Waiter {
+pub(crate) struct Waiter {
+    /// The pool or the scope of the call: 0 is the pool.
+    pub(crate) set: usize,
+    pub(crate) call: Call,
+}
+
+#[derive(Debug)]
+pub(crate) enum Call {
     /// A task that starts when it has one, and its driver.
     Task(usize, usize),
     /// One that runs already, and its driver.
@@ -30,72 +40,112 @@ pub(crate) enum Waiter {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) capacity: usize,
-    pub(crate) closed: bool,
-    pub(crate) running: BTreeSet<usize>,
-    /// Those that run and are no members.
-    pub(crate) strangers: BTreeSet<usize>,
+    closed: [bool; SETS],
+    /// The tasks that run, members or not.
+    pub(crate) alive: BTreeSet<usize>,
+    /// Where each task is a member. It holds a slot in each of them.
+    members: BTreeSet<(usize, usize)>,
     /// How many slots are held, and have no task.
     pub(crate) held: usize,
     pub(crate) queue: VecDeque<Waiter>,
     /// How many calls were refused.
-    pub(crate) refused_calls: usize,
+    pub(crate) refused_calls: [usize; SETS],
     pub(crate) started: BTreeSet<usize>,
     pub(crate) ended: BTreeMap<usize, End>,
     /// How many members have panicked.
-    pub(crate) failed: usize,
+    pub(crate) failed: [usize; SETS],
     /// The maps that have been refused.
     pub(crate) refused: BTreeSet<usize>,
 }
 
 impl Model {
-    pub(crate) fn has_slot(&self) -> bool {
-        !self.closed && self.queue.is_empty() && self.taken() < self.capacity
+    pub(crate) fn has_slot(&self, set: usize) -> bool {
+        !self.is_closed(set) && self.queue.is_empty() && self.taken() < self.capacity
     }
 
     /// How many slots are taken.
     pub(crate) fn taken(&self) -> usize {
-        self.running.len() + self.held
+        self.members.len() + self.held
     }
 
-    pub(crate) fn start(&mut self, task: usize) {
+    pub(crate) fn is_closed(&self, set: usize) -> bool {
+        self.closed[0] || self.closed[set]
+    }
+
+    pub(crate) fn close(&mut self, set: usize) {
+        if !self.is_closed(set) {
+            self.refused_calls[set] += self.waiting(set);
+        }
+        self.closed[set] = true;
+    }
+
+    /// The number of waiters; of the pool, with those of its scopes.
+    pub(crate) fn waiting(&self, set: usize) -> usize {
+        self.queue.iter().filter(|waiter| set == 0 || waiter.set == set).count()
+    }
+
+    pub(crate) fn members(&self, set: usize) -> impl Iterator<Item = usize> {
+        self.members.iter().filter(move |(_, of)| *of == set).map(|(task, _)| *task)
+    }
+
+    pub(crate) fn is_member(&self, task: usize, set: usize) -> bool {
+        self.members.contains(&(task, set))
+    }
+
+    /// Takes a member out; whether it was one.
+    pub(crate) fn discard(&mut self, task: usize, set: usize) -> bool {
+        self.members.remove(&(task, set))
+    }
+
+    pub(crate) fn start(&mut self, task: usize, set: usize) {
         self.started.insert(task);
-        self.running.insert(task);
+        self.alive.insert(task);
+        self.members.insert((task, set));
     }
 
     pub(crate) fn end(&mut self, task: usize, end: End) {
-        self.strangers.remove(&task);
-        if self.running.remove(&task) && end == End::Panic {
-            self.failed += 1;
+        self.alive.remove(&task);
+        for set in 0..SETS {
+            if self.discard(task, set) && end == End::Panic {
+                self.failed[set] += 1;
+            }
         }
         assert!(self.ended.insert(task, end).is_none());
     }
 
-    /// Lets in who can come in.
+    /// Refuses the waiters of what was closed, and lets in as many of the others as fit.
     pub(crate) fn settle(&mut self) {
-        while self.closed || self.taken() < self.capacity {
+        let (refused, left) =
+            self.queue.drain(..).partition(|waiter| self.closed[0] || self.closed[waiter.set]);
+        self.queue = left;
+        Vec::from(refused).into_iter().for_each(|waiter: Waiter| self.refuse(waiter.call));
+        while self.taken() < self.capacity {
             let Some(waiter) = self.queue.pop_front() else { return };
-            match waiter {
-                Waiter::Task(task, _) | Waiter::Late(task) if self.closed => {
-                    self.end(task, End::Refused);
+            self.admit(waiter);
+        }
+    }
+
+    fn refuse(&mut self, call: Call) {
+        match call {
+            Call::Task(task, _) | Call::Late(task) => self.end(task, End::Refused),
+            Call::Map(map, left) if left > 0 => _ = self.refused.insert(map),
+            Call::Map(..) | Call::Add(..) => {}
+        }
+    }
+
+    fn admit(&mut self, Waiter { set, call }: Waiter) {
+        match call {
+            Call::Task(task, _) | Call::Late(task) => self.start(task, set),
+            Call::Add(task, _) => {
+                if self.alive.contains(&task) {
+                    self.members.insert((task, set));
                 }
-                Waiter::Map(map, left) if self.closed => {
-                    if left > 0 {
-                        self.refused.insert(map);
-                    }
-                }
-                Waiter::Add(..) if self.closed => {}
-                Waiter::Task(task, _) | Waiter::Late(task) => self.start(task),
-                Waiter::Add(task, _) => {
-                    if self.strangers.remove(&task) {
-                        self.running.insert(task);
-                    }
-                }
-                // It runs one item, and all others if nobody else waits.
-                Waiter::Map(map, left) => {
-                    let free = self.capacity - self.taken() - 1;
-                    if left > 0 && self.queue.len() > free {
-                        self.queue.push_back(Waiter::Map(map, left - 1));
-                    }
+            }
+            // It runs one item, and all others if nobody else waits.
+            Call::Map(map, left) => {
+                let free = self.capacity - self.taken() - 1;
+                if left > 0 && self.queue.len() > free {
+                    self.queue.push_back(Waiter { set, call: Call::Map(map, left - 1) });
                 }
             }
         }

@@ -1,0 +1,127 @@
+//! Scopes of a pool: they refuse as a pool does, and a greenlet may be a member of several.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::poll_once;
+use spinney::{Closed, Failure, Greenlet, Group, Pool, Reentry, TryAcquireError, spawn_on};
+use spinney_tests::tools::{behind, gate, let_others_run, stuck};
+use spinney_tests::{Dropped, on_every_hub};
+
+/// Whether the greenlet was refused, as the pool or the scope was closed.
+fn is_refused(failure: &Failure) -> bool {
+    let Failure::Killed(exit) = failure else { return false };
+    exit.reason().is_some_and(|reason| reason.is::<Closed>())
+}
+
+on_every_hub! {
+    async fn closed_scope_refuses_though_a_slot_is_free(hub) {
+        let pool = Pool::on(hub, 3);
+        let (scope, dropped) = (pool.scope(), Dropped::default());
+        scope.close();
+        assert!(scope.is_closed() && !pool.is_closed());
+        assert_eq!(scope.slot().await.unwrap_err(), Closed);
+        assert_eq!(scope.try_slot().unwrap_err(), TryAcquireError::Closed);
+        assert!(is_refused(&scope.spawn(stuck(gate(), dropped.guard())).await.await.unwrap_err()));
+        assert!(is_refused(&scope.apply(stuck(gate(), dropped.guard())).await.unwrap_err()));
+        assert!(is_refused(&scope.apply_async(stuck(gate(), dropped.guard())).await.unwrap_err()));
+        assert_eq!(dropped.count(), 3);
+        assert!(scope.try_spawn(async {}).unwrap_err().is_closed());
+        assert!(scope.spawn_within(Duration::MAX, async {}).await.unwrap_err().is_closed());
+        let stranger = Group::on(hub).spawn(stuck(gate(), ()));
+        assert!(!scope.add(&stranger).await);
+        assert!(scope.try_add(&stranger).unwrap_err().is_closed());
+        assert!(!scope.start(&Greenlet::new(async {})).await);
+        assert_eq!(scope.wait_available().await, 0);
+        assert!(is_refused(&scope.map(|n: u32| async move { n }, 0..3).await.unwrap_err()));
+        assert_eq!((scope.stats().refused, pool.free_count()), (0, 3));
+        assert!(pool.spawn(async {}).await.await.is_ok());
+    }
+
+    async fn waiters_of_a_closed_scope_pass_their_slots_on(hub) {
+        let pool = Pool::on(hub, 1);
+        let (scope, open) = (pool.scope(), gate());
+        let member = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let mut served = Box::pin(scope.slot());
+        let mut queued = Box::pin(scope.slot());
+        let mut other = Box::pin(pool.slot());
+        assert!(poll_once(&mut served).await.is_none());
+        assert!(poll_once(&mut queued).await.is_none());
+        assert!(poll_once(&mut other).await.is_none());
+        open.set();
+        member.await.unwrap();
+        // The first has the slot in hand.
+        assert_eq!((pool.len(), pool.waiting(), scope.waiting()), (1, 2, 2));
+        assert_eq!(scope.close().refused, 2);
+        assert_eq!(served.await.unwrap_err(), Closed);
+        assert_eq!(queued.await.unwrap_err(), Closed);
+        assert!(other.await.is_ok());
+        assert_eq!((pool.free_count(), scope.stats().refused), (1, 2));
+    }
+
+    async fn slot_of_a_scope_starts_nothing_once_its_pool_closed(hub) {
+        let pool = Pool::on(hub, 2);
+        let (scope, dropped) = (pool.scope(), Dropped::default());
+        let slot = scope.slot().await.unwrap();
+        pool.close();
+        let refused = slot.spawn(stuck(gate(), dropped.guard())).await;
+        assert!(is_refused(&refused.unwrap_err()));
+        assert_eq!((dropped.count(), pool.free_count(), scope.stats().started), (1, 2, 0));
+    }
+
+    async fn reader_of_no_map_is_not_a_waiter_of_a_scope(hub) {
+        let pool = Pool::on(hub, 1);
+        let scope = pool.scope();
+        let results = scope.mapper().maxsize(0).imap(|n: usize| async move { n }, 0..);
+        let_others_run().await;
+        assert_eq!(scope.waiting(), 0);
+        assert_eq!(scope.close().refused, 0);
+        drop(results);
+    }
+
+    async fn greenlet_of_two_scopes_is_known_in_both(hub) {
+        let pool = Pool::on(hub, 2);
+        let (one, two, three) = (pool.scope(), pool.scope(), pool.scope());
+        let (first, second, third) = (one.clone(), two.clone(), three.clone());
+        let (go, left) = (gate(), gate());
+        let (gone, leaves) = (Arc::clone(&go), Arc::clone(&left));
+        let greenlet = spawn_on(hub, async move {
+            gone.wait().await;
+            let mut sum = 0;
+            // The pool is full: each runs in place, as in each scope the greenlet holds a slot.
+            for scope in [&first, &second, &third] {
+                sum += scope.spawn(async { 1 }).await.await.unwrap();
+            }
+            leaves.wait().await;
+            for scope in [&first, &second, &third] {
+                sum += scope.spawn(async { 10 }).await.await.unwrap();
+            }
+            sum
+        });
+        assert!(one.add(&greenlet).await && two.add(&greenlet).await);
+        assert_eq!((one.len(), two.len(), pool.free_count()), (1, 1, 0));
+        go.set();
+        let_others_run().await;
+        // The later one is left, and its slot taken by another member.
+        assert!(two.discard(&greenlet));
+        let other = pool.try_spawn(stuck(gate(), ())).unwrap();
+        assert_eq!(pool.free_count(), 0);
+        left.set();
+        assert_eq!(greenlet.await.unwrap(), 33);
+        other.kill_now();
+    }
+
+    async fn member_of_a_scope_that_waits_by_choice_waits(hub) {
+        let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
+        let scope = pool.scope();
+        let inside = scope.clone();
+        let member = scope.spawn(async move { inside.spawn(async {}).await.await }).await;
+        while scope.waiting() == 0 {
+            spinney::yield_now().await;
+        }
+        let_others_run().await;
+        assert!(!member.is_ready());
+        assert_eq!(scope.close().refused, 1);
+        assert!(is_refused(&member.await.unwrap().unwrap_err()));
+    }
+}
