@@ -124,7 +124,8 @@ impl<A, Fut: Future> Item<A, Fut> {
     }
 
     /// Makes one try, which may panic.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call costs a map of trivial items 5 %")]
+    #[inline(always)]
     fn poll_try<S, F, X>(
         self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,

@@ -414,6 +414,7 @@ impl<T, X: Executor> Results<T, X> {
         state.feeder.take()
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State<T, X>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.buffer.close(self.reads.take());
