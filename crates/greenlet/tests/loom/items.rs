@@ -119,8 +119,8 @@ fn two_items(
 /// is not lost while that awaits.
 fn kill_meanwhile(asks: bool, between: fn()) {
     let (task, entry, done) = two_items(asks, between, pending());
-    let wakes = Count::new();
-    let waker = Waker::from(Arc::new(Wakes(wakes.clone())));
+    let woken = Count::new();
+    let waker = Waker::from(Arc::new(Wakes(woken.clone())));
     let mut task = Box::pin(task);
     let runs = thread::spawn(move || {
         let polled = task.as_mut().poll(&mut task::Context::from_waker(&waker));
@@ -131,12 +131,12 @@ fn kill_meanwhile(asks: bool, between: fn()) {
     let (mut task, mut polled) = runs.join().unwrap();
     let mut hit = first.clone();
     if first.is_successful() {
-        assert!(polled.is_pending() && wakes.get() == 0, "it hits another item");
+        assert!(polled.is_pending() && woken.get() == 0, "it hits another item");
         hit = entry.get();
         hit.kill_now();
     }
     if polled.is_pending() {
-        assert!(wakes.get() > 0, "the kill is lost");
+        assert!(woken.get() > 0, "the kill is lost");
         polled = task.as_mut().poll(&mut task::Context::from_waker(Waker::noop()));
     }
     assert!(polled.is_ready() && hit.failure().unwrap().is_killed());
@@ -210,7 +210,7 @@ fn item_asked_for_inside_and_outside_at_once_has_one_id() {
         runs.join().unwrap();
         let done = done.lock().unwrap();
         have_unique_ids(&done, [handle]);
-        let own = |n: usize| &done[n].own.as_ref().unwrap().0;
-        assert_ne!(own(0), own(1), "two items are two greenlets");
+        let item = |n: usize| &done[n].own.as_ref().unwrap().0;
+        assert_ne!(item(0), item(1), "two items are two greenlets");
     });
 }
