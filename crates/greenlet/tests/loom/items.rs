@@ -6,9 +6,10 @@ use std::sync::{self, Arc};
 use std::task::{self, Wake, Waker};
 
 use loom::sync::Mutex;
+use loom::sync::atomic::AtomicBool;
+use loom::sync::atomic::Ordering::{Acquire, Release};
 use loom::thread;
 use spinney_greenlet::{Birth, Failure, Handle, ItemGreenlets, Task, pair_items};
-
 use spinney_hub::{Clock, Context};
 
 use crate::end::Here;
@@ -16,49 +17,78 @@ use crate::{Count, model, pause, spawn};
 
 /// The member list of a container: the handle of the current item.
 #[derive(Clone)]
-struct Entry(Arc<Mutex<Option<Handle>>>);
+struct Entry {
+    current: Arc<Mutex<Option<Handle>>>,
+    /// A caller has a handle.
+    given: Arc<AtomicBool>,
+}
 
 impl Entry {
+    fn new() -> Self {
+        Self { current: Arc::default(), given: Arc::new(AtomicBool::new(false)) }
+    }
+
     /// A handle, as callers get it.
     fn get(&self) -> Handle {
-        self.0.lock().unwrap().clone().unwrap()
+        let current = self.current.lock().unwrap().clone().unwrap();
+        self.given.store(true, Release);
+        current
     }
 
     fn move_to(&self, new: Handle) {
-        let old = self.0.lock().unwrap().replace(new);
+        let old = self.current.lock().unwrap().replace(new);
         drop(old);
     }
 }
 
-/// What one item was: its handle, if the item asked for it, and how it ended.
-type Item = (Option<Handle>, Option<Failure>);
+/// What an item was.
+struct Item {
+    /// If it asked for itself.
+    own: Option<Known>,
+    /// A caller had a handle before it ended.
+    given: bool,
+    failure: Option<Failure>,
+}
+
+/// A greenlet, and the id that it had when it was asked for.
+type Known = (Handle, u64);
+
+fn known(handle: Handle) -> Known {
+    let id = handle.id();
+    (handle, id)
+}
 
 /// The worker of a container.
 struct Worker {
     items: ItemGreenlets,
     entry: Entry,
     done: Done,
-    /// The item that it is at, with its handle if it asked for that.
-    at: Option<Option<Handle>>,
+    at: Option<Item>,
 }
 
 impl Worker {
     /// Runs `body` as an item, which asks for its own greenlet or does not.
     async fn item(&mut self, asks: bool, body: impl Future<Output = ()>) {
         self.items.start(|_, new| self.entry.move_to(new));
-        self.at = Some(if asks { Handle::current() } else { None });
+        let own = if asks { Handle::current().map(known) } else { None };
+        let item = self.at.insert(Item { own, given: false, failure: None });
         body.await;
-        let at = self.at.take().unwrap();
+        item.given = self.entry.given.load(Acquire);
         let finished = self.items.finish(Ok(()), |_, new| self.entry.move_to(new));
-        self.done.lock().unwrap().push((at, finished.err()));
+        self.note(finished.err());
+    }
+
+    fn note(&mut self, failure: Option<Failure>) {
+        let item = self.at.take().unwrap();
+        self.done.lock().unwrap().push(Item { failure, ..item });
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if let Some(at) = self.at.take() {
+        if self.at.is_some() {
             let failure = self.items.cut_off(Ok(()));
-            self.done.lock().unwrap().push((at, Some(failure)));
+            self.note(Some(failure));
         }
     }
 }
@@ -72,7 +102,7 @@ fn two_items(
     between: fn(),
     last: impl Future<Output = ()>,
 ) -> (Task<impl Future<Output = ()>>, Entry, Done) {
-    let (entry, done) = (Entry(Arc::default()), Done::default());
+    let (entry, done) = (Entry::new(), Done::default());
     let (there, results) = (entry.clone(), Arc::clone(&done));
     let make = move |items| async move {
         let mut worker = Worker { items, entry: there, done: results, at: None };
@@ -89,8 +119,8 @@ fn two_items(
 /// is not lost while that awaits.
 fn kill_meanwhile(asks: bool, between: fn()) {
     let (task, entry, done) = two_items(asks, between, pending());
-    let wakes = Count::new();
-    let waker = Waker::from(Arc::new(Wakes(wakes.clone())));
+    let woken = Count::new();
+    let waker = Waker::from(Arc::new(Wakes(woken.clone())));
     let mut task = Box::pin(task);
     let runs = thread::spawn(move || {
         let polled = task.as_mut().poll(&mut task::Context::from_waker(&waker));
@@ -101,24 +131,25 @@ fn kill_meanwhile(asks: bool, between: fn()) {
     let (mut task, mut polled) = runs.join().unwrap();
     let mut hit = first.clone();
     if first.is_successful() {
-        assert!(polled.is_pending() && wakes.get() == 0, "it hits another item");
+        assert!(polled.is_pending() && woken.get() == 0, "it hits another item");
         hit = entry.get();
         hit.kill_now();
     }
     if polled.is_pending() {
-        assert!(wakes.get() > 0, "the kill is lost");
+        assert!(woken.get() > 0, "the kill is lost");
         polled = task.as_mut().poll(&mut task::Context::from_waker(Waker::noop()));
     }
     assert!(polled.is_ready() && hit.failure().unwrap().is_killed());
     let done = done.lock().unwrap();
-    for (item, failure) in &*done {
+    for Item { own, failure, .. } in &*done {
         assert!(failure.as_ref().is_none_or(|failure| failure.task() == Some(&hit)));
-        assert!(item.as_ref().is_none_or(|item| (*item == hit) == failure.is_some()));
+        assert!(own.as_ref().is_none_or(|(own, _)| (*own == hit) == failure.is_some()));
     }
+    let first_was_given = done.first().is_some_and(|item| item.given);
+    assert!(first.is_successful() || !first_was_given, "it hits the item after its own");
     // A kill before the first poll is an end before the first item; another is the last one's.
     assert!([0, 2].contains(&done.len()));
-    let own = done.iter().filter_map(|(item, _)| item.as_ref());
-    have_unique_ids(&own.chain([&first, &hit]).collect::<Vec<_>>());
+    have_unique_ids(&done, [known(first), known(hit)]);
 }
 
 struct Wakes(Count);
@@ -129,10 +160,12 @@ impl Wake for Wakes {
     }
 }
 
-/// Each greenlet has one id, and each id one greenlet.
-fn have_unique_ids(handles: &[&Handle]) {
-    for (one, other) in handles.iter().flat_map(|one| handles.iter().map(move |two| (one, two))) {
-        assert_eq!(one == other, one.id() == other.id());
+/// Each greenlet has one id at all times, and each id one greenlet.
+fn have_unique_ids(done: &[Item], others: impl IntoIterator<Item = Known>) {
+    let own = done.iter().filter_map(|item| item.own.clone());
+    let all: Vec<Known> = own.chain(others).collect();
+    for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+        assert_eq!(one.0 == other.0, one.1 == other.1);
     }
 }
 
@@ -173,12 +206,11 @@ fn item_asked_for_inside_and_outside_at_once_has_one_id() {
     model(|| {
         let (task, entry, done) = two_items(true, || (), ready(()));
         let runs = spawn(task);
-        let handle = entry.get();
+        let handle = known(entry.get());
         runs.join().unwrap();
         let done = done.lock().unwrap();
-        let all: Vec<_> =
-            done.iter().filter_map(|(item, _)| item.as_ref()).chain([&handle]).collect();
-        have_unique_ids(&all);
-        assert_ne!(all[0], all[1], "two items are two greenlets");
+        have_unique_ids(&done, [handle]);
+        let item = |n: usize| &done[n].own.as_ref().unwrap().0;
+        assert_ne!(item(0), item(1), "two items are two greenlets");
     });
 }
