@@ -21,7 +21,7 @@ use spinney::{
 };
 use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
-use spinney_tests::tools::{Count, OnDrop, Why, behind, blow_up, gate, let_others_run};
+use spinney_tests::tools::{Count, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
 
 /// Panics when it is dropped, unless that would end the process.
 #[derive(Debug)]
@@ -131,17 +131,16 @@ on_every_hub! {
         assert_eq!(pool.size(), 0);
     }
 
-    async fn close_ends_a_map_whose_item_ahead_panics_when_dropped(hub) {
-        let (pool, open) = (Pool::on(hub, 1), gate());
-        let busy = pool.spawn(behind(Arc::clone(&open), ())).await;
+    async fn kill_ends_a_closed_map_whose_item_ahead_panics_when_dropped(hub) {
+        let pool = Pool::on(hub, 1);
+        pool.spawn(stuck(gate(), ())).await.detach();
         let items = stream::iter(0..3).map(|_| BadDrop);
         let mut results = pool.imap(|bad| async move { std::mem::forget(bad) }, from_stream(items));
         let_others_run().await;
         pool.close();
+        pool.kill().await;
         assert!(results.next().await.unwrap().unwrap_err().is_killed());
         assert!(results.next().await.is_none());
-        open.set();
-        busy.await.unwrap();
     }
 }
 
