@@ -298,7 +298,7 @@ impl Both {
         let report = self.sets[set].close();
         self.model.close(set);
         assert_eq!(report.refused, self.model.refused_calls[set]);
-        assert_eq!(report.running, self.model.members(set).count());
+        assert_eq!(report.running, self.model.members_of(set).count());
     }
 
     fn add(&mut self, set: usize, task: usize) {
@@ -320,7 +320,7 @@ impl Both {
         } else {
             self.sets[set].kill_now();
         }
-        for task in self.model.members(set).collect::<Vec<_>>() {
+        for task in self.model.members_of(set).collect::<Vec<_>>() {
             self.model.end(task, End::Killed);
         }
     }
@@ -368,7 +368,7 @@ impl Both {
             // Those that run are as many as the slots that are not free.
             assert_eq!(pool.available(), available, "{model:?}");
             assert_eq!(pool.free_count(), available.max(0).unsigned_abs());
-            let members: BTreeSet<_> = model.members(set).collect();
+            let members: BTreeSet<_> = model.members_of(set).collect();
             let taken = if set == 0 { model.taken() } else { members.len() };
             assert_eq!(pool.len(), taken, "{set} of {model:?}");
             assert_eq!(pool.waiting(), model.waiting(set), "{set} of {model:?}");

@@ -40,11 +40,11 @@ pub(crate) enum Call {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) capacity: usize,
-    closed: [bool; SETS],
+    pub(crate) closed: [bool; SETS],
     /// The tasks that run, members or not.
     pub(crate) alive: BTreeSet<usize>,
     /// Where each task is a member. It holds a slot in each of them.
-    members: BTreeSet<(usize, usize)>,
+    pub(crate) members: BTreeSet<(usize, usize)>,
     /// How many slots are held, and have no task.
     pub(crate) held: usize,
     pub(crate) queue: VecDeque<Waiter>,
@@ -84,7 +84,7 @@ impl Model {
         self.queue.iter().filter(|waiter| set == 0 || waiter.set == set).count()
     }
 
-    pub(crate) fn members(&self, set: usize) -> impl Iterator<Item = usize> {
+    pub(crate) fn members_of(&self, set: usize) -> impl Iterator<Item = usize> {
         self.members.iter().filter(move |(_, of)| *of == set).map(|(task, _)| *task)
     }
 
