@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use spinney::{Pool, ThreadPool, block_on, unblock};
 
@@ -82,8 +83,12 @@ fn main() -> Result<()> {
 
     let threads = ThreadPool::builder().maxsize(2).build()?;
     let job = move |path| shrink(threads.clone(), path);
+    let (total, ended) = (paths.len(), AtomicUsize::new(0));
+    let show = move |_, _| eprint!("\r{} of {total}", ended.fetch_add(1, Relaxed) + 1);
+    let mapper = Pool::new(4).mapper().on_item(show);
     // One bad file is no reason to leave the others.
-    let thumbnails = block_on(async { Pool::new(4).try_map(job, paths).collect_all().await });
+    let thumbnails = block_on(mapper.try_map(job, paths).collect_all());
+    eprintln!();
     for (n, thumbnail) in thumbnails.into_iter().enumerate() {
         match thumbnail {
             Ok(said) => println!("{n}.ppm: {said}"),

@@ -47,7 +47,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     match &args.task {
         Task::Measure => measure(&workloads, args),
         Task::Show(kept) => show(&workloads, kept, args.plot),
-        Task::Check => solo::check(&workloads),
+        Task::Check => check(&workloads),
         Task::CountInstructions => instructions::compare(&workloads),
         Task::KeepInstructions => instructions::update(&workloads),
         Task::Solo(who) => run_solo(&workloads, who, args),
@@ -56,6 +56,20 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             Ok(())
         }
     }
+}
+
+/// Looks up every rival that a target, the scaling or the counts name, then has each rival answer.
+fn check(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
+    let targets = workloads.iter().flat_map(|workload| {
+        let names = workload.targets.iter().flat_map(|target| [Some(&*target.rival), target.of]);
+        names.flatten().map(|name| format!("{}/{name}", workload.id))
+    });
+    let scaling = scaling::RIVALS.iter().map(|name| format!("{}/{name}", scaling::WORKLOAD));
+    let counts = instructions::PATHS.iter().map(ToString::to_string);
+    for who in targets.chain(scaling).chain(counts) {
+        workloads::find(workloads, &who)?;
+    }
+    solo::check(workloads)
 }
 
 /// `who` is `W3/LocalHub map`, for example.

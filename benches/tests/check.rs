@@ -1,4 +1,5 @@
-//! Runs all benchmarks with hardly any items, so that they do not rot.
+//! Runs all benchmarks with hardly any items, so that they do not rot. That each name in a target,
+//! the scaling or the counts is a rival's is looked up first.
 
 use std::process::Command;
 

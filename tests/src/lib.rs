@@ -1,10 +1,12 @@
 //! What the tests of promises share: [`on_every_hub`], which runs one test on every hub,
 //! [`Dropped`], which counts what has been dropped, and the small tools of [`tools`].
 
+use std::cell::RefCell;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 pub mod conformance;
@@ -24,8 +26,8 @@ pub const SEEDS: u64 = 50;
 /// three of them, a [`LocalHub`], a first-in-first-out [`SimHub`], and [`SEEDS`] seeded ones.
 ///
 /// The function gets a reference to the hub; its body runs as the main future there. It is compiled
-/// twice, for [`AnyHub`] and for [`OneThread`], rather than once for each hub: the programs of tests
-/// would build five times as long.
+/// once, for [`AnyHub`], rather than once for each hub: the program of these tests takes longer to
+/// build than all others together.
 ///
 /// ```
 /// spinney_tests::on_every_hub! {
@@ -41,56 +43,56 @@ macro_rules! on_every_hub {
         mod $name {
             use super::*;
 
-            fn on_threads($hub: &$crate::AnyHub) -> $crate::Test<'_> {
+            fn test($hub: &$crate::AnyHub) -> $crate::Test<'_> {
                 Box::pin(async move $body)
             }
 
             #[test]
             fn hub_of_one_thread() {
-                $crate::on_hub(1, on_threads);
+                $crate::on_hub(1, test);
             }
 
             #[test]
             fn hub_of_four_threads() {
-                $crate::on_hub(4, on_threads);
+                $crate::on_hub(4, test);
             }
 
             #[test]
             fn smol_hub() {
-                $crate::on_smol(on_threads);
+                $crate::on_smol(test);
             }
 
             #[test]
             fn tokio_hub_of_one_thread() {
-                $crate::on_tokio(1, on_threads);
+                $crate::on_tokio(1, test);
             }
 
             #[test]
             fn tokio_hub_of_four_threads() {
-                $crate::on_tokio(4, on_threads);
+                $crate::on_tokio(4, test);
             }
 
             #[test]
             fn own_executor() {
-                $crate::on_own_executor(on_threads);
+                $crate::on_own_executor(test);
             }
 
             #[test]
             fn following_a_hub() {
-                $crate::following_a_hub(on_threads);
+                $crate::following_a_hub(test);
             }
 
             #[test]
             fn following_tokio() {
-                $crate::following_tokio(on_threads);
+                $crate::following_tokio(test);
             }
 
             #[test]
             fn following_a_local_hub() {
-                $crate::following_a_local_hub(on_threads);
+                $crate::following_a_local_hub(test);
             }
 
-            $crate::on_one_thread!(@tests $hub $body);
+            $crate::on_one_thread!(@tests test);
         }
     )+};
 }
@@ -103,27 +105,27 @@ macro_rules! on_one_thread {
         mod $name {
             use super::*;
 
-            $crate::on_one_thread!(@tests $hub $body);
+            fn test($hub: &$crate::OneThread) -> $crate::Test<'_> {
+                Box::pin(async move $body)
+            }
+
+            $crate::on_one_thread!(@tests test);
         }
     )+};
-    (@tests $hub:ident $body:block) => {
-        fn on_one_thread($hub: &$crate::OneThread) -> $crate::Test<'_> {
-            Box::pin(async move $body)
-        }
-
+    (@tests $test:ident) => {
         #[test]
         fn local_hub() {
-            $crate::on_local(on_one_thread);
+            $crate::on_local($test);
         }
 
         #[test]
         fn sim_hub() {
-            $crate::on_sim(on_one_thread);
+            $crate::on_sim($test);
         }
 
         #[test]
         fn seeded_sim_hub() {
-            $crate::on_seeds(on_one_thread);
+            $crate::on_seeds($test);
         }
     };
 }
@@ -131,7 +133,8 @@ macro_rules! on_one_thread {
 /// The main future of a test.
 pub type Test<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// Any hub whose tasks are `Send`.
+/// Any hub, for tasks that are `Send`. One that stays on its thread, this test's, panics when it is
+/// used on another.
 #[derive(Clone)]
 pub struct AnyHub(Arc<dyn AnyExecutor<BoxTask> + Send + Sync>);
 
@@ -152,6 +155,10 @@ impl Executor for AnyHub {
     fn is_current(&self) -> bool {
         self.0.is_current()
     }
+
+    fn is_local(&self) -> bool {
+        self.0.is_local()
+    }
 }
 
 impl AnyHub {
@@ -159,8 +166,18 @@ impl AnyHub {
         Self(Arc::new(Hub::following()))
     }
 
-    /// Does nothing: the time of these hubs is real. See [`OneThread::let_time_pass`].
-    pub fn let_time_pass(&self, _time: Duration) {}
+    /// As [`OneThread::let_time_pass`]; does nothing where the time is real.
+    pub fn let_time_pass(&self, time: Duration) {
+        if let Some(hub) = OneThread::of_the_test() {
+            hub.let_time_pass(time);
+        }
+    }
+}
+
+impl From<&OneThread> for AnyHub {
+    fn from(_: &OneThread) -> Self {
+        Self(Arc::new(OfTheTest(thread::current().id())))
+    }
 }
 
 impl fmt::Debug for AnyHub {
@@ -176,7 +193,28 @@ pub struct OneThread {
     sim: Option<SimHub>,
 }
 
+thread_local! {
+    /// The hub of the test that runs on this thread, if it stays there.
+    static OF_THE_TEST: RefCell<Option<OneThread>> = const { RefCell::new(None) };
+}
+
 impl OneThread {
+    fn of_the_test() -> Option<Self> {
+        OF_THE_TEST.with_borrow(Clone::clone)
+    }
+
+    /// Runs `test` while this is the hub of the test, by `block_on`.
+    fn run<H: for<'a> From<&'a Self>>(
+        self,
+        test: fn(&H) -> Test<'_>,
+        block_on: impl FnOnce(Test<'_>),
+    ) {
+        let hub = H::from(&self);
+        OF_THE_TEST.set(Some(self));
+        let _forget = Forget;
+        block_on(test(&hub));
+    }
+
     /// Has a simulation's time pass, beside loops that keep it from passing by itself.
     pub fn let_time_pass(&self, time: Duration) {
         let Some(sim) = self.sim.clone() else { return };
@@ -187,6 +225,21 @@ impl OneThread {
                 spinney::yield_now().await;
             }
         });
+    }
+}
+
+/// Ends the time of the hub of the test, also where the test panics.
+struct Forget;
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        OF_THE_TEST.take();
+    }
+}
+
+impl From<&Self> for OneThread {
+    fn from(hub: &Self) -> Self {
+        hub.clone()
     }
 }
 
@@ -223,6 +276,38 @@ impl Executor for OneThread {
 impl fmt::Debug for OneThread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OneThread").finish_non_exhaustive()
+    }
+}
+
+/// The hub of the test, for types that ask for `Send`: each use looks it up, and panics on another
+/// thread. Once the test has ended, tasks are dropped.
+struct OfTheTest(ThreadId);
+
+impl OfTheTest {
+    fn hub(&self) -> Option<OneThread> {
+        assert_eq!(self.0, thread::current().id(), "the hub of this test stays on its thread");
+        OneThread::of_the_test()
+    }
+}
+
+impl Spawn<BoxTask> for OfTheTest {
+    fn spawn(&self, task: BoxTask) {
+        if let Some(hub) = self.hub() {
+            hub.hub.spawn(task);
+        }
+    }
+}
+
+impl Executor for OfTheTest {
+    type AnyTask = BoxTask;
+
+    fn is_current(&self) -> bool {
+        self.hub().is_some_and(|hub| hub.hub.is_current())
+    }
+
+    fn is_local(&self) -> bool {
+        self.hub();
+        true
     }
 }
 
@@ -265,23 +350,23 @@ pub fn following_a_local_hub(test: fn(&AnyHub) -> Test<'_>) {
 }
 
 /// Runs `test` on a [`LocalHub`].
-pub fn on_local(test: fn(&OneThread) -> Test<'_>) {
+pub fn on_local<H: for<'a> From<&'a OneThread>>(test: fn(&H) -> Test<'_>) {
     let hub = LocalHub::new();
-    hub.block_on(in_time(test(&hub.clone().into())));
+    OneThread::from(hub.clone()).run(test, |test| hub.block_on(in_time(test)));
 }
 
 /// Runs `test` on a [`SimHub`], first in, first out.
-pub fn on_sim(test: fn(&OneThread) -> Test<'_>) {
+pub fn on_sim<H: for<'a> From<&'a OneThread>>(test: fn(&H) -> Test<'_>) {
     let hub = SimHub::new();
-    hub.block_on(test(&hub.clone().into()));
+    OneThread::from(hub.clone()).run(test, |test| hub.block_on(test));
 }
 
 /// Runs `test` on a [`SimHub`] of each of [`SEEDS`] seeds.
-pub fn on_seeds(test: fn(&OneThread) -> Test<'_>) {
+pub fn on_seeds<H: for<'a> From<&'a OneThread>>(test: fn(&H) -> Test<'_>) {
     for seed in 0..SEEDS {
         let replay = Replay(seed);
         let hub = SimHub::seeded(seed);
-        hub.block_on(test(&hub.clone().into()));
+        OneThread::from(hub.clone()).run(test, |test| hub.block_on(test));
         replay.passed();
     }
 }
@@ -363,3 +448,25 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/migrating.md")]
 mod migrating {}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use spinney::Executor;
+
+    use super::{AnyHub, Test, on_local};
+
+    #[test]
+    fn any_hub_panics_off_the_thread_of_its_test() {
+        fn test(hub: &AnyHub) -> Test<'_> {
+            let hub = hub.clone();
+            Box::pin(async {
+                assert!(hub.is_local());
+                let asked = thread::spawn(move || hub.is_local());
+                assert!(asked.join().is_err());
+            })
+        }
+        on_local(test);
+    }
+}

@@ -1,13 +1,14 @@
 //! The promises of `spawn_tree`: who is in it, where, and for how long. The tree is the whole
 //! process's, so these tests take turns.
 
-use std::future::pending;
+use std::future::{pending, ready};
+use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use spinney::{
-    BoxTask, Greenlet, Handle, State, joinall, killall, pair, sleep, spawn, spawn_on, spawn_tree,
-    track_spawns,
+    Birth, BoxTask, Greenlet, Handle, ItemGreenlets, State, joinall, killall, named, pair,
+    pair_items, sleep, spawn, spawn_on, spawn_tree, track_spawns,
 };
 use spinney_tests::tools::{blow_up, gate, stuck};
 use spinney_tests::{LocalHub, SimHub, hub, in_time};
@@ -166,6 +167,28 @@ fn those_that_were_made_while_nobody_asked_are_not_in_it() {
     });
     assert_eq!(tree(), []);
     drop(tracked);
+}
+
+#[test]
+fn items_that_start_while_spawns_are_tracked_are_in_it() {
+    let (_tracked, hub) = (tracked(), LocalHub::new());
+    track_spawns(false);
+    let run = |mut items: ItemGreenlets| async move {
+        for (name, is_tracked) in [("first", false), ("second", true), ("third", true)] {
+            track_spawns(is_tracked);
+            items.start(|_, _| ());
+            let mut expected = Vec::new();
+            if is_tracked {
+                named(name, ready(())).await;
+                expected = lines(&[(0, name)]);
+            }
+            assert_eq!(tree(), expected);
+            items.finish(Ok(()), |_, _| ()).unwrap();
+            assert_eq!(tree(), []);
+        }
+    };
+    let (task, _first) = pair_items(None, Birth::here(Location::caller()), run, |_| ());
+    hub.block_on(task);
 }
 
 #[test]

@@ -12,34 +12,51 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
         // A clean clone has nothing to build upon; what it would keep only fills the disk.
         sh.set_var("CARGO_INCREMENTAL", "0");
     }
-    lint(workspace, steps)?;
-    test::run(workspace, steps)?;
-    steps.step("loom", "cargo xtask loom", || loom::run(workspace))?;
-    let again = "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps";
-    steps.step("doc", again, || {
-        let doc = cmd!(sh, "cargo doc --workspace --no-deps");
-        Ok(doc.env("RUSTDOCFLAGS", "-D warnings").quiet().run()?)
-    })?;
-    steps.step("deny", "cargo xtask deny", || deny::run(workspace))?;
-    features::run(workspace, steps)?;
-    steps.step("package", "cargo xtask package", || package::run(workspace))
+    quick(workspace, steps)?;
+    // A core would be idle where one large program is compiled or tests wait for each other. The
+    // models are built in a folder of their own; packages take turns at cargo's lock of the other.
+    let others = workspace.clone();
+    let aside = move |steps: &mut Steps| {
+        let workspace = &others;
+        steps.step("deny", "cargo xtask deny", || deny::run(workspace))?;
+        steps.step("loom", "cargo xtask loom", || loom::run(workspace))?;
+        steps.step("package", "cargo xtask package", || package::run(workspace))
+    };
+    steps.beside(aside, |steps| {
+        clippy(workspace, steps)?;
+        test::run(workspace, steps)?;
+        doc(workspace, steps)?;
+        features::run(workspace, steps)
+    })
 }
 
 /// The part that a contributor waits for after each change.
 pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result {
-    lint(workspace, steps)?;
+    quick(workspace, steps)?;
+    clippy(workspace, steps)?;
     test::fast(workspace, steps)
 }
 
-/// The checks that run no code of the workspace.
-fn lint(workspace: &Workspace, steps: &mut Steps) -> Result {
-    let sh = &workspace.sh;
+/// The checks that compile nothing.
+fn quick(workspace: &Workspace, steps: &mut Steps) -> Result {
     need_component(workspace, "fmt", "rustfmt")?;
     need_component(workspace, "clippy", "clippy")?;
-    steps.cmd("fmt", cmd!(sh, "cargo fmt --all --check"))?;
-    steps.cmd("clippy", cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings"))?;
+    steps.cmd("fmt", cmd!(workspace.sh, "cargo fmt --all --check"))?;
     steps.step("layers", "cargo xtask layers", || layers::run(workspace))?;
     steps.step("tidy", "cargo xtask tidy", || tidy::run(workspace))
+}
+
+fn clippy(workspace: &Workspace, steps: &mut Steps) -> Result {
+    let clippy = cmd!(workspace.sh, "cargo clippy --workspace --all-targets -- -D warnings");
+    steps.cmd("clippy", clippy)
+}
+
+fn doc(workspace: &Workspace, steps: &mut Steps) -> Result {
+    let again = "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps";
+    steps.step("doc", again, || {
+        let doc = cmd!(workspace.sh, "cargo doc --workspace --no-deps");
+        Ok(doc.env("RUSTDOCFLAGS", "-D warnings").quiet().run()?)
+    })
 }
 
 /// Makes sure that `cargo SUBCOMMAND` works, adding its component once if it does not.

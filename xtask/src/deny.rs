@@ -25,7 +25,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
 /// The pinned program, installed under the target folder if it is not there yet.
 fn program(workspace: &Workspace) -> Result<PathBuf> {
     let sh = &workspace.sh;
-    let tools = workspace.target().join("tools").into_std_path_buf();
+    let tools = workspace.target().join("tools");
     let program = tools.join("bin").join(format!("cargo-deny{EXE_SUFFIX}"));
     if is_pinned(sh, &program) {
         return Ok(program);

@@ -4,9 +4,8 @@
 mod expected;
 
 use std::env::consts::EXE_SUFFIX;
+use std::path::PathBuf;
 
-use cargo_metadata::TargetKind;
-use cargo_metadata::camino::Utf8PathBuf;
 use xshell::cmd;
 
 use crate::Result;
@@ -52,7 +51,7 @@ impl Example<'_> {
     }
 
     /// The path of the program once it is built.
-    fn program(&self, workspace: &Workspace) -> Utf8PathBuf {
+    fn program(&self, workspace: &Workspace) -> PathBuf {
         let folder = if self.is_bin { "debug" } else { "debug/examples" };
         workspace.target().join(folder).join(format!("{}{EXE_SUFFIX}", self.name))
     }
@@ -64,8 +63,8 @@ fn examples(workspace: &Workspace) -> Vec<Example<'_>> {
     let targets = packages.flat_map(|package| package.targets.iter().map(move |t| (package, t)));
     let mut examples: Vec<_> = targets
         .filter_map(|(package, target)| {
-            let is_bin = target.kind.contains(&TargetKind::Bin);
-            let is_example = is_bin || target.kind.contains(&TargetKind::Example);
+            let is_bin = target.is("bin");
+            let is_example = is_bin || target.is("example");
             is_example.then_some(Example { name: &target.name, package: &package.name, is_bin })
         })
         .collect();
@@ -74,7 +73,7 @@ fn examples(workspace: &Workspace) -> Vec<Example<'_>> {
 }
 
 /// Where it is written what the example `name` prints.
-fn file(workspace: &Workspace, name: &str) -> Utf8PathBuf {
+fn file(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.root().join(format!("examples/expected/{name}.txt"))
 }
 

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use cargo_metadata::Package;
 use xshell::cmd;
 
 use crate::Result;
+use crate::metadata::Package;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
@@ -35,7 +35,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
 
 /// The lists of features that matter, as cargo takes them.
 fn combinations(package: &Package) -> BTreeSet<String> {
-    let names: Vec<&str> = package.features.keys().map(String::as_str).collect();
+    let names: Vec<&str> = package.features.iter().map(String::as_str).collect();
     let mut lists = BTreeSet::from([String::new(), names.join(",")]);
     lists.extend(names.into_iter().map(String::from));
     lists
@@ -65,7 +65,7 @@ mod tests {
         let facade = workspace.crates().find(|package| package.name == "spinney").unwrap();
         for path in ["README.md", "crates/spinney/src/lib.rs"] {
             let text = fs::read_to_string(workspace.root().join(path)).unwrap();
-            for feature in facade.features.keys() {
+            for feature in &facade.features {
                 assert!(text.contains(&format!("| `{feature}` |")), "{feature} in {path}");
             }
         }

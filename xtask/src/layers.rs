@@ -6,9 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use cargo_metadata::{Dependency, DependencyKind, Package};
-
 use crate::faults::report;
+use crate::metadata::{Dependency, Package};
 use crate::workspace::Workspace;
 use crate::{Result, loom};
 
@@ -87,7 +86,7 @@ fn check(workspace: &Workspace) -> Vec<String> {
 /// What is wrong with the use of one of our own packages by a crate of layer `from`.
 fn inside_fault(from: u8, dependency: &Dependency) -> Option<String> {
     let name = &dependency.name;
-    let is_dev = dependency.kind == DependencyKind::Development;
+    let is_dev = dependency.is_dev;
     if name == SUPPORT {
         return (!is_dev).then(|| format!("uses {name}; fix: make it a dev-dependency"));
     }
@@ -118,7 +117,7 @@ fn outside_fault(user: &str, dependency: &Dependency) -> Option<String> {
         Only(owner) if *owner != user => Some(format!(
             "uses {name}, which belongs to {owner}; fix: let {owner} do what needs it"
         )),
-        AllBut(barred) if *barred == user && !dependency.optional => {
+        AllBut(barred) if *barred == user && !dependency.is_optional => {
             Some(format!("uses {name}, which any other crate may; fix: use std, or a feature"))
         }
         _ => None,
@@ -137,8 +136,8 @@ fn row(package: &Package) -> String {
 /// Whether it is for more than tests and models.
 fn reaches_users(dependency: &Dependency) -> bool {
     let models = format!("cfg({})", loom::CFG);
-    let only_models = dependency.target.as_ref().is_some_and(|target| target.to_string() == models);
-    dependency.kind != DependencyKind::Development && !only_models
+    let only_models = dependency.platform.as_ref() == Some(&models);
+    !dependency.is_dev && !only_models
 }
 
 fn layer(name: &str) -> Option<u8> {

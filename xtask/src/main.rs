@@ -30,6 +30,7 @@ mod faults;
 mod features;
 mod layers;
 mod loom;
+mod metadata;
 mod package;
 mod steps;
 mod stress;

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::camino::Utf8Path;
-use cargo_metadata::{Metadata, MetadataCommand, Package};
 use xshell::Shell;
 
 use crate::Result;
+use crate::metadata::{Metadata, Package};
 
 /// A workspace as cargo sees it.
+#[derive(Clone)]
 pub(crate) struct Workspace {
     /// Runs every command at the root, wherever the person stands.
     pub(crate) sh: Shell,
@@ -26,19 +26,19 @@ impl Workspace {
 
     /// The workspace that `manifest` belongs to.
     pub(crate) fn at(manifest: &Path) -> Result<Self> {
-        let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec()?;
         let sh = Shell::new()?;
+        let metadata = Metadata::read(&sh, manifest)?;
         sh.change_dir(&metadata.workspace_root);
         Ok(Self { sh, metadata })
     }
 
     /// Its topmost folder.
-    pub(crate) fn root(&self) -> &Utf8Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.metadata.workspace_root
     }
 
     /// Where cargo, and so this program too, puts what it makes.
-    pub(crate) fn target(&self) -> &Utf8Path {
+    pub(crate) fn target(&self) -> &Path {
         &self.metadata.target_directory
     }
 

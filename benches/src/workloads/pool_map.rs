@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_concurrency::concurrent_stream::{ConcurrentStream, IntoConcurrentStream};
 use futures_util::{Stream, StreamExt, stream};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use spinney::{Imap, Map, Pool, yield_now};
+use spinney::{Executor, Imap, Map, Pool, yield_now};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::answers::{digest, digest_below, extend_digest, sum_below};
@@ -154,15 +154,15 @@ async fn computed(n: u64) -> u64 {
     compute_2_us(n)
 }
 
-async fn digest_map<X>(map: Map<u64, X>) -> u64 {
+async fn digest_map<X: Executor>(map: Map<u64, X>) -> u64 {
     digest(map.await.expect("a number is no panic"))
 }
 
-async fn digest_imap<X>(results: Imap<u64, X>) -> u64 {
+async fn digest_imap<X: Executor>(results: Imap<u64, X>) -> u64 {
     digest_stream(results.map(|result| result.expect("a number is no panic"))).await
 }
 
-async fn sum_imap<X>(results: Imap<u64, X>) -> u64 {
+async fn sum_imap<X: Executor>(results: Imap<u64, X>) -> u64 {
     sum(results.map(|result| result.expect("a number is no panic"))).await
 }
 

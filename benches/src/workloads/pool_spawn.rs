@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::{StreamExt, stream};
-use spinney::{Acquire, Imap, LocalHub, Pool, Runs, Semaphore, Spawn};
+use spinney::{Acquire, Executor, Imap, LocalHub, Pool, Runs, Semaphore, Spawn};
 use tokio::task::JoinSet;
 
 use crate::answers::sum_below;
@@ -80,7 +80,7 @@ async fn by_hand(hub: LocalHub, load: Load) -> u64 {
     places.into_iter().map(|place| place.load(Relaxed)).sum()
 }
 
-async fn sum<X>(mut results: Imap<u64, X>) -> u64 {
+async fn sum<X: Executor>(mut results: Imap<u64, X>) -> u64 {
     let mut sum = 0;
     while let Some(result) = results.next().await {
         sum += result.expect("a number is no panic");

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::task::Waker;
 use std::thread::{self, ThreadId};
 
 use crate::control::Control;
@@ -34,8 +33,7 @@ impl Current {
 
     /// The greenlet, for code in it that keeps it or changes it.
     fn ask_for(&mut self) -> Option<&Arc<Control>> {
-        self.frame.asked_inside = true;
-        self.frame.control.as_ref().inspect(|control| _ = control.id())
+        self.frame.control.as_ref().inspect(|control| control.ask_inside())
     }
 
     fn locals(&mut self) -> &mut Locals {
@@ -50,35 +48,24 @@ impl Current {
 pub(crate) struct Frame {
     control: Option<Arc<Control>>,
     locals: Locals,
-    /// The waker that the task has left with the control block.
-    parked: Option<Waker>,
-    /// Code in the greenlet asked for it, or has set a local.
-    asked_inside: bool,
 }
 
 impl Frame {
     const fn of_thread() -> Self {
-        Self { control: None, locals: Locals::new(), parked: None, asked_inside: false }
+        Self { control: None, locals: Locals::new() }
     }
 
     pub(crate) fn of(control: Arc<Control>) -> Self {
-        Self { control: Some(control), ..Self::of_thread() }
+        Self { control: Some(control), locals: Locals::new() }
     }
 
     pub(crate) fn control(&self) -> &Arc<Control> {
         self.control.as_ref().expect(OF_GREENLET)
     }
 
-    /// The control block, the locals, and whether a waker was left with the control block: what
-    /// the end of the greenlet needs.
-    pub(crate) fn take_apart(self) -> (Arc<Control>, Locals, bool) {
-        (self.control.expect(OF_GREENLET), self.locals, self.parked.is_some())
-    }
-
-    /// As [`Control::park`].
-    pub(crate) fn park(&mut self, waker: &Waker) -> bool {
-        let control = self.control.as_ref().expect(OF_GREENLET);
-        control.park(&mut self.parked, waker)
+    /// What is left of it at the end.
+    pub(crate) fn take_apart(self) -> (Arc<Control>, Locals) {
+        (self.control.expect(OF_GREENLET), self.locals)
     }
 
     /// Runs `code`, which does not panic, in this frame.
@@ -118,11 +105,6 @@ pub(crate) fn id() -> Option<u64> {
     let id =
         |current: &RefCell<Current>| current.borrow_mut().ask_for().map(|control| control.id());
     CURRENT.try_with(id).ok().flatten()
-}
-
-/// Whether code in the greenlet that is being polled asked for it, or has set a local.
-pub(crate) fn is_asked_inside() -> bool {
-    CURRENT.try_with(|current| current.borrow().frame.asked_inside).unwrap_or(false)
 }
 
 /// Lets the task that is being polled go on as the greenlet of `next`. Returns the frame of the one

@@ -71,7 +71,7 @@ impl Deputy {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let Some(scope) = Scope::enter(&mut self.scope, true) else { return poll(cx) };
+        let Some(scope) = Scope::enter_wait(&mut self.scope) else { return poll(cx) };
         let exit = scope.exit_or_watch(cx.waker()).filter(|_| !current::is_shielded());
         let before = std::mem::replace(&mut self.sent, exit.is_some());
         // Once: the child may have caught it, and be cleaning up.

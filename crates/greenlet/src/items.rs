@@ -77,24 +77,23 @@ impl ItemGreenlets {
     /// were sent to it.
     #[inline]
     pub fn start(&mut self, moved: impl FnOnce(&Handle, Handle)) {
-        if self.control.is_asked_for() && current::is_asked_inside() {
+        if self.control.is_asked_inside() {
             self.close(Ok(()), moved).unwrap_or(());
         }
         spawn_tree::note(&self.control);
     }
 
     /// The current item finishes with `result`, and the task goes on as the greenlet of the next one.
-    /// Returns the result as its waiters see it: a failure has its [greenlet](Failure::task), and
-    /// the pending kill comes before another reason for one.
+    /// Returns the result as the item's waiters see it.
     ///
-    /// If the item was asked for, or has failed, its locals are dropped within it, and a panic of
-    /// their destructors is its failure. Then the next item has a control block of its own. `moved`
-    /// is given the handles of both, after the item has finished and before its links are called
-    /// and its waiters woken, which this does before it returns.
+    /// If the item was asked for, or has failed, its locals are dropped within it, and the next item
+    /// has a control block of its own. `moved` is given the handles of both, after the item has
+    /// finished and before its links are called, outside of any greenlet, and its waiters are woken.
     ///
     /// # Errors
     ///
-    /// The failure of `result`, or the panic of a local's destructor.
+    /// The failure, with its [greenlet](Failure::task): a panic of a local's destructor, or else the
+    /// failure in `result`, where a kill that is pending comes before another kill.
     #[inline]
     pub fn finish<T>(
         &mut self,
@@ -116,7 +115,7 @@ impl ItemGreenlets {
         let dropped = catch_unwind(current::drop_locals);
         let next = Arc::new(self.control.of_next_item());
         let Some(frame) = current::go_on_as(&next, &self.control) else { return result };
-        let (before, locals, parked) = frame.take_apart();
+        let (before, locals) = frame.take_apart();
         let (result, ended) = match (dropped, result) {
             (Ok(()), Ok(value)) => (Some(value), Ok(())),
             (Ok(()), Err(failure)) => (None, Err(failure)),
@@ -131,7 +130,7 @@ impl ItemGreenlets {
             // Those that the destructors of others made anew.
             contain(|| drop(locals));
             let old = Handle::new(Arc::clone(&before));
-            before.end(&ended, parked, || moved(&old, entry));
+            before.end(&ended, || moved(&old, entry));
         });
         let failure = || before.ended().and_then(Result::err);
         result.ok_or_else(|| failure().expect("an item without a result has failed"))

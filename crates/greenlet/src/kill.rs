@@ -202,7 +202,7 @@ impl<F: Future> Future for CatchExit<F> {
         let mut this = self.as_mut().project();
         let future = this.future.as_mut().as_pin_mut().expect("polled after it was done");
         let is_first = this.scope.is_none();
-        let Some(scope) = Scope::enter(this.scope, false) else {
+        let Some(scope) = Scope::enter(this.scope, ScopeKind::Catch) else {
             return future.poll(cx).map(Ok);
         };
         // A kill that came before is seen where the future first waits, as everywhere.
@@ -299,7 +299,7 @@ impl<F: Future> Future for Shield<F> {
             return Poll::Ready(output);
         }
         let future = this.future.as_mut().as_pin_mut().expect("polled after it was done");
-        let polled = match Scope::enter(this.scope, true) {
+        let polled = match Scope::enter(this.scope, ScopeKind::Shield) {
             Some(scope) => scope.run(|| future.poll(cx)),
             None => future.poll(cx),
         };
@@ -320,6 +320,17 @@ impl<F: Future> fmt::Debug for Shield<F> {
     }
 }
 
+/// What a scope does with a kill.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ScopeKind {
+    /// It may see the kill.
+    Catch,
+    /// It keeps the kill off.
+    Shield,
+    /// It keeps the kill off while the greenlet runs a child in place.
+    WaitInPlace,
+}
+
 /// An open scope of a greenlet. Dropping it closes it.
 pub(crate) struct Scope {
     control: Arc<Control>,
@@ -330,20 +341,32 @@ pub(crate) struct Scope {
 
 impl Scope {
     /// Opens one in the greenlet that is being polled; None if none is.
-    fn open(shield: bool) -> Option<Self> {
+    fn open(kind: ScopeKind) -> Option<Self> {
         let control = current::control()?;
-        let id = control.open_scope(current::scope(), shield);
+        let id = control.open_scope(current::scope(), kind);
         Some(Self { control, id, waker: None })
     }
 
     /// Makes sure that `scope` is one of the greenlet that is being polled, which may be another
     /// than the last time.
-    pub(crate) fn enter(scope: &mut Option<Self>, shield: bool) -> Option<&mut Self> {
+    pub(crate) fn enter(scope: &mut Option<Self>, kind: ScopeKind) -> Option<&mut Self> {
         if scope.as_ref().map(|scope| scope.control.id()) != current::id() {
             *scope = None;
-            *scope = Self::open(shield);
+            *scope = Self::open(kind);
         }
         scope.as_mut()
+    }
+
+    /// As [`enter`](Self::enter), of a wait in place: it keeps a kill off as long as each poll of the
+    /// greenlet polls it.
+    pub(crate) fn enter_wait(scope: &mut Option<Self>) -> Option<&mut Self> {
+        let has_lapsed = |scope: &Self| !scope.control.kills(|kills| kills.is_open(scope.id));
+        if scope.as_ref().is_some_and(has_lapsed) {
+            *scope = None;
+        }
+        let scope = Self::enter(scope, ScopeKind::WaitInPlace)?;
+        scope.control.kills(|kills| kills.see_wait(scope.id));
+        Some(scope)
     }
 
     /// Runs `code`, the poll of what is in this scope.

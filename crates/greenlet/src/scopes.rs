@@ -5,6 +5,10 @@
 //! kill is due at a scope that is in no shield and has no scope inside: so the innermost sees it,
 //! and none before the shields inside are closed.
 //!
+//! A *wait in place* is a shield around a child that a greenlet runs within its own polls. It lapses
+//! once a poll of the greenlet that began with the kill has not polled the wait: then the greenlet
+//! waits for something else, though the wait was not dropped.
+//!
 //! A kill that was resumed is due at the scope where that was done, whatever catches beside it.
 //!
 //! A greenlet may have very many scopes side by side. So each counts what is inside of it, and no
@@ -35,6 +39,12 @@ struct Nest {
     /// The greenlet as a whole.
     root: Scope,
     last_id: u64,
+    /// The waits in place, and the last round in which each was polled.
+    waits: BTreeMap<u64, u64>,
+    /// The number of polls of the greenlet that began with a kill pending.
+    round: u64,
+    /// Whether the current poll is one of them.
+    in_round: bool,
 }
 
 #[derive(Default)]
@@ -73,7 +83,9 @@ impl Kills {
     /// Returns the one before.
     #[must_use = "a reason is dropped when the lock has been released"]
     pub(crate) fn resume(&mut self, exit: GreenletExit, scope: u64) -> Option<GreenletExit> {
-        self.nest().resumed_at = Some(scope);
+        let nest = self.nest();
+        nest.resumed_at = Some(scope);
+        nest.in_round = false;
         self.exit.replace(exit)
     }
 
@@ -84,8 +96,35 @@ impl Kills {
         }
         if let Some(nest) = &mut self.nest {
             nest.resumed_at = None;
+            nest.in_round = false;
         }
         self.exit.take()
+    }
+
+    /// The greenlet is about to be polled, with a kill pending that it does not see yet.
+    pub(crate) fn begin_round(&mut self) {
+        if let Some(nest) = &mut self.nest {
+            nest.round += 1;
+            nest.in_round = true;
+        }
+    }
+
+    /// The wait in place `scope` is being polled.
+    pub(crate) fn see_wait(&mut self, scope: u64) {
+        let Some(nest) = &mut self.nest else { return };
+        let round = nest.round;
+        nest.waits.entry(scope).and_modify(|seen| *seen = round);
+    }
+
+    /// The greenlet has been polled, and is pending: a wait in place that has lapsed, if there is one.
+    pub(crate) fn lapsed_wait(&self) -> Option<u64> {
+        let nest = self.nest.as_ref().filter(|nest| nest.in_round && self.exit.is_some())?;
+        nest.waits.iter().find(|(_, seen)| **seen != nest.round).map(|(scope, _)| *scope)
+    }
+
+    /// Whether `scope` is open.
+    pub(crate) fn is_open(&self, scope: u64) -> bool {
+        self.nest.as_ref().is_some_and(|nest| nest.find(scope).is_some())
     }
 
     pub(crate) fn is_due(&self, scope: u64) -> bool {
@@ -127,6 +166,14 @@ impl Kills {
         let id = nest.last_id;
         nest.scopes.insert(id, Scope { shield, ..Scope::default() });
         nest.put_inside(id, outer);
+        id
+    }
+
+    /// Opens a wait in place inside of `outer`.
+    pub(crate) fn open_wait(&mut self, outer: u64) -> u64 {
+        let id = self.open(outer, true);
+        let nest = self.nest();
+        nest.waits.insert(id, nest.round);
         id
     }
 
@@ -215,6 +262,7 @@ impl Nest {
 
     fn close(&mut self, id: u64) -> Option<Closed> {
         let closed = self.scopes.remove(&id)?;
+        self.waits.remove(&id);
         let outer = closed.outer;
         if let Some(around) = self.find_mut(outer) {
             around.inner.remove(&id);

@@ -130,8 +130,16 @@ impl Branch {
 }
 
 /// Notes a greenlet that was made just now, unless it was noted before.
+#[inline]
 pub(crate) fn note(control: &Arc<Control>) {
-    if TRACKED.load(Relaxed) && !control.is_tracked() {
+    if TRACKED.load(Relaxed) {
+        track(control);
+    }
+}
+
+#[cold]
+fn track(control: &Arc<Control>) {
+    if !control.is_tracked() {
         control.set_tracked();
         living().insert(control.id(), Arc::downgrade(control));
     }

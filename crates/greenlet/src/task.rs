@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 use spinney_hub::{contain, label_task};
@@ -68,6 +68,8 @@ pin_project! {
         future: Option<F>,
         // None once the greenlet has ended.
         shared: Option<Shared<F::Output, G>>,
+        // The waker that it has left with the control block that it last waited with.
+        parked: Option<Waker>,
     }
 
     impl<F: Future, G> PinnedDrop for Task<F, G> {
@@ -113,7 +115,7 @@ impl<F: Future, G> Future for Task<F, G> {
         let _budget = (!control.is_in_place()).then(Budget::open);
         let poll = || catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
         match shared.frame.run(poll) {
-            Ok(Poll::Pending) if shared.frame.park(cx.waker()) => {
+            Ok(Poll::Pending) if shared.frame.control().park(this.parked, cx.waker()) => {
                 label_task(|| in_place::label(shared.frame.control()));
                 return Poll::Pending;
             }
@@ -134,7 +136,7 @@ impl<F: Future, G> Task<F, G> {
         guard: G,
     ) -> Self {
         let shared = Shared { frame: Frame::of(control), outcome, guard };
-        Self { future: Some(future), shared: Some(shared) }
+        Self { future: Some(future), shared: Some(shared), parked: None }
     }
 
     /// Whether the greenlet around it polls it, rather than a hub. Then it opens no budget of ready
@@ -147,7 +149,8 @@ impl<F: Future, G> Task<F, G> {
     /// is ready when it is polled now. Otherwise a kill or an abort wakes `cx`.
     pub fn is_to_end(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
         let this = self.project();
-        this.shared.as_mut().is_none_or(|shared| !shared.frame.park(cx.waker()))
+        let control = this.shared.as_ref().map(|shared| shared.frame.control());
+        control.is_none_or(|control| !control.park(this.parked, cx.waker()))
     }
 
     /// The control block of the greenlet that it runs now; `None` once it has finished.
@@ -164,7 +167,7 @@ impl<F: Future, G> Task<F, G> {
         let mut drop_future = || catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
         let dropped =
             frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))));
-        let (control, locals, parked) = frame.take_apart();
+        let (control, locals) = frame.take_apart();
         // Those that the destructors of others made anew.
         contain(|| drop(locals));
         let ended = match (dropped, ended) {
@@ -182,7 +185,7 @@ impl<F: Future, G> Task<F, G> {
         // A result that nobody holds is dropped here. If that panics, the panic hook has reported
         // it, and nobody is left to be told.
         contain(|| drop(outcome));
-        control.end(&ended, parked, || drop(guard));
+        control.end(&ended, || drop(guard));
     }
 }
 

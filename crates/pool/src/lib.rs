@@ -19,6 +19,8 @@
 //! | have a group of one's own within a pool's limit | [`Pool::scope`] |
 //! | get the results of many, in a list | [`map`](TaskSet::map) |
 //! | get them as a stream, in order or as they come | [`imap`](TaskSet::imap), [`imap_unordered`](TaskSet::imap_unordered) |
+//! | do that with tasks that return a `Result` | [`try_map`](TaskSet::try_map), [`try_imap`](TaskSet::try_imap), [`try_imap_unordered`](TaskSet::try_imap_unordered) |
+//! | try items again, or show progress | [`Mapper::retry`], [`Mapper::on_item`] |
 //! | bound how far a map runs ahead of its reader | [`mapper`](TaskSet::mapper) |
 //! | stop | [`close`](TaskSet::close), [`kill`](TaskSet::kill), [`abort`](TaskSet::abort), [`drain`](TaskSet::drain) |
 //! | limit a section of code rather than whole tasks | `spinney_sync::Semaphore` |

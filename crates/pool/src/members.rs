@@ -46,6 +46,10 @@ struct State {
     /// Set when the last member leaves; there if a task waits for that. Each emptying has its own,
     /// so that no waiter sees one from before it came.
     emptied: Option<Arc<Event>>,
+    /// How many maps have items left, or may have some.
+    started_maps: usize,
+    /// As the above, but set when there is no such map either.
+    drained: Option<Arc<Event>>,
     /// Of members that have left.
     outcomes: Outcomes,
     /// Of the items of maps whose results are not dropped.
@@ -284,7 +288,34 @@ impl Members {
     /// Whether a map should give a slot back rather than run its next item in it: because others
     /// wait, apart from its own feeder, or because there are too many.
     pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
-        self.slots.balance() + isize::from(feeder_queued) < 0
+        self.slots.balance() + isize::from(feeder_queued) < 0 || self.maps.is_closed()
+    }
+
+    /// A map starts, which may add members until it [ends](Self::map_ended); false if the group was
+    /// closed.
+    pub(crate) fn map_started(&self) -> bool {
+        let mut state = self.lock();
+        state.started_maps += 1;
+        // Under the lock: a drain that does not see the map has closed the group before.
+        !self.is_closed()
+    }
+
+    /// The map has no further items. Those that are running are members.
+    pub(crate) fn map_ended(&self) {
+        let mut state = self.lock();
+        state.started_maps -= 1;
+        let drained = state.take_drained();
+        drop(state);
+        if let Some(drained) = drained {
+            contain(|| drained.set());
+        }
+    }
+
+    /// Lets no map have another item, if the group was closed.
+    pub(crate) fn end_maps(&self) {
+        if self.is_closed() {
+            self.maps.close();
+        }
     }
 
     /// The number of waiters for a slot.
@@ -352,6 +383,12 @@ impl Members {
         any.then(|| Arc::clone(state.emptied.get_or_insert_default()))
     }
 
+    /// Set when the list is empty and no map is left that may add to it; None if that is so.
+    pub(crate) fn drained(&self) -> Option<Arc<Event>> {
+        let mut state = self.lock();
+        (!state.is_drained()).then(|| Arc::clone(state.drained.get_or_insert_default()))
+    }
+
     /// Kills each member once, then those that came in meanwhile, until none is left.
     pub(crate) async fn kill(&self, exit: &GreenletExit, at: &'static Location<'static>) {
         loop {
@@ -379,10 +416,8 @@ impl Members {
     }
 
     fn kill_each(&self, exit: &GreenletExit, again: bool) {
-        if self.is_closed() {
-            // First, so that no map has another item.
-            self.maps.close();
-        }
+        // First, so that none has an item that is spared.
+        self.end_maps();
         let mut state = self.lock();
         let mut killed = Vec::new();
         for member in state.list.iter_mut().filter(|member| again || !member.dying) {
@@ -409,6 +444,7 @@ impl Members {
 
     /// Aborts each member.
     pub(crate) fn abort(&self) {
+        self.end_maps();
         for member in self.handles() {
             contain(|| member.abort());
         }
@@ -450,12 +486,14 @@ impl Members {
         state.seated -= usize::from(slot.is_slot());
         let died = state.died_after(dying);
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
+        let drained = state.take_drained();
         // Under the lock, so that no caller finds the list empty and the slot taken.
         let slot: Option<HandOut<'_>> = slot.give_back(&self.slots);
         drop(state);
         contain(|| drop(handle));
         contain(|| drop(slot));
-        died.iter().chain(&emptied).for_each(|event| contain(|| event.set()));
+        let events = died.iter().chain(&emptied).chain(&drained);
+        events.for_each(|event| contain(|| event.set()));
         kind == Kind::Added
     }
 
@@ -479,6 +517,8 @@ impl State {
             dying: 0,
             died: None,
             emptied: None,
+            started_maps: 0,
+            drained: None,
             outcomes: Outcomes::default(),
             maps: Vec::new(),
             failures: Failures::new(kept_failures),
@@ -489,6 +529,16 @@ impl State {
     fn insert(&mut self, member: Member) {
         self.seated += usize::from(member.slot.is_slot());
         self.list.insert(member);
+    }
+
+    /// Whether there is neither a member nor a map that may add one.
+    fn is_drained(&self) -> bool {
+        self.list.is_empty() && self.started_maps == 0
+    }
+
+    /// What is to be set if that is so.
+    fn take_drained(&mut self) -> Option<Arc<Event>> {
+        if self.is_drained() { self.drained.take() } else { None }
     }
 
     /// The place of a member, in constant time.

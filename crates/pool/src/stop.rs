@@ -15,11 +15,12 @@ use crate::{InsideGroup, Report, TaskSet};
 const LIMIT: Duration = Duration::from_secs(1);
 
 impl<X> TaskSet<X> {
-    /// Refuses all calls from now on, and those that wait for a slot; members go on. A map ends after
-    /// the items that are running: the next one fails, killed because of
-    /// [`Closed`](spinney_sync::Closed).
+    /// Refuses all calls from now on, and those that wait for a slot. Members go on, and so do maps
+    /// that were started before: to the end of their input, or until the set is
+    /// [killed](Self::kill).
     ///
-    /// Closing again is a no-op.
+    /// A call of a map is refused by its first item, which fails: killed because of
+    /// [`Closed`](spinney_sync::Closed). Closing again is a no-op.
     pub fn close(&self) -> Report {
         self.inner().close();
         self.stats()
@@ -36,7 +37,9 @@ impl<X> TaskSet<X> {
     }
 
     /// Kills each member once, then those that came in meanwhile, and waits until none is left. The
-    /// set stays open: waiters get slots, and maps go on.
+    /// set stays open: waiters get slots, and maps go on with their next items. Once it is
+    /// [closed](Self::close), this ends maps, too: the next item of each fails, killed because of
+    /// [`Closed`](spinney_sync::Closed).
     ///
     /// The call itself kills those that are members; the future waits, and kills the others. It
     /// waits for members that refuse their kill, too: [`drain`](Self::drain) does not.
@@ -68,7 +71,7 @@ impl<X> TaskSet<X> {
         })
     }
 
-    /// Kills each member once, without waiting.
+    /// Kills each member once, without waiting, as [`kill`](Self::kill) does.
     ///
     /// Python: `gevent.pool.Group.kill(block=False)`.
     pub fn kill_now(&self) {
@@ -84,13 +87,14 @@ impl<X> TaskSet<X> {
     }
 
     /// [Aborts](spinney_greenlet::Handle::abort) each member, without waiting: its future is dropped at
-    /// its next poll, whatever it catches or shields.
+    /// its next poll, whatever it catches or shields. It ends the maps of a closed set, as
+    /// [`kill`](Self::kill) does.
     pub fn abort(&self) {
         self.inner().abort();
     }
 
-    /// [Closes](Self::close) the set, kills the members for the reason `exit`, and waits until none is
-    /// left. Members that are left after a second are [aborted](Self::abort); a member that never
+    /// [Closes](Self::close) the set, kills the members for the reason `exit`, ends the maps, and waits
+    /// until none is left. Members that are left after a second are [aborted](Self::abort); a member that never
     /// awaits is not waited for, but reported as running.
     ///
     /// The call itself closes the set and sends the kills; the future only waits.
@@ -107,10 +111,11 @@ impl<X> TaskSet<X> {
         GiveWay::around(self.end_killed(LIMIT, at))
     }
 
-    /// [Closes](Self::close) the set and waits until the members have finished. Members that are left
-    /// after `grace` are killed. They have `grace` once more to clean up, or a second if that is longer;
-    /// those that are left then are [aborted](Self::abort). A member that does not come to its next
-    /// poll within a second is not waited for, but reported as running.
+    /// [Closes](Self::close) the set and waits until the members, and the maps that were started, have
+    /// finished. What is left after `grace` is [killed](Self::kill), and maps end; a map whose results
+    /// are not read takes that long. Killed members have `grace` once more to clean up, or a second if
+    /// that is longer; those that are left then are [aborted](Self::abort). A member that does not
+    /// come to its next poll within a second is not waited for, but reported as running.
     ///
     /// The call itself closes the set.
     ///
@@ -133,7 +138,7 @@ impl<X> TaskSet<X> {
             if inside {
                 return Err(InsideGroup);
             }
-            if self.empty_within(grace, at).await {
+            if self.drained_within(grace, at).await {
                 return Ok(self.stats());
             }
             self.inner().kill_again(&GreenletExit::because("the group was drained"));
@@ -144,16 +149,16 @@ impl<X> TaskSet<X> {
     /// Waits until the members, which were killed, have finished; aborts those that are left after
     /// `limit`.
     async fn end_killed(&self, limit: Duration, at: &'static Location<'static>) -> Report {
-        if !self.empty_within(limit, at).await {
+        if !self.drained_within(limit, at).await {
             self.abort();
-            self.empty_within(LIMIT, at).await;
+            self.drained_within(LIMIT, at).await;
         }
         self.stats()
     }
 
-    /// Whether the closed set is empty before `limit` has passed.
-    async fn empty_within(&self, limit: Duration, at: &'static Location<'static>) -> bool {
-        let Some(emptied) = self.inner().emptied() else { return true };
-        emptied.wait_for("TaskSet::drain", at).within(limit).await.is_ok()
+    /// Whether all that was started in the closed set has ended before `limit` has passed.
+    async fn drained_within(&self, limit: Duration, at: &'static Location<'static>) -> bool {
+        let Some(drained) = self.inner().drained() else { return true };
+        drained.wait_for("TaskSet::drain", at).within(limit).await.is_ok()
     }
 }

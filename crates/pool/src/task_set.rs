@@ -63,7 +63,8 @@ impl<X> TaskSet<X> {
     /// # Errors
     ///
     /// When awaited, [`ItemError`](crate::ItemError) with the index of the item: its task panicked
-    /// or was killed, or the set was [closed](Self::close) before it could start.
+    /// or was killed; or the set was [closed](Self::close) before the call, or closed and
+    /// [killed](Self::kill) before the item started.
     ///
     /// # Cancel safety
     ///
@@ -483,6 +484,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.members.close();
+        self.members.end_maps();
         if !self.detached.load(Relaxed) {
             let exit = GreenletExit::because("the last handle of its group was dropped");
             self.members.kill_again(&exit);

@@ -91,10 +91,10 @@ pub use spinney_hub::SmolHub;
 #[cfg(feature = "tokio")]
 pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
-    BoxTask, Clock, Context, Entered, Executor, ForbidThreads, Hub, HubBuilder, Interval, Limit,
-    LocalBoxTask, LocalHub, ShutdownReport, Sleep, Spawn, TimeSource, Timeout, WakeDelay, Within,
-    WithinFuture, block_on, contain, interval, label_task, require_threads, sleep, sleep_until,
-    timeout, yield_now,
+    BoxTask, Clock, Context, Entered, Erase, Executor, ForbidThreads, Hub, HubBuilder, Interval,
+    Limit, LocalBoxTask, LocalHub, ShutdownReport, Sleep, Spawn, TimeSource, Timeout, WakeDelay,
+    Within, WithinFuture, block_on, contain, interval, label_task, require_threads, sleep,
+    sleep_until, timeout, yield_now,
 };
 pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures_lite::{Stream, stream};
 use serde_json::{Value, json};
 use spinney::map::from_stream;
-use spinney::{Event, Imap, Mapper, Semaphore, sleep};
+use spinney::{Event, Imap, Mapper, Semaphore, sleep, yield_now};
 use spinney_sim::SimHub;
 
 use super::script::{Api, task, text, ticks};
-use super::world::{Outcome, world};
+use super::world::{Manner, Outcome, world};
 
 /// The spec of a task, and what else its function is called with.
 pub(super) type Item = (Value, Option<Value>);
@@ -48,7 +48,14 @@ impl Input {
             if let Some(feed) = &feed {
                 feed.start();
             }
-            task(api, spec, extra)
+            let script = task(api, spec, extra);
+            async move {
+                // The original's item is a task of its own, which starts in its turn.
+                if world().manner == Manner::Theirs {
+                    yield_now().await;
+                }
+                script.await
+            }
         };
         match (waits, unordered) {
             (false, false) => mapper.imap(func, self.iter()),

@@ -113,7 +113,9 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.feed.finish(Ok(()));
-        self.imap.take().map(Imap::detach);
+        if let Some(imap) = self.imap.take() {
+            imap.detach();
+        }
     }
 }
 

@@ -66,10 +66,12 @@ mod local;
 
 /// Maps over a pool.
 mod map {
+    mod ahead;
     mod bounds;
     mod failures;
     mod input;
     mod item_error;
+    mod items;
     mod on_item;
     mod one_poll;
     mod reentry;

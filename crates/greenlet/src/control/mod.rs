@@ -21,6 +21,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
@@ -33,6 +34,7 @@ use spinney_sync::wake_all;
 
 use crate::birth::{Birth, Origin, next_id};
 use crate::collector::Collector;
+use crate::kill::ScopeKind;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
 use crate::primitive::{self, AtomicU64, Mutex, MutexGuard};
 use crate::scopes::{Kills, ROOT};
@@ -50,6 +52,10 @@ pub(crate) struct Control {
     /// Where its container keeps it; `NO_PLACE` without one.
     place: u32,
     flags: Flags,
+    /// Code in the greenlet asked for it. Looked at by its task alone, as the next one is.
+    asked_inside: AtomicBool,
+    /// The task has left a waker here.
+    parked: AtomicBool,
     state: Mutex<Inner>,
 }
 
@@ -60,6 +66,8 @@ impl Control {
             birth: origin.birth,
             place: NO_PLACE,
             flags: Flags::of(0),
+            asked_inside: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
             state: Mutex::default(),
         }
     }
@@ -111,6 +119,16 @@ impl Control {
     /// one of the next item. All that a caller does to the block comes after its draw.
     pub(crate) fn is_asked_for(&self) -> bool {
         self.id.load(Relaxed) != 0
+    }
+
+    /// As [`id`](Self::id), for code in the greenlet that keeps it or changes it.
+    pub(crate) fn ask_inside(&self) {
+        self.id();
+        self.asked_inside.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_asked_inside(&self) -> bool {
+        self.asked_inside.load(Relaxed)
     }
 
     pub(crate) fn origin(&self) -> Origin {
@@ -168,7 +186,11 @@ impl Control {
         match self.flags.get() {
             flags if flags & (BEGUN | KILLED | ABORTED) == BEGUN => true,
             flags if flags & BEGUN == 0 => self.flags.set_unless(BEGUN, KILLED | ABORTED).is_ok(),
-            _ => !self.is_to_end(),
+            _ if self.is_to_end() => false,
+            _ => {
+                self.kills(Kills::begin_round);
+                true
+            }
         }
     }
 
@@ -297,9 +319,13 @@ impl Control {
     }
 
     /// Opens a scope inside of `outer`.
-    pub(crate) fn open_scope(&self, outer: u64, shield: bool) -> u64 {
+    pub(crate) fn open_scope(&self, outer: u64, kind: ScopeKind) -> u64 {
         self.flags.set(NESTED);
-        self.kills(|kills| kills.open(outer, shield))
+        self.kills(|kills| match kind {
+            ScopeKind::Catch => kills.open(outer, false),
+            ScopeKind::Shield => kills.open(outer, true),
+            ScopeKind::WaitInPlace => kills.open_wait(outer),
+        })
     }
 
     /// Closes a scope. A kill may now be due at another, which may be waiting.
@@ -317,12 +343,18 @@ impl Control {
     }
 
     /// Says that the task now waits, and how to get it polled; false if there is a kill or an abort
-    /// that it must see first. `left` is the task's own: the waker that it has left here before.
+    /// that it must see first. `left` is the task's own: the last waker that it has left, here or with
+    /// the item before.
     pub(crate) fn park(&self, left: &mut Option<Waker>, waker: &Waker) -> bool {
-        let is_here = left.as_ref().is_some_and(|left| left.will_wake(waker));
+        let is_here =
+            self.parked.load(Relaxed) && left.as_ref().is_some_and(|left| left.will_wake(waker));
         if is_here && !self.flags.has(KILLED | ABORTED) {
             // A kill or an abort that comes now wakes it.
             return true;
+        }
+        while self.is_killed() {
+            let Some(lapsed) = self.kills(|kills| kills.lapsed_wait()) else { break };
+            self.close_scope(lapsed);
         }
         let mut state = self.lock();
         if self.flags.has(ABORTED) || state.kills.is_due(ROOT) {
@@ -330,6 +362,7 @@ impl Control {
         }
         let before = state.waker.replace(waker.clone());
         drop(state);
+        self.parked.store(true, Relaxed);
         drop(before);
         drop(left.replace(waker.clone()));
         true
@@ -337,13 +370,9 @@ impl Control {
 
     /// The greenlet has ended: says so, calls `leave`, then wakes all waiters. No waiter goes on
     /// before `leave` has returned, not even one that comes in between. A kill ends it for the
-    /// reason of the one that is pending, if one is. `parked`: it has left a waker here.
-    pub(crate) fn end(
-        self: &Arc<Self>,
-        ended: &Result<(), Failure>,
-        parked: bool,
-        leave: impl FnOnce(),
-    ) {
+    /// reason of the one that is pending, if one is.
+    pub(crate) fn end(self: &Arc<Self>, ended: &Result<(), Failure>, leave: impl FnOnce()) {
+        let parked = self.parked.load(Relaxed);
         if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
             contain(leave);
         } else {

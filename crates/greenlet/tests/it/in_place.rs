@@ -289,6 +289,40 @@ fn dropped_wait_lets_the_parent_see_its_kill() {
 }
 
 #[test]
+fn kept_wait_that_is_not_polled_lets_a_kill_through() {
+    let (child, greenlet) = in_place(pending::<()>());
+    let (mut task, parent) = by_hand(async move {
+        let mut child = child;
+        assert!(poll_once(&mut child).await.is_none());
+        // Kept, while the parent waits for something else.
+        pending::<()>().await;
+        drop(child);
+    });
+    assert!(task.poll().is_pending());
+    parent.kill_now();
+    run(&mut task);
+    assert!(parent.failure().unwrap().is_killed() && greenlet.failure().unwrap().is_killed());
+}
+
+#[test]
+fn kept_wait_that_lapsed_keeps_off_later_kills() {
+    let (child, greenlet) = in_place(catch_exit(pending::<()>()));
+    let (mut task, parent) = by_hand(async move {
+        let mut child = child;
+        assert!(poll_once(&mut child).await.is_none());
+        assert!(catch_exit(pending::<()>()).await.is_err());
+        child.await;
+        yield_now().await;
+    });
+    assert!(task.poll().is_pending());
+    parent.kill_now();
+    assert!(settle(&mut task).is_pending() && !greenlet.is_ready());
+    parent.kill_now();
+    run(&mut task);
+    assert!(greenlet.is_successful() && parent.failure().unwrap().is_killed());
+}
+
+#[test]
 fn panic_of_a_child_in_place_is_its_own() {
     let (child, greenlet) = in_place(async { panic!("no luck") });
     let (mut task, parent) = by_hand(child);

@@ -379,7 +379,11 @@ fn kill_of_the_parent_goes_to_the_current_item_in_place() {
     let (parent, handle) = pair(in_place, ());
     let mut parent = ByHand::waiting(parent);
     handle.kill_now_with(GreenletExit::because("a whim"));
-    while parent.wakes() > 0 && parent.poll().is_pending() {}
+    let mut wakes = parent.wakes();
+    while parent.poll().is_pending() {
+        assert!(parent.wakes() > wakes, "a wake-up is lost");
+        wakes = parent.wakes();
+    }
     assert_eq!((caught.get(), values(&results)), (2, vec![0, 1, 2]));
     assert!(handle.failure().unwrap().is_killed(), "once its wait has finished");
 }

@@ -9,7 +9,7 @@ use spinney_hub::{BoxTask, Clock, Context, Spawn};
 use crate::{Count, model, model_within, poll_once, spawn};
 
 /// Runs late callbacks there and then.
-struct Here;
+pub(crate) struct Here;
 
 impl Spawn<BoxTask> for Here {
     fn spawn(&self, task: BoxTask) {

@@ -17,6 +17,9 @@ mod fold;
 /// Kills of a greenlet that runs another in place.
 mod in_place;
 
+/// Items of one task, each a greenlet.
+mod items;
+
 /// Parts of a greenlet that see a kill, or keep it off.
 mod scopes;
 

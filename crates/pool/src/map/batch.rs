@@ -12,7 +12,7 @@ use std::task::Context;
 
 use spinney_hub::Executor;
 
-use super::input::{Ahead, Input};
+use super::input::Input;
 use super::results::{Indexed, Room};
 use super::shared::MapShared;
 use super::source::Source;
@@ -89,23 +89,31 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
 
     /// The next item, for one that was opened; None if there is none that need not be waited for.
     pub(super) fn next(&mut self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
-        let (item, ahead) = match &mut self.kept {
-            Some(kept) => kept.input.next(cx),
+        let item = match &mut self.kept {
+            Some(kept) => {
+                let item = kept.input.next(cx);
+                if !kept.input.has_ahead() {
+                    self.tell();
+                }
+                item
+            }
             None => self.shared.next(cx),
         };
-        if !matches!(ahead, Ahead::Item) {
-            self.tell(item.is_some(), ahead);
+        if item.is_none() {
+            self.shared.results.close_one();
         }
         item
     }
 
+    /// Hands over what it has to itself, as the input is over or has to be waited for.
     #[cold]
-    fn tell(&mut self, has_item: bool, ahead: Ahead<S>) {
+    fn tell(&mut self) {
+        let missing = self.kept.as_mut().map(|kept| kept.input.missing());
         self.end();
-        if !has_item {
-            self.shared.results.close_one();
+        if let Some(missing) = missing {
+            self.shared.tell(missing);
         }
-        self.shared.tell(ahead);
+        self.shared.results.wake_feeder();
     }
 
     fn end(&mut self) {

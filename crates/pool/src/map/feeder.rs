@@ -8,10 +8,9 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use spinney_greenlet::{Failure, GreenletExit, InPlace};
-use spinney_hub::{Erase, Executor, Spawn};
+use spinney_hub::{Erase, Executor, Spawn, contain};
 use spinney_sync::{Acquire, Closed, Wait as WaitNote};
 
-use super::input::Ahead;
 use super::results::{Begun, Need, Room, Wish};
 use super::shared::MapShared;
 use super::source::Source;
@@ -49,7 +48,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
     #[track_caller]
     pub(super) fn new(shared: Arc<MapShared<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
         let (members, core) = (Arc::clone(&core.members), Arc::downgrade(core));
-        let end = (!members.is_closed()).then(|| MapsEnd::wait(&members));
+        let end = members.map_started().then(|| MapsEnd::wait(&members));
         Self { shared, core, members, queued: None, end, at: Location::caller() }
     }
 
@@ -58,33 +57,17 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready())
     }
 
-    /// Whether there is a next item.
-    fn look_ahead(&self, cx: &mut Context<'_>) -> bool {
-        match self.shared.look_ahead(cx) {
-            Ahead::Item => true,
-            Ahead::Pending => {
-                WaitNote::note("the input of a map started", self.at);
-                false
-            }
-            none => {
-                self.shared.tell(none);
-                false
-            }
-        }
-    }
-
     /// A place for a worker; None if there will be no more.
     fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place>> {
-        let has_item = self.look_ahead(cx);
+        let has_item = self.shared.look_ahead(cx);
         let results = &self.shared.results;
         match results.poll_need(cx, has_item) {
             Need::Slot => {}
             Need::Nothing => {
                 // A slot that comes too late is for another waiter.
                 self.leave_queue();
-                if has_item {
-                    WaitNote::note("the reader of a map started", self.at);
-                }
+                let (reader, input) = ("the reader of a map started", "the input of a map started");
+                WaitNote::note(if has_item { reader } else { input }, self.at);
                 return Poll::Pending;
             }
             Need::NoMore => return Poll::Ready(None),
@@ -123,7 +106,7 @@ where
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.is_over(cx) {
             // An input that is empty has no item to refuse.
-            self.look_ahead(cx);
+            self.shared.look_ahead(cx);
             self.shared.refuse(GreenletExit::because(Closed));
         }
         let Some(place) = ready!(self.poll_place(cx)) else { return Poll::Ready(false) };
@@ -153,20 +136,24 @@ where
     fn start(&self, hub: &X, slot: Held, cx: &mut Context<'_>) {
         let results = &self.shared.results;
         let Room::Opened(_) = results.open() else { return };
-        let (item, ahead) = self.shared.next(cx);
-        let Some(item) = item else { return results.close_one() };
-        if let Ahead::Over(..) = ahead {
-            self.shared.tell(ahead);
-        }
-        let (index, is_own) = (item.0, matches!(slot, Held::Own(_)));
-        let is_beside = matches!(slot, Held::Shared(_));
+        let is_own = matches!(slot, Held::Own(_));
         let key = results.enlist(is_own);
+        let Some(item) = self.shared.next(cx) else {
+            results.dismiss(key);
+            return results.close_one();
+        };
+        let (index, is_beside) = (item.0, matches!(slot, Held::Shared(_)));
         let made = self.members.enter_worker(slot, item, |item, membership| {
             pair_worker(&self.shared, item, membership, key, !is_own)
         });
-        let Ok((task, child)) = made else {
-            results.dismiss(key);
-            return results.refuse_opened(index, Failure::Killed(GreenletExit::because(Closed)));
+        let (task, child) = match made {
+            Ok(worker) => worker,
+            Err(item) => {
+                contain(|| drop(item));
+                results.dismiss(key);
+                let exit = GreenletExit::because(Closed);
+                return results.refuse_opened(index, Failure::Killed(exit));
+            }
         };
         if !results.introduce(key, child.unasked()) {
             child.kill_now();
@@ -212,6 +199,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Drop for Feeder<S, F, Fut, X> {
         self.leave_queue();
         self.shared.refuse(GreenletExit::new());
         self.shared.results.end_feeding();
+        self.members.map_ended();
     }
 }
 

@@ -95,13 +95,27 @@ impl<T, X: Executor> Imap<T, X> {
     /// in the map, and goes on in the next slot or the next read.
     #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, ItemError>>> {
-        let read = Read(self);
-        poll_fn(move |cx| Pin::new(&mut *read.0).poll_next(cx))
+        let mut read = self.next_indexed();
+        poll_fn(move |cx| Pin::new(&mut read).poll(cx).map(|next| next.map(item_result)))
     }
 
-    /// Kills what is running, and waits until all that the map started has ended.
-    pub(super) fn poll_stop(&mut self, cx: &Context<'_>) -> Poll<()> {
+    /// Waits for the next result, with the place of its item.
+    pub(super) fn next_indexed(
+        &mut self,
+    ) -> impl Future<Output = Option<(usize, Result<T, Failure>)>> {
+        let read = Read(self);
+        poll_fn(move |cx| read.0.poll_indexed(cx))
+    }
+
+    /// Kills what is running, and waits until all that the map started has ended. An item that has
+    /// begun in place goes on there, or in a slot.
+    pub(super) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.stop();
+        if self.results.has_begun() {
+            if let Some(ended) = self.poll_in_place(cx) {
+                ready!(ended);
+            }
+        }
         // A map without a reader has no further results: what can be had is its end.
         let over = self.results.poll_take(cx, &mut self.hand, false);
         if over.is_pending() {
@@ -216,11 +230,12 @@ impl<T, X: Executor> Stream for Imap<T, X> {
     type Item = Result<T, ItemError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = ready!(self.poll_indexed(cx));
-        Poll::Ready(
-            next.map(|(index, result)| result.map_err(|failure| ItemError::new(index, failure))),
-        )
+        Poll::Ready(ready!(self.poll_indexed(cx)).map(item_result))
     }
+}
+
+fn item_result<T>((index, result): (usize, Result<T, Failure>)) -> Result<T, ItemError> {
+    result.map_err(|failure| ItemError::new(index, failure))
 }
 
 /// A read in progress. Dropping it gives the turn up.
@@ -239,6 +254,7 @@ impl<T, X: Executor> Drop for Imap<T, X> {
     fn drop(&mut self) {
         if self.tasks.is_some() {
             self.stop();
+            self.results.drop_parked();
         }
     }
 }
@@ -264,7 +280,7 @@ impl<T, X: Executor> Indexed<T, X> {
     /// Nothing is lost when it is dropped.
     #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
     pub fn next(&mut self) -> impl Future<Output = Option<(usize, Result<T, Failure>)>> {
-        poll_fn(|cx| self.imap.poll_indexed(cx))
+        self.imap.next_indexed()
     }
 }
 

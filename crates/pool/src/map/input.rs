@@ -20,62 +20,76 @@ pub(super) struct Input<S: Source> {
     ahead: Option<S::Item>,
     /// The index of the next item.
     index: usize,
+    /// Why there is no next item, until that is told.
+    missing: Missing<S>,
 }
 
-/// Whether there is a next item.
-pub(super) enum Ahead<S> {
-    /// There is.
-    Item,
+/// Why there is no next item.
+pub(super) enum Missing<S> {
+    /// There is one, or this was told before.
+    Told,
     /// The input has to be waited for.
     Pending,
-    /// There is none, which was said before.
-    None,
-    /// There is none. What is left of the input is to be dropped under no lock; if it panicked, that
-    /// is the failure of one more item.
+    /// The input is over. What is left of it is to be dropped under no lock; if it panicked, that is
+    /// the failure of one more item.
     Over(Box<S>, Option<(usize, Failure)>),
 }
 
 impl<S: Source> Input<S> {
     pub(super) fn new(items: S) -> Self {
-        Self { items: Some(Box::new(items)), ahead: None, index: 0 }
+        let items = Some(Box::new(items));
+        Self { items, ahead: None, index: 0, missing: Missing::Told }
     }
 
-    /// Takes the next item ahead, unless it is there.
-    pub(super) fn look_ahead(&mut self, cx: &mut Context<'_>) -> Ahead<S> {
-        if self.ahead.is_some() {
-            return Ahead::Item;
+    /// Whether there is a next item. It is taken ahead, if it need not be waited for.
+    pub(super) fn look_ahead(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.ahead.is_none() {
+            self.pull(cx);
         }
-        let Some(items) = &mut self.items else { return Ahead::None };
+        self.has_ahead()
+    }
+
+    /// The next item, if it need not be waited for. The one behind it is taken ahead.
+    #[inline]
+    pub(super) fn next(&mut self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
+        if !self.look_ahead(cx) {
+            return None;
+        }
+        let item = self.ahead.take()?;
+        let index = self.index;
+        self.index += 1;
+        self.pull(cx);
+        Some((index, item))
+    }
+
+    #[inline]
+    fn pull(&mut self, cx: &mut Context<'_>) {
+        let Some(items) = &mut self.items else { return };
         match catch_unwind(AssertUnwindSafe(|| items.poll_next(cx))) {
-            Ok(Poll::Ready(Some(item))) => {
-                self.ahead = Some(item);
-                Ahead::Item
-            }
-            Ok(Poll::Pending) => Ahead::Pending,
+            Ok(Poll::Ready(Some(item))) => self.ahead = Some(item),
+            Ok(Poll::Pending) => self.missing = Missing::Pending,
             Ok(Poll::Ready(None)) => self.end(None),
             Err(payload) => self.end(Some(Failure::panicked(payload))),
         }
     }
 
     #[cold]
-    fn end(&mut self, failure: Option<Failure>) -> Ahead<S> {
+    fn end(&mut self, failure: Option<Failure>) {
         let failure = failure.map(|failure| (self.index, failure));
-        self.items.take().map_or(Ahead::None, |items| Ahead::Over(items, failure))
-    }
-
-    /// The next item, if it was taken ahead.
-    pub(super) fn take(&mut self) -> Option<(usize, S::Item)> {
-        let item = self.ahead.take()?;
-        self.index += 1;
-        Some((self.index - 1, item))
-    }
-
-    /// The next item, if it need not be waited for, and whether there is another behind it.
-    pub(super) fn next(&mut self, cx: &mut Context<'_>) -> (Option<(usize, S::Item)>, Ahead<S>) {
-        match self.look_ahead(cx) {
-            Ahead::Item => (self.take(), self.look_ahead(cx)),
-            none => (None, none),
+        if let Some(items) = self.items.take() {
+            self.missing = Missing::Over(items, failure);
         }
+    }
+
+    /// Whether the next item was taken ahead.
+    #[inline]
+    pub(super) fn has_ahead(&self) -> bool {
+        self.ahead.is_some()
+    }
+
+    /// Why there is no next item, for one that tells it.
+    pub(super) fn missing(&mut self) -> Missing<S> {
+        std::mem::replace(&mut self.missing, Missing::Told)
     }
 
     /// The index of the next item; None if there is none.
@@ -87,12 +101,13 @@ impl<S: Source> Input<S> {
     pub(super) fn discard(self) {
         contain(|| drop(self.ahead));
         contain(|| drop(self.items));
+        contain(|| drop(self.missing));
     }
 }
 
 /// Of a map that has no items any more.
 impl<S: Source> Default for Input<S> {
     fn default() -> Self {
-        Self { items: None, ahead: None, index: 0 }
+        Self { items: None, ahead: None, index: 0, missing: Missing::Told }
     }
 }

@@ -120,8 +120,8 @@ impl<X, R> Mapper<X, R> {
     ///         one.fetch_add(1, Relaxed);
     ///         error.fetch_add(usize::from(outcome.is_err()), Relaxed);
     ///     });
-    ///     let parse = |text: &str| async { text.parse::<u8>() };
-    ///     mapper.try_map(parse, ["1", "x", "3"]).collect_all().await;
+    ///     let parsed = mapper.try_map(|text: &str| async { text.parse::<u8>() }, ["1", "x", "3"]);
+    ///     parsed.collect_all().await;
     ///     assert_eq!((done.load(Relaxed), failed.load(Relaxed)), (3, 1));
     /// });
     /// ```
@@ -259,12 +259,14 @@ impl<X, R> Mapper<X, R> {
         let on_item = self.on_item.map(|callback| OnItem::new(callback, is_error));
         let results = Results::new(order, maxsize, whole, core.hub.is_local(), on_item);
         let results = Arc::new(results);
+        let locals = self.inherits.then(Inherited::capture);
         let shared = MapShared {
             func: Some(func),
+            is_plain: core.settings.hook.is_none() && locals.is_none(),
             terms: Terms::of(self.limit, self.attempts.again(), is_error),
             hook: core.settings.hook.clone(),
             birth: Birth::here(Location::caller()),
-            locals: self.inherits.then(Inherited::capture),
+            locals,
             results: Arc::clone(&results),
             input: Mutex::new(Input::new(items.into_source())),
         };

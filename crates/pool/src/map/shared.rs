@@ -6,7 +6,7 @@ use std::task::Context;
 use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited};
 use spinney_hub::{Executor, contain};
 
-use super::input::{Ahead, Input};
+use super::input::{Input, Missing};
 use super::results::Results;
 use super::source::Source;
 use super::terms::Terms;
@@ -17,6 +17,8 @@ pub(super) struct MapShared<S: Source, F, T, X: Executor> {
     pub(super) func: Option<F>,
     /// None if there is no more to an item than to run it.
     pub(super) terms: Option<Terms<S::Item, T>>,
+    /// Whether its items have neither a hook nor locals.
+    pub(super) is_plain: bool,
     /// Called in each item, around it.
     pub(super) hook: Hook,
     /// Which greenlet called the map: the parent of the items.
@@ -33,29 +35,38 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
         self.func.as_ref().expect("it is there until this is dropped")
     }
 
-    /// Takes the next item ahead, unless it is there.
-    pub(super) fn look_ahead(&self, cx: &mut Context<'_>) -> Ahead<S> {
-        self.input().look_ahead(cx)
+    /// Whether there is a next item. It is taken ahead, if it need not be waited for.
+    pub(super) fn look_ahead(&self, cx: &mut Context<'_>) -> bool {
+        let mut input = self.input();
+        input.look_ahead(cx) || {
+            let missing = input.missing();
+            drop(input);
+            self.tell(missing);
+            false
+        }
     }
 
-    /// The next item, if it need not be waited for, and whether there is another behind it.
-    pub(super) fn next(&self, cx: &mut Context<'_>) -> (Option<(usize, S::Item)>, Ahead<S>) {
-        self.input().next(cx)
+    /// The next item, if it need not be waited for. The one behind it is taken ahead.
+    pub(super) fn next(&self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
+        let mut input = self.input();
+        let item = input.next(cx);
+        if !input.has_ahead() {
+            let missing = input.missing();
+            drop(input);
+            self.tell(missing);
+            // A feeder that waits for something else takes over the wait for the input.
+            self.results.wake_feeder();
+        }
+        item
     }
 
-    /// Tells the results what a worker, or the feeder, found ahead. A feeder that waits for something
-    /// else takes over the wait for the input.
-    pub(super) fn tell(&self, ahead: Ahead<S>) {
-        match ahead {
-            Ahead::Item | Ahead::None => {}
-            Ahead::Pending => self.results.wake_feeder(),
-            Ahead::Over(items, failure) => {
-                contain(|| drop(items));
-                match failure {
-                    Some((index, failure)) => self.results.refuse(index, failure),
-                    None => self.results.exhaust(),
-                }
-            }
+    /// Tells the results if the input is over.
+    pub(super) fn tell(&self, missing: Missing<S>) {
+        let Missing::Over(items, failure) = missing else { return };
+        contain(|| drop(items));
+        match failure {
+            Some((index, failure)) => self.results.refuse(index, failure),
+            None => self.results.exhaust(),
         }
     }
 

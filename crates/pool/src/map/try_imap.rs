@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use spinney_greenlet::Failure;
 use spinney_hub::Executor;
 
 use super::imap::Imap;
@@ -64,29 +65,23 @@ impl<T, E, X: Executor> TryImap<T, E, X> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// As [`Imap::next`]: nothing is lost when it is dropped.
     #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
     pub fn next(&mut self) -> impl Future<Output = Option<ItemResult<T, E>>> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
+        let mut read = self.imap.next_indexed();
+        poll_fn(move |cx| Pin::new(&mut read).poll(cx).map(|next| next.map(item_result)))
     }
 
     pub(super) fn poll_indexed(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<(usize, ItemResult<T, E>)>> {
-        let next = ready!(self.imap.poll_indexed(cx)).map(|(index, result)| {
-            let result = match result {
-                Ok(Ok(value)) => Ok(value),
-                Ok(Err(error)) => Err(TaskError::Returned(error)),
-                Err(failure) => Err(TaskError::Failed(failure)),
-            };
-            (index, result.map_err(|error| ItemError::new(index, error)))
-        });
-        Poll::Ready(next)
+        let next = ready!(self.imap.poll_indexed(cx));
+        Poll::Ready(next.map(|(index, result)| (index, item_result((index, result)))))
     }
 
     /// Kills what is running, and waits until all that the map started has ended.
-    pub(super) fn poll_stop(&mut self, cx: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.imap.poll_stop(cx)
     }
 }
@@ -97,6 +92,15 @@ impl<T, E, X: Executor> Stream for TryImap<T, E, X> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Poll::Ready(ready!(self.poll_indexed(cx)).map(|(_, result)| result))
     }
+}
+
+fn item_result<T, E>((index, result): (usize, Result<Result<T, E>, Failure>)) -> ItemResult<T, E> {
+    let result = match result {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(TaskError::Returned(error)),
+        Err(failure) => Err(TaskError::Failed(failure)),
+    };
+    result.map_err(|error| ItemError::new(index, error))
 }
 
 /// Nothing of it is pinned in place.

@@ -2,6 +2,7 @@
 
 mod in_place;
 mod kills;
+mod maps;
 mod model;
 mod slot_model;
 mod slots;

@@ -1,7 +1,5 @@
 //! The promises of `GreenPile` to those who spawn into it and read it at once.
 
-#![expect(clippy::arc_with_non_send_sync, reason = "the hubs of one thread run the same tests")]
-
 use std::sync::Arc;
 use std::task::{Context, Waker};
 

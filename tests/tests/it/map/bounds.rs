@@ -32,7 +32,7 @@ on_every_hub! {
     }
 
     async fn no_more_items_are_open_than_maxsize(hub) {
-        let (pool, pulled) = (Pool::on(hub, 10), Count::to(3));
+        let (pool, pulled) = (Pool::on(hub, 10), Count::to(4));
         let _results = pool.mapper().maxsize(3).imap(|n| async move { n }, counted(&pulled));
         pulled.reached().await;
         let_others_run().await;
@@ -41,7 +41,7 @@ on_every_hub! {
     }
 
     async fn no_more_items_run_than_maxsize(hub) {
-        let (pool, pulled) = (Pool::on(hub, 10), Count::to(3));
+        let (pool, pulled) = (Pool::on(hub, 10), Count::to(4));
         let _results = pool
             .mapper()
             .maxsize(3)
@@ -52,7 +52,7 @@ on_every_hub! {
     }
 
     async fn one_more_is_open_while_the_reader_waits(hub) {
-        let (pool, pulled) = (Pool::on(hub, 10), Count::to(4));
+        let (pool, pulled) = (Pool::on(hub, 10), Count::to(5));
         let mut results = pool
             .mapper()
             .maxsize(3)
@@ -85,7 +85,7 @@ on_every_hub! {
     }
 
     async fn by_default_twice_the_capacity_is_open(hub) {
-        let (pool, pulled) = (Pool::on(hub, 4), Count::to(8));
+        let (pool, pulled) = (Pool::on(hub, 4), Count::to(9));
         let _results = pool.imap(|n| async move { n }, counted(&pulled));
         pulled.reached().await;
         let_others_run().await;
@@ -93,7 +93,7 @@ on_every_hub! {
     }
 
     async fn list_opens_four_times_the_capacity_by_default(hub) {
-        let (pool, pulled) = (Pool::on(hub, 4), Count::to(16));
+        let (pool, pulled) = (Pool::on(hub, 4), Count::to(17));
         let _results = pool.map(|n| async move { n }, counted(&pulled));
         pulled.reached().await;
         let_others_run().await;

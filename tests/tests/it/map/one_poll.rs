@@ -47,7 +47,7 @@ on_every_hub! {
     }
 
     async fn room_that_an_item_leaves_while_it_waits_is_for_others(hub) {
-        let (pool, pulled) = (Pool::on(hub, 2), Count::to(20));
+        let (pool, pulled) = (Pool::on(hub, 2), Count::to(21));
         let items = { let pulled = pulled.clone(); (0..).inspect(move |_| pulled.add()) };
         let map = |n: u32| async move { if n == 6 { pending::<()>().await; } };
         let _results = pool.mapper().maxsize(20).imap_unordered(map, items);

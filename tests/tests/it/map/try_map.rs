@@ -1,13 +1,17 @@
 //! The promises of maps of tasks that return a `Result`, and of their policies.
 
+use std::cell::RefCell;
 use std::future::pending;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
+use futures_lite::{StreamExt, stream};
+use spinney::map::from_stream;
 use spinney::{Pool, TaskError, Within, catch_exit, shield, sleep, spawn_on, yield_now};
-use spinney_tests::tools::{Count, behind, blow_up, gate, stuck};
+use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 type BoxedWork<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -175,7 +179,8 @@ on_every_hub! {
         assert_eq!(all.len(), 4);
         assert_eq!(*all[0].as_ref().unwrap(), 0);
         assert_eq!(all[1].as_ref().unwrap_err().to_string(), "item 1 failed: no luck");
-        assert_eq!(all[2].as_ref().unwrap_err().to_string(), "item 2 panicked: no luck at all");
+        let panic = all[2].as_ref().unwrap_err().panicked().unwrap();
+        assert_eq!(panic.message().as_deref(), Some("no luck at all"));
         assert_eq!(*all[3].as_ref().unwrap(), 3);
     }
 
@@ -265,4 +270,59 @@ fn within_limits_the_wait_for_an_item_that_refuses_its_kill() {
     let limit = Duration::from_secs(5);
     assert!(sim.block_on(pool.try_map(work, 0..2).within(limit)).is_err());
     assert_eq!((sim.elapsed(), pool.len()), (limit, 1));
+}
+
+/// A member reads its map and runs item 1 in place, while the error of item 0 is unread. Then a
+/// stranger reads the error, and the killed item needs a slot to clean up.
+#[test]
+fn item_in_place_cleans_up_when_its_map_changes_hands() {
+    let sim = SimHub::new();
+    let (pool, cleaned, queued, begun) = (Pool::on(&sim, 2), Count::to(1), gate(), gate());
+    let (count, waits, begins) = (cleaned.clone(), Arc::clone(&queued), Arc::clone(&begun));
+    let work = move |n: usize| {
+        let (cleaned, waits, begins) = (count.clone(), Arc::clone(&waits), Arc::clone(&begins));
+        async move {
+            if n == 1 {
+                begins.set();
+                clean_up_when_killed(cleaned).await;
+            }
+            waits.wait().await;
+            Err::<(), _>("no luck")
+        }
+    };
+    let handed_on = Rc::new(RefCell::new(None));
+    let (inside, gives, go, more) = (pool.clone(), Rc::clone(&handed_on), gate(), gate());
+    let (goes_on, comes) = (Arc::clone(&go), Arc::clone(&more));
+    let reads = async move {
+        let input = stream::once(0).chain(stream::once_future(behind(comes, 1)));
+        let mut map = inside.try_map(work, from_stream(Box::pin(input)));
+        assert!(poll_once(&mut map).await.is_none());
+        goes_on.wait().await;
+        while !begun.is_set() {
+            assert!(poll_once(&mut map).await.is_none());
+            yield_now().await;
+        }
+        gives.replace(Some(map));
+        pending::<()>().await;
+    };
+    sim.block_on(async {
+        let reader = pool.spawn(reads).await;
+        let_others_run().await;
+        // The slot of item 0 is wanted back, for another task than item 1.
+        let taken = pool.apply_async(pending::<()>());
+        let_others_run().await;
+        more.set();
+        let_others_run().await;
+        queued.set();
+        let_others_run().await;
+        go.set();
+        let_others_run().await;
+        let mut map = handed_on.take().unwrap();
+        assert!(poll_once(&mut map).await.is_none());
+        assert_eq!((cleaned.get(), pool.len(), pool.members().len()), (0, 2, 3));
+        taken.kill().await;
+        assert_eq!(map.await.unwrap_err().index(), 0);
+        assert_eq!((cleaned.get(), pool.len()), (1, 1));
+        reader.kill().await;
+    });
 }

@@ -5,14 +5,16 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use futures_lite::future::poll_once;
+use futures_lite::future::{poll_once, zip};
 use futures_lite::{StreamExt, stream};
 use spinney::map::from_stream;
 use spinney::{
-    Closed, Failure, Greenlet, GreenletExit, Group, InsideGroup, Pool, Reentry, catch_exit, shield,
-    sleep,
+    Closed, Failure, Greenlet, GreenletExit, Group, InsideGroup, Pool, Reentry, Report, catch_exit,
+    shield, sleep, yield_now,
 };
-use spinney_tests::tools::{Count, Why, behind, blow_up, gate, let_others_run, polled, stuck};
+use spinney_tests::tools::{
+    Count, OnDrop, Why, behind, blow_up, gate, let_others_run, polled, stuck,
+};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 /// Whether this is the failure of who was refused.
@@ -114,72 +116,141 @@ on_every_hub! {
         open.set();
     }
 
-    async fn the_next_item_of_a_map_is_refused_and_the_map_ends(hub) {
+    async fn started_map_goes_on_when_its_pool_is_closed(hub) {
         let (pool, started, open) = (Pool::on(hub, 2), Count::to(2), gate());
         let (one, opened) = (started.clone(), Arc::clone(&open));
         let work = move |n: usize| {
             one.add();
             behind(Arc::clone(&opened), n)
         };
-        let results = pool.mapper().unbounded().imap(work, 0..);
+        let map = pool.map(work, 0..20);
         started.reached().await;
-        pool.close();
+        assert_eq!(pool.close().refused, 0);
         open.set();
-        let results: Vec<_> = results.collect().await;
-        let (last, before) = results.split_last().unwrap();
-        assert!(before.iter().enumerate().all(|(n, result)| *result.as_ref().unwrap() == n));
-        let refused = last.as_ref().unwrap_err();
-        assert!(is_closed(refused) && refused.index() == before.len());
-        assert!(before.len() <= 2 && before.len() == started.get());
+        assert_eq!(map.await.unwrap(), (0..20).collect::<Vec<_>>());
+        let report = pool.stats();
+        assert_eq!((report.started, report.succeeded, report.running), (20, 20, 0));
         assert_eq!((pool.len(), pool.free_count()), (0, 2));
     }
 
-    async fn a_map_that_has_started_all_its_items_loses_none(hub) {
-        let (pool, started, open) = (Pool::on(hub, 2), Count::to(2), gate());
-        let (one, opened) = (started.clone(), Arc::clone(&open));
-        let work = move |n: usize| {
-            one.add();
-            behind(Arc::clone(&opened), n)
-        };
-        let map = pool.map(work, 0..2);
-        started.reached().await;
-        pool.close();
+    async fn started_maps_take_turns_in_a_closed_pool(hub) {
+        let (pool, open) = (Pool::on(hub, 1), gate());
+        let member = pool.spawn(behind(Arc::clone(&open), ())).await;
+        let work = |n: usize| async move { yield_now().await; n };
+        let (one, two) = (pool.map(work, 0..5), pool.map(work, from_stream(stream::iter(5..10))));
+        while pool.waiting() < 2 {
+            yield_now().await;
+        }
+        assert_eq!(pool.close().refused, 0);
         open.set();
-        assert_eq!(map.await.unwrap(), [0, 1]);
+        let (one, two) = zip(one, two).await;
+        assert_eq!((one.unwrap(), two.unwrap()), (vec![0, 1, 2, 3, 4], vec![5, 6, 7, 8, 9]));
+        member.await.unwrap();
+        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
     }
 
-    async fn a_map_that_nobody_reads_is_refused_when_somebody_does(hub) {
+    async fn unread_map_goes_on_when_it_is_read_after_the_close(hub) {
         let pool = Pool::on(hub, 1);
-        let mut results = pool.mapper().maxsize(0).imap(|n: usize| async move { n }, 0..);
+        let results = pool.mapper().maxsize(0).imap(|n: usize| async move { n }, 0..3);
         let_others_run().await;
-        assert_eq!(pool.close().refused, 0);
+        pool.close();
+        let results: Vec<_> = results.map(Result::unwrap).collect().await;
+        assert_eq!(results, [0, 1, 2]);
+    }
+
+    async fn map_that_is_called_after_the_close_is_refused(hub) {
+        let pool = Pool::on(hub, 1);
+        pool.close();
+        let mut results = pool.imap(|n: u32| async move { n }, 0..3);
         let refused = results.next().await.unwrap().unwrap_err();
         assert!(is_closed(&refused) && refused.index() == 0);
         assert!(results.next().await.is_none());
+        let waits = pool.map(|n: u32| async move { n }, from_stream(stream::pending()));
+        assert!(is_closed(&waits.await.unwrap_err()));
+        assert!(pool.map(|n: u32| async move { n }, []).await.unwrap().is_empty());
+        let report = pool.drain(Duration::MAX).await.unwrap();
+        assert_eq!(report, Report::default());
     }
 
-    async fn a_map_of_a_stream_that_never_yields_is_refused(hub) {
-        let pool = Pool::on(hub, 1);
-        let map = pool.map(|n: u32| async move { n }, from_stream(stream::pending()));
-        let_others_run().await;
-        assert_eq!(pool.close().refused, 0);
-        let refused = map.await.unwrap_err();
+    async fn kill_of_a_closed_pool_ends_its_maps(hub) {
+        let (pool, started) = (Pool::on(hub, 2), Count::to(2));
+        let one = started.clone();
+        let work = move |_: usize| { one.add(); stuck(gate(), ()) };
+        let results = pool.mapper().unbounded().imap(work, 0..);
+        let waits = pool.map(|n: u32| async move { n }, from_stream(stream::pending()));
+        started.reached().await;
+        pool.close();
+        pool.kill_with(GreenletExit::because("closing time")).await;
+        let whys: Vec<_> = results.map(|result| result.unwrap_err().into_error().why()).collect().await;
+        assert_eq!(whys, ["killed: closing time", "killed: closing time", "killed: it is closed"]);
+        let refused = waits.await.unwrap_err();
         assert!(is_closed(&refused) && refused.index() == 0);
+        let report = pool.stats();
+        assert_eq!((report.started, report.killed, pool.free_count()), (2, 2, 2));
     }
 
-    async fn an_item_of_a_stream_that_waits_for_its_slot_is_refused(hub) {
-        let (pool, open) = (Pool::on(hub, 1), gate());
-        let member = pool.spawn(behind(Arc::clone(&open), ())).await;
-        let mut results = pool.imap(|n: u32| async move { n }, from_stream(stream::iter(0..5)));
-        assert!(poll_once(results.next()).await.is_none());
-        while pool.waiting() == 0 {
-            spinney::yield_now().await;
+    async fn abort_of_a_closed_pool_ends_its_maps(hub) {
+        let (pool, started) = (Pool::on(hub, 1), gate());
+        let start = Arc::clone(&started);
+        let work = move |_: usize| shield(stuck(Arc::clone(&start), ()));
+        let results = pool.imap(work, 0..);
+        started.wait().await;
+        pool.close();
+        pool.abort();
+        let results: Vec<_> = results.collect().await;
+        assert!(results[0].as_ref().unwrap_err().is_aborted());
+        assert!(is_closed(results[1].as_ref().unwrap_err()) && results.len() == 2);
+    }
+
+    async fn item_that_survives_its_kill_is_the_last_of_a_closed_pool(hub) {
+        let (pool, started, ran) = (Pool::on(hub, 1), gate(), Count::to(1));
+        let (start, one) = (Arc::clone(&started), ran.clone());
+        let work = move |n: usize| {
+            one.add();
+            let start = Arc::clone(&start);
+            async move {
+                let _kill = catch_exit(stuck(start, ())).await;
+                n
+            }
+        };
+        let results = pool.imap(work, 0..);
+        started.wait().await;
+        pool.close();
+        pool.kill_now();
+        let results: Vec<_> = results.collect().await;
+        assert_eq!(*results[0].as_ref().unwrap(), 0);
+        assert!(is_closed(results[1].as_ref().unwrap_err()) && results.len() == 2);
+        assert_eq!(ran.get(), 1);
+    }
+
+    async fn map_of_a_scope_goes_on_when_the_scope_or_the_pool_is_closed(hub) {
+        let pool = Pool::on(hub, 1);
+        for scope_closes in [true, false] {
+            let (scope, open) = (pool.scope(), gate());
+            let member = pool.spawn(behind(Arc::clone(&open), ())).await;
+            let map = scope.map(|n: usize| async move { yield_now().await; n }, 0..5);
+            while scope.waiting() == 0 {
+                yield_now().await;
+            }
+            if scope_closes { scope.close() } else { pool.close() };
+            open.set();
+            assert_eq!(map.await.unwrap(), [0, 1, 2, 3, 4]);
+            member.await.unwrap();
         }
-        assert_eq!(pool.close().refused, 1);
-        assert!(is_closed(&results.next().await.unwrap().unwrap_err()));
-        assert!(results.next().await.is_none());
-        open.set();
-        member.await.unwrap();
+    }
+
+    async fn dropping_the_last_handle_ends_a_map_that_waits_for_its_input(hub) {
+        let (pool, dropped) = (Pool::on(hub, 1), gate());
+        let gone = Arc::clone(&dropped);
+        let guard = OnDrop::new(move || gone.set());
+        let rest = stream::pending().map(move |n: u32| { let _guard = &guard; n });
+        let input = from_stream(stream::once(0).chain(rest));
+        pool.map(|_: u32| async { blow_up("no luck") }, input).await.map(|_: Vec<()>| ()).unwrap_err();
+        let_others_run().await;
+        assert!(!dropped.is_set());
+        pool.detach();
+        drop(pool);
+        dropped.wait().await;
     }
 
     async fn shutdown_kills_for_the_reason_and_reports(hub) {
@@ -371,6 +442,72 @@ fn drain_takes_no_longer_than_its_members() {
     sim.block_on(async {
         pool.spawn(sleep(Duration::from_secs(5))).await.detach();
         pool.drain(Duration::from_secs(10)).await.unwrap();
+    });
+    assert_eq!(sim.elapsed(), Duration::from_secs(5));
+}
+
+/// Sleeps for a second.
+async fn a_second(n: usize) -> usize {
+    sleep(Duration::from_secs(1)).await;
+    n
+}
+
+#[test]
+fn drain_lets_a_started_map_end() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 2);
+    sim.block_on(async {
+        let map = pool.map(a_second, 0..8);
+        let report = pool.drain(Duration::from_secs(5)).await.unwrap();
+        assert_eq!((report.started, report.succeeded, report.running), (8, 8, 0));
+        assert_eq!(map.await.unwrap(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    });
+    assert_eq!(sim.elapsed(), Duration::from_secs(4));
+}
+
+#[test]
+fn drain_ends_a_map_that_takes_longer_and_counts_its_items() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 2);
+    sim.block_on(async {
+        let results = pool.mapper().unbounded().imap(a_second, 0..);
+        let grace = Duration::from_millis(4500);
+        let report = pool.drain(grace).await.unwrap();
+        assert_eq!((report.started, report.succeeded, report.killed), (10, 8, 2));
+        assert_eq!((report.running, report.waiting, sim.elapsed()), (0, 0, grace));
+        let failed: Vec<_> = results.filter_map(Result::err).collect().await;
+        let failed: Vec<_> = failed.iter().map(|error| (error.index(), is_closed(error))).collect();
+        assert_eq!(failed, [(8, false), (9, false), (10, true)]);
+    });
+}
+
+#[test]
+fn drain_waits_for_the_input_of_a_started_map() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 2);
+    sim.block_on(async {
+        let late = stream::once_future(a_second(7));
+        let map = pool.map(a_second, from_stream(Box::pin(late)));
+        let report = pool.drain(Duration::from_secs(10)).await.unwrap();
+        assert_eq!((report.succeeded, map.await.unwrap()), (1, vec![7]));
+    });
+    assert_eq!(sim.elapsed(), Duration::from_secs(2));
+}
+
+/// The map has items left, and its reader waits for the drain.
+#[test]
+fn drain_ends_an_unread_map_after_its_grace() {
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 2);
+    sim.block_on(async {
+        let mut results = pool.mapper().maxsize(3).imap(|n: usize| async move { n }, 0..10);
+        let report = pool.drain(Duration::from_secs(5)).await.unwrap();
+        assert_eq!((report.succeeded, report.killed), (3, 0));
+        for n in 0..3 {
+            assert_eq!(results.next().await.unwrap().unwrap(), n);
+        }
+        assert!(is_closed(&results.next().await.unwrap().unwrap_err()));
+        assert!(results.next().await.is_none());
     });
     assert_eq!(sim.elapsed(), Duration::from_secs(5));
 }

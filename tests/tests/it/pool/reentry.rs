@@ -121,7 +121,7 @@ on_every_hub! {
     }
 
     async fn many_spawns_of_one_member_have_one_body_in_place(hub) {
-        for (capacity, count) in [(1, 4), (4, 500)] {
+        for (capacity, count) in [(1, 4), (4, 200)] {
             let (pool, gauge) = (Pool::on(hub, capacity), Gauge::default());
             let (inside, inner) = (pool.clone(), gauge.clone());
             let member = pool.spawn(async move {

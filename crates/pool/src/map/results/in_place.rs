@@ -13,6 +13,7 @@ use spinney_hub::Executor;
 use spinney_sync::wake_all;
 
 use super::Results;
+use super::state::Reader;
 use crate::in_place::{Holder, is_too_deep};
 use crate::slot::Share;
 
@@ -100,11 +101,13 @@ impl<X: Executor> InPlace<X> {
         self.is_wished().then(|| std::mem::replace(self, Self::None))
     }
 
-    /// The worker `key` has left.
-    pub(super) fn dismiss(&mut self, key: usize) {
-        if matches!(self, Self::Polled(own) | Self::Beside(own) if *own == key) {
+    /// The worker `key` has left. Returns whether its item ran in place.
+    pub(super) fn dismiss(&mut self, key: usize) -> bool {
+        let is_here = matches!(self, Self::Polled(own) | Self::Beside(own) if *own == key);
+        if is_here {
             *self = Self::None;
         }
+        is_here
     }
 }
 
@@ -149,20 +152,34 @@ impl<T, X: Executor> Results<T, X> {
 
     fn put_in_place(&self, in_place: InPlace<X>) {
         let mut state = self.lock();
-        let before = std::mem::replace(&mut state.in_place, in_place);
+        let unused = if matches!(state.reader, Reader::Gone) {
+            in_place
+        } else {
+            std::mem::replace(&mut state.in_place, in_place)
+        };
         let reader = state.waiting.take();
         drop(state);
-        drop(before);
+        drop(unused);
         wake_all(reader);
     }
 
-    /// For the feeder, which has a slot: the item that is parked, which has the slot from now on.
+    /// For the feeder, which has a slot: the item that is parked, which has the slot from now on. Its
+    /// reader may wish for another.
     pub(crate) fn take_parked(&self) -> Option<Begun<X>> {
         let mut state = self.lock();
         let begun = state.in_place.take_parked()?;
         state.workers[begun.key].seated = true;
         state.seated += 1;
+        let reader = state.waiting.take();
+        drop(state);
+        wake_all(reader);
         Some(begun)
+    }
+
+    /// For a reader that leaves: drops the item that is parked.
+    pub(crate) fn drop_parked(&self) {
+        let parked = self.change(|state| state.in_place.take_parked());
+        drop(parked);
     }
 
     /// Whether there is an item in place. It takes a lock.

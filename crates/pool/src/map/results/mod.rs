@@ -279,13 +279,16 @@ impl<T, X: Executor> Results<T, X> {
 
     /// The worker `key` has left its slot.
     pub(crate) fn dismiss(&self, key: usize) {
-        let (worker, last) = self.change(|state| {
-            state.in_place.dismiss(key);
+        let (worker, last, reader) = self.change(|state| {
+            // It waits for the item rather than for results.
+            let was_in_place = state.in_place.dismiss(key);
+            let reader = if was_in_place { state.waiting.take() } else { None };
             let worker = state.workers.remove(key);
             state.seated -= usize::from(worker.seated);
-            (worker, state.take_last())
+            (worker, state.take_last(), reader)
         });
         drop(worker);
+        wake_all(reader);
         if let Some(last) = last {
             self.deliver_refused(last);
         }
@@ -338,10 +341,8 @@ impl<T, X: Executor> Results<T, X> {
         let workers = self.leave(Reader::Gone, unread, |state| {
             state.buffer.exhaust();
             let handles = state.workers.iter().filter_map(|(_, worker)| worker.handle.clone());
-            (handles.collect::<Vec<_>>(), state.in_place.take_parked())
+            handles.collect::<Vec<_>>()
         });
-        let (workers, parked) = workers;
-        drop(parked);
         for worker in workers {
             contain(|| worker.kill_now());
         }
@@ -413,6 +414,7 @@ impl<T, X: Executor> Results<T, X> {
         state.feeder.take()
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State<T, X>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.buffer.close(self.reads.take());
