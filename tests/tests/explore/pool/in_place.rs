@@ -9,7 +9,7 @@ use spinney::{Event, Handle, Queue, Reentry, Spawn, yield_now};
 use spinney_sim::SimHub;
 
 use super::{Bodies, Pool, Stop, assert_whole, at_any_time, call, nest};
-use crate::work;
+use crate::{LONG, work};
 
 /// A pool of `capacity` slots whose members spawn `depth` deep, and end.
 fn members_nest(sim: &SimHub, pool: &Pool, members: usize, depth: usize) {
@@ -96,48 +96,58 @@ fn resting_child_ends(sim: &SimHub, stop: Stop) {
     assert_whole(&pool, 1);
 }
 
-/// Spawns `left` deep, through `pool` and notes each greenlet. The innermost is a body, and so is the
-/// outermost once it has its child.
-fn deep(
+/// Members that spawn one another in place, and what they do.
+#[derive(Clone)]
+struct Chain {
     pool: Pool,
     bodies: Bodies,
-    chain: Chain,
-    left: usize,
-) -> Pin<Box<dyn Future<Output = ()>>> {
-    Box::pin(async move {
-        let level = chain.borrow().len();
-        chain.borrow_mut().push(Handle::current().unwrap());
-        if left == 0 {
-            return bodies.body(6).await;
-        }
-        let child = deep(pool.clone(), bodies.clone(), chain, left - 1);
-        let child = pool.spawn(child).await;
-        if level == 0 && !child.is_ready() {
-            bodies.body(4).await;
-        }
-        child.await.unwrap();
-    })
+    members: Rc<RefCell<Vec<Handle>>>,
+    /// Set when the innermost runs.
+    is_deep: Rc<Event>,
 }
 
-type Chain = Rc<RefCell<Vec<Handle>>>;
+impl Chain {
+    /// Spawns `left` deep. The innermost runs a body, and so does the outermost once its child has a
+    /// slot.
+    fn go(self, left: usize) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            let level = self.members.borrow().len();
+            self.members.borrow_mut().push(Handle::current().unwrap());
+            if left == 0 {
+                self.is_deep.set();
+                return self.bodies.body(LONG).await;
+            }
+            if level == 1 {
+                // Another caller comes into the queue before the next child.
+                yield_now().await;
+            }
+            let child = self.pool.spawn(self.clone().go(left - 1)).await;
+            if level == 0 && !child.is_ready() {
+                self.bodies.body(LONG).await;
+            }
+            child.await.unwrap();
+        })
+    }
+}
 
-/// The greenlet at `depth` of a chain that is too deep to be in place is discarded at any time, while
+/// The member at `depth` of a chain that is too deep to be in place is discarded at any time, while
 /// slots come for others.
 fn deep_member_is_discarded(sim: &SimHub, depth: usize) {
-    let (pool, bodies, chain) = (Pool::on(sim, 1), Bodies::default(), Chain::default());
-    let first = deep(pool.clone(), bodies.clone(), Rc::clone(&chain), 260);
-    let member = pool.try_spawn(first).unwrap();
+    let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
+    let (members, is_deep) = (Rc::default(), Rc::new(Event::new()));
+    let chain = Chain { pool: pool.clone(), bodies: bodies.clone(), members, is_deep };
+    let member = pool.try_spawn(chain.clone().go(260)).unwrap();
     let own = bodies.clone();
     call(sim, &pool, |pool| async move {
-        pool.apply(async move { own.body(4).await }).await.unwrap();
+        pool.apply(async move { own.body(LONG).await }).await.unwrap();
     });
-    let resizes = pool.clone();
-    at_any_time(sim, move || resizes.resize(2));
-    let discards = pool.clone();
-    at_any_time(sim, move || {
-        if let Some(middle) = chain.borrow().get(depth) {
-            discards.discard(middle);
-        }
+    let (resizes, deep) = (pool.clone(), Rc::clone(&chain.is_deep));
+    sim.spawn(async move {
+        deep.wait().await;
+        resizes.resize(2);
+        yield_now().await;
+        let middle = chain.members.borrow()[depth].clone();
+        resizes.discard(&middle);
     });
     sim.run_until_idle();
     assert!(bodies.most() <= 2, "{} bodies in two slots", bodies.most());

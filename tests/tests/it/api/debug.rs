@@ -290,6 +290,8 @@ fn thread_pools() {
 /// what the crates make for each other.
 const OTHERS: &[&str] = &[
     "BoxTask",
+    "Erase",
+    "LocalBoxTask",
     "Runs",
     "RunsMap",
     "Spawn",

@@ -171,7 +171,8 @@ impl Wake for Watch {
 fn no_slot_is_taken_when_the_reader_of_a_map_is_woken() {
     let (pool, seen) = (Pool::on(&InPlace::default(), 1), Log::default());
     let holder = block_on(pool.spawn(stuck(gate(), ())));
-    let mut map = pool.map(|n: u32| async move { n }, [1]);
+    // So that the result alone does not wake it.
+    let mut map = pool.mapper().maxsize(100).map(|n: u32| async move { n }, [1]);
     let waker = Waker::from(Arc::new(Watch { pool: pool.clone(), seen: seen.clone() }));
     assert!(Pin::new(&mut map).poll(&mut Context::from_waker(&waker)).is_pending());
     holder.kill_now();

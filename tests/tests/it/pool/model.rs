@@ -290,7 +290,7 @@ impl Both {
         let double = |n: usize| async move { 2 * n };
         let results = self.sets[set].mapper().unbounded().imap(double, 0..items);
         self.maps.push(Some((items, results)));
-        self.queue(set, Call::Map(map, items));
+        self.model.map(set, map, items);
     }
 
     fn close(&mut self, set: usize) {
@@ -320,9 +320,7 @@ impl Both {
         } else {
             self.sets[set].kill_now();
         }
-        for task in self.model.members_of(set).collect::<Vec<_>>() {
-            self.model.end(task, End::Killed);
-        }
+        self.model.kill(set);
     }
 
     fn drop_waiter(&mut self, pick: usize) {

@@ -24,6 +24,12 @@ pub(crate) struct Waiter {
     pub(crate) call: Call,
 }
 
+impl Waiter {
+    fn is_map(&self) -> bool {
+        matches!(self.call, Call::Map(..))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Call {
     /// A task that starts when it has one, and its driver.
@@ -74,7 +80,8 @@ impl Model {
 
     pub(crate) fn close(&mut self, set: usize) {
         if !self.is_closed(set) {
-            self.refused_calls[set] += self.waiting(set);
+            let is_refused = |waiter: &&Waiter| !waiter.is_map() && (set == 0 || waiter.set == set);
+            self.refused_calls[set] += self.queue.iter().filter(is_refused).count();
         }
         self.closed[set] = true;
     }
@@ -113,23 +120,50 @@ impl Model {
         assert!(self.ended.insert(task, end).is_none());
     }
 
+    /// A map that started goes on in what was closed.
+    pub(crate) fn map(&mut self, set: usize, map: usize, items: usize) {
+        let call = Call::Map(map, items);
+        match items {
+            0 => {}
+            _ if self.is_closed(set) => self.refuse(call),
+            _ => self.queue.push_back(Waiter { set, call }),
+        }
+    }
+
+    /// Kills the members, and ends the maps of what was closed.
+    pub(crate) fn kill(&mut self, set: usize) {
+        for task in self.members_of(set).collect::<Vec<_>>() {
+            self.end(task, End::Killed);
+        }
+        if self.is_closed(set) {
+            self.refuse_if(|_, waiter| waiter.is_map() && waiter.set == set);
+        }
+    }
+
     /// Refuses the waiters of what was closed, and lets in as many of the others as fit.
     pub(crate) fn settle(&mut self) {
-        let (refused, left) =
-            self.queue.drain(..).partition(|waiter| self.closed[0] || self.closed[waiter.set]);
-        self.queue = left;
-        Vec::from(refused).into_iter().for_each(|waiter: Waiter| self.refuse(waiter.call));
+        self.refuse_if(|model, waiter| !waiter.is_map() && model.is_closed(waiter.set));
         while self.taken() < self.capacity {
             let Some(waiter) = self.queue.pop_front() else { return };
             self.admit(waiter);
         }
     }
 
+    fn refuse_if(&mut self, is_refused: impl Fn(&Self, &Waiter) -> bool) {
+        for waiter in std::mem::take(&mut self.queue) {
+            if is_refused(self, &waiter) {
+                self.refuse(waiter.call);
+            } else {
+                self.queue.push_back(waiter);
+            }
+        }
+    }
+
     fn refuse(&mut self, call: Call) {
         match call {
             Call::Task(task, _) | Call::Late(task) => self.end(task, End::Refused),
-            Call::Map(map, left) if left > 0 => _ = self.refused.insert(map),
-            Call::Map(..) | Call::Add(..) => {}
+            Call::Map(map, _) => _ = self.refused.insert(map),
+            Call::Add(..) => {}
         }
     }
 
@@ -144,7 +178,7 @@ impl Model {
             // It runs one item, and all others if nobody else waits.
             Call::Map(map, left) => {
                 let free = self.capacity - self.taken() - 1;
-                if left > 0 && self.queue.len() > free {
+                if left > 1 && self.queue.len() > free {
                     self.queue.push_back(Waiter { set, call: Call::Map(map, left - 1) });
                 }
             }
