@@ -44,18 +44,20 @@ use crate::{Failure, GreenletExit, Handle, Panic, State, current, spawn_tree};
 /// The place of a greenlet that no container made.
 const NO_PLACE: u32 = u32::MAX;
 
+/// In this order, so that what each poll and each item look at is in one cache line.
+#[repr(C)]
 pub(crate) struct Control {
-    /// 0 until it is first asked for. An item of a map whose id is 0 at its end leaves the block to
-    /// the next one: so the id is drawn before a handle goes out, and before a local is set.
-    id: AtomicU64,
-    pub(crate) birth: Birth,
-    /// Where its container keeps it; `NO_PLACE` without one.
-    place: u32,
     flags: Flags,
     /// Code in the greenlet asked for it. Looked at by its task alone, as the next one is.
     asked_inside: AtomicBool,
     /// The task has left a waker here.
     parked: AtomicBool,
+    /// Where its container keeps it; `NO_PLACE` without one.
+    place: u32,
+    /// 0 until it is first asked for. An item of a map whose id is 0 at its end leaves the block to
+    /// the next one: so the id is drawn before a handle goes out, and before a local is set.
+    id: AtomicU64,
+    pub(crate) birth: Birth,
     state: Mutex<Inner>,
 }
 

@@ -11,10 +11,10 @@ use spinney::map::{Backoff, Retry, from_stream};
 use spinney::{
     AsyncResult, Barrier, BoundedSemaphore, BoxTask, Budget, Channel, Clock, Condition, Context,
     Deputy, Event, Executor, ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit,
-    Group, Hub, InPlace, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock, Reentry,
-    ResourcePool, Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub, Wait,
-    WakeDelay, WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals, interval,
-    iwait, joinall, named, pair, shield, sleep, spawn_on, timeout,
+    Group, Hub, InPlace, Inherited, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock,
+    Reentry, ResourcePool, Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub,
+    Wait, WakeDelay, WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals,
+    interval, iwait, joinall, named, pair, shield, sleep, spawn_on, timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -116,6 +116,7 @@ fn greenlets() {
     is(catch_exit(ready(1)), "CatchExit { done: false }");
     is(shield(ready(1)), "Shield { done: false }");
     is(inherit_locals(ready(1)), "InheritLocals(Ready(Some(1)))");
+    is(Inherited::capture(), "Inherited { len: 0 }");
     is(named("fetch", ready(1)), "Named { name: Some(\"fetch\"), future: Ready(Some(1)) }");
     let (task, child) = pair(ready(1), ());
     let child = child.handle();
