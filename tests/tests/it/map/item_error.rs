@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
-use spinney::{ItemError, LocalHub, Pool, TaskError};
+use spinney::{ItemError, LocalHub, Panic, Pool, TaskError};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{blow_up, gate, stuck};
 
@@ -42,7 +42,7 @@ on_every_hub! {
         pool.kill().await;
         let all: Vec<_> = map.await.into_iter().map(Result::unwrap_err).collect();
         let kinds = |error: &ItemError<TaskError<&'static str>>| {
-            let message = error.panicked().and_then(|panic| panic.message());
+            let message = error.panicked().and_then(Panic::message);
             (error.returned().copied(), message, error.killed().is_some())
         };
         let all: Vec<_> = all.iter().map(kinds).collect();

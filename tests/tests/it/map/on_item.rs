@@ -1,5 +1,6 @@
 //! The promises of `on_item`: whom it is told of, when, and what a panic of it does.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -78,7 +79,7 @@ on_every_hub! {
         let told = Arc::new([const { AtomicUsize::new(0) }; 60]);
         let one = Arc::clone(&told);
         let mapper = pool.mapper().on_item(move |index, _| { one[index].fetch_add(1, SeqCst); });
-        let work = |n: usize| async move { if n % 7 == 0 { yield_now().await }; n };
+        let work = |n: usize| async move { if n % 7 == 0 { yield_now().await } n };
         let mut results = mapper.imap_unordered(work, 0..60);
         while let Some(result) = results.next().await {
             assert_eq!(told[result.unwrap()].load(SeqCst), 1);
@@ -124,7 +125,7 @@ on_every_hub! {
         let log = refused.clone();
         let mapper = pool.mapper().on_item(move |index, outcome| {
             let Err(TaskError::Failed(Failure::Killed(exit))) = outcome else { unreachable!() };
-            log.add((index, exit.reason().is_some_and(|reason| reason.is::<Closed>())));
+            log.add((index, exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<Closed>)));
         });
         pool.close();
         mapper.map(|_: usize| async {}, 0..3).await.unwrap_err();
@@ -145,7 +146,7 @@ fn on_item_may_use_its_pool() {
     let (pool, seen) = (Pool::new(2), Log::default());
     let (inside, log) = (pool.clone(), seen.clone());
     let mapper = pool.mapper().on_item(move |_, _| {
-        log.add(inside.members().len() > 0 && inside.stats().running > 0 && !inside.is_empty());
+        log.add(!inside.members().is_empty() && inside.stats().running > 0 && !inside.is_empty());
     });
     block_on(mapper.map(|_: usize| async {}, 0..3)).unwrap();
     assert_eq!(seen.take(), [true; 3]);

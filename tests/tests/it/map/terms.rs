@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
 use spinney::map::{Backoff, Retry};
-use spinney::{Failure, Handle, Pool, TaskError, Timeout, sleep, yield_now};
+use spinney::{Failure, Handle, Panic, Pool, TaskError, Timeout, sleep, yield_now};
 use spinney_tests::tools::{Log, OnDrop, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
@@ -82,7 +82,7 @@ on_every_hub! {
         let (log, work) = fails(9);
         let pool = Pool::on(hub, 2);
         let error = pool.mapper().retry(Retry::times(3)).try_map(work, 4..5).await.unwrap_err();
-        let message = error.panicked().and_then(|panic| panic.message());
+        let message = error.panicked().and_then(Panic::message);
         assert_eq!((error.index(), message.as_deref()), (0, Some("not yet")));
         assert_eq!(log.take(), [4; 4]);
     }

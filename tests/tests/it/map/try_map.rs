@@ -26,7 +26,7 @@ async fn clean_up_when_killed(cleaned: Count) {
         cleaned.add();
     };
     shield(clean_up).await;
-    exit.resume().await
+    exit.resume::<()>().await;
 }
 
 /// Three items, of which two clean up when they are killed; the third ends with `end` as soon as

@@ -30,7 +30,7 @@ impl Waiter {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Call {
     /// A task that starts when it has one, and its driver.
     Task(usize, usize),
