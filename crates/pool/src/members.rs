@@ -459,13 +459,14 @@ impl Members {
         }
     }
 
-    /// The worker goes on with its next item, `handle`; false if it was discarded.
-    fn go_on(self: &Arc<Self>, place: u32, serial: u64, handle: Handle) -> bool {
+    /// A worker, the member `serial`, goes on from one item to the next; false if it was discarded.
+    pub(crate) fn go_on(self: &Arc<Self>, serial: u64, from: &Handle, to: Handle) -> bool {
         let mut state = self.lock();
-        let Some(member) = state.at(place, serial) else { return false };
+        let member = from.place().and_then(|place| state.at(place, serial));
+        let Some(member) = member else { return false };
         self.leave_scope(&member.handle);
-        self.enter_scope(&handle);
-        let before = std::mem::replace(&mut member.handle, handle);
+        self.enter_scope(&to);
+        let before = std::mem::replace(&mut member.handle, to);
         let was_dying = std::mem::take(&mut member.dying);
         let died = state.died_after(was_dying);
         drop(state);
@@ -607,34 +608,14 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// What tells the group of the next item, for a worker.
-    pub(crate) fn seat(&self) -> Seat {
-        Seat { members: Arc::clone(&self.members), place: self.place, serial: self.serial }
-    }
-}
-
-/// A worker's place in its group.
-pub(crate) struct Seat {
-    members: Arc<Members>,
-    place: u32,
-    serial: u64,
-}
-
-impl Seat {
-    /// Where the worker is in the list.
+    /// Where the member is in the list.
     pub(crate) fn place(&self) -> u32 {
         self.place
     }
 
-    /// The worker goes on with its next item, whose handle this is; false if it was discarded.
-    pub(crate) fn go_on(&self, next: Handle) -> bool {
-        self.members.go_on(self.place, self.serial, next)
-    }
-
-    /// Whether it should give its slot back rather than run its next item in it: because others
-    /// wait, apart from the feeder of its map, or because there are too many slots.
-    pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
-        self.members.is_wanted_back(feeder_queued)
+    /// What tells the member from another that was at its place before.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
     }
 }
 

@@ -16,7 +16,6 @@ use super::shared::MapShared;
 use super::source::Source;
 use super::worker::pair_worker;
 use super::{ItemInPlace, MapWorker};
-use crate::members::Members;
 use crate::slot::{AcquireSlot, Held, MapsEnd, Permit};
 use crate::task_set::Core;
 
@@ -28,7 +27,6 @@ const BATCH: usize = 64;
 pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
     shared: Arc<MapShared<S, F, Fut::Output, X>>,
     core: Weak<Core<X>>,
-    members: Arc<Members>,
     /// Its place in the queue for a slot, while it has one.
     queued: Option<AcquireSlot>,
     /// Ready when the maps of the group end. None if the group was closed before the map started.
@@ -47,9 +45,8 @@ enum Place {
 impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
     #[track_caller]
     pub(super) fn new(shared: Arc<MapShared<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
-        let (members, core) = (Arc::clone(&core.members), Arc::downgrade(core));
-        let end = members.map_started().then(|| MapsEnd::wait(&members));
-        Self { shared, core, members, queued: None, end, at: Location::caller() }
+        let end = core.members.map_started().then(|| MapsEnd::wait(&core.members));
+        Self { shared, core: Arc::downgrade(core), queued: None, end, at: Location::caller() }
     }
 
     /// Whether the maps of the group have ended, or the map was refused.
@@ -73,7 +70,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
             Need::NoMore => return Poll::Ready(None),
         }
         let queued =
-            self.queued.get_or_insert_with(|| AcquireSlot::new(&self.members).despite_close());
+            self.queued.get_or_insert_with(|| AcquireSlot::new(&self.shared.members).despite_close());
         let slot = Pin::new(queued).poll(cx);
         results.feeder_queued.store(slot.is_pending(), Relaxed);
         if let Poll::Ready(slot) = slot {
@@ -127,7 +124,7 @@ where
     /// The item that the reader has begun goes on in a slot.
     fn move_to_slot(&self, hub: &X, begun: Begun<X>, permit: Permit) {
         let Begun { task, child, below, .. } = begun;
-        self.members.seat(&child, permit, below.upgrade().as_deref());
+        self.shared.members.seat(&child, permit, below.upgrade().as_deref());
         child.set_in_place(false);
         hub.spawn(task);
     }
@@ -143,7 +140,7 @@ where
             return results.close_one();
         };
         let (index, is_beside) = (item.0, matches!(slot, Held::Shared(_)));
-        let made = self.members.enter_worker(slot, item, |item, membership| {
+        let made = self.shared.members.enter_worker(slot, item, |item, membership| {
             pair_worker(&self.shared, item, membership, key, !is_own)
         });
         let (task, child) = match made {
@@ -199,7 +196,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Drop for Feeder<S, F, Fut, X> {
         self.leave_queue();
         self.shared.refuse(GreenletExit::new());
         self.shared.results.end_feeding();
-        self.members.map_ended();
+        self.shared.members.map_ended();
     }
 }
 

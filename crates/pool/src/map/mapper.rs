@@ -268,6 +268,7 @@ impl<X, R> Mapper<X, R> {
             birth: Birth::here(Location::caller()),
             locals,
             results: Arc::clone(&results),
+            members: Arc::clone(&core.members),
             input: Mutex::new(Input::new(items.into_source())),
         };
         self.tasks.inner().count_items(results.outcomes());

@@ -11,6 +11,7 @@ use super::results::Results;
 use super::source::Source;
 use super::terms::Terms;
 use crate::hook::Hook;
+use crate::members::Members;
 
 pub(super) struct MapShared<S: Source, F, T, X: Executor> {
     /// There until this is dropped.
@@ -26,6 +27,8 @@ pub(super) struct MapShared<S: Source, F, T, X: Executor> {
     /// The locals that each item starts with.
     pub(super) locals: Option<Inherited>,
     pub(super) results: Arc<Results<T, X>>,
+    /// The group in which the workers are members.
+    pub(super) members: Arc<Members>,
     pub(super) input: Mutex<Input<S>>,
 }
 

@@ -17,7 +17,6 @@ use super::results::{Results, Room};
 use super::shared::MapShared;
 use super::source::Source;
 use crate::Membership;
-use crate::members::Seat;
 
 pin_project! {
     /// A member of a group that runs a map's items, one after the other, each as a greenlet of its
@@ -43,7 +42,8 @@ pin_project! {
 
 /// Where a worker is known: in its group, and to the reader of its map.
 struct Post {
-    seat: Seat,
+    /// Of its membership.
+    serial: u64,
     /// Its key among the workers of the map.
     key: usize,
     /// Whether it has the slot for one item only.
@@ -53,16 +53,21 @@ struct Post {
 }
 
 impl Post {
-    /// The worker goes on as the greenlet of its next item.
-    fn go_on<T, X: Executor>(&self, results: &Results<T, X>, next: Handle) {
-        results.introduce(self.key, next.unasked());
-        self.is_member.set(self.seat.go_on(next));
+    /// The worker goes on from one item to the next.
+    fn go_on<S: Source, F, T, X: Executor>(
+        &self,
+        shared: &MapShared<S, F, T, X>,
+        before: &Handle,
+        next: Handle,
+    ) {
+        shared.results.introduce(self.key, next.unasked());
+        self.is_member.set(shared.members.go_on(self.serial, before, next));
     }
 
     /// Whether the worker may run a further item in its slot.
-    fn may_stay<T, X: Executor>(&self, results: &Results<T, X>) -> bool {
+    fn may_stay<S: Source, F, T, X: Executor>(&self, shared: &MapShared<S, F, T, X>) -> bool {
         let has_slot = !self.for_one && self.is_member.get();
-        has_slot && !self.seat.is_wanted_back(results.is_feeder_queued())
+        has_slot && !shared.members.is_wanted_back(shared.results.is_feeder_queued())
     }
 }
 
@@ -81,12 +86,11 @@ where
     Fut: Future,
     X: Executor,
 {
-    let (seat, is_member) = (membership.seat(), Cell::new(true));
-    let place = Some(seat.place());
+    let (place, serial) = (Some(membership.place()), membership.serial());
     let make = |greenlets| Worker {
         shared: Arc::clone(shared),
         greenlets,
-        post: Post { seat, key, for_one, is_member },
+        post: Post { serial, key, for_one, is_member: Cell::new(true) },
         item: Item::new(index, item),
     };
     let enlisted = Enlisted { results: Arc::clone(&shared.results), key };
@@ -107,10 +111,9 @@ where
         let this = self.project();
         let (shared, post, greenlets, mut item) =
             (&**this.shared, &*this.post, this.greenlets, this.item);
-        let results = &shared.results;
-        let goes_on = |_: &Handle, next: Handle| post.go_on(results, next);
+        let goes_on = |before: &Handle, next: Handle| post.go_on(shared, before, next);
         let is_open = item.index().is_some()
-            || (post.may_stay(results) && matches!(results.open(), Room::Opened(_)));
+            || (post.may_stay(shared) && matches!(shared.results.open(), Room::Opened(_)));
         if !is_open {
             return Poll::Ready(());
         }
@@ -123,7 +126,7 @@ where
             }
             let (index, result) = ready!(item.as_mut().poll(shared, cx));
             let result = greenlets.finish(result, goes_on);
-            match batch.leave((index, result), post.may_stay(results)) {
+            match batch.leave((index, result), post.may_stay(shared)) {
                 Room::Opened(_) => {}
                 // The reader may be about to make room: it gets one turn for that.
                 Room::Full => break,
