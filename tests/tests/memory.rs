@@ -56,7 +56,7 @@ async fn in_place(_: &LocalHub, pool: &Pool<LocalHub>) {
 }
 
 /// The bytes that `peak` leaves behind in a pool, or in a pool and its scope, that live on.
-fn kept(scoped: bool, peak: impl AsyncFn(&LocalHub, &Pool<LocalHub>)) -> usize {
+fn kept(scoped: bool, peak: &impl AsyncFn(&LocalHub, &Pool<LocalHub>)) -> usize {
     let hub = LocalHub::new();
     let run = async || {
         let pool = Pool::on(&hub, MANY);
@@ -76,7 +76,7 @@ fn kept(scoped: bool, peak: impl AsyncFn(&LocalHub, &Pool<LocalHub>)) -> usize {
 #[test]
 fn pools_and_scopes_give_memory_back_after_a_peak() {
     for scoped in [false, true] {
-        let kept = [kept(scoped, spawned), kept(scoped, added), kept(scoped, in_place)];
+        let kept = [kept(scoped, &spawned), kept(scoped, &added), kept(scoped, &in_place)];
         println!("spawned, added, in place: {kept:?} bytes kept; in a scope: {scoped}");
         assert!(kept.iter().all(|bytes| *bytes < KEPT), "{kept:?}");
     }

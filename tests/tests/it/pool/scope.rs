@@ -1,5 +1,6 @@
 //! Scopes of a pool: they refuse as a pool does, and a greenlet may be a member of several.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use spinney_tests::{Dropped, on_every_hub};
 /// Whether the greenlet was refused, as the pool or the scope was closed.
 fn is_refused(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
-    exit.reason().is_some_and(|reason| reason.is::<Closed>())
+    exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<Closed>)
 }
 
 on_every_hub! {
