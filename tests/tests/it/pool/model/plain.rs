@@ -125,7 +125,7 @@ impl Model {
         let call = Call::Map(map, items);
         match items {
             0 => {}
-            _ if self.is_closed(set) => self.refuse(call),
+            _ if self.is_closed(set) => self.refuse(&call),
             _ => self.queue.push_back(Waiter { set, call }),
         }
     }
@@ -152,15 +152,15 @@ impl Model {
     fn refuse_if(&mut self, is_refused: impl Fn(&Self, &Waiter) -> bool) {
         for waiter in std::mem::take(&mut self.queue) {
             if is_refused(self, &waiter) {
-                self.refuse(waiter.call);
+                self.refuse(&waiter.call);
             } else {
                 self.queue.push_back(waiter);
             }
         }
     }
 
-    fn refuse(&mut self, call: Call) {
-        match call {
+    fn refuse(&mut self, call: &Call) {
+        match *call {
             Call::Task(task, _) | Call::Late(task) => self.end(task, End::Refused),
             Call::Map(map, _) => _ = self.refused.insert(map),
             Call::Add(..) => {}
