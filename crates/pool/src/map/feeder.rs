@@ -69,8 +69,9 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
             }
             Need::NoMore => return Poll::Ready(None),
         }
-        let queued =
-            self.queued.get_or_insert_with(|| AcquireSlot::new(&self.shared.members).despite_close());
+        let queued = self
+            .queued
+            .get_or_insert_with(|| AcquireSlot::new(&self.shared.members).despite_close());
         let slot = Pin::new(queued).poll(cx);
         results.feeder_queued.store(slot.is_pending(), Relaxed);
         if let Poll::Ready(slot) = slot {

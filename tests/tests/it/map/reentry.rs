@@ -1,6 +1,7 @@
 //! The promises to members that map over their own full pool: a read runs the items within itself,
 //! and at most as many run as there are slots.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
 use spinney::map::from_stream;
 use spinney::{Handle, Pool, Reentry, Within, sleep, spawn_on, yield_now};
-use spinney_tests::tools::{Gauge, Log, all, behind, gate, let_others_run, polled};
-use spinney_tests::{SimHub, on_every_hub};
+use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled};
+use spinney_tests::{AnyHub, SimHub, on_every_hub};
 
 /// Work that gives way a few times, in sight of `gauge`.
 async fn work(gauge: Gauge, value: usize) -> usize {
@@ -234,6 +235,55 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
         assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }
+}
+
+/// Maps over one item in each item, `depth` deep. Returns the depth.
+fn nest(pool: Pool<AnyHub>, depth: usize) -> Pin<Box<dyn Future<Output = usize> + Send>> {
+    Box::pin(async move {
+        if depth == 0 {
+            return 0;
+        }
+        let inside = pool.clone();
+        let below = pool.map(move |_: u32| nest(inside.clone(), depth - 1), 0..1).await.unwrap();
+        1 + below[0]
+    })
+}
+
+on_every_hub! {
+    async fn maps_in_maps_go_on_beyond_the_depth_in_place(hub) {
+        for capacity in [1, 2] {
+            let pool = Pool::on(hub, capacity);
+            assert_eq!(pool.apply(nest(pool.clone(), 300)).await.unwrap(), 300);
+            pool.wait_idle().await.unwrap();
+            assert_eq!((pool.len(), pool.free_count()), (0, capacity));
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::async_yields_async, reason = "the reader outlives the member")]
+fn stranger_runs_no_item_while_the_member_computes() {
+    let sim = SimHub::new();
+    let (pool, begun) = (Pool::on(&sim, 1), Count::to(1));
+    let (inside, count, hub) = (pool.clone(), begun.clone(), sim.clone());
+    let second = Duration::from_secs(1);
+    sim.block_on(async {
+        let item = move |_: u32| {
+            count.add();
+            sleep(second)
+        };
+        let member = async move {
+            let mut results = inside.imap(item, 0..3);
+            assert!(poll_once(&mut StreamExt::next(&mut results)).await.is_none());
+            let stranger = spawn_on(&hub, results.count());
+            sleep(10 * second).await;
+            stranger
+        };
+        let stranger = pool.spawn(member).await.await.unwrap();
+        assert_eq!(begun.get(), 0);
+        assert_eq!(stranger.await.unwrap(), 3);
+    });
+    assert_eq!(begun.get(), 3);
 }
 
 #[test]
