@@ -251,12 +251,10 @@ fn nest(pool: Pool<AnyHub>, depth: usize) -> Pin<Box<dyn Future<Output = usize> 
 
 on_every_hub! {
     async fn maps_in_maps_go_on_beyond_the_depth_in_place(hub) {
-        for capacity in [1, 2] {
-            let pool = Pool::on(hub, capacity);
-            assert_eq!(pool.apply(nest(pool.clone(), 300)).await.unwrap(), 300);
-            pool.wait_idle().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, capacity));
-        }
+        let pool = Pool::on(hub, 1);
+        assert_eq!(pool.apply(nest(pool.clone(), 140)).await.unwrap(), 140);
+        pool.wait_idle().await.unwrap();
+        assert_eq!((pool.len(), pool.free_count()), (0, 1));
     }
 }
 
