@@ -200,10 +200,11 @@ impl<T, X: Executor> Results<T, X> {
         }
     }
 
-    /// The item is pending, and its reader waits. It is dropped if the map has ended meanwhile.
+    /// The item is pending, and its reader waits. It is dropped if the map has ended meanwhile, or if
+    /// the item has: then the reader sees a kill that was held off.
     pub(crate) fn park_again(&self, cx: &Context<'_>, begun: Begun<X>) {
         let mut state = self.lock();
-        let unwanted = if state.feeding {
+        let unwanted = if state.feeding && state.workers.contains(begun.key) {
             state.in_place = InPlace::Parked(begun);
             None
         } else {

@@ -109,7 +109,9 @@ impl<T, X: Executor> State<T, X> {
             Wanted::AtOnce => true,
         };
         let handful = each || readable >= self.buffer.maxsize() / 4;
-        readable > 0 && (handful || !self.has_room())
+        // Once the input is over, the last worker wakes the reader of a list.
+        let is_full = !self.has_room() && (!self.buffer.is_exhausted() || self.is_idle());
+        readable > 0 && (handful || is_full)
     }
 
     /// Whether a change may concern the reader, or a feeder that is not stalled.
@@ -124,7 +126,12 @@ impl<T, X: Executor> State<T, X> {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.buffer.is_finished() && self.workers.is_empty() && !self.feeding
+        self.buffer.is_finished() && self.is_idle()
+    }
+
+    /// Whether no item is running, and none will start.
+    fn is_idle(&self) -> bool {
+        self.workers.is_empty() && !self.feeding
     }
 
     /// The failure after the last item, if no item is running.
