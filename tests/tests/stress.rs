@@ -2,7 +2,8 @@
 //! tasks at once. Afterwards every slot is back, and everything was dropped once.
 //!
 //! It goes on for as many seconds as the variable `SPINNEY_STRESS_SECONDS` says, which is how
-//! `cargo xtask stress` runs it; otherwise for one storm.
+//! `cargo xtask stress` runs it; otherwise for one storm. `SPINNEY_STRESS_THREADS` is the number of
+//! the hub's threads, 4 by default. With `--nocapture` it tells how many storms it was.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -20,21 +21,25 @@ const ROUNDS: usize = 400;
 
 #[test]
 fn every_slot_is_back_and_everything_dropped_after_a_storm() {
-    let seconds = std::env::var("SPINNEY_STRESS_SECONDS").ok();
-    let seconds = seconds.map_or(0, |text| text.parse().expect("a number of seconds"));
+    let number = |name, default| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a variable is a number"))
+    };
+    let seconds = number("SPINNEY_STRESS_SECONDS", 0);
+    let threads = number("SPINNEY_STRESS_THREADS", 4);
     let (start, mut storm) = (Instant::now(), 0);
     loop {
-        blow(storm);
+        blow(storm, threads);
         storm += 1;
-        if start.elapsed() >= Duration::from_secs(seconds) {
-            return;
+        if start.elapsed() >= Duration::from_secs(seconds as u64) {
+            break;
         }
     }
+    println!("{storm} storms of {} acts", 8 * ROUNDS);
 }
 
 /// Eight of those who do things at random, and what they leave behind.
-fn blow(storm: u64) {
-    let hub = hub(4);
+fn blow(storm: u64, threads: usize) {
+    let hub = hub(threads);
     let pool = Pool::on(&hub, CAPACITY);
     let outside = Group::on(&hub);
     let (dropped, made) = (Dropped::default(), Arc::new(AtomicUsize::new(0)));
@@ -178,7 +183,7 @@ impl Storm {
         self.pool.spawn(outer).await.detach();
     }
 
-    /// A member maps over its own pool, and so do its items, which lend its slot on.
+    /// A member maps over its own pool, and so do its items.
     async fn map_inside(&mut self) {
         let (outer, inner) = (self.pool.clone(), self.pool.clone());
         let nested = move |_: u32| {
