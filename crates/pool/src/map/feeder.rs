@@ -51,7 +51,12 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
 
     /// Whether the maps of the group have ended, or the map was refused.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready())
+        let is_over = self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready());
+        if is_over {
+            // It may go on for an item that has begun in place.
+            self.end = None;
+        }
+        is_over
     }
 
     /// A place for a worker; None if there will be no more.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{Handle, Spawn, spawn_on, yield_now};
+use spinney::{Handle, Spawn, catch_exit, spawn_on, yield_now};
 use spinney_sim::SimHub;
 
 use super::{Bodies, Pool, Stop, assert_whole, at_any_time};
@@ -163,6 +163,26 @@ fn killed_maps_end(sim: &SimHub) {
     assert_whole(&pool, 1);
 }
 
+/// The same of a map that a member reads, whose items clean up after a kill.
+fn killed_maps_of_members_end(sim: &SimHub) {
+    let pool = Pool::on(sim, 1);
+    let maps = pool.clone();
+    let item = |_: usize| async {
+        drop(catch_exit(work(2)).await);
+        work(2).await;
+    };
+    let read = async move { maps.imap(item, 0..2).filter(Result::is_err).count().await };
+    let reader = pool.try_spawn(read).unwrap();
+    let ends = pool.clone();
+    at_any_time(sim, move || {
+        ends.close();
+        ends.kill_now();
+    });
+    drop(sim.block_on(reader));
+    sim.run_until_idle();
+    assert_whole(&pool, 1);
+}
+
 explore! {
     fn member_that_maps_over_its_pool_goes_on(sim, 3) {
         members_map(sim, &Pool::on(sim, 1), 1, 2);
@@ -214,5 +234,9 @@ explore! {
 
     fn maps_end_when_a_closed_pool_is_killed(sim, 2) {
         killed_maps_end(sim);
+    }
+
+    fn map_of_a_member_ends_when_a_closed_pool_is_killed(sim, 2) {
+        killed_maps_of_members_end(sim);
     }
 }
