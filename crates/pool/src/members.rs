@@ -1,6 +1,6 @@
 //! [`Members`]: the greenlets of a group or a pool, and what is known of those that have finished.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::iter::once;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,7 +36,7 @@ struct State {
     /// The number of those that hold a slot.
     seated: usize,
     /// The places of members that were not made here.
-    added: BTreeMap<u64, u32>,
+    added: HashMap<u64, u32>,
     /// How many calls were refused that waited for a slot when it was closed, or had one in hand.
     refused: usize,
     /// The number of members that were killed here.
@@ -481,7 +481,7 @@ impl Members {
     fn remove(&self, mut state: MutexGuard<'_, State>, place: u32) -> bool {
         let Member { handle, slot, dying, kind, .. } = state.list.remove(place);
         if kind == Kind::Added {
-            state.added.remove(&handle.id());
+            state.forget_added(handle.id());
         }
         self.leave_scope(&handle);
         state.seated -= usize::from(slot.is_slot());
@@ -513,7 +513,7 @@ impl State {
         Self {
             list: Arena::new(),
             seated: 0,
-            added: BTreeMap::new(),
+            added: HashMap::new(),
             refused: 0,
             dying: 0,
             died: None,
@@ -553,6 +553,14 @@ impl State {
     fn member_mut(&mut self, greenlet: &Handle) -> Option<&mut Member> {
         let place = self.find(greenlet)?;
         self.list.get_mut(place)
+    }
+
+    /// An added member leaves. The memory of a peak is given back, on average in constant time.
+    fn forget_added(&mut self, greenlet: u64) {
+        self.added.remove(&greenlet);
+        if self.added.len() < self.added.capacity() / 8 {
+            self.added.shrink_to(2 * self.added.len());
+        }
     }
 
     /// A member that `was_dying` has finished. Returns what is to be set if it was the last of them.

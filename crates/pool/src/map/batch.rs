@@ -25,7 +25,7 @@ pub(super) struct Batch<'a, S: Source, F, T, X: Executor> {
     shared: &'a MapShared<S, F, T, X>,
     /// For how many more items there is time.
     left: usize,
-    kept: Option<Kept<S, T>>,
+    kept: Option<Box<Kept<S, T>>>,
 }
 
 /// What a worker has to itself.
@@ -75,7 +75,7 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
             if let Room::Opened(opened @ 2..) = room {
                 let input = self.shared.take_input();
                 let done = Vec::with_capacity(opened);
-                self.kept = Some(Kept { input, opened: opened - 1, done });
+                self.kept = Some(Box::new(Kept { input, opened: opened - 1, done }));
             }
             return room;
         };
@@ -118,7 +118,7 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
 
     fn end(&mut self) {
         if let Some(kept) = self.kept.take() {
-            self.hand_over(kept);
+            self.hand_over(*kept);
         }
     }
 

@@ -11,11 +11,12 @@ use spinney_greenlet::{Failure, GreenletExit, InPlace};
 use spinney_hub::{Erase, Executor, Spawn, contain};
 use spinney_sync::{Acquire, Closed, Wait as WaitNote};
 
-use super::results::{Begun, Need, Room, Wish};
+use super::results::{Begun, Need, Results, Room, Wish};
 use super::shared::MapShared;
 use super::source::Source;
 use super::worker::pair_worker;
 use super::{ItemInPlace, MapWorker};
+use crate::members::Members;
 use crate::slot::{AcquireSlot, Held, MapsEnd, Permit};
 use crate::task_set::Core;
 
@@ -33,6 +34,21 @@ pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
     end: Option<Acquire<MapsEnd>>,
     /// The line that started the map.
     at: &'static Location<'static>,
+    /// Dropped last: a map that has ended holds nothing here.
+    _feeding: Feeding<Fut::Output, X>,
+}
+
+/// Dropping it says that no worker will start any more.
+struct Feeding<T, X: Executor> {
+    results: Arc<Results<T, X>>,
+    members: Arc<Members>,
+}
+
+impl<T, X: Executor> Drop for Feeding<T, X> {
+    fn drop(&mut self) {
+        self.results.end_feeding();
+        self.members.map_ended();
+    }
 }
 
 /// What a worker is to run in.
@@ -46,7 +62,10 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
     #[track_caller]
     pub(super) fn new(shared: Arc<MapShared<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
         let end = core.members.map_started().then(|| MapsEnd::wait(&core.members));
-        Self { shared, core: Arc::downgrade(core), queued: None, end, at: Location::caller() }
+        let members = Arc::clone(&core.members);
+        let feeding = Feeding { results: Arc::clone(&shared.results), members };
+        let (core, at) = (Arc::downgrade(core), Location::caller());
+        Self { shared, core, queued: None, end, at, _feeding: feeding }
     }
 
     /// Whether the maps of the group have ended, or the map was refused.
@@ -201,8 +220,6 @@ impl<S: Source, F, Fut: Future, X: Executor> Drop for Feeder<S, F, Fut, X> {
     fn drop(&mut self) {
         self.leave_queue();
         self.shared.refuse(GreenletExit::new());
-        self.shared.results.end_feeding();
-        self.shared.members.map_ended();
     }
 }
 

@@ -52,8 +52,8 @@ impl<S: Source> Input<S> {
     /// The next item, if it need not be waited for. The one behind it is taken ahead.
     #[inline]
     pub(super) fn next(&mut self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
-        if !self.look_ahead(cx) {
-            return None;
+        if self.ahead.is_none() {
+            self.pull(cx);
         }
         let item = self.ahead.take()?;
         let index = self.index;
