@@ -84,8 +84,8 @@ on_every_hub! {
         let pool = Pool::on(hub, 2);
         let (one, two, three) = (pool.scope(), pool.scope(), pool.scope());
         let (first, second, third) = (one.clone(), two.clone(), three.clone());
-        let (go, left) = (gate(), gate());
-        let (gone, leaves) = (Arc::clone(&go), Arc::clone(&left));
+        let (go, ran, left) = (gate(), gate(), gate());
+        let (gone, runs, leaves) = (Arc::clone(&go), Arc::clone(&ran), Arc::clone(&left));
         let greenlet = spawn_on(hub, async move {
             gone.wait().await;
             let mut sum = 0;
@@ -93,6 +93,7 @@ on_every_hub! {
             for scope in [&first, &second, &third] {
                 sum += scope.spawn(async { 1 }).await.await.unwrap();
             }
+            runs.set();
             leaves.wait().await;
             for scope in [&first, &second, &third] {
                 sum += scope.spawn(async { 10 }).await.await.unwrap();
@@ -102,7 +103,7 @@ on_every_hub! {
         assert!(one.add(&greenlet).await && two.add(&greenlet).await);
         assert_eq!((one.len(), two.len(), pool.free_count()), (1, 1, 0));
         go.set();
-        let_others_run().await;
+        ran.wait().await;
         // The later one is left, and its slot taken by another member.
         assert!(two.discard(&greenlet));
         let other = pool.try_spawn(stuck(gate(), ())).unwrap();
