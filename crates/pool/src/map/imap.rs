@@ -14,7 +14,7 @@ use spinney_hub::{Executor, WakeDelay};
 use spinney_sync::{GiveWay, Wait as WaitNote};
 
 use super::ItemError;
-use super::results::{Hand, Results, Turnout, Wish};
+use super::results::{Hand, Results, Wish};
 use crate::in_place::{Frame, Holder, Turn};
 use crate::{Reentry, TaskSet};
 
@@ -111,11 +111,7 @@ impl<T, X: Executor> Imap<T, X> {
     /// begun in place goes on there, or in a slot.
     pub(super) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.stop();
-        if self.results.has_begun() {
-            if let Some(ended) = self.poll_in_place(cx) {
-                ready!(ended);
-            }
-        }
+        ready!(self.poll_in_place(cx));
         // A map without a reader has no further results: what can be had is its end.
         let over = self.results.poll_take(cx, &mut self.hand, false);
         if over.is_pending() {
@@ -156,11 +152,7 @@ impl<T, X: Executor> Imap<T, X> {
     /// one, which is short without.
     #[inline(never)]
     fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.results.has_begun() {
-            if let Some(ended) = self.poll_in_place(cx) {
-                ready!(ended);
-            }
-        }
+        ready!(self.poll_in_place(cx));
         let mut taken = self.results.poll_take(cx, &mut self.hand, self.delay.is_on());
         if self.delay.is_on() && taken.is_pending() && !self.delay.poll(cx) {
             taken = self.results.poll_take(cx, &mut self.hand, false);
@@ -177,9 +169,8 @@ impl<T, X: Executor> Imap<T, X> {
 
     /// Wishes for an item to run in place, if the reader may.
     fn wish(&mut self, cx: &Context<'_>) {
-        let wish = self.place(cx).map(|(holder, _)| Wish::new(holder));
-        if let Some(wish) = wish {
-            self.results.wish(wish);
+        if let Some((holder, _)) = self.place(cx) {
+            self.results.wish(Wish::new(holder));
         }
     }
 
@@ -200,15 +191,14 @@ impl<T, X: Executor> Imap<T, X> {
         is_first.then_some((holder, current))
     }
 
-    /// Runs the item that has begun in place, and is ready when that has finished. None if the reader
-    /// may not run it, or if there is none any more.
-    fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
-        let (holder, around) = self.place(cx)?;
-        let mut begun = match self.results.turn_out() {
-            Turnout::Begun(begun) => begun,
-            Turnout::Beside => return Some(self.results.wait(cx)),
-            Turnout::None => return None,
-        };
+    /// Polls the item that has begun in place. Ready when that has finished, if no item has begun, or
+    /// if the reader may not run it.
+    fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.results.has_begun() {
+            return Poll::Ready(());
+        }
+        let Some((holder, around)) = self.place(cx) else { return Poll::Ready(()) };
+        let Some(mut begun) = ready!(self.results.poll_begun(cx)) else { return Poll::Ready(()) };
         let below = std::mem::take(&mut begun.below);
         let frame = Frame { child: begun.child.id(), around, holder, below };
         let (polled, below) = frame.run(|| Pin::new(&mut begun.task).poll(cx));
@@ -216,7 +206,7 @@ impl<T, X: Executor> Imap<T, X> {
         if polled.is_pending() {
             self.results.park_again(cx, begun);
         }
-        Some(polled)
+        polled
     }
 
     /// The read was dropped: another wait of the greenlet may have the turn.

@@ -60,16 +60,6 @@ impl Wish {
     }
 }
 
-/// What the reader finds that may run an item.
-pub(crate) enum Turnout<X: Executor> {
-    /// An item, to be polled.
-    Begun(Begun<X>),
-    /// An item that runs beside, to be waited for.
-    Beside,
-    /// None.
-    None,
-}
-
 impl<X: Executor> InPlace<X> {
     pub(super) fn is_wished(&self) -> bool {
         matches!(self, Self::Wished(_))
@@ -187,23 +177,29 @@ impl<T, X: Executor> Results<T, X> {
         self.lock().in_place.has_begun()
     }
 
-    /// For a reader that may run it: the item in place.
-    pub(crate) fn turn_out(&self) -> Turnout<X> {
+    /// The item in place, for a reader to poll; None if no item has begun. Pending while the item runs
+    /// beside: the reader is woken when that worker leaves.
+    pub(crate) fn poll_begun(&self, cx: &Context<'_>) -> Poll<Option<Begun<X>>> {
         let mut state = self.lock();
-        match state.in_place.take_parked() {
-            Some(begun) => {
-                state.in_place = InPlace::Polled(begun.key);
-                Turnout::Begun(begun)
-            }
-            None if state.in_place.has_begun() => Turnout::Beside,
-            None => Turnout::None,
+        if let Some(begun) = state.in_place.take_parked() {
+            state.in_place = InPlace::Polled(begun.key);
+            return Poll::Ready(Some(begun));
         }
+        if !state.in_place.has_begun() {
+            return Poll::Ready(None);
+        }
+        let before = state.wait(cx.waker());
+        drop(state);
+        drop(before);
+        Poll::Pending
     }
 
-    /// The item is pending, and its reader waits. It is dropped if the map has ended meanwhile, or if
-    /// the item has: then the reader sees a kill that was held off.
+    /// Parks the item again, which is pending: the reader waits. The item is dropped if the map or
+    /// the item has finished meanwhile; the reader then sees a kill that was held off.
     pub(crate) fn park_again(&self, cx: &Context<'_>, begun: Begun<X>) {
         let mut state = self.lock();
+        // Under the same lock: the feeder may take the item as soon as that is free.
+        let before = state.wait(cx.waker());
         let unwanted = if state.feeding && state.workers.contains(begun.key) {
             state.in_place = InPlace::Parked(begun);
             None
@@ -211,18 +207,6 @@ impl<T, X: Executor> Results<T, X> {
             Some(begun)
         };
         drop(state);
-        drop(unwanted);
-        let pending = self.wait(cx);
-        debug_assert!(pending.is_pending());
-    }
-
-    /// The reader waits for the item in place.
-    pub(crate) fn wait(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        let before = state.waiting.replace(cx.waker().clone());
-        state.delays = false;
-        drop(state);
-        drop(before);
-        Poll::Pending
+        drop((before, unwanted));
     }
 }

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 
 pub(crate) use hand::Hand;
 use hand::Reads;
-pub(crate) use in_place::{Begun, Turnout, Wish};
+pub(crate) use in_place::{Begun, Wish};
 pub(crate) use spinney_greenlet::results::{Order, Room};
 use spinney_greenlet::{Failure, Handle};
 use spinney_hub::{Executor, contain};

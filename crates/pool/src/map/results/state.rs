@@ -98,6 +98,13 @@ impl<T, X: Executor> State<T, X> {
         self.buffer.put(done.0, done);
     }
 
+    /// The reader waits for the item in place. Returns the waker that is to be dropped under no lock.
+    #[must_use]
+    pub(super) fn wait(&mut self, reader: &Waker) -> Option<Waker> {
+        self.delays = false;
+        self.waiting.replace(reader.clone())
+    }
+
     /// Whether there is something that is worth waking the reader. All results together, and those
     /// that the reader comes for by itself, are read by the handful, long before there is no room
     /// for more; a failure at once.
