@@ -50,9 +50,10 @@ pub trait Spawn<F> {
     fn spawn(&self, future: F);
 }
 
-/// An executor that a pool can run on: what holds for its tasks, whatever their types.
+/// An executor that a pool can run on. The trait names the box for its tasks, and says whether the
+/// caller runs on it.
 ///
-/// An executor with threads of its own says one line:
+/// An executor with threads of its own needs one line:
 ///
 /// ```
 /// use spinney_hub::{BoxTask, Executor};

@@ -169,7 +169,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         if is_killed { Poll::Pending } else { self.give(cx) }
     }
 
-    /// Lets the child rest, which nobody may run now. Ready if a kill or an abort has ended it.
+    /// The caller may not run the child now, so the child rests. Ready if a kill or an abort has
+    /// ended the child.
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let Stage::InPlace(child, _) = &mut self.stage else { return Poll::Pending };
         ready!(child.poll_rest(cx));

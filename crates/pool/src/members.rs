@@ -537,7 +537,7 @@ impl State {
         self.list.is_empty() && self.started_maps == 0
     }
 
-    /// What is to be set if that is so.
+    /// The event that `drain` waits for, if the group is drained now.
     fn take_drained(&mut self) -> Option<Arc<Event>> {
         if self.is_drained() { self.drained.take() } else { None }
     }

@@ -371,8 +371,8 @@ impl Control {
     }
 
     /// The greenlet has ended: says so, calls `leave`, then wakes all waiters. No waiter goes on
-    /// before `leave` has returned, not even one that comes in between. A kill ends it for the
-    /// reason of the one that is pending, if one is.
+    /// before `leave` has returned, not even one that comes in between. A greenlet that was killed
+    /// ends for the reason of the pending kill, if there is one.
     pub(crate) fn end(self: &Arc<Self>, ended: &Result<(), Failure>, leave: impl FnOnce()) {
         let parked = self.parked.load(Relaxed);
         if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {

@@ -93,7 +93,7 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
             Some(kept) => {
                 let item = kept.input.next(cx);
                 if !kept.input.has_ahead() {
-                    self.tell();
+                    self.hand_over();
                 }
                 item
             }
@@ -107,24 +107,23 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
 
     /// Hands over what it has to itself, as the input is over or has to be waited for.
     #[cold]
-    fn tell(&mut self) {
+    fn hand_over(&mut self) {
         let missing = self.kept.as_mut().map(|kept| kept.input.missing());
         self.end();
         if let Some(missing) = missing {
-            self.shared.tell(missing);
+            self.shared.hand_over(missing);
         }
-        self.shared.results.wake_feeder();
     }
 
     fn end(&mut self) {
         if let Some(kept) = self.kept.take() {
-            self.hand_over(*kept);
+            self.put_back(*kept);
         }
     }
 
     /// Apart from the above, which mostly finds nothing.
     #[inline(never)]
-    fn hand_over(&self, Kept { input, opened, mut done }: Kept<S, T>) {
+    fn put_back(&self, Kept { input, opened, mut done }: Kept<S, T>) {
         self.shared.put_back(input);
         self.shared.results.deliver_and_close(done.drain(..), opened);
     }

@@ -158,13 +158,13 @@ where
     fn start(&self, hub: &X, slot: Held, cx: &mut Context<'_>) {
         let results = &self.shared.results;
         let Room::Opened(_) = results.open() else { return };
-        let is_own = matches!(slot, Held::Own(_));
+        let (is_own, is_in_place) = (matches!(slot, Held::Own(_)), matches!(slot, Held::InPlace));
         let key = results.enlist(is_own);
         let Some(item) = self.shared.next(cx) else {
             results.dismiss(key);
             return results.close_one();
         };
-        let (index, is_beside) = (item.0, matches!(slot, Held::Shared(_)));
+        let index = item.0;
         let made = self.shared.members.enter_worker(slot, item, |item, membership| {
             pair_worker(&self.shared, item, membership, key, !is_own)
         });
@@ -180,14 +180,14 @@ where
         if !results.introduce(key, child.unasked()) {
             child.kill_now();
         }
-        if is_own || is_beside {
-            if is_beside {
-                results.put_beside(key);
-            }
-            return hub.spawn(task);
+        if is_in_place {
+            let task = X::AnyTask::erase(InPlace::new(task, &child));
+            return results.park(Begun { task, child, key, below: Weak::new() });
         }
-        let task = X::AnyTask::erase(InPlace::new(task, &child));
-        results.park(Begun { task, child, key, below: Weak::new() });
+        if !is_own {
+            results.put_beside(key);
+        }
+        hub.spawn(task);
     }
 }
 

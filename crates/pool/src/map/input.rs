@@ -20,25 +20,25 @@ pub(super) struct Input<S: Source> {
     ahead: Option<S::Item>,
     /// The index of the next item.
     index: usize,
-    /// Why there is no next item, until that is told.
+    /// Why there is no next item, until [`missing`](Self::missing) takes it.
     missing: Missing<S>,
 }
 
 /// Why there is no next item.
 pub(super) enum Missing<S> {
-    /// There is one, or this was told before.
-    Told,
+    /// There is a next item, or the reason was taken before.
+    Taken,
     /// The input has to be waited for.
     Pending,
-    /// The input is over. What is left of it is to be dropped under no lock; if it panicked, that is
-    /// the failure of one more item.
+    /// The input has ended. The caller drops the rest of the input under no lock. If the input
+    /// panicked, the panic is the failure of one more item.
     Over(Box<S>, Option<(usize, Failure)>),
 }
 
 impl<S: Source> Input<S> {
     pub(super) fn new(items: S) -> Self {
         let items = Some(Box::new(items));
-        Self { items, ahead: None, index: 0, missing: Missing::Told }
+        Self { items, ahead: None, index: 0, missing: Missing::Taken }
     }
 
     /// Whether there is a next item. It is taken ahead, if it need not be waited for.
@@ -87,9 +87,9 @@ impl<S: Source> Input<S> {
         self.ahead.is_some()
     }
 
-    /// Why there is no next item, for one that tells it.
+    /// Takes the reason why there is no next item.
     pub(super) fn missing(&mut self) -> Missing<S> {
-        std::mem::replace(&mut self.missing, Missing::Told)
+        std::mem::replace(&mut self.missing, Missing::Taken)
     }
 
     /// The index of the next item; None if there is none.
@@ -108,6 +108,6 @@ impl<S: Source> Input<S> {
 /// Of a map that has no items any more.
 impl<S: Source> Default for Input<S> {
     fn default() -> Self {
-        Self { items: None, ahead: None, index: 0, missing: Missing::Told }
+        Self { items: None, ahead: None, index: 0, missing: Missing::Taken }
     }
 }

@@ -62,14 +62,14 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         loop {
-            let mut poll = || {
-                if shared.is_plain {
+            let poll = || {
+                if shared.is_plain() {
                     self.as_mut().poll_try(shared, cx)
                 } else {
                     self.as_mut().poll_hooked(shared, cx)
                 }
             };
-            let result = match catch_unwind(AssertUnwindSafe(&mut poll)) {
+            let result = match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(polled) => ready!(polled),
                 Err(payload) => Err(Failure::panicked(payload)),
             };
@@ -87,9 +87,7 @@ impl<A, Fut: Future> Item<A, Fut> {
                 if let Some(tries) = this.tries.take() {
                     contain(|| drop(tries));
                 }
-                if !shared.is_plain {
-                    *this.hooking = None;
-                }
+                *this.hooking = None;
                 *this.index = None;
                 return Poll::Ready((index, result));
             }

@@ -5,12 +5,12 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spinney_greenlet::{Birth, Inherited};
+use spinney_greenlet::{Birth, Failure, Inherited};
+use spinney_hub::contain;
 
 use super::feeder::Feeder;
 use super::imap::{Imap, Map};
 use super::input::Input;
-use super::on_item::{Callback, OnItem};
 use super::results::{Order, Results};
 use super::shared::MapShared;
 use super::terms::Terms;
@@ -262,7 +262,6 @@ impl<X, R> Mapper<X, R> {
         let locals = self.inherits.then(Inherited::capture);
         let shared = MapShared {
             func: Some(func),
-            is_plain: core.settings.hook.is_none() && locals.is_none(),
             terms: Terms::of(self.limit, self.attempts.again(), is_error),
             hook: core.settings.hook.clone(),
             birth: Birth::here(Location::caller()),
@@ -274,6 +273,32 @@ impl<X, R> Mapper<X, R> {
         self.tasks.inner().count_items(results.outcomes());
         core.hub.spawn(Feeder::new(Arc::new(shared), core));
         Imap::new(results, self.tasks)
+    }
+}
+
+/// The callback of [`Mapper::on_item`], boxed.
+type Callback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sync>;
+
+/// The callback of a map to `T`.
+pub(crate) struct OnItem<T> {
+    callback: Callback,
+    /// Whether what a task returned is an error.
+    is_error: fn(&T) -> bool,
+}
+
+impl<T> OnItem<T> {
+    pub(crate) fn new(callback: Callback, is_error: fn(&T) -> bool) -> Self {
+        Self { callback, is_error }
+    }
+
+    /// Calls it, under no lock. A panic of it is contained.
+    pub(crate) fn call(&self, index: usize, result: &Result<T, Failure>) {
+        let outcome = match result {
+            Ok(value) if (self.is_error)(value) => Err(TaskError::Returned(())),
+            Ok(_) => Ok(()),
+            Err(failure) => Err(TaskError::Failed(failure.clone())),
+        };
+        contain(|| (self.callback)(index, outcome));
     }
 }
 

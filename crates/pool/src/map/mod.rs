@@ -15,7 +15,6 @@ mod input;
 mod item;
 mod item_error;
 mod mapper;
-mod on_item;
 mod results;
 mod retry;
 mod shared;

@@ -18,8 +18,6 @@ pub(super) struct MapShared<S: Source, F, T, X: Executor> {
     pub(super) func: Option<F>,
     /// None if there is no more to an item than to run it.
     pub(super) terms: Option<Terms<S::Item, T>>,
-    /// Whether its items have neither a hook nor locals.
-    pub(super) is_plain: bool,
     /// Called in each item, around it.
     pub(super) hook: Hook,
     /// Which greenlet called the map: the parent of the items.
@@ -38,13 +36,19 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
         self.func.as_ref().expect("it is there until this is dropped")
     }
 
+    /// Whether its items have neither a hook nor locals.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.hook.is_none() && self.locals.is_none()
+    }
+
     /// Whether there is a next item. It is taken ahead, if it need not be waited for.
     pub(super) fn look_ahead(&self, cx: &mut Context<'_>) -> bool {
         let mut input = self.input();
         input.look_ahead(cx) || {
             let missing = input.missing();
             drop(input);
-            self.tell(missing);
+            self.end(missing);
             false
         }
     }
@@ -56,15 +60,19 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
         if !input.has_ahead() {
             let missing = input.missing();
             drop(input);
-            self.tell(missing);
-            // A feeder that waits for something else takes over the wait for the input.
-            self.results.wake_feeder();
+            self.hand_over(missing);
         }
         item
     }
 
-    /// Tells the results if the input is over.
-    pub(super) fn tell(&self, missing: Missing<S>) {
+    /// A worker has no next item: the feeder takes over the wait for the input.
+    pub(super) fn hand_over(&self, missing: Missing<S>) {
+        self.end(missing);
+        self.results.wake_feeder();
+    }
+
+    /// Ends the results if the input has ended.
+    fn end(&self, missing: Missing<S>) {
         let Missing::Over(items, failure) = missing else { return };
         contain(|| drop(items));
         match failure {

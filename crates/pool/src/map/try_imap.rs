@@ -12,7 +12,7 @@ use spinney_hub::Executor;
 use super::imap::Imap;
 use super::{ItemError, TaskError};
 
-/// What comes of one item.
+/// The result of one item: its value, or the error that says which item failed and why.
 pub(super) type ItemResult<T, E> = Result<T, ItemError<TaskError<E>>>;
 
 /// The results of a running map whose tasks return a `Result`, one by one: a stream, as an

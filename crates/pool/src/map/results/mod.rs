@@ -25,7 +25,7 @@ use spinney_hub::{Executor, contain};
 use spinney_sync::wake_all;
 use state::{Enlisted, Reader, State};
 
-use super::on_item::OnItem;
+use super::mapper::OnItem;
 use crate::TaskSet;
 use crate::report::Outcomes;
 
@@ -59,7 +59,7 @@ pub(crate) struct Results<T, X: Executor> {
     pub(crate) retries: AtomicUsize,
     /// Whether all who touch these are on one thread; see `Executor::is_local`.
     pub(crate) is_local: bool,
-    /// Is told of each result before that can be read.
+    /// The callback, called with each result before the reader can read it.
     on_item: Option<OnItem<T>>,
     /// What became of the items that started.
     outcomes: Arc<Outcomes>,
@@ -133,13 +133,13 @@ impl<T, X: Executor> Results<T, X> {
     /// No further item will be opened, except for the item `index`, which has failed. Its failure
     /// comes after the items that are running. A no-op if no item was to be opened before.
     pub(crate) fn refuse(&self, index: usize, failure: Failure) {
+        let mut refused = Some((index, failure));
         let last = self.change(|state| {
             if state.buffer.open_last() {
-                state.last = Some((index, failure.clone()));
+                state.last = refused.take();
             }
             state.take_last()
         });
-        drop(failure);
         if let Some(last) = last {
             self.deliver_refused(last);
         }
