@@ -45,6 +45,7 @@ pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
 }
 
 /// Tells the hub what the task that is being polled is called, if the hub wants to know.
+#[inline]
 pub fn label_task(label: impl FnOnce() -> String) {
     if !LABELLED.get() {
         return;

@@ -184,16 +184,23 @@ impl Control {
     }
 
     /// Says that it is about to be polled; false if it is to end instead, of a kill or an abort.
+    #[inline]
     pub(crate) fn begin(&self) -> bool {
-        match self.flags.get() {
-            flags if flags & (BEGUN | KILLED | ABORTED) == BEGUN => true,
-            flags if flags & BEGUN == 0 => self.flags.set_unless(BEGUN, KILLED | ABORTED).is_ok(),
-            _ if self.is_to_end() => false,
-            _ => {
-                self.kills(Kills::begin_round);
-                true
-            }
+        let goes_on = self.flags.get() & (BEGUN | KILLED | ABORTED) == BEGUN;
+        goes_on || self.begin_anew()
+    }
+
+    /// As [`begin`](Self::begin), at the first poll or after a kill or an abort.
+    #[inline(never)]
+    fn begin_anew(&self) -> bool {
+        if !self.flags.has(BEGUN) {
+            return self.flags.set_unless(BEGUN, KILLED | ABORTED).is_ok();
         }
+        let goes_on = !self.is_to_end();
+        if goes_on {
+            self.kills(Kills::begin_round);
+        }
+        goes_on
     }
 
     pub(crate) fn state(&self) -> State {
@@ -347,13 +354,17 @@ impl Control {
     /// Says that the task now waits, and how to get it polled; false if there is a kill or an abort
     /// that it must see first. `left` is the task's own: the last waker that it has left, here or with
     /// the item before.
+    #[inline]
     pub(crate) fn park(&self, left: &mut Option<Waker>, waker: &Waker) -> bool {
         let is_here =
             self.parked.load(Relaxed) && left.as_ref().is_some_and(|left| left.will_wake(waker));
-        if is_here && !self.flags.has(KILLED | ABORTED) {
-            // A kill or an abort that comes now wakes it.
-            return true;
-        }
+        // If it is, a kill or an abort that comes now wakes it.
+        (is_here && !self.flags.has(KILLED | ABORTED)) || self.park_anew(left, waker)
+    }
+
+    /// As [`park`](Self::park), where `waker` is new or a kill or an abort has come.
+    #[inline(never)]
+    fn park_anew(&self, left: &mut Option<Waker>, waker: &Waker) -> bool {
         while self.is_killed() {
             let Some(lapsed) = self.kills(|kills| kills.lapsed_wait()) else { break };
             self.close_scope(lapsed);

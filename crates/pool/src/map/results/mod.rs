@@ -384,6 +384,7 @@ impl<T, X: Executor> Results<T, X> {
     }
 
     /// Lets the lock go, and wakes whom the change concerns: mostly nobody.
+    #[inline]
     fn settle(&self, state: MutexGuard<'_, State<T, X>>) {
         if state.may_concern_others() || self.reads.is_stalled() {
             self.wake_others(state);
