@@ -183,7 +183,7 @@ fn items_that_start_while_spawns_are_tracked_are_in_it() {
                 expected = lines(&[(0, name)]);
             }
             assert_eq!(tree(), expected);
-            items.finish(Ok(()), |_, _| ()).unwrap();
+            items.finish(&mut Ok(()), |_, _| ());
             assert_eq!(tree(), []);
         }
     };

@@ -36,7 +36,7 @@ use crate::{Failure, Handle, Task, current, spawn_tree};
 ///     for _ in 0..3 {
 ///         items.start(|_, _| ());
 ///         ids.push(Handle::current().unwrap().id());
-///         items.finish(Ok(()), |_, _| ()).unwrap();
+///         items.finish(&mut Ok(()), |_, _| ());
 ///     }
 ///     assert!(ids[0] < ids[1] && ids[1] < ids[2]);
 /// };
@@ -78,52 +78,41 @@ impl ItemGreenlets {
     #[inline]
     pub fn start(&mut self, moved: impl FnOnce(&Handle, Handle)) {
         if self.control.is_asked_inside() {
-            self.close(Ok(()), moved).unwrap_or(());
+            self.close(&mut Ok(()), moved);
         }
         spawn_tree::note(&self.control);
     }
 
     /// The current item finishes with `result`, and the task goes on as the greenlet of the next one.
-    /// Returns the result as the item's waiters see it.
+    /// Afterwards `result` is as the item's waiters see it: a panic of a local's destructor comes
+    /// before all else, a kill that is pending before another kill, and a failure has its
+    /// [greenlet](Failure::task).
     ///
     /// If the item was asked for, or has failed, its locals are dropped within it, and the next item
     /// has a control block of its own. `moved` is given the handles of both, after the item has
     /// finished and before its links are called, outside of any greenlet, and its waiters are woken.
-    ///
-    /// # Errors
-    ///
-    /// The failure, with its [greenlet](Failure::task): a panic of a local's destructor, or else the
-    /// failure in `result`, where a kill that is pending comes before another kill.
     #[inline]
     pub fn finish<T>(
         &mut self,
-        result: Result<T, Failure>,
+        result: &mut Result<T, Failure>,
         moved: impl FnOnce(&Handle, Handle),
-    ) -> Result<T, Failure> {
-        if result.is_ok() && !self.control.is_asked_for() {
-            return result;
+    ) {
+        if result.is_err() || self.control.is_asked_for() {
+            self.close(result, moved);
         }
-        self.close(result, moved)
     }
 
     #[cold]
-    fn close<T>(
-        &mut self,
-        result: Result<T, Failure>,
-        moved: impl FnOnce(&Handle, Handle),
-    ) -> Result<T, Failure> {
+    fn close<T>(&mut self, result: &mut Result<T, Failure>, moved: impl FnOnce(&Handle, Handle)) {
         let dropped = catch_unwind(current::drop_locals);
         let next = Arc::new(self.control.of_next_item());
-        let Some(frame) = current::go_on_as(&next, &self.control) else { return result };
+        let Some(frame) = current::go_on_as(&next, &self.control) else { return };
         let (before, locals) = frame.take_apart();
-        let (result, ended) = match (dropped, result) {
-            (Ok(()), Ok(value)) => (Some(value), Ok(())),
-            (Ok(()), Err(failure)) => (None, Err(failure)),
-            (Err(payload), result) => {
-                contain(|| drop(result));
-                (None, Err(Failure::panicked(payload)))
-            }
-        };
+        if let Err(payload) = dropped {
+            let result = std::mem::replace(result, Err(Failure::panicked(payload)));
+            contain(|| drop(result));
+        }
+        let ended = result.as_ref().map(|_| ()).map_err(Failure::clone);
         let entry = Handle::new(Arc::clone(&next));
         self.control = next;
         current::outside(|| {
@@ -132,8 +121,9 @@ impl ItemGreenlets {
             let old = Handle::new(Arc::clone(&before));
             before.end(&ended, || moved(&old, entry));
         });
-        let failure = || before.ended().and_then(Result::err);
-        result.ok_or_else(|| failure().expect("an item without a result has failed"))
+        if let (Err(failure), Some(Err(seen))) = (result, before.ended()) {
+            *failure = seen;
+        }
     }
 
     /// The failure of an item that does not finish, because a kill or an abort has ended the task,

@@ -82,8 +82,8 @@ impl Worker {
         }
     }
 
-    fn finish(&mut self, result: Result<u32, Failure>) {
-        let result = self.items.finish(result, |old, new| self.entry.move_to(old, new));
+    fn finish(&mut self, mut result: Result<u32, Failure>) {
+        self.items.finish(&mut result, |old, new| self.entry.move_to(old, new));
         self.results.borrow_mut().push(result);
     }
 }
@@ -423,16 +423,14 @@ fn local_that_panics_when_it_is_dropped_fails_its_item() {
 fn failure_of_an_item_says_whose_it_is() {
     let make = |mut items: ItemGreenlets| async move {
         let entry = Rc::new(RefCell::new(None));
-        let failed =
-            items.finish(Err::<(), _>(Failure::panicked(Box::new("no luck"))), |old, _| {
-                *entry.borrow_mut() = Some(old.clone());
-            });
+        let mut result = Err::<(), _>(Failure::panicked(Box::new("no luck")));
+        items.finish(&mut result, |old, _| *entry.borrow_mut() = Some(old.clone()));
         let item = entry.take().unwrap();
-        let failed = failed.unwrap_err();
+        let failed = result.clone().unwrap_err();
         assert_eq!(failed.task(), Some(&item));
         assert_eq!(item.failure().unwrap().to_string(), failed.to_string());
-        let again = items.finish(Err::<(), _>(failed), |_, _| ()).unwrap_err();
-        assert_ne!(again.task(), Some(&item));
+        items.finish(&mut result, |_, _| ());
+        assert_ne!(result.unwrap_err().task(), Some(&item));
     };
     let (task, _) = pair_items(None, Birth::here(Location::caller()), make, |_| ());
     assert!(ByHand::of(task).poll().is_ready());
@@ -443,7 +441,9 @@ fn pending_kill_is_the_failure_of_an_item_that_fails_as_killed() {
     let make = |mut items: ItemGreenlets| async move {
         me().kill_now_with(GreenletExit::because("a whim"));
         let late = Failure::Killed(GreenletExit::because("time ran out"));
-        let failed = items.finish(Err::<(), _>(late), |_, _| ()).unwrap_err();
+        let mut result = Err::<(), _>(late);
+        items.finish(&mut result, |_, _| ());
+        let failed = result.unwrap_err();
         assert!(failed.to_string().ends_with("was killed: a whim"), "{failed}");
     };
     let (task, last) = pair_items(None, Birth::here(Location::caller()), make, |_| ());
@@ -561,7 +561,7 @@ fn guard_of_the_task_is_dropped_when_the_last_item_has_finished() {
     let dropped = Dropped::default();
     let make = |mut items: ItemGreenlets| async move {
         drop(Handle::current());
-        items.finish(Ok(()), |_, _| ()).unwrap();
+        items.finish(&mut Ok(()), |_, _| ());
         pending::<()>().await;
     };
     let guard = dropped.guard();

@@ -74,7 +74,8 @@ impl Worker {
         let item = self.at.insert(Item { own, given: false, failure: None });
         body.await;
         item.given = self.entry.given.load(Acquire);
-        let finished = self.items.finish(Ok(()), |_, new| self.entry.move_to(new));
+        let mut finished = Ok(());
+        self.items.finish(&mut finished, |_, new| self.entry.move_to(new));
         self.note(finished.err());
     }
 

@@ -36,10 +36,10 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
         self.func.as_ref().expect("it is there until this is dropped")
     }
 
-    /// Whether its items have neither a hook nor locals.
+    /// Whether its items have no terms, no hook and no locals to inherit.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.hook.is_none() && self.locals.is_none()
+        self.terms.is_none() && self.hook.is_none() && self.locals.is_none()
     }
 
     /// Whether there is a next item. It is taken ahead, if it need not be waited for.

@@ -124,9 +124,9 @@ where
                 greenlets.start(goes_on);
                 item.as_mut().begin(index, next);
             }
-            let (index, result) = ready!(item.as_mut().poll(shared, cx));
-            let result = greenlets.finish(result, goes_on);
-            match batch.leave((index, result), post.may_stay(shared)) {
+            let mut done = ready!(item.as_mut().poll(shared, cx));
+            greenlets.finish(&mut done.1, goes_on);
+            match batch.leave(done, post.may_stay(shared)) {
                 Room::Opened(_) => {}
                 // The reader may be about to make room: it gets one turn for that.
                 Room::Full => break,
