@@ -46,7 +46,7 @@
 //! A failure says [which greenlet](Failure::task) ended with it.
 //!
 //! Containers are built with [`pair`], [`pair_in`], [`pair_items`] and [`InPlace`], their maps with
-//! [`ResultBuffer`](results::ResultBuffer).
+//! [`ResultBuffer`](results::ResultBuffer) and the readers of [`map`].
 
 mod birth;
 mod collector;
@@ -61,8 +61,10 @@ mod kill;
 mod lazy_handle;
 mod links;
 mod local;
+pub mod map;
 mod named;
 mod primitive;
+mod report;
 pub mod results;
 mod scopes;
 mod spawn;
@@ -81,6 +83,7 @@ pub use kill::{CatchExit, GreenletExit, Shield, catch_exit, shield};
 pub use lazy_handle::LazyHandle;
 pub use local::{InheritLocals, Inherited, Local, inherit_locals};
 pub use named::{Named, named};
+pub use report::Report;
 pub use spawn::{spawn, spawn_later, spawn_later_local, spawn_on};
 pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};
 pub use task::{Task, pair, pair_in};

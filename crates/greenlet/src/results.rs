@@ -1,7 +1,10 @@
-//! [`ResultBuffer`]: puts the results of a map in order, and bounds how many items are open.
+//! [`ResultBuffer`]: puts the results of a map in order, and bounds how many items are open;
+//! [`Outcomes`]: counts them.
 
 use std::collections::VecDeque;
 use std::fmt;
+
+pub use crate::report::Outcomes;
 
 /// The order in which results are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

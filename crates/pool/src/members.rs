@@ -5,12 +5,14 @@ use std::iter::once;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use spinney_greenlet::{Greenlet, GreenletExit, Handle, State as GreenletState, Task, pair_in};
+use spinney_greenlet::results::Outcomes;
+use spinney_greenlet::{
+    Greenlet, GreenletExit, Handle, Report, State as GreenletState, Task, pair_in,
+};
 use spinney_hub::contain;
 use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 
 use crate::arena::Arena;
-use crate::report::{Outcomes, Report};
 use crate::scope::Scope;
 use crate::slot::{Held, Permit, Share, SharedSlots};
 use crate::{Failures, InsideGroup, in_place};
@@ -346,7 +348,8 @@ impl Members {
     pub(crate) fn report(&self) -> Report {
         let mut state = self.lock();
         state.fold_maps();
-        let mut report = Report { refused: state.refused, ..Report::default() };
+        let mut report = Report::default();
+        report.refused = state.refused;
         state.maps.iter().map(|items| &**items).chain([&state.outcomes]).for_each(|outcomes| {
             outcomes.add_to(&mut report);
         });

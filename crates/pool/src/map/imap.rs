@@ -1,7 +1,6 @@
-//! [`Imap`] and [`Map`]: what a map gives.
+//! [`Imap`]: the results of a running map.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,11 +8,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use spinney_greenlet::{Failure, Handle};
+use spinney_greenlet::Handle;
+use spinney_greenlet::map::{ItemError, ItemStream, NextItem, Read, item_result};
 use spinney_hub::{Executor, WakeDelay};
 use spinney_sync::{GiveWay, Wait as WaitNote};
 
-use super::ItemError;
+use super::Indexed;
 use super::results::{Hand, Results, Wish};
 use crate::in_place::{Frame, Holder, Turn};
 use crate::{Reentry, TaskSet};
@@ -65,25 +65,18 @@ impl<T, X: Executor> Imap<T, X> {
     /// });
     /// ```
     pub fn indexed(self) -> Indexed<T, X> {
-        Indexed { imap: self }
+        Indexed::new(self)
     }
 
     /// How often an item was tried again so far; see [`Retry`](super::Retry).
     pub fn retries(&self) -> usize {
-        self.results.retries.load(Relaxed)
+        ItemStream::retries(self)
     }
 
     /// Lets the map run on, to the end of its input, without a reader: its results are dropped as
     /// they come. It keeps its pool alive until then.
-    pub fn detach(mut self) {
-        let tasks = self.tasks.take();
-        self.results.detach(tasks, std::mem::take(&mut self.hand));
-    }
-
-    /// Lets the map run on for as long as its pool has other handles.
-    pub(crate) fn let_go(mut self) {
-        self.tasks = None;
-        self.results.detach(None, std::mem::take(&mut self.hand));
+    pub fn detach(self) {
+        ItemStream::detach(self);
     }
 
     /// Waits for the next result; None when there will be no more. What `StreamExt::next` does,
@@ -95,29 +88,8 @@ impl<T, X: Executor> Imap<T, X> {
     /// in the map, and goes on in the next slot or the next read.
     #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, ItemError>>> {
-        let mut read = self.next_indexed();
-        poll_fn(move |cx| Pin::new(&mut read).poll(cx).map(|next| next.map(item_result)))
-    }
-
-    /// Waits for the next result, with the place of its item.
-    pub(super) fn next_indexed(
-        &mut self,
-    ) -> impl Future<Output = Option<(usize, Result<T, Failure>)>> {
-        let read = Read(self);
-        poll_fn(move |cx| read.0.poll_indexed(cx))
-    }
-
-    /// Kills what is running, and waits until all that the map started has ended. An item that has
-    /// begun in place goes on there, or in a slot.
-    pub(super) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.stop();
-        ready!(self.poll_in_place(cx));
-        // A map without a reader has no further results: what can be had is its end.
-        let over = self.results.poll_take(cx, &mut self.hand, false);
-        if over.is_pending() {
-            WaitNote::note("the items that a map killed", self.at);
-        }
-        over.map(|_| ())
+        let read = Read::of(self);
+        async { read.await.map(item_result) }
     }
 
     /// Takes no further items, and kills those that are running, once.
@@ -127,17 +99,7 @@ impl<T, X: Executor> Imap<T, X> {
         }
     }
 
-    pub(crate) fn poll_indexed(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<(usize, Result<T, Failure>)>> {
-        let mut give_way = std::mem::take(&mut self.give_way);
-        let polled = give_way.poll_whole(cx, |cx| self.poll_read(cx));
-        self.give_way = give_way;
-        polled
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, Result<T, Failure>)>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<NextItem<T>> {
         loop {
             if let Some(next) = self.results.read(&mut self.hand) {
                 return Poll::Ready(Some(next));
@@ -208,11 +170,50 @@ impl<T, X: Executor> Imap<T, X> {
         }
         polled
     }
+}
 
-    /// The read was dropped: another wait of the greenlet may have the turn.
+impl<T, X: Executor> ItemStream for Imap<T, X> {
+    type Output = T;
+
+    fn poll_indexed(&mut self, cx: &mut Context<'_>) -> Poll<NextItem<T>> {
+        let mut give_way = std::mem::take(&mut self.give_way);
+        let polled = give_way.poll_whole(cx, |cx| self.poll_read(cx));
+        self.give_way = give_way;
+        polled
+    }
+
+    /// Kills what is running, and waits until all that the map started has ended. An item that has
+    /// begun in place goes on there, or in a slot.
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stop();
+        ready!(self.poll_in_place(cx));
+        // A map without a reader has no further results: what can be had is its end.
+        let over = self.results.poll_take(cx, &mut self.hand, false);
+        if over.is_pending() {
+            WaitNote::note("the items that a map killed", self.at);
+        }
+        over.map(|_| ())
+    }
+
+    /// Another wait of the greenlet may have the turn.
     fn rest(&mut self) {
         self.turn = None;
         self.results.withdraw();
+    }
+
+    fn retries(&self) -> usize {
+        self.results.retries.load(Relaxed)
+    }
+
+    fn detach(mut self) {
+        let tasks = self.tasks.take();
+        self.results.detach(tasks, std::mem::take(&mut self.hand));
+    }
+
+    /// The rest runs on for as long as the pool has other handles.
+    fn leave(mut self) {
+        self.tasks = None;
+        self.results.detach(None, std::mem::take(&mut self.hand));
     }
 }
 
@@ -221,19 +222,6 @@ impl<T, X: Executor> Stream for Imap<T, X> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Poll::Ready(ready!(self.poll_indexed(cx)).map(item_result))
-    }
-}
-
-fn item_result<T>((index, result): (usize, Result<T, Failure>)) -> Result<T, ItemError> {
-    result.map_err(|failure| ItemError::new(index, failure))
-}
-
-/// A read in progress. Dropping it gives the turn up.
-struct Read<'a, T, X: Executor>(&'a mut Imap<T, X>);
-
-impl<T, X: Executor> Drop for Read<'_, T, X> {
-    fn drop(&mut self) {
-        self.0.rest();
     }
 }
 
@@ -252,91 +240,5 @@ impl<T, X: Executor> Drop for Imap<T, X> {
 impl<T, X: Executor> fmt::Debug for Imap<T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.results.describe(f, "Imap")
-    }
-}
-
-/// The results of a running map, each with the place of its item in the input; see
-/// [`Imap::indexed`]. Dropping it is as dropping the [`Imap`].
-#[must_use = "dropping a stream kills its map: read it"]
-pub struct Indexed<T, X: Executor = spinney_hub::Hub> {
-    imap: Imap<T, X>,
-}
-
-impl<T, X: Executor> Indexed<T, X> {
-    /// Waits for the next result, with the place of its item; None when there will be no more.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost when it is dropped.
-    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
-    pub fn next(&mut self) -> impl Future<Output = Option<(usize, Result<T, Failure>)>> {
-        self.imap.next_indexed()
-    }
-}
-
-impl<T, X: Executor> Stream for Indexed<T, X> {
-    type Item = (usize, Result<T, Failure>);
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.imap.poll_indexed(cx)
-    }
-}
-
-impl<T, X: Executor> fmt::Debug for Indexed<T, X> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Indexed").field("imap", &self.imap).finish()
-    }
-}
-
-/// The results of a running map, all together: a future. Dropping it unfinished takes no further
-/// items, and kills those that are running.
-///
-/// Of several failures it ends with the one of the first item in order, when all before that have
-/// ended. The rest then runs on for as long as the pool lives.
-#[must_use = "dropping a map kills it: await it"]
-pub struct Map<T, X: Executor = spinney_hub::Hub> {
-    /// None once it has ended.
-    stream: Option<Imap<T, X>>,
-    list: Vec<T>,
-}
-
-impl<T, X: Executor> Map<T, X> {
-    pub(crate) fn new(stream: Imap<T, X>) -> Self {
-        Self { stream: Some(stream), list: Vec::new() }
-    }
-}
-
-/// # Panics
-///
-/// If it is polled again after it was done.
-impl<T, X: Executor> Future for Map<T, X> {
-    type Output = Result<Vec<T>, ItemError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        loop {
-            let stream = this.stream.as_mut().expect("a map is polled until it is done");
-            let result = ready!(Pin::new(stream).poll_next(cx));
-            match result {
-                Some(Ok(value)) => this.list.push(value),
-                Some(Err(failure)) => {
-                    this.stream.take().into_iter().for_each(Imap::let_go);
-                    return Poll::Ready(Err(failure));
-                }
-                None => {
-                    this.stream = None;
-                    return Poll::Ready(Ok(std::mem::take(&mut this.list)));
-                }
-            }
-        }
-    }
-}
-
-/// Nothing of it is pinned in place.
-impl<T, X: Executor> Unpin for Map<T, X> {}
-
-impl<T, X: Executor> fmt::Debug for Map<T, X> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Map").field("read", &self.list.len()).field("rest", &self.stream).finish()
     }
 }

@@ -5,16 +5,16 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spinney_greenlet::{Birth, Failure, Inherited};
-use spinney_hub::contain;
+use spinney_greenlet::map::OnItem;
+use spinney_greenlet::{Birth, Inherited};
 
 use super::feeder::Feeder;
-use super::imap::{Imap, Map};
+use super::imap::Imap;
 use super::input::Input;
 use super::results::{Order, Results};
 use super::shared::MapShared;
 use super::terms::Terms;
-use super::{Attempts, IntoSource, Once, Retry, TaskError, TryImap, TryMap};
+use super::{Attempts, IntoSource, Map, Once, Retry, TaskError, TryImap, TryMap};
 use crate::{RunsMap, TaskSet};
 
 /// How far the maps of a group without a limit run ahead of who reads them.
@@ -26,6 +26,9 @@ fn default_maxsize<X>(tasks: &TaskSet<X>, whole: bool) -> usize {
     let times = if whole { 4 } else { 2 };
     tasks.limit().map_or(UNLIMITED_MAXSIZE, |limit| limit.saturating_mul(times))
 }
+
+/// The callback of [`Mapper::on_item`], boxed.
+type Callback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sync>;
 
 /// The settings of one map; its verbs start it. Dropping it starts nothing.
 ///
@@ -273,32 +276,6 @@ impl<X, R> Mapper<X, R> {
         self.tasks.inner().count_items(results.outcomes());
         core.hub.spawn(Feeder::new(Arc::new(shared), core));
         Imap::new(results, self.tasks)
-    }
-}
-
-/// The callback of [`Mapper::on_item`], boxed.
-type Callback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sync>;
-
-/// The callback of a map to `T`.
-pub(crate) struct OnItem<T> {
-    callback: Callback,
-    /// Whether what a task returned is an error.
-    is_error: fn(&T) -> bool,
-}
-
-impl<T> OnItem<T> {
-    pub(crate) fn new(callback: Callback, is_error: fn(&T) -> bool) -> Self {
-        Self { callback, is_error }
-    }
-
-    /// Calls it, under no lock. A panic of it is contained.
-    pub(crate) fn call(&self, index: usize, result: &Result<T, Failure>) {
-        let outcome = match result {
-            Ok(value) if (self.is_error)(value) => Err(TaskError::Returned(())),
-            Ok(_) => Ok(()),
-            Err(failure) => Err(TaskError::Failed(failure.clone())),
-        };
-        contain(|| (self.callback)(index, outcome));
     }
 }
 

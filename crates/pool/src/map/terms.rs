@@ -5,10 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use spinney_greenlet::map::Again;
 use spinney_greenlet::{Failure, GreenletExit};
 use spinney_hub::{Sleep, Within, WithinFuture, sleep};
-
-use super::Retry;
 
 /// The terms of a map of `A` to `T`.
 pub(crate) struct Terms<A, T> {
@@ -16,47 +15,6 @@ pub(crate) struct Terms<A, T> {
     pub(crate) again: Option<Again<A>>,
     /// Whether what a task returned is an error, to be tried again.
     pub(crate) is_error: fn(&T) -> bool,
-}
-
-/// How items are tried again.
-pub struct Again<A> {
-    retry: Retry,
-    clone: fn(&A) -> A,
-}
-
-/// Whether the items of a map are tried again: [`Once`] or [`Retry`]. There are no others, and none
-/// can be made.
-#[expect(private_bounds, reason = "that is what keeps others from being made")]
-pub trait Attempts<A>: Policy {
-    /// How, if so.
-    fn again(self) -> Option<Again<A>>;
-}
-
-trait Policy {}
-
-impl Policy for Once {}
-impl Policy for Retry {}
-
-/// Items are not tried again.
-#[derive(Clone, Copy, Debug)]
-pub struct Once;
-
-impl<A> Attempts<A> for Once {
-    fn again(self) -> Option<Again<A>> {
-        None
-    }
-}
-
-impl<A: Clone> Attempts<A> for Retry {
-    fn again(self) -> Option<Again<A>> {
-        Some(Again { retry: self, clone: A::clone })
-    }
-}
-
-impl<A> std::fmt::Debug for Again<A> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Again").field(&self.retry).finish()
-    }
 }
 
 impl<A, T> Terms<A, T> {
@@ -86,8 +44,8 @@ pub(crate) struct Tries<A> {
 
 impl<A> Tries<A> {
     pub(crate) fn new<T>(terms: &Terms<A, T>, item: &A) -> Self {
-        let spare = terms.again.as_ref().filter(|again| again.retry.times > 0);
-        let spare = spare.map(|again| (again.clone)(item));
+        let spare = terms.again.as_ref().filter(|again| again.times() > 0);
+        let spare = spare.map(|again| again.clone_item(item));
         Self { spare, tried: 1, limit: terms.limit(), pause: None }
     }
 
@@ -104,8 +62,11 @@ impl<A> Tries<A> {
         self.pause = None;
         self.limit = terms.limit();
         self.tried += 1;
-        let more = self.tried <= again.retry.times;
-        let next = if more { self.spare.as_ref().map(again.clone) } else { self.spare.take() };
+        let next = if self.tried <= again.times() {
+            self.spare.as_ref().map(|spare| again.clone_item(spare))
+        } else {
+            self.spare.take()
+        };
         Poll::Ready(next)
     }
 
@@ -131,7 +92,7 @@ impl<A> Tries<A> {
             return false;
         };
         self.limit = None;
-        self.pause = Some(sleep(again.retry.pause(index, self.tried)));
+        self.pause = Some(sleep(again.pause(index, self.tried)));
         true
     }
 }

@@ -19,15 +19,16 @@ use std::task::{Context, Poll, Waker};
 pub(crate) use hand::Hand;
 use hand::Reads;
 pub(crate) use in_place::{Begun, Wish};
+use spinney_greenlet::map::OnItem;
+use spinney_greenlet::results::Outcomes;
 pub(crate) use spinney_greenlet::results::{Order, Room};
 use spinney_greenlet::{Failure, Handle};
+
 use spinney_hub::{Executor, contain};
 use spinney_sync::wake_all;
 use state::{Enlisted, Reader, State};
 
-use super::mapper::OnItem;
 use crate::TaskSet;
-use crate::report::Outcomes;
 
 /// What the feeder has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,33 +1,26 @@
-//! [`Retry`] and [`Backoff`]: whether a map tries an item again that failed, and when.
+//! [`Retry`] and [`Backoff`]: whether a map tries an item again that failed, and when; [`Attempts`]:
+//! that, as the settings of a map know it.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Tries each item of a map again that panicked, or took too long, or whose task returned an error
-/// to [`try_map`](crate::TaskSet::try_map). An item that was killed is not tried again.
+/// where the map's verb is one for tasks that return a `Result`. An item that was killed is not tried
+/// again.
 ///
 /// The item keeps its slot meanwhile. It is cloned for each try but the last.
 ///
 /// ```
-/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-/// use spinney_pool::Pool;
-/// use spinney_pool::map::Retry;
+/// use std::time::Duration;
+/// use spinney_greenlet::map::{Backoff, Retry};
 ///
-/// static TRIES: AtomicU32 = AtomicU32::new(0);
-///
-/// async fn fetch(page: u32) -> Result<u32, &'static str> {
-///     if TRIES.fetch_add(1, Relaxed) < 2 { Err("busy") } else { Ok(page) }
-/// }
-///
-/// spinney_hub::block_on(async {
-///     let pool = Pool::new(1);
-///     let pages = pool.mapper().retry(Retry::times(2)).try_map(fetch, 7..=7).await;
-///     assert_eq!(pages.unwrap(), [7]);
-/// });
+/// let retry = Retry::times(2).backoff(Backoff::constant(Duration::from_millis(5)));
+/// assert_eq!(retry, Retry::times(2).backoff(Backoff::constant(Duration::from_millis(5))));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a policy does nothing unless a map is given it"]
 pub struct Retry {
-    pub(crate) times: u32,
+    times: u32,
     backoff: Backoff,
 }
 
@@ -41,18 +34,13 @@ impl Retry {
     pub const fn backoff(self, backoff: Backoff) -> Self {
         Self { times: self.times, backoff }
     }
-
-    /// How long to wait after try `tried`, counted from 1, of the item `index`.
-    pub(crate) fn pause(&self, index: usize, tried: u32) -> Duration {
-        self.backoff.pause(index, tried)
-    }
 }
 
 /// How long to wait before an item is tried again.
 ///
 /// ```
 /// use std::time::Duration;
-/// use spinney_pool::map::{Backoff, Retry};
+/// use spinney_greenlet::map::{Backoff, Retry};
 ///
 /// // 100 ms, 200 ms, 400 ms, and so on up to 5 s; each between half of that and the whole.
 /// let backoff = Backoff::exponential(Duration::from_millis(100))
@@ -105,5 +93,73 @@ impl Backoff {
         let of_item = fastrand::Rng::with_seed(seed).u64(..) ^ (index as u64);
         let mut rng = fastrand::Rng::with_seed(of_item.rotate_left(tried));
         whole.mul_f64(0.5 + rng.f64() / 2.0)
+    }
+}
+
+/// Whether the items of a map are tried again: [`Once`] or [`Retry`]. There are no others, and none
+/// can be made.
+#[expect(private_bounds, reason = "that is what keeps others from being made")]
+pub trait Attempts<A>: Policy {
+    /// How, if so.
+    fn again(self) -> Option<Again<A>>;
+}
+
+trait Policy {}
+
+impl Policy for Once {}
+impl Policy for Retry {}
+
+/// Items are not tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct Once;
+
+impl<A> Attempts<A> for Once {
+    fn again(self) -> Option<Again<A>> {
+        None
+    }
+}
+
+impl<A: Clone> Attempts<A> for Retry {
+    fn again(self) -> Option<Again<A>> {
+        Some(Again { retry: self, clone: A::clone })
+    }
+}
+
+/// How the items of a map, which can be cloned, are tried again. For containers.
+///
+/// ```
+/// use std::time::Duration;
+/// use spinney_greenlet::map::{Attempts, Once, Retry};
+///
+/// let again = Attempts::<String>::again(Retry::times(1)).unwrap();
+/// assert_eq!((again.times(), again.pause(7, 1)), (1, Duration::ZERO));
+/// assert_eq!(again.clone_item(&"a".to_owned()), "a");
+/// assert!(Attempts::<String>::again(Once).is_none());
+/// ```
+pub struct Again<A> {
+    retry: Retry,
+    clone: fn(&A) -> A,
+}
+
+impl<A> Again<A> {
+    /// How many tries there may be, besides the first.
+    pub fn times(&self) -> u32 {
+        self.retry.times
+    }
+
+    /// How long to wait after try `tried`, counted from 1, of the item `index`.
+    pub fn pause(&self, index: usize, tried: u32) -> Duration {
+        self.retry.backoff.pause(index, tried)
+    }
+
+    /// The item for another try.
+    pub fn clone_item(&self, item: &A) -> A {
+        (self.clone)(item)
+    }
+}
+
+impl<A> fmt::Debug for Again<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Again").field(&self.retry).finish()
     }
 }

@@ -1,9 +1,9 @@
-//! [`Report`]: what became of everything that was started in a group.
+//! [`Report`]: what became of everything that was started in a pool; [`Outcomes`], which counts it.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use spinney_greenlet::State;
+use crate::State;
 
 /// What became of everything that was started in a group or a pool, from its beginning: tasks, and
 /// items of maps.
@@ -11,17 +11,14 @@ use spinney_greenlet::State;
 /// A member that was discarded is not counted any more.
 ///
 /// ```
-/// use std::time::Duration;
+/// use spinney_greenlet::results::Outcomes;
+/// use spinney_greenlet::{Report, State};
 ///
-/// use spinney_pool::Pool;
-///
-/// spinney_hub::block_on(async {
-///     let pool = Pool::new(5);
-///     pool.map(|n| async move { n * n }, 0..3).await.unwrap();
-///     pool.spawn(std::future::pending::<()>()).await.detach();
-///     let report = pool.drain(Duration::from_millis(1)).await.unwrap();
-///     assert_eq!((report.started, report.succeeded, report.killed), (4, 3, 1));
-/// });
+/// let outcomes = Outcomes::default();
+/// outcomes.count(State::Successful);
+/// let mut report = Report::default();
+/// outcomes.add_to(&mut report);
+/// assert_eq!((report.started, report.succeeded, report.running), (1, 1, 0));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -45,9 +42,10 @@ pub struct Report {
     pub refused: usize,
 }
 
-/// How many ended in which way.
+/// How many finished in which way, for containers. Writers exclude each other by a lock of the container;
+/// readers need none.
 #[derive(Debug, Default)]
-pub(crate) struct Outcomes {
+pub struct Outcomes {
     succeeded: AtomicUsize,
     failed: AtomicUsize,
     killed: AtomicUsize,
@@ -55,8 +53,8 @@ pub(crate) struct Outcomes {
 }
 
 impl Outcomes {
-    /// Counts an end in this state. Callers hold a lock, the same at each call.
-    pub(crate) fn count(&self, state: State) {
+    /// Counts an end in this state, under the container's lock.
+    pub fn count(&self, state: State) {
         let count = match state {
             State::Panicked => &self.failed,
             State::Killed => &self.killed,
@@ -67,19 +65,20 @@ impl Outcomes {
     }
 
     /// Counts ends with a result, under the same lock.
-    pub(crate) fn count_successes(&self, count: usize) {
+    pub fn count_successes(&self, count: usize) {
         add(&self.succeeded, count);
     }
 
     /// Adds the counts of `others`, under the lock of this one.
-    pub(crate) fn add(&self, others: &Self) {
+    pub fn add(&self, others: &Self) {
         add(&self.succeeded, others.succeeded.load(Relaxed));
         add(&self.failed, others.failed.load(Relaxed));
         add(&self.killed, others.killed.load(Relaxed));
         add(&self.aborted, others.aborted.load(Relaxed));
     }
 
-    pub(crate) fn add_to(&self, report: &mut Report) {
+    /// Adds the counts to those of `report`.
+    pub fn add_to(&self, report: &mut Report) {
         let read = |count: &AtomicUsize| count.load(Relaxed);
         let [succeeded, failed] = [&self.succeeded, &self.failed].map(read);
         let [killed, aborted] = [&self.killed, &self.aborted].map(read);

@@ -6,46 +6,30 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use spinney_greenlet::Failure;
-use spinney_hub::Executor;
 
-use super::imap::Imap;
-use super::{ItemError, TaskError};
+use super::{ItemError, ItemStream, Read, TaskError};
+use crate::Failure;
 
 /// The result of one item: its value, or the error that says which item failed and why.
 pub(super) type ItemResult<T, E> = Result<T, ItemError<TaskError<E>>>;
 
-/// The results of a running map whose tasks return a `Result`, one by one: a stream, as an
-/// [`Imap`], but with one `Result` for what the task returned and for what became of it.
+/// The results of a running map whose tasks return a `Result`, one by one: a stream, with one `Result`
+/// for what the task returned and for what became of it.
 ///
-/// An error is an item's like any other: the stream goes on. It keeps its pool alive. Dropping it
-/// takes no further items, and kills those that are running; [`detach`](Self::detach) lets them
-/// run.
-///
-/// ```
-/// use spinney_pool::Pool;
-///
-/// async fn parse(text: &str) -> Result<u8, std::num::ParseIntError> {
-///     assert!(!text.is_empty(), "nothing to parse");
-///     text.parse()
-/// }
-///
-/// spinney_hub::block_on(async {
-///     let pool = Pool::new(2);
-///     let mut parsed = pool.try_imap(parse, ["7", "x", ""]);
-///     assert_eq!(parsed.next().await.unwrap().unwrap(), 7);
-///     assert!(parsed.next().await.unwrap().unwrap_err().returned().is_some());
-///     assert!(parsed.next().await.unwrap().unwrap_err().panicked().is_some());
-///     assert!(parsed.next().await.is_none());
-/// });
-/// ```
+/// An error is an item's like any other: the stream goes on. Dropping it takes no further items, and
+/// ends what is running if that can be ended; [`detach`](Self::detach) lets the map run on. See
+/// [`ItemStream`] for an example.
 #[must_use = "dropping a stream kills its map: read it, or say `detach()`"]
-pub struct TryImap<T, E, X: Executor = spinney_hub::Hub> {
-    imap: Imap<Result<T, E>, X>,
+pub struct TryImap<S> {
+    imap: S,
 }
 
-impl<T, E, X: Executor> TryImap<T, E, X> {
-    pub(super) fn new(imap: Imap<Result<T, E>, X>) -> Self {
+impl<S, T, E> TryImap<S>
+where
+    S: ItemStream<Output = Result<T, E>>,
+{
+    /// The results of `imap`.
+    pub fn new(imap: S) -> Self {
         Self { imap }
     }
 
@@ -54,8 +38,8 @@ impl<T, E, X: Executor> TryImap<T, E, X> {
         self.imap.retries()
     }
 
-    /// Lets the map run on without a reader, as [`Imap::detach`] does; errors are dropped as values
-    /// are.
+    /// Lets the map run on, to the end of its input, without a reader: values and errors are dropped as
+    /// they come. It keeps its pool alive until then.
     pub fn detach(self) {
         self.imap.detach();
     }
@@ -65,10 +49,10 @@ impl<T, E, X: Executor> TryImap<T, E, X> {
     ///
     /// # Cancel safety
     ///
-    /// As [`Imap::next`]: nothing is lost when it is dropped.
+    /// Nothing is lost when it is dropped.
     #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
     pub fn next(&mut self) -> impl Future<Output = Option<ItemResult<T, E>>> {
-        let mut read = self.imap.next_indexed();
+        let mut read = Read::of(&mut self.imap);
         poll_fn(move |cx| Pin::new(&mut read).poll(cx).map(|next| next.map(item_result)))
     }
 
@@ -86,7 +70,10 @@ impl<T, E, X: Executor> TryImap<T, E, X> {
     }
 }
 
-impl<T, E, X: Executor> Stream for TryImap<T, E, X> {
+impl<S, T, E> Stream for TryImap<S>
+where
+    S: ItemStream<Output = Result<T, E>>,
+{
     type Item = ItemResult<T, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -104,9 +91,9 @@ fn item_result<T, E>((index, result): (usize, Result<Result<T, E>, Failure>)) ->
 }
 
 /// Nothing of it is pinned in place.
-impl<T, E, X: Executor> Unpin for TryImap<T, E, X> {}
+impl<S> Unpin for TryImap<S> {}
 
-impl<T, E, X: Executor> fmt::Debug for TryImap<T, E, X> {
+impl<S: fmt::Debug> fmt::Debug for TryImap<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TryImap").field(&self.imap).finish()
     }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
 
-use spinney_greenlet::{Failure, GreenletExit, Panic};
+use crate::{Failure, GreenletExit, Panic};
 
 /// The failure of one item of a map, and the item's index. `E` is [`Failure`], or [`TaskError`] in a
 /// map whose tasks return a `Result`.
@@ -18,30 +18,12 @@ use spinney_greenlet::{Failure, GreenletExit, Panic};
 /// [`Error`]: the source of a returned error is reached by way of [`returned`](Self::returned).
 ///
 /// ```
-/// use std::error::Error;
+/// use spinney_greenlet::map::{ItemError, TaskError};
 ///
-/// use spinney_pool::Pool;
-///
-/// async fn parse(text: &str) -> Result<u32, Box<dyn Error + Send + Sync>> {
-///     assert!(!text.is_empty(), "nothing to parse");
-///     Ok(text.parse()?)
-/// }
-///
-/// async fn sum(pool: &Pool, texts: Vec<&'static str>) -> Result<u32, Box<dyn Error + Send + Sync>> {
-///     Ok(pool.try_map(parse, texts).await?.iter().sum())
-/// }
-///
-/// spinney_hub::block_on(async {
-///     let pool = Pool::new(2);
-///     assert_eq!(sum(&pool, vec!["1", "2"]).await.unwrap(), 3);
-///     let error = sum(&pool, vec!["x"]).await.unwrap_err();
-///     assert_eq!(error.to_string(), "item 0 failed: invalid digit found in string");
-///
-///     let error = pool.try_map(parse, ["1", ""]).await.unwrap_err();
-///     let message = error.panicked().and_then(|panic| panic.message());
-///     assert_eq!((error.index(), message.as_deref()), (1, Some("nothing to parse")));
-///     assert!(error.returned().is_none() && error.killed().is_none());
-/// });
+/// let error: ItemError<TaskError<&str>> = ItemError::new(4, TaskError::Returned("no route"));
+/// assert_eq!(error.to_string(), "item 4 failed: no route");
+/// assert_eq!((error.index(), error.returned()), (4, Some(&"no route")));
+/// assert!(error.panicked().is_none() && error.killed().is_none());
 /// ```
 #[derive(Clone, Debug)]
 pub struct ItemError<E = Failure> {
@@ -50,7 +32,8 @@ pub struct ItemError<E = Failure> {
 }
 
 impl<E> ItemError<E> {
-    pub(crate) fn new(index: usize, error: E) -> Self {
+    /// The `error` of the item `index`, for containers.
+    pub fn new(index: usize, error: E) -> Self {
         Self { index, error }
     }
 
@@ -152,7 +135,7 @@ impl From<ItemError> for Failure {
     }
 }
 
-/// Why a task of a [`try_map`](crate::TaskSet::try_map) is no success.
+/// Why an item of a map of tasks that return a `Result` is no success.
 #[derive(Clone, Debug)]
 pub enum TaskError<E> {
     /// It returned this.

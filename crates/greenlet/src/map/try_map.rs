@@ -4,60 +4,42 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use spinney_hub::Executor;
-
 use super::try_imap::{ItemResult, TryImap};
-use super::{ItemError, TaskError};
+use super::{ItemError, ItemStream, TaskError};
 
 /// A running map of tasks that return a `Result`: a future of all values in order, or of the first
-/// error that comes; then the other items are killed.
+/// error that comes; then no further item starts, and the others are killed.
 ///
-/// When it returns, all that it started has ended: also an item that was killed, with its cleanup
-/// in a [`shield`](spinney_greenlet::shield). An item may refuse its kill for ever; then
-/// [`within`](spinney_hub::Within::within) limits the wait. Dropping the map unfinished kills the
-/// items that are running, without waiting for them.
+/// When it returns, all that it started has finished: also an item that was killed, with its cleanup
+/// in a [`shield`](crate::shield), and a closure on a thread, which cannot be killed. If that may take
+/// for ever, [`within`](spinney_hub::Within::within) limits the wait. Dropping the map unfinished
+/// drops its [stream](TryImap), without waiting. See [`ItemStream`] for an example.
 ///
 /// Other policies go by name: [`collect_all`](Self::collect_all),
 /// [`first_success`](Self::first_success).
 #[must_use = "dropping a map kills it: await it"]
-pub struct TryMap<T, E, X: Executor = spinney_hub::Hub> {
-    stream: Until<T, E, X>,
+pub struct TryMap<T, E, S> {
+    stream: Until<S>,
     /// The values so far, each in its place.
     values: Vec<Option<T>>,
     /// The error that ends it.
     error: Option<ItemError<TaskError<E>>>,
 }
 
-impl<T, E, X: Executor> TryMap<T, E, X> {
-    pub(super) fn new(stream: TryImap<T, E, X>) -> Self {
+impl<T, E, S: ItemStream<Output = Result<T, E>>> TryMap<T, E, S> {
+    /// All results of `stream`.
+    pub fn new(stream: TryImap<S>) -> Self {
         Self { stream: Until(Some(stream)), values: Vec::new(), error: None }
     }
 
     /// Instead: lets all items end, and gives the result of each, in order.
-    ///
-    /// ```
-    /// # spinney_hub::block_on(async {
-    /// let pool = spinney_pool::Pool::new(2);
-    /// let parsed = pool.try_map(|text: &str| async { text.parse::<u8>() }, ["1", "x"]);
-    /// let all = parsed.collect_all().await;
-    /// assert!(all[0].is_ok() && all[1].is_err());
-    /// # });
-    /// ```
-    pub fn collect_all(self) -> CollectAll<T, E, X> {
+    pub fn collect_all(self) -> CollectAll<T, E, S> {
         CollectAll { stream: self.stream, list: Vec::new() }
     }
 
     /// Instead: gives the first value that comes, kills the other items and waits until they have
     /// ended; or, if there is no value, gives all errors in order.
-    ///
-    /// ```
-    /// # spinney_hub::block_on(async {
-    /// let pool = spinney_pool::Pool::new(2);
-    /// let parsed = pool.try_map(|text: &str| async { text.parse::<u8>() }, ["x", "7"]);
-    /// assert_eq!(parsed.first_success().await.unwrap(), 7);
-    /// # });
-    /// ```
-    pub fn first_success(self) -> FirstSuccess<T, E, X> {
+    pub fn first_success(self) -> FirstSuccess<T, E, S> {
         FirstSuccess { stream: self.stream, errors: Vec::new(), value: None }
     }
 }
@@ -65,7 +47,7 @@ impl<T, E, X: Executor> TryMap<T, E, X> {
 /// # Panics
 ///
 /// If it is polled again after it was done.
-impl<T, E, X: Executor> Future for TryMap<T, E, X> {
+impl<T, E, S: ItemStream<Output = Result<T, E>>> Future for TryMap<T, E, S> {
     type Output = Result<Vec<T>, ItemError<TaskError<E>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -86,15 +68,15 @@ impl<T, E, X: Executor> Future for TryMap<T, E, X> {
 
 /// The future of [`TryMap::collect_all`]. Dropping it unfinished kills what is running.
 #[must_use = "dropping a map kills it: await it"]
-pub struct CollectAll<T, E, X: Executor = spinney_hub::Hub> {
-    stream: Until<T, E, X>,
+pub struct CollectAll<T, E, S> {
+    stream: Until<S>,
     list: Vec<Option<ItemResult<T, E>>>,
 }
 
 /// # Panics
 ///
 /// If it is polled again after it was done.
-impl<T, E, X: Executor> Future for CollectAll<T, E, X> {
+impl<T, E, S: ItemStream<Output = Result<T, E>>> Future for CollectAll<T, E, S> {
     type Output = Vec<Result<T, ItemError<TaskError<E>>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -110,8 +92,8 @@ impl<T, E, X: Executor> Future for CollectAll<T, E, X> {
 
 /// The future of [`TryMap::first_success`]. Dropping it unfinished kills what is running.
 #[must_use = "dropping a map kills it: await it"]
-pub struct FirstSuccess<T, E, X: Executor = spinney_hub::Hub> {
-    stream: Until<T, E, X>,
+pub struct FirstSuccess<T, E, S> {
+    stream: Until<S>,
     errors: Vec<Option<ItemError<TaskError<E>>>>,
     /// The value that ends it.
     value: Option<T>,
@@ -120,7 +102,7 @@ pub struct FirstSuccess<T, E, X: Executor = spinney_hub::Hub> {
 /// # Panics
 ///
 /// If it is polled again after it was done.
-impl<T, E, X: Executor> Future for FirstSuccess<T, E, X> {
+impl<T, E, S: ItemStream<Output = Result<T, E>>> Future for FirstSuccess<T, E, S> {
     type Output = Result<T, Vec<ItemError<TaskError<E>>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -140,17 +122,20 @@ impl<T, E, X: Executor> Future for FirstSuccess<T, E, X> {
 }
 
 /// The results of a map, read to the end or until one of them decides. None once the map has ended.
-struct Until<T, E, X: Executor>(Option<TryImap<T, E, X>>);
+struct Until<S>(Option<TryImap<S>>);
 
-impl<T, E, X: Executor> Until<T, E, X> {
+impl<S> Until<S> {
     /// Hands each result to `decide`. What that returns first is kept in `decided`, kills the other
     /// items, and is given when they have ended; None if there is nothing at the end of the map.
-    fn poll_until<D>(
+    fn poll_until<T, E, D>(
         &mut self,
         cx: &mut Context<'_>,
         decided: &mut Option<D>,
         mut decide: impl FnMut(usize, ItemResult<T, E>) -> Option<D>,
-    ) -> Poll<Option<D>> {
+    ) -> Poll<Option<D>>
+    where
+        S: ItemStream<Output = Result<T, E>>,
+    {
         let stream = self.0.as_mut().expect("a map is polled until it is done");
         while decided.is_none() {
             match ready!(stream.poll_indexed(cx)) {
@@ -178,23 +163,23 @@ fn in_order<V>(places: &mut Vec<Option<V>>) -> Vec<V> {
 }
 
 /// Nothing of them is pinned in place.
-impl<T, E, X: Executor> Unpin for TryMap<T, E, X> {}
-impl<T, E, X: Executor> Unpin for CollectAll<T, E, X> {}
-impl<T, E, X: Executor> Unpin for FirstSuccess<T, E, X> {}
+impl<T, E, S> Unpin for TryMap<T, E, S> {}
+impl<T, E, S> Unpin for CollectAll<T, E, S> {}
+impl<T, E, S> Unpin for FirstSuccess<T, E, S> {}
 
-impl<T, E, X: Executor> fmt::Debug for TryMap<T, E, X> {
+impl<T, E, S: fmt::Debug> fmt::Debug for TryMap<T, E, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TryMap").field(&self.stream.0).finish()
     }
 }
 
-impl<T, E, X: Executor> fmt::Debug for CollectAll<T, E, X> {
+impl<T, E, S: fmt::Debug> fmt::Debug for CollectAll<T, E, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("CollectAll").field(&self.stream.0).finish()
     }
 }
 
-impl<T, E, X: Executor> fmt::Debug for FirstSuccess<T, E, X> {
+impl<T, E, S: fmt::Debug> fmt::Debug for FirstSuccess<T, E, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FirstSuccess").field(&self.stream.0).finish()
     }
