@@ -9,6 +9,7 @@ use crate::load::Load;
 pub(crate) const HELP: &str = "\
 cargo xtask bench [--quick] [--only W3,W4] [--rival NAME] [--rounds N] [--save FILE | --load FILE] [--plot]
 cargo xtask bench --instructions [--update]
+cargo xtask bench --growth
 
   --quick          few items and rounds: about a minute for everything
   --only W3,W9     only these workloads (W9 is W9a, W9b and so on); `scaling` is one of them
@@ -20,6 +21,7 @@ cargo xtask bench --instructions [--update]
   --check          each rival once with hardly any items, to see that its answer is right
   --instructions   counts instructions with callgrind, and compares them with those that are kept
   --update         keeps these counts instead
+  --growth         counts those of operations that should not cost more among many, at 10,000 and at 40,000
   --solo W3/NAME   one rival in this process, for a profiler; with --items N, --slots N, and --once
                    for no warm-up and no repetition";
 
@@ -49,6 +51,7 @@ pub(crate) enum Task {
     Check,
     CountInstructions,
     KeepInstructions,
+    CheckGrowth,
     /// The rival of this name.
     Solo(String),
     Help,
@@ -104,6 +107,7 @@ impl Args {
                 Arg::Long("update") if matches!(args.task, Task::CountInstructions) => {
                     args.task = Task::KeepInstructions;
                 }
+                Arg::Long("growth") => args.task = Task::CheckGrowth,
                 Arg::Long("solo") => args.task = Task::Solo(parser.value()?.string()?),
                 Arg::Long("items") => args.items = Some(parser.value()?.parse()?),
                 Arg::Long("slots") => args.slots = Some(parser.value()?.parse()?),

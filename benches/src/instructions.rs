@@ -83,9 +83,6 @@ pub(crate) fn update(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
 }
 
 fn count_all(workloads: &[Workload]) -> Result<Counts, Box<dyn Error>> {
-    if first_line("valgrind", &["--version"]) == "unknown" {
-        return Err("valgrind, which counts instructions, is not installed".into());
-    }
     let mut counts = Counts::new();
     for path in PATHS {
         eprintln!("counting {path}");
@@ -107,7 +104,14 @@ fn count_all(workloads: &[Workload]) -> Result<Counts, Box<dyn Error>> {
 }
 
 /// The instructions of one run, the start of the process included.
-fn count(workload: &Workload, rival: &Rival, load: Load) -> Result<f64, Box<dyn Error>> {
+///
+/// # Errors
+///
+/// If there is no callgrind, or the run fails.
+pub(crate) fn count(workload: &Workload, rival: &Rival, load: Load) -> Result<f64, Box<dyn Error>> {
+    if first_line("valgrind", &["--version"]) == "unknown" {
+        return Err("valgrind, which counts instructions, is not installed".into());
+    }
     let mut command = Command::new("valgrind");
     // Threads that take turns fairly meet in the same order more often.
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--fair-sched=try"]);

@@ -8,6 +8,7 @@ mod answers;
 mod args;
 mod chart;
 mod contest;
+mod growth;
 mod instructions;
 mod load;
 mod machine;
@@ -50,6 +51,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         Task::Check => check(&workloads),
         Task::CountInstructions => instructions::compare(&workloads),
         Task::KeepInstructions => instructions::update(&workloads),
+        Task::CheckGrowth => growth::check(&workloads),
         Task::Solo(who) => run_solo(&workloads, who, args),
         Task::Help => {
             println!("{}", args::HELP);

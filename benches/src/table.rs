@@ -120,6 +120,16 @@ pub(crate) fn changes(
     aligned(&rows, 1)
 }
 
+/// Counts of both sizes, and how many times more the second is.
+pub(crate) fn growth(items: [u32; 2], counts: &[(&str, f64, f64)]) -> String {
+    let [few, many] = items.map(|items| items.to_string());
+    let mut rows = vec![vec!["instructions for items".into(), few, many, "times".into()]];
+    for &(name, few, many) in counts {
+        rows.push(vec![name.into(), number(few), number(many), number(many / few)]);
+    }
+    aligned(&rows, 1)
+}
+
 /// With as many digits as say something.
 fn number(number: f64) -> String {
     let digits = match number.abs() {

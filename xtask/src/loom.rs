@@ -24,7 +24,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     let target = workspace.target().join("loom");
     let models = |sh: &Shell, package: &str, args: &[&str]| -> Result {
         let test =
-            cmd!(sh, "cargo test --quiet --release --package {package} --test loom {args...}");
+            cmd!(sh, "cargo test --quiet --profile loom --package {package} --test loom {args...}");
         let test = test.env("RUSTFLAGS", format!("--cfg {CFG}")).env("CARGO_TARGET_DIR", &target);
         Ok(test.quiet().run()?)
     };

@@ -3,6 +3,7 @@
 mod count;
 mod group_kill;
 mod group_spawn;
+pub(crate) mod growth;
 mod hub_idle;
 mod hub_spawn;
 mod parked;
@@ -11,7 +12,6 @@ mod pool_spawn;
 mod queue;
 mod requests;
 mod semaphore;
-
 mod threads;
 mod timers;
 mod work;
@@ -43,6 +43,7 @@ pub(crate) fn all() -> Vec<Workload> {
         requests::workload(),
         hub_spawn::workload(),
         hub_idle::workload(),
+        growth::workload(),
     ]
 }
 

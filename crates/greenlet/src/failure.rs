@@ -6,7 +6,7 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use spinney_hub::contain;
+use spinney_hub::drop_contained;
 
 use crate::{GreenletExit, Handle};
 
@@ -183,7 +183,7 @@ impl Payload {
 impl Drop for Payload {
     fn drop(&mut self) {
         let payload = self.lock().take();
-        contain(|| drop(payload));
+        drop_contained(payload);
     }
 }
 

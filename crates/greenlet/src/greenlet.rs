@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use spinney_hub::contain;
+use spinney_hub::{contain, drop_contained};
 use spinney_sync::{AsyncResult, GiveWay, Queue, Wait};
 
 use crate::links::LinkKey;
@@ -370,7 +370,7 @@ impl<T> Drop for Greenlet<T> {
             self.handle.kill_now();
         }
         // Whoever drops a result that nobody took is not the one who made it.
-        contain(|| drop(self.outcome.take()));
+        drop_contained(self.outcome.take());
     }
 }
 

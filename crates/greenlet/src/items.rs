@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::thread;
 
-use spinney_hub::contain;
+use spinney_hub::drop_contained;
 
 use crate::birth::{Birth, Origin};
 use crate::control::Control;
@@ -110,14 +110,14 @@ impl ItemGreenlets {
         let (before, locals) = frame.take_apart();
         if let Err(payload) = dropped {
             let result = std::mem::replace(result, Err(Failure::panicked(payload)));
-            contain(|| drop(result));
+            drop_contained(result);
         }
         let ended = result.as_ref().map(|_| ()).map_err(Failure::clone);
         let entry = Handle::new(Arc::clone(&next));
         self.control = next;
         current::outside(|| {
             // Those that the destructors of others made anew.
-            contain(|| drop(locals));
+            drop_contained(locals);
             let old = Handle::new(Arc::clone(&before));
             before.end(&ended, || moved(&old, entry));
         });

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use spinney_hub::contain;
+use spinney_hub::drop_contained;
 
 use crate::control::Control;
 use crate::{Handle, current};
@@ -42,7 +42,7 @@ struct Reason(Option<Box<dyn Error + Send + Sync>>);
 impl Drop for Reason {
     fn drop(&mut self) {
         let reason = self.0.take();
-        contain(|| drop(reason));
+        drop_contained(reason);
     }
 }
 

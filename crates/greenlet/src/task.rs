@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use spinney_hub::{contain, label_task};
+use spinney_hub::{drop_contained, label_task};
 use spinney_sync::Budget;
 
 use crate::birth::Origin;
@@ -169,7 +169,7 @@ impl<F: Future, G> Task<F, G> {
             frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))));
         let (control, locals) = frame.take_apart();
         // Those that the destructors of others made anew.
-        contain(|| drop(locals));
+        drop_contained(locals);
         let ended = match (dropped, ended) {
             (Err(payload), _) => Err(Failure::panicked(payload)),
             (Ok(()), Some(ended)) => ended,
@@ -180,11 +180,11 @@ impl<F: Future, G> Task<F, G> {
             Some(outcome) => {
                 *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             }
-            None => contain(|| drop(result)),
+            None => drop_contained(result),
         });
         // A result that nobody holds is dropped here. If that panics, the panic hook has reported
         // it, and nobody is left to be told.
-        contain(|| drop(outcome));
+        drop_contained(outcome);
         control.end(&ended, || drop(guard));
     }
 }

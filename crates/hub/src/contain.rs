@@ -1,5 +1,6 @@
-//! [`contain`]: lets no panic out.
+//! [`contain`] and [`drop_contained`]: let no panic out.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs somebody else's code where a panic of it would harm those who have nothing to do with it:
@@ -8,9 +9,35 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// ```
 /// spinney_hub::contain(|| panic!("this is reported, and that is all"));
 /// ```
+#[inline]
 pub fn contain(code: impl FnOnce()) {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(code)) else { return };
-    // The payload's destructor is such code, too. If that panics, its payload is left alone.
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
+        drop_payload(payload);
+    }
+}
+
+/// Drops `value`, whose destructor is somebody else's code, as [`contain`] does. A closure around
+/// the drop would be compiled again for each type parameter of the caller.
+///
+/// ```
+/// struct Loud;
+///
+/// impl Drop for Loud {
+///     fn drop(&mut self) {
+///         panic!("this is reported, and that is all");
+///     }
+/// }
+///
+/// spinney_hub::drop_contained(Loud);
+/// ```
+#[inline]
+pub fn drop_contained<T>(value: T) {
+    contain(|| drop(value));
+}
+
+/// The payload's destructor is somebody else's code, too. If that panics, its payload is left alone.
+#[cold]
+fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }

@@ -50,9 +50,14 @@ pub fn label_task(label: impl FnOnce() -> String) {
     if !LABELLED.get() {
         return;
     }
-    if let Some(labels) = look(|context| context.labels.clone()).flatten() {
+    // Apart, and so compiled once.
+    if let Some(labels) = labels() {
         labels(label());
     }
+}
+
+fn labels() -> Option<Rc<dyn Fn(String)>> {
+    look(|context| context.labels.clone()).flatten()
 }
 
 /// What a hub tells its thread while it polls: its clock, and how to spawn on it.

@@ -67,7 +67,7 @@ mod within;
 mod yield_now;
 
 pub use clock::{Clock, TimeSource};
-pub use contain::contain;
+pub use contain::{contain, drop_contained};
 pub use current::{Context, Entered, block_on, label_task, spawn};
 pub use hub::{Hub, HubBuilder, ShutdownReport};
 pub use interval::{Interval, interval};

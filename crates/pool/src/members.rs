@@ -9,7 +9,7 @@ use spinney_greenlet::results::Outcomes;
 use spinney_greenlet::{
     Greenlet, GreenletExit, Handle, Report, State as GreenletState, Task, pair_in,
 };
-use spinney_hub::contain;
+use spinney_hub::{contain, drop_contained};
 use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 
 use crate::arena::Arena;
@@ -473,7 +473,7 @@ impl Members {
         let was_dying = std::mem::take(&mut member.dying);
         let died = state.died_after(was_dying);
         drop(state);
-        contain(|| drop(before));
+        drop_contained(before);
         if let Some(died) = died {
             contain(|| died.set());
         }
@@ -494,8 +494,8 @@ impl Members {
         // Under the lock, so that no caller finds the list empty and the slot taken.
         let slot: Option<HandOut<'_>> = slot.give_back(&self.slots);
         drop(state);
-        contain(|| drop(handle));
-        contain(|| drop(slot));
+        drop_contained(handle);
+        drop_contained(slot);
         let events = died.iter().chain(&emptied).chain(&drained);
         events.for_each(|event| contain(|| event.set()));
         kind == Kind::Added

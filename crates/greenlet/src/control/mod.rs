@@ -29,7 +29,7 @@ use flags::{
     ABORTED, BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, NESTED, PANICKED,
     TRACKED, UNSTARTED,
 };
-use spinney_hub::contain;
+use spinney_hub::{contain, drop_contained};
 use spinney_sync::wake_all;
 
 use crate::birth::{Birth, Origin, next_id};
@@ -385,25 +385,30 @@ impl Control {
     /// before `leave` has returned, not even one that comes in between. A greenlet that was killed
     /// ends for the reason of the pending kill, if there is one.
     pub(crate) fn end(self: &Arc<Self>, ended: &Result<(), Failure>, leave: impl FnOnce()) {
-        let parked = self.parked.load(Relaxed);
-        if ended.is_ok() && !parked && self.flags.advance(BEGUN, BEGUN | ENDED) {
-            contain(leave);
-        } else {
-            let mut state = self.tell_results(ended);
-            if !self.is_ended() {
-                state.end(self, ended);
-            }
-            state.take_place(self);
-            let waker = state.waker.take();
-            let guards = state.extras.as_mut().map(|extras| mem::take(&mut extras.guards));
-            drop(state);
-            contain(|| drop(waker));
-            contain(leave);
-            guards.into_iter().flatten().for_each(|(_, guard)| contain(|| drop(guard)));
+        let is_alone = ended.is_ok() && !self.parked.load(Relaxed);
+        let is_alone = is_alone && self.flags.advance(BEGUN, BEGUN | ENDED);
+        let guards = if is_alone { None } else { self.begin_end(ended) };
+        contain(leave);
+        if let Some(guards) = guards {
+            drop_guards(guards);
         }
         while let Some(link) = self.next_link() {
             link.tell(self.id());
         }
+    }
+
+    /// Says that the greenlet has ended, which others may wait for. Returns its guards.
+    fn begin_end(self: &Arc<Self>, ended: &Result<(), Failure>) -> Option<Guards> {
+        let mut state = self.tell_results(ended);
+        if !self.is_ended() {
+            state.end(self, ended);
+        }
+        state.take_place(self);
+        let waker = state.waker.take();
+        let guards = state.extras.as_mut().map(|extras| mem::take(&mut extras.guards));
+        drop(state);
+        drop_contained(waker);
+        guards
     }
 
     /// The first step of an end without a result, unless it was taken before: by a kill or an abort
@@ -461,7 +466,7 @@ impl Control {
         }
         let before = state.extras().guards.insert(key, Box::new(guard));
         drop(state);
-        contain(|| drop(before));
+        drop_contained(before);
         Ok(())
     }
 
@@ -470,7 +475,7 @@ impl Control {
         let mut state = self.lock();
         let guard = state.extras.as_mut().and_then(|extras| extras.guards.remove(&key));
         drop(state);
-        contain(|| drop(guard));
+        drop_contained(guard);
     }
 
     /// Waits for the end. `link` is the caller's, None at first; the wait is given up with
@@ -563,11 +568,18 @@ struct Inner {
     extras: Option<Box<Extras>>,
 }
 
+/// What is dropped when a greenlet ends, by the keys of those that it belongs to.
+type Guards = BTreeMap<usize, Box<dyn Any + Send>>;
+
+fn drop_guards(guards: Guards) {
+    guards.into_values().for_each(drop_contained);
+}
+
 #[derive(Default)]
 struct Extras {
     name: Option<Arc<str>>,
     /// Dropped when it ends: its memberships in the groups that it came into later.
-    guards: BTreeMap<usize, Box<dyn Any + Send>>,
+    guards: Guards,
     /// Where its task is before it is started.
     unstarted: WeakSlot,
     /// Called with the outcome before it ends.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Weak;
 use std::time::Instant;
 
-use spinney_hub::contain;
+use spinney_hub::drop_contained;
 
 /// Which idle item is used first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,5 +77,5 @@ impl<T> Drop for Idle<T> {
 
 /// Drops `items`, each by itself: one that panics keeps no other, and there is nobody to tell.
 pub(super) fn let_go<T>(items: impl IntoIterator<Item = T>) {
-    items.into_iter().for_each(|item| contain(|| drop(item)));
+    items.into_iter().for_each(|item| drop_contained(item));
 }

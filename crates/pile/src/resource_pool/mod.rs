@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use spinney_hub::{Clock, contain};
+use spinney_hub::{Clock, contain, drop_contained};
 use spinney_sync::{Acquire, Closed, GiveWay, HandOut, Permit, Semaphore, Wait};
 
 pub use builder::ResourcePoolBuilder;
@@ -299,9 +299,9 @@ impl<T, C> Shared<T, C> {
             }
             Ok(false) => {}
             Err(payload) => {
-                contain(|| drop(value));
+                drop_contained(value);
                 if thread::panicking() {
-                    contain(|| drop(payload));
+                    drop_contained(payload);
                 } else {
                     resume_unwind(payload);
                 }
@@ -327,7 +327,7 @@ impl<T, C> Shared<T, C> {
         }
         let room = token.put_back();
         drop(idle);
-        contain(|| drop(room));
+        drop_contained(room);
         if let Some((reaper, alive)) = reaper {
             reaper.start(self, alive);
         }

@@ -4,7 +4,7 @@ use std::iter;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use spinney_hub::{Clock, contain, sleep_until, spawn};
+use spinney_hub::{Clock, drop_contained, sleep_until, spawn};
 
 use super::Shared;
 use super::idle::let_go;
@@ -40,7 +40,7 @@ async fn run<T, C>(pool: Weak<Shared<T, C>>, _alive: Arc<()>) {
         let next = pool.upgrade().and_then(|pool| {
             let next = pool.reap();
             // It may be the last handle by now.
-            contain(|| drop(pool));
+            drop_contained(pool);
             next
         });
         let Some(next) = next else { return };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use spinney_greenlet::{Failure, GreenletExit, InPlace};
-use spinney_hub::{Erase, Executor, Spawn, contain};
+use spinney_hub::{Erase, Executor, Spawn, drop_contained};
 use spinney_sync::{Acquire, Closed, Wait as WaitNote};
 
 use super::results::{Begun, Need, Results, Room, Wish};
@@ -171,7 +171,7 @@ where
         let (task, child) = match made {
             Ok(worker) => worker,
             Err(item) => {
-                contain(|| drop(item));
+                drop_contained(item);
                 results.dismiss(key);
                 let exit = GreenletExit::because(Closed);
                 return results.refuse_opened(index, Failure::Killed(exit));

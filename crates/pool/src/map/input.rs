@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
 use spinney_greenlet::Failure;
-use spinney_hub::contain;
+use spinney_hub::drop_contained;
 
 use super::source::Source;
 
@@ -99,9 +99,9 @@ impl<S: Source> Input<S> {
 
     /// Drops what is left, each item and the input itself, though a destructor may panic.
     pub(super) fn discard(self) {
-        contain(|| drop(self.ahead));
-        contain(|| drop(self.items));
-        contain(|| drop(self.missing));
+        drop_contained(self.ahead);
+        drop_contained(self.items);
+        drop_contained(self.missing);
     }
 }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Inherited, ItemGreenlets};
-use spinney_hub::{Executor, contain};
+use spinney_hub::{Executor, contain, drop_contained};
 
 use super::results::Indexed;
 use super::shared::MapShared;
@@ -109,12 +109,12 @@ impl<A, Fut: Future> Item<A, Fut> {
             };
             if !again {
                 let tries = this.tries.take();
-                contain(|| drop(tries));
+                drop_contained(tries);
                 *this.hooking = None;
                 return Poll::Ready((self.leave(), result));
             }
             shared.results.retries.fetch_add(1, Relaxed);
-            contain(|| drop(result));
+            drop_contained(result);
         }
     }
 

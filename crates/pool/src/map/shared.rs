@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 
 use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited};
-use spinney_hub::{Executor, contain};
+use spinney_hub::{Executor, drop_contained};
 
 use super::input::{Input, Missing};
 use super::results::Results;
@@ -74,7 +74,7 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
     /// Ends the results if the input has ended.
     fn end(&self, missing: Missing<S>) {
         let Missing::Over(items, failure) = missing else { return };
-        contain(|| drop(items));
+        drop_contained(items);
         match failure {
             Some((index, failure)) => self.results.refuse(index, failure),
             None => self.results.exhaust(),
@@ -110,7 +110,7 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
 impl<S: Source, F, T, X: Executor> Drop for MapShared<S, F, T, X> {
     fn drop(&mut self) {
         let func = self.func.take();
-        contain(|| drop(func));
+        drop_contained(func);
         let input = std::mem::take(self.input.get_mut().unwrap_or_else(PoisonError::into_inner));
         input.discard();
     }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-use spinney_hub::contain;
+use spinney_hub::drop_contained;
 
 use super::Indexed;
 
@@ -28,7 +28,7 @@ impl<T> Default for Hand<T> {
 impl<T> Drop for Hand<T> {
     fn drop(&mut self) {
         for result in self.results.drain(..) {
-            contain(|| drop(result));
+            drop_contained(result);
         }
     }
 }

@@ -24,7 +24,7 @@ use spinney_greenlet::results::Outcomes;
 pub(crate) use spinney_greenlet::results::{Order, Room};
 use spinney_greenlet::{Failure, Handle};
 
-use spinney_hub::{Executor, contain};
+use spinney_hub::{Executor, contain, drop_contained};
 use spinney_sync::wake_all;
 use state::{Enlisted, Reader, State};
 
@@ -255,7 +255,7 @@ impl<T, X: Executor> Results<T, X> {
                     Err(failure) => self.outcomes.count(end_of(failure)),
                 }
                 drop(alone);
-                contain(|| drop(refused));
+                drop_contained(refused);
             }
         }
         then

@@ -1,0 +1,192 @@
+//! growth: operations that take the same time for one and for a million, many times over, on one
+//! thread. Their names are those of the operations; the list of std shows what memory alone does.
+
+use std::future::pending;
+use std::rc::Rc;
+
+use futures_lite::StreamExt;
+use futures_lite::future::{poll_once, yield_now};
+use spinney::{GreenPile, GreenPool, Group, LocalHub, Owner, Pool, RLock};
+use spinney::{catch_exit, iwait, spawn_on};
+
+use crate::load::Load;
+use crate::on;
+use crate::workload::Workload;
+
+/// What [`workload`] is called.
+pub(crate) const ID: &str = "growth";
+
+/// Fewer than all slots of a pool, so that some wait.
+const SLOTS: usize = 10;
+
+pub(super) fn workload() -> Workload {
+    let load = Load { items: 40_000, slots: SLOTS };
+    Workload::new(ID, "operations that should not cost more among many", load, u64::from)
+        .rival("a list of std, removed at random", list_of_std)
+        .ours("Group: add, contains, discard", local(add_and_discard))
+        .ours("Group: killone", local(kill_in_turn))
+        .ours("Pool: a member applies, the pool is full", local(apply_of_a_member))
+        .ours("Pool: members spawn, the pool is full", local(spawns_of_members))
+        .ours("Pool: slot waits dropped at random", local(waits_dropped_at_random))
+        .ours("Pool: a member maps, no slot is free", local(map_in_place))
+        .ours("RLock: hand-over", local(hand_over))
+        .ours("catch_exit: scopes of one greenlet, then a kill", local(scopes))
+        .ours("iwait: remove after the end", local(removes))
+        .ours("join: joins of one greenlet dropped at random", local(joins_dropped_at_random))
+        .ours("GreenPile: readers", local(readers))
+}
+
+/// `run` on a `LocalHub`, as a rival that does as many operations as there are items.
+fn local(run: impl AsyncFn(&LocalHub, usize) + 'static) -> impl Fn(Load) -> u64 {
+    move |load| {
+        on::local_hub(async |hub| run(&hub, load.items as usize).await);
+        load.items.into()
+    }
+}
+
+async fn add_and_discard(hub: &LocalHub, n: usize) {
+    let group = Group::on(hub);
+    let all: Vec<_> = (0..n).map(|_| spawn_on(hub, pending::<()>())).collect();
+    assert!(all.iter().all(|one| group.add(one)));
+    assert!(all.iter().all(|one| group.contains(one)));
+    assert!(all.iter().all(|one| group.discard(one)));
+}
+
+async fn kill_in_turn(hub: &LocalHub, n: usize) {
+    let group = Group::on(hub);
+    let all: Vec<_> = (0..n).map(|_| group.spawn(pending::<()>())).collect();
+    for one in &all {
+        assert!(group.killone(one).await);
+    }
+}
+
+async fn apply_of_a_member(hub: &LocalHub, n: usize) {
+    let pool = Pool::on(hub, 1);
+    let inside = pool.clone();
+    let member = async move {
+        for _ in 0..n {
+            inside.apply(async {}).await.expect("it does not fail");
+        }
+    };
+    pool.apply(member).await.expect("it does not fail");
+}
+
+async fn spawns_of_members(hub: &LocalHub, n: usize) {
+    let pool = Pool::on(hub, n);
+    let member = |_| {
+        let inside = pool.clone();
+        pool.try_spawn(async move { inside.spawn(yield_now()).await.await })
+            .expect("there is a slot for each member")
+    };
+    for member in (0..n).map(member).collect::<Vec<_>>() {
+        member.await.and_then(|child| child).expect("it does not fail");
+    }
+}
+
+async fn waits_dropped_at_random(hub: &LocalHub, n: usize) {
+    let pool = Pool::on(hub, 0);
+    let mut waits: Vec<_> = (0..n).map(|_| Box::pin(pool.slot())).collect();
+    for wait in &mut waits {
+        assert!(poll_once(wait).await.is_none());
+    }
+    drop_at_random(waits);
+}
+
+async fn map_in_place(hub: &LocalHub, n: usize) {
+    let pool = Pool::on(hub, 1);
+    let inside = pool.clone();
+    let member = async move { inside.imap(|n: usize| async move { n }, 0..n).count().await };
+    assert_eq!(pool.apply(member).await.expect("it does not fail"), n);
+}
+
+async fn hand_over(hub: &LocalHub, n: usize) {
+    let lock = Rc::new(RLock::new());
+    let holder = |_| {
+        let lock = Rc::clone(&lock);
+        spawn_on(hub, async move {
+            let _held = lock.acquire(Owner::current()).await;
+            yield_now().await;
+        })
+    };
+    for holder in (0..n).map(holder).collect::<Vec<_>>() {
+        holder.await.expect("it does not fail");
+    }
+}
+
+async fn scopes(hub: &LocalHub, n: usize) {
+    let killed = spawn_on(hub, async move {
+        let mut scopes: Vec<_> = (0..n).map(|_| Box::pin(catch_exit(pending::<()>()))).collect();
+        for scope in &mut scopes {
+            assert!(poll_once(scope).await.is_none());
+        }
+        pending::<()>().await;
+    });
+    yield_now().await;
+    killed.kill().await;
+}
+
+async fn removes(hub: &LocalHub, n: usize) {
+    let all: Vec<_> = (0..n).map(|_| spawn_on(hub, async {})).collect();
+    let mut iwait = iwait(&all);
+    yield_now().await;
+    for one in &all {
+        iwait.remove(one);
+    }
+}
+
+async fn joins_dropped_at_random(hub: &LocalHub, n: usize) {
+    let joined = spawn_on(hub, pending::<()>());
+    let mut joins: Vec<_> = (0..n).map(|_| Box::pin(joined.join())).collect();
+    for join in &mut joins {
+        assert!(poll_once(join).await.is_none());
+    }
+    drop_at_random(joins);
+}
+
+async fn readers(hub: &LocalHub, n: usize) {
+    let pile = Rc::new(GreenPile::on(&GreenPool::on(hub, SLOTS)));
+    let reader = |_| {
+        let pile = Rc::clone(&pile);
+        spawn_on(hub, async move { pile.next().await })
+    };
+    let readers: Vec<_> = (0..n).map(reader).collect();
+    yield_now().await;
+    for number in 0..n {
+        pile.spawn(async move { number }).await;
+    }
+    for reader in readers {
+        assert!(reader.await.expect("it does not fail").is_some());
+    }
+}
+
+/// Nodes of the size of a wait in a list, whose neighbours know each other.
+fn list_of_std(load: Load) -> u64 {
+    struct Node {
+        neighbours: [Option<usize>; 2],
+        _rest: [u64; 32],
+    }
+    let n = load.items as usize;
+    let neighbours = |at: usize| [at.checked_sub(1), Some(at + 1).filter(|next| *next < n)];
+    let node = |at| Some(Box::new(Node { neighbours: neighbours(at), _rest: [0; 32] }));
+    let mut list: Vec<_> = (0..n).map(node).collect();
+    for at in at_random(0..n) {
+        let [before, after] = list[at].take().expect("each goes once").neighbours;
+        for (end, neighbour) in [(1, before), (0, after)] {
+            if let Some(node) = neighbour.and_then(|neighbour| list[neighbour].as_mut()) {
+                node.neighbours[end] = [before, after][end];
+            }
+        }
+    }
+    load.items.into()
+}
+
+fn drop_at_random<T>(all: Vec<T>) {
+    at_random(all).into_iter().for_each(drop);
+}
+
+/// The same order each time.
+fn at_random<T>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut all = Vec::from_iter(all);
+    fastrand::Rng::with_seed(1).shuffle(&mut all);
+    all
+}
