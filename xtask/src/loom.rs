@@ -12,12 +12,8 @@ use crate::workspace::Workspace;
 /// What is set where models are built, and nowhere else.
 pub(crate) const CFG: &str = "spinney_loom";
 
-/// The packages that have models, and which of them a program runs: parts that take equally long.
-const MODELS: [(&str, &[&str]); 3] = [
-    ("spinney-greenlet", &["end::a_wait", "end::one_that"]),
-    ("spinney-greenlet", &["--skip", "end::a_wait", "--skip", "end::one_that"]),
-    ("spinney-sync", &[]),
-];
+/// The packages that have models.
+const PACKAGES: [&str; 2] = ["spinney-greenlet", "spinney-sync"];
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
     // Other flags would have everything built anew each time, were it not in a folder of its own.
@@ -28,20 +24,20 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
         let test = test.env("RUSTFLAGS", format!("--cfg {CFG}")).env("CARGO_TARGET_DIR", &target);
         Ok(test.quiet().run()?)
     };
-    for (package, _) in MODELS {
+    for package in PACKAGES {
         models(&workspace.sh, package, &["--no-run"])?;
     }
     // One thread a program: loom maps a stack for each thread of each order, and threads that do so
     // in one process wait for each other. Programs do not.
     thread::scope(|scope| {
-        let run = |(package, part): (&'static str, &'static [&'static str])| {
+        let run = |package: &'static str| {
             let (sh, models) = (workspace.sh.clone(), &models);
             scope.spawn(move || {
-                let args = [&["--", "--test-threads", "1"], part].concat();
+                let args = ["--", "--test-threads", "1"];
                 models(&sh, package, &args).map_err(|error| error.to_string())
             })
         };
-        MODELS.map(run).into_iter().try_for_each(|run| match run.join() {
+        PACKAGES.map(run).into_iter().try_for_each(|run| match run.join() {
             Ok(done) => Ok(done?),
             Err(panic) => resume_unwind(panic),
         })
