@@ -9,8 +9,10 @@ use crate::{Result, deny, features, layers, loom, package, test, tidy};
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
     if std::env::var_os("CI").is_some() {
-        // A clean clone has nothing to build upon; what it would keep only fills the disk.
+        // A clean clone has nothing to build upon, and no debugger looks at what it builds: that
+        // takes time and fills the disk.
         sh.set_var("CARGO_INCREMENTAL", "0");
+        sh.set_var("CARGO_PROFILE_DEV_DEBUG", "0");
     }
     quick(workspace, steps)?;
     // A core would be idle where one large program is compiled or tests wait for each other. The

@@ -7,12 +7,17 @@ use crate::workspace::Workspace;
 use crate::{Result, examples};
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
-    let sh = &workspace.sh;
-    // `--tests` includes the examples that have tests; the others would be built twice.
-    let tests = cmd!(sh, "cargo test --workspace --lib --bins --tests");
-    steps.cmd("unit and integration tests", tests)?;
-    steps.cmd("doc tests", cmd!(sh, "cargo test --workspace --doc"))?;
-    examples::run(workspace, steps)
+    // Those of a crate are one program, which rustdoc compiles on one core while tests run.
+    let others = workspace.clone();
+    let docs = move |steps: &mut Steps| {
+        steps.cmd("doc tests", cmd!(others.sh, "cargo test --workspace --doc"))
+    };
+    steps.beside(docs, |steps| {
+        // `--tests` includes the examples that have tests; the others would be built twice.
+        let tests = cmd!(workspace.sh, "cargo test --workspace --lib --bins --tests");
+        steps.cmd("unit and integration tests", tests)?;
+        examples::run(workspace, steps)
+    })
 }
 
 /// The tests that say most in the least time: those of one crate, and the promises on the hubs that
