@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, yield_now};
-use spinney::{GreenPile, GreenPool, Group, LocalHub, Owner, Pool, RLock};
+use spinney::{Event, GreenPile, GreenPool, Group, LocalHub, Owner, Pool, RLock};
 use spinney::{catch_exit, iwait, spawn_on};
 
 use crate::load::Load;
@@ -16,11 +16,8 @@ use crate::workload::Workload;
 /// What [`workload`] is called.
 pub(crate) const ID: &str = "growth";
 
-/// Fewer than all slots of a pool, so that some wait.
-const SLOTS: usize = 10;
-
 pub(super) fn workload() -> Workload {
-    let load = Load { items: 40_000, slots: SLOTS };
+    let load = Load { items: 40_000, slots: usize::MAX };
     Workload::new(ID, "operations that should not cost more among many", load, u64::from)
         .rival("a list of std, removed at random", list_of_std)
         .ours("Group: add, contains, discard", local(add_and_discard))
@@ -122,7 +119,10 @@ async fn scopes(hub: &LocalHub, n: usize) {
         pending::<()>().await;
     });
     yield_now().await;
-    killed.kill().await;
+    // A scope that is not polled keeps the kill off; so the end is that of an abort.
+    killed.kill_now();
+    killed.abort();
+    assert!(killed.await.is_err());
 }
 
 async fn removes(hub: &LocalHub, n: usize) {
@@ -144,16 +144,23 @@ async fn joins_dropped_at_random(hub: &LocalHub, n: usize) {
 }
 
 async fn readers(hub: &LocalHub, n: usize) {
-    let pile = Rc::new(GreenPile::on(&GreenPool::on(hub, SLOTS)));
+    let pile = Rc::new(GreenPile::on(&GreenPool::on(hub, n)));
+    let gate = Rc::new(Event::new());
+    for number in 0..n {
+        let gate = Rc::clone(&gate);
+        let passes = async move {
+            gate.wait().await;
+            number
+        };
+        pile.spawn(passes).await;
+    }
     let reader = |_| {
         let pile = Rc::clone(&pile);
         spawn_on(hub, async move { pile.next().await })
     };
     let readers: Vec<_> = (0..n).map(reader).collect();
     yield_now().await;
-    for number in 0..n {
-        pile.spawn(async move { number }).await;
-    }
+    gate.set();
     for reader in readers {
         assert!(reader.await.expect("it does not fail").is_some());
     }
