@@ -175,7 +175,7 @@ fn a_late_guard_is_gone_before_anyone_is_told_or_comes_back() {
 }
 
 #[test]
-fn waiters_for_one_that_is_killed_unstarted_are_woken_by_its_task() {
+fn unstarted_greenlets_kill_wakes_waiters_after_its_guard() {
     model(|| {
         let left = Count::new();
         let (task, greenlet) = pair(async {}, left.guard());
