@@ -93,8 +93,8 @@ pub use spinney_hub::TokioHub;
 pub use spinney_hub::{
     BoxTask, Clock, Context, Entered, Erase, Executor, ForbidThreads, Hub, HubBuilder, Interval,
     Limit, LocalBoxTask, LocalHub, ShutdownReport, Sleep, Spawn, TimeSource, Timeout, WakeDelay,
-    Within, WithinFuture, block_on, contain, interval, label_task, require_threads, sleep,
-    sleep_until, timeout, yield_now,
+    Within, WithinFuture, block_on, contain, drop_contained, interval, label_task, require_threads,
+    sleep, sleep_until, timeout, yield_now,
 };
 pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;
