@@ -15,7 +15,7 @@ use spinney_greenlet::map::{
 use spinney_hub::{Sleep, sleep_until};
 use spinney_sync::{GiveWay, Wait};
 
-use super::results::Done;
+use super::results::Taken;
 use super::turn::Source;
 use crate::ThreadPool;
 
@@ -44,8 +44,8 @@ use crate::ThreadPool;
 #[must_use = "dropping a stream ends its map: read it, or say `detach()`"]
 pub struct ThreadImap<T> {
     source: Arc<dyn Source<T>>,
-    /// What is read next, once all is done. Never locked: so that it can be shared if `T` cannot.
-    rest: Mutex<Done<T>>,
+    /// What is read next. Never locked: so that it can be shared if `T` cannot.
+    taken: Mutex<Taken<T>>,
     /// None once it is detached.
     pool: Option<ThreadPool>,
     /// Whether the map was stopped.
@@ -101,8 +101,8 @@ impl<T> ThreadImap<T> {
         pool: ThreadPool,
         at: &'static Location<'static>,
     ) -> Self {
-        let (rest, give_way) = (Mutex::default(), GiveWay::default());
-        Self { source, rest, pool: Some(pool), stopped: false, alarm: None, give_way, at }
+        let (taken, give_way) = (Mutex::new(Taken::new()), GiveWay::default());
+        Self { source, taken, pool: Some(pool), stopped: false, alarm: None, give_way, at }
     }
 
     /// Waits for the next result; None when there will be no more. What `StreamExt::next` does, without the
@@ -135,8 +135,8 @@ impl<T> ThreadImap<T> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<NextItem<T>> {
         loop {
-            let rest = self.rest.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let (polled, threads) = self.source.results().poll_next(cx, rest);
+            let taken = self.taken.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let (polled, threads) = self.source.results().poll_next(cx, taken);
             if threads > 0 {
                 Arc::clone(&self.source).put(threads);
             }

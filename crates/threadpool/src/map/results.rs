@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
 use spinney_greenlet::map::{NextItem, OnItem};
 pub(crate) use spinney_greenlet::results::Order;
 use spinney_greenlet::results::{Outcomes, ResultBuffer, Room};
@@ -46,17 +47,55 @@ pub(crate) struct Results<T> {
     workers: Arc<Workers>,
     /// What became of the items that started; written under the lock of the state.
     outcomes: Arc<Outcomes>,
-    state: Mutex<State<T>>,
+    /// In a line of the cache of its own: threads that read the rest do not meet those that write this.
+    state: CachePadded<Mutex<State<T>>>,
 }
+
+/// How many successes may wait to be counted, for others to see. The reader sees all that it has read.
+const UNCOUNTED: usize = 64;
 
 /// A result, and the index of its item.
 pub(crate) type IndexedResult<T> = (usize, Result<T, Failure>);
 
-/// Results in the order in which they are read.
-pub(crate) type Done<T> = VecDeque<IndexedResult<T>>;
+/// What the reader leaves unread: results, and why the map ended.
+type Unread<T> = (VecDeque<Result<T, Failure>>, Option<(usize, Failure)>);
+
+/// Results that the reader has taken all together, and which item it reads next.
+pub(crate) struct Taken<T> {
+    results: VecDeque<Result<T, Failure>>,
+    places: Places,
+}
+
+impl<T> Taken<T> {
+    pub(crate) fn new() -> Self {
+        Self { results: VecDeque::new(), places: Places::default() }
+    }
+
+    fn pop(&mut self) -> Option<IndexedResult<T>> {
+        let result = self.results.pop_front()?;
+        Some((self.places.pop(), result))
+    }
+}
+
+/// The indices of results in the order in which they are read: those of the input, or a list.
+#[derive(Default)]
+struct Places {
+    next: usize,
+    /// Empty in the order of the input.
+    list: VecDeque<usize>,
+}
+
+impl Places {
+    fn pop(&mut self) -> usize {
+        self.next += 1;
+        self.list.pop_front().unwrap_or(self.next - 1)
+    }
+}
 
 struct State<T> {
-    buffer: ResultBuffer<IndexedResult<T>>,
+    buffer: ResultBuffer<Result<T, Failure>>,
+    /// In the order of completion, the items of the results that can be read.
+    places: VecDeque<usize>,
     /// Why the map ended before its input did, and at which item: what is read last.
     broken: Option<(usize, Failure)>,
     /// A failure is among the results: a reader of a list need not wait for all of them.
@@ -72,6 +111,8 @@ struct State<T> {
     waiting: Option<Waker>,
     /// Whether the pool counts the map as one that has not finished.
     counted: bool,
+    /// Items that succeeded and have yet to be counted.
+    successes: usize,
 }
 
 /// Who reads the results.
@@ -87,6 +128,7 @@ impl<T> Results<T> {
     pub(crate) fn new(limits: Limits, on_item: Option<OnItem<T>>, workers: Arc<Workers>) -> Self {
         let state = State {
             buffer: ResultBuffer::new(limits.order, limits.maxsize),
+            places: VecDeque::new(),
             broken: None,
             failed: false,
             threads: 0,
@@ -95,9 +137,17 @@ impl<T> Results<T> {
             reader: Reader::Present,
             waiting: None,
             counted: false,
+            successes: 0,
         };
         let (retries, outcomes) = (AtomicUsize::new(0), Arc::default());
-        Self { retries, limits, on_item, workers, outcomes, state: Mutex::new(state) }
+        Self {
+            retries,
+            limits,
+            on_item,
+            workers,
+            outcomes,
+            state: CachePadded::new(Mutex::new(state)),
+        }
     }
 
     /// The map begins, with an item to run. Returns false if the pool was closed.
@@ -251,7 +301,10 @@ impl<T> Results<T> {
         self.tell(&done);
         let mut unread = None;
         let changed = self.change(|state| {
-            self.outcomes.count(end_of(&done.1));
+            match &done.1 {
+                Ok(_) => state.successes += 1,
+                Err(failure) => self.outcomes.count(end_of(failure)),
+            }
             if matches!(state.reader, Reader::Present) {
                 state.put(done, &self.limits);
             } else {
@@ -274,31 +327,37 @@ impl<T> Results<T> {
     }
 
     /// For the reader: the next result, or None when there will be no more; and how many threads the map
-    /// takes on for the room that this makes. `rest` is the reader's own, for what it reads next: once all
-    /// items are done it gets all results together.
+    /// takes on for the room that this makes. `taken` is the reader's own: once all items are done it gets all
+    /// results together.
     pub(crate) fn poll_next(
         &self,
         cx: &Context<'_>,
-        rest: &mut Done<T>,
+        taken: &mut Taken<T>,
     ) -> (Poll<NextItem<T>>, usize) {
-        if let Some(result) = rest.pop_front() {
+        if let Some(result) = taken.pop() {
             return (Poll::Ready(Some(result)), 0);
         }
         let mut state = self.lock();
-        let (taken, before) = match state.take() {
-            Some(result) => (Poll::Ready(Some(result)), state.waiting.take()),
-            None if state.is_over() => (Poll::Ready(None), state.waiting.take()),
-            None => (Poll::Pending, state.waiting.replace(cx.waker().clone())),
+        self.outcomes.count_successes(mem::take(&mut state.successes));
+        taken.places.list.append(&mut state.places);
+        let (polled, before) = if let Some(result) = state.buffer.pop() {
+            (Poll::Ready(Some((taken.places.pop(), result))), state.waiting.take())
+        } else if let Some((index, failure)) = state.take_broken() {
+            (Poll::Ready(Some((index, Err(failure)))), state.waiting.take())
+        } else if state.is_over() {
+            (Poll::Ready(None), state.waiting.take())
+        } else {
+            (Poll::Pending, state.waiting.replace(cx.waker().clone()))
         };
         if state.is_done() {
             // Nothing else is open, so no room is to be kept for what the reader has not read.
-            state.buffer.take(rest);
-            state.buffer.close(rest.len());
+            state.buffer.take(&mut taken.results);
+            state.buffer.close(taken.results.len());
         }
         let threads = state.take_on(&self.limits);
         drop(state);
         drop(before);
-        (taken, threads)
+        (polled, threads)
     }
 
     /// The reader leaves, the map goes on, and keeps `pool` alive until it is over. Returns how many
@@ -337,6 +396,9 @@ impl<T> Results<T> {
             _ => None,
         };
         let was_counted = is_done && mem::take(&mut state.counted);
+        if looks || state.successes >= UNCOUNTED {
+            self.outcomes.count_successes(mem::take(&mut state.successes));
+        }
         drop(state);
         wake(reader);
         if was_counted {
@@ -380,23 +442,22 @@ impl<T> State<T> {
         threads
     }
 
-    fn put(&mut self, done: IndexedResult<T>, limits: &Limits) {
-        if done.1.is_err() {
+    fn put(&mut self, (index, result): IndexedResult<T>, limits: &Limits) {
+        if result.is_err() {
             self.failed = true;
             if limits.is_list {
                 self.buffer.exhaust();
             }
         }
-        self.buffer.put(done.0, done);
+        if limits.order == Order::Completion {
+            self.places.push_back(index);
+        }
+        self.buffer.put(index, result);
     }
 
-    fn take(&mut self) -> Option<IndexedResult<T>> {
-        if let Some(result) = self.buffer.pop() {
-            return Some(result);
-        }
-        let is_last = self.buffer.open_items() == 0;
-        let (index, failure) = if is_last { self.broken.take()? } else { return None };
-        Some((index, Err(failure)))
+    /// Why the map ended before its input did, once all else has been read.
+    fn take_broken(&mut self) -> Option<(usize, Failure)> {
+        if self.buffer.open_items() == 0 { self.broken.take() } else { None }
     }
 
     /// Whether nothing runs any more, and nothing will.
@@ -417,18 +478,17 @@ impl<T> State<T> {
     }
 
     /// Closes what was done and will not be read.
-    fn forget_done(&mut self) -> (Done<T>, Option<(usize, Failure)>) {
+    fn forget_done(&mut self) -> Unread<T> {
         (self.buffer.take_all(), self.broken.take())
     }
 }
 
-/// How an item ended.
-fn end_of<T>(result: &Result<T, Failure>) -> spinney_greenlet::State {
-    match result {
-        Ok(_) => spinney_greenlet::State::Successful,
-        Err(Failure::Killed(_)) => spinney_greenlet::State::Killed,
-        Err(Failure::Panicked(_)) => spinney_greenlet::State::Panicked,
-        Err(Failure::Aborted(_)) => spinney_greenlet::State::Aborted,
+/// How an item ended that failed.
+fn end_of(failure: &Failure) -> spinney_greenlet::State {
+    match failure {
+        Failure::Killed(_) => spinney_greenlet::State::Killed,
+        Failure::Panicked(_) => spinney_greenlet::State::Panicked,
+        Failure::Aborted(_) => spinney_greenlet::State::Aborted,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
 use futures_lite::future;
 use spinney_greenlet::map::Again;
 use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited, ItemGreenlets, pair_items};
@@ -21,10 +22,7 @@ use crate::workers::{Work, Workers};
 pub(crate) struct MapJob<I: Iterator, F, T> {
     /// There until this is dropped.
     func: Option<F>,
-    input: Mutex<Input<I>>,
-    /// The index of the next item, for a look without the lock of the input, which is held while the
-    /// input is asked for an item.
-    next: AtomicUsize,
+    input: CachePadded<Feed<I>>,
     results: Results<T>,
     items: Items<I::Item, T>,
     /// The hub of the caller, on which the items are.
@@ -43,26 +41,34 @@ pub(crate) struct Items<A, T> {
     pub(crate) locals: Option<Inherited>,
 }
 
+/// The input, in a line of the cache of its own: threads that read the rest do not meet those that take
+/// items.
+struct Feed<I: Iterator> {
+    items: Mutex<Input<I>>,
+    /// The index of the next item, for a look without the lock, which is held while the input is asked for
+    /// an item.
+    next: AtomicUsize,
+}
+
 /// The items that are left. One is taken ahead, so that the end of the input is known when it is reached.
 struct Input<I: Iterator> {
     /// None once the input is over.
     items: Option<I>,
     ahead: Option<I::Item>,
+    /// The panic of the input.
+    failure: Option<Failure>,
 }
 
 impl<I: Iterator> Input<I> {
-    /// Takes the next item ahead. Returns the input if it is over, to be dropped under no lock, and its
-    /// panic if that was why.
-    fn look_ahead(&mut self) -> Option<(I, Option<Failure>)> {
-        let items = self.items.as_mut()?;
-        match catch_unwind(AssertUnwindSafe(|| items.next())) {
-            Ok(Some(item)) => {
-                self.ahead = Some(item);
-                None
-            }
-            Ok(None) => Some((self.items.take()?, None)),
-            Err(payload) => Some((self.items.take()?, Some(Failure::panicked(payload)))),
+    /// Takes the next item ahead. Returns whether there is one.
+    #[inline]
+    fn look_ahead(&mut self) -> bool {
+        let Self { items: Some(items), ahead, failure } = self else { return false };
+        let look = || *ahead = items.next();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(look)) {
+            *failure = Some(Failure::panicked(payload));
         }
+        ahead.is_some()
     }
 }
 
@@ -95,18 +101,20 @@ where
         require_threads("a thread pool");
         let job = Arc::new(Self {
             func: Some(func),
-            input: Mutex::new(Input { items: Some(input), ahead: None }),
-            next: AtomicUsize::new(0),
+            input: CachePadded::new(Feed {
+                items: Mutex::new(Input { items: Some(input), ahead: None, failure: None }),
+                next: AtomicUsize::new(0),
+            }),
             results,
             items,
             hub: Hub::try_current(),
             birth: Birth::here(at),
             workers: Arc::clone(workers),
         });
-        let ended = job.input().look_ahead();
-        job.end_input(ended);
-        let is_over = job.input().ahead.is_none();
-        if !is_over && !job.results.begin() {
+        let has_items = job.input().look_ahead();
+        if !has_items {
+            job.end_input();
+        } else if !job.results.begin() {
             job.break_off(GreenletExit::because(ThreadPoolClosed), 0);
         }
         let threads = job.results.take_on();
@@ -134,6 +142,7 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
 
     /// Takes the next item from the input, for one that was opened. If there is none, `threads` threads
     /// leave the map.
+    #[inline]
     fn next_item(&self, threads: usize) -> Option<(usize, I::Item)> {
         let mut input = self.input();
         let Some(item) = input.ahead.take() else {
@@ -142,25 +151,31 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
             return None;
         };
         // It is written under this lock alone.
-        let index = self.next.load(Relaxed);
-        self.next.store(index + 1, Relaxed);
-        let ended = input.look_ahead();
+        let index = self.input.next.load(Relaxed);
+        self.input.next.store(index + 1, Relaxed);
+        let is_over = !input.look_ahead();
         drop(input);
-        self.end_input(ended);
+        if is_over {
+            self.end_input();
+        }
         Some((index, item))
     }
 
-    /// The input is over, if it `ended`.
-    fn end_input(&self, ended: Option<(I, Option<Failure>)>) {
-        let Some((input, failure)) = ended else { return };
-        contain(|| drop(input));
+    /// The input is over. It is dropped under no lock.
+    #[cold]
+    fn end_input(&self) {
+        let mut input = self.input();
+        let (items, failure) = (input.items.take(), input.failure.take());
+        drop(input);
+        contain(|| drop(items));
         match failure {
-            Some(failure) => self.results.break_off(self.next.load(Relaxed), failure, 0),
+            Some(failure) => self.results.break_off(self.next_index(), failure, 0),
             None => self.results.exhaust(),
         }
     }
 
     /// Runs an item as the current greenlet of this thread.
+    #[inline]
     fn run_item(
         &self,
         index: usize,
@@ -239,11 +254,15 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
 
     /// The map ends before its next item. `threads` threads have left.
     fn break_off(&self, exit: GreenletExit, threads: usize) {
-        self.results.break_off(self.next.load(Relaxed), Failure::Killed(exit), threads);
+        self.results.break_off(self.next_index(), Failure::Killed(exit), threads);
+    }
+
+    fn next_index(&self) -> usize {
+        self.input.next.load(Relaxed)
     }
 
     fn input(&self) -> MutexGuard<'_, Input<I>> {
-        self.input.lock().unwrap_or_else(PoisonError::into_inner)
+        self.input.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -308,7 +327,7 @@ impl<I: Iterator, F, T> Drop for MapJob<I, F, T> {
     fn drop(&mut self) {
         let func = self.func.take();
         contain(|| drop(func));
-        let input = self.input.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let input = self.input.items.get_mut().unwrap_or_else(PoisonError::into_inner);
         let (items, ahead) = (input.items.take(), input.ahead.take());
         contain(|| drop(ahead));
         contain(|| drop(items));
