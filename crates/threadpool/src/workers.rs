@@ -321,10 +321,23 @@ impl Workers {
         self.change(|state| state.maps -= 1);
     }
 
-    /// Whether a map should let go of its thread after an item, so that others get their turn.
-    pub(crate) fn is_wanted(&self) -> bool {
-        // A guess: it decides who runs an item, never whether one is run.
+    /// Whether there is something for a thread to take or to see; a guess.
+    #[inline]
+    fn is_wanted(&self) -> bool {
         self.wanted.load(Relaxed)
+    }
+
+    /// Whether a map should let go of its thread after an item, so that others get their turn. It has `own`
+    /// turns in the queue itself.
+    #[inline]
+    pub(crate) fn is_wanted_beside(&self, own: impl FnOnce() -> usize) -> bool {
+        self.is_wanted() && self.has_more_than(own())
+    }
+
+    #[cold]
+    fn has_more_than(&self, own: usize) -> bool {
+        let state = self.lock();
+        state.queue.len() > own || state.is_too_many() || !state.may_start()
     }
 
     pub(crate) fn resize(self: &Arc<Self>, capacity: usize) {

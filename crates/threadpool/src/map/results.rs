@@ -167,6 +167,11 @@ impl<T> Results<T> {
         self.lock().queued.push(key);
     }
 
+    /// How many turns are in the pool's queue.
+    pub(crate) fn queued_turns(&self) -> usize {
+        self.lock().queued.len()
+    }
+
     /// A thread has the turn `key`. Returns false if the map was abandoned before.
     pub(crate) fn begin_turn(&self, key: u64) -> bool {
         let mut state = self.lock();

@@ -131,7 +131,7 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         while opened {
             let Some((index, item)) = self.next_item(1) else { return false };
             let done = (index, self.run_item(index, item, greenlets));
-            if self.workers.is_wanted() {
+            if self.workers.is_wanted_beside(|| self.results.queued_turns()) {
                 self.results.deliver(done);
                 return true;
             }

@@ -177,7 +177,10 @@ fn try_map_does_not_wait_for_an_item_beyond_its_time() {
     LocalHub::new().block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();
-        let run = move |_: u32| Ok::<(), ()>(held.pass());
+        let run = move |_: u32| {
+            held.pass();
+            Ok::<(), ()>(())
+        };
         let map = pool.mapper().timeout(Duration::from_millis(1)).try_map(run, 0..9);
         let error = map.within(LONG).await.unwrap().unwrap_err();
         assert!(error.killed().is_some());
