@@ -211,7 +211,7 @@ impl<T> Results<T> {
     pub(crate) fn break_off(&self, index: usize, failure: Failure, threads: usize) {
         let was_over = self.lock().buffer.is_exhausted();
         if !was_over {
-            self.tell(&(index, Err(failure.clone())));
+            self.tell(index, &Err(failure.clone()));
         }
         let mut broken = Some((index, failure));
         self.change(|state| {
@@ -267,31 +267,18 @@ impl<T> Results<T> {
             state.running.pop_front();
             drop(state);
             let exit = GreenletExit::because(Timeout::after(limit));
-            self.deliver_and((index, Err(Failure::Killed(exit))), |_| ());
+            self.put(index, Err(Failure::Killed(exit)), false);
         }
     }
 
-    /// Leaves a result.
-    pub(crate) fn deliver(&self, done: IndexedResult<T>) {
-        self.deliver_in_time(done, |_| ());
-    }
-
-    /// Leaves a result, and does as [`open`](Self::open).
-    pub(crate) fn deliver_and_open(&self, done: IndexedResult<T>) -> bool {
-        self.deliver_in_time(done, State::open_or_leave)
-    }
-
-    /// Leaves a result, unless its item has timed out.
-    fn deliver_in_time<R>(
-        &self,
-        done: IndexedResult<T>,
-        then: impl FnOnce(&mut State<T>) -> R,
-    ) -> R {
-        if self.limits.item.is_some() && !self.stop_clock(done.0) {
-            contain(|| drop(done));
-            return self.change(then);
+    /// Leaves a result, unless its item has timed out. If the thread `goes_on`, it does as
+    /// [`open`](Self::open).
+    pub(crate) fn deliver(&self, index: usize, result: Result<T, Failure>, goes_on: bool) -> bool {
+        if self.limits.item.is_some() && !self.stop_clock(index) {
+            contain(|| drop(result));
+            return goes_on && self.open();
         }
-        self.deliver_and(done, then)
+        self.put(index, result, goes_on)
     }
 
     /// The item `index` has finished; returns whether it is in time.
@@ -302,32 +289,55 @@ impl<T> Results<T> {
         at.is_some_and(|at| state.running.remove(at).is_some())
     }
 
-    fn deliver_and<R>(&self, done: IndexedResult<T>, then: impl FnOnce(&mut State<T>) -> R) -> R {
-        self.tell(&done);
-        let mut unread = None;
-        let changed = self.change(|state| {
-            match &done.1 {
-                Ok(_) => state.successes += 1,
-                Err(failure) => self.outcomes.count(end_of(failure)),
-            }
-            if matches!(state.reader, Reader::Present) {
-                state.put(done, &self.limits);
-            } else {
-                unread = Some(done);
-                state.buffer.close(1);
-            }
-            then(state)
-        });
-        if unread.is_some() {
-            contain(|| drop(unread));
+    #[inline]
+    fn put(&self, index: usize, result: Result<T, Failure>, goes_on: bool) -> bool {
+        self.tell(index, &result);
+        let mut state = self.lock();
+        match &result {
+            Ok(_) => state.successes += 1,
+            Err(failure) => self.note_failure(&mut state, failure),
         }
-        changed
+        if !matches!(state.reader, Reader::Present) {
+            return self.discard(state, result, goes_on);
+        }
+        if self.limits.order == Order::Completion {
+            state.places.push_back(index);
+        }
+        state.buffer.put(index, result);
+        let opened = goes_on && state.open_or_leave();
+        self.release(state);
+        opened
+    }
+
+    #[cold]
+    fn note_failure(&self, state: &mut State<T>, failure: &Failure) {
+        self.outcomes.count(end_of(failure));
+        state.failed = true;
+        if self.limits.is_list {
+            state.buffer.exhaust();
+        }
+    }
+
+    /// Drops a result that has no reader.
+    #[cold]
+    fn discard(
+        &self,
+        mut state: MutexGuard<'_, State<T>>,
+        result: Result<T, Failure>,
+        goes_on: bool,
+    ) -> bool {
+        state.buffer.close(1);
+        let opened = goes_on && state.open_or_leave();
+        self.release(state);
+        contain(|| drop(result));
+        opened
     }
 
     /// Calls the callback with the outcome of an item.
-    fn tell(&self, (index, result): &IndexedResult<T>) {
+    #[inline]
+    fn tell(&self, index: usize, result: &Result<T, Failure>) {
         if let Some(on_item) = &self.on_item {
-            on_item.call(*index, result);
+            on_item.call(index, result);
         }
     }
 
@@ -389,28 +399,38 @@ impl<T> Results<T> {
     }
 
     /// Changes the state, then tells the reader and the pool what concerns them.
+    #[inline]
     fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
         let mut state = self.lock();
         let changed = change(&mut state);
+        self.release(state);
+        changed
+    }
+
+    /// Tells the reader and the pool what concerns them, and releases the lock.
+    #[inline]
+    fn release(&self, state: MutexGuard<'_, State<T>>) {
+        if state.is_done() || state.is_worth_a_look(&self.limits) || state.successes >= UNCOUNTED {
+            self.announce(state);
+        }
+    }
+
+    fn announce(&self, mut state: MutexGuard<'_, State<T>>) {
+        self.outcomes.count_successes(mem::take(&mut state.successes));
         let is_done = state.is_done();
-        let over = is_done && state.is_over();
-        let looks = over || state.is_worth_a_look(is_done, &self.limits);
+        let looks = is_done || state.is_worth_a_look(&self.limits);
         let reader = if looks { state.waiting.take() } else { None };
         let pool = match &mut state.reader {
-            Reader::Detached(pool) if over => pool.take(),
+            Reader::Detached(pool) if is_done => pool.take(),
             _ => None,
         };
         let was_counted = is_done && mem::take(&mut state.counted);
-        if looks || state.successes >= UNCOUNTED {
-            self.outcomes.count_successes(mem::take(&mut state.successes));
-        }
         drop(state);
         wake(reader);
         if was_counted {
             self.workers.end_map();
         }
         drop(pool);
-        changed
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -447,19 +467,6 @@ impl<T> State<T> {
         threads
     }
 
-    fn put(&mut self, (index, result): IndexedResult<T>, limits: &Limits) {
-        if result.is_err() {
-            self.failed = true;
-            if limits.is_list {
-                self.buffer.exhaust();
-            }
-        }
-        if limits.order == Order::Completion {
-            self.places.push_back(index);
-        }
-        self.buffer.put(index, result);
-    }
-
     /// Why the map ended before its input did, once all else has been read.
     fn take_broken(&mut self) -> Option<(usize, Failure)> {
         if self.buffer.open_items() == 0 { self.broken.take() } else { None }
@@ -470,11 +477,11 @@ impl<T> State<T> {
         self.buffer.is_exhausted() && self.buffer.open_items() == self.buffer.stored()
     }
 
-    /// Whether the reader should be woken.
-    fn is_worth_a_look(&self, is_done: bool, limits: &Limits) -> bool {
+    /// Whether there is something to read for a reader that does not wait for all.
+    fn is_worth_a_look(&self, limits: &Limits) -> bool {
         // The reader of a list need not make room where there is always some.
         let waits_for_all = limits.is_list && limits.maxsize == usize::MAX && !self.failed;
-        is_done || (self.buffer.readable() > 0 && !waits_for_all)
+        !waits_for_all && self.buffer.readable() > 0
     }
 
     /// Whether there will be no further result.

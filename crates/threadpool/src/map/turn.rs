@@ -1,5 +1,6 @@
 //! [`MapJob`]: what the threads of a map share, and what each of them does in its turn.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
@@ -55,21 +56,6 @@ struct Input<I: Iterator> {
     /// None once the input is over.
     items: Option<I>,
     ahead: Option<I::Item>,
-    /// The panic of the input.
-    failure: Option<Failure>,
-}
-
-impl<I: Iterator> Input<I> {
-    /// Takes the next item ahead. Returns whether there is one.
-    #[inline]
-    fn look_ahead(&mut self) -> bool {
-        let Self { items: Some(items), ahead, failure } = self else { return false };
-        let look = || *ahead = items.next();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(look)) {
-            *failure = Some(Failure::panicked(payload));
-        }
-        ahead.is_some()
-    }
 }
 
 /// What the reader of a map knows of it.
@@ -102,7 +88,7 @@ where
         let job = Arc::new(Self {
             func: Some(func),
             input: CachePadded::new(Feed {
-                items: Mutex::new(Input { items: Some(input), ahead: None, failure: None }),
+                items: Mutex::new(Input { items: Some(input), ahead: None }),
                 next: AtomicUsize::new(0),
             }),
             results,
@@ -111,9 +97,14 @@ where
             birth: Birth::here(at),
             workers: Arc::clone(workers),
         });
-        let has_items = job.input().look_ahead();
-        if !has_items {
-            job.end_input();
+        let look = || {
+            let input = &mut *job.input();
+            input.ahead = input.items.as_mut().and_then(Iterator::next);
+            input.ahead.is_some()
+        };
+        let has_items = catch_unwind(AssertUnwindSafe(look));
+        if !matches!(has_items, Ok(true)) {
+            job.end_input(has_items.err().map(Failure::panicked));
         } else if !job.results.begin() {
             job.break_off(GreenletExit::because(ThreadPoolClosed), 0);
         }
@@ -124,58 +115,110 @@ where
 }
 
 impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
-    /// Runs items for as long as there are any that may be run; true if there may be more, but others wait
-    /// for this thread.
-    fn run_items(&self, greenlets: &mut ItemGreenlets) -> bool {
-        let mut opened = self.results.open();
-        while opened {
-            let Some((index, item)) = self.next_item(1) else { return false };
-            let done = (index, self.run_item(index, item, greenlets));
-            if self.workers.is_wanted_beside(|| self.results.queued_turns()) {
-                self.results.deliver(done);
-                return true;
-            }
-            opened = self.results.deliver_and_open(done);
+    /// Runs items for as long as there are any that may be run, or one that was opened if it is `for_one`;
+    /// true if there may be more, but others wait for this thread.
+    fn run_items(&self, greenlets: &mut ItemGreenlets, for_one: bool) -> bool {
+        if !for_one && !self.results.open() {
+            return false;
         }
-        false
+        let mut at = None;
+        loop {
+            // Around many items, as it costs as much as one.
+            let turn =
+                catch_unwind(AssertUnwindSafe(|| self.take_turn(greenlets, for_one, &mut at)));
+            let failure = match turn {
+                Ok(others_wait) => return others_wait,
+                Err(payload) => Failure::panicked(payload),
+            };
+            match at.take() {
+                Some(index) => {
+                    if let Some(others_wait) = self.leave(index, Err(failure), greenlets, for_one) {
+                        return others_wait;
+                    }
+                }
+                None => self.end_input(Some(failure)),
+            }
+        }
     }
 
-    /// Takes the next item from the input, for one that was opened. If there is none, `threads` threads
-    /// leave the map.
-    #[inline]
-    fn next_item(&self, threads: usize) -> Option<(usize, I::Item)> {
+    /// Runs items, the first of which was opened. A panic of an item, which is at `at` then, or of the input
+    /// goes through.
+    fn take_turn(
+        &self,
+        greenlets: &mut ItemGreenlets,
+        for_one: bool,
+        at: &mut Option<usize>,
+    ) -> bool {
+        loop {
+            let Some((index, item)) = self.next_item() else {
+                self.results.leave(usize::from(!for_one));
+                return false;
+            };
+            *at = Some(index);
+            let result = self.run_item(index, item, greenlets);
+            *at = None;
+            if let Some(others_wait) = self.leave(index, result, greenlets, for_one) {
+                return others_wait;
+            }
+        }
+    }
+
+    /// Takes the next item from the input, for one that was opened.
+    fn next_item(&self) -> Option<(usize, I::Item)> {
         let mut input = self.input();
-        let Some(item) = input.ahead.take() else {
-            drop(input);
-            self.results.leave(threads);
-            return None;
-        };
+        let Input { items, ahead } = &mut *input;
+        // Asked first: if it panics, the item that was taken ahead is still there.
+        let next = items.as_mut().and_then(Iterator::next);
+        let is_last = next.is_none();
+        let item = mem::replace(ahead, next)?;
         // It is written under this lock alone.
         let index = self.input.next.load(Relaxed);
         self.input.next.store(index + 1, Relaxed);
-        let is_over = !input.look_ahead();
+        let over = if is_last { items.take() } else { None };
         drop(input);
-        if is_over {
-            self.end_input();
+        if is_last {
+            self.drop_input(over);
         }
         Some((index, item))
     }
 
-    /// The input is over. It is dropped under no lock.
+    /// The input is over, because of `failure` if it has panicked.
     #[cold]
-    fn end_input(&self) {
+    fn end_input(&self, failure: Option<Failure>) {
         let mut input = self.input();
-        let (items, failure) = (input.items.take(), input.failure.take());
+        let over = input.items.take();
+        let index = self.next_index() + usize::from(input.ahead.is_some());
         drop(input);
-        contain(|| drop(items));
-        match failure {
-            Some(failure) => self.results.break_off(self.next_index(), failure, 0),
-            None => self.results.exhaust(),
+        if let Some(failure) = failure {
+            self.results.break_off(index, failure, 0);
         }
+        self.drop_input(over);
     }
 
-    /// Runs an item as the current greenlet of this thread.
+    /// The input is over, and dropped under no lock.
+    #[cold]
+    fn drop_input(&self, input: Option<I>) {
+        contain(|| drop(input));
+        self.results.exhaust();
+    }
+
+    /// Leaves the result of an item. Returns whether others wait for this thread, if it is to go on with
+    /// none.
     #[inline]
+    fn leave(
+        &self,
+        index: usize,
+        result: Result<T, Failure>,
+        greenlets: &mut ItemGreenlets,
+        for_one: bool,
+    ) -> Option<bool> {
+        let result = greenlets.finish(result, |_, _| ());
+        let stops = for_one || self.workers.is_wanted_beside(|| self.results.queued_turns());
+        let opened = self.results.deliver(index, result, !stops);
+        if opened { None } else { Some(stops && !for_one) }
+    }
+
+    /// Runs an item as the current greenlet of this thread. A panic of the item goes through.
     fn run_item(
         &self,
         index: usize,
@@ -187,20 +230,14 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
             locals.apply();
         }
         self.results.start_clock(index);
-        let result = match &self.items.again {
-            None => self.call(item),
-            Some(again) => {
-                let tries = || self.try_item(again, index, item, greenlets);
-                catch_unwind(AssertUnwindSafe(tries))
-                    .unwrap_or_else(|payload| Err(Failure::panicked(payload)))
-            }
-        };
-        greenlets.finish(result, |_, _| ())
+        match &self.items.again {
+            None => Ok(self.func()(item)),
+            Some(again) => self.try_item(again, index, item, greenlets),
+        }
     }
 
-    fn call(&self, item: I::Item) -> Result<T, Failure> {
-        let func = self.func.as_ref().expect("it is there until this is dropped");
-        catch_unwind(AssertUnwindSafe(|| func(item))).map_err(Failure::panicked)
+    fn func(&self) -> &F {
+        self.func.as_ref().expect("it is there until this is dropped")
     }
 
     /// Runs an item until it succeeds, or there are no more tries.
@@ -212,7 +249,9 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         greenlets: &ItemGreenlets,
     ) -> Result<T, Failure> {
         for tried in 1..=again.times() {
-            let result = self.call(again.clone_item(&item));
+            let item = again.clone_item(&item);
+            let result = catch_unwind(AssertUnwindSafe(|| self.func()(item)));
+            let result = result.map_err(Failure::panicked);
             let failed = result.as_ref().map_or(true, self.items.is_error);
             let may_go_on = || !greenlets.is_killed() && self.results.is_in_time(index);
             if !failed || !may_go_on() || !self.rest(again.pause(index, tried)) {
@@ -221,7 +260,7 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
             self.results.retries.fetch_add(1, Relaxed);
             self.results.start_clock(index);
         }
-        self.call(item)
+        Ok(self.func()(item))
     }
 
     /// Blocks this thread for the time before a further try. Returns false if the pool is killed meanwhile.
@@ -242,14 +281,14 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         wait_until(&mut either, None).unwrap_or_default()
     }
 
-    /// Runs `items` on this thread, each as a greenlet of its own.
-    fn as_greenlets<R>(&self, items: impl FnOnce(&mut ItemGreenlets) -> R) -> Option<R> {
-        let mut done = None;
-        let slot = &mut done;
-        let run = |mut greenlets| Call::of(move || *slot = Some(items(&mut greenlets)));
+    /// [Runs items](Self::run_items) on this thread, each as a greenlet of its own.
+    fn as_greenlets(&self, for_one: bool) -> bool {
+        let mut others_wait = false;
+        let told = &mut others_wait;
+        let run = |mut greenlets| Call::of(move || *told = self.run_items(&mut greenlets, for_one));
         let (task, _) = pair_items(None, self.birth, run, |_| ());
         run_to_end(task);
-        done
+        others_wait
     }
 
     /// The map ends before its next item. `threads` threads have left.
@@ -277,9 +316,8 @@ where
     }
 
     fn run(self: Arc<Self>, workers: &Arc<Workers>, key: u64) {
-        let others_wait = self.results.begin_turn(key)
-            && on_hub(self.hub.as_ref(), || self.as_greenlets(|items| self.run_items(items)))
-                .unwrap_or_default();
+        let others_wait =
+            self.results.begin_turn(key) && on_hub(self.hub.as_ref(), || self.as_greenlets(false));
         if others_wait {
             workers.requeue(self);
         } else {
@@ -305,15 +343,11 @@ where
     }
 
     fn assist(&self) -> bool {
-        if !self.results.open_in_place() {
-            return false;
+        let opened = self.results.open_in_place();
+        if opened {
+            self.as_greenlets(true);
         }
-        self.as_greenlets(|greenlets| {
-            if let Some((index, item)) = self.next_item(0) {
-                self.results.deliver((index, self.run_item(index, item, greenlets)));
-            }
-        });
-        true
+        opened
     }
 
     fn put(self: Arc<Self>, threads: usize) {
