@@ -29,11 +29,11 @@
 //!
 //! spinney_hub::block_on(async {
 //!     let (questions, answers) = (Arc::new(Channel::new()), Arc::new(Channel::new()));
-//!     let (asked, told) = (Arc::clone(&questions), Arc::clone(&answers));
+//!     let (asked, said) = (Arc::clone(&questions), Arc::clone(&answers));
 //!     let pool = ThreadPool::new(1);
 //!     let doubles = move || spinney_hub::block_on(async {
 //!         let question: u32 = asked.get().await.unwrap();
-//!         told.put(2 * question).await.unwrap();
+//!         said.put(2 * question).await.unwrap();
 //!     });
 //!     let running = pool.spawn(doubles).await;
 //!     questions.put(21).await.unwrap();

@@ -16,15 +16,14 @@ const TURN: Duration = Duration::from_micros(500);
 const SLEEPS: u32 = 1000;
 /// How many times at most, where it is lost again and again.
 const SLEEPS_AT_MOST: u32 = 64 * SLEEPS;
-/// How often a task looks in vain, which holds up its hub, before it looks seldom.
-const TRIES: u32 = 4;
-/// How many looks of a task are left out then.
-const LEFT_OUT: u32 = 256;
+/// How many looks of a task, which holds up its hub meanwhile, are left out at most.
+const LEFT_OUT: u32 = 1024;
 
 thread_local! {
     static LOOKING: Cell<Looking> = const { Cell::new(Looking::new()) };
-    /// How often a task of this thread was to look since one last looked with success.
-    static VAIN: Cell<u32> = const { Cell::new(0) };
+    /// How many looks the tasks of this thread are yet to leave out, and how many after the next one that is
+    /// in vain.
+    static SELDOM: Cell<(u32, u32)> = const { Cell::new((0, 1)) };
 }
 
 /// Whether a thread looks at all.
@@ -85,19 +84,28 @@ pub(crate) fn look_has_paid() {
     LOOKING.set(Looking::new());
 }
 
-/// Looks as [`look`] does, for a task, which holds up its hub meanwhile: seldom, if it was in vain before.
+/// Looks as [`look`] does, for a task, which holds up its hub meanwhile. Each look in vain doubles how many are
+/// left out after it.
 pub(crate) fn look_in_task(mut is_there: impl FnMut() -> bool) {
-    let vain = VAIN.get();
-    VAIN.set(vain.wrapping_add(1));
-    if is_there() || ((vain < TRIES || vain % LEFT_OUT == 0) && look(is_there)) {
-        VAIN.set(0);
+    let (left_out, next) = SELDOM.get();
+    if is_there() {
+        SELDOM.set((0, 1));
+    } else if left_out > 0 {
+        SELDOM.set((left_out - 1, next));
+    } else if LOOKING.get().left_out > 0 {
+        // The thread sleeps immediately: that is no look in vain.
+        look(is_there);
+    } else {
+        let found = look(is_there);
+        SELDOM.set(if found { (0, 1) } else { (next, LEFT_OUT.min(2 * next)) });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        LOOKING, Looking, SLEEPS, SLEEPS_AT_MOST, TRIES, VAIN, look, look_has_paid, look_in_task,
+        LEFT_OUT, LOOKING, Looking, SELDOM, SLEEPS, SLEEPS_AT_MOST, look, look_has_paid,
+        look_in_task,
     };
 
     #[test]
@@ -126,15 +134,14 @@ mod tests {
 
     #[test]
     fn task_that_looks_in_vain_looks_seldom() {
-        let mut looks = 0;
-        for _ in 0..100 * TRIES {
-            look_in_task(|| {
-                looks += 1;
-                false
-            });
+        let mut left_out = 0;
+        for _ in 0..10 * LEFT_OUT {
+            look_has_paid();
+            left_out += u32::from(SELDOM.get().0 > 0);
+            look_in_task(|| false);
         }
-        // It looks once where it leaves the turns out.
-        assert!(looks < 150 * TRIES, "{looks} looks");
-        VAIN.set(0);
+        assert!(left_out > 9 * LEFT_OUT, "{left_out}");
+        look_in_task(|| true);
+        assert_eq!(SELDOM.get(), (0, 1), "it looks again");
     }
 }

@@ -20,7 +20,7 @@ use crate::look::look_in_task;
 use crate::workers::Workers;
 use crate::{ThreadPoolClosed, ThreadPoolFull, ThreadResult};
 
-/// Threads that run closures, at most so many at once as its capacity, in FIFO order.
+/// A pool of threads: it runs closures in FIFO order, at most as many at once as its capacity.
 ///
 /// A cheap handle, for tasks on every hub and for plain threads. Threads start when there is work for
 /// them. Dropping the last handle kills the closures that wait, and lets those that run finish, without
@@ -500,7 +500,7 @@ type Hook = Arc<dyn Fn(usize) + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) capacity: usize,
-    /// How many closures may wait; None: so many for each thread.
+    /// How many closures may wait; None: [`QUEUED_PER_THREAD`] for each thread.
     pub(crate) queue: Option<usize>,
     /// How long a thread stays without work; None: as long as the pool.
     pub(crate) idle_timeout: Option<Duration>,

@@ -239,7 +239,7 @@ impl Workers {
         count.fetch_add(1, SeqCst);
     }
 
-    /// Puts a closure into the queue. If the pool is closed, the closure is told so.
+    /// Puts a closure into the queue. A closed pool refuses it.
     pub(crate) fn push(self: &Arc<Self>, work: Arc<dyn Work>) {
         let mut state = self.lock();
         let idle = self.take_idle(&mut state);
@@ -327,8 +327,8 @@ impl Workers {
         self.wanted.load(Relaxed)
     }
 
-    /// Whether a map should let go of its thread after an item, so that others get their turn. It has `own`
-    /// turns in the queue itself.
+    /// Whether a map should release its thread after an item, for other entries of the queue. It has `own`
+    /// turns there itself.
     #[inline]
     pub(crate) fn is_wanted_beside(&self, own: impl FnOnce() -> usize) -> bool {
         self.is_wanted() && self.has_more_than(own())
@@ -419,8 +419,8 @@ impl Workers {
         }
     }
 
-    /// The event to wait for; none if what it tells is so. Each time has its own, so that no task is
-    /// told of one that was before it asked.
+    /// The event to wait for; None if the condition holds. Each moment has an event of its own, so no task
+    /// sees a moment that was before its call.
     fn watch(
         &self,
         event: impl FnOnce(&mut State) -> &mut Option<Arc<Event>>,
@@ -447,7 +447,7 @@ impl Workers {
         self.joined.wait_for(what, at).await;
     }
 
-    /// Changes the state, then tells the tasks that wait for what it has become.
+    /// Changes the state, then wakes the tasks that wait for such a state.
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let changed = change(&mut state);
@@ -502,7 +502,8 @@ impl Workers {
         }
     }
 
-    /// Tells those that look without the lock; written only when it changes, for they look often.
+    /// Updates the hint for threads that look without the lock; written only when it changes, for they look
+    /// often.
     fn say_wanted(&self, state: &State) {
         let wanted = state.wants_threads() || state.paused;
         if self.wanted.load(Relaxed) != wanted {
@@ -574,7 +575,7 @@ impl Workers {
             }
         }
         state.leaving += 1;
-        // There may not be one too many any more, for which the others would let go of their work.
+        // There may not be one too many any more, for which maps would release their threads.
         self.settle(state);
         None
     }

@@ -2,8 +2,8 @@
 //! when to go on.
 //!
 //! An item is *open* from the decision to take it from the input until its result has been read. The
-//! number of open items is bounded; that is all that holds the threads back. A map without room lets its
-//! threads go; the read that makes room takes threads on again. Both are decided under one lock, so there
+//! number of open items is bounded; that is all that holds the threads back. A map without room releases its
+//! threads; the read that makes room takes threads on again. Both are decided under one lock, so there
 //! is never room without a thread to use it.
 //!
 //! Wakers, callbacks and results are other people's code: none runs and none is dropped under the lock.
@@ -115,7 +115,7 @@ struct State<T> {
     successes: usize,
 }
 
-/// Who reads the results.
+/// Whether the results have a reader.
 enum Reader {
     Present,
     /// The map goes on without a reader. It may keep its pool alive for that.
@@ -398,7 +398,7 @@ impl<T> Results<T> {
         drop((before, done));
     }
 
-    /// Changes the state, then tells the reader and the pool what concerns them.
+    /// Changes the state, then wakes the reader and informs the pool, where the change concerns them.
     #[inline]
     fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
         let mut state = self.lock();
@@ -407,7 +407,7 @@ impl<T> Results<T> {
         changed
     }
 
-    /// Tells the reader and the pool what concerns them, and releases the lock.
+    /// Releases the lock, and then wakes the reader and informs the pool, where the state concerns them.
     #[inline]
     fn release(&self, state: MutexGuard<'_, State<T>>) {
         if state.is_done() || state.is_worth_a_look(&self.limits) || state.successes >= UNCOUNTED {

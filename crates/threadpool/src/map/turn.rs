@@ -284,8 +284,9 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
     /// [Runs items](Self::run_items) on this thread, each as a greenlet of its own.
     fn as_greenlets(&self, for_one: bool) -> bool {
         let mut others_wait = false;
-        let told = &mut others_wait;
-        let run = |mut greenlets| Call::of(move || *told = self.run_items(&mut greenlets, for_one));
+        let ended = &mut others_wait;
+        let run =
+            |mut greenlets| Call::of(move || *ended = self.run_items(&mut greenlets, for_one));
         let (task, _) = pair_items(None, self.birth, run, |_| ());
         run_to_end(task);
         others_wait

@@ -189,6 +189,10 @@ fn a_map_is_for_any_thread_where_its_results_are() {
     is_movable::<Map<SendOnly>>();
     is_shared::<Map<u32>>();
     is_movable::<ThreadMap<SendOnly>>();
+    is_movable::<spinney::ThreadTryMap<SendOnly, SendOnly>>();
+    is_movable::<spinney::ThreadTryImap<SendOnly, SendOnly>>();
+    is_shared::<spinney::ThreadTryMap<u32, u32>>();
+    is_shared::<spinney::ThreadTryImap<u32, u32>>();
     is_shared::<ThreadMap<u32>>();
 }
 

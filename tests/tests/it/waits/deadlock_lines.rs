@@ -188,6 +188,10 @@ fn deadlock_names_the_line_of_each_wait_of_threads() {
     let d = Rc::new(ThreadPool::builder().capacity(1).build());
     let shared = std::sync::Arc::clone(&hold);
     sim.block_on(d.spawn(move || shared.lock().unwrap().recv().is_ok())).detach();
+    // A closure that has not started would be killed.
+    while c.waiting() > 0 {
+        std::thread::yield_now();
+    }
     assert_named(
         &sim,
         &[
