@@ -46,7 +46,7 @@ async fn on_threads(tasks: &[u32]) -> Result<Vec<f64>, Box<dyn Error>> {
         // A thread that cannot be pinned runs all the same.
         let _pinned = cores.get(index).is_some_and(|core| core_affinity::set_for_current(*core));
     };
-    let pool = ThreadPool::builder().maxsize(4).name("cruncher").on_start(pin).build()?;
+    let pool = ThreadPool::builder().capacity(4).name("cruncher").on_start(pin).build();
     let mut results = Vec::new();
     for &task in tasks {
         results.push(pool.spawn(move || cpu_intensive_task(task)).await);
@@ -55,7 +55,7 @@ async fn on_threads(tasks: &[u32]) -> Result<Vec<f64>, Box<dyn Error>> {
     for result in results {
         values.push(result.await?);
     }
-    pool.kill().await;
+    pool.join().await?;
     Ok(values)
 }
 

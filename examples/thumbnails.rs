@@ -81,7 +81,7 @@ fn main() -> Result<()> {
     }
     fs::write(&paths[7], "no picture")?;
 
-    let threads = ThreadPool::builder().maxsize(2).build()?;
+    let threads = ThreadPool::builder().capacity(2).build();
     let job = move |path| shrink(threads.clone(), path);
     let (total, ended) = (paths.len(), AtomicUsize::new(0));
     let show = move |_, _| eprint!("\r{} of {total}", ended.fetch_add(1, Relaxed) + 1);

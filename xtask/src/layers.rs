@@ -30,7 +30,7 @@ const SUPPORT: &str = "spinney-test-support";
 const OWNERS: &[(&[&str], Users)] = &[
     (&["async-executor", "async-io", "async-task", "event-listener"], Only("spinney-hub")),
     (&["smol", "tokio"], Only("spinney-hub")),
-    (&["blocking"], Only("spinney-threadpool")),
+    (&["blocking", "crossbeam-utils"], Only("spinney-threadpool")),
     // Vocabulary. spinney-sync alone needs the standard library and nothing else, unless a feature
     // is asked for.
     (&["async-channel", "fastrand", "futures-core"], AllBut("spinney-sync")),

@@ -254,11 +254,10 @@ fn spinney_waits(load: Load) -> u64 {
 }
 
 fn spinney_pool(load: Load) -> ThreadPool {
-    ThreadPool::new(load.slots).expect("two are enough")
+    ThreadPool::new(load.slots)
 }
 
 /// As all its rivals are.
 fn unbounded_pool(load: Load) -> ThreadPool {
-    let pool = ThreadPool::builder().maxsize(load.slots).queue(usize::MAX).build();
-    pool.expect("two are enough")
+    ThreadPool::builder().capacity(load.slots).queue(usize::MAX).build()
 }

@@ -83,6 +83,12 @@ impl ItemGreenlets {
         spawn_tree::note(&self.control);
     }
 
+    /// Whether a kill of the current item is pending: an item that cannot be interrupted asks before it
+    /// is tried again.
+    pub fn is_killed(&self) -> bool {
+        self.control.is_killed()
+    }
+
     /// The current item finishes with `result`, and the task goes on as the greenlet of the next one.
     /// Afterwards `result` is as the item's waiters see it: a panic of a local's destructor comes
     /// before all else, a kill that is pending before another kill, and a failure has its

@@ -78,6 +78,17 @@ impl LazyHandle {
         Handle::new(control)
     }
 
+    /// Calls `callback` if the greenlet is killed or aborted before it begins: then the container can
+    /// drop what it was to run. The thread that kills calls it, under no lock. A no-op once the
+    /// greenlet has begun or was killed; `callback` is dropped then, or when the greenlet's last handle
+    /// is.
+    pub fn on_early_end(&mut self, callback: impl FnOnce() + Send + 'static) {
+        drop(self.handle());
+        if let Stage::Made(control) = &self.0 {
+            control.set_unbegun(Box::new(callback));
+        }
+    }
+
     /// Lets go of the control block if it has succeeded and nobody else needs that. The next that
     /// this thread makes is made of it.
     pub fn fold(&mut self) {

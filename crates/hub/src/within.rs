@@ -179,6 +179,18 @@ impl Timeout {
         Self { limit, id }
     }
 
+    /// The error of a limit of this length that ran out, for callers that keep time themselves.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let timeout = spinney_hub::Timeout::after(Duration::from_secs(5));
+    /// assert_eq!(timeout.to_string(), "timed out after 5s");
+    /// ```
+    pub fn after(limit: Duration) -> Self {
+        Self::new(limit, None)
+    }
+
     /// The length of the limit.
     pub fn limit(&self) -> Duration {
         self.limit

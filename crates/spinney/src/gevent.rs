@@ -48,6 +48,7 @@ pub mod queue {
 
 /// `gevent.threadpool`.
 pub mod threadpool {
+    pub use spinney_threadpool::gevent::ThreadPoolExt;
     pub use spinney_threadpool::{ThreadPool, ThreadResult};
 }
 

@@ -39,7 +39,7 @@
 //! | lay a permit down until others have changed something | [`Condition`] |
 //! | let tasks go on together, or after so many things | [`Barrier`], [`Latch`] |
 //! | use again what is costly to make, one user at a time | [`ResourcePool`] |
-//! | run closures that compute | [`ThreadPool`] |
+//! | run closures that compute, or a map of them | [`ThreadPool`] |
 //! | call something that blocks now and then | [`unblock`] |
 //! | stay on one thread, with tasks that are not `Send` | [`LocalHub`] |
 //! | run on an executor of your own | [`Spawn`] |
@@ -111,6 +111,7 @@ pub use spinney_sync::{
     Wait, WakeFlag, wake_all,
 };
 pub use spinney_threadpool::{
-    DrainReport, InsideThreadPool, NoThreads, ThreadImap, ThreadMap, ThreadMapper, ThreadPool,
-    ThreadPoolBuilder, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, unblock,
+    InsideThreadPool, ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder,
+    ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, ThreadTryImap, ThreadTryMap,
+    unblock,
 };

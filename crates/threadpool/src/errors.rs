@@ -1,68 +1,72 @@
-//! What can go wrong: [`NoThreads`], [`ThreadPoolFull`], [`ThreadPoolClosed`], [`ThreadRefused`]
-//! and [`InsideThreadPool`].
+//! The errors: [`ThreadPoolFull`], [`ThreadPoolClosed`], [`ThreadRefused`] and [`InsideThreadPool`].
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// A thread pool was to have no thread, and would never run anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoThreads;
-
-impl fmt::Display for NoThreads {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a thread pool needs at least one thread")
-    }
-}
-
-impl Error for NoThreads {}
-
-/// A thread pool's queue had no place for a closure, which is in here. Dropping it drops the
-/// closure, which never started.
+/// A thread pool's queue had no place for a closure, or the pool was closed; the closure is in here.
+/// Dropping it drops the closure, which never started.
+///
+/// ```
+/// use spinney_threadpool::ThreadPool;
+///
+/// let pool = ThreadPool::builder().capacity(0).queue(0).build();
+/// let full = pool.try_spawn(|| 42).unwrap_err();
+/// assert_eq!(full.to_string(), "the thread pool's queue is full");
+/// assert_eq!(full.into_closure()(), 42);
+/// ```
 #[derive(Clone, Copy)]
 pub struct ThreadPoolFull<C> {
     closure: C,
+    closed: bool,
 }
 
 impl<C> ThreadPoolFull<C> {
-    pub(crate) fn new(closure: C) -> Self {
-        Self { closure }
+    pub(crate) fn new(closure: C, closed: bool) -> Self {
+        Self { closure, closed }
     }
 
     /// The closure, to try again with.
     pub fn into_closure(self) -> C {
         self.closure
     }
+
+    /// Whether the pool was closed, so that trying again is of no use.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
 }
 
 impl<C> fmt::Debug for ThreadPoolFull<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadPoolFull").finish_non_exhaustive()
+        f.debug_struct("ThreadPoolFull").field("closed", &self.closed).finish_non_exhaustive()
     }
 }
 
 impl<C> fmt::Display for ThreadPoolFull<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.closed {
+            return ThreadPoolClosed.fmt(f);
+        }
         f.write_str("the thread pool's queue is full")
     }
 }
 
 impl<C> Error for ThreadPoolFull<C> {}
 
-/// The reason of those who were killed because their thread pool was, before they had started.
+/// The reason of a kill: the thread pool was closed before a closure or an item started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadPoolClosed;
 
 impl fmt::Display for ThreadPoolClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the thread pool is closed")
+        f.write_str("the thread pool was closed")
     }
 }
 
 impl Error for ThreadPoolClosed {}
 
-/// The reason of those who were killed because the system refused to start a thread for them, and
-/// their pool had no other.
+/// The reason of a kill: the system refused to start a thread, and the pool had no other.
 #[derive(Debug)]
 pub struct ThreadRefused {
     error: io::Error,
@@ -73,7 +77,7 @@ impl ThreadRefused {
         Self { error }
     }
 
-    /// What the system said.
+    /// The error of the system.
     pub fn error(&self) -> &io::Error {
         &self.error
     }
@@ -85,11 +89,11 @@ impl fmt::Display for ThreadRefused {
     }
 }
 
-/// Its text has that of the system in it, so there is no source that would tell it again.
+/// Its text contains that of the system, so there is no source that would repeat it.
 impl Error for ThreadRefused {}
 
-/// A closure of a thread pool asked to wait until the pool is empty, which it cannot be before the
-/// closure itself has ended.
+/// A closure of a thread pool called a verb that waits until the pool is empty, which it cannot be before
+/// the closure itself has finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InsideThreadPool;
 

@@ -1,32 +1,34 @@
-//! [`Job`]: a closure, its greenlet and its result, in one place.
+//! [`Job`]: a closure, its greenlet and its result, in one allocation.
 //!
-//! A closure ends as a greenlet does: with its value, a panic, or a kill that came before it
-//! started. Its greenlet has a control block while it runs, and where somebody has its handle. So
-//! what waits in a queue is small, and is the work of one allocation; the result will be in it.
+//! A closure ends as a greenlet does: with its value, a panic, or a kill that came before it started.
+//! Its greenlet has a control block while it runs, and where its handle was asked for.
 //!
-//! The owner of the result is told when the greenlet has ended and told all links. Closures,
+//! The owner of the result is woken last, when the greenlet has finished and called all links. Closures,
 //! results and wakers are other people's code: none is run or dropped under the lock.
 
 use std::mem;
 use std::panic::Location;
+use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use spinney_greenlet::{Failure, GreenletExit, Handle, LazyHandle, Task};
-use spinney_hub::{Hub, contain, require_threads};
+use spinney_greenlet::{Failure, GreenletExit, Handle, Inherited, LazyHandle, Task};
+use spinney_hub::{Hub, contain, drop_contained, require_threads};
 
-use crate::ThreadResult;
-use crate::call::{Call, finish};
-use crate::place::{Place, Taken};
-use crate::work::Work;
-use crate::workers::Workers;
+use crate::workers::{Work, Workers};
 
-/// A closure whose result somebody owns.
+/// A closure whose result has an owner.
 pub(crate) struct Job<C, T> {
-    /// None if it was put to no pool of ours.
-    place: Option<Place>,
+    /// Its entry in the queue.
+    key: AtomicU64,
+    /// Whether it has a place of its pool, if it is in one.
+    has_place: bool,
     /// The hub of the caller, on which the closure is.
     hub: Option<Hub>,
+    /// The locals that it starts with.
+    locals: Inherited,
     state: Mutex<State<C, T>>,
 }
 
@@ -44,8 +46,18 @@ enum Stage<C, T> {
     Fresh(C),
     /// It runs, or is being ended.
     Begun,
-    /// It has ended; None if the result was taken, or had no owner.
-    Ended(Option<Result<T, Failure>>),
+    /// It has finished; None if the result was taken, or had no owner.
+    Finished(Option<Result<T, Failure>>),
+}
+
+/// How it ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Runs,
+    /// It was killed before it started.
+    IsKilled,
+    /// Its pool has not admitted it.
+    IsRefused,
 }
 
 impl<C, T> Job<C, T>
@@ -53,62 +65,76 @@ where
     C: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    /// Makes a job of `closure`, spawned on the line `at`. `place` is free when that has ended.
-    /// Panics where threads are forbidden.
+    /// Makes a job of `closure`, spawned on the line `at`. Panics where threads are forbidden.
     #[track_caller]
     pub(crate) fn new(
         closure: C,
-        place: Option<Place>,
+        has_place: bool,
+        locals: Inherited,
         at: &'static Location<'static>,
-    ) -> (Arc<Self>, ThreadResult<T>) {
+    ) -> Arc<Self> {
         require_threads("a thread pool");
         let greenlet = LazyHandle::at(at);
-        let fresh = Stage::Fresh(closure);
-        let state = State { greenlet, stage: fresh, waiting: None, owned: true };
-        let hub = Hub::try_current();
-        let job = Arc::new(Self { place, hub, state: Mutex::new(state) });
-        (Arc::clone(&job), ThreadResult::new(job, at))
+        let fresh = State { greenlet, stage: Stage::Fresh(closure), waiting: None, owned: true };
+        let (key, hub) = (AtomicU64::new(0), Hub::try_current());
+        Arc::new(Self { key, has_place, hub, locals, state: Mutex::new(fresh) })
     }
 }
 
 impl<C: FnOnce() -> T, T> Job<C, T> {
-    /// Runs it on this thread, unless it was cancelled. It never panics.
-    pub(crate) fn run_here(self: Arc<Self>) {
-        self.run_now();
-        // With the result, if nobody is there to have it.
-        contain(|| drop(self));
+    /// Runs it on this thread, unless it was ended before. It never panics.
+    pub(crate) fn run_here(self: Arc<Self>, workers: Option<&Workers>) {
+        self.finish(workers, How::Runs);
+        // With the result, if it has no owner.
+        drop_contained(self);
     }
 
-    fn run_now(&self) {
+    /// Brings its greenlet to its end, and gives the owner the result; false if it has begun before.
+    fn finish(&self, workers: Option<&Workers>, how: How) -> bool {
         let mut value = None;
-        let Some(task) = self.begin(&mut value) else { return };
-        finish(task);
-        self.give(value);
+        let Some(task) = self.begin(&mut value, workers) else { return false };
+        match how {
+            How::Runs => run_to_end(task),
+            How::IsKilled | How::IsRefused => drop(task),
+        }
+        self.give(value, workers, how);
+        true
     }
 
-    /// For whoever runs or ends it, which is one. The task leaves its value in `value`, if the
+    /// Kills it for the reason `exit`, unless it has begun. Returns whether this call ended it.
+    fn end_unbegun(&self, workers: Option<&Workers>, exit: GreenletExit, how: How) -> bool {
+        let mut value = None;
+        let Some(task) = self.begin(&mut value, workers) else { return false };
+        let handle = self.lock().greenlet.handle();
+        // Killed through its handle it has ended already.
+        let lived = !handle.is_ready();
+        handle.kill_now_with(exit);
+        drop(task);
+        self.give(value, workers, how);
+        lived
+    }
+
+    /// For the thread that runs or ends it, which is one. The task leaves its value in `value`, if the
     /// result has an owner.
     fn begin<'a>(
         &'a self,
         value: &'a mut Option<T>,
-    ) -> Option<Task<Call<impl FnOnce()>, Taken<'a>>> {
+        workers: Option<&'a Workers>,
+    ) -> Option<Task<Call<impl FnOnce()>, Place<'a>>> {
         let mut state = self.lock();
         match mem::replace(&mut state.stage, Stage::Begun) {
             Stage::Fresh(closure) => {
                 let owned = state.owned;
-                let hub = self.hub.as_ref();
                 let call = Call::of(move || {
-                    let returned = match hub {
-                        Some(hub) => hub.enter(closure),
-                        None => closure(),
-                    };
+                    self.locals.apply();
+                    let returned = on_hub(self.hub.as_ref(), closure);
                     if owned {
                         *value = Some(returned);
                     } else {
-                        contain(|| drop(returned));
+                        drop_contained(returned);
                     }
                 });
-                Some(state.greenlet.begin(call, Taken(self.place.as_ref())))
+                Some(state.greenlet.begin(call, Place { workers, is_taken: self.has_place }))
             }
             other => {
                 state.stage = other;
@@ -117,14 +143,15 @@ impl<C: FnOnce() -> T, T> Job<C, T> {
         }
     }
 
-    /// Gives its owner the result of its greenlet, which has ended.
-    fn give(&self, value: Option<T>) {
+    /// Gives its owner the result of its greenlet, which has finished.
+    fn give(&self, value: Option<T>, workers: Option<&Workers>, how: How) {
         let mut state = self.lock();
-        let result = match state.greenlet.failure() {
-            Some(failure) => Some(Err(failure)),
-            None => value.map(Ok),
-        };
-        state.stage = Stage::Ended(result);
+        let failure = state.greenlet.failure();
+        if let (Some(failure), Some(workers)) = (&failure, workers) {
+            workers.count_failure(failure, how == How::IsRefused);
+        }
+        let result = failure.map_or_else(|| value.map(Ok), |failure| Some(Err(failure)));
+        state.stage = Stage::Finished(result);
         state.greenlet.fold();
         let waiting = state.waiting.take();
         drop(state);
@@ -143,20 +170,21 @@ where
     C: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    fn run(self: Arc<Self>, _workers: &Arc<Workers>) {
-        self.run_here();
+    fn enter(&self, key: u64) {
+        self.key.store(key, Relaxed);
     }
 
-    fn refuse(&self, _workers: &Workers, exit: GreenletExit) -> bool {
-        self.end(exit)
+    fn run(self: Arc<Self>, workers: &Arc<Workers>, _key: u64) {
+        self.run_here(Some(workers));
     }
 
-    fn is_void(&self) -> bool {
-        self.is_ready()
+    fn end(&self, workers: &Workers, exit: GreenletExit, was_admitted: bool) {
+        let how = if was_admitted { How::IsKilled } else { How::IsRefused };
+        self.end_unbegun(Some(workers), exit, how);
     }
 }
 
-/// What a [`ThreadResult`] knows of its job.
+/// What a [`ThreadResult`](crate::ThreadResult) knows of its job.
 pub(crate) trait Owned<T>: Send + Sync {
     /// Takes the result; if it is not there, `cx` is woken when it is.
     fn poll_result(&self, cx: &Context<'_>) -> Poll<Result<T, Failure>>;
@@ -164,15 +192,17 @@ pub(crate) trait Owned<T>: Send + Sync {
     /// Whether the result can be taken.
     fn is_there(&self) -> bool;
 
-    fn handle(&self) -> Handle;
+    /// The handle of its greenlet. A kill or an abort of that takes a job that has not started out of
+    /// the queue of `workers`.
+    fn handle(self: Arc<Self>, workers: Option<&Arc<Workers>>) -> Handle;
 
     fn is_ready(&self) -> bool;
 
     fn is_successful(&self) -> bool;
 
-    /// Ends it unless it has started, and drops all that it holds, its place in the queue
-    /// included. Says whether it was this that ended it.
-    fn end(&self, exit: GreenletExit) -> bool;
+    /// Ends it unless it has started, and drops all that it holds, its place in the queue included.
+    /// Returns whether this call ended it.
+    fn cancel(&self, workers: Option<&Workers>) -> bool;
 
     /// The owner leaves.
     fn leave(&self);
@@ -180,12 +210,12 @@ pub(crate) trait Owned<T>: Send + Sync {
 
 impl<C, T> Owned<T> for Job<C, T>
 where
-    C: FnOnce() -> T + Send,
-    T: Send,
+    C: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
 {
     fn poll_result(&self, cx: &Context<'_>) -> Poll<Result<T, Failure>> {
         let mut state = self.lock();
-        if let Stage::Ended(result) = &mut state.stage {
+        if let Stage::Finished(result) = &mut state.stage {
             return Poll::Ready(result.take().expect("a closure gives its result once"));
         }
         let waits = state.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(cx.waker()));
@@ -196,11 +226,22 @@ where
     }
 
     fn is_there(&self) -> bool {
-        matches!(self.lock().stage, Stage::Ended(Some(_)))
+        matches!(self.lock().stage, Stage::Finished(Some(_)))
     }
 
-    fn handle(&self) -> Handle {
-        self.lock().greenlet.handle()
+    fn handle(self: Arc<Self>, workers: Option<&Arc<Workers>>) -> Handle {
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Fresh(_)) {
+            let (job, workers) = (Arc::downgrade(&self), workers.map(Arc::downgrade));
+            state.greenlet.on_early_end(move || {
+                let Some(job) = job.upgrade() else { return };
+                let workers = workers.and_then(|workers| workers.upgrade());
+                if job.finish(workers.as_deref(), How::IsKilled) {
+                    workers.inspect(|workers| workers.remove([job.key.load(Relaxed)]));
+                }
+            });
+        }
+        state.greenlet.handle()
     }
 
     fn is_ready(&self) -> bool {
@@ -211,16 +252,12 @@ where
         self.lock().greenlet.is_successful()
     }
 
-    fn end(&self, exit: GreenletExit) -> bool {
-        let mut value = None;
-        let Some(task) = self.begin(&mut value) else { return false };
-        let handle = self.handle();
-        // Killed through its handle it has ended already.
-        let lived = !handle.is_ready();
-        handle.kill_now_with(exit);
-        drop(task);
-        self.give(value);
-        lived
+    fn cancel(&self, workers: Option<&Workers>) -> bool {
+        let ended = self.end_unbegun(workers, GreenletExit::new(), How::IsKilled);
+        if ended {
+            workers.inspect(|workers| workers.remove([self.key.load(Relaxed)]));
+        }
+        ended
     }
 
     fn leave(&self) {
@@ -229,5 +266,55 @@ where
         let waiting = state.waiting.take();
         drop(state);
         drop(waiting);
+    }
+}
+
+/// What a closure that is being ended holds: dropping it says that it has finished, and lets the next one
+/// into its place, if it has one.
+struct Place<'a> {
+    workers: Option<&'a Workers>,
+    is_taken: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(workers) = self.workers {
+            workers.finish(self.is_taken);
+        }
+    }
+}
+
+/// A closure as a future that is ready at its first poll, and so as a greenlet.
+pub(crate) struct Call<C>(Option<C>);
+
+impl<C> Call<C> {
+    pub(crate) fn of(closure: C) -> Self {
+        Self(Some(closure))
+    }
+}
+
+impl<T, C: FnOnce() -> T> Future for Call<C> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<T> {
+        let closure = self.0.take().expect("a closure is called once");
+        Poll::Ready(closure())
+    }
+}
+
+/// Nothing of it is pinned in place.
+impl<C> Unpin for Call<C> {}
+
+/// Runs the closure of a greenlet on this thread, to the greenlet's end. It never panics.
+pub(crate) fn run_to_end<C: FnOnce() -> T, T, G>(mut task: Task<Call<C>, G>) {
+    let done = Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop()));
+    debug_assert!(done.is_ready(), "a closure does not wait");
+}
+
+/// Runs `code` on `hub`, if there is one.
+pub(crate) fn on_hub<T>(hub: Option<&Hub>, code: impl FnOnce() -> T) -> T {
+    match hub {
+        Some(hub) => hub.enter(code),
+        None => code(),
     }
 }

@@ -1,23 +1,27 @@
-//! [`ThreadResult`]: the owner of one closure's result.
+//! [`ThreadResult`]: the owner of one closure's result; and how a thread waits for it.
 
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use spinney_greenlet::{Failure, GreenletExit, Handle, LinkId};
+use spinney_greenlet::{Failure, Handle, LinkId};
 use spinney_sync::{GiveWay, Wait};
 
 use crate::job::Owned;
-use crate::park;
+use crate::look::look;
+use crate::workers::Workers;
 
-/// A closure that runs on another thread, and the right to its result: a future, which plain
-/// threads [wait](Self::wait) for. gevent's `ThreadResult`, or rather what its `spawn` returns.
+/// A closure that runs on another thread, and the right to its result: a future, which plain threads
+/// [wait](Self::wait) for.
 ///
-/// Dropping it leaves the closure to itself; its result is then dropped. A closure that waits in
-/// the queue can be [cancelled](Self::cancel); one that has started cannot be stopped, by nothing.
+/// Dropping it lets the closure run, and drops its result. A closure that waits in the queue can be
+/// [cancelled](Self::cancel) or killed; a started closure cannot be stopped.
+///
+/// Python: `gevent.threadpool.ThreadResult`, or rather what its `spawn` returns.
 ///
 /// ```
 /// use spinney_threadpool::unblock;
@@ -28,6 +32,8 @@ use crate::park;
 #[must_use = "dropping a result leaves the closure to itself: say so with `detach()`"]
 pub struct ThreadResult<T> {
     job: Arc<dyn Owned<T>>,
+    /// None if it is in no pool of ours.
+    workers: Option<Arc<Workers>>,
     /// There once it was asked for.
     handle: OnceLock<Handle>,
     /// Whether the result was taken.
@@ -38,9 +44,13 @@ pub struct ThreadResult<T> {
 }
 
 impl<T> ThreadResult<T> {
-    pub(crate) fn new(job: Arc<dyn Owned<T>>, at: &'static Location<'static>) -> Self {
+    pub(crate) fn new(
+        job: Arc<dyn Owned<T>>,
+        workers: Option<Arc<Workers>>,
+        at: &'static Location<'static>,
+    ) -> Self {
         let (handle, give_way) = (OnceLock::new(), GiveWay::default());
-        Self { job, handle, taken: false, give_way, at }
+        Self { job, workers, handle, taken: false, give_way, at }
     }
 
     /// Whether it can be had without waiting.
@@ -48,7 +58,7 @@ impl<T> ThreadResult<T> {
         self.job.is_there()
     }
 
-    /// Waits for the result; awaiting it does the same. `get`.
+    /// Waits for the result; awaiting it does the same.
     ///
     /// # Errors
     ///
@@ -57,17 +67,19 @@ impl<T> ThreadResult<T> {
     /// # Cancel safety
     ///
     /// Dropping it drops the right to the result; `(&mut result).await` keeps that.
+    ///
+    /// Python: `gevent.event.AsyncResult.get`.
     pub async fn get(self) -> Result<T, Failure> {
         self.await
     }
 
-    /// Blocks this thread until the result is there. Not for tasks, which hold up their hub then;
-    /// nor for a closure of the same pool, whose thread may be the one that is needed:
-    /// [`apply`](crate::ThreadPool::apply) is for those.
+    /// Blocks this thread until the result is there. It is not for tasks, which would hold up their hub;
+    /// nor for a closure of the same pool, whose thread may be the one that is needed: these use
+    /// [`apply`](crate::ThreadPool::apply).
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// [`Failure`] if the closure panicked, or was killed before it started.
     pub fn wait(mut self) -> Result<T, Failure> {
         loop {
             match self.wait_timeout(Duration::MAX) {
@@ -77,73 +89,79 @@ impl<T> ThreadResult<T> {
         }
     }
 
-    /// As [`wait`](Self::wait), for no longer than `limit`. `get(timeout=...)`, for plain threads;
-    /// a task puts a limit on the future.
+    /// Blocks this thread as [`wait`](Self::wait) does, for no longer than `limit`. A task puts a limit
+    /// on the future instead.
     ///
     /// # Errors
     ///
-    /// Gives the right to the result back if time ran out. Inside of that, as [`get`](Self::get).
+    /// Gives the right to the result back if time ran out. Inside of that, [`Failure`] as
+    /// [`wait`](Self::wait).
+    ///
+    /// Python: `get(timeout=...)`.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<T, Failure>, Self> {
         // An end beyond all time is none.
         let end = Instant::now().checked_add(limit);
-        park::wait_until(&mut self, end).ok_or(self)
+        wait_until(&mut self, end).ok_or(self)
     }
 
-    /// Whether the closure has ended, in whatever way. `ready`.
+    /// Whether the closure has finished, in whatever way.
+    ///
+    /// Python: `ready`.
     pub fn is_ready(&self) -> bool {
         self.job.is_ready()
     }
 
-    /// Whether the closure has ended with a result. `successful`.
+    /// Whether the closure has finished with a result.
+    ///
+    /// Python: `successful`.
     pub fn is_successful(&self) -> bool {
         self.job.is_successful()
     }
 
-    /// Ends the closure as killed if it has not started: it never runs, what it holds is dropped,
-    /// and its place in the queue is free at once. False if it has started, or has ended.
-    /// `cancel`.
+    /// Kills the closure if it has not started: it never runs, what it holds is dropped, and its place
+    /// in the queue is free immediately. Returns false if the closure has started, or was killed.
+    ///
+    /// Python: `cancel`.
     pub fn cancel(&self) -> bool {
-        self.job.end(GreenletExit::new())
+        self.job.cancel(self.workers.as_deref())
     }
 
-    /// Has `callback` called with the closure's handle when it has ended, once: by the thread that
-    /// ran it, which it holds up, and before anyone who began to wait later is woken. After the
-    /// end: by a task of the current hub. `link`.
+    /// Calls `callback` once with the closure's handle when the closure has finished: on the thread that
+    /// ran it, which it holds up, and before any waiter that came later is woken. After the end a task
+    /// of the current hub calls it.
     ///
-    /// A callback that panics harms nobody; the panic hook reports it.
+    /// A panic of `callback` is contained; the panic hook reports it.
     ///
     /// # Panics
     ///
     /// After the end, if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    ///
+    /// Python: `link`.
     pub fn link(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
         self.handle().link(callback)
     }
 
     /// The closure's control handle, for `joinall` and the like.
     ///
-    /// A closure becomes a greenlet when it starts, or when this is first asked for; it is the
-    /// child of the greenlet that spawned it, if one did.
-    ///
-    /// A closure that is killed or aborted through the handle before it has started never runs, and
-    /// is [ready](Self::is_ready) immediately. The handle knows nothing of pools: the closure keeps
-    /// its place in the queue until its turn comes, and a wait for its end lasts until then.
-    /// [`cancel`](Self::cancel) frees the place immediately. A kill or an abort of a started closure
-    /// changes nothing.
+    /// A closure becomes a greenlet when it starts, or when this is first called; it is the child of the
+    /// greenlet that spawned it, if one did. A kill or an abort through the handle ends a closure that has
+    /// not started, as [`cancel`](Self::cancel) does. A kill or an abort of a started closure changes
+    /// nothing.
     pub fn handle(&self) -> &Handle {
-        self.handle.get_or_init(|| self.job.handle())
+        self.handle.get_or_init(|| Arc::clone(&self.job).handle(self.workers.as_ref()))
     }
 
-    /// Leaves the closure to itself; its result will be dropped.
+    /// Lets the closure run, and drops its result.
     pub fn detach(self) {
         drop(self);
     }
 }
 
-/// Ready when the closure has ended.
+/// Ready when the closure has finished.
 ///
 /// # Panics
 ///
-/// If it is polled again after it gave its result.
+/// Panics if it is polled again after it gave its result.
 ///
 /// # Cancel safety
 ///
@@ -179,5 +197,48 @@ impl<T> AsRef<Handle> for ThreadResult<T> {
 impl<T> fmt::Debug for ThreadResult<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ThreadResult").field(self.handle()).finish()
+    }
+}
+
+/// Polls `future` on this thread until it is ready; None if `end` came first. It looks at the system's
+/// clock: a hub's may stand still while its thread is blocked.
+pub(crate) fn wait_until<F: Future + Unpin>(
+    future: &mut F,
+    end: Option<Instant>,
+) -> Option<F::Output> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    let mut output = None;
+    let mut poll = || {
+        if let Poll::Ready(ready) = Pin::new(&mut *future).poll(&mut cx) {
+            output = Some(ready);
+        }
+        output.is_some()
+    };
+    if poll() || look(&mut poll) {
+        return output;
+    }
+    loop {
+        match end {
+            None => thread::park(),
+            Some(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return None;
+                }
+                thread::park_timeout(left);
+            }
+        }
+        if let Poll::Ready(output) = Pin::new(&mut *future).poll(&mut cx) {
+            return Some(output);
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

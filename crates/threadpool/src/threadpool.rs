@@ -1,37 +1,44 @@
-//! [`ThreadPool`]: threads of one's own, at most so many.
+//! [`ThreadPool`]: a bounded set of threads that run closures, and its settings.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::num::NonZeroUsize;
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use futures_lite::future;
-use spinney_greenlet::Failure;
-use spinney_sync::{GiveWay, TryAcquireError};
+use spinney_greenlet::{Failure, GreenletExit, Inherited, pair_in};
+use spinney_hub::{BoxTask, Spawn, Within, contain};
+use spinney_sync::{Acquire, GiveWay, Permit, Semaphore, TryAcquireError, Wait};
 
-use crate::call::run_in_place;
-use crate::job::Job;
-use crate::place::Place;
-use crate::settings::Settings;
+use crate::job::{Call, Job, run_to_end};
+use crate::look::look_in_task;
 use crate::workers::Workers;
-use crate::{NoThreads, ThreadPoolBuilder, ThreadPoolFull, ThreadResult, seldom};
+use crate::{ThreadPoolClosed, ThreadPoolFull, ThreadResult};
 
-/// Threads that run closures, at most so many at a time. `gevent.threadpool.ThreadPool`.
+/// A pool of threads: it runs closures in FIFO order, at most as many at once as its capacity.
 ///
-/// A cheap handle, for any task on any hub and for any thread. Threads start when there is work
-/// for them. Dropping the last handle refuses what has not started, and lets the rest end without
-/// waiting for it.
+/// A cheap handle, for tasks on every hub and for plain threads. Threads start when there is work for
+/// them. Dropping the last handle kills the closures that wait, and lets those that run finish, without
+/// waiting for them.
 ///
-/// A closure may use hubs, greenlets and channels; `Hub::block_on` is how it awaits. It may spawn
-/// into its own pool, and [`apply`](Self::apply) there.
+/// A closure may use hubs, greenlets and channels; `Hub::block_on` is how it awaits. It may spawn into its
+/// own pool, and [`apply`](Self::apply) there. A started closure cannot be stopped.
 ///
-/// For a call that only blocks, take [`unblock`](crate::unblock); to split one computation, rayon.
-/// A process that forks must not use it in the child, which has none of its threads.
+/// For a call that only blocks, take [`unblock`](crate::unblock); to split one computation, rayon. A
+/// process that forks must not use the pool in the child, which has none of its threads.
+///
+/// Python: `gevent.threadpool.ThreadPool`.
 ///
 /// ```
 /// use spinney_threadpool::ThreadPool;
 ///
 /// spinney_hub::block_on(async {
-///     let pool = ThreadPool::new(2)?;
+///     let pool = ThreadPool::new(2);
 ///     let mut results = Vec::new();
 ///     for n in 1..=4_u64 {
 ///         results.push(pool.spawn(move || (1..=n).product::<u64>()).await);
@@ -39,8 +46,7 @@ use crate::{NoThreads, ThreadPoolBuilder, ThreadPoolFull, ThreadResult, seldom};
 ///     for (result, factorial) in results.into_iter().zip([1, 2, 6, 24]) {
 ///         assert_eq!(result.await.unwrap(), factorial);
 ///     }
-///     # Ok::<(), spinney_threadpool::NoThreads>(())
-/// }).unwrap();
+/// });
 /// ```
 #[derive(Clone)]
 pub struct ThreadPool {
@@ -48,41 +54,38 @@ pub struct ThreadPool {
 }
 
 impl ThreadPool {
-    /// A pool of at most `maxsize` threads, none of them started. Up to 64 closures a thread wait
-    /// in its queue.
-    ///
-    /// # Errors
-    ///
-    /// [`NoThreads`] if `maxsize` is zero.
-    pub fn new(maxsize: usize) -> Result<Self, NoThreads> {
-        Self::builder().maxsize(maxsize).build()
+    /// A pool with at most `capacity` threads, none of them started. Up to 64 closures a thread wait in
+    /// its queue. A pool with capacity 0 is paused: it starts nothing until it is [resized](Self::resize).
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self::builder().capacity(capacity).build()
     }
 
-    /// Sets up a pool: one thread per core, unless told otherwise.
+    /// The settings of a pool, to be changed before it is built: one thread per core, by default.
     pub fn builder() -> ThreadPoolBuilder {
-        ThreadPoolBuilder::new()
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        ThreadPoolBuilder { settings: Settings { capacity: cores, ..Settings::default() } }
     }
 
-    pub(crate) fn with(maxsize: usize, settings: Settings) -> Result<Self, NoThreads> {
-        if maxsize == 0 {
-            return Err(NoThreads);
-        }
-        let workers = Arc::new(Workers::new(maxsize, settings));
-        Ok(Self { owner: Arc::new(Owner { workers }) })
+    pub(crate) fn workers(&self) -> &Arc<Workers> {
+        &self.owner.workers
     }
 
-    /// Waits for a place in the queue and has `closure` run by a thread. `spawn`.
+    /// Waits for a place in the queue, and lets a thread run `closure`.
     ///
-    /// What cannot run any more ends as killed: with
-    /// [`ThreadPoolClosed`](crate::ThreadPoolClosed) for a reason after a [`kill`](Self::kill),
-    /// with [`ThreadRefused`](crate::ThreadRefused) if the system refuses to start a thread and
-    /// there is none yet.
+    /// A closure that cannot run any more ends as killed: because of
+    /// [`ThreadPoolClosed`](crate::ThreadPoolClosed) after a [`close`](Self::close), or because of
+    /// [`ThreadRefused`](crate::ThreadRefused) if the system refuses to start a thread and the pool has no
+    /// other.
     ///
-    /// From a closure of this pool it waits for no place, for that might be its own.
+    /// A closure of this pool that calls it waits for no place, as the caller may hold the one that it
+    /// would wait for.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before it is done drops `closure`, which has not started.
+    /// Dropping it before it has returned drops `closure`, which has not started.
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.spawn`.
     #[track_caller]
     pub fn spawn<T: Send + 'static>(
         &self,
@@ -91,30 +94,60 @@ impl ThreadPool {
         self.spawn_at(Location::caller(), closure)
     }
 
-    /// As [`spawn`](Self::spawn), if there is a place now: none is free while others wait.
+    /// Lets a thread run `closure` if there is a place in the queue now; there is none while others wait
+    /// for one.
     ///
     /// # Errors
     ///
-    /// [`ThreadPoolFull`], with the closure in it, if there is none.
+    /// [`ThreadPoolFull`], with the closure in it, if there is no place, or the pool was closed.
     #[track_caller]
     pub fn try_spawn<T, C>(&self, closure: C) -> Result<ThreadResult<T>, ThreadPoolFull<C>>
     where
         T: Send + 'static,
         C: FnOnce() -> T + Send + 'static,
     {
-        match self.owner.try_take_place() {
-            Some(place) => Ok(self.start(closure, place, Location::caller())),
-            None => Err(ThreadPoolFull::new(closure)),
+        match self.try_take_place() {
+            Ok(place) => self.start_unless_closed(closure, place, Location::caller()),
+            Err(error) => Err(ThreadPoolFull::new(closure, error == TryAcquireError::Closed)),
         }
     }
 
-    /// As [`spawn`](Self::spawn), for plain threads: blocks this one until there is a place.
+    /// Lets a thread run `closure` as [`spawn`](Self::spawn) does, if there is a place in the queue before
+    /// `limit` has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`ThreadPoolFull`], with the closure in it, if there was none in time, or the pool was closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it before it has returned drops `closure`, which has not started.
+    #[track_caller]
+    pub fn spawn_within<T, C>(
+        &self,
+        limit: Duration,
+        closure: C,
+    ) -> impl Future<Output = Result<ThreadResult<T>, ThreadPoolFull<C>>>
+    where
+        T: Send + 'static,
+        C: FnOnce() -> T + Send + 'static,
+    {
+        let at = Location::caller();
+        GiveWay::around(async move {
+            match self.take_place(at).within(limit).await {
+                Ok(place) => self.start_unless_closed(closure, place, at),
+                Err(_) => Err(ThreadPoolFull::new(closure, false)),
+            }
+        })
+    }
+
+    /// Lets a thread run `closure` as [`spawn`](Self::spawn) does, and blocks this thread until there is a
+    /// place: for plain threads.
     ///
     /// ```
-    /// let pool = spinney_threadpool::ThreadPool::new(1)?;
+    /// let pool = spinney_threadpool::ThreadPool::new(1);
     /// let result = pool.submit(|| 6 * 7);
     /// assert_eq!(result.wait().unwrap(), 42);
-    /// # Ok::<(), spinney_threadpool::NoThreads>(())
     /// ```
     #[track_caller]
     pub fn submit<T: Send + 'static>(
@@ -124,10 +157,10 @@ impl ThreadPool {
         future::block_on(self.spawn(closure))
     }
 
-    /// Runs `closure` on a thread and waits for its result. `apply`.
+    /// Lets a thread run `closure`, and waits for its result.
     ///
-    /// From a closure of this pool it runs in place, on the thread that asks: so it never waits
-    /// for itself.
+    /// A closure of this pool that calls it runs `closure` in place, on its own thread and as a greenlet of
+    /// its own; so it never waits for itself.
     ///
     /// # Errors
     ///
@@ -135,7 +168,10 @@ impl ThreadPool {
     ///
     /// # Cancel safety
     ///
-    /// A closure that is in the queue runs, whether its result is still waited for or not.
+    /// Dropping it kills the closure if that has not started; a started closure runs to its end, and its
+    /// result is dropped.
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.apply`, which lets the closure run.
     #[track_caller]
     pub fn apply<T: Send + 'static>(
         &self,
@@ -143,138 +179,419 @@ impl ThreadPool {
     ) -> impl Future<Output = Result<T, Failure>> {
         let at = Location::caller();
         async move {
-            if self.owner.workers.is_inside() {
+            if self.is_inside() {
                 GiveWay::around(async {}).await;
-                return run_in_place(closure);
+                return run_in_place(closure, at);
             }
-            let result = self.spawn_at(at, closure).await;
-            seldom::look(|| result.is_there());
-            result.await
+            let mut result = CancelOnDrop(self.spawn_at(at, closure).await);
+            look_in_task(|| result.0.is_there());
+            poll_fn(|cx| Pin::new(&mut result.0).poll(cx)).await
         }
     }
 
-    /// Changes how many threads there are at the most; with a queue of the default length, that
-    /// too. More start at once if there is work for them; those that are too many end when they
-    /// are done with what they are running. `maxsize`.
+    /// Changes the capacity, and the length of a queue of default length. Further threads start immediately if
+    /// there is work for them; threads beyond the capacity end when they have finished what they run. With
+    /// capacity 0 nothing starts.
     ///
-    /// # Errors
-    ///
-    /// [`NoThreads`] if there were to be none; nothing changes then.
-    pub fn set_maxsize(&self, maxsize: usize) -> Result<(), NoThreads> {
-        if maxsize == 0 {
-            return Err(NoThreads);
-        }
-        self.owner.workers.resize(maxsize);
-        Ok(())
+    /// Python: `maxsize`.
+    pub fn resize(&self, capacity: usize) {
+        self.workers().resize(capacity);
     }
 
-    /// How many threads there are at the most. `maxsize`.
-    pub fn maxsize(&self) -> usize {
-        self.owner.workers.maxsize()
+    /// Starts nothing more until [`resume`](Self::resume): closures and maps wait in the queue. What runs
+    /// goes on; a map that runs stops after the current items.
+    pub fn pause(&self) {
+        self.workers().set_paused(true);
     }
 
-    /// How many threads are alive. `size`.
-    pub fn size(&self) -> usize {
-        self.owner.workers.size()
+    /// Goes on after a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.workers().set_paused(false);
+    }
+
+    /// Whether the pool is paused, by [`pause`](Self::pause) or by a capacity of 0.
+    pub fn is_paused(&self) -> bool {
+        self.workers().is_paused() || self.capacity() == 0
+    }
+
+    /// How many threads there are at most.
+    ///
+    /// Python: `maxsize`.
+    pub fn capacity(&self) -> usize {
+        self.workers().capacity()
+    }
+
+    /// How many threads are alive.
+    ///
+    /// Python: `size`.
+    pub fn threads(&self) -> usize {
+        self.workers().threads()
     }
 
     /// How many threads have nothing to do.
     pub fn idle(&self) -> usize {
-        self.owner.workers.idle()
+        self.workers().idle()
     }
 
-    /// How many closures are running or in the queue; a map is one for each thread that works for
-    /// it, or is to. `len`.
+    /// How many closures run or wait in the queue; a map counts once for each thread that runs its items or
+    /// is to.
+    ///
+    /// Python: `len(pool)`.
     pub fn len(&self) -> usize {
-        self.owner.workers.unfinished.count()
+        self.workers().len()
     }
 
-    /// Whether no closure is running or in the queue.
+    /// Whether no closure runs or waits in the queue.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether this is called from a closure of the pool.
-    pub fn is_inside(&self) -> bool {
-        self.owner.workers.is_inside()
+    /// How many closures and maps wait in the queue, and how many callers wait for a place in it.
+    pub fn waiting(&self) -> usize {
+        self.workers().queued() + self.workers().places.waiting()
     }
 
-    /// As [`spawn`](Self::spawn), on behalf of the line `at`.
+    /// Whether the caller is a closure of the pool.
+    pub fn is_inside(&self) -> bool {
+        self.workers().is_inside()
+    }
+
+    /// [`spawn`](Self::spawn), on behalf of the line `at`.
     async fn spawn_at<T: Send + 'static>(
         &self,
         at: &'static Location<'static>,
         closure: impl FnOnce() -> T + Send + 'static,
     ) -> ThreadResult<T> {
-        let place = GiveWay::around(self.owner.take_place(at)).await;
+        let place = GiveWay::around(self.take_place(at)).await;
         self.start(closure, place, at)
+    }
+
+    fn start_unless_closed<T, C>(
+        &self,
+        closure: C,
+        place: Place<'_>,
+        at: &'static Location<'static>,
+    ) -> Result<ThreadResult<T>, ThreadPoolFull<C>>
+    where
+        T: Send + 'static,
+        C: FnOnce() -> T + Send + 'static,
+    {
+        if self.is_closed() {
+            return Err(ThreadPoolFull::new(closure, true));
+        }
+        Ok(self.start(closure, place, at))
     }
 
     #[track_caller]
     fn start<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
-        place: Place,
+        place: Place<'_>,
         at: &'static Location<'static>,
     ) -> ThreadResult<T> {
-        let (job, result) = Job::new(closure, Some(place), at);
-        self.owner.workers.push(job);
+        let workers = self.workers();
+        let inherits = workers.settings.inherits;
+        let locals = if inherits { Inherited::capture() } else { Inherited::default() };
+        let job = Job::new(closure, place.is_some(), locals, at);
+        if let Some(place) = place {
+            // The job has it now.
+            place.forget();
+        }
+        let result = ThreadResult::new(Arc::clone(&job) as _, Some(Arc::clone(workers)), at);
+        workers.push(job);
         result
+    }
+
+    /// Waits for a place, on behalf of the line `at`. A closed pool has none, and refuses the closure.
+    async fn take_place(&self, at: &'static Location<'static>) -> Place<'_> {
+        let workers = self.workers();
+        if workers.is_inside() {
+            return None;
+        }
+        match self.try_take_place() {
+            Ok(place) => return place,
+            Err(TryAcquireError::Closed) => return None,
+            Err(TryAcquireError::WouldBlock) => {}
+        }
+        // For a few, or each one that is freed would be waited for.
+        let few = workers.settings.few_places();
+        look_in_task(|| workers.places.balance() >= few);
+        let mut place = Acquire::of(&*workers.places);
+        let taken = poll_fn(|cx| {
+            let polled = Pin::new(&mut place).poll(cx);
+            if polled.is_pending() {
+                Wait::note("a place in a thread pool", at);
+            }
+            polled
+        });
+        taken.await.ok()
+    }
+
+    /// A place, or none where the queue has no bound.
+    fn try_take_place(&self) -> Result<Place<'_>, TryAcquireError> {
+        let workers = self.workers();
+        if workers.is_bounded() { workers.places.try_acquire().map(Some) } else { Ok(None) }
+    }
+}
+
+/// The place of a closure in a bounded queue.
+type Place<'a> = Option<Permit<&'a Semaphore>>;
+
+/// Runs `closure` on this thread as a greenlet of its own.
+fn run_in_place<T>(
+    closure: impl FnOnce() -> T,
+    at: &'static Location<'static>,
+) -> Result<T, Failure> {
+    let (task, greenlet) = pair_in(None, at, Call::of(closure), |_| ());
+    run_to_end(task);
+    greenlet.try_get().unwrap_or_else(|_| unreachable!("a closure that was run has finished"))
+}
+
+/// Kills a closure that has not started when it is dropped.
+struct CancelOnDrop<T>(ThreadResult<T>);
+
+impl<T> Drop for CancelOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 
 impl fmt::Debug for ThreadPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ThreadPool")
-            .field("size", &self.size())
-            .field("maxsize", &self.maxsize())
+            .field("threads", &self.threads())
+            .field("capacity", &self.capacity())
             .field("len", &self.len())
             .finish()
     }
 }
 
-/// What all handles share. Dropping it closes the pool.
+/// What all handles share. Dropping it shuts the pool down.
 pub(crate) struct Owner {
     pub(crate) workers: Arc<Workers>,
 }
 
-impl Owner {
-    /// Waits for a place, on behalf of the line `at`; there is always one in a closed pool, which then refuses the job.
-    async fn take_place(&self, at: &'static Location<'static>) -> Place {
-        if !self.workers.is_bounded() || self.workers.is_inside() {
-            return self.place(false);
-        }
-        if let Some(place) = self.try_take_place() {
-            return place;
-        }
-        let places = &self.workers.unfinished.places;
-        // For a few, or each that is freed would be waited for.
-        let few = self.workers.settings.few_places();
-        seldom::look(|| places.balance() >= few);
-        if let Some(place) = self.try_take_place() {
-            return place;
-        }
-        let counted = places.take(at).await;
-        self.place(counted)
-    }
-
-    fn try_take_place(&self) -> Option<Place> {
-        if !self.workers.is_bounded() {
-            return Some(self.place(false));
-        }
-        match self.workers.unfinished.places.try_take() {
-            Ok(()) => Some(self.place(true)),
-            Err(TryAcquireError::Closed) => Some(self.place(false)),
-            Err(_) => None,
-        }
-    }
-
-    fn place(&self, counted: bool) -> Place {
-        Place::new(&self.workers.unfinished, counted)
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.workers.shut_down(&GreenletExit::because(ThreadPoolClosed));
     }
 }
 
-impl Drop for Owner {
-    fn drop(&mut self) {
-        self.workers.kill();
+/// The settings of a [`ThreadPool`]; see [`ThreadPool::builder`]. Dropping it starts nothing.
+///
+/// ```
+/// use std::time::Duration;
+/// use spinney_threadpool::ThreadPool;
+///
+/// let pool = ThreadPool::builder()
+///     .capacity(2)
+///     .queue(100)
+///     .name("cruncher")
+///     .idle_timeout(Duration::from_secs(10))
+///     .on_start(|index| println!("cruncher-{index} starts"))
+///     .build();
+/// assert_eq!(pool.capacity(), 2);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct ThreadPoolBuilder {
+    settings: Settings,
+}
+
+impl ThreadPoolBuilder {
+    /// How many threads there are at most; default: one per core. A pool with capacity 0 is paused.
+    ///
+    /// Python: `maxsize`.
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.settings.capacity = capacity;
+        self
+    }
+
+    /// How many closures may wait for a thread before [`spawn`](ThreadPool::spawn) waits, too; `usize::MAX`
+    /// is no limit. Default: 64 for each thread. With 0 a closure gets in when a thread is free for it.
+    pub fn queue(mut self, closures: usize) -> Self {
+        self.settings.queue = Some(closures);
+        self
+    }
+
+    /// How long a thread without work stays; default: as long as the pool.
+    ///
+    /// Python: `idle_task_timeout`.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// The name of the threads, before their number; default: `spinney-worker`. With a NUL byte in it no
+    /// thread can be started.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.name = name.into();
+        self
+    }
+
+    /// The size of each thread's stack, in bytes; default: the standard library's.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.settings.stack_size = Some(bytes);
+        self
+    }
+
+    /// Calls `hook` on each thread when it starts, with the thread's number: it is below the highest
+    /// capacity that the pool has had, and no other thread of the pool has it meanwhile. It is the place to
+    /// pin threads to cores. A panic of the hook is contained; the panic hook reports it.
+    ///
+    /// ```
+    /// use spinney_threadpool::ThreadPool;
+    ///
+    /// # fn pin_to(_core: usize) {}
+    /// // `pin_to` is that of your platform, or of a crate like `core_affinity`.
+    /// let pinned = ThreadPool::builder().on_start(|index| pin_to(index)).build();
+    /// ```
+    pub fn on_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.settings.on_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` on each thread before it ends, with the thread's number. A panic of the hook is
+    /// contained; the panic hook reports it.
+    pub fn on_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.settings.on_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Lets each closure start with the [locals](spinney_greenlet::Local) that the caller has when it spawns
+    /// the closure; the default is none. Each closure has values of its own to set. For a map see
+    /// [`ThreadMapper::inherit_locals`](crate::ThreadMapper::inherit_locals).
+    ///
+    /// ```
+    /// use spinney_greenlet::greenlet_local;
+    /// use spinney_threadpool::ThreadPool;
+    ///
+    /// greenlet_local!(static REQUEST: u32 = 0;);
+    ///
+    /// spinney_hub::block_on(async {
+    ///     REQUEST.set(17);
+    ///     let pool = ThreadPool::builder().capacity(1).inherit_locals().build();
+    ///     assert_eq!(pool.apply(|| REQUEST.get()).await.unwrap(), 17);
+    /// });
+    /// ```
+    pub fn inherit_locals(mut self) -> Self {
+        self.settings.inherits = true;
+        self
+    }
+
+    /// The hub of the greenlets of [`apply_async`](crate::gevent::ThreadPoolExt::apply_async), and so of
+    /// their callbacks; default: the hub that is current at the call.
+    ///
+    /// Python: `hub`.
+    pub fn hub(mut self, hub: impl Spawn<BoxTask> + Send + Sync + 'static) -> Self {
+        self.settings.hub = Some(Arc::new(hub));
+        self
+    }
+
+    /// Makes the pool; no thread is started yet.
+    pub fn build(self) -> ThreadPool {
+        ThreadPool { owner: Arc::new(Owner { workers: Arc::new(Workers::new(self.settings)) }) }
+    }
+}
+
+/// Called on a thread, with its number.
+type Hook = Arc<dyn Fn(usize) + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) capacity: usize,
+    /// How many closures may wait; None: [`QUEUED_PER_THREAD`] for each thread.
+    pub(crate) queue: Option<usize>,
+    /// How long a thread stays without work; None: as long as the pool.
+    pub(crate) idle_timeout: Option<Duration>,
+    name: String,
+    stack_size: Option<usize>,
+    on_start: Option<Hook>,
+    on_stop: Option<Hook>,
+    pub(crate) inherits: bool,
+    /// Runs callbacks; None: the hub that is current at the call.
+    pub(crate) hub: Option<Arc<dyn Spawn<BoxTask> + Send + Sync>>,
+}
+
+/// How many closures may wait for each thread before `spawn` waits, too.
+const QUEUED_PER_THREAD: usize = 64;
+
+/// How many free places are worth going on for, where there are that many.
+const FEW: usize = 16;
+
+impl Settings {
+    /// How many closures may run or wait, with `threads` threads.
+    pub(crate) fn places(&self, threads: usize) -> usize {
+        let queue = self.queue.unwrap_or_else(|| threads.saturating_mul(QUEUED_PER_THREAD));
+        threads.saturating_add(queue)
+    }
+
+    /// How many free places a caller that finds none looks out for.
+    fn few_places(&self) -> isize {
+        self.queue.map_or(FEW, |queue| FEW.min(1 + queue / 2)).try_into().unwrap_or(isize::MAX)
+    }
+
+    /// Starts the thread number `index`.
+    pub(crate) fn start(
+        &self,
+        index: usize,
+        run: impl FnOnce() + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        if self.name.contains('\0') {
+            let text = "a thread's name must not contain NUL";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let mut builder = thread::Builder::new().name(format!("{}-{index}", self.name));
+        if let Some(stack_size) = self.stack_size {
+            builder = builder.stack_size(stack_size);
+        }
+        builder.spawn(run)
+    }
+
+    pub(crate) fn thread_starts(&self, index: usize) {
+        call(self.on_start.as_ref(), index);
+    }
+
+    pub(crate) fn thread_stops(&self, index: usize) {
+        call(self.on_stop.as_ref(), index);
+    }
+}
+
+/// Calls a hook. If it panics, the panic hook has reported that, and the thread goes on.
+fn call(hook: Option<&Hook>, index: usize) {
+    if let Some(hook) = hook {
+        contain(|| hook(index));
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            capacity: 0,
+            queue: None,
+            idle_timeout: None,
+            name: "spinney-worker".to_owned(),
+            stack_size: None,
+            on_start: None,
+            on_stop: None,
+            inherits: false,
+            hub: None,
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("capacity", &self.capacity)
+            .field("queue", &self.queue)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .field("on_start", &self.on_start.is_some())
+            .field("on_stop", &self.on_stop.is_some())
+            .field("inherits", &self.inherits)
+            .field("hub", &self.hub.is_some())
+            .finish()
     }
 }

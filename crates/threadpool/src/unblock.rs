@@ -1,13 +1,16 @@
 //! [`unblock`]: a closure on threads that the whole process shares.
 
 use std::panic::Location;
+use std::sync::Arc;
+
+use spinney_greenlet::Inherited;
 
 use crate::ThreadResult;
 use crate::job::Job;
 
-/// Runs `closure` on the process-wide threads of the crate [`blocking`], which grow with demand:
-/// for calls that block without computing, such as those to the file system. For work that computes
-/// take a [`ThreadPool`](crate::ThreadPool).
+/// Runs `closure` on the process-wide threads of the crate [`blocking`], which grow with demand: for
+/// calls that block without computing, such as those to the file system. Work that computes goes to a
+/// [`ThreadPool`](crate::ThreadPool).
 ///
 /// ```
 /// let name = spinney_threadpool::unblock(|| std::fs::canonicalize("."));
@@ -15,7 +18,9 @@ use crate::job::Job;
 /// ```
 #[track_caller]
 pub fn unblock<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> ThreadResult<T> {
-    let (job, result) = Job::new(closure, None, Location::caller());
-    blocking::unblock(move || job.run_here()).detach();
+    let at = Location::caller();
+    let job = Job::new(closure, false, Inherited::default(), at);
+    let result = ThreadResult::new(Arc::clone(&job) as _, None, at);
+    blocking::unblock(move || job.run_here(None)).detach();
     result
 }

@@ -20,14 +20,14 @@ fn limit_memory() {
 
 #[test]
 fn refused_second_thread_is_no_error() {
-    let pool = ThreadPool::builder().maxsize(2).stack_size(STACK).build().unwrap();
+    let pool = ThreadPool::builder().capacity(2).stack_size(STACK).build();
     limit_memory();
     let gate = Gate::default();
     let held = gate.clone();
     let first = pool.submit(move || held.pass());
     gate.wait_for(1);
     let others: Vec<_> = (0..100).map(|n| pool.submit(move || n)).collect();
-    assert_eq!((pool.size(), pool.len()), (1, 101), "one thread, nothing refused, nothing lost");
+    assert_eq!((pool.threads(), pool.len()), (1, 101), "one thread, nothing refused, nothing lost");
     gate.open();
     first.wait().unwrap();
     assert_eq!(gate.counts(), (1, 1));

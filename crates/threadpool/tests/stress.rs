@@ -68,11 +68,11 @@ fn each_closure_ends_once_amid_cancels_resizes_and_kills() {
     let counts = Arc::new(Counts::default());
     let (mut ran, mut put) = (0, 0);
     while put < all {
-        let mut pool = ThreadPool::builder().maxsize(rng.usize(1..5)).name(NAME);
+        let mut pool = ThreadPool::builder().capacity(rng.usize(1..5)).name(NAME);
         if rng.bool() {
             pool = pool.idle_timeout(Duration::from_micros(rng.u64(0..500)));
         }
-        let pool = pool.queue(rng.usize(0..100)).build().unwrap();
+        let pool = pool.queue(rng.usize(0..100)).build();
         let mut results = Vec::new();
         for number in put..all.min(put + A_POOL) {
             let (argument, panics) = (Argument(Arc::clone(&counts)), rng.u8(0..20) == 0);
@@ -85,7 +85,7 @@ fn each_closure_ends_once_amid_cancels_resizes_and_kills() {
             });
             results.push((number, result));
             match rng.u8(0..100) {
-                0 => pool.set_maxsize(rng.usize(1..6)).unwrap(),
+                0 => pool.resize(rng.usize(1..6)),
                 1..10 => drop(results[rng.usize(0..results.len())].1.cancel()),
                 10..15 => results[rng.usize(0..results.len())].1.handle().kill_now(),
                 15..60 => {
@@ -97,15 +97,16 @@ fn each_closure_ends_once_amid_cancels_resizes_and_kills() {
         }
         put = all.min(put + A_POOL);
         match rng.u8(0..3) {
-            0 => block_on(pool.kill()),
+            0 => assert_eq!(block_on(pool.kill()).waiting, 0),
             1 => drop(block_on(pool.drain(Duration::from_millis(1))).unwrap()),
             _ => {}
         }
         for (number, result) in results {
             ran += usize::from(take(result, number));
         }
+        pool.close();
         block_on(pool.kill());
-        assert_eq!((pool.len(), pool.size()), (0, 0));
+        assert_eq!((pool.len(), pool.threads()), (0, 0));
         // The system takes a moment to cross a thread that has ended off its list.
         while threads_named(NAME) > 0 {
             thread::yield_now();

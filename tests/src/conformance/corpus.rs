@@ -10,7 +10,7 @@ use super::Scenario;
 /// The themes of the second edition that are in force: the ids of its scenarios begin with `g2-` or
 /// `e2-` and the theme.
 const IN_FORCE: &[&str] =
-    &["channel", "ends", "handles", "killtwice", "links", "locals", "reentry"];
+    &["channel", "ends", "handles", "killtwice", "links", "locals", "reentry", "threads"];
 
 /// Why a corpus could not be read.
 #[derive(Debug)]

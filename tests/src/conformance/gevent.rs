@@ -9,6 +9,7 @@ use super::entry::{Ended, Entry, starter};
 use super::objects::Object;
 use super::script::{Who, exit_of, limited, number, task, text, ticks};
 use super::task_sets;
+use super::threads;
 use super::world::{World, err, ok, world};
 
 /// A greenlet that was killed is successful, and this is its value.
@@ -31,7 +32,8 @@ pub(super) async fn run(who: &Who, name: &str, op: &Value) -> Option<Value> {
         "new" => drop(new(who, spec)),
         "go_later" => start_later(&new(who, spec), op),
         "joinall" | "iwait" | "killall" => return Some(on_several(who, name, op).await),
-        "start" | "start_later" | "gkill" | "gjoin" | "gget" | "gstate" | "link" | "unlink" => {
+        "start" | "start_later" | "gkill" | "gjoin" | "gget" | "gstate" | "link" | "unlink"
+        | "tp_get" | "tp_ready" => {
             let Some(entry) = world().task(text(op, "task")) else { return Some(err("NoHandle")) };
             return on_greenlet(name, op, &entry).await;
         }
@@ -69,7 +71,11 @@ async fn on_greenlet(name: &str, op: &Value, entry: &Rc<Entry>) -> Option<Value>
             }
         }
         "gjoin" => drop(limited(op, handle.join()).await),
-        "gget" => {
+        "tp_ready" => {
+            let (ready, successful) = (entry.ended().is_some(), entry.is_successful());
+            return Some(ok(json!({ "ready": ready, "successful": successful })));
+        }
+        "gget" | "tp_get" => {
             if op["block"] != false && limited(op, handle.join()).await.is_none() {
                 return Some(err("Timeout"));
             }
@@ -195,6 +201,7 @@ async fn on_object(who: &Who, name: &str, op: &Value) -> Option<Value> {
         Object::Semaphore(semaphore) => semaphore.run(name, op).await,
         Object::RLock(lock) => lock.run(name, op).await,
         Object::Queue(queue) => queue.run(name, op).await,
+        Object::Threads(threads) => threads::run(name, op, threads).await,
         Object::Event(event) => match name {
             "set" => {
                 event.set();

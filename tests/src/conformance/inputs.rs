@@ -66,7 +66,7 @@ impl Input {
     }
 
     /// Whether reading it takes time.
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.ahead.is_some() || self.op["gap"].is_u64() || self.op["end_gap"].is_u64()
     }
 
@@ -90,7 +90,7 @@ impl Input {
 
     /// How long the iterable waits before that item, or before its end.
     fn pause(&self, index: usize) -> Option<Duration> {
-        let gap = match self.spec(index) {
+        let gap = match spec_at(&self.op, index) {
             Some(_) if index == 0 => return None,
             Some(_) => "gap",
             None => "end_gap",
@@ -100,36 +100,36 @@ impl Input {
 
     fn read(&self, index: usize) -> Option<Item> {
         match &self.feed {
-            None => self.read_or_raise(index),
-            Some(feed) => feed.read(|| self.read_or_raise(index)),
+            None => item_at(&self.op, index),
+            Some(feed) => feed.read(|| item_at(&self.op, index)),
         }
     }
+}
 
-    fn read_or_raise(&self, index: usize) -> Option<Item> {
-        let op = &self.op;
-        let Some(spec) = self.spec(index) else {
-            if let Some(message) = op["iter_raise"].as_str() {
-                resume_unwind(Box::new(format!("Boom:{message}")));
-            }
-            return None;
-        };
-        if op["log_pulls"] == true {
-            let label = if op["name"].is_string() { "name" } else { "op" };
-            world().log(text(op, label), "pull", spec["name"].clone());
+/// That item of the iterable of an op; none behind its end. The error of an iterable is a panic.
+pub(super) fn item_at(op: &Value, index: usize) -> Option<Item> {
+    let Some(spec) = spec_at(op, index) else {
+        if let Some(message) = op["iter_raise"].as_str() {
+            resume_unwind(Box::new(format!("Boom:{message}")));
         }
-        let extra = match op["second"].as_array() {
-            Some(second) => Some(second.get(index)?.clone()),
-            None => None,
-        };
-        Some((spec, extra))
+        return None;
+    };
+    if op["log_pulls"] == true {
+        let label = if op["name"].is_string() { "name" } else { "op" };
+        world().log(text(op, label), "pull", spec["name"].clone());
     }
+    let extra = match op["second"].as_array() {
+        Some(second) => Some(second.get(index)?.clone()),
+        None => None,
+    };
+    Some((spec, extra))
+}
 
-    /// The spec of that item, unless the iterable ends before.
-    fn spec(&self, index: usize) -> Option<Value> {
-        match self.op["items"].as_array() {
-            Some(items) => items.get(index).cloned(),
-            None => generate(&self.op["gen"], index),
-        }
+/// The spec of that item, unless the iterable ends before.
+fn spec_at(op: &Value, index: usize) -> Option<Value> {
+    match op["items"].as_array() {
+        Some(items) => items.get(index).cloned(),
+        None => generate(&op["gen"], index),
     }
 }
 

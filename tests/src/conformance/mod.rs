@@ -23,6 +23,7 @@ mod scenario;
 mod script;
 mod sent;
 mod task_sets;
+mod threads;
 mod verdict;
 mod world;
 

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 use spinney::{Event, GreenPile, GreenPool, Group, Pool, Reentry, ResourcePool};
@@ -15,6 +16,7 @@ use super::locks::{AnyRLock, AnySemaphore};
 use super::queues::AnyQueue;
 use super::sent::Sent;
 use super::task_sets::Either;
+use super::threads::Threads;
 use super::world::{Manner, Outcome};
 
 pub(super) enum Object {
@@ -24,6 +26,7 @@ pub(super) enum Object {
     Semaphore(AnySemaphore),
     RLock(AnyRLock),
     Queue(AnyQueue),
+    Threads(Rc<Threads>),
 
     GreenPool(GreenPool<SimHub>),
     GreenPile(GreenPile<Outcome, SimHub>),
@@ -65,6 +68,7 @@ impl Object {
                 Self::Queue(AnyQueue::new(manner, spec["kind"].as_str()?, limit)?)
             }
             "channel" => Self::Queue(AnyQueue::new(manner, "channel", None)?),
+            "threadpool" => Self::Threads(Threads::new(manner, count(spec, "size")?)),
             _ => return None,
         })
     }
@@ -121,6 +125,7 @@ impl Object {
             }
             Self::RLock(lock) => lock.state(),
             Self::Queue(queue) => queue.state(),
+            Self::Threads(threads) => threads.state(),
             Self::GreenPool(pool) => json!({
                 "running": pool.running(),
                 "free": pool.free(),
@@ -162,6 +167,7 @@ impl Object {
             Self::RLock(lock) => lock.has_barged(),
             Self::Queue(queue) | Self::TwoSided(queue) => queue.has_barged(),
             Self::Result(result) => result.was_set_again(),
+            Self::Threads(threads) => threads.has_quirk(),
             _ => false,
         }
     }

@@ -7,15 +7,17 @@ use std::rc::Rc;
 
 use futures_lite::Stream;
 use serde_json::{Value, json};
-use spinney::{Imap, Semaphore};
-use spinney_sim::SimHub;
+use spinney::{ItemError, Semaphore};
 
 use super::entry::Ended;
 use super::world::{Outcome, err, ok};
 
+/// The results of a map.
+type Results = Pin<Box<dyn Stream<Item = Result<Outcome, ItemError>>>>;
+
 /// An iterator of the original, which its script may forget without the map being the less for it.
 pub(super) struct Iteration {
-    imap: RefCell<Imap<Outcome, SimHub>>,
+    imap: RefCell<Results>,
     /// A permit for each item that the map may read: it reads one more for each `next`. None if the
     /// map decides how far it reads.
     ahead: Option<Rc<Semaphore>>,
@@ -25,11 +27,11 @@ pub(super) struct Iteration {
 
 impl Iteration {
     pub(super) fn new(
-        imap: Imap<Outcome, SimHub>,
+        imap: impl Stream<Item = Result<Outcome, ItemError>> + 'static,
         ahead: Option<Rc<Semaphore>>,
         killed: fn() -> Value,
     ) -> Self {
-        Self { imap: RefCell::new(imap), ahead, killed }
+        Self { imap: RefCell::new(Box::pin(imap)), ahead, killed }
     }
 
     /// What the op `next` gives.
@@ -37,7 +39,7 @@ impl Iteration {
         if let Some(ahead) = &self.ahead {
             ahead.release(1);
         }
-        match poll_fn(|cx| Pin::new(&mut *self.imap.borrow_mut()).poll_next(cx)).await {
+        match poll_fn(|cx| self.imap.borrow_mut().as_mut().poll_next(cx)).await {
             None => json!({ "stop": true }),
             Some(Ok(Ok(value))) => ok(value),
             Some(Ok(Err(error))) => err(error),

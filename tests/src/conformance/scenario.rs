@@ -10,7 +10,11 @@ use spinney_sim::SimHub;
 use super::moments::Moment;
 use super::objects::Object;
 use super::script::{Api, actor, text};
+use super::threads;
 use super::world::{Manner, World};
+
+/// How long a scenario with threads may go on behind the last tick of the original.
+const SPARE_TICKS: u64 = 10;
 
 /// One scenario of the corpus.
 #[derive(Clone, Debug)]
@@ -102,6 +106,10 @@ impl Scenario {
         let world = World::enter(api, manner, hub.clone(), objects);
         for spec in self.spec["actors"].as_array().into_iter().flatten() {
             world.register_actor(text(spec, "name"), spawn_on(hub, actor(api, spec.clone())));
+        }
+        if world.objects.values().any(|object| matches!(object, Object::Threads(_))) {
+            let last = self.spec["last_tick"].as_u64().unwrap_or_default();
+            spawn_on(hub, threads::drive(last + SPARE_TICKS)).detach();
         }
         hub.run_until_idle();
         let run = Run {

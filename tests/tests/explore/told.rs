@@ -47,7 +47,7 @@ fn steps_tell_greenlets_by_name_and_by_line() {
 #[test]
 fn thread_pools_are_refused() {
     let pool = |sim: &SimHub| {
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         spawn_on(sim, async move { pool.apply(|| 1).await }).detach();
     };
     let blocking = |sim: &SimHub| spawn_on(sim, unblock(|| 1)).detach();

@@ -257,7 +257,7 @@ fn handle_to_a_reused_hub_is_of_the_old_one() {
 
 #[test]
 fn closure_of_a_thread_pool_is_in_the_time_of_its_caller() {
-    let threads = ThreadPool::new(1).unwrap();
+    let threads = ThreadPool::new(1);
     let runtime = tokio_runtime(2);
     let here = || format!("{:?}", Hub::current());
     let seen = runtime.block_on(async { threads.spawn(here).await.await.unwrap() });

@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
-use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
+use spinney::gevent::threadpool::ThreadPoolExt;
 use spinney::{
-    Failure, Pool, ThreadImap, ThreadPool, ThreadResult, joinall, pair, unblock, yield_now,
+    Failure, GreenletExit, Pool, ThreadImap, ThreadPool, ThreadResult, joinall, pair, unblock,
+    yield_now,
 };
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::Why;
@@ -28,7 +29,7 @@ async fn from_threads<F: Future>(future: F) -> F::Output {
 }
 
 fn pool(threads: usize) -> ThreadPool {
-    ThreadPool::new(threads).unwrap()
+    ThreadPool::new(threads)
 }
 
 on_every_hub! {
@@ -41,8 +42,8 @@ on_every_hub! {
         for (n, result) in (0..20).zip(results) {
             assert_eq!(from_threads(result).await.unwrap(), n * n);
         }
-        from_threads(pool.kill()).await;
-        assert_eq!((pool.size(), pool.len()), (0, 0));
+        from_threads(pool.shutdown(GreenletExit::new())).await;
+        assert_eq!((pool.threads(), pool.len()), (0, 0));
     }
 
     async fn a_panic_comes_out_at_the_result(_hub) {
@@ -51,7 +52,7 @@ on_every_hub! {
     }
 
     async fn a_full_queue_makes_a_spawner_wait_and_nobody_else(hub) {
-        let threads = ThreadPool::builder().maxsize(1).queue(0).build().unwrap();
+        let threads = ThreadPool::builder().capacity(1).queue(0).build();
         let (open, pool) = (Arc::new(AtomicBool::new(false)), Pool::on(hub, 2));
         let opened = Arc::clone(&open);
         let hold = move || while !opened.load(SeqCst) { thread::yield_now() };
@@ -123,6 +124,7 @@ on_every_hub! {
         let mut join = pin!(pool.join());
         assert!(poll_once(join.as_mut()).await.is_none());
         let queued = pool.spawn(|| 42).await;
+        pool.close();
         let mut kill = pin!(pool.kill());
         assert!(poll_once(kill.as_mut()).await.is_none());
         assert!(queued.is_ready());
@@ -131,7 +133,7 @@ on_every_hub! {
         from_threads(kill).await;
         from_threads(join).await.unwrap();
         from_threads(held).await.unwrap();
-        assert_eq!((pool.size(), pool.len()), (0, 0));
+        assert_eq!((pool.threads(), pool.len()), (0, 0));
     }
 }
 

@@ -275,10 +275,22 @@ impl Control {
     fn end_unbegun(&self, mut state: MutexGuard<'_, Inner>, failure: Failure) {
         state.end(self, &Err(failure));
         let slot = state.extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
+        let unbegun = state.extras.as_mut().and_then(|extras| extras.unbegun.take());
         let waker = state.waker.clone();
         drop(state);
         drop(slot.and_then(|slot| slot.take()));
+        if let Some(unbegun) = unbegun {
+            contain(unbegun);
+        }
         wake_all(waker);
+    }
+
+    /// Calls `callback` if the greenlet ends before it has begun.
+    pub(crate) fn set_unbegun(&self, callback: Box<dyn FnOnce() + Send>) {
+        let mut state = self.lock();
+        if !self.is_ended() {
+            state.extras().unbegun = Some(callback);
+        }
     }
 
     /// Lets whatever is around see a kill, from inside: that is being polled, and looks when it is
@@ -582,6 +594,8 @@ struct Extras {
     guards: Guards,
     /// Where its task is before it is started.
     unstarted: WeakSlot,
+    /// Called if it ends before it has begun, for its container.
+    unbegun: Option<Box<dyn FnOnce() + Send>>,
     /// Called with the outcome before it ends.
     result_links: Vec<ResultLink>,
     /// How it ended, if it panicked.

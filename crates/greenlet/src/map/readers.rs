@@ -96,7 +96,7 @@ pub fn item_result<T>((index, result): (usize, Result<T, Failure>)) -> Result<T,
 }
 
 /// One read of an [`ItemStream`], in progress: a future of the next result, with the place of its item.
-/// Dropping it loses nothing; the stream is [told](ItemStream::rest).
+/// Dropping it loses nothing; it calls [`ItemStream::rest`].
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Read<'a, S: ItemStream>(&'a mut S);
 

@@ -79,7 +79,7 @@ impl Backoff {
         Self { most, ..self }
     }
 
-    /// Each time somewhere between half and the whole, so that those who failed together do not
+    /// Each time somewhere between half and the whole, so that items that failed together do not
     /// come back together. The same `seed` gives the same times for the same item.
     #[must_use]
     pub const fn jitter(self, seed: u64) -> Self {

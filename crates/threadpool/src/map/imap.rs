@@ -1,37 +1,42 @@
-//! [`ThreadImap`] and [`ThreadMap`]: what a map gives.
+//! [`ThreadImap`]: the results of a running map, one by one.
 
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use futures_core::Stream;
-use spinney_greenlet::Failure;
+use spinney_greenlet::map::{
+    Indexed, ItemError, ItemStream, Map, NextItem, Read, TryImap, TryMap, item_result,
+};
+use spinney_hub::{Sleep, sleep_until};
 use spinney_sync::{GiveWay, Wait};
 
-use super::job::Source;
-use super::results::Done;
+use super::results::Taken;
+use super::turn::Source;
 use crate::ThreadPool;
 
-/// The results of a running map, one by one: a stream. `gevent.pool.IMap`,
-/// `gevent.pool.IMapUnordered`.
+/// The results of a running map, one by one: a stream.
 ///
-/// A failed item comes out as its failure, and the stream goes on; after the end it says "end"
-/// again. It keeps its pool alive. Dropping it takes no further items, and drops the results of
-/// those that are running; [`detach`](Self::detach) lets the map run on.
+/// A failed item comes out as its failure, and the stream goes on; after the end it says "end" again. It
+/// keeps its pool alive. Dropping it takes no further items, takes the map out of the pool's queue, and
+/// drops the results of items that run; [`detach`](Self::detach) lets the map run on.
 ///
 /// A closure of the pool that reads it runs items itself rather than wait for a thread.
 ///
+/// Python: `gevent.pool.IMap`, `gevent.pool.IMapUnordered`.
+///
 /// ```
-/// use futures_lite::StreamExt;
 /// use spinney_threadpool::ThreadPool;
 ///
 /// spinney_hub::block_on(async {
-///     let pool = ThreadPool::new(2).unwrap();
+///     let pool = ThreadPool::new(2);
 ///     let mut halves = pool.imap(|n: u32| 100 / n, [4, 0, 5]);
 ///     assert_eq!(halves.next().await.unwrap().unwrap(), 25);
-///     assert!(halves.next().await.unwrap().unwrap_err().is_panic());
+///     assert_eq!(halves.next().await.unwrap().unwrap_err().index(), 1);
 ///     assert_eq!(halves.next().await.unwrap().unwrap(), 20);
 ///     assert!(halves.next().await.is_none());
 /// });
@@ -39,72 +44,171 @@ use crate::ThreadPool;
 #[must_use = "dropping a stream ends its map: read it, or say `detach()`"]
 pub struct ThreadImap<T> {
     source: Arc<dyn Source<T>>,
-    /// What is read next, once all is done. Never locked: so that it can be shared if `T` cannot.
-    rest: Mutex<Done<T>>,
+    /// What is read next. Never locked: so that it can be shared if `T` cannot.
+    taken: Mutex<Taken<T>>,
     /// None once it is detached.
     pool: Option<ThreadPool>,
+    /// Whether the map was stopped.
+    stopped: bool,
+    /// Goes off when the time of the next item runs out.
+    alarm: Option<(Instant, Pin<Box<Sleep>>)>,
     give_way: GiveWay,
     /// The line that started it.
     at: &'static Location<'static>,
 }
 
+/// The results of a running map over threads, all together: a future of a list. Dropping it unfinished
+/// takes no further items.
+///
+/// After a failure no further item starts. It ends with the failure of the first item in order, when all
+/// before that have finished; items behind it that run are not waited for.
+///
+/// ```
+/// use spinney_threadpool::ThreadPool;
+///
+/// spinney_hub::block_on(async {
+///     let pool = ThreadPool::new(2);
+///     assert_eq!(pool.map(|n: u32| n + 1, 0..3).await.unwrap(), [1, 2, 3]);
+/// });
+/// ```
+pub type ThreadMap<T> = Map<T, ThreadImap<T>>;
+
+/// The results of a running map over threads whose function returns a `Result`, one by one: a stream, as a
+/// [`ThreadImap`], but with one `Result` for what the function returned and for what became of the item.
+pub type ThreadTryImap<T, E> = TryImap<ThreadImap<Result<T, E>>>;
+
+/// A running map over threads whose function returns a `Result`: a future of all values in order, or of
+/// the first error that comes. Then no further item starts, and it returns when those that run have
+/// finished, or have [timed out](crate::ThreadMapper::timeout).
+///
+/// ```
+/// use spinney_threadpool::ThreadPool;
+///
+/// spinney_hub::block_on(async {
+///     let pool = ThreadPool::new(2);
+///     let parsed = || pool.try_map(|text: &str| text.parse::<u8>(), ["1", "x"]);
+///     assert_eq!(parsed().await.unwrap_err().index(), 1);
+///     assert_eq!(parsed().collect_all().await.len(), 2);
+///     assert_eq!(parsed().first_success().await.unwrap(), 1);
+/// });
+/// ```
+pub type ThreadTryMap<T, E> = TryMap<T, E, ThreadImap<Result<T, E>>>;
+
 impl<T> ThreadImap<T> {
-    #[track_caller]
-    pub(crate) fn start(source: Arc<dyn Source<T>>, pool: ThreadPool) -> Self {
-        let threads = source.results().take_on();
-        let (rest, give_way) = (Mutex::default(), GiveWay::default());
-        let imap = Self { source, rest, pool: Some(pool), give_way, at: Location::caller() };
-        put(&imap.source, imap.pool.as_ref(), threads);
-        imap
+    /// The results of a map that was started on the line `at`.
+    pub(super) fn new(
+        source: Arc<dyn Source<T>>,
+        pool: ThreadPool,
+        at: &'static Location<'static>,
+    ) -> Self {
+        let (taken, give_way) = (Mutex::new(Taken::new()), GiveWay::default());
+        Self { source, taken, pool: Some(pool), stopped: false, alarm: None, give_way, at }
     }
 
-    /// Lets the map run on, to the end of its input, without a reader: its results are dropped as
-    /// they come. It keeps its pool alive until then.
+    /// Waits for the next result; None when there will be no more. What `StreamExt::next` does, without the
+    /// trait.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
+    pub fn next(&mut self) -> impl Future<Output = Option<Result<T, ItemError>>> {
+        let read = Read::of(self);
+        async { read.await.map(item_result) }
+    }
+
+    /// The same results, each with the place of its item in the input.
+    pub fn indexed(self) -> Indexed<Self> {
+        Indexed::new(self)
+    }
+
+    /// How often an item was tried again so far; see [`ThreadMapper::retry`](crate::ThreadMapper::retry).
+    pub fn retries(&self) -> usize {
+        ItemStream::retries(self)
+    }
+
+    /// Lets the map run on, to the end of its input, without a reader: its results are dropped as they
+    /// come. It keeps its pool alive until then.
     pub fn detach(self) {
-        let pool = self.pool.clone();
-        self.let_go(pool);
+        ItemStream::detach(self);
     }
 
-    fn poll_result(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, Failure>>> {
-        let rest = self.rest.get_mut().unwrap_or_else(PoisonError::into_inner);
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<NextItem<T>> {
         loop {
-            let (polled, threads) = self.source.results().poll_next(cx, rest);
-            put(&self.source, self.pool.as_ref(), threads);
-            let is_own = || self.pool.as_ref().is_some_and(|pool| pool.owner.workers.is_inside());
-            let assists = polled.is_pending() && is_own() && self.source.assist();
-            if !assists {
+            let taken = self.taken.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let (polled, threads) = self.source.results().poll_next(cx, taken);
+            if threads > 0 {
+                Arc::clone(&self.source).put(threads);
+            }
+            if polled.is_ready() {
                 return polled;
+            }
+            let is_own = || self.pool.as_ref().is_some_and(ThreadPool::is_inside);
+            let goes_on = (!self.stopped && is_own() && self.source.assist()) || self.times_out(cx);
+            if !goes_on {
+                return Poll::Pending;
             }
         }
     }
 
-    /// Lets the map run on, for as long as `pool` and other handles let it.
-    fn let_go(mut self, pool: Option<ThreadPool>) {
-        let threads = self.source.results().detach(pool);
-        put(&self.source, self.pool.as_ref(), threads);
-        self.pool = None;
+    /// Fails items whose time has run out, and sets the alarm for the next. Returns whether there may be
+    /// something to read.
+    fn times_out(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = self.source.results().time_out() else {
+            self.alarm = None;
+            return false;
+        };
+        if self.alarm.as_ref().is_none_or(|(set, _)| *set != deadline) {
+            self.alarm = Some((deadline, Box::pin(sleep_until(deadline))));
+        }
+        self.alarm.as_mut().is_some_and(|(_, alarm)| alarm.as_mut().poll(cx).is_ready())
     }
 }
 
-/// Puts a map in the queue of its pool, once for each of `threads`.
-fn put<T>(source: &Arc<dyn Source<T>>, pool: Option<&ThreadPool>, threads: usize) {
-    let Some(pool) = pool else { return };
-    for _ in 0..threads {
-        pool.owner.workers.push(Arc::clone(source).as_work());
-    }
-}
+impl<T> ItemStream for ThreadImap<T> {
+    type Output = T;
 
-impl<T> Stream for ThreadImap<T> {
-    type Item = Result<T, Failure>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_indexed(&mut self, cx: &mut Context<'_>) -> Poll<NextItem<T>> {
         let mut give_way = std::mem::take(&mut self.give_way);
-        let polled = give_way.poll(cx, |cx| self.poll_result(cx));
+        let polled = give_way.poll(cx, |cx| self.poll_read(cx));
         self.give_way = give_way;
         if polled.is_pending() {
             Wait::note("a map started", self.at);
         }
         polled
+    }
+
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !std::mem::replace(&mut self.stopped, true) {
+            self.source.results().abandon();
+        }
+        let over = self.poll_read(cx);
+        if over.is_pending() {
+            Wait::note("the items that run in a map started", self.at);
+        }
+        over.map(|_| ())
+    }
+
+    fn rest(&mut self) {}
+
+    fn retries(&self) -> usize {
+        self.source.results().retries.load(Relaxed)
+    }
+
+    fn detach(mut self) {
+        let threads = self.source.results().detach(self.pool.take());
+        Arc::clone(&self.source).put(threads);
+    }
+
+    /// No further item starts.
+    fn leave(self) {}
+}
+
+impl<T> Stream for ThreadImap<T> {
+    type Item = Result<T, ItemError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(ready!(self.poll_indexed(cx)).map(item_result))
     }
 }
 
@@ -113,7 +217,7 @@ impl<T> Unpin for ThreadImap<T> {}
 
 impl<T> Drop for ThreadImap<T> {
     fn drop(&mut self) {
-        if self.pool.is_some() {
+        if self.pool.is_some() && !self.stopped {
             self.source.results().abandon();
         }
     }
@@ -122,67 +226,5 @@ impl<T> Drop for ThreadImap<T> {
 impl<T> fmt::Debug for ThreadImap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source.results().describe(f, "ThreadImap")
-    }
-}
-
-/// The results of a running map, all together: a future. Dropping it unfinished takes no further
-/// items.
-///
-/// Of several failures it ends with the one of the first item in order, when all before that have
-/// ended. The rest then runs on for as long as the pool lives.
-///
-/// ```
-/// use spinney_threadpool::ThreadPool;
-///
-/// spinney_hub::block_on(async {
-///     let pool = ThreadPool::new(2).unwrap();
-///     assert_eq!(pool.map(|n: u32| n + 1, 0..3).await.unwrap(), [1, 2, 3]);
-/// });
-/// ```
-#[must_use = "dropping a map ends it: await it"]
-pub struct ThreadMap<T> {
-    /// None once it has ended.
-    stream: Option<ThreadImap<T>>,
-    list: Vec<T>,
-}
-
-impl<T> ThreadMap<T> {
-    pub(crate) fn new(stream: ThreadImap<T>) -> Self {
-        Self { stream: Some(stream), list: Vec::new() }
-    }
-}
-
-/// # Panics
-///
-/// If it is polled again after it was done.
-impl<T> Future for ThreadMap<T> {
-    type Output = Result<Vec<T>, Failure>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        loop {
-            let stream = this.stream.as_mut().expect("a map is polled until it is done");
-            match ready!(Pin::new(stream).poll_next(cx)) {
-                Some(Ok(value)) => this.list.push(value),
-                Some(Err(failure)) => {
-                    this.stream.take().into_iter().for_each(|stream| stream.let_go(None));
-                    return Poll::Ready(Err(failure));
-                }
-                None => {
-                    this.stream = None;
-                    return Poll::Ready(Ok(std::mem::take(&mut this.list)));
-                }
-            }
-        }
-    }
-}
-
-/// Nothing of it is pinned in place.
-impl<T> Unpin for ThreadMap<T> {}
-
-impl<T> fmt::Debug for ThreadMap<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = f.debug_struct("ThreadMap");
-        text.field("read", &self.list.len()).field("rest", &self.stream).finish()
     }
 }

@@ -1,96 +1,431 @@
 //! Maps: one function over many items, on the threads of a pool.
 //!
-//! An item must not cost a closure. A map stands in the pool's queue once for each thread that it
-//! may use, and a thread whose turn that is takes one item after the other from the shared input:
-//! for as long as nobody else waits for the thread, and the results are read. If somebody does,
-//! the map goes to the end of the queue after an item.
+//! An item is a greenlet of its own, but must not cost a closure. A map stands in the pool's queue once
+//! for each thread that it may use. A thread that takes such a *turn* runs one item after the other of the
+//! shared input, for as long as nothing else waits for the thread and the results are read; otherwise the
+//! map goes to the end of the queue after an item. The next item is taken from the input ahead, so an empty
+//! input needs no thread, and the end of the input is known when it is reached.
 
 mod imap;
-mod job;
-mod mapper;
 mod results;
+mod turn;
 
-pub use imap::{ThreadImap, ThreadMap};
-pub use mapper::ThreadMapper;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use imap::{ThreadImap, ThreadMap, ThreadTryImap, ThreadTryMap};
+use results::{Limits, Order, Results};
+use spinney_greenlet::Inherited;
+use spinney_greenlet::map::{Attempts, Map, OnItem, Once, Retry, TaskError, TryImap, TryMap};
+use turn::{Items, MapJob};
 
 use crate::ThreadPool;
 
 impl ThreadPool {
-    /// Runs `func` on each of `items`, on as many threads as there are, and gives the results in
-    /// their order. `map`.
+    /// Runs `func` on each of `items`, on as many threads as there are, and gives the results in the order
+    /// of the items.
     ///
-    /// It starts at the call. Of several failures the one of the first item in order is the one
-    /// reported; the others run on, in the background.
+    /// It starts at the call. After a failure no further item starts; of several failures it reports that of
+    /// the first item in order.
     ///
-    /// Items are taken as threads become free, by those threads, one at a time. One that panics
-    /// ends the map with that panic. A `func` that panics fails its item. If the pool is killed
-    /// before the end of `items`, that is the failure.
+    /// The first item is taken at the call, the others by the threads, one at a time and one ahead. An
+    /// iterator that panics ends the map with that panic; a `func` that panics fails its item. If the pool is
+    /// killed before the end of `items`, that is the failure.
     ///
     /// For one computation that splits into many small ones, rayon's `par_iter` costs less an item.
     ///
     /// # Errors
     ///
-    /// When awaited, the [`Failure`](spinney_greenlet::Failure) of that item, of `items`, or of the
-    /// pool.
+    /// When awaited, [`ItemError`](spinney_greenlet::map::ItemError) with the index of the item that failed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it takes no further items; those that are running run to their end.
+    /// Dropping it takes no further items; those that run run to their end.
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.map`, which runs all items though one has failed.
     ///
     /// ```
     /// use spinney_threadpool::ThreadPool;
     ///
-    /// let pool = ThreadPool::new(2)?;
+    /// let pool = ThreadPool::new(2);
     /// let cubes = spinney_hub::block_on(pool.map(|n: u64| n.pow(3), 0..1000));
     /// assert_eq!(cubes.unwrap()[999], 999 * 999 * 999);
-    /// # Ok::<(), spinney_threadpool::NoThreads>(())
     /// ```
     #[track_caller]
     pub fn map<I, F, T>(&self, func: F, items: I) -> ThreadMap<T>
     where
-        I: IntoIterator<IntoIter: Send + 'static>,
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
     {
         self.mapper().map(func, items)
     }
 
-    /// As [`map`](Self::map), as a stream in the order of `items`. `imap`.
+    /// Runs `func` on each of `items` as [`map`](Self::map) does, and gives the results as a stream in the
+    /// order of the items.
     ///
-    /// Work goes on while nobody reads, up to a [bound](ThreadMapper::maxsize); so `items` may be
-    /// endless. A failed item comes out in its place, and the stream goes on. A pool that is
-    /// killed before the end of `items` is the last failure of the stream.
+    /// Work goes on while the results are not read, up to a [bound](ThreadMapper::maxsize); so `items` may
+    /// be endless. A failed item comes out in its place, and the stream goes on. A pool that is killed before
+    /// the end of `items` is the last failure of the stream.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream takes no further items; those that are running run to their end.
+    /// Dropping the stream takes no further items; those that run run to their end.
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.imap`.
     #[track_caller]
     pub fn imap<I, F, T>(&self, func: F, items: I) -> ThreadImap<T>
     where
-        I: IntoIterator<IntoIter: Send + 'static>,
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
     {
         self.mapper().imap(func, items)
     }
 
-    /// As [`imap`](Self::imap), in the order of completion. `imap_unordered`.
+    /// Runs `func` on each of `items` as [`imap`](Self::imap) does, and gives the results in the order of
+    /// completion.
     ///
     /// # Cancel safety
     ///
-    /// As [`imap`](Self::imap).
+    /// Dropping the stream takes no further items; those that run run to their end.
+    ///
+    /// Python: `gevent.threadpool.ThreadPool.imap_unordered`.
     #[track_caller]
     pub fn imap_unordered<I, F, T>(&self, func: F, items: I) -> ThreadImap<T>
     where
-        I: IntoIterator<IntoIter: Send + 'static>,
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
     {
         self.mapper().imap_unordered(func, items)
     }
 
+    /// Runs `func`, which returns a `Result`, on each of `items`, and gives the values in order, or the first
+    /// error that comes. Then no further item starts, and it returns when those that run have finished.
+    /// Other policies go by name, as in `try_map(..).collect_all()`; see [`ThreadTryMap`].
+    ///
+    /// # Errors
+    ///
+    /// When awaited, the first [`TaskError`] that comes: the error that the function returned, or the
+    /// failure of the item; with the item's index.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it takes no further items; those that run run to their end.
+    #[track_caller]
+    pub fn try_map<I, F, T, E>(&self, func: F, items: I) -> ThreadTryMap<T, E>
+    where
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
+        F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.mapper().try_map(func, items)
+    }
+
+    /// Runs `func`, which returns a `Result`, on each of `items` as [`imap`](Self::imap) does, and gives the
+    /// results as a stream in the order of the items. An error comes out in its place, and the stream goes
+    /// on.
+    ///
+    /// It differs from `imap` in that a result is one `Result` rather than one in another, and an error
+    /// counts as a failure: to [`ThreadMapper::retry`] and [`ThreadMapper::on_item`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items; those that run run to their end.
+    #[track_caller]
+    pub fn try_imap<I, F, T, E>(&self, func: F, items: I) -> ThreadTryImap<T, E>
+    where
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
+        F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.mapper().try_imap(func, items)
+    }
+
+    /// Runs `func` on each of `items` as [`try_imap`](Self::try_imap) does, and gives the results in the
+    /// order of completion.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items; those that run run to their end.
+    #[track_caller]
+    pub fn try_imap_unordered<I, F, T, E>(&self, func: F, items: I) -> ThreadTryImap<T, E>
+    where
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
+        F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.mapper().try_imap_unordered(func, items)
+    }
+
     /// The settings of one map, to be changed before it starts.
     pub fn mapper(&self) -> ThreadMapper {
-        ThreadMapper::new(self.clone())
+        let pool = self.clone();
+        ThreadMapper {
+            pool,
+            maxsize: None,
+            limit: None,
+            on_item: None,
+            inherits: false,
+            attempts: Once,
+        }
+    }
+}
+
+/// The settings of one map over threads; its verbs start it. Dropping it starts nothing.
+///
+/// ```
+/// use spinney_threadpool::ThreadPool;
+///
+/// spinney_hub::block_on(async {
+///     let pool = ThreadPool::new(2);
+///     let mut doubled = pool.mapper().maxsize(3).imap(|n: u32| 2 * n, 0..);
+///     assert_eq!(doubled.next().await.unwrap().unwrap(), 0);
+///     assert_eq!(doubled.next().await.unwrap().unwrap(), 2);
+/// });
+/// ```
+#[must_use = "a mapper does nothing until one of its verbs is called"]
+pub struct ThreadMapper<R = Once> {
+    pool: ThreadPool,
+    /// If it was set.
+    maxsize: Option<usize>,
+    limit: Option<Duration>,
+    on_item: Option<Callback>,
+    inherits: bool,
+    attempts: R,
+}
+
+/// The callback of [`ThreadMapper::on_item`], boxed.
+type Callback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sync>;
+
+impl<R> ThreadMapper<R> {
+    /// How many items may run, or be done and not read yet; one more while the reader waits. Default: twice
+    /// the number of threads, and any number for a list of results, which is read at the end. One further
+    /// item is taken from the input ahead.
+    ///
+    /// Zero starts an item only while the reader waits for one.
+    ///
+    /// Python: `maxsize`.
+    pub fn maxsize(mut self, maxsize: usize) -> Self {
+        self.maxsize = Some(maxsize);
+        self
+    }
+
+    /// Lets any number of results pile up unread: gevent's default.
+    pub fn unbounded(self) -> Self {
+        self.maxsize(usize::MAX)
+    }
+
+    /// How long each item may take, by default without a limit. An item that takes longer has failed, as
+    /// killed because of [`Timeout`](spinney_hub::Timeout), and its result is dropped; but it cannot be
+    /// stopped, and keeps its thread until it returns. It is not [tried again](Self::retry); otherwise each
+    /// try has as long.
+    ///
+    /// It limits the wait for an item: a map whose results are not read lets its items take their time.
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    /// use std::time::Duration;
+    ///
+    /// use spinney_threadpool::ThreadPool;
+    ///
+    /// let (end, ended) = channel::<()>();
+    /// let ended = std::sync::Mutex::new(ended);
+    /// let pool = ThreadPool::new(1);
+    /// let map = pool.mapper().timeout(Duration::from_millis(1));
+    /// let late = spinney_hub::block_on(map.map(move |_| ended.lock().unwrap().recv(), [()]));
+    /// assert!(late.unwrap_err().to_string().ends_with("timed out after 1ms"));
+    /// drop(end);
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Lets each item start with the [locals](spinney_greenlet::Local) that the caller has when the map
+    /// starts; the default is none. Each item has values of its own to set.
+    pub fn inherit_locals(mut self) -> Self {
+        self.inherits = true;
+        self
+    }
+
+    /// Calls `callback` once for each item, with the item's index and its outcome: to show progress, for
+    /// example. `Err` is [`TaskError::Returned`] if the map's verb is one for functions that return a
+    /// `Result` and the function returned an error; otherwise an item that returns is a success.
+    ///
+    /// The thread of the item makes the call after the last try, and before the result can be read; for an
+    /// item that [timed out](Self::timeout), the reader. An item that is refused before it starts counts,
+    /// and so does an input that panics. A panic of `callback` is contained; the panic hook reports it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    ///
+    /// use spinney_threadpool::ThreadPool;
+    ///
+    /// let failed = Arc::new(AtomicUsize::new(0));
+    /// let count = Arc::clone(&failed);
+    /// let pool = ThreadPool::new(2);
+    /// let mapper = pool.mapper().on_item(move |_index, outcome| {
+    ///     count.fetch_add(usize::from(outcome.is_err()), Relaxed);
+    /// });
+    /// let parsed = mapper.try_map(|text: &str| text.parse::<u8>(), ["1", "x", "3"]);
+    /// spinney_hub::block_on(parsed.collect_all());
+    /// assert_eq!(failed.load(Relaxed), 1);
+    /// ```
+    pub fn on_item<C>(mut self, callback: C) -> Self
+    where
+        C: Fn(usize, Result<(), TaskError<()>>) + Send + Sync + 'static,
+    {
+        self.on_item = Some(Box::new(callback));
+        self
+    }
+}
+
+impl ThreadMapper {
+    /// Tries an item again that panicked, or whose function returned an error; the default is one try. The
+    /// items have to be `Clone`. The item keeps its thread meanwhile.
+    ///
+    /// A mapper that retries has only the verbs of functions that return a `Result`: to the others an `Err`
+    /// is a value like any other.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// use spinney_greenlet::map::Retry;
+    /// use spinney_threadpool::ThreadPool;
+    ///
+    /// static TRIES: AtomicU32 = AtomicU32::new(0);
+    ///
+    /// fn fetch(page: u32) -> Result<u32, &'static str> {
+    ///     if TRIES.fetch_add(1, Relaxed) < 2 { Err("busy") } else { Ok(page) }
+    /// }
+    ///
+    /// let pages = ThreadPool::new(1).mapper().retry(Retry::times(2)).try_map(fetch, 7..=7);
+    /// assert_eq!(spinney_hub::block_on(pages).unwrap(), [7]);
+    /// ```
+    pub fn retry(self, policy: Retry) -> ThreadMapper<Retry> {
+        let Self { pool, maxsize, limit, on_item, inherits, attempts: Once } = self;
+        ThreadMapper { pool, maxsize, limit, on_item, inherits, attempts: policy }
+    }
+
+    /// Starts the map, and gives the results as a list; see [`ThreadPool::map`].
+    #[track_caller]
+    pub fn map<I, F, T>(self, func: F, items: I) -> ThreadMap<T>
+    where
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        Map::new(self.start(Order::Input, true, func, items, |_| false))
+    }
+
+    /// Starts the map, and gives the results in the order of `items`; see [`ThreadPool::imap`].
+    #[track_caller]
+    pub fn imap<I, F, T>(self, func: F, items: I) -> ThreadImap<T>
+    where
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.start(Order::Input, false, func, items, |_| false)
+    }
+
+    /// Starts the map, and gives the results as they come; see [`ThreadPool::imap_unordered`].
+    #[track_caller]
+    pub fn imap_unordered<I, F, T>(self, func: F, items: I) -> ThreadImap<T>
+    where
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.start(Order::Completion, false, func, items, |_| false)
+    }
+}
+
+/// The verbs of maps whose functions return a `Result`.
+impl<R> ThreadMapper<R> {
+    /// Starts the map, and gives the results in the order of `items`; see [`ThreadPool::try_imap`].
+    #[track_caller]
+    pub fn try_imap<I, F, T, E>(self, func: F, items: I) -> ThreadTryImap<T, E>
+    where
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
+        F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+        R: Attempts<I::Item>,
+    {
+        TryImap::new(self.start(Order::Input, false, func, items, Result::is_err))
+    }
+
+    /// Starts the map, and gives the results as they come; see [`ThreadPool::try_imap_unordered`].
+    #[track_caller]
+    pub fn try_imap_unordered<I, F, T, E>(self, func: F, items: I) -> ThreadTryImap<T, E>
+    where
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
+        F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+        R: Attempts<I::Item>,
+    {
+        TryImap::new(self.start(Order::Completion, false, func, items, Result::is_err))
+    }
+
+    /// Starts the map, and gives all values, or the first error that comes; see [`ThreadPool::try_map`].
+    #[track_caller]
+    pub fn try_map<I, F, T, E>(self, func: F, items: I) -> ThreadTryMap<T, E>
+    where
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
+        F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+        R: Attempts<I::Item>,
+    {
+        TryMap::new(self.try_imap_unordered(func, items))
+    }
+
+    #[track_caller]
+    fn start<I, F, T>(
+        self,
+        order: Order,
+        is_list: bool,
+        func: F,
+        items: I,
+        is_error: fn(&T) -> bool,
+    ) -> ThreadImap<T>
+    where
+        I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+        R: Attempts<I::Item>,
+    {
+        let (workers, at) = (self.pool.workers(), Location::caller());
+        let (input, capacity) = (items.into_iter(), self.pool.capacity());
+        let default = if is_list { usize::MAX } else { capacity.saturating_mul(2).max(1) };
+        // More threads than items would find nothing to do. A paused pool may get a thread later.
+        let threads = capacity.max(1).min(input.size_hint().1.unwrap_or(usize::MAX).max(1));
+        let maxsize = self.maxsize.unwrap_or(default);
+        let limits = Limits { order, maxsize, threads, is_list, item: self.limit };
+        let on_item = self.on_item.map(|callback| OnItem::new(callback, is_error));
+        let results = Results::new(limits, on_item, Arc::clone(workers));
+        let locals = self.inherits.then(Inherited::capture);
+        let items = Items { again: self.attempts.again(), is_error, locals };
+        let source = MapJob::start(func, input, items, results, workers, at);
+        ThreadImap::new(source, self.pool, at)
+    }
+}
+
+impl<R> fmt::Debug for ThreadMapper<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadMapper")
+            .field("pool", &self.pool)
+            .field("maxsize", &self.maxsize)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use spinney_threadpool::{ThreadPool, ThreadResult};
 
 /// A pool whose only thread is held up at the gate.
 fn held_up() -> (ThreadPool, Gate) {
-    let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
     block_on(pool.spawn(move || held.pass())).detach();
     gate.wait_for(1);
@@ -33,7 +33,7 @@ fn a_plain_thread_may_wait() {
 
 #[test]
 fn get_does_as_awaiting_does() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     assert_eq!(block_on(async { pool.spawn(|| 42).await.get().await }).unwrap(), 42);
     assert!(block_on(pool.spawn(|| panic!("no luck"))).wait().unwrap_err().is_panic());
 }
@@ -67,13 +67,13 @@ fn a_closure_that_is_killed_in_the_queue_never_runs() {
     assert!(failure.is_killed());
     assert!(failure.to_string().ends_with(") was killed"));
     block_on(pool.apply(|| ())).unwrap();
-    assert_eq!((Arc::strong_count(&argument), pool.size()), (1, 1));
+    assert_eq!((Arc::strong_count(&argument), pool.threads()), (1, 1));
     assert_eq!(gate.counts(), (1, 1));
 }
 
 #[test]
 fn a_closure_that_has_started_cannot_be_stopped() {
-    let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
     let running = block_on(pool.spawn(move || {
         held.pass();
@@ -113,7 +113,7 @@ fn dropping_it_lets_the_closure_run_and_drops_the_result() {
 
 #[test]
 fn a_result_that_is_there_is_dropped_with_its_owner() {
-    let (pool, counted) = (ThreadPool::new(1).unwrap(), Arc::new(()));
+    let (pool, counted) = (ThreadPool::new(1), Arc::new(()));
     let result = Arc::clone(&counted);
     let owner = block_on(pool.spawn(move || result));
     block_on(pool.apply(|| ())).unwrap();
@@ -134,7 +134,7 @@ fn waiting_may_be_given_up_and_taken_up_again() {
 #[test]
 fn results_cross_threads() {
     fn is_send<T: Send>(_: &T) {}
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let result: ThreadResult<u8> = block_on(pool.spawn(|| 42));
     is_send(&result);
     let there: Result<u8, Failure> = thread::spawn(move || result.wait()).join().unwrap();
@@ -143,7 +143,7 @@ fn results_cross_threads() {
 
 #[test]
 fn cancelled_closure_never_runs_and_frees_its_place() {
-    let pool = ThreadPool::builder().maxsize(1).queue(2).build().unwrap();
+    let pool = ThreadPool::builder().capacity(1).queue(2).build();
     let gate = Gate::default();
     let held = gate.clone();
     pool.submit(move || held.pass()).detach();
@@ -184,7 +184,7 @@ fn aborted_closure_in_the_queue_never_runs_and_frees_its_place() {
 
 #[test]
 fn abort_of_a_closure_that_runs_leaves_its_result() {
-    let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
     let running = pool.submit(move || (held.pass(), 42).1);
     gate.wait_for(1);
@@ -195,7 +195,7 @@ fn abort_of_a_closure_that_runs_leaves_its_result() {
 
 #[test]
 fn a_closure_that_has_started_or_ended_cannot_be_cancelled() {
-    let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
     let running = pool.submit(move || (held.pass(), 42).1);
     gate.wait_for(1);
@@ -269,7 +269,7 @@ fn a_link_is_called_once_by_the_thread_of_the_closure_or_later() {
 
 #[test]
 fn results_can_be_joined_together_with_greenlets() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     LocalHub::new().block_on(async {
         let results = [pool.spawn(|| 1).await, pool.spawn(|| 2).await];
         joinall(&results).await;
@@ -296,7 +296,7 @@ fn a_closure_is_one_greenlet_whenever_its_handle_is_asked_for() {
 
 #[test]
 fn each_closure_is_a_greenlet_of_its_own() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let (tell, told) = channel();
     let mut ids = Vec::new();
     let mut stale = Vec::new();

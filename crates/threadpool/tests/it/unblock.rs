@@ -75,7 +75,7 @@ fn arguments_and_results_are_dropped_once() {
 
 #[test]
 fn closures_are_refused_while_threads_are_forbidden() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let forbidden = ForbidThreads::begin();
     catch_unwind(|| drop(unblock(|| 1))).unwrap_err();
     catch_unwind(AssertUnwindSafe(|| drop(pool.submit(|| 1)))).unwrap_err();

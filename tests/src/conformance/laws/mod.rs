@@ -33,6 +33,7 @@ const TABLE: &[(&str, Law)] = &[
     ("x:pool_double_add", pools::slots_and_members_agree),
     ("x:resize_no_wake", pools::nobody_waits_for_a_free_slot),
     ("x:sem_timeout_barges", lines::first_come_first_served),
+    ("x:tp_shrink_late", pools::no_task_starts_while_all_threads_are_busy),
     ("x:waitall_lost", pools::waitall_returns_when_idle),
     ("x:waiting_miscount", pools::those_waiting_are_counted),
 ];

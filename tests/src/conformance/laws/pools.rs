@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::facts::{Call, Facts};
 use super::results::scripts_of_map;
+use crate::conformance::moments::{Moment, What};
 
 const SPAWNS: &[&str] = &["spawn", "spawn_n", "pile_spawn"];
 
@@ -23,6 +24,29 @@ const ADDS: &[&str] = &["add", "pstart"];
 pub(super) fn maps_run_in_the_slots(facts: &Facts<'_>) -> Result<(), String> {
     facts.objects("green_pool").try_for_each(|pool| no_more_run_than_slots(facts, pool))?;
     super::results::nothing_is_lost(facts)
+}
+
+/// A task of the thread pool starts only while fewer tasks run than it has threads.
+pub(super) fn no_task_starts_while_all_threads_are_busy(facts: &Facts<'_>) -> Result<(), String> {
+    let actors = facts.spec["actors"].as_array().into_iter().flatten();
+    let actors: BTreeSet<_> = actors.filter_map(|actor| actor["name"].as_str()).collect();
+    let mut threads =
+        facts.objects("threadpool").find_map(|pool| facts.spec["objects"][pool]["size"].as_u64());
+    let mut running = 0;
+    for Moment { who, what, .. } in facts.moments {
+        match what {
+            What::Called(op) if op["op"] == "tp_resize" => threads = op["size"].as_u64(),
+            What::Logged(event, ..) if event == "start" && !actors.contains(&**who) => {
+                if threads.is_some_and(|threads| running >= threads) {
+                    return Err(format!("{who} starts while {running} run"));
+                }
+                running += 1;
+            }
+            What::Logged(event, ..) if event == "end" && !actors.contains(&**who) => running -= 1,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// At no moment do more scripts run in a pool than it has slots. A script that waits for work of its

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use spinney::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Branch, CatchExit, Channel, Clock, Closed,
-    Condition, DrainReport, Event, Failure, Get, GetError, GreenPile, GreenPool, Greenlet,
-    GreenletExit, Group, HandOut, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup,
-    InsideThreadPool, Item, Items, Iwait, Join, JoinAll, Latch, LifoQueue, LinkId, LocalHub, Map,
-    Mapper, Membership, NoThreads, NotOwner, OverRelease, Owner, Panic, Peek, Permit, Pool,
-    PoolFull, PriorityQueue, Put, PutError, Queue, RLock, RLockGuard, ResourcePool,
-    ResourcePoolBuilder, Semaphore, Setter, Shield, ShutDown, SpawnTree, State, Task,
-    TaskDoneError, TaskSet, ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder,
-    ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, Timeout, TryAcquireError, Wait,
+    Condition, Event, Failure, Get, GetError, GreenPile, GreenPool, Greenlet, GreenletExit, Group,
+    HandOut, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup, InsideThreadPool, Item,
+    Items, Iwait, Join, JoinAll, Latch, LifoQueue, LinkId, LocalHub, Map, Mapper, Membership,
+    NotOwner, OverRelease, Owner, Panic, Peek, Permit, Pool, PoolFull, PriorityQueue, Put,
+    PutError, Queue, RLock, RLockGuard, ResourcePool, ResourcePoolBuilder, Semaphore, Setter,
+    Shield, ShutDown, SpawnTree, State, Task, TaskDoneError, TaskSet, ThreadImap, ThreadMap,
+    ThreadMapper, ThreadPool, ThreadPoolBuilder, ThreadPoolClosed, ThreadPoolFull, ThreadRefused,
+    ThreadResult, Timeout, TryAcquireError, Wait,
 };
 use spinney_greenlet::LazyHandle;
 
@@ -118,7 +118,6 @@ fn errors_can_be_boxed() {
     is_error::<spinney::JoinError>();
     is_error::<spinney::Failures>();
     is_error::<spinney::TaskError<Closed>>();
-    is_error::<NoThreads>();
     is_error::<NotOwner>();
     is_error::<OverRelease>();
     is_error::<PoolFull<()>>();
@@ -154,7 +153,6 @@ fn pools_are_handles_for_any_thread_where_their_hub_is() {
     is_shared::<ThreadPool>();
     is_shared::<ThreadPoolBuilder>();
     is_shared::<ThreadMapper>();
-    is_shared::<DrainReport>();
     is_shared::<spinney::PoolBuilder>();
     is_shared::<spinney::Report>();
     is_shared::<spinney::Reentry>();
@@ -191,6 +189,10 @@ fn a_map_is_for_any_thread_where_its_results_are() {
     is_movable::<Map<SendOnly>>();
     is_shared::<Map<u32>>();
     is_movable::<ThreadMap<SendOnly>>();
+    is_movable::<spinney::ThreadTryMap<SendOnly, SendOnly>>();
+    is_movable::<spinney::ThreadTryImap<SendOnly, SendOnly>>();
+    is_shared::<spinney::ThreadTryMap<u32, u32>>();
+    is_shared::<spinney::ThreadTryImap<u32, u32>>();
     is_shared::<ThreadMap<u32>>();
 }
 
@@ -273,7 +275,7 @@ fn what_waits_may_move_between_threads() {
     is_send(&green.waitall());
     is_send(&pile.spawn(async { Cell::new(1) }));
     is_send(&pile.next());
-    let threads = ThreadPool::new(1).unwrap();
+    let threads = ThreadPool::new(1);
     is_send(&threads.spawn(|| Cell::new(1)));
     is_send(&threads.apply(|| Cell::new(1)));
     is_send(&threads.join());

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use spinney::{
     BoundedSemaphore, Closed, Failure, Failures, GetError, GreenletExit, Group, InsideGroup,
-    InsideThreadPool, ItemError, JoinError, JoinableQueue, NoThreads, NotOwner, OverRelease, Owner,
-    Panic, Pool, PoolFull, PutError, Queue, RLock, Semaphore, ShutDown, TaskDoneError, TaskError,
+    InsideThreadPool, ItemError, JoinError, JoinableQueue, NotOwner, OverRelease, Owner, Panic,
+    Pool, PoolFull, PutError, Queue, RLock, Semaphore, ShutDown, TaskDoneError, TaskError,
     ThreadPool, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, Timeout, TryAcquireError, Within,
     block_on, spawn_on,
 };
@@ -133,11 +133,7 @@ fn of_queues() {
 
 #[test]
 fn of_thread_pools() {
-    assert_eq!(
-        text::<NoThreads>(ThreadPool::new(0).unwrap_err()),
-        "a thread pool needs at least one thread"
-    );
-    let pool = ThreadPool::builder().maxsize(1).queue(1).build().unwrap();
+    let pool = ThreadPool::builder().capacity(1).queue(1).build();
     let inner = pool.clone();
     let inside = pool.submit(move || block_on(inner.join())).wait().unwrap().unwrap_err();
     assert_eq!(
@@ -151,9 +147,9 @@ fn of_thread_pools() {
     assert_eq!(text::<ThreadPoolFull<_>>(full), "the thread pool's queue is full");
     opened.send(()).unwrap();
     busy.wait().unwrap().unwrap();
-    assert_eq!(text(ThreadPoolClosed), "the thread pool is closed");
+    assert_eq!(text(ThreadPoolClosed), "the thread pool was closed");
     // No machine has a stack like that.
-    let pool = ThreadPool::builder().stack_size(1 << 60).build().unwrap();
+    let pool = ThreadPool::builder().stack_size(1 << 60).build();
     let Err(Failure::Killed(exit)) = pool.submit(|| ()).wait() else { unreachable!() };
     let refused: &ThreadRefused = exit.reason().unwrap().downcast_ref().unwrap();
     assert_eq!(refused.to_string(), format!("no thread could be started: {}", refused.error()));

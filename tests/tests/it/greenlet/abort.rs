@@ -262,7 +262,7 @@ fn abort_from_another_thread_ends_a_greenlet() {
 
 #[test]
 fn closure_that_waits_for_a_thread_is_aborted() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let (open, opened) = mpsc::channel::<()>();
     let busy = pool.submit(move || opened.recv().is_err());
     let (log, dropped) = (Log::default(), Dropped::default());
@@ -281,7 +281,7 @@ fn closure_that_waits_for_a_thread_is_aborted() {
 
 #[test]
 fn aborted_closure_that_has_started_keeps_its_result() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let result = pool.submit(|| {
         Handle::current().unwrap().abort();
         42

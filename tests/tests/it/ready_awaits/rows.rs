@@ -162,20 +162,23 @@ const PILES: &[Row] = &[
 ];
 
 const THREADS: &[Row] = &[
-    row!("ThreadPool::spawn", let pool = ThreadPool::builder().queue(usize::MAX).build().unwrap()
+    row!("ThreadPool::spawn", let pool = ThreadPool::builder().queue(usize::MAX).build()
         => pool.spawn(|| ()).await.detach()),
-    row!("ThreadPool::spawn, closed", let pool = threads(), pool.kill().await
+    row!("ThreadPool::spawn, closed", let pool = threads(), ended(&pool).await
         => pool.spawn(|| ()).await.detach()),
-    row!("ThreadResult", let pool = threads(), pool.kill().await
+    row!("ThreadResult", let pool = threads(), ended(&pool).await
         => pool.spawn(|| ()).await.await.unwrap_err()),
-    row!("ThreadPool::apply", let pool = threads(), pool.kill().await
+    row!("ThreadPool::apply", let pool = threads(), ended(&pool).await
         => pool.apply(|| ()).await.unwrap_err()),
     row!("ThreadPool::join", let pool = threads() => pool.join().await.unwrap()),
-    row!("ThreadPool::drain", let pool = threads(), pool.kill().await
+    row!("ThreadPool::drain", let pool = threads(), ended(&pool).await
         => pool.drain(PATIENCE).await.unwrap()),
-    row!("ThreadPool::kill", let pool = threads(), pool.kill().await => pool.kill().await),
+    row!("ThreadPool::kill", let pool = threads(), ended(&pool).await => pool.kill().await),
+    row!("ThreadPool::shutdown", let pool = threads(), ended(&pool).await => ended(&pool).await),
+    row!("ThreadPool::spawn_within, closed", let pool = threads(), ended(&pool).await
+        => pool.spawn_within(PATIENCE, || ()).await.unwrap_err()),
     row!("ThreadImap, broken off",
-        let pool = threads(), pool.kill().await, let mut imap = pool.imap(|()| (), [])
+        let pool = threads(), ended(&pool).await, let mut imap = pool.imap(|()| (), [])
         => imap.next().await),
 ];
 
@@ -218,5 +221,9 @@ fn numbers() -> ResourcePool<u32, Make> {
 }
 
 fn threads() -> ThreadPool {
-    ThreadPool::new(1).unwrap()
+    ThreadPool::new(1)
+}
+
+async fn ended(pool: &ThreadPool) {
+    pool.shutdown(GreenletExit::new()).await;
 }

@@ -177,7 +177,7 @@ fn deadlock_names_the_line_of_a_pile_read_as_a_stream() {
 #[test]
 fn deadlock_names_the_line_of_each_wait_of_threads() {
     let sim = SimHub::new();
-    let pool = || ThreadPool::builder().maxsize(1).queue(0).build().unwrap();
+    let pool = || ThreadPool::builder().capacity(1).queue(0).build();
     let (open, opened) = std::sync::mpsc::channel::<()>();
     let [a, b, c] = [(); 3].map(|()| Rc::new(pool()));
     let hold = std::sync::Arc::new(std::sync::Mutex::new(opened));
@@ -185,9 +185,13 @@ fn deadlock_names_the_line_of_each_wait_of_threads() {
         let hold = std::sync::Arc::clone(&hold);
         sim.block_on(pool.spawn(move || hold.lock().unwrap().recv().is_ok())).detach();
     }
-    let d = Rc::new(ThreadPool::builder().maxsize(1).build().unwrap());
+    let d = Rc::new(ThreadPool::builder().capacity(1).build());
     let shared = std::sync::Arc::clone(&hold);
     sim.block_on(d.spawn(move || shared.lock().unwrap().recv().is_ok())).detach();
+    // A closure that has not started would be killed.
+    while c.waiting() > 0 {
+        std::thread::yield_now();
+    }
     assert_named(
         &sim,
         &[
@@ -198,6 +202,9 @@ fn deadlock_names_the_line_of_each_wait_of_threads() {
             stuck!(sim, "a map started", |d| d.imap(|()| (), [()]).next()),
             stuck!(sim, "ThreadPool::join", |a| a.join()),
             stuck!(sim, "ThreadPool::drain", |b| b.drain(Duration::MAX)),
+            stuck!(sim, "a place in a thread pool", |a| a.spawn_within(Duration::MAX, || ())),
+            stuck!(sim, "a map started", |d| d.try_map(Ok::<(), ()>, [()])),
+            stuck!(sim, "a map started", |d| d.try_imap(Ok::<(), ()>, [()]).next()),
             stuck!(sim, "ThreadPool::kill", |c| c.kill()),
         ],
     );

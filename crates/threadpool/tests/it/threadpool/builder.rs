@@ -7,17 +7,11 @@ use std::thread;
 use futures_lite::future::block_on;
 use spinney_greenlet::Failure;
 use spinney_test_support::Gate;
-use spinney_threadpool::{NoThreads, ThreadPool, ThreadRefused};
-
-#[test]
-fn a_builder_without_threads_is_refused() {
-    assert_eq!(ThreadPool::builder().maxsize(0).build().unwrap_err(), NoThreads);
-}
+use spinney_threadpool::{ThreadPool, ThreadRefused};
 
 #[test]
 fn threads_have_the_name_and_their_number() {
-    let (pool, gate) =
-        (ThreadPool::builder().maxsize(2).name("mill").build().unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::builder().capacity(2).name("mill").build(), Gate::default());
     let name = || {
         let held = gate.clone();
         pool.submit(move || {
@@ -38,7 +32,7 @@ fn threads_have_the_stack_asked_for() {
         let filler = std::hint::black_box([levels; 128]);
         if levels == 0 { 0 } else { 1 + deep(filler[0] - 1) }
     }
-    let pool = ThreadPool::builder().maxsize(1).stack_size(64 << 20).build().unwrap();
+    let pool = ThreadPool::builder().capacity(1).stack_size(64 << 20).build();
     // More than the standard library's two megabytes.
     assert_eq!(pool.submit(|| deep(10_000)).wait().unwrap(), 10_000);
 }
@@ -48,15 +42,14 @@ fn each_hook_is_called_once_by_each_thread_with_its_number() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (starts, stops) = (Arc::clone(&seen), Arc::clone(&seen));
     let pool = ThreadPool::builder()
-        .maxsize(2)
+        .capacity(2)
         .on_start(move |index| {
             starts.lock().unwrap().push(("start", index, thread::current().id()));
         })
         .on_stop(move |index| {
             stops.lock().unwrap().push(("stop", index, thread::current().id()));
         })
-        .build()
-        .unwrap();
+        .build();
     let gate = Gate::default();
     for _ in 0..2 {
         let held = gate.clone();
@@ -64,7 +57,7 @@ fn each_hook_is_called_once_by_each_thread_with_its_number() {
     }
     gate.wait_for(2);
     gate.open();
-    block_on(pool.kill());
+    block_on(crate::end(&pool));
     let seen = std::mem::take(&mut *seen.lock().unwrap());
     assert_eq!(seen.len(), 4);
     for index in 0..2 {
@@ -76,15 +69,14 @@ fn each_hook_is_called_once_by_each_thread_with_its_number() {
 #[test]
 fn hooks_that_panic_end_no_thread() {
     let pool = ThreadPool::builder()
-        .maxsize(1)
+        .capacity(1)
         .on_start(|_| panic!("a panic of a start hook"))
         .on_stop(|_| panic!("a panic of a stop hook"))
-        .build()
-        .unwrap();
+        .build();
     assert_eq!(pool.submit(|| 42).wait().unwrap(), 42);
-    assert_eq!(pool.size(), 1);
-    block_on(pool.kill());
-    assert_eq!(pool.size(), 0);
+    assert_eq!(pool.threads(), 1);
+    block_on(crate::end(&pool));
+    assert_eq!(pool.threads(), 0);
 }
 
 /// Whether it was killed because no thread could be started.
@@ -97,22 +89,22 @@ fn is_thread_refused(failure: &Failure) -> bool {
 #[test]
 fn closure_without_a_thread_ends_with_the_system_s_error() {
     // No machine has a stack like that.
-    let pool = ThreadPool::builder().maxsize(2).stack_size(1 << 60).build().unwrap();
+    let pool = ThreadPool::builder().capacity(2).stack_size(1 << 60).build();
     for _ in 0..3 {
         assert!(is_thread_refused(&pool.submit(|| ()).wait().unwrap_err()));
     }
     let mapped = block_on(pool.map(|n: u32| n, 0..10)).unwrap_err();
     assert!(is_thread_refused(&mapped));
-    assert_eq!((pool.size(), pool.len()), (0, 0));
+    assert_eq!((pool.threads(), pool.len()), (0, 0));
     block_on(async {
         pool.join().await.unwrap();
-        pool.kill().await;
+        crate::end(&pool).await;
     });
 }
 
 #[test]
 fn a_name_that_no_thread_can_have_is_an_error_too() {
-    let pool = ThreadPool::builder().name("a\0b").build().unwrap();
+    let pool = ThreadPool::builder().name("a\0b").build();
     let failure = pool.submit(|| ()).wait().unwrap_err();
     assert!(is_thread_refused(&failure));
     assert!(failure.to_string().contains("no thread could be started"));
@@ -120,7 +112,7 @@ fn a_name_that_no_thread_can_have_is_an_error_too() {
 
 #[test]
 fn a_queue_of_none_lets_in_as_many_as_run() {
-    let pool = ThreadPool::builder().maxsize(2).queue(0).build().unwrap();
+    let pool = ThreadPool::builder().capacity(2).queue(0).build();
     let gate = Gate::default();
     let held = || {
         let gate = gate.clone();
@@ -141,7 +133,7 @@ fn a_queue_of_none_lets_in_as_many_as_run() {
 
 #[test]
 fn an_endless_queue_takes_any_number() {
-    let pool = ThreadPool::builder().maxsize(1).queue(usize::MAX).build().unwrap();
+    let pool = ThreadPool::builder().capacity(1).queue(usize::MAX).build();
     let gate = Gate::default();
     let held = gate.clone();
     pool.submit(move || held.pass()).detach();

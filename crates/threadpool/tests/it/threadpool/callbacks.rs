@@ -7,10 +7,11 @@ use std::thread;
 use spinney_greenlet::Failure;
 use spinney_hub::{Hub, LocalHub};
 use spinney_threadpool::ThreadPool;
+use spinney_threadpool::gevent::ThreadPoolExt;
 
 #[test]
 fn callback_runs_on_the_caller_s_hub_before_the_result() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let (send, receive) = channel();
     LocalHub::new().block_on(async {
         let callback = move |sum: &u32| send.send((*sum, thread::current().id())).unwrap();
@@ -22,7 +23,7 @@ fn callback_runs_on_the_caller_s_hub_before_the_result() {
 #[test]
 fn a_callback_runs_on_the_pool_s_hub_if_it_has_one() {
     let hub = Hub::builder().threads(1).name("calls").build().unwrap();
-    let pool = ThreadPool::builder().maxsize(1).hub(hub).build().unwrap();
+    let pool = ThreadPool::builder().capacity(1).hub(hub).build();
     let (send, receive) = channel();
     let name = move |_: &u32| send.send(thread::current().name().map(str::to_owned)).unwrap();
     pool.apply_async_cb(|| 42, name).detach();
@@ -31,21 +32,21 @@ fn a_callback_runs_on_the_pool_s_hub_if_it_has_one() {
 
 #[test]
 fn a_failure_calls_nobody_and_comes_out_at_the_greenlet() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     LocalHub::new().block_on(async {
         let called = |_: &u32| unreachable!("there is no result");
         let panicked = pool.apply_async_cb(|| panic_any(17_u8), called).await.unwrap_err();
         let Failure::Panicked(panic) = panicked else { panic!("it was not killed") };
         assert_eq!(panic.into_payload().unwrap().downcast_ref(), Some(&17_u8));
-        pool.kill().await;
+        crate::end(&pool).await;
         let killed = pool.apply_async_cb(|| 42, called).await.unwrap_err();
-        assert!(killed.to_string().ends_with(") was killed: the thread pool is closed"));
+        assert!(killed.to_string().ends_with(") was killed: the thread pool was closed"));
     });
 }
 
 #[test]
 fn a_callback_that_panics_harms_nobody() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     LocalHub::new().block_on(async {
         let called = |_: &u32| panic!("a panic of a callback");
         assert_eq!(pool.apply_async_cb(|| 42, called).await.unwrap(), 42);
@@ -55,7 +56,7 @@ fn a_callback_that_panics_harms_nobody() {
 #[test]
 fn it_keeps_the_pool_alive_and_waits_for_a_place() {
     LocalHub::new().block_on(async {
-        let pool = ThreadPool::builder().maxsize(1).queue(0).build().unwrap();
+        let pool = ThreadPool::builder().capacity(1).queue(0).build();
         let sums: Vec<_> = (0..10).map(|n| pool.apply_async(move || n)).collect();
         drop(pool);
         for (n, sum) in sums.into_iter().enumerate() {

@@ -12,7 +12,7 @@ const LONG: Duration = Duration::from_secs(60);
 #[test]
 fn join_waits_for_queued_and_running_and_leaves_it_open() {
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(1), Gate::default());
         pool.join().await.unwrap();
         for _ in 0..5 {
             let held = gate.clone();
@@ -32,7 +32,7 @@ fn join_waits_for_queued_and_running_and_leaves_it_open() {
 #[test]
 fn a_drain_runs_the_queue_empty_and_refuses_what_comes() {
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let mut results = Vec::new();
         for _ in 0..5 {
             let held = gate.clone();
@@ -44,19 +44,19 @@ fn a_drain_runs_the_queue_empty_and_refuses_what_comes() {
             assert!(pool.apply(|| ()).await.unwrap_err().is_killed());
             gate.open();
             let report = drain.await.unwrap();
-            assert_eq!((report.ended, report.killed, report.running), (5, 0, 0));
+            assert_eq!((report.succeeded, report.killed, report.running), (5, 0, 0));
         }
         for result in results {
             result.await.unwrap();
         }
-        assert_eq!((pool.size(), pool.len()), (0, 0));
+        assert_eq!((pool.threads(), pool.len()), (0, 0));
     });
 }
 
 #[test]
 fn drain_without_grace_kills_the_queue_and_leaves_running() {
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(2).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(2), Gate::default());
         let mut results = Vec::new();
         for _ in 0..5 {
             let held = gate.clone();
@@ -64,20 +64,20 @@ fn drain_without_grace_kills_the_queue_and_leaves_running() {
         }
         gate.wait_for(2);
         let report = pool.drain(Duration::ZERO).await.unwrap();
-        assert_eq!((report.ended, report.killed, report.running), (0, 3, 2));
+        assert_eq!((report.succeeded, report.killed, report.running), (0, 3, 2));
         gate.open();
         for (n, result) in results.into_iter().enumerate() {
             assert_eq!(result.await.is_ok(), n < 2);
         }
-        pool.kill().await;
-        assert_eq!(pool.size(), 0);
+        crate::end(&pool).await;
+        assert_eq!(pool.threads(), 0);
     });
 }
 
 #[test]
 fn a_map_goes_on_during_a_drain() {
     block_on(async {
-        let pool = ThreadPool::new(2).unwrap();
+        let pool = ThreadPool::new(2);
         let mapped = pool.map(|n: u32| n, 0..1000);
         pool.drain(LONG).await.unwrap();
         assert_eq!(mapped.await.unwrap().len(), 1000);
@@ -87,7 +87,7 @@ fn a_map_goes_on_during_a_drain() {
 #[test]
 fn draining_an_unused_pool_is_done_at_once() {
     block_on(async {
-        let pool = ThreadPool::new(2).unwrap();
-        assert_eq!(pool.drain(LONG).await.unwrap(), spinney_threadpool::DrainReport::default());
+        let pool = ThreadPool::new(2);
+        assert_eq!(pool.drain(LONG).await.unwrap(), spinney_greenlet::Report::default());
     });
 }

@@ -23,7 +23,7 @@ fn is_refused(failure: &Failure) -> bool {
 #[test]
 fn a_kill_refuses_the_queue_and_waits_for_what_is_running() {
     block_on(async {
-        let (pool, gate, ran) = (ThreadPool::new(2).unwrap(), Gate::default(), counter());
+        let (pool, gate, ran) = (ThreadPool::new(2), Gate::default(), counter());
         let mut running = Vec::new();
         for _ in 0..2 {
             let (gate, ran) = (gate.clone(), Arc::clone(&ran));
@@ -35,16 +35,16 @@ fn a_kill_refuses_the_queue_and_waits_for_what_is_running() {
             queued.push(pool.spawn(|| panic!("it ran")).await);
         }
         {
-            let mut kill = pin!(pool.kill());
+            let mut kill = pin!(crate::end(&pool));
             assert!(poll_once(kill.as_mut()).await.is_none());
             for result in queued {
                 assert!(is_refused(&result.await.unwrap_err()), "at once, not at the end");
             }
-            assert_eq!((pool.size(), pool.len()), (2, 2));
+            assert_eq!((pool.threads(), pool.len()), (2, 2));
             gate.open();
             kill.await;
         }
-        assert_eq!((ran.load(SeqCst), pool.size(), pool.len()), (2, 0, 0));
+        assert_eq!((ran.load(SeqCst), pool.threads(), pool.len()), (2, 0, 0));
         for result in running {
             result.await.unwrap();
         }
@@ -54,17 +54,17 @@ fn a_kill_refuses_the_queue_and_waits_for_what_is_running() {
 #[test]
 fn what_is_spawned_after_a_kill_ends_as_killed() {
     block_on(async {
-        let pool = ThreadPool::new(2).unwrap();
+        let pool = ThreadPool::new(2);
         pool.apply(|| ()).await.unwrap();
-        pool.kill().await;
+        crate::end(&pool).await;
         for _ in 0..200 {
             let refused = pool.spawn(|| panic!("it ran")).await;
             assert!(refused.is_ready());
             assert!(is_refused(&refused.await.unwrap_err()));
         }
         let failure = pool.apply(|| panic!("it ran")).await.unwrap_err();
-        assert!(failure.to_string().ends_with(") was killed: the thread pool is closed"));
-        assert_eq!((pool.size(), pool.len()), (0, 0));
+        assert!(failure.to_string().ends_with(") was killed: the thread pool was closed"));
+        assert_eq!((pool.threads(), pool.len()), (0, 0));
     });
 }
 
@@ -72,7 +72,7 @@ fn what_is_spawned_after_a_kill_ends_as_killed() {
 fn a_spawn_that_waits_for_a_place_is_refused_by_a_kill() {
     const PLACES: usize = 1 + 64;
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(1), Gate::default());
         for _ in 0..PLACES {
             let gate = gate.clone();
             pool.spawn(move || gate.pass()).await.detach();
@@ -80,7 +80,7 @@ fn a_spawn_that_waits_for_a_place_is_refused_by_a_kill() {
         gate.wait_for(1);
         let mut waiting = pin!(pool.spawn(|| panic!("it ran")));
         assert!(poll_once(waiting.as_mut()).await.is_none());
-        let mut kill = pin!(pool.kill());
+        let mut kill = pin!(crate::end(&pool));
         assert!(poll_once(kill.as_mut()).await.is_none());
         assert!(is_refused(&waiting.await.await.unwrap_err()));
         gate.open();
@@ -92,29 +92,29 @@ fn a_spawn_that_waits_for_a_place_is_refused_by_a_kill() {
 #[test]
 fn killing_an_unused_pool_or_killing_again_is_ready_at_once() {
     block_on(async {
-        let pool = ThreadPool::new(2).unwrap();
-        assert!(poll_once(pool.kill()).await.is_some());
-        assert!(poll_once(pool.kill()).await.is_some());
-        let used = ThreadPool::new(2).unwrap();
+        let pool = ThreadPool::new(2);
+        assert!(poll_once(crate::end(&pool)).await.is_some());
+        assert!(poll_once(crate::end(&pool)).await.is_some());
+        let used = ThreadPool::new(2);
         used.apply(|| ()).await.unwrap();
-        used.kill().await;
-        assert!(poll_once(used.kill()).await.is_some());
+        crate::end(&used).await;
+        assert!(poll_once(crate::end(&used)).await.is_some());
     });
 }
 
 #[test]
 fn a_kill_whose_wait_is_dropped_goes_ahead() {
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();
         let running = pool.spawn(move || held.pass()).await;
         gate.wait_for(1);
-        assert!(poll_once(pool.kill()).await.is_none());
+        assert!(poll_once(crate::end(&pool)).await.is_none());
         assert!(is_refused(&pool.apply(|| panic!("it ran")).await.unwrap_err()));
         gate.open();
         running.await.unwrap();
-        pool.kill().await;
-        assert_eq!(pool.size(), 0);
+        crate::end(&pool).await;
+        assert_eq!(pool.threads(), 0);
     });
 }
 
@@ -133,7 +133,7 @@ fn after_a_kill_the_threads_have_ended() {
     }
     for _ in 0..50 {
         block_on(async {
-            let (pool, gate, ended) = (ThreadPool::new(3).unwrap(), Gate::default(), counter());
+            let (pool, gate, ended) = (ThreadPool::new(3), Gate::default(), counter());
             for _ in 0..3 {
                 let (gate, end) = (gate.clone(), AtTheEnd(Arc::clone(&ended)));
                 let mark = move || {
@@ -144,7 +144,7 @@ fn after_a_kill_the_threads_have_ended() {
             }
             gate.wait_for(3);
             gate.open();
-            pool.kill().await;
+            crate::end(&pool).await;
             assert_eq!(ended.load(SeqCst), 3);
         });
     }
@@ -153,7 +153,7 @@ fn after_a_kill_the_threads_have_ended() {
 #[test]
 fn dropped_pool_lets_running_closures_end_and_refuses_the_rest() {
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();
         let running = pool
             .spawn(move || {
@@ -186,7 +186,7 @@ fn the_threads_of_a_dropped_pool_end() {
         static END: RefCell<Option<Tells>> = const { RefCell::new(None) };
     }
     let (send, ended) = channel();
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let mark = move || END.set(Some(Tells(send)));
     block_on(pool.apply(mark)).unwrap();
     drop(pool);
@@ -196,7 +196,7 @@ fn the_threads_of_a_dropped_pool_end() {
 #[test]
 fn a_closure_may_drop_the_last_handle_of_its_own_pool() {
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let (own, held) = (pool.clone(), gate.clone());
         let last = move || {
             held.pass();
@@ -213,7 +213,7 @@ fn a_closure_may_drop_the_last_handle_of_its_own_pool() {
 #[test]
 fn arguments_of_refused_closures_are_dropped_once() {
     block_on(async {
-        let (pool, gate, counted) = (ThreadPool::new(1).unwrap(), Gate::default(), Arc::new(()));
+        let (pool, gate, counted) = (ThreadPool::new(1), Gate::default(), Arc::new(()));
         let held = gate.clone();
         pool.spawn(move || held.pass()).await.detach();
         gate.wait_for(1);

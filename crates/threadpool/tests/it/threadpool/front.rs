@@ -9,7 +9,7 @@ use spinney_test_support::Gate;
 use spinney_threadpool::{ThreadPool, ThreadResult};
 
 fn unbounded(maxsize: usize) -> ThreadPool {
-    ThreadPool::builder().maxsize(maxsize).queue(usize::MAX).build().unwrap()
+    ThreadPool::builder().capacity(maxsize).queue(usize::MAX).build()
 }
 
 fn held(pool: &ThreadPool, gate: &Gate) -> ThreadResult<()> {
@@ -64,7 +64,7 @@ fn what_is_behind_one_that_takes_long_is_begun_by_others() {
 fn a_kill_ends_all_that_has_not_begun() {
     let (pool, gate, results, _) = begun(0, 200);
     let report = block_on(pool.drain(Duration::ZERO)).unwrap();
-    assert_eq!((report.ended, report.killed, report.running), (0, 199, 1));
+    assert_eq!((report.succeeded, report.killed, report.running), (1, 199, 1));
     gate.open();
     for (n, result) in results.into_iter().enumerate() {
         assert_eq!(result.wait().is_ok(), n == 0);
@@ -74,9 +74,9 @@ fn a_kill_ends_all_that_has_not_begun() {
 #[test]
 fn threads_that_are_too_many_begin_nothing_more() {
     let (pool, gate, results, other) = begun(2, 20);
-    pool.set_maxsize(1).unwrap();
+    pool.resize(1);
     other.open();
-    while pool.size() > 1 {
+    while pool.threads() > 1 {
         assert_eq!(gate.counts(), (1, 1));
         thread::yield_now();
     }
@@ -93,11 +93,11 @@ fn no_more_threads_start_than_there_is_work_for() {
     let mut results = vec![held(&pool, &gate)];
     gate.wait_for(1);
     results.extend([held(&pool, &gate), held(&pool, &gate)]);
-    pool.set_maxsize(8).unwrap();
+    pool.resize(8);
     // The second takes what the first has moved to the front.
     gate.wait_for(3);
     results.push(held(&pool, &gate));
-    assert_eq!(pool.size(), 4);
+    assert_eq!(pool.threads(), 4);
     gate.open();
     for result in results {
         result.wait().unwrap();

@@ -10,7 +10,7 @@ use spinney_threadpool::{InsideThreadPool, ThreadPool};
 
 #[test]
 fn apply_from_inside_runs_in_place() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let own = pool.clone();
     let nested = pool.submit(move || {
         let here = thread::current().id();
@@ -25,7 +25,7 @@ fn apply_from_inside_runs_in_place() {
 
 #[test]
 fn a_closure_of_another_pool_is_not_inside() {
-    let (pool, other) = (ThreadPool::new(1).unwrap(), ThreadPool::new(1).unwrap());
+    let (pool, other) = (ThreadPool::new(1), ThreadPool::new(1));
     let asked = other.clone();
     let elsewhere = pool.submit(move || {
         let here = thread::current().id();
@@ -36,7 +36,7 @@ fn a_closure_of_another_pool_is_not_inside() {
 
 #[test]
 fn a_spawn_from_inside_waits_for_no_place() {
-    let pool = ThreadPool::builder().maxsize(1).queue(0).build().unwrap();
+    let pool = ThreadPool::builder().capacity(1).queue(0).build();
     let own = pool.clone();
     let outer = pool.submit(move || (0..10).map(|n| own.submit(move || n)).collect::<Vec<_>>());
     let inner = outer.wait().unwrap().into_iter();
@@ -48,7 +48,7 @@ fn a_spawn_from_inside_waits_for_no_place() {
 
 #[test]
 fn a_map_from_inside_needs_no_other_thread() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let own = pool.clone();
     let mapped = pool.submit(move || {
         let list = block_on(own.map(|n: u32| 2 * n, 0..100)).unwrap();
@@ -62,11 +62,11 @@ fn a_map_from_inside_needs_no_other_thread() {
 #[test]
 fn a_kill_from_inside_closes_the_pool_and_waits_for_nothing() {
     for killers in [1, 2] {
-        let pool = ThreadPool::new(2).unwrap();
+        let pool = ThreadPool::new(2);
         let kill = || {
             let own = pool.clone();
             pool.submit(move || {
-                block_on(own.kill());
+                block_on(crate::end(&own));
                 assert!(block_on(own.apply(|| 42)).is_ok(), "in place it still runs");
                 own.submit(|| ()).wait().unwrap_err();
             })
@@ -76,14 +76,14 @@ fn a_kill_from_inside_closes_the_pool_and_waits_for_nothing() {
             // The second one may have come too late.
             assert!(result.wait().is_ok() || killers == 2);
         }
-        block_on(pool.kill());
-        assert_eq!(pool.size(), 0);
+        block_on(crate::end(&pool));
+        assert_eq!(pool.threads(), 0);
     }
 }
 
 #[test]
 fn to_wait_for_one_s_own_end_is_an_error() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let own = pool.clone();
     let waits = pool.submit(move || {
         assert_eq!(block_on(own.join()), Err(InsideThreadPool));
@@ -95,7 +95,7 @@ fn to_wait_for_one_s_own_end_is_an_error() {
 
 #[test]
 fn hubs_and_greenlets_work_inside() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let local = pool.submit(|| {
         LocalHub::new().block_on(async {
             let greenlet = spinney_greenlet::spawn(async { 40 });
@@ -113,7 +113,7 @@ fn hubs_and_greenlets_work_inside() {
 #[test]
 fn closure_is_inside_while_it_blocks_and_its_tasks_are_not() {
     let hub = Hub::builder().threads(1).build().unwrap();
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let (asked, asks) = (pool.clone(), hub.clone());
     let closure = pool.submit(move || {
         let own = asked.clone();
@@ -126,7 +126,7 @@ fn closure_is_inside_while_it_blocks_and_its_tasks_are_not() {
 #[test]
 fn closure_is_on_the_hub_of_its_caller() {
     let hub = Hub::builder().threads(1).name("caller").build().unwrap();
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let name = || thread::current().name().unwrap_or_default().to_owned();
     let nested = move || {
         let greenlet = spinney_greenlet::spawn(async move { name() });

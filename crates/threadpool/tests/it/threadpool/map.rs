@@ -8,7 +8,7 @@ use std::thread;
 
 use futures_lite::StreamExt;
 use futures_lite::future::{block_on, poll_once};
-use spinney_greenlet::{Failure, Handle};
+use spinney_greenlet::Handle;
 use spinney_test_support::Gate;
 use spinney_threadpool::{ThreadPool, ThreadPoolClosed};
 
@@ -31,7 +31,7 @@ fn settle(pool: &ThreadPool) {
 
 #[test]
 fn results_come_in_the_order_of_the_input() {
-    let pool = ThreadPool::new(3).unwrap();
+    let pool = ThreadPool::new(3);
     for items in [0, 1, 2, 1000] {
         let expected: Vec<u32> = (0..items).map(|n| 2 * n).collect();
         assert_eq!(block_on(pool.map(|n: u32| 2 * n, 0..items)).unwrap(), expected);
@@ -45,7 +45,7 @@ fn results_come_in_the_order_of_the_input() {
 
 #[test]
 fn unordered_results_come_as_they_are_done() {
-    let (pool, gate) = (ThreadPool::new(2).unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::new(2), Gate::default());
     let held = gate.clone();
     let wait_if_first = move |n: u32| {
         if n == 0 {
@@ -69,11 +69,11 @@ fn unordered_results_come_as_they_are_done() {
 
 #[test]
 fn all_threads_work_for_a_map_and_no_more() {
-    let (pool, gate) = (ThreadPool::new(3).unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::new(3), Gate::default());
     let held = gate.clone();
     let mapped = pool.map(move |_| held.pass(), 0..20);
     gate.wait_for(3);
-    assert_eq!((pool.size(), pool.len()), (3, 3));
+    assert_eq!((pool.threads(), pool.len()), (3, 3));
     gate.open();
     assert_eq!(block_on(mapped).unwrap().len(), 20);
     assert_eq!(gate.counts(), (20, 3));
@@ -81,33 +81,33 @@ fn all_threads_work_for_a_map_and_no_more() {
 
 #[test]
 fn at_most_maxsize_items_are_open_and_one_for_the_reader() {
-    let pool = ThreadPool::new(2).unwrap();
+    let pool = ThreadPool::new(2);
     for maxsize in [0, 1, 3] {
         let (items, pulled) = counted();
         let mut results = pool.mapper().maxsize(maxsize).imap(|n| n, items);
         settle(&pool);
-        assert_eq!(pulled.load(SeqCst), maxsize);
+        assert_eq!(pulled.load(SeqCst), maxsize + 1, "one is taken ahead");
         for n in 0..20 {
             assert_eq!(block_on(results.next()).unwrap().unwrap(), n);
             settle(&pool);
-            assert!(pulled.load(SeqCst) <= n + 2 + maxsize);
+            assert!(pulled.load(SeqCst) <= n + 3 + maxsize);
         }
     }
 }
 
 #[test]
 fn by_default_twice_the_threads_are_open() {
-    let pool = ThreadPool::new(2).unwrap();
+    let pool = ThreadPool::new(2);
     let (items, pulled) = counted();
     let results = pool.imap(|n| n, items);
     settle(&pool);
-    assert_eq!(pulled.load(SeqCst), 4);
+    assert_eq!(pulled.load(SeqCst), 5, "four are open, and one is taken ahead");
     drop(results);
 }
 
 #[test]
 fn unbounded_results_pile_up_unread() {
-    let pool = ThreadPool::new(2).unwrap();
+    let pool = ThreadPool::new(2);
     let results = pool.mapper().unbounded().imap(|n: u32| n, 0..1000);
     settle(&pool);
     assert_eq!(block_on(results.collect::<Vec<_>>()).len(), 1000);
@@ -115,28 +115,33 @@ fn unbounded_results_pile_up_unread() {
 
 #[test]
 fn panicking_item_comes_out_in_its_place() {
-    let pool = ThreadPool::new(2).unwrap();
+    let pool = ThreadPool::new(2);
     let results = pool.imap(|n: u32| assert_ne!(n, 3), 0..10);
     let results: Vec<_> = block_on(results.collect());
     let failed: Vec<_> = results.iter().map(Result::is_err).collect();
     assert!(failed.iter().enumerate().all(|(n, failed)| *failed == (n == 3)));
     let first = block_on(pool.map(|n: u32| assert!(n % 4 != 3, "number {n}"), 0..10)).unwrap_err();
-    assert_eq!(first.to_string(), "panicked: number 3");
+    assert_eq!(first.index(), 3);
+    let text = first.to_string();
+    assert!(
+        text.starts_with("item 3, greenlet ") && text.ends_with(", panicked: number 3"),
+        "{text}"
+    );
 }
 
 #[test]
 fn an_input_that_panics_ends_the_map_with_that() {
-    let pool = ThreadPool::new(2).unwrap();
+    let pool = ThreadPool::new(2);
     let items = (0..10).inspect(|n| assert!(*n < 5, "the input's panic"));
     let results: Vec<_> = block_on(pool.imap(|n: u32| n, items).collect());
     assert_eq!(results.len(), 6);
-    assert_eq!(results[5].as_ref().unwrap_err().to_string(), "panicked: the input's panic");
+    assert_eq!(results[5].as_ref().unwrap_err().to_string(), "item 5 panicked: the input's panic");
     assert_eq!(pool.submit(|| 42).wait().unwrap(), 42);
 }
 
 #[test]
 fn a_map_lets_others_have_their_turn() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let endless = pool.mapper().unbounded().imap_unordered(|n: u64| n, 0..);
     for n in 0..10 {
         assert_eq!(pool.submit(move || n).wait().unwrap(), n);
@@ -149,7 +154,7 @@ fn a_map_lets_others_have_their_turn() {
 
 #[test]
 fn dropping_the_stream_ends_the_map_and_drops_each_thing_once() {
-    let (pool, held) = (ThreadPool::new(2).unwrap(), Arc::new(()));
+    let (pool, held) = (ThreadPool::new(2), Arc::new(()));
     let func = Arc::clone(&held);
     let results = pool.mapper().unbounded().imap(move |_| Arc::clone(&func), 0..);
     drop(results);
@@ -161,7 +166,7 @@ fn dropping_the_stream_ends_the_map_and_drops_each_thing_once() {
 
 #[test]
 fn a_detached_map_runs_to_its_end_and_keeps_its_pool() {
-    let (pool, seen) = (ThreadPool::new(2).unwrap(), Arc::new(AtomicUsize::new(0)));
+    let (pool, seen) = (ThreadPool::new(2), Arc::new(AtomicUsize::new(0)));
     let counts = Arc::clone(&seen);
     let results = pool.mapper().maxsize(1).imap(move |_| counts.fetch_add(1, SeqCst), 0..1000);
     results.detach();
@@ -176,21 +181,20 @@ fn a_detached_map_runs_to_its_end_and_keeps_its_pool() {
 #[test]
 fn a_kill_is_the_last_failure_of_a_map() {
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();
         let mut results = pool.mapper().unbounded().imap(move |n: u32| (held.pass(), n).1, 0..);
         gate.wait_for(1);
         {
-            let mut kill = pin!(pool.kill());
+            let mut kill = pin!(crate::end(&pool));
             assert!(poll_once(kill.as_mut()).await.is_none());
             gate.open();
             kill.await;
         }
         assert_eq!(results.next().await.unwrap().unwrap(), 0, "what was running");
-        let Err(Failure::Killed(exit)) = results.next().await.unwrap() else {
-            panic!("the input was not over");
-        };
-        assert!(exit.reason().unwrap().is::<ThreadPoolClosed>());
+        let error = results.next().await.unwrap().unwrap_err();
+        assert_eq!(error.index(), 1);
+        assert!(error.killed().unwrap().reason().unwrap().is::<ThreadPoolClosed>());
         assert!(results.next().await.is_none());
         assert!(pool.map(|n: u32| n, 0..3).await.unwrap_err().is_killed());
         assert!(pool.is_empty());
@@ -199,14 +203,14 @@ fn a_kill_is_the_last_failure_of_a_map() {
 
 #[test]
 fn a_thread_s_share_of_a_map_is_a_greenlet() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let inside = block_on(pool.map(|_: u32| Handle::current().is_some(), 0..3)).unwrap();
     assert_eq!(inside, [true; 3]);
 }
 
 #[test]
 fn a_plain_thread_may_read_a_stream() {
-    let pool = ThreadPool::new(2).unwrap();
+    let pool = ThreadPool::new(2);
     let sum = thread::spawn(move || {
         let results = futures_lite::stream::block_on(pool.imap(|n: u32| n, 0..100));
         results.map(Result::unwrap).sum::<u32>()
@@ -216,7 +220,7 @@ fn a_plain_thread_may_read_a_stream() {
 
 #[test]
 fn what_still_runs_is_waited_for_though_all_others_are_done() {
-    let (pool, gate) = (ThreadPool::new(2).unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::new(2), Gate::default());
     let (held, done) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
     let counts = Arc::clone(&done);
     let run = move |n: usize| {

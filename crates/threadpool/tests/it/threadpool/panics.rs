@@ -21,13 +21,13 @@ impl Drop for Bomb {
 /// failure.
 async fn is_alive(pool: &ThreadPool) -> bool {
     let next = pool.apply(|| ()).within(Duration::from_secs(5)).await;
-    next.is_ok_and(|result| result.is_ok()) && pool.size() == 1
+    next.is_ok_and(|result| result.is_ok()) && pool.threads() == 1
 }
 
 #[test]
 fn a_panic_comes_out_at_its_result_and_the_thread_lives() {
     LocalHub::new().block_on(async {
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         let thread = pool.apply(|| std::thread::current().id()).await.unwrap();
         for n in 0..10 {
             let failure = pool.apply(move || panic!("number {n}")).await.unwrap_err();
@@ -42,7 +42,7 @@ fn a_panic_comes_out_at_its_result_and_the_thread_lives() {
 #[test]
 fn the_payload_of_a_panic_comes_out_whole() {
     LocalHub::new().block_on(async {
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         let Err(Failure::Panicked(panic)) = pool.apply(|| panic_any(42_u8)).await else {
             panic!("it panicked");
         };
@@ -53,7 +53,7 @@ fn the_payload_of_a_panic_comes_out_whole() {
 #[test]
 fn a_panic_that_nobody_waits_for_ends_no_thread() {
     LocalHub::new().block_on(async {
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         pool.spawn(|| panic!("a panic that the test asked for")).await.detach();
         assert!(is_alive(&pool).await);
     });
@@ -62,7 +62,7 @@ fn a_panic_that_nobody_waits_for_ends_no_thread() {
 #[test]
 fn an_argument_that_panics_when_it_is_dropped_ends_no_thread() {
     LocalHub::new().block_on(async {
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         let bomb = Bomb;
         let failure = pool.apply(move || drop(bomb)).await.unwrap_err();
         assert!(failure.to_string().ends_with(") panicked: a panic of a destructor"));
@@ -74,7 +74,7 @@ fn an_argument_that_panics_when_it_is_dropped_ends_no_thread() {
 fn unread_result_that_panics_when_dropped_ends_no_thread() {
     LocalHub::new().block_on(async {
         for started in [false, true] {
-            let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+            let (pool, gate) = (ThreadPool::new(1), Gate::default());
             let held = gate.clone();
             let bomb = move || {
                 held.pass();
@@ -95,7 +95,7 @@ fn unread_result_that_panics_when_dropped_ends_no_thread() {
 #[test]
 fn a_payload_that_panics_when_it_is_dropped_ends_no_thread() {
     LocalHub::new().block_on(async {
-        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();
         let bomb = move || {
             held.pass();
@@ -110,7 +110,7 @@ fn a_payload_that_panics_when_it_is_dropped_ends_no_thread() {
 #[test]
 fn failure_names_the_line_that_spawned_the_closure() {
     LocalHub::new().block_on(async {
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         let first = line!() + 1;
         let spawned = pool.spawn(|| panic!("no luck")).await.await.unwrap_err();
         let applied = pool.apply(|| panic!("no luck")).await.unwrap_err();

@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use futures_lite::future::block_on;
+use futures_lite::future::{block_on, poll_once};
 use spinney_test_support::Gate;
-use spinney_threadpool::{NoThreads, ThreadPool, ThreadResult};
+use spinney_threadpool::{ThreadPool, ThreadResult};
 
 /// Puts `count` closures to `pool` that wait at `gate`.
 fn fill(pool: &ThreadPool, gate: &Gate, count: usize) -> Vec<ThreadResult<()>> {
@@ -17,21 +17,21 @@ fn fill(pool: &ThreadPool, gate: &Gate, count: usize) -> Vec<ThreadResult<()>> {
 }
 
 /// Gives threads the time to end that are about to.
-fn wait_for_size(pool: &ThreadPool, size: usize) {
-    while pool.size() != size {
+fn wait_for_threads(pool: &ThreadPool, size: usize) {
+    while pool.threads() != size {
         thread::yield_now();
     }
 }
 
 #[test]
 fn more_threads_take_up_what_waits_at_once() {
-    let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let results = fill(&pool, &gate, 10);
     gate.wait_for(1);
-    assert_eq!((pool.size(), pool.idle()), (1, 0));
-    pool.set_maxsize(4).unwrap();
+    assert_eq!((pool.threads(), pool.idle()), (1, 0));
+    pool.resize(4);
     gate.wait_for(4);
-    assert_eq!((pool.size(), pool.maxsize(), gate.counts()), (4, 4, (4, 4)));
+    assert_eq!((pool.threads(), pool.capacity(), gate.counts()), (4, 4, (4, 4)));
     gate.open();
     for result in results {
         result.wait().unwrap();
@@ -41,19 +41,19 @@ fn more_threads_take_up_what_waits_at_once() {
 
 #[test]
 fn fewer_threads_end_as_they_finish() {
-    let (pool, gate) = (ThreadPool::new(3).unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::new(3), Gate::default());
     let running = fill(&pool, &gate, 3);
     gate.wait_for(3);
-    pool.set_maxsize(1).unwrap();
+    pool.resize(1);
     let later = Gate::default();
     let queued = fill(&pool, &later, 5);
-    assert_eq!((pool.size(), pool.len()), (3, 8), "what runs goes on");
+    assert_eq!((pool.threads(), pool.len()), (3, 8), "what runs goes on");
     gate.open();
     for result in running {
         result.wait().unwrap();
     }
     later.wait_for(1);
-    wait_for_size(&pool, 1);
+    wait_for_threads(&pool, 1);
     assert_eq!(later.counts(), (1, 1));
     later.open();
     for result in queued {
@@ -65,27 +65,26 @@ fn fewer_threads_end_as_they_finish() {
 #[test]
 fn surplus_idle_threads_end_immediately_and_the_rest_works() {
     for _ in 0..50 {
-        let (pool, gate) = (ThreadPool::new(4).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(4), Gate::default());
         let running = fill(&pool, &gate, 4);
         gate.wait_for(4);
         gate.open();
         for result in running {
             result.wait().unwrap();
         }
-        pool.set_maxsize(1).unwrap();
+        pool.resize(1);
         // It may be put to a thread that is about to end, which has to see to it.
         assert_eq!(pool.submit(|| 42).wait().unwrap(), 42);
-        wait_for_size(&pool, 1);
+        wait_for_threads(&pool, 1);
     }
 }
 
 #[test]
 fn more_threads_let_more_wait() {
-    let (pool, gate) =
-        (ThreadPool::builder().maxsize(1).queue(1).build().unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::builder().capacity(1).queue(1).build(), Gate::default());
     let mut results = fill(&pool, &gate, 2);
     assert!(pool.try_spawn(|| ()).is_err());
-    pool.set_maxsize(2).unwrap();
+    pool.resize(2);
     results.extend(fill(&pool, &gate, 1));
     assert!(pool.try_spawn(|| ()).is_err());
     gate.open();
@@ -95,27 +94,95 @@ fn more_threads_let_more_wait() {
 }
 
 #[test]
-fn no_threads_at_all_are_refused() {
-    let pool = ThreadPool::new(2).unwrap();
-    assert_eq!(pool.set_maxsize(0), Err(NoThreads));
-    assert_eq!(pool.maxsize(), 2);
+fn pool_of_capacity_zero_starts_nothing_until_resized() {
+    let pool = ThreadPool::builder().capacity(0).queue(10).build();
+    let result = pool.submit(|| 42);
+    let mapped = pool.map(|n: u32| n, 0..3);
+    assert!(pool.is_paused());
+    assert_eq!((pool.threads(), pool.len(), pool.waiting()), (0, 2, 2));
+    pool.resize(1);
+    assert_eq!(result.wait().unwrap(), 42);
+    assert_eq!(block_on(mapped).unwrap(), [0, 1, 2]);
+    assert!(!pool.is_paused());
+}
+
+#[test]
+fn new_pool_of_capacity_zero_has_no_place_until_resized() {
+    let pool = ThreadPool::new(0);
+    let mut waiting = Box::pin(pool.spawn(|| 42));
+    assert!(block_on(poll_once(&mut waiting)).is_none());
+    assert_eq!((pool.len(), pool.waiting()), (0, 1));
+    pool.resize(1);
+    assert_eq!(block_on(waiting).wait().unwrap(), 42);
+}
+
+#[test]
+fn resize_to_zero_lets_what_runs_finish_and_ends_its_thread() {
+    let (pool, gate) = (ThreadPool::new(1), Gate::default());
+    let running = fill(&pool, &gate, 2);
+    gate.wait_for(1);
+    pool.resize(0);
+    gate.open();
+    wait_for_threads(&pool, 0);
+    assert_eq!((gate.counts().0, pool.len()), (1, 1));
+    pool.resize(2);
+    for result in running {
+        result.wait().unwrap();
+    }
+}
+
+#[test]
+fn paused_pool_starts_nothing_until_it_is_resumed() {
+    let (pool, gate) = (ThreadPool::new(2), Gate::default());
+    let running = fill(&pool, &gate, 1);
+    gate.wait_for(1);
+    pool.pause();
+    let queued = pool.submit(|| 42);
+    let mapped = pool.map(|n: u32| n, 0..3);
+    gate.open();
+    for result in running {
+        result.wait().unwrap();
+    }
+    while pool.idle() < pool.threads() {
+        thread::yield_now();
+    }
+    assert!(pool.is_paused() && !queued.is_ready());
+    pool.resume();
+    assert_eq!(queued.wait().unwrap(), 42);
+    assert_eq!(block_on(mapped).unwrap(), [0, 1, 2]);
+}
+
+#[test]
+fn map_that_runs_stops_at_a_pause_and_goes_on_after_it() {
+    let (pool, gate) = (ThreadPool::new(1), Gate::default());
+    let held = gate.clone();
+    let mapped = pool.map(move |n: u32| (held.pass(), n).1, 0..10);
+    gate.wait_for(1);
+    pool.pause();
+    gate.open();
+    while pool.waiting() == 0 {
+        thread::yield_now();
+    }
+    assert_eq!(gate.counts().0, 1);
+    pool.resume();
+    assert_eq!(block_on(mapped).unwrap().len(), 10);
 }
 
 #[test]
 fn idle_threads_end_after_their_timeout_and_come_back() {
-    let pool = ThreadPool::builder().maxsize(2).idle_timeout(Duration::ZERO).build().unwrap();
+    let pool = ThreadPool::builder().capacity(2).idle_timeout(Duration::ZERO).build();
     for n in 0..100 {
         assert_eq!(pool.submit(move || n).wait().unwrap(), n);
         if n % 10 == 0 {
-            wait_for_size(&pool, 0);
+            wait_for_threads(&pool, 0);
         }
     }
-    block_on(pool.kill());
+    block_on(crate::end(&pool));
 }
 
 #[test]
 fn without_a_timeout_idle_threads_stay() {
-    let (pool, gate) = (ThreadPool::new(2).unwrap(), Gate::default());
+    let (pool, gate) = (ThreadPool::new(2), Gate::default());
     let results = fill(&pool, &gate, 2);
     gate.wait_for(2);
     gate.open();
@@ -125,12 +192,12 @@ fn without_a_timeout_idle_threads_stay() {
     while pool.idle() < 2 {
         thread::yield_now();
     }
-    assert_eq!((pool.size(), pool.len()), (2, 0));
+    assert_eq!((pool.threads(), pool.len()), (2, 0));
 }
 
 #[test]
 fn an_idle_pool_uses_no_cpu() {
-    let pool = ThreadPool::new(2).unwrap();
+    let pool = ThreadPool::new(2);
     let ticks = || {
         // A thread's time in user and in kernel mode, in ticks: behind its name in brackets.
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();

@@ -5,18 +5,12 @@ use std::thread;
 
 use futures_lite::future::block_on;
 use spinney_hub::{Hub, LocalHub, Spawn};
-use spinney_threadpool::{NoThreads, ThreadPool};
-
-#[test]
-fn a_pool_without_threads_is_refused() {
-    assert_eq!(ThreadPool::new(0).unwrap_err(), NoThreads);
-    assert_eq!(NoThreads.to_string(), "a thread pool needs at least one thread");
-}
+use spinney_threadpool::ThreadPool;
 
 #[test]
 fn each_closure_s_result_comes_back_to_its_owner() {
     block_on(async {
-        let pool = ThreadPool::new(3).unwrap();
+        let pool = ThreadPool::new(3);
         let mut results = Vec::new();
         for n in 0..1000_u64 {
             results.push(pool.spawn(move || n * n).await);
@@ -30,7 +24,7 @@ fn each_closure_s_result_comes_back_to_its_owner() {
 #[test]
 fn one_thread_runs_closures_first_in_first_out() {
     block_on(async {
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         let (send, receive) = std::sync::mpsc::channel();
         for n in 0..50 {
             let send = send.clone();
@@ -43,7 +37,7 @@ fn one_thread_runs_closures_first_in_first_out() {
 
 #[test]
 fn closures_run_on_the_pool_s_threads() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let name = || thread::current().name().map(str::to_owned);
     let seen = block_on(pool.apply(name)).unwrap();
     assert_eq!(seen.as_deref(), Some("spinney-worker-0"));
@@ -51,7 +45,7 @@ fn closures_run_on_the_pool_s_threads() {
 
 #[test]
 fn apply_waits_for_the_result() {
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     assert_eq!(block_on(pool.apply(|| 42)).unwrap(), 42);
     assert!(block_on(pool.apply(|| panic!("no luck"))).unwrap_err().is_panic());
 }
@@ -59,11 +53,11 @@ fn apply_waits_for_the_result() {
 #[test]
 fn it_is_usable_from_each_hub() {
     async fn use_it() -> u64 {
-        let pool = ThreadPool::new(2).unwrap();
+        let pool = ThreadPool::new(2);
         let one = pool.spawn(|| 40).await;
         let two = pool.apply(|| 2).await.unwrap();
         let sum = one.await.unwrap() + two;
-        pool.kill().await;
+        crate::end(&pool).await;
         sum
     }
     let hub = Hub::builder().threads(2).build().unwrap();
@@ -75,7 +69,7 @@ fn it_is_usable_from_each_hub() {
 #[test]
 fn a_local_hub_goes_on_while_its_closures_run() {
     let hub = LocalHub::new();
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     let gate = spinney_test_support::Gate::default();
     let (held, open) = (gate.clone(), gate.clone());
     hub.block_on(async {
@@ -89,7 +83,7 @@ fn a_local_hub_goes_on_while_its_closures_run() {
 
 #[test]
 fn handles_are_the_same_pool_on_any_thread() {
-    let pool = ThreadPool::new(2).unwrap();
+    let pool = ThreadPool::new(2);
     thread::scope(|scope| {
         for n in 0..8 {
             let pool = pool.clone();
@@ -100,13 +94,13 @@ fn handles_are_the_same_pool_on_any_thread() {
             });
         }
     });
-    assert!(pool.size() <= 2);
+    assert!(pool.threads() <= 2);
 }
 
 #[test]
 fn arguments_and_results_are_dropped_once() {
     let counted = Arc::new(());
-    let pool = ThreadPool::new(2).unwrap();
+    let pool = ThreadPool::new(2);
     block_on(async {
         let mut results = Vec::new();
         for _ in 0..100 {
@@ -122,8 +116,8 @@ fn arguments_and_results_are_dropped_once() {
 
 #[test]
 fn a_spawn_that_was_never_polled_drops_its_closure() {
-    let (pool, counted) = (ThreadPool::new(1).unwrap(), Arc::new(()));
+    let (pool, counted) = (ThreadPool::new(1), Arc::new(()));
     let argument = Arc::clone(&counted);
     drop(pool.spawn(move || drop(argument)));
-    assert_eq!((Arc::strong_count(&counted), pool.len(), pool.size()), (1, 0, 0));
+    assert_eq!((Arc::strong_count(&counted), pool.len(), pool.threads()), (1, 0, 0));
 }

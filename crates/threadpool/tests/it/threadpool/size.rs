@@ -19,33 +19,33 @@ async fn fill(pool: &ThreadPool, gate: &Gate, count: usize) -> Vec<ThreadResult<
 #[test]
 fn threads_start_when_there_is_work_for_them() {
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(3).unwrap(), Gate::default());
-        assert_eq!((pool.size(), pool.maxsize(), pool.len()), (0, 3, 0));
+        let (pool, gate) = (ThreadPool::new(3), Gate::default());
+        assert_eq!((pool.threads(), pool.capacity(), pool.len()), (0, 3, 0));
         let mut results = Vec::new();
         for expected in [1, 2, 3, 3, 3] {
             results.extend(fill(&pool, &gate, 1).await);
-            assert_eq!(pool.size(), expected);
+            assert_eq!(pool.threads(), expected);
         }
         assert_eq!(pool.len(), 5);
         gate.open();
         for result in results {
             result.await.unwrap();
         }
-        assert_eq!(pool.size(), 3);
+        assert_eq!(pool.threads(), 3);
     });
 }
 
 #[test]
 fn an_idle_thread_is_used_again() {
     block_on(async {
-        let pool = ThreadPool::new(8).unwrap();
+        let pool = ThreadPool::new(8);
         let first = pool.apply(|| std::thread::current().id()).await.unwrap();
         for _ in 0..20 {
             // A thread counts as idle a moment after its result is there: one more may start.
             pool.apply(|| ()).await.unwrap();
             yield_now().await;
         }
-        assert!(pool.size() >= 1 && pool.size() <= 8);
+        assert!(pool.threads() >= 1 && pool.threads() <= 8);
         assert_ne!(first, std::thread::current().id());
     });
 }
@@ -53,10 +53,10 @@ fn an_idle_thread_is_used_again() {
 #[test]
 fn no_more_than_maxsize_run_at_once_and_no_fewer() {
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(4).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(4), Gate::default());
         let results = fill(&pool, &gate, 100).await;
         gate.wait_for(4);
-        assert_eq!((gate.counts(), pool.size(), pool.len()), ((4, 4), 4, 100));
+        assert_eq!((gate.counts(), pool.threads(), pool.len()), ((4, 4), 4, 100));
         gate.open();
         for result in results {
             result.await.unwrap();
@@ -69,7 +69,7 @@ fn no_more_than_maxsize_run_at_once_and_no_fewer() {
 fn a_spawn_into_a_full_queue_waits_for_a_place() {
     const PLACES: usize = 2 * (1 + 64);
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(2).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(2), Gate::default());
         let mut results = fill(&pool, &gate, PLACES).await;
         gate.wait_for(2);
         assert_eq!(pool.len(), PLACES);
@@ -92,7 +92,7 @@ fn a_spawn_into_a_full_queue_waits_for_a_place() {
 fn dropped_spawn_runs_nothing_and_takes_no_place() {
     const PLACES: usize = 1 + 64;
     block_on(async {
-        let (pool, gate) = (ThreadPool::new(1).unwrap(), Gate::default());
+        let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let results = fill(&pool, &gate, PLACES).await;
         assert!(poll_once(pool.spawn(|| panic!("it ran"))).await.is_none());
         gate.open();
@@ -108,7 +108,7 @@ fn dropped_spawn_runs_nothing_and_takes_no_place() {
 #[test]
 fn a_place_is_free_again_when_its_result_is_there() {
     block_on(async {
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         for _ in 0..20_000 {
             pool.apply(|| ()).await.unwrap();
             assert!(pool.is_empty());
@@ -118,6 +118,6 @@ fn a_place_is_free_again_when_its_result_is_there() {
 
 #[test]
 fn debug_says_how_full_it_is() {
-    let pool = ThreadPool::new(2).unwrap();
-    assert_eq!(format!("{pool:?}"), "ThreadPool { size: 0, maxsize: 2, len: 0 }");
+    let pool = ThreadPool::new(2);
+    assert_eq!(format!("{pool:?}"), "ThreadPool { threads: 0, capacity: 2, len: 0 }");
 }

@@ -7,6 +7,7 @@ use std::future::{Pending, Ready, pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
+use spinney::gevent::threadpool::ThreadPoolExt;
 use spinney::{
     AsyncResult, BoundedSemaphore, Branch, Channel, Event, Failure, GetError, GreenPile, GreenPool,
     Greenlet, GreenletExit, Group, Handle, Hub, HubBuilder, Imap, JoinAll, JoinableQueue,
@@ -153,21 +154,28 @@ fn task_sets(task_set: &TaskSet, group: &Group, pool: &Pool, handle: &Handle) {
 fn threads(thread_pool: &ThreadPool, thread_result: ThreadResult<u32>) {
     thread_pool.spawn(|| ());
     thread_pool.apply(|| ());
-    thread_pool.apply_async(|| ());
-    thread_pool.apply_async_cb(|| (), |()| ());
+    ThreadPoolExt::maxsize(thread_pool);
+    ThreadPoolExt::set_maxsize(thread_pool, 1);
+    ThreadPoolExt::size(thread_pool);
+    ThreadPoolExt::apply_async(thread_pool, || ());
+    ThreadPoolExt::apply_async_cb(thread_pool, || (), |()| ());
+    ThreadPoolExt::map_async(thread_pool, |n: u32| n, [1]);
+    ThreadPoolExt::map_async_cb(thread_pool, |n: u32| n, [1], |_| ());
     thread_pool.map(|n: u32| n, [1]);
     thread_pool.imap(|n: u32| n, [1]);
     thread_pool.imap_unordered(|n: u32| n, [1]);
     thread_pool.join();
     thread_pool.kill();
     thread_pool.drain(TICK);
-    thread_pool.set_maxsize(1);
-    thread_pool.maxsize();
+    thread_pool.resize(1);
+    thread_pool.capacity();
+    thread_pool.close();
+    thread_pool.shutdown(GreenletExit::new());
     thread_pool.len();
     thread_pool.submit(|| ());
     ThreadPoolBuilder::idle_timeout(ThreadPool::builder(), TICK);
     ThreadPoolBuilder::hub(ThreadPool::builder(), Hub::current());
-    thread_pool.size();
+    thread_pool.threads();
     thread_result.is_ready();
     thread_result.is_successful();
     let _ = |thread_result: ThreadResult<u32>| thread_result.wait();
