@@ -17,7 +17,8 @@ use std::task::{Context, Poll, Waker};
 use spinney_greenlet::{Failure, GreenletExit, Handle, Inherited, LazyHandle, Task};
 use spinney_hub::{Hub, contain, drop_contained, require_threads};
 
-use crate::workers::{Work, Workers};
+use crate::queue::Work;
+use crate::workers::Workers;
 
 /// A closure whose result has an owner.
 pub(crate) struct Job<C, T> {

@@ -47,6 +47,7 @@ pub mod gevent;
 mod job;
 mod look;
 mod map;
+mod queue;
 mod result;
 mod stop;
 mod threadpool;

@@ -11,7 +11,6 @@
 //! Closures, hooks, wakers and destructors are other people's code: none runs under the lock.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::io;
 use std::panic::Location;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -28,32 +27,13 @@ use spinney_hub::{contain, drop_contained};
 use spinney_sync::{Event, Semaphore};
 
 use crate::look::{look, look_has_paid};
+use crate::queue::{Kind, Queue, Work};
 use crate::threadpool::Settings;
 use crate::{ThreadPoolClosed, ThreadRefused};
 
 /// How many closures are put into the queue while a thread looks out for some, if that has paid: the
 /// threads that kept it from its core had work to do for it.
 const FLOW: usize = 64;
-
-/// What stands in a pool's queue: a closure, or a turn of a map.
-pub(crate) trait Work: Send + Sync {
-    /// It was put into the queue, under the queue's lock, as the entry `key`.
-    fn enter(&self, key: u64);
-
-    /// Runs it on this thread, which is one of `workers` and took the entry `key`. It never panics.
-    fn run(self: Arc<Self>, workers: &Arc<Workers>, key: u64);
-
-    /// Ends it unless it has started. The pool refused it, if it was never admitted to the queue.
-    fn end(&self, workers: &Workers, exit: GreenletExit, was_admitted: bool);
-}
-
-/// What an entry of the queue is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Closure,
-    /// A turn of a map.
-    Turn,
-}
 
 pub(crate) struct Workers {
     pub(crate) settings: Settings,
@@ -710,81 +690,6 @@ impl State {
 fn set(event: Option<Arc<Event>>) {
     if let Some(event) = event {
         contain(|| event.set());
-    }
-}
-
-/// The key of an entry, what it is, and what is to run; None once that was taken out.
-type Entry = (u64, Kind, Option<Arc<dyn Work>>);
-
-/// Entries in FIFO order; one that need not run any more is taken out by its key.
-#[derive(Default)]
-struct Queue {
-    /// In the order of their keys.
-    entries: VecDeque<Entry>,
-    next_key: u64,
-    len: usize,
-    /// How many of them are turns of maps.
-    turns: usize,
-}
-
-impl Queue {
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    fn closures(&self) -> usize {
-        self.len - self.turns
-    }
-
-    fn push(&mut self, work: Arc<dyn Work>, kind: Kind) {
-        work.enter(self.next_key);
-        self.entries.push_back((self.next_key, kind, Some(work)));
-        self.next_key += 1;
-        self.len += 1;
-        self.turns += usize::from(kind == Kind::Turn);
-    }
-
-    fn pop(&mut self) -> Option<(u64, Arc<dyn Work>)> {
-        while let Some((key, kind, work)) = self.entries.pop_front() {
-            if let Some(work) = work {
-                self.is_less(kind);
-                return Some((key, work));
-            }
-        }
-        None
-    }
-
-    /// Takes an entry out, if it is still there. The caller drops it under no lock.
-    fn remove(&mut self, key: u64) -> Option<(Arc<dyn Work>, Kind)> {
-        let at = self.entries.binary_search_by_key(&key, |(key, ..)| *key).ok()?;
-        let (_, kind, work) = &mut self.entries[at];
-        let removed = (work.take()?, *kind);
-        self.is_less(removed.1);
-        if self.entries.len() > 2 * self.len + 16 {
-            // No more room for what was taken out than for what is there.
-            self.entries.retain(|(.., work)| work.is_some());
-        }
-        Some(removed)
-    }
-
-    /// Takes all closures out. The caller drops them under no lock.
-    fn take_closures(&mut self) -> Vec<Arc<dyn Work>> {
-        let closures = self.entries.iter_mut().filter(|(_, kind, _)| *kind == Kind::Closure);
-        let closures = closures.filter_map(|(.., work)| work.take()).collect();
-        self.entries.retain(|(.., work)| work.is_some());
-        self.len = self.turns;
-        closures
-    }
-
-    /// Takes all entries out. The caller drops them under no lock.
-    fn take_all(&mut self) -> Vec<Arc<dyn Work>> {
-        (self.len, self.turns) = (0, 0);
-        std::mem::take(&mut self.entries).into_iter().filter_map(|(.., work)| work).collect()
-    }
-
-    fn is_less(&mut self, kind: Kind) {
-        self.len -= 1;
-        self.turns -= usize::from(kind == Kind::Turn);
     }
 }
 

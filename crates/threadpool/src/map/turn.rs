@@ -17,8 +17,9 @@ use spinney_hub::{Hub, drop_contained, require_threads, sleep};
 use super::results::Results;
 use crate::ThreadPoolClosed;
 use crate::job::{Call, on_hub, run_to_end};
+use crate::queue::Work;
 use crate::result::wait_until;
-use crate::workers::{Work, Workers};
+use crate::workers::Workers;
 
 pub(crate) struct MapJob<I: Iterator, F, T> {
     /// There until this is dropped.
