@@ -22,13 +22,13 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
         let workspace = &others;
         steps.step("deny", "cargo xtask deny", || deny::run(workspace))?;
         steps.step("loom", "cargo xtask loom", || loom::run(workspace))?;
-        steps.step("package", "cargo xtask package", || package::run(workspace))
+        steps.step("package", "cargo xtask package", || package::run(workspace))?;
+        doc(workspace, steps)?;
+        features::run(workspace, steps)
     };
     steps.beside(aside, |steps| {
         clippy(workspace, steps)?;
-        test::run(workspace, steps)?;
-        doc(workspace, steps)?;
-        features::run(workspace, steps)
+        test::run(workspace, steps)
     })
 }
 

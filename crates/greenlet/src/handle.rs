@@ -98,8 +98,26 @@ impl Handle {
         self.control.name()
     }
 
-    pub(crate) fn set_name(&self, name: Arc<str>) {
-        self.asked_for().set_name(name);
+    /// Names the greenlet, in place of the name that it had. Failures and dumps show the name.
+    ///
+    /// For code that runs in the greenlet and makes no future of its own to be
+    /// [named](crate::named), such as a closure of a thread pool or an item of a map.
+    ///
+    /// Python: `gevent.Greenlet.name`.
+    ///
+    /// ```
+    /// use spinney_greenlet::{Handle, spawn};
+    ///
+    /// spinney_hub::block_on(async {
+    ///     let fetch = spawn(async {
+    ///         Handle::current().unwrap().set_name("fetch 17");
+    ///         panic!("no luck")
+    ///     });
+    ///     assert!(fetch.await.map(|()| ()).unwrap_err().to_string().contains("\"fetch 17\""));
+    /// });
+    /// ```
+    pub fn set_name(&self, name: impl Into<Arc<str>>) {
+        self.asked_for().set_name(name.into());
     }
 
     /// How far it has come.

@@ -151,6 +151,15 @@ impl<T> ThreadResult<T> {
         self.handle.get_or_init(|| Arc::clone(&self.job).handle(self.workers.as_ref()))
     }
 
+    /// Names the closure's greenlet, which may have run by then.
+    /// [`Handle::set_name`] names it from within.
+    ///
+    /// Python: `gevent.Greenlet.name`.
+    pub fn named(self, name: impl Into<Arc<str>>) -> Self {
+        self.handle().set_name(name);
+        self
+    }
+
     /// Lets the closure run, and drops its result.
     pub fn detach(self) {
         drop(self);

@@ -158,3 +158,25 @@ fn item_in_a_read_of_a_closure_is_a_greenlet_of_its_own() {
     assert!(items.iter().all(|item| item.parent() == Some(outer) && item.id() != outer));
     assert_ne!(items[0].id(), items[1].id());
 }
+
+#[test]
+fn items_and_closures_have_names_that_their_failures_show() {
+    let pool = ThreadPool::new(1);
+    let named = |n: u32| {
+        Handle::current().unwrap().set_name(format!("fetch {n}"));
+        assert!(n != 1, "no luck");
+        Handle::current().unwrap().name()
+    };
+    let mut results = pool.imap(named, 0..3);
+    assert_eq!(block_on(results.next()).unwrap().unwrap().as_deref(), Some("fetch 0"));
+    let failed = block_on(results.next()).unwrap().unwrap_err().to_string();
+    assert!(failed.contains("\"fetch 1\"") && failed.ends_with("panicked: no luck"), "{failed}");
+    assert_eq!(block_on(results.next()).unwrap().unwrap().as_deref(), Some("fetch 2"));
+
+    let (go, gone) = channel::<()>();
+    let held = block_on(pool.spawn(move || gone.recv().is_ok()));
+    let waits = block_on(pool.spawn(|| -> u32 { panic!("no luck") })).named("count");
+    go.send(()).unwrap();
+    assert!(block_on(held).unwrap());
+    assert!(block_on(waits).unwrap_err().to_string().contains("\"count\""));
+}
