@@ -202,7 +202,7 @@ impl<G: AsRef<Handle>> JoinAll<G> {
     ///
     /// spinney_hub::block_on(async {
     ///     let greenlets = [spawn(async { 1 }), spawn(std::future::pending())];
-    ///     let joined = joinall(greenlets).timeout(Duration::from_millis(1)).await;
+    ///     let joined = joinall(greenlets).timeout(Duration::from_millis(100)).await;
     ///     assert_eq!((joined.ready.len(), joined.rest.len()), (1, 1));
     ///     killall(joined.rest).await;
     /// });

@@ -186,7 +186,7 @@ impl Hub {
     /// let hub = Hub::builder().threads(1).build()?;
     /// hub.spawn(async {});
     /// hub.spawn(std::future::pending());
-    /// let report = hub.shutdown(Duration::from_millis(10));
+    /// let report = hub.shutdown(Duration::from_millis(100));
     /// assert_eq!((report.dropped, report.running), (1, 0));
     /// # Ok::<(), std::io::Error>(())
     /// ```
