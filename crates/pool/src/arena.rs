@@ -3,7 +3,7 @@
 use slab::Slab;
 
 /// How many places a chunk has. Memory comes and goes by the chunk.
-const CHUNK: usize = 64;
+const CHUNK: usize = 512;
 
 /// Values at places that stay the same while they are there.
 ///
@@ -44,6 +44,10 @@ impl<T> Arena<T> {
     pub(crate) fn insert(&mut self, value: T) {
         let (chunk, _) = split(self.next_place());
         let values = &mut self.chunks[chunk];
+        if chunk > 0 && values.is_empty() {
+            // All at once: memory that grows leaves gaps between the values' tasks.
+            values.reserve_exact(CHUNK);
+        }
         values.insert(value);
         self.len += 1;
         if values.len() == CHUNK {
