@@ -1,6 +1,5 @@
 //! Counts the instructions of operations at one size and at four times that, to see that none
-//! costs more among many. Times say less here: what does not fit into a cache costs more in any
-//! program.
+//! costs more among many. Times say less here: items beyond the cache cost more in any program.
 
 use std::error::Error;
 

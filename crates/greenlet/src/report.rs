@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::State;
+use crate::{Failure, State};
 
 /// What became of everything that was started in a group or a pool, from its beginning: tasks, and
 /// items of maps.
@@ -62,6 +62,15 @@ impl Outcomes {
             _ => &self.succeeded,
         };
         add(count, 1);
+    }
+
+    /// Counts an end without a result, under the same lock.
+    pub fn count_failure(&self, failure: &Failure) {
+        self.count(match failure {
+            Failure::Panicked(_) => State::Panicked,
+            Failure::Killed(_) => State::Killed,
+            Failure::Aborted(_) => State::Aborted,
+        });
     }
 
     /// Counts ends with a result, under the same lock.

@@ -16,7 +16,7 @@ pub fn contain(code: impl FnOnce()) {
     }
 }
 
-/// Drops `value`, whose destructor is somebody else's code, as [`contain`] does. A closure around
+/// Drops `value`, whose destructor is foreign code and may panic, as [`contain`] does. A closure around
 /// the drop would be compiled again for each type parameter of the caller.
 ///
 /// ```
@@ -35,7 +35,7 @@ pub fn drop_contained<T>(value: T) {
     contain(|| drop(value));
 }
 
-/// The payload's destructor is somebody else's code, too. If that panics, its payload is left alone.
+/// The payload's destructor may panic, too. The payload of that panic is leaked.
 #[cold]
 fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use spinney_greenlet::{Failure, GreenletExit, Handle, Inherited, LazyHandle, Task};
-use spinney_hub::{Hub, contain, drop_contained, require_threads};
+use spinney_hub::{Hub, drop_contained, require_threads};
+use spinney_sync::wake_all;
 
 use crate::queue::Work;
 use crate::workers::Workers;
@@ -156,9 +157,7 @@ impl<C: FnOnce() -> T, T> Job<C, T> {
         state.greenlet.fold();
         let waiting = state.waiting.take();
         drop(state);
-        if let Some(waiting) = waiting {
-            contain(|| waiting.wake());
-        }
+        wake_all(waiting);
     }
 
     fn lock(&self) -> MutexGuard<'_, State<C, T>> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const LOOKS: u32 = 16;
 /// What a turn given away costs at most, if no other thread keeps the core.
 const TURN: Duration = Duration::from_micros(500);
-/// How many times a thread then sleeps immediately, at first: what was lost is regained in about as many.
+/// How many times a thread then sleeps immediately, at first: as many sleeps regain the time that was lost.
 const SLEEPS: u32 = 1000;
 /// How many times at most, where it is lost again and again.
 const SLEEPS_AT_MOST: u32 = 64 * SLEEPS;
@@ -21,8 +21,8 @@ const LEFT_OUT: u32 = 1024;
 
 thread_local! {
     static LOOKING: Cell<Looking> = const { Cell::new(Looking::new()) };
-    /// How many looks the tasks of this thread are yet to leave out, and how many after the next one that is
-    /// in vain.
+    /// How many looks the tasks of this thread still leave out, and how many they leave out after the next
+    /// vain look.
     static SELDOM: Cell<(u32, u32)> = const { Cell::new((0, 1)) };
 }
 

@@ -7,7 +7,7 @@ use spinney_greenlet::GreenletExit;
 
 use crate::workers::Workers;
 
-/// What stands in a pool's queue: a closure, or a turn of a map.
+/// An entry of a pool's queue: a closure, or a turn of a map.
 pub(crate) trait Work: Send + Sync {
     /// It was put into the queue, under the queue's lock, as the entry `key`.
     fn enter(&self, key: u64);
@@ -19,7 +19,7 @@ pub(crate) trait Work: Send + Sync {
     fn end(&self, workers: &Workers, exit: GreenletExit, was_admitted: bool);
 }
 
-/// What an entry of the queue is.
+/// The kind of an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Closure,

@@ -224,8 +224,7 @@ impl Workers {
         let mut state = self.lock();
         let idle = self.take_idle(&mut state);
         state.pushed = state.pushed.wrapping_add(1);
-        let refuses = state.closed;
-        self.put(state, work, Kind::Closure, refuses);
+        self.put(state, work, Kind::Closure);
         set(idle);
     }
 
@@ -235,27 +234,22 @@ impl Workers {
             let mut state = self.lock();
             let idle = self.take_idle(&mut state);
             state.turns += 1;
-            let refuses = state.killed;
-            self.put(state, Arc::clone(work), Kind::Turn, refuses);
+            self.put(state, Arc::clone(work), Kind::Turn);
             set(idle);
         }
     }
 
     /// Puts a turn that has run into the queue again, behind what is there.
     pub(crate) fn requeue(self: &Arc<Self>, work: Arc<dyn Work>) {
-        let state = self.lock();
-        let refuses = state.killed;
-        self.put(state, work, Kind::Turn, refuses);
+        self.put(self.lock(), work, Kind::Turn);
     }
 
-    fn put(
-        self: &Arc<Self>,
-        mut state: MutexGuard<'_, State>,
-        work: Arc<dyn Work>,
-        kind: Kind,
-        refuses: bool,
-    ) {
-        if refuses {
+    fn put(self: &Arc<Self>, mut state: MutexGuard<'_, State>, work: Arc<dyn Work>, kind: Kind) {
+        let is_refused = match kind {
+            Kind::Closure => state.closed,
+            Kind::Turn => state.killed,
+        };
+        if is_refused {
             drop(state);
             work.end(self, GreenletExit::because(ThreadPoolClosed), false);
             return;

@@ -580,7 +580,7 @@ struct Inner {
     extras: Option<Box<Extras>>,
 }
 
-/// What is dropped when a greenlet ends, by the keys of those that it belongs to.
+/// Values that are dropped when a greenlet ends, by the keys of its containers.
 type Guards = BTreeMap<usize, Box<dyn Any + Send>>;
 
 fn drop_guards(guards: Guards) {

@@ -7,7 +7,8 @@ use spinney_hub::contain;
 use super::TaskError;
 use crate::Failure;
 
-type Callback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sync>;
+/// Called with the index of an item and its outcome.
+pub type ItemCallback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sync>;
 
 /// The callback of a map to `T`, for containers. Dropping it drops the callback.
 ///
@@ -21,7 +22,7 @@ type Callback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sync>;
 /// on_item.call(7, &Ok(Err("no luck")));
 /// ```
 pub struct OnItem<T> {
-    callback: Callback,
+    callback: ItemCallback,
     /// Whether what a task returned is an error.
     is_error: fn(&T) -> bool,
 }
@@ -29,7 +30,7 @@ pub struct OnItem<T> {
 impl<T> OnItem<T> {
     /// A `callback` that is given the index of an item and its outcome. `is_error` says which of the
     /// values that tasks return are errors.
-    pub fn new(callback: Callback, is_error: fn(&T) -> bool) -> Self {
+    pub fn new(callback: ItemCallback, is_error: fn(&T) -> bool) -> Self {
         Self { callback, is_error }
     }
 

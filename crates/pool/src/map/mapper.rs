@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spinney_greenlet::map::OnItem;
+use spinney_greenlet::map::{ItemCallback, OnItem};
 use spinney_greenlet::{Birth, Inherited};
 
 use super::feeder::Feeder;
@@ -27,9 +27,6 @@ fn default_maxsize<X>(tasks: &TaskSet<X>, whole: bool) -> usize {
     tasks.limit().map_or(UNLIMITED_MAXSIZE, |limit| limit.saturating_mul(times))
 }
 
-/// The callback of [`Mapper::on_item`], boxed.
-type Callback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sync>;
-
 /// The settings of one map; its verbs start it. Dropping it starts nothing.
 ///
 /// ```
@@ -49,7 +46,7 @@ pub struct Mapper<X = spinney_hub::Hub, R = Once> {
     /// If it was set.
     maxsize: Option<usize>,
     limit: Option<Duration>,
-    on_item: Option<Callback>,
+    on_item: Option<ItemCallback>,
     inherits: bool,
     attempts: R,
 }

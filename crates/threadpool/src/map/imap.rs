@@ -44,7 +44,7 @@ use crate::ThreadPool;
 #[must_use = "dropping a stream ends its map: read it, or say `detach()`"]
 pub struct ThreadImap<T> {
     source: Arc<dyn Source<T>>,
-    /// What is read next. Never locked: so that it can be shared if `T` cannot.
+    /// The results to read next. The mutex is never locked: it makes the stream `Sync` if `T` is not.
     taken: Mutex<Taken<T>>,
     /// None once it is detached.
     pool: Option<ThreadPool>,

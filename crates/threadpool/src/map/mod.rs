@@ -18,7 +18,9 @@ use std::time::Duration;
 pub use imap::{ThreadImap, ThreadMap, ThreadTryImap, ThreadTryMap};
 use results::{Limits, Order, Results};
 use spinney_greenlet::Inherited;
-use spinney_greenlet::map::{Attempts, Map, OnItem, Once, Retry, TaskError, TryImap, TryMap};
+use spinney_greenlet::map::{
+    Attempts, ItemCallback, Map, OnItem, Once, Retry, TaskError, TryImap, TryMap,
+};
 use turn::{Items, MapJob};
 
 use crate::ThreadPool;
@@ -196,13 +198,10 @@ pub struct ThreadMapper<R = Once> {
     /// If it was set.
     maxsize: Option<usize>,
     limit: Option<Duration>,
-    on_item: Option<Callback>,
+    on_item: Option<ItemCallback>,
     inherits: bool,
     attempts: R,
 }
-
-/// The callback of [`ThreadMapper::on_item`], boxed.
-type Callback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sync>;
 
 impl<R> ThreadMapper<R> {
     /// How many items may run, or be done and not read yet; one more while the reader waits. Default: twice

@@ -21,7 +21,8 @@ use spinney_greenlet::map::{NextItem, OnItem};
 pub(crate) use spinney_greenlet::results::Order;
 use spinney_greenlet::results::{Outcomes, ResultBuffer, Room};
 use spinney_greenlet::{Failure, GreenletExit};
-use spinney_hub::{Clock, Timeout, contain, drop_contained};
+use spinney_hub::{Clock, Timeout, drop_contained};
+use spinney_sync::wake_all;
 
 use crate::ThreadPool;
 use crate::workers::Workers;
@@ -96,7 +97,7 @@ struct State<T> {
     buffer: ResultBuffer<Result<T, Failure>>,
     /// In the order of completion, the items of the results that can be read.
     places: VecDeque<usize>,
-    /// Why the map ended before its input did, and at which item: what is read last.
+    /// Why the map ended before its input did, and at which item: the last result to be read.
     broken: Option<(usize, Failure)>,
     /// A failure is among the results: a reader of a list need not wait for all of them.
     failed: bool,
@@ -245,7 +246,7 @@ impl<T> Results<T> {
         let reader = if state.running.is_empty() { state.waiting.clone() } else { None };
         state.running.push_back((index, deadline));
         drop(state);
-        wake(reader);
+        wake_all(reader);
     }
 
     /// Whether the item `index` still counts as running, rather than as timed out.
@@ -311,7 +312,7 @@ impl<T> Results<T> {
 
     #[cold]
     fn note_failure(&self, state: &mut State<T>, failure: &Failure) {
-        self.outcomes.count(end_of(failure));
+        self.outcomes.count_failure(failure);
         state.failed = true;
         if self.limits.is_list {
             state.buffer.exhaust();
@@ -426,7 +427,7 @@ impl<T> Results<T> {
         };
         let was_counted = is_done && mem::take(&mut state.counted);
         drop(state);
-        wake(reader);
+        wake_all(reader);
         if was_counted {
             self.workers.end_map();
         }
@@ -492,20 +493,5 @@ impl<T> State<T> {
     /// Closes what was done and will not be read.
     fn forget_done(&mut self) -> Unread<T> {
         (self.buffer.take_all(), self.broken.take())
-    }
-}
-
-/// How an item ended that failed.
-fn end_of(failure: &Failure) -> spinney_greenlet::State {
-    match failure {
-        Failure::Killed(_) => spinney_greenlet::State::Killed,
-        Failure::Panicked(_) => spinney_greenlet::State::Panicked,
-        Failure::Aborted(_) => spinney_greenlet::State::Aborted,
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        contain(|| waker.wake());
     }
 }

@@ -44,15 +44,6 @@ pub(crate) enum Need {
 /// A result, and the index of its item.
 pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
 
-/// How an item ended that failed.
-fn end_of(failure: &Failure) -> spinney_greenlet::State {
-    match failure {
-        Failure::Killed(_) => spinney_greenlet::State::Killed,
-        Failure::Panicked(_) => spinney_greenlet::State::Panicked,
-        Failure::Aborted(_) => spinney_greenlet::State::Aborted,
-    }
-}
-
 pub(crate) struct Results<T, X: Executor> {
     /// Whether the feeder itself stands in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
@@ -234,7 +225,7 @@ impl<T, X: Executor> Results<T, X> {
             let mut succeeded = done.len();
             for done in done {
                 if let Err(failure) = &done.1 {
-                    self.outcomes.count(end_of(failure));
+                    self.outcomes.count_failure(failure);
                     succeeded -= 1;
                 }
                 state.put(done);
@@ -252,7 +243,7 @@ impl<T, X: Executor> Results<T, X> {
                 let alone = self.lock();
                 match &refused.1 {
                     Ok(_) => self.outcomes.count_successes(1),
-                    Err(failure) => self.outcomes.count(end_of(failure)),
+                    Err(failure) => self.outcomes.count_failure(failure),
                 }
                 drop(alone);
                 drop_contained(refused);
