@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("spinney-pool", 3),
     ("spinney-threadpool", 3),
     ("spinney-pile", 4),
+    ("spinney-jobs", 4),
     ("spinney", 5),
 ];
 

@@ -45,6 +45,7 @@
 //! | run on an executor of your own | [`Spawn`] |
 //! | test with virtual time and replayable order | the crate `spinney-sim` |
 //! | spawn many and have the results as they come | [`GreenPile`] |
+//! | run jobs from a queue that keeps them until they are done | [`jobs`] |
 //! | port eventlet code | [`GreenPool`], and the module [`eventlet`] |
 //!
 //! The modules [`gevent`] and [`eventlet`] have these things under the names, and in the places,
@@ -76,6 +77,8 @@ pub mod guide;
 pub mod prelude;
 
 pub use spinney_greenlet::results;
+/// Workers over a source of jobs with acknowledgements.
+pub use spinney_jobs as jobs;
 pub use spinney_greenlet::{
     Birth, Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace,
     InheritLocals, Inherited, ItemGreenlets, Iwait, Join, JoinAll, Joined, LazyHandle, LinkId,

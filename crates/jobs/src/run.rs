@@ -1,0 +1,198 @@
+//! [`Running`]: one job, from its slot to its acknowledgement.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_lite::FutureExt;
+use spinney_greenlet::{GreenletExit, Handle, catch_exit, shield};
+use spinney_hub::{Within, sleep};
+
+use crate::table::{Key, Refusal};
+use crate::worker::Shared;
+use crate::{JobKill, NotSettled, Outcome, Source, Step, Terms};
+
+/// A job that has left the queue of its worker. Dropping it, at whatever point, removes the job from
+/// the worker; unless it was settled, that puts it back.
+pub(crate) struct Running<S: Source> {
+    shared: Arc<Shared<S>>,
+    key: Key,
+    job: Arc<S::Job>,
+    is_settled: bool,
+}
+
+impl<S: Source> Running<S> {
+    pub(crate) fn new(shared: &Arc<Shared<S>>, key: Key, job: Arc<S::Job>) -> Self {
+        Self { shared: Arc::clone(shared), key, job, is_settled: false }
+    }
+
+    /// Runs the job in the current greenlet, and settles it.
+    pub(crate) async fn run<Fut>(self, work: impl FnOnce(Arc<S::Job>) -> Fut)
+    where
+        Fut: Future<Output = Result<S::Output, S::Error>>,
+    {
+        let begun = self.shared.table().begin(&self.key, Handle::current());
+        let Some(begun) = begun else { return self.settle(Outcome::Revoked, None).await };
+        let start = self.shared.now();
+        let body = async {
+            for receipt in begun.early {
+                self.shared.source.acknowledge(receipt).await;
+            }
+            self.observe(Step::Started);
+            work(Arc::clone(&self.job)).await
+        };
+        let outcome = limited(body, begun.terms).await;
+        let ended = self.shared.now();
+        let greenlet = self.shared.table().settling(&self.key, ended);
+        drop(greenlet);
+        if let Some(outcome) = outcome {
+            self.settle(outcome, Some(ended - start)).await;
+        }
+    }
+
+    /// Settles a job that does not run.
+    pub(crate) async fn settle_unrun(self, why: Refusal) {
+        match why {
+            Refusal::Revoked => self.settle(Outcome::Revoked, None).await,
+            Refusal::Expired => self.settle(Outcome::Expired, None).await,
+            Refusal::Held => shield(self.resend()).await,
+        }
+    }
+
+    async fn settle(self, outcome: Outcome<S::Output, S::Error>, ran: Option<Duration>) {
+        // No kill comes between the outcome and the acknowledgement.
+        shield(async move {
+            let outcome = self.or_retry(outcome);
+            self.observe(Step::Ended { outcome: &outcome, ran });
+            let count = counter(&outcome);
+            let settled = self.shared.source.settle(&self.job, outcome).await;
+            self.finish(settled, count).await;
+        })
+        .await;
+    }
+
+    async fn resend(self) {
+        let sent = self.shared.source.resend(&self.job).await;
+        self.finish(sent, |report| &mut report.resent).await;
+    }
+
+    /// Acknowledges the job, if it was `settled`.
+    async fn finish(mut self, settled: Result<(), NotSettled>, count: Counter) {
+        if let Err(error) = settled {
+            return self.observe(Step::NotSettled(&error));
+        }
+        self.is_settled = true;
+        // Without a receipt, the job is acknowledged when it is delivered again.
+        for receipt in self.leave(count) {
+            self.shared.source.acknowledge(receipt).await;
+        }
+    }
+
+    /// Removes the job, which was settled, from the worker.
+    fn leave(&self, count: Counter) -> Vec<S::Receipt> {
+        let now = self.shared.now();
+        let mut table = self.shared.table();
+        *count(&mut table.report) += 1;
+        let remains = table.remove(&self.key, Some(now));
+        drop(table);
+        self.shared.changed.set();
+        remains.map_or_else(Vec::new, |remains| remains.receipts)
+    }
+
+    fn or_retry(&self, outcome: Outcome<S::Output, S::Error>) -> Outcome<S::Output, S::Error> {
+        let (Outcome::Failed(error), Some(rule)) = (&outcome, &self.shared.settings.retry) else {
+            return outcome;
+        };
+        let attempt = self.shared.table().attempt(&self.key);
+        match (rule(error, attempt), outcome) {
+            (Some(after), Outcome::Failed(error)) => Outcome::Retried { error, after },
+            (_, outcome) => outcome,
+        }
+    }
+
+    fn observe(&self, step: Step<'_, S>) {
+        self.shared.source.observe(&self.job, step);
+    }
+}
+
+impl<S: Source> Drop for Running<S> {
+    fn drop(&mut self) {
+        if self.is_settled {
+            return;
+        }
+        let mut table = self.shared.table();
+        let remains = table.remove(&self.key, None);
+        table.report.put_back += usize::from(remains.is_some());
+        drop(table);
+        drop(remains);
+        self.shared.changed.set();
+    }
+}
+
+type Counter = fn(&mut crate::WorkerReport) -> &mut usize;
+
+fn counter<T, E>(outcome: &Outcome<T, E>) -> Counter {
+    match outcome {
+        Outcome::Done(_) => |report| &mut report.succeeded,
+        Outcome::Retried { .. } => |report| &mut report.retried,
+        Outcome::Revoked | Outcome::Expired => |report| &mut report.revoked,
+        Outcome::Failed(_)
+        | Outcome::Panicked(_)
+        | Outcome::SoftLimit(_)
+        | Outcome::HardLimit(_) => |report| &mut report.failed,
+    }
+}
+
+/// Runs `work` within its limits; `None` if it was killed for a reason that is not the job's.
+async fn limited<T, E>(
+    work: impl Future<Output = Result<T, E>>,
+    terms: Terms,
+) -> Option<Outcome<T, E>> {
+    let caught = catch_exit(with_soft_limit(work, terms.soft_limit));
+    let ended = async {
+        match terms.hard_limit {
+            Some(limit) => caught.within(limit).await.map_err(|_| limit),
+            None => Ok(caught.await),
+        }
+    };
+    // Around all of it, since a destructor may panic, too.
+    match AssertUnwindSafe(ended).catch_unwind().await {
+        Ok(Ok(Ok(Ok(value)))) => Some(Outcome::Done(value)),
+        Ok(Ok(Ok(Err(error)))) => Some(Outcome::Failed(error)),
+        Ok(Ok(Err(exit))) => match exit.reason()?.downcast_ref()? {
+            JobKill::Revoked => Some(Outcome::Revoked),
+            JobKill::SoftLimit(limit) => Some(Outcome::SoftLimit(*limit)),
+        },
+        Ok(Err(limit)) => Some(Outcome::HardLimit(limit)),
+        Err(payload) => Some(Outcome::Panicked(message(&*payload))),
+    }
+}
+
+/// Runs `work`, and kills the current greenlet once if it takes longer than `limit`.
+async fn with_soft_limit<T>(work: impl Future<Output = T>, limit: Option<Duration>) -> T {
+    let (Some(limit), Some(greenlet)) = (limit, Handle::current()) else { return work.await };
+    let mut work = pin!(work);
+    let mut timer = Some(sleep(limit));
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = work.as_mut().poll(cx) {
+            return Poll::Ready(output);
+        }
+        if timer.as_mut().is_some_and(|timer| timer.poll(cx).is_ready()) {
+            timer = None;
+            greenlet.kill_now_with(GreenletExit::because(JobKill::SoftLimit(limit)));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// What a panic said.
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "the job panicked".to_owned())
+}

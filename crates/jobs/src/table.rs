@@ -1,0 +1,502 @@
+//! [`Table`]: the jobs that a worker has, by id, and how far each has come.
+//!
+//! Nothing of the source's code runs under its lock: what is to be dropped is returned.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use spinney_greenlet::Handle;
+
+use crate::{Delivery, Source, Terms, WorkerReport};
+
+/// For how long an acknowledgement that went out may still be lost with its connection.
+const ACK_WINDOW: Duration = Duration::from_secs(120);
+
+/// How many acknowledged jobs are remembered, for the case that they come again.
+const SETTLED: usize = 10_000;
+
+/// How many revoked ids are remembered. Celery's number.
+const REVOKED: usize = 50_000;
+
+/// How far a job has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// It is held until its [time](Terms::eta).
+    Scheduled,
+    /// It waits for a slot, or for the rate of its name.
+    Reserved,
+    /// It runs.
+    Active,
+    /// It ended; its outcome is being stored.
+    Settling,
+}
+
+/// One job of a worker, as [`WorkerHandle::jobs`](crate::WorkerHandle::jobs) sees it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct JobInfo<J> {
+    /// Its id.
+    pub id: Arc<str>,
+    /// What kind of job it is.
+    pub name: Arc<str>,
+    /// How many times it was retried before.
+    pub attempt: u32,
+    /// How far it has come.
+    pub stage: Stage,
+    /// Since when, on the worker's clock.
+    pub since: Instant,
+    /// When it may run, and for how long.
+    pub terms: Terms,
+    /// What is to be done.
+    pub job: Arc<J>,
+}
+
+/// Names an entry: an id may come again, a serial does not.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    id: Arc<str>,
+    serial: u64,
+}
+
+struct Entry<S: Source> {
+    serial: u64,
+    name: Arc<str>,
+    attempt: u32,
+    terms: Terms,
+    job: Arc<S::Job>,
+    stage: Stage,
+    since: Instant,
+    /// When it leaves the list of those that wait for a time, while it is in it.
+    wakes: Option<Instant>,
+    /// Whether the rate of its name has given it a time to start.
+    paced: bool,
+    /// Empty once the connection was lost, and after an early acknowledgement.
+    receipts: Vec<S::Receipt>,
+    /// There while it is active.
+    greenlet: Option<Handle>,
+    /// Whether it was revoked between getting its slot and its first poll.
+    revoked: bool,
+    /// Deliveries of the same id and another attempt, which wait until this one has left.
+    parked: Vec<Delivery<S>>,
+}
+
+/// Why a job is settled without having run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Revoked,
+    Expired,
+    /// It was held for as long as the source allows: it is sent anew.
+    Held,
+}
+
+/// What became of a delivery.
+pub(crate) enum Admitted<S: Source> {
+    Kept(Arc<S::Job>),
+    /// The job is here already; the delivery's own copy is to be dropped.
+    TakenOver(Arc<S::Job>, S::Job),
+    /// The job was done before the connection was lost: it is only to be acknowledged.
+    Settled(Arc<S::Job>, S::Receipt),
+    Parked,
+}
+
+/// A job that is settled without having run.
+pub(crate) struct Unrun<S: Source> {
+    pub(crate) key: Key,
+    pub(crate) job: Arc<S::Job>,
+    pub(crate) why: Refusal,
+}
+
+/// A job that begins.
+pub(crate) struct Begun<S: Source> {
+    pub(crate) terms: Terms,
+    /// The receipts that are to be acknowledged before it runs.
+    pub(crate) early: Vec<S::Receipt>,
+}
+
+/// What an entry leaves behind, to be dropped outside of the lock.
+pub(crate) struct Remains<S: Source> {
+    pub(crate) receipts: Vec<S::Receipt>,
+    #[expect(dead_code, reason = "dropped outside of the lock")]
+    job: Arc<S::Job>,
+    #[expect(dead_code, reason = "dropped outside of the lock")]
+    greenlet: Option<Handle>,
+}
+
+pub(crate) struct Table<S: Source> {
+    entries: HashMap<Arc<str>, Entry<S>>,
+    /// Those that want a slot. Some may have gone.
+    ready: VecDeque<Key>,
+    /// Those that are held for their time.
+    scheduled: BTreeMap<(Instant, u64), Arc<str>>,
+    /// Those that the rate of their name has given a later start.
+    throttled: BTreeMap<(Instant, u64), Arc<str>>,
+    /// For each name with a rate the time between two starts, and the earliest next start.
+    paces: HashMap<Arc<str>, (Duration, Instant)>,
+    /// Parked deliveries whose predecessor has left.
+    released: Vec<Delivery<S>>,
+    /// Jobs that are to be settled without having run.
+    unrun: Vec<Unrun<S>>,
+    settled: Remembered<(u32, Instant)>,
+    revoked: Remembered<()>,
+    next_serial: u64,
+    pub(crate) report: WorkerReport,
+}
+
+impl<S: Source> Table<S> {
+    pub(crate) fn new() -> Self {
+        Self {
+            entries: HashMap::new(),
+            ready: VecDeque::new(),
+            scheduled: BTreeMap::new(),
+            throttled: BTreeMap::new(),
+            paces: HashMap::new(),
+            released: Vec::new(),
+            unrun: Vec::new(),
+            settled: Remembered::new(SETTLED),
+            revoked: Remembered::new(REVOKED),
+            next_serial: 0,
+            report: WorkerReport::default(),
+        }
+    }
+
+    /// Takes a delivery in. One that has to wait for its time is held no longer than `hold`.
+    pub(crate) fn admit(
+        &mut self,
+        delivery: Delivery<S>,
+        now: Instant,
+        hold: Duration,
+    ) -> Admitted<S> {
+        if let Some(entry) = self.entries.get_mut(&delivery.id) {
+            if entry.attempt != delivery.attempt {
+                entry.parked.push(delivery);
+                return Admitted::Parked;
+            }
+            self.report.taken_over += 1;
+            entry.receipts.push(delivery.receipt);
+            return Admitted::TakenOver(Arc::clone(&entry.job), delivery.job);
+        }
+        let Delivery { id, name, attempt, redelivered, terms, job, receipt } = delivery;
+        let job = Arc::new(job);
+        // It is remembered for one redelivery. A message that is new has an outcome of its own.
+        let known = self.settled.remove(&id);
+        let is_same = |(known, at)| known == attempt && now < at + ACK_WINDOW;
+        if redelivered && known.is_some_and(is_same) {
+            self.report.taken_over += 1;
+            return Admitted::Settled(job, receipt);
+        }
+        self.report.received += 1;
+        let why = if self.revoked.contains(&id) {
+            Some(Refusal::Revoked)
+        } else {
+            terms.expires.filter(|expires| *expires <= now).map(|_| Refusal::Expired)
+        };
+        let stage = if why.is_some() { Stage::Settling } else { Stage::Reserved };
+        self.next_serial += 1;
+        let key = Key { id: Arc::clone(&id), serial: self.next_serial };
+        let entry = Entry {
+            serial: key.serial,
+            name,
+            attempt,
+            terms,
+            job: Arc::clone(&job),
+            stage,
+            since: now,
+            wakes: None,
+            paced: false,
+            receipts: vec![receipt],
+            greenlet: None,
+            revoked: false,
+            parked: Vec::new(),
+        };
+        self.entries.insert(id, entry);
+        match (why, terms.eta.filter(|eta| *eta > now)) {
+            (Some(why), _) => self.unrun.push(Unrun { key, job: Arc::clone(&job), why }),
+            (None, None) => self.ready.push_back(key),
+            (None, Some(eta)) => self.wait_until(&key, Stage::Scheduled, eta.min(now + hold)),
+        }
+        Admitted::Kept(job)
+    }
+
+    /// Puts an entry into the list of those that wait for a time.
+    fn wait_until(&mut self, key: &Key, stage: Stage, wakes: Instant) {
+        let Some(entry) = self.entry(key) else { return };
+        entry.stage = stage;
+        entry.wakes = Some(wakes);
+        self.timed(stage).insert((wakes, key.serial), Arc::clone(&key.id));
+    }
+
+    fn timed(&mut self, stage: Stage) -> &mut BTreeMap<(Instant, u64), Arc<str>> {
+        if stage == Stage::Scheduled { &mut self.scheduled } else { &mut self.throttled }
+    }
+
+    fn entry(&mut self, key: &Key) -> Option<&mut Entry<S>> {
+        self.entries.get_mut(&key.id).filter(|entry| entry.serial == key.serial)
+    }
+
+    /// When the next of those that wait for a time is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let first = |timed: &BTreeMap<(Instant, u64), _>| timed.keys().next().map(|key| key.0);
+        [first(&self.scheduled), first(&self.throttled)].into_iter().flatten().min()
+    }
+
+    /// Makes those ready whose time has come.
+    pub(crate) fn wake_due(&mut self, now: Instant) {
+        for stage in [Stage::Scheduled, Stage::Reserved] {
+            while let Some(first) = self.timed(stage).first_entry().filter(|e| e.key().0 <= now) {
+                let ((_, serial), id) = first.remove_entry();
+                let key = Key { id, serial };
+                let Some(entry) = self.entry(&key) else { continue };
+                entry.wakes = None;
+                if entry.terms.eta.is_some_and(|eta| eta > now) {
+                    self.refuse(key, Refusal::Held, now);
+                    continue;
+                }
+                entry.stage = Stage::Reserved;
+                entry.since = now;
+                self.ready.push_back(key);
+            }
+        }
+    }
+
+    /// Marks an entry as one that is settled without having run.
+    fn refuse(&mut self, key: Key, why: Refusal, now: Instant) {
+        let entry = self.entries.get_mut(&key.id).expect("the caller has seen it");
+        entry.stage = Stage::Settling;
+        entry.since = now;
+        let (wakes, job) = (entry.wakes.take(), Arc::clone(&entry.job));
+        if let Some(wakes) = wakes {
+            self.scheduled.remove(&(wakes, key.serial));
+            self.throttled.remove(&(wakes, key.serial));
+        }
+        self.unrun.push(Unrun { key, job, why });
+    }
+
+    /// Jobs that are to be settled without having run.
+    pub(crate) fn take_unrun(&mut self) -> Vec<Unrun<S>> {
+        mem::take(&mut self.unrun)
+    }
+
+    /// Whether a job wants a slot.
+    pub(crate) fn has_ready(&mut self) -> bool {
+        while let Some(key) = self.ready.front() {
+            let reserved =
+                |entry: &Entry<S>| entry.serial == key.serial && entry.stage == Stage::Reserved;
+            if self.entries.get(&key.id).is_some_and(reserved) {
+                return true;
+            }
+            self.ready.pop_front();
+        }
+        false
+    }
+
+    /// Takes the next job that may start now, for a slot that is there.
+    pub(crate) fn take_ready(&mut self, now: Instant) -> Option<(Key, Arc<S::Job>)> {
+        while self.has_ready() {
+            let key = self.ready.pop_front()?;
+            let entry = self.entry(&key)?;
+            if entry.terms.expires.is_some_and(|expires| expires <= now) {
+                self.refuse(key, Refusal::Expired, now);
+                continue;
+            }
+            let paced = mem::replace(&mut entry.paced, true);
+            let name = Arc::clone(&entry.name);
+            let start = if paced { now } else { self.start_of(&name, now) };
+            if start <= now {
+                let entry = self.entry(&key)?;
+                entry.stage = Stage::Active;
+                entry.since = now;
+                let job = Arc::clone(&entry.job);
+                return Some((key, job));
+            }
+            self.wait_until(&key, Stage::Reserved, start);
+        }
+        None
+    }
+
+    /// When a job of this name may start; counts as a start.
+    fn start_of(&mut self, name: &Arc<str>, now: Instant) -> Instant {
+        let Some((every, next)) = self.paces.get_mut(name) else { return now };
+        let start = now.max(*next);
+        *next = start + *every;
+        start
+    }
+
+    pub(crate) fn set_pace(&mut self, name: &str, every: Option<Duration>, now: Instant) {
+        match every {
+            Some(every) => {
+                let next = self.paces.get(name).map_or(now, |(_, next)| (*next).min(now + every));
+                self.paces.insert(name.into(), (every, next));
+            }
+            None => drop(self.paces.remove(name)),
+        }
+    }
+
+    /// A job that has a slot begins: `None` if it was revoked meanwhile.
+    pub(crate) fn begin(&mut self, key: &Key, greenlet: Option<Handle>) -> Option<Begun<S>> {
+        let entry = self.entry(key)?;
+        if entry.revoked {
+            return None;
+        }
+        entry.greenlet = greenlet;
+        let is_early = entry.terms.ack_early;
+        let early = if is_early { mem::take(&mut entry.receipts) } else { Vec::new() };
+        Some(Begun { terms: entry.terms, early })
+    }
+
+    /// A job has ended, and is settled. From here on it is not killed.
+    pub(crate) fn settling(&mut self, key: &Key, now: Instant) -> Option<Handle> {
+        let entry = self.entry(key)?;
+        entry.stage = Stage::Settling;
+        entry.since = now;
+        entry.greenlet.take()
+    }
+
+    pub(crate) fn attempt(&mut self, key: &Key) -> u32 {
+        self.entry(key).map_or(0, |entry| entry.attempt)
+    }
+
+    /// Removes a job. One whose outcome was stored is remembered, since it may come again.
+    pub(crate) fn remove(&mut self, key: &Key, settled: Option<Instant>) -> Option<Remains<S>> {
+        self.entry(key)?;
+        let entry = self.entries.remove(&key.id)?;
+        if let Some(now) = settled {
+            self.settled.insert(&key.id, (entry.attempt, now));
+        }
+        if let Some(wakes) = entry.wakes {
+            self.scheduled.remove(&(wakes, key.serial));
+            self.throttled.remove(&(wakes, key.serial));
+        }
+        self.released.extend(entry.parked);
+        Some(Remains { receipts: entry.receipts, job: entry.job, greenlet: entry.greenlet })
+    }
+
+    /// Parked deliveries that can be admitted now.
+    pub(crate) fn take_released(&mut self) -> Vec<Delivery<S>> {
+        mem::take(&mut self.released)
+    }
+
+    /// Removes all jobs that have not begun.
+    pub(crate) fn take_unstarted(&mut self) -> Vec<Remains<S>> {
+        let is_unstarted =
+            |entry: &&Entry<S>| matches!(entry.stage, Stage::Scheduled | Stage::Reserved);
+        let unstarted = self.entries.iter().filter(|(_, entry)| is_unstarted(entry));
+        let keys: Vec<Key> =
+            unstarted.map(|(id, entry)| Key { id: Arc::clone(id), serial: entry.serial }).collect();
+        keys.iter().filter_map(|key| self.remove(key, None)).collect()
+    }
+
+    /// All receipts are void. Jobs that have not begun go: whoever gets them next runs them.
+    pub(crate) fn lose_connection(&mut self) -> impl Sized + use<S> {
+        let unstarted = self.take_unstarted();
+        let mut void = Vec::new();
+        let mut parked = self.take_released();
+        for entry in self.entries.values_mut() {
+            void.append(&mut entry.receipts);
+            parked.append(&mut entry.parked);
+        }
+        (unstarted, void, parked)
+    }
+
+    /// Revokes a job that has not begun. Returns the greenlet of one that is running, if `terminate`
+    /// says to end it.
+    pub(crate) fn revoke(&mut self, id: &str, terminate: bool, now: Instant) -> Option<Handle> {
+        self.revoked.insert(&Arc::from(id), ());
+        let (id, entry) = self.entries.get_key_value(id)?;
+        let key = Key { id: Arc::clone(id), serial: entry.serial };
+        match entry.stage {
+            Stage::Scheduled | Stage::Reserved => self.refuse(key, Refusal::Revoked, now),
+            Stage::Active if entry.greenlet.is_none() => self.entry(&key)?.revoked = true,
+            Stage::Active if terminate => return entry.greenlet.clone(),
+            Stage::Active | Stage::Settling => {}
+        }
+        None
+    }
+
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// How many jobs are held for their time. They take no part of the credit.
+    pub(crate) fn held(&self) -> usize {
+        self.scheduled.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.released.is_empty()
+    }
+
+    pub(crate) fn counts(&self) -> WorkerReport {
+        let mut report = self.report;
+        for entry in self.entries.values() {
+            match entry.stage {
+                Stage::Scheduled => report.scheduled += 1,
+                Stage::Reserved => report.reserved += 1,
+                Stage::Active => report.active += 1,
+                Stage::Settling => report.settling += 1,
+            }
+        }
+        report
+    }
+
+    pub(crate) fn jobs(&self) -> Vec<JobInfo<S::Job>> {
+        let info = |(id, entry): (&Arc<str>, &Entry<S>)| JobInfo {
+            id: Arc::clone(id),
+            name: Arc::clone(&entry.name),
+            attempt: entry.attempt,
+            stage: entry.stage,
+            since: entry.since,
+            terms: entry.terms,
+            job: Arc::clone(&entry.job),
+        };
+        let mut jobs: Vec<_> =
+            self.entries.iter().map(|entry| (entry.1.serial, info(entry))).collect();
+        jobs.sort_by_key(|(serial, _)| *serial);
+        jobs.into_iter().map(|(_, info)| info).collect()
+    }
+
+    pub(crate) fn revoked(&self) -> Vec<Arc<str>> {
+        self.revoked.ids()
+    }
+}
+
+/// The last ids that were put in, each with a value.
+struct Remembered<V> {
+    values: HashMap<Arc<str>, (u64, V)>,
+    order: BTreeMap<u64, Arc<str>>,
+    next: u64,
+    most: usize,
+}
+
+impl<V> Remembered<V> {
+    fn new(most: usize) -> Self {
+        Self { values: HashMap::new(), order: BTreeMap::new(), next: 0, most }
+    }
+
+    fn insert(&mut self, id: &Arc<str>, value: V) {
+        self.remove(id);
+        self.next += 1;
+        self.values.insert(Arc::clone(id), (self.next, value));
+        self.order.insert(self.next, Arc::clone(id));
+        if self.order.len() > self.most {
+            if let Some((_, oldest)) = self.order.pop_first() {
+                self.values.remove(&oldest);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &str) -> Option<V> {
+        let (place, value) = self.values.remove(id)?;
+        self.order.remove(&place);
+        Some(value)
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        self.values.contains_key(id)
+    }
+
+    fn ids(&self) -> Vec<Arc<str>> {
+        self.order.values().cloned().collect()
+    }
+}

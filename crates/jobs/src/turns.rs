@@ -1,0 +1,224 @@
+//! [`Turns`]: the loop of a worker, which takes deliveries in and starts jobs.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_lite::future::{self, FutureExt};
+use spinney_greenlet::GreenletExit;
+use spinney_hub::{Hub, Within, sleep_until};
+use spinney_pool::{Group, Pool, Slot};
+
+use crate::run::Running;
+use crate::table::{Admitted, Unrun};
+use crate::worker::Shared;
+use crate::{Arrival, Delivery, Source, Step};
+
+/// How long jobs that did not run have at least to be settled at the end.
+const SETTLE_LIMIT: Duration = Duration::from_secs(1);
+
+/// What the loop waits for.
+enum Turn<S: Source> {
+    Changed,
+    Slot(Option<Slot>),
+    Due,
+    Arrival(Option<Arrival<S>>),
+}
+
+/// What the source was told last.
+#[derive(PartialEq, Eq)]
+enum Credit {
+    Unset,
+    Of(Option<usize>),
+}
+
+pub(crate) struct Turns<S: Source, F> {
+    shared: Arc<Shared<S>>,
+    /// The jobs that run, in slots of the worker's pool.
+    jobs: Pool,
+    /// Tasks that settle jobs without a slot, on the hub of the loop.
+    unrun: Group,
+    work: Arc<F>,
+}
+
+impl<S, F, Fut> Turns<S, F>
+where
+    S: Source,
+    F: Fn(Arc<S::Job>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<S::Output, S::Error>> + Send + 'static,
+{
+    pub(crate) fn new(shared: &Arc<Shared<S>>, work: F) -> Self {
+        let here = Hub::current();
+        let hub = shared.settings.hub.as_ref().unwrap_or(&here);
+        let jobs = shared.settings.pool.with_hub(hub).scope();
+        Self { shared: Arc::clone(shared), jobs, unrun: Group::on(&here), work: Arc::new(work) }
+    }
+
+    /// Takes deliveries in and starts jobs, until the worker is stopped or the source has ended and
+    /// all is settled.
+    pub(crate) async fn take_in(&self) {
+        let shared = &*self.shared;
+        let mut credit = Credit::Unset;
+        let mut has_ended = false;
+        let mut slot = pin!(None);
+        let mut timer = pin!(None);
+        let mut timer_at = None;
+        while shared.stopped().is_none() {
+            let (wants_slot, due) = self.look();
+            if has_ended && shared.table().is_empty() {
+                return;
+            }
+            self.renew_credit(&mut credit);
+            if !wants_slot {
+                slot.set(None);
+            } else if slot.is_none() {
+                slot.set(Some(self.jobs.slot()));
+            }
+            if timer_at != due {
+                timer_at = due;
+                timer.set(due.map(sleep_until));
+            }
+            let changed = async {
+                shared.changed.wait().await;
+                Turn::Changed
+            };
+            let free = async { Turn::Slot(optional(slot.as_mut().as_pin_mut()).await.ok()) };
+            let due = async {
+                optional(timer.as_mut().as_pin_mut()).await;
+                Turn::Due
+            };
+            let arrival = async {
+                let arrival =
+                    if has_ended { future::pending().await } else { shared.source.next().await };
+                Turn::Arrival(arrival)
+            };
+            match changed.or(free).or(due).or(arrival).await {
+                Turn::Changed => shared.changed.clear(),
+                Turn::Slot(free) => {
+                    slot.set(None);
+                    // The user closed the pool.
+                    let Some(free) = free else { return };
+                    self.start_next(free);
+                }
+                Turn::Due => {
+                    timer.set(None);
+                    timer_at = None;
+                }
+                Turn::Arrival(Some(arrival)) => self.arrive(arrival),
+                Turn::Arrival(None) => has_ended = true,
+            }
+        }
+    }
+
+    /// Brings the table up to date. Returns whether a job wants a slot, and when the next is due.
+    fn look(&self) -> (bool, Option<Instant>) {
+        let now = self.shared.now();
+        loop {
+            let mut table = self.shared.table();
+            table.wake_due(now);
+            let (unrun, released) = (table.take_unrun(), table.take_released());
+            if unrun.is_empty() && released.is_empty() {
+                return (table.has_ready(), table.next_due());
+            }
+            drop(table);
+            for unrun in unrun {
+                self.settle_unrun(unrun);
+            }
+            for delivery in released {
+                self.admit(delivery);
+            }
+        }
+    }
+
+    fn renew_credit(&self, last: &mut Credit) {
+        let settings = &self.shared.settings;
+        let held = self.shared.table().held().min(settings.max_held);
+        let credit = settings
+            .pool
+            .capacity()
+            .map(|slots| slots.saturating_mul(settings.prefetch).saturating_add(held));
+        if *last != Credit::Of(credit) {
+            *last = Credit::Of(credit);
+            self.shared.source.set_credit(credit);
+        }
+    }
+
+    fn arrive(&self, arrival: Arrival<S>) {
+        match arrival {
+            Arrival::Delivery(delivery) => self.admit(delivery),
+            Arrival::ConnectionLost => {
+                let void = self.shared.table().lose_connection();
+                drop(void);
+            }
+        }
+    }
+
+    fn admit(&self, delivery: Delivery<S>) {
+        let shared = &self.shared;
+        let (now, hold) = (shared.now(), shared.settings.hold);
+        let admitted = shared.table().admit(delivery, now, hold);
+        match admitted {
+            Admitted::Kept(job) => shared.source.observe(&job, Step::Received),
+            Admitted::TakenOver(job, _) => shared.source.observe(&job, Step::TakenOver),
+            Admitted::Parked => {}
+            Admitted::Settled(job, receipt) => {
+                shared.source.observe(&job, Step::TakenOver);
+                let shared = Arc::clone(shared);
+                let acknowledge = async move { shared.source.acknowledge(receipt).await };
+                self.unrun.spawn(acknowledge).detach();
+            }
+        }
+    }
+
+    fn settle_unrun(&self, unrun: Unrun<S>) {
+        let running = Running::new(&self.shared, unrun.key, unrun.job);
+        self.unrun.spawn(running.settle_unrun(unrun.why)).detach();
+    }
+
+    fn start_next(&self, slot: Slot) {
+        let now = self.shared.now();
+        let next = self.shared.table().take_ready(now);
+        let Some((key, job)) = next else { return };
+        let running = Running::new(&self.shared, key, job);
+        let work = Arc::clone(&self.work);
+        slot.spawn(running.run(move |job| work(job))).detach();
+    }
+
+    /// Puts back what has not begun, and lets the jobs that run end.
+    pub(crate) async fn drain(&self) {
+        let shared = &*self.shared;
+        shared.source.stop();
+        shared.put_back_unstarted();
+        let grace = shared.stopped().unwrap_or(Duration::MAX);
+        let warm = async {
+            let _ = self.jobs.drain(grace).await;
+        };
+        let cold = async {
+            shared.cold.wait().await;
+            let stopped = GreenletExit::because("the worker was stopped");
+            self.jobs.shutdown(stopped).await;
+        };
+        warm.or(cold).or(self.take_over()).await;
+        self.look();
+        let _ = self.unrun.join().within(SETTLE_LIMIT).await;
+    }
+
+    /// Takes in new deliveries of jobs that run, and puts all others back.
+    async fn take_over(&self) {
+        while let Some(arrival) = self.shared.source.next().await {
+            match arrival {
+                Arrival::Delivery(new) if !self.shared.table().contains(&new.id) => drop(new),
+                arrival => self.arrive(arrival),
+            }
+        }
+        future::pending::<()>().await;
+    }
+}
+
+/// The output of `future`; waits for ever if there is none.
+async fn optional<F: Future>(future: Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => future::pending().await,
+    }
+}

@@ -1,0 +1,339 @@
+//! [`Worker`]: takes jobs from a source, runs them in a pool's slots, and settles each.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use spinney_greenlet::GreenletExit;
+use spinney_hub::{Clock, Hub};
+use spinney_pool::Pool;
+use spinney_sync::Event;
+
+use crate::table::Table;
+use crate::turns::Turns;
+use crate::{JobInfo, JobKill, Source};
+
+/// Settings of a [`Worker`]. Dropping it makes none.
+#[must_use = "a builder makes nothing until it is told what"]
+pub struct WorkerBuilder<S: Source> {
+    settings: Settings<S>,
+}
+
+/// Whether a job that failed is retried, and after what time.
+pub(crate) type RetryRule<S> =
+    Box<dyn Fn(&<S as Source>::Error, u32) -> Option<Duration> + Send + Sync>;
+
+pub(crate) struct Settings<S: Source> {
+    pub(crate) pool: Pool,
+    pub(crate) hub: Option<Hub>,
+    pub(crate) prefetch: usize,
+    pub(crate) hold: Duration,
+    pub(crate) max_held: usize,
+    pub(crate) retry: Option<RetryRule<S>>,
+}
+
+impl<S: Source> WorkerBuilder<S> {
+    /// How many deliveries the source may have out for each slot. Default: 4. With 1 the source
+    /// delivers only what can run at once; more hides the time that a delivery takes.
+    pub fn prefetch(mut self, per_slot: usize) -> Self {
+        self.settings.prefetch = per_slot.max(1);
+        self
+    }
+
+    /// Runs the jobs on `hub`. Default: the current hub of the call of [`run`](Worker::run).
+    pub fn on(mut self, hub: &Hub) -> Self {
+        self.settings.hub = Some(hub.clone());
+        self
+    }
+
+    /// How long a delivery is held for its [time](crate::Terms::eta). After that a copy of the job is
+    /// [sent](Source::resend) to the end of the queue. Default: 25 minutes, since `RabbitMQ` ends a
+    /// channel that holds a delivery for 30.
+    pub fn hold(mut self, limit: Duration) -> Self {
+        self.settings.hold = limit;
+        self
+    }
+
+    /// For how many jobs that are held for their time the source is given further credit. Beyond,
+    /// they take the place of jobs that could run. Default: 10,000.
+    pub fn max_held(mut self, jobs: usize) -> Self {
+        self.settings.max_held = jobs;
+        self
+    }
+
+    /// Whether a job that returned an error runs again, and after what time. `rule` is given the
+    /// error, and how many times the job was retried before. Default: never.
+    pub fn retry(
+        mut self,
+        rule: impl Fn(&S::Error, u32) -> Option<Duration> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.retry = Some(Box::new(rule));
+        self
+    }
+
+    /// A worker for the jobs of `source`.
+    #[must_use]
+    pub fn build(self, source: S) -> Worker<S> {
+        let shared = Shared {
+            source,
+            settings: self.settings,
+            table: Mutex::new(Table::new()),
+            clock: OnceLock::new(),
+            changed: Event::new(),
+            stop: Mutex::new(None),
+            cold: Event::new(),
+        };
+        Worker { shared: Arc::new(shared) }
+    }
+}
+
+impl<S: Source> fmt::Debug for WorkerBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerBuilder")
+            .field("pool", &self.settings.pool)
+            .field("prefetch", &self.settings.prefetch)
+            .field("hold", &self.settings.hold)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes jobs from a [`Source`], runs each in a slot of a pool, stores its outcome, and acknowledges
+/// it. Dropping it does nothing; dropping its [`run`](Self::run) kills the jobs and puts them back.
+///
+/// A job holds its slot until its outcome is stored and it is acknowledged. Jobs of one id never run
+/// at the same time: a job that is delivered again while it is here is not begun again.
+///
+/// ```
+/// use std::sync::Arc;
+/// use spinney_jobs::{MemoryJob, MemorySource, NewJob, Worker};
+/// use spinney_pool::Pool;
+///
+/// spinney_hub::block_on(async {
+///     let queue = MemorySource::<u32, u32, String>::bounded(100);
+///     let doubled = queue.push(NewJob::new("double", 21)).await.unwrap();
+///     queue.close();
+///     let worker = Worker::builder(&Pool::new(10)).build(queue);
+///     let report = worker.run(|n: Arc<MemoryJob<_, _, _>>| async move { Ok(**n * 2) }).await;
+///     assert_eq!(doubled.await.unwrap(), 42);
+///     assert_eq!(report.succeeded, 1);
+/// });
+/// ```
+pub struct Worker<S: Source> {
+    shared: Arc<Shared<S>>,
+}
+
+impl<S: Source> Worker<S> {
+    /// Settings of a worker whose jobs run in the slots of `pool`.
+    pub fn builder(pool: &Pool) -> WorkerBuilder<S> {
+        let (prefetch, hold) = (4, Duration::from_secs(25 * 60));
+        let pool = pool.clone();
+        let settings = Settings { pool, hub: None, prefetch, hold, max_held: 10_000, retry: None };
+        WorkerBuilder { settings }
+    }
+
+    /// A handle that controls the worker, from any thread.
+    pub fn handle(&self) -> WorkerHandle<S> {
+        WorkerHandle { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Runs `work` for each job, until the source ends or the worker is
+    /// [stopped](WorkerHandle::stop).
+    ///
+    /// A panic of `work` fails its job. A job may catch its kill; the [reason](JobKill) says why it
+    /// comes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it kills the jobs that run, and puts back those that do not catch it, and those that
+    /// have not begun.
+    pub async fn run<F, Fut>(self, work: F) -> WorkerReport
+    where
+        F: Fn(Arc<S::Job>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<S::Output, S::Error>> + Send + 'static,
+    {
+        let shared = self.shared;
+        shared.clock.get_or_init(Clock::current);
+        let rest = PutBackRest { shared: &shared };
+        let turns = Turns::new(&shared, work);
+        turns.take_in().await;
+        turns.drain().await;
+        drop(rest);
+        shared.table().counts()
+    }
+}
+
+impl<S: Source> fmt::Debug for Worker<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("report", &self.shared.table().counts()).finish()
+    }
+}
+
+/// Controls a [`Worker`], from any thread and while all threads that run jobs are blocked. Dropping
+/// it does nothing.
+pub struct WorkerHandle<S: Source> {
+    shared: Arc<Shared<S>>,
+}
+
+impl<S: Source> WorkerHandle<S> {
+    /// Stops the worker. Jobs that have not begun are put back immediately; those that run have
+    /// `grace`, then they are killed, and put back unless they catch the kill and return. A second
+    /// call kills them immediately.
+    pub fn stop(&self, grace: Duration) {
+        let mut stop = self.shared.lock_stop();
+        let is_second = stop.is_some();
+        stop.get_or_insert(grace);
+        drop(stop);
+        if is_second {
+            self.shared.cold.set();
+        }
+        self.shared.changed.set();
+    }
+
+    /// Revokes a job. One that has not begun, here or when it is delivered later, is settled as
+    /// [`Revoked`](crate::Outcome::Revoked). One that is running is killed if `terminate` says so,
+    /// with [`JobKill::Revoked`] for the reason; otherwise it runs on.
+    ///
+    /// The last 50,000 revoked ids are remembered.
+    pub fn revoke(&self, id: &str, terminate: bool) {
+        let now = self.shared.now();
+        let running = self.shared.table().revoke(id, terminate, now);
+        if let Some(greenlet) = running {
+            greenlet.kill_now_with(GreenletExit::because(JobKill::Revoked));
+        }
+        self.shared.changed.set();
+    }
+
+    /// The ids that were revoked, the oldest first.
+    pub fn revoked(&self) -> Vec<Arc<str>> {
+        self.shared.table().revoked()
+    }
+
+    /// Changes the number of slots of the worker's pool, and with it the credit of the source.
+    pub fn resize(&self, capacity: usize) {
+        self.shared.settings.pool.resize(capacity);
+        self.shared.changed.set();
+    }
+
+    /// The number of slots of the worker's pool; `None` without a limit.
+    pub fn capacity(&self) -> Option<usize> {
+        self.shared.settings.pool.capacity()
+    }
+
+    /// Starts the jobs of this name at least `every` apart; `None` lifts that.
+    pub fn pace(&self, name: &str, every: Option<Duration>) {
+        let now = self.shared.now();
+        self.shared.table().set_pace(name, every, now);
+    }
+
+    /// The jobs that the worker has, in the order in which they came.
+    pub fn jobs(&self) -> Vec<JobInfo<S::Job>> {
+        self.shared.table().jobs()
+    }
+
+    /// What became of the jobs so far.
+    pub fn report(&self) -> WorkerReport {
+        self.shared.table().counts()
+    }
+
+    /// The source.
+    pub fn source(&self) -> &S {
+        &self.shared.source
+    }
+}
+
+impl<S: Source> Clone for WorkerHandle<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<S: Source> fmt::Debug for WorkerHandle<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerHandle").field("report", &self.report()).finish()
+    }
+}
+
+/// What became of the jobs of a [`Worker`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerReport {
+    /// How many were taken in.
+    pub received: usize,
+    /// How many deliveries were of a job that was here already, or was done.
+    pub taken_over: usize,
+    /// How many returned a value.
+    pub succeeded: usize,
+    /// How many returned an error, panicked, or exceeded a limit.
+    pub failed: usize,
+    /// How many were sent anew after an error.
+    pub retried: usize,
+    /// How many were revoked, or had expired.
+    pub revoked: usize,
+    /// How many were sent to the end of their queue, since they were held too long.
+    pub resent: usize,
+    /// How many were put back: killed by a shutdown, or not settled.
+    pub put_back: usize,
+    /// How many are held for their time.
+    pub scheduled: usize,
+    /// How many wait for a slot.
+    pub reserved: usize,
+    /// How many are running. At the end, those that do not come to an await.
+    pub active: usize,
+    /// How many have ended, and are not settled.
+    pub settling: usize,
+}
+
+pub(crate) struct Shared<S: Source> {
+    pub(crate) source: S,
+    pub(crate) settings: Settings<S>,
+    table: Mutex<Table<S>>,
+    /// The clock of the hub that the worker runs on.
+    clock: OnceLock<Clock>,
+    /// Set when the loop has to look at the table again.
+    pub(crate) changed: Event,
+    /// The grace, once the worker was stopped.
+    stop: Mutex<Option<Duration>>,
+    /// Set at the second stop.
+    pub(crate) cold: Event,
+}
+
+impl<S: Source> Shared<S> {
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.get().map_or_else(Instant::now, Clock::now)
+    }
+
+    /// The grace, once the worker was stopped.
+    pub(crate) fn stopped(&self) -> Option<Duration> {
+        *self.lock_stop()
+    }
+
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table<S>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_stop(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts jobs back that have not begun.
+    pub(crate) fn put_back_unstarted(&self) {
+        let mut table = self.table();
+        let unstarted = table.take_unstarted();
+        let released = table.take_released();
+        table.report.put_back += unstarted.len();
+        drop(table);
+        drop((unstarted, released));
+    }
+}
+
+/// Puts back what has not begun when the worker's run is dropped.
+struct PutBackRest<'a, S: Source> {
+    shared: &'a Shared<S>,
+}
+
+impl<S: Source> Drop for PutBackRest<'_, S> {
+    fn drop(&mut self) {
+        self.shared.source.stop();
+        self.shared.put_back_unstarted();
+    }
+}

@@ -1,0 +1,7 @@
+//! The tests of the worker, in virtual time.
+
+mod broker;
+mod chaos;
+mod memory;
+mod stops;
+mod worker;

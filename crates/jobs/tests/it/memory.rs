@@ -1,0 +1,139 @@
+//! The queue in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use spinney_hub::{Spawn, Within, sleep};
+use spinney_jobs::{JobError, MemoryJob, MemorySource, NewJob, Terms, Worker};
+use spinney_pool::Pool;
+use spinney_sim::SimHub;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+type Numbers = MemorySource<u32, u32, String>;
+
+async fn half(n: Arc<MemoryJob<u32, u32, String>>) -> Result<u32, String> {
+    sleep(SECOND).await;
+    if **n % 2 == 0 { Ok(**n / 2) } else { Err(format!("{} is odd", **n)) }
+}
+
+#[test]
+fn each_job_has_its_own_result() {
+    let (sim, queue) = (SimHub::new(), Numbers::bounded(10));
+    let worker = Worker::builder(&Pool::new(3)).build(queue.clone());
+    sim.block_on(async {
+        let mut results = Vec::new();
+        for n in 0..5 {
+            results.push(queue.push(NewJob::new("half", n)).await.unwrap());
+        }
+        queue.close();
+        assert_eq!(worker.run(half).await.received, 5);
+        for (n, result) in (0..5).zip(results) {
+            match result.await {
+                Ok(half) => assert_eq!(half * 2, n),
+                Err(error) => assert_eq!(error.to_string(), format!("the job failed: {n} is odd")),
+            }
+        }
+    });
+}
+
+#[test]
+fn push_waits_while_the_queue_is_full() {
+    let (sim, queue) = (SimHub::new(), Numbers::bounded(2));
+    let worker = Worker::builder(&Pool::new(2)).build(queue.clone());
+    sim.block_on(async {
+        let _a = queue.push(NewJob::new("half", 2)).await.unwrap();
+        let _b = queue.push(NewJob::new("half", 4)).await.unwrap();
+        assert!(queue.push(NewJob::new("half", 6)).within(SECOND).await.is_err());
+        let handle = worker.handle();
+        sim.spawn(async move {
+            worker.run(half).await;
+        });
+        let third = queue.push(NewJob::new("half", 6)).await.unwrap();
+        assert_eq!(third.await, Ok(3));
+        handle.stop(SECOND);
+    });
+}
+
+#[test]
+fn closed_queue_refuses_and_its_workers_end_with_it() {
+    let (sim, queue) = (SimHub::new(), Numbers::unbounded());
+    let [a, b] = [(); 2].map(|()| Worker::builder(&Pool::new(1)).prefetch(1).build(queue.clone()));
+    sim.block_on(async {
+        for _ in 0..4 {
+            drop(queue.push(NewJob::new("half", 2)).await.unwrap());
+        }
+        queue.close();
+        assert!(queue.push(NewJob::new("half", 2)).await.is_err());
+        let (a, b) = futures_lite::future::zip(a.run(half), b.run(half)).await;
+        assert_eq!((a.succeeded, b.succeeded), (2, 2), "both take part");
+    });
+    assert_eq!(sim.elapsed(), 2 * SECOND);
+}
+
+#[test]
+fn stopped_worker_leaves_its_jobs_to_the_other() {
+    let (sim, queue) = (SimHub::new(), Numbers::unbounded());
+    let [a, b] = [(); 2].map(|()| Worker::builder(&Pool::new(1)).build(queue.clone()));
+    let results = sim.block_on(async {
+        let mut results = Vec::new();
+        for _ in 0..6 {
+            results.push(queue.push(NewJob::new("half", 2)).await.unwrap());
+        }
+        queue.close();
+        let handle = a.handle();
+        sim.spawn(async move {
+            sleep(SECOND / 2).await;
+            handle.stop(Duration::ZERO);
+        });
+        let (a, b) = futures_lite::future::zip(a.run(half), b.run(half)).await;
+        assert_eq!((a.succeeded, b.succeeded), (0, 6));
+        results
+    });
+    sim.block_on(async {
+        for result in results {
+            assert_eq!(result.await, Ok(1));
+        }
+    });
+}
+
+#[test]
+fn retried_job_of_a_closed_queue_is_waited_for() {
+    let (sim, queue) = (SimHub::new(), Numbers::bounded(1));
+    let retry = |_: &String, attempt| (attempt < 2).then_some(10 * SECOND);
+    let worker = Worker::builder(&Pool::new(1)).retry(retry).build(queue.clone());
+    sim.block_on(async {
+        let result = queue.push(NewJob::new("half", 3)).await.unwrap();
+        queue.close();
+        let report = worker.run(half).await;
+        assert_eq!((report.retried, report.failed), (2, 1));
+        assert_eq!(result.await, Err(JobError::Failed("3 is odd".into())));
+    });
+    assert_eq!(sim.elapsed(), 23 * SECOND);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn result_says_how_a_job_ended_that_returned_nothing() {
+    let (sim, queue) = (SimHub::new(), Numbers::unbounded());
+    let worker = Worker::builder(&Pool::new(4)).build(queue.clone());
+    sim.block_on(async {
+        let hard_limit = Some(SECOND / 2);
+        let limited = Terms { hard_limit, ..Terms::default() };
+        let limited = queue.push(NewJob::new("half", 2).terms(limited)).await.unwrap();
+        let revoked = queue.push(NewJob::new("half", 2).id("r")).await.unwrap();
+        worker.handle().revoke("r", false);
+        queue.close();
+        worker.run(half).await;
+        assert_eq!(limited.await, Err(JobError::TimedOut(SECOND / 2)));
+        assert_eq!(revoked.await, Err(JobError::Revoked));
+    });
+}
+
+#[test]
+fn result_of_a_dropped_queue_is_lost() {
+    let (sim, queue) = (SimHub::new(), Numbers::unbounded());
+    let result = sim.block_on(queue.push(NewJob::new("half", 2))).unwrap();
+    drop(queue);
+    assert_eq!(sim.block_on(result), Err(JobError::Lost));
+}
