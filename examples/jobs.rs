@@ -44,6 +44,9 @@ fn main() {
                 Err(error) => println!("{error}"),
             }
         }
-        println!("{} sent, {} failed, {} tried again", report.succeeded, report.failed, report.retried);
+        println!(
+            "{} sent, {} failed, {} tried again",
+            report.succeeded, report.failed, report.retried
+        );
     });
 }

@@ -77,8 +77,6 @@ pub mod guide;
 pub mod prelude;
 
 pub use spinney_greenlet::results;
-/// Workers over a source of jobs with acknowledgements.
-pub use spinney_jobs as jobs;
 pub use spinney_greenlet::{
     Birth, Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace,
     InheritLocals, Inherited, ItemGreenlets, Iwait, Join, JoinAll, Joined, LazyHandle, LinkId,
@@ -99,6 +97,8 @@ pub use spinney_hub::{
     Within, WithinFuture, block_on, contain, drop_contained, interval, label_task, require_threads,
     sleep, sleep_until, timeout, yield_now,
 };
+/// Workers over a source of jobs with acknowledgements.
+pub use spinney_jobs as jobs;
 pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
 pub use spinney_pool::map;
 pub use spinney_pool::{

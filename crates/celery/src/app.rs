@@ -1,0 +1,467 @@
+//! [`App`]: an application of Celery, as a worker and as a producer.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_lite::{Stream, StreamExt, stream};
+use serde::Serialize;
+use spinney_hub::Hub;
+use spinney_jobs::WorkerReport;
+use spinney_pool::Pool;
+use spinney_threadpool::ThreadPool;
+
+use crate::Error;
+use crate::events::Events;
+use crate::producer::{NewTask, Producer, Sent};
+use crate::results::Results;
+use crate::service::Service;
+use crate::session::{QueueSettings, Session, without_password};
+use crate::source::Amqp;
+use crate::task::{Call, CpuHandler, Handler, Task, TaskSettings, Tasks};
+
+/// The queue of an app that names none. Celery's name.
+const DEFAULT_QUEUE: &str = "celery";
+
+/// An application of Celery on `RabbitMQ`: a worker with its tasks, and a producer that calls tasks of
+/// others, in Rust or Python. Dropping it ends its producer; a worker runs as long as its
+/// [`run`](Self::run).
+///
+/// Settings that stand behind a [`task`](Self::task) are that task's; those before the first are the
+/// default of all tasks.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use spinney_celery::{App, TaskError};
+/// use spinney_pool::Pool;
+///
+/// async fn fetch(url: String) -> Result<usize, TaskError> {
+///     Ok(url.len())
+/// }
+///
+/// let app = App::amqp("amqp://guest:guest@localhost:5672/%2f")
+///     .results("redis://localhost:6379/0")
+///     .pool(&Pool::new(100))
+///     .queue("shop")
+///     .task("shop.fetch", fetch)
+///     .params(["url"])
+///     .soft_limit(Duration::from_secs(30));
+/// spinney_hub::block_on(app.run_until_signal())?;
+/// # Ok::<(), spinney_celery::Error>(())
+/// ```
+///
+/// Python: `celery.Celery`.
+pub struct App {
+    settings: Settings,
+    tasks: Tasks,
+    /// The task that settings are of.
+    last: Option<Arc<str>>,
+    defaults: TaskSettings,
+    threads: Arc<OnceLock<ThreadPool>>,
+    producer: OnceLock<Arc<Producer>>,
+}
+
+pub(crate) struct Settings {
+    pub(crate) url: String,
+    pub(crate) results: String,
+    pub(crate) pool: Pool,
+    pub(crate) queues: Vec<QueueSettings>,
+    pub(crate) hostname: String,
+    pub(crate) prefetch: usize,
+    pub(crate) grace: Duration,
+    pub(crate) connect_patience: Duration,
+    pub(crate) patience: Duration,
+    pub(crate) max_body: usize,
+    pub(crate) events: bool,
+    pub(crate) routes: Routes,
+}
+
+/// Which queue a task is sent to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Routes {
+    /// Names of tasks, or their beginnings; each with a queue.
+    routes: Vec<(String, String)>,
+    default: Option<String>,
+}
+
+impl Routes {
+    pub(crate) fn queue_of(&self, task: &str) -> &str {
+        let matches = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(start) => task.starts_with(start),
+            None => task == pattern,
+        };
+        let route = self.routes.iter().find(|(pattern, _)| matches(pattern));
+        route.map_or(self.default.as_deref().unwrap_or(DEFAULT_QUEUE), |(_, queue)| queue)
+    }
+}
+
+impl App {
+    /// An app on the broker at `url`, such as `amqp://user:password@host:5672/%2f`. `amqps` needs the
+    /// feature `rustls`; the interval of heartbeats is `?heartbeat=10`.
+    pub fn amqp(url: impl Into<String>) -> Self {
+        let settings = Settings {
+            url: url.into(),
+            results: "rpc://".to_owned(),
+            pool: Pool::new(100),
+            queues: Vec::new(),
+            hostname: format!("celery@{}", hostname()),
+            prefetch: 4,
+            grace: Duration::from_secs(30),
+            connect_patience: Duration::from_secs(60),
+            patience: Duration::from_secs(120),
+            max_body: 16 << 20,
+            events: false,
+            routes: Routes::default(),
+        };
+        Self {
+            settings,
+            tasks: HashMap::new(),
+            last: None,
+            defaults: TaskSettings::default(),
+            threads: Arc::default(),
+            producer: OnceLock::new(),
+        }
+    }
+
+    /// Where results go: `rpc://`, the default, to the caller's own queue; `redis://..` to redis;
+    /// `disabled://` nowhere. Chords need redis.
+    #[must_use]
+    pub fn results(mut self, url: impl Into<String>) -> Self {
+        self.settings.results = url.into();
+        self
+    }
+
+    /// The pool whose slots tasks run in. Default: 100 slots of their own.
+    ///
+    /// Python: `--concurrency`.
+    #[must_use]
+    pub fn pool(mut self, pool: &Pool) -> Self {
+        self.settings.pool = pool.clone();
+        self
+    }
+
+    /// Consumes from this queue, too. The first one is where calls of tasks without a route go. An app
+    /// that names none has the queue `celery`. A queue that is not there is declared, durable.
+    ///
+    /// Python: `--queues`.
+    #[must_use]
+    pub fn queue(self, name: impl Into<Arc<str>>) -> Self {
+        self.add_queue(name.into(), None)
+    }
+
+    /// Consumes from this queue, as [`queue`](Self::queue) does; one that is not there is declared with
+    /// priorities from 0 to `most`.
+    #[must_use]
+    pub fn queue_with_priorities(self, name: impl Into<Arc<str>>, most: u8) -> Self {
+        self.add_queue(name.into(), Some(most))
+    }
+
+    fn add_queue(mut self, name: Arc<str>, max_priority: Option<u8>) -> Self {
+        self.settings.queues.push(QueueSettings { name, max_priority });
+        self
+    }
+
+    /// Sends calls of `task` to `queue`. A pattern that ends with `*` is for all tasks whose names
+    /// begin so; the first route that fits counts.
+    ///
+    /// Python: `task_routes`.
+    #[must_use]
+    pub fn route(mut self, task: impl Into<String>, queue: impl Into<String>) -> Self {
+        self.settings.routes.routes.push((task.into(), queue.into()));
+        self
+    }
+
+    /// The name of the worker. Default: `celery@` and the name of the machine.
+    ///
+    /// Python: `--hostname`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.hostname = name.into();
+        self
+    }
+
+    /// How many messages are fetched for each slot. Default: 4.
+    ///
+    /// Python: `worker_prefetch_multiplier`.
+    #[must_use]
+    pub fn prefetch(mut self, per_slot: usize) -> Self {
+        self.settings.prefetch = per_slot;
+        self
+    }
+
+    /// How long running tasks have to end when the worker is stopped. Those that are left then are
+    /// killed and put back. Default: 30 seconds.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.settings.grace = grace;
+        self
+    }
+
+    /// For how long the outcome of a task that cannot be stored is tried again, while its message stays
+    /// unacknowledged. After that the message is put back, and the task runs again. Default: two
+    /// minutes.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.settings.patience = patience;
+        self
+    }
+
+    /// For how long the first connection to the broker is tried. Later ones are tried without end.
+    /// Default: a minute.
+    #[must_use]
+    pub fn connect_patience(mut self, patience: Duration) -> Self {
+        self.settings.connect_patience = patience;
+        self
+    }
+
+    /// The longest body of a message that is read, in bytes; longer ones are refused. Default: 16 MiB.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.settings.max_body = bytes;
+        self
+    }
+
+    /// Whether events of tasks are sent to monitors from the beginning. Default: not before a monitor
+    /// asks for them.
+    ///
+    /// Python: `--task-events`.
+    #[must_use]
+    pub fn events(mut self, enabled: bool) -> Self {
+        self.settings.events = enabled;
+        self
+    }
+
+    /// The threads that [`cpu_task`](Self::cpu_task)s run on. Default: one per core.
+    #[must_use]
+    pub fn threads(self, threads: &ThreadPool) -> Self {
+        let _ = self.threads.set(threads.clone());
+        self
+    }
+
+    /// Adds a task: an async function of up to eight parameters that can be read from JSON, which
+    /// returns a `Result`. A [`Request`](crate::Request) as its first parameter tells it of its call.
+    /// Of two tasks with one name the later counts.
+    ///
+    /// Python: `@app.task`.
+    #[must_use]
+    pub fn task<P>(self, name: impl Into<Arc<str>>, handler: impl Handler<P>) -> Self {
+        self.add_task(name.into(), Box::new(move |call| handler.call(call)))
+    }
+
+    /// Adds a task that computes: a function that runs on the app's [`threads`](Self::threads), in a
+    /// slot of the pool. A kill or a limit ends its wait; the function itself runs to its end.
+    #[must_use]
+    pub fn cpu_task<P>(self, name: impl Into<Arc<str>>, handler: impl CpuHandler<P>) -> Self {
+        let (handler, threads) = (Arc::new(handler), Arc::clone(&self.threads));
+        let run = move |call: Call| {
+            let cores = std::thread::available_parallelism().map_or(1, Into::into);
+            let threads = threads.get_or_init(|| ThreadPool::new(cores));
+            Arc::clone(&handler).call(call, threads)
+        };
+        self.add_task(name.into(), Box::new(run))
+    }
+
+    fn add_task(
+        mut self,
+        name: Arc<str>,
+        run: Box<dyn Fn(Call) -> crate::task::Ran + Send + Sync>,
+    ) -> Self {
+        let task = Task { run, params: Arc::new([]), settings: self.defaults };
+        self.tasks.insert(Arc::clone(&name), task);
+        self.last = Some(name);
+        self
+    }
+
+    /// The names of the task's parameters, in order, for calls with keyword arguments.
+    ///
+    /// # Panics
+    ///
+    /// Before the first [`task`](Self::task).
+    #[must_use]
+    pub fn params<const N: usize>(mut self, names: [&'static str; N]) -> Self {
+        let task = self.last.as_ref().and_then(|name| self.tasks.get_mut(name));
+        task.expect("parameters are of the task before them").params = Arc::new(names);
+        self
+    }
+
+    /// Kills a task that runs for longer; it may catch that. A message may say otherwise.
+    ///
+    /// Python: `soft_time_limit`.
+    #[must_use]
+    pub fn soft_limit(self, limit: Duration) -> Self {
+        self.set(|task| task.soft_limit = Some(limit))
+    }
+
+    /// Ends a task that runs for longer, at its next await. A message may say otherwise.
+    ///
+    /// Python: `time_limit`.
+    #[must_use]
+    pub fn hard_limit(self, limit: Duration) -> Self {
+        self.set(|task| task.hard_limit = Some(limit))
+    }
+
+    /// Acknowledges the message before the task runs: a crash loses the task, and never repeats it.
+    ///
+    /// Python: `acks_late=False`, Celery's default; here messages are acknowledged late.
+    #[must_use]
+    pub fn ack_early(self) -> Self {
+        self.set(|task| task.ack_early = true)
+    }
+
+    /// Stores no results of the task.
+    ///
+    /// Python: `ignore_result`.
+    #[must_use]
+    pub fn ignore_result(self) -> Self {
+        self.set(|task| task.ignore_result = true)
+    }
+
+    /// How many times the task may [run again](crate::TaskError::retry_after). Default: 3.
+    ///
+    /// Python: `max_retries`.
+    #[must_use]
+    pub fn max_retries(self, times: u32) -> Self {
+        self.set(|task| task.max_retries = times)
+    }
+
+    /// Starts the task at most `starts` times in each `period`, evenly spread, in each worker.
+    ///
+    /// # Panics
+    ///
+    /// If `starts` is 0.
+    ///
+    /// Python: `rate_limit`.
+    #[must_use]
+    pub fn rate(self, starts: u32, period: Duration) -> Self {
+        self.set(|task| task.pace = Some(period / starts))
+    }
+
+    fn set(mut self, change: impl Fn(&mut TaskSettings)) -> Self {
+        match self.last.as_ref().and_then(|name| self.tasks.get_mut(name)) {
+            Some(task) => change(&mut task.settings),
+            None => change(&mut self.defaults),
+        }
+        self
+    }
+
+    /// Runs the worker until remote control stops it. Tasks run on the hub on which this is called; the
+    /// connection has a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if an address cannot be read, if the broker refuses the connection, is not reached
+    /// within [`connect_patience`](Self::connect_patience), or does not let a queue be consumed from.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it stops the worker: running tasks are killed and put back.
+    pub async fn run(self) -> Result<WorkerReport, Error> {
+        self.run_until(stream::pending()).await
+    }
+
+    /// Runs the worker until SIGTERM or SIGINT. The first lets running tasks end, within the
+    /// [`grace`](Self::grace); a second kills them. Tasks that have not ended are put back.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); [`Error::System`] if signals cannot be handled.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run).
+    pub async fn run_until_signal(self) -> Result<WorkerReport, Error> {
+        use async_signal::{Signal, Signals};
+        let signals = Signals::new([Signal::Term, Signal::Int]).map_err(Error::System)?;
+        self.run_until(signals.map(drop)).await
+    }
+
+    /// Runs the worker until `stops` yields: the first item lets running tasks end, within the
+    /// [`grace`](Self::grace); a second kills them.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run).
+    pub async fn run_until(self, stops: impl Stream<Item = ()>) -> Result<WorkerReport, Error> {
+        let Self { mut settings, tasks, .. } = self;
+        settings.finish();
+        let results = Results::open(&settings.results)?;
+        let session = Session::new(settings.url.clone(), settings.hostname.clone());
+        let events = Events::new(settings.hostname.clone(), settings.events);
+        let (session, routes) = (Arc::new(session), settings.routes.clone());
+        let mut source = Amqp::new(session, results, Arc::new(tasks), events, routes);
+        source.patience = settings.patience;
+        source.max_body = settings.max_body;
+        Service::new(source, settings, &Hub::current()).run(stops).await
+    }
+
+    /// Calls the task `name` with a tuple of arguments. A worker of Rust or Python runs it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the broker cannot be reached, or the arguments cannot be written as JSON.
+    ///
+    /// # Cancel safety
+    ///
+    /// The call may have been sent when this is dropped.
+    ///
+    /// Python: `app.send_task`.
+    pub async fn send(&self, name: &str, args: impl Serialize) -> Result<Sent, Error> {
+        self.send_task(NewTask::new(name).args(args)).await
+    }
+
+    /// Calls a task, with all that can be said of a call.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// Python: `Task.apply_async`.
+    pub async fn send_task(&self, task: NewTask) -> Result<Sent, Error> {
+        let producer = match self.producer.get() {
+            Some(producer) => producer,
+            None => {
+                let mut routes = self.settings.routes.clone();
+                routes.default = self.settings.queues.first().map(|queue| queue.name.to_string());
+                let producer = Producer::start(&self.settings, routes)?;
+                self.producer.get_or_init(|| producer)
+            }
+        };
+        producer.send(task).await
+    }
+}
+
+impl Settings {
+    /// Sets what depends on other settings.
+    fn finish(&mut self) {
+        if self.queues.is_empty() {
+            self.queues.push(QueueSettings { name: DEFAULT_QUEUE.into(), max_priority: None });
+        }
+        self.routes.default = Some(self.queues[0].name.to_string());
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("broker", &without_password(&self.settings.url))
+            .field("results", &without_password(&self.settings.results))
+            .field("tasks", &self.tasks.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The name of this machine.
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name.map(|name| name.trim().to_owned()).or_else(|| std::env::var("HOSTNAME").ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}

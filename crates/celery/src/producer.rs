@@ -1,0 +1,392 @@
+//! [`Producer`]: calls tasks and waits for their results.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use futures_lite::{FutureExt, StreamExt};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+use spinney_hub::{LocalHub, Within};
+use spinney_sync::Event;
+
+use crate::app::{Routes, Settings};
+use crate::message::{Follow, NewMessage, now_and};
+use crate::results::Results;
+use crate::session::{Error, Link, Session};
+use crate::source::new_id;
+use crate::TaskError;
+
+/// A call of a task: its name, its arguments, and when and where it runs.
+///
+/// ```
+/// use std::time::Duration;
+/// use spinney_celery::NewTask;
+///
+/// let task = NewTask::new("tasks.add").args((1, 2)).countdown(Duration::from_secs(10)).queue("slow");
+/// # let _ = task;
+/// ```
+///
+/// Python: the arguments of `Task.apply_async`.
+#[derive(Debug)]
+pub struct NewTask {
+    name: String,
+    id: Option<String>,
+    args: Result<Vec<Box<RawValue>>, String>,
+    kwargs: Map<String, Value>,
+    queue: Option<String>,
+    countdown: Option<Duration>,
+    expires: Option<Duration>,
+    soft_limit: Option<Duration>,
+    hard_limit: Option<Duration>,
+    priority: Option<u8>,
+    ignore_result: bool,
+}
+
+impl NewTask {
+    /// A call without arguments.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            id: None,
+            args: Ok(Vec::new()),
+            kwargs: Map::new(),
+            queue: None,
+            countdown: None,
+            expires: None,
+            soft_limit: None,
+            hard_limit: None,
+            priority: None,
+            ignore_result: false,
+        }
+    }
+
+    /// Its arguments: a tuple, or a list.
+    #[must_use]
+    pub fn args(self, args: impl Serialize) -> Self {
+        let list = serde_json::to_value(args).map_err(|error| error.to_string());
+        let list = list.and_then(|args| match args {
+            Value::Null => Ok(Vec::new()),
+            Value::Array(args) => args
+                .iter()
+                .map(|arg| to_raw_value(arg).map_err(|error| error.to_string()))
+                .collect(),
+            _ => Err("the arguments are neither a tuple nor a list".to_owned()),
+        });
+        Self { args: list, ..self }
+    }
+
+    /// One keyword argument.
+    #[must_use]
+    pub fn kwarg(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        match serde_json::to_value(value) {
+            Ok(value) => drop(self.kwargs.insert(name.into(), value)),
+            Err(error) => self.args = Err(error.to_string()),
+        }
+        self
+    }
+
+    /// Its id. Default: a random one.
+    #[must_use]
+    pub fn id(self, id: impl Into<String>) -> Self {
+        Self { id: Some(id.into()), ..self }
+    }
+
+    /// The queue that it is sent to. Default: that of the app's [route](crate::App::route).
+    #[must_use]
+    pub fn queue(self, queue: impl Into<String>) -> Self {
+        Self { queue: Some(queue.into()), ..self }
+    }
+
+    /// It does not begin before this time has passed.
+    #[must_use]
+    pub fn countdown(self, countdown: Duration) -> Self {
+        Self { countdown: Some(countdown), ..self }
+    }
+
+    /// It does not begin after this time has passed.
+    #[must_use]
+    pub fn expires(self, after: Duration) -> Self {
+        Self { expires: Some(after), ..self }
+    }
+
+    /// Its soft limit, instead of that of its worker.
+    #[must_use]
+    pub fn soft_limit(self, limit: Duration) -> Self {
+        Self { soft_limit: Some(limit), ..self }
+    }
+
+    /// Its hard limit, instead of that of its worker.
+    #[must_use]
+    pub fn hard_limit(self, limit: Duration) -> Self {
+        Self { hard_limit: Some(limit), ..self }
+    }
+
+    /// Its priority, in a queue that has priorities. The highest goes first.
+    #[must_use]
+    pub fn priority(self, priority: u8) -> Self {
+        Self { priority: Some(priority), ..self }
+    }
+
+    /// Its result is not stored.
+    #[must_use]
+    pub fn ignore_result(self) -> Self {
+        Self { ignore_result: true, ..self }
+    }
+}
+
+/// The connection of a producer. Dropping it closes the connection.
+pub(crate) struct Producer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    session: Session,
+    results: Results,
+    routes: Routes,
+    /// The queue of this producer, to which results of `rpc://` come.
+    replies: String,
+    waiting: Mutex<HashMap<String, Sender<Vec<u8>>>>,
+    /// Set once the producer was dropped.
+    done: Event,
+    /// Why there is no connection, if there will be none.
+    failed: Mutex<Option<String>>,
+    patience: Duration,
+}
+
+impl Producer {
+    /// Starts to connect, on a thread of its own.
+    pub(crate) fn start(settings: &Settings, routes: Routes) -> Result<Arc<Self>, Error> {
+        let name = format!("{} (producer)", settings.hostname);
+        let inner = Arc::new(Inner {
+            session: Session::new(settings.url.clone(), name),
+            results: Results::open(&settings.results)?,
+            routes,
+            replies: new_id(),
+            waiting: Mutex::default(),
+            done: Event::new(),
+            failed: Mutex::new(None),
+            patience: settings.connect_patience,
+        });
+        let served = Arc::clone(&inner);
+        let thread = thread::Builder::new().name("spinney-celery".to_owned());
+        thread.spawn(move || LocalHub::new().block_on(served.serve())).map_err(Error::System)?;
+        Ok(Arc::new(Self { inner }))
+    }
+
+    pub(crate) async fn send(&self, task: NewTask) -> Result<Sent, Error> {
+        let inner = &self.inner;
+        let queue = task.queue.as_deref().unwrap_or_else(|| inner.routes.queue_of(&task.name));
+        let failed = |reason: String| Error::Send { queue: queue.to_owned(), reason };
+        let args = task.args.map_err(failed)?;
+        let args: Vec<&RawValue> = args.iter().map(|arg| &**arg).collect();
+        let id = task.id.unwrap_or_else(new_id);
+        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
+        let reply_to = matches!(inner.results, Results::Rpc).then_some(&*inner.replies);
+        let new = NewMessage {
+            id: &id,
+            task: &task.name,
+            args: &args,
+            kwargs: task.kwargs,
+            follow: Follow::default(),
+            eta: task.countdown.map(now_and),
+            expires: task.expires.map(now_and),
+            soft_limit: seconds(task.soft_limit),
+            hard_limit: seconds(task.hard_limit),
+            priority: task.priority,
+            ignore_result: task.ignore_result,
+            reply_to: reply_to.filter(|_| !task.ignore_result),
+            origin: "spinney-celery",
+            ..NewMessage::default()
+        };
+        let wire = new.to_wire(queue).map_err(|error| failed(error.to_string()))?;
+        let (sender, reply) = async_channel::bounded(1);
+        inner.waiting().insert(id.clone(), sender);
+        let sent = Sent { id, reply, inner: Arc::clone(inner) };
+        let publish = async { inner.session.publish(&wire, true).await.map_err(|e| e.to_string()) };
+        let refused = async { Err(inner.failed().await) };
+        match refused.or(publish).within(inner.patience).await {
+            Ok(published) => published.map_err(failed)?,
+            Err(timeout) => return Err(failed(timeout.to_string())),
+        }
+        Ok(sent)
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.inner.done.set();
+    }
+}
+
+impl Inner {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, Sender<Vec<u8>>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it is clear that there will be no connection.
+    async fn failed(&self) -> String {
+        self.done.wait().await;
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failed.unwrap_or_else(|| "the app was dropped".to_owned())
+    }
+
+    async fn serve(&self) {
+        let serve = async |link: Arc<Link>| {
+            let done = async {
+                self.done.wait().await;
+                true
+            };
+            let broken = async {
+                link.broken().await;
+                false
+            };
+            Ok(done.or(broken).or(self.take_replies(&link)).await)
+        };
+        let kept = self.session.keep(self.patience, serve, || {});
+        let done = async {
+            self.done.wait().await;
+            Ok(())
+        };
+        if let Err(error) = kept.or(done).await {
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            self.done.set();
+        }
+        // Those that wait for a result learn that none comes.
+        self.waiting().clear();
+    }
+
+    /// Hands results to those that wait for them, until the connection fails.
+    async fn take_replies(&self, link: &Link) -> bool {
+        if !matches!(self.results, Results::Rpc) {
+            return futures_lite::future::pending().await;
+        }
+        let Ok(mut replies) = link.consume_own(&self.replies, None).await else { return false };
+        while let Some(Ok(reply)) = replies.next().await {
+            let id = reply.properties.correlation_id().as_ref().map(ToString::to_string);
+            let is_final = serde_json::from_slice::<Meta>(&reply.data)
+                .is_ok_and(|meta| is_final(&meta.status));
+            if let Some(waiting) = id.filter(|_| is_final).and_then(|id| self.waiting().remove(&id)) {
+                let _ = waiting.try_send(reply.data);
+            }
+        }
+        false
+    }
+}
+
+/// A task that was sent. Dropping it changes nothing for the task; its result is lost.
+///
+/// Python: `celery.result.AsyncResult`.
+#[must_use = "a task that was sent has a result; drop it if nobody needs it"]
+pub struct Sent {
+    id: String,
+    reply: Receiver<Vec<u8>>,
+    inner: Arc<Inner>,
+}
+
+/// A result, as it is stored.
+#[derive(Deserialize)]
+struct Meta<'a> {
+    status: String,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Raised {
+    exc_type: String,
+    #[serde(default)]
+    exc_message: Value,
+}
+
+impl Sent {
+    /// The id of the task.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Waits for the result. Put [`within`](spinney_hub::Within::within) around one that may not come.
+    ///
+    /// # Errors
+    ///
+    /// [`ResultError::Failed`] with what the task failed with; otherwise why there is no result.
+    ///
+    /// # Cancel safety
+    ///
+    /// A result that has come is lost with this.
+    pub async fn get<T: DeserializeOwned>(self) -> Result<T, ResultError> {
+        let meta = match &self.inner.results {
+            Results::None => return Err(ResultError::Lost("the app stores no results".into())),
+            Results::Rpc => {
+                let lost = |_| ResultError::Lost("the connection was closed".into());
+                self.reply.recv().await.map_err(lost)?
+            }
+            #[cfg(feature = "redis")]
+            Results::Redis(redis) => redis.wait_for(&self.id).await.map_err(ResultError::Lost)?,
+        };
+        let malformed = |error: serde_json::Error| ResultError::Malformed(error.to_string());
+        let meta: Meta<'_> = serde_json::from_slice(&meta).map_err(malformed)?;
+        let result = meta.result.map_or("null", RawValue::get);
+        if meta.status == "SUCCESS" {
+            return serde_json::from_str(result).map_err(malformed);
+        }
+        let raised: Raised = serde_json::from_str(result).map_err(malformed)?;
+        let text = match &raised.exc_message {
+            Value::String(text) => text.clone(),
+            Value::Array(list) => list
+                .iter()
+                .map(|part| part.as_str().map_or_else(|| part.to_string(), ToOwned::to_owned))
+                .collect::<Vec<_>>()
+                .join(", "),
+            other => other.to_string(),
+        };
+        Err(ResultError::Failed(TaskError::new(raised.exc_type, text)))
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let waiting = self.inner.waiting().remove(&self.id);
+        drop(waiting);
+    }
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sent").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Whether a result of this state is the last.
+pub(crate) fn is_final(status: &str) -> bool {
+    matches!(status, "SUCCESS" | "FAILURE" | "REVOKED")
+}
+
+/// Why a task has no value.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ResultError {
+    /// It failed, was revoked or expired.
+    Failed(TaskError),
+    /// Its result is not of the type that was asked for.
+    Malformed(String),
+    /// No result will come, or it cannot be fetched.
+    Lost(String),
+}
+
+impl fmt::Display for ResultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "the task failed: {error}"),
+            Self::Malformed(reason) => write!(f, "the result cannot be read: {reason}"),
+            Self::Lost(reason) => write!(f, "there is no result: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ResultError {}

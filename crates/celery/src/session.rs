@@ -1,0 +1,468 @@
+//! [`Session`]: a connection to the broker that is made again when it is lost.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_lite::StreamExt;
+use lapin::message::{BasicReturnMessage, Delivery};
+use lapin::options::{
+    BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Confirmation, Connection, ConnectionProperties, Consumer, ErrorKind, ExchangeKind};
+use spinney_hub::{Within, sleep};
+use spinney_sync::Event;
+
+use crate::message::{Wire, amqp_text, short};
+
+/// How long one attempt to connect may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why an app cannot run. It says which broker, queue or backend is meant.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address cannot be read.
+    Url {
+        /// The address, without its password.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The broker refused the connection: wrong credentials, or no such virtual host.
+    Refused {
+        /// The broker, without its password.
+        broker: String,
+        /// What the broker says.
+        reason: String,
+    },
+    /// The broker was out of reach for as long as the app may wait at its start.
+    Unreachable {
+        /// The broker, without its password.
+        broker: String,
+        /// What the last attempt ended with.
+        reason: String,
+    },
+    /// A queue cannot be consumed from.
+    Queue {
+        /// Its name.
+        queue: String,
+        /// What the broker says.
+        reason: String,
+    },
+    /// The results are out of reach.
+    Results {
+        /// What the last attempt ended with.
+        reason: String,
+    },
+    /// A message could not be sent.
+    Send {
+        /// The queue that it was for.
+        queue: String,
+        /// What the last attempt ended with.
+        reason: String,
+    },
+    /// The system refused a thread, or the handling of signals.
+    System(std::io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { url, reason } => write!(f, "the address {url} cannot be read: {reason}"),
+            Self::Refused { broker, reason } => {
+                write!(f, "the broker {broker} refused the connection: {reason}")
+            }
+            Self::Unreachable { broker, reason } => {
+                write!(f, "the broker {broker} is out of reach: {reason}")
+            }
+            Self::Queue { queue, reason } => {
+                write!(f, "the queue {queue:?} cannot be consumed from: {reason}")
+            }
+            Self::Results { reason } => write!(f, "the results are out of reach: {reason}"),
+            Self::Send { queue, reason } => {
+                write!(f, "a message for the queue {queue:?} could not be sent: {reason}")
+            }
+            Self::System(error) => write!(f, "the system refused: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if let Self::System(error) = self { Some(error) } else { None }
+    }
+}
+
+/// A queue that is consumed from.
+#[derive(Clone, Debug)]
+pub(crate) struct QueueSettings {
+    pub(crate) name: Arc<str>,
+    pub(crate) max_priority: Option<u8>,
+}
+
+/// One connection, with its channels. Dropping it closes the connection.
+pub(crate) struct Link {
+    connection: Connection,
+    /// For messages that the broker confirms.
+    publish: Channel,
+    /// For messages that may be lost: replies and events.
+    pub(crate) control: Channel,
+    pub(crate) work: Channel,
+    /// Set when a channel of it has failed.
+    broken: Event,
+}
+
+/// A connection to the broker that is made again when it is lost. Dropping it does nothing.
+pub(crate) struct Session {
+    url: String,
+    name: String,
+    link: Mutex<Option<Arc<Link>>>,
+    linked: Event,
+}
+
+impl Session {
+    pub(crate) fn new(url: String, name: String) -> Self {
+        Self { url, name, link: Mutex::new(None), linked: Event::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Link>>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection; waits while there is none.
+    pub(crate) async fn link(&self) -> Arc<Link> {
+        loop {
+            if let Some(link) = self.lock().clone() {
+                return link;
+            }
+            self.linked.wait().await;
+        }
+    }
+
+    fn set_link(&self, link: Option<Arc<Link>>) {
+        let is_there = link.is_some();
+        if !is_there {
+            self.linked.clear();
+        }
+        let before = std::mem::replace(&mut *self.lock(), link);
+        drop(before);
+        if is_there {
+            self.linked.set();
+        }
+    }
+
+    /// Keeps a connection and runs `serve` on each, until that returns `true`. `lost` is called when
+    /// a connection has gone.
+    ///
+    /// # Errors
+    ///
+    /// If the first connection is refused, or is not made within `patience`; if `serve` fails.
+    pub(crate) async fn keep(
+        &self,
+        patience: Duration,
+        mut serve: impl AsyncFnMut(Arc<Link>) -> Result<bool, Error>,
+        lost: impl Fn(),
+    ) -> Result<(), Error> {
+        let mut link = Arc::new(self.connect_first(patience).await?);
+        loop {
+            self.set_link(Some(Arc::clone(&link)));
+            let served = serve(Arc::clone(&link)).await;
+            self.set_link(None);
+            if !matches!(served, Ok(false)) {
+                link.close().await;
+                return served.map(|_| ());
+            }
+            drop(link);
+            lost();
+            link = Arc::new(self.connect_again().await);
+        }
+    }
+
+    async fn connect_first(&self, patience: Duration) -> Result<Link, Error> {
+        let mut pauses = pauses();
+        let mut reason = "no attempt was made".to_owned();
+        let attempts = async {
+            loop {
+                match self.connect().await {
+                    Ok(link) => return Ok(link),
+                    Err(error) if is_refusal(&error) => {
+                        return Err(Error::Refused { broker: self.broker(), reason: error.to_string() });
+                    }
+                    Err(error) => reason = error.to_string(),
+                }
+                tracing::warn!(broker = self.broker(), reason, "no connection; trying again");
+                sleep(pauses()).await;
+            }
+        };
+        match attempts.within(patience).await {
+            Ok(connected) => connected,
+            Err(_) => Err(Error::Unreachable { broker: self.broker(), reason }),
+        }
+    }
+
+    async fn connect_again(&self) -> Link {
+        let mut pauses = pauses();
+        loop {
+            sleep(pauses()).await;
+            match self.connect().await {
+                Ok(link) => {
+                    tracing::info!(broker = self.broker(), "connected again");
+                    return link;
+                }
+                Err(error) => {
+                    tracing::warn!(broker = self.broker(), %error, "no connection; trying again");
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Link, lapin::Error> {
+        let properties =
+            ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        let connect = Connection::connect(&self.url, properties);
+        let Ok(connection) = connect.within(CONNECT_LIMIT).await else {
+            return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+        };
+        let connection = connection?;
+        let publish = connection.create_channel().await?;
+        publish.confirm_select(ConfirmSelectOptions::default()).await?;
+        let control = connection.create_channel().await?;
+        let work = connection.create_channel().await?;
+        Ok(Link { connection, publish, control, work, broken: Event::new() })
+    }
+
+    /// The address without its password.
+    pub(crate) fn broker(&self) -> String {
+        without_password(&self.url)
+    }
+
+    /// Sends a message and waits until the broker has it. A queue that is not there is declared.
+    ///
+    /// # Errors
+    ///
+    /// What the attempt ended with: then the message may have been sent, or not.
+    ///
+    /// # Cancel safety
+    ///
+    /// The message may be sent when this is dropped.
+    pub(crate) async fn publish(&self, wire: &Wire, is_task: bool) -> Result<(), lapin::Error> {
+        let link = self.link().await;
+        let sent = link.publish(wire, is_task).await;
+        if sent.is_err() {
+            link.broken.set();
+        }
+        sent
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("broker", &self.broker()).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Waits until a channel has failed.
+    pub(crate) async fn broken(&self) {
+        let mut events = pin!(self.connection.events_listener());
+        let failed = async {
+            while let Some(event) = events.next().await {
+                // It tells of channels, too.
+                if let lapin::Event::Error(error) = event
+                    && !self.connection.status().connected()
+                {
+                    tracing::warn!(%error, "connection lost");
+                    return;
+                }
+            }
+        };
+        futures_lite::future::or(self.broken.wait(), failed).await;
+    }
+
+    async fn publish(&self, wire: &Wire, is_task: bool) -> Result<(), lapin::Error> {
+        // A task is not to vanish for want of a queue; a result without a reader may.
+        if let Some(returned) = self.try_publish(wire, is_task).await? {
+            tracing::info!(queue = wire.routing_key, "declares a queue that is not there");
+            drop(returned);
+            self.queue(&wire.routing_key, FieldTable::default()).await?;
+            if let Some(returned) = self.try_publish(wire, is_task).await? {
+                return Err(std::io::Error::other(returned.reply_text.to_string()).into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn try_publish(
+        &self,
+        wire: &Wire,
+        mandatory: bool,
+    ) -> Result<Option<BasicReturnMessage>, lapin::Error> {
+        let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
+        let (exchange, key) = (short(&wire.exchange), short(&wire.routing_key));
+        let properties = wire.properties.clone();
+        let sent = self.publish.basic_publish(exchange, key, options, &wire.body, properties).await?;
+        match sent.await? {
+            Confirmation::Ack(returned) => Ok(returned.filter(|_| mandatory)),
+            refused => Err(std::io::Error::other(format!("the broker refused: {refused:?}")).into()),
+        }
+    }
+
+    /// Sends a message that may be lost.
+    pub(crate) async fn publish_unconfirmed(&self, wire: Wire) -> Result<(), lapin::Error> {
+        let (exchange, key) = (short(&wire.exchange), short(&wire.routing_key));
+        let options = BasicPublishOptions::default();
+        self.control.basic_publish(exchange, key, options, &wire.body, wire.properties).await?;
+        Ok(())
+    }
+
+    /// Declares an exchange, unless there is one of this name.
+    pub(crate) async fn exchange(
+        &self,
+        name: &str,
+        kind: ExchangeKind,
+        durable: bool,
+    ) -> Result<(), lapin::Error> {
+        let options = ExchangeDeclareOptions { durable, ..ExchangeDeclareOptions::default() };
+        let channel = self.connection.create_channel().await?;
+        let none = FieldTable::default();
+        close_declared(&channel, channel.exchange_declare(short(name), kind, options, none).await).await
+    }
+
+    /// Declares a queue, unless there is one of this name.
+    async fn queue(&self, name: &str, arguments: FieldTable) -> Result<(), lapin::Error> {
+        let channel = self.connection.create_channel().await?;
+        let declared = channel.queue_declare(short(name), durable(), arguments).await;
+        close_declared(&channel, declared.map(drop)).await
+    }
+
+    /// Consumes from a queue of tasks, which is declared if it is not there.
+    pub(crate) async fn consume(&self, queue: &QueueSettings) -> Result<Consumer, lapin::Error> {
+        let mut arguments = FieldTable::default();
+        if let Some(most) = queue.max_priority {
+            arguments.insert("x-max-priority".into(), AMQPValue::ShortShortUInt(most));
+        }
+        let name = || short(&queue.name);
+        self.queue(&queue.name, arguments).await?;
+        // Celery's producers may send by way of an exchange of the queue's name.
+        self.exchange(&queue.name, ExchangeKind::Direct, true).await?;
+        let (none, options) = (FieldTable::default(), QueueBindOptions::default());
+        self.control.queue_bind(name(), name(), name(), options, none.clone()).await?;
+        let options = BasicConsumeOptions::default();
+        self.work.basic_consume(name(), "".into(), options, none).await
+    }
+
+    /// Consumes from a queue of this connection's own, bound to `exchange`; its messages need no
+    /// acknowledgement.
+    pub(crate) async fn consume_own(
+        &self,
+        queue: &str,
+        exchange: Option<&str>,
+    ) -> Result<Consumer, lapin::Error> {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-expires".into(), AMQPValue::LongInt(if exchange.is_some() { 10_000 } else { 86_400_000 }));
+        let options = QueueDeclareOptions {
+            durable: false,
+            auto_delete: exchange.is_some(),
+            ..QueueDeclareOptions::default()
+        };
+        self.control.queue_declare(short(queue), options, arguments).await?;
+        let none = FieldTable::default();
+        if let Some(exchange) = exchange {
+            let (queue, exchange) = (short(queue), short(exchange));
+            let options = QueueBindOptions::default();
+            self.control.queue_bind(queue, exchange, "".into(), options, none.clone()).await?;
+        }
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        self.control.basic_consume(short(queue), "".into(), options, none).await
+    }
+
+    /// Limits how many deliveries may be out; 0 is no limit.
+    pub(crate) async fn set_prefetch(&self, count: u16) -> Result<(), lapin::Error> {
+        self.work.basic_qos(count, BasicQosOptions { global: true }).await
+    }
+
+    /// Closes the connection once all that was sent is out.
+    async fn close(&self) {
+        let closed = self.connection.close(200, "OK".into()).within(CONNECT_LIMIT).await;
+        if let Ok(Err(error)) = closed {
+            tracing::debug!(%error, "the connection was not closed in order");
+        }
+    }
+}
+
+/// A delivery as a message of ours.
+pub(crate) fn wire_of(delivery: &mut Delivery) -> Wire {
+    Wire {
+        exchange: delivery.exchange.to_string(),
+        routing_key: delivery.routing_key.to_string(),
+        properties: std::mem::take(&mut delivery.properties),
+        body: std::mem::take(&mut delivery.data),
+    }
+}
+
+/// Whether the broker says that it will never accept this connection.
+fn is_refusal(error: &lapin::Error) -> bool {
+    // Access refused, and not allowed.
+    has_code(error, &[403, 530])
+}
+
+/// Whether the broker cannot do what is asked of a queue.
+pub(crate) fn is_unsupported(error: &lapin::Error) -> bool {
+    // Access refused, resource locked, and not implemented.
+    has_code(error, &[403, 405, 540])
+}
+
+/// Closes a channel that was only for a declaration. One of something that is there in another form
+/// has closed it, and is as good.
+async fn close_declared(
+    channel: &Channel,
+    declared: Result<(), lapin::Error>,
+) -> Result<(), lapin::Error> {
+    match declared {
+        Ok(()) => channel.close(200, "OK".into()).await,
+        Err(error) if has_code(&error, &[406]) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn has_code(error: &lapin::Error, codes: &[u16]) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if codes.contains(&error.get_id()))
+}
+
+fn durable() -> QueueDeclareOptions {
+    QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() }
+}
+
+/// Pauses between attempts: from a tenth of a second, doubled each time, with jitter.
+fn pauses() -> impl FnMut() -> Duration {
+    let mut pause = Duration::from_millis(100);
+    move || {
+        let this = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        this
+    }
+}
+
+/// An address without its password, for texts.
+pub(crate) fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+/// The properties of events and replies.
+pub(crate) fn header(key: &str, value: &str) -> FieldTable {
+    let mut headers = FieldTable::default();
+    headers.insert(key.into(), amqp_text(value));
+    headers
+}
