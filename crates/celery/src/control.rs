@@ -334,22 +334,25 @@ pub(crate) fn parse_rate(text: &str) -> Option<Option<Duration>> {
 
 /// Whether a pattern of `*`, `?` and letters matches `text`.
 fn matches_glob(pattern: &str, text: &str) -> bool {
-    let mut letters = pattern.chars();
-    match letters.next() {
-        None => text.is_empty(),
-        Some('*') => {
-            let rest = letters.as_str();
-            (0..=text.len())
-                .filter(|at| text.is_char_boundary(*at))
-                .any(|at| matches_glob(rest, &text[at..]))
-        }
-        Some(letter) => {
-            let mut others = text.chars();
-            let other = others.next();
-            other.is_some_and(|other| letter == '?' || letter == other)
-                && matches_glob(letters.as_str(), others.as_str())
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut seen) = (0, 0);
+    // Where to go on when a letter does not match: behind the last star, with one more letter in it.
+    let mut star = None;
+    while seen < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at + 1, seen));
+                at += 1;
+            }
+            Some(letter) if *letter == '?' || *letter == text[seen] => (at, seen) = (at + 1, seen + 1),
+            _ => {
+                let Some((behind, from)) = star else { return false };
+                star = Some((behind, from + 1));
+                (at, seen) = (behind, from + 1);
+            }
         }
     }
+    pattern[at..].iter().all(|letter| *letter == '*')
 }
 
 /// The seconds since 1970 of a time on the worker's clock.
@@ -357,4 +360,31 @@ fn seconds_of(instant: Instant) -> f64 {
     let ago = Clock::current().now().saturating_duration_since(instant);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     now.saturating_sub(ago).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{matches_glob, parse_rate};
+
+    #[test]
+    fn rates_are_read_as_celery_writes_them() {
+        let seconds = |text: &str| parse_rate(text).unwrap().map(|every| every.as_secs_f64());
+        assert_eq!(seconds("10/m"), Some(6.0));
+        assert_eq!((seconds("2"), seconds("100/h"), seconds("0"), seconds("")), (Some(0.5), Some(36.0), None, None));
+        assert_eq!(parse_rate("4/s").unwrap(), Some(Duration::from_millis(250)));
+        assert!(["many", "1/d", "-1/s", "1/"].iter().all(|text| parse_rate(text).is_none()));
+    }
+
+    #[test]
+    fn patterns_match_names_of_workers() {
+        for pattern in ["*", "w1@host", "w?@host", "*@host", "w1@*", "*1*st", "**"] {
+            assert!(matches_glob(pattern, "w1@host"), "{pattern}");
+        }
+        for pattern in ["", "w2@host", "*@hos", "w1@host?", "@*"] {
+            assert!(!matches_glob(pattern, "w1@host"), "{pattern}");
+        }
+        assert!(!matches_glob(&"*a".repeat(100), &"a".repeat(99)), "and ends");
+    }
 }

@@ -377,3 +377,6 @@ fn malformed(key: &str, expected: &str) -> TaskError {
 fn refusal(kind: &str, text: impl Into<String>) -> TaskError {
     TaskError::new(kind, text)
 }
+
+#[cfg(test)]
+mod tests;
