@@ -36,7 +36,6 @@ async fn nap(s: f64) -> Result<f64, TaskError> {
     Ok(s)
 }
 
-#[expect(clippy::unused_async, reason = "it blocks its thread on purpose")]
 async fn spin(s: f64) -> Result<(), TaskError> {
     let end = Instant::now() + Duration::from_secs_f64(s);
     while Instant::now() < end {

@@ -59,7 +59,7 @@ pub struct App {
     last: Option<Arc<str>>,
     defaults: TaskSettings,
     threads: Arc<OnceLock<ThreadPool>>,
-    producer: OnceLock<Arc<Producer>>,
+    producer: OnceLock<Producer>,
 }
 
 pub(crate) struct Settings {
@@ -426,16 +426,18 @@ impl App {
     ///
     /// Python: `Task.apply_async`.
     pub async fn send_task(&self, task: NewTask) -> Result<Sent, Error> {
-        let producer = match self.producer.get() {
-            Some(producer) => producer,
-            None => {
-                let mut routes = self.settings.routes.clone();
-                routes.default = self.settings.queues.first().map(|queue| queue.name.to_string());
-                let producer = Producer::start(&self.settings, routes)?;
-                self.producer.get_or_init(|| producer)
-            }
-        };
-        producer.send(task).await
+        self.producer()?.send(task).await
+    }
+
+    fn producer(&self) -> Result<&Producer, Error> {
+        if let Some(producer) = self.producer.get() {
+            return Ok(producer);
+        }
+        let mut routes = self.settings.routes.clone();
+        routes.default = self.settings.queues.first().map(|queue| queue.name.to_string());
+        let producer = Producer::start(&self.settings, routes)?;
+        // If another call was faster, its producer is used.
+        Ok(self.producer.get_or_init(|| producer))
     }
 }
 

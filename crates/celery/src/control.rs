@@ -13,7 +13,7 @@ use spinney_jobs::{JobInfo, Stage, WorkerHandle};
 
 use crate::message::{Message, Wire, json_properties};
 use crate::session::{Link, header};
-use crate::source::Amqp;
+use crate::source::{Amqp, Limits};
 
 const EXCHANGE: &str = "celery.pidbox";
 const REPLIES: &str = "reply.celery.pidbox";
@@ -126,8 +126,8 @@ impl Control {
                     self.worker.revoked().iter().map(|id| (id.to_string(), json!(0))).collect();
                 json!({ "revoked": revoked, "clock": source.events.tick() })
             }
-            "revoke" => return self.revoke(arguments),
-            "terminate" => self.terminate(arguments),
+            "revoke" => self.revoke(arguments, is_true(arguments.get("terminate"))),
+            "terminate" => self.revoke(arguments, true),
             "rate_limit" => self.rate_limit(arguments),
             "time_limit" => self.time_limit(arguments),
             "pool_grow" => self.resize(arguments, 1),
@@ -197,7 +197,8 @@ impl Control {
     }
 
     fn active_queues(&self) -> Value {
-        let queue = |name: &Arc<str>| json!({ "name": &**name, "routing_key": &**name, "durable": true });
+        let queue =
+            |name: &Arc<str>| json!({ "name": &**name, "routing_key": &**name, "durable": true });
         self.queues.iter().map(queue).collect()
     }
 
@@ -230,25 +231,13 @@ impl Control {
         })
     }
 
-    fn revoke(&self, arguments: &Map<String, Value>) -> Option<Value> {
-        // Flower sends the number 1 for true.
-        let terminate = match arguments.get("terminate") {
-            Some(Value::Bool(terminate)) => *terminate,
-            Some(Value::Number(number)) => number.as_f64() != Some(0.0),
-            _ => false,
-        };
+    fn revoke(&self, arguments: &Map<String, Value>, terminate: bool) -> Value {
         let ids = texts(arguments.get("task_id"));
         for id in &ids {
             tracing::info!(task_id = id, terminate, "revoked");
             self.worker.revoke(id, terminate);
         }
-        Some(json!({ "ok": format!("tasks {} flagged as revoked", ids.join(", ")) }))
-    }
-
-    fn terminate(&self, arguments: &Map<String, Value>) -> Value {
-        let ids = texts(arguments.get("task_id"));
-        ids.iter().for_each(|id| self.worker.revoke(id, true));
-        json!({ "ok": format!("terminate: tasks {} revoked", ids.join(", ")) })
+        json!({ "ok": format!("tasks {} flagged as revoked", ids.join(", ")) })
     }
 
     fn rate_limit(&self, arguments: &Map<String, Value>) -> Value {
@@ -276,9 +265,8 @@ impl Control {
             let seconds = arguments.get(key).and_then(Value::as_f64)?;
             Duration::try_from_secs_f64(seconds).ok()
         };
-        let mut limits = source.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        limits.retain(|(known, ..)| *known != name);
-        limits.push((name, seconds("soft"), seconds("hard")));
+        let limits = Limits { soft: seconds("soft"), hard: seconds("hard") };
+        source.limits.lock().unwrap_or_else(PoisonError::into_inner).insert(name, limits);
         json!({ "ok": "time limits set successfully" })
     }
 
@@ -291,6 +279,15 @@ impl Control {
         // One slot is left, as Celery leaves one process.
         self.worker.resize(capacity.saturating_add_signed(by).max(1));
         json!({ "ok": if sign > 0 { "pool will grow" } else { "pool will shrink" } })
+    }
+}
+
+/// Whether a value is true; Flower sends the number 1.
+fn is_true(value: Option<&Value>) -> bool {
+    match value {
+        Some(Value::Bool(value)) => *value,
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        _ => false,
     }
 }
 
@@ -334,7 +331,8 @@ pub(crate) fn parse_rate(text: &str) -> Option<Option<Duration>> {
 
 /// Whether a pattern of `*`, `?` and letters matches `text`.
 fn matches_glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut seen) = (0, 0);
     // Where to go on when a letter does not match: behind the last star, with one more letter in it.
     let mut star = None;
@@ -344,7 +342,9 @@ fn matches_glob(pattern: &str, text: &str) -> bool {
                 star = Some((at + 1, seen));
                 at += 1;
             }
-            Some(letter) if *letter == '?' || *letter == text[seen] => (at, seen) = (at + 1, seen + 1),
+            Some(letter) if *letter == '?' || *letter == text[seen] => {
+                (at, seen) = (at + 1, seen + 1);
+            }
             _ => {
                 let Some((behind, from)) = star else { return false };
                 star = Some((behind, from + 1));
@@ -372,7 +372,10 @@ mod tests {
     fn rates_are_read_as_celery_writes_them() {
         let seconds = |text: &str| parse_rate(text).unwrap().map(|every| every.as_secs_f64());
         assert_eq!(seconds("10/m"), Some(6.0));
-        assert_eq!((seconds("2"), seconds("100/h"), seconds("0"), seconds("")), (Some(0.5), Some(36.0), None, None));
+        assert_eq!(
+            (seconds("2"), seconds("100/h"), seconds("0"), seconds("")),
+            (Some(0.5), Some(36.0), None, None)
+        );
         assert_eq!(parse_rate("4/s").unwrap(), Some(Duration::from_millis(250)));
         assert!(["many", "1/d", "-1/s", "1/"].iter().all(|text| parse_rate(text).is_none()));
     }

@@ -147,7 +147,8 @@ impl Events {
 
 async fn publish(link: &Link, event: &Value) -> Result<(), lapin::Error> {
     let hostname = event["hostname"].as_str().unwrap_or_default();
-    let properties = json_properties().with_delivery_mode(1).with_headers(header("hostname", hostname));
+    let properties =
+        json_properties().with_delivery_mode(1).with_headers(header("hostname", hostname));
     let routing_key = event["type"].as_str().unwrap_or_default().replace('-', ".");
     let body = event.to_string().into_bytes();
     let wire = Wire { exchange: EXCHANGE.into(), routing_key, properties, body };

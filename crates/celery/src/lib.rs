@@ -40,6 +40,7 @@
 //! | `rustls` | off | TLS: `amqps://` |
 
 mod app;
+mod calls;
 mod control;
 mod events;
 mod message;

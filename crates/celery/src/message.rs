@@ -133,8 +133,8 @@ impl Message {
             root_id: headers.text("root_id")?.map(Into::into),
             parent_id: headers.text("parent_id")?.map(Into::into),
             group: headers.text("group")?.map(Into::into),
-            group_index: headers.number("group_index")?.map(|index| index as i64),
-            retries: headers.number("retries")?.map_or(0, |retries| retries as u32),
+            group_index: headers.integer("group_index")?,
+            retries: u32::try_from(headers.integer("retries")?.unwrap_or(0)).unwrap_or(0),
             eta: headers.time("eta")?,
             expires: headers.time("expires")?,
             soft_limit,
@@ -321,9 +321,9 @@ impl<'a> Headers<'a> {
         text.map(Some).ok_or_else(|| malformed(key, "a text"))
     }
 
-    fn number(&self, key: &str) -> Result<Option<f64>, TaskError> {
+    fn integer(&self, key: &str) -> Result<Option<i64>, TaskError> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        number(value).map(Some).ok_or_else(|| malformed(key, "a number"))
+        integer(value).map(Some).ok_or_else(|| malformed(key, "a whole number"))
     }
 
     fn time(&self, key: &str) -> Result<Option<Timestamp>, TaskError> {
@@ -341,27 +341,33 @@ impl<'a> Headers<'a> {
         let limit = |index| match limits.get(index) {
             None | Some(AMQPValue::Void) => Ok(None),
             Some(value) => {
-                let seconds = number(value).and_then(|limit| Duration::try_from_secs_f64(limit).ok());
-                seconds.map(Some).ok_or_else(|| malformed("timelimit", "a list of seconds"))
+                duration(value).map(Some).ok_or_else(|| malformed("timelimit", "a list of seconds"))
             }
         };
         Ok((limit(0)?, limit(1)?))
     }
 }
 
-fn number(value: &AMQPValue) -> Option<f64> {
+fn integer(value: &AMQPValue) -> Option<i64> {
     Some(match value {
-        AMQPValue::ShortShortInt(n) => f64::from(*n),
-        AMQPValue::ShortShortUInt(n) => f64::from(*n),
-        AMQPValue::ShortInt(n) => f64::from(*n),
-        AMQPValue::ShortUInt(n) => f64::from(*n),
-        AMQPValue::LongInt(n) => f64::from(*n),
-        AMQPValue::LongUInt(n) => f64::from(*n),
-        AMQPValue::LongLongInt(n) => *n as f64,
-        AMQPValue::Float(n) => f64::from(*n),
-        AMQPValue::Double(n) => *n,
+        AMQPValue::ShortShortInt(n) => i64::from(*n),
+        AMQPValue::ShortShortUInt(n) => i64::from(*n),
+        AMQPValue::ShortInt(n) => i64::from(*n),
+        AMQPValue::ShortUInt(n) => i64::from(*n),
+        AMQPValue::LongInt(n) => i64::from(*n),
+        AMQPValue::LongUInt(n) => i64::from(*n),
+        AMQPValue::LongLongInt(n) => *n,
         _ => return None,
     })
+}
+
+/// A time limit in seconds, whole or not.
+fn duration(value: &AMQPValue) -> Option<Duration> {
+    match value {
+        AMQPValue::Float(n) => Duration::try_from_secs_f32(*n).ok(),
+        AMQPValue::Double(n) => Duration::try_from_secs_f64(*n).ok(),
+        value => integer(value).and_then(|n| u64::try_from(n).ok()).map(Duration::from_secs),
+    }
 }
 
 /// A time in ISO 8601; without a zone it is UTC.

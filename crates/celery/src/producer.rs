@@ -15,12 +15,12 @@ use serde_json::{Map, Value};
 use spinney_hub::{LocalHub, Within};
 use spinney_sync::Event;
 
+use crate::TaskError;
 use crate::app::{Routes, Settings};
 use crate::message::{Follow, NewMessage, now_and};
 use crate::results::Results;
 use crate::session::{Error, Link, Session};
 use crate::source::new_id;
-use crate::TaskError;
 
 /// A call of a task: its name, its arguments, and when and where it runs.
 ///
@@ -161,7 +161,7 @@ struct Inner {
 
 impl Producer {
     /// Starts to connect, on a thread of its own.
-    pub(crate) fn start(settings: &Settings, routes: Routes) -> Result<Arc<Self>, Error> {
+    pub(crate) fn start(settings: &Settings, routes: Routes) -> Result<Self, Error> {
         let name = format!("{} (producer)", settings.hostname);
         let inner = Arc::new(Inner {
             session: Session::new(settings.url.clone(), name),
@@ -176,7 +176,7 @@ impl Producer {
         let served = Arc::clone(&inner);
         let thread = thread::Builder::new().name("spinney-celery".to_owned());
         thread.spawn(move || LocalHub::new().block_on(served.serve())).map_err(Error::System)?;
-        Ok(Arc::new(Self { inner }))
+        Ok(Self { inner })
     }
 
     pub(crate) async fn send(&self, task: NewTask) -> Result<Sent, Error> {
@@ -271,7 +271,8 @@ impl Inner {
             let id = reply.properties.correlation_id().as_ref().map(ToString::to_string);
             let is_final = serde_json::from_slice::<Meta>(&reply.data)
                 .is_ok_and(|meta| is_final(&meta.status));
-            if let Some(waiting) = id.filter(|_| is_final).and_then(|id| self.waiting().remove(&id)) {
+            if let Some(waiting) = id.filter(|_| is_final).and_then(|id| self.waiting().remove(&id))
+            {
                 let _ = waiting.try_send(reply.data);
             }
         }

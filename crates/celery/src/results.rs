@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::TaskError;
 use crate::message::{Message, Wire, json_properties, now_and, short, time_text};
 use crate::session::{Error, Session, without_password};
-use crate::TaskError;
 
 /// Where results go.
 pub(crate) enum Results {
@@ -15,7 +15,7 @@ pub(crate) enum Results {
     /// To the queue of the caller.
     Rpc,
     #[cfg(feature = "redis")]
-    Redis(redis_results::Redis),
+    Redis(Box<redis_results::Redis>),
 }
 
 /// A result that is to be stored.
@@ -36,7 +36,7 @@ pub(crate) enum Stored<'a> {
 struct Meta<'a> {
     task_id: &'a str,
     status: &'a str,
-    result: Value_<'a>,
+    result: Body<'a>,
     traceback: Option<String>,
     children: &'a [Value],
     date_done: Option<String>,
@@ -48,7 +48,7 @@ struct Meta<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Value_<'a> {
+enum Body<'a> {
     Value(&'a RawValue),
     Error(Value),
 }
@@ -82,7 +82,9 @@ impl Results {
             "rpc" => Ok(Self::Rpc),
             "" | "disabled" => Ok(Self::None),
             #[cfg(feature = "redis")]
-            "redis" | "rediss" => redis_results::Redis::open(url).map(Self::Redis),
+            "redis" | "rediss" => {
+                redis_results::Redis::open(url).map(|redis| Self::Redis(Box::new(redis)))
+            }
             #[cfg(not(feature = "redis"))]
             "redis" => Err(wrong("the feature \"redis\" is off")),
             _ => Err(wrong("results go to rpc:// or redis://")),
@@ -124,10 +126,8 @@ impl Results {
 
 fn meta(owner: &Owner<'_>, outcome: &Outcome<'_>) -> Vec<u8> {
     let (result, traceback) = match outcome.value {
-        Stored::Value(value) => (Value_::Value(value), None),
-        Stored::Error(error) => {
-            (Value_::Error(error_json(error)), Some(error.traceback(owner.task)))
-        }
+        Stored::Value(value) => (Body::Value(value), None),
+        Stored::Error(error) => (Body::Error(error_json(error)), Some(error.traceback(owner.task))),
     };
     let is_final = outcome.status != "RETRY";
     let meta = Meta {
@@ -288,7 +288,8 @@ mod redis_results {
             }
             let read = |part: &String| serde_json::from_str(part).map(part_of);
             let parts: Result<Vec<_>, _> = parts.unwrap_or_default().iter().map(read).collect();
-            let parts = parts.map_err(|error| format!("the chord {group} is malformed: {error}"))?;
+            let parts =
+                parts.map_err(|error| format!("the chord {group} is malformed: {error}"))?;
             Ok(Some(Chord { group: group.to_owned(), token, parts }))
         }
 
@@ -305,7 +306,8 @@ mod redis_results {
         }
 
         async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, String> {
-            self.run(|mut connection| async move { command.query_async(&mut connection).await }).await
+            self.run(|mut connection| async move { command.query_async(&mut connection).await })
+                .await
         }
 
         /// Makes a call on the connection, which is made anew after one that failed.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_lite::future::{self, FutureExt};
 use futures_lite::{Stream, StreamExt};
+use lapin::options::BasicCancelOptions;
 use spinney_greenlet::{named, spawn_on};
 use spinney_hub::{Hub, LocalHub, Within};
 use spinney_jobs::{Worker, WorkerHandle, WorkerReport};
@@ -68,7 +69,8 @@ impl Service {
             future::pending().await
         };
         let ended = async { end.recv().await.ok() };
-        let panicked = || Error::System(std::io::Error::other("the thread of the connection panicked"));
+        let panicked =
+            || Error::System(std::io::Error::other("the thread of the connection panicked"));
         ended.or(stopping).await.ok_or_else(panicked)?
     }
 
@@ -195,7 +197,8 @@ impl Line<'_> {
                     }
                 };
                 tags.push(consumer.tag());
-                let (name, handle, hub) = (Arc::clone(&queue.name), self.handle.clone(), self.hub.clone());
+                let (name, handle, hub) =
+                    (Arc::clone(&queue.name), self.handle.clone(), self.hub.clone());
                 let pump = async move {
                     let refusals = |receipt, refused| refuse(&hub, &handle, receipt, refused);
                     handle.source().pump(name, consumer, &refusals).await;
@@ -215,7 +218,9 @@ impl Line<'_> {
                 return Ok(false);
             }
             for tag in tags {
-                if let Err(error) = self.link.work.basic_cancel(tag, Default::default()).await {
+                if let Err(error) =
+                    self.link.work.basic_cancel(tag, BasicCancelOptions::default()).await
+                {
                     report("the end of a queue", Err(error));
                 }
             }

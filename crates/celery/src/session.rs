@@ -12,7 +12,9 @@ use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Confirmation, Connection, ConnectionProperties, Consumer, ErrorKind, ExchangeKind};
+use lapin::{
+    Channel, Confirmation, Connection, ConnectionProperties, Consumer, ErrorKind, ExchangeKind,
+};
 use spinney_hub::{Within, sleep};
 use spinney_sync::Event;
 
@@ -193,7 +195,10 @@ impl Session {
                 match self.connect().await {
                     Ok(link) => return Ok(link),
                     Err(error) if is_refusal(&error) => {
-                        return Err(Error::Refused { broker: self.broker(), reason: error.to_string() });
+                        return Err(Error::Refused {
+                            broker: self.broker(),
+                            reason: error.to_string(),
+                        });
                     }
                     Err(error) => reason = error.to_string(),
                 }
@@ -307,10 +312,13 @@ impl Link {
         let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
         let (exchange, key) = (short(&wire.exchange), short(&wire.routing_key));
         let properties = wire.properties.clone();
-        let sent = self.publish.basic_publish(exchange, key, options, &wire.body, properties).await?;
+        let sent =
+            self.publish.basic_publish(exchange, key, options, &wire.body, properties).await?;
         match sent.await? {
             Confirmation::Ack(returned) => Ok(returned.filter(|_| mandatory)),
-            refused => Err(std::io::Error::other(format!("the broker refused: {refused:?}")).into()),
+            refused => {
+                Err(std::io::Error::other(format!("the broker refused: {refused:?}")).into())
+            }
         }
     }
 
@@ -332,7 +340,8 @@ impl Link {
         let options = ExchangeDeclareOptions { durable, ..ExchangeDeclareOptions::default() };
         let channel = self.connection.create_channel().await?;
         let none = FieldTable::default();
-        close_declared(&channel, channel.exchange_declare(short(name), kind, options, none).await).await
+        close_declared(&channel, channel.exchange_declare(short(name), kind, options, none).await)
+            .await
     }
 
     /// Declares a queue, unless there is one of this name.
@@ -366,7 +375,10 @@ impl Link {
         exchange: Option<&str>,
     ) -> Result<Consumer, lapin::Error> {
         let mut arguments = FieldTable::default();
-        arguments.insert("x-expires".into(), AMQPValue::LongInt(if exchange.is_some() { 10_000 } else { 86_400_000 }));
+        arguments.insert(
+            "x-expires".into(),
+            AMQPValue::LongInt(if exchange.is_some() { 10_000 } else { 86_400_000 }),
+        );
         let options = QueueDeclareOptions {
             durable: false,
             auto_delete: exchange.is_some(),

@@ -211,7 +211,7 @@ impl Call {
             // One that may be missing is an option.
             (None, None) => serde_json::from_str("null").map_err(|_| "it is missing".to_owned()),
         };
-        read.map_err(|error| self.type_error(format!("argument {}: {error}", index + 1)))
+        read.map_err(|error| self.type_error(&format!("argument {}: {error}", index + 1)))
     }
 
     /// Fails if there are more arguments than parameters.
@@ -219,19 +219,19 @@ impl Call {
         let (args, kwargs) = (&self.message.body.0, &self.message.body.1);
         if args.len() > self.next {
             let text = format!("it takes {} arguments, not {}", self.next, args.len());
-            return Err(self.type_error(text));
+            return Err(self.type_error(&text));
         }
         if kwargs.len() > self.named {
             let params = self.params.iter().take(self.next).skip(args.len());
             let known: Vec<&str> = params.copied().collect();
             let unknown = kwargs.keys().find(|key| !known.contains(&key.as_str()));
             let unknown = unknown.map_or("", String::as_str);
-            return Err(self.type_error(format!("it has no parameter named {unknown:?}")));
+            return Err(self.type_error(&format!("it has no parameter named {unknown:?}")));
         }
         Ok(())
     }
 
-    fn type_error(&self, text: String) -> TaskError {
+    fn type_error(&self, text: &str) -> TaskError {
         TaskError::new("TypeError", format!("{}: {text}", self.message.name))
     }
 }

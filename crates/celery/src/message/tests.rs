@@ -37,7 +37,9 @@ fn amqp(value: &Value) -> AMQPValue {
 
 fn table(map: &serde_json::Map<String, Value>) -> FieldTable {
     let mut table = FieldTable::default();
-    map.iter().for_each(|(key, value)| drop(table.insert(key.as_str().into(), amqp(value))));
+    for (key, value) in map {
+        table.insert(key.as_str().into(), amqp(value));
+    }
     table
 }
 
@@ -62,7 +64,8 @@ fn parse(wire: Wire) -> Result<Message, Box<Refused>> {
 #[test]
 fn messages_of_celery_are_read() {
     for golden in GOLDEN {
-        let messages: Vec<Message> = golden.lines().map(|line| parse(wire(line)).unwrap()).collect();
+        let messages: Vec<Message> =
+            golden.lines().map(|line| parse(wire(line)).unwrap()).collect();
         let [plain, limited, linked, chained, first, second] = &messages[..] else {
             panic!("{} messages", messages.len())
         };
@@ -126,11 +129,19 @@ fn message_that_cannot_be_run_is_refused_with_its_id() {
         (Wire { properties: pickle, ..good() }, "ContentDisallowed", "x-python-serialize"),
         (Wire { body: vec![b' '; LIMIT + 1], ..good() }, "ContentDisallowed", "more than"),
         (Wire { body: b"[[1], {}".to_vec(), ..good() }, "DecodeError", "malformed"),
-        (Wire { body: old.to_vec(), properties: json_properties(), ..good() }, "InvalidTaskError", "protocol 2"),
+        (
+            Wire { body: old.to_vec(), properties: json_properties(), ..good() },
+            "InvalidTaskError",
+            "protocol 2",
+        ),
         (with_header("eta", AMQPValue::LongInt(7)), "InvalidTaskError", "eta"),
         (with_header("eta", AMQPValue::LongString("soon".into())), "InvalidTaskError", "ISO 8601"),
         (with_header("timelimit", AMQPValue::Boolean(true)), "InvalidTaskError", "timelimit"),
-        (with_header("task", AMQPValue::FieldArray(FieldArray::default())), "InvalidTaskError", "task"),
+        (
+            with_header("task", AMQPValue::FieldArray(FieldArray::default())),
+            "InvalidTaskError",
+            "task",
+        ),
     ];
     for (wire, kind, text) in refused {
         let refused = parse(wire).unwrap_err();
@@ -151,7 +162,7 @@ fn times_are_read_with_and_without_a_zone() {
 
 /// A value of any type.
 fn any_value(rng: &mut Rng, depth: u8) -> AMQPValue {
-    let bytes: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(rng.usize(..12)).collect();
+    let bytes: Vec<u8> = (0..rng.usize(..12)).map(|_| rng.u8(..)).collect();
     match rng.u8(..if depth == 0 { 9 } else { 11 }) {
         0 => AMQPValue::Void,
         1 => AMQPValue::Boolean(rng.bool()),
@@ -185,7 +196,9 @@ fn no_message_makes_the_parser_panic() {
             let at = rng.usize(..wire.body.len().max(1));
             match rng.u8(..4) {
                 0 => wire.body.truncate(at),
-                1 => wire.body.insert(at.min(wire.body.len()), *rng.choice(b"[]{}\",:\\0n\xff").unwrap()),
+                1 => wire
+                    .body
+                    .insert(at.min(wire.body.len()), *rng.choice(b"[]{}\",:\\0n\xff").unwrap()),
                 _ if at < wire.body.len() => wire.body[at] = rng.u8(..),
                 _ => {}
             }
