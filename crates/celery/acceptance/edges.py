@@ -1,0 +1,156 @@
+"""Bad input, remote control, Flower and what check.py leaves out: edges.py [STEP..]. WORKER: the worker's program; FLOWER: celery with Flower."""
+import json, os, signal, subprocess, sys, tempfile, time, urllib.request, uuid
+os.environ["QUEUE"] = "edges"
+import amqp, tasks as t
+from amqp.basic_message import Message
+from celery import chain, chord, group
+from celery.result import AsyncResult
+D = os.environ.get("DIR", os.path.join(tempfile.gettempdir(), "spinney-brokers")); os.makedirs(f"{D}/log", exist_ok=True)
+HERE = os.path.dirname(os.path.abspath(__file__)); W = os.environ["WORKER"].split(); BACKEND = os.environ.get("BACKEND", "rpc://"); REDIS = BACKEND.startswith("redis")
+G = dict(timeout=8); ok = bad = 0; steps = []
+def step(f): steps.append(f); return f
+def start(name="edges", **kw):
+    a = dict(c=20, prefetch=2, queue="edges", name=f"{name}@localhost", tasklog=f"{D}/once.log"); a.update(kw)
+    if REDIS and "redis" not in a: a["redis"] = BACKEND
+    return subprocess.Popen(W + [f"{k}={v}" for k, v in a.items()], stdout=open(f"{D}/log/{name}.log", "w"), stderr=subprocess.STDOUT, start_new_session=True)
+def channel(): c = amqp.Connection("127.0.0.1:5672"); c.connect(); return c.channel()
+def left(queue="edges"): return channel().queue_declare(queue, passive=True).message_count
+def until(f, limit=8):
+    end = time.time() + limit
+    while not f():
+        assert time.time() < end, "not in time"
+        time.sleep(.05)
+def raw(body, content_type="application/json", headers=None, **kw):
+    """Sends a message as it stands; returns what will have its result."""
+    i = str(uuid.uuid4()); m = t.app.amqp.as_task_v2(i, "tasks.noop", (1,), {}); r = t.noop.AsyncResult(i)
+    if not REDIS:
+        with t.app.amqp.producer_pool.acquire(block=True) as p: r.backend.on_task_call(p, i)
+    h = dict(m.headers) if headers is None else headers
+    channel().basic_publish(Message(body, content_type=content_type, content_encoding="utf-8", application_headers=h, correlation_id=i, reply_to=t.app.thread_oid if not REDIS else "", delivery_mode=2, **kw), routing_key="edges")
+    return r
+def raises(r, kind):
+    try: v = r.get(**G)
+    except Exception as e: assert type(e).__name__ == kind, repr(e); return repr(e)[:90]
+    assert False, f"no error but {v!r}"
+GOOD = json.dumps([[1], {}, {}])
+@step
+def pickle(): return raises(raw(b"\x80\x04K\x01.", "application/x-python-serialize"), "ContentDisallowed")
+@step
+def msgpack(): return raises(raw(b"\x93\x91\x01\x80\x80", "application/x-msgpack"), "ContentDisallowed")
+@step
+def protocol_1(): return raises(raw(json.dumps(dict(id="x", task="tasks.noop", args=[1], kwargs={})), headers={}), "InvalidTaskError")
+@step
+def truncated_body(): return raises(raw(GOOD[:-3]), "DecodeError")
+@step
+def body_of_20_MB(): return raises(raw(json.dumps([["x" * 20_000_000], {}, {}])), "ContentDisallowed")
+@step
+def malformed_header():
+    return raises(raw(GOOD, headers=dict(task="tasks.noop", eta="tomorrow")), "InvalidTaskError")
+@step
+def garbage_is_rejected():
+    for h in ({}, {"task": 5}, {"id": None, "task": {}}): channel().basic_publish(Message(b"\xff\x00", application_headers=h), routing_key="edges")
+    until(lambda: left() == 0); assert t.noop.delay(1).get(**G) == 1
+@step
+def too_few_arguments(): return raises(t.app.send_task("tasks.nap"), "TypeError")
+@step
+def too_many_arguments(): return raises(t.app.send_task("tasks.nap", (1, 2)), "TypeError")
+@step
+def argument_of_another_type(): return raises(t.app.send_task("tasks.nap", ("long",)), "TypeError")
+@step
+def keyword_arguments(): assert t.noop.delay(x=[5]).get(**G) == [5]; return raises(t.app.send_task("tasks.noop", (), {"y": 1}), "TypeError")
+@step
+def early_acknowledgement():
+    r = t.early.delay(.5); time.sleep(.25)
+    assert t.app.control.inspect(timeout=1).active()["edges@localhost"][0]["acknowledged"]; assert r.get(**G) == "early"
+@step
+def errback():
+    r = t.fail.apply_async(("x",), link_error=t.noop.s().set(task_id=(i := str(uuid.uuid4())))); raises(r, "ValueError")
+    if REDIS: assert AsyncResult(i, app=t.app).get(**G) == r.id
+@step
+def chain_that_fails(): return raises(chain(t.noop.s("x"), t.fail.s(), t.noop.s())().parent, "ValueError")
+@step
+def link_to_a_group():
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    t.noop.apply_async((7,), link=group(t.noop.s().set(task_id=i) for i in ids)).get(**G)
+    if REDIS: assert [AsyncResult(i, app=t.app).get(**G) for i in ids] == [7] * 3
+@step
+def chord_that_fails():
+    if not REDIS: return
+    r = chord([t.noop.s(1), t.fail.s("x")], t.noop.s())(); r.parent = None; return raises(r, "ChordError")
+@step
+def chord_in_a_chain():
+    if REDIS: assert chain(t.noop.s(3), group(t.noop.s(), t.noop.s()), t.noop.s())().get(**G) == [3, 3]
+@step
+def priorities_and_expiration(): assert t.noop.apply_async((1,), priority=5, expires=60).get(**G) == 1
+@step
+def rate_limit_of_remote_control():
+    assert "ok" in str(t.app.control.rate_limit("tasks.early", "2/s", reply=True, timeout=1)); t0 = time.time()
+    [r.get(**G) for r in [t.early.delay(0) for _ in range(4)]]; d = time.time() - t0
+    t.app.control.rate_limit("tasks.early", "0", reply=True, timeout=1); assert 1.4 < d < 3, d; return "%.2f s" % d
+@step
+def time_limit_of_remote_control():
+    assert "ok" in str(t.app.control.time_limit("tasks.nap", hard=.3, reply=True, timeout=1)); e = raises(t.nap.delay(20), "TimeLimitExceeded")
+    t.app.control.time_limit("tasks.nap", reply=True, timeout=1); return e
+@step
+def revoke_as_flower_does():
+    r = t.nap.delay(30); until(lambda: r.id in str(t.app.control.inspect(timeout=.5).active())); t.app.control.broadcast("revoke", arguments=dict(task_id=r.id, terminate=1, signal="SIGTERM")); return raises(r, "TaskRevokedError")
+@step
+def inspect():
+    i = t.app.control.inspect(timeout=1); r = t.nap.apply_async((1,), countdown=2); time.sleep(.3)
+    assert r.id in str(i.scheduled()); assert i.query_task(r.id)["edges@localhost"][r.id][0] == "reserved"; assert i.active_queues()["edges@localhost"][0]["name"] == "edges"
+    t.app.control.revoke(r.id); time.sleep(.2); assert r.id in str(i.revoked()); assert not i.reserved()["edges@localhost"]
+    assert "edges@localhost" not in (t.app.control.inspect(timeout=.5, destination=["other@host"]).ping() or {})
+@step
+def malformed_commands():
+    for b in (b"{", b"[]", b'{"method": 5}', json.dumps(dict(method="no_such")).encode(), json.dumps(dict(method="revoke", arguments=[1])).encode(), json.dumps(dict(method="pool_grow", arguments={"n": "x"})).encode()):
+        channel().basic_publish(Message(b, content_type="application/json"), exchange="celery.pidbox")
+    assert t.app.control.ping(timeout=1); t.app.control.pool_shrink(1)
+@step
+def ping_while_all_threads_are_blocked():
+    rs = [t.app.send_task("tasks.spin", (2.5,)) for _ in range(4)]; time.sleep(.5); t0 = time.time()
+    p = t.app.control.inspect(timeout=1, destination=["edges@localhost"]).ping(); assert p; [r.get(timeout=30) for r in rs]
+@step
+def queue_deleted_under_it():
+    channel().queue_delete("edges"); time.sleep(.5); assert t.noop.delay(2).get(**G) == 2
+@step
+def flower():
+    if not os.environ.get("FLOWER"): return "no Flower"
+    f = subprocess.Popen([os.environ["FLOWER"], "-A", "tasks", "flower", "--address=127.0.0.1", "--port=5599"], cwd=HERE, env=dict(os.environ, FLOWER_UNAUTHENTICATED_API="true"), stdout=open(f"{D}/log/flower.log", "w"), stderr=subprocess.STDOUT)
+    get = lambda path: json.load(urllib.request.urlopen(f"http://127.0.0.1:5599{path}", timeout=5))
+    def up():
+        try: return "edges@localhost" in get("/api/workers?refresh=1")
+        except OSError: return False
+    try:
+        until(up, 30)
+        def shown():  # It asks for events of tasks after a while.
+            r = t.noop.delay("for flower"); r.get(**G); b = t.fail.delay("for flower"); raises(b, "ValueError"); time.sleep(1)
+            return [get("/api/tasks").get(i, {}).get("state") for i in (r.id, b.id)] == ["SUCCESS", "FAILURE"]
+        until(shown, 30); return f"{len(get('/api/tasks'))} tasks"
+    finally: f.terminate(); f.wait(10)
+@step
+def wrong_credentials():
+    w = start("wrong", broker="amqp://guest:wrong@127.0.0.1:5672/%2f"); assert w.wait(15) == 1; s = open(f"{D}/log/wrong.log").read(); assert "refused" in s and "wrong@" not in s, s
+@step
+def quorum_queue_is_refused():
+    ch = channel(); ch.queue_declare("quorum", durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"}); w = start("quorum", queue="quorum")
+    try: assert w.wait(15) == 1; s = open(f"{D}/log/quorum.log").read(); assert '"quorum" cannot be consumed' in s, s
+    finally: w.kill(); channel().queue_delete("quorum")
+@step
+def results_out_of_reach():
+    w = start("down", queue="down", redis="redis://127.0.0.1:6391/0"); r = t.noop.apply_async((1,), queue="down"); time.sleep(1.5)
+    assert "down@localhost" in t.app.control.inspect(timeout=1, destination=["down@localhost"]).active()
+    env = dict(os.environ, REDIS_PORT="6391"); pid = subprocess.run([f"{HERE}/start-broker.sh", "redis", f"{D}/second"], env=env, capture_output=True, text=True).stdout.strip()
+    try:
+        import redis; c = redis.Redis(port=6391); until(lambda: c.exists(f"celery-task-meta-{r.id}")); w.terminate(); assert w.wait(10) == 0; assert left("down") == 0
+    finally: os.kill(int(open(pid).read()), signal.SIGTERM); w.kill()
+@step
+def sigterm_twice():
+    w = start("twice", queue="twice"); rs = [t.nap.apply_async((20,), queue="twice") for _ in range(3)]; time.sleep(1.5); w.terminate(); time.sleep(.5); assert w.poll() is None; w.terminate(); t0 = time.time()
+    assert w.wait(10) == 0; assert left("twice") == 3; channel().queue_delete("twice"); return "%.2f s" % (time.time() - t0)
+channel().queue_declare("edges", durable=True, auto_delete=False); channel().queue_purge("edges"); w = start(); time.sleep(1)
+for f in steps:
+    if sys.argv[1:] and f.__name__ not in sys.argv[1:]: continue
+    try: note, good = f(), True
+    except Exception as e: note, good = f"{type(e).__name__}: {e}", False
+    ok, bad = ok + good, bad + (not good); print(("ok   " if good else "FAIL ") + f.__name__, note if note is not None else "", flush=True)
+w.terminate(); good = w.wait(20) == 0; print(f"{ok} ok, {bad} failed; results in {BACKEND}; the worker ended {'well' if good else 'badly'}"); sys.exit(bad or not good)
