@@ -13,8 +13,10 @@ pub mod conformance;
 pub mod tools;
 
 pub use smol::block_on as smol_block_on;
-use spinney::{BoxTask, Executor, LocalBoxTask, Spawn, Within};
-pub use spinney::{Hub, LocalHub, SmolHub, TokioHub};
+use spinney::hub::{BoxTask, Executor, LocalBoxTask};
+pub use spinney::hub::{SmolHub, TokioHub};
+pub use spinney::{Hub, LocalHub};
+use spinney::{Spawn, Within};
 pub use spinney_sim::SimHub;
 pub use spinney_test_support::{DropGuard, Dropped};
 
@@ -453,7 +455,7 @@ mod migrating {}
 mod tests {
     use std::thread;
 
-    use spinney::Executor;
+    use spinney::hub::Executor;
 
     use super::{AnyHub, Test, on_local};
 

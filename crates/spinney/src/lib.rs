@@ -75,43 +75,94 @@ pub mod gevent;
 pub mod guide;
 pub mod prelude;
 
-pub use spinney_greenlet::results;
 pub use spinney_greenlet::{
-    Birth, Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace,
-    InheritLocals, Inherited, ItemGreenlets, Iwait, Join, JoinAll, Joined, LazyHandle, LinkId,
-    Local, Named, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit, greenlet_local,
-    inherit_locals, iwait, joinall, killall, killall_now, killall_now_with, killall_with, named,
-    pair, pair_in, pair_items, shield, spawn, spawn_later, spawn_later_local, spawn_on, spawn_tree,
-    track_spawns, try_joinall,
+    Failure, Greenlet, Handle, catch_exit, greenlet_local, joinall, shield, spawn,
 };
-#[cfg(any(feature = "smol", feature = "tokio"))]
-pub use spinney_hub::Scoped;
-#[cfg(feature = "smol")]
-pub use spinney_hub::SmolHub;
-#[cfg(feature = "tokio")]
-pub use spinney_hub::TokioHub;
-pub use spinney_hub::{
-    BoxTask, Clock, Context, Entered, Erase, Executor, ForbidThreads, Hub, HubBuilder, Interval,
-    Limit, LocalBoxTask, LocalHub, ShutdownReport, Sleep, Spawn, TimeSource, Timeout, WakeDelay,
-    Within, WithinFuture, block_on, contain, drop_contained, interval, label_task, require_threads,
-    sleep, sleep_until, timeout, yield_now,
-};
-pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
-pub use spinney_pool::map;
-pub use spinney_pool::{
-    DeferredSpawn, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Map, MapAsync,
-    Mapper, Membership, Pool, PoolBuilder, PoolFull, Reentry, Report, Runs, RunsMap, Slot,
-    SpawnHook, TaskError, TaskSet, Then, TryImap, TryMap,
-};
-pub use spinney_sync::{
-    Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,
-    Fifo, Get, GetError, GiveWay, HandOut, Items, JoinableQueue, Latch, Lifo, LifoQueue, NotOwner,
-    Order, OrderedQueue, OverRelease, Peek, Permit, Priority, PriorityQueue, Put, PutError, Queue,
-    RLock, RLockGuard, Semaphore, Setter, SetterDropped, ShutDown, TaskDoneError, TryAcquireError,
-    Wait, WakeFlag, wake_all,
-};
-pub use spinney_threadpool::{
-    InsideThreadPool, ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder,
-    ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, ThreadTryImap, ThreadTryMap,
-    unblock,
-};
+pub use spinney_hub::{Hub, LocalHub, Spawn, Timeout, Within, block_on, sleep, yield_now};
+pub use spinney_pile::{GreenPile, GreenPool, ResourcePool};
+pub use spinney_pool::{Group, ItemError, Pool, PoolFull, Slot, TaskSet};
+pub use spinney_sync::{AsyncResult, Event, Queue, Semaphore};
+pub use spinney_threadpool::{ThreadPool, unblock};
+
+/// Writing a hub: what an executor implements, and what runs on those that are not ours.
+///
+/// [`Hub`](crate::Hub), [`LocalHub`](crate::LocalHub) and [`Spawn`](crate::Spawn) are at the root.
+pub mod hub {
+    #[cfg(any(feature = "smol", feature = "tokio"))]
+    pub use spinney_hub::Scoped;
+    #[cfg(feature = "smol")]
+    pub use spinney_hub::SmolHub;
+    #[cfg(feature = "tokio")]
+    pub use spinney_hub::TokioHub;
+    pub use spinney_hub::{
+        BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, LocalBoxTask,
+        ShutdownReport, WakeDelay, label_task, require_threads,
+    };
+    pub use spinney_sync::{Budget, GiveWay};
+}
+
+/// Maps: one function over many items. Their policies, inputs and futures.
+///
+/// The verbs are methods of [`TaskSet`](crate::TaskSet), and so of pools and groups;
+/// [`ItemError`](crate::ItemError) is at the root.
+pub mod map {
+    pub use spinney_pool::map::*;
+}
+
+/// Guards, futures and errors of [`GreenPile`](crate::GreenPile) and
+/// [`ResourcePool`](crate::ResourcePool).
+pub mod pile {
+    pub use spinney_pile::{Item, Next, ResourcePoolBuilder};
+}
+
+/// Settings, hooks, reports, errors and bounds of [`Pool`](crate::Pool) and [`Group`](crate::Group).
+pub mod pool {
+    pub use spinney_pool::{
+        Failures, Hooked, InsideGroup, JoinError, Membership, PoolBuilder, Reentry, Report, Runs,
+        RunsMap, SpawnHook,
+    };
+}
+
+/// Locks, queues, barriers, with their guards, futures, orders and errors.
+///
+/// [`Event`](crate::Event), [`AsyncResult`](crate::AsyncResult), [`Semaphore`](crate::Semaphore) and
+/// [`Queue`](crate::Queue) are at the root.
+pub mod sync {
+    pub use spinney_sync::{
+        Acquire, Barrier, BoundedSemaphore, Channel, Closed, Condition, Fifo, Get, GetError, Items,
+        JoinableQueue, Latch, Lifo, LifoQueue, NotOwner, Order, OrderedQueue, OverRelease, Peek,
+        Permit, Priority, PriorityQueue, Put, PutError, RLock, RLockGuard, Setter, SetterDropped,
+        ShutDown, TaskDoneError, TryAcquireError, Wait,
+    };
+}
+
+/// All that concerns one task: kills, links, locals, names, the spawn tree, and waiting for several.
+///
+/// [`Greenlet`](crate::Greenlet), [`Handle`](crate::Handle), [`Failure`](crate::Failure),
+/// [`spawn`](crate::spawn()), [`joinall`](crate::joinall), [`catch_exit`](crate::catch_exit) and
+/// [`shield`](crate::shield) are at the root.
+pub mod task {
+    pub use spinney_greenlet::{
+        Branch, CatchExit, GreenletExit, InheritLocals, Inherited, Iwait, Join, JoinAll, Joined,
+        LinkId, Local, Named, Owner, Panic, Shield, SpawnTree, State, inherit_locals, iwait,
+        killall, killall_now, killall_now_with, killall_with, named, spawn_later,
+        spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
+    };
+}
+
+/// Results, maps, settings and errors of a [`ThreadPool`](crate::ThreadPool).
+pub mod threads {
+    pub use spinney_threadpool::{
+        InsideThreadPool, ThreadImap, ThreadMap, ThreadMapper, ThreadPoolBuilder, ThreadPoolClosed,
+        ThreadPoolFull, ThreadRefused, ThreadResult, ThreadTryImap, ThreadTryMap,
+    };
+}
+
+/// Clocks, sleeps, intervals and limits of time.
+///
+/// [`sleep`](crate::sleep), [`Within`](crate::Within) and [`Timeout`](crate::Timeout) are at the root.
+pub mod time {
+    pub use spinney_hub::{
+        Clock, Interval, Limit, Sleep, TimeSource, WithinFuture, interval, sleep_until, timeout,
+    };
+}
