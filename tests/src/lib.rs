@@ -446,7 +446,12 @@ impl Drop for Replay {
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
-/// The recipes for those who come from gevent or eventlet.
+/// The recipes of `docs/from-tokio.md`, of both sides.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-tokio.md")]
+mod from_tokio {}
+
+/// The recipes of `docs/migrating.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/migrating.md")]
 mod migrating {}

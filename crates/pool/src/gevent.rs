@@ -64,7 +64,7 @@ pub trait GroupExt<X> {
     /// no member: it is neither waited for nor killed with the others. Any number may be waiting so.
     ///
     /// If the set is closed before a slot is free, the greenlet is killed, with
-    /// [`Closed`](spinney_sync::Closed) for the reason.
+    /// [`Closed`] for the reason.
     ///
     /// Python: `gevent.pool.Group.apply_async`.
     fn apply_async<F>(&self, future: F) -> Greenlet<F::Output>

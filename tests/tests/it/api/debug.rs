@@ -301,6 +301,13 @@ fn thread_pools() {
 /// The public names that are not looked at: traits, what nobody can have one of, other names, and
 /// what the crates make for each other.
 const OTHERS: &[&str] = &[
+    "Again",
+    "Attempts",
+    "IntoSource",
+    "ItemStream",
+    "Once",
+    "Read",
+    "Source",
     "BoxTask",
     "Erase",
     "LocalBoxTask",
@@ -318,10 +325,7 @@ const OTHERS: &[&str] = &[
     "LifoQueue",
     "PriorityQueue",
     "Hooked",
-    "DeferredSpawn",
     "Membership",
-    "Then",
-    "MapAsync",
     "ThreadMap",
     "ThreadTryImap",
     "ThreadTryMap",
@@ -335,8 +339,9 @@ fn each_public_type_is_looked_at() {
     let elsewhere = [include_str!("display.rs"), include_str!("../../spawn_tree.rs")];
     let looked_at: BTreeSet<&str> =
         words(here).chain(elsewhere.into_iter().flat_map(words)).collect();
+    let code = exported.lines().filter(|line| !line.starts_with("//"));
     let names: BTreeSet<&str> =
-        words(exported).filter(|word| word.starts_with(char::is_uppercase)).collect();
+        code.flat_map(words).filter(|word| word.starts_with(char::is_uppercase)).collect();
     assert!(names.len() > 80, "{names:?}");
     let missing: Vec<_> =
         names.difference(&looked_at).filter(|name| !OTHERS.contains(name)).collect();
