@@ -29,8 +29,8 @@ use crate::{Pool, Runs, RunsMap, TaskSet};
 ///
 /// spinney_hub::block_on(async {
 ///     let pool = Pool::new(1);
+///     assert_eq!((pool.size(), pool.free_count()), (0, 1));
 ///     let sum = pool.apply_async_cb(async { 40 + 2 }, |sum| println!("{sum}"));
-///     assert_eq!((pool.size(), pool.free_count()), (1, 0));
 ///     assert_eq!(sum.await.unwrap(), 42);
 ///     let squares = pool.map_async(|n: u32| async move { n * n }, 0..3);
 ///     assert_eq!(squares.await.unwrap(), [0, 1, 4]);
