@@ -154,7 +154,7 @@ impl<C: FnOnce() -> T, T> Job<C, T> {
         }
         let result = failure.map_or_else(|| value.map(Ok), |failure| Some(Err(failure)));
         state.stage = Stage::Finished(result);
-        state.greenlet.fold();
+        state.greenlet.recycle();
         let waiting = state.waiting.take();
         drop(state);
         wake_all(waiting);
