@@ -148,7 +148,7 @@ impl<T> ResultBuffer<T> {
     ///
     /// # Panics
     ///
-    /// In [input order](Order::Input), if the item already had a result.
+    /// In [input order](Order::Input), panics if the item already had a result.
     pub fn put(&mut self, index: usize, result: T) {
         let in_turn = index == self.next && self.early.is_empty();
         if in_turn || self.order == Order::Completion {

@@ -15,7 +15,7 @@ fn text(text: &str) -> String {
 }
 
 #[test]
-fn a_new_one_has_no_result() {
+fn new_one_has_no_result() {
     for result in [Text::new(), Text::default()] {
         assert!(!result.is_ready() && !result.is_successful());
         assert_eq!(result.try_get(), None);
@@ -75,7 +75,7 @@ fn whatever_comes_second_is_given_back() {
 }
 
 #[test]
-fn a_second_set_wakes_nobody() {
+fn second_set_wakes_nobody() {
     let result = Text::new();
     let waiter = ByHand::waiting(result.get());
     result.set(text("first")).unwrap();
@@ -84,7 +84,7 @@ fn a_second_set_wakes_nobody() {
 }
 
 #[test]
-fn a_dropped_get_loses_nothing() {
+fn dropped_get_loses_nothing() {
     let result = Text::new();
     let mut waiting: Vec<_> = (0..3).map(|_| ByHand::waiting(result.get())).collect();
     drop(waiting.remove(0));

@@ -174,7 +174,7 @@ fn every_await_in_an_endless_loop_ends_its_poll() {
 }
 
 #[test]
-fn every_await_is_put_off_at_most_once() {
+fn every_await_is_deferred_at_most_once() {
     for (name, make) in table() {
         let _budget = Budget::open();
         assert_eq!(spend(), BUDGET);
@@ -186,7 +186,7 @@ fn every_await_is_put_off_at_most_once() {
 }
 
 #[test]
-fn an_await_that_was_served_is_put_off_at_most_once() {
+fn await_that_was_served_is_deferred_at_most_once() {
     let (semaphore, barrier, lock) = (Semaphore::new(0), Barrier::new(2), RLock::new());
     let (queue, event) = (Queue::unbounded(), Event::new());
     let held = lock.try_acquire(1).unwrap();
@@ -213,7 +213,7 @@ fn an_await_that_was_served_is_put_off_at_most_once() {
 }
 
 #[test]
-fn a_notified_wait_of_a_condition_is_put_off_once() {
+fn notified_wait_of_a_condition_is_deferred_once() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let permit = lock.try_acquire().unwrap();
     let mut waits = 0;
@@ -230,7 +230,7 @@ fn a_notified_wait_of_a_condition_is_put_off_once() {
 }
 
 #[test]
-fn a_pending_await_uses_up_nothing() {
+fn pending_await_uses_up_nothing() {
     let _budget = Budget::open();
     let event = Event::new();
     for _ in 0..1000 {
@@ -240,7 +240,7 @@ fn a_pending_await_uses_up_nothing() {
 }
 
 #[test]
-fn the_second_of_two_branches_is_seen_within_two_polls() {
+fn second_of_two_branches_is_seen_within_two_polls() {
     let (event, semaphore) = (Event::new(), Semaphore::new(1));
     event.set();
     let greedy = async {
@@ -254,7 +254,7 @@ fn the_second_of_two_branches_is_seen_within_two_polls() {
 }
 
 #[test]
-fn a_loop_of_two_ready_branches_gives_way() {
+fn loop_of_two_ready_branches_yields() {
     let (event, semaphore) = (Event::new(), Semaphore::new(1));
     event.set();
     let mut rounds = 0;
@@ -275,7 +275,7 @@ fn a_loop_of_two_ready_branches_gives_way() {
 }
 
 #[test]
-fn an_inner_budget_restores_the_outer_one() {
+fn inner_budget_restores_the_outer_one() {
     let _outer = Budget::open();
     let event = Event::new();
     event.set();
@@ -290,7 +290,7 @@ fn an_inner_budget_restores_the_outer_one() {
 }
 
 #[test]
-fn without_a_budget_no_await_is_put_off() {
+fn without_a_budget_no_await_is_deferred() {
     for (_, make) in table() {
         let mut many = pin!(async {
             for _ in 0..10 * BUDGET {
@@ -302,7 +302,7 @@ fn without_a_budget_no_await_is_put_off() {
 }
 
 #[test]
-fn a_foreign_block_on_goes_on_when_the_budget_is_used_up() {
+fn foreign_block_on_goes_on_when_the_budget_is_used_up() {
     let _budget = Budget::open();
     spend();
     for (_, make) in table() {

@@ -51,7 +51,7 @@ fn whoever_was_woken_goes_on_though_it_is_cleared_again() {
 }
 
 #[test]
-fn a_cleared_event_can_be_set_again() {
+fn cleared_event_can_be_set_again() {
     let event = Event::new();
     for _ in 0..10 {
         let mut waiter = ByHand::waiting(event.wait());
@@ -62,7 +62,7 @@ fn a_cleared_event_can_be_set_again() {
 }
 
 #[test]
-fn a_spurious_poll_goes_on_waiting() {
+fn spurious_poll_goes_on_waiting() {
     let event = Event::new();
     let mut waiter = ByHand::waiting(event.wait());
     assert!(waiter.poll().is_pending());
@@ -72,7 +72,7 @@ fn a_spurious_poll_goes_on_waiting() {
 }
 
 #[test]
-fn a_wait_looks_at_the_flag_at_its_first_poll() {
+fn wait_looks_at_the_flag_at_its_first_poll() {
     let event = Event::new();
     let mut waiter = ByHand::of(event.wait());
     event.set();
@@ -81,7 +81,7 @@ fn a_wait_looks_at_the_flag_at_its_first_poll() {
 }
 
 #[test]
-fn a_waiter_dropped_before_or_after_it_was_woken_harms_nobody() {
+fn waiter_dropped_before_or_after_it_was_woken_harms_nobody() {
     let event = Event::default();
     let mut waiting: Vec<_> = (0..3).map(|_| ByHand::waiting(event.wait())).collect();
     drop(waiting.remove(0));

@@ -99,7 +99,7 @@ fn channel_wakes_the_putter_when_the_getter_s_waker_panics() {
 }
 
 #[test]
-fn the_others_wake_all_when_a_waker_panics() {
+fn others_wake_all_when_a_waker_panics() {
     let event = Event::new();
     strands_nobody(event.wait(), event.wait(), || event.set());
     let result = AsyncResult::<u32>::new();
@@ -190,7 +190,7 @@ fn may_look<T: Send + Sync + 'static>(
 }
 
 #[test]
-fn a_waker_may_use_what_it_waits_for() {
+fn waker_may_use_what_it_waits_for() {
     may_look(Event::new(), |e| Box::pin(e.wait()), Event::set, |e| drop(format!("{e:?}")));
     may_look(
         AsyncResult::<u32>::new(),
@@ -201,7 +201,7 @@ fn a_waker_may_use_what_it_waits_for() {
 }
 
 #[test]
-fn a_waker_may_use_the_lock_or_line_it_waits_in() {
+fn waker_may_use_the_lock_or_line_it_waits_in() {
     may_look(
         Barrier::new(3),
         |barrier| Box::pin(async { _ = barrier.wait().await }),
@@ -239,7 +239,7 @@ fn a_waker_may_use_the_lock_or_line_it_waits_in() {
 }
 
 #[test]
-fn an_owner_may_use_the_lock_when_it_is_dropped() {
+fn owner_may_use_the_lock_when_it_is_dropped() {
     #[derive(Clone)]
     struct Nosy(u32, Weak<RLock<Nosy>>);
     impl PartialEq for Nosy {

@@ -38,7 +38,7 @@ fn one_of_two_setters_wins_and_all_see_the_same() {
 }
 
 #[test]
-fn a_result_is_missed_by_nobody_who_waits() {
+fn result_is_missed_by_nobody_who_waits() {
     model(|| {
         let result = Arc::new(Number::new());
         let readers = [(); 2].map(|()| spawn(read(&result)));

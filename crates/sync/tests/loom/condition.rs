@@ -66,7 +66,7 @@ fn two_goods_reach_two_takers() {
 }
 
 #[test]
-fn a_notified_taker_that_gives_up_passes_it_on() {
+fn notified_taker_that_gives_up_passes_it_on() {
     model(|| {
         let shop = Shop::new();
         let fickle = {

@@ -17,7 +17,7 @@ fn wait(event: &Arc<Event>) -> impl Future<Output = ()> + use<> {
 }
 
 #[test]
-fn a_set_is_missed_by_nobody_who_waits() {
+fn set_is_missed_by_nobody_who_waits() {
     model(|| {
         let event = Arc::new(Event::new());
         let others = [(); 2].map(|()| spawn(wait(&event)));
@@ -91,7 +91,7 @@ fn two_who_set_and_clear_leave_it_as_the_last_one_did() {
 }
 
 #[test]
-fn a_dropped_waiter_takes_nobody_s_wake_along() {
+fn dropped_waiter_takes_nobody_s_wake_along() {
     model(|| {
         let event = Arc::new(Event::new());
         let fickle = {

@@ -12,7 +12,7 @@ use spinney_sync::{Barrier, Latch, RLock};
 use crate::{join, model, once, spawn};
 
 #[test]
-fn a_reentrant_lock_has_one_owner() {
+fn reentrant_lock_has_one_owner() {
     model(|| {
         let (lock, inside) = (Arc::new(RLock::new()), Arc::new(AtomicUsize::new(0)));
         let enter_twice = |owner: usize| {
@@ -68,7 +68,7 @@ fn of_those_who_cross_a_barrier_one_leads() {
 }
 
 #[test]
-fn the_last_count_reaches_whoever_waits() {
+fn last_count_reaches_whoever_waits() {
     model(|| {
         let latch = Arc::new(Latch::new(2));
         let waits = {

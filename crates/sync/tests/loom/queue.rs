@@ -78,7 +78,7 @@ fn getter_dropped_as_it_is_served_leaves_the_item_to_the_next() {
 }
 
 #[test]
-fn a_putter_that_gives_up_has_its_item_or_has_put_it() {
+fn putter_that_gives_up_has_its_item_or_has_put_it() {
     model(|| {
         let queue = Arc::new(Queue::bounded(0));
         let fickle = {
@@ -96,7 +96,7 @@ fn a_putter_that_gives_up_has_its_item_or_has_put_it() {
 }
 
 #[test]
-fn a_shutdown_refuses_an_item_or_leaves_it_to_be_got() {
+fn shutdown_refuses_an_item_or_leaves_it_to_be_got() {
     model(|| {
         let queue = Arc::new(Queue::bounded(1));
         let putters = [1, 2].map(|item| spawn(put(&queue, item)));
@@ -114,7 +114,7 @@ fn a_shutdown_refuses_an_item_or_leaves_it_to_be_got() {
 }
 
 #[test]
-fn a_shutdown_reaches_whoever_waits_for_an_item() {
+fn shutdown_reaches_whoever_waits_for_an_item() {
     model(|| {
         let queue = Arc::new(Queue::unbounded());
         let getters = [(); 2].map(|()| spawn(get(&queue)));
@@ -128,7 +128,7 @@ fn a_shutdown_reaches_whoever_waits_for_an_item() {
 }
 
 #[test]
-fn a_join_hears_of_the_last_item() {
+fn join_hears_of_the_last_item() {
     model(|| {
         let queue = Arc::new(Queue::unbounded());
         queue.put_nowait(1).unwrap();

@@ -74,7 +74,7 @@ fn who_gives_up_while_they_are_handed_a_permit_gives_it_on() {
 }
 
 #[test]
-fn a_heavy_one_that_gives_up_lets_those_behind_go_on() {
+fn heavy_one_that_gives_up_lets_those_behind_go_on() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let mut heavy = Acquire::many(Arc::clone(&semaphore), 2);
@@ -100,7 +100,7 @@ fn more_permits_reach_all_who_wait_for_them() {
 }
 
 #[test]
-fn a_smaller_size_holds_for_who_comes_next() {
+fn smaller_size_holds_for_who_comes_next() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(2));
         let come_and_go = || {
@@ -157,7 +157,7 @@ fn what_comes_and_goes_without_waiting_is_counted() {
 }
 
 #[test]
-fn a_close_refuses_whoever_has_no_permit_yet() {
+fn close_refuses_whoever_has_no_permit_yet() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let come = || {

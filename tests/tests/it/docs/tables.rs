@@ -16,7 +16,7 @@ fn public_names(name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_facade_has_all_that_the_layers_have() {
+fn facade_has_all_that_the_layers_have() {
     let facade = public_names("spinney");
     for layer in ["hub", "sync", "greenlet", "pool", "pile", "threadpool"] {
         let names = public_names(layer);

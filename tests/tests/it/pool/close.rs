@@ -24,7 +24,7 @@ fn is_closed(failure: &Failure) -> bool {
 }
 
 on_every_hub! {
-    async fn a_closed_pool_refuses_all_who_come(hub) {
+    async fn closed_pool_refuses_all_who_come(hub) {
         let pool = Pool::on(hub, 3);
         assert!(!pool.is_closed());
         pool.close();
@@ -46,7 +46,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.free_count()), (0, 3));
     }
 
-    async fn a_closed_group_refuses_all_who_come(hub) {
+    async fn closed_group_refuses_all_who_come(hub) {
         let (group, dropped) = (Group::on(hub), Dropped::default());
         let member = group.spawn(async { 42 });
         group.close();
@@ -276,7 +276,7 @@ on_every_hub! {
         assert!(pool.is_empty() && pool.is_closed());
     }
 
-    async fn a_shutdown_that_is_dropped_goes_ahead(hub) {
+    async fn shutdown_that_is_dropped_goes_ahead(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
         pool.spawn(stuck(gate(), dropped.guard())).await.detach();
         drop(pool.shutdown(GreenletExit::new()));
@@ -298,7 +298,7 @@ on_every_hub! {
         assert_eq!((report.succeeded, report.failed, report.killed, report.running), (1, 1, 0, 0));
     }
 
-    async fn a_member_cannot_drain_its_own_pool(hub) {
+    async fn member_cannot_drain_its_own_pool(hub) {
         let pool = Pool::on(hub, 1);
         let inside = pool.clone();
         let member = pool.spawn(async move { inside.drain(Duration::ZERO).await });

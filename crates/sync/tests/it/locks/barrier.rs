@@ -37,7 +37,7 @@ fn next_round_does_not_hold_up_the_round_before() {
 }
 
 #[test]
-fn a_waiter_polled_before_all_have_come_has_come_once() {
+fn waiter_polled_before_all_have_come_has_come_once() {
     let barrier = Barrier::new(3);
     let mut waiter = ByHand::waiting(barrier.wait());
     assert!(waiter.poll().is_pending());
@@ -48,7 +48,7 @@ fn a_waiter_polled_before_all_have_come_has_come_once() {
 }
 
 #[test]
-fn a_dropped_waiter_has_not_come() {
+fn dropped_waiter_has_not_come() {
     let barrier = Barrier::new(2);
     drop(barrier.wait());
     drop(ByHand::waiting(barrier.wait()));
@@ -59,7 +59,7 @@ fn a_dropped_waiter_has_not_come() {
 }
 
 #[test]
-fn a_waiter_dropped_when_all_have_come_holds_nobody_up() {
+fn waiter_dropped_when_all_have_come_holds_nobody_up() {
     let barrier = Barrier::new(3);
     let mut waiting = Vec::from([0, 1].map(|_| ByHand::waiting(barrier.wait())));
     assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
@@ -68,7 +68,7 @@ fn a_waiter_dropped_when_all_have_come_holds_nobody_up() {
 }
 
 #[test]
-fn a_line_for_one_or_none_holds_nobody_up() {
+fn line_for_one_or_none_holds_nobody_up() {
     for barrier in [Barrier::new(0), Barrier::new(1)] {
         assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
     }

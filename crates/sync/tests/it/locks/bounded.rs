@@ -30,7 +30,7 @@ fn release_of_more_than_are_out_is_refused() {
 }
 
 #[test]
-fn a_permit_given_back_in_its_holder_s_place_comes_back_once() {
+fn permit_given_back_in_its_holder_s_place_comes_back_once() {
     let semaphore = BoundedSemaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     assert_eq!(semaphore.release(1), Ok(()));
@@ -67,6 +67,6 @@ fn closing_refuses_all_who_wait_and_all_who_come() {
 }
 
 #[test]
-fn the_error_says_what_is_wrong() {
+fn error_says_what_is_wrong() {
     assert_eq!(OverRelease.to_string(), "more permits were given back than are out");
 }

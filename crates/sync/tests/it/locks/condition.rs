@@ -13,7 +13,7 @@ fn take(lock: &Semaphore) -> Permit<&Semaphore> {
 }
 
 #[test]
-fn the_permit_is_back_while_one_waits_and_held_again_after() {
+fn permit_is_back_while_one_waits_and_held_again_after() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut waiter = ByHand::of(condition.wait(take(&lock)));
     assert_eq!((lock.out(), condition.waiting()), (1, 0), "it does not wait yet");
@@ -45,7 +45,7 @@ fn notification_caused_by_the_permit_s_return_is_not_missed() {
 }
 
 #[test]
-fn a_waiter_polled_without_its_turn_keeps_its_place() {
+fn waiter_polled_without_its_turn_keeps_its_place() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut first = ByHand::waiting(condition.wait(take(&lock)));
     let second = ByHand::waiting(condition.wait(take(&lock)));
@@ -85,7 +85,7 @@ fn all_can_be_notified_and_get_the_permit_one_by_one() {
 }
 
 #[test]
-fn a_notification_for_nobody_is_not_kept() {
+fn notification_for_nobody_is_not_kept() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     condition.notify(3);
     condition.notify_all();
@@ -101,7 +101,7 @@ fn unpolled_wait_gives_its_permit_back_when_dropped() {
 }
 
 #[test]
-fn a_waiter_that_is_dropped_gives_up_its_place() {
+fn waiter_that_is_dropped_gives_up_its_place() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let first = ByHand::waiting(condition.wait(take(&lock)));
     let second = ByHand::waiting(condition.wait(take(&lock)));
@@ -112,7 +112,7 @@ fn a_waiter_that_is_dropped_gives_up_its_place() {
 }
 
 #[test]
-fn a_notified_waiter_that_is_dropped_passes_it_on() {
+fn notified_waiter_that_is_dropped_passes_it_on() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let first = ByHand::waiting(condition.wait(take(&lock)));
     let second = ByHand::waiting(condition.wait(take(&lock)));
@@ -139,7 +139,7 @@ fn notified_waiter_dropped_without_its_permit_passes_it_on() {
 }
 
 #[test]
-fn a_waiter_that_is_done_passes_nothing_on() {
+fn waiter_that_is_done_passes_nothing_on() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut first = ByHand::waiting(condition.wait(take(&lock)));
     let second = ByHand::waiting(condition.wait(take(&lock)));
@@ -150,7 +150,7 @@ fn a_waiter_that_is_done_passes_nothing_on() {
 }
 
 #[test]
-fn a_closed_semaphore_refuses_whoever_is_notified() {
+fn closed_semaphore_refuses_whoever_is_notified() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut waiting = [0, 1].map(|_| ByHand::waiting(condition.wait(take(&lock))));
     lock.close();
@@ -162,7 +162,7 @@ fn a_closed_semaphore_refuses_whoever_is_notified() {
 }
 
 #[test]
-fn a_wait_for_what_is_so_already_is_over_at_once() {
+fn wait_for_what_is_so_already_is_over_at_once() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut waiter = ByHand::of(condition.wait_while(take(&lock), || false));
     assert!(matches!(waiter.poll(), Poll::Ready(Ok(_))));

@@ -20,7 +20,7 @@ fn take(lock: &RLock<u32>, owner: u32) -> RLockGuard<'_, u32> {
 }
 
 #[test]
-fn a_free_lock_is_had_at_once_and_free_again_after() {
+fn free_lock_is_had_at_once_and_free_again_after() {
     let lock = RLock::new();
     assert_eq!(state(&lock), (0, None, 0));
     let guard = take(&lock, 1);
@@ -59,7 +59,7 @@ fn others_wait_and_are_served_in_the_order_they_came() {
 }
 
 #[test]
-fn a_waiter_polled_without_its_turn_keeps_its_place() {
+fn waiter_polled_without_its_turn_keeps_its_place() {
     let lock = RLock::new();
     let held = take(&lock, 1);
     let mut first = ByHand::waiting(lock.acquire(2));
@@ -71,7 +71,7 @@ fn a_waiter_polled_without_its_turn_keeps_its_place() {
 }
 
 #[test]
-fn the_owner_overtakes_those_who_wait() {
+fn owner_overtakes_those_who_wait() {
     let lock = RLock::new();
     let outer = take(&lock, 1);
     let waiter = ByHand::waiting(lock.acquire(2));
@@ -83,7 +83,7 @@ fn the_owner_overtakes_those_who_wait() {
 }
 
 #[test]
-fn a_lock_on_its_way_to_a_waiter_is_theirs() {
+fn lock_on_its_way_to_a_waiter_is_theirs() {
     let lock = RLock::new();
     let held = take(&lock, 1);
     let mut waiter = ByHand::waiting(lock.acquire(2));
@@ -97,7 +97,7 @@ fn a_lock_on_its_way_to_a_waiter_is_theirs() {
 }
 
 #[test]
-fn a_waiter_dropped_before_its_turn_gives_up_its_place() {
+fn waiter_dropped_before_its_turn_gives_up_its_place() {
     let lock = RLock::new();
     let held = take(&lock, 1);
     let first = ByHand::waiting(lock.acquire(2));
@@ -109,7 +109,7 @@ fn a_waiter_dropped_before_its_turn_gives_up_its_place() {
 }
 
 #[test]
-fn a_waiter_dropped_with_the_lock_passes_it_on() {
+fn waiter_dropped_with_the_lock_passes_it_on() {
     let lock = RLock::new();
     let held = take(&lock, 1);
     let first = ByHand::waiting(lock.acquire(2));
@@ -122,7 +122,7 @@ fn a_waiter_dropped_with_the_lock_passes_it_on() {
 }
 
 #[test]
-fn an_owner_who_waits_in_two_places_gets_in_at_both() {
+fn owner_who_waits_in_two_places_gets_in_at_both() {
     let lock = RLock::new();
     let held = take(&lock, 0);
     let mut first = ByHand::waiting(lock.acquire(1));
@@ -154,7 +154,7 @@ fn owner_s_second_wait_keeps_its_place_if_the_lock_is_gone() {
 }
 
 #[test]
-fn a_forgotten_guard_s_turn_is_released_by_its_owner() {
+fn forgotten_guard_s_turn_is_released_by_its_owner() {
     let lock = RLock::new();
     take(&lock, 1).forget();
     let guard = take(&lock, 1);
@@ -177,7 +177,7 @@ fn whoever_has_it_not_cannot_release_it() {
 }
 
 #[test]
-fn a_guard_whose_turn_was_released_takes_nothing_from_the_next() {
+fn guard_whose_turn_was_released_takes_nothing_from_the_next() {
     let lock = RLock::new();
     let guard = take(&lock, 1);
     let waiter = ByHand::waiting(lock.acquire(2));

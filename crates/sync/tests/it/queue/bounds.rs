@@ -8,7 +8,7 @@ use spinney_test_support::ByHand;
 use super::order::drain;
 
 #[test]
-fn a_bounded_queue_holds_as_many_as_it_says() {
+fn bounded_queue_holds_as_many_as_it_says() {
     let queue = Queue::bounded(2);
     assert_eq!((queue.len(), queue.is_empty(), queue.is_full()), (0, true, false));
     queue.put_nowait(1).unwrap();
@@ -21,7 +21,7 @@ fn a_bounded_queue_holds_as_many_as_it_says() {
 }
 
 #[test]
-fn an_unbounded_queue_is_never_full() {
+fn unbounded_queue_is_never_full() {
     let queue = Queue::unbounded();
     for item in 0..1000 {
         assert_eq!(ByHand::of(queue.put(item)).poll(), Poll::Ready(Ok(())));
@@ -30,7 +30,7 @@ fn an_unbounded_queue_is_never_full() {
 }
 
 #[test]
-fn a_put_waits_until_an_item_was_taken() {
+fn put_waits_until_an_item_was_taken() {
     let queue = LifoQueue::bounded(1);
     queue.put_nowait(1).unwrap();
     let mut putter = ByHand::waiting(queue.put(2));

@@ -87,7 +87,7 @@ fn put_one<O: Order<u32>>(queue: &OrderedQueue<u32, O>) -> Option<u32> {
 }
 
 #[test]
-fn a_dropped_get_loses_no_item() {
+fn dropped_get_loses_no_item() {
     for capacity in [1, 2, 10] {
         for behind in [false, true] {
             let each = drop_at_each_point(|| Queue::bounded(capacity), get, put_one, behind);
@@ -102,7 +102,7 @@ fn a_dropped_get_loses_no_item() {
 }
 
 #[test]
-fn a_get_dropped_at_a_channel_loses_no_item() {
+fn get_dropped_at_a_channel_loses_no_item() {
     for behind in [false, true] {
         let each = drop_at_each_point(|| Queue::bounded(0), get, put_one, behind);
         assert_eq!(each, always(&[1]));
@@ -110,7 +110,7 @@ fn a_get_dropped_at_a_channel_loses_no_item() {
 }
 
 #[test]
-fn a_dropped_peek_takes_nothing_and_holds_up_nobody() {
+fn dropped_peek_takes_nothing_and_holds_up_nobody() {
     fn peek<O: Order<u32>>(queue: &OrderedQueue<u32, O>) -> Life<'_> {
         Box::pin(async {
             queue.peek().await.unwrap();
@@ -126,7 +126,7 @@ fn a_dropped_peek_takes_nothing_and_holds_up_nobody() {
 }
 
 #[test]
-fn a_getter_behind_a_dropped_peek_gets_its_item() {
+fn getter_behind_a_dropped_peek_gets_its_item() {
     let queue = Queue::bounded(1);
     let (early, served) = (ByHand::waiting(queue.peek()), ByHand::waiting(queue.peek()));
     let mut getter = ByHand::waiting(queue.get());
@@ -137,7 +137,7 @@ fn a_getter_behind_a_dropped_peek_gets_its_item() {
 }
 
 #[test]
-fn a_dropped_put_takes_its_item_along_unless_that_was_put() {
+fn dropped_put_takes_its_item_along_unless_that_was_put() {
     fn full() -> Queue<u32> {
         let queue = Queue::bounded(1);
         queue.put_nowait(1).unwrap();
@@ -187,7 +187,7 @@ fn dropped_channel_put_drops_its_item_unless_it_was_taken() {
 }
 
 #[test]
-fn a_dropped_join_changes_nothing() {
+fn dropped_join_changes_nothing() {
     fn busy() -> Queue<u32> {
         let queue = Queue::unbounded();
         queue.put_nowait(1).unwrap();
@@ -209,7 +209,7 @@ fn a_dropped_join_changes_nothing() {
 }
 
 #[test]
-fn an_item_taken_back_is_the_caller_s_again() {
+fn item_taken_back_is_the_caller_s_again() {
     let queue = Queue::bounded(1);
     let mut unpolled = queue.put(1);
     assert_eq!(unpolled.take_back(), Some(1));
@@ -229,7 +229,7 @@ fn an_item_taken_back_is_the_caller_s_again() {
 }
 
 #[test]
-fn an_item_goes_down_a_whole_line_of_getters_that_are_dropped() {
+fn item_goes_down_a_whole_line_of_getters_that_are_dropped() {
     let queue = Queue::bounded(1);
     let getters: Vec<_> = (0..100).map(|_| ByHand::waiting(queue.get())).collect();
     let mut last = ByHand::waiting(queue.get());
@@ -264,7 +264,7 @@ fn one_that_is_done_takes_nothing_along_when_it_is_dropped() {
 }
 
 #[test]
-fn a_hundred_thousand_dropped_getters_leave_the_others_in_order() {
+fn hundred_thousand_dropped_getters_leave_the_others_in_order() {
     const GETTERS: usize = 100_000;
     let queue = Queue::unbounded();
     let mut getters: Vec<_> = (0..GETTERS).map(|_| Some(ByHand::waiting(queue.get()))).collect();

@@ -10,7 +10,7 @@ use spinney_sync::{
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_put_waits_until_its_item_was_taken() {
+fn put_waits_until_its_item_was_taken() {
     let channel = Channel::new();
     let mut putter = ByHand::waiting(channel.put(1));
     assert!(putter.poll().is_pending());
@@ -20,7 +20,7 @@ fn a_put_waits_until_its_item_was_taken() {
 }
 
 #[test]
-fn a_put_is_pending_until_the_getter_has_taken_its_item() {
+fn put_is_pending_until_the_getter_has_taken_its_item() {
     let channel = Channel::default();
     let mut getter = ByHand::waiting(channel.get());
     let mut putter = ByHand::waiting(channel.put(1));
@@ -52,7 +52,7 @@ fn both_are_woken_when_they_meet_and_the_getter_first() {
 }
 
 #[test]
-fn the_item_of_a_dropped_getter_goes_to_the_next_one() {
+fn item_of_a_dropped_getter_goes_to_the_next_one() {
     let channel = Channel::new();
     let first = ByHand::waiting(channel.get());
     let mut putter = ByHand::waiting(channel.put(1));
@@ -65,7 +65,7 @@ fn the_item_of_a_dropped_getter_goes_to_the_next_one() {
 }
 
 #[test]
-fn the_item_of_a_dropped_getter_stays_with_its_putter() {
+fn item_of_a_dropped_getter_stays_with_its_putter() {
     let channel = Channel::new();
     let getter = ByHand::waiting(channel.get());
     let mut putter = ByHand::waiting(channel.put(1));
@@ -77,7 +77,7 @@ fn the_item_of_a_dropped_getter_stays_with_its_putter() {
 }
 
 #[test]
-fn a_getter_whose_putter_is_dropped_waits_in_its_old_place() {
+fn getter_whose_putter_is_dropped_waits_in_its_old_place() {
     let channel = Channel::new();
     let mut first = ByHand::waiting(channel.get());
     let mut second = ByHand::waiting(channel.get());
@@ -92,7 +92,7 @@ fn a_getter_whose_putter_is_dropped_waits_in_its_old_place() {
 }
 
 #[test]
-fn a_getter_that_ran_when_its_putter_was_gone_is_woken_anew() {
+fn getter_that_ran_when_its_putter_was_gone_is_woken_anew() {
     let channel = Channel::new();
     let mut getter = ByHand::waiting(channel.get());
     drop(ByHand::waiting(channel.put(1)));
@@ -104,7 +104,7 @@ fn a_getter_that_ran_when_its_putter_was_gone_is_woken_anew() {
 }
 
 #[test]
-fn an_offered_item_is_not_there_for_a_newcomer() {
+fn offered_item_is_not_there_for_a_newcomer() {
     let channel = Channel::new();
     let mut getter = ByHand::waiting(channel.get());
     let _putter = ByHand::waiting(channel.put(1));
@@ -116,7 +116,7 @@ fn an_offered_item_is_not_there_for_a_newcomer() {
 }
 
 #[test]
-fn a_shutdown_leaves_those_that_meet_to_finish() {
+fn shutdown_leaves_those_that_meet_to_finish() {
     let channel = Channel::new();
     let mut getter = ByHand::waiting(channel.get());
     let mut putter = ByHand::waiting(channel.put(1));
@@ -180,7 +180,7 @@ fn many_getters_get_the_items_of_their_turns_in_any_order() {
 }
 
 #[test]
-fn a_put_without_waiting_succeeds_exactly_if_a_getter_waits() {
+fn put_without_waiting_succeeds_exactly_if_a_getter_waits() {
     let channel = Channel::new();
     assert_eq!(channel.put_nowait(1), Err(PutError::Full(1)));
     let getter = ByHand::waiting(channel.get());
@@ -192,7 +192,7 @@ fn a_put_without_waiting_succeeds_exactly_if_a_getter_waits() {
 }
 
 #[test]
-fn a_get_without_waiting_succeeds_exactly_if_a_putter_waits() {
+fn get_without_waiting_succeeds_exactly_if_a_putter_waits() {
     let channel = Channel::new();
     assert_eq!(channel.get_nowait(), Err(GetError::Empty));
     let putter = ByHand::waiting(channel.put(1));
@@ -213,7 +213,7 @@ fn it_is_empty_and_full_at_any_time() {
 }
 
 #[test]
-fn the_balance_is_putters_less_getters() {
+fn balance_is_putters_less_getters() {
     let channel = Channel::new();
     assert_eq!(channel.balance(), 0);
     let putters = [ByHand::waiting(channel.put(1)), ByHand::waiting(channel.put(2))];

@@ -22,7 +22,7 @@ fn each_getter_gets_the_item_of_its_turn_in_any_run_order() {
 }
 
 #[test]
-fn a_thousand_putters_are_admitted_in_the_order_they_came() {
+fn thousand_putters_are_admitted_in_the_order_they_came() {
     let queue = Queue::bounded(1);
     queue.put_nowait(0).unwrap();
     let mut putters: Vec<_> = (1..1000).map(|item| ByHand::waiting(queue.put(item))).collect();
@@ -35,7 +35,7 @@ fn a_thousand_putters_are_admitted_in_the_order_they_came() {
 }
 
 #[test]
-fn an_item_on_its_way_to_a_getter_is_not_there_for_a_newcomer() {
+fn item_on_its_way_to_a_getter_is_not_there_for_a_newcomer() {
     let queue = Queue::bounded(1);
     let mut getter = ByHand::waiting(queue.get());
     queue.put_nowait(1).unwrap();

@@ -6,14 +6,14 @@ use spinney_sync::{Channel, LifoQueue, PriorityQueue, Queue, TaskDoneError};
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_queue_without_unfinished_items_makes_nobody_wait() {
+fn queue_without_unfinished_items_makes_nobody_wait() {
     let queue = Queue::<u32>::unbounded();
     assert!(ByHand::of(queue.join()).poll().is_ready());
     assert_eq!(queue.unfinished(), 0);
 }
 
 #[test]
-fn the_last_item_that_is_done_ends_the_wait() {
+fn last_item_that_is_done_ends_the_wait() {
     let queue = Queue::unbounded();
     queue.put_nowait(1).unwrap();
     queue.put_nowait(2).unwrap();
@@ -51,7 +51,7 @@ fn one_done_too_many_is_an_error_that_changes_nothing() {
 }
 
 #[test]
-fn an_item_counts_from_when_it_is_admitted() {
+fn item_counts_from_when_it_is_admitted() {
     let queue = Queue::bounded(1);
     queue.put_nowait(1).unwrap();
     let _putter = ByHand::waiting(queue.put(2));
@@ -67,7 +67,7 @@ fn an_item_counts_from_when_it_is_admitted() {
 }
 
 #[test]
-fn an_item_that_is_put_back_counts_once() {
+fn item_that_is_put_back_counts_once() {
     let queue = Queue::unbounded();
     let getter = ByHand::waiting(queue.get());
     queue.put_nowait(1).unwrap();

@@ -22,7 +22,7 @@ fn items_come_out_in_the_order_they_were_put() {
 }
 
 #[test]
-fn the_last_that_was_put_comes_out_first() {
+fn last_that_was_put_comes_out_first() {
     let pile = filled(LifoQueue::unbounded());
     assert_eq!(pile.get_nowait(), Ok(4));
     pile.put_nowait(5).unwrap();
@@ -30,7 +30,7 @@ fn the_last_that_was_put_comes_out_first() {
 }
 
 #[test]
-fn an_item_that_is_there_is_had_at_once() {
+fn item_that_is_there_is_had_at_once() {
     let queue = Queue::bounded(1);
     assert_eq!(ByHand::of(queue.put(7)).poll(), Poll::Ready(Ok(())));
     assert_eq!(ByHand::of(queue.get()).poll(), Poll::Ready(Ok(7)));

@@ -120,7 +120,7 @@ fn item_that_panics_when_put_back_is_lost_and_counts_as_done() {
 }
 
 #[test]
-fn a_getter_dropped_by_a_panic_does_not_end_the_program() {
+fn getter_dropped_by_a_panic_does_not_end_the_program() {
     let queue = PriorityQueue::unbounded();
     let getter = ByHand::waiting(queue.get());
     queue.put_nowait(Touchy(0)).unwrap();
@@ -134,7 +134,7 @@ fn a_getter_dropped_by_a_panic_does_not_end_the_program() {
 }
 
 #[test]
-fn a_copy_that_panics_hits_who_peeks_and_leaves_the_item() {
+fn copy_that_panics_hits_who_peeks_and_leaves_the_item() {
     let queue = Queue::unbounded();
     let mut peek = ByHand::waiting(queue.peek());
     let mut behind = ByHand::waiting(queue.get());

@@ -6,7 +6,7 @@ use spinney_sync::{GetError, LifoQueue, PriorityQueue, Queue, ShutDown};
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_peek_sees_what_would_come_out_next_and_leaves_it() {
+fn peek_sees_what_would_come_out_next_and_leaves_it() {
     let (queue, pile) = (Queue::unbounded(), LifoQueue::unbounded());
     let ranks = PriorityQueue::unbounded();
     for item in [2, 1, 3] {
@@ -58,7 +58,7 @@ fn peek_sees_the_item_of_a_waiting_putter() {
 }
 
 #[test]
-fn a_put_that_does_not_wait_is_not_taken_by_one_who_peeks() {
+fn put_that_does_not_wait_is_not_taken_by_one_who_peeks() {
     let channel = Queue::bounded(0);
     let peek = ByHand::waiting(channel.peek());
     assert!(channel.put_nowait(1).is_err());

@@ -37,7 +37,7 @@ fn names(queue: &PriorityQueue<Job>) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_smallest_comes_out_first() {
+fn smallest_comes_out_first() {
     let queue = PriorityQueue::unbounded();
     let mut items: Vec<u32> = (0..1000).collect();
     fastrand::Rng::with_seed(3).shuffle(&mut items);
@@ -66,7 +66,7 @@ fn equals_come_out_in_the_order_they_were_put() {
 }
 
 #[test]
-fn an_item_that_is_put_back_is_before_its_later_equals() {
+fn item_that_is_put_back_is_before_its_later_equals() {
     let queue = PriorityQueue::unbounded();
     let getter = ByHand::waiting(queue.get());
     for job in [Job(2, "given"), Job(2, "later"), Job(1, "small"), Job(3, "large")] {

@@ -62,7 +62,7 @@ fn waits(future: impl Future + Unpin, waker: Arc<Nosy>) {
 }
 
 #[test]
-fn a_waker_may_use_the_queue_when_it_is_woken() {
+fn waker_may_use_the_queue_when_it_is_woken() {
     must_end(|queue, nosy| {
         let mut gets = [queue.get(), queue.get()];
         for get in &mut gets {
@@ -84,7 +84,7 @@ fn a_waker_may_use_the_queue_when_it_is_woken() {
 }
 
 #[test]
-fn a_waker_may_use_the_queue_when_it_is_dropped() {
+fn waker_may_use_the_queue_when_it_is_dropped() {
     must_end(|queue, nosy| {
         let mut get = queue.get();
         waits(&mut get, nosy());
@@ -104,7 +104,7 @@ fn a_waker_may_use_the_queue_when_it_is_dropped() {
 }
 
 #[test]
-fn an_item_may_use_the_queue_when_it_is_dropped() {
+fn item_may_use_the_queue_when_it_is_dropped() {
     must_end(|queue, nosy| {
         drop(queue.put(nosy()));
         queue.put_nowait(nosy()).unwrap();
@@ -120,7 +120,7 @@ fn an_item_may_use_the_queue_when_it_is_dropped() {
 }
 
 #[test]
-fn a_copy_may_use_the_queue_when_it_is_dropped_with_its_peek() {
+fn copy_may_use_the_queue_when_it_is_dropped_with_its_peek() {
     /// Its copies look at the queue when they are dropped.
     struct Item(Option<Weak<Queue<Item>>>, Weak<Queue<Item>>);
     impl Clone for Item {
@@ -148,7 +148,7 @@ fn a_copy_may_use_the_queue_when_it_is_dropped_with_its_peek() {
 }
 
 #[test]
-fn a_repoll_replaces_the_waker() {
+fn repoll_replaces_the_waker() {
     let queue = Arc::new(Queue::bounded(1));
     let looks = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
     let [old, new] =

@@ -101,7 +101,7 @@ fn refused_ones_may_be_dropped_unpolled() {
 }
 
 #[test]
-fn the_item_of_a_refused_put_can_be_taken_back() {
+fn item_of_a_refused_put_can_be_taken_back() {
     let queue = Queue::bounded(0);
     let mut put = queue.put(1);
     assert!(ByHand::of(&mut put).poll().is_pending());

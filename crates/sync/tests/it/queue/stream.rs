@@ -28,7 +28,7 @@ fn it_gives_the_items_as_they_come_and_ends_with_the_queue() {
 }
 
 #[test]
-fn a_next_that_is_dropped_keeps_its_place() {
+fn next_that_is_dropped_keeps_its_place() {
     let queue = Queue::bounded(1);
     let mut items = queue.stream();
     drop(ByHand::waiting(items.next()));
@@ -38,7 +38,7 @@ fn a_next_that_is_dropped_keeps_its_place() {
 }
 
 #[test]
-fn a_dropped_stream_loses_no_item() {
+fn dropped_stream_loses_no_item() {
     fn next(queue: &Queue<u32>) -> Life<'_> {
         let mut items = queue.stream();
         Box::pin(poll_fn(move |cx| items.poll_next(cx)))

@@ -9,7 +9,7 @@ use spinney_test_support::ByHand;
 struct Plain;
 
 #[test]
-fn the_errors_say_what_is_wrong() {
+fn errors_say_what_is_wrong() {
     let say = |error: &dyn Error| error.to_string();
     assert_eq!(say(&ShutDown(Plain)), "the queue was shut down");
     assert_eq!(say(&PutError::ShutDown(Plain)), "the queue was shut down");
@@ -25,13 +25,13 @@ fn the_errors_say_what_is_wrong() {
 }
 
 #[test]
-fn an_error_of_a_wait_is_one_of_a_try() {
+fn error_of_a_wait_is_one_of_a_try() {
     assert_eq!(PutError::from(ShutDown(1)), PutError::ShutDown(1));
     assert_eq!(GetError::from(ShutDown(())), GetError::ShutDown);
 }
 
 #[test]
-fn a_queue_and_those_who_wait_tell_their_state() {
+fn queue_and_those_who_wait_tell_their_state() {
     let queue = Queue::bounded(1);
     queue.put_nowait(Plain).unwrap();
     let mut put = queue.put(Plain);

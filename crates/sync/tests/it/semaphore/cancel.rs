@@ -6,7 +6,7 @@ use spinney_sync::Semaphore;
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_waiter_dropped_before_its_turn_gives_up_its_place() {
+fn waiter_dropped_before_its_turn_gives_up_its_place() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let first = ByHand::waiting(semaphore.acquire());
@@ -20,7 +20,7 @@ fn a_waiter_dropped_before_its_turn_gives_up_its_place() {
 }
 
 #[test]
-fn a_dropped_waiter_passes_its_permit_on() {
+fn dropped_waiter_passes_its_permit_on() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let first = ByHand::waiting(semaphore.acquire());
@@ -34,7 +34,7 @@ fn a_dropped_waiter_passes_its_permit_on() {
 }
 
 #[test]
-fn the_last_waiter_dropped_with_a_permit_puts_it_back() {
+fn last_waiter_dropped_with_a_permit_puts_it_back() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let only = ByHand::waiting(semaphore.acquire());
@@ -45,7 +45,7 @@ fn the_last_waiter_dropped_with_a_permit_puts_it_back() {
 }
 
 #[test]
-fn a_permit_goes_down_a_whole_line_of_waiters_that_are_dropped() {
+fn permit_goes_down_a_whole_line_of_waiters_that_are_dropped() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let waiting: Vec<_> = (0..100).map(|_| ByHand::waiting(semaphore.acquire())).collect();
@@ -89,7 +89,7 @@ fn each_state_of_a_queue_survives_each_drop() {
 }
 
 #[test]
-fn a_hundred_thousand_dropped_waiters_leave_the_others_in_order() {
+fn hundred_thousand_dropped_waiters_leave_the_others_in_order() {
     const WAITERS: usize = 100_000;
     let semaphore = Semaphore::new(1);
     let mut held = semaphore.try_acquire().unwrap();

@@ -60,7 +60,7 @@ fn refused_waiters_may_be_dropped_unpolled() {
 }
 
 #[test]
-fn a_served_waiter_dropped_after_the_close_puts_its_permit_back() {
+fn served_waiter_dropped_after_the_close_puts_its_permit_back() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let served = ByHand::waiting(semaphore.acquire());
@@ -89,7 +89,7 @@ fn forgotten_permits_can_be_released_after_the_close() {
 }
 
 #[test]
-fn the_errors_say_what_is_wrong() {
+fn errors_say_what_is_wrong() {
     assert_eq!(Closed.to_string(), "it is closed");
     assert_eq!(TryAcquireError::Closed.to_string(), "it is closed");
     assert_eq!(TryAcquireError::WouldBlock.to_string(), "not enough permits are free");

@@ -55,7 +55,7 @@ fn permit_over_a_smaller_size_is_not_handed_out_again() {
 }
 
 #[test]
-fn a_size_of_zero_lets_nobody_in_and_the_largest_lets_all_in() {
+fn size_of_zero_lets_nobody_in_and_the_largest_lets_all_in() {
     let semaphore = Semaphore::new(0);
     assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::WouldBlock);
     semaphore.resize(usize::MAX);
@@ -64,7 +64,7 @@ fn a_size_of_zero_lets_nobody_in_and_the_largest_lets_all_in() {
 }
 
 #[test]
-fn the_balance_counts_those_who_wait() {
+fn balance_counts_those_who_wait() {
     let semaphore = Semaphore::new(2);
     assert_eq!(semaphore.balance(), 2);
     let held = [semaphore.try_acquire().unwrap(), semaphore.try_acquire().unwrap()];
@@ -78,7 +78,7 @@ fn the_balance_counts_those_who_wait() {
 }
 
 #[test]
-fn the_balance_of_one_without_a_limit_counts_what_is_out() {
+fn balance_of_one_without_a_limit_counts_what_is_out() {
     let semaphore = Semaphore::new(usize::MAX);
     assert_eq!(semaphore.balance(), isize::MAX);
     let permit = semaphore.try_acquire_many(3).unwrap();
@@ -88,7 +88,7 @@ fn the_balance_of_one_without_a_limit_counts_what_is_out() {
 }
 
 #[test]
-fn a_forgotten_permit_stays_out_until_it_is_released() {
+fn forgotten_permit_stays_out_until_it_is_released() {
     let semaphore = Semaphore::new(1);
     semaphore.try_acquire().unwrap().forget();
     assert_eq!((semaphore.out(), semaphore.available()), (1, 0));

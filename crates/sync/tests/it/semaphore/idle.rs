@@ -6,7 +6,7 @@ use spinney_sync::Semaphore;
 use spinney_test_support::ByHand;
 
 #[test]
-fn an_idle_semaphore_makes_nobody_wait() {
+fn idle_semaphore_makes_nobody_wait() {
     let semaphore = Semaphore::new(1);
     assert!(ByHand::of(semaphore.wait_idle()).poll().is_ready());
     drop(semaphore.try_acquire().unwrap());
@@ -14,7 +14,7 @@ fn an_idle_semaphore_makes_nobody_wait() {
 }
 
 #[test]
-fn the_last_permit_that_comes_back_ends_the_wait() {
+fn last_permit_that_comes_back_ends_the_wait() {
     let semaphore = Semaphore::new(2);
     let [one, two] = [semaphore.try_acquire().unwrap(), semaphore.try_acquire().unwrap()];
     let mut idle = ByHand::waiting(semaphore.wait_idle());
@@ -38,7 +38,7 @@ fn last_permit_put_back_ends_the_idle_wait_when_handed_out() {
 }
 
 #[test]
-fn a_permit_that_goes_to_a_waiter_does_not_end_the_wait() {
+fn permit_that_goes_to_a_waiter_does_not_end_the_wait() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut waiter = ByHand::waiting(semaphore.acquire());
@@ -52,7 +52,7 @@ fn a_permit_that_goes_to_a_waiter_does_not_end_the_wait() {
 }
 
 #[test]
-fn the_last_waiter_that_gives_up_ends_the_wait() {
+fn last_waiter_that_gives_up_ends_the_wait() {
     let semaphore = Semaphore::new(0);
     let waiter = ByHand::waiting(semaphore.acquire());
     let mut idle = ByHand::waiting(semaphore.wait_idle());
@@ -62,7 +62,7 @@ fn the_last_waiter_that_gives_up_ends_the_wait() {
 }
 
 #[test]
-fn a_served_waiter_that_is_dropped_ends_the_wait() {
+fn served_waiter_that_is_dropped_ends_the_wait() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let waiter = ByHand::waiting(semaphore.acquire());

@@ -7,7 +7,7 @@ use spinney_sync::{Acquire, Semaphore, TryAcquireError};
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_free_permit_is_had_at_once() {
+fn free_permit_is_had_at_once() {
     let semaphore = Semaphore::new(2);
     let mut acquire = ByHand::of(semaphore.acquire());
     let Poll::Ready(Ok(permit)) = acquire.poll() else { panic!("a permit was free") };
@@ -17,7 +17,7 @@ fn a_free_permit_is_had_at_once() {
 }
 
 #[test]
-fn an_acquire_that_was_never_polled_has_no_place_in_the_queue() {
+fn acquire_that_was_never_polled_has_no_place_in_the_queue() {
     let semaphore = Semaphore::new(1);
     let unpolled = semaphore.acquire();
     assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
@@ -27,7 +27,7 @@ fn an_acquire_that_was_never_polled_has_no_place_in_the_queue() {
 }
 
 #[test]
-fn a_thousand_waiters_are_served_in_the_order_they_came() {
+fn thousand_waiters_are_served_in_the_order_they_came() {
     let semaphore = Semaphore::new(1);
     let mut held = semaphore.try_acquire().unwrap();
     let mut waiting: Vec<_> = (0..1000).map(|_| ByHand::waiting(semaphore.acquire())).collect();
@@ -56,7 +56,7 @@ fn all_who_were_served_may_run_in_any_order() {
 }
 
 #[test]
-fn a_permit_on_its_way_to_a_waiter_is_not_free_to_a_newcomer() {
+fn permit_on_its_way_to_a_waiter_is_not_free_to_a_newcomer() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut first = ByHand::waiting(semaphore.acquire());
@@ -70,7 +70,7 @@ fn a_permit_on_its_way_to_a_waiter_is_not_free_to_a_newcomer() {
 }
 
 #[test]
-fn a_waiter_polled_without_its_turn_keeps_its_place() {
+fn waiter_polled_without_its_turn_keeps_its_place() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut first = ByHand::waiting(semaphore.acquire());
@@ -84,7 +84,7 @@ fn a_waiter_polled_without_its_turn_keeps_its_place() {
 }
 
 #[test]
-fn a_try_that_fails_leaves_nothing_behind() {
+fn try_that_fails_leaves_nothing_behind() {
     let semaphore = Semaphore::new(0);
     for _ in 0..10 {
         assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::WouldBlock);
@@ -93,7 +93,7 @@ fn a_try_that_fails_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_acquire_over_an_arc_borrows_nothing() {
+fn acquire_over_an_arc_borrows_nothing() {
     fn is_static<T: Send + 'static>(value: T) -> T {
         value
     }

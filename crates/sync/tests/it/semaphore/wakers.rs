@@ -63,7 +63,7 @@ fn must_end(test: impl FnOnce() + Send + 'static) {
 }
 
 #[test]
-fn a_repoll_replaces_the_waker() {
+fn repoll_replaces_the_waker() {
     let semaphore = Arc::new(Semaphore::new(1));
     let held = semaphore.try_acquire().unwrap();
     let [old, new] = [Nosy::new(&semaphore), Nosy::new(&semaphore)];
@@ -77,7 +77,7 @@ fn a_repoll_replaces_the_waker() {
 }
 
 #[test]
-fn a_waker_may_use_the_semaphore_when_it_is_woken() {
+fn waker_may_use_the_semaphore_when_it_is_woken() {
     must_end(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let held = semaphore.try_acquire().unwrap();
@@ -92,7 +92,7 @@ fn a_waker_may_use_the_semaphore_when_it_is_woken() {
 }
 
 #[test]
-fn a_waker_may_use_the_semaphore_when_its_waiter_is_dropped() {
+fn waker_may_use_the_semaphore_when_its_waiter_is_dropped() {
     must_end(|| {
         let semaphore = Arc::new(Semaphore::new(0));
         let waker = Nosy::new(&semaphore);
@@ -105,7 +105,7 @@ fn a_waker_may_use_the_semaphore_when_its_waiter_is_dropped() {
 }
 
 #[test]
-fn a_waker_may_use_the_semaphore_when_a_repoll_replaces_it() {
+fn waker_may_use_the_semaphore_when_a_repoll_replaces_it() {
     must_end(|| {
         let semaphore = Arc::new(Semaphore::new(0));
         let old = Nosy::new(&semaphore);

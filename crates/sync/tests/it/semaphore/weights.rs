@@ -7,7 +7,7 @@ use spinney_sync::{Acquire, Closed, Semaphore, TryAcquireError};
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_permit_for_many_gives_them_all_back() {
+fn permit_for_many_gives_them_all_back() {
     let semaphore = Semaphore::new(5);
     let Poll::Ready(Ok(permit)) = ByHand::of(semaphore.acquire_many(3)).poll() else {
         panic!("that many were free")
@@ -19,7 +19,7 @@ fn a_permit_for_many_gives_them_all_back() {
 }
 
 #[test]
-fn a_try_gets_all_that_it_wants_or_nothing() {
+fn try_gets_all_that_it_wants_or_nothing() {
     let semaphore = Semaphore::new(3);
     assert_eq!(semaphore.try_acquire_many(4).unwrap_err(), TryAcquireError::WouldBlock);
     let permit = semaphore.try_acquire_many(2).unwrap();
@@ -30,7 +30,7 @@ fn a_try_gets_all_that_it_wants_or_nothing() {
 }
 
 #[test]
-fn a_heavy_waiter_is_overtaken_by_no_light_one() {
+fn heavy_waiter_is_overtaken_by_no_light_one() {
     let semaphore = Semaphore::new(3);
     let held = [0, 1, 2].map(|_| semaphore.try_acquire().unwrap());
     let mut heavy = ByHand::waiting(semaphore.acquire_many(3));
@@ -61,7 +61,7 @@ fn permits_returned_together_serve_as_many_waiters_as_fit() {
 }
 
 #[test]
-fn a_heavy_waiter_that_gives_up_makes_way() {
+fn heavy_waiter_that_gives_up_makes_way() {
     let semaphore = Semaphore::new(2);
     let _held = semaphore.try_acquire().unwrap();
     let heavy = ByHand::waiting(semaphore.acquire_many(2));
@@ -115,7 +115,7 @@ fn no_permits_wait_for_their_turn_and_take_nothing() {
 }
 
 #[test]
-fn a_turn_that_takes_nothing_leaves_it_idle() {
+fn turn_that_takes_nothing_leaves_it_idle() {
     let semaphore = Semaphore::new(0);
     let one = ByHand::waiting(semaphore.acquire());
     let none = ByHand::waiting(semaphore.acquire_many(0));
@@ -125,7 +125,7 @@ fn a_turn_that_takes_nothing_leaves_it_idle() {
 }
 
 #[test]
-fn the_largest_number_may_be_wanted() {
+fn largest_number_may_be_wanted() {
     let semaphore = Semaphore::new(usize::MAX);
     let one = semaphore.try_acquire().unwrap();
     let mut all = ByHand::waiting(semaphore.acquire_many(usize::MAX));
@@ -137,7 +137,7 @@ fn the_largest_number_may_be_wanted() {
 }
 
 #[test]
-fn a_heavy_permit_that_is_forgotten_comes_back_bit_by_bit() {
+fn heavy_permit_that_is_forgotten_comes_back_bit_by_bit() {
     let semaphore = Semaphore::new(3);
     semaphore.try_acquire_many(3).unwrap().forget();
     semaphore.release(1);
@@ -157,7 +157,7 @@ fn closing_refuses_heavy_and_light_ones_alike() {
 }
 
 #[test]
-fn the_balance_counts_heads_and_not_what_they_want() {
+fn balance_counts_heads_and_not_what_they_want() {
     let semaphore = Semaphore::new(1);
     let _waiting = [5, 5].map(|want| ByHand::waiting(semaphore.acquire_many(want)));
     assert_eq!((semaphore.waiting(), semaphore.balance()), (2, -1));
