@@ -1,4 +1,4 @@
-//! Reentrant locks, barriers and latches.
+//! Re-entrant locks, barriers and latches.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ fn reentrant_lock_has_one_owner() {
 }
 
 #[test]
-fn who_gives_up_while_they_are_handed_the_lock_gives_it_on() {
+fn waiter_dropped_during_the_hand_over_passes_the_lock_on() {
     model(|| {
         let lock = Arc::new(RLock::new());
         let held = lock.try_acquire(0).unwrap();
@@ -52,7 +52,7 @@ fn who_gives_up_while_they_are_handed_the_lock_gives_it_on() {
 }
 
 #[test]
-fn of_those_who_cross_a_barrier_one_leads() {
+fn one_of_the_tasks_at_a_barrier_leads() {
     model(|| {
         let barrier = Arc::new(Barrier::new(3));
         let come = || {
@@ -68,7 +68,7 @@ fn of_those_who_cross_a_barrier_one_leads() {
 }
 
 #[test]
-fn last_count_reaches_whoever_waits() {
+fn last_count_reaches_all_waiters() {
     model(|| {
         let latch = Arc::new(Latch::new(2));
         let waits = {

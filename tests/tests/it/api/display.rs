@@ -112,7 +112,7 @@ fn of_primitives() {
     assert_eq!(text(none), "not enough permits are free");
     assert_eq!(text(TryAcquireError::Closed), text(Closed));
     let more: OverRelease = BoundedSemaphore::new(1).release(1).unwrap_err();
-    assert_eq!(text(more), "more permits were given back than are out");
+    assert_eq!(text(more), "more permits were returned than are out");
     let stranger: NotOwner = RLock::new().release(&Owner::current()).unwrap_err();
     assert_eq!(text(stranger), "the lock is not held by this owner");
 }

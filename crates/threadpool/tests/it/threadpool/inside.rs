@@ -41,7 +41,7 @@ fn spawn_from_inside_waits_for_no_place() {
     let outer = pool.submit(move || (0..10).map(|n| own.submit(move || n)).collect::<Vec<_>>());
     let inner = outer.wait().unwrap().into_iter();
     assert!(inner.map(|result| result.wait().unwrap()).eq(0..10));
-    // None of them has left a place that it did not take.
+    // `None` of them has left a place that it did not take.
     assert!(pool.is_empty());
     assert!(pool.try_spawn(|| ()).is_ok());
 }
