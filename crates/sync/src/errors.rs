@@ -4,13 +4,13 @@
 use std::error::Error;
 use std::fmt;
 
-/// The semaphore was closed, and admits no waiter.
+/// The semaphore, or the pool that stands on it, was closed and admits no waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the semaphore is closed")
+        f.write_str("it was closed")
     }
 }
 

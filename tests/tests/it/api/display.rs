@@ -101,13 +101,13 @@ fn of_maps() {
         assert!(is_timeout(&text(failed), "greenlet "));
         pool.close();
         let closed = pool.map(|()| ready(()), [()]).await.unwrap_err();
-        assert_eq!(text(closed), "item 0 was killed: it is closed");
+        assert_eq!(text(closed), "item 0 was killed: it was closed");
     });
 }
 
 #[test]
 fn of_primitives() {
-    assert_eq!(text(Closed), "it is closed");
+    assert_eq!(text(Closed), "it was closed");
     let none: TryAcquireError = Semaphore::new(0).try_acquire().unwrap_err();
     assert_eq!(text(none), "not enough permits are free");
     assert_eq!(text(TryAcquireError::Closed), text(Closed));

@@ -182,7 +182,7 @@ on_every_hub! {
         pool.close();
         pool.kill_with(GreenletExit::because("closing time")).await;
         let whys: Vec<_> = results.map(|result| result.unwrap_err().into_error().why()).collect().await;
-        assert_eq!(whys, ["killed: closing time", "killed: closing time", "killed: it is closed"]);
+        assert_eq!(whys, ["killed: closing time", "killed: closing time", "killed: it was closed"]);
         let refused = waits.await.unwrap_err();
         assert!(is_closed(&refused) && refused.index() == 0);
         let report = pool.stats();

@@ -92,8 +92,8 @@ fn forgotten_permits_can_be_released_after_the_close() {
 
 #[test]
 fn errors_say_what_is_wrong() {
-    assert_eq!(Closed.to_string(), "the semaphore is closed");
-    assert_eq!(TryAcquireError::Closed.to_string(), "the semaphore is closed");
+    assert_eq!(Closed.to_string(), "it was closed");
+    assert_eq!(TryAcquireError::Closed.to_string(), "it was closed");
     assert_eq!(TryAcquireError::WouldBlock.to_string(), "not enough permits are free");
 }
 
