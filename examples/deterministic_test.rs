@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use spinney::{BoxTask, Greenlet, Pool, Spawn, sleep};
+use spinney::hub::BoxTask;
+use spinney::{Greenlet, Pool, Spawn, sleep};
 use spinney_sim::SimHub;
 
 const HOUR: Duration = Duration::from_secs(3600);

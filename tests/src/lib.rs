@@ -13,8 +13,10 @@ pub mod conformance;
 pub mod tools;
 
 pub use smol::block_on as smol_block_on;
-use spinney::{BoxTask, Executor, LocalBoxTask, Spawn, Within};
-pub use spinney::{Hub, LocalHub, SmolHub, TokioHub};
+use spinney::hub::{BoxTask, Executor, LocalBoxTask};
+pub use spinney::hub::{SmolHub, TokioHub};
+pub use spinney::{Hub, LocalHub};
+use spinney::{Spawn, Within};
 pub use spinney_sim::SimHub;
 pub use spinney_test_support::{DropGuard, Dropped};
 
@@ -444,7 +446,12 @@ impl Drop for Replay {
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
-/// The recipes for those who come from gevent or eventlet.
+/// The recipes of `docs/from-tokio.md`, of both sides.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-tokio.md")]
+mod from_tokio {}
+
+/// The recipes of `docs/migrating.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/migrating.md")]
 mod migrating {}
@@ -453,7 +460,7 @@ mod migrating {}
 mod tests {
     use std::thread;
 
-    use spinney::Executor;
+    use spinney::hub::Executor;
 
     use super::{AnyHub, Test, on_local};
 

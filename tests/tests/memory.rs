@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use peak_alloc::PeakAlloc;
-use spinney::{Event, LocalHub, Pool, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Event, LocalHub, Pool, yield_now};
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;

@@ -6,10 +6,10 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use spinney::{
-    Birth, BoxTask, Greenlet, Handle, ItemGreenlets, State, joinall, killall, named, pair,
-    pair_items, sleep, spawn, spawn_on, spawn_tree, track_spawns,
-};
+use spinney::hub::BoxTask;
+use spinney::task::{State, killall, named, spawn_on, spawn_tree, track_spawns};
+use spinney::{Greenlet, Handle, joinall, sleep, spawn};
+use spinney_greenlet::{Birth, ItemGreenlets, pair, pair_items};
 use spinney_tests::tools::{blow_up, gate, stuck};
 use spinney_tests::{LocalHub, SimHub, hub, in_time};
 

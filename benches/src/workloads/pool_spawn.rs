@@ -6,7 +6,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::{StreamExt, stream};
-use spinney::{Acquire, Executor, Imap, LocalHub, Pool, Runs, Semaphore, Spawn};
+use spinney::hub::Executor;
+use spinney::map::Imap;
+use spinney::pool::Runs;
+use spinney::sync::Acquire;
+use spinney::{LocalHub, Pool, Semaphore, Spawn};
 use tokio::task::JoinSet;
 
 use crate::answers::sum_below;

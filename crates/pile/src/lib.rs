@@ -23,6 +23,7 @@
 //! | use things again that are costly to make, one user at a time | [`ResourcePool`] |
 //! | all else | `spinney_pool::Pool` |
 
+pub mod eventlet;
 mod green_pile;
 mod green_pool;
 mod readers;

@@ -3,8 +3,7 @@
 use spinney_greenlet::Task;
 use spinney_hub::{Erase, Executor, Spawn};
 
-use crate::MapAsync;
-use crate::apply::DeferredSpawn;
+use crate::gevent::{DeferredSpawn, MapAsync};
 use crate::in_place::MovedTask;
 use crate::map::{Feeder, IntoSource, ItemInPlace, MapWorker};
 use crate::task_set::MemberTask;

@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use spinney::{Failure, Greenlet, GreenletExit, Handle, LinkId, State, Task};
+use spinney::task::{GreenletExit, LinkId, State};
+use spinney::{Failure, Greenlet, Handle};
+use spinney_greenlet::Task;
 
 use super::world::{Outcome, err, ok, world};
 

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use spinney::{GreenletExit, Handle, ResourcePool, pair, sleep, spawn_on, yield_now};
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Handle, ResourcePool, sleep, yield_now};
+use spinney_greenlet::pair;
 
 use super::entry::{Entry, starter};
 use super::locks::AnySemaphore;

@@ -4,7 +4,9 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use spinney::{Greenlet, Pool, spawn_on};
+use spinney::gevent::GroupExt as _;
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Pool};
 use spinney_sim::SimHub;
 
 use super::barging::Barging;
@@ -42,7 +44,7 @@ impl Gated {
     /// gevent's state.
     pub(super) fn state(&self) -> Value {
         self.gate.as_ref().map(|gate| gate.counter());
-        let free = self.pool.capacity().map_or(1, |_| self.pool.free_count());
+        let free = self.pool.capacity().map_or(1, |_| self.pool.available());
         json!({
             "len": self.pool.len(),
             "free": free,

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use spinney::{GreenletExit, Handle, Iwait, pair, sleep, spawn_on};
+use spinney::task::{GreenletExit, Iwait, spawn_on};
+use spinney::{Handle, sleep};
+use spinney_greenlet::pair;
 
 use super::entry::{Ended, Entry, starter};
 use super::objects::Object;

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use spinney::{GreenPile, GreenPool, InsideGroup, Semaphore};
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::pool::InsideGroup;
+use spinney::{GreenPile, GreenPool, Semaphore};
 use spinney_sim::SimHub;
 
 use super::entry::Ended;

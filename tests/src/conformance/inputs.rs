@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures_lite::{Stream, stream};
 use serde_json::{Value, json};
 use spinney::map::from_stream;
-use spinney::{Event, Imap, Mapper, Semaphore, sleep, yield_now};
+use spinney::map::{Imap, Mapper};
+use spinney::{Event, Semaphore, sleep, yield_now};
 use spinney_sim::SimHub;
 
 use super::script::{Api, task, text, ticks};

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 
 use serde_json::{Value, json};
-use spinney::{BoundedSemaphore, Owner, Permit, RLock, RLockGuard, Semaphore};
+use spinney::Semaphore;
+use spinney::sync::{BoundedSemaphore, Permit, RLock, RLockGuard};
+use spinney::task::Owner;
 
 use super::barging::Barging;
 use super::script::{limited, signed};

@@ -4,8 +4,11 @@ use std::rc::Rc;
 
 use futures_lite::StreamExt;
 use serde_json::{Value, json};
+use spinney::TaskSet;
+use spinney::gevent::GroupExt as _;
+use spinney::map::Imap;
 use spinney::map::from_stream;
-use spinney::{Imap, TaskSet, spawn_on};
+use spinney::task::spawn_on;
 use spinney_sim::SimHub;
 
 use super::entry::Ended;

@@ -7,7 +7,9 @@ use std::future::{Ready, ready};
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use spinney::{Event, GreenPile, GreenPool, Group, Pool, Reentry, ResourcePool};
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::pool::Reentry;
+use spinney::{Event, GreenPile, GreenPool, Group, Pool, ResourcePool};
 use spinney_sim::SimHub;
 
 use super::async_result::AnyResult;

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use serde_json::{Value, json};
-use spinney::{Channel, GetError, LifoQueue, PriorityQueue, PutError, Queue, ShutDown};
+use spinney::Queue;
+use spinney::sync::{Channel, GetError, LifoQueue, PriorityQueue, PutError, ShutDown};
 
 use super::barging::Barging;
 use super::gevent::killed;

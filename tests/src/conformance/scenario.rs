@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::{Map, Value, json};
-use spinney::spawn_on;
+use spinney::task::spawn_on;
 use spinney_sim::SimHub;
 
 use super::moments::Moment;

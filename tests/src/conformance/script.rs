@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
-use spinney::{GreenletExit, Handle, Within, catch_exit, greenlet_local, inherit_locals, sleep};
+use spinney::task::{GreenletExit, inherit_locals};
+use spinney::{Handle, Within, catch_exit, greenlet_local, sleep};
 
 use super::world::{Outcome, TICK, World, err, ok, world};
 use super::{eventlet, gevent};

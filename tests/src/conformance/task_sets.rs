@@ -4,6 +4,7 @@ use std::future::pending;
 
 use serde_json::{Value, json};
 use spinney::gevent::pool::apply;
+use spinney::gevent::{GroupExt as _, PoolExt as _};
 use spinney::{Greenlet, Group, Handle, TaskSet};
 use spinney_sim::SimHub;
 

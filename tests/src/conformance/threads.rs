@@ -11,7 +11,8 @@ use std::thread;
 
 use futures_lite::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
-use spinney::{Greenlet, ItemError, Queue, Semaphore, ThreadPool, sleep, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Greenlet, ItemError, Queue, Semaphore, ThreadPool, sleep, yield_now};
 
 use super::entry::Ended;
 use super::gevent::killed;

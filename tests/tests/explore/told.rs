@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use spinney::{Event, State, ThreadPool, joinall, spawn_on, unblock};
+use spinney::task::{State, spawn_on};
+use spinney::{Event, ThreadPool, joinall, unblock};
 use spinney_sim::{Counterexample, Explore, ExploreError, SimHub};
 
 /// The writer fails if it runs first.

@@ -15,10 +15,9 @@ use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
 use spinney::map::from_stream;
-use spinney::{
-    GreenPile, GreenPool, GreenletExit, Iwait, Pool, ResourcePool, block_on, pair, sleep, spawn_on,
-    yield_now,
-};
+use spinney::task::{GreenletExit, Iwait, spawn_on};
+use spinney::{GreenPile, GreenPool, Pool, ResourcePool, block_on, sleep, yield_now};
+use spinney_greenlet::pair;
 use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};

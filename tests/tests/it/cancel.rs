@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
+use spinney::task::{iwait, killall, spawn_on, try_joinall};
 use spinney::{
-    AsyncResult, Event, GreenPile, GreenPool, Greenlet, Pool, Semaphore, iwait, joinall, killall,
-    spawn_on, try_joinall, yield_now,
+    AsyncResult, Event, GreenPile, GreenPool, Greenlet, Pool, Semaphore, joinall, yield_now,
 };
 use spinney_tests::tools::{behind, gate, stuck};
 use spinney_tests::{Dropped, on_every_hub};
@@ -124,7 +124,7 @@ on_every_hub! {
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();
             drop(poll_then_drop(pool.spawn(async {}), when, || open.set()).await);
             pool.wait_idle().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 1), "{when:?}");
+            assert_eq!((pool.len(), pool.available()), (0, 1), "{when:?}");
         }
     }
 

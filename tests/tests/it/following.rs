@@ -7,9 +7,12 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use spinney::gevent::GroupExt as _;
+use spinney::hub::{SmolHub, TokioHub};
+use spinney::task::{spawn_later, spawn_on};
 use spinney::{
-    GreenPile, GreenPool, Group, Hub, LocalHub, Pool, SmolHub, Spawn, ThreadPool, TokioHub, Within,
-    block_on, sleep, spawn, spawn_later, spawn_on, yield_now,
+    GreenPile, GreenPool, Group, Hub, LocalHub, Pool, Spawn, ThreadPool, Within, block_on, sleep,
+    spawn, yield_now,
 };
 use spinney_sim::SimHub;
 use spinney_tests::tools::Why;

@@ -3,7 +3,9 @@
 use std::future::pending;
 use std::time::Duration;
 
-use spinney::{Failure, Limit, Pool, Within, sleep, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::time::Limit;
+use spinney::{Failure, Pool, Within, sleep, yield_now};
 use spinney_tests::{SimHub, on_every_hub};
 
 const MS: Duration = Duration::from_millis(1);

@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_lite::StreamExt;
-use spinney::{GreenPile, GreenPool, Group, LocalHub, Pool, iwait, joinall, spawn_on, yield_now};
+use spinney::task::{iwait, spawn_on};
+use spinney::{GreenPile, GreenPool, Group, LocalHub, Pool, joinall, yield_now};
 use spinney_tests::on_one_thread;
 use spinney_tests::tools::{blow_up, gate, stuck};
 
@@ -156,7 +157,7 @@ fn hub_that_goes_with_its_thread_ends_its_greenlets() {
     }
     let handle = std::thread::spawn(|| {
         HUB.with(|hub| {
-            let greenlet = spinney::spawn_on(hub, std::future::pending::<()>());
+            let greenlet = spinney::task::spawn_on(hub, std::future::pending::<()>());
             hub.block_on(spinney::yield_now());
             greenlet.handle().clone()
         })

@@ -9,7 +9,10 @@ use std::rc::Rc;
 
 use acts::act;
 use fastrand::Rng;
-use spinney::{Pool, Reentry, spawn_on};
+use spinney::Pool;
+use spinney::gevent::{GroupExt as _, PoolExt as _};
+use spinney::pool::Reentry;
+use spinney::task::spawn_on;
 use spinney_tests::SimHub;
 use world::{Rules, World};
 

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use futures_lite::future::{block_on, or};
 use rows::{Endless, Row, rows};
-use spinney::{
-    Budget, Event, GiveWay, Greenlet, InPlace, Pool, Spawn, Task, Within, pair, sleep, spawn,
-    spawn_on, yield_now,
-};
+use spinney::hub::{Budget, GiveWay};
+use spinney::task::spawn_on;
+use spinney::{Event, Greenlet, Pool, Spawn, Within, sleep, spawn, yield_now};
+use spinney_greenlet::{InPlace, Task, pair};
 use spinney_tests::tools::{gate, let_others_run};
 use spinney_tests::{
     LocalHub, OneThread, SimHub, SmolHub, TokioHub, hub, on_every_hub, tokio_runtime,

@@ -6,10 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::StreamExt;
-use spinney::{
-    Barrier, Channel, Condition, Event, JoinableQueue, Latch, Owner, Pool, Queue, RLock, Semaphore,
-    block_on, iwait, joinall, sleep, spawn_on, try_joinall, yield_now,
-};
+use spinney::sync::{Barrier, Channel, Condition, JoinableQueue, Latch, RLock};
+use spinney::task::{Owner, iwait, spawn_on, try_joinall};
+use spinney::{Event, Pool, Queue, Semaphore, block_on, joinall, sleep, yield_now};
 use spinney_sim::SimHub;
 
 #[test]
@@ -32,7 +31,7 @@ fn thousand_seeds_of_a_pool_of_fifty_keep_its_promises() {
             }
             pool.join().await.unwrap();
         });
-        assert_eq!((done.get(), running.get(), pool.free_count()), (50, 0, 7));
+        assert_eq!((done.get(), running.get(), pool.available()), (50, 0, 7));
     });
 }
 

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
 use futures_lite::future::poll_once;
-use spinney::gevent::threadpool::ThreadPoolExt;
-use spinney::{
-    Failure, GreenletExit, Pool, ThreadImap, ThreadPool, ThreadResult, joinall, pair, unblock,
-    yield_now,
-};
+use spinney::gevent::ThreadPoolExt;
+use spinney::task::GreenletExit;
+use spinney::threads::{ThreadImap, ThreadResult};
+use spinney::{Failure, Pool, ThreadPool, joinall, unblock, yield_now};
+use spinney_greenlet::pair;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::Why;
 

@@ -4,7 +4,9 @@ use std::future::{pending, ready};
 use std::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
-use spinney::{Clock, Pool, Within, sleep, sleep_until, spawn, spawn_on, timeout, yield_now};
+use spinney::task::spawn_on;
+use spinney::time::{Clock, sleep_until, timeout};
+use spinney::{Pool, Within, sleep, spawn, yield_now};
 use spinney_tests::tools::{Log, gate, stuck};
 use spinney_tests::{SEEDS, SimHub, on_every_hub};
 

@@ -7,7 +7,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
-use spinney::{Greenlet, Handle, Queue, spawn_on};
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Handle, Queue};
 use spinney_sim::SimHub;
 
 use super::Pool;

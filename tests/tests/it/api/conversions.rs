@@ -4,10 +4,10 @@ use std::future::pending;
 use std::io;
 use std::time::Duration;
 
-use spinney::{
-    Closed, Failure, GreenletExit, Group, JoinError, LifoQueue, LocalHub, PriorityQueue, Queue,
-    Timeout, TryAcquireError, Within, spawn_on,
-};
+use spinney::pool::JoinError;
+use spinney::sync::{Closed, LifoQueue, PriorityQueue, TryAcquireError};
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Failure, Group, LocalHub, Queue, Timeout, Within};
 
 #[test]
 fn timeout_is_an_error_of_io() {

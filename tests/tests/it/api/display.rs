@@ -5,12 +5,17 @@ use std::future::{pending, ready};
 use std::iter;
 use std::time::Duration;
 
+use spinney::map::TaskError;
+use spinney::pool::{Failures, InsideGroup, JoinError};
+use spinney::sync::{
+    BoundedSemaphore, Closed, GetError, JoinableQueue, NotOwner, OverRelease, PutError, RLock,
+    ShutDown, TaskDoneError, TryAcquireError,
+};
+use spinney::task::{GreenletExit, Owner, Panic, spawn_on};
+use spinney::threads::{InsideThreadPool, ThreadPoolClosed, ThreadPoolFull, ThreadRefused};
 use spinney::{
-    BoundedSemaphore, Closed, Failure, Failures, GetError, GreenletExit, Group, InsideGroup,
-    InsideThreadPool, ItemError, JoinError, JoinableQueue, NotOwner, OverRelease, Owner, Panic,
-    Pool, PoolFull, PutError, Queue, RLock, Semaphore, ShutDown, TaskDoneError, TaskError,
-    ThreadPool, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, Timeout, TryAcquireError, Within,
-    block_on, spawn_on,
+    Failure, Group, ItemError, Pool, PoolFull, Queue, Semaphore, ThreadPool, Timeout, Within,
+    block_on,
 };
 use spinney_sim::{Deadlock, SimHub};
 

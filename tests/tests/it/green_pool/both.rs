@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
-use spinney::{GreenPile, GreenPool, Handle, InsideGroup, spawn_on, yield_now};
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::pool::InsideGroup;
+use spinney::task::spawn_on;
+use spinney::{GreenPile, GreenPool, Handle, yield_now};
 use spinney_tests::tools::{
     Count, Gauge, Why, behind, blow_up, gate, let_others_run, polled, stuck,
 };

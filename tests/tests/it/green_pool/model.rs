@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use spinney::{GreenPool, Greenlet, Queue, spawn_on};
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::task::spawn_on;
+use spinney::{GreenPool, Greenlet, Queue};
 use spinney_sim::SimHub;
 use spinney_tests::tools::OnDrop;
 

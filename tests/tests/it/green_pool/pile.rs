@@ -5,7 +5,9 @@ use std::task::{Context, Waker};
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
-use spinney::{GreenPile, GreenPool, spawn_on, yield_now};
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::task::spawn_on;
+use spinney::{GreenPile, GreenPool, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Log, NoWake, behind, blow_up, gate, let_others_run, stuck};
@@ -104,7 +106,7 @@ on_every_hub! {
                 })
             });
             let readers: Vec<_> = readers.collect();
-            spinney::try_joinall(&readers).await.unwrap();
+            spinney::task::try_joinall(&readers).await.unwrap();
             let mut results = log.take();
             results.sort_unstable();
             assert_eq!(results, (0..50).collect::<Vec<_>>());

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{GreenPool, Handle, InsideGroup, spawn_on, yield_now};
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::pool::InsideGroup;
+use spinney::task::spawn_on;
+use spinney::{GreenPool, Handle, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::tools::{
     Count, Gauge, Log, all, behind, blow_up, gate, let_others_run, polled, stuck,

@@ -4,10 +4,11 @@ use std::future::pending;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use spinney::task::{State, spawn_on};
 use spinney::{
-    Failure, Greenlet, Handle, InPlace, LazyHandle, State, ThreadPool, Within, catch_exit,
-    greenlet_local, pair, shield, spawn_on, yield_now,
+    Failure, Greenlet, Handle, ThreadPool, Within, catch_exit, greenlet_local, shield, yield_now,
 };
+use spinney_greenlet::{InPlace, LazyHandle, pair};
 use spinney_tests::tools::{
     Log, OnDrop, Why, behind, gate, let_others_run, on_its_own_waker, panics_on_drop, polled, stuck,
 };

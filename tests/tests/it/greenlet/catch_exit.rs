@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_lite::future::{block_on, or, poll_once, zip};
-use spinney::{
-    CatchExit, Event, GreenletExit, Handle, InPlace, Spawn, catch_exit, pair, shield, sleep, spawn,
-    spawn_on, yield_now,
-};
+use spinney::task::{CatchExit, GreenletExit, spawn_on};
+use spinney::{Event, Handle, Spawn, catch_exit, shield, sleep, spawn, yield_now};
+use spinney_greenlet::{InPlace, pair};
 use spinney_tests::tools::{
     Log, OnDrop, Why, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
 };

@@ -3,12 +3,14 @@
 use std::panic::panic_any;
 use std::sync::Arc;
 
-use spinney::{Failure, Handle, Spawn, pair, spawn, spawn_on};
+use spinney::task::spawn_on;
+use spinney::{Failure, Handle, Spawn, spawn};
+use spinney_greenlet::pair;
 use spinney_tests::tools::{Log, OnDrop, behind, blow_up, gate, panics_on_drop, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
 /// The failure of a greenlet that panicked.
-fn panic_of<T>(ended: Result<T, Failure>) -> spinney::Panic {
+fn panic_of<T>(ended: Result<T, Failure>) -> spinney::task::Panic {
     match ended {
         Err(Failure::Panicked(panic)) => panic,
         Err(other) => panic!("{other}"),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use spinney::Handle;
 use spinney::eventlet::greenthread::{GreenThread, sleep, spawn, spawn_after, spawn_after_local};
-use spinney::{Handle, spawn_on};
+use spinney::task::spawn_on;
 use spinney_sim::SimHub;
 use spinney_tests::tools::{Count, Why, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};

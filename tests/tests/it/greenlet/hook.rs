@@ -5,7 +5,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
 use futures_lite::StreamExt;
-use spinney::{Greenlet, Group, Handle, Pool, SpawnHook, spawn_on, yield_now};
+use spinney::gevent::GroupExt as _;
+use spinney::pool::SpawnHook;
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Group, Handle, Pool, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Log, blow_up};
 
@@ -132,7 +135,7 @@ on_every_hub! {
                 let ended = pool.spawn(async move { n }).await.await;
                 assert_eq!(ended.is_err(), n == 1);
                 assert_eq!(ended.map_or(1, |n| n), n);
-                assert_eq!((pool.len(), pool.free_count()), (0, 1));
+                assert_eq!((pool.len(), pool.available()), (0, 1));
             }
         }
     }
@@ -152,7 +155,7 @@ on_every_hub! {
             assert!(first.contains(told), "{first}");
             assert_eq!(results[1..].iter().map(|n| *n.as_ref().unwrap()).collect::<Vec<_>>(), [1, 2]);
             pool.wait_idle().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 

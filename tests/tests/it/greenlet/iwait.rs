@@ -6,7 +6,9 @@ use std::task::{Context, Waker};
 
 use futures_lite::Stream;
 use futures_lite::future::poll_once;
-use spinney::{Iwait, Spawn, ThreadPool, iwait, pair, spawn_on};
+use spinney::task::{Iwait, iwait, spawn_on};
+use spinney::{Spawn, ThreadPool};
+use spinney_greenlet::pair;
 use spinney_tests::tools::{NoWake, behind, gate, stuck};
 use spinney_tests::{hub, in_time, on_every_hub};
 

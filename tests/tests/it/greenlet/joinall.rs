@@ -4,10 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
-use spinney::{
-    Greenlet, GreenletExit, State, catch_exit, joinall, killall, killall_with, spawn_on,
-    try_joinall,
-};
+use spinney::task::{GreenletExit, State, killall, killall_with, spawn_on, try_joinall};
+use spinney::{Greenlet, catch_exit, joinall};
 use spinney_tests::tools::{Log, Why, behind, blow_up, gate, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{
-    Greenlet, GreenletExit, Iwait, Within, inherit_locals, iwait, joinall, killall, killall_now,
-    killall_now_with, pair, shield, spawn_on, try_joinall, yield_now,
+use spinney::task::{
+    GreenletExit, Iwait, inherit_locals, iwait, killall, killall_now, killall_now_with, spawn_on,
+    try_joinall,
 };
+use spinney::{Greenlet, Within, joinall, shield, yield_now};
+use spinney_greenlet::pair;
 use spinney_tests::tools::{Why, behind, gate, polled};
 use spinney_tests::{SimHub, on_every_hub};
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use spinney::{Event, Failure, GreenletExit, Handle, Pool, Spawn, pair, spawn_on};
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Event, Failure, Handle, Pool, Spawn};
+use spinney_greenlet::pair;
 use spinney_tests::tools::{OnDrop, Why, behind, gate, panics_on_drop, stuck};
 use spinney_tests::{Dropped, hub, in_time, on_every_hub};
 
@@ -150,7 +152,7 @@ on_every_hub! {
         started.wait().await;
         greenlet.kill_now();
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn kill_comes_from_any_thread(hub) {

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use futures_lite::future::{block_on, poll_once};
-use spinney::{Handle, spawn_on};
+use spinney::Handle;
+use spinney::task::spawn_on;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, behind, blow_up, gate, let_others_run, stuck};
 
@@ -160,8 +161,8 @@ on_every_hub! {
 
 #[test]
 fn link_of_another_greenlet_is_not_taken_back() {
-    let (_task, one) = spinney::pair(std::future::pending::<()>(), ());
-    let (_other, two) = spinney::pair(std::future::pending::<()>(), ());
+    let (_task, one) = spinney_greenlet::pair(std::future::pending::<()>(), ());
+    let (_other, two) = spinney_greenlet::pair(std::future::pending::<()>(), ());
     let (link, same) = (one.link(|_| ()), two.link(|_| ()));
     assert!(!two.unlink(link));
     assert!(two.unlink(same));

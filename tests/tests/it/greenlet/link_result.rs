@@ -4,9 +4,9 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use futures_lite::future::{poll_once, zip};
-use spinney::{
-    AsyncResult, Failure, Greenlet, GreenletExit, Queue, catch_exit, pair, spawn_on, yield_now,
-};
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{AsyncResult, Failure, Greenlet, Queue, catch_exit, yield_now};
+use spinney_greenlet::pair;
 use spinney_tests::tools::{Log, Why, behind, blow_up, gate, let_others_run, polled};
 use spinney_tests::{Dropped, on_every_hub};
 

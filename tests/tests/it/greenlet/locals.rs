@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
-use spinney::{
-    InPlace, block_on, greenlet_local, inherit_locals, pair, spawn, spawn_on, yield_now,
-};
+use spinney::task::{inherit_locals, spawn_on};
+use spinney::{block_on, greenlet_local, spawn, yield_now};
+use spinney_greenlet::{InPlace, pair};
 use spinney_tests::tools::{Log, OnDrop, Why, blow_up, gate, stuck};
 use spinney_tests::{DropGuard, Dropped, hub, on_every_hub};
 

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
-use spinney::{
-    Event, GreenletExit, Handle, Within, catch_exit, joinall, shield, spawn_on, yield_now,
-};
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Event, Handle, Within, catch_exit, joinall, shield, yield_now};
 use spinney_tests::tools::{
     Log, Why, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
 };

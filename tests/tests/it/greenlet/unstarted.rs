@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
-use spinney::{
-    Event, Greenlet, GreenletExit, Handle, Spawn, State, pair, sleep, spawn_later, spawn_on,
-};
+use spinney::task::{GreenletExit, State, spawn_later, spawn_on};
+use spinney::{Event, Greenlet, Handle, Spawn, sleep};
+use spinney_greenlet::pair;
 use spinney_tests::tools::{
     Log, OnDrop, Why, behind, blow_up, gate, let_others_run, panics_on_drop, stuck,
 };

@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-use spinney::{Handle, catch_exit, iwait, pair, shield};
+use spinney::task::iwait;
+use spinney::{Handle, catch_exit, shield};
+use spinney_greenlet::pair;
 use spinney_tests::tools::blow_up;
 
 /// Panics when it wakes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use futures_lite::{StreamExt, stream};
+use spinney::gevent::GroupExt as _;
 use spinney::map::from_stream;
 use spinney::{Failure, Pool, sleep, yield_now};
 use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, polled, stuck};
@@ -85,7 +86,7 @@ on_every_hub! {
         assert!(error.index() == 0 && matches!(*error, Failure::Killed(_)));
         assert!(results.next().await.is_none());
         drop(holder);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }
 

@@ -127,7 +127,7 @@ on_every_hub! {
         started.reached().await;
         drop(results);
         pool.wait_idle().await.unwrap();
-        assert_eq!((dropped.count(), pool.free_count()), (3, 3));
+        assert_eq!((dropped.count(), pool.available()), (3, 3));
     }
 
     async fn dropping_a_stream_takes_no_further_items(hub) {
@@ -166,7 +166,7 @@ on_every_hub! {
         drop(results);
         holder.kill_now();
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.waiting(), pool.free_count()), (0, 1));
+        assert_eq!((pool.waiting(), pool.available()), (0, 1));
     }
 
     async fn dropping_an_unfinished_map_kills_what_it_started(hub) {
@@ -176,7 +176,7 @@ on_every_hub! {
         started.reached().await;
         drop(map);
         pool.wait_idle().await.unwrap();
-        assert_eq!((dropped.count(), pool.free_count()), (2, 2));
+        assert_eq!((dropped.count(), pool.available()), (2, 2));
     }
 
     async fn dropping_a_stream_leaves_the_rest_of_its_pool_alone(hub) {
@@ -261,6 +261,6 @@ on_every_hub! {
         pool.kill_now();
         let results: Vec<Result<(), _>> = results.map(plain).collect().await;
         assert_eq!(results, [Err("panicked: the destructor".to_owned())]);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }

@@ -23,7 +23,7 @@ on_every_hub! {
             pool.imap_unordered(|n: i32| async move { n }, items()).map(Result::unwrap).collect().await;
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2, 3, 4]);
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
     async fn stream_may_be_empty_or_endless(hub) {
@@ -44,7 +44,7 @@ on_every_hub! {
         let mut map = pool.map(|n| async move { n }, from_stream(Box::pin(items)));
         assert!(poll_once(&mut map).await.is_none());
         let_others_run().await;
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
         assert_eq!(pool.spawn(async { 1 }).await.await.unwrap(), 1);
         open.set();
         assert_eq!(map.await.unwrap(), [42]);
@@ -58,7 +58,7 @@ on_every_hub! {
         assert_eq!(results.len(), 3);
         assert!(results[..2].iter().all(Result::is_ok));
         assert_eq!(results[2].as_ref().unwrap_err().to_string(), "item 2 panicked: no luck");
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
     async fn stream_is_dropped_when_its_reader_leaves(hub) {
@@ -72,7 +72,7 @@ on_every_hub! {
         while dropped.count() == 0 {
             yield_now().await;
         }
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
     }
 
     async fn stream_that_has_ended_is_not_asked_again(hub) {

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
-use spinney::{ItemError, LocalHub, Panic, Pool, TaskError};
+use spinney::map::TaskError;
+use spinney::task::Panic;
+use spinney::{ItemError, LocalHub, Pool};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{blow_up, gate, stuck};
 

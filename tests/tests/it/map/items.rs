@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney::{
-    Greenlet, Handle, Inherited, Owner, Pool, PoolBuilder, RLock, SpawnHook, State, greenlet_local,
-    named, sleep, spawn_on, yield_now,
-};
+use spinney::gevent::GroupExt as _;
+use spinney::pool::{PoolBuilder, SpawnHook};
+use spinney::sync::RLock;
+use spinney::task::{Inherited, Owner, State, named, spawn_on};
+use spinney::{Greenlet, Handle, Pool, greenlet_local, sleep, yield_now};
 use spinney_tests::tools::{Log, behind, gate, let_others_run, polled, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
@@ -113,7 +114,7 @@ on_every_hub! {
         assert_eq!((error.index(), error.killed().is_some()), (1, true));
         assert_eq!(results.next().await.unwrap().unwrap(), 2);
         assert!(results.next().await.is_none());
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn link_of_an_item_is_called_when_the_item_ends(hub) {
@@ -193,7 +194,7 @@ on_every_hub! {
         open.set();
         assert_eq!(results.next().await.unwrap().unwrap(), 0);
         assert!(results.next().await.is_none() && item.is_successful());
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn item_that_discards_itself_maps_over_its_pool(hub) {
@@ -209,7 +210,7 @@ on_every_hub! {
         let lists = pool.map(leave, [10, 20]).await.unwrap();
         assert_eq!(lists, [[10, 11, 12], [20, 21, 22]]);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn input_runs_in_no_item(hub) {

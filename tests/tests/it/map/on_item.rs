@@ -6,8 +6,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
 use futures_lite::{StreamExt, stream};
+use spinney::map::{Mapper, TaskError};
 use spinney::map::{Retry, from_stream};
-use spinney::{Closed, Failure, Mapper, Pool, TaskError, block_on, yield_now};
+use spinney::sync::Closed;
+use spinney::{Failure, Pool, block_on, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, blow_up, gate, stuck};
 
@@ -105,7 +107,7 @@ on_every_hub! {
         assert_eq!(values.unwrap(), (0..20).collect::<Vec<_>>());
         let results = noisy().try_imap(odd_is_an_error, 0..20);
         assert_eq!(results.filter(Result::is_ok).count().await, 10);
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
     async fn on_item_is_told_of_killed_items(hub) {

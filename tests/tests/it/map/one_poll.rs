@@ -5,7 +5,8 @@ use std::future::{Ready, pending, ready};
 use std::rc::Rc;
 
 use futures_lite::StreamExt;
-use spinney::{Failure, LocalHub, Pool, RunsMap, yield_now};
+use spinney::pool::RunsMap;
+use spinney::{Failure, LocalHub, Pool, yield_now};
 use spinney_tests::tools::{Count, OnDrop, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub, on_one_thread};
 
@@ -63,7 +64,7 @@ on_every_hub! {
             let results = pool.mapper().maxsize(maxsize).imap(ready::<u32>, 0..100);
             let results: Vec<_> = results.map(Result::unwrap).collect().await;
             assert!(results.into_iter().eq(0..100));
-            assert_eq!((pool.len(), pool.free_count()), (0, 2));
+            assert_eq!((pool.len(), pool.available()), (0, 2));
         }
     }
 
@@ -77,7 +78,7 @@ on_every_hub! {
         pool.imap(map, 0..100).detach();
         all.reached().await;
         pool.wait_idle().await.unwrap();
-        assert_eq!((all.get(), pool.len(), pool.free_count()), (100, 0, 1));
+        assert_eq!((all.get(), pool.len(), pool.available()), (100, 0, 1));
     }
 }
 
@@ -108,7 +109,7 @@ on_one_thread! {
         };
         *results.borrow_mut() = Some(pool.mapper().unbounded().imap(map, 0..));
         let_others_run().await;
-        assert_eq!((run.get(), pool.len(), pool.free_count()), (6, 0, 1));
+        assert_eq!((run.get(), pool.len(), pool.available()), (6, 0, 1));
     }
 
     async fn item_that_detaches_the_results_is_not_the_last(hub) {
@@ -117,13 +118,13 @@ on_one_thread! {
         let map = {
             let (results, dropped) = (Rc::clone(&results), dropped.clone());
             move |n: u32| {
-                if n == 5 { results.take().into_iter().for_each(spinney::Imap::detach); }
+                if n == 5 { results.take().into_iter().for_each(spinney::map::Imap::detach); }
                 ready(dropped.guard())
             }
         };
         *results.borrow_mut() = Some(pool.mapper().unbounded().imap(map, 0..100));
         let_others_run().await;
-        assert_eq!((dropped.count(), pool.len(), pool.free_count()), (100, 0, 1));
+        assert_eq!((dropped.count(), pool.len(), pool.available()), (100, 0, 1));
     }
 }
 

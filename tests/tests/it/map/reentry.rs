@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
+use spinney::gevent::PoolExt as _;
 use spinney::map::from_stream;
-use spinney::{Handle, Pool, Reentry, Within, sleep, spawn_on, yield_now};
+use spinney::pool::Reentry;
+use spinney::task::spawn_on;
+use spinney::{Handle, Pool, Within, sleep, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled};
 use spinney_tests::{AnyHub, SimHub, on_every_hub};
 
@@ -121,7 +124,7 @@ on_every_hub! {
             spawn.await.await.unwrap();
         }
         assert_eq!(gauge.peak(), 1);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn reader_that_gives_up_half_way_runs_one_item(hub) {
@@ -142,7 +145,7 @@ on_every_hub! {
         assert_eq!(member.await.await.unwrap(), 3);
         assert_eq!(gauge.peak(), 1);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn reader_of_two_maps_runs_one_item_at_a_time(hub) {
@@ -156,7 +159,7 @@ on_every_hub! {
         assert_eq!(member.await.await.unwrap(), 10);
         assert_eq!(gauge.peak(), 1);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn readers_and_spawners_that_wait_together_go_on(hub) {
@@ -193,7 +196,7 @@ on_every_hub! {
             member.kill().await;
             pool.wait_idle().await.unwrap();
             pool.join().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
@@ -233,7 +236,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), 3);
         assert_eq!(gauge.peak(), 1);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }
 
@@ -254,7 +257,7 @@ on_every_hub! {
         let pool = Pool::on(hub, 1);
         assert_eq!(pool.apply(nest(pool.clone(), 140)).await.unwrap(), 140);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }
 

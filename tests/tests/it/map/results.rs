@@ -143,7 +143,7 @@ on_every_hub! {
         let pool = Pool::on(hub, 2);
         for n in 0..20 {
             pool.map(|n| async move { n }, 0..n).await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 2), "after {n} items");
+            assert_eq!((pool.len(), pool.available()), (0, 2), "after {n} items");
         }
     }
 
@@ -151,7 +151,7 @@ on_every_hub! {
         let pool = Pool::on(hub, 1);
         for n in 0..20 {
             pool.map(|n| async move { n }, 0..n).await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 1), "after {n} items");
+            assert_eq!((pool.len(), pool.available()), (0, 1), "after {n} items");
         }
     }
 
@@ -160,7 +160,7 @@ on_every_hub! {
         for n in 0..20 {
             let mut results = pool.imap_unordered(|n| async move { yield_now().await; n }, 0..n);
             while results.next().await.is_some() {}
-            assert_eq!((pool.len(), pool.free_count()), (0, 2), "after {n} items");
+            assert_eq!((pool.len(), pool.available()), (0, 2), "after {n} items");
         }
     }
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
+use spinney::map::TaskError;
 use spinney::map::{Backoff, Retry};
-use spinney::{Failure, Handle, Panic, Pool, TaskError, Timeout, sleep, yield_now};
+use spinney::task::Panic;
+use spinney::{Failure, Handle, Pool, Timeout, sleep, yield_now};
 use spinney_tests::tools::{Log, OnDrop, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
@@ -115,7 +117,7 @@ on_every_hub! {
         let panic = results[0].as_ref().unwrap_err().panicked().unwrap();
         assert_eq!(panic.message().as_deref(), Some("the clone"));
         assert_eq!(*results[1].as_ref().unwrap(), 7);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn error_of_try_map_is_tried_again(hub) {
@@ -177,7 +179,7 @@ on_every_hub! {
         pool.kill().await;
         assert!(map.await.unwrap_err().killed().is_some());
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.free_count(), pool.waiting()), (1, 0));
+        assert_eq!((pool.available(), pool.waiting()), (1, 0));
         dropped.wait().await;
     }
 
@@ -194,7 +196,7 @@ on_every_hub! {
         assert!(poll_once(results.next()).await.is_none());
         drop(results);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures_lite::StreamExt;
-use spinney::{ItemError, Pool, TaskError};
+use spinney::map::TaskError;
+use spinney::{ItemError, Pool};
 use spinney_tests::tools::{Count, behind, blow_up, gate, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -31,7 +32,7 @@ on_every_hub! {
         assert!(panicked.ends_with(", panicked: no luck"), "{panicked}");
         let [one, three, five] = [1, 3, 5].map(|n| Err(format!("item {n} failed: odd")));
         assert_eq!(results, [Ok(0), one, Ok(2), three, five]);
-        assert_eq!((pool.len(), pool.free_count()), (0, 3));
+        assert_eq!((pool.len(), pool.available()), (0, 3));
     }
 
     async fn try_imap_unordered_gives_results_as_they_come(hub) {
@@ -78,7 +79,7 @@ on_every_hub! {
         started.reached().await;
         drop(results);
         pool.wait_idle().await.unwrap();
-        assert_eq!((dropped.count(), pool.free_count()), (2, 2));
+        assert_eq!((dropped.count(), pool.available()), (2, 2));
     }
 
     async fn detached_try_imap_runs_on_after_an_error(hub) {

@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use futures_lite::{StreamExt, stream};
+use spinney::gevent::GroupExt as _;
+use spinney::map::TaskError;
 use spinney::map::from_stream;
-use spinney::{Pool, TaskError, Within, catch_exit, shield, sleep, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Pool, Within, catch_exit, shield, sleep, yield_now};
 use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
@@ -88,7 +91,7 @@ on_every_hub! {
         assert_eq!(error.index(), 1);
         assert!(matches!(*error, TaskError::Returned("no luck")));
         assert_eq!(error.to_string(), "item 1 failed: no luck");
-        assert_eq!((dropped.count(), pool.len(), pool.free_count()), (1, 0, 2));
+        assert_eq!((dropped.count(), pool.len(), pool.available()), (1, 0, 2));
         drop(map);
     }
 
@@ -122,7 +125,7 @@ on_every_hub! {
         };
         let maps = async move { inside.try_map(work, 0..3).await.unwrap_err().index() };
         assert_eq!(pool.spawn(maps).await.await.unwrap(), 0);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn kill_of_the_caller_ends_its_wait_for_killed_items(hub) {
@@ -234,7 +237,7 @@ on_every_hub! {
         while dropped.count() == 0 {
             spinney::yield_now().await;
         }
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }
 

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
-use spinney::{Greenlet, Group, Handle, Pool, spawn_on};
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Group, Handle, Pool};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{behind, blow_up, gate, let_others_run, stuck};
 
@@ -28,12 +29,12 @@ on_every_hub! {
             let open = gate();
             let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
             assert!(pool.add(&greenlet).await);
-            assert_eq!((pool.len(), pool.free_count()), (1, 0));
+            assert_eq!((pool.len(), pool.available()), (1, 0));
             open.set();
             let handle = greenlet.handle().clone();
             greenlet.await.unwrap();
             assert!(!pool.contains(&handle));
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
@@ -68,7 +69,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.members().len()), (2, 2));
         open.set();
         pool.join().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 3));
+        assert_eq!((pool.len(), pool.available()), (0, 3));
     }
 
     async fn adding_twice_at_once_takes_one_slot(hub) {
@@ -82,9 +83,9 @@ on_every_hub! {
         open.set();
         member.await.unwrap();
         assert_eq!((one.await, two.await), (true, false));
-        assert_eq!((pool.len(), pool.free_count()), (1, 1));
+        assert_eq!((pool.len(), pool.available()), (1, 1));
         greenlet.kill().await;
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
     async fn one_that_has_ended_is_not_added(hub) {
@@ -93,7 +94,7 @@ on_every_hub! {
         greenlet.join().await;
         assert!(!pool.add(&greenlet).await && !pool.try_add(&greenlet).unwrap());
         assert!(!group.add(&greenlet));
-        assert_eq!((pool.len(), pool.free_count(), group.len()), (0, 1, 0));
+        assert_eq!((pool.len(), pool.available(), group.len()), (0, 1, 0));
         // It was none of its members.
         pool.try_join().await.unwrap();
         group.try_join().await.unwrap();
@@ -125,7 +126,7 @@ on_every_hub! {
         open.set();
         member.await.unwrap();
         assert!(!add.await);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn dropped_add_passes_its_slot_on(hub) {
@@ -158,7 +159,7 @@ on_every_hub! {
         let greenlet = Greenlet::new(async { 42 });
         assert!(group.start(&greenlet) && !group.start(&greenlet));
         assert_eq!(greenlet.await.unwrap(), 42);
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
     async fn what_was_started_before_is_not_started_again(hub) {
@@ -192,13 +193,13 @@ on_every_hub! {
         let pool = Pool::on(hub, 1);
         let greenlet = Greenlet::new(async {});
         assert!(pool.add(&greenlet).await);
-        assert_eq!(pool.free_count(), 0);
+        assert_eq!(pool.available(), 0);
         greenlet.kill().await;
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
         let greenlet = Greenlet::new(async {});
         assert!(pool.add(&greenlet).await);
         drop(greenlet);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn who_is_discarded_frees_its_slot_and_runs_on(hub) {
@@ -212,9 +213,9 @@ on_every_hub! {
         assert_eq!(pool.members(), [next.handle().clone()]);
         open.set();
         assert_eq!(member.await.unwrap(), 42);
-        assert_eq!((pool.len(), pool.free_count()), (1, 0));
+        assert_eq!((pool.len(), pool.available()), (1, 0));
         next.kill().await;
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn discarding_a_stranger_or_twice_frees_nothing(hub) {
@@ -223,14 +224,14 @@ on_every_hub! {
         let member = pool.spawn(stuck(gate(), ())).await;
         let other = pool.spawn(stuck(gate(), ())).await;
         assert!(!pool.discard(&stranger));
-        assert_eq!(pool.free_count(), 0);
+        assert_eq!(pool.available(), 0);
         assert!(pool.discard(&member) && !pool.discard(&member));
-        assert_eq!(pool.free_count(), 1);
+        assert_eq!(pool.available(), 1);
         member.kill().await;
-        assert_eq!(pool.free_count(), 1);
+        assert_eq!(pool.available(), 1);
         other.kill().await;
         assert!(!pool.discard(&other));
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
     async fn who_was_discarded_is_neither_joined_nor_killed_nor_inside(hub) {
@@ -253,11 +254,11 @@ on_every_hub! {
         for _ in 0..3 {
             assert!(pool.discard(&member));
             assert!(pool.add(&member).await);
-            assert_eq!((pool.len(), pool.free_count()), (1, 0));
+            assert_eq!((pool.len(), pool.available()), (1, 0));
         }
         open.set();
         member.await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn one_greenlet_may_be_in_two_groups(hub) {
@@ -272,7 +273,7 @@ on_every_hub! {
         for join in joins {
             join.await.unwrap();
         }
-        assert_eq!((one.free_count(), two.len()), (1, 0));
+        assert_eq!((one.available(), two.len()), (1, 0));
         // What one of them kills leaves both.
         let greenlet = two.spawn(stuck(gate(), ()));
         assert!(one.add(&greenlet).await);
@@ -280,6 +281,6 @@ on_every_hub! {
         greenlet.join().await;
         let handle: &Handle = greenlet.handle();
         assert!(!two.contains(handle));
-        assert!(!one.contains(handle) && one.free_count() == 1);
+        assert!(!one.contains(handle) && one.available() == 1);
     }
 }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{Closed, Failure, Group, Handle, Pool, Reentry, State, Within, gevent};
+use spinney::gevent::GroupExt as _;
+use spinney::pool::Reentry;
+use spinney::sync::Closed;
+use spinney::task::State;
+use spinney::{Failure, Group, Handle, Pool, Within, gevent};
 use spinney_tests::tools::{Log, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
@@ -15,7 +19,7 @@ on_every_hub! {
         assert_eq!(group.apply(async { 42 }).await.unwrap(), 42);
         let failed: Result<(), _> = pool.apply(async { blow_up("no luck") }).await;
         assert_eq!(failed.unwrap_err().why(), "panicked: no luck");
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn apply_runs_a_member_and_waits_for_its_slot(hub) {
@@ -89,7 +93,7 @@ on_every_hub! {
         let member = pool.spawn(async move { inside.apply(work).await }).await;
         started.wait().await;
         member.kill().await;
-        assert_eq!((dropped.count(), pool.free_count()), (1, 1));
+        assert_eq!((dropped.count(), pool.available()), (1, 1));
     }
 
     async fn applies_nest_in_a_pool_of_one(hub) {
@@ -104,7 +108,7 @@ on_every_hub! {
         }
         let nested = nest!(pool x x x x x x x x x x);
         assert_eq!(pool.apply(nested).await.unwrap(), 10);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn callback_gets_the_value_once(hub) {
@@ -154,17 +158,17 @@ on_every_hub! {
             assert!(late.await.unwrap());
         }
         assert_eq!(log.take(), [0, 1, 2]);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn apply_async_takes_a_slot_where_one_is_free(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         let applied = pool.apply_async(behind(Arc::clone(&open), 42));
         assert!(pool.contains(&applied));
-        assert_eq!((pool.len(), pool.free_count()), (1, 1));
+        assert_eq!((pool.len(), pool.available()), (1, 1));
         open.set();
         assert_eq!(applied.await.unwrap(), 42);
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
     async fn one_that_is_killed_while_it_waits_takes_no_slot(hub) {
@@ -181,7 +185,7 @@ on_every_hub! {
         assert_eq!((dropped.count(), pool.waiting()), (2, 0));
         open.set();
         holder.await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
         pool.try_join().await.unwrap();
     }
 
@@ -270,7 +274,7 @@ on_every_hub! {
         started.wait().await;
         list.kill().await;
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
         dropped.wait().await;
     }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
 use futures_lite::{StreamExt, stream};
+use spinney::gevent::GroupExt as _;
 use spinney::map::from_stream;
-use spinney::{
-    Closed, Failure, Greenlet, GreenletExit, Group, InsideGroup, Pool, Reentry, Report, catch_exit,
-    shield, sleep, yield_now,
-};
+use spinney::pool::{InsideGroup, Reentry, Report};
+use spinney::sync::Closed;
+use spinney::task::GreenletExit;
+use spinney::{Failure, Greenlet, Group, Pool, catch_exit, shield, sleep, yield_now};
 use spinney_tests::tools::{
     Count, OnDrop, Why, behind, blow_up, gate, let_others_run, polled, stuck,
 };
@@ -43,7 +44,7 @@ on_every_hub! {
         assert!(!pool.start(&unstarted).await && pool.try_start(&unstarted).is_err());
         assert_eq!(pool.wait_available().await, 0);
         assert!(is_closed(&pool.map(|n: u32| async move { n }, 0..3).await.unwrap_err()));
-        assert_eq!((pool.len(), pool.free_count()), (0, 3));
+        assert_eq!((pool.len(), pool.available()), (0, 3));
     }
 
     async fn closed_group_refuses_all_who_come(hub) {
@@ -82,7 +83,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 3);
         open.set();
         assert_eq!(member.await.unwrap(), 42);
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
     }
 
     async fn calls_with_a_slot_in_hand_are_counted_when_refused(hub) {
@@ -100,7 +101,7 @@ on_every_hub! {
         assert!(is_closed(&held.spawn(async {}).await.unwrap_err()));
         // A call that comes later is none of them.
         assert!(is_closed(&pool.spawn(async {}).await.await.unwrap_err()));
-        assert_eq!((pool.stats().refused, pool.free_count()), (3, 2));
+        assert_eq!((pool.stats().refused, pool.available()), (3, 2));
     }
 
     async fn member_that_waits_by_choice_is_refused(hub) {
@@ -130,7 +131,7 @@ on_every_hub! {
         assert_eq!(map.await.unwrap(), (0..20).collect::<Vec<_>>());
         let report = pool.stats();
         assert_eq!((report.started, report.succeeded, report.running), (20, 20, 0));
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
     async fn started_maps_take_turns_in_a_closed_pool(hub) {
@@ -146,7 +147,7 @@ on_every_hub! {
         let (one, two) = zip(one, two).await;
         assert_eq!((one.unwrap(), two.unwrap()), (vec![0, 1, 2, 3, 4], vec![5, 6, 7, 8, 9]));
         member.await.unwrap();
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
     }
 
     async fn unread_map_goes_on_when_it_is_read_after_the_close(hub) {
@@ -186,7 +187,7 @@ on_every_hub! {
         let refused = waits.await.unwrap_err();
         assert!(is_closed(&refused) && refused.index() == 0);
         let report = pool.stats();
-        assert_eq!((report.started, report.killed, pool.free_count()), (2, 2, 2));
+        assert_eq!((report.started, report.killed, pool.available()), (2, 2, 2));
     }
 
     async fn abort_of_a_closed_pool_ends_its_maps(hub) {

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use futures_lite::future::poll_once;
-use spinney::{Greenlet, Group, InsideGroup, Pool, spawn_on};
+use spinney::pool::InsideGroup;
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Group, Pool};
 use spinney_tests::tools::{Count, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, hub, on_every_hub};
 

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
 use futures_lite::future::{block_on, poll_once};
-use spinney::{BoxTask, Executor, GreenPile, GreenPool, Group, Pool, Spawn, spawn_on};
+use spinney::hub::{BoxTask, Executor};
+use spinney::task::spawn_on;
+use spinney::{GreenPile, GreenPool, Group, Pool, Spawn};
 use spinney_tests::Dropped;
 use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
 
@@ -100,7 +102,7 @@ fn pool_runs_on_a_hub_that_polls_in_place() {
         assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
         assert!(pool.spawn(async { blow_up("no luck") }).await.await.unwrap_err().is_panic());
         pool.spawn(stuck(gate(), ())).await.kill().await;
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     });
 }
 

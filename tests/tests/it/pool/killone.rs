@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
-use spinney::{GreenletExit, Group, spawn_on};
+use spinney::Group;
+use spinney::gevent::GroupExt as _;
+use spinney::task::{GreenletExit, spawn_on};
 use spinney_greenlet::catch_exit;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Why, behind, gate, let_others_run, stuck};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
+use spinney::gevent::{GroupExt as _, PoolExt as _};
 use spinney::{Group, Pool, sleep};
 use spinney_tests::tools::{Count, behind, gate, let_others_run, stuck};
 use spinney_tests::{SimHub, on_every_hub};
@@ -19,7 +20,7 @@ on_every_hub! {
         assert_eq!(full.into_future().await, 42);
         assert_eq!((pool.len(), pool.waiting()), (1, 0));
         member.kill().await;
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn spawn_within_waits_its_turn(hub) {
@@ -44,7 +45,7 @@ on_every_hub! {
         open.set();
         member.await.unwrap();
         assert_eq!(available.await, 1);
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (1, 1, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (1, 1, 0));
     }
 
     async fn wait_available_counts_the_slot_that_it_hands_on(hub) {
@@ -77,7 +78,7 @@ on_every_hub! {
     async fn builder_makes_pools_and_groups(hub) {
         let builder = Pool::builder().keep_failures(0);
         let (pool, group) = (builder.clone().pool_on(hub, 3), builder.group_on(hub));
-        assert_eq!((pool.capacity(), pool.free_count()), (Some(3), 3));
+        assert_eq!((pool.capacity(), pool.available()), (Some(3), 3));
         let meeting = Count::to(20);
         for _ in 0..20 {
             let meeting = meeting.clone();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::pending;
-use spinney::{GreenletExit, Group, Pool, catch_exit, spawn_on};
+use spinney::gevent::GroupExt as _;
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Group, Pool, catch_exit};
 use spinney_tests::SimHub;
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
 

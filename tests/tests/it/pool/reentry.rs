@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
+use spinney::gevent::{GroupExt as _, PoolExt as _};
+use spinney::hub::SmolHub;
+use spinney::pool::Reentry;
+use spinney::task::{GreenletExit, spawn_on};
 use spinney::{
-    Failure, Greenlet, GreenletExit, Handle, Hub, LocalHub, Pool, Queue, Reentry, Semaphore,
-    SmolHub, catch_exit, greenlet_local, shield, spawn_on, yield_now,
+    Failure, Greenlet, Handle, Hub, LocalHub, Pool, Queue, Semaphore, catch_exit, greenlet_local,
+    shield, yield_now,
 };
 use spinney_tests::tools::{
     Count, Gauge, Log, all, behind, blow_up, gate, let_others_run, polled, stuck,
@@ -96,7 +100,7 @@ on_every_hub! {
         open.set();
         other.await.unwrap();
         assert_eq!(member.await.unwrap(), 42);
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 2, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 2, 0));
     }
 
     async fn lock_held_over_a_spawn_is_released_with_a_slot(hub) {
@@ -186,7 +190,7 @@ on_every_hub! {
         member.kill_with(GreenletExit::because("enough")).await;
         let seen = ["child killed: enough", "cleaned up", "member killed: enough"];
         assert_eq!(log.take(), seen);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn kill_of_a_child_in_place_ends_it_alone(hub) {
@@ -213,7 +217,7 @@ on_every_hub! {
         }).await;
         assert_eq!(member.await.unwrap(), (1, 1, 0));
         assert_eq!(dropped.count(), 1);
-        assert_eq!(pool.free_count(), 1);
+        assert_eq!(pool.available(), 1);
     }
 
     async fn helper_of_a_member_waits_like_any_caller(hub) {
@@ -416,7 +420,7 @@ on_every_hub! {
                 member.await.detach();
             }
             pool.wait_idle().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 2));
+            assert_eq!((pool.len(), pool.available()), (0, 2));
         }
     }
 
@@ -566,7 +570,7 @@ fn abort_of_a_deep_chain_reaches_its_end() {
         assert!(matches!(member.await, Err(Failure::Aborted(_))));
         pool.wait_idle().await.unwrap();
     });
-    assert_eq!((dropped.count(), pool.free_count(), pool.members().len()), (1, 1, 0));
+    assert_eq!((dropped.count(), pool.available(), pool.members().len()), (1, 1, 0));
 }
 
 /// Calls itself through `pool`, each call within the one before.

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
-use spinney::{Pool, spawn_on};
+use spinney::Pool;
+use spinney::task::spawn_on;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, behind, blow_up, gate, stuck};
 
@@ -12,7 +13,7 @@ use spinney_tests::tools::{Count, behind, blow_up, gate, stuck};
 macro_rules! assert_whole {
     ($pool:expr, $capacity:expr) => {{
         $pool.wait_idle().await.unwrap();
-        assert_eq!(($pool.len(), $pool.free_count()), (0, $capacity));
+        assert_eq!(($pool.len(), $pool.available()), (0, $capacity));
         // All of them and this task.
         let meeting = Count::to($capacity + 1);
         for _ in 0..$capacity {
@@ -28,9 +29,9 @@ on_every_hub! {
     async fn members_take_slots_and_leave_the_others_free(hub) {
         let pool = Pool::on(hub, 3);
         pool.spawn(stuck(gate(), ())).await.detach();
-        assert_eq!((pool.len(), pool.free_count()), (1, 2));
+        assert_eq!((pool.len(), pool.available()), (1, 2));
         pool.spawn(stuck(gate(), ())).await.detach();
-        assert_eq!((pool.len(), pool.free_count()), (2, 1));
+        assert_eq!((pool.len(), pool.available()), (2, 1));
     }
 
     async fn return_gives_the_slot_back(hub) {
@@ -62,7 +63,7 @@ on_every_hub! {
     async fn dropped_greenlet_gives_the_slot_back_at_its_end(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         drop(pool.spawn(behind(Arc::clone(&open), ())).await);
-        assert_eq!((pool.len(), pool.free_count()), (1, 1));
+        assert_eq!((pool.len(), pool.available()), (1, 1));
         open.set();
         assert_whole!(pool, 2);
     }
@@ -106,7 +107,7 @@ on_every_hub! {
         let pool = Pool::on(hub, 1);
         for n in 0..200 {
             assert_eq!(pool.spawn(async move { n }).await.await.unwrap(), n);
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
@@ -124,7 +125,7 @@ on_every_hub! {
         let pool = Pool::on(hub, 1);
         for _ in 0..200 {
             pool.spawn(stuck(gate(), ())).await.kill().await;
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
@@ -133,7 +134,7 @@ on_every_hub! {
         for _ in 0..200 {
             pool.spawn(async {}).await.detach();
             pool.join().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
@@ -142,7 +143,7 @@ on_every_hub! {
         for _ in 0..200 {
             pool.spawn(stuck(gate(), ())).await.detach();
             pool.kill().await;
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::thread;
 
 use futures_lite::future::{self, poll_once};
-use spinney::{Pool, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Pool, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled, stuck};
 use spinney_tests::{hub, on_every_hub};
 
@@ -12,7 +13,7 @@ on_every_hub! {
     async fn pool_of_no_slots_is_full(hub) {
         let pool = Pool::on(hub, 0);
         assert!(pool.try_spawn(async {}).is_err());
-        assert_eq!((pool.len(), pool.free_count(), pool.capacity()), (0, 0, Some(0)));
+        assert_eq!((pool.len(), pool.available(), pool.capacity()), (0, 0, Some(0)));
     }
 
     async fn pool_of_no_slots_lets_in_once_it_has_some(hub) {
@@ -162,7 +163,7 @@ on_every_hub! {
             greenlets.push(pool.spawn(behind(Arc::clone(&open), n)).await);
         }
         pool.resize(1);
-        assert_eq!((pool.len(), pool.free_count(), pool.capacity()), (3, 0, Some(1)));
+        assert_eq!((pool.len(), pool.available(), pool.capacity()), (3, 0, Some(1)));
         open.set();
         for (n, greenlet) in greenlets.into_iter().enumerate() {
             assert_eq!(greenlet.await.unwrap(), n);
@@ -211,7 +212,7 @@ on_every_hub! {
         pool.join().await.unwrap();
         ran.reached().await;
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count(), ran.get()), (0, 2, 40));
+        assert_eq!((pool.len(), pool.available(), ran.get()), (0, 2, 40));
     }
 }
 

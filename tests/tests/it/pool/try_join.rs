@@ -1,6 +1,7 @@
 //! The promises of `try_join`: which failures it reports, and how often.
 
-use spinney::{Failures, Group, JoinError, Pool};
+use spinney::pool::{Failures, JoinError};
+use spinney::{Group, Pool};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Why, blow_up, gate, stuck};
 

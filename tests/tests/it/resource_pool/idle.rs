@@ -5,7 +5,8 @@ use std::future::{Ready, ready};
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{ResourcePool, sleep, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{ResourcePool, sleep, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::tools::blow_up;
 use spinney_tests::{DropGuard, Dropped};

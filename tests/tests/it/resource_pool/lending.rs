@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
 use futures_lite::future::{poll_once, zip};
-use spinney::{ResourcePool, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{ResourcePool, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, OnDrop, blow_up, gate, polled};
 use spinney_tests::{Dropped, hub, in_time, on_every_hub, smol_block_on};
 
@@ -342,6 +343,6 @@ fn threads_share_a_pool() {
         })
     });
     let users: Vec<_> = users.collect();
-    hub.block_on(in_time(spinney::try_joinall(&users))).unwrap();
+    hub.block_on(in_time(spinney::task::try_joinall(&users))).unwrap();
     assert_eq!((made.load(SeqCst), gauge.peak(), state(&pool)), (3, 3, (3, 3, 0)));
 }

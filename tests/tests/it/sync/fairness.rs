@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_lite::future::poll_once;
-use spinney::{Semaphore, joinall, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Semaphore, joinall, yield_now};
 use spinney_tests::SimHub;
 
 #[test]

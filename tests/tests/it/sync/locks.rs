@@ -9,10 +9,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{
-    Barrier, BoundedSemaphore, Closed, Condition, Latch, OverRelease, Owner, RLock, Semaphore,
-    Within, catch_exit, joinall, spawn_on, yield_now,
-};
+use spinney::sync::{Barrier, BoundedSemaphore, Closed, Condition, Latch, OverRelease, RLock};
+use spinney::task::{Owner, spawn_on};
+use spinney::{Semaphore, Within, catch_exit, joinall, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, gate, polled};
 use spinney_tests::{SEEDS, SimHub, on_every_hub};
 
@@ -164,7 +163,7 @@ on_every_hub! {
             filled.notify(1);
         }
         taken.reached().await;
-        spinney::killall(takers).await;
+        spinney::task::killall(takers).await;
         assert_eq!((lock.available(), filled.waiting(), stock.load(SeqCst)), (1, 0, 0));
     }
 

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{
-    Channel, GetError, Greenlet, JoinableQueue, LifoQueue, Order, OrderedQueue, Pool,
-    PriorityQueue, PutError, Queue, ShutDown, Spawn, Task, joinall, spawn_on, yield_now,
+use spinney::sync::{
+    Channel, GetError, JoinableQueue, LifoQueue, Order, OrderedQueue, PriorityQueue, PutError,
+    ShutDown,
 };
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Pool, Queue, Spawn, joinall, yield_now};
+use spinney_greenlet::Task;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, gate, let_others_run, polled};
 

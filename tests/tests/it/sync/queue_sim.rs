@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{Channel, Queue, ShutDown, Within, joinall, sleep, spawn_on, yield_now};
+use spinney::sync::{Channel, ShutDown};
+use spinney::task::spawn_on;
+use spinney::{Queue, Within, joinall, sleep, yield_now};
 use spinney_tests::{SEEDS, SimHub};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use spinney::{
-    Acquire, Barrier, BoundedSemaphore, Channel, Condition, JoinableQueue, Latch, Owner,
-    PriorityQueue, Queue, RLock, Semaphore, Spawn, Task, spawn_on, yield_now,
+use spinney::sync::{
+    Acquire, Barrier, BoundedSemaphore, Channel, Condition, JoinableQueue, Latch, PriorityQueue,
+    RLock,
 };
+use spinney::task::{Owner, spawn_on};
+use spinney::{Queue, Semaphore, Spawn, yield_now};
+use spinney_greenlet::Task;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{gate, polled};
 
-type Wait = spinney::BoxTask;
+type Wait = spinney::hub::BoxTask;
 
 /// When the first is killed: before its turn has come, or so many turns of others after it.
 const WHEN: [Option<usize>; 4] = [None, Some(0), Some(1), Some(3)];

@@ -8,7 +8,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-use spinney::{LocalHub, Pool, spawn_on};
+use spinney::task::spawn_on;
+use spinney::{LocalHub, Pool};
 use spinney_tests::tools::{OnDrop, blow_up};
 
 /// Counts its wake-ups, then panics, unless that would end the process.
@@ -98,7 +99,7 @@ fn kill_reaches_the_members_behind_a_waker_that_panics() {
     let hub = LocalHub::new();
     let pool = Pool::on(&hub, 3);
     let greenlets = [(); 3].map(|()| {
-        let (task, greenlet) = spinney::pair(pending::<()>(), ());
+        let (task, greenlet) = spinney_greenlet::pair(pending::<()>(), ());
         assert!(hub.block_on(pool.add(greenlet.handle())));
         (Box::pin(task), greenlet)
     });
