@@ -68,7 +68,7 @@ mod tests {
     use super::{HOUR, SimHub, covered, race};
 
     #[test]
-    fn a_patient_payment_is_covered_in_any_order() {
+    fn patient_payment_is_covered_in_any_order() {
         SimHub::check(0..100, |sim| assert!(covered(sim, false)));
     }
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hasty_payment_is_covered_by_luck_only() {
+    fn hasty_payment_is_covered_by_luck_only() {
         assert!(covered(&SimHub::new(), true), "most tests would not find it");
         let seed = race().expect("a seed finds it");
         assert!(!covered(&SimHub::seeded(seed), true), "and finds it again");
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "replay it with SimHub::seeded(")]
-    fn a_check_names_the_seed_that_fails() {
+    fn check_names_the_seed_that_fails() {
         SimHub::check(0..100, |sim| assert!(covered(sim, true)));
     }
 }

@@ -192,7 +192,7 @@ fn items_that_start_while_spawns_are_tracked_are_in_it() {
 }
 
 #[test]
-fn a_spawn_tree_is_walked_by_reference_and_by_value() {
+fn spawn_tree_is_walked_by_reference_and_by_value() {
     let (_tracked, hub) = (tracked(), LocalHub::new());
     let greenlet = spawn_on(&hub, async {});
     let tree = spawn_tree();

@@ -64,7 +64,7 @@ where
     sum
 }
 
-/// What is left without greenlets: tasks with a slot, and places for results. None can be joined,
+/// What is left without greenlets: tasks with a slot, and places for results. `None` can be joined,
 /// killed or listed.
 async fn by_hand(hub: LocalHub, load: Load) -> u64 {
     let slots = Arc::new(Semaphore::new(load.slots));

@@ -1,4 +1,4 @@
-//! [`named`]: a task that has its name before it runs.
+//! [`named`]: names a task before it runs.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,19 +9,19 @@ use pin_project_lite::pin_project;
 
 use crate::Handle;
 
-/// Names the greenlet that runs `future`, before any of its code runs.
+/// Names the greenlet that runs `future`, before any code of `future` runs.
 ///
 /// It works wherever a future becomes a greenlet: in [`spawn`](crate::spawn), in the spawns of a
-/// pool, in `apply`, and in what the closure of a map returns. [`Greenlet::named`] names a greenlet
-/// that is there already, and on a hub of several threads may have run by then. A later name
-/// replaces this one. The greenlet is named at the first poll; until then, and outside of any
-/// greenlet, there is no name.
+/// pool, in `apply`, and in what the closure of a map returns. [`Greenlet::named`] names an
+/// existing greenlet, which on a hub with threads may have run by then. A later name replaces this
+/// one. The greenlet gets its name at the first poll; until then, and outside any greenlet, there
+/// is no name.
 ///
 /// Dropping it drops `future`.
 ///
 /// # Cancel safety
 ///
-/// As `future`.
+/// The same as `future`.
 ///
 /// Python: `gevent.Greenlet.name`.
 ///
@@ -40,10 +40,10 @@ pub fn named<F: Future>(name: impl Into<Arc<str>>, future: F) -> Named<F> {
 }
 
 pin_project! {
-    /// The future of [`named`]. Dropping it drops what it runs.
+    /// The future of [`named`]. Dropping it drops the future inside.
     #[must_use = "a future does nothing unless it is awaited or spawned"]
     pub struct Named<F> {
-        // None once it was given.
+        // `None` once the name was given.
         name: Option<Arc<str>>,
         #[pin]
         future: F,

@@ -134,7 +134,7 @@ impl<T, X> GreenPile<T, X> {
         }
     }
 
-    /// Waits for the next task to end, and takes its result; None if nothing that was spawned is
+    /// Waits for the next task to end, and takes its result; `None` if nothing that was spawned is
     /// left to take, and nobody is about to spawn. A failed task comes out as its failure, and the
     /// pile goes on. `next`.
     ///

@@ -21,7 +21,7 @@ impl<T> Tasks<T> {
         }
     }
 
-    /// The next result; None if there is no task.
+    /// The next result; `None` if there is no task.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Failure>>> {
         match self {
             Self::AsTheyEnd(tasks) => {

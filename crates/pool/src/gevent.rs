@@ -364,7 +364,7 @@ impl<F: Future> Future for DeferredSpawn<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         if let Some(slot) = this.slot {
-            if !this.task.as_mut().is_to_end(cx) {
+            if !this.task.as_mut().must_end(cx) {
                 let is_member = match ready!(Pin::new(slot).poll(cx)) {
                     // A greenlet that was added meanwhile is a member as well.
                     Ok(permit) => {

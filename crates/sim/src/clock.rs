@@ -33,7 +33,7 @@ impl VirtualClock {
         state.now - state.start
     }
 
-    /// Jumps to the next alarm and rings all that are due then; false if none is set.
+    /// Jumps to the next alarm and rings all that are due then; `false` if none is set.
     pub(crate) fn jump(&self) -> bool {
         let next = self.lock().alarms.keys().next().map(|(at, _)| *at);
         next.map(|at| self.advance_to(at)).is_some()
@@ -46,7 +46,7 @@ impl VirtualClock {
     }
 
     /// Jumps to the next alarm and returns the keys of all alarms that are due then, in the order in
-    /// which they were set. None of them rings yet.
+    /// which they were set. `None` of them rings yet.
     pub(crate) fn jump_silently(&self) -> Vec<u64> {
         let mut state = self.lock();
         let Some((at, _)) = state.alarms.keys().next().copied() else { return Vec::new() };

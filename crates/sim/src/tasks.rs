@@ -99,7 +99,7 @@ impl Tasks {
         place
     }
 
-    /// Lets time pass until the next timer is due; false if none is set. In an explored run each
+    /// Lets time pass until the next timer is due; `false` if none is set. In an explored run each
     /// due timer then has a place in the queue, and fires at its turn.
     pub(crate) fn pass_time(&self, clock: &VirtualClock) -> bool {
         let Order::Explored(run) = &self.order else { return clock.jump() };

@@ -48,7 +48,7 @@ enum Stage<C, T> {
     Fresh(C),
     /// It runs, or is being ended.
     Begun,
-    /// It has finished; None if the result was taken, or had no owner.
+    /// It has finished; `None` if the result was taken, or had no owner.
     Finished(Option<Result<T, Failure>>),
 }
 
@@ -91,7 +91,7 @@ impl<C: FnOnce() -> T, T> Job<C, T> {
         drop_contained(self);
     }
 
-    /// Brings its greenlet to its end, and gives the owner the result; false if it has begun before.
+    /// Brings its greenlet to its end, and gives the owner the result; `false` if it has begun before.
     fn finish(&self, workers: Option<&Workers>, how: How) -> bool {
         let mut value = None;
         let Some(task) = self.begin(&mut value, workers) else { return false };
@@ -154,7 +154,7 @@ impl<C: FnOnce() -> T, T> Job<C, T> {
         }
         let result = failure.map_or_else(|| value.map(Ok), |failure| Some(Err(failure)));
         state.stage = Stage::Finished(result);
-        state.greenlet.fold();
+        state.greenlet.recycle();
         let waiting = state.waiting.take();
         drop(state);
         wake_all(waiting);

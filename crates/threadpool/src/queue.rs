@@ -27,7 +27,7 @@ pub(crate) enum Kind {
     Turn,
 }
 
-/// The key of an entry, what it is, and what is to run; None once that was taken out.
+/// The key of an entry, what it is, and what is to run; `None` once that was taken out.
 type Entry = (u64, Kind, Option<Arc<dyn Work>>);
 
 /// Entries in FIFO order; one that need not run any more is taken out by its key.

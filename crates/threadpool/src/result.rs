@@ -32,7 +32,7 @@ use crate::workers::Workers;
 #[must_use = "dropping a result leaves the closure to itself: say so with `detach()`"]
 pub struct ThreadResult<T> {
     job: Arc<dyn Owned<T>>,
-    /// None if it is in no pool of ours.
+    /// `None` if it is in no pool of ours.
     workers: Option<Arc<Workers>>,
     /// There once it was asked for.
     handle: OnceLock<Handle>,
@@ -119,7 +119,7 @@ impl<T> ThreadResult<T> {
     }
 
     /// Kills the closure if it has not started: it never runs, what it holds is dropped, and its place
-    /// in the queue is free immediately. Returns false if the closure has started, or was killed.
+    /// in the queue is free immediately. Returns `false` if the closure has started, or was killed.
     ///
     /// Python: `cancel`.
     pub fn cancel(&self) -> bool {
@@ -209,7 +209,7 @@ impl<T> fmt::Debug for ThreadResult<T> {
     }
 }
 
-/// Polls `future` on this thread until it is ready; None if `end` came first. It looks at the system's
+/// Polls `future` on this thread until it is ready; `None` if `end` came first. It looks at the system's
 /// clock: a hub's may stand still while its thread is blocked.
 pub(crate) fn wait_until<F: Future + Unpin>(
     future: &mut F,

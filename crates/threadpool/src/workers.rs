@@ -71,7 +71,7 @@ struct State {
     queue: Queue,
     capacity: usize,
     paused: bool,
-    /// The threads that are alive, by number. None for the one that is being started.
+    /// The threads that are alive, by number. `None` for the one that is being started.
     threads: Slab<Option<JoinHandle<()>>>,
     /// Threads that are about to look at the queue.
     looking: usize,
@@ -393,7 +393,7 @@ impl Workers {
         }
     }
 
-    /// The event to wait for; None if the condition holds. Each moment has an event of its own, so no task
+    /// The event to wait for; `None` if the condition holds. Each moment has an event of its own, so no task
     /// sees a moment that was before its call.
     fn watch(
         &self,
@@ -529,7 +529,7 @@ impl Workers {
         }
     }
 
-    /// Waits for the next entry, the first one if the thread `starts`; None when the thread is to end.
+    /// Waits for the next entry, the first one if the thread `starts`; `None` when the thread is to end.
     fn next(self: &Arc<Self>, starts: bool) -> Option<(u64, Arc<dyn Work>)> {
         let mut state = self.lock();
         state.looking -= usize::from(starts);
@@ -655,7 +655,7 @@ impl State {
         (self.may_start() && self.queue.len() > 0) || self.is_too_many() || self.killed
     }
 
-    /// Counts a thread that sleeps as woken, for the caller to wake; false if there is none.
+    /// Counts a thread that sleeps as woken, for the caller to wake; `false` if there is none.
     fn wake_one(&mut self) -> bool {
         let any = self.asleep > 0;
         self.asleep -= usize::from(any);

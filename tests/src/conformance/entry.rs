@@ -13,7 +13,7 @@ use super::world::{Outcome, err, ok, world};
 /// A task that has a handle.
 pub(super) struct Entry {
     pub(super) handle: Handle,
-    /// None for an item of a map, whose result is the map's.
+    /// `None` for an item of a map, whose result is the map's.
     greenlet: Option<RefCell<Greenlet<Outcome>>>,
     /// What starts it, while nobody has.
     starter: RefCell<Option<Starter>>,
@@ -67,7 +67,7 @@ impl Entry {
         Self { is_actor: true, ..self }
     }
 
-    /// How it ended; None while it has not.
+    /// How it ended; `None` while it has not.
     pub(super) fn ended(&self) -> Option<Ended> {
         if let Some(greenlet) = &self.greenlet {
             let outcome = greenlet.borrow_mut().outcome()?.cloned();
@@ -136,7 +136,7 @@ impl Entry {
 }
 
 impl Ended {
-    /// How an item of a map ended; None while it has not.
+    /// How an item of a map ended; `None` while it has not.
     fn of_item(item: &Handle) -> Option<Self> {
         match item.failure() {
             Some(failure) => Some(Self::from(&failure)),

@@ -19,7 +19,7 @@ pub(super) fn killed() -> Value {
     err("GreenletExit")
 }
 
-/// What an op comes to; None if there is no such op.
+/// What an op comes to; `None` if there is no such op.
 pub(super) async fn run(who: &Who, name: &str, op: &Value) -> Option<Value> {
     if !op["on"].is_null() {
         return on_object(who, name, op).await;

@@ -19,7 +19,7 @@ pub(super) fn killed() -> Value {
     ok("!GreenletExit")
 }
 
-/// What an op comes to; None if there is no such op.
+/// What an op comes to; `None` if there is no such op.
 pub(super) async fn run(who: &Who, name: &str, op: &Value) -> Option<Value> {
     if !op["on"].is_null() {
         return on_object(who, name, op).await;
@@ -142,7 +142,7 @@ fn state(entry: &Entry) -> Value {
     })
 }
 
-/// The op's tasks; None if one has no handle.
+/// The op's tasks; `None` if one has no handle.
 fn several(op: &Value) -> Option<Vec<(String, Rc<Entry>)>> {
     let names = op["tasks"].as_array()?.iter().map(|name| name.as_str().unwrap_or_default());
     names.map(|name| Some((name.to_owned(), world().task(name)?))).collect()

@@ -15,7 +15,7 @@ use super::results::Iteration;
 use super::script::{Boxed, Who, number, sharing_locals, task, text};
 use super::world::{Manner, Outcome, err, ok, world};
 
-/// What an op comes to; None if there is no such op.
+/// What an op comes to; `None` if there is no such op.
 pub(super) async fn on_pool(
     who: &Who,
     name: &str,

@@ -21,7 +21,7 @@ pub(super) type Item = (Value, Option<Value>);
 /// The iterable of an op that maps.
 pub(super) struct Input {
     op: Value,
-    /// A permit for each item that may be read. None if the map decides how far it reads.
+    /// A permit for each item that may be read. `None` if the map decides how far it reads.
     ahead: Option<Rc<Semaphore>>,
     feed: Option<Rc<Feed>>,
 }

@@ -73,7 +73,7 @@ impl AnySemaphore {
         permit.await.expect("nobody closes it").forget();
     }
 
-    /// Gives one back; false if there are as many as there are to be.
+    /// Gives one back; `false` if there are as many as there are to be.
     pub(super) fn release(&self) -> bool {
         match self {
             Self::Unbounded(semaphore) => semaphore.release(1),

@@ -46,7 +46,7 @@ pub(super) enum Object {
 pub(super) type Create = Box<dyn Fn() -> Ready<Result<u64, Infallible>>>;
 
 impl Object {
-    /// One of gevent's; None if there is no such type.
+    /// One of gevent's; `None` if there is no such type.
     pub(super) fn gevent(hub: &SimHub, manner: Manner, spec: &Value) -> Option<Self> {
         Some(match spec["type"].as_str()? {
             "group" => Self::TaskSet(Either::Group(Group::on(hub))),

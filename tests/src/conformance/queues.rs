@@ -68,7 +68,7 @@ macro_rules! on_queue {
 }
 
 impl AnyQueue {
-    /// None if there is no such kind.
+    /// `None` if there is no such kind.
     pub(super) fn new(manner: Manner, kind: &str, limit: Option<usize>) -> Option<Self> {
         let (kind, queue) = match kind {
             "fifo" => (Kind::Joinable, Ordered::Fifo(Queue::unbounded())),

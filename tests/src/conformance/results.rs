@@ -18,7 +18,7 @@ type Results = Pin<Box<dyn Stream<Item = Result<Outcome, ItemError>>>>;
 /// An iterator of the original, which its script may forget without the map being the less for it.
 pub(super) struct Iteration {
     imap: RefCell<Results>,
-    /// A permit for each item that the map may read: it reads one more for each `next`. None if the
+    /// A permit for each item that the map may read: it reads one more for each `next`. `None` if the
     /// map decides how far it reads.
     ahead: Option<Rc<Semaphore>>,
     /// What a task gives that was killed.

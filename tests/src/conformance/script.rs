@@ -113,7 +113,7 @@ async fn run(who: &Who, op: &Value) {
     }
 }
 
-/// What an op comes to; None if there is no such op.
+/// What an op comes to; `None` if there is no such op.
 async fn value_of(who: &Who, name: &str, op: &Value) -> Option<Value> {
     match name {
         "local_get" => {
@@ -176,7 +176,7 @@ pub(super) async fn limited<F: Future>(op: &Value, future: F) -> Option<F::Outpu
 /// An op under way.
 struct Call<'a> {
     who: &'a Who,
-    /// None once it has ended.
+    /// `None` once it has ended.
     number: Option<usize>,
 }
 

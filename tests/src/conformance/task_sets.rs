@@ -38,7 +38,7 @@ impl Either {
     }
 }
 
-/// What an op comes to; None if there is no such op.
+/// What an op comes to; `None` if there is no such op.
 pub(super) async fn run(who: &Who, name: &str, op: &Value, on: &Either) -> Option<Value> {
     let tasks = on.tasks();
     match name {

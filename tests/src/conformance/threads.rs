@@ -145,7 +145,7 @@ async fn settle() {
     }
 }
 
-/// What an op comes to; None if there is no such op.
+/// What an op comes to; `None` if there is no such op.
 pub(super) async fn run(name: &str, op: &Value, threads: &Rc<Threads>) -> Option<Value> {
     let (pool, task, own) = (&threads.pool, (op["task"].clone(), None), Rc::clone(threads));
     match name {

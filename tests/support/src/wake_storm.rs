@@ -78,7 +78,7 @@ impl Flags {
         }
     }
 
-    /// Waits until the future has seen the flag of `round`; false if it does not in time.
+    /// Waits until the future has seen the flag of `round`; `false` if it does not in time.
     fn is_seen(&self, round: usize) -> bool {
         let since = Instant::now();
         while since.elapsed() < PATIENCE {

@@ -55,7 +55,7 @@ impl Iterator for BadInput {
 }
 
 on_every_hub! {
-    async fn a_map_s_function_that_panics_when_it_is_dropped_harms_nobody(hub) {
+    async fn map_s_function_that_panics_when_it_is_dropped_harms_nobody(hub) {
         let (pool, bad) = (Pool::on(hub, 1), BadDrop);
         let work = move |n: u32| {
             let _bad = &bad;
@@ -65,7 +65,7 @@ on_every_hub! {
         assert_eq!(pool.map(|n| async move { n }, [1]).await.unwrap(), [1]);
     }
 
-    async fn an_input_that_panics_twice_ends_its_map_with_the_first(hub) {
+    async fn input_that_panics_twice_ends_its_map_with_the_first(hub) {
         let pool = Pool::on(hub, 1);
         let failure = pool.map(|n| async move { n }, BadInput(BadDrop)).await.unwrap_err();
         assert_eq!(failure.into_error().why(), "panicked: an iterator");
@@ -83,7 +83,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_callback_whose_panic_panics_keeps_nobody_asleep(hub) {
+    async fn callback_whose_panic_panics_keeps_nobody_asleep(hub) {
         let open = gate();
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         greenlet.link(|_| std::panic::resume_unwind(Box::new(BadDrop)));
@@ -91,7 +91,7 @@ on_every_hub! {
         greenlet.await.unwrap();
     }
 
-    async fn a_guard_that_panics_keeps_nobody_asleep(hub) {
+    async fn guard_that_panics_keeps_nobody_asleep(hub) {
         let (task, greenlet) = pair(yield_now(), BadDrop);
         spawn_on(hub, task).detach();
         greenlet.await.unwrap();
@@ -160,7 +160,7 @@ fn hub_stop_ends_a_map_whose_item_ahead_panics_when_dropped() {
 }
 
 #[test]
-fn a_reason_that_panics_when_it_is_dropped_harms_no_hub() {
+fn reason_that_panics_when_it_is_dropped_harms_no_hub() {
     #[derive(Debug)]
     struct BadReason(BadDrop);
 
@@ -219,7 +219,7 @@ fn item_and_check_may_both_panic_during_a_panic() {
 }
 
 #[test]
-fn an_item_comes_back_though_its_thread_is_about_to_end() {
+fn item_comes_back_though_its_thread_is_about_to_end() {
     thread_local! {
         static KEPT: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
     }

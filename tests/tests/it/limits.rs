@@ -65,7 +65,7 @@ on_every_hub! {
 }
 
 #[test]
-fn moved_limit_runs_out_to_the_instant() {
+fn moved_limit_expires_to_the_instant() {
     const SECOND: Duration = Duration::from_secs(1);
     let sim = SimHub::new();
     sim.block_on(async {

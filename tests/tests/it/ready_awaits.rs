@@ -183,7 +183,7 @@ fn endless_main_future_is_limited() {
 }
 
 #[test]
-fn virtual_time_stands_still_while_an_await_is_put_off() {
+fn virtual_time_stands_still_while_an_await_is_deferred() {
     for row in rows() {
         let sim = SimHub::new();
         spawn_on(&sim, (row.endless)(gate())).detach();
@@ -196,7 +196,7 @@ fn virtual_time_stands_still_while_an_await_is_put_off() {
 }
 
 #[test]
-fn await_made_of_others_is_put_off_once() {
+fn await_made_of_others_is_deferred_once() {
     let event = set();
     let mut cx = Context::from_waker(Waker::noop());
     let _budget = Budget::open();

@@ -12,7 +12,7 @@ use spinney::{Event, Pool, Queue, Semaphore, block_on, joinall, sleep, yield_now
 use spinney_sim::SimHub;
 
 #[test]
-fn a_thousand_seeds_of_a_pool_of_fifty_keep_its_promises() {
+fn thousand_seeds_of_a_pool_of_fifty_keep_its_promises() {
     SimHub::check(0..1000, |sim| {
         let pool = Pool::on(sim, 7);
         let (running, done) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
@@ -37,7 +37,7 @@ fn a_thousand_seeds_of_a_pool_of_fifty_keep_its_promises() {
 
 #[test]
 #[should_panic(expected = "replay it with SimHub::seeded(")]
-fn a_planted_race_is_found() {
+fn planted_race_is_found() {
     SimHub::check(0..100, |sim| {
         let number = Rc::new(Cell::new(0));
         let add_one = |number: Rc<Cell<u32>>| async move {
@@ -52,7 +52,7 @@ fn a_planted_race_is_found() {
 }
 
 #[test]
-fn a_seed_that_failed_fails_again() {
+fn seed_that_failed_fails_again() {
     let order = |seed| {
         let (sim, order) = (SimHub::seeded(seed), Rc::new(Cell::new(0_u64)));
         let greenlets = (0..10).map(|n| {
@@ -68,7 +68,7 @@ fn a_seed_that_failed_fails_again() {
 }
 
 #[test]
-fn a_deadlock_tells_who_waits_where() {
+fn deadlock_tells_who_waits_where() {
     let sim = SimHub::new();
     let never = Rc::new(Event::new());
     let slots = Rc::new(Semaphore::new(0));
@@ -90,7 +90,7 @@ fn a_deadlock_tells_who_waits_where() {
 }
 
 #[test]
-fn a_deadlock_of_two_greenlets_names_both() {
+fn deadlock_of_two_greenlets_names_both() {
     let sim = SimHub::new();
     let first = spawn_on(&sim, std::future::pending::<()>());
     let handle = first.handle().clone();
@@ -113,7 +113,7 @@ macro_rules! stuck {
 }
 
 #[test]
-fn a_deadlock_tells_who_waits_at_which_queue() {
+fn deadlock_tells_who_waits_at_which_queue() {
     let (sim, mut stuck) = (SimHub::new(), Vec::new());
     let (empty, full) = (Rc::new(Queue::<u32>::unbounded()), Rc::new(Queue::bounded(1)));
     let (channel, jobs) = (Rc::new(Channel::new()), Rc::new(JoinableQueue::unbounded()));
@@ -129,7 +129,7 @@ fn a_deadlock_tells_who_waits_at_which_queue() {
 }
 
 #[test]
-fn a_deadlock_tells_who_waits_at_which_lock() {
+fn deadlock_tells_who_waits_at_which_lock() {
     let (sim, mut stuck) = (SimHub::new(), Vec::new());
     let (seats, changed) = (Rc::new(Semaphore::new(1)), Rc::new(Condition::new()));
     let (lock, barrier) = (Rc::new(RLock::new()), Rc::new(Barrier::new(2)));
@@ -148,7 +148,7 @@ fn a_deadlock_tells_who_waits_at_which_lock() {
 }
 
 #[test]
-fn a_deadlock_tells_who_waits_for_a_pool() {
+fn deadlock_tells_who_waits_for_a_pool() {
     let (sim, mut stuck) = (SimHub::new(), Vec::new());
     let [pool, other] = [(); 2].map(|()| Pool::on(&sim, 1));
     let (full, pool) = (Rc::new(pool), Rc::new(other));

@@ -13,17 +13,17 @@ use spinney_tests::{SEEDS, SimHub, on_every_hub};
 const SECOND: Duration = Duration::from_secs(1);
 
 on_every_hub! {
-    async fn a_sleep_of_zero_gives_way_once(_hub) {
+    async fn sleep_of_zero_yields_once(_hub) {
         let mut asleep = sleep(Duration::ZERO);
         assert!(poll_once(&mut asleep).await.is_none());
         assert!(poll_once(&mut asleep).await.is_some());
     }
 
-    async fn a_sleep_until_a_time_that_has_passed_is_ready_at_once(_hub) {
+    async fn sleep_until_a_time_that_has_passed_is_ready_at_once(_hub) {
         assert!(poll_once(sleep_until(Clock::current().now())).await.is_some());
     }
 
-    async fn a_sleep_beyond_all_time_is_never_over(_hub) {
+    async fn sleep_beyond_all_time_is_never_over(_hub) {
         assert!(poll_once(sleep(Duration::MAX)).await.is_none());
     }
 
@@ -40,7 +40,7 @@ on_every_hub! {
         assert_eq!(spawn_on(hub, async { 42 }).within(Duration::MAX).await.unwrap().unwrap(), 42);
     }
 
-    async fn a_limit_on_a_borrow_leaves_the_future_to_go_on(hub) {
+    async fn limit_on_a_borrow_leaves_the_future_to_go_on(hub) {
         let mut greenlet = spawn_on(hub, async { yield_now().await; 42 });
         if let Ok(result) = (&mut greenlet).within(Duration::ZERO).await {
             assert_eq!(result.unwrap(), 42);
@@ -49,14 +49,14 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_limit_on_a_spawn_gives_its_place_up(hub) {
+    async fn limit_on_a_spawn_gives_its_place_up(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         assert!(pool.spawn(async {}).within(Duration::ZERO).await.is_err());
         assert_eq!(pool.waiting(), 0);
     }
 
-    async fn the_limit_comes_first_in_the_verb(_hub) {
+    async fn limit_comes_first_in_the_verb(_hub) {
         assert_eq!(timeout(Duration::MAX, ready(42)).await, Ok(42));
     }
 }
@@ -69,7 +69,7 @@ fn on_sim_hubs(test: &impl AsyncFn(&SimHub)) {
 }
 
 #[test]
-fn a_sleep_takes_its_time_to_the_instant() {
+fn sleep_takes_its_time_to_the_instant() {
     on_sim_hubs(&async |sim| {
         sleep(90 * SECOND).await;
         assert_eq!(sim.elapsed(), 90 * SECOND);
@@ -95,7 +95,7 @@ fn sleeps_one_after_the_other_add_up() {
 }
 
 #[test]
-fn the_time_of_a_sleep_runs_from_its_first_poll() {
+fn time_of_a_sleep_runs_from_its_first_poll() {
     on_sim_hubs(&async |sim| {
         let late = sleep(SECOND);
         sleep(SECOND).await;
@@ -105,7 +105,7 @@ fn the_time_of_a_sleep_runs_from_its_first_poll() {
 }
 
 #[test]
-fn a_sleep_until_an_instant_ends_then() {
+fn sleep_until_an_instant_ends_then() {
     on_sim_hubs(&async |sim| {
         let at = sim.now() + 5 * SECOND;
         sleep(SECOND).await;
@@ -132,7 +132,7 @@ fn sleepers_wake_in_the_order_of_their_times() {
 }
 
 #[test]
-fn a_limit_ends_a_wait_to_the_instant() {
+fn limit_ends_a_wait_to_the_instant() {
     on_sim_hubs(&async |sim| {
         let late = pending::<()>().within(3 * SECOND).await.unwrap_err();
         assert_eq!((late.limit(), sim.elapsed()), (3 * SECOND, 3 * SECOND));
@@ -148,7 +148,7 @@ fn what_ends_before_its_limit_takes_no_longer_than_itself() {
 }
 
 #[test]
-fn of_nested_limits_the_first_to_run_out_is_reported() {
+fn of_nested_limits_the_first_to_expire_is_reported() {
     on_sim_hubs(&async |sim| {
         let inner = pending::<()>().within(SECOND).within(2 * SECOND).await;
         assert_eq!(inner.unwrap().unwrap_err().limit(), SECOND);
@@ -158,7 +158,7 @@ fn of_nested_limits_the_first_to_run_out_is_reported() {
 }
 
 #[test]
-fn a_dropped_sleep_leaves_no_timer_behind() {
+fn dropped_sleep_leaves_no_timer_behind() {
     let sim = SimHub::new();
     sim.block_on(async { assert!(poll_once(sleep(SECOND)).await.is_none()) });
     assert!(sim.try_block_on(pending::<()>()).is_err());
@@ -166,7 +166,7 @@ fn a_dropped_sleep_leaves_no_timer_behind() {
 }
 
 #[test]
-fn a_limit_on_a_join_leaves_the_members_running() {
+fn limit_on_a_join_leaves_the_members_running() {
     on_sim_hubs(&async |sim| {
         let pool = Pool::on(sim, 1);
         let member = pool.spawn(sleep(3 * SECOND)).await;
@@ -177,7 +177,7 @@ fn a_limit_on_a_join_leaves_the_members_running() {
 }
 
 #[test]
-fn a_pool_of_two_takes_half_the_time() {
+fn pool_of_two_takes_half_the_time() {
     on_sim_hubs(&async |sim| {
         let pool = Pool::on(sim, 2);
         pool.map(|_| sleep(SECOND), 0..10).await.unwrap();

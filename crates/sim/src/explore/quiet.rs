@@ -61,7 +61,7 @@ fn wrap() {
     }));
 }
 
-/// Notes a panic; false if it is to be printed.
+/// Notes a panic; `false` if it is to be printed.
 fn note(info: &PanicHookInfo<'_>) -> bool {
     let note = |noted: &RefCell<Option<Noted>>| {
         let mut noted = noted.borrow_mut();

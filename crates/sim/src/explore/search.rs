@@ -287,7 +287,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Turns `path` into the start of the next one with at most `delays` delays; false if there is none.
+/// Turns `path` into the start of the next one with at most `delays` delays; `false` if there is none.
 /// Notes whether that bound kept any out.
 fn advance(path: &mut Vec<Choice>, delays: usize, bounded: &mut bool) -> bool {
     let mut before = cost(path);

@@ -23,7 +23,7 @@ fn spawn_sleeper(sim: &SimHub, log: &Log, name: u32, length: Duration) {
 }
 
 #[test]
-fn a_sleep_takes_its_time_and_no_real_time() {
+fn sleep_takes_its_time_and_no_real_time() {
     let (sim, real) = (SimHub::new(), Instant::now());
     sim.block_on(sleep(100 * YEAR));
     assert_eq!(sim.elapsed(), 100 * YEAR);
@@ -31,7 +31,7 @@ fn a_sleep_takes_its_time_and_no_real_time() {
 }
 
 #[test]
-fn the_clock_inside_is_the_hub_s() {
+fn clock_inside_is_the_hub_s() {
     let sim = SimHub::new();
     let start = sim.now();
     sim.block_on(async {
@@ -75,7 +75,7 @@ fn timers_that_are_due_together_ring_in_the_order_they_were_set() {
 }
 
 #[test]
-fn a_time_limit_runs_out_in_virtual_time() {
+fn time_limit_expires_in_virtual_time() {
     let sim = SimHub::new();
     let late = sim.block_on(sleep(YEAR).within(SECOND));
     assert_eq!(late.unwrap_err().limit(), SECOND);
@@ -83,7 +83,7 @@ fn a_time_limit_runs_out_in_virtual_time() {
 }
 
 #[test]
-fn a_dropped_timer_does_not_move_the_clock() {
+fn dropped_timer_does_not_move_the_clock() {
     let sim = SimHub::new();
     sim.block_on(sleep(SECOND).within(YEAR)).unwrap();
     sim.run_until_idle();
@@ -107,7 +107,7 @@ fn advancing_wakes_those_whose_time_has_come() {
 }
 
 #[test]
-fn advancing_from_inside_wakes_when_the_caller_gives_way() {
+fn advancing_from_inside_wakes_when_the_caller_yields() {
     let (sim, log) = (SimHub::new(), Log::default());
     spawn_sleeper(&sim, &log, 1, SECOND);
     sim.block_on(async {
@@ -120,7 +120,7 @@ fn advancing_from_inside_wakes_when_the_caller_gives_way() {
 }
 
 #[test]
-fn sleep_of_zero_gives_way_and_one_until_the_past_does_not() {
+fn sleep_of_zero_yields_and_one_until_the_past_does_not() {
     let sim = SimHub::new();
     let start = sim.now();
     sim.advance(SECOND);
@@ -142,7 +142,7 @@ fn sleep_of_zero_gives_way_and_one_until_the_past_does_not() {
 }
 
 #[test]
-fn a_sleep_beyond_what_the_clock_can_name_is_never_over() {
+fn sleep_beyond_what_the_clock_can_name_is_never_over() {
     let sim = SimHub::new();
     sim.try_block_on(sleep(Duration::MAX)).unwrap_err();
     assert_eq!(sim.block_on(sleep(SECOND).within(Duration::MAX)), Ok(()));
@@ -150,7 +150,7 @@ fn a_sleep_beyond_what_the_clock_can_name_is_never_over() {
 }
 
 #[test]
-fn of_nested_limits_the_one_that_runs_out_first_is_reported() {
+fn first_of_nested_limits_to_expire_is_reported() {
     let sim = SimHub::new();
     let inner = sim.block_on(sleep(YEAR).within(SECOND).within(2 * SECOND));
     assert_eq!(inner.unwrap().unwrap_err().limit(), SECOND);

@@ -13,12 +13,12 @@ use crate::{GiveWay, Wait};
 
 /// The future of [`OrderedQueue::get`].
 ///
-/// Dropping it gives up its place; an item that it was given goes to the next getter, or back to its
-/// old place in the queue.
+/// Dropping it leaves the line; an item that it was given already goes to the next getter, or back
+/// to its old place in the queue.
 ///
 /// # Panics
 ///
-/// If it is polled again after it has finished.
+/// Panics if it is polled again after it has finished.
 ///
 /// ```
 /// let queue = spinney_sync::Queue::bounded(1);
@@ -62,11 +62,11 @@ impl<T, O: Order<T>> fmt::Debug for Get<'_, T, O> {
 
 /// The future of [`OrderedQueue::peek`].
 ///
-/// Dropping it gives up its place, and drops a copy that it was given; no other waiter is affected.
+/// Dropping it leaves the line, and drops a copy that it was given; no other waiter is affected.
 ///
 /// # Panics
 ///
-/// If it is polled again after it has finished, or if the item's [`Clone`] panics.
+/// Panics if it is polled again after it has finished, or if the item's [`Clone`] panics.
 ///
 /// ```
 /// let queue = spinney_sync::Queue::bounded(1);
@@ -111,12 +111,12 @@ impl<T, O: Order<T>> fmt::Debug for Peek<'_, T, O> {
 
 /// The future of [`OrderedQueue::put`].
 ///
-/// Dropping it gives up its place, and drops the item unless it was put.
+/// Dropping it leaves the line, and drops the item unless it was put.
 ///
 /// # Panics
 ///
-/// If it is polled again after it has finished or its item was taken back, or if comparing the item
-/// panics.
+/// Panics if it is polled again after it has finished or its item was taken back, or if comparing
+/// the item panics.
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
@@ -140,9 +140,9 @@ pub struct Put<'a, T, O: Order<T> = Fifo> {
 }
 
 enum Stage<N> {
-    /// Not polled. A put has its item.
+    /// Not polled yet. A put holds its item.
     New(N),
-    /// In the line, under this ticket. The queue has the item of a put.
+    /// In the line, with this ticket. The queue holds the item of a put.
     Waiting(u64),
     Done,
 }
@@ -156,12 +156,12 @@ impl<'a, T, O: Order<T>> Put<'a, T, O> {
         Self { queue, stage: Stage::New(item), at, give_way: GiveWay::default() }
     }
 
-    /// Gives up, and returns the item; None if it was put already. So a put under a time limit loses
-    /// nothing: `(&mut put).within(limit)`.
+    /// Cancels the put and returns the item; `None` if it was put already. So a put under a time
+    /// limit loses nothing: `(&mut put).within(limit)`.
     ///
     /// # Panics
     ///
-    /// If comparing the item has panicked.
+    /// Panics if comparing the item has panicked.
     pub fn take_back(&mut self) -> Option<T> {
         Some(self.leave()?.unwrap_or_else(|panic| resume_unwind(panic)))
     }
@@ -176,7 +176,7 @@ impl<'a, T, O: Order<T>> Put<'a, T, O> {
     }
 }
 
-/// The item is not pinned in place.
+/// No field is structurally pinned.
 impl<T, O: Order<T>> Unpin for Put<'_, T, O> {}
 
 impl<T, O: Order<T>> Future for Put<'_, T, O> {
@@ -202,7 +202,7 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
                 }
                 polled
             }
-            Stage::Done => panic!("polled after it had finished"),
+            Stage::Done => panic!("polled after it has finished"),
         });
         polled.map_err(|refusal| match refusal {
             Ok(item) => ShutDown(item),
@@ -260,7 +260,7 @@ impl<T> Turn<T> {
                         Poll::Pending
                     }
                 }),
-                Stage::Done => panic!("polled after it had finished"),
+                Stage::Done => panic!("polled after it has finished"),
             };
             match polled {
                 Poll::Ready(answer) => {
@@ -275,7 +275,7 @@ impl<T> Turn<T> {
         })
     }
 
-    /// Waits for another item, after it has finished.
+    /// Starts a wait for another item, after it has finished.
     #[cfg(feature = "stream")]
     pub(super) fn again(&mut self) {
         self.stage = Stage::New(());

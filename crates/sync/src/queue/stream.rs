@@ -1,4 +1,4 @@
-//! [`Items`]: a queue's items as a stream.
+//! [`Items`]: the items of a queue as a stream.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,12 +16,12 @@ use super::state::Want;
 use super::{Fifo, OrderedQueue};
 
 impl<T, O: Order<T>> OrderedQueue<T, O> {
-    /// The items as a stream that borrows the queue. Each is [taken](Self::get) when the stream is
-    /// polled for it; the stream ends when the queue was shut down and is empty.
+    /// Returns the items as a stream that borrows the queue. Each is [taken](Self::get) when the
+    /// stream is polled for it; the stream ends when the queue was shut down and is empty.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream loses no item, as with [`get`](Self::get).
+    /// Dropping the stream loses no item, like dropping [`get`](Self::get).
     ///
     /// Python: `for item in queue`.
     #[track_caller]
@@ -29,7 +29,8 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         Items::of(self)
     }
 
-    /// The items as a stream that keeps the queue alive; otherwise as [`stream`](Self::stream).
+    /// Returns the items as a stream that keeps the queue alive; otherwise like
+    /// [`stream`](Self::stream).
     ///
     /// # Cancel safety
     ///
@@ -56,7 +57,7 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
 
 /// The stream of [`OrderedQueue::stream`], over any kind of pointer to a queue.
 ///
-/// Dropping it gives up its place and loses no item.
+/// Dropping it leaves the line and loses no item.
 ///
 /// ```
 /// use futures_lite::{StreamExt, future};
@@ -84,8 +85,7 @@ where
     Q: Deref<Target = OrderedQueue<T, O>>,
     O: Order<T>,
 {
-    /// The items of `queue`, which is any kind of pointer to a queue: [`OrderedQueue::stream`] for
-    /// an `Rc`.
+    /// Returns the items of `queue`, any pointer to a queue: [`OrderedQueue::stream`] for an `Rc`.
     #[track_caller]
     pub fn of(queue: Q) -> Self {
         let turn = Turn::new(Want::Get, "Queue::get", Location::caller());
@@ -93,7 +93,7 @@ where
     }
 }
 
-/// The pointer is not pinned in place.
+/// No field is structurally pinned.
 impl<Q, T, O> Unpin for Items<Q, T, O>
 where
     Q: Deref<Target = OrderedQueue<T, O>>,

@@ -46,7 +46,7 @@ pub struct ThreadImap<T> {
     source: Arc<dyn Source<T>>,
     /// The results to read next. The mutex is never locked: it makes the stream `Sync` if `T` is not.
     taken: Mutex<Taken<T>>,
-    /// None once it is detached.
+    /// `None` once it is detached.
     pool: Option<ThreadPool>,
     /// Whether the map was stopped.
     stopped: bool,
@@ -105,7 +105,7 @@ impl<T> ThreadImap<T> {
         Self { source, taken, pool: Some(pool), stopped: false, alarm: None, give_way, at }
     }
 
-    /// Waits for the next result; None when there will be no more. What `StreamExt::next` does, without the
+    /// Waits for the next result; `None` when there will be no more. What `StreamExt::next` does, without the
     /// trait.
     ///
     /// # Cancel safety

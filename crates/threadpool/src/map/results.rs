@@ -151,7 +151,7 @@ impl<T> Results<T> {
         }
     }
 
-    /// The map begins, with an item to run. Returns false if the pool was closed.
+    /// The map begins, with an item to run. Returns `false` if the pool was closed.
     pub(crate) fn begin(&self) -> bool {
         let counted = self.workers.begin_map(&self.outcomes);
         self.lock().counted = counted;
@@ -173,7 +173,7 @@ impl<T> Results<T> {
         self.lock().queued.len()
     }
 
-    /// A thread has the turn `key`. Returns false if the map was abandoned before.
+    /// A thread has the turn `key`. Returns `false` if the map was abandoned before.
     pub(crate) fn begin_turn(&self, key: u64) -> bool {
         let mut state = self.lock();
         let at = state.queued.iter().position(|queued| *queued == key);
@@ -342,7 +342,7 @@ impl<T> Results<T> {
         }
     }
 
-    /// For the reader: the next result, or None when there will be no more; and how many threads the map
+    /// For the reader: the next result, or `None` when there will be no more; and how many threads the map
     /// takes on for the room that this makes. `taken` is the reader's own: once all items are done it gets all
     /// results together.
     pub(crate) fn poll_next(

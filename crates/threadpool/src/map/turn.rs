@@ -54,7 +54,7 @@ struct Feed<I: Iterator> {
 
 /// The items that are left. One is taken ahead, so that the end of the input is known when it is reached.
 struct Input<I: Iterator> {
-    /// None once the input is over.
+    /// `None` once the input is over.
     items: Option<I>,
     ahead: Option<I::Item>,
 }
@@ -117,7 +117,7 @@ where
 
 impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
     /// Runs items for as long as there are any that may be run, or one that was opened if it is `for_one`;
-    /// true if there may be more, but others wait for this thread.
+    /// `true` if there may be more, but others wait for this thread.
     fn run_items(&self, greenlets: &mut ItemGreenlets, for_one: bool) -> bool {
         if !for_one && !self.results.open() {
             return false;
@@ -264,7 +264,7 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         Ok(self.func()(item))
     }
 
-    /// Blocks this thread for the time before a further try. Returns false if the pool is killed meanwhile.
+    /// Blocks this thread for the time before a further try. Returns `false` if the pool is killed meanwhile.
     fn rest(&self, pause: Duration) -> bool {
         let killed = &self.workers.killed;
         if pause.is_zero() || killed.is_set() {

@@ -23,7 +23,7 @@ fn held_up() -> (ThreadPool, Gate) {
 }
 
 #[test]
-fn a_plain_thread_may_wait() {
+fn plain_thread_may_wait() {
     let (pool, gate) = held_up();
     let result = block_on(pool.spawn(|| 42));
     let waiting = thread::spawn(move || result.wait().unwrap());
@@ -53,7 +53,7 @@ fn it_is_ready_when_the_closure_has_ended() {
 }
 
 #[test]
-fn a_closure_that_is_killed_in_the_queue_never_runs() {
+fn closure_that_is_killed_in_the_queue_never_runs() {
     let (pool, gate) = held_up();
     let argument = Arc::new(());
     let mine = Arc::clone(&argument);
@@ -72,7 +72,7 @@ fn a_closure_that_is_killed_in_the_queue_never_runs() {
 }
 
 #[test]
-fn a_closure_that_has_started_cannot_be_stopped() {
+fn closure_that_has_started_cannot_be_stopped() {
     let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
     let running = block_on(pool.spawn(move || {
@@ -87,7 +87,7 @@ fn a_closure_that_has_started_cannot_be_stopped() {
 }
 
 #[test]
-fn a_kill_waits_for_the_end() {
+fn kill_waits_for_the_end() {
     let (pool, gate) = held_up();
     let queued = block_on(pool.spawn(|| 42));
     let handle = queued.handle().clone();
@@ -112,7 +112,7 @@ fn dropping_it_lets_the_closure_run_and_drops_the_result() {
 }
 
 #[test]
-fn a_result_that_is_there_is_dropped_with_its_owner() {
+fn result_that_is_there_is_dropped_with_its_owner() {
     let (pool, counted) = (ThreadPool::new(1), Arc::new(()));
     let result = Arc::clone(&counted);
     let owner = block_on(pool.spawn(move || result));
@@ -194,7 +194,7 @@ fn abort_of_a_closure_that_runs_leaves_its_result() {
 }
 
 #[test]
-fn a_closure_that_has_started_or_ended_cannot_be_cancelled() {
+fn closure_that_has_started_or_ended_cannot_be_cancelled() {
     let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
     let running = pool.submit(move || (held.pass(), 42).1);
@@ -239,7 +239,7 @@ fn timed_wait_gives_the_result_handle_back() {
 }
 
 #[test]
-fn a_link_is_called_once_by_the_thread_of_the_closure_or_later() {
+fn link_is_called_once_by_the_thread_of_the_closure_or_later() {
     let (pool, gate) = held_up();
     let (send, calls) = channel();
     let result = pool.submit(|| thread::current().id());
@@ -279,7 +279,7 @@ fn results_can_be_joined_together_with_greenlets() {
 }
 
 #[test]
-fn a_closure_is_one_greenlet_whenever_its_handle_is_asked_for() {
+fn closure_is_one_greenlet_whenever_its_handle_is_asked_for() {
     let (pool, gate) = held_up();
     let inside = || Handle::current().unwrap();
     let asked_before = pool.submit(inside);
@@ -344,7 +344,7 @@ fn closure_is_the_child_of_its_spawner() {
 }
 
 #[test]
-fn the_owner_goes_on_when_all_links_have_been_told() {
+fn owner_goes_on_when_all_links_have_been_told() {
     let (pool, gate) = held_up();
     let link = Gate::default();
     let held = link.clone();
@@ -358,7 +358,7 @@ fn the_owner_goes_on_when_all_links_have_been_told() {
 }
 
 #[test]
-fn a_result_that_was_given_up_lets_go_of_its_waker() {
+fn result_that_was_given_up_lets_go_of_its_waker() {
     let (pool, gate) = held_up();
     let mut result = pool.submit(|| 42);
     let counted = Arc::new(NoWake);

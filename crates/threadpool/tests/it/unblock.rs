@@ -10,7 +10,7 @@ use spinney_test_support::Gate;
 use spinney_threadpool::{ThreadPool, unblock};
 
 #[test]
-fn a_closure_runs_on_another_thread() {
+fn closure_runs_on_another_thread() {
     let here = thread::current().id();
     assert_ne!(LocalHub::new().block_on(unblock(|| thread::current().id())).unwrap(), here);
     assert_eq!(unblock(|| 42).wait().unwrap(), 42);
@@ -26,7 +26,7 @@ fn it_starts_though_nobody_waits_for_it() {
 }
 
 #[test]
-fn a_panic_comes_out_at_the_result() {
+fn panic_comes_out_at_the_result() {
     let line = line!() + 1;
     let failure = block_on(unblock(|| panic!("no luck"))).unwrap_err();
     let (text, id) = (failure.to_string(), failure.task().unwrap().id());

@@ -26,7 +26,7 @@ pub(super) struct Call<'a> {
     pub(super) began: usize,
     pub(super) ended: Option<usize>,
     pub(super) ticks: (u64, u64),
-    /// None if it was interrupted, or never ended.
+    /// `None` if it was interrupted, or never ended.
     pub(super) result: Option<&'a Value>,
 }
 

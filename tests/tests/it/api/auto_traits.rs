@@ -199,7 +199,7 @@ fn streams_are_for_any_thread_where_their_results_are() {
 }
 
 #[test]
-fn a_map_is_for_any_thread_where_its_results_are() {
+fn map_is_for_any_thread_where_its_results_are() {
     is_movable::<Map<SendOnly>>();
     is_shared::<Map<u32>>();
     is_movable::<ThreadMap<SendOnly>>();

@@ -10,7 +10,7 @@ use spinney::task::{GreenletExit, spawn_on};
 use spinney::{Failure, Group, LocalHub, Queue, Timeout, Within};
 
 #[test]
-fn a_timeout_is_an_error_of_io() {
+fn timeout_is_an_error_of_io() {
     async fn read() -> io::Result<()> {
         pending::<io::Result<()>>().within(Duration::ZERO).await?
     }
@@ -20,7 +20,7 @@ fn a_timeout_is_an_error_of_io() {
 }
 
 #[test]
-fn a_failure_is_made_of_a_kill_or_a_panic() {
+fn failure_is_made_of_a_kill_or_a_panic() {
     assert!(Failure::from(GreenletExit::new()).is_killed());
     let hub = LocalHub::new();
     let failure = hub.block_on(spawn_on(&hub, async { panic!("no luck") })).unwrap_err();
@@ -29,7 +29,7 @@ fn a_failure_is_made_of_a_kill_or_a_panic() {
 }
 
 #[test]
-fn a_part_of_an_error_is_one() {
+fn part_of_an_error_is_one() {
     assert_eq!(TryAcquireError::from(Closed), TryAcquireError::Closed);
     let hub = LocalHub::new();
     hub.block_on(async {

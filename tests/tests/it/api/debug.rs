@@ -191,7 +191,7 @@ impl Executor for Silent {
 }
 
 #[test]
-fn a_map_asks_for_no_text_of_its_hub_or_its_results() {
+fn map_asks_for_no_text_of_its_hub_or_its_results() {
     struct Opaque;
     let pool = Pool::on(&Silent, 2);
     let opaque = |()| async { Opaque };

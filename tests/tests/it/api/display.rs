@@ -106,18 +106,18 @@ fn of_maps() {
         assert!(is_timeout(&text(failed), "greenlet "));
         pool.close();
         let closed = pool.map(|()| ready(()), [()]).await.unwrap_err();
-        assert_eq!(text(closed), "item 0 was killed: it is closed");
+        assert_eq!(text(closed), "item 0 was killed: it was closed");
     });
 }
 
 #[test]
 fn of_primitives() {
-    assert_eq!(text(Closed), "it is closed");
+    assert_eq!(text(Closed), "it was closed");
     let none: TryAcquireError = Semaphore::new(0).try_acquire().unwrap_err();
     assert_eq!(text(none), "not enough permits are free");
     assert_eq!(text(TryAcquireError::Closed), text(Closed));
     let more: OverRelease = BoundedSemaphore::new(1).release(1).unwrap_err();
-    assert_eq!(text(more), "more permits were given back than are out");
+    assert_eq!(text(more), "more permits were returned than are out");
     let stranger: NotOwner = RLock::new().release(&Owner::current()).unwrap_err();
     assert_eq!(text(stranger), "the lock is not held by this owner");
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 #[test]
-fn the_first_program_of_the_readme_runs() {
+fn first_program_of_the_readme_runs() {
     let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
     let (_, program) = readme.split_once("```rust\n").unwrap();
     let (program, _) = program.split_once("```").unwrap();

@@ -14,7 +14,7 @@ use spinney_tests::tools::{
 use spinney_tests::{Dropped, on_every_hub};
 
 on_every_hub! {
-    async fn a_pile_gives_results_in_the_order_in_which_tasks_end(hub) {
+    async fn pile_gives_results_in_the_order_in_which_tasks_end(hub) {
         let gates = [gate(), gate(), gate()];
         let pile = GreenPile::on(&GreenPool::on(hub, 3));
         for (n, open) in gates.iter().enumerate() {
@@ -27,12 +27,12 @@ on_every_hub! {
         }
     }
 
-    async fn an_empty_pile_has_nothing_to_give(hub) {
+    async fn empty_pile_has_nothing_to_give(hub) {
         let pile = GreenPile::<(), _>::on(&GreenPool::on(hub, 3));
         assert!(pile.next().await.is_none());
     }
 
-    async fn a_pile_that_ran_out_goes_on_with_the_next_spawn(hub) {
+    async fn pile_that_expired_goes_on_with_the_next_spawn(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 3));
         for n in 0..3 {
             pile.spawn(async move { n }).await;
@@ -41,7 +41,7 @@ on_every_hub! {
         }
     }
 
-    async fn the_length_of_a_pile_is_what_was_not_taken(hub) {
+    async fn length_of_a_pile_is_what_was_not_taken(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 3));
         assert!(pile.is_empty());
         for n in 0..3 {
@@ -54,7 +54,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_failed_task_comes_out_and_the_pile_goes_on(hub) {
+    async fn failed_task_comes_out_and_the_pile_goes_on(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 1));
         pile.spawn(async { blow_up("no luck") }).await;
         assert_eq!(pile.next().await.unwrap().unwrap_err().why(), "panicked: no luck");
@@ -62,13 +62,13 @@ on_every_hub! {
         assert_eq!(pile.next().await.unwrap().unwrap(), 42);
     }
 
-    async fn a_killed_task_comes_out_as_killed(hub) {
+    async fn killed_task_comes_out_as_killed(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 1));
         pile.spawn(stuck(gate(), ())).await.kill_now();
         assert!(pile.next().await.unwrap().unwrap_err().is_killed());
     }
 
-    async fn a_pile_is_a_stream(hub) {
+    async fn pile_is_a_stream(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 2));
         for n in 0..5 {
             pile.spawn(async move { n }).await;
@@ -145,7 +145,7 @@ on_every_hub! {
         assert!(gauge.peak() <= 2, "{} ran at once", gauge.peak());
     }
 
-    async fn a_spawn_from_inside_a_full_pool_runs_in_place(hub) {
+    async fn spawn_from_inside_a_full_pool_runs_in_place(hub) {
         let pool = GreenPool::on(hub, 1);
         let inside = pool.clone();
         let outer = pool.spawn(async move {
@@ -157,7 +157,7 @@ on_every_hub! {
         assert_eq!(outer.await.await.unwrap(), (42, 1));
     }
 
-    async fn a_panic_of_work_in_place_comes_out_at_its_own_greenlet(hub) {
+    async fn panic_of_work_in_place_comes_out_at_its_own_greenlet(hub) {
         let pool = GreenPool::on(hub, 1);
         let inside = pool.clone();
         let outer = pool.spawn(async move { inside.spawn(async { blow_up("no luck") }).await.await });
@@ -172,7 +172,7 @@ on_every_hub! {
         assert_eq!(outer.await.unwrap(), 42);
     }
 
-    async fn a_spawn_from_inside_a_pool_with_room_takes_a_slot(hub) {
+    async fn spawn_from_inside_a_pool_with_room_takes_a_slot(hub) {
         let (pool, meeting) = (GreenPool::on(hub, 2), Count::to(2));
         let inside = pool.clone();
         let outer = pool.spawn(async move {

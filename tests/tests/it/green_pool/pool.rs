@@ -16,7 +16,7 @@ use spinney_tests::tools::{
 use spinney_tests::{Dropped, on_every_hub};
 
 on_every_hub! {
-    async fn a_member_does_not_wait_behind_those_who_wait(hub) {
+    async fn member_does_not_wait_behind_those_who_wait(hub) {
         let (pool, open) = (GreenPool::on(hub, 1), gate());
         let (inside, enter) = (pool.clone(), Arc::clone(&open));
         let member = pool.spawn(async move {
@@ -87,7 +87,7 @@ on_every_hub! {
         assert_eq!((pool.running(), pool.free(), pool.waiting()), (0, 2, 0));
     }
 
-    async fn a_kill_of_the_member_drops_what_it_runs_in_place(hub) {
+    async fn kill_of_the_member_drops_what_it_runs_in_place(hub) {
         let (pool, dropped, started) = (GreenPool::on(hub, 1), Dropped::default(), gate());
         let inside = pool.clone();
         let work = stuck(Arc::clone(&started), dropped.guard());
@@ -121,7 +121,7 @@ on_every_hub! {
         assert_eq!(pool.free(), 2);
     }
 
-    async fn a_failed_or_killed_task_gives_its_slot_back(hub) {
+    async fn failed_or_killed_task_gives_its_slot_back(hub) {
         let pool = GreenPool::on(hub, 1);
         pool.spawn_n(async { blow_up("no luck") }).await;
         pool.spawn(stuck(gate(), ())).await.kill_now();
@@ -158,7 +158,7 @@ on_every_hub! {
         assert_eq!(log.take(), [0, 1, 2, 3, 4]);
     }
 
-    async fn a_larger_size_admits_at_once_as_many_as_fit(hub) {
+    async fn larger_size_admits_at_once_as_many_as_fit(hub) {
         let pool = GreenPool::on(hub, 1);
         pool.spawn_n(stuck(gate(), ())).await;
         let mut spawns = Vec::new();
@@ -176,7 +176,7 @@ on_every_hub! {
         assert_eq!((pool.running(), pool.free(), pool.waiting()), (4, 0, 0));
     }
 
-    async fn a_smaller_size_lets_nobody_in_until_enough_have_ended(hub) {
+    async fn smaller_size_lets_nobody_in_until_enough_have_ended(hub) {
         let pool = GreenPool::on(hub, 3);
         let mut threads = Vec::new();
         for _ in 0..3 {
@@ -194,7 +194,7 @@ on_every_hub! {
         assert_eq!((pool.running(), pool.free()), (0, 1));
     }
 
-    async fn a_dropped_spawn_disturbs_neither_the_pool_nor_its_size(hub) {
+    async fn dropped_spawn_disturbs_neither_the_pool_nor_its_size(hub) {
         let (pool, dropped) = (GreenPool::on(hub, 1), Dropped::default());
         let holder = pool.spawn(stuck(gate(), ())).await;
         let mut given_up = Box::pin(pool.spawn(stuck(gate(), dropped.guard())));
@@ -250,7 +250,7 @@ on_every_hub! {
         assert_eq!((pool.running(), pool.free(), pool.waiting()), (0, 2, 0));
     }
 
-    async fn a_map_of_several_inputs_zips_them(hub) {
+    async fn map_of_several_inputs_zips_them(hub) {
         let pool = GreenPool::on(hub, 3);
         let sums = pool.imap(|(a, b)| async move { a + b }, zip([1, 2, 3, 4], [10, 20, 30]));
         assert_eq!(sums.map(Result::unwrap).collect::<Vec<i32>>().await, [11, 22, 33]);
@@ -269,7 +269,7 @@ on_every_hub! {
         assert_eq!(pages.collect::<Vec<_>>().await, ["a", "b", "c"]);
     }
 
-    async fn a_failed_item_comes_out_in_its_place_and_the_map_goes_on(hub) {
+    async fn failed_item_comes_out_in_its_place_and_the_map_goes_on(hub) {
         let pool = GreenPool::on(hub, 2);
         let pick = |n: u32| async move { if n == 1 { blow_up("one") } else { n } };
         let results: Vec<_> = pool.imap(pick, 0..3).collect().await;
@@ -277,12 +277,12 @@ on_every_hub! {
         assert_eq!((results[0].as_ref().unwrap(), results[2].as_ref().unwrap()), (&0, &2));
     }
 
-    async fn an_empty_map_is_over_at_once(hub) {
+    async fn empty_map_is_over_at_once(hub) {
         let pool = GreenPool::on(hub, 1);
         assert!(pool.imap(|n: u32| async move { n }, []).next().await.is_none());
     }
 
-    async fn a_member_may_read_a_map_of_its_own_full_pool(hub) {
+    async fn member_may_read_a_map_of_its_own_full_pool(hub) {
         let pool = GreenPool::on(hub, 1);
         let inside = pool.clone();
         let member = pool.spawn(async move {
@@ -292,7 +292,7 @@ on_every_hub! {
         assert_eq!(member.await.await.unwrap(), [0, 2, 4, 6, 8]);
     }
 
-    async fn a_map_keeps_to_the_slots_of_the_pool(hub) {
+    async fn map_keeps_to_the_slots_of_the_pool(hub) {
         let (pool, gauge) = (GreenPool::on(hub, 3), Gauge::default());
         let held = gauge.enter();
         let holder = pool.spawn(async move { let _held = held; std::future::pending::<()>().await });
@@ -307,7 +307,7 @@ on_every_hub! {
         assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
     }
 
-    async fn a_pool_of_no_slots_lets_nobody_in(hub) {
+    async fn pool_of_no_slots_lets_nobody_in(hub) {
         let pool = GreenPool::on(hub, 0);
         let mut spawn = Box::pin(pool.spawn(async { 42 }));
         let let_in = polled(gate(), &mut spawn);

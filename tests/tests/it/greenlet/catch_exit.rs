@@ -29,7 +29,7 @@ async fn clean_up(started: Arc<Event>, caught: Arc<Event>, open: Arc<Event>) {
 }
 
 on_every_hub! {
-    async fn a_kill_is_caught_with_its_reason(hub) {
+    async fn kill_is_caught_with_its_reason(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, catch(Arc::clone(&started)));
         started.wait().await;
@@ -60,7 +60,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_kill_waits_for_the_clean_up(hub) {
+    async fn kill_waits_for_the_clean_up(hub) {
         let (started, caught, open) = (gate(), gate(), gate());
         let work = clean_up(Arc::clone(&started), Arc::clone(&caught), Arc::clone(&open));
         let greenlet = spawn_on(hub, work);
@@ -83,7 +83,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap_err().why(), "killed: now");
     }
 
-    async fn a_second_kill_is_caught_by_the_next_one_around(hub) {
+    async fn second_kill_is_caught_by_the_next_one_around(hub) {
         let (started, caught) = (gate(), gate());
         let inner = clean_up(Arc::clone(&started), Arc::clone(&caught), gate());
         let greenlet = spawn_on(hub, async move { catch_exit(inner).await.unwrap_err() });
@@ -103,7 +103,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap().is_ok(), "the outer one saw it");
     }
 
-    async fn a_kill_that_is_resumed_is_caught_by_the_outer_one(hub) {
+    async fn kill_that_is_resumed_is_caught_by_the_outer_one(hub) {
         let (started, open) = (gate(), gate());
         open.set();
         let greenlet = spawn_on(hub, catch_exit(clean_up(Arc::clone(&started), gate(), open)));
@@ -119,7 +119,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn a_kill_of_itself_is_caught_at_the_first_wait(hub) {
+    async fn kill_of_itself_is_caught_at_the_first_wait(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, catch_exit(async move {
@@ -132,7 +132,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["still there"]);
     }
 
-    async fn a_kill_from_before_is_caught_at_the_first_wait(hub) {
+    async fn kill_from_before_is_caught_at_the_first_wait(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, async move {
@@ -155,7 +155,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().unwrap(), 42);
     }
 
-    async fn the_destructors_inside_have_run(hub) {
+    async fn destructors_inside_have_run(hub) {
         let (dropped, started) = (Dropped::default(), gate());
         let inside = catch_exit(stuck(Arc::clone(&started), dropped.guard()));
         let count = dropped.clone();
@@ -168,7 +168,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), (true, 1));
     }
 
-    async fn a_kill_that_a_destructor_inside_sends_is_not_caught_again(hub) {
+    async fn kill_that_a_destructor_inside_sends_is_not_caught_again(hub) {
         let started = gate();
         let guard = OnDrop::new(|| Handle::current().unwrap().kill_now());
         let inside = catch_exit(stuck(Arc::clone(&started), guard));
@@ -181,7 +181,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn a_kill_wakes_it_in_a_branch(hub) {
+    async fn kill_wakes_it_in_a_branch(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, or(catch(Arc::clone(&started)), pending()));
         started.wait().await;
@@ -189,7 +189,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed");
     }
 
-    async fn a_kill_wakes_it_though_it_has_a_waker_of_its_own(hub) {
+    async fn kill_wakes_it_though_it_has_a_waker_of_its_own(hub) {
         let started = gate();
         let branch = on_its_own_waker(catch(Arc::clone(&started)));
         let greenlet = spawn_on(hub, or(pending(), branch));
@@ -198,7 +198,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed");
     }
 
-    async fn a_kill_that_is_resumed_ends_it_though_another_catches_beside(hub) {
+    async fn kill_that_is_resumed_ends_it_though_another_catches_beside(hub) {
         let (open, both, dropped) = (gate(), gate(), Dropped::default());
         open.set();
         let resumes = on_its_own_waker(clean_up(gate(), gate(), open));
@@ -212,7 +212,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn a_kill_that_is_resumed_waits_for_what_is_shielded_beside(hub) {
+    async fn kill_that_is_resumed_waits_for_what_is_shielded_beside(hub) {
         let (open, started, caught, log) = (gate(), gate(), gate(), Log::default());
         let (opened, saved) = (Arc::clone(&open), log.clone());
         let (start, set) = (Arc::clone(&started), Arc::clone(&caught));
@@ -299,14 +299,14 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn a_panic_inside_is_the_greenlet_s(hub) {
+    async fn panic_inside_is_the_greenlet_s(hub) {
         let greenlet = spawn_on(hub, catch_exit(async { blow_up("no luck") }));
         greenlet.join().await;
         assert_eq!(greenlet.failure().unwrap().why(), "panicked: no luck");
         greenlet.detach();
     }
 
-    async fn a_panic_in_the_clean_up_is_the_greenlet_s(hub) {
+    async fn panic_in_the_clean_up_is_the_greenlet_s(hub) {
         let started = gate();
         let caught = catch(Arc::clone(&started));
         let greenlet = spawn_on(hub, async move {

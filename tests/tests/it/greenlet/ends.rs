@@ -28,22 +28,22 @@ on_every_hub! {
         assert_eq!(inner.await.unwrap().unwrap(), 42);
     }
 
-    async fn an_error_that_it_returns_is_a_value(hub) {
+    async fn error_that_it_returns_is_a_value(hub) {
         let refused = spawn_on(hub, async { Err::<(), _>("refused") });
         assert_eq!(refused.await.unwrap(), Err("refused"));
     }
 
-    async fn a_panic_comes_out_with_its_message(hub) {
+    async fn panic_comes_out_with_its_message(hub) {
         let broken = spawn_on(hub, async { blow_up("no luck") });
         assert_eq!(panic_of::<()>(broken.await).message().unwrap(), "no luck");
     }
 
-    async fn a_formatted_panic_comes_out_with_its_message(hub) {
+    async fn formatted_panic_comes_out_with_its_message(hub) {
         let broken = spawn_on(hub, async { panic!("{} of {}", 1, 2) });
         assert_eq!(panic_of::<()>(broken.await).message().unwrap(), "1 of 2");
     }
 
-    async fn a_panic_comes_out_with_its_payload(hub) {
+    async fn panic_comes_out_with_its_payload(hub) {
         let broken = spawn_on(hub, async { panic_any(42_u32) });
         let payload = panic_of::<()>(broken.await).into_payload().unwrap();
         assert_eq!(*payload.downcast::<u32>().unwrap(), 42);
@@ -58,7 +58,7 @@ on_every_hub! {
         assert_eq!(spawn_on(hub, async { "after" }).await.unwrap(), "after");
     }
 
-    async fn a_panicking_greenlet_drops_its_future_once(hub) {
+    async fn panicking_greenlet_drops_its_future_once(hub) {
         let dropped = Dropped::default();
         let guard = dropped.guard();
         let broken = spawn_on(hub, async move {
@@ -119,7 +119,7 @@ on_every_hub! {
         done.wait().await;
     }
 
-    async fn the_result_of_a_detached_one_is_dropped(hub) {
+    async fn result_of_a_detached_one_is_dropped(hub) {
         let (open, dropped) = (gate(), gate());
         let set = Arc::clone(&dropped);
         let result = OnDrop::new(move || set.set());
@@ -128,7 +128,7 @@ on_every_hub! {
         dropped.wait().await;
     }
 
-    async fn a_detached_result_whose_drop_panics_harms_nobody(hub) {
+    async fn detached_result_whose_drop_panics_harms_nobody(hub) {
         let open = gate();
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), panics_on_drop()));
         let handle = greenlet.handle().clone();
@@ -154,14 +154,14 @@ on_every_hub! {
         assert_eq!(greenlet.try_get().unwrap().unwrap(), 42);
     }
 
-    async fn the_current_greenlet_is_the_one_that_runs(hub) {
+    async fn current_greenlet_is_the_one_that_runs(hub) {
         let greenlet = spawn_on(hub, async { Handle::current().unwrap() });
         let handle = greenlet.handle().clone();
         assert_eq!(greenlet.await.unwrap(), handle);
         assert_eq!(Handle::current(), None);
     }
 
-    async fn the_current_greenlet_is_known_to_its_destructors(hub) {
+    async fn current_greenlet_is_known_to_its_destructors(hub) {
         let (seen, started) = (Log::default(), gate());
         let log = seen.clone();
         let guard = OnDrop::new(move || log.add(Handle::current()));
@@ -171,7 +171,7 @@ on_every_hub! {
         assert_eq!(seen.take(), [Some(greenlet.handle().clone())]);
     }
 
-    async fn a_guard_is_dropped_when_the_result_is_there(hub) {
+    async fn guard_is_dropped_when_the_result_is_there(hub) {
         let (gone, left) = (gate(), gate());
         let set = Arc::clone(&left);
         let guard = OnDrop::new(move || set.set());

@@ -25,7 +25,7 @@ on_every_hub! {
         assert!(thread.wait().await.unwrap_err().is_killed());
     }
 
-    async fn a_cancelled_thread_never_runs(_hub) {
+    async fn cancelled_thread_never_runs(_hub) {
         let dropped = Dropped::default();
         let thread = spawn_after(3600 * SECOND, stuck(gate(), dropped.guard()));
         assert!(thread.cancel());
@@ -43,12 +43,12 @@ on_every_hub! {
         assert_eq!(thread.wait().await.unwrap(), 42);
     }
 
-    async fn a_local_thread_of_nobody_runs(_hub) {
+    async fn local_thread_of_nobody_runs(_hub) {
         assert!(Handle::current().is_none());
         assert_eq!(spawn_after_local(Duration::ZERO, async { 42 }).wait().await.unwrap(), 42);
     }
 
-    async fn a_local_thread_runs_while_its_spawner_lives(hub) {
+    async fn local_thread_runs_while_its_spawner_lives(hub) {
         let spawner = spawn_on(hub, async {
             spawn_after_local(Duration::from_millis(1), async { 42 }).wait().await.unwrap()
         });
@@ -72,7 +72,7 @@ async fn outlived(life: Duration) -> bool {
 }
 
 #[test]
-fn a_local_thread_whose_spawner_is_dead_never_runs() {
+fn local_thread_whose_spawner_is_dead_never_runs() {
     for seed in 0..20 {
         let sim = SimHub::seeded(seed);
         assert!(!sim.block_on(outlived(Duration::ZERO)));
@@ -83,7 +83,7 @@ fn a_local_thread_whose_spawner_is_dead_never_runs() {
 }
 
 #[test]
-fn a_killed_spawner_takes_its_local_threads_with_it() {
+fn killed_spawner_takes_its_local_threads_with_it() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let guard = dropped.guard();
@@ -101,7 +101,7 @@ fn a_killed_spawner_takes_its_local_threads_with_it() {
 }
 
 #[test]
-fn a_local_thread_that_runs_outlives_its_spawner() {
+fn local_thread_that_expireslives_its_spawner() {
     let (sim, ended) = (SimHub::new(), Count::to(1));
     let one = ended.clone();
     sim.block_on(async {

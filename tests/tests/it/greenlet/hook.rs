@@ -68,7 +68,7 @@ impl SpawnHook for Forgets {
 }
 
 on_every_hub! {
-    async fn a_hook_is_told_of_the_start_and_of_each_run(hub) {
+    async fn hook_is_told_of_the_start_and_of_each_run(hub) {
         let notes = Notes::default();
         let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
         let log = notes.log.clone();
@@ -105,7 +105,7 @@ on_every_hub! {
         assert_eq!(starts(), 2);
     }
 
-    async fn the_workers_of_maps_have_the_hook(hub) {
+    async fn workers_of_maps_have_the_hook(hub) {
         let notes = Notes::default();
         let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
         let ids = pool.map(|_: u32| async { Handle::current().unwrap().id() }, 0..3).await.unwrap();
@@ -127,7 +127,7 @@ on_every_hub! {
         assert_eq!(notes.log.take(), []);
     }
 
-    async fn a_hook_that_panics_fails_its_greenlet_alone(hub) {
+    async fn hook_that_panics_fails_its_greenlet_alone(hub) {
         for when_running in [false, true] {
             let hook = Panics { when_running, ..Panics::default() };
             let pool = Pool::builder().hook(hook).pool_on(hub, 1);
@@ -159,7 +159,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_hook_that_forgets_to_run_delays(hub) {
+    async fn hook_that_forgets_to_run_delays(hub) {
         let pool = Pool::builder().hook(Forgets::default()).pool_on(hub, 1);
         assert_eq!(pool.spawn(async { yield_now().await; 42 }).await.await.unwrap(), 42);
         assert_eq!(pool.map(|n: u32| async move { n }, 0..3).await.unwrap(), [0, 1, 2]);

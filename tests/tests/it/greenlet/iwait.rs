@@ -48,7 +48,7 @@ on_every_hub! {
         assert!(set.next().await.is_none());
     }
 
-    async fn an_empty_set_goes_on_when_another_is_pushed(hub) {
+    async fn empty_set_goes_on_when_another_is_pushed(hub) {
         let mut set = Iwait::new();
         assert!(set.next().await.is_none());
         set.push(spawn_on(hub, async { 42 }));
@@ -79,7 +79,7 @@ on_every_hub! {
         done.wait().await;
     }
 
-    async fn a_dropped_set_leaves_nothing_with_its_greenlets(hub) {
+    async fn dropped_set_leaves_nothing_with_its_greenlets(hub) {
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         let mut set = iwait([greenlet.handle()]);
         let waker = Arc::new(NoWake);

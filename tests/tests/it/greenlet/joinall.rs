@@ -77,7 +77,7 @@ on_every_hub! {
         killall(&greenlets).await;
     }
 
-    async fn a_count_of_more_than_there_are_is_all(hub) {
+    async fn count_of_more_than_there_are_is_all(hub) {
         assert_eq!(joinall([spawn_on(hub, async {})]).count(7).await.len(), 1);
     }
 

@@ -68,7 +68,7 @@ on_every_hub! {
         assert_eq!((joined.ready.len(), joined.rest.len()), (2, 3));
     }
 
-    async fn joinall_that_ran_out_of_time_goes_on(hub) {
+    async fn joinall_that_expired_of_time_goes_on(hub) {
         let open = gate();
         let greenlets = [spawn_on(hub, async { 1 }), spawn_on(hub, behind(Arc::clone(&open), 2))];
         let mut all = joinall(greenlets);

@@ -35,7 +35,7 @@ on_every_hub! {
         assert_eq!(reason_of(greenlet.await).unwrap(), "too early");
     }
 
-    async fn a_kill_drops_the_future_at_its_await_point(hub) {
+    async fn kill_drops_the_future_at_its_await_point(hub) {
         let (dropped, started) = (Dropped::default(), gate());
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), dropped.guard()));
         started.wait().await;
@@ -44,7 +44,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn a_killed_one_yields_the_reason(hub) {
+    async fn killed_one_yields_the_reason(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), ()));
         started.wait().await;
@@ -52,7 +52,7 @@ on_every_hub! {
         assert_eq!(reason_of(greenlet.await).unwrap(), "too late");
     }
 
-    async fn a_kill_without_a_reason_has_none(hub) {
+    async fn kill_without_a_reason_has_none(hub) {
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         greenlet.kill_now();
         assert_eq!(reason_of(greenlet.await), None);
@@ -67,7 +67,7 @@ on_every_hub! {
         assert_eq!(reason_of(greenlet.await).unwrap(), "first");
     }
 
-    async fn a_kill_of_one_that_has_ended_has_no_effect(hub) {
+    async fn kill_of_one_that_has_ended_has_no_effect(hub) {
         let greenlet = spawn_on(hub, async { 42 });
         greenlet.join().await;
         greenlet.kill().await;
@@ -75,7 +75,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_kill_waits_until_the_destructors_have_run(hub) {
+    async fn kill_waits_until_the_destructors_have_run(hub) {
         let (ended, started) = (gate(), gate());
         let set = Arc::clone(&ended);
         let guard = OnDrop::new(move || set.set());
@@ -85,7 +85,7 @@ on_every_hub! {
         assert!(ended.is_set() && greenlet.is_ready());
     }
 
-    async fn a_kill_goes_ahead_though_nobody_waits_for_it(hub) {
+    async fn kill_goes_ahead_though_nobody_waits_for_it(hub) {
         let (dropped, started) = (Dropped::default(), gate());
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), dropped.guard()));
         started.wait().await;
@@ -120,14 +120,14 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_killed_one_is_ready_and_not_successful(hub) {
+    async fn killed_one_is_ready_and_not_successful(hub) {
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         greenlet.kill().await;
         assert!(greenlet.is_ready() && !greenlet.is_successful());
         assert!(greenlet.failure().unwrap().is_killed());
     }
 
-    async fn a_killed_waiter_leaves_the_others_waiting(hub) {
+    async fn killed_waiter_leaves_the_others_waiting(hub) {
         let open = gate();
         let (killed, other) = (Arc::clone(&open), Arc::clone(&open));
         let killed = spawn_on(hub, behind(killed, ()));
@@ -137,7 +137,7 @@ on_every_hub! {
         assert_eq!(other.await.unwrap(), 42);
     }
 
-    async fn a_destructor_that_panics_makes_the_end_a_panic(hub) {
+    async fn destructor_that_panics_makes_the_end_a_panic(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), panics_on_drop()));
         started.wait().await;
@@ -145,7 +145,7 @@ on_every_hub! {
         assert_eq!(greenlet.failure().unwrap().why(), "panicked: the destructor");
     }
 
-    async fn a_destructor_that_panics_gives_the_slot_back(hub) {
+    async fn destructor_that_panics_gives_the_slot_back(hub) {
         let started = gate();
         let pool = Pool::on(hub, 1);
         let greenlet = pool.spawn(stuck(Arc::clone(&started), panics_on_drop())).await;
@@ -155,7 +155,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn a_kill_comes_from_any_thread(hub) {
+    async fn kill_comes_from_any_thread(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), ()));
         started.wait().await;
@@ -182,19 +182,19 @@ macro_rules! with_two_greenlets {
 }
 
 #[test]
-fn a_hub_that_stops_ends_its_greenlets_as_killed() {
+fn hub_that_stops_ends_its_greenlets_as_killed() {
     let hub = hub(2);
     with_two_greenlets!(hub, |started: &Arc<Event>| hub.block_on(in_time(started.wait())));
 }
 
 #[test]
-fn a_local_hub_that_is_dropped_ends_its_greenlets_as_killed() {
+fn local_hub_that_is_dropped_ends_its_greenlets_as_killed() {
     let hub = spinney_tests::LocalHub::new();
     with_two_greenlets!(hub, |started: &Arc<Event>| hub.block_on(in_time(started.wait())));
 }
 
 #[test]
-fn a_sim_hub_that_is_dropped_ends_its_greenlets_as_killed() {
+fn sim_hub_that_is_dropped_ends_its_greenlets_as_killed() {
     let hub = spinney_tests::SimHub::new();
     with_two_greenlets!(hub, |started: &Arc<Event>| hub.block_on(started.wait()));
 }

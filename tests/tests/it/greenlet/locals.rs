@@ -62,7 +62,7 @@ on_every_hub! {
         assert_eq!(words.await.unwrap(), ("one", "two"));
     }
 
-    async fn an_initial_value_may_be_made_of_another(hub) {
+    async fn initial_value_may_be_made_of_another(hub) {
         let length = spawn_on(hub, async {
             WORD.set("three");
             LENGTH.get()
@@ -70,7 +70,7 @@ on_every_hub! {
         assert_eq!(length.await.unwrap(), 5);
     }
 
-    async fn an_initial_value_may_be_set_while_it_is_made(hub) {
+    async fn initial_value_may_be_set_while_it_is_made(hub) {
         assert_eq!(spawn_on(hub, async { ONE_THAT_SETS_ITSELF.get() }).await.unwrap(), 2);
     }
 
@@ -99,7 +99,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 1);
     }
 
-    async fn a_panic_during_a_look_leaves_it_in_place(hub) {
+    async fn panic_during_a_look_leaves_it_in_place(hub) {
         let greenlet = spawn_on(hub, async {
             WORD.set("kept");
             let look = || WORD.with(|_| blow_up("no luck"));
@@ -135,7 +135,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn the_destructors_of_the_future_still_see_it(hub) {
+    async fn destructors_of_the_future_still_see_it(hub) {
         let (log, started) = (Log::default(), gate());
         let (seen, start) = (log.clone(), Arc::clone(&started));
         let greenlet = spawn_on(hub, async move {
@@ -167,7 +167,7 @@ on_every_hub! {
         ALSO_KEPT.with(|also| assert!(also.is_none(), "it is another's"));
     }
 
-    async fn a_destructor_that_panics_makes_the_end_a_panic(hub) {
+    async fn destructor_that_panics_makes_the_end_a_panic(hub) {
         let greenlet = spawn_on(hub, async {
             KEPT.set(Some(Box::new(OnDrop::new(|| blow_up("the destructor")))));
         });
@@ -240,7 +240,7 @@ on_every_hub! {
         assert_eq!(words.await.unwrap(), ("nothing", "the caller's"));
     }
 
-    async fn one_that_is_polled_inside_of_another_has_its_own(hub) {
+    async fn one_that_is_polled_inside_another_has_its_own(hub) {
         let words = spawn_on(hub, async {
             WORD.set("the caller's");
             let (task, inner) = pair(async { WORD.get() }, ());

@@ -44,7 +44,7 @@ on_every_hub! {
         assert!(greenlet.outcome().unwrap().unwrap_err().is_killed());
     }
 
-    async fn an_outcome_is_there_with_the_end(hub) {
+    async fn outcome_is_there_with_the_end(hub) {
         let mut greenlet = spawn_on(hub, async { 42 });
         while !greenlet.is_ready() {
             spinney::yield_now().await;
@@ -114,7 +114,7 @@ on_every_hub! {
         assert_eq!(count.get(), 0);
     }
 
-    async fn a_greenlet_knows_who_spawned_it(hub) {
+    async fn greenlet_knows_who_spawned_it(hub) {
         let parent = spawn_on(hub, async {
             let child = spawn(async { Handle::current().unwrap().parent() });
             let of_child = child.parent();

@@ -38,7 +38,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap_err().why(), "killed: too late");
     }
 
-    async fn a_shield_that_is_the_last_thing_loses_no_kill(hub) {
+    async fn shield_that_is_the_last_thing_loses_no_kill(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
         let greenlet = spawn_on(hub, shield(work));
@@ -49,7 +49,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved"]);
     }
 
-    async fn a_shield_without_a_kill_gives_its_output(hub) {
+    async fn shield_without_a_kill_gives_its_output(hub) {
         assert_eq!(spawn_on(hub, shield(async { yield_now().await; 42 })).await.unwrap(), 42);
     }
 
@@ -57,7 +57,7 @@ on_every_hub! {
         assert_eq!(shield(async { 42 }).await, 42);
     }
 
-    async fn a_kill_is_seen_at_the_end_of_the_outermost(hub) {
+    async fn kill_is_seen_at_the_end_of_the_outermost(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let (work, between) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
         let greenlet = spawn_on(hub, async move {
@@ -77,7 +77,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved", "between", "at the end"]);
     }
 
-    async fn a_catcher_inside_sees_no_kill_and_one_around_does(hub) {
+    async fn catcher_inside_sees_no_kill_and_one_around_does(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let (work, inside) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
         let greenlet = spawn_on(hub, catch_exit(shield(async move {
@@ -122,7 +122,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved", "saved"]);
     }
 
-    async fn a_kill_from_before_is_seen_at_its_end(hub) {
+    async fn kill_from_before_is_seen_at_its_end(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, async move {
@@ -143,7 +143,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn a_kill_is_seen_after_a_time_limit_has_dropped_the_shield(hub) {
+    async fn kill_is_seen_after_a_time_limit_has_dropped_the_shield(hub) {
         let (dropped, log) = (Dropped::default(), Log::default());
         let (guard, seen) = (dropped.guard(), log.clone());
         let greenlet = spawn_on(hub, async move {
@@ -160,7 +160,7 @@ on_every_hub! {
         assert_eq!((log.take(), dropped.count()), (vec!["in time"], 1));
     }
 
-    async fn a_catcher_that_outlives_a_shield_sees_a_kill(hub) {
+    async fn catcher_that_outlives_a_shield_sees_a_kill(hub) {
         let started = gate();
         let start = Arc::clone(&started);
         let greenlet = spawn_on(hub, async move {
@@ -173,7 +173,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed");
     }
 
-    async fn a_shield_that_outlives_a_catcher_keeps_a_kill_off(hub) {
+    async fn shield_that_outlives_a_catcher_keeps_a_kill_off(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
         let (set, after) = (gate(), log.clone());
@@ -217,7 +217,7 @@ on_every_hub! {
         assert!(output == 42 && caught.is_err());
     }
 
-    async fn a_kill_comes_from_any_thread(hub) {
+    async fn kill_comes_from_any_thread(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
         let greenlet = spawn_on(hub, shield(work));
@@ -229,7 +229,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved"]);
     }
 
-    async fn a_panic_inside_is_the_greenlet_s(hub) {
+    async fn panic_inside_is_the_greenlet_s(hub) {
         let greenlet = spawn_on(hub, shield(async {
             Handle::current().unwrap().kill_now();
             yield_now().await;
@@ -242,7 +242,7 @@ on_every_hub! {
 }
 
 #[test]
-fn a_hub_that_is_dropped_drops_what_is_shielded() {
+fn hub_that_is_dropped_drops_what_is_shielded() {
     let (sim, started, dropped) = (SimHub::new(), gate(), Dropped::default());
     let greenlet = spawn_on(&sim, shield(stuck(Arc::clone(&started), dropped.guard())));
     sim.block_on(started.wait());

@@ -67,7 +67,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn a_kill_ends_it_at_once(_hub) {
+    async fn kill_ends_it_at_once(_hub) {
         let (dropped, log) = (Dropped::default(), Log::default());
         let greenlet = Greenlet::new(stuck(gate(), dropped.guard()));
         let (seen, count) = (log.clone(), dropped.clone());
@@ -91,7 +91,7 @@ on_every_hub! {
         assert_eq!(Handle::current(), None);
     }
 
-    async fn a_destructor_that_panics_harms_no_killer(_hub) {
+    async fn destructor_that_panics_harms_no_killer(_hub) {
         let greenlet = Greenlet::new(stuck(gate(), panics_on_drop()));
         greenlet.kill().await;
         assert!(greenlet.failure().unwrap().is_killed(), "it had ended before");
@@ -198,7 +198,7 @@ on_every_hub! {
 }
 
 #[test]
-fn a_delay_is_as_long_as_it_says() {
+fn delay_is_as_long_as_it_says() {
     for seed in 0..spinney_tests::SEEDS {
         let (sim, log) = (SimHub::seeded(seed), Log::default());
         sim.block_on(async {
@@ -222,7 +222,7 @@ fn a_delay_is_as_long_as_it_says() {
 }
 
 #[test]
-fn a_kill_during_the_delay_lets_go_of_the_timer() {
+fn kill_during_the_delay_lets_go_of_the_timer() {
     let sim = SimHub::new();
     sim.block_on(async {
         let late = spawn_later(HOUR, async {});
@@ -234,7 +234,7 @@ fn a_kill_during_the_delay_lets_go_of_the_timer() {
 }
 
 #[test]
-fn a_hub_that_is_dropped_during_the_delay_kills_it() {
+fn hub_that_is_dropped_during_the_delay_kills_it() {
     let sim = SimHub::new();
     let late = sim.block_on(async { spawn_later(HOUR, async {}).handle().clone() });
     let local = LocalHub::new();
@@ -279,7 +279,7 @@ fn one_that_is_started_by_many_threads_is_started_once() {
 }
 
 #[test]
-fn a_cancel_that_comes_with_the_first_poll_stops_all_or_nothing() {
+fn cancel_that_comes_with_the_first_poll_stops_all_or_nothing() {
     let ran: Vec<_> = (0..10_000).map(|_| gate()).collect();
     let (tasks, handles): (Vec<_>, Vec<_>) = ran
         .iter()

@@ -18,14 +18,14 @@ fn counted(pulled: &Count) -> impl Iterator<Item = usize> + Send + use<> {
 }
 
 on_every_hub! {
-    async fn an_endless_input_is_fine(hub) {
+    async fn endless_input_is_fine(hub) {
         let pool = Pool::on(hub, 4);
         let results = pool.imap(|n: u32| async move { 2 * n }, 0..);
         let results: Vec<_> = results.take(5).map(Result::unwrap).collect().await;
         assert_eq!(results, [0, 2, 4, 6, 8]);
     }
 
-    async fn an_endless_input_of_a_group_is_fine(hub) {
+    async fn endless_input_of_a_group_is_fine(hub) {
         let group = Group::on(hub);
         let results = group.imap_unordered(|n: u32| async move { 2 * n }, 0..);
         assert_eq!(results.take(5).filter(Result::is_ok).count().await, 5);
@@ -128,7 +128,7 @@ on_every_hub! {
         drop(results);
     }
 
-    async fn a_maxsize_of_none_starts_an_item_only_for_who_waits(hub) {
+    async fn maxsize_of_none_starts_an_item_only_for_who_waits(hub) {
         let (pool, started) = (Pool::on(hub, 2), Count::to(1));
         let map = { let started = started.clone(); move |n| { started.add(); async move { n } } };
         let mut results = pool.mapper().maxsize(0).imap(map, 0..10);
@@ -157,7 +157,7 @@ on_every_hub! {
         ran.reached().await;
     }
 
-    async fn a_maxsize_below_the_capacity_still_gives_every_result(hub) {
+    async fn maxsize_below_the_capacity_still_gives_every_result(hub) {
         let pool = Pool::on(hub, 4);
         for maxsize in 0..6 {
             let results = pool.mapper().maxsize(maxsize).map(|n| async move { yield_now().await; n }, 0..20);
@@ -165,14 +165,14 @@ on_every_hub! {
         }
     }
 
-    async fn a_map_that_nobody_reads_holds_no_slot(hub) {
+    async fn map_that_nobody_reads_holds_no_slot(hub) {
         let pool = Pool::on(hub, 1);
         let _results = pool.imap(|n| async move { n }, 0..);
         assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
         assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
     }
 
-    async fn a_map_that_has_run_ahead_holds_no_slot(hub) {
+    async fn map_that_has_run_ahead_holds_no_slot(hub) {
         let (pool, pulled) = (Pool::on(hub, 2), Count::to(4));
         pool.spawn(stuck(gate(), ())).await.detach();
         let _results = pool.imap(|n| async move { n }, counted(&pulled));
@@ -180,13 +180,13 @@ on_every_hub! {
         assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
     }
 
-    async fn a_map_that_nobody_reads_does_not_keep_a_pool_from_being_idle(hub) {
+    async fn map_that_nobody_reads_does_not_keep_a_pool_from_being_idle(hub) {
         let pool = Pool::on(hub, 2);
         let _results = pool.imap(|n| async move { n }, 0..);
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_larger_pool_runs_more_of_a_map_at_once(hub) {
+    async fn larger_pool_runs_more_of_a_map_at_once(hub) {
         let (pool, meeting) = (Pool::on(hub, 1), Count::to(3));
         let meet = move |_| {
             let meeting = meeting.clone();

@@ -28,13 +28,13 @@ fn no_luck<T>() -> Result<T, String> {
 }
 
 on_every_hub! {
-    async fn a_failed_item_comes_out_in_its_place(hub) {
+    async fn failed_item_comes_out_in_its_place(hub) {
         let results = Pool::on(hub, 2).imap(fails_at(1), 0..4).map(plain);
         let results: Vec<_> = results.collect().await;
         assert_eq!(results, [Ok(0), no_luck(), Ok(2), Ok(3)]);
     }
 
-    async fn a_failed_item_leaves_the_unordered_others_alone(hub) {
+    async fn failed_item_leaves_the_unordered_others_alone(hub) {
         let results = Pool::on(hub, 2).imap_unordered(fails_at(1), 0..4).map(plain);
         let mut results: Vec<_> = results.collect().await;
         results.sort_unstable();
@@ -62,7 +62,7 @@ on_every_hub! {
         assert_eq!((failure.index(), message.as_deref()), (1, Some("first in order")));
     }
 
-    async fn a_map_fails_while_others_run(hub) {
+    async fn map_fails_while_others_run(hub) {
         let work = |n| async move {
             match n {
                 0 => blow_up("at once"),
@@ -75,7 +75,7 @@ on_every_hub! {
         assert_eq!((failure.index(), message.as_deref()), (0, Some("at once")));
     }
 
-    async fn the_rest_runs_on_after_a_failure(hub) {
+    async fn rest_runs_on_after_a_failure(hub) {
         let (pool, ran) = (Pool::on(hub, 1), Count::to(5));
         let one = ran.clone();
         let work = move |n| {
@@ -87,7 +87,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_function_that_panics_fails_its_item_alone(hub) {
+    async fn function_that_panics_fails_its_item_alone(hub) {
         let work = |n: u32| {
             if n == 1 { blow_up("no luck") }
             async move { n }
@@ -96,7 +96,7 @@ on_every_hub! {
         assert_eq!(results, [Ok(0), no_luck(), Ok(2)]);
     }
 
-    async fn an_input_that_panics_ends_the_stream_after_what_came_before(hub) {
+    async fn input_that_panics_ends_the_stream_after_what_came_before(hub) {
         let input = (0..4).map(|n| if n == 2 { blow_up("no luck") } else { n });
         let pool = Pool::on(hub, 2);
         let results = pool.imap(|n: u32| async move { yield_now().await; n }, input);
@@ -104,7 +104,7 @@ on_every_hub! {
         assert_eq!(results, [Ok(0), Ok(1), no_luck()]);
     }
 
-    async fn an_input_that_panics_loses_no_unordered_result(hub) {
+    async fn input_that_panics_loses_no_unordered_result(hub) {
         let input = (0..4).map(|n| if n == 2 { blow_up("no luck") } else { n });
         let work = |n: u32| async move { yield_now().await; n };
         let results = Pool::on(hub, 2).imap_unordered(work, input).map(plain);
@@ -113,7 +113,7 @@ on_every_hub! {
         assert_eq!(results, [Ok(0), Ok(1), no_luck()]);
     }
 
-    async fn an_input_that_panics_fails_a_map(hub) {
+    async fn input_that_panics_fails_a_map(hub) {
         let input = (0..4).map(|n| if n == 2 { blow_up("no luck") } else { n });
         let mapped = Pool::on(hub, 2).map(|n: u32| async move { n }, input).await;
         assert_eq!(plain(mapped), no_luck());
@@ -190,7 +190,7 @@ on_every_hub! {
         assert_eq!(other.await.unwrap(), 42);
     }
 
-    async fn a_detached_map_runs_to_the_end_of_its_input(hub) {
+    async fn detached_map_runs_to_the_end_of_its_input(hub) {
         let (pool, ran, open) = (Pool::on(hub, 2), Count::to(20), gate());
         let (one, opened) = (ran.clone(), Arc::clone(&open));
         let work = move |_| {
@@ -203,7 +203,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_detached_map_keeps_its_pool_alive(hub) {
+    async fn detached_map_keeps_its_pool_alive(hub) {
         let (pool, ran, open) = (Pool::on(hub, 2), Count::to(20), gate());
         let (one, opened) = (ran.clone(), Arc::clone(&open));
         let work = move |_| {
@@ -228,7 +228,7 @@ on_every_hub! {
         assert!(member.await.unwrap_err().is_killed());
     }
 
-    async fn a_stream_keeps_its_pool_alive(hub) {
+    async fn stream_keeps_its_pool_alive(hub) {
         let results = Pool::on(hub, 2).imap(|n: u32| async move { yield_now().await; n }, 0..20);
         let results: Vec<_> = results.map(Result::unwrap).collect().await;
         assert_eq!(results, (0..20).collect::<Vec<_>>());

@@ -13,7 +13,7 @@ use spinney_tests::tools::{Count, Log, behind, blow_up, gate, let_others_run};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 on_every_hub! {
-    async fn a_map_runs_over_a_stream(hub) {
+    async fn map_runs_over_a_stream(hub) {
         let items = || from_stream(stream::iter(0..5));
         let pool = Pool::on(hub, 2);
         assert_eq!(pool.map(|n| async move { 2 * n }, items()).await.unwrap(), [0, 2, 4, 6, 8]);
@@ -26,7 +26,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn a_stream_may_be_empty_or_endless(hub) {
+    async fn stream_may_be_empty_or_endless(hub) {
         let pool = Pool::on(hub, 2);
         let none = pool.map(|n: u32| async move { n }, from_stream(stream::empty()));
         assert!(none.await.unwrap().is_empty());
@@ -50,7 +50,7 @@ on_every_hub! {
         assert_eq!(map.await.unwrap(), [42]);
     }
 
-    async fn a_stream_that_panics_ends_the_map_after_what_came_before(hub) {
+    async fn stream_that_panics_ends_the_map_after_what_came_before(hub) {
         let items = stream::iter(0..4).map(|n| if n == 2 { blow_up("no luck") } else { n });
         let pool = Pool::on(hub, 2);
         let results = pool.imap(|n: u32| async move { yield_now().await; n }, from_stream(items));
@@ -61,7 +61,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn a_stream_is_dropped_when_its_reader_leaves(hub) {
+    async fn stream_is_dropped_when_its_reader_leaves(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
         let guard = dropped.guard();
         let items = stream::pending::<u32>().inspect(move |_| { let _ = &guard; });
@@ -75,7 +75,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
     }
 
-    async fn a_stream_that_has_ended_is_not_asked_again(hub) {
+    async fn stream_that_has_ended_is_not_asked_again(hub) {
         let log = Log::default();
         let polls = log.clone();
         let mut left = 3;
@@ -113,7 +113,7 @@ on_every_hub! {
         assert_eq!((failed.len(), failed[0].0), (1, 1));
     }
 
-    async fn an_error_names_its_item(hub) {
+    async fn error_names_its_item(hub) {
         let pool = Pool::on(hub, 2);
         let fails = |n: usize| async move { if n >= 3 { blow_up("the item") } };
         let error = pool.map(fails, 0..9).await.unwrap_err();

@@ -68,7 +68,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_detached_map_drops_each_of_many_results(hub) {
+    async fn detached_map_drops_each_of_many_results(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Count::to(100));
         let all = dropped.clone();
         let map = move |_| {
@@ -112,7 +112,7 @@ on_one_thread! {
         assert_eq!((run.get(), pool.len(), pool.available()), (6, 0, 1));
     }
 
-    async fn an_item_that_detaches_the_results_is_not_the_last(hub) {
+    async fn item_that_detaches_the_results_is_not_the_last(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
         let results = Rc::new(RefCell::new(None));
         let map = {

@@ -24,7 +24,7 @@ async fn work(gauge: Gauge, value: usize) -> usize {
 }
 
 on_every_hub! {
-    async fn the_only_member_reads_each_kind_of_map(hub) {
+    async fn only_member_reads_each_kind_of_map(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -105,7 +105,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_map_from_inside_gets_on_while_strangers_wait(hub) {
+    async fn map_from_inside_gets_on_while_strangers_wait(hub) {
         let (pool, gauge, start) = (Pool::on(hub, 1), Gauge::default(), gate());
         let (inside, inner, begin) = (pool.clone(), gauge.clone(), Arc::clone(&start));
         let member = pool.spawn(async move {
@@ -183,7 +183,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_killed_reader_leaves_the_pool_whole(hub) {
+    async fn killed_reader_leaves_the_pool_whole(hub) {
         let pool = Pool::on(hub, 1);
         for turns in 0..6 {
             let (inside, queued) = (pool.clone(), gate());

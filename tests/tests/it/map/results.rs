@@ -65,12 +65,12 @@ on_every_hub! {
         assert_eq!(results, [0, 1, 2, 3, 4, 5]);
     }
 
-    async fn the_map_of_no_items_is_empty(hub) {
+    async fn map_of_no_items_is_empty(hub) {
         let pool = Pool::on(hub, 2);
         assert!(pool.map(|n: u32| async move { n }, []).await.unwrap().is_empty());
     }
 
-    async fn the_imap_of_no_items_is_over(hub) {
+    async fn imap_of_no_items_is_over(hub) {
         let pool = Pool::on(hub, 2);
         assert!(pool.imap(|n: u32| async move { n }, []).next().await.is_none());
     }
@@ -101,7 +101,7 @@ on_every_hub! {
         assert_eq!(results, (0..1000).collect::<Vec<_>>());
     }
 
-    async fn a_map_runs_no_more_at_once_than_its_pool_has_slots(hub) {
+    async fn map_runs_no_more_at_once_than_its_pool_has_slots(hub) {
         let (pool, gauge) = (Pool::on(hub, 3), Gauge::default());
         let measure = gauge.clone();
         let work = move |_: u32| {
@@ -115,13 +115,13 @@ on_every_hub! {
         assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
     }
 
-    async fn a_map_uses_all_slots_of_its_pool(hub) {
+    async fn map_uses_all_slots_of_its_pool(hub) {
         let (pool, meeting) = (Pool::on(hub, 3), Count::to(3));
         let meet = move |_| { let meeting = meeting.clone(); async move { meeting.meet().await } };
         assert_eq!(pool.map(meet, 0..3).await.unwrap().len(), 3);
     }
 
-    async fn the_map_of_a_group_runs_all_items_at_once(hub) {
+    async fn map_of_a_group_runs_all_items_at_once(hub) {
         let (group, meeting) = (Group::on(hub), Count::to(100));
         let meet = move |n| { let meeting = meeting.clone(); async move { meeting.meet().await; n } };
         assert_eq!(group.map(meet, 0..100).await.unwrap(), (0..100).collect::<Vec<_>>());
@@ -139,7 +139,7 @@ on_every_hub! {
         assert_eq!(sum, 55);
     }
 
-    async fn a_pool_is_empty_after_a_map(hub) {
+    async fn pool_is_empty_after_a_map(hub) {
         let pool = Pool::on(hub, 2);
         for n in 0..20 {
             pool.map(|n| async move { n }, 0..n).await.unwrap();
@@ -147,7 +147,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_pool_of_one_is_empty_after_a_map(hub) {
+    async fn pool_of_one_is_empty_after_a_map(hub) {
         let pool = Pool::on(hub, 1);
         for n in 0..20 {
             pool.map(|n| async move { n }, 0..n).await.unwrap();
@@ -155,7 +155,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_pool_is_empty_after_the_end_of_a_stream(hub) {
+    async fn pool_is_empty_after_the_end_of_a_stream(hub) {
         let pool = Pool::on(hub, 2);
         for n in 0..20 {
             let mut results = pool.imap_unordered(|n| async move { yield_now().await; n }, 0..n);
@@ -174,7 +174,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_spawner_gets_in_between_two_items(hub) {
+    async fn spawner_gets_in_between_two_items(hub) {
         let (pool, started, open) = (Pool::on(hub, 1), Count::to(1), gate());
         let (one, opened) = (started.clone(), Arc::clone(&open));
         let work = move |_| {
@@ -192,7 +192,7 @@ on_every_hub! {
         assert!(before <= 2, "{before} items came first");
     }
 
-    async fn a_map_waits_for_its_turn_like_anyone(hub) {
+    async fn map_waits_for_its_turn_like_anyone(hub) {
         let pool = Pool::on(hub, 1);
         let holder = pool.spawn(stuck(gate(), ())).await;
         let mut map = pool.map(|n| async move { n }, 0..3);

@@ -56,7 +56,7 @@ fn fails(times: usize) -> (Log<usize>, impl Fn(usize) -> BoxedWork + Clone + Sen
 }
 
 on_every_hub! {
-    async fn an_item_that_panics_is_tried_again(hub) {
+    async fn item_that_panics_is_tried_again(hub) {
         let (log, work) = fails(2);
         let pool = Pool::on(hub, 1);
         let mut results = pool.mapper().retry(Retry::times(2)).try_imap(work, 0..3);
@@ -80,7 +80,7 @@ on_every_hub! {
         assert_eq!(map.await.unwrap(), (0..10).collect::<Vec<_>>());
     }
 
-    async fn the_last_failure_is_the_one_reported(hub) {
+    async fn last_failure_is_the_one_reported(hub) {
         let (log, work) = fails(9);
         let pool = Pool::on(hub, 2);
         let error = pool.mapper().retry(Retry::times(3)).try_map(work, 4..5).await.unwrap_err();
@@ -96,7 +96,7 @@ on_every_hub! {
         assert_eq!(log.take(), [0]);
     }
 
-    async fn an_item_is_cloned_for_each_try_but_the_last(hub) {
+    async fn item_is_cloned_for_each_try_but_the_last(hub) {
         let clones = Arc::new(AtomicUsize::new(0));
         let item = Item { value: 7, clones: Arc::clone(&clones), clones_panic: false };
         let work = |item: Item| async move { if item.value == 7 { Err("always") } else { Ok(()) } };
@@ -105,7 +105,7 @@ on_every_hub! {
         assert_eq!(clones.load(SeqCst), 3);
     }
 
-    async fn a_clone_that_panics_fails_its_item(hub) {
+    async fn clone_that_panics_fails_its_item(hub) {
         let clones = Arc::new(AtomicUsize::new(0));
         let items = [true, false].map(|clones_panic| {
             Item { value: 7, clones: Arc::clone(&clones), clones_panic }
@@ -120,7 +120,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn an_error_of_try_map_is_tried_again(hub) {
+    async fn error_of_try_map_is_tried_again(hub) {
         let tries = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&tries);
         let work = move |n: usize| {
@@ -146,7 +146,7 @@ on_every_hub! {
         assert_eq!((results.retries(), tries.load(SeqCst)), (5, 7));
     }
 
-    async fn an_item_that_was_killed_is_not_tried_again(hub) {
+    async fn item_that_was_killed_is_not_tried_again(hub) {
         let (log, pool) = (Log::default(), Pool::on(hub, 1));
         let (tries, started) = (log.clone(), gate());
         let set = Arc::clone(&started);
@@ -162,7 +162,7 @@ on_every_hub! {
         assert_eq!(log.take(), [0]);
     }
 
-    async fn a_kill_while_it_waits_to_try_again_frees_the_slot(hub) {
+    async fn kill_while_it_waits_to_try_again_frees_the_slot(hub) {
         let (pool, failed, dropped) = (Pool::on(hub, 1), gate(), gate());
         let (set, gone) = (Arc::clone(&failed), Arc::clone(&dropped));
         let guard = Arc::new(OnDrop::new(move || gone.set()));
@@ -183,7 +183,7 @@ on_every_hub! {
         dropped.wait().await;
     }
 
-    async fn a_reader_that_leaves_ends_the_tries(hub) {
+    async fn reader_that_leaves_ends_the_tries(hub) {
         let (pool, failed) = (Pool::on(hub, 1), gate());
         let set = Arc::clone(&failed);
         let work = move |n: u32| {
@@ -213,7 +213,7 @@ fn is_timeout(failure: &Failure) -> bool {
 }
 
 #[test]
-fn an_item_that_takes_too_long_fails_on_the_tick() {
+fn item_that_takes_too_long_fails_on_the_tick() {
     let (results, elapsed) = timed(|pool| {
         let sleeps = |n: u32| sleep(n * SECOND);
         pool.mapper().timeout(2 * SECOND).imap(sleeps, [1, 3, 1]).collect::<Vec<_>>()
@@ -224,7 +224,7 @@ fn an_item_that_takes_too_long_fails_on_the_tick() {
 }
 
 #[test]
-fn an_item_that_takes_too_long_is_dropped_where_it_waits() {
+fn item_that_takes_too_long_is_dropped_where_it_waits() {
     let dropped = Dropped::default();
     let guard = Arc::new(dropped.guard());
     let (error, _) = timed(|pool| {
@@ -305,7 +305,7 @@ fn jitter_is_half_to_whole_and_follows_the_seed() {
 }
 
 #[test]
-fn an_error_that_comes_with_a_type_of_its_own_is_the_last_one() {
+fn error_that_comes_with_a_type_of_its_own_is_the_last_one() {
     let (result, _) = timed(|pool| {
         let count = AtomicUsize::new(0);
         let work = move |_: u32| {

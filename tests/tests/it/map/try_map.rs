@@ -72,7 +72,7 @@ on_every_hub! {
         assert!(pool.try_map(|n: u32| async move { Ok::<_, ()>(n) }, []).await.unwrap().is_empty());
     }
 
-    async fn the_first_error_kills_the_others(hub) {
+    async fn first_error_kills_the_others(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 2), Dropped::default(), gate());
         let (guard, first) = (Arc::new(dropped.guard()), Arc::clone(&started));
         let work = move |n: usize| {
@@ -160,7 +160,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_panic_is_an_error(hub) {
+    async fn panic_is_an_error(hub) {
         let pool = Pool::on(hub, 1);
         let work = |n: u32| async move { if n == 1 { blow_up("no luck") } else { Ok::<_, ()>(n) } };
         let error = pool.try_map(work, 0..3).await.unwrap_err();

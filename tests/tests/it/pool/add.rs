@@ -129,7 +129,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn a_dropped_add_passes_its_slot_on(hub) {
+    async fn dropped_add_passes_its_slot_on(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -174,7 +174,7 @@ on_every_hub! {
         assert!(group.contains(&greenlet));
     }
 
-    async fn a_start_waits_while_the_pool_is_full(hub) {
+    async fn start_waits_while_the_pool_is_full(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         let greenlet = Greenlet::new(async { 42 });
@@ -189,7 +189,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_member_that_is_killed_before_its_start_frees_its_slot(hub) {
+    async fn member_that_is_killed_before_its_start_frees_its_slot(hub) {
         let pool = Pool::on(hub, 1);
         let greenlet = Greenlet::new(async {});
         assert!(pool.add(&greenlet).await);

@@ -111,7 +111,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn a_callback_gets_the_value_once(hub) {
+    async fn callback_gets_the_value_once(hub) {
         let (pool, log) = (Pool::on(hub, 1), Log::default());
         let (one, two) = (log.clone(), log.clone());
         pool.apply_cb(async { 1 }, move |value| one.add(*value)).await.unwrap();
@@ -119,7 +119,7 @@ on_every_hub! {
         assert_eq!(log.take(), [1, 2]);
     }
 
-    async fn a_callback_is_not_called_for_a_failure(hub) {
+    async fn callback_is_not_called_for_a_failure(hub) {
         let (pool, log) = (Pool::on(hub, 1), Log::default());
         let (one, two) = (log.clone(), log.clone());
         let fails = || async { blow_up("no luck") };
@@ -130,7 +130,7 @@ on_every_hub! {
         assert_eq!(log.take(), []);
     }
 
-    async fn a_callback_that_panics_changes_nothing(hub) {
+    async fn callback_that_panics_changes_nothing(hub) {
         let pool = Pool::on(hub, 1);
         assert_eq!(pool.apply_cb(async { 1 }, |_| blow_up("callback")).await.unwrap(), 1);
         assert_eq!(pool.apply_async_cb(async { 2 }, |_| blow_up("callback")).await.unwrap(), 2);
@@ -231,7 +231,7 @@ on_every_hub! {
         assert_eq!(late.await.unwrap(), 42);
     }
 
-    async fn a_closed_pool_kills_what_waits_to_be_applied(hub) {
+    async fn closed_pool_kills_what_waits_to_be_applied(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let late = pool.apply_async(async {});
@@ -280,7 +280,7 @@ on_every_hub! {
 }
 
 #[test]
-fn apply_that_runs_out_of_time_kills_its_task() {
+fn apply_that_expires_of_time_kills_its_task() {
     let sim = SimHub::new();
     let (pool, dropped) = (Pool::on(&sim, 1), Dropped::default());
     sim.block_on(async {

@@ -25,7 +25,7 @@ fn is_closed(failure: &Failure) -> bool {
 }
 
 on_every_hub! {
-    async fn a_closed_pool_refuses_all_who_come(hub) {
+    async fn closed_pool_refuses_all_who_come(hub) {
         let pool = Pool::on(hub, 3);
         assert!(!pool.is_closed());
         pool.close();
@@ -47,7 +47,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 3));
     }
 
-    async fn a_closed_group_refuses_all_who_come(hub) {
+    async fn closed_group_refuses_all_who_come(hub) {
         let (group, dropped) = (Group::on(hub), Dropped::default());
         let member = group.spawn(async { 42 });
         group.close();
@@ -183,7 +183,7 @@ on_every_hub! {
         pool.close();
         pool.kill_with(GreenletExit::because("closing time")).await;
         let whys: Vec<_> = results.map(|result| result.unwrap_err().into_error().why()).collect().await;
-        assert_eq!(whys, ["killed: closing time", "killed: closing time", "killed: it is closed"]);
+        assert_eq!(whys, ["killed: closing time", "killed: closing time", "killed: it was closed"]);
         let refused = waits.await.unwrap_err();
         assert!(is_closed(&refused) && refused.index() == 0);
         let report = pool.stats();
@@ -277,7 +277,7 @@ on_every_hub! {
         assert!(pool.is_empty() && pool.is_closed());
     }
 
-    async fn a_shutdown_that_is_dropped_goes_ahead(hub) {
+    async fn shutdown_that_is_dropped_goes_ahead(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
         pool.spawn(stuck(gate(), dropped.guard())).await.detach();
         drop(pool.shutdown(GreenletExit::new()));
@@ -299,7 +299,7 @@ on_every_hub! {
         assert_eq!((report.succeeded, report.failed, report.killed, report.running), (1, 1, 0, 0));
     }
 
-    async fn a_member_cannot_drain_its_own_pool(hub) {
+    async fn member_cannot_drain_its_own_pool(hub) {
         let pool = Pool::on(hub, 1);
         let inside = pool.clone();
         let member = pool.spawn(async move { inside.drain(Duration::ZERO).await });

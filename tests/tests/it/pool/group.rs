@@ -64,21 +64,21 @@ on_every_hub! {
         }
     }
 
-    async fn a_member_cannot_join_its_own_group(hub) {
+    async fn member_cannot_join_its_own_group(hub) {
         let group = Group::on(hub);
         let inside = group.clone();
         let member = group.spawn(async move { inside.join().await });
         assert_eq!(member.await.unwrap(), Err(InsideGroup));
     }
 
-    async fn a_member_cannot_wait_for_its_own_pool_to_be_idle(hub) {
+    async fn member_cannot_wait_for_its_own_pool_to_be_idle(hub) {
         let pool = Pool::on(hub, 2);
         let inside = pool.clone();
         let member = pool.spawn(async move { inside.wait_idle().await }).await;
         assert_eq!(member.await.unwrap(), Err(InsideGroup));
     }
 
-    async fn a_member_may_join_another_group(hub) {
+    async fn member_may_join_another_group(hub) {
         let (group, other) = (Group::on(hub), Group::on(hub));
         let member = group.spawn(async move { other.join().await });
         assert_eq!(member.await.unwrap(), Ok(()));
@@ -93,7 +93,7 @@ on_every_hub! {
         assert!(group.contains(&stays) && !group.contains(&ends));
     }
 
-    async fn a_panic_in_one_member_does_not_disturb_the_others(hub) {
+    async fn panic_in_one_member_does_not_disturb_the_others(hub) {
         let (group, open) = (Group::on(hub), gate());
         let other = group.spawn(behind(Arc::clone(&open), 42));
         group.spawn(async { blow_up("no luck") }).await.unwrap_err();
@@ -125,7 +125,7 @@ on_every_hub! {
         Group::on(hub).kill().await;
     }
 
-    async fn a_member_may_kill_its_own_group(hub) {
+    async fn member_may_kill_its_own_group(hub) {
         let group = Group::on(hub);
         let other = group.spawn(stuck(gate(), ()));
         let inside = group.clone();
@@ -134,7 +134,7 @@ on_every_hub! {
         assert!(other.await.unwrap_err().is_killed());
     }
 
-    async fn a_killed_group_stays_open(hub) {
+    async fn killed_group_stays_open(hub) {
         let group = Group::on(hub);
         group.spawn(stuck(gate(), ())).detach();
         group.kill().await;
@@ -159,7 +159,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn a_kill_that_is_dropped_goes_ahead(hub) {
+    async fn kill_that_is_dropped_goes_ahead(hub) {
         let (group, dropped) = (Group::on(hub), Dropped::default());
         group.spawn(stuck(gate(), dropped.guard())).detach();
         poll_once(group.kill()).await;
@@ -192,7 +192,7 @@ on_every_hub! {
         assert_eq!(killed, "killed: the last handle of its group was dropped");
     }
 
-    async fn a_group_has_room_for_all(hub) {
+    async fn group_has_room_for_all(hub) {
         let (group, meeting) = (Group::on(hub), Count::to(200));
         for _ in 0..200 {
             let meeting = meeting.clone();

@@ -96,7 +96,7 @@ impl InPlace {
 }
 
 #[test]
-fn a_pool_runs_on_a_hub_that_polls_in_place() {
+fn pool_runs_on_a_hub_that_polls_in_place() {
     let pool = Pool::on(&InPlace::default(), 1);
     block_on(async {
         assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
@@ -107,7 +107,7 @@ fn a_pool_runs_on_a_hub_that_polls_in_place() {
 }
 
 #[test]
-fn a_map_runs_on_a_hub_that_polls_in_place() {
+fn map_runs_on_a_hub_that_polls_in_place() {
     let pool = Pool::on(&InPlace::default(), 2);
     let doubled = block_on(pool.map(|n| async move { 2 * n }, 0..100));
     assert_eq!(doubled.unwrap(), (0..100).map(|n| 2 * n).collect::<Vec<_>>());
@@ -182,7 +182,7 @@ fn no_slot_is_taken_when_the_reader_of_a_map_is_woken() {
 }
 
 #[test]
-fn a_reader_of_a_pile_may_run_inside_the_call_that_wakes_it() {
+fn reader_of_a_pile_may_run_inside_the_call_that_wakes_it() {
     let (hub, seen) = (InPlace::default(), Log::default());
     let pile = Arc::new(GreenPile::on(&GreenPool::on(&hub, 2)));
     let first = block_on(pile.spawn(stuck(gate(), 1)));

@@ -11,7 +11,7 @@ use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Why, behind, gate, let_others_run, stuck};
 
 on_every_hub! {
-    async fn a_kill_says_why(hub) {
+    async fn kill_says_why(hub) {
         let group = Group::on(hub);
         let one = group.spawn(stuck(gate(), ()));
         group.kill_with(GreenletExit::because("too late")).await;
@@ -48,7 +48,7 @@ on_every_hub! {
         assert!(member.await.unwrap_err().is_killed());
     }
 
-    async fn a_second_kill_only_waits_and_all_wait_for_the_cleanup(hub) {
+    async fn second_kill_only_waits_and_all_wait_for_the_cleanup(hub) {
         let (group, started, tidy, open) = (Group::on(hub), gate(), gate(), gate());
         let (set, tidying, opened) = (Arc::clone(&started), Arc::clone(&tidy), Arc::clone(&open));
         let member = group.spawn(async move {

@@ -75,7 +75,7 @@ on_every_hub! {
         assert_eq!((pool.size(), pool.available()), (0, 1));
     }
 
-    async fn a_builder_makes_pools_and_groups(hub) {
+    async fn builder_makes_pools_and_groups(hub) {
         let builder = Pool::builder().keep_failures(0);
         let (pool, group) = (builder.clone().pool_on(hub, 3), builder.group_on(hub));
         assert_eq!((pool.capacity(), pool.available()), (Some(3), 3));
@@ -103,7 +103,7 @@ fn spawn_within_gives_up_on_the_tick() {
 }
 
 #[test]
-fn a_builder_of_the_current_hub_needs_no_other() {
+fn builder_of_the_current_hub_needs_no_other() {
     let hub = spinney_tests::hub(1);
     hub.block_on(async {
         assert_eq!(Pool::builder().pool(2).spawn(async { 42 }).await.await.unwrap(), 42);

@@ -36,12 +36,12 @@ fn ends_a_late_greenlet<T>(end: impl AsyncFnOnce(Pool<SimHub>) -> T) {
 }
 
 #[test]
-fn a_late_greenlet_with_its_slot_does_not_outlive_its_pool() {
+fn late_greenlet_with_its_slot_does_not_outlive_its_pool() {
     ends_a_late_greenlet(async |pool| drop(pool));
 }
 
 #[test]
-fn a_late_greenlet_with_its_slot_does_not_outlive_a_shutdown() {
+fn late_greenlet_with_its_slot_does_not_outlive_a_shutdown() {
     ends_a_late_greenlet(async |pool| {
         drop(pool.shutdown(GreenletExit::new()));
         pool
@@ -49,7 +49,7 @@ fn a_late_greenlet_with_its_slot_does_not_outlive_a_shutdown() {
 }
 
 #[test]
-fn a_late_greenlet_with_its_slot_is_no_member_after_a_shutdown() {
+fn late_greenlet_with_its_slot_is_no_member_after_a_shutdown() {
     ends_a_late_greenlet(async |pool| {
         pool.shutdown(GreenletExit::new()).await;
         assert!(pool.members().is_empty());
@@ -58,7 +58,7 @@ fn a_late_greenlet_with_its_slot_is_no_member_after_a_shutdown() {
 }
 
 #[test]
-fn a_late_greenlet_with_its_slot_does_not_outlive_a_drain() {
+fn late_greenlet_with_its_slot_does_not_outlive_a_drain() {
     ends_a_late_greenlet(async |pool| {
         pool.drain(Duration::from_millis(5)).await.unwrap();
         pool
@@ -118,7 +118,7 @@ fn nobody_outlives_a_pool_in_whatever_order_they_come() {
 }
 
 #[test]
-fn a_member_that_caught_a_kill_does_not_outlive_its_group() {
+fn member_that_caught_a_kill_does_not_outlive_its_group() {
     let sim = SimHub::new();
     sim.block_on(async {
         let (group, caught) = (Group::on(&sim), gate());

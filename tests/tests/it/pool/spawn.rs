@@ -10,13 +10,13 @@ use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run,
 use spinney_tests::{hub, on_every_hub};
 
 on_every_hub! {
-    async fn a_pool_of_no_slots_is_full(hub) {
+    async fn pool_of_no_slots_is_full(hub) {
         let pool = Pool::on(hub, 0);
         assert!(pool.try_spawn(async {}).is_err());
         assert_eq!((pool.len(), pool.available(), pool.capacity()), (0, 0, Some(0)));
     }
 
-    async fn a_pool_of_no_slots_lets_in_once_it_has_some(hub) {
+    async fn pool_of_no_slots_lets_in_once_it_has_some(hub) {
         let pool = Pool::on(hub, 0);
         let mut spawn = Box::pin(pool.spawn(async { 42 }));
         assert!(poll_once(&mut spawn).await.is_none());
@@ -48,7 +48,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_spawn_waits_while_the_pool_is_full(hub) {
+    async fn spawn_waits_while_the_pool_is_full(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let mut spawn = Box::pin(pool.spawn(async { 42 }));
@@ -91,7 +91,7 @@ on_every_hub! {
         assert_eq!(second.await.await.unwrap(), 42);
     }
 
-    async fn a_killed_waiter_passes_its_slot_on(hub) {
+    async fn killed_waiter_passes_its_slot_on(hub) {
         let (pool, open, queued) = (Pool::on(hub, 1), gate(), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let (entry, set) = (pool.clone(), Arc::clone(&queued));
@@ -106,7 +106,7 @@ on_every_hub! {
         assert_eq!(next.await.await.unwrap(), 42);
     }
 
-    async fn a_dropped_spawn_never_runs(hub) {
+    async fn dropped_spawn_never_runs(hub) {
         let (pool, open, ran) = (Pool::on(hub, 1), gate(), gate());
         pool.spawn(behind(Arc::clone(&open), ())).await.detach();
         let set = Arc::clone(&ran);
@@ -118,7 +118,7 @@ on_every_hub! {
         assert!(!ran.is_set());
     }
 
-    async fn a_full_pool_gives_the_future_back(hub) {
+    async fn full_pool_gives_the_future_back(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let full = pool.try_spawn(async { 42 }).unwrap_err();
@@ -141,7 +141,7 @@ on_every_hub! {
         waiter.await.detach();
     }
 
-    async fn a_larger_size_lets_in_as_many_as_fit_at_once(hub) {
+    async fn larger_size_lets_in_as_many_as_fit_at_once(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let mut spawns: Vec<_> = (0..3).map(|_| Box::pin(pool.spawn(stuck(gate(), ())))).collect();
@@ -156,7 +156,7 @@ on_every_hub! {
         assert_eq!(entered, [true, true, false]);
     }
 
-    async fn a_smaller_size_lets_those_go_on_that_run(hub) {
+    async fn smaller_size_lets_those_go_on_that_run(hub) {
         let (pool, open) = (Pool::on(hub, 3), gate());
         let mut greenlets = Vec::new();
         for n in 0..3 {
@@ -187,7 +187,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn a_pool_without_a_limit_never_makes_anyone_wait(hub) {
+    async fn pool_without_a_limit_never_makes_anyone_wait(hub) {
         let (pool, meeting) = (Pool::on(hub, usize::MAX), Count::to(200));
         for _ in 0..200 {
             let meeting = meeting.clone();

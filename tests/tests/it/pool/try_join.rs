@@ -14,7 +14,7 @@ fn failures(joined: Result<(), JoinError>) -> Failures {
 }
 
 on_every_hub! {
-    async fn a_group_without_failures_has_none(hub) {
+    async fn group_without_failures_has_none(hub) {
         let group = Group::on(hub);
         group.spawn(async {}).detach();
         group.try_join().await.unwrap();
@@ -71,13 +71,13 @@ on_every_hub! {
         }
     }
 
-    async fn an_item_that_panics_is_the_maps_affair(hub) {
+    async fn item_that_panics_is_the_maps_affair(hub) {
         let pool = Pool::on(hub, 1);
         pool.map(|_: u32| async { blow_up("no luck") }, 0..1).await.map(|_: Vec<()>| ()).unwrap_err();
         pool.try_join().await.unwrap();
     }
 
-    async fn a_member_cannot_try_to_join(hub) {
+    async fn member_cannot_try_to_join(hub) {
         let group = Group::on(hub);
         let inside = group.clone();
         let member = group.spawn(async move { inside.try_join().await });

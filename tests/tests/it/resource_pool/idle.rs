@@ -25,7 +25,7 @@ fn pool(
 }
 
 #[test]
-fn an_idle_item_is_dropped_when_its_time_has_come() {
+fn idle_item_is_dropped_when_its_time_has_come() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -56,7 +56,7 @@ fn each_item_rests_for_as_long_as_it_may() {
 }
 
 #[test]
-fn an_item_that_is_used_begins_anew() {
+fn item_that_is_used_begins_anew() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -94,7 +94,7 @@ fn as_many_as_are_to_be_kept_are_kept() {
 }
 
 #[test]
-fn a_stack_lets_go_of_those_that_it_does_not_need() {
+fn stack_lets_go_of_those_that_it_does_not_need() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let made = dropped.clone();
@@ -110,7 +110,7 @@ fn a_stack_lets_go_of_those_that_it_does_not_need() {
 }
 
 #[test]
-fn an_item_that_is_promised_to_somebody_is_not_dropped() {
+fn item_that_is_promised_to_somebody_is_not_dropped() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -129,7 +129,7 @@ fn an_item_that_is_promised_to_somebody_is_not_dropped() {
 }
 
 #[test]
-fn a_pool_outlives_the_hub_that_looked_after_it() {
+fn pool_outlives_the_hub_that_looked_after_it() {
     let dropped = Dropped::default();
     let pool = pool(&dropped, 0);
     SimHub::new().block_on(async { drop(pool.item().await) });

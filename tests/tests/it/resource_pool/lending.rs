@@ -68,7 +68,7 @@ on_every_hub! {
         assert_eq!((log.take(), state(&pool)), (vec![0, 1, 2, 3, 4], (1, 1, 0)));
     }
 
-    async fn a_create_that_fails_lets_the_next_try(_hub) {
+    async fn create_that_fails_lets_the_next_try(_hub) {
         let (tries, open) = (AtomicUsize::new(0), gate());
         let fails = Arc::clone(&open);
         let pool = ResourcePool::builder(|| {
@@ -85,7 +85,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn a_create_that_panics_leaves_its_room(hub) {
+    async fn create_that_panics_leaves_its_room(hub) {
         let tries = AtomicUsize::new(0);
         let create = move || {
             let nth = tries.fetch_add(1, SeqCst);
@@ -119,7 +119,7 @@ on_every_hub! {
         assert_eq!((dropped.count(), state(&pool)), (1, (1, 1, 0)));
     }
 
-    async fn a_getter_that_is_dropped_in_the_queue_harms_nobody(_hub) {
+    async fn getter_that_is_dropped_in_the_queue_harms_nobody(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let item = pool.item().await.unwrap();
         let (mut first, mut second) = (Box::pin(pool.item()), Box::pin(pool.item()));
@@ -143,7 +143,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn a_discarded_item_makes_room_for_another(_hub) {
+    async fn discarded_item_makes_room_for_another(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let item = pool.item().await.unwrap();
         let mut next = Box::pin(pool.item());
@@ -154,7 +154,7 @@ on_every_hub! {
         assert_eq!((next.discard(), state(&pool)), (2, (0, 1, 0)));
     }
 
-    async fn the_item_that_has_rested_longest_is_used_first(_hub) {
+    async fn item_that_has_rested_longest_is_used_first(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(3).build();
         drop([pool.item().await, pool.item().await, pool.item().await]);
         for n in [1, 2, 3, 1] {
@@ -162,7 +162,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_stack_uses_the_item_first_that_came_back_last(_hub) {
+    async fn stack_uses_the_item_first_that_came_back_last(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(3).order_as_stack().build();
         drop([pool.item().await, pool.item().await, pool.item().await]);
         for n in [3, 3] {
@@ -170,7 +170,7 @@ on_every_hub! {
         }
     }
 
-    async fn an_item_that_fails_the_check_is_dropped_and_another_made(_hub) {
+    async fn item_that_fails_the_check_is_dropped_and_another_made(_hub) {
         let builder = ResourcePool::builder(numbers()).max_size(1).check(|n| *n % 2 == 0);
         let pool = builder.build();
         for (n, size) in [(1, 0), (2, 1), (2, 1)] {
@@ -179,7 +179,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_check_that_panics_costs_the_item_and_no_room(hub) {
+    async fn check_that_panics_costs_the_item_and_no_room(hub) {
         let (dropped, seen) = (Dropped::default(), Log::default());
         let guards = dropped.clone();
         let create = move || ready(Ok::<_, Infallible>(guards.guard()));
@@ -198,7 +198,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (1, 0, 0));
     }
 
-    async fn a_larger_size_admits_at_once_as_many_as_fit(_hub) {
+    async fn larger_size_admits_at_once_as_many_as_fit(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let _item = pool.item().await.unwrap();
         let mut waiters: Vec<_> = (0..4).map(|_| Box::pin(pool.item())).collect();
@@ -253,7 +253,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (2, 4, 0));
     }
 
-    async fn a_fill_that_fails_keeps_what_it_has(_hub) {
+    async fn fill_that_fails_keeps_what_it_has(_hub) {
         let tries = AtomicUsize::new(0);
         let create = || ready(Some(tries.fetch_add(1, SeqCst)).filter(|nth| *nth != 1).ok_or("no"));
         let pool = ResourcePool::builder(create).min_size(3).build();

@@ -37,7 +37,7 @@ on_every_hub! {
         assert_eq!((seats.available(), seats.waiting()), (3, 0));
     }
 
-    async fn a_close_refuses_all_who_wait(hub) {
+    async fn close_refuses_all_who_wait(hub) {
         let (seats, waits) = (Arc::new(Semaphore::new(1)), [gate(), gate()]);
         let held = seats.try_acquire().unwrap();
         let greenlets = waits.each_ref().map(|waits| {
@@ -55,7 +55,7 @@ on_every_hub! {
         assert_eq!(seats.acquire().await.err(), Some(Closed));
     }
 
-    async fn a_bounded_semaphore_takes_back_no_more_than_is_out(hub) {
+    async fn bounded_semaphore_takes_back_no_more_than_is_out(hub) {
         let (seats, inside) = (Arc::new(BoundedSemaphore::new(2)), Gauge::default());
         let greenlets: Vec<_> = (0..10)
             .map(|n| {
@@ -80,7 +80,7 @@ on_every_hub! {
         assert_eq!((seats.available(), seats.capacity()), (2, 2));
     }
 
-    async fn a_greenlet_takes_its_own_lock_again_and_others_wait(hub) {
+    async fn greenlet_takes_its_own_lock_again_and_others_wait(hub) {
         let (lock, inside) = (Arc::new(RLock::new()), Gauge::default());
         let greenlets: Vec<_> = (0..10)
             .map(|_| {
@@ -105,7 +105,7 @@ on_every_hub! {
         assert_eq!((inside.peak(), lock.depth(), lock.waiting()), (1, 0, 0));
     }
 
-    async fn a_lock_is_not_that_of_the_greenlets_that_its_owner_spawns(hub) {
+    async fn lock_is_not_that_of_the_greenlets_that_its_owner_spawns(hub) {
         let lock = Arc::new(RLock::new());
         let tries = |lock: Arc<RLock<Owner>>| async move {
             lock.try_acquire(Owner::current()).is_some()
@@ -116,7 +116,7 @@ on_every_hub! {
         assert!(spawn_on(hub, tries(Arc::clone(&lock))).await.unwrap());
     }
 
-    async fn a_lock_goes_back_when_its_owner_is_killed(hub) {
+    async fn lock_goes_back_when_its_owner_is_killed(hub) {
         let (lock, holds) = (Arc::new(RLock::new()), gate());
         let owner = {
             let (lock, holds) = (Arc::clone(&lock), Arc::clone(&holds));
@@ -137,7 +137,7 @@ on_every_hub! {
         assert_eq!(owner.await.unwrap(), (true, 1));
     }
 
-    async fn a_condition_hands_over_all_goods(hub) {
+    async fn condition_hands_over_all_goods(hub) {
         const GOODS: usize = 30;
         let shop = Arc::new((Semaphore::new(1), Condition::new(), AtomicUsize::new(0)));
         let taken = Count::to(GOODS);
@@ -167,7 +167,7 @@ on_every_hub! {
         assert_eq!((lock.available(), filled.waiting(), stock.load(SeqCst)), (1, 0, 0));
     }
 
-    async fn a_notification_of_all_reaches_each_who_waits(hub) {
+    async fn notification_of_all_reaches_each_who_waits(hub) {
         let (lock, changed) = (Arc::new(Semaphore::new(1)), Arc::new(Condition::new()));
         let greenlets: Vec<_> = (0..5)
             .map(|_| {
@@ -213,7 +213,7 @@ on_every_hub! {
         assert_eq!((led, log.len(), barrier.waiting()), (ROUNDS, 3 * ROUNDS, 0));
     }
 
-    async fn a_latch_opens_with_the_last_count_and_stays_open(hub) {
+    async fn latch_opens_with_the_last_count_and_stays_open(hub) {
         let (latch, done) = (Arc::new(Latch::new(5)), Count::to(5));
         for _ in 0..5 {
             let (latch, done) = (Arc::clone(&latch), done.clone());
@@ -259,7 +259,7 @@ fn heavy_and_light_ones_get_in_in_the_order_they_came() {
 }
 
 #[test]
-fn a_wait_that_is_out_of_time_leaves_nothing_behind() {
+fn wait_that_is_out_of_time_leaves_nothing_behind() {
     SimHub::check(0..SEEDS, |sim| {
         sim.block_on(async {
             let seats = Semaphore::new(1);

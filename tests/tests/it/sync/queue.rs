@@ -176,7 +176,7 @@ on_every_hub! {
         results(putters).await;
     }
 
-    async fn a_shutdown_loses_no_item(hub) {
+    async fn shutdown_loses_no_item(hub) {
         let queue = Arc::new(Queue::bounded(1));
         let getters = start(hub, |_| get_all(&queue));
         let putters = start(hub, |producer| put_all(&queue, producer));
@@ -191,7 +191,7 @@ on_every_hub! {
         assert_eq!(queue.put_nowait((0, 0)), Err(PutError::ShutDown((0, 0))));
     }
 
-    async fn a_shutdown_at_once_gives_back_what_was_left(hub) {
+    async fn shutdown_at_once_gives_back_what_was_left(hub) {
         let queue = Arc::new(Queue::bounded(3));
         let getters = start(hub, |_| get_all(&queue));
         let putters = start(hub, |producer| put_all(&queue, producer));
@@ -213,7 +213,7 @@ on_every_hub! {
         queue.join().await;
     }
 
-    async fn a_join_waits_until_the_last_item_is_done(hub) {
+    async fn join_waits_until_the_last_item_is_done(hub) {
         let (jobs, done) = (Arc::new(JoinableQueue::unbounded()), Count::to(ITEMS));
         let pool = Pool::on(hub, THREE);
         for _ in 0..THREE {
@@ -249,7 +249,7 @@ on_every_hub! {
         assert_eq!(worker.await.unwrap(), [1, 3, 0, 4, 2]);
     }
 
-    async fn the_last_item_comes_out_first(hub) {
+    async fn last_item_comes_out_first(hub) {
         let pile = Arc::new(LifoQueue::unbounded());
         for n in 0..3 {
             pile.put_nowait((0, n)).unwrap();
@@ -272,7 +272,7 @@ on_every_hub! {
         assert_all_once(got.concat());
     }
 
-    async fn a_stream_that_is_killed_leaves_its_items_to_others(hub) {
+    async fn stream_that_is_killed_leaves_its_items_to_others(hub) {
         let (queue, waits) = (Arc::new(Queue::unbounded()), gate());
         let killed = {
             let (queue, waits) = (Arc::clone(&queue), Arc::clone(&waits));
@@ -290,7 +290,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_put_into_a_channel_is_over_when_somebody_has_the_item(hub) {
+    async fn put_into_a_channel_is_over_when_somebody_has_the_item(hub) {
         let (channel, log) = (Arc::new(Channel::new()), Log::default());
         let putter = {
             let (channel, log) = (Arc::clone(&channel), log.clone());
@@ -317,7 +317,7 @@ on_every_hub! {
         assert_eq!((channel.balance(), channel.len()), (0, 0));
     }
 
-    async fn a_channel_takes_without_waiting_exactly_if_somebody_waits(hub) {
+    async fn channel_takes_without_waiting_exactly_if_somebody_waits(hub) {
         let (channel, waits) = (Arc::new(Channel::new()), gate());
         assert_eq!(channel.put_nowait(1), Err(PutError::Full(1)));
         assert_eq!(channel.get_nowait(), Err(GetError::Empty));
@@ -332,7 +332,7 @@ on_every_hub! {
         assert_eq!(getter.await.unwrap(), Ok(2));
     }
 
-    async fn a_peek_sees_the_item_that_the_next_gets(hub) {
+    async fn peek_sees_the_item_that_the_next_gets(hub) {
         let (queue, waits) = (Arc::new(Queue::bounded(1)), gate());
         let peeks = {
             let (queue, waits) = (Arc::clone(&queue), Arc::clone(&waits));

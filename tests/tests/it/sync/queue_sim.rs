@@ -87,7 +87,7 @@ fn waiting_putters_put_their_items_in_fifo_order() {
 }
 
 #[test]
-fn a_get_that_is_out_of_time_takes_nothing() {
+fn get_that_is_out_of_time_takes_nothing() {
     SimHub::check(0..SEEDS, |sim| {
         sim.block_on(async {
             let queue = Queue::bounded(1);
@@ -101,7 +101,7 @@ fn a_get_that_is_out_of_time_takes_nothing() {
 }
 
 #[test]
-fn a_put_that_is_out_of_time_has_its_item_still() {
+fn put_that_is_out_of_time_has_its_item_still() {
     SimHub::check(0..SEEDS, |sim| {
         sim.block_on(async {
             let queue = Queue::bounded(1);
@@ -121,7 +121,7 @@ fn a_put_that_is_out_of_time_has_its_item_still() {
 /// Both wait for a second at the most, and now and then just as long as it takes the other: at
 /// first the one who gets, then the one who puts.
 #[test]
-fn puts_and_gets_that_run_out_of_time_lose_no_item() {
+fn puts_and_gets_that_expire_of_time_lose_no_item() {
     const ITEMS: u32 = 30;
     for queue in [|| Queue::bounded(1), || Queue::bounded(0)] {
         SimHub::check(0..SEEDS, |sim| {
@@ -171,7 +171,7 @@ fn puts_and_gets_that_run_out_of_time_lose_no_item() {
 }
 
 #[test]
-fn a_channel_passes_each_item_at_the_time_when_both_are_there() {
+fn channel_passes_each_item_at_the_time_when_both_are_there() {
     SimHub::check(0..SEEDS, |sim| {
         let channel = Rc::new(Channel::new());
         let putter = {

@@ -53,7 +53,7 @@ fn every_order_is_tried_once() {
 }
 
 #[test]
-fn a_bound_keeps_out_the_orders_with_more_delays() {
+fn bound_keeps_out_the_orders_with_more_delays() {
     let sets = [0, 1, 2].map(|delays| logs(Explore::delays(delays), turns(3, 2)));
     assert!(sets.iter().is_sorted_by(|(less, _), (more, _)| less.is_subset(more)));
     for (delays, (seen, report)) in sets.iter().enumerate() {
@@ -212,7 +212,7 @@ fn budget_of_ready_awaits_counts() {
 }
 
 #[test]
-fn a_time_limit_ends_with_what_was_covered() {
+fn time_limit_ends_with_what_was_covered() {
     let report = Explore::delays(100).time_limit(Duration::ZERO).run(|sim| {
         turns(3, 5)(sim, &Log::default());
     });

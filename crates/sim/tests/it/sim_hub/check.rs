@@ -34,7 +34,7 @@ fn it_finds_the_first_seed_that_fails_and_says_how_to_replay_it() {
 }
 
 #[test]
-fn a_scenario_that_never_fails_runs_once_for_each_seed() {
+fn scenario_that_never_fails_runs_once_for_each_seed() {
     let orders = RefCell::new(Vec::new());
     SimHub::check([3, 1, 2], |sim| orders.borrow_mut().push(additions(sim)));
     let expected: Vec<_> = [3, 1, 2].map(|seed| additions(&SimHub::seeded(seed))).into();

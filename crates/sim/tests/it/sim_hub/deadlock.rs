@@ -10,7 +10,7 @@ use spinney_sync::{Event, Semaphore};
 use spinney_test_support::Dropped;
 
 #[test]
-fn a_main_that_waits_for_ever_is_a_deadlock() {
+fn main_that_waits_for_ever_is_a_deadlock() {
     for sim in [SimHub::new(), SimHub::seeded(1)] {
         let deadlock = sim.try_block_on(pending::<()>()).unwrap_err();
         assert_eq!(deadlock.tasks(), 0);

@@ -12,7 +12,7 @@ use spinney_sim::SimHub;
 use spinney_test_support::Dropped;
 
 #[test]
-fn the_output_need_not_be_send_and_the_future_may_borrow() {
+fn output_need_not_be_send_and_the_future_may_borrow() {
     let text = String::from("here");
     assert_eq!(**SimHub::new().block_on(async { Rc::new(&text) }), "here");
 }
@@ -66,7 +66,7 @@ fn dropping_the_last_handle_drops_the_tasks() {
 }
 
 #[test]
-fn a_task_with_a_handle_of_its_own_hub_lets_it_go_when_it_ends() {
+fn task_releases_its_hub_when_it_finishes() {
     let (sim, drops) = (SimHub::new(), Dropped::default());
     let (own, guard) = (sim.clone(), drops.guard());
     sim.spawn(async move {
@@ -80,7 +80,7 @@ fn a_task_with_a_handle_of_its_own_hub_lets_it_go_when_it_ends() {
 }
 
 #[test]
-fn a_task_s_panic_comes_out_and_leaves_the_hub_usable() {
+fn task_s_panic_comes_out_and_leaves_the_hub_usable() {
     let (sim, drops) = (SimHub::new(), Dropped::default());
     let guard = drops.guard();
     sim.spawn(async move {

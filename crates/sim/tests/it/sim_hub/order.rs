@@ -92,7 +92,7 @@ fn one_seed_gives_one_order_of_tasks_and_timers() {
 }
 
 #[test]
-fn a_task_that_is_woken_twice_runs_once() {
+fn task_that_is_woken_twice_runs_once() {
     for sim in [SimHub::new(), SimHub::seeded(3)] {
         let turns = Rc::new(Cell::new(0));
         let seen = Rc::clone(&turns);
@@ -109,7 +109,7 @@ fn a_task_that_is_woken_twice_runs_once() {
 }
 
 #[test]
-fn a_wake_that_comes_after_the_end_is_harmless() {
+fn wake_that_comes_after_the_end_is_harmless() {
     let (sim, kept) = (SimHub::new(), Rc::new(RefCell::new(None::<Waker>)));
     let keep = Rc::clone(&kept);
     sim.spawn(poll_fn(move |cx| {
@@ -124,7 +124,7 @@ fn a_wake_that_comes_after_the_end_is_harmless() {
 }
 
 #[test]
-fn a_wake_from_another_thread_counts() {
+fn wake_from_another_thread_counts() {
     let (sim, kept) = (SimHub::new(), Rc::new(RefCell::new(None::<Waker>)));
     let keep = Rc::clone(&kept);
     let mut parked = false;
@@ -155,7 +155,7 @@ fn free_spawn_goes_to_the_simulated_hub() {
 }
 
 #[test]
-fn a_wake_from_another_thread_beside_one_s_own_is_no_deadlock() {
+fn wake_from_another_thread_beside_one_s_own_is_no_deadlock() {
     let done = &AtomicBool::new(false);
     let sim = SimHub::new();
     thread::scope(|scope| {

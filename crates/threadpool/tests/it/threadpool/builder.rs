@@ -103,7 +103,7 @@ fn closure_without_a_thread_ends_with_the_system_s_error() {
 }
 
 #[test]
-fn a_name_that_no_thread_can_have_is_an_error_too() {
+fn name_that_no_thread_can_have_is_an_error_too() {
     let pool = ThreadPool::builder().name("a\0b").build();
     let failure = pool.submit(|| ()).wait().unwrap_err();
     assert!(is_thread_refused(&failure));
@@ -111,7 +111,7 @@ fn a_name_that_no_thread_can_have_is_an_error_too() {
 }
 
 #[test]
-fn a_queue_of_none_lets_in_as_many_as_run() {
+fn queue_of_none_lets_in_as_many_as_run() {
     let pool = ThreadPool::builder().capacity(2).queue(0).build();
     let gate = Gate::default();
     let held = || {
@@ -132,7 +132,7 @@ fn a_queue_of_none_lets_in_as_many_as_run() {
 }
 
 #[test]
-fn an_endless_queue_takes_any_number() {
+fn endless_queue_takes_any_number() {
     let pool = ThreadPool::builder().capacity(1).queue(usize::MAX).build();
     let gate = Gate::default();
     let held = gate.clone();

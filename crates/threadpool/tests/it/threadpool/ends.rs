@@ -21,7 +21,7 @@ fn is_refused(failure: &Failure) -> bool {
 }
 
 #[test]
-fn a_kill_refuses_the_queue_and_waits_for_what_is_running() {
+fn kill_refuses_the_queue_and_waits_for_what_is_running() {
     block_on(async {
         let (pool, gate, ran) = (ThreadPool::new(2), Gate::default(), counter());
         let mut running = Vec::new();
@@ -69,7 +69,7 @@ fn what_is_spawned_after_a_kill_ends_as_killed() {
 }
 
 #[test]
-fn a_spawn_that_waits_for_a_place_is_refused_by_a_kill() {
+fn spawn_that_waits_for_a_place_is_refused_by_a_kill() {
     const PLACES: usize = 1 + 64;
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
@@ -103,7 +103,7 @@ fn killing_an_unused_pool_or_killing_again_is_ready_at_once() {
 }
 
 #[test]
-fn a_kill_whose_wait_is_dropped_goes_ahead() {
+fn kill_whose_wait_is_dropped_goes_ahead() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();
@@ -175,7 +175,7 @@ fn dropped_pool_lets_running_closures_end_and_refuses_the_rest() {
 }
 
 #[test]
-fn the_threads_of_a_dropped_pool_end() {
+fn threads_of_a_dropped_pool_end() {
     struct Tells(Sender<()>);
     impl Drop for Tells {
         fn drop(&mut self) {
@@ -194,7 +194,7 @@ fn the_threads_of_a_dropped_pool_end() {
 }
 
 #[test]
-fn a_closure_may_drop_the_last_handle_of_its_own_pool() {
+fn closure_may_drop_the_last_handle_of_its_own_pool() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let (own, held) = (pool.clone(), gate.clone());

@@ -61,7 +61,7 @@ fn what_is_behind_one_that_takes_long_is_begun_by_others() {
 }
 
 #[test]
-fn a_kill_ends_all_that_has_not_begun() {
+fn kill_ends_all_that_has_not_begun() {
     let (pool, gate, results, _) = begun(0, 200);
     let report = block_on(pool.drain(Duration::ZERO)).unwrap();
     assert_eq!((report.succeeded, report.killed, report.running), (1, 199, 1));

@@ -24,7 +24,7 @@ fn apply_from_inside_runs_in_place() {
 }
 
 #[test]
-fn a_closure_of_another_pool_is_not_inside() {
+fn closure_of_another_pool_is_not_inside() {
     let (pool, other) = (ThreadPool::new(1), ThreadPool::new(1));
     let asked = other.clone();
     let elsewhere = pool.submit(move || {
@@ -35,19 +35,19 @@ fn a_closure_of_another_pool_is_not_inside() {
 }
 
 #[test]
-fn a_spawn_from_inside_waits_for_no_place() {
+fn spawn_from_inside_waits_for_no_place() {
     let pool = ThreadPool::builder().capacity(1).queue(0).build();
     let own = pool.clone();
     let outer = pool.submit(move || (0..10).map(|n| own.submit(move || n)).collect::<Vec<_>>());
     let inner = outer.wait().unwrap().into_iter();
     assert!(inner.map(|result| result.wait().unwrap()).eq(0..10));
-    // None of them has left a place that it did not take.
+    // `None` of them has left a place that it did not take.
     assert!(pool.is_empty());
     assert!(pool.try_spawn(|| ()).is_ok());
 }
 
 #[test]
-fn a_map_from_inside_needs_no_other_thread() {
+fn map_from_inside_needs_no_other_thread() {
     let pool = ThreadPool::new(1);
     let own = pool.clone();
     let mapped = pool.submit(move || {
@@ -60,7 +60,7 @@ fn a_map_from_inside_needs_no_other_thread() {
 }
 
 #[test]
-fn a_kill_from_inside_closes_the_pool_and_waits_for_nothing() {
+fn kill_from_inside_closes_the_pool_and_waits_for_nothing() {
     for killers in [1, 2] {
         let pool = ThreadPool::new(2);
         let kill = || {

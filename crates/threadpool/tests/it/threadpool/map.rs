@@ -130,7 +130,7 @@ fn panicking_item_comes_out_in_its_place() {
 }
 
 #[test]
-fn an_input_that_panics_ends_the_map_with_that() {
+fn input_that_panics_ends_the_map_with_that() {
     let pool = ThreadPool::new(2);
     let items = (0..10).inspect(|n| assert!(*n < 5, "the input's panic"));
     let results: Vec<_> = block_on(pool.imap(|n: u32| n, items).collect());
@@ -140,7 +140,7 @@ fn an_input_that_panics_ends_the_map_with_that() {
 }
 
 #[test]
-fn a_map_lets_others_have_their_turn() {
+fn map_lets_others_have_their_turn() {
     let pool = ThreadPool::new(1);
     let endless = pool.mapper().unbounded().imap_unordered(|n: u64| n, 0..);
     for n in 0..10 {
@@ -165,7 +165,7 @@ fn dropping_the_stream_ends_the_map_and_drops_each_thing_once() {
 }
 
 #[test]
-fn a_detached_map_runs_to_its_end_and_keeps_its_pool() {
+fn detached_map_runs_to_its_end_and_keeps_its_pool() {
     let (pool, seen) = (ThreadPool::new(2), Arc::new(AtomicUsize::new(0)));
     let counts = Arc::clone(&seen);
     let results = pool.mapper().maxsize(1).imap(move |_| counts.fetch_add(1, SeqCst), 0..1000);
@@ -179,7 +179,7 @@ fn a_detached_map_runs_to_its_end_and_keeps_its_pool() {
 }
 
 #[test]
-fn a_kill_is_the_last_failure_of_a_map() {
+fn kill_is_the_last_failure_of_a_map() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();
@@ -202,14 +202,14 @@ fn a_kill_is_the_last_failure_of_a_map() {
 }
 
 #[test]
-fn a_thread_s_share_of_a_map_is_a_greenlet() {
+fn thread_s_share_of_a_map_is_a_greenlet() {
     let pool = ThreadPool::new(1);
     let inside = block_on(pool.map(|_: u32| Handle::current().is_some(), 0..3)).unwrap();
     assert_eq!(inside, [true; 3]);
 }
 
 #[test]
-fn a_plain_thread_may_read_a_stream() {
+fn plain_thread_may_read_a_stream() {
     let pool = ThreadPool::new(2);
     let sum = thread::spawn(move || {
         let results = futures_lite::stream::block_on(pool.imap(|n: u32| n, 0..100));

@@ -25,7 +25,7 @@ async fn is_alive(pool: &ThreadPool) -> bool {
 }
 
 #[test]
-fn a_panic_comes_out_at_its_result_and_the_thread_lives() {
+fn panic_comes_out_at_its_result_and_the_thread_lives() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::new(1);
         let thread = pool.apply(|| std::thread::current().id()).await.unwrap();
@@ -40,7 +40,7 @@ fn a_panic_comes_out_at_its_result_and_the_thread_lives() {
 }
 
 #[test]
-fn the_payload_of_a_panic_comes_out_whole() {
+fn payload_of_a_panic_comes_out_whole() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::new(1);
         let Err(Failure::Panicked(panic)) = pool.apply(|| panic_any(42_u8)).await else {
@@ -51,7 +51,7 @@ fn the_payload_of_a_panic_comes_out_whole() {
 }
 
 #[test]
-fn a_panic_that_nobody_waits_for_ends_no_thread() {
+fn panic_that_nobody_waits_for_ends_no_thread() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::new(1);
         pool.spawn(|| panic!("a panic that the test asked for")).await.detach();
@@ -60,7 +60,7 @@ fn a_panic_that_nobody_waits_for_ends_no_thread() {
 }
 
 #[test]
-fn an_argument_that_panics_when_it_is_dropped_ends_no_thread() {
+fn argument_that_panics_when_it_is_dropped_ends_no_thread() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::new(1);
         let bomb = Bomb;
@@ -93,7 +93,7 @@ fn unread_result_that_panics_when_dropped_ends_no_thread() {
 }
 
 #[test]
-fn a_payload_that_panics_when_it_is_dropped_ends_no_thread() {
+fn payload_that_panics_when_it_is_dropped_ends_no_thread() {
     LocalHub::new().block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();

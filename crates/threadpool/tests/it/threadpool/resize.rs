@@ -196,7 +196,7 @@ fn without_a_timeout_idle_threads_stay() {
 }
 
 #[test]
-fn an_idle_pool_uses_no_cpu() {
+fn idle_pool_uses_no_cpu() {
     let pool = ThreadPool::new(2);
     let ticks = || {
         // A thread's time in user and in kernel mode, in ticks: behind its name in brackets.

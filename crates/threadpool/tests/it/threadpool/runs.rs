@@ -67,7 +67,7 @@ fn it_is_usable_from_each_hub() {
 }
 
 #[test]
-fn a_local_hub_goes_on_while_its_closures_run() {
+fn local_hub_goes_on_while_its_closures_run() {
     let hub = LocalHub::new();
     let pool = ThreadPool::new(1);
     let gate = spinney_test_support::Gate::default();
@@ -115,7 +115,7 @@ fn arguments_and_results_are_dropped_once() {
 }
 
 #[test]
-fn a_spawn_that_was_never_polled_drops_its_closure() {
+fn spawn_that_was_never_polled_drops_its_closure() {
     let (pool, counted) = (ThreadPool::new(1), Arc::new(()));
     let argument = Arc::clone(&counted);
     drop(pool.spawn(move || drop(argument)));

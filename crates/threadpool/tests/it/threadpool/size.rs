@@ -36,7 +36,7 @@ fn threads_start_when_there_is_work_for_them() {
 }
 
 #[test]
-fn an_idle_thread_is_used_again() {
+fn idle_thread_is_used_again() {
     block_on(async {
         let pool = ThreadPool::new(8);
         let first = pool.apply(|| std::thread::current().id()).await.unwrap();
@@ -66,7 +66,7 @@ fn no_more_than_maxsize_run_at_once_and_no_fewer() {
 }
 
 #[test]
-fn a_spawn_into_a_full_queue_waits_for_a_place() {
+fn spawn_into_a_full_queue_waits_for_a_place() {
     const PLACES: usize = 2 * (1 + 64);
     block_on(async {
         let (pool, gate) = (ThreadPool::new(2), Gate::default());
@@ -106,7 +106,7 @@ fn dropped_spawn_runs_nothing_and_takes_no_place() {
 }
 
 #[test]
-fn a_place_is_free_again_when_its_result_is_there() {
+fn place_is_free_again_when_its_result_is_there() {
     block_on(async {
         let pool = ThreadPool::new(1);
         for _ in 0..20_000 {
