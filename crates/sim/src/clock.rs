@@ -46,7 +46,7 @@ impl VirtualClock {
     }
 
     /// Jumps to the next alarm and returns the keys of all alarms that are due then, in the order in
-    /// which they were set. `None` of them rings yet.
+    /// which they were set. None of them rings yet.
     pub(crate) fn jump_silently(&self) -> Vec<u64> {
         let mut state = self.lock();
         let Some((at, _)) = state.alarms.keys().next().copied() else { return Vec::new() };

@@ -46,7 +46,7 @@ on_every_hub! {
         assert_eq!((pool.threads(), pool.len()), (0, 0));
     }
 
-    async fn panic_comes_out_at_the_result(_hub) {
+    async fn panic_reaches_the_result(_hub) {
         let failure = from_threads(pool(1).apply(|| panic!("no luck"))).await.unwrap_err();
         assert_eq!(failure.why(), "panicked: no luck");
     }

@@ -24,7 +24,7 @@ async fn odd_fails_and_four_panics(n: usize) -> Result<usize, &'static str> {
 }
 
 on_every_hub! {
-    async fn try_imap_gives_errors_in_their_place_and_goes_on(hub) {
+    async fn try_imap_yields_errors_in_place_and_goes_on(hub) {
         let pool = Pool::on(hub, 3);
         let mut results = texts(pool.try_imap(odd_fails_and_four_panics, 0..6).collect().await);
         let panicked = results.remove(4).unwrap_err();
