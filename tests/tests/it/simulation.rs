@@ -82,7 +82,7 @@ fn deadlock_tells_who_waits_where() {
         format!("the main future waits for TaskSet::join at {}", file!()),
         format!("{} waits for Event::wait at {}", reader.handle(), file!()),
         format!("{} waits for Semaphore::acquire at {}", writer.handle(), file!()),
-        format!("{} waits for something that does not say what it is", member.handle()),
+        format!("{} waits for an unknown event", member.handle()),
     ] {
         assert!(text.contains(&told), "{told:?} is missing in:\n{text}");
     }
