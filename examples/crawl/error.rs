@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
-/// Why a URL gave no page. `None` of them ends the crawl.
+/// Why a URL gave no page. None of them ends the crawl.
 #[derive(Debug)]
 pub(crate) enum FetchError {
     /// It is not a URL that can be asked for over plain HTTP.

@@ -1,4 +1,4 @@
-//! A greenlet that is dropped without a word.
+//! A greenlet that is dropped implicitly.
 //!
 //! - dropping a greenlet detaches its task: call `detach()` to do so explicitly
 

@@ -22,7 +22,7 @@ const CAPACITY: usize = 5;
 const ROUNDS: usize = 400;
 
 #[test]
-fn every_slot_is_back_and_everything_dropped_after_a_storm() {
+fn storm_on_threads_leaks_no_slot_and_no_value() {
     let number = |name, default| {
         std::env::var(name).map_or(default, |text| text.parse().expect("a variable is a number"))
     };

@@ -26,11 +26,11 @@ use crate::GreenPool;
 /// });
 /// ```
 pub trait GreenPoolExt<X> {
-    /// Spawns `future` as [`GreenPool::spawn`] does, and detaches it.
+    /// Spawns `future` like [`GreenPool::spawn`], and detaches it.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops `future`, which has not started or was running in place.
+    /// Dropping the future drops `future`, which has not started or was running in place.
     ///
     /// Python: `eventlet.GreenPool.spawn_n`.
     fn spawn_n<F>(&self, future: F) -> impl Future<Output = ()>
@@ -38,7 +38,7 @@ pub trait GreenPoolExt<X> {
         F: Future,
         X: Runs<F>;
 
-    /// Runs `func` on each of `tuples`, which a closure takes apart: [`GreenPool::imap`].
+    /// Runs `func` on each of `tuples`, which a closure destructures: [`GreenPool::imap`].
     ///
     /// # Cancel safety
     ///
@@ -60,17 +60,17 @@ pub trait GreenPoolExt<X> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing.
+    /// Nothing is lost when the future is dropped.
     ///
     /// Python: `eventlet.GreenPool.waitall`.
     fn waitall(&self) -> impl Future<Output = Result<(), InsideGroup>>;
 
-    /// How many slots are taken: [`GreenPool::len`].
+    /// The number of taken slots: [`GreenPool::len`].
     ///
     /// Python: `eventlet.GreenPool.running`.
     fn running(&self) -> usize;
 
-    /// The capacity less the slots that are taken: [`GreenPool::available`].
+    /// The capacity minus the taken slots: [`GreenPool::available`].
     ///
     /// Python: `eventlet.GreenPool.free`.
     fn free(&self) -> isize;

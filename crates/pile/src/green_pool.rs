@@ -7,16 +7,17 @@ use spinney_hub::Hub;
 use spinney_pool::map::IntoSource;
 use spinney_pool::{Imap, InsideGroup, Pool, Reentry, Runs, RunsMap};
 
-/// The capacity of a pool that is given none.
+/// The default capacity.
 const DEFAULT_CAPACITY: usize = 1000;
 
-/// A pool in which a member that spawns into it while it is full runs the future itself, to its end.
+/// A pool in which a member that spawns into it while it is full runs the future itself, to its
+/// end.
 ///
-/// A cheap handle; clones are of the same pool. Dropping the last handle kills the members that are
-/// left, without waiting for them.
+/// Cloning is cheap; clones share the pool. Dropping the last handle kills the remaining members
+/// without waiting for them.
 ///
-/// New code is better off with a [`Pool`], which has more verbs, and in which such a member stands in the
-/// queue for a slot meanwhile. eventlet's spellings are in
+/// Prefer a [`Pool`] in new code: it has more verbs, and its members stand in the queue for a slot
+/// while they run a child in place. eventlet's spellings are in
 /// [`GreenPoolExt`](crate::eventlet::GreenPoolExt).
 ///
 /// Python: `eventlet.GreenPool`.
@@ -47,7 +48,7 @@ impl GreenPool {
     ///
     /// # Panics
     ///
-    /// If the [global hub](Hub::global) has to be started, and cannot be.
+    /// Panics if the [global hub](Hub::global) has to be started and cannot be.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self::on(&Hub::following(), capacity)
@@ -63,12 +64,12 @@ impl<X> GreenPool<X> {
         Self { pool: Pool::builder().reentry(Reentry::Inline).pool_on(hub, capacity) }
     }
 
-    /// Waits for a slot and spawns `future` in it. While the pool is full, a member does not wait,
-    /// which might be for ever: it runs `future` in place, and the greenlet that it gets has finished.
+    /// Waits for a slot and spawns `future` in it. While the pool is full, a member runs `future`
+    /// in place instead of waiting, possibly for ever; the returned greenlet has finished then.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops `future`, which has not started or was running in place.
+    /// Dropping the future drops `future`, which has not started or was running in place.
     ///
     /// Python: `eventlet.GreenPool.spawn`.
     #[track_caller]
@@ -80,8 +81,8 @@ impl<X> GreenPool<X> {
         self.pool.spawn(future)
     }
 
-    /// Waits until no member runs and no caller waits to spawn; returns immediately if that is so. A
-    /// map whose results are not read does neither, and is not waited for.
+    /// Waits until no member runs and no caller waits to spawn; returns immediately if that is so.
+    /// A map whose results are not read is not waited for.
     ///
     /// # Errors
     ///
@@ -89,7 +90,7 @@ impl<X> GreenPool<X> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing.
+    /// Nothing is lost when the future is dropped.
     ///
     /// Python: `eventlet.GreenPool.waitall`.
     #[track_caller]
@@ -97,9 +98,9 @@ impl<X> GreenPool<X> {
         self.pool.wait_idle()
     }
 
-    /// Runs `func` on each of `items` in the pool's own slots, and gives the results in the order of the
-    /// items; see [`TaskSet::imap`](spinney_pool::TaskSet::imap). Several inputs are
-    /// [`zip`](std::iter::zip)ped into one.
+    /// Runs `func` on each of `items` in the pool's own slots, and yields the results in the order
+    /// of the items; see [`TaskSet::imap`](spinney_pool::TaskSet::imap). [`zip`](std::iter::zip)
+    /// combines several inputs into one.
     ///
     /// ```
     /// use std::iter::zip;
@@ -131,15 +132,15 @@ impl<X> GreenPool<X> {
     }
 
     /// Changes the number of slots. A larger capacity admits as many waiters as fit immediately; a
-    /// smaller one leaves the members alone, so that [`available`](Self::available) may be negative
-    /// until they finish.
+    /// smaller one does not affect the members, so that [`available`](Self::available) may be
+    /// negative until they finish.
     ///
     /// Python: `eventlet.GreenPool.resize`.
     pub fn resize(&self, capacity: usize) {
         self.pool.resize(capacity);
     }
 
-    /// How many slots are taken.
+    /// The number of taken slots.
     ///
     /// Python: `eventlet.GreenPool.running`.
     pub fn len(&self) -> usize {
@@ -151,15 +152,15 @@ impl<X> GreenPool<X> {
         self.pool.is_empty()
     }
 
-    /// The capacity less the slots that are taken; negative after a [`resize`](Self::resize) below
-    /// their number.
+    /// The capacity minus the taken slots; negative after a [`resize`](Self::resize) below their
+    /// number.
     ///
     /// Python: `eventlet.GreenPool.free`.
     pub fn available(&self) -> isize {
         self.pool.available()
     }
 
-    /// How many callers wait to spawn.
+    /// The number of callers that wait to spawn.
     ///
     /// Python: `eventlet.GreenPool.waiting`.
     pub fn waiting(&self) -> usize {
@@ -173,7 +174,7 @@ impl<X> GreenPool<X> {
         self.pool.capacity().unwrap_or(usize::MAX)
     }
 
-    /// The pool that this one is made of.
+    /// The underlying pool.
     pub fn pool(&self) -> &Pool<X> {
         &self.pool
     }

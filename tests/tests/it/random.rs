@@ -79,7 +79,7 @@ fn each_seed(rules: Rules) {
 }
 
 #[test]
-fn random_nested_use_of_a_pool_gets_what_it_asked_for() {
+fn random_nested_uses_of_a_pool_all_succeed() {
     each_seed(Rules::Peace);
 }
 

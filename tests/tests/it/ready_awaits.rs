@@ -79,7 +79,7 @@ on_every_hub! {
         }
     }
 
-    async fn second_of_two_ready_branches_is_seen_within_two_polls(hub) {
+    async fn second_ready_branch_is_polled_within_two_polls(hub) {
         let sees_both = async {
             let ready = |side| { let event = set(); async move { event.wait().await; side } };
             // The budget is used up again and again.
@@ -100,7 +100,7 @@ on_every_hub! {
         assert_eq!(spawn_on(hub, sees_both).await.unwrap(), 2);
     }
 
-    async fn greenlet_in_place_uses_up_the_budget_around_it(hub) {
+    async fn greenlet_in_place_uses_the_budget_around_it(hub) {
         let gives_way = async {
             let endless = async { loop { set().wait().await } };
             let (child, greenlet) = pair(endless, ());
@@ -196,7 +196,7 @@ fn virtual_time_stands_still_while_an_await_is_deferred() {
 }
 
 #[test]
-fn await_made_of_others_is_deferred_once() {
+fn composite_await_is_deferred_once() {
     let event = set();
     let mut cx = Context::from_waker(Waker::noop());
     let _budget = Budget::open();

@@ -57,7 +57,7 @@ macro_rules! is_not {
 }
 
 #[test]
-fn hubs_are_handles_for_any_thread_but_local_ones() {
+fn hubs_except_local_ones_are_send_and_sync() {
     is_shared::<Hub>();
     is_shared::<HubBuilder>();
     is_shared::<Clock>();
@@ -67,7 +67,7 @@ fn hubs_are_handles_for_any_thread_but_local_ones() {
 }
 
 #[test]
-fn greenlets_are_for_any_thread_if_their_result_is() {
+fn greenlets_are_send_if_their_result_is() {
     is_shared::<Greenlet<SendOnly>>();
     is_shared::<Handle>();
     is_shared::<LazyHandle>();
@@ -82,14 +82,14 @@ fn greenlets_are_for_any_thread_if_their_result_is() {
 }
 
 #[test]
-fn tasks_go_where_their_future_may_go() {
+fn tasks_are_send_if_their_future_is() {
     is_movable::<Task<Fut>>();
     is_shared::<Membership>();
     is_not!(Send: Task<std::future::Ready<Local>>);
 }
 
 #[test]
-fn what_wraps_a_future_goes_where_that_may_go() {
+fn wrapping_futures_are_send_if_the_inner_one_is() {
     is_movable::<CatchExit<Fut>>();
     is_movable::<InheritLocals<Fut>>();
     is_movable::<Shield<Fut>>();
@@ -98,7 +98,7 @@ fn what_wraps_a_future_goes_where_that_may_go() {
 }
 
 #[test]
-fn several_are_joined_on_any_thread() {
+fn joins_of_several_greenlets_are_send() {
     is_shared::<JoinAll<Handle>>();
     is_shared::<JoinAll<Greenlet<SendOnly>>>();
     is_unpin::<JoinAll<Greenlet<Local>>>();
@@ -106,7 +106,7 @@ fn several_are_joined_on_any_thread() {
 }
 
 #[test]
-fn what_tells_of_greenlets_is_for_any_thread() {
+fn reports_of_greenlets_are_send_and_sync() {
     is_shared::<spinney::task::Local<u32>>();
     is_shared::<Owner>();
     is_shared::<SpawnTree>();
@@ -115,7 +115,7 @@ fn what_tells_of_greenlets_is_for_any_thread() {
 }
 
 #[test]
-fn failures_are_for_any_thread() {
+fn failures_are_send_and_sync() {
     is_shared::<Failure>();
     is_shared::<GreenletExit>();
     is_shared::<Panic>();
@@ -147,7 +147,7 @@ fn errors_can_be_boxed() {
 }
 
 #[test]
-fn resources_may_be_used_on_any_thread_if_they_go_there() {
+fn resource_pools_are_send_if_their_items_are() {
     type Create = fn() -> std::future::Ready<Result<SendOnly, ()>>;
     is_shared::<ResourcePool<SendOnly, Create>>();
     is_movable::<Item<SendOnly, Create>>();
@@ -158,7 +158,7 @@ fn resources_may_be_used_on_any_thread_if_they_go_there() {
 }
 
 #[test]
-fn pools_are_handles_for_any_thread_where_their_hub_is() {
+fn pools_are_send_if_their_hub_is() {
     is_shared::<TaskSet>();
     is_shared::<Group>();
     is_shared::<Pool>();
@@ -176,7 +176,7 @@ fn pools_are_handles_for_any_thread_where_their_hub_is() {
 }
 
 #[test]
-fn streams_are_for_any_thread_where_their_results_are() {
+fn streams_are_send_if_their_results_are() {
     is_movable::<Imap<SendOnly>>();
     is_shared::<Imap<u32>>();
     is_shared::<GreenPile<SendOnly>>();
@@ -199,7 +199,7 @@ fn streams_are_for_any_thread_where_their_results_are() {
 }
 
 #[test]
-fn map_is_for_any_thread_where_its_results_are() {
+fn map_is_send_if_its_results_are() {
     is_movable::<Map<SendOnly>>();
     is_shared::<Map<u32>>();
     is_movable::<ThreadMap<SendOnly>>();
@@ -211,7 +211,7 @@ fn map_is_for_any_thread_where_its_results_are() {
 }
 
 #[test]
-fn what_synchronises_is_for_any_thread() {
+fn primitives_are_send_and_sync() {
     is_shared::<Event>();
     is_shared::<Semaphore>();
     is_shared::<AsyncResult<u32>>();
@@ -223,7 +223,7 @@ fn what_synchronises_is_for_any_thread() {
 }
 
 #[test]
-fn locks_are_for_any_thread() {
+fn locks_are_send_and_sync() {
     is_shared::<BoundedSemaphore>();
     is_shared::<Condition>();
     is_shared::<Barrier>();
@@ -240,7 +240,7 @@ fn locks_are_for_any_thread() {
 }
 
 #[test]
-fn queues_are_for_any_thread_if_their_items_are() {
+fn queues_are_send_if_their_items_are() {
     is_shared::<Queue<SendOnly>>();
     is_shared::<LifoQueue<SendOnly>>();
     is_shared::<PriorityQueue<SendOnly>>();
@@ -253,7 +253,7 @@ fn queues_are_for_any_thread_if_their_items_are() {
 }
 
 #[test]
-fn what_waits_at_a_queue_is_for_any_thread_if_the_items_are() {
+fn waits_of_a_queue_are_send_if_the_items_are() {
     is_shared::<Get<'static, SendOnly>>();
     is_shared::<Peek<'static, SendOnly>>();
     is_shared::<Items<&'static Queue<SendOnly>, SendOnly>>();
@@ -269,7 +269,7 @@ fn what_waits_at_a_queue_is_for_any_thread_if_the_items_are() {
 }
 
 #[test]
-fn what_waits_may_move_between_threads() {
+fn waits_are_send() {
     let hub = spinney_tests::hub(1);
     let (group, pool, green) = (Group::on(&hub), Pool::on(&hub, 1), GreenPool::on(&hub, 1));
     let pile = GreenPile::<SendOnly, _>::on(&green);

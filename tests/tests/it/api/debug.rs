@@ -191,7 +191,7 @@ impl Executor for Silent {
 }
 
 #[test]
-fn map_asks_for_no_text_of_its_hub_or_its_results() {
+fn debug_of_a_map_needs_none_of_its_hub_or_results() {
     struct Opaque;
     let pool = Pool::on(&Silent, 2);
     let opaque = |()| async { Opaque };
@@ -332,7 +332,7 @@ const OTHERS: &[&str] = &[
 ];
 
 #[test]
-fn each_public_type_is_looked_at() {
+fn each_public_type_is_formatted() {
     let exported = include_str!("../../../../crates/spinney/src/lib.rs");
     let (_, exported) = exported.split_once("pub use").unwrap();
     let (here, _) = include_str!("debug.rs").split_once("const OTHERS").unwrap();

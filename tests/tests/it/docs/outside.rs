@@ -23,7 +23,7 @@ fn first_program_of_the_readme_runs() {
 }
 
 #[test]
-fn each_mistake_is_told_with_what_to_do() {
+fn each_mistake_gets_a_message_with_a_fix() {
     let mistakes = mistakes();
     let project = project("mistakes", &mistakes);
     for (name, path) in &mistakes {

@@ -63,7 +63,7 @@ fn facade_has_few_names_at_its_root() {
 }
 
 #[test]
-fn each_test_that_the_table_of_hubs_names_is_there() {
+fn each_test_named_in_the_table_of_hubs_exists() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let text = fs::read_to_string(docs.join("hubs.md")).unwrap();
     let links = text.split("[`").skip(1).map(|link| link.split_once("`](").unwrap());

@@ -46,7 +46,7 @@ proptest! {
     })]
 
     #[test]
-    fn green_pool_does_what_its_model_does(
+    fn green_pool_matches_its_model(
         seed: u64,
         size in 0..4_usize,
         ops in prop::collection::vec(op(), 1..40),

@@ -49,7 +49,7 @@ fn many_catchers_side_by_side_close_under_a_kill() {
 }
 
 #[test]
-fn many_ended_greenlets_are_removed_from_a_set() {
+fn many_finished_greenlets_are_removed_from_a_set() {
     LocalHub::new().block_on(async {
         let mut set = Iwait::new();
         let mut handles = Vec::new();

@@ -122,11 +122,11 @@ fn rage(seed: u64, size: usize) {
 }
 
 #[test]
-fn small_storms_leave_nothing_behind() {
+fn small_kill_storms_leave_nothing_behind() {
     (0..1000).for_each(|seed| rage(seed, 60));
 }
 
 #[test]
-fn storms_of_ten_thousand_leave_nothing_behind() {
+fn large_kill_storms_leave_nothing_behind() {
     (0..5).for_each(|seed| rage(seed, 10_000));
 }

@@ -56,7 +56,7 @@ fn fails(times: usize) -> (Log<usize>, impl Fn(usize) -> BoxedWork + Clone + Sen
 }
 
 on_every_hub! {
-    async fn item_that_panics_is_tried_again(hub) {
+    async fn panicked_item_is_retried(hub) {
         let (log, work) = fails(2);
         let pool = Pool::on(hub, 1);
         let mut results = pool.mapper().retry(Retry::times(2)).try_imap(work, 0..3);
@@ -69,7 +69,7 @@ on_every_hub! {
         pool.try_join().await.unwrap();
     }
 
-    async fn order_is_kept_whoever_is_tried_again(hub) {
+    async fn retries_keep_the_order(hub) {
         let (_, work) = fails(1);
         let odd = move |n: usize| {
             let again = work(n);
@@ -80,7 +80,7 @@ on_every_hub! {
         assert_eq!(map.await.unwrap(), (0..10).collect::<Vec<_>>());
     }
 
-    async fn last_failure_is_the_one_reported(hub) {
+    async fn last_failure_is_reported(hub) {
         let (log, work) = fails(9);
         let pool = Pool::on(hub, 2);
         let error = pool.mapper().retry(Retry::times(3)).try_map(work, 4..5).await.unwrap_err();
@@ -89,7 +89,7 @@ on_every_hub! {
         assert_eq!(log.take(), [4; 4]);
     }
 
-    async fn no_tries_more_are_none(hub) {
+    async fn retry_of_zero_tries_once(hub) {
         let (log, work) = fails(1);
         let pool = Pool::on(hub, 2);
         assert!(pool.mapper().retry(Retry::times(0)).try_map(work, 0..1).await.is_err());
@@ -120,7 +120,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn error_of_try_map_is_tried_again(hub) {
+    async fn error_of_try_map_is_retried(hub) {
         let tries = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&tries);
         let work = move |n: usize| {
@@ -132,7 +132,7 @@ on_every_hub! {
         assert_eq!(tries.load(SeqCst), 4);
     }
 
-    async fn try_imap_tries_an_item_again_that_returned_an_err(hub) {
+    async fn try_imap_retries_an_item_that_returned_an_err(hub) {
         let tries = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&tries);
         let work = move |n: usize| {
@@ -146,7 +146,7 @@ on_every_hub! {
         assert_eq!((results.retries(), tries.load(SeqCst)), (5, 7));
     }
 
-    async fn item_that_was_killed_is_not_tried_again(hub) {
+    async fn killed_item_is_not_retried(hub) {
         let (log, pool) = (Log::default(), Pool::on(hub, 1));
         let (tries, started) = (log.clone(), gate());
         let set = Arc::clone(&started);
@@ -162,7 +162,7 @@ on_every_hub! {
         assert_eq!(log.take(), [0]);
     }
 
-    async fn kill_while_it_waits_to_try_again_frees_the_slot(hub) {
+    async fn kill_during_a_retry_delay_frees_the_slot(hub) {
         let (pool, failed, dropped) = (Pool::on(hub, 1), gate(), gate());
         let (set, gone) = (Arc::clone(&failed), Arc::clone(&dropped));
         let guard = Arc::new(OnDrop::new(move || gone.set()));
@@ -183,7 +183,7 @@ on_every_hub! {
         dropped.wait().await;
     }
 
-    async fn reader_that_leaves_ends_the_tries(hub) {
+    async fn reader_that_leaves_ends_the_retries(hub) {
         let (pool, failed) = (Pool::on(hub, 1), gate());
         let set = Arc::clone(&failed);
         let work = move |n: u32| {
@@ -213,7 +213,7 @@ fn is_timeout(failure: &Failure) -> bool {
 }
 
 #[test]
-fn item_that_takes_too_long_fails_on_the_tick() {
+fn item_beyond_its_limit_fails_exactly_then() {
     let (results, elapsed) = timed(|pool| {
         let sleeps = |n: u32| sleep(n * SECOND);
         pool.mapper().timeout(2 * SECOND).imap(sleeps, [1, 3, 1]).collect::<Vec<_>>()
@@ -224,7 +224,7 @@ fn item_that_takes_too_long_fails_on_the_tick() {
 }
 
 #[test]
-fn item_that_takes_too_long_is_dropped_where_it_waits() {
+fn item_beyond_its_limit_is_dropped_where_it_waits() {
     let dropped = Dropped::default();
     let guard = Arc::new(dropped.guard());
     let (error, _) = timed(|pool| {
@@ -235,7 +235,7 @@ fn item_that_takes_too_long_is_dropped_where_it_waits() {
 }
 
 #[test]
-fn each_try_has_the_whole_limit() {
+fn each_try_has_the_full_limit() {
     let log = Log::default();
     let started = log.clone();
     let (result, elapsed) = timed(|pool| {
@@ -279,7 +279,7 @@ fn seconds(tries: &[(usize, Duration)]) -> Vec<u64> {
 }
 
 #[test]
-fn pauses_are_exact() {
+fn delays_between_tries_are_exact() {
     assert_eq!(seconds(&tries(1, 3, Backoff::NONE)), [0, 0, 0, 0]);
     assert_eq!(seconds(&tries(1, 3, Backoff::constant(5 * SECOND))), [0, 5, 10, 15]);
     let doubling = Backoff::exponential(SECOND);
@@ -305,7 +305,7 @@ fn jitter_is_half_to_whole_and_follows_the_seed() {
 }
 
 #[test]
-fn error_that_comes_with_a_type_of_its_own_is_the_last_one() {
+fn custom_error_type_reports_the_last_error() {
     let (result, _) = timed(|pool| {
         let count = AtomicUsize::new(0);
         let work = move |_: u32| {

@@ -54,7 +54,7 @@ fn two_that_clean_up<T: Clone + Send + Sync + 'static>(
 }
 
 on_every_hub! {
-    async fn all_values_come_in_order(hub) {
+    async fn try_map_returns_values_in_input_order(hub) {
         let gates = [gate(), gate(), gate()];
         let (pass, pool) = (gates.clone(), Pool::on(hub, 3));
         let work = move |n: usize| {
@@ -160,7 +160,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn panic_is_an_error(hub) {
+    async fn panic_fails_a_try_map(hub) {
         let pool = Pool::on(hub, 1);
         let work = |n: u32| async move { if n == 1 { blow_up("no luck") } else { Ok::<_, ()>(n) } };
         let error = pool.try_map(work, 0..3).await.unwrap_err();
@@ -168,7 +168,7 @@ on_every_hub! {
         assert!(matches!(&*error, TaskError::Failed(failure) if failure.is_panic()));
     }
 
-    async fn collect_all_gives_each_in_order(hub) {
+    async fn collect_all_returns_each_result_in_order(hub) {
         let (pool, late) = (Pool::on(hub, 3), gate());
         let opened = Arc::clone(&late);
         let work = move |n: usize| {
@@ -212,7 +212,7 @@ on_every_hub! {
         drop(map);
     }
 
-    async fn where_none_succeeds_all_errors_come_in_order(hub) {
+    async fn first_success_without_success_returns_all_errors(hub) {
         let pool = Pool::on(hub, 2);
         let errors = pool.try_map(|n: usize| async move { Err::<(), _>(n) }, 0..4).first_success();
         let errors = errors.await.unwrap_err();
@@ -223,7 +223,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropping_it_kills_what_it_started(hub) {
+    async fn dropped_try_map_kills_its_items(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 1), Dropped::default(), gate());
         let (guard, set) = (Arc::new(dropped.guard()), Arc::clone(&started));
         let work = move |_: u32| {
@@ -265,7 +265,7 @@ fn try_map_waits_for_a_cleanup_that_sleeps() {
 }
 
 #[test]
-fn within_limits_the_wait_for_an_item_that_refuses_its_kill() {
+fn within_limits_the_wait_for_a_surviving_item() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 2);
     let work = |n: usize| async move {

@@ -81,7 +81,7 @@ proptest! {
     })]
 
     #[test]
-    fn pool_does_what_its_model_does(
+    fn pool_matches_its_model(
         seed: u64,
         capacity in 0..4_usize,
         ops in prop::collection::vec((0..SETS, op()), 1..30),

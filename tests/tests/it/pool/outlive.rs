@@ -49,7 +49,7 @@ fn late_greenlet_with_its_slot_does_not_outlive_a_shutdown() {
 }
 
 #[test]
-fn late_greenlet_with_its_slot_is_no_member_after_a_shutdown() {
+fn late_greenlet_with_its_slot_stays_out_after_a_shutdown() {
     ends_a_late_greenlet(async |pool| {
         pool.shutdown(GreenletExit::new()).await;
         assert!(pool.members().is_empty());
@@ -66,7 +66,7 @@ fn late_greenlet_with_its_slot_does_not_outlive_a_drain() {
 }
 
 #[test]
-fn nobody_enters_after_a_shutdown() {
+fn no_member_enters_after_a_shutdown() {
     let sim = SimHub::new();
     sim.block_on(async {
         let (pool, spawner) = handed_over(&sim, |pool| {
@@ -97,7 +97,7 @@ fn no_item_starts_after_a_shutdown() {
 }
 
 #[test]
-fn nobody_outlives_a_pool_in_whatever_order_they_come() {
+fn no_member_outlives_a_pool_in_any_order() {
     SimHub::check(0..200, |sim| {
         sim.block_on(async {
             let (pool, open) = (Pool::on(sim, 1), gate());

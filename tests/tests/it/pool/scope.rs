@@ -20,7 +20,7 @@ fn is_refused(failure: &Failure) -> bool {
 }
 
 on_every_hub! {
-    async fn closed_scope_refuses_though_a_slot_is_free(hub) {
+    async fn closed_scope_refuses_although_a_slot_is_free(hub) {
         let pool = Pool::on(hub, 3);
         let (scope, dropped) = (pool.scope(), Dropped::default());
         scope.close();
@@ -64,7 +64,7 @@ on_every_hub! {
         assert_eq!((pool.available(), scope.stats().refused), (1, 2));
     }
 
-    async fn slot_of_a_scope_starts_nothing_once_its_pool_closed(hub) {
+    async fn slot_of_a_scope_starts_nothing_in_a_closed_pool(hub) {
         let pool = Pool::on(hub, 2);
         let (scope, dropped) = (pool.scope(), Dropped::default());
         let slot = scope.slot().await.unwrap();
@@ -84,7 +84,7 @@ on_every_hub! {
         drop(results);
     }
 
-    async fn greenlet_of_two_scopes_is_known_in_both(hub) {
+    async fn greenlet_of_two_scopes_is_a_member_of_both(hub) {
         let pool = Pool::on(hub, 2);
         let (one, two, three) = (pool.scope(), pool.scope(), pool.scope());
         let (first, second, third) = (one.clone(), two.clone(), three.clone());
@@ -117,7 +117,7 @@ on_every_hub! {
         other.kill_now();
     }
 
-    async fn member_of_a_scope_that_waits_by_choice_waits(hub) {
+    async fn member_of_a_scope_with_reentry_wait_waits(hub) {
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
         let scope = pool.scope();
         let inside = scope.clone();

@@ -10,7 +10,7 @@ use spinney::{Semaphore, joinall, yield_now};
 use spinney_tests::SimHub;
 
 #[test]
-fn thousand_waiters_get_their_permits_in_the_order_they_came() {
+fn thousand_waiters_get_permits_in_fifo_order() {
     SimHub::check(0..50, |sim| {
         let seats = Rc::new(Semaphore::new(3));
         let (came, got) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
@@ -42,7 +42,7 @@ fn thousand_waiters_get_their_permits_in_the_order_they_came() {
 }
 
 #[test]
-fn thousand_waiters_for_one_permit_follow_one_another_exactly() {
+fn thousand_waiters_share_one_permit_in_fifo_order() {
     SimHub::check(0..50, |sim| {
         let seat = Rc::new(Semaphore::new(0));
         let (came, got) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));

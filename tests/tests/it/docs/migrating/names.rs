@@ -281,7 +281,7 @@ fn resources<C: Fn() -> Ready<Result<u32, ()>>>(resource_pool: &ResourcePool<u32
 
 /// So that nothing of it is unused.
 #[test]
-fn names_are_there() {
+fn names_exist() {
     let _: fn() -> Pending<()> = pending;
     let _ = (functions, greenlets, task_sets, threads, primitives, queues, green);
     let _ = resources::<fn() -> Ready<Result<u32, ()>>>;
