@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spinney::jobs::{MemoryJob, MemorySource, NewJob, Terms, Worker};
-use spinney::{Clock, Pool, block_on, sleep};
+use spinney::time::Clock;
+use spinney::{Pool, block_on, sleep};
 
 const MS: Duration = Duration::from_millis(1);
 
