@@ -4,7 +4,7 @@ use xshell::cmd;
 
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{Result, deny, features, layers, loom, package, test, tidy};
+use crate::{Result, brokers, deny, features, layers, loom, package, test, tidy};
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
@@ -29,7 +29,9 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     steps.beside(aside, |steps| {
         clippy(workspace, steps)?;
         test::run(workspace, steps)
-    })
+    })?;
+    // By themselves, since they measure times.
+    brokers::run(workspace, steps, false)
 }
 
 /// The part that a contributor waits for after each change.

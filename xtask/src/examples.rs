@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use xshell::cmd;
 
 use crate::Result;
+use crate::brokers::CRATE;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
@@ -16,7 +17,10 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
     // With the features of the whole workspace, and so upon what the tests have built. That each
     // package builds with its own features is checked by `features`.
-    steps.cmd("examples", cmd!(sh, "cargo build --quiet --workspace --bins --examples"))?;
+    steps.cmd(
+        "examples",
+        cmd!(sh, "cargo build --quiet --workspace --exclude {CRATE} --bins --examples"),
+    )?;
     for example in examples(workspace) {
         let (package, [kind, name]) = (example.package, example.target());
         let again = format!("cargo run --package {package} {kind} {name}");

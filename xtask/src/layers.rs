@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("spinney-pile", 4),
     ("spinney-jobs", 4),
     ("spinney", 5),
+    ("spinney-celery", 5),
 ];
 
 /// The helpers of tests. A crate may use them in its tests only; they use none of our packages.
@@ -32,6 +33,8 @@ const OWNERS: &[(&[&str], Users)] = &[
     (&["async-executor", "async-io", "async-task", "event-listener"], Only("spinney-hub")),
     (&["smol", "tokio"], Only("spinney-hub")),
     (&["blocking", "crossbeam-utils"], Only("spinney-threadpool")),
+    (&["async-signal", "jiff", "lapin", "redis", "serde", "serde_json"], Only("spinney-celery")),
+    (&["tracing", "uuid"], Only("spinney-celery")),
     // Vocabulary. spinney-sync alone needs the standard library and nothing else, unless a feature
     // is asked for.
     (&["async-channel", "fastrand", "futures-core"], AllBut("spinney-sync")),

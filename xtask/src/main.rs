@@ -3,7 +3,7 @@
 //! - `test`: unit and integration tests, doc tests, then `examples`.
 //! - `examples`: runs each example; what it prints must be what `examples/expected` says.
 //! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, loom, docs, deny,
-//!   features, package.
+//!   features, package, brokers.
 //! - `ci --fast`: format, clippy, layers, tidy, and the tests on `LocalHub`, `SimHub` and a `Hub` of
 //!   one thread: for the time between two changes.
 //! - `layers [--manifest PATH]`: no crate uses one of its own layer or above.
@@ -18,9 +18,12 @@
 //!   a million closures through thread pools.
 //! - `explore [--minutes N]`: the scenarios of `tests/tests/explore` in ever more orders, optimised,
 //!   for N minutes, 10 by default.
+//! - `brokers [--bench]`: `spinney-celery` with RabbitMQ, redis and Python's Celery in two versions,
+//!   which it installs where it may; with `--bench` also what a task costs beside gevent.
 //! - `bench [ARGS]`: spinney beside its rivals; `bench --help` lists the arguments.
 
 mod bench;
+mod brokers;
 mod ci;
 mod conformance;
 mod deny;
@@ -77,6 +80,8 @@ fn dispatch(args: &[&str]) -> Result {
         ["explore"] => explore::run(&Workspace::open()?, 10.0),
         ["explore", "--minutes", minutes] => explore::run(&Workspace::open()?, minutes.parse()?),
         ["conformance", rest @ ..] => conformance::run(&Workspace::open()?, rest),
+        ["brokers"] => in_steps(|workspace, steps| brokers::run(workspace, steps, false)),
+        ["brokers", "--bench"] => in_steps(|workspace, steps| brokers::run(workspace, steps, true)),
         ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
         [] | ["-h" | "--help" | "help"] => {
             println!("{}", help());

@@ -1,7 +1,9 @@
-//! `cargo xtask test`: what a contributor runs before sending a change.
+//! `cargo xtask test`: what a contributor runs before sending a change. It needs no broker: the tests
+//! of `spinney-celery`, which has many crates beneath it, run with `cargo xtask brokers`.
 
 use xshell::cmd;
 
+use crate::brokers::CRATE;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 use crate::{Result, examples};
@@ -10,11 +12,12 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     // Those of a crate are one program, which rustdoc compiles on one core while tests run.
     let others = workspace.clone();
     let docs = move |steps: &mut Steps| {
-        steps.cmd("doc tests", cmd!(others.sh, "cargo test --workspace --doc"))
+        steps.cmd("doc tests", cmd!(others.sh, "cargo test --workspace --exclude {CRATE} --doc"))
     };
     steps.beside(docs, |steps| {
         // `--tests` includes the examples that have tests; the others would be built twice.
-        let tests = cmd!(workspace.sh, "cargo test --workspace --lib --bins --tests");
+        let tests =
+            cmd!(workspace.sh, "cargo test --workspace --exclude {CRATE} --lib --bins --tests");
         steps.cmd("unit and integration tests", tests)?;
         examples::run(workspace, steps)
     })
@@ -25,7 +28,8 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
 pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
     let skips = SLOW.iter().flat_map(|name| ["--skip", name]);
-    let tools = ["spinney-benches", "spinney-examples"].map(|name| ["--exclude", name]).concat();
+    let tools =
+        ["spinney-benches", "spinney-examples", CRATE].map(|name| ["--exclude", name]).concat();
     let tests = cmd!(sh, "cargo test --workspace {tools...} --lib --tests -- --quiet {skips...}");
     steps.cmd("tests on one thread", tests)
 }
