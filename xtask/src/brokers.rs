@@ -7,6 +7,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use xshell::{Cmd, cmd};
 
@@ -44,8 +45,8 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps, measures: bool) -> R
     let sh = &workspace.sh;
     steps.step("servers are installed", "cargo xtask brokers", || install(workspace))?;
     steps.cmd("tests of spinney-celery", cmd!(sh, "cargo test --quiet --package {CRATE}"))?;
-    let build = cmd!(sh, "cargo build --quiet --release --package {CRATE} --example acceptance");
-    steps.cmd("the worker is built", build)?;
+    let build = cmd!(sh, "cargo build --quiet --release --package {CRATE} --examples");
+    steps.cmd("the worker and the producer are built", build)?;
     let mut bench = Acceptance { workspace, folder: workspace.target().join("brokers") };
     let pythons = CELERY.map(|packages| bench.python(packages));
     let [newest, older] = pythons;
@@ -186,12 +187,12 @@ impl Acceptance<'_> {
     /// Runs the functional checks beside a worker.
     fn check(&self, script: &Script<'_>) -> Result {
         let program = self.workspace.target().join("release/examples/acceptance");
-        let mut worker = std::process::Command::new(program);
+        let mut worker = Command::new(program);
         worker.args(["name=check@localhost", "quiet=1"]);
         if script.results == REDIS {
             worker.arg(format!("redis={REDIS}"));
         }
-        let mut worker = worker.stdout(std::process::Stdio::null()).spawn()?;
+        let mut worker = worker.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let checked = self.run(script);
         worker.kill()?;
         worker.wait()?;
@@ -236,7 +237,7 @@ impl Drop for Brokers {
     fn drop(&mut self) {
         for pid in self.pids.iter().filter_map(|file| fs::read_to_string(file).ok()) {
             // One that has ended needs no signal.
-            let _ = std::process::Command::new("kill").arg(pid.trim()).status();
+            let _ = Command::new("kill").arg(pid.trim()).status();
         }
     }
 }

@@ -81,6 +81,19 @@ def chord_that_fails():
 def chord_in_a_chain():
     if REDIS: assert chain(t.noop.s(3), group(t.noop.s(), t.noop.s()), t.noop.s())().get(**G) == [3, 3]
 @step
+def call_to_a_queue_that_is_not_there():
+    q = "fresh-" + str(uuid.uuid4()); chain(t.noop.s(1), t.noop.s().set(queue=q))(); until(lambda: t.app.control.ping(timeout=.2)); time.sleep(.5)
+    ch = channel(); assert ch.queue_declare(q, passive=True).message_count == 1; ch.queue_delete(q)
+@step
+def calls_of_python_tasks():
+    c = os.environ.get("CELERY", "celery"); t.app.control.revoke("an-id")
+    w = subprocess.Popen([c, "-A", "tasks", "worker", "-P", "solo", "-Q", "python", "-n", "python@localhost", "-l", "WARNING"], cwd=HERE, stdout=open(f"{D}/log/python.log", "w"), stderr=subprocess.STDOUT)
+    try:
+        s = subprocess.run([os.path.join(os.path.dirname(W[0]), "producer"), "queue=python", f"results={BACKEND}"], capture_output=True, text=True, timeout=60)
+        assert s.stdout.split("\n") == ['{"a":[1,null,"ü"]}', "0.01", "0.02", "0.03", "0.04", "0.05", "ValueError: unlucky", "the task failed: TaskRevokedError: expired", ""], (s.stdout, s.stderr)
+        assert "Traceback" not in (l := open(f"{D}/log/python.log").read()).split("ValueError: unlucky")[0] or "mingle" not in l, l
+    finally: w.terminate(); w.wait(20)
+@step
 def priorities_and_expiration(): assert t.noop.apply_async((1,), priority=5, expires=60).get(**G) == 1
 @step
 def rate_limit_of_remote_control():

@@ -9,7 +9,7 @@ use spinney_jobs::NotSettled;
 
 use crate::TaskError;
 use crate::message::{Follow, Message, NewMessage, Signature, Wire, now_and, parse_time};
-use crate::results::{self, Owner, Stored, error_json};
+use crate::results::{self, Owner, Stored};
 use crate::source::{Amqp, new_id};
 
 impl Amqp {
@@ -81,7 +81,7 @@ impl Amqp {
         {
             let result = match outcome.value {
                 Stored::Value(value) => serde_json::to_value(value).map_err(NotSettled::because)?,
-                Stored::Error(error) => error_json(error),
+                Stored::Error(error) => results::error_json(error),
             };
             let part = json!([1, &*message.id, status, result]).to_string();
             let index = message.group_index;

@@ -122,8 +122,11 @@ impl Control {
             "clock" => json!({ "clock": source.events.tick() }),
             "revoked" => self.worker.revoked().iter().map(|id| json!(&**id)).collect(),
             "hello" => {
+                // With the time of each, which Python wants to be no whole number.
+                let now = seconds_of(Clock::current().now());
+                let revoked = self.worker.revoked();
                 let revoked: Map<String, Value> =
-                    self.worker.revoked().iter().map(|id| (id.to_string(), json!(0))).collect();
+                    revoked.iter().map(|id| (id.to_string(), json!(now))).collect();
                 json!({ "revoked": revoked, "clock": source.events.tick() })
             }
             "revoke" => self.revoke(arguments, is_true(arguments.get("terminate"))),

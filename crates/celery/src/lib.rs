@@ -60,3 +60,8 @@ pub use task::{Call, Parameter};
 pub use task::{CpuHandler, Handler, Ran, Request, Returned, TaskError};
 
 pub(crate) use app::Routes;
+
+/// The programs of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-celery.md")]
+struct FromCelery;

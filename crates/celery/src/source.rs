@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_channel::{Receiver, Sender};
-use futures_lite::future;
+use futures_lite::{StreamExt, future};
 use jiff::Timestamp;
 use lapin::Acker;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
@@ -315,7 +315,6 @@ impl Amqp {
         mut consumer: lapin::Consumer,
         refusals: &impl Fn(Receipt, Box<Refused>),
     ) {
-        use futures_lite::StreamExt;
         while let Some(Ok(delivery)) = consumer.next().await {
             if let Err((receipt, refused)) = self.receive(&queue, delivery) {
                 refusals(receipt, refused);
