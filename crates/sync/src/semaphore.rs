@@ -194,23 +194,24 @@ impl<L: Line> Semaphore<L> {
         changed
     }
 
-    /// Takes what `want` says without waiting. A request that would have to wait has left the line.
-    fn try_take(&self, want: &Want<L::Request>) -> Fate<L::Refusal>
+    /// Takes what `want` says without waiting, and returns its ticket if it got one. A request that
+    /// would have to wait has left the line.
+    fn try_take(&self, want: &Want<L::Request>) -> (Fate<L::Refusal>, Option<u64>)
     where
         L::Request: Clone,
     {
         if self.shared.try_take(want.permits) {
-            return Fate::Served;
+            return (Fate::Served, None);
         }
         let mut state = self.lock();
         if state.refuses(want) {
-            return Fate::Refused(Closed.into());
+            return (Fate::Refused(Closed.into()), None);
         }
         if state.take(want) {
-            return Fate::Served;
+            return (Fate::Served, None);
         }
         if state.line.is_open() {
-            return Fate::Waits;
+            return (Fate::Waits, None);
         }
         let (ticket, may_be_next) = state.line.push(Waker::noop().clone(), want.clone());
         let place = || Place { ticket, want };
@@ -225,7 +226,7 @@ impl<L: Line> Semaphore<L> {
             self.hand_out(state);
             drop(own);
         }
-        fate
+        (fate, Some(ticket))
     }
 
     /// Gives back `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
@@ -509,10 +510,11 @@ impl<S: Deref<Target = Semaphore>> Permit<S> {
     /// Takes `permits` permits together, or none.
     fn try_many(semaphore: S, permits: usize) -> Result<Self, TryAcquireError> {
         let want = Want { permits, ..Want::default() };
-        Self::try_wanted(semaphore, &want).map_err(|refusal| match refusal {
+        let (permit, _) = Self::try_wanted(semaphore, &want).map_err(|refusal| match refusal {
             None => TryAcquireError::WouldBlock,
             Some(Closed) => TryAcquireError::Closed,
-        })
+        })?;
+        Ok(permit)
     }
 }
 
@@ -522,18 +524,22 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Permit<S, L> {
     }
 
     /// Takes what `want` says without waiting, by the rule of the semaphore's line: for containers.
+    /// Returns also the ticket with which it stood in the line for a moment, if it did.
     ///
     /// # Errors
     ///
     /// The refusal of the line; None if the request would have to wait.
-    pub fn try_wanted(semaphore: S, want: &Want<L::Request>) -> Result<Self, Option<L::Refusal>>
+    pub fn try_wanted(
+        semaphore: S,
+        want: &Want<L::Request>,
+    ) -> Result<(Self, Option<u64>), Option<L::Refusal>>
     where
         L::Request: Clone,
     {
         match semaphore.try_take(want) {
-            Fate::Served => Ok(Self::of(semaphore, want.permits)),
-            Fate::Waits => Err(None),
-            Fate::Refused(refusal) => Err(Some(refusal)),
+            (Fate::Served, ticket) => Ok((Self::of(semaphore, want.permits), ticket)),
+            (Fate::Waits, _) => Err(None),
+            (Fate::Refused(refusal), _) => Err(Some(refusal)),
         }
     }
 
@@ -711,7 +717,8 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
         &self.want
     }
 
-    /// Its place in the line, while it waits or has been served without noticing it.
+    /// Its place in the line, if it has or had one: without one it was served at once, or has yet to
+    /// be polled.
     pub fn place(&self) -> Option<Place<'_, L::Request>> {
         self.ticket.map(|ticket| Place { ticket, want: &self.want })
     }
@@ -740,7 +747,6 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line<Request: Clone>> Future for Acquir
                 };
                 admitted
             };
-            *ticket = None;
             let semaphore = semaphore.take().expect("it was there a moment ago");
             Poll::Ready(admitted.map(|()| Permit::of(semaphore, want.permits)))
         })
@@ -755,7 +761,7 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Drop for Acquire<S, L> {
         let waker = match state.line.fate(place(), false) {
             Fate::Served => {
                 state.give_back(self.want.permits);
-                state.line.give_back(&self.want.request);
+                state.line.give_back(place());
                 None
             }
             Fate::Waits => state.line.remove(place()),
@@ -770,7 +776,7 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> fmt::Debug for Acquire<S, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquire")
             .field("permits", &self.want.permits)
-            .field("waiting", &self.ticket.is_some())
+            .field("waiting", &(self.semaphore.is_some() && self.ticket.is_some()))
             .finish()
     }
 }

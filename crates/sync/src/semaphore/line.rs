@@ -68,7 +68,7 @@ pub trait Line {
     fn remove(&mut self, place: Place<'_, Self::Request>) -> Option<Waker>;
 
     /// A waiter that was served gives up what it asked for, beside permits.
-    fn give_back(&mut self, request: &Self::Request);
+    fn give_back(&mut self, place: Place<'_, Self::Request>);
 
     /// Refuses all waiters that do not wait despite it, and returns their wakers.
     fn close(&mut self) -> Vec<Waker>;
@@ -287,7 +287,7 @@ impl Line for PriorityLine {
         waiter.map(|waiter| waiter.waker)
     }
 
-    fn give_back(&mut self, _: &i32) {}
+    fn give_back(&mut self, _: Place<'_>) {}
 
     fn close(&mut self) -> Vec<Waker> {
         let classes = std::iter::once(&mut self.usual).chain(self.others.values_mut());
