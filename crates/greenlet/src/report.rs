@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use crate::{Failure, State};
 
@@ -40,6 +41,12 @@ pub struct Report {
     /// How many calls waited for a slot when the group was closed, or had one in hand, and were
     /// refused. Of a pool, those of its scopes that waited are among them.
     pub refused: usize,
+    /// How many requests were refused because too many waited.
+    pub shed: usize,
+    /// How often something was tried again.
+    pub retried: usize,
+    /// For how long the pool was paused.
+    pub paused: Duration,
 }
 
 /// How many finished in which way, for containers. Writers exclude each other by a lock of the container;

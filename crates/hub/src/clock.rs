@@ -65,7 +65,7 @@ impl Clock {
     }
 
     /// Whether both tell the same time. All that tell the real time do.
-    pub fn is_same(&self, other: &Self) -> bool {
+    pub fn tells_time_of(&self, other: &Self) -> bool {
         match (&self.source, &other.source) {
             (Source::Custom(this), Source::Custom(other)) => Arc::ptr_eq(this, other),
             (Source::Custom(_), _) | (_, Source::Custom(_)) => false,
@@ -100,6 +100,26 @@ impl Clock {
         }
     }
 }
+
+/// The same source: of tokio's, the same runtime.
+impl PartialEq for Clock {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.source, &other.source) {
+            (Source::System, Source::System) => true,
+            #[cfg(feature = "tokio")]
+            (Source::Tokio(this), Source::Tokio(other)) => {
+                let id = |runtime: &Option<tokio::runtime::Handle>| {
+                    runtime.as_ref().map(tokio::runtime::Handle::id)
+                };
+                id(this) == id(other)
+            }
+            (Source::Custom(this), Source::Custom(other)) => Arc::ptr_eq(this, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Clock {}
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
+use spinney_greenlet::{Failure, Greenlet, Handle, Task, pair_in};
 use spinney_hub::{Executor, contain};
-use spinney_sync::Closed;
 
 use crate::hook::Hooked;
 use crate::in_place::SpawnInto;
 use crate::map::{IntoSource, Map};
 use crate::members::Members;
 use crate::slot::AcquireSlot;
-use crate::{Runs, RunsMap, TaskSet};
+use crate::task_set::refusal;
+use crate::{Runs, RunsMap, SlotError, TaskSet};
 
 impl<X> TaskSet<X> {
     /// Runs `future` as a member once a slot is free, and gives its result. A member that calls this
@@ -217,15 +217,14 @@ impl<F: Future> Future for DeferredSpawn<F> {
         let mut this = self.project();
         if let Some(slot) = this.slot {
             if !this.task.as_mut().is_to_end(cx) {
-                let is_member = match ready!(Pin::new(slot).poll(cx)) {
-                    // A greenlet that was added meanwhile is a member as well.
-                    Ok(permit) => {
-                        this.members.add(this.handle, permit) || this.members.contains(this.handle)
-                    }
-                    Err(Closed) => false,
-                };
-                if !is_member {
-                    this.handle.kill_now_with(GreenletExit::because(Closed));
+                // A greenlet that was added meanwhile is a member as well.
+                let entered = ready!(Pin::new(slot).poll(cx)).and_then(|permit| {
+                    let (members, handle) = (this.members, &*this.handle);
+                    let is_member = members.add(handle, permit) || members.contains(handle);
+                    is_member.then_some(()).ok_or(SlotError::Closed)
+                });
+                if let Err(error) = entered {
+                    this.handle.kill_now_with(refusal(error));
                 }
             }
             *this.slot = None;

@@ -85,7 +85,7 @@ impl<X> Group<X> {
         let at = Location::caller();
         match self.try_permit() {
             Ok(permit) => self.launch(permit, future, at),
-            Err(_) => refused(future, at),
+            Err(error) => refused(future, error, at),
         }
     }
 

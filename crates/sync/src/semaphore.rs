@@ -194,6 +194,11 @@ impl<L: Line> Semaphore<L> {
         changed
     }
 
+    /// Looks at the line, under the lock.
+    pub fn look_at_line<T>(&self, look: impl FnOnce(&L) -> T) -> T {
+        look(&self.lock().line)
+    }
+
     /// Takes what `want` says without waiting, and returns its ticket if it got one. A request that
     /// would have to wait has left the line.
     fn try_take(&self, want: &Want<L::Request>) -> (Fate<L::Refusal>, Option<u64>)
@@ -219,7 +224,7 @@ impl<L: Line> Semaphore<L> {
             self.hand_out(state);
             state = self.lock();
         }
-        let fate = state.line.fate(place(), true);
+        let fate = state.line.fate(place(), false);
         if !matches!(fate, Fate::Served) {
             // Others may go on that stood behind it for a moment.
             let own = state.line.remove(place());
@@ -543,6 +548,15 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Permit<S, L> {
         }
     }
 
+    /// The semaphore that it is of.
+    ///
+    /// # Panics
+    ///
+    /// Never: only a permit that is being dropped is of none.
+    pub fn semaphore(&self) -> &S {
+        self.semaphore.as_ref().expect(UNTIL_DROP)
+    }
+
     /// How many permits it stands for: those that were acquired together.
     pub fn permits(&self) -> usize {
         self.permits
@@ -712,9 +726,19 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
         self
     }
 
+    /// The semaphore; None once the wait has finished.
+    pub fn semaphore(&self) -> Option<&S> {
+        self.semaphore.as_ref()
+    }
+
     /// What it waits for.
     pub fn want(&self) -> &Want<L::Request> {
         &self.want
+    }
+
+    /// The same, to be changed; None once it has a place in the line.
+    pub fn want_mut(&mut self) -> Option<&mut Want<L::Request>> {
+        self.ticket.is_none().then_some(&mut self.want)
     }
 
     /// Its place in the line, if it has or had one: without one it was served at once, or has yet to

@@ -165,7 +165,7 @@ where
             return results.close_one();
         };
         let index = item.0;
-        let made = self.shared.members.enter_worker(slot, item, |item, membership| {
+        let made = self.shared.members.enter_worker((slot, None), item, |item, membership| {
             pair_worker(&self.shared, item, membership, key, !is_own)
         });
         let (task, child) = match made {

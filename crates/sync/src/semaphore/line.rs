@@ -175,6 +175,11 @@ impl PriorityLine {
         Self { usual: Class::starting_at(ticket), others: BTreeMap::new(), floor: ticket }
     }
 
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.usual.refused_from.is_some()
+    }
+
     /// The ticket of the next waiter of priority 0.
     pub fn next_ticket(&self) -> u64 {
         self.usual.waiters.next_ticket()
