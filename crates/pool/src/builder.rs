@@ -6,9 +6,9 @@ use std::sync::Arc;
 use spinney_hub::Hub;
 
 use crate::hook::{Hook, SpawnHook};
-use crate::limits::Limits;
+use crate::limits::{Limits, Order};
 use crate::task_set::UNLIMITED;
-use crate::{Group, Order, Pool, Rate, TaskSet};
+use crate::{Group, Pool, Rate, TaskSet};
 
 /// What a member does that spawns into its own full pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

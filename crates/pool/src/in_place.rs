@@ -248,7 +248,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     fn poll_start(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Box<KeyPermit>>, SlotError>> {
+    ) -> Poll<Result<Option<Arc<KeyPermit>>, SlotError>> {
         if !self.set.slots().limits_starts() {
             return Poll::Ready(Ok(None));
         }
@@ -271,11 +271,10 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     fn prepare_start(&mut self) -> bool {
         let (Some(_), Some(slot)) = (self.holder(), &self.slot) else { return false };
         let members = self.set.inner();
-        let has_key = slot.key().is_some_and(|key| {
-            let mut around = greenlets_around().map(|(greenlet, _)| greenlet);
-            around.any(|greenlet| members.has_key(&greenlet, key))
+        let shared = slot.key().and_then(|key| {
+            greenlets_around().find_map(|(greenlet, _)| members.key_of(&greenlet, key))
         });
-        self.start.get_or_insert_with(|| slot.in_place(&members.slots, has_key));
+        self.start.get_or_insert_with(|| slot.in_place(&members.slots, shared));
         true
     }
 
@@ -287,7 +286,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     fn begin(
         &mut self,
         holder: &Holder,
-        key: Option<Box<KeyPermit>>,
+        key: Option<Arc<KeyPermit>>,
     ) -> Result<(), Greenlet<F::Output>> {
         let body = self.take_body();
         let share = if is_too_deep() { holder.share_below() } else { None };

@@ -69,7 +69,7 @@ struct Member {
     serial: u64,
     slot: Held,
     /// What counts it among the tasks with the same key.
-    key: Option<Box<KeyPermit>>,
+    key: Option<Arc<KeyPermit>>,
     /// It was sent the group's kill, and gets no other.
     dying: bool,
     kind: Kind,
@@ -111,7 +111,7 @@ impl Members {
     /// Gives `future` back if the group was closed. The slot is free then.
     pub(crate) fn enter<F: Future>(
         self: &Arc<Self>,
-        (slot, key): (Held, Option<Box<KeyPermit>>),
+        (slot, key): (Held, Option<Arc<KeyPermit>>),
         at: &'static Location<'static>,
         future: F,
     ) -> Result<Entered<F>, F> {
@@ -130,7 +130,7 @@ impl Members {
     /// Gives `worker` back if the maps of the group have ended. The slot is free then.
     pub(crate) fn enter_worker<W, T>(
         self: &Arc<Self>,
-        slot: (Held, Option<Box<KeyPermit>>),
+        slot: (Held, Option<Arc<KeyPermit>>),
         worker: W,
         make: impl FnOnce(W, Membership) -> (T, Handle),
     ) -> Result<(T, Handle), W> {
@@ -143,7 +143,7 @@ impl Members {
     fn enter_as<B, T>(
         self: &Arc<Self>,
         kind: Kind,
-        (mut slot, key): (Held, Option<Box<KeyPermit>>),
+        (mut slot, key): (Held, Option<Arc<KeyPermit>>),
         body: B,
         make: impl FnOnce(B, Membership) -> (T, Handle),
     ) -> Result<T, B> {
@@ -259,11 +259,10 @@ impl Members {
         self.lock().member_mut(greenlet).map_or(0, |member| member.slot.weight())
     }
 
-    /// Whether `greenlet` is a member that counts among the tasks with `key`.
-    pub(crate) fn has_key(&self, greenlet: &Handle, key: Key) -> bool {
+    /// What counts `greenlet` among the tasks with `key`, if it is a member that is one.
+    pub(crate) fn key_of(&self, greenlet: &Handle, key: Key) -> Option<Arc<KeyPermit>> {
         let mut state = self.lock();
-        let held = state.member_mut(greenlet).and_then(|member| member.key.as_ref());
-        held.is_some_and(|held| held.key == key)
+        state.member_mut(greenlet)?.key.clone().filter(|held| held.key == key)
     }
 
     pub(crate) fn contains(&self, greenlet: &Handle) -> bool {

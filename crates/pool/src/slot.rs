@@ -40,7 +40,7 @@ use crate::{Runs, SlotError};
 ///     // Whatever has to be done before it is known what to run.
 ///     let answer = slot.spawn(async { 6 * 7 });
 ///     assert_eq!(answer.await.unwrap(), 42);
-///     # Ok::<(), spinney_sync::Closed>(())
+///     # Ok::<(), spinney_pool::SlotError>(())
 /// }).unwrap();
 /// ```
 #[must_use = "dropping a slot frees it"]
@@ -86,10 +86,10 @@ impl<X> fmt::Debug for Slot<X> {
 /// spinney_hub::block_on(async {
 ///     let pool = Pool::builder().per_key(2).pool(10);
 ///     let page = pool.slot().key("example.org").priority(1).spawn(async { "a page" }).await;
-///     let large = pool.slot().weight(3).await?;
-///     assert_eq!(pool.free_count(), if page.is_finished() { 7 } else { 6 });
-///     # drop(large);
 ///     assert_eq!(page.await.unwrap(), "a page");
+///     let large = pool.slot().weight(3).await?;
+///     assert_eq!(pool.free_count(), 7);
+///     # drop(large);
 ///     # Ok::<(), spinney_pool::SlotError>(())
 /// }).unwrap();
 /// ```
@@ -324,18 +324,19 @@ type SlotPermit = spinney_sync::Permit<SharedSlots, SlotLine>;
 /// A slot that is taken, or several for one request. Dropping it frees them.
 pub(crate) struct Permit {
     /// Given back first: whoever waits for the key may be first in line for the slot.
-    key: Option<Box<KeyPermit>>,
+    key: Option<Arc<KeyPermit>>,
     slot: SlotPermit,
 }
 
 impl Permit {
     /// Takes the part that counts among the tasks with the same key.
-    pub(crate) fn take_key(&mut self) -> Option<Box<KeyPermit>> {
+    pub(crate) fn take_key(&mut self) -> Option<Arc<KeyPermit>> {
         self.key.take()
     }
 }
 
-/// What counts a task among those with the same key. Dropping it lets the next of them start.
+/// What counts a task among those with the same key, and its children of that key that run or ran in
+/// its place. Dropping the last of them lets the next task with the key start.
 pub(crate) struct KeyPermit {
     slots: SharedSlots,
     pub(crate) key: Key,
@@ -344,16 +345,15 @@ pub(crate) struct KeyPermit {
 
 impl KeyPermit {
     /// What a request for `key` was given that had this ticket: without one it is not counted.
-    fn of(slots: &SharedSlots, key: Option<Key>, ticket: Option<u64>) -> Option<Box<Self>> {
+    fn of(slots: &SharedSlots, key: Option<Key>, ticket: Option<u64>) -> Option<Arc<Self>> {
         let (key, ticket) = key.zip(ticket)?;
-        Some(Box::new(Self { slots: slots.clone(), key, ticket }))
+        Some(Arc::new(Self { slots: slots.clone(), key, ticket }))
     }
 
     /// What a wait was given beside `slot`.
-    fn taken_by(wait: &Acquire<SharedSlots, SlotLine>, slot: &SlotPermit) -> Option<Box<Self>> {
-        let Request { kind, key, .. } = wait.want().request;
-        let key = key.filter(|_| kind != Kind::InPlaceOfKey);
-        Self::of(slot.semaphore(), key, wait.place().map(|place| place.ticket))
+    fn taken_by(wait: &Acquire<SharedSlots, SlotLine>, slot: &SlotPermit) -> Option<Arc<Self>> {
+        let ticket = wait.place().map(|place| place.ticket);
+        Self::of(slot.semaphore(), wait.want().request.key, ticket)
     }
 }
 
@@ -387,7 +387,7 @@ impl Held {
     }
 
     /// Takes the part that counts among the tasks with the same key.
-    pub(crate) fn take_key(&mut self) -> Option<Box<KeyPermit>> {
+    pub(crate) fn take_key(&mut self) -> Option<Arc<KeyPermit>> {
         if let Self::Own(permit) = self { permit.take_key() } else { None }
     }
 
@@ -531,12 +531,16 @@ impl AcquireSlot {
         self.slot.semaphore().map_or(Err(SlotError::Full), |slots| slots.try_take(self.slot.want()))
     }
 
-    /// The wait for a start in the place of a member, which may have the key already.
-    pub(crate) fn in_place(&self, slots: &SharedSlots, has_key: bool) -> AcquireStart {
+    /// The wait for a start in the place of a member, which shares its key if that is the same.
+    pub(crate) fn in_place(
+        &self,
+        slots: &SharedSlots,
+        shared: Option<Arc<KeyPermit>>,
+    ) -> AcquireStart {
         let mut want = self.slot.want().clone();
         want.permits = 0;
-        want.request.kind = if has_key { Kind::InPlaceOfKey } else { Kind::InPlace };
-        AcquireStart { start: Acquire::wanting(slots.clone(), want) }
+        want.request.kind = if shared.is_some() { Kind::InPlaceOfKey } else { Kind::InPlace };
+        AcquireStart { start: Acquire::wanting(slots.clone(), want), shared }
     }
 
     /// What it is for has started in place: it waits for its slot alone from now on.
@@ -573,6 +577,8 @@ impl Future for AcquireSlot {
 /// start that it had been granted is spent.
 pub(crate) struct AcquireStart {
     start: Acquire<SharedSlots, SlotLine>,
+    /// The key of the member, if it is that of the start.
+    shared: Option<Arc<KeyPermit>>,
 }
 
 impl AcquireStart {
@@ -580,9 +586,10 @@ impl AcquireStart {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Box<KeyPermit>>, SlotError>> {
+    ) -> Poll<Result<Option<Arc<KeyPermit>>, SlotError>> {
         let start = ready!(Pin::new(&mut self.start).poll(cx))?;
-        Poll::Ready(Ok(KeyPermit::taken_by(&self.start, &start)))
+        let shared = self.shared.take();
+        Poll::Ready(Ok(shared.or_else(|| KeyPermit::taken_by(&self.start, &start))))
     }
 }
 

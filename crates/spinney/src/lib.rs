@@ -103,6 +103,7 @@ pub use spinney_pool::{
     Mapper, Membership, Pool, PoolBuilder, PoolFull, Reentry, Report, Runs, RunsMap, Slot,
     SpawnHook, TaskError, TaskSet, Then, TryImap, TryMap,
 };
+pub use spinney_pool::{Rate, RateLimiter, SlotError, SlotRequest, limits};
 pub use spinney_sync::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,
     Fifo, Get, GetError, GiveWay, HandOut, Items, JoinableQueue, Latch, Lifo, LifoQueue, NotOwner,

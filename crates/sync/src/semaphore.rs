@@ -583,9 +583,12 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Drop for Permit<S, L> {
     }
 }
 
-impl<S: Deref<Target = Semaphore<L>>, L: Line> fmt::Debug for Permit<S, L> {
+impl<S: Deref<Target = Semaphore<L>> + fmt::Debug, L: Line> fmt::Debug for Permit<S, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("permits", &self.permits).finish_non_exhaustive()
+        f.debug_struct("Permit")
+            .field("semaphore", &self.semaphore)
+            .field("permits", &self.permits)
+            .finish()
     }
 }
 

@@ -141,11 +141,11 @@ fn pools() {
         let mut waits = pin!(pool.spawn(pending::<()>()));
         once(waits.as_mut()).await;
         is(&pool, "Pool { running: 2, free: 0, capacity: 2, waiting: 1 }");
-        is(pool.try_spawn(ready(1)).unwrap_err(), "PoolFull { closed: false, .. }");
+        is(pool.try_spawn(ready(1)).unwrap_err(), "PoolFull { error: Full, .. }");
         let group = Group::on(&hub);
         is(&group, "Group { running: 0 }");
         is(&*group, "TaskSet { running: 0 }");
-        is(Pool::builder().reentry(Reentry::Wait), "PoolBuilder { hook: false, reentry: Wait, keep_failures: 16 }");
+        is(Pool::builder().reentry(Reentry::Wait), "PoolBuilder { hook: false, reentry: Wait, keep_failures: 16, limits: Limits { rates: [], key_rates: [], per_key: None, max_waiting: None, order: Oldest } }");
         is(pool.mapper(), "Mapper { tasks: TaskSet { running: 2, free: 0, capacity: 2, waiting: 1 }, maxsize: None, limit: None, .. }");
         is(pool.imap(ready, 0..9_u32), "Imap { order: Input, open: 0, maxsize: 4, exhausted: false }");
         is(pool.imap(ready, 0..9_u32).indexed(), "Indexed { imap: Imap { order: Input, open: 0, maxsize: 4, exhausted: false } }");

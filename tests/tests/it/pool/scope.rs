@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{Closed, Failure, Greenlet, Group, Pool, Reentry, TryAcquireError, spawn_on};
+use spinney::{Closed, Failure, Greenlet, Group, Pool, Reentry, SlotError, spawn_on};
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -21,8 +21,8 @@ on_every_hub! {
         let (scope, dropped) = (pool.scope(), Dropped::default());
         scope.close();
         assert!(scope.is_closed() && !pool.is_closed());
-        assert_eq!(scope.slot().await.unwrap_err(), Closed);
-        assert_eq!(scope.try_slot().unwrap_err(), TryAcquireError::Closed);
+        assert_eq!(scope.slot().await.unwrap_err(), SlotError::Closed);
+        assert_eq!(scope.try_slot().unwrap_err(), SlotError::Closed);
         assert!(is_refused(&scope.spawn(stuck(gate(), dropped.guard())).await.await.unwrap_err()));
         assert!(is_refused(&scope.apply(stuck(gate(), dropped.guard())).await.unwrap_err()));
         assert!(is_refused(&scope.apply_async(stuck(gate(), dropped.guard())).await.unwrap_err()));
@@ -54,8 +54,8 @@ on_every_hub! {
         // The first has the slot in hand.
         assert_eq!((pool.len(), pool.waiting(), scope.waiting()), (1, 2, 2));
         assert_eq!(scope.close().refused, 2);
-        assert_eq!(served.await.unwrap_err(), Closed);
-        assert_eq!(queued.await.unwrap_err(), Closed);
+        assert_eq!(served.await.unwrap_err(), SlotError::Closed);
+        assert_eq!(queued.await.unwrap_err(), SlotError::Closed);
         assert!(other.await.is_ok());
         assert_eq!((pool.free_count(), scope.stats().refused), (1, 2));
     }
