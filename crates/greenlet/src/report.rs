@@ -57,6 +57,7 @@ pub struct Outcomes {
     failed: AtomicUsize,
     killed: AtomicUsize,
     aborted: AtomicUsize,
+    retried: AtomicUsize,
 }
 
 impl Outcomes {
@@ -80,6 +81,11 @@ impl Outcomes {
         });
     }
 
+    /// Counts a further try of something. It needs no lock.
+    pub fn count_retry(&self) {
+        self.retried.fetch_add(1, Relaxed);
+    }
+
     /// Counts ends with a result, under the same lock.
     pub fn count_successes(&self, count: usize) {
         add(&self.succeeded, count);
@@ -91,6 +97,7 @@ impl Outcomes {
         add(&self.failed, others.failed.load(Relaxed));
         add(&self.killed, others.killed.load(Relaxed));
         add(&self.aborted, others.aborted.load(Relaxed));
+        self.retried.fetch_add(others.retried.load(Relaxed), Relaxed);
     }
 
     /// Adds the counts to those of `report`.
@@ -103,6 +110,7 @@ impl Outcomes {
         report.failed += failed;
         report.killed += killed;
         report.aborted += aborted;
+        report.retried += read(&self.retried);
     }
 }
 

@@ -254,6 +254,38 @@ impl Members {
         self.lock().member_mut(greenlet).is_some_and(|member| member.slot.is_slot())
     }
 
+    /// The member `serial` at `place` gives up its slot, and stays a member; false if it has none of
+    /// its own.
+    pub(crate) fn leave_slot(&self, place: u32, serial: u64) -> bool {
+        let mut state = self.lock();
+        let member = state.at(place, serial).filter(|member| matches!(member.slot, Held::Own(_)));
+        let Some(member) = member else { return false };
+        let slot = std::mem::replace(&mut member.slot, Held::InPlace).give_back(&self.slots);
+        let key = member.key.take();
+        state.seated -= 1;
+        drop(state);
+        drop(key);
+        drop_contained(slot);
+        true
+    }
+
+    /// The member `serial` at `place` has a slot again. If it was discarded, the slot is free.
+    pub(crate) fn take_slot(&self, place: u32, serial: u64, mut permit: Permit) {
+        let key = permit.take_key();
+        let mut state = self.lock();
+        let Some(member) = state.at(place, serial) else {
+            drop(state);
+            return drop((key, permit));
+        };
+        (member.slot, member.key) = (Held::Own(permit), key);
+        state.seated += 1;
+    }
+
+    /// What counts the member `serial` at `place` among the tasks with its key.
+    pub(crate) fn key_at(&self, place: u32, serial: u64) -> Option<Arc<KeyPermit>> {
+        self.lock().at(place, serial)?.key.clone()
+    }
+
     /// The number of slots that `greenlet` holds.
     pub(crate) fn weight_of(&self, greenlet: &Handle) -> usize {
         self.lock().member_mut(greenlet).map_or(0, |member| member.slot.weight())

@@ -504,11 +504,20 @@ impl AcquireSlot {
         Self { slot, call, ..self }
     }
 
+    /// The same wait, which is not refused for its weight.
+    pub(crate) fn await_resize(self) -> Self {
+        Self { awaits_resize: true, ..self }
+    }
+
     /// Changes what it asks for, before the first poll.
     pub(crate) fn set(&mut self, set: impl FnOnce(&mut Want<Request>)) {
         if let Some(want) = self.slot.want_mut() {
             set(want);
         }
+    }
+
+    pub(crate) fn want(&self) -> Want<Request> {
+        self.slot.want().clone()
     }
 
     pub(crate) fn weight(&self) -> usize {

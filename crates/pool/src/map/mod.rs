@@ -5,9 +5,14 @@
 //! after the other from the input, for as long as no other waiter wants its slot and the results are
 //! read. The next item is taken from the input before there is a slot for it.
 //!
+//! Where items ask for something of their own, a weight, a priority or a key, each is taken from the
+//! input as soon as there is room for its result, and stands in the pool's queue with a request of its
+//! own. Its worker runs that item alone.
+//!
 //! What the two share is `MapShared`. The results go to the [`Imap`] through `Results`. A reader that
 //! is a member of the pool runs items within its own reads while no slot comes.
 
+mod asked;
 mod batch;
 mod feeder;
 mod imap;
@@ -23,12 +28,13 @@ mod worker;
 use spinney_greenlet::{InPlace, Task, map};
 use spinney_hub::Hub;
 
+pub use asked::{Alike, Asks, PerItem};
 pub use feeder::Feeder;
 pub use imap::Imap;
 pub use mapper::Mapper;
 pub use source::{FromStream, IntoSource, Source, from_stream};
 pub use spinney_greenlet::map::{
-    Again, Attempts, Backoff, ItemError, ItemStream, Once, Read, Retry, TaskError,
+    Again, Attempts, Decision, ItemError, ItemStream, Once, Read, Retry, Schedule, TaskError,
 };
 pub use worker::{Worker, WorkerGuard};
 

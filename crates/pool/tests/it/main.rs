@@ -2,6 +2,7 @@
 
 /// [`Pool`](spinney_pool::Pool): its limits, each alone and all together.
 mod limits {
+    mod maps;
     mod members;
     mod model;
     mod rules;

@@ -289,7 +289,8 @@ impl<R> ThreadMapper<R> {
 
 impl ThreadMapper {
     /// Tries an item again that panicked, or whose function returned an error; the default is one try. The
-    /// items have to be `Clone`. The item keeps its thread meanwhile.
+    /// items have to be `Clone`. The item keeps its thread during the delays, and a
+    /// [time limit](Retry::try_timeout) of the policy has no effect on a function that runs.
     ///
     /// A mapper that retries has only the verbs of functions that return a `Result`: to the others an `Err`
     /// is a value like any other.
@@ -308,7 +309,7 @@ impl ThreadMapper {
     /// let pages = ThreadPool::new(1).mapper().retry(Retry::times(2)).try_map(fetch, 7..=7);
     /// assert_eq!(spinney_hub::block_on(pages).unwrap(), [7]);
     /// ```
-    pub fn retry(self, policy: Retry) -> ThreadMapper<Retry> {
+    pub fn retry<E>(self, policy: Retry<E>) -> ThreadMapper<Retry<E>> {
         let Self { pool, maxsize, limit, on_item, inherits, attempts: Once } = self;
         ThreadMapper { pool, maxsize, limit, on_item, inherits, attempts: policy }
     }
@@ -357,7 +358,7 @@ impl<R> ThreadMapper<R> {
         F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
         T: Send + 'static,
         E: Send + 'static,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, Result<T, E>>,
     {
         TryImap::new(self.start(Order::Input, false, func, items, Result::is_err))
     }
@@ -370,7 +371,7 @@ impl<R> ThreadMapper<R> {
         F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
         T: Send + 'static,
         E: Send + 'static,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, Result<T, E>>,
     {
         TryImap::new(self.start(Order::Completion, false, func, items, Result::is_err))
     }
@@ -383,7 +384,7 @@ impl<R> ThreadMapper<R> {
         F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
         T: Send + 'static,
         E: Send + 'static,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, Result<T, E>>,
     {
         TryMap::new(self.try_imap_unordered(func, items))
     }
@@ -401,7 +402,7 @@ impl<R> ThreadMapper<R> {
         I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, T>,
     {
         let (workers, at) = (self.pool.workers(), Location::caller());
         let (input, capacity) = (items.into_iter(), self.pool.capacity());
@@ -413,7 +414,7 @@ impl<R> ThreadMapper<R> {
         let on_item = self.on_item.map(|callback| OnItem::new(callback, is_error));
         let results = Results::new(limits, on_item, Arc::clone(workers));
         let locals = self.inherits.then(Inherited::capture);
-        let items = Items { again: self.attempts.again(), is_error, locals };
+        let items = Items { again: self.attempts.again(), locals };
         let source = MapJob::start(func, input, items, results, workers, at);
         ThreadImap::new(source, self.pool, at)
     }

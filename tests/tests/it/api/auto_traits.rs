@@ -168,8 +168,12 @@ fn streams_are_for_any_thread_where_their_results_are() {
     is_shared::<GreenPile<SendOnly>>();
     is_movable::<spinney::map::Indexed<SendOnly>>();
     is_shared::<spinney::map::Indexed<u32>>();
-    is_shared::<spinney::map::Retry>();
-    is_shared::<spinney::map::Backoff>();
+    is_shared::<spinney::map::Retry<()>>();
+    is_shared::<spinney::map::Decision>();
+    is_shared::<spinney::Rate>();
+    is_shared::<spinney::RateLimiter>();
+    is_shared::<spinney::SlotError>();
+    is_shared::<spinney::SlotRequest<'_>>();
     is_movable::<spinney::TryMap<SendOnly, SendOnly>>();
     is_movable::<spinney::TryImap<SendOnly, SendOnly>>();
     is_shared::<spinney::TryImap<u32, u32>>();

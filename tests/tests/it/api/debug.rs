@@ -7,14 +7,15 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney::map::{Backoff, Retry, from_stream};
+use spinney::map::{Retry, from_stream};
 use spinney::{
     AsyncResult, Barrier, BoundedSemaphore, BoxTask, Budget, Channel, Clock, Condition, Context,
     Deputy, Event, Executor, ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit,
     Group, Hub, InPlace, Inherited, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock,
-    Reentry, ResourcePool, Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub,
-    Wait, WakeDelay, WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals,
-    interval, iwait, joinall, named, pair, shield, sleep, spawn_on, timeout,
+    Rate, RateLimiter, Reentry, ResourcePool, Semaphore, SetterDropped, SlotError, SmolHub, Spawn,
+    State, ThreadPool, TokioHub, Wait, WakeDelay, WakeFlag, Within, block_on, catch_exit,
+    greenlet_local, inherit_locals, interval, iwait, joinall, named, pair, shield, sleep, spawn_on,
+    timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_sim::SimHub;
@@ -156,7 +157,11 @@ fn pools() {
         is(pool.try_imap(ready, [Ok::<_, ()>(1)]), "TryImap(Imap { order: Input, open: 0, maxsize: 4, exhausted: false })");
         is(pool.map_async(ready, 0..9_u32), "Greenlet(Handle { id: _, state: Scheduled })");
         is(from_stream(futures_lite::stream::iter(0..9)), "FromStream { .. }");
-        is(Retry::times(2).backoff(Backoff::constant(Duration::from_secs(1))), "Retry { times: 2, backoff: Backoff { first: 1s, factor: 1, most: 18446744073709551615.999999999s, seed: None } }");
+        is(Retry::<()>::times(2), "Retry { times: 2, .. }");
+        is(pool.slot().weight(2), "SlotRequest { wants: Want { permits: 2, despite_close: false, request: Request { kind: Slot, priority: 0, key: None } }, .. }");
+        is(Rate::per(2, Duration::from_secs(1)), "Rate { count: 2, period: 1s, burst: 1 }");
+        is(RateLimiter::new(Rate::per(2, Duration::from_secs(1))), "RateLimiter { waiting: 0, .. }");
+        is(SlotError::Full, "Full");
         drop(busy);
         is(pool.close(), "Report { started: 2, succeeded: 0, failed: 0, killed: 0, aborted: 0, running: 2, waiting: 0, refused: 1 }");
         pool.kill().await;

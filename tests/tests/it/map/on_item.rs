@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
 use spinney::map::{Retry, from_stream};
@@ -94,7 +95,7 @@ on_every_hub! {
             let tried = tries.fetch_add(1, SeqCst);
             async move { if tried < 3 { Err("busy") } else { Ok(()) } }
         };
-        mapper.retry(Retry::times(2)).try_map(work, 0..2).collect_all().await;
+        mapper.retry(Retry::times(2).delays([Duration::ZERO; 2])).try_map(work, 0..2).collect_all().await;
         assert_eq!(told.take(), [(0, "error"), (1, "done")]);
     }
 
