@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use hyper::HeaderMap;
-use hyper::header::{CONTENT_TYPE, LOCATION};
+use hyper::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use hyper::{HeaderMap, StatusCode};
 use spinney::Within;
 use url::Url;
 
@@ -18,6 +18,8 @@ pub(crate) const MAX_BODY: usize = 4 << 20;
 /// A page, as far as the crawl wants to know it.
 #[derive(Debug)]
 pub(crate) struct Page {
+    /// Where it is.
+    pub(crate) url: Url,
     /// How long its body is.
     pub(crate) bytes: usize,
     /// Where it links to, as written.
@@ -26,27 +28,37 @@ pub(crate) struct Page {
     pub(crate) latency: Duration,
 }
 
+/// Why there is no page, and how long it took to learn.
+#[derive(Debug)]
+pub(crate) struct Missed {
+    pub(crate) error: FetchError,
+    pub(crate) took: Duration,
+}
+
 /// Fetches the page at `url`, which may take as long as `timeout`, body and all.
 ///
 /// # Errors
 ///
 /// Each way in which there can be no page; see [`FetchError`].
-pub(crate) async fn fetch(
-    client: &Client,
-    url: &Url,
-    timeout: Duration,
-) -> Result<Page, FetchError> {
+pub(crate) async fn fetch(client: &Client, url: Url, timeout: Duration) -> Result<Page, Missed> {
     let start = Instant::now();
-    let answer =
-        client.get(url).within(timeout).await.map_err(|_| FetchError::TimedOut(timeout))??;
+    let answer = client.get(&url).within(timeout).await;
     let latency = start.elapsed();
-    let (bytes, links) = read(answer)?;
-    Ok(Page { bytes, links, latency })
+    let answer = answer.unwrap_or(Err(FetchError::TimedOut(timeout)));
+    match answer.and_then(read) {
+        Ok((bytes, links)) => Ok(Page { url, bytes, links, latency }),
+        Err(error) => Err(Missed { error, took: latency }),
+    }
 }
 
 /// The length and the links of a page that is one.
 fn read(answer: Answer) -> Result<(usize, Vec<String>), FetchError> {
     let Answer { head, body } = answer;
+    if matches!(head.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        let after =
+            head.headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+        return Err(FetchError::Busy(head.status, after.map(Duration::from_secs)));
+    }
     if !head.status.is_success() {
         let location = head.headers.get(LOCATION).filter(|_| head.status.is_redirection());
         let location = location.map(|to| String::from_utf8_lossy(to.as_bytes()).into_owned());
