@@ -71,7 +71,10 @@ impl JobQueue {
             Ok(Ok(id)) => format!("job {id}: done"),
             Ok(Err(Failure::Killed(exit))) | Err(Failure::Killed(exit)) => {
                 let shed = exit.reason().is_some_and(|reason| reason.is::<SlotError>());
-                format!("job {id}: {}", if shed { "refused, come again later" } else { "cancelled" })
+                format!(
+                    "job {id}: {}",
+                    if shed { "refused, come again later" } else { "cancelled" }
+                )
             }
             Ok(Err(failure)) | Err(failure) => format!("job {id}: {failure}"),
         }
@@ -92,7 +95,8 @@ fn main() {
         sleep(MS).await;
         queue.cancel(2);
         for id in [0, 2, 5, 19, 23] {
-            println!("{:>4} ms  {}", hub.elapsed().as_millis(), queue.outcome(id).await);
+            let outcome = queue.outcome(id).await;
+            println!("{:>4} ms  {outcome}", hub.elapsed().as_millis());
         }
         let stats = queue.pool.stats();
         assert_eq!((stats.shed, stats.paused), (4, 100 * MS));

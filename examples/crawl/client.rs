@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_net::TcpStream;
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub(crate) struct Client {
     /// How many requests are in flight, and the most that ever were.
     in_flight: AtomicUsize,
     most: AtomicUsize,
+    /// How long they took together, with the times that busy servers asked for.
+    spent: Mutex<Duration>,
 }
 
 impl Client {
@@ -60,6 +63,16 @@ impl Client {
     /// How many connections were made so far.
     pub(crate) fn opened(&self) -> usize {
         self.opened.load(Relaxed)
+    }
+
+    /// Counts the time that a request took.
+    pub(crate) fn spend(&self, time: Duration) {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner) += time;
+    }
+
+    /// How long the requests took together: what they would have taken one by one.
+    pub(crate) fn spent(&self) -> Duration {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The most requests that were in flight at once.

@@ -12,13 +12,13 @@ use url::{Position, Url};
 use crate::args::Settings;
 use crate::client::Client;
 use crate::error::FetchError;
-use crate::fetch::{Missed, Page, fetch};
+use crate::fetch::{Page, fetch};
 use crate::frontier::Frontier;
 use crate::progress::Progress;
 use crate::report::Report;
 
 /// What the map says of a URL.
-type Outcome = Result<Page, ItemError<TaskError<Missed>>>;
+type Outcome = Result<Page, ItemError<TaskError<FetchError>>>;
 
 /// A crawl: one loop owns all that is known, the pool does all that waits.
 ///
@@ -85,14 +85,14 @@ impl Crawl {
     }
 
     /// Starts the map, which waits for the first URL.
-    fn start(&self) -> TryImap<Page, Missed> {
+    fn start(&self) -> TryImap<Page, FetchError> {
         let (client, timeout) = (Arc::clone(&self.client), self.timeout);
         let work = move |url: Url| {
             let client = Arc::clone(&client);
             async move { fetch(&client, url, timeout).await }.boxed()
         };
-        let retry = Retry::times(self.retries).when(|missed: &Missed| match missed.error {
-            FetchError::Busy(_, Some(after)) => Decision::RetryAfter(after),
+        let retry = Retry::times(self.retries).when(|error: &FetchError| match error {
+            FetchError::Busy(_, Some(after)) => Decision::RetryAfter(*after),
             FetchError::Busy(_, None) => Decision::Retry,
             _ => Decision::GiveUp,
         });
@@ -102,7 +102,7 @@ impl Crawl {
     }
 
     /// Visits one URL after the other; ends when none waits and none is on its way.
-    async fn visit_all(&mut self, outcomes: &mut TryImap<Page, Missed>) {
+    async fn visit_all(&mut self, outcomes: &mut TryImap<Page, FetchError>) {
         loop {
             while let Some(url) = self.frontier.next() {
                 self.in_flight += 1;
@@ -128,10 +128,7 @@ impl Crawl {
                 // The input itself does not fail, so that this is a URL.
                 let Some(url) = self.asked.get(missed.index()).cloned() else { return };
                 let error = match missed.into_error() {
-                    TaskError::Returned(missed) => {
-                        self.report.took(missed.took);
-                        missed.error
-                    }
+                    TaskError::Returned(error) => error,
                     TaskError::Failed(_) => FetchError::Unfinished,
                 };
                 self.report.failed(url.as_str(), &error);
@@ -157,6 +154,6 @@ impl Crawl {
 }
 
 /// Whether the pool was closed before the item started.
-fn is_refused(error: &ItemError<TaskError<Missed>>) -> bool {
+fn is_refused(error: &ItemError<TaskError<FetchError>>) -> bool {
     error.killed().and_then(|exit| exit.reason()).is_some_and(|reason| reason.is::<Closed>())
 }

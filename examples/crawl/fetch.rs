@@ -28,27 +28,25 @@ pub(crate) struct Page {
     pub(crate) latency: Duration,
 }
 
-/// Why there is no page, and how long it took to learn.
-#[derive(Debug)]
-pub(crate) struct Missed {
-    pub(crate) error: FetchError,
-    pub(crate) took: Duration,
-}
-
 /// Fetches the page at `url`, which may take as long as `timeout`, body and all.
 ///
 /// # Errors
 ///
 /// Each way in which there can be no page; see [`FetchError`].
-pub(crate) async fn fetch(client: &Client, url: Url, timeout: Duration) -> Result<Page, Missed> {
+pub(crate) async fn fetch(
+    client: &Client,
+    url: Url,
+    timeout: Duration,
+) -> Result<Page, FetchError> {
     let start = Instant::now();
     let answer = client.get(&url).within(timeout).await;
     let latency = start.elapsed();
     let answer = answer.unwrap_or(Err(FetchError::TimedOut(timeout)));
-    match answer.and_then(read) {
-        Ok((bytes, links)) => Ok(Page { url, bytes, links, latency }),
-        Err(error) => Err(Missed { error, took: latency }),
-    }
+    let page = answer.and_then(read);
+    let asked_to_wait =
+        if let Err(FetchError::Busy(_, Some(after))) = page { after } else { Duration::ZERO };
+    client.spend(latency + asked_to_wait);
+    page.map(|(bytes, links)| Page { url, bytes, links, latency })
 }
 
 /// The length and the links of a page that is one.

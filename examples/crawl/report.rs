@@ -21,7 +21,7 @@ pub(crate) struct Report {
     latencies: Vec<Duration>,
     failures: BTreeMap<&'static str, Failures>,
     elapsed: Duration,
-    /// How long all took together, in their last tries.
+    /// How long all took together.
     one_by_one: Duration,
     connections: usize,
     most_at_once: usize,
@@ -41,14 +41,8 @@ impl Report {
     /// Counts a page, and gives its links.
     pub(crate) fn fetched(&mut self, page: &mut Page) -> Vec<String> {
         self.bytes += page.bytes as u64;
-        self.took(page.latency);
         self.latencies.push(page.latency);
         std::mem::take(&mut page.links)
-    }
-
-    /// Counts how long a URL took, page or not, in its last try.
-    pub(crate) fn took(&mut self, time: Duration) {
-        self.one_by_one += time;
     }
 
     /// Counts a URL that gave no page.
@@ -70,7 +64,8 @@ impl Report {
     ) -> Self {
         self.latencies.sort_unstable();
         let (connections, most_at_once) = (client.opened(), client.most_at_once());
-        Self { elapsed, connections, most_at_once, retries, not_visited: left, ..self }
+        let one_by_one = client.spent();
+        Self { elapsed, one_by_one, connections, most_at_once, retries, not_visited: left, ..self }
     }
 
     /// How many pages there are.
@@ -180,7 +175,7 @@ mod tests {
         let words = summary.split_whitespace().collect::<Vec<_>>().join(" ");
         for row in [
             "pages 100 bytes 100.00 KiB errors 7 oversized body 7 not visited 3 tried again 4",
-            "most at once 0 seconds 2.00 seconds one by one 5.05 pages per second 50.0 latency p50 50.0ms latency p99 99.0ms",
+            "most at once 0 seconds 2.00 seconds one by one 0.00 pages per second 50.0 latency p50 50.0ms latency p99 99.0ms",
             "oversized body: http://a/0 longer than 9 bytes",
             "http://a/4 longer than 9 bytes ... and 2 more",
         ] {

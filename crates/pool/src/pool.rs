@@ -345,7 +345,8 @@ impl<X> Pool<X> {
 
     /// Waits until no slot is taken and there are no waiters; returns immediately if that is so. Unlike
     /// [`join`](TaskSet::join) it does not return between two tasks. It does not wait for a map whose
-    /// results are not read, which takes no slot and waits for none.
+    /// results are not read, which takes no slot and waits for none, nor for an item that is in the delay
+    /// before a further try.
     ///
     /// # Errors
     ///

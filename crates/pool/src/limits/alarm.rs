@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use spinney_hub::{Clock, Sleep, contain};
 
+use super::line::SlotLine;
 use crate::slot::{SharedSlots, Slots};
 
 pub(crate) struct Alarm {
@@ -45,7 +46,7 @@ impl Alarm {
 
     fn ring(&self) {
         if let Some(slots) = self.slots.upgrade() {
-            SharedSlots::from(slots).change_line(|line| line.rang());
+            SharedSlots::from(slots).change_line(SlotLine::rang);
         }
     }
 }

@@ -163,7 +163,7 @@ fn pools() {
         is(RateLimiter::new(Rate::per(2, Duration::from_secs(1))), "RateLimiter { waiting: 0, .. }");
         is(SlotError::Full, "Full");
         drop(busy);
-        is(pool.close(), "Report { started: 2, succeeded: 0, failed: 0, killed: 0, aborted: 0, running: 2, waiting: 0, refused: 1 }");
+        is(pool.close(), "Report { started: 2, succeeded: 0, failed: 0, killed: 0, aborted: 0, running: 2, waiting: 0, refused: 1, shed: 0, retried: 0, paused: 0ns }");
         pool.kill().await;
         is(pool.map(ready, 0..9).await.unwrap_err(), "ItemError { index: 0, error: Killed(GreenletExit { reason: Some(Closed) }) }");
         is(pool.join().await, "Ok(())");

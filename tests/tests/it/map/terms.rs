@@ -11,7 +11,7 @@ use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
 use spinney::map::{Decision, Retry};
 use spinney::{Failure, Handle, Panic, Pool, TaskError, Timeout, sleep, yield_now};
-use spinney_tests::tools::{Log, OnDrop, blow_up, gate, let_others_run, stuck};
+use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -178,7 +178,7 @@ on_every_hub! {
         let retry = Retry::times(1).delays([Duration::MAX]);
         let map = pool.mapper().retry(retry).try_map(work, [()]);
         failed.wait().await;
-        let_others_run().await;
+        pool.wait_idle().await.unwrap();
         assert_eq!((pool.len(), pool.members().len()), (0, 1), "a member without a slot");
         pool.kill().await;
         assert!(map.await.unwrap_err().killed().is_some());
