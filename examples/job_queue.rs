@@ -8,8 +8,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use spinney::limits::Order;
-use spinney::{Failure, Greenlet, GreenletExit, Pool, Rate, SlotError, sleep};
+use spinney::pool::{Order, SlotError};
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Failure, Greenlet, Pool, Rate, sleep};
 use spinney_sim::SimHub;
 
 const MS: Duration = Duration::from_millis(1);
@@ -45,7 +46,7 @@ impl JobQueue {
     /// Takes a job into the queue, and does not wait for it.
     fn submit(&mut self, job: Job) {
         let pool = self.pool.clone();
-        let queued = spinney::spawn_on(&self.hub, async move {
+        let queued = spawn_on(&self.hub, async move {
             let request = pool.slot().weight(job.weight).priority(job.priority);
             let work = async move {
                 sleep(job.time).await;

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::future::{FutureExt, or};
-use spinney::map::{Decision, Retry, TryImap, from_stream};
-use spinney::{Closed, ItemError, Pool, Rate, TaskError};
+use spinney::map::{Decision, Retry, TaskError, TryImap, from_stream};
+use spinney::sync::Closed;
+use spinney::{ItemError, Pool, Rate};
 use url::{Position, Url};
 
 use crate::args::Settings;

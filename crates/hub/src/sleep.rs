@@ -1,4 +1,4 @@
-//! [`sleep`] and [`sleep_until`]: waiting on the current hub's clock.
+//! [`sleep`] and [`sleep_until`]: waiting on the current hub's clock; [`yield_now`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,18 +15,20 @@ use crate::{Clock, TimeSource};
 
 /// Waits for `duration` on the current hub's clock.
 ///
-/// The time runs from the first poll. A sleep of zero gives way once: the other tasks that are
-/// ready run first, as with [`yield_now`](crate::yield_now). A duration that reaches beyond what
-/// the clock can name never ends. Dropping the sleep removes its timer.
+/// The time runs from the first poll. A sleep of zero yields once: the other ready tasks run first,
+/// as with [`yield_now`]. A duration that exceeds the range of the clock never
+/// ends. Dropping the sleep removes its timer.
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost when it is dropped.
+/// Nothing is lost when the future is dropped.
 ///
 /// ```
+/// # use spinney_hub as spinney;
+/// use spinney::{block_on, sleep};
 /// use std::time::Duration;
 ///
-/// spinney_hub::block_on(spinney_hub::sleep(Duration::from_millis(1)));
+/// block_on(sleep(Duration::from_millis(1)));
 /// ```
 ///
 /// Python: `gevent.sleep`, `eventlet.sleep`.
@@ -34,15 +36,28 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep { state: State::For(duration) }
 }
 
-/// Waits until `instant` on the current hub's clock. If that has passed at the first poll, the
-/// sleep is ready at that poll, and counts against the [budget](spinney_sync::Budget) of ready
-/// awaits. Dropping the sleep removes its timer.
+/// Waits until `instant` on the current hub's clock. If `instant` has passed, the sleep is ready at
+/// its first poll, which counts against the [budget](spinney_sync::Budget) of ready awaits.
+/// Dropping the sleep removes its timer.
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost when it is dropped.
+/// Nothing is lost when the future is dropped.
 pub fn sleep_until(instant: Instant) -> Sleep {
     Sleep { state: State::Until(instant) }
+}
+
+/// Yields once to the other ready tasks. The same as [`sleep`] of zero, without
+/// reading the clock.
+///
+/// # Cancel safety
+///
+/// Nothing is lost when the future is dropped.
+///
+/// Python: `gevent.sleep(0)`, `gevent.idle` without priorities.
+#[doc(alias = "idle")]
+pub async fn yield_now() {
+    future::yield_now().await;
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. Dropping it removes its timer.
@@ -57,7 +72,7 @@ enum State {
     Until(Instant),
     /// Not polled yet, and not on the current clock.
     On(Box<(Clock, Instant)>),
-    /// A sleep of zero, which gives way once.
+    /// A sleep of zero, which yields once.
     GivesWay(YieldNow, Instant),
     /// The time had passed at the first poll: a ready await.
     Passed(GiveWay, Instant),
@@ -69,7 +84,7 @@ impl Sleep {
         Self { state: State::On(Box::new((clock, at))) }
     }
 
-    /// When it ends; `None` before the first poll, and if it never ends.
+    /// When the sleep ends; `None` before the first poll, and if it never ends.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::For(_) | State::Until(_) | State::On(_) => None,
@@ -107,7 +122,7 @@ impl Future for Sleep {
 }
 
 impl State {
-    /// The state after the first poll of `countdown`, for which it waits if it is not over.
+    /// The state after the first poll of `countdown`.
     fn begin(mut countdown: Countdown, cx: &mut Context<'_>) -> Self {
         match countdown.deadline() {
             Some(at) if countdown.poll(cx).is_ready() => Self::Passed(GiveWay::default(), at),
@@ -129,9 +144,9 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// A timer that has begun, on the clock that was the current one then. It is never put off.
+/// A timer that has started, on the clock that was current then. It is never deferred.
 ///
-/// Each task that sleeps or has a limit holds one: the variants that are rare or large are boxed.
+/// Each task that sleeps or has a limit holds one: rare and large variants are boxed.
 pub(crate) enum Countdown {
     System(Timer),
     #[cfg(feature = "tokio")]
@@ -142,7 +157,7 @@ pub(crate) enum Countdown {
 }
 
 impl Countdown {
-    /// Begins now. `deadline` is given the time; `None` is never.
+    /// Starts now. `deadline` gets the current time and returns the end; `None` is never.
     pub(crate) fn begin(deadline: impl FnOnce(Instant) -> Option<Instant>) -> Self {
         Self::begin_on(Clock::current(), deadline)
     }
@@ -169,7 +184,7 @@ impl Countdown {
         }
     }
 
-    /// When its time comes; `None` if never.
+    /// When its time comes; `None` for never.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::System(timer) => Some(timer.deadline()),
@@ -181,7 +196,7 @@ impl Countdown {
         }
     }
 
-    /// Ready when its time has come; not to be polled again after that.
+    /// Ready when its time has come; must not be polled again after that.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::System(timer) => timer.poll(cx),
@@ -200,11 +215,11 @@ impl fmt::Debug for Countdown {
     }
 }
 
-/// A timer on a clock of the program's own.
+/// A timer on a custom clock.
 pub(crate) struct Alarm {
     source: Arc<dyn TimeSource>,
     at: Instant,
-    /// The alarm that is set, and whom it wakes.
+    /// The key of the alarm that is set, and the waker that it wakes.
     set: Option<(u64, Waker)>,
 }
 

@@ -12,7 +12,7 @@ use spinney_hub::{Erase, Executor, Spawn, drop_contained};
 use spinney_sync::{Acquire, Closed, Wait as WaitNote, Want};
 
 use super::asked::{Asked, Asking};
-use super::results::{Begun, Need, Results, Room, Wish};
+use super::results::{Begun, InPlaceRequest, Need, Results, Room};
 use super::shared::MapShared;
 use super::source::Source;
 use super::worker::pair_worker;
@@ -64,7 +64,7 @@ impl<T, X: Executor> Drop for Feeding<T, X> {
 enum Place<A> {
     Slot(Permit, Option<Taken<A>>),
     /// Within the polls of the reader, which is a member.
-    Reader(Wish, Option<Arc<KeyPermit>>, Option<Taken<A>>),
+    Reader(InPlaceRequest, Option<Arc<KeyPermit>>, Option<Taken<A>>),
 }
 
 /// An item that was taken from the input, and what it asks for.
@@ -120,7 +120,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
             return Poll::Ready(slot.map(|permit| Place::Slot(permit, None)));
         }
         WaitNote::note("a slot for a map started", self.at);
-        match self.shared.results.wished() {
+        match self.shared.results.requested() {
             Some(wish) if has_item => {
                 let Ok(key) = ready!(self.poll_start(cx)) else { return Poll::Pending };
                 Poll::Ready(Some(Place::Reader(wish, key, None)))
@@ -164,7 +164,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
             return Poll::Pending;
         };
         WaitNote::note("a slot for a map started", self.at);
-        let Some(wish) = self.shared.results.wished() else { return Poll::Pending };
+        let Some(wish) = self.shared.results.requested() else { return Poll::Pending };
         if first.slot.weight() > 1 {
             return Poll::Pending;
         }

@@ -180,7 +180,7 @@ fn reader_that_is_a_member_runs_items_under_limits() {
             if rate.is_some() {
                 assert_eq!(sim.elapsed(), 9 * SECOND, "per item: {per_item}");
             }
-            assert_eq!((pool.len(), pool.waiting(), pool.free_count()), (0, 0, 1));
+            assert_eq!((pool.len(), pool.waiting(), pool.available()), (0, 0, 1));
         }
     }
 }

@@ -112,7 +112,7 @@ fn child_heavier_than_its_members_slot_waits_for_slots() {
         assert_eq!((pool.len(), pool.waiting()), (2, 1));
         drop(held);
         parent.await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 3));
+        assert_eq!((pool.len(), pool.available()), (0, 3));
     });
 }
 

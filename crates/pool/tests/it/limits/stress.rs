@@ -80,5 +80,5 @@ fn no_limit_is_exceeded_and_no_slot_lost_on_threads() {
     hub.block_on(all.within(Duration::from_secs(120))).expect("no waiter is forgotten");
     assert!(gauges[..8].iter().all(|gauge| gauge.most.load(SeqCst) <= 2));
     assert!(gauges[8].most.load(SeqCst) <= 6);
-    assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 6, 0));
+    assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 6, 0));
 }
