@@ -36,7 +36,7 @@ pub trait ThreadPoolExt {
     /// immediately.
     ///
     /// The returned greenlet belongs to the hub that the pool was
-    /// [built](crate::ThreadPoolBuilder::hub) with, or else to the hub that is current at the call.
+    /// [built](crate::ThreadPoolBuilder::hub) with, otherwise to the hub that is current at the call.
     /// It finishes with the closure's result, and keeps the pool alive until then. A kill of the
     /// greenlet does not stop the closure.
     ///

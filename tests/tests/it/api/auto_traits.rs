@@ -1,5 +1,5 @@
-//! `Send`, `Sync`, `Unpin` and `'static` of the public types. What is asserted here is part of
-//! the interface: a change that loses one of them breaks somebody's program.
+//! `Send`, `Sync`, `Unpin` and `'static` of the public types. These assertions are a part of the
+//! interface: losing one of them breaks other programs.
 
 use std::cell::Cell;
 use std::marker::PhantomData;

@@ -1,4 +1,4 @@
-//! `Debug` of each public type tells its state.
+//! `Debug` of each public type shows its state.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -29,7 +29,7 @@ use spinney_greenlet::LazyHandle;
 use spinney_greenlet::{Deputy, InPlace, pair};
 use spinney_sim::SimHub;
 
-/// The text of `value`, with ids left out, which differ from run to run.
+/// The text of `value` without ids, which differ from run to run.
 fn text(value: impl Debug) -> String {
     let text = format!("{value:?}");
     let mut parts = text.split("id: ");
@@ -182,7 +182,7 @@ fn pools() {
     });
 }
 
-/// An executor without a text of its own, which refuses all tasks.
+/// An executor without `Debug`, which refuses all tasks.
 #[derive(Clone)]
 struct Silent;
 
@@ -302,8 +302,8 @@ fn thread_pools() {
     starts(report, "Report { started: ");
 }
 
-/// The public names that are not looked at: traits, what nobody can have one of, other names, and
-/// what the crates make for each other.
+/// The public names that are not checked: traits, types without values, other names, and types that
+/// the crates create for each other.
 const OTHERS: &[&str] = &[
     "Again",
     "Attempts",
