@@ -31,16 +31,21 @@ use crate::{Runs, SlotError};
 /// A slot that is held counts as taken. It keeps its pool alive.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod pool { pub use spinney_pool::SlotError; }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::pool::SlotError;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(2);
 ///     let slot = pool.slot().await?;
 ///     assert_eq!((pool.len(), pool.available()), (1, 1));
 ///     // Whatever has to be done before it is known what to run.
 ///     let answer = slot.spawn(async { 6 * 7 });
 ///     assert_eq!(answer.await.unwrap(), 42);
-///     # Ok::<(), spinney_pool::SlotError>(())
+///     Ok::<(), SlotError>(())
 /// }).unwrap();
 /// ```
 #[must_use = "dropping a slot frees it"]
@@ -81,16 +86,21 @@ impl<X> fmt::Debug for Slot<X> {
 /// waiter.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod pool { pub use spinney_pool::SlotError; }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::pool::SlotError;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::builder().per_key(2).pool(10);
 ///     let page = pool.slot().key("example.org").priority(1).spawn(async { "a page" }).await;
 ///     assert_eq!(page.await.unwrap(), "a page");
 ///     let large = pool.slot().weight(3).await?;
 ///     assert_eq!(pool.free_count(), 7);
-///     # drop(large);
-///     # Ok::<(), spinney_pool::SlotError>(())
+///     drop(large);
+///     Ok::<(), SlotError>(())
 /// }).unwrap();
 /// ```
 #[must_use = "nothing is requested unless it is awaited"]

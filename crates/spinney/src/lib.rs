@@ -109,6 +109,7 @@ pub use spinney_greenlet::{
 };
 pub use spinney_hub::{Hub, LocalHub, Spawn, Timeout, Within, block_on, sleep, yield_now};
 pub use spinney_pile::{GreenPile, GreenPool, ResourcePool};
+pub use spinney_pool::map::Retry;
 pub use spinney_pool::{Group, ItemError, Pool, PoolFull, Rate, Slot, TaskSet};
 pub use spinney_sync::{AsyncResult, Event, Queue, Semaphore};
 pub use spinney_threadpool::{ThreadPool, unblock};
@@ -137,7 +138,7 @@ pub mod hub {
 pub mod map {
     pub use spinney_pool::map::{
         Again, Alike, Asks, Attempts, CollectAll, Decision, FirstSuccess, FromStream, Indexed,
-        IntoSource, ItemStream, Once, PerItem, Read, Retry, Schedule, Source, from_stream,
+        IntoSource, ItemStream, Once, PerItem, Read, Schedule, Source, from_stream,
     };
     pub use spinney_pool::{Imap, Map, Mapper, TaskError, TryImap, TryMap};
 }

@@ -36,14 +36,21 @@ use crate::{Closed, GiveWay, TryAcquireError, Wait, budget};
 /// Python: `gevent.lock.Semaphore`, which is not fair.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// let seats = spinney_sync::Semaphore::new(1);
-/// let seat = seats.acquire().await?;
-/// assert!(seats.try_acquire().is_err());
-/// drop(seat);
-/// assert!(seats.try_acquire().is_ok());
-/// # Ok::<(), spinney_sync::Closed>(())
-/// # }).unwrap();
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::Closed; }
+/// # }
+/// use spinney::{Semaphore, block_on};
+/// use spinney::sync::Closed;
+///
+/// block_on(async {
+///     let seats = Semaphore::new(1);
+///     let seat = seats.acquire().await?;
+///     assert!(seats.try_acquire().is_err());
+///     drop(seat);
+///     assert!(seats.try_acquire().is_ok());
+///     Ok::<(), Closed>(())
+/// }).unwrap();
 /// ```
 pub struct Semaphore<L: Line = PriorityLine> {
     shared: Shared<L>,
@@ -104,16 +111,23 @@ impl Semaphore {
     /// As [`acquire`](Self::acquire).
     ///
     /// ```
-    /// # futures_lite::future::block_on(async {
-    /// use std::sync::Arc;
+    /// # mod spinney {
+    /// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+    /// #     pub mod sync { pub use spinney_sync::Closed; }
+    /// # }
+    /// use spinney::{Semaphore, block_on};
+    /// use spinney::sync::Closed;
     ///
-    /// let seats = Arc::new(spinney_sync::Semaphore::new(1));
-    /// let seat = seats.acquire_owned().await?;
-    /// let guest = std::thread::spawn(move || drop(seat));
-    /// guest.join().unwrap();
-    /// assert_eq!(seats.available(), 1);
-    /// # Ok::<(), spinney_sync::Closed>(())
-    /// # }).unwrap();
+    /// block_on(async {
+    ///     use std::sync::Arc;
+    ///
+    ///     let seats = Arc::new(Semaphore::new(1));
+    ///     let seat = seats.acquire_owned().await?;
+    ///     let guest = std::thread::spawn(move || drop(seat));
+    ///     guest.join().unwrap();
+    ///     assert_eq!(seats.available(), 1);
+    ///     Ok::<(), Closed>(())
+    /// }).unwrap();
     /// ```
     #[track_caller]
     pub fn acquire_owned(self: &Arc<Self>) -> Acquire<Arc<Self>> {
@@ -485,12 +499,19 @@ impl<L: Line> fmt::Debug for Semaphore<L> {
 /// A permit of a [`Semaphore`]. Dropping it hands it to the first waiter.
 ///
 /// ```
-/// let seats = spinney_sync::Semaphore::new(3);
+/// # mod spinney {
+/// #     pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::TryAcquireError; }
+/// # }
+/// use spinney::Semaphore;
+/// use spinney::sync::TryAcquireError;
+///
+/// let seats = Semaphore::new(3);
 /// let row = seats.try_acquire_many(2)?;
 /// assert_eq!(row.permits(), 2);
 /// drop(row);
 /// assert_eq!(seats.available(), 3);
-/// # Ok::<(), spinney_sync::TryAcquireError>(())
+/// Ok::<(), TryAcquireError>(())
 /// ```
 #[must_use = "a permit is given back as soon as it is dropped"]
 pub struct Permit<S: Deref<Target = Semaphore<L>>, L: Line = PriorityLine> {
@@ -596,7 +617,8 @@ impl<S: Deref<Target = Semaphore<L>> + fmt::Debug, L: Line> fmt::Debug for Permi
 /// those.
 ///
 /// ```
-/// use spinney_sync::Semaphore;
+/// # use spinney_sync as spinney;
+/// use spinney::Semaphore;
 ///
 /// let (seats, guests) = (Semaphore::new(1), std::sync::Mutex::new(vec!["Ann"]));
 /// seats.try_acquire().unwrap().forget();
@@ -629,15 +651,20 @@ impl<L: Line> Drop for HandOut<'_, L> {
 /// waiter.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::{Acquire, Closed, Permit}; }
+/// # }
 /// use std::sync::Arc;
 ///
-/// use spinney_sync::{Acquire, Closed, Permit, Semaphore};
+/// use spinney::{Semaphore, block_on};
+/// use spinney::sync::{Acquire, Closed, Permit};
 ///
 /// async fn seat(seats: &Arc<Semaphore>) -> Result<Permit<Arc<Semaphore>>, Closed> {
 ///     Acquire::of(Arc::clone(seats)).await
 /// }
-/// # let seats = Arc::new(Semaphore::new(1));
-/// # drop(futures_lite::future::block_on(seat(&seats)));
+/// let seats = Arc::new(Semaphore::new(1));
+/// drop(block_on(seat(&seats)));
 /// ```
 ///
 /// # Panics
@@ -681,19 +708,21 @@ impl<S: Deref<Target = Semaphore>> Acquire<S> {
     /// promised between priorities. To be said before the first poll.
     ///
     /// ```
-    /// # futures_lite::future::block_on(async {
-    /// use futures_lite::future::{or, poll_once};
+    /// # use spinney_sync as spinney;
+    /// use std::pin::Pin;
+    /// use std::task::{Context, Waker};
     ///
-    /// let seats = spinney_sync::Semaphore::new(1);
-    /// let seat = seats.acquire().await;
-    /// let mut usual = seats.acquire();
-    /// assert!(poll_once(&mut usual).await.is_none());
-    /// let mut urgent = seats.acquire().priority(1);
-    /// assert!(poll_once(&mut urgent).await.is_none());
+    /// use spinney::Semaphore;
+    ///
+    /// let cx = &mut Context::from_waker(Waker::noop());
+    /// let seats = Semaphore::new(1);
+    /// let seat = seats.try_acquire();
+    /// let (mut usual, mut urgent) = (seats.acquire(), seats.acquire().priority(1));
+    /// assert!(Pin::new(&mut usual).poll(cx).is_pending());
+    /// assert!(Pin::new(&mut urgent).poll(cx).is_pending());
     /// drop(seat);
-    /// assert!(poll_once(&mut usual).await.is_none());
-    /// assert!(urgent.await.is_ok());
-    /// # });
+    /// assert!(Pin::new(&mut usual).poll(cx).is_pending());
+    /// assert!(Pin::new(&mut urgent).poll(cx).is_ready());
     /// ```
     pub fn priority(mut self, priority: i32) -> Self {
         if self.ticket.is_none() {
@@ -715,14 +744,17 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
     /// the close and needs further permits to finish.
     ///
     /// ```
-    /// # futures_lite::future::block_on(async {
-    /// use spinney_sync::{Acquire, Semaphore};
+    /// # mod spinney { pub use futures_lite::future::block_on; }
+    /// use spinney::block_on;
     ///
-    /// let seats = Semaphore::new(1);
-    /// seats.close();
-    /// assert!(seats.acquire().await.is_err());
-    /// assert!(Acquire::of(&seats).despite_close().await.is_ok());
-    /// # });
+    /// block_on(async {
+    ///     use spinney_sync::{Acquire, Semaphore};
+    ///
+    ///     let seats = Semaphore::new(1);
+    ///     seats.close();
+    ///     assert!(seats.acquire().await.is_err());
+    ///     assert!(Acquire::of(&seats).despite_close().await.is_ok());
+    /// });
     /// ```
     pub fn despite_close(mut self) -> Self {
         self.want.despite_close = true;

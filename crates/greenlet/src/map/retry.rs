@@ -18,13 +18,14 @@ use crate::{Failure, GreenletExit};
 /// power of `n - 1`, and of at most a minute.
 ///
 /// ```
+/// # mod spinney { pub use spinney_greenlet::map::Retry; pub use spinney_hub::block_on; }
 /// use std::cell::Cell;
 /// use std::time::Duration;
-/// use spinney_greenlet::map::Retry;
+/// use spinney::{Retry, block_on};
 ///
 /// let calls = Cell::new(0);
 /// let retry = Retry::times(3).exponential(Duration::from_millis(1), Duration::from_millis(5));
-/// let answer = spinney_hub::block_on(retry.run(|| async {
+/// let answer = block_on(retry.run(|| async {
 ///     calls.set(calls.get() + 1);
 ///     if calls.get() < 3 { Err("busy") } else { Ok(42) }
 /// }));
@@ -68,12 +69,13 @@ impl<E> Retry<E> {
     /// for backoff. Each use begins with a clone of it. When it ends, there is no further try.
     ///
     /// ```
+    /// # use spinney_greenlet as spinney;
     /// use std::time::Duration;
-    /// use spinney_greenlet::map::Retry;
+    /// use spinney::Retry;
     ///
     /// let steady = std::iter::repeat(Duration::from_secs(5));
     /// let retry: Retry<std::io::Error> = Retry::times(9).delays(steady);
-    /// # let _ = retry;
+    /// let _ = retry;
     /// ```
     pub fn delays<I>(mut self, delays: I) -> Self
     where
@@ -103,8 +105,13 @@ impl<E> Retry<E> {
     /// names the delay, by a [`Decision`]. By default all are tried again.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::map::Retry;
+    /// #     pub mod map { pub use spinney_greenlet::map::Decision; }
+    /// # }
     /// use std::time::Duration;
-    /// use spinney_greenlet::map::{Decision, Retry};
+    /// use spinney::Retry;
+    /// use spinney::map::Decision;
     ///
     /// struct Answer { status: u16, retry_after: Option<Duration> }
     ///
@@ -113,7 +120,7 @@ impl<E> Retry<E> {
     ///     (429 | 503, None) => Decision::Retry,
     ///     _ => Decision::GiveUp,
     /// });
-    /// # let _ = retry;
+    /// let _ = retry;
     /// ```
     pub fn when<D, F>(mut self, when: F) -> Self
     where
@@ -329,7 +336,12 @@ impl<A: Clone, T: 'static, E: 'static> Attempts<A, Result<T, E>> for Retry<E> {
 /// How the items of a map, which can be cloned, are tried again. For containers.
 ///
 /// ```
-/// use spinney_greenlet::map::{Attempts, Decision, Once, Retry};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::map::Retry;
+/// #     pub mod map { pub use spinney_greenlet::{map::Attempts, map::Decision, map::Once}; }
+/// # }
+/// use spinney::Retry;
+/// use spinney::map::{Attempts, Decision, Once};
 ///
 /// let retry = Retry::times(1).when(|error: &&str| *error == "busy");
 /// let again = Attempts::<String, Result<u32, &str>>::again(retry).unwrap();

@@ -182,7 +182,7 @@ fn streams_are_send_if_their_results_are() {
     is_shared::<GreenPile<SendOnly>>();
     is_movable::<spinney::map::Indexed<SendOnly>>();
     is_shared::<spinney::map::Indexed<u32>>();
-    is_shared::<spinney::map::Retry<()>>();
+    is_shared::<spinney::Retry<()>>();
     is_shared::<spinney::map::Decision>();
     is_shared::<spinney::Rate>();
     is_shared::<spinney::pool::RateLimiter>();

@@ -7,11 +7,12 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use spinney::Retry;
 use spinney::gevent::GroupExt as _;
 use spinney::hub::{
     BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
 };
-use spinney::map::{Retry, from_stream};
+use spinney::map::from_stream;
 use spinney::pool::{RateLimiter, Reentry, SlotError};
 use spinney::sync::{
     Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock, SetterDropped, Wait,

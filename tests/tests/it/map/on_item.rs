@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
+use spinney::Retry;
+use spinney::map::from_stream;
 use spinney::map::{Mapper, TaskError};
-use spinney::map::{Retry, from_stream};
 use spinney::sync::Closed;
 use spinney::{Failure, Pool, block_on, yield_now};
 use spinney_tests::on_every_hub;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::map::{Decision, Retry, TaskError};
+use spinney::Retry;
+use spinney::map::{Decision, TaskError};
 use spinney::task::Panic;
 use spinney::{Failure, Handle, Pool, Timeout, sleep, yield_now};
 use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
