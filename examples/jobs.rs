@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use spinney::jobs::{MemoryJob, MemorySource, NewJob, Terms, Worker};
 use spinney::time::Clock;
-use spinney::{Pool, block_on, sleep};
+use spinney::{Pool, Retry, block_on, sleep};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -35,9 +35,8 @@ fn main() {
         sent.push(queue.push(NewJob::new("mail", "Edsger").terms(later)).await.unwrap());
         queue.close();
 
-        let worker = Worker::builder(&Pool::new(10))
-            .retry(|_, attempt| (attempt < 3).then_some(5 * MS))
-            .build(queue);
+        let worker =
+            Worker::builder(&Pool::new(10)).retry(Retry::times(3).delays([5 * MS; 3])).build(queue);
         let report = worker.run(send).await;
         for result in sent {
             match result.await {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_lite::future::{self, FutureExt};
 use futures_lite::{Stream, StreamExt};
 use lapin::options::BasicCancelOptions;
+use spinney_greenlet::map::{Decision, Retry};
 use spinney_greenlet::{named, spawn_on};
 use spinney_hub::{Hub, LocalHub, Within};
 use spinney_jobs::{Worker, WorkerHandle, WorkerReport};
@@ -38,7 +39,7 @@ impl Service {
         let worker = Worker::builder(&settings.pool)
             .prefetch(settings.prefetch)
             .on(hub)
-            .retry(|error: &TaskError, _| error.retry)
+            .retry(Retry::times(u32::MAX).when(may_retry))
             .build(source);
         for (name, task) in tasks.iter() {
             if task.settings.pace.is_some() {
@@ -109,6 +110,11 @@ impl Service {
         let _ = keeps.within(CLOSE_LIMIT).await;
         Ok(report)
     }
+}
+
+/// Whether a task has asked for another try. How many it may have is known where it ran.
+fn may_retry(error: &TaskError) -> Decision {
+    error.retry.map_or(Decision::GiveUp, Decision::RetryAfter)
 }
 
 /// Stops a worker whose run is dropped.

@@ -2,13 +2,14 @@
 
 use std::any::Any;
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_lite::FutureExt;
+use spinney_greenlet::map::Decision;
 use spinney_greenlet::{GreenletExit, Handle, catch_exit, shield};
 use spinney_hub::{Within, sleep};
 
@@ -103,14 +104,22 @@ impl<S: Source> Running<S> {
         remains.map_or_else(Vec::new, |remains| remains.receipts)
     }
 
+    /// The outcome, or that the job is retried, if the worker's policy says so.
     fn or_retry(&self, outcome: Outcome<S::Output, S::Error>) -> Outcome<S::Output, S::Error> {
-        let (Outcome::Failed(error), Some(rule)) = (&outcome, &self.shared.settings.retry) else {
-            return outcome;
-        };
+        let Some(retry) = &self.shared.settings.retry else { return outcome };
+        let Outcome::Failed(error) = outcome else { return outcome };
         let attempt = self.shared.table().attempt(&self.key);
-        match (rule(error, attempt), outcome) {
-            (Some(after), Outcome::Failed(error)) => Outcome::Retried { error, after },
-            (_, outcome) => outcome,
+        let returned = Ok(Err(error));
+        // A predicate that panics has not asked for another try.
+        let decide = AssertUnwindSafe(|| retry.decide(&returned));
+        let decision = catch_unwind(decide).unwrap_or(Decision::GiveUp);
+        let mut schedule = retry.begin(0);
+        let before = (0..attempt).try_for_each(|_| schedule.next_delay(Decision::Retry).map(drop));
+        let after = before.and_then(|()| schedule.next_delay(decision));
+        match (returned, after) {
+            (Ok(Err(error)), Some(after)) => Outcome::Retried { error, after },
+            (Ok(Err(error)), None) => Outcome::Failed(error),
+            _ => unreachable!("it is an error that was returned"),
         }
     }
 

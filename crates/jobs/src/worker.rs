@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use spinney_greenlet::GreenletExit;
+use spinney_greenlet::map::{Again, Attempts, Retry};
 use spinney_hub::{Clock, Hub};
 use spinney_pool::Pool;
 use spinney_sync::Event;
@@ -19,9 +20,8 @@ pub struct WorkerBuilder<S: Source> {
     settings: Settings<S>,
 }
 
-/// Whether a job that failed is retried, and after what time.
-pub(crate) type RetryRule<S> =
-    Box<dyn Fn(&<S as Source>::Error, u32) -> Option<Duration> + Send + Sync>;
+/// How jobs that returned an error are retried.
+pub(crate) type JobRetry<S> = Again<(), Result<(), <S as Source>::Error>>;
 
 pub(crate) struct Settings<S: Source> {
     pub(crate) pool: Pool,
@@ -29,7 +29,7 @@ pub(crate) struct Settings<S: Source> {
     pub(crate) prefetch: usize,
     pub(crate) hold: Duration,
     pub(crate) max_held: usize,
-    pub(crate) retry: Option<RetryRule<S>>,
+    pub(crate) retry: Option<JobRetry<S>>,
 }
 
 impl<S: Source> WorkerBuilder<S> {
@@ -61,13 +61,11 @@ impl<S: Source> WorkerBuilder<S> {
         self
     }
 
-    /// Whether a job that returned an error runs again, and after what time. `rule` is given the
-    /// error, and how many times the job was retried before. Default: never.
-    pub fn retry(
-        mut self,
-        rule: impl Fn(&S::Error, u32) -> Option<Duration> + Send + Sync + 'static,
-    ) -> Self {
-        self.settings.retry = Some(Box::new(rule));
+    /// Runs jobs that returned an error again, after the delays of `retry`. Between two tries a job is
+    /// back at its source, and takes no slot. Time limits are those of the job's [terms](crate::Terms):
+    /// those of `retry` are not used. Default: a job that failed has failed.
+    pub fn retry(mut self, retry: Retry<S::Error>) -> Self {
+        self.settings.retry = Attempts::again(retry);
         self
     }
 

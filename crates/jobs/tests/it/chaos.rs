@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use spinney_greenlet::map::Retry;
 use spinney_hub::{Clock, Spawn, sleep};
 use spinney_jobs::{Terms, Worker};
 use spinney_pool::Pool;
@@ -55,7 +56,7 @@ fn no_job_is_lost_or_run_twice_at_once_on_a_bad_broker() {
 }
 
 fn worker(broker: &Broker) -> Worker<Broker> {
-    let retry = |_: &_, attempt| (attempt < 2).then_some(millis(30));
+    let retry = Retry::times(2).delays(std::iter::repeat(millis(30)));
     Worker::builder(&Pool::new(4)).prefetch(2).retry(retry).build(broker.clone())
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use spinney_greenlet::map::Retry;
 use spinney_hub::{Spawn, Within, sleep};
 use spinney_jobs::{JobError, MemoryJob, MemorySource, NewJob, Terms, Worker};
 use spinney_pool::Pool;
@@ -100,7 +101,7 @@ fn stopped_worker_leaves_its_jobs_to_the_other() {
 #[test]
 fn retried_job_of_a_closed_queue_is_waited_for() {
     let (sim, queue) = (SimHub::new(), Numbers::bounded(1));
-    let retry = |_: &String, attempt| (attempt < 2).then_some(10 * SECOND);
+    let retry = Retry::times(2).delays(std::iter::repeat(10 * SECOND));
     let worker = Worker::builder(&Pool::new(1)).retry(retry).build(queue.clone());
     sim.block_on(async {
         let result = queue.push(NewJob::new("half", 3)).await.unwrap();

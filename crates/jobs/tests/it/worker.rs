@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spinney_greenlet::catch_exit;
+use spinney_greenlet::map::{Decision, Retry};
 use spinney_hub::{Clock, Spawn, sleep};
 use spinney_jobs::{Stage, Terms, Worker, WorkerBuilder, WorkerHandle, WorkerReport};
 use spinney_pool::Pool;
@@ -211,9 +212,9 @@ fn failed_job_is_retried_after_its_delay() {
     async fn work(job: Arc<Message>) -> Ran {
         if job.attempt < 2 { Err("not yet") } else { Ok("at last") }
     }
-    let rule = |_: &_, attempt| (attempt < 5).then_some(SECOND);
+    let retry = Retry::times(5).delays(std::iter::repeat(SECOND));
     let (broker, report) = run(
-        |w| w.retry(rule),
+        |w| w.retry(retry),
         work,
         |broker, _| async move {
             broker.send("a", Terms::default());
@@ -224,6 +225,48 @@ fn failed_job_is_retried_after_its_delay() {
     );
     assert_eq!((broker.begun("a"), broker.left()), (3, 0));
     assert_eq!((report.retried, report.succeeded), (2, 1));
+}
+
+#[test]
+fn policy_gives_up_after_its_tries_and_names_the_delay() {
+    async fn fails(job: Arc<Message>) -> Ran {
+        if &*job.id == "gone" { Err("gone") } else { Err("busy") }
+    }
+    let when = |error: &&str| match *error {
+        "gone" => Decision::GiveUp,
+        _ => Decision::RetryAfter(5 * SECOND),
+    };
+    let retry = Retry::times(1).when(when);
+    let (broker, report) = run(
+        |w| w.retry(retry),
+        fails,
+        |broker, _| async move {
+            broker.send("gone", Terms::default());
+            broker.send("busy", Terms::default());
+            sleep(4 * SECOND).await;
+            assert_eq!((broker.begun("gone"), broker.begun("busy")), (1, 1));
+            sleep(4 * SECOND).await;
+        },
+    );
+    assert_eq!((broker.begun("busy"), report.failed, report.retried), (2, 2, 1));
+    assert_eq!(broker.left(), 0);
+}
+
+#[test]
+fn policy_that_panics_fails_the_job() {
+    async fn fails(_: Arc<Message>) -> Ran {
+        Err("no luck")
+    }
+    let retry = Retry::times(9).when(|_: &&str| -> bool { panic!("no plan") });
+    let (broker, _) = run(
+        |w| w.retry(retry),
+        fails,
+        |broker, _| async move {
+            broker.send("a", Terms::default());
+            sleep(SECOND).await;
+        },
+    );
+    assert_eq!((broker.settled("a"), broker.left()), (vec!["Failed(\"no luck\")".into()], 0));
 }
 
 #[test]
