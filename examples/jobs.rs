@@ -14,7 +14,7 @@ type Mail = MemoryJob<&'static str, String, &'static str>;
 /// Sends a letter. The server is busy at the first try.
 async fn send(mail: Arc<Mail>) -> Result<String, &'static str> {
     match **mail {
-        "nobody" => sleep(60_000 * MS).await,
+        "unreachable" => sleep(60_000 * MS).await,
         _ if mail.attempt() == 0 => return Err("the server is busy"),
         _ => {}
     }
@@ -30,7 +30,7 @@ fn main() {
             sent.push(queue.push(NewJob::new("mail", name)).await.unwrap());
         }
         let limited = Terms { hard_limit: Some(20 * MS), ..Terms::default() };
-        sent.push(queue.push(NewJob::new("mail", "nobody").terms(limited)).await.unwrap());
+        sent.push(queue.push(NewJob::new("mail", "unreachable").terms(limited)).await.unwrap());
         let later = Terms { eta: Some(Clock::current().now() + 20 * MS), ..Terms::default() };
         sent.push(queue.push(NewJob::new("mail", "Edsger").terms(later)).await.unwrap());
         queue.close();

@@ -1,4 +1,4 @@
-//! `cargo xtask brokers`: `spinney-celery` against the real thing: RabbitMQ, redis, and Python's Celery
+//! `cargo xtask brokers`: `spinney-celery` against the real thing: `RabbitMQ`, redis, and Python's Celery
 //! in two versions.
 //!
 //! Everything but the two servers stays in the folder `brokers` of the target directory: their state
@@ -236,7 +236,7 @@ struct Brokers {
 impl Drop for Brokers {
     fn drop(&mut self) {
         for pid in self.pids.iter().filter_map(|file| fs::read_to_string(file).ok()) {
-            // One that has ended needs no signal.
+            // One that has finished needs no signal.
             let _ = Command::new("kill").arg(pid.trim()).status();
         }
     }

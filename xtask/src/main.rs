@@ -18,7 +18,7 @@
 //!   a million closures through thread pools.
 //! - `explore [--minutes N]`: the scenarios of `tests/tests/explore` in ever more orders,
 //!   optimised, for N minutes, 10 by default.
-//! - `brokers [--bench]`: `spinney-celery` with RabbitMQ, redis and Python's Celery in two versions,
+//! - `brokers [--bench]`: `spinney-celery` with `RabbitMQ`, redis and Python's Celery in two versions,
 //!   which it installs where it may; with `--bench` also the cost of a task beside gevent.
 //! - `bench [ARGS]`: spinney beside its rivals; `bench --help` lists the arguments.
 

@@ -97,7 +97,7 @@ impl Routes {
 }
 
 impl App {
-    /// An app on the broker at `url`, such as `amqp://user:password@host:5672/%2f`. `amqps` needs the
+    /// An app on the broker at `url`, for example `amqp://user:password@host:5672/%2f`. `amqps` needs the
     /// feature `rustls`; the interval of heartbeats is `?heartbeat=10`.
     pub fn amqp(url: impl Into<String>) -> Self {
         let settings = Settings {

@@ -1,4 +1,4 @@
-//! [`Events`]: what a worker tells monitors, such as Flower, of its tasks and of itself.
+//! [`Events`]: what a worker tells monitors, for example Flower, of its tasks and of itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};

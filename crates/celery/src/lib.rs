@@ -26,7 +26,7 @@
 //!
 //! # What holds
 //!
-//! - A message is acknowledged after its task has ended, what follows was sent, and the result is
+//! - A message is acknowledged after its task has finished, what follows was sent, and the result is
 //!   stored. A crash repeats a task and never loses one: a task should bear being run twice.
 //!   [`App::ack_early`] is the opposite.
 //! - A task that runs while the connection is lost is not begun again by this worker.

@@ -283,7 +283,7 @@ impl Inner {
 /// A task that was sent. Dropping it changes nothing for the task; its result is lost.
 ///
 /// Python: `celery.result.AsyncResult`.
-#[must_use = "a task that was sent has a result; drop it if nobody needs it"]
+#[must_use = "a task that was sent has a result; drop it if it is not needed"]
 pub struct Sent {
     id: String,
     reply: Receiver<Vec<u8>>,

@@ -145,13 +145,13 @@ struct Line<'a> {
     hub: &'a LocalHub,
     handle: &'a WorkerHandle<Amqp>,
     control: &'a Control,
-    /// Set when the worker has ended.
+    /// Set when the worker has finished.
     done: &'a Event,
     link: Arc<Link>,
 }
 
 impl Line<'_> {
-    /// Serves the connection; returns whether the worker has ended, rather than the connection.
+    /// Serves the connection; returns whether the worker has finished, rather than the connection.
     async fn serve(&self, queues: &[QueueSettings]) -> Result<bool, Error> {
         let (source, link) = (self.handle.source(), &self.link);
         let done = async {

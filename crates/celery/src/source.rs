@@ -1,4 +1,4 @@
-//! [`Amqp`]: the queues of a broker as a source of jobs, and what is to be done when a task has ended.
+//! [`Amqp`]: the queues of a broker as a source of jobs, and what is to be done when a task has finished.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -37,7 +37,7 @@ pub struct TaskError {
 }
 
 impl TaskError {
-    /// A failure of the kind `exception`, such as `ValueError`.
+    /// A failure of the kind `exception`, for example `ValueError`.
     pub fn new(exception: impl Into<String>, text: impl Into<String>) -> Self {
         Self { kind: exception.into(), text: text.into(), causes: Vec::new(), retry: None }
     }
@@ -161,7 +161,7 @@ impl fmt::Debug for Request {
 /// An async function that is a task: of up to eight parameters that can be read from JSON, after a
 /// [`Request`] if it wants one. Its result is written as JSON.
 ///
-/// Implemented for such functions and closures; nobody else implements it.
+/// It is implemented for such functions and closures, and for no other type.
 pub trait Handler<Params>: Send + Sync + 'static {
     /// Calls it with the arguments of `call`.
     #[doc(hidden)]

@@ -168,7 +168,7 @@ pub enum Outcome<T, E> {
     },
     /// It panicked with this message.
     Panicked(String),
-    /// It was [revoked](crate::Worker::revoke), before it began or while it ran.
+    /// It was [revoked](crate::WorkerHandle::revoke), before it began or while it ran.
     Revoked,
     /// It [expired](Terms::expires) before it began.
     Expired,
@@ -179,10 +179,10 @@ pub enum Outcome<T, E> {
 }
 
 /// Why a job was killed: the [reason](spinney_greenlet::GreenletExit::reason) of its kill. A kill for
-/// any other reason, such as a shutdown, puts the job back.
+/// any other reason, for example a shutdown, puts the job back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKill {
-    /// It was [revoked](crate::Worker::revoke).
+    /// It was [revoked](crate::WorkerHandle::revoke).
     Revoked,
     /// It ran for longer than its [soft limit](Terms::soft_limit).
     SoftLimit(Duration),

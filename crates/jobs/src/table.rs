@@ -345,7 +345,7 @@ impl<S: Source> Table<S> {
         Some(Begun { terms: entry.terms, early })
     }
 
-    /// A job has ended, and is settled. From here on it is not killed.
+    /// A job has finished, and is settled. From here on it is not killed.
     pub(crate) fn settling(&mut self, key: &Key, now: Instant) -> Option<Handle> {
         let entry = self.entry(key)?;
         entry.stage = Stage::Settling;
@@ -387,7 +387,8 @@ impl<S: Source> Table<S> {
         keys.iter().filter_map(|key| self.remove(key, None)).collect()
     }
 
-    /// All receipts are void. Jobs that have not begun go: whoever gets them next runs them.
+    /// All receipts are void. Jobs that have not begun are removed: they run where they
+    /// are delivered next.
     pub(crate) fn lose_connection(&mut self) -> impl Sized + use<S> {
         let unstarted = self.take_unstarted();
         let mut void = Vec::new();

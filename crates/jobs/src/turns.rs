@@ -54,7 +54,7 @@ where
         Self { shared: Arc::clone(shared), jobs, unrun: Group::on(&here), work: Arc::new(work) }
     }
 
-    /// Takes deliveries in and starts jobs, until the worker is stopped or the source has ended and
+    /// Takes deliveries in and starts jobs, until the worker is stopped or the source has finished and
     /// all is settled.
     pub(crate) async fn take_in(&self) {
         let shared = &*self.shared;

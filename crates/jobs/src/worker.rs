@@ -15,7 +15,7 @@ use crate::turns::Turns;
 use crate::{JobInfo, JobKill, Source};
 
 /// Settings of a [`Worker`]. Dropping it makes none.
-#[must_use = "a builder makes nothing until it is told what"]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct WorkerBuilder<S: Source> {
     settings: Settings<S>,
 }
@@ -277,7 +277,7 @@ pub struct WorkerReport {
     pub reserved: usize,
     /// How many are running. At the end, those that do not come to an await.
     pub active: usize,
-    /// How many have ended, and are not settled.
+    /// How many have finished, and are not settled.
     pub settling: usize,
 }
 

@@ -334,7 +334,7 @@ fn job_that_ended_without_a_connection_is_only_acknowledged() {
         |broker, _| async move {
             broker.send("a", Terms::default());
             sleep(SECOND / 2).await;
-            // Nothing is delivered until the job has ended.
+            // Nothing is delivered until the job has finished.
             broker.set_credit_now(0);
             broker.lose_connection();
             sleep(SECOND).await;
