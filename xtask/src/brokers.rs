@@ -46,6 +46,8 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps, measures: bool) -> R
     steps.step("servers are installed", "cargo xtask brokers", || install(workspace))?;
     steps.cmd("tests of spinney-celery", cmd!(sh, "cargo test --quiet --package {CRATE}"))?;
     let build = cmd!(sh, "cargo build --quiet --release --package {CRATE} --examples");
+    // As the programs of users are optimised, rather than those of this workspace.
+    let build = build.env("CARGO_PROFILE_RELEASE_LTO", "false");
     steps.cmd("the worker and the producer are built", build)?;
     let mut bench = Acceptance { workspace, folder: workspace.target().join("brokers") };
     let pythons = CELERY.map(|packages| bench.python(packages));

@@ -1,4 +1,4 @@
-//! What follows a task: its result is stored, and the calls that depend on it are made.
+//! The end of a task: its result is stored, and the calls that depend on it are made.
 
 use std::sync::Arc;
 use std::time::Duration;

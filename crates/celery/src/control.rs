@@ -314,7 +314,7 @@ fn text(value: Option<&Value>) -> String {
     }
 }
 
-/// The time between two starts by a rate for example `"10/m"`; `Some(None)` is no limit.
+/// The time between two starts by a rate like `"10/m"`; `Some(None)` is no limit.
 #[expect(clippy::option_option, reason = "wrong, no limit, and a limit")]
 pub(crate) fn parse_rate(text: &str) -> Option<Option<Duration>> {
     let (count, period) = match text.split_once('/') {

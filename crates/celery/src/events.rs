@@ -1,4 +1,4 @@
-//! [`Events`]: what a worker tells monitors, for example Flower, of its tasks and of itself.
+//! [`Events`]: the events that a worker sends to monitors, for example to Flower.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};
@@ -17,7 +17,7 @@ use crate::source::Amqp;
 
 const EXCHANGE: &str = "celeryev";
 
-/// How often a worker says that it lives.
+/// The time between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// How many events may wait; further ones are dropped, since events may be lost.

@@ -35,8 +35,8 @@ pub(crate) struct Message {
     pub(crate) hard_limit: Option<Duration>,
     pub(crate) ignore_result: bool,
     pub(crate) body: Body,
-    /// What it was sent as.
-    pub(crate) wire: Wire,
+    /// The message as it was received.
+    pub(crate) wire: Box<Wire>,
 }
 
 /// A message as the broker has it.
@@ -56,7 +56,7 @@ pub(crate) struct Body(
     #[serde(default)] pub(crate) Follow,
 );
 
-/// What is to be done after a task.
+/// The calls that follow a task.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Follow {
     #[serde(default)]
@@ -86,7 +86,7 @@ pub(crate) struct Signature {
     pub(crate) immutable: bool,
 }
 
-/// A message that is not run: why, and where its sender looks for that.
+/// A message that is refused, the reason, and the queue for it.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) id: Option<String>,
@@ -96,7 +96,7 @@ pub(crate) struct Refused {
 
 impl Message {
     /// Takes a message apart. One whose body is longer than `limit` is refused.
-    pub(crate) fn parse(wire: Wire, limit: usize) -> Result<Self, Box<Refused>> {
+    pub(crate) fn parse(wire: Box<Wire>, limit: usize) -> Result<Self, Box<Refused>> {
         let id = id_of(&wire);
         match Self::try_parse(&wire, id.as_deref(), limit) {
             Ok(message) => Ok(Self { wire, ..message }),
@@ -142,7 +142,7 @@ impl Message {
             hard_limit,
             ignore_result: matches!(headers.get("ignore_result"), Some(AMQPValue::Boolean(true))),
             body,
-            wire: Wire::default(),
+            wire: Box::default(),
         })
     }
 
@@ -157,14 +157,14 @@ impl Message {
 
     /// The same message, to be sent to the same place.
     pub(crate) fn resent(&self) -> Wire {
-        self.wire.clone()
+        Wire::clone(&self.wire)
     }
 
     pub(crate) fn priority(&self) -> Option<u8> {
         *self.wire.properties.priority()
     }
 
-    /// Where its sender waits for the result of an `rpc://` backend.
+    /// The queue on which its sender waits for the result, with an `rpc://` backend.
     pub(crate) fn reply_to(&self) -> Option<&str> {
         let reply_to = self.wire.properties.reply_to().as_ref().map(ShortString::as_str);
         reply_to.filter(|queue| !queue.is_empty())
@@ -292,7 +292,7 @@ fn shortened(text: &str) -> &str {
 
 /// The id of a message, however malformed the rest of it is.
 fn id_of(wire: &Wire) -> Option<String> {
-    /// What protocol 1 has in its body.
+    /// The body of a message of protocol 1.
     #[derive(Deserialize)]
     struct First {
         id: String,

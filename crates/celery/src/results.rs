@@ -8,7 +8,7 @@ use crate::TaskError;
 use crate::message::{Message, Wire, json_properties, now_and, short, time_text};
 use crate::session::{Error, Session, without_password};
 
-/// Where results go.
+/// A result backend.
 pub(crate) enum Results {
     /// Nowhere.
     None,
@@ -25,13 +25,13 @@ pub(crate) struct Outcome<'a> {
     pub(crate) children: Vec<Value>,
 }
 
-/// What a task returned or failed with.
+/// The value or the error of a task.
 pub(crate) enum Stored<'a> {
     Value(&'a RawValue),
     Error(&'a TaskError),
 }
 
-/// What is stored, as Python reads it.
+/// A stored result, as Python reads it.
 #[derive(Serialize)]
 struct Meta<'a> {
     task_id: &'a str,
@@ -53,7 +53,7 @@ enum Body<'a> {
     Error(Value),
 }
 
-/// Whom a result is of.
+/// The task that a result belongs to.
 pub(crate) struct Owner<'a> {
     pub(crate) id: &'a str,
     pub(crate) task: &'a str,
@@ -95,7 +95,7 @@ impl Results {
     ///
     /// # Errors
     ///
-    /// What the attempt ended with, as a text.
+    /// The reason, as a text.
     pub(crate) async fn store(
         &self,
         session: &Session,

@@ -34,40 +34,40 @@ pub enum Error {
     Url {
         /// The address, without its password.
         url: String,
-        /// What is wrong with it.
+        /// The fault in it.
         reason: String,
     },
     /// The broker refused the connection: wrong credentials, or no such virtual host.
     Refused {
         /// The broker, without its password.
         broker: String,
-        /// What the broker says.
+        /// The broker's answer.
         reason: String,
     },
     /// The broker was out of reach for as long as the app may wait at its start.
     Unreachable {
         /// The broker, without its password.
         broker: String,
-        /// What the last attempt ended with.
+        /// The error of the last attempt.
         reason: String,
     },
     /// A queue cannot be consumed from.
     Queue {
         /// Its name.
         queue: String,
-        /// What the broker says.
+        /// The broker's answer.
         reason: String,
     },
     /// The results are out of reach.
     Results {
-        /// What the last attempt ended with.
+        /// The error of the last attempt.
         reason: String,
     },
     /// A message could not be sent.
     Send {
         /// The queue that it was for.
         queue: String,
-        /// What the last attempt ended with.
+        /// The error of the last attempt.
         reason: String,
     },
     /// The system refused a thread, or the handling of signals.
@@ -252,7 +252,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// What the attempt ended with: then the message may have been sent, or not.
+    /// The error of the attempt; the message may have been sent, or not.
     ///
     /// # Cancel safety
     ///
@@ -410,13 +410,14 @@ impl Link {
 }
 
 /// A delivery as a message of ours.
-pub(crate) fn wire_of(delivery: &mut Delivery) -> Wire {
-    Wire {
+pub(crate) fn wire_of(delivery: &mut Delivery) -> Box<Wire> {
+    let wire = Wire {
         exchange: delivery.exchange.to_string(),
         routing_key: delivery.routing_key.to_string(),
         properties: std::mem::take(&mut delivery.properties),
         body: std::mem::take(&mut delivery.data),
-    }
+    };
+    Box::new(wire)
 }
 
 /// Whether the broker says that it will never accept this connection.

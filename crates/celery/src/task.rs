@@ -1,5 +1,4 @@
-//! [`Handler`]: an async function that is a task; [`TaskError`]: what it fails with; [`Request`]: what
-//! it may know of its call.
+//! [`Handler`]: an async function that is a task; [`TaskError`]: its failure; [`Request`]: its call.
 
 use std::any::type_name;
 use std::collections::HashMap;
@@ -16,7 +15,7 @@ use spinney_threadpool::ThreadPool;
 
 use crate::message::Message;
 
-/// What a task fails with: the name of a Python exception and its text.
+/// The failure of a task: the name of a Python exception, and its text.
 ///
 /// `?` turns any error into one, with the name of its type: Python finds the class by this name, or
 /// makes one.
@@ -55,7 +54,7 @@ impl TaskError {
         &self.kind
     }
 
-    /// What went wrong.
+    /// The text of the exception.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -116,7 +115,7 @@ impl fmt::Display for TaskError {
     }
 }
 
-/// What a task may know of its call: the first parameter of a [`Handler`] may be one. Dropping it
+/// The call that a task runs for: the first parameter of a [`Handler`] may be one. Dropping it
 /// does nothing.
 ///
 /// Python: `self.request` of a bound task.
@@ -136,7 +135,7 @@ impl Request {
         &self.message.name
     }
 
-    /// How many times it was retried before.
+    /// The number of tries before this one.
     pub fn retries(&self) -> u32 {
         self.message.retries
     }
@@ -176,7 +175,7 @@ pub trait CpuHandler<Params>: Send + Sync + 'static {
     fn call(self: Arc<Self>, call: Call, threads: &ThreadPool) -> Ran;
 }
 
-/// What a task returned, in JSON.
+/// The result of a task, in JSON.
 pub type Returned = Result<Box<RawValue>, TaskError>;
 
 /// A running task.
@@ -242,7 +241,7 @@ impl fmt::Debug for Call {
     }
 }
 
-/// What a parameter of a [`Handler`] can be.
+/// A parameter of a [`Handler`].
 #[doc(hidden)]
 pub trait Parameter: Sized {
     /// Takes it from a call.
@@ -335,7 +334,7 @@ handlers!(A B C D G H);
 handlers!(A B C D G H I);
 handlers!(A B C D G H I J);
 
-/// What is known of a task.
+/// A task of an app.
 pub(crate) struct Task {
     pub(crate) run: Box<dyn Fn(Call) -> Ran + Send + Sync>,
     pub(crate) params: Arc<[&'static str]>,
@@ -368,3 +367,6 @@ impl Default for TaskSettings {
 
 /// The tasks of an app, by name.
 pub(crate) type Tasks = HashMap<Arc<str>, Task>;
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,7 @@ pub struct MemorySource<J, T, E> {
     stopped: Arc<Event>,
 }
 
-/// What all sources of one queue share.
+/// The state that all sources of one queue share.
 struct Jobs<J, T, E> {
     queue: Queue<Queued<J, T, E>>,
     /// A permit for each job that is not settled.
@@ -298,7 +298,7 @@ pub struct MemoryJob<J, T, E> {
     terms: Terms,
 }
 
-/// What all attempts of a job share.
+/// The state that all tries of a job share.
 struct Sent<J, T, E> {
     id: Arc<str>,
     name: Arc<str>,
@@ -313,12 +313,12 @@ impl<J, T, E> MemoryJob<J, T, E> {
         &self.sent.id
     }
 
-    /// What kind of job it is.
+    /// The kind of the job.
     pub fn name(&self) -> &Arc<str> {
         &self.sent.name
     }
 
-    /// How many times it was retried before.
+    /// The number of tries before this one.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }

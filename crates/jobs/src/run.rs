@@ -70,7 +70,8 @@ impl<S: Source> Running<S> {
             let outcome = self.or_retry(outcome);
             self.observe(Step::Ended { outcome: &outcome, ran });
             let count = counter(&outcome);
-            let settled = self.shared.source.settle(&self.job, outcome).await;
+            // Boxed, so that a job's task, which is moved until it runs, stays small.
+            let settled = Box::pin(self.shared.source.settle(&self.job, outcome)).await;
             self.finish(settled, count).await;
         })
         .await;
@@ -199,7 +200,7 @@ async fn with_soft_limit<T>(work: impl Future<Output = T>, limit: Option<Duratio
     .await
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());

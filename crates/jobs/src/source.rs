@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 ///
 /// [`MemorySource`](crate::MemorySource) is one.
 pub trait Source: Send + Sync + Sized + 'static {
-    /// What is to be done.
+    /// The payload of a job.
     type Job: Send + Sync + 'static;
-    /// What a job returns.
+    /// The value that a job returns.
     type Output: Send + 'static;
-    /// What a job fails with.
+    /// The error that a job returns.
     type Error: Send + 'static;
     /// The right to acknowledge one delivery. Dropping it puts the job back, for any worker; after
     /// [`Arrival::ConnectionLost`] that is a no-op.
@@ -80,7 +80,7 @@ pub trait Source: Send + Sync + Sized + 'static {
     fn observe(&self, _job: &Arc<Self::Job>, _step: Step<'_, Self>) {}
 }
 
-/// What a [`Source`] hands to its worker.
+/// The next thing that a [`Source`] hands to its worker.
 pub enum Arrival<S: Source> {
     /// A job.
     Delivery(Delivery<S>),
@@ -102,17 +102,17 @@ impl<S: Source> fmt::Debug for Arrival<S> {
 pub struct Delivery<S: Source> {
     /// The id of the job. A job that is retried keeps it.
     pub id: Arc<str>,
-    /// What kind of job it is; rates are by name.
+    /// The kind of the job; paces are by name.
     pub name: Arc<str>,
-    /// How many times the job was retried before.
+    /// The number of tries before this one.
     pub attempt: u32,
     /// Whether the source may have delivered it before.
     pub redelivered: bool,
     /// When it may run, and for how long.
     pub terms: Terms,
-    /// What is to be done.
+    /// The payload.
     pub job: S::Job,
-    /// What it is acknowledged with.
+    /// The right to acknowledge this delivery.
     pub receipt: S::Receipt,
 }
 
@@ -161,9 +161,9 @@ pub enum Outcome<T, E> {
     Failed(E),
     /// It returned an error, and is to run again after `after`.
     Retried {
-        /// What it failed with.
+        /// The error of the try that failed.
         error: E,
-        /// How long it is to wait.
+        /// The time until the next try.
         after: Duration,
     },
     /// It panicked with this message.
@@ -209,9 +209,9 @@ pub enum Step<'a, S: Source> {
     Started,
     /// It ended, and is settled next.
     Ended {
-        /// How.
+        /// The outcome.
         outcome: &'a Outcome<S::Output, S::Error>,
-        /// How long it ran; `None` if it did not begin.
+        /// The time that it ran; `None` if it did not begin.
         ran: Option<Duration>,
     },
     /// It could not be settled, and is put back.

@@ -14,13 +14,13 @@ use crate::{Delivery, Source, Terms, WorkerReport};
 /// For how long an acknowledgement that went out may still be lost with its connection.
 const ACK_WINDOW: Duration = Duration::from_secs(120);
 
-/// How many acknowledged jobs are remembered, for the case that they come again.
+/// The number of acknowledged jobs that are remembered, in case they are delivered again.
 const SETTLED: usize = 10_000;
 
-/// How many revoked ids are remembered. Celery's number.
+/// The number of revoked ids that are remembered: Celery's.
 const REVOKED: usize = 50_000;
 
-/// How far a job has come.
+/// The stage of a job in its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// It is held until its [time](Terms::eta).
@@ -39,17 +39,17 @@ pub enum Stage {
 pub struct JobInfo<J> {
     /// Its id.
     pub id: Arc<str>,
-    /// What kind of job it is.
+    /// The kind of the job.
     pub name: Arc<str>,
-    /// How many times it was retried before.
+    /// The number of tries before this one.
     pub attempt: u32,
-    /// How far it has come.
+    /// Its stage.
     pub stage: Stage,
     /// Since when, on the worker's clock.
     pub since: Instant,
     /// When it may run, and for how long.
     pub terms: Terms,
-    /// What is to be done.
+    /// The payload.
     pub job: Arc<J>,
 }
 
@@ -91,7 +91,7 @@ pub(crate) enum Refusal {
     Held,
 }
 
-/// What became of a delivery.
+/// The result of [`Table::admit`].
 pub(crate) enum Admitted<S: Source> {
     Kept(Arc<S::Job>),
     /// The job is here already; the delivery's own copy is to be dropped.
@@ -115,7 +115,7 @@ pub(crate) struct Begun<S: Source> {
     pub(crate) early: Vec<S::Receipt>,
 }
 
-/// What an entry leaves behind, to be dropped outside of the lock.
+/// The parts of a removed entry, to be dropped outside of the lock.
 pub(crate) struct Remains<S: Source> {
     pub(crate) receipts: Vec<S::Receipt>,
     #[expect(dead_code, reason = "dropped outside of the lock")]
@@ -126,11 +126,11 @@ pub(crate) struct Remains<S: Source> {
 
 pub(crate) struct Table<S: Source> {
     entries: HashMap<Arc<str>, Entry<S>>,
-    /// Those that want a slot. Some may have gone.
+    /// Jobs that want a slot. Some may have been removed.
     ready: VecDeque<Key>,
-    /// Those that are held for their time.
+    /// Jobs that are held for their time.
     scheduled: BTreeMap<(Instant, u64), Arc<str>>,
-    /// Those that the rate of their name has given a later start.
+    /// Jobs that start later because of the pace of their name.
     throttled: BTreeMap<(Instant, u64), Arc<str>>,
     /// For each name with a rate the time between two starts, and the earliest next start.
     paces: HashMap<Arc<str>, (Duration, Instant)>,

@@ -17,7 +17,7 @@ use crate::{Arrival, Delivery, Source, Step};
 /// How long jobs that did not run have at least to be settled at the end.
 const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 
-/// What the loop waits for.
+/// The next event of the loop.
 enum Turn<S: Source> {
     Changed,
     Slot(Option<Slot>),
@@ -25,7 +25,7 @@ enum Turn<S: Source> {
     Arrival(Option<Arrival<S>>),
 }
 
-/// What the source was told last.
+/// The credit that the source has.
 #[derive(PartialEq, Eq)]
 enum Credit {
     Unset,

@@ -228,7 +228,7 @@ impl<S: Source> WorkerHandle<S> {
         self.shared.table().jobs()
     }
 
-    /// What became of the jobs so far.
+    /// Counts the outcomes so far.
     pub fn report(&self) -> WorkerReport {
         self.shared.table().counts()
     }
@@ -251,7 +251,7 @@ impl<S: Source> fmt::Debug for WorkerHandle<S> {
     }
 }
 
-/// What became of the jobs of a [`Worker`].
+/// The outcomes of a [`Worker`]'s jobs, and the stages of those that it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerReport {

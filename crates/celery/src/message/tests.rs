@@ -58,7 +58,7 @@ fn wire(line: &str) -> Wire {
 }
 
 fn parse(wire: Wire) -> Result<Message, Box<Refused>> {
-    Message::parse(wire, LIMIT)
+    Message::parse(Box::new(wire), LIMIT)
 }
 
 #[test]
