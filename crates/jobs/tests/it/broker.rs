@@ -98,6 +98,11 @@ impl Broker {
         self.set_credit(Some(credit));
     }
 
+    /// As if another worker had had the messages that are queued.
+    pub(crate) fn mark_redelivered(&self) {
+        self.state().ready.iter_mut().for_each(|message| message.redelivered = true);
+    }
+
     pub(crate) fn left(&self) -> usize {
         let state = self.state();
         state.ready.len() + state.unacked.len()

@@ -402,6 +402,29 @@ fn new_message_of_a_settled_id_runs_again() {
 }
 
 #[test]
+fn retry_that_another_worker_had_is_not_taken_for_the_try_before() {
+    async fn fails_once(job: Arc<Message>) -> Ran {
+        sleep(SECOND).await;
+        if job.attempt == 0 { Err("busy") } else { Ok("at last") }
+    }
+    let retry = Retry::times(1).delays([Duration::ZERO]);
+    let (broker, _) = run(
+        |w| w.retry(retry),
+        fails_once,
+        |broker, _| async move {
+            broker.send("a", Terms::default());
+            sleep(SECOND / 2).await;
+            broker.set_credit_now(0);
+            sleep(SECOND).await;
+            broker.mark_redelivered();
+            broker.set_credit_now(4);
+            sleep(2 * SECOND).await;
+        },
+    );
+    assert_eq!((broker.begun("a"), broker.settled("a").len(), broker.left()), (2, 2, 0));
+}
+
+#[test]
 fn job_that_cannot_be_settled_is_put_back() {
     let (broker, report) = run(
         |w| w,
