@@ -43,6 +43,7 @@
 //!
 //! [spinney]: https://docs.rs/spinney
 
+mod cancel;
 mod clock;
 mod contain;
 mod current;
@@ -66,6 +67,7 @@ mod wake_delay;
 mod within;
 mod yield_now;
 
+pub use cancel::{cancel, is_cancelling};
 pub use clock::{Clock, TimeSource};
 pub use contain::{contain, drop_contained};
 pub use current::{Context, Entered, block_on, label_task, spawn};

@@ -96,7 +96,10 @@ pub use spinney_hub::{
     Within, WithinFuture, block_on, contain, drop_contained, interval, label_task, require_threads,
     sleep, sleep_until, timeout, yield_now,
 };
-pub use spinney_pile::{GreenPile, GreenPool, Item, Next, ResourcePool, ResourcePoolBuilder};
+pub use spinney_pile::{
+    Discarded, DrainReport, GreenPile, GreenPool, Item, ItemInfo, Next, ResourceError,
+    ResourcePool, ResourcePoolBuilder, ResourceStats, WaitTimes,
+};
 pub use spinney_pool::map;
 pub use spinney_pool::{
     DeferredSpawn, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Map, MapAsync,

@@ -1,10 +1,12 @@
 //! The objects of a scenario: ours, in the place of the original's.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::rc::Rc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::{Value, json};
 use spinney::{Event, GreenPile, GreenPool, Group, Pool, Reentry, ResourcePool};
@@ -37,11 +39,8 @@ pub(super) enum Object {
     /// room there is.
     Capped(AnySemaphore, AnySemaphore),
     TwoSided(AnyQueue),
-    Resources(ResourcePool<u64, Create>),
+    Resources(ResourcePool<u64, Infallible>),
 }
-
-/// Makes the resources 1, 2, 3, and so on.
-pub(super) type Create = Box<dyn Fn() -> Ready<Result<u64, Infallible>>>;
 
 impl Object {
     /// One of gevent's; None if there is no such type.
@@ -173,12 +172,10 @@ impl Object {
     }
 }
 
-fn resources(hub: &SimHub, spec: &Value) -> Option<ResourcePool<u64, Create>> {
-    let made = Cell::new(0);
-    let create: Create = Box::new(move || {
-        made.set(made.get() + 1);
-        ready(Ok(made.get()))
-    });
+/// Its resources are 1, 2, 3, and so on.
+fn resources(hub: &SimHub, spec: &Value) -> Option<ResourcePool<u64, Infallible>> {
+    let made = AtomicU64::new(0);
+    let create = move || ready(Ok(made.fetch_add(1, Relaxed) + 1));
     let mut pool = ResourcePool::builder(create)
         .min_size(count(spec, "min").unwrap_or(0))
         .max_size(count(spec, "max")?);
@@ -186,7 +183,7 @@ fn resources(hub: &SimHub, spec: &Value) -> Option<ResourcePool<u64, Create>> {
         pool = pool.order_as_stack();
     }
     let pool = pool.build();
-    let Ok(()) = hub.block_on(pool.fill());
+    hub.block_on(pool.fill()).expect("no create fails");
     Some(pool)
 }
 

@@ -107,8 +107,13 @@ mod ready_awaits;
 
 /// `ResourcePool`.
 mod resource_pool {
+    mod checks;
+    mod closing;
+    mod create;
+    mod failure;
     mod idle;
     mod lending;
+    mod torture;
 }
 
 /// What only a simulation finds.

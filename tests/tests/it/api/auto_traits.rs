@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use spinney::{
     Acquire, AsyncResult, Barrier, BoundedSemaphore, Branch, CatchExit, Channel, Clock, Closed,
-    Condition, Event, Failure, Get, GetError, GreenPile, GreenPool, Greenlet, GreenletExit, Group,
-    HandOut, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup, InsideThreadPool, Item,
-    Items, Iwait, Join, JoinAll, Latch, LifoQueue, LinkId, LocalHub, Map, Mapper, Membership,
-    NotOwner, OverRelease, Owner, Panic, Peek, Permit, Pool, PoolFull, PriorityQueue, Put,
-    PutError, Queue, RLock, RLockGuard, ResourcePool, ResourcePoolBuilder, Semaphore, Setter,
-    Shield, ShutDown, SpawnTree, State, Task, TaskDoneError, TaskSet, ThreadImap, ThreadMap,
-    ThreadMapper, ThreadPool, ThreadPoolBuilder, ThreadPoolClosed, ThreadPoolFull, ThreadRefused,
-    ThreadResult, Timeout, TryAcquireError, Wait,
+    Condition, DrainReport, Event, Failure, Get, GetError, GreenPile, GreenPool, Greenlet,
+    GreenletExit, Group, HandOut, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup,
+    InsideThreadPool, Item, Items, Iwait, Join, JoinAll, Latch, LifoQueue, LinkId, LocalHub, Map,
+    Mapper, Membership, NotOwner, OverRelease, Owner, Panic, Peek, Permit, Pool, PoolFull,
+    PriorityQueue, Put, PutError, Queue, RLock, RLockGuard, ResourceError, ResourcePool,
+    ResourcePoolBuilder, ResourceStats, Semaphore, Setter, Shield, ShutDown, SpawnTree, State,
+    Task, TaskDoneError, TaskSet, ThreadImap, ThreadMap, ThreadMapper, ThreadPool,
+    ThreadPoolBuilder, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, Timeout,
+    TryAcquireError, Wait,
 };
 use spinney_greenlet::LazyHandle;
 
@@ -133,14 +134,18 @@ fn errors_can_be_boxed() {
 }
 
 #[test]
-fn resources_may_be_used_on_any_thread_if_they_go_there() {
-    type Create = fn() -> std::future::Ready<Result<SendOnly, ()>>;
-    is_shared::<ResourcePool<SendOnly, Create>>();
-    is_movable::<Item<SendOnly, Create>>();
-    is_movable::<ResourcePoolBuilder<SendOnly, Create>>();
-    is_unpin::<ResourcePool<Local, Create>>();
-    is_not!(Send: ResourcePool<Local, Create>, Item<Local, Create>);
-    is_not!(Sync: Item<SendOnly, Create>);
+fn resources_may_be_used_on_any_thread() {
+    is_shared::<ResourcePool<SendOnly, SendOnly>>();
+    is_movable::<Item<SendOnly, SendOnly>>();
+    is_movable::<ResourcePoolBuilder<SendOnly, SendOnly>>();
+    is_error::<ResourceError<std::io::Error>>();
+    is_shared::<ResourceStats>();
+    is_shared::<DrainReport>();
+    is_not!(Sync: Item<SendOnly, SendOnly>);
+    let pool = ResourcePool::<SendOnly, ()>::builder(|| async { Err(()) }).min_size(1).build();
+    is_send(&pool.item());
+    is_send(&pool.fill());
+    is_send(&pool.drain(std::time::Duration::ZERO));
 }
 
 #[test]

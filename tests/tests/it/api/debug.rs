@@ -208,7 +208,7 @@ fn piles() {
     is(&resources, "ResourcePoolBuilder { min_size: 0, max_size: 4, .. }");
     let resources = resources.build();
     is(&resources, "ResourcePool { size: 0, free: 4, capacity: 4, waiting: 0 }");
-    hub.block_on(async { is(resources.item().await.unwrap(), "Item(Some(7))") });
+    hub.block_on(async { is(resources.item().await.unwrap(), "Item(7)") });
 }
 
 #[test]
