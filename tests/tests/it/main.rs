@@ -113,7 +113,6 @@ mod resource_pool {
     mod failure;
     mod idle;
     mod lending;
-    mod torture;
 }
 
 /// What only a simulation finds.

@@ -1,8 +1,9 @@
 //! [`Making`]: a resource that is being created, or recycled, for its next use.
 //!
 //! It is a greenlet of its own, which the caller that began it polls. When the caller leaves, it
-//! goes on as a task of the caller's hub; outside of any hub it waits for the next caller, which
-//! polls it. So a `create` that is slower than all callers are patient is finished all the same.
+//! goes on as a task of the caller's hub, and is dropped when that stops. Outside of any hub it waits
+//! for the next caller, which polls it. So a `create` that is slower than all callers are patient is
+//! finished all the same.
 
 use std::panic::resume_unwind;
 use std::pin::Pin;
@@ -36,6 +37,8 @@ pub(super) struct Job<T, E> {
     greenlet: Option<Greenlet<Output<T, E>>>,
     kind: Kind,
     generation: u64,
+    /// Whether it began inside of a hub, whose clock and reactor it may need.
+    needs_hub: bool,
 }
 
 type Work<T, E> = Boxed<'static, Output<T, E>>;
@@ -141,12 +144,15 @@ impl<T: Send + 'static, E: Send + 'static> Making<T, E> {
         Made::Failed(error)
     }
 
-    /// Lets it go on without its caller.
+    /// Lets it go on without its caller. It is dropped if the pool was closed, or its hub stops.
     pub(super) fn carry_on(mut self) {
+        if self.room.shared.slots.is_closed() {
+            return;
+        }
         if let Some(hub) = Hub::try_current() {
             self.set_in_place(false);
             hub.spawn(self.finish());
-        } else if let Some(job) = self.job.take() {
+        } else if let Some(job) = self.job.take_if(|job| !job.needs_hub) {
             self.room.leave_to(job);
         }
     }
@@ -209,7 +215,9 @@ impl<T: Send + 'static, E: Send + 'static> Drop for Making<T, E> {
 impl<T: Send + 'static, E: Send + 'static> Job<T, E> {
     fn new(kind: Kind, generation: u64, work: Work<T, E>) -> Self {
         let (task, greenlet) = pair(work, ());
-        let job = Self { task: Box::pin(task), greenlet: Some(greenlet), kind, generation };
+        let (task, greenlet) = (Box::pin(task), Some(greenlet));
+        let job =
+            Self { task, greenlet, kind, generation, needs_hub: Hub::try_current().is_some() };
         job.set_in_place(true);
         job
     }

@@ -29,7 +29,7 @@ on_every_hub! {
         pool.close();
         assert_eq!(waiter.await.map(drop), Err(ResourceError::Closed));
         assert_eq!(pool.item().await.map(drop), Err(ResourceError::Closed));
-        assert_eq!(pool.fill().await, Ok(()));
+        assert_eq!(pool.fill().await, Err(ResourceError::Closed));
         assert_eq!((pool.size(), pool.is_closed()), (1, true));
         drop(item);
         assert_eq!((pool.size(), pool.stats().discarded.closed), (0, 1));

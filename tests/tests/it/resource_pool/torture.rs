@@ -1,1 +1,0 @@
-//! Everything at once: no item is lost, none is one too many, none is half-written.
