@@ -2,7 +2,7 @@
 //! or run out of time, resizes, and hubs that stop. Afterwards no item was one too many, none was
 //! handed out half-written, and all are back.
 //!
-//! `SPINNEY_STORM_SEEDS` is the number of seeds, 2,000 by default, of the simulated storm.
+//! `SPINNEY_STORM_SEEDS` is the number of seeds, 200 by default, of the simulated storm.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -221,7 +221,7 @@ async fn settle(pool: &Connections, server: &Server) {
 #[test]
 fn resource_storm_under_each_seed_leaves_no_item_behind() {
     let seeds = std::env::var("SPINNEY_STORM_SEEDS");
-    let seeds: u64 = seeds.map_or(2000, |text| text.parse().expect("it is a number"));
+    let seeds: u64 = seeds.map_or(200, |text| text.parse().expect("it is a number"));
     for seed in 0..seeds {
         fastrand::seed(seed);
         let server = Server::default();

@@ -8,6 +8,7 @@
 //! | [The first pool](first_pool) | how do I run many things, a few at a time? |
 //! | [Results](results) | how do I have what they return: in order, one by one, as they come? |
 //! | [Limits](limits) | who waits, for how long, and what else can be limited? |
+//! | [Connections](connections) | how do I use again what is costly to create? |
 //! | [Errors](errors) | what if a task returns an error, or panics? |
 //! | [Killing](killing) | how do I stop a task, and how does it clean up? |
 //! | [Timeouts](timeouts) | how do I limit how long anything takes? |
@@ -29,6 +30,9 @@ pub mod results {}
 
 #[doc = include_str!("../guide/limits.md")]
 pub mod limits {}
+
+#[doc = include_str!("../guide/connections.md")]
+pub mod connections {}
 
 #[doc = include_str!("../guide/errors.md")]
 pub mod errors {}
