@@ -159,7 +159,7 @@ async fn whole(mut item: Item<Connection, &'static str>) {
     item.write().await;
 }
 
-/// Uses an item without a guard; what is not put back is lost on purpose by nobody.
+/// Uses an item without a guard.
 async fn get_and_put(pool: Connections) {
     if let Ok(connection) = pool.get().await {
         pool.put(connection);
@@ -192,7 +192,7 @@ async fn blow(pool: Connections, server: Server) {
     let tasks: Vec<Greenlet<()>> = tasks.collect();
     for _ in 0..TASKS / 10 {
         pause().await;
-        // Not those that would lose what they got.
+        // Not one that holds an item without a guard.
         let victim = fastrand::usize(..TASKS);
         if victim % 20 != 1 {
             let victim = tasks[victim].handle();

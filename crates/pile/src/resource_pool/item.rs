@@ -54,8 +54,8 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
         Self { shared, resource: Some(resource), is_busy: false, born_in_failure: is_failing() }
     }
 
-    /// Runs `work` on the resource, which is discarded unless `work` finishes: whoever drops it,
-    /// such as a `select` or another library's time limit.
+    /// Runs `work` on the resource, which is discarded unless `work` finishes: also if a `select` or
+    /// another library's time limit drops it.
     ///
     /// # Cancel safety
     ///

@@ -26,7 +26,7 @@ pub(super) enum Made<T, E> {
     Failed(ResourceError<E>),
     /// `create` panicked.
     Panicked(Failure),
-    /// Nothing that concerns a caller: it was killed, or refused, or nobody wants it any more.
+    /// Nothing that concerns a caller: it was killed, or the item is not to be used again.
     Nothing,
 }
 

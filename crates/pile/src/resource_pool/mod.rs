@@ -253,7 +253,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     }
 
     /// Closes the pool: waiters and newcomers are refused, idle items are dropped, those in use when
-    /// they come back. Closing again is a no-op.
+    /// they come back, and those being created when they have been. Closing again is a no-op.
     pub fn close(&self) {
         let mut state = self.shared.lock();
         state.is_closed = true;
