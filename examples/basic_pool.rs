@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use spinney::eventlet::GreenPoolExt as _;
 use spinney::eventlet::{GreenPool, block_on, sleep};
 
 /// A fiftieth of the second that the original waits.

@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use spinney::{BoxTask, Greenlet, Pool, Spawn, sleep};
+use spinney::hub::BoxTask;
+use spinney::{Greenlet, Pool, Spawn, sleep};
 use spinney_sim::SimHub;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -67,7 +68,7 @@ mod tests {
     use super::{HOUR, SimHub, covered, race};
 
     #[test]
-    fn a_patient_payment_is_covered_in_any_order() {
+    fn patient_payment_is_covered_in_any_order() {
         SimHub::check(0..100, |sim| assert!(covered(sim, false)));
     }
 
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hasty_payment_is_covered_by_luck_only() {
+    fn hasty_payment_is_covered_by_luck_only() {
         assert!(covered(&SimHub::new(), true), "most tests would not find it");
         let seed = race().expect("a seed finds it");
         assert!(!covered(&SimHub::seeded(seed), true), "and finds it again");
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "replay it with SimHub::seeded(")]
-    fn a_check_names_the_seed_that_fails() {
+    fn check_names_the_seed_that_fails() {
         SimHub::check(0..100, |sim| assert!(covered(sim, true)));
     }
 }

@@ -13,7 +13,8 @@ use async_net::{TcpListener, TcpStream};
 use async_signal::{Signal, Signals};
 use futures_lite::future::or;
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, io};
-use spinney::{Pool, Report, block_on, sleep, spawn};
+use spinney::pool::Report;
+use spinney::{Pool, block_on, sleep, spawn};
 
 const CONNECTIONS: usize = 4;
 /// How long connections may go on after Ctrl-C.

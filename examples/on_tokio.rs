@@ -12,7 +12,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, client, server};
 use hyper_util::rt::TokioIo;
-use spinney::{Group, Pool, TokioHub, Within};
+use spinney::hub::TokioHub;
+use spinney::{Group, Pool, Within};
 use tokio::net::{TcpListener, TcpStream};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -88,7 +89,7 @@ async fn run() -> Result<()> {
     println!(
         "{} connections are left, and {} of {LOOKUPS} slots are free",
         report.running,
-        lookups.free_count()
+        lookups.available()
     );
     Ok(())
 }

@@ -4,7 +4,8 @@ use std::thread;
 
 use async_channel::Sender;
 use async_task::Runnable;
-use spinney::{BoxTask, Executor, Pool, Spawn, block_on, yield_now};
+use spinney::hub::{BoxTask, Executor};
+use spinney::{Pool, Spawn, block_on, yield_now};
 
 /// Threads that take tasks which are ready from a channel. They end with the last handle, when
 /// the tasks have.

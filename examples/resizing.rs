@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use spinney::Event;
+use spinney::eventlet::GreenPoolExt as _;
 use spinney::eventlet::{GreenPool, block_on};
 
 async fn monitoring_task(until: Arc<Event>) -> &'static str {

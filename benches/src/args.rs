@@ -142,7 +142,7 @@ mod tests {
     use super::names;
 
     #[test]
-    fn a_number_alone_names_all_workloads_of_it() {
+    fn number_alone_names_all_workloads_of_it() {
         assert!(names("W9", "W9") && names("w9", "W9a") && names("W9a", "W9a"));
         assert!(!names("W1", "W10") && !names("W9a", "W9") && !names("W9a", "W9b"));
     }

@@ -2,7 +2,8 @@
 
 use async_executor::{Executor, StaticExecutor};
 use futures_lite::future;
-use spinney::{Hub, LocalHub, spawn_on};
+use spinney::task::spawn_on;
+use spinney::{Hub, LocalHub};
 use tokio::runtime::{Builder, Runtime};
 
 /// Runs `main` on spinney's [`LocalHub`].

@@ -152,7 +152,7 @@ mod tests {
     use super::Spread;
 
     #[test]
-    fn a_spread_has_the_middle_and_the_ends() {
+    fn spread_has_the_middle_and_the_ends() {
         let spread = Spread::of(vec![40.0, 20.0, 30.0]).unwrap();
         assert_eq!(spread, Spread { min: 20.0, median: 30.0, max: 40.0 });
         assert_eq!(Spread::of(Vec::new()), None);

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_makes_no_sense_is_refused_by_name() {
+    fn value_that_makes_no_sense_is_refused_by_name() {
         for option in ["--concurrency", "--max-pages", "--timeout"] {
             for value in ["0", "-1", "many", "NaN"] {
                 let message = parse_line(&format!("{option}={value}")).unwrap_err().to_string();

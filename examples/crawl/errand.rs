@@ -52,14 +52,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_errand_that_never_starts_reports() {
+    fn errand_that_never_starts_reports() {
         let (report, outcomes) = async_channel::unbounded();
         drop(errand(report).run(&Client::default(), Duration::MAX));
         assert!(matches!(outcomes.try_recv(), Ok((_, Err(FetchError::Unfinished)))));
     }
 
     #[test]
-    fn an_errand_that_panics_reports() {
+    fn errand_that_panics_reports() {
         let (report, outcomes) = async_channel::unbounded();
         let errand = errand(report);
         let panics = poll_fn(move |_| -> Poll<()> { panic!("on purpose: {}", errand.url) });

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_counts_all_and_names_the_first() {
+    fn summary_counts_all_and_names_the_first() {
         let mut report = Report::default();
         for millis in (1..=100).rev() {
             let latency = Duration::from_millis(millis);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crawl_that_found_nothing_has_a_summary_too() {
+    fn crawl_that_found_nothing_has_a_summary_too() {
         let summary = Report::default().to_string();
         assert!(summary.contains("pages per second             0.0\n"), "{summary}");
         assert!(summary.ends_with("latency p99                    -\n"), "{summary}");

@@ -56,7 +56,7 @@ fn no_more_than_max_pages_are_asked_for() {
 }
 
 #[test]
-fn a_url_that_leads_nowhere_is_reported_and_the_crawl_goes_on() {
+fn url_that_leads_nowhere_is_reported_and_the_crawl_goes_on() {
     let report = block_on(async {
         let server = Server::start(Site::new(1)).await.unwrap();
         let closed = listen().await.1;
@@ -66,7 +66,7 @@ fn a_url_that_leads_nowhere_is_reported_and_the_crawl_goes_on() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_given_up() {
+fn server_that_does_not_answer_is_given_up() {
     let report = block_on(async {
         let (_listener, url) = listen().await;
         crawl(&Settings { timeout: Duration::from_millis(20), ..settings([url]) }).await
@@ -75,7 +75,7 @@ fn a_server_that_does_not_answer_is_given_up() {
 }
 
 #[test]
-fn a_crawl_that_is_stopped_kills_what_it_waits_for() {
+fn crawl_that_is_stopped_kills_what_it_waits_for() {
     let report = block_on(async {
         let (listener, url) = listen().await;
         let urls = ["1", "2", "3"].map(|page| url.clone() + page);
@@ -90,7 +90,7 @@ fn a_crawl_that_is_stopped_kills_what_it_waits_for() {
 }
 
 #[test]
-fn a_redirect_is_reported_and_followed() {
+fn redirect_is_reported_and_followed() {
     let report = block_on(async {
         let (listener, url) = listen().await;
         let redirect = "HTTP/1.1 302 Found\r\nlocation: /to\r\ncontent-length: 0\r\n\r\n";
@@ -106,7 +106,7 @@ fn a_redirect_is_reported_and_followed() {
 }
 
 #[test]
-fn a_request_on_a_connection_that_has_died_is_sent_again() {
+fn request_on_a_connection_that_has_died_is_sent_again() {
     block_on(async {
         let (listener, url) = listen().await;
         let (client, url) = (Client::default(), Url::parse(&url).unwrap());

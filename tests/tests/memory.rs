@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use peak_alloc::PeakAlloc;
-use spinney::{Event, LocalHub, Pool, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Event, LocalHub, Pool, yield_now};
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
@@ -74,7 +75,7 @@ fn kept(scoped: bool, peak: &impl AsyncFn(&LocalHub, &Pool<LocalHub>)) -> usize 
 }
 
 #[test]
-fn pools_and_scopes_give_memory_back_after_a_peak() {
+fn pools_and_scopes_release_memory_after_a_peak() {
     for scoped in [false, true] {
         let kept = [kept(scoped, &spawned), kept(scoped, &added), kept(scoped, &in_place)];
         println!("spawned, added, in place: {kept:?} bytes kept; in a scope: {scoped}");

@@ -11,7 +11,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use spinney::{Greenlet, Item, ResourcePool, Within, joinall, sleep, spawn, yield_now};
+use spinney::pile::Item;
+use spinney::{Greenlet, ResourcePool, Within, joinall, sleep, spawn, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::{hub, in_time};
 

@@ -13,14 +13,16 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{GreenletExit, Group, Hub, Pool, block_on, joinall, spawn, spawn_on, yield_now};
+use spinney::gevent::PoolExt as _;
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Group, Hub, Pool, block_on, joinall, spawn, yield_now};
 use spinney_tests::{DropGuard, Dropped, hub, in_time};
 
 const CAPACITY: usize = 5;
 const ROUNDS: usize = 400;
 
 #[test]
-fn every_slot_is_back_and_everything_dropped_after_a_storm() {
+fn storm_on_threads_leaks_no_slot_and_no_value() {
     let number = |name, default| {
         std::env::var(name).map_or(default, |text| text.parse().expect("a variable is a number"))
     };

@@ -91,7 +91,7 @@ mod tests {
     use super::Steps;
 
     #[test]
-    fn a_failing_step_names_itself_and_the_command_to_rerun() {
+    fn failing_step_names_itself_and_the_command_to_rerun() {
         let fails = Steps::new().step("paint", "cargo paint --wall", || Err("no brush".into()));
         let error = fails.unwrap_err().to_string();
         for part in ["paint", "no brush", "rerun only this step: cargo paint --wall"] {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_stops_the_steps_beside_it() {
+    fn failure_stops_the_steps_beside_it() {
         let mut steps = Steps::new();
         let both = Barrier::new(2);
         let aside = |steps: &mut Steps| {

@@ -74,14 +74,14 @@ mod tests {
     use crate::workspace::Workspace;
 
     #[test]
-    fn the_tree_is_tidy() {
+    fn tree_is_tidy() {
         let faults = check(&sources(&Workspace::open().unwrap()).unwrap());
         let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
         assert!(lines.is_empty(), "{}", lines.join("\n"));
     }
 
     #[test]
-    fn a_walk_and_git_find_the_same_sources() {
+    fn walk_and_git_find_the_same_sources() {
         let workspace = Workspace::open().unwrap();
         for found in [paths(&workspace).unwrap(), walk(&workspace.sh, "").unwrap()] {
             for path in ["Cargo.toml", "xtask/src/tidy.rs", "xtask/src/tidy/docs.rs"] {

@@ -6,8 +6,12 @@ use std::rc::Rc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, yield_now};
-use spinney::{Event, GreenPile, GreenPool, Group, LocalHub, Owner, Pool, RLock};
-use spinney::{catch_exit, iwait, spawn_on};
+use spinney::catch_exit;
+use spinney::gevent::GroupExt as _;
+use spinney::sync::RLock;
+use spinney::task::Owner;
+use spinney::task::{iwait, spawn_on};
+use spinney::{Event, GreenPile, GreenPool, Group, LocalHub, Pool};
 
 use crate::load::Load;
 use crate::on;

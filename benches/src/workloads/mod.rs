@@ -86,7 +86,7 @@ mod tests {
 
     // A made-up list: the programs of all rivals would be compiled a second time for this test.
     #[test]
-    fn a_rival_is_found_by_its_workload_and_name() {
+    fn rival_is_found_by_its_workload_and_name() {
         let workload = Workload::new("W1", "nothing", Load { items: 1, slots: 1 }, |_| 0);
         let workloads = [workload.on_hub("Hub spawn", |_| 0)];
         let (workload, rival) = find(&workloads, "W1/Hub spawn, 1 thread").unwrap();

@@ -10,7 +10,8 @@ use event_listener::Event;
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
 use futures_util::stream::FuturesUnordered;
-use spinney::{Pool, sleep_until};
+use spinney::Pool;
+use spinney::time::sleep_until;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -31,7 +32,7 @@ pub(super) fn on_an_event() -> Workload {
 
 pub(super) fn asleep() -> Workload {
     let title = "tasks asleep until one moment: how late is the last";
-    workload::<Due<spinney::Sleep>, Due<Timer>, Due<tokio::time::Sleep>>("W6t", title)
+    workload::<Due<spinney::time::Sleep>, Due<Timer>, Due<tokio::time::Sleep>>("W6t", title)
 }
 
 /// The one code for both hubs, whose bounds on the future differ.
@@ -195,7 +196,7 @@ macro_rules! timers {
 }
 
 timers! {
-    spinney::Sleep, sleep_until;
+    spinney::time::Sleep, sleep_until;
     Timer, Timer::at;
     tokio::time::Sleep, |at| tokio::time::sleep_until(at.into());
 }

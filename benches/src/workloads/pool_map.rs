@@ -9,7 +9,9 @@ use std::sync::Arc;
 use futures_concurrency::concurrent_stream::{ConcurrentStream, IntoConcurrentStream};
 use futures_util::{Stream, StreamExt, stream};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use spinney::{Executor, Imap, Map, Pool, yield_now};
+use spinney::hub::Executor;
+use spinney::map::{Imap, Map};
+use spinney::{Pool, yield_now};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::answers::{digest, digest_below, extend_digest, sum_below};

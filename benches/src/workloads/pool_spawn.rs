@@ -6,7 +6,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::{StreamExt, stream};
-use spinney::{Acquire, Executor, Imap, LocalHub, Pool, Runs, Semaphore, Spawn};
+use spinney::hub::Executor;
+use spinney::map::Imap;
+use spinney::pool::Runs;
+use spinney::sync::Acquire;
+use spinney::{LocalHub, Pool, Semaphore, Spawn};
 use tokio::task::JoinSet;
 
 use crate::answers::sum_below;
@@ -60,7 +64,7 @@ where
     sum
 }
 
-/// What is left without greenlets: tasks with a slot, and places for results. None can be joined,
+/// What is left without greenlets: tasks with a slot, and places for results. `None` can be joined,
 /// killed or listed.
 async fn by_hand(hub: LocalHub, load: Load) -> u64 {
     let slots = Arc::new(Semaphore::new(load.slots));

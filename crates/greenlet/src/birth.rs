@@ -1,4 +1,4 @@
-//! [`Birth`]: which greenlet makes another, and on which line; [`Origin`]: that, and an id.
+//! [`Birth`]: which greenlet creates another, and on which line; [`Origin`]: a birth and an id.
 
 use std::panic::Location;
 use std::sync::atomic::AtomicU64;
@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::current;
 
-/// Which greenlet makes another, and the line that does. For containers: a map notes it when it is
-/// called, and each of its items has it.
+/// The parent of a new greenlet and the line that creates it. For containers: a map records its
+/// birth when it is called, and each of its items has that birth.
 ///
 /// ```
 /// use std::panic::Location;
@@ -19,23 +19,23 @@ use crate::current;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Birth {
-    /// 0 outside of any greenlet.
+    /// 0 outside any greenlet.
     parent: u64,
     at: &'static Location<'static>,
 }
 
 impl Birth {
-    /// For a greenlet that the current one makes, on the line `at`.
+    /// The birth of a greenlet that the current one creates on the line `at`.
     pub fn here(at: &'static Location<'static>) -> Self {
         Self { parent: current::id().unwrap_or(0), at }
     }
 
-    /// The id of the greenlet that makes it; `None` outside of any.
+    /// The id of the greenlet that creates it; `None` outside any greenlet.
     pub fn parent(&self) -> Option<u64> {
         (self.parent != 0).then_some(self.parent)
     }
 
-    /// The line that makes it.
+    /// The line that creates it.
     pub fn at(&self) -> &'static Location<'static> {
         self.at
     }
@@ -43,18 +43,18 @@ impl Birth {
 
 #[derive(Clone, Copy)]
 pub(crate) struct Origin {
-    /// A number that no other greenlet has; 0 if it is drawn when it is first asked for.
+    /// A number that no other greenlet has; 0 until it is drawn, at the first use.
     pub(crate) id: u64,
     pub(crate) birth: Birth,
 }
 
 impl Origin {
-    /// For a greenlet that the current one makes, on the line `at`.
+    /// For a greenlet that the current one creates on the line `at`.
     pub(crate) fn new(at: &'static Location<'static>) -> Self {
         Self { id: next_id(), birth: Birth::here(at) }
     }
 
-    /// For a greenlet whose id may never be asked for.
+    /// For a greenlet whose id may never be needed.
     pub(crate) fn undrawn(birth: Birth) -> Self {
         Self { id: 0, birth }
     }

@@ -1,7 +1,8 @@
-//! [`Collector`]: the greenlets of a set that have ended, in the order in which they did.
+//! [`Collector`]: the finished greenlets of a set, in the order in which they finished.
 //!
-//! A greenlet gets its place when its task ends it, and can be taken when it has also left its
-//! group: so one that starts in the slot of another, and ends at once, does not overtake it.
+//! A greenlet gets its place when its task finishes, and can be taken once it has also left its
+//! group: so a greenlet that starts in the slot of another and finishes immediately does not
+//! overtake it.
 
 use std::collections::BTreeMap;
 use std::task::{Context, Waker};
@@ -17,28 +18,28 @@ pub(crate) struct Collector {
 
 #[derive(Default)]
 struct State {
-    /// By their number, in order.
+    /// Ordered by their number.
     places: BTreeMap<u64, Place>,
-    /// The number of the place that each greenlet has.
+    /// The number of each greenlet's place.
     numbers: BTreeMap<u64, u64>,
     next: u64,
-    /// Wakes those that wait for one that can be taken, or for the set to be empty.
+    /// The wakers of the tasks that wait for a greenlet to take, or for the set to be empty.
     waiting: Vec<Waker>,
 }
 
 struct Place {
     id: u64,
-    /// It has left its group.
+    /// The greenlet has left its group.
     ready: bool,
 }
 
 impl Collector {
-    /// Notes that `id` has ended, and is about to leave its group.
+    /// Records that `id` has finished and is about to leave its group.
     pub(crate) fn reserve(&self, id: u64) {
         self.lock().append(id, false);
     }
 
-    /// Lets `id`, which has ended, be taken, unless it was removed meanwhile.
+    /// Makes `id`, which has finished, available to `take`, unless it was removed meanwhile.
     pub(crate) fn publish(&self, id: u64) {
         let mut state = self.lock();
         let number = state.numbers.get(&id).copied();
@@ -49,18 +50,18 @@ impl Collector {
         self.wake_all();
     }
 
-    /// Lets `id`, which ended before it came into the set, be taken.
+    /// Adds `id`, which had finished before it came into the set.
     pub(crate) fn add(&self, id: u64) {
         self.lock().append(id, true);
         self.wake_all();
     }
 
-    /// Takes the first that has ended, if it can be taken.
+    /// Takes the greenlet that finished first, if it has left its group.
     pub(crate) fn take(&self) -> Option<u64> {
         self.lock().take()
     }
 
-    /// As [`take`](Self::take); if there is nothing to take, `cx` is woken when there may be.
+    /// Like [`take`](Self::take), but registers the waker of `cx` if there is nothing to take yet.
     pub(crate) fn take_or_wait(&self, cx: &Context<'_>) -> Option<u64> {
         let mut state = self.lock();
         let taken = state.take();
@@ -76,13 +77,13 @@ impl Collector {
         self.wake_all();
     }
 
-    /// Wakes all that wait.
+    /// Wakes all waiters.
     pub(crate) fn wake_all(&self) {
         let waiting = std::mem::take(&mut self.lock().waiting);
         wake_all(waiting);
     }
 
-    /// How many have ended and were not taken.
+    /// How many have finished and were not taken.
     pub(crate) fn len(&self) -> usize {
         self.lock().places.len()
     }

@@ -1,4 +1,5 @@
-//! [`Frame`]: what a thread knows of the greenlet that it is polling; [`Owner`]: its name for a lock.
+//! [`Frame`]: the thread's record of the greenlet that it polls; [`Owner`]: the identity of a
+//! lock's holder.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -20,9 +21,9 @@ loom::thread_local! {
 
 struct Current {
     frame: Frame,
-    /// The innermost `catch_exit` or `shield` of it that is being polled.
+    /// The innermost `catch_exit` or `shield` of the greenlet that is being polled.
     scope: u64,
-    /// The locals of what is no greenlet.
+    /// The locals of code outside any greenlet.
     thread: Locals,
 }
 
@@ -31,7 +32,7 @@ impl Current {
         Self { frame: Frame::of_thread(), scope: ROOT, thread: Locals::new() }
     }
 
-    /// The greenlet, for code in it that keeps it or changes it.
+    /// Returns the greenlet, to code in it that keeps or changes it.
     fn ask_for(&mut self) -> Option<&Arc<Control>> {
         self.frame.control.as_ref().inspect(|control| control.ask_inside())
     }
@@ -44,7 +45,7 @@ impl Current {
     }
 }
 
-/// A thread has one of its own, too, for code outside of any greenlet.
+/// Each thread has one of its own as well, for code outside any greenlet.
 pub(crate) struct Frame {
     control: Option<Arc<Control>>,
     locals: Locals,
@@ -63,8 +64,8 @@ impl Frame {
         self.control.as_ref().expect(OF_GREENLET)
     }
 
-    /// What is left of it at the end.
-    pub(crate) fn take_apart(self) -> (Arc<Control>, Locals) {
+    /// Returns the parts that are left at the end.
+    pub(crate) fn into_parts(self) -> (Arc<Control>, Locals) {
         (self.control.expect(OF_GREENLET), self.locals)
     }
 
@@ -80,8 +81,8 @@ impl Frame {
         done
     }
 
-    /// Exchanges this with the current frame, and the scopes. Returns the scope before; `None`
-    /// where the thread's locals are gone.
+    /// Exchanges this with the current frame, and the scopes. Returns the scope before; `None` if
+    /// the thread's locals have been destroyed.
     fn swap(&mut self, scope: u64) -> Option<u64> {
         let swap = |current: &RefCell<Current>| {
             let mut current = current.borrow_mut();
@@ -94,8 +95,8 @@ impl Frame {
 
 const OF_GREENLET: &str = "a greenlet's frame is not a thread's";
 
-/// The greenlet that is being polled; None also where the thread is about to end, and its locals
-/// are gone.
+/// The greenlet that is being polled. Also `None` while the thread exits and its locals have been
+/// destroyed.
 pub(crate) fn control() -> Option<Arc<Control>> {
     CURRENT.try_with(|current| current.borrow_mut().ask_for().cloned()).ok().flatten()
 }
@@ -107,9 +108,9 @@ pub(crate) fn id() -> Option<u64> {
     CURRENT.try_with(id).ok().flatten()
 }
 
-/// Lets the task that is being polled go on as the greenlet of `next`. Returns the frame of the one
-/// before; `None`, and nothing changes, if that is not of `before`.
-pub(crate) fn go_on_as(next: &Arc<Control>, before: &Arc<Control>) -> Option<Frame> {
+/// Makes the task that is being polled continue as the greenlet of `next`. Returns the frame of the
+/// greenlet before; changes nothing and returns `None` if that frame does not belong to `before`.
+pub(crate) fn switch_to(next: &Arc<Control>, before: &Arc<Control>) -> Option<Frame> {
     let go_on = |current: &RefCell<Current>| {
         let frame = &mut current.borrow_mut().frame;
         let is_before = frame.control.as_ref().is_some_and(|control| Arc::ptr_eq(control, before));
@@ -118,7 +119,7 @@ pub(crate) fn go_on_as(next: &Arc<Control>, before: &Arc<Control>) -> Option<Fra
     CURRENT.try_with(go_on).ok().flatten()
 }
 
-/// Runs `code`, which does not panic, as code outside of any greenlet.
+/// Runs `code`, which does not panic, as code outside any greenlet.
 pub(crate) fn outside(code: impl FnOnce()) {
     Frame::of_thread().run(code);
 }
@@ -128,7 +129,8 @@ pub(crate) fn scope() -> u64 {
     CURRENT.try_with(|current| current.borrow().scope).unwrap_or(ROOT)
 }
 
-/// Whether the innermost scope of the greenlet that is being polled is a shield, or in one.
+/// Whether the innermost scope of the greenlet that is being polled is a shield, or lies within
+/// one.
 pub(crate) fn is_shielded() -> bool {
     let scope = scope();
     scope != ROOT
@@ -137,13 +139,13 @@ pub(crate) fn is_shielded() -> bool {
 
 /// Runs `code` with `scope` as the innermost one.
 pub(crate) fn in_scope<T>(scope: u64, code: impl FnOnce() -> T) -> T {
-    struct Back(u64);
-    impl Drop for Back {
+    struct Restore(u64);
+    impl Drop for Restore {
         fn drop(&mut self) {
             replace_scope(self.0);
         }
     }
-    let _back = Back(replace_scope(scope));
+    let _back = Restore(replace_scope(scope));
     code()
 }
 
@@ -153,13 +155,13 @@ fn replace_scope(scope: u64) -> u64 {
     CURRENT.try_with(replace).unwrap_or(ROOT)
 }
 
-/// Looks at the locals of the current greenlet, or of the thread outside of any; no code of others
-/// may run in `look`. None where the thread's own locals are gone.
+/// Calls `look`, which runs no foreign code, with the locals of the current greenlet, or of the
+/// thread outside any greenlet. `None` if the thread's locals have been destroyed.
 pub(crate) fn locals<T>(look: impl FnOnce(&Locals) -> T) -> Option<T> {
     CURRENT.try_with(|current| look(current.borrow_mut().locals())).ok()
 }
 
-/// As [`locals`], to set some.
+/// Like [`locals`], with mutable access.
 pub(crate) fn set_locals<T>(set: impl FnOnce(&mut Locals) -> T) -> Option<T> {
     let set = |current: &RefCell<Current>| {
         let mut current = current.borrow_mut();
@@ -169,21 +171,27 @@ pub(crate) fn set_locals<T>(set: impl FnOnce(&mut Locals) -> T) -> Option<T> {
     CURRENT.try_with(set).ok()
 }
 
-/// Drops the locals of what is being polled.
+/// Drops the locals of the greenlet that is being polled.
 pub(crate) fn drop_locals() {
     let take = |current: &RefCell<Current>| std::mem::take(current.borrow_mut().locals());
     drop(CURRENT.try_with(take));
 }
 
-/// The greenlet that is running, or the thread outside of any: what owns an
+/// The running greenlet, or the thread outside any greenlet: the owner of an
 /// [`RLock`](spinney_sync::RLock).
 ///
 /// ```
-/// use spinney_greenlet::Owner;
-/// use spinney_sync::RLock;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on;
+/// #     pub mod sync { pub use spinney_sync::RLock; }
+/// #     pub mod task { pub use spinney_greenlet::Owner; }
+/// # }
+/// use spinney::block_on;
+/// use spinney::sync::RLock;
+/// use spinney::task::Owner;
 ///
 /// let lock = RLock::new();
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let outer = lock.acquire(Owner::current()).await;
 ///     let inner = lock.acquire(Owner::current()).await;
 ///     drop((outer, inner));
@@ -192,14 +200,14 @@ pub(crate) fn drop_locals() {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// The greenlet of this id.
+    /// The greenlet with this id.
     Greenlet(u64),
-    /// This thread, outside of any greenlet.
+    /// This thread, outside any greenlet.
     Thread(ThreadId),
 }
 
 impl Owner {
-    /// The caller: the running greenlet, or the thread outside of any.
+    /// The caller: the running greenlet, or the thread outside any greenlet.
     pub fn current() -> Self {
         id().map_or_else(|| Self::Thread(thread::current().id()), Self::Greenlet)
     }

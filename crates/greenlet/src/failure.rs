@@ -10,16 +10,18 @@ use spinney_hub::drop_contained;
 
 use crate::{GreenletExit, Handle};
 
-/// Why a greenlet ended without a result, and [which](Self::task) greenlet that was. A cheap handle.
+/// Why a greenlet finished without a result, and [which greenlet](Self::task) it was. Cloning is
+/// cheap.
 ///
-/// As text it is a sentence with the greenlet's number, its name if it has one, and the line that
-/// spawned it: `greenlet 5 "fetch 1" (spawned at src/main.rs:3:5) panicked: no luck`. The greenlet's
-/// control block lives as long as a failure of it.
+/// Its text is a sentence with the greenlet's number, its name if it has one, and the line that
+/// spawned it: `greenlet 5 "fetch 1" (spawned at src/main.rs:3:5) panicked: no luck`. The
+/// greenlet's control block lives as long as a failure of it.
 ///
 /// ```
-/// use spinney_greenlet::{Failure, spawn};
+/// # mod spinney { pub use spinney_greenlet::{Failure, spawn}; pub use spinney_hub::block_on; }
+/// use spinney::{Failure, block_on, spawn};
 ///
-/// let failure = spinney_hub::block_on(spawn(async { panic!("out of {}", "luck") })).unwrap_err();
+/// let failure = block_on(spawn(async { panic!("out of {}", "luck") })).unwrap_err();
 /// match failure {
 ///     Failure::Panicked(panic) => assert_eq!(panic.message().unwrap(), "out of luck"),
 ///     Failure::Killed(exit) => panic!("{exit}"),
@@ -28,10 +30,10 @@ use crate::{GreenletExit, Handle};
 /// ```
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// It was killed, or dropped by a hub that stopped.
+    /// It was killed, or dropped by a hub that shut down.
     Killed(GreenletExit),
-    /// It was [aborted](crate::Handle::abort), also if a kill came before: this greenlet, if the
-    /// failure is a greenlet's.
+    /// It was [aborted](crate::Handle::abort), possibly after a kill. Holds the greenlet, if the
+    /// failure belongs to one.
     Aborted(Option<Handle>),
     /// It panicked.
     Panicked(Panic),
@@ -45,7 +47,7 @@ impl Failure {
         Self::Panicked(Panic { payload, task: None })
     }
 
-    /// This failure as that of `task`.
+    /// This failure, attributed to `task`.
     pub(crate) fn of(self, task: &Handle) -> Self {
         match self {
             Self::Killed(exit) => Self::Killed(exit.of(task)),
@@ -54,13 +56,14 @@ impl Failure {
         }
     }
 
-    /// The greenlet that ended with it. `None` if it is none's: the failure of code that was run
-    /// with [`catch_unwind`](std::panic::catch_unwind).
+    /// The greenlet that finished with it. `None` for the failure of code that ran under
+    /// [`catch_unwind`](std::panic::catch_unwind).
     ///
     /// ```
-    /// use spinney_greenlet::spawn;
+    /// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let fetch = spawn(async { panic!("no luck") }).named("fetch 1");
     ///     let (id, line) = (fetch.id(), line!() - 1);
     ///     let failure = fetch.await.unwrap_err();
@@ -77,25 +80,26 @@ impl Failure {
         }
     }
 
-    /// Lets the current greenlet end with this failure: the panic goes on, or the kill is seen
-    /// here.
+    /// Ends the current greenlet with this failure: resumes the panic, or makes the greenlet see
+    /// the kill here.
     ///
-    /// An abort is one greenlet's own. The current greenlet sees it as a kill whose reason is this
-    /// failure, which its own `catch_exit` may catch.
+    /// An abort belongs to one greenlet. The current greenlet sees it as a kill whose reason is
+    /// this failure, which its own `catch_exit` may catch.
     ///
     /// # Panics
     ///
-    /// With the payload, if it was a panic; with its text, if another handle took the payload. For
-    /// a kill or an abort: as [`GreenletExit::resume`].
+    /// Panics with the payload, if the failure is a panic; with its text, if another handle took
+    /// the payload. For a kill or an abort: as [`GreenletExit::resume`].
     ///
     /// # Cancel safety
     ///
-    /// As [`GreenletExit::resume`].
+    /// The same as [`GreenletExit::resume`].
     ///
     /// ```
-    /// use spinney_greenlet::spawn;
+    /// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let outer = spawn(async {
     ///         match spawn(async { panic!("no luck") }).await {
     ///             Ok(()) => "luck",
@@ -118,17 +122,17 @@ impl Failure {
         }
     }
 
-    /// Whether it was killed; an abort is not a kill.
+    /// Whether the greenlet was killed; an abort is not a kill.
     pub fn is_killed(&self) -> bool {
         matches!(self, Self::Killed(_))
     }
 
-    /// Whether it was aborted.
+    /// Whether the greenlet was aborted.
     pub fn is_aborted(&self) -> bool {
         matches!(self, Self::Aborted(_))
     }
 
-    /// Whether it panicked.
+    /// Whether the greenlet panicked.
     pub fn is_panic(&self) -> bool {
         matches!(self, Self::Panicked(_))
     }
@@ -162,15 +166,15 @@ impl From<Panic> for Failure {
     }
 }
 
-/// A panic that ended a greenlet. Dropping the last handle of it drops the payload.
+/// A panic that ended a greenlet. Dropping the last clone drops the payload.
 #[derive(Clone)]
 pub struct Panic {
     payload: Arc<Payload>,
-    /// The greenlet, in the failure of one.
+    /// The greenlet that panicked, if one did.
     task: Option<Handle>,
 }
 
-/// None once it was taken.
+/// `None` once the payload was taken.
 struct Payload(Mutex<Option<Box<dyn Any + Send>>>);
 
 impl Payload {
@@ -179,7 +183,7 @@ impl Payload {
     }
 }
 
-/// A payload may panic when it is dropped, which may be anywhere. The panic hook reports it.
+/// A payload may panic when it is dropped, on any thread. The panic hook reports it.
 impl Drop for Payload {
     fn drop(&mut self) {
         let payload = self.lock().take();
@@ -188,12 +192,12 @@ impl Drop for Payload {
 }
 
 impl Panic {
-    /// This panic as one that has ended no greenlet yet.
+    /// This panic, attributed to no greenlet.
     pub(crate) fn unowned(self) -> Self {
         Self { task: None, ..self }
     }
 
-    /// What the panic said, if it said it with a text and the payload was not taken.
+    /// The message of the panic, if it is text and the payload was not taken.
     pub fn message(&self) -> Option<String> {
         let payload = self.payload.lock();
         let payload = payload.as_ref()?;
@@ -201,7 +205,7 @@ impl Panic {
         text.or_else(|| payload.downcast_ref::<String>().cloned())
     }
 
-    /// The payload, for [`resume_unwind`](std::panic::resume_unwind); None if another handle of
+    /// The payload, for [`resume_unwind`](std::panic::resume_unwind); `None` if another clone of
     /// this panic took it.
     pub fn into_payload(self) -> Option<Box<dyn Any + Send>> {
         self.payload.lock().take()

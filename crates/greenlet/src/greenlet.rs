@@ -13,31 +13,36 @@ use crate::links::LinkKey;
 use crate::spawn::Slot;
 use crate::{Failure, Handle};
 
-/// Where the task leaves its result; it lets go of this before it ends.
+/// The task stores its result here; it drops its reference before it finishes.
 pub(crate) type Outcome<T> = Arc<Mutex<Option<T>>>;
 
-/// A task that runs in the background, and the right to its result. `gevent.Greenlet`,
-/// `eventlet.greenthread.GreenThread`.
+/// A task that runs in the background, and the right to its result.
 ///
-/// Awaiting it gives the result, or the [`Failure`] that it ended with instead. It is also a
-/// [`Handle`], so that it can be joined, linked to and killed. Dropping it detaches the task, which
-/// goes on, and whose result is then dropped at its end; a group goes on owning its members. A
-/// result that panics when it is dropped with its greenlet is reported by the panic hook.
+/// Awaiting it returns the result, or the [`Failure`] that ended the task. It dereferences to a
+/// [`Handle`], so it can be joined, linked and killed. Dropping it detaches the task: the task goes
+/// on, and its result is dropped at its end; a group still owns its members. If a result panics
+/// when it is dropped with its greenlet, the panic hook reports it.
+///
+/// Python: `gevent.Greenlet`, `eventlet.greenthread.GreenThread`.
 ///
 /// ```
-/// spinney_hub::block_on(async {
-///     let greenlet = spinney_greenlet::spawn(async { "hello" });
+/// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+/// use spinney::{block_on, spawn};
+///
+/// block_on(async {
+///     let greenlet = spawn(async { "hello" });
 ///     greenlet.join().await;
 ///     assert!(greenlet.is_successful());
 ///     assert_eq!(greenlet.await.unwrap(), "hello");
 /// });
 /// ```
-#[must_use = "dropping a greenlet leaves it to itself: say so with `detach()`"]
+#[doc(alias("GreenThread", "JoinHandle"))]
+#[must_use = "dropping a greenlet detaches its task: call `detach()` to do so explicitly"]
 pub struct Greenlet<T> {
     handle: Handle,
-    /// There until it is dropped.
+    /// `Some` until this is dropped.
     outcome: Option<Outcome<T>>,
-    /// The task, while it has not been started.
+    /// Holds the task until it is started.
     unstarted: Option<Arc<Slot>>,
     link: Option<LinkKey>,
     kill_on_drop: bool,
@@ -61,30 +66,34 @@ impl<T> Greenlet<T> {
         self
     }
 
-    /// Names the greenlet, which may have run by then: [`named`](crate::named) names a task before
+    /// Names the greenlet, which may have run by then; [`named`](crate::named) names a task before
     /// it runs.
     ///
     /// Python: `gevent.Greenlet.name`.
     ///
     /// ```
-    /// let fetch = spinney_greenlet::spawn(async {}).named("fetch 17");
+    /// # use spinney_greenlet as spinney;
+    /// use spinney::spawn;
+    ///
+    /// let fetch = spawn(async {}).named("fetch 17");
     /// assert_eq!(fetch.name().as_deref(), Some("fetch 17"));
-    /// # fetch.detach();
+    /// fetch.detach();
     /// ```
     pub fn named(self, name: impl Into<Arc<str>>) -> Self {
         self.handle.set_name(name.into());
         self
     }
 
-    /// Kills the greenlet when this is dropped before it has finished, instead of detaching it.
-    /// [`detach`](Self::detach) lifts that.
+    /// Makes dropping this before the task has finished kill the task instead of detaching it.
+    /// [`detach`](Self::detach) cancels this setting.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
     /// use std::future::pending;
     ///
-    /// use spinney_greenlet::spawn;
+    /// use spinney::{block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let greenlet = spawn(pending::<()>()).kill_on_drop();
     ///     let handle = greenlet.handle().clone();
     ///     drop(greenlet);
@@ -92,33 +101,39 @@ impl<T> Greenlet<T> {
     ///     assert!(handle.failure().unwrap().is_killed());
     /// });
     /// ```
+    #[doc(alias = "abort_on_drop")]
     pub fn kill_on_drop(mut self) -> Self {
         self.kill_on_drop = true;
         self
     }
 
-    /// Its control handle, which may outlive it.
+    /// The control handle, which may outlive this.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Waits for the result, and leaves it here. `get`.
+    /// Waits for the result, and leaves it in the greenlet.
     ///
     /// # Errors
     ///
-    /// The failure it ended with.
+    /// The failure that ended the task.
     ///
     /// # Panics
     ///
-    /// As awaiting the greenlet.
+    /// Panics if the result was taken before.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the wait is dropped.
     ///
+    /// Python: `gevent.Greenlet.get`.
+    ///
     /// ```
-    /// spinney_hub::block_on(async {
-    ///     let mut greenlet = spinney_greenlet::spawn(async { vec![1, 2, 3] });
+    /// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, spawn};
+    ///
+    /// block_on(async {
+    ///     let mut greenlet = spawn(async { vec![1, 2, 3] });
     ///     assert_eq!(greenlet.get().await.unwrap().len(), 3);
     ///     assert_eq!(greenlet.await.unwrap(), [1, 2, 3]);
     /// });
@@ -128,15 +143,18 @@ impl<T> Greenlet<T> {
         let join = self.handle.join();
         async move {
             join.await;
-            self.outcome().expect("it has ended")
+            self.outcome().expect("the wait ends with the greenlet")
         }
     }
 
-    /// The result or failure if it has ended, and left here. `value`, `exception`.
+    /// Returns the result or failure if the task has finished, and leaves it in the greenlet.
     ///
     /// # Panics
     ///
-    /// As awaiting the greenlet.
+    /// Panics if the result was taken before.
+    ///
+    /// Python: `gevent.Greenlet.value`, `exception`.
+    #[doc(alias = "value")]
     pub fn outcome(&mut self) -> Option<Result<&T, Failure>> {
         match self.handle.ended()? {
             Ok(()) => Some(Ok(self.result().as_ref().expect(ONCE))),
@@ -144,15 +162,17 @@ impl<T> Greenlet<T> {
         }
     }
 
-    /// The result or failure if it has ended, and this otherwise. `get(block=False)`.
+    /// Returns the result or failure if the task has finished.
     ///
     /// # Errors
     ///
-    /// Gives the greenlet back if it has not ended.
+    /// Returns the greenlet if its task has not finished.
     ///
     /// # Panics
     ///
-    /// As awaiting it.
+    /// Panics if the result was taken before.
+    ///
+    /// Python: `gevent.Greenlet.get(block=False)`.
     pub fn try_get(mut self) -> Result<Result<T, Failure>, Self> {
         match self.handle.ended() {
             Some(ended) => Ok(ended.map(|()| self.take())),
@@ -160,42 +180,46 @@ impl<T> Greenlet<T> {
         }
     }
 
-    /// As awaiting it, by eventlet's name. `wait`.
+    /// Waits for the result: the same as awaiting the greenlet.
     ///
     /// # Errors
     ///
-    /// The failure it ended with.
+    /// The failure that ended the task.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the greenlet, and so detaches the task.
+    /// Dropping the future drops the greenlet, and so detaches the task.
+    ///
+    /// Python: `eventlet.greenthread.GreenThread.wait`.
     pub async fn wait(self) -> Result<T, Failure> {
         self.await
     }
 
-    /// Has `callback` called with the result or failure, once: by the task itself, before the
-    /// greenlet is [ready](Handle::is_ready) and before all [links](Handle::link), so that whatever
-    /// sees the end sees what the callback did. The result stays here for its owner.
+    /// Calls `callback` once with the result or failure: in the task itself, before the greenlet is
+    /// [ready](Handle::is_ready) and before all [links](Handle::link), so that code that sees the
+    /// end also sees the effects of the callback. The result stays here for its owner.
     ///
-    /// The callbacks are called in the order in which they were linked, and cannot be taken back.
-    /// After a kill or an abort that came before the first poll, the hub calls them when it comes
-    /// to the task, and the greenlet is ready already. After the end `callback` is called at once,
-    /// before this returns. A callback that panics is contained; the panic hook reports it.
+    /// Callbacks are called in the order in which they were linked, and cannot be removed. After a
+    /// kill or an abort before the first poll, the greenlet is ready already, and the hub calls the
+    /// callbacks when it comes to the task. After the end, `callback` is called immediately, before
+    /// this method returns. A callback that panics is contained; the panic hook reports it.
     ///
-    /// For the value alone or the failure alone, match on what the callback gets.
+    /// For the value alone or the failure alone, match on the callback's argument.
     ///
     /// # Panics
     ///
-    /// If the result was taken before.
+    /// Panics if the result was taken before.
     ///
     /// Python: `gevent.Greenlet.link`, `link_value`, `link_exception`.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, spawn};
     /// use std::sync::mpsc;
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let (sender, sums) = mpsc::channel();
-    ///     let mut sum = spinney_greenlet::spawn(async { 1 + 2 });
+    ///     let mut sum = spawn(async { 1 + 2 });
     ///     sum.link_result(move |result| sender.send(result.cloned().ok()).unwrap());
     ///     sum.join().await;
     ///     assert_eq!(sums.try_recv(), Ok(Some(3)));
@@ -213,22 +237,26 @@ impl<T> Greenlet<T> {
         }
     }
 
-    /// Sets `target` to a clone of the result, or to the failure, when the greenlet ends; if
-    /// `target` is set already it stays as it is. See [`link_result`](Self::link_result).
+    /// Sets `target` to a clone of the result, or to the failure, when the greenlet finishes; a
+    /// `target` that is already set keeps its value. The call is made by
+    /// [`link_result`](Self::link_result).
     ///
     /// # Panics
     ///
-    /// As [`link_result`](Self::link_result).
+    /// Panics if the result was taken before.
     ///
     /// Python: `gevent.Greenlet.link(async_result)`.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; pub use spinney_sync::AsyncResult;
+    /// # }
     /// use std::sync::Arc;
-    /// use spinney_sync::AsyncResult;
+    /// use spinney::{AsyncResult, block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let answer = Arc::new(AsyncResult::new());
-    ///     spinney_greenlet::spawn(async { 42 }).link_to(&answer);
+    ///     spawn(async { 42 }).link_to(&answer);
     ///     assert_eq!(*answer.get().await.unwrap(), 42);
     /// });
     /// ```
@@ -243,23 +271,25 @@ impl<T> Greenlet<T> {
         });
     }
 
-    /// Puts a clone of the result, or the failure, into `queue` when the greenlet ends. If there is
-    /// no room a task of the current hub waits for it, in the order in which the greenlets ended,
-    /// and holds up nothing else. A queue that was shut down gets nothing. See
-    /// [`link_result`](Self::link_result).
+    /// Puts a clone of the result, or the failure, into `queue` when the greenlet finishes. While
+    /// the queue is full, a task of the current hub waits to put it, in the order in which the
+    /// greenlets finished, and delays nothing else. A queue that was shut down gets nothing. The
+    /// call is made by [`link_result`](Self::link_result).
     ///
     /// # Panics
     ///
-    /// As [`link_result`](Self::link_result).
+    /// Panics if the result was taken before.
     ///
     /// Python: `gevent.Greenlet.link(queue.put)`.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; pub use spinney_sync::Queue;
+    /// # }
     /// use std::sync::Arc;
-    /// use spinney_greenlet::spawn;
-    /// use spinney_sync::Queue;
+    /// use spinney::{Queue, block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let results = Arc::new(Queue::unbounded());
     ///     for number in 1..=3 {
     ///         spawn(async move { number * number }).link_queue(&results);
@@ -279,14 +309,14 @@ impl<T> Greenlet<T> {
         self.link_result(move |result| {
             let result = result.cloned();
             let mut put = Box::pin(async move { drop(queue.put(result).await) });
-            // Polled here it has its place among those that put.
+            // The first poll, here, gives it its place among the tasks that put.
             if put.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
                 spinney_hub::spawn(put);
             }
         });
     }
 
-    /// Leaves the task to itself; its result will be dropped.
+    /// Detaches the task: it goes on, and its result is dropped at its end.
     pub fn detach(mut self) {
         self.kill_on_drop = false;
     }
@@ -295,11 +325,11 @@ impl<T> Greenlet<T> {
         self.result().take().expect(ONCE)
     }
 
-    /// The result of one that has ended.
+    /// The result of a greenlet that has finished.
     fn result(&mut self) -> &mut Option<T> {
         let outcome = self.outcome.as_mut().and_then(Arc::get_mut);
         outcome
-            .expect("the task has let go of it")
+            .expect("the task has dropped its reference")
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -308,7 +338,7 @@ impl<T> Greenlet<T> {
 const ONCE: &str = "a greenlet gives its result once";
 const UNTIL_DROP: &str = "the outcome is there until the greenlet is dropped";
 
-/// Calls `callback` with what is in `outcome`, or the failure. Nothing else looks at the outcome
+/// Calls `callback` with the stored outcome, or the failure. Nothing else reads the outcome
 /// meanwhile: the task calls this before the end, and the owner after it.
 fn show<T>(
     outcome: &Mutex<Option<T>>,
@@ -325,15 +355,15 @@ fn show<T>(
     *lock() = Some(result);
 }
 
-/// Ready when the task has ended.
+/// Completes when the task has finished.
 ///
 /// # Panics
 ///
-/// If it is polled again after it gave its result.
+/// Panics if it is polled again after it has returned the result.
 ///
 /// # Cancel safety
 ///
-/// `(&mut greenlet).await` may be dropped and taken up again; nothing is lost.
+/// `(&mut greenlet).await` may be dropped and repeated; nothing is lost.
 impl<T> Future for Greenlet<T> {
     type Output = Result<T, Failure>;
 
@@ -365,11 +395,11 @@ impl<T> AsRef<Handle> for Greenlet<T> {
 
 impl<T> Drop for Greenlet<T> {
     fn drop(&mut self) {
-        self.handle.give_up(&mut self.link);
+        self.handle.cancel_wait(&mut self.link);
         if self.kill_on_drop {
             self.handle.kill_now();
         }
-        // Whoever drops a result that nobody took is not the one who made it.
+        // Its drop may panic: the code that drops an unclaimed result is not the code that made it.
         drop_contained(self.outcome.take());
     }
 }

@@ -1,4 +1,4 @@
-//! [`Handle`]: control of a greenlet, without its result; [`State`]: how far it has come.
+//! [`Handle`]: control of a greenlet, without its result; [`State`]: its progress.
 
 use std::fmt;
 use std::panic::Location;
@@ -15,16 +15,19 @@ use crate::links::{Callback, LinkKey, ResultLink};
 use crate::spawn::WeakSlot;
 use crate::{Failure, GreenletExit, current};
 
-/// Controls a greenlet: waits for its end, kills it, is told when it ends. What of
-/// `gevent.Greenlet` has to do with the greenlet and not with its value.
+/// Controls a greenlet: joins it, links to it, kills it. It offers the part of `gevent.Greenlet`
+/// that does not depend on the type of the result.
 ///
-/// A cheap handle, for any thread, even where the greenlet itself is bound to one. Dropping it is
-/// of no effect.
+/// Cloning is cheap, and a handle works on any thread, even if the greenlet is bound to one.
+/// Dropping a handle does not affect the greenlet.
+///
+/// Python: `gevent.Greenlet`.
 ///
 /// ```
-/// use spinney_greenlet::spawn;
+/// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+/// use spinney::{block_on, spawn};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let handle = spawn(std::future::pending::<()>()).handle().clone();
 ///     assert!(!handle.is_ready());
 ///     handle.kill().await;
@@ -36,21 +39,21 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// One that does not ask for the greenlet: for the entry of its container.
+    /// A handle that does not draw the greenlet's id: for the entry of its container.
     pub(crate) fn new(control: Arc<Control>) -> Self {
         Self { control }
     }
 
-    /// The control block, for a caller that changes it: it is this greenlet's from then on, and no
-    /// next item's.
+    /// The control block, for a caller that changes it: from then on it belongs to this greenlet,
+    /// and no later item reuses it.
     fn asked_for(&self) -> &Arc<Control> {
         self.control.id();
         &self.control
     }
 
-    /// For containers: a handle that asks for nothing, where an item of
-    /// [`ItemGreenlets`](crate::ItemGreenlets) has yet to be asked for. A container may keep it, and
-    /// gives out clones of it, which ask for the item.
+    /// For containers: a handle that draws no id while the item of an
+    /// [`ItemGreenlets`](crate::ItemGreenlets) has none. A container may keep it and give out
+    /// clones of it; a clone draws the id.
     #[must_use]
     pub fn unasked(&self) -> Self {
         Self::new(Arc::clone(&self.control))
@@ -60,7 +63,10 @@ impl Handle {
         Arc::ptr_eq(&self.control, control)
     }
 
-    /// The greenlet that is running on this thread, if one is. `gevent.getcurrent`.
+    /// The greenlet that is running on this thread, if there is one.
+    ///
+    /// Python: `gevent.getcurrent`.
+    #[doc(alias = "getcurrent")]
     pub fn current() -> Option<Self> {
         current::control().map(Self::new)
     }
@@ -70,7 +76,10 @@ impl Handle {
         self.control.id()
     }
 
-    /// The id of the greenlet that made it; None if it was made outside of any. `spawning_greenlet`.
+    /// The id of the greenlet that created it; `None` if it was created outside any greenlet.
+    ///
+    /// Python: `gevent.Greenlet.spawning_greenlet`.
+    #[doc(alias = "spawning_greenlet")]
     pub fn parent(&self) -> Option<u64> {
         self.control.birth.parent()
     }
@@ -80,35 +89,36 @@ impl Handle {
         self.control.birth.at()
     }
 
-    /// For containers: the place that its container gave it when it [made](crate::pair_in) it. A
-    /// hint, as every container counts its own places: whether the greenlet is there is to be
-    /// looked up.
+    /// For containers: the index that its container gave it when it [created](crate::pair_in) it. A
+    /// hint, as each container counts its own indices: look up whether the greenlet is there.
     pub fn place(&self) -> Option<u32> {
         self.control.place()
     }
 
-    /// For containers: whether a greenlet around it polls its task, as [`InPlace`](crate::InPlace) has
-    /// it. A task that goes on as a task of a hub opens a budget of its own.
+    /// For containers: sets whether a greenlet around it polls its task, as
+    /// [`InPlace`](crate::InPlace) does. A task that goes on as a task of a hub opens a budget of
+    /// its own.
     pub fn set_in_place(&self, in_place: bool) {
         self.control.set_in_place(in_place);
     }
 
-    /// What it was [named](crate::Greenlet::named), if anything.
+    /// The name it was [given](crate::Greenlet::named), if any.
     pub fn name(&self) -> Option<Arc<str>> {
         self.control.name()
     }
 
-    /// Names the greenlet, in place of the name that it had. Failures and dumps show the name.
+    /// Names the greenlet; a later name replaces an earlier one. Failures and dumps show the name.
     ///
-    /// For code that runs in the greenlet and makes no future of its own to be
-    /// [named](crate::named), such as a closure of a thread pool or an item of a map.
+    /// For code that runs in the greenlet and creates no future of its own to be
+    /// [named](crate::named), for example a closure of a thread pool or an item of a map.
     ///
     /// Python: `gevent.Greenlet.name`.
     ///
     /// ```
-    /// use spinney_greenlet::{Handle, spawn};
+    /// # mod spinney { pub use spinney_greenlet::{Handle, spawn}; pub use spinney_hub::block_on; }
+    /// use spinney::{Handle, block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let fetch = spawn(async {
     ///         Handle::current().unwrap().set_name("fetch 17");
     ///         panic!("no luck")
@@ -120,12 +130,15 @@ impl Handle {
         self.asked_for().set_name(name.into());
     }
 
-    /// How far it has come.
+    /// Its progress.
     pub fn state(&self) -> State {
         self.control.state()
     }
 
-    /// Whether it has ended, in whatever way. `ready`, `dead`.
+    /// Whether it has finished: with a result, by a panic, or by a kill or abort.
+    ///
+    /// Python: `gevent.Greenlet.ready`, `dead`.
+    #[doc(alias("ready", "dead", "is_finished"))]
     pub fn is_ready(&self) -> bool {
         self.control.is_ended()
     }
@@ -134,29 +147,37 @@ impl Handle {
         self.control.ended()
     }
 
-    /// Whether it has ended with a result. `successful`, but for a killed one, which gevent calls
-    /// successful and we do not.
+    /// Whether it has finished with a result. Unlike in gevent, a killed greenlet is not
+    /// successful.
+    ///
+    /// Python: `gevent.Greenlet.successful`.
+    #[doc(alias = "successful")]
     pub fn is_successful(&self) -> bool {
         self.control.state() == State::Successful
     }
 
-    /// Why it has no result; None while it lives, and after a success. `exception`.
+    /// Why it has no result; `None` while it lives, and after a success.
+    ///
+    /// Python: `gevent.Greenlet.exception`.
+    #[doc(alias = "exception")]
     pub fn failure(&self) -> Option<Failure> {
         self.control.ended()?.err()
     }
 
-    /// The kill that was sent to it and that it has not seen yet; an abort is none. Work that
-    /// computes for long may ask for it now and then.
+    /// The pending kill: sent, and not seen yet. An abort is not a kill. Code that computes for
+    /// long may check it from time to time.
     pub fn exit(&self) -> Option<GreenletExit> {
         self.control.exit()
     }
 
-    /// Waits until it has ended, in whatever way, and leaves the result to its owner. Any number
-    /// may wait. `join`.
+    /// Waits until the greenlet has finished, and leaves the result to its owner. Any number of
+    /// tasks may wait.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the wait is dropped.
+    ///
+    /// Python: `gevent.Greenlet.join`.
     #[track_caller]
     pub fn join(&self) -> Join {
         Join {
@@ -167,62 +188,71 @@ impl Handle {
         }
     }
 
-    /// Kills it and waits until it has ended. `kill()`; see [`kill_with`](Self::kill_with).
+    /// Kills the greenlet and waits until it has finished; see [`kill_with`](Self::kill_with).
     ///
     /// # Cancel safety
     ///
-    /// As [`kill_with`](Self::kill_with).
+    /// The kill goes ahead even if the wait is dropped.
+    ///
+    /// Python: `gevent.Greenlet.kill()`.
+    #[doc(alias = "cancel")]
     #[track_caller]
     pub fn kill(&self) -> Join {
         self.kill_with(GreenletExit::new())
     }
 
-    /// Kills it without waiting. `kill(block=False)`; see [`kill_with`](Self::kill_with).
+    /// Kills the greenlet without waiting; see [`kill_with`](Self::kill_with).
+    ///
+    /// Python: `gevent.Greenlet.kill(block=False)`.
     pub fn kill_now(&self) {
         self.kill_now_with(GreenletExit::new());
     }
 
-    /// Kills it for a reason, without waiting. `kill(exception, block=False)`; see
-    /// [`kill_with`](Self::kill_with).
+    /// Kills the greenlet for a reason, without waiting; see [`kill_with`](Self::kill_with).
+    ///
+    /// Python: `gevent.Greenlet.kill(exception, block=False)`.
     pub fn kill_now_with(&self, exit: GreenletExit) {
         self.asked_for().kill(exit);
     }
 
-    /// Kills it for a reason, and waits until it has ended. `kill(exception)`.
+    /// Kills the greenlet for a reason, and waits until it has finished.
     ///
-    /// The call itself sends the kill; the future only waits. The greenlet sees it at the next
-    /// await point: its future is dropped there, its destructors run, and its owner gets
-    /// [`Failure::Killed`]; or the innermost [`catch_exit`](crate::catch_exit) sees it, and decides
-    /// what follows. One that has not run yet never does, and is [ready](Self::is_ready) with the
-    /// call. While a kill is pending another one is a no-op, and so is one that comes after the end.
-    /// A greenlet that finishes before it next waits keeps its result. One that catches or shields
-    /// the kill may live on: [`abort`](Self::abort) ends it.
+    /// The call itself sends the kill; the future only waits. The greenlet sees the kill at its
+    /// next await: its future is dropped there, its destructors run, and its owner gets
+    /// [`Failure::Killed`]; or the innermost [`catch_exit`](crate::catch_exit) sees it and decides
+    /// how to go on. A greenlet that has not run yet never runs, and is [ready](Self::is_ready)
+    /// when the call returns. While a kill is pending another one is a no-op, and so is a kill
+    /// after the end. A greenlet that finishes before its next wait keeps its result. A greenlet
+    /// that catches or shields the kill may live on: [`abort`](Self::abort) ends it.
     ///
     /// # Cancel safety
     ///
-    /// The kill goes ahead whether the wait is dropped or not.
+    /// The kill goes ahead even if the wait is dropped.
+    ///
+    /// Python: `gevent.Greenlet.kill(exception)`.
     #[track_caller]
     pub fn kill_with(&self, exit: GreenletExit) -> Join {
         self.kill_now_with(exit);
         self.join()
     }
 
-    /// Ends it at its next poll, whatever catches or shields. For a greenlet that refuses a
-    /// [`kill`](Self::kill).
+    /// Ends the greenlet at its next poll, even if it catches or shields its kills. For a greenlet
+    /// that does not end after a [`kill`](Self::kill).
     ///
     /// The call returns immediately; [`join`](Self::join) waits for the end. The greenlet is woken,
     /// and its task drops the future where it waits; destructors run as parts of the greenlet. The
-    /// owner gets [`Failure::Aborted`], also if a kill came before. A greenlet that is being polled
-    /// ends when that poll is pending; if the poll finishes the future, its result counts. A
-    /// greenlet that has not run yet never does, and is [ready](Self::is_ready) with the call. On a
-    /// greenlet that has finished it is a no-op.
+    /// owner gets [`Failure::Aborted`], even after an earlier kill. A greenlet that is being polled
+    /// ends when that poll returns pending; if the poll finishes the future, its result counts. A
+    /// greenlet that has not run yet never runs, and is [ready](Self::is_ready) when the call
+    /// returns. On a finished greenlet it is a no-op.
     ///
     /// A future that never returns from its poll cannot be stopped.
     ///
     /// ```
-    /// use spinney_greenlet::{catch_exit, spawn};
+    /// # mod spinney { pub use spinney_greenlet::{catch_exit, spawn}; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, catch_exit, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let refuses = spawn(async {
     ///         loop {
     ///             let _kill = catch_exit(std::future::pending::<()>()).await;
@@ -233,24 +263,30 @@ impl Handle {
     ///     assert!(refuses.await.is_err());
     /// });
     /// ```
+    #[doc(alias = "cancel")]
     pub fn abort(&self) {
         self.asked_for().abort();
     }
 
-    /// Kills it, without waiting, if it has not run yet; false if it has, or has ended. `cancel`.
+    /// Kills the greenlet without waiting if it has not run yet; returns `false` and does nothing
+    /// if it has.
+    ///
+    /// Python: `eventlet.greenthread.GreenThread.cancel`.
     pub fn cancel(&self) -> bool {
         self.asked_for().cancel(GreenletExit::new())
     }
 
-    /// Has `callback` called with this handle when the greenlet has ended, once: by the task
-    /// itself, before anyone who began to wait later is woken. After the end: by a task of the
-    /// current hub. `link`.
+    /// Calls `callback` with this handle when the greenlet has finished, once: in the task itself,
+    /// before any later waiter is woken. After the end a task of the current hub calls it.
     ///
-    /// A callback that panics harms nobody; the panic hook reports it.
+    /// A callback that panics affects nothing else; the panic hook reports it.
     ///
     /// # Panics
     ///
-    /// After the end, if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    /// Panics after the end if the [global hub](spinney_hub::Hub::global) has to be started and
+    /// cannot be.
+    ///
+    /// Python: `gevent.Greenlet.link`.
     pub fn link(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
         let handle = self.clone();
         let linked = self.control.link(Box::new(move || callback(&handle)));
@@ -258,22 +294,26 @@ impl Handle {
         self.link_id(linked.map_err(late).ok())
     }
 
-    /// As [`link`](Self::link), but calls `callback` only if the greenlet has ended with a result.
-    /// `link_value`, but for a killed one, which gevent calls successful and we do not.
+    /// Like [`link`](Self::link), but calls `callback` only if the greenlet has finished with a
+    /// result. Unlike in gevent, a killed greenlet has none.
     ///
     /// # Panics
     ///
-    /// As [`link`](Self::link).
+    /// The same as [`link`](Self::link).
+    ///
+    /// Python: `gevent.Greenlet.link_value`.
     pub fn link_value(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
         self.link_if(Self::is_successful, callback)
     }
 
-    /// As [`link`](Self::link), but calls `callback` only if the greenlet was killed, or panicked.
-    /// `link_exception`.
+    /// Like [`link`](Self::link), but calls `callback` only if the greenlet has finished without a
+    /// result: killed, aborted or panicked.
     ///
     /// # Panics
     ///
-    /// As [`link`](Self::link).
+    /// The same as [`link`](Self::link).
+    ///
+    /// Python: `gevent.Greenlet.link_exception`.
     pub fn link_exception(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
         self.link_if(|handle| !handle.is_successful(), callback)
     }
@@ -290,26 +330,27 @@ impl Handle {
         })
     }
 
-    /// Takes a link back; false if its callback was called already, or is about to be, or if it is
-    /// a link of another greenlet. `unlink`.
-    #[expect(clippy::needless_pass_by_value, reason = "a link is taken back once")]
+    /// Removes a link; `false` if its callback was called already, or is about to be, or if the
+    /// link belongs to another greenlet.
+    ///
+    /// Python: `gevent.Greenlet.unlink`.
+    #[expect(clippy::needless_pass_by_value, reason = "a link is removed once")]
     pub fn unlink(&self, link: LinkId) -> bool {
         link.greenlet == self.id() && link.link.is_some_and(|key| self.control.unlink(key))
     }
 
-    /// For containers: keeps `guard` until the greenlet has finished, and drops it before any
-    /// waiter is woken. `key` tells it from the guards of other containers: the address of
-    /// something that the container owns.
+    /// For containers: stores `guard` until the greenlet has finished, and drops it before any
+    /// waiter is woken. `key` distinguishes it from the guards of other containers: the address of
+    /// an object that the container owns.
     ///
     /// # Errors
     ///
-    /// Gives it back if the greenlet has finished.
+    /// Returns the guard if the greenlet has finished.
     pub fn guard<G: Send + 'static>(&self, key: usize, guard: G) -> Result<(), G> {
         self.asked_for().guard(key, guard)
     }
 
-    /// For containers: drops the [guard](Self::guard) that was kept under `key`. A no-op if there
-    /// is none.
+    /// For containers: drops the [guard](Self::guard) stored under `key`. A no-op if there is none.
     pub fn unguard(&self, key: usize) {
         self.control.unguard(key);
     }
@@ -342,14 +383,14 @@ impl Handle {
         self.control.poll_ended(cx, link)
     }
 
-    pub(crate) fn give_up(&self, link: &mut Option<LinkKey>) {
+    pub(crate) fn cancel_wait(&self, link: &mut Option<LinkKey>) {
         if let Some(link) = link.take() {
             self.control.unlink(link);
         }
     }
 }
 
-/// `greenlet 17`, and its name if it has one.
+/// `greenlet 17`, followed by its name if it has one.
 impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "greenlet {}", self.id())?;
@@ -363,7 +404,7 @@ impl Clone for Handle {
     }
 }
 
-/// Handles are equal if they are of the same greenlet.
+/// Handles are equal if they belong to the same greenlet.
 impl PartialEq for Handle {
     fn eq(&self, other: &Self) -> bool {
         self.is_of(&other.control)
@@ -395,16 +436,16 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Names one [`Handle::link`], to take it back. Dropping it leaves the link in place.
+/// Identifies a link of [`Handle::link`], to remove it. Dropping it leaves the link in place.
 #[derive(Debug)]
 pub struct LinkId {
     greenlet: u64,
-    /// None if the callback was called at once.
+    /// `None` if the callback was called immediately.
     link: Option<LinkKey>,
 }
 
-/// The future of [`Handle::join`] and of the kills: ready when the greenlet has ended.
-/// Dropping it ends the wait, and takes no kill back.
+/// The future of [`Handle::join`] and of the kills: completes when the greenlet has finished.
+/// Dropping it cancels the wait, but no kill.
 #[must_use = "nothing is waited for unless it is awaited"]
 pub struct Join {
     handle: Handle,
@@ -430,7 +471,7 @@ impl Future for Join {
 
 impl Drop for Join {
     fn drop(&mut self) {
-        self.handle.give_up(&mut self.link);
+        self.handle.cancel_wait(&mut self.link);
     }
 }
 
@@ -440,10 +481,15 @@ impl fmt::Debug for Join {
     }
 }
 
-/// How far a greenlet has come.
+/// The progress of a greenlet.
 ///
 /// ```
-/// use spinney_greenlet::{Greenlet, State};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::Greenlet;
+/// #     pub mod task { pub use spinney_greenlet::State; }
+/// # }
+/// use spinney::Greenlet;
+/// use spinney::task::State;
 ///
 /// let greenlet = Greenlet::new(async {});
 /// assert_eq!(greenlet.state(), State::Unstarted);
@@ -453,24 +499,26 @@ impl fmt::Debug for Join {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {
-    /// Made, and not started.
+    /// Created, and not started.
     Unstarted,
     /// Started, but it has not run yet.
     Scheduled,
-    /// It runs, or waits for something.
+    /// It runs, or waits.
     Running,
-    /// It has ended with a result.
+    /// It has finished with a result.
     Successful,
     /// It was killed, or dropped by its hub.
     Killed,
     /// It was [aborted](crate::Handle::abort).
     Aborted,
-    /// It has ended with a panic.
+    /// It has panicked.
     Panicked,
 }
 
 impl State {
-    /// Whether it was started and has not ended. gevent's `started`.
+    /// Whether it was started and has not finished.
+    ///
+    /// Python: `gevent.Greenlet.started`.
     pub fn is_started(self) -> bool {
         matches!(self, Self::Scheduled | Self::Running)
     }

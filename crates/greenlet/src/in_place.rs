@@ -1,4 +1,4 @@
-//! [`InPlace`]: a task that a greenlet runs within its own poll while it waits for a container.
+//! [`InPlace`]: a task that a greenlet runs within its own polls while it waits for a container.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -10,14 +10,15 @@ use crate::control::Control;
 use crate::kill::Scope;
 use crate::{Handle, Task, current};
 
-/// A child that sees the kills of the greenlet that waits for it first. For containers.
+/// A child that sees kills of the greenlet that waits for it before that greenlet does. For
+/// containers.
 ///
-/// From the first [`poll`](Self::poll) on, a kill of the waiting greenlet is sent to the child once,
-/// for the same reason: the child may catch or shield it. The greenlet itself sees the kill when the
-/// wait has [finished](Self::finish). A [`shield`](crate::shield) around the wait spares the child as
-/// it spares the greenlet. An abort is not held off.
+/// From the first [`poll`](Self::poll) on, a kill of the waiting greenlet is sent to the child
+/// once, for the same reason: the child may catch or shield it. The greenlet itself sees the kill
+/// when the wait has [finished](Self::finish). A [`shield`](crate::shield) around the wait protects
+/// the child as it protects the greenlet. An abort is not deferred.
 ///
-/// Dropping it lets the greenlet see the kill immediately, and leaves the child alone.
+/// Dropping it makes the greenlet see the kill immediately, and does not affect the child.
 ///
 /// ```
 /// use std::future::poll_fn;
@@ -38,14 +39,14 @@ use crate::{Handle, Task, current};
 /// ```
 pub struct Deputy {
     child: Handle,
-    /// Holds off kills; of the greenlet that polled last.
+    /// Defers kills of the greenlet that polled last.
     scope: Option<Scope>,
-    /// The kill that is pending was sent to the child.
+    /// The pending kill was sent to the child.
     sent: bool,
 }
 
 impl Deputy {
-    /// A deputy of the greenlet that polls it: `child`.
+    /// Sends `child` the kills of the greenlet that polls this.
     pub fn new(child: &Handle) -> Self {
         Self::of(child.clone())
     }
@@ -54,7 +55,7 @@ impl Deputy {
         Self { child, scope: None, sent: false }
     }
 
-    /// Sends kills to the greenlet of `control` from now on: of the current item, if the task runs
+    /// Sends kills to the greenlet of `control` from now on: to the current item, if the task runs
     /// several. Returns `true` if a kill is pending that was sent to the item before.
     fn follow(&mut self, control: &Arc<Control>) -> bool {
         if self.child.is_of(control) {
@@ -64,8 +65,8 @@ impl Deputy {
         std::mem::take(&mut self.sent)
     }
 
-    /// Polls the wait for the child within the current greenlet, and sends the child the kill of
-    /// that one, if there is one.
+    /// Polls the wait for the child within the current greenlet, and forwards that greenlet's
+    /// pending kill to the child.
     pub fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -74,15 +75,16 @@ impl Deputy {
         let Some(scope) = Scope::enter_wait(&mut self.scope) else { return poll(cx) };
         let exit = scope.exit_or_watch(cx.waker()).filter(|_| !current::is_shielded());
         let before = std::mem::replace(&mut self.sent, exit.is_some());
-        // Once: the child may have caught it, and be cleaning up.
+        // Once: the child may have caught it and be cleaning up.
         if let Some(exit) = exit.filter(|_| !before) {
             self.child.kill_now_with(exit);
         }
         scope.run(|| poll(cx))
     }
 
-    /// Lets the greenlet see its kill. Returns `true` if there is one: then the wait has to be
-    /// pending once more, as the kill is seen there. `waker` has been woken for that.
+    /// Makes the greenlet see its kill. Returns `true` if one is pending: the wait must then return
+    /// pending once more, because the greenlet sees the kill there. `waker` has been woken for
+    /// that.
     pub fn finish(&mut self, waker: &Waker) -> bool {
         let is_killed = self.scope.take().is_some_and(Scope::close);
         if is_killed {
@@ -92,10 +94,10 @@ impl Deputy {
     }
 }
 
-/// The wait for the child ends here, and what was noted of it for a report.
+/// The wait for the child ends here, and so does the note of it for reports.
 impl Drop for Deputy {
     fn drop(&mut self) {
-        // A thread that is about to end has no notes.
+        // A thread that exits has no notes.
         let _note = WITHIN.try_with(RefCell::take);
     }
 }
@@ -106,13 +108,13 @@ impl fmt::Debug for Deputy {
     }
 }
 
-/// A task that the current greenlet runs within its own polls, for containers: a greenlet of its
-/// own, with its own id, parent, locals and kills; or a task that runs items, each of them one. It
-/// opens no budget of ready awaits. Ready when the task has finished.
+/// A task that the current greenlet runs within its own polls, for containers. The task is a
+/// greenlet with its own id, parent, locals and kills, or runs items that are. It opens no budget
+/// of ready awaits. Completes when the task has finished.
 ///
-/// A kill of the current greenlet goes to the task first, as [`Deputy`] says; a kill of the task's
-/// own handle ends the task alone. Dropping it ends the task at once as killed, whatever that
-/// catches or shields.
+/// A kill of the current greenlet goes to the task first, as for [`Deputy`]; a kill through the
+/// task's own handle ends the task alone. Dropping it ends the task immediately as killed, even if
+/// the task catches or shields kills.
 ///
 /// ```
 /// use spinney_greenlet::{Handle, InPlace, pair, spawn};
@@ -134,31 +136,31 @@ pub struct InPlace<F: Future, G = ()> {
 }
 
 impl<F: Future, G> InPlace<F, G> {
-    /// `task` of the greenlet of `handle`, to be polled here. Kills go to the current item of a task
-    /// that runs items.
+    /// Runs `task`, the greenlet of `handle`. If the task runs items, kills go to the current item.
     pub fn new(task: Task<F, G>, handle: &Handle) -> Self {
         task.set_in_place(true);
         Self { task: Box::pin(task), deputy: Deputy::of(handle.unasked()) }
     }
 
-    /// As [`Deputy::finish`], before the task has finished: for a wait that ends otherwise.
+    /// Like [`Deputy::finish`], before the task has finished: for a wait that ends for another
+    /// reason.
     pub fn finish(&mut self, waker: &Waker) -> bool {
         self.deputy.finish(waker)
     }
 
-    /// Holds no kill off until the task is polled again: for a wait that cannot poll it for a while,
-    /// or that another greenlet polls.
+    /// Defers no kill until the task is polled again: for a wait that cannot poll the task for a
+    /// while, or that another greenlet polls.
     ///
     /// Ready if the task has finished. A task that was killed or aborted ends here, where it waits:
-    /// its future is dropped. A kill that the task catches or shields takes code of the task, and so
-    /// is put off until that is polled. A kill that comes later wakes `cx`.
+    /// its future is dropped. A kill that the task catches or shields runs code of the task, and is
+    /// therefore deferred until the task is polled. A later kill wakes `cx`.
     pub fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.deputy.scope = None;
-        if self.task.as_mut().is_to_end(cx) { self.task.as_mut().poll(cx) } else { Poll::Pending }
+        if self.task.as_mut().must_end(cx) { self.task.as_mut().poll(cx) } else { Poll::Pending }
     }
 
-    /// The task, which goes on where it is spawned: it then opens a budget of its own, and a hub
-    /// that stops is its end.
+    /// Returns the task, to be spawned elsewhere: it then opens a budget of its own, and ends if
+    /// its hub shuts down.
     pub fn into_task(self) -> Pin<Box<Task<F, G>>> {
         self.task.set_in_place(false);
         self.task
@@ -170,7 +172,7 @@ impl<F: Future, G> Future for InPlace<F, G> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // A task that has finished is ready each time.
+        // A finished task returns ready at every poll.
         let polled = this.deputy.poll(cx, |cx| this.task.as_mut().poll(cx));
         if this.task.control().is_some_and(|control| this.deputy.follow(control)) {
             cx.waker().wake_by_ref();
@@ -195,8 +197,8 @@ thread_local! {
     static WITHIN: RefCell<Option<(String, usize)>> = const { RefCell::new(None) };
 }
 
-/// What a hub calls the pending greenlet of `control` in its report. A hub keeps the last label of a
-/// poll, which is the outermost greenlet's: so what is pending in its place is named first.
+/// The label of the pending greenlet of `control` in a hub's report. A hub keeps the last label of
+/// a poll, which is the outermost greenlet's: so the greenlet pending in its place is named first.
 pub(crate) fn label(control: &Arc<Control>) -> String {
     let label = Handle::new(Arc::clone(control)).to_string();
     let within = WITHIN.take();

@@ -12,20 +12,20 @@ use crate::control::Control;
 use crate::task::exit_of_dropped;
 use crate::{Failure, Handle, Task, current, spawn_tree};
 
-/// Makes a task that runs items one after the other, each as a greenlet of its own: the half to
-/// run, and the handle of the first item. For containers.
+/// Creates a task that runs items one after the other, each as a greenlet of its own: returns the
+/// task and the handle of the first item. For containers.
 ///
-/// Each item has an id, locals, links and kills of its own; all have the parent and the line of
-/// `birth`, and `place` as their [`Handle::place`]. A kill or an abort that ends an item ends the
-/// task. `make` makes the future that runs the items and tells [`ItemGreenlets`] where each begins and
-/// ends. `guard` is made of the handle of the first item, and dropped when the last has finished,
-/// before its waiters are woken.
+/// Each item has its own id, locals, links and kills; all share the parent and the line of `birth`,
+/// and have `place` as their [`Handle::place`]. A kill or an abort that ends an item ends the task.
+/// `make` creates the future that runs the items and tells [`ItemGreenlets`] where each begins and
+/// ends. `guard` is created from the handle of the first item, and dropped when the last item has
+/// finished, before its waiters are woken.
 ///
-/// An item that is not asked for costs next to nothing: the next one has its control block. An item
-/// is asked for by a clone of its handle, by a kill, a link or a name, by [`Handle::current`], by
-/// its id, and by a local that is set. The handle that is returned and the one that `moved` is
-/// given ask for nothing, nor do `==`, `state` and `place`: a container keeps them as its entry for
-/// the current item.
+/// An item that is never asked for costs next to nothing: the next item reuses its control block.
+/// An item is asked for by cloning its handle, by a kill, a link or a name, by [`Handle::current`],
+/// by reading its id, and by setting a local. The returned handle and the one passed to `moved` do
+/// not count, and neither do `==`, `state` and `place`: a container keeps these handles as its
+/// entry for the current item.
 ///
 /// ```
 /// use std::panic::Location;
@@ -59,22 +59,21 @@ pub fn pair_items<F: Future, G>(
     (Task::new(control, future, None, guard), handle)
 }
 
-/// The items of a task of [`pair_items`], for the task's own future: which item is the current one.
+/// The items of a task of [`pair_items`], for the task's own future: tracks the current item.
 ///
-/// Its methods are to be called by that future, in its polls and destructors. Dropping it is of no
-/// effect.
+/// Only that future may call its methods, in its polls and destructors. Dropping it is a no-op.
 pub struct ItemGreenlets {
-    /// Of the current item.
+    /// The control block of the current item.
     control: Arc<Control>,
 }
 
 impl ItemGreenlets {
-    /// The next item starts.
+    /// Starts the next item.
     ///
-    /// If code that ran in the task since the last item, such as an input's, asked for its greenlet
-    /// or set a local, that greenlet finishes with success, as in [`finish`](Self::finish), and the
-    /// item has another. If only code elsewhere asked for it, it is the item's, with all kills that
-    /// were sent to it.
+    /// If code that ran in the task since the last item, for example the input's, asked for its
+    /// greenlet or set a local, that greenlet finishes with success, as in
+    /// [`finish`](Self::finish), and the item gets another. If only code elsewhere asked for it, it
+    /// becomes the item's, with all kills that were sent to it.
     #[inline]
     pub fn start(&mut self, moved: impl FnOnce(&Handle, Handle)) {
         if self.control.is_asked_inside() {
@@ -83,20 +82,21 @@ impl ItemGreenlets {
         spawn_tree::note(&self.control);
     }
 
-    /// Whether a kill of the current item is pending: an item that cannot be interrupted asks before it
-    /// is tried again.
+    /// Whether a kill of the current item is pending: an item that cannot be interrupted checks
+    /// this before its next try.
     pub fn is_killed(&self) -> bool {
         self.control.is_killed()
     }
 
-    /// The current item finishes with `result`, and the task goes on as the greenlet of the next one.
-    /// Afterwards `result` is as the item's waiters see it: a panic of a local's destructor comes
-    /// before all else, a kill that is pending before another kill, and a failure has its
+    /// Finishes the current item with `result`; the task goes on as the greenlet of the next item.
+    /// Afterwards `result` is what the item's waiters see: a panic of a local's destructor takes
+    /// precedence over everything else, a pending kill over another kill, and a failure carries its
     /// [greenlet](Failure::task).
     ///
-    /// If the item was asked for, or has failed, its locals are dropped within it, and the next item
-    /// has a control block of its own. `moved` is given the handles of both, after the item has
-    /// finished and before its links are called, outside of any greenlet, and its waiters are woken.
+    /// If the item was asked for, or has failed, its locals are dropped within it, and the next
+    /// item gets a control block of its own. `moved` gets the handles of both, after the item has
+    /// finished and before its links are called and its waiters woken; it runs outside any
+    /// greenlet.
     #[inline]
     pub fn finish<T>(
         &mut self,
@@ -112,8 +112,8 @@ impl ItemGreenlets {
     fn close<T>(&mut self, result: &mut Result<T, Failure>, moved: impl FnOnce(&Handle, Handle)) {
         let dropped = catch_unwind(current::drop_locals);
         let next = Arc::new(self.control.of_next_item());
-        let Some(frame) = current::go_on_as(&next, &self.control) else { return };
-        let (before, locals) = frame.take_apart();
+        let Some(frame) = current::switch_to(&next, &self.control) else { return };
+        let (before, locals) = frame.into_parts();
         if let Err(payload) = dropped {
             let result = std::mem::replace(result, Err(Failure::panicked(payload)));
             drop_contained(result);
@@ -122,7 +122,7 @@ impl ItemGreenlets {
         let entry = Handle::new(Arc::clone(&next));
         self.control = next;
         current::outside(|| {
-            // Those that the destructors of others made anew.
+            // Locals that destructors of other locals created.
             drop_contained(locals);
             let old = Handle::new(Arc::clone(&before));
             before.end(&ended, || moved(&old, entry));
@@ -132,10 +132,10 @@ impl ItemGreenlets {
         }
     }
 
-    /// The failure of an item that does not finish, because a kill or an abort has ended the task,
-    /// or because the task is dropped: for the destructor of the task's future, which has `dropped`
-    /// what the item was made of. The item's waiters see the same one. A panic of that destructor,
-    /// or of a local's, comes before a kill.
+    /// The failure of an item that does not finish because a kill or an abort has ended the task,
+    /// or because the task is dropped. For the destructor of the task's future; `dropped` is the
+    /// outcome of dropping the item's future. The item's waiters see the same failure. A panic of
+    /// that destructor, or of a local's, takes precedence over a kill.
     pub fn cut_off(&self, dropped: thread::Result<()>) -> Failure {
         let failure = match dropped.and_then(|()| catch_unwind(current::drop_locals)) {
             Ok(()) => Failure::Killed(exit_of_dropped(&self.control)),

@@ -1,5 +1,5 @@
-//! [`GreenletExit`], what a kill delivers; [`catch_exit`], which lets a greenlet see its kill, and
-//! clean up; [`shield`], which keeps a kill off what must not be left half-done.
+//! [`GreenletExit`], the kill of a greenlet; [`catch_exit`], which lets a greenlet see its kill and
+//! clean up; [`shield`], which defers a kill while an operation is in progress.
 
 use std::error::Error;
 use std::fmt;
@@ -13,32 +13,36 @@ use spinney_hub::{cancel, drop_contained};
 use crate::control::Control;
 use crate::{Handle, current};
 
-/// The kill of a greenlet, with the reason for it if there is one. `gevent.GreenletExit`.
+/// The kill of a greenlet, with its reason if there is one.
 ///
-/// A cheap handle.
+/// Cloning is cheap.
+///
+/// Python: `gevent.GreenletExit`.
 ///
 /// ```
-/// use spinney_greenlet::GreenletExit;
+/// # mod spinney { pub mod task { pub use spinney_greenlet::GreenletExit; } }
+/// use spinney::task::GreenletExit;
 ///
 /// assert_eq!(GreenletExit::new().to_string(), "killed");
 /// assert_eq!(GreenletExit::because("too late").to_string(), "killed: too late");
 /// ```
+#[doc(alias = "CancelledError")]
 #[derive(Clone, Default)]
 pub struct GreenletExit {
-    /// Behind two pointers, so that a kill is one: every greenlet has room for one.
+    /// Behind two pointers, so that a kill is one pointer: every greenlet has room for it.
     shared: Option<Arc<Shared>>,
 }
 
 enum Shared {
     Because(Reason),
-    /// The kill, which has ended this greenlet.
+    /// The kill that ended this greenlet.
     Of(Handle, GreenletExit),
 }
 
-/// None while it is being dropped.
+/// `None` while it is being dropped.
 struct Reason(Option<Box<dyn Error + Send + Sync>>);
 
-/// It may panic when it is dropped, which may be anywhere. The panic hook reports it.
+/// A reason may panic when it is dropped, on any thread. The panic hook reports it.
 impl Drop for Reason {
     fn drop(&mut self) {
         let reason = self.0.take();
@@ -47,18 +51,18 @@ impl Drop for Reason {
 }
 
 impl GreenletExit {
-    /// A kill for no stated reason.
+    /// A kill without a reason.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A kill for `reason`: any error, or a text.
+    /// A kill with the reason `reason`: any error, or a text.
     pub fn because(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { shared: Some(Arc::new(Shared::Because(Reason(Some(reason.into()))))) }
     }
 
-    /// Why, if that was said.
+    /// The reason, if there is one.
     pub fn reason(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         match &**self.shared.as_ref()? {
             Shared::Because(reason) => reason.0.as_deref().map(|reason| reason as _),
@@ -66,12 +70,12 @@ impl GreenletExit {
         }
     }
 
-    /// This kill as the failure of `task`.
+    /// This kill, as the failure of `task`.
     pub(crate) fn of(self, task: &Handle) -> Self {
         Self { shared: Some(Arc::new(Shared::Of(task.clone(), self))) }
     }
 
-    /// The greenlet that it has ended, in a failure.
+    /// The greenlet that it ended, in a failure.
     pub(crate) fn task(&self) -> Option<&Handle> {
         match &**self.shared.as_ref()? {
             Shared::Because(_) => None,
@@ -79,7 +83,7 @@ impl GreenletExit {
         }
     }
 
-    /// This kill as one to be sent: of no greenlet yet.
+    /// This kill, attributed to no greenlet, to be sent.
     pub(crate) fn unowned(self) -> Self {
         match self.shared.as_deref() {
             Some(Shared::Of(_, exit)) => exit.clone(),
@@ -87,39 +91,44 @@ impl GreenletExit {
         }
     }
 
-    /// Lets the current greenlet end as killed, after [`catch_exit`](crate::catch_exit) and what
-    /// there was to clean up. Python's bare `raise`. The next `catch_exit` around it sees it first,
-    /// though others may catch beside it; what is shielded there still comes to its end.
+    /// Ends the current greenlet as killed, after [`catch_exit`](crate::catch_exit) and the
+    /// cleanup. The next `catch_exit` around this call sees the kill first, even if others beside
+    /// it catch kills; a shielded operation around it still finishes.
     ///
     /// # Panics
-    ///
-    /// Outside of any greenlet, and in a [`shield`](crate::shield), where it would wait for ever.
+    /// Panics outside any greenlet, and within a [`shield`](crate::shield), where it would wait for
+    /// ever.
     ///
     /// # Cancel safety
     ///
-    /// The first poll sends the kill; to drop it after that changes nothing.
+    /// The first poll sends the kill; dropping the future after that changes nothing.
+    ///
+    /// Python: a bare `raise` in `except GreenletExit`.
     ///
     /// ```
-    /// use spinney_greenlet::{catch_exit, spawn};
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::{catch_exit, spawn}; pub use spinney_hub::{LocalHub, yield_now};
+    /// # }
+    /// use spinney::{LocalHub, catch_exit, spawn, yield_now};
     ///
-    /// spinney_hub::LocalHub::new().block_on(async {
+    /// LocalHub::new().block_on(async {
     ///     let tidy = spawn(async {
     ///         match catch_exit(std::future::pending()).await {
     ///             Ok(()) => "done",
     ///             Err(exit) => {
-    ///                 spinney_hub::yield_now().await; // Clean up.
+    ///                 yield_now().await; // Clean up.
     ///                 exit.resume().await
     ///             }
     ///         }
     ///     });
-    ///     spinney_hub::yield_now().await;
+    ///     yield_now().await;
     ///     tidy.kill().await;
     ///     assert!(tidy.await.unwrap_err().is_killed());
     /// });
     /// ```
     pub async fn resume<T>(self) -> T {
-        let greenlet = current::control().expect("only a greenlet can end as killed");
-        assert!(greenlet.resume(self), "a kill is not seen in a shield: resume it outside");
+        let greenlet = current::control().expect("only a greenlet can resume a kill");
+        assert!(greenlet.resume(self), "a shield defers kills: resume this one outside the shield");
         drop(greenlet);
         std::future::pending().await
     }
@@ -142,15 +151,15 @@ impl fmt::Display for GreenletExit {
 
 impl Error for GreenletExit {}
 
-/// Runs `future`, and returns the kill instead of its result if one comes meanwhile. What follows
-/// may clean up, awaits included; it may [end the greenlet](GreenletExit::resume) or let it live.
-/// `except GreenletExit`.
+/// Runs `future`, and returns the kill instead of its result if one comes meanwhile. The code after
+/// it may clean up, awaits included; it may [end the greenlet](GreenletExit::resume) or let it
+/// live.
 ///
-/// The kill is seen where `future` waits: it is dropped there, its destructors run, and then this
-/// returns. Of several around one another the innermost sees it; of several side by side, the first
-/// that is polled. From its first poll on until it is done or dropped no kill goes past it: so do
-/// not keep one that you poll no more. An [abort](crate::Handle::abort) is not caught. Outside of
-/// any greenlet there is nothing to catch.
+/// The kill is seen where `future` waits: `future` is dropped there, its destructors run, and
+/// `catch_exit` returns. Of nested calls the innermost sees the kill; of several side by side, the
+/// first that is polled. From its first poll until it has finished or is dropped, the future lets
+/// no kill pass: do not keep one that is no longer polled. An [abort](crate::Handle::abort) is not
+/// caught. Outside any greenlet there is nothing to catch.
 ///
 /// # Errors
 ///
@@ -158,39 +167,45 @@ impl Error for GreenletExit {}
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops `future`; a kill that nobody has seen is seen elsewhere.
+/// Dropping it drops `future`; a kill that was not seen is seen elsewhere.
+///
+/// Python: `except gevent.GreenletExit`.
 ///
 /// ```
-/// use spinney_greenlet::{catch_exit, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{catch_exit, spawn}; pub use spinney_hub::{LocalHub, yield_now};
+/// # }
+/// use spinney::{LocalHub, catch_exit, spawn, yield_now};
 ///
-/// spinney_hub::LocalHub::new().block_on(async {
+/// LocalHub::new().block_on(async {
 ///     let stubborn = spawn(async {
 ///         match catch_exit(std::future::pending::<()>()).await {
 ///             Err(exit) => format!("cleaned up, {exit}"),
 ///             Ok(()) => unreachable!("it waits for ever"),
 ///         }
 ///     });
-///     spinney_hub::yield_now().await;
+///     yield_now().await;
 ///     stubborn.kill().await;
 ///     assert_eq!(stubborn.await.unwrap(), "cleaned up, killed");
 /// });
 /// ```
+#[doc(alias = "on_cancel")]
 pub fn catch_exit<F: Future>(future: F) -> CatchExit<F> {
     CatchExit { future: Some(future), scope: None }
 }
 
 pin_project! {
-    /// The future of [`catch_exit`]. Dropping it drops what it runs, and catches no more.
+    /// The future of [`catch_exit`]. Dropping it drops the future inside, and catches nothing more.
     ///
     /// # Panics
     ///
-    /// If it is polled again after it was done.
+    /// Panics if it is polled again after it has finished.
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct CatchExit<F> {
-        // None once it was done.
+        // `None` once it has finished.
         #[pin]
         future: Option<F>,
-        // There from the first poll on, in a greenlet.
+        // `Some` from the first poll on, in a greenlet.
         scope: Option<Scope>,
     }
 }
@@ -200,12 +215,16 @@ impl<F: Future> Future for CatchExit<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.as_mut().project();
-        let future = this.future.as_mut().as_pin_mut().expect("polled after it was done");
+        let future = this
+            .future
+            .as_mut()
+            .as_pin_mut()
+            .expect("`catch_exit` is not polled after it has finished");
         let is_first = this.scope.is_none();
         let Some(scope) = Scope::enter(this.scope, ScopeKind::Catch) else {
             return future.poll(cx).map(Ok);
         };
-        // A kill that came before is seen where the future first waits, as everywhere.
+        // As everywhere, an earlier kill is seen where the future first waits.
         let seen = if is_first { None } else { scope.take_exit() };
         let seen = match seen {
             Some(exit) => exit,
@@ -234,57 +253,61 @@ impl<F> fmt::Debug for CatchExit<F> {
 }
 
 /// Runs `future` to its end even if its greenlet is killed meanwhile. The kill is seen at the end
-/// of the outermost shield: this does not return then, and what it was to return is dropped. So
-/// what must not be lost is left somewhere by `future` itself.
+/// of the outermost shield: `shield` does not return then, and the output of `future` is dropped.
+/// So `future` itself must store a result that may not be lost.
 ///
-/// As for [`catch_exit`](crate::catch_exit), no kill goes past one that was polled and then kept.
-/// It is no protection against being dropped otherwise: by an [abort](crate::Handle::abort), by a
-/// hub that stops, or by a time limit around it. A greenlet that runs [in place](crate::InPlace) of
-/// its parent is dropped, too, shields included, when the parent is aborted, or drops its wait
-/// because of a time limit or a `select`. Outside of any greenlet it is a no-op.
+/// As with [`catch_exit`](crate::catch_exit), no kill passes a shield that was polled and then
+/// kept. A shield does not protect from being dropped for other reasons: by an
+/// [abort](crate::Handle::abort), by a hub that shuts down, or by a time limit around it. A
+/// greenlet that runs [in place](crate::InPlace) of its parent is also dropped, shields included,
+/// when the parent is aborted or drops its wait, as time limits and `select` do. Outside any
+/// greenlet `shield` is a no-op.
 ///
 /// # Cancel safety
 ///
 /// Dropping it drops `future`.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{shield, spawn}; pub use spinney_hub::{LocalHub, yield_now}; pub use spinney_sync::AsyncResult;
+/// # }
 /// use std::sync::Arc;
-/// use spinney_greenlet::{shield, spawn};
-/// use spinney_sync::AsyncResult;
+/// use spinney::{AsyncResult, LocalHub, shield, spawn, yield_now};
 ///
-/// spinney_hub::LocalHub::new().block_on(async {
+/// LocalHub::new().block_on(async {
 ///     let saved = Arc::new(AsyncResult::<&str>::new());
 ///     let save = Arc::clone(&saved);
 ///     let greenlet = spawn(async move {
 ///         shield(async {
-///             spinney_hub::yield_now().await;
+///             yield_now().await;
 ///             save.set("all of it")
 ///         })
 ///         .await
 ///     });
-///     spinney_hub::yield_now().await;
+///     yield_now().await;
 ///     greenlet.kill().await;
 ///     assert_eq!(saved.get().await, Ok(&"all of it"));
 /// });
 /// ```
+#[doc(alias = "uncancellable")]
 pub fn shield<F: Future>(future: F) -> Shield<F> {
     Shield { future: Some(future), scope: None, output: None }
 }
 
 pin_project! {
-    /// The future of [`shield`]. Dropping it drops what it runs, unfinished as that may be.
+    /// The future of [`shield`]. Dropping it drops the future inside, finished or not.
     ///
     /// # Panics
     ///
-    /// If it is polled again after it was done.
+    /// Panics if it is polled again after it has finished.
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct Shield<F: Future> {
-        // None once it was done.
+        // `None` once it has finished.
         #[pin]
         future: Option<F>,
-        // There from the first poll on, in a greenlet.
+        // `Some` from the first poll on, in a greenlet.
         scope: Option<Scope>,
-        // Kept for the moment that it takes whatever is around to see the kill.
+        // Stored until the code around has seen the kill.
         output: Option<F::Output>,
     }
 }
@@ -295,10 +318,14 @@ impl<F: Future> Future for Shield<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         if let Some(output) = this.output.take() {
-            // Somebody else saw the kill.
+            // Another task saw the kill.
             return Poll::Ready(output);
         }
-        let future = this.future.as_mut().as_pin_mut().expect("polled after it was done");
+        let future = this
+            .future
+            .as_mut()
+            .as_pin_mut()
+            .expect("a shield is not polled after it has finished");
         let polled = match Scope::enter(this.scope, ScopeKind::Shield) {
             Some(scope) => scope.run(|| future.poll(cx)),
             None => future.poll(cx),
@@ -320,18 +347,18 @@ impl<F: Future> fmt::Debug for Shield<F> {
     }
 }
 
-/// What a scope does with a kill.
+/// How a scope reacts to a kill.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ScopeKind {
     /// It may see the kill.
     Catch,
-    /// It keeps the kill off.
+    /// It defers the kill.
     Shield,
-    /// It keeps the kill off while the greenlet runs a child in place.
+    /// It defers the kill while the greenlet runs a child in place.
     WaitInPlace,
 }
 
-/// An open scope of a greenlet. Dropping it closes it.
+/// An open scope of a greenlet. Dropping it closes the scope.
 pub(crate) struct Scope {
     control: Arc<Control>,
     id: u64,
@@ -340,15 +367,15 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// Opens one in the greenlet that is being polled; None if none is.
+    /// Opens a scope in the greenlet that is being polled; `None` outside any greenlet.
     fn open(kind: ScopeKind) -> Option<Self> {
         let control = current::control()?;
         let id = control.open_scope(current::scope(), kind);
         Some(Self { control, id, waker: None })
     }
 
-    /// Makes sure that `scope` is one of the greenlet that is being polled, which may be another
-    /// than the last time.
+    /// Makes `scope` one of the greenlet that is being polled, which may differ from the last
+    /// poll's.
     pub(crate) fn enter(scope: &mut Option<Self>, kind: ScopeKind) -> Option<&mut Self> {
         if scope.as_ref().map(|scope| scope.control.id()) != current::id() {
             *scope = None;
@@ -357,8 +384,8 @@ impl Scope {
         scope.as_mut()
     }
 
-    /// As [`enter`](Self::enter), of a wait in place: it keeps a kill off as long as each poll of the
-    /// greenlet polls it.
+    /// Like [`enter`](Self::enter), for a wait in place: it defers a kill as long as each poll of
+    /// the greenlet polls it.
     pub(crate) fn enter_wait(scope: &mut Option<Self>) -> Option<&mut Self> {
         let has_lapsed = |scope: &Self| !scope.control.kills(|kills| kills.is_open(scope.id));
         if scope.as_ref().is_some_and(has_lapsed) {
@@ -369,23 +396,23 @@ impl Scope {
         Some(scope)
     }
 
-    /// Runs `code`, the poll of what is in this scope.
+    /// Runs `code`, the poll of the future within this scope.
     pub(crate) fn run<T>(&self, code: impl FnOnce() -> T) -> T {
         current::in_scope(self.id, code)
     }
 
-    /// The kill, if it is to be seen here.
+    /// Takes the kill if it is due at this scope.
     pub(crate) fn take_exit(&self) -> Option<GreenletExit> {
         self.control.take_exit_at(self.id)
     }
 
-    /// As [`take_exit`](Self::take_exit); if there is none, `waker` is woken when one comes.
+    /// Like [`take_exit`](Self::take_exit); if there is none, a later kill wakes `waker`.
     pub(crate) fn take_exit_or_watch(&mut self, waker: &Waker) -> Option<GreenletExit> {
         self.watch(waker);
         self.take_exit()
     }
 
-    /// The kill that is pending, wherever it is to be seen. `waker` is woken when one comes.
+    /// The pending kill, wherever it is due. A later kill wakes `waker`.
     pub(crate) fn exit_or_watch(&mut self, waker: &Waker) -> Option<GreenletExit> {
         self.watch(waker);
         self.control.exit()
@@ -399,7 +426,7 @@ impl Scope {
         }
     }
 
-    /// Closes it; true if there is a kill, and whatever is around this is to see it now.
+    /// Closes the scope; `true` if a kill is pending that the code around must see now.
     pub(crate) fn close(self) -> bool {
         let control = Arc::clone(&self.control);
         drop(self);

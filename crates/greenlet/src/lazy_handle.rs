@@ -1,4 +1,4 @@
-//! [`LazyHandle`]: a greenlet that has a control block only while somebody needs it.
+//! [`LazyHandle`]: a greenlet that has a control block only while one is needed.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,11 +9,11 @@ use crate::birth::Origin;
 use crate::control::Control;
 use crate::{Failure, Handle, Task, spawn_tree};
 
-/// A greenlet that has a control block only while somebody needs it: while it runs, and from when
-/// its [handle](Self::handle) is first asked for. For containers that run closures, each at one go.
+/// A greenlet that has a control block only while one is needed: while it runs, and once its
+/// [handle](Self::handle) was asked for. For containers that run closures, each in one poll.
 ///
-/// Who it is, and whose child, is there from the start; the spawn tree knows it once it has a
-/// control block. Dropping it is of no effect on the greenlet.
+/// Its id and parent are fixed from the start; the spawn tree knows it once it has a control block.
+/// Dropping it does not affect the greenlet.
 ///
 /// ```
 /// use spinney_greenlet::LazyHandle;
@@ -21,55 +21,56 @@ use crate::{Failure, Handle, Task, spawn_tree};
 /// let mut lazy = LazyHandle::new();
 /// let task = lazy.begin(async { println!("at work") }, ());
 /// spinney_hub::block_on(task);
-/// lazy.fold();
+/// lazy.recycle();
 /// assert!(lazy.is_successful());
 /// assert!(lazy.handle().is_successful());
 /// ```
 pub struct LazyHandle(Stage);
 
 enum Stage {
-    /// It has not begun, and nobody has asked for it.
+    /// It has not begun, and has no handle.
     Fresh(Origin),
-    /// It has not begun.
+    /// It has a handle, and has not begun.
     Made(Arc<Control>),
-    /// It has begun, and may have ended.
+    /// It has begun, and may have finished.
     Begun(Arc<Control>),
-    /// It has succeeded, and nobody has a handle of it.
-    Folded(Origin),
+    /// It has succeeded, and has no handle.
+    Recycled(Origin),
 }
 
 impl LazyHandle {
-    /// A greenlet that the current one makes.
+    /// A greenlet that the current one creates.
     #[track_caller]
     pub fn new() -> Self {
         Self::at(Location::caller())
     }
 
-    /// As [`new`](Self::new), of a greenlet that was spawned on the line `at`.
+    /// Like [`new`](Self::new), for a greenlet that was spawned on the line `at`.
     pub fn at(at: &'static Location<'static>) -> Self {
         Self(Stage::Fresh(Origin::new(at)))
     }
 
-    /// The half to run; nobody gets the result. `guard` is dropped as [`pair`](crate::pair) has it.
+    /// Returns the task to run; its result is dropped. `guard` is dropped when the greenlet has
+    /// finished, as by [`pair`](crate::pair).
     ///
     /// # Panics
     ///
-    /// The second time.
+    /// Panics if called twice.
     pub fn begin<F: Future, G>(&mut self, future: F, guard: G) -> Task<F, G> {
         let control = match &self.0 {
             Stage::Fresh(origin) => made(Control::begun(*origin)),
             Stage::Made(control) => Arc::clone(control),
-            Stage::Begun(_) | Stage::Folded(_) => panic!("a greenlet begins once"),
+            Stage::Begun(_) | Stage::Recycled(_) => panic!("a greenlet begins once"),
         };
         self.0 = Stage::Begun(Arc::clone(&control));
         Task::new(control, future, None, guard)
     }
 
-    /// Its control handle: the same greenlet's whenever it is asked for.
+    /// Its control handle; every call returns a handle of the same greenlet.
     pub fn handle(&mut self) -> Handle {
         let (control, stage): (_, fn(_) -> _) = match &self.0 {
             Stage::Fresh(origin) => (made(Control::new(*origin)), Stage::Made),
-            Stage::Folded(origin) => (block(Control::succeeded(*origin)), Stage::Begun),
+            Stage::Recycled(origin) => (block(Control::succeeded(*origin)), Stage::Begun),
             Stage::Made(control) | Stage::Begun(control) => {
                 return Handle::new(Arc::clone(control));
             }
@@ -78,10 +79,10 @@ impl LazyHandle {
         Handle::new(control)
     }
 
-    /// Calls `callback` if the greenlet is killed or aborted before it begins: then the container can
-    /// drop what it was to run. The thread that kills calls it, under no lock. A no-op once the
-    /// greenlet has begun or was killed; `callback` is dropped then, or when the greenlet's last handle
-    /// is.
+    /// Calls `callback` if the greenlet is killed or aborted before it begins: the container can
+    /// then drop its closure. The thread that kills calls it, under no lock. A no-op once the
+    /// greenlet has begun or was killed; `callback` is dropped then, or with the greenlet's last
+    /// handle.
     pub fn on_early_end(&mut self, callback: impl FnOnce() + Send + 'static) {
         drop(self.handle());
         if let Stage::Made(control) = &self.0 {
@@ -89,31 +90,31 @@ impl LazyHandle {
         }
     }
 
-    /// Lets go of the control block if it has succeeded and nobody else needs that. The next that
-    /// this thread makes is made of it.
-    pub fn fold(&mut self) {
+    /// Recycles the control block if the greenlet has succeeded and no other handle needs the
+    /// block: the next lazy handle of this thread is built in it.
+    pub fn recycle(&mut self) {
         let Stage::Begun(control) = &mut self.0 else { return };
         let Some(alone) = Arc::get_mut(control) else { return };
         if alone.is_plain_success() {
-            let folded = Stage::Folded(alone.origin());
-            if let Stage::Begun(control) = std::mem::replace(&mut self.0, folded) {
-                // A thread that is about to end keeps none.
+            let recycled = Stage::Recycled(alone.origin());
+            if let Stage::Begun(control) = std::mem::replace(&mut self.0, recycled) {
+                // A thread that exits keeps none.
                 let _kept = SPARE.try_with(|spare| spare.set(Some(control)));
             }
         }
     }
 
-    /// Whether it has ended, in whatever way.
+    /// Whether it has finished.
     pub fn is_ready(&self) -> bool {
-        self.control().map_or(matches!(self.0, Stage::Folded(_)), |control| control.is_ended())
+        self.control().map_or(matches!(self.0, Stage::Recycled(_)), |control| control.is_ended())
     }
 
-    /// Whether it has ended with a result.
+    /// Whether it has finished with a result.
     pub fn is_successful(&self) -> bool {
         self.is_ready() && self.failure().is_none()
     }
 
-    /// Why it has no result; None while it lives, and after a success.
+    /// Why it has no result; `None` while it lives, and after a success.
     pub fn failure(&self) -> Option<Failure> {
         self.control()?.ended()?.err()
     }
@@ -121,14 +122,14 @@ impl LazyHandle {
     fn control(&self) -> Option<&Arc<Control>> {
         match &self.0 {
             Stage::Made(control) | Stage::Begun(control) => Some(control),
-            Stage::Fresh(_) | Stage::Folded(_) => None,
+            Stage::Fresh(_) | Stage::Recycled(_) => None,
         }
     }
 }
 
 #[cfg(not(spinney_loom))]
 thread_local! {
-    /// A control block that nobody needs.
+    /// A control block without handles.
     static SPARE: Cell<Option<Arc<Control>>> = const { Cell::new(None) };
 }
 
@@ -137,7 +138,7 @@ loom::thread_local! {
     static SPARE: Cell<Option<Arc<Control>>> = Cell::new(None);
 }
 
-/// The control block of a greenlet that has none, and lives.
+/// The control block of a greenlet that lives and has had none so far.
 fn made(control: Control) -> Arc<Control> {
     let control = block(control);
     spawn_tree::note(&control);
@@ -147,7 +148,7 @@ fn made(control: Control) -> Arc<Control> {
 fn block(control: Control) -> Arc<Control> {
     let spare = SPARE.try_with(Cell::take).ok().flatten();
     let Some(mut block) = spare else { return Arc::new(control) };
-    *Arc::get_mut(&mut block).expect("nobody has what is spare") = control;
+    *Arc::get_mut(&mut block).expect("a spare block has no handles") = control;
     block
 }
 
@@ -163,7 +164,7 @@ impl fmt::Debug for LazyHandle {
             Stage::Made(control) | Stage::Begun(control) => {
                 f.debug_tuple("LazyHandle").field(&Handle::new(Arc::clone(control))).finish()
             }
-            Stage::Fresh(origin) | Stage::Folded(origin) => {
+            Stage::Fresh(origin) | Stage::Recycled(origin) => {
                 f.debug_struct("LazyHandle").field("id", &origin.id).finish_non_exhaustive()
             }
         }
@@ -180,10 +181,10 @@ mod tests {
     use super::{LazyHandle, Stage};
     use crate::{Handle, greenlet_local};
 
-    fn folded() -> LazyHandle {
+    fn recycled() -> LazyHandle {
         let mut lazy = LazyHandle::new();
         block_on(lazy.begin(ready(()), ()));
-        lazy.fold();
+        lazy.recycle();
         lazy
     }
 
@@ -195,8 +196,8 @@ mod tests {
         let mut before = LazyHandle::new();
         block_on(before.begin(async { LEFT.set(1) }, ()));
         let block = Arc::as_ptr(before.control().unwrap());
-        before.fold();
-        assert!(matches!(before.0, Stage::Folded(_)));
+        before.recycle();
+        assert!(matches!(before.0, Stage::Recycled(_)));
         let mut next = LazyHandle::new();
         let task = next.begin(async { assert_eq!(LEFT.get(), 0) }, ());
         assert_eq!(Arc::as_ptr(next.control().unwrap()), block);
@@ -207,43 +208,43 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_has_a_handle_of_is_not_folded() {
+    fn greenlet_with_a_handle_is_not_recycled() {
         let mut lazy = LazyHandle::new();
         let mut handle = None;
         block_on(lazy.begin(async { handle = Handle::current() }, ()));
-        lazy.fold();
+        lazy.recycle();
         assert!(matches!(lazy.0, Stage::Begun(_)));
         assert_eq!(lazy.handle(), handle.unwrap());
     }
 
     #[test]
-    fn what_was_told_something_is_not_folded() {
+    fn killed_or_linked_greenlet_is_not_recycled() {
         let link = |handle: &Handle| {
             handle.link(|_| ());
         };
         for tell in [Handle::kill_now, link] {
             let mut lazy = LazyHandle::new();
             block_on(lazy.begin(async { tell(&Handle::current().unwrap()) }, ()));
-            lazy.fold();
+            lazy.recycle();
             assert!(lazy.is_successful() && matches!(lazy.0, Stage::Begun(_)));
         }
     }
 
     #[test]
-    fn what_did_not_succeed_is_not_folded() {
+    fn failed_greenlet_is_not_recycled() {
         let mut killed = LazyHandle::new();
         killed.handle().kill_now();
         block_on(killed.begin(ready(()), ()));
         let mut broken = LazyHandle::new();
         block_on(broken.begin(async { panic!("no luck") }, ()));
-        killed.fold();
-        broken.fold();
+        killed.recycle();
+        broken.recycle();
         assert!(killed.failure().unwrap().is_killed() && broken.failure().unwrap().is_panic());
     }
 
     #[test]
-    fn handle_asked_for_after_the_end_is_of_a_success() {
-        let mut lazy = folded();
+    fn handle_after_the_end_shows_success() {
+        let mut lazy = recycled();
         let handle = lazy.handle();
         assert!(handle.is_successful() && handle.failure().is_none());
         block_on(handle.join());
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     #[should_panic = "a greenlet begins once"]
-    fn it_begins_once() {
-        drop(folded().begin(ready(()), ()));
+    fn second_begin_panics() {
+        drop(recycled().begin(ready(()), ()));
     }
 }

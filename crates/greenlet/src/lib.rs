@@ -1,7 +1,7 @@
 //! Greenlets: tasks that can be waited for, linked to and killed, on any executor.
 //!
-//! [`spawn`] starts one on the current hub, [`spawn_on`] on a hub of your choice. What you get is
-//! a [`Greenlet`], the owner of its result; its [`Handle`] controls it from anywhere.
+//! [`spawn`] starts a greenlet on the current hub, [`spawn_on`] on a given hub. Both return a
+//! [`Greenlet`], which owns the result; its [`Handle`] controls the task from anywhere.
 //!
 //! ```
 //! use spinney_greenlet::{Failure, spawn};
@@ -22,28 +22,28 @@
 //!
 //! | to | take |
 //! |---|---|
-//! | start a task now, on a hub of your choice, or later | [`spawn`], [`spawn_on`], [`spawn_later`] |
+//! | start a task now, on a given hub, or later | [`spawn`], [`spawn_on`], [`spawn_later`] |
 //! | name a task before it runs | [`named`] |
-//! | make one first and start it later | [`Greenlet::new`] |
-//! | wait for one, or for several | [`Handle::join`], [`joinall`], [`iwait`] |
-//! | kill one, or several | [`Handle::kill`], [`killall`] |
-//! | see one's own kill, and clean up | [`catch_exit`] |
-//! | keep a kill off | [`shield`] |
-//! | end one that refuses | [`Handle::abort`] |
-//! | be told of an end | [`Handle::link`] |
-//! | pass a result on at the end | [`Greenlet::link_to`], [`Greenlet::link_queue`] |
-//! | have variables for each greenlet | [`greenlet_local!`] |
-//! | see which greenlets live | [`spawn_tree`] |
+//! | create a greenlet now and start it later | [`Greenlet::new`] |
+//! | wait for one greenlet, or for several | [`Handle::join`], [`joinall`], [`iwait`] |
+//! | kill one greenlet, or several | [`Handle::kill`], [`killall`] |
+//! | catch a kill in the greenlet, and clean up | [`catch_exit`] |
+//! | defer a kill | [`shield`] |
+//! | end a greenlet that catches its kills | [`Handle::abort`] |
+//! | call a function at the end of a greenlet | [`Handle::link`] |
+//! | forward a result at the end | [`Greenlet::link_to`], [`Greenlet::link_queue`] |
+//! | keep variables per greenlet | [`greenlet_local!`] |
+//! | list the live greenlets as a tree | [`spawn_tree`] |
 //!
-//! | a greenlet whose future | ends as |
+//! | if the future | the greenlet's result is |
 //! |---|---|
-//! | returned | `Ok` of what it returned, an `Err` of its own included |
-//! | panicked | [`Failure::Panicked`], with the payload; nobody else notices |
+//! | returned | `Ok` of the returned value, even if that is itself an `Err` |
+//! | panicked | [`Failure::Panicked`], with the payload; no other task is affected |
 //! | was killed | [`Failure::Killed`], with the reason |
 //! | was dropped by its hub | [`Failure::Killed`], because its hub was shut down |
 //! | was aborted | [`Failure::Aborted`] |
 //!
-//! A failure says [which greenlet](Failure::task) ended with it.
+//! Each failure names [its greenlet](Failure::task).
 //!
 //! Containers are built with [`pair`], [`pair_in`], [`pair_items`] and [`InPlace`], their maps with
 //! [`ResultBuffer`](results::ResultBuffer) and the readers of [`map`].

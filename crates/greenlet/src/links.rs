@@ -1,4 +1,4 @@
-//! [`Links`]: what is told of a greenlet's end, in the order in which it asked.
+//! [`Links`]: the callbacks and wakers of a greenlet's end, in the order in which they were added.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -16,7 +16,7 @@ pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 /// Called by the task while it still holds the result, with the failure if there is none.
 pub(crate) type ResultLink = Box<dyn FnOnce(Result<(), Failure>) + Send>;
 
-/// Names a link of one greenlet; later links have greater keys.
+/// Identifies a link of one greenlet; later links have greater keys.
 pub(crate) type LinkKey = NonZeroU64;
 
 pub(crate) enum Link {
@@ -26,8 +26,8 @@ pub(crate) enum Link {
 }
 
 impl Link {
-    /// Says that the greenlet `id` has ended.
-    pub(crate) fn tell(self, id: u64) {
+    /// Reports the end of the greenlet `id`.
+    pub(crate) fn call(self, id: u64) {
         match self {
             Self::Wake(waker) => contain(|| waker.wake()),
             Self::Call(callback) => contain(callback),
@@ -38,13 +38,13 @@ impl Link {
 
 #[derive(Default)]
 pub(crate) struct Links {
-    /// The first of all; most have no other.
+    /// The first link; most greenlets have no other.
     first: Option<(LinkKey, Link)>,
     others: BTreeMap<LinkKey, Link>,
-    /// The last key that was given, if any was.
+    /// The greatest key so far.
     last: Option<LinkKey>,
-    /// Links up to this one have been told of the end, or are being told.
-    told: Option<LinkKey>,
+    /// All links up to this one have been called, or are being called.
+    called: Option<LinkKey>,
 }
 
 impl Links {
@@ -59,19 +59,19 @@ impl Links {
         key
     }
 
-    /// The next one to tell.
+    /// Removes the next link to call.
     pub(crate) fn pop(&mut self) -> Option<Link> {
         let (key, link) = self.first.take().or_else(|| self.others.pop_first())?;
-        self.told = Some(key);
+        self.called = Some(key);
         Some(link)
     }
 
-    pub(crate) fn is_told(&self, key: LinkKey) -> bool {
-        self.told.is_some_and(|told| key <= told)
+    pub(crate) fn is_called(&self, key: LinkKey) -> bool {
+        self.called.is_some_and(|called| key <= called)
     }
 
-    /// Puts `link` in the place of the one with this key, which is returned. If there is none, it
-    /// is the last.
+    /// Replaces the link with this key by `link`, and returns it. If there is none, adds `link`
+    /// last.
     pub(crate) fn set(&mut self, key: &mut Option<LinkKey>, link: Link) -> Option<Link> {
         if let Some(there) = key.and_then(|key| self.find(key)) {
             return Some(std::mem::replace(there, link));
@@ -85,7 +85,7 @@ impl Links {
         first.or_else(|| self.others.remove(&key))
     }
 
-    /// Those that collect greenlets.
+    /// The links that are collectors.
     pub(crate) fn collectors(&self) -> impl Iterator<Item = &Collector> {
         let first = self.first.as_ref().map(|(_, link)| link);
         first.into_iter().chain(self.others.values()).filter_map(|link| match link {

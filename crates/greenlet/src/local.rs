@@ -1,4 +1,4 @@
-//! [`Local`]: a variable that each greenlet has for itself; with it [`inherit_locals`].
+//! [`Local`]: a variable with a value of its own in each greenlet; [`inherit_locals`].
 
 use std::any::Any;
 use std::fmt;
@@ -10,41 +10,47 @@ use pin_project_lite::pin_project;
 
 use crate::current;
 
-/// A variable that each greenlet has for itself, and that is dropped when the greenlet has ended.
-/// Outside of any greenlet each thread has one. `gevent.local.local`,
-/// `eventlet.corolocal.local`.
+/// A variable with a value of its own in each greenlet. Outside any greenlet each thread has a
+/// value. A value is dropped when its greenlet has finished.
 ///
-/// It is declared with [`greenlet_local!`](crate::greenlet_local), and starts in each greenlet as
-/// what it is declared to be; one that is to start with the values of another is wrapped in
-/// [`inherit_locals`]. A task that runs in place of its caller has its own.
+/// It is declared with [`greenlet_local!`](crate::greenlet_local). In each greenlet it starts with
+/// the declared value; [`inherit_locals`] starts a greenlet with the values of another. A task that
+/// runs in place of its caller has values of its own.
+///
+/// Python: `gevent.local.local`, `eventlet.corolocal.local`.
 ///
 /// ```
-/// use spinney_greenlet::{greenlet_local, spawn};
+/// # mod spinney { pub use spinney_greenlet::{greenlet_local, spawn}; pub use spinney_hub::block_on; }
+/// use spinney::{block_on, greenlet_local, spawn};
 ///
 /// greenlet_local! {
 ///     /// The request that is being served.
 ///     static REQUEST: u32 = 0;
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     REQUEST.set(17);
 ///     let other = spawn(async { REQUEST.get() });
 ///     assert_eq!((other.await.unwrap(), REQUEST.get()), (0, 17));
 /// });
 /// ```
+#[doc(alias("corolocal", "task_local"))]
 pub struct Local<T: 'static> {
     init: fn() -> T,
 }
 
-/// Declares [`Local`]s, as [`thread_local!`] does those of threads.
+/// Declares [`Local`]s, like [`thread_local!`] for threads.
 ///
 /// ```
-/// spinney_greenlet::greenlet_local! {
+/// # use spinney_greenlet as spinney;
+/// use spinney::greenlet_local;
+///
+/// greenlet_local! {
 ///     static DEPTH: u32 = 0;
-///     pub static USER: String = "nobody".to_owned();
+///     pub static USER: String = "nadine".to_owned();
 /// }
 /// assert_eq!(USER.with(|user| user.len()), 6);
-/// # assert_eq!(DEPTH.get(), 0);
+/// assert_eq!(DEPTH.get(), 0);
 /// ```
 #[macro_export]
 macro_rules! greenlet_local {
@@ -55,26 +61,27 @@ macro_rules! greenlet_local {
 }
 
 impl<T: Send + Sync + 'static> Local<T> {
-    /// A variable that starts as what `init` returns. Mostly written as
-    /// [`greenlet_local!`](crate::greenlet_local).
+    /// Creates a variable whose first value in each greenlet is what `init` returns. Use
+    /// [`greenlet_local!`](crate::greenlet_local) to declare one.
     pub const fn new(init: fn() -> T) -> Self {
         Self { init }
     }
 
-    /// Looks at the value. That which is [set](Self::set) meanwhile is seen by the next look.
+    /// Calls `look` with the value. If `look` [sets](Self::set) the variable, the next call sees
+    /// the new value.
     ///
     /// # Panics
     ///
-    /// While the thread ends, once its own locals are gone.
+    /// Panics while the thread exits, once its own values have been destroyed.
     pub fn with<R>(&'static self, look: impl FnOnce(&T) -> R) -> R {
         look(&self.value())
     }
 
-    /// A clone of the value.
+    /// Returns a clone of the value.
     ///
     /// # Panics
     ///
-    /// As [`with`](Self::with).
+    /// The same as [`with`](Self::with).
     pub fn get(&'static self) -> T
     where
         T: Clone,
@@ -86,7 +93,7 @@ impl<T: Send + Sync + 'static> Local<T> {
     ///
     /// # Panics
     ///
-    /// As [`with`](Self::with).
+    /// The same as [`with`](Self::with).
     pub fn set(&'static self, value: T) {
         let before = current::set_locals(|locals| locals.insert(self.key(), Arc::new(value)));
         drop(before.expect(GONE));
@@ -95,7 +102,7 @@ impl<T: Send + Sync + 'static> Local<T> {
     fn value(&'static self) -> Arc<T> {
         let there = current::locals(|locals| locals.get(self.key())).expect(GONE);
         let value = there.unwrap_or_else(|| {
-            // Not under a borrow: `init` may look at this and others.
+            // Not under a borrow: `init` may use this and other locals.
             let value: Value = Arc::new((self.init)());
             current::set_locals(|locals| locals.insert(self.key(), Arc::clone(&value)));
             value
@@ -103,13 +110,13 @@ impl<T: Send + Sync + 'static> Local<T> {
         value.downcast().expect("a key has values of one type")
     }
 
-    /// Its address, which no other has: it is never moved, and not of size zero.
+    /// Its address, which is unique: it is never moved, and its size is not zero.
     fn key(&'static self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 }
 
-const GONE: &str = "the thread is about to end, and its locals are gone";
+const GONE: &str = "the thread is exiting, and its locals have been destroyed";
 
 impl<T> fmt::Debug for Local<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,15 +124,20 @@ impl<T> fmt::Debug for Local<T> {
     }
 }
 
-/// Lets the greenlet that runs `future` start with the locals that the current one has now.
-/// The values are shared; to [set](Local::set) one is to change one's own.
+/// Starts the greenlet that runs `future` with the locals that the current greenlet has now. The
+/// values are shared; [setting](Local::set) a variable changes it in one greenlet only.
 ///
 /// ```
-/// use spinney_greenlet::{greenlet_local, inherit_locals, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{greenlet_local, spawn}; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::inherit_locals; }
+/// # }
+/// use spinney::{block_on, greenlet_local, spawn};
+/// use spinney::task::inherit_locals;
 ///
 /// greenlet_local!(static REQUEST: u32 = 0;);
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     REQUEST.set(17);
 ///     let child = spawn(inherit_locals(async { REQUEST.get() }));
 ///     assert_eq!(child.await.unwrap(), 17);
@@ -136,10 +148,10 @@ pub fn inherit_locals<F: Future>(future: F) -> InheritLocals<F> {
 }
 
 pin_project! {
-    /// The future of [`inherit_locals`]. Dropping it drops what it runs, and the locals.
+    /// The future of [`inherit_locals`]. Dropping it drops the future inside, and the locals.
     #[must_use = "a future does nothing unless it is awaited or spawned"]
     pub struct InheritLocals<F> {
-        // None once they are there.
+        // `None` once they are applied.
         inherited: Option<Inherited>,
         #[pin]
         future: F,
@@ -162,15 +174,20 @@ impl<F: fmt::Debug> fmt::Debug for InheritLocals<F> {
     }
 }
 
-/// The locals that the caller had at one moment, for containers: they are given to each item of a
-/// map that inherits them. The values are shared. Dropping it drops those that no greenlet has.
+/// The locals of the caller at one moment. For containers: a map that inherits locals applies them
+/// to each item. The values are shared. Dropping it drops the values that no greenlet holds.
 ///
 /// ```
-/// use spinney_greenlet::{Inherited, greenlet_local, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{greenlet_local, spawn}; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::Inherited; }
+/// # }
+/// use spinney::{block_on, greenlet_local, spawn};
+/// use spinney::task::Inherited;
 ///
 /// greenlet_local!(static REQUEST: u32 = 0;);
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     REQUEST.set(17);
 ///     let inherited = Inherited::capture();
 ///     REQUEST.set(18);
@@ -187,13 +204,13 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// The locals of the current greenlet, or of the thread outside of any.
+    /// Captures the locals of the current greenlet, or of the thread outside any greenlet.
     pub fn capture() -> Self {
         Self { locals: current::locals(Locals::clone).unwrap_or_default() }
     }
 
-    /// Sets them in the current greenlet, or for the thread outside of any. Other locals stay. A
-    /// no-op if there are none.
+    /// Sets the captured locals in the current greenlet, or for the thread outside any greenlet.
+    /// Other locals keep their values. A no-op if nothing was captured.
     pub fn apply(&self) {
         if !self.locals.is_empty() {
             let before = current::set_locals(|locals| locals.extend(&self.locals));
@@ -210,8 +227,8 @@ impl fmt::Debug for Inherited {
 
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// The locals of one greenlet. Few, so they are searched one by one; and most have none, so that
-/// they are one pointer, which goes in and out with each poll.
+/// The locals of one greenlet. There are few, so they are searched linearly. Most greenlets have
+/// none, so all are behind one pointer, which is swapped in and out at each poll.
 #[derive(Clone, Default)]
 pub(crate) struct Locals {
     first: Option<Box<Entry>>,
@@ -241,8 +258,8 @@ impl Locals {
         self.iter().find(|entry| entry.key == key).map(|entry| Arc::clone(&entry.value))
     }
 
-    /// Returns the value before.
-    #[must_use = "a value is dropped when nothing is borrowed any more"]
+    /// Returns the previous value.
+    #[must_use = "a value is dropped once no borrow is active"]
     fn insert(&mut self, key: usize, value: Value) -> Option<Value> {
         let mut place = &mut self.first;
         while let Some(entry) = place {
@@ -255,8 +272,8 @@ impl Locals {
         None
     }
 
-    /// Returns the values before.
-    #[must_use = "values are dropped when nothing is borrowed any more"]
+    /// Returns the previous values.
+    #[must_use = "values are dropped once no borrow is active"]
     fn extend(&mut self, others: &Self) -> Vec<Value> {
         let insert = |entry: &Entry| self.insert(entry.key, Arc::clone(&entry.value));
         others.iter().filter_map(insert).collect()

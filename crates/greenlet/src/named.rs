@@ -1,4 +1,4 @@
-//! [`named`]: a task that has its name before it runs.
+//! [`named`]: names a task before it runs.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,26 +9,31 @@ use pin_project_lite::pin_project;
 
 use crate::Handle;
 
-/// Names the greenlet that runs `future`, before any of its code runs.
+/// Names the greenlet that runs `future`, before any code of `future` runs.
 ///
 /// It works wherever a future becomes a greenlet: in [`spawn`](crate::spawn), in the spawns of a
-/// pool, in `apply`, and in what the closure of a map returns. [`Greenlet::named`] names a greenlet
-/// that is there already, and on a hub of several threads may have run by then. A later name
-/// replaces this one. The greenlet is named at the first poll; until then, and outside of any
-/// greenlet, there is no name.
+/// pool, in `apply`, and in what the closure of a map returns. [`Greenlet::named`] names an
+/// existing greenlet, which on a hub with threads may have run by then. A later name replaces this
+/// one. The greenlet gets its name at the first poll; until then, and outside any greenlet, there
+/// is no name.
 ///
 /// Dropping it drops `future`.
 ///
 /// # Cancel safety
 ///
-/// As `future`.
+/// The same as `future`.
 ///
 /// Python: `gevent.Greenlet.name`.
 ///
 /// ```
-/// use spinney_greenlet::{Handle, named, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{Handle, spawn}; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::named; }
+/// # }
+/// use spinney::{Handle, block_on, spawn};
+/// use spinney::task::named;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let fetch = spawn(named("fetch 17", async { Handle::current().unwrap().name() }));
 ///     assert_eq!(fetch.await.unwrap().as_deref(), Some("fetch 17"));
 /// });
@@ -40,10 +45,10 @@ pub fn named<F: Future>(name: impl Into<Arc<str>>, future: F) -> Named<F> {
 }
 
 pin_project! {
-    /// The future of [`named`]. Dropping it drops what it runs.
+    /// The future of [`named`]. Dropping it drops the future inside.
     #[must_use = "a future does nothing unless it is awaited or spawned"]
     pub struct Named<F> {
-        // None once it was given.
+        // `None` once the name was given.
         name: Option<Arc<str>>,
         #[pin]
         future: F,

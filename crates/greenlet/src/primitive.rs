@@ -1,8 +1,8 @@
-//! What a greenlet's state is built of: the standard library's pieces or, in a model, stand-ins
-//! that loom watches.
+//! The building blocks of a greenlet's state: the types of the standard library or, in a model,
+//! stand-ins that loom checks.
 //!
-//! A model is built with `--cfg spinney_loom` (`cargo xtask loom`), as in spinney-sync. What
-//! threads never contend for is not watched: a result in its place, a task before it is started.
+//! A model is built with `--cfg spinney_loom` (`cargo xtask loom`), as in spinney-sync. State that
+//! threads never contend for uses no stand-ins: a stored result, an unstarted task.
 
 use std::sync::PoisonError;
 
@@ -17,8 +17,8 @@ pub(crate) use {
     std::sync::{Mutex, MutexGuard},
 };
 
-/// Locks `mutex`. Whoever panicked with the lock left nothing half done: that is for each user of
-/// it to see to.
+/// Locks `mutex`, also after a panic under the lock: each critical section leaves the data
+/// consistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,14 +1,15 @@
-//! [`Report`]: what became of everything that was started in a pool; [`Outcomes`], which counts it.
+//! [`Report`]: the outcomes of everything that was started in a pool; [`Outcomes`], which counts
+//! them.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::{Failure, State};
 
-/// What became of everything that was started in a group or a pool, from its beginning: tasks, and
+/// The outcomes of everything that was started in a group or a pool since it was created: tasks and
 /// items of maps.
 ///
-/// A member that was discarded is not counted any more.
+/// A discarded member is not counted.
 ///
 /// ```
 /// use spinney_greenlet::results::Outcomes;
@@ -23,27 +24,27 @@ use crate::{Failure, State};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// How many started: those that are running and those that have finished.
+    /// Tasks and items that have started: the running ones and the finished ones.
     pub started: usize,
-    /// How many finished with a result.
+    /// Finished with a result.
     pub succeeded: usize,
-    /// How many panicked.
+    /// Panicked.
     pub failed: usize,
-    /// How many were killed.
+    /// Killed.
     pub killed: usize,
-    /// How many were aborted.
+    /// Aborted.
     pub aborted: usize,
-    /// How many are running, or wait for something.
+    /// Running or waiting members.
     pub running: usize,
-    /// How many calls wait for a slot. A map that has items to run is one.
+    /// Calls that wait for a slot. A map that has items to run counts as one.
     pub waiting: usize,
-    /// How many calls waited for a slot when the group was closed, or had one in hand, and were
-    /// refused. Of a pool, those of its scopes that waited are among them.
+    /// Calls that were refused because the group was closed while they waited for a slot or held an
+    /// unused one. A pool also counts the waiting calls of its scopes.
     pub refused: usize,
 }
 
-/// How many finished in which way, for containers. Writers exclude each other by a lock of the container;
-/// readers need none.
+/// Counts of outcomes, for containers. A lock of the container serialises writers; readers need
+/// none.
 #[derive(Debug, Default)]
 pub struct Outcomes {
     succeeded: AtomicUsize,
@@ -53,7 +54,7 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// Counts an end in this state, under the container's lock.
+    /// Counts an outcome, under the container's lock.
     pub fn count(&self, state: State) {
         let count = match state {
             State::Panicked => &self.failed,
@@ -64,7 +65,7 @@ impl Outcomes {
         add(count, 1);
     }
 
-    /// Counts an end without a result, under the same lock.
+    /// Counts an outcome without a result, under the same lock.
     pub fn count_failure(&self, failure: &Failure) {
         self.count(match failure {
             Failure::Panicked(_) => State::Panicked,
@@ -73,7 +74,7 @@ impl Outcomes {
         });
     }
 
-    /// Counts ends with a result, under the same lock.
+    /// Counts outcomes with a result, under the same lock.
     pub fn count_successes(&self, count: usize) {
         add(&self.succeeded, count);
     }
@@ -99,7 +100,7 @@ impl Outcomes {
     }
 }
 
-/// Without a read-modify-write operation: a lock keeps other writers away.
+/// Adds without a read-modify-write operation: the lock excludes other writers.
 fn add(count: &AtomicUsize, more: usize) {
     count.store(count.load(Relaxed) + more, Relaxed);
 }

@@ -1,5 +1,5 @@
-//! [`ResultBuffer`]: puts the results of a map in order, and bounds how many items are open;
-//! [`Outcomes`]: counts them.
+//! [`ResultBuffer`]: orders the results of a map, and bounds how many items are open; [`Outcomes`]:
+//! counts them.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,27 +15,27 @@ pub enum Order {
     Completion,
 }
 
-/// Whether more items may be taken from the input: the answer of [`ResultBuffer::open`].
+/// Whether more items may be taken from the input: returned by [`ResultBuffer::open`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// This many items may, one or more; they are open now.
+    /// At most this many items, one or more, may be taken; they are open now.
     Opened(usize),
-    /// No item may, until a result has been read.
+    /// No item may be taken until a result has been read.
     Full,
-    /// No further item ever may.
+    /// No item may be taken any more.
     Over,
 }
 
-/// The results of a map, for containers: it puts them in order, and bounds how far the map runs
+/// The results of a map, for containers: the buffer orders them, and bounds how far the map runs
 /// ahead of its reader.
 ///
 /// An item is *open* from the decision to take it from the input until its result has been read. At
 /// most `maxsize` items are open, and one more while the reader waits. Items have the indices 0, 1,
-/// 2 and so on, in the order of the input.
+/// 2 and so on, in input order.
 ///
-/// The buffer is plain data that a container keeps under a lock of its own. None of its methods
-/// drops a result or wakes a task, so no code of other people runs under that lock. Dropping the
-/// buffer drops the results in it.
+/// The buffer is plain data that a container keeps under its own lock. Its methods neither drop
+/// results nor wake tasks, so no foreign code runs under that lock. Dropping the buffer drops the
+/// results in it.
 ///
 /// ```
 /// use spinney_greenlet::results::{Order, ResultBuffer, Room};
@@ -53,19 +53,20 @@ pub struct ResultBuffer<T> {
     maxsize: usize,
     open: usize,
     exhausted: bool,
-    /// The results that can be read, in order.
+    /// The readable results, in order.
     ready: VecDeque<T>,
-    /// In input order, the results of the item `next` and those after it, which wait for their
-    /// turn. Either empty, or the first place is.
+    /// In input order: the results of the item `next` and later items, which wait for their turn.
+    /// Either empty, or the first element is `Some`.
     early: VecDeque<Option<T>>,
-    /// How many results are in `early`.
+    /// How many results `early` holds.
     early_results: usize,
-    /// In input order, the item whose result is read after those in `ready`.
+    /// In input order: the item whose result is read after those in `ready`.
     next: usize,
 }
 
 impl<T> ResultBuffer<T> {
-    /// A buffer that lets at most `maxsize` items be open, one more while the reader waits.
+    /// Creates a buffer in which at most `maxsize` items are open, and one more while the reader
+    /// waits.
     pub fn new(order: Order, maxsize: usize) -> Self {
         let (ready, early) = (VecDeque::new(), VecDeque::new());
         Self { order, maxsize, open: 0, exhausted: false, ready, early, early_results: 0, next: 0 }
@@ -86,7 +87,7 @@ impl<T> ResultBuffer<T> {
         self.ready.len()
     }
 
-    /// How many results are in the buffer, those that wait for their turn included.
+    /// How many results are in the buffer, including those that wait for their turn.
     pub fn stored(&self) -> usize {
         self.ready.len() + self.early_results
     }
@@ -96,7 +97,7 @@ impl<T> ResultBuffer<T> {
         self.exhausted
     }
 
-    /// Whether no item is open, and none will be.
+    /// Whether no item is open, and none will be opened.
     pub fn is_finished(&self) -> bool {
         self.exhausted && self.open == 0
     }
@@ -107,7 +108,7 @@ impl<T> ResultBuffer<T> {
         if self.exhausted { 0 } else { limit.saturating_sub(self.open) }
     }
 
-    /// Opens up to `most` items, as many as there is room for.
+    /// Opens as many items as there is room for, at most `most`.
     pub fn open(&mut self, most: usize, reader_waits: bool) -> Room {
         if self.exhausted {
             return Room::Over;
@@ -121,20 +122,20 @@ impl<T> ResultBuffer<T> {
         }
     }
 
-    /// Opens one item, beyond the bound if need be, and no further one. Returns whether it did: if
-    /// no further item could be opened before, it is a no-op.
+    /// Opens one item, even beyond the bound, and no item after it. Returns whether it did: a no-op
+    /// if no further item could be opened before.
     pub fn open_last(&mut self) -> bool {
         let opens = !std::mem::replace(&mut self.exhausted, true);
         self.open += usize::from(opens);
         opens
     }
 
-    /// Lets no further item be opened.
+    /// Ends the input: no further item will be opened.
     pub fn exhaust(&mut self) {
         self.exhausted = true;
     }
 
-    /// Closes `items` open items: the reader has read their results, or there will be none.
+    /// Closes `items` open items: their results have been read, or will never come.
     ///
     /// # Panics
     ///
@@ -147,7 +148,7 @@ impl<T> ResultBuffer<T> {
     ///
     /// # Panics
     ///
-    /// In [input order](Order::Input), panics if the item had a result before.
+    /// In [input order](Order::Input), panics if the item already had a result.
     pub fn put(&mut self, index: usize, result: T) {
         let in_turn = index == self.next && self.early.is_empty();
         if in_turn || self.order == Order::Completion {
@@ -158,7 +159,7 @@ impl<T> ResultBuffer<T> {
         }
     }
 
-    /// Stores a result before its turn, or one that other results wait for.
+    /// Stores a result that comes before its turn, or that other results wait for.
     #[inline(never)]
     fn put_early(&mut self, index: usize, result: T) {
         let place = index.checked_sub(self.next).expect("an item has one result");
@@ -180,19 +181,19 @@ impl<T> ResultBuffer<T> {
         Some(next)
     }
 
-    /// Moves all results that can be read to the end of `read`. Their items stay open until they are
+    /// Moves all readable results to the end of `read`. Their items stay open until they are
     /// [closed](Self::close).
     pub fn take(&mut self, read: &mut VecDeque<T>) {
         if read.is_empty() {
-            // The two lists change places, so each keeps the memory that it has.
+            // Swapping keeps the memory of both lists.
             std::mem::swap(&mut self.ready, read);
         } else {
             read.append(&mut self.ready);
         }
     }
 
-    /// Takes all results, those that wait for their turn too, and closes their items. It is
-    /// for a reader that leaves: in input order, a result that is put later may stay unreadable.
+    /// Takes all results, including those that wait for their turn, and closes their items. For a
+    /// reader that leaves: in input order, a result that is put later may stay unreadable.
     pub fn take_all(&mut self) -> VecDeque<T> {
         let mut results = std::mem::take(&mut self.ready);
         results.extend(std::mem::take(&mut self.early).into_iter().flatten());
@@ -205,7 +206,7 @@ impl<T> ResultBuffer<T> {
     ///
     /// # Errors
     ///
-    /// Fails if writing to `f` does.
+    /// If writing to `f` fails.
     pub fn fmt_as(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         f.debug_struct(name)
             .field("order", &self.order)

@@ -1,18 +1,19 @@
-//! [`Kills`]: the kill that was sent to a greenlet, and the part of the greenlet that sees it.
+//! [`Kills`]: the pending kill of a greenlet, and the part of the greenlet that sees it.
 //!
-//! The parts that have a say are scopes: each `catch_exit`, which may see a kill, and each `shield`,
-//! which keeps it off. They nest, and the greenlet as a whole is the outermost one, [`ROOT`]. A
-//! kill is due at a scope that is in no shield and has no scope inside: so the innermost sees it,
-//! and none before the shields inside are closed.
+//! The parts of a greenlet are scopes: each `catch_exit`, which may see a kill, and each `shield`,
+//! which defers it. Scopes nest; the greenlet as a whole is the outermost one, [`ROOT`]. A kill is
+//! due at a scope that lies in no shield and has no scope inside: so the innermost scope sees it,
+//! and none does before the shields inside are closed.
 //!
-//! A *wait in place* is a shield around a child that a greenlet runs within its own polls. It lapses
-//! once a poll of the greenlet that began with the kill has not polled the wait: then the greenlet
-//! waits for something else, though the wait was not dropped.
+//! A *wait in place* is a shield around a child that a greenlet runs within its own polls. It
+//! lapses once a poll of the greenlet that began with the kill pending has not polled the wait: the
+//! greenlet then waits for something else, although the wait was not dropped.
 //!
-//! A kill that was resumed is due at the scope where that was done, whatever catches beside it.
+//! A resumed kill is due at the scope in which it was resumed, even if other scopes beside it catch
+//! kills.
 //!
-//! A greenlet may have very many scopes side by side. So each counts what is inside of it, and no
-//! step looks at all of them but a kill, which wakes them.
+//! A greenlet may have very many scopes side by side. So each scope counts the scopes inside it,
+//! and only a kill visits them all, to wake them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
@@ -24,26 +25,26 @@ pub(crate) const ROOT: u64 = 0;
 
 #[derive(Default)]
 pub(crate) struct Kills {
-    /// The kill that was not seen yet.
+    /// The pending kill.
     exit: Option<GreenletExit>,
-    /// There once a scope was opened, which few greenlets do.
+    /// `Some` once a scope was opened, which few greenlets do.
     nest: Option<Box<Nest>>,
 }
 
 #[derive(Default)]
 struct Nest {
-    /// Where the kill was resumed, if it was.
+    /// The scope in which the kill was resumed, if it was.
     resumed_at: Option<u64>,
-    /// Those that are open.
+    /// The open scopes.
     scopes: BTreeMap<u64, Scope>,
     /// The greenlet as a whole.
     root: Scope,
     last_id: u64,
-    /// The waits in place, and the last round in which each was polled.
+    /// The waits in place, each with the last round in which it was polled.
     waits: BTreeMap<u64, u64>,
     /// The number of polls of the greenlet that began with a kill pending.
     round: u64,
-    /// Whether the current poll is one of them.
+    /// Whether the current poll is such a round.
     in_round: bool,
 }
 
@@ -51,13 +52,13 @@ struct Nest {
 struct Scope {
     outer: u64,
     shield: bool,
-    /// It is a shield, or in one.
+    /// The scope is a shield, or lies in one.
     shielded: bool,
-    /// The scopes directly inside.
+    /// The scopes directly inside it.
     inner: BTreeSet<u64>,
-    /// The number of those that are shields, or have one inside.
+    /// How many of these are shields or contain one.
     shielding: usize,
-    /// Gets it polled, where that is not done by polling the greenlet alone.
+    /// Wakes the scope's own task, where polling the greenlet is not enough.
     waker: Option<Waker>,
 }
 
@@ -68,7 +69,7 @@ impl Scope {
 }
 
 impl Kills {
-    /// Sends a kill; false if one is pending, and that one counts.
+    /// Sends a kill; `false` if one is pending, which then stays.
     pub(crate) fn send(&mut self, exit: GreenletExit) -> bool {
         let first = self.exit.is_none();
         self.exit.get_or_insert(exit);
@@ -79,8 +80,8 @@ impl Kills {
         self.exit.as_ref()
     }
 
-    /// Sends a kill that was seen to what is around the place where it was, which is `scope`.
-    /// Returns the one before.
+    /// Sends a kill that was seen at `scope` to the scopes around it. Returns the pending one, if
+    /// any.
     #[must_use = "a reason is dropped when the lock has been released"]
     pub(crate) fn resume(&mut self, exit: GreenletExit, scope: u64) -> Option<GreenletExit> {
         let nest = self.nest();
@@ -101,7 +102,7 @@ impl Kills {
         self.exit.take()
     }
 
-    /// The greenlet is about to be polled, with a kill pending that it does not see yet.
+    /// Begins a poll of the greenlet with a kill pending that the greenlet as a whole does not see.
     pub(crate) fn begin_round(&mut self) {
         if let Some(nest) = &mut self.nest {
             nest.round += 1;
@@ -109,14 +110,14 @@ impl Kills {
         }
     }
 
-    /// The wait in place `scope` is being polled.
+    /// Records that the wait in place `scope` is being polled.
     pub(crate) fn see_wait(&mut self, scope: u64) {
         let Some(nest) = &mut self.nest else { return };
         let round = nest.round;
         nest.waits.entry(scope).and_modify(|seen| *seen = round);
     }
 
-    /// The greenlet has been polled, and is pending: a wait in place that has lapsed, if there is one.
+    /// After a pending poll of the greenlet: a wait in place that has lapsed, if there is one.
     pub(crate) fn lapsed_wait(&self) -> Option<u64> {
         let nest = self.nest.as_ref().filter(|nest| nest.in_round && self.exit.is_some())?;
         nest.waits.iter().find(|(_, seen)| **seen != nest.round).map(|(scope, _)| *scope)
@@ -139,17 +140,17 @@ impl Kills {
         self.exit.is_some() && self.nest.as_deref().is_none_or(lets_through)
     }
 
-    /// Whether the kill is due at `scope`, which is open, or at one around it.
+    /// Whether the kill is due at `scope`, which is open, or at a scope around it.
     pub(crate) fn is_due_around(&self, scope: u64) -> bool {
         let resumed = self.nest.as_deref().and_then(|nest| Some((nest, nest.resumed_at?)));
         match resumed {
             Some((nest, at)) => self.is_due(at) && nest.around(scope).any(|around| around == at),
-            // Those around have this one inside.
+            // The scopes around contain this one.
             None => self.is_due(scope),
         }
     }
 
-    /// Whether `scope` is a shield, or in one.
+    /// Whether `scope` is a shield, or lies in one.
     pub(crate) fn is_shielded(&self, scope: u64) -> bool {
         let scope = self.nest.as_ref().and_then(|nest| nest.find(scope));
         scope.is_some_and(|scope| scope.shielded)
@@ -159,7 +160,7 @@ impl Kills {
         self.nest.get_or_insert_default()
     }
 
-    /// Opens a scope inside of `outer`.
+    /// Opens a scope inside `outer`.
     pub(crate) fn open(&mut self, outer: u64, shield: bool) -> u64 {
         let nest = self.nest();
         nest.last_id += 1;
@@ -169,7 +170,7 @@ impl Kills {
         id
     }
 
-    /// Opens a wait in place inside of `outer`.
+    /// Opens a wait in place inside `outer`.
     pub(crate) fn open_wait(&mut self, outer: u64) -> u64 {
         let id = self.open(outer, true);
         let nest = self.nest();
@@ -177,44 +178,44 @@ impl Kills {
         id
     }
 
-    /// Lets `scope` be woken by a kill. Returns the waker before.
+    /// Sets the waker that a kill wakes at `scope`. Returns the previous one.
     #[must_use = "a waker is dropped when the lock has been released"]
     pub(crate) fn watch(&mut self, scope: u64, waker: &Waker) -> Option<Waker> {
         self.nest().scopes.get_mut(&scope)?.waker.replace(waker.clone())
     }
 
-    /// Closes `scope`; what is still open in it is from now on inside of its outer one.
+    /// Closes `scope`; scopes that are still open inside it move to its outer scope.
     pub(crate) fn close(&mut self, scope: u64) -> Closed {
         let nest = self.nest.as_deref_mut();
         nest.and_then(|nest| nest.close(scope)).unwrap_or_default()
     }
 
-    /// The scopes where a kill is due now that `closed` was closed.
+    /// The scopes at which a kill is due now that `closed` was closed.
     pub(crate) fn due_after(&self, closed: &Closed) -> Vec<u64> {
         let resumed_at = self.nest.as_ref().and_then(|nest| nest.resumed_at);
         let freed = closed.freed.iter().copied().chain([closed.outer]).chain(resumed_at);
         freed.filter(|scope| self.is_due(*scope)).collect()
     }
 
-    /// Gets `scope` polled.
+    /// The waker of `scope`.
     pub(crate) fn waker(&self, scope: u64) -> Option<Waker> {
         self.nest.as_ref()?.find(scope)?.waker.clone()
     }
 
-    /// Those that a kill gets polled, apart from the greenlet itself.
+    /// The wakers of all scopes, apart from the greenlet itself.
     pub(crate) fn wakers(&self) -> impl Iterator<Item = Waker> {
         let scopes = self.nest.iter().flat_map(|nest| nest.scopes.values());
         scopes.filter_map(|scope| scope.waker.clone())
     }
 }
 
-/// What is left of a scope that was closed.
+/// The remains of a closed scope.
 #[derive(Default)]
 pub(crate) struct Closed {
-    /// Dropped when the lock has been released.
+    /// To be dropped after the lock has been released.
     pub(crate) waker: Option<Waker>,
     outer: u64,
-    /// The scopes that it kept a kill from, apart from its outer one.
+    /// The scopes that it shielded, apart from its outer one.
     freed: Vec<u64>,
 }
 
@@ -227,13 +228,14 @@ impl Nest {
         if scope == ROOT { Some(&mut self.root) } else { self.scopes.get_mut(&scope) }
     }
 
-    /// `scope` itself, and those around it; `ROOT` is the last.
+    /// `scope` and the scopes around it, up to `ROOT`.
     fn around(&self, scope: u64) -> impl Iterator<Item = u64> {
         let outer = |scope: &u64| self.scopes.get(scope).map(|scope| scope.outer);
         std::iter::successors(Some(scope), outer)
     }
 
-    /// Puts the scope `id`, which is inside of none, into `outer`, or where that was if it is closed.
+    /// Puts the scope `id`, which has no outer scope yet, into `outer`, or into the closest open
+    /// scope around `outer` if that is closed.
     fn put_inside(&mut self, id: u64, outer: u64) {
         let outer = if self.find(outer).is_some() { outer } else { ROOT };
         let Some(around) = self.find_mut(outer) else { return };
@@ -247,8 +249,8 @@ impl Nest {
         }
     }
 
-    /// Counts one more, or one less, that is shielding in `scope`, and in those around it for which
-    /// that makes a difference.
+    /// Applies `change` to the count of shielding scopes in `scope`, and in the scopes around it
+    /// whose own state changes with that.
     fn count(&mut self, mut scope: u64, change: impl Fn(&mut usize)) {
         while let Some(there) = self.find_mut(scope) {
             let before = there.is_shielding();
@@ -284,7 +286,8 @@ impl Nest {
         Some(Closed { waker: closed.waker, outer, freed })
     }
 
-    /// Notes that `scope`, and what is inside up to the next shields, is in a shield no more.
+    /// Records that `scope`, and the scopes inside it up to the next shields, lie in no shield any
+    /// more.
     fn unshield(&mut self, scope: u64, freed: &mut Vec<u64>) {
         let mut rest = vec![scope];
         while let Some(id) = rest.pop() {
@@ -302,7 +305,7 @@ mod tests {
     use super::{Kills, ROOT};
     use crate::GreenletExit;
 
-    /// The same by looking at all scopes each time.
+    /// The specification: it visits all scopes at each step.
     #[derive(Default)]
     struct Model {
         pending: bool,
@@ -363,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn random_scopes_see_a_kill_as_those_of_a_model() {
+    fn random_scopes_match_the_model() {
         let mut random = Random(1);
         for _ in 0..300 {
             let (mut kills, mut model) = (Kills::default(), Model::default());
@@ -379,7 +382,7 @@ mod tests {
         }
     }
 
-    /// Does the same to both.
+    /// Applies the same random step to both.
     fn step(kills: &mut Kills, model: &mut Model, random: &mut Random) {
         let all = model.all();
         let scope = all[random.below(all.len())];
@@ -406,7 +409,10 @@ mod tests {
                 model.close(place);
                 let told = kills.due_after(&closed);
                 for scope in model.due() {
-                    assert!(before.contains(&scope) || told.contains(&scope), "it is not woken");
+                    assert!(
+                        before.contains(&scope) || told.contains(&scope),
+                        "a scope that the kill is due at was not woken"
+                    );
                 }
             }
             _ => {
@@ -417,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn many_nested_scopes_close_from_either_side() {
+    fn many_nested_scopes_close_in_either_order() {
         const MANY: u64 = 50_000;
         for inner_first in [true, false] {
             let mut kills = Kills::default();

@@ -1,5 +1,5 @@
-//! Starting greenlets that belong to no group: at once with [`spawn`] and [`spawn_on`], or later
-//! with [`Greenlet::new`], [`spawn_later`] and [`spawn_later_local`].
+//! Starting greenlets that belong to no group: immediately with [`spawn`] and [`spawn_on`], or
+//! later with [`Greenlet::new`], [`spawn_later`] and [`spawn_later_local`].
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,17 +10,23 @@ use spinney_hub::{BoxTask, Sleep, Spawn, sleep};
 
 use crate::{Greenlet, Handle, Join, Task, pair};
 
-/// Starts `future` as a greenlet on the current hub; outside of any hub, on
-/// [`Hub::global`](spinney_hub::Hub::global). `gevent.spawn`, `eventlet.spawn`.
+/// Starts `future` as a greenlet on the current hub; outside any hub, on
+/// [`Hub::global`](spinney_hub::Hub::global).
 ///
 /// # Panics
 ///
-/// If the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+/// Panics if the [global hub](spinney_hub::Hub::global) has to be started and cannot be.
+///
+/// Python: `gevent.spawn`, `eventlet.spawn`.
 ///
 /// ```
-/// let greenlet = spinney_greenlet::spawn(async { 42 });
-/// assert_eq!(spinney_hub::block_on(greenlet).unwrap(), 42);
+/// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+/// use spinney::{block_on, spawn};
+///
+/// let greenlet = spawn(async { 42 });
+/// assert_eq!(block_on(greenlet).unwrap(), 42);
 /// ```
+#[doc(alias = "gevent.spawn")]
 #[track_caller]
 pub fn spawn<F>(future: F) -> Greenlet<F::Output>
 where
@@ -31,14 +37,20 @@ where
     greenlet
 }
 
-/// Starts `future` as a greenlet on `hub`: one whose future is not `Send`, say, on a
-/// [`LocalHub`](spinney_hub::LocalHub).
+/// Starts `future` as a greenlet on `hub`. On a [`LocalHub`](spinney_hub::LocalHub) the future need
+/// not be `Send`.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::LocalHub;
+/// #     pub mod task { pub use spinney_greenlet::spawn_on; }
+/// # }
+/// use spinney::LocalHub;
+/// use spinney::task::spawn_on;
 /// use std::rc::Rc;
 ///
-/// let hub = spinney_hub::LocalHub::new();
-/// let greenlet = spinney_greenlet::spawn_on(&hub, async { Rc::new(42) });
+/// let hub = LocalHub::new();
+/// let greenlet = spawn_on(&hub, async { Rc::new(42) });
 /// assert_eq!(*hub.block_on(greenlet).unwrap(), 42);
 /// ```
 #[track_caller]
@@ -52,21 +64,30 @@ where
     greenlet
 }
 
-/// Starts `future` as a greenlet on the current hub when `delay` has passed. Killed before that,
-/// it never runs. `gevent.spawn_later`, `eventlet.spawn_after`.
+/// Starts `future` as a greenlet on the current hub once `delay` has passed. A greenlet that is
+/// killed before that never runs.
 ///
 /// # Panics
 ///
-/// As [`spawn`](crate::spawn).
+/// The same as [`spawn`](crate::spawn).
+///
+/// Python: `gevent.spawn_later`, `eventlet.spawn_after`.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::spawn_later; }
+/// # }
+/// use spinney::block_on;
+/// use spinney::task::spawn_later;
 /// use std::time::Duration;
 ///
-/// spinney_hub::block_on(async {
-///     let late = spinney_greenlet::spawn_later(Duration::from_millis(1), async { "late" });
+/// block_on(async {
+///     let late = spawn_later(Duration::from_millis(1), async { "late" });
 ///     assert_eq!(late.await.unwrap(), "late");
 /// });
 /// ```
+#[doc(alias = "spawn_after")]
 #[track_caller]
 pub fn spawn_later<F>(delay: Duration, future: F) -> Greenlet<F::Output>
 where
@@ -77,23 +98,31 @@ where
     greenlet
 }
 
-/// As [`spawn_later`], but only if the current greenlet lives when `delay` has passed; otherwise the
-/// new one is killed. Outside of any greenlet there is nobody to outlive. `spawn_after_local`.
+/// Like [`spawn_later`], but only if the current greenlet still lives when `delay` has passed;
+/// otherwise the new one is killed. Outside any greenlet it is the same as `spawn_later`.
 ///
 /// # Panics
 ///
-/// As [`spawn`](crate::spawn).
+/// The same as [`spawn`](crate::spawn).
+///
+/// Python: `eventlet.spawn_after_local`.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::spawn_later_local; }
+/// # }
 /// use std::time::Duration;
-/// use spinney_greenlet::{spawn, spawn_later_local};
+/// use spinney::{block_on, spawn};
+/// use spinney::task::spawn_later_local;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let brief = spawn(async { spawn_later_local(Duration::from_millis(1), async { "late" }) });
 ///     let orphan = brief.await.unwrap();
 ///     assert!(orphan.await.unwrap_err().is_killed());
 /// });
 /// ```
+#[doc(alias = "spawn_after_local")]
 #[track_caller]
 pub fn spawn_later_local<F>(delay: Duration, future: F) -> Greenlet<F::Output>
 where
@@ -105,13 +134,16 @@ where
 }
 
 impl<T: Send + 'static> Greenlet<T> {
-    /// A greenlet that has yet to be [started](Handle::start), and may be named, linked to, waited
-    /// for and killed before. Dropping it unstarted kills it. `gevent.Greenlet`.
+    /// Creates a greenlet that is [started](Handle::start) later, and may be named, linked, waited
+    /// for and killed before. Dropping it unstarted kills it.
+    ///
+    /// Python: `gevent.Greenlet`.
     ///
     /// ```
-    /// use spinney_greenlet::Greenlet;
+    /// # mod spinney { pub use spinney_greenlet::Greenlet; pub use spinney_hub::block_on; }
+    /// use spinney::{Greenlet, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let greenlet = Greenlet::new(async { 42 });
     ///     greenlet.start();
     ///     assert_eq!(greenlet.await.unwrap(), 42);
@@ -128,38 +160,42 @@ impl<T: Send + 'static> Greenlet<T> {
     }
 }
 
-/// Starting what was made by [`Greenlet::new`]. Each of these is of no effect, and says false, on
-/// a greenlet that was started or killed before.
+/// Starts a greenlet that [`Greenlet::new`] created. Each of these methods is a no-op and returns
+/// `false` if the greenlet was started or killed before.
 impl Handle {
-    /// Starts it on the current hub; outside of any hub, on
-    /// [`Hub::global`](spinney_hub::Hub::global). `start`.
+    /// Starts the greenlet on the current hub; outside any hub, on
+    /// [`Hub::global`](spinney_hub::Hub::global).
     ///
     /// # Panics
     ///
-    /// If the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    /// Panics if the [global hub](spinney_hub::Hub::global) has to be started and cannot be.
+    ///
+    /// Python: `gevent.Greenlet.start`.
     pub fn start(&self) -> bool {
         self.claim().map(spinney_hub::spawn).is_some()
     }
 
-    /// Starts it on `hub`.
+    /// Starts the greenlet on `hub`.
     pub fn start_on(&self, hub: &impl Spawn<BoxTask>) -> bool {
         self.claim().map(|task| hub.spawn(task)).is_some()
     }
 
-    /// Starts it on the current hub when `delay` has passed. `start_later`.
+    /// Starts the greenlet on the current hub once `delay` has passed.
     ///
     /// # Panics
     ///
-    /// As [`start`](Self::start).
+    /// The same as [`start`](Self::start).
+    ///
+    /// Python: `gevent.Greenlet.start_later`.
     pub fn start_later(&self, delay: Duration) -> bool {
         self.start_later_beside(delay, None)
     }
 
-    /// As [`start_later`](Self::start_later), but only if `companion` lives then.
+    /// Like [`start_later`](Self::start_later), but only if `companion` still lives then.
     fn start_later_beside(&self, delay: Duration, companion: Option<Handle>) -> bool {
         let Some(slot) = self.start_slot().and_then(|slot| slot.0.upgrade()) else { return false };
         let (killed, delay) = (self.join(), sleep(delay));
-        spinney_hub::spawn(Later { slot, killed, delay, companion, task: None });
+        spinney_hub::spawn(DelayedTask { slot, killed, delay, companion, task: None });
         true
     }
 
@@ -168,7 +204,7 @@ impl Handle {
     }
 }
 
-/// Where a task is before it is started. Dropping it kills the greenlet if it was not started.
+/// Holds a task until it is started. Dropping it kills the greenlet if it was not started.
 pub(crate) struct Slot {
     task: Mutex<Option<BoxTask>>,
     greenlet: Handle,
@@ -189,7 +225,7 @@ impl Drop for Slot {
     }
 }
 
-/// A slot that its greenlet's owner holds, and that is empty once that is gone.
+/// A slot that the greenlet's owner holds; empty once the owner is dropped.
 #[derive(Clone, Default)]
 pub(crate) struct WeakSlot(Weak<Slot>);
 
@@ -199,17 +235,17 @@ impl WeakSlot {
     }
 }
 
-/// A task, after a delay. The greenlet that is killed meanwhile takes its task out of the slot.
-struct Later {
+/// A task that runs after a delay. A kill during the delay takes the task out of the slot.
+struct DelayedTask {
     slot: Arc<Slot>,
     killed: Join,
     delay: Sleep,
-    /// Who has to live then, if anybody has.
+    /// The greenlet that must still live when the delay has passed, if any.
     companion: Option<Handle>,
     task: Option<BoxTask>,
 }
 
-impl Future for Later {
+impl Future for DelayedTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -227,13 +263,13 @@ impl Future for Later {
                 this.task = None;
             }
         }
-        // A task that is not there any more was killed just now.
+        // The task is gone if the greenlet was killed just now.
         this.task.as_mut().map_or(Poll::Ready(()), |task| task.as_mut().poll(cx))
     }
 }
 
-/// A hub that stops drops its tasks, this one's included.
-impl Drop for Later {
+/// A hub that shuts down drops its tasks, including this one.
+impl Drop for DelayedTask {
     fn drop(&mut self) {
         drop(self.slot.take());
     }

@@ -1,4 +1,4 @@
-//! [`spawn_tree`]: which greenlets live, and who spawned whom.
+//! [`spawn_tree`]: the live greenlets, and which of them spawned which.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,32 +11,41 @@ use crate::control::Control;
 
 static TRACKED: AtomicBool = AtomicBool::new(false);
 
-/// Those that were made while this was asked for, and live.
+/// The live greenlets that were created while tracking was on.
 static LIVING: Mutex<BTreeMap<u64, Weak<Control>>> = Mutex::new(BTreeMap::new());
 
-/// Says whether greenlets made from now on are to be found in the [`spawn_tree`]. They are not
-/// unless this is said: it costs each of them two looks at one list that the whole process shares.
-/// `GEVENT_TRACK_GREENLET_TREE`.
+/// Turns tracking on or off for the [`spawn_tree`]: greenlets that are created while it is on are
+/// found there. It is off by default, because it costs each greenlet two accesses to one list that
+/// the whole process shares.
+///
+/// Python: `GEVENT_TRACK_GREENLET_TREE`.
 pub fn track_spawns(wanted: bool) {
     TRACKED.store(wanted, Relaxed);
 }
 
-/// Who spawned whom among those that live now, and were made while
-/// [`track_spawns`] was on. It takes memory for the living only. `gevent.util.GreenletTree`.
+/// Returns the greenlets that live now and were created while [tracking](track_spawns) was on, and
+/// which of them spawned which. Finished greenlets take no memory.
+///
+/// Python: `gevent.util.GreenletTree`.
 ///
 /// ```
-/// use spinney_greenlet::{spawn, spawn_tree, track_spawns};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::{LocalHub, yield_now};
+/// #     pub mod task { pub use spinney_greenlet::{spawn_tree, track_spawns}; }
+/// # }
+/// use spinney::{LocalHub, spawn, yield_now};
+/// use spinney::task::{spawn_tree, track_spawns};
 ///
 /// track_spawns(true);
-/// spinney_hub::LocalHub::new().block_on(async {
+/// LocalHub::new().block_on(async {
 ///     let parent = spawn(async { spawn(std::future::pending::<()>()).named("child").await });
 ///     let parent = parent.named("parent");
-///     spinney_hub::yield_now().await;
+///     yield_now().await;
 ///     let tree = spawn_tree();
 ///     let depths: Vec<_> = tree.iter().map(|branch| branch.depth()).collect();
 ///     assert_eq!(depths, [0, 1]);
 ///     assert!(tree.to_string().contains("\"child\": Scheduled"));
-/// #   parent.kill().await;
+///   parent.kill().await;
 /// });
 /// ```
 pub fn spawn_tree() -> SpawnTree {
@@ -62,15 +71,16 @@ pub fn spawn_tree() -> SpawnTree {
     SpawnTree { branches }
 }
 
-/// To be taken from the end, so the first comes last.
+/// Taken from the end, so the first comes last.
 fn level(handles: Vec<Handle>, depth: usize) -> impl Iterator<Item = Branch> {
     handles.into_iter().rev().map(move |handle| Branch { depth, handle })
 }
 
-/// What [`spawn_tree`] found: each greenlet, followed by those that it spawned. Printed, it is a
-/// line for each.
+/// The result of [`spawn_tree`]: each greenlet, followed by the greenlets that it spawned. Its text
+/// has a line for each.
 ///
-/// It is as things were at the call. Dropping it is of no effect on the greenlets.
+/// It shows the state at the call. Dropping it does not affect the greenlets.
+#[doc(alias = "GreenletTree")]
 #[derive(Clone, Debug)]
 pub struct SpawnTree {
     branches: Vec<Branch>,
@@ -110,7 +120,7 @@ impl fmt::Display for SpawnTree {
     }
 }
 
-/// A greenlet in its [`SpawnTree`]. Dropping it is of no effect on the greenlet.
+/// A greenlet in a [`SpawnTree`]. Dropping it does not affect the greenlet.
 #[derive(Clone, Debug)]
 pub struct Branch {
     depth: usize,
@@ -118,7 +128,7 @@ pub struct Branch {
 }
 
 impl Branch {
-    /// How many of the greenlets above it live: 0 for one that nobody spawned who lives.
+    /// How many of its ancestors live: 0 for a greenlet without a live parent.
     pub fn depth(&self) -> usize {
         self.depth
     }
@@ -129,7 +139,7 @@ impl Branch {
     }
 }
 
-/// Notes a greenlet that was made just now, unless it was noted before.
+/// Adds a new greenlet, unless it was added before.
 #[inline]
 pub(crate) fn note(control: &Arc<Control>) {
     if TRACKED.load(Relaxed) {
@@ -145,7 +155,7 @@ fn track(control: &Arc<Control>) {
     }
 }
 
-/// Forgets one that has ended.
+/// Removes a finished greenlet.
 pub(crate) fn forget(id: u64) {
     living().remove(&id);
 }

@@ -1,4 +1,4 @@
-//! [`Task`]: the half of a greenlet that an executor runs.
+//! [`Task`]: the part of a greenlet that an executor runs.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -16,11 +16,11 @@ use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
 use crate::{Failure, Greenlet, GreenletExit, Handle, in_place, spawn_tree};
 
-/// Makes a greenlet of `future`: the half to run, and the half to hold.
+/// Creates a greenlet from `future`: the task to run, and the greenlet that owns the result.
 ///
-/// For those who build their own containers; all others spawn. `guard` is dropped when the
-/// greenlet has ended: its result is there, and nobody who waits for it has been woken yet. That
-/// is when a group takes it off its list.
+/// For containers; other code calls [`spawn`](crate::spawn). `guard` is dropped when the greenlet
+/// has finished: its result is there, and no waiter has been woken yet. A group removes the
+/// greenlet from its members then.
 ///
 /// ```
 /// let (task, greenlet) = spinney_greenlet::pair(async { 6 * 7 }, ());
@@ -33,8 +33,8 @@ pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Outpu
     pair_of(control, future, |_| guard)
 }
 
-/// As [`pair`], for containers: the greenlet was spawned on the line `at`, and carries its `place`
-/// in the container, if it has one, as [`Handle::place`]. `guard` is made of its handle.
+/// Like [`pair`], with details for containers: the greenlet was spawned on the line `at`, and has
+/// `place` as its [`Handle::place`]. `guard` is created from its handle.
 pub fn pair_in<F: Future, G>(
     place: Option<u32>,
     at: &'static Location<'static>,
@@ -59,16 +59,16 @@ fn pair_of<F: Future, G>(
 }
 
 pin_project! {
-    /// The half of a greenlet that an executor runs to its end: it never panics, and is ready
-    /// once the greenlet has ended. Dropping it earlier kills the greenlet: for the reason of the
-    /// kill that was sent to it, if there was one; otherwise because its hub was shut down.
+    /// The part of a greenlet that an executor runs to its end: it never panics, and completes once
+    /// the greenlet has finished. Dropping it earlier kills the greenlet: for the reason of a
+    /// pending kill, otherwise because its hub was shut down.
     #[must_use = "a greenlet does nothing unless its task is run"]
     pub struct Task<F: Future, G = ()> {
         #[pin]
         future: Option<F>,
-        // None once the greenlet has ended.
+        // `None` once the greenlet has finished.
         shared: Option<Shared<F::Output, G>>,
-        // The waker that it has left with the control block that it last waited with.
+        // The waker that it stored in the control block with which it last waited.
         parked: Option<Waker>,
     }
 
@@ -81,8 +81,8 @@ pin_project! {
     }
 }
 
-/// The kill of a greenlet whose task is dropped: by the greenlet around it, if that polls it, and
-/// otherwise by a hub.
+/// The kill of a greenlet whose task is dropped: by the greenlet that polls it in place, or by a
+/// hub.
 pub(crate) fn exit_of_dropped(control: &Control) -> GreenletExit {
     if control.is_in_place() {
         GreenletExit::new()
@@ -93,7 +93,7 @@ pub(crate) fn exit_of_dropped(control: &Control) -> GreenletExit {
 
 struct Shared<T, G> {
     frame: Frame,
-    /// None if nobody is to have the result.
+    /// `None` if the result is to be dropped.
     outcome: Option<Outcome<T>>,
     guard: G,
 }
@@ -111,7 +111,7 @@ impl<F: Future, G> Future for Task<F, G> {
             self.end(None);
             return Poll::Ready(());
         }
-        // A task that is polled in place uses up the budget of the greenlet around it.
+        // A task that is polled in place uses the budget of the greenlet around it.
         let _budget = (!control.is_in_place()).then(Budget::open);
         let poll = || catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
         match shared.frame.run(poll) {
@@ -119,7 +119,7 @@ impl<F: Future, G> Future for Task<F, G> {
                 label_task(|| in_place::label(shared.frame.control()));
                 return Poll::Pending;
             }
-            // A kill or an abort came while it was being polled, and it now waits: here it ends.
+            // A kill or an abort came during the poll, and the greenlet now waits: it ends here.
             Ok(Poll::Pending) => self.end(None),
             Ok(Poll::Ready(result)) => self.end(Some(Ok(result))),
             Err(payload) => self.end(Some(Err(Failure::panicked(payload)))),
@@ -139,15 +139,15 @@ impl<F: Future, G> Task<F, G> {
         Self { future: Some(future), shared: Some(shared), parked: None }
     }
 
-    /// Whether the greenlet around it polls it, rather than a hub. Then it opens no budget of ready
-    /// awaits, and when it is dropped its greenlet was killed by that one.
+    /// Sets whether the greenlet around it polls it, rather than a hub. It then opens no budget of
+    /// ready awaits, and dropping it counts as a kill by that greenlet.
     pub(crate) fn set_in_place(&self, in_place: bool) {
         self.control().into_iter().for_each(|control| control.set_in_place(in_place));
     }
 
-    /// For containers that put a task off: whether it was killed or aborted, or has finished, and so
-    /// is ready when it is polled now. Otherwise a kill or an abort wakes `cx`.
-    pub fn is_to_end(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
+    /// For containers that defer a task: whether it was killed or aborted, or has finished, and so
+    /// is ready at its next poll. Otherwise a later kill or abort wakes `cx`.
+    pub fn must_end(self: Pin<&mut Self>, cx: &Context<'_>) -> bool {
         let this = self.project();
         let control = this.shared.as_ref().map(|shared| shared.frame.control());
         control.is_none_or(|control| !control.park(this.parked, cx.waker()))
@@ -158,9 +158,9 @@ impl<F: Future, G> Task<F, G> {
         self.shared.as_ref().map(|shared| shared.frame.control())
     }
 
-    /// Drops the future and the locals, then ends the greenlet; the first time only. If it did not
-    /// end by itself that is an abort, if one was sent, or a kill, for the reason of the one that was
-    /// sent. A destructor that panics makes the end a panic.
+    /// Drops the future and the locals, then ends the greenlet; only the first call does. Without a
+    /// result of its own it ends as aborted or killed, as was sent. A destructor that panics makes
+    /// the end a panic.
     fn end(self: Pin<&mut Self>, ended: Option<Result<F::Output, Failure>>) {
         let mut this = self.project();
         let Some(Shared { mut frame, outcome, guard }) = this.shared.take() else { return };
@@ -171,13 +171,13 @@ impl<F: Future, G> Task<F, G> {
         };
         let dropped =
             frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))));
-        let (control, locals) = frame.take_apart();
-        // Those that the destructors of others made anew.
+        let (control, locals) = frame.into_parts();
+        // Locals that destructors of other locals created.
         drop_contained(locals);
         let ended = match (dropped, ended) {
             (Err(payload), _) => Err(Failure::panicked(payload)),
             (Ok(()), Some(ended)) => ended,
-            // Or aborted, or for the reason of the kill that is pending.
+            // Or as aborted, or with the reason of the pending kill.
             (Ok(()), None) => Err(Failure::Killed(GreenletExit::new())),
         };
         let ended = ended.map(|result| match &outcome {
@@ -186,8 +186,8 @@ impl<F: Future, G> Task<F, G> {
             }
             None => drop_contained(result),
         });
-        // A result that nobody holds is dropped here. If that panics, the panic hook has reported
-        // it, and nobody is left to be told.
+        // A result without an owner is dropped here. If that panics, only the panic hook can report
+        // it.
         drop_contained(outcome);
         control.end(&ended, || drop(guard));
     }

@@ -1,5 +1,5 @@
 //! Waiting for several greenlets: [`joinall`], [`try_joinall`] and [`killall`] for all of them,
-//! [`iwait`] for each as it ends.
+//! [`iwait`] for each as it finishes.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -19,25 +19,29 @@ use crate::collector::Collector;
 use crate::handle::LinkId;
 use crate::{Failure, GreenletExit, Handle};
 
-/// Waits until all of `greenlets` have ended, and returns them in the order in which they did.
-/// Borrow them to keep them: `joinall(&greenlets)`. `gevent.joinall`.
+/// Waits until all of `greenlets` have finished, and returns them in the order in which they did.
+/// To keep them, pass a borrow: `joinall(&greenlets)`.
 ///
-/// For their results, await each greenlet in turn, or take [`iwait`]; to start and limit them as
-/// well, a pool.
+/// For their results, await each greenlet, or use [`iwait`]; to start and limit them as well, use a
+/// pool.
 ///
 /// # Cancel safety
 ///
-/// As [`JoinAll`].
+/// The same as [`JoinAll`].
+///
+/// Python: `gevent.joinall`.
 ///
 /// ```
-/// use spinney_greenlet::{joinall, spawn};
+/// # mod spinney { pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on; }
+/// use spinney::{block_on, joinall, spawn};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let greenlets = [spawn(async { 1 }), spawn(async { 2 })];
 ///     joinall(&greenlets).await;
 ///     assert!(greenlets.iter().all(|greenlet| greenlet.is_ready()));
 /// });
 /// ```
+#[doc(alias("join_all", "waitall"))]
 #[track_caller]
 pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> JoinAll<G> {
     JoinAll {
@@ -50,9 +54,9 @@ pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
     }
 }
 
-/// As [`joinall`], but ends with the first that panics, and leaves the others to themselves. Those
-/// that had ended before the call count in the order given. One that was killed is no error.
-/// `gevent.joinall(raise_error=True)`.
+/// Like [`joinall`], but returns at the first panic, and leaves the other greenlets running.
+/// Greenlets that had finished before the call count in the given order. A killed greenlet is not
+/// an error.
 ///
 /// # Errors
 ///
@@ -60,18 +64,26 @@ pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
 ///
 /// # Cancel safety
 ///
-/// As [`JoinAll`].
+/// The same as [`JoinAll`].
+///
+/// Python: `gevent.joinall(raise_error=True)`.
 ///
 /// ```
-/// use spinney_greenlet::{spawn, try_joinall};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::try_joinall; }
+/// # }
+/// use spinney::{block_on, spawn};
+/// use spinney::task::try_joinall;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let greenlets = [spawn(async { 1 }), spawn(async { panic!("no luck") })];
 ///     let failure = try_joinall(&greenlets).await.unwrap_err();
 ///     assert!(failure.is_panic());
 ///     assert_eq!(failure.task(), Some(greenlets[1].handle()));
 /// });
 /// ```
+#[doc(alias = "raise_error")]
 #[track_caller]
 pub fn try_joinall<G: AsRef<Handle>>(
     greenlets: impl IntoIterator<Item = G>,
@@ -84,32 +96,42 @@ pub fn try_joinall<G: AsRef<Handle>>(
     })
 }
 
-/// Kills all of `greenlets`, and waits until they have ended, as [`joinall`]. The call itself
-/// sends the kills. `gevent.killall`.
+/// Kills all of `greenlets`, and waits until they have finished, like [`joinall`]. The call itself
+/// sends the kills.
 ///
 /// # Cancel safety
 ///
-/// As [`JoinAll`]; the kills go ahead.
+/// The kills go ahead; otherwise the same as [`JoinAll`].
+///
+/// Python: `gevent.killall`.
 ///
 /// ```
-/// use spinney_greenlet::{killall, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::killall; }
+/// # }
+/// use spinney::{block_on, spawn};
+/// use spinney::task::killall;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let endless = [spawn(std::future::pending::<()>()), spawn(std::future::pending())];
 ///     killall(&endless).await;
 ///     assert!(endless.iter().all(|greenlet| greenlet.failure().unwrap().is_killed()));
 /// });
 /// ```
+#[doc(alias = "cancel_all")]
 #[track_caller]
 pub fn killall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> JoinAll<G> {
     killall_with(greenlets, GreenletExit::new())
 }
 
-/// As [`killall`], for a reason. `gevent.killall(exception=..)`.
+/// Like [`killall`], with a reason.
 ///
 /// # Cancel safety
 ///
-/// As [`killall`].
+/// The same as [`killall`].
+///
+/// Python: `gevent.killall(exception=..)`.
 #[track_caller]
 pub fn killall_with<G: AsRef<Handle>>(
     greenlets: impl IntoIterator<Item = G>,
@@ -121,14 +143,19 @@ pub fn killall_with<G: AsRef<Handle>>(
     killed
 }
 
-/// Kills all of `greenlets` without waiting. See [`Handle::kill_with`].
+/// Kills all of `greenlets` without waiting; see [`Handle::kill_with`].
 ///
 /// Python: `gevent.killall(block=False)`.
 ///
 /// ```
-/// use spinney_greenlet::{joinall, killall_now, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::killall_now; }
+/// # }
+/// use spinney::{block_on, joinall, spawn};
+/// use spinney::task::killall_now;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let endless = [spawn(std::future::pending::<()>()), spawn(std::future::pending())];
 ///     killall_now(&endless);
 ///     joinall(&endless).await;
@@ -138,10 +165,10 @@ pub fn killall_now<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) {
     killall_now_with(greenlets, GreenletExit::new());
 }
 
-/// As [`killall_now`], for a reason.
+/// Like [`killall_now`], with a reason.
 ///
 /// Python: `gevent.killall(exception=.., block=False)`.
-#[expect(clippy::needless_pass_by_value, reason = "as all kills")]
+#[expect(clippy::needless_pass_by_value, reason = "like all kills")]
 pub fn killall_now_with<G: AsRef<Handle>>(
     greenlets: impl IntoIterator<Item = G>,
     exit: GreenletExit,
@@ -155,7 +182,8 @@ pub fn killall_now_with<G: AsRef<Handle>>(
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the greenlets it was given, or the borrows; those that have ended included.
+/// Dropping it drops the greenlets, or the borrows, that it was given; also those that have
+/// finished.
 #[must_use = "nothing is waited for unless it is awaited"]
 pub struct JoinAll<G: AsRef<Handle>> {
     rest: Iwait<G>,
@@ -163,21 +191,24 @@ pub struct JoinAll<G: AsRef<Handle>> {
     count: usize,
     give_way: GiveWay,
     what: &'static str,
-    /// The line that waits.
+    /// The line of the call that waits.
     at: &'static Location<'static>,
 }
 
 impl<G: AsRef<Handle>> JoinAll<G> {
-    /// Waits for the first `count` only; the others are then dropped. gevent's `count`.
+    /// Waits for the first `count` greenlets only, and then drops the others.
+    ///
+    /// Python: `gevent.joinall(count=..)`.
     ///
     /// ```
-    /// use spinney_greenlet::{joinall, spawn};
+    /// # mod spinney { pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, joinall, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let greenlets = [spawn(std::future::pending()), spawn(async {})];
     ///     let first = joinall(&greenlets).count(1).await;
     ///     assert_eq!(first[0].id(), greenlets[1].id());
-    /// #   greenlets[0].kill_now();
+    ///   greenlets[0].kill_now();
     /// });
     /// ```
     pub fn count(mut self, count: usize) -> Self {
@@ -185,22 +216,27 @@ impl<G: AsRef<Handle>> JoinAll<G> {
         self
     }
 
-    /// Waits for no longer than `limit`, and gives all greenlets back: those that have ended, and
-    /// the rest. [`within`](spinney_hub::Within::within) drops them when time runs out.
+    /// Waits at most `limit`, and returns all greenlets: the finished ones and the rest.
+    /// [`within`](spinney_hub::Within::within) would drop them at the limit.
     ///
-    /// To go on waiting without asking for the lists, limit a borrow: `(&mut all).within(limit)`.
+    /// To go on waiting without the lists, limit a borrow: `(&mut all).within(limit)`.
     ///
     /// # Cancel safety
     ///
-    /// As [`JoinAll`].
+    /// The same as [`JoinAll`].
     ///
     /// Python: `gevent.joinall(timeout=..)`.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on;
+    /// #     pub mod task { pub use spinney_greenlet::killall; }
+    /// # }
     /// use std::time::Duration;
-    /// use spinney_greenlet::{joinall, killall, spawn};
+    /// use spinney::{block_on, joinall, spawn};
+    /// use spinney::task::killall;
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let greenlets = [spawn(async { 1 }), spawn(std::future::pending())];
     ///     let joined = joinall(greenlets).timeout(Duration::from_millis(100)).await;
     ///     assert_eq!((joined.ready.len(), joined.rest.len()), (1, 1));
@@ -212,7 +248,7 @@ impl<G: AsRef<Handle>> JoinAll<G> {
             Ok(ready) => ready,
             Err(_) => std::mem::take(&mut self.ended),
         };
-        // Those that ended since, or while this gave way.
+        // Greenlets that finished since then, or while this task yielded.
         while ready.len() < self.count {
             let Some(greenlet) = self.rest.try_next() else { break };
             ready.push(greenlet);
@@ -220,7 +256,7 @@ impl<G: AsRef<Handle>> JoinAll<G> {
         Joined { ready, rest: self.rest.take_all() }
     }
 
-    /// Waits for the count, or for the first greenlet of which `stop` tells something.
+    /// Waits for the count, or for the first greenlet for which `stop` returns a value.
     fn poll_until<S>(
         &mut self,
         cx: &mut Context<'_>,
@@ -246,7 +282,7 @@ impl<G: AsRef<Handle>> JoinAll<G> {
     }
 }
 
-/// No greenlet is pinned in place.
+/// No field is structurally pinned.
 impl<G: AsRef<Handle>> Unpin for JoinAll<G> {}
 
 impl<G: AsRef<Handle>> Future for JoinAll<G> {
@@ -258,14 +294,14 @@ impl<G: AsRef<Handle>> Future for JoinAll<G> {
     }
 }
 
-/// What [`JoinAll::timeout`] returns: the greenlets that it was given, in two lists.
+/// The result of [`JoinAll::timeout`]: the greenlets that it was given, in two lists.
 ///
 /// Dropping it drops them, which detaches a [`Greenlet`](crate::Greenlet).
 #[derive(Clone, Debug)]
 pub struct Joined<G> {
-    /// Those that ended in time, in the order in which they did.
+    /// The greenlets that finished in time, in the order in which they did.
     pub ready: Vec<G>,
-    /// The others, in the order in which they were made.
+    /// The others, in the order in which they were created.
     pub rest: Vec<G>,
 }
 
@@ -275,12 +311,19 @@ impl<G: AsRef<Handle>> fmt::Debug for JoinAll<G> {
     }
 }
 
-/// The greenlets of `greenlets`, as they end. `gevent.iwait`.
+/// Returns a stream of `greenlets` as they finish.
+///
+/// Python: `gevent.iwait`.
 ///
 /// ```
-/// use spinney_greenlet::{iwait, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::iwait; }
+/// # }
+/// use spinney::{block_on, spawn};
+/// use spinney::task::iwait;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let mut ended = iwait([spawn(async { 1 }), spawn(async { 2 })]);
 ///     let mut sum = 0;
 ///     while let Some(greenlet) = ended.next().await {
@@ -289,6 +332,7 @@ impl<G: AsRef<Handle>> fmt::Debug for JoinAll<G> {
 ///     assert_eq!(sum, 3);
 /// });
 /// ```
+#[doc(alias = "as_completed")]
 #[track_caller]
 pub fn iwait<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Iwait<G> {
     let mut set = Iwait::new();
@@ -296,23 +340,23 @@ pub fn iwait<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Iwait<
     set
 }
 
-/// A set of greenlets that gives each of them back when it has ended: a stream, which is over
-/// while the set is empty, and goes on when another was [pushed](Self::push).
+/// A set of greenlets that yields each of them once it has finished: a stream, which ends while the
+/// set is empty, and goes on after another [push](Self::push).
 ///
-/// Greenlets end in the background, whether it is polled or not. Dropping it drops what is in it:
-/// for a [`Greenlet`](crate::Greenlet) that is to detach it.
+/// Greenlets run in the background, whether the stream is polled or not. Dropping it drops the
+/// greenlets in it, which detaches each [`Greenlet`](crate::Greenlet).
 ///
-/// They come out in the order in which they ended. One that was killed before it began comes when
-/// its hub has come to its task, and holds up no other until then.
+/// Greenlets come out in the order in which they finished. A greenlet that was killed before it
+/// began comes out when its hub has come to its task, and delays no other until then.
 ///
-/// Several tasks may wait for the same set, behind a lock of theirs: each ended greenlet goes to
+/// Several tasks may wait for the same set, behind their own lock: each finished greenlet goes to
 /// one of them.
-#[must_use = "dropping it leaves its greenlets to themselves: read it"]
+#[must_use = "dropping it detaches its greenlets: read it"]
 pub struct Iwait<G: AsRef<Handle>> {
     waiting: BTreeMap<u64, (G, LinkId)>,
     ended: Arc<Collector>,
     give_way: GiveWay,
-    /// The line that made it: where it waits, read as a stream.
+    /// The line that created it: where it waits, when read as a stream.
     at: &'static Location<'static>,
 }
 
@@ -328,8 +372,8 @@ impl<G: AsRef<Handle>> Iwait<G> {
         }
     }
 
-    /// Adds a greenlet; one that has ended already is the next to come out, behind others that
-    /// have. A greenlet that is in the set is not added again.
+    /// Adds a greenlet. A greenlet that has finished already comes out next, behind other finished
+    /// ones. A greenlet that is in the set already is not added again.
     pub fn push(&mut self, greenlet: G) {
         let id = greenlet.as_ref().id();
         if self.waiting.contains_key(&id) {
@@ -339,7 +383,7 @@ impl<G: AsRef<Handle>> Iwait<G> {
         self.waiting.insert(id, (greenlet, link));
     }
 
-    /// Takes the first greenlet that has ended and was not taken yet, without waiting.
+    /// Takes the greenlet that finished first, without waiting.
     pub fn try_next(&mut self) -> Option<G> {
         while let Some(id) = self.ended.take() {
             if let Some(greenlet) = self.take(id) {
@@ -349,19 +393,19 @@ impl<G: AsRef<Handle>> Iwait<G> {
         None
     }
 
-    /// Takes `greenlet` out, whether it has ended or not; None if it is not in the set.
+    /// Removes `greenlet`, finished or not; `None` if it is not in the set.
     pub fn remove(&mut self, greenlet: &Handle) -> Option<G> {
         let taken = self.take(greenlet.id())?;
         self.ended.remove(greenlet.id());
         Some(taken)
     }
 
-    /// How many greenlets are in the set, ended or not.
+    /// How many greenlets are in the set, finished or not.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The greenlets in the set, in the order in which they were made.
+    /// The greenlets in the set, in the order in which they were created.
     pub fn iter(&self) -> impl Iterator<Item = &G> {
         self.waiting.values().map(|(greenlet, _)| greenlet)
     }
@@ -371,20 +415,20 @@ impl<G: AsRef<Handle>> Iwait<G> {
         self.waiting.is_empty()
     }
 
-    /// Waits for the next greenlet to end and takes it; None while the set is empty. What
-    /// `StreamExt::next` does, without the trait.
+    /// Waits for the next greenlet to finish and takes it; `None` while the set is empty. The same
+    /// as `StreamExt::next`, without the trait.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     #[track_caller]
-    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
+    #[expect(clippy::should_implement_trait, reason = "streams use this name")]
     pub fn next(&mut self) -> impl Future<Output = Option<G>> {
         let at = Location::caller();
         poll_fn(move |cx| self.poll_next_for(cx, "Iwait::next", at))
     }
 
-    /// The next one, as an await for `what` at the line `at`.
+    /// Polls for the next one, as an await for `what` at the line `at`.
     fn poll_next_for(
         &mut self,
         cx: &mut Context<'_>,
@@ -400,7 +444,7 @@ impl<G: AsRef<Handle>> Iwait<G> {
         next
     }
 
-    /// The next one, as a part of an await for several.
+    /// Polls for the next one, as a part of an await for several.
     pub(crate) fn poll_ended(&mut self, cx: &Context<'_>) -> Poll<Option<G>> {
         while !self.waiting.is_empty() {
             let Some(id) = self.ended.take_or_wait(cx) else { return Poll::Pending };
@@ -411,7 +455,7 @@ impl<G: AsRef<Handle>> Iwait<G> {
         Poll::Ready(None)
     }
 
-    /// Takes all that are in it, in the order in which they were made.
+    /// Takes all greenlets of the set, in the order in which they were created.
     pub(crate) fn take_all(&mut self) -> Vec<G> {
         let mut all = Vec::with_capacity(self.len());
         for (greenlet, link) in std::mem::take(&mut self.waiting).into_values() {
@@ -431,7 +475,7 @@ impl<G: AsRef<Handle>> Iwait<G> {
     }
 }
 
-/// No greenlet is pinned in place.
+/// No field is structurally pinned.
 impl<G: AsRef<Handle>> Unpin for Iwait<G> {}
 
 impl<G: AsRef<Handle>> Stream for Iwait<G> {
@@ -467,7 +511,7 @@ impl<G: AsRef<Handle>> Default for Iwait<G> {
     }
 }
 
-/// Takes its links back, so that none stays with a greenlet that lives on.
+/// Removes its links, so that none stays with a greenlet that lives on.
 impl<G: AsRef<Handle>> Drop for Iwait<G> {
     fn drop(&mut self) {
         drop(self.take_all());

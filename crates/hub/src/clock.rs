@@ -1,4 +1,4 @@
-//! [`Clock`]: time as the current hub tells it.
+//! [`Clock`]: the time of the current hub.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::current;
 
-/// Where the time comes from: the system, or a [`TimeSource`] of one's own. A cheap handle.
+/// The source of time: the system, or a custom [`TimeSource`]. Cloning is cheap.
 ///
 /// The default is the system's clock, with timers on async-io's reactor.
 #[derive(Clone, Default)]
@@ -25,20 +25,20 @@ pub(crate) enum Source {
     Custom(Arc<dyn TimeSource>),
 }
 
-/// A clock that is not the system's, such as the virtual one of a simulation.
+/// A custom clock, for example the virtual one of a simulation.
 pub trait TimeSource: Send + Sync {
-    /// What time it is.
+    /// The current time.
     fn now(&self) -> Instant;
 
     /// Wakes `waker` once, when `at` has come. Returns the alarm's key.
     fn set_alarm(&self, at: Instant, waker: &Waker) -> u64;
 
-    /// Forgets the alarm `key`; of no effect once it has rung.
+    /// Removes the alarm `key`; a no-op after it has rung.
     fn clear_alarm(&self, key: u64);
 }
 
 impl Clock {
-    /// A clock that follows `source`.
+    /// Creates a clock from `source`.
     pub fn new(source: Arc<dyn TimeSource>) -> Self {
         Self { source: Source::Custom(source) }
     }
@@ -48,12 +48,12 @@ impl Clock {
         Self { source: Source::Tokio }
     }
 
-    /// The clock of the hub that is polling on this thread; outside of any hub, the system's.
+    /// The clock of the hub that polls on this thread; outside any hub, the system's.
     pub fn current() -> Self {
         current::clock()
     }
 
-    /// What time it is.
+    /// The current time.
     pub fn now(&self) -> Instant {
         match &self.source {
             Source::System => Instant::now(),

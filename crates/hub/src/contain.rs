@@ -1,10 +1,10 @@
-//! [`contain`] and [`drop_contained`]: let no panic out.
+//! [`contain`] and [`drop_contained`]: stop panics.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs somebody else's code where a panic of it would harm those who have nothing to do with it:
-/// a callback, a destructor. The panic hook has reported the panic; it goes no further.
+/// Runs foreign code, for example a callback or a destructor, where a panic would affect unrelated
+/// tasks. The panic hook reports the panic; it goes no further.
 ///
 /// ```
 /// spinney_hub::contain(|| panic!("this is reported, and that is all"));
@@ -16,8 +16,9 @@ pub fn contain(code: impl FnOnce()) {
     }
 }
 
-/// Drops `value`, whose destructor is foreign code and may panic, as [`contain`] does. A closure around
-/// the drop would be compiled again for each type parameter of the caller.
+/// Drops `value`, whose destructor is foreign code and may panic, under the same protection as
+/// [`contain`]. A closure around the drop would be compiled again for each type parameter of the
+/// caller.
 ///
 /// ```
 /// struct Loud;
@@ -35,7 +36,7 @@ pub fn drop_contained<T>(value: T) {
     contain(|| drop(value));
 }
 
-/// The payload's destructor may panic, too. The payload of that panic is leaked.
+/// The payload's destructor may panic as well. The payload of that panic is leaked.
 #[cold]
 fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

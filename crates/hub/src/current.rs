@@ -1,4 +1,4 @@
-//! [`Context`]: which hub and which clock this thread is on.
+//! [`Context`]: the hub and the clock of this thread.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use spinney_sync::Budget;
 
 use crate::clock::Clock;
-use crate::hub::Away;
+use crate::hub::BlockingGuard;
 #[cfg(feature = "tokio")]
 use crate::tokio::TokioHub;
 use crate::within::Inside;
@@ -17,40 +17,44 @@ use crate::{BoxTask, Hub, Spawn};
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
-    /// Whether it has labels: each greenlet asks whenever it has been polled.
+    /// Whether the context has labels: each greenlet checks this after every poll.
     static LABELLED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `future` to its end on this thread, which runs nothing else meanwhile: as
-/// [`Hub::block_on`] of the [current hub](Hub::current).
+/// Runs `future` to its end on this thread, which runs nothing else meanwhile: [`Hub::block_on`] of
+/// the [current hub](Hub::current).
 ///
 /// # Panics
 ///
-/// As [`Hub::block_on`]; or if the [global hub](Hub::global) has to be started, and cannot be.
+/// The same as [`Hub::block_on`]; also panics if the [global hub](Hub::global) has to be started
+/// and cannot be.
 ///
 /// ```
-/// assert_eq!(spinney_hub::block_on(async { 6 * 7 }), 42);
+/// # use spinney_hub as spinney;
+/// use spinney::block_on;
+///
+/// assert_eq!(block_on(async { 6 * 7 }), 42);
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
     Hub::current().block_on(future)
 }
 
-/// Starts `future` in the background, on the [current hub](Hub::current).
+/// Spawns `future` as a background task on the [current hub](Hub::current).
 ///
 /// # Panics
 ///
-/// If the [global hub](Hub::global) has to be started, and cannot be.
+/// Panics if the [global hub](Hub::global) has to be started and cannot be.
 pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
     Hub::current().spawn(future);
 }
 
-/// Tells the hub what the task that is being polled is called, if the hub wants to know.
+/// Reports the label of the task that is being polled, if the hub collects labels.
 #[inline]
 pub fn label_task(label: impl FnOnce() -> String) {
     if !LABELLED.get() {
         return;
     }
-    // Apart, and so compiled once.
+    // In a function of its own, and so compiled once.
     if let Some(labels) = labels() {
         labels(label());
     }
@@ -60,15 +64,22 @@ fn labels() -> Option<Rc<dyn Fn(String)>> {
     look(|context| context.labels.clone()).flatten()
 }
 
-/// What a hub tells its thread while it polls: its clock, and how to spawn on it.
+/// The hub and the clock that a thread has while a hub polls on it.
 ///
-/// Only the author of a hub needs this. A hub [enters](Self::enter) its context around its
-/// polling, so that [`sleep`](crate::sleep) and [`spawn`] find it. Dropping one that was not entered
-/// has no effect.
+/// Only authors of hubs need it. A hub [enters](Self::enter) its context around its polls, so that
+/// [`sleep`](crate::sleep) and [`spawn`] find it. Dropping a context that was not entered is a
+/// no-op.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::{Spawn, spawn};
+/// #     pub mod hub { pub use spinney_hub::{BoxTask, Context}; }
+/// #     pub mod time { pub use spinney_hub::Clock; }
+/// # }
 /// use std::sync::{Arc, Mutex};
-/// use spinney_hub::{BoxTask, Clock, Context, Spawn};
+/// use spinney::{Spawn, spawn};
+/// use spinney::hub::{BoxTask, Context};
+/// use spinney::time::Clock;
 ///
 /// /// Keeps what is spawned, to be polled by this thread.
 /// #[derive(Default)]
@@ -82,104 +93,104 @@ fn labels() -> Option<Rc<dyn Fn(String)>> {
 ///
 /// let queue = Arc::new(Queue::default());
 /// let entered = Context::new(Clock::default(), queue.clone()).enter();
-/// spinney_hub::spawn(async {}); // on that hub
+/// spawn(async {}); // on that hub
 /// drop(entered);
 /// assert_eq!(queue.0.lock().unwrap().len(), 1);
 /// ```
 #[derive(Clone)]
 pub struct Context {
     hub: Hub,
-    stance: Stance,
+    role: ThreadRole,
     labels: Option<Rc<dyn Fn(String)>>,
-    /// The runtime that this thread was in when the context was entered: another one that is found
-    /// later was entered inside of the context.
+    /// The runtime that this thread was in when the context was entered: a different one that is
+    /// found later was entered inside the context.
     #[cfg(feature = "tokio")]
     runtime: Option<::tokio::runtime::Id>,
 }
 
-/// What the thread does in a context.
+/// The role of the thread in a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stance {
-    /// It may block: it runs no tasks of the hub, or others run them meanwhile.
+enum ThreadRole {
+    /// It may block: it runs no tasks of the hub, or other threads run them meanwhile.
     MayBlock,
-    /// It polls the future of a `block_on`, and parks in between.
+    /// It polls the future of a `block_on`, and parks while that is pending.
     Parks,
-    /// It is the only one that can run the hub's tasks.
+    /// It is the only thread that can run the hub's tasks.
     Drives,
 }
 
-/// What decides how code may block here.
-pub(crate) enum Around {
-    /// It may.
-    Nothing,
-    /// It may not: the thread drives such a hub.
-    Driven(&'static str),
+/// Determines how code may block here.
+pub(crate) enum Blocking {
+    /// It may block.
+    Allowed,
+    /// It may not block: this thread drives a hub of the given kind.
+    Forbidden(&'static str),
     /// The innermost hub is a tokio runtime.
     #[cfg(feature = "tokio")]
     Tokio(::tokio::runtime::Handle),
 }
 
 impl Context {
-    /// The context of a hub that keeps time by `clock` and runs what `hub` is given, as in
-    /// [`Hub::custom`].
+    /// Creates the context of a hub that uses `clock` and spawns on `hub`, as in [`Hub::custom`].
     pub fn new(clock: Clock, hub: Arc<dyn Spawn<BoxTask> + Send + Sync>) -> Self {
         Self::driving(Hub::custom(clock, hub))
     }
 
-    /// The context of a thread that alone runs the tasks of `hub`.
+    /// Creates the context of a thread that alone runs the tasks of `hub`.
     pub fn of_hub(hub: Hub) -> Self {
         Self::driving(hub)
     }
 
-    /// Has `labels` called with what the task that is being polled is called, as often as it
-    /// says so.
+    /// Sets a callback for labels: each labelled task that is being polled passes its label to
+    /// `labels`.
     #[must_use]
     pub fn with_labels(self, labels: Rc<dyn Fn(String)>) -> Self {
         Self { labels: Some(labels), ..self }
     }
 
-    /// Of a hub whose tasks this thread alone runs.
+    /// The context of a hub whose tasks only this thread runs.
     pub(crate) fn driving(hub: Hub) -> Self {
-        Self::of(hub, Stance::Drives)
+        Self::of(hub, ThreadRole::Drives)
     }
 
-    /// Of a hub whose tasks others may run while this thread blocks.
+    /// The context of a hub whose tasks other threads may run while this one blocks.
     pub(crate) fn blocking(hub: Hub) -> Self {
-        Self::of(hub, Stance::MayBlock)
+        Self::of(hub, ThreadRole::MayBlock)
     }
 
-    /// Of the future of a `block_on`.
+    /// The context of the future of a `block_on`.
     pub(crate) fn parked(hub: Hub) -> Self {
-        Self::of(hub, Stance::Parks)
+        Self::of(hub, ThreadRole::Parks)
     }
 
-    fn of(hub: Hub, stance: Stance) -> Self {
+    fn of(hub: Hub, role: ThreadRole) -> Self {
         Self {
             hub,
-            stance,
+            role,
             labels: None,
             #[cfg(feature = "tokio")]
             runtime: None,
         }
     }
 
-    /// Makes this the current context until the guard is dropped; then the one before is back.
+    /// Makes this the current context until the guard is dropped; the previous context is then
+    /// restored.
     ///
-    /// Futures that are polled meanwhile are inside of no time limit and of no
-    /// [budget](spinney_sync::Budget): the poll around can end them only when the hub is done. If
-    /// the thread runs the tasks of a [`Hub`], another one does so meanwhile.
+    /// Futures that are polled meanwhile are outside the time limits and the
+    /// [budget](spinney_sync::Budget) of the poll around, which ends only when the hub returns. If
+    /// the thread runs the tasks of a [`Hub`], another thread does so meanwhile.
     pub fn enter(self) -> Entered {
-        let away = Some(Away::begin());
-        Entered { _away: away, ..self.enter_apart() }
+        let blocking = Some(BlockingGuard::begin());
+        Entered { _blocking: blocking, ..self.enter_apart() }
     }
 
-    /// As [`enter`](Self::enter), but the thread stays at the work it is at.
+    /// Like [`enter`](Self::enter), but the thread keeps running the tasks that it runs.
     pub(crate) fn enter_apart(self) -> Entered {
         Entered { _apart: Some((Inside::of_none(), Budget::none())), ..self.enter_within() }
     }
 
-    /// As [`enter_apart`](Self::enter_apart), for a part of the task that is being polled: it
-    /// stays inside of the time limits and the budget around it.
+    /// Like [`enter_apart`](Self::enter_apart), for a part of the task that is being polled: it
+    /// stays inside the time limits and the budget of the poll around.
     #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "the runtime is noted in it"))]
     pub(crate) fn enter_within(mut self) -> Entered {
         #[cfg(feature = "tokio")]
@@ -187,7 +198,7 @@ impl Context {
             self.runtime = runtime().map(|runtime| runtime.id());
         }
         let before = Before { context: replace(Some(self)), here: PhantomData };
-        Entered { before, _apart: None, _away: None }
+        Entered { before, _apart: None, _blocking: None }
     }
 }
 
@@ -197,15 +208,15 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The guard of [`Context::enter`]. Dropping it brings the context before it back.
+/// The guard of [`Context::enter`]. Dropping it restores the previous context.
 #[must_use = "the context is left when the guard is dropped"]
 pub struct Entered {
     /// Dropped first.
     before: Before,
-    /// Brings back the time limits and the budget around, if they were left.
+    /// Restores the time limits and the budget of the poll around, if they were left.
     _apart: Option<(Inside, Budget)>,
-    /// Brings the thread back to its tasks, if it left them.
-    _away: Option<Away>,
+    /// Returns the thread to its tasks, if it left them.
+    _blocking: Option<BlockingGuard>,
 }
 
 impl fmt::Debug for Entered {
@@ -214,7 +225,7 @@ impl fmt::Debug for Entered {
     }
 }
 
-/// Brings back the context before.
+/// Restores the previous context.
 struct Before {
     context: Option<Context>,
     /// Contexts belong to their thread.
@@ -227,14 +238,14 @@ impl Drop for Before {
     }
 }
 
-/// Makes `context` the current one; returns the one before.
+/// Replaces the current context; returns the previous one.
 fn replace(context: Option<Context>) -> Option<Context> {
     LABELLED.set(context.as_ref().is_some_and(|context| context.labels.is_some()));
     CURRENT.replace(context)
 }
 
-/// Looks at the current context; `None` outside of any, and where the thread is about to end, and
-/// its locals are gone.
+/// Calls `look` with the current context; `None` outside any context, and while the thread exits
+/// and its locals have been destroyed.
 fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
     CURRENT.try_with(|current| current.borrow().as_ref().map(look)).ok().flatten()
 }
@@ -248,7 +259,7 @@ pub(crate) fn hub() -> Option<Hub> {
     look(|context| context.hub.clone())
 }
 
-/// Whether this code is inside of any hub.
+/// Whether this code runs inside a hub.
 pub(crate) fn is_inside() -> bool {
     #[cfg(feature = "tokio")]
     if runtime().is_some() {
@@ -266,23 +277,23 @@ pub(crate) fn clock() -> Clock {
     look(|context| context.hub.clock()).unwrap_or_default()
 }
 
-/// Whether the thread parks when the future that it polls is pending, in a
+/// Whether the thread parks while the future that it polls is pending, in a
 /// [`block_on`](Hub::block_on).
 pub(crate) fn is_parking() -> bool {
-    look(|context| context.stance == Stance::Parks).unwrap_or(false)
+    look(|context| context.role == ThreadRole::Parks).unwrap_or(false)
 }
 
-/// What decides how code may block here.
-pub(crate) fn around() -> Around {
+/// Determines how code may block here.
+pub(crate) fn blocking() -> Blocking {
     #[cfg(feature = "tokio")]
     if let Some(runtime) = inner_runtime() {
-        return Around::Tokio(runtime);
+        return Blocking::Tokio(runtime);
     }
-    let around = |context: &Context| match context.stance {
-        Stance::Drives => Around::Driven(context.hub.kind_of_thread()),
-        Stance::MayBlock | Stance::Parks => Around::Nothing,
+    let blocking = |context: &Context| match context.role {
+        ThreadRole::Drives => Blocking::Forbidden(context.hub.kind_of_thread()),
+        ThreadRole::MayBlock | ThreadRole::Parks => Blocking::Allowed,
     };
-    look(around).unwrap_or(Around::Nothing)
+    look(blocking).unwrap_or(Blocking::Allowed)
 }
 
 #[cfg(feature = "tokio")]
@@ -290,7 +301,7 @@ fn runtime() -> Option<::tokio::runtime::Handle> {
     ::tokio::runtime::Handle::try_current().ok()
 }
 
-/// The runtime that this thread is in, if it was entered inside of the current context.
+/// The runtime that this thread is in, if it was entered inside the current context.
 #[cfg(feature = "tokio")]
 fn inner_runtime() -> Option<::tokio::runtime::Handle> {
     let runtime = runtime()?;

@@ -1,8 +1,8 @@
-//! [`Inbox`]: what other threads have for a hub that stays on its own.
+//! [`Inbox`]: the turns that other threads queue for a hub that stays on its thread.
 //!
-//! Every task of a hub knows its inbox, for its wakers may go anywhere. None of them counts: an
-//! inbox is never freed, but given back with its hub, and rented out to one that is made later. So
-//! there are as many as there were hubs at a time.
+//! Every task of a hub refers to the inbox, because its wakers may go to any thread. There is no
+//! reference count: an inbox is never freed, but returned with its hub, and reused by a later one.
+//! So there are as many as hubs existed at the same time.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,40 +12,41 @@ use spinney_sync::WakeFlag;
 
 use crate::local::Turn;
 
-/// A task of a hub, ready to run; it knows the hub's inbox.
+/// A ready task; it refers to the hub's inbox.
 pub(crate) type Runnable = async_task::Runnable<&'static Inbox>;
 
-/// Those that have no hub now.
+/// Inboxes without a hub.
 static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
 
 #[derive(Default)]
 pub(crate) struct Inbox {
-    /// Whether `state` has turns; looked at once a batch. Set under the lock: a hub that takes it
-    /// gets the lock after the turn has come in. Whether the hub may sleep is decided by `state`.
+    /// Whether `state` has turns; checked once a batch. Set under the lock: a hub that takes the
+    /// flag gets the lock after the turn was added. Whether the hub may sleep is decided by
+    /// `state`.
     filled: WakeFlag,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// How many hubs have had it before.
+    /// How many hubs have used it before.
     generation: u64,
     turns: Vec<Turn>,
-    /// Wakes the hub's thread; there while it sleeps.
+    /// Wakes the hub's thread; `Some` while it sleeps.
     sleeper: Option<Waker>,
 }
 
 impl Inbox {
-    /// One for a new hub, and the generation that it is of.
-    pub(crate) fn rent() -> (&'static Self, u64) {
+    /// Returns an inbox for a new hub, and its generation.
+    pub(crate) fn acquire() -> (&'static Self, u64) {
         let free = lock(&FREE).pop();
         let inbox = free.unwrap_or_else(|| Box::leak(Box::default()));
         let generation = lock(&inbox.state).generation;
         (inbox, generation)
     }
 
-    /// The hub is gone, and its tasks are.
-    pub(crate) fn give_back(&'static self) {
+    /// Returns the inbox after its hub and all tasks are gone.
+    pub(crate) fn release(&'static self) {
         let mut state = lock(&self.state);
         state.generation += 1;
         let left = (std::mem::take(&mut state.turns), state.sleeper.take());
@@ -54,14 +55,14 @@ impl Inbox {
         lock(&FREE).push(self);
     }
 
-    /// Not for the hub's own thread, whose way past it is to be short.
+    /// Not for the hub's own thread, which has a shorter path.
     #[inline(never)]
     pub(crate) fn push(&self, turn: Turn) {
         self.add(lock(&self.state), turn);
     }
 
-    /// As [`push`](Self::push), for what is not known to come from a hub that still is there. Drops
-    /// `turn` if the hub is gone that had the inbox as of `generation`.
+    /// Like [`push`](Self::push), if the hub may be gone: drops `turn` unless the inbox still
+    /// belongs to the hub of `generation`.
     pub(crate) fn push_if(&self, generation: u64, turn: Turn) {
         let state = lock(&self.state);
         if state.generation == generation {
@@ -82,19 +83,19 @@ impl Inbox {
         }
     }
 
-    /// Whether there may be anything.
+    /// Whether there may be turns.
     pub(crate) fn is_filled(&self) -> bool {
         self.filled.is_set()
     }
 
-    /// Moves what is there to the end of `queue`.
+    /// Moves all turns to the end of `queue`.
     pub(crate) fn empty_into(&self, queue: &mut VecDeque<Turn>) {
         if self.filled.take() {
             queue.extend(lock(&self.state).turns.drain(..));
         }
     }
 
-    /// Has `waker` woken by the next who comes; false if somebody has come already.
+    /// Registers `waker` for the next turn; `false` if there are turns already.
     pub(crate) fn fall_asleep(&self, waker: &Waker) -> bool {
         let mut state = lock(&self.state);
         let may_sleep = state.turns.is_empty();

@@ -1,17 +1,19 @@
-//! [`Interval`]: something to do again and again.
+//! [`Interval`]: periodic ticks.
 
 use std::time::{Duration, Instant};
 
 use crate::{Clock, sleep_until, yield_now};
 
-/// Ticks every `period` on the current hub's clock, the first time one period after the first
-/// [`tick`](Interval::tick) was asked for.
+/// Creates an interval that ticks every `period` on the current hub's clock. The first tick is due
+/// one period after the first [`tick`](Interval::tick) was awaited.
 ///
-/// A period of zero ticks after everyone else has had a turn.
+/// A period of zero yields to the other ready tasks before each tick.
 ///
 /// ```
+/// # mod spinney { pub use spinney_hub::block_on; pub mod time { pub use spinney_hub::interval; } }
 /// use std::time::Duration;
-/// use spinney_hub::{block_on, interval};
+/// use spinney::block_on;
+/// use spinney::time::interval;
 ///
 /// block_on(async {
 ///     let mut ticks = interval(Duration::from_millis(1));
@@ -24,22 +26,21 @@ pub fn interval(period: Duration) -> Interval {
     Interval { period, next: None }
 }
 
-/// Ticks again and again; see [`interval`]. Dropping it leaves no timer behind.
+/// Periodic ticks; see [`interval`]. Dropping it leaves no timer behind.
 #[derive(Clone, Debug)]
 #[must_use = "an interval does nothing unless its ticks are awaited"]
 pub struct Interval {
     period: Duration,
-    /// When it ticks next.
+    /// The time of the next tick.
     next: Option<Instant>,
 }
 
 impl Interval {
-    /// Waits for the next tick, and returns the time that it was due. A tick that comes late does
-    /// not shift those after it; ticks that were missed altogether are skipped.
+    /// Waits for the next tick, and returns the time at which it was due. A late tick does not
+    /// shift later ones; missed ticks are skipped.
     ///
     /// # Cancel safety
-    ///
-    /// Dropping it before it is done loses no tick.
+    /// Dropping the future before it has finished loses no tick.
     pub async fn tick(&mut self) -> Instant {
         let clock = Clock::current();
         if self.period.is_zero() {
@@ -59,8 +60,8 @@ impl Interval {
         due
     }
 
-    /// The first tick that is not in the time of `late` after the one at `passed`; if there would
-    /// have been too many to count, one on the way there.
+    /// The first tick after the one at `passed` that does not lie within the delay `late`; if there
+    /// are too many ticks to count, an earlier one.
     fn skip(&self, passed: Instant, late: Duration) -> Option<Instant> {
         let missed = u32::try_from(late.as_nanos() / self.period.as_nanos()).unwrap_or(u32::MAX);
         passed.checked_add(self.period.checked_mul(missed.saturating_add(1))?)

@@ -1,7 +1,7 @@
-//! Executors under one trait, and the clock, for [spinney].
+//! The executor trait, the executors behind it, and the clock, for [spinney].
 //!
-//! Everything above this crate runs its tasks through [`Spawn`], and tells the time through
-//! [`sleep`] and [`Within`]. It never learns which executor it runs on.
+//! All crates above this one run their tasks through [`Spawn`] and wait through [`sleep`] and
+//! [`Within`]. They do not depend on a particular executor.
 //!
 //! ```
 //! use std::time::Duration;
@@ -14,32 +14,32 @@
 //!
 //! | hub | threads | runs | order | clock | dropping the last handle |
 //! |---|---|---|---|---|---|
-//! | [`Hub::global`] | one per core, or `SPINNEY_THREADS` | `Send` futures | none promised | the system's | nothing: it never stops |
-//! | [`Hub`] of one's own | as many as it was built with | `Send` futures | none promised | the system's | drops its tasks and ends its threads |
-//! | [`LocalHub`] | the one that calls [`block_on`](LocalHub::block_on) | any future | first in, first out | the system's | drops its tasks |
-//! | `SmolHub` (feature `smol`) | smol's | `Send` futures | none promised | the system's | nothing: smol never stops |
-//! | `TokioHub` (feature `tokio`) | the runtime's | `Send` futures | the runtime's | the runtime's, or the system's | nothing: the runtime drops its tasks when it shuts down |
-//! | `SimHub` (crate `spinney-sim`) | the one that calls `block_on` | any future | first in, first out, or by seed | virtual | drops its tasks |
-//! | your own | as you like | whatever it implements [`Spawn`] for | as you like | the system's, or a [`TimeSource`] | as you like, but no task may be forgotten |
+//! | [`Hub::global`] | one per core, or `SPINNEY_THREADS` | `Send` futures | none promised | the system's | no-op: it never stops |
+//! | a [`Hub`] that was built | as many as it was built with | `Send` futures | none promised | the system's | drops its tasks and ends its threads |
+//! | [`LocalHub`] | the thread that calls [`block_on`](LocalHub::block_on) | any future | first in, first out | the system's | drops its tasks |
+//! | `SmolHub` (feature `smol`) | smol's | `Send` futures | none promised | the system's | no-op: smol never stops |
+//! | `TokioHub` (feature `tokio`) | the runtime's | `Send` futures | the runtime's | the runtime's, or the system's | no-op: the runtime drops its tasks when it shuts down |
+//! | `SimHub` (crate `spinney-sim`) | the thread that calls `block_on` | any future | first in, first out, or by seed | virtual | drops its tasks |
+//! | a custom one | any | the futures it implements [`Spawn`] for | any | the system's, or a [`TimeSource`] | any, but it must not leak a task |
 //!
-//! # Ready awaits give way
+//! # Budget of ready awaits
 //!
-//! The main future of a `block_on`, and a scoped one (`TokioHub::scope`, `SmolHub::scope`), which a
-//! foreign executor polls, have a [budget](spinney_sync::Budget) of ready awaits for each poll, as
-//! each greenlet has. Other tasks that a hub runs inside of that poll do not see it. So a loop of ready
-//! awaits lets other tasks run and can be limited. [`sleep`] of zero and [`yield_now`] always give
-//! way, timers and limits are never put off.
+//! The main future of a `block_on` has a [budget](spinney_sync::Budget) of ready awaits for each
+//! poll, and so has each greenlet, and a scoped future (`TokioHub::scope`, `SmolHub::scope`), which
+//! a foreign executor polls. Other tasks that a hub runs inside that poll have their own. So a loop
+//! of ready awaits lets other tasks run and can be limited. [`sleep`] of zero and [`yield_now`]
+//! always yield; timers and limits are never deferred.
 //!
 //! # Time limits
 //!
-//! [`Within::within`] limits a future by a duration. A [`Limit`] can be moved and lifted while it
-//! runs, and tells its [`Timeout`] from others.
+//! [`Within::within`] limits a future by a duration. A [`Limit`] can be changed and lifted while it
+//! runs, and recognises its own [`Timeout`].
 //!
 //! # The current hub
 //!
-//! A hub is *current* on a thread while it polls there: its clock is the one that [`sleep`] uses
-//! and [`spawn`] starts its tasks on it. Of several, one inside of the other, that is the innermost.
-//! Outside of any hub it is the real clock and [`Hub::global`].
+//! A hub is *current* on a thread while it polls there: [`sleep`] uses its clock, and [`spawn`]
+//! starts tasks on it. Of nested hubs the innermost is current. Outside any hub these are the
+//! system's clock and [`Hub::global`].
 //!
 //! [spinney]: https://docs.rs/spinney
 
@@ -47,7 +47,6 @@ mod cancel;
 mod clock;
 mod contain;
 mod current;
-mod guarded;
 mod hub;
 mod inbox;
 mod interval;
@@ -65,7 +64,6 @@ mod timers;
 mod tokio;
 mod wake_delay;
 mod within;
-mod yield_now;
 
 pub use cancel::{cancel, is_cancelling};
 pub use clock::{Clock, TimeSource};
@@ -78,7 +76,7 @@ pub use local::LocalHub;
 pub use one_thread::{ForbidThreads, require_threads};
 #[cfg(any(feature = "smol", feature = "tokio"))]
 pub use scope::Scoped;
-pub use sleep::{Sleep, sleep, sleep_until};
+pub use sleep::{Sleep, sleep, sleep_until, yield_now};
 #[cfg(feature = "smol")]
 pub use smol::SmolHub;
 pub use spawn::{BoxTask, Erase, Executor, LocalBoxTask, Spawn};
@@ -86,4 +84,3 @@ pub use spawn::{BoxTask, Erase, Executor, LocalBoxTask, Spawn};
 pub use tokio::TokioHub;
 pub use wake_delay::WakeDelay;
 pub use within::{Timeout, Within, WithinFuture, timeout};
-pub use yield_now::yield_now;

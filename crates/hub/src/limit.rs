@@ -1,4 +1,4 @@
-//! [`Limit`]: a time limit that can be moved and lifted while it runs.
+//! [`Limit`]: a time limit that can be changed and lifted while it runs.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -12,19 +12,24 @@ use slab::Slab;
 use crate::sleep::Countdown;
 use crate::{Clock, Timeout, contain};
 
-/// A time limit that can be moved and lifted while it runs, for one future or for several:
+/// A time limit that can be changed and lifted while it runs, for one future or several:
 /// [`within_limit`](crate::Within::within_limit).
 ///
-/// A cheap handle; clones are the same limit. Its time runs from the first poll of a future that
-/// it limits, on the clock of that future's hub, and only once: futures that follow, on hubs with
-/// the same clock, have the rest of it. The limited futures, other tasks and other threads may
-/// move it. Dropping a handle lifts nothing: the futures that it limits hold it.
+/// Clones are cheap and share the limit. Its time runs from the first poll of a future that it
+/// limits, on the clock of that future's hub, and only once: later futures, on hubs with the same
+/// clock, get the remaining time. The limited futures, other tasks and other threads may change it.
+/// Dropping a handle does not lift the limit: the limited futures hold it.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::{Within, block_on, sleep};
+/// #     pub mod time { pub use spinney_hub::Limit; }
+/// # }
 /// use std::time::Duration;
-/// use spinney_hub::{Limit, Within, block_on, sleep};
+/// use spinney::{Within, block_on, sleep};
+/// use spinney::time::Limit;
 ///
-/// # const MS: Duration = Duration::from_millis(1);
+/// const MS: Duration = Duration::from_millis(1);
 /// let limit = Limit::new(20 * MS);
 /// let steps = async {
 ///     for _ in 0..3 {
@@ -37,14 +42,14 @@ use crate::{Clock, Timeout, contain};
 /// assert!(late.is(&limit));
 /// ```
 ///
-/// Python: `gevent.Timeout`, `eventlet.Timeout`, as an object of one's own.
+/// Python: `gevent.Timeout`, `eventlet.Timeout`, as an object.
 #[derive(Clone)]
 pub struct Limit {
     shared: Arc<Shared>,
 }
 
 impl Limit {
-    /// A limit of `duration` that has not started.
+    /// Creates a limit of `duration`, which has not started.
     pub fn new(duration: Duration) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let (clock, run, waiting) = (None, Run::Unstarted, Slab::new());
@@ -52,10 +57,10 @@ impl Limit {
         Self { shared: Arc::new(Shared { id: NEXT_ID.fetch_add(1, Relaxed), state }) }
     }
 
-    /// Moves the limit: it runs out `duration` from now, also after it was lifted or ran out. One
-    /// that has not started begins with `duration` at the first poll.
+    /// Changes the limit: it expires `duration` from now, also after it was lifted or has expired.
+    /// A limit that has not started begins with `duration` at the first poll.
     ///
-    /// A future that has ended with [`Timeout`] stays ended.
+    /// A future that has finished with [`Timeout`] stays finished.
     ///
     /// Python: `gevent.Timeout.start`.
     pub fn reset(&self, duration: Duration) {
@@ -67,15 +72,16 @@ impl Limit {
         });
     }
 
-    /// Lifts the limit: it does not run out unless it is [reset](Self::reset).
+    /// Lifts the limit: it does not expire unless it is [reset](Self::reset).
     ///
     /// Python: `gevent.Timeout.cancel`, `gevent.Timeout.close`.
+    #[doc(alias = "cancel")]
     pub fn lift(&self) {
         self.shared.change(|state| state.run = Run::Lifted);
     }
 
-    /// When the limit runs out, or has run out; `None` if it has not started, was lifted, or
-    /// reaches beyond what the clock can name.
+    /// When the limit expires, or has expired; `None` if it has not started, was lifted, or exceeds
+    /// the range of the clock.
     ///
     /// Python: `gevent.Timeout.pending`.
     pub fn deadline(&self) -> Option<Instant> {
@@ -93,7 +99,7 @@ impl fmt::Debug for Limit {
     }
 }
 
-/// The state of a [`Limit`], which its handles and the futures that it limits share.
+/// The state of a [`Limit`], which its handles and the limited futures share.
 struct Shared {
     id: u64,
     state: Mutex<State>,
@@ -104,9 +110,9 @@ struct State {
     /// The clock on which it started.
     clock: Option<Clock>,
     run: Run,
-    /// The number of times that `run` has changed since the start.
+    /// How many times `run` has changed since the start.
     moves: u64,
-    /// The tasks whose futures it limits; empty places are woken already.
+    /// The tasks of the limited futures; `None` for a task that was woken already.
     waiting: Slab<Option<Waker>>,
 }
 
@@ -129,7 +135,7 @@ impl Shared {
         if !matches!(self.lock().run, Run::Unstarted) {
             return;
         }
-        // A clock may be the program's own: it is not called, nor dropped, under the lock.
+        // A clock may be foreign code: it is neither called nor dropped under the lock.
         let clock = Clock::current();
         let now = clock.now();
         let mut state = self.lock();
@@ -150,7 +156,7 @@ impl Shared {
             state.waiting.iter_mut().filter_map(|(_, waker)| waker.take()).collect();
         drop(state);
         for waker in waiting {
-            // A waker that panics keeps no other from being woken.
+            // A waker that panics does not keep the others from being woken.
             contain(|| waker.wake());
         }
     }
@@ -160,18 +166,18 @@ impl Shared {
     }
 }
 
-/// The limit of one future, fixed or shared. It starts at its first poll, and is never put off.
+/// The limit of one future, fixed or shared. It starts at its first poll, and is never deferred.
 pub(crate) struct LimitTimer {
     limit: Kind,
     /// `None` before the start.
     countdown: Option<Countdown>,
-    /// When it ran out, once that is known.
+    /// When it expired, once that is known.
     over: Option<Instant>,
 }
 
 enum Kind {
     Fixed(Duration),
-    /// Boxed: a future with a fixed limit, the usual one, has no room to spare for it.
+    /// Boxed: a future with a fixed limit, the common case, stays small.
     Shared(Box<Watch>),
 }
 
@@ -189,7 +195,7 @@ impl LimitTimer {
         self.countdown.is_some()
     }
 
-    /// When the limit ran out, if it has; else `cx` is woken when it does, or is moved.
+    /// When the limit expired, if it has; otherwise `cx` is woken when it expires or is changed.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
         let countdown = match &mut self.limit {
             Kind::Fixed(limit) => self
@@ -210,7 +216,8 @@ impl LimitTimer {
         self.over
     }
 
-    /// As [`poll`](Self::poll), after the limited future was polled, which may have moved it.
+    /// Like [`poll`](Self::poll), after a poll of the limited future, which may have changed the
+    /// limit.
     pub(crate) fn poll_again(&mut self, cx: &mut Context<'_>) -> Option<Instant> {
         match self.limit {
             Kind::Fixed(_) if self.has_started() => self.over,
@@ -218,7 +225,7 @@ impl LimitTimer {
         }
     }
 
-    /// The error that says that this limit ran out.
+    /// The error of this limit, after it has expired.
     pub(crate) fn timeout(&self) -> Timeout {
         match &self.limit {
             Kind::Fixed(limit) => Timeout::new(*limit, None),
@@ -240,20 +247,19 @@ impl fmt::Debug for LimitTimer {
     }
 }
 
-/// What one limited future knows of its [`Limit`]. Dropping it takes its waker along.
+/// One limited future's view of its [`Limit`]. Dropping it removes its waker.
 struct Watch {
     limit: Limit,
-    /// Its place among the waiting.
+    /// Its key in `waiting`.
     key: Option<usize>,
-    /// The number of moves when it looked last; `None` before the first look.
+    /// The value of `moves` at the last check; `None` before the first.
     seen: Option<u64>,
-    /// The deadline that it saw then.
+    /// The deadline at the last check.
     deadline: Option<Instant>,
 }
 
 impl Watch {
-    /// Whether the limit was started or moved since the last look. If it is moved after this one,
-    /// `waker` is woken.
+    /// Whether the limit was started or changed since the last check. A later change wakes `waker`.
     fn has_moved(&mut self, waker: &Waker) -> bool {
         let shared = &self.limit.shared;
         shared.start();
@@ -282,11 +288,16 @@ impl Drop for Watch {
 }
 
 impl Timeout {
-    /// Whether this is the limit that ran out.
+    /// Whether `limit` is the one that expired.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_hub::{Within, block_on};
+    /// #     pub mod time { pub use spinney_hub::Limit; }
+    /// # }
     /// use std::time::Duration;
-    /// use spinney_hub::{Limit, Within, block_on};
+    /// use spinney::{Within, block_on};
+    /// use spinney::time::Limit;
     ///
     /// let (all, one) = (Limit::new(Duration::MAX), Limit::new(Duration::ZERO));
     /// let never = std::future::pending::<()>();

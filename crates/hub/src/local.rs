@@ -1,9 +1,9 @@
-//! [`LocalHub`]: one thread, first come, first served.
+//! [`LocalHub`]: an executor on one thread, first in, first out.
 //!
-//! What is ready to run stands in a plain queue that only this thread touches. A wake from
-//! another thread goes into a locked inbox and is moved over between two batches. While nothing
-//! is ready the thread waits in async-io's reactor, which itself wakes tasks *on this thread* but
-//! outside of any poll of ours: so a push into the plain queue of a sleeping hub wakes it, too.
+//! Ready tasks are in a plain queue that only this thread accesses. A wake-up from another thread
+//! goes into a locked inbox, which is emptied between two batches. While no task is ready, the
+//! thread waits in async-io's reactor, which wakes tasks *on this thread* but outside any poll of
+//! the hub: so a push into the plain queue of a sleeping hub wakes the hub as well.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -19,34 +19,35 @@ use futures_lite::future;
 use slab::Slab;
 use spinney_sync::{Budget, WakeFlag};
 
-use crate::guarded::Guarded;
 use crate::inbox::{Inbox, Runnable};
+use crate::spawn::Guarded;
 use crate::{BoxTask, Context, Entered, Executor, Hub, LocalBoxTask, Spawn};
 
-/// How many turns are run before the reactor and the inbox are looked at again.
+/// How many turns run before the reactor and the inbox are checked again.
 const BATCH: usize = 200;
 
-/// For how many turns and tasks a hub without any keeps its memory.
+/// An idle hub keeps memory for this many turns and tasks.
 const KEPT: usize = 1024;
 
 thread_local! {
-    /// The hub that runs on this thread.
+    /// The hub that is running on this thread.
     static RUNNING: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
 }
 
 /// An executor on one thread, gevent's kind of hub: tasks run first in, first out, need not be
-/// `Send`, and meet no lock of the hub's between them.
+/// `Send`, and share no lock of the hub.
 ///
-/// A cheap handle that stays on its thread. Nothing runs but inside [`block_on`](Self::block_on);
-/// tasks that are left when that returns go on at the next one. Dropping the last handle drops
-/// the tasks that are left. A task that holds a handle of its own hub keeps it alive.
+/// Cloning is cheap; the handle stays on its thread. Tasks run only inside
+/// [`block_on`](Self::block_on); tasks that remain when it returns go on at the next call. Dropping
+/// the last handle drops the remaining tasks. A task that holds a handle of its own hub keeps the
+/// hub alive.
 ///
-/// For tasks that are to run on several threads there is [`Hub`](crate::Hub); for tests,
-/// `spinney_sim::SimHub`.
+/// For tasks on several threads use [`Hub`](crate::Hub); for tests, `spinney_sim::SimHub`.
 ///
 /// ```
+/// # use spinney_hub as spinney;
 /// use std::{cell::Cell, rc::Rc};
-/// use spinney_hub::{LocalHub, Spawn, yield_now};
+/// use spinney::{LocalHub, Spawn, yield_now};
 ///
 /// let hub = LocalHub::new();
 /// let ran = Rc::new(Cell::new(false));
@@ -61,17 +62,17 @@ pub struct LocalHub {
 }
 
 impl LocalHub {
-    /// A hub with no tasks.
+    /// Creates a hub without tasks.
     pub fn new() -> Self {
         Self { owner: Rc::new(Owner { local: Rc::new(Local::new()) }) }
     }
 
-    /// Runs `main` to its end on this thread, and the hub's tasks beside it, each in its turn.
+    /// Runs `main` to its end on this thread, together with the hub's tasks.
     ///
     /// # Panics
     ///
-    /// If a `LocalHub` already runs on this thread: the inner one would hold up the outer one's
-    /// tasks. Await the future instead.
+    /// Panics if a `LocalHub` already runs on this thread: the inner one would block the tasks of
+    /// the outer one. Await the future instead.
     pub fn block_on<F: Future>(&self, main: F) -> F::Output {
         let local = &self.owner.local;
         let _running = Running::enter(local);
@@ -127,7 +128,7 @@ impl fmt::Debug for LocalHub {
     }
 }
 
-/// What all handles share. Dropping it drops the tasks.
+/// Shared by all handles. Dropping it drops the tasks.
 struct Owner {
     local: Rc<Local>,
 }
@@ -135,11 +136,11 @@ struct Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.local.clear();
-        self.local.inbox.give_back();
+        self.local.inbox.release();
     }
 }
 
-/// What a hub is known by elsewhere: spawns on it without keeping it alive.
+/// The weak handle of a hub for other threads: it spawns on the hub without keeping it alive.
 #[derive(Clone, Copy)]
 pub(crate) struct LocalHandle {
     inbox: &'static Inbox,
@@ -153,7 +154,7 @@ impl PartialEq for LocalHandle {
 }
 
 impl LocalHandle {
-    /// Starts `future` in its turn; drops it if the hub is gone.
+    /// Queues `future` as a task; drops it if the hub is gone.
     pub(crate) fn spawn<F: Future<Output = ()> + Send + 'static>(self, future: F) {
         let mut future = Some(future);
         on_running(self.inbox, |local| {
@@ -167,32 +168,32 @@ impl LocalHandle {
     }
 }
 
-/// What runs next.
+/// An entry of the run queue.
 pub(crate) enum Turn {
-    /// The future that [`LocalHub::block_on`] was given.
+    /// The future of [`LocalHub::block_on`].
     Main,
     Task(Runnable),
-    /// A future that came from elsewhere, and becomes a task in its turn.
+    /// A future that another thread spawned; it becomes a task when its turn comes.
     Spawn(BoxTask),
 }
 
-/// The half of a hub that its own thread alone touches.
+/// The part of a hub that only its own thread accesses.
 struct Local {
     ready: RefCell<VecDeque<Turn>>,
-    /// Wakes the thread; there while it sleeps.
+    /// Wakes the thread; `Some` while it sleeps.
     sleeper: Cell<Option<Waker>>,
-    /// A waker of every task that has not ended, so that the last handle can have them dropped.
+    /// A waker of each unfinished task, so that the last handle can drop them all.
     tasks: RefCell<Slab<Waker>>,
-    /// Futures that have not been dropped yet.
+    /// The number of futures that have not been dropped yet.
     alive: Cell<usize>,
     inbox: &'static Inbox,
-    /// Tells this hub from others that have had its inbox.
+    /// Distinguishes this hub from other hubs that use its inbox.
     generation: u64,
 }
 
 impl Local {
     fn new() -> Self {
-        let (inbox, generation) = Inbox::rent();
+        let (inbox, generation) = Inbox::acquire();
         Self {
             ready: RefCell::default(),
             sleeper: Cell::default(),
@@ -225,7 +226,7 @@ impl Local {
     }
 
     fn push(&self, turn: Turn) {
-        // What came from elsewhere came before.
+        // Entries of the inbox are older.
         if self.inbox.is_filled() {
             self.empty_inbox();
         }
@@ -239,7 +240,7 @@ impl Local {
         self.ready.borrow_mut().pop_front()
     }
 
-    /// Runs what is ready, up to a batch of it; done when `main` is.
+    /// Runs ready tasks, at most one batch; ready when `main` is.
     fn run_batch<T>(
         self: &Rc<Self>,
         cx: &task::Context<'_>,
@@ -268,19 +269,19 @@ impl Local {
         self.inbox.empty_into(&mut self.ready.borrow_mut());
     }
 
-    /// Leaves `waker` with all who may have work for this hub; false if there is some already.
+    /// Registers `waker` with every source of work for this hub; `false` if there is work already.
     fn fall_asleep(&self, waker: &Waker) -> bool {
         let asleep = self.inbox.fall_asleep(waker);
         if asleep {
-            // What a peak took goes back.
+            // Returns the memory of a peak.
             self.ready.borrow_mut().shrink_to(KEPT);
             self.sleeper.set(Some(waker.clone()));
         }
         asleep
     }
 
-    /// Drops every task. One that another thread is about to put into the inbox is waited for,
-    /// since its future must be dropped here. Afterwards no task's waker reaches the inbox.
+    /// Drops every task. Waits for tasks that another thread is about to put into the inbox, since
+    /// their futures must be dropped here. Afterwards no task's waker reaches the inbox.
     fn clear(&self) {
         let tasks = self.tasks.take();
         tasks.into_iter().for_each(|(_, waker)| waker.wake());
@@ -289,7 +290,7 @@ impl Local {
             if self.alive.get() == 0 {
                 return;
             }
-            // It needs no thread-local of others, should the hub go with its thread.
+            // Uses no thread-local: the hub may be dropped while the thread exits.
             if self.fall_asleep(&Waker::from(Arc::new(Unpark(thread::current())))) {
                 thread::park();
             }
@@ -305,7 +306,7 @@ impl Local {
     }
 }
 
-/// Crosses its task off the list when its future is dropped.
+/// Removes its task from the list when the task's future is dropped.
 struct Entry {
     key: usize,
     local: Weak<Local>,
@@ -325,14 +326,13 @@ impl Drop for Entry {
     }
 }
 
-/// What async-task calls. It holds nothing itself, so that nothing of it has to be kept alive while
-/// it runs: that spares a yield two atomics, and a wake one.
+/// Called by async-task. The function captures nothing, so async-task keeps nothing alive while it
+/// runs: that saves a yield two atomic operations, and a wake-up one.
 fn schedule_task(runnable: Runnable) {
     schedule(runnable.metadata(), Turn::Task(runnable));
 }
 
-/// Puts `turn` where the hub with this `inbox` will find it: on its own thread into the plain
-/// queue.
+/// Queues `turn` for the hub of `inbox`: on the hub's own thread in the plain queue.
 fn schedule(inbox: &'static Inbox, turn: Turn) {
     let mut turn = Some(turn);
     on_running(inbox, |local| turn.take().into_iter().for_each(|turn| local.push(turn)));
@@ -341,8 +341,8 @@ fn schedule(inbox: &'static Inbox, turn: Turn) {
     }
 }
 
-/// Runs `code` if the hub with this `inbox` runs on this thread. Where the thread's locals are
-/// gone, none does.
+/// Runs `code` if the hub of `inbox` runs on this thread. Once the thread's locals have been
+/// destroyed, no hub does.
 fn on_running(inbox: &'static Inbox, code: impl FnOnce(&Rc<Local>)) {
     let _gone = RUNNING.try_with(|running| {
         let running = running.borrow();
@@ -350,7 +350,7 @@ fn on_running(inbox: &'static Inbox, code: impl FnOnce(&Rc<Local>)) {
     });
 }
 
-/// Queues the main future's turn, once however often it is woken.
+/// Queues the main future's turn, once for any number of wake-ups.
 struct MainTurn {
     queued: WakeFlag,
     inbox: &'static Inbox,
@@ -398,8 +398,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         let local = RUNNING.take();
         if let Some(local) = local {
-            // The main future is over, so is its turn; the waker that it gave away may still
-            // queue one more, which then is a needless poll of the next main future.
+            // The main future has finished, and so has its turn. A waker of it may still queue
+            // another turn, which then is a needless poll of the next main future.
             local.ready.borrow_mut().retain(|turn| !matches!(turn, Turn::Main));
         }
     }

@@ -1,4 +1,4 @@
-//! [`ForbidThreads`]: a part of a program that stays on its thread.
+//! [`ForbidThreads`]: keeps a part of a program on its thread.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -8,13 +8,15 @@ thread_local! {
     static FORBIDDEN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While it lives, code on this thread that hands work to other threads panics: the global hub, hubs
-/// with threads, thread pools. Dropping it restores what was allowed before.
+/// While it lives, code on this thread panics if it hands work to other threads: to the global hub,
+/// hubs with threads, thread pools. Dropping it restores the previous state.
 ///
-/// For runs that have to be the same each time, such as those of a simulation that explores.
+/// For runs that must be reproducible, for example those of a simulation that explores schedules.
 ///
 /// ```
-/// use spinney_hub::{ForbidThreads, Hub};
+/// # mod spinney { pub use spinney_hub::Hub; pub mod hub { pub use spinney_hub::ForbidThreads; } }
+/// use spinney::Hub;
+/// use spinney::hub::ForbidThreads;
 ///
 /// let forbidden = ForbidThreads::begin();
 /// assert!(std::panic::catch_unwind(Hub::global).is_err());
@@ -25,12 +27,12 @@ thread_local! {
 #[must_use = "threads are allowed again when the guard is dropped"]
 pub struct ForbidThreads {
     before: bool,
-    /// It belongs to its thread.
+    /// The guard belongs to its thread.
     here: PhantomData<Rc<()>>,
 }
 
 impl ForbidThreads {
-    /// Forbids other threads, until the guard is dropped.
+    /// Forbids other threads until the guard is dropped.
     pub fn begin() -> Self {
         Self { before: FORBIDDEN.replace(true), here: PhantomData }
     }
@@ -42,18 +44,22 @@ impl Drop for ForbidThreads {
     }
 }
 
-/// For code that hands work to other threads, by means of `what`.
+/// Checks that other threads are allowed. For code that hands work to them; `what` names it in the
+/// message.
 ///
 /// # Panics
 ///
-/// While a [`ForbidThreads`] lives on this thread.
+/// Panics while a [`ForbidThreads`] lives on this thread.
 ///
 /// ```
-/// spinney_hub::require_threads("a thread pool");
+/// # mod spinney { pub mod hub { pub use spinney_hub::require_threads; } }
+/// use spinney::hub::require_threads;
+///
+/// require_threads("a thread pool");
 /// ```
 #[track_caller]
 pub fn require_threads(what: &str) {
-    // Where the thread's locals are gone, no guard lives.
+    // Once the thread's locals have been destroyed, no guard lives.
     let forbidden = FORBIDDEN.try_with(Cell::get).unwrap_or(false);
     assert!(!forbidden, "{what} runs on other threads, whose order cannot be explored");
 }

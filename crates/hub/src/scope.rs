@@ -1,5 +1,4 @@
-//! [`Scoped`]: a future that is polled inside of a hub's context, on an executor that knows
-//! nothing of contexts.
+//! [`Scoped`]: a future that is polled inside a hub's context, on an executor without contexts.
 
 use std::pin::Pin;
 use std::task::{self, Poll};
@@ -9,13 +8,13 @@ use spinney_sync::Budget;
 
 use crate::Context;
 
-/// A hub whose context is entered anew at each poll.
+/// A hub whose context is entered at each poll.
 pub(crate) trait Enter {
     fn context(&self) -> Context;
 }
 
 pin_project! {
-    /// A future that finds a hub current whenever it is polled. Dropping it drops the future.
+    /// A future with a current hub at each of its polls. Dropping it drops the inner future.
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is awaited"]
     pub struct Scoped<F, X> {
@@ -37,8 +36,8 @@ impl<F: Future, X: Enter> Future for Scoped<F, X> {
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _entered = this.hub.context().enter_within();
-        // The foreign executor opens no budget; a greenlet, or a poller around this one, has its
-        // own.
+        // A foreign executor opens no budget; a greenlet, or a poller around this one, has opened
+        // its own.
         let _budget = Budget::open_if_none();
         this.future.poll(cx)
     }

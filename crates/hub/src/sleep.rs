@@ -1,4 +1,4 @@
-//! [`sleep`] and [`sleep_until`]: waiting on the current hub's clock.
+//! [`sleep`] and [`sleep_until`]: waiting on the current hub's clock; [`yield_now`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,18 +15,20 @@ use crate::{Clock, TimeSource};
 
 /// Waits for `duration` on the current hub's clock.
 ///
-/// The time runs from the first poll. A sleep of zero gives way once: the other tasks that are
-/// ready run first, as with [`yield_now`](crate::yield_now). A duration that reaches beyond what
-/// the clock can name never ends. Dropping the sleep removes its timer.
+/// The time runs from the first poll. A sleep of zero yields once: the other ready tasks run first,
+/// as with [`yield_now`]. A duration that exceeds the range of the clock never
+/// ends. Dropping the sleep removes its timer.
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost when it is dropped.
+/// Nothing is lost when the future is dropped.
 ///
 /// ```
+/// # use spinney_hub as spinney;
+/// use spinney::{block_on, sleep};
 /// use std::time::Duration;
 ///
-/// spinney_hub::block_on(spinney_hub::sleep(Duration::from_millis(1)));
+/// block_on(sleep(Duration::from_millis(1)));
 /// ```
 ///
 /// Python: `gevent.sleep`, `eventlet.sleep`.
@@ -34,15 +36,28 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep { state: State::For(duration) }
 }
 
-/// Waits until `instant` on the current hub's clock. If that has passed at the first poll, the
-/// sleep is ready at that poll, and counts against the [budget](spinney_sync::Budget) of ready
-/// awaits. Dropping the sleep removes its timer.
+/// Waits until `instant` on the current hub's clock. If `instant` has passed, the sleep is ready at
+/// its first poll, which counts against the [budget](spinney_sync::Budget) of ready awaits.
+/// Dropping the sleep removes its timer.
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost when it is dropped.
+/// Nothing is lost when the future is dropped.
 pub fn sleep_until(instant: Instant) -> Sleep {
     Sleep { state: State::Until(instant) }
+}
+
+/// Yields once to the other ready tasks. The same as [`sleep`] of zero, without
+/// reading the clock.
+///
+/// # Cancel safety
+///
+/// Nothing is lost when the future is dropped.
+///
+/// Python: `gevent.sleep(0)`, `gevent.idle` without priorities.
+#[doc(alias = "idle")]
+pub async fn yield_now() {
+    future::yield_now().await;
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. Dropping it removes its timer.
@@ -55,7 +70,7 @@ enum State {
     /// Not polled yet.
     For(Duration),
     Until(Instant),
-    /// A sleep of zero, which gives way once.
+    /// A sleep of zero, which yields once.
     GivesWay(YieldNow, Instant),
     /// The time had passed at the first poll: a ready await.
     Passed(GiveWay, Instant),
@@ -63,7 +78,7 @@ enum State {
 }
 
 impl Sleep {
-    /// When it ends; `None` before the first poll, and if it never ends.
+    /// When the sleep ends; `None` before the first poll, and if it never ends.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::For(_) | State::Until(_) => None,
@@ -97,7 +112,7 @@ impl Future for Sleep {
 }
 
 impl State {
-    /// The state after the first poll of `countdown`, for which it waits if it is not over.
+    /// The state after the first poll of `countdown`.
     fn begin(mut countdown: Countdown, cx: &mut Context<'_>) -> Self {
         match countdown.deadline() {
             Some(at) if countdown.poll(cx).is_ready() => Self::Passed(GiveWay::default(), at),
@@ -118,9 +133,9 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// A timer that has begun, on the clock that was the current one then. It is never put off.
+/// A timer that has started, on the clock that was current then. It is never deferred.
 ///
-/// Each task that sleeps or has a limit holds one: the variants that are rare or large are boxed.
+/// Each task that sleeps or has a limit holds one: rare and large variants are boxed.
 pub(crate) enum Countdown {
     System(Timer),
     #[cfg(feature = "tokio")]
@@ -131,7 +146,7 @@ pub(crate) enum Countdown {
 }
 
 impl Countdown {
-    /// Begins now. `deadline` is given the time; `None` is never.
+    /// Starts now. `deadline` gets the current time and returns the end; `None` is never.
     pub(crate) fn begin(deadline: impl FnOnce(Instant) -> Option<Instant>) -> Self {
         let clock = Clock::current();
         let now = clock.now();
@@ -147,7 +162,7 @@ impl Countdown {
         }
     }
 
-    /// When its time comes; `None` if never.
+    /// When its time comes; `None` for never.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::System(timer) => Some(timer.deadline()),
@@ -159,7 +174,7 @@ impl Countdown {
         }
     }
 
-    /// Ready when its time has come; not to be polled again after that.
+    /// Ready when its time has come; must not be polled again after that.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::System(timer) => timer.poll(cx),
@@ -178,11 +193,11 @@ impl fmt::Debug for Countdown {
     }
 }
 
-/// A timer on a clock of the program's own.
+/// A timer on a custom clock.
 pub(crate) struct Alarm {
     source: Arc<dyn TimeSource>,
     at: Instant,
-    /// The alarm that is set, and whom it wakes.
+    /// The key of the alarm that is set, and the waker that it wakes.
     set: Option<(u64, Waker)>,
 }
 

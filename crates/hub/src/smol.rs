@@ -3,13 +3,16 @@
 use crate::scope::{Enter, Scoped};
 use crate::{BoxTask, Context, Executor, Hub, Spawn};
 
-/// The process-wide executor of the crate smol, for programs that already live on it. Needs the
-/// feature `smol`.
+/// The process-wide executor of the crate smol, for programs that already use it. Needs the feature
+/// `smol`.
 ///
-/// A mark without contents. It never stops; `SMOL_THREADS` says how many threads it has.
+/// A marker without data. The executor never stops; `SMOL_THREADS` sets its number of threads.
+/// Dropping the marker is a no-op.
 ///
 /// ```
-/// use spinney_hub::{SmolHub, Spawn};
+/// # mod spinney { pub use spinney_hub::Spawn; pub mod hub { pub use spinney_hub::SmolHub; } }
+/// use spinney::Spawn;
+/// use spinney::hub::SmolHub;
 ///
 /// smol::block_on(async {
 ///     let (done, ended) = async_channel::bounded(1);
@@ -21,8 +24,8 @@ use crate::{BoxTask, Context, Executor, Hub, Spawn};
 pub struct SmolHub;
 
 impl SmolHub {
-    /// Makes this hub the current one whenever `future` is polled: for the main future, which
-    /// smol runs without our knowledge.
+    /// Makes this hub the current one at each poll of `future`: for the main future, which smol
+    /// runs outside any context.
     pub fn scope<F: Future>(self, future: F) -> Scoped<F, Self> {
         Scoped::new(future, self)
     }

@@ -1,34 +1,37 @@
-//! [`Spawn`]: the one thing an executor has to be able to do; [`Executor`]: what a pool has to know of
-//! one.
+//! [`Spawn`]: the trait of executors; [`Executor`]: what a pool needs to know of one.
 
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-/// A task behind one pointer, whatever its type: what a hub takes as a trait object.
+use pin_project_lite::pin_project;
+
+/// A boxed task of any type: the argument of a hub as a trait object.
 pub type BoxTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A task behind one pointer that stays on its thread.
+/// A boxed task that stays on its thread.
 pub type LocalBoxTask = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Can run a future of type `F` to its end, in the background.
+/// Runs futures of type `F` to their end, in the background.
 ///
-/// The trait is generic over the future so that `Send` is asked for exactly where an executor
-/// needs it: one that moves tasks between threads implements it for `F: Send`, one that stays on
-/// its thread for any `F`.
+/// The trait is generic over the future so that `Send` is required only where an executor needs it:
+/// an executor that moves tasks between threads implements it for `F: Send`, one that stays on its
+/// thread for any `F`.
 ///
-/// What an implementation promises: the future is polled until it ends or, when the executor
-/// stops first, dropped. It is never forgotten; greenlets learn of their end that way.
+/// An implementation polls the future until it has finished or, if the executor stops first, drops
+/// it. It never leaks the future: greenlets depend on that to finish.
 ///
 /// ```
-/// use spinney_hub::Spawn;
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_hub::Spawn; }
+/// use spinney::{Spawn, block_on};
 ///
 /// /// Runs each task on a thread of its own.
 /// struct Threads;
 ///
 /// impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Threads {
 ///     fn spawn(&self, future: F) {
-///         std::thread::spawn(|| futures_lite::future::block_on(future));
+///         std::thread::spawn(|| block_on(future));
 ///     }
 /// }
 ///
@@ -40,23 +43,24 @@ pub type LocalBoxTask = Pin<Box<dyn Future<Output = ()>>>;
     message = "`{Self}` cannot run this future",
     label = "this future cannot be spawned on `{Self}`",
     note = "an executor with threads moves tasks between them: the future and its result must be `Send`",
-    note = "work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`",
+    note = "work that is not `Send` runs on one thread, in a pool like `Pool::on(&LocalHub::new(), 5)`",
     note = "to see what in it is not `Send`, hand the same future to `spinney::spawn`"
 )]
 pub trait Spawn<F> {
-    /// Starts `future` in the background and returns at once. An implementation can find the line
-    /// of the caller by [`Location::caller`](std::panic::Location::caller).
+    /// Spawns `future` in the background and returns immediately. An implementation finds the line
+    /// of the caller with [`Location::caller`](std::panic::Location::caller).
     #[track_caller]
     fn spawn(&self, future: F);
 }
 
-/// An executor that a pool can run on. The trait names the box for its tasks, and says whether the
-/// caller runs on it.
+/// An executor that a pool can run on. It names the box for its tasks, and tells whether the caller
+/// runs on it.
 ///
-/// An executor with threads of its own needs one line:
+/// An executor with threads needs one line:
 ///
 /// ```
-/// use spinney_hub::{BoxTask, Executor};
+/// # mod spinney { pub mod hub { pub use spinney_hub::{BoxTask, Executor}; } }
+/// use spinney::hub::{BoxTask, Executor};
 ///
 /// struct Threads;
 ///
@@ -66,34 +70,33 @@ pub trait Spawn<F> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "no pool can run on `{Self}`",
-    note = "an executor with threads says `impl Executor for .. {{ type AnyTask = BoxTask; }}`, one that stays on its thread `LocalBoxTask`"
+    note = "an executor with threads needs `impl Executor for .. {{ type AnyTask = BoxTask; }}`, one that stays on its thread `LocalBoxTask`"
 )]
 pub trait Executor {
-    /// A task whose type is not known: [`BoxTask`] if the executor moves tasks between threads,
+    /// A boxed task of any type: [`BoxTask`] if the executor moves tasks between threads,
     /// [`LocalBoxTask`] if they stay on one.
     type AnyTask: Future<Output = ()> + Unpin;
 
-    /// Whether the caller runs on this executor, so that it may poll a future there within its own
-    /// poll: then a pool's member runs its children in its place.
+    /// Whether the caller runs on this executor and may poll a future there within its own poll: a
+    /// member of a pool then runs its children in place.
     ///
-    /// Default: whether the caller runs on no [`Hub`](crate::Hub) that is known, as the tasks of an
-    /// executor of one's own do.
+    /// Default: `true` if the caller runs on no known [`Hub`](crate::Hub), which is the case in
+    /// tasks of a custom executor.
     fn is_current(&self) -> bool {
         crate::Hub::try_current().is_none()
     }
 
-    /// Whether everything is on one thread: the tasks, none of which is polled or dropped while
-    /// another is polled, and this handle, which is not `Send` then, so that nothing that holds it
-    /// is. Default: `false`.
+    /// Whether everything stays on one thread: the tasks, none of which is polled or dropped while
+    /// another is polled, and this handle, which is then not `Send`. Default: `false`.
     ///
-    /// Returning `true` is a contract: containers do once a poll, and without atomics, what no other
-    /// code can see before the poll ends.
+    /// Returning `true` is a contract: containers then defer work to the end of a poll, without
+    /// atomic operations, if no other code can observe it before.
     fn is_local(&self) -> bool {
         false
     }
 }
 
-/// Puts a task of type `F` behind one pointer. Implemented for [`BoxTask`] and [`LocalBoxTask`].
+/// Boxes a task of type `F`. Implemented for [`BoxTask`] and [`LocalBoxTask`].
 pub trait Erase<F> {
     /// Boxes `task`.
     fn erase(task: F) -> Self;
@@ -170,5 +173,29 @@ impl<X: Executor + ?Sized> Executor for Arc<X> {
 
     fn is_local(&self) -> bool {
         (**self).is_local()
+    }
+}
+
+pin_project! {
+    /// A future, and a guard that is dropped after it. For executors.
+    pub(crate) struct Guarded<F, G> {
+        #[pin]
+        future: F,
+        // Fields are dropped in the order in which they are declared.
+        guard: G,
+    }
+}
+
+impl<F, G> Guarded<F, G> {
+    pub(crate) fn new(future: F, guard: G) -> Self {
+        Self { future, guard }
+    }
+}
+
+impl<F: Future, G> Future for Guarded<F, G> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(cx)
     }
 }

@@ -11,15 +11,17 @@ use tokio::task::block_in_place;
 use crate::scope::{Enter, Scoped};
 use crate::{BoxTask, Clock, Context, Executor, Hub, Spawn};
 
-/// A running tokio runtime, of either flavour, for programs that live on tokio. Needs the feature
+/// A running tokio runtime, of either flavour, for programs that use tokio. Needs the feature
 /// `tokio`.
 ///
-/// A cheap handle, which does not keep the runtime alive: when that shuts down it drops the tasks
-/// that are left. Timers are the runtime's, which must have them enabled, or else the
-/// [system's](Self::with_system_clock).
+/// Cloning is cheap. The handle does not keep the runtime alive: when the runtime shuts down, it
+/// drops the remaining tasks. Dropping the handle is a no-op. Timers are the runtime's, which must
+/// be enabled, or the [system's](Self::with_system_clock).
 ///
 /// ```
-/// use spinney_hub::{Spawn, TokioHub};
+/// # mod spinney { pub use spinney_hub::Spawn; pub mod hub { pub use spinney_hub::TokioHub; } }
+/// use spinney::Spawn;
+/// use spinney::hub::TokioHub;
 ///
 /// let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 /// runtime.block_on(async {
@@ -27,7 +29,7 @@ use crate::{BoxTask, Clock, Context, Executor, Hub, Spawn};
 ///     TokioHub::current().spawn(async move { done.send("ran").await.unwrap() });
 ///     assert_eq!(ended.recv().await, Ok("ran"));
 /// });
-/// # Ok::<(), std::io::Error>(())
+/// Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct TokioHub {
@@ -36,7 +38,7 @@ pub struct TokioHub {
 }
 
 impl TokioHub {
-    /// The runtime of `handle`.
+    /// Wraps the runtime of `handle`.
     pub fn new(handle: Handle) -> Self {
         Self { handle, has_system_clock: false }
     }
@@ -45,14 +47,14 @@ impl TokioHub {
     ///
     /// # Panics
     ///
-    /// If it is in none.
+    /// Panics outside any runtime.
     #[must_use]
     #[track_caller]
     pub fn current() -> Self {
         Self::new(Handle::current())
     }
 
-    /// The same runtime, with the system's clock: timers are those of async-io's reactor.
+    /// The same runtime with the system's clock: timers use async-io's reactor.
     #[must_use]
     pub fn with_system_clock(self) -> Self {
         Self { has_system_clock: true, ..self }
@@ -66,9 +68,9 @@ impl TokioHub {
         if self.has_system_clock { Clock::default() } else { Clock::tokio() }
     }
 
-    /// Makes this hub the current one whenever `future` is polled. Only a hub
-    /// [with the system's clock](Self::with_system_clock) needs that, for the main future: all
-    /// other code on a runtime finds the runtime by itself.
+    /// Makes this hub the current one at each poll of `future`. Only a hub [with the system's
+    /// clock](Self::with_system_clock) needs this, for the main future: all other code on a runtime
+    /// finds the runtime by itself.
     pub fn scope<F: Future>(&self, future: F) -> Scoped<F, Self> {
         Scoped::new(future, self.clone())
     }
@@ -81,7 +83,7 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for TokioHub {
         if self.has_system_clock {
             drop(self.handle.spawn(self.scope(future)));
         } else {
-            // The task finds the runtime by tokio's own context.
+            // The task finds the runtime through tokio's own context.
             drop(self.handle.spawn(future));
         }
     }
@@ -101,12 +103,12 @@ impl Enter for TokioHub {
     }
 }
 
-/// Runs `future` to its end inside of `runtime`, with `hub` as the current one.
+/// Runs `future` to its end inside `runtime`, with `hub` as the current one.
 pub(crate) fn block_on<F: Future>(runtime: &Handle, hub: &Hub, future: F) -> F::Output {
     if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread {
         return block_in_place(|| hub.park(future));
     }
-    // In a task of the runtime tokio panics, before it has polled.
+    // In a task of the runtime tokio panics before the first poll.
     let polled = Cell::new(false);
     let mut future = pin!(future);
     let future = poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! [`WakeDelay`]: the reader of many results is woken by the batch.
+//! [`WakeDelay`]: wakes the reader of many results in batches.
 
 use std::fmt;
 use std::task::Context;
@@ -7,23 +7,25 @@ use std::time::{Duration, Instant};
 use crate::current;
 use crate::timers::Timer;
 
-/// How long results may wait for their reader.
+/// The longest time that results wait for their reader.
 const DELAY: Duration = Duration::from_micros(20);
 
-/// Spares wake-ups of a reader whose thread parks: to wake it costs a system call, for each of many
-/// results.
+/// Saves wake-ups of a reader whose thread parks: each would cost a system call.
 ///
-/// After a read that found results, such a reader comes back by itself, 20 microseconds later at
-/// the latest. Until then the tasks that leave results need not wake it, except when many have
-/// piled up. Everywhere but in a [`block_on`](crate::Hub::block_on) there is no delay. Dropping it
-/// leaves no timer behind.
+/// After a read that found results, the reader wakes itself at most 20 microseconds later. Until
+/// then the tasks that store results need not wake it, unless many results have accumulated.
+/// Outside a [`block_on`](crate::Hub::block_on) there is no delay. Dropping it leaves no timer
+/// behind.
 ///
 /// ```
+/// # mod spinney { pub use spinney_hub::block_on; pub mod hub { pub use spinney_hub::WakeDelay; } }
+/// use spinney::block_on;
+/// use spinney::hub::WakeDelay;
 /// use std::future::poll_fn;
 /// use std::task::Poll;
 ///
-/// let mut delay = spinney_hub::WakeDelay::default();
-/// spinney_hub::block_on(poll_fn(|cx| {
+/// let mut delay = WakeDelay::default();
+/// block_on(poll_fn(|cx| {
 ///     if delay.is_on() {
 ///         return Poll::Ready(());
 ///     }
@@ -38,19 +40,19 @@ pub struct WakeDelay {
 }
 
 impl WakeDelay {
-    /// Results were read: if the thread parks, there is a delay from now on.
+    /// Called after a read of results: if the thread parks, a delay starts now.
     pub fn start(&mut self) {
         let parks = current::is_parking();
         self.timer = parks.then(|| Timer::new(Instant::now() + DELAY)).flatten();
     }
 
-    /// Whether there is a delay, or there was one until the reader looks.
+    /// Whether a delay has started, and the reader has not polled it to its end.
     pub fn is_on(&self) -> bool {
         self.timer.is_some()
     }
 
-    /// Whether the delay goes on; then the task is woken at its end. For a reader that found no
-    /// results.
+    /// Whether the delay is in progress; the task is then woken at its end. For a reader that found
+    /// no results.
     pub fn poll(&mut self, cx: &Context<'_>) -> bool {
         let goes_on = self.timer.as_mut().is_some_and(|timer| timer.poll(cx).is_pending());
         if !goes_on {

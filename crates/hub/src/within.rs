@@ -1,4 +1,4 @@
-//! [`Within`]: the one way to put a time limit on anything.
+//! [`Within`]: a time limit for any future.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -17,21 +17,23 @@ use crate::{Limit, cancel};
 /// Gives every future a time limit on the current hub's clock.
 ///
 /// ```
+/// # use spinney_hub as spinney;
 /// use std::time::Duration;
-/// use spinney_hub::{Within, block_on};
+/// use spinney::{Within, block_on};
 ///
 /// let answer = block_on(async { 42 }.within(Duration::from_secs(1)));
 /// assert_eq!(answer, Ok(42));
 /// ```
 ///
-/// Python: `gevent.Timeout`, `eventlet.Timeout`, and each `timeout=` argument of theirs.
+/// Python: `gevent.Timeout`, `eventlet.Timeout`, and each `timeout=` argument.
+#[doc(alias("with_timeout", "wait_for"))]
 pub trait Within: Future + Sized {
-    /// Ends with this future's output, or with [`Timeout`] when `limit` has passed before that.
+    /// Returns this future's output, or [`Timeout`] once `limit` has passed.
     ///
     /// The time runs from the first poll. A future that is ready at its first poll wins over a
-    /// limit of zero. Of nested limits the one that runs out first is the one reported. When the
+    /// limit of zero. Of nested limits the one that expires first is reported. If the
     /// [budget](spinney_sync::Budget) of ready awaits is used up at the first poll, the future is
-    /// put off before its time runs; the limit itself is never put off.
+    /// deferred before its time runs; the limit itself is never deferred.
     ///
     /// # Cancel safety
     ///
@@ -42,12 +44,12 @@ pub trait Within: Future + Sized {
         WithinFuture::new(self, LimitTimer::fixed(limit))
     }
 
-    /// As [`within`](Self::within), with a limit that can be moved and lifted meanwhile, and may
-    /// be shared with other futures.
+    /// Like [`within`](Self::within), with a limit that can be changed and lifted meanwhile, and
+    /// may be shared with other futures.
     ///
     /// # Cancel safety
     ///
-    /// As [`within`](Self::within). Dropping the future leaves the limit as it is.
+    /// The same as [`within`](Self::within). Dropping the future does not change the limit.
     fn within_limit(self, limit: &Limit) -> WithinFuture<Self> {
         WithinFuture::new(self, LimitTimer::shared(limit))
     }
@@ -55,19 +57,20 @@ pub trait Within: Future + Sized {
 
 impl<F: Future> Within for F {}
 
-/// [`Within::within`] with the limit first: `timeout(limit, future)`.
+/// Limits `future`: [`Within::within`] with the limit first.
 ///
 /// # Cancel safety
 ///
-/// As [`Within::within`].
+/// The same as [`Within::within`].
 ///
 /// Python: `gevent.with_timeout`.
+#[doc(alias = "with_timeout")]
 pub fn timeout<F: Future>(limit: Duration, future: F) -> WithinFuture<F> {
     future.within(limit)
 }
 
 thread_local! {
-    /// When the first of the limits ran out that are around the future that is being polled.
+    /// When the first limit around the future that is being polled expired.
     static OUTER: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
@@ -109,8 +112,8 @@ impl<F: Future> Future for WithinFuture<F> {
             let over = this.limit.poll(cx);
             return poll_limited(this.future, this.limit, over, cx);
         }
-        // Put off before the time runs. Once it goes ahead, a future that is ready wins, though
-        // the budget is used up.
+        // Deferred before the time runs. After that, a ready future wins even if the budget is used
+        // up.
         this.give_way.poll(cx, |cx| {
             let _budget = Budget::at_least_one();
             poll_limited(this.future, this.limit, None, cx)
@@ -118,7 +121,7 @@ impl<F: Future> Future for WithinFuture<F> {
     }
 }
 
-/// Polls a future whose limit ran out at `over`, if it did.
+/// Polls a future whose limit expired at `over`, if it did.
 fn poll_limited<F: Future>(
     mut future: Pin<&mut Option<F>>,
     limit: &mut LimitTimer,
@@ -135,9 +138,9 @@ fn poll_limited<F: Future>(
         return Poll::Ready(Ok(output));
     }
     match limit.poll_again(cx) {
-        // One around it ran out before, and is about to say so.
+        // A limit around it expired before, and is about to return.
         Some(over) if outer.is_some_and(|outer| outer <= over) => {
-            // Should this outlive that one, it is asked again.
+            // If this one outlives that limit, it is polled again.
             cx.waker().wake_by_ref();
             Poll::Pending
         }
@@ -149,13 +152,13 @@ fn poll_limited<F: Future>(
     }
 }
 
-/// While it lives, what is polled is inside of a limit that ran out, or of none.
+/// While it lives, polled futures are inside a limit that expired, or inside none.
 pub(crate) struct Inside {
     outer: Option<Instant>,
 }
 
 impl Inside {
-    /// Of none: for a hub that polls tasks of its own, which no limit around it can end.
+    /// Inside no limit: for a hub that polls tasks of its own, which no limit around it can end.
     pub(crate) fn of_none() -> Self {
         Self { outer: OUTER.take() }
     }
@@ -172,11 +175,11 @@ impl Drop for Inside {
     }
 }
 
-/// A time limit ran out.
+/// The error of a time limit that expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout {
     limit: Duration,
-    /// The id of the [`Limit`](crate::Limit); `None` if it was a duration.
+    /// The id of the [`Limit`](crate::Limit); `None` for a duration.
     id: Option<u64>,
 }
 
@@ -185,12 +188,14 @@ impl Timeout {
         Self { limit, id }
     }
 
-    /// The error of a limit of this length that ran out, for callers that keep time themselves.
+    /// The error of an expired limit of this length, for callers that keep time themselves.
     ///
     /// ```
+    /// # use spinney_hub as spinney;
+    /// use spinney::Timeout;
     /// use std::time::Duration;
     ///
-    /// let timeout = spinney_hub::Timeout::after(Duration::from_secs(5));
+    /// let timeout = Timeout::after(Duration::from_secs(5));
     /// assert_eq!(timeout.to_string(), "timed out after 5s");
     /// ```
     pub fn after(limit: Duration) -> Self {
@@ -215,7 +220,7 @@ impl fmt::Display for Timeout {
 
 impl Error for Timeout {}
 
-/// [`io::ErrorKind::TimedOut`], with the timeout in it.
+/// [`io::ErrorKind::TimedOut`], with the timeout as its source.
 impl From<Timeout> for io::Error {
     fn from(timeout: Timeout) -> Self {
         Self::new(io::ErrorKind::TimedOut, timeout)

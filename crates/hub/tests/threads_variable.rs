@@ -1,6 +1,6 @@
-//! `SPINNEY_THREADS`: how many threads the global hub has.
+//! `SPINNEY_THREADS`: the number of threads of the global hub.
 //!
-//! It is read once in a process, so each test runs itself again in one of its own.
+//! It is read once in a process, so each test runs itself again in a process of its own.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
@@ -25,9 +25,9 @@ fn is_child() -> bool {
 }
 
 #[test]
-fn three_gives_three_threads() {
+fn variable_of_three_gives_three_threads() {
     if !is_child() {
-        let output = run_again("three_gives_three_threads", "3");
+        let output = run_again("variable_of_three_gives_three_threads", "3");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         return;
     }
@@ -47,23 +47,23 @@ fn three_gives_three_threads() {
 }
 
 #[test]
-fn anything_but_a_number_above_zero_panics() {
+fn variable_below_one_or_no_number_panics() {
     if is_child() {
         Hub::global();
         return;
     }
     for value in ["0", "-1", "many", "", "1.5", " 2"] {
-        let output = run_again("anything_but_a_number_above_zero_panics", value);
+        let output = run_again("variable_below_one_or_no_number_panics", value);
         let told = String::from_utf8_lossy(&output.stderr);
-        let message = format!("SPINNEY_THREADS must be a number above zero, but is {value:?}");
+        let message = format!("SPINNEY_THREADS must be a number above zero, not {value:?}");
         assert!(!output.status.success() && told.contains(&message), "{value:?}: {told}");
     }
 }
 
-/// What is not a text is not a number either.
+/// A value that is not text is not a number either.
 #[cfg(unix)]
 #[test]
-fn a_value_that_is_no_text_panics() {
+fn variable_that_is_no_text_panics() {
     use std::os::unix::ffi::OsStrExt;
 
     if is_child() {
@@ -71,7 +71,7 @@ fn a_value_that_is_no_text_panics() {
         return;
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "a_value_that_is_no_text_panics"]).env(CHILD, "1");
+    command.args(["--exact", "variable_that_is_no_text_panics"]).env(CHILD, "1");
     command.env(VARIABLE, std::ffi::OsStr::from_bytes(&[0xff, b'3']));
     assert!(!command.output().unwrap().status.success());
 }

@@ -7,17 +7,20 @@ use spinney_hub::Hub;
 use spinney_pool::map::IntoSource;
 use spinney_pool::{Imap, InsideGroup, Pool, Reentry, Runs, RunsMap};
 
-/// The size of a pool of which none is given.
-const DEFAULT_SIZE: usize = 1000;
+/// The default capacity.
+const DEFAULT_CAPACITY: usize = 1000;
 
-/// Runs at most so many greenlets at a time; a task that spawns into its own full pool runs the
-/// work itself. `eventlet.GreenPool`.
+/// A pool in which a member that spawns into it while it is full runs the future itself, to its
+/// end.
 ///
-/// A cheap handle; all are of the same pool. Dropping the last one kills what is left, without
-/// waiting for it.
+/// Cloning is cheap; clones share the pool. Dropping the last handle kills the remaining members
+/// without waiting for them.
 ///
-/// New code is better off with a [`Pool`](spinney_pool::Pool), which has more verbs, and whose tasks
-/// wait for each other only when they must.
+/// Prefer a [`Pool`] in new code: it has more verbs, and its members stand in the queue for a slot
+/// while they run a child in place. eventlet's spellings are in
+/// [`GreenPoolExt`](crate::eventlet::GreenPoolExt).
+///
+/// Python: `eventlet.GreenPool`.
 ///
 /// ```
 /// use spinney_pile::GreenPool;
@@ -28,46 +31,47 @@ const DEFAULT_SIZE: usize = 1000;
 ///     for n in 0..10 {
 ///         threads.push(pool.spawn(async move { format!("Result {n}") }).await);
 ///     }
-///     pool.waitall().await?;
-///     assert_eq!((pool.running(), pool.free()), (0, 5));
+///     pool.join().await?;
+///     assert_eq!((pool.len(), pool.available()), (0, 5));
 ///     assert_eq!(threads.pop().unwrap().await.unwrap(), "Result 9");
 ///     # Ok::<(), spinney_pool::InsideGroup>(())
 /// }).unwrap();
 /// ```
+#[doc(alias = "eventlet")]
 pub struct GreenPool<X = Hub> {
     pool: Pool<X>,
 }
 
 impl GreenPool {
-    /// A pool of `size` slots that runs each call where it is made, on the
-    /// [current hub](Hub::current) of the caller; [`default`](Self::default) has 1000.
+    /// Creates a pool of `capacity` slots that runs each call on the [current hub](Hub::current) of
+    /// the caller; [`default`](Self::default) has 1000.
     ///
     /// # Panics
     ///
-    /// If the [global hub](Hub::global) has to be started, and cannot be.
+    /// Panics if the [global hub](Hub::global) has to be started and cannot be.
     #[must_use]
-    pub fn new(size: usize) -> Self {
-        Self::on(&Hub::following(), size)
+    pub fn new(capacity: usize) -> Self {
+        Self::on(&Hub::following(), capacity)
     }
 }
 
 impl<X> GreenPool<X> {
-    /// A pool of `size` slots whose tasks run on `hub`.
-    pub fn on(hub: &X, size: usize) -> Self
+    /// Creates a pool of `capacity` slots whose tasks run on `hub`.
+    pub fn on(hub: &X, capacity: usize) -> Self
     where
         X: Clone,
     {
-        Self { pool: Pool::builder().reentry(Reentry::Inline).pool_on(hub, size) }
+        Self { pool: Pool::builder().reentry(Reentry::Inline).pool_on(hub, capacity) }
     }
 
-    /// Waits for a slot and starts `future` in it. While the pool is full, a task that itself runs
-    /// in it does not wait, for that might be for ever: it runs `future` in place, and the
-    /// greenlet it gets has ended. `spawn`.
+    /// Waits for a slot and spawns `future` in it. While the pool is full, a member runs `future`
+    /// in place instead of waiting, possibly for ever; the returned greenlet has finished then.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before it is done drops `future`, which has not started, or was running in
-    /// place.
+    /// Dropping the future drops `future`, which has not started or was running in place.
+    ///
+    /// Python: `eventlet.GreenPool.spawn`.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> impl Future<Output = Greenlet<F::Output>>
     where
@@ -77,39 +81,26 @@ impl<X> GreenPool<X> {
         self.pool.spawn(future)
     }
 
-    /// As [`spawn`](Self::spawn), for who wants no result. `spawn_n`.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`spawn`](Self::spawn).
-    #[track_caller]
-    pub fn spawn_n<F>(&self, future: F) -> impl Future<Output = ()>
-    where
-        F: Future,
-        X: Runs<F>,
-    {
-        let spawned = self.spawn(future);
-        async move { spawned.await.detach() }
-    }
-
-    /// Waits until nothing runs and nobody waits to spawn; at once if that is so. A map whose
-    /// results nobody reads does neither, and is not waited for. `waitall`.
+    /// Waits until no member runs and no caller waits to spawn; returns immediately if that is so.
+    /// A map whose results are not read is not waited for.
     ///
     /// # Errors
     ///
-    /// [`InsideGroup`] if a task of the pool asks, which would wait for itself.
+    /// [`InsideGroup`] if a member calls it, which would wait for itself.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
+    ///
+    /// Python: `eventlet.GreenPool.waitall`.
     #[track_caller]
-    pub fn waitall(&self) -> impl Future<Output = Result<(), InsideGroup>> {
+    pub fn join(&self) -> impl Future<Output = Result<(), InsideGroup>> {
         self.pool.wait_idle()
     }
 
-    /// Runs `func` on each of `items`, in the pool's own slots, and gives the results in their
-    /// order. `imap`; see [`TaskSet::imap`](spinney_pool::TaskSet::imap). Several inputs are
-    /// [`zip`](std::iter::zip)ped into one.
+    /// Runs `func` on each of `items` in the pool's own slots, and yields the results in the order
+    /// of the items; see [`TaskSet::imap`](spinney_pool::TaskSet::imap). [`zip`](std::iter::zip)
+    /// combines several inputs into one.
     ///
     /// ```
     /// use std::iter::zip;
@@ -126,7 +117,9 @@ impl<X> GreenPool<X> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream takes no further items, and kills what it started.
+    /// Dropping the stream takes no further items, and kills the items that are running.
+    ///
+    /// Python: `eventlet.GreenPool.imap`.
     #[track_caller]
     pub fn imap<I, F, Fut>(&self, func: F, items: I) -> Imap<Fut::Output, X>
     where
@@ -138,66 +131,50 @@ impl<X> GreenPool<X> {
         self.pool.imap(func, items)
     }
 
-    /// [`imap`](Self::imap) over tuples, which a closure takes apart. `starmap`.
+    /// Changes the number of slots. A larger capacity admits as many waiters as fit immediately; a
+    /// smaller one does not affect the members, so that [`available`](Self::available) may be
+    /// negative until they finish.
     ///
-    /// ```
-    /// use spinney_pile::GreenPool;
-    ///
-    /// async fn power(base: u32, exponent: u32) -> u32 {
-    ///     base.pow(exponent)
-    /// }
-    ///
-    /// spinney_hub::block_on(async {
-    ///     let pool = GreenPool::new(3);
-    ///     let mut powers = pool.starmap(|(base, exponent)| power(base, exponent), [(2, 3), (3, 2)]);
-    ///     assert_eq!(powers.next().await.unwrap().unwrap(), 8);
-    ///     assert_eq!(powers.next().await.unwrap().unwrap(), 9);
-    /// });
-    /// ```
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`imap`](Self::imap).
-    #[track_caller]
-    pub fn starmap<I, F, Fut>(&self, func: F, tuples: I) -> Imap<Fut::Output, X>
-    where
-        I: IntoSource,
-        F: Fn(I::Item) -> Fut,
-        Fut: Future,
-        X: RunsMap<I, F, Fut>,
-    {
-        self.imap(func, tuples)
+    /// Python: `eventlet.GreenPool.resize`.
+    pub fn resize(&self, capacity: usize) {
+        self.pool.resize(capacity);
     }
 
-    /// Changes the number of slots. A larger number admits at once as many as fit; a smaller one
-    /// leaves those that run alone, so that [`free`](Self::free) may be negative until they end.
-    /// `resize`.
-    pub fn resize(&self, size: usize) {
-        self.pool.resize(size);
-    }
-
-    /// How many slots are taken. `running`.
-    pub fn running(&self) -> usize {
+    /// The number of taken slots.
+    ///
+    /// Python: `eventlet.GreenPool.running`.
+    pub fn len(&self) -> usize {
         self.pool.len()
     }
 
-    /// The size less what is running; negative after a [`resize`](Self::resize) to less than
-    /// that. `free`.
-    pub fn free(&self) -> isize {
+    /// Whether no slot is taken.
+    pub fn is_empty(&self) -> bool {
+        self.pool.is_empty()
+    }
+
+    /// The capacity minus the taken slots; negative after a [`resize`](Self::resize) below their
+    /// number.
+    ///
+    /// Python: `eventlet.GreenPool.free`.
+    pub fn available(&self) -> isize {
         self.pool.available()
     }
 
-    /// How many wait to spawn. `waiting`.
+    /// The number of callers that wait to spawn.
+    ///
+    /// Python: `eventlet.GreenPool.waiting`.
     pub fn waiting(&self) -> usize {
         self.pool.waiting()
     }
 
-    /// How many slots there are. `size`.
+    /// The number of slots.
+    ///
+    /// Python: `eventlet.GreenPool.size`.
     pub fn capacity(&self) -> usize {
         self.pool.capacity().unwrap_or(usize::MAX)
     }
 
-    /// The pool that this one is made of.
+    /// The underlying pool.
     pub fn pool(&self) -> &Pool<X> {
         &self.pool
     }
@@ -205,7 +182,7 @@ impl<X> GreenPool<X> {
 
 impl Default for GreenPool {
     fn default() -> Self {
-        Self::new(DEFAULT_SIZE)
+        Self::new(DEFAULT_CAPACITY)
     }
 }
 
@@ -218,8 +195,8 @@ impl<X> Clone for GreenPool<X> {
 impl<X> fmt::Debug for GreenPool<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GreenPool")
-            .field("running", &self.running())
-            .field("free", &self.free())
+            .field("running", &self.len())
+            .field("free", &self.available())
             .field("capacity", &self.capacity())
             .field("waiting", &self.waiting())
             .finish()

@@ -28,7 +28,6 @@
 //! One rule holds after every operation, whatever panics, is killed or is dropped: *running + free
 //! = capacity*. A slot that is freed goes to the first waiter.
 
-mod apply;
 mod arena;
 mod builder;
 mod errors;
@@ -46,7 +45,6 @@ mod slot;
 mod stop;
 mod task_set;
 
-pub use apply::{DeferredSpawn, MapAsync, Then};
 pub use builder::{PoolBuilder, Reentry};
 pub use errors::{InsideGroup, PoolFull};
 pub use failures::{Failures, JoinError};

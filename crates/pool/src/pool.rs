@@ -375,7 +375,7 @@ impl<X> Pool<X> {
     ///
     /// Python: `gevent.pool.Pool.full`.
     pub fn is_full(&self) -> bool {
-        self.free_count() == 0
+        self.available() <= 0
     }
 
     /// How many tasks run at most; `None` without a limit.
@@ -385,18 +385,10 @@ impl<X> Pool<X> {
         self.limit()
     }
 
-    /// How many slots are free; none while more are taken than there are, after a
+    /// How many slots are free; negative while more are taken than there are, after a
     /// [`resize`](Self::resize).
     ///
-    /// Python: `gevent.pool.Pool.free_count`, which is 1 without a limit.
-    pub fn free_count(&self) -> usize {
-        self.available().max(0).unsigned_abs()
-    }
-
-    /// The slots less those that are taken: as [`free_count`](Self::free_count), but negative while
-    /// more are taken than there are.
-    ///
-    /// Python: `eventlet.GreenPool.free`.
+    /// Python: `eventlet.GreenPool.free`; `gevent.pool.Pool.free_count` is 0 rather than negative.
     pub fn available(&self) -> isize {
         self.slots().available()
     }

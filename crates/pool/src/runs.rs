@@ -3,8 +3,7 @@
 use spinney_greenlet::Task;
 use spinney_hub::{Erase, Executor, Spawn};
 
-use crate::MapAsync;
-use crate::apply::DeferredSpawn;
+use crate::gevent::{DeferredSpawn, MapAsync};
 use crate::in_place::MovedTask;
 use crate::map::{Feeder, IntoSource, ItemInPlace, MapWorker};
 use crate::task_set::MemberTask;
@@ -40,7 +39,7 @@ use crate::task_set::MemberTask;
     message = "`{Self}` cannot run this future",
     label = "this future cannot run on `{Self}`",
     note = "an executor with threads moves tasks between them: the future and its result must be `Send`",
-    note = "work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`",
+    note = "work that is not `Send` runs on one thread, in a pool like `Pool::on(&LocalHub::new(), 5)`",
     note = "to see what in it is not `Send`, hand the same future to `spinney::spawn`"
 )]
 pub trait Runs<F: Future>:
@@ -87,7 +86,7 @@ where
     label = "this map cannot run on `{Self}`",
     note = "the function must return a future, as `|item| async move {{ .. }}` does",
     note = "an executor with threads moves tasks between them: the items, the function, its futures and their results must be `Send`",
-    note = "work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`",
+    note = "work that is not `Send` runs on one thread, in a pool like `Pool::on(&LocalHub::new(), 5)`",
     note = "to see what in it is not `Send`, hand one of the futures to `spinney::spawn`"
 )]
 pub trait RunsMap<I, F, Fut>:

@@ -31,7 +31,7 @@ use crate::task_set::TaskSet;
 /// spinney_hub::block_on(async {
 ///     let pool = Pool::new(2);
 ///     let slot = pool.slot().await?;
-///     assert_eq!((pool.len(), pool.free_count()), (1, 1));
+///     assert_eq!((pool.len(), pool.available()), (1, 1));
 ///     // Whatever has to be done before it is known what to run.
 ///     let answer = slot.spawn(async { 6 * 7 });
 ///     assert_eq!(answer.await.unwrap(), 42);

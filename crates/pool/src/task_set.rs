@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use spinney_greenlet::{Greenlet, GreenletExit, Handle, Task, pair_in};
+use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
 use spinney_hub::Executor;
-use spinney_sync::{Closed, GiveWay, TryAcquireError};
+use spinney_sync::{Closed, TryAcquireError};
 
 use crate::builder::Settings;
 use crate::hook::Hooked;
+use crate::in_place::SpawnInto;
 use crate::map::{Imap, IntoSource, Map, Mapper, TryImap, TryMap};
 use crate::members::Members;
 use crate::slot::{Held, Permit, SharedSlots};
@@ -49,6 +50,30 @@ pub struct TaskSet<X = spinney_hub::Hub> {
 }
 
 impl<X> TaskSet<X> {
+    /// Runs `future` as a member once a slot is free, and gives its result. A member that calls this
+    /// runs `future` in its own place while it waits for a slot, as [`Pool::spawn`](crate::Pool::spawn)
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// The failure that `future` ended with; a kill if the set was closed before a slot was free.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives up the place in the queue, or kills the task.
+    /// [`gevent::apply`](crate::gevent::apply) lets it run on.
+    ///
+    /// Python: `gevent.pool.Group.apply`, which lets the task run on.
+    #[track_caller]
+    pub fn apply<F>(&self, future: F) -> impl Future<Output = Result<F::Output, Failure>>
+    where
+        F: Future,
+        X: Runs<F>,
+    {
+        let spawned = SpawnInto::new(self, future);
+        async move { spawned.await.kill_on_drop().await }
+    }
+
     /// Runs `func` on each of `items`, at most as many at once as there are slots, and gives the
     /// results in the order of the items.
     ///
@@ -233,48 +258,6 @@ impl<X> TaskSet<X> {
         }
     }
 
-    /// Kills one member, unless it was killed here before, and waits until it has finished. Returns
-    /// `false`, and does nothing, if `greenlet` is no member.
-    ///
-    /// The call itself sends the kill; the future only waits.
-    ///
-    /// # Cancel safety
-    ///
-    /// The kill goes ahead whether the wait is dropped or not.
-    ///
-    /// Python: `gevent.pool.Group.killone`.
-    #[track_caller]
-    pub fn killone(&self, greenlet: &Handle) -> impl Future<Output = bool> + use<X> {
-        self.killone_with(greenlet, GreenletExit::new())
-    }
-
-    /// Kills one member as [`killone`](Self::killone) does, for a reason.
-    ///
-    /// # Cancel safety
-    ///
-    /// The kill goes ahead whether the wait is dropped or not.
-    ///
-    /// Python: `gevent.pool.Group.killone(greenlet, exception)`.
-    #[track_caller]
-    pub fn killone_with(
-        &self,
-        greenlet: &Handle,
-        exit: GreenletExit,
-    ) -> impl Future<Output = bool> + use<X> {
-        // No closure, which would be the caller of `join`.
-        let ended = if self.contains(greenlet) { Some(greenlet.join()) } else { None };
-        self.inner().kill_one(greenlet, exit);
-        GiveWay::around(async move {
-            match ended {
-                Some(ended) => {
-                    ended.await;
-                    true
-                }
-                None => false,
-            }
-        })
-    }
-
     /// Lets the members run on when the last handle is dropped, rather than kill them.
     pub fn detach(&self) {
         self.core.shared.detached.store(true, Relaxed);
@@ -320,12 +303,6 @@ impl<X> TaskSet<X> {
     /// Whether no slot is taken.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The number of slots that are taken: [`len`](Self::len). gevent's page calls it so; in its code
-    /// `size` is the limit.
-    pub fn size(&self) -> usize {
-        self.len()
     }
 
     /// How many tasks run at most; `None` without a limit.

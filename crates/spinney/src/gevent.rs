@@ -14,6 +14,8 @@ pub use spinney_greenlet::{
     Greenlet, GreenletExit, iwait, joinall, killall, killall_now, spawn, spawn_later, try_joinall,
 };
 pub use spinney_hub::{Timeout, block_on, sleep, timeout as with_timeout};
+pub use spinney_pool::gevent::{GroupExt, PoolExt};
+pub use spinney_threadpool::gevent::ThreadPoolExt;
 
 /// `gevent.event`.
 pub mod event {
@@ -32,7 +34,7 @@ pub mod lock {
 
 /// `gevent.pool`.
 pub mod pool {
-    pub use spinney_pool::gevent::apply;
+    pub use spinney_pool::gevent::{DeferredSpawn, MapAsync, Then, apply};
     pub use spinney_pool::{Group, Pool, PoolFull};
 }
 
@@ -48,11 +50,16 @@ pub mod queue {
 
 /// `gevent.threadpool`.
 pub mod threadpool {
-    pub use spinney_threadpool::gevent::ThreadPoolExt;
     pub use spinney_threadpool::{ThreadPool, ThreadResult};
 }
 
 /// `gevent.util`.
 pub mod util {
-    pub use spinney_greenlet::{SpawnTree as GreenletTree, spawn_tree, track_spawns};
+    pub use spinney_greenlet::{spawn_tree, track_spawns};
+
+    /// The greenlets that live, and which spawned which: a
+    /// [`SpawnTree`](spinney_greenlet::SpawnTree).
+    ///
+    /// Python: `gevent.util.GreenletTree`.
+    pub type GreenletTree = spinney_greenlet::SpawnTree;
 }

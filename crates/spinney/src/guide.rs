@@ -1,26 +1,27 @@
-//! The guide: from the first pool to the end of a service, a page for each idea.
+//! The guide: from the first pool to the shutdown of a service, a page for each subject.
 //!
-//! Each page has programs that run as they stand. Add what they use with
-//! `cargo add spinney futures-lite`, and for tests with `cargo add --dev spinney-sim`.
+//! Each page has programs that run as they stand, in a package whose only dependency is `spinney`.
+//! Those of [Testing](testing) also need `spinney-sim`, the one on tokio the crate `tokio`.
 //!
 //! | page | answers |
 //! |---|---|
-//! | [The first pool](first_pool) | how do I run many things, a few at a time? |
-//! | [Results](results) | how do I have what they return: in order, one by one, as they come? |
-//! | [Limits](limits) | who waits, for how long, and what else can be limited? |
-//! | [Connections](connections) | how do I use again what is costly to create? |
+//! | [The first pool](first_pool) | how do I run many tasks, a few at once? |
+//! | [Results](results) | how do I get the results: as a list, one by one, as they finish? |
+//! | [Limits](limits) | which limits are there, and which task waits for how long? |
+//! | [Connections](connections) | how do I reuse what is costly to create? |
 //! | [Errors](errors) | what if a task returns an error, or panics? |
 //! | [Killing](killing) | how do I stop a task, and how does it clean up? |
-//! | [Timeouts](timeouts) | how do I limit how long anything takes? |
-//! | [Threads](threads) | where does work go that computes or blocks? |
+//! | [Timeouts](timeouts) | how do I limit how long a future takes? |
+//! | [Threads](threads) | where does work run that computes or blocks? |
 //! | [One thread](one_thread) | what if my tasks are not `Send`? |
-//! | [Executors](executors) | how do I run it on tokio, on smol, on something of my own? |
-//! | [Testing](testing) | how do I test it without sleeping? |
-//! | [Shutdown](shutdown) | how does a service end well? |
+//! | [Executors](executors) | how do I run on tokio, on smol, on an executor of my own? |
+//! | [Testing](testing) | how do I test without sleeping? |
+//! | [Shutdown](shutdown) | how does a service stop gracefully? |
 //!
-//! Who comes from Python finds the names of gevent and eventlet in [`gevent`](crate::gevent) and
-//! [`eventlet`](crate::eventlet), in backticks at the end of each item's summary, and all together
-//! in `docs/migrating.md` of the repository.
+//! The repository has two pages more: `docs/from-tokio.md`, twelve programs of tokio, futures and
+//! rayon beside ours, and `docs/migrating.md`, every name of gevent and eventlet beside ours. The modules
+//! [`gevent`](crate::gevent) and [`eventlet`](crate::eventlet) have those names, and each item ends
+//! with the Python name that it answers to.
 
 #[doc = include_str!("../guide/first_pool.md")]
 pub mod first_pool {}

@@ -1,120 +1,204 @@
-//! gevent's and eventlet's pools for Rust: bounded, fair, killable groups of green tasks, on the
-//! smol stack and on any other executor.
+//! Pools of async tasks: bounded, fair, cancellable, on tokio, on smol, or on their own threads.
+//!
+//! A [`Pool`] of 20 runs 10,000 requests, 20 at once. Slots go to waiters in FIFO order. Results come
+//! as a list or as a stream, in the order of the input or as they finish, and work goes on while the
+//! consumer is busy, until a bounded number of results is unread. Every error and every panic arrives
+//! as a value, with the index of its item. A task can be cancelled from outside, clean up with further
+//! awaits, and defer a cancellation. A pool is resized while it runs, drained with a grace period, and
+//! tested under a virtual clock. The verbs are those of Python's gevent and eventlet.
 //!
 //! ```
-//! use spinney::{Pool, block_on};
+//! use spinney::{ItemError, Pool, block_on};
 //!
-//! block_on(async {
-//!     let pool = Pool::new(5);
-//!     let pages = pool.map(|n| async move { format!("page {n}") }, 0..20).await;
-//!     assert_eq!(pages.unwrap().len(), 20);
-//! });
+//! fn main() -> Result<(), ItemError> {
+//!     block_on(async {
+//!         let pool = Pool::new(5);
+//!         let pages = pool.map(|n| async move { format!("page {n}") }, 0..20).await?;
+//!         assert_eq!((pages.len(), pages[7].as_str()), (20, "page 7"));
+//!         Ok(())
+//!     })
+//! }
 //! ```
 //!
-//! The [`guide`] goes on from here, a page for each idea, each with programs that run:
-//! [the first pool](guide::first_pool), [results](guide::results), [limits](guide::limits),
-//! [errors](guide::errors), [killing](guide::killing), [timeouts](guide::timeouts),
-//! [threads](guide::threads), [one thread](guide::one_thread), [executors](guide::executors),
-//! [testing](guide::testing), [shutdown](guide::shutdown).
+//! Under `#[tokio::main]` the same code runs as tasks of that runtime, with the feature `tokio`.
+//!
+//! # Or something else?
+//!
+//! Beside tokio's `JoinSet` with a `Semaphore`, `buffer_unordered` of futures, and rayon's `par_iter`:
+//!
+//! | | spinney | tokio | futures | rayon |
+//! |---|---|---|---|---|
+//! | limit on what runs at once | yes, resizable | by hand | yes | threads |
+//! | runs while the consumer is busy | yes | yes | no | yes |
+//! | results in input order | yes | by hand | yes | yes |
+//! | unread results | bounded | all | bounded | all |
+//! | a panic becomes | an error | an error | a panic | a panic |
+//! | cancel one task | kill, abort | abort | no | no |
+//! | cleanup that awaits | yes | by hand | no | no |
+//! | time limit, retries of an item | yes | by hand | by hand | no |
+//! | borrows from the stack | no | no | yes | yes |
+//! | needs tokio | no | yes | no | no |
+//!
+//! Take those instead when their column is enough: a `JoinSet` for a handful of tasks without a limit,
+//! `buffer_unordered` for futures that borrow or that finish within a microsecond, rayon for one
+//! computation that splits into many, and a plain [`Semaphore`] to limit a section of code.
 //!
 //! # Where to find it
 //!
-//! | to | take |
+//! The [`guide`] has a page for each subject, each with complete programs:
+//! [the first pool](guide::first_pool), [results](guide::results), [limits](guide::limits),
+//! [errors](guide::errors), [killing](guide::killing), [timeouts](guide::timeouts),
+//! [threads](guide::threads), [one thread](guide::one_thread), [executors](guide::executors),
+//! [testing](guide::testing), [shutdown](guide::shutdown). `docs/from-tokio.md` of the repository has
+//! twelve programs of tokio, futures and rayon beside ours.
+//!
+//! | to | use |
 //! |---|---|
-//! | run at most so many tasks at a time | [`Pool`] |
-//! | wait for and kill tasks together, any number of them | [`Group`] |
-//! | have the results of many in a list, or as a stream | [`map`](TaskSet::map), [`imap`](TaskSet::imap), [`imap_unordered`](TaskSet::imap_unordered) |
-//! | start one task | [`spawn`], or [`spawn_on`] a hub of your choice |
-//! | make one now and start it later | [`Greenlet::new`], [`spawn_later`], [`spawn_later_local`] |
-//! | wait for, kill or be told of the end of one task | [`Greenlet`], [`Handle`] |
-//! | clean up after a kill, or keep it off | [`catch_exit`], [`shield`] |
-//! | wait for several, or kill them | [`joinall`], [`iwait`], [`killall`] |
-//! | have a variable for each task | [`greenlet_local!`] |
-//! | see who spawned whom | [`spawn_tree`](spawn_tree()) |
-//! | sleep, or put a limit on how long anything takes | [`sleep`], [`Within`] |
-//! | let tasks wait for each other | [`Event`], [`AsyncResult`], [`Semaphore`] |
-//! | hand items from task to task | [`Queue`], [`LifoQueue`], [`PriorityQueue`], [`Channel`] |
-//! | wait until all that was handed over is done | [`JoinableQueue`] |
-//! | let a few tasks past a point, or one as often as it likes | [`BoundedSemaphore`], [`RLock`] with [`Owner::current`] |
-//! | lay a permit down until others have changed something | [`Condition`] |
-//! | let tasks go on together, or after so many things | [`Barrier`], [`Latch`] |
-//! | use again what is costly to make, one user at a time | [`ResourcePool`] |
+//! | limit how many tasks run at once | [`Pool`] |
+//! | wait for and kill any number of tasks together | [`Group`] |
+//! | map over many items | [`map`](TaskSet::map), [`imap`](TaskSet::imap), [`imap_unordered`](TaskSet::imap_unordered), [`try_map`](TaskSet::try_map) |
+//! | start one task | [`spawn`], [`task::spawn_on`], [`task::spawn_later`] |
+//! | wait for, kill or watch one task | [`Greenlet`], [`Handle`] |
+//! | clean up after a kill, or defer it | [`catch_exit`], [`shield`] |
+//! | wait for several tasks, or kill them | [`joinall`], [`task::iwait`], [`task::killall`] |
+//! | keep a variable for each task | [`greenlet_local!`] |
+//! | see which task spawned which | [`task::spawn_tree`] |
+//! | sleep, or limit how long a future takes | [`sleep`], [`Within`], [`time::interval`] |
+//! | wait for other tasks | [`Event`], [`AsyncResult`], [`sync::Barrier`], [`sync::Latch`], [`sync::Condition`] |
+//! | limit a section of code | [`Semaphore`], [`sync::BoundedSemaphore`], [`sync::RLock`] |
+//! | hand items from task to task | [`Queue`], [`sync::LifoQueue`], [`sync::PriorityQueue`], [`sync::Channel`], [`sync::JoinableQueue`] |
+//! | share connections | [`ResourcePool`] |
 //! | run closures that compute, or a map of them | [`ThreadPool`] |
-//! | call something that blocks now and then | [`unblock`] |
-//! | stay on one thread, with tasks that are not `Send` | [`LocalHub`] |
-//! | run on an executor of your own | [`Spawn`] |
-//! | test with virtual time and replayable order | the crate `spinney-sim` |
-//! | spawn many and have the results as they come | [`GreenPile`] |
-//! | port eventlet code | [`GreenPool`], and the module [`eventlet`] |
+//! | make a blocking call now and then | [`unblock`] |
+//! | run tasks that are not `Send` | [`LocalHub`] |
+//! | run on an executor of your own | [`Spawn`], [`hub::Executor`] |
+//! | test with virtual time and a replayable order | the crate `spinney-sim` |
+//! | port eventlet code | [`GreenPool`], [`GreenPile`], [`eventlet`] |
+//! | port gevent code | [`gevent`] |
 //!
-//! The modules [`gevent`] and [`eventlet`] have these things under the names, and in the places,
-//! that they have in Python, as far as they are there; their methods are those of this crate.
-//! [`prelude`] has the few names that most programs use.
+//! Named futures, guards, settings, reports and errors are in the modules: [`task`], [`pool`], [`map`],
+//! [`sync`], [`threads`], [`pile`], [`time`], and [`hub`] for writers of executors.
 //!
-//! # What holds always
+//! # What always holds
 //!
-//! - running + free = capacity, after every operation, whatever panics, is killed or is dropped.
-//! - Slots go first come, first served; a waiter that goes away passes its slot on.
-//! - A result, an error or a panic reaches whoever holds the handle, once.
-//! - A kill is seen at the next await point; what has not started never runs.
-//! - No greenlet outlives its group unless it was detached on purpose.
+//! - running + free = capacity after every operation, whatever panics, is killed or is dropped.
+//! - Slots are handed out in FIFO order; a waiter that goes away passes its slot on.
+//! - A result, an error or a panic reaches the holder of the handle exactly once.
+//! - A kill is seen at the next await; a task that has not started never runs.
+//! - No task outlives its group unless it was detached on purpose.
 //!
 //! # Features
 //!
-//! | feature | of | default | adds |
-//! |---|---|---|---|
-//! | `smol` | this crate, `spinney-hub` | off | `SmolHub`: the executor behind `smol::spawn` |
-//! | `tokio` | this crate, `spinney-hub` | off | `TokioHub`: a running tokio runtime of either flavour, with its timers |
-//! | `stream` | `spinney-sync` | off; always on here | [`stream`](OrderedQueue::stream) of a queue: its items as a `Stream` |
+//! Both are off by default, and only add.
 //!
-//! Features only add. To trace tasks none is needed: spawn `future.instrument(span)`, of the crate
-//! tracing, or give a pool a [`SpawnHook`].
+//! | feature | adds |
+//! |---|---|
+//! | `tokio` | the tokio runtime that runs the caller is its hub, of either flavour, timers included; [`hub`] has `TokioHub` |
+//! | `smol` | [`hub`] has `SmolHub`: the executor behind `smol::spawn` |
+//!
+//! No feature is needed for tracing: spawn `future.instrument(span)`, of the crate tracing, or give a
+//! pool a [`SpawnHook`](pool::SpawnHook).
 
 pub mod eventlet;
 pub mod gevent;
 pub mod guide;
 pub mod prelude;
 
-pub use spinney_greenlet::results;
 pub use spinney_greenlet::{
-    Birth, Branch, CatchExit, Deputy, Failure, Greenlet, GreenletExit, Handle, InPlace,
-    InheritLocals, Inherited, ItemGreenlets, Iwait, Join, JoinAll, Joined, LazyHandle, LinkId,
-    Local, Named, Owner, Panic, Shield, SpawnTree, State, Task, catch_exit, greenlet_local,
-    inherit_locals, iwait, joinall, killall, killall_now, killall_now_with, killall_with, named,
-    pair, pair_in, pair_items, shield, spawn, spawn_later, spawn_later_local, spawn_on, spawn_tree,
-    track_spawns, try_joinall,
+    Failure, Greenlet, Handle, catch_exit, greenlet_local, joinall, shield, spawn,
 };
-#[cfg(any(feature = "smol", feature = "tokio"))]
-pub use spinney_hub::Scoped;
-#[cfg(feature = "smol")]
-pub use spinney_hub::SmolHub;
-#[cfg(feature = "tokio")]
-pub use spinney_hub::TokioHub;
-pub use spinney_hub::{
-    BoxTask, Clock, Context, Entered, Erase, Executor, ForbidThreads, Hub, HubBuilder, Interval,
-    Limit, LocalBoxTask, LocalHub, ShutdownReport, Sleep, Spawn, TimeSource, Timeout, WakeDelay,
-    Within, WithinFuture, block_on, contain, drop_contained, interval, label_task, require_threads,
-    sleep, sleep_until, timeout, yield_now,
-};
-pub use spinney_pile::{
-    Discarded, DrainReport, GreenPile, GreenPool, Item, ItemInfo, Next, ResourceError,
-    ResourcePool, ResourcePoolBuilder, ResourceStats, WaitTimes,
-};
-pub use spinney_pool::map;
-pub use spinney_pool::{
-    DeferredSpawn, Failures, Group, Hooked, Imap, InsideGroup, ItemError, JoinError, Map, MapAsync,
-    Mapper, Membership, Pool, PoolBuilder, PoolFull, Reentry, Report, Runs, RunsMap, Slot,
-    SpawnHook, TaskError, TaskSet, Then, TryImap, TryMap,
-};
-pub use spinney_sync::{
-    Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Closed, Condition, Event,
-    Fifo, Get, GetError, GiveWay, HandOut, Items, JoinableQueue, Latch, Lifo, LifoQueue, NotOwner,
-    Order, OrderedQueue, OverRelease, Peek, Permit, Priority, PriorityQueue, Put, PutError, Queue,
-    RLock, RLockGuard, Semaphore, Setter, SetterDropped, ShutDown, TaskDoneError, TryAcquireError,
-    Wait, WakeFlag, wake_all,
-};
-pub use spinney_threadpool::{
-    InsideThreadPool, ThreadImap, ThreadMap, ThreadMapper, ThreadPool, ThreadPoolBuilder,
-    ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, ThreadTryImap, ThreadTryMap,
-    unblock,
-};
+pub use spinney_hub::{Hub, LocalHub, Spawn, Timeout, Within, block_on, sleep, yield_now};
+pub use spinney_pile::{GreenPile, GreenPool, ResourcePool};
+pub use spinney_pool::{Group, ItemError, Pool, PoolFull, Slot, TaskSet};
+pub use spinney_sync::{AsyncResult, Event, Queue, Semaphore};
+pub use spinney_threadpool::{ThreadPool, unblock};
+
+/// Writing a hub: what an executor implements, and what runs on those that are not ours.
+///
+/// [`Hub`], [`LocalHub`] and [`Spawn`] are at the root.
+pub mod hub {
+    #[cfg(any(feature = "smol", feature = "tokio"))]
+    pub use spinney_hub::Scoped;
+    #[cfg(feature = "smol")]
+    pub use spinney_hub::SmolHub;
+    #[cfg(feature = "tokio")]
+    pub use spinney_hub::TokioHub;
+    pub use spinney_hub::{
+        BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, LocalBoxTask,
+        ShutdownReport, WakeDelay, label_task, require_threads,
+    };
+    pub use spinney_sync::{Budget, GiveWay};
+}
+
+/// Maps: one function over many items. Their policies, inputs and futures.
+///
+/// The verbs are methods of [`TaskSet`], and so of pools and groups;
+/// [`ItemError`] is at the root.
+pub mod map {
+    pub use spinney_pool::map::{
+        Again, Attempts, Backoff, CollectAll, FirstSuccess, FromStream, Indexed, IntoSource,
+        ItemStream, Once, Read, Retry, Source, from_stream,
+    };
+    pub use spinney_pool::{Imap, Map, Mapper, TaskError, TryImap, TryMap};
+}
+
+/// Guards, futures and errors of [`GreenPile`] and
+/// [`ResourcePool`].
+pub mod pile {
+    pub use spinney_pile::{
+        Discarded, DrainReport, Item, ItemInfo, Next, ResourceError, ResourcePoolBuilder,
+        ResourceStats, WaitTimes,
+    };
+}
+
+/// Settings, hooks, reports, errors and bounds of [`Pool`] and [`Group`].
+pub mod pool {
+    pub use spinney_pool::{
+        Failures, Hooked, InsideGroup, JoinError, Membership, PoolBuilder, Reentry, Report, Runs,
+        RunsMap, SpawnHook,
+    };
+}
+
+/// Locks, queues, barriers, with their guards, futures, orders and errors.
+///
+/// [`Event`], [`AsyncResult`], [`Semaphore`] and
+/// [`Queue`] are at the root.
+pub mod sync {
+    pub use spinney_sync::{
+        Acquire, Barrier, BoundedSemaphore, Channel, Closed, Condition, Fifo, Get, GetError, Items,
+        JoinableQueue, Latch, Lifo, LifoQueue, NotOwner, Order, OrderedQueue, OverRelease, Peek,
+        Permit, Priority, PriorityQueue, Put, PutError, RLock, RLockGuard, Setter, SetterDropped,
+        ShutDown, TaskDoneError, TryAcquireError, Wait,
+    };
+}
+
+/// All that concerns one task: kills, links, locals, names, the spawn tree, and waiting for several.
+///
+/// [`Greenlet`], [`Handle`], [`Failure`],
+/// [`spawn`](crate::spawn()), [`joinall`], [`catch_exit`] and
+/// [`shield`] are at the root.
+pub mod task {
+    pub use spinney_greenlet::{
+        Branch, CatchExit, GreenletExit, InheritLocals, Inherited, Iwait, Join, JoinAll, Joined,
+        LinkId, Local, Named, Owner, Panic, Shield, SpawnTree, State, inherit_locals, iwait,
+        killall, killall_now, killall_now_with, killall_with, named, spawn_later,
+        spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
+    };
+}
+
+/// Results, maps, settings and errors of a [`ThreadPool`].
+pub mod threads {
+    pub use spinney_threadpool::{
+        InsideThreadPool, ThreadImap, ThreadMap, ThreadMapper, ThreadPoolBuilder, ThreadPoolClosed,
+        ThreadPoolFull, ThreadRefused, ThreadResult, ThreadTryImap, ThreadTryMap,
+    };
+}
+
+/// Clocks, sleeps, intervals and limits of time.
+///
+/// [`sleep`], [`Within`] and [`Timeout`] are at the root.
+pub mod time {
+    pub use spinney_hub::{
+        Clock, Interval, Limit, Sleep, TimeSource, WithinFuture, interval, sleep_until, timeout,
+    };
+}

@@ -1,5 +1,4 @@
-//! [`AsyncResult`]: one value or error, for all tasks that wait for it; [`Setter`]: the half that
-//! sets it.
+//! [`AsyncResult`]: one value or error for all its readers; [`Setter`]: the half that sets it.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,21 +10,22 @@ use crate::{Event, SetterDropped, budget};
 
 /// A value or an error that is set once, while any number of tasks wait for it.
 ///
-/// Readers borrow it; dropping it drops the result. If no task sets it, its readers wait for ever;
-/// a task that is to set it is given a [`setter`](Self::setter), which fails the readers when it is
-/// dropped.
+/// Readers borrow it; dropping it drops the result. If no task sets it, its readers wait for ever.
+/// A [`setter`](Self::setter) for the task that sets it makes the readers fail when it is dropped.
 ///
 /// Python: `gevent.event.AsyncResult`.
 ///
 /// ```
-/// use spinney_sync::AsyncResult;
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::AsyncResult; }
+/// use spinney::{AsyncResult, block_on};
 ///
 /// let answer: AsyncResult<u32> = AsyncResult::new();
 /// answer.set(42)?;
 /// assert_eq!(answer.set(7), Err(7), "the first one stays");
-/// assert_eq!(futures_lite::future::block_on(answer.get()), Ok(&42));
-/// # Ok::<(), u32>(())
+/// assert_eq!(block_on(answer.get()), Ok(&42));
+/// Ok::<(), u32>(())
 /// ```
+#[doc(alias("OnceCell", "Future"))]
 pub struct AsyncResult<T, E = Infallible> {
     result: OnceLock<Result<T, E>>,
     ready: Event,
@@ -33,14 +33,14 @@ pub struct AsyncResult<T, E = Infallible> {
 
 impl<T, E> AsyncResult<T, E> {
     constructor! {
-        /// A result that is not set.
+        /// Creates a result that is not set.
         pub fn new() -> Self {
             Self { result: OnceLock::new(), ready: Event::new() }
         }
     }
 
-    /// The half for the task that sets the result: if it is dropped first, because that task
-    /// panicked or was killed, say, the readers fail.
+    /// Returns the half for the task that sets the result: if it is dropped first, for example
+    /// because that task panicked or was killed, the readers fail.
     pub fn setter(self: &Arc<Self>) -> Setter<T, E>
     where
         E: From<SetterDropped>,
@@ -52,11 +52,13 @@ impl<T, E> AsyncResult<T, E> {
     ///
     /// # Errors
     ///
-    /// Gives `value` back if there is a value or an error already.
+    /// Returns `value` if there is a value or an error already.
+    ///
+    /// Python: `gevent.event.AsyncResult.set`.
     pub fn set(&self, value: T) -> Result<(), T> {
         self.fulfil(Ok(value)).map_err(|result| match result {
             Ok(value) => value,
-            Err(_) => unreachable!("what comes back is what was put in"),
+            Err(_) => unreachable!("a refused value is returned as a value"),
         })
     }
 
@@ -64,13 +66,14 @@ impl<T, E> AsyncResult<T, E> {
     ///
     /// # Errors
     ///
-    /// Gives `error` back if there is a value or an error already.
+    /// Returns `error` if there is a value or an error already.
     ///
-    /// Python: `set_exception`.
+    /// Python: `gevent.event.AsyncResult.set_exception`.
+    #[doc(alias = "set_exception")]
     pub fn set_error(&self, error: E) -> Result<(), E> {
         self.fulfil(Err(error)).map_err(|result| match result {
             Err(error) => error,
-            Ok(_) => unreachable!("what comes back is what was put in"),
+            Ok(_) => unreachable!("a refused error is returned as an error"),
         })
     }
 
@@ -78,11 +81,13 @@ impl<T, E> AsyncResult<T, E> {
     ///
     /// # Errors
     ///
-    /// The error, if that is what was set.
+    /// The error, if an error was set.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
+    ///
+    /// Python: `gevent.event.AsyncResult.get`.
     #[track_caller]
     #[expect(clippy::missing_panics_doc, reason = "the event is set after the result")]
     pub fn get(&self) -> impl Future<Output = Result<&T, &E>> {
@@ -93,32 +98,32 @@ impl<T, E> AsyncResult<T, E> {
             } else {
                 self.ready.wait_for("AsyncResult::get", at).await;
             }
-            self.try_get().expect("it is set")
+            self.try_get().expect("the event is set after the result")
         }
     }
 
     /// The result, if it is set.
     ///
-    /// Python: `get(block=False)`.
+    /// Python: `gevent.event.AsyncResult.get(block=False)`.
     pub fn try_get(&self) -> Option<Result<&T, &E>> {
         self.result.get().map(Result::as_ref)
     }
 
     /// Whether there is a value or an error.
     ///
-    /// Python: `ready`.
+    /// Python: `gevent.event.AsyncResult.ready`.
     pub fn is_ready(&self) -> bool {
         self.result.get().is_some()
     }
 
     /// Whether there is a value.
     ///
-    /// Python: `successful`.
+    /// Python: `gevent.event.AsyncResult.successful`.
     pub fn is_successful(&self) -> bool {
         matches!(self.result.get(), Some(Ok(_)))
     }
 
-    /// The result by value, if it is set.
+    /// Returns the result by value, if it is set.
     pub fn into_inner(self) -> Option<Result<T, E>> {
         self.result.into_inner()
     }
@@ -144,13 +149,18 @@ impl<T: fmt::Debug, E: fmt::Debug> fmt::Debug for AsyncResult<T, E> {
 
 /// The half of an [`AsyncResult`] that sets it, once.
 ///
-/// Dropping it without a result fails the readers with [`SetterDropped`], made into their kind of
-/// error. It changes nothing if the result was set elsewhere before.
+/// Dropping it without a result fails the readers with [`SetterDropped`], converted to their error
+/// type. The drop changes nothing if the result was set elsewhere before.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::AsyncResult;
+/// #     pub mod sync { pub use spinney_sync::SetterDropped; }
+/// # }
 /// use std::sync::Arc;
 ///
-/// use spinney_sync::{AsyncResult, SetterDropped};
+/// use spinney::{AsyncResult, block_on};
+/// use spinney::sync::SetterDropped;
 ///
 /// let answer: Arc<AsyncResult<u32, SetterDropped>> = Arc::default();
 /// let setter = answer.setter();
@@ -160,9 +170,10 @@ impl<T: fmt::Debug, E: fmt::Debug> fmt::Debug for AsyncResult<T, E> {
 ///     }
 ///     let _ = setter.set(42);
 /// };
-/// futures_lite::future::block_on(task);
-/// assert_eq!(futures_lite::future::block_on(answer.get()), Err(&SetterDropped));
+/// block_on(task);
+/// assert_eq!(block_on(answer.get()), Err(&SetterDropped));
 /// ```
+#[doc(alias("oneshot", "Promise"))]
 #[must_use = "the readers fail as soon as this is dropped"]
 pub struct Setter<T, E: From<SetterDropped> = SetterDropped> {
     result: Arc<AsyncResult<T, E>>,
@@ -173,7 +184,7 @@ impl<T, E: From<SetterDropped>> Setter<T, E> {
     ///
     /// # Errors
     ///
-    /// Gives `value` back if there is a value or an error already.
+    /// Returns `value` if there is a value or an error already.
     pub fn set(self, value: T) -> Result<(), T> {
         self.result.set(value)
     }
@@ -182,7 +193,7 @@ impl<T, E: From<SetterDropped>> Setter<T, E> {
     ///
     /// # Errors
     ///
-    /// Gives `error` back if there is a value or an error already.
+    /// Returns `error` if there is a value or an error already.
     pub fn set_error(self, error: E) -> Result<(), E> {
         self.result.set_error(error)
     }
@@ -191,7 +202,7 @@ impl<T, E: From<SetterDropped>> Setter<T, E> {
 impl<T, E: From<SetterDropped>> Drop for Setter<T, E> {
     fn drop(&mut self) {
         if !self.result.is_ready() {
-            // It fails if the result was set a moment ago.
+            // Fails if the result was set a moment ago.
             let _ = self.result.set_error(SetterDropped.into());
         }
     }

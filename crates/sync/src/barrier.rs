@@ -1,4 +1,4 @@
-//! [`Barrier`] and [`Latch`]: tasks wait until others have come, or until things have happened.
+//! [`Barrier`] and [`Latch`]: tasks wait for each other, or for a number of events.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -9,18 +9,28 @@ use crate::primitive::{AtomicUsize, Mutex, lock};
 use crate::waiters::{Place, Waiters, wake_all};
 use crate::{Event, GiveWay};
 
-/// Lets tasks go on together once a number of them wait, again and again.
+/// Makes tasks wait until a number of them wait, then lets all of them go on. It can be used again.
 ///
-/// Dropping it is harmless, as waiters borrow it.
+/// Dropping it is harmless, because waiters borrow it.
 ///
 /// Python: `threading.Barrier`.
 ///
 /// ```
-/// use futures_lite::future::{block_on, zip};
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod sync { pub use spinney_sync::Barrier; }
+/// # }
+/// use std::thread;
 ///
-/// let start = spinney_sync::Barrier::new(2);
-/// let leaders = block_on(zip(start.wait(), start.wait()));
-/// assert_eq!(leaders, (false, true), "the last to come leads");
+/// use spinney::block_on;
+/// use spinney::sync::Barrier;
+///
+/// let start = Barrier::new(2);
+/// let leaders = thread::scope(|scope| {
+///     let other = scope.spawn(|| block_on(start.wait()));
+///     [block_on(start.wait()), other.join().unwrap()]
+/// });
+/// assert_eq!(leaders.iter().filter(|leads| **leads).count(), 1, "the last to arrive leads");
 /// ```
 pub struct Barrier {
     size: usize,
@@ -28,18 +38,20 @@ pub struct Barrier {
 }
 
 impl Barrier {
-    /// A barrier for `size` tasks at a time. With a size of 0 or 1 no task waits.
+    /// Creates a barrier for groups of `size` tasks. With a size of 0 or 1 no task waits.
     pub fn new(size: usize) -> Self {
         Self { size, waiters: Mutex::default() }
     }
 
     /// Waits until [`size`](Self::size) tasks wait. Returns `true` in one of them, the last to
-    /// come.
+    /// arrive.
     ///
     /// # Cancel safety
     ///
-    /// A waiter that is dropped before the last task has come does not count. Once the last has
-    /// come, the others go on even if one of them is dropped.
+    /// A waiter that is dropped before the last task has arrived does not count. After that, the
+    /// others go on even if one of them is dropped.
+    ///
+    /// Python: `threading.Barrier.wait`.
     #[track_caller]
     pub fn wait(&self) -> impl Future<Output = bool> {
         let mut place = Place::new(&self.waiters, "Barrier::wait", Location::caller());
@@ -59,16 +71,16 @@ impl Barrier {
         })
     }
 
-    /// The number of tasks that go on together.
+    /// The number of tasks in a group.
     ///
-    /// Python: `parties`.
+    /// Python: `threading.Barrier.parties`.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// The number of tasks that wait.
+    /// The number of waiting tasks.
     ///
-    /// Python: `n_waiting`.
+    /// Python: `threading.Barrier.n_waiting`.
     pub fn waiting(&self) -> usize {
         lock(&self.waiters).len()
     }
@@ -83,26 +95,32 @@ impl fmt::Debug for Barrier {
     }
 }
 
-/// Lets tasks go on once it has been counted down, and stays open then.
+/// Makes tasks wait until it has been counted down to 0, and stays open then.
 ///
-/// Dropping it is harmless, as waiters borrow it. In Java it is `CountDownLatch`.
+/// Dropping it is harmless, because waiters borrow it. Java's `CountDownLatch`.
 ///
 /// ```
-/// use futures_lite::future::block_on;
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod sync { pub use spinney_sync::Latch; }
+/// # }
+/// use spinney::block_on;
+/// use spinney::sync::Latch;
 ///
-/// let loaded = spinney_sync::Latch::new(2);
+/// let loaded = Latch::new(2);
 /// loaded.count_down();
 /// loaded.count_down();
 /// block_on(loaded.wait());
 /// ```
+#[doc(alias("CountDownLatch", "WaitGroup"))]
 pub struct Latch {
     count: AtomicUsize,
     open: Event,
 }
 
 impl Latch {
-    /// A latch that opens when it has been counted down `count` times. With a count of 0 it is
-    /// open.
+    /// Creates a latch that opens after `count` calls of [`count_down`](Self::count_down). With a
+    /// count of 0 it is open.
     pub fn new(count: usize) -> Self {
         let open = Event::new();
         if count == 0 {
@@ -111,8 +129,8 @@ impl Latch {
         Self { count: AtomicUsize::new(count), open }
     }
 
-    /// Counts down by one, and wakes all waiters at 0. It is a no-op on an open latch. A panic of
-    /// a waker is contained.
+    /// Counts down by one, and wakes all waiters at 0. A no-op on an open latch. A panic of a waker
+    /// is contained.
     pub fn count_down(&self) {
         if self.count.fetch_update(AcqRel, Acquire, |count| count.checked_sub(1)) == Ok(1) {
             self.open.set();
@@ -123,13 +141,13 @@ impl Latch {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     #[track_caller]
     pub fn wait(&self) -> impl Future<Output = ()> {
         self.open.wait_for("Latch::wait", Location::caller())
     }
 
-    /// How often it has yet to be counted down.
+    /// How many times it must still be counted down.
     pub fn count(&self) -> usize {
         self.count.load(Acquire)
     }

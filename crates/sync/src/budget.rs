@@ -1,8 +1,8 @@
-//! [`Budget`] and [`GiveWay`]: a loop of ready awaits gives way to other tasks.
+//! [`Budget`] and [`GiveWay`]: a loop of ready awaits yields to other tasks.
 //!
-//! An executor can stop, limit or kill a task only between two polls. A task whose awaits are all
-//! ready never ends its poll. So each poll has a budget of ready awaits, and an await that finds it
-//! used up is put off once.
+//! An executor can stop, limit or kill a task only between two polls, and a task whose awaits are
+//! all ready never returns from its poll. So each poll has a budget of ready awaits; an await that
+//! finds it used up is deferred once.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -13,18 +13,18 @@ use std::task::{Context, Poll};
 /// The number of ready awaits in one poll.
 const READY_AWAITS: i64 = 128;
 
-/// Stands for no budget: so many that no thread uses them up, so a ready await counts down without
-/// asking whether there is a budget.
+/// No budget: larger than any thread can use up, so that a ready await counts down without checking
+/// whether there is a budget.
 const NO_BUDGET: i64 = i64::MAX;
 
 #[cfg(not(spinney_loom))]
 thread_local! {
-    /// What is left for the current poll; above 128 outside of a poller, and below 0 once awaits
-    /// that were put off have gone ahead.
+    /// The rest of the budget of the current poll; above 128 outside a poller, and below 0 once
+    /// deferred awaits have gone ahead.
     static LEFT: Cell<i64> = const { Cell::new(NO_BUDGET) };
 }
 
-// The threads of a model take turns on one thread.
+// The threads of a model run on one thread.
 #[cfg(spinney_loom)]
 loom::thread_local! {
     static LEFT: Cell<i64> = Cell::new(NO_BUDGET);
@@ -32,15 +32,16 @@ loom::thread_local! {
 
 /// The budget of one poll: 128 ready awaits. For pollers: a hub's `block_on`, the poll of a task.
 ///
-/// Without a poller there is no budget, and no await is put off. Dropping the guard restores the
+/// Without a poller there is no budget, and no await is deferred. Dropping the guard restores the
 /// budget of the poller around it.
 ///
 /// ```
+/// # mod spinney { pub mod hub { pub use spinney_sync::{Budget, GiveWay}; } }
 /// use std::future::{Future, poll_fn};
 /// use std::pin::pin;
 /// use std::task::{Context, Poll, Waker};
 ///
-/// use spinney_sync::{Budget, GiveWay};
+/// use spinney::hub::{Budget, GiveWay};
 ///
 /// let mut endless = pin!(async {
 ///     loop {
@@ -50,7 +51,7 @@ loom::thread_local! {
 /// });
 /// let _budget = Budget::open();
 /// let polled: Poll<()> = endless.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-/// assert!(polled.is_pending()); // the poll has ended
+/// assert!(polled.is_pending());
 /// ```
 #[derive(Debug)]
 #[must_use = "the budget ends when the guard is dropped"]
@@ -67,22 +68,22 @@ impl Budget {
         Self::replace(READY_AWAITS)
     }
 
-    /// Opens a budget for the poll that follows, unless a poller around it has opened one. For
+    /// Opens a budget for the poll that follows, unless a poller around has opened one. For
     /// wrappers that may or may not be polled by a poller.
     #[inline]
     pub fn open_if_none() -> Option<Self> {
         (LEFT.with(Cell::get) > READY_AWAITS).then(Self::open)
     }
 
-    /// Lets at least one ready await go ahead in the poll that follows, within the budget of the
-    /// poller around it.
+    /// Allows at least one ready await in the poll that follows, within the budget of the poller
+    /// around it.
     #[inline]
     pub fn at_least_one() -> Option<Self> {
         (LEFT.with(Cell::get) <= 0).then(|| Self::replace(1))
     }
 
-    /// Hides the budget of the poller around. For a hub that runs other tasks inside of a poll:
-    /// their awaits are neither counted nor put off.
+    /// Hides the budget of the poller around. For a hub that runs other tasks inside a poll: their
+    /// awaits are neither counted nor deferred.
     #[inline]
     pub fn none() -> Self {
         Self::replace(NO_BUDGET)
@@ -101,24 +102,29 @@ impl Drop for Budget {
     }
 }
 
-/// The part of an await that gives way: each future that may be ready at its first poll has one.
+/// The part of an await that yields: each future that may be ready at its first poll has one.
 ///
-/// When the [`Budget`] is used up, the await is put off once: it is pending, and its task is woken
-/// immediately. At its next poll it goes ahead, whatever the budget. Without that rule a `select`
-/// of ready branches could put off all of them for ever.
+/// When the [`Budget`] is used up, the await is deferred once: it returns pending, and its task is
+/// woken immediately. At its next poll it goes ahead, whatever the budget. Without that rule a
+/// `select` of ready branches could defer all of them for ever.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod hub { pub use spinney_sync::GiveWay; }
+/// # }
 /// use std::future::{Future, poll_fn};
 /// use std::task::Poll;
 ///
-/// use spinney_sync::GiveWay;
+/// use spinney::block_on;
+/// use spinney::hub::GiveWay;
 ///
 /// /// A future that is ready, and gives way if the budget is used up.
 /// fn ready(value: u32) -> impl Future<Output = u32> {
 ///     let mut give_way = GiveWay::default();
 ///     poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(value)))
 /// }
-/// # assert_eq!(futures_lite::future::block_on(ready(7)), 7);
+/// assert_eq!(block_on(ready(7)), 7);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct GiveWay {
@@ -126,20 +132,21 @@ pub struct GiveWay {
 }
 
 impl GiveWay {
-    /// Makes one await of `future`, which is put off as a whole: the awaits within it are not put
-    /// off again. Dropping it drops `future`.
+    /// Turns `future` into one await, which is deferred as a whole: the awaits within it are not
+    /// deferred again. Dropping it drops `future`.
     ///
-    /// `future` must not run code of others, whose ready awaits would not count.
+    /// `future` must not run foreign code, whose ready awaits would not count.
     ///
     /// # Cancel safety
     ///
-    /// That of `future`: it is dropped with this.
+    /// The same as `future`, which is dropped with this one.
     pub async fn around<F: Future>(future: F) -> F::Output {
         let (mut give_way, mut future) = (Self::default(), pin!(future));
         poll_fn(|cx| give_way.poll_whole(cx, |cx| future.as_mut().poll(cx))).await
     }
 
-    /// As [`poll`](Self::poll), for an await that is made of others: those are not put off again.
+    /// Like [`poll`](Self::poll), for an await that consists of others: those are not deferred
+    /// again.
     #[inline]
     pub fn poll_whole<T>(
         &mut self,
@@ -152,8 +159,8 @@ impl GiveWay {
         })
     }
 
-    /// Polls an await, unless the budget is used up. An await that is ready uses up one of the
-    /// budget; one that is pending uses up nothing.
+    /// Polls an await, unless the budget is used up. A ready await uses one of the budget; a
+    /// pending one uses none.
     #[inline]
     pub fn poll<T>(
         &mut self,
@@ -174,8 +181,7 @@ impl GiveWay {
     }
 }
 
-/// An await of something that is there already: it is ready, and gives way if the budget is used
-/// up.
+/// A ready await, which yields if the budget is used up.
 pub(crate) fn ready() -> impl Future<Output = ()> {
     let mut give_way = GiveWay::default();
     poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(())))

@@ -1,4 +1,4 @@
-//! [`Condition`]: a task releases its permit until another task signals a change.
+//! [`Condition`]: releases a permit until another task signals a change.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -10,60 +10,72 @@ use crate::primitive::{Mutex, lock};
 use crate::waiters::{Place, Waiters, wake_all};
 use crate::{Acquire, Closed, Permit, Semaphore, budget};
 
-/// Lets a task release a permit of a [`Semaphore`] until another task signals a change.
+/// Releases a permit of a [`Semaphore`] until another task signals a change.
 ///
-/// A task that changes the guarded state holds the permit meanwhile, and notifies. Dropping the
-/// condition is harmless, as waiters borrow it.
+/// The notifying task holds the permit while it changes the guarded state. Dropping the condition
+/// is harmless, because waiters borrow it.
 ///
 /// Python: `threading.Condition`.
 ///
 /// ```
-/// use std::cell::Cell;
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::Condition; }
+/// # }
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use std::thread;
 ///
-/// use futures_lite::future::{block_on, zip};
-/// use spinney_sync::{Condition, Semaphore};
+/// use spinney::sync::Condition;
+/// use spinney::{Semaphore, block_on};
 ///
-/// let (lock, filled, stock) = (Semaphore::new(1), Condition::new(), Cell::new(0));
+/// let (lock, filled, stock) = (Semaphore::new(1), Condition::new(), AtomicU32::new(0));
 /// let take = async {
 ///     let permit = lock.acquire().await.unwrap();
-///     let _permit = filled.wait_while(permit, || stock.get() == 0).await.unwrap();
-///     stock.replace(0)
+///     let _permit = filled.wait_while(permit, || stock.load(Relaxed) == 0).await.unwrap();
+///     stock.swap(0, Relaxed)
 /// };
 /// let fill = async {
 ///     let _permit = lock.acquire().await.unwrap();
-///     stock.set(3);
+///     stock.store(3, Relaxed);
 ///     filled.notify(1);
 /// };
-/// let (taken, ()) = block_on(zip(take, fill));
+/// let taken = thread::scope(|scope| {
+///     let taker = scope.spawn(|| block_on(take));
+///     block_on(fill);
+///     taker.join().unwrap()
+/// });
 /// assert_eq!(taken, 3);
 /// ```
+#[doc(alias("Condvar", "Notify"))]
 #[derive(Default)]
 pub struct Condition {
     waiters: Mutex<Waiters>,
 }
 
 impl Condition {
-    /// A condition without waiters.
+    /// Creates a condition without waiters.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Gives `permit` back, waits for a notification, and takes the permit again. No notification
-    /// that comes after the permit was given back is missed.
+    /// Returns `permit`, waits for a notification, and takes the permit again. No notification that
+    /// comes after the return is missed.
     ///
-    /// Other tasks may hold the permit between the notification and the return. A notification of
-    /// a waiter that is dropped goes to the next one. So the caller checks what it waits for
+    /// Other tasks may hold the permit between the notification and the return from `wait`. The
+    /// notification of a dropped waiter goes to the next one. So the caller checks its predicate
     /// again, or uses [`wait_while`](Self::wait_while).
     ///
     /// # Errors
     ///
-    /// [`Closed`] if the semaphore was closed before the permit was free again. Closing alone ends
-    /// no wait: it takes a notification as well.
+    /// [`Closed`] if the semaphore was closed before the permit was free again. Closing alone does
+    /// not end the wait: a notification is needed as well.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses the permit, which was given back; a notification that it had been
-    /// given goes to the next waiter.
+    /// Dropping the future loses the permit, which was returned; a notification that it had
+    /// received goes to the next waiter.
+    ///
+    /// Python: `threading.Condition.wait`.
     #[track_caller]
     pub fn wait<S>(&self, permit: Permit<S>) -> impl Future<Output = Result<Permit<S>, Closed>>
     where
@@ -72,19 +84,19 @@ impl Condition {
         self.wait_at(Location::caller(), permit)
     }
 
-    /// Waits, with `permit` given back meanwhile, while `unfit` returns `true`. The permit is held
+    /// Waits while `unfit` returns `true`. The permit is returned during the waits, and held
     /// whenever `unfit` runs.
     ///
     /// # Errors
     ///
-    /// [`Closed`], as [`wait`](Self::wait).
+    /// [`Closed`], as in [`wait`](Self::wait).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses the permit, and passes a notification on, as with
+    /// Dropping the future loses the permit, and passes a notification on, like
     /// [`wait`](Self::wait).
     ///
-    /// Python: `wait_for`, with the opposite predicate.
+    /// Python: `threading.Condition.wait_for`, with the opposite predicate.
     #[track_caller]
     pub fn wait_while<S, F>(
         &self,
@@ -109,19 +121,18 @@ impl Condition {
         }
     }
 
-    /// Wakes the `waiters` that have waited longest, or all if there are fewer. Nothing is kept
-    /// for waiters that come later. A panic of a waker is contained, and the other waiters are
-    /// woken.
+    /// Wakes the `waiters` that have waited longest, or all if there are fewer. Later waiters do
+    /// not see the notification. A panic of a waker is contained, and the other waiters are woken.
     ///
-    /// Python: `notify`.
+    /// Python: `threading.Condition.notify`.
     pub fn notify(&self, waiters: usize) {
         let served = lock(&self.waiters).serve(waiters);
         wake_all(served);
     }
 
-    /// Wakes all waiters, as [`notify`](Self::notify) does.
+    /// Wakes all waiters, like [`notify`](Self::notify).
     ///
-    /// Python: `notify_all`.
+    /// Python: `threading.Condition.notify_all`.
     pub fn notify_all(&self) {
         self.notify(usize::MAX);
     }
@@ -141,7 +152,8 @@ impl Condition {
     {
         let place = Place::new(&self.waiters, "Condition::wait", at);
         let mut turn = Turn { condition: self, place, notified: false };
-        // The waiter is in the line before the permit is back, so the next holder finds it there.
+        // The waiter is in the line before the permit is returned, so the next holder finds it
+        // there.
         poll_fn(|cx| Poll::Ready(turn.place.poll(cx, |_| false).is_ready())).await;
         let (semaphore, permits) = permit.give_back();
         poll_fn(|cx| turn.place.poll(cx, |_| false)).await;
@@ -162,7 +174,7 @@ impl fmt::Debug for Condition {
 struct Turn<'a> {
     condition: &'a Condition,
     place: Place<'a>,
-    /// Whether it was notified and has yet to take the permit.
+    /// It was notified and has not taken the permit yet.
     notified: bool,
 }
 

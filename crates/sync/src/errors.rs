@@ -4,22 +4,22 @@
 use std::error::Error;
 use std::fmt;
 
-/// The semaphore was closed and admits no waiter.
+/// The semaphore, or the pool that stands on it, was closed and admits no waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it is closed")
+        f.write_str("it was closed")
     }
 }
 
 impl Error for Closed {}
 
-/// Why [`Semaphore::try_acquire`](crate::Semaphore::try_acquire) gave no permit.
+/// Why [`Semaphore::try_acquire`](crate::Semaphore::try_acquire) returned no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryAcquireError {
-    /// Fewer permits are free than were asked for, or others wait for them.
+    /// Too few permits are free, or other tasks wait for them.
     WouldBlock,
     /// The semaphore was closed.
     Closed,
@@ -42,21 +42,20 @@ impl From<Closed> for TryAcquireError {
     }
 }
 
-/// More permits were to be given back than are out.
-/// [`BoundedSemaphore::release`](crate::BoundedSemaphore::release) did nothing.
+/// More permits were returned than are out.
+/// [`BoundedSemaphore::release`](crate::BoundedSemaphore::release) changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverRelease;
 
 impl fmt::Display for OverRelease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("more permits were given back than are out")
+        f.write_str("more permits were returned than are out")
     }
 }
 
 impl Error for OverRelease {}
 
-/// The lock is not held by the owner that was to release it.
-/// [`RLock::release`](crate::RLock::release) did nothing.
+/// The lock is not held by this owner. [`RLock::release`](crate::RLock::release) changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotOwner;
 
@@ -68,8 +67,8 @@ impl fmt::Display for NotOwner {
 
 impl Error for NotOwner {}
 
-/// The [`Setter`](crate::Setter) of an [`AsyncResult`](crate::AsyncResult) was dropped before it set
-/// a result: the task that owned it returned, panicked or was killed.
+/// The [`Setter`](crate::Setter) of an [`AsyncResult`](crate::AsyncResult) was dropped before it
+/// set a result: the task that owned it returned, panicked or was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetterDropped;
 

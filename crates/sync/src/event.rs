@@ -1,4 +1,4 @@
-//! [`Event`]: a flag that tasks can wait for.
+//! [`Event`]: a flag that tasks wait for.
 
 use std::fmt;
 use std::panic::Location;
@@ -10,42 +10,46 @@ use crate::GiveWay;
 use crate::primitive::{AtomicBool, Mutex, constructor, lock};
 use crate::waiters::{Place, Waiters, wake_all};
 
-/// A flag: a task that waits for it goes on once it is set, and setting it wakes all waiters.
+/// A flag: waiting tasks go on once it is set.
 ///
-/// Dropping it is harmless, as waiters borrow it. An [`AsyncResult`](crate::AsyncResult) hands a
-/// value over with the news; a [`Latch`](crate::Latch) waits for several things to happen.
+/// Dropping it is harmless, because waiters borrow it. An [`AsyncResult`](crate::AsyncResult)
+/// carries a value as well; a [`Latch`](crate::Latch) waits for a number of events.
 ///
 /// Python: `gevent.event.Event`.
 ///
 /// ```
-/// use spinney_sync::Event;
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::Event; }
+/// use spinney::{Event, block_on};
 ///
 /// let ready = Event::new();
 /// ready.set();
-/// futures_lite::future::block_on(ready.wait());
+/// block_on(ready.wait());
 /// ready.clear();
 /// assert!(!ready.is_set());
 /// ```
+#[doc(alias = "Notify")]
 #[derive(Default)]
 pub struct Event {
-    /// Set under the lock of the waiters: a task that holds the lock and finds the flag clear misses
-    /// no set.
+    /// Set under the lock of the waiters: a task that holds the lock and finds the flag clear
+    /// misses no set.
     set: AtomicBool,
     waiters: Mutex<Waiters>,
 }
 
 impl Event {
     constructor! {
-        /// An event that is not set.
+        /// Creates an event that is not set.
         pub fn new() -> Self {
             Self { set: AtomicBool::new(false), waiters: Mutex::new(Waiters::new()) }
         }
     }
 
-    /// Sets the flag and wakes all waiters. It is a no-op while the flag is set.
+    /// Sets the flag and wakes all waiters. A no-op while the flag is set.
     ///
-    /// Wakers run outside of any lock, so they may use the event. A panic of a waker is contained,
+    /// Wakers run outside all locks, so they may use the event. A panic of a waker is contained,
     /// and the other waiters are woken.
+    ///
+    /// Python: `gevent.event.Event.set`.
     pub fn set(&self) {
         if self.is_set() {
             return;
@@ -57,14 +61,16 @@ impl Event {
         wake_all(served);
     }
 
-    /// Clears the flag: tasks that come later wait. Waiters that were woken before go on.
+    /// Clears the flag: later tasks wait. Waiters that were woken before go on.
+    ///
+    /// Python: `gevent.event.Event.clear`.
     pub fn clear(&self) {
         self.set.store(false, Release);
     }
 
     /// Whether the flag is set.
     ///
-    /// Python: `is_set`, `ready`.
+    /// Python: `gevent.event.Event.is_set`, `ready`.
     pub fn is_set(&self) -> bool {
         self.set.load(Acquire)
     }
@@ -74,18 +80,20 @@ impl Event {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
+    ///
+    /// Python: `gevent.event.Event.wait`.
     #[track_caller]
     pub fn wait(&self) -> impl Future<Output = ()> {
         self.wait_for("Event::wait", Location::caller())
     }
 
-    /// Waits as [`wait`](Self::wait) does, for callers that build a wait of their own: it is
-    /// [noted](crate::Wait::note) as a wait for `what` at the line `at`.
+    /// Like [`wait`](Self::wait), for callers that build their own wait: it is
+    /// [recorded](crate::Wait::note) as a wait for `what` at the line `at`.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     pub fn wait_for(
         &self,
         what: &'static str,
@@ -96,7 +104,7 @@ impl Event {
     }
 }
 
-/// Written out, since every waiting task has one: an async block would be twice the size.
+/// Written by hand, because every waiting task has one: an async block would be twice the size.
 struct Waiting<'a> {
     event: &'a Event,
     place: Place<'a>,

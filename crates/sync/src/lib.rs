@@ -1,25 +1,24 @@
-//! Synchronisation for tasks: fair, cancel safe, and without any notion of a task, a hub or a
-//! clock. [spinney]'s lowest layer; it uses the standard library alone, and any executor can run
-//! what waits here.
+//! Synchronisation for tasks: fair and cancel safe, on any executor. The lowest layer of [spinney]:
+//! it has no notion of tasks, hubs or clocks, and uses event-listener and the standard library
+//! alone.
 //!
-//! | to | take |
+//! | to | use |
 //! |---|---|
-//! | let tasks wait until something has happened, again and again | [`Event`] |
-//! | hand one value or error to all tasks that wait for it | [`AsyncResult`] |
+//! | let tasks wait for a flag that can be cleared | [`Event`] |
+//! | publish one value or error to all waiters | [`AsyncResult`] |
 //! | limit how many tasks run a part of the code, in FIFO order | [`Semaphore`] |
-//! | the same, with a number that never grows | [`BoundedSemaphore`] |
-//! | have a re-entrant lock | [`RLock`] |
+//! | the same, with a number of permits that never grows | [`BoundedSemaphore`] |
+//! | lock re-entrantly | [`RLock`] |
 //! | release a permit until another task signals a change | [`Condition`] |
-//! | let tasks go on together when all have come | [`Barrier`] |
-//! | let tasks go on when a number of things have happened | [`Latch`] |
-//! | pass items from task to task | [`Queue`], [`LifoQueue`], [`PriorityQueue`] |
-//! | the same, with a put that waits until its item was taken | [`Channel`] |
+//! | let a group of tasks go on together | [`Barrier`] |
+//! | let tasks go on after a number of events | [`Latch`] |
+//! | pass items between tasks | [`Queue`], [`LifoQueue`], [`PriorityQueue`] |
+//! | the same, with a put that waits until a getter has taken its item | [`Channel`] |
 //!
-//! An await that is ready gives way once its poller's [`Budget`] is used up. Wakers are woken and
-//! dropped outside of all locks, and a panic of a waker is contained, so that it strands no other
-//! waiter.
+//! A ready await yields once the [`Budget`] of its poller is used up. Wakers are woken and dropped
+//! outside all locks. A panic of a waker is contained, and the other waiters are woken.
 //!
-//! A time limit is put on any of them from outside: `event.wait().within(limit)`.
+//! The caller sets time limits: `event.wait().within(limit)`.
 //!
 //! With the feature `stream` (and futures-core) the items of a queue are a `Stream`.
 //!

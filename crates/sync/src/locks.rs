@@ -1,10 +1,9 @@
-//! [`RLock`]: a lock that its owner may take again; [`BoundedSemaphore`]: a semaphore that notices
-//! when more permits come back than were taken.
+//! [`RLock`]: a re-entrant lock; [`BoundedSemaphore`]: a semaphore that detects over-release.
 //!
-//! A re-entrant lock that is released is handed to the first waiter; it is owned from that moment, though the
-//! waiter has yet to run. If the new owner waits in other places as well, those waits are woken
-//! with it and finish out of their order: otherwise they would wait for the lock of their own
-//! owner. [`Line::take_wakers`] finds them without a look at the other waiters.
+//! A re-entrant lock that is released is handed to the first waiter, which owns it from that
+//! moment, even before it runs. If the new owner has other waits for the lock, they are woken as
+//! well and finish out of order: otherwise they would wait for the lock of their own owner.
+//! [`Line::take_wakers`] finds them without visiting the other waiters.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -18,70 +17,81 @@ use crate::primitive::{Mutex, lock};
 use crate::waiters::{Waiters, wake_all};
 use crate::{Acquire, GiveWay, NotOwner, OverRelease, Permit, Semaphore, TryAcquireError, Wait};
 
-/// A re-entrant lock: its owner may take it again, and other owners wait in FIFO order.
+/// A re-entrant lock: its owner may take it again; other owners wait in FIFO order.
 ///
-/// An owner is what the caller says it is: the id of a greenlet or of a thread. The owner's
-/// [`Eq`], [`Hash`] and [`Clone`] run while the state is locked, so they must neither use the lock
-/// nor panic; its destructor may use the lock. Dropping the lock is harmless, as guards and waiters
-/// borrow it.
+/// The caller names the owner: for example the id of a greenlet or of a thread. The owner's [`Eq`],
+/// [`Hash`] and [`Clone`] run while the state is locked, so they must neither use the lock nor
+/// panic; its destructor may use the lock. Dropping the lock is harmless, because guards and
+/// waiters borrow it.
 ///
 /// Python: `gevent.lock.RLock`.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// let lock = spinney_sync::RLock::new();
-/// let outer = lock.acquire("me").await;
-/// let inner = lock.acquire("me").await;
-/// assert!(lock.try_acquire("you").is_none());
-/// drop((outer, inner));
-/// assert!(lock.try_acquire("you").is_some());
-/// # });
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod sync { pub use spinney_sync::RLock; }
+/// # }
+/// use spinney::block_on;
+/// use spinney::sync::RLock;
+///
+/// block_on(async {
+///     let lock = RLock::new();
+///     let outer = lock.acquire("me").await;
+///     let inner = lock.acquire("me").await;
+///     assert!(lock.try_acquire("you").is_none());
+///     drop((outer, inner));
+///     assert!(lock.try_acquire("you").is_some());
+/// });
 /// ```
+#[doc(alias = "ReentrantMutex")]
 pub struct RLock<O> {
     hold: Mutex<Hold<O>>,
 }
 
 struct Hold<O> {
-    /// None if the lock is free, and then there are no waiters.
+    /// `None` if the lock is free; there are no waiters then.
     owner: Option<O>,
-    /// How often the owner has taken it.
+    /// How many times the owner has taken it.
     depth: usize,
     line: Line<O>,
 }
 
 impl<O: Eq + Hash + Clone> RLock<O> {
-    /// A lock that is free.
+    /// Creates a free lock.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the lock for `owner`, behind the waiters that came before; immediately if it is owned
-    /// by `owner`.
+    /// Takes the lock for `owner`, behind earlier waiters; immediately if `owner` owns it already.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up its place; a lock that it had been handed goes to the next
+    /// Dropping the future leaves the line; a lock that it was handed already goes to the next
     /// waiter.
+    ///
+    /// Python: `gevent.lock.RLock.acquire`.
     #[track_caller]
     pub fn acquire(&self, owner: O) -> impl Future<Output = RLockGuard<'_, O>> {
         let (at, give_way) = (Location::caller(), GiveWay::default());
         Turn { lock: self, owner: Some(owner), ticket: None, at, give_way }
     }
 
-    /// Takes the lock for `owner` without waiting. None if it has another owner.
+    /// Takes the lock for `owner` without waiting. `None` if it has another owner.
     ///
-    /// Python: `acquire(blocking=False)`.
+    /// Python: `gevent.lock.RLock.acquire(blocking=False)`.
     pub fn try_acquire(&self, owner: O) -> Option<RLockGuard<'_, O>> {
         let entered = lock(&self.hold).enter(&owner);
         entered.then(|| RLockGuard { lock: self, owner: Some(owner) })
     }
 
-    /// Releases the lock once, for a guard of `owner` that was [forgotten](RLockGuard::forget).
-    /// After the last time the lock goes to the first waiter. A panic of a waker is contained.
+    /// Releases the lock once, for a guard of `owner` that was [forgotten](RLockGuard::forget). The
+    /// last release hands the lock to the first waiter. A panic of a waker is contained.
     ///
     /// # Errors
     ///
     /// [`NotOwner`] if the lock has another owner or none; nothing changes then.
+    ///
+    /// Python: `gevent.lock.RLock.release`.
     pub fn release(&self, owner: &O) -> Result<(), NotOwner> {
         let mut hold = lock(&self.hold);
         if hold.owner.as_ref() != Some(owner) {
@@ -98,21 +108,21 @@ impl<O: Eq + Hash + Clone> RLock<O> {
         Ok(())
     }
 
-    /// Whether it has an owner.
+    /// Whether the lock has an owner.
     ///
-    /// Python: `locked`.
+    /// Python: `gevent.lock.RLock.locked`.
     pub fn is_locked(&self) -> bool {
         self.depth() > 0
     }
 
-    /// The owner: it has the lock, or was handed it and has yet to run.
+    /// The owner: it has the lock, or was handed it and has not run yet.
     pub fn owner(&self) -> Option<O> {
         lock(&self.hold).owner.clone()
     }
 }
 
 impl<O> RLock<O> {
-    /// How often its owner has taken it; 0 if it is free.
+    /// How many times its owner has taken it; 0 if it is free.
     pub fn depth(&self) -> usize {
         lock(&self.hold).depth
     }
@@ -139,21 +149,24 @@ impl<O> fmt::Debug for RLock<O> {
     }
 }
 
-/// An [`RLock`] taken once. Dropping it releases the lock once; after the last time the lock goes
-/// to the first waiter.
+/// One acquisition of an [`RLock`]. Dropping it releases the lock once; the last release hands the
+/// lock to the first waiter.
 ///
 /// ```
-/// let lock = spinney_sync::RLock::new();
+/// # mod spinney { pub mod sync { pub use spinney_sync::{NotOwner, RLock}; } }
+/// use spinney::sync::{NotOwner, RLock};
+///
+/// let lock = RLock::new();
 /// lock.try_acquire(7).unwrap().forget();
 /// assert!(lock.is_locked());
 /// lock.release(&7)?;
 /// assert!(!lock.is_locked());
-/// # Ok::<(), spinney_sync::NotOwner>(())
+/// Ok::<(), NotOwner>(())
 /// ```
 #[must_use = "the lock is released as soon as this is dropped"]
 pub struct RLockGuard<'a, O: Eq + Hash + Clone> {
     lock: &'a RLock<O>,
-    /// None once it is forgotten.
+    /// `None` once it is forgotten.
     owner: Option<O>,
 }
 
@@ -167,7 +180,7 @@ impl<O: Eq + Hash + Clone> RLockGuard<'_, O> {
 impl<O: Eq + Hash + Clone> Drop for RLockGuard<'_, O> {
     fn drop(&mut self) {
         if let Some(owner) = &self.owner {
-            // It fails if the owner released it in this guard's place.
+            // Fails if the owner released it in place of this guard.
             let _ = self.lock.release(owner);
         }
     }
@@ -182,15 +195,15 @@ impl<O: Eq + Hash + Clone> fmt::Debug for RLockGuard<'_, O> {
 /// The future of [`RLock::acquire`].
 struct Turn<'a, O: Eq + Hash + Clone> {
     lock: &'a RLock<O>,
-    /// None once it has finished.
+    /// `None` once it has finished.
     owner: Option<O>,
-    /// The place in the line, once it has one.
+    /// The ticket in the line, once it has one.
     ticket: Option<u64>,
     at: &'static Location<'static>,
     give_way: GiveWay,
 }
 
-/// The owner is not pinned in place.
+/// No field is structurally pinned.
 impl<O: Eq + Hash + Clone> Unpin for Turn<'_, O> {}
 
 impl<'a, O: Eq + Hash + Clone> Future for Turn<'a, O> {
@@ -200,15 +213,15 @@ impl<'a, O: Eq + Hash + Clone> Future for Turn<'a, O> {
         let Self { lock: rlock, owner, ticket, at, give_way } = &mut *self;
         give_way.poll(cx, |cx| {
             let mut hold = lock(&rlock.hold);
-            let hers = owner.as_ref().expect("polled after it had finished");
+            let current = owner.as_ref().expect("polled after it had finished");
             let served = ticket.is_some_and(|ticket| hold.line.waiters.is_served(ticket));
-            if served || hold.enter(hers) {
-                let left = ticket.take().map(|ticket| hold.line.leave(ticket, hers));
+            if served || hold.enter(current) {
+                let left = ticket.take().map(|ticket| hold.line.leave(ticket, current));
                 drop(hold);
                 drop(left);
                 return Poll::Ready(RLockGuard { lock: rlock, owner: owner.take() });
             }
-            let stale = hold.line.wait(ticket, hers, cx.waker());
+            let stale = hold.line.wait(ticket, current, cx.waker());
             drop(hold);
             drop(stale);
             Wait::note("RLock::acquire", at);
@@ -223,7 +236,7 @@ impl<O: Eq + Hash + Clone> Drop for Turn<'_, O> {
         let mut hold = lock(&self.lock.hold);
         if hold.line.waiters.is_served(ticket) {
             drop(hold);
-            // It fails as it does for a guard.
+            // Fails as it does for a guard.
             let _ = self.lock.release(owner);
         } else {
             let left = hold.line.leave(ticket, owner);
@@ -246,7 +259,7 @@ impl<O: Eq + Hash + Clone> Hold<O> {
     }
 
     /// Hands the lock, which is free, to the first waiter. Returns the wakers to wake, and an owner
-    /// to drop, once the state is unlocked.
+    /// to drop, after the state is unlocked.
     fn pass_on(&mut self) -> (Vec<Waker>, Option<O>) {
         let Some((_, first)) = self.line.waiters.pop() else { return (Vec::new(), None) };
         let mut woken = vec![first.waker];
@@ -257,16 +270,16 @@ impl<O: Eq + Hash + Clone> Hold<O> {
     }
 }
 
-/// The waiters, and which of them to wake with an owner.
+/// The waiters, and the tickets of each owner.
 struct Line<O> {
     waiters: Waiters<O>,
-    /// The tickets of each owner whose waits have not been woken since they were polled last. A
-    /// wait that was woken for its owner, and has yet to run, is not woken again.
+    /// The tickets of each owner whose waits have not been woken since their last poll. A wait that
+    /// was woken for its owner, and has not run yet, is not woken again.
     wakeable: HashMap<O, BTreeSet<u64>>,
 }
 
 impl<O: Eq + Hash + Clone> Line<O> {
-    /// Gives a newcomer a place, or updates the waker of a waiter. Returns the old waker.
+    /// Adds a new waiter, or updates the waker of an existing one. Returns the old waker.
     fn wait(&mut self, ticket: &mut Option<u64>, owner: &O, waker: &Waker) -> Option<Waker> {
         let stale = if let Some(ticket) = *ticket {
             self.waiters.update(ticket, waker)
@@ -282,7 +295,8 @@ impl<O: Eq + Hash + Clone> Line<O> {
         stale
     }
 
-    /// Removes a wait, unless it was served. What it returns is dropped when the state is unlocked.
+    /// Removes a wait, unless it was served. Its return value is dropped after the state is
+    /// unlocked.
     fn leave(&mut self, ticket: u64, owner: &O) -> Option<impl Sized + use<O>> {
         let waiter = self.waiters.remove(ticket)?;
         let tickets = self.wakeable.get_mut(owner);
@@ -291,11 +305,11 @@ impl<O: Eq + Hash + Clone> Line<O> {
         Some((waiter, key))
     }
 
-    /// Moves the wakers of an owner's waits that may be woken to `woken`. Returns an owner to drop
-    /// when the state is unlocked.
+    /// Moves the wakers of an owner's wakeable waits to `woken`. Returns an owner to drop after the
+    /// state is unlocked.
     fn take_wakers(&mut self, owner: &O, woken: &mut Vec<Waker>) -> Option<O> {
         let (key, tickets) = self.wakeable.remove_entry(owner)?;
-        // The one that was served has left the line.
+        // The served wait has left the line.
         let wakers = tickets.into_iter().filter_map(|ticket| {
             let waker = self.waiters.waker(ticket)?;
             Some(mem::replace(waker, Waker::noop().clone()))
@@ -305,15 +319,16 @@ impl<O: Eq + Hash + Clone> Line<O> {
     }
 }
 
-/// A [`Semaphore`] with a fixed number of permits: giving back more than are out is an error, where
-/// a semaphore grows.
+/// A [`Semaphore`] with a fixed number of permits: returning more than are out is an error, where a
+/// semaphore grows.
 ///
-/// Dropping it is harmless, as with a semaphore.
+/// Dropping it is harmless, like dropping a semaphore.
 ///
 /// Python: `gevent.lock.BoundedSemaphore`, which is not fair.
 ///
 /// ```
-/// use spinney_sync::{BoundedSemaphore, OverRelease};
+/// # mod spinney { pub mod sync { pub use spinney_sync::{BoundedSemaphore, OverRelease}; } }
+/// use spinney::sync::{BoundedSemaphore, OverRelease};
 ///
 /// let seats = BoundedSemaphore::new(1);
 /// seats.try_acquire().unwrap().forget();
@@ -326,12 +341,12 @@ pub struct BoundedSemaphore {
 }
 
 impl BoundedSemaphore {
-    /// A semaphore with `permits` permits, none of them out.
+    /// Creates a semaphore with `permits` permits, all of them free.
     pub fn new(permits: usize) -> Self {
         Self { semaphore: Semaphore::fixed(permits) }
     }
 
-    /// Takes a permit, behind the waiters that came before: [`Semaphore::acquire`].
+    /// Takes a permit, behind earlier waiters: [`Semaphore::acquire`].
     ///
     /// # Errors
     ///
@@ -339,23 +354,23 @@ impl BoundedSemaphore {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up its place in the queue; a permit that it had been handed goes to
-    /// the next waiter.
+    /// Dropping the future leaves the queue; a permit that it was handed already goes to the next
+    /// waiter.
     #[track_caller]
     pub fn acquire(&self) -> Acquire<&Semaphore> {
         self.semaphore.acquire()
     }
 
-    /// Takes `permits` permits together: [`Semaphore::acquire_many`]. A wait for more than there are
-    /// never finishes.
+    /// Takes `permits` permits together: [`Semaphore::acquire_many`]. A wait for more than the
+    /// capacity never finishes.
     ///
     /// # Errors
     ///
-    /// As [`acquire`](Self::acquire).
+    /// The same as [`acquire`](Self::acquire).
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire`](Self::acquire).
+    /// The same as [`acquire`](Self::acquire).
     #[track_caller]
     pub fn acquire_many(&self, permits: usize) -> Acquire<&Semaphore> {
         self.semaphore.acquire_many(permits)
@@ -365,9 +380,9 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     ///
-    /// As [`Semaphore::try_acquire`].
+    /// The same as [`Semaphore::try_acquire`].
     ///
-    /// Python: `acquire(blocking=False)`.
+    /// Python: `gevent.lock.BoundedSemaphore.acquire(blocking=False)`.
     pub fn try_acquire(&self) -> Result<Permit<&Semaphore>, TryAcquireError> {
         self.semaphore.try_acquire()
     }
@@ -376,37 +391,39 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     ///
-    /// As [`Semaphore::try_acquire`].
+    /// The same as [`Semaphore::try_acquire`].
     pub fn try_acquire_many(&self, permits: usize) -> Result<Permit<&Semaphore>, TryAcquireError> {
         self.semaphore.try_acquire_many(permits)
     }
 
-    /// Gives back `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
+    /// Returns `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
     /// order.
     ///
-    /// It cannot tell a forgotten permit from one that is held: a permit that is given back in a
-    /// holder's place does not come back a second time when the holder drops its own.
+    /// It cannot distinguish a forgotten permit from a held one: a permit that is returned in place
+    /// of its holder is not returned a second time when the holder drops it.
     ///
     /// # Errors
     ///
-    /// [`OverRelease`] if fewer are out; none is given back then.
+    /// [`OverRelease`] if fewer are out; none is returned then.
+    ///
+    /// Python: `gevent.lock.BoundedSemaphore.release`.
     pub fn release(&self, permits: usize) -> Result<(), OverRelease> {
         if self.semaphore.try_put_back(permits) { Ok(()) } else { Err(OverRelease) }
     }
 
-    /// Refuses all waiters and all newcomers: [`Semaphore::close`].
+    /// Refuses all waiters and all later calls: [`Semaphore::close`].
     pub fn close(&self) {
         self.semaphore.close();
     }
 
-    /// The number of permits, out or not.
+    /// The number of permits, free or out.
     pub fn capacity(&self) -> usize {
         self.semaphore.capacity()
     }
 
-    /// The number of permits that are not out.
+    /// The number of free permits.
     ///
-    /// Python: gevent's `counter`.
+    /// Python: `gevent.lock.BoundedSemaphore.counter`.
     pub fn available(&self) -> usize {
         self.semaphore.free()
     }

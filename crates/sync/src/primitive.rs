@@ -1,9 +1,8 @@
-//! What everything here is built of: the standard library's pieces or, in a model, stand-ins that
-//! loom watches.
+//! The building blocks of this crate: the types of the standard library or, in a model, stand-ins
+//! that loom checks.
 //!
 //! A model is built with `--cfg spinney_loom` (`cargo xtask loom`). Loom's own `--cfg loom` would
-//! reach each outside crate as well, and the executors below spinney-greenlet do not build under
-//! it.
+//! reach each outside crate as well, and the executors below spinney-greenlet do not build with it.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Acquire;
@@ -20,14 +19,14 @@ pub(crate) use {
     std::sync::{Mutex, MutexGuard, OnceLock},
 };
 
-/// Locks `mutex`, poisoned or not: each user of a lock sees to it that a panic leaves nothing half
-/// done.
+/// Locks `mutex`, also after a panic under the lock: each critical section leaves the data
+/// consistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What `count` is, or was a moment ago: for those who take care that it may have changed. A model
-/// sees what it is, or there were more orders than it could try.
+/// The value of `count`, which may be stale: for callers that handle a concurrent change. A model
+/// reads the current value, because stale ones would multiply the interleavings.
 pub(crate) fn glance(count: &AtomicIsize) -> isize {
     #[cfg(not(spinney_loom))]
     return count.load(Acquire);
@@ -35,7 +34,7 @@ pub(crate) fn glance(count: &AtomicIsize) -> isize {
     count.compare_exchange(isize::MIN, isize::MIN, Acquire, Acquire).unwrap_or_else(|now| now)
 }
 
-/// A constructor that is `const`, but for models: loom counts what it watches at run time.
+/// A constructor that is `const`, except in models: loom registers its objects at run time.
 macro_rules! constructor {
     ($(#[$doc:meta])* pub fn $name:ident() -> Self $body:block) => {
         $(#[$doc])*
@@ -55,9 +54,9 @@ pub(crate) use constructor;
 mod once_lock {
     use super::{Mutex, lock};
 
-    /// The cell of the standard library behind a lock that loom watches. Whoever finds it full has
-    /// seen it filled, as with the real one; unlike there, whoever finds it empty is ordered with the
-    /// others, too.
+    /// The cell of the standard library behind a lock that loom checks. A reader that finds it full
+    /// has seen it filled, as with the real one; unlike there, a reader that finds it empty is
+    /// ordered with the others as well.
     pub(crate) struct OnceLock<T> {
         looks: Mutex<()>,
         cell: std::sync::OnceLock<T>,

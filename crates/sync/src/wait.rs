@@ -1,4 +1,4 @@
-//! [`Wait`]: where a task waits, for reports of deadlocks.
+//! [`Wait`]: the place where a task waits, for reports of deadlocks.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,18 +8,22 @@ thread_local! {
     static LAST: Cell<Option<Wait>> = const { Cell::new(None) };
 }
 
-/// What was waited for, and the line of the program that does.
+/// The subject of a wait, and the line of the program that waits.
 ///
-/// Each await of this crate notes itself when it is polled and not ready. A simulation that finds all
-/// tasks stuck reports which of them waits where.
+/// Each await of this crate records itself when a poll is pending. A simulation in which all tasks
+/// are stuck reports where each of them waits.
 ///
 /// ```
-/// use spinney_sync::{Event, Wait};
+/// # mod spinney { pub use spinney_sync::Event; pub mod sync { pub use spinney_sync::Wait; } }
+/// use std::pin::pin;
+/// use std::task::{Context, Waker};
+///
+/// use spinney::Event;
+/// use spinney::sync::Wait;
 ///
 /// let event = Event::new();
-/// futures_lite::future::block_on(async {
-///     assert!(futures_lite::future::poll_once(event.wait()).await.is_none());
-/// });
+/// let poll = pin!(event.wait()).poll(&mut Context::from_waker(Waker::noop()));
+/// assert!(poll.is_pending());
 /// assert!(Wait::last().unwrap().to_string().starts_with("Event::wait at "));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,18 +33,17 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// Says that this thread has polled something that waits for `what` on behalf of the line
-    /// `at`.
+    /// Records that this thread has polled a wait for `what` on behalf of the line `at`.
     pub fn note(what: &'static str, at: &'static Location<'static>) {
         LAST.set(Some(Self { what, at }));
     }
 
-    /// The last wait that was noted on this thread.
+    /// The last wait that was recorded on this thread.
     pub fn last() -> Option<Self> {
         LAST.get()
     }
 
-    /// Forgets the last wait, so that it is not taken for that of another task.
+    /// Clears the last wait, so that it is not attributed to another task.
     pub fn forget() {
         LAST.set(None);
     }

@@ -1,10 +1,10 @@
-//! [`Waiters`]: a FIFO line of waiters; [`Place`]: a wait in a line that has a lock of its own.
+//! [`Waiters`]: a FIFO line of waiters; [`Place`]: a wait in a line with a lock of its own.
 //!
 //! Each waiter has a ticket, and tickets are served in order. Whether a ticket was served is a
-//! comparison, so the line and the waiter share nothing else. A waiter leaves its `want` with its
-//! ticket: a number of permits, an item to put. A waiter that is dropped leaves an empty place,
-//! which is skipped when its turn comes; the line closes its ranks when more than half of its
-//! places are empty, so that a drop costs a search and, on average, a constant.
+//! comparison, so the line and the waiter share nothing else. A waiter stores its `want` with its
+//! ticket: a number of permits, an item to put. A dropped waiter leaves an empty place, which is
+//! skipped; the line is compacted when more than half of its places are empty, so that a drop costs
+//! a search and, on average, a constant.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -14,11 +14,10 @@ use std::task::{Context, Poll, Waker};
 use crate::Wait;
 use crate::primitive::{Mutex, lock};
 
-/// Wakes all of `wakers`, in order. For containers: the caller holds no lock, as a waker is other
-/// people's code.
+/// Wakes all of `wakers`, in order. For containers: the caller holds no lock, because a waker is
+/// foreign code.
 ///
-/// A panic of a waker is contained: the panic hook has reported it, and the wakers behind it are
-/// woken.
+/// A panic of a waker is contained: the panic hook reports it, and the other wakers are woken.
 ///
 /// ```
 /// use std::task::Waker;
@@ -63,13 +62,13 @@ impl<W> Waiters<W> {
         ticket
     }
 
-    /// Puts a waiter that was [popped](Self::pop) back into its old place.
+    /// Puts a [popped](Self::pop) waiter back into its old place.
     pub(crate) fn put_back(&mut self, ticket: u64, waiter: Waiter<W>) {
         let place = self.line.partition_point(|(other, _)| *other < ticket);
         self.line.insert(place, (ticket, Some(waiter)));
     }
 
-    /// What the first waiter wants.
+    /// The `want` of the first waiter.
     pub(crate) fn first(&mut self) -> Option<&mut W> {
         while let Some((_, None)) = self.line.front() {
             self.line.pop_front();
@@ -95,7 +94,7 @@ impl<W> Waiters<W> {
         None
     }
 
-    /// Serves the first waiter if `may` allows what it wants.
+    /// Serves the first waiter if `may` allows its `want`.
     pub(crate) fn pop_if(&mut self, may: impl FnOnce(&W) -> bool) -> Option<Waiter<W>> {
         if !may(self.first()?) {
             return None;
@@ -105,13 +104,13 @@ impl<W> Waiters<W> {
         waiter
     }
 
-    /// Serves the first `most` waiters. The caller wakes them when it has released the lock.
+    /// Serves the first `most` waiters. The caller wakes them after it has released the lock.
     pub(crate) fn serve(&mut self, most: usize) -> Vec<Waker> {
         let served = std::iter::from_fn(|| self.pop()).take(most);
         served.map(|(_, waiter)| waiter.waker).collect()
     }
 
-    /// Serves all waiters, in constant time. The caller wakes them when it has released the lock.
+    /// Serves all waiters, in constant time. The caller wakes them after it has released the lock.
     pub(crate) fn serve_all(&mut self) -> impl Iterator<Item = Waker> + use<W> {
         self.served_below = self.next_ticket;
         self.dismiss().map(|(_, waiter)| waiter.waker)
@@ -129,17 +128,17 @@ impl<W> Waiters<W> {
 
     /// Replaces the waker of `ticket` by `waker`, unless both wake the same task. Returns the old
     /// one.
-    #[must_use = "the old waker is dropped when the lock was released"]
+    #[must_use = "the old waker is dropped after the lock is released"]
     pub(crate) fn update(&mut self, ticket: u64, waker: &Waker) -> Option<Waker> {
         replace(self.waker(ticket)?, waker)
     }
 
-    /// The waker of `ticket`; None unless it waits.
+    /// The waker of `ticket`; `None` unless it waits.
     pub(crate) fn waker(&mut self, ticket: u64) -> Option<&mut Waker> {
         self.place(ticket)?.as_mut().map(|waiter| &mut waiter.waker)
     }
 
-    /// Removes the waiter of `ticket`; None unless it waits.
+    /// Removes the waiter of `ticket`; `None` unless it waits.
     pub(crate) fn remove(&mut self, ticket: u64) -> Option<Waiter<W>> {
         let waiter = self.place(ticket)?.take()?;
         self.gone += 1;
@@ -151,14 +150,14 @@ impl<W> Waiters<W> {
         Some(waiter)
     }
 
-    /// Empties the line and serves no waiter.
+    /// Empties the line without serving any waiter.
     pub(crate) fn dismiss(&mut self) -> impl Iterator<Item = (u64, Waiter<W>)> + use<W> {
         self.gone = 0;
         let line = mem::take(&mut self.line).into_iter();
         line.filter_map(|(ticket, waiter)| Some((ticket, waiter?)))
     }
 
-    /// Removes the waiters for whose want `leaves` returns `true`, and serves none of them.
+    /// Removes the waiters for whose `want` `leaves` returns `true`, without serving them.
     pub(crate) fn dismiss_if(&mut self, leaves: impl Fn(&W) -> bool) -> Vec<Waiter<W>> {
         let (leaving, staying): (Vec<_>, Vec<_>) =
             self.dismiss().partition(|(_, waiter)| leaves(&waiter.want));
@@ -174,8 +173,8 @@ impl<W> Waiters<W> {
         self.len() == 0
     }
 
-    /// Gives the memory of a peak back: on average in constant time, as a quarter of the places were
-    /// left since the last time.
+    /// Returns the memory of a peak: on average in constant time, because a quarter of the places
+    /// were left since the last time.
     fn shrink(&mut self) {
         let capacity = self.line.capacity();
         if capacity > 64 && self.line.len() < capacity / 4 {
@@ -195,19 +194,19 @@ impl<W> Default for Waiters<W> {
     }
 }
 
-/// Replaces `old` by `waker`, unless both wake the same task. Returns what was replaced.
-#[must_use = "the old waker is dropped when the lock was released"]
+/// Replaces `old` by `waker`, unless both wake the same task. Returns the replaced waker.
+#[must_use = "the old waker is dropped after the lock is released"]
 pub(crate) fn replace(old: &mut Waker, waker: &Waker) -> Option<Waker> {
     let same = old.will_wake(waker);
     if same { None } else { Some(mem::replace(old, waker.clone())) }
 }
 
-/// A wait in a line that has a lock of its own. Dropping it leaves the line.
+/// A wait in a line with a lock of its own. Dropping it leaves the line.
 pub(crate) struct Place<'a> {
     line: &'a Mutex<Waiters>,
-    /// None before the first poll, and when the wait has finished.
+    /// `None` before the first poll, and after the wait has finished.
     ticket: Option<u64>,
-    /// What is waited for, and the line of the program that waits.
+    /// The subject of the wait, and the line of the program that waits.
     what: &'static str,
     at: &'static Location<'static>,
 }
@@ -221,8 +220,8 @@ impl<'a> Place<'a> {
         Self { line, ticket: None, what, at }
     }
 
-    /// Ready when the waiter was served. At the first poll it is ready if `may_pass` says so, and
-    /// gets a place in the line otherwise.
+    /// Ready when the waiter was served. At the first poll it is ready if `may_pass` returns
+    /// `true`, and gets a place in the line otherwise.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -247,7 +246,7 @@ impl<'a> Place<'a> {
         Poll::Pending
     }
 
-    /// Leaves the line. Returns whether the waiter was served and has not noticed it.
+    /// Leaves the line. Returns whether the waiter was served and has not noticed yet.
     pub(crate) fn leave(&mut self) -> bool {
         let Some(ticket) = self.ticket.take() else { return false };
         let mut line = lock(self.line);
@@ -272,7 +271,7 @@ mod tests {
     use super::Waiters;
 
     #[test]
-    fn line_gives_memory_back_after_a_peak() {
+    fn line_releases_memory_after_a_peak() {
         let leave: [fn(&mut Waiters, u64); 4] = [
             |waiters, _| assert!(waiters.pop().is_some()),
             |waiters, _| assert!(waiters.pop_if(|()| true).is_some()),

@@ -1,20 +1,20 @@
-//! [`WakeFlag`]: a task is queued once, however often it is woken.
+//! [`WakeFlag`]: queues a task once for any number of wake-ups.
 
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use crate::primitive::{AtomicBool, constructor};
 
-/// Whether a task's next turn is queued already, or whether an inbox has anything in it. For hubs
-/// that keep their own queue of ready tasks.
+/// Whether a task's next turn is queued, or whether an inbox has entries. For hubs that keep their
+/// own queue of ready tasks.
 ///
 /// A wake-up [sets](Self::set) the flag, and queues the turn if the flag was clear. The hub
 /// [takes](Self::take) the flag *before* it polls. Then no wake-up is lost: a wake-up that finds
 /// the flag set comes before the `take` of the turn that is queued, and the poll after that `take`
 /// sees everything that the waking thread did before it woke.
 ///
-/// Both are read-modify-write operations, and have to be. With a plain store instead of `take` the
-/// poll could read the state of the program before its store reaches the other threads: a wake-up
-/// in between finds the flag set, queues nothing, and is not seen by the poll either.
+/// Both operations must be read-modify-writes. With a plain store instead of `take` the poll could
+/// read the program's state before its store reaches the other threads: a wake-up in between finds
+/// the flag set, queues nothing, and is not seen by the poll either.
 ///
 /// ```
 /// use spinney_sync::WakeFlag;
@@ -32,7 +32,7 @@ pub struct WakeFlag {
 
 impl WakeFlag {
     constructor! {
-        /// A flag that is clear.
+        /// Creates a flag that is clear.
         pub fn new() -> Self {
             Self { set: AtomicBool::new(false) }
         }
@@ -42,7 +42,7 @@ impl WakeFlag {
     #[inline]
     pub fn set(&self) -> bool {
         // Release: the poll that takes the flag sees what the caller did before. Acquire: the turn
-        // that the caller queues comes after the poll that took the flag last.
+        // that the caller queues comes after the last poll that took the flag.
         !self.set.swap(true, AcqRel)
     }
 
@@ -54,8 +54,8 @@ impl WakeFlag {
         self.set.swap(false, AcqRel)
     }
 
-    /// Whether the flag is set; another thread's `set` may be seen late. It decides when to look,
-    /// never whether the task may sleep.
+    /// Whether the flag is set; another thread's `set` may be seen late. Use it to decide when to
+    /// check, never whether the task may sleep.
     #[inline]
     pub fn is_set(&self) -> bool {
         self.set.load(Relaxed)

@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use spinney::{GreenletExit, Handle, ResourcePool, pair, sleep, spawn_on, yield_now};
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Handle, ResourcePool, sleep, yield_now};
+use spinney_greenlet::pair;
 
 use super::entry::{Entry, starter};
 use super::locks::AnySemaphore;
@@ -13,12 +15,12 @@ use super::script::{Who, exit_of, number, task, text, ticks};
 use super::world::{Manner, err, ok, world};
 use super::{green_pools, sent};
 
-/// A task that was killed is an error to who waits for it.
+/// A killed task raises an error in its waiters.
 pub(super) fn killed() -> Value {
     err("GreenletExit")
 }
 
-/// What an op comes to; None if there is no such op.
+/// The outcome of an op; `None` if there is no such op.
 pub(super) async fn run(who: &Who, name: &str, op: &Value) -> Option<Value> {
     if !op["on"].is_null() {
         return on_object(who, name, op).await;
@@ -42,7 +44,7 @@ pub(super) async fn run(who: &Who, name: &str, op: &Value) -> Option<Value> {
     Some(ok(Value::Null))
 }
 
-/// `spawn_after`, and `spawn_after_local` of who has to live then.
+/// `spawn_after`, and `spawn_after_local` with the greenlet that must live then.
 fn later(who: &Who, op: &Value, spawner: Option<Handle>) {
     let world = world();
     let (task, greenlet) = pair(task(who.api, op["task"].clone(), None), ());
@@ -90,7 +92,7 @@ fn link(op: &Value, entry: &Rc<Entry>) {
             world.log(&callback, "cb", json!({ "task": task, "outcome": ended.told(killed) }));
         }
     };
-    // After the end eventlet calls at once, ours in a task.
+    // After the end eventlet calls immediately, ours in a task.
     if entry.handle.is_ready() {
         tell();
     } else {
@@ -105,11 +107,11 @@ async fn kill(entry: &Entry, op: &Value) {
     let is_self = Handle::current().is_some_and(|current| current == entry.handle);
     let mut exit = exit_of(op);
     if world.manner == Manner::Theirs && !entry.has_begun() && exit.reason().is_some() {
-        // What eventlet's own slip makes of it.
+        // The effect of a bug in eventlet.
         exit = GreenletExit::because("IndexError");
         world.quirk.set(true);
     }
-    // A kill that was sent before in this instant has arrived.
+    // An earlier kill of this instant has arrived.
     while !entry.handle.is_ready() && entry.handle.exit().is_some() {
         yield_now().await;
     }
@@ -165,7 +167,7 @@ async fn on_capped(
     Some(ok(true))
 }
 
-/// Gives to one, and takes from the other; or takes back what it gave if it is interrupted.
+/// Moves a permit from one semaphore to the other; undone if it is interrupted.
 async fn exchange(give: &AnySemaphore, take: &AnySemaphore) {
     struct Given<'a>(Option<&'a AnySemaphore>);
 

@@ -8,19 +8,20 @@ use std::time::Duration;
 use futures_lite::{Stream, stream};
 use serde_json::{Value, json};
 use spinney::map::from_stream;
-use spinney::{Event, Imap, Mapper, Semaphore, sleep, yield_now};
+use spinney::map::{Imap, Mapper};
+use spinney::{Event, Semaphore, sleep, yield_now};
 use spinney_sim::SimHub;
 
 use super::script::{Api, task, text, ticks};
 use super::world::{Manner, Outcome, world};
 
-/// The spec of a task, and what else its function is called with.
+/// The spec of a task, and the other arguments of its function.
 pub(super) type Item = (Value, Option<Value>);
 
 /// The iterable of an op that maps.
 pub(super) struct Input {
     op: Value,
-    /// A permit for each item that may be read. None if the map decides how far it reads.
+    /// A permit for each item that may be read. `None` if the map decides how far it reads.
     ahead: Option<Rc<Semaphore>>,
     feed: Option<Rc<Feed>>,
 }
@@ -35,7 +36,7 @@ impl Input {
         Self { ahead: Some(Rc::clone(permits)), ..self }
     }
 
-    /// Tells `feed` what is read and started. An error of the iterable is its end.
+    /// Records in `feed` what is read and started. An error of the iterable is its end.
     pub(super) fn fed(self, feed: &Rc<Feed>) -> Self {
         Self { feed: Some(Rc::clone(feed)), ..self }
     }
@@ -78,7 +79,7 @@ impl Input {
     pub(super) fn stream(self) -> impl Stream<Item = Item> {
         stream::unfold((self, 0), |(input, index)| async move {
             if let Some(ahead) = &input.ahead {
-                ahead.acquire().await.expect("it is never closed").forget();
+                ahead.acquire().await.expect("the semaphore is never closed").forget();
             }
             if let Some(pause) = input.pause(index) {
                 sleep(pause).await;
@@ -106,7 +107,7 @@ impl Input {
     }
 }
 
-/// That item of the iterable of an op; none behind its end. The error of an iterable is a panic.
+/// That item of an op's iterable; `None` after its end. The error of an iterable is a panic.
 pub(super) fn item_at(op: &Value, index: usize) -> Option<Item> {
     let Some(spec) = spec_at(op, index) else {
         if let Some(message) = op["iter_raise"].as_str() {
@@ -142,7 +143,7 @@ fn generate(r#gen: &Value, index: usize) -> Option<Value> {
     ((index as u64) < count).then_some(item)
 }
 
-/// What a map has read and started.
+/// The items that a map has read and started.
 #[derive(Default)]
 pub(super) struct Feed {
     read: Cell<usize>,

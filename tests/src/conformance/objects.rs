@@ -1,4 +1,4 @@
-//! The objects of a scenario: ours, in the place of the original's.
+//! The objects of a scenario: ours, in place of the original's.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,7 +9,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::{Value, json};
-use spinney::{Event, GreenPile, GreenPool, Group, Pool, Reentry, ResourcePool};
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::pool::Reentry;
+use spinney::{Event, GreenPile, GreenPool, Group, Pool, ResourcePool};
 use spinney_sim::SimHub;
 
 use super::async_result::AnyResult;
@@ -33,17 +35,16 @@ pub(super) enum Object {
     GreenPool(GreenPool<SimHub>),
     GreenPile(GreenPile<Outcome, SimHub>),
     Sent(RefCell<Sent>),
-    /// eventlet's, which tells more of itself.
+    /// eventlet's, which reports more state.
     Balanced(AnySemaphore),
-    /// A semaphore that blocks who releases it above its limit: the second one counts how much
-    /// room there is.
+    /// A semaphore that blocks a release above its limit: the second semaphore counts the room.
     Capped(AnySemaphore, AnySemaphore),
     TwoSided(AnyQueue),
     Resources(ResourcePool<u64, Infallible>),
 }
 
 impl Object {
-    /// One of gevent's; None if there is no such type.
+    /// An object of gevent; `None` if there is no such type.
     pub(super) fn gevent(hub: &SimHub, manner: Manner, spec: &Value) -> Option<Self> {
         Some(match spec["type"].as_str()? {
             "group" => Self::TaskSet(Either::Group(Group::on(hub))),
@@ -62,7 +63,7 @@ impl Object {
             }
             "rlock" => Self::RLock(AnyRLock::new(manner)),
             "queue" => {
-                // No limit is what gevent takes nothing for.
+                // gevent takes `None` for no limit.
                 let limit = count(spec, "maxsize").filter(|limit| *limit > 0);
                 Self::Queue(AnyQueue::new(manner, spec["kind"].as_str()?, limit)?)
             }
@@ -72,7 +73,7 @@ impl Object {
         })
     }
 
-    /// One of eventlet's, which may use one of those `before`.
+    /// An object of eventlet, which may use one of the objects `before`.
     pub(super) fn eventlet(
         hub: &SimHub,
         manner: Manner,
@@ -88,7 +89,7 @@ impl Object {
                     None => GreenPool::on(hub, count(spec, "size")?),
                 };
                 let pile = GreenPile::on(&pool);
-                // What eventlet's code does, if not its documentation.
+                // The behaviour of eventlet's code, not of its documentation.
                 let as_spawned = manner == Manner::Theirs;
                 Self::GreenPile(if as_spawned { pile.in_spawn_order() } else { pile })
             }
@@ -111,7 +112,7 @@ impl Object {
         })
     }
 
-    /// What the op `state` gives.
+    /// The outcome of the op `state`.
     pub(super) fn state(&self) -> Value {
         match self {
             Self::TaskSet(Either::Group(group)) => json!({ "len": group.len(), "full": false }),
@@ -157,7 +158,7 @@ impl Object {
         }
     }
 
-    /// Whether somebody has barged in, or set a result again, where ours would not let them.
+    /// Whether a task has barged in, or set a result again, where ours would refuse it.
     pub(super) fn has_quirk(&self) -> bool {
         match self {
             Self::TaskSet(Either::Pool(pool)) => pool.has_barged(),

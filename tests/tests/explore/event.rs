@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use spinney::{AsyncResult, Event, SetterDropped, Spawn, yield_now};
+use spinney::sync::SetterDropped;
+use spinney::{AsyncResult, Event, Spawn, yield_now};
 
 use crate::{Cancel, LONG, work};
 

@@ -68,7 +68,7 @@ proptest! {
 
     /// Both shrink: proptest the program, and exploring the order in which it fails.
     #[test]
-    fn random_programs_end_in_every_order(
+    fn random_programs_finish_in_every_order(
         program in prop::collection::vec(prop::collection::vec(op(), 1..4), 2..4),
     ) {
         let found = Explore::delays(2).try_run(|sim| run(sim, &program));

@@ -7,9 +7,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use spinney::task::{iwait, killall, spawn_on};
 use spinney::{
-    Greenlet, Handle, Queue, Semaphore, Spawn, Within, catch_exit, iwait, joinall, killall, shield,
-    sleep, spawn_on, yield_now,
+    Greenlet, Handle, Queue, Semaphore, Spawn, Within, catch_exit, joinall, shield, sleep,
+    yield_now,
 };
 use spinney_sim::SimHub;
 use spinney_tests::Dropped;

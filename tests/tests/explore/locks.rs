@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use spinney::{Barrier, Condition, Latch, RLock, Semaphore, Spawn, yield_now};
+use spinney::sync::{Barrier, Condition, Latch, RLock};
+use spinney::{Semaphore, Spawn, yield_now};
 
 use crate::{Cancel, LONG, work};
 

@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use spinney::{Channel, PriorityQueue, Queue, ShutDown, Spawn, yield_now};
+use spinney::sync::{Channel, PriorityQueue, ShutDown};
+use spinney::{Queue, Spawn, yield_now};
 use spinney_sim::SimHub;
 
 use crate::{Cancel, LONG, work};

@@ -3,9 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use spinney::{
-    Acquire, Barrier, BoundedSemaphore, Event, Semaphore, Spawn, TryAcquireError, yield_now,
-};
+use spinney::sync::{Acquire, Barrier, BoundedSemaphore, TryAcquireError};
+use spinney::{Event, Semaphore, Spawn, yield_now};
 use spinney_sim::SimHub;
 
 use crate::{Cancel, LONG, work};

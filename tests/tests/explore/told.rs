@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use spinney::{Event, State, ThreadPool, joinall, spawn_on, unblock};
+use spinney::task::{State, spawn_on};
+use spinney::{Event, ThreadPool, joinall, unblock};
 use spinney_sim::{Counterexample, Explore, ExploreError, SimHub};
 
 /// The writer fails if it runs first.
@@ -26,7 +27,7 @@ fn found(scenario: impl Fn(&SimHub)) -> Box<Counterexample> {
 }
 
 #[test]
-fn steps_tell_greenlets_by_name_and_by_line() {
+fn steps_name_greenlets_by_name_and_line() {
     let found = [(); 2].map(|()| found(reader_and_writer).to_string());
     assert_eq!(found[0], found[1], "the ids of greenlets count from 1 in each run");
     let here = file!();

@@ -15,10 +15,9 @@ use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
 use spinney::map::from_stream;
-use spinney::{
-    GreenPile, GreenPool, GreenletExit, Iwait, Pool, ResourcePool, block_on, pair, sleep, spawn_on,
-    yield_now,
-};
+use spinney::task::{GreenletExit, Iwait, spawn_on};
+use spinney::{GreenPile, GreenPool, Pool, ResourcePool, block_on, sleep, yield_now};
+use spinney_greenlet::pair;
 use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
@@ -56,7 +55,7 @@ impl Iterator for BadInput {
 }
 
 on_every_hub! {
-    async fn a_map_s_function_that_panics_when_it_is_dropped_harms_nobody(hub) {
+    async fn panicking_drop_of_a_map_function_affects_nothing_else(hub) {
         let (pool, bad) = (Pool::on(hub, 1), BadDrop);
         let work = move |n: u32| {
             let _bad = &bad;
@@ -66,7 +65,7 @@ on_every_hub! {
         assert_eq!(pool.map(|n| async move { n }, [1]).await.unwrap(), [1]);
     }
 
-    async fn an_input_that_panics_twice_ends_its_map_with_the_first(hub) {
+    async fn input_that_panics_twice_fails_its_map_with_the_first(hub) {
         let pool = Pool::on(hub, 1);
         let failure = pool.map(|n| async move { n }, BadInput(BadDrop)).await.unwrap_err();
         assert_eq!(failure.into_error().why(), "panicked: an iterator");
@@ -84,7 +83,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_callback_whose_panic_panics_keeps_nobody_asleep(hub) {
+    async fn callback_with_a_panicking_payload_strands_no_waiter(hub) {
         let open = gate();
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         greenlet.link(|_| std::panic::resume_unwind(Box::new(BadDrop)));
@@ -92,7 +91,7 @@ on_every_hub! {
         greenlet.await.unwrap();
     }
 
-    async fn a_guard_that_panics_keeps_nobody_asleep(hub) {
+    async fn panicking_guard_strands_no_waiter(hub) {
         let (task, greenlet) = pair(yield_now(), BadDrop);
         spawn_on(hub, task).detach();
         greenlet.await.unwrap();
@@ -114,7 +113,7 @@ on_every_hub! {
         assert_eq!(started.load(SeqCst), 3);
     }
 
-    async fn expired_idle_resource_that_panics_keeps_no_other(_hub) {
+    async fn panicking_drop_of_an_expired_item_keeps_no_other(_hub) {
         let count = Count::to(2);
         let counts = count.clone();
         let create = move || {
@@ -134,7 +133,7 @@ on_every_hub! {
         }
     }
 
-    async fn kill_ends_a_closed_map_whose_item_ahead_panics_when_dropped(hub) {
+    async fn kill_ends_a_closed_map_with_a_panicking_item_ahead(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let items = stream::iter(0..3).map(|_| BadDrop);
@@ -148,7 +147,7 @@ on_every_hub! {
 }
 
 #[test]
-fn hub_stop_ends_a_map_whose_item_ahead_panics_when_dropped() {
+fn hub_stop_ends_a_map_with_a_panicking_item_ahead() {
     let hub = spinney_tests::hub(1);
     let pool = Pool::on(&hub, 1);
     let mut results = hub.block_on(async {
@@ -164,7 +163,7 @@ fn hub_stop_ends_a_map_whose_item_ahead_panics_when_dropped() {
 }
 
 #[test]
-fn a_reason_that_panics_when_it_is_dropped_harms_no_hub() {
+fn panicking_drop_of_a_reason_affects_no_hub() {
     #[derive(Debug)]
     struct BadReason(BadDrop);
 
@@ -185,7 +184,7 @@ fn a_reason_that_panics_when_it_is_dropped_harms_no_hub() {
 }
 
 #[test]
-fn result_that_panics_when_dropped_does_not_harm_the_dropper() {
+fn panicking_drop_of_a_result_spares_the_dropper() {
     let sim = SimHub::new();
     let greenlets = |several: usize| (0..several).map(|_| spawn_on(&sim, async { WorseDrop }));
     let (set, list): (Iwait<_>, Vec<_>) = (greenlets(3).collect(), greenlets(3).collect());
@@ -221,7 +220,7 @@ fn item_and_check_may_both_panic_during_a_panic() {
 }
 
 #[test]
-fn an_item_comes_back_though_its_thread_is_about_to_end() {
+fn item_is_returned_although_its_thread_exits() {
     thread_local! {
         static KEPT: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
     }

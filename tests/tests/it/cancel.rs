@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
+use spinney::task::{iwait, killall, spawn_on, try_joinall};
 use spinney::{
-    AsyncResult, Event, GreenPile, GreenPool, Greenlet, Pool, Semaphore, iwait, joinall, killall,
-    spawn_on, try_joinall, yield_now,
+    AsyncResult, Event, GreenPile, GreenPool, Greenlet, Pool, Semaphore, joinall, yield_now,
 };
 use spinney_tests::tools::{behind, gate, stuck};
 use spinney_tests::{Dropped, on_every_hub};
@@ -63,7 +63,7 @@ async fn still_gives_its_result(
 }
 
 on_every_hub! {
-    async fn a_dropped_wait_for_a_greenlet_loses_nothing(hub) {
+    async fn dropped_wait_for_a_greenlet_loses_nothing(hub) {
         let spawn = |open| spawn_on(hub, behind(open, 42));
         still_gives_its_result(spawn, async |one| one.join().await).await;
         still_gives_its_result(spawn, async |one| drop(one.get().await)).await;
@@ -72,7 +72,7 @@ on_every_hub! {
         still_gives_its_result(spawn, async |one| drop(try_joinall([one]).await)).await;
     }
 
-    async fn a_dropped_next_of_a_set_loses_no_greenlet(hub) {
+    async fn dropped_next_of_a_set_loses_no_greenlet(hub) {
         for when in cancellations() {
             let open = gate();
             let mut set = iwait((0..3).map(|n| spawn_on(hub, behind(Arc::clone(&open), n))));
@@ -86,7 +86,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_killall_goes_ahead(hub) {
+    async fn dropped_killall_goes_ahead(hub) {
         for when in cancellations() {
             let dropped = Dropped::default();
             let greenlets = [(), ()].map(|()| spawn_on(hub, stuck(gate(), dropped.guard())));
@@ -96,7 +96,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_acquire_loses_no_permit(_hub) {
+    async fn dropped_acquire_loses_no_permit(_hub) {
         for when in cancellations() {
             let seats = Semaphore::new(1);
             let seat = seats.acquire().await.unwrap();
@@ -105,7 +105,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_acquire_hands_its_permit_on(_hub) {
+    async fn dropped_acquire_passes_its_permit_on(_hub) {
         for when in cancellations() {
             let seats = Semaphore::new(1);
             let seat = seats.acquire().await.unwrap();
@@ -118,17 +118,17 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_spawn_loses_no_slot(hub) {
+    async fn dropped_spawn_loses_no_slot(hub) {
         for when in cancellations() {
             let (pool, open) = (Pool::on(hub, 1), gate());
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();
             drop(poll_then_drop(pool.spawn(async {}), when, || open.set()).await);
             pool.wait_idle().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 1), "{when:?}");
+            assert_eq!((pool.len(), pool.available()), (0, 1), "{when:?}");
         }
     }
 
-    async fn a_dropped_spawn_drops_its_future_once(hub) {
+    async fn dropped_spawn_drops_its_future_once(hub) {
         for when in cancellations() {
             let (pool, open, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();
@@ -140,7 +140,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_spawn_lets_the_next_one_in(hub) {
+    async fn dropped_spawn_admits_the_next(hub) {
         for when in cancellations() {
             let (pool, open) = (Pool::on(hub, 1), gate());
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();
@@ -153,7 +153,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_borrow_of_a_greenlet_loses_no_result(hub) {
+    async fn dropped_borrow_of_a_greenlet_loses_no_result(hub) {
         for when in cancellations() {
             let open = gate();
             let mut greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
@@ -166,7 +166,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_join_leaves_the_other_waiters_alone(hub) {
+    async fn dropped_join_does_not_affect_other_waiters(hub) {
         for when in cancellations() {
             let open = gate();
             let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
@@ -177,7 +177,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_kill_goes_ahead(hub) {
+    async fn dropped_kill_goes_ahead(hub) {
         for when in cancellations() {
             let greenlet = spawn_on(hub, stuck(gate(), ()));
             poll_then_drop(greenlet.kill(), when, || ()).await;
@@ -185,7 +185,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_next_of_a_map_loses_no_result(hub) {
+    async fn dropped_next_of_a_map_loses_no_result(hub) {
         for when in cancellations() {
             let (pool, open) = (Pool::on(hub, 2), gate());
             let opened = Arc::clone(&open);
@@ -199,7 +199,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_next_of_a_pile_loses_no_result(hub) {
+    async fn dropped_next_of_a_pile_loses_no_result(hub) {
         for when in cancellations() {
             let (pile, open) = (GreenPile::on(&GreenPool::on(hub, 3)), gate());
             for n in 0..3 {
@@ -215,7 +215,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_next_leaves_the_other_readers_of_a_pile_awake(hub) {
+    async fn dropped_next_strands_no_other_reader_of_a_pile(hub) {
         for when in cancellations() {
             let (pile, open) = (GreenPile::on(&GreenPool::on(hub, 1)), gate());
             pile.spawn(behind(Arc::clone(&open), 42)).await;
@@ -227,7 +227,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_wait_leaves_the_other_waiters_of_an_event_awake(_hub) {
+    async fn dropped_wait_strands_no_other_waiter_of_an_event(_hub) {
         for when in cancellations() {
             let event = Event::new();
             let mut other = Box::pin(event.wait());
@@ -238,7 +238,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_get_leaves_the_result_to_others(_hub) {
+    async fn dropped_get_leaves_the_result_for_others(_hub) {
         for when in cancellations() {
             let answer: AsyncResult<u32> = AsyncResult::new();
             let mut other = Box::pin(answer.get());
@@ -248,7 +248,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_join_of_a_pool_leaves_the_others_waiting_for_it(hub) {
+    async fn dropped_join_of_a_pool_does_not_affect_others(hub) {
         for when in cancellations() {
             let (pool, open) = (Pool::on(hub, 1), gate());
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();
@@ -259,7 +259,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropped_idle_wait_leaves_the_other_waits(hub) {
+    async fn dropped_idle_wait_does_not_affect_others(hub) {
         for when in cancellations() {
             let (pool, open) = (Pool::on(hub, 1), gate());
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();
@@ -270,7 +270,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_dropped_kill_of_a_pool_goes_ahead(hub) {
+    async fn dropped_kill_of_a_pool_goes_ahead(hub) {
         for when in cancellations() {
             let (pool, dropped) = (Pool::on(hub, 2), Dropped::default());
             pool.spawn(stuck(gate(), dropped.guard())).await.detach();

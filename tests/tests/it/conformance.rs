@@ -25,7 +25,7 @@ fn each_scenario_of_the_corpus_passes() {
 }
 
 #[test]
-fn a_pool_that_lets_in_who_came_last_is_noticed() {
+fn barging_pool_is_detected() {
     let pools: Vec<_> = corpus().into_iter().filter(|it| it.has_tag("obj:pool")).collect();
     let report = Report::judged_by(Scenario::judge_on_a_broken_pool, pools, LIMIT);
     assert!(report.failed() > 30, "{report}");
@@ -43,7 +43,7 @@ fn scenario(id: &str, op: &str) -> Scenario {
 }
 
 #[test]
-fn an_unknown_op_fails_its_scenario_alone() {
+fn unknown_op_fails_its_scenario_alone() {
     let scenarios = ["sleep", "levitate", "sleep"].map(|op| scenario(op, op));
     let report = Report::of(scenarios.to_vec());
     assert_eq!((report.passed(), report.failed()), (2, 1), "{report}");
@@ -51,7 +51,7 @@ fn an_unknown_op_fails_its_scenario_alone() {
 }
 
 #[test]
-fn what_hangs_or_panics_fails_alone() {
+fn hanging_or_panicking_scenario_fails_alone() {
     let judge = |scenario: &Scenario| match scenario.id() {
         "hangs" => loop {
             thread::park();

@@ -7,9 +7,12 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use spinney::gevent::GroupExt as _;
+use spinney::hub::{SmolHub, TokioHub};
+use spinney::task::{spawn_later, spawn_on};
 use spinney::{
-    GreenPile, GreenPool, Group, Hub, LocalHub, Pool, SmolHub, Spawn, ThreadPool, TokioHub, Within,
-    block_on, sleep, spawn, spawn_later, spawn_on, yield_now,
+    GreenPile, GreenPool, Group, Hub, LocalHub, Pool, Spawn, ThreadPool, Within, block_on, sleep,
+    spawn, yield_now,
 };
 use spinney_sim::SimHub;
 use spinney_tests::tools::Why;
@@ -55,7 +58,7 @@ fn program_runs_in_a_plain_block_on() {
 }
 
 #[test]
-fn program_runs_in_a_hub_of_its_own() {
+fn program_runs_in_a_built_hub() {
     let hub = spinney_tests::hub(2);
     // The number of tasks is in the text, too.
     let own = |text: &String| text.starts_with("Hub { threads: 2");
@@ -230,7 +233,7 @@ fn direct_and_following_spawns_run_in_order() {
 }
 
 #[test]
-fn greenlet_on_a_hub_that_is_gone_says_so() {
+fn greenlet_on_a_dropped_hub_fails_clearly() {
     let (local, sim, own) = (LocalHub::new(), SimHub::new(), spinney_tests::hub(1));
     let hubs = [Hub::from(&local), Hub::from(&sim), own.clone()];
     own.shutdown(Duration::ZERO);
@@ -242,7 +245,7 @@ fn greenlet_on_a_hub_that_is_gone_says_so() {
 }
 
 #[test]
-fn handle_to_a_reused_hub_is_of_the_old_one() {
+fn handle_to_a_reused_inbox_is_of_the_old_hub() {
     let old = LocalHub::new();
     let handle = Hub::from(&old);
     drop(old);
@@ -256,7 +259,7 @@ fn handle_to_a_reused_hub_is_of_the_old_one() {
 }
 
 #[test]
-fn closure_of_a_thread_pool_is_in_the_time_of_its_caller() {
+fn closure_of_a_thread_pool_has_the_clock_of_its_caller() {
     let threads = ThreadPool::new(1);
     let runtime = tokio_runtime(2);
     let here = || format!("{:?}", Hub::current());

@@ -3,13 +3,15 @@
 use std::future::pending;
 use std::time::Duration;
 
-use spinney::{Failure, Limit, Pool, Within, sleep, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::time::Limit;
+use spinney::{Failure, Pool, Within, sleep, yield_now};
 use spinney_tests::{SimHub, on_every_hub};
 
 const MS: Duration = Duration::from_millis(1);
 
 on_every_hub! {
-    async fn limit_is_moved_and_lifted_while_it_runs(hub) {
+    async fn running_limit_can_be_reset_and_lifted(hub) {
         // Another task brings it forward.
         let limit = Limit::new(Duration::MAX);
         let limited = limit.clone();
@@ -35,7 +37,7 @@ on_every_hub! {
         assert!(late.is(&limit) && late.limit() == Duration::ZERO);
     }
 
-    async fn limit_of_a_greenlet_is_moved_from_a_thread(hub) {
+    async fn limit_of_a_greenlet_is_reset_from_another_thread(hub) {
         let limit = Limit::new(Duration::MAX);
         let moved = limit.clone();
         let waiting = async {
@@ -48,7 +50,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap().unwrap_err().is(&limit));
     }
 
-    async fn lifted_limit_leaves_its_future_to_a_kill(hub) {
+    async fn kill_ends_a_future_with_a_lifted_limit(hub) {
         let limit = Limit::new(60_000 * MS);
         let limited = limit.clone();
         let pool = Pool::on(hub, 1);
@@ -63,7 +65,7 @@ on_every_hub! {
 }
 
 #[test]
-fn moved_limit_runs_out_to_the_instant() {
+fn reset_limit_expires_exactly() {
     const SECOND: Duration = Duration::from_secs(1);
     let sim = SimHub::new();
     sim.block_on(async {

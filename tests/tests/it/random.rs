@@ -9,7 +9,10 @@ use std::rc::Rc;
 
 use acts::act;
 use fastrand::Rng;
-use spinney::{Pool, Reentry, spawn_on};
+use spinney::Pool;
+use spinney::gevent::{GroupExt as _, PoolExt as _};
+use spinney::pool::Reentry;
+use spinney::task::spawn_on;
 use spinney_tests::SimHub;
 use world::{Rules, World};
 
@@ -76,7 +79,7 @@ fn each_seed(rules: Rules) {
 }
 
 #[test]
-fn random_nested_use_of_a_pool_gets_what_it_asked_for() {
+fn random_nested_uses_of_a_pool_all_succeed() {
     each_seed(Rules::Peace);
 }
 

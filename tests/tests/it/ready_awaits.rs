@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use futures_lite::future::{block_on, or};
 use rows::{Endless, Row, rows};
-use spinney::{
-    Budget, Event, GiveWay, Greenlet, InPlace, Pool, Spawn, Task, Within, pair, sleep, spawn,
-    spawn_on, yield_now,
-};
+use spinney::hub::{Budget, GiveWay};
+use spinney::task::spawn_on;
+use spinney::{Event, Greenlet, Pool, Spawn, Within, sleep, spawn, yield_now};
+use spinney_greenlet::{InPlace, Task, pair};
 use spinney_tests::tools::{gate, let_others_run};
 use spinney_tests::{
     LocalHub, OneThread, SimHub, SmolHub, TokioHub, hub, on_every_hub, tokio_runtime,
@@ -79,7 +79,7 @@ on_every_hub! {
         }
     }
 
-    async fn second_of_two_ready_branches_is_seen_within_two_polls(hub) {
+    async fn second_ready_branch_is_polled_within_two_polls(hub) {
         let sees_both = async {
             let ready = |side| { let event = set(); async move { event.wait().await; side } };
             // The budget is used up again and again.
@@ -100,7 +100,7 @@ on_every_hub! {
         assert_eq!(spawn_on(hub, sees_both).await.unwrap(), 2);
     }
 
-    async fn greenlet_in_place_uses_up_the_budget_around_it(hub) {
+    async fn greenlet_in_place_uses_the_budget_around_it(hub) {
         let gives_way = async {
             let endless = async { loop { set().wait().await } };
             let (child, greenlet) = pair(endless, ());
@@ -183,7 +183,7 @@ fn endless_main_future_is_limited() {
 }
 
 #[test]
-fn virtual_time_stands_still_while_an_await_is_put_off() {
+fn virtual_time_stands_still_while_an_await_is_deferred() {
     for row in rows() {
         let sim = SimHub::new();
         spawn_on(&sim, (row.endless)(gate())).detach();
@@ -196,7 +196,7 @@ fn virtual_time_stands_still_while_an_await_is_put_off() {
 }
 
 #[test]
-fn await_made_of_others_is_put_off_once() {
+fn composite_await_is_deferred_once() {
     let event = set();
     let mut cx = Context::from_waker(Waker::noop());
     let _budget = Budget::open();

@@ -6,14 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::StreamExt;
-use spinney::{
-    Barrier, Channel, Condition, Event, JoinableQueue, Latch, Owner, Pool, Queue, RLock, Semaphore,
-    block_on, iwait, joinall, sleep, spawn_on, try_joinall, yield_now,
-};
+use spinney::sync::{Barrier, Channel, Condition, JoinableQueue, Latch, RLock};
+use spinney::task::{Owner, iwait, spawn_on, try_joinall};
+use spinney::{Event, Pool, Queue, Semaphore, block_on, joinall, sleep, yield_now};
 use spinney_sim::SimHub;
 
 #[test]
-fn a_thousand_seeds_of_a_pool_of_fifty_keep_its_promises() {
+fn pool_of_fifty_keeps_its_promises_under_1000_seeds() {
     SimHub::check(0..1000, |sim| {
         let pool = Pool::on(sim, 7);
         let (running, done) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
@@ -32,13 +31,13 @@ fn a_thousand_seeds_of_a_pool_of_fifty_keep_its_promises() {
             }
             pool.join().await.unwrap();
         });
-        assert_eq!((done.get(), running.get(), pool.free_count()), (50, 0, 7));
+        assert_eq!((done.get(), running.get(), pool.available()), (50, 0, 7));
     });
 }
 
 #[test]
 #[should_panic(expected = "replay it with SimHub::seeded(")]
-fn a_planted_race_is_found() {
+fn planted_race_is_found() {
     SimHub::check(0..100, |sim| {
         let number = Rc::new(Cell::new(0));
         let add_one = |number: Rc<Cell<u32>>| async move {
@@ -53,7 +52,7 @@ fn a_planted_race_is_found() {
 }
 
 #[test]
-fn a_seed_that_failed_fails_again() {
+fn failing_seed_fails_again() {
     let order = |seed| {
         let (sim, order) = (SimHub::seeded(seed), Rc::new(Cell::new(0_u64)));
         let greenlets = (0..10).map(|n| {
@@ -69,7 +68,7 @@ fn a_seed_that_failed_fails_again() {
 }
 
 #[test]
-fn a_deadlock_tells_who_waits_where() {
+fn deadlock_names_each_waiter_and_its_line() {
     let sim = SimHub::new();
     let never = Rc::new(Event::new());
     let slots = Rc::new(Semaphore::new(0));
@@ -83,7 +82,7 @@ fn a_deadlock_tells_who_waits_where() {
         format!("the main future waits for TaskSet::join at {}", file!()),
         format!("{} waits for Event::wait at {}", reader.handle(), file!()),
         format!("{} waits for Semaphore::acquire at {}", writer.handle(), file!()),
-        format!("{} waits for something that does not say what it is", member.handle()),
+        format!("{} waits for an unknown event", member.handle()),
     ] {
         assert!(text.contains(&told), "{told:?} is missing in:\n{text}");
     }
@@ -91,7 +90,7 @@ fn a_deadlock_tells_who_waits_where() {
 }
 
 #[test]
-fn a_deadlock_of_two_greenlets_names_both() {
+fn deadlock_of_two_greenlets_names_both() {
     let sim = SimHub::new();
     let first = spawn_on(&sim, std::future::pending::<()>());
     let handle = first.handle().clone();
@@ -114,7 +113,7 @@ macro_rules! stuck {
 }
 
 #[test]
-fn a_deadlock_tells_who_waits_at_which_queue() {
+fn deadlock_names_the_waits_of_a_queue() {
     let (sim, mut stuck) = (SimHub::new(), Vec::new());
     let (empty, full) = (Rc::new(Queue::<u32>::unbounded()), Rc::new(Queue::bounded(1)));
     let (channel, jobs) = (Rc::new(Channel::new()), Rc::new(JoinableQueue::unbounded()));
@@ -130,7 +129,7 @@ fn a_deadlock_tells_who_waits_at_which_queue() {
 }
 
 #[test]
-fn a_deadlock_tells_who_waits_at_which_lock() {
+fn deadlock_names_the_waits_of_a_lock() {
     let (sim, mut stuck) = (SimHub::new(), Vec::new());
     let (seats, changed) = (Rc::new(Semaphore::new(1)), Rc::new(Condition::new()));
     let (lock, barrier) = (Rc::new(RLock::new()), Rc::new(Barrier::new(2)));
@@ -149,7 +148,7 @@ fn a_deadlock_tells_who_waits_at_which_lock() {
 }
 
 #[test]
-fn a_deadlock_tells_who_waits_for_a_pool() {
+fn deadlock_names_the_waits_of_a_pool() {
     let (sim, mut stuck) = (SimHub::new(), Vec::new());
     let [pool, other] = [(); 2].map(|()| Pool::on(&sim, 1));
     let (full, pool) = (Rc::new(pool), Rc::new(other));
@@ -176,7 +175,7 @@ fn assert_told(sim: &SimHub, stuck: &[String]) {
 }
 
 #[test]
-fn hours_pass_at_once() {
+fn hours_of_virtual_time_pass_immediately() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 10);
     let hour = |_| sleep(Duration::from_secs(3600));

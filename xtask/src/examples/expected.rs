@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_too_few_or_too_many_differs() {
+    fn line_too_few_or_too_many_differs() {
         assert_differs("one\ntwo\n", "one\n", "the end");
         assert_differs("one\n", "one\ntwo\n", "two");
         assert_differs("~ one\n~ two\n", "two\n", "the end");

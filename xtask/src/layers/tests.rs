@@ -15,7 +15,7 @@ fn our_own_workspace_keeps_the_layers() {
 }
 
 #[test]
-fn a_workspace_that_keeps_the_layers_has_no_fault() {
+fn workspace_that_keeps_the_layers_has_no_fault() {
     let faults = faults_of(&[
         ("spinney-hub", "async-io = '2'"),
         ("spinney-sync", ""),
@@ -25,20 +25,20 @@ fn a_workspace_that_keeps_the_layers_has_no_fault() {
 }
 
 #[test]
-fn a_crate_may_not_use_a_higher_layer() {
+fn crate_may_not_use_a_higher_layer() {
     let up = ("spinney-sync", "spinney-pool = { path = '../spinney-pool' }");
     assert_one_fault(&[up, ("spinney-pool", "")], &["spinney-sync (L0)", "spinney-pool (L3)"]);
 }
 
 #[test]
-fn a_crate_may_not_use_its_own_layer() {
+fn crate_may_not_use_its_own_layer() {
     let across = ("spinney-greenlet", "spinney-sim = { path = '../spinney-sim' }");
     let parts = ["spinney-greenlet (L2)", "spinney-sim (L2)"];
     assert_one_fault(&[across, ("spinney-sim", "")], &parts);
 }
 
 #[test]
-fn a_test_may_use_its_own_layer_but_not_a_higher_one() {
+fn test_may_use_its_own_layer_but_not_a_higher_one() {
     let neighbour = "[dev-dependencies]\nspinney-sim = { path = '../spinney-sim' }";
     assert!(faults_of(&[("spinney-greenlet", neighbour), ("spinney-sim", "")]).is_empty());
     assert_one_fault(
@@ -48,7 +48,7 @@ fn a_test_may_use_its_own_layer_but_not_a_higher_one() {
 }
 
 #[test]
-fn a_crate_may_not_use_a_tool_but_a_tool_may_use_every_crate() {
+fn crate_may_not_use_a_tool_but_a_tool_may_use_every_crate() {
     let tool = ("brush", "");
     let uses_tool = ("spinney-hub", "brush = { path = '../../tools/brush' }");
     assert_one_fault(&[uses_tool, tool], &["spinney-hub (L1)", "brush", "tool"]);
@@ -83,7 +83,7 @@ fn every_member_under_crates_needs_a_row() {
 }
 
 #[test]
-fn an_outside_crate_is_only_for_its_owner() {
+fn outside_crate_is_only_for_its_owner() {
     assert_one_fault(&[("spinney-pool", "async-io = '2'")], &["spinney-pool", "spinney-hub"]);
     assert_one_fault(&[("spinney-sync", "slab = '0.4'")], &["spinney-sync", "slab"]);
 }
@@ -110,7 +110,7 @@ fn what_only_models_use_needs_none() {
 }
 
 #[test]
-fn a_row_names_the_layer_and_what_is_used() {
+fn row_names_the_layer_and_what_is_used() {
     with_workspace(&[("spinney-pool", "slab = '0.4'\nfastrand = '2'")], |workspace| {
         let rows: Vec<String> = workspace.crates().map(row).collect();
         assert_eq!(rows, ["L3 spinney-pool -> fastrand, slab"]);

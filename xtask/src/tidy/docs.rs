@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_elsewhere_is_no_failure() {
+    fn result_elsewhere_is_no_failure() {
         assert_at("pub fn try_get() -> Option<Result<T, E>> {\n", &[]);
         assert_at("pub fn new() -> AsyncResult<T> {\n    let x: Result<u8, u8>;\n", &[]);
         assert_at("pub fn map<F: Fn() -> Result<T, E>>(f: F) -> Map<F> {\n", &[]);
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn the_docs_of_a_neighbour_do_not_count() {
+    fn docs_of_a_neighbour_do_not_count() {
         let neighbour = "/// # Errors\npub fn one() -> Result<(), E> {\n}\n";
         assert_at(&format!("{neighbour}\npub fn two() -> Result<(), E> {{\n"), &[5]);
         assert_at(&format!("{neighbour}pub fn two() -> Result<(), E> {{\n"), &[4]);
     }
 
     #[test]
-    fn a_function_that_waits_and_fails_needs_both_sections() {
+    fn function_that_waits_and_fails_needs_both_sections() {
         assert_at("/// Gets.\npub async fn get() -> Result<T, E> {\n", &[2, 2]);
     }
 }

@@ -78,9 +78,11 @@ fn functions_of(source: &Source) -> impl Iterator<Item = Function<'_>> {
         let first = lines[index];
         let name = function_name(first)?;
         let indent = &first[..first.len() - first.trim_start().len()];
+        let mut has_body = first.ends_with('{');
         let is_last = |line: &&str| {
             let line = line.strip_prefix(indent).unwrap_or(" ");
-            line == "}" || line.ends_with(';') && !line.starts_with(' ')
+            has_body |= !line.starts_with(' ') && line.ends_with('{');
+            line == "}" || line.ends_with(';') && !(has_body && line.starts_with(' '))
         };
         let one_line = first.ends_with('}') || first.ends_with(';');
         let more = lines[index + 1..].iter().position(is_last).map_or(0, |at| at + 1);
@@ -131,6 +133,8 @@ mod tests {
         let text =
             format!("    fn poll(&self) -> bool;\n{}", "    other();\n".repeat(2 * FUNCTION));
         assert_faults(functions, "crates/hub/src/a.rs", &text, &[]);
+        let bounded = text.replace(" -> bool;", "\n    where\n        Self: Sized;");
+        assert_faults(functions, "crates/hub/src/a.rs", &bounded, &[]);
     }
 
     #[test]

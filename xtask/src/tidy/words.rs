@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_s_paths_stand_in_no_text_but_the_lock_file() {
+    fn machine_s_paths_stand_in_no_text_but_the_lock_file() {
         let host = concat!("index.crates.", "io-1949cf8c6b5b557f");
         assert_faults(banned, "README.md", &format!("see {host}"), &[1]);
         assert_faults(banned, TOOL, concat!("// in /ro", "ot/x"), &[1]);

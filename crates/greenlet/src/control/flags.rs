@@ -1,33 +1,33 @@
-//! [`Flags`]: how far a greenlet has come, in one atomic word.
+//! [`Flags`]: the progress of a greenlet, in one atomic word.
 //!
-//! Most greenlets end without a kill, and nobody waits when they do. What is set here lets such a
-//! one go its way without a lock.
+//! Most greenlets finish without a kill and without a waiter. The flags let them do so without a
+//! lock.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 use crate::primitive::AtomicU16;
 
-/// Its task has come to it: has polled it, or takes the steps of its end.
+/// The task has polled the greenlet, or performs the steps of its end.
 pub(super) const BEGUN: u16 = 1;
-/// A kill was sent, and was not seen yet. Changes under the lock; looked at before each poll.
+/// A kill is pending. Set and cleared under the lock; checked before each poll.
 pub(super) const KILLED: u16 = 1 << 1;
-/// It has yet to be started.
+/// The greenlet has not been started.
 pub(super) const UNSTARTED: u16 = 1 << 2;
-/// It is in the spawn tree.
+/// The greenlet is in the spawn tree.
 pub(super) const TRACKED: u16 = 1 << 3;
-/// The greenlet around it polls it, and its budget is that one's.
+/// The greenlet is polled within another greenlet, and shares that one's budget.
 pub(super) const IN_PLACE: u16 = 1 << 4;
-/// There were scopes, which may keep a kill from the greenlet as a whole.
+/// The greenlet has opened scopes, which may defer or catch a kill.
 pub(super) const NESTED: u16 = 1 << 5;
-/// There were links, or guards. Set under the lock, before the first comes in.
+/// The greenlet has links or guards. Set under the lock, before the first is added.
 pub(super) const LINKED: u16 = 1 << 6;
-/// It has ended.
+/// The greenlet has finished.
 pub(super) const ENDED: u16 = 1 << 7;
-/// It has ended without a result. Set with `ENDED`.
+/// It has finished without a result. Set with `ENDED`.
 pub(super) const FAILED: u16 = 1 << 8;
-/// That was a panic. Set with `ENDED`.
+/// Its failure was a panic. Set with `ENDED`.
 pub(super) const PANICKED: u16 = 1 << 9;
-/// It has ended, left its groups, and told all links: who comes now is told at once.
+/// It has finished, left its groups and called all links: a later link is called immediately.
 pub(super) const LEFT: u16 = 1 << 10;
 /// An abort was sent. Set under the lock, and never after the end.
 pub(super) const ABORTED: u16 = 1 << 11;
@@ -52,21 +52,21 @@ impl Flags {
         self.0.fetch_or(flags, AcqRel);
     }
 
-    /// Returns what was set before.
+    /// Returns the flags that were set before.
     pub(super) fn clear(&self, flags: u16) -> u16 {
         self.0.fetch_and(!flags, AcqRel)
     }
 
-    /// Goes from one state to another; false if it is in yet another. The usual way, in one step.
+    /// Moves from one state to another; `false` in any other state. The common path, in one step.
     pub(super) fn advance(&self, from: u16, to: u16) -> bool {
         self.0.compare_exchange(from, to, AcqRel, Acquire).is_ok()
     }
 
-    /// Sets `flags`, and returns what was set before.
+    /// Sets `flags`, and returns the flags that were set before.
     ///
     /// # Errors
     ///
-    /// What is set, if any of `others` is; then nothing changes.
+    /// The current flags, if any of `others` is set; then nothing changes.
     pub(super) fn set_unless(&self, flags: u16, others: u16) -> Result<u16, u16> {
         let set = |before| (before & others == 0).then_some(before | flags);
         self.0.fetch_update(AcqRel, Acquire, set)

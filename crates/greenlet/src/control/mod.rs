@@ -1,19 +1,18 @@
-//! [`Control`]: what all handles of one greenlet share, whatever its result's type.
+//! [`Control`]: the state that all handles of one greenlet share, whatever the type of its result.
 //!
-//! A greenlet ends once, in three steps. Before them, links that get the result are called, while
-//! the task still holds it. First `ended` is there, and stays; sets that collect greenlets note its
-//! place in the order of ends. Then it leaves its groups. Then its links are told, in the order they
-//! were made; once there are none it has `left`, and who comes later is told at once. Nobody who
-//! waits goes on before they are told.
+//! A greenlet finishes once, in three steps. Before them, result links are called while the task
+//! still holds the result. First `ended` is set, for good, and sets that collect greenlets record
+//! the greenlet's place in the order of ends. Then the greenlet leaves its groups. Then its links
+//! are called, in the order in which they were added; when none remain it has `left`, and a later
+//! link is called immediately. No waiter goes on before the links are called.
 //!
-//! A kill or an abort before the first poll is the first step, but for the place; its task takes
-//! that and the others when it is polled or dropped.
+//! A kill or an abort before the first poll performs the first step, except for the place; the task
+//! takes the place and performs the other steps when it is polled or dropped.
 //!
-//! The steps are [flags](flags); the lock is for what comes with them, where something does. A
-//! greenlet that succeeds while nobody waits takes none.
+//! The steps are [flags](flags); the lock protects the data that some of them need. A greenlet that
+//! succeeds without a waiter takes no lock.
 //!
-//! Wakers and callbacks are other people's code, so none is woken, called or dropped under the
-//! lock.
+//! Wakers and callbacks are foreign code: none is woken, called or dropped under the lock.
 
 mod flags;
 
@@ -41,21 +40,22 @@ use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
 use crate::{Failure, GreenletExit, Handle, Panic, State, current, spawn_tree};
 
-/// The place of a greenlet that no container made.
+/// The place of a greenlet that no container created.
 const NO_PLACE: u32 = u32::MAX;
 
-/// In this order, so that what each poll and each item look at is in one cache line.
+/// The order of the fields puts the words that each poll and each item read into one cache line.
 #[repr(C)]
 pub(crate) struct Control {
     flags: Flags,
-    /// Code in the greenlet asked for it. Looked at by its task alone, as the next one is.
+    /// Code in the greenlet asked for the block. Only its own task reads this and the next field.
     asked_inside: AtomicBool,
-    /// The task has left a waker here.
+    /// The task has stored a waker here.
     parked: AtomicBool,
-    /// Where its container keeps it; `NO_PLACE` without one.
+    /// The greenlet's index in its container; `NO_PLACE` without a container.
     place: u32,
-    /// 0 until it is first asked for. An item of a map whose id is 0 at its end leaves the block to
-    /// the next one: so the id is drawn before a handle goes out, and before a local is set.
+    /// 0 until it is first asked for. An item of a map whose id is still 0 at its end leaves the
+    /// block to the next item: so the id is drawn before a handle is given out and before a local
+    /// is set.
     id: AtomicU64,
     pub(crate) birth: Birth,
     state: Mutex<Inner>,
@@ -74,28 +74,29 @@ impl Control {
         }
     }
 
-    /// As [`new`](Self::new), of one that its container keeps at `place`.
+    /// Like [`new`](Self::new), for a greenlet that its container keeps at `place`.
     pub(crate) fn at_place(place: Option<u32>, origin: Origin) -> Self {
         Self { place: place.unwrap_or(NO_PLACE), ..Self::new(origin) }
     }
 
-    /// As [`new`](Self::new), of one that is about to be polled, whatever is sent to it first.
+    /// Like [`new`](Self::new), for a greenlet that is about to be polled, whatever is sent to it
+    /// first.
     pub(crate) fn begun(origin: Origin) -> Self {
         Self { flags: Flags::of(BEGUN), ..Self::new(origin) }
     }
 
-    /// As [`new`](Self::new), of one that has succeeded, and left.
+    /// Like [`new`](Self::new), for a greenlet that has succeeded and left.
     pub(crate) fn succeeded(origin: Origin) -> Self {
         Self { flags: Flags::of(BEGUN | ENDED | LEFT), ..Self::new(origin) }
     }
 
-    /// Whether it has succeeded, and left, and nothing else ever was: so it knows nothing that a
-    /// new one would not.
+    /// Whether it has succeeded and left without ever having another state: the block then equals a
+    /// new one.
     pub(crate) fn is_plain_success(&self) -> bool {
         self.flags.get() == BEGUN | ENDED | LEFT
     }
 
-    /// For the next item of the task that runs this one: nothing was asked of it yet.
+    /// The block of the next item of the same task: nothing has been asked of it yet.
     pub(crate) fn of_next_item(&self) -> Self {
         let flags = Flags::of(BEGUN | self.flags.get() & IN_PLACE);
         Self { place: self.place, flags, ..Self::new(Origin::undrawn(self.birth)) }
@@ -108,22 +109,23 @@ impl Control {
         }
     }
 
-    /// Of two callers that draw it at once both get the same.
+    /// If two callers draw it at once, both get the same id.
     #[cold]
     fn draw_id(&self) -> u64 {
         let id = next_id();
         self.id.compare_exchange(0, id, Relaxed, Relaxed).map_or_else(|drawn| drawn, |_| id)
     }
 
-    /// Whether its id was drawn.
+    /// Whether the id was drawn.
     ///
-    /// Relaxed will do: a draw that this misses comes after it in the order of the word, so it is
-    /// one of the next item. All that a caller does to the block comes after its draw.
+    /// `Relaxed` is enough: a draw that this load misses comes after it in the modification order,
+    /// so it belongs to the next item. A caller draws the id before anything else it does to the
+    /// block.
     pub(crate) fn is_asked_for(&self) -> bool {
         self.id.load(Relaxed) != 0
     }
 
-    /// As [`id`](Self::id), for code in the greenlet that keeps it or changes it.
+    /// Like [`id`](Self::id), for code in the greenlet that keeps or changes the block.
     pub(crate) fn ask_inside(&self) {
         self.id();
         self.asked_inside.store(true, Relaxed);
@@ -170,33 +172,34 @@ impl Control {
         self.flags.has(IN_PLACE)
     }
 
-    /// Says that its task is in `slot`, and has yet to be started.
+    /// Records that the task is in `slot` and has not been started.
     pub(crate) fn set_unstarted(&self, slot: WeakSlot) {
         self.lock().extras().unstarted = slot;
         self.flags.set(UNSTARTED);
     }
 
-    /// Where its task is, for who is to start it; None if it was started or killed before.
+    /// Returns the slot of the task, to start it; `None` if it was started or killed before.
     pub(crate) fn start(&self) -> Option<WeakSlot> {
         let unstarted = self.flags.clear(UNSTARTED) & (UNSTARTED | KILLED | ABORTED) == UNSTARTED;
         let slot = || self.lock().extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
         if unstarted { slot() } else { None }
     }
 
-    /// Says that it is about to be polled; false if it is to end instead, of a kill or an abort.
+    /// Marks the greenlet as about to be polled; `false` if it must end instead, by a kill or an
+    /// abort.
     #[inline]
     pub(crate) fn begin(&self) -> bool {
         let goes_on = self.flags.get() & (BEGUN | KILLED | ABORTED) == BEGUN;
-        goes_on || self.begin_anew()
+        goes_on || self.begin_slow()
     }
 
-    /// As [`begin`](Self::begin), at the first poll or after a kill or an abort.
+    /// Like [`begin`](Self::begin), at the first poll or after a kill or an abort.
     #[inline(never)]
-    fn begin_anew(&self) -> bool {
+    fn begin_slow(&self) -> bool {
         if !self.flags.has(BEGUN) {
             return self.flags.set_unless(BEGUN, KILLED | ABORTED).is_ok();
         }
-        let goes_on = !self.is_to_end();
+        let goes_on = !self.must_end();
         if goes_on {
             self.kills(Kills::begin_round);
         }
@@ -219,7 +222,7 @@ impl Control {
         self.flags.has(ENDED)
     }
 
-    /// How it ended; None while it lives.
+    /// How it finished; `None` while it lives.
     pub(crate) fn ended(self: &Arc<Self>) -> Option<Result<(), Failure>> {
         match self.flags.get() {
             flags if flags & ENDED == 0 => None,
@@ -228,13 +231,13 @@ impl Control {
         }
     }
 
-    /// Sends a kill, which the greenlet sees when it is next polled; one that has not run yet has
-    /// ended with this. Of no effect while one is on its way, and after the end.
+    /// Sends a kill, which the greenlet sees at its next poll; a greenlet that has not run yet ends
+    /// with this call. A no-op while a kill is pending, and after the end.
     pub(crate) fn kill(&self, exit: GreenletExit) {
         self.kill_unless(0, exit);
     }
 
-    /// As [`kill`](Self::kill), if it has not run yet; false if it has.
+    /// Like [`kill`](Self::kill), but returns `false` and does nothing if the greenlet has run.
     pub(crate) fn cancel(&self, exit: GreenletExit) -> bool {
         self.kill_unless(BEGUN, exit)
     }
@@ -242,7 +245,7 @@ impl Control {
     fn kill_unless(&self, others: u16, exit: GreenletExit) -> bool {
         let exit = exit.unowned();
         let mut state = self.lock();
-        // At once: it may begin or end meanwhile.
+        // In one step: the greenlet may begin or finish meanwhile.
         let Ok(before) = self.flags.set_unless(KILLED, ENDED | others) else { return false };
         if !state.kills.send(exit.clone()) {
             return true;
@@ -257,11 +260,12 @@ impl Control {
         true
     }
 
-    /// Has the task drop its future when it is next polled, whatever catches or shields a kill;
-    /// one that has not run yet has ended with this. A no-op after the first, and after the end.
+    /// Makes the task drop its future at its next poll, whatever catches or shields a kill; a
+    /// greenlet that has not run yet ends with this call. A no-op after the first, and after the
+    /// end.
     pub(crate) fn abort(&self) {
         let state = self.lock();
-        // At once: it may begin or end meanwhile.
+        // In one step: the greenlet may begin or finish meanwhile.
         let Ok(before) = self.flags.set_unless(ABORTED, ENDED | ABORTED) else { return };
         if before & BEGUN == 0 {
             return self.end_unbegun(state, Failure::Aborted(None));
@@ -271,7 +275,7 @@ impl Control {
         wake_all(waker);
     }
 
-    /// Ends one that has not run, and never will. Its task takes the other steps.
+    /// Ends a greenlet that has not run and never will. Its task performs the other steps.
     fn end_unbegun(&self, mut state: MutexGuard<'_, Inner>, failure: Failure) {
         state.end(self, &Err(failure));
         let slot = state.extras.as_ref().map(|extras| WeakSlot::clone(&extras.unstarted));
@@ -293,8 +297,8 @@ impl Control {
         }
     }
 
-    /// Lets whatever is around see a kill, from inside: that is being polled, and looks when it is
-    /// to wait. False where a shield is around.
+    /// Makes the code around see a kill, from inside: that code is being polled, and checks for
+    /// kills before it waits. `false` within a shield.
     pub(crate) fn resume(&self, exit: GreenletExit) -> bool {
         let scope = current::scope();
         let mut state = self.lock();
@@ -308,22 +312,22 @@ impl Control {
         true
     }
 
-    /// Whether a kill was sent that nobody has seen yet.
+    /// Whether a kill is pending.
     pub(crate) fn is_killed(&self) -> bool {
         self.flags.has(KILLED)
     }
 
-    /// The kill that nobody has seen yet.
+    /// The pending kill.
     pub(crate) fn exit(&self) -> Option<GreenletExit> {
         if self.is_killed() { self.kills(|kills| kills.pending().cloned()) } else { None }
     }
 
-    /// Whether what was sent is an abort, or a kill for the greenlet as a whole to see.
-    fn is_to_end(&self) -> bool {
+    /// Whether an abort is pending, or a kill that the greenlet as a whole sees.
+    fn must_end(&self) -> bool {
         self.flags.has(ABORTED) || !self.flags.has(NESTED) || self.kills(|kills| kills.is_due(ROOT))
     }
 
-    /// Takes the kill if it is to be seen at `scope`.
+    /// Takes the kill if it is due at `scope`.
     pub(crate) fn take_exit_at(&self, scope: u64) -> Option<GreenletExit> {
         if !self.is_killed() || self.is_ended() {
             return None;
@@ -334,12 +338,12 @@ impl Control {
         Some(exit)
     }
 
-    /// Asks the kills something that runs nobody else's code.
+    /// Calls `ask`, which runs no foreign code, with the kills.
     pub(crate) fn kills<T>(&self, ask: impl FnOnce(&mut Kills) -> T) -> T {
         ask(&mut self.lock().kills)
     }
 
-    /// Opens a scope inside of `outer`.
+    /// Opens a scope inside `outer`.
     pub(crate) fn open_scope(&self, outer: u64, kind: ScopeKind) -> u64 {
         self.flags.set(NESTED);
         self.kills(|kills| match kind {
@@ -349,7 +353,7 @@ impl Control {
         })
     }
 
-    /// Closes a scope. A kill may now be due at another, which may be waiting.
+    /// Closes a scope. A kill may now be due at another scope, whose task may be waiting.
     pub(crate) fn close_scope(&self, scope: u64) {
         let mut state = self.lock();
         let closed = state.kills.close(scope);
@@ -363,20 +367,20 @@ impl Control {
         wake_all(wakers);
     }
 
-    /// Says that the task now waits, and how to get it polled; false if there is a kill or an abort
-    /// that it must see first. `left` is the task's own: the last waker that it has left, here or with
-    /// the item before.
+    /// Records that the task now waits, and its waker; `false` if it must see a kill or an abort
+    /// first. `left` belongs to the task: the last waker that it stored, here or for the item
+    /// before.
     #[inline]
     pub(crate) fn park(&self, left: &mut Option<Waker>, waker: &Waker) -> bool {
         let is_here =
             self.parked.load(Relaxed) && left.as_ref().is_some_and(|left| left.will_wake(waker));
-        // If it is, a kill or an abort that comes now wakes it.
-        (is_here && !self.flags.has(KILLED | ABORTED)) || self.park_anew(left, waker)
+        // If it is stored here, a kill or an abort that comes now wakes it.
+        (is_here && !self.flags.has(KILLED | ABORTED)) || self.park_slow(left, waker)
     }
 
-    /// As [`park`](Self::park), where `waker` is new or a kill or an abort has come.
+    /// Like [`park`](Self::park), when `waker` is new or a kill or an abort has come.
     #[inline(never)]
-    fn park_anew(&self, left: &mut Option<Waker>, waker: &Waker) -> bool {
+    fn park_slow(&self, left: &mut Option<Waker>, waker: &Waker) -> bool {
         while self.is_killed() {
             let Some(lapsed) = self.kills(|kills| kills.lapsed_wait()) else { break };
             self.close_scope(lapsed);
@@ -393,9 +397,9 @@ impl Control {
         true
     }
 
-    /// The greenlet has ended: says so, calls `leave`, then wakes all waiters. No waiter goes on
-    /// before `leave` has returned, not even one that comes in between. A greenlet that was killed
-    /// ends for the reason of the pending kill, if there is one.
+    /// Finishes the greenlet: sets its end, calls `leave`, then wakes all waiters. No waiter goes
+    /// on before `leave` has returned, not even one that comes in between. A greenlet that was
+    /// killed ends with the reason of the pending kill, if there is one.
     pub(crate) fn end(self: &Arc<Self>, ended: &Result<(), Failure>, leave: impl FnOnce()) {
         let is_alone = ended.is_ok() && !self.parked.load(Relaxed);
         let is_alone = is_alone && self.flags.advance(BEGUN, BEGUN | ENDED);
@@ -405,13 +409,13 @@ impl Control {
             drop_guards(guards);
         }
         while let Some(link) = self.next_link() {
-            link.tell(self.id());
+            link.call(self.id());
         }
     }
 
-    /// Says that the greenlet has ended, which others may wait for. Returns its guards.
+    /// Marks the greenlet as finished. Returns its guards.
     fn begin_end(self: &Arc<Self>, ended: &Result<(), Failure>) -> Option<Guards> {
-        let mut state = self.tell_results(ended);
+        let mut state = self.call_result_links(ended);
         if !self.is_ended() {
             state.end(self, ended);
         }
@@ -423,8 +427,8 @@ impl Control {
         guards
     }
 
-    /// The first step of an end without a result, unless it was taken before: by a kill or an abort
-    /// of a greenlet that has not run. Returns the failure, which stays.
+    /// Performs the first step of an end without a result, unless a kill or an abort of an
+    /// unstarted greenlet did so before. Returns the failure, which stays.
     pub(crate) fn fail(self: &Arc<Self>, failure: Failure) -> Failure {
         let mut state = self.lock();
         if !self.is_ended() {
@@ -433,9 +437,9 @@ impl Control {
         state.failure(self)
     }
 
-    /// Calls the links that get the result, and returns with the lock when there are none left. A
-    /// success is no end before that; a failure is, and so stays as they are told.
-    fn tell_results(self: &Arc<Self>, ended: &Result<(), Failure>) -> MutexGuard<'_, Inner> {
+    /// Calls the result links, and returns with the lock once none remain. A success does not count
+    /// as an end before that; a failure does, and later kills cannot change it.
+    fn call_result_links(self: &Arc<Self>, ended: &Result<(), Failure>) -> MutexGuard<'_, Inner> {
         let mut state = self.lock();
         if ended.is_err() && !self.is_ended() {
             state.end(self, ended);
@@ -452,7 +456,7 @@ impl Control {
         }
     }
 
-    /// The next link to tell of the end; None when there are no more, and never will be.
+    /// The next link to call; `None` when there are none left, and never will be.
     fn next_link(&self) -> Option<Link> {
         if self.flags.set_unless(LEFT, LINKED).is_ok() {
             return None;
@@ -466,11 +470,11 @@ impl Control {
         next
     }
 
-    /// Keeps `guard` under `key` until the greenlet leaves its groups.
+    /// Stores `guard` under `key` until the greenlet leaves its groups.
     ///
     /// # Errors
     ///
-    /// Gives it back if the greenlet has ended.
+    /// Returns the guard if the greenlet has finished.
     pub(crate) fn guard<G: Any + Send>(&self, key: usize, guard: G) -> Result<(), G> {
         let mut state = self.lock();
         if self.flags.set_unless(LINKED, ENDED).is_err() {
@@ -482,7 +486,7 @@ impl Control {
         Ok(())
     }
 
-    /// Removes the guard that was kept under `key`, and drops it.
+    /// Removes the guard that is stored under `key`, and drops it.
     pub(crate) fn unguard(&self, key: usize) {
         let mut state = self.lock();
         let guard = state.extras.as_mut().and_then(|extras| extras.guards.remove(&key));
@@ -490,36 +494,36 @@ impl Control {
         drop_contained(guard);
     }
 
-    /// Waits for the end. `link` is the caller's, None at first; the wait is given up with
-    /// [`unlink`](Self::unlink).
+    /// Waits for the end. `link` belongs to the caller and is `None` at first;
+    /// [`unlink`](Self::unlink) cancels the wait.
     pub(crate) fn poll_ended(
         self: &Arc<Self>,
         cx: &Context<'_>,
         link: &mut Option<LinkKey>,
     ) -> Poll<Result<(), Failure>> {
         let mut before = None;
-        let is_told = self.flags.has(LEFT) || {
+        let is_called = self.flags.has(LEFT) || {
             let mut state = self.lock();
-            let is_told = link.is_some_and(|key| state.links().is_told(key))
+            let is_called = link.is_some_and(|key| state.links().is_called(key))
                 || self.flags.set_unless(LINKED, LEFT).is_err();
-            if !is_told {
+            if !is_called {
                 before = state.links().set(link, Link::Wake(cx.waker().clone()));
             }
-            is_told
+            is_called
         };
         drop(before);
-        if !is_told {
+        if !is_called {
             return Poll::Pending;
         }
         *link = None;
-        Poll::Ready(self.ended().expect("who is told, is told of an end"))
+        Poll::Ready(self.ended().expect("a link is called after the end"))
     }
 
-    /// Has `callback` called at the end, once.
+    /// Adds `callback`, which is called once, at the end.
     ///
     /// # Errors
     ///
-    /// Gives it back if the greenlet has ended.
+    /// Returns the callback if the greenlet has finished.
     pub(crate) fn link(&self, callback: Callback) -> Result<LinkKey, Callback> {
         let mut state = self.lock();
         match self.flags.set_unless(LINKED, LEFT) {
@@ -528,11 +532,11 @@ impl Control {
         }
     }
 
-    /// Has `link` called with the outcome before the greenlet ends, once.
+    /// Adds `link`, which is called once with the outcome, before the greenlet finishes.
     ///
     /// # Errors
     ///
-    /// Gives it back if the greenlet has ended.
+    /// Returns the link if the greenlet has finished.
     pub(crate) fn link_result(&self, link: ResultLink) -> Result<(), ResultLink> {
         let mut state = self.lock();
         if self.flags.set_unless(LINKED, ENDED).is_err() {
@@ -542,7 +546,7 @@ impl Control {
         Ok(())
     }
 
-    /// Has the end noted in `collector`, also if it is over.
+    /// Records the end in `collector`, also if it came before this call.
     pub(crate) fn collect(&self, collector: Arc<Collector>) -> Option<LinkKey> {
         let mut state = self.lock();
         let Ok(before) = self.flags.set_unless(LINKED, LEFT) else {
@@ -556,7 +560,7 @@ impl Control {
         Some(state.links().push(Link::Collect(collector)))
     }
 
-    /// Takes a link back; false if it is not there, or no more.
+    /// Removes a link; `false` if it is not there.
     pub(crate) fn unlink(&self, key: LinkKey) -> bool {
         let mut state = self.lock();
         let link = state.links.as_mut().and_then(|links| links.remove(key));
@@ -571,16 +575,16 @@ impl Control {
 
 #[derive(Default)]
 struct Inner {
-    /// Gets the task polled, so that it sees a kill; there once it has waited.
+    /// Wakes the task, so that it sees a kill; `Some` once it has waited.
     waker: Option<Waker>,
     kills: Kills,
-    /// There once there was one.
+    /// `Some` once there was a link.
     links: Option<Box<Links>>,
-    /// What few have.
+    /// Data that few greenlets need.
     extras: Option<Box<Extras>>,
 }
 
-/// Values that are dropped when a greenlet ends, by the keys of its containers.
+/// Values that are dropped when a greenlet finishes, by the keys of its containers.
 type Guards = BTreeMap<usize, Box<dyn Any + Send>>;
 
 fn drop_guards(guards: Guards) {
@@ -590,20 +594,20 @@ fn drop_guards(guards: Guards) {
 #[derive(Default)]
 struct Extras {
     name: Option<Arc<str>>,
-    /// Dropped when it ends: its memberships in the groups that it came into later.
+    /// Dropped at the end: memberships in the groups that the greenlet joined later.
     guards: Guards,
-    /// Where its task is before it is started.
+    /// Holds the task before it is started.
     unstarted: WeakSlot,
-    /// Called if it ends before it has begun, for its container.
+    /// Called if the greenlet ends before it has begun, for its container.
     unbegun: Option<Box<dyn FnOnce() + Send>>,
-    /// Called with the outcome before it ends.
+    /// Called with the outcome, before the end.
     result_links: Vec<ResultLink>,
-    /// How it ended, if it panicked.
+    /// The panic that ended it, if there was one.
     panic: Option<Panic>,
 }
 
 impl Inner {
-    /// The first step of the end.
+    /// Performs the first step of the end.
     fn end(&mut self, control: &Control, ended: &Result<(), Failure>) {
         let flags = match ended {
             Ok(()) => ENDED,
@@ -623,22 +627,24 @@ impl Inner {
         }
     }
 
-    /// Its task takes the other steps. Not before that has it a place in the order of ends: until
-    /// then nobody can be told of it, and those behind it would have to wait.
+    /// Reserves the greenlet's places in the order of ends. Only its task does so, at its end:
+    /// links are called only then, and a place reserved earlier would hold up the greenlets behind
+    /// it.
     fn take_place(&self, control: &Control) {
         control.flags.set(BEGUN);
         let collectors = self.links.iter().flat_map(|links| links.collectors());
         collectors.for_each(|collector| collector.reserve(control.id()));
     }
 
-    /// How it ended, which was no success. An abort replaces a kill that came before it.
+    /// How it finished, which was no success. An abort replaces a kill that came before it.
     fn failure(&self, control: &Arc<Control>) -> Failure {
         let failure = match self.extras.as_ref().and_then(|extras| extras.panic.clone()) {
             Some(panic) => Failure::Panicked(panic),
             None if control.flags.has(ABORTED) => Failure::Aborted(None),
             None => Failure::Killed(self.kills.pending().cloned().unwrap_or_default()),
         };
-        // Here rather than in what is kept, which would keep the control block for ever.
+        // Added here rather than stored: a stored handle would keep the control block alive for
+        // ever.
         failure.of(&Handle::new(Arc::clone(control)))
     }
 

@@ -1,4 +1,4 @@
-//! [`ItemError`]: what went wrong with one item of a map.
+//! [`ItemError`]: the failure of one item of a map, with its index.
 
 use std::error::Error;
 use std::fmt;
@@ -6,19 +6,24 @@ use std::ops::Deref;
 
 use crate::{Failure, GreenletExit, Panic};
 
-/// The failure of one item of a map, and the item's index. `E` is [`Failure`], or [`TaskError`] in a
-/// map whose tasks return a `Result`.
+/// The failure of one item of a map, and the item's index. `E` is [`Failure`], or [`TaskError`] in
+/// a map whose tasks return a `Result`.
 ///
-/// [`returned`](Self::returned), [`panicked`](Self::panicked) and [`killed`](Self::killed) say which
-/// failure it is.
+/// [`returned`](Self::returned), [`panicked`](Self::panicked) and [`killed`](Self::killed) tell the
+/// kinds of failure apart.
 ///
-/// `?` converts it into a `Box<dyn Error>`, for every error type of the tasks that is `Debug` and
-/// `Display`: one that implements [`Error`], a `String`, a `Box<dyn Error + Send + Sync>`. Its text
-/// contains that of the error. It has no [`source`](Error::source), as the error need not implement
-/// [`Error`]: the source of a returned error is reached by way of [`returned`](Self::returned).
+/// `?` converts it into a `Box<dyn Error>` if the error type of the tasks is `Debug` and `Display`:
+/// a type that implements [`Error`], a `String`, a `Box<dyn Error + Send + Sync>`. Its text
+/// contains the text of the error. It has no [`source`](Error::source), because the error need not
+/// implement [`Error`]; [`returned`](Self::returned) gives access to a returned error.
 ///
 /// ```
-/// use spinney_greenlet::map::{ItemError, TaskError};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::map::ItemError;
+/// #     pub mod map { pub use spinney_greenlet::map::TaskError; }
+/// # }
+/// use spinney::ItemError;
+/// use spinney::map::TaskError;
 ///
 /// let error: ItemError<TaskError<&str>> = ItemError::new(4, TaskError::Returned("no route"));
 /// assert_eq!(error.to_string(), "item 4 failed: no route");
@@ -32,17 +37,18 @@ pub struct ItemError<E = Failure> {
 }
 
 impl<E> ItemError<E> {
-    /// The `error` of the item `index`, for containers.
+    /// Creates the failure of the item `index`, for containers.
     pub fn new(index: usize, error: E) -> Self {
         Self { index, error }
     }
 
-    /// The item's place in the input; that after the last one if the input itself failed.
+    /// The index of the item in the input. If the input itself failed, it is one more than that of
+    /// the last item.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// What went wrong.
+    /// Returns the error.
     pub fn into_error(self) -> E {
         self.error
     }
@@ -54,7 +60,7 @@ impl ItemError {
         panic_of(&self.error)
     }
 
-    /// The kill, if the item was killed or took too long.
+    /// The kill, if the item was killed or exceeded its time limit.
     pub fn killed(&self) -> Option<&GreenletExit> {
         kill_of(&self.error)
     }
@@ -71,7 +77,7 @@ impl<E> ItemError<TaskError<E>> {
         self.failure().and_then(panic_of)
     }
 
-    /// The kill, if the item was killed or took too long.
+    /// The kill, if the item was killed or exceeded its time limit.
     pub fn killed(&self) -> Option<&GreenletExit> {
         self.failure().and_then(kill_of)
     }
@@ -97,15 +103,17 @@ impl<E> Deref for ItemError<E> {
     }
 }
 
-/// A sentence: `item 4 was killed: the pool was closed`. If the failure is a greenlet's, it names
-/// that, too: `item 4, greenlet 9 "fetch 4" (spawned at src/main.rs:3:5), panicked: no luck`.
+/// A sentence: `item 4 was killed: the pool was closed`. If the failure belongs to a greenlet, the
+/// sentence names it: `item 4, greenlet 9 "fetch 4" (spawned at src/main.rs:3:5), panicked: no
+/// luck`.
 impl fmt::Display for ItemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_failure(f, self.index, &self.error)
     }
 }
 
-/// As that of a failure: `item 4 failed: connection refused`, if the task returned the error.
+/// `item 4 failed: connection refused` if the task returned an error; otherwise the sentence of the
+/// failure.
 impl<E: fmt::Display> fmt::Display for ItemError<TaskError<E>> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error {
@@ -135,12 +143,12 @@ impl From<ItemError> for Failure {
     }
 }
 
-/// Why an item of a map of tasks that return a `Result` is no success.
+/// Why an item failed in a map whose tasks return a `Result`.
 #[derive(Clone, Debug)]
 pub enum TaskError<E> {
-    /// It returned this.
+    /// The task returned this error.
     Returned(E),
-    /// It panicked, was killed, or took too long.
+    /// The task panicked, was killed or aborted, or exceeded its time limit.
     Failed(Failure),
 }
 

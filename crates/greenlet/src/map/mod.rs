@@ -1,7 +1,7 @@
-//! What the maps of all containers have in common: the errors of items, retries, the callback of an
-//! item, and the readers of results.
+//! The common parts of all maps: errors of items, retries, the callback of an item, and the readers
+//! of results.
 //!
-//! A container's own stream of results implements [`ItemStream`]. The readers are made of that:
+//! A container's own stream of results implements [`ItemStream`]. The readers are built on it:
 //! [`Map`] and [`Indexed`], and for tasks that return a `Result` [`TryImap`] and [`TryMap`].
 
 mod item_error;

@@ -13,7 +13,8 @@ pub type ItemCallback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sy
 /// The callback of a map to `T`, for containers. Dropping it drops the callback.
 ///
 /// ```
-/// use spinney_greenlet::map::OnItem;
+/// # mod spinney { pub mod map { pub use spinney_greenlet::map::OnItem; } }
+/// use spinney::map::OnItem;
 ///
 /// let on_item = OnItem::new(
 ///     Box::new(|index, outcome| assert!(index == 7 && outcome.is_err())),
@@ -23,18 +24,18 @@ pub type ItemCallback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sy
 /// ```
 pub struct OnItem<T> {
     callback: ItemCallback,
-    /// Whether what a task returned is an error.
+    /// Whether a returned value is an error.
     is_error: fn(&T) -> bool,
 }
 
 impl<T> OnItem<T> {
-    /// A `callback` that is given the index of an item and its outcome. `is_error` says which of the
-    /// values that tasks return are errors.
+    /// Creates the callback, which gets the index of an item and its outcome. `is_error` tells
+    /// which returned values are errors.
     pub fn new(callback: ItemCallback, is_error: fn(&T) -> bool) -> Self {
         Self { callback, is_error }
     }
 
-    /// Calls it, which is to be done under no lock. A panic of the callback is contained.
+    /// Calls the callback; the caller holds no lock. A panic of the callback is contained.
     pub fn call(&self, index: usize, result: &Result<T, Failure>) {
         let outcome = match result {
             Ok(value) if (self.is_error)(value) => Err(TaskError::Returned(())),

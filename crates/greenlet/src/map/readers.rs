@@ -9,11 +9,11 @@ use futures_core::Stream;
 use super::ItemError;
 use crate::Failure;
 
-/// The next result of a map, with the place of its item; None when there will be no more.
+/// The next result of a map, with the index of its item; `None` at the end.
 pub type NextItem<T> = Option<(usize, Result<T, Failure>)>;
 
-/// The results of a running map, each with the place of its item in the input. For containers: their
-/// streams implement it, and get the readers of this module for it.
+/// The results of a running map, each with the index of its item in the input. For containers: a
+/// container implements it for its stream, and gets the readers of this module.
 ///
 /// ```
 /// use std::collections::VecDeque;
@@ -62,31 +62,32 @@ pub type NextItem<T> = Option<(usize, Result<T, Failure>)>;
 ///     assert_eq!(TryMap::new(done()).first_success().await.unwrap(), 7);
 /// });
 /// ```
+#[doc(alias = "async_stream")]
 pub trait ItemStream {
-    /// What the function of the map returns.
+    /// The type that the function of the map returns.
     type Output;
 
-    /// Takes the next result; None when there will be no more, and again after that.
+    /// Takes the next result; `None` at the end, and at every call after that.
     fn poll_indexed(&mut self, cx: &mut Context<'_>) -> Poll<NextItem<Self::Output>>;
 
-    /// Takes no further items, ends what is running if that can be ended, and is ready when all that
-    /// the map started has finished.
+    /// Stops the map: takes no further items, ends running items if they can be ended, and is ready
+    /// when everything that the map started has finished.
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// A read that was pending was dropped.
+    /// Called when a pending read is dropped.
     fn rest(&mut self);
 
-    /// How often an item was tried again so far; see [`Retry`](super::Retry).
+    /// How many times items were tried again so far; see [`Retry`](super::Retry).
     fn retries(&self) -> usize;
 
-    /// Lets the map run on, to the end of its input, without a reader.
+    /// Detaches the map: it runs to the end of its input without a reader.
     fn detach(self);
 
-    /// The reader of a [list](Map) leaves after a failure.
+    /// Called when the reader of a [list](Map) leaves after a failure.
     fn leave(self);
 }
 
-/// What a stream of results gives: the failure of an item says which item it was.
+/// Converts a result to the item type of a stream: a failure carries the index of its item.
 ///
 /// # Errors
 ///
@@ -95,8 +96,8 @@ pub fn item_result<T>((index, result): (usize, Result<T, Failure>)) -> Result<T,
     result.map_err(|failure| ItemError::new(index, failure))
 }
 
-/// One read of an [`ItemStream`], in progress: a future of the next result, with the place of its item.
-/// Dropping it loses nothing; it calls [`ItemStream::rest`].
+/// One read of an [`ItemStream`], in progress: a future of the next result, with the index of its
+/// item. Dropping it loses nothing; it calls [`ItemStream::rest`].
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Read<'a, S: ItemStream>(&'a mut S);
 
@@ -127,25 +128,25 @@ impl<S: ItemStream + fmt::Debug> fmt::Debug for Read<'_, S> {
     }
 }
 
-/// The results of a running map, each with the place of its item in the input: a stream. Dropping it
-/// drops the stream that it is made of.
+/// The results of a running map, each with the index of its item in the input: a stream. Dropping
+/// it drops the underlying stream.
 #[must_use = "dropping a stream ends its map: read it"]
 pub struct Indexed<S> {
     imap: S,
 }
 
 impl<S: ItemStream> Indexed<S> {
-    /// The same results, each with the place of its item.
+    /// The results of `imap`, each with the index of its item.
     pub fn new(imap: S) -> Self {
         Self { imap }
     }
 
-    /// Waits for the next result, with the place of its item; None when there will be no more.
+    /// Waits for the next result, with the index of its item; `None` at the end.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
-    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
+    /// Nothing is lost when the future is dropped.
+    #[expect(clippy::should_implement_trait, reason = "streams use this name")]
     pub fn next(&mut self) -> impl Future<Output = NextItem<S::Output>> {
         Read::of(&mut self.imap)
     }
@@ -159,7 +160,7 @@ impl<S: ItemStream> Stream for Indexed<S> {
     }
 }
 
-/// Nothing of it is pinned in place.
+/// No field is structurally pinned.
 impl<S> Unpin for Indexed<S> {}
 
 impl<S: fmt::Debug> fmt::Debug for Indexed<S> {
@@ -168,20 +169,20 @@ impl<S: fmt::Debug> fmt::Debug for Indexed<S> {
     }
 }
 
-/// The results of a running map, all together: a future of a list. Dropping it unfinished drops the
-/// stream that it is made of.
+/// All results of a running map: a future of a list. Dropping it unfinished drops the underlying
+/// stream.
 ///
-/// Of several failures it ends with the one of the first item in order, when all before that have
-/// finished.
+/// Of several failures it returns that of the first item in input order, once all items before it
+/// have finished.
 #[must_use = "dropping a map ends it: await it"]
 pub struct Map<T, S> {
-    /// None once it has finished.
+    /// `None` once it has finished.
     stream: Option<S>,
     list: Vec<T>,
 }
 
 impl<T, S: ItemStream<Output = T>> Map<T, S> {
-    /// All results of `stream`, which gives them in the order of the input.
+    /// Collects all results of `stream`, which yields them in input order.
     pub fn new(stream: S) -> Self {
         Self { stream: Some(stream), list: Vec::new() }
     }
@@ -189,7 +190,7 @@ impl<T, S: ItemStream<Output = T>> Map<T, S> {
 
 /// # Panics
 ///
-/// Panics if it is polled again after it was done.
+/// Panics if it is polled again after it has finished.
 impl<T, S: ItemStream<Output = T>> Future for Map<T, S> {
     type Output = Result<Vec<T>, ItemError>;
 
@@ -212,7 +213,7 @@ impl<T, S: ItemStream<Output = T>> Future for Map<T, S> {
     }
 }
 
-/// Nothing of it is pinned in place.
+/// No field is structurally pinned.
 impl<T, S> Unpin for Map<T, S> {}
 
 impl<T, S: fmt::Debug> fmt::Debug for Map<T, S> {

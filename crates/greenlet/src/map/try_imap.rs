@@ -10,16 +10,15 @@ use futures_core::Stream;
 use super::{ItemError, ItemStream, Read, TaskError};
 use crate::Failure;
 
-/// The result of one item: its value, or the error that says which item failed and why.
+/// The result of one item: its value, or the error with the item's index and the reason.
 pub(super) type ItemResult<T, E> = Result<T, ItemError<TaskError<E>>>;
 
-/// The results of a running map whose tasks return a `Result`, one by one: a stream, with one `Result`
-/// for what the task returned and for what became of it.
+/// The results of a running map whose tasks return a `Result`, one by one: a stream. Each item is
+/// one `Result`, for the task's own error and for its failure.
 ///
-/// An error is an item's like any other: the stream goes on. Dropping it takes no further items, and
-/// ends what is running if that can be ended; [`detach`](Self::detach) lets the map run on. See
-/// [`ItemStream`] for an example.
-#[must_use = "dropping a stream kills its map: read it, or say `detach()`"]
+/// After an error the stream goes on. Dropping it takes no further items, and ends running items if
+/// they can be ended; [`detach`](Self::detach) lets the map run on. [`ItemStream`] has an example.
+#[must_use = "dropping a stream kills its map: read it, or call `detach()`"]
 pub struct TryImap<S> {
     imap: S,
 }
@@ -28,29 +27,29 @@ impl<S, T, E> TryImap<S>
 where
     S: ItemStream<Output = Result<T, E>>,
 {
-    /// The results of `imap`.
+    /// Wraps the results of `imap`.
     pub fn new(imap: S) -> Self {
         Self { imap }
     }
 
-    /// How often an item was tried again so far; see [`Retry`](super::Retry).
+    /// How many times items were tried again so far; see [`Retry`](super::Retry).
     pub fn retries(&self) -> usize {
         self.imap.retries()
     }
 
-    /// Lets the map run on, to the end of its input, without a reader: values and errors are dropped as
-    /// they come. It keeps its pool alive until then.
+    /// Detaches the map: it runs to the end of its input without a reader, and drops values and
+    /// errors. It keeps its pool alive until then.
     pub fn detach(self) {
         self.imap.detach();
     }
 
-    /// Waits for the next result; None when there will be no more. What `StreamExt::next` does,
-    /// without the trait.
+    /// Waits for the next result; `None` at the end. The same as `StreamExt::next`, without the
+    /// trait.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
-    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
+    /// Nothing is lost when the future is dropped.
+    #[expect(clippy::should_implement_trait, reason = "streams use this name")]
     pub fn next(&mut self) -> impl Future<Output = Option<ItemResult<T, E>>> {
         let mut read = Read::of(&mut self.imap);
         poll_fn(move |cx| Pin::new(&mut read).poll(cx).map(|next| next.map(item_result)))
@@ -64,7 +63,7 @@ where
         Poll::Ready(next.map(|(index, result)| (index, item_result((index, result)))))
     }
 
-    /// Kills what is running, and waits until all that the map started has ended.
+    /// Kills what is running, and waits until everything that the map started has finished.
     pub(super) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.imap.poll_stop(cx)
     }
@@ -90,7 +89,7 @@ fn item_result<T, E>((index, result): (usize, Result<Result<T, E>, Failure>)) ->
     result.map_err(|error| ItemError::new(index, error))
 }
 
-/// Nothing of it is pinned in place.
+/// No field is structurally pinned.
 impl<S> Unpin for TryImap<S> {}
 
 impl<S: fmt::Debug> fmt::Debug for TryImap<S> {

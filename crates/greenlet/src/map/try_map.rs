@@ -1,4 +1,4 @@
-//! [`TryMap`]: all results of a map whose tasks return a `Result`, by a policy.
+//! [`TryMap`]: all results of a map whose tasks return a `Result`, collected by a policy.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,37 +8,37 @@ use super::try_imap::{ItemResult, TryImap};
 use super::{ItemError, ItemStream, TaskError};
 
 /// A running map of tasks that return a `Result`: a future of all values in order, or of the first
-/// error that comes; then no further item starts, and the others are killed.
+/// error. After an error no further item starts, and the others are killed.
 ///
-/// When it returns, all that it started has finished: also an item that was killed, with its cleanup
-/// in a [`shield`](crate::shield), and a closure on a thread, which cannot be killed. If that may take
-/// for ever, [`within`](spinney_hub::Within::within) limits the wait. Dropping the map unfinished
-/// drops its [stream](TryImap), without waiting. See [`ItemStream`] for an example.
+/// When it completes, everything that it started has finished: also a killed item with its cleanup
+/// in a [`shield`](crate::shield), and a closure on a thread, which cannot be killed.
+/// [`within`](spinney_hub::Within::within) limits a wait that may not end. Dropping the map
+/// unfinished drops its [stream](TryImap), without waiting. [`ItemStream`] has an example.
 ///
-/// Other policies go by name: [`collect_all`](Self::collect_all),
+/// Other policies are methods: [`collect_all`](Self::collect_all),
 /// [`first_success`](Self::first_success).
 #[must_use = "dropping a map kills it: await it"]
 pub struct TryMap<T, E, S> {
     stream: Until<S>,
-    /// The values so far, each in its place.
+    /// The values so far, at the index of their items.
     values: Vec<Option<T>>,
-    /// The error that ends it.
+    /// The error that ends the map.
     error: Option<ItemError<TaskError<E>>>,
 }
 
 impl<T, E, S: ItemStream<Output = Result<T, E>>> TryMap<T, E, S> {
-    /// All results of `stream`.
+    /// Collects all results of `stream`.
     pub fn new(stream: TryImap<S>) -> Self {
         Self { stream: Until(Some(stream)), values: Vec::new(), error: None }
     }
 
-    /// Instead: lets all items end, and gives the result of each, in order.
+    /// Lets all items finish instead, and returns the result of each, in order.
     pub fn collect_all(self) -> CollectAll<T, E, S> {
         CollectAll { stream: self.stream, list: Vec::new() }
     }
 
-    /// Instead: gives the first value that comes, kills the other items and waits until they have
-    /// ended; or, if there is no value, gives all errors in order.
+    /// Returns the first value instead, after killing the other items and waiting until they have
+    /// finished; or, if no item returns a value, all errors in order.
     pub fn first_success(self) -> FirstSuccess<T, E, S> {
         FirstSuccess { stream: self.stream, errors: Vec::new(), value: None }
     }
@@ -46,7 +46,7 @@ impl<T, E, S: ItemStream<Output = Result<T, E>>> TryMap<T, E, S> {
 
 /// # Panics
 ///
-/// If it is polled again after it was done.
+/// Panics if it is polled again after it has finished.
 impl<T, E, S: ItemStream<Output = Result<T, E>>> Future for TryMap<T, E, S> {
     type Output = Result<Vec<T>, ItemError<TaskError<E>>>;
 
@@ -75,7 +75,7 @@ pub struct CollectAll<T, E, S> {
 
 /// # Panics
 ///
-/// If it is polled again after it was done.
+/// Panics if it is polled again after it has finished.
 impl<T, E, S: ItemStream<Output = Result<T, E>>> Future for CollectAll<T, E, S> {
     type Output = Vec<Result<T, ItemError<TaskError<E>>>>;
 
@@ -95,13 +95,13 @@ impl<T, E, S: ItemStream<Output = Result<T, E>>> Future for CollectAll<T, E, S> 
 pub struct FirstSuccess<T, E, S> {
     stream: Until<S>,
     errors: Vec<Option<ItemError<TaskError<E>>>>,
-    /// The value that ends it.
+    /// The value that ends the map.
     value: Option<T>,
 }
 
 /// # Panics
 ///
-/// If it is polled again after it was done.
+/// Panics if it is polled again after it has finished.
 impl<T, E, S: ItemStream<Output = Result<T, E>>> Future for FirstSuccess<T, E, S> {
     type Output = Result<T, Vec<ItemError<TaskError<E>>>>;
 
@@ -121,12 +121,14 @@ impl<T, E, S: ItemStream<Output = Result<T, E>>> Future for FirstSuccess<T, E, S
     }
 }
 
-/// The results of a map, read to the end or until one of them decides. None once the map has ended.
+/// The results of a map, read to the end or until one of them decides. `None` once the map has
+/// finished.
 struct Until<S>(Option<TryImap<S>>);
 
 impl<S> Until<S> {
-    /// Hands each result to `decide`. What that returns first is kept in `decided`, kills the other
-    /// items, and is given when they have ended; None if there is nothing at the end of the map.
+    /// Passes each result to `decide`. The first value that `decide` returns is stored in `decided`
+    /// and kills the other items; it is returned when they have finished. `None` at the end of the
+    /// map.
     fn poll_until<T, E, D>(
         &mut self,
         cx: &mut Context<'_>,
@@ -136,7 +138,7 @@ impl<S> Until<S> {
     where
         S: ItemStream<Output = Result<T, E>>,
     {
-        let stream = self.0.as_mut().expect("a map is polled until it is done");
+        let stream = self.0.as_mut().expect("a map is not polled after it has finished");
         while decided.is_none() {
             match ready!(stream.poll_indexed(cx)) {
                 Some((index, result)) => *decided = decide(index, result),
@@ -162,7 +164,7 @@ fn in_order<V>(places: &mut Vec<Option<V>>) -> Vec<V> {
     std::mem::take(places).into_iter().flatten().collect()
 }
 
-/// Nothing of them is pinned in place.
+/// No field is structurally pinned.
 impl<T, E, S> Unpin for TryMap<T, E, S> {}
 impl<T, E, S> Unpin for CollectAll<T, E, S> {}
 impl<T, E, S> Unpin for FirstSuccess<T, E, S> {}

@@ -1,4 +1,4 @@
-//! A failure says whose it is, in a sentence.
+//! A failure names its greenlet, in a sentence.
 
 use std::error::Error;
 use std::future::pending;
@@ -9,7 +9,7 @@ use spinney_greenlet::{
 use spinney_hub::LocalHub;
 use spinney_test_support::{ByHand, blow_up};
 
-/// The failure that `greenlet` ended with.
+/// The failure that ended `greenlet`.
 fn failed<T>(greenlet: Greenlet<T>) -> Failure {
     match greenlet.try_get() {
         Ok(Err(failure)) => failure,
@@ -18,7 +18,7 @@ fn failed<T>(greenlet: Greenlet<T>) -> Failure {
     }
 }
 
-/// A greenlet that has been polled, and its handle.
+/// A greenlet that has been polled once, and its owner.
 fn begun() -> (ByHand<impl Future<Output = ()>>, Greenlet<()>) {
     let (task, greenlet) = pair(pending::<()>(), ());
     (ByHand::waiting(task), greenlet)
@@ -74,7 +74,7 @@ fn failure_before_the_first_poll_names_its_greenlet() {
 }
 
 #[test]
-fn all_who_ask_get_a_failure_with_the_greenlet() {
+fn every_caller_gets_a_failure_with_its_greenlet() {
     let (mut task, mut greenlet) = begun();
     let handle = greenlet.handle().clone();
     let (to, told) = std::sync::mpsc::channel();
@@ -87,7 +87,7 @@ fn all_who_ask_get_a_failure_with_the_greenlet() {
 }
 
 #[test]
-fn failure_of_no_greenlet_is_what_went_wrong() {
+fn failure_without_a_greenlet_names_none() {
     let cases = [
         (Failure::panicked(Box::new("no luck")), "panicked: no luck"),
         (Failure::from(GreenletExit::because("a whim")), "killed: a whim"),
@@ -100,7 +100,7 @@ fn failure_of_no_greenlet_is_what_went_wrong() {
 }
 
 #[test]
-fn failure_that_is_resumed_is_of_the_greenlet_that_resumes_it() {
+fn resumed_failure_names_the_greenlet_that_resumes_it() {
     let hub = LocalHub::new();
     for end in [Handle::kill_now, Handle::abort] {
         let (mut task, inner) = begun();
@@ -115,7 +115,7 @@ fn failure_that_is_resumed_is_of_the_greenlet_that_resumes_it() {
 }
 
 #[test]
-fn kill_that_is_sent_on_is_of_the_greenlet_that_it_ends() {
+fn forwarded_kill_names_the_greenlet_that_it_ends() {
     let (mut first, one) = begun();
     let (mut second, two) = begun();
     one.kill_now_with(GreenletExit::because("a whim"));
@@ -130,7 +130,7 @@ fn kill_that_is_sent_on_is_of_the_greenlet_that_it_ends() {
 }
 
 #[test]
-fn kill_that_is_caught_is_of_no_greenlet() {
+fn caught_kill_names_no_greenlet() {
     let (mut first, one) = begun();
     one.kill_now();
     assert!(first.poll().is_ready());
@@ -144,7 +144,7 @@ fn kill_that_is_caught_is_of_no_greenlet() {
 }
 
 #[test]
-fn failure_has_the_name_that_the_greenlet_had_last() {
+fn failure_has_the_last_name_of_its_greenlet() {
     let (task, greenlet) = pair(
         named("first", async {
             let me = Handle::current().unwrap();

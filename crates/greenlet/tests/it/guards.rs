@@ -1,4 +1,5 @@
-//! What a container keeps on a greenlet, until that has finished or the container takes it back.
+//! Guards that a container stores with a greenlet until that has finished or the container removes
+//! them.
 
 use std::future::pending;
 
@@ -23,7 +24,7 @@ fn guard_is_dropped_before_a_waiter_is_woken() {
 }
 
 #[test]
-fn guard_that_is_taken_back_leaves_nothing_behind() {
+fn removed_guard_leaves_nothing_behind() {
     let dropped = Dropped::default();
     let (task, greenlet) = pair(pending::<()>(), ());
     let mut task = ByHand::waiting(task);
@@ -53,7 +54,7 @@ fn guards_of_several_keys_are_kept_apart() {
 }
 
 #[test]
-fn guard_that_is_replaced_is_dropped() {
+fn replaced_guard_is_dropped() {
     let dropped = Dropped::default();
     let (_task, greenlet) = pair(pending::<()>(), ());
     greenlet.guard(1, dropped.guard()).unwrap();
@@ -62,7 +63,7 @@ fn guard_that_is_replaced_is_dropped() {
 }
 
 #[test]
-fn guard_after_the_end_is_given_back() {
+fn guard_after_the_end_is_returned() {
     let hub = LocalHub::new();
     let greenlet = spawn_on(&hub, async {});
     hub.block_on(greenlet.join());

@@ -1,4 +1,4 @@
-//! A task in place is a greenlet of its own, and the kills of its parent reach it first.
+//! A task in place is a greenlet of its own, and kills of its parent reach it first.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -32,7 +32,7 @@ fn by_hand<F: Future>(future: F) -> (ByHand<Task<F>>, Greenlet<F::Output>) {
     (ByHand::of(task), greenlet)
 }
 
-/// Polls `task` until it is pending and was not woken meanwhile, or has finished.
+/// Polls `task` until it is pending without having been woken, or has finished.
 fn settle<F: Future>(task: &mut ByHand<F>) -> Poll<F::Output> {
     loop {
         let before = task.wakes();
@@ -53,7 +53,7 @@ fn run<F: Future>(task: &mut ByHand<F>) -> F::Output {
 /// A flag for the futures of one test.
 type Flag = Rc<Event>;
 
-/// Catches a kill, says why it came, and cleans up until `open`.
+/// Catches a kill, records its reason, and cleans up until `open` is set.
 async fn clean_up(reasons: Rc<RefCell<Vec<String>>>, open: Flag) {
     let exit = catch_exit(pending::<()>()).await.unwrap_err();
     reasons.borrow_mut().push(exit.to_string());
@@ -95,11 +95,11 @@ fn child_in_place_opens_no_budget() {
         }
     };
     let (child, greenlet) = in_place(endless);
-    // Without a poller around it there is no budget: 1,000 polls of it would never return.
+    // Without a budget of the poll around, 1,000 ready awaits of the child would never yield.
     let few = async {
         let mut child = child;
         assert!(poll_once(&mut child).await.is_none());
-        // Nothing is left of the budget of this poll.
+        // The budget of this poll is used up.
         poll_once(set.wait()).await.is_none()
     };
     let (mut task, parent) = by_hand(few);
@@ -122,7 +122,7 @@ fn kill_of_the_parent_reaches_the_child_first_and_once() {
     parent.kill_now_with(GreenletExit::because("too late"));
     assert!(task.wakes() > 0);
     for _ in 0..3 {
-        // The child caught it, and is not killed again while it cleans up.
+        // The child has caught the kill, and is not killed again while it cleans up.
         assert!(task.poll().is_pending());
         assert!(!parent.is_ready() && !greenlet.is_ready());
         assert_eq!(*reasons.borrow(), ["killed: too late"]);
@@ -133,11 +133,11 @@ fn kill_of_the_parent_reaches_the_child_first_and_once() {
     for failure in [greenlet.failure(), parent.failure()] {
         assert!(failure.unwrap().to_string().contains("killed: too late"));
     }
-    assert!(!after.get(), "the parent ends at the await of the child");
+    assert!(!after.get(), "the parent went on after the await of the child");
 }
 
 #[test]
-fn kill_of_the_parent_is_seen_when_the_child_swallowed_it() {
+fn kill_of_the_parent_is_seen_if_the_child_caught_it() {
     let (child, greenlet) = in_place(async {
         let exit = catch_exit(pending::<()>()).await.unwrap_err();
         yield_now().await;
@@ -229,7 +229,7 @@ fn shield_of_the_parent_spares_the_child() {
 }
 
 #[test]
-fn abort_of_the_parent_ends_a_shielded_child_at_once() {
+fn abort_of_the_parent_ends_a_shielded_child() {
     let dropped = Dropped::default();
     let guard = dropped.guard();
     let (child, greenlet) = in_place(shield(async move {
@@ -256,7 +256,7 @@ fn abort_of_the_child_ends_it_alone() {
 }
 
 #[test]
-fn dropped_wait_ends_a_shielded_child_at_once() {
+fn dropped_wait_ends_a_shielded_child() {
     let (child, greenlet) = in_place(shield(pending::<()>()));
     let open = Flag::default();
     let opened = Rc::clone(&open);
@@ -289,7 +289,7 @@ fn dropped_wait_lets_the_parent_see_its_kill() {
 }
 
 #[test]
-fn kept_wait_that_is_not_polled_lets_a_kill_through() {
+fn unpolled_wait_lets_a_kill_through() {
     let (child, greenlet) = in_place(pending::<()>());
     let (mut task, parent) = by_hand(async move {
         let mut child = child;
@@ -305,7 +305,7 @@ fn kept_wait_that_is_not_polled_lets_a_kill_through() {
 }
 
 #[test]
-fn kept_wait_that_lapsed_keeps_off_later_kills() {
+fn lapsed_wait_defers_later_kills() {
     let (child, greenlet) = in_place(catch_exit(pending::<()>()));
     let (mut task, parent) = by_hand(async move {
         let mut child = child;
@@ -323,7 +323,7 @@ fn kept_wait_that_lapsed_keeps_off_later_kills() {
 }
 
 #[test]
-fn panic_of_a_child_in_place_is_its_own() {
+fn panic_of_a_child_in_place_fails_the_child() {
     let (child, greenlet) = in_place(async { panic!("no luck") });
     let (mut task, parent) = by_hand(child);
     assert!(task.poll().is_ready());
@@ -345,7 +345,7 @@ fn moved<F: Future<Output = ()> + 'static>(hub: &LocalHub, body: F) -> Greenlet<
 }
 
 #[test]
-fn child_that_moved_to_a_hub_goes_on_there() {
+fn child_moved_to_a_hub_goes_on_there() {
     let (hub, open) = (LocalHub::new(), Flag::default());
     let opened = Rc::clone(&open);
     let greenlet = moved(&hub, async move { opened.wait().await });
@@ -354,7 +354,7 @@ fn child_that_moved_to_a_hub_goes_on_there() {
 }
 
 #[test]
-fn child_that_moved_to_a_hub_ends_with_it() {
+fn child_moved_to_a_hub_ends_with_it() {
     let hub = LocalHub::new();
     let greenlet = moved(&hub, pending());
     drop(hub);
@@ -363,7 +363,7 @@ fn child_that_moved_to_a_hub_ends_with_it() {
 }
 
 #[test]
-fn child_that_moved_to_a_hub_opens_a_budget() {
+fn child_moved_to_a_hub_opens_a_budget() {
     let hub = LocalHub::new();
     let greenlet = moved(&hub, async {
         yield_now().await;
@@ -409,7 +409,7 @@ fn deputy_sends_a_kill_to_a_child_that_runs_elsewhere() {
 }
 
 #[test]
-fn deputy_outside_of_any_greenlet_polls_alone() {
+fn deputy_outside_any_greenlet_polls_its_wait() {
     let (child, greenlet) = in_place(async { 42 });
     let mut child = ByHand::of(child);
     assert!(child.poll().is_ready() && child.poll().is_ready());

@@ -16,14 +16,14 @@ use spinney_sync::{Event, RLock};
 use spinney_test_support::{ByHand, Dropped, OnDrop, panics_on_drop};
 
 type Body = Pin<Box<dyn Future<Output = u32>>>;
-/// The results of all items, those that were cut off included.
+/// The results of all items, including those that were cut off.
 type Results = Rc<RefCell<Vec<Result<u32, Failure>>>>;
 
 fn body(future: impl Future<Output = u32> + 'static) -> Body {
     Box::pin(future)
 }
 
-/// Item `n`, which does no more than `act`.
+/// Item `n`, which only calls `act`.
 fn act(n: u32, act: impl FnOnce() + 'static) -> Body {
     body(async move {
         act();
@@ -31,17 +31,17 @@ fn act(n: u32, act: impl FnOnce() + 'static) -> Body {
     })
 }
 
-/// The greenlet of the caller.
+/// The current greenlet.
 fn me() -> Handle {
     Handle::current().unwrap()
 }
 
-/// The current item's handle, as a container holds it, and how often it has moved.
+/// The current item's handle, as a container stores it, and how often it was replaced.
 #[derive(Clone, Default)]
 struct Entry(Arc<Mutex<(Option<Handle>, usize)>>);
 
 impl Entry {
-    /// A handle, as those outside get it.
+    /// A handle, as callers outside get it.
     fn get(&self) -> Handle {
         self.look(Handle::clone)
     }
@@ -55,8 +55,8 @@ impl Entry {
     }
 
     fn move_to(&self, old: &Handle, new: Handle) {
-        assert!(old.is_ready() && !new.is_ready(), "the item before has finished");
-        assert!(self.look(|entry| entry == old), "it is the entry's");
+        assert!(old.is_ready() && !new.is_ready(), "the previous item has not finished");
+        assert!(self.look(|entry| entry == old), "the handle is not the entry's");
         let mut entry = self.0.lock().unwrap();
         *entry = (Some(new), entry.1 + 1);
     }
@@ -98,7 +98,7 @@ impl Drop for Worker {
 
 type WorkerTask = Task<Pin<Box<dyn Future<Output = ()>>>>;
 
-/// A task that runs `bodies`, what it calls between them, and what is known of it outside.
+/// A task that runs `bodies`, its entry, and its results.
 fn task_with(bodies: Vec<Body>, between: impl Fn(usize) + 'static) -> (WorkerTask, Entry, Results) {
     let (entry, results) = (Entry::default(), Results::default());
     let (here, there) = (entry.clone(), Rc::clone(&results));
@@ -133,11 +133,11 @@ fn failure(results: &Results, n: usize) -> Failure {
 }
 
 greenlet_local! {
-    static USER: &'static str = "nobody";
+    static USER: &'static str = "anonymous";
     static KEPT: Mutex<Option<Box<dyn Send>>> = Mutex::new(None);
 }
 
-/// Leaves `value` to the end of the current greenlet.
+/// Keeps `value` until the end of the current greenlet.
 fn keep(value: impl Send + 'static) {
     KEPT.with(|kept| *kept.lock().unwrap() = Some(Box::new(value)));
 }
@@ -171,7 +171,7 @@ fn run_and_describe() -> Vec<Handle> {
 fn local_of_an_item_is_not_seen_by_the_next() {
     let bodies = (0..3).map(|n| {
         act(n, move || {
-            assert_eq!(USER.get(), "nobody");
+            assert_eq!(USER.get(), "anonymous");
             USER.set("alice");
         })
     });
@@ -179,7 +179,7 @@ fn local_of_an_item_is_not_seen_by_the_next() {
 }
 
 #[test]
-fn item_that_asks_for_nothing_leaves_its_block_to_the_next() {
+fn unasked_item_leaves_its_block_to_the_next() {
     let bodies = vec![act(0, || Inherited::default().apply()), body(ready(1))];
     let (mut worker, entry, results) = task(bodies);
     let first = entry.look(|first| (first.state(), first.place(), first.parent()));
@@ -189,7 +189,7 @@ fn item_that_asks_for_nothing_leaves_its_block_to_the_next() {
 }
 
 #[test]
-fn item_that_is_asked_for_has_a_block_of_its_own() {
+fn asked_item_has_a_block_of_its_own() {
     let asks: [fn(); 10] = [
         || drop(Handle::current()),
         || _ = Owner::current(),
@@ -209,13 +209,13 @@ fn item_that_is_asked_for_has_a_block_of_its_own() {
 }
 
 #[test]
-fn item_that_is_asked_for_elsewhere_has_a_block_of_its_own() {
+fn item_asked_for_elsewhere_has_a_block_of_its_own() {
     let asks: [fn(&Handle); 8] = [
         |entry| drop(entry.clone()),
         |entry| _ = entry.id(),
         |entry| entry.kill_now(),
         |entry| entry.abort(),
-        |entry| assert!(!entry.cancel(), "it has begun"),
+        |entry| assert!(!entry.cancel(), "an item that has begun was cancelled"),
         |entry| _ = entry.link(|_| ()),
         |entry| entry.guard(1, ()).unwrap(),
         |entry| drop(entry.join()),
@@ -232,7 +232,7 @@ fn item_that_is_asked_for_elsewhere_has_a_block_of_its_own() {
 }
 
 #[test]
-fn link_of_an_item_is_called_at_its_end_outside_of_any() {
+fn link_of_an_item_is_called_outside_any_greenlet() {
     let called = Arc::new(Mutex::new(Vec::new()));
     let (call, seen) = (Arc::clone(&called), Arc::clone(&called));
     let link = move || {
@@ -244,7 +244,11 @@ fn link_of_an_item_is_called_at_its_end_outside_of_any() {
     let (entry, results) = run(vec![
         act(0, link),
         act(1, move || {
-            assert_eq!(seen.lock().unwrap().len(), 1, "before the next item starts");
+            assert_eq!(
+                seen.lock().unwrap().len(),
+                1,
+                "the next item started before the link was called"
+            );
         }),
     ]);
     assert_eq!((values(&results), entry.moves()), (vec![0, 1], 1));
@@ -288,7 +292,7 @@ fn kill_or_abort_of_a_finished_item_is_a_noop() {
 }
 
 #[test]
-fn kill_that_an_item_does_not_await_spares_the_next() {
+fn unseen_kill_of_an_item_spares_the_next() {
     for end in [Handle::kill_now, Handle::abort] {
         let (entry, results) = run(vec![act(0, move || end(&me())), act(1, || ())]);
         assert_eq!((values(&results), entry.moves()), (vec![0, 1], 1));
@@ -334,11 +338,11 @@ fn kill_before_the_first_poll_cuts_the_first_item_off() {
     let first = entry.get();
     first.kill_now();
     assert!(first.is_ready() && worker.poll().is_ready());
-    assert!(results.borrow().is_empty(), "it never started");
+    assert!(results.borrow().is_empty(), "a killed item ran");
 }
 
 #[test]
-fn item_of_a_dropped_task_was_killed_as_its_hub_was_shut_down() {
+fn item_of_a_dropped_task_was_killed_by_its_hub() {
     let (mut worker, entry, results) = task(vec![body(pending())]);
     assert!(worker.poll().is_pending());
     let item = entry.get();
@@ -385,7 +389,10 @@ fn kill_of_the_parent_goes_to_the_current_item_in_place() {
         wakes = parent.wakes();
     }
     assert_eq!((caught.get(), values(&results)), (2, vec![0, 1, 2]));
-    assert!(handle.failure().unwrap().is_killed(), "once its wait has finished");
+    assert!(
+        handle.failure().unwrap().is_killed(),
+        "the parent did not see the kill after its wait"
+    );
 }
 
 #[test]
@@ -420,7 +427,7 @@ fn local_that_panics_when_it_is_dropped_fails_its_item() {
 }
 
 #[test]
-fn failure_of_an_item_says_whose_it_is() {
+fn failure_of_an_item_names_its_greenlet() {
     let make = |mut items: ItemGreenlets| async move {
         let entry = Rc::new(RefCell::new(None));
         let mut result = Err::<(), _>(Failure::panicked(Box::new("no luck")));
@@ -437,7 +444,7 @@ fn failure_of_an_item_says_whose_it_is() {
 }
 
 #[test]
-fn pending_kill_is_the_failure_of_an_item_that_fails_as_killed() {
+fn pending_kill_is_the_failure_of_a_killed_item() {
     let make = |mut items: ItemGreenlets| async move {
         me().kill_now_with(GreenletExit::because("a whim"));
         let late = Failure::Killed(GreenletExit::because("time ran out"));
@@ -457,7 +464,7 @@ fn input_that_asks_for_its_greenlet_is_not_the_item() {
     for input in inputs {
         let read = |n| {
             body(async move {
-                assert_eq!((USER.get(), me().exit().is_none()), ("nobody", true));
+                assert_eq!((USER.get(), me().exit().is_none()), ("anonymous", true));
                 n
             })
         };
@@ -468,7 +475,7 @@ fn input_that_asks_for_its_greenlet_is_not_the_item() {
 }
 
 #[test]
-fn handle_asked_for_elsewhere_between_items_is_the_next_one_s() {
+fn handle_asked_for_between_items_is_the_next_items() {
     let own = Rc::new(RefCell::new(Vec::new()));
     let note = |n| {
         let own = Rc::clone(&own);
@@ -484,7 +491,7 @@ fn handle_asked_for_elsewhere_between_items_is_the_next_one_s() {
 }
 
 #[test]
-fn kill_between_items_is_seen_by_the_next_one() {
+fn kill_between_items_is_seen_by_the_next_item() {
     let place = Rc::new(RefCell::new(None::<Entry>));
     let from = Rc::clone(&place);
     let between = move |n| {
@@ -514,12 +521,12 @@ fn kill_wakes_the_task_of_an_item_that_waits_after_another() {
     let before = worker.wakes();
     assert!(worker.poll_again().is_pending());
     entry.get().kill_now();
-    assert_eq!(worker.wakes(), before + 1, "the waker was left with the first item");
+    assert_eq!(worker.wakes(), before + 1, "the waker was stored with the first item only");
     assert!(worker.poll().is_ready());
 }
 
 #[test]
-fn lock_of_an_item_keeps_the_next_one_out() {
+fn lock_of_an_item_excludes_the_next_item() {
     let lock = Rc::new(RLock::new());
     let (first, second) = (Rc::clone(&lock), Rc::clone(&lock));
     let owned = act(0, move || {
@@ -529,7 +536,10 @@ fn lock_of_an_item_keeps_the_next_one_out() {
     let (_, results) = run(vec![
         owned,
         act(1, move || {
-            assert!(second.try_acquire(Owner::current()).is_none(), "it is another greenlet's");
+            assert!(
+                second.try_acquire(Owner::current()).is_none(),
+                "another greenlet's lock was taken"
+            );
         }),
     ]);
     assert_eq!(values(&results), [0, 1]);

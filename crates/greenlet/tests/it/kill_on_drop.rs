@@ -1,11 +1,11 @@
-//! A greenlet that is killed when its owner drops it.
+//! `kill_on_drop`: a greenlet that is killed when its owner is dropped.
 
 use std::future::pending;
 
 use spinney_greenlet::{Greenlet, Handle, catch_exit, spawn_on};
 use spinney_hub::{LocalHub, yield_now};
 
-/// A greenlet that waits for ever once it has been polled, and what may be asked of it later.
+/// A greenlet that waits for ever once it has been polled, and its handle.
 fn stuck(hub: &LocalHub) -> (Greenlet<()>, Handle) {
     let greenlet = spawn_on(hub, pending::<()>()).kill_on_drop();
     let handle = greenlet.handle().clone();
@@ -40,7 +40,7 @@ fn greenlet_with_kill_on_drop_is_killed_with_its_wait() {
 }
 
 #[test]
-fn detach_lifts_kill_on_drop() {
+fn detach_cancels_kill_on_drop() {
     let hub = LocalHub::new();
     let (greenlet, handle) = stuck(&hub);
     hub.block_on(yield_now());

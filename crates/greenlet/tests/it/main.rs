@@ -1,7 +1,7 @@
-//! The promises of `spinney-greenlet` that need no more than one hub. Those that hold on every hub
-//! are in the tests of the workspace.
+//! The promises of `spinney-greenlet` that need at most one hub. Promises that hold on every hub
+//! are tested in the tests of the workspace.
 
-/// [`Failure`](spinney_greenlet::Failure): why, and whose.
+/// [`Failure`](spinney_greenlet::Failure): the reason and the greenlet.
 mod failures;
 
 /// [`InPlace`](spinney_greenlet::InPlace) and [`Deputy`](spinney_greenlet::Deputy).

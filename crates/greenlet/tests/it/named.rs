@@ -1,4 +1,4 @@
-//! A task that has its name before it runs.
+//! `named`: a task that has its name before it runs.
 
 use std::future::{pending, ready};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ fn my_name() -> Option<Arc<str>> {
 }
 
 #[test]
-fn tasks_that_are_named_before_they_run_see_their_names() {
+fn named_task_sees_its_name() {
     let hub = Hub::builder().threads(4).build().unwrap();
     let names: Vec<_> = (0..2000).map(|n| format!("fetch {n}")).collect();
     let tasks: Vec<_> = names
@@ -27,7 +27,7 @@ fn tasks_that_are_named_before_they_run_see_their_names() {
 }
 
 #[test]
-fn later_name_replaces_that_of_a_named_task() {
+fn later_name_replaces_the_name_of_a_named_task() {
     let body = named("outer", async {
         let first = my_name();
         (first, named("inner", async { my_name() }).await)
@@ -41,7 +41,7 @@ fn later_name_replaces_that_of_a_named_task() {
 }
 
 #[test]
-fn named_task_gives_its_name_once() {
+fn named_task_sets_its_name_once() {
     let (task, greenlet) = pair(named("first", pending::<()>()), ());
     let mut task = ByHand::waiting(task);
     let greenlet = greenlet.named("second");
@@ -50,10 +50,10 @@ fn named_task_gives_its_name_once() {
 }
 
 #[test]
-fn named_future_outside_of_any_greenlet_runs_as_it_is() {
-    assert!(ByHand::of(named("nobody", ready(1))).poll().is_ready());
+fn named_future_outside_any_greenlet_runs_unnamed() {
+    assert!(ByHand::of(named("anonymous", ready(1))).poll().is_ready());
     let dropped = Dropped::default();
     let guard = dropped.guard();
-    drop(named("nobody", async move { drop(guard) }));
+    drop(named("anonymous", async move { drop(guard) }));
     assert_eq!(dropped.count(), 1);
 }

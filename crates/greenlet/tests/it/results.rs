@@ -1,4 +1,5 @@
-//! The order and the bound of [`ResultBuffer`], beside a model that keeps every item by its state.
+//! The order and the bound of [`ResultBuffer`], compared with a model that keeps the state of every
+//! item.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -8,16 +9,16 @@ use spinney_greenlet::results::{Order, ResultBuffer, Room};
 const WALKS: u64 = 500;
 const STEPS: usize = 200;
 
-/// What a buffer promises, by plain lists.
+/// The specification of a buffer, with plain lists.
 #[derive(Default)]
 struct Model {
     /// Items that are open and have no result yet.
     running: Vec<usize>,
-    /// Items that have a result in the buffer, in completion order.
+    /// Items whose result is in the buffer, in completion order.
     done: Vec<usize>,
     /// Items whose result was taken and which are still open.
     taken: VecDeque<usize>,
-    /// How many results have left the buffer, which is the next index in input order.
+    /// How many results have left the buffer: the next index in input order.
     left: usize,
     /// How many items were opened.
     opened: usize,
@@ -176,7 +177,7 @@ impl Walk {
         assert_eq!(buffer.maxsize(), self.maxsize);
     }
 
-    /// The reader leaves, and what runs has no result: each result has left the buffer once.
+    /// The reader leaves, and running items have no result: each result has left the buffer once.
     fn end(mut self) {
         let mut done = std::mem::take(&mut self.model.done);
         if self.order == Order::Input {
@@ -194,7 +195,7 @@ impl Walk {
 }
 
 #[test]
-fn buffer_does_as_its_model_on_random_walks() {
+fn buffer_matches_its_model_on_random_walks() {
     for seed in 0..WALKS {
         let mut walk = Walk::new(seed);
         (0..STEPS).for_each(|_| walk.step());

@@ -1,5 +1,5 @@
-//! Greenlets that are aborted while they begin, run, wait, are killed and end, and links that get
-//! the result meanwhile.
+//! Greenlets that are aborted while they begin, run, wait, are killed and finish; result links
+//! meanwhile.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::scopes::{ended_meanwhile, shield_dropped_elsewhere};
 use crate::{Count, because, model, once, pause, spawn};
 
 #[test]
-fn abort_as_it_begins_ends_it_at_once_or_where_it_waits() {
+fn abort_at_the_first_poll_ends_it_there_or_at_its_await() {
     model(|| {
         let ran = Count::new();
         let (task, greenlet) = {
@@ -28,13 +28,13 @@ fn abort_as_it_begins_ends_it_at_once_or_where_it_waits() {
         greenlet.abort();
         let has_ended = greenlet.is_ready();
         runs.join().unwrap();
-        assert!(has_ended || ran.get() == 1, "it has not run, and has not ended with the call");
+        assert!(has_ended || ran.get() == 1, "it neither ran nor finished with the call");
         assert!(greenlet.failure().unwrap().is_aborted());
     });
 }
 
 #[test]
-fn abort_as_it_ends_leaves_the_result_or_is_the_failure() {
+fn abort_at_the_end_leaves_the_result_or_fails_it() {
     model(|| {
         let body = async {
             pause().await;
@@ -48,7 +48,7 @@ fn abort_as_it_ends_leaves_the_result_or_is_the_failure() {
 }
 
 #[test]
-fn abort_ends_what_begins_to_catch() {
+fn abort_ends_a_greenlet_that_begins_to_catch() {
     model(|| {
         let body = async {
             pause().await;
@@ -61,7 +61,7 @@ fn abort_ends_what_begins_to_catch() {
 }
 
 #[test]
-fn abort_ends_what_leaves_a_shield() {
+fn abort_ends_a_greenlet_that_leaves_a_shield() {
     model(|| {
         let body = async {
             shield(pause()).await;
@@ -72,7 +72,7 @@ fn abort_ends_what_leaves_a_shield() {
 }
 
 #[test]
-fn abort_beside_a_kill_ends_it_once() {
+fn abort_and_kill_end_a_greenlet_once() {
     model(|| {
         let body = async {
             loop {
@@ -94,7 +94,7 @@ fn abort_beside_a_kill_ends_it_once() {
 }
 
 #[test]
-fn abort_beside_a_kill_of_one_that_waits_is_one_failure() {
+fn abort_and_kill_of_a_waiting_greenlet_are_one_failure() {
     model(|| {
         let (task, greenlet) = pair(pending::<()>(), ());
         let runs = spawn(task);
@@ -108,17 +108,20 @@ fn abort_beside_a_kill_of_one_that_waits_is_one_failure() {
         runs.join().unwrap();
         let late = greenlet.failure().unwrap();
         assert!(late.is_aborted() || late.is_killed());
-        assert!(early.is_none_or(|early| early == late.to_string()), "an end stays as it was");
+        assert!(
+            early.is_none_or(|early| early == late.to_string()),
+            "the failure changed after the end"
+        );
     });
 }
 
 #[test]
-fn abort_beside_a_shield_that_is_dropped_elsewhere_ends_it() {
+fn abort_ends_a_greenlet_as_its_shield_is_dropped() {
     model(|| assert!(shield_dropped_elsewhere(Handle::abort).is_aborted()));
 }
 
 #[test]
-fn result_link_is_called_once_and_the_owner_has_the_result() {
+fn result_link_is_called_once_and_leaves_the_result() {
     model(|| {
         let told = Count::new();
         let (task, mut greenlet) = pair(async { 42 }, ());
@@ -135,7 +138,7 @@ fn result_link_is_called_once_and_the_owner_has_the_result() {
 }
 
 #[test]
-fn result_link_is_told_the_failure_that_stays() {
+fn result_link_gets_the_final_failure() {
     model(|| {
         let told = Arc::new(Mutex::new(None));
         let (task, mut greenlet) = pair(pending::<()>(), ());

@@ -1,4 +1,4 @@
-//! Greenlets that end while others begin to wait, link, collect and give up.
+//! Greenlets that finish while other threads start to wait, link, collect and cancel their waits.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use spinney_hub::{BoxTask, Clock, Context, Spawn};
 
 use crate::{Count, model, model_within, poll_once, spawn};
 
-/// Runs late callbacks there and then.
+/// Runs late callbacks immediately.
 pub(crate) struct Here;
 
 impl Spawn<BoxTask> for Here {
@@ -19,7 +19,7 @@ impl Spawn<BoxTask> for Here {
 }
 
 #[test]
-fn waiters_are_woken_and_not_before_the_guard_is_gone() {
+fn waiters_are_woken_after_the_guard_is_dropped() {
     model(|| {
         let left = Count::new();
         let (task, greenlet) = pair(async { 42 }, left.guard());
@@ -29,9 +29,9 @@ fn waiters_are_woken_and_not_before_the_guard_is_gone() {
     });
 }
 
-/// Waits for the result and for the end, both at once: on one thread, since a third thread and a
-/// second executor would take a hundred times as many orders. That waits on two threads do not meet
-/// is modelled where one of them is dropped.
+/// Waits for the result and for the end on one thread: a third thread and a second executor would
+/// take a hundred times as many orders. Waits on two threads are modelled where one of them is
+/// dropped.
 async fn joined<T>(greenlet: Greenlet<T>, left: &Count) -> Result<T, Failure> {
     let handle = greenlet.handle().clone();
     let ends = async {
@@ -47,7 +47,7 @@ async fn joined<T>(greenlet: Greenlet<T>, left: &Count) -> Result<T, Failure> {
 }
 
 #[test]
-fn a_link_is_called_once_and_not_before_the_guard_is_gone() {
+fn link_is_called_once_after_the_guard_is_dropped() {
     model(|| {
         let _entered = Context::new(Clock::default(), Arc::new(Here)).enter();
         let (left, called) = (Count::new(), Count::new());
@@ -68,7 +68,7 @@ fn a_link_is_called_once_and_not_before_the_guard_is_gone() {
 }
 
 #[test]
-fn a_link_that_is_taken_back_is_not_called_and_any_other_is() {
+fn removed_link_is_not_called_and_the_others_are() {
     model(|| {
         let _entered = Context::new(Clock::default(), Arc::new(Here)).enter();
         let called = Count::new();
@@ -85,7 +85,7 @@ fn a_link_that_is_taken_back_is_not_called_and_any_other_is() {
 }
 
 #[test]
-fn links_are_called_in_their_order_though_the_last_comes_late() {
+fn links_are_called_in_order_even_if_the_last_comes_late() {
     model(|| {
         let _entered = Context::new(Clock::default(), Arc::new(Here)).enter();
         let called = Count::new();
@@ -106,8 +106,9 @@ fn links_are_called_in_their_order_though_the_last_comes_late() {
 }
 
 #[test]
-fn dropped_wait_takes_no_other_waiters_news_along() {
-    // Three threads, whose pairs have three preemptions in the other models. More would take minutes.
+fn dropped_wait_loses_no_wake_up_of_another_waiter() {
+    // Three threads, whose pairs have three preemptions in the other models. More preemptions take
+    // minutes.
     model_within(2, || {
         let (task, greenlet) = pair(async { 42 }, ());
         let fickle = poll_once(greenlet.join());
@@ -119,8 +120,8 @@ fn dropped_wait_takes_no_other_waiters_news_along() {
 }
 
 #[test]
-fn set_yields_each_greenlet_once_after_its_guard_is_gone() {
-    // More would take minutes.
+fn set_yields_each_greenlet_once_after_its_guard() {
+    // More preemptions take minutes.
     model_within(2, || {
         let left = Count::new();
         let [one, two] = [(); 2].map(|()| pair(async {}, left.guard()));
@@ -140,7 +141,7 @@ fn set_yields_each_greenlet_once_after_its_guard_is_gone() {
 }
 
 #[test]
-fn a_set_that_is_dropped_at_an_end_leaves_the_result_there() {
+fn set_dropped_at_an_end_leaves_the_result() {
     model(|| {
         let (task, greenlet) = pair(async { 42 }, ());
         let mut set = Iwait::new();
@@ -153,7 +154,7 @@ fn a_set_that_is_dropped_at_an_end_leaves_the_result_there() {
 }
 
 #[test]
-fn a_late_guard_is_gone_before_anyone_is_told_or_comes_back() {
+fn late_guard_is_dropped_before_links_or_returned() {
     model(|| {
         let left = Count::new();
         let (task, greenlet) = pair(async {}, ());
@@ -175,12 +176,12 @@ fn a_late_guard_is_gone_before_anyone_is_told_or_comes_back() {
 }
 
 #[test]
-fn unstarted_greenlets_kill_wakes_waiters_after_its_guard() {
+fn kill_of_an_unstarted_greenlet_wakes_after_its_guard() {
     model(|| {
         let left = Count::new();
         let (task, greenlet) = pair(async {}, left.guard());
         greenlet.kill_now();
-        assert_eq!(left.get(), 0, "it has ended, and not left");
+        assert_eq!(left.get(), 0, "it left before its task was polled");
         let runs = poll_once(task);
         assert!(block_on(joined(greenlet, &left)).unwrap_err().is_killed());
         assert!(runs.join().unwrap().is_ready());
@@ -188,7 +189,7 @@ fn unstarted_greenlets_kill_wakes_waiters_after_its_guard() {
 }
 
 #[test]
-fn greenlet_killed_unstarted_enters_a_set_once() {
+fn greenlet_killed_unstarted_leaves_a_set_once() {
     model(|| {
         let left = Count::new();
         let (task, greenlet) = pair(async {}, left.guard());
@@ -198,7 +199,7 @@ fn greenlet_killed_unstarted_enters_a_set_once() {
         idle.kill_now();
         greenlet.kill_now();
         let runs = spawn(task);
-        // Its task may be at any of the steps.
+        // Its task may have reached any of the steps.
         set.push(greenlet.handle().clone());
         assert_eq!(block_on(set.next()).as_ref(), Some(greenlet.handle()));
         assert_eq!(left.get(), 1);

@@ -39,7 +39,7 @@ fn kill_reaches_the_child_in_place_once_and_then_the_parent() {
         parent.kill_now_with(because("a whim"));
         runs.join().unwrap();
         assert_eq!(reason(parent.failure().as_ref()), "killed: a whim");
-        assert_eq!(after.get(), 0, "the parent ends where it waits for the child");
+        assert_eq!(after.get(), 0, "the parent went on after its wait for the child");
         // A parent that was killed before its first poll has dropped its child, which never ran.
         assert!(caught.get() <= 1, "the kill was sent twice");
         let expected = if caught.get() == 1 { "killed: a whim" } else { "killed" };
@@ -48,7 +48,7 @@ fn kill_reaches_the_child_in_place_once_and_then_the_parent() {
 }
 
 #[test]
-fn kill_as_the_child_in_place_ends_is_seen_by_the_parent() {
+fn kill_as_the_child_ends_is_seen_by_the_parent() {
     model(|| {
         let (child, greenlet) = pair(pause(), ());
         let in_place = InPlace::new(child, greenlet.handle());
@@ -67,7 +67,7 @@ fn kill_as_the_child_in_place_ends_is_seen_by_the_parent() {
 }
 
 #[test]
-fn kill_of_the_child_in_place_gets_the_parent_polled() {
+fn kill_of_the_child_in_place_wakes_the_parent() {
     model(|| {
         let (child, greenlet) = pair(pending::<()>(), ());
         let in_place = InPlace::new(child, greenlet.handle());

@@ -1,4 +1,5 @@
-//! Items of one task that are asked for, killed and followed while they end and the next ones start.
+//! Items of one task that are asked for, killed and linked while they finish and the next ones
+//! start.
 
 use std::future::{pending, ready};
 use std::panic::Location;
@@ -28,7 +29,7 @@ impl Entry {
         Self { current: Arc::default(), given: Arc::new(AtomicBool::new(false)) }
     }
 
-    /// A handle, as callers get it.
+    /// A handle, as a caller gets it.
     fn get(&self) -> Handle {
         let current = self.current.lock().unwrap().clone().unwrap();
         self.given.store(true, Release);
@@ -41,11 +42,11 @@ impl Entry {
     }
 }
 
-/// What an item was.
+/// A finished item.
 struct Item {
-    /// If it asked for itself.
+    /// `Some` if it asked for itself.
     own: Option<Known>,
-    /// A caller had a handle before it ended.
+    /// A caller had a handle before it finished.
     given: bool,
     failure: Option<Failure>,
 }
@@ -67,7 +68,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Runs `body` as an item, which asks for its own greenlet or does not.
+    /// Runs `body` as an item, which asks for its own greenlet if `asks`.
     async fn item(&mut self, asks: bool, body: impl Future<Output = ()>) {
         self.items.start(|_, new| self.entry.move_to(new));
         let own = if asks { Handle::current().map(known) } else { None };
@@ -94,10 +95,11 @@ impl Drop for Worker {
     }
 }
 
-/// Looked at when the task has ended: not a part of the model.
+/// Read after the task has finished: not a part of the model.
 type Done = Arc<sync::Mutex<Vec<Item>>>;
 
-/// A task of two items: one that ends at once, and `last`. `between` runs between them.
+/// A task of two items: the first finishes immediately, the second is `last`. `between` runs
+/// between them.
 fn two_items(
     asks: bool,
     between: fn(),
@@ -116,8 +118,8 @@ fn two_items(
     (task, entry, done)
 }
 
-/// Kills the current item while the task is polled. The kill hits its own item and no other, and it
-/// is not lost while that awaits.
+/// Kills the current item while the task is polled. The kill must hit its own item and no other,
+/// and must not be lost while the item waits.
 fn kill_meanwhile(asks: bool, between: fn()) {
     let (task, entry, done) = two_items(asks, between, pending());
     let woken = Count::new();
@@ -132,12 +134,12 @@ fn kill_meanwhile(asks: bool, between: fn()) {
     let (mut task, mut polled) = runs.join().unwrap();
     let mut hit = first.clone();
     if first.is_successful() {
-        assert!(polled.is_pending() && woken.get() == 0, "it hits another item");
+        assert!(polled.is_pending() && woken.get() == 0, "the kill hit another item");
         hit = entry.get();
         hit.kill_now();
     }
     if polled.is_pending() {
-        assert!(woken.get() > 0, "the kill is lost");
+        assert!(woken.get() > 0, "the kill was lost");
         polled = task.as_mut().poll(&mut task::Context::from_waker(Waker::noop()));
     }
     assert!(polled.is_ready() && hit.failure().unwrap().is_killed());
@@ -147,8 +149,9 @@ fn kill_meanwhile(asks: bool, between: fn()) {
         assert!(own.as_ref().is_none_or(|(own, _)| (*own == hit) == failure.is_some()));
     }
     let first_was_given = done.first().is_some_and(|item| item.given);
-    assert!(first.is_successful() || !first_was_given, "it hits the item after its own");
-    // A kill before the first poll is an end before the first item; another is the last one's.
+    assert!(first.is_successful() || !first_was_given, "the kill hit the next item");
+    // A kill before the first poll ends the task before the first item; a later kill ends it in the
+    // last.
     assert!([0, 2].contains(&done.len()));
     have_unique_ids(&done, [known(first), known(hit)]);
 }
@@ -161,7 +164,7 @@ impl Wake for Wakes {
     }
 }
 
-/// Each greenlet has one id at all times, and each id one greenlet.
+/// Asserts that each greenlet has one id at all times, and each id one greenlet.
 fn have_unique_ids(done: &[Item], others: impl IntoIterator<Item = Known>) {
     let own = done.iter().filter_map(|item| item.own.clone());
     let all: Vec<Known> = own.chain(others).collect();
@@ -171,7 +174,7 @@ fn have_unique_ids(done: &[Item], others: impl IntoIterator<Item = Known>) {
 }
 
 #[test]
-fn kill_hits_the_item_whose_handle_it_is() {
+fn kill_hits_the_item_of_its_handle() {
     model(|| kill_meanwhile(false, || ()));
 }
 
@@ -203,7 +206,7 @@ fn link_of_the_current_item_is_called_once() {
 }
 
 #[test]
-fn item_asked_for_inside_and_outside_at_once_has_one_id() {
+fn item_asked_for_by_two_threads_has_one_id() {
     model(|| {
         let (task, entry, done) = two_items(true, || (), ready(()));
         let runs = spawn(task);
@@ -212,6 +215,6 @@ fn item_asked_for_inside_and_outside_at_once_has_one_id() {
         let done = done.lock().unwrap();
         have_unique_ids(&done, [handle]);
         let item = |n: usize| &done[n].own.as_ref().unwrap().0;
-        assert_ne!(item(0), item(1), "two items are two greenlets");
+        assert_ne!(item(0), item(1), "two items share a greenlet");
     });
 }

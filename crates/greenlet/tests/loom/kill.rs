@@ -1,4 +1,4 @@
-//! Greenlets that are killed while they are started, run, wait and end.
+//! Greenlets that are killed while they are started, run, wait and finish.
 
 use std::future::pending;
 
@@ -20,7 +20,7 @@ fn stuck(ran: &Count) -> (Task<impl Future<Output = ()> + use<>>, Greenlet<()>) 
 }
 
 #[test]
-fn kill_at_the_first_poll_ends_it_or_is_seen_at_its_first_wait() {
+fn kill_at_the_first_poll_ends_it_there_or_at_its_await() {
     model(|| {
         let ran = Count::new();
         let (task, greenlet) = stuck(&ran);
@@ -28,13 +28,13 @@ fn kill_at_the_first_poll_ends_it_or_is_seen_at_its_first_wait() {
         greenlet.kill_now_with(because("a whim"));
         let has_ended = greenlet.is_ready();
         runs.join().unwrap();
-        assert!(has_ended || ran.get() == 1, "it has not run, and has not ended with the kill");
+        assert!(has_ended || ran.get() == 1, "it neither ran nor finished with the kill");
         assert_eq!(reason(greenlet.failure().as_ref()), "killed: a whim");
     });
 }
 
 #[test]
-fn one_is_cancelled_exactly_if_it_never_runs() {
+fn greenlet_is_cancelled_exactly_if_it_never_runs() {
     model(|| {
         let ran = Count::new();
         let (task, greenlet) = {
@@ -43,7 +43,7 @@ fn one_is_cancelled_exactly_if_it_never_runs() {
         };
         let runs = spawn(task);
         let cancelled = greenlet.cancel();
-        assert!(greenlet.is_ready() || !cancelled, "it has ended with the call");
+        assert!(greenlet.is_ready() || !cancelled, "it did not finish with the call");
         runs.join().unwrap();
         assert_eq!(ran.get(), usize::from(!cancelled));
         assert_eq!(greenlet.is_successful(), !cancelled);
@@ -51,7 +51,7 @@ fn one_is_cancelled_exactly_if_it_never_runs() {
 }
 
 #[test]
-fn of_two_who_cancel_at_most_one_has_done_it() {
+fn at_most_one_of_two_cancels_returns_true() {
     model(|| {
         let ran = Count::new();
         let (task, greenlet) = {
@@ -70,7 +70,7 @@ fn of_two_who_cancel_at_most_one_has_done_it() {
 }
 
 #[test]
-fn a_kill_reaches_one_that_is_about_to_wait() {
+fn kill_wakes_a_greenlet_that_is_about_to_wait() {
     model(|| {
         let ran = Count::new();
         let (mut task, greenlet) = {
@@ -82,7 +82,7 @@ fn a_kill_reaches_one_that_is_about_to_wait() {
             };
             pair(Box::pin(body), ())
         };
-        // It has run, and waits; what wakes it is another from now on.
+        // It has run, and waits; from now on another waker wakes it.
         assert!(block_on(once(&mut task)).is_none());
         let runs = spawn(task);
         greenlet.kill_now();
@@ -92,7 +92,7 @@ fn a_kill_reaches_one_that_is_about_to_wait() {
 }
 
 #[test]
-fn of_two_kills_one_counts() {
+fn one_of_two_kills_counts() {
     model(|| {
         let (task, greenlet) = stuck(&Count::new());
         let runs = spawn(task);
@@ -107,16 +107,16 @@ fn of_two_kills_one_counts() {
         let reason_was = reason(greenlet.failure().as_ref());
         assert!(["killed: mine", "killed: yours"].contains(&reason_was.as_str()), "{reason_was}");
         if let Some(exit) = on_its_way {
-            assert_eq!(exit.to_string(), reason_was, "the first kill stays as it was");
+            assert_eq!(exit.to_string(), reason_was, "the second kill replaced the first");
         }
         if at_once.is_some() {
-            assert_eq!(reason(at_once.as_ref()), reason_was, "an end stays as it was");
+            assert_eq!(reason(at_once.as_ref()), reason_was, "the failure changed after the end");
         }
     });
 }
 
 #[test]
-fn one_that_is_killed_as_it_ends_has_its_result_or_was_killed() {
+fn kill_at_the_end_leaves_the_result_or_fails_it() {
     model(|| {
         let (mut task, greenlet) = {
             let body = async {
@@ -138,7 +138,7 @@ fn one_that_is_killed_as_it_ends_has_its_result_or_was_killed() {
 }
 
 #[test]
-fn one_that_its_hub_drops_as_it_is_killed_has_ended_once() {
+fn greenlet_killed_as_its_hub_drops_it_ends_once() {
     model(|| {
         let dropped = Count::new();
         let (mut task, greenlet) = {
@@ -163,7 +163,7 @@ fn one_that_its_hub_drops_as_it_is_killed_has_ended_once() {
     });
 }
 
-/// Runs what it is given to its end, there and then.
+/// Runs each task to its end immediately.
 struct Here;
 
 impl Spawn<BoxTask> for Here {
@@ -173,7 +173,7 @@ impl Spawn<BoxTask> for Here {
 }
 
 #[test]
-fn one_that_is_killed_as_it_is_started_ends_on_either_side() {
+fn greenlet_killed_as_it_is_started_ends_either_way() {
     model(|| {
         let ran = Count::new();
         let greenlet = {
@@ -187,13 +187,13 @@ fn one_that_is_killed_as_it_is_started_ends_on_either_side() {
         greenlet.kill_now();
         let started = starts.join().unwrap();
         block_on(greenlet.join());
-        assert!(started || ran.get() == 0, "nobody started it, and it ran");
+        assert!(started || ran.get() == 0, "it ran without being started");
         assert_eq!(greenlet.is_successful(), ran.get() == 1);
     });
 }
 
 #[test]
-fn of_two_who_start_one_does() {
+fn one_of_two_starts_returns_true() {
     model(|| {
         let ran = Count::new();
         let greenlet = {

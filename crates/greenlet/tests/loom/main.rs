@@ -1,18 +1,18 @@
-//! Models: loom runs each under every order in which its threads may take turns, and under every
-//! value that a weakly ordered read may see. `cargo xtask loom`.
+//! Models: loom runs each under every interleaving of its threads, and with every value that a
+//! weakly ordered load may return. `cargo xtask loom`.
 #![cfg(spinney_loom)]
 
-/// Kills: never lost, and none before the first poll that runs.
+/// Kills: never lost, and never seen before the first poll that runs.
 mod kill;
 
-/// The end: told once, and not before the guard is gone.
+/// The end: reported once, after the guard is dropped.
 mod end;
 
-/// Aborts, and links that get the result.
+/// Aborts, and result links.
 mod abort;
 
-/// Control blocks that are used again.
-mod fold;
+/// Control blocks that are recycled.
+mod recycle;
 
 /// Kills of a greenlet that runs another in place.
 mod in_place;
@@ -20,7 +20,7 @@ mod in_place;
 /// Items of one task, each a greenlet.
 mod items;
 
-/// Parts of a greenlet that see a kill, or keep it off.
+/// Scopes that catch or defer a kill.
 mod scopes;
 
 use std::future::poll_fn;
@@ -34,16 +34,16 @@ use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread::{self, JoinHandle};
 use spinney_greenlet::{Failure, GreenletExit};
 
-/// Threads are stopped where they could go on this often in a run, unless `LOOM_MAX_PREEMPTIONS`
-/// says how often. With 3 all models together take seconds, with 4 minutes.
+/// The number of preemptions in a run, unless `LOOM_MAX_PREEMPTIONS` is set. With 3 all models
+/// together take seconds, with 4 minutes.
 const PREEMPTIONS: usize = 3;
 
-/// Runs `model` in every order.
+/// Runs `model` in every interleaving.
 fn model(model: impl Fn() + Sync + Send + 'static) {
     model_within(PREEMPTIONS, model);
 }
 
-/// As [`model`], with as many stops in a run as `preemptions` rather.
+/// Like [`model`], with at most `preemptions` preemptions in a run.
 fn model_within(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
@@ -55,13 +55,13 @@ fn spawn<T: 'static>(body: impl Future<Output = T> + 'static) -> JoinHandle<T> {
     thread::spawn(|| block_on(body))
 }
 
-/// Polls `body` once on a thread of the model. An executor's own locks would multiply the orders, and
-/// are not what is modelled.
+/// Polls `body` once on a thread of the model. An executor's locks would multiply the
+/// interleavings, and are not a part of the model.
 fn poll_once<T: 'static>(body: impl Future<Output = T> + 'static) -> JoinHandle<Poll<T>> {
     thread::spawn(|| pin!(body).poll(&mut Context::from_waker(Waker::noop())))
 }
 
-/// What `future` has after one poll.
+/// The output of `future` after one poll.
 async fn once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     poll_fn(|cx| match Pin::new(&mut *future).poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -70,7 +70,7 @@ async fn once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     .await
 }
 
-/// Waits once, for no time.
+/// Waits once, without a delay.
 async fn pause() {
     let mut waited = false;
     poll_fn(|cx| {
@@ -83,7 +83,7 @@ async fn pause() {
     .await;
 }
 
-/// Counts how often something happened. A cheap handle.
+/// Counts events. Clones share the count.
 #[derive(Clone)]
 struct Count(Arc<AtomicUsize>);
 
@@ -96,12 +96,13 @@ impl Count {
         self.0.fetch_add(1, Relaxed);
     }
 
-    /// How many that is known of here: what happened before, and nobody made known, may be missed.
+    /// The count as seen by this thread: an event that happened before, without synchronisation,
+    /// may be missing.
     fn get(&self) -> usize {
         self.0.load(Relaxed)
     }
 
-    /// Counts one when it is dropped.
+    /// Returns a guard that adds one when it is dropped.
     fn guard(&self) -> Guard {
         Guard(self.clone())
     }
@@ -115,12 +116,12 @@ impl Drop for Guard {
     }
 }
 
-/// A kill of which `reason` can be told.
+/// A kill with `reason`.
 fn because(reason: &'static str) -> GreenletExit {
     GreenletExit::because(reason)
 }
 
-/// Why it was killed.
+/// The text of the kill.
 fn reason(failure: Option<&Failure>) -> String {
     match failure {
         Some(Failure::Killed(exit)) => exit.to_string(),

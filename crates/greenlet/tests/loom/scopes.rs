@@ -1,4 +1,4 @@
-//! Catchers and shields, while a kill is on its way.
+//! Catchers and shields while a kill is pending.
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
@@ -15,8 +15,8 @@ use spinney_greenlet::{Failure, Greenlet, Handle, catch_exit, pair, shield};
 
 use crate::{Count, model, once, pause, spawn};
 
-/// A greenlet of `body` that has run up to where it first waits and goes on on another thread,
-/// while `end` kills or aborts it on this one. Returns it when it has ended.
+/// A greenlet of `body` that has run up to its first wait and goes on on another thread, while
+/// `end` kills or aborts it on this one. Returns it once it has finished.
 pub(crate) fn ended_meanwhile<T: 'static>(
     end: fn(&Handle),
     body: impl Future<Output = T> + 'static,
@@ -30,7 +30,7 @@ pub(crate) fn ended_meanwhile<T: 'static>(
 }
 
 #[test]
-fn a_catcher_sees_a_kill_that_comes_as_it_begins_to_wait() {
+fn catcher_sees_a_kill_as_it_begins_to_wait() {
     model(|| {
         let body = async {
             pause().await;
@@ -44,7 +44,7 @@ fn a_catcher_sees_a_kill_that_comes_as_it_begins_to_wait() {
 }
 
 #[test]
-fn a_catcher_that_waits_always_sees_the_kill() {
+fn waiting_catcher_always_sees_the_kill() {
     model(|| {
         let body = async {
             let caught = catch_exit(async {
@@ -58,7 +58,7 @@ fn a_catcher_that_waits_always_sees_the_kill() {
 }
 
 #[test]
-fn of_two_catchers_side_by_side_one_sees_the_kill() {
+fn one_of_two_catchers_side_by_side_sees_the_kill() {
     model(|| {
         let caught = Count::new();
         let body = {
@@ -77,7 +77,7 @@ fn of_two_catchers_side_by_side_one_sees_the_kill() {
 }
 
 #[test]
-fn a_catcher_with_a_waker_of_its_own_is_woken_by_the_kill() {
+fn kill_wakes_a_catcher_with_its_own_waker() {
     model(|| {
         let body = on_its_own_waker(async { catch_exit(pending::<()>()).await.is_err() });
         assert!(block_on(ended_meanwhile(Handle::kill_now, body)).unwrap());
@@ -85,7 +85,7 @@ fn a_catcher_with_a_waker_of_its_own_is_woken_by_the_kill() {
 }
 
 #[test]
-fn what_is_shielded_comes_to_its_end_and_then_the_kill_is_seen() {
+fn shielded_future_finishes_before_the_kill_is_seen() {
     model(|| {
         let done = Count::new();
         let body = {
@@ -106,11 +106,11 @@ fn what_is_shielded_comes_to_its_end_and_then_the_kill_is_seen() {
 }
 
 #[test]
-fn a_shield_that_is_dropped_elsewhere_lets_the_kill_through() {
+fn shield_dropped_elsewhere_lets_the_kill_through() {
     model(|| assert!(shield_dropped_elsewhere(Handle::kill_now).is_killed()));
 }
 
-/// Has `end` end a greenlet while its shield is dropped on another thread.
+/// Calls `end` on a greenlet while its shield is dropped on another thread.
 pub(crate) fn shield_dropped_elsewhere(end: fn(&Handle)) -> Failure {
     let place = Arc::new(Mutex::new(None));
     let body = {
@@ -158,8 +158,8 @@ fn catcher_dropped_elsewhere_leaves_the_kill_to_outer_scopes() {
     });
 }
 
-/// Runs `future` as those do that run many in one task: it is polled with a waker of its own, and
-/// only when that was woken.
+/// Runs `future` like a combinator that polls many futures in one task: with a waker of its own,
+/// and only after that was woken.
 async fn on_its_own_waker<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let own = Arc::new(OwnWaker { woken: AtomicBool::new(true), outer: Mutex::new(None) });
@@ -181,7 +181,7 @@ struct OwnWaker {
 
 impl Wake for OwnWaker {
     fn wake(self: Arc<Self>) {
-        // Not a mere store: loom lets a swap miss one that came in between.
+        // Not a mere store: in loom a swap may miss a store that came in between.
         self.woken.swap(true, SeqCst);
         let outer = self.outer.lock().unwrap().take();
         outer.into_iter().for_each(Waker::wake);

@@ -1,51 +1,55 @@
-//! [`Hub::block_on`]: polls a future on the thread that calls it, and parks in between.
+//! [`Hub::block_on`]: polls a future on the calling thread, which parks while the future is
+//! pending.
 
 use std::future::poll_fn;
 use std::pin::pin;
 
 use spinney_sync::Budget;
 
-use super::{Away, Hub};
+use super::{BlockingGuard, Hub};
 use crate::Context;
-use crate::current::{self, Around};
+use crate::current::{self, Blocking};
 
 impl Hub {
     /// Runs `future` to its end on this thread, with this hub as the current one. The thread runs
     /// nothing else meanwhile.
     ///
-    /// `future` is inside of no time limit around the call. It belongs to the greenlet that calls,
-    /// if one does. Where the call is made decides how it blocks:
+    /// `future` is outside all time limits around the call. It belongs to the calling greenlet, if
+    /// there is one. How it blocks depends on the place of the call:
     ///
-    /// | inside of | |
+    /// | called inside | |
     /// |---|---|
     /// | nothing, a closure of a thread pool, another `block_on` | the thread parks |
-    /// | a task of a `Hub` with threads, whichever it is | the thread parks; a spare thread runs that hub's other tasks meanwhile |
-    /// | a tokio runtime with several threads | as `tokio::task::block_in_place` |
-    /// | tokio's current-thread runtime | a panic in its tasks; in `spawn_blocking`, or under `Handle::enter`, the thread parks |
-    /// | a [`LocalHub`](crate::LocalHub), a `SimHub`, or a stranger's context | a panic |
-    /// | smol's tasks | the thread parks; smol has one fewer meanwhile |
+    /// | a task of any `Hub` with threads | the thread parks; a spare thread runs that hub's other tasks meanwhile |
+    /// | a tokio runtime with several threads | the same as `tokio::task::block_in_place` |
+    /// | tokio's current-thread runtime | panics in its tasks; in `spawn_blocking`, or under `Handle::enter`, the thread parks |
+    /// | a [`LocalHub`](crate::LocalHub), a `SimHub`, or the context of another executor | panics |
+    /// | a task of smol | the thread parks; smol has one thread fewer meanwhile |
     ///
     /// For the length of one poll, after the block, more tasks may run at once than the hub has
-    /// threads. If the system refuses to start a spare thread, the hub has one fewer meanwhile, and
-    /// [`refused_threads`](Self::refused_threads) counts that.
+    /// threads. If the system refuses to start a spare thread, the hub has one thread fewer
+    /// meanwhile; [`refused_threads`](Self::refused_threads) counts these cases.
     ///
     /// # Panics
     ///
-    /// Where it would hold up the only thread that can run the tasks, as the table says: there,
-    /// await the future instead.
+    /// Panics where it would block the only thread that can run the tasks, as the table shows:
+    /// await the future there instead.
     ///
     /// ```
-    /// assert_eq!(spinney_hub::Hub::global().block_on(async { 6 * 7 }), 42);
+    /// # use spinney_hub as spinney;
+    /// use spinney::Hub;
+    ///
+    /// assert_eq!(Hub::global().block_on(async { 6 * 7 }), 42);
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        match current::around() {
-            Around::Nothing => self.park(future),
-            Around::Driven(hub) => panic!(
-                "`block_on` inside of a {hub} would hold up the only thread of its tasks: await \
-                 the future instead"
+        match current::blocking() {
+            Blocking::Allowed => self.park(future),
+            Blocking::Forbidden(hub) => panic!(
+                "`block_on` inside a {hub} would block the only thread of its tasks: await the \
+                 future instead"
             ),
             #[cfg(feature = "tokio")]
-            Around::Tokio(runtime) => crate::tokio::block_on(&runtime, self, future),
+            Blocking::Tokio(runtime) => crate::tokio::block_on(&runtime, self, future),
         }
     }
 
@@ -54,7 +58,7 @@ impl Hub {
         self.parked(|| park(future))
     }
 
-    /// Runs `code`, which parks this thread on a future that is inside of this hub.
+    /// Runs `code`, which parks this thread on a future inside this hub.
     pub(crate) fn parked<T>(&self, code: impl FnOnce() -> T) -> T {
         let hub = self.resolve();
         #[cfg(feature = "tokio")]
@@ -73,7 +77,7 @@ fn park<F: Future>(future: F) -> F::Output {
         let polled = future.as_mut().poll(cx);
         drop(budget);
         if polled.is_pending() && away.is_none() {
-            away = Some(Away::begin());
+            away = Some(BlockingGuard::begin());
         }
         polled
     }))

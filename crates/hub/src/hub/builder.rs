@@ -1,4 +1,4 @@
-//! [`HubBuilder`]: the settings of a hub of one's own.
+//! [`HubBuilder`]: the settings of a hub with threads.
 
 use std::io;
 use std::sync::Arc;
@@ -10,20 +10,21 @@ use super::Hub;
 use crate::require_threads;
 
 use super::core::{Core, Engine};
-use super::threads::ThreadSettings;
+use super::workers::ThreadSettings;
 
-/// Sets up a [`Hub`] of one's own; see [`Hub::builder`]. Dropping it starts nothing.
+/// The settings of a [`Hub`] with threads; see [`Hub::builder`]. Dropping it starts nothing.
 ///
 /// ```
-/// use spinney_hub::Hub;
+/// # use spinney_hub as spinney;
+/// use spinney::Hub;
 ///
 /// let hub = Hub::builder()
 ///     .threads(2)
 ///     .name("io")
 ///     .on_start(|index| println!("io-{index} starts"))
 ///     .build()?;
-/// # drop(hub);
-/// # Ok::<(), std::io::Error>(())
+/// drop(hub);
+/// Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
@@ -39,44 +40,44 @@ impl HubBuilder {
         Self { threads, settings, shutdown_limit: super::SHUTDOWN_LIMIT }
     }
 
-    /// Sets how many threads run tasks; default: one per core.
+    /// Sets how many threads run tasks. Default: one per core.
     ///
-    /// While tasks block in [`block_on`](Hub::block_on), spare threads run the others. They have
-    /// the same settings, and end when they are idle for a second.
+    /// While tasks block in [`block_on`](Hub::block_on), spare threads run the other tasks. Spares
+    /// have the same settings, and exit after they have been idle for a second.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Sets the name of the threads, before their number; default: `hub`.
+    /// Sets the name of the threads, which is followed by their number. Default: `hub`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = name.into();
         self
     }
 
-    /// Sets the size of each thread's stack, in bytes; default: the standard library's.
+    /// Sets the size of each thread's stack, in bytes. Default: the standard library's.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
         self
     }
 
-    /// Calls `hook` on each thread when it starts, with its number. The number of a thread that
-    /// has ended is given to a later one. The panic hook reports a panic of the hook; the thread
+    /// Calls `hook` on each thread when it starts, with the thread's number. The number of a
+    /// finished thread is reused. If the hook panics, the panic hook reports it, and the thread
     /// goes on.
     pub fn on_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.settings.on_start = Some(Arc::new(hook));
         self
     }
 
-    /// Calls `hook` on each thread before it ends, with its number. The panic hook reports a panic
-    /// of the hook.
+    /// Calls `hook` on each thread before it ends, with the thread's number. If the hook panics,
+    /// the panic hook reports it.
     pub fn on_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.settings.on_stop = Some(Arc::new(hook));
         self
     }
 
     /// Sets how long [`shutdown`](Hub::shutdown), after its grace, and dropping the last handle
-    /// wait for polls that are in progress; default: one second.
+    /// wait for polls in progress. Default: one second.
     pub fn shutdown_limit(mut self, limit: Duration) -> Self {
         self.shutdown_limit = limit;
         self
@@ -86,12 +87,13 @@ impl HubBuilder {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] if it has no thread, or a name with a NUL byte; the system's
-    /// error if it refuses to start a thread. Threads that were started end again.
+    /// [`io::ErrorKind::InvalidInput`] if the number of threads is zero or the name contains a NUL
+    /// byte; the system's error if it refuses to start a thread. Threads that had started exit
+    /// again.
     ///
     /// # Panics
     ///
-    /// While threads are [forbidden](crate::ForbidThreads).
+    /// Panics while threads are [forbidden](crate::ForbidThreads).
     #[track_caller]
     pub fn build(self) -> io::Result<Hub> {
         require_threads("a hub with threads");

@@ -1,5 +1,7 @@
-//! [`Core`]: what runs a hub's tasks, the part that its threads and tasks hold, too.
+//! [`Core`]: the state of a hub that its threads and tasks share; [`BlockingGuard`]: one of the
+//! threads blocks.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,26 +10,28 @@ use std::time::{Duration, Instant};
 use async_executor::{Executor, StaticExecutor, Task};
 use slab::Slab;
 
-use super::drive::drive;
-use super::post::{Away, Post};
-use super::threads::ThreadSettings;
-use super::workers::Workers;
+use super::workers::{ThreadSettings, Workers, drive};
 use super::{Hub, ShutdownReport, spawn_global};
-use crate::guarded::Guarded;
+use crate::spawn::Guarded;
 use crate::{Context, contain, current};
+
+thread_local! {
+    /// The hub whose tasks this thread runs.
+    static WORKER: RefCell<Option<CurrentWorker>> = const { RefCell::new(None) };
+}
 
 pub(crate) struct Core {
     engine: Engine,
     tasks: Mutex<Tasks>,
-    /// A task has ended, and others wait for that.
+    /// A task has finished, and a thread waits for that.
     fewer: Condvar,
     pub(super) workers: Workers,
     settings: ThreadSettings,
-    /// How long stopping waits for polls that do not end.
+    /// How long stopping waits for polls in progress.
     limit: Duration,
 }
 
-/// The executor: of the process, or one that is dropped with its hub.
+/// The executor: the process-wide one, or one that is dropped with its hub.
 pub(super) enum Engine {
     Global(&'static StaticExecutor),
     Own(Executor<'static>),
@@ -35,15 +39,15 @@ pub(super) enum Engine {
 
 #[derive(Default)]
 struct Tasks {
-    /// Those that have not ended; empty once the hub was closed.
+    /// The unfinished tasks; empty once the hub was closed.
     list: Slab<Task<()>>,
-    /// Futures that have not been dropped.
+    /// The number of futures that have not been dropped.
     alive: usize,
-    /// How many have ended so far.
+    /// How many tasks have finished so far.
     ended: usize,
-    /// Tasks that wait, in a [`shutdown`](Core::shutdown), for the end of all others.
+    /// Tasks that wait, in a [`shutdown`](Core::shutdown), for all others to finish.
     asking: usize,
-    /// Threads that wait for the end of tasks.
+    /// Threads that wait for tasks to finish.
     waiting: usize,
     closed: bool,
 }
@@ -64,7 +68,7 @@ impl Core {
             settings,
             limit,
         });
-        if let Err(error) = core.staff() {
+        if let Err(error) = core.ensure_workers() {
             core.close();
             return Err(error);
         }
@@ -88,16 +92,15 @@ impl Core {
         matches!(self.engine, Engine::Global(_))
     }
 
-    /// Waits for the tasks until `grace` is over, then drops what is left; see
-    /// [`Hub::shutdown`].
+    /// Waits for the tasks, at most `grace`, then drops the remaining ones; see [`Hub::shutdown`].
     pub(super) fn shutdown(self: &Arc<Self>, grace: Duration) -> ShutdownReport {
         if self.is_global() {
             return ShutdownReport::default();
         }
         let is_inside = current::is_inside();
-        let asking = super::post::is_at(self).then(|| Asking::begin(self));
-        // Another thread does what this one leaves undone while it waits.
-        let away = Away::begin();
+        let asking = is_at(self).then(|| Asking::begin(self));
+        // Another thread takes over this thread's work while it waits.
+        let blocking = BlockingGuard::begin();
         let before = self.lock().ended;
         drop(self.wait(grace, asking.is_some()));
         let end = Instant::now().checked_add(self.limit);
@@ -107,7 +110,7 @@ impl Core {
             let rest = end.map_or(self.limit, |end| end.saturating_duration_since(Instant::now()));
             self.workers.wait_for_end(rest);
         }
-        drop((away, asking));
+        drop((blocking, asking));
         ShutdownReport { ended: ended - before, dropped: left.saturating_sub(running), running }
     }
 
@@ -116,8 +119,8 @@ impl Core {
         f.debug_struct("Hub").field("threads", &threads).field("tasks", &tasks).finish()
     }
 
-    /// Drops all tasks and stops the threads. Waits for them, for a while, unless it is called
-    /// inside of any hub.
+    /// Drops all tasks and stops the threads. Waits for them up to the limit, unless called inside
+    /// a hub.
     pub(super) fn stop(&self) {
         self.close();
         if !current::is_inside() {
@@ -125,9 +128,9 @@ impl Core {
         }
     }
 
-    /// Cancels all tasks: each is dropped by a thread of the hub, where it would run next, or when
-    /// the poll it is in is over. With the last of them the threads end. Returns how many tasks are
-    /// alive, and how many have ended.
+    /// Cancels all tasks: a thread of the hub drops each task at its next turn, or after the poll
+    /// in progress. The threads exit with the last task. Returns how many tasks are alive, and how
+    /// many have finished.
     fn close(&self) -> (usize, usize) {
         let mut tasks = self.lock();
         tasks.closed = true;
@@ -141,8 +144,8 @@ impl Core {
         counts
     }
 
-    /// Waits until all tasks have ended, or `limit` is over. One that `asks` does not wait for
-    /// itself, nor for others that ask.
+    /// Waits at most `limit` until all tasks have finished. A task that `asks` waits neither for
+    /// itself nor for others that ask.
     fn wait(&self, limit: Duration, asks: bool) -> MutexGuard<'_, Tasks> {
         let mut tasks = self.lock();
         tasks.waiting += 1;
@@ -158,37 +161,38 @@ impl Core {
     }
 }
 
-/// The threads.
+/// The methods of the threads.
 impl Core {
-    /// The calling thread, which runs tasks, is about to block: another one runs them meanwhile. If
-    /// the system refuses to start one, there is one fewer.
+    /// Called before the calling thread, which runs tasks, blocks: another thread runs them
+    /// meanwhile. If the system refuses to start one, the hub has one thread fewer.
     pub(super) fn hand_over(self: &Arc<Self>) {
         self.workers.leave();
-        let _refused = self.staff();
+        let _refused = self.ensure_workers();
     }
 
-    /// Has as many threads run tasks as there should be.
-    fn staff(self: &Arc<Self>) -> io::Result<()> {
-        while let Some(index) = self.workers.vacancy() {
+    /// Starts or wakes threads until enough of them run tasks.
+    fn ensure_workers(self: &Arc<Self>) -> io::Result<()> {
+        while let Some(index) = self.workers.missing_worker() {
             let (core, ending) = (Arc::clone(self), Arc::clone(self));
             let work = move || core.run();
             let started = self.settings.start(index, work, move || ending.workers.end(index));
             if let Err(error) = started {
-                self.workers.refuse(index);
+                self.workers.record_refusal(index);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    /// A thread's work.
+    /// The loop of a thread.
     fn run(self: &Arc<Self>) {
         let _entered = Context::blocking(Hub::weak(self)).enter();
         let mut done = false;
         while !done {
-            // A destructor that panics, of a task that was cancelled, ends the loop that ran it.
+            // A panic in the destructor of a cancelled task ends the loop that ran it; another one
+            // starts.
             contain(|| {
-                let _post = Post::take(self);
+                let _guard = WorkerGuard::take(self);
                 match &self.engine {
                     Engine::Global(executor) => {
                         async_io::block_on(drive(*executor, &self.workers));
@@ -197,12 +201,12 @@ impl Core {
                 }
                 done = true;
             });
-            done = done && !self.workers.step_back();
+            done = done && !self.workers.wait_as_spare();
         }
     }
 }
 
-/// While it lives, one task of the hub waits for the end of the others.
+/// While it lives, one task of the hub waits for the others to finish.
 struct Asking<'a>(&'a Core);
 
 impl<'a> Asking<'a> {
@@ -219,7 +223,7 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// A task's place on the list. Dropping it, after the task's future, crosses it off.
+/// A task's entry in the list. It is dropped after the task's future, and removes the entry.
 struct Entry {
     core: Arc<Core>,
     key: usize,
@@ -243,5 +247,66 @@ impl Drop for Entry {
         if stops {
             self.core.workers.stop();
         }
+    }
+}
+
+/// The state of a hub's thread.
+struct CurrentWorker {
+    core: Arc<Core>,
+    /// One of the tasks blocks it; another thread does its work.
+    blocking: bool,
+}
+
+/// While it lives, this thread runs the tasks of a hub.
+pub(super) struct WorkerGuard(());
+
+impl WorkerGuard {
+    pub(super) fn take(core: &Arc<Core>) -> Self {
+        WORKER.set(Some(CurrentWorker { core: Arc::clone(core), blocking: false }));
+        Self(())
+    }
+}
+
+impl Drop for WorkerGuard {
+    fn drop(&mut self) {
+        WORKER.take();
+    }
+}
+
+/// Whether this thread runs a task of the hub.
+pub(super) fn is_at(core: &Arc<Core>) -> bool {
+    let is_at = |worker: &CurrentWorker| Arc::ptr_eq(&worker.core, core);
+    WORKER.try_with(|worker| worker.borrow().as_ref().is_some_and(is_at)).unwrap_or(false)
+}
+
+/// While it lives, this thread blocks, and another one runs the tasks of its hub. A no-op on any
+/// other thread, and on a thread that is blocking already.
+pub(crate) struct BlockingGuard {
+    from: Option<Arc<Core>>,
+}
+
+impl BlockingGuard {
+    pub(crate) fn begin() -> Self {
+        // Once the thread's locals have been destroyed, it has no post any more.
+        let from = WORKER.try_with(|worker| {
+            let mut worker = worker.borrow_mut();
+            let worker = worker.as_mut().filter(|worker| !worker.blocking)?;
+            worker.blocking = true;
+            Some(Arc::clone(&worker.core))
+        });
+        let from = from.ok().flatten();
+        if let Some(core) = &from {
+            core.hand_over();
+        }
+        Self { from }
+    }
+}
+
+impl Drop for BlockingGuard {
+    fn drop(&mut self) {
+        let Some(core) = self.from.take() else { return };
+        core.workers.resume();
+        WORKER
+            .with_borrow_mut(|worker| worker.iter_mut().for_each(|worker| worker.blocking = false));
     }
 }

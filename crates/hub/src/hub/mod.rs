@@ -1,11 +1,8 @@
-//! [`Hub`]: a handle to whatever runs tasks.
+//! [`Hub`]: a handle to an executor.
 
 mod block_on;
 mod builder;
 mod core;
-mod drive;
-mod post;
-mod threads;
 mod workers;
 
 use std::fmt;
@@ -24,43 +21,45 @@ use crate::{BoxTask, Clock, Context, Executor, LocalHub, Spawn, current, require
 
 pub use builder::HubBuilder;
 
+pub(crate) use self::core::BlockingGuard;
 use self::core::{Core, Engine};
-pub(crate) use post::Away;
-use threads::ThreadSettings;
+use workers::ThreadSettings;
 
 /// The environment variable with the number of threads of [`Hub::global`].
 const THREADS_VARIABLE: &str = "SPINNEY_THREADS";
 
-/// How long stopping waits for polls that are in progress.
+/// How long stopping waits for polls in progress.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(1);
 
 static GLOBAL: StaticExecutor = StaticExecutor::new();
 
-/// A handle to an executor: where code runs.
+/// A handle to an executor: it determines where code runs.
 ///
 /// | | runs on | dropping the handle |
 /// |---|---|---|
-/// | [`Hub::global`] | threads of the whole process | has no effect; it never stops |
-/// | [`Hub::builder`] | threads of its own | the last one stops the hub |
-/// | [`Hub::current`] | whatever runs the caller | has no effect: it is weak |
-/// | [`Hub::following`] | whatever runs the caller at the time of each call | has no effect |
+/// | [`Hub::global`] | threads of the whole process | no-op: the hub never stops |
+/// | [`Hub::builder`] | its own threads | the last handle stops the hub |
+/// | [`Hub::current`] | the caller's executor | no-op: the handle is weak |
+/// | [`Hub::following`] | the caller's executor at each call | no-op |
 ///
-/// A hub with threads is an executor whose threads take work from each other. Dropping the last
-/// handle of one that was [built](Hub::builder) drops the tasks that are left and ends its threads,
-/// each after the poll it is in. They are waited for, up to its
-/// [limit](HubBuilder::shutdown_limit), unless the handle is dropped inside of a hub, where nothing
-/// is waited for. A task that holds a handle of its own hub keeps it alive; to stop it all the same
-/// there is [`shutdown`](Self::shutdown). A weak handle drops what is spawned on a hub that is gone.
+/// The threads of a hub steal work from each other. Dropping the last handle of a hub that was
+/// [built](Hub::builder) drops the remaining tasks and ends its threads, each after the poll in
+/// progress. The drop waits for them, up to the [limit](HubBuilder::shutdown_limit), unless the
+/// handle is dropped inside a hub. A task that holds a handle of its own hub keeps the hub alive;
+/// [`shutdown`](Self::shutdown) stops it anyway. A weak handle to a hub that is gone drops the
+/// futures that are spawned on it.
 ///
-/// For tasks that are not `Send` there is [`LocalHub`].
+/// For tasks that are not `Send` use [`LocalHub`].
 ///
 /// ```
-/// use spinney_hub::Hub;
+/// # use spinney_hub as spinney;
+/// use spinney::Hub;
 ///
 /// let hub = Hub::builder().threads(2).name("mine").build()?;
 /// assert_eq!(hub.block_on(async { "done" }), "done");
-/// # Ok::<(), std::io::Error>(())
+/// Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias("runtime", "executor"))]
 #[derive(Clone)]
 pub struct Hub {
     kind: Kind,
@@ -86,13 +85,13 @@ struct Custom {
 }
 
 impl Hub {
-    /// The hub of the whole process. It starts at the first call, with one thread per core, or as
-    /// many as the environment variable `SPINNEY_THREADS` says.
+    /// The hub of the whole process. The first call starts it, with one thread per core, or the
+    /// number in the environment variable `SPINNEY_THREADS`.
     ///
     /// # Panics
     ///
-    /// If `SPINNEY_THREADS` is set to anything but a number above zero, or if the system refuses
-    /// to start its threads; or while threads are [forbidden](crate::ForbidThreads).
+    /// Panics if `SPINNEY_THREADS` is not a number above zero, if the system refuses to start the
+    /// threads, and while threads are [forbidden](crate::ForbidThreads).
     #[track_caller]
     pub fn global() -> Self {
         require_threads("the global hub");
@@ -100,43 +99,43 @@ impl Hub {
         Self { kind: Kind::Global }
     }
 
-    /// The innermost hub that this code is in: the one that polls it on this thread; with the
-    /// feature `tokio`, a runtime that was entered later; otherwise [`Hub::global`].
+    /// The innermost hub of this code: the hub that polls it on this thread; with the feature
+    /// `tokio`, a runtime that was entered later; otherwise [`Hub::global`].
     ///
-    /// The handle is weak: it does not keep the hub alive, and drops what is spawned on a hub that
-    /// is gone.
+    /// The handle is weak: it does not keep the hub alive, and drops futures that are spawned after
+    /// the hub is gone.
     ///
     /// # Panics
     ///
-    /// As [`Hub::global`], if there is no other.
+    /// Panics as [`Hub::global`] does, if there is no other hub.
     ///
     /// Python: `gevent.get_hub`.
+    #[doc(alias = "get_hub")]
     pub fn current() -> Self {
         Self::try_current().unwrap_or_else(Self::global)
     }
 
-    /// [`Hub::current`], or `None` outside of any hub. It does not start the global hub.
+    /// [`Hub::current`], or `None` outside any hub. It does not start the global hub.
     pub fn try_current() -> Option<Self> {
         current::hub()
     }
 
     /// The hub that resolves to [`Hub::current`] at each call: its tasks run where they are
-    /// started. Pools and groups have it by default.
+    /// started. Pools and groups use it by default.
     #[must_use]
     pub fn following() -> Self {
         Self { kind: Kind::Following }
     }
 
-    /// A hub that keeps time by `clock` and runs what `hub` is given.
+    /// Creates a hub from `clock` and `hub`, which runs its tasks.
     ///
-    /// `hub` should not keep the real hub alive, since handles may be kept for long. It should drop
-    /// what it is given once that is gone.
+    /// `hub` should not keep the real executor alive, because handles may be kept for a long time.
+    /// It should drop the futures that it gets after the executor is gone.
     pub fn custom(clock: Clock, hub: Arc<dyn Spawn<BoxTask> + Send + Sync>) -> Self {
         Self { kind: Kind::Custom(Arc::new(Custom { clock, hub })) }
     }
 
-    /// Sets up a hub with threads of its own: one per core, named `hub-0` and so on, unless told
-    /// otherwise.
+    /// Configures a hub with its own threads. Default: one per core, named `hub-0` and so on.
     pub fn builder() -> HubBuilder {
         HubBuilder::new(cores())
     }
@@ -154,11 +153,12 @@ impl Hub {
     /// hub's tasks.
     ///
     /// ```
-    /// use spinney_hub::{Hub, block_on, spawn};
+    /// # use spinney_hub as spinney;
+    /// use spinney::{Hub, block_on, spawn};
     ///
     /// let hub = Hub::builder().threads(1).name("mine").build()?;
     /// hub.enter(|| spawn(async { /* on mine-0 */ }));
-    /// # Ok::<(), std::io::Error>(())
+    /// Ok::<(), std::io::Error>(())
     /// ```
     pub fn enter<T>(&self, code: impl FnOnce() -> T) -> T {
         let hub = self.resolve();
@@ -168,27 +168,28 @@ impl Hub {
         code()
     }
 
-    /// Gives the tasks `grace` to end, then drops those that are left and stops the threads,
-    /// although handles are left. What is spawned afterwards is dropped.
+    /// Gives the tasks `grace` to finish, then drops the remaining ones and stops the threads, even
+    /// if handles exist. Later spawns are dropped.
     ///
-    /// It blocks this thread for `grace` and the hub's [limit](HubBuilder::shutdown_limit) at the
-    /// most, whatever tasks do. A task that does not end its poll in time is reported as running;
-    /// it is left behind on its thread, and dropped when the poll ends. A task of the hub itself
-    /// that shuts it down is one of those that are still running.
+    /// It blocks this thread at most for `grace` plus the hub's
+    /// [limit](HubBuilder::shutdown_limit), whatever the tasks do. A task that does not return from
+    /// its poll in time is reported as running; it stays on its thread, and is dropped when the
+    /// poll returns. A task of the hub that calls this is among the running ones.
     ///
-    /// Only a hub that was [built](Self::builder) is stopped. For all others this returns at once,
-    /// with an empty report.
+    /// Only a hub that was [built](Self::builder) is stopped. For all others this returns
+    /// immediately, with an empty report.
     ///
     /// ```
+    /// # use spinney_hub as spinney;
     /// use std::time::Duration;
-    /// use spinney_hub::{Hub, Spawn};
+    /// use spinney::{Hub, Spawn};
     ///
     /// let hub = Hub::builder().threads(1).build()?;
     /// hub.spawn(async {});
     /// hub.spawn(std::future::pending());
     /// let report = hub.shutdown(Duration::from_millis(100));
     /// assert_eq!((report.dropped, report.running), (1, 0));
-    /// # Ok::<(), std::io::Error>(())
+    /// Ok::<(), std::io::Error>(())
     /// ```
     pub fn shutdown(&self, grace: Duration) -> ShutdownReport {
         match &self.kind {
@@ -197,8 +198,8 @@ impl Hub {
         }
     }
 
-    /// How many spare threads the system refused to start so far. Each time one task blocked its
-    /// thread, as [`block_on`](Self::block_on) says.
+    /// How many spare threads the system refused to start so far. Each time a task blocked its
+    /// thread, as described at [`block_on`](Self::block_on).
     pub fn refused_threads(&self) -> usize {
         match &self.kind {
             Kind::Global => global_core().workers.refused(),
@@ -207,7 +208,7 @@ impl Hub {
         }
     }
 
-    /// Whether this is the hub that polls the caller.
+    /// Whether this hub polls the caller.
     pub(crate) fn is_innermost(&self) -> bool {
         let Some(innermost) = Self::try_current() else { return false };
         match (&self.kind, &innermost.kind) {
@@ -242,7 +243,7 @@ impl Hub {
         }
     }
 
-    /// What a thread that drives it is called in texts.
+    /// The kind of hub that drives a thread, for messages.
     pub(crate) fn kind_of_thread(&self) -> &'static str {
         if let Kind::Local(_) = self.kind { "LocalHub" } else { "simulation or a custom hub" }
     }
@@ -262,7 +263,7 @@ impl Hub {
     }
 }
 
-/// The hub of [`Hub::current`].
+/// The same as [`Hub::current`].
 impl Default for Hub {
     fn default() -> Self {
         Self::current()
@@ -272,7 +273,7 @@ impl Default for Hub {
 #[diagnostic::do_not_recommend]
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
     fn spawn(&self, future: F) {
-        // Looked up here, so that the future is moved once.
+        // Resolved here, so that the future is moved once.
         let current;
         let hub = if let Kind::Following = self.kind {
             current = Self::current();
@@ -281,7 +282,7 @@ impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
             self
         };
         match &hub.kind {
-            // What is current follows no other.
+            // A current hub does not follow another one.
             Kind::Global | Kind::Following => spawn_global(future),
             Kind::Own(core, _) => core.spawn(future),
             Kind::Local(hub) => hub.spawn(future),
@@ -302,8 +303,8 @@ impl Executor for Hub {
     }
 }
 
-/// A weak handle to a hub that stays on its thread: it may be sent to others, and spawns what is
-/// `Send`.
+/// A weak handle to a hub that stays on its thread. It may be sent to other threads, and spawns
+/// `Send` futures.
 impl From<&LocalHub> for Hub {
     fn from(hub: &LocalHub) -> Self {
         hub.handle().into()
@@ -347,7 +348,7 @@ impl fmt::Debug for Hub {
     }
 }
 
-/// What the strong handles of a hub share. Dropping it stops the hub.
+/// Shared by the strong handles of a hub. Dropping it stops the hub.
 struct KeepAlive(Arc<Core>);
 
 impl Drop for KeepAlive {
@@ -356,15 +357,15 @@ impl Drop for KeepAlive {
     }
 }
 
-/// What a hub's [shutdown](Hub::shutdown) found.
+/// The result of a hub's [shutdown](Hub::shutdown).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// How many tasks ended within the grace.
+    /// How many tasks finished within the grace.
     pub ended: usize,
-    /// How many were left then, and were dropped.
+    /// How many remained then, and were dropped.
     pub dropped: usize,
-    /// How many were left then, and still ran when the time for dropping them was over.
+    /// How many remained then, and still ran at the end of the limit.
     pub running: usize,
 }
 
@@ -389,7 +390,7 @@ fn global_core() -> &'static Arc<Core> {
 fn global_threads() -> usize {
     let Some(text) = std::env::var_os(THREADS_VARIABLE) else { return cores() };
     let threads = text.to_str().and_then(|text| text.parse().ok()).unwrap_or_default();
-    assert!(threads > 0, "{THREADS_VARIABLE} must be a number above zero, but is {text:?}");
+    assert!(threads > 0, "{THREADS_VARIABLE} must be a number above zero, not {text:?}");
     threads
 }
 

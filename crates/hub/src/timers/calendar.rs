@@ -1,8 +1,8 @@
-//! [`Calendar`]: who is to be woken when, in order.
+//! [`Calendar`]: the wakers of all sleeps, ordered by time.
 //!
-//! Sleeps stand in the bucket of their tick, about a millisecond long, as they come. A bucket is
-//! put in order only when its time has come; until then it takes a push to add a sleep and a
-//! search of one bucket to remove one.
+//! Sleeps are in the bucket of their tick, about a millisecond long, in insertion order. A bucket
+//! is sorted only when its time has come; until then adding a sleep is a push, and removing one is
+//! a search in one bucket.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,18 +11,18 @@ use std::task::Waker;
 /// Nanoseconds since the timers were first used.
 pub(super) type Moment = u64;
 
-/// How many bits of a moment are not in the number of its tick.
+/// How many bits of a moment lie below its tick number.
 const IN_TICK: u32 = 20;
 
-/// How many bits of a rank are its number: it begins anew after some 10^13 sleeps, which at worst
-/// wakes somebody for nothing.
+/// How many bits of a rank are its sequence number. It wraps around after some 10^13 sleeps, which
+/// at worst causes a spurious wake-up.
 const IN_RANK: u32 = u64::BITS - IN_TICK;
 
-/// A bucket is not swept for less.
+/// A bucket with fewer removed sleeps is not compacted.
 const FEW: usize = 8;
 
-/// The order among the sleeps of one tick: first by the moment, whose rest is in the upper bits,
-/// then as they came. No two sleeps have the same one.
+/// The order of the sleeps of one tick: by the moment, whose lower part is in the upper bits, then
+/// by insertion. Ranks are unique.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank(u64);
 
@@ -35,7 +35,7 @@ impl Rank {
         (tick << IN_TICK) | (self.0 >> IN_RANK)
     }
 
-    /// How many came before it.
+    /// The sequence number of the sleep.
     fn number(self) -> u64 {
         self.0 << IN_TICK
     }
@@ -45,25 +45,26 @@ fn tick(at: Moment) -> u64 {
     at >> IN_TICK
 }
 
-/// Who sleeps until when.
+/// The wakers of all sleeps.
 pub(super) struct Calendar {
     /// The tick that has begun.
     begun: u64,
-    /// What is left of it, the next one last.
+    /// The rest of this tick, the next sleep last.
     next: Vec<Sleeper>,
-    /// By their ticks: those that have not begun, and what came too late for the one that has.
+    /// The buckets by tick: ticks that have not begun, and sleeps that were added to the current
+    /// tick after it began.
     later: BTreeMap<u64, Bucket>,
-    /// How many ever came.
+    /// How many sleeps were ever added.
     came: u64,
-    /// The tick and the rank of the last one that was taken out.
+    /// The tick and the rank of the last sleep that was taken out.
     last: (u64, Rank),
-    /// What time it was said to be; nothing is added that is due by then.
+    /// The latest time that was reported; a sleep that is due by then is not added.
     passed: Moment,
 }
 
 struct Sleeper {
     rank: Rank,
-    /// None once it was removed.
+    /// `None` once it was removed.
     waker: Option<Waker>,
 }
 
@@ -79,7 +80,7 @@ impl Calendar {
         }
     }
 
-    /// Has `waker` taken out when `at` has come; None if it has.
+    /// Adds `waker`, to be taken out at `at`; `None` if that time has passed.
     pub(super) fn add(&mut self, at: Moment, waker: &Waker) -> Option<Rank> {
         if at <= self.passed {
             return None;
@@ -92,7 +93,7 @@ impl Calendar {
         Some(rank)
     }
 
-    /// Takes a waker out before its time; None if it is out already.
+    /// Removes a waker before its time; `None` if it was taken out already.
     pub(super) fn remove(&mut self, at: Moment, rank: Rank) -> Option<Waker> {
         let tick = tick(at);
         if (tick, rank) <= self.last {
@@ -118,20 +119,20 @@ impl Calendar {
         waker
     }
 
-    /// No later than the first one is due; None if there is none.
+    /// A time no later than the first sleep; `None` without sleeps.
     pub(super) fn first(&self) -> Option<Moment> {
         let next = self.next.last().map(|sleeper| sleeper.rank.moment(self.begun));
         let later = self.later.values().next().map(|bucket| bucket.first);
         next.into_iter().chain(later).min()
     }
 
-    /// What was due before that has been taken out, and none will be added that is.
+    /// All sleeps due before this time have been taken out, and none will be added.
     pub(super) fn over_before(&self) -> Moment {
         let passed = self.passed.saturating_add(1);
         self.first().map_or(passed, |first| first.min(passed))
     }
 
-    /// Takes those out that are due by `now`, in their order, but no more than `most`.
+    /// Takes out the sleeps that are due by `now`, in their order, but at most `most`.
     pub(super) fn take_due(&mut self, now: Moment, most: usize) -> Vec<Waker> {
         self.passed = self.passed.max(now);
         let mut due = Vec::new();
@@ -149,7 +150,7 @@ impl Calendar {
         due
     }
 
-    /// Puts what is due by `now` into `next`, one tick at a time.
+    /// Moves the sleeps that are due by `now` to `next`, one tick at a time.
     fn begin_due(&mut self, now: Moment) {
         while let Some(bucket) = self.later.first_entry() {
             let fits = self.next.is_empty() || *bucket.key() == self.begun;
@@ -169,17 +170,17 @@ impl Calendar {
             self.next.extend(bucket.sleepers);
         }
         self.next.retain(|sleeper| sleeper.waker.is_some());
-        // Stable for its speed: what was in order already is left as it is.
+        // A stable sort is faster here: sorted runs are left as they are.
         self.next.sort_by_key(|sleeper| Reverse(sleeper.rank));
     }
 }
 
-/// The sleeps of one tick, as they came.
+/// The sleeps of one tick, in insertion order.
 struct Bucket {
     sleepers: Vec<Sleeper>,
     /// How many were not removed.
     alive: usize,
-    /// None of them is due before.
+    /// No sleep of the bucket is due before this.
     first: Moment,
 }
 

@@ -1,8 +1,8 @@
 //! [`Timer`]: one sleep on the system's clock.
 //!
-//! Each thread has a calendar for the sleeps that begin on it, or shares one with few others. A
-//! calendar has one timer of async-io's, its alarm, which is set to the first sleep that is due:
-//! so whoever drives the reactor wakes the sleepers, whatever becomes of the hub they began on.
+//! Each thread adds its sleeps to one calendar, which few other threads share. A calendar has one
+//! timer of async-io, its alarm, set to the first sleep: so the thread that drives the reactor
+//! wakes the sleeping tasks, even if the hub on which they began is gone.
 
 mod calendar;
 
@@ -18,16 +18,17 @@ use crate::contain;
 
 use calendar::{Calendar, Moment, Rank};
 
-/// How many calendars there are.
+/// The number of calendars.
 const CALENDARS: u8 = 16;
 
-/// How many are woken at a time, so that those who are ready meanwhile have their turn.
+/// At most this many are woken in one batch, so that tasks that become ready meanwhile get their
+/// turn.
 const WOKEN: usize = 1000;
 
 static TIMERS: [Timers; CALENDARS as usize] = [const { Timers::new() }; CALENDARS as usize];
 
 thread_local! {
-    /// Which of them this thread adds to; none yet if there is no such.
+    /// The index of this thread's calendar; out of range until one is assigned.
     static HERE: Cell<u8> = const { Cell::new(u8::MAX) };
 }
 
@@ -35,8 +36,8 @@ thread_local! {
 /// it from there.
 pub(crate) struct Timer {
     at: Moment,
-    /// Whether it is in a calendar; then in which, at which place, and for whom. A `bool` of its
-    /// own has room for the states of a sleep.
+    /// Whether it is in a calendar; the other fields then say in which one, and for which waker. As
+    /// a `bool` of its own it leaves a niche for the states of a sleep.
     is_set: bool,
     timers: u8,
     rank: Rank,
@@ -44,7 +45,7 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
-    /// One until `at`; None if that is in more than five hundred years.
+    /// Creates a timer for `at`; `None` if that is more than five hundred years away.
     pub(crate) fn new(at: Instant) -> Option<Self> {
         let at = moment(at)?;
         let (rank, waker) = (Rank::default(), Identity::default());
@@ -55,7 +56,7 @@ impl Timer {
         instant(self.at)
     }
 
-    /// Ready when its time has come. Until then only the waker of the last poll is woken.
+    /// Ready when its time has come. Until then it keeps the waker of the last poll only.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         let waits = if !self.is_set {
             self.set(cx.waker())
@@ -74,7 +75,7 @@ impl Timer {
         &TIMERS[usize::from(self.timers)]
     }
 
-    /// False if the time has come.
+    /// Adds it to the calendar; `false` if the time has come.
     fn set(&mut self, waker: &Waker) -> bool {
         self.timers = here();
         let Some(rank) = self.timers().add(self.at, waker) else { return false };
@@ -97,7 +98,7 @@ impl Drop for Timer {
     }
 }
 
-/// Tells wakers apart that exist at the same time; cheaper to keep than another waker.
+/// Tells wakers apart that exist at the same time; cheaper to store than another waker.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Identity {
     data: usize,
@@ -110,18 +111,18 @@ impl Identity {
     }
 }
 
-/// A calendar, and what wakes those in it.
+/// A calendar and its alarm.
 struct Timers {
     state: Mutex<State>,
-    /// What was due before it has come to its time, and is not in the calendar any more.
+    /// All sleeps due before this have been woken, and are not in the calendar any more.
     over_before: AtomicU64,
-    /// Locked before the state, if both are.
+    /// Lock order: the alarm before the state.
     alarm: Mutex<Option<async_io::Timer>>,
 }
 
 struct State {
     calendar: Calendar,
-    /// When the alarm will ring; no later than the first sleep is due.
+    /// The time of the alarm; no later than the first sleep.
     alarm: Option<Moment>,
 }
 
@@ -159,7 +160,7 @@ impl Timers {
         at < self.over_before.load(Relaxed) || at <= now()
     }
 
-    /// Sets the alarm to what the state says by then.
+    /// Sets the alarm to the time in the state.
     fn set_alarm(&'static self) {
         let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(at) = self.lock().alarm else { return };
@@ -173,7 +174,7 @@ impl Timers {
         alarm.set_at(instant(at));
     }
 
-    /// Wakes those whose time has come; if they are many, the first of them.
+    /// Wakes the tasks whose time has come, at most one batch.
     fn ring(&'static self) {
         let mut state = self.lock();
         let due = state.calendar.take_due(now(), WOKEN);
@@ -186,7 +187,7 @@ impl Timers {
         }
         let mut due = due.into_iter();
         while due.len() > 0 {
-            // Each is taken out before it is woken: one that panics is not woken again.
+            // Each is taken out before it is woken: a waker that panics is not woken again.
             contain(|| due.by_ref().for_each(Waker::wake));
         }
     }
@@ -196,7 +197,7 @@ impl Timers {
     }
 }
 
-/// What async-io wakes.
+/// The waker of the alarm.
 struct Ring(&'static Timers);
 
 impl Wake for Ring {
@@ -207,7 +208,7 @@ impl Wake for Ring {
 
 fn here() -> u8 {
     static NEXT: AtomicU8 = AtomicU8::new(0);
-    // A thread that is about to end has no thread-locals any more.
+    // A thread that exits has no thread-locals any more.
     let here = HERE.try_with(|here| {
         if here.get() == u8::MAX {
             here.set(NEXT.fetch_add(1, Relaxed) % CALENDARS);
@@ -222,7 +223,7 @@ fn epoch() -> Instant {
     *EPOCH.get_or_init(Instant::now)
 }
 
-/// None if that is in more than five hundred years.
+/// `None` if that is more than five hundred years away.
 fn moment(at: Instant) -> Option<Moment> {
     let since = at.saturating_duration_since(epoch());
     since.as_secs().checked_mul(1_000_000_000)?.checked_add(since.subsec_nanos().into())

@@ -1,4 +1,4 @@
-//! The budget of ready awaits: pollers open one for each poll, sleeps and limits keep to it.
+//! The budget of ready awaits: pollers open one for each poll; sleeps and limits respect it.
 
 use std::future::{pending, poll_fn};
 use std::sync::atomic::AtomicUsize;
@@ -35,7 +35,7 @@ fn use_up_the_budget() {
 }
 
 #[test]
-fn future_under_a_limit_is_put_off_before_its_time_starts() {
+fn future_under_a_limit_is_deferred_before_its_time_starts() {
     let (clock, _entered) = Manual::enter();
     let (limit, polls) = (Limit::new(Duration::ZERO), AtomicUsize::new(0));
     let counted = poll_fn(|_| {
@@ -55,7 +55,7 @@ fn future_under_a_limit_is_put_off_before_its_time_starts() {
 }
 
 #[test]
-fn ready_future_wins_over_zero_though_the_budget_is_used_up() {
+fn ready_future_wins_over_zero_without_budget() {
     let (_clock, _entered) = Manual::enter();
     let _budget = Budget::open();
     use_up_the_budget();
@@ -65,7 +65,7 @@ fn ready_future_wins_over_zero_though_the_budget_is_used_up() {
 }
 
 #[test]
-fn limit_and_timer_are_never_put_off() {
+fn limit_and_timer_are_never_deferred() {
     let (clock, _entered) = Manual::enter();
     let _budget = Budget::open();
     let mut limited = ByHand::waiting(pending::<()>().within(SECOND));
@@ -93,11 +93,11 @@ fn sleep_until_the_past_counts_against_the_budget() {
     assert_eq!(sleeps, 128);
     let mut put_off = ByHand::waiting(sleep_until(past));
     assert_eq!(put_off.wakes(), 1);
-    assert!(put_off.poll().is_ready(), "it is put off once");
+    assert!(put_off.poll().is_ready(), "it was deferred twice");
 }
 
 #[test]
-fn interval_of_zero_gives_way_at_each_tick() {
+fn interval_of_zero_yields_at_each_tick() {
     let (_clock, _entered) = Manual::enter();
     let mut ticks = interval(Duration::ZERO);
     for _ in 0..3 {
@@ -116,7 +116,7 @@ fn yield_is_the_same_as_a_sleep_of_zero() {
 }
 
 #[test]
-fn tasks_of_a_hub_inside_of_a_poll_do_not_see_its_budget() {
+fn tasks_of_an_inner_hub_have_their_own_budget() {
     let _budget = Budget::open();
     use_up_the_budget();
     let hub = LocalHub::new();
@@ -126,13 +126,13 @@ fn tasks_of_a_hub_inside_of_a_poll_do_not_see_its_budget() {
         yield_now().await;
         poll_once(ready()).await
     });
-    assert_eq!(told.recv(), Ok(Some(42)), "the task was put off");
-    assert_eq!(main, Some(42), "the main future has a budget of its own");
+    assert_eq!(told.recv(), Ok(Some(42)), "the task was deferred");
+    assert_eq!(main, Some(42), "the main future had no budget of its own");
     drop(ByHand::waiting(ready())); // that of the poll around is still used up
 }
 
 #[test]
-fn main_futures_have_a_budget_for_each_poll() {
+fn main_future_has_a_budget_for_each_poll() {
     async fn rounds() -> usize {
         let mut rounds = 0;
         let endless = async {
@@ -154,7 +154,7 @@ fn main_futures_have_a_budget_for_each_poll() {
 
 #[cfg(feature = "tokio")]
 #[test]
-fn scoped_future_has_a_budget_unless_it_is_inside_of_one() {
+fn scoped_future_has_a_budget_unless_inside_another() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let hub = spinney_hub::TokioHub::new(runtime.handle().clone()).with_system_clock();
     let mut rounds = 0;

@@ -1,4 +1,4 @@
-//! What is current on a thread: hub, clock and where free `spawn` goes.
+//! The current hub, its clock, and the free `spawn`.
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
@@ -14,7 +14,7 @@ use spinney_hub::{
     require_threads, spawn, yield_now,
 };
 
-/// The current hub in words; one of one's own by the number of its threads.
+/// The current hub as text; a built hub by its number of threads.
 fn current() -> String {
     let text = format!("{:?}", Hub::current());
     text.split(", tasks").next().unwrap().to_owned()
@@ -24,7 +24,7 @@ fn own_name() -> String {
     thread::current().name().unwrap_or_default().to_owned()
 }
 
-/// Keeps what it is given.
+/// Stores spawned tasks.
 #[derive(Default)]
 struct Shelf(Mutex<Vec<BoxTask>>);
 
@@ -49,14 +49,14 @@ impl TimeSource for Stopped {
     fn clear_alarm(&self, _: u64) {}
 }
 
-/// A clock that stands still `hours` from now, and the time it shows.
+/// A clock that stands still `hours` from now, and its time.
 fn stopped(hours: u64) -> (Clock, Instant) {
     let now = Instant::now() + Duration::from_secs(3600 * hours);
     (Clock::new(Arc::new(Stopped(now))), now)
 }
 
 #[test]
-fn outside_of_any_hub_tasks_go_to_the_global_one() {
+fn global_hub_is_current_outside_any_hub() {
     let (send, receive) = channel();
     spawn(async move { send.send(own_name()).unwrap() });
     let name = receive.recv().unwrap();
@@ -66,7 +66,7 @@ fn outside_of_any_hub_tasks_go_to_the_global_one() {
 }
 
 #[test]
-fn inside_a_hub_of_one_s_own_that_is_the_current_one() {
+fn built_hub_is_current_inside_it() {
     let hub = Hub::builder().threads(2).name("own").build().unwrap();
     let (send, receive) = channel();
     hub.spawn(async move {
@@ -86,7 +86,7 @@ fn inside_a_hub_of_one_s_own_that_is_the_current_one() {
 }
 
 #[test]
-fn inside_its_block_on_a_hub_is_current_and_afterwards_no_more() {
+fn hub_is_current_during_its_block_on_only() {
     let hub = Hub::builder().threads(3).build().unwrap();
     let inside = hub.block_on(async { current() });
     assert_eq!(inside, "Hub { threads: 3");
@@ -94,7 +94,7 @@ fn inside_its_block_on_a_hub_is_current_and_afterwards_no_more() {
 }
 
 #[test]
-fn the_free_block_on_runs_on_the_current_hub() {
+fn free_block_on_runs_on_the_current_hub() {
     assert_eq!(block_on(async { current() }), "Hub { global: true }");
     let hub = Hub::builder().threads(1).build().unwrap();
     let inside = hub.block_on(async { block_on(async { current() }) });
@@ -102,13 +102,13 @@ fn the_free_block_on_runs_on_the_current_hub() {
 }
 
 #[test]
-fn inside_a_local_hub_tasks_go_to_it() {
+fn spawn_inside_a_local_hub_uses_it() {
     let ran: Arc<Mutex<Option<ThreadId>>> = Arc::default();
     let hub = LocalHub::new();
     hub.block_on(async {
         let seen = Arc::clone(&ran);
         spawn(async move { *seen.lock().unwrap() = Some(thread::current().id()) });
-        assert_eq!(*ran.lock().unwrap(), None, "it does not run at once");
+        assert_eq!(*ran.lock().unwrap(), None, "the task ran before its turn");
         yield_now().await;
     });
     assert_eq!(*ran.lock().unwrap(), Some(thread::current().id()));
@@ -121,7 +121,7 @@ fn current_hub_inside_a_local_hub_is_that_hub() {
 }
 
 #[test]
-fn inside_a_task_of_a_local_hub_tasks_go_to_it() {
+fn spawn_inside_a_task_of_a_local_hub_uses_it() {
     let (hub, ran) = (LocalHub::new(), Arc::new(Mutex::new(None)));
     let seen = Arc::clone(&ran);
     hub.spawn(async move {
@@ -135,7 +135,7 @@ fn inside_a_task_of_a_local_hub_tasks_go_to_it() {
 }
 
 #[test]
-fn an_inner_hub_is_current_until_it_is_left() {
+fn inner_hub_is_current_until_it_is_left() {
     let inner = Hub::builder().threads(1).build().unwrap();
     let ran = Arc::new(Mutex::new(Vec::new()));
     LocalHub::new().block_on(async {
@@ -148,7 +148,7 @@ fn an_inner_hub_is_current_until_it_is_left() {
 }
 
 #[test]
-fn a_context_says_where_tasks_go_and_what_time_it_is() {
+fn context_sets_the_hub_and_the_clock() {
     let shelf = Arc::new(Shelf::default());
     let (clock, now) = stopped(1);
     let entered = Context::new(clock, shelf.clone()).enter();
@@ -158,11 +158,11 @@ fn a_context_says_where_tasks_go_and_what_time_it_is() {
     assert_eq!(Clock::current().now(), now);
     drop(entered);
     assert!(Clock::current().now() < now);
-    assert_eq!(Arc::strong_count(&shelf), 1, "the context is gone");
+    assert_eq!(Arc::strong_count(&shelf), 1, "the context was not dropped");
 }
 
 #[test]
-fn contexts_come_back_in_turn() {
+fn nested_contexts_are_restored_in_turn() {
     let shelf = Arc::new(Shelf::default());
     let [(one, first), (two, second)] = [stopped(1), stopped(2)];
     let outer = Context::new(one, shelf.clone()).enter();
@@ -194,7 +194,7 @@ fn another_thread_has_a_context_of_its_own() {
 }
 
 #[test]
-fn the_context_of_a_panicking_main_is_left() {
+fn panicking_main_leaves_its_context() {
     let ran = Rc::new(Cell::new(false));
     let panic = std::panic::catch_unwind(|| LocalHub::new().block_on(async { panic!("of main") }));
     panic.unwrap_err();
@@ -204,9 +204,9 @@ fn the_context_of_a_panicking_main_is_left() {
 }
 
 #[test]
-fn label_is_made_only_for_a_context_that_asks() {
+fn label_is_built_only_for_a_context_with_labels() {
     fn nobody_asks() {
-        label_task(|| panic!("a label that nobody asked for"));
+        label_task(|| panic!("a label was built without a reader"));
     }
     let context = || Context::new(Clock::default(), Arc::new(Shelf::default()));
     let labels = Rc::new(RefCell::new(Vec::new()));
@@ -246,7 +246,7 @@ fn threads_are_refused_while_they_are_forbidden() {
 }
 
 #[test]
-fn spawn_tells_the_line_of_the_caller() {
+fn spawn_knows_the_line_of_the_caller() {
     struct Lines(Cell<u32>);
     impl<F> Spawn<F> for Lines {
         fn spawn(&self, _: F) {
@@ -259,7 +259,7 @@ fn spawn_tells_the_line_of_the_caller() {
 }
 
 #[test]
-fn ending_thread_is_on_the_system_clock_and_the_global_hub() {
+fn exiting_thread_has_the_system_clock_and_global_hub() {
     struct AtTheEnd(std::sync::mpsc::Sender<(String, String)>);
     impl Drop for AtTheEnd {
         fn drop(&mut self) {
@@ -273,7 +273,7 @@ fn ending_thread_is_on_the_system_clock_and_the_global_hub() {
     }
     let (send, receive) = channel();
     let ends = thread::spawn(move || {
-        // First, so that what is current on the thread is gone before it.
+        // Set first, so that the thread's context is destroyed before it.
         KEPT.set(Some(AtTheEnd(send)));
         block_on(async {});
     });

@@ -11,7 +11,7 @@ mod clock {
     mod within;
 }
 
-/// The budget of ready awaits, and who opens it.
+/// The budget of ready awaits, and the pollers that open it.
 mod budget;
 
 /// The current hub and clock of a thread.
@@ -33,7 +33,7 @@ mod local_hub {
     mod wakes;
 }
 
-/// Hubs inside of tokio's runtimes, and runtimes inside of hubs.
+/// Hubs inside tokio's runtimes, and runtimes inside hubs.
 #[cfg(feature = "tokio")]
 mod on_tokio;
 

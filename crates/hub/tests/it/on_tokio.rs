@@ -1,4 +1,4 @@
-//! Hubs inside of tokio's runtimes, and runtimes inside of hubs.
+//! Hubs inside tokio's runtimes, and runtimes inside hubs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::channel;
@@ -30,7 +30,7 @@ fn current() -> String {
 
 const TOKIO: &str = "Hub { tokio: true }";
 
-/// Runs `code` as a task of the runtime that this is in, which tokio itself spawns.
+/// Runs `code` as a task of the current runtime, spawned with tokio itself.
 async fn in_task<T: Send + 'static>(code: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::spawn(async { code() }).await.unwrap()
 }
@@ -65,7 +65,7 @@ fn paused_clock_is_followed_without_a_scope() {
 }
 
 #[test]
-fn local_hub_inside_of_a_runtime_is_the_innermost() {
+fn local_hub_inside_a_runtime_is_the_innermost() {
     for runtime in runtimes() {
         runtime.block_on(async {
             let inside = in_task(|| {
@@ -80,7 +80,7 @@ fn local_hub_inside_of_a_runtime_is_the_innermost() {
 }
 
 #[test]
-fn runtime_inside_of_a_local_hub_is_the_innermost() {
+fn runtime_inside_a_local_hub_is_the_innermost() {
     LocalHub::new().block_on(async {
         for runtime in runtimes() {
             assert_eq!(runtime.block_on(async { current() }), TOKIO);
@@ -92,7 +92,7 @@ fn runtime_inside_of_a_local_hub_is_the_innermost() {
 }
 
 #[test]
-fn innermost_of_runtime_hub_runtime_is_the_last_entered() {
+fn last_entered_of_nested_runtimes_is_current() {
     let (outer, inner) = (multi_thread(), current_thread());
     let _outer = outer.enter();
     LocalHub::new().block_on(async {
@@ -106,7 +106,7 @@ fn innermost_of_runtime_hub_runtime_is_the_last_entered() {
 }
 
 #[test]
-fn block_on_works_in_the_tasks_of_a_runtime_of_several_threads() {
+fn block_on_works_in_tasks_of_a_multi_thread_runtime() {
     let runtime = multi_thread();
     let nest = || {
         let (send, receive) = async_channel::bounded(1);
@@ -137,7 +137,7 @@ fn block_on_works_in_the_tasks_of_a_runtime_of_several_threads() {
 }
 
 #[test]
-fn block_on_in_a_current_thread_task_names_what_to_do() {
+fn block_on_in_a_current_thread_task_names_the_fix() {
     let runtime = current_thread();
     let refused = || {
         let panic = catch_unwind(|| block_on(async {})).unwrap_err();
@@ -160,7 +160,7 @@ fn block_on_in_a_current_thread_task_names_what_to_do() {
 }
 
 #[test]
-fn panic_of_the_blocked_future_comes_out() {
+fn panic_of_the_blocked_future_propagates() {
     for runtime in runtimes() {
         let _entered = runtime.enter();
         let panic = catch_unwind(|| block_on(async { panic!("no luck") })).unwrap_err();
@@ -169,7 +169,7 @@ fn panic_of_the_blocked_future_comes_out() {
 }
 
 #[test]
-fn destructor_may_block_on_a_runtime_of_several_threads() {
+fn destructor_may_block_on_a_multi_thread_runtime() {
     struct Blocks;
     impl Drop for Blocks {
         fn drop(&mut self) {
@@ -181,7 +181,7 @@ fn destructor_may_block_on_a_runtime_of_several_threads() {
 }
 
 #[test]
-fn handle_of_a_runtime_works_from_everywhere() {
+fn handle_of_a_runtime_works_on_any_thread() {
     let runtime = multi_thread();
     let hub = Hub::from(TokioHub::new(runtime.handle().clone()));
     assert_eq!(
@@ -214,7 +214,7 @@ fn system_clock_of_a_runtime_without_timers_is_followed() {
 }
 
 #[test]
-fn timers_of_a_runtime_that_has_none_are_a_clear_panic() {
+fn sleep_on_a_runtime_without_timers_panics_clearly() {
     let runtime = Builder::new_current_thread().build().unwrap();
     let slept = catch_unwind(AssertUnwindSafe(|| runtime.block_on(sleep(MS))));
     let panic = slept.unwrap_err();

@@ -1,4 +1,4 @@
-//! A stranger's executor of a dozen lines, and what [`Spawn`] gives it.
+//! A custom executor of a dozen lines, and the traits that it gets from [`Spawn`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -9,14 +9,14 @@ use std::task::{Context, Waker};
 
 use spinney_hub::{BoxTask, Clock, Executor, LocalBoxTask, LocalHub, Spawn, spawn, yield_now};
 
-/// Polls whatever it was given, round and round.
+/// Polls its tasks in rounds.
 #[derive(Default)]
 struct Rounds {
     tasks: RefCell<VecDeque<Pin<Box<dyn Future<Output = ()>>>>>,
     inbox: Arc<Inbox>,
 }
 
-/// What may be sent to other threads of it.
+/// The part that may be sent to other threads.
 #[derive(Default)]
 struct Inbox(Mutex<Vec<BoxTask>>);
 
@@ -37,7 +37,7 @@ impl Executor for Rounds {
 }
 
 impl Rounds {
-    /// Runs all tasks to their end; as long as it does so, this is the current hub.
+    /// Runs all tasks to their end, as the current hub.
     fn run(self: &Rc<Self>) {
         let inbox = Arc::clone(&self.inbox);
         let _entered = spinney_hub::Context::new(Clock::default(), inbox).enter();
@@ -53,7 +53,7 @@ impl Rounds {
     }
 }
 
-/// Code that knows only that its hub runs futures.
+/// Code that depends only on [`Spawn`].
 fn count_on<X: Spawn<BoxTask>>(hub: X, count: &Arc<std::sync::atomic::AtomicU32>) {
     let count = Arc::clone(count);
     hub.spawn(Box::pin(async move {
@@ -63,7 +63,7 @@ fn count_on<X: Spawn<BoxTask>>(hub: X, count: &Arc<std::sync::atomic::AtomicU32>
 }
 
 #[test]
-fn a_stranger_runs_futures_that_are_not_send() {
+fn custom_executor_runs_futures_that_are_not_send() {
     let hub = Rc::new(Rounds::default());
     let ran = Rc::new(Cell::new(0));
     for _ in 0..10 {
@@ -98,7 +98,7 @@ fn references_and_shared_pointers_to_an_executor_are_executors() {
 }
 
 #[test]
-fn free_spawn_reaches_the_stranger_that_is_current() {
+fn free_spawn_reaches_a_custom_current_hub() {
     let hub = Rc::new(Rounds::default());
     let ran = Arc::new(std::sync::Mutex::new(Vec::new()));
     let log = Arc::clone(&ran);
@@ -112,7 +112,7 @@ fn free_spawn_reaches_the_stranger_that_is_current() {
 }
 
 #[test]
-fn only_an_executor_that_says_so_is_local() {
+fn executor_is_local_only_if_it_declares_so() {
     fn is_local(hub: impl Executor) -> bool {
         hub.is_local()
     }

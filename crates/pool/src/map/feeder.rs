@@ -11,7 +11,7 @@ use spinney_greenlet::{Failure, GreenletExit, InPlace};
 use spinney_hub::{Erase, Executor, Spawn, drop_contained};
 use spinney_sync::{Acquire, Closed, Wait as WaitNote};
 
-use super::results::{Begun, Need, Results, Room, Wish};
+use super::results::{Begun, InPlaceRequest, Need, Results, Room};
 use super::shared::MapShared;
 use super::source::Source;
 use super::worker::pair_worker;
@@ -55,7 +55,7 @@ impl<T, X: Executor> Drop for Feeding<T, X> {
 enum Place {
     Slot(Permit),
     /// Within the polls of the reader, which is a member.
-    Reader(Wish),
+    Reader(InPlaceRequest),
 }
 
 impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
@@ -103,8 +103,8 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
             return Poll::Ready(slot.ok().map(Place::Slot));
         }
         WaitNote::note("a slot for a map started", self.at);
-        match results.wished() {
-            Some(wish) if has_item => Poll::Ready(Some(Place::Reader(wish))),
+        match results.requested() {
+            Some(request) if has_item => Poll::Ready(Some(Place::Reader(request))),
             _ => Poll::Pending,
         }
     }
@@ -138,8 +138,8 @@ where
                 Some(begun) => self.move_to_slot(&core.hub, begun, permit),
                 None => self.start(&core.hub, Held::Own(permit), cx),
             },
-            Place::Reader(wish) => {
-                let slot = wish.share().map_or(Held::InPlace, Held::Shared);
+            Place::Reader(request) => {
+                let slot = request.share().map_or(Held::InPlace, Held::Shared);
                 self.start(&core.hub, slot, cx);
             }
         }

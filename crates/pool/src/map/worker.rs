@@ -93,7 +93,7 @@ where
         post: Post { serial, key, for_one, is_member: Cell::new(true) },
         item: Item::new(index, item),
     };
-    let enlisted = Enlisted { results: Arc::clone(&shared.results), key };
+    let enlisted = WorkerEntry { results: Arc::clone(&shared.results), key };
     let guard = WorkerGuard { _membership: membership, _enlisted: enlisted };
     pair_items(place, shared.birth, make, |_| guard)
 }
@@ -150,16 +150,16 @@ impl<S: Source, F, Fut: Future, X: Executor> fmt::Debug for Worker<S, F, Fut, X>
 #[derive(Debug)]
 pub struct WorkerGuard<T, X: Executor> {
     _membership: Membership,
-    _enlisted: Enlisted<T, X>,
+    _enlisted: WorkerEntry<T, X>,
 }
 
 #[derive(Debug)]
-struct Enlisted<T, X: Executor> {
+struct WorkerEntry<T, X: Executor> {
     results: Arc<Results<T, X>>,
     key: usize,
 }
 
-impl<T, X: Executor> Drop for Enlisted<T, X> {
+impl<T, X: Executor> Drop for WorkerEntry<T, X> {
     fn drop(&mut self) {
         self.results.dismiss(self.key);
     }

@@ -1,10 +1,12 @@
-//! What can go wrong with a queue: [`ShutDown`], [`PutError`], [`GetError`] and [`TaskDoneError`].
+//! The errors of a queue: [`ShutDown`], [`PutError`], [`GetError`] and [`TaskDoneError`].
 
 use std::error::Error;
 use std::fmt;
 
-/// The queue was shut down: nothing more is put, and nothing is left to get. Of a put it holds
-/// the item. `ShutDown`.
+/// The queue was shut down: it accepts no more items, and none is left to get. The error of a put
+/// holds the item.
+///
+/// Python: `gevent.queue.ShutDown`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ShutDown<T = ()>(pub T);
 
@@ -13,9 +15,11 @@ pub struct ShutDown<T = ()>(pub T);
 pub enum PutError<T> {
     /// There is no room, and no getter waits.
     ///
-    /// Python: `Full`.
+    /// Python: `queue.Full`.
     Full(T),
-    /// The queue was shut down. `ShutDown`.
+    /// The queue was shut down.
+    ///
+    /// Python: `gevent.queue.ShutDown`.
     ShutDown(T),
 }
 
@@ -29,17 +33,22 @@ impl<T> PutError<T> {
 }
 
 /// Why [`get_nowait`](crate::OrderedQueue::get_nowait) or
-/// [`peek_nowait`](crate::OrderedQueue::peek_nowait) found no item.
+/// [`peek_nowait`](crate::OrderedQueue::peek_nowait) returned no item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GetError {
-    /// There is none at the moment. `Empty`.
+    /// There is no item at the moment.
+    ///
+    /// Python: `queue.Empty`.
     Empty,
-    /// There is none, and as the queue was shut down none will come. `ShutDown`.
+    /// There is no item, and none will come, because the queue was shut down.
+    ///
+    /// Python: `gevent.queue.ShutDown`.
     ShutDown,
 }
 
 /// More items were reported done than were put: [`task_done`](crate::OrderedQueue::task_done).
-/// `ValueError`.
+///
+/// Python: `ValueError`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskDoneError;
 
@@ -85,7 +94,7 @@ impl fmt::Display for TaskDoneError {
     }
 }
 
-// The items need not be `Debug`: an error that holds one is to be unwrapped all the same.
+// The items need not be `Debug`: an error that holds one can be unwrapped anyway.
 
 impl<T> fmt::Debug for ShutDown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,17 +13,20 @@ use crate::{GiveWay, Wait};
 
 /// The future of [`OrderedQueue::get`].
 ///
-/// Dropping it gives up its place; an item that it was given goes to the next getter, or back to its
-/// old place in the queue.
+/// Dropping it leaves the line; an item that it was given already goes to the next getter, or back
+/// to its old place in the queue.
 ///
 /// # Panics
 ///
-/// If it is polled again after it has finished.
+/// Panics if it is polled again after it has finished.
 ///
 /// ```
-/// let queue = spinney_sync::Queue::bounded(1);
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::Queue; }
+/// use spinney::{Queue, block_on};
+///
+/// let queue = Queue::bounded(1);
 /// queue.put_nowait("an item").unwrap();
-/// assert_eq!(futures_lite::future::block_on(queue.get()), Ok("an item"));
+/// assert_eq!(block_on(queue.get()), Ok("an item"));
 /// ```
 #[must_use = "nothing is taken unless it is awaited"]
 pub struct Get<'a, T, O: Order<T> = Fifo> {
@@ -62,16 +65,19 @@ impl<T, O: Order<T>> fmt::Debug for Get<'_, T, O> {
 
 /// The future of [`OrderedQueue::peek`].
 ///
-/// Dropping it gives up its place, and drops a copy that it was given; no other waiter is affected.
+/// Dropping it leaves the line, and drops a copy that it was given; no other waiter is affected.
 ///
 /// # Panics
 ///
-/// If it is polled again after it has finished, or if the item's [`Clone`] panics.
+/// Panics if it is polled again after it has finished, or if the item's [`Clone`] panics.
 ///
 /// ```
-/// let queue = spinney_sync::Queue::bounded(1);
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::Queue; }
+/// use spinney::{Queue, block_on};
+///
+/// let queue = Queue::bounded(1);
 /// queue.put_nowait("an item").unwrap();
-/// assert_eq!(futures_lite::future::block_on(queue.peek()), Ok("an item"));
+/// assert_eq!(block_on(queue.peek()), Ok("an item"));
 /// assert_eq!(queue.len(), 1);
 /// ```
 #[must_use = "nothing is seen unless it is awaited"]
@@ -111,24 +117,26 @@ impl<T, O: Order<T>> fmt::Debug for Peek<'_, T, O> {
 
 /// The future of [`OrderedQueue::put`].
 ///
-/// Dropping it gives up its place, and drops the item unless it was put.
+/// Dropping it leaves the line, and drops the item unless it was put.
 ///
 /// # Panics
 ///
-/// If it is polled again after it has finished or its item was taken back, or if comparing the item
-/// panics.
+/// Panics if it is polled again after it has finished or its item was taken back, or if comparing
+/// the item panics.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// use futures_lite::future::poll_once;
+/// # use spinney_sync as spinney;
+/// use std::pin::Pin;
+/// use std::task::{Context, Waker};
 ///
-/// let queue = spinney_sync::Queue::bounded(1);
-/// queue.put("one").await?;
+/// use spinney::Queue;
+///
+/// let queue = Queue::bounded(1);
+/// queue.put_nowait("one").unwrap();
 /// let mut put = queue.put("two");
-/// assert!(poll_once(&mut put).await.is_none());
+/// let poll = Pin::new(&mut put).poll(&mut Context::from_waker(Waker::noop()));
+/// assert!(poll.is_pending());
 /// assert_eq!(put.take_back(), Some("two"));
-/// # Ok::<(), spinney_sync::ShutDown<&str>>(())
-/// # }).unwrap();
 /// ```
 #[must_use = "nothing is put unless it is awaited"]
 pub struct Put<'a, T, O: Order<T> = Fifo> {
@@ -140,9 +148,9 @@ pub struct Put<'a, T, O: Order<T> = Fifo> {
 }
 
 enum Stage<N> {
-    /// Not polled. A put has its item.
+    /// Not polled yet. A put holds its item.
     New(N),
-    /// In the line, under this ticket. The queue has the item of a put.
+    /// In the line, with this ticket. The queue holds the item of a put.
     Waiting(u64),
     Done,
 }
@@ -156,12 +164,12 @@ impl<'a, T, O: Order<T>> Put<'a, T, O> {
         Self { queue, stage: Stage::New(item), at, give_way: GiveWay::default() }
     }
 
-    /// Gives up, and returns the item; None if it was put already. So a put under a time limit loses
-    /// nothing: `(&mut put).within(limit)`.
+    /// Cancels the put and returns the item; `None` if it was put already. So a put under a time
+    /// limit loses nothing: `(&mut put).within(limit)`.
     ///
     /// # Panics
     ///
-    /// If comparing the item has panicked.
+    /// Panics if comparing the item has panicked.
     pub fn take_back(&mut self) -> Option<T> {
         Some(self.leave()?.unwrap_or_else(|panic| resume_unwind(panic)))
     }
@@ -176,7 +184,7 @@ impl<'a, T, O: Order<T>> Put<'a, T, O> {
     }
 }
 
-/// The item is not pinned in place.
+/// No field is structurally pinned.
 impl<T, O: Order<T>> Unpin for Put<'_, T, O> {}
 
 impl<T, O: Order<T>> Future for Put<'_, T, O> {
@@ -202,7 +210,7 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
                 }
                 polled
             }
-            Stage::Done => panic!("polled after it had finished"),
+            Stage::Done => panic!("polled after it has finished"),
         });
         polled.map_err(|refusal| match refusal {
             Ok(item) => ShutDown(item),
@@ -260,7 +268,7 @@ impl<T> Turn<T> {
                         Poll::Pending
                     }
                 }),
-                Stage::Done => panic!("polled after it had finished"),
+                Stage::Done => panic!("polled after it has finished"),
             };
             match polled {
                 Poll::Ready(answer) => {
@@ -275,7 +283,7 @@ impl<T> Turn<T> {
         })
     }
 
-    /// Waits for another item, after it has finished.
+    /// Starts a wait for another item, after it has finished.
     #[cfg(feature = "stream")]
     pub(super) fn again(&mut self) {
         self.stage = Stage::New(());

@@ -1,4 +1,4 @@
-//! [`OrderedQueue`]: items pass from tasks that put them to tasks that get them.
+//! [`OrderedQueue`]: passes items from tasks that put them to tasks that get them.
 //!
 //! The kinds of queue are one type with different [orders](Order): [`Queue`], [`LifoQueue`] and
 //! [`PriorityQueue`]. Each counts unfinished items, so each is a [`JoinableQueue`].
@@ -26,45 +26,44 @@ use crate::primitive::{self, Mutex, MutexGuard};
 /// A queue with an [`Order`]: getters and putters are served in FIFO order. [`Queue`],
 /// [`LifoQueue`] and [`PriorityQueue`] are its kinds, [`Channel`] holds one.
 ///
-/// An item that is put while getters wait is given to the first of them, and room that becomes free
-/// is filled by the first waiting putter; so no newcomer barges in. With a capacity of 0 a put
-/// finishes when a getter has taken its item: see [`Channel`].
+/// An item that is put while getters wait goes to the first of them, and free room goes to the
+/// first waiting putter; so no later task overtakes a waiter. With a capacity of 0 a put finishes
+/// when a getter has taken its item: see [`Channel`].
 ///
 /// Dropping the queue drops its items; waiters borrow it. A panic of a waker is contained: the
 /// other waiters are woken, and no item is lost.
 ///
 /// ```
-/// use spinney_sync::{Lifo, OrderedQueue};
+/// # mod spinney { pub mod sync { pub use spinney_sync::{Lifo, OrderedQueue, PutError}; } }
+/// use spinney::sync::{Lifo, OrderedQueue, PutError};
 ///
 /// let pile = OrderedQueue::<_, Lifo>::bounded(2);
 /// pile.put_nowait("lower")?;
 /// pile.put_nowait("upper")?;
 /// assert!(pile.is_full());
 /// assert_eq!(pile.get_nowait(), Ok("upper"));
-/// # Ok::<(), spinney_sync::PutError<&str>>(())
+/// Ok::<(), PutError<&str>>(())
 /// ```
 pub struct OrderedQueue<T, O: Order<T>> {
     state: Mutex<State<T, O>>,
 }
 
 impl<T, O: Order<T>> OrderedQueue<T, O> {
-    /// A queue that holds at most `capacity` items.
+    /// Creates a queue that holds at most `capacity` items.
     ///
-    /// Python: `Queue(maxsize)`.
+    /// Python: `gevent.queue.Queue(maxsize)`.
     pub fn bounded(capacity: usize) -> Self {
         Self { state: Mutex::new(State::new(Some(capacity))) }
     }
 
-    /// A queue that holds any number of items: putting never waits.
+    /// Creates a queue without a limit: putting never waits.
     ///
-    /// Python: `Queue()`.
+    /// Python: `gevent.queue.Queue()`.
     pub fn unbounded() -> Self {
         Self { state: Mutex::new(State::new(None)) }
     }
 
     /// Puts an item once there is room; with a capacity of 0, waits until a getter has taken it.
-    ///
-    /// Python: `put`.
     ///
     /// # Errors
     ///
@@ -72,18 +71,20 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// # Panics
     ///
-    /// If comparing the item panics; the item is lost then.
+    /// Panics if comparing the item panics; the item is lost then.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up its place, and drops the item unless it was put;
-    /// [`Put::take_back`] saves it.
+    /// Dropping the future leaves the line, and drops the item unless it was put;
+    /// [`Put::take_back`] recovers it.
+    ///
+    /// Python: `gevent.queue.Queue.put`.
     #[track_caller]
     pub fn put(&self, item: T) -> Put<'_, T, O> {
         Put::new(self, item, Location::caller())
     }
 
-    /// Puts an item without waiting. With a capacity of 0 it does not wait for the getter to run.
+    /// Puts an item without waiting. With a capacity of 0 it does not wait until the getter runs.
     ///
     /// # Errors
     ///
@@ -92,12 +93,14 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// # Panics
     ///
-    /// As [`put`](Self::put).
+    /// The same as [`put`](Self::put).
+    ///
+    /// Python: `gevent.queue.Queue.put_nowait`.
     pub fn put_nowait(&self, item: T) -> Result<(), PutError<T>> {
         self.change(|state| state.put_nowait(item))
     }
 
-    /// Takes the next item, behind the getters that came before.
+    /// Takes the next item, behind earlier getters.
     ///
     /// # Errors
     ///
@@ -105,27 +108,31 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up its place. An item that it had been given goes to the next
-    /// getter, or back to its old place in the queue, even if that has no room left; a putter that it
-    /// met in a queue with a capacity of 0 waits again.
+    /// Dropping the future leaves the line. An item that it was given already goes to the next
+    /// getter, or back to its old place in the queue, even if that has no room left; a putter that
+    /// it met in a queue with a capacity of 0 waits again.
+    ///
+    /// Python: `gevent.queue.Queue.get`.
     #[track_caller]
     pub fn get(&self) -> Get<'_, T, O> {
         Get::new(self, Location::caller())
     }
 
-    /// Takes the next item without waiting; never one that a getter was given.
+    /// Takes the next item without waiting; never an item that was given to a getter.
     ///
     /// # Errors
     ///
     /// [`GetError::Empty`] if there is none, [`GetError::ShutDown`] if none will come.
+    ///
+    /// Python: `gevent.queue.Queue.get_nowait`.
     pub fn get_nowait(&self) -> Result<T, GetError> {
         self.serve(Want::Get)
     }
 
     /// Copies the next item once there is one, and leaves it in the queue.
     ///
-    /// It waits in one line with the getters: it copies the item that comes in its turn, and the
-    /// next getter in the line takes that item.
+    /// It waits in one line with the getters: it copies the item of its turn, and the next getter
+    /// in the line takes that item.
     ///
     /// # Errors
     ///
@@ -133,12 +140,14 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// # Panics
     ///
-    /// If the item's [`Clone`] panics. It runs while the queue is locked: it must not use the
-    /// queue.
+    /// Panics if the item's [`Clone`] panics. `Clone` runs while the queue is locked: it must not
+    /// use the queue.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives up its place, and holds up no other waiter.
+    /// Dropping the future leaves the line, and delays no other waiter.
+    ///
+    /// Python: `gevent.queue.Queue.peek`.
     #[track_caller]
     pub fn peek(&self) -> Peek<'_, T, O>
     where
@@ -151,11 +160,13 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// # Errors
     ///
-    /// As [`get_nowait`](Self::get_nowait).
+    /// The same as [`get_nowait`](Self::get_nowait).
     ///
     /// # Panics
     ///
-    /// As [`peek`](Self::peek).
+    /// The same as [`peek`](Self::peek).
+    ///
+    /// Python: `gevent.queue.Queue.peek_nowait`.
     pub fn peek_nowait(&self) -> Result<T, GetError>
     where
         T: Clone,
@@ -167,7 +178,9 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     ///
     /// # Errors
     ///
-    /// [`TaskDoneError`] if none is unfinished; nothing changes then.
+    /// [`TaskDoneError`] if no item is unfinished; nothing changes then.
+    ///
+    /// Python: `gevent.queue.JoinableQueue.task_done`.
     pub fn task_done(&self) -> Result<(), TaskDoneError> {
         self.change(|state| {
             let any = state.unfinished > 0;
@@ -177,13 +190,13 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     }
 
     /// Waits until all items that were put have been reported [done](Self::task_done); returns
-    /// immediately if that is so. A waiter goes on then, even if an item was put since.
-    ///
-    /// Python: `join`.
+    /// immediately if they have. A waiter goes on even if another item was put since.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
+    ///
+    /// Python: `gevent.queue.JoinableQueue.join`.
     #[track_caller]
     pub fn join(&self) -> impl Future<Output = ()> {
         let at = Location::caller();
@@ -196,34 +209,34 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         }
     }
 
-    /// Changes how many items the queue holds; None lifts the limit. A larger number admits as many
-    /// waiting putters as fit; a smaller one admits none until enough items have been taken.
+    /// Changes the capacity; `None` removes the limit. A larger capacity admits as many waiting
+    /// putters as fit; a smaller one admits none until enough items have been taken.
     ///
-    /// Python: `resize`.
+    /// Python: `gevent.queue.Queue.resize`.
     pub fn resize(&self, capacity: impl Into<Option<usize>>) {
         let capacity = capacity.into();
         self.change(|state| state.capacity = capacity);
     }
 
     /// Refuses all putters, waiting or new. Items in the queue can still be taken; once it is empty
-    /// all getters are refused. Again, it is a no-op.
+    /// all getters are refused. A second call is a no-op.
     ///
-    /// A getter that was given an item keeps it. If it is dropped before it runs, the item is back
-    /// in the queue; with a capacity of 0, the put that it met is refused.
+    /// A getter that was given an item keeps it. If it is dropped before it runs, the item goes
+    /// back to the queue; with a capacity of 0, the put that it met is refused.
     ///
-    /// Python: `shutdown()`.
+    /// Python: `gevent.queue.Queue.shutdown()`.
     pub fn shutdown(&self) {
         self.change(State::shut_down);
     }
 
-    /// Shuts the queue down, as [`shutdown`](Self::shutdown) does, and returns the items that are in
-    /// the queue. They count as done.
+    /// Shuts the queue down, like [`shutdown`](Self::shutdown), and returns the items in the queue.
+    /// They count as done.
     ///
-    /// Items that were given to getters that have yet to run are among them, before all others. With
-    /// a capacity of 0 an item that was not taken goes back to its put, which is refused.
+    /// The items of getters that have not run yet are among them, before all others. With a
+    /// capacity of 0 an item that was not taken goes back to its put, which is refused.
     ///
-    /// Python: `shutdown(immediate=True)`.
-    #[must_use = "the items that were left are in it"]
+    /// Python: `gevent.queue.Queue.shutdown(immediate=True)`.
+    #[must_use = "it holds the remaining items"]
     pub fn shutdown_now(&self) -> Vec<T> {
         self.change(|state| {
             state.shut_down();
@@ -236,30 +249,32 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         self.lock().shut_down
     }
 
-    /// The number of items in the queue, without those given to getters that have yet to run.
+    /// The number of items in the queue, without the items of getters that have not run yet.
     ///
-    /// Python: `qsize`.
+    /// Python: `gevent.queue.Queue.qsize`.
+    #[doc(alias = "qsize")]
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
     /// Whether no item is in the queue.
     ///
-    /// Python: `empty`.
+    /// Python: `gevent.queue.Queue.empty`.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room for another item; with a capacity of 0 there never is.
+    /// Whether there is no room for another item; always `true` with a capacity of 0.
     ///
-    /// Python: `full`.
+    /// Python: `gevent.queue.Queue.full`.
     pub fn is_full(&self) -> bool {
         !self.lock().has_room()
     }
 
-    /// The most items that the queue holds; None if there is no limit.
+    /// The largest number of items in the queue; `None` without a limit.
     ///
-    /// Python: `maxsize`.
+    /// Python: `gevent.queue.Queue.maxsize`.
+    #[doc(alias = "maxsize")]
     pub fn capacity(&self) -> Option<usize> {
         self.lock().capacity
     }
@@ -267,21 +282,22 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     /// The number of items that were put and have not been reported [done](Self::task_done). With a
     /// capacity of 0 an item counts once it is taken.
     ///
-    /// Python: `unfinished_tasks`.
+    /// Python: `gevent.queue.JoinableQueue.unfinished_tasks`.
+    #[doc(alias = "unfinished_tasks")]
     pub fn unfinished(&self) -> usize {
         self.lock().unfinished
     }
 
     /// The number of waiting getters; waits to peek do not count.
     ///
-    /// Python: `getting`.
+    /// Python: `eventlet.queue.Queue.getting`.
     pub fn getting(&self) -> usize {
         self.lock().getting()
     }
 
     /// The number of waiting putters.
     ///
-    /// Python: `putting`.
+    /// Python: `eventlet.queue.Queue.putting`.
     pub fn putting(&self) -> usize {
         self.lock().putting()
     }
@@ -295,8 +311,8 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
         }
     }
 
-    /// Changes the state and serves the waiters that can be served. Wakers and panics come once the
-    /// lock is released; what `change` returns is dropped after that, too.
+    /// Changes the state and serves the waiters that can be served. Wakers run, panics resume and
+    /// the result of `change` is dropped after the lock is released.
     fn change<R>(&self, change: impl FnOnce(&mut State<T, O>) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
@@ -313,12 +329,13 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     }
 }
 
-/// A queue without a limit, of the items in their order.
+/// Creates a queue without a limit, with the given items in their order.
 ///
-/// Python: `Queue(None, items)`.
+/// Python: `gevent.queue.Queue(None, items)`.
 ///
 /// ```
-/// use spinney_sync::Queue;
+/// # use spinney_sync as spinney;
+/// use spinney::Queue;
 ///
 /// let queue: Queue<_> = ["first", "second"].into_iter().collect();
 /// assert_eq!(queue.get_nowait(), Ok("first"));
@@ -327,7 +344,7 @@ impl<T, O: Order<T>> FromIterator<T> for OrderedQueue<T, O> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         let queue = Self::unbounded();
         for item in items {
-            // It has room, and no other task can shut it down yet.
+            // There is room, and no other task can have shut it down yet.
             let _put = queue.put_nowait(item);
         }
         queue
@@ -353,114 +370,144 @@ impl<T, O: Order<T>> fmt::Debug for OrderedQueue<T, O> {
 /// Python: `gevent.queue.Queue`, `eventlet.queue.Queue`.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// let queue = spinney_sync::Queue::bounded(2);
-/// queue.put("one").await?;
-/// queue.put("two").await?;
-/// assert!(queue.put_nowait("three").is_err());
-/// queue.shutdown();
-/// let mut got = Vec::new();
-/// while let Ok(item) = queue.get().await {
-///     got.push(item);
-/// }
-/// assert_eq!(got, ["one", "two"]);
-/// # Ok::<(), spinney_sync::ShutDown<&str>>(())
-/// # }).unwrap();
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Queue;
+/// #     pub mod sync { pub use spinney_sync::ShutDown; }
+/// # }
+/// use spinney::{Queue, block_on};
+/// use spinney::sync::ShutDown;
+///
+/// block_on(async {
+///     let queue = Queue::bounded(2);
+///     queue.put("one").await?;
+///     queue.put("two").await?;
+///     assert!(queue.put_nowait("three").is_err());
+///     queue.shutdown();
+///     let mut got = Vec::new();
+///     while let Ok(item) = queue.get().await {
+///         got.push(item);
+///     }
+///     assert_eq!(got, ["one", "two"]);
+///     Ok::<(), ShutDown<&str>>(())
+/// }).unwrap();
 /// ```
+#[doc(alias("mpsc", "mpmc"))]
 pub type Queue<T> = OrderedQueue<T, Fifo>;
 
 /// A LIFO queue: the item that was put last comes out first.
 ///
-/// Python: `LifoQueue`.
+/// Python: `gevent.queue.LifoQueue`, `eventlet.queue.LifoQueue`.
 ///
 /// ```
-/// let queue = spinney_sync::LifoQueue::unbounded();
+/// # mod spinney { pub mod sync { pub use spinney_sync::{LifoQueue, PutError}; } }
+/// use spinney::sync::{LifoQueue, PutError};
+///
+/// let queue = LifoQueue::unbounded();
 /// for item in [1, 2, 3] {
 ///     queue.put_nowait(item)?;
 /// }
 /// assert_eq!(queue.get_nowait(), Ok(3));
-/// # Ok::<(), spinney_sync::PutError<i32>>(())
+/// Ok::<(), PutError<i32>>(())
 /// ```
 pub type LifoQueue<T> = OrderedQueue<T, Lifo>;
 
 /// A priority queue: the smallest item comes out first, and of equal ones the first that was put.
 ///
-/// [`Reverse`](std::cmp::Reverse) lets the largest come out first. The items' [`Ord`] runs while
+/// [`Reverse`](std::cmp::Reverse) makes the largest come out first. The items' [`Ord`] runs while
 /// the queue is locked: it must not use the queue. If it panics when an item is put, that put
-/// panics and the item is lost; nothing else is. The item is dropped then and there, so its
-/// destructor must not use the queue, either.
+/// panics and the item is lost; the other items are unaffected. The item is dropped under the lock,
+/// so its destructor must not use the queue either.
 ///
 /// ```
-/// let queue = spinney_sync::PriorityQueue::unbounded();
+/// # mod spinney { pub mod sync { pub use spinney_sync::{PriorityQueue, PutError}; } }
+/// use spinney::sync::{PriorityQueue, PutError};
+///
+/// let queue = PriorityQueue::unbounded();
 /// for job in [(2, "sweep"), (1, "cook"), (2, "dust")] {
 ///     queue.put_nowait(job)?;
 /// }
 /// assert_eq!(queue.get_nowait(), Ok((1, "cook")));
-/// # Ok::<(), spinney_sync::PutError<(i32, &str)>>(())
+/// Ok::<(), PutError<(i32, &str)>>(())
 /// ```
 pub type PriorityQueue<T> = OrderedQueue<T, Priority>;
 
-/// Another name of [`Queue`], as every queue can be [joined](OrderedQueue::join).
+/// Another name of [`Queue`]: every queue can be [joined](OrderedQueue::join).
 ///
 /// Python: `gevent.queue.JoinableQueue`.
 ///
 /// ```
-/// let queue = spinney_sync::JoinableQueue::unbounded();
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod sync { pub use spinney_sync::JoinableQueue; }
+/// # }
+/// use spinney::block_on;
+/// use spinney::sync::JoinableQueue;
+///
+/// let queue = JoinableQueue::unbounded();
 /// queue.put_nowait("a job").unwrap();
 /// assert_eq!(queue.get_nowait(), Ok("a job"));
 /// assert_eq!(queue.unfinished(), 1);
 /// queue.task_done().unwrap();
-/// futures_lite::future::block_on(queue.join());
+/// block_on(queue.join());
 /// ```
 pub type JoinableQueue<T> = Queue<T>;
 
 /// A queue that holds nothing: a put finishes when a getter has taken its item.
 ///
-/// A put that finds a getter waiting wakes it, and waits until it has run and taken the item. Both
-/// are woken, the getter first, so on a hub that runs tasks in FIFO order both go on before any
-/// task that is woken later. If the getter is dropped before it runs, the item goes to the next
-/// getter, or stays with the put, which is still pending; dropping the put takes the item along,
+/// A put that finds a waiting getter wakes it, and waits until the getter has run and taken the
+/// item. Both are woken, the getter first, so on a hub that runs tasks in FIFO order both go on
+/// before any task that is woken later. If the getter is dropped before it runs, the item goes to
+/// the next getter, or stays with the put, which is still pending; dropping the put drops the item,
 /// and the getter waits again in its old place.
 ///
-/// [`put_nowait`](crate::OrderedQueue::put_nowait) does not wait for the getter to run: it succeeds
+/// [`put_nowait`](crate::OrderedQueue::put_nowait) does not wait until the getter runs: it succeeds
 /// exactly if a getter waits, and leaves the item with the queue for it. If that getter is dropped,
 /// the item goes to the next one, now or later. [`get_nowait`](crate::OrderedQueue::get_nowait)
 /// succeeds exactly if a put waits for a getter.
 ///
-/// It is a [`Queue`] with a capacity of 0; resizing it makes it one with another. Dropping it is
-/// harmless, as waiters borrow it.
+/// It is a [`Queue`] with a capacity of 0; resizing it changes that. Dropping it is harmless,
+/// because waiters borrow it.
 ///
 /// Python: `gevent.queue.Channel`, `eventlet.queue.Queue(0)`.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// use futures_lite::future;
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod sync { pub use spinney_sync::Channel; }
+/// # }
+/// use std::thread;
 ///
-/// let channel = spinney_sync::Channel::new();
-/// assert!(channel.put_nowait("nobody takes it").is_err());
-/// let (put, got) = future::zip(channel.put("an item"), channel.get()).await;
-/// assert_eq!((put, got), (Ok(()), Ok("an item")));
-/// # });
+/// use spinney::block_on;
+/// use spinney::sync::Channel;
+///
+/// let channel = Channel::new();
+/// assert!(channel.put_nowait("no getter").is_err());
+/// thread::scope(|scope| {
+///     let getter = scope.spawn(|| block_on(channel.get()));
+///     block_on(channel.put("an item")).unwrap();
+///     assert_eq!(getter.join().unwrap(), Ok("an item"));
+/// });
 /// ```
+#[doc(alias = "rendezvous")]
 pub struct Channel<T>(Queue<T>);
 
 impl<T> Channel<T> {
-    /// A channel without waiters.
+    /// Creates a channel without waiters.
     pub fn new() -> Self {
         Self(Queue::bounded(0))
     }
 
-    /// The number of waiting puts less the number of waiting gets. A put and a get that meet count
-    /// as neither.
+    /// The number of waiting puts minus the number of waiting gets. A put and a get that meet are
+    /// not counted.
     ///
-    /// Python: `balance`.
+    /// Python: `gevent.queue.Channel.balance`.
     pub fn balance(&self) -> isize {
         let state = self.0.lock();
         signed(state.putting()) - signed(state.getting())
     }
 }
 
-/// `count`, or the largest number if that is smaller.
+/// `count`, or `isize::MAX` if that is smaller.
 fn signed(count: usize) -> isize {
     isize::try_from(count).unwrap_or(isize::MAX)
 }

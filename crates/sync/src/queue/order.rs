@@ -1,13 +1,13 @@
-//! [`Order`]: which item comes out next.
+//! [`Order`]: determines which item comes out next.
 
 use std::any::Any;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Which item of an [`OrderedQueue`](crate::OrderedQueue) comes out next: [`Fifo`], [`Lifo`] or
-/// [`Priority`]. There are no others, and none can be made.
-#[expect(private_bounds, reason = "that is what keeps others from being made")]
+/// Determines which item of an [`OrderedQueue`](crate::OrderedQueue) comes out next: [`Fifo`],
+/// [`Lifo`] or [`Priority`]. The trait is sealed.
+#[expect(private_bounds, reason = "a private bound seals the trait")]
 pub trait Order<T>: Store<T> {}
 
 /// First in, first out.
@@ -18,14 +18,14 @@ pub enum Fifo {}
 #[derive(Debug)]
 pub enum Lifo {}
 
-/// The smallest first; of equal ones the first that was put.
+/// The smallest first; among equal ones the first that was put.
 #[derive(Debug)]
 pub enum Priority {}
 
-/// What a panic carries.
+/// The payload of a panic.
 pub(super) type Panic = Box<dyn Any + Send>;
 
-/// An item, and how many were put before it: so one that comes back finds its old place.
+/// An item, and how many were put before it: a returned item finds its old place by that number.
 pub(super) struct Numbered<T> {
     pub(super) item: T,
     pub(super) number: u64,
@@ -34,11 +34,11 @@ pub(super) struct Numbered<T> {
 pub(super) trait Store<T> {
     type Items: Default;
 
-    /// Puts an item into its place, whether it is new or comes back. If other people's code
-    /// panics in between, then all is as before, but for the item, which is lost.
+    /// Inserts an item, new or returned. If foreign code panics meanwhile, the item is lost and
+    /// nothing else changes.
     fn insert(items: &mut Self::Items, item: Numbered<T>) -> Result<(), Panic>;
 
-    /// Takes out the next item. Runs no code of other people.
+    /// Takes out the next item. Runs no foreign code.
     fn take(items: &mut Self::Items) -> Option<Numbered<T>>;
 
     /// The next item.
@@ -95,7 +95,7 @@ impl<T> Store<T> for Lifo {
 
 fn insert_by_number<T>(items: &mut VecDeque<Numbered<T>>, item: Numbered<T>) {
     if items.back().is_some_and(|last| last.number > item.number) {
-        // It comes back while later ones are there.
+        // A returned item has later ones behind it.
         let place = items.partition_point(|other| other.number < item.number);
         items.insert(place, item);
     } else {
@@ -105,13 +105,13 @@ fn insert_by_number<T>(items: &mut VecDeque<Numbered<T>>, item: Numbered<T>) {
 
 impl<T: Ord> Order<T> for Priority {}
 
-/// A tree, not a heap: a heap compares when an item is taken out of it, and loses that item if a
+/// A tree, not a heap: a heap compares when an item is taken out, and loses that item if a
 /// comparison panics.
 impl<T: Ord> Store<T> for Priority {
     type Items = BTreeSet<Numbered<T>>;
 
     fn insert(items: &mut Self::Items, item: Numbered<T>) -> Result<(), Panic> {
-        // Finding the place compares, and only then the tree changes.
+        // The search compares; the tree changes only after it.
         catch_unwind(AssertUnwindSafe(|| items.insert(item))).map(drop)
     }
 

@@ -1,16 +1,16 @@
-//! [`State`]: what a queue holds, and its waiters.
+//! [`State`]: the items of a queue, and its waiters.
 //!
-//! After each change [`settle`](State::settle) serves every waiter that can be served; it finds its
-//! answer under its ticket. So between two changes
+//! After each change [`settle`](State::settle) serves every waiter that can be served; a waiter
+//! finds its answer by its ticket. So between two changes
 //!
 //! * a getter waits only while there is no item, not even that of a waiting putter;
 //! * a putter waits only while there is no room.
 //!
-//! Hence a newcomer that finds an item, or room, overtakes no waiter.
+//! Hence a new task that finds an item, or room, overtakes no waiter.
 //!
-//! With a capacity of 0 a getter that waits *meets* a putter: the getter is offered the item, and
-//! the putter waits until the getter has taken it. If either leaves before, the other waits in its
-//! old place again. Neither counts as waiting while they meet.
+//! With a capacity of 0 a waiting getter *meets* a putter: the getter is offered the item, and the
+//! putter waits until the getter has taken it. If either leaves before, the other waits in its old
+//! place again. Neither counts as waiting while they meet.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -27,18 +27,18 @@ pub(super) struct State<T, O: Order<T>> {
     items: O::Items,
     /// The number of the next item.
     next: u64,
-    /// None if there is no limit.
+    /// `None` without a limit.
     pub(super) capacity: Option<usize>,
     /// Items that were put and not reported done.
     pub(super) unfinished: usize,
     pub(super) shut_down: bool,
-    /// Set when no item is unfinished any more; there if anybody waits for that.
+    /// Set when no item is unfinished; `Some` while a task waits for that.
     joined: Option<Arc<Event>>,
 
     getters: Waiters<Want<T>>,
-    /// How many of the getters take.
+    /// How many of the getters take items, rather than peek.
     getting: usize,
-    /// The answers that getters have yet to fetch, by their tickets.
+    /// The answers for getters that have not run yet, by ticket.
     answers: BTreeMap<u64, Answer<T>>,
 
     putters: Waiters<T>,
@@ -46,22 +46,22 @@ pub(super) struct State<T, O: Order<T>> {
     offers: BTreeMap<u64, (u64, Waiter<T>)>,
     /// The tickets of the getters that putters meet, by the putter's ticket.
     met: BTreeMap<u64, u64>,
-    /// Why the items of putters were not put, by their tickets.
+    /// Why the items of putters were refused, by ticket.
     refusals: BTreeMap<u64, Refusal<T>>,
 
-    /// There while there is anything to do.
-    later: Option<Later>,
+    /// `Some` while there is deferred work.
+    deferred: Option<Deferred>,
 }
 
-/// What is wanted of the next item.
+/// The request of a getter.
 pub(super) enum Want<T> {
-    /// To have it.
+    /// Takes the item.
     Get,
-    /// To have a copy of it.
+    /// Copies the item.
     Peek(fn(&T) -> T),
 }
 
-/// What was wanted.
+/// The answer to a getter.
 pub(super) enum Answer<T> {
     Item(Numbered<T>),
     /// A copy, or the panic of the item's `Clone`.
@@ -84,7 +84,7 @@ impl<T, O: Order<T>> State<T, O> {
             offers: BTreeMap::new(),
             met: BTreeMap::new(),
             refusals: BTreeMap::new(),
-            later: None,
+            deferred: None,
         }
     }
 
@@ -104,13 +104,13 @@ impl<T, O: Order<T>> State<T, O> {
         self.putters.len()
     }
 
-    /// Puts a newcomer's item if there is room.
+    /// Puts an item of a new putter if there is room.
     pub(super) fn put(&mut self, item: T) -> Result<(), PutError<T>> {
         let has_room = self.has_room();
         self.put_if(has_room, item)
     }
 
-    /// Puts a newcomer's item if there is room, or a getter to give it to.
+    /// Puts an item of a new putter if there is room, or a waiting getter.
     pub(super) fn put_nowait(&mut self, item: T) -> Result<(), PutError<T>> {
         let has_room = self.has_room() || self.getting > 0;
         self.put_if(has_room, item)
@@ -124,7 +124,7 @@ impl<T, O: Order<T>> State<T, O> {
             return Err(PutError::Full(item));
         }
         if let Err(panic) = self.admit(item) {
-            self.later().resume(panic);
+            self.deferred().resume(panic);
         }
         Ok(())
     }
@@ -157,14 +157,14 @@ impl<T, O: Order<T>> State<T, O> {
         if refusal.is_some() {
             return refusal;
         }
-        let putter = self.break_off(ticket).or_else(|| self.putters.remove(ticket))?;
+        let putter = self.end_meeting(ticket).or_else(|| self.putters.remove(ticket))?;
         self.discard(Some(putter.waker));
         Some(Ok(putter.want))
     }
 
     /// Removes the putter with this ticket from its meeting. The getter waits again; it was woken,
-    /// and leaves a waker when it runs.
-    fn break_off(&mut self, ticket: u64) -> Option<Waiter<T>> {
+    /// and stores a waker when it runs.
+    fn end_meeting(&mut self, ticket: u64) -> Option<Waiter<T>> {
         let getter = self.met.remove(&ticket)?;
         let (_, putter) = self.offers.remove(&getter)?;
         if !self.shut_down {
@@ -175,7 +175,7 @@ impl<T, O: Order<T>> State<T, O> {
         Some(putter)
     }
 
-    /// What a newcomer gets of the next item; None if there is none.
+    /// Serves a new getter with the next item; `None` if there is none.
     pub(super) fn serve(&mut self, want: Want<T>) -> Option<Answer<T>> {
         match want {
             Want::Get => self.take().map(Answer::Item),
@@ -208,7 +208,7 @@ impl<T, O: Order<T>> State<T, O> {
             return Poll::Ready(Ok(Answer::Item(self.take_from(putter))));
         }
         if self.shut_down {
-            // It was refused while there was no item; one may have been given back since.
+            // It was refused while there was no item; one may have been returned since.
             return Poll::Ready(self.serve(want).ok_or(ShutDown(())));
         }
         let stale = self.getters.update(ticket, waker);
@@ -216,14 +216,14 @@ impl<T, O: Order<T>> State<T, O> {
         Poll::Pending
     }
 
-    /// Removes the getter with this ticket. An item it was given goes back to its old place, as if
-    /// it had never been given; a putter it meets waits again. Returns what is to be dropped.
+    /// Removes the getter with this ticket. Its item goes back to its old place, as if it had never
+    /// been given; the putter that it meets waits again. The result is dropped by the caller.
     pub(super) fn leave_get(&mut self, ticket: u64) -> Option<Answer<T>> {
         match self.answers.remove(&ticket) {
             Some(Answer::Item(item)) => {
                 if let Err(panic) = O::insert(&mut self.items, item) {
                     self.finish(1);
-                    self.later().resume(panic);
+                    self.deferred().resume(panic);
                 }
                 None
             }
@@ -259,22 +259,21 @@ impl<T, O: Order<T>> State<T, O> {
             return;
         }
         if let Some(joined) = self.joined.take() {
-            self.later().tell_joiners(joined);
+            self.deferred().wake_joiners(joined);
         }
     }
 
-    /// Set when no item is unfinished; None if that is so.
+    /// The event that is set when no item is unfinished; `None` if none is now.
     pub(super) fn joined(&mut self) -> Option<Arc<Event>> {
         (self.unfinished > 0).then(|| Arc::clone(self.joined.get_or_insert_default()))
     }
 
-    /// Refuses all waiters, and all newcomers that put. Getters and putters that meet are left to
-    /// finish.
+    /// Refuses all waiters, and all later putters. Getters and putters that meet may finish.
     pub(super) fn shut_down(&mut self) {
         self.shut_down = true;
         self.getting = 0;
         for (_, getter) in self.getters.dismiss() {
-            self.later().wake(getter.waker);
+            self.deferred().wake(getter.waker);
         }
         for (ticket, putter) in self.putters.dismiss() {
             self.refuse(ticket, putter);
@@ -283,10 +282,10 @@ impl<T, O: Order<T>> State<T, O> {
 
     fn refuse(&mut self, ticket: u64, putter: Waiter<T>) {
         self.refusals.insert(ticket, Ok(putter.want));
-        self.later().wake(putter.waker);
+        self.deferred().wake(putter.waker);
     }
 
-    /// Takes out all items, also those that getters were given and have yet to fetch. What a getter
+    /// Takes out all items, including those of getters that have not run yet. An item that a getter
     /// was offered stays with its putter.
     pub(super) fn drain(&mut self) -> Vec<T> {
         self.met.clear();
@@ -309,13 +308,14 @@ impl<T, O: Order<T>> State<T, O> {
         drained
     }
 
-    /// Whether there is no waiter, and nothing left to do: mostly so.
+    /// Whether there is no waiter and no deferred work: the common case.
     pub(super) fn is_settled(&self) -> bool {
-        self.getters.is_empty() && self.putters.is_empty() && self.later.is_none()
+        self.getters.is_empty() && self.putters.is_empty() && self.deferred.is_none()
     }
 
-    /// Serves all waiters that can be served, and returns what is left to do for the caller.
-    pub(super) fn settle(&mut self) -> Option<Later> {
+    /// Serves all waiters that can be served, and returns the work that the caller does after
+    /// unlocking.
+    pub(super) fn settle(&mut self) -> Option<Deferred> {
         self.fill();
         while let Some(&mut want) = self.getters.first() {
             let meets = want.gets() && self.len() == 0;
@@ -325,30 +325,30 @@ impl<T, O: Order<T>> State<T, O> {
             }
             self.fill();
         }
-        self.later.take()
+        self.deferred.take()
     }
 
-    /// Lets the first getter meet the first putter; None if there is no putter.
+    /// Makes the first getter meet the first putter; `None` if there is no putter.
     fn meet(&mut self) -> Option<()> {
         let (ticket, putter) = self.putters.pop()?;
         let (getter_ticket, getter) = self.getters.pop()?;
         self.getting -= 1;
-        // The putter runs right behind the getter, where tasks run in FIFO order.
+        // Where tasks run in FIFO order, the putter runs right after the getter.
         let waker = putter.waker.clone();
-        self.later().wake(getter.waker);
-        self.later().wake(waker);
+        self.deferred().wake(getter.waker);
+        self.deferred().wake(waker);
         self.met.insert(ticket, getter_ticket);
         self.offers.insert(getter_ticket, (ticket, putter));
         Some(())
     }
 
-    /// Answers the first getter, which wants `want`; None if there is no item.
+    /// Answers the first getter, which wants `want`; `None` if there is no item.
     fn answer(&mut self, want: Want<T>) -> Option<()> {
         let answer = self.serve(want)?;
         let (ticket, getter) = self.getters.pop()?;
         self.getting -= usize::from(want.gets());
         self.answers.insert(ticket, answer);
-        self.later().wake(getter.waker);
+        self.deferred().wake(getter.waker);
         Some(())
     }
 
@@ -356,15 +356,15 @@ impl<T, O: Order<T>> State<T, O> {
     fn fill(&mut self) {
         while !self.putters.is_empty() && self.has_room() {
             let Some((ticket, putter)) = self.putters.pop() else { return };
-            // It is the putter's item, so the panic is for the putter.
+            // The item belongs to the putter, so the panic is the putter's.
             if let Err(panic) = self.admit(putter.want) {
                 self.refusals.insert(ticket, Err(panic));
             }
-            self.later().wake(putter.waker);
+            self.deferred().wake(putter.waker);
         }
     }
 
-    /// Puts in an item from outside.
+    /// Inserts a new item.
     fn admit(&mut self, item: T) -> Result<(), Panic> {
         let item = self.number(item);
         O::insert(&mut self.items, item)?;
@@ -372,7 +372,7 @@ impl<T, O: Order<T>> State<T, O> {
         Ok(())
     }
 
-    /// Takes the next item: with a capacity of 0, straight from the first putter.
+    /// Takes the next item: with a capacity of 0, directly from the first putter.
     fn take(&mut self) -> Option<Numbered<T>> {
         if let Some(item) = O::take(&mut self.items) {
             return Some(item);
@@ -382,18 +382,18 @@ impl<T, O: Order<T>> State<T, O> {
     }
 
     fn take_from(&mut self, putter: Waiter<T>) -> Numbered<T> {
-        self.later().wake(putter.waker);
+        self.deferred().wake(putter.waker);
         self.unfinished += 1;
         self.number(putter.want)
     }
 
-    fn later(&mut self) -> &mut Later {
-        self.later.get_or_insert_default()
+    fn deferred(&mut self) -> &mut Deferred {
+        self.deferred.get_or_insert_default()
     }
 
     fn discard(&mut self, waker: Option<Waker>) {
         if let Some(waker) = waker {
-            self.later().discard(waker);
+            self.deferred().discard(waker);
         }
     }
 
@@ -404,7 +404,7 @@ impl<T, O: Order<T>> State<T, O> {
     }
 }
 
-/// Why an item was not admitted: the queue was shut down, or comparing the item panicked.
+/// Why an item was refused: the queue was shut down, or comparing the item panicked.
 pub(super) type Refusal<T> = Result<T, Panic>;
 
 impl<T> Want<T> {
@@ -424,7 +424,7 @@ impl<T> Copy for Want<T> {}
 impl<T> Answer<T> {
     /// # Panics
     ///
-    /// With the panic of the item's `Clone`.
+    /// Panics with the payload of the item's `Clone`.
     pub(super) fn into_item(self) -> T {
         match self {
             Self::Item(item) => item.item,
@@ -434,10 +434,10 @@ impl<T> Answer<T> {
     }
 }
 
-/// What a change of the state leaves to do once the lock is released: other people's code.
+/// The foreign code that a change of the state defers until the lock is released.
 #[derive(Default)]
-pub(super) struct Later {
-    /// Most changes wake at most one waiter, which needs no memory.
+pub(super) struct Deferred {
+    /// Most changes wake at most one waiter, which needs no allocation.
     wake: Option<Waker>,
     wake_too: Vec<Waker>,
     /// A waker to drop.
@@ -446,7 +446,7 @@ pub(super) struct Later {
     panic: Option<Panic>,
 }
 
-impl Later {
+impl Deferred {
     pub(super) fn wake(&mut self, waker: Waker) {
         match &self.wake {
             None => self.wake = Some(waker),
@@ -458,11 +458,11 @@ impl Later {
         self.stale = Some(waker);
     }
 
-    pub(super) fn tell_joiners(&mut self, joined: Arc<Event>) {
+    pub(super) fn wake_joiners(&mut self, joined: Arc<Event>) {
         self.joined = Some(joined);
     }
 
-    /// Lets the caller have the panic of an item of theirs.
+    /// Resumes the panic of an item in its caller.
     pub(super) fn resume(&mut self, panic: Panic) {
         self.panic = Some(panic);
     }
@@ -473,7 +473,7 @@ impl Later {
             joined.set();
         }
         match self.panic {
-            // A second panic would end the program.
+            // A second panic would abort the process.
             Some(panic) if !thread::panicking() => resume_unwind(panic),
             _ => {}
         }

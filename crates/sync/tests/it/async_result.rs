@@ -15,7 +15,7 @@ fn text(text: &str) -> String {
 }
 
 #[test]
-fn a_new_one_has_no_result() {
+fn new_async_result_is_not_set() {
     for result in [Text::new(), Text::default()] {
         assert!(!result.is_ready() && !result.is_successful());
         assert_eq!(result.try_get(), None);
@@ -24,7 +24,7 @@ fn a_new_one_has_no_result() {
 }
 
 #[test]
-fn all_who_wait_for_the_value_get_it() {
+fn all_readers_get_the_value() {
     let result = Text::new();
     let mut waiting: Vec<_> = (0..10).map(|_| ByHand::waiting(result.get())).collect();
     result.set(text("here")).unwrap();
@@ -36,7 +36,7 @@ fn all_who_wait_for_the_value_get_it() {
 }
 
 #[test]
-fn all_who_wait_for_the_value_get_the_error_instead() {
+fn all_readers_get_the_error() {
     let result = Text::new();
     let mut waiting: Vec<_> = (0..10).map(|_| ByHand::waiting(result.get())).collect();
     result.set_error("none").unwrap();
@@ -49,7 +49,7 @@ fn all_who_wait_for_the_value_get_the_error_instead() {
 }
 
 #[test]
-fn what_is_there_is_had_at_once_and_as_often_as_one_likes() {
+fn set_result_can_be_read_repeatedly() {
     let result = Text::new();
     result.set(text("here")).unwrap();
     for _ in 0..3 {
@@ -60,7 +60,7 @@ fn what_is_there_is_had_at_once_and_as_often_as_one_likes() {
 }
 
 #[test]
-fn whatever_comes_second_is_given_back() {
+fn second_result_is_returned_to_the_caller() {
     let valued = Text::new();
     valued.set(text("first")).unwrap();
     assert_eq!(valued.set(text("second")), Err(text("second")));
@@ -75,7 +75,7 @@ fn whatever_comes_second_is_given_back() {
 }
 
 #[test]
-fn a_second_set_wakes_nobody() {
+fn second_set_wakes_no_reader() {
     let result = Text::new();
     let waiter = ByHand::waiting(result.get());
     result.set(text("first")).unwrap();
@@ -84,7 +84,7 @@ fn a_second_set_wakes_nobody() {
 }
 
 #[test]
-fn a_dropped_get_loses_nothing() {
+fn dropped_get_loses_nothing() {
     let result = Text::new();
     let mut waiting: Vec<_> = (0..3).map(|_| ByHand::waiting(result.get())).collect();
     drop(waiting.remove(0));
@@ -94,7 +94,7 @@ fn a_dropped_get_loses_nothing() {
 }
 
 #[test]
-fn of_setters_that_race_exactly_one_wins() {
+fn exactly_one_of_racing_setters_wins() {
     const SETTERS: usize = 4;
     for _ in 0..200 {
         let result: AsyncResult<usize, usize> = AsyncResult::new();
@@ -102,7 +102,7 @@ fn of_setters_that_race_exactly_one_wins() {
         let set = |n: usize| {
             start.wait();
             let given_back = if n % 2 == 0 { result.set(n) } else { result.set_error(n) };
-            assert!(result.is_ready(), "it is there for the losers, too");
+            assert!(result.is_ready(), "a losing setter does not see the result");
             given_back
         };
         let (outcomes, seen) = thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Ready awaits use up the budget of their poll; one that finds it used up is put off once.
+//! Ready awaits use the budget of their poll; an await that finds it used up is deferred once.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -16,7 +16,7 @@ const BUDGET: usize = 128;
 
 type Await = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Makes an await that is ready.
+/// Creates a ready await.
 type Make = Box<dyn Fn() -> Await>;
 
 fn row<W: 'static, F: Future + 'static>(
@@ -113,7 +113,7 @@ fn queues() -> Vec<(&'static str, Make)> {
         row("Queue::join", Queue::<u32>::unbounded(), |queue| async move { queue.join().await }),
         row("Channel::get", Channel::new(), |channel| async move {
             let mut putter = ByHand::waiting(channel.put(1));
-            assert!(putter.poll().is_pending(), "it may have been put off");
+            assert!(putter.poll().is_pending(), "the put may have been deferred");
             channel.get().await.unwrap()
         }),
         row("Channel::put, shut down", shut_down(Queue::bounded(0)), |channel| async move {
@@ -131,13 +131,13 @@ fn queues() -> Vec<(&'static str, Make)> {
     ]
 }
 
-/// Polls `future` as a poller does, with a budget of its own.
+/// Polls `future` like a poller does, with a budget of its own.
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     let _budget = Budget::open();
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Uses up what is left of the budget, and returns how much that was.
+/// Uses up the rest of the budget, and returns how much it was.
 fn spend() -> usize {
     let mut spent = 0;
     let mut spender = pin!(async {
@@ -153,7 +153,7 @@ fn spend() -> usize {
 }
 
 #[test]
-fn every_await_in_an_endless_loop_ends_its_poll() {
+fn endless_loop_of_ready_awaits_ends_its_poll() {
     for (name, make) in table() {
         let mut awaits = 0;
         {
@@ -161,7 +161,7 @@ fn every_await_in_an_endless_loop_ends_its_poll() {
                 loop {
                     make().await;
                     awaits += 1;
-                    assert!(awaits <= 3 * BUDGET, "{name} never gives way");
+                    assert!(awaits <= 3 * BUDGET, "{name} never yields");
                 }
             });
             for _ in 0..3 {
@@ -174,19 +174,19 @@ fn every_await_in_an_endless_loop_ends_its_poll() {
 }
 
 #[test]
-fn every_await_is_put_off_at_most_once() {
+fn every_await_is_deferred_at_most_once() {
     for (name, make) in table() {
         let _budget = Budget::open();
         assert_eq!(spend(), BUDGET);
         let mut put_off = ByHand::of(make());
         assert!(put_off.poll().is_pending(), "{name}");
-        assert_eq!(put_off.wakes(), 1, "{name}: its task is woken immediately");
+        assert_eq!(put_off.wakes(), 1, "{name}: its task was not woken");
         assert!(put_off.poll().is_ready(), "{name}");
     }
 }
 
 #[test]
-fn an_await_that_was_served_is_put_off_at_most_once() {
+fn served_await_is_deferred_at_most_once() {
     let (semaphore, barrier, lock) = (Semaphore::new(0), Barrier::new(2), RLock::new());
     let (queue, event) = (Queue::unbounded(), Event::new());
     let held = lock.try_acquire(1).unwrap();
@@ -213,7 +213,7 @@ fn an_await_that_was_served_is_put_off_at_most_once() {
 }
 
 #[test]
-fn a_notified_wait_of_a_condition_is_put_off_once() {
+fn notified_wait_of_a_condition_is_deferred_once() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let permit = lock.try_acquire().unwrap();
     let mut waits = 0;
@@ -230,7 +230,7 @@ fn a_notified_wait_of_a_condition_is_put_off_once() {
 }
 
 #[test]
-fn a_pending_await_uses_up_nothing() {
+fn pending_await_uses_no_budget() {
     let _budget = Budget::open();
     let event = Event::new();
     for _ in 0..1000 {
@@ -240,7 +240,7 @@ fn a_pending_await_uses_up_nothing() {
 }
 
 #[test]
-fn the_second_of_two_branches_is_seen_within_two_polls() {
+fn second_branch_is_polled_within_two_polls() {
     let (event, semaphore) = (Event::new(), Semaphore::new(1));
     event.set();
     let greedy = async {
@@ -254,7 +254,7 @@ fn the_second_of_two_branches_is_seen_within_two_polls() {
 }
 
 #[test]
-fn a_loop_of_two_ready_branches_gives_way() {
+fn loop_of_two_ready_branches_yields() {
     let (event, semaphore) = (Event::new(), Semaphore::new(1));
     event.set();
     let mut rounds = 0;
@@ -263,7 +263,7 @@ fn a_loop_of_two_ready_branches_gives_way() {
             loop {
                 or(event.wait(), async { drop(semaphore.acquire().await) }).await;
                 rounds += 1;
-                assert!(rounds <= 20 * BUDGET, "it never gives way");
+                assert!(rounds <= 20 * BUDGET, "the loop never yields");
             }
         });
         for _ in 0..10 {
@@ -275,7 +275,7 @@ fn a_loop_of_two_ready_branches_gives_way() {
 }
 
 #[test]
-fn an_inner_budget_restores_the_outer_one() {
+fn inner_budget_restores_the_outer_one() {
     let _outer = Budget::open();
     let event = Event::new();
     event.set();
@@ -290,7 +290,7 @@ fn an_inner_budget_restores_the_outer_one() {
 }
 
 #[test]
-fn without_a_budget_no_await_is_put_off() {
+fn await_without_a_budget_is_never_deferred() {
     for (_, make) in table() {
         let mut many = pin!(async {
             for _ in 0..10 * BUDGET {
@@ -302,7 +302,7 @@ fn without_a_budget_no_await_is_put_off() {
 }
 
 #[test]
-fn a_foreign_block_on_goes_on_when_the_budget_is_used_up() {
+fn foreign_block_on_goes_on_without_budget() {
     let _budget = Budget::open();
     spend();
     for (_, make) in table() {

@@ -1,5 +1,4 @@
-//! Whatever waits may be dropped at any time: each way to wait is dropped at each point that it
-//! has, and what it leaves behind is counted.
+//! Each wait is dropped at each point of its life, and the state that it leaves behind is checked.
 
 use std::sync::Arc;
 
@@ -8,26 +7,26 @@ use spinney_sync::{
 };
 use spinney_test_support::ByHand;
 
-/// A way to wait.
+/// One kind of wait, and its surroundings.
 struct Scene<W, F> {
-    /// What there is.
+    /// Creates the objects.
     world: fn() -> W,
-    /// Waits for what the steps bring about.
+    /// Waits for the effect of the steps.
     wait: fn(Arc<W>) -> F,
-    /// How many steps others take meanwhile.
+    /// How many steps another task takes meanwhile.
     steps: usize,
     /// Takes the step of this number, from 0.
     step: fn(&Arc<W>, usize),
-    /// What is still to be done so that the second one who waits comes to an end, though the
-    /// first did (true) or did not. Whatever was lost would be missing here.
+    /// Serves the second waiter, after the first one has finished (`true`) or was dropped
+    /// (`false`). A lost permit or item would be missing here.
     rest: fn(&Arc<W>, bool),
-    /// Asserts that nothing is held and nobody waits.
+    /// Asserts that nothing is held and no task waits.
     at_rest: fn(&W),
 }
 
 impl<W, F: Future> Scene<W, F> {
-    /// Lets two wait. The first is polled before and after each step, until it is dropped: in one
-    /// run before its first poll, in the next after it, in the next after the step that follows,
+    /// Starts two waiters. The first is polled before and after each step, until it is dropped: in
+    /// one run before its first poll, in the next after it, in the next after the following step,
     /// and so on. The second is polled whenever it is woken.
     fn drop_at_each_point(&self) {
         let polls_and_steps = 2 * self.steps + 1;
@@ -51,15 +50,15 @@ impl<W, F: Future> Scene<W, F> {
             }
             drop(first);
             (self.rest)(&world, came_to_its_end);
-            let mut second = second.expect("it came after the first poll");
+            let mut second = second.expect("the second waiter starts after the first poll");
             second.poll_if_woken();
-            assert!(second.future.is_none(), "the second still waits, drop point {point}");
+            assert!(second.future.is_none(), "the second waiter is stuck, drop point {point}");
             (self.at_rest)(&world);
         }
     }
 }
 
-/// One that is polled only when it is woken, and dropped at its end.
+/// A future that is polled only when it is woken, and dropped at its end.
 struct Woken<F> {
     future: Option<ByHand<F>>,
     wakes_seen: usize,
@@ -110,7 +109,7 @@ fn async_result_get() {
     .drop_at_each_point();
 }
 
-/// A semaphore whose permits are all out without a guard.
+/// A semaphore whose permits are all out, without a guard.
 fn taken(permits: usize) -> Semaphore {
     let semaphore = Semaphore::new(permits);
     semaphore.try_acquire_many(permits).unwrap().forget();
@@ -233,7 +232,7 @@ fn condition_wait() {
         },
         steps: 2,
         step: |world, step| notify_and_let_in(world, step),
-        // Whoever came to its end had the notification.
+        // A waiter that has finished had the notification.
         rest: |world, first_ended| world.1.notify(usize::from(first_ended)),
         at_rest: assert_unguarded,
     }
@@ -265,14 +264,14 @@ fn barrier_wait() {
     Scene {
         world: || Barrier::new(3),
         wait: |barrier| async move { barrier.wait().await },
-        // A third comes, and gives up at once if one of the others is gone.
+        // A third task waits, and is dropped immediately if one of the others is gone.
         steps: 1,
         step: |barrier, _| {
             assert_eq!(barrier.waiting() == 2, ByHand::of(barrier.wait()).poll().is_ready());
         },
         rest: |barrier, _| {
             if barrier.waiting() > 0 {
-                assert_eq!(barrier.waiting(), 1, "those who were dropped have not come");
+                assert_eq!(barrier.waiting(), 1, "a dropped waiter counts");
                 let _third = ByHand::waiting(barrier.wait());
                 assert!(ByHand::of(barrier.wait()).poll().is_ready());
             }

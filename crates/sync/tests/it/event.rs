@@ -10,7 +10,7 @@ use spinney_sync::Event;
 use spinney_test_support::ByHand;
 
 #[test]
-fn setting_wakes_all_who_wait_once() {
+fn set_wakes_each_waiter_once() {
     let event = Event::new();
     let mut waiting: Vec<_> = (0..100).map(|_| ByHand::waiting(event.wait())).collect();
     event.set();
@@ -19,7 +19,7 @@ fn setting_wakes_all_who_wait_once() {
 }
 
 #[test]
-fn setting_again_wakes_nobody_again() {
+fn second_set_wakes_no_waiter() {
     let event = Event::new();
     let waiter = ByHand::waiting(event.wait());
     event.set();
@@ -29,7 +29,7 @@ fn setting_again_wakes_nobody_again() {
 }
 
 #[test]
-fn waiting_for_what_is_set_is_ready_at_once() {
+fn wait_on_a_set_event_is_ready() {
     let event = Event::new();
     event.set();
     let mut waiter = ByHand::of(event.wait());
@@ -38,7 +38,7 @@ fn waiting_for_what_is_set_is_ready_at_once() {
 }
 
 #[test]
-fn whoever_was_woken_goes_on_though_it_is_cleared_again() {
+fn woken_waiter_goes_on_after_a_clear() {
     let event = Event::new();
     let mut woken = ByHand::waiting(event.wait());
     event.set();
@@ -51,7 +51,7 @@ fn whoever_was_woken_goes_on_though_it_is_cleared_again() {
 }
 
 #[test]
-fn a_cleared_event_can_be_set_again() {
+fn cleared_event_can_be_set_again() {
     let event = Event::new();
     for _ in 0..10 {
         let mut waiter = ByHand::waiting(event.wait());
@@ -62,7 +62,7 @@ fn a_cleared_event_can_be_set_again() {
 }
 
 #[test]
-fn a_spurious_poll_goes_on_waiting() {
+fn spurious_poll_stays_pending() {
     let event = Event::new();
     let mut waiter = ByHand::waiting(event.wait());
     assert!(waiter.poll().is_pending());
@@ -72,16 +72,16 @@ fn a_spurious_poll_goes_on_waiting() {
 }
 
 #[test]
-fn a_wait_looks_at_the_flag_at_its_first_poll() {
+fn wait_reads_the_flag_at_its_first_poll() {
     let event = Event::new();
     let mut waiter = ByHand::of(event.wait());
     event.set();
     event.clear();
-    assert!(waiter.poll().is_pending(), "it was not waiting yet");
+    assert!(waiter.poll().is_pending(), "an earlier set ended the wait");
 }
 
 #[test]
-fn a_waiter_dropped_before_or_after_it_was_woken_harms_nobody() {
+fn dropped_waiter_of_an_event_affects_no_other() {
     let event = Event::default();
     let mut waiting: Vec<_> = (0..3).map(|_| ByHand::waiting(event.wait())).collect();
     drop(waiting.remove(0));
@@ -90,30 +90,30 @@ fn a_waiter_dropped_before_or_after_it_was_woken_harms_nobody() {
     assert!(waiting.iter_mut().all(|waiter| waiter.wakes() == 1 && waiter.poll().is_ready()));
 }
 
-/// Lets two threads do something at nearly the same moment, again and again.
+/// A meeting point of two threads, for actions at nearly the same moment.
 #[derive(Default)]
 struct Meeting(AtomicUsize);
 
 impl Meeting {
-    /// Waits for the other one, for the `round`th time.
+    /// Waits for the other thread, for the `round`th time.
     fn wait(&self, round: usize) {
         self.0.fetch_add(1, SeqCst);
         for turn in 1.. {
             if self.0.load(SeqCst) >= 2 * round {
                 return;
             }
-            // The other one may need this core.
+            // The other thread may need this core.
             if turn % 1000 == 0 { thread::yield_now() } else { hint::spin_loop() }
         }
     }
 }
 
 #[test]
-fn no_wake_is_lost_between_two_threads() {
+fn set_on_another_thread_loses_no_wake_up() {
     const ROUNDS: usize = 10_000;
     let [forth, back] = [Event::new(), Event::new()];
     let [asked, answered] = [AtomicUsize::new(0), AtomicUsize::new(0)];
-    // A wake that comes for nothing is another test's concern.
+    // Spurious wake-ups are another test's concern.
     let wait = |event: &Event, count: &AtomicUsize, round| {
         while count.load(SeqCst) < round {
             block_on(event.wait());
@@ -137,7 +137,7 @@ fn no_wake_is_lost_between_two_threads() {
 }
 
 #[test]
-fn no_waiter_misses_a_set_that_races_with_its_first_look() {
+fn set_during_the_first_poll_is_not_missed() {
     const ROUNDS: usize = 50_000;
     let (meeting, event) = (Meeting::default(), Event::new());
     let missed = thread::scope(|scope| {
@@ -154,7 +154,7 @@ fn no_waiter_misses_a_set_that_races_with_its_first_look() {
             let mut waiter = ByHand::of(event.wait());
             meeting.wait(2 * round + 1);
             let at_once = waiter.poll().is_ready();
-            // From here on it was set.
+            // From here on the flag was set.
             meeting.wait(2 * round + 2);
             !at_once && waiter.wakes() == 0
         };
@@ -164,7 +164,7 @@ fn no_waiter_misses_a_set_that_races_with_its_first_look() {
 }
 
 #[test]
-fn nobody_goes_on_for_a_set_from_before_they_waited() {
+fn set_before_the_wait_ends_no_later_wait() {
     const ROUNDS: usize = 200_000;
     let (meeting, event) = (Meeting::default(), Event::new());
     let early = thread::scope(|scope| {
@@ -180,11 +180,12 @@ fn nobody_goes_on_for_a_set_from_before_they_waited() {
             while !event.is_set() {
                 hint::spin_loop();
             }
-            // It is set: so the one set of this round is over, and what comes now comes after it.
+            // The flag is set: the one set of this round has happened, and the following wait
+            // starts after it.
             event.clear();
             let mut waiter = ByHand::of(event.wait());
             let at_once = waiter.poll().is_ready();
-            // A late wake may come by now. It is not one to go on for.
+            // A late wake-up may come now. It must not end the wait.
             meeting.wait(2 * round + 2);
             at_once || waiter.poll().is_ready()
         };

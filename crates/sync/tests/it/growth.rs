@@ -1,4 +1,4 @@
-//! What grows with the number of waiters, and how.
+//! The cost of operations, by the number of waiters.
 
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
@@ -35,7 +35,7 @@ impl Hash for Owner {
 }
 
 #[test]
-fn rlock_hand_over_looks_at_few_owners() {
+fn rlock_release_compares_few_owners() {
     const WAITERS: usize = 10_000;
     let lock = RLock::new();
     let held = lock.try_acquire(Owner(0)).unwrap();
@@ -61,13 +61,13 @@ fn rlock_wakes_each_wait_of_an_owner_once_a_poll() {
     drop(held);
     for waiter in &mut waiting {
         assert_eq!(waiter.wakes(), 1);
-        assert!(waiter.poll().is_ready(), "its guard is dropped, and the next has the lock");
+        assert!(waiter.poll().is_ready(), "the next owner did not get the lock");
     }
     assert!(!lock.is_locked());
 }
 
 #[test]
-fn rlock_wakes_a_wait_again_that_was_polled_in_vain() {
+fn rlock_wakes_a_wait_again_after_a_vain_poll() {
     let lock = RLock::new();
     let held = lock.try_acquire(0).unwrap();
     let first = ByHand::waiting(lock.acquire(1));
@@ -77,14 +77,15 @@ fn rlock_wakes_a_wait_again_that_was_polled_in_vain() {
     drop(held);
     assert_eq!((third.wakes(), second.wakes()), (1, 1));
     drop(first);
-    assert!(second.poll().is_pending(), "the lock is gone by then");
+    assert!(second.poll().is_pending(), "the wait got a lock that is taken");
     drop(between);
-    assert_eq!((third.wakes(), second.wakes()), (1, 2), "the third has yet to run");
+    assert_eq!((third.wakes(), second.wakes()), (1, 2), "the third was not woken once");
     drop(third);
     assert!(second.poll().is_ready());
 }
 
-/// Lets 100,000 wait, and drops all but a few in random order; quadratic, it would take minutes.
+/// Starts 100,000 waits, and drops all but a few in random order; with quadratic cost it would take
+/// minutes.
 fn dropped_at_random<F: Future>(wait: impl Fn() -> F, serve: impl FnOnce()) {
     const WAITERS: usize = 100_000;
     let mut waiting: Vec<_> = (0..WAITERS).map(|_| Some(ByHand::waiting(wait()))).collect();
@@ -101,7 +102,7 @@ fn dropped_at_random<F: Future>(wait: impl Fn() -> F, serve: impl FnOnce()) {
 }
 
 #[test]
-fn waits_dropped_at_random_leave_the_others_in_line() {
+fn waits_dropped_at_random_keep_the_line_in_order() {
     let event = Event::new();
     dropped_at_random(|| event.wait(), || event.set());
     let queue = Queue::from_iter([1]);

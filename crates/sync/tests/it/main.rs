@@ -3,16 +3,16 @@
 /// [`AsyncResult`](spinney_sync::AsyncResult): a value that is set once.
 mod async_result;
 
-/// Ready awaits give way.
+/// Ready awaits yield.
 mod budget;
 
 /// Every waiter, dropped at every point of its wait.
 mod drops;
 
-/// [`Event`](spinney_sync::Event): a flag to wait for.
+/// [`Event`](spinney_sync::Event): a flag that tasks wait for.
 mod event;
 
-/// What grows with the number of waiters.
+/// The cost of operations, by the number of waiters.
 mod growth;
 
 /// Locks, conditions, barriers and latches.
@@ -60,5 +60,5 @@ mod semaphore {
 /// [`Setter`](spinney_sync::Setter): the half that sets a result.
 mod setter;
 
-/// Wakers that panic, and wakers that use what they wait for.
+/// Wakers that panic, and wakers that use the primitive they wait for.
 mod wakers;

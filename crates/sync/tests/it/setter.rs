@@ -1,4 +1,4 @@
-//! The half that sets a result.
+//! The setter of a result.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -24,7 +24,7 @@ fn setter_fails_the_readers_when_its_task_panics() {
     let setter = answer.setter();
     let task = std::panic::AssertUnwindSafe(move || {
         let _setter = setter;
-        panic!("the test wants it so");
+        panic!("an expected panic");
     });
     std::panic::catch_unwind(task).unwrap_err();
     assert_eq!(answer.try_get(), Some(Err(&SetterDropped)));
@@ -45,9 +45,9 @@ fn setter_sets_the_result_once_and_then_drops_unseen() {
 }
 
 #[test]
-fn setter_makes_the_error_into_the_readers_kind() {
+fn setter_converts_the_error_for_the_readers() {
     let answer: Arc<AsyncResult<u32, Box<dyn std::error::Error + Send + Sync>>> = Arc::default();
     drop(answer.setter());
-    let Some(Err(error)) = answer.try_get() else { panic!("it failed") };
+    let Some(Err(error)) = answer.try_get() else { panic!("the reader did not fail") };
     assert!(error.downcast_ref::<SetterDropped>().is_some());
 }

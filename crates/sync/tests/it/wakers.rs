@@ -1,5 +1,5 @@
-//! Wakers are other people's code: one may panic and strands nobody behind it; it may use what it
-//! waits for when it is woken, replaced or dropped.
+//! Wakers are foreign code: a waker may panic without stranding another waiter; it may use the
+//! primitive that it waits for when it is woken, replaced or dropped.
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::AtomicUsize;
@@ -19,19 +19,19 @@ struct Panics;
 
 impl Wake for Panics {
     fn wake(self: Arc<Self>) {
-        panic!("a waker that panics: the test wants it so");
+        panic!("an expected panic of a waker");
     }
 }
 
-/// Lets `first` wait with a waker that panics and `second` behind it; `trigger` has to wake both
-/// and to return.
+/// `first` waits with a waker that panics, and `second` behind it; `trigger` must wake both and
+/// return.
 fn strands_nobody(first: impl Future, second: impl Future, trigger: impl FnOnce()) {
     let mut first = pin!(first);
     let waker = Waker::from(Arc::new(Panics));
     assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     let mut second = ByHand::waiting(second);
     trigger();
-    assert!(second.wakes() > 0, "it is stranded");
+    assert!(second.wakes() > 0, "the second waiter was not woken");
     assert!(second.poll().is_ready());
 }
 
@@ -82,7 +82,7 @@ fn queue_keeps_its_item_when_a_waker_panics() {
     let mut put = queue.put(2);
     let waker = Waker::from(Arc::new(Panics));
     assert!(Pin::new(&mut put).poll(&mut Context::from_waker(&waker)).is_pending());
-    assert_eq!(queue.get_nowait(), Ok(1), "the getter has its item");
+    assert_eq!(queue.get_nowait(), Ok(1), "the getter has no item");
     assert_eq!(queue.get_nowait(), Ok(2));
 }
 
@@ -99,7 +99,7 @@ fn channel_wakes_the_putter_when_the_getter_s_waker_panics() {
 }
 
 #[test]
-fn the_others_wake_all_when_a_waker_panics() {
+fn other_primitives_wake_all_when_a_waker_panics() {
     let event = Event::new();
     strands_nobody(event.wait(), event.wait(), || event.set());
     let result = AsyncResult::<u32>::new();
@@ -149,8 +149,8 @@ impl<T> Drop for Nosy<T> {
     }
 }
 
-/// Runs `test` on a thread of its own, so that a waker that locks itself out fails instead of
-/// hanging. The limit is only ever reached by a failure.
+/// Runs `test` on a thread of its own, so that a deadlock fails instead of hanging. Only a failure
+/// reaches the limit.
 #[track_caller]
 fn must_end(test: impl FnOnce() + Send + 'static) {
     let (done, ended) = channel();
@@ -158,10 +158,10 @@ fn must_end(test: impl FnOnce() + Send + 'static) {
         test();
         done.send(()).unwrap();
     });
-    ended.recv_timeout(Duration::from_secs(10)).expect("it locked itself out, or failed");
+    ended.recv_timeout(Duration::from_secs(10)).expect("the test deadlocked or failed");
 }
 
-/// Wakers look at `world` when they are replaced, woken, and dropped with the wait.
+/// Wakers use `world` when they are replaced, woken, and dropped with the wait.
 #[track_caller]
 fn may_look<T: Send + Sync + 'static>(
     world: T,
@@ -190,7 +190,7 @@ fn may_look<T: Send + Sync + 'static>(
 }
 
 #[test]
-fn a_waker_may_use_what_it_waits_for() {
+fn waker_may_use_the_primitive_it_waits_for() {
     may_look(Event::new(), |e| Box::pin(e.wait()), Event::set, |e| drop(format!("{e:?}")));
     may_look(
         AsyncResult::<u32>::new(),
@@ -201,7 +201,7 @@ fn a_waker_may_use_what_it_waits_for() {
 }
 
 #[test]
-fn a_waker_may_use_the_lock_or_line_it_waits_in() {
+fn waker_may_use_the_lock_or_line_it_waits_in() {
     may_look(
         Barrier::new(3),
         |barrier| Box::pin(async { _ = barrier.wait().await }),
@@ -239,7 +239,7 @@ fn a_waker_may_use_the_lock_or_line_it_waits_in() {
 }
 
 #[test]
-fn an_owner_may_use_the_lock_when_it_is_dropped() {
+fn owner_may_use_the_lock_when_it_is_dropped() {
     #[derive(Clone)]
     struct Nosy(u32, Weak<RLock<Nosy>>);
     impl PartialEq for Nosy {

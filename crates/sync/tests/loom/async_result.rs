@@ -16,7 +16,7 @@ fn read(result: &Arc<Number>) -> impl Future<Output = Result<usize, usize>> + us
 }
 
 #[test]
-fn one_of_two_setters_wins_and_all_see_the_same() {
+fn one_of_two_setters_wins_for_all_readers() {
     model(|| {
         let result = Arc::new(Number::new());
         let reader = spawn(read(&result));
@@ -24,7 +24,7 @@ fn one_of_two_setters_wins_and_all_see_the_same() {
             let result = Arc::clone(&result);
             thread::spawn(move || {
                 let given_back = result.set(1);
-                assert!(result.is_ready(), "it is there for a loser, too");
+                assert!(result.is_ready(), "a losing setter does not see the result");
                 given_back
             })
         };
@@ -38,7 +38,7 @@ fn one_of_two_setters_wins_and_all_see_the_same() {
 }
 
 #[test]
-fn a_result_is_missed_by_nobody_who_waits() {
+fn no_reader_misses_the_result() {
     model(|| {
         let result = Arc::new(Number::new());
         let readers = [(); 2].map(|()| spawn(read(&result)));
@@ -48,7 +48,7 @@ fn a_result_is_missed_by_nobody_who_waits() {
 }
 
 #[test]
-fn setter_dropped_fails_every_reader() {
+fn dropped_setter_fails_every_reader() {
     model(|| {
         let result: Arc<AsyncResult<usize, SetterDropped>> = Arc::default();
         let readers = [(); 2].map(|()| {

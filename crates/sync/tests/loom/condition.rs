@@ -1,4 +1,4 @@
-//! Conditions that are waited for, notified and given up at the same time.
+//! Conditions that are waited for, notified and dropped at the same time.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use spinney_sync::{Acquire, Condition, Semaphore};
 
 use crate::{join, model, model_within, once, spawn};
 
-/// Goods that are put and taken under a lock of one permit.
+/// Items that are put and taken under a lock of one permit.
 struct Shop {
     lock: Arc<Semaphore>,
     changed: Condition,
@@ -53,8 +53,8 @@ fn no_notification_is_lost_between_the_permit_and_the_wait() {
 }
 
 #[test]
-fn two_goods_reach_two_takers() {
-    // With one more it takes a minute.
+fn two_items_reach_two_takers() {
+    // More preemptions take a minute.
     model_within(2, || {
         let shop = Shop::new();
         let takers = [(); 2].map(|()| spawn(Arc::clone(&shop).take()));
@@ -66,7 +66,7 @@ fn two_goods_reach_two_takers() {
 }
 
 #[test]
-fn a_notified_taker_that_gives_up_passes_it_on() {
+fn dropped_notified_taker_passes_it_on() {
     model(|| {
         let shop = Shop::new();
         let fickle = {
@@ -79,7 +79,7 @@ fn a_notified_taker_that_gives_up_passes_it_on() {
         };
         let steady = spawn(Arc::clone(&shop).take());
         block_on(shop.put());
-        // What the one took is not there for the other.
+        // An item that one took is gone for the other.
         if !fickle.join().unwrap() {
             block_on(shop.put());
         }

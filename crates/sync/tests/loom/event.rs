@@ -17,7 +17,7 @@ fn wait(event: &Arc<Event>) -> impl Future<Output = ()> + use<> {
 }
 
 #[test]
-fn a_set_is_missed_by_nobody_who_waits() {
+fn no_waiter_misses_a_set() {
     model(|| {
         let event = Arc::new(Event::new());
         let others = [(); 2].map(|()| spawn(wait(&event)));
@@ -27,7 +27,7 @@ fn a_set_is_missed_by_nobody_who_waits() {
 }
 
 #[test]
-fn whoever_finds_it_set_sees_what_was_done_before() {
+fn reader_of_a_set_flag_sees_earlier_writes() {
     model(|| {
         let (event, done) = (Arc::new(Event::new()), Arc::new(AtomicUsize::new(0)));
         let looks = {
@@ -49,7 +49,7 @@ fn whoever_finds_it_set_sees_what_was_done_before() {
 }
 
 #[test]
-fn whoever_waited_goes_on_though_it_is_cleared_at_once() {
+fn waiter_goes_on_although_the_flag_is_cleared() {
     model(|| {
         let event = Arc::new(Event::new());
         block_on(async {
@@ -64,13 +64,13 @@ fn whoever_waited_goes_on_though_it_is_cleared_at_once() {
             };
             early.await;
             sets.join().unwrap();
-            assert!(once(&mut pin!(wait(&event))).await.is_none(), "it is clear");
+            assert!(once(&mut pin!(wait(&event))).await.is_none(), "the flag is clear");
         });
     });
 }
 
 #[test]
-fn two_who_set_and_clear_leave_it_as_the_last_one_did() {
+fn concurrent_set_and_clear_leave_the_last_state() {
     model(|| {
         let event = Arc::new(Event::new());
         let other = {
@@ -82,7 +82,7 @@ fn two_who_set_and_clear_leave_it_as_the_last_one_did() {
         };
         event.set();
         other.join().unwrap();
-        // Set last or cleared last: in both cases a set now reaches whoever waits.
+        // Whether set or cleared last: a set now reaches all waiters.
         let waits = spawn(wait(&event));
         event.set();
         waits.join().unwrap();
@@ -91,7 +91,7 @@ fn two_who_set_and_clear_leave_it_as_the_last_one_did() {
 }
 
 #[test]
-fn a_dropped_waiter_takes_nobody_s_wake_along() {
+fn dropped_waiter_takes_no_wake_up_of_another() {
     model(|| {
         let event = Arc::new(Event::new());
         let fickle = {

@@ -1,5 +1,5 @@
-//! Models: loom runs each under every order in which its threads may take turns, and under every
-//! value that a weakly ordered read may see. `cargo xtask loom`.
+//! Models: loom runs each under every interleaving of its threads, and with every value that a
+//! weakly ordered load may return. `cargo xtask loom`.
 #![cfg(spinney_loom)]
 
 /// Permits: never too many, never lost.
@@ -14,13 +14,13 @@ mod async_result;
 /// A notification: never lost.
 mod condition;
 
-/// Items: got once, or back with who put them.
+/// Items: got once, or returned to their putter.
 mod queue;
 
-/// Flags: a turn is queued once, and sees what was there.
+/// Flags: a turn is queued once, and sees earlier writes.
 mod wake_flag;
 
-/// Locks and lines: one owner, one leader.
+/// Locks and barriers: one owner, one leader.
 mod others;
 
 use std::future::poll_fn;
@@ -29,16 +29,16 @@ use std::task::Poll;
 
 use loom::thread::{self, JoinHandle};
 
-/// Threads are stopped where they could go on this often in a run, unless `LOOM_MAX_PREEMPTIONS`
-/// says how often. With 3 all models together take seconds, with 4 minutes.
+/// The number of preemptions in a run, unless `LOOM_MAX_PREEMPTIONS` is set. With 3 all models
+/// together take seconds, with 4 minutes.
 const PREEMPTIONS: usize = 3;
 
-/// Runs `model` in every order.
+/// Runs `model` in every interleaving.
 fn model(model: impl Fn() + Sync + Send + 'static) {
     model_within(PREEMPTIONS, model);
 }
 
-/// As [`model`], with as many stops in a run as `preemptions` rather.
+/// Like [`model`], with at most `preemptions` preemptions in a run.
 fn model_within(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
@@ -50,12 +50,12 @@ fn spawn<T: 'static>(body: impl Future<Output = T> + 'static) -> JoinHandle<T> {
     thread::spawn(|| loom::future::block_on(body))
 }
 
-/// What two threads end with.
+/// The results of two threads.
 fn join<T>(threads: [JoinHandle<T>; 2]) -> [T; 2] {
     threads.map(|thread| thread.join().unwrap())
 }
 
-/// What `future` has after one poll.
+/// The output of `future` after one poll.
 async fn once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     poll_fn(|cx| match Pin::new(&mut *future).poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),

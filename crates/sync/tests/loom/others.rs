@@ -1,4 +1,4 @@
-//! Reentrant locks, barriers and latches.
+//! Re-entrant locks, barriers and latches.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use spinney_sync::{Barrier, Latch, RLock};
 use crate::{join, model, once, spawn};
 
 #[test]
-fn a_reentrant_lock_has_one_owner() {
+fn reentrant_lock_has_one_owner() {
     model(|| {
         let (lock, inside) = (Arc::new(RLock::new()), Arc::new(AtomicUsize::new(0)));
         let enter_twice = |owner: usize| {
@@ -32,7 +32,7 @@ fn a_reentrant_lock_has_one_owner() {
 }
 
 #[test]
-fn who_gives_up_while_they_are_handed_the_lock_gives_it_on() {
+fn waiter_dropped_during_the_hand_over_passes_the_lock_on() {
     model(|| {
         let lock = Arc::new(RLock::new());
         let held = lock.try_acquire(0).unwrap();
@@ -52,7 +52,7 @@ fn who_gives_up_while_they_are_handed_the_lock_gives_it_on() {
 }
 
 #[test]
-fn of_those_who_cross_a_barrier_one_leads() {
+fn one_of_the_tasks_at_a_barrier_leads() {
     model(|| {
         let barrier = Arc::new(Barrier::new(3));
         let come = || {
@@ -68,7 +68,7 @@ fn of_those_who_cross_a_barrier_one_leads() {
 }
 
 #[test]
-fn the_last_count_reaches_whoever_waits() {
+fn last_count_reaches_all_waiters() {
     model(|| {
         let latch = Arc::new(Latch::new(2));
         let waits = {

@@ -1,4 +1,4 @@
-//! Items that are put, got, given up and shut out at the same time.
+//! Items that are put, got, cancelled and refused at the same time.
 
 use std::sync::Arc;
 
@@ -26,9 +26,9 @@ fn assert_at_rest(queue: &Queue<u32>) {
 }
 
 #[test]
-fn two_items_reach_two_getters_in_a_queue_of_one_or_none() {
+fn two_items_reach_two_getters_at_capacity_one_or_zero() {
     for capacity in [0, 1] {
-        // With one more it takes minutes.
+        // More preemptions take minutes.
         model_within(2, move || {
             let queue = Arc::new(Queue::bounded(capacity));
             let getters = [(); 2].map(|()| spawn(get(&queue)));
@@ -43,7 +43,7 @@ fn two_items_reach_two_getters_in_a_queue_of_one_or_none() {
 }
 
 #[test]
-fn two_putters_who_wait_are_both_let_in() {
+fn two_waiting_putters_are_both_admitted() {
     model(|| {
         let queue = Arc::new(Queue::bounded(1));
         queue.put_nowait(0).unwrap();
@@ -58,7 +58,7 @@ fn two_putters_who_wait_are_both_let_in() {
 }
 
 #[test]
-fn getter_dropped_as_it_is_served_leaves_the_item_to_the_next() {
+fn getter_dropped_as_it_is_served_passes_the_item_on() {
     model(|| {
         let queue = Arc::new(Queue::unbounded());
         let fickle = {
@@ -67,7 +67,7 @@ fn getter_dropped_as_it_is_served_leaves_the_item_to_the_next() {
         };
         let steady = spawn(get(&queue));
         queue.put_nowait(7).unwrap();
-        // What the one got is not there for the other.
+        // An item that one got is gone for the other.
         if let Some(got) = fickle.join().unwrap() {
             assert_eq!(got, Ok(7));
             queue.put_nowait(7).unwrap();
@@ -78,7 +78,7 @@ fn getter_dropped_as_it_is_served_leaves_the_item_to_the_next() {
 }
 
 #[test]
-fn a_putter_that_gives_up_has_its_item_or_has_put_it() {
+fn cancelled_putter_has_its_item_or_has_put_it() {
     model(|| {
         let queue = Arc::new(Queue::bounded(0));
         let fickle = {
@@ -96,7 +96,7 @@ fn a_putter_that_gives_up_has_its_item_or_has_put_it() {
 }
 
 #[test]
-fn a_shutdown_refuses_an_item_or_leaves_it_to_be_got() {
+fn shutdown_refuses_an_item_or_leaves_it_to_be_got() {
     model(|| {
         let queue = Arc::new(Queue::bounded(1));
         let putters = [1, 2].map(|item| spawn(put(&queue, item)));
@@ -114,7 +114,7 @@ fn a_shutdown_refuses_an_item_or_leaves_it_to_be_got() {
 }
 
 #[test]
-fn a_shutdown_reaches_whoever_waits_for_an_item() {
+fn shutdown_reaches_waiting_getters() {
     model(|| {
         let queue = Arc::new(Queue::unbounded());
         let getters = [(); 2].map(|()| spawn(get(&queue)));
@@ -128,7 +128,7 @@ fn a_shutdown_reaches_whoever_waits_for_an_item() {
 }
 
 #[test]
-fn a_join_hears_of_the_last_item() {
+fn join_ends_with_the_last_item() {
     model(|| {
         let queue = Arc::new(Queue::unbounded());
         queue.put_nowait(1).unwrap();
@@ -154,14 +154,14 @@ fn put_into_a_channel_returns_when_its_item_was_taken() {
         let channel = Arc::new(Queue::bounded(0));
         let getter = spawn(get(&channel));
         block_on(put(&channel, 7)).unwrap();
-        assert_eq!(channel.unfinished(), 1, "an item counts from when it is taken");
+        assert_eq!(channel.unfinished(), 1, "the item does not count once it is taken");
         assert_eq!(getter.join().unwrap(), Ok(7));
         assert_at_rest(&channel);
     });
 }
 
 #[test]
-fn getter_dropped_at_a_channel_leaves_the_item_to_the_next() {
+fn getter_dropped_at_a_channel_passes_the_item_on() {
     model(|| {
         let channel = Arc::new(Queue::bounded(0));
         let fickle = {

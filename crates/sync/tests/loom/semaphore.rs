@@ -1,4 +1,4 @@
-//! Permits that are acquired, given back, given up, resized and closed at the same time.
+//! Permits that are acquired, released, cancelled, resized and closed at the same time.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use spinney_sync::{Acquire, Semaphore};
 
 use crate::{join, model, once, spawn};
 
-/// How many are past the point.
+/// The total weight of the holders.
 #[derive(Default)]
 struct Inside(AtomicUsize);
 
 impl Inside {
-    /// Passes with `weight`, where no more than `capacity` may be.
+    /// Acquires and releases `weight`; asserts that holders never exceed `capacity`.
     fn pass(&self, weight: usize, capacity: usize) {
         assert!(self.0.fetch_add(weight, Relaxed) + weight <= capacity);
         self.0.fetch_sub(weight, Relaxed);
@@ -25,7 +25,8 @@ fn assert_at_rest(semaphore: &Semaphore) {
     assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
 }
 
-/// Three who want `weights` of `capacity` permits; all get in, and never too many at a time.
+/// Three tasks acquire `weights` of `capacity` permits; all are served, and never exceed the
+/// capacity.
 fn contend(capacity: usize, weights: [usize; 3]) {
     let (semaphore, inside) = (Arc::new(Semaphore::new(capacity)), Arc::new(Inside::default()));
     let come = |weight| {
@@ -43,17 +44,17 @@ fn contend(capacity: usize, weights: [usize; 3]) {
 }
 
 #[test]
-fn one_at_a_time_and_each_in_turn() {
+fn one_permit_serves_all_one_at_a_time() {
     model(|| contend(1, [1, 1, 1]));
 }
 
 #[test]
-fn heavy_and_light_ones_all_get_in() {
+fn heavy_and_light_waiters_are_all_served() {
     model(|| contend(2, [2, 1, 1]));
 }
 
 #[test]
-fn who_gives_up_while_they_are_handed_a_permit_gives_it_on() {
+fn waiter_dropped_during_the_hand_over_passes_it_on() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let held = Acquire::of(Arc::clone(&semaphore));
@@ -74,7 +75,7 @@ fn who_gives_up_while_they_are_handed_a_permit_gives_it_on() {
 }
 
 #[test]
-fn a_heavy_one_that_gives_up_lets_those_behind_go_on() {
+fn heavy_waiter_dropped_admits_those_behind() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let mut heavy = Acquire::many(Arc::clone(&semaphore), 2);
@@ -87,7 +88,7 @@ fn a_heavy_one_that_gives_up_lets_those_behind_go_on() {
 }
 
 #[test]
-fn more_permits_reach_all_who_wait_for_them() {
+fn added_permits_reach_all_waiters() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(0));
         let others = [(); 2].map(|()| spawn(Acquire::of(Arc::clone(&semaphore))));
@@ -100,7 +101,7 @@ fn more_permits_reach_all_who_wait_for_them() {
 }
 
 #[test]
-fn a_smaller_size_holds_for_who_comes_next() {
+fn smaller_capacity_holds_for_later_acquires() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(2));
         let come_and_go = || {
@@ -119,7 +120,7 @@ fn a_smaller_size_holds_for_who_comes_next() {
 }
 
 #[test]
-fn nobody_overtakes_who_waits() {
+fn newcomer_overtakes_no_waiter() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let held = block_on(Acquire::of(Arc::clone(&semaphore))).unwrap();
@@ -135,7 +136,7 @@ fn nobody_overtakes_who_waits() {
 }
 
 #[test]
-fn what_comes_and_goes_without_waiting_is_counted() {
+fn acquires_without_waiting_are_counted() {
     model(|| {
         let (semaphore, inside) = (Arc::new(Semaphore::new(2)), Arc::new(Inside::default()));
         let come_and_go = || {
@@ -157,7 +158,7 @@ fn what_comes_and_goes_without_waiting_is_counted() {
 }
 
 #[test]
-fn a_close_refuses_whoever_has_no_permit_yet() {
+fn close_refuses_all_without_a_permit() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let come = || {
@@ -173,7 +174,7 @@ fn a_close_refuses_whoever_has_no_permit_yet() {
 }
 
 #[test]
-fn idleness_is_noticed() {
+fn idle_wait_ends_when_the_last_permit_returns() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let mut waiting = Acquire::of(Arc::clone(&semaphore));
@@ -192,7 +193,7 @@ fn idleness_is_noticed() {
 }
 
 #[test]
-fn idleness_is_noticed_where_nobody_waits_for_a_permit() {
+fn idle_wait_ends_without_waiters() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(2));
         let held = [(); 2].map(|()| block_on(Acquire::of(Arc::clone(&semaphore))).unwrap());

@@ -1,4 +1,4 @@
-//! What was there before a wake-up is seen by a poll after it, by the same turn or by the next.
+//! A write before a wake-up is seen by a poll after it, in the same turn or in the next.
 
 use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::Relaxed;
@@ -11,7 +11,7 @@ use crate::model;
 /// How often the other thread wakes.
 const WAKES: usize = 2;
 
-/// A task of a hub: the news that its poll looks at, and its turns in the hub's queue.
+/// A task of a hub: the state that its poll reads, and its turns in the hub's queue.
 struct Task {
     queued: WakeFlag,
     turns: Mutex<usize>,
@@ -25,19 +25,19 @@ impl Task {
         }
     }
 
-    /// What a poll saw; none if no turn is queued.
+    /// The state that a poll saw; `None` if no turn is queued.
     fn run(&self) -> Option<usize> {
         let mut turns = self.turns.lock().unwrap();
         *turns = turns.checked_sub(1)?;
         drop(turns);
         self.queued.take();
-        // Whatever else orders threads would hide what the flag fails to order.
+        // Any other ordering between the threads would hide a missing one in the flag.
         Some(self.news.load(Relaxed))
     }
 }
 
 #[test]
-fn wake_during_a_poll_is_seen_by_it_or_queues_another() {
+fn wake_during_a_poll_is_seen_or_queues_a_turn() {
     model(|| {
         let (queued, turns, news) = (WakeFlag::new(), Mutex::new(0), AtomicUsize::new(0));
         let task = Arc::new(Task { queued, turns, news });
@@ -54,7 +54,7 @@ fn wake_during_a_poll_is_seen_by_it_or_queues_another() {
         let mut seen = task.run();
         seen = task.run().or(seen);
         waking.join().unwrap();
-        // Without a turn that is left, the last poll is the last one that there will be.
+        // Without a queued turn, the last poll was the last one that there will be.
         while let Some(news) = task.run() {
             seen = Some(news);
         }
@@ -80,10 +80,10 @@ fn turn_in_an_inbox_is_found_by_the_hub_before_it_sleeps() {
         let empty_inbox =
             || if filled.take() { inbox.lock().unwrap().drain(..).count() } else { 0 };
         let mut found = empty_inbox();
-        // The hub does not sleep while there is a turn. So the flag has to show it.
+        // The hub does not sleep while there is a turn. So the flag must show it.
         let may_sleep = inbox.lock().unwrap().is_empty();
         let taken = empty_inbox();
-        assert!(may_sleep || taken > 0, "a turn that the flag does not show");
+        assert!(may_sleep || taken > 0, "the flag does not show a turn");
         found += taken;
         pushing.join().unwrap();
         assert_eq!(found + empty_inbox(), WAKES);

@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use futures_lite::future::{poll_once, zip};
-use spinney::{Event, Handle, Queue, Reentry, Spawn, yield_now};
+use spinney::pool::Reentry;
+use spinney::{Event, Handle, Queue, Spawn, yield_now};
 use spinney_sim::SimHub;
 
 use super::{Bodies, Pool, Stop, assert_whole, at_any_time, call, nest};

@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use spinney::{Failure, GreenletExit, Spawn, catch_exit, shield, yield_now};
+use spinney::gevent::GroupExt as _;
+use spinney::task::GreenletExit;
+use spinney::{Failure, Spawn, catch_exit, shield, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::Dropped;
 

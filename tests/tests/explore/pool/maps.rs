@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{Handle, Spawn, catch_exit, spawn_on, yield_now};
+use spinney::gevent::GroupExt as _;
+use spinney::task::spawn_on;
+use spinney::{Handle, Spawn, catch_exit, yield_now};
 use spinney_sim::SimHub;
 
 use super::{Bodies, Pool, Stop, assert_whole, at_any_time};

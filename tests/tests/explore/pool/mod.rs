@@ -12,7 +12,9 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use spinney::{Greenlet, Handle, Spawn, spawn_on};
+use spinney::gevent::PoolExt as _;
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Handle, Spawn};
 use spinney_sim::SimHub;
 
 use crate::work;

@@ -7,7 +7,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
-use spinney::{Greenlet, Handle, Queue, spawn_on};
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Handle, Queue};
 use spinney_sim::SimHub;
 
 use super::Pool;
@@ -141,7 +142,7 @@ fn compare(pool: &Beside, model: &Model) {
 }
 
 #[test]
-fn pool_does_what_the_model_of_its_slots_does() {
+fn pool_matches_the_model_of_its_slots() {
     for seed in 0..2000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let sim = SimHub::seeded(seed);

@@ -25,7 +25,7 @@ pub(super) struct Task {
     pub(super) started: bool,
     /// The slot that it holds, which it may share.
     slot: Option<usize>,
-    /// The task that spawned it. None for a stranger.
+    /// The task that spawned it. `None` for a stranger.
     caller: Option<Id>,
     /// The children that it waits for, in the order of their turns.
     waits: Vec<Id>,

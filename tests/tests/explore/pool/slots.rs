@@ -5,7 +5,10 @@ use std::error::Error;
 use std::rc::Rc;
 use std::time::Duration;
 
-use spinney::{Closed, Event, Failure, Handle, Spawn, sleep, spawn_on, yield_now};
+use spinney::gevent::GroupExt as _;
+use spinney::sync::Closed;
+use spinney::task::spawn_on;
+use spinney::{Event, Failure, Handle, Spawn, sleep, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::Dropped;
 
@@ -182,7 +185,7 @@ explore! {
             call(sim, &pool, |pool| async move {
                 let slot = pool.slot().await.unwrap();
                 bodies.body(1).await;
-                assert_eq!((pool.len(), pool.free_count()), (1, 0));
+                assert_eq!((pool.len(), pool.available()), (1, 0));
                 if n != 1 {
                     slot.spawn(async move { bodies.body(1).await }).await.unwrap();
                 }
@@ -236,7 +239,7 @@ explore! {
     }
 
     fn more_slots_admit_as_many_as_fit(sim, 6) {
-        let (pool, both) = (Pool::on(sim, 0), Rc::new(spinney::Barrier::new(2)));
+        let (pool, both) = (Pool::on(sim, 0), Rc::new(spinney::sync::Barrier::new(2)));
         for _ in 0..2 {
             let both = Rc::clone(&both);
             call(sim, &pool, |pool| async move {

@@ -6,19 +6,32 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::gevent::GroupExt as _;
+use spinney::hub::HubBuilder;
+use spinney::map::{Imap, Map, Mapper};
+use spinney::pile::{DrainReport, Item, ResourceError, ResourcePoolBuilder, ResourceStats};
+use spinney::pool::{InsideGroup, Membership};
+use spinney::sync::{
+    Acquire, Barrier, BoundedSemaphore, Channel, Closed, Condition, Get, GetError, Items, Latch,
+    LifoQueue, NotOwner, OverRelease, Peek, Permit, PriorityQueue, Put, PutError, RLock,
+    RLockGuard, Setter, ShutDown, TaskDoneError, TryAcquireError, Wait,
+};
+use spinney::task::{
+    Branch, CatchExit, GreenletExit, InheritLocals, Iwait, Join, JoinAll, LinkId, Owner, Panic,
+    Shield, SpawnTree, State,
+};
+use spinney::threads::{
+    InsideThreadPool, ThreadImap, ThreadMap, ThreadMapper, ThreadPoolBuilder, ThreadPoolClosed,
+    ThreadPoolFull, ThreadRefused, ThreadResult,
+};
+use spinney::time::Clock;
 use spinney::{
-    Acquire, AsyncResult, Barrier, BoundedSemaphore, Branch, CatchExit, Channel, Clock, Closed,
-    Condition, DrainReport, Event, Failure, Get, GetError, GreenPile, GreenPool, Greenlet,
-    GreenletExit, Group, HandOut, Handle, Hub, HubBuilder, Imap, InheritLocals, InsideGroup,
-    InsideThreadPool, Item, Items, Iwait, Join, JoinAll, Latch, LifoQueue, LinkId, LocalHub, Map,
-    Mapper, Membership, NotOwner, OverRelease, Owner, Panic, Peek, Permit, Pool, PoolFull,
-    PriorityQueue, Put, PutError, Queue, RLock, RLockGuard, ResourceError, ResourcePool,
-    ResourcePoolBuilder, ResourceStats, Semaphore, Setter, Shield, ShutDown, SpawnTree, State,
-    Task, TaskDoneError, TaskSet, ThreadImap, ThreadMap, ThreadMapper, ThreadPool,
-    ThreadPoolBuilder, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, ThreadResult, Timeout,
-    TryAcquireError, Wait,
+    AsyncResult, Event, Failure, GreenPile, GreenPool, Greenlet, Group, Handle, Hub, LocalHub,
+    Pool, PoolFull, Queue, ResourcePool, Semaphore, TaskSet, ThreadPool, Timeout,
 };
 use spinney_greenlet::LazyHandle;
+use spinney_greenlet::Task;
 
 /// `Send`, and not `Sync`.
 type SendOnly = Cell<u32>;
@@ -44,7 +57,7 @@ macro_rules! is_not {
 }
 
 #[test]
-fn hubs_are_handles_for_any_thread_but_local_ones() {
+fn hubs_except_local_ones_are_send_and_sync() {
     is_shared::<Hub>();
     is_shared::<HubBuilder>();
     is_shared::<Clock>();
@@ -54,7 +67,7 @@ fn hubs_are_handles_for_any_thread_but_local_ones() {
 }
 
 #[test]
-fn greenlets_are_for_any_thread_if_their_result_is() {
+fn greenlets_are_send_if_their_result_is() {
     is_shared::<Greenlet<SendOnly>>();
     is_shared::<Handle>();
     is_shared::<LazyHandle>();
@@ -69,14 +82,14 @@ fn greenlets_are_for_any_thread_if_their_result_is() {
 }
 
 #[test]
-fn tasks_go_where_their_future_may_go() {
+fn tasks_are_send_if_their_future_is() {
     is_movable::<Task<Fut>>();
     is_shared::<Membership>();
     is_not!(Send: Task<std::future::Ready<Local>>);
 }
 
 #[test]
-fn what_wraps_a_future_goes_where_that_may_go() {
+fn wrapping_futures_are_send_if_the_inner_one_is() {
     is_movable::<CatchExit<Fut>>();
     is_movable::<InheritLocals<Fut>>();
     is_movable::<Shield<Fut>>();
@@ -85,7 +98,7 @@ fn what_wraps_a_future_goes_where_that_may_go() {
 }
 
 #[test]
-fn several_are_joined_on_any_thread() {
+fn joins_of_several_greenlets_are_send() {
     is_shared::<JoinAll<Handle>>();
     is_shared::<JoinAll<Greenlet<SendOnly>>>();
     is_unpin::<JoinAll<Greenlet<Local>>>();
@@ -93,8 +106,8 @@ fn several_are_joined_on_any_thread() {
 }
 
 #[test]
-fn what_tells_of_greenlets_is_for_any_thread() {
-    is_shared::<spinney::Local<u32>>();
+fn reports_of_greenlets_are_send_and_sync() {
+    is_shared::<spinney::task::Local<u32>>();
     is_shared::<Owner>();
     is_shared::<SpawnTree>();
     is_shared::<Branch>();
@@ -102,7 +115,7 @@ fn what_tells_of_greenlets_is_for_any_thread() {
 }
 
 #[test]
-fn failures_are_for_any_thread() {
+fn failures_are_send_and_sync() {
     is_shared::<Failure>();
     is_shared::<GreenletExit>();
     is_shared::<Panic>();
@@ -116,9 +129,9 @@ fn errors_can_be_boxed() {
     is_error::<InsideGroup>();
     is_error::<GetError>();
     is_error::<spinney::ItemError>();
-    is_error::<spinney::JoinError>();
-    is_error::<spinney::Failures>();
-    is_error::<spinney::TaskError<Closed>>();
+    is_error::<spinney::pool::JoinError>();
+    is_error::<spinney::pool::Failures>();
+    is_error::<spinney::map::TaskError<Closed>>();
     is_error::<NotOwner>();
     is_error::<OverRelease>();
     is_error::<PoolFull<()>>();
@@ -149,7 +162,7 @@ fn resources_may_be_used_on_any_thread() {
 }
 
 #[test]
-fn pools_are_handles_for_any_thread_where_their_hub_is() {
+fn pools_are_send_if_their_hub_is() {
     is_shared::<TaskSet>();
     is_shared::<Group>();
     is_shared::<Pool>();
@@ -158,16 +171,16 @@ fn pools_are_handles_for_any_thread_where_their_hub_is() {
     is_shared::<ThreadPool>();
     is_shared::<ThreadPoolBuilder>();
     is_shared::<ThreadMapper>();
-    is_shared::<spinney::PoolBuilder>();
-    is_shared::<spinney::Report>();
-    is_shared::<spinney::Reentry>();
-    is_shared::<spinney::Failures>();
+    is_shared::<spinney::pool::PoolBuilder>();
+    is_shared::<spinney::pool::Report>();
+    is_shared::<spinney::pool::Reentry>();
+    is_shared::<spinney::pool::Failures>();
     is_unpin::<Pool<LocalHub>>();
     is_not!(Send: TaskSet<LocalHub>, Group<LocalHub>, Pool<LocalHub>, GreenPool<LocalHub>);
 }
 
 #[test]
-fn streams_are_for_any_thread_where_their_results_are() {
+fn streams_are_send_if_their_results_are() {
     is_movable::<Imap<SendOnly>>();
     is_shared::<Imap<u32>>();
     is_shared::<GreenPile<SendOnly>>();
@@ -175,12 +188,12 @@ fn streams_are_for_any_thread_where_their_results_are() {
     is_shared::<spinney::map::Indexed<u32>>();
     is_shared::<spinney::map::Retry>();
     is_shared::<spinney::map::Backoff>();
-    is_movable::<spinney::TryMap<SendOnly, SendOnly>>();
-    is_movable::<spinney::TryImap<SendOnly, SendOnly>>();
-    is_shared::<spinney::TryImap<u32, u32>>();
+    is_movable::<spinney::map::TryMap<SendOnly, SendOnly>>();
+    is_movable::<spinney::map::TryImap<SendOnly, SendOnly>>();
+    is_shared::<spinney::map::TryImap<u32, u32>>();
     is_movable::<spinney::map::CollectAll<SendOnly, SendOnly>>();
     is_movable::<spinney::map::FirstSuccess<SendOnly, SendOnly>>();
-    is_shared::<spinney::TryMap<u32, u32>>();
+    is_shared::<spinney::map::TryMap<u32, u32>>();
     is_shared::<ThreadResult<SendOnly>>();
     is_shared::<ThreadImap<SendOnly>>();
     is_unpin::<Imap<Local, LocalHub>>();
@@ -190,19 +203,19 @@ fn streams_are_for_any_thread_where_their_results_are() {
 }
 
 #[test]
-fn a_map_is_for_any_thread_where_its_results_are() {
+fn map_is_send_if_its_results_are() {
     is_movable::<Map<SendOnly>>();
     is_shared::<Map<u32>>();
     is_movable::<ThreadMap<SendOnly>>();
-    is_movable::<spinney::ThreadTryMap<SendOnly, SendOnly>>();
-    is_movable::<spinney::ThreadTryImap<SendOnly, SendOnly>>();
-    is_shared::<spinney::ThreadTryMap<u32, u32>>();
-    is_shared::<spinney::ThreadTryImap<u32, u32>>();
+    is_movable::<spinney::threads::ThreadTryMap<SendOnly, SendOnly>>();
+    is_movable::<spinney::threads::ThreadTryImap<SendOnly, SendOnly>>();
+    is_shared::<spinney::threads::ThreadTryMap<u32, u32>>();
+    is_shared::<spinney::threads::ThreadTryImap<u32, u32>>();
     is_shared::<ThreadMap<u32>>();
 }
 
 #[test]
-fn what_synchronises_is_for_any_thread() {
+fn primitives_are_send_and_sync() {
     is_shared::<Event>();
     is_shared::<Semaphore>();
     is_shared::<AsyncResult<u32>>();
@@ -214,12 +227,12 @@ fn what_synchronises_is_for_any_thread() {
 }
 
 #[test]
-fn locks_are_for_any_thread() {
+fn locks_are_send_and_sync() {
     is_shared::<BoundedSemaphore>();
     is_shared::<Condition>();
     is_shared::<Barrier>();
     is_shared::<Latch>();
-    is_shared::<HandOut<'static>>();
+    is_shared::<spinney_sync::HandOut<'static>>();
     is_shared::<Acquire<&'static Semaphore>>();
     is_shared::<Wait>();
     is_shared::<RLock<Owner>>();
@@ -231,7 +244,7 @@ fn locks_are_for_any_thread() {
 }
 
 #[test]
-fn queues_are_for_any_thread_if_their_items_are() {
+fn queues_are_send_if_their_items_are() {
     is_shared::<Queue<SendOnly>>();
     is_shared::<LifoQueue<SendOnly>>();
     is_shared::<PriorityQueue<SendOnly>>();
@@ -244,7 +257,7 @@ fn queues_are_for_any_thread_if_their_items_are() {
 }
 
 #[test]
-fn what_waits_at_a_queue_is_for_any_thread_if_the_items_are() {
+fn waits_of_a_queue_are_send_if_the_items_are() {
     is_shared::<Get<'static, SendOnly>>();
     is_shared::<Peek<'static, SendOnly>>();
     is_shared::<Items<&'static Queue<SendOnly>, SendOnly>>();
@@ -260,7 +273,7 @@ fn what_waits_at_a_queue_is_for_any_thread_if_the_items_are() {
 }
 
 #[test]
-fn what_waits_may_move_between_threads() {
+fn waits_are_send() {
     let hub = spinney_tests::hub(1);
     let (group, pool, green) = (Group::on(&hub), Pool::on(&hub, 1), GreenPool::on(&hub, 1));
     let pile = GreenPile::<SendOnly, _>::on(&green);
@@ -287,8 +300,8 @@ fn what_waits_may_move_between_threads() {
     is_send(&threads.drain(std::time::Duration::ZERO));
     is_send(&threads.kill());
     is_send(&spinney::joinall(Vec::<Greenlet<SendOnly>>::new()));
-    is_send(&spinney::try_joinall(Vec::<Greenlet<SendOnly>>::new()));
-    is_send(&spinney::killall(Vec::<Greenlet<SendOnly>>::new()));
+    is_send(&spinney::task::try_joinall(Vec::<Greenlet<SendOnly>>::new()));
+    is_send(&spinney::task::killall(Vec::<Greenlet<SendOnly>>::new()));
     is_send(&Greenlet::new(async { 1 }).get());
     is_send(&GreenletExit::new().resume::<SendOnly>());
     is_send(&spinney::sleep(std::time::Duration::ZERO));

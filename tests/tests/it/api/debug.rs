@@ -7,16 +7,26 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use spinney::gevent::GroupExt as _;
+use spinney::hub::{
+    BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
+};
 use spinney::map::{Backoff, Retry, from_stream};
+use spinney::pool::Reentry;
+use spinney::sync::{
+    Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock, SetterDropped, Wait,
+};
+use spinney::task::{
+    GreenletExit, Inherited, Joined, Owner, State, inherit_locals, iwait, named, spawn_on,
+};
+use spinney::time::{Clock, Limit, interval, timeout};
 use spinney::{
-    AsyncResult, Barrier, BoundedSemaphore, BoxTask, Budget, Channel, Clock, Condition, Context,
-    Deputy, Event, Executor, ForbidThreads, GiveWay, GreenPile, GreenPool, Greenlet, GreenletExit,
-    Group, Hub, InPlace, Inherited, Joined, Latch, Limit, LocalHub, Owner, Pool, Queue, RLock,
-    Reentry, ResourcePool, Semaphore, SetterDropped, SmolHub, Spawn, State, ThreadPool, TokioHub,
-    Wait, WakeDelay, WakeFlag, Within, block_on, catch_exit, greenlet_local, inherit_locals,
-    interval, iwait, joinall, named, pair, shield, sleep, spawn_on, timeout,
+    AsyncResult, Event, GreenPile, GreenPool, Greenlet, Group, Hub, LocalHub, Pool, Queue,
+    ResourcePool, Semaphore, Spawn, ThreadPool, Within, block_on, catch_exit, greenlet_local,
+    joinall, shield, sleep,
 };
 use spinney_greenlet::LazyHandle;
+use spinney_greenlet::{Deputy, InPlace, pair};
 use spinney_sim::SimHub;
 
 /// The text of `value`, with ids left out, which differ from run to run.
@@ -181,7 +191,7 @@ impl Executor for Silent {
 }
 
 #[test]
-fn a_map_asks_for_no_text_of_its_hub_or_its_results() {
+fn debug_of_a_map_needs_none_of_its_hub_or_results() {
     struct Opaque;
     let pool = Pool::on(&Silent, 2);
     let opaque = |()| async { Opaque };
@@ -218,7 +228,7 @@ fn primitives() {
     let answer: Arc<AsyncResult<u32, SetterDropped>> = Arc::default();
     is(answer.setter(), "Setter { result: AsyncResult { result: None } }");
     is(answer, "AsyncResult { result: Some(Err(SetterDropped)) }");
-    is(WakeFlag::new(), "WakeFlag { set: false }");
+    is(spinney_sync::WakeFlag::new(), "WakeFlag { set: false }");
     is(GiveWay::default(), "GiveWay { put_off: false }");
     starts(Budget::open(), "Budget {");
     let semaphore = Semaphore::new(2);
@@ -291,6 +301,13 @@ fn thread_pools() {
 /// The public names that are not looked at: traits, what nobody can have one of, other names, and
 /// what the crates make for each other.
 const OTHERS: &[&str] = &[
+    "Again",
+    "Attempts",
+    "IntoSource",
+    "ItemStream",
+    "Once",
+    "Read",
+    "Source",
     "BoxTask",
     "Erase",
     "LocalBoxTask",
@@ -308,25 +325,23 @@ const OTHERS: &[&str] = &[
     "LifoQueue",
     "PriorityQueue",
     "Hooked",
-    "DeferredSpawn",
     "Membership",
-    "Then",
-    "MapAsync",
     "ThreadMap",
     "ThreadTryImap",
     "ThreadTryMap",
 ];
 
 #[test]
-fn each_public_type_is_looked_at() {
+fn each_public_type_is_formatted() {
     let exported = include_str!("../../../../crates/spinney/src/lib.rs");
     let (_, exported) = exported.split_once("pub use").unwrap();
     let (here, _) = include_str!("debug.rs").split_once("const OTHERS").unwrap();
     let elsewhere = [include_str!("display.rs"), include_str!("../../spawn_tree.rs")];
     let looked_at: BTreeSet<&str> =
         words(here).chain(elsewhere.into_iter().flat_map(words)).collect();
+    let code = exported.lines().filter(|line| !line.starts_with("//"));
     let names: BTreeSet<&str> =
-        words(exported).filter(|word| word.starts_with(char::is_uppercase)).collect();
+        code.flat_map(words).filter(|word| word.starts_with(char::is_uppercase)).collect();
     assert!(names.len() > 80, "{names:?}");
     let missing: Vec<_> =
         names.difference(&looked_at).filter(|name| !OTHERS.contains(name)).collect();

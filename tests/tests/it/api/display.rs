@@ -5,12 +5,17 @@ use std::future::{pending, ready};
 use std::iter;
 use std::time::Duration;
 
+use spinney::map::TaskError;
+use spinney::pool::{Failures, InsideGroup, JoinError};
+use spinney::sync::{
+    BoundedSemaphore, Closed, GetError, JoinableQueue, NotOwner, OverRelease, PutError, RLock,
+    ShutDown, TaskDoneError, TryAcquireError,
+};
+use spinney::task::{GreenletExit, Owner, Panic, spawn_on};
+use spinney::threads::{InsideThreadPool, ThreadPoolClosed, ThreadPoolFull, ThreadRefused};
 use spinney::{
-    BoundedSemaphore, Closed, Failure, Failures, GetError, GreenletExit, Group, InsideGroup,
-    InsideThreadPool, ItemError, JoinError, JoinableQueue, NotOwner, OverRelease, Owner, Panic,
-    Pool, PoolFull, PutError, Queue, RLock, Semaphore, ShutDown, TaskDoneError, TaskError,
-    ThreadPool, ThreadPoolClosed, ThreadPoolFull, ThreadRefused, Timeout, TryAcquireError, Within,
-    block_on, spawn_on,
+    Failure, Group, ItemError, Pool, PoolFull, Queue, Semaphore, ThreadPool, Timeout, Within,
+    block_on,
 };
 use spinney_sim::{Deadlock, SimHub};
 
@@ -101,18 +106,18 @@ fn of_maps() {
         assert!(is_timeout(&text(failed), "greenlet "));
         pool.close();
         let closed = pool.map(|()| ready(()), [()]).await.unwrap_err();
-        assert_eq!(text(closed), "item 0 was killed: it is closed");
+        assert_eq!(text(closed), "item 0 was killed: it was closed");
     });
 }
 
 #[test]
 fn of_primitives() {
-    assert_eq!(text(Closed), "it is closed");
+    assert_eq!(text(Closed), "it was closed");
     let none: TryAcquireError = Semaphore::new(0).try_acquire().unwrap_err();
     assert_eq!(text(none), "not enough permits are free");
     assert_eq!(text(TryAcquireError::Closed), text(Closed));
     let more: OverRelease = BoundedSemaphore::new(1).release(1).unwrap_err();
-    assert_eq!(text(more), "more permits were given back than are out");
+    assert_eq!(text(more), "more permits were returned than are out");
     let stranger: NotOwner = RLock::new().release(&Owner::current()).unwrap_err();
     assert_eq!(text(stranger), "the lock is not held by this owner");
 }

@@ -46,7 +46,7 @@ fn snake(name: &str) -> String {
 }
 
 #[test]
-fn each_name_on_the_right_is_one_of_ours() {
+fn each_name_on_the_right_exists() {
     let source = include_str!("migrating/names.rs");
     let mut unused = Vec::new();
     for [_, here, differs] in rows(&page()) {
@@ -63,7 +63,7 @@ fn each_name_on_the_right_is_one_of_ours() {
 }
 
 #[test]
-fn each_name_without_a_counterpart_says_why() {
+fn each_name_without_a_counterpart_has_a_reason() {
     for [there, here, differs] in rows(&page()) {
         let has_reason = here == "nothing" && differs.ends_with('.');
         assert!(has_reason || !names(&here).is_empty(), "{there}: {here}: {differs}");

@@ -4,28 +4,66 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// What `crates/<name>` has for its users.
-fn public_names(name: &str) -> BTreeSet<String> {
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(name).join("src/lib.rs");
-    let text = fs::read_to_string(file).unwrap();
-    let paths = text.split("\npub use ").skip(1).map(|rest| rest.split_once(';').unwrap().0);
-    let lists = paths.map(|path| path.split_once("::").unwrap().1);
+/// The most names at the root of the facade, modules included.
+const AT_THE_ROOT: usize = 45;
+
+/// Names of the layers that the facade leaves out: the parts from which containers of greenlets are
+/// built.
+const FOR_WRITERS: &[&str] = &[
+    "Birth",
+    "Deputy",
+    "HandOut",
+    "InPlace",
+    "ItemGreenlets",
+    "LazyHandle",
+    "Task",
+    "WakeFlag",
+    "contain",
+    "drop_contained",
+    "pair",
+    "pair_in",
+    "pair_items",
+    "wake_all",
+];
+
+fn source(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(name);
+    fs::read_to_string(file.join("src/lib.rs")).unwrap()
+}
+
+/// The names that the lines of `source` with this indent re-export.
+fn public_names(source: &str, indent: &str) -> BTreeSet<String> {
+    let start = format!("\n{indent}pub use ");
+    let paths = source.split(&start).skip(1);
+    let lists = paths.map(|rest| rest.split_once(';').unwrap().0.split_once("::").unwrap().1);
     let names = lists.flat_map(|list| list.split(|end: char| !end.is_alphanumeric() && end != '_'));
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 #[test]
-fn the_facade_has_all_that_the_layers_have() {
-    let facade = public_names("spinney");
+fn facade_has_the_names_of_the_layers() {
+    let facade = source("spinney");
+    let mut names = public_names(&facade, "");
+    names.extend(public_names(&facade, "    "));
     for layer in ["hub", "sync", "greenlet", "pool", "pile", "threadpool"] {
-        let names = public_names(layer);
-        assert!(names.is_subset(&facade), "of {layer}: {:?}", names.difference(&facade));
+        let layer_names = public_names(&source(layer), "");
+        let missing = layer_names.difference(&names);
+        let unexplained: Vec<_> =
+            missing.filter(|name| !FOR_WRITERS.contains(&name.as_str())).collect();
+        assert!(unexplained.is_empty(), "of {layer}: {unexplained:?}");
     }
 }
 
 #[test]
-fn each_test_that_the_table_of_hubs_names_is_there() {
+fn facade_has_few_names_at_its_root() {
+    let facade = source("spinney");
+    let modules = facade.lines().filter(|line| line.starts_with("pub mod ")).count();
+    let names = public_names(&facade, "").len() + modules;
+    assert!(names <= AT_THE_ROOT, "{names} names");
+}
+
+#[test]
+fn each_test_named_in_the_table_of_hubs_exists() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let text = fs::read_to_string(docs.join("hubs.md")).unwrap();
     let links = text.split("[`").skip(1).map(|link| link.split_once("`](").unwrap());

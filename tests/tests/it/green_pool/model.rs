@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use spinney::{GreenPool, Greenlet, Queue, spawn_on};
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::task::spawn_on;
+use spinney::{GreenPool, Greenlet, Queue};
 use spinney_sim::SimHub;
 use spinney_tests::tools::OnDrop;
 
@@ -44,7 +46,7 @@ proptest! {
     })]
 
     #[test]
-    fn a_green_pool_does_what_its_model_does(
+    fn green_pool_matches_its_model(
         seed: u64,
         size in 0..4_usize,
         ops in prop::collection::vec(op(), 1..40),

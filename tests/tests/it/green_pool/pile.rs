@@ -5,13 +5,15 @@ use std::task::{Context, Waker};
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
-use spinney::{GreenPile, GreenPool, spawn_on, yield_now};
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::task::spawn_on;
+use spinney::{GreenPile, GreenPool, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Log, NoWake, behind, blow_up, gate, let_others_run, stuck};
 
 on_every_hub! {
-    async fn a_pile_in_spawn_order_gives_results_in_that_order(hub) {
+    async fn pile_in_spawn_order_yields_in_spawn_order(hub) {
         let gates = [gate(), gate(), gate()];
         let pile = GreenPile::on(&GreenPool::on(hub, 3)).in_spawn_order();
         for (n, open) in gates.iter().enumerate() {
@@ -28,7 +30,7 @@ on_every_hub! {
         assert!(pile.next().await.is_none());
     }
 
-    async fn a_failed_task_comes_out_in_its_place(hub) {
+    async fn failed_task_of_a_pile_keeps_its_place(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 1)).in_spawn_order();
         for n in 0..3 {
             pile.spawn(async move { if n == 1 { blow_up("one") } else { n } }).await;
@@ -37,7 +39,7 @@ on_every_hub! {
         assert_eq!(results, [Some(0), None, Some(2)]);
     }
 
-    async fn who_waits_for_a_slot_is_counted(hub) {
+    async fn spawns_of_a_pile_that_wait_are_counted(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 1));
         pile.spawn(stuck(gate(), ())).await;
         let mut second = Box::pin(pile.spawn(async {}));
@@ -48,7 +50,7 @@ on_every_hub! {
         assert_eq!((pile.len(), pile.pool().waiting()), (1, 0));
     }
 
-    async fn a_pile_is_not_over_while_its_first_task_waits_for_a_slot(hub) {
+    async fn pile_does_not_end_while_its_first_task_waits(hub) {
         let pool = GreenPool::on(hub, 1);
         let holder = pool.spawn(stuck(gate(), ())).await;
         let pile = GreenPile::on(&pool);
@@ -61,7 +63,7 @@ on_every_hub! {
         assert_eq!(result.unwrap().unwrap(), 42);
     }
 
-    async fn a_pile_is_over_when_the_last_spawner_gives_up(hub) {
+    async fn pile_ends_when_its_last_spawn_is_dropped(hub) {
         let pool = GreenPool::on(hub, 1);
         pool.spawn_n(stuck(gate(), ())).await;
         let pile = GreenPile::<(), _>::on(&pool);
@@ -77,7 +79,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_spawner_and_many_readers_lose_nothing(hub) {
+    async fn spawner_and_many_readers_lose_nothing(hub) {
         for ordered in [false, true] {
             let pile = GreenPile::on(&GreenPool::on(hub, 2));
             let pile = Arc::new(if ordered { pile.in_spawn_order() } else { pile });
@@ -104,14 +106,14 @@ on_every_hub! {
                 })
             });
             let readers: Vec<_> = readers.collect();
-            spinney::try_joinall(&readers).await.unwrap();
+            spinney::task::try_joinall(&readers).await.unwrap();
             let mut results = log.take();
             results.sort_unstable();
             assert_eq!(results, (0..50).collect::<Vec<_>>());
         }
     }
 
-    async fn a_reader_that_is_dropped_after_it_was_woken_loses_nothing(hub) {
+    async fn woken_reader_that_is_dropped_loses_nothing(hub) {
         for ordered in [false, true] {
             let pile = GreenPile::on(&GreenPool::on(hub, 2));
             let pile = if ordered { pile.in_spawn_order() } else { pile };
@@ -139,7 +141,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_task_may_spawn_into_its_own_full_pile(hub) {
+    async fn task_may_spawn_into_its_own_full_pile(hub) {
         let pile = Arc::new(GreenPile::on(&GreenPool::on(hub, 1)));
         let inside = Arc::clone(&pile);
         let outer = async move {
@@ -153,7 +155,7 @@ on_every_hub! {
         assert!(pile.next().await.is_none());
     }
 
-    async fn a_pile_that_is_read_as_a_stream_goes_on_after_its_end(hub) {
+    async fn pile_as_a_stream_goes_on_after_its_end(hub) {
         let mut pile = GreenPile::on(&GreenPool::on(hub, 2));
         for n in 0..3 {
             pile.spawn(async move { n }).await;
@@ -164,7 +166,7 @@ on_every_hub! {
 }
 
 #[test]
-fn a_reader_that_is_dropped_leaves_no_waker() {
+fn dropped_reader_leaves_no_waker() {
     let sim = SimHub::new();
     let pile = GreenPile::on(&GreenPool::on(&sim, 1));
     sim.block_on(pile.spawn(stuck(gate(), ())));
@@ -181,7 +183,7 @@ fn a_reader_that_is_dropped_leaves_no_waker() {
 
 #[test]
 #[should_panic(expected = "the order of a pile is chosen while it is empty")]
-fn the_order_of_a_pile_in_use_cannot_be_chosen() {
+fn order_of_a_pile_in_use_cannot_be_chosen() {
     let sim = SimHub::new();
     let pile = GreenPile::on(&GreenPool::on(&sim, 1));
     sim.block_on(pile.spawn(async {}));
@@ -189,7 +191,7 @@ fn the_order_of_a_pile_in_use_cannot_be_chosen() {
 }
 
 #[test]
-fn who_is_stuck_at_a_pile_is_told_by_its_own_line() {
+fn deadlock_names_the_line_that_waits_for_a_pile() {
     let sim = SimHub::new();
     for ordered in [false, true] {
         let pile = GreenPile::on(&GreenPool::on(&sim, 1));

@@ -4,10 +4,11 @@ use std::future::pending;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use spinney::task::{State, spawn_on};
 use spinney::{
-    Failure, Greenlet, Handle, InPlace, LazyHandle, State, ThreadPool, Within, catch_exit,
-    greenlet_local, pair, shield, spawn_on, yield_now,
+    Failure, Greenlet, Handle, ThreadPool, Within, catch_exit, greenlet_local, shield, yield_now,
 };
+use spinney_greenlet::{InPlace, LazyHandle, pair};
 use spinney_tests::tools::{
     Log, OnDrop, Why, behind, gate, let_others_run, on_its_own_waker, panics_on_drop, polled, stuck,
 };
@@ -25,7 +26,7 @@ async fn refuse(started: Arc<spinney::Event>) {
 }
 
 on_every_hub! {
-    async fn abort_ends_what_catches_every_kill(hub) {
+    async fn abort_ends_a_greenlet_that_catches_every_kill(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, refuse(Arc::clone(&started)));
         started.wait().await;
@@ -78,7 +79,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_aborted());
     }
 
-    async fn abort_before_the_first_poll_ends_it_at_once(_hub) {
+    async fn abort_before_the_first_poll_ends_it_immediately(_hub) {
         let log = Log::default();
         let ran = log.clone();
         let (task, greenlet) = pair(async move { ran.add("it ran") }, ());
@@ -106,7 +107,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_aborted());
     }
 
-    async fn abort_during_a_poll_ends_it_when_that_is_pending(hub) {
+    async fn abort_during_a_poll_ends_it_if_pending(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, async move {
@@ -150,7 +151,7 @@ on_every_hub! {
         assert!(killed.await.unwrap_err().is_killed());
     }
 
-    async fn abort_replaces_a_kill_that_is_pending(hub) {
+    async fn abort_replaces_a_pending_kill(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, shield(stuck(Arc::clone(&started), ())));
         started.wait().await;
@@ -168,7 +169,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_aborted());
     }
 
-    async fn destructors_of_an_aborted_greenlet_are_its_own(hub) {
+    async fn destructors_of_an_aborted_greenlet_run_in_it(hub) {
         let (started, log) = (gate(), Log::default());
         let (waits, seen) = (Arc::clone(&started), log.clone());
         let greenlet = spawn_on(hub, async move {
@@ -204,7 +205,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_aborted());
     }
 
-    async fn abort_ends_what_runs_in_place_too(hub) {
+    async fn abort_ends_the_child_in_place(hub) {
         let started = gate();
         let (child, greenlet) = pair(refuse(Arc::clone(&started)), ());
         let parent = spawn_on(hub, shield(InPlace::new(child, greenlet.handle())));
@@ -225,7 +226,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["aborted"]);
     }
 
-    async fn resume_of_an_abort_is_a_kill_that_can_be_caught(hub) {
+    async fn resumed_abort_is_a_kill_that_can_be_caught(hub) {
         let greenlet = spawn_on(hub, async {
             let caught = catch_exit(async { Failure::Aborted(None).resume::<()>().await }).await;
             caught.unwrap_err().to_string()
@@ -240,7 +241,7 @@ on_every_hub! {
         assert!(lazy.failure().unwrap().is_aborted());
     }
 
-    async fn abort_is_no_error_for_a_wait_with_a_limit(hub) {
+    async fn abort_ends_a_wait_with_a_limit(hub) {
         let open = gate();
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         let join = greenlet.join().within(Duration::from_secs(3600));
@@ -261,7 +262,7 @@ fn abort_from_another_thread_ends_a_greenlet() {
 }
 
 #[test]
-fn closure_that_waits_for_a_thread_is_aborted() {
+fn closure_in_the_queue_is_aborted() {
     let pool = ThreadPool::new(1);
     let (open, opened) = mpsc::channel::<()>();
     let busy = pool.submit(move || opened.recv().is_err());
@@ -280,7 +281,7 @@ fn closure_that_waits_for_a_thread_is_aborted() {
 }
 
 #[test]
-fn aborted_closure_that_has_started_keeps_its_result() {
+fn aborted_started_closure_keeps_its_result() {
     let pool = ThreadPool::new(1);
     let result = pool.submit(|| {
         Handle::current().unwrap().abort();

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_lite::future::{block_on, or, poll_once, zip};
-use spinney::{
-    CatchExit, Event, GreenletExit, Handle, InPlace, Spawn, catch_exit, pair, shield, sleep, spawn,
-    spawn_on, yield_now,
-};
+use spinney::task::{CatchExit, GreenletExit, spawn_on};
+use spinney::{Event, Handle, Spawn, catch_exit, shield, sleep, spawn, yield_now};
+use spinney_greenlet::{InPlace, pair};
 use spinney_tests::tools::{
     Log, OnDrop, Why, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
 };
@@ -30,7 +29,7 @@ async fn clean_up(started: Arc<Event>, caught: Arc<Event>, open: Arc<Event>) {
 }
 
 on_every_hub! {
-    async fn a_kill_is_caught_with_its_reason(hub) {
+    async fn kill_is_caught_with_its_reason(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, catch(Arc::clone(&started)));
         started.wait().await;
@@ -38,12 +37,12 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed: too late");
     }
 
-    async fn what_is_not_killed_gives_its_output(hub) {
+    async fn catch_exit_without_a_kill_returns_the_output(hub) {
         let greenlet = spawn_on(hub, async { catch_exit(async { yield_now().await; 42 }).await });
         assert_eq!(greenlet.await.unwrap().unwrap(), 42);
     }
 
-    async fn one_that_swallows_its_kill_lives_on(hub) {
+    async fn greenlet_that_catches_its_kill_lives_on(hub) {
         let (started, caught, open) = (gate(), gate(), gate());
         let (start, set, opened) = (Arc::clone(&started), Arc::clone(&caught), Arc::clone(&open));
         let greenlet = spawn_on(hub, async move {
@@ -61,7 +60,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_kill_waits_for_the_clean_up(hub) {
+    async fn kill_waits_for_the_cleanup(hub) {
         let (started, caught, open) = (gate(), gate(), gate());
         let work = clean_up(Arc::clone(&started), Arc::clone(&caught), Arc::clone(&open));
         let greenlet = spawn_on(hub, work);
@@ -74,7 +73,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap_err().why(), "killed: too late");
     }
 
-    async fn a_second_kill_ends_the_clean_up(hub) {
+    async fn second_kill_ends_the_cleanup(hub) {
         let (started, caught) = (gate(), gate());
         let greenlet = spawn_on(hub, clean_up(Arc::clone(&started), Arc::clone(&caught), gate()));
         started.wait().await;
@@ -84,7 +83,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap_err().why(), "killed: now");
     }
 
-    async fn a_second_kill_is_caught_by_the_next_one_around(hub) {
+    async fn second_kill_is_caught_by_the_next_outer_catcher(hub) {
         let (started, caught) = (gate(), gate());
         let inner = clean_up(Arc::clone(&started), Arc::clone(&caught), gate());
         let greenlet = spawn_on(hub, async move { catch_exit(inner).await.unwrap_err() });
@@ -95,7 +94,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed: now");
     }
 
-    async fn of_two_around_one_another_the_inner_one_catches(hub) {
+    async fn inner_of_two_nested_catchers_catches(hub) {
         let started = gate();
         let inner = catch(Arc::clone(&started));
         let greenlet = spawn_on(hub, catch_exit(inner));
@@ -104,7 +103,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap().is_ok(), "the outer one saw it");
     }
 
-    async fn a_kill_that_is_resumed_is_caught_by_the_outer_one(hub) {
+    async fn resumed_kill_is_caught_by_the_outer_catcher(hub) {
         let (started, open) = (gate(), gate());
         open.set();
         let greenlet = spawn_on(hub, catch_exit(clean_up(Arc::clone(&started), gate(), open)));
@@ -113,14 +112,14 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().unwrap_err().to_string(), "killed: too late");
     }
 
-    async fn one_that_is_killed_before_it_runs_catches_nothing(hub) {
+    async fn greenlet_killed_before_it_runs_catches_nothing(hub) {
         let (task, greenlet) = pair(catch(gate()), ());
         greenlet.kill_now();
         hub.spawn(task);
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn a_kill_of_itself_is_caught_at_the_first_wait(hub) {
+    async fn kill_of_itself_is_caught_at_the_first_await(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, catch_exit(async move {
@@ -133,7 +132,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["still there"]);
     }
 
-    async fn a_kill_from_before_is_caught_at_the_first_wait(hub) {
+    async fn earlier_kill_is_caught_at_the_first_await(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, async move {
@@ -148,7 +147,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["entered"]);
     }
 
-    async fn what_is_done_before_it_waits_is_not_caught(hub) {
+    async fn future_that_never_waits_is_not_interrupted(hub) {
         let greenlet = spawn_on(hub, catch_exit(async {
             Handle::current().unwrap().kill_now();
             42
@@ -156,7 +155,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().unwrap(), 42);
     }
 
-    async fn the_destructors_inside_have_run(hub) {
+    async fn destructors_run_before_the_kill_is_returned(hub) {
         let (dropped, started) = (Dropped::default(), gate());
         let inside = catch_exit(stuck(Arc::clone(&started), dropped.guard()));
         let count = dropped.clone();
@@ -169,7 +168,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), (true, 1));
     }
 
-    async fn a_kill_that_a_destructor_inside_sends_is_not_caught_again(hub) {
+    async fn kill_sent_by_an_inner_destructor_is_not_caught_twice(hub) {
         let started = gate();
         let guard = OnDrop::new(|| Handle::current().unwrap().kill_now());
         let inside = catch_exit(stuck(Arc::clone(&started), guard));
@@ -182,7 +181,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn a_kill_wakes_it_in_a_branch(hub) {
+    async fn kill_wakes_a_catcher_in_a_branch(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, or(catch(Arc::clone(&started)), pending()));
         started.wait().await;
@@ -190,7 +189,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed");
     }
 
-    async fn a_kill_wakes_it_though_it_has_a_waker_of_its_own(hub) {
+    async fn kill_wakes_a_catcher_with_its_own_waker(hub) {
         let started = gate();
         let branch = on_its_own_waker(catch(Arc::clone(&started)));
         let greenlet = spawn_on(hub, or(pending(), branch));
@@ -199,7 +198,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed");
     }
 
-    async fn a_kill_that_is_resumed_ends_it_though_another_catches_beside(hub) {
+    async fn resumed_kill_ends_a_greenlet_with_a_catcher_beside(hub) {
         let (open, both, dropped) = (gate(), gate(), Dropped::default());
         open.set();
         let resumes = on_its_own_waker(clean_up(gate(), gate(), open));
@@ -213,7 +212,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn a_kill_that_is_resumed_waits_for_what_is_shielded_beside(hub) {
+    async fn resumed_kill_waits_for_a_shield_beside(hub) {
         let (open, started, caught, log) = (gate(), gate(), gate(), Log::default());
         let (opened, saved) = (Arc::clone(&open), log.clone());
         let (start, set) = (Arc::clone(&started), Arc::clone(&caught));
@@ -237,7 +236,7 @@ on_every_hub! {
         assert_eq!(log.take(), Vec::<&str>::new());
     }
 
-    async fn one_that_was_dropped_catches_nothing(hub) {
+    async fn dropped_catcher_catches_nothing(hub) {
         let started = gate();
         let start = Arc::clone(&started);
         let greenlet = spawn_on(hub, async move {
@@ -250,7 +249,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn one_that_is_done_catches_nothing(hub) {
+    async fn finished_catcher_catches_nothing(hub) {
         let started = gate();
         let start = Arc::clone(&started);
         let greenlet = spawn_on(hub, async move {
@@ -284,7 +283,7 @@ on_every_hub! {
         assert!(second.await.unwrap().is_err());
     }
 
-    async fn one_that_moved_away_and_is_dropped_lets_go_of_a_kill(hub) {
+    async fn dropped_moved_catcher_releases_a_kill(hub) {
         let (moved, place) = (gate(), Arc::new(Mutex::new(None)));
         let (to, set) = (Arc::clone(&place), Arc::clone(&moved));
         let greenlet = spawn_on(hub, async move {
@@ -300,14 +299,14 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn a_panic_inside_is_the_greenlet_s(hub) {
+    async fn panic_inside_fails_the_greenlet(hub) {
         let greenlet = spawn_on(hub, catch_exit(async { blow_up("no luck") }));
         greenlet.join().await;
         assert_eq!(greenlet.failure().unwrap().why(), "panicked: no luck");
         greenlet.detach();
     }
 
-    async fn a_panic_in_the_clean_up_is_the_greenlet_s(hub) {
+    async fn panic_in_the_cleanup_fails_the_greenlet(hub) {
         let started = gate();
         let caught = catch(Arc::clone(&started));
         let greenlet = spawn_on(hub, async move {
@@ -330,20 +329,20 @@ on_every_hub! {
         assert!(outer.await.unwrap_err().is_killed());
     }
 
-    async fn outside_of_any_greenlet_there_is_nothing_to_catch(_hub) {
+    async fn catch_exit_outside_any_greenlet_catches_nothing(_hub) {
         assert_eq!(catch_exit(async { 42 }).await.unwrap(), 42);
         assert!(poll_once(catch_exit(pending::<()>())).await.is_none());
     }
 }
 
 #[test]
-fn outside_of_any_greenlet_nothing_can_be_resumed() {
+fn resume_outside_any_greenlet_panics() {
     let resumed = catch_unwind(AssertUnwindSafe(|| block_on(GreenletExit::new().resume::<()>())));
     assert!(resumed.is_err());
 }
 
 #[test]
-fn one_that_was_done_panics_when_it_is_polled_again() {
+fn finished_catcher_panics_when_polled_again() {
     let mut caught = Box::pin(catch_exit(async {}));
     block_on(&mut caught).unwrap();
     assert!(catch_unwind(AssertUnwindSafe(|| block_on(caught))).is_err());

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use spinney::Handle;
 use spinney::eventlet::greenthread::{GreenThread, sleep, spawn, spawn_after, spawn_after_local};
-use spinney::{Handle, spawn_on};
+use spinney::task::spawn_on;
 use spinney_sim::SimHub;
 use spinney_tests::tools::{Count, Why, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
@@ -12,11 +13,11 @@ const SECOND: Duration = Duration::from_secs(1);
 const NANOSECOND: Duration = Duration::from_nanos(1);
 
 on_every_hub! {
-    async fn wait_gives_the_result(hub) {
+    async fn wait_returns_the_result(hub) {
         assert_eq!(spawn_on(hub, async { 42 }).wait().await.unwrap(), 42);
     }
 
-    async fn wait_gives_the_failure(hub) {
+    async fn wait_returns_the_failure(hub) {
         let failed = spawn_on(hub, async { blow_up("no luck") }).wait().await;
         assert_eq!(failed.unwrap_err().why(), "panicked: no luck");
         let thread = spawn_on(hub, stuck(gate(), ()));
@@ -24,7 +25,7 @@ on_every_hub! {
         assert!(thread.wait().await.unwrap_err().is_killed());
     }
 
-    async fn a_cancelled_thread_never_runs(_hub) {
+    async fn cancelled_thread_never_runs(_hub) {
         let dropped = Dropped::default();
         let thread = spawn_after(3600 * SECOND, stuck(gate(), dropped.guard()));
         assert!(thread.cancel());
@@ -32,7 +33,7 @@ on_every_hub! {
         assert!(thread.wait().await.unwrap_err().is_killed());
     }
 
-    async fn cancel_leaves_a_thread_that_runs_alone(hub) {
+    async fn cancel_does_not_affect_a_running_thread(hub) {
         let (started, open) = (gate(), gate());
         let (start, opened) = (started.clone(), open.clone());
         let thread = spawn_on(hub, async move { start.set(); opened.wait().await; 42 });
@@ -42,12 +43,12 @@ on_every_hub! {
         assert_eq!(thread.wait().await.unwrap(), 42);
     }
 
-    async fn a_local_thread_of_nobody_runs(_hub) {
+    async fn local_thread_without_a_spawner_runs(_hub) {
         assert!(Handle::current().is_none());
         assert_eq!(spawn_after_local(Duration::ZERO, async { 42 }).wait().await.unwrap(), 42);
     }
 
-    async fn a_local_thread_runs_while_its_spawner_lives(hub) {
+    async fn local_thread_runs_while_its_spawner_lives(hub) {
         let spawner = spawn_on(hub, async {
             spawn_after_local(Duration::from_millis(1), async { 42 }).wait().await.unwrap()
         });
@@ -71,7 +72,7 @@ async fn outlived(life: Duration) -> bool {
 }
 
 #[test]
-fn a_local_thread_whose_spawner_is_dead_never_runs() {
+fn local_thread_of_a_finished_spawner_never_runs() {
     for seed in 0..20 {
         let sim = SimHub::seeded(seed);
         assert!(!sim.block_on(outlived(Duration::ZERO)));
@@ -82,7 +83,7 @@ fn a_local_thread_whose_spawner_is_dead_never_runs() {
 }
 
 #[test]
-fn a_killed_spawner_takes_its_local_threads_with_it() {
+fn killed_spawner_kills_its_local_threads() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let guard = dropped.guard();
@@ -100,7 +101,7 @@ fn a_killed_spawner_takes_its_local_threads_with_it() {
 }
 
 #[test]
-fn a_local_thread_that_runs_outlives_its_spawner() {
+fn running_local_thread_outlives_its_spawner() {
     let (sim, ended) = (SimHub::new(), Count::to(1));
     let one = ended.clone();
     sim.block_on(async {

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::future::pending;
 
 use futures_lite::future::poll_once;
-use spinney::{Iwait, LocalHub, catch_exit, pair, shield, spawn_on, yield_now};
+use spinney::task::{Iwait, spawn_on};
+use spinney::{LocalHub, catch_exit, shield, yield_now};
+use spinney_greenlet::pair;
 use spinney_tests::tools::gate;
 
 const MANY: usize = 100_000;
@@ -47,7 +49,7 @@ fn many_catchers_side_by_side_close_under_a_kill() {
 }
 
 #[test]
-fn many_ended_greenlets_are_removed_from_a_set() {
+fn many_finished_greenlets_are_removed_from_a_set() {
     LocalHub::new().block_on(async {
         let mut set = Iwait::new();
         let mut handles = Vec::new();

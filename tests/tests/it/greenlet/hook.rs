@@ -5,7 +5,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
 use futures_lite::StreamExt;
-use spinney::{Greenlet, Group, Handle, Pool, SpawnHook, spawn_on, yield_now};
+use spinney::gevent::GroupExt as _;
+use spinney::pool::SpawnHook;
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Group, Handle, Pool, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Log, blow_up};
 
@@ -65,7 +68,7 @@ impl SpawnHook for Forgets {
 }
 
 on_every_hub! {
-    async fn a_hook_is_told_of_the_start_and_of_each_run(hub) {
+    async fn hook_is_called_at_the_start_and_for_each_poll(hub) {
         let notes = Notes::default();
         let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
         let log = notes.log.clone();
@@ -83,7 +86,7 @@ on_every_hub! {
         assert_eq!(notes.log.take(), expected);
     }
 
-    async fn every_way_in_has_the_hook(hub) {
+    async fn every_spawning_verb_applies_the_hook(hub) {
         let notes = Notes::default();
         let group = Group::builder().hook(notes.clone()).group_on(hub);
         let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
@@ -102,7 +105,7 @@ on_every_hub! {
         assert_eq!(starts(), 2);
     }
 
-    async fn the_workers_of_maps_have_the_hook(hub) {
+    async fn items_of_maps_have_the_hook(hub) {
         let notes = Notes::default();
         let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
         let ids = pool.map(|_: u32| async { Handle::current().unwrap().id() }, 0..3).await.unwrap();
@@ -112,7 +115,7 @@ on_every_hub! {
         }
     }
 
-    async fn who_was_added_or_never_ran_has_no_hook(hub) {
+    async fn added_or_unstarted_greenlet_has_no_hook(hub) {
         let notes = Notes::default();
         let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 2);
         let greenlet = Greenlet::new(async {});
@@ -124,7 +127,7 @@ on_every_hub! {
         assert_eq!(notes.log.take(), []);
     }
 
-    async fn a_hook_that_panics_fails_its_greenlet_alone(hub) {
+    async fn panicking_hook_fails_its_greenlet_alone(hub) {
         for when_running in [false, true] {
             let hook = Panics { when_running, ..Panics::default() };
             let pool = Pool::builder().hook(hook).pool_on(hub, 1);
@@ -132,7 +135,7 @@ on_every_hub! {
                 let ended = pool.spawn(async move { n }).await.await;
                 assert_eq!(ended.is_err(), n == 1);
                 assert_eq!(ended.map_or(1, |n| n), n);
-                assert_eq!((pool.len(), pool.free_count()), (0, 1));
+                assert_eq!((pool.len(), pool.available()), (0, 1));
             }
         }
     }
@@ -152,11 +155,11 @@ on_every_hub! {
             assert!(first.contains(told), "{first}");
             assert_eq!(results[1..].iter().map(|n| *n.as_ref().unwrap()).collect::<Vec<_>>(), [1, 2]);
             pool.wait_idle().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
-    async fn a_hook_that_forgets_to_run_delays(hub) {
+    async fn hook_that_does_not_call_run_delays_the_poll(hub) {
         let pool = Pool::builder().hook(Forgets::default()).pool_on(hub, 1);
         assert_eq!(pool.spawn(async { yield_now().await; 42 }).await.await.unwrap(), 42);
         assert_eq!(pool.map(|n: u32| async move { n }, 0..3).await.unwrap(), [0, 1, 2]);

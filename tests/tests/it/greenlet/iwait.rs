@@ -6,12 +6,14 @@ use std::task::{Context, Waker};
 
 use futures_lite::Stream;
 use futures_lite::future::poll_once;
-use spinney::{Iwait, Spawn, ThreadPool, iwait, pair, spawn_on};
+use spinney::task::{Iwait, iwait, spawn_on};
+use spinney::{Spawn, ThreadPool};
+use spinney_greenlet::pair;
 use spinney_tests::tools::{NoWake, behind, gate, stuck};
 use spinney_tests::{hub, in_time, on_every_hub};
 
 on_every_hub! {
-    async fn iwait_gives_each_as_it_ends(hub) {
+    async fn iwait_yields_each_as_it_finishes(hub) {
         let gates = [gate(), gate(), gate()];
         let greenlets = (0..3).map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), n)));
         let mut ended = iwait(greenlets);
@@ -23,7 +25,7 @@ on_every_hub! {
         assert!(ended.next().await.is_none());
     }
 
-    async fn iwait_gives_those_first_that_had_ended(hub) {
+    async fn iwait_yields_finished_greenlets_first(hub) {
         let open = gate();
         let late = spawn_on(hub, behind(Arc::clone(&open), "late"));
         let early = spawn_on(hub, async { "early" });
@@ -34,7 +36,7 @@ on_every_hub! {
         assert_eq!(ended.next().await.unwrap().await.unwrap(), "late");
     }
 
-    async fn one_that_is_in_the_set_is_not_added_again(hub) {
+    async fn member_of_a_set_is_not_added_again(hub) {
         let greenlet = spawn_on(hub, async {});
         let mut set = Iwait::new();
         set.push(greenlet.handle().clone());
@@ -46,14 +48,14 @@ on_every_hub! {
         assert!(set.next().await.is_none());
     }
 
-    async fn an_empty_set_goes_on_when_another_is_pushed(hub) {
+    async fn empty_set_goes_on_after_another_push(hub) {
         let mut set = Iwait::new();
         assert!(set.next().await.is_none());
         set.push(spawn_on(hub, async { 42 }));
         assert_eq!(set.next().await.unwrap().await.unwrap(), 42);
     }
 
-    async fn one_that_was_removed_does_not_come_out(hub) {
+    async fn removed_greenlet_does_not_come_out(hub) {
         let removed = spawn_on(hub, async {});
         removed.join().await;
         let handle = removed.handle().clone();
@@ -65,7 +67,7 @@ on_every_hub! {
         assert!(set.next().await.is_none());
     }
 
-    async fn dropping_a_set_detaches_what_is_in_it(hub) {
+    async fn dropped_set_detaches_its_greenlets(hub) {
         let (open, done) = (gate(), gate());
         let (opened, set) = (Arc::clone(&open), Arc::clone(&done));
         let ended = iwait([spawn_on(hub, async move {
@@ -77,7 +79,7 @@ on_every_hub! {
         done.wait().await;
     }
 
-    async fn a_dropped_set_leaves_nothing_with_its_greenlets(hub) {
+    async fn dropped_set_leaves_nothing_with_its_greenlets(hub) {
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         let mut set = iwait([greenlet.handle()]);
         let waker = Arc::new(NoWake);
@@ -88,7 +90,7 @@ on_every_hub! {
         greenlet.kill().await;
     }
 
-    async fn one_that_was_killed_before_it_began_holds_up_no_other(hub) {
+    async fn greenlet_killed_before_it_began_delays_no_other(hub) {
         let (task, killed) = pair(async {}, ());
         let gates = [gate(), gate()];
         let [one, two] = [0, 1].map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), ())));
@@ -127,7 +129,7 @@ on_every_hub! {
 }
 
 #[test]
-fn closure_killed_in_the_queue_has_finished_at_once() {
+fn closure_killed_in_the_queue_comes_out_immediately() {
     let (hub, threads) = (hub(1), ThreadPool::new(1));
     let (go_on, wait) = mpsc::channel::<()>();
     let busy = threads.submit(move || wait.recv().is_err());

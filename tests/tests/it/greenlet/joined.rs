@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{
-    Greenlet, GreenletExit, Iwait, Within, inherit_locals, iwait, joinall, killall, killall_now,
-    killall_now_with, pair, shield, spawn_on, try_joinall, yield_now,
+use spinney::task::{
+    GreenletExit, Iwait, inherit_locals, iwait, killall, killall_now, killall_now_with, spawn_on,
+    try_joinall,
 };
+use spinney::{Greenlet, Within, joinall, shield, yield_now};
+use spinney_greenlet::pair;
 use spinney_tests::tools::{Why, behind, gate, polled};
 use spinney_tests::{SimHub, on_every_hub};
 
@@ -21,7 +23,7 @@ fn ids<T>(greenlets: &[Greenlet<T>]) -> Vec<u64> {
 }
 
 on_every_hub! {
-    async fn joinall_timeout_gives_back_the_ready_and_the_rest(hub) {
+    async fn joinall_timeout_returns_the_ready_and_the_rest(hub) {
         let open = gate();
         let never = |_| spawn_on(hub, pending());
         let mut greenlets: Vec<Greenlet<u32>> = (0..3).map(never).collect();
@@ -41,13 +43,13 @@ on_every_hub! {
         killall(joined.rest).await;
     }
 
-    async fn joinall_timeout_returns_when_all_have_ended(hub) {
+    async fn joinall_timeout_returns_once_all_have_finished(hub) {
         let greenlets: Vec<_> = (0..3).map(|n| spawn_on(hub, async move { n })).collect();
         let joined = joinall(greenlets).timeout(LONG).await;
         assert_eq!((joined.ready.len(), joined.rest.len()), (3, 0));
     }
 
-    async fn joinall_timeout_of_zero_gives_what_is_ready(hub) {
+    async fn joinall_timeout_of_zero_returns_the_ready(hub) {
         let (done, stuck) = (spawn_on(hub, async {}), spawn_on(hub, pending()));
         done.join().await;
         let mut joined = joinall([done, stuck]).timeout(Duration::ZERO).await;
@@ -60,13 +62,13 @@ on_every_hub! {
         joined.rest[0].kill_now();
     }
 
-    async fn joinall_timeout_with_a_count_gives_the_others_back(hub) {
+    async fn joinall_timeout_with_a_count_returns_the_others(hub) {
         let greenlets: Vec<_> = (0..5).map(|_| spawn_on(hub, async {})).collect();
         let joined = joinall(greenlets).count(2).timeout(LONG).await;
         assert_eq!((joined.ready.len(), joined.rest.len()), (2, 3));
     }
 
-    async fn joinall_that_ran_out_of_time_goes_on(hub) {
+    async fn joinall_goes_on_after_a_timeout(hub) {
         let open = gate();
         let greenlets = [spawn_on(hub, async { 1 }), spawn_on(hub, behind(Arc::clone(&open), 2))];
         let mut all = joinall(greenlets);
@@ -75,7 +77,7 @@ on_every_hub! {
         assert_eq!(all.await.len(), 2);
     }
 
-    async fn killall_timeout_gives_back_what_refuses(hub) {
+    async fn killall_timeout_returns_the_survivors(hub) {
         let (open, started) = (gate(), gate());
         let saves = polled(Arc::clone(&started), behind(Arc::clone(&open), ()));
         let greenlets = [spawn_on(hub, shield(saves)), spawn_on(hub, pending())];

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use spinney::{Event, Failure, GreenletExit, Handle, Pool, Spawn, pair, spawn_on};
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Event, Failure, Handle, Pool, Spawn};
+use spinney_greenlet::pair;
 use spinney_tests::tools::{OnDrop, Why, behind, gate, panics_on_drop, stuck};
 use spinney_tests::{Dropped, hub, in_time, on_every_hub};
 
@@ -16,7 +18,7 @@ fn reason_of<T>(ended: Result<T, Failure>) -> Option<String> {
 }
 
 on_every_hub! {
-    async fn one_that_is_killed_before_it_starts_never_runs(hub) {
+    async fn greenlet_killed_before_it_starts_never_runs(hub) {
         let ran = gate();
         let set = Arc::clone(&ran);
         let (task, greenlet) = pair(async move { set.set() }, ());
@@ -26,14 +28,14 @@ on_every_hub! {
         assert!(!ran.is_set());
     }
 
-    async fn one_that_is_killed_before_it_starts_ends_as_killed(hub) {
+    async fn greenlet_killed_before_it_starts_fails_as_killed(hub) {
         let (task, greenlet) = pair(async {}, ());
         drop(greenlet.kill_with(GreenletExit::because("too early")));
         hub.spawn(task);
         assert_eq!(reason_of(greenlet.await).unwrap(), "too early");
     }
 
-    async fn a_kill_drops_the_future_at_its_await_point(hub) {
+    async fn kill_drops_the_future_at_its_await_point(hub) {
         let (dropped, started) = (Dropped::default(), gate());
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), dropped.guard()));
         started.wait().await;
@@ -42,7 +44,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn a_killed_one_yields_the_reason(hub) {
+    async fn killed_greenlet_fails_with_the_reason(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), ()));
         started.wait().await;
@@ -50,13 +52,13 @@ on_every_hub! {
         assert_eq!(reason_of(greenlet.await).unwrap(), "too late");
     }
 
-    async fn a_kill_without_a_reason_has_none(hub) {
+    async fn kill_without_a_reason_has_none(hub) {
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         greenlet.kill_now();
         assert_eq!(reason_of(greenlet.await), None);
     }
 
-    async fn of_two_kills_the_first_counts(hub) {
+    async fn first_of_two_kills_counts(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), ()));
         started.wait().await;
@@ -65,7 +67,7 @@ on_every_hub! {
         assert_eq!(reason_of(greenlet.await).unwrap(), "first");
     }
 
-    async fn a_kill_of_one_that_has_ended_has_no_effect(hub) {
+    async fn kill_of_a_finished_greenlet_is_a_no_op(hub) {
         let greenlet = spawn_on(hub, async { 42 });
         greenlet.join().await;
         greenlet.kill().await;
@@ -73,7 +75,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_kill_waits_until_the_destructors_have_run(hub) {
+    async fn kill_waits_until_the_destructors_have_run(hub) {
         let (ended, started) = (gate(), gate());
         let set = Arc::clone(&ended);
         let guard = OnDrop::new(move || set.set());
@@ -83,7 +85,7 @@ on_every_hub! {
         assert!(ended.is_set() && greenlet.is_ready());
     }
 
-    async fn a_kill_goes_ahead_though_nobody_waits_for_it(hub) {
+    async fn kill_goes_ahead_without_a_waiter(hub) {
         let (dropped, started) = (Dropped::default(), gate());
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), dropped.guard()));
         started.wait().await;
@@ -92,7 +94,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn one_that_kills_itself_ends_at_its_next_await_point(hub) {
+    async fn greenlet_that_kills_itself_ends_at_its_next_await(hub) {
         let (before, after) = (gate(), gate());
         let (pass, passed) = (Arc::clone(&before), Arc::clone(&after));
         let greenlet = spawn_on(hub, async move {
@@ -105,12 +107,12 @@ on_every_hub! {
         assert!(before.is_set() && !after.is_set());
     }
 
-    async fn one_that_kills_itself_and_waits_for_that_ends(hub) {
+    async fn greenlet_that_kills_and_joins_itself_ends(hub) {
         let greenlet = spawn_on(hub, async { Handle::current().unwrap().kill().await });
         assert_eq!(reason_of(greenlet.await), None);
     }
 
-    async fn one_that_ends_before_it_next_waits_is_none_the_wiser(hub) {
+    async fn greenlet_that_finishes_before_its_next_await_succeeds(hub) {
         let greenlet = spawn_on(hub, async {
             Handle::current().unwrap().kill_now();
             42
@@ -118,14 +120,14 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_killed_one_is_ready_and_not_successful(hub) {
+    async fn killed_greenlet_is_ready_and_not_successful(hub) {
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         greenlet.kill().await;
         assert!(greenlet.is_ready() && !greenlet.is_successful());
         assert!(greenlet.failure().unwrap().is_killed());
     }
 
-    async fn a_killed_waiter_leaves_the_others_waiting(hub) {
+    async fn killed_waiter_does_not_affect_other_waiters(hub) {
         let open = gate();
         let (killed, other) = (Arc::clone(&open), Arc::clone(&open));
         let killed = spawn_on(hub, behind(killed, ()));
@@ -135,7 +137,7 @@ on_every_hub! {
         assert_eq!(other.await.unwrap(), 42);
     }
 
-    async fn a_destructor_that_panics_makes_the_end_a_panic(hub) {
+    async fn panicking_destructor_makes_the_end_a_panic(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), panics_on_drop()));
         started.wait().await;
@@ -143,17 +145,17 @@ on_every_hub! {
         assert_eq!(greenlet.failure().unwrap().why(), "panicked: the destructor");
     }
 
-    async fn a_destructor_that_panics_gives_the_slot_back(hub) {
+    async fn panicking_destructor_frees_the_slot(hub) {
         let started = gate();
         let pool = Pool::on(hub, 1);
         let greenlet = pool.spawn(stuck(Arc::clone(&started), panics_on_drop())).await;
         started.wait().await;
         greenlet.kill_now();
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn a_kill_comes_from_any_thread(hub) {
+    async fn kill_works_from_any_thread(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), ()));
         started.wait().await;
@@ -180,25 +182,25 @@ macro_rules! with_two_greenlets {
 }
 
 #[test]
-fn a_hub_that_stops_ends_its_greenlets_as_killed() {
+fn stopped_hub_kills_its_greenlets() {
     let hub = hub(2);
     with_two_greenlets!(hub, |started: &Arc<Event>| hub.block_on(in_time(started.wait())));
 }
 
 #[test]
-fn a_local_hub_that_is_dropped_ends_its_greenlets_as_killed() {
+fn dropped_local_hub_kills_its_greenlets() {
     let hub = spinney_tests::LocalHub::new();
     with_two_greenlets!(hub, |started: &Arc<Event>| hub.block_on(in_time(started.wait())));
 }
 
 #[test]
-fn a_sim_hub_that_is_dropped_ends_its_greenlets_as_killed() {
+fn dropped_sim_hub_kills_its_greenlets() {
     let hub = spinney_tests::SimHub::new();
     with_two_greenlets!(hub, |started: &Arc<Event>| hub.block_on(started.wait()));
 }
 
 #[test]
-fn greenlet_dropped_by_its_hub_keeps_the_reason_of_its_kill() {
+fn greenlet_dropped_by_its_hub_keeps_its_kill_reason() {
     let hub = spinney_tests::SimHub::new();
     let greenlet = spawn_on(&hub, stuck(gate(), ()));
     drop(greenlet.kill_with(GreenletExit::because("too late")));

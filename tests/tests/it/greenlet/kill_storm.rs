@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_lite::future::zip;
-use spinney::{
-    Greenlet, Handle, Pool, catch_exit, greenlet_local, joinall, killall, shield, spawn_on,
-    yield_now,
-};
+use spinney::gevent::PoolExt as _;
+use spinney::task::{killall, spawn_on};
+use spinney::{Greenlet, Handle, Pool, catch_exit, greenlet_local, joinall, shield, yield_now};
 use spinney_tests::{Replay, SimHub};
 
 greenlet_local!(
@@ -123,11 +122,11 @@ fn rage(seed: u64, size: usize) {
 }
 
 #[test]
-fn small_storms_leave_nothing_behind() {
+fn small_kill_storms_leave_nothing_behind() {
     (0..1000).for_each(|seed| rage(seed, 60));
 }
 
 #[test]
-fn storms_of_ten_thousand_leave_nothing_behind() {
+fn large_kill_storms_leave_nothing_behind() {
     (0..5).for_each(|seed| rage(seed, 10_000));
 }

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use futures_lite::future::{block_on, poll_once};
-use spinney::{Handle, spawn_on};
+use spinney::Handle;
+use spinney::task::spawn_on;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, behind, blow_up, gate, let_others_run, stuck};
 
 on_every_hub! {
-    async fn a_link_is_called_with_the_handle(hub) {
+    async fn link_is_called_with_the_handle(hub) {
         let (open, linked, log) = (gate(), gate(), Log::default());
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         let (set, seen) = (Arc::clone(&linked), log.clone());
@@ -21,7 +22,7 @@ on_every_hub! {
         assert_eq!(log.take(), [(greenlet.handle().clone(), true)]);
     }
 
-    async fn a_link_is_called_once(hub) {
+    async fn link_is_called_once(hub) {
         let (open, count) = (gate(), Count::to(1));
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         let one = count.clone();
@@ -33,7 +34,7 @@ on_every_hub! {
         assert_eq!(count.get(), 1);
     }
 
-    async fn a_link_that_comes_after_the_end_is_called_once(hub) {
+    async fn link_after_the_end_is_called_once(hub) {
         let count = Count::to(1);
         let greenlet = spawn_on(hub, async {});
         greenlet.join().await;
@@ -44,7 +45,7 @@ on_every_hub! {
         assert_eq!(count.get(), 1);
     }
 
-    async fn a_link_is_called_after_a_kill_too(hub) {
+    async fn link_is_called_after_a_kill(hub) {
         let linked = gate();
         let set = Arc::clone(&linked);
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -53,7 +54,7 @@ on_every_hub! {
         linked.wait().await;
     }
 
-    async fn a_panicking_link_harms_no_other(hub) {
+    async fn panicking_link_affects_no_other_link(hub) {
         let (open, linked) = (gate(), gate());
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         let set = Arc::clone(&linked);
@@ -64,7 +65,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_late_link_that_panics_harms_nobody(hub) {
+    async fn panicking_late_link_affects_nothing_else(hub) {
         let greenlet = spawn_on(hub, async { 42 });
         greenlet.join().await;
         greenlet.link(|_| blow_up("no luck"));
@@ -72,7 +73,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_link_that_was_taken_back_is_not_called(hub) {
+    async fn removed_link_of_a_greenlet_is_not_called(hub) {
         let (open, linked, count) = (gate(), gate(), Count::to(1));
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         let (one, set) = (count.clone(), Arc::clone(&linked));
@@ -84,7 +85,7 @@ on_every_hub! {
         assert_eq!(count.get(), 0);
     }
 
-    async fn a_link_that_was_called_cannot_be_taken_back(hub) {
+    async fn called_link_cannot_be_removed(hub) {
         let linked = gate();
         let set = Arc::clone(&linked);
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -109,7 +110,7 @@ on_every_hub! {
         assert_eq!(log.take(), (0..10).collect::<Vec<_>>());
     }
 
-    async fn a_link_is_called_before_a_later_waiter_goes_on(hub) {
+    async fn link_is_called_before_a_later_waiter_is_woken(hub) {
         for _ in 0..50 {
             let (open, count) = (gate(), Count::to(1));
             let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
@@ -123,7 +124,7 @@ on_every_hub! {
         }
     }
 
-    async fn who_began_to_wait_later_does_not_go_on_between_two_links(hub) {
+    async fn later_waiter_is_woken_after_all_links(hub) {
         let (open, linked, log) = (gate(), gate(), Log::default());
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         let waiter = Arc::new(Mutex::new(greenlet.join()));
@@ -141,7 +142,7 @@ on_every_hub! {
         assert_eq!(log.take(), [false]);
     }
 
-    async fn a_link_may_kill_join_and_link(hub) {
+    async fn link_may_kill_join_and_link(hub) {
         let linked = gate();
         let set = Arc::clone(&linked);
         let other = spawn_on(hub, stuck(gate(), ()));
@@ -159,9 +160,9 @@ on_every_hub! {
 }
 
 #[test]
-fn a_link_of_another_greenlet_is_not_taken_back() {
-    let (_task, one) = spinney::pair(std::future::pending::<()>(), ());
-    let (_other, two) = spinney::pair(std::future::pending::<()>(), ());
+fn link_of_another_greenlet_is_not_removed() {
+    let (_task, one) = spinney_greenlet::pair(std::future::pending::<()>(), ());
+    let (_other, two) = spinney_greenlet::pair(std::future::pending::<()>(), ());
     let (link, same) = (one.link(|_| ()), two.link(|_| ()));
     assert!(!two.unlink(link));
     assert!(two.unlink(same));

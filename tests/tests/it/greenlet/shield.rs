@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
-use spinney::{
-    Event, GreenletExit, Handle, Within, catch_exit, joinall, shield, spawn_on, yield_now,
-};
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Event, Handle, Within, catch_exit, joinall, shield, yield_now};
 use spinney_tests::tools::{
     Log, Why, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
 };
@@ -21,7 +20,7 @@ async fn save(started: Arc<Event>, open: Arc<Event>, log: Log<&'static str>) {
 }
 
 on_every_hub! {
-    async fn what_is_shielded_ends_before_a_kill_is_seen(hub) {
+    async fn shielded_future_finishes_before_a_kill_is_seen(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let (work, after) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
         let greenlet = spawn_on(hub, async move {
@@ -39,7 +38,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap_err().why(), "killed: too late");
     }
 
-    async fn a_shield_that_is_the_last_thing_loses_no_kill(hub) {
+    async fn shield_at_the_end_of_a_greenlet_loses_no_kill(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
         let greenlet = spawn_on(hub, shield(work));
@@ -50,15 +49,15 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved"]);
     }
 
-    async fn a_shield_without_a_kill_gives_its_output(hub) {
+    async fn shield_without_a_kill_returns_its_output(hub) {
         assert_eq!(spawn_on(hub, shield(async { yield_now().await; 42 })).await.unwrap(), 42);
     }
 
-    async fn outside_of_any_greenlet_it_is_of_no_effect(_hub) {
+    async fn shield_outside_any_greenlet_is_a_no_op(_hub) {
         assert_eq!(shield(async { 42 }).await, 42);
     }
 
-    async fn a_kill_is_seen_at_the_end_of_the_outermost(hub) {
+    async fn kill_is_seen_at_the_end_of_the_outermost_shield(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let (work, between) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
         let greenlet = spawn_on(hub, async move {
@@ -78,7 +77,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved", "between", "at the end"]);
     }
 
-    async fn a_catcher_inside_sees_no_kill_and_one_around_does(hub) {
+    async fn only_a_catcher_around_a_shield_sees_the_kill(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let (work, inside) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
         let greenlet = spawn_on(hub, catch_exit(shield(async move {
@@ -104,7 +103,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap().is_err());
     }
 
-    async fn of_two_side_by_side_both_are_over_before_a_kill_is_seen(hub) {
+    async fn both_of_two_shields_finish_before_a_kill_is_seen(hub) {
         let log = Log::default();
         let gates: Vec<_> = (0..4).map(|_| gate()).collect();
         let work = |n: usize| {
@@ -123,7 +122,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved", "saved"]);
     }
 
-    async fn a_kill_from_before_is_seen_at_its_end(hub) {
+    async fn earlier_kill_is_seen_at_the_end_of_a_shield(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, async move {
@@ -139,12 +138,12 @@ on_every_hub! {
         assert_eq!(log.take(), ["all of it"]);
     }
 
-    async fn one_that_never_waits_loses_no_kill(hub) {
+    async fn shield_that_never_waits_loses_no_kill(hub) {
         let greenlet = spawn_on(hub, shield(async { Handle::current().unwrap().kill_now() }));
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn a_kill_is_seen_after_a_time_limit_has_dropped_the_shield(hub) {
+    async fn kill_is_seen_after_a_time_limit_has_dropped_the_shield(hub) {
         let (dropped, log) = (Dropped::default(), Log::default());
         let (guard, seen) = (dropped.guard(), log.clone());
         let greenlet = spawn_on(hub, async move {
@@ -161,7 +160,7 @@ on_every_hub! {
         assert_eq!((log.take(), dropped.count()), (vec!["in time"], 1));
     }
 
-    async fn a_catcher_that_outlives_a_shield_sees_a_kill(hub) {
+    async fn catcher_that_outlives_a_shield_sees_a_kill(hub) {
         let started = gate();
         let start = Arc::clone(&started);
         let greenlet = spawn_on(hub, async move {
@@ -174,7 +173,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed");
     }
 
-    async fn a_shield_that_outlives_a_catcher_keeps_a_kill_off(hub) {
+    async fn shield_that_outlives_a_catcher_defers_a_kill(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
         let (set, after) = (gate(), log.clone());
@@ -192,7 +191,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved"]);
     }
 
-    async fn its_output_is_dropped_once(hub) {
+    async fn output_of_an_interrupted_shield_is_dropped_once(hub) {
         let (open, started, dropped) = (gate(), gate(), Dropped::default());
         let work = polled(Arc::clone(&started), behind(Arc::clone(&open), dropped.guard()));
         let greenlet = spawn_on(hub, shield(work));
@@ -204,7 +203,7 @@ on_every_hub! {
         assert!(greenlet.await.is_err());
     }
 
-    async fn its_output_is_kept_if_another_sees_the_kill(hub) {
+    async fn output_of_a_shield_is_kept_if_another_sees_the_kill(hub) {
         let open = gate();
         let opened = Arc::clone(&open);
         let greenlet = spawn_on(hub, async move {
@@ -218,7 +217,7 @@ on_every_hub! {
         assert!(output == 42 && caught.is_err());
     }
 
-    async fn a_kill_comes_from_any_thread(hub) {
+    async fn kill_works_from_any_thread(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
         let greenlet = spawn_on(hub, shield(work));
@@ -230,7 +229,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved"]);
     }
 
-    async fn a_panic_inside_is_the_greenlet_s(hub) {
+    async fn panic_inside_fails_the_greenlet(hub) {
         let greenlet = spawn_on(hub, shield(async {
             Handle::current().unwrap().kill_now();
             yield_now().await;
@@ -243,7 +242,7 @@ on_every_hub! {
 }
 
 #[test]
-fn a_hub_that_is_dropped_drops_what_is_shielded() {
+fn dropped_hub_drops_shielded_futures() {
     let (sim, started, dropped) = (SimHub::new(), gate(), Dropped::default());
     let greenlet = spawn_on(&sim, shield(stuck(Arc::clone(&started), dropped.guard())));
     sim.block_on(started.wait());
@@ -254,7 +253,7 @@ fn a_hub_that_is_dropped_drops_what_is_shielded() {
 }
 
 #[test]
-fn inside_of_a_shield_nothing_can_be_resumed() {
+fn resume_inside_a_shield_panics() {
     let sim = SimHub::new();
     let greenlet = spawn_on(&sim, shield(async { GreenletExit::new().resume::<()>().await }));
     sim.block_on(joinall([&greenlet]));

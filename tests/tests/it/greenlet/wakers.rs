@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-use spinney::{Handle, catch_exit, iwait, pair, shield};
+use spinney::task::iwait;
+use spinney::{Handle, catch_exit, shield};
+use spinney_greenlet::pair;
 use spinney_tests::tools::blow_up;
 
 /// Panics when it wakes.
@@ -71,7 +73,7 @@ fn panicking_waker_of_a_scope_strands_no_other() {
 }
 
 #[test]
-fn panicking_waker_of_a_task_stays_where_it_is() {
+fn panicking_waker_of_a_task_is_contained() {
     let (task, greenlet) = pair(shield(pending::<()>()), ());
     let mut task = pin!(task);
     assert!(!poll(task.as_mut(), &Waker::from(Arc::new(Panics))));
@@ -82,7 +84,7 @@ fn panicking_waker_of_a_task_stays_where_it_is() {
 }
 
 #[test]
-fn panicking_waker_at_a_set_strands_no_other() {
+fn panicking_waker_of_a_set_strands_no_other() {
     let counts = Arc::new(Counts::default());
     let (task, greenlet) = pair(async {}, ());
     let mut set = iwait([greenlet]);
@@ -93,7 +95,7 @@ fn panicking_waker_at_a_set_strands_no_other() {
 }
 
 #[test]
-fn waker_that_asks_the_greenlet_is_dropped_outside_the_lock() {
+fn waker_that_uses_its_greenlet_is_dropped_unlocked() {
     let (task, greenlet) = pair(
         async {
             let mut scope = Box::pin(catch_exit(shield(pending::<()>())));

@@ -13,7 +13,7 @@ use spinney_tests::tools::{Count, Log, behind, blow_up, gate, let_others_run};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 on_every_hub! {
-    async fn a_map_runs_over_a_stream(hub) {
+    async fn map_runs_over_a_stream(hub) {
         let items = || from_stream(stream::iter(0..5));
         let pool = Pool::on(hub, 2);
         assert_eq!(pool.map(|n| async move { 2 * n }, items()).await.unwrap(), [0, 2, 4, 6, 8]);
@@ -23,10 +23,10 @@ on_every_hub! {
             pool.imap_unordered(|n: i32| async move { n }, items()).map(Result::unwrap).collect().await;
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2, 3, 4]);
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn a_stream_may_be_empty_or_endless(hub) {
+    async fn stream_may_be_empty_or_endless(hub) {
         let pool = Pool::on(hub, 2);
         let none = pool.map(|n: u32| async move { n }, from_stream(stream::empty()));
         assert!(none.await.unwrap().is_empty());
@@ -38,19 +38,19 @@ on_every_hub! {
         assert!(pulled.get() <= 10, "{} were pulled", pulled.get());
     }
 
-    async fn no_slot_is_held_while_a_stream_waits(hub) {
+    async fn pending_stream_holds_no_slot(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let items = stream::unfold(Some(behind(Arc::clone(&open), 42)), |wait| async move { Some((wait?.await, None)) });
         let mut map = pool.map(|n| async move { n }, from_stream(Box::pin(items)));
         assert!(poll_once(&mut map).await.is_none());
         let_others_run().await;
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
         assert_eq!(pool.spawn(async { 1 }).await.await.unwrap(), 1);
         open.set();
         assert_eq!(map.await.unwrap(), [42]);
     }
 
-    async fn a_stream_that_panics_ends_the_map_after_what_came_before(hub) {
+    async fn panicking_stream_ends_the_map_after_its_items(hub) {
         let items = stream::iter(0..4).map(|n| if n == 2 { blow_up("no luck") } else { n });
         let pool = Pool::on(hub, 2);
         let results = pool.imap(|n: u32| async move { yield_now().await; n }, from_stream(items));
@@ -58,10 +58,10 @@ on_every_hub! {
         assert_eq!(results.len(), 3);
         assert!(results[..2].iter().all(Result::is_ok));
         assert_eq!(results[2].as_ref().unwrap_err().to_string(), "item 2 panicked: no luck");
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn a_stream_is_dropped_when_its_reader_leaves(hub) {
+    async fn input_stream_is_dropped_when_the_reader_leaves(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
         let guard = dropped.guard();
         let items = stream::pending::<u32>().inspect(move |_| { let _ = &guard; });
@@ -72,10 +72,10 @@ on_every_hub! {
         while dropped.count() == 0 {
             yield_now().await;
         }
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
     }
 
-    async fn a_stream_that_has_ended_is_not_asked_again(hub) {
+    async fn ended_stream_is_not_polled_again(hub) {
         let log = Log::default();
         let polls = log.clone();
         let mut left = 3;
@@ -89,13 +89,13 @@ on_every_hub! {
         assert_eq!(log.take(), [3, 2, 1, 0]);
     }
 
-    async fn tuples_are_taken_apart_by_the_closure(hub) {
+    async fn closure_may_destructure_tuples(hub) {
         let pool = Pool::on(hub, 2);
         let sums = pool.map(|(a, b): (u32, u32)| async move { a + b }, (0..3).zip(10..));
         assert_eq!(sums.await.unwrap(), [10, 12, 14]);
     }
 
-    async fn results_come_with_the_place_of_their_item(hub) {
+    async fn indexed_results_have_the_index_of_their_item(hub) {
         let gates = [gate(), gate(), gate()];
         let behind_gates = gates.clone();
         let pool = Pool::on(hub, 3);
@@ -113,7 +113,7 @@ on_every_hub! {
         assert_eq!((failed.len(), failed[0].0), (1, 1));
     }
 
-    async fn an_error_names_its_item(hub) {
+    async fn error_names_its_item(hub) {
         let pool = Pool::on(hub, 2);
         let fails = |n: usize| async move { if n >= 3 { blow_up("the item") } };
         let error = pool.map(fails, 0..9).await.unwrap_err();
@@ -129,7 +129,7 @@ on_every_hub! {
 }
 
 #[test]
-fn items_start_on_the_tick_on_which_they_come() {
+fn items_start_when_the_stream_yields_them() {
     let sim = SimHub::new();
     let (pool, log) = (Pool::on(&sim, 1), Log::default());
     let items = stream::unfold(0, |n| async move {
@@ -149,7 +149,7 @@ fn items_start_on_the_tick_on_which_they_come() {
 }
 
 #[test]
-fn map_with_a_lent_slot_leaves_the_queue_while_input_waits() {
+fn map_leaves_the_queue_while_its_input_is_pending() {
     let sim = SimHub::new();
     let (pool, open) = (Pool::on(&sim, 2), gate());
     sim.block_on(async {

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
-use spinney::{ItemError, LocalHub, Panic, Pool, TaskError};
+use spinney::map::TaskError;
+use spinney::task::Panic;
+use spinney::{ItemError, LocalHub, Pool};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{blow_up, gate, stuck};
 
@@ -23,7 +25,7 @@ on_every_hub! {
         assert!(killed.killed().is_some() && killed.panicked().is_none());
     }
 
-    async fn error_of_a_try_map_is_returned_a_panic_or_a_kill(hub) {
+    async fn error_of_a_try_map_is_an_error_a_panic_or_a_kill(hub) {
         let (pool, started) = (Pool::on(hub, 1), gate());
         let start = Arc::clone(&started);
         let work = move |n: u32| {
@@ -74,7 +76,7 @@ fn through_a_function<E: Debug + Display + Send + Sync + 'static>(error: E) -> B
 }
 
 #[test]
-fn question_mark_takes_an_item_error_of_any_task_error() {
+fn question_mark_converts_an_item_error_of_any_error() {
     let expected = |text: &str| format!("item 0 failed: {text}");
     let is = |error: Boxed, text: &str| assert_eq!(error.to_string(), expected(text));
     is(through_a_function("x".parse::<u8>().unwrap_err()), "invalid digit found in string");
@@ -84,7 +86,7 @@ fn question_mark_takes_an_item_error_of_any_task_error() {
 }
 
 #[test]
-fn question_mark_takes_an_item_error_that_is_not_send() {
+fn question_mark_converts_a_non_send_item_error() {
     fn run() -> Result<(), Box<dyn Error>> {
         let hub = LocalHub::new();
         let work = |n: u32| async move { Err::<u32, Box<dyn Error>>(n.to_string().into()) };
@@ -96,7 +98,7 @@ fn question_mark_takes_an_item_error_that_is_not_send() {
 }
 
 #[test]
-fn question_mark_takes_an_item_error_of_a_plain_map() {
+fn question_mark_converts_an_item_error_of_a_map() {
     async fn run() -> Result<(), Boxed> {
         Pool::new(1).map(|(): ()| async { blow_up("no luck") }, [()]).await?;
         Ok(())

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney::{
-    Greenlet, Handle, Inherited, Owner, Pool, PoolBuilder, RLock, SpawnHook, State, greenlet_local,
-    named, sleep, spawn_on, yield_now,
-};
+use spinney::gevent::GroupExt as _;
+use spinney::pool::{PoolBuilder, SpawnHook};
+use spinney::sync::RLock;
+use spinney::task::{Inherited, Owner, State, named, spawn_on};
+use spinney::{Greenlet, Handle, Pool, greenlet_local, sleep, yield_now};
 use spinney_tests::tools::{Log, behind, gate, let_others_run, polled, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
@@ -28,7 +29,7 @@ fn hooked(hook: impl SpawnHook + 'static) -> PoolBuilder {
 }
 
 on_every_hub! {
-    async fn local_of_one_item_is_unseen_by_the_next(hub) {
+    async fn local_of_an_item_is_unseen_by_the_next(hub) {
         let first_is_alice = |n: u32| async move {
             if n == 0 { USER.set("alice"); }
             yield_now().await;
@@ -58,7 +59,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 3);
     }
 
-    async fn each_item_has_an_id_and_the_caller_for_its_parent(hub) {
+    async fn each_item_has_an_id_and_the_caller_as_parent(hub) {
         let pool = Pool::on(hub, 2);
         let caller = spawn_on(hub, async move { pool.map(me, 0..5).await.unwrap() });
         let id = caller.id();
@@ -79,7 +80,7 @@ on_every_hub! {
         assert_eq!(spawn_on(hub, member).await.unwrap(), ["bob", "alice", "alice"]);
     }
 
-    async fn kill_of_a_finished_item_hits_no_other(hub) {
+    async fn kill_of_a_finished_item_affects_no_other(hub) {
         let (pool, first) = (Pool::on(hub, 1), Log::default());
         let items = first.clone();
         let kill_the_one_before = move |n: usize| {
@@ -113,7 +114,7 @@ on_every_hub! {
         assert_eq!((error.index(), error.killed().is_some()), (1, true));
         assert_eq!(results.next().await.unwrap().unwrap(), 2);
         assert!(results.next().await.is_none());
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn link_of_an_item_is_called_when_the_item_ends(hub) {
@@ -148,7 +149,7 @@ on_every_hub! {
         assert!(log.take().into_iter().eq(seen.into_iter().map(|(id, _)| id)));
     }
 
-    async fn lock_that_an_item_owns_keeps_the_next_out(hub) {
+    async fn lock_of_an_item_excludes_the_next(hub) {
         let (pool, lock) = (Pool::on(hub, 1), Arc::new(RLock::new()));
         let shared = Arc::clone(&lock);
         let keep = move |n: u32| {
@@ -164,7 +165,7 @@ on_every_hub! {
         assert!(lock.is_locked());
     }
 
-    async fn name_of_an_item_is_its_own(hub) {
+    async fn name_of_an_item_is_unseen_by_the_next(hub) {
         let pool = Pool::on(hub, 1);
         let name = |n: u32| {
             let named = named(format!("item {n}"), async { Handle::current().unwrap().name() });
@@ -193,7 +194,7 @@ on_every_hub! {
         open.set();
         assert_eq!(results.next().await.unwrap().unwrap(), 0);
         assert!(results.next().await.is_none() && item.is_successful());
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn item_that_discards_itself_maps_over_its_pool(hub) {
@@ -209,7 +210,7 @@ on_every_hub! {
         let lists = pool.map(leave, [10, 20]).await.unwrap();
         assert_eq!(lists, [[10, 11, 12], [20, 21, 22]]);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn input_runs_in_no_item(hub) {
@@ -224,7 +225,7 @@ on_every_hub! {
 }
 
 #[test]
-fn item_that_asks_for_nothing_shares_nothing_either() {
+fn unasked_item_shares_nothing() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
     sim.block_on(async {
@@ -239,7 +240,7 @@ fn item_that_asks_for_nothing_shares_nothing_either() {
 }
 
 #[test]
-fn item_is_in_the_members_as_long_as_it_runs() {
+fn item_is_a_member_while_it_runs() {
     SimHub::check(0..50, |sim| {
         let pool = Pool::on(sim, 2);
         sim.block_on(async {

@@ -6,8 +6,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
 use futures_lite::{StreamExt, stream};
+use spinney::map::{Mapper, TaskError};
 use spinney::map::{Retry, from_stream};
-use spinney::{Closed, Failure, Mapper, Pool, TaskError, block_on, yield_now};
+use spinney::sync::Closed;
+use spinney::{Failure, Pool, block_on, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, blow_up, gate, stuck};
 
@@ -61,7 +63,7 @@ on_every_hub! {
         assert_eq!(sorted(&told), all(40).collect::<Vec<_>>());
     }
 
-    async fn on_item_takes_an_err_for_a_failure_in_try_maps_alone(hub) {
+    async fn on_item_counts_an_err_as_failure_in_try_maps_only(hub) {
         let pool = Pool::on(hub, 2);
         let (told, mapper) = telling(&pool);
         mapper.try_map(odd_is_an_error, 0..4).collect_all().await;
@@ -86,7 +88,7 @@ on_every_hub! {
         }
     }
 
-    async fn on_item_sees_the_last_try_alone(hub) {
+    async fn on_item_sees_only_the_last_try(hub) {
         let pool = Pool::on(hub, 1);
         let (told, mapper) = telling(&pool);
         let tries = Arc::new(AtomicUsize::new(0));
@@ -105,10 +107,10 @@ on_every_hub! {
         assert_eq!(values.unwrap(), (0..20).collect::<Vec<_>>());
         let results = noisy().try_imap(odd_is_an_error, 0..20);
         assert_eq!(results.filter(Result::is_ok).count().await, 10);
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn on_item_is_told_of_killed_items(hub) {
+    async fn on_item_is_called_for_killed_items(hub) {
         let (pool, started) = (Pool::on(hub, 2), Count::to(2));
         let (told, mapper) = telling(&pool);
         let one = started.clone();
@@ -119,7 +121,7 @@ on_every_hub! {
         assert_eq!(sorted(&told), [(0, "kill"), (1, "kill")]);
     }
 
-    async fn on_item_is_told_of_an_item_that_is_refused(hub) {
+    async fn on_item_is_called_for_a_refused_item(hub) {
         let pool = Pool::on(hub, 1);
         let refused = Log::default();
         let log = refused.clone();
@@ -132,7 +134,7 @@ on_every_hub! {
         assert_eq!(refused.take(), [(0, true)]);
     }
 
-    async fn on_item_is_told_of_an_input_that_panics(hub) {
+    async fn on_item_is_called_for_a_panicking_input(hub) {
         let pool = Pool::on(hub, 1);
         let (told, mapper) = telling(&pool);
         let input = (0..4).map(|n| if n == 1 { blow_up("no luck") } else { n });

@@ -5,12 +5,13 @@ use std::future::{Ready, pending, ready};
 use std::rc::Rc;
 
 use futures_lite::StreamExt;
-use spinney::{Failure, LocalHub, Pool, RunsMap, yield_now};
+use spinney::pool::RunsMap;
+use spinney::{Failure, LocalHub, Pool, yield_now};
 use spinney_tests::tools::{Count, OnDrop, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub, on_one_thread};
 
 on_every_hub! {
-    async fn what_is_done_is_read_while_the_next_item_waits(hub) {
+    async fn finished_result_is_read_while_the_next_item_waits(hub) {
         for done in 0..40 {
             let map = move |n| async move { if n == done { pending::<()>().await; } n };
             let results = Pool::on(hub, 1).mapper().unbounded().imap(map, 0..);
@@ -19,7 +20,7 @@ on_every_hub! {
         }
     }
 
-    async fn what_is_done_is_read_after_a_kill(hub) {
+    async fn finished_result_is_read_after_a_kill(hub) {
         let (pool, started) = (Pool::on(hub, 1), gate());
         let started_by_last = started.clone();
         let map = move |n: u32| {
@@ -35,7 +36,7 @@ on_every_hub! {
         assert_eq!(results.len(), 6);
     }
 
-    async fn what_is_done_comes_before_the_panic_of_the_input(hub) {
+    async fn finished_results_come_before_the_panic_of_the_input(hub) {
         for done in 0..40 {
             let items = (0..).inspect(move |n| if *n == done { blow_up("no luck") });
             let results = Pool::on(hub, 1).mapper().unbounded().imap_unordered(ready::<usize>, items);
@@ -46,7 +47,7 @@ on_every_hub! {
         }
     }
 
-    async fn room_that_an_item_leaves_while_it_waits_is_for_others(hub) {
+    async fn room_left_by_a_waiting_item_goes_to_others(hub) {
         let (pool, pulled) = (Pool::on(hub, 2), Count::to(21));
         let items = { let pulled = pulled.clone(); (0..).inspect(move |_| pulled.add()) };
         let map = |n: u32| async move { if n == 6 { pending::<()>().await; } };
@@ -57,17 +58,17 @@ on_every_hub! {
         assert_eq!(pulled.get(), 21);
     }
 
-    async fn every_result_comes_once_whatever_the_room(hub) {
+    async fn every_result_comes_once_at_any_maxsize(hub) {
         for maxsize in [0, 1, 2, 3, 31, 32, 33, 34, 64, 1000] {
             let pool = Pool::on(hub, 2);
             let results = pool.mapper().maxsize(maxsize).imap(ready::<u32>, 0..100);
             let results: Vec<_> = results.map(Result::unwrap).collect().await;
             assert!(results.into_iter().eq(0..100));
-            assert_eq!((pool.len(), pool.free_count()), (0, 2));
+            assert_eq!((pool.len(), pool.available()), (0, 2));
         }
     }
 
-    async fn a_detached_map_drops_each_of_many_results(hub) {
+    async fn detached_map_drops_each_of_many_results(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Count::to(100));
         let all = dropped.clone();
         let map = move |_| {
@@ -77,12 +78,12 @@ on_every_hub! {
         pool.imap(map, 0..100).detach();
         all.reached().await;
         pool.wait_idle().await.unwrap();
-        assert_eq!((all.get(), pool.len(), pool.free_count()), (100, 0, 1));
+        assert_eq!((all.get(), pool.len(), pool.available()), (100, 0, 1));
     }
 }
 
 on_one_thread! {
-    async fn one_item_is_taken_ahead_of_those_that_run(hub) {
+    async fn one_item_is_taken_ahead_of_the_running_ones(hub) {
         let (pool, pulled, run) = (Pool::on(hub, 1), Count::to(100), Count::to(100));
         let items = { let pulled = pulled.clone(); (0..).inspect(move |_| pulled.add()) };
         let map = { let run = run.clone(); move |n: u32| { run.add(); ready(n) } };
@@ -95,7 +96,7 @@ on_one_thread! {
         run.reached().await;
     }
 
-    async fn no_item_is_run_after_one_that_drops_the_results(hub) {
+    async fn no_item_runs_after_one_that_drops_the_results(hub) {
         let (pool, run) = (Pool::on(hub, 1), Count::to(1));
         let results = Rc::new(RefCell::new(None));
         let map = {
@@ -108,22 +109,22 @@ on_one_thread! {
         };
         *results.borrow_mut() = Some(pool.mapper().unbounded().imap(map, 0..));
         let_others_run().await;
-        assert_eq!((run.get(), pool.len(), pool.free_count()), (6, 0, 1));
+        assert_eq!((run.get(), pool.len(), pool.available()), (6, 0, 1));
     }
 
-    async fn an_item_that_detaches_the_results_is_not_the_last(hub) {
+    async fn item_that_detaches_the_results_is_not_the_last(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
         let results = Rc::new(RefCell::new(None));
         let map = {
             let (results, dropped) = (Rc::clone(&results), dropped.clone());
             move |n: u32| {
-                if n == 5 { results.take().into_iter().for_each(spinney::Imap::detach); }
+                if n == 5 { results.take().into_iter().for_each(spinney::map::Imap::detach); }
                 ready(dropped.guard())
             }
         };
         *results.borrow_mut() = Some(pool.mapper().unbounded().imap(map, 0..100));
         let_others_run().await;
-        assert_eq!((dropped.count(), pool.len(), pool.free_count()), (100, 0, 1));
+        assert_eq!((dropped.count(), pool.len(), pool.available()), (100, 0, 1));
     }
 }
 
@@ -149,7 +150,7 @@ async fn most_items_between_turns<X: RunsMap<Items, Work, Ready<u32>>>(pool: Poo
 }
 
 #[test]
-fn others_get_a_turn_after_so_many_items() {
+fn others_get_a_turn_after_a_batch_of_items() {
     let (local, sim) = (LocalHub::new(), SimHub::new());
     let on_local = local.block_on(most_items_between_turns(Pool::on(&local, 1)));
     let on_sim = sim.block_on(most_items_between_turns(Pool::on(&sim, 1)));

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
+use spinney::gevent::PoolExt as _;
 use spinney::map::from_stream;
-use spinney::{Handle, Pool, Reentry, Within, sleep, spawn_on, yield_now};
+use spinney::pool::Reentry;
+use spinney::task::spawn_on;
+use spinney::{Handle, Pool, Within, sleep, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled};
 use spinney_tests::{AnyHub, SimHub, on_every_hub};
 
@@ -21,7 +24,7 @@ async fn work(gauge: Gauge, value: usize) -> usize {
 }
 
 on_every_hub! {
-    async fn the_only_member_reads_each_kind_of_map(hub) {
+    async fn only_member_reads_each_kind_of_map(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -45,7 +48,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn maps_three_deep_never_hang(hub) {
+    async fn maps_nested_three_deep_never_hang(hub) {
         for capacity in [1, 2] {
             let (pool, gauge) = (Pool::on(hub, capacity), Gauge::default());
             let (first, inside) = (pool.clone(), gauge.clone());
@@ -73,7 +76,7 @@ on_every_hub! {
         }
     }
 
-    async fn maps_spawns_and_applies_in_one_another_never_hang(hub) {
+    async fn nested_maps_spawns_and_applies_never_hang(hub) {
         for capacity in [1, 2] {
             let (pool, gauge) = (Pool::on(hub, capacity), Gauge::default());
             let mut outer = Vec::new();
@@ -102,7 +105,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_map_from_inside_gets_on_while_strangers_wait(hub) {
+    async fn map_of_a_member_goes_on_while_others_wait(hub) {
         let (pool, gauge, start) = (Pool::on(hub, 1), Gauge::default(), gate());
         let (inside, inner, begin) = (pool.clone(), gauge.clone(), Arc::clone(&start));
         let member = pool.spawn(async move {
@@ -121,10 +124,10 @@ on_every_hub! {
             spawn.await.await.unwrap();
         }
         assert_eq!(gauge.peak(), 1);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn reader_that_gives_up_half_way_runs_one_item(hub) {
+    async fn reader_dropped_half_way_runs_one_item(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -142,7 +145,7 @@ on_every_hub! {
         assert_eq!(member.await.await.unwrap(), 3);
         assert_eq!(gauge.peak(), 1);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn reader_of_two_maps_runs_one_item_at_a_time(hub) {
@@ -156,10 +159,10 @@ on_every_hub! {
         assert_eq!(member.await.await.unwrap(), 10);
         assert_eq!(gauge.peak(), 1);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn readers_and_spawners_that_wait_together_go_on(hub) {
+    async fn readers_and_spawners_that_wait_go_on(hub) {
         let (pool, gauge) = (Pool::on(hub, 2), Gauge::default());
         for _ in 0..5 {
             let (inside, inner) = (pool.clone(), gauge.clone());
@@ -180,7 +183,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_killed_reader_leaves_the_pool_whole(hub) {
+    async fn killed_reader_leaves_the_pool_whole(hub) {
         let pool = Pool::on(hub, 1);
         for turns in 0..6 {
             let (inside, queued) = (pool.clone(), gate());
@@ -193,11 +196,11 @@ on_every_hub! {
             member.kill().await;
             pool.wait_idle().await.unwrap();
             pool.join().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
-    async fn reader_that_waits_by_choice_runs_nothing(hub) {
+    async fn reader_with_reentry_wait_runs_nothing(hub) {
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
         let (inside, queued, open) = (pool.clone(), gate(), gate());
         let (begun, set) = (gate(), Arc::clone(&open));
@@ -216,7 +219,7 @@ on_every_hub! {
 }
 
 on_every_hub! {
-    async fn map_of_a_member_that_leaves_waits_for_slots(hub) {
+    async fn map_of_a_former_member_waits_for_slots(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -233,7 +236,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), 3);
         assert_eq!(gauge.peak(), 1);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }
 
@@ -250,17 +253,17 @@ fn nest(pool: Pool<AnyHub>, depth: usize) -> Pin<Box<dyn Future<Output = usize> 
 }
 
 on_every_hub! {
-    async fn maps_in_maps_go_on_beyond_the_depth_in_place(hub) {
+    async fn nested_maps_go_on_beyond_the_depth_in_place(hub) {
         let pool = Pool::on(hub, 1);
         assert_eq!(pool.apply(nest(pool.clone(), 140)).await.unwrap(), 140);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }
 
 #[test]
 #[expect(clippy::async_yields_async, reason = "the reader outlives the member")]
-fn stranger_runs_no_item_while_the_member_computes() {
+fn other_reader_runs_no_item_while_the_member_computes() {
     let sim = SimHub::new();
     let (pool, begun) = (Pool::on(&sim, 1), Count::to(1));
     let (inside, count, hub) = (pool.clone(), begun.clone(), sim.clone());
@@ -342,7 +345,7 @@ fn reader_of_two_maps_reads_one_while_it_runs_the_other() {
 }
 
 #[test]
-fn stranger_reads_a_stream_as_slots_come() {
+fn other_reader_gets_results_as_slots_come() {
     in_many_orders(2, |sim, pool| async move {
         let done = gate();
         let mut first = pool.imap(|_: u32| async {}, 0..1);

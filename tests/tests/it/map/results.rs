@@ -11,7 +11,7 @@ use spinney_tests::tools::{Count, Gauge, behind, gate, stuck};
 use spinney_tests::{SEEDS, SimHub, on_every_hub};
 
 on_every_hub! {
-    async fn map_keeps_the_order_of_its_input(hub) {
+    async fn map_returns_results_in_input_order(hub) {
         let gates = [gate(), gate(), gate()];
         let pool = Pool::on(hub, 3);
         let (pass, open) = (gates.clone(), gates.clone());
@@ -30,7 +30,7 @@ on_every_hub! {
         assert_eq!(pool.map(work, 0..3).await.unwrap(), [0, 1, 2]);
     }
 
-    async fn imap_gives_the_order_of_its_input(hub) {
+    async fn imap_yields_results_in_input_order(hub) {
         let gates = [gate(), gate(), gate()];
         let pool = Pool::on(hub, 3);
         let behind_gates = gates.clone();
@@ -43,7 +43,7 @@ on_every_hub! {
         assert_eq!(results, [0, 1, 2]);
     }
 
-    async fn imap_unordered_gives_the_order_of_completion(hub) {
+    async fn imap_unordered_yields_results_in_completion_order(hub) {
         let gates = [gate(), gate(), gate()];
         let pool = Pool::on(hub, 3);
         let behind_gates = gates.clone();
@@ -56,7 +56,7 @@ on_every_hub! {
         assert!(results.next().await.is_none());
     }
 
-    async fn work_goes_on_while_nobody_reads(hub) {
+    async fn map_goes_on_without_a_read(hub) {
         let (pool, done) = (Pool::on(hub, 2), Count::to(4));
         let one = done.clone();
         let results = pool.imap(move |n| { one.add(); async move { n } }, 0..);
@@ -65,17 +65,17 @@ on_every_hub! {
         assert_eq!(results, [0, 1, 2, 3, 4, 5]);
     }
 
-    async fn the_map_of_no_items_is_empty(hub) {
+    async fn map_of_no_items_is_empty(hub) {
         let pool = Pool::on(hub, 2);
         assert!(pool.map(|n: u32| async move { n }, []).await.unwrap().is_empty());
     }
 
-    async fn the_imap_of_no_items_is_over(hub) {
+    async fn imap_of_no_items_ends(hub) {
         let pool = Pool::on(hub, 2);
         assert!(pool.imap(|n: u32| async move { n }, []).next().await.is_none());
     }
 
-    async fn after_the_end_comes_the_end_again(hub) {
+    async fn ended_stream_stays_ended(hub) {
         let pool = Pool::on(hub, 2);
         for mut results in [
             pool.imap(|n: u32| async move { n }, 0..1),
@@ -87,7 +87,7 @@ on_every_hub! {
         }
     }
 
-    async fn no_result_is_lost_or_comes_twice(hub) {
+    async fn each_result_comes_exactly_once(hub) {
         let pool = Pool::on(hub, 8);
         let work = |n: u32| async move {
             if n % 3 == 0 {
@@ -101,7 +101,7 @@ on_every_hub! {
         assert_eq!(results, (0..1000).collect::<Vec<_>>());
     }
 
-    async fn a_map_runs_no_more_at_once_than_its_pool_has_slots(hub) {
+    async fn running_items_never_exceed_the_capacity(hub) {
         let (pool, gauge) = (Pool::on(hub, 3), Gauge::default());
         let measure = gauge.clone();
         let work = move |_: u32| {
@@ -115,19 +115,19 @@ on_every_hub! {
         assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
     }
 
-    async fn a_map_uses_all_slots_of_its_pool(hub) {
+    async fn map_uses_all_slots_of_its_pool(hub) {
         let (pool, meeting) = (Pool::on(hub, 3), Count::to(3));
         let meet = move |_| { let meeting = meeting.clone(); async move { meeting.meet().await } };
         assert_eq!(pool.map(meet, 0..3).await.unwrap().len(), 3);
     }
 
-    async fn the_map_of_a_group_runs_all_items_at_once(hub) {
+    async fn map_of_a_group_runs_all_items_concurrently(hub) {
         let (group, meeting) = (Group::on(hub), Count::to(100));
         let meet = move |n| { let meeting = meeting.clone(); async move { meeting.meet().await; n } };
         assert_eq!(group.map(meet, 0..100).await.unwrap(), (0..100).collect::<Vec<_>>());
     }
 
-    async fn items_need_be_neither_clone_nor_sync(hub) {
+    async fn items_need_not_be_clone_or_sync(hub) {
         struct Item(Cell<u32>);
         let pool = Pool::on(hub, 2);
         let items = (0..10).map(|n| Item(Cell::new(n)));
@@ -139,32 +139,32 @@ on_every_hub! {
         assert_eq!(sum, 55);
     }
 
-    async fn a_pool_is_empty_after_a_map(hub) {
+    async fn pool_is_empty_after_a_map(hub) {
         let pool = Pool::on(hub, 2);
         for n in 0..20 {
             pool.map(|n| async move { n }, 0..n).await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 2), "after {n} items");
+            assert_eq!((pool.len(), pool.available()), (0, 2), "after {n} items");
         }
     }
 
-    async fn a_pool_of_one_is_empty_after_a_map(hub) {
+    async fn pool_of_one_slot_is_empty_after_a_map(hub) {
         let pool = Pool::on(hub, 1);
         for n in 0..20 {
             pool.map(|n| async move { n }, 0..n).await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 1), "after {n} items");
+            assert_eq!((pool.len(), pool.available()), (0, 1), "after {n} items");
         }
     }
 
-    async fn a_pool_is_empty_after_the_end_of_a_stream(hub) {
+    async fn pool_is_empty_after_the_end_of_a_stream(hub) {
         let pool = Pool::on(hub, 2);
         for n in 0..20 {
             let mut results = pool.imap_unordered(|n| async move { yield_now().await; n }, 0..n);
             while results.next().await.is_some() {}
-            assert_eq!((pool.len(), pool.free_count()), (0, 2), "after {n} items");
+            assert_eq!((pool.len(), pool.available()), (0, 2), "after {n} items");
         }
     }
 
-    async fn two_maps_and_a_spawner_all_get_on(hub) {
+    async fn two_maps_and_a_spawner_all_go_on(hub) {
         let pool = Pool::on(hub, 1);
         let work = |n: u32| async move { yield_now().await; n };
         let maps = zip(pool.map(work, 0..50), pool.map(work, 50..100));
@@ -174,7 +174,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_spawner_gets_in_between_two_items(hub) {
+    async fn waiting_spawn_is_admitted_between_two_items(hub) {
         let (pool, started, open) = (Pool::on(hub, 1), Count::to(1), gate());
         let (one, opened) = (started.clone(), Arc::clone(&open));
         let work = move |_| {
@@ -192,7 +192,7 @@ on_every_hub! {
         assert!(before <= 2, "{before} items came first");
     }
 
-    async fn a_map_waits_for_its_turn_like_anyone(hub) {
+    async fn map_waits_for_its_turn_in_the_queue(hub) {
         let pool = Pool::on(hub, 1);
         let holder = pool.spawn(stuck(gate(), ())).await;
         let mut map = pool.map(|n| async move { n }, 0..3);

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
+use spinney::map::TaskError;
 use spinney::map::{Backoff, Retry};
-use spinney::{Failure, Handle, Panic, Pool, TaskError, Timeout, sleep, yield_now};
+use spinney::task::Panic;
+use spinney::{Failure, Handle, Pool, Timeout, sleep, yield_now};
 use spinney_tests::tools::{Log, OnDrop, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
@@ -54,7 +56,7 @@ fn fails(times: usize) -> (Log<usize>, impl Fn(usize) -> BoxedWork + Clone + Sen
 }
 
 on_every_hub! {
-    async fn an_item_that_panics_is_tried_again(hub) {
+    async fn panicked_item_is_retried(hub) {
         let (log, work) = fails(2);
         let pool = Pool::on(hub, 1);
         let mut results = pool.mapper().retry(Retry::times(2)).try_imap(work, 0..3);
@@ -67,7 +69,7 @@ on_every_hub! {
         pool.try_join().await.unwrap();
     }
 
-    async fn order_is_kept_whoever_is_tried_again(hub) {
+    async fn retries_keep_the_order(hub) {
         let (_, work) = fails(1);
         let odd = move |n: usize| {
             let again = work(n);
@@ -78,7 +80,7 @@ on_every_hub! {
         assert_eq!(map.await.unwrap(), (0..10).collect::<Vec<_>>());
     }
 
-    async fn the_last_failure_is_the_one_reported(hub) {
+    async fn last_failure_is_reported(hub) {
         let (log, work) = fails(9);
         let pool = Pool::on(hub, 2);
         let error = pool.mapper().retry(Retry::times(3)).try_map(work, 4..5).await.unwrap_err();
@@ -87,14 +89,14 @@ on_every_hub! {
         assert_eq!(log.take(), [4; 4]);
     }
 
-    async fn no_tries_more_are_none(hub) {
+    async fn retry_of_zero_tries_once(hub) {
         let (log, work) = fails(1);
         let pool = Pool::on(hub, 2);
         assert!(pool.mapper().retry(Retry::times(0)).try_map(work, 0..1).await.is_err());
         assert_eq!(log.take(), [0]);
     }
 
-    async fn an_item_is_cloned_for_each_try_but_the_last(hub) {
+    async fn item_is_cloned_for_each_try_but_the_last(hub) {
         let clones = Arc::new(AtomicUsize::new(0));
         let item = Item { value: 7, clones: Arc::clone(&clones), clones_panic: false };
         let work = |item: Item| async move { if item.value == 7 { Err("always") } else { Ok(()) } };
@@ -103,7 +105,7 @@ on_every_hub! {
         assert_eq!(clones.load(SeqCst), 3);
     }
 
-    async fn a_clone_that_panics_fails_its_item(hub) {
+    async fn clone_that_panics_fails_its_item(hub) {
         let clones = Arc::new(AtomicUsize::new(0));
         let items = [true, false].map(|clones_panic| {
             Item { value: 7, clones: Arc::clone(&clones), clones_panic }
@@ -115,10 +117,10 @@ on_every_hub! {
         let panic = results[0].as_ref().unwrap_err().panicked().unwrap();
         assert_eq!(panic.message().as_deref(), Some("the clone"));
         assert_eq!(*results[1].as_ref().unwrap(), 7);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn an_error_of_try_map_is_tried_again(hub) {
+    async fn error_of_try_map_is_retried(hub) {
         let tries = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&tries);
         let work = move |n: usize| {
@@ -130,7 +132,7 @@ on_every_hub! {
         assert_eq!(tries.load(SeqCst), 4);
     }
 
-    async fn try_imap_tries_an_item_again_that_returned_an_err(hub) {
+    async fn try_imap_retries_an_item_that_returned_an_err(hub) {
         let tries = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&tries);
         let work = move |n: usize| {
@@ -144,7 +146,7 @@ on_every_hub! {
         assert_eq!((results.retries(), tries.load(SeqCst)), (5, 7));
     }
 
-    async fn an_item_that_was_killed_is_not_tried_again(hub) {
+    async fn killed_item_is_not_retried(hub) {
         let (log, pool) = (Log::default(), Pool::on(hub, 1));
         let (tries, started) = (log.clone(), gate());
         let set = Arc::clone(&started);
@@ -160,7 +162,7 @@ on_every_hub! {
         assert_eq!(log.take(), [0]);
     }
 
-    async fn a_kill_while_it_waits_to_try_again_frees_the_slot(hub) {
+    async fn kill_during_a_retry_delay_frees_the_slot(hub) {
         let (pool, failed, dropped) = (Pool::on(hub, 1), gate(), gate());
         let (set, gone) = (Arc::clone(&failed), Arc::clone(&dropped));
         let guard = Arc::new(OnDrop::new(move || gone.set()));
@@ -177,11 +179,11 @@ on_every_hub! {
         pool.kill().await;
         assert!(map.await.unwrap_err().killed().is_some());
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.free_count(), pool.waiting()), (1, 0));
+        assert_eq!((pool.available(), pool.waiting()), (1, 0));
         dropped.wait().await;
     }
 
-    async fn a_reader_that_leaves_ends_the_tries(hub) {
+    async fn reader_that_leaves_ends_the_retries(hub) {
         let (pool, failed) = (Pool::on(hub, 1), gate());
         let set = Arc::clone(&failed);
         let work = move |n: u32| {
@@ -194,7 +196,7 @@ on_every_hub! {
         assert!(poll_once(results.next()).await.is_none());
         drop(results);
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }
 
@@ -211,7 +213,7 @@ fn is_timeout(failure: &Failure) -> bool {
 }
 
 #[test]
-fn an_item_that_takes_too_long_fails_on_the_tick() {
+fn item_beyond_its_limit_fails_exactly_then() {
     let (results, elapsed) = timed(|pool| {
         let sleeps = |n: u32| sleep(n * SECOND);
         pool.mapper().timeout(2 * SECOND).imap(sleeps, [1, 3, 1]).collect::<Vec<_>>()
@@ -222,7 +224,7 @@ fn an_item_that_takes_too_long_fails_on_the_tick() {
 }
 
 #[test]
-fn an_item_that_takes_too_long_is_dropped_where_it_waits() {
+fn item_beyond_its_limit_is_dropped_where_it_waits() {
     let dropped = Dropped::default();
     let guard = Arc::new(dropped.guard());
     let (error, _) = timed(|pool| {
@@ -233,7 +235,7 @@ fn an_item_that_takes_too_long_is_dropped_where_it_waits() {
 }
 
 #[test]
-fn each_try_has_the_whole_limit() {
+fn each_try_has_the_full_limit() {
     let log = Log::default();
     let started = log.clone();
     let (result, elapsed) = timed(|pool| {
@@ -277,7 +279,7 @@ fn seconds(tries: &[(usize, Duration)]) -> Vec<u64> {
 }
 
 #[test]
-fn pauses_are_exact() {
+fn delays_between_tries_are_exact() {
     assert_eq!(seconds(&tries(1, 3, Backoff::NONE)), [0, 0, 0, 0]);
     assert_eq!(seconds(&tries(1, 3, Backoff::constant(5 * SECOND))), [0, 5, 10, 15]);
     let doubling = Backoff::exponential(SECOND);
@@ -303,7 +305,7 @@ fn jitter_is_half_to_whole_and_follows_the_seed() {
 }
 
 #[test]
-fn an_error_that_comes_with_a_type_of_its_own_is_the_last_one() {
+fn custom_error_type_reports_the_last_error() {
     let (result, _) = timed(|pool| {
         let count = AtomicUsize::new(0);
         let work = move |_: u32| {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures_lite::StreamExt;
-use spinney::{ItemError, Pool, TaskError};
+use spinney::map::TaskError;
+use spinney::{ItemError, Pool};
 use spinney_tests::tools::{Count, behind, blow_up, gate, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -23,7 +24,7 @@ async fn odd_fails_and_four_panics(n: usize) -> Result<usize, &'static str> {
 }
 
 on_every_hub! {
-    async fn try_imap_gives_errors_in_their_place_and_goes_on(hub) {
+    async fn try_imap_yields_errors_in_place_and_goes_on(hub) {
         let pool = Pool::on(hub, 3);
         let mut results = texts(pool.try_imap(odd_fails_and_four_panics, 0..6).collect().await);
         let panicked = results.remove(4).unwrap_err();
@@ -31,10 +32,10 @@ on_every_hub! {
         assert!(panicked.ends_with(", panicked: no luck"), "{panicked}");
         let [one, three, five] = [1, 3, 5].map(|n| Err(format!("item {n} failed: odd")));
         assert_eq!(results, [Ok(0), one, Ok(2), three, five]);
-        assert_eq!((pool.len(), pool.free_count()), (0, 3));
+        assert_eq!((pool.len(), pool.available()), (0, 3));
     }
 
-    async fn try_imap_unordered_gives_results_as_they_come(hub) {
+    async fn try_imap_unordered_yields_results_as_they_finish(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         let late = Arc::clone(&open);
         let work = move |n: usize| {
@@ -51,7 +52,7 @@ on_every_hub! {
         assert!(results.next().await.is_none() && results.next().await.is_none());
     }
 
-    async fn try_imap_says_which_item_was_killed(hub) {
+    async fn try_imap_names_the_killed_item(hub) {
         let (pool, started) = (Pool::on(hub, 1), gate());
         let start = Arc::clone(&started);
         let work = move |_: u32| {
@@ -66,7 +67,7 @@ on_every_hub! {
         assert_eq!(error.index(), 0);
     }
 
-    async fn dropping_a_try_imap_kills_what_it_started(hub) {
+    async fn dropped_try_imap_kills_its_items(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 2), Dropped::default(), Count::to(2));
         let (guards, one) = (dropped.clone(), started.clone());
         let work = move |_| {
@@ -78,7 +79,7 @@ on_every_hub! {
         started.reached().await;
         drop(results);
         pool.wait_idle().await.unwrap();
-        assert_eq!((dropped.count(), pool.free_count()), (2, 2));
+        assert_eq!((dropped.count(), pool.available()), (2, 2));
     }
 
     async fn detached_try_imap_runs_on_after_an_error(hub) {

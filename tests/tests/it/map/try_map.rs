@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use futures_lite::{StreamExt, stream};
+use spinney::gevent::GroupExt as _;
+use spinney::map::TaskError;
 use spinney::map::from_stream;
-use spinney::{Pool, TaskError, Within, catch_exit, shield, sleep, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Pool, Within, catch_exit, shield, sleep, yield_now};
 use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
@@ -51,7 +54,7 @@ fn two_that_clean_up<T: Clone + Send + Sync + 'static>(
 }
 
 on_every_hub! {
-    async fn all_values_come_in_order(hub) {
+    async fn try_map_returns_values_in_input_order(hub) {
         let gates = [gate(), gate(), gate()];
         let (pass, pool) = (gates.clone(), Pool::on(hub, 3));
         let work = move |n: usize| {
@@ -69,7 +72,7 @@ on_every_hub! {
         assert!(pool.try_map(|n: u32| async move { Ok::<_, ()>(n) }, []).await.unwrap().is_empty());
     }
 
-    async fn the_first_error_kills_the_others(hub) {
+    async fn first_error_kills_the_others(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 2), Dropped::default(), gate());
         let (guard, first) = (Arc::new(dropped.guard()), Arc::clone(&started));
         let work = move |n: usize| {
@@ -88,7 +91,7 @@ on_every_hub! {
         assert_eq!(error.index(), 1);
         assert!(matches!(*error, TaskError::Returned("no luck")));
         assert_eq!(error.to_string(), "item 1 failed: no luck");
-        assert_eq!((dropped.count(), pool.len(), pool.free_count()), (1, 0, 2));
+        assert_eq!((dropped.count(), pool.len(), pool.available()), (1, 0, 2));
         drop(map);
     }
 
@@ -122,7 +125,7 @@ on_every_hub! {
         };
         let maps = async move { inside.try_map(work, 0..3).await.unwrap_err().index() };
         assert_eq!(pool.spawn(maps).await.await.unwrap(), 0);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn kill_of_the_caller_ends_its_wait_for_killed_items(hub) {
@@ -157,7 +160,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_panic_is_an_error(hub) {
+    async fn panic_fails_a_try_map(hub) {
         let pool = Pool::on(hub, 1);
         let work = |n: u32| async move { if n == 1 { blow_up("no luck") } else { Ok::<_, ()>(n) } };
         let error = pool.try_map(work, 0..3).await.unwrap_err();
@@ -165,7 +168,7 @@ on_every_hub! {
         assert!(matches!(&*error, TaskError::Failed(failure) if failure.is_panic()));
     }
 
-    async fn collect_all_gives_each_in_order(hub) {
+    async fn collect_all_returns_each_result_in_order(hub) {
         let (pool, late) = (Pool::on(hub, 3), gate());
         let opened = Arc::clone(&late);
         let work = move |n: usize| {
@@ -209,7 +212,7 @@ on_every_hub! {
         drop(map);
     }
 
-    async fn where_none_succeeds_all_errors_come_in_order(hub) {
+    async fn first_success_without_success_returns_all_errors(hub) {
         let pool = Pool::on(hub, 2);
         let errors = pool.try_map(|n: usize| async move { Err::<(), _>(n) }, 0..4).first_success();
         let errors = errors.await.unwrap_err();
@@ -220,7 +223,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropping_it_kills_what_it_started(hub) {
+    async fn dropped_try_map_kills_its_items(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 1), Dropped::default(), gate());
         let (guard, set) = (Arc::new(dropped.guard()), Arc::clone(&started));
         let work = move |_: u32| {
@@ -234,7 +237,7 @@ on_every_hub! {
         while dropped.count() == 0 {
             spinney::yield_now().await;
         }
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }
 
@@ -262,7 +265,7 @@ fn try_map_waits_for_a_cleanup_that_sleeps() {
 }
 
 #[test]
-fn within_limits_the_wait_for_an_item_that_refuses_its_kill() {
+fn within_limits_the_wait_for_a_surviving_item() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 2);
     let work = |n: usize| async move {

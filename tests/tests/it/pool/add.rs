@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
-use spinney::{Greenlet, Group, Handle, Pool, spawn_on};
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Group, Handle, Pool};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{behind, blow_up, gate, let_others_run, stuck};
 
 on_every_hub! {
-    async fn who_is_added_is_a_member_until_it_ends(hub) {
+    async fn added_greenlet_is_a_member_until_it_finishes(hub) {
         let (group, open) = (Group::on(hub), gate());
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         assert!(group.add(&greenlet));
@@ -22,22 +23,22 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn who_was_added_has_left_before_its_waiter_goes_on(hub) {
+    async fn added_greenlet_has_left_before_its_waiter_is_woken(hub) {
         let pool = Pool::on(hub, 1);
         for _ in 0..100 {
             let open = gate();
             let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
             assert!(pool.add(&greenlet).await);
-            assert_eq!((pool.len(), pool.free_count()), (1, 0));
+            assert_eq!((pool.len(), pool.available()), (1, 0));
             open.set();
             let handle = greenlet.handle().clone();
             greenlet.await.unwrap();
             assert!(!pool.contains(&handle));
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
-    async fn who_was_added_is_killed_with_the_others(hub) {
+    async fn added_greenlet_is_killed_with_the_others(hub) {
         let group = Group::on(hub);
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         assert!(group.add(&greenlet));
@@ -45,7 +46,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn who_was_added_is_inside(hub) {
+    async fn added_greenlet_is_inside_the_pool(hub) {
         let (group, open) = (Group::on(hub), gate());
         let (inside, opened) = (group.clone(), Arc::clone(&open));
         let greenlet = spawn_on(hub, async move {
@@ -57,7 +58,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), (true, true));
     }
 
-    async fn adding_twice_takes_one_slot(hub) {
+    async fn greenlet_added_twice_takes_one_slot(hub) {
         let (pool, open) = (Pool::on(hub, 3), gate());
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         assert!(pool.add(&greenlet).await);
@@ -68,10 +69,10 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.members().len()), (2, 2));
         open.set();
         pool.join().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 3));
+        assert_eq!((pool.len(), pool.available()), (0, 3));
     }
 
-    async fn adding_twice_at_once_takes_one_slot(hub) {
+    async fn greenlet_added_twice_concurrently_takes_one_slot(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -82,18 +83,18 @@ on_every_hub! {
         open.set();
         member.await.unwrap();
         assert_eq!((one.await, two.await), (true, false));
-        assert_eq!((pool.len(), pool.free_count()), (1, 1));
+        assert_eq!((pool.len(), pool.available()), (1, 1));
         greenlet.kill().await;
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn one_that_has_ended_is_not_added(hub) {
+    async fn finished_greenlet_is_not_added(hub) {
         let (pool, group) = (Pool::on(hub, 1), Group::on(hub));
         let greenlet = spawn_on(hub, async { blow_up("before") });
         greenlet.join().await;
         assert!(!pool.add(&greenlet).await && !pool.try_add(&greenlet).unwrap());
         assert!(!group.add(&greenlet));
-        assert_eq!((pool.len(), pool.free_count(), group.len()), (0, 1, 0));
+        assert_eq!((pool.len(), pool.available(), group.len()), (0, 1, 0));
         // It was none of its members.
         pool.try_join().await.unwrap();
         group.try_join().await.unwrap();
@@ -115,7 +116,7 @@ on_every_hub! {
         assert!(add.await && pool.contains(&greenlet));
     }
 
-    async fn one_that_ends_while_it_waits_to_be_added_takes_no_slot(hub) {
+    async fn greenlet_that_finishes_during_add_takes_no_slot(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -125,10 +126,10 @@ on_every_hub! {
         open.set();
         member.await.unwrap();
         assert!(!add.await);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn a_dropped_add_passes_its_slot_on(hub) {
+    async fn dropped_add_passes_its_slot_on(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -143,7 +144,7 @@ on_every_hub! {
         assert!(!pool.contains(&greenlet));
     }
 
-    async fn start_adds_and_starts_what_was_made_before(hub) {
+    async fn start_adds_and_starts_an_unstarted_greenlet(hub) {
         let (pool, group) = (Pool::on(hub, 2), Group::on(hub));
         for n in 0..3 {
             let greenlet = Greenlet::new(async move { n });
@@ -158,10 +159,10 @@ on_every_hub! {
         let greenlet = Greenlet::new(async { 42 });
         assert!(group.start(&greenlet) && !group.start(&greenlet));
         assert_eq!(greenlet.await.unwrap(), 42);
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn what_was_started_before_is_not_started_again(hub) {
+    async fn started_greenlet_is_not_started_again(hub) {
         let pools = [(); 2].map(|()| Pool::on(hub, 2));
         let group = Group::on(hub);
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -173,7 +174,7 @@ on_every_hub! {
         assert!(group.contains(&greenlet));
     }
 
-    async fn a_start_waits_while_the_pool_is_full(hub) {
+    async fn start_waits_while_the_pool_is_full(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         let greenlet = Greenlet::new(async { 42 });
@@ -188,20 +189,20 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn a_member_that_is_killed_before_its_start_frees_its_slot(hub) {
+    async fn member_killed_before_its_start_frees_its_slot(hub) {
         let pool = Pool::on(hub, 1);
         let greenlet = Greenlet::new(async {});
         assert!(pool.add(&greenlet).await);
-        assert_eq!(pool.free_count(), 0);
+        assert_eq!(pool.available(), 0);
         greenlet.kill().await;
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
         let greenlet = Greenlet::new(async {});
         assert!(pool.add(&greenlet).await);
         drop(greenlet);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn who_is_discarded_frees_its_slot_and_runs_on(hub) {
+    async fn discarded_member_frees_its_slot_and_runs_on(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), 42)).await;
         let mut spawn = Box::pin(pool.spawn(stuck(gate(), ())));
@@ -212,28 +213,28 @@ on_every_hub! {
         assert_eq!(pool.members(), [next.handle().clone()]);
         open.set();
         assert_eq!(member.await.unwrap(), 42);
-        assert_eq!((pool.len(), pool.free_count()), (1, 0));
+        assert_eq!((pool.len(), pool.available()), (1, 0));
         next.kill().await;
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn discarding_a_stranger_or_twice_frees_nothing(hub) {
+    async fn discard_of_a_non_member_frees_nothing(hub) {
         let pool = Pool::on(hub, 2);
         let stranger = spawn_on(hub, stuck(gate(), ()));
         let member = pool.spawn(stuck(gate(), ())).await;
         let other = pool.spawn(stuck(gate(), ())).await;
         assert!(!pool.discard(&stranger));
-        assert_eq!(pool.free_count(), 0);
+        assert_eq!(pool.available(), 0);
         assert!(pool.discard(&member) && !pool.discard(&member));
-        assert_eq!(pool.free_count(), 1);
+        assert_eq!(pool.available(), 1);
         member.kill().await;
-        assert_eq!(pool.free_count(), 1);
+        assert_eq!(pool.available(), 1);
         other.kill().await;
         assert!(!pool.discard(&other));
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn who_was_discarded_is_neither_joined_nor_killed_nor_inside(hub) {
+    async fn discarded_member_is_not_joined_killed_or_inside(hub) {
         let (group, open) = (Group::on(hub), gate());
         let (inside, opened) = (group.clone(), Arc::clone(&open));
         let member = group.spawn(async move {
@@ -247,17 +248,17 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), (false, Ok(())));
     }
 
-    async fn who_was_discarded_may_come_back(hub) {
+    async fn discarded_member_may_be_added_again(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         for _ in 0..3 {
             assert!(pool.discard(&member));
             assert!(pool.add(&member).await);
-            assert_eq!((pool.len(), pool.free_count()), (1, 0));
+            assert_eq!((pool.len(), pool.available()), (1, 0));
         }
         open.set();
         member.await.unwrap();
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn one_greenlet_may_be_in_two_groups(hub) {
@@ -272,7 +273,7 @@ on_every_hub! {
         for join in joins {
             join.await.unwrap();
         }
-        assert_eq!((one.free_count(), two.len()), (1, 0));
+        assert_eq!((one.available(), two.len()), (1, 0));
         // What one of them kills leaves both.
         let greenlet = two.spawn(stuck(gate(), ()));
         assert!(one.add(&greenlet).await);
@@ -280,6 +281,6 @@ on_every_hub! {
         greenlet.join().await;
         let handle: &Handle = greenlet.handle();
         assert!(!two.contains(handle));
-        assert!(!one.contains(handle) && one.free_count() == 1);
+        assert!(!one.contains(handle) && one.available() == 1);
     }
 }

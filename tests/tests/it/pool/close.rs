@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
 use futures_lite::{StreamExt, stream};
+use spinney::gevent::GroupExt as _;
 use spinney::map::from_stream;
-use spinney::{
-    Closed, Failure, Greenlet, GreenletExit, Group, InsideGroup, Pool, Reentry, Report, catch_exit,
-    shield, sleep, yield_now,
-};
+use spinney::pool::{InsideGroup, Reentry, Report};
+use spinney::sync::Closed;
+use spinney::task::GreenletExit;
+use spinney::{Failure, Greenlet, Group, Pool, catch_exit, shield, sleep, yield_now};
 use spinney_tests::tools::{
     Count, OnDrop, Why, behind, blow_up, gate, let_others_run, polled, stuck,
 };
@@ -24,7 +25,7 @@ fn is_closed(failure: &Failure) -> bool {
 }
 
 on_every_hub! {
-    async fn a_closed_pool_refuses_all_who_come(hub) {
+    async fn closed_pool_refuses_later_calls(hub) {
         let pool = Pool::on(hub, 3);
         assert!(!pool.is_closed());
         pool.close();
@@ -43,10 +44,10 @@ on_every_hub! {
         assert!(!pool.start(&unstarted).await && pool.try_start(&unstarted).is_err());
         assert_eq!(pool.wait_available().await, 0);
         assert!(is_closed(&pool.map(|n: u32| async move { n }, 0..3).await.unwrap_err()));
-        assert_eq!((pool.len(), pool.free_count()), (0, 3));
+        assert_eq!((pool.len(), pool.available()), (0, 3));
     }
 
-    async fn a_closed_group_refuses_all_who_come(hub) {
+    async fn closed_group_refuses_later_calls(hub) {
         let (group, dropped) = (Group::on(hub), Dropped::default());
         let member = group.spawn(async { 42 });
         group.close();
@@ -57,7 +58,7 @@ on_every_hub! {
         assert_eq!(group.len(), 0);
     }
 
-    async fn who_waits_is_refused(hub) {
+    async fn close_refuses_waiters(hub) {
         let (pool, open, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
         let member = pool.spawn(behind(Arc::clone(&open), 42)).await;
         let mut spawn = Box::pin(pool.spawn(stuck(gate(), dropped.guard())));
@@ -82,10 +83,10 @@ on_every_hub! {
         assert_eq!(dropped.count(), 3);
         open.set();
         assert_eq!(member.await.unwrap(), 42);
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
     }
 
-    async fn calls_with_a_slot_in_hand_are_counted_when_refused(hub) {
+    async fn refused_calls_that_hold_a_slot_are_counted(hub) {
         let pool = Pool::on(hub, 2);
         let (handed, held) = (pool.slot().await.unwrap(), pool.slot().await.unwrap());
         let mut spawn = Box::pin(pool.spawn(async {}));
@@ -100,10 +101,10 @@ on_every_hub! {
         assert!(is_closed(&held.spawn(async {}).await.unwrap_err()));
         // A call that comes later is none of them.
         assert!(is_closed(&pool.spawn(async {}).await.await.unwrap_err()));
-        assert_eq!((pool.stats().refused, pool.free_count()), (3, 2));
+        assert_eq!((pool.stats().refused, pool.available()), (3, 2));
     }
 
-    async fn member_that_waits_by_choice_is_refused(hub) {
+    async fn waiting_member_is_refused_by_a_close(hub) {
         let (open, queued) = (gate(), gate());
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 2);
         pool.spawn(behind(Arc::clone(&open), ())).await.detach();
@@ -130,7 +131,7 @@ on_every_hub! {
         assert_eq!(map.await.unwrap(), (0..20).collect::<Vec<_>>());
         let report = pool.stats();
         assert_eq!((report.started, report.succeeded, report.running), (20, 20, 0));
-        assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
     async fn started_maps_take_turns_in_a_closed_pool(hub) {
@@ -146,7 +147,7 @@ on_every_hub! {
         let (one, two) = zip(one, two).await;
         assert_eq!((one.unwrap(), two.unwrap()), (vec![0, 1, 2, 3, 4], vec![5, 6, 7, 8, 9]));
         member.await.unwrap();
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 1, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
     }
 
     async fn unread_map_goes_on_when_it_is_read_after_the_close(hub) {
@@ -158,7 +159,7 @@ on_every_hub! {
         assert_eq!(results, [0, 1, 2]);
     }
 
-    async fn map_that_is_called_after_the_close_is_refused(hub) {
+    async fn map_after_the_close_is_refused(hub) {
         let pool = Pool::on(hub, 1);
         pool.close();
         let mut results = pool.imap(|n: u32| async move { n }, 0..3);
@@ -182,11 +183,11 @@ on_every_hub! {
         pool.close();
         pool.kill_with(GreenletExit::because("closing time")).await;
         let whys: Vec<_> = results.map(|result| result.unwrap_err().into_error().why()).collect().await;
-        assert_eq!(whys, ["killed: closing time", "killed: closing time", "killed: it is closed"]);
+        assert_eq!(whys, ["killed: closing time", "killed: closing time", "killed: it was closed"]);
         let refused = waits.await.unwrap_err();
         assert!(is_closed(&refused) && refused.index() == 0);
         let report = pool.stats();
-        assert_eq!((report.started, report.killed, pool.free_count()), (2, 2, 2));
+        assert_eq!((report.started, report.killed, pool.available()), (2, 2, 2));
     }
 
     async fn abort_of_a_closed_pool_ends_its_maps(hub) {
@@ -223,7 +224,7 @@ on_every_hub! {
         assert_eq!(ran.get(), 1);
     }
 
-    async fn map_of_a_scope_goes_on_when_the_scope_or_the_pool_is_closed(hub) {
+    async fn map_of_a_scope_goes_on_after_a_close(hub) {
         let pool = Pool::on(hub, 1);
         for scope_closes in [true, false] {
             let (scope, open) = (pool.scope(), gate());
@@ -239,7 +240,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropping_the_last_handle_ends_a_map_that_waits_for_its_input(hub) {
+    async fn dropped_last_handle_ends_a_map_with_pending_input(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), gate());
         let gone = Arc::clone(&dropped);
         let guard = OnDrop::new(move || gone.set());
@@ -253,7 +254,7 @@ on_every_hub! {
         dropped.wait().await;
     }
 
-    async fn shutdown_kills_for_the_reason_and_reports(hub) {
+    async fn shutdown_kills_with_its_reason_and_reports(hub) {
         let (pool, started) = (Pool::on(hub, 3), Count::to(2));
         pool.spawn(async {}).await.await.unwrap();
         let mut members = Vec::new();
@@ -276,7 +277,7 @@ on_every_hub! {
         assert!(pool.is_empty() && pool.is_closed());
     }
 
-    async fn a_shutdown_that_is_dropped_goes_ahead(hub) {
+    async fn dropped_shutdown_goes_ahead(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
         pool.spawn(stuck(gate(), dropped.guard())).await.detach();
         drop(pool.shutdown(GreenletExit::new()));
@@ -298,7 +299,7 @@ on_every_hub! {
         assert_eq!((report.succeeded, report.failed, report.killed, report.running), (1, 1, 0, 0));
     }
 
-    async fn a_member_cannot_drain_its_own_pool(hub) {
+    async fn member_cannot_drain_its_own_pool(hub) {
         let pool = Pool::on(hub, 1);
         let inside = pool.clone();
         let member = pool.spawn(async move { inside.drain(Duration::ZERO).await });
@@ -306,7 +307,7 @@ on_every_hub! {
         assert!(!pool.is_closed());
     }
 
-    async fn members_that_were_detached_outlive_the_last_handle(hub) {
+    async fn detached_members_outlive_the_last_handle(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         let member = pool.spawn(behind(Arc::clone(&open), 42)).await;
         pool.detach();
@@ -316,7 +317,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), 42);
     }
 
-    async fn dropping_the_last_handle_refuses_those_who_wait(hub) {
+    async fn dropped_last_handle_refuses_waiters(hub) {
         let pool = Pool::on(hub, 1);
         let member = pool.spawn(stuck(gate(), ())).await;
         let late = pool.apply_async(async {});
@@ -328,7 +329,7 @@ on_every_hub! {
 }
 
 #[test]
-fn drain_kills_those_that_take_longer() {
+fn drain_kills_members_beyond_the_grace() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 3);
     let report = sim.block_on(async {
@@ -341,7 +342,7 @@ fn drain_kills_those_that_take_longer() {
 }
 
 #[test]
-fn drain_aborts_members_that_refuse_their_kill() {
+fn drain_aborts_members_that_survive_their_kill() {
     let sim = SimHub::new();
     let (pool, dropped) = (Pool::on(&sim, 3), Dropped::default());
     let (one, two) = (dropped.guard(), dropped.guard());
@@ -362,7 +363,7 @@ fn drain_aborts_members_that_refuse_their_kill() {
 }
 
 #[test]
-fn drain_leaves_a_second_for_cleaning_up() {
+fn drain_allows_a_second_for_cleanup() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
     let report = sim.block_on(async {
@@ -378,7 +379,7 @@ fn drain_leaves_a_second_for_cleaning_up() {
 }
 
 #[test]
-fn shutdown_aborts_members_that_refuse_their_kill() {
+fn shutdown_aborts_members_that_survive_their_kill() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
     let report = sim.block_on(async {
@@ -436,7 +437,7 @@ fn stats_count_tasks_and_items() {
 }
 
 #[test]
-fn drain_takes_no_longer_than_its_members() {
+fn drain_returns_with_its_last_member() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 3);
     sim.block_on(async {
@@ -453,7 +454,7 @@ async fn a_second(n: usize) -> usize {
 }
 
 #[test]
-fn drain_lets_a_started_map_end() {
+fn drain_lets_a_started_map_finish() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 2);
     sim.block_on(async {
@@ -466,7 +467,7 @@ fn drain_lets_a_started_map_end() {
 }
 
 #[test]
-fn drain_ends_a_map_that_takes_longer_and_counts_its_items() {
+fn drain_ends_a_map_beyond_the_grace_and_counts_it() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 2);
     sim.block_on(async {

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
 use futures_lite::future::{block_on, poll_once};
-use spinney::{BoxTask, Executor, GreenPile, GreenPool, Group, Pool, Spawn, spawn_on};
+use spinney::hub::{BoxTask, Executor};
+use spinney::task::spawn_on;
+use spinney::{GreenPile, GreenPool, Group, Pool, Spawn};
 use spinney_tests::Dropped;
 use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
 
@@ -94,25 +96,25 @@ impl InPlace {
 }
 
 #[test]
-fn a_pool_runs_on_a_hub_that_polls_in_place() {
+fn pool_runs_on_a_hub_that_polls_in_place() {
     let pool = Pool::on(&InPlace::default(), 1);
     block_on(async {
         assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
         assert!(pool.spawn(async { blow_up("no luck") }).await.await.unwrap_err().is_panic());
         pool.spawn(stuck(gate(), ())).await.kill().await;
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     });
 }
 
 #[test]
-fn a_map_runs_on_a_hub_that_polls_in_place() {
+fn map_runs_on_a_hub_that_polls_in_place() {
     let pool = Pool::on(&InPlace::default(), 2);
     let doubled = block_on(pool.map(|n| async move { 2 * n }, 0..100));
     assert_eq!(doubled.unwrap(), (0..100).map(|n| 2 * n).collect::<Vec<_>>());
 }
 
 #[test]
-fn kill_ends_those_that_came_in_before_it_waits() {
+fn kill_ends_members_that_enter_before_it_waits() {
     let (group, dropped) = (Group::on(&InPlace::default()), Dropped::default());
     let (inside, guard) = (group.clone(), dropped.guard());
     let spawns = OnDrop::new(move || inside.spawn(stuck(gate(), guard)).detach());
@@ -122,7 +124,7 @@ fn kill_ends_those_that_came_in_before_it_waits() {
 }
 
 #[test]
-fn who_waits_for_a_member_never_goes_on_before_it_has_left() {
+fn waiter_is_never_woken_before_the_member_has_left() {
     let hub = InPlace::default();
     let (pool, log) = (Pool::on(&hub, 1), Log::default());
     let (looks, seen) = (Arc::new(Mutex::new(None)), log.clone());
@@ -143,7 +145,7 @@ fn who_waits_for_a_member_never_goes_on_before_it_has_left() {
 }
 
 #[test]
-fn result_does_not_overtake_the_one_that_made_room_for_it() {
+fn result_does_not_overtake_an_earlier_one() {
     let hub = InPlace::default();
     let pile = Arc::new(GreenPile::on(&GreenPool::on(&hub, 1)));
     let first = block_on(pile.spawn(stuck(gate(), ())));
@@ -168,7 +170,7 @@ impl Wake for Watch {
 }
 
 #[test]
-fn no_slot_is_taken_when_the_reader_of_a_map_is_woken() {
+fn no_slot_is_held_when_the_reader_of_a_map_is_woken() {
     let (pool, seen) = (Pool::on(&InPlace::default(), 1), Log::default());
     let holder = block_on(pool.spawn(stuck(gate(), ())));
     // So that the result alone does not wake it.
@@ -180,7 +182,7 @@ fn no_slot_is_taken_when_the_reader_of_a_map_is_woken() {
 }
 
 #[test]
-fn a_reader_of_a_pile_may_run_inside_the_call_that_wakes_it() {
+fn reader_of_a_pile_may_run_inside_its_wake() {
     let (hub, seen) = (InPlace::default(), Log::default());
     let pile = Arc::new(GreenPile::on(&GreenPool::on(&hub, 2)));
     let first = block_on(pile.spawn(stuck(gate(), 1)));

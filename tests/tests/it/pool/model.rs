@@ -13,9 +13,12 @@ use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
 use plain::{Call, End, Model, SETS, Waiter};
 use proptest::prelude::*;
-use spinney::{
-    Closed, Event, Failure, Greenlet, Handle, Imap, JoinError, Pool, PoolFull, Slot, spawn_on,
-};
+use spinney::gevent::{GroupExt as _, PoolExt as _};
+use spinney::map::Imap;
+use spinney::pool::JoinError;
+use spinney::sync::Closed;
+use spinney::task::spawn_on;
+use spinney::{Event, Failure, Greenlet, Handle, Pool, PoolFull, Slot};
 use spinney_tests::tools::blow_up;
 use spinney_tests::{Dropped, SimHub};
 
@@ -78,7 +81,7 @@ proptest! {
     })]
 
     #[test]
-    fn a_pool_does_what_its_model_does(
+    fn pool_matches_its_model(
         seed: u64,
         capacity in 0..4_usize,
         ops in prop::collection::vec((0..SETS, op()), 1..30),

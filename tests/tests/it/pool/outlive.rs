@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::pending;
-use spinney::{GreenletExit, Group, Pool, catch_exit, spawn_on};
+use spinney::gevent::GroupExt as _;
+use spinney::task::{GreenletExit, spawn_on};
+use spinney::{Group, Pool, catch_exit};
 use spinney_tests::SimHub;
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
 
@@ -34,12 +36,12 @@ fn ends_a_late_greenlet<T>(end: impl AsyncFnOnce(Pool<SimHub>) -> T) {
 }
 
 #[test]
-fn a_late_greenlet_with_its_slot_does_not_outlive_its_pool() {
+fn late_greenlet_with_its_slot_does_not_outlive_its_pool() {
     ends_a_late_greenlet(async |pool| drop(pool));
 }
 
 #[test]
-fn a_late_greenlet_with_its_slot_does_not_outlive_a_shutdown() {
+fn late_greenlet_with_its_slot_does_not_outlive_a_shutdown() {
     ends_a_late_greenlet(async |pool| {
         drop(pool.shutdown(GreenletExit::new()));
         pool
@@ -47,7 +49,7 @@ fn a_late_greenlet_with_its_slot_does_not_outlive_a_shutdown() {
 }
 
 #[test]
-fn a_late_greenlet_with_its_slot_is_no_member_after_a_shutdown() {
+fn late_greenlet_with_its_slot_stays_out_after_a_shutdown() {
     ends_a_late_greenlet(async |pool| {
         pool.shutdown(GreenletExit::new()).await;
         assert!(pool.members().is_empty());
@@ -56,7 +58,7 @@ fn a_late_greenlet_with_its_slot_is_no_member_after_a_shutdown() {
 }
 
 #[test]
-fn a_late_greenlet_with_its_slot_does_not_outlive_a_drain() {
+fn late_greenlet_with_its_slot_does_not_outlive_a_drain() {
     ends_a_late_greenlet(async |pool| {
         pool.drain(Duration::from_millis(5)).await.unwrap();
         pool
@@ -64,7 +66,7 @@ fn a_late_greenlet_with_its_slot_does_not_outlive_a_drain() {
 }
 
 #[test]
-fn nobody_enters_after_a_shutdown() {
+fn no_member_enters_after_a_shutdown() {
     let sim = SimHub::new();
     sim.block_on(async {
         let (pool, spawner) = handed_over(&sim, |pool| {
@@ -95,7 +97,7 @@ fn no_item_starts_after_a_shutdown() {
 }
 
 #[test]
-fn nobody_outlives_a_pool_in_whatever_order_they_come() {
+fn no_member_outlives_a_pool_in_any_order() {
     SimHub::check(0..200, |sim| {
         sim.block_on(async {
             let (pool, open) = (Pool::on(sim, 1), gate());
@@ -116,7 +118,7 @@ fn nobody_outlives_a_pool_in_whatever_order_they_come() {
 }
 
 #[test]
-fn a_member_that_caught_a_kill_does_not_outlive_its_group() {
+fn member_that_caught_a_kill_does_not_outlive_its_group() {
     let sim = SimHub::new();
     sim.block_on(async {
         let (group, caught) = (Group::on(&sim), gate());

@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
+use spinney::gevent::{GroupExt as _, PoolExt as _};
+use spinney::hub::SmolHub;
+use spinney::pool::Reentry;
+use spinney::task::{GreenletExit, spawn_on};
 use spinney::{
-    Failure, Greenlet, GreenletExit, Handle, Hub, LocalHub, Pool, Queue, Reentry, Semaphore,
-    SmolHub, catch_exit, greenlet_local, shield, spawn_on, yield_now,
+    Failure, Greenlet, Handle, Hub, LocalHub, Pool, Queue, Semaphore, catch_exit, greenlet_local,
+    shield, yield_now,
 };
 use spinney_tests::tools::{
     Count, Gauge, Log, all, behind, blow_up, gate, let_others_run, polled, stuck,
@@ -57,7 +61,7 @@ on_every_hub! {
         assert!(member.await.await.unwrap());
     }
 
-    async fn members_that_all_spawn_all_go_on(hub) {
+    async fn members_that_all_spawn_go_on(hub) {
         let (pool, meeting, gauge) = (Pool::on(hub, 3), Count::to(3), Gauge::default());
         let mut members = Vec::new();
         for n in 0..3 {
@@ -75,7 +79,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.waiting()), (0, 0));
     }
 
-    async fn child_moves_to_a_slot_that_comes_free(hub) {
+    async fn child_moves_to_a_free_slot(hub) {
         let (pool, open, fed) = (Pool::on(hub, 2), gate(), Arc::new(Queue::bounded(1)));
         let other = pool.spawn(behind(Arc::clone(&open), ())).await;
         let (inside, food, started) = (pool.clone(), Arc::clone(&fed), gate());
@@ -96,7 +100,7 @@ on_every_hub! {
         open.set();
         other.await.unwrap();
         assert_eq!(member.await.unwrap(), 42);
-        assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, 2, 0));
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 2, 0));
     }
 
     async fn lock_held_over_a_spawn_is_released_with_a_slot(hub) {
@@ -138,7 +142,7 @@ on_every_hub! {
         }
     }
 
-    async fn members_and_strangers_get_slots_in_fifo_order(hub) {
+    async fn members_and_others_get_slots_in_fifo_order(hub) {
         let (pool, open, log) = (Pool::on(hub, 1), gate(), Log::default());
         let (inside, second, queued, opened) = (pool.clone(), log.clone(), gate(), Arc::clone(&open));
         let (start, set) = (gate(), Arc::clone(&queued));
@@ -186,7 +190,7 @@ on_every_hub! {
         member.kill_with(GreenletExit::because("enough")).await;
         let seen = ["child killed: enough", "cleaned up", "member killed: enough"];
         assert_eq!(log.take(), seen);
-        assert_eq!((pool.len(), pool.free_count()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn kill_of_a_child_in_place_ends_it_alone(hub) {
@@ -202,7 +206,7 @@ on_every_hub! {
         assert!(member.await.unwrap());
     }
 
-    async fn dropped_wait_ends_its_child_at_once(hub) {
+    async fn dropped_wait_ends_its_child_immediately(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 1), Dropped::default(), gate());
         let (inside, guard, begun) = (pool.clone(), dropped.guard(), Arc::clone(&started));
         let member = pool.spawn(async move {
@@ -213,10 +217,10 @@ on_every_hub! {
         }).await;
         assert_eq!(member.await.unwrap(), (1, 1, 0));
         assert_eq!(dropped.count(), 1);
-        assert_eq!(pool.free_count(), 1);
+        assert_eq!(pool.available(), 1);
     }
 
-    async fn helper_of_a_member_waits_like_any_caller(hub) {
+    async fn helper_of_a_member_waits_for_a_slot(hub) {
         let pool = Pool::on(hub, 1);
         let (inside, own) = (pool.clone(), hub.clone());
         let member = pool.spawn(async move {
@@ -231,7 +235,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap().unwrap().await.unwrap(), 7);
     }
 
-    async fn wait_that_changes_hands_is_looked_up_anew(hub) {
+    async fn wait_that_changes_hands_gets_a_new_holder(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (given, take) = (Log::default(), gate());
         let (inside, gift, inner, go) = (pool.clone(), given.clone(), gauge.clone(), gate());
@@ -264,7 +268,7 @@ on_every_hub! {
         assert_eq!(spawn.await, 7);
     }
 
-    async fn discarded_member_waits_like_any_caller(hub) {
+    async fn discarded_member_waits_for_a_slot(hub) {
         let pool = Pool::on(hub, 1);
         let (inside, queued) = (pool.clone(), gate());
         let set = Arc::clone(&queued);
@@ -282,7 +286,7 @@ on_every_hub! {
     }
 
     /// No slot comes for the child: it ends where it waits.
-    async fn resting_child_ends_when_it_is_killed_or_aborted(hub) {
+    async fn parked_child_ends_when_killed_or_aborted(hub) {
         for abort in [false, true] {
             let (pool, dropped, started) = (Pool::on(hub, 1), Dropped::default(), gate());
             let (inside, guard, begun) = (pool.clone(), dropped.guard(), Arc::clone(&started));
@@ -308,7 +312,7 @@ on_every_hub! {
     }
 
     /// To clean up takes a slot.
-    async fn resting_child_that_catches_its_kill_waits_for_a_slot(hub) {
+    async fn parked_child_that_catches_its_kill_waits_for_a_slot(hub) {
         let (pool, started, log) = (Pool::on(hub, 1), gate(), Log::default());
         let (inside, begun, caught) = (pool.clone(), Arc::clone(&started), log.clone());
         let member = pool.spawn(async move {
@@ -350,7 +354,7 @@ on_every_hub! {
         member.await.unwrap().unwrap().await.unwrap();
     }
 
-    async fn full_pool_that_is_closed_refuses_children(hub) {
+    async fn closed_full_pool_refuses_children(hub) {
         let pool = Pool::on(hub, 1);
         let inside = pool.clone();
         let member = pool.spawn(async move {
@@ -372,7 +376,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), 7);
     }
 
-    async fn member_that_waits_by_choice_waits(hub) {
+    async fn member_with_reentry_wait_waits(hub) {
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
         let (inside, queued) = (pool.clone(), gate());
         let member = pool.spawn(polled(
@@ -401,7 +405,7 @@ on_every_hub! {
         assert!(member.await.unwrap());
     }
 
-    async fn dropped_waits_of_members_leave_the_pool_whole(hub) {
+    async fn dropped_waits_of_members_leak_no_slot(hub) {
         let pool = Pool::on(hub, 2);
         for _ in 0..20 {
             for _ in 0..2 {
@@ -416,11 +420,11 @@ on_every_hub! {
                 member.await.detach();
             }
             pool.wait_idle().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 2));
+            assert_eq!((pool.len(), pool.available()), (0, 2));
         }
     }
 
-    async fn members_go_on_when_the_pool_shrinks_to_nothing(hub) {
+    async fn members_go_on_at_capacity_zero(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         let other = pool.spawn(behind(Arc::clone(&open), ())).await;
         let (inside, started) = (pool.clone(), gate());
@@ -452,7 +456,7 @@ on_every_hub! {
         assert_eq!((one.len(), two.len()), (0, 0));
     }
 
-    async fn applies_of_a_member_run_one_after_the_other(hub) {
+    async fn applies_of_a_member_run_one_at_a_time(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -508,7 +512,7 @@ fn wait_without_a_slot_ends_on_another_hub() {
 }
 
 #[test]
-fn wait_for_ever_is_reported_where_it_was_chosen() {
+fn deadlock_names_the_member_that_waits() {
     let sim = SimHub::new();
     let pool = Pool::builder().reentry(Reentry::Wait).pool_on(&sim, 1);
     let inside = pool.clone();
@@ -566,7 +570,7 @@ fn abort_of_a_deep_chain_reaches_its_end() {
         assert!(matches!(member.await, Err(Failure::Aborted(_))));
         pool.wait_idle().await.unwrap();
     });
-    assert_eq!((dropped.count(), pool.free_count(), pool.members().len()), (1, 1, 0));
+    assert_eq!((dropped.count(), pool.available(), pool.members().len()), (1, 1, 0));
 }
 
 /// Calls itself through `pool`, each call within the one before.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{Closed, Failure, Greenlet, Group, Pool, Reentry, TryAcquireError, spawn_on};
+use spinney::gevent::GroupExt as _;
+use spinney::pool::Reentry;
+use spinney::sync::{Closed, TryAcquireError};
+use spinney::task::spawn_on;
+use spinney::{Failure, Greenlet, Group, Pool};
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
@@ -16,7 +20,7 @@ fn is_refused(failure: &Failure) -> bool {
 }
 
 on_every_hub! {
-    async fn closed_scope_refuses_though_a_slot_is_free(hub) {
+    async fn closed_scope_refuses_although_a_slot_is_free(hub) {
         let pool = Pool::on(hub, 3);
         let (scope, dropped) = (pool.scope(), Dropped::default());
         scope.close();
@@ -35,7 +39,7 @@ on_every_hub! {
         assert!(!scope.start(&Greenlet::new(async {})).await);
         assert_eq!(scope.wait_available().await, 0);
         assert!(is_refused(&scope.map(|n: u32| async move { n }, 0..3).await.unwrap_err()));
-        assert_eq!((scope.stats().refused, pool.free_count()), (0, 3));
+        assert_eq!((scope.stats().refused, pool.available()), (0, 3));
         assert!(pool.spawn(async {}).await.await.is_ok());
     }
 
@@ -57,17 +61,17 @@ on_every_hub! {
         assert_eq!(served.await.unwrap_err(), Closed);
         assert_eq!(queued.await.unwrap_err(), Closed);
         assert!(other.await.is_ok());
-        assert_eq!((pool.free_count(), scope.stats().refused), (1, 2));
+        assert_eq!((pool.available(), scope.stats().refused), (1, 2));
     }
 
-    async fn slot_of_a_scope_starts_nothing_once_its_pool_closed(hub) {
+    async fn slot_of_a_scope_starts_nothing_in_a_closed_pool(hub) {
         let pool = Pool::on(hub, 2);
         let (scope, dropped) = (pool.scope(), Dropped::default());
         let slot = scope.slot().await.unwrap();
         pool.close();
         let refused = slot.spawn(stuck(gate(), dropped.guard())).await;
         assert!(is_refused(&refused.unwrap_err()));
-        assert_eq!((dropped.count(), pool.free_count(), scope.stats().started), (1, 2, 0));
+        assert_eq!((dropped.count(), pool.available(), scope.stats().started), (1, 2, 0));
     }
 
     async fn reader_of_no_map_is_not_a_waiter_of_a_scope(hub) {
@@ -80,7 +84,7 @@ on_every_hub! {
         drop(results);
     }
 
-    async fn greenlet_of_two_scopes_is_known_in_both(hub) {
+    async fn greenlet_of_two_scopes_is_a_member_of_both(hub) {
         let pool = Pool::on(hub, 2);
         let (one, two, three) = (pool.scope(), pool.scope(), pool.scope());
         let (first, second, third) = (one.clone(), two.clone(), three.clone());
@@ -101,19 +105,19 @@ on_every_hub! {
             sum
         });
         assert!(one.add(&greenlet).await && two.add(&greenlet).await);
-        assert_eq!((one.len(), two.len(), pool.free_count()), (1, 1, 0));
+        assert_eq!((one.len(), two.len(), pool.available()), (1, 1, 0));
         go.set();
         ran.wait().await;
         // The later one is left, and its slot taken by another member.
         assert!(two.discard(&greenlet));
         let other = pool.try_spawn(stuck(gate(), ())).unwrap();
-        assert_eq!(pool.free_count(), 0);
+        assert_eq!(pool.available(), 0);
         left.set();
         assert_eq!(greenlet.await.unwrap(), 33);
         other.kill_now();
     }
 
-    async fn member_of_a_scope_that_waits_by_choice_waits(hub) {
+    async fn member_of_a_scope_with_reentry_wait_waits(hub) {
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
         let scope = pool.scope();
         let inside = scope.clone();

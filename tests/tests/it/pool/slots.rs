@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
-use spinney::{Pool, spawn_on};
+use spinney::Pool;
+use spinney::task::spawn_on;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, behind, blow_up, gate, stuck};
 
@@ -12,7 +13,7 @@ use spinney_tests::tools::{Count, behind, blow_up, gate, stuck};
 macro_rules! assert_whole {
     ($pool:expr, $capacity:expr) => {{
         $pool.wait_idle().await.unwrap();
-        assert_eq!(($pool.len(), $pool.free_count()), (0, $capacity));
+        assert_eq!(($pool.len(), $pool.available()), (0, $capacity));
         // All of them and this task.
         let meeting = Count::to($capacity + 1);
         for _ in 0..$capacity {
@@ -25,27 +26,27 @@ macro_rules! assert_whole {
 }
 
 on_every_hub! {
-    async fn members_take_slots_and_leave_the_others_free(hub) {
+    async fn members_take_one_slot_each(hub) {
         let pool = Pool::on(hub, 3);
         pool.spawn(stuck(gate(), ())).await.detach();
-        assert_eq!((pool.len(), pool.free_count()), (1, 2));
+        assert_eq!((pool.len(), pool.available()), (1, 2));
         pool.spawn(stuck(gate(), ())).await.detach();
-        assert_eq!((pool.len(), pool.free_count()), (2, 1));
+        assert_eq!((pool.len(), pool.available()), (2, 1));
     }
 
-    async fn a_return_gives_the_slot_back(hub) {
+    async fn return_frees_the_slot(hub) {
         let pool = Pool::on(hub, 2);
         pool.spawn(async {}).await.await.unwrap();
         assert_whole!(pool, 2);
     }
 
-    async fn a_panic_gives_the_slot_back(hub) {
+    async fn panic_frees_the_slot(hub) {
         let pool = Pool::on(hub, 2);
         pool.spawn(async { blow_up("no luck") }).await.await.unwrap_err();
         assert_whole!(pool, 2);
     }
 
-    async fn a_kill_gives_the_slot_back(hub) {
+    async fn kill_frees_the_slot(hub) {
         let (pool, started) = (Pool::on(hub, 2), gate());
         let greenlet = pool.spawn(stuck(Arc::clone(&started), ())).await;
         started.wait().await;
@@ -53,27 +54,27 @@ on_every_hub! {
         assert_whole!(pool, 2);
     }
 
-    async fn a_kill_at_once_gives_the_slot_back(hub) {
+    async fn kill_before_the_first_poll_frees_the_slot(hub) {
         let pool = Pool::on(hub, 2);
         pool.spawn(stuck(gate(), ())).await.kill_now();
         assert_whole!(pool, 2);
     }
 
-    async fn a_dropped_greenlet_gives_the_slot_back_at_its_end(hub) {
+    async fn dropped_greenlet_frees_the_slot_at_its_end(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         drop(pool.spawn(behind(Arc::clone(&open), ())).await);
-        assert_eq!((pool.len(), pool.free_count()), (1, 1));
+        assert_eq!((pool.len(), pool.available()), (1, 1));
         open.set();
         assert_whole!(pool, 2);
     }
 
-    async fn a_spawn_that_was_dropped_unpolled_takes_no_slot(hub) {
+    async fn unpolled_spawn_takes_no_slot(hub) {
         let pool = Pool::on(hub, 2);
         drop(pool.spawn(async {}));
         assert_whole!(pool, 2);
     }
 
-    async fn a_refused_spawn_takes_no_slot(hub) {
+    async fn refused_spawn_takes_no_slot(hub) {
         let pool = Pool::on(hub, 1);
         let holder = pool.spawn(stuck(gate(), ())).await;
         assert!(pool.try_spawn(async {}).is_err());
@@ -81,7 +82,7 @@ on_every_hub! {
         assert_whole!(pool, 1);
     }
 
-    async fn a_pool_is_whole_after_panics_kills_and_drops_at_once(hub) {
+    async fn concurrent_panics_kills_and_drops_leak_no_slot(hub) {
         let pool = Pool::on(hub, 3);
         for n in 0..60 {
             let mut spawn = Box::pin(pool.spawn(async move {
@@ -102,15 +103,15 @@ on_every_hub! {
         assert_whole!(pool, 3);
     }
 
-    async fn a_member_has_left_before_its_waiter_goes_on(hub) {
+    async fn member_has_left_before_its_waiter_is_woken(hub) {
         let pool = Pool::on(hub, 1);
         for n in 0..200 {
             assert_eq!(pool.spawn(async move { n }).await.await.unwrap(), n);
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
-    async fn a_member_has_left_before_who_joins_it_goes_on(hub) {
+    async fn member_has_left_before_its_join_returns(hub) {
         let pool = Pool::on(hub, 1);
         for _ in 0..200 {
             let greenlet = pool.spawn(async {}).await;
@@ -120,29 +121,29 @@ on_every_hub! {
         }
     }
 
-    async fn a_killed_member_has_left_before_its_killer_goes_on(hub) {
+    async fn killed_member_has_left_before_its_kill_returns(hub) {
         let pool = Pool::on(hub, 1);
         for _ in 0..200 {
             pool.spawn(stuck(gate(), ())).await.kill().await;
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
-    async fn a_pool_that_was_joined_has_a_slot(hub) {
+    async fn joined_pool_has_a_free_slot(hub) {
         let pool = Pool::on(hub, 1);
         for _ in 0..200 {
             pool.spawn(async {}).await.detach();
             pool.join().await.unwrap();
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 
-    async fn a_pool_that_was_killed_has_a_slot(hub) {
+    async fn killed_pool_has_a_free_slot(hub) {
         let pool = Pool::on(hub, 1);
         for _ in 0..200 {
             pool.spawn(stuck(gate(), ())).await.detach();
             pool.kill().await;
-            assert_eq!((pool.len(), pool.free_count()), (0, 1));
+            assert_eq!((pool.len(), pool.available()), (0, 1));
         }
     }
 }

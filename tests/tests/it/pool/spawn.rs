@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::thread;
 
 use futures_lite::future::{self, poll_once};
-use spinney::{Pool, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Pool, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled, stuck};
 use spinney_tests::{hub, on_every_hub};
 
 on_every_hub! {
-    async fn a_pool_of_no_slots_is_full(hub) {
+    async fn pool_of_capacity_zero_is_full(hub) {
         let pool = Pool::on(hub, 0);
         assert!(pool.try_spawn(async {}).is_err());
-        assert_eq!((pool.len(), pool.free_count(), pool.capacity()), (0, 0, Some(0)));
+        assert_eq!((pool.len(), pool.available(), pool.capacity()), (0, 0, Some(0)));
     }
 
-    async fn a_pool_of_no_slots_lets_in_once_it_has_some(hub) {
+    async fn pool_of_capacity_zero_admits_after_a_resize(hub) {
         let pool = Pool::on(hub, 0);
         let mut spawn = Box::pin(pool.spawn(async { 42 }));
         assert!(poll_once(&mut spawn).await.is_none());
@@ -23,7 +24,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn never_more_run_at_once_than_there_are_slots(hub) {
+    async fn running_members_never_exceed_the_capacity(hub) {
         let (pool, gauge) = (Pool::on(hub, 3), Gauge::default());
         for _ in 0..50 {
             let gauge = gauge.clone();
@@ -38,7 +39,7 @@ on_every_hub! {
         assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
     }
 
-    async fn as_many_run_at_once_as_there_are_slots(hub) {
+    async fn running_members_reach_the_capacity(hub) {
         let (pool, meeting) = (Pool::on(hub, 3), Count::to(3));
         for _ in 0..3 {
             let meeting = meeting.clone();
@@ -47,7 +48,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn a_spawn_waits_while_the_pool_is_full(hub) {
+    async fn spawn_waits_while_the_pool_is_full(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let mut spawn = Box::pin(pool.spawn(async { 42 }));
@@ -60,7 +61,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn who_waits_is_served_first_come_first_served(hub) {
+    async fn waiting_spawns_are_served_in_fifo_order(hub) {
         let (pool, open, log) = (Pool::on(hub, 1), gate(), Log::default());
         pool.spawn(behind(Arc::clone(&open), ())).await.detach();
         let mut spawns = Vec::new();
@@ -90,7 +91,7 @@ on_every_hub! {
         assert_eq!(second.await.await.unwrap(), 42);
     }
 
-    async fn a_killed_waiter_passes_its_slot_on(hub) {
+    async fn killed_waiter_passes_its_slot_on(hub) {
         let (pool, open, queued) = (Pool::on(hub, 1), gate(), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let (entry, set) = (pool.clone(), Arc::clone(&queued));
@@ -105,7 +106,7 @@ on_every_hub! {
         assert_eq!(next.await.await.unwrap(), 42);
     }
 
-    async fn a_dropped_spawn_never_runs(hub) {
+    async fn dropped_spawn_never_runs(hub) {
         let (pool, open, ran) = (Pool::on(hub, 1), gate(), gate());
         pool.spawn(behind(Arc::clone(&open), ())).await.detach();
         let set = Arc::clone(&ran);
@@ -117,19 +118,19 @@ on_every_hub! {
         assert!(!ran.is_set());
     }
 
-    async fn a_full_pool_gives_the_future_back(hub) {
+    async fn full_pool_returns_the_future(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let full = pool.try_spawn(async { 42 }).unwrap_err();
         assert_eq!(full.into_future().await, 42);
     }
 
-    async fn try_spawn_starts_at_once_where_a_slot_is_free(hub) {
+    async fn try_spawn_starts_immediately_in_a_free_slot(hub) {
         let pool = Pool::on(hub, 1);
         assert_eq!(pool.try_spawn(async { 42 }).unwrap().await.unwrap(), 42);
     }
 
-    async fn newcomers_do_not_barge_in_ahead_of_who_waits(hub) {
+    async fn newcomers_do_not_overtake_waiters(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let mut waiter = Box::pin(pool.spawn(stuck(gate(), ())));
@@ -140,7 +141,7 @@ on_every_hub! {
         waiter.await.detach();
     }
 
-    async fn a_larger_size_lets_in_as_many_as_fit_at_once(hub) {
+    async fn resize_up_of_a_pool_admits_as_many_as_fit(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let mut spawns: Vec<_> = (0..3).map(|_| Box::pin(pool.spawn(stuck(gate(), ())))).collect();
@@ -155,21 +156,21 @@ on_every_hub! {
         assert_eq!(entered, [true, true, false]);
     }
 
-    async fn a_smaller_size_lets_those_go_on_that_run(hub) {
+    async fn resize_down_lets_running_members_go_on(hub) {
         let (pool, open) = (Pool::on(hub, 3), gate());
         let mut greenlets = Vec::new();
         for n in 0..3 {
             greenlets.push(pool.spawn(behind(Arc::clone(&open), n)).await);
         }
         pool.resize(1);
-        assert_eq!((pool.len(), pool.free_count(), pool.capacity()), (3, 0, Some(1)));
+        assert_eq!((pool.len(), pool.available(), pool.capacity()), (3, 0, Some(1)));
         open.set();
         for (n, greenlet) in greenlets.into_iter().enumerate() {
             assert_eq!(greenlet.await.unwrap(), n);
         }
     }
 
-    async fn under_a_smaller_size_nobody_enters_until_enough_have_ended(hub) {
+    async fn resize_down_admits_none_until_enough_have_left(hub) {
         let (pool, last) = (Pool::on(hub, 3), gate());
         let holder = pool.spawn(behind(Arc::clone(&last), ())).await;
         let others = [pool.spawn(stuck(gate(), ())).await, pool.spawn(stuck(gate(), ())).await];
@@ -186,7 +187,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn a_pool_without_a_limit_never_makes_anyone_wait(hub) {
+    async fn pool_without_a_limit_never_waits(hub) {
         let (pool, meeting) = (Pool::on(hub, usize::MAX), Count::to(200));
         for _ in 0..200 {
             let meeting = meeting.clone();
@@ -211,12 +212,12 @@ on_every_hub! {
         pool.join().await.unwrap();
         ran.reached().await;
         pool.wait_idle().await.unwrap();
-        assert_eq!((pool.len(), pool.free_count(), ran.get()), (0, 2, 40));
+        assert_eq!((pool.len(), pool.available(), ran.get()), (0, 2, 40));
     }
 }
 
 #[test]
-fn several_threads_spawn_into_one_pool_at_once() {
+fn several_threads_spawn_into_one_pool() {
     let hub = hub(2);
     let (pool, gauge) = (Pool::on(&hub, 3), Gauge::default());
     let spawner = |first: usize| {

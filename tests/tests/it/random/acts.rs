@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
+use spinney::gevent::GroupExt as _;
 use spinney::map::{Mapper, from_stream};
 use spinney::{Within, shield};
 use spinney_tests::SimHub;

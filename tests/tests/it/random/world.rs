@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_lite::stream::{self, Stream};
-use spinney::{Greenlet, Pool, sleep, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Pool, sleep, yield_now};
 use spinney_tests::SimHub;
 use spinney_tests::tools::Gauge;
 

@@ -8,12 +8,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt;
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::gevent::GroupExt as _;
+use spinney::hub::{BoxTask, Executor};
+use spinney::sync::{Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock};
+use spinney::task::{GreenletExit, Iwait, iwait, try_joinall};
+use spinney::time::{interval, sleep_until};
 use spinney::{
-    AsyncResult, Barrier, BoundedSemaphore, BoxTask, Channel, Condition, Event, Executor,
-    GreenPile, GreenPool, Greenlet, GreenletExit, Handle, InPlace, Iwait, Latch, Pool, Queue,
-    RLock, ResourcePool, Semaphore, Spawn, ThreadPool, Within, interval, iwait, joinall, pair,
-    sleep, sleep_until, spawn, try_joinall, yield_now,
+    AsyncResult, Event, GreenPile, GreenPool, Greenlet, Handle, Pool, Queue, ResourcePool,
+    Semaphore, Spawn, ThreadPool, Within, joinall, sleep, spawn, yield_now,
 };
+use spinney_greenlet::{InPlace, pair};
 
 /// How long a loop goes on that does not give way: its test fails rather than hang.
 const PATIENCE: Duration = Duration::from_secs(20);

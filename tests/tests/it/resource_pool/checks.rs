@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{ResourcePool, ResourcePoolBuilder, Within, sleep, spawn, yield_now};
+use spinney::pile::ResourcePoolBuilder;
+use spinney::{ResourcePool, Within, sleep, spawn, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::tools::{Log, blow_up};
 use spinney_tests::{on_every_hub, smol_block_on};
@@ -63,7 +64,7 @@ on_every_hub! {
         let pool = numbers().max_size(1).check(|_, _| blow_up("no luck")).build();
         drop(pool.item().await.unwrap());
         let own = pool.clone();
-        let failed = spinney::spawn_on(hub, async move { own.item().await.map(drop) });
+        let failed = spinney::task::spawn_on(hub, async move { own.item().await.map(drop) });
         assert!(failed.await.unwrap_err().is_panic());
         assert_eq!((pool.size(), pool.free()), (0, 1));
     }

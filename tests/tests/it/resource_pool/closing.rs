@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{DrainReport, ResourceError, ResourcePool, ResourcePoolBuilder, sleep, spawn};
+use spinney::pile::{DrainReport, ResourceError, ResourcePoolBuilder};
+use spinney::{ResourcePool, sleep, spawn};
 use spinney_sim::SimHub;
 use spinney_tests::tools::blow_up;
 use spinney_tests::{Dropped, on_every_hub};

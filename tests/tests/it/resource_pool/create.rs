@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{Clock, ResourceError, ResourcePool, Within, joinall, sleep, spawn};
+use spinney::pile::ResourceError;
+use spinney::time::Clock;
+use spinney::{ResourcePool, Within, joinall, sleep, spawn};
 use spinney_sim::SimHub;
 use spinney_tests::tools::{Gauge, Log, blow_up, gate};
 use spinney_tests::{Dropped, on_every_hub, smol_block_on};

@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::{or, poll_once};
-use spinney::{Pool, ResourcePool, Within, catch_exit, joinall, sleep, spawn, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Pool, ResourcePool, Within, catch_exit, joinall, sleep, spawn, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{blow_up, gate};

@@ -5,7 +5,8 @@ use std::future::ready;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{ResourcePool, sleep, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{ResourcePool, sleep, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::tools::blow_up;
 use spinney_tests::{DropGuard, Dropped};
@@ -21,7 +22,7 @@ fn pool(dropped: &Dropped, min_size: usize) -> ResourcePool<DropGuard, Infallibl
 }
 
 #[test]
-fn an_idle_item_is_dropped_when_its_time_has_come() {
+fn idle_item_is_dropped_after_its_idle_time() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -36,7 +37,7 @@ fn an_idle_item_is_dropped_when_its_time_has_come() {
 }
 
 #[test]
-fn each_item_rests_for_as_long_as_it_may() {
+fn each_item_has_its_own_idle_time() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -52,7 +53,7 @@ fn each_item_rests_for_as_long_as_it_may() {
 }
 
 #[test]
-fn an_item_that_is_used_begins_anew() {
+fn used_item_restarts_its_idle_time() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -70,7 +71,7 @@ fn an_item_that_is_used_begins_anew() {
 }
 
 #[test]
-fn as_many_as_are_to_be_kept_are_kept() {
+fn min_idle_items_are_kept() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 2);
@@ -90,7 +91,7 @@ fn as_many_as_are_to_be_kept_are_kept() {
 }
 
 #[test]
-fn a_stack_lets_go_of_those_that_it_does_not_need() {
+fn lifo_pool_drops_unneeded_items() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let made = dropped.clone();
@@ -106,7 +107,7 @@ fn a_stack_lets_go_of_those_that_it_does_not_need() {
 }
 
 #[test]
-fn an_item_that_is_promised_to_somebody_is_not_dropped() {
+fn item_reserved_for_a_waiter_is_not_dropped() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -125,7 +126,7 @@ fn an_item_that_is_promised_to_somebody_is_not_dropped() {
 }
 
 #[test]
-fn a_pool_outlives_the_hub_that_looked_after_it() {
+fn pool_outlives_the_hub_of_its_reaper() {
     let dropped = Dropped::default();
     let pool = pool(&dropped, 0);
     SimHub::new().block_on(async { drop(pool.item().await) });
@@ -138,7 +139,7 @@ fn a_pool_outlives_the_hub_that_looked_after_it() {
 }
 
 #[test]
-fn who_looks_after_idle_items_does_not_keep_the_pool() {
+fn reaper_does_not_keep_the_pool_alive() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -149,7 +150,7 @@ fn who_looks_after_idle_items_does_not_keep_the_pool() {
 }
 
 #[test]
-fn who_waits_for_an_item_is_told_by_its_own_line() {
+fn deadlock_names_the_line_that_waits_for_an_item() {
     let sim = SimHub::new();
     let pool = pool(&Dropped::default(), 0);
     pool.resize(0);
@@ -184,7 +185,7 @@ fn bad_pool(dropped: &Dropped) -> ResourcePool<BadDrop, Infallible> {
 }
 
 #[test]
-fn expired_idle_item_that_panics_keeps_no_other() {
+fn panicking_drop_of_an_idle_item_keeps_no_other() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = bad_pool(&dropped);
@@ -205,7 +206,7 @@ fn expired_idle_item_that_panics_keeps_no_other() {
 }
 
 #[test]
-fn idle_items_that_panic_when_dropped_harm_no_user() {
+fn panicking_drops_of_idle_items_affect_no_user() {
     let dropped = Dropped::default();
     let pool = bad_pool(&dropped);
     SimHub::new().block_on(async {
@@ -222,7 +223,7 @@ fn idle_items_that_panic_when_dropped_harm_no_user() {
 }
 
 #[test]
-fn who_is_about_to_use_an_item_has_a_turn_though_none_may_rest() {
+fn user_is_served_although_no_item_may_be_idle() {
     SimHub::check(0..50, |sim| {
         let create = || ready(Ok::<_, Infallible>(()));
         let pool = ResourcePool::builder(create).max_size(1).idle_timeout(Duration::ZERO).build();

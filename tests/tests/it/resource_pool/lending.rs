@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
-use spinney::{ResourceError, ResourcePool, spawn_on, yield_now};
+use spinney::pile::ResourceError;
+use spinney::task::spawn_on;
+use spinney::{ResourcePool, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, blow_up, gate, polled};
 use spinney_tests::{Dropped, hub, in_time, on_every_hub, smol_block_on};
 
@@ -24,7 +26,7 @@ fn state<T, E>(pool: &ResourcePool<T, E>) -> (usize, isize, usize) {
 }
 
 on_every_hub! {
-    async fn items_are_made_when_they_are_needed(_hub) {
+    async fn items_are_created_on_demand(_hub) {
         let pool = ResourcePool::builder(numbers()).build();
         assert_eq!((pool.capacity(), state(&pool)), (4, (0, 4, 0)));
         let mut items = Vec::new();
@@ -39,7 +41,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (4, 4, 0));
     }
 
-    async fn waiter_gets_the_very_item_that_comes_back(_hub) {
+    async fn waiter_gets_the_returned_item(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(2).build();
         let (first, second) = (pool.item().await.unwrap(), pool.item().await.unwrap());
         let (mut next, mut last) = (Box::pin(pool.item()), Box::pin(pool.item()));
@@ -68,7 +70,7 @@ on_every_hub! {
         assert_eq!((log.take(), state(&pool)), (vec![0, 1, 2, 3, 4], (1, 1, 0)));
     }
 
-    async fn a_create_that_fails_lets_the_next_try(_hub) {
+    async fn failed_create_lets_the_next_caller_try(_hub) {
         let (tries, open) = (AtomicUsize::new(0), gate());
         let fails = Arc::clone(&open);
         let create = move || {
@@ -85,7 +87,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn a_create_that_panics_leaves_its_room(hub) {
+    async fn panicking_create_frees_its_room(hub) {
         let tries = AtomicUsize::new(0);
         let create = move || {
             let nth = tries.fetch_add(1, SeqCst);
@@ -100,7 +102,7 @@ on_every_hub! {
         assert_eq!(*pool.item().await.unwrap(), 1);
     }
 
-    async fn a_getter_that_is_dropped_in_the_queue_harms_nobody(_hub) {
+    async fn getter_dropped_in_the_queue_affects_no_other(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let item = pool.item().await.unwrap();
         let (mut first, mut second) = (Box::pin(pool.item()), Box::pin(pool.item()));
@@ -112,7 +114,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn what_is_got_without_a_guard_is_put_back(_hub) {
+    async fn item_without_a_guard_is_put_back(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let value = pool.get().await.unwrap();
         assert_eq!(state(&pool), (1, 0, 0));
@@ -120,7 +122,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn a_discarded_item_makes_room_for_another(_hub) {
+    async fn discarded_item_makes_room_for_another(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let item = pool.item().await.unwrap();
         let mut next = Box::pin(pool.item());
@@ -131,7 +133,7 @@ on_every_hub! {
         assert_eq!((next.take(), state(&pool)), (2, (0, 1, 0)));
     }
 
-    async fn the_item_that_has_rested_longest_is_used_first(_hub) {
+    async fn longest_idle_item_is_used_first(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(3).build();
         drop([pool.item().await, pool.item().await, pool.item().await]);
         for n in [1, 2, 3, 1] {
@@ -139,7 +141,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_stack_uses_the_item_first_that_came_back_last(_hub) {
+    async fn lifo_pool_uses_the_last_returned_item_first(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(3).order_as_stack().build();
         drop([pool.item().await, pool.item().await, pool.item().await]);
         for n in [3, 3] {
@@ -147,7 +149,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_larger_size_admits_at_once_as_many_as_fit(_hub) {
+    async fn resize_up_admits_as_many_as_fit(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let _item = pool.item().await.unwrap();
         let mut waiters: Vec<_> = (0..4).map(|_| Box::pin(pool.item())).collect();
@@ -181,7 +183,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (1, 2, 0));
     }
 
-    async fn fill_makes_as_many_as_are_to_be_kept(_hub) {
+    async fn fill_creates_min_idle_items(_hub) {
         let pool = ResourcePool::builder(numbers()).min_size(3).build();
         assert_eq!(state(&pool), (0, 4, 0));
         let item = pool.item().await.unwrap();
@@ -196,14 +198,14 @@ on_every_hub! {
         assert_eq!(state(&pool), (2, 2, 0));
     }
 
-    async fn fill_does_not_check_what_it_makes(_hub) {
+    async fn fill_does_not_check_new_items(_hub) {
         let builder = ResourcePool::builder(numbers()).min_size(2);
         let pool = builder.recycle(|_, _| Box::pin(ready(false))).build();
         pool.fill().await.unwrap();
         assert_eq!(state(&pool), (2, 4, 0));
     }
 
-    async fn a_fill_that_fails_keeps_what_it_has(_hub) {
+    async fn failed_fill_keeps_the_created_items(_hub) {
         let tries = AtomicUsize::new(0);
         let create = move || {
             ready(Some(tries.fetch_add(1, SeqCst)).filter(|nth| *nth != 1).ok_or("no"))
@@ -228,7 +230,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 2);
     }
 
-    async fn no_more_are_alive_than_there_are_to_be(hub) {
+    async fn live_items_never_exceed_the_capacity(hub) {
         const USERS: usize = 8;
         let (gauge, done) = (Gauge::default(), Count::to(USERS));
         let alive = gauge.clone();
@@ -300,6 +302,6 @@ fn threads_share_a_pool() {
         })
     });
     let users: Vec<_> = users.collect();
-    hub.block_on(in_time(spinney::try_joinall(&users))).unwrap();
+    hub.block_on(in_time(spinney::task::try_joinall(&users))).unwrap();
     assert_eq!((made.load(SeqCst), gauge.peak(), state(&pool)), (3, 3, (3, 3, 0)));
 }

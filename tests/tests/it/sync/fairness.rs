@@ -5,11 +5,12 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_lite::future::poll_once;
-use spinney::{Semaphore, joinall, spawn_on, yield_now};
+use spinney::task::spawn_on;
+use spinney::{Semaphore, joinall, yield_now};
 use spinney_tests::SimHub;
 
 #[test]
-fn a_thousand_waiters_get_their_permits_in_the_order_they_came() {
+fn thousand_waiters_get_permits_in_fifo_order() {
     SimHub::check(0..50, |sim| {
         let seats = Rc::new(Semaphore::new(3));
         let (came, got) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
@@ -41,7 +42,7 @@ fn a_thousand_waiters_get_their_permits_in_the_order_they_came() {
 }
 
 #[test]
-fn a_thousand_waiters_for_one_permit_follow_one_another_exactly() {
+fn thousand_waiters_share_one_permit_in_fifo_order() {
     SimHub::check(0..50, |sim| {
         let seat = Rc::new(Semaphore::new(0));
         let (came, got) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));

@@ -9,17 +9,16 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{
-    Barrier, BoundedSemaphore, Closed, Condition, Latch, OverRelease, Owner, RLock, Semaphore,
-    Within, catch_exit, joinall, spawn_on, yield_now,
-};
+use spinney::sync::{Barrier, BoundedSemaphore, Closed, Condition, Latch, OverRelease, RLock};
+use spinney::task::{Owner, spawn_on};
+use spinney::{Semaphore, Within, catch_exit, joinall, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, gate, polled};
 use spinney_tests::{SEEDS, SimHub, on_every_hub};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 on_every_hub! {
-    async fn no_more_weight_is_inside_than_there_are_permits(hub) {
+    async fn weights_of_holders_never_exceed_the_permits(hub) {
         let (seats, weight) = (Arc::new(Semaphore::new(3)), Arc::new(AtomicUsize::new(0)));
         let greenlets: Vec<_> = (0..30)
             .map(|n| {
@@ -38,7 +37,7 @@ on_every_hub! {
         assert_eq!((seats.available(), seats.waiting()), (3, 0));
     }
 
-    async fn a_close_refuses_all_who_wait(hub) {
+    async fn close_refuses_all_waiters(hub) {
         let (seats, waits) = (Arc::new(Semaphore::new(1)), [gate(), gate()]);
         let held = seats.try_acquire().unwrap();
         let greenlets = waits.each_ref().map(|waits| {
@@ -56,7 +55,7 @@ on_every_hub! {
         assert_eq!(seats.acquire().await.err(), Some(Closed));
     }
 
-    async fn a_bounded_semaphore_takes_back_no_more_than_is_out(hub) {
+    async fn bounded_semaphore_refuses_an_over_release(hub) {
         let (seats, inside) = (Arc::new(BoundedSemaphore::new(2)), Gauge::default());
         let greenlets: Vec<_> = (0..10)
             .map(|n| {
@@ -81,7 +80,7 @@ on_every_hub! {
         assert_eq!((seats.available(), seats.capacity()), (2, 2));
     }
 
-    async fn a_greenlet_takes_its_own_lock_again_and_others_wait(hub) {
+    async fn greenlet_takes_its_own_lock_again_while_others_wait(hub) {
         let (lock, inside) = (Arc::new(RLock::new()), Gauge::default());
         let greenlets: Vec<_> = (0..10)
             .map(|_| {
@@ -106,7 +105,7 @@ on_every_hub! {
         assert_eq!((inside.peak(), lock.depth(), lock.waiting()), (1, 0, 0));
     }
 
-    async fn a_lock_is_not_that_of_the_greenlets_that_its_owner_spawns(hub) {
+    async fn lock_is_not_shared_with_spawned_greenlets(hub) {
         let lock = Arc::new(RLock::new());
         let tries = |lock: Arc<RLock<Owner>>| async move {
             lock.try_acquire(Owner::current()).is_some()
@@ -117,7 +116,7 @@ on_every_hub! {
         assert!(spawn_on(hub, tries(Arc::clone(&lock))).await.unwrap());
     }
 
-    async fn a_lock_goes_back_when_its_owner_is_killed(hub) {
+    async fn lock_is_released_when_its_owner_is_killed(hub) {
         let (lock, holds) = (Arc::new(RLock::new()), gate());
         let owner = {
             let (lock, holds) = (Arc::clone(&lock), Arc::clone(&holds));
@@ -138,7 +137,7 @@ on_every_hub! {
         assert_eq!(owner.await.unwrap(), (true, 1));
     }
 
-    async fn a_condition_hands_over_all_goods(hub) {
+    async fn condition_hands_over_all_items(hub) {
         const GOODS: usize = 30;
         let shop = Arc::new((Semaphore::new(1), Condition::new(), AtomicUsize::new(0)));
         let taken = Count::to(GOODS);
@@ -164,11 +163,11 @@ on_every_hub! {
             filled.notify(1);
         }
         taken.reached().await;
-        spinney::killall(takers).await;
+        spinney::task::killall(takers).await;
         assert_eq!((lock.available(), filled.waiting(), stock.load(SeqCst)), (1, 0, 0));
     }
 
-    async fn a_notification_of_all_reaches_each_who_waits(hub) {
+    async fn notify_all_reaches_each_waiter(hub) {
         let (lock, changed) = (Arc::new(Semaphore::new(1)), Arc::new(Condition::new()));
         let greenlets: Vec<_> = (0..5)
             .map(|_| {
@@ -189,7 +188,7 @@ on_every_hub! {
         assert_eq!(lock.available(), 1);
     }
 
-    async fn nobody_crosses_a_barrier_before_all_have_come_and_one_leads(hub) {
+    async fn barrier_opens_for_all_at_once_and_one_leads(hub) {
         const ROUNDS: usize = 5;
         let (barrier, log) = (Arc::new(Barrier::new(3)), Log::default());
         let greenlets: Vec<_> = (0..3)
@@ -214,7 +213,7 @@ on_every_hub! {
         assert_eq!((led, log.len(), barrier.waiting()), (ROUNDS, 3 * ROUNDS, 0));
     }
 
-    async fn a_latch_opens_with_the_last_count_and_stays_open(hub) {
+    async fn latch_opens_with_the_last_count_and_stays_open(hub) {
         let (latch, done) = (Arc::new(Latch::new(5)), Count::to(5));
         for _ in 0..5 {
             let (latch, done) = (Arc::clone(&latch), done.clone());
@@ -233,7 +232,7 @@ on_every_hub! {
 }
 
 #[test]
-fn heavy_and_light_ones_get_in_in_the_order_they_came() {
+fn heavy_and_light_waiters_are_served_in_fifo_order() {
     SimHub::check(0..SEEDS, |sim| {
         let (seats, got) = (Rc::new(Semaphore::new(3)), Rc::new(RefCell::new(Vec::new())));
         let held = seats.try_acquire().unwrap();
@@ -260,7 +259,7 @@ fn heavy_and_light_ones_get_in_in_the_order_they_came() {
 }
 
 #[test]
-fn a_wait_that_is_out_of_time_leaves_nothing_behind() {
+fn timed_out_wait_leaves_nothing_behind() {
     SimHub::check(0..SEEDS, |sim| {
         sim.block_on(async {
             let seats = Semaphore::new(1);

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::{
-    Channel, GetError, Greenlet, JoinableQueue, LifoQueue, Order, OrderedQueue, Pool,
-    PriorityQueue, PutError, Queue, ShutDown, Spawn, Task, joinall, spawn_on, yield_now,
+use spinney::sync::{
+    Channel, GetError, JoinableQueue, LifoQueue, Order, OrderedQueue, PriorityQueue, PutError,
+    ShutDown,
 };
+use spinney::task::spawn_on;
+use spinney::{Greenlet, Pool, Queue, Spawn, joinall, yield_now};
+use spinney_greenlet::Task;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, gate, let_others_run, polled};
 
@@ -143,14 +146,14 @@ impl PartialEq for Job {
 impl Eq for Job {}
 
 on_every_hub! {
-    async fn each_item_is_got_once_and_in_the_order_of_who_put_it(hub) {
+    async fn each_item_is_got_once_in_the_order_of_its_putter(hub) {
         for capacity in [0, 1, 3] {
             assert_each_in_order(&pass_all(hub, Queue::bounded(capacity)).await);
         }
         assert_each_in_order(&pass_all(hub, Queue::unbounded()).await);
     }
 
-    async fn each_item_is_got_once_in_whatever_order_they_come_out(hub) {
+    async fn each_item_is_got_once_in_any_queue_order(hub) {
         for capacity in [0, 2] {
             pass_all(hub, LifoQueue::bounded(capacity)).await;
             pass_all(hub, PriorityQueue::bounded(capacity)).await;
@@ -159,7 +162,7 @@ on_every_hub! {
         pass_all(hub, PriorityQueue::unbounded()).await;
     }
 
-    async fn no_more_wait_in_a_queue_than_fit(hub) {
+    async fn queued_items_never_exceed_the_capacity(hub) {
         let queue = Arc::new(Queue::bounded(2));
         let putters = start(hub, |producer| put_all(&queue, producer));
         let mut got = Vec::new();
@@ -173,7 +176,7 @@ on_every_hub! {
         results(putters).await;
     }
 
-    async fn a_shutdown_loses_no_item(hub) {
+    async fn shutdown_loses_no_item(hub) {
         let queue = Arc::new(Queue::bounded(1));
         let getters = start(hub, |_| get_all(&queue));
         let putters = start(hub, |producer| put_all(&queue, producer));
@@ -188,7 +191,7 @@ on_every_hub! {
         assert_eq!(queue.put_nowait((0, 0)), Err(PutError::ShutDown((0, 0))));
     }
 
-    async fn a_shutdown_at_once_gives_back_what_was_left(hub) {
+    async fn immediate_shutdown_returns_the_remaining_items(hub) {
         let queue = Arc::new(Queue::bounded(3));
         let getters = start(hub, |_| get_all(&queue));
         let putters = start(hub, |producer| put_all(&queue, producer));
@@ -210,7 +213,7 @@ on_every_hub! {
         queue.join().await;
     }
 
-    async fn a_join_waits_until_the_last_item_is_done(hub) {
+    async fn join_waits_until_the_last_item_is_done(hub) {
         let (jobs, done) = (Arc::new(JoinableQueue::unbounded()), Count::to(ITEMS));
         let pool = Pool::on(hub, THREE);
         for _ in 0..THREE {
@@ -246,7 +249,7 @@ on_every_hub! {
         assert_eq!(worker.await.unwrap(), [1, 3, 0, 4, 2]);
     }
 
-    async fn the_last_item_comes_out_first(hub) {
+    async fn last_item_comes_out_first(hub) {
         let pile = Arc::new(LifoQueue::unbounded());
         for n in 0..3 {
             pile.put_nowait((0, n)).unwrap();
@@ -269,7 +272,7 @@ on_every_hub! {
         assert_all_once(got.concat());
     }
 
-    async fn a_stream_that_is_killed_leaves_its_items_to_others(hub) {
+    async fn killed_stream_leaves_its_items_to_others(hub) {
         let (queue, waits) = (Arc::new(Queue::unbounded()), gate());
         let killed = {
             let (queue, waits) = (Arc::clone(&queue), Arc::clone(&waits));
@@ -287,7 +290,7 @@ on_every_hub! {
         }
     }
 
-    async fn a_put_into_a_channel_is_over_when_somebody_has_the_item(hub) {
+    async fn put_into_a_channel_finishes_once_the_item_is_taken(hub) {
         let (channel, log) = (Arc::new(Channel::new()), Log::default());
         let putter = {
             let (channel, log) = (Arc::clone(&channel), log.clone());
@@ -314,7 +317,7 @@ on_every_hub! {
         assert_eq!((channel.balance(), channel.len()), (0, 0));
     }
 
-    async fn a_channel_takes_without_waiting_exactly_if_somebody_waits(hub) {
+    async fn put_nowait_of_a_channel_succeeds_if_a_getter_waits(hub) {
         let (channel, waits) = (Arc::new(Channel::new()), gate());
         assert_eq!(channel.put_nowait(1), Err(PutError::Full(1)));
         assert_eq!(channel.get_nowait(), Err(GetError::Empty));
@@ -329,7 +332,7 @@ on_every_hub! {
         assert_eq!(getter.await.unwrap(), Ok(2));
     }
 
-    async fn a_peek_sees_the_item_that_the_next_gets(hub) {
+    async fn peek_copies_the_item_of_the_next_get(hub) {
         let (queue, waits) = (Arc::new(Queue::bounded(1)), gate());
         let peeks = {
             let (queue, waits) = (Arc::clone(&queue), Arc::clone(&waits));

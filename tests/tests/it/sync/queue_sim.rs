@@ -6,14 +6,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::{Channel, Queue, ShutDown, Within, joinall, sleep, spawn_on, yield_now};
+use spinney::sync::{Channel, ShutDown};
+use spinney::task::spawn_on;
+use spinney::{Queue, Within, joinall, sleep, yield_now};
 use spinney_tests::{SEEDS, SimHub};
 
 const SECOND: Duration = Duration::from_secs(1);
 const WAITERS: usize = 20;
 
 #[test]
-fn items_go_to_those_who_wait_in_the_order_they_came() {
+fn items_go_to_waiting_getters_in_fifo_order() {
     let mut orders = BTreeSet::new();
     for seed in 0..SEEDS {
         let (sim, queue) = (SimHub::seeded(seed), Rc::new(Queue::unbounded()));
@@ -85,7 +87,7 @@ fn waiting_putters_put_their_items_in_fifo_order() {
 }
 
 #[test]
-fn a_get_that_is_out_of_time_takes_nothing() {
+fn timed_out_get_takes_nothing() {
     SimHub::check(0..SEEDS, |sim| {
         sim.block_on(async {
             let queue = Queue::bounded(1);
@@ -99,7 +101,7 @@ fn a_get_that_is_out_of_time_takes_nothing() {
 }
 
 #[test]
-fn a_put_that_is_out_of_time_has_its_item_still() {
+fn timed_out_put_keeps_its_item() {
     SimHub::check(0..SEEDS, |sim| {
         sim.block_on(async {
             let queue = Queue::bounded(1);
@@ -119,7 +121,7 @@ fn a_put_that_is_out_of_time_has_its_item_still() {
 /// Both wait for a second at the most, and now and then just as long as it takes the other: at
 /// first the one who gets, then the one who puts.
 #[test]
-fn puts_and_gets_that_run_out_of_time_lose_no_item() {
+fn timed_out_puts_and_gets_lose_no_item() {
     const ITEMS: u32 = 30;
     for queue in [|| Queue::bounded(1), || Queue::bounded(0)] {
         SimHub::check(0..SEEDS, |sim| {
@@ -169,7 +171,7 @@ fn puts_and_gets_that_run_out_of_time_lose_no_item() {
 }
 
 #[test]
-fn a_channel_passes_each_item_at_the_time_when_both_are_there() {
+fn channel_passes_an_item_once_both_sides_wait() {
     SimHub::check(0..SEEDS, |sim| {
         let channel = Rc::new(Channel::new());
         let putter = {

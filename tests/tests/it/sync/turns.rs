@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use spinney::{
-    Acquire, Barrier, BoundedSemaphore, Channel, Condition, JoinableQueue, Latch, Owner,
-    PriorityQueue, Queue, RLock, Semaphore, Spawn, Task, spawn_on, yield_now,
+use spinney::sync::{
+    Acquire, Barrier, BoundedSemaphore, Channel, Condition, JoinableQueue, Latch, PriorityQueue,
+    RLock,
 };
+use spinney::task::{Owner, spawn_on};
+use spinney::{Queue, Semaphore, Spawn, yield_now};
+use spinney_greenlet::Task;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{gate, polled};
 
-type Wait = spinney::BoxTask;
+type Wait = spinney::hub::BoxTask;
 
 /// When the first is killed: before its turn has come, or so many turns of others after it.
 const WHEN: [Option<usize>; 4] = [None, Some(0), Some(1), Some(3)];
@@ -54,7 +57,7 @@ fn if_it_went_on(went_on: bool) -> bool {
 }
 
 on_every_hub! {
-    async fn one_who_is_killed_at_an_acquire_passes_the_permit_on(hub) {
+    async fn killed_acquire_passes_its_permit_on(hub) {
         for when in WHEN {
             let seats = Arc::new(Semaphore::new(0));
             let wait = |_| -> Wait {
@@ -91,7 +94,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_get_leaves_the_item_to_the_next(hub) {
+    async fn killed_get_leaves_the_item_to_the_next(hub) {
         for when in WHEN {
             let queue = Arc::new(Queue::unbounded());
             let wait = |_| -> Wait {
@@ -117,7 +120,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_peek_holds_nobody_up(hub) {
+    async fn killed_peek_delays_no_other(hub) {
         for when in WHEN {
             let queue = Arc::new(Queue::unbounded());
             let wait = |n| -> Wait {
@@ -135,7 +138,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_put_leaves_the_room_to_the_next(hub) {
+    async fn killed_put_leaves_the_room_to_the_next(hub) {
         for when in WHEN {
             let queue = Arc::new(Queue::bounded(1));
             queue.put_nowait(2).unwrap();
@@ -150,7 +153,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_channel_leaves_the_hand_to_the_next(hub) {
+    async fn killed_channel_get_leaves_the_item_to_the_next(hub) {
         for when in WHEN {
             let channel = Arc::new(Channel::new());
             let wait = |_| -> Wait {
@@ -163,7 +166,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_reentrant_lock_passes_it_on(hub) {
+    async fn killed_lock_waiter_passes_the_lock_on(hub) {
         for when in WHEN {
             let lock = Arc::new(RLock::new());
             lock.try_acquire(None).unwrap().forget();
@@ -181,7 +184,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_condition_passes_the_notification_on(hub) {
+    async fn killed_condition_waiter_passes_the_notification_on(hub) {
         for when in WHEN {
             let (lock, changed) = (Arc::new(Semaphore::new(1)), Arc::new(Condition::new()));
             let wait = |_| -> Wait {
@@ -196,7 +199,7 @@ on_every_hub! {
         }
     }
 
-    async fn killed_latch_join_or_idle_wait_holds_up_no_other(hub) {
+    async fn killed_latch_join_or_idle_wait_delays_no_other(hub) {
         for when in WHEN {
             let latch = Arc::new(Latch::new(1));
             let wait = |_| -> Wait {
@@ -223,7 +226,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_barrier_has_not_come(hub) {
+    async fn killed_barrier_waiter_does_not_count(hub) {
         let barrier = Arc::new(Barrier::new(2));
         let come = |waits| {
             let barrier = Arc::clone(&barrier);

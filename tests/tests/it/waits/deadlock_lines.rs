@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::stream;
+use spinney::eventlet::GreenPoolExt as _;
+use spinney::gevent::GroupExt as _;
 use spinney::map::from_stream;
-use spinney::{GreenPile, GreenPool, Greenlet, Pool, ResourcePool, ThreadPool, spawn_on};
+use spinney::task::spawn_on;
+use spinney::{GreenPile, GreenPool, Greenlet, Pool, ResourcePool, ThreadPool};
 use spinney_sim::SimHub;
 
 /// A greenlet that makes the wait, and what the report says of it.

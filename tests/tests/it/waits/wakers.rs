@@ -8,7 +8,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-use spinney::{LocalHub, Pool, spawn_on};
+use spinney::task::spawn_on;
+use spinney::{LocalHub, Pool};
 use spinney_tests::tools::{OnDrop, blow_up};
 
 /// Counts its wake-ups, then panics, unless that would end the process.
@@ -59,14 +60,14 @@ fn full(hub: &LocalHub) -> Pool<LocalHub> {
 }
 
 #[test]
-fn resize_wakes_the_waiters_behind_a_waker_that_panics() {
+fn resize_wakes_the_waiters_behind_a_panicking_waker() {
     let hub = LocalHub::new();
     let pool = full(&hub);
     assert_all_woken(|| pool.spawn(async {}), || pool.resize(4));
 }
 
 #[test]
-fn close_wakes_the_waiters_behind_a_waker_that_panics() {
+fn close_wakes_the_waiters_behind_a_panicking_waker() {
     let hub = LocalHub::new();
     let pool = full(&hub);
     assert_all_woken(|| pool.spawn(async {}), || _ = pool.close());
@@ -75,7 +76,7 @@ fn close_wakes_the_waiters_behind_a_waker_that_panics() {
 }
 
 #[test]
-fn last_member_wakes_all_joins_behind_a_waker_that_panics() {
+fn last_member_wakes_all_joins_behind_a_panicking_waker() {
     let hub = LocalHub::new();
     let pool = full(&hub);
     let member = pool.members().remove(0);
@@ -83,7 +84,7 @@ fn last_member_wakes_all_joins_behind_a_waker_that_panics() {
 }
 
 #[test]
-fn member_that_ends_tells_all_though_a_waker_panics() {
+fn finished_member_wakes_all_despite_a_panicking_waker() {
     let hub = LocalHub::new();
     let pool = full(&hub);
     let (mut spawn, mut join) = ([Box::pin(pool.spawn(async {}))], [Box::pin(pool.join())]);
@@ -94,11 +95,11 @@ fn member_that_ends_tells_all_though_a_waker_panics() {
 }
 
 #[test]
-fn kill_reaches_the_members_behind_a_waker_that_panics() {
+fn kill_reaches_the_members_behind_a_panicking_waker() {
     let hub = LocalHub::new();
     let pool = Pool::on(&hub, 3);
     let greenlets = [(); 3].map(|()| {
-        let (task, greenlet) = spinney::pair(pending::<()>(), ());
+        let (task, greenlet) = spinney_greenlet::pair(pending::<()>(), ());
         assert!(hub.block_on(pool.add(greenlet.handle())));
         (Box::pin(task), greenlet)
     });
@@ -131,7 +132,7 @@ fn replaced_and_dropped<F: Future>(
 }
 
 #[test]
-fn waker_whose_drop_looks_at_the_pool_finds_no_lock() {
+fn waker_that_uses_the_pool_is_dropped_unlocked() {
     let hub = spinney_tests::hub(1);
     let pool = Pool::on(&hub, 1);
     hub.block_on(pool.spawn(pending::<()>())).detach();

@@ -1,4 +1,4 @@
-//! Again and again.
+//! Periodic ticks.
 
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use super::manual::Manual;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The next tick, which has to be due.
+/// The next tick, which must be due.
 fn tick(ticks: &mut Interval) -> Instant {
-    let Poll::Ready(due) = ByHand::of(ticks.tick()).poll() else { panic!("it is not due") };
+    let Poll::Ready(due) = ByHand::of(ticks.tick()).poll() else { panic!("the tick is not due") };
     due
 }
 
@@ -21,7 +21,7 @@ fn begin(ticks: &mut Interval) {
 }
 
 #[test]
-fn it_ticks_every_period_from_the_first_ask() {
+fn interval_ticks_every_period_from_the_first_await() {
     let (clock, _entered) = Manual::enter();
     let mut ticks = interval(SECOND);
     clock.advance(10 * SECOND);
@@ -35,7 +35,7 @@ fn it_ticks_every_period_from_the_first_ask() {
 }
 
 #[test]
-fn a_late_tick_does_not_shift_the_next() {
+fn late_tick_does_not_shift_the_next() {
     let (clock, _entered) = Manual::enter();
     let mut ticks = interval(2 * SECOND);
     let start = Clock::current().now();
@@ -48,7 +48,7 @@ fn a_late_tick_does_not_shift_the_next() {
 }
 
 #[test]
-fn ticks_that_were_missed_are_skipped() {
+fn missed_ticks_are_skipped() {
     let (clock, _entered) = Manual::enter();
     let mut ticks = interval(SECOND);
     let start = Clock::current().now();
@@ -61,7 +61,7 @@ fn ticks_that_were_missed_are_skipped() {
 }
 
 #[test]
-fn more_are_skipped_than_can_be_counted_at_a_time() {
+fn very_many_missed_ticks_are_skipped() {
     let (clock, _entered) = Manual::enter();
     let period = Duration::from_nanos(1);
     let mut ticks = interval(period);
@@ -75,7 +75,7 @@ fn more_are_skipped_than_can_be_counted_at_a_time() {
 }
 
 #[test]
-fn a_dropped_tick_is_not_lost_and_leaves_no_alarm() {
+fn dropped_tick_is_not_lost_and_leaves_no_alarm() {
     let (clock, _entered) = Manual::enter();
     let mut ticks = interval(SECOND);
     let start = Clock::current().now();
@@ -86,7 +86,7 @@ fn a_dropped_tick_is_not_lost_and_leaves_no_alarm() {
 }
 
 #[test]
-fn a_period_of_zero_gives_way_and_ticks() {
+fn period_of_zero_yields_and_ticks() {
     let (clock, _entered) = Manual::enter();
     let mut ticks = interval(Duration::ZERO);
     for _ in 0..3 {
@@ -98,7 +98,7 @@ fn a_period_of_zero_gives_way_and_ticks() {
 }
 
 #[test]
-fn the_largest_period_never_ticks() {
+fn largest_period_never_ticks() {
     let (clock, _entered) = Manual::enter();
     let mut ticks = interval(Duration::MAX);
     begin(&mut ticks);

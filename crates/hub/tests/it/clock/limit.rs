@@ -1,4 +1,4 @@
-//! Limits that move.
+//! Limits that are changed while they run.
 
 use std::future::{pending, ready};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ fn reset_extends_a_limit_that_runs() {
     limit.reset(2 * SECOND);
     assert!(limited.poll().is_pending());
     clock.advance(SECOND);
-    assert!(limited.poll().is_pending(), "it would have run out now");
+    assert!(limited.poll().is_pending(), "the limit expired at its old deadline");
     clock.advance(SECOND);
     assert!(timed_out(&limited.poll(), &limit));
 }
@@ -55,14 +55,14 @@ fn reset_to_an_earlier_time_wakes_the_future() {
     limit.reset(SECOND);
     assert_eq!(limited.wakes(), 1);
     assert!(limited.poll().is_pending());
-    assert_eq!(clock.alarms(), 1, "the alarm of before is gone");
+    assert_eq!(clock.alarms(), 1, "the old alarm remains");
     clock.advance(SECOND);
     assert_eq!(limited.wakes(), 2);
     assert!(timed_out(&limited.poll(), &limit));
 }
 
 #[test]
-fn reset_before_the_start_changes_the_length_alone() {
+fn reset_before_the_start_changes_only_the_length() {
     let (clock, _entered) = Manual::enter();
     let limit = Limit::new(60 * SECOND);
     limit.reset(SECOND);
@@ -74,7 +74,7 @@ fn reset_before_the_start_changes_the_length_alone() {
 }
 
 #[test]
-fn lifted_limit_never_runs_out_unless_it_is_reset() {
+fn lifted_limit_never_expires_unless_it_is_reset() {
     let (clock, _entered) = Manual::enter();
     let limit = Limit::new(SECOND);
     let mut limited = ByHand::waiting(pending::<()>().within_limit(&limit));
@@ -103,7 +103,7 @@ fn limit_lifted_before_the_start_never_starts() {
 }
 
 #[test]
-fn limited_future_extends_its_own_limit_as_it_runs_out() {
+fn limited_future_extends_its_own_limit_as_it_expires() {
     let (clock, _entered) = Manual::enter();
     let limit = Limit::new(SECOND);
     let steps = async {
@@ -132,12 +132,12 @@ fn futures_under_one_limit_share_its_time() {
     clock.advance(SECOND);
     assert!(timed_out(&first.poll(), &limit) && timed_out(&second.poll(), &limit));
     let mut late = ByHand::of(pending::<()>().within_limit(&limit));
-    assert!(timed_out(&late.poll(), &limit), "it has run out");
+    assert!(timed_out(&late.poll(), &limit), "the limit has not expired");
     assert_eq!(ByHand::of(ready(42).within_limit(&limit)).poll(), Poll::Ready(Ok(42)));
 }
 
 #[test]
-fn of_nested_limits_only_the_first_to_run_out_is_reported() {
+fn first_of_nested_shared_limits_to_expire_is_reported() {
     let (clock, _entered) = Manual::enter();
     let [inner, outer] = [Limit::new(2 * SECOND), Limit::new(SECOND)];
     let nested = pending::<()>().within_limit(&inner).within_limit(&outer);
@@ -145,7 +145,7 @@ fn of_nested_limits_only_the_first_to_run_out_is_reported() {
     clock.advance(3 * SECOND);
     assert!(timed_out(&limited.poll(), &outer));
 
-    // The order is that of the times to which they were moved.
+    // The order is that of the new deadlines.
     let [inner, outer] = [Limit::new(2 * SECOND), Limit::new(SECOND)];
     let nested = pending::<()>().within_limit(&inner).within_limit(&outer);
     let mut limited = ByHand::waiting(nested);
@@ -156,12 +156,12 @@ fn of_nested_limits_only_the_first_to_run_out_is_reported() {
 }
 
 #[test]
-fn timeout_of_a_duration_is_that_of_no_limit() {
+fn timeout_of_a_duration_matches_no_limit() {
     let (_clock, _entered) = Manual::enter();
     let limit = Limit::new(Duration::ZERO);
     let Poll::Ready(Err(timeout)) = ByHand::of(pending::<()>().within(Duration::ZERO)).poll()
     else {
-        panic!("it has run out")
+        panic!("the limit has not expired")
     };
     assert!(!timeout.is(&limit));
 }
@@ -188,7 +188,7 @@ impl Wake for Bad {
 }
 
 #[test]
-fn waker_that_panics_strands_no_other_future_of_the_limit() {
+fn panicking_waker_strands_no_other_future_of_the_limit() {
     let (_clock, _entered) = Manual::enter();
     let limit = Limit::new(SECOND);
     let mut bad = Box::pin(pending::<()>().within_limit(&limit));
@@ -221,7 +221,7 @@ fn limit_keeps_the_clock_on_which_it_started() {
     clock.advance(1_000_000 * SECOND);
     let now = Clock::current().now();
     drop(entered);
-    limit.reset(SECOND); // from outside of any hub
+    limit.reset(SECOND); // outside any hub
     assert_eq!(limit.deadline(), Some(now + SECOND));
     drop(limited);
 }

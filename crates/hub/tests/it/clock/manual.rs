@@ -1,4 +1,4 @@
-//! [`Manual`]: a clock that stands still until it is told otherwise.
+//! [`Manual`]: a clock that moves only when the test advances it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use spinney_hub::{BoxTask, Clock, Context, Entered, Spawn, TimeSource};
 
-/// A cheap handle of such a clock.
+/// Clones share the clock.
 #[derive(Clone)]
 pub(crate) struct Manual(Arc<Mutex<State>>);
 
 struct State {
     now: Instant,
-    /// By their keys.
+    /// The alarms by key.
     alarms: BTreeMap<u64, (Instant, Waker)>,
     ever_set: u64,
 }
 
 impl Manual {
-    /// Makes such a clock the current one until the guard is dropped.
+    /// Makes a new clock the current one until the guard is dropped.
     pub(crate) fn enter() -> (Self, Entered) {
         let state = State { now: Instant::now(), alarms: BTreeMap::new(), ever_set: 0 };
         let this = Self(Arc::new(Mutex::new(state)));
@@ -45,7 +45,7 @@ impl Manual {
         }
     }
 
-    /// How many alarms are set.
+    /// How many alarms are set now.
     pub(crate) fn alarms(&self) -> usize {
         self.0.lock().unwrap().alarms.len()
     }
@@ -75,7 +75,7 @@ impl TimeSource for Manual {
     }
 }
 
-/// Nothing is spawned in these tests.
+/// These tests spawn nothing.
 struct Nowhere;
 
 impl Spawn<BoxTask> for Nowhere {

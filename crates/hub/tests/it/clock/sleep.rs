@@ -1,4 +1,4 @@
-//! Waiting for a while, or until then.
+//! Sleeps for a duration, and until an instant.
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(1);
 
 #[test]
-fn it_is_over_when_its_time_has_come_and_not_before() {
+fn sleep_ends_at_its_time_and_not_before() {
     let (clock, _entered) = Manual::enter();
     let mut asleep = ByHand::waiting(sleep(3 * SECOND));
     clock.advance(2 * SECOND);
     assert_eq!(asleep.wakes(), 0);
-    assert!(asleep.poll_again().is_pending(), "a poll before the time changes nothing");
+    assert!(asleep.poll_again().is_pending(), "the sleep ended early");
     clock.advance(SECOND);
     assert_eq!(asleep.wakes(), 1);
     assert!(asleep.poll().is_ready());
@@ -26,7 +26,7 @@ fn it_is_over_when_its_time_has_come_and_not_before() {
 }
 
 #[test]
-fn the_time_runs_from_the_first_poll() {
+fn time_runs_from_the_first_poll() {
     let (clock, _entered) = Manual::enter();
     let mut asleep = ByHand::of(sleep(2 * SECOND));
     clock.advance(5 * SECOND);
@@ -38,21 +38,21 @@ fn the_time_runs_from_the_first_poll() {
 }
 
 #[test]
-fn sleep_of_zero_gives_way_once_and_sets_no_alarm() {
+fn sleep_of_zero_yields_once_and_sets_no_alarm() {
     let (clock, entered) = Manual::enter();
     let gives_way = || {
         let mut asleep = ByHand::waiting(sleep(Duration::ZERO));
-        assert_eq!(asleep.wakes(), 1, "its task is woken immediately");
+        assert_eq!(asleep.wakes(), 1, "the task was not woken");
         assert!(asleep.poll().is_ready());
     };
     gives_way();
     assert_eq!(clock.ever_set(), 0);
     drop(entered);
-    gives_way(); // on the system's clock, too
+    gives_way(); // also on the system's clock
 }
 
 #[test]
-fn what_the_clock_cannot_name_is_never_over_and_sets_no_alarm() {
+fn sleep_beyond_the_clock_never_ends_and_sets_no_alarm() {
     let (clock, entered) = Manual::enter();
     let mut asleep = ByHand::waiting(sleep(Duration::MAX));
     clock.advance(1_000_000 * SECOND);
@@ -63,16 +63,16 @@ fn what_the_clock_cannot_name_is_never_over_and_sets_no_alarm() {
 }
 
 #[test]
-fn a_thousand_years_can_be_waited_for_on_the_system_s_clock() {
+fn system_clock_accepts_a_sleep_of_a_thousand_years() {
     let mut asleep = ByHand::waiting(sleep(Duration::from_secs(1000 * 365 * 24 * 3600)));
     assert!(asleep.poll_again().is_pending());
-    // The reactor has to live with such a timer.
+    // The reactor must handle such a timer.
     LocalHub::new().block_on(sleep(MOMENT));
     assert_eq!(asleep.wakes(), 0);
 }
 
 #[test]
-fn an_instant_that_has_passed_is_ready_at_once() {
+fn sleep_until_a_passed_instant_is_ready() {
     let (clock, entered) = Manual::enter();
     let now = Clock::current().now();
     assert!(ByHand::of(sleep_until(now)).poll().is_ready());
@@ -84,7 +84,7 @@ fn an_instant_that_has_passed_is_ready_at_once() {
 }
 
 #[test]
-fn until_an_instant_does_not_depend_on_the_first_poll() {
+fn sleep_until_does_not_depend_on_the_first_poll() {
     let (clock, _entered) = Manual::enter();
     let mut asleep = ByHand::of(sleep_until(Clock::current().now() + 2 * SECOND));
     clock.advance(SECOND);
@@ -94,7 +94,7 @@ fn until_an_instant_does_not_depend_on_the_first_poll() {
 }
 
 #[test]
-fn a_dropped_sleep_leaves_no_alarm() {
+fn dropped_sleep_leaves_no_alarm() {
     let (clock, _entered) = Manual::enter();
     let asleep: Vec<_> = (0..10).map(|_| ByHand::waiting(sleep(SECOND))).collect();
     let until = ByHand::waiting(sleep_until(Clock::current().now() + SECOND));
@@ -106,7 +106,7 @@ fn a_dropped_sleep_leaves_no_alarm() {
 }
 
 #[test]
-fn a_sleep_that_was_never_polled_sets_no_alarm() {
+fn unpolled_sleep_sets_no_alarm() {
     let (clock, _entered) = Manual::enter();
     drop((sleep(SECOND), sleep_until(Clock::current().now() + SECOND)));
     assert_eq!(clock.ever_set(), 0);
@@ -123,7 +123,7 @@ fn polls_with_one_waker_set_one_alarm() {
 }
 
 #[test]
-fn a_poll_with_another_waker_moves_the_alarm_to_it() {
+fn poll_with_another_waker_moves_the_alarm_to_it() {
     let (clock, _entered) = Manual::enter();
     let mut asleep = Box::pin(sleep(SECOND));
     let first = ByHand::waiting(async { asleep.as_mut().await });
@@ -136,7 +136,7 @@ fn a_poll_with_another_waker_moves_the_alarm_to_it() {
 }
 
 #[test]
-fn it_stays_with_the_clock_it_began_on() {
+fn sleep_stays_on_the_clock_of_its_first_poll() {
     let (clock, entered) = Manual::enter();
     let mut asleep = ByHand::waiting(sleep(SECOND));
     drop(entered);
@@ -146,7 +146,7 @@ fn it_stays_with_the_clock_it_began_on() {
 }
 
 #[test]
-fn real_time_passes_on_each_hub_and_outside_of_any() {
+fn real_time_passes_on_each_hub_and_outside_any() {
     let start = Instant::now();
     block_on(sleep(MOMENT));
     assert!(start.elapsed() >= MOMENT);

@@ -1,4 +1,4 @@
-//! The system's clock, under the hubs and without any.
+//! The system's clock, on hubs and without any.
 
 use std::cell::RefCell;
 use std::future::pending;
@@ -17,7 +17,7 @@ use spinney_test_support::{ByHand, NoWake};
 const MOMENT: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// One that was polled on a hub and a thread that are gone.
+/// A sleep that was polled on a hub and a thread that are gone.
 fn begun_elsewhere() -> Sleep {
     let begin = || {
         let mut asleep = sleep(5 * MOMENT);
@@ -27,7 +27,7 @@ fn begun_elsewhere() -> Sleep {
     thread::spawn(begin).join().unwrap()
 }
 
-/// A waker, and what tells whether it still exists.
+/// A waker, and a reference that shows whether it still exists.
 fn waker() -> (Waker, Weak<NoWake>) {
     let nobody = Arc::new(NoWake);
     let weak = Arc::downgrade(&nobody);
@@ -35,15 +35,16 @@ fn waker() -> (Waker, Weak<NoWake>) {
 }
 
 #[test]
-fn sleeps_on_a_local_hub_end_in_order_and_not_too_early() {
-    // All have to be asleep before the first is due: on a busy machine that may take a while.
+fn sleeps_on_a_local_hub_end_in_order_and_not_early() {
+    // All tasks must be asleep before the first sleep is due, which may take a while on a busy
+    // machine.
     let mut lead = MOMENT;
     while !sleepers_end_in_order(lead) {
         lead *= 2;
     }
 }
 
-/// False if not all were asleep after `lead`.
+/// Returns `false` if not all tasks were asleep after `lead`.
 fn sleepers_end_in_order(lead: Duration) -> bool {
     let hub = LocalHub::new();
     let start = Instant::now() + lead;
@@ -71,7 +72,7 @@ fn sleepers_end_in_order(lead: Duration) -> bool {
 }
 
 #[test]
-fn they_end_on_every_thread_at_once() {
+fn sleeps_end_on_all_threads_concurrently() {
     let sleepers = |seed| {
         let mut random = fastrand::Rng::with_seed(seed);
         let hub = LocalHub::new();
@@ -96,7 +97,7 @@ fn they_end_on_every_thread_at_once() {
 }
 
 #[test]
-fn polls_without_end_do_not_end_it_too_early() {
+fn endless_polls_do_not_end_a_sleep_early() {
     let at = Instant::now() + 2 * MOMENT;
     let mut asleep = ByHand::of(sleep_until(at));
     while asleep.poll_again().is_pending() {}
@@ -104,7 +105,7 @@ fn polls_without_end_do_not_end_it_too_early() {
 }
 
 #[test]
-fn an_earlier_one_does_not_wait_for_a_later_one() {
+fn earlier_sleep_does_not_wait_for_a_later_one() {
     let long = ByHand::waiting(sleep(HOUR));
     block_on(sleep(MOMENT));
     let longer = ByHand::waiting(sleep(2 * HOUR));
@@ -116,14 +117,14 @@ fn an_earlier_one_does_not_wait_for_a_later_one() {
 }
 
 #[test]
-fn one_that_began_on_a_hub_ends_when_that_is_gone() {
+fn sleep_ends_after_its_first_hub_is_gone() {
     block_on(begun_elsewhere());
     LocalHub::new().block_on(begun_elsewhere());
     Hub::builder().threads(1).build().unwrap().block_on(begun_elsewhere());
 }
 
 #[test]
-fn one_that_began_on_a_hub_ends_on_another_after_a_poll_there() {
+fn sleep_ends_on_the_hub_of_its_last_poll() {
     let mut asleep = begun_elsewhere();
     let (send, receive) = bounded(1);
     let hub = Hub::builder().threads(2).build().unwrap();
@@ -136,7 +137,7 @@ fn one_that_began_on_a_hub_ends_on_another_after_a_poll_there() {
 }
 
 #[test]
-fn one_ends_while_its_hub_is_held_up() {
+fn sleep_ends_while_its_hub_is_blocked() {
     LocalHub::new().block_on(async {
         let mut asleep = sleep(MOMENT);
         assert!(poll_once(&mut asleep).await.is_none());
@@ -146,7 +147,7 @@ fn one_ends_while_its_hub_is_held_up() {
 }
 
 #[test]
-fn one_that_is_dropped_on_another_thread_leaves_no_waker_behind() {
+fn sleep_dropped_on_another_thread_leaves_no_waker() {
     let (waker, alive) = waker();
     let mut asleep = sleep(HOUR);
     assert!(Pin::new(&mut asleep).poll(&mut Context::from_waker(&waker)).is_pending());
@@ -170,7 +171,7 @@ fn only_the_waker_of_the_last_poll_is_kept() {
 }
 
 #[test]
-fn a_waker_that_panics_keeps_nobody_else_asleep() {
+fn panicking_waker_keeps_no_other_sleep_pending() {
     struct Panics;
     impl Wake for Panics {
         fn wake(self: Arc<Self>) {
@@ -191,7 +192,7 @@ fn a_waker_that_panics_keeps_nobody_else_asleep() {
 }
 
 #[test]
-fn a_burst_is_over_however_large() {
+fn large_burst_of_sleeps_ends() {
     const MANY: usize = 5000;
     let hub = LocalHub::new();
     let at = Instant::now() + MOMENT;
@@ -208,7 +209,7 @@ fn a_burst_is_over_however_large() {
 }
 
 #[test]
-fn limits_that_are_dropped_do_not_hold_up_those_that_are_not() {
+fn dropped_limits_do_not_delay_the_others() {
     LocalHub::new().block_on(async {
         for _ in 0..10_000 {
             assert_eq!(async { 42 }.within(HOUR).await, Ok(42));

@@ -13,7 +13,7 @@ use super::manual::Manual;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The limit that ran out.
+/// The length of the expired limit.
 fn limit<T>(result: &Poll<Result<T, Timeout>>) -> Option<Duration> {
     match result {
         Poll::Ready(Err(timeout)) => Some(timeout.limit()),
@@ -22,7 +22,7 @@ fn limit<T>(result: &Poll<Result<T, Timeout>>) -> Option<Duration> {
 }
 
 #[test]
-fn a_future_that_ends_in_time_gives_its_output() {
+fn future_within_its_limit_returns_its_output() {
     let (clock, _entered) = Manual::enter();
     let mut limited = ByHand::waiting(yield_now().within(SECOND));
     assert_eq!(clock.alarms(), 1);
@@ -32,7 +32,7 @@ fn a_future_that_ends_in_time_gives_its_output() {
 }
 
 #[test]
-fn a_future_that_does_not_is_timed_out() {
+fn future_beyond_its_limit_is_timed_out() {
     let (clock, _entered) = Manual::enter();
     let mut limited = ByHand::waiting(pending::<()>().within(2 * SECOND));
     clock.advance(SECOND);
@@ -43,20 +43,20 @@ fn a_future_that_does_not_is_timed_out() {
 }
 
 #[test]
-fn a_future_that_is_ready_wins_over_a_limit_of_zero() {
+fn ready_future_wins_over_a_limit_of_zero() {
     let (clock, _entered) = Manual::enter();
     assert_eq!(ByHand::of(async { 42 }.within(Duration::ZERO)).poll(), Poll::Ready(Ok(42)));
     assert_eq!(clock.ever_set(), 0);
 }
 
 #[test]
-fn a_future_that_is_not_ready_loses_to_a_limit_of_zero() {
+fn pending_future_loses_to_a_limit_of_zero() {
     let (_clock, _entered) = Manual::enter();
     assert_eq!(limit(&ByHand::of(yield_now().within(Duration::ZERO)).poll()), Some(Duration::ZERO));
 }
 
 #[test]
-fn a_future_that_is_ready_when_its_time_runs_out_wins() {
+fn future_ready_at_its_limit_wins() {
     let (clock, _entered) = Manual::enter();
     let mut limited = ByHand::waiting(sleep(SECOND).within(SECOND));
     clock.advance(SECOND);
@@ -64,16 +64,16 @@ fn a_future_that_is_ready_when_its_time_runs_out_wins() {
 }
 
 #[test]
-fn the_largest_limit_is_none() {
+fn largest_limit_never_expires() {
     let (clock, _entered) = Manual::enter();
     let mut limited = ByHand::waiting(sleep(SECOND).within(Duration::MAX));
-    assert_eq!(clock.alarms(), 1, "only the sleep has one");
+    assert_eq!(clock.alarms(), 1, "the limit set an alarm");
     clock.advance(SECOND);
     assert_eq!(limited.poll(), Poll::Ready(Ok(())));
 }
 
 #[test]
-fn the_time_runs_from_the_first_poll() {
+fn time_runs_from_the_first_poll() {
     let (clock, _entered) = Manual::enter();
     let mut limited = ByHand::of(pending::<()>().within(SECOND));
     clock.advance(5 * SECOND);
@@ -83,12 +83,12 @@ fn the_time_runs_from_the_first_poll() {
 }
 
 #[test]
-fn of_nested_limits_the_one_that_runs_out_first_is_reported() {
+fn first_of_nested_limits_to_expire_is_reported() {
     let (clock, _entered) = Manual::enter();
     let short = pending::<()>().within(SECOND);
     let mut inner = ByHand::waiting(short.within(2 * SECOND));
     clock.advance(SECOND);
-    let Poll::Ready(Ok(inside)) = inner.poll() else { panic!("the inner limit ran out") };
+    let Poll::Ready(Ok(inside)) = inner.poll() else { panic!("the inner limit expired") };
     assert_eq!(inside.unwrap_err().limit(), SECOND);
 
     let long = pending::<()>().within(2 * SECOND);
@@ -98,16 +98,16 @@ fn of_nested_limits_the_one_that_runs_out_first_is_reported() {
 }
 
 #[test]
-fn nested_limits_report_the_one_that_ran_out_first() {
+fn nested_limits_report_the_first_to_expire() {
     let (clock, _entered) = Manual::enter();
     let mut nested = ByHand::waiting(pending::<()>().within(2 * SECOND).within(SECOND));
-    // The hub was busy: nobody was polled in between.
+    // The hub was busy: it polled no future in between.
     clock.advance(3 * SECOND);
     assert_eq!(limit(&nested.poll()), Some(SECOND));
 }
 
 #[test]
-fn a_borrowed_future_goes_on_after_its_time_ran_out() {
+fn borrowed_future_goes_on_after_its_limit() {
     let (clock, _entered) = Manual::enter();
     let mut future = Box::pin(sleep(3 * SECOND));
     let mut limited = ByHand::waiting((&mut future).within(SECOND));
@@ -119,7 +119,7 @@ fn a_borrowed_future_goes_on_after_its_time_ran_out() {
 }
 
 #[test]
-fn dropping_it_drops_the_future_and_the_alarm() {
+fn dropped_limit_drops_the_future_and_the_alarm() {
     struct Told<'a>(&'a Cell<bool>);
     impl Drop for Told<'_> {
         fn drop(&mut self) {
@@ -141,7 +141,7 @@ fn dropping_it_drops_the_future_and_the_alarm() {
 }
 
 #[test]
-fn the_limit_may_come_first() {
+fn limit_may_come_first() {
     let (clock, _entered) = Manual::enter();
     let mut limited = ByHand::waiting(timeout(SECOND, pending::<()>()));
     clock.advance(SECOND);
@@ -149,20 +149,20 @@ fn the_limit_may_come_first() {
 }
 
 #[test]
-fn a_timeout_says_how_long_was_waited() {
+fn timeout_names_the_length_of_its_limit() {
     let (clock, _entered) = Manual::enter();
     for (limit, text) in [(5, "timed out after 5ms"), (1500, "timed out after 1.5s")] {
         let limit = Duration::from_millis(limit);
         let mut limited = ByHand::waiting(pending::<()>().within(limit));
         clock.advance(limit);
-        let Poll::Ready(Err(timeout)) = limited.poll() else { panic!("its time ran out") };
+        let Poll::Ready(Err(timeout)) = limited.poll() else { panic!("the limit has not expired") };
         let error: Box<dyn Error + Send + Sync> = Box::new(timeout);
         assert_eq!(error.to_string(), text);
     }
 }
 
 #[test]
-fn real_time_runs_out_too() {
+fn limit_expires_in_real_time() {
     let limit = Duration::from_millis(1);
     let start = Instant::now();
     let late = LocalHub::new().block_on(pending::<()>().within(limit));
@@ -171,26 +171,26 @@ fn real_time_runs_out_too() {
 }
 
 #[test]
-fn an_inner_limit_that_outlives_the_outer_one_is_woken_again() {
+fn inner_limit_that_outlives_the_outer_is_woken_again() {
     let (clock, _entered) = Manual::enter();
     let mut inner = Box::pin(pending::<()>().within(SECOND));
     let mut outer = ByHand::waiting((&mut inner).within(SECOND));
     clock.advance(SECOND);
     let wakes = outer.wakes();
     assert_eq!(limit(&outer.poll_again()), Some(SECOND));
-    assert!(outer.wakes() > wakes, "the inner one would wait for ever");
+    assert!(outer.wakes() > wakes, "the inner limit lost its wake-up");
     drop(outer);
     assert_eq!(limit(&ByHand::of(inner).poll()), Some(SECOND));
 }
 
 #[test]
-fn a_limit_that_ran_out_is_none_of_a_hub_s_that_is_run_inside() {
+fn expired_limit_does_not_affect_an_inner_hub() {
     let (clock, _entered) = Manual::enter();
     let run_inside = async {
         yield_now().await;
         LocalHub::new().block_on(pending::<()>().within(Duration::from_millis(1))).is_err()
     };
-    // Of the two it is the one that runs out first.
+    // The inner limit expires first.
     let outer = Duration::from_nanos(1);
     let mut limited = ByHand::waiting(run_inside.within(outer));
     clock.advance(outer);

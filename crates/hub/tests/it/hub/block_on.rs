@@ -1,4 +1,4 @@
-//! `block_on`: no stack runs the task of another.
+//! `block_on`: no stack runs another task.
 
 use std::future::pending;
 use std::sync::atomic::AtomicUsize;
@@ -18,21 +18,21 @@ fn hub(threads: usize) -> Hub {
     Hub::builder().threads(threads).build().unwrap()
 }
 
-/// Runs `task` on `hub`, and waits for its end.
+/// Runs `task` on `hub`, and waits until it has finished.
 fn run<T: Send + 'static>(hub: &Hub, task: impl FnOnce() -> T + Send + 'static) -> T {
     let (send, receive) = channel();
     hub.spawn(async move { send.send(task()).unwrap() });
     receive.recv().unwrap()
 }
 
-/// FAULTS A2, the first.
+/// FAULTS A2, first case.
 #[test]
 fn main_future_goes_on_while_a_task_blocks_its_thread() {
     let (hub, (release, released)) = (hub(1), channel::<()>());
     hub.spawn(async move {
         let _gone = released.recv();
     });
-    // With help from this thread it would be the one that waits for `release`.
+    // If this thread helped with tasks, it would be the one that waits for `release`.
     hub.block_on(async {
         spawn(async {});
         sleep(MS).await;
@@ -40,9 +40,9 @@ fn main_future_goes_on_while_a_task_blocks_its_thread() {
     drop(release);
 }
 
-/// FAULTS A2, the second.
+/// FAULTS A2, second case.
 #[test]
-fn plain_thread_that_blocks_runs_no_task_that_waits_for_it() {
+fn block_on_of_a_plain_thread_runs_no_task() {
     let hub = hub(4);
     for _ in 0..200 {
         let (ready, is_ready) = async_channel::bounded(1);
@@ -56,7 +56,7 @@ fn plain_thread_that_blocks_runs_no_task_that_waits_for_it() {
     }
 }
 
-/// FAULTS A2, the third.
+/// FAULTS A2, third case.
 #[test]
 fn once_lock_and_mutex_are_held_while_their_task_blocks() {
     static ONCE: OnceLock<u32> = OnceLock::new();
@@ -84,9 +84,9 @@ fn once_lock_and_mutex_are_held_while_their_task_blocks() {
     assert_eq!(*LOCK.lock().unwrap(), 40);
 }
 
-/// FAULTS A2, the fourth; and that small stacks are enough, for none holds two of the tasks.
+/// FAULTS A2, fourth case. Small stacks are enough, because none holds two of the tasks.
 #[test]
-fn five_thousand_tasks_block_at_once_on_small_stacks() {
+fn five_thousand_tasks_block_on_small_stacks() {
     const TASKS: usize = 5000;
     let hub = Hub::builder().threads(2).stack_size(128 << 10).build().unwrap();
     let blocked = Arc::new(AtomicUsize::new(0));
@@ -104,9 +104,9 @@ fn five_thousand_tasks_block_at_once_on_small_stacks() {
     assert_eq!(blocked.load(SeqCst), TASKS);
 }
 
-/// FAULTS A2, the fifth.
+/// FAULTS A2, fifth case.
 #[test]
-fn local_hubs_in_tasks_never_meet() {
+fn local_hubs_in_tasks_are_independent() {
     let (hub, (send, receive)) = (hub(2), channel());
     for n in 0..500_u32 {
         let send = send.clone();
@@ -140,7 +140,7 @@ fn spare_thread_runs_the_other_tasks_while_one_blocks() {
 }
 
 #[test]
-fn block_inside_of_a_block_works() {
+fn nested_block_on_works() {
     let (hub, other) = (hub(1), hub(1));
     let text = run(&hub, move || {
         other.block_on(async {
@@ -151,7 +151,10 @@ fn block_inside_of_a_block_works() {
             })
         })
     });
-    assert_eq!(text, "Hub { threads: 1, tasks: 0 }", "the inner one follows the outer");
+    assert_eq!(
+        text, "Hub { threads: 1, tasks: 0 }",
+        "the inner `block_on` is not on the outer hub"
+    );
 }
 
 #[test]
@@ -175,7 +178,7 @@ fn spares_have_the_settings_of_the_hub_and_end_when_idle() {
     assert_eq!(name, "spare-1");
     let calls: Vec<_> = calls.iter().take(3).collect();
     assert_eq!(calls[..2], [("start", 0), ("start", 1)]);
-    assert_eq!(calls[2].0, "stop", "one of the two, while the hub lives");
+    assert_eq!(calls[2].0, "stop", "no spare exited while the hub lived");
     drop(hub);
 }
 
@@ -191,7 +194,7 @@ fn no_more_tasks_than_threads_run_after_the_blocks() {
         });
     }
     all.wait();
-    // Each thread too many notices after its turn.
+    // Each surplus thread notices after its turn.
     loop {
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (send, receive) = channel::<()>();
@@ -213,7 +216,7 @@ fn no_more_tasks_than_threads_run_after_the_blocks() {
 }
 
 #[test]
-fn block_on_is_inside_of_no_limit_around_it() {
+fn block_on_is_outside_the_limits_around_it() {
     hub(1).block_on(async {
         let nested = async {
             block_on(async {
@@ -222,7 +225,7 @@ fn block_on_is_inside_of_no_limit_around_it() {
                 late.unwrap_err().limit()
             })
         };
-        // Ready at its first poll, though the poll took longer than the limit.
+        // Ready at its first poll, although that poll took longer than the limit.
         assert_eq!(nested.within(MS).await, Ok(MS));
     });
 }
@@ -253,7 +256,7 @@ fn destructor_of_a_task_may_block() {
     assert_eq!(receive.iter().count(), 20);
 }
 
-/// A stranger's hub.
+/// A custom hub.
 struct Nowhere;
 
 impl Spawn<BoxTask> for Nowhere {
@@ -262,7 +265,7 @@ impl Spawn<BoxTask> for Nowhere {
 
 #[test]
 #[should_panic(expected = "await the future instead")]
-fn block_on_inside_of_a_strangers_context_panics() {
+fn block_on_inside_a_custom_context_panics() {
     let _entered = Context::new(Clock::default(), Arc::new(Nowhere)).enter();
     block_on(async {});
 }

@@ -1,4 +1,4 @@
-//! Building a hub, its threads, and what it runs.
+//! Building a hub, its threads, and its tasks.
 
 use std::io::ErrorKind;
 use std::sync::mpsc::channel;
@@ -20,14 +20,14 @@ fn own_name() -> String {
 }
 
 #[test]
-fn the_global_hub_starts_by_itself_and_runs_tasks() {
+fn global_hub_starts_at_first_use() {
     let name = thread_name(&Hub::global());
     assert!(name.starts_with("spinney-"), "{name}");
     assert_eq!(Hub::global().block_on(async { 42 }), 42);
 }
 
 #[test]
-fn dropping_handles_of_the_global_hub_stops_nothing() {
+fn dropped_handle_of_the_global_hub_stops_nothing() {
     for _ in 0..10 {
         drop(Hub::global());
         thread_name(&Hub::global());
@@ -35,24 +35,24 @@ fn dropping_handles_of_the_global_hub_stops_nothing() {
 }
 
 #[test]
-fn no_threads_are_an_invalid_input() {
+fn zero_threads_are_an_invalid_input() {
     let error = Hub::builder().threads(0).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(error.to_string(), "a hub needs at least one thread");
 }
 
 #[test]
-fn a_name_with_a_nul_byte_is_an_invalid_input() {
+fn name_with_a_nul_byte_is_an_invalid_input() {
     let error = Hub::builder().threads(1).name("a\0b").build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(error.to_string(), "a thread's name must not contain NUL");
 }
 
 #[test]
-fn there_are_as_many_threads_as_asked_for_each_with_its_name() {
+fn hub_has_the_given_number_of_named_threads() {
     const THREADS: usize = 4;
     let hub = Hub::builder().threads(THREADS).name("mine").build().unwrap();
-    // Each of these holds its thread until all have one.
+    // Each task holds its thread until all threads have one.
     let all = Arc::new(Barrier::new(THREADS));
     let (send, receive) = channel();
     for _ in 0..THREADS {
@@ -69,13 +69,13 @@ fn there_are_as_many_threads_as_asked_for_each_with_its_name() {
 }
 
 #[test]
-fn a_hub_without_a_name_is_called_hub() {
+fn unnamed_hub_is_called_hub() {
     let hub = Hub::builder().threads(1).build().unwrap();
     assert_eq!(thread_name(&hub), "hub-0");
 }
 
 #[test]
-fn block_on_takes_what_is_not_send_and_what_borrows() {
+fn block_on_accepts_futures_that_borrow_and_are_not_send() {
     let hub = Hub::builder().threads(1).build().unwrap();
     let text = String::from("here");
     let output = hub.block_on(async {
@@ -133,19 +133,19 @@ fn several_threads_may_block_on_one_hub() {
 }
 
 #[test]
-fn a_task_s_panic_does_not_end_its_thread() {
+fn panicking_task_does_not_end_its_thread() {
     let hub = Hub::builder().threads(1).name("tough").build().unwrap();
     for _ in 0..10 {
-        hub.spawn(async { panic!("a panic that the test asked for") });
+        hub.spawn(async { panic!("an expected panic") });
     }
     assert_eq!(thread_name(&hub), "tough-0");
 }
 
 #[test]
-fn a_task_s_panic_does_not_end_a_block_on() {
+fn panicking_task_does_not_end_a_block_on() {
     let hub = Hub::builder().threads(1).build().unwrap();
     let output = hub.block_on(async {
-        hub.spawn(async { panic!("a panic that the test asked for") });
+        hub.spawn(async { panic!("an expected panic") });
         for _ in 0..10 {
             yield_now().await;
         }
@@ -185,21 +185,21 @@ fn each_thread_calls_its_start_and_stop_hooks() {
         .unwrap();
     drop(hub);
     let mut calls: Vec<_> = called.iter().collect();
-    // Stable: of each thread the start comes first.
+    // The sort is stable: for each thread the start comes before the stop.
     calls.sort_by_key(|(index, ..)| *index);
     let expected = (0..3).flat_map(|index| ["start", "stop"].map(|when| (index, when)));
     assert!(calls.into_iter().eq(expected.map(|(i, when)| (i, when, format!("hooked-{i}")))));
 }
 
 #[test]
-fn a_hook_that_panics_harms_nobody() {
-    let builder = Hub::builder().threads(1).on_start(|_| panic!("a panic that the test asked for"));
+fn panicking_hook_affects_nothing_else() {
+    let builder = Hub::builder().threads(1).on_start(|_| panic!("an expected panic"));
     let hub = builder.on_stop(|_| panic!("another one")).build().unwrap();
     assert_eq!(thread_name(&hub), "hub-0");
 }
 
 #[test]
-fn debug_says_which_hub_it_is() {
+fn debug_shows_the_kind_of_hub() {
     assert_eq!(format!("{:?}", Hub::global()), "Hub { global: true }");
     let own = Hub::builder().threads(2).build().unwrap();
     assert_eq!(format!("{own:?}"), "Hub { threads: 2, tasks: 0 }");

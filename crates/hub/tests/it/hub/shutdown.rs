@@ -1,4 +1,4 @@
-//! `shutdown`: time to end for the tasks, then an end for all of them.
+//! `shutdown`: gives the tasks time to finish, then drops them.
 
 use std::future::pending;
 use std::sync::mpsc::channel;
@@ -11,7 +11,7 @@ use spinney_test_support::{DropGuard, Dropped};
 
 use super::stops::spawn_parked;
 
-/// More than any of these tests takes.
+/// Longer than any of these tests takes.
 const LONG: Duration = Duration::from_secs(3600);
 
 fn hub() -> Hub {
@@ -19,7 +19,7 @@ fn hub() -> Hub {
 }
 
 #[test]
-fn tasks_that_end_in_time_are_waited_for_and_no_longer() {
+fn shutdown_waits_for_tasks_within_the_grace() {
     let (hub, drops) = (hub(), Dropped::default());
     for _ in 0..100 {
         let guard = drops.guard();
@@ -35,7 +35,7 @@ fn tasks_that_end_in_time_are_waited_for_and_no_longer() {
 }
 
 #[test]
-fn tasks_that_are_left_are_dropped_though_handles_are_left() {
+fn shutdown_drops_tasks_although_handles_remain() {
     let (hub, drops) = (hub(), Dropped::default());
     let other = hub.clone();
     (0..10).for_each(|_| spawn_parked(&hub, &drops));
@@ -45,7 +45,7 @@ fn tasks_that_are_left_are_dropped_though_handles_are_left() {
 }
 
 #[test]
-fn a_task_with_a_handle_of_its_own_hub_is_dropped_too() {
+fn shutdown_drops_a_task_with_a_handle_of_its_hub() {
     let (hub, drops) = (hub(), Dropped::default());
     let (own, guard) = (hub.clone(), drops.guard());
     hub.spawn(async move {
@@ -57,7 +57,7 @@ fn a_task_with_a_handle_of_its_own_hub_is_dropped_too() {
 }
 
 #[test]
-fn what_is_spawned_afterwards_is_dropped() {
+fn spawn_after_shutdown_drops_the_future() {
     let (hub, drops) = (hub(), Dropped::default());
     hub.shutdown(Duration::ZERO);
     spawn_parked(&hub, &drops);
@@ -67,7 +67,7 @@ fn what_is_spawned_afterwards_is_dropped() {
 }
 
 #[test]
-fn block_on_polls_though_its_hub_was_shut_down() {
+fn block_on_polls_after_shutdown() {
     let (hub, drops) = (hub(), Dropped::default());
     hub.shutdown(Duration::ZERO);
     let guard = drops.guard();
@@ -75,30 +75,34 @@ fn block_on_polls_though_its_hub_was_shut_down() {
         spawn(async move { drop(guard) });
         42
     });
-    assert_eq!((output, drops.count()), (42, 1), "what is spawned is dropped");
+    assert_eq!((output, drops.count()), (42, 1), "the future was not dropped");
 }
 
 #[test]
-fn the_global_hub_is_not_stopped() {
+fn shutdown_of_the_global_hub_is_a_no_op() {
     let report = Hub::global().shutdown(LONG);
     assert_eq!((report.ended, report.dropped), (0, 0));
     assert_eq!(Hub::global().block_on(async { 42 }), 42);
 }
 
 #[test]
-fn one_of_its_own_tasks_may_shut_it_down() {
+fn task_may_shut_its_hub_down() {
     let (hub, drops) = (hub(), Dropped::default());
     spawn_parked(&hub, &drops);
     let (send, receive) = channel();
     let own = hub.clone();
     hub.spawn(async move { send.send(own.shutdown(Duration::ZERO)).unwrap() });
     let report = receive.recv().unwrap();
-    assert_eq!((report.dropped, report.running), (1, 1), "itself runs");
+    assert_eq!(
+        (report.dropped, report.running),
+        (1, 1),
+        "the calling task is not reported as running"
+    );
     assert_eq!(drops.count(), 1);
 }
 
 #[test]
-fn tasks_are_dropped_though_another_thread_blocks_on_it() {
+fn shutdown_drops_tasks_during_a_block_on() {
     let (hub, drops) = (hub(), Dropped::default());
     spawn_parked(&hub, &drops);
     let (inside, is_inside) = channel();
@@ -115,11 +119,11 @@ fn tasks_are_dropped_though_another_thread_blocks_on_it() {
     let dropped = drops.count();
     leave.send_blocking(()).unwrap();
     other.join().unwrap();
-    assert_eq!(dropped, 1, "it was dropped by the time of the return");
+    assert_eq!(dropped, 1, "the task was not dropped before the return");
 }
 
 #[test]
-fn a_task_that_shuts_it_down_twice_does_not_wait_for_itself() {
+fn second_shutdown_in_a_task_does_not_wait_for_itself() {
     let hub = hub();
     let (send, receive) = channel();
     let own = hub.clone();
@@ -132,7 +136,7 @@ fn a_task_that_shuts_it_down_twice_does_not_wait_for_itself() {
 }
 
 #[test]
-fn tasks_that_shut_it_down_at_once_do_not_wait_for_each_other() {
+fn concurrent_shutdowns_do_not_wait_for_each_other() {
     let hub = hub();
     let both = Arc::new(Barrier::new(2));
     let (send, receive) = channel();
@@ -149,7 +153,7 @@ fn tasks_that_shut_it_down_at_once_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn what_runs_during_it_finds_its_hub_current() {
+fn hub_is_current_during_its_shutdown() {
     let hub = Hub::builder().threads(1).build().unwrap();
     let (send, receive) = channel();
     hub.spawn(async move {
@@ -161,7 +165,7 @@ fn what_runs_during_it_finds_its_hub_current() {
 }
 
 #[test]
-fn a_destructor_of_one_of_its_tasks_may_shut_it_down() {
+fn destructor_of_a_task_may_shut_its_hub_down() {
     struct ShutsDown(Hub);
     impl Drop for ShutsDown {
         fn drop(&mut self) {
@@ -179,7 +183,7 @@ fn a_destructor_of_one_of_its_tasks_may_shut_it_down() {
 
 /// FAULTS A4.
 #[test]
-fn shutdown_is_bounded_though_a_task_blocks() {
+fn shutdown_is_bounded_while_a_task_blocks() {
     let hub = Hub::builder().threads(2).shutdown_limit(Duration::from_millis(20)).build().unwrap();
     let (started, is_started) = channel();
     let (release, released) = channel::<()>();
@@ -195,7 +199,7 @@ fn shutdown_is_bounded_though_a_task_blocks() {
     let report = hub.shutdown(Duration::from_millis(20));
     assert_eq!((report.ended, report.dropped, report.running), (0, 1, 1));
     assert_eq!(drops.count(), 1);
-    drop(hub); // This waits for it no more than for a moment, either.
+    drop(hub); // The drop does not wait longer either.
     drop(release);
     while drops.count() < 2 {
         thread::yield_now();
@@ -203,7 +207,7 @@ fn shutdown_is_bounded_though_a_task_blocks() {
 }
 
 #[test]
-fn shutdown_counts_tasks_that_end_in_the_grace() {
+fn shutdown_counts_tasks_that_finish_in_the_grace() {
     let hub = hub();
     hub.spawn(async {
         for _ in 0..9 {
@@ -216,7 +220,7 @@ fn shutdown_counts_tasks_that_end_in_the_grace() {
 
 /// FAULTS A5.
 #[test]
-fn a_destructor_may_block_while_its_hub_shuts_down() {
+fn destructor_may_block_while_its_hub_shuts_down() {
     struct Blocks(Hub, #[expect(dead_code, reason = "its drop is counted")] DropGuard);
     impl Drop for Blocks {
         fn drop(&mut self) {

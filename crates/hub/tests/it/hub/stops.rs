@@ -1,4 +1,4 @@
-//! Dropping the last handle of a hub of one's own stops it.
+//! Dropping the last handle of a built hub stops it.
 
 use std::cell::RefCell;
 use std::future::pending;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use spinney_hub::{Hub, Spawn, spawn, yield_now};
 use spinney_test_support::{Dropped, send_waker};
 
-/// Starts a task that waits for ever.
+/// Spawns a task that waits for ever.
 pub(super) fn spawn_parked(hub: &Hub, drops: &Dropped) {
     let guard = drops.guard();
     hub.spawn(async move {
@@ -22,7 +22,7 @@ pub(super) fn spawn_parked(hub: &Hub, drops: &Dropped) {
     });
 }
 
-/// A hub, each thread of which counts as one of `ends` when it ends.
+/// A hub whose threads count in `ends` when they exit.
 fn watched_hub(threads: usize, ends: &Dropped) -> Hub {
     let ends = ends.clone();
     let builder = Hub::builder().threads(threads).shutdown_limit(Duration::from_secs(60));
@@ -30,18 +30,18 @@ fn watched_hub(threads: usize, ends: &Dropped) -> Hub {
 }
 
 #[test]
-fn its_threads_end_and_are_waited_for() {
+fn last_handle_waits_for_the_threads() {
     let ends = Dropped::default();
     let hub = watched_hub(4, &ends);
     let other = hub.clone();
     drop(hub);
-    assert_eq!(ends.count(), 0, "one handle is left");
+    assert_eq!(ends.count(), 0, "a thread exited while a handle remained");
     drop(other);
     assert_eq!(ends.count(), 4);
 }
 
 #[test]
-fn the_tasks_that_are_left_are_dropped_once() {
+fn last_handle_drops_each_task_once() {
     let (ends, drops) = (Dropped::default(), Dropped::default());
     let hub = watched_hub(2, &ends);
     for _ in 0..100 {
@@ -60,7 +60,7 @@ fn the_tasks_that_are_left_are_dropped_once() {
 }
 
 #[test]
-fn each_thread_ends_the_poll_it_is_in() {
+fn thread_finishes_its_poll_before_it_exits() {
     for _ in 0..20 {
         let hub = watched_hub(1, &Dropped::default());
         let (started, is_started) = channel();
@@ -78,7 +78,7 @@ fn each_thread_ends_the_poll_it_is_in() {
 }
 
 #[test]
-fn its_own_task_may_drop_the_last_handle() {
+fn task_may_drop_the_last_handle() {
     for threads in [1, 2] {
         let (ends, drops) = (Dropped::default(), Dropped::default());
         let hub = watched_hub(threads, &ends);
@@ -92,7 +92,7 @@ fn its_own_task_may_drop_the_last_handle() {
             done.send(()).unwrap();
         });
         drop(hub);
-        assert_eq!(drops.count(), 0, "the task has the last handle");
+        assert_eq!(drops.count(), 0, "the task was dropped although it holds the last handle");
         go.send(()).unwrap();
         is_done.recv().unwrap();
         while drops.count() < 1 || ends.count() < threads {
@@ -102,7 +102,7 @@ fn its_own_task_may_drop_the_last_handle() {
 }
 
 #[test]
-fn a_task_that_ends_with_the_last_handle_stops_it() {
+fn task_that_finishes_with_the_last_handle_stops_the_hub() {
     let (ends, drops) = (Dropped::default(), Dropped::default());
     let hub = watched_hub(1, &ends);
     spawn_parked(&hub, &drops);
@@ -121,7 +121,7 @@ fn a_task_that_ends_with_the_last_handle_stops_it() {
 }
 
 #[test]
-fn dropping_the_last_handle_inside_a_hub_waits_for_nothing() {
+fn last_handle_dropped_inside_a_hub_waits_for_nothing() {
     let (ends, drops) = (Dropped::default(), Dropped::default());
     let hub = watched_hub(2, &ends);
     let (started, is_started) = channel();
@@ -140,7 +140,7 @@ fn dropping_the_last_handle_inside_a_hub_waits_for_nothing() {
         dropped.send(()).unwrap();
     });
     is_dropped.recv_timeout(Duration::from_secs(20)).unwrap();
-    assert_eq!(drops.count(), 0, "its task is not over");
+    assert_eq!(drops.count(), 0, "the task was dropped during its poll");
     release.send(()).unwrap();
     while drops.count() < 1 || ends.count() < 2 {
         thread::yield_now();
@@ -169,7 +169,7 @@ fn two_hubs_whose_tasks_drop_each_other_both_stop() {
 }
 
 #[test]
-fn tasks_that_spawn_all_the_time_do_not_keep_it_from_stopping() {
+fn spawning_tasks_do_not_keep_a_hub_from_stopping() {
     for _ in 0..100 {
         let (ends, drops) = (Dropped::default(), Dropped::default());
         let hub = watched_hub(2, &ends);
@@ -184,12 +184,12 @@ fn tasks_that_spawn_all_the_time_do_not_keep_it_from_stopping() {
             });
         }
         drop(hub);
-        assert_eq!((drops.count(), ends.count()), (4, 2), "it waits for its threads");
+        assert_eq!((drops.count(), ends.count()), (4, 2), "the drop did not wait for the threads");
     }
 }
 
 #[test]
-fn task_that_asks_for_the_current_hub_does_not_keep_it_alive() {
+fn current_hub_in_a_task_does_not_keep_the_hub_alive() {
     for _ in 0..100 {
         let ends = Dropped::default();
         let hub = watched_hub(2, &ends);
@@ -202,7 +202,7 @@ fn task_that_asks_for_the_current_hub_does_not_keep_it_alive() {
             });
         }
         drop(hub);
-        // A handle that a task holds for a moment may be the last one: then nobody waits.
+        // A handle that a task holds for a moment may be the last one: then its drop does not wait.
         while ends.count() < 2 {
             thread::yield_now();
         }
@@ -210,7 +210,7 @@ fn task_that_asks_for_the_current_hub_does_not_keep_it_alive() {
 }
 
 #[test]
-fn tasks_that_another_thread_wakes_meanwhile_are_dropped() {
+fn tasks_woken_during_the_drop_are_dropped() {
     const ROUNDS: usize = 10_000;
     let drops = Dropped::default();
     let (to, wakers) = channel::<Waker>();
@@ -231,14 +231,14 @@ fn tasks_that_another_thread_wakes_meanwhile_are_dropped() {
 }
 
 #[test]
-fn one_that_goes_with_its_thread_is_waited_for_as_any_other() {
+fn hub_in_a_thread_local_is_waited_for() {
     thread_local! {
         static KEPT: RefCell<Option<Hub>> = const { RefCell::new(None) };
     }
     let ends = Dropped::default();
     let hub = watched_hub(1, &ends);
     let keeper = thread::spawn(move || {
-        // First, so that what the thread knows of hubs is gone before it.
+        // Set first, so that the thread's state of hubs is destroyed before it.
         KEPT.set(None);
         hub.block_on(yield_now());
         KEPT.set(Some(hub));

@@ -1,4 +1,4 @@
-//! `block_on`, one after the other and one inside the other.
+//! `block_on`, repeated and nested.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
@@ -9,14 +9,14 @@ use std::task::Waker;
 use spinney_hub::{Hub, LocalHub, Spawn, yield_now};
 
 #[test]
-fn the_output_need_not_be_send_and_the_future_may_borrow() {
+fn output_need_not_be_send_and_the_future_may_borrow() {
     let text = String::from("here");
     let output = LocalHub::new().block_on(async { Rc::new(&text) });
     assert_eq!(**output, "here");
 }
 
 #[test]
-fn tasks_that_are_left_go_on_at_the_next_one() {
+fn remaining_tasks_go_on_at_the_next_block_on() {
     let hub = LocalHub::new();
     let rounds = Rc::new(Cell::new(0));
     let seen = Rc::clone(&rounds);
@@ -34,7 +34,7 @@ fn tasks_that_are_left_go_on_at_the_next_one() {
 }
 
 #[test]
-fn a_clone_is_the_same_hub() {
+fn clone_is_the_same_hub() {
     let hub = LocalHub::new();
     let ran = Rc::new(Cell::new(false));
     let seen = Rc::clone(&ran);
@@ -44,7 +44,7 @@ fn a_clone_is_the_same_hub() {
 }
 
 #[test]
-fn one_inside_another_panics_and_leaves_the_outer_one_usable() {
+fn nested_local_hub_panics_and_leaves_the_outer_usable() {
     let hub = LocalHub::new();
     hub.block_on(async {
         for inner in [hub.clone(), LocalHub::new()] {
@@ -57,28 +57,28 @@ fn one_inside_another_panics_and_leaves_the_outer_one_usable() {
             let seen = Rc::clone(&ran);
             hub.spawn(async move { seen.set(true) });
             yield_now().await;
-            assert!(ran.get(), "the outer one goes on");
+            assert!(ran.get(), "the outer hub did not go on");
         }
     });
     assert_eq!(hub.block_on(async { 1 }), 1);
 }
 
 #[test]
-#[should_panic(expected = "`block_on` inside of a LocalHub would hold up the only thread")]
+#[should_panic(expected = "`block_on` inside a LocalHub would block the only thread")]
 fn block_on_of_another_hub_inside_panics() {
     let inner = Hub::builder().threads(1).build().unwrap();
     LocalHub::new().block_on(async { inner.block_on(async {}) });
 }
 
 #[test]
-fn a_task_s_panic_does_not_end_it() {
+fn panicking_task_does_not_end_the_local_hub() {
     let hub = LocalHub::new();
     let ran = Rc::new(Cell::new(0));
     for n in 0..10 {
         let ran = Rc::clone(&ran);
         hub.spawn(async move {
             yield_now().await;
-            assert!(n % 2 == 0, "a panic that the test asked for");
+            assert!(n % 2 == 0, "an expected panic");
             ran.set(ran.get() + 1);
         });
     }
@@ -90,7 +90,7 @@ fn a_task_s_panic_does_not_end_it() {
 }
 
 #[test]
-fn a_panic_of_main_comes_out_and_leaves_the_hub_usable() {
+fn panic_of_main_propagates_and_leaves_the_hub_usable() {
     let hub = LocalHub::new();
     let ran = Rc::new(Cell::new(false));
     let seen = Rc::clone(&ran);
@@ -106,7 +106,7 @@ fn a_panic_of_main_comes_out_and_leaves_the_hub_usable() {
 }
 
 #[test]
-fn wakers_of_a_main_that_is_over_are_harmless() {
+fn waker_of_a_finished_main_is_harmless() {
     let hub = LocalHub::new();
     let old: Waker = hub.block_on(poll_fn(|cx| cx.waker().clone().into()));
     old.wake_by_ref();
@@ -124,7 +124,7 @@ fn wakers_of_a_main_that_is_over_are_harmless() {
 }
 
 #[test]
-fn the_main_future_is_dropped_before_it_returns() {
+fn main_future_is_dropped_before_block_on_returns() {
     let hub = LocalHub::new();
     let held = Rc::new(());
     let mine = Rc::clone(&held);
@@ -134,7 +134,7 @@ fn the_main_future_is_dropped_before_it_returns() {
 }
 
 #[test]
-fn each_thread_may_run_its_own() {
+fn each_thread_may_run_a_local_hub() {
     let threads: Vec<_> = (0..4)
         .map(|n| std::thread::spawn(move || LocalHub::new().block_on(async move { n })))
         .collect();

@@ -21,7 +21,7 @@ thread_local! {
 }
 
 #[test]
-fn tasks_that_wait_are_dropped() {
+fn waiting_tasks_are_dropped() {
     let (hub, drops) = (LocalHub::new(), Dropped::default());
     for _ in 0..100 {
         let guard = drops.guard();
@@ -36,13 +36,13 @@ fn tasks_that_wait_are_dropped() {
     hub.block_on(yield_now());
     let other = hub.clone();
     drop(hub);
-    assert_eq!(drops.count(), 0, "one handle is left");
+    assert_eq!(drops.count(), 0, "a task was dropped while a handle remained");
     drop(other);
     assert_eq!(drops.threads(), [thread::current().id(); 100]);
 }
 
 #[test]
-fn tasks_that_are_ready_are_dropped_unpolled() {
+fn ready_tasks_are_dropped_unpolled() {
     let (hub, drops) = (LocalHub::new(), Dropped::default());
     for _ in 0..100 {
         let guard = drops.guard();
@@ -56,7 +56,7 @@ fn tasks_that_are_ready_are_dropped_unpolled() {
 }
 
 #[test]
-fn a_task_that_ended_is_dropped_at_once() {
+fn finished_task_is_dropped_immediately() {
     let (hub, drops) = (LocalHub::new(), Dropped::default());
     let guard = drops.guard();
     hub.spawn(async move { drop(guard) });
@@ -67,7 +67,7 @@ fn a_task_that_ended_is_dropped_at_once() {
 }
 
 #[test]
-fn tasks_that_were_woken_are_dropped() {
+fn woken_tasks_are_dropped() {
     let (hub, drops) = (LocalHub::new(), Dropped::default());
     let (to, wakers) = channel();
     for _ in 0..2 {
@@ -84,7 +84,7 @@ fn tasks_that_were_woken_are_dropped() {
 }
 
 #[test]
-fn task_woken_elsewhere_during_the_drop_is_dropped_here_once() {
+fn task_woken_elsewhere_during_the_drop_is_dropped_once() {
     const ROUNDS: usize = 20_000;
     let drops = Dropped::default();
     let (to, wakers) = channel::<Waker>();
@@ -113,7 +113,7 @@ fn task_woken_elsewhere_during_the_drop_is_dropped_here_once() {
 }
 
 #[test]
-fn wakers_that_outlive_their_hub_harm_no_later_one() {
+fn waker_that_outlives_its_hub_affects_no_later_hub() {
     let (to, wakers) = channel::<Waker>();
     let first = LocalHub::new();
     first.spawn(send_waker(to.clone(), ()));
@@ -146,12 +146,12 @@ fn wakers_that_outlive_their_hub_harm_no_later_one() {
 }
 
 #[test]
-fn a_panicking_task_is_dropped_once() {
+fn panicking_task_is_dropped_once() {
     let (hub, drops) = (LocalHub::new(), Dropped::default());
     let guard = drops.guard();
     hub.spawn(async move {
         let _guard = guard;
-        panic!("a panic that the test asked for");
+        panic!("an expected panic");
     });
     hub.block_on(yield_now());
     drop(hub);
@@ -159,7 +159,7 @@ fn a_panicking_task_is_dropped_once() {
 }
 
 #[test]
-fn one_hub_may_be_dropped_inside_another() {
+fn local_hub_may_be_dropped_inside_another() {
     let (outer, drops) = (LocalHub::new(), Dropped::default());
     let (to, wakers) = channel();
     let inner = LocalHub::new();
@@ -174,7 +174,7 @@ fn one_hub_may_be_dropped_inside_another() {
 }
 
 #[test]
-fn a_task_with_a_handle_of_its_own_hub_lets_it_go_when_it_ends() {
+fn task_releases_its_hub_when_it_finishes() {
     let (hub, drops) = (LocalHub::new(), Dropped::default());
     let (guard, own) = (drops.guard(), hub.clone());
     hub.spawn(async move {
@@ -188,11 +188,11 @@ fn a_task_with_a_handle_of_its_own_hub_lets_it_go_when_it_ends() {
 }
 
 #[test]
-fn a_hub_in_a_thread_local_is_dropped_with_its_thread() {
-    // A panic in such a destructor aborts the process: so it is another one that runs it.
+fn hub_in_a_thread_local_is_dropped_with_its_thread() {
+    // A panic in such a destructor aborts the process: so the test runs it in another process.
     const CHILD: &str = "SPINNEY_TEST_CHILD";
     if std::env::var_os(CHILD).is_none() {
-        let name = "local_hub::drops::a_hub_in_a_thread_local_is_dropped_with_its_thread";
+        let name = "local_hub::drops::hub_in_a_thread_local_is_dropped_with_its_thread";
         let mut child = Command::new(std::env::current_exe().unwrap());
         let output = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -210,7 +210,7 @@ fn a_hub_in_a_thread_local_is_dropped_with_its_thread() {
             });
             hub.block_on(yield_now());
         });
-        // A thread that has blocked on something else before it ends.
+        // The thread has blocked on something else before it exits.
         futures_lite::future::block_on(async {});
     });
     ended.join().unwrap();
@@ -218,13 +218,13 @@ fn a_hub_in_a_thread_local_is_dropped_with_its_thread() {
 }
 
 #[test]
-fn task_woken_as_the_hub_s_thread_ends_is_dropped_there() {
+fn task_woken_as_the_thread_of_its_hub_exits_is_dropped() {
     let drops = Dropped::default();
     for _ in 0..1000 {
         let (to, wakers) = channel();
         let guard = drops.guard();
         let ended = thread::spawn(move || {
-            // First, so that what the thread needs to block is gone before it.
+            // Set first, so that the state that the thread needs to block is destroyed before it.
             HUB.set(None);
             futures_lite::future::block_on(async {});
             let hub = LocalHub::new();

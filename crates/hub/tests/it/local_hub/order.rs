@@ -8,7 +8,7 @@ use std::thread;
 
 use spinney_hub::{LocalHub, Spawn, yield_now};
 
-/// What happened, in order.
+/// The events, in order.
 #[derive(Clone, Default)]
 struct Log(Rc<RefCell<Vec<String>>>);
 
@@ -29,7 +29,7 @@ fn tasks_run_in_spawn_order_with_main_in_its_turn() {
         let log = log.clone();
         hub.spawn(async move { log.add(format!("task {n}")) });
     }
-    assert!(log.entries().is_empty(), "nothing runs but inside `block_on`");
+    assert!(log.entries().is_empty(), "a task ran outside `block_on`");
     hub.block_on(async {
         log.add("main");
         let late = log.clone();
@@ -41,7 +41,7 @@ fn tasks_run_in_spawn_order_with_main_in_its_turn() {
 }
 
 #[test]
-fn a_thousand_tasks_take_turns() {
+fn thousand_tasks_take_turns() {
     let (hub, log) = (LocalHub::new(), Rc::new(RefCell::new(Vec::new())));
     for n in 0..1000 {
         let log = Rc::clone(&log);
@@ -62,12 +62,12 @@ fn a_thousand_tasks_take_turns() {
 }
 
 #[test]
-fn tasks_run_in_the_order_they_were_woken() {
+fn tasks_run_in_wake_order() {
     assert_eq!(order_of_turns(&[3, 0, 4, 1, 2], Waker::wake), [3, 0, 4, 1, 2]);
 }
 
 #[test]
-fn a_wake_from_another_thread_has_its_place_in_the_order() {
+fn wake_from_another_thread_keeps_the_order() {
     let elsewhere = Cell::new(false);
     let turns = order_of_turns(&[3, 0, 4, 1, 2], |waker| {
         elsewhere.set(!elsewhere.get());
@@ -80,7 +80,7 @@ fn a_wake_from_another_thread_has_its_place_in_the_order() {
     assert_eq!(turns, [3, 0, 4, 1, 2]);
 }
 
-/// In which order tasks have their turns that are woken by `wake` in the order `woken`.
+/// The order in which tasks run that `wake` wakes in the order `woken`.
 fn order_of_turns(woken: &[usize], wake: impl Fn(Waker)) -> Vec<usize> {
     let (hub, turns) = (LocalHub::new(), Rc::new(RefCell::new(Vec::new())));
     let wakers: Rc<RefCell<Vec<Waker>>> = Rc::default();
@@ -112,7 +112,7 @@ fn order_of_turns(woken: &[usize], wake: impl Fn(Waker)) -> Vec<usize> {
 }
 
 #[test]
-fn a_task_that_is_woken_many_times_has_one_turn() {
+fn task_woken_many_times_has_one_turn() {
     let hub = LocalHub::new();
     let turns = Rc::new(Cell::new(0));
     let seen = Rc::clone(&turns);
@@ -132,7 +132,7 @@ fn a_task_that_is_woken_many_times_has_one_turn() {
 }
 
 #[test]
-fn a_main_future_that_is_woken_many_times_has_one_turn() {
+fn main_future_woken_many_times_has_one_turn() {
     let hub = LocalHub::new();
     let (mut turns, mut first) = (0, true);
     let last = Rc::new(RefCell::new(None::<Waker>));
@@ -149,7 +149,7 @@ fn a_main_future_that_is_woken_many_times_has_one_turn() {
         if std::mem::take(&mut first) {
             (0..100).for_each(|_| cx.waker().wake_by_ref());
         }
-        // The task is over when it has dropped its half.
+        // The task has finished when it has dropped its half.
         if done.strong_count() == 1 && last.borrow().is_none() {
             return Poll::Ready(());
         }

@@ -1,4 +1,4 @@
-//! Who wakes the hub's thread, and that nobody keeps it from looking.
+//! Wake-ups of the hub's thread, and fairness among its sources of work.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -13,7 +13,7 @@ use spinney_test_support::WakeStorm;
 const MOMENT: Duration = Duration::from_millis(1);
 
 #[test]
-fn a_wake_from_another_thread_reaches_main() {
+fn wake_from_another_thread_reaches_main() {
     let (send, receive) = bounded(1);
     let other = thread::spawn(move || send.send_blocking(42).unwrap());
     assert_eq!(LocalHub::new().block_on(receive.recv()), Ok(42));
@@ -21,7 +21,7 @@ fn a_wake_from_another_thread_reaches_main() {
 }
 
 #[test]
-fn wakes_from_another_thread_reach_a_task_ten_thousand_times() {
+fn task_gets_ten_thousand_wakes_from_another_thread() {
     const ROUNDS: u32 = 10_000;
     let hub = LocalHub::new();
     let (forth, other_in) = bounded(1);
@@ -59,7 +59,7 @@ fn task_of_a_local_hub_loses_no_wake_from_another_thread() {
 }
 
 #[test]
-fn a_wake_between_two_runs_is_not_lost() {
+fn wake_between_two_runs_is_not_lost() {
     let hub = LocalHub::new();
     let (send, receive) = bounded(1);
     let received = Rc::new(Cell::new(0));
@@ -81,7 +81,7 @@ fn a_wake_between_two_runs_is_not_lost() {
 }
 
 #[test]
-fn many_threads_may_wake_at_once() {
+fn many_threads_may_wake_concurrently() {
     const THREADS: usize = 4;
     const ROUNDS: usize = 1000;
     let hub = LocalHub::new();
@@ -130,7 +130,7 @@ fn timers_fire_in_tasks_and_in_main() {
 }
 
 #[test]
-fn tasks_that_never_wait_do_not_starve_a_timer() {
+fn yielding_tasks_do_not_starve_a_timer() {
     let hub = LocalHub::new();
     for _ in 0..1000 {
         hub.spawn(busy());
@@ -141,7 +141,7 @@ fn tasks_that_never_wait_do_not_starve_a_timer() {
 }
 
 #[test]
-fn one_task_that_never_waits_does_not_starve_a_timer() {
+fn one_yielding_task_does_not_starve_a_timer() {
     let hub = LocalHub::new();
     hub.spawn(busy());
     hub.block_on(sleep(MOMENT));
@@ -168,7 +168,7 @@ fn busy_tasks_do_not_starve_a_wake_from_another_thread() {
 }
 
 #[test]
-fn a_main_that_never_waits_does_not_starve_the_tasks() {
+fn yielding_main_does_not_starve_the_tasks() {
     let hub = LocalHub::new();
     let awake = Rc::new(Cell::new(false));
     let seen = Rc::clone(&awake);

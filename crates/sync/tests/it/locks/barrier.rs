@@ -1,4 +1,4 @@
-//! A line that is crossed together.
+//! Barriers: tasks that go on together.
 
 use std::task::Poll;
 
@@ -6,7 +6,7 @@ use spinney_sync::Barrier;
 use spinney_test_support::ByHand;
 
 #[test]
-fn nobody_crosses_before_all_have_come_and_the_last_one_leads() {
+fn barrier_opens_for_the_last_task_which_leads() {
     let barrier = Barrier::new(3);
     let mut waiting = [0, 1].map(|_| ByHand::waiting(barrier.wait()));
     assert_eq!((barrier.size(), barrier.waiting()), (3, 2));
@@ -18,7 +18,7 @@ fn nobody_crosses_before_all_have_come_and_the_last_one_leads() {
 }
 
 #[test]
-fn it_can_be_crossed_again_and_again() {
+fn barrier_can_be_used_again() {
     let barrier = Barrier::new(2);
     for _ in 0..10 {
         let mut waiter = ByHand::waiting(barrier.wait());
@@ -28,7 +28,7 @@ fn it_can_be_crossed_again_and_again() {
 }
 
 #[test]
-fn next_round_does_not_hold_up_the_round_before() {
+fn next_round_does_not_delay_the_previous_one() {
     let barrier = Barrier::new(2);
     let mut slow = ByHand::waiting(barrier.wait());
     assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
@@ -37,7 +37,7 @@ fn next_round_does_not_hold_up_the_round_before() {
 }
 
 #[test]
-fn a_waiter_polled_before_all_have_come_has_come_once() {
+fn waiter_polled_repeatedly_counts_once() {
     let barrier = Barrier::new(3);
     let mut waiter = ByHand::waiting(barrier.wait());
     assert!(waiter.poll().is_pending());
@@ -48,7 +48,7 @@ fn a_waiter_polled_before_all_have_come_has_come_once() {
 }
 
 #[test]
-fn a_dropped_waiter_has_not_come() {
+fn dropped_waiter_does_not_count() {
     let barrier = Barrier::new(2);
     drop(barrier.wait());
     drop(ByHand::waiting(barrier.wait()));
@@ -59,7 +59,7 @@ fn a_dropped_waiter_has_not_come() {
 }
 
 #[test]
-fn a_waiter_dropped_when_all_have_come_holds_nobody_up() {
+fn waiter_dropped_after_the_last_delays_no_other() {
     let barrier = Barrier::new(3);
     let mut waiting = Vec::from([0, 1].map(|_| ByHand::waiting(barrier.wait())));
     assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
@@ -68,7 +68,7 @@ fn a_waiter_dropped_when_all_have_come_holds_nobody_up() {
 }
 
 #[test]
-fn a_line_for_one_or_none_holds_nobody_up() {
+fn barrier_of_size_zero_or_one_never_waits() {
     for barrier in [Barrier::new(0), Barrier::new(1)] {
         assert_eq!(ByHand::of(barrier.wait()).poll(), Poll::Ready(true));
     }

@@ -1,4 +1,4 @@
-//! A semaphore whose number stays as it is.
+//! A semaphore with a fixed number of permits.
 
 use std::task::Poll;
 
@@ -6,7 +6,7 @@ use spinney_sync::{BoundedSemaphore, Closed, OverRelease, TryAcquireError};
 use spinney_test_support::ByHand;
 
 #[test]
-fn forgotten_permits_come_back_to_those_who_wait() {
+fn forgotten_permits_are_released_to_waiters() {
     let semaphore = BoundedSemaphore::new(2);
     semaphore.try_acquire_many(2).unwrap().forget();
     let mut waiter = ByHand::waiting(semaphore.acquire());
@@ -30,7 +30,7 @@ fn release_of_more_than_are_out_is_refused() {
 }
 
 #[test]
-fn a_permit_given_back_in_its_holder_s_place_comes_back_once() {
+fn permit_released_for_its_holder_returns_once() {
     let semaphore = BoundedSemaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     assert_eq!(semaphore.release(1), Ok(()));
@@ -53,7 +53,7 @@ fn waiters_are_served_in_the_order_they_came() {
 }
 
 #[test]
-fn closing_refuses_all_who_wait_and_all_who_come() {
+fn close_refuses_waiters_and_newcomers() {
     let semaphore = BoundedSemaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut waiter = ByHand::waiting(semaphore.acquire());
@@ -67,6 +67,6 @@ fn closing_refuses_all_who_wait_and_all_who_come() {
 }
 
 #[test]
-fn the_error_says_what_is_wrong() {
-    assert_eq!(OverRelease.to_string(), "more permits were given back than are out");
+fn error_says_what_is_wrong() {
+    assert_eq!(OverRelease.to_string(), "more permits were returned than are out");
 }

@@ -1,4 +1,4 @@
-//! Waiting until somebody says to look again.
+//! Conditions: waits for a signalled change.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -13,20 +13,20 @@ fn take(lock: &Semaphore) -> Permit<&Semaphore> {
 }
 
 #[test]
-fn the_permit_is_back_while_one_waits_and_held_again_after() {
+fn condition_returns_the_permit_during_the_wait() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut waiter = ByHand::of(condition.wait(take(&lock)));
-    assert_eq!((lock.out(), condition.waiting()), (1, 0), "it does not wait yet");
+    assert_eq!((lock.out(), condition.waiting()), (1, 0), "an unpolled wait counts");
     assert!(waiter.poll().is_pending());
     assert_eq!((lock.out(), condition.waiting()), (0, 1));
     condition.notify(1);
     assert_eq!((waiter.wakes(), lock.out(), condition.waiting()), (1, 0, 0));
-    let Poll::Ready(Ok(permit)) = waiter.poll() else { panic!("it was notified") };
+    let Poll::Ready(Ok(permit)) = waiter.poll() else { panic!("the waiter was not notified") };
     assert_eq!((permit.permits(), lock.out()), (1, 1));
 }
 
 #[test]
-fn notification_caused_by_the_permit_s_return_is_not_missed() {
+fn notification_right_after_the_return_is_not_missed() {
     struct Notifier(Condition);
     impl Wake for Notifier {
         fn wake(self: Arc<Self>) {
@@ -39,13 +39,13 @@ fn notification_caused_by_the_permit_s_return_is_not_missed() {
     let waker = Waker::from(Arc::clone(&notifier));
     assert!(Pin::new(&mut next).poll(&mut Context::from_waker(&waker)).is_pending());
     let mut waiter = ByHand::waiting(notifier.0.wait(permit));
-    assert_eq!((notifier.0.waiting(), lock.waiting()), (0, 1), "it waits for the permit only");
+    assert_eq!((notifier.0.waiting(), lock.waiting()), (0, 1), "it does not wait for the permit");
     drop(next);
     assert!(matches!(waiter.poll(), Poll::Ready(Ok(_))));
 }
 
 #[test]
-fn a_waiter_polled_without_its_turn_keeps_its_place() {
+fn waiter_polled_without_its_turn_keeps_its_place() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut first = ByHand::waiting(condition.wait(take(&lock)));
     let second = ByHand::waiting(condition.wait(take(&lock)));
@@ -56,7 +56,7 @@ fn a_waiter_polled_without_its_turn_keeps_its_place() {
 }
 
 #[test]
-fn those_who_have_waited_longest_are_notified() {
+fn notify_wakes_the_longest_waiting() {
     let (lock, condition) = (Semaphore::new(1), Condition::default());
     let waiting = [0, 1, 2, 3].map(|_| ByHand::waiting(condition.wait(take(&lock))));
     condition.notify(0);
@@ -70,22 +70,22 @@ fn those_who_have_waited_longest_are_notified() {
 }
 
 #[test]
-fn all_can_be_notified_and_get_the_permit_one_by_one() {
+fn notified_waiters_get_the_permit_one_by_one() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut waiting = [0, 1, 2].map(|_| ByHand::waiting(condition.wait(take(&lock))));
     condition.notify_all();
     let [first, second, third] = &mut waiting;
-    let Poll::Ready(Ok(permit)) = first.poll() else { panic!("the permit is free") };
+    let Poll::Ready(Ok(permit)) = first.poll() else { panic!("the permit is not free") };
     assert!(second.poll().is_pending() && third.poll().is_pending());
     drop(permit);
-    let Poll::Ready(Ok(permit)) = second.poll() else { panic!("it is its turn") };
+    let Poll::Ready(Ok(permit)) = second.poll() else { panic!("the second waiter was not served") };
     assert!(third.poll().is_pending());
     drop(permit);
     assert!(matches!(third.poll(), Poll::Ready(Ok(_))));
 }
 
 #[test]
-fn a_notification_for_nobody_is_not_kept() {
+fn notification_without_waiters_is_not_stored() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     condition.notify(3);
     condition.notify_all();
@@ -94,14 +94,14 @@ fn a_notification_for_nobody_is_not_kept() {
 }
 
 #[test]
-fn unpolled_wait_gives_its_permit_back_when_dropped() {
+fn unpolled_wait_returns_its_permit_when_dropped() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     drop(condition.wait(take(&lock)));
     assert_eq!((lock.out(), condition.waiting()), (0, 0));
 }
 
 #[test]
-fn a_waiter_that_is_dropped_gives_up_its_place() {
+fn dropped_waiter_leaves_the_condition() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let first = ByHand::waiting(condition.wait(take(&lock)));
     let second = ByHand::waiting(condition.wait(take(&lock)));
@@ -112,7 +112,7 @@ fn a_waiter_that_is_dropped_gives_up_its_place() {
 }
 
 #[test]
-fn a_notified_waiter_that_is_dropped_passes_it_on() {
+fn dropped_notified_waiter_passes_it_on() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let first = ByHand::waiting(condition.wait(take(&lock)));
     let second = ByHand::waiting(condition.wait(take(&lock)));
@@ -132,14 +132,14 @@ fn notified_waiter_dropped_without_its_permit_passes_it_on() {
     condition.notify(1);
     assert!(first.poll().is_pending());
     drop(held);
-    assert_eq!((first.wakes(), lock.out()), (2, 1), "it has been handed the permit");
+    assert_eq!((first.wakes(), lock.out()), (2, 1), "it was not handed the permit");
     drop(first);
     assert_eq!((second.wakes(), lock.out()), (1, 0));
     assert!(matches!(second.poll(), Poll::Ready(Ok(_))));
 }
 
 #[test]
-fn a_waiter_that_is_done_passes_nothing_on() {
+fn finished_waiter_passes_nothing_on() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut first = ByHand::waiting(condition.wait(take(&lock)));
     let second = ByHand::waiting(condition.wait(take(&lock)));
@@ -150,26 +150,26 @@ fn a_waiter_that_is_done_passes_nothing_on() {
 }
 
 #[test]
-fn a_closed_semaphore_refuses_whoever_is_notified() {
+fn closed_semaphore_refuses_notified_waiters() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut waiting = [0, 1].map(|_| ByHand::waiting(condition.wait(take(&lock))));
     lock.close();
-    assert_eq!(waiting.each_ref().map(ByHand::wakes), [0, 0], "closing alone ends no wait");
+    assert_eq!(waiting.each_ref().map(ByHand::wakes), [0, 0], "closing alone ended a wait");
     condition.notify(1);
     assert!(matches!(waiting[0].poll(), Poll::Ready(Err(Closed))));
-    assert_eq!(waiting[1].wakes(), 1, "what the refused one was told is passed on");
+    assert_eq!(waiting[1].wakes(), 1, "the notification was not passed on");
     assert!(matches!(waiting[1].poll(), Poll::Ready(Err(Closed))));
 }
 
 #[test]
-fn a_wait_for_what_is_so_already_is_over_at_once() {
+fn wait_while_a_false_predicate_is_ready() {
     let (lock, condition) = (Semaphore::new(1), Condition::new());
     let mut waiter = ByHand::of(condition.wait_while(take(&lock), || false));
     assert!(matches!(waiter.poll(), Poll::Ready(Ok(_))));
 }
 
 #[test]
-fn conditional_wait_checks_with_the_permit_held() {
+fn wait_while_checks_with_the_permit_held() {
     let (lock, condition, count) = (Semaphore::new(1), Condition::new(), Cell::new(0));
     let low = || {
         assert_eq!(lock.out(), 1);
@@ -185,13 +185,13 @@ fn conditional_wait_checks_with_the_permit_held() {
 }
 
 #[test]
-fn as_many_permits_are_taken_again_as_were_given_back() {
+fn wait_takes_as_many_permits_as_it_returned() {
     let (lock, condition) = (Semaphore::new(3), Condition::new());
     let mut waiter = ByHand::waiting(condition.wait(lock.try_acquire_many(3).unwrap()));
     let held = take(&lock);
     condition.notify_all();
     assert!(waiter.poll().is_pending());
     drop(held);
-    let Poll::Ready(Ok(permit)) = waiter.poll() else { panic!("all are free") };
+    let Poll::Ready(Ok(permit)) = waiter.poll() else { panic!("the permits are not free") };
     assert_eq!((permit.permits(), lock.out()), (3, 3));
 }

@@ -1,10 +1,10 @@
-//! What opens when it has been counted down.
+//! Latches: tasks wait until a count reaches 0.
 
 use spinney_sync::Latch;
 use spinney_test_support::ByHand;
 
 #[test]
-fn the_last_count_wakes_all_who_wait() {
+fn last_count_wakes_all_waiters() {
     let latch = Latch::new(2);
     let mut waiting = [0, 1].map(|_| ByHand::waiting(latch.wait()));
     latch.count_down();
@@ -16,7 +16,7 @@ fn the_last_count_wakes_all_who_wait() {
 }
 
 #[test]
-fn an_open_latch_stays_open() {
+fn open_latch_stays_open() {
     let latch = Latch::new(1);
     latch.count_down();
     latch.count_down();
@@ -25,13 +25,13 @@ fn an_open_latch_stays_open() {
 }
 
 #[test]
-fn a_latch_for_nothing_is_open() {
+fn latch_of_count_zero_is_open() {
     let latch = Latch::new(0);
     assert!(latch.is_open() && ByHand::of(latch.wait()).poll().is_ready());
 }
 
 #[test]
-fn a_dropped_waiter_harms_nobody() {
+fn dropped_waiter_of_a_latch_affects_no_other() {
     let latch = Latch::new(1);
     let dropped = ByHand::waiting(latch.wait());
     let mut other = ByHand::waiting(latch.wait());

@@ -1,4 +1,4 @@
-//! Whatever waits says for what, and on behalf of which line.
+//! Each wait is recorded with its subject and its line.
 
 use std::panic::Location;
 
@@ -7,12 +7,12 @@ use spinney_sync::{
 };
 use spinney_test_support::ByHand;
 
-/// Asserts that `future`, made on the line of the call, waits for `what` on behalf of that line.
+/// Asserts that `future`, created on the line of the call, waits for `what` on behalf of that line.
 #[track_caller]
 fn assert_noted(what: &str, future: impl Future) {
     Wait::forget();
     drop(ByHand::waiting(future));
-    let noted = Wait::last().expect("a wait is noted").to_string();
+    let noted = Wait::last().expect("no wait was recorded").to_string();
     let (said, place) = noted.split_once(" at ").unwrap();
     let here = Location::caller();
     assert_eq!(said, what);
@@ -20,7 +20,7 @@ fn assert_noted(what: &str, future: impl Future) {
 }
 
 #[test]
-fn each_wait_is_noted() {
+fn each_wait_is_recorded() {
     let semaphore = Semaphore::new(1);
     let busy = Semaphore::new(1);
     let _held = busy.try_acquire().unwrap();
@@ -42,7 +42,7 @@ fn each_wait_is_noted() {
 }
 
 #[test]
-fn wait_for_the_permit_is_noted_for_the_same_line() {
+fn wait_for_the_permit_is_recorded_for_the_same_line() {
     let (semaphore, condition) = (Semaphore::new(1), Condition::new());
     let permit = semaphore.try_acquire().unwrap();
     let line = line!() + 1;

@@ -1,4 +1,4 @@
-//! A lock with an owner.
+//! Re-entrant locks.
 
 use std::task::Poll;
 
@@ -6,13 +6,13 @@ use futures_lite::future::{block_on, zip};
 use spinney_sync::{NotOwner, RLock, RLockGuard};
 use spinney_test_support::ByHand;
 
-/// What there is to know of a lock: its depth, its owner, how many wait.
+/// The state of a lock: its depth, its owner, the number of waiters.
 fn state(lock: &RLock<u32>) -> (usize, Option<u32>, usize) {
     assert_eq!(lock.is_locked(), lock.owner().is_some());
     (lock.depth(), lock.owner(), lock.waiting())
 }
 
-/// Takes a lock that can be had at once.
+/// Takes a lock that is free.
 #[track_caller]
 fn take(lock: &RLock<u32>, owner: u32) -> RLockGuard<'_, u32> {
     let Poll::Ready(guard) = ByHand::of(lock.acquire(owner)).poll() else { panic!("{lock:?}") };
@@ -20,7 +20,7 @@ fn take(lock: &RLock<u32>, owner: u32) -> RLockGuard<'_, u32> {
 }
 
 #[test]
-fn a_free_lock_is_had_at_once_and_free_again_after() {
+fn free_lock_is_taken_and_released() {
     let lock = RLock::new();
     assert_eq!(state(&lock), (0, None, 0));
     let guard = take(&lock, 1);
@@ -30,7 +30,7 @@ fn a_free_lock_is_had_at_once_and_free_again_after() {
 }
 
 #[test]
-fn owner_takes_it_repeatedly_and_each_guard_releases_once() {
+fn owner_takes_the_lock_again_and_each_guard_releases() {
     let lock = RLock::default();
     let guards = [take(&lock, 1), lock.try_acquire(1).unwrap(), take(&lock, 1)];
     assert_eq!(state(&lock), (3, Some(1), 0));
@@ -43,7 +43,7 @@ fn owner_takes_it_repeatedly_and_each_guard_releases_once() {
 }
 
 #[test]
-fn others_wait_and_are_served_in_the_order_they_came() {
+fn other_owners_are_served_in_fifo_order() {
     let lock = RLock::new();
     let mut held = take(&lock, 0);
     let mut waiting: Vec<_> = (1..=10).map(|owner| ByHand::waiting(lock.acquire(owner))).collect();
@@ -51,7 +51,7 @@ fn others_wait_and_are_served_in_the_order_they_came() {
         assert_eq!(waiter.wakes(), 0);
         drop(held);
         assert_eq!((lock.owner(), waiter.wakes()), (Some(owner), 1));
-        let Poll::Ready(guard) = waiter.poll() else { panic!("it is theirs") };
+        let Poll::Ready(guard) = waiter.poll() else { panic!("the lock was not handed over") };
         held = guard;
     }
     drop(held);
@@ -59,7 +59,7 @@ fn others_wait_and_are_served_in_the_order_they_came() {
 }
 
 #[test]
-fn a_waiter_polled_without_its_turn_keeps_its_place() {
+fn waiter_polled_without_its_turn_keeps_its_place() {
     let lock = RLock::new();
     let held = take(&lock, 1);
     let mut first = ByHand::waiting(lock.acquire(2));
@@ -71,7 +71,7 @@ fn a_waiter_polled_without_its_turn_keeps_its_place() {
 }
 
 #[test]
-fn the_owner_overtakes_those_who_wait() {
+fn owner_overtakes_waiters() {
     let lock = RLock::new();
     let outer = take(&lock, 1);
     let waiter = ByHand::waiting(lock.acquire(2));
@@ -83,21 +83,21 @@ fn the_owner_overtakes_those_who_wait() {
 }
 
 #[test]
-fn a_lock_on_its_way_to_a_waiter_is_theirs() {
+fn lock_handed_to_a_waiter_is_owned_by_it() {
     let lock = RLock::new();
     let held = take(&lock, 1);
     let mut waiter = ByHand::waiting(lock.acquire(2));
     drop(held);
     assert!(lock.try_acquire(1).is_none());
     let inner = take(&lock, 2);
-    let Poll::Ready(outer) = waiter.poll() else { panic!("it is theirs") };
+    let Poll::Ready(outer) = waiter.poll() else { panic!("the lock was not handed over") };
     assert_eq!(state(&lock), (2, Some(2), 0));
     drop((outer, inner));
     assert_eq!(state(&lock), (0, None, 0));
 }
 
 #[test]
-fn a_waiter_dropped_before_its_turn_gives_up_its_place() {
+fn waiter_dropped_before_its_turn_leaves_the_line() {
     let lock = RLock::new();
     let held = take(&lock, 1);
     let first = ByHand::waiting(lock.acquire(2));
@@ -109,7 +109,7 @@ fn a_waiter_dropped_before_its_turn_gives_up_its_place() {
 }
 
 #[test]
-fn a_waiter_dropped_with_the_lock_passes_it_on() {
+fn waiter_dropped_with_the_lock_passes_it_on() {
     let lock = RLock::new();
     let held = take(&lock, 1);
     let first = ByHand::waiting(lock.acquire(2));
@@ -122,7 +122,7 @@ fn a_waiter_dropped_with_the_lock_passes_it_on() {
 }
 
 #[test]
-fn an_owner_who_waits_in_two_places_gets_in_at_both() {
+fn owner_with_two_waits_gets_the_lock_in_both() {
     let lock = RLock::new();
     let held = take(&lock, 0);
     let mut first = ByHand::waiting(lock.acquire(1));
@@ -130,16 +130,16 @@ fn an_owner_who_waits_in_two_places_gets_in_at_both() {
     let mut second = ByHand::waiting(lock.acquire(1));
     drop(held);
     assert_eq!((first.wakes(), between.wakes(), second.wakes()), (1, 0, 1));
-    // In any order; and neither is let go before both are had.
-    let Poll::Ready(inner) = second.poll() else { panic!("the lock is its own") };
-    let Poll::Ready(outer) = first.poll() else { panic!("it was served") };
+    // In any order; neither guard is dropped before both are acquired.
+    let Poll::Ready(inner) = second.poll() else { panic!("the owner did not get its own lock") };
+    let Poll::Ready(outer) = first.poll() else { panic!("the first wait was not served") };
     assert_eq!(state(&lock), (2, Some(1), 1));
     drop((outer, inner));
     assert_eq!((state(&lock), between.wakes()), ((1, Some(2), 0), 1));
 }
 
 #[test]
-fn owner_s_second_wait_keeps_its_place_if_the_lock_is_gone() {
+fn second_wait_keeps_its_place_if_the_lock_is_taken() {
     let lock = RLock::new();
     let held = take(&lock, 0);
     let first = ByHand::waiting(lock.acquire(1));
@@ -154,7 +154,7 @@ fn owner_s_second_wait_keeps_its_place_if_the_lock_is_gone() {
 }
 
 #[test]
-fn a_forgotten_guard_s_turn_is_released_by_its_owner() {
+fn forgotten_guard_is_released_by_its_owner() {
     let lock = RLock::new();
     take(&lock, 1).forget();
     let guard = take(&lock, 1);
@@ -166,7 +166,7 @@ fn a_forgotten_guard_s_turn_is_released_by_its_owner() {
 }
 
 #[test]
-fn whoever_has_it_not_cannot_release_it() {
+fn release_by_another_owner_fails() {
     let lock = RLock::new();
     assert_eq!(lock.release(&1), Err(NotOwner));
     let guard = take(&lock, 1);
@@ -177,7 +177,7 @@ fn whoever_has_it_not_cannot_release_it() {
 }
 
 #[test]
-fn a_guard_whose_turn_was_released_takes_nothing_from_the_next() {
+fn guard_after_release_takes_nothing_from_the_next() {
     let lock = RLock::new();
     let guard = take(&lock, 1);
     let waiter = ByHand::waiting(lock.acquire(2));
@@ -187,7 +187,7 @@ fn a_guard_whose_turn_was_released_takes_nothing_from_the_next() {
 }
 
 #[test]
-fn any_ids_will_do() {
+fn any_type_of_id_can_own_a_lock() {
     let lock = RLock::new();
     let names = [String::from("Ann"), String::from("Bob")];
     let take = |name: &String| lock.acquire(name.clone());

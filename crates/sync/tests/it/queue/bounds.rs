@@ -1,4 +1,4 @@
-//! How many items there is room for.
+//! The capacity of a queue.
 
 use std::task::Poll;
 
@@ -8,7 +8,7 @@ use spinney_test_support::ByHand;
 use super::order::drain;
 
 #[test]
-fn a_bounded_queue_holds_as_many_as_it_says() {
+fn bounded_queue_holds_its_capacity() {
     let queue = Queue::bounded(2);
     assert_eq!((queue.len(), queue.is_empty(), queue.is_full()), (0, true, false));
     queue.put_nowait(1).unwrap();
@@ -21,7 +21,7 @@ fn a_bounded_queue_holds_as_many_as_it_says() {
 }
 
 #[test]
-fn an_unbounded_queue_is_never_full() {
+fn unbounded_queue_is_never_full() {
     let queue = Queue::unbounded();
     for item in 0..1000 {
         assert_eq!(ByHand::of(queue.put(item)).poll(), Poll::Ready(Ok(())));
@@ -30,12 +30,12 @@ fn an_unbounded_queue_is_never_full() {
 }
 
 #[test]
-fn a_put_waits_until_an_item_was_taken() {
+fn put_waits_until_an_item_was_taken() {
     let queue = LifoQueue::bounded(1);
     queue.put_nowait(1).unwrap();
     let mut putter = ByHand::waiting(queue.put(2));
     assert_eq!((queue.putting(), queue.len(), queue.unfinished()), (1, 1, 1));
-    assert_eq!(queue.get_nowait(), Ok(1), "the item of one who waits is not in the queue yet");
+    assert_eq!(queue.get_nowait(), Ok(1), "the item of a waiting putter is in the queue");
     assert_eq!((queue.putting(), queue.len(), queue.unfinished()), (0, 1, 2));
     assert_eq!(putter.wakes(), 1);
     assert_eq!(putter.poll(), Poll::Ready(Ok(())));
@@ -57,7 +57,7 @@ fn resize_up_admits_as_many_as_fit_and_wakes_each_once() {
 }
 
 #[test]
-fn under_a_smaller_size_nothing_is_put_until_enough_was_taken() {
+fn smaller_capacity_admits_none_until_enough_is_taken() {
     let queue = Queue::unbounded();
     (0..3).for_each(|item| queue.put_nowait(item).unwrap());
     queue.resize(1);
@@ -71,7 +71,7 @@ fn under_a_smaller_size_nothing_is_put_until_enough_was_taken() {
 }
 
 #[test]
-fn item_put_back_may_exceed_the_size_and_admits_no_putter() {
+fn returned_item_may_exceed_the_capacity() {
     let queue = Queue::bounded(1);
     let getter = ByHand::waiting(queue.get());
     queue.put_nowait(1).unwrap();

@@ -1,4 +1,4 @@
-//! Whoever waits may be dropped at any time, and no item is lost.
+//! Any wait may be dropped at any time, and no item is lost.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -8,7 +8,7 @@ use spinney_test_support::ByHand;
 
 use super::order::drain;
 
-/// Where in its life a future is dropped.
+/// The point in its life at which a future is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(crate) enum Point {
     Unpolled,
@@ -20,12 +20,12 @@ pub(crate) enum Point {
 
 use Point::{Done, Repolled, Served, Unpolled, Waiting};
 
-/// A future of a queue that gives the item it got, if any.
+/// A future of a queue that returns the item it got, if any.
 pub(crate) type Life<'a> = Pin<Box<dyn Future<Output = Option<u32>> + 'a>>;
 
-/// Drops the future that `wait` makes at each point of its life, which `serve` lets it end.
-/// Returns for each what was found of all items afterwards: what the future got, what `serve`
-/// took, what one got that waits behind it for the same, and what is left.
+/// Drops the future of `wait` at each point of its life; `serve` lets it finish. Returns for each
+/// point where all items are afterwards: the item of the future, the items that `serve` took, the
+/// item of the next waiter, and the remaining items.
 pub(crate) fn drop_at_each_point<O: Order<u32>>(
     queue: impl Fn() -> OrderedQueue<u32, O>,
     wait: impl for<'a> Fn(&'a OrderedQueue<u32, O>) -> Life<'a>,
@@ -45,10 +45,10 @@ pub(crate) fn drop_at_each_point<O: Order<u32>>(
         }
         if point >= Served {
             found.extend(serve(&queue));
-            assert_eq!(future.wakes(), 1, "served is woken");
+            assert_eq!(future.wakes(), 1, "a served future was not woken");
         }
         if point == Done {
-            let Poll::Ready(got) = future.poll() else { panic!("served is ready") };
+            let Poll::Ready(got) = future.poll() else { panic!("a served future is not ready") };
             found.extend(got);
         }
         drop(future);
@@ -58,14 +58,14 @@ pub(crate) fn drop_at_each_point<O: Order<u32>>(
         if let Some(next) = &mut next {
             match next.poll() {
                 Poll::Ready(got) => {
-                    assert_eq!(next.wakes(), 1, "it would have slept on");
+                    assert_eq!(next.wakes(), 1, "the next waiter was not woken");
                     found.extend(got);
                 }
                 Poll::Pending => assert_eq!(next.wakes(), 0),
             }
         }
         drop(next);
-        assert_eq!((queue.getting(), queue.putting()), (0, 0), "nobody waits any more");
+        assert_eq!((queue.getting(), queue.putting()), (0, 0), "a waiter remains");
         found.extend(drain(&queue));
         found.sort_unstable();
         (point, found)
@@ -73,7 +73,7 @@ pub(crate) fn drop_at_each_point<O: Order<u32>>(
     [Unpolled, Waiting, Repolled, Served, Done].map(at).into()
 }
 
-/// At each point the same is found.
+/// The result is the same at each point.
 fn always(found: &[u32]) -> Vec<(Point, Vec<u32>)> {
     [Unpolled, Waiting, Repolled, Served, Done].map(|point| (point, found.to_vec())).into()
 }
@@ -87,7 +87,7 @@ fn put_one<O: Order<u32>>(queue: &OrderedQueue<u32, O>) -> Option<u32> {
 }
 
 #[test]
-fn a_dropped_get_loses_no_item() {
+fn dropped_get_loses_no_item() {
     for capacity in [1, 2, 10] {
         for behind in [false, true] {
             let each = drop_at_each_point(|| Queue::bounded(capacity), get, put_one, behind);
@@ -102,7 +102,7 @@ fn a_dropped_get_loses_no_item() {
 }
 
 #[test]
-fn a_get_dropped_at_a_channel_loses_no_item() {
+fn dropped_get_of_a_channel_loses_no_item() {
     for behind in [false, true] {
         let each = drop_at_each_point(|| Queue::bounded(0), get, put_one, behind);
         assert_eq!(each, always(&[1]));
@@ -110,7 +110,7 @@ fn a_get_dropped_at_a_channel_loses_no_item() {
 }
 
 #[test]
-fn a_dropped_peek_takes_nothing_and_holds_up_nobody() {
+fn dropped_peek_takes_nothing_and_delays_no_waiter() {
     fn peek<O: Order<u32>>(queue: &OrderedQueue<u32, O>) -> Life<'_> {
         Box::pin(async {
             queue.peek().await.unwrap();
@@ -126,7 +126,7 @@ fn a_dropped_peek_takes_nothing_and_holds_up_nobody() {
 }
 
 #[test]
-fn a_getter_behind_a_dropped_peek_gets_its_item() {
+fn getter_behind_a_dropped_peek_gets_its_item() {
     let queue = Queue::bounded(1);
     let (early, served) = (ByHand::waiting(queue.peek()), ByHand::waiting(queue.peek()));
     let mut getter = ByHand::waiting(queue.get());
@@ -137,7 +137,7 @@ fn a_getter_behind_a_dropped_peek_gets_its_item() {
 }
 
 #[test]
-fn a_dropped_put_takes_its_item_along_unless_that_was_put() {
+fn dropped_put_drops_its_item_unless_it_was_put() {
     fn full() -> Queue<u32> {
         let queue = Queue::bounded(1);
         queue.put_nowait(1).unwrap();
@@ -161,7 +161,7 @@ fn a_dropped_put_takes_its_item_along_unless_that_was_put() {
     ];
     assert_eq!(each, expected);
 
-    // One behind it is admitted in its place.
+    // The next putter is admitted in its place.
     let each = drop_at_each_point(full, put, take_one, true);
     assert_eq!(each, always(&[1, 2]));
 }
@@ -187,7 +187,7 @@ fn dropped_channel_put_drops_its_item_unless_it_was_taken() {
 }
 
 #[test]
-fn a_dropped_join_changes_nothing() {
+fn dropped_join_changes_nothing() {
     fn busy() -> Queue<u32> {
         let queue = Queue::unbounded();
         queue.put_nowait(1).unwrap();
@@ -209,7 +209,7 @@ fn a_dropped_join_changes_nothing() {
 }
 
 #[test]
-fn an_item_taken_back_is_the_caller_s_again() {
+fn take_back_returns_the_item() {
     let queue = Queue::bounded(1);
     let mut unpolled = queue.put(1);
     assert_eq!(unpolled.take_back(), Some(1));
@@ -224,17 +224,17 @@ fn an_item_taken_back_is_the_caller_s_again() {
     let mut admitted = queue.put(4);
     assert!(ByHand::of(&mut admitted).poll().is_pending());
     assert_eq!(queue.get_nowait(), Ok(2));
-    assert_eq!(admitted.take_back(), None, "it is in the queue");
+    assert_eq!(admitted.take_back(), None, "an item in the queue was returned");
     assert_eq!(drain(&queue), [4]);
 }
 
 #[test]
-fn an_item_goes_down_a_whole_line_of_getters_that_are_dropped() {
+fn item_passes_along_a_line_of_dropped_getters() {
     let queue = Queue::bounded(1);
     let getters: Vec<_> = (0..100).map(|_| ByHand::waiting(queue.get())).collect();
     let mut last = ByHand::waiting(queue.get());
     queue.put_nowait(1).unwrap();
-    // In their order: each is given the item and dropped with it.
+    // In FIFO order: each is given the item and dropped with it.
     for getter in getters {
         assert_eq!(getter.wakes(), 1);
     }
@@ -254,7 +254,7 @@ fn item_of_a_dropped_getter_goes_to_the_next_in_line() {
 }
 
 #[test]
-fn one_that_is_done_takes_nothing_along_when_it_is_dropped() {
+fn finished_future_takes_nothing_when_dropped() {
     let queue = Queue::bounded(1);
     let mut get = ByHand::waiting(queue.get());
     queue.put_nowait(1).unwrap();
@@ -264,7 +264,7 @@ fn one_that_is_done_takes_nothing_along_when_it_is_dropped() {
 }
 
 #[test]
-fn a_hundred_thousand_dropped_getters_leave_the_others_in_order() {
+fn many_dropped_getters_keep_the_others_in_order() {
     const GETTERS: usize = 100_000;
     let queue = Queue::unbounded();
     let mut getters: Vec<_> = (0..GETTERS).map(|_| Some(ByHand::waiting(queue.get()))).collect();

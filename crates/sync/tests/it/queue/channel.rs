@@ -1,4 +1,4 @@
-//! From hand to hand.
+//! Channels: puts that wait until their item is taken.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use spinney_sync::{
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_put_waits_until_its_item_was_taken() {
+fn put_waits_until_its_item_was_taken() {
     let channel = Channel::new();
     let mut putter = ByHand::waiting(channel.put(1));
     assert!(putter.poll().is_pending());
@@ -20,12 +20,12 @@ fn a_put_waits_until_its_item_was_taken() {
 }
 
 #[test]
-fn a_put_is_pending_until_the_getter_has_taken_its_item() {
+fn put_is_pending_until_the_getter_has_taken_its_item() {
     let channel = Channel::default();
     let mut getter = ByHand::waiting(channel.get());
     let mut putter = ByHand::waiting(channel.put(1));
     assert_eq!(getter.wakes(), 1);
-    assert!(putter.poll().is_pending(), "the getter has not run");
+    assert!(putter.poll().is_pending(), "the put finished before the getter ran");
     let woken = putter.wakes();
     assert_eq!((channel.unfinished(), channel.balance(), channel.len()), (0, 0, 0));
     assert_eq!(getter.poll(), Poll::Ready(Ok(1)));
@@ -34,7 +34,7 @@ fn a_put_is_pending_until_the_getter_has_taken_its_item() {
 }
 
 #[test]
-fn both_are_woken_when_they_meet_and_the_getter_first() {
+fn meeting_wakes_the_getter_before_the_putter() {
     struct Log(Arc<Mutex<Vec<&'static str>>>, &'static str);
     impl Wake for Log {
         fn wake(self: Arc<Self>) {
@@ -52,7 +52,7 @@ fn both_are_woken_when_they_meet_and_the_getter_first() {
 }
 
 #[test]
-fn the_item_of_a_dropped_getter_goes_to_the_next_one() {
+fn item_of_a_dropped_channel_getter_goes_to_the_next() {
     let channel = Channel::new();
     let first = ByHand::waiting(channel.get());
     let mut putter = ByHand::waiting(channel.put(1));
@@ -65,7 +65,7 @@ fn the_item_of_a_dropped_getter_goes_to_the_next_one() {
 }
 
 #[test]
-fn the_item_of_a_dropped_getter_stays_with_its_putter() {
+fn item_of_a_dropped_getter_stays_with_its_putter() {
     let channel = Channel::new();
     let getter = ByHand::waiting(channel.get());
     let mut putter = ByHand::waiting(channel.put(1));
@@ -73,11 +73,11 @@ fn the_item_of_a_dropped_getter_stays_with_its_putter() {
     assert!(putter.poll().is_pending());
     assert_eq!((channel.len(), channel.putting(), channel.unfinished()), (0, 1, 0));
     drop(putter);
-    assert_eq!(channel.get_nowait(), Err(GetError::Empty), "it went along with its putter");
+    assert_eq!(channel.get_nowait(), Err(GetError::Empty), "the item of a dropped putter remains");
 }
 
 #[test]
-fn a_getter_whose_putter_is_dropped_waits_in_its_old_place() {
+fn getter_whose_putter_is_dropped_waits_in_its_old_place() {
     let channel = Channel::new();
     let mut first = ByHand::waiting(channel.get());
     let mut second = ByHand::waiting(channel.get());
@@ -92,7 +92,7 @@ fn a_getter_whose_putter_is_dropped_waits_in_its_old_place() {
 }
 
 #[test]
-fn a_getter_that_ran_when_its_putter_was_gone_is_woken_anew() {
+fn getter_that_lost_its_putter_is_woken_again() {
     let channel = Channel::new();
     let mut getter = ByHand::waiting(channel.get());
     drop(ByHand::waiting(channel.put(1)));
@@ -104,7 +104,7 @@ fn a_getter_that_ran_when_its_putter_was_gone_is_woken_anew() {
 }
 
 #[test]
-fn an_offered_item_is_not_there_for_a_newcomer() {
+fn offered_item_is_not_given_to_a_newcomer() {
     let channel = Channel::new();
     let mut getter = ByHand::waiting(channel.get());
     let _putter = ByHand::waiting(channel.put(1));
@@ -116,7 +116,7 @@ fn an_offered_item_is_not_there_for_a_newcomer() {
 }
 
 #[test]
-fn a_shutdown_leaves_those_that_meet_to_finish() {
+fn shutdown_lets_meeting_waiters_finish() {
     let channel = Channel::new();
     let mut getter = ByHand::waiting(channel.get());
     let mut putter = ByHand::waiting(channel.put(1));
@@ -129,7 +129,7 @@ fn a_shutdown_leaves_those_that_meet_to_finish() {
     let mut putter = ByHand::waiting(channel.put(1));
     channel.shutdown();
     drop(getter);
-    assert_eq!(putter.poll(), Poll::Ready(Err(ShutDown(1))), "refused, as nobody takes it");
+    assert_eq!(putter.poll(), Poll::Ready(Err(ShutDown(1))), "the put was not refused");
 
     let channel = Channel::new();
     let mut getter = ByHand::waiting(channel.get());
@@ -150,7 +150,7 @@ fn shutdown_now_leaves_an_offered_item_to_its_putter() {
 }
 
 #[test]
-fn resized_while_two_meet_the_item_is_taken_all_the_same() {
+fn resize_during_a_meeting_loses_no_item() {
     let channel = Channel::new();
     let mut getter = ByHand::waiting(channel.get());
     let mut putter = ByHand::waiting(channel.put(1));
@@ -180,19 +180,19 @@ fn many_getters_get_the_items_of_their_turns_in_any_order() {
 }
 
 #[test]
-fn a_put_without_waiting_succeeds_exactly_if_a_getter_waits() {
+fn put_nowait_of_a_channel_needs_a_waiting_getter() {
     let channel = Channel::new();
     assert_eq!(channel.put_nowait(1), Err(PutError::Full(1)));
     let getter = ByHand::waiting(channel.get());
     assert_eq!(channel.put_nowait(2), Ok(()));
-    assert_eq!(channel.put_nowait(3), Err(PutError::Full(3)), "the getter has its item");
+    assert_eq!(channel.put_nowait(3), Err(PutError::Full(3)), "a getter with an item took another");
     drop(getter);
     assert_eq!(channel.put_nowait(4), Err(PutError::Full(4)));
-    assert_eq!(channel.get_nowait(), Ok(2), "which is not lost with it");
+    assert_eq!(channel.get_nowait(), Ok(2), "the item was lost");
 }
 
 #[test]
-fn a_get_without_waiting_succeeds_exactly_if_a_putter_waits() {
+fn get_nowait_of_a_channel_needs_a_waiting_putter() {
     let channel = Channel::new();
     assert_eq!(channel.get_nowait(), Err(GetError::Empty));
     let putter = ByHand::waiting(channel.put(1));
@@ -200,11 +200,11 @@ fn a_get_without_waiting_succeeds_exactly_if_a_putter_waits() {
     assert_eq!(channel.get_nowait(), Err(GetError::Empty));
     drop(putter);
     drop(ByHand::waiting(channel.put(2)));
-    assert_eq!(channel.get_nowait(), Err(GetError::Empty), "2 went along with its putter");
+    assert_eq!(channel.get_nowait(), Err(GetError::Empty), "the item of a dropped putter remains");
 }
 
 #[test]
-fn it_is_empty_and_full_at_any_time() {
+fn channel_is_always_empty_and_full() {
     let channel = Channel::new();
     assert_eq!((channel.len(), channel.is_empty(), channel.is_full()), (0, true, true));
     let _putter = ByHand::waiting(channel.put(1));
@@ -213,7 +213,7 @@ fn it_is_empty_and_full_at_any_time() {
 }
 
 #[test]
-fn the_balance_is_putters_less_getters() {
+fn channel_balance_is_putters_minus_getters() {
     let channel = Channel::new();
     assert_eq!(channel.balance(), 0);
     let putters = [ByHand::waiting(channel.put(1)), ByHand::waiting(channel.put(2))];
@@ -234,7 +234,7 @@ fn putters_are_served_in_fifo_order_in_any_full_queue() {
 }
 
 #[test]
-fn resized_it_is_a_queue_with_room() {
+fn resized_channel_is_a_queue_with_room() {
     let channel = Channel::new();
     let putter = ByHand::waiting(channel.put(1));
     let waiting = ByHand::waiting(channel.put(2));

@@ -1,4 +1,4 @@
-//! First come, first served, on both sides.
+//! First in, first out, for getters and putters.
 
 use std::task::Poll;
 
@@ -22,7 +22,7 @@ fn each_getter_gets_the_item_of_its_turn_in_any_run_order() {
 }
 
 #[test]
-fn a_thousand_putters_are_admitted_in_the_order_they_came() {
+fn thousand_putters_are_admitted_in_fifo_order() {
     let queue = Queue::bounded(1);
     queue.put_nowait(0).unwrap();
     let mut putters: Vec<_> = (1..1000).map(|item| ByHand::waiting(queue.put(item))).collect();
@@ -35,7 +35,7 @@ fn a_thousand_putters_are_admitted_in_the_order_they_came() {
 }
 
 #[test]
-fn an_item_on_its_way_to_a_getter_is_not_there_for_a_newcomer() {
+fn item_of_a_woken_getter_is_not_given_to_a_newcomer() {
     let queue = Queue::bounded(1);
     let mut getter = ByHand::waiting(queue.get());
     queue.put_nowait(1).unwrap();
@@ -48,7 +48,7 @@ fn an_item_on_its_way_to_a_getter_is_not_there_for_a_newcomer() {
 }
 
 #[test]
-fn room_that_becomes_free_is_not_there_for_a_newcomer() {
+fn free_room_goes_to_a_waiting_putter() {
     let queue = Queue::bounded(1);
     queue.put_nowait(1).unwrap();
     let putter = ByHand::waiting(queue.put(2));
@@ -59,7 +59,7 @@ fn room_that_becomes_free_is_not_there_for_a_newcomer() {
 }
 
 #[test]
-fn one_that_was_never_polled_has_no_place() {
+fn unpolled_future_has_no_place_in_the_queue() {
     let queue = Queue::bounded(1);
     let (put, get, peek) = (queue.put(1), queue.get(), queue.peek());
     assert_eq!((queue.putting(), queue.getting(), queue.len()), (0, 0, 0));
@@ -69,7 +69,7 @@ fn one_that_was_never_polled_has_no_place() {
 }
 
 #[test]
-fn one_that_is_polled_without_its_turn_keeps_its_place() {
+fn future_polled_before_its_turn_keeps_its_place() {
     let queue = Queue::bounded(1);
     let mut first = ByHand::waiting(queue.get());
     let second = ByHand::waiting(queue.get());
@@ -90,7 +90,7 @@ fn one_that_is_polled_without_its_turn_keeps_its_place() {
 }
 
 #[test]
-fn tries_that_fail_leave_nothing_behind() {
+fn failed_tries_of_a_queue_leave_nothing_behind() {
     let queue = Queue::bounded(0);
     for _ in 0..10 {
         assert_eq!(queue.put_nowait(1), Err(PutError::Full(1)));

@@ -1,4 +1,4 @@
-//! Threads that put, get, peek, give up and resize.
+//! Threads that put, get, peek, cancel and resize.
 
 use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
@@ -24,14 +24,14 @@ fn each_item_is_got_exactly_once() {
 }
 
 #[test]
-fn each_item_is_got_exactly_once_while_the_size_changes() {
+fn each_item_is_got_exactly_once_during_resizes() {
     hammer(&Queue::bounded(1), &[0, 1, 2, 3]);
     hammer(&LifoQueue::bounded(1), &[0, 4]);
     hammer(&PriorityQueue::bounded(1), &[3, 2, 1]);
 }
 
 #[test]
-fn what_one_putter_puts_one_getter_gets_in_order() {
+fn items_of_one_putter_reach_one_getter_in_order() {
     let queue = Queue::bounded(2);
     thread::scope(|scope| {
         scope.spawn(|| block_on(put_all(&queue, 0)));
@@ -63,7 +63,7 @@ where
         for putter in putters {
             putter.join().unwrap();
         }
-        // A channel is only empty when its last item was taken.
+        // A channel is empty only after its last item was taken.
         block_on(queue.join());
         queue.shutdown();
     });
@@ -72,7 +72,7 @@ where
     assert_eq!((queue.getting(), queue.putting()), (0, 0));
 }
 
-/// Puts this putter's items in their order, and now and then takes one back and tries again.
+/// Puts this putter's items in order; from time to time takes one back and tries again.
 async fn put_all<O: Order<usize>>(queue: &OrderedQueue<usize, O>, putter: usize) {
     let mut rng = Rng::with_seed(putter as u64);
     for mut item in putter * ITEMS..(putter + 1) * ITEMS {
@@ -103,7 +103,7 @@ async fn get_all<O: Order<usize>>(queue: &OrderedQueue<usize, O>, seed: u64, got
     }
 }
 
-/// Gets an item, and now and then gives up before; None at the end of the queue.
+/// Gets an item, and from time to time cancels the wait; `None` at the end of the queue.
 async fn get_one<O: Order<usize>>(queue: &OrderedQueue<usize, O>, rng: &mut Rng) -> Option<usize> {
     loop {
         match rng.u8(..4) {

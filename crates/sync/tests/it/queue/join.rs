@@ -6,21 +6,21 @@ use spinney_sync::{Channel, LifoQueue, PriorityQueue, Queue, TaskDoneError};
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_queue_without_unfinished_items_makes_nobody_wait() {
+fn join_without_unfinished_items_is_ready() {
     let queue = Queue::<u32>::unbounded();
     assert!(ByHand::of(queue.join()).poll().is_ready());
     assert_eq!(queue.unfinished(), 0);
 }
 
 #[test]
-fn the_last_item_that_is_done_ends_the_wait() {
+fn last_task_done_ends_the_join() {
     let queue = Queue::unbounded();
     queue.put_nowait(1).unwrap();
     queue.put_nowait(2).unwrap();
     let mut join = ByHand::waiting(queue.join());
     queue.get_nowait().unwrap();
     queue.get_nowait().unwrap();
-    assert_eq!((queue.unfinished(), queue.len()), (2, 0), "taken is not done");
+    assert_eq!((queue.unfinished(), queue.len()), (2, 0), "a taken item counts as done");
     queue.task_done().unwrap();
     assert!(join.poll().is_pending());
     assert_eq!((join.wakes(), queue.unfinished()), (0, 1));
@@ -41,7 +41,7 @@ fn every_kind_counts_unfinished_items() {
 }
 
 #[test]
-fn one_done_too_many_is_an_error_that_changes_nothing() {
+fn excess_task_done_is_an_error_and_changes_nothing() {
     let queue = Queue::unbounded();
     assert_eq!(queue.task_done(), Err(TaskDoneError));
     queue.put_nowait(1).unwrap();
@@ -51,7 +51,7 @@ fn one_done_too_many_is_an_error_that_changes_nothing() {
 }
 
 #[test]
-fn an_item_counts_from_when_it_is_admitted() {
+fn item_counts_as_unfinished_once_admitted() {
     let queue = Queue::bounded(1);
     queue.put_nowait(1).unwrap();
     let _putter = ByHand::waiting(queue.put(2));
@@ -67,7 +67,7 @@ fn an_item_counts_from_when_it_is_admitted() {
 }
 
 #[test]
-fn an_item_that_is_put_back_counts_once() {
+fn returned_item_counts_once() {
     let queue = Queue::unbounded();
     let getter = ByHand::waiting(queue.get());
     queue.put_nowait(1).unwrap();
@@ -80,7 +80,7 @@ fn an_item_that_is_put_back_counts_once() {
 }
 
 #[test]
-fn whoever_asked_is_told_though_an_item_was_put_since() {
+fn join_ends_even_if_an_item_was_put_since() {
     let queue = Queue::unbounded();
     queue.put_nowait(1).unwrap();
     let mut early = ByHand::waiting(queue.join());
@@ -94,7 +94,7 @@ fn whoever_asked_is_told_though_an_item_was_put_since() {
 }
 
 #[test]
-fn all_who_asked_are_told_and_a_dropped_ask_harms_nobody() {
+fn all_joins_end_and_a_dropped_one_affects_none() {
     let queue = Queue::unbounded();
     queue.put_nowait(1).unwrap();
     let mut asked: Vec<_> = (0..5).map(|_| ByHand::waiting(queue.join())).collect();

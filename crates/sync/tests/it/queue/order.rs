@@ -1,11 +1,11 @@
-//! First in, first out, or the other way round.
+//! First in, first out, and last in, first out.
 
 use std::task::Poll;
 
 use spinney_sync::{GetError, JoinableQueue, LifoQueue, Order, OrderedQueue, Queue};
 use spinney_test_support::ByHand;
 
-/// Takes out all items.
+/// Takes all items.
 pub(crate) fn drain<T, O: Order<T>>(queue: &OrderedQueue<T, O>) -> Vec<T> {
     std::iter::from_fn(|| queue.get_nowait().ok()).collect()
 }
@@ -16,13 +16,13 @@ fn filled<O: Order<u32>>(queue: OrderedQueue<u32, O>) -> OrderedQueue<u32, O> {
 }
 
 #[test]
-fn items_come_out_in_the_order_they_were_put() {
+fn fifo_queue_returns_items_in_put_order() {
     assert_eq!(drain(&filled(Queue::unbounded())), [1, 2, 3, 4]);
     assert_eq!(drain(&filled(JoinableQueue::bounded(4))), [1, 2, 3, 4]);
 }
 
 #[test]
-fn the_last_that_was_put_comes_out_first() {
+fn lifo_queue_returns_the_last_item_first() {
     let pile = filled(LifoQueue::unbounded());
     assert_eq!(pile.get_nowait(), Ok(4));
     pile.put_nowait(5).unwrap();
@@ -30,7 +30,7 @@ fn the_last_that_was_put_comes_out_first() {
 }
 
 #[test]
-fn an_item_that_is_there_is_had_at_once() {
+fn get_with_an_item_is_ready() {
     let queue = Queue::bounded(1);
     assert_eq!(ByHand::of(queue.put(7)).poll(), Poll::Ready(Ok(())));
     assert_eq!(ByHand::of(queue.get()).poll(), Poll::Ready(Ok(7)));
@@ -38,8 +38,8 @@ fn an_item_that_is_there_is_had_at_once() {
 }
 
 #[test]
-fn dropped_getters_put_their_items_back_to_their_old_places() {
-    // Dropped in every order: the items lie as if they had never been given away.
+fn dropped_getters_return_items_to_their_old_places() {
+    // Dropped in every order: the items are back in the places that they had.
     for first in 0..3 {
         for second in (0..3).filter(|n| *n != first) {
             let (queue, pile) = (Queue::unbounded(), LifoQueue::unbounded());
@@ -61,7 +61,7 @@ fn dropped_getters_put_their_items_back_to_their_old_places() {
 }
 
 #[test]
-fn dropping_a_queue_drops_its_items() {
+fn dropped_queue_drops_its_items() {
     let item = std::sync::Arc::new(());
     let queue = Queue::unbounded();
     queue.put_nowait(item.clone()).unwrap();

@@ -1,5 +1,4 @@
-//! `Ord` and `Clone` of the items may panic: that hits whoever brought or wanted the item, and
-//! nobody else.
+//! A panic in an item's `Ord` or `Clone` hits the caller of that put or peek alone.
 
 use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,10 +48,10 @@ impl Clone for Touchy {
     }
 }
 
-/// Whether it panics with the items' panic.
+/// Whether `run` panics with the panic of the items.
 #[track_caller]
 fn panics<R>(run: impl FnOnce() -> R) {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(run)) else { panic!("it did not panic") };
+    let Err(panic) = catch_unwind(AssertUnwindSafe(run)) else { panic!("the call did not panic") };
     assert!(panic.downcast_ref::<String>().unwrap().contains("do not touch"));
 }
 
@@ -67,7 +66,7 @@ fn left(queue: &PriorityQueue<Touchy>) -> Vec<u32> {
 }
 
 #[test]
-fn put_of_an_item_that_panics_when_compared_loses_only_it() {
+fn panicking_comparison_loses_only_its_item() {
     let queue = PriorityQueue::unbounded();
     fill(&queue);
     panics(|| queue.put_nowait(Touchy(0)));
@@ -84,14 +83,14 @@ fn panic_of_an_admitted_item_goes_to_its_putter() {
     let mut touchy = ByHand::waiting(queue.put(Touchy(0)));
     let mut behind = ByHand::waiting(queue.put(Touchy(3)));
     assert_eq!(queue.get_nowait(), Ok(Touchy(1)));
-    assert_eq!((touchy.wakes(), behind.wakes()), (1, 1), "the next one has the place");
+    assert_eq!((touchy.wakes(), behind.wakes()), (1, 1), "the next putter was not admitted");
     panics(|| touchy.poll());
     assert_eq!(behind.poll(), Poll::Ready(Ok(())));
     assert_eq!((queue.unfinished(), left(&queue)), (3, vec![2, 3]));
 }
 
 #[test]
-fn panicked_put_says_so_when_its_item_is_taken_back() {
+fn take_back_after_a_panicked_put_panics() {
     let queue = PriorityQueue::bounded(2);
     fill(&queue);
     let mut put = queue.put(Touchy(0));
@@ -105,7 +104,7 @@ fn panicked_put_says_so_when_its_item_is_taken_back() {
 }
 
 #[test]
-fn item_that_panics_when_put_back_is_lost_and_counts_as_done() {
+fn returned_item_that_panics_is_lost_and_done() {
     let queue = PriorityQueue::unbounded();
     let getter = ByHand::waiting(queue.get());
     let mut join = ByHand::of(queue.join());
@@ -120,7 +119,7 @@ fn item_that_panics_when_put_back_is_lost_and_counts_as_done() {
 }
 
 #[test]
-fn a_getter_dropped_by_a_panic_does_not_end_the_program() {
+fn getter_dropped_by_a_panic_does_not_abort() {
     let queue = PriorityQueue::unbounded();
     let getter = ByHand::waiting(queue.get());
     queue.put_nowait(Touchy(0)).unwrap();
@@ -134,7 +133,7 @@ fn a_getter_dropped_by_a_panic_does_not_end_the_program() {
 }
 
 #[test]
-fn a_copy_that_panics_hits_who_peeks_and_leaves_the_item() {
+fn panicking_clone_panics_the_peek_and_leaves_the_item() {
     let queue = Queue::unbounded();
     let mut peek = ByHand::waiting(queue.peek());
     let mut behind = ByHand::waiting(queue.get());
@@ -150,7 +149,7 @@ fn a_copy_that_panics_hits_who_peeks_and_leaves_the_item() {
 }
 
 #[test]
-fn one_that_is_polled_after_it_was_done_panics_and_harms_nobody() {
+fn poll_after_the_end_panics_and_affects_no_waiter() {
     let queue = Queue::bounded(1);
     let mut put = ByHand::of(queue.put(1));
     assert!(put.poll().is_ready());

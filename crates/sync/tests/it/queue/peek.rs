@@ -1,4 +1,4 @@
-//! A peek waits for an item, sees it and leaves it.
+//! A peek waits for an item, copies it and leaves it.
 
 use std::task::Poll;
 
@@ -6,7 +6,7 @@ use spinney_sync::{GetError, LifoQueue, PriorityQueue, Queue, ShutDown};
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_peek_sees_what_would_come_out_next_and_leaves_it() {
+fn peek_copies_the_next_item_and_leaves_it() {
     let (queue, pile) = (Queue::unbounded(), LifoQueue::unbounded());
     let ranks = PriorityQueue::unbounded();
     for item in [2, 1, 3] {
@@ -23,7 +23,7 @@ fn a_peek_sees_what_would_come_out_next_and_leaves_it() {
 }
 
 #[test]
-fn nothing_is_seen_in_an_empty_queue() {
+fn peek_of_an_empty_queue_finds_nothing() {
     let queue = Queue::<u32>::unbounded();
     assert_eq!(queue.peek_nowait(), Err(GetError::Empty));
     queue.shutdown();
@@ -32,16 +32,16 @@ fn nothing_is_seen_in_an_empty_queue() {
 }
 
 #[test]
-fn those_who_peek_wait_in_one_line_with_those_who_get() {
+fn peeks_and_gets_wait_in_one_line() {
     let queue = Queue::bounded(1);
     let mut early = ByHand::waiting(queue.peek());
     let mut getter = ByHand::waiting(queue.get());
     let mut late = ByHand::waiting(queue.peek());
-    assert_eq!(queue.getting(), 1, "who peeks takes nothing");
+    assert_eq!(queue.getting(), 1, "a peek counts as a getter");
     queue.put_nowait(1).unwrap();
     assert_eq!((early.wakes(), getter.wakes(), late.wakes()), (1, 1, 0));
     assert_eq!(getter.poll(), Poll::Ready(Ok(1)));
-    assert_eq!(early.poll(), Poll::Ready(Ok(1)), "it sees it though it is taken already");
+    assert_eq!(early.poll(), Poll::Ready(Ok(1)), "the peek missed its item");
     queue.put_nowait(2).unwrap();
     assert_eq!(late.poll(), Poll::Ready(Ok(2)));
     assert_eq!(queue.get_nowait(), Ok(2));
@@ -58,7 +58,7 @@ fn peek_sees_the_item_of_a_waiting_putter() {
 }
 
 #[test]
-fn a_put_that_does_not_wait_is_not_taken_by_one_who_peeks() {
+fn peek_takes_no_item_of_put_nowait() {
     let channel = Queue::bounded(0);
     let peek = ByHand::waiting(channel.peek());
     assert!(channel.put_nowait(1).is_err());

@@ -1,4 +1,4 @@
-//! The smallest first; equals in the order they were put.
+//! The smallest first; equal items in put order.
 
 use std::cmp::{Ordering, Reverse};
 use std::task::Poll;
@@ -37,7 +37,7 @@ fn names(queue: &PriorityQueue<Job>) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_smallest_comes_out_first() {
+fn priority_queue_returns_the_smallest_first() {
     let queue = PriorityQueue::unbounded();
     let mut items: Vec<u32> = (0..1000).collect();
     fastrand::Rng::with_seed(3).shuffle(&mut items);
@@ -48,7 +48,7 @@ fn the_smallest_comes_out_first() {
 }
 
 #[test]
-fn reverse_lets_the_largest_come_out_first() {
+fn reverse_returns_the_largest_first() {
     let queue = PriorityQueue::unbounded();
     for item in [2, 3, 1] {
         queue.put_nowait(Reverse(item)).unwrap();
@@ -57,7 +57,7 @@ fn reverse_lets_the_largest_come_out_first() {
 }
 
 #[test]
-fn equals_come_out_in_the_order_they_were_put() {
+fn equal_items_come_out_in_put_order() {
     let queue = PriorityQueue::unbounded();
     for job in [Job(2, "a"), Job(1, "b"), Job(2, "c"), Job(1, "d"), Job(2, "e")] {
         queue.put_nowait(job).unwrap();
@@ -66,7 +66,7 @@ fn equals_come_out_in_the_order_they_were_put() {
 }
 
 #[test]
-fn an_item_that_is_put_back_is_before_its_later_equals() {
+fn returned_item_comes_before_later_equals() {
     let queue = PriorityQueue::unbounded();
     let getter = ByHand::waiting(queue.get());
     for job in [Job(2, "given"), Job(2, "later"), Job(1, "small"), Job(3, "large")] {
@@ -77,12 +77,12 @@ fn an_item_that_is_put_back_is_before_its_later_equals() {
 }
 
 #[test]
-fn item_taken_is_the_smallest_in_the_queue() {
+fn taken_item_is_the_smallest_in_the_queue() {
     let queue = PriorityQueue::bounded(2);
     queue.put_nowait(5).unwrap();
     queue.put_nowait(6).unwrap();
     let mut putter = ByHand::waiting(queue.put(1));
-    assert_eq!(queue.get_nowait(), Ok(5), "1 was not in yet");
+    assert_eq!(queue.get_nowait(), Ok(5), "a waiting item came out");
     assert_eq!(putter.poll(), Poll::Ready(Ok(())));
     assert_eq!(drain(&queue), [1, 6]);
 }

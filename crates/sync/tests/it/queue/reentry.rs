@@ -1,4 +1,4 @@
-//! Wakers run, and items and wakers are dropped, outside of the queue's lock.
+//! Wakers run, and items and wakers are dropped, outside the queue's lock.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use spinney_sync::Queue;
 
-/// An item, or a waker, that looks at its queue when it is woken, copied or dropped.
+/// An item, or a waker, that uses its queue when it is woken, copied or dropped.
 struct Nosy {
     queue: Weak<Queue<Arc<Nosy>>>,
     looks: Arc<AtomicUsize>,
@@ -38,8 +38,8 @@ impl Drop for Nosy {
     }
 }
 
-/// Runs `test` on a thread of its own, so that one that locks itself out fails instead of
-/// hanging. The limit is only ever reached by a failure.
+/// Runs `test` on a thread of its own, so that a deadlock fails instead of hanging. Only a failure
+/// reaches the limit.
 #[track_caller]
 fn must_end(test: impl FnOnce(&Arc<Queue<Arc<Nosy>>>, &dyn Fn() -> Arc<Nosy>) + Send + 'static) {
     let (done, ended) = channel();
@@ -48,10 +48,10 @@ fn must_end(test: impl FnOnce(&Arc<Queue<Arc<Nosy>>>, &dyn Fn() -> Arc<Nosy>) + 
         let looks = Arc::default();
         let nosy = || Arc::new(Nosy { queue: Arc::downgrade(&queue), looks: Arc::clone(&looks) });
         test(&queue, &nosy);
-        assert!(looks.load(SeqCst) > 0, "it was not tested at all");
+        assert!(looks.load(SeqCst) > 0, "the queue was never used");
         done.send(()).unwrap();
     });
-    ended.recv_timeout(Duration::from_secs(10)).expect("it locked itself out, or failed");
+    ended.recv_timeout(Duration::from_secs(10)).expect("the test deadlocked or failed");
 }
 
 #[track_caller]
@@ -62,7 +62,7 @@ fn waits(future: impl Future + Unpin, waker: Arc<Nosy>) {
 }
 
 #[test]
-fn a_waker_may_use_the_queue_when_it_is_woken() {
+fn waker_may_use_the_queue_when_it_is_woken() {
     must_end(|queue, nosy| {
         let mut gets = [queue.get(), queue.get()];
         for get in &mut gets {
@@ -84,7 +84,7 @@ fn a_waker_may_use_the_queue_when_it_is_woken() {
 }
 
 #[test]
-fn a_waker_may_use_the_queue_when_it_is_dropped() {
+fn waker_may_use_the_queue_when_it_is_dropped() {
     must_end(|queue, nosy| {
         let mut get = queue.get();
         waits(&mut get, nosy());
@@ -104,7 +104,7 @@ fn a_waker_may_use_the_queue_when_it_is_dropped() {
 }
 
 #[test]
-fn an_item_may_use_the_queue_when_it_is_dropped() {
+fn item_may_use_the_queue_when_it_is_dropped() {
     must_end(|queue, nosy| {
         drop(queue.put(nosy()));
         queue.put_nowait(nosy()).unwrap();
@@ -120,8 +120,8 @@ fn an_item_may_use_the_queue_when_it_is_dropped() {
 }
 
 #[test]
-fn a_copy_may_use_the_queue_when_it_is_dropped_with_its_peek() {
-    /// Its copies look at the queue when they are dropped.
+fn copy_may_use_the_queue_when_it_is_dropped_with_its_peek() {
+    /// Its copies use the queue when they are dropped.
     struct Item(Option<Weak<Queue<Item>>>, Weak<Queue<Item>>);
     impl Clone for Item {
         fn clone(&self) -> Self {
@@ -144,11 +144,11 @@ fn a_copy_may_use_the_queue_when_it_is_dropped_with_its_peek() {
         drop(peek);
         done.send(()).unwrap();
     });
-    ended.recv_timeout(Duration::from_secs(10)).expect("it locked itself out, or failed");
+    ended.recv_timeout(Duration::from_secs(10)).expect("the test deadlocked or failed");
 }
 
 #[test]
-fn a_repoll_replaces_the_waker() {
+fn repoll_replaces_the_waker() {
     let queue = Arc::new(Queue::bounded(1));
     let looks = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
     let [old, new] =
@@ -156,7 +156,7 @@ fn a_repoll_replaces_the_waker() {
     let mut get = queue.get();
     waits(&mut get, Arc::clone(&old));
     waits(&mut get, Arc::clone(&new));
-    assert_eq!(Arc::strong_count(&old), 1, "the old one is let go");
+    assert_eq!(Arc::strong_count(&old), 1, "the old waker was not dropped");
     queue.put_nowait(Arc::clone(&old)).unwrap();
     assert_eq!(looks.map(|looks| looks.load(SeqCst)), [0, 1]);
     drop(get);

@@ -1,4 +1,4 @@
-//! The end of a queue: nothing more is put, and what is left can be taken.
+//! The shutdown of a queue: puts are refused, and the remaining items can be taken.
 
 use std::task::Poll;
 
@@ -8,7 +8,7 @@ use spinney_test_support::ByHand;
 use super::order::drain;
 
 #[test]
-fn nothing_is_put_any_more_and_each_item_comes_back() {
+fn put_after_shutdown_returns_the_item() {
     let queue = Queue::bounded(1);
     queue.shutdown();
     assert!(queue.is_shut_down());
@@ -20,7 +20,7 @@ fn nothing_is_put_any_more_and_each_item_comes_back() {
 }
 
 #[test]
-fn what_is_left_can_be_taken_and_then_gets_are_refused() {
+fn remaining_items_are_taken_before_gets_are_refused() {
     let queue = Queue::unbounded();
     queue.put_nowait(1).unwrap();
     queue.put_nowait(2).unwrap();
@@ -34,7 +34,7 @@ fn what_is_left_can_be_taken_and_then_gets_are_refused() {
 }
 
 #[test]
-fn putters_that_wait_are_woken_once_and_get_their_items_back() {
+fn shutdown_wakes_putters_once_and_returns_items() {
     let queue = Queue::bounded(1);
     queue.put_nowait(0).unwrap();
     let mut putters: Vec<_> = (1..5).map(|item| ByHand::waiting(queue.put(item))).collect();
@@ -48,7 +48,7 @@ fn putters_that_wait_are_woken_once_and_get_their_items_back() {
 }
 
 #[test]
-fn getters_that_wait_are_woken_once_and_refused() {
+fn shutdown_wakes_getters_once_and_refuses_them() {
     let queue = Queue::<u32>::unbounded();
     let mut getters: Vec<_> = (0..5).map(|_| ByHand::waiting(queue.get())).collect();
     let mut peek = ByHand::waiting(queue.peek());
@@ -62,7 +62,7 @@ fn getters_that_wait_are_woken_once_and_refused() {
 }
 
 #[test]
-fn whoever_was_served_before_keeps_what_they_got() {
+fn served_waiter_keeps_its_item_after_shutdown() {
     let queue = Queue::bounded(1);
     let mut getter = ByHand::waiting(queue.get());
     queue.put_nowait(1).unwrap();
@@ -76,7 +76,7 @@ fn whoever_was_served_before_keeps_what_they_got() {
 }
 
 #[test]
-fn item_of_a_getter_dropped_after_shutdown_is_back_in_the_queue() {
+fn item_of_a_getter_dropped_after_shutdown_returns() {
     let queue = Queue::unbounded();
     let getter = ByHand::waiting(queue.get());
     let mut refused = ByHand::waiting(queue.get());
@@ -88,7 +88,7 @@ fn item_of_a_getter_dropped_after_shutdown_is_back_in_the_queue() {
 }
 
 #[test]
-fn refused_ones_may_be_dropped_unpolled() {
+fn refused_futures_may_be_dropped_unpolled() {
     let queue = Queue::bounded(0);
     let putters = [1, 2].map(|item| ByHand::waiting(queue.put(item)));
     queue.shutdown();
@@ -101,7 +101,7 @@ fn refused_ones_may_be_dropped_unpolled() {
 }
 
 #[test]
-fn the_item_of_a_refused_put_can_be_taken_back() {
+fn item_of_a_refused_put_can_be_taken_back() {
     let queue = Queue::bounded(0);
     let mut put = queue.put(1);
     assert!(ByHand::of(&mut put).poll().is_pending());
@@ -124,7 +124,7 @@ fn immediate_shutdown_returns_the_items_left_in_order() {
 }
 
 #[test]
-fn at_once_counts_what_is_left_as_done_and_ends_the_joins() {
+fn immediate_shutdown_finishes_items_and_joins() {
     let queue = Queue::unbounded();
     queue.put_nowait(1).unwrap();
     queue.put_nowait(2).unwrap();
@@ -132,7 +132,7 @@ fn at_once_counts_what_is_left_as_done_and_ends_the_joins() {
     queue.get_nowait().unwrap();
     let mut join = ByHand::waiting(queue.join());
     assert_eq!(queue.shutdown_now(), [2, 3]);
-    assert_eq!((queue.unfinished(), join.wakes()), (1, 0), "1 is still at work");
+    assert_eq!((queue.unfinished(), join.wakes()), (1, 0), "item 1 counts as done");
     queue.task_done().unwrap();
     assert!(join.poll().is_ready());
 
@@ -154,7 +154,7 @@ fn immediate_shutdown_after_too_many_done_counts_to_zero() {
 }
 
 #[test]
-fn at_once_takes_items_back_from_getters_that_have_yet_to_run() {
+fn immediate_shutdown_takes_items_of_woken_getters() {
     let queue = Queue::unbounded();
     let mut getters = [(); 2].map(|()| ByHand::waiting(queue.get()));
     let mut peek = ByHand::waiting(queue.peek());
@@ -165,12 +165,12 @@ fn at_once_takes_items_back_from_getters_that_have_yet_to_run() {
     for getter in &mut getters {
         assert_eq!(getter.poll(), Poll::Ready(Err(ShutDown(()))));
     }
-    assert_eq!(peek.poll(), Poll::Ready(Ok(3)), "it took nothing");
+    assert_eq!(peek.poll(), Poll::Ready(Ok(3)), "the peek took an item");
     assert_eq!((queue.unfinished(), queue.len()), (0, 0));
 }
 
 #[test]
-fn at_once_leaves_the_items_of_putters_that_wait_to_them() {
+fn immediate_shutdown_leaves_putters_their_items() {
     let channel = Channel::new();
     let mut putter = ByHand::waiting(channel.put(1));
     assert!(channel.shutdown_now().is_empty());
@@ -178,7 +178,7 @@ fn at_once_leaves_the_items_of_putters_that_wait_to_them() {
 }
 
 #[test]
-fn again_it_is_of_no_effect() {
+fn second_shutdown_is_a_no_op() {
     let queue = Queue::<u32>::unbounded();
     let getter = ByHand::waiting(queue.get());
     queue.shutdown();
@@ -189,12 +189,12 @@ fn again_it_is_of_no_effect() {
     let queue = Queue::unbounded();
     queue.put_nowait(1).unwrap();
     queue.shutdown();
-    assert_eq!(queue.shutdown_now(), [1], "but at once can come after");
+    assert_eq!(queue.shutdown_now(), [1], "immediate shutdown was refused");
     assert!(queue.shutdown_now().is_empty());
 }
 
 #[test]
-fn refused_getter_gets_an_item_that_is_put_back_meanwhile() {
+fn refused_getter_gets_an_item_returned_meanwhile() {
     let queue = Queue::unbounded();
     let served = ByHand::waiting(queue.get());
     let mut refused = ByHand::waiting(queue.get());

@@ -1,4 +1,4 @@
-//! The items as a stream.
+//! The items of a queue as a stream.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::cancel::{Life, drop_at_each_point};
 use super::order::drain;
 
 #[test]
-fn it_gives_the_items_as_they_come_and_ends_with_the_queue() {
+fn stream_yields_items_and_ends_with_the_queue() {
     let queue = Queue::bounded(1);
     let mut items = queue.stream();
     let mut next = ByHand::waiting(items.next());
@@ -24,11 +24,11 @@ fn it_gives_the_items_as_they_come_and_ends_with_the_queue() {
     queue.shutdown();
     assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(Some(2)));
     assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None));
-    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None), "and it stays ended");
+    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None), "the stream did not stay ended");
 }
 
 #[test]
-fn a_next_that_is_dropped_keeps_its_place() {
+fn dropped_next_keeps_the_place_of_the_stream() {
     let queue = Queue::bounded(1);
     let mut items = queue.stream();
     drop(ByHand::waiting(items.next()));
@@ -38,7 +38,7 @@ fn a_next_that_is_dropped_keeps_its_place() {
 }
 
 #[test]
-fn a_dropped_stream_loses_no_item() {
+fn dropped_stream_loses_no_item() {
     fn next(queue: &Queue<u32>) -> Life<'_> {
         let mut items = queue.stream();
         Box::pin(poll_fn(move |cx| items.poll_next(cx)))
@@ -55,7 +55,7 @@ fn a_dropped_stream_loses_no_item() {
 }
 
 #[test]
-fn it_has_the_order_of_its_queue() {
+fn stream_has_the_order_of_its_queue() {
     let pile = LifoQueue::unbounded();
     pile.put_nowait(1).unwrap();
     pile.put_nowait(2).unwrap();
@@ -66,7 +66,7 @@ fn it_has_the_order_of_its_queue() {
 }
 
 #[test]
-fn owned_stream_gives_the_items_and_ends_with_its_queue() {
+fn owned_stream_yields_items_and_ends_with_its_queue() {
     let queue = Arc::new(Queue::bounded(1));
     let mut items = Arc::clone(&queue).into_stream();
     let mut next = ByHand::waiting(items.next());
@@ -76,11 +76,11 @@ fn owned_stream_gives_the_items_and_ends_with_its_queue() {
     queue.shutdown();
     drop(queue);
     assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None));
-    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None), "and it stays ended");
+    assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(None), "the stream did not stay ended");
 }
 
 #[test]
-fn owned_stream_gives_its_item_to_the_next_when_it_is_dropped() {
+fn dropped_owned_stream_passes_its_item_on() {
     let queue = Arc::new(Queue::bounded(1));
     let mut items = Arc::clone(&queue).into_stream();
     drop(ByHand::waiting(items.next()));
@@ -92,7 +92,7 @@ fn owned_stream_gives_its_item_to_the_next_when_it_is_dropped() {
 }
 
 #[test]
-fn owned_stream_is_made_of_any_pointer_to_any_kind_of_queue() {
+fn owned_stream_accepts_any_pointer_to_any_queue() {
     let pile = Rc::new(LifoQueue::from_iter([1, 2]));
     let mut items = Items::of(Rc::clone(&pile));
     assert_eq!(ByHand::of(items.next()).poll(), Poll::Ready(Some(2)));

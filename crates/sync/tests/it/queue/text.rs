@@ -1,4 +1,4 @@
-//! What is printed, and what is told of those who wait.
+//! The texts of errors and of `Debug`, and the records of waits.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use spinney_test_support::ByHand;
 struct Plain;
 
 #[test]
-fn the_errors_say_what_is_wrong() {
+fn errors_say_what_is_wrong() {
     let say = |error: &dyn Error| error.to_string();
     assert_eq!(say(&ShutDown(Plain)), "the queue was shut down");
     assert_eq!(say(&PutError::ShutDown(Plain)), "the queue was shut down");
@@ -25,13 +25,13 @@ fn the_errors_say_what_is_wrong() {
 }
 
 #[test]
-fn an_error_of_a_wait_is_one_of_a_try() {
+fn error_of_a_wait_is_one_of_a_try() {
     assert_eq!(PutError::from(ShutDown(1)), PutError::ShutDown(1));
     assert_eq!(GetError::from(ShutDown(())), GetError::ShutDown);
 }
 
 #[test]
-fn a_queue_and_those_who_wait_tell_their_state() {
+fn debug_shows_the_state_of_queues_and_futures() {
     let queue = Queue::bounded(1);
     queue.put_nowait(Plain).unwrap();
     let mut put = queue.put(Plain);
@@ -48,7 +48,7 @@ fn a_queue_and_those_who_wait_tell_their_state() {
 }
 
 #[test]
-fn each_wait_is_noted_with_the_line_that_waits() {
+fn each_wait_of_a_queue_is_recorded_with_its_line() {
     let (queue, full) = (Queue::<u32>::bounded(1), Queue::bounded(1));
     full.put_nowait(1).unwrap();
     let noted = |what: &str, line: u32| {
@@ -66,10 +66,10 @@ fn each_wait_is_noted_with_the_line_that_waits() {
 }
 
 #[test]
-fn queues_and_their_futures_go_between_threads() {
+fn queues_and_their_futures_are_send_and_sync() {
     fn is_send<T: Send>(_: &T) {}
     fn is_sync<T: Sync>(_: &T) {}
-    // An item that is `Send` and no more.
+    // The item is `Send` and nothing else.
     let queue = Queue::<std::cell::Cell<u32>>::bounded(1);
     is_send(&queue);
     is_sync(&queue);

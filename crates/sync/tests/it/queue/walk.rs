@@ -1,5 +1,5 @@
-//! Random walks through the states of a queue, by hand: after each step nobody sleeps who could
-//! be served, and in the end each item that was put was got once.
+//! Random walks through the states of a queue: after each step no servable waiter is pending, and
+//! in the end each item that was put was got once.
 
 use std::collections::BTreeSet;
 use std::task::Poll;
@@ -21,12 +21,12 @@ enum Waiting<'a, O: Order<u32>> {
 
 struct Walk<'a, O: Order<u32>> {
     queue: &'a OrderedQueue<u32, O>,
-    /// The smallest capacity. With 0 a getter and a putter meet: both are woken, and one of them
-    /// for nothing if the other leaves or has yet to run.
+    /// The smallest capacity. With 0 a getter and a putter meet: both are woken, and one of the
+    /// wake-ups is spurious if the other leaves or has not run yet.
     least: usize,
     rng: Rng,
     next: u32,
-    /// How often each had been woken before its last poll.
+    /// The waiters, each with its number of wake-ups before its last poll.
     waiting: Vec<(usize, Waiting<'a, O>)>,
     /// Items whose put has succeeded.
     put: BTreeSet<u32>,
@@ -66,7 +66,7 @@ impl<'a, O: Order<u32>> Walk<'a, O> {
         }
     }
 
-    /// Polls one, and keeps it if it has to wait.
+    /// Polls a future, and keeps it if it is pending.
     fn poll(&mut self, mut waiting: Waiting<'a, O>) {
         let before = waiting.wakes();
         let (wakes, ready) = match &mut waiting {
@@ -87,7 +87,7 @@ impl<'a, O: Order<u32>> Walk<'a, O> {
             }
             Waiting::Peek(peek) => (peek.wakes(), peek.poll().is_ready()),
         };
-        assert!(ready || wakes == 0 || self.least == 0, "it was woken for nothing");
+        assert!(ready || wakes == 0 || self.least == 0, "a wake-up was spurious");
         if !ready {
             self.waiting.push((before, waiting));
         }
@@ -104,21 +104,21 @@ impl<'a, O: Order<u32>> Walk<'a, O> {
         self.next
     }
 
-    /// One of those who wait; it waits no more.
+    /// Removes one of the waiters.
     fn any(&mut self) -> Option<Waiting<'a, O>> {
         let place = self.rng.usize(..self.waiting.len().max(1));
         (place < self.waiting.len()).then(|| self.waiting.swap_remove(place).1)
     }
 
-    /// Nobody who could go on sleeps, and each item is where it belongs.
+    /// Asserts that no servable waiter is pending, and that each item is where it belongs.
     fn end(mut self) {
         for (before, waiting) in std::mem::take(&mut self.waiting) {
             let wakes = waiting.wakes() - before;
             let others = self.waiting.len();
             self.poll(waiting);
             let ready = self.waiting.len() == others;
-            assert!(wakes > 0 || !ready, "each is woken when it can go on");
-            assert!(wakes == usize::from(ready) || self.least == 0, "and once");
+            assert!(wakes > 0 || !ready, "a servable waiter was not woken");
+            assert!(wakes == usize::from(ready) || self.least == 0, "a waiter was woken twice");
         }
         self.waiting.clear();
         for item in drain(self.queue) {
@@ -152,16 +152,16 @@ fn walk<O: Order<u32>>(queue: impl Fn(usize) -> OrderedQueue<u32, O>) {
 }
 
 #[test]
-fn in_a_queue() {
+fn random_walk_of_a_queue() {
     walk(Queue::bounded);
 }
 
 #[test]
-fn in_a_pile() {
+fn random_walk_of_a_lifo_queue() {
     walk(LifoQueue::bounded);
 }
 
 #[test]
-fn in_a_queue_by_rank() {
+fn random_walk_of_a_priority_queue() {
     walk(PriorityQueue::bounded);
 }

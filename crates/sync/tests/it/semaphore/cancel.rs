@@ -6,7 +6,7 @@ use spinney_sync::Semaphore;
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_waiter_dropped_before_its_turn_gives_up_its_place() {
+fn waiter_dropped_before_its_turn_leaves_the_line() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let first = ByHand::waiting(semaphore.acquire());
@@ -20,7 +20,7 @@ fn a_waiter_dropped_before_its_turn_gives_up_its_place() {
 }
 
 #[test]
-fn a_dropped_waiter_passes_its_permit_on() {
+fn dropped_waiter_passes_its_permit_on() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let first = ByHand::waiting(semaphore.acquire());
@@ -34,7 +34,7 @@ fn a_dropped_waiter_passes_its_permit_on() {
 }
 
 #[test]
-fn the_last_waiter_dropped_with_a_permit_puts_it_back() {
+fn last_waiter_dropped_with_a_permit_puts_it_back() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let only = ByHand::waiting(semaphore.acquire());
@@ -45,13 +45,13 @@ fn the_last_waiter_dropped_with_a_permit_puts_it_back() {
 }
 
 #[test]
-fn a_permit_goes_down_a_whole_line_of_waiters_that_are_dropped() {
+fn permit_passes_along_a_line_of_dropped_waiters() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let waiting: Vec<_> = (0..100).map(|_| ByHand::waiting(semaphore.acquire())).collect();
     let mut last = ByHand::waiting(semaphore.acquire());
     drop(held);
-    // In their order: each is handed the permit and dropped with it.
+    // In FIFO order: each is handed the permit and dropped with it.
     for waiter in waiting {
         assert_eq!(waiter.wakes(), 1);
     }
@@ -62,9 +62,9 @@ fn a_permit_goes_down_a_whole_line_of_waiters_that_are_dropped() {
 fn finished_acquire_returns_nothing_when_it_is_dropped() {
     let semaphore = Semaphore::new(1);
     let mut done = ByHand::of(semaphore.acquire());
-    let Poll::Ready(Ok(permit)) = done.poll() else { panic!("a permit was free") };
+    let Poll::Ready(Ok(permit)) = done.poll() else { panic!("no permit was free") };
     drop(done);
-    assert_eq!(semaphore.out(), 1, "the permit has it, not the future");
+    assert_eq!(semaphore.out(), 1, "the future returned the permit");
     drop(permit);
     assert_eq!(semaphore.out(), 0);
 }
@@ -89,7 +89,7 @@ fn each_state_of_a_queue_survives_each_drop() {
 }
 
 #[test]
-fn a_hundred_thousand_dropped_waiters_leave_the_others_in_order() {
+fn many_dropped_waiters_keep_the_others_in_order() {
     const WAITERS: usize = 100_000;
     let semaphore = Semaphore::new(1);
     let mut held = semaphore.try_acquire().unwrap();
@@ -105,7 +105,9 @@ fn a_hundred_thousand_dropped_waiters_leave_the_others_in_order() {
     for waiter in waiting.iter_mut().flatten() {
         drop(held);
         assert_eq!(waiter.wakes(), 1);
-        let Poll::Ready(Ok(permit)) = waiter.poll() else { panic!("it is this one's turn") };
+        let Poll::Ready(Ok(permit)) = waiter.poll() else {
+            panic!("the waiter was not served in its turn")
+        };
         held = permit;
     }
     assert_eq!(late.wakes(), 0);

@@ -1,4 +1,4 @@
-//! A closed semaphore hands out nothing more.
+//! A closed semaphore hands out no permit.
 
 use std::task::Poll;
 
@@ -6,7 +6,7 @@ use spinney_sync::{Acquire, Closed, Semaphore, TryAcquireError};
 use spinney_test_support::ByHand;
 
 #[test]
-fn closing_refuses_all_who_wait_and_wakes_each_once() {
+fn close_refuses_all_waiters_and_wakes_each_once() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut waiting: Vec<_> = (0..10).map(|_| ByHand::waiting(semaphore.acquire())).collect();
@@ -22,7 +22,7 @@ fn closing_refuses_all_who_wait_and_wakes_each_once() {
 }
 
 #[test]
-fn closing_refuses_newcomers_though_permits_are_free() {
+fn close_refuses_newcomers_even_if_permits_are_free() {
     let semaphore = Semaphore::new(1);
     semaphore.close();
     assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
@@ -33,14 +33,16 @@ fn closing_refuses_newcomers_though_permits_are_free() {
 }
 
 #[test]
-fn whoever_was_served_before_it_was_closed_keeps_their_permit() {
+fn served_waiter_keeps_its_permit_after_the_close() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut served = ByHand::waiting(semaphore.acquire());
     let mut waiting = ByHand::waiting(semaphore.acquire());
     drop(held);
     semaphore.close();
-    let Poll::Ready(Ok(permit)) = served.poll() else { panic!("it was served in time") };
+    let Poll::Ready(Ok(permit)) = served.poll() else {
+        panic!("the waiter was not served before the close")
+    };
     assert!(matches!(waiting.poll(), Poll::Ready(Err(Closed))));
     assert_eq!(semaphore.out(), 1);
     drop(permit);
@@ -60,7 +62,7 @@ fn refused_waiters_may_be_dropped_unpolled() {
 }
 
 #[test]
-fn a_served_waiter_dropped_after_the_close_puts_its_permit_back() {
+fn served_waiter_dropped_after_close_returns_its_permit() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let served = ByHand::waiting(semaphore.acquire());
@@ -71,7 +73,7 @@ fn a_served_waiter_dropped_after_the_close_puts_its_permit_back() {
 }
 
 #[test]
-fn closing_again_is_of_no_effect() {
+fn second_close_is_a_no_op() {
     let semaphore = Semaphore::new(0);
     let waiter = ByHand::waiting(semaphore.acquire());
     semaphore.close();
@@ -89,9 +91,9 @@ fn forgotten_permits_can_be_released_after_the_close() {
 }
 
 #[test]
-fn the_errors_say_what_is_wrong() {
-    assert_eq!(Closed.to_string(), "it is closed");
-    assert_eq!(TryAcquireError::Closed.to_string(), "it is closed");
+fn errors_say_what_is_wrong() {
+    assert_eq!(Closed.to_string(), "it was closed");
+    assert_eq!(TryAcquireError::Closed.to_string(), "it was closed");
     assert_eq!(TryAcquireError::WouldBlock.to_string(), "not enough permits are free");
 }
 
@@ -107,20 +109,20 @@ fn wait_despite_close_keeps_its_place_and_is_served() {
     assert!(first.poll().is_pending() && second.poll().is_pending());
     assert_eq!((semaphore.waiting(), semaphore.balance()), (2, -2));
     drop(held);
-    let Poll::Ready(Ok(permit)) = first.poll() else { panic!("it is the first waiter") };
+    let Poll::Ready(Ok(permit)) = first.poll() else { panic!("the first waiter was not served") };
     assert!(second.poll().is_pending());
     drop(permit);
-    let Poll::Ready(Ok(permit)) = second.poll() else { panic!("it is the next waiter") };
+    let Poll::Ready(Ok(permit)) = second.poll() else { panic!("the next waiter was not served") };
     assert_eq!((semaphore.out(), semaphore.available()), (1, 0));
     drop(permit);
     let Poll::Ready(Ok(permit)) = ByHand::of(Acquire::of(&semaphore).despite_close()).poll() else {
-        panic!("a permit is free")
+        panic!("no permit is free")
     };
     drop(permit);
     assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
 }
 
-/// Tickets are served in order, and a refused one is passed by.
+/// Tickets are served in order, and a refused one is skipped.
 #[test]
 fn refused_waiter_gets_no_permit_of_one_behind_it() {
     let semaphore = Semaphore::new(1);
@@ -131,7 +133,7 @@ fn refused_waiter_gets_no_permit_of_one_behind_it() {
     assert_eq!(semaphore.close(), 2);
     assert_eq!(semaphore.close(), 0);
     drop(held);
-    let Poll::Ready(Ok(permit)) = behind.poll() else { panic!("it waits alone") };
+    let Poll::Ready(Ok(permit)) = behind.poll() else { panic!("the last waiter was not served") };
     assert!(matches!(polled.poll(), Poll::Ready(Err(Closed))));
     drop(dropped);
     assert_eq!((semaphore.out(), semaphore.available()), (1, 0));

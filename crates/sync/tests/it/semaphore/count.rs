@@ -1,4 +1,4 @@
-//! How many permits there are.
+//! The number of permits.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,7 @@ fn resize_up_admits_as_many_as_fit_and_wakes_each_once() {
 }
 
 #[test]
-fn resize_down_admits_no_waiter_until_enough_are_back() {
+fn resize_down_admits_none_until_enough_are_returned() {
     let semaphore = Semaphore::new(3);
     let mut held: Vec<_> = (0..3).map(|_| semaphore.try_acquire().unwrap()).collect();
     semaphore.resize(1);
@@ -55,7 +55,7 @@ fn permit_over_a_smaller_size_is_not_handed_out_again() {
 }
 
 #[test]
-fn a_size_of_zero_lets_nobody_in_and_the_largest_lets_all_in() {
+fn capacity_zero_admits_none_and_the_largest_all() {
     let semaphore = Semaphore::new(0);
     assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::WouldBlock);
     semaphore.resize(usize::MAX);
@@ -64,7 +64,7 @@ fn a_size_of_zero_lets_nobody_in_and_the_largest_lets_all_in() {
 }
 
 #[test]
-fn the_balance_counts_those_who_wait() {
+fn balance_counts_the_waiters() {
     let semaphore = Semaphore::new(2);
     assert_eq!(semaphore.balance(), 2);
     let held = [semaphore.try_acquire().unwrap(), semaphore.try_acquire().unwrap()];
@@ -78,7 +78,7 @@ fn the_balance_counts_those_who_wait() {
 }
 
 #[test]
-fn the_balance_of_one_without_a_limit_counts_what_is_out() {
+fn balance_without_a_limit_counts_permits_out() {
     let semaphore = Semaphore::new(usize::MAX);
     assert_eq!(semaphore.balance(), isize::MAX);
     let permit = semaphore.try_acquire_many(3).unwrap();
@@ -88,7 +88,7 @@ fn the_balance_of_one_without_a_limit_counts_what_is_out() {
 }
 
 #[test]
-fn a_forgotten_permit_stays_out_until_it_is_released() {
+fn forgotten_permit_stays_out_until_it_is_released() {
     let semaphore = Semaphore::new(1);
     semaphore.try_acquire().unwrap().forget();
     assert_eq!((semaphore.out(), semaphore.available()), (1, 0));
@@ -110,14 +110,14 @@ fn permits_released_together_go_to_one_waiter_each() {
 }
 
 #[test]
-fn releasing_none_is_of_no_effect() {
+fn release_of_zero_permits_is_a_no_op() {
     let semaphore = Semaphore::new(1);
     semaphore.release(0);
     assert_eq!((semaphore.out(), semaphore.available()), (0, 1));
 }
 
 #[test]
-fn what_is_released_beyond_what_is_out_is_added() {
+fn release_beyond_the_permits_out_adds_permits() {
     let semaphore = Semaphore::new(1);
     semaphore.try_acquire().unwrap().forget();
     semaphore.release(3);
@@ -130,7 +130,7 @@ fn what_is_released_beyond_what_is_out_is_added() {
 }
 
 #[test]
-fn release_in_a_holder_s_place_adds_one_when_its_guard_drops() {
+fn release_for_a_holder_adds_one_when_its_guard_drops() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     semaphore.release(1);
@@ -147,7 +147,7 @@ fn releases_do_not_count_beyond_the_largest_number() {
 }
 
 #[test]
-fn added_permits_go_at_once_to_those_who_wait() {
+fn added_permits_go_to_waiters_immediately() {
     let semaphore = Semaphore::new(1);
     let _held = semaphore.try_acquire().unwrap();
     let waiting = [0, 1, 2].map(|_| ByHand::waiting(semaphore.acquire()));
@@ -165,11 +165,11 @@ fn permits_that_cannot_be_counted_are_not_added() {
     assert_eq!(place, (file!().to_owned(), line!() - 1));
     assert_eq!((semaphore.capacity(), semaphore.available()), (2, 2));
     semaphore.add(1);
-    assert_eq!(semaphore.capacity(), 3, "it goes on as if nothing had been");
+    assert_eq!(semaphore.capacity(), 3, "the refused call changed the capacity");
 }
 
 #[test]
-fn permits_put_back_are_free_at_once_and_handed_out_later() {
+fn permits_put_back_are_free_before_they_are_handed_out() {
     let semaphore = Semaphore::new(2);
     (0..2).for_each(|_| semaphore.try_acquire().unwrap().forget());
     let waiter = ByHand::waiting(semaphore.acquire());
@@ -191,11 +191,11 @@ fn more_than_are_out_cannot_be_put_back() {
     assert_eq!(panic.downcast_ref::<String>().unwrap(), "3 permits given back, 2 are out");
     assert_eq!((semaphore.out(), semaphore.waiting(), waiter.wakes()), (2, 1, 0));
     drop(semaphore.put_back(1));
-    assert_eq!(waiter.wakes(), 1, "it goes on as if nothing had been");
+    assert_eq!(waiter.wakes(), 1, "the waiter was not woken after the panic");
 }
 
 #[test]
-fn putting_back_too_many_panics_at_its_caller_s_line() {
+fn putting_back_too_many_panics_at_the_line_of_the_caller() {
     let semaphore = Semaphore::new(1);
     let place = panics_at(|| drop(semaphore.put_back(1)));
     assert_eq!(place, (file!().to_owned(), line!() - 1));

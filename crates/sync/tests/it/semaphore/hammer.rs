@@ -1,4 +1,4 @@
-//! Four threads that acquire, give back, give up and resize.
+//! Four threads that acquire, release, cancel and resize.
 
 use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
@@ -12,7 +12,7 @@ const THREADS: u64 = 4;
 const ROUNDS: usize = 10_000;
 
 #[test]
-fn no_more_than_the_capacity_are_ever_past_the_point() {
+fn holders_never_exceed_the_capacity() {
     const CAPACITY: usize = 2;
     let semaphore = Semaphore::new(CAPACITY);
     let inside = AtomicUsize::new(0);
@@ -32,7 +32,7 @@ fn no_more_than_the_capacity_are_ever_past_the_point() {
 }
 
 #[test]
-fn no_more_weight_than_the_capacity_is_ever_past_the_point() {
+fn weights_of_holders_never_exceed_the_capacity() {
     const CAPACITY: usize = 4;
     let semaphore = Semaphore::new(CAPACITY);
     let inside = AtomicUsize::new(0);
@@ -63,7 +63,7 @@ fn no_more_weight_than_the_capacity_is_ever_past_the_point() {
 }
 
 #[test]
-fn nobody_is_forgotten_while_the_size_changes() {
+fn no_waiter_is_lost_during_resizes() {
     let semaphore = Semaphore::new(1);
     thread::scope(|scope| {
         for seed in 0..THREADS {
@@ -79,7 +79,7 @@ fn nobody_is_forgotten_while_the_size_changes() {
     assert_eq!((semaphore.out(), semaphore.waiting()), (0, 0));
 }
 
-/// Gets past the point again and again, and now and then gives up while it waits.
+/// Acquires and releases repeatedly, and from time to time cancels a wait.
 async fn come_and_go(semaphore: &Semaphore, seed: u64, pass: impl Fn()) {
     let mut rng = fastrand::Rng::with_seed(seed);
     for _ in 0..ROUNDS {

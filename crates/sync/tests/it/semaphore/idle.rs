@@ -1,4 +1,4 @@
-//! Idle: no permit is out and nobody waits for one.
+//! Idle: no permit is out and no task waits for one.
 
 use std::task::Poll;
 
@@ -6,7 +6,7 @@ use spinney_sync::Semaphore;
 use spinney_test_support::ByHand;
 
 #[test]
-fn an_idle_semaphore_makes_nobody_wait() {
+fn wait_idle_of_an_idle_semaphore_is_ready() {
     let semaphore = Semaphore::new(1);
     assert!(ByHand::of(semaphore.wait_idle()).poll().is_ready());
     drop(semaphore.try_acquire().unwrap());
@@ -14,7 +14,7 @@ fn an_idle_semaphore_makes_nobody_wait() {
 }
 
 #[test]
-fn the_last_permit_that_comes_back_ends_the_wait() {
+fn last_returned_permit_ends_the_idle_wait() {
     let semaphore = Semaphore::new(2);
     let [one, two] = [semaphore.try_acquire().unwrap(), semaphore.try_acquire().unwrap()];
     let mut idle = ByHand::waiting(semaphore.wait_idle());
@@ -38,7 +38,7 @@ fn last_permit_put_back_ends_the_idle_wait_when_handed_out() {
 }
 
 #[test]
-fn a_permit_that_goes_to_a_waiter_does_not_end_the_wait() {
+fn permit_for_a_waiter_does_not_end_the_idle_wait() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut waiter = ByHand::waiting(semaphore.acquire());
@@ -46,13 +46,13 @@ fn a_permit_that_goes_to_a_waiter_does_not_end_the_wait() {
     drop(held);
     assert!(idle.poll().is_pending());
     assert_eq!(idle.wakes(), 0);
-    let Poll::Ready(Ok(permit)) = waiter.poll() else { panic!("it was served") };
+    let Poll::Ready(Ok(permit)) = waiter.poll() else { panic!("the waiter was not served") };
     drop(permit);
     assert!(idle.poll().is_ready());
 }
 
 #[test]
-fn the_last_waiter_that_gives_up_ends_the_wait() {
+fn last_dropped_waiter_ends_the_idle_wait() {
     let semaphore = Semaphore::new(0);
     let waiter = ByHand::waiting(semaphore.acquire());
     let mut idle = ByHand::waiting(semaphore.wait_idle());
@@ -62,7 +62,7 @@ fn the_last_waiter_that_gives_up_ends_the_wait() {
 }
 
 #[test]
-fn a_served_waiter_that_is_dropped_ends_the_wait() {
+fn dropped_served_waiter_ends_the_idle_wait() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let waiter = ByHand::waiting(semaphore.acquire());
@@ -73,7 +73,7 @@ fn a_served_waiter_that_is_dropped_ends_the_wait() {
 }
 
 #[test]
-fn closing_ends_the_wait_if_only_waiters_were_left() {
+fn close_ends_the_idle_wait_if_no_permit_is_out() {
     let semaphore = Semaphore::new(0);
     let _waiter = ByHand::waiting(semaphore.acquire());
     let mut idle = ByHand::waiting(semaphore.wait_idle());
@@ -83,7 +83,7 @@ fn closing_ends_the_wait_if_only_waiters_were_left() {
 }
 
 #[test]
-fn closing_does_not_end_the_wait_while_permits_are_out() {
+fn close_does_not_end_the_idle_wait_with_permits_out() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut idle = ByHand::waiting(semaphore.wait_idle());
@@ -94,7 +94,7 @@ fn closing_does_not_end_the_wait_while_permits_are_out() {
 }
 
 #[test]
-fn whoever_asked_is_told_though_it_is_busy_again() {
+fn idle_wait_ends_even_if_busy_again() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut idle = ByHand::waiting(semaphore.wait_idle());
@@ -104,7 +104,7 @@ fn whoever_asked_is_told_though_it_is_busy_again() {
 }
 
 #[test]
-fn nobody_is_told_of_an_idleness_from_before_they_asked() {
+fn earlier_idleness_ends_no_later_idle_wait() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut early = ByHand::waiting(semaphore.wait_idle());
@@ -119,7 +119,7 @@ fn nobody_is_told_of_an_idleness_from_before_they_asked() {
 }
 
 #[test]
-fn all_who_asked_are_told_and_a_dropped_ask_harms_nobody() {
+fn all_idle_waits_end_and_a_dropped_one_affects_none() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut asked: Vec<_> = (0..5).map(|_| ByHand::waiting(semaphore.wait_idle())).collect();

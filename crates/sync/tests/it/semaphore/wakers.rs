@@ -1,4 +1,4 @@
-//! Wakers run and are dropped outside of the semaphore's lock, and the newest one counts.
+//! Wakers run and are dropped outside the semaphore's lock, and only the newest one is woken.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -50,8 +50,8 @@ fn poll(acquire: &mut Owned, waker: &Arc<Nosy>) -> bool {
     matches!(Pin::new(acquire).poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(_)))
 }
 
-/// Runs `test` on a thread of its own, so that one that locks itself out fails instead of
-/// hanging. The limit is only ever reached by a failure.
+/// Runs `test` on a thread of its own, so that a deadlock fails instead of hanging. Only a failure
+/// reaches the limit.
 #[track_caller]
 fn must_end(test: impl FnOnce() + Send + 'static) {
     let (done, ended) = channel();
@@ -59,25 +59,25 @@ fn must_end(test: impl FnOnce() + Send + 'static) {
         test();
         done.send(()).unwrap();
     });
-    ended.recv_timeout(Duration::from_secs(10)).expect("it locked itself out, or failed");
+    ended.recv_timeout(Duration::from_secs(10)).expect("the test deadlocked or failed");
 }
 
 #[test]
-fn a_repoll_replaces_the_waker() {
+fn repoll_replaces_the_waker() {
     let semaphore = Arc::new(Semaphore::new(1));
     let held = semaphore.try_acquire().unwrap();
     let [old, new] = [Nosy::new(&semaphore), Nosy::new(&semaphore)];
     let mut waiter = Acquire::of(Arc::clone(&semaphore));
     assert!(!poll(&mut waiter, &old));
     assert!(!poll(&mut waiter, &new));
-    assert_eq!(Arc::strong_count(&old), 1, "the old one is let go");
+    assert_eq!(Arc::strong_count(&old), 1, "the old waker was not dropped");
     drop(held);
     assert_eq!((old.woken.load(SeqCst), new.woken.load(SeqCst)), (false, true));
     assert!(poll(&mut waiter, &new));
 }
 
 #[test]
-fn a_waker_may_use_the_semaphore_when_it_is_woken() {
+fn waker_may_use_the_semaphore_when_it_is_woken() {
     must_end(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let held = semaphore.try_acquire().unwrap();
@@ -92,7 +92,7 @@ fn a_waker_may_use_the_semaphore_when_it_is_woken() {
 }
 
 #[test]
-fn a_waker_may_use_the_semaphore_when_its_waiter_is_dropped() {
+fn waker_may_use_the_semaphore_when_its_waiter_is_dropped() {
     must_end(|| {
         let semaphore = Arc::new(Semaphore::new(0));
         let waker = Nosy::new(&semaphore);
@@ -105,7 +105,7 @@ fn a_waker_may_use_the_semaphore_when_its_waiter_is_dropped() {
 }
 
 #[test]
-fn a_waker_may_use_the_semaphore_when_a_repoll_replaces_it() {
+fn waker_may_use_the_semaphore_when_a_repoll_replaces_it() {
     must_end(|| {
         let semaphore = Arc::new(Semaphore::new(0));
         let old = Nosy::new(&semaphore);
@@ -118,14 +118,14 @@ fn a_waker_may_use_the_semaphore_when_a_repoll_replaces_it() {
 }
 
 #[test]
-fn try_acquire_in_a_waker_takes_no_waiter_s_permit() {
+fn try_acquire_in_a_waker_takes_no_permit_of_a_waiter() {
     struct Lucky {
         semaphore: Arc<Semaphore>,
         luck: AtomicBool,
     }
     impl Wake for Lucky {
         fn wake(self: Arc<Self>) {
-            // The permits of the later waiters are still to be handed out.
+            // The permits of later waiters have not been handed out yet.
             self.luck.fetch_or(self.semaphore.try_acquire().is_ok(), SeqCst);
         }
     }

@@ -7,10 +7,10 @@ use spinney_sync::{Acquire, Closed, Semaphore, TryAcquireError};
 use spinney_test_support::ByHand;
 
 #[test]
-fn a_permit_for_many_gives_them_all_back() {
+fn permit_of_many_returns_them_all() {
     let semaphore = Semaphore::new(5);
     let Poll::Ready(Ok(permit)) = ByHand::of(semaphore.acquire_many(3)).poll() else {
-        panic!("that many were free")
+        panic!("too few permits were free")
     };
     assert_eq!((permit.permits(), semaphore.out(), semaphore.available()), (3, 3, 2));
     drop(permit);
@@ -19,7 +19,7 @@ fn a_permit_for_many_gives_them_all_back() {
 }
 
 #[test]
-fn a_try_gets_all_that_it_wants_or_nothing() {
+fn try_acquire_many_takes_all_or_nothing() {
     let semaphore = Semaphore::new(3);
     assert_eq!(semaphore.try_acquire_many(4).unwrap_err(), TryAcquireError::WouldBlock);
     let permit = semaphore.try_acquire_many(2).unwrap();
@@ -30,7 +30,7 @@ fn a_try_gets_all_that_it_wants_or_nothing() {
 }
 
 #[test]
-fn a_heavy_waiter_is_overtaken_by_no_light_one() {
+fn heavy_waiter_is_overtaken_by_no_light_one() {
     let semaphore = Semaphore::new(3);
     let held = [0, 1, 2].map(|_| semaphore.try_acquire().unwrap());
     let mut heavy = ByHand::waiting(semaphore.acquire_many(3));
@@ -42,7 +42,7 @@ fn a_heavy_waiter_is_overtaken_by_no_light_one() {
     assert!(light.poll().is_pending());
     drop(three);
     assert_eq!((semaphore.available(), heavy.wakes(), light.wakes()), (0, 1, 0));
-    let Poll::Ready(Ok(permit)) = heavy.poll() else { panic!("it was served") };
+    let Poll::Ready(Ok(permit)) = heavy.poll() else { panic!("the heavy waiter was not served") };
     drop(permit);
     assert_eq!(light.wakes(), 1);
 }
@@ -61,7 +61,7 @@ fn permits_returned_together_serve_as_many_waiters_as_fit() {
 }
 
 #[test]
-fn a_heavy_waiter_that_gives_up_makes_way() {
+fn dropped_heavy_waiter_admits_those_behind() {
     let semaphore = Semaphore::new(2);
     let _held = semaphore.try_acquire().unwrap();
     let heavy = ByHand::waiting(semaphore.acquire_many(2));
@@ -85,7 +85,7 @@ fn served_heavy_waiter_passes_all_permits_on_when_dropped() {
 }
 
 #[test]
-fn whoever_wants_more_than_there_are_waits_for_a_larger_size() {
+fn acquire_beyond_the_capacity_waits_for_a_resize() {
     let semaphore = Semaphore::new(2);
     let mut heavy = ByHand::waiting(semaphore.acquire_many(4));
     let behind = ByHand::waiting(semaphore.acquire());
@@ -99,10 +99,10 @@ fn whoever_wants_more_than_there_are_waits_for_a_larger_size() {
 }
 
 #[test]
-fn no_permits_wait_for_their_turn_and_take_nothing() {
+fn acquire_of_zero_permits_waits_and_takes_nothing() {
     let semaphore = Semaphore::new(0);
     let Poll::Ready(Ok(nothing)) = ByHand::of(semaphore.acquire_many(0)).poll() else {
-        panic!("nobody was before it")
+        panic!("the acquire had to wait")
     };
     assert_eq!((nothing.permits(), semaphore.out(), semaphore.waiting()), (0, 0, 0));
     drop(nothing);
@@ -115,7 +115,7 @@ fn no_permits_wait_for_their_turn_and_take_nothing() {
 }
 
 #[test]
-fn a_turn_that_takes_nothing_leaves_it_idle() {
+fn acquire_of_zero_permits_leaves_it_idle() {
     let semaphore = Semaphore::new(0);
     let one = ByHand::waiting(semaphore.acquire());
     let none = ByHand::waiting(semaphore.acquire_many(0));
@@ -125,19 +125,19 @@ fn a_turn_that_takes_nothing_leaves_it_idle() {
 }
 
 #[test]
-fn the_largest_number_may_be_wanted() {
+fn acquire_of_the_largest_number_waits() {
     let semaphore = Semaphore::new(usize::MAX);
     let one = semaphore.try_acquire().unwrap();
     let mut all = ByHand::waiting(semaphore.acquire_many(usize::MAX));
     drop(one);
-    let Poll::Ready(Ok(permit)) = all.poll() else { panic!("all are there") };
+    let Poll::Ready(Ok(permit)) = all.poll() else { panic!("the permits are not free") };
     assert_eq!((semaphore.out(), semaphore.available()), (usize::MAX, 0));
     drop(permit);
     assert_eq!(semaphore.out(), 0);
 }
 
 #[test]
-fn a_heavy_permit_that_is_forgotten_comes_back_bit_by_bit() {
+fn forgotten_heavy_permit_is_released_in_parts() {
     let semaphore = Semaphore::new(3);
     semaphore.try_acquire_many(3).unwrap().forget();
     semaphore.release(1);
@@ -147,7 +147,7 @@ fn a_heavy_permit_that_is_forgotten_comes_back_bit_by_bit() {
 }
 
 #[test]
-fn closing_refuses_heavy_and_light_ones_alike() {
+fn close_refuses_heavy_and_light_waiters() {
     let semaphore = Semaphore::new(1);
     let mut waiting = [3, 1].map(|want| ByHand::waiting(semaphore.acquire_many(want)));
     semaphore.close();
@@ -157,7 +157,7 @@ fn closing_refuses_heavy_and_light_ones_alike() {
 }
 
 #[test]
-fn the_balance_counts_heads_and_not_what_they_want() {
+fn balance_counts_waiters_and_not_weights() {
     let semaphore = Semaphore::new(1);
     let _waiting = [5, 5].map(|want| ByHand::waiting(semaphore.acquire_many(want)));
     assert_eq!((semaphore.waiting(), semaphore.balance()), (2, -1));
@@ -167,6 +167,6 @@ fn the_balance_counts_heads_and_not_what_they_want() {
 fn many_can_be_acquired_without_a_borrow() {
     let semaphore = Arc::new(Semaphore::new(2));
     let mut acquire = ByHand::of(Acquire::many(Arc::clone(&semaphore), 2));
-    let Poll::Ready(Ok(permit)) = acquire.poll() else { panic!("two were free") };
+    let Poll::Ready(Ok(permit)) = acquire.poll() else { panic!("two permits were not free") };
     assert_eq!((permit.permits(), semaphore.out()), (2, 2));
 }

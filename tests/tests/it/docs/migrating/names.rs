@@ -7,17 +7,27 @@ use std::future::{Pending, pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney::gevent::threadpool::ThreadPoolExt;
+use spinney::eventlet::GreenPoolExt;
+use spinney::gevent::{GroupExt, PoolExt, ThreadPoolExt};
+use spinney::hub::HubBuilder;
+use spinney::map::{Imap, Mapper};
+use spinney::pile::ResourcePoolBuilder;
+use spinney::pool::{PoolBuilder, Reentry, SpawnHook};
+use spinney::sync::{
+    BoundedSemaphore, Channel, GetError, JoinableQueue, LifoQueue, NotOwner, OverRelease, Permit,
+    PriorityQueue, PutError, RLock, ShutDown,
+};
+use spinney::task::{
+    Branch, GreenletExit, JoinAll, LinkId, Owner, SpawnTree, State, inherit_locals, iwait, killall,
+    killall_now, killall_with, named, spawn_later, spawn_later_local, spawn_on, spawn_tree,
+    track_spawns, try_joinall,
+};
+use spinney::threads::{ThreadPoolBuilder, ThreadResult};
+use spinney::time::{Limit, timeout};
 use spinney::{
-    AsyncResult, BoundedSemaphore, Branch, Channel, Event, Failure, GetError, GreenPile, GreenPool,
-    Greenlet, GreenletExit, Group, Handle, Hub, HubBuilder, Imap, JoinAll, JoinableQueue,
-    LifoQueue, Limit, LinkId, Mapper, NotOwner, OverRelease, Owner, Permit, Pool, PoolBuilder,
-    PoolFull, PriorityQueue, PutError, Queue, RLock, Reentry, ResourcePool, ResourcePoolBuilder,
-    Semaphore, ShutDown, Spawn, SpawnHook, SpawnTree, State, TaskSet, ThreadPool,
-    ThreadPoolBuilder, ThreadResult, Timeout, Within, greenlet_local, inherit_locals, iwait,
-    joinall, killall, killall_now, killall_with, named, sleep, spawn, spawn_later,
-    spawn_later_local, spawn_on, spawn_tree, timeout, track_spawns, try_joinall, unblock,
-    yield_now,
+    AsyncResult, Event, Failure, GreenPile, GreenPool, Greenlet, Group, Handle, Hub, Pool,
+    PoolFull, Queue, ResourcePool, Semaphore, Spawn, TaskSet, ThreadPool, Timeout, Within,
+    greenlet_local, joinall, sleep, spawn, unblock, yield_now,
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -113,8 +123,8 @@ fn task_sets(task_set: &TaskSet, group: &Group, pool: &Pool, handle: &Handle) {
     group.spawn(ready(()));
     task_set.discard(handle);
     task_set.map(ready, [1]);
-    task_set.map_async(ready, [1]);
-    task_set.map_async_cb(ready, [1], |_| ());
+    GroupExt::map_async(task_set, ready, [1]);
+    GroupExt::map_async_cb(task_set, ready, [1], |_| ());
     task_set.imap(ready, [1]);
     task_set.try_map(|n: u32| ready(Ok::<_, ()>(n)), 0..2);
     task_set.imap_unordered(ready, [1]);
@@ -122,20 +132,20 @@ fn task_sets(task_set: &TaskSet, group: &Group, pool: &Pool, handle: &Handle) {
     Mapper::maxsize(task_set.mapper(), 1);
     Imap::detach(task_set.imap(ready, [1]));
     task_set.apply(ready(()));
-    task_set.apply_cb(ready(()), |()| ());
-    task_set.apply_async(ready(()));
-    task_set.apply_async_cb(ready(()), |()| ());
+    GroupExt::apply_cb(task_set, ready(()), |()| ());
+    GroupExt::apply_async(task_set, ready(()));
+    GroupExt::apply_async_cb(task_set, ready(()), |()| ());
     task_set.join();
     task_set.try_join();
     task_set.kill();
     task_set.kill_now();
     task_set.kill_with(GreenletExit::new());
-    task_set.killone(handle);
-    task_set.killone_with(handle, GreenletExit::new());
+    GroupExt::killone(task_set, handle);
+    GroupExt::killone_with(task_set, handle, GreenletExit::new());
     task_set.len();
     task_set.members();
     PoolBuilder::hook(Pool::builder(), NoHook);
-    task_set.size();
+    GroupExt::size(task_set);
     task_set.contains(handle);
     Pool::unlimited();
     pool.add(handle);
@@ -147,7 +157,7 @@ fn task_sets(task_set: &TaskSet, group: &Group, pool: &Pool, handle: &Handle) {
     pool.wait_idle();
     pool.is_full();
     pool.capacity();
-    pool.free_count();
+    PoolExt::free_count(pool);
     let _ = Reentry::Wait;
 }
 
@@ -237,14 +247,14 @@ fn queues(queue: &Queue<u32>) {
 
 fn green(green_pool: &GreenPool, green_pile: &GreenPile<()>) {
     green_pool.spawn(ready(()));
-    green_pool.spawn_n(ready(()));
-    green_pool.waitall();
+    GreenPoolExt::spawn_n(green_pool, ready(()));
+    GreenPoolExt::waitall(green_pool);
     green_pool.resize(1);
-    green_pool.running();
-    green_pool.free();
+    GreenPoolExt::running(green_pool);
+    GreenPoolExt::free(green_pool);
     green_pool.waiting();
     green_pool.capacity();
-    green_pool.starmap(|(a, b): (u32, u32)| ready(a + b), [(1, 2)]);
+    GreenPoolExt::starmap(green_pool, |(a, b): (u32, u32)| ready(a + b), [(1, 2)]);
     green_pool.imap(ready, [1]);
     let _: GreenPile<()> = GreenPile::on(green_pool);
     GreenPile::in_spawn_order(GreenPile::<()>::on(green_pool));
@@ -271,7 +281,7 @@ fn resources(resource_pool: &ResourcePool<u32, ()>) {
 
 /// So that nothing of it is unused.
 #[test]
-fn the_names_are_there() {
+fn names_exist() {
     let _: fn() -> Pending<()> = pending;
     let _ = (functions, greenlets, task_sets, threads, primitives, queues, green);
     let _ = resources;
