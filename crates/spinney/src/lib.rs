@@ -125,7 +125,7 @@ pub mod hub {
     pub use spinney_hub::TokioHub;
     pub use spinney_hub::{
         BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, LocalBoxTask,
-        ShutdownReport, WakeDelay, label_task, require_threads,
+        ShutdownReport, WakeDelay, cancel, is_cancelling, label_task, require_threads,
     };
     pub use spinney_sync::{Budget, GiveWay};
 }

@@ -12,6 +12,7 @@ use spinney::hub::{
     BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
 };
 use spinney::map::{Backoff, Retry, from_stream};
+use spinney::pile::{Discarded, ItemInfo, ResourceError, WaitTimes};
 use spinney::pool::Reentry;
 use spinney::sync::{
     Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock, SetterDropped, Wait,
@@ -219,6 +220,15 @@ fn piles() {
     let resources = resources.build();
     is(&resources, "ResourcePool { size: 0, free: 4, capacity: 4, waiting: 0 }");
     hub.block_on(async { is(resources.item().await.unwrap(), "Item(7)") });
+    is(hub.block_on(resources.drain(Duration::ZERO)), "DrainReport { returned: 0, left: 0 }");
+    let error: ResourceError<()> = ResourceError::Create(());
+    is(error, "Create(())");
+    starts(resources.stats(), "ResourceStats { size: 0, idle: 0, in_use: 0, creating: 0,");
+    starts(Discarded::default(), "Discarded { holder: 0, failure: 0, check: 0,");
+    is(WaitTimes::default(), "WaitTimes { count: 0, median: 0ns, p99: 0ns, longest: 0ns }");
+    let info = |info: ItemInfo| text(info).starts_with("ItemInfo { idle: 0ns, age: ");
+    let resources = ResourcePool::builder(|| ready(Ok::<_, ()>(7))).build();
+    hub.block_on(async { assert!(info(resources.item().await.unwrap().info())) });
 }
 
 #[test]
