@@ -1,4 +1,4 @@
-//! SQLite connections that are used again: a hundred inserts from twenty tasks, on threads, over three
+//! Connections to `SQLite` that are reused: a hundred inserts from twenty tasks, on threads, over three
 //! connections.
 
 use std::time::Duration;
