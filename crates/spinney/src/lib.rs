@@ -126,7 +126,7 @@ pub mod hub {
     pub use spinney_hub::TokioHub;
     pub use spinney_hub::{
         BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, LocalBoxTask,
-        ShutdownReport, WakeDelay, label_task, require_threads,
+        ShutdownReport, WakeDelay, cancel, is_cancelling, label_task, require_threads,
     };
     pub use spinney_sync::{Budget, GiveWay};
 }
@@ -146,7 +146,10 @@ pub mod map {
 /// Guards, futures and errors of [`GreenPile`] and
 /// [`ResourcePool`].
 pub mod pile {
-    pub use spinney_pile::{Item, Next, ResourcePoolBuilder};
+    pub use spinney_pile::{
+        Discarded, DrainReport, Item, ItemInfo, Next, ResourceError, ResourcePoolBuilder,
+        ResourceStats, WaitTimes,
+    };
 }
 
 /// Settings, hooks, reports, errors and bounds of [`Pool`] and [`Group`].

@@ -13,6 +13,7 @@ use spinney::hub::{
     BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
 };
 use spinney::map::from_stream;
+use spinney::pile::{Discarded, ItemInfo, ResourceError, WaitTimes};
 use spinney::pool::{RateLimiter, Reentry, SlotError};
 use spinney::sync::{
     Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock, SetterDropped, Wait,
@@ -223,7 +224,16 @@ fn piles() {
     is(&resources, "ResourcePoolBuilder { min_size: 0, max_size: 4, .. }");
     let resources = resources.build();
     is(&resources, "ResourcePool { size: 0, free: 4, capacity: 4, waiting: 0 }");
-    hub.block_on(async { is(resources.item().await.unwrap(), "Item(Some(7))") });
+    hub.block_on(async { is(resources.item().await.unwrap(), "Item(7)") });
+    is(hub.block_on(resources.drain(Duration::ZERO)), "DrainReport { returned: 0, left: 0 }");
+    let error: ResourceError<()> = ResourceError::Create(());
+    is(error, "Create(())");
+    starts(resources.stats(), "ResourceStats { size: 0, idle: 0, in_use: 0, creating: 0,");
+    starts(Discarded::default(), "Discarded { holder: 0, failure: 0, check: 0,");
+    is(WaitTimes::default(), "WaitTimes { count: 0, median: 0ns, p99: 0ns, longest: 0ns }");
+    let info = |info: ItemInfo| text(info).starts_with("ItemInfo { idle: 0ns, age: ");
+    let resources = ResourcePool::builder(|| ready(Ok::<_, ()>(7))).build();
+    hub.block_on(async { assert!(info(resources.item().await.unwrap().info())) });
 }
 
 #[test]
