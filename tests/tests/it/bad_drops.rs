@@ -1,4 +1,4 @@
-//! Destructors that panic, and other code of the kind that nobody expects to: it harms nobody else.
+//! Panicking destructors, and other unexpected panics in foreign code: nothing else is affected.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -22,11 +22,11 @@ use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
 
-/// Panics when it is dropped, unless that would end the process.
+/// Panics when it is dropped, unless that would abort the process.
 #[derive(Debug)]
 struct BadDrop;
 
-/// Panics when it is dropped, whatever that does.
+/// Always panics when it is dropped.
 struct WorseDrop;
 
 impl Drop for WorseDrop {
@@ -43,7 +43,7 @@ impl Drop for BadDrop {
     }
 }
 
-/// An iterator that panics, and then again when it is dropped.
+/// An iterator that panics, and panics again when it is dropped.
 struct BadInput(BadDrop);
 
 impl Iterator for BadInput {
@@ -228,7 +228,7 @@ fn item_is_returned_although_its_thread_exits() {
     let pool = ResourcePool::builder(create).idle_timeout(Duration::from_secs(3600)).build();
     let user = pool.clone();
     let ends = thread::spawn(move || {
-        // First, so that what the thread knows of hubs is gone before it.
+        // Set first, so that the thread's state of hubs is destroyed before it.
         KEPT.set(None);
         let item = block_on(user.item()).unwrap();
         KEPT.set(Some(Box::new(item)));

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -152,6 +153,12 @@ impl<T> Results<T> {
         }
     }
 
+    /// An item is tried again.
+    pub(crate) fn count_retry(&self) {
+        self.retries.fetch_add(1, Relaxed);
+        self.outcomes.count_retry();
+    }
+
     /// Starts the map, which has an item to run. Returns `false` if the pool was closed.
     pub(crate) fn begin(&self) -> bool {
         let counted = self.workers.begin_map(&self.outcomes);
@@ -195,7 +202,7 @@ impl<T> Results<T> {
         self.lock().open()
     }
 
-    /// Closes the item that was opened last, because the input has ended. `threads` threads have
+    /// Closes the item that was opened last, because the input is exhausted. `threads` threads have
     /// left.
     pub(crate) fn leave(&self, threads: usize) {
         self.change(|state| {
@@ -210,7 +217,7 @@ impl<T> Results<T> {
     }
 
     /// Ends the input with the failure of the next item, `index`, which is read last. A no-op if
-    /// the input had ended. `threads` threads have left.
+    /// the input was exhausted. `threads` threads have left.
     pub(crate) fn break_off(&self, index: usize, failure: Failure, threads: usize) {
         let was_over = self.lock().buffer.is_exhausted();
         if !was_over {

@@ -1,5 +1,5 @@
-//! `Send`, `Sync`, `Unpin` and `'static` of the public types. What is asserted here is part of
-//! the interface: a change that loses one of them breaks somebody's program.
+//! `Send`, `Sync`, `Unpin` and `'static` of the public types. These assertions are a part of the
+//! interface: losing one of them breaks other programs.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -186,8 +186,12 @@ fn streams_are_send_if_their_results_are() {
     is_shared::<GreenPile<SendOnly>>();
     is_movable::<spinney::map::Indexed<SendOnly>>();
     is_shared::<spinney::map::Indexed<u32>>();
-    is_shared::<spinney::map::Retry>();
-    is_shared::<spinney::map::Backoff>();
+    is_shared::<spinney::Retry<()>>();
+    is_shared::<spinney::map::Decision>();
+    is_shared::<spinney::Rate>();
+    is_shared::<spinney::pool::RateLimiter>();
+    is_shared::<spinney::pool::SlotError>();
+    is_shared::<spinney::pool::SlotRequest<'_>>();
     is_movable::<spinney::map::TryMap<SendOnly, SendOnly>>();
     is_movable::<spinney::map::TryImap<SendOnly, SendOnly>>();
     is_shared::<spinney::map::TryImap<u32, u32>>();

@@ -1,4 +1,4 @@
-//! The promises of pools: how many run, who gets in, and when.
+//! The promises of pools: how many tasks run, which are admitted, and when.
 
 use std::sync::Arc;
 use std::thread;
@@ -36,7 +36,7 @@ on_every_hub! {
             pool.spawn(work).await.detach();
         }
         pool.wait_idle().await.unwrap();
-        assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 3, "{} ran concurrently", gauge.peak());
     }
 
     async fn running_members_reach_the_capacity(hub) {
@@ -137,7 +137,7 @@ on_every_hub! {
         assert!(poll_once(&mut waiter).await.is_none());
         open.set();
         holder.await.unwrap();
-        assert!(pool.try_spawn(async {}).is_err(), "the slot belongs to who waits");
+        assert!(pool.try_spawn(async {}).is_err(), "a newcomer took the slot of a waiter");
         waiter.await.detach();
     }
 
@@ -163,7 +163,7 @@ on_every_hub! {
             greenlets.push(pool.spawn(behind(Arc::clone(&open), n)).await);
         }
         pool.resize(1);
-        assert_eq!((pool.len(), pool.available(), pool.capacity()), (3, 0, Some(1)));
+        assert_eq!((pool.len(), pool.available(), pool.capacity()), (3, -2, Some(1)));
         open.set();
         for (n, greenlet) in greenlets.into_iter().enumerate() {
             assert_eq!(greenlet.await.unwrap(), n);
@@ -238,5 +238,5 @@ fn several_threads_spawn_into_one_pool() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(sum, (0..400).sum::<usize>());
-    assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+    assert!(gauge.peak() <= 3, "{} ran concurrently", gauge.peak());
 }

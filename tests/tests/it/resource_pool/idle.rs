@@ -1,4 +1,4 @@
-//! When a `ResourcePool` drops what nobody uses, to the moment, on a virtual clock.
+//! When a `ResourcePool` drops idle items, exactly, on a virtual clock.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -14,7 +14,7 @@ use spinney_tests::{DropGuard, Dropped};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A pool whose items go after a minute, but for `min_size`.
+/// A pool whose items expire after a minute, except for `min_size` of them.
 fn pool(dropped: &Dropped, min_size: usize) -> ResourcePool<DropGuard, Infallible> {
     let dropped = dropped.clone();
     let create = move || ready(Ok(dropped.guard()));
@@ -79,7 +79,7 @@ fn min_idle_items_are_kept() {
         drop([pool.item().await, pool.item().await, pool.item().await]);
         sleep(10 * MINUTE).await;
         assert_eq!((dropped.count(), pool.size()), (1, 2));
-        // Those in use count.
+        // Items in use count.
         let (first, second) = (pool.item().await, pool.item().await);
         drop(pool.item().await);
         sleep(10 * MINUTE).await;
@@ -118,7 +118,7 @@ fn item_reserved_for_a_waiter_is_not_dropped() {
         drop(item);
         sleep(10 * MINUTE).await;
         assert_eq!((dropped.count(), pool.size()), (0, 1));
-        // Nobody fetched it.
+        // The waiter did not fetch it.
         drop(next);
         sleep(2 * MINUTE).await;
         assert_eq!((dropped.count(), pool.size(), pool.free()), (1, 0, 1));
@@ -164,7 +164,7 @@ fn deadlock_names_the_line_that_waits_for_an_item() {
     }
 }
 
-/// Counts that it is dropped, and panics, unless that would end the process.
+/// Counts its drop, and panics, unless that would abort the process.
 struct BadDrop {
     _count: DropGuard,
 }
@@ -177,7 +177,7 @@ impl Drop for BadDrop {
     }
 }
 
-/// As [`pool`], of items that panic when they are dropped.
+/// Like [`pool`], with items that panic when they are dropped.
 fn bad_pool(dropped: &Dropped) -> ResourcePool<BadDrop, Infallible> {
     let dropped = dropped.clone();
     let create = move || ready(Ok(BadDrop { _count: dropped.guard() }));
@@ -198,7 +198,7 @@ fn panicking_drop_of_an_idle_item_keeps_no_other() {
             sleep(after * SECOND).await;
             assert_eq!((dropped.count(), pool.size(), pool.free()), (gone, 3 - gone, 4));
         }
-        // Another one is looked after as well.
+        // Another item expires as well.
         drop(pool.item().await);
         sleep(2 * MINUTE).await;
         assert_eq!((dropped.count(), pool.size(), pool.free()), (4, 0, 4));

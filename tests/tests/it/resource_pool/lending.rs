@@ -1,4 +1,4 @@
-//! The promises of `ResourcePool`: few are made, each has one user, and no room is lost.
+//! The promises of `ResourcePool`: few items are created, each has one user, and no room is lost.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -14,13 +14,13 @@ use spinney::{ResourcePool, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, blow_up, gate, polled};
 use spinney_tests::{Dropped, hub, in_time, on_every_hub, smol_block_on};
 
-/// Makes 1, 2, 3 and so on.
+/// Creates 1, 2, 3 and so on.
 fn numbers() -> impl Fn() -> Ready<Result<u32, Infallible>> + Send + Sync + 'static {
     let made = AtomicUsize::new(0);
     move || ready(Ok(u32::try_from(made.fetch_add(1, SeqCst) + 1).unwrap()))
 }
 
-/// How many there are, can be had, and wait.
+/// How many items exist, are available, and have waiters.
 fn state<T, E>(pool: &ResourcePool<T, E>) -> (usize, isize, usize) {
     (pool.size(), pool.free(), pool.waiting())
 }
@@ -36,7 +36,7 @@ on_every_hub! {
         }
         items.truncate(1);
         assert_eq!(state(&pool), (4, 3, 0));
-        assert_eq!(*pool.item().await.unwrap(), 2, "it came back before the others");
+        assert_eq!(*pool.item().await.unwrap(), 2, "the first returned item was not used");
         drop(items);
         assert_eq!(state(&pool), (4, 4, 0));
     }
@@ -49,7 +49,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (2, 0, 2));
         drop(second);
         drop(first);
-        // Neither has fetched what is theirs.
+        // Neither has fetched its item.
         assert_eq!(state(&pool), (2, 0, 0));
         let (next, last) = (next.await.unwrap(), last.await.unwrap());
         assert_eq!((*next, *last, state(&pool)), (2, 1, (2, 0, 0)));
@@ -108,7 +108,7 @@ on_every_hub! {
         let (mut first, mut second) = (Box::pin(pool.item()), Box::pin(pool.item()));
         assert!(poll_once(&mut first).await.is_none() && poll_once(&mut second).await.is_none());
         drop(item);
-        // The item is on its way to it.
+        // The item was handed to it already.
         drop(first);
         assert_eq!(*second.await.unwrap(), 1);
         assert_eq!(state(&pool), (1, 1, 0));
@@ -263,7 +263,7 @@ on_every_hub! {
             spawn_on(hub, uses).detach();
         }
         done.reached().await;
-        assert!(gauge.peak() <= 3, "{} were alive at once", gauge.peak());
+        assert!(gauge.peak() <= 3, "{} items were alive", gauge.peak());
         assert_eq!((pool.free(), pool.waiting()), (3, 0));
         assert!(pool.size() <= 3);
     }

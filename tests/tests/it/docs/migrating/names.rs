@@ -1,5 +1,5 @@
-//! Each name on the right of `docs/migrating.md`, used: this file compiles as long as they are
-//! there. Nothing here is run.
+//! Each name on the right of `docs/migrating.md`, used: this file compiles as long as they exist.
+//! Nothing here is run.
 
 #![allow(unused_must_use, clippy::let_underscore_future, reason = "it is about the names")]
 
@@ -279,7 +279,7 @@ fn resources(resource_pool: &ResourcePool<u32, ()>) {
     resource_pool.resize(1);
 }
 
-/// So that nothing of it is unused.
+/// Uses everything once.
 #[test]
 fn names_exist() {
     let _: fn() -> Pending<()> = pending;
