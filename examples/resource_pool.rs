@@ -68,9 +68,9 @@ fn main() -> io::Result<()> {
             assert_eq!(answer?, number + 1_u8);
         }
         let made = accepted.load(SeqCst);
-        assert!(made <= 3 && connections.size() == made, "{made} connections");
+        assert!(made <= 3 && connections.len() == made, "{made} connections");
         println!("50 requests over at most 3 connections, which are all idle now");
-        assert_eq!((connections.free(), connections.waiting()), (3, 0));
+        assert_eq!((connections.available(), connections.waiting()), (3, 0));
         server.kill().await;
         Ok(())
     })

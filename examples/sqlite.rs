@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let sum = "SELECT count(*), sum(square) FROM squares";
         let read = move || item.query_row(sum, (), |row| Ok((row.get(0)?, row.get(1)?)));
         let (rows, sum): (i64, i64) = unblock(read).await??;
-        assert!(connections.size() <= 3);
+        assert!(connections.len() <= 3);
         println!("{rows} rows over at most 3 connections, the squares sum up to {sum}");
         Ok(())
     })

@@ -219,7 +219,7 @@ async fn blow(pool: Connections, server: Server) {
 async fn settle(pool: &Connections, server: &Server) {
     let report = pool.drain(Duration::from_secs(5)).await;
     assert_eq!(report.left, 0, "{:?}", pool.stats());
-    assert_eq!(usize::try_from(pool.free()), Ok(CAPACITY));
+    assert_eq!(usize::try_from(pool.available()), Ok(CAPACITY));
     let stats = pool.stats();
     assert_eq!((stats.size, stats.idle, stats.in_use, stats.creating), (0, 0, 0, 0), "{stats:?}");
     assert_eq!((server.alive.load(SeqCst), server.foreign.load(SeqCst)), (0, 0));

@@ -128,14 +128,14 @@ impl Object {
             Self::Threads(threads) => threads.state(),
             Self::GreenPool(pool) => json!({
                 "running": pool.running(),
-                "free": pool.free(),
+                "free": pool.available(),
                 "waiting": pool.waiting(),
                 "size": pool.capacity(),
             }),
             Self::GreenPile(pile) => json!({
                 "counter": pile.len(),
                 "running": pile.pool().running(),
-                "free": pile.pool().free(),
+                "free": pile.pool().available(),
                 "waiting": pile.pool().waiting(),
             }),
             Self::Sent(sent) => sent.borrow().state(),
@@ -151,9 +151,9 @@ impl Object {
             }),
             Self::TwoSided(queue) => queue.eventlet_state(),
             Self::Resources(pool) => json!({
-                "free": pool.free(),
+                "free": pool.available(),
                 "waiting": pool.waiting(),
-                "size": pool.size(),
+                "size": pool.len(),
             }),
         }
     }

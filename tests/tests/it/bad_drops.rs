@@ -128,7 +128,7 @@ on_every_hub! {
         drop(second);
         count.reached().await;
         // Each is counted until it has been dropped.
-        while pool.size() > 0 {
+        while pool.len() > 0 {
             yield_now().await;
         }
     }
@@ -216,7 +216,7 @@ fn item_and_check_may_both_panic_during_a_panic() {
     });
     let payload = catch_unwind(comes_back).unwrap_err();
     assert_eq!(*payload.downcast::<&str>().unwrap(), "a user");
-    assert_eq!((pool.size(), pool.free()), (0, 4));
+    assert_eq!((pool.len(), pool.available()), (0, 4));
 }
 
 #[test]
@@ -234,5 +234,5 @@ fn item_is_returned_although_its_thread_exits() {
         KEPT.set(Some(Box::new(item)));
     });
     ends.join().unwrap();
-    assert_eq!((pool.size(), pool.free()), (1, 4));
+    assert_eq!((pool.len(), pool.available()), (1, 4));
 }

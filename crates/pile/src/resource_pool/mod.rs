@@ -116,11 +116,34 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     /// next caller, an item that is being created goes on for the next one, and one that is being
     /// checked is discarded.
     ///
-    /// Python: `item`.
+    /// Python: `eventlet.pools.Pool.item`.
     #[track_caller]
     pub fn item(&self) -> impl Future<Output = Result<Item<T, E>, ResourceError<E>>> {
+        self.item_with_priority(0)
+    }
+
+    /// Takes an item as [`item`](Self::item) does, before all callers of a smaller `priority`; that of
+    /// [`item`](Self::item) is 0. Callers of a smaller priority may wait for ever: no fairness is
+    /// promised between priorities.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`item`](Self::item).
+    ///
+    /// # Panics
+    ///
+    /// If `create` or the [`check`](ResourcePoolBuilder::check) panics.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future is as dropping that of [`item`](Self::item).
+    #[track_caller]
+    pub fn item_with_priority(
+        &self,
+        priority: i32,
+    ) -> impl Future<Output = Result<Item<T, E>, ResourceError<E>>> {
         let (at, shared) = (Location::caller(), &self.shared);
-        let slot = shared.slots.acquire();
+        let slot = shared.slots.acquire().priority(priority);
         async move {
             let mut wait = Stopwatch::default();
             let slot = wait.around(slot).await?;
@@ -148,7 +171,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// As [`item`](Self::item).
     ///
-    /// Python: `get`.
+    /// Python: `eventlet.pools.Pool.get`.
     #[track_caller]
     pub fn get(&self) -> impl Future<Output = Result<T, ResourceError<E>>> {
         let item = self.item();
@@ -158,7 +181,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     /// Gives back an item that was [got](Self::get), or adds one that the pool did not create. Its
     /// age and uses begin anew. If the pool is full, or closed, it is dropped.
     ///
-    /// Python: `put`.
+    /// Python: `eventlet.pools.Pool.put`.
     pub fn put(&self, value: T) {
         let (now, shared) = (Clock::current().now(), &self.shared);
         let mut state = shared.lock();
@@ -210,7 +233,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     /// Changes the largest number of items. A larger number admits as many waiters as fit. Under a
     /// smaller one, idle items are dropped first, then others when they come back.
     ///
-    /// Python: `resize`.
+    /// Python: `eventlet.pools.Pool.resize`.
     pub fn resize(&self, max_size: usize) {
         self.shared.slots.resize(max_size);
         let mut state = self.shared.lock();
@@ -309,31 +332,36 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
 }
 
 impl<T, E> ResourcePool<T, E> {
-    /// How many more items can be in use; negative after a [`resize`](Self::resize) to fewer than
-    /// are.
+    /// How many more items can be in use; negative after a [`resize`](Self::resize) below the number
+    /// in use.
     ///
-    /// Python: `free`.
-    pub fn free(&self) -> isize {
+    /// Python: `eventlet.pools.Pool.free`.
+    pub fn available(&self) -> isize {
         self.shared.slots.available()
     }
 
     /// How many callers wait for a slot. A caller whose item is being created has one.
     ///
-    /// Python: `waiting`.
+    /// Python: `eventlet.pools.Pool.waiting`.
     pub fn waiting(&self) -> usize {
         self.shared.slots.waiting()
     }
 
     /// How many items there are: in use, being created, or idle.
     ///
-    /// Python: `current_size`.
-    pub fn size(&self) -> usize {
+    /// Python: `eventlet.pools.Pool.current_size`.
+    pub fn len(&self) -> usize {
         self.shared.lock().size
+    }
+
+    /// Whether there is no item.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The largest number of items.
     ///
-    /// Python: `max_size`.
+    /// Python: `eventlet.pools.Pool.max_size`.
     pub fn capacity(&self) -> usize {
         self.shared.slots.capacity()
     }
@@ -480,8 +508,8 @@ impl<T, E> Clone for ResourcePool<T, E> {
 impl<T, E> fmt::Debug for ResourcePool<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResourcePool")
-            .field("size", &self.size())
-            .field("free", &self.free())
+            .field("size", &self.len())
+            .field("free", &self.available())
             .field("capacity", &self.capacity())
             .field("waiting", &self.waiting())
             .finish()

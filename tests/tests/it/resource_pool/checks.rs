@@ -29,7 +29,7 @@ on_every_hub! {
         let pool = pool.build();
         drop([pool.item().await, pool.item().await, pool.item().await]);
         assert_eq!(*pool.item().await.unwrap(), 2);
-        assert_eq!((pool.size(), pool.stats().discarded.check), (2, 1));
+        assert_eq!((pool.len(), pool.stats().discarded.check), (2, 1));
         let _held = pool.item().await.unwrap();
         let next = pool.item().await.unwrap();
         assert_eq!((*next, pool.stats().discarded.check), (4, 2));
@@ -39,7 +39,7 @@ on_every_hub! {
         let pool = numbers().max_size(1).recycle(|n, _| Box::pin(ready(*n % 2 == 0))).build();
         for (n, size) in [(1, 0), (2, 1), (2, 1)] {
             assert_eq!(*pool.item().await.unwrap(), n);
-            assert_eq!((pool.size(), pool.free()), (size, 1));
+            assert_eq!((pool.len(), pool.available()), (size, 1));
         }
     }
 
@@ -57,7 +57,7 @@ on_every_hub! {
         let pool = numbers().max_size(1).recycle(|_, _| blow_up("no luck")).build();
         drop(pool.item().await.unwrap());
         assert_eq!(*pool.item().await.unwrap(), 2);
-        assert_eq!((pool.stats().discarded.failure, pool.free()), (2, 1));
+        assert_eq!((pool.stats().discarded.failure, pool.available()), (2, 1));
     }
 
     async fn check_that_panics_costs_the_item_and_no_slot(hub) {
@@ -66,14 +66,14 @@ on_every_hub! {
         let own = pool.clone();
         let failed = spinney::task::spawn_on(hub, async move { own.item().await.map(drop) });
         assert!(failed.await.unwrap_err().is_panic());
-        assert_eq!((pool.size(), pool.free()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
     async fn item_whose_check_is_dropped_is_discarded(_hub) {
         let pool = numbers().max_size(1).check(|_, _| Box::pin(pending())).build();
         drop(pool.item().await.unwrap());
         assert!(poll_once(pool.item()).await.is_none());
-        assert_eq!((pool.size(), pool.free()), (0, 1));
+        assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 }
 
@@ -89,7 +89,7 @@ fn recycling_outside_of_any_hub_goes_on_with_the_next_caller() {
     });
     let pool = pool.build();
     drop(smol_block_on(pool.item()).unwrap());
-    assert_eq!((pool.size(), pool.stats().idle), (1, 0));
+    assert_eq!((pool.len(), pool.stats().idle), (1, 0));
     assert_eq!(*smol_block_on(pool.item()).unwrap(), 11);
 }
 
@@ -127,11 +127,11 @@ fn max_uses_and_max_age_end_an_item() {
         let idle = pool.item().await.unwrap();
         drop(idle);
         sleep(60 * SECOND + Duration::from_millis(2)).await;
-        assert_eq!((pool.size(), pool.stats().discarded.max_age), (1, 1));
+        assert_eq!((pool.len(), pool.stats().discarded.max_age), (1, 1));
         drop(used);
     });
     let discarded = pool.stats().discarded;
-    assert_eq!((discarded.max_uses, discarded.max_age, pool.size()), (1, 2, 0));
+    assert_eq!((discarded.max_uses, discarded.max_age, pool.len()), (1, 2, 0));
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn reaper_of_a_hub_that_does_not_run_is_replaced() {
         drop(pool.item().await);
         sleep(120 * SECOND).await;
     });
-    assert_eq!((pool.size(), pool.stats().discarded.idle_timeout), (0, 3));
+    assert_eq!((pool.len(), pool.stats().discarded.idle_timeout), (0, 3));
     drop(stands_still);
 }
 

@@ -31,9 +31,9 @@ on_every_hub! {
         assert_eq!(waiter.await.map(drop), Err(ResourceError::Closed));
         assert_eq!(pool.item().await.map(drop), Err(ResourceError::Closed));
         assert_eq!(pool.fill().await, Err(ResourceError::Closed));
-        assert_eq!((pool.size(), pool.is_closed()), (1, true));
+        assert_eq!((pool.len(), pool.is_closed()), (1, true));
         drop(item);
-        assert_eq!((pool.size(), pool.stats().discarded.closed), (0, 1));
+        assert_eq!((pool.len(), pool.stats().discarded.closed), (0, 1));
     }
 
     async fn close_refuses_a_waiter_of_a_pool_without_room(_hub) {
@@ -57,7 +57,7 @@ on_every_hub! {
         assert!(poll_once(&mut waiter).await.is_none());
         pool.close();
         assert_eq!(waiter.await.map(drop), Err(ResourceError::Closed));
-        assert_eq!((dropped.count(), pool.size()), (1, 0));
+        assert_eq!((dropped.count(), pool.len()), (1, 0));
     }
 
     async fn retain_keeps_the_order_of_those_that_stay(_hub) {
@@ -68,7 +68,7 @@ on_every_hub! {
         drop(items);
         let out = used.remove(1);
         pool.retain(|n, _| *n != out);
-        assert_eq!((pool.size(), pool.stats().discarded.cleared), (3, 1));
+        assert_eq!((pool.len(), pool.stats().discarded.cleared), (3, 1));
         for n in used {
             assert_eq!(*pool.item().await.unwrap(), n);
         }
@@ -79,7 +79,7 @@ on_every_hub! {
         drop([pool.item().await, pool.item().await, pool.item().await]);
         let sorts = AssertUnwindSafe(|| pool.retain(|n, _| *n != 2 || blow_up("no luck")));
         assert!(catch_unwind(sorts).is_err());
-        assert_eq!((pool.size(), pool.stats().idle, pool.free()), (2, 2, 4));
+        assert_eq!((pool.len(), pool.stats().idle, pool.available()), (2, 2, 4));
     }
 
     async fn clear_ends_items_in_use_when_they_come_back(_hub) {
@@ -87,9 +87,9 @@ on_every_hub! {
         let (used, idle) = (pool.item().await.unwrap(), pool.item().await.unwrap());
         drop(idle);
         pool.clear();
-        assert_eq!(pool.size(), 1);
+        assert_eq!(pool.len(), 1);
         drop(used);
-        assert_eq!((pool.size(), pool.stats().discarded.cleared), (0, 2));
+        assert_eq!((pool.len(), pool.stats().discarded.cleared), (0, 2));
         assert_eq!(*pool.item().await.unwrap(), 3);
     }
 }
@@ -111,7 +111,7 @@ fn drain_waits_for_items_in_use() {
     });
     assert_eq!((report.returned, report.left, sim.elapsed()), (2, 1, 5 * SECOND));
     sim.run_until_idle();
-    assert_eq!(pool.size(), 0);
+    assert_eq!(pool.len(), 0);
     let done = sim.block_on(pool.drain(5 * SECOND));
     assert_eq!((done, sim.elapsed()), (DrainReport::default(), 30 * SECOND));
 }
@@ -127,6 +127,6 @@ fn pool_in_a_static_serves_one_runtime_after_another() {
     SimHub::new().block_on(async {
         assert_eq!(*POOL.item().await.unwrap(), 1);
         sleep(3 * SECOND).await;
-        assert_eq!(POOL.size(), 0);
+        assert_eq!(POOL.len(), 0);
     });
 }

@@ -32,7 +32,7 @@ on_every_hub! {
         }
         open.set();
         assert_eq!(*pool.item().await.unwrap(), "a connection");
-        assert_eq!((made.load(SeqCst), pool.size(), pool.free()), (1, 1, 1));
+        assert_eq!((made.load(SeqCst), pool.len(), pool.available()), (1, 1, 1));
     }
 
     async fn caller_that_creates_takes_an_item_that_comes_back(_hub) {
@@ -52,7 +52,7 @@ on_every_hub! {
         assert!(poll_once(&mut second).await.is_none());
         drop(first);
         assert_eq!(*second.await.unwrap(), 0);
-        assert_eq!((pool.size(), pool.stats().creating, pool.free()), (2, 1, 2));
+        assert_eq!((pool.len(), pool.stats().creating, pool.available()), (2, 1, 2));
     }
 }
 
@@ -95,11 +95,11 @@ fn create_outside_of_any_hub_goes_on_with_the_next_caller() {
     let pool = ResourcePool::builder(create).max_size(1).build();
     smol_block_on(async {
         assert!(poll_once(pool.item()).await.is_none());
-        assert_eq!((pool.size(), pool.stats().creating), (1, 1));
+        assert_eq!((pool.len(), pool.stats().creating), (1, 1));
         open.set();
         pool.item().await.unwrap();
     });
-    assert_eq!((made.load(SeqCst), pool.size(), pool.free()), (1, 1, 1));
+    assert_eq!((made.load(SeqCst), pool.len(), pool.available()), (1, 1, 1));
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn create_of_a_hub_that_stops_is_begun_again() {
     let pool = ResourcePool::builder(create).max_size(1).build();
     let hub = spinney_tests::hub(1);
     hub.block_on(async { assert!(poll_once(pool.item()).await.is_none()) });
-    assert_eq!((dropped.count(), pool.size()), (0, 1));
+    assert_eq!((dropped.count(), pool.len()), (0, 1));
     hub.shutdown(Duration::ZERO);
-    assert_eq!((dropped.count(), pool.size()), (1, 0));
+    assert_eq!((dropped.count(), pool.len()), (1, 0));
     SimHub::new().block_on(pool.item()).unwrap();
 }
 
@@ -139,7 +139,7 @@ fn create_timeout_ends_a_create_without_a_caller() {
     sim.block_on(async {
         assert!(pool.item().within(SECOND).await.is_err());
         sleep(4 * SECOND + SECOND / 2).await;
-        assert_eq!((dropped.count(), pool.size(), pool.stats().failed), (1, 0, 1));
+        assert_eq!((dropped.count(), pool.len(), pool.stats().failed), (1, 0, 1));
         let error = pool.item().await.map(drop).unwrap_err();
         assert_eq!(error.to_string(), "the pool could not create an item: timed out after 5s");
     });
@@ -167,7 +167,7 @@ fn dead_server_is_asked_once_for_each_delay() {
         }
     });
     assert_eq!(asked.take(), [0, 100, 300, 700, 1500, 3100]);
-    assert_eq!((pool.stats().failed, pool.size(), pool.free()), (6, 0, 50));
+    assert_eq!((pool.stats().failed, pool.len(), pool.available()), (6, 0, 50));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn first_success_ends_the_delay_for_all() {
         let users: Vec<_> = spinney_tests::tools::all(users.map(Box::pin).collect()).await;
         assert!(users.iter().all(Result::is_ok));
     });
-    assert_eq!((sim.elapsed(), pool.size()), (SECOND, 9));
+    assert_eq!((sim.elapsed(), pool.len()), (SECOND, 9));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn max_creating_bounds_creations() {
         let users = (0..10).map(|_| Box::pin(pool.item()));
         let _users = spinney_tests::tools::all(users.collect()).await;
     });
-    assert_eq!((gauge.peak(), sim.elapsed(), pool.size()), (3, 4 * SECOND, 10));
+    assert_eq!((gauge.peak(), sim.elapsed(), pool.len()), (3, 4 * SECOND, 10));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn panic_of_a_create_goes_to_one_caller() {
         assert!(failed.await.unwrap_err().is_panic());
         assert_eq!(*pool.item().await.unwrap(), 1);
     });
-    assert_eq!((pool.stats().failed, pool.free()), (1, 1));
+    assert_eq!((pool.stats().failed, pool.available()), (1, 1));
 }
 
 #[test]
@@ -240,13 +240,13 @@ fn refill_keeps_the_smallest_number_up() {
         pool.fill().await.unwrap();
         pool.item().await.unwrap().discard();
         sleep(SECOND / 2).await;
-        assert_eq!((pool.size(), pool.stats().idle), (3, 3));
+        assert_eq!((pool.len(), pool.stats().idle), (3, 3));
         // The next one fails at first.
         pool.item().await.unwrap().discard();
         sleep(SECOND / 2).await;
-        assert_eq!((pool.size(), pool.stats().failed), (2, 1));
+        assert_eq!((pool.len(), pool.stats().failed), (2, 1));
         sleep(SECOND).await;
-        assert_eq!(pool.size(), 3);
+        assert_eq!(pool.len(), 3);
     });
     assert_eq!(sim.pending(), 0);
 }

@@ -43,7 +43,7 @@ on_every_hub! {
         begun.wait().await;
         writer.kill().await;
         assert_eq!(next(&pages).await, (2, ""));
-        assert_eq!((pages.stats().discarded.failure, pages.free()), (1, 1));
+        assert_eq!((pages.stats().discarded.failure, pages.available()), (1, 1));
     }
 
     async fn item_of_an_aborted_holder_is_discarded(hub) {

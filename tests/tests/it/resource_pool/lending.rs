@@ -22,7 +22,7 @@ fn numbers() -> impl Fn() -> Ready<Result<u32, Infallible>> + Send + Sync + 'sta
 
 /// How many items exist, are available, and have waiters.
 fn state<T, E>(pool: &ResourcePool<T, E>) -> (usize, isize, usize) {
-    (pool.size(), pool.free(), pool.waiting())
+    (pool.len(), pool.available(), pool.waiting())
 }
 
 on_every_hub! {
@@ -149,6 +149,20 @@ on_every_hub! {
         }
     }
 
+    async fn urgent_waiter_is_served_before_earlier_ones(_hub) {
+        let pool = ResourcePool::builder(numbers()).max_size(1).build();
+        let item = pool.item().await.unwrap();
+        let (mut usual, mut urgent) = (Box::pin(pool.item()), Box::pin(pool.item_with_priority(1)));
+        assert!(poll_once(&mut usual).await.is_none());
+        assert!(poll_once(&mut urgent).await.is_none());
+        drop(item);
+        let urgent = urgent.await.unwrap();
+        assert!(poll_once(&mut usual).await.is_none());
+        drop(urgent);
+        usual.await.unwrap();
+        assert_eq!(state(&pool), (1, 1, 0));
+    }
+
     async fn resize_up_admits_as_many_as_fit(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let _item = pool.item().await.unwrap();
@@ -157,12 +171,12 @@ on_every_hub! {
             assert!(poll_once(waiter).await.is_none());
         }
         pool.resize(3);
-        assert_eq!((pool.capacity(), pool.free(), pool.waiting()), (3, 0, 2));
+        assert_eq!((pool.capacity(), pool.available(), pool.waiting()), (3, 0, 2));
         let mut got = Vec::new();
         for waiter in &mut waiters {
             got.extend(poll_once(waiter).await);
         }
-        assert_eq!((got.len(), pool.size()), (2, 3));
+        assert_eq!((got.len(), pool.len()), (2, 3));
     }
 
     async fn resize_down_drops_idle_items_first_then_returned_ones(_hub) {
@@ -264,8 +278,8 @@ on_every_hub! {
         }
         done.reached().await;
         assert!(gauge.peak() <= 3, "{} items were alive", gauge.peak());
-        assert_eq!((pool.free(), pool.waiting()), (3, 0));
-        assert!(pool.size() <= 3);
+        assert_eq!((pool.available(), pool.waiting()), (3, 0));
+        assert!(pool.len() <= 3);
     }
 }
 

@@ -7,7 +7,7 @@ use std::future::{Pending, pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney::eventlet::GreenPoolExt;
+use spinney::eventlet::{GreenPoolExt, ResourcePoolExt};
 use spinney::gevent::{GroupExt, PoolExt, ThreadPoolExt};
 use spinney::hub::HubBuilder;
 use spinney::map::{Imap, Mapper};
@@ -269,9 +269,9 @@ fn resources(resource_pool: &ResourcePool<u32, ()>) {
     let builder = ResourcePoolBuilder::min_size(builder, 1);
     let _: ResourcePool<u32, _> = ResourcePoolBuilder::order_as_stack(builder).build();
     resource_pool.fill();
-    resource_pool.free();
+    ResourcePoolExt::free(resource_pool);
     resource_pool.waiting();
-    resource_pool.size();
+    resource_pool.len();
     resource_pool.capacity();
     resource_pool.get();
     resource_pool.item();
