@@ -181,11 +181,17 @@ pub(crate) fn drop_locals() {
 /// [`RLock`](spinney_sync::RLock).
 ///
 /// ```
-/// use spinney_greenlet::Owner;
-/// use spinney_sync::RLock;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on;
+/// #     pub mod sync { pub use spinney_sync::RLock; }
+/// #     pub mod task { pub use spinney_greenlet::Owner; }
+/// # }
+/// use spinney::block_on;
+/// use spinney::sync::RLock;
+/// use spinney::task::Owner;
 ///
 /// let lock = RLock::new();
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let outer = lock.acquire(Owner::current()).await;
 ///     let inner = lock.acquire(Owner::current()).await;
 ///     drop((outer, inner));

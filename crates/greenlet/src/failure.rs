@@ -18,9 +18,10 @@ use crate::{GreenletExit, Handle};
 /// greenlet's control block lives as long as a failure of it.
 ///
 /// ```
-/// use spinney_greenlet::{Failure, spawn};
+/// # mod spinney { pub use spinney_greenlet::{Failure, spawn}; pub use spinney_hub::block_on; }
+/// use spinney::{Failure, block_on, spawn};
 ///
-/// let failure = spinney_hub::block_on(spawn(async { panic!("out of {}", "luck") })).unwrap_err();
+/// let failure = block_on(spawn(async { panic!("out of {}", "luck") })).unwrap_err();
 /// match failure {
 ///     Failure::Panicked(panic) => assert_eq!(panic.message().unwrap(), "out of luck"),
 ///     Failure::Killed(exit) => panic!("{exit}"),
@@ -59,9 +60,10 @@ impl Failure {
     /// [`catch_unwind`](std::panic::catch_unwind).
     ///
     /// ```
-    /// use spinney_greenlet::spawn;
+    /// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let fetch = spawn(async { panic!("no luck") }).named("fetch 1");
     ///     let (id, line) = (fetch.id(), line!() - 1);
     ///     let failure = fetch.await.unwrap_err();
@@ -94,9 +96,10 @@ impl Failure {
     /// The same as [`GreenletExit::resume`].
     ///
     /// ```
-    /// use spinney_greenlet::spawn;
+    /// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let outer = spawn(async {
     ///         match spawn(async { panic!("no luck") }).await {
     ///             Ok(()) => "luck",

@@ -26,8 +26,11 @@ pub(crate) type Outcome<T> = Arc<Mutex<Option<T>>>;
 /// Python: `gevent.Greenlet`, `eventlet.greenthread.GreenThread`.
 ///
 /// ```
-/// spinney_hub::block_on(async {
-///     let greenlet = spinney_greenlet::spawn(async { "hello" });
+/// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+/// use spinney::{block_on, spawn};
+///
+/// block_on(async {
+///     let greenlet = spawn(async { "hello" });
 ///     greenlet.join().await;
 ///     assert!(greenlet.is_successful());
 ///     assert_eq!(greenlet.await.unwrap(), "hello");
@@ -69,9 +72,12 @@ impl<T> Greenlet<T> {
     /// Python: `gevent.Greenlet.name`.
     ///
     /// ```
-    /// let fetch = spinney_greenlet::spawn(async {}).named("fetch 17");
+    /// # use spinney_greenlet as spinney;
+    /// use spinney::spawn;
+    ///
+    /// let fetch = spawn(async {}).named("fetch 17");
     /// assert_eq!(fetch.name().as_deref(), Some("fetch 17"));
-    /// # fetch.detach();
+    /// fetch.detach();
     /// ```
     pub fn named(self, name: impl Into<Arc<str>>) -> Self {
         self.handle.set_name(name.into());
@@ -82,11 +88,12 @@ impl<T> Greenlet<T> {
     /// [`detach`](Self::detach) cancels this setting.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
     /// use std::future::pending;
     ///
-    /// use spinney_greenlet::spawn;
+    /// use spinney::{block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let greenlet = spawn(pending::<()>()).kill_on_drop();
     ///     let handle = greenlet.handle().clone();
     ///     drop(greenlet);
@@ -122,8 +129,11 @@ impl<T> Greenlet<T> {
     /// Python: `gevent.Greenlet.get`.
     ///
     /// ```
-    /// spinney_hub::block_on(async {
-    ///     let mut greenlet = spinney_greenlet::spawn(async { vec![1, 2, 3] });
+    /// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, spawn};
+    ///
+    /// block_on(async {
+    ///     let mut greenlet = spawn(async { vec![1, 2, 3] });
     ///     assert_eq!(greenlet.get().await.unwrap().len(), 3);
     ///     assert_eq!(greenlet.await.unwrap(), [1, 2, 3]);
     /// });
@@ -203,11 +213,13 @@ impl<T> Greenlet<T> {
     /// Python: `gevent.Greenlet.link`, `link_value`, `link_exception`.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, spawn};
     /// use std::sync::mpsc;
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let (sender, sums) = mpsc::channel();
-    ///     let mut sum = spinney_greenlet::spawn(async { 1 + 2 });
+    ///     let mut sum = spawn(async { 1 + 2 });
     ///     sum.link_result(move |result| sender.send(result.cloned().ok()).unwrap());
     ///     sum.join().await;
     ///     assert_eq!(sums.try_recv(), Ok(Some(3)));
@@ -236,12 +248,15 @@ impl<T> Greenlet<T> {
     /// Python: `gevent.Greenlet.link(async_result)`.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; pub use spinney_sync::AsyncResult;
+    /// # }
     /// use std::sync::Arc;
-    /// use spinney_sync::AsyncResult;
+    /// use spinney::{AsyncResult, block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let answer = Arc::new(AsyncResult::new());
-    ///     spinney_greenlet::spawn(async { 42 }).link_to(&answer);
+    ///     spawn(async { 42 }).link_to(&answer);
     ///     assert_eq!(*answer.get().await.unwrap(), 42);
     /// });
     /// ```
@@ -268,11 +283,13 @@ impl<T> Greenlet<T> {
     /// Python: `gevent.Greenlet.link(queue.put)`.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; pub use spinney_sync::Queue;
+    /// # }
     /// use std::sync::Arc;
-    /// use spinney_greenlet::spawn;
-    /// use spinney_sync::Queue;
+    /// use spinney::{Queue, block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let results = Arc::new(Queue::unbounded());
     ///     for number in 1..=3 {
     ///         spawn(async move { number * number }).link_queue(&results);

@@ -24,9 +24,10 @@ use crate::{Failure, GreenletExit, current};
 /// Python: `gevent.Greenlet`.
 ///
 /// ```
-/// use spinney_greenlet::spawn;
+/// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+/// use spinney::{block_on, spawn};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let handle = spawn(std::future::pending::<()>()).handle().clone();
 ///     assert!(!handle.is_ready());
 ///     handle.kill().await;
@@ -114,9 +115,10 @@ impl Handle {
     /// Python: `gevent.Greenlet.name`.
     ///
     /// ```
-    /// use spinney_greenlet::{Handle, spawn};
+    /// # mod spinney { pub use spinney_greenlet::{Handle, spawn}; pub use spinney_hub::block_on; }
+    /// use spinney::{Handle, block_on, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let fetch = spawn(async {
     ///         Handle::current().unwrap().set_name("fetch 17");
     ///         panic!("no luck")
@@ -247,9 +249,10 @@ impl Handle {
     /// A future that never returns from its poll cannot be stopped.
     ///
     /// ```
-    /// use spinney_greenlet::{catch_exit, spawn};
+    /// # mod spinney { pub use spinney_greenlet::{catch_exit, spawn}; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, catch_exit, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let refuses = spawn(async {
     ///         loop {
     ///             let _kill = catch_exit(std::future::pending::<()>()).await;
@@ -481,7 +484,12 @@ impl fmt::Debug for Join {
 /// The progress of a greenlet.
 ///
 /// ```
-/// use spinney_greenlet::{Greenlet, State};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::Greenlet;
+/// #     pub mod task { pub use spinney_greenlet::State; }
+/// # }
+/// use spinney::Greenlet;
+/// use spinney::task::State;
 ///
 /// let greenlet = Greenlet::new(async {});
 /// assert_eq!(greenlet.state(), State::Unstarted);

@@ -20,7 +20,8 @@ use crate::{Handle, current};
 /// Python: `gevent.GreenletExit`.
 ///
 /// ```
-/// use spinney_greenlet::GreenletExit;
+/// # mod spinney { pub mod task { pub use spinney_greenlet::GreenletExit; } }
+/// use spinney::task::GreenletExit;
 ///
 /// assert_eq!(GreenletExit::new().to_string(), "killed");
 /// assert_eq!(GreenletExit::because("too late").to_string(), "killed: too late");
@@ -105,19 +106,22 @@ impl GreenletExit {
     /// Python: a bare `raise` in `except GreenletExit`.
     ///
     /// ```
-    /// use spinney_greenlet::{catch_exit, spawn};
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::{catch_exit, spawn}; pub use spinney_hub::{LocalHub, yield_now};
+    /// # }
+    /// use spinney::{LocalHub, catch_exit, spawn, yield_now};
     ///
-    /// spinney_hub::LocalHub::new().block_on(async {
+    /// LocalHub::new().block_on(async {
     ///     let tidy = spawn(async {
     ///         match catch_exit(std::future::pending()).await {
     ///             Ok(()) => "done",
     ///             Err(exit) => {
-    ///                 spinney_hub::yield_now().await; // Clean up.
+    ///                 yield_now().await; // Clean up.
     ///                 exit.resume().await
     ///             }
     ///         }
     ///     });
-    ///     spinney_hub::yield_now().await;
+    ///     yield_now().await;
     ///     tidy.kill().await;
     ///     assert!(tidy.await.unwrap_err().is_killed());
     /// });
@@ -168,16 +172,19 @@ impl Error for GreenletExit {}
 /// Python: `except gevent.GreenletExit`.
 ///
 /// ```
-/// use spinney_greenlet::{catch_exit, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{catch_exit, spawn}; pub use spinney_hub::{LocalHub, yield_now};
+/// # }
+/// use spinney::{LocalHub, catch_exit, spawn, yield_now};
 ///
-/// spinney_hub::LocalHub::new().block_on(async {
+/// LocalHub::new().block_on(async {
 ///     let stubborn = spawn(async {
 ///         match catch_exit(std::future::pending::<()>()).await {
 ///             Err(exit) => format!("cleaned up, {exit}"),
 ///             Ok(()) => unreachable!("it waits for ever"),
 ///         }
 ///     });
-///     spinney_hub::yield_now().await;
+///     yield_now().await;
 ///     stubborn.kill().await;
 ///     assert_eq!(stubborn.await.unwrap(), "cleaned up, killed");
 /// });
@@ -261,21 +268,23 @@ impl<F> fmt::Debug for CatchExit<F> {
 /// Dropping it drops `future`.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{shield, spawn}; pub use spinney_hub::{LocalHub, yield_now}; pub use spinney_sync::AsyncResult;
+/// # }
 /// use std::sync::Arc;
-/// use spinney_greenlet::{shield, spawn};
-/// use spinney_sync::AsyncResult;
+/// use spinney::{AsyncResult, LocalHub, shield, spawn, yield_now};
 ///
-/// spinney_hub::LocalHub::new().block_on(async {
+/// LocalHub::new().block_on(async {
 ///     let saved = Arc::new(AsyncResult::<&str>::new());
 ///     let save = Arc::clone(&saved);
 ///     let greenlet = spawn(async move {
 ///         shield(async {
-///             spinney_hub::yield_now().await;
+///             yield_now().await;
 ///             save.set("all of it")
 ///         })
 ///         .await
 ///     });
-///     spinney_hub::yield_now().await;
+///     yield_now().await;
 ///     greenlet.kill().await;
 ///     assert_eq!(saved.get().await, Ok(&"all of it"));
 /// });

@@ -20,14 +20,15 @@ use crate::current;
 /// Python: `gevent.local.local`, `eventlet.corolocal.local`.
 ///
 /// ```
-/// use spinney_greenlet::{greenlet_local, spawn};
+/// # mod spinney { pub use spinney_greenlet::{greenlet_local, spawn}; pub use spinney_hub::block_on; }
+/// use spinney::{block_on, greenlet_local, spawn};
 ///
 /// greenlet_local! {
 ///     /// The request that is being served.
 ///     static REQUEST: u32 = 0;
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     REQUEST.set(17);
 ///     let other = spawn(async { REQUEST.get() });
 ///     assert_eq!((other.await.unwrap(), REQUEST.get()), (0, 17));
@@ -41,12 +42,15 @@ pub struct Local<T: 'static> {
 /// Declares [`Local`]s, like [`thread_local!`] for threads.
 ///
 /// ```
-/// spinney_greenlet::greenlet_local! {
+/// # use spinney_greenlet as spinney;
+/// use spinney::greenlet_local;
+///
+/// greenlet_local! {
 ///     static DEPTH: u32 = 0;
 ///     pub static USER: String = "nadine".to_owned();
 /// }
 /// assert_eq!(USER.with(|user| user.len()), 6);
-/// # assert_eq!(DEPTH.get(), 0);
+/// assert_eq!(DEPTH.get(), 0);
 /// ```
 #[macro_export]
 macro_rules! greenlet_local {
@@ -124,11 +128,16 @@ impl<T> fmt::Debug for Local<T> {
 /// values are shared; [setting](Local::set) a variable changes it in one greenlet only.
 ///
 /// ```
-/// use spinney_greenlet::{greenlet_local, inherit_locals, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{greenlet_local, spawn}; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::inherit_locals; }
+/// # }
+/// use spinney::{block_on, greenlet_local, spawn};
+/// use spinney::task::inherit_locals;
 ///
 /// greenlet_local!(static REQUEST: u32 = 0;);
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     REQUEST.set(17);
 ///     let child = spawn(inherit_locals(async { REQUEST.get() }));
 ///     assert_eq!(child.await.unwrap(), 17);
@@ -169,11 +178,16 @@ impl<F: fmt::Debug> fmt::Debug for InheritLocals<F> {
 /// to each item. The values are shared. Dropping it drops the values that no greenlet holds.
 ///
 /// ```
-/// use spinney_greenlet::{Inherited, greenlet_local, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{greenlet_local, spawn}; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::Inherited; }
+/// # }
+/// use spinney::{block_on, greenlet_local, spawn};
+/// use spinney::task::Inherited;
 ///
 /// greenlet_local!(static REQUEST: u32 = 0;);
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     REQUEST.set(17);
 ///     let inherited = Inherited::capture();
 ///     REQUEST.set(18);

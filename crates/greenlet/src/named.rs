@@ -26,9 +26,14 @@ use crate::Handle;
 /// Python: `gevent.Greenlet.name`.
 ///
 /// ```
-/// use spinney_greenlet::{Handle, named, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{Handle, spawn}; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::named; }
+/// # }
+/// use spinney::{Handle, block_on, spawn};
+/// use spinney::task::named;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let fetch = spawn(named("fetch 17", async { Handle::current().unwrap().name() }));
 ///     assert_eq!(fetch.await.unwrap().as_deref(), Some("fetch 17"));
 /// });

@@ -20,8 +20,11 @@ use crate::{Greenlet, Handle, Join, Task, pair};
 /// Python: `gevent.spawn`, `eventlet.spawn`.
 ///
 /// ```
-/// let greenlet = spinney_greenlet::spawn(async { 42 });
-/// assert_eq!(spinney_hub::block_on(greenlet).unwrap(), 42);
+/// # mod spinney { pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; }
+/// use spinney::{block_on, spawn};
+///
+/// let greenlet = spawn(async { 42 });
+/// assert_eq!(block_on(greenlet).unwrap(), 42);
 /// ```
 #[doc(alias = "gevent.spawn")]
 #[track_caller]
@@ -38,10 +41,16 @@ where
 /// not be `Send`.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::LocalHub;
+/// #     pub mod task { pub use spinney_greenlet::spawn_on; }
+/// # }
+/// use spinney::LocalHub;
+/// use spinney::task::spawn_on;
 /// use std::rc::Rc;
 ///
-/// let hub = spinney_hub::LocalHub::new();
-/// let greenlet = spinney_greenlet::spawn_on(&hub, async { Rc::new(42) });
+/// let hub = LocalHub::new();
+/// let greenlet = spawn_on(&hub, async { Rc::new(42) });
 /// assert_eq!(*hub.block_on(greenlet).unwrap(), 42);
 /// ```
 #[track_caller]
@@ -65,10 +74,16 @@ where
 /// Python: `gevent.spawn_later`, `eventlet.spawn_after`.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::spawn_later; }
+/// # }
+/// use spinney::block_on;
+/// use spinney::task::spawn_later;
 /// use std::time::Duration;
 ///
-/// spinney_hub::block_on(async {
-///     let late = spinney_greenlet::spawn_later(Duration::from_millis(1), async { "late" });
+/// block_on(async {
+///     let late = spawn_later(Duration::from_millis(1), async { "late" });
 ///     assert_eq!(late.await.unwrap(), "late");
 /// });
 /// ```
@@ -93,10 +108,15 @@ where
 /// Python: `eventlet.spawn_after_local`.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::spawn_later_local; }
+/// # }
 /// use std::time::Duration;
-/// use spinney_greenlet::{spawn, spawn_later_local};
+/// use spinney::{block_on, spawn};
+/// use spinney::task::spawn_later_local;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let brief = spawn(async { spawn_later_local(Duration::from_millis(1), async { "late" }) });
 ///     let orphan = brief.await.unwrap();
 ///     assert!(orphan.await.unwrap_err().is_killed());
@@ -120,9 +140,10 @@ impl<T: Send + 'static> Greenlet<T> {
     /// Python: `gevent.Greenlet`.
     ///
     /// ```
-    /// use spinney_greenlet::Greenlet;
+    /// # mod spinney { pub use spinney_greenlet::Greenlet; pub use spinney_hub::block_on; }
+    /// use spinney::{Greenlet, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let greenlet = Greenlet::new(async { 42 });
     ///     greenlet.start();
     ///     assert_eq!(greenlet.await.unwrap(), 42);

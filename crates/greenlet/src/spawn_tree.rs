@@ -29,18 +29,23 @@ pub fn track_spawns(wanted: bool) {
 /// Python: `gevent.util.GreenletTree`.
 ///
 /// ```
-/// use spinney_greenlet::{spawn, spawn_tree, track_spawns};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::{LocalHub, yield_now};
+/// #     pub mod task { pub use spinney_greenlet::{spawn_tree, track_spawns}; }
+/// # }
+/// use spinney::{LocalHub, spawn, yield_now};
+/// use spinney::task::{spawn_tree, track_spawns};
 ///
 /// track_spawns(true);
-/// spinney_hub::LocalHub::new().block_on(async {
+/// LocalHub::new().block_on(async {
 ///     let parent = spawn(async { spawn(std::future::pending::<()>()).named("child").await });
 ///     let parent = parent.named("parent");
-///     spinney_hub::yield_now().await;
+///     yield_now().await;
 ///     let tree = spawn_tree();
 ///     let depths: Vec<_> = tree.iter().map(|branch| branch.depth()).collect();
 ///     assert_eq!(depths, [0, 1]);
 ///     assert!(tree.to_string().contains("\"child\": Scheduled"));
-/// #   parent.kill().await;
+///   parent.kill().await;
 /// });
 /// ```
 pub fn spawn_tree() -> SpawnTree {

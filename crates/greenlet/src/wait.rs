@@ -32,9 +32,10 @@ use crate::{Failure, GreenletExit, Handle};
 /// Python: `gevent.joinall`.
 ///
 /// ```
-/// use spinney_greenlet::{joinall, spawn};
+/// # mod spinney { pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on; }
+/// use spinney::{block_on, joinall, spawn};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let greenlets = [spawn(async { 1 }), spawn(async { 2 })];
 ///     joinall(&greenlets).await;
 ///     assert!(greenlets.iter().all(|greenlet| greenlet.is_ready()));
@@ -68,9 +69,14 @@ pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
 /// Python: `gevent.joinall(raise_error=True)`.
 ///
 /// ```
-/// use spinney_greenlet::{spawn, try_joinall};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::try_joinall; }
+/// # }
+/// use spinney::{block_on, spawn};
+/// use spinney::task::try_joinall;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let greenlets = [spawn(async { 1 }), spawn(async { panic!("no luck") })];
 ///     let failure = try_joinall(&greenlets).await.unwrap_err();
 ///     assert!(failure.is_panic());
@@ -100,9 +106,14 @@ pub fn try_joinall<G: AsRef<Handle>>(
 /// Python: `gevent.killall`.
 ///
 /// ```
-/// use spinney_greenlet::{killall, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::killall; }
+/// # }
+/// use spinney::{block_on, spawn};
+/// use spinney::task::killall;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let endless = [spawn(std::future::pending::<()>()), spawn(std::future::pending())];
 ///     killall(&endless).await;
 ///     assert!(endless.iter().all(|greenlet| greenlet.failure().unwrap().is_killed()));
@@ -137,9 +148,14 @@ pub fn killall_with<G: AsRef<Handle>>(
 /// Python: `gevent.killall(block=False)`.
 ///
 /// ```
-/// use spinney_greenlet::{joinall, killall_now, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::killall_now; }
+/// # }
+/// use spinney::{block_on, joinall, spawn};
+/// use spinney::task::killall_now;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let endless = [spawn(std::future::pending::<()>()), spawn(std::future::pending())];
 ///     killall_now(&endless);
 ///     joinall(&endless).await;
@@ -185,13 +201,14 @@ impl<G: AsRef<Handle>> JoinAll<G> {
     /// Python: `gevent.joinall(count=..)`.
     ///
     /// ```
-    /// use spinney_greenlet::{joinall, spawn};
+    /// # mod spinney { pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on; }
+    /// use spinney::{block_on, joinall, spawn};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let greenlets = [spawn(std::future::pending()), spawn(async {})];
     ///     let first = joinall(&greenlets).count(1).await;
     ///     assert_eq!(first[0].id(), greenlets[1].id());
-    /// #   greenlets[0].kill_now();
+    ///   greenlets[0].kill_now();
     /// });
     /// ```
     pub fn count(mut self, count: usize) -> Self {
@@ -211,10 +228,15 @@ impl<G: AsRef<Handle>> JoinAll<G> {
     /// Python: `gevent.joinall(timeout=..)`.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on;
+    /// #     pub mod task { pub use spinney_greenlet::killall; }
+    /// # }
     /// use std::time::Duration;
-    /// use spinney_greenlet::{joinall, killall, spawn};
+    /// use spinney::{block_on, joinall, spawn};
+    /// use spinney::task::killall;
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let greenlets = [spawn(async { 1 }), spawn(std::future::pending())];
     ///     let joined = joinall(greenlets).timeout(Duration::from_millis(100)).await;
     ///     assert_eq!((joined.ready.len(), joined.rest.len()), (1, 1));
@@ -294,9 +316,14 @@ impl<G: AsRef<Handle>> fmt::Debug for JoinAll<G> {
 /// Python: `gevent.iwait`.
 ///
 /// ```
-/// use spinney_greenlet::{iwait, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::iwait; }
+/// # }
+/// use spinney::{block_on, spawn};
+/// use spinney::task::iwait;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let mut ended = iwait([spawn(async { 1 }), spawn(async { 2 })]);
 ///     let mut sum = 0;
 ///     while let Some(greenlet) = ended.next().await {

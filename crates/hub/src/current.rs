@@ -30,7 +30,10 @@ thread_local! {
 /// and cannot be.
 ///
 /// ```
-/// assert_eq!(spinney_hub::block_on(async { 6 * 7 }), 42);
+/// # use spinney_hub as spinney;
+/// use spinney::block_on;
+///
+/// assert_eq!(block_on(async { 6 * 7 }), 42);
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
     Hub::current().block_on(future)
@@ -68,8 +71,15 @@ fn labels() -> Option<Rc<dyn Fn(String)>> {
 /// no-op.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::{Spawn, spawn};
+/// #     pub mod hub { pub use spinney_hub::{BoxTask, Context}; }
+/// #     pub mod time { pub use spinney_hub::Clock; }
+/// # }
 /// use std::sync::{Arc, Mutex};
-/// use spinney_hub::{BoxTask, Clock, Context, Spawn};
+/// use spinney::{Spawn, spawn};
+/// use spinney::hub::{BoxTask, Context};
+/// use spinney::time::Clock;
 ///
 /// /// Keeps what is spawned, to be polled by this thread.
 /// #[derive(Default)]
@@ -83,7 +93,7 @@ fn labels() -> Option<Rc<dyn Fn(String)>> {
 ///
 /// let queue = Arc::new(Queue::default());
 /// let entered = Context::new(Clock::default(), queue.clone()).enter();
-/// spinney_hub::spawn(async {}); // on that hub
+/// spawn(async {}); // on that hub
 /// drop(entered);
 /// assert_eq!(queue.0.lock().unwrap().len(), 1);
 /// ```

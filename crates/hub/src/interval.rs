@@ -10,8 +10,10 @@ use crate::{Clock, sleep_until, yield_now};
 /// A period of zero yields to the other ready tasks before each tick.
 ///
 /// ```
+/// # mod spinney { pub use spinney_hub::block_on; pub mod time { pub use spinney_hub::interval; } }
 /// use std::time::Duration;
-/// use spinney_hub::{block_on, interval};
+/// use spinney::block_on;
+/// use spinney::time::interval;
 ///
 /// block_on(async {
 ///     let mut ticks = interval(Duration::from_millis(1));

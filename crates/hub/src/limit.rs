@@ -21,10 +21,15 @@ use crate::{Clock, Timeout, contain};
 /// Dropping a handle does not lift the limit: the limited futures hold it.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::{Within, block_on, sleep};
+/// #     pub mod time { pub use spinney_hub::Limit; }
+/// # }
 /// use std::time::Duration;
-/// use spinney_hub::{Limit, Within, block_on, sleep};
+/// use spinney::{Within, block_on, sleep};
+/// use spinney::time::Limit;
 ///
-/// # const MS: Duration = Duration::from_millis(1);
+/// const MS: Duration = Duration::from_millis(1);
 /// let limit = Limit::new(20 * MS);
 /// let steps = async {
 ///     for _ in 0..3 {
@@ -286,8 +291,13 @@ impl Timeout {
     /// Whether `limit` is the one that expired.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_hub::{Within, block_on};
+    /// #     pub mod time { pub use spinney_hub::Limit; }
+    /// # }
     /// use std::time::Duration;
-    /// use spinney_hub::{Limit, Within, block_on};
+    /// use spinney::{Within, block_on};
+    /// use spinney::time::Limit;
     ///
     /// let (all, one) = (Limit::new(Duration::MAX), Limit::new(Duration::ZERO));
     /// let never = std::future::pending::<()>();

@@ -45,8 +45,9 @@ thread_local! {
 /// For tasks on several threads use [`Hub`](crate::Hub); for tests, `spinney_sim::SimHub`.
 ///
 /// ```
+/// # use spinney_hub as spinney;
 /// use std::{cell::Cell, rc::Rc};
-/// use spinney_hub::{LocalHub, Spawn, yield_now};
+/// use spinney::{LocalHub, Spawn, yield_now};
 ///
 /// let hub = LocalHub::new();
 /// let ran = Rc::new(Cell::new(false));

@@ -14,7 +14,9 @@ thread_local! {
 /// For runs that must be reproducible, for example those of a simulation that explores schedules.
 ///
 /// ```
-/// use spinney_hub::{ForbidThreads, Hub};
+/// # mod spinney { pub use spinney_hub::Hub; pub mod hub { pub use spinney_hub::ForbidThreads; } }
+/// use spinney::Hub;
+/// use spinney::hub::ForbidThreads;
 ///
 /// let forbidden = ForbidThreads::begin();
 /// assert!(std::panic::catch_unwind(Hub::global).is_err());
@@ -50,7 +52,10 @@ impl Drop for ForbidThreads {
 /// Panics while a [`ForbidThreads`] lives on this thread.
 ///
 /// ```
-/// spinney_hub::require_threads("a thread pool");
+/// # mod spinney { pub mod hub { pub use spinney_hub::require_threads; } }
+/// use spinney::hub::require_threads;
+///
+/// require_threads("a thread pool");
 /// ```
 #[track_caller]
 pub fn require_threads(what: &str) {

@@ -24,9 +24,11 @@ use crate::{Clock, TimeSource};
 /// Nothing is lost when the future is dropped.
 ///
 /// ```
+/// # use spinney_hub as spinney;
+/// use spinney::{block_on, sleep};
 /// use std::time::Duration;
 ///
-/// spinney_hub::block_on(spinney_hub::sleep(Duration::from_millis(1)));
+/// block_on(sleep(Duration::from_millis(1)));
 /// ```
 ///
 /// Python: `gevent.sleep`, `eventlet.sleep`.

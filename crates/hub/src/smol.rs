@@ -10,7 +10,9 @@ use crate::{BoxTask, Context, Executor, Hub, Spawn};
 /// Dropping the marker is a no-op.
 ///
 /// ```
-/// use spinney_hub::{SmolHub, Spawn};
+/// # mod spinney { pub use spinney_hub::Spawn; pub mod hub { pub use spinney_hub::SmolHub; } }
+/// use spinney::Spawn;
+/// use spinney::hub::SmolHub;
 ///
 /// smol::block_on(async {
 ///     let (done, ended) = async_channel::bounded(1);

@@ -23,14 +23,15 @@ pub type LocalBoxTask = Pin<Box<dyn Future<Output = ()>>>;
 /// it. It never leaks the future: greenlets depend on that to finish.
 ///
 /// ```
-/// use spinney_hub::Spawn;
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_hub::Spawn; }
+/// use spinney::{Spawn, block_on};
 ///
 /// /// Runs each task on a thread of its own.
 /// struct Threads;
 ///
 /// impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Threads {
 ///     fn spawn(&self, future: F) {
-///         std::thread::spawn(|| futures_lite::future::block_on(future));
+///         std::thread::spawn(|| block_on(future));
 ///     }
 /// }
 ///
@@ -58,7 +59,8 @@ pub trait Spawn<F> {
 /// An executor with threads needs one line:
 ///
 /// ```
-/// use spinney_hub::{BoxTask, Executor};
+/// # mod spinney { pub mod hub { pub use spinney_hub::{BoxTask, Executor}; } }
+/// use spinney::hub::{BoxTask, Executor};
 ///
 /// struct Threads;
 ///

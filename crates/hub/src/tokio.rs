@@ -19,7 +19,9 @@ use crate::{BoxTask, Clock, Context, Executor, Hub, Spawn};
 /// be enabled, or the [system's](Self::with_system_clock).
 ///
 /// ```
-/// use spinney_hub::{Spawn, TokioHub};
+/// # mod spinney { pub use spinney_hub::Spawn; pub mod hub { pub use spinney_hub::TokioHub; } }
+/// use spinney::Spawn;
+/// use spinney::hub::TokioHub;
 ///
 /// let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 /// runtime.block_on(async {
@@ -27,7 +29,7 @@ use crate::{BoxTask, Clock, Context, Executor, Hub, Spawn};
 ///     TokioHub::current().spawn(async move { done.send("ran").await.unwrap() });
 ///     assert_eq!(ended.recv().await, Ok("ran"));
 /// });
-/// # Ok::<(), std::io::Error>(())
+/// Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct TokioHub {

@@ -18,11 +18,14 @@ const DELAY: Duration = Duration::from_micros(20);
 /// behind.
 ///
 /// ```
+/// # mod spinney { pub use spinney_hub::block_on; pub mod hub { pub use spinney_hub::WakeDelay; } }
+/// use spinney::block_on;
+/// use spinney::hub::WakeDelay;
 /// use std::future::poll_fn;
 /// use std::task::Poll;
 ///
-/// let mut delay = spinney_hub::WakeDelay::default();
-/// spinney_hub::block_on(poll_fn(|cx| {
+/// let mut delay = WakeDelay::default();
+/// block_on(poll_fn(|cx| {
 ///     if delay.is_on() {
 ///         return Poll::Ready(());
 ///     }

@@ -17,8 +17,9 @@ use crate::limit::LimitTimer;
 /// Gives every future a time limit on the current hub's clock.
 ///
 /// ```
+/// # use spinney_hub as spinney;
 /// use std::time::Duration;
-/// use spinney_hub::{Within, block_on};
+/// use spinney::{Within, block_on};
 ///
 /// let answer = block_on(async { 42 }.within(Duration::from_secs(1)));
 /// assert_eq!(answer, Ok(42));
@@ -184,9 +185,11 @@ impl Timeout {
     /// The error of an expired limit of this length, for callers that keep time themselves.
     ///
     /// ```
+    /// # use spinney_hub as spinney;
+    /// use spinney::Timeout;
     /// use std::time::Duration;
     ///
-    /// let timeout = spinney_hub::Timeout::after(Duration::from_secs(5));
+    /// let timeout = Timeout::after(Duration::from_secs(5));
     /// assert_eq!(timeout.to_string(), "timed out after 5s");
     /// ```
     pub fn after(limit: Duration) -> Self {

@@ -26,7 +26,10 @@ pub mod corolocal {
 
 /// `eventlet.event`.
 pub mod event {
-    pub use spinney_sync::AsyncResult as Event;
+    /// A value or an error for all tasks that wait for it: an [`AsyncResult`](spinney_sync::AsyncResult).
+    ///
+    /// Python: `eventlet.event.Event`.
+    pub type Event<T, E = std::convert::Infallible> = spinney_sync::AsyncResult<T, E>;
 }
 
 /// `eventlet.greenpool`.
@@ -37,15 +40,25 @@ pub mod greenpool {
 /// `eventlet.greenthread`.
 pub mod greenthread {
     pub use spinney_greenlet::{
-        Greenlet as GreenThread, spawn, spawn_later as spawn_after,
-        spawn_later_local as spawn_after_local,
+        spawn, spawn_later as spawn_after, spawn_later_local as spawn_after_local,
     };
     pub use spinney_hub::sleep;
+
+    /// The owner of a task's result: a [`Greenlet`](spinney_greenlet::Greenlet).
+    ///
+    /// Python: `eventlet.greenthread.GreenThread`.
+    pub type GreenThread<T> = spinney_greenlet::Greenlet<T>;
 }
 
 /// `eventlet.pools`.
 pub mod pools {
-    pub use spinney_pile::{Item, ResourcePool as Pool};
+    pub use spinney_pile::Item;
+
+    /// Items that are created on demand and used by one task at a time: a
+    /// [`ResourcePool`](spinney_pile::ResourcePool).
+    ///
+    /// Python: `eventlet.pools.Pool`.
+    pub type Pool<T, C> = spinney_pile::ResourcePool<T, C>;
 }
 
 /// `eventlet.queue`. A `Queue(0)` there is [`Queue::bounded(0)`](spinney_sync::Queue::bounded)
@@ -54,9 +67,12 @@ pub mod pools {
 pub mod queue {
     pub use spinney_sync::GetError::Empty;
     pub use spinney_sync::PutError::Full;
-    pub use spinney_sync::{
-        GetError, LifoQueue, PriorityQueue, PutError, Queue, Queue as LightQueue,
-    };
+    pub use spinney_sync::{GetError, LifoQueue, PriorityQueue, PutError, Queue};
+
+    /// A [`Queue`].
+    ///
+    /// Python: `eventlet.queue.LightQueue`.
+    pub type LightQueue<T> = Queue<T>;
 }
 
 /// `eventlet.semaphore`.

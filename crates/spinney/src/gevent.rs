@@ -55,5 +55,11 @@ pub mod threadpool {
 
 /// `gevent.util`.
 pub mod util {
-    pub use spinney_greenlet::{SpawnTree as GreenletTree, spawn_tree, track_spawns};
+    pub use spinney_greenlet::{spawn_tree, track_spawns};
+
+    /// The greenlets that live, and which spawned which: a
+    /// [`SpawnTree`](spinney_greenlet::SpawnTree).
+    ///
+    /// Python: `gevent.util.GreenletTree`.
+    pub type GreenletTree = spinney_greenlet::SpawnTree;
 }

@@ -24,16 +24,19 @@
 //!
 //! # Or something else?
 //!
-//! | | spinney | tokio `JoinSet` + `Semaphore` | `buffer_unordered` | rayon |
+//! Beside tokio's `JoinSet` with a `Semaphore`, `buffer_unordered` of futures, and rayon's `par_iter`:
+//!
+//! | | spinney | tokio | futures | rayon |
 //! |---|---|---|---|---|
-//! | limits what runs at once | yes; resized while it runs | a permit in each task | yes, fixed | one job a thread |
-//! | runs while the consumer is busy | yes | yes | no: it polls only when it is polled | yes |
-//! | results in input order | `map`, `imap` | by hand | `buffered` | yes |
-//! | unread results | bounded | all stay in the set | bounded | all |
-//! | a panic | an error with its item | an error with its task | ends the consumer | ends the caller |
-//! | cancel one task | at its next await; it may clean up, or defer it | abort | drop all | no |
-//! | time limit, retries for each item | settings of the map | by hand | by hand | no |
-//! | futures that borrow from the stack | no | no | yes | yes |
+//! | limit on what runs at once | yes, resizable | by hand | yes | threads |
+//! | runs while the consumer is busy | yes | yes | no | yes |
+//! | results in input order | yes | by hand | yes | yes |
+//! | unread results | bounded | all | bounded | all |
+//! | a panic becomes | an error | an error | a panic | a panic |
+//! | cancel one task | kill, abort | abort | no | no |
+//! | cleanup that awaits | yes | by hand | no | no |
+//! | time limit, retries of an item | yes | by hand | by hand | no |
+//! | borrows from the stack | no | no | yes | yes |
 //! | needs tokio | no | yes | no | no |
 //!
 //! Take those instead when their column is enough: a `JoinSet` for a handful of tasks without a limit,

@@ -16,13 +16,14 @@ use crate::{Event, SetterDropped, budget};
 /// Python: `gevent.event.AsyncResult`.
 ///
 /// ```
-/// use spinney_sync::AsyncResult;
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::AsyncResult; }
+/// use spinney::{AsyncResult, block_on};
 ///
 /// let answer: AsyncResult<u32> = AsyncResult::new();
 /// answer.set(42)?;
 /// assert_eq!(answer.set(7), Err(7), "the first one stays");
-/// assert_eq!(futures_lite::future::block_on(answer.get()), Ok(&42));
-/// # Ok::<(), u32>(())
+/// assert_eq!(block_on(answer.get()), Ok(&42));
+/// Ok::<(), u32>(())
 /// ```
 #[doc(alias("OnceCell", "Future"))]
 pub struct AsyncResult<T, E = Infallible> {
@@ -152,9 +153,14 @@ impl<T: fmt::Debug, E: fmt::Debug> fmt::Debug for AsyncResult<T, E> {
 /// type. The drop changes nothing if the result was set elsewhere before.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::AsyncResult;
+/// #     pub mod sync { pub use spinney_sync::SetterDropped; }
+/// # }
 /// use std::sync::Arc;
 ///
-/// use spinney_sync::{AsyncResult, SetterDropped};
+/// use spinney::{AsyncResult, block_on};
+/// use spinney::sync::SetterDropped;
 ///
 /// let answer: Arc<AsyncResult<u32, SetterDropped>> = Arc::default();
 /// let setter = answer.setter();
@@ -164,8 +170,8 @@ impl<T: fmt::Debug, E: fmt::Debug> fmt::Debug for AsyncResult<T, E> {
 ///     }
 ///     let _ = setter.set(42);
 /// };
-/// futures_lite::future::block_on(task);
-/// assert_eq!(futures_lite::future::block_on(answer.get()), Err(&SetterDropped));
+/// block_on(task);
+/// assert_eq!(block_on(answer.get()), Err(&SetterDropped));
 /// ```
 #[doc(alias("oneshot", "Promise"))]
 #[must_use = "the readers fail as soon as this is dropped"]

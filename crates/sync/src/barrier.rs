@@ -16,11 +16,21 @@ use crate::{Event, GiveWay};
 /// Python: `threading.Barrier`.
 ///
 /// ```
-/// use futures_lite::future::{block_on, zip};
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod sync { pub use spinney_sync::Barrier; }
+/// # }
+/// use std::thread;
 ///
-/// let start = spinney_sync::Barrier::new(2);
-/// let leaders = block_on(zip(start.wait(), start.wait()));
-/// assert_eq!(leaders, (false, true), "the last to come leads");
+/// use spinney::block_on;
+/// use spinney::sync::Barrier;
+///
+/// let start = Barrier::new(2);
+/// let leaders = thread::scope(|scope| {
+///     let other = scope.spawn(|| block_on(start.wait()));
+///     [block_on(start.wait()), other.join().unwrap()]
+/// });
+/// assert_eq!(leaders.iter().filter(|leads| **leads).count(), 1, "the last to arrive leads");
 /// ```
 pub struct Barrier {
     size: usize,
@@ -90,9 +100,14 @@ impl fmt::Debug for Barrier {
 /// Dropping it is harmless, because waiters borrow it. Java's `CountDownLatch`.
 ///
 /// ```
-/// use futures_lite::future::block_on;
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod sync { pub use spinney_sync::Latch; }
+/// # }
+/// use spinney::block_on;
+/// use spinney::sync::Latch;
 ///
-/// let loaded = spinney_sync::Latch::new(2);
+/// let loaded = Latch::new(2);
 /// loaded.count_down();
 /// loaded.count_down();
 /// block_on(loaded.wait());

@@ -36,11 +36,12 @@ loom::thread_local! {
 /// budget of the poller around it.
 ///
 /// ```
+/// # mod spinney { pub mod hub { pub use spinney_sync::{Budget, GiveWay}; } }
 /// use std::future::{Future, poll_fn};
 /// use std::pin::pin;
 /// use std::task::{Context, Poll, Waker};
 ///
-/// use spinney_sync::{Budget, GiveWay};
+/// use spinney::hub::{Budget, GiveWay};
 ///
 /// let mut endless = pin!(async {
 ///     loop {
@@ -108,17 +109,22 @@ impl Drop for Budget {
 /// `select` of ready branches could defer all of them for ever.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod hub { pub use spinney_sync::GiveWay; }
+/// # }
 /// use std::future::{Future, poll_fn};
 /// use std::task::Poll;
 ///
-/// use spinney_sync::GiveWay;
+/// use spinney::block_on;
+/// use spinney::hub::GiveWay;
 ///
 /// /// A future that is ready, and gives way if the budget is used up.
 /// fn ready(value: u32) -> impl Future<Output = u32> {
 ///     let mut give_way = GiveWay::default();
 ///     poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(value)))
 /// }
-/// # assert_eq!(futures_lite::future::block_on(ready(7)), 7);
+/// assert_eq!(block_on(ready(7)), 7);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct GiveWay {

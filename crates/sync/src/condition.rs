@@ -18,23 +18,32 @@ use crate::{Acquire, Closed, Permit, Semaphore, budget};
 /// Python: `threading.Condition`.
 ///
 /// ```
-/// use std::cell::Cell;
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::Condition; }
+/// # }
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use std::thread;
 ///
-/// use futures_lite::future::{block_on, zip};
-/// use spinney_sync::{Condition, Semaphore};
+/// use spinney::sync::Condition;
+/// use spinney::{Semaphore, block_on};
 ///
-/// let (lock, filled, stock) = (Semaphore::new(1), Condition::new(), Cell::new(0));
+/// let (lock, filled, stock) = (Semaphore::new(1), Condition::new(), AtomicU32::new(0));
 /// let take = async {
 ///     let permit = lock.acquire().await.unwrap();
-///     let _permit = filled.wait_while(permit, || stock.get() == 0).await.unwrap();
-///     stock.replace(0)
+///     let _permit = filled.wait_while(permit, || stock.load(Relaxed) == 0).await.unwrap();
+///     stock.swap(0, Relaxed)
 /// };
 /// let fill = async {
 ///     let _permit = lock.acquire().await.unwrap();
-///     stock.set(3);
+///     stock.store(3, Relaxed);
 ///     filled.notify(1);
 /// };
-/// let (taken, ()) = block_on(zip(take, fill));
+/// let taken = thread::scope(|scope| {
+///     let taker = scope.spawn(|| block_on(take));
+///     block_on(fill);
+///     taker.join().unwrap()
+/// });
 /// assert_eq!(taken, 3);
 /// ```
 #[doc(alias("Condvar", "Notify"))]

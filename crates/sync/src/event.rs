@@ -18,11 +18,12 @@ use crate::waiters::{Place, Waiters, wake_all};
 /// Python: `gevent.event.Event`.
 ///
 /// ```
-/// use spinney_sync::Event;
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::Event; }
+/// use spinney::{Event, block_on};
 ///
 /// let ready = Event::new();
 /// ready.set();
-/// futures_lite::future::block_on(ready.wait());
+/// block_on(ready.wait());
 /// ready.clear();
 /// assert!(!ready.is_set());
 /// ```

@@ -27,14 +27,21 @@ use crate::{Acquire, GiveWay, NotOwner, OverRelease, Permit, Semaphore, TryAcqui
 /// Python: `gevent.lock.RLock`.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// let lock = spinney_sync::RLock::new();
-/// let outer = lock.acquire("me").await;
-/// let inner = lock.acquire("me").await;
-/// assert!(lock.try_acquire("you").is_none());
-/// drop((outer, inner));
-/// assert!(lock.try_acquire("you").is_some());
-/// # });
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod sync { pub use spinney_sync::RLock; }
+/// # }
+/// use spinney::block_on;
+/// use spinney::sync::RLock;
+///
+/// block_on(async {
+///     let lock = RLock::new();
+///     let outer = lock.acquire("me").await;
+///     let inner = lock.acquire("me").await;
+///     assert!(lock.try_acquire("you").is_none());
+///     drop((outer, inner));
+///     assert!(lock.try_acquire("you").is_some());
+/// });
 /// ```
 #[doc(alias = "ReentrantMutex")]
 pub struct RLock<O> {
@@ -146,12 +153,15 @@ impl<O> fmt::Debug for RLock<O> {
 /// lock to the first waiter.
 ///
 /// ```
-/// let lock = spinney_sync::RLock::new();
+/// # mod spinney { pub mod sync { pub use spinney_sync::{NotOwner, RLock}; } }
+/// use spinney::sync::{NotOwner, RLock};
+///
+/// let lock = RLock::new();
 /// lock.try_acquire(7).unwrap().forget();
 /// assert!(lock.is_locked());
 /// lock.release(&7)?;
 /// assert!(!lock.is_locked());
-/// # Ok::<(), spinney_sync::NotOwner>(())
+/// Ok::<(), NotOwner>(())
 /// ```
 #[must_use = "the lock is released as soon as this is dropped"]
 pub struct RLockGuard<'a, O: Eq + Hash + Clone> {
@@ -317,7 +327,8 @@ impl<O: Eq + Hash + Clone> Line<O> {
 /// Python: `gevent.lock.BoundedSemaphore`, which is not fair.
 ///
 /// ```
-/// use spinney_sync::{BoundedSemaphore, OverRelease};
+/// # mod spinney { pub mod sync { pub use spinney_sync::{BoundedSemaphore, OverRelease}; } }
+/// use spinney::sync::{BoundedSemaphore, OverRelease};
 ///
 /// let seats = BoundedSemaphore::new(1);
 /// seats.try_acquire().unwrap().forget();

@@ -14,12 +14,16 @@ thread_local! {
 /// are stuck reports where each of them waits.
 ///
 /// ```
-/// use spinney_sync::{Event, Wait};
+/// # mod spinney { pub use spinney_sync::Event; pub mod sync { pub use spinney_sync::Wait; } }
+/// use std::pin::pin;
+/// use std::task::{Context, Waker};
+///
+/// use spinney::Event;
+/// use spinney::sync::Wait;
 ///
 /// let event = Event::new();
-/// futures_lite::future::block_on(async {
-///     assert!(futures_lite::future::poll_once(event.wait()).await.is_none());
-/// });
+/// let poll = pin!(event.wait()).poll(&mut Context::from_waker(Waker::noop()));
+/// assert!(poll.is_pending());
 /// assert!(Wait::last().unwrap().to_string().starts_with("Event::wait at "));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,12 @@ use crate::{Failure, GreenletExit, Panic};
 /// implement [`Error`]; [`returned`](Self::returned) gives access to a returned error.
 ///
 /// ```
-/// use spinney_greenlet::map::{ItemError, TaskError};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::map::ItemError;
+/// #     pub mod map { pub use spinney_greenlet::map::TaskError; }
+/// # }
+/// use spinney::ItemError;
+/// use spinney::map::TaskError;
 ///
 /// let error: ItemError<TaskError<&str>> = ItemError::new(4, TaskError::Returned("no route"));
 /// assert_eq!(error.to_string(), "item 4 failed: no route");

@@ -36,7 +36,10 @@ impl Hub {
     /// await the future there instead.
     ///
     /// ```
-    /// assert_eq!(spinney_hub::Hub::global().block_on(async { 6 * 7 }), 42);
+    /// # use spinney_hub as spinney;
+    /// use spinney::Hub;
+    ///
+    /// assert_eq!(Hub::global().block_on(async { 6 * 7 }), 42);
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         match current::blocking() {

@@ -15,15 +15,16 @@ use super::workers::ThreadSettings;
 /// The settings of a [`Hub`] with threads; see [`Hub::builder`]. Dropping it starts nothing.
 ///
 /// ```
-/// use spinney_hub::Hub;
+/// # use spinney_hub as spinney;
+/// use spinney::Hub;
 ///
 /// let hub = Hub::builder()
 ///     .threads(2)
 ///     .name("io")
 ///     .on_start(|index| println!("io-{index} starts"))
 ///     .build()?;
-/// # drop(hub);
-/// # Ok::<(), std::io::Error>(())
+/// drop(hub);
+/// Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]

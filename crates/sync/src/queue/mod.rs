@@ -34,14 +34,15 @@ use crate::primitive::{self, Mutex, MutexGuard};
 /// other waiters are woken, and no item is lost.
 ///
 /// ```
-/// use spinney_sync::{Lifo, OrderedQueue};
+/// # mod spinney { pub mod sync { pub use spinney_sync::{Lifo, OrderedQueue, PutError}; } }
+/// use spinney::sync::{Lifo, OrderedQueue, PutError};
 ///
 /// let pile = OrderedQueue::<_, Lifo>::bounded(2);
 /// pile.put_nowait("lower")?;
 /// pile.put_nowait("upper")?;
 /// assert!(pile.is_full());
 /// assert_eq!(pile.get_nowait(), Ok("upper"));
-/// # Ok::<(), spinney_sync::PutError<&str>>(())
+/// Ok::<(), PutError<&str>>(())
 /// ```
 pub struct OrderedQueue<T, O: Order<T>> {
     state: Mutex<State<T, O>>,
@@ -333,7 +334,8 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
 /// Python: `gevent.queue.Queue(None, items)`.
 ///
 /// ```
-/// use spinney_sync::Queue;
+/// # use spinney_sync as spinney;
+/// use spinney::Queue;
 ///
 /// let queue: Queue<_> = ["first", "second"].into_iter().collect();
 /// assert_eq!(queue.get_nowait(), Ok("first"));
@@ -368,19 +370,26 @@ impl<T, O: Order<T>> fmt::Debug for OrderedQueue<T, O> {
 /// Python: `gevent.queue.Queue`, `eventlet.queue.Queue`.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// let queue = spinney_sync::Queue::bounded(2);
-/// queue.put("one").await?;
-/// queue.put("two").await?;
-/// assert!(queue.put_nowait("three").is_err());
-/// queue.shutdown();
-/// let mut got = Vec::new();
-/// while let Ok(item) = queue.get().await {
-///     got.push(item);
-/// }
-/// assert_eq!(got, ["one", "two"]);
-/// # Ok::<(), spinney_sync::ShutDown<&str>>(())
-/// # }).unwrap();
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Queue;
+/// #     pub mod sync { pub use spinney_sync::ShutDown; }
+/// # }
+/// use spinney::{Queue, block_on};
+/// use spinney::sync::ShutDown;
+///
+/// block_on(async {
+///     let queue = Queue::bounded(2);
+///     queue.put("one").await?;
+///     queue.put("two").await?;
+///     assert!(queue.put_nowait("three").is_err());
+///     queue.shutdown();
+///     let mut got = Vec::new();
+///     while let Ok(item) = queue.get().await {
+///         got.push(item);
+///     }
+///     assert_eq!(got, ["one", "two"]);
+///     Ok::<(), ShutDown<&str>>(())
+/// }).unwrap();
 /// ```
 #[doc(alias("mpsc", "mpmc"))]
 pub type Queue<T> = OrderedQueue<T, Fifo>;
@@ -390,12 +399,15 @@ pub type Queue<T> = OrderedQueue<T, Fifo>;
 /// Python: `gevent.queue.LifoQueue`, `eventlet.queue.LifoQueue`.
 ///
 /// ```
-/// let queue = spinney_sync::LifoQueue::unbounded();
+/// # mod spinney { pub mod sync { pub use spinney_sync::{LifoQueue, PutError}; } }
+/// use spinney::sync::{LifoQueue, PutError};
+///
+/// let queue = LifoQueue::unbounded();
 /// for item in [1, 2, 3] {
 ///     queue.put_nowait(item)?;
 /// }
 /// assert_eq!(queue.get_nowait(), Ok(3));
-/// # Ok::<(), spinney_sync::PutError<i32>>(())
+/// Ok::<(), PutError<i32>>(())
 /// ```
 pub type LifoQueue<T> = OrderedQueue<T, Lifo>;
 
@@ -407,12 +419,15 @@ pub type LifoQueue<T> = OrderedQueue<T, Lifo>;
 /// so its destructor must not use the queue either.
 ///
 /// ```
-/// let queue = spinney_sync::PriorityQueue::unbounded();
+/// # mod spinney { pub mod sync { pub use spinney_sync::{PriorityQueue, PutError}; } }
+/// use spinney::sync::{PriorityQueue, PutError};
+///
+/// let queue = PriorityQueue::unbounded();
 /// for job in [(2, "sweep"), (1, "cook"), (2, "dust")] {
 ///     queue.put_nowait(job)?;
 /// }
 /// assert_eq!(queue.get_nowait(), Ok((1, "cook")));
-/// # Ok::<(), spinney_sync::PutError<(i32, &str)>>(())
+/// Ok::<(), PutError<(i32, &str)>>(())
 /// ```
 pub type PriorityQueue<T> = OrderedQueue<T, Priority>;
 
@@ -421,12 +436,19 @@ pub type PriorityQueue<T> = OrderedQueue<T, Priority>;
 /// Python: `gevent.queue.JoinableQueue`.
 ///
 /// ```
-/// let queue = spinney_sync::JoinableQueue::unbounded();
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod sync { pub use spinney_sync::JoinableQueue; }
+/// # }
+/// use spinney::block_on;
+/// use spinney::sync::JoinableQueue;
+///
+/// let queue = JoinableQueue::unbounded();
 /// queue.put_nowait("a job").unwrap();
 /// assert_eq!(queue.get_nowait(), Ok("a job"));
 /// assert_eq!(queue.unfinished(), 1);
 /// queue.task_done().unwrap();
-/// futures_lite::future::block_on(queue.join());
+/// block_on(queue.join());
 /// ```
 pub type JoinableQueue<T> = Queue<T>;
 
@@ -449,14 +471,22 @@ pub type JoinableQueue<T> = Queue<T>;
 /// Python: `gevent.queue.Channel`, `eventlet.queue.Queue(0)`.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// use futures_lite::future;
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on;
+/// #     pub mod sync { pub use spinney_sync::Channel; }
+/// # }
+/// use std::thread;
 ///
-/// let channel = spinney_sync::Channel::new();
+/// use spinney::block_on;
+/// use spinney::sync::Channel;
+///
+/// let channel = Channel::new();
 /// assert!(channel.put_nowait("no getter").is_err());
-/// let (put, got) = future::zip(channel.put("an item"), channel.get()).await;
-/// assert_eq!((put, got), (Ok(()), Ok("an item")));
-/// # });
+/// thread::scope(|scope| {
+///     let getter = scope.spawn(|| block_on(channel.get()));
+///     block_on(channel.put("an item")).unwrap();
+///     assert_eq!(getter.join().unwrap(), Ok("an item"));
+/// });
 /// ```
 #[doc(alias = "rendezvous")]
 pub struct Channel<T>(Queue<T>);

@@ -1,6 +1,7 @@
 //! [`Items`]: the items of a queue as a stream.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::Location;
@@ -37,17 +38,18 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     /// Dropping the stream loses no item, unless the queue is dropped with it.
     ///
     /// ```
+    /// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::Queue; }
     /// use std::sync::Arc;
     ///
-    /// use futures_lite::{StreamExt, future};
-    /// use spinney_sync::Queue;
+    /// use spinney::{Queue, block_on};
     ///
     /// let queue = Arc::new(Queue::unbounded());
-    /// let squares = Arc::clone(&queue).into_stream().map(|n: u32| n * n);
+    /// let mut items = Arc::clone(&queue).into_stream();
     /// queue.put_nowait(3).unwrap();
     /// queue.shutdown();
     /// drop(queue);
-    /// assert_eq!(future::block_on(squares.collect::<Vec<_>>()), [9]);
+    /// assert_eq!(block_on(items.next()), Some(3));
+    /// assert_eq!(block_on(items.next()), None);
     /// ```
     #[track_caller]
     pub fn into_stream(self: Arc<Self>) -> Items<Arc<Self>, T, O> {
@@ -60,14 +62,19 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
 /// Dropping it leaves the line and loses no item.
 ///
 /// ```
-/// use futures_lite::{StreamExt, future};
+/// # mod spinney { pub use futures_lite::future::block_on; pub use spinney_sync::Queue; }
+/// use spinney::{Queue, block_on};
 ///
-/// let queue = spinney_sync::Queue::unbounded();
+/// let queue = Queue::unbounded();
 /// queue.put_nowait(1).unwrap();
 /// queue.put_nowait(2).unwrap();
 /// queue.shutdown();
-/// let items: Vec<_> = future::block_on(queue.stream().collect());
-/// assert_eq!(items, [1, 2]);
+/// block_on(async {
+///     let mut items = queue.stream();
+///     assert_eq!(items.next().await, Some(1));
+///     assert_eq!(items.next().await, Some(2));
+///     assert_eq!(items.next().await, None);
+/// });
 /// ```
 #[must_use = "a stream takes nothing unless it is polled"]
 pub struct Items<Q, T, O = Fifo>
@@ -90,6 +97,15 @@ where
     pub fn of(queue: Q) -> Self {
         let turn = Turn::new(Want::Get, "Queue::get", Location::caller());
         Self { queue, turn, order: PhantomData }
+    }
+
+    /// Returns the next item; `None` once the queue is shut down and empty.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no item, and keeps the place in the line.
+    pub async fn next(&mut self) -> Option<T> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
