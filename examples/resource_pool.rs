@@ -46,15 +46,17 @@ fn main() -> io::Result<()> {
         let connections = ResourcePool::builder(move || TcpStream::connect(address))
             .max_size(3)
             .idle_timeout(Duration::from_secs(60))
+            .create_timeout(Duration::from_secs(5))
             .build();
         let used = connections.clone();
         let request = move |number: u8| {
             let connections = used.clone();
             async move {
-                let mut connection = connections.item().await?;
+                let item = connections.item().await;
+                let mut connection = item.map_err(io::Error::other)?;
                 let answer = ask(&mut connection, number).await;
                 if answer.is_err() {
-                    // It is of no more use; the next request has another.
+                    // The next request has another one.
                     connection.discard();
                 }
                 answer

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_net::TcpStream;
 use bytes::Bytes;
@@ -23,6 +24,11 @@ pub(crate) struct Client {
     idle: Mutex<HashMap<String, Vec<Connection>>>,
     /// How many connections were made.
     opened: AtomicUsize,
+    /// How many requests are in flight, and the most that ever were.
+    in_flight: AtomicUsize,
+    most: AtomicUsize,
+    /// How long they took together, with the times that busy servers asked for.
+    spent: Mutex<Duration>,
 }
 
 impl Client {
@@ -36,6 +42,7 @@ impl Client {
     ///
     /// Dropping the future closes the connection it was using.
     pub(crate) async fn get(&self, url: &Url) -> Result<Answer, FetchError> {
+        let _inside = InFlight::enter(self);
         let request = request(url)?;
         let host = host(url)?;
         if let Some(connection) = self.take(&host) {
@@ -56,6 +63,21 @@ impl Client {
     /// How many connections were made so far.
     pub(crate) fn opened(&self) -> usize {
         self.opened.load(Relaxed)
+    }
+
+    /// Counts the time that a request took.
+    pub(crate) fn spend(&self, time: Duration) {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner) += time;
+    }
+
+    /// How long the requests took together: what they would have taken one by one.
+    pub(crate) fn spent(&self) -> Duration {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The most requests that were in flight at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.most.load(Relaxed)
     }
 
     /// Makes a connection.
@@ -79,6 +101,23 @@ impl Client {
 
     fn idle(&self) -> MutexGuard<'_, HashMap<String, Vec<Connection>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request in flight. Dropping it is its end, however it came.
+struct InFlight<'a>(&'a Client);
+
+impl<'a> InFlight<'a> {
+    fn enter(client: &'a Client) -> Self {
+        let now = client.in_flight.fetch_add(1, Relaxed) + 1;
+        client.most.fetch_max(now, Relaxed);
+        Self(client)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum FetchError {
     Broken(hyper::Error),
     /// The answer has a status other than 2xx; where it points to, if it is a redirect.
     Status(StatusCode, Option<String>),
+    /// The server has no time for it, and may say when it has.
+    Busy(StatusCode, Option<Duration>),
     /// The connection ended in the middle of the body, after so many bytes.
     Truncated(usize, hyper::Error),
     /// The body is longer than this many bytes.
@@ -37,6 +39,7 @@ impl FetchError {
             Self::TimedOut(_) => "timed out",
             Self::Broken(_) => "broken answer",
             Self::Status(..) => "status not 2xx",
+            Self::Busy(..) => "server busy",
             Self::Truncated(..) => "truncated body",
             Self::TooLarge(_) => "oversized body",
             Self::Unfinished => "unfinished",
@@ -53,6 +56,8 @@ impl fmt::Display for FetchError {
             Self::Broken(error) => error.fmt(f),
             Self::Status(status, None) => status.fmt(f),
             Self::Status(status, Some(location)) => write!(f, "{status}, to {location}"),
+            Self::Busy(status, None) => status.fmt(f),
+            Self::Busy(status, Some(after)) => write!(f, "{status}, again after {after:?}"),
             Self::Truncated(bytes, _) => write!(f, "the connection ended after {bytes} bytes"),
             Self::TooLarge(limit) => write!(f, "longer than {limit} bytes"),
             Self::Unfinished => f.write_str("ended before its answer"),

@@ -1,20 +1,19 @@
-//! A web crawler in a pool: breadth first, at most so many pages at a time, over keep-alive
-//! connections.
+//! A web crawler in a pool: breadth first, over keep-alive connections, and polite: it limits how many
+//! pages it fetches at once, of one host, and per second, and comes again when a busy server says so.
 //!
 //! ```text
 //! cargo run --release --package crawl                        # a server of its own
 //! cargo run --release --package crawl -- --concurrency 50 http://localhost:8000/
 //! ```
 //!
-//! What it shows: `Pool::spawn` as back-pressure (the loop waits while the pool is full),
-//! `Pool::kill` as the clean end of Ctrl-C, `within` as the time-out of any future, and a
-//! `Group` that owns a server's connections. The files, from the top down:
+//! What it shows: a map over a queue that its own results feed, with a key for each host, a rate, and
+//! a `Retry` that sees the error; `Pool::kill` as the clean end of Ctrl-C; `within` as the time-out of
+//! any future; and a `Group` that owns a server's connections. The files, from the top down:
 //!
 //! * `args`: the command line;
 //! * `crawl`: the loop that feeds the pool; `frontier`: which URL is next; `progress`: the bar;
 //!   `report`: the summary;
-//! * `errand`: a fetch that reports even if it is killed; `fetch`: one URL to one page, or to one
-//!   `error`; `links`: the links of a page;
+//! * `fetch`: one URL to one page, or to one `error`; `links`: the links of a page;
 //! * `client`: the connections that are kept; `connection`: one of them;
 //! * `server`: serves the pages that `site` makes up, when no URL is given.
 
@@ -22,7 +21,6 @@ mod args;
 mod client;
 mod connection;
 mod crawl;
-mod errand;
 mod error;
 mod fetch;
 mod frontier;
@@ -50,6 +48,9 @@ const USAGE: u8 = 2;
 
 /// How many pages the crawler's own server has.
 const PAGES: usize = 400;
+
+/// What the summary of that server says first.
+const PLANTED: &str = "The server is the crawler's own, and plants the errors.\n\n";
 
 fn main() -> ExitCode {
     let done = match args::parse(lexopt::Parser::from_env()) {
@@ -80,5 +81,6 @@ async fn crawl(mut settings: Settings) -> io::Result<()> {
         signals.next().await;
     };
     let report = Crawl::new(&settings).run(interrupt).await;
-    io::stdout().write_all(report.to_string().as_bytes())
+    let planted = if server.is_some() { PLANTED } else { "" };
+    io::stdout().write_all(format!("{planted}{report}").as_bytes())
 }

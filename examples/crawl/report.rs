@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use unit_prefix::NumberPrefix;
 
+use crate::client::Client;
 use crate::error::FetchError;
 use crate::fetch::Page;
 
@@ -20,7 +21,11 @@ pub(crate) struct Report {
     latencies: Vec<Duration>,
     failures: BTreeMap<&'static str, Failures>,
     elapsed: Duration,
+    /// How long all took together.
+    one_by_one: Duration,
     connections: usize,
+    most_at_once: usize,
+    retries: usize,
     not_visited: usize,
 }
 
@@ -34,10 +39,10 @@ struct Failures {
 
 impl Report {
     /// Counts a page, and gives its links.
-    pub(crate) fn fetched(&mut self, page: Page) -> Vec<String> {
+    pub(crate) fn fetched(&mut self, page: &mut Page) -> Vec<String> {
         self.bytes += page.bytes as u64;
         self.latencies.push(page.latency);
-        page.links
+        std::mem::take(&mut page.links)
     }
 
     /// Counts a URL that gave no page.
@@ -50,9 +55,17 @@ impl Report {
     }
 
     /// Adds what is known only when the crawl is over.
-    pub(crate) fn finish(mut self, elapsed: Duration, connections: usize, left: usize) -> Self {
+    pub(crate) fn finish(
+        mut self,
+        elapsed: Duration,
+        client: &Client,
+        left: usize,
+        retries: usize,
+    ) -> Self {
         self.latencies.sort_unstable();
-        Self { elapsed, connections, not_visited: left, ..self }
+        let (connections, most_at_once) = (client.opened(), client.most_at_once());
+        let one_by_one = client.spent();
+        Self { elapsed, one_by_one, connections, most_at_once, retries, not_visited: left, ..self }
     }
 
     /// How many pages there are.
@@ -103,8 +116,11 @@ impl fmt::Display for Report {
             row(f, &format!("  {kind}"), &count)?;
         }
         row(f, "not visited", &self.not_visited)?;
+        row(f, "tried again", &self.retries)?;
         row(f, "connections", &self.connections())?;
+        row(f, "most at once", &self.most_at_once)?;
         row(f, "seconds", &format_args!("{:.2}", self.elapsed.as_secs_f64()))?;
+        row(f, "seconds one by one", &format_args!("{:.2}", self.one_by_one.as_secs_f64()))?;
         row(f, "pages per second", &format_args!("{:.1}", self.rate()))?;
         row(f, "latency p50", &self.percentile(50))?;
         row(f, "latency p99", &self.percentile(99))?;
@@ -140,6 +156,8 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn fmt::Display) -> fmt:
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
 
     #[test]
@@ -147,16 +165,17 @@ mod tests {
         let mut report = Report::default();
         for millis in (1..=100).rev() {
             let latency = Duration::from_millis(millis);
-            report.fetched(Page { bytes: 1024, links: Vec::new(), latency });
+            let url = Url::parse("http://a/").unwrap();
+            report.fetched(&mut Page { url, bytes: 1024, links: Vec::new(), latency });
         }
         for page in 0..7 {
             report.failed(&format!("http://a/{page}"), &FetchError::TooLarge(9));
         }
-        let summary = report.finish(Duration::from_secs(2), 5, 3).to_string();
+        let summary = report.finish(Duration::from_secs(2), &Client::default(), 3, 4).to_string();
         let words = summary.split_whitespace().collect::<Vec<_>>().join(" ");
         for row in [
-            "pages 100 bytes 100.00 KiB errors 7 oversized body 7 not visited 3 connections 5",
-            "seconds 2.00 pages per second 50.0 latency p50 50.0ms latency p99 99.0ms",
+            "pages 100 bytes 100.00 KiB errors 7 oversized body 7 not visited 3 tried again 4",
+            "most at once 0 seconds 2.00 seconds one by one 0.00 pages per second 50.0 latency p50 50.0ms latency p99 99.0ms",
             "oversized body: http://a/0 longer than 9 bytes",
             "http://a/4 longer than 9 bytes ... and 2 more",
         ] {

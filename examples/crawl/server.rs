@@ -1,8 +1,10 @@
 //! [`Server`]: serves a [`Site`] on a port of its own, so that the crawl needs no network.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_net::{TcpListener, TcpStream};
@@ -11,7 +13,7 @@ use futures_lite::future::{FutureExt, yield_now};
 use futures_lite::stream::{self, StreamExt};
 use http_body_util::StreamBody;
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -26,6 +28,9 @@ const SLOW: Duration = Duration::from_millis(30);
 
 /// A body that is sent piece by piece, and may fail on the way.
 type Body = StreamBody<stream::Boxed<io::Result<Frame<Bytes>>>>;
+
+/// The busy pages that were asked for before.
+type TurnedAway = Arc<Mutex<HashSet<Option<usize>>>>;
 
 /// A web server on the loopback device. Dropping it closes the port and all connections.
 #[derive(Debug)]
@@ -57,10 +62,13 @@ impl Server {
 
 /// Gives each connection a task, for ever.
 async fn accept(listener: TcpListener, site: Site) {
+    let turned_away = TurnedAway::default();
     let connections = Group::new();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => connections.spawn(serve(stream, site).boxed()).detach(),
+            Ok((stream, _)) => {
+                connections.spawn(serve(stream, site, Arc::clone(&turned_away)).boxed()).detach();
+            }
             // Out of file descriptors, most likely: some come back as connections end.
             Err(_) => spinney::sleep(SLOW).await,
         }
@@ -68,14 +76,18 @@ async fn accept(listener: TcpListener, site: Site) {
 }
 
 /// Answers the requests of one connection, one after the other.
-async fn serve(stream: TcpStream, site: Site) {
-    let service = service_fn(move |request| answer(request, site));
+async fn serve(stream: TcpStream, site: Site, turned_away: TurnedAway) {
+    let service = service_fn(move |request| answer(request, site, Arc::clone(&turned_away)));
     // An error is a client that went away, or a page that is cut short on purpose.
     let _ = http1::Builder::new().serve_connection(FuturesIo::new(stream), service).await;
 }
 
 /// Answers one request.
-async fn answer(request: Request<Incoming>, site: Site) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    site: Site,
+    turned_away: TurnedAway,
+) -> Result<Response<Body>, Infallible> {
     let page = Site::page_at(request.uri().path());
     let kind = page.map_or(Kind::Missing, |page| site.kind(page));
     let html = page.map(|page| site.html(page)).unwrap_or_default();
@@ -85,10 +97,25 @@ async fn answer(request: Request<Incoming>, site: Site) -> Result<Response<Body>
             spinney::sleep(SLOW).await;
             respond(StatusCode::OK, html.len(), whole(html))
         }
+        Kind::Busy if turned_away.lock().unwrap_or_else(PoisonError::into_inner).insert(page) => {
+            busy(page.unwrap_or_default())
+        }
+        Kind::Busy => respond(StatusCode::OK, html.len(), whole(html)),
         Kind::Missing => respond(StatusCode::NOT_FOUND, 0, whole(String::new())),
         Kind::CutShort => respond(StatusCode::OK, 2 * html.len(), cut_short(html)),
         Kind::Vast => respond(StatusCode::OK, MAX_BODY + 1, whole(" ".repeat(MAX_BODY + 1))),
     })
+}
+
+/// An answer that asks to come again.
+fn busy(page: usize) -> Response<Body> {
+    let (status, seconds) = match page % 2 {
+        0 => (StatusCode::TOO_MANY_REQUESTS, "0"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "1"),
+    };
+    let mut response = respond(status, 0, whole(String::new()));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    response
 }
 
 /// An answer that promises `length` bytes of HTML.

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Sound,
     /// After a while.
     Slow,
+    /// The first time with 429 and no time to wait, or with 503 and a second; then at once.
+    Busy,
     /// With 404.
     Missing,
     /// With half of the page; then it closes the connection.
@@ -49,6 +51,7 @@ impl Site {
             _ if leaf && page % 7 == 3 => Kind::Missing,
             _ if leaf && page % 11 == 4 => Kind::CutShort,
             _ if page % 13 == 5 => Kind::Slow,
+            _ if page % 17 == 6 => Kind::Busy,
             _ => Kind::Sound,
         }
     }

@@ -28,9 +28,11 @@ fn every_page_is_found_once_and_every_error_counted() {
         crawl(&settings([server.url()])).await
     });
     let count = |kinds: &[Kind]| SITE.kinds().filter(|kind| kinds.contains(kind)).count();
-    assert_eq!(report.pages(), count(&[Kind::Sound, Kind::Slow]));
+    assert_eq!(report.pages(), count(&[Kind::Sound, Kind::Slow, Kind::Busy]));
+    let again = format!("tried again {:>20}\n", count(&[Kind::Busy]));
+    assert!(report.to_string().contains(&again), "{report}");
     let readable = |(page, kind): &(usize, Kind)| {
-        Site::has_bad_link(*page) && matches!(kind, Kind::Sound | Kind::Slow)
+        Site::has_bad_link(*page) && matches!(kind, Kind::Sound | Kind::Slow | Kind::Busy)
     };
     assert_errors(
         &report,
@@ -84,9 +86,9 @@ fn crawl_that_is_stopped_kills_what_it_waits_for() {
         let stop = async { asked = listener.accept().await.ok() };
         Crawl::new(&Settings { concurrency, ..settings(urls) }).run(stop).await
     });
-    // One was asked for, one waited for its place in the pool, one was still in the frontier.
-    assert_errors(&report, &[("unfinished", 2)]);
-    assert!(report.to_string().contains("not visited                    1\n"), "{report}");
+    // One was asked for, the others waited for their places in the pool.
+    assert_errors(&report, &[("unfinished", 1)]);
+    assert!(report.to_string().contains("not visited                    2\n"), "{report}");
 }
 
 #[test]
@@ -121,6 +123,23 @@ fn request_on_a_connection_that_has_died_is_sent_again() {
             assert_eq!(client.opened(), connections);
         }
     });
+}
+
+#[test]
+fn busy_server_is_asked_again_as_often_as_told() {
+    let report = block_on(async {
+        let (listener, url) = listen().await;
+        let busy = "HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
+        let server = async {
+            let (mut stream, _) = listener.accept().await?;
+            for _ in 0..3 {
+                answer(&mut stream, busy).await?;
+            }
+            io::Result::Ok(stream)
+        };
+        zip(crawl(&Settings { retries: 2, ..settings([url]) }), server).await.0
+    });
+    assert_errors(&report, &[("server busy", 1)]);
 }
 
 /// An answer without a page.

@@ -8,14 +8,18 @@ use crate::GreenPool;
 /// The verbs of eventlet's `GreenPool` that have other names here, or none.
 ///
 /// ```
-/// use spinney_pile::GreenPool;
-/// use spinney_pile::eventlet::GreenPoolExt;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::GreenPool;
+/// #     pub mod eventlet { pub use spinney_pile::eventlet::GreenPoolExt; }
+/// # }
+/// use spinney::{GreenPool, block_on};
+/// use spinney::eventlet::GreenPoolExt;
 ///
 /// async fn power(base: u32, exponent: u32) -> u32 {
 ///     base.pow(exponent)
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = GreenPool::new(3);
 ///     let mut powers = pool.starmap(|(base, exponent)| power(base, exponent), [(2, 3), (3, 2)]);
 ///     assert_eq!(powers.next().await.unwrap().unwrap(), 8);

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use spinney_hub::Hub;
 
 use crate::hook::{Hook, SpawnHook};
+use crate::limits::{Limits, Order};
 use crate::task_set::UNLIMITED;
-use crate::{Group, Pool, TaskSet};
+use crate::{Group, Pool, Rate, TaskSet};
 
 /// What a member does that spawns into its own full pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,18 +30,26 @@ pub(crate) struct Settings {
     pub(crate) hook: Hook,
     pub(crate) reentry: Reentry,
     pub(crate) kept_failures: usize,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { hook: None, reentry: Reentry::default(), kept_failures: 16 }
+        Self {
+            hook: None,
+            reentry: Reentry::default(),
+            kept_failures: 16,
+            limits: Limits::default(),
+        }
     }
 }
 
 /// Makes a group or a pool with settings of its own. Dropping it makes none.
 ///
 /// ```
-/// use spinney_pool::{Pool, Reentry};
+/// # mod spinney { pub use spinney_pool::Pool; pub mod pool { pub use spinney_pool::Reentry; } }
+/// use spinney::Pool;
+/// use spinney::pool::Reentry;
 ///
 /// let pool = Pool::builder().reentry(Reentry::Wait).keep_failures(1).pool(5);
 /// assert_eq!(pool.capacity(), Some(5));
@@ -75,6 +84,38 @@ impl PoolBuilder {
         self
     }
 
+    /// Limits how many tasks start per period. Several rates hold together.
+    /// See [`Pool::set_rates`].
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.settings.limits.rates.push(rate);
+        self
+    }
+
+    /// Limits how many tasks with the same key run at once. See [`Pool::set_per_key`].
+    pub fn per_key(mut self, most: usize) -> Self {
+        self.settings.limits.per_key = Some(most);
+        self
+    }
+
+    /// Limits how many tasks with the same key start per period. Several rates hold together. See
+    /// [`Pool::set_key_rates`].
+    pub fn key_rate(mut self, rate: Rate) -> Self {
+        self.settings.limits.key_rates.push(rate);
+        self
+    }
+
+    /// Limits how many requests wait. See [`Pool::set_max_waiting`].
+    pub fn max_waiting(mut self, most: usize) -> Self {
+        self.settings.limits.max_waiting = Some(most);
+        self
+    }
+
+    /// In which order requests are served. See [`Pool::set_order`].
+    pub fn order(mut self, order: Order) -> Self {
+        self.settings.limits.order = order;
+        self
+    }
+
     /// A pool of `capacity` slots that follows its callers, as [`Pool::new`].
     #[must_use]
     pub fn pool(self, capacity: usize) -> Pool {
@@ -87,13 +128,24 @@ impl PoolBuilder {
     }
 
     /// A group that follows its callers, as [`Group::new`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if a limit was set: a group has none, as its `spawn` never waits.
     #[must_use]
+    #[track_caller]
     pub fn group(self) -> Group {
         self.group_on(&Hub::following())
     }
 
     /// A group on `hub`, as [`Group::on`].
+    ///
+    /// # Panics
+    ///
+    /// As [`group`](Self::group).
+    #[track_caller]
     pub fn group_on<X: Clone>(self, hub: &X) -> Group<X> {
+        assert!(self.settings.limits.are_none(), "a group has no limits: make a pool");
         Group::of(TaskSet::new(hub.clone(), UNLIMITED, self.settings))
     }
 }
@@ -104,6 +156,7 @@ impl fmt::Debug for PoolBuilder {
             .field("hook", &self.settings.hook.is_some())
             .field("reentry", &self.settings.reentry)
             .field("keep_failures", &self.settings.kept_failures)
+            .field("limits", &self.settings.limits)
             .finish()
     }
 }

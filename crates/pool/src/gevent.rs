@@ -11,23 +11,28 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
 use spinney_hub::{Executor, contain};
-use spinney_sync::{Closed, GiveWay};
+use spinney_sync::GiveWay;
 
 use crate::hook::Hooked;
 use crate::in_place::SpawnInto;
 use crate::map::{IntoSource, Map};
 use crate::members::Members;
 use crate::slot::AcquireSlot;
-use crate::{Pool, Runs, RunsMap, TaskSet};
+use crate::task_set::refusal;
+use crate::{Pool, Runs, RunsMap, SlotError, TaskSet};
 
 /// The verbs of gevent's `Group` and `Pool` that do not wait or take a callback, and those with
 /// other names.
 ///
 /// ```
-/// use spinney_pool::Pool;
-/// use spinney_pool::gevent::{GroupExt, PoolExt};
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod gevent { pub use spinney_pool::{gevent::GroupExt, gevent::PoolExt}; }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::gevent::{GroupExt, PoolExt};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(1);
 ///     assert_eq!((pool.size(), pool.free_count()), (0, 1));
 ///     let sum = pool.apply_async_cb(async { 40 + 2 }, |sum| println!("{sum}"));
@@ -278,10 +283,14 @@ impl<X> PoolExt for Pool<X> {
 /// Python: `gevent.pool.Group.apply`.
 ///
 /// ```
-/// use spinney_pool::Pool;
-/// use spinney_pool::gevent::apply;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod gevent { pub mod pool { pub use spinney_pool::gevent::apply; } }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::gevent::pool::apply;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(1);
 ///     assert_eq!(apply(&pool, async { 42 }).await.unwrap(), 42);
 /// });
@@ -366,15 +375,14 @@ impl<F: Future> Future for DeferredSpawn<F> {
         let mut this = self.project();
         if let Some(slot) = this.slot {
             if !this.task.as_mut().must_end(cx) {
-                let is_member = match ready!(Pin::new(slot).poll(cx)) {
-                    // A greenlet that was added meanwhile is a member as well.
-                    Ok(permit) => {
-                        this.members.add(this.handle, permit) || this.members.contains(this.handle)
-                    }
-                    Err(Closed) => false,
-                };
-                if !is_member {
-                    this.handle.kill_now_with(GreenletExit::because(Closed));
+                // A greenlet that was added meanwhile is a member as well.
+                let entered = ready!(Pin::new(slot).poll(cx)).and_then(|permit| {
+                    let (members, handle) = (this.members, &*this.handle);
+                    let is_member = members.add(handle, permit) || members.contains(handle);
+                    is_member.then_some(()).ok_or(SlotError::Closed)
+                });
+                if let Err(error) = entered {
+                    this.handle.kill_now_with(refusal(error));
                 }
             }
             *this.slot = None;

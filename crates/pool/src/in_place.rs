@@ -13,6 +13,8 @@
 //!   slot or for the turn.
 //! - At most [`MOST_IN_PLACE`] children are in place on one stack. The child beyond runs as a task of the
 //!   hub that shares the slot.
+//! - A start in place is a start: where the pool limits starts, it waits for its key, its rates and a
+//!   pause, but for no slot. A child that weighs more than the holder's slot waits like anyone.
 //! - A child that no holder polls rests where it waits, until it gets a slot of its own. A kill or an
 //!   abort ends it there. If no slot will come, as the group was closed or the place in the queue was
 //!   given up, the child goes on as a task of the hub without one.
@@ -29,9 +31,9 @@ use spinney_sync::{GiveWay, Wait, wake_all};
 
 use crate::hook::Hooked;
 use crate::members::{Members, Membership};
-use crate::slot::{AcquireSlot, Held, Permit, Share, SharedSlots};
+use crate::slot::{AcquireSlot, AcquireStart, Held, KeyPermit, Permit, Share, SharedSlots};
 use crate::task_set::{MemberTask, TaskSet, refused};
-use crate::{Reentry, Runs};
+use crate::{Reentry, Runs, SlotError};
 
 /// How many children run in place on one stack. An unoptimised build overflows 2 MiB at 458.
 const MOST_IN_PLACE: usize = 128;
@@ -43,6 +45,8 @@ pub(crate) struct SpawnInto<'a, F: Future, X> {
     /// The place in the queue. None if the group was closed while the child ran in place, or if the
     /// child is to run in place to the end.
     slot: Option<AcquireSlot>,
+    /// Where each start has to be asked for, the wait for one that needs no slot.
+    start: Option<AcquireStart>,
     stage: Stage<F>,
     /// The share of the holder's slot that was given last to a child further in, beyond the depth.
     below: Weak<Share>,
@@ -71,11 +75,17 @@ enum Stage<F: Future> {
 impl<'a, F: Future, X> SpawnInto<'a, F, X> {
     #[track_caller]
     pub(crate) fn new(set: &'a TaskSet<X>, future: F) -> Self {
-        let (slot, stage) = (AcquireSlot::new(set.inner()), Stage::Queued(set.body(future)));
+        Self::with_slot(set, AcquireSlot::new(set.inner()), future)
+    }
+
+    /// The same, in what `slot` waits for.
+    #[track_caller]
+    pub(crate) fn with_slot(set: &'a TaskSet<X>, slot: AcquireSlot, future: F) -> Self {
         Self {
             set,
             slot: Some(slot),
-            stage,
+            start: None,
+            stage: Stage::Queued(set.body(future)),
             below: Weak::new(),
             turn: None,
             reentry: set.core.settings.reentry,
@@ -113,12 +123,17 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
             match Pin::new(slot).poll(cx) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(permit)) => return self.take_slot(permit, cx),
-                // A child in place has started: it goes on.
-                Poll::Ready(Err(_)) => self.slot = None,
+                Poll::Ready(Err(error)) => {
+                    // A child in place goes on, and one that is to be needs no slot.
+                    let needs_none = error == SlotError::TooManyWaiting && self.prepare_start();
+                    self.slot = None;
+                    if matches!(self.stage, Stage::Queued(_)) && !needs_none {
+                        return Poll::Ready(self.refuse(error));
+                    }
+                }
             }
         }
         match &mut self.stage {
-            Stage::Queued(_) if self.slot.is_none() => Poll::Ready(self.refuse()),
             Stage::Queued(_) | Stage::InPlace(..) => self.poll_in_place(cx),
             Stage::Beside(beside) => {
                 if beside.poll_ended(cx).is_pending() {
@@ -137,7 +152,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         match &self.stage {
             Stage::Queued(_) => {
                 let started = self.set.launch_body(Held::Own(permit), self.take_body(), self.at);
-                let refused = |body: Hooked<F>| refused(body.into_inner(), self.at);
+                let refused =
+                    |body: Hooked<F>| refused(body.into_inner(), SlotError::Closed, self.at);
                 Poll::Ready(started.unwrap_or_else(refused))
             }
             Stage::InPlace(_, greenlet) => {
@@ -180,11 +196,12 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     /// Runs the child, if the caller is a member that may.
     fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let set = self.set;
-        let may_run = self.reentry != Reentry::Wait && set.is_on_hub();
-        let holder = if may_run { Holder::around(set.inner()) } else { None };
-        let Some((holder, current)) = holder.zip(Handle::current()) else {
+        let Some((holder, current)) = self.holder() else {
             // If the wait changed hands, the other waits of the member do without it.
             self.turn = None;
+            if matches!(self.stage, Stage::Queued(_)) && self.slot.is_none() {
+                return Poll::Ready(self.refuse(SlotError::TooManyWaiting));
+            }
             let rests = self.rest(cx);
             let gets_no_slot = rests.is_pending() && self.slot.is_none();
             return if gets_no_slot { self.move_to_hub(cx) } else { rests };
@@ -194,7 +211,11 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
             return self.rest(cx);
         }
         if let Stage::Queued(_) = self.stage {
-            if let Err(refused) = self.begin(&holder) {
+            let key = match ready!(self.poll_start(cx)) {
+                Ok(key) => key,
+                Err(error) => return Poll::Ready(self.refuse(error)),
+            };
+            if let Err(refused) = self.begin(&holder, key) {
                 return Poll::Ready(refused);
             }
         }
@@ -211,18 +232,69 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
     }
 
+    /// The member that may run the child within this poll, and the current greenlet.
+    fn holder(&self) -> Option<(Holder, Handle)> {
+        if self.reentry == Reentry::Wait || !self.set.is_on_hub() {
+            return None;
+        }
+        let holder = Holder::around(self.set.inner())?;
+        let weight = self.slot.as_ref().map_or(1, AcquireSlot::weight);
+        let is_light = weight <= 1 || weight <= holder.members.weight_of(&holder.handle);
+        Some((holder, Handle::current()?)).filter(|_| is_light)
+    }
+
+    /// Ready when the child may start in place, as far as keys, rates and pauses say: with what
+    /// counts it among the tasks with its key. A plain pool has nothing to say.
+    fn poll_start(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Arc<KeyPermit>>, SlotError>> {
+        if !self.set.slots().limits_starts() {
+            return Poll::Ready(Ok(None));
+        }
+        if self.start.is_none() {
+            self.prepare_start();
+        }
+        let Some(start) = &mut self.start else { return Poll::Ready(Ok(None)) };
+        let started = start.poll(cx);
+        if started.is_pending() {
+            Wait::note("a start in a pool", self.at);
+            return Poll::Pending;
+        }
+        self.start = None;
+        self.slot.iter().for_each(AcquireSlot::has_started);
+        started
+    }
+
+    /// Prepares the wait for a start that needs no slot, if the caller is a member that may run the
+    /// child; says whether it is.
+    fn prepare_start(&mut self) -> bool {
+        let (Some(_), Some(slot)) = (self.holder(), &self.slot) else { return false };
+        let members = self.set.inner();
+        let shared = slot.key().and_then(|key| {
+            greenlets_around().find_map(|(greenlet, _)| members.key_of(&greenlet, key))
+        });
+        self.start.get_or_insert_with(|| slot.in_place(&members.slots, shared));
+        true
+    }
+
     /// Starts the child in place, or beside, where there are too many in place.
     ///
     /// # Errors
     ///
     /// A greenlet that was refused, if the group was closed.
-    fn begin(&mut self, holder: &Holder) -> Result<(), Greenlet<F::Output>> {
+    fn begin(
+        &mut self,
+        holder: &Holder,
+        key: Option<Arc<KeyPermit>>,
+    ) -> Result<(), Greenlet<F::Output>> {
         let body = self.take_body();
         let share = if is_too_deep() { holder.share_below() } else { None };
         let slot = share.clone().map_or(Held::InPlace, Held::Shared);
         let members = self.set.inner();
-        let entered = members.enter(slot, self.at, body);
-        let (task, greenlet) = entered.map_err(|body| refused(body.into_inner(), self.at))?;
+        let entered = members.enter((slot, key), self.at, body);
+        let refuse = |body: Hooked<F>| refused(body.into_inner(), SlotError::Closed, self.at);
+        let (task, greenlet) = entered.map_err(refuse)?;
         if self.reentry == Reentry::Inline {
             self.slot = None;
         }
@@ -235,8 +307,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         Ok(())
     }
 
-    fn refuse(&mut self) -> Greenlet<F::Output> {
-        refused(self.take_body().into_inner(), self.at)
+    fn refuse(&mut self, error: SlotError) -> Greenlet<F::Output> {
+        refused(self.take_body().into_inner(), error, self.at)
     }
 
     /// The child has finished, or is on its own.

@@ -17,6 +17,8 @@
 //! | limit how many tasks run at once, in FIFO order | [`Pool`] |
 //! | have a slot first, and decide then what to run in it | [`Pool::slot`] |
 //! | have a group of one's own within a pool's limit | [`Pool::scope`] |
+//! | weigh, prefer or group requests | [`SlotRequest`] |
+//! | limit starts per second, tasks per host, or pause | [`PoolBuilder`], [`Pool::set_rates`], [`Pool::set_per_key`], [`Pool::pause`] |
 //! | get the results of many, in a list | [`map`](TaskSet::map) |
 //! | get them as a stream, in order or as they come | [`imap`](TaskSet::imap), [`imap_unordered`](TaskSet::imap_unordered) |
 //! | do that with tasks that return a `Result` | [`try_map`](TaskSet::try_map), [`try_imap`](TaskSet::try_imap), [`try_imap_unordered`](TaskSet::try_imap_unordered) |
@@ -36,6 +38,7 @@ pub mod gevent;
 mod group;
 mod hook;
 mod in_place;
+pub mod limits;
 pub mod map;
 mod members;
 mod pool;
@@ -50,10 +53,11 @@ pub use errors::{InsideGroup, PoolFull};
 pub use failures::{Failures, JoinError};
 pub use group::Group;
 pub use hook::{Hooked, SpawnHook};
+pub use limits::{Rate, RateLimiter, SlotError};
 pub use map::{Imap, ItemError, Map, Mapper, TaskError, TryImap, TryMap};
 pub use members::Membership;
 pub use pool::Pool;
 pub use runs::{Runs, RunsMap};
-pub use slot::Slot;
+pub use slot::{Slot, SlotRequest};
 pub use spinney_greenlet::Report;
 pub use task_set::TaskSet;

@@ -13,8 +13,9 @@ use spinney_hub::{contain, drop_contained};
 use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 
 use crate::arena::Arena;
+use crate::limits::{Key, SlotLine, Stats};
 use crate::scope::Scope;
-use crate::slot::{Held, Permit, Share, SharedSlots};
+use crate::slot::{Held, KeyPermit, Permit, Share, SharedSlots};
 use crate::{Failures, InsideGroup, in_place};
 
 /// A member that is to be spawned, and the half of its owner.
@@ -67,6 +68,8 @@ struct Member {
     /// Tells it from another that was at its place before.
     serial: u64,
     slot: Held,
+    /// What counts it among the tasks with the same key.
+    key: Option<Arc<KeyPermit>>,
     /// It was sent the group's kill, and gets no other.
     dying: bool,
     kind: Kind,
@@ -101,18 +104,18 @@ impl Members {
     }
 
     /// Makes a member of `future`, in `slot`: its task, which is to be spawned, and the half of its
-    /// owner.
+    /// owner. One that has no slot of its own may have a `key`.
     ///
     /// # Errors
     ///
     /// Gives `future` back if the group was closed. The slot is free then.
     pub(crate) fn enter<F: Future>(
         self: &Arc<Self>,
-        slot: Held,
+        (slot, key): (Held, Option<Arc<KeyPermit>>),
         at: &'static Location<'static>,
         future: F,
     ) -> Result<Entered<F>, F> {
-        self.enter_as(Kind::Spawned, slot, future, |future, membership| {
+        self.enter_as(Kind::Spawned, (slot, key), future, |future, membership| {
             let place = Some(membership.place);
             let (task, greenlet) = pair_in(place, at, future, |_| membership);
             let handle = greenlet.handle().clone();
@@ -127,7 +130,7 @@ impl Members {
     /// Gives `worker` back if the maps of the group have ended. The slot is free then.
     pub(crate) fn enter_worker<W, T>(
         self: &Arc<Self>,
-        slot: Held,
+        slot: (Held, Option<Arc<KeyPermit>>),
         worker: W,
         make: impl FnOnce(W, Membership) -> (T, Handle),
     ) -> Result<(T, Handle), W> {
@@ -140,23 +143,24 @@ impl Members {
     fn enter_as<B, T>(
         self: &Arc<Self>,
         kind: Kind,
-        slot: Held,
+        (mut slot, key): (Held, Option<Arc<KeyPermit>>),
         body: B,
         make: impl FnOnce(B, Membership) -> (T, Handle),
     ) -> Result<T, B> {
+        let key = key.or_else(|| slot.take_key());
         let mut state = self.lock();
         let is_refused =
             if kind == Kind::Worker { self.maps.is_closed() } else { self.is_closed() };
         if is_refused {
             state.refused += usize::from(kind == Kind::Spawned && slot.is_slot());
             drop(state);
-            drop(slot);
+            drop((key, slot));
             return Err(body);
         }
         let membership = self.membership(&mut state);
         let serial = membership.serial;
         let (task, handle) = make(body, membership);
-        self.insert(state, Member { handle, serial, slot, dying: false, kind });
+        self.insert(state, Member { handle, serial, slot, key, dying: false, kind });
         Ok(task)
     }
 
@@ -169,7 +173,7 @@ impl Members {
 
     /// Makes a member of `greenlet`, in the slot of `permit`; false, and the slot is free, if it has
     /// finished or is a member already, or if the group was closed.
-    pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle, permit: Permit) -> bool {
+    pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle, mut permit: Permit) -> bool {
         let mut state = self.lock();
         let is_closed = self.is_closed();
         if is_closed || state.find(greenlet).is_some() {
@@ -180,8 +184,9 @@ impl Members {
         }
         let membership = self.membership(&mut state);
         state.added.insert(greenlet.id(), membership.place);
-        let (handle, slot, serial) = (greenlet.clone(), Held::Own(permit), membership.serial);
-        self.insert(state, Member { handle, serial, slot, dying: false, kind: Kind::Added });
+        let (handle, key, serial) = (greenlet.clone(), permit.take_key(), membership.serial);
+        let (slot, kind) = (Held::Own(permit), Kind::Added);
+        self.insert(state, Member { handle, serial, slot, key, dying: false, kind });
         let Err(membership) = greenlet.guard(self.address(), membership) else { return true };
         // It has finished. First off the list, or it would count as one of the members that have.
         self.take_out(greenlet);
@@ -209,7 +214,8 @@ impl Members {
 
     /// Gives `greenlet`, which runs in place, a slot of its own: a share of it is `below`, if there is
     /// one. The slot is all that one's if `greenlet` is no member any more.
-    pub(crate) fn seat(&self, greenlet: &Handle, permit: Permit, below: Option<&Share>) {
+    pub(crate) fn seat(&self, greenlet: &Handle, mut permit: Permit, below: Option<&Share>) {
+        let mut key = permit.take_key();
         let mut state = self.lock();
         let Some(member) = state.member_mut(greenlet) else {
             drop(state);
@@ -219,6 +225,9 @@ impl Members {
             return;
         };
         member.slot = Held::Own(permit);
+        if member.key.is_none() {
+            member.key = key.take();
+        }
         let shared = below.and_then(|_| member.slot.share());
         state.seated += 1;
         drop(state);
@@ -243,6 +252,49 @@ impl Members {
     /// Whether `greenlet` is a member that holds a slot.
     pub(crate) fn is_seated(&self, greenlet: &Handle) -> bool {
         self.lock().member_mut(greenlet).is_some_and(|member| member.slot.is_slot())
+    }
+
+    /// The member `serial` at `place` gives up its slot, and stays a member; false if it has none of
+    /// its own.
+    pub(crate) fn leave_slot(&self, place: u32, serial: u64) -> bool {
+        let mut state = self.lock();
+        let member = state.at(place, serial).filter(|member| matches!(member.slot, Held::Own(_)));
+        let Some(member) = member else { return false };
+        let slot = std::mem::replace(&mut member.slot, Held::InPlace).give_back(&self.slots);
+        let key = member.key.take();
+        state.seated -= 1;
+        drop(state);
+        drop(key);
+        drop_contained(slot);
+        true
+    }
+
+    /// The member `serial` at `place` has a slot again. If it was discarded, the slot is free.
+    pub(crate) fn take_slot(&self, place: u32, serial: u64, mut permit: Permit) {
+        let key = permit.take_key();
+        let mut state = self.lock();
+        let Some(member) = state.at(place, serial) else {
+            drop(state);
+            return drop((key, permit));
+        };
+        (member.slot, member.key) = (Held::Own(permit), key);
+        state.seated += 1;
+    }
+
+    /// What counts the member `serial` at `place` among the tasks with its key.
+    pub(crate) fn key_at(&self, place: u32, serial: u64) -> Option<Arc<KeyPermit>> {
+        self.lock().at(place, serial)?.key.clone()
+    }
+
+    /// The number of slots that `greenlet` holds.
+    pub(crate) fn weight_of(&self, greenlet: &Handle) -> usize {
+        self.lock().member_mut(greenlet).map_or(0, |member| member.slot.weight())
+    }
+
+    /// What counts `greenlet` among the tasks with `key`, if it is a member that is one.
+    pub(crate) fn key_of(&self, greenlet: &Handle, key: Key) -> Option<Arc<KeyPermit>> {
+        let mut state = self.lock();
+        state.member_mut(greenlet)?.key.clone().filter(|held| held.key == key)
     }
 
     pub(crate) fn contains(&self, greenlet: &Handle) -> bool {
@@ -272,25 +324,26 @@ impl Members {
 
     /// Refuses waiters and newcomers.
     pub(crate) fn close(&self) {
-        let refused = self.calls().close();
+        let refused = match &self.scope {
+            None => self.slots.close(),
+            Some(scope) => scope.calls().close(),
+        };
         self.lock().refused += refused;
     }
 
     /// Whether it was closed, or its pool. It takes no lock. A caller that asks under the lock of the
     /// list makes no member that a walk over the list after the close would miss.
     pub(crate) fn is_closed(&self) -> bool {
-        self.slots.is_closed() || self.calls().is_closed()
-    }
-
-    /// Where the calls wait for a slot, which is closed with the group.
-    fn calls(&self) -> &Semaphore {
-        self.scope.as_ref().map_or(&*self.slots, |scope| &**scope.calls())
+        self.slots.is_closed() || self.scope.as_ref().is_some_and(|scope| scope.calls().is_closed())
     }
 
     /// Whether a map should give a slot back rather than run its next item in it: because others
-    /// wait, apart from its own feeder, or because there are too many.
+    /// wait, apart from its own feeder, because there are too many, or because each start has to be
+    /// asked for.
     pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
-        self.slots.balance() + isize::from(feeder_queued) < 0 || self.maps.is_closed()
+        self.slots.balance() + isize::from(feeder_queued) < 0
+            || self.maps.is_closed()
+            || self.slots.limits_starts()
     }
 
     /// A map starts, which may add members until it [ends](Self::map_ended); false if the group was
@@ -322,7 +375,7 @@ impl Members {
 
     /// The number of waiters for a slot.
     pub(crate) fn waiting(&self) -> usize {
-        self.calls().waiting()
+        self.scope.as_ref().map_or_else(|| self.slots.waiting(), |scope| scope.calls().waiting())
     }
 
     pub(crate) fn handles(&self) -> Vec<Handle> {
@@ -357,6 +410,8 @@ impl Members {
         report.started += report.running;
         drop(state);
         report.waiting = self.waiting();
+        let Stats { paused, shed } = self.slots.limit_stats();
+        (report.paused, report.shed) = (paused, shed);
         report
     }
 
@@ -482,7 +537,7 @@ impl Members {
 
     /// Removes the member at `place`. Returns whether it was added.
     fn remove(&self, mut state: MutexGuard<'_, State>, place: u32) -> bool {
-        let Member { handle, slot, dying, kind, .. } = state.list.remove(place);
+        let Member { handle, slot, key, dying, kind, .. } = state.list.remove(place);
         if kind == Kind::Added {
             state.forget_added(handle.id());
         }
@@ -492,9 +547,11 @@ impl Members {
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
         let drained = state.take_drained();
         // Under the lock, so that no caller finds the list empty and the slot taken.
-        let slot: Option<HandOut<'_>> = slot.give_back(&self.slots);
+        let slot: Option<HandOut<'_, SlotLine>> = slot.give_back(&self.slots);
         drop(state);
         drop_contained(handle);
+        // The key first: the request that waits for it may be the first for the slot.
+        drop(key);
         drop_contained(slot);
         let events = died.iter().chain(&emptied).chain(&drained);
         events.for_each(|event| contain(|| event.set()));

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use spinney_greenlet::{Greenlet, Handle};
 use spinney_hub::{BoxTask, Hub, Spawn, Within, contain};
-use spinney_sync::{Closed, GiveWay, TryAcquireError};
+use spinney_sync::GiveWay;
 
 use crate::builder::Settings;
 use crate::in_place::SpawnInto;
 use crate::slot::{AcquireSlot, Permit};
 use crate::task_set::UNLIMITED;
-use crate::{InsideGroup, PoolBuilder, PoolFull, Runs, Slot, TaskSet};
+use crate::{InsideGroup, PoolBuilder, PoolFull, Runs, Slot, SlotError, SlotRequest, TaskSet};
 
 /// A group that limits how many of its tasks run at once. While it is full, callers wait for a slot;
 /// slots go to waiters in FIFO order.
@@ -30,9 +30,10 @@ use crate::{InsideGroup, PoolBuilder, PoolFull, Runs, Slot, TaskSet};
 /// Python: `gevent.pool.Pool`.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+/// use spinney::{Pool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(2);
 ///     let mut greenlets = Vec::new();
 ///     for n in 0..10 {
@@ -86,15 +87,15 @@ impl<X> Pool<X> {
     /// The same pool, with the same slots and members, whose calls run on `hub`: another handle.
     ///
     /// ```
-    /// use spinney_hub::{Hub, block_on};
-    /// use spinney_pool::Pool;
+    /// # mod spinney { pub use spinney_hub::{Hub, block_on}; pub use spinney_pool::Pool; }
+    /// use spinney::{Hub, Pool, block_on};
     ///
     /// let hub = Hub::builder().threads(1).name("mine").build()?;
     /// let pool = Pool::new(2);
     /// let thread = async { std::thread::current().name().map(str::to_owned) };
     /// let name = block_on(pool.with_hub(&hub).apply(thread)).unwrap();
     /// assert_eq!(name.as_deref(), Some("mine-0"));
-    /// # Ok::<(), std::io::Error>(())
+    /// Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
     pub fn with_hub<Y: Clone>(&self, hub: &Y) -> Pool<Y> {
@@ -109,9 +110,10 @@ impl<X> Pool<X> {
     /// closed, its scopes refuse, too: slots that they hold start nothing more.
     ///
     /// ```
-    /// use spinney_pool::Pool;
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+    /// use spinney::{Pool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = Pool::new(2);
     ///     let request = pool.scope();
     ///     request.spawn(std::future::pending::<()>()).await.detach();
@@ -132,29 +134,29 @@ impl<X> Pool<X> {
         Self { tasks }
     }
 
-    /// Waits for a slot. [`Slot::spawn`] starts a task in it; dropping it frees it.
+    /// Waits for a slot. [`Slot::spawn`] starts a task in it; dropping it frees it. The request can
+    /// say what it asks for before it is awaited: `pool.slot().weight(3).priority(2).await`.
     ///
     /// # Errors
     ///
-    /// [`Closed`] if the pool was closed before a slot was free.
+    /// [`SlotError::Closed`] if the pool was closed before a slot was free; others if a limit of the
+    /// pool refuses the request.
     ///
     /// # Cancel safety
     ///
     /// Dropping it gives up the place in the queue; a slot that it had been handed goes to the next
     /// waiter.
     #[track_caller]
-    pub fn slot(&self) -> impl Future<Output = Result<Slot<X>, Closed>> {
-        let slot = AcquireSlot::new(self.inner());
-        async move { slot.await.map(|permit| Slot::new(self, permit)) }
+    pub fn slot(&self) -> SlotRequest<'_, X> {
+        SlotRequest::new(self)
     }
 
     /// Takes a slot if one is free: none is while others wait.
     ///
     /// # Errors
     ///
-    /// [`TryAcquireError::WouldBlock`] if none is free; [`TryAcquireError::Closed`] if the pool was
-    /// closed.
-    pub fn try_slot(&self) -> Result<Slot<X>, TryAcquireError> {
+    /// [`SlotError::Full`] if none is free; otherwise the reason for which the request is refused.
+    pub fn try_slot(&self) -> Result<Slot<X>, SlotError> {
         self.try_permit().map(|permit| Slot::new(self, permit))
     }
 
@@ -202,7 +204,7 @@ impl<X> Pool<X> {
     {
         match self.try_permit() {
             Ok(permit) => self.start_or_give_back(permit, future, Location::caller()),
-            Err(error) => Err(PoolFull::new(future, error == TryAcquireError::Closed)),
+            Err(error) => Err(PoolFull::new(future, error)),
         }
     }
 
@@ -233,8 +235,8 @@ impl<X> Pool<X> {
         async move {
             match slot.within(limit).await {
                 Ok(Ok(permit)) => self.start_or_give_back(permit, future, at),
-                Ok(Err(Closed)) => Err(PoolFull::new(future, true)),
-                Err(_) => Err(PoolFull::new(future, false)),
+                Ok(Err(error)) => Err(PoolFull::new(future, error)),
+                Err(_) => Err(PoolFull::new(future, SlotError::Full)),
             }
         }
     }
@@ -249,7 +251,8 @@ impl<X> Pool<X> {
         F: Future,
         X: Runs<F>,
     {
-        self.try_launch(permit, future, at).map_err(|future| PoolFull::new(future, true))
+        let refused = |future| PoolFull::new(future, SlotError::Closed);
+        self.try_launch(permit, future, at).map_err(refused)
     }
 
     /// Waits for a slot and makes a member of a greenlet that is running elsewhere. Returns `false`
@@ -285,7 +288,7 @@ impl<X> Pool<X> {
             return Ok(false);
         }
         let permit = self.try_permit();
-        let full = |error| PoolFull::new((), error == TryAcquireError::Closed);
+        let full = |error| PoolFull::new((), error);
         Ok(self.inner().add(greenlet, permit.map_err(full)?))
     }
 
@@ -344,7 +347,8 @@ impl<X> Pool<X> {
 
     /// Waits until no slot is taken and there are no waiters; returns immediately if that is so. Unlike
     /// [`join`](TaskSet::join) it does not return between two tasks. It does not wait for a map whose
-    /// results are not read, which takes no slot and waits for none.
+    /// results are not read, which takes no slot and waits for none, nor for an item that is in the delay
+    /// before a further try.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
 use spinney_hub::Executor;
-use spinney_sync::{Closed, TryAcquireError};
+use spinney_sync::Closed;
 
 use crate::builder::Settings;
 use crate::hook::Hooked;
@@ -17,7 +17,7 @@ use crate::in_place::SpawnInto;
 use crate::map::{Imap, IntoSource, Map, Mapper, TryImap, TryMap};
 use crate::members::Members;
 use crate::slot::{Held, Permit, SharedSlots};
-use crate::{InsideGroup, JoinError, Membership, Runs, RunsMap};
+use crate::{InsideGroup, JoinError, Membership, Runs, RunsMap, SlotError};
 
 /// The number of slots of a group without a limit.
 pub(crate) const UNLIMITED: usize = usize::MAX;
@@ -32,7 +32,8 @@ pub(crate) type MemberTask<F> = Task<Hooked<F>, Membership>;
 /// kills the members that are left, without waiting for them.
 ///
 /// ```
-/// use spinney_pool::{Group, Pool, TaskSet};
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::{Group, Pool, TaskSet}; }
+/// use spinney::{Group, Pool, TaskSet, block_on};
 ///
 /// /// Kills the members of a group or of a pool.
 /// async fn stop(tasks: &TaskSet) {
@@ -40,7 +41,7 @@ pub(crate) type MemberTask<F> = Task<Hooked<F>, Membership>;
 ///     assert!(tasks.is_empty());
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     stop(&Group::new()).await;
 ///     stop(&Pool::new(5)).await;
 /// });
@@ -325,7 +326,8 @@ impl<X> TaskSet<X> {
 /// How tasks are started: all verbs end here.
 impl<X> TaskSet<X> {
     pub(crate) fn new(hub: X, capacity: usize, settings: Settings) -> Self {
-        let members = Members::new(SharedSlots::new(capacity), settings.kept_failures);
+        let slots = SharedSlots::with_limits(capacity, settings.limits.clone());
+        let members = Members::new(slots, settings.kept_failures);
         Self::of(hub, Shared::new(members, settings))
     }
 
@@ -357,9 +359,9 @@ impl<X> TaskSet<X> {
     }
 
     /// A slot, if one is free.
-    pub(crate) fn try_permit(&self) -> Result<Permit, TryAcquireError> {
+    pub(crate) fn try_permit(&self) -> Result<Permit, SlotError> {
         if self.inner().is_closed() {
-            return Err(TryAcquireError::Closed);
+            return Err(SlotError::Closed);
         }
         self.slots().try_permit()
     }
@@ -380,7 +382,8 @@ impl<X> TaskSet<X> {
         F: Future,
         X: Runs<F>,
     {
-        self.try_launch(permit, future, at).unwrap_or_else(|future| refused(future, at))
+        self.try_launch(permit, future, at)
+            .unwrap_or_else(|future| refused(future, SlotError::Closed, at))
     }
 
     /// Starts `future` in the slot of `permit`.
@@ -417,7 +420,7 @@ impl<X> TaskSet<X> {
         F: Future,
         X: Runs<F>,
     {
-        let (task, greenlet) = self.inner().enter(slot, at, body)?;
+        let (task, greenlet) = self.inner().enter((slot, None), at, body)?;
         self.core.hub.spawn(task);
         Ok(greenlet)
     }
@@ -431,12 +434,25 @@ impl<X> TaskSet<X> {
     }
 }
 
-/// A greenlet that never started, because its set was closed.
-pub(crate) fn refused<F: Future>(future: F, at: &'static Location<'static>) -> Greenlet<F::Output> {
+/// A greenlet that never started, because it was refused: killed for that reason, which is
+/// [`Closed`] if its set was closed.
+pub(crate) fn refused<F: Future>(
+    future: F,
+    error: SlotError,
+    at: &'static Location<'static>,
+) -> Greenlet<F::Output> {
     let (task, greenlet) = pair_in(None, at, future, |_| ());
-    greenlet.kill_now_with(GreenletExit::because(Closed));
+    greenlet.kill_now_with(refusal(error));
     drop(task);
     greenlet
+}
+
+/// The reason of a greenlet that was refused.
+pub(crate) fn refusal(error: SlotError) -> GreenletExit {
+    match error {
+        SlotError::Closed => GreenletExit::because(Closed),
+        error => GreenletExit::because(error),
+    }
 }
 
 /// What the handles of a set share that run its work on the same hub.

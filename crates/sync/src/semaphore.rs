@@ -7,22 +7,28 @@
 //! While there are no waiters, taking a permit and giving it back is one step of an atomic count;
 //! see [`Shared`].
 
+mod line;
 mod state;
 
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use self::state::{Locked, Shared, State, Want};
-use crate::waiters::wake_all;
+pub use self::line::{Fate, Line, Place, PriorityLine, Room, Want};
+use self::state::{Locked, Shared, State};
+use crate::waiters::{replace, wake_all};
 use crate::{Closed, GiveWay, TryAcquireError, Wait, budget};
 
-/// A fair counting semaphore: permits are handed to waiters in FIFO order.
+/// A fair counting semaphore: permits are handed to waiters by [priority](Acquire::priority), in FIFO
+/// order among equals.
 ///
 /// The number of permits can be changed while permits are out. Dropping the semaphore is harmless,
 /// as permits and waiters point to it.
+///
+/// Waiters stand in a [`Line`]; a container may have one with a rule of its own.
 ///
 /// It limits how many tasks run a part of their code. To limit how many tasks run, and to wait for
 /// them and kill them, there is `spinney_pool::Pool`.
@@ -30,31 +36,38 @@ use crate::{Closed, GiveWay, TryAcquireError, Wait, budget};
 /// Python: `gevent.lock.Semaphore`, which is not fair.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// let seats = spinney_sync::Semaphore::new(1);
-/// let seat = seats.acquire().await?;
-/// assert!(seats.try_acquire().is_err());
-/// drop(seat);
-/// assert!(seats.try_acquire().is_ok());
-/// # Ok::<(), spinney_sync::Closed>(())
-/// # }).unwrap();
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::Closed; }
+/// # }
+/// use spinney::{Semaphore, block_on};
+/// use spinney::sync::Closed;
+///
+/// block_on(async {
+///     let seats = Semaphore::new(1);
+///     let seat = seats.acquire().await?;
+///     assert!(seats.try_acquire().is_err());
+///     drop(seat);
+///     assert!(seats.try_acquire().is_ok());
+///     Ok::<(), Closed>(())
+/// }).unwrap();
 /// ```
-pub struct Semaphore {
-    shared: Shared,
+pub struct Semaphore<L: Line = PriorityLine> {
+    shared: Shared<L>,
 }
 
 impl Semaphore {
     /// A semaphore with `permits` permits, none of them out.
     pub fn new(permits: usize) -> Self {
-        Self { shared: Shared::new(State::new(permits, false)) }
+        Self::with_line(permits, PriorityLine::default())
     }
 
     /// A semaphore that does not grow when more permits come back than are out.
     pub(crate) fn fixed(permits: usize) -> Self {
-        Self { shared: Shared::new(State::new(permits, true)) }
+        Self { shared: Shared::new(State::new(permits, true, PriorityLine::default())) }
     }
 
-    /// Takes a permit, behind the waiters that came before.
+    /// Takes a permit, behind the waiters that came before. [`Acquire::priority`] is for urgent ones.
     ///
     /// # Errors
     ///
@@ -86,6 +99,56 @@ impl Semaphore {
         Acquire::many(self, permits)
     }
 
+    /// Takes a permit as [`acquire`](Self::acquire) does, but borrows nothing: the permit keeps the
+    /// semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// # mod spinney {
+    /// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+    /// #     pub mod sync { pub use spinney_sync::Closed; }
+    /// # }
+    /// use spinney::{Semaphore, block_on};
+    /// use spinney::sync::Closed;
+    ///
+    /// block_on(async {
+    ///     use std::sync::Arc;
+    ///
+    ///     let seats = Arc::new(Semaphore::new(1));
+    ///     let seat = seats.acquire_owned().await?;
+    ///     let guest = std::thread::spawn(move || drop(seat));
+    ///     guest.join().unwrap();
+    ///     assert_eq!(seats.available(), 1);
+    ///     Ok::<(), Closed>(())
+    /// }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn acquire_owned(self: &Arc<Self>) -> Acquire<Arc<Self>> {
+        Acquire::of(Arc::clone(self))
+    }
+
+    /// Takes `permits` permits together as [`acquire_many`](Self::acquire_many) does, but borrows
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    #[track_caller]
+    pub fn acquire_many_owned(self: &Arc<Self>, permits: usize) -> Acquire<Arc<Self>> {
+        Acquire::many(Arc::clone(self), permits)
+    }
+
     /// Takes a permit without waiting.
     ///
     /// # Errors
@@ -95,7 +158,7 @@ impl Semaphore {
     ///
     /// Python: `acquire(blocking=False)`.
     pub fn try_acquire(&self) -> Result<Permit<&Self>, TryAcquireError> {
-        self.try_acquire_many(1)
+        Permit::try_many(self, 1)
     }
 
     /// Takes `permits` permits together without waiting, or none.
@@ -104,12 +167,85 @@ impl Semaphore {
     ///
     /// As [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_many(&self, permits: usize) -> Result<Permit<&Self>, TryAcquireError> {
-        self.take(permits)?;
-        Ok(Permit::of(self, permits))
+        Permit::try_many(self, permits)
     }
 
-    fn take(&self, permits: usize) -> Result<(), TryAcquireError> {
-        if self.shared.try_take(permits) { Ok(()) } else { self.lock().take(Want::of(permits)) }
+    /// Takes a permit as [`try_acquire`](Self::try_acquire) does, but borrows nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
+    pub fn try_acquire_owned(self: &Arc<Self>) -> Result<Permit<Arc<Self>>, TryAcquireError> {
+        Permit::try_many(Arc::clone(self), 1)
+    }
+
+    /// Takes `permits` permits together as [`try_acquire_many`](Self::try_acquire_many) does, but
+    /// borrows nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Self::try_acquire).
+    pub fn try_acquire_many_owned(
+        self: &Arc<Self>,
+        permits: usize,
+    ) -> Result<Permit<Arc<Self>>, TryAcquireError> {
+        Permit::try_many(Arc::clone(self), permits)
+    }
+}
+
+impl<L: Line> Semaphore<L> {
+    /// A semaphore with `permits` permits, whose waiters stand in `line`: for containers.
+    pub fn with_line(permits: usize, line: L) -> Self {
+        Self { shared: Shared::new(State::new(permits, false, line)) }
+    }
+
+    /// Changes the line, under the lock, and serves the waiters that may be served then. A panic of a
+    /// waker is contained.
+    pub fn change_line<T>(&self, change: impl FnOnce(&mut L) -> T) -> T {
+        let mut state = self.lock();
+        let changed = change(&mut state.line);
+        self.hand_out(state);
+        changed
+    }
+
+    /// Looks at the line, under the lock.
+    pub fn look_at_line<T>(&self, look: impl FnOnce(&L) -> T) -> T {
+        look(&self.lock().line)
+    }
+
+    /// Takes what `want` says without waiting, and returns its ticket if it got one. A request that
+    /// would have to wait has left the line.
+    fn try_take(&self, want: &Want<L::Request>) -> (Fate<L::Refusal>, Option<u64>)
+    where
+        L::Request: Clone,
+    {
+        if self.shared.try_take(want.permits) {
+            return (Fate::Served, None);
+        }
+        let mut state = self.lock();
+        if state.refuses(want) {
+            return (Fate::Refused(Closed.into()), None);
+        }
+        if state.take(want) {
+            return (Fate::Served, None);
+        }
+        if state.line.is_open() {
+            return (Fate::Waits, None);
+        }
+        let (ticket, may_be_next) = state.line.push(Waker::noop().clone(), want.clone());
+        let place = || Place { ticket, want };
+        if may_be_next {
+            self.hand_out(state);
+            state = self.lock();
+        }
+        let fate = state.line.fate(place(), false);
+        if !matches!(fate, Fate::Served) {
+            // Others may go on that stood behind it for a moment.
+            let own = state.line.remove(place());
+            self.hand_out(state);
+            drop(own);
+        }
+        (fate, Some(ticket))
     }
 
     /// Gives back `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
@@ -131,13 +267,13 @@ impl Semaphore {
     ///
     /// If fewer are out; none is given back then.
     #[track_caller]
-    pub fn put_back(&self, permits: usize) -> HandOut<'_> {
+    pub fn put_back(&self, permits: usize) -> HandOut<'_, L> {
         if self.shared.try_give_back(permits) {
             return HandOut { semaphore: None };
         }
         let mut state = self.lock();
         state.put_back(permits);
-        let concerns_others = !state.waiters.is_empty() || state.idle.is_some();
+        let concerns_others = !state.line.is_open() || state.idle.is_some();
         HandOut { semaphore: concerns_others.then_some(self) }
     }
 
@@ -148,7 +284,7 @@ impl Semaphore {
     ///
     /// If `permit` is of another semaphore.
     #[track_caller]
-    pub fn take_back<S: Deref<Target = Self>>(&self, mut permit: Permit<S>) -> HandOut<'_> {
+    pub fn take_back<S: Deref<Target = Self>>(&self, mut permit: Permit<S, L>) -> HandOut<'_, L> {
         let of = permit.semaphore.take().expect(UNTIL_DROP);
         assert!(std::ptr::eq(&raw const *of, self), "the permit is of another semaphore");
         self.put_back(permit.permits)
@@ -195,11 +331,11 @@ impl Semaphore {
     /// waiters that were refused. Closing again is a no-op. A panic of a waker is contained.
     pub fn close(&self) -> usize {
         let mut state = self.lock();
-        state.close();
-        let refused = state.waiters.dismiss_if(|want| !want.despite_close);
+        state.closed = true;
+        let refused = state.line.close();
         let count = refused.len();
         self.hand_out(state);
-        wake_all(refused.into_iter().map(|waiter| waiter.waker));
+        wake_all(refused);
         count
     }
 
@@ -247,7 +383,7 @@ impl Semaphore {
 
     /// The number of waiters, for one permit or for several.
     pub fn waiting(&self) -> usize {
-        self.lock().waiters.len()
+        self.lock().line.len()
     }
 
     /// Whether it was closed. It takes no lock.
@@ -260,50 +396,81 @@ impl Semaphore {
         self.lock().free()
     }
 
-    /// Ready if the `ticket` was served, or if a newcomer is admitted; otherwise the newcomer gets a
-    /// ticket.
+    /// Ready if the `ticket` was served, or if a newcomer is; otherwise the newcomer gets a ticket.
     fn poll_turn(
         &self,
         cx: &Context<'_>,
         ticket: &mut Option<u64>,
-        want: Want,
-    ) -> Poll<Result<(), Closed>> {
+        want: &Want<L::Request>,
+    ) -> Poll<Result<(), L::Refusal>>
+    where
+        L::Request: Clone,
+    {
         let mut state = self.lock();
-        match *ticket {
-            Some(ticket) if state.is_served(ticket, want) => Poll::Ready(Ok(())),
-            Some(_) if state.is_closed() && !want.despite_close => Poll::Ready(Err(Closed)),
-            Some(ticket) => {
-                let before = state.waiters.update(ticket, cx.waker());
+        let is_new = ticket.is_none();
+        if is_new {
+            if state.refuses(want) {
+                return Poll::Ready(Err(Closed.into()));
+            }
+            if state.take(want) {
+                return Poll::Ready(Ok(()));
+            }
+            let was_open = state.line.is_open();
+            let (own, may_be_next) = state.line.push(cx.waker().clone(), want.clone());
+            *ticket = Some(own);
+            if was_open {
+                return Poll::Pending;
+            }
+            if may_be_next {
+                self.hand_out(state);
+                state = self.lock();
+            }
+        }
+        let Some(ticket) = *ticket else { return Poll::Pending };
+        let place = || Place { ticket, want };
+        match state.line.fate(place(), is_new) {
+            Fate::Served => Poll::Ready(Ok(())),
+            Fate::Refused(refusal) => {
+                // It may have stood before others.
+                self.hand_out(state);
+                Poll::Ready(Err(refusal))
+            }
+            Fate::Waits => {
+                let waker = state.line.waker(place());
+                let before = waker.and_then(|waker| replace(waker, cx.waker()));
                 drop(state);
                 drop(before);
                 Poll::Pending
             }
-            None => match state.take(want) {
-                Ok(()) => Poll::Ready(Ok(())),
-                Err(TryAcquireError::Closed) => Poll::Ready(Err(Closed)),
-                Err(TryAcquireError::WouldBlock) => {
-                    *ticket = Some(state.waiters.push(cx.waker().clone(), want));
-                    Poll::Pending
-                }
-            },
         }
     }
 
     /// Hands free permits to waiters and wakes them, and those that wait for idleness. The lock is
     /// released before a waker runs, as that is other people's code.
-    fn hand_out<'a>(&'a self, mut state: Locked<'a>) {
-        loop {
-            let admitted = state.admit();
-            // Once it is closed, a ticket is compared under the lock, which knows who was refused.
-            if admitted.is_some() && !state.is_closed() {
-                self.shared.set_served_below(state.waiters.served_below());
-            }
-            let more = admitted.is_some() && state.may_admit();
-            let idle = if state.is_idle() { state.idle.take() } else { None };
+    fn hand_out<'a>(&'a self, mut state: Locked<'a, L>) {
+        if let Some(source) = state.line.source() {
             drop(state);
-            wake_all(admitted);
+            let sight = L::look(&source);
+            drop(source);
+            state = self.lock();
+            state.line.see(sight);
+        }
+        loop {
+            let served = state.serve();
+            // Once it is closed, a ticket is compared under the lock, which knows who was refused.
+            if served.is_some() && !state.closed {
+                self.shared.set_served_below(state.line.served_below());
+            }
+            let more = served.is_some() && state.may_serve();
+            let idle = if state.is_idle() { state.idle.take() } else { None };
+            let errand = if more { None } else { state.line.errand() };
+            drop(state);
+            wake_all(served);
             if let Some(idle) = idle {
                 idle.set();
+            }
+            if let Some(errand) = errand {
+                L::run(errand);
             }
             if !more {
                 return;
@@ -312,19 +479,19 @@ impl Semaphore {
         }
     }
 
-    fn lock(&self) -> Locked<'_> {
+    fn lock(&self) -> Locked<'_, L> {
         self.shared.lock()
     }
 }
 
-impl fmt::Debug for Semaphore {
+impl<L: Line> fmt::Debug for Semaphore<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
         f.debug_struct("Semaphore")
             .field("capacity", &state.capacity)
             .field("out", &state.out)
-            .field("waiting", &state.waiters.len())
-            .field("closed", &state.is_closed())
+            .field("waiting", &state.line.len())
+            .field("closed", &state.closed)
             .finish()
     }
 }
@@ -332,16 +499,22 @@ impl fmt::Debug for Semaphore {
 /// A permit of a [`Semaphore`]. Dropping it hands it to the first waiter.
 ///
 /// ```
-/// let seats = spinney_sync::Semaphore::new(3);
+/// # mod spinney {
+/// #     pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::TryAcquireError; }
+/// # }
+/// use spinney::Semaphore;
+/// use spinney::sync::TryAcquireError;
+///
+/// let seats = Semaphore::new(3);
 /// let row = seats.try_acquire_many(2)?;
 /// assert_eq!(row.permits(), 2);
 /// drop(row);
 /// assert_eq!(seats.available(), 3);
-/// # Ok::<(), spinney_sync::TryAcquireError>(())
+/// Ok::<(), TryAcquireError>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "a permit is given back as soon as it is dropped"]
-pub struct Permit<S: Deref<Target = Semaphore>> {
+pub struct Permit<S: Deref<Target = Semaphore<L>>, L: Line = PriorityLine> {
     /// None once it is forgotten.
     semaphore: Option<S>,
     permits: usize,
@@ -350,10 +523,6 @@ pub struct Permit<S: Deref<Target = Semaphore>> {
 const UNTIL_DROP: &str = "forgetting a permit consumes it";
 
 impl<S: Deref<Target = Semaphore>> Permit<S> {
-    fn of(semaphore: S, permits: usize) -> Self {
-        Self { semaphore: Some(semaphore), permits }
-    }
-
     /// Takes a permit of `semaphore`, which is any kind of pointer to one, without waiting:
     /// [`Semaphore::try_acquire`].
     ///
@@ -361,8 +530,52 @@ impl<S: Deref<Target = Semaphore>> Permit<S> {
     ///
     /// As [`Semaphore::try_acquire`].
     pub fn try_of(semaphore: S) -> Result<Self, TryAcquireError> {
-        semaphore.take(1)?;
-        Ok(Self::of(semaphore, 1))
+        Self::try_many(semaphore, 1)
+    }
+
+    /// Takes `permits` permits together, or none.
+    fn try_many(semaphore: S, permits: usize) -> Result<Self, TryAcquireError> {
+        let want = Want { permits, ..Want::default() };
+        let (permit, _) = Self::try_wanted(semaphore, &want).map_err(|refusal| match refusal {
+            None => TryAcquireError::WouldBlock,
+            Some(Closed) => TryAcquireError::Closed,
+        })?;
+        Ok(permit)
+    }
+}
+
+impl<S: Deref<Target = Semaphore<L>>, L: Line> Permit<S, L> {
+    fn of(semaphore: S, permits: usize) -> Self {
+        Self { semaphore: Some(semaphore), permits }
+    }
+
+    /// Takes what `want` says without waiting, by the rule of the semaphore's line: for containers.
+    /// Returns also the ticket with which it stood in the line for a moment, if it did.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of the line; None if the request would have to wait.
+    pub fn try_wanted(
+        semaphore: S,
+        want: &Want<L::Request>,
+    ) -> Result<(Self, Option<u64>), Option<L::Refusal>>
+    where
+        L::Request: Clone,
+    {
+        match semaphore.try_take(want) {
+            (Fate::Served, ticket) => Ok((Self::of(semaphore, want.permits), ticket)),
+            (Fate::Waits, _) => Err(None),
+            (Fate::Refused(refusal), _) => Err(Some(refusal)),
+        }
+    }
+
+    /// The semaphore that it is of.
+    ///
+    /// # Panics
+    ///
+    /// Never: only a permit that is being dropped is of none.
+    pub fn semaphore(&self) -> &S {
+        self.semaphore.as_ref().expect(UNTIL_DROP)
     }
 
     /// How many permits it stands for: those that were acquired together.
@@ -383,7 +596,7 @@ impl<S: Deref<Target = Semaphore>> Permit<S> {
     }
 }
 
-impl<S: Deref<Target = Semaphore>> Drop for Permit<S> {
+impl<S: Deref<Target = Semaphore<L>>, L: Line> Drop for Permit<S, L> {
     fn drop(&mut self) {
         if let Some(semaphore) = &self.semaphore {
             semaphore.release(self.permits);
@@ -391,11 +604,21 @@ impl<S: Deref<Target = Semaphore>> Drop for Permit<S> {
     }
 }
 
+impl<S: Deref<Target = Semaphore<L>> + fmt::Debug, L: Line> fmt::Debug for Permit<S, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("semaphore", &self.semaphore)
+            .field("permits", &self.permits)
+            .finish()
+    }
+}
+
 /// Permits that came back and were not handed out yet. Dropping it hands them to waiters and wakes
 /// those.
 ///
 /// ```
-/// use spinney_sync::Semaphore;
+/// # use spinney_sync as spinney;
+/// use spinney::Semaphore;
 ///
 /// let (seats, guests) = (Semaphore::new(1), std::sync::Mutex::new(vec!["Ann"]));
 /// seats.try_acquire().unwrap().forget();
@@ -409,12 +632,12 @@ impl<S: Deref<Target = Semaphore>> Drop for Permit<S> {
 /// ```
 #[derive(Debug)]
 #[must_use = "dropping it wakes waiters: release locks first"]
-pub struct HandOut<'a> {
+pub struct HandOut<'a, L: Line = PriorityLine> {
     /// None if there are no waiters.
-    semaphore: Option<&'a Semaphore>,
+    semaphore: Option<&'a Semaphore<L>>,
 }
 
-impl Drop for HandOut<'_> {
+impl<L: Line> Drop for HandOut<'_, L> {
     fn drop(&mut self) {
         if let Some(semaphore) = self.semaphore {
             semaphore.hand_out(semaphore.lock());
@@ -428,24 +651,29 @@ impl Drop for HandOut<'_> {
 /// waiter.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::{Acquire, Closed, Permit}; }
+/// # }
 /// use std::sync::Arc;
 ///
-/// use spinney_sync::{Acquire, Closed, Permit, Semaphore};
+/// use spinney::{Semaphore, block_on};
+/// use spinney::sync::{Acquire, Closed, Permit};
 ///
 /// async fn seat(seats: &Arc<Semaphore>) -> Result<Permit<Arc<Semaphore>>, Closed> {
 ///     Acquire::of(Arc::clone(seats)).await
 /// }
-/// # let seats = Arc::new(Semaphore::new(1));
-/// # drop(futures_lite::future::block_on(seat(&seats)));
+/// let seats = Arc::new(Semaphore::new(1));
+/// drop(block_on(seat(&seats)));
 /// ```
 ///
 /// # Panics
 ///
 /// If it is polled again after it has finished.
 #[must_use = "nothing is acquired unless it is awaited"]
-pub struct Acquire<S: Deref<Target = Semaphore>> {
+pub struct Acquire<S: Deref<Target = Semaphore<L>>, L: Line = PriorityLine> {
     semaphore: Option<S>,
-    want: Want,
+    want: Want<L::Request>,
     /// The place in the queue, once it has one.
     ticket: Option<u64>,
     /// The line of the program that waits.
@@ -471,7 +699,44 @@ impl<S: Deref<Target = Semaphore>> Acquire<S> {
         semaphore: S,
         permits: usize,
     ) -> Self {
-        let (want, give_way) = (Want::of(permits), GiveWay::default());
+        let (want, give_way) = (Want { permits, ..Want::default() }, GiveWay::default());
+        Self { semaphore: Some(semaphore), want, ticket: None, at, give_way }
+    }
+
+    /// Waits before all waiters of a smaller `priority`, and behind those of the same priority that
+    /// came before. The default is 0. Waiters of a smaller priority may wait for ever: no fairness is
+    /// promised between priorities. To be said before the first poll.
+    ///
+    /// ```
+    /// # use spinney_sync as spinney;
+    /// use std::pin::Pin;
+    /// use std::task::{Context, Waker};
+    ///
+    /// use spinney::Semaphore;
+    ///
+    /// let cx = &mut Context::from_waker(Waker::noop());
+    /// let seats = Semaphore::new(1);
+    /// let seat = seats.try_acquire();
+    /// let (mut usual, mut urgent) = (seats.acquire(), seats.acquire().priority(1));
+    /// assert!(Pin::new(&mut usual).poll(cx).is_pending());
+    /// assert!(Pin::new(&mut urgent).poll(cx).is_pending());
+    /// drop(seat);
+    /// assert!(Pin::new(&mut usual).poll(cx).is_pending());
+    /// assert!(Pin::new(&mut urgent).poll(cx).is_ready());
+    /// ```
+    pub fn priority(mut self, priority: i32) -> Self {
+        if self.ticket.is_none() {
+            self.want.request = priority;
+        }
+        self
+    }
+}
+
+impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
+    /// Takes what `want` says, by the rule of the semaphore's line: for containers.
+    #[track_caller]
+    pub fn wanting(semaphore: S, want: Want<L::Request>) -> Self {
+        let (at, give_way) = (Location::caller(), GiveWay::default());
         Self { semaphore: Some(semaphore), want, ticket: None, at, give_way }
     }
 
@@ -479,71 +744,98 @@ impl<S: Deref<Target = Semaphore>> Acquire<S> {
     /// the close and needs further permits to finish.
     ///
     /// ```
-    /// # futures_lite::future::block_on(async {
-    /// use spinney_sync::{Acquire, Semaphore};
+    /// # mod spinney { pub use futures_lite::future::block_on; }
+    /// use spinney::block_on;
     ///
-    /// let seats = Semaphore::new(1);
-    /// seats.close();
-    /// assert!(seats.acquire().await.is_err());
-    /// assert!(Acquire::of(&seats).despite_close().await.is_ok());
-    /// # });
+    /// block_on(async {
+    ///     use spinney_sync::{Acquire, Semaphore};
+    ///
+    ///     let seats = Semaphore::new(1);
+    ///     seats.close();
+    ///     assert!(seats.acquire().await.is_err());
+    ///     assert!(Acquire::of(&seats).despite_close().await.is_ok());
+    /// });
     /// ```
     pub fn despite_close(mut self) -> Self {
         self.want.despite_close = true;
         self
     }
+
+    /// The semaphore; None once the wait has finished.
+    pub fn semaphore(&self) -> Option<&S> {
+        self.semaphore.as_ref()
+    }
+
+    /// What it waits for.
+    pub fn want(&self) -> &Want<L::Request> {
+        &self.want
+    }
+
+    /// The same, to be changed; None once it has a place in the line.
+    pub fn want_mut(&mut self) -> Option<&mut Want<L::Request>> {
+        self.ticket.is_none().then_some(&mut self.want)
+    }
+
+    /// Its place in the line, if it has or had one: without one it was served at once, or has yet to
+    /// be polled.
+    pub fn place(&self) -> Option<Place<'_, L::Request>> {
+        self.ticket.map(|ticket| Place { ticket, want: &self.want })
+    }
 }
 
 /// The pointer is not pinned in place.
-impl<S: Deref<Target = Semaphore>> Unpin for Acquire<S> {}
+impl<S: Deref<Target = Semaphore<L>>, L: Line> Unpin for Acquire<S, L> {}
 
-impl<S: Deref<Target = Semaphore>> Future for Acquire<S> {
-    type Output = Result<Permit<S>, Closed>;
+impl<S: Deref<Target = Semaphore<L>>, L: Line<Request: Clone>> Future for Acquire<S, L> {
+    type Output = Result<Permit<S, L>, L::Refusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { semaphore, want, ticket, at, give_way } = &mut *self;
         give_way.poll(cx, |cx| {
             let asked = semaphore.as_ref().expect("polled after it had finished");
             let immediately = match *ticket {
-                Some(ticket) => asked.shared.is_served(ticket),
+                Some(ticket) => L::is_usual(&want.request) && asked.shared.is_served(ticket),
                 None => asked.shared.try_take(want.permits),
             };
             let admitted = if immediately {
                 Ok(())
             } else {
-                let Poll::Ready(admitted) = asked.poll_turn(cx, ticket, *want) else {
+                let Poll::Ready(admitted) = asked.poll_turn(cx, ticket, want) else {
                     Wait::note("Semaphore::acquire", at);
                     return Poll::Pending;
                 };
                 admitted
             };
-            *ticket = None;
             let semaphore = semaphore.take().expect("it was there a moment ago");
             Poll::Ready(admitted.map(|()| Permit::of(semaphore, want.permits)))
         })
     }
 }
 
-impl<S: Deref<Target = Semaphore>> Drop for Acquire<S> {
+impl<S: Deref<Target = Semaphore<L>>, L: Line> Drop for Acquire<S, L> {
     fn drop(&mut self) {
         let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else { return };
+        let place = || Place { ticket, want: &self.want };
         let mut state = semaphore.lock();
-        if state.is_served(ticket, self.want) {
-            state.give_back(self.want.permits);
-            semaphore.hand_out(state);
-        } else {
-            let waiter = state.waiters.remove(ticket);
-            semaphore.hand_out(state);
-            drop(waiter);
-        }
+        let waker = match state.line.fate(place(), false) {
+            Fate::Served => {
+                state.give_back(self.want.permits);
+                state.line.give_back(place());
+                None
+            }
+            Fate::Waits => state.line.remove(place()),
+            Fate::Refused(_) => None,
+        };
+        semaphore.hand_out(state);
+        drop(waker);
     }
 }
 
-impl<S: Deref<Target = Semaphore>> fmt::Debug for Acquire<S> {
+impl<S: Deref<Target = Semaphore<L>>, L: Line> fmt::Debug for Acquire<S, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquire")
             .field("permits", &self.want.permits)
-            .field("waiting", &self.ticket.is_some())
+            .field("waiting", &(self.semaphore.is_some() && self.ticket.is_some()))
             .finish()
     }
 }

@@ -1,7 +1,7 @@
 //! [`Feeder`]: gets slots for a map, in turn with all other waiters.
 
 use std::fmt;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
@@ -9,16 +9,19 @@ use std::task::{Context, Poll, ready};
 
 use spinney_greenlet::{Failure, GreenletExit, InPlace};
 use spinney_hub::{Erase, Executor, Spawn, drop_contained};
-use spinney_sync::{Acquire, Closed, Wait as WaitNote};
+use spinney_sync::{Acquire, Closed, Wait as WaitNote, Want};
 
+use super::asked::{Asked, Asking};
 use super::results::{Begun, InPlaceRequest, Need, Results, Room};
 use super::shared::MapShared;
 use super::source::Source;
 use super::worker::pair_worker;
 use super::{ItemInPlace, MapWorker};
+use crate::SlotError;
+use crate::limits::Request;
 use crate::members::Members;
-use crate::slot::{AcquireSlot, Held, MapsEnd, Permit};
-use crate::task_set::Core;
+use crate::slot::{AcquireSlot, AcquireStart, Held, KeyPermit, MapsEnd, ONE, Permit};
+use crate::task_set::{Core, refusal};
 
 /// How many workers are started before others get a turn.
 const BATCH: usize = 64;
@@ -30,6 +33,12 @@ pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
     core: Weak<Core<X>>,
     /// Its place in the queue for a slot, while it has one.
     queued: Option<AcquireSlot>,
+    /// Whether that is for an item alone that has started in place.
+    queued_started: bool,
+    /// Where each start has to be asked for, the wait for one that needs no slot.
+    start: Option<AcquireStart>,
+    /// Where items ask for something of their own, those that stand in the queue.
+    asked: Option<Asked<S::Item>>,
     /// Ready when the maps of the group end. None if the group was closed before the map started.
     end: Option<Acquire<MapsEnd>>,
     /// The line that started the map.
@@ -51,11 +60,24 @@ impl<T, X: Executor> Drop for Feeding<T, X> {
     }
 }
 
-/// What a worker is to run in.
-enum Place {
-    Slot(Permit),
+/// What a worker is to run in, and its item, if that was taken before.
+enum Place<A> {
+    Slot(Permit, Option<Taken<A>>),
     /// Within the polls of the reader, which is a member.
-    Reader(InPlaceRequest),
+    Reader(InPlaceRequest, Option<Arc<KeyPermit>>, Option<Taken<A>>),
+}
+
+/// An item that was taken from the input, and what it asks for.
+struct Taken<A> {
+    index: usize,
+    item: A,
+    want: Want<Request>,
+}
+
+impl<A> From<Asking<A>> for Taken<A> {
+    fn from(Asking { index, item, slot, .. }: Asking<A>) -> Self {
+        Self { index, item, want: slot.want() }
+    }
 }
 
 impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
@@ -65,7 +87,9 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         let members = Arc::clone(&core.members);
         let feeding = Feeding { results: Arc::clone(&shared.results), members };
         let (core, at) = (Arc::downgrade(core), Location::caller());
-        Self { shared, core, queued: None, end, at, _feeding: feeding }
+        let asked = shared.asks.is_some().then(Asked::new);
+        let (queued, queued_started, start) = (None, false, None);
+        Self { shared, core, queued, queued_started, start, asked, end, at, _feeding: feeding }
     }
 
     /// Whether the maps of the group have ended, or the map was refused.
@@ -79,7 +103,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
     }
 
     /// A place for a worker; None if there will be no more.
-    fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place>> {
+    fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place<S::Item>>> {
         let has_item = self.shared.look_ahead(cx);
         let results = &self.shared.results;
         match results.poll_need(cx, has_item) {
@@ -87,30 +111,160 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
             Need::Nothing => {
                 // A slot that comes too late is for another waiter.
                 self.leave_queue();
-                let (reader, input) = ("the reader of a map started", "the input of a map started");
-                WaitNote::note(if has_item { reader } else { input }, self.at);
+                self.note_idle(has_item);
                 return Poll::Pending;
             }
             Need::NoMore => return Poll::Ready(None),
+        }
+        if let Poll::Ready(slot) = self.poll_queued(cx) {
+            return Poll::Ready(slot.map(|permit| Place::Slot(permit, None)));
+        }
+        WaitNote::note("a slot for a map started", self.at);
+        match self.shared.results.requested() {
+            Some(wish) if has_item => {
+                let Ok(key) = ready!(self.poll_start(cx)) else { return Poll::Pending };
+                Poll::Ready(Some(Place::Reader(wish, key, None)))
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    /// The same, where items ask for something of their own.
+    fn poll_asked(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place<S::Item>>> {
+        let has_item = self.take_in(cx);
+        if self.shared.results.is_abandoned() {
+            self.refuse_asked(&GreenletExit::new());
+            return Poll::Ready(None);
+        }
+        if self.shared.results.wants_slot() {
+            if let Poll::Ready(slot) = self.poll_queued(cx) {
+                return Poll::Ready(slot.map(|permit| Place::Slot(permit, None)));
+            }
+        } else {
+            (self.queued, self.queued_started) = (None, false);
+        }
+        let Some(asked) = &mut self.asked else { return Poll::Ready(None) };
+        while let Poll::Ready((asking, slot)) = asked.poll_served(cx) {
+            self.start = None;
+            let taken = Taken::from(asking);
+            match slot {
+                Ok(permit) => return Poll::Ready(Some(Place::Slot(permit, Some(taken)))),
+                Err(error) => {
+                    drop_contained(taken.item);
+                    let failure = Failure::Killed(refusal(error));
+                    self.shared.results.deliver_refused((taken.index, failure));
+                }
+            }
+        }
+        if asked.is_empty() && self.shared.results.is_exhausted() && self.queued.is_none() {
+            return Poll::Ready(None);
+        }
+        let Some((key, first)) = asked.first() else {
+            self.note_idle(has_item);
+            return Poll::Pending;
+        };
+        WaitNote::note("a slot for a map started", self.at);
+        let Some(wish) = self.shared.results.requested() else { return Poll::Pending };
+        if first.slot.weight() > 1 {
+            return Poll::Pending;
+        }
+        let members = &self.shared.members;
+        let mut key_permit = None;
+        if members.slots.limits_starts() {
+            let start = self.start.get_or_insert_with(|| first.slot.in_place(&members.slots, None));
+            let Ok(started) = ready!(start.poll(cx)) else { return Poll::Pending };
+            first.slot.has_started();
+            key_permit = started;
+            self.start = None;
+            self.queued_started = true;
+        }
+        let Some(asking) = asked.take(key) else { return Poll::Pending };
+        let Asking { index, item, slot, .. } = asking;
+        let taken = Taken { index, item, want: slot.want() };
+        self.queued = Some(slot);
+        Poll::Ready(Some(Place::Reader(wish, key_permit, Some(taken))))
+    }
+
+    /// Takes items from the input for as long as there is room for their results, and puts them into the
+    /// queue. Says whether there is one more.
+    fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let has_item = self.shared.look_ahead(cx);
+            let results = &self.shared.results;
+            if results.poll_need(cx, has_item) != Need::Slot || !has_item {
+                return has_item;
+            }
+            let Room::Opened(_) = results.open() else { return has_item };
+            let Some((index, item)) = self.shared.next(cx) else {
+                results.close_one();
+                return false;
+            };
+            let (Some(asks), Some(asked)) = (&self.shared.asks, &mut self.asked) else {
+                return false;
+            };
+            match catch_unwind(AssertUnwindSafe(|| asks.ask(&item))) {
+                Ok(want) => {
+                    let mut slot = AcquireSlot::new(&self.shared.members).despite_close();
+                    slot.set(|own| *own = Want { despite_close: true, ..want });
+                    asked.add(index, item, slot);
+                }
+                Err(payload) => {
+                    drop_contained(item);
+                    results.deliver_refused((index, Failure::panicked(payload)));
+                }
+            }
+        }
+    }
+
+    /// Refuses the items that stand in the queue.
+    fn refuse_asked(&mut self, exit: &GreenletExit) {
+        self.start = None;
+        for index in self.asked.as_mut().map(Asked::clear).unwrap_or_default() {
+            self.shared.results.deliver_refused((index, Failure::Killed(exit.clone())));
+        }
+    }
+
+    /// A slot; None if there will be none. One that came for an item in place which has finished
+    /// meanwhile is free again: nothing has started with it.
+    fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
+        let results = &self.shared.results;
+        if self.queued_started && !results.wants_slot() {
+            (self.queued, self.queued_started) = (None, false);
         }
         let queued = self
             .queued
             .get_or_insert_with(|| AcquireSlot::new(&self.shared.members).despite_close());
         let slot = Pin::new(queued).poll(cx);
         results.feeder_queued.store(slot.is_pending(), Relaxed);
-        if let Poll::Ready(slot) = slot {
-            self.queued = None;
-            return Poll::Ready(slot.ok().map(Place::Slot));
-        }
-        WaitNote::note("a slot for a map started", self.at);
-        match results.requested() {
-            Some(request) if has_item => Poll::Ready(Some(Place::Reader(request))),
-            _ => Poll::Pending,
-        }
+        let slot = ready!(slot);
+        self.queued = None;
+        Poll::Ready(slot.ok())
+    }
+
+    /// Ready when an item may start in the place of the reader, as far as keys, rates and pauses say. The
+    /// place in the queue is that item's from then on.
+    fn poll_start(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Arc<KeyPermit>>, SlotError>> {
+        let slots = &self.shared.members.slots;
+        let Some(queued) = self.queued.as_ref().filter(|_| slots.limits_starts()) else {
+            return Poll::Ready(Ok(None));
+        };
+        let start = self.start.get_or_insert_with(|| queued.in_place(slots, None));
+        let started = ready!(start.poll(cx));
+        queued.has_started();
+        (self.start, self.queued_started) = (None, true);
+        Poll::Ready(started)
+    }
+
+    fn note_idle(&self, has_item: bool) {
+        let (reader, input) = ("the reader of a map started", "the input of a map started");
+        WaitNote::note(if has_item { reader } else { input }, self.at);
     }
 
     fn leave_queue(&mut self) {
-        self.queued = None;
+        (self.queued, self.queued_started, self.start) = (None, false, None);
         self.shared.results.feeder_queued.store(false, Relaxed);
     }
 }
@@ -129,21 +283,45 @@ where
         if self.is_over(cx) {
             // An input that is empty has no item to refuse.
             self.shared.look_ahead(cx);
+            self.refuse_asked(&GreenletExit::because(Closed));
             self.shared.refuse(GreenletExit::because(Closed));
         }
-        let Some(place) = ready!(self.poll_place(cx)) else { return Poll::Ready(false) };
-        let Some(core) = self.core.upgrade() else { return Poll::Ready(false) };
+        let place = match self.asked {
+            None => self.poll_place(cx),
+            Some(_) => self.poll_asked(cx),
+        };
+        let Some(place) = ready!(place) else { return Poll::Ready(false) };
+        let Some(core) = self.core.upgrade() else {
+            if let Place::Slot(_, Some(taken)) | Place::Reader(.., Some(taken)) = place {
+                self.refuse_taken(taken);
+            }
+            return Poll::Ready(false);
+        };
         match place {
-            Place::Slot(permit) => match self.shared.results.take_parked() {
-                Some(begun) => self.move_to_slot(&core.hub, begun, permit),
-                None => self.start(&core.hub, Held::Own(permit), cx),
-            },
-            Place::Reader(request) => {
-                let slot = request.share().map_or(Held::InPlace, Held::Shared);
-                self.start(&core.hub, slot, cx);
+            Place::Slot(permit, None) => {
+                let is_for_parked = std::mem::take(&mut self.queued_started);
+                match self.shared.results.take_parked() {
+                    Some(begun) => self.move_to_slot(&core.hub, begun, permit),
+                    // The item has finished, and no other may start with its slot.
+                    None if is_for_parked || self.asked.is_some() => drop(permit),
+                    None => self.start(&core.hub, (Held::Own(permit), None), None, cx),
+                }
+            }
+            Place::Slot(permit, taken) => {
+                self.start(&core.hub, (Held::Own(permit), None), taken, cx);
+            }
+            Place::Reader(wish, key, taken) => {
+                let slot = wish.share().map_or(Held::InPlace, Held::Shared);
+                self.start(&core.hub, (slot, key), taken, cx);
             }
         }
         Poll::Ready(true)
+    }
+
+    /// An item that was taken from the input does not start, as its group is gone.
+    fn refuse_taken(&self, Taken { index, item, .. }: Taken<S::Item>) {
+        drop_contained(item);
+        self.shared.results.deliver_refused((index, Failure::Killed(GreenletExit::new())));
     }
 
     /// The item that the reader has begun goes on in a slot.
@@ -154,19 +332,32 @@ where
         hub.spawn(task);
     }
 
-    /// Starts a worker in `slot`, with the next item.
-    fn start(&self, hub: &X, slot: Held, cx: &mut Context<'_>) {
+    /// Starts a worker in `slot`, with an item that was `taken`, or with the next one.
+    fn start(
+        &self,
+        hub: &X,
+        (slot, permit): (Held, Option<Arc<KeyPermit>>),
+        taken: Option<Taken<S::Item>>,
+        cx: &mut Context<'_>,
+    ) {
         let results = &self.shared.results;
-        let Room::Opened(_) = results.open() else { return };
+        if taken.is_none() && !matches!(results.open(), Room::Opened(_)) {
+            return;
+        }
         let (is_own, is_in_place) = (matches!(slot, Held::Own(_)), matches!(slot, Held::InPlace));
         let key = results.enlist(is_own);
-        let Some(item) = self.shared.next(cx) else {
+        let for_one = !is_own || taken.is_some();
+        let next = match taken {
+            Some(Taken { index, item, want }) => Some(((index, item), want)),
+            None => self.shared.next(cx).map(|item| (item, ONE)),
+        };
+        let Some((item, want)) = next else {
             results.dismiss(key);
             return results.close_one();
         };
         let index = item.0;
-        let made = self.shared.members.enter_worker(slot, item, |item, membership| {
-            pair_worker(&self.shared, item, membership, key, !is_own)
+        let made = self.shared.members.enter_worker((slot, permit), item, |item, membership| {
+            pair_worker(&self.shared, item, membership, (key, want), for_one)
         });
         let (task, child) = match made {
             Ok(worker) => worker,
@@ -219,6 +410,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Unpin for Feeder<S, F, Fut, X> {}
 impl<S: Source, F, Fut: Future, X: Executor> Drop for Feeder<S, F, Fut, X> {
     fn drop(&mut self) {
         self.leave_queue();
+        self.refuse_asked(&GreenletExit::new());
         self.shared.refuse(GreenletExit::new());
     }
 }

@@ -3,17 +3,17 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Inherited, ItemGreenlets};
-use spinney_hub::{Executor, contain, drop_contained};
+use spinney_hub::{Executor, cancel, contain, drop_contained};
 
 use super::results::Indexed;
 use super::shared::MapShared;
 use super::source::Source;
 use super::terms::Tries;
+use super::worker::Post;
 use crate::hook::Hooking;
 
 pin_project! {
@@ -58,6 +58,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     pub(super) fn poll<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
+        post: &Post,
         cx: &mut Context<'_>,
     ) -> Poll<Indexed<Fut::Output>>
     where
@@ -66,7 +67,7 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         if !shared.is_plain() {
-            return self.poll_on_terms(shared, cx);
+            return self.poll_on_terms(shared, post, cx);
         }
         let poll = || {
             let item = self.as_mut().project().input.take();
@@ -88,6 +89,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     fn poll_on_terms<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
+        post: &Post,
         cx: &mut Context<'_>,
     ) -> Poll<Indexed<Fut::Output>>
     where
@@ -96,15 +98,16 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         loop {
-            let poll = || self.as_mut().poll_hooked(shared, cx);
-            let result = match catch_unwind(AssertUnwindSafe(poll)) {
+            let poll = || self.as_mut().poll_hooked(shared, post, cx);
+            let mut result = match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(polled) => ready!(polled),
                 Err(payload) => Err(self.as_mut().panicked(payload)),
             };
             let this = self.as_mut().project();
-            let index = this.index.expect(AT_ITEM);
             let again = match (&shared.terms, this.tries.as_mut()) {
-                (Some(terms), Some(tries)) => tries.is_again(terms, index, &result),
+                (Some(terms), Some(tries)) => {
+                    tries.is_again(terms, &post.seat(shared), &mut result)
+                }
                 _ => false,
             };
             if !again {
@@ -113,7 +116,7 @@ impl<A, Fut: Future> Item<A, Fut> {
                 *this.hooking = None;
                 return Poll::Ready((self.leave(), result));
             }
-            shared.results.retries.fetch_add(1, Relaxed);
+            shared.results.count_retry();
             drop_contained(result);
         }
     }
@@ -123,7 +126,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     fn panicked(self: Pin<&mut Self>, payload: Box<dyn Any + Send>) -> Failure {
         let mut this = self.project();
         // Should its destructor panic after another panic, the first is the one to report.
-        contain(|| this.future.set(None));
+        contain(|| cancel(|| this.future.set(None)));
         Failure::panicked(payload)
     }
 
@@ -136,6 +139,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     fn poll_hooked<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
+        post: &Post,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Fut::Output, Failure>>
     where
@@ -149,8 +153,8 @@ impl<A, Fut: Future> Item<A, Fut> {
             shared.locals.iter().for_each(Inherited::apply);
             *this.hooking = Hooking::of(&shared.hook);
         }
-        let Some(mut hooking) = this.hooking.take() else { return self.poll_try(shared, cx) };
-        let polled = hooking.poll(cx, |cx| self.as_mut().poll_try(shared, cx));
+        let Some(mut hooking) = this.hooking.take() else { return self.poll_try(shared, post, cx) };
+        let polled = hooking.poll(cx, |cx| self.as_mut().poll_try(shared, post, cx));
         *self.project().hooking = Some(hooking);
         polled
     }
@@ -159,6 +163,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     fn poll_try<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
+        post: &Post,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Fut::Output, Failure>>
     where
@@ -170,18 +175,23 @@ impl<A, Fut: Future> Item<A, Fut> {
         let mut item = this.input.take();
         if let Some(terms) = &shared.terms {
             if let Some(item) = &item {
-                *this.tries = Some(Box::new(Tries::new(terms, item)));
+                let index = this.index.expect(AT_ITEM);
+                *this.tries = Some(Box::new(Tries::new(terms, index, item)));
             } else if let Some(tries) = this.tries {
-                item = ready!(tries.poll_next(terms, cx));
+                match ready!(tries.poll_next(terms, &post.seat(shared), cx)) {
+                    Ok(next) => item = next,
+                    Err(failure) => return Poll::Ready(Err(failure)),
+                }
             }
         }
         if let Poll::Ready(value) = self.as_mut().poll_future(shared, item, cx) {
             return Poll::Ready(Ok(value));
         }
-        match self.project().tries {
-            Some(tries) => tries.poll_limit(cx).map(Err),
-            None => Poll::Pending,
-        }
+        let mut this = self.project();
+        let Some(tries) = this.tries else { return Poll::Pending };
+        let failure = ready!(tries.poll_limit(cx));
+        cancel(|| this.future.set(None));
+        Poll::Ready(Err(failure))
     }
 
     /// Polls the task of the item, which starts here if there is an `item`.

@@ -1,6 +1,7 @@
 //! [`Mapper`]: the settings of one map.
 
 use std::fmt;
+use std::hash::Hash;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use spinney_greenlet::map::{ItemCallback, OnItem};
 use spinney_greenlet::{Birth, Inherited};
 
+use super::asked::{Alike, Asks, PerItem};
 use super::feeder::Feeder;
 use super::imap::Imap;
 use super::input::Input;
@@ -30,18 +32,18 @@ fn default_maxsize<X>(tasks: &TaskSet<X>, whole: bool) -> usize {
 /// The settings of one map; its verbs start it. Dropping it starts nothing.
 ///
 /// ```
-/// use futures_lite::StreamExt;
-/// use spinney_pool::Pool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+/// use spinney::{Pool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(10);
-///     let doubled = pool.mapper().maxsize(3).imap(|n| async move { 2 * n }, 0..);
-///     let first: Vec<u32> = doubled.take(4).map(Result::unwrap).collect().await;
-///     assert_eq!(first, [0, 2, 4, 6]);
+///     let mut doubled = pool.mapper().maxsize(3).imap(|n| async move { 2 * n }, 0..);
+///     assert_eq!(doubled.next().await.unwrap().unwrap(), 0);
+///     assert_eq!(doubled.next().await.unwrap().unwrap(), 2);
 /// });
 /// ```
 #[must_use = "a mapper does nothing until one of its verbs is called"]
-pub struct Mapper<X = spinney_hub::Hub, R = Once> {
+pub struct Mapper<X = spinney_hub::Hub, R = Once, Q = Alike> {
     tasks: TaskSet<X>,
     /// If it was set.
     maxsize: Option<usize>,
@@ -49,9 +51,10 @@ pub struct Mapper<X = spinney_hub::Hub, R = Once> {
     on_item: Option<ItemCallback>,
     inherits: bool,
     attempts: R,
+    asks: Q,
 }
 
-impl<X, R> Mapper<X, R> {
+impl<X, R, Q> Mapper<X, R, Q> {
     /// How many items may be running, or done and not read yet; one more while the reader waits.
     /// Default: twice the capacity, four times for a [list](Self::map); 1000 where that has no
     /// limit. `maxsize`.
@@ -79,12 +82,14 @@ impl<X, R> Mapper<X, R> {
     /// starts; the default is none. Each item has values of its own to set.
     ///
     /// ```
-    /// use spinney_greenlet::greenlet_local;
-    /// use spinney_pool::Pool;
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::greenlet_local; pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+    /// # }
+    /// use spinney::{Pool, block_on, greenlet_local};
     ///
     /// greenlet_local!(static REQUEST: u32 = 0;);
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     REQUEST.set(17);
     ///     let request = |_| async { REQUEST.get() };
     ///     let pool = Pool::new(2);
@@ -107,12 +112,13 @@ impl<X, R> Mapper<X, R> {
     /// taken, so it should be short.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
     /// use std::sync::Arc;
     /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     ///
-    /// use spinney_pool::Pool;
+    /// use spinney::{Pool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = Pool::new(2);
     ///     let (done, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     ///     let (one, error) = (Arc::clone(&done), Arc::clone(&failed));
@@ -132,15 +138,86 @@ impl<X, R> Mapper<X, R> {
         self.on_item = Some(Box::new(callback));
         self
     }
+
+    /// Counts each item among the tasks with the same key, for the pool's limits per key. Up to
+    /// [`maxsize`](Self::maxsize) items stand in the pool's queue, and an item whose key is full holds
+    /// up no others of them.
+    ///
+    /// A key that panics fails its item.
+    ///
+    /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+    /// use spinney::{Pool, block_on};
+    ///
+    /// block_on(async {
+    ///     // At most ten pages at once, and at most two of one host.
+    ///     let pool = Pool::builder().per_key(2).pool(10);
+    ///     let pages = [("a.org", "/"), ("a.org", "/news"), ("b.org", "/")];
+    ///     let mapper = pool.mapper().key(|page: &(&'static str, &str)| page.0);
+    ///     let lengths = mapper.map(|(host, path)| async move { host.len() + path.len() }, pages);
+    ///     assert_eq!(lengths.await.unwrap(), [6, 10, 6]);
+    /// });
+    /// ```
+    pub fn key<A, K: Hash>(
+        self,
+        key: impl Fn(&A) -> K + Send + Sync + 'static,
+    ) -> Mapper<X, R, PerItem<A>>
+    where
+        Q: Into<PerItem<A>>,
+    {
+        self.asking(|asks| asks.set_key(key))
+    }
+
+    /// Lets each item take several slots, which count as so many running tasks. A weight above the
+    /// pool's capacity fails its item, one of zero counts as one.
+    pub fn weight<A>(
+        self,
+        weight: impl Fn(&A) -> usize + Send + Sync + 'static,
+    ) -> Mapper<X, R, PerItem<A>>
+    where
+        Q: Into<PerItem<A>>,
+    {
+        self.asking(|asks| asks.weight = Some(Box::new(weight)))
+    }
+
+    /// Lets each item stand before others of a smaller priority, as far as the pool's
+    /// [order](crate::Pool::set_order) says so. Of one map that concerns the
+    /// [`maxsize`](Self::maxsize) items that stand in the queue.
+    pub fn priority<A>(
+        self,
+        priority: impl Fn(&A) -> i32 + Send + Sync + 'static,
+    ) -> Mapper<X, R, PerItem<A>>
+    where
+        Q: Into<PerItem<A>>,
+    {
+        self.asking(|asks| asks.priority = Some(Box::new(priority)))
+    }
+
+    fn asking<A>(self, set: impl FnOnce(&mut PerItem<A>)) -> Mapper<X, R, PerItem<A>>
+    where
+        Q: Into<PerItem<A>>,
+    {
+        let Self { tasks, maxsize, limit, on_item, inherits, attempts, asks } = self;
+        let mut asks = asks.into();
+        set(&mut asks);
+        Mapper { tasks, maxsize, limit, on_item, inherits, attempts, asks }
+    }
 }
 
 impl<X> Mapper<X> {
     pub(crate) fn new(tasks: TaskSet<X>) -> Self {
-        Self { tasks, maxsize: None, limit: None, on_item: None, inherits: false, attempts: Once }
+        let (attempts, asks) = (Once, Alike);
+        Self { tasks, maxsize: None, limit: None, on_item: None, inherits: false, attempts, asks }
     }
+}
 
+impl<X, Q> Mapper<X, Once, Q> {
     /// Tries an item again whose task returned an error, panicked or took too long; the default is
-    /// one try. The items have to be `Clone`.
+    /// one try. The items have to be `Clone`: an item is cloned for each try but the last.
+    ///
+    /// During a delay the item gives up its slot, so that other items run, and queues again, as a start
+    /// of its own; [`Retry::keep_slot`] says otherwise. It stays a member meanwhile, so `join`, `drain`
+    /// and `kill` see it.
     ///
     /// A mapper that retries has only the verbs of tasks that return a `Result`: to the others an
     /// `Err` is a value like any other. So this does not compile:
@@ -152,9 +229,9 @@ impl<X> Mapper<X> {
     /// let pool = Pool::new(1);
     /// let _ = pool.mapper().retry(Retry::times(5)).imap(|n: u32| async move { Err::<(), _>(n) }, 0..3);
     /// ```
-    pub fn retry(self, policy: Retry) -> Mapper<X, Retry> {
-        let Self { tasks, maxsize, limit, on_item, inherits, attempts: Once } = self;
-        Mapper { tasks, maxsize, limit, on_item, inherits, attempts: policy }
+    pub fn retry<E>(self, policy: Retry<E>) -> Mapper<X, Retry<E>, Q> {
+        let Self { tasks, maxsize, limit, on_item, inherits, attempts: Once, asks } = self;
+        Mapper { tasks, maxsize, limit, on_item, inherits, attempts: policy, asks }
     }
 
     /// Starts the map, and gives the results as a list; see [`TaskSet::map`].
@@ -165,6 +242,7 @@ impl<X> Mapper<X> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         X: RunsMap<I, F, Fut>,
+        Q: Asks<I::Item>,
     {
         Map::new(self.start(Order::Input, true, func, items, |_| false))
     }
@@ -177,6 +255,7 @@ impl<X> Mapper<X> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         X: RunsMap<I, F, Fut>,
+        Q: Asks<I::Item>,
     {
         self.start(Order::Input, false, func, items, |_| false)
     }
@@ -189,13 +268,14 @@ impl<X> Mapper<X> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         X: RunsMap<I, F, Fut>,
+        Q: Asks<I::Item>,
     {
         self.start(Order::Completion, false, func, items, |_| false)
     }
 }
 
 /// The verbs of maps whose tasks return a `Result`.
-impl<X, R> Mapper<X, R> {
+impl<X, R, Q> Mapper<X, R, Q> {
     /// Starts a map of tasks that return a `Result`, and gives the results in the order of `items`;
     /// see [`TaskSet::try_imap`].
     #[track_caller]
@@ -205,7 +285,8 @@ impl<X, R> Mapper<X, R> {
         F: Fn(I::Item) -> Fut,
         Fut: Future<Output = Result<T, E>>,
         X: RunsMap<I, F, Fut>,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, Result<T, E>>,
+        Q: Asks<I::Item>,
     {
         TryImap::new(self.start(Order::Input, false, func, items, Result::is_err))
     }
@@ -219,7 +300,8 @@ impl<X, R> Mapper<X, R> {
         F: Fn(I::Item) -> Fut,
         Fut: Future<Output = Result<T, E>>,
         X: RunsMap<I, F, Fut>,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, Result<T, E>>,
+        Q: Asks<I::Item>,
     {
         TryImap::new(self.start(Order::Completion, false, func, items, Result::is_err))
     }
@@ -233,7 +315,8 @@ impl<X, R> Mapper<X, R> {
         F: Fn(I::Item) -> Fut,
         Fut: Future<Output = Result<T, E>>,
         X: RunsMap<I, F, Fut>,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, Result<T, E>>,
+        Q: Asks<I::Item>,
     {
         TryMap::new(self.try_imap_unordered(func, items))
     }
@@ -252,7 +335,8 @@ impl<X, R> Mapper<X, R> {
         F: Fn(I::Item) -> Fut,
         Fut: Future,
         X: RunsMap<I, F, Fut>,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, Fut::Output>,
+        Q: Asks<I::Item>,
     {
         let maxsize = self.maxsize.unwrap_or_else(|| default_maxsize(&self.tasks, whole));
         let core = &self.tasks.core;
@@ -262,7 +346,8 @@ impl<X, R> Mapper<X, R> {
         let locals = self.inherits.then(Inherited::capture);
         let shared = MapShared {
             func: Some(func),
-            terms: Terms::of(self.limit, self.attempts.again(), is_error),
+            terms: Terms::of(self.limit, self.attempts.again()),
+            asks: self.asks.per_item(),
             hook: core.settings.hook.clone(),
             birth: Birth::here(Location::caller()),
             locals,
@@ -276,7 +361,7 @@ impl<X, R> Mapper<X, R> {
     }
 }
 
-impl<X, R> fmt::Debug for Mapper<X, R> {
+impl<X, R, Q> fmt::Debug for Mapper<X, R, Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapper")
             .field("tasks", &self.tasks)

@@ -5,9 +5,14 @@
 //! after the other from the input, for as long as no other waiter wants its slot and the results are
 //! read. The next item is taken from the input before there is a slot for it.
 //!
+//! Where items ask for something of their own, a weight, a priority or a key, each is taken from the
+//! input as soon as there is room for its result, and stands in the pool's queue with a request of its
+//! own. Its worker runs that item alone.
+//!
 //! What the two share is `MapShared`. The results go to the [`Imap`] through `Results`. A reader that
 //! is a member of the pool runs items within its own reads while no slot comes.
 
+mod asked;
 mod batch;
 mod feeder;
 mod imap;
@@ -23,12 +28,13 @@ mod worker;
 use spinney_greenlet::{InPlace, Task, map};
 use spinney_hub::Hub;
 
+pub use asked::{Alike, Asks, PerItem};
 pub use feeder::Feeder;
 pub use imap::Imap;
 pub use mapper::Mapper;
 pub use source::{FromStream, IntoSource, Source, from_stream};
 pub use spinney_greenlet::map::{
-    Again, Attempts, Backoff, ItemError, ItemStream, Once, Read, Retry, TaskError,
+    Again, Attempts, Decision, ItemError, ItemStream, Once, Read, Retry, Schedule, TaskError,
 };
 pub use worker::{Worker, WorkerGuard};
 
@@ -51,14 +57,15 @@ pub type Indexed<T, X = Hub> = map::Indexed<Imap<T, X>>;
 /// [`detach`](spinney_greenlet::map::TryImap::detach) lets them run.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+/// use spinney::{Pool, block_on};
 ///
 /// async fn parse(text: &str) -> Result<u8, std::num::ParseIntError> {
 ///     assert!(!text.is_empty(), "nothing to parse");
 ///     text.parse()
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(2);
 ///     let mut parsed = pool.try_imap(parse, ["7", "x", ""]);
 ///     assert_eq!(parsed.next().await.unwrap().unwrap(), 7);
@@ -77,14 +84,17 @@ pub type TryImap<T, E, X = Hub> = map::TryImap<Imap<Result<T, E>, X>>;
 /// running, without waiting for them.
 ///
 /// ```
-/// # spinney_hub::block_on(async {
-/// let pool = spinney_pool::Pool::new(2);
-/// let parsed = || pool.try_map(|text: &str| async { text.parse::<u8>() }, ["1", "x"]);
-/// assert_eq!(parsed().await.unwrap_err().index(), 1);
-/// let all = parsed().collect_all().await;
-/// assert!(all[0].is_ok() && all[1].is_err());
-/// assert_eq!(parsed().first_success().await.unwrap(), 1);
-/// # });
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+/// use spinney::{Pool, block_on};
+///
+/// block_on(async {
+///     let pool = Pool::new(2);
+///     let parsed = || pool.try_map(|text: &str| async { text.parse::<u8>() }, ["1", "x"]);
+///     assert_eq!(parsed().await.unwrap_err().index(), 1);
+///     let all = parsed().collect_all().await;
+///     assert!(all[0].is_ok() && all[1].is_err());
+///     assert_eq!(parsed().first_success().await.unwrap(), 1);
+/// });
 /// ```
 pub type TryMap<T, E, X = Hub> = map::TryMap<T, E, Imap<Result<T, E>, X>>;
 

@@ -6,6 +6,7 @@ use std::task::Context;
 use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited};
 use spinney_hub::{Executor, drop_contained};
 
+use super::asked::PerItem;
 use super::input::{Input, Missing};
 use super::results::Results;
 use super::source::Source;
@@ -18,6 +19,8 @@ pub(super) struct MapShared<S: Source, F, T, X: Executor> {
     pub(super) func: Option<F>,
     /// None if there is no more to an item than to run it.
     pub(super) terms: Option<Terms<S::Item, T>>,
+    /// What each item asks for, if they differ.
+    pub(super) asks: Option<PerItem<S::Item>>,
     /// Called in each item, around it.
     pub(super) hook: Hook,
     /// Which greenlet called the map: the parent of the items.

@@ -1,35 +1,36 @@
 //! [`Terms`]: how long each item of a map may take, and whether it is tried again.
 
 use std::future::{Pending, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use spinney_greenlet::map::Again;
+use spinney_greenlet::map::{Again, Decision, Schedule};
 use spinney_greenlet::{Failure, GreenletExit};
 use spinney_hub::{Sleep, Within, WithinFuture, sleep};
+
+use super::worker::Seat;
+use crate::slot::{AcquireSlot, AcquireStart};
+use crate::task_set::refusal;
 
 /// The terms of a map of `A` to `T`.
 pub(crate) struct Terms<A, T> {
     pub(crate) limit: Option<Duration>,
-    pub(crate) again: Option<Again<A>>,
-    /// Whether what a task returned is an error, to be tried again.
-    pub(crate) is_error: fn(&T) -> bool,
+    pub(crate) again: Option<Again<A, T>>,
 }
 
 impl<A, T> Terms<A, T> {
     /// None where there are none, which is the rule.
-    pub(crate) fn of(
-        limit: Option<Duration>,
-        again: Option<Again<A>>,
-        is_error: fn(&T) -> bool,
-    ) -> Option<Self> {
+    pub(crate) fn of(limit: Option<Duration>, again: Option<Again<A, T>>) -> Option<Self> {
         let any = limit.is_some() || again.is_some();
-        any.then_some(Self { limit, again, is_error })
+        any.then_some(Self { limit, again })
     }
 
-    fn limit(&self) -> Option<WithinFuture<Pending<()>>> {
-        self.limit.map(|limit| pending().within(limit))
+    fn limit(&self, schedule: Option<&Schedule>) -> Option<WithinFuture<Pending<()>>> {
+        let of_try = schedule.and_then(Schedule::try_limit);
+        let limit = self.limit.into_iter().chain(of_try).min();
+        limit.map(|limit| pending().within(limit))
     }
 }
 
@@ -37,37 +38,59 @@ impl<A, T> Terms<A, T> {
 pub(crate) struct Tries<A> {
     /// For the next one.
     spare: Option<A>,
-    tried: u32,
+    schedule: Option<Schedule>,
     limit: Option<WithinFuture<Pending<()>>>,
+    rest: Option<Rest>,
+}
+
+/// The time between two tries.
+struct Rest {
     pause: Option<Sleep>,
+    turn: Turn,
+}
+
+/// What the next try waits for, after the delay.
+enum Turn {
+    /// The slot was kept, and starts are free.
+    Free,
+    /// The slot was kept.
+    Start(AcquireStart),
+    /// The slot was given up.
+    Slot(AcquireSlot),
 }
 
 impl<A> Tries<A> {
-    pub(crate) fn new<T>(terms: &Terms<A, T>, item: &A) -> Self {
-        let spare = terms.again.as_ref().filter(|again| again.times() > 0);
-        let spare = spare.map(|again| again.clone_item(item));
-        Self { spare, tried: 1, limit: terms.limit(), pause: None }
+    pub(crate) fn new<T>(terms: &Terms<A, T>, index: usize, item: &A) -> Self {
+        let schedule = terms.again.as_ref().map(|again| again.begin(index));
+        let limit = terms.limit(schedule.as_ref());
+        let mut tries = Self { spare: None, schedule, limit, rest: None };
+        tries.spare = tries.spare_of(terms, item);
+        tries
+    }
+
+    /// The item for one more try, if there may be one.
+    fn spare_of<T>(&self, terms: &Terms<A, T>, item: &A) -> Option<A> {
+        let is_last = self.schedule.as_ref().is_none_or(|schedule| schedule.left() == 0);
+        terms.again.as_ref().filter(|_| !is_last).map(|again| again.clone_item(item))
     }
 
     /// Waits out the time before the next try; then the item to try, if this is one.
     pub(crate) fn poll_next<T>(
         &mut self,
         terms: &Terms<A, T>,
+        seat: &dyn Seat,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<A>> {
-        let (Some(pause), Some(again)) = (&mut self.pause, &terms.again) else {
-            return Poll::Ready(None);
-        };
-        ready!(Pin::new(pause).poll(cx));
-        self.pause = None;
-        self.limit = terms.limit();
-        self.tried += 1;
-        let next = if self.tried <= again.times() {
-            self.spare.as_ref().map(|spare| again.clone_item(spare))
-        } else {
-            self.spare.take()
-        };
-        Poll::Ready(next)
+    ) -> Poll<Result<Option<A>, Failure>> {
+        let Some(rest) = &mut self.rest else { return Poll::Ready(Ok(None)) };
+        if let Err(failure) = ready!(rest.poll(seat, cx)) {
+            (self.rest, self.spare) = (None, None);
+            return Poll::Ready(Err(failure));
+        }
+        self.rest = None;
+        self.limit = terms.limit(self.schedule.as_ref());
+        let next = self.spare.take();
+        self.spare = next.as_ref().and_then(|item| self.spare_of(terms, item));
+        Poll::Ready(Ok(next))
     }
 
     /// Ready when the try has taken too long.
@@ -79,20 +102,58 @@ impl<A> Tries<A> {
         }
     }
 
-    /// Whether to try the item `index` again after this.
+    /// Whether the item is tried again after this; then its slot may be given up. A predicate that
+    /// panics fails the item.
     pub(crate) fn is_again<T>(
         &mut self,
         terms: &Terms<A, T>,
-        index: usize,
-        result: &Result<T, Failure>,
+        seat: &dyn Seat,
+        result: &mut Result<T, Failure>,
     ) -> bool {
-        // A kill would have dropped the task: what failed has panicked, or took too long.
-        let failed = result.as_ref().map_or(true, terms.is_error);
-        let Some(again) = terms.again.as_ref().filter(|_| failed && self.spare.is_some()) else {
+        let (Some(again), Some(schedule), Some(_)) =
+            (&terms.again, &mut self.schedule, &self.spare)
+        else {
             return false;
         };
+        // A kill would have dropped the task: what failed has panicked, or took too long.
+        let next = || match again.decide(result) {
+            Decision::GiveUp => None,
+            decision => schedule.next_delay(decision),
+        };
+        let delay = match catch_unwind(AssertUnwindSafe(next)) {
+            Ok(Some(delay)) => delay,
+            Ok(None) => return false,
+            Err(payload) => {
+                *result = Err(Failure::panicked(payload));
+                return false;
+            }
+        };
         self.limit = None;
-        self.pause = Some(sleep(again.pause(index, self.tried)));
+        let gives_up = !again.keeps_slot() && !delay.is_zero();
+        let slot = if gives_up { seat.leave() } else { None };
+        let turn = match slot {
+            Some(slot) => Turn::Slot(slot),
+            None => seat.start().map_or(Turn::Free, Turn::Start),
+        };
+        self.rest = Some(Rest { pause: Some(sleep(delay)), turn });
         true
+    }
+}
+
+impl Rest {
+    fn poll(&mut self, seat: &dyn Seat, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(Pin::new(pause).poll(cx));
+            self.pause = None;
+        }
+        let refused = |error| Failure::Killed(refusal(error));
+        match &mut self.turn {
+            Turn::Free => Poll::Ready(Ok(())),
+            Turn::Start(start) => start.poll(cx).map_ok(drop).map_err(refused),
+            Turn::Slot(slot) => {
+                let permit = ready!(Pin::new(slot).poll(cx)).map_err(refused);
+                Poll::Ready(permit.map(|permit| seat.take(permit)))
+            }
+        }
     }
 }

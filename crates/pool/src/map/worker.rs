@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use spinney_greenlet::{Handle, ItemGreenlets, pair_items};
 use spinney_hub::Executor;
+use spinney_sync::Want;
 
 use super::MapWorker;
 use super::batch::Batch;
@@ -17,6 +18,8 @@ use super::results::{Results, Room};
 use super::shared::MapShared;
 use super::source::Source;
 use crate::Membership;
+use crate::limits::Request;
+use crate::slot::{AcquireSlot, AcquireStart, Permit};
 
 pin_project! {
     /// A member of a group that runs a map's items, one after the other, each as a greenlet of its
@@ -41,9 +44,12 @@ pin_project! {
 }
 
 /// Where a worker is known: in its group, and to the reader of its map.
-struct Post {
+pub(super) struct Post {
     /// Of its membership.
+    place: u32,
     serial: u64,
+    /// What its item asks for.
+    want: Want<Request>,
     /// Its key among the workers of the map.
     key: usize,
     /// Whether it has the slot for one item only.
@@ -64,10 +70,68 @@ impl Post {
         self.is_member.set(shared.members.go_on(self.serial, before, next));
     }
 
+    /// Where its item sits, in the map of `shared`.
+    pub(super) fn seat<'a, S: Source, F, T, X: Executor>(
+        &'a self,
+        shared: &'a MapShared<S, F, T, X>,
+    ) -> impl Seat + 'a {
+        PostOf { post: self, shared }
+    }
+
     /// Whether the worker may run a further item in its slot.
     fn may_stay<S: Source, F, T, X: Executor>(&self, shared: &MapShared<S, F, T, X>) -> bool {
         let has_slot = !self.for_one && self.is_member.get();
         has_slot && !shared.members.is_wanted_back(shared.results.is_feeder_queued())
+    }
+}
+
+/// Where an item is run: in a slot of its worker, or in the place of a member.
+pub(crate) trait Seat {
+    /// Gives up the slot, and returns the wait for another; None if it has none of its own.
+    fn leave(&self) -> Option<AcquireSlot>;
+
+    /// Has a slot again.
+    fn take(&self, permit: Permit);
+
+    /// The wait for one more start in the same seat; None if starts are free.
+    fn start(&self) -> Option<AcquireStart>;
+}
+
+struct PostOf<'a, S: Source, F, T, X: Executor> {
+    post: &'a Post,
+    shared: &'a MapShared<S, F, T, X>,
+}
+
+impl<S: Source, F, T, X: Executor> PostOf<'_, S, F, T, X> {
+    fn request(&self) -> AcquireSlot {
+        let mut slot = AcquireSlot::new(&self.shared.members).despite_close().await_resize();
+        slot.set(|want| *want = Want { despite_close: true, ..self.post.want.clone() });
+        slot
+    }
+}
+
+impl<S: Source, F, T, X: Executor> Seat for PostOf<'_, S, F, T, X> {
+    fn leave(&self) -> Option<AcquireSlot> {
+        let Post { place, serial, key, .. } = *self.post;
+        let had_slot = self.shared.members.leave_slot(place, serial);
+        had_slot.then(|| {
+            self.shared.results.set_seated(key, false);
+            self.request()
+        })
+    }
+
+    fn take(&self, permit: Permit) {
+        let Post { place, serial, key, .. } = *self.post;
+        self.shared.members.take_slot(place, serial, permit);
+        self.shared.results.set_seated(key, true);
+    }
+
+    fn start(&self) -> Option<AcquireStart> {
+        let members = &self.shared.members;
+        members.slots.limits_starts().then(|| {
+            let shared = members.key_at(self.post.place, self.post.serial);
+            self.request().in_place(&members.slots, shared)
+        })
     }
 }
 
@@ -77,7 +141,7 @@ pub(super) fn pair_worker<S, F, Fut, X>(
     shared: &Arc<MapShared<S, F, Fut::Output, X>>,
     (index, item): (usize, S::Item),
     membership: Membership,
-    key: usize,
+    (key, want): (usize, Want<Request>),
     for_one: bool,
 ) -> (MapWorker<S, F, Fut, X>, Handle)
 where
@@ -86,16 +150,16 @@ where
     Fut: Future,
     X: Executor,
 {
-    let (place, serial) = (Some(membership.place()), membership.serial());
+    let (place, serial) = (membership.place(), membership.serial());
     let make = |greenlets| Worker {
         shared: Arc::clone(shared),
         greenlets,
-        post: Post { serial, key, for_one, is_member: Cell::new(true) },
+        post: Post { place, serial, want, key, for_one, is_member: Cell::new(true) },
         item: Item::new(index, item),
     };
     let enlisted = WorkerEntry { results: Arc::clone(&shared.results), key };
     let guard = WorkerGuard { _membership: membership, _enlisted: enlisted };
-    pair_items(place, shared.birth, make, |_| guard)
+    pair_items(Some(place), shared.birth, make, |_| guard)
 }
 
 impl<S, F, Fut, X> Future for Worker<S, F, Fut, X>
@@ -124,7 +188,7 @@ where
                 greenlets.start(goes_on);
                 item.as_mut().begin(index, next);
             }
-            let mut done = ready!(item.as_mut().poll(shared, cx));
+            let mut done = ready!(item.as_mut().poll(shared, post, cx));
             greenlets.finish(&mut done.1, goes_on);
             match batch.leave(done, post.may_stay(shared)) {
                 Room::Opened(_) => {}

@@ -3,8 +3,9 @@
 //!
 //! While nothing stands in the way of a newcomer, the word is *open*: permits are taken from it and
 //! given back to it without the lock. The lock *shuts* the word, so its holder knows that the count
-//! stands still. The word is opened again with the lock, unless there are waiters by then: while
-//! there are any, all tasks go by way of the lock, and none overtakes.
+//! stands still. The word is opened again with the lock, unless there are waiters by then, or the
+//! line has a rule that concerns each permit: then all tasks go by way of the lock, and none
+//! overtakes.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -14,13 +15,13 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicIsize as Unwatched};
 use std::task::Waker;
 
+use super::line::{Line, Room, Want};
+use crate::Event;
 use crate::primitive::{self, AtomicIsize, AtomicU64, Mutex, MutexGuard, glance};
-use crate::waiters::Waiters;
-use crate::{Event, TryAcquireError};
 
 /// The state, and what can be asked of it and done to it without the lock.
-pub(super) struct Shared {
-    state: Mutex<State>,
+pub(super) struct Shared<L> {
+    state: Mutex<State<L>>,
     /// The balance, times two; one more while it is shut.
     count: AtomicIsize,
     /// How many permits there are; what is above `MOST` is not in the count.
@@ -32,8 +33,8 @@ pub(super) struct Shared {
 
 const SHUT: isize = 1;
 
-impl Shared {
-    pub(super) fn new(state: State) -> Self {
+impl<L: Line> Shared<L> {
+    pub(super) fn new(state: State<L>) -> Self {
         let shared = Self {
             count: AtomicIsize::new(SHUT),
             capacity: Unwatched::new(0),
@@ -47,7 +48,7 @@ impl Shared {
     }
 
     /// Takes the lock, and shuts the count.
-    pub(super) fn lock(&self) -> Locked<'_> {
+    pub(super) fn lock(&self) -> Locked<'_, L> {
         let mut state = primitive::lock(&self.state);
         if state.left_open {
             let count = self.count.fetch_or(SHUT, AcqRel);
@@ -114,15 +115,15 @@ impl Shared {
 }
 
 /// The state under its lock. Dropping it publishes the count.
-pub(super) struct Locked<'a> {
-    shared: &'a Shared,
-    state: MutexGuard<'a, State>,
+pub(super) struct Locked<'a, L: Line> {
+    shared: &'a Shared<L>,
+    state: MutexGuard<'a, State<L>>,
 }
 
-impl Drop for Locked<'_> {
+impl<L: Line> Drop for Locked<'_, L> {
     fn drop(&mut self) {
         let (shared, state) = (self.shared, &mut *self.state);
-        if state.is_closed() {
+        if state.closed {
             shared.closed.store(true, Release);
         }
         shared.capacity.store(signed(state.capacity), Relaxed);
@@ -132,16 +133,16 @@ impl Drop for Locked<'_> {
     }
 }
 
-impl Deref for Locked<'_> {
-    type Target = State;
+impl<L: Line> Deref for Locked<'_, L> {
+    type Target = State<L>;
 
-    fn deref(&self) -> &State {
+    fn deref(&self) -> &State<L> {
         &self.state
     }
 }
 
-impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut State {
+impl<L: Line> DerefMut for Locked<'_, L> {
+    fn deref_mut(&mut self) -> &mut State<L> {
         &mut self.state
     }
 }
@@ -150,14 +151,12 @@ impl DerefMut for Locked<'_> {
 /// semaphore without a limit is above it.
 const MOST: isize = isize::MAX >> 2;
 
-pub(super) struct State {
+pub(super) struct State<L> {
     pub(super) capacity: usize,
     /// Permits that are held, or handed to a waiter that has yet to run.
     pub(super) out: usize,
-    pub(super) waiters: Waiters<Want>,
-    /// There once it is closed: the first ticket that had not been served by then. Those from there
-    /// on were refused, though tickets behind them may be served: of waits despite the close.
-    refused_from: Option<u64>,
+    pub(super) line: L,
+    pub(super) closed: bool,
     /// Whether the capacity stays as it is when more comes back than is out.
     pub(super) fixed: bool,
     /// Set when the semaphore becomes idle; there if a task waits for that. Each time has its own, so
@@ -167,49 +166,23 @@ pub(super) struct State {
     pub(super) left_open: bool,
 }
 
-/// What a waiter waits for.
-#[derive(Clone, Copy)]
-pub(super) struct Want {
-    pub(super) permits: usize,
-    /// A close does not end the wait.
-    pub(super) despite_close: bool,
-}
-
-impl Want {
-    pub(super) fn of(permits: usize) -> Self {
-        Self { permits, despite_close: false }
-    }
-}
-
-impl State {
-    pub(super) fn new(capacity: usize, fixed: bool) -> Self {
-        let waiters = Waiters::default();
-        Self { capacity, out: 0, waiters, refused_from: None, fixed, idle: None, left_open: false }
+impl<L: Line> State<L> {
+    pub(super) fn new(capacity: usize, fixed: bool, line: L) -> Self {
+        Self { capacity, out: 0, line, closed: false, fixed, idle: None, left_open: false }
     }
 
-    pub(super) fn close(&mut self) {
-        self.refused_from.get_or_insert(self.waiters.served_below());
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.refused_from.is_some()
-    }
-
-    /// Whether `ticket`, of a waiter with this `want` that has not given up, was served.
-    pub(super) fn is_served(&self, ticket: u64, want: Want) -> bool {
-        let is_refused = self.refused_from.is_some_and(|from| ticket >= from);
-        self.waiters.is_served(ticket) && (want.despite_close || !is_refused)
-    }
-
-    pub(super) fn take(&mut self, want: Want) -> Result<(), TryAcquireError> {
-        if self.is_closed() && !want.despite_close {
-            return Err(TryAcquireError::Closed);
+    /// Whether a newcomer is served without a place in the line; if so, it has its permits.
+    pub(super) fn take(&mut self, want: &Want<L::Request>) -> bool {
+        let is_served = self.line.is_open() && want.permits <= self.free();
+        if is_served {
+            self.out += want.permits;
         }
-        if want.permits > self.free() || !self.waiters.is_empty() {
-            return Err(TryAcquireError::WouldBlock);
-        }
-        self.out += want.permits;
-        Ok(())
+        is_served
+    }
+
+    /// Whether a request of this kind is refused because of a close.
+    pub(super) fn refuses(&self, want: &Want<L::Request>) -> bool {
+        self.closed && !want.despite_close
     }
 
     #[track_caller]
@@ -228,21 +201,24 @@ impl State {
         self.out = kept.unwrap_or(0);
     }
 
-    /// Hands the first waiter its permits, if they are free.
-    pub(super) fn admit(&mut self) -> Option<Waker> {
-        let free = self.free();
-        let waiter = self.waiters.pop_if(|want| want.permits <= free)?;
-        self.out += waiter.want.permits;
-        Some(waiter.waker)
+    /// Hands the next waiter its permits, if they are free.
+    pub(super) fn serve(&mut self) -> Option<Waker> {
+        let (permits, waker) = self.line.serve(self.room())?;
+        self.out += permits;
+        Some(waker)
     }
 
-    pub(super) fn may_admit(&mut self) -> bool {
-        let free = self.free();
-        self.waiters.first().is_some_and(|want| want.permits <= free)
+    pub(super) fn may_serve(&mut self) -> bool {
+        let room = self.room();
+        self.line.may_serve(room)
+    }
+
+    fn room(&self) -> Room {
+        Room { capacity: self.capacity, free: self.free() }
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.out == 0 && self.waiters.is_empty()
+        self.out == 0 && self.line.len() == 0
     }
 
     pub(super) fn free(&self) -> usize {
@@ -255,7 +231,7 @@ impl State {
 
     /// How many more permits could be out, less the number of waiters.
     pub(super) fn balance(&self) -> isize {
-        self.available().saturating_sub(signed(self.waiters.len()))
+        self.available().saturating_sub(signed(self.line.len()))
     }
 
     /// Set when the semaphore becomes idle; None if it is.
@@ -265,7 +241,7 @@ impl State {
 
     /// Whether a newcomer may take what is free, and a permit may come back without a wake.
     pub(super) fn is_open(&self) -> bool {
-        let concerns_no_task = self.waiters.is_empty() && self.idle.is_none() && !self.is_closed();
+        let concerns_no_task = self.line.is_open() && self.idle.is_none() && !self.closed;
         concerns_no_task && signed(self.out) <= MOST
     }
 
@@ -276,7 +252,7 @@ impl State {
 
     /// How many more permits could be out, as far as is counted, less the number of waiters.
     pub(super) fn counted_balance(&self) -> isize {
-        self.counted_capacity() - signed(self.out).min(MOST) - signed(self.waiters.len())
+        self.counted_capacity() - signed(self.out).min(MOST) - signed(self.line.len())
     }
 
     /// Counts what was taken and given back while this was open.

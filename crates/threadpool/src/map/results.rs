@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -150,6 +151,12 @@ impl<T> Results<T> {
             outcomes,
             state: CachePadded::new(Mutex::new(state)),
         }
+    }
+
+    /// An item is tried again.
+    pub(crate) fn count_retry(&self) {
+        self.retries.fetch_add(1, Relaxed);
+        self.outcomes.count_retry();
     }
 
     /// Starts the map, which has an item to run. Returns `false` if the pool was closed.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use futures_lite::future;
-use spinney_greenlet::map::Again;
+use spinney_greenlet::map::{Again, Decision};
 use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited, ItemGreenlets, pair_items};
 use spinney_hub::{Hub, drop_contained, require_threads, sleep};
 
@@ -36,9 +36,7 @@ pub(crate) struct MapJob<I: Iterator, F, T> {
 
 /// How the items of a map are run.
 pub(crate) struct Items<A, T> {
-    pub(crate) again: Option<Again<A>>,
-    /// Whether a returned value is an error, to be tried again.
-    pub(crate) is_error: fn(&T) -> bool,
+    pub(crate) again: Option<Again<A, T>>,
     /// The locals with which each item starts.
     pub(crate) locals: Option<Inherited>,
 }
@@ -242,24 +240,28 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         self.func.as_ref().expect("the function is there until this is dropped")
     }
 
-    /// Runs an item until it succeeds, or there are no more tries.
+    /// Runs an item until it succeeds, or there are no more tries. A predicate that panics fails it.
     fn try_item(
         &self,
-        again: &Again<I::Item>,
+        again: &Again<I::Item, T>,
         index: usize,
         item: I::Item,
         greenlets: &ItemGreenlets,
     ) -> Result<T, Failure> {
-        for tried in 1..=again.times() {
+        let mut schedule = again.begin(index);
+        while schedule.left() > 0 {
             let item = again.clone_item(&item);
             let result = catch_unwind(AssertUnwindSafe(|| self.func()(item)));
             let result = result.map_err(Failure::panicked);
-            let failed = result.as_ref().map_or(true, self.items.is_error);
             let may_go_on = || !greenlets.is_killed() && self.results.is_in_time(index);
-            if !failed || !may_go_on() || !self.rest(again.pause(index, tried)) {
+            let pause = match again.decide(&result) {
+                Decision::GiveUp => None,
+                decision => schedule.next_delay(decision).filter(|_| may_go_on()),
+            };
+            if !pause.is_some_and(|pause| self.rest(pause)) {
                 return result;
             }
-            self.results.retries.fetch_add(1, Relaxed);
+            self.results.count_retry();
             self.results.start_clock(index);
         }
         Ok(self.func()(item))

@@ -38,7 +38,7 @@ fn each_mistake_gets_a_message_with_a_fix() {
             assert!(said.contains(sentence), "{name}: \"{sentence}\" is not in\n{said}");
             count += 1;
         }
-        assert!(count > 0, "{name} lists nothing that has to be said");
+        assert!(count > 0, "{name} lists no sentence");
     }
     assert!(mistakes.len() > 5, "{mistakes:?}");
 }
@@ -140,11 +140,11 @@ fn mistakes() -> Vec<(String, PathBuf)> {
     paths.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect()
 }
 
-/// A package, outside of the workspace, with these programs. It is compiled with what the
-/// workspace's lock file says, without the network.
+/// A package outside the workspace with these programs. It is compiled with the versions of the
+/// workspace's lock file, without the network.
 fn project(name: &str, programs: &[(String, PathBuf)]) -> PathBuf {
     let spinney = workspace().join("crates/spinney");
-    // In single quotes, so that a path's backslashes stay what they are.
+    // In single quotes, so that a path's backslashes are taken literally.
     let mut manifest = format!(
         "[package]\nname = '{name}'\nedition = '2024'\n[workspace]\n\
          [dependencies]\nspinney = {{ path = '{}' }}\n",
@@ -160,7 +160,7 @@ fn project(name: &str, programs: &[(String, PathBuf)]) -> PathBuf {
     project
 }
 
-/// What comes of `cargo COMMAND` for one program.
+/// The outcome of `cargo COMMAND` for one program.
 fn cargo(project: &Path, command: &str, program: &str) -> Output {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(project).args([command, "--quiet", "--offline", "--bin", program]);

@@ -4,10 +4,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
+use spinney::Retry;
+use spinney::map::from_stream;
 use spinney::map::{Mapper, TaskError};
-use spinney::map::{Retry, from_stream};
 use spinney::sync::Closed;
 use spinney::{Failure, Pool, block_on, yield_now};
 use spinney_tests::on_every_hub;
@@ -96,7 +98,7 @@ on_every_hub! {
             let tried = tries.fetch_add(1, SeqCst);
             async move { if tried < 3 { Err("busy") } else { Ok(()) } }
         };
-        mapper.retry(Retry::times(2)).try_map(work, 0..2).collect_all().await;
+        mapper.retry(Retry::times(2).delays([Duration::ZERO; 2])).try_map(work, 0..2).collect_all().await;
         assert_eq!(told.take(), [(0, "error"), (1, "done")]);
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use spinney::gevent::GroupExt as _;
-use spinney::pool::Reentry;
-use spinney::sync::{Closed, TryAcquireError};
+use spinney::pool::{Reentry, SlotError};
+use spinney::sync::Closed;
 use spinney::task::spawn_on;
 use spinney::{Failure, Greenlet, Group, Pool};
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
@@ -25,8 +25,8 @@ on_every_hub! {
         let (scope, dropped) = (pool.scope(), Dropped::default());
         scope.close();
         assert!(scope.is_closed() && !pool.is_closed());
-        assert_eq!(scope.slot().await.unwrap_err(), Closed);
-        assert_eq!(scope.try_slot().unwrap_err(), TryAcquireError::Closed);
+        assert_eq!(scope.slot().await.unwrap_err(), SlotError::Closed);
+        assert_eq!(scope.try_slot().unwrap_err(), SlotError::Closed);
         assert!(is_refused(&scope.spawn(stuck(gate(), dropped.guard())).await.await.unwrap_err()));
         assert!(is_refused(&scope.apply(stuck(gate(), dropped.guard())).await.unwrap_err()));
         assert!(is_refused(&scope.apply_async(stuck(gate(), dropped.guard())).await.unwrap_err()));
@@ -58,8 +58,8 @@ on_every_hub! {
         // The first holds the slot already.
         assert_eq!((pool.len(), pool.waiting(), scope.waiting()), (1, 2, 2));
         assert_eq!(scope.close().refused, 2);
-        assert_eq!(served.await.unwrap_err(), Closed);
-        assert_eq!(queued.await.unwrap_err(), Closed);
+        assert_eq!(served.await.unwrap_err(), SlotError::Closed);
+        assert_eq!(queued.await.unwrap_err(), SlotError::Closed);
         assert!(other.await.is_ok());
         assert_eq!((pool.available(), scope.stats().refused), (1, 2));
     }

@@ -1,7 +1,7 @@
 //! When a `ResourcePool` drops idle items, exactly, on a virtual clock.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
@@ -15,10 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A pool whose items expire after a minute, except for `min_size` of them.
-fn pool(
-    dropped: &Dropped,
-    min_size: usize,
-) -> ResourcePool<DropGuard, impl Fn() -> Ready<Result<DropGuard, Infallible>> + use<>> {
+fn pool(dropped: &Dropped, min_size: usize) -> ResourcePool<DropGuard, Infallible> {
     let dropped = dropped.clone();
     let create = move || ready(Ok(dropped.guard()));
     ResourcePool::builder(create).min_size(min_size).idle_timeout(MINUTE).build()
@@ -181,9 +178,7 @@ impl Drop for BadDrop {
 }
 
 /// Like [`pool`], with items that panic when they are dropped.
-fn bad_pool(
-    dropped: &Dropped,
-) -> ResourcePool<BadDrop, impl Fn() -> Ready<Result<BadDrop, Infallible>> + use<>> {
+fn bad_pool(dropped: &Dropped) -> ResourcePool<BadDrop, Infallible> {
     let dropped = dropped.clone();
     let create = move || ready(Ok(BadDrop { _count: dropped.guard() }));
     ResourcePool::builder(create).idle_timeout(MINUTE).build()

@@ -130,6 +130,11 @@ impl<T, X: Executor> Results<T, X> {
         }
     }
 
+    /// For the feeder: whether an item that has begun in place wants a slot.
+    pub(crate) fn wants_slot(&self) -> bool {
+        self.lock().in_place.wants_slot()
+    }
+
     /// For the feeder: parks an item for the reader to run.
     pub(crate) fn park(&self, begun: Begun<X>) {
         self.put_in_place(InPlace::Parked(begun));

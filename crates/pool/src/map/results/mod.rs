@@ -121,6 +121,11 @@ impl<T, X: Executor> Results<T, X> {
         self.change(|state| state.buffer.exhaust());
     }
 
+    /// Whether no further item will be opened.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.lock().buffer.is_exhausted()
+    }
+
     /// Ends the input with the failure of the item `index`, which is reported after the running
     /// items. A no-op if the input had ended before.
     pub(crate) fn refuse(&self, index: usize, failure: Failure) {
@@ -150,6 +155,24 @@ impl<T, X: Executor> Results<T, X> {
             state.in_place.take_parked()
         });
         drop(parked);
+    }
+
+    /// An item is tried again.
+    pub(crate) fn count_retry(&self) {
+        self.retries.fetch_add(1, Relaxed);
+        self.outcomes.count_retry();
+    }
+
+    /// The worker `key` has a slot of its own from now on, or has none.
+    pub(crate) fn set_seated(&self, key: usize, seated: bool) {
+        self.change(|state| {
+            if let Some(worker) =
+                state.workers.get_mut(key).filter(|worker| worker.seated != seated)
+            {
+                worker.seated = seated;
+                state.seated = state.seated + usize::from(seated) - usize::from(!seated);
+            }
+        });
     }
 
     /// Puts a result.

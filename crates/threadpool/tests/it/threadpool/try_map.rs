@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
 use spinney_greenlet::Failure;
-use spinney_greenlet::map::{Backoff, Retry, TaskError};
+use spinney_greenlet::map::{Retry, TaskError};
 use spinney_hub::{LocalHub, Timeout, Within};
 use spinney_test_support::Gate;
 use spinney_threadpool::ThreadPool;
@@ -112,7 +112,7 @@ fn item_is_retried_as_often_as_the_policy_allows() {
             1 => panic!("no luck"),
             _ => Ok(n),
         };
-        let retry = Retry::times(times).backoff(Backoff::constant(Duration::from_millis(1)));
+        let retry = Retry::times(times).delays([Duration::from_millis(1); 2]);
         let mapped = block_on(pool.mapper().retry(retry).try_map(run, [7]));
         assert_eq!(mapped.map_err(|error| error.index()), wanted);
         assert_eq!(tries.load(SeqCst), times as usize + 1);
@@ -120,7 +120,8 @@ fn item_is_retried_as_often_as_the_policy_allows() {
     block_on(async {
         let counts = Arc::new(AtomicUsize::new(0));
         let run = move |_: u32| if counts.fetch_add(1, SeqCst) < 3 { Err(()) } else { Ok(()) };
-        let mut stream = pool.mapper().retry(Retry::times(5)).try_imap(run, 0..2);
+        let mut stream =
+            pool.mapper().retry(Retry::times(5).delays([Duration::ZERO; 5])).try_imap(run, 0..2);
         while stream.next().await.is_some() {}
         assert_eq!(stream.retries(), 3);
     });
@@ -132,7 +133,7 @@ fn shutdown_ends_the_wait_for_a_retry() {
     let tried = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&tried);
     let run = move |_: u32| Err::<(), _>(counts.fetch_add(1, SeqCst));
-    let retry = Retry::times(1).backoff(Backoff::constant(LONG));
+    let retry = Retry::times(1).delays([LONG]);
     let map = pool.mapper().retry(retry).try_map(run, [0]);
     while tried.load(SeqCst) == 0 {
         std::thread::yield_now();

@@ -1,0 +1,328 @@
+//! [`Line`]: the waiters of a semaphore, and the rule by which they are served; [`PriorityLine`]: the
+//! rule of a plain one.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+use crate::Closed;
+use crate::waiters::Waiters;
+
+/// The waiters of a [`Semaphore`](crate::Semaphore), and the rule by which they are served: for
+/// containers that have a rule of their own.
+///
+/// A line is plain data that the semaphore keeps under its lock. None of its methods wakes, drops or
+/// calls anything of other people, [`look`](Self::look) and [`run`](Self::run) apart, which run
+/// without the lock. A waiter has a ticket, which no other waiter with the same request ever gets.
+///
+/// ```
+/// use spinney_sync::{PriorityLine, Semaphore};
+///
+/// // The rule of a plain semaphore.
+/// let seats = Semaphore::with_line(2, PriorityLine::default());
+/// assert_eq!(seats.available(), 2);
+/// ```
+pub trait Line {
+    /// What a waiter asks for, beside permits.
+    type Request;
+    /// Why a waiter is refused.
+    type Refusal: From<Closed>;
+    /// Where to look before waiters are served: at a clock, for example.
+    type Source;
+    /// What was seen there.
+    type Sight;
+    /// What is left to do when waiters were served: to set a timer, for example.
+    type Errand;
+
+    /// The number of waiters.
+    fn len(&self) -> usize;
+
+    /// Whether the line is empty.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a newcomer that finds enough permits free takes them without a place in the line, and
+    /// permits come back without a look at it.
+    fn is_open(&self) -> bool {
+        self.is_empty()
+    }
+
+    /// Adds a waiter, and returns its ticket, and whether it may have become the next one.
+    fn push(&mut self, waker: Waker, want: Want<Self::Request>) -> (u64, bool);
+
+    /// Takes the next waiter out of the line, if there is room for it: its permits, and its waker.
+    fn serve(&mut self, room: Room) -> Option<(usize, Waker)>;
+
+    /// Whether [`serve`](Self::serve) may find one.
+    fn may_serve(&mut self, room: Room) -> bool;
+
+    /// What became of a waiter that has not left. A `newcomer` has this moment been pushed, and
+    /// others were served.
+    fn fate(&mut self, place: Place<'_, Self::Request>, newcomer: bool) -> Fate<Self::Refusal>;
+
+    /// The waker of a waiter; None unless it waits.
+    fn waker(&mut self, place: Place<'_, Self::Request>) -> Option<&mut Waker>;
+
+    /// A waiter leaves. Returns its waker; None unless it waits.
+    fn remove(&mut self, place: Place<'_, Self::Request>) -> Option<Waker>;
+
+    /// A waiter that was served gives up what it asked for, beside permits.
+    fn give_back(&mut self, place: Place<'_, Self::Request>);
+
+    /// Refuses all waiters that do not wait despite it, and returns their wakers.
+    fn close(&mut self) -> Vec<Waker>;
+
+    /// Waiters whose place [is usual](Self::is_usual) and whose ticket is below this have been
+    /// served. It never goes back.
+    fn served_below(&self) -> u64;
+
+    /// Whether [`served_below`](Self::served_below) tells of waiters that ask for this.
+    fn is_usual(request: &Self::Request) -> bool;
+
+    /// Where to look before waiters are served; None for nowhere.
+    fn source(&self) -> Option<Self::Source>;
+
+    /// Looks there, without the lock.
+    fn look(source: &Self::Source) -> Self::Sight;
+
+    /// Learns what was seen.
+    fn see(&mut self, sight: Self::Sight);
+
+    /// What is left to do once no further waiter can be served; None for nothing.
+    fn errand(&mut self) -> Option<Self::Errand>;
+
+    /// Does it, without the lock.
+    fn run(errand: Self::Errand);
+}
+
+/// What a waiter waits for.
+#[derive(Clone, Debug, Default)]
+pub struct Want<R = i32> {
+    /// How many permits, together.
+    pub permits: usize,
+    /// Whether it goes on waiting when the semaphore is closed.
+    pub despite_close: bool,
+    /// What it asks for beside them: in a plain line, its priority.
+    pub request: R,
+}
+
+/// A waiter's ticket, and what it waits for.
+#[derive(Debug)]
+pub struct Place<'a, R = i32> {
+    /// Its ticket.
+    pub ticket: u64,
+    /// What it waits for.
+    pub want: &'a Want<R>,
+}
+
+/// The permits of a semaphore, when a waiter is to be served.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// How many permits there are.
+    pub capacity: usize,
+    /// How many of them are not out.
+    pub free: usize,
+}
+
+/// What became of a waiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate<E = Closed> {
+    /// It is in the line.
+    Waits,
+    /// Its permits are out.
+    Served,
+    /// It gets none, and is in the line no more.
+    Refused(E),
+}
+
+/// The line of a plain semaphore: by priority, FIFO among equals. A waiter that wants more permits
+/// than are free holds up those behind it.
+///
+/// ```
+/// use spinney_sync::{Line, PriorityLine};
+///
+/// assert_eq!(PriorityLine::default().len(), 0);
+/// ```
+#[derive(Debug, Default)]
+pub struct PriorityLine {
+    /// The waiters of priority 0.
+    usual: Class,
+    /// Those of other priorities that have waiters; once it is closed, that had any.
+    others: BTreeMap<Reverse<i32>, Class>,
+    /// All tickets of classes that are gone are below this.
+    floor: u64,
+}
+
+/// The waiters of one priority.
+#[derive(Default)]
+struct Class {
+    waiters: Waiters<Want>,
+    /// There once it is closed: the first ticket that had not been served by then. Those from there
+    /// on were refused, though tickets behind them may be served: of waits despite the close.
+    refused_from: Option<u64>,
+}
+
+impl std::fmt::Debug for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Class").field("waiting", &self.waiters.len()).finish_non_exhaustive()
+    }
+}
+
+impl PriorityLine {
+    /// An empty line whose tickets begin at `ticket`.
+    pub fn starting_at(ticket: u64) -> Self {
+        Self { usual: Class::starting_at(ticket), others: BTreeMap::new(), floor: ticket }
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.usual.refused_from.is_some()
+    }
+
+    /// The ticket of the next waiter of priority 0.
+    pub fn next_ticket(&self) -> u64 {
+        self.usual.waiters.next_ticket()
+    }
+
+    /// Takes all waiters out of the line, in the order in which they would be served, with their
+    /// tickets. They have not been served.
+    pub fn take_all(&mut self) -> Vec<(u64, Waker, Want)> {
+        let mut all = Vec::new();
+        while let Some(priority) = self.first() {
+            let class = self.class_mut(priority);
+            let left = class.into_iter().flat_map(|class| class.waiters.dismiss());
+            all.extend(left.map(|(ticket, waiter)| (ticket, waiter.waker, waiter.want)));
+            self.forget(priority);
+        }
+        all
+    }
+
+    /// The priority of the next waiter.
+    fn first(&self) -> Option<i32> {
+        if self.others.is_empty() {
+            return (!self.usual.waiters.is_empty()).then_some(0);
+        }
+        let others = self.others.iter().filter(|(_, class)| !class.waiters.is_empty());
+        let first = others.map(|(Reverse(priority), _)| *priority).next();
+        match first {
+            Some(priority) if priority > 0 || self.usual.waiters.is_empty() => Some(priority),
+            _ => (!self.usual.waiters.is_empty()).then_some(0),
+        }
+    }
+
+    fn class_mut(&mut self, priority: i32) -> Option<&mut Class> {
+        if priority == 0 { Some(&mut self.usual) } else { self.others.get_mut(&Reverse(priority)) }
+    }
+
+    /// Drops the class of `priority` if it is of no use any more.
+    fn forget(&mut self, priority: i32) {
+        let is_useless = |class: &Class| class.waiters.is_empty() && class.refused_from.is_none();
+        if priority != 0 && self.others.get(&Reverse(priority)).is_some_and(is_useless) {
+            let class = self.others.remove(&Reverse(priority));
+            let next = class.map_or(0, |class| class.waiters.next_ticket());
+            self.floor = self.floor.max(next);
+        }
+    }
+}
+
+impl Class {
+    fn starting_at(ticket: u64) -> Self {
+        Self { waiters: Waiters::starting_at(ticket), refused_from: None }
+    }
+}
+
+impl Line for PriorityLine {
+    type Request = i32;
+    type Refusal = Closed;
+    type Source = ();
+    type Sight = ();
+    type Errand = ();
+
+    #[inline]
+    fn len(&self) -> usize {
+        let others = self.others.values().map(|class| class.waiters.len());
+        self.usual.waiters.len() + others.sum::<usize>()
+    }
+
+    fn push(&mut self, waker: Waker, want: Want) -> (u64, bool) {
+        let priority = want.request;
+        let floor = self.floor;
+        let class = if priority == 0 {
+            &mut self.usual
+        } else {
+            self.others.entry(Reverse(priority)).or_insert_with(|| Class::starting_at(floor))
+        };
+        let is_first = class.waiters.is_empty();
+        (class.waiters.push(waker, want), is_first)
+    }
+
+    fn serve(&mut self, room: Room) -> Option<(usize, Waker)> {
+        let priority = self.first()?;
+        let class = self.class_mut(priority)?;
+        let waiter = class.waiters.pop_if(|want| want.permits <= room.free)?;
+        self.forget(priority);
+        Some((waiter.want.permits, waiter.waker))
+    }
+
+    fn may_serve(&mut self, room: Room) -> bool {
+        let first = self.first().and_then(|priority| self.class_mut(priority)?.waiters.first());
+        first.is_some_and(|want| want.permits <= room.free)
+    }
+
+    fn fate(&mut self, place: Place<'_>, _newcomer: bool) -> Fate {
+        let Some(class) = self.class_mut(place.want.request) else { return Fate::Served };
+        if !class.waiters.is_served(place.ticket) {
+            let is_refused = class.refused_from.is_some() && !place.want.despite_close;
+            return if is_refused { Fate::Refused(Closed) } else { Fate::Waits };
+        }
+        let was_refused = class.refused_from.is_some_and(|from| place.ticket >= from);
+        let is_served = place.want.despite_close || !was_refused;
+        if is_served { Fate::Served } else { Fate::Refused(Closed) }
+    }
+
+    fn waker(&mut self, place: Place<'_>) -> Option<&mut Waker> {
+        self.class_mut(place.want.request)?.waiters.waker(place.ticket)
+    }
+
+    fn remove(&mut self, place: Place<'_>) -> Option<Waker> {
+        let priority = place.want.request;
+        let waiter = self.class_mut(priority)?.waiters.remove(place.ticket);
+        self.forget(priority);
+        waiter.map(|waiter| waiter.waker)
+    }
+
+    fn give_back(&mut self, _: Place<'_>) {}
+
+    fn close(&mut self) -> Vec<Waker> {
+        let classes = std::iter::once(&mut self.usual).chain(self.others.values_mut());
+        let refused = classes.flat_map(|class| {
+            class.refused_from.get_or_insert(class.waiters.served_below());
+            class.waiters.dismiss_if(|want| !want.despite_close)
+        });
+        refused.map(|waiter| waiter.waker).collect()
+    }
+
+    fn served_below(&self) -> u64 {
+        self.usual.waiters.served_below()
+    }
+
+    #[inline]
+    fn is_usual(priority: &i32) -> bool {
+        *priority == 0
+    }
+
+    fn source(&self) -> Option<()> {
+        None
+    }
+
+    fn look((): &()) {}
+
+    fn see(&mut self, (): ()) {}
+
+    fn errand(&mut self) -> Option<()> {
+        None
+    }
+
+    fn run((): ()) {}
+}
