@@ -88,12 +88,13 @@ impl<E> Retry<E> {
     /// for one that is not `Clone`, such as those of the crates for backoff.
     ///
     /// ```
+    /// # use spinney_greenlet as spinney;
     /// use std::time::Duration;
-    /// use spinney_greenlet::map::Retry;
+    /// use spinney::Retry;
     ///
     /// let rising = || (1..).map(Duration::from_secs);
     /// let retry: Retry<std::io::Error> = Retry::times(9).delays_from(rising);
-    /// # let _ = retry;
+    /// let _ = retry;
     /// ```
     pub fn delays_from<I, F>(mut self, make: F) -> Self
     where

@@ -22,9 +22,10 @@ type Verdict<T> = dyn for<'a> Fn(&'a mut T, ItemInfo) -> Boxed<'a, bool> + Send 
 /// The settings of a [`ResourcePool`]. Dropping it makes no pool.
 ///
 /// ```
+/// # use spinney_pile as spinney;
 /// use std::convert::Infallible;
 /// use std::time::Duration;
-/// use spinney_pile::ResourcePool;
+/// use spinney::ResourcePool;
 ///
 /// struct Connection;
 ///
