@@ -12,7 +12,8 @@ thread_local! {
 /// Meanwhile [`is_cancelling`] returns `true` on this thread. A panic of `drop` passes through.
 ///
 /// ```
-/// use spinney_hub::{cancel, is_cancelling};
+/// # mod spinney { pub mod hub { pub use spinney_hub::{cancel, is_cancelling}; } }
+/// use spinney::hub::{cancel, is_cancelling};
 ///
 /// struct Guard;
 ///

@@ -9,17 +9,22 @@ use spinney_sync::Closed;
 /// Why a [`ResourcePool`](super::ResourcePool) has no item for a caller.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+/// #     pub mod pile { pub use spinney_pile::ResourceError; }
+/// # }
 /// use std::io;
-/// use spinney_pile::{ResourceError, ResourcePool};
+/// use spinney::{ResourcePool, block_on};
+/// use spinney::pile::ResourceError;
 ///
-/// # spinney_hub::block_on(async {
-/// let refused = || async { Err::<(), _>(io::Error::from(io::ErrorKind::ConnectionRefused)) };
-/// let pool = ResourcePool::builder(refused).build();
-/// let error = pool.item().await.unwrap_err();
-/// assert_eq!(error.to_string(), "the pool could not create an item: connection refused");
-/// pool.close();
-/// assert!(matches!(pool.item().await, Err(ResourceError::Closed)));
-/// # });
+/// block_on(async {
+///     let refused = || async { Err::<(), _>(io::Error::from(io::ErrorKind::ConnectionRefused)) };
+///     let pool = ResourcePool::builder(refused).build();
+///     let error = pool.item().await.unwrap_err();
+///     assert_eq!(error.to_string(), "the pool could not create an item: connection refused");
+///     pool.close();
+///     assert!(matches!(pool.item().await, Err(ResourceError::Closed)));
+/// });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -73,18 +78,23 @@ impl<E> From<Closed> for ResourceError<E> {
 /// What became of the items that a [`drain`](super::ResourcePool::drain) waited for.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+/// #     pub mod pile { pub use spinney_pile::ResourceError; }
+/// # }
 /// use std::convert::Infallible;
 /// use std::time::Duration;
-/// use spinney_pile::ResourcePool;
+/// use spinney::{ResourcePool, block_on};
+/// use spinney::pile::ResourceError;
 ///
-/// # spinney_hub::block_on(async {
-/// let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>("a connection") }).build();
-/// let item = pool.item().await?;
-/// let report = pool.drain(Duration::from_millis(1)).await;
-/// assert_eq!((report.returned, report.left), (0, 1));
-/// drop(item);
-/// # Ok::<(), spinney_pile::ResourceError<Infallible>>(())
-/// # }).unwrap();
+/// block_on(async {
+///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>("a connection") }).build();
+///     let item = pool.item().await?;
+///     let report = pool.drain(Duration::from_millis(1)).await;
+///     assert_eq!((report.returned, report.left), (0, 1));
+///     drop(item);
+///     Ok::<(), ResourceError<Infallible>>(())
+/// }).unwrap();
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -20,21 +20,26 @@ use super::stats::Reason;
 /// example the loser of a `select`, leaves no such sign: guard what it does with [`run`](Self::run).
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+/// #     pub mod pile { pub use spinney_pile::ResourceError; }
+/// # }
 /// use std::convert::Infallible;
-/// use spinney_pile::ResourcePool;
+/// use spinney::{ResourcePool, block_on};
+/// use spinney::pile::ResourceError;
 ///
-/// # spinney_hub::block_on(async {
-/// let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>(Vec::new()) }).build();
-/// let mut item = pool.item().await?;
-/// item.push("a row");
-/// drop(item); // the next caller gets the same list
+/// block_on(async {
+///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>(Vec::new()) }).build();
+///     let mut item = pool.item().await?;
+///     item.push("a row");
+///     drop(item); // the next caller gets the same list
 ///
-/// let mut item = pool.item().await?;
-/// assert_eq!(*item, ["a row"]);
-/// item.discard(); // the next caller gets another list
-/// assert!(pool.item().await?.is_empty());
-/// # Ok::<(), spinney_pile::ResourceError<Infallible>>(())
-/// # }).unwrap();
+///     let mut item = pool.item().await?;
+///     assert_eq!(*item, ["a row"]);
+///     item.discard(); // the next caller gets another list
+///     assert!(pool.item().await?.is_empty());
+///     Ok::<(), ResourceError<Infallible>>(())
+/// }).unwrap();
 /// ```
 ///
 /// Python: `eventlet.pools.Pool.item`.
@@ -62,22 +67,27 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
     /// If it is dropped before it finishes, the resource is discarded when this item is dropped.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+    /// #     pub mod pile { pub use spinney_pile::ResourceError; }
+    /// # }
     /// use std::convert::Infallible;
     /// use futures_lite::future::poll_once;
-    /// use spinney_pile::ResourcePool;
+    /// use spinney::{ResourcePool, block_on};
+    /// use spinney::pile::ResourceError;
     ///
-    /// # spinney_hub::block_on(async {
-    /// let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>(Vec::new()) }).build();
-    /// let mut item = pool.item().await?;
-    /// let write = item.run(async |rows| {
-    ///     rows.push("half a row");
-    ///     std::future::pending::<()>().await;
-    /// });
-    /// assert!(poll_once(write).await.is_none());
-    /// drop(item);
-    /// assert!(pool.item().await?.is_empty());
-    /// # Ok::<(), spinney_pile::ResourceError<Infallible>>(())
-    /// # }).unwrap();
+    /// block_on(async {
+    ///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>(Vec::new()) }).build();
+    ///     let mut item = pool.item().await?;
+    ///     let write = item.run(async |rows| {
+    ///         rows.push("half a row");
+    ///         std::future::pending::<()>().await;
+    ///     });
+    ///     assert!(poll_once(write).await.is_none());
+    ///     drop(item);
+    ///     assert!(pool.item().await?.is_empty());
+    ///     Ok::<(), ResourceError<Infallible>>(())
+    /// }).unwrap();
     /// ```
     pub async fn run<R>(&mut self, work: impl AsyncFnOnce(&mut T) -> R) -> R {
         self.is_busy = true;
@@ -173,16 +183,21 @@ impl<T: fmt::Debug + Send + 'static, E: Send + 'static> fmt::Debug for Item<T, E
 /// and [`retain`](super::ResourcePool::retain).
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+/// #     pub mod pile { pub use spinney_pile::ResourceError; }
+/// # }
 /// use std::convert::Infallible;
 /// use std::time::Duration;
-/// use spinney_pile::ResourcePool;
+/// use spinney::{ResourcePool, block_on};
+/// use spinney::pile::ResourceError;
 ///
-/// # spinney_hub::block_on(async {
-/// let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>("a connection") }).build();
-/// let item = pool.item().await?;
-/// assert_eq!((item.info().uses, item.info().idle), (1, Duration::ZERO));
-/// # Ok::<(), spinney_pile::ResourceError<Infallible>>(())
-/// # }).unwrap();
+/// block_on(async {
+///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>("a connection") }).build();
+///     let item = pool.item().await?;
+///     assert_eq!((item.info().uses, item.info().idle), (1, Duration::ZERO));
+///     Ok::<(), ResourceError<Infallible>>(())
+/// }).unwrap();
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -47,10 +47,15 @@ use stats::Reason;
 /// when they come back.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+/// #     pub mod pile { pub use spinney_pile::ResourceError; }
+/// # }
 /// use std::convert::Infallible;
-/// use spinney_pile::{ResourceError, ResourcePool};
+/// use spinney::{ResourcePool, block_on};
+/// use spinney::pile::ResourceError;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>(String::from("hello")) })
 ///         .max_size(2)
 ///         .build();
@@ -58,7 +63,7 @@ use stats::Reason;
 ///     item.push_str(" world");
 ///     drop(item);
 ///     assert_eq!(*pool.item().await?, "hello world");
-///     # Ok::<(), ResourceError<Infallible>>(())
+///     Ok::<(), ResourceError<Infallible>>(())
 /// }).unwrap();
 /// ```
 ///

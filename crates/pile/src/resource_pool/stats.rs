@@ -6,19 +6,24 @@ use std::time::Duration;
 /// What a [`ResourcePool`](super::ResourcePool) has and has done, at one moment.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+/// #     pub mod pile { pub use spinney_pile::ResourceError; }
+/// # }
 /// use std::convert::Infallible;
 /// use std::time::Duration;
-/// use spinney_pile::ResourcePool;
+/// use spinney::{ResourcePool, block_on};
+/// use spinney::pile::ResourceError;
 ///
-/// # spinney_hub::block_on(async {
-/// let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>("a connection") }).build();
-/// pool.item().await?.discard();
-/// let item = pool.item().await?;
-/// let stats = pool.stats();
-/// assert_eq!((stats.size, stats.in_use, stats.created, stats.discarded.holder), (1, 1, 2, 1));
-/// assert!(stats.waits.percentile(0.99) < Duration::from_secs(1));
-/// # Ok::<(), spinney_pile::ResourceError<Infallible>>(())
-/// # }).unwrap();
+/// block_on(async {
+///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>("a connection") }).build();
+///     pool.item().await?.discard();
+///     let item = pool.item().await?;
+///     let stats = pool.stats();
+///     assert_eq!((stats.size, stats.in_use, stats.created, stats.discarded.holder), (1, 1, 2, 1));
+///     assert!(stats.waits.percentile(0.99) < Duration::from_secs(1));
+///     Ok::<(), ResourceError<Infallible>>(())
+/// }).unwrap();
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
