@@ -128,7 +128,7 @@ on_every_hub! {
         drop(second);
         count.reached().await;
         // Each is counted until it has been dropped.
-        while pool.len() > 0 {
+        while !pool.is_empty() {
             yield_now().await;
         }
     }
