@@ -11,7 +11,7 @@ use spinney::gevent::GroupExt as _;
 use spinney::hub::{
     BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
 };
-use spinney::map::{Retry, from_stream};
+use spinney::map::{Decision, Retry, from_stream};
 use spinney::pool::{RateLimiter, Reentry, SlotError};
 use spinney::sync::{
     Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock, SetterDropped, Wait,
@@ -166,6 +166,7 @@ fn pools() {
         is(pool.try_imap(ready, [Ok::<_, ()>(1)]), "TryImap(Imap { order: Input, open: 0, maxsize: 4, exhausted: false })");
         is(pool.map_async(ready, 0..9_u32), "Greenlet(Handle { id: _, state: Scheduled })");
         is(from_stream(futures_lite::stream::iter(0..9)), "FromStream { .. }");
+        is(Decision::from(false), "GiveUp");
         is(Retry::<()>::times(2), "Retry { times: 2, .. }");
         is(pool.slot().weight(2), "SlotRequest { wants: Want { permits: 2, despite_close: false, request: Request { kind: Slot, priority: 0, key: None } }, .. }");
         is(Rate::per(2, Duration::from_secs(1)), "Rate { count: 2, period: 1s, burst: 1 }");
