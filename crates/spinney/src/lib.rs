@@ -137,8 +137,8 @@ pub mod hub {
 /// [`ItemError`] is at the root.
 pub mod map {
     pub use spinney_pool::map::{
-        Again, Alike, Asks, Attempts, CollectAll, Decision, FirstSuccess, FromStream, Indexed,
-        IntoSource, ItemStream, Once, PerItem, Read, Schedule, Source, from_stream,
+        Again, Attempts, CollectAll, Decision, FirstSuccess, FromStream, Indexed, IntoSource,
+        ItemStream, Once, Read, Source, from_stream,
     };
     pub use spinney_pool::{Imap, Map, Mapper, TaskError, TryImap, TryMap};
 }

@@ -69,7 +69,7 @@ impl<E> Retry<E> {
     /// clone of it. When it ends, there is no further try.
     ///
     /// ```
-    /// # use spinney_greenlet as spinney;
+    /// # mod spinney { pub use spinney_greenlet::map::Retry; }
     /// use std::time::Duration;
     /// use spinney::Retry;
     ///
@@ -88,7 +88,7 @@ impl<E> Retry<E> {
     /// for one that is not `Clone`, such as those of the crates for backoff.
     ///
     /// ```
-    /// # use spinney_greenlet as spinney;
+    /// # mod spinney { pub use spinney_greenlet::map::Retry; }
     /// use std::time::Duration;
     /// use spinney::Retry;
     ///

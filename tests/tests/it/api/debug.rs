@@ -12,7 +12,7 @@ use spinney::gevent::GroupExt as _;
 use spinney::hub::{
     BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
 };
-use spinney::map::from_stream;
+use spinney::map::{Decision, from_stream};
 use spinney::pile::{Discarded, ItemInfo, ResourceError, WaitTimes};
 use spinney::pool::{RateLimiter, Reentry, SlotError};
 use spinney::sync::{
@@ -168,6 +168,7 @@ fn pools() {
         is(pool.try_imap(ready, [Ok::<_, ()>(1)]), "TryImap(Imap { order: Input, open: 0, maxsize: 4, exhausted: false })");
         is(pool.map_async(ready, 0..9_u32), "Greenlet(Handle { id: _, state: Scheduled })");
         is(from_stream(futures_lite::stream::iter(0..9)), "FromStream { .. }");
+        is(Decision::from(false), "GiveUp");
         is(Retry::<()>::times(2), "Retry { times: 2, .. }");
         is(pool.slot().weight(2), "SlotRequest { wants: Want { permits: 2, despite_close: false, request: Request { kind: Slot, priority: 0, key: None } }, .. }");
         is(Rate::per(2, Duration::from_secs(1)), "Rate { count: 2, period: 1s, burst: 1 }");
