@@ -157,5 +157,6 @@ impl Crawl {
 
 /// Whether the pool was closed before the item started.
 fn is_refused(error: &ItemError<TaskError<FetchError>>) -> bool {
-    error.killed().and_then(|exit| exit.reason()).is_some_and(|reason| reason.is::<Closed>())
+    let reason = error.killed().and_then(|exit| exit.reason());
+    reason.and_then(|reason| reason.downcast_ref::<Closed>()).is_some()
 }

@@ -92,7 +92,6 @@ async fn answer(
     let kind = page.map_or(Kind::Missing, |page| site.kind(page));
     let html = page.map(|page| site.html(page)).unwrap_or_default();
     Ok(match kind {
-        Kind::Sound => respond(StatusCode::OK, html.len(), whole(html)),
         Kind::Slow => {
             spinney::sleep(SLOW).await;
             respond(StatusCode::OK, html.len(), whole(html))
@@ -100,7 +99,7 @@ async fn answer(
         Kind::Busy if turned_away.lock().unwrap_or_else(PoisonError::into_inner).insert(page) => {
             busy(page.unwrap_or_default())
         }
-        Kind::Busy => respond(StatusCode::OK, html.len(), whole(html)),
+        Kind::Sound | Kind::Busy => respond(StatusCode::OK, html.len(), whole(html)),
         Kind::Missing => respond(StatusCode::NOT_FOUND, 0, whole(String::new())),
         Kind::CutShort => respond(StatusCode::OK, 2 * html.len(), cut_short(html)),
         Kind::Vast => respond(StatusCode::OK, MAX_BODY + 1, whole(" ".repeat(MAX_BODY + 1))),

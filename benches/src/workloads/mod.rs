@@ -11,6 +11,7 @@ mod pool_map;
 mod pool_spawn;
 mod queue;
 mod requests;
+mod resources;
 mod semaphore;
 mod threads;
 mod timers;
@@ -35,6 +36,8 @@ pub(crate) fn all() -> Vec<Workload> {
         timers::workload(),
         semaphore::workload(),
         queue::workload(),
+        resources::alone(),
+        resources::contended(),
         threads::trivial(),
         threads::round_trips(),
         threads::round_trips_when_busy(),

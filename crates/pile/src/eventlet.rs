@@ -1,9 +1,9 @@
-//! [`GreenPoolExt`]: eventlet's spellings.
+//! [`GreenPoolExt`] and [`ResourcePoolExt`]: eventlet's spellings.
 
 use spinney_pool::map::IntoSource;
 use spinney_pool::{Imap, InsideGroup, Runs, RunsMap};
 
-use crate::GreenPool;
+use crate::{GreenPool, ResourcePool};
 
 /// The verbs of eventlet's `GreenPool` that have other names here, or none.
 ///
@@ -111,6 +111,20 @@ impl<X> GreenPoolExt<X> for GreenPool<X> {
         self.len()
     }
 
+    fn free(&self) -> isize {
+        self.available()
+    }
+}
+
+/// The verb of eventlet's `pools.Pool` that has another name here.
+pub trait ResourcePoolExt {
+    /// How many more items can be in use: [`ResourcePool::available`].
+    ///
+    /// Python: `eventlet.pools.Pool.free`.
+    fn free(&self) -> isize;
+}
+
+impl<T, E> ResourcePoolExt for ResourcePool<T, E> {
     fn free(&self) -> isize {
         self.available()
     }

@@ -69,7 +69,8 @@ pub trait GroupExt<X> {
     /// greenlet is not a member: it is neither joined nor killed with the others. The number of
     /// such greenlets is not bounded.
     ///
-    /// If the set is closed before a slot is free, the greenlet is killed, with [`Closed`] as its
+    /// If the set is closed before a slot is free, the greenlet is killed, with
+    /// [`Closed`](spinney_sync::Closed) as its
     /// reason.
     ///
     /// Python: `gevent.pool.Group.apply_async`.

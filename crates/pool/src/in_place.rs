@@ -46,7 +46,7 @@ pub(crate) struct SpawnInto<'a, F: Future, X> {
     /// child is to run in place to the end.
     slot: Option<AcquireSlot>,
     /// Where each start has to be asked for, the wait for one that needs no slot.
-    start: Option<AcquireStart>,
+    start: Option<Box<AcquireStart>>,
     stage: Stage<F>,
     /// The share of the holder's slot that was given last to a child further in, beyond the depth.
     below: Weak<Share>,
@@ -274,7 +274,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         let shared = slot.key().and_then(|key| {
             greenlets_around().find_map(|(greenlet, _)| members.key_of(&greenlet, key))
         });
-        self.start.get_or_insert_with(|| slot.in_place(&members.slots, shared));
+        self.start.get_or_insert_with(|| Box::new(slot.in_place(&members.slots, shared)));
         true
     }
 

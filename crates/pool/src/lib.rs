@@ -45,6 +45,7 @@ mod pool;
 mod runs;
 mod scope;
 mod slot;
+mod slot_request;
 mod stop;
 mod task_set;
 
@@ -58,6 +59,7 @@ pub use map::{Imap, ItemError, Map, Mapper, TaskError, TryImap, TryMap};
 pub use members::Membership;
 pub use pool::Pool;
 pub use runs::{Runs, RunsMap};
-pub use slot::{Slot, SlotRequest};
+pub use slot::Slot;
+pub use slot_request::SlotRequest;
 pub use spinney_greenlet::Report;
 pub use task_set::TaskSet;

@@ -127,7 +127,7 @@ pub mod hub {
     pub use spinney_hub::TokioHub;
     pub use spinney_hub::{
         BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, LocalBoxTask,
-        ShutdownReport, WakeDelay, label_task, require_threads,
+        ShutdownReport, WakeDelay, cancel, is_cancelling, label_task, require_threads,
     };
     pub use spinney_sync::{Budget, GiveWay};
 }
@@ -147,8 +147,8 @@ pub mod jobs {
 /// [`ItemError`] is at the root.
 pub mod map {
     pub use spinney_pool::map::{
-        Again, Alike, Asks, Attempts, CollectAll, Decision, FirstSuccess, FromStream, Indexed,
-        IntoSource, ItemStream, Once, PerItem, Read, Schedule, Source, from_stream,
+        Again, Attempts, CollectAll, Decision, FirstSuccess, FromStream, Indexed, IntoSource,
+        ItemStream, Once, Read, Source, from_stream,
     };
     pub use spinney_pool::{Imap, Map, Mapper, TaskError, TryImap, TryMap};
 }
@@ -156,7 +156,10 @@ pub mod map {
 /// Guards, futures and errors of [`GreenPile`] and
 /// [`ResourcePool`].
 pub mod pile {
-    pub use spinney_pile::{Item, Next, ResourcePoolBuilder};
+    pub use spinney_pile::{
+        Discarded, DrainReport, Item, ItemInfo, Next, ResourceError, ResourcePoolBuilder,
+        ResourceStats, WaitTimes,
+    };
 }
 
 /// Settings, hooks, reports, errors and bounds of [`Pool`] and [`Group`].

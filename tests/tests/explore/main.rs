@@ -26,8 +26,8 @@ mod greenlet;
 mod locks;
 mod pool;
 mod queue;
+mod report;
 mod semaphore;
-mod told;
 
 fn explore_all(delays: usize, scenario: impl Fn(&SimHub)) {
     let report = Explore::delays(delays).run(scenario);

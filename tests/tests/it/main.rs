@@ -107,6 +107,10 @@ mod ready_awaits;
 
 /// `ResourcePool`.
 mod resource_pool {
+    mod checks;
+    mod closing;
+    mod create;
+    mod failure;
     mod idle;
     mod lending;
 }

@@ -65,11 +65,11 @@ impl<E> Retry<E> {
         Self { plan, when: None }
     }
 
-    /// The delays before the second try, the third and so on: any iterator, such as those of the crates
-    /// for backoff. Each use begins with a clone of it. When it ends, there is no further try.
+    /// The delays before the second try, the third and so on: any iterator. Each use begins with a
+    /// clone of it. When it ends, there is no further try.
     ///
     /// ```
-    /// # use spinney_greenlet as spinney;
+    /// # mod spinney { pub use spinney_greenlet::map::Retry; }
     /// use std::time::Duration;
     /// use spinney::Retry;
     ///
@@ -77,11 +77,31 @@ impl<E> Retry<E> {
     /// let retry: Retry<std::io::Error> = Retry::times(9).delays(steady);
     /// let _ = retry;
     /// ```
-    pub fn delays<I>(mut self, delays: I) -> Self
+    pub fn delays<I>(self, delays: I) -> Self
     where
         I: IntoIterator<Item = Duration, IntoIter: Send + 'static> + Clone + Send + Sync + 'static,
     {
-        self.plan.delays = Delays::Given(Arc::new(move || Box::new(delays.clone().into_iter())));
+        self.delays_from(move || delays.clone())
+    }
+
+    /// The delays as [`delays`](Self::delays) has them, of an iterator that `make` makes for each use:
+    /// for one that is not `Clone`, such as those of the crates for backoff.
+    ///
+    /// ```
+    /// # mod spinney { pub use spinney_greenlet::map::Retry; }
+    /// use std::time::Duration;
+    /// use spinney::Retry;
+    ///
+    /// let rising = || (1..).map(Duration::from_secs);
+    /// let retry: Retry<std::io::Error> = Retry::times(9).delays_from(rising);
+    /// let _ = retry;
+    /// ```
+    pub fn delays_from<I, F>(mut self, make: F) -> Self
+    where
+        I: IntoIterator<Item = Duration, IntoIter: Send + 'static>,
+        F: Fn() -> I + Send + Sync + 'static,
+    {
+        self.plan.delays = Delays::Given(Arc::new(move || Box::new(make().into_iter())));
         self
     }
 

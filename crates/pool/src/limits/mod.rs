@@ -1,8 +1,8 @@
 //! Limits of a pool beside its capacity: rates, keys, a bound on waiters, an order, a pause.
 //!
-//! All requests of a pool stand in one queue, the [`SlotLine`] of its semaphore. While a pool has no
+//! All requests of a pool stand in one queue, the `SlotLine` of its semaphore. While a pool has no
 //! limit that is a plain FIFO line, and free slots are taken without a look at it. The first limit,
-//! weight or priority turns it into [`Limited`], which holds the rule of order.
+//! weight or priority turns it into a `Limited` one, which holds the rule of order.
 
 mod alarm;
 mod limited;

@@ -199,10 +199,16 @@ impl PriorityLine {
     }
 
     /// The priority of the next waiter.
+    #[inline]
     fn first(&self) -> Option<i32> {
         if self.others.is_empty() {
             return (!self.usual.waiters.is_empty()).then_some(0);
         }
+        self.first_of_all()
+    }
+
+    #[cold]
+    fn first_of_all(&self) -> Option<i32> {
         let others = self.others.iter().filter(|(_, class)| !class.waiters.is_empty());
         let first = others.map(|(Reverse(priority), _)| *priority).next();
         match first {
@@ -211,14 +217,28 @@ impl PriorityLine {
         }
     }
 
+    #[cold]
+    fn others_len(&self) -> usize {
+        self.others.values().map(|class| class.waiters.len()).sum()
+    }
+
+    #[inline]
     fn class_mut(&mut self, priority: i32) -> Option<&mut Class> {
         if priority == 0 { Some(&mut self.usual) } else { self.others.get_mut(&Reverse(priority)) }
     }
 
     /// Drops the class of `priority` if it is of no use any more.
+    #[inline]
     fn forget(&mut self, priority: i32) {
+        if priority != 0 {
+            self.forget_other(priority);
+        }
+    }
+
+    #[cold]
+    fn forget_other(&mut self, priority: i32) {
         let is_useless = |class: &Class| class.waiters.is_empty() && class.refused_from.is_none();
-        if priority != 0 && self.others.get(&Reverse(priority)).is_some_and(is_useless) {
+        if self.others.get(&Reverse(priority)).is_some_and(is_useless) {
             let class = self.others.remove(&Reverse(priority));
             let next = class.map_or(0, |class| class.waiters.next_ticket());
             self.floor = self.floor.max(next);
@@ -241,10 +261,12 @@ impl Line for PriorityLine {
 
     #[inline]
     fn len(&self) -> usize {
-        let others = self.others.values().map(|class| class.waiters.len());
-        self.usual.waiters.len() + others.sum::<usize>()
+        let usual = self.usual.waiters.len();
+        // Mostly there are no others, and it is asked often.
+        if self.others.is_empty() { usual } else { usual + self.others_len() }
     }
 
+    #[inline]
     fn push(&mut self, waker: Waker, want: Want) -> (u64, bool) {
         let priority = want.request;
         let floor = self.floor;
@@ -257,6 +279,7 @@ impl Line for PriorityLine {
         (class.waiters.push(waker, want), is_first)
     }
 
+    #[inline]
     fn serve(&mut self, room: Room) -> Option<(usize, Waker)> {
         let priority = self.first()?;
         let class = self.class_mut(priority)?;
@@ -265,11 +288,13 @@ impl Line for PriorityLine {
         Some((waiter.want.permits, waiter.waker))
     }
 
+    #[inline]
     fn may_serve(&mut self, room: Room) -> bool {
         let first = self.first().and_then(|priority| self.class_mut(priority)?.waiters.first());
         first.is_some_and(|want| want.permits <= room.free)
     }
 
+    #[inline]
     fn fate(&mut self, place: Place<'_>, _newcomer: bool) -> Fate {
         let Some(class) = self.class_mut(place.want.request) else { return Fate::Served };
         if !class.waiters.is_served(place.ticket) {
@@ -281,10 +306,12 @@ impl Line for PriorityLine {
         if is_served { Fate::Served } else { Fate::Refused(Closed) }
     }
 
+    #[inline]
     fn waker(&mut self, place: Place<'_>) -> Option<&mut Waker> {
         self.class_mut(place.want.request)?.waiters.waker(place.ticket)
     }
 
+    #[inline]
     fn remove(&mut self, place: Place<'_>) -> Option<Waker> {
         let priority = place.want.request;
         let waiter = self.class_mut(priority)?.waiters.remove(place.ticket);
@@ -303,6 +330,7 @@ impl Line for PriorityLine {
         refused.map(|waiter| waiter.waker).collect()
     }
 
+    #[inline]
     fn served_below(&self) -> u64 {
         self.usual.waiters.served_below()
     }

@@ -12,7 +12,8 @@ use spinney::gevent::GroupExt as _;
 use spinney::hub::{
     BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
 };
-use spinney::map::from_stream;
+use spinney::map::{Decision, from_stream};
+use spinney::pile::{Discarded, ItemInfo, ResourceError, WaitTimes};
 use spinney::pool::{RateLimiter, Reentry, SlotError};
 use spinney::sync::{
     Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock, SetterDropped, Wait,
@@ -167,6 +168,7 @@ fn pools() {
         is(pool.try_imap(ready, [Ok::<_, ()>(1)]), "TryImap(Imap { order: Input, open: 0, maxsize: 4, exhausted: false })");
         is(pool.map_async(ready, 0..9_u32), "Greenlet(Handle { id: _, state: Scheduled })");
         is(from_stream(futures_lite::stream::iter(0..9)), "FromStream { .. }");
+        is(Decision::from(false), "GiveUp");
         is(Retry::<()>::times(2), "Retry { times: 2, .. }");
         is(pool.slot().weight(2), "SlotRequest { wants: Want { permits: 2, despite_close: false, request: Request { kind: Slot, priority: 0, key: None } }, .. }");
         is(Rate::per(2, Duration::from_secs(1)), "Rate { count: 2, period: 1s, burst: 1 }");
@@ -223,7 +225,16 @@ fn piles() {
     is(&resources, "ResourcePoolBuilder { min_size: 0, max_size: 4, .. }");
     let resources = resources.build();
     is(&resources, "ResourcePool { size: 0, free: 4, capacity: 4, waiting: 0 }");
-    hub.block_on(async { is(resources.item().await.unwrap(), "Item(Some(7))") });
+    hub.block_on(async { is(resources.item().await.unwrap(), "Item(7)") });
+    is(hub.block_on(resources.drain(Duration::ZERO)), "DrainReport { returned: 0, left: 0 }");
+    let error: ResourceError<()> = ResourceError::Create(());
+    is(error, "Create(())");
+    starts(resources.stats(), "ResourceStats { size: 0, idle: 0, in_use: 0, creating: 0,");
+    starts(Discarded::default(), "Discarded { holder: 0, failure: 0, check: 0,");
+    is(WaitTimes::default(), "WaitTimes { count: 0, median: 0ns, p99: 0ns, longest: 0ns }");
+    let info = |info: ItemInfo| text(info).starts_with("ItemInfo { idle: 0ns, age: ");
+    let resources = ResourcePool::builder(|| ready(Ok::<_, ()>(7))).build();
+    hub.block_on(async { assert!(info(resources.item().await.unwrap().info())) });
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! What a program outside of this workspace meets, whose only dependency is `spinney`: the README's
-//! first program runs, examples compile as they are copied, and compiler messages say what to do.
+//! A program outside this workspace, whose only dependency is `spinney`: the README's first program
+//! runs, examples compile as they are copied, and the compiler explains the usual mistakes.
 //!
-//! Each file of `compile_fail/` is a mistake, and lists the sentences that the compiler has to print.
-//! Whole messages are not compared: they change with the compiler, and only some sentences are ours.
+//! Each file of `compile_fail/` is a mistake, and lists the sentences that the compiler must print.
+//! Whole messages are not compared: they change with the compiler, and only some of their sentences
+//! are ours.
 
 use std::fmt::Write;
 use std::fs;

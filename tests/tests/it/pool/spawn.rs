@@ -78,7 +78,7 @@ on_every_hub! {
         assert_eq!(log.take(), (0..10).collect::<Vec<_>>());
     }
 
-    async fn a_dropped_spawn_passes_its_slot_on(hub) {
+    async fn dropped_waiting_spawn_passes_its_slot_on(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let mut first = Box::pin(pool.spawn(async {}));

@@ -1,7 +1,7 @@
 //! The table of ready awaits: each in a loop that never finishes by itself.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -217,12 +217,8 @@ async fn finished() -> Greenlet<u32> {
     greenlet
 }
 
-/// Creates an item of a resource pool.
-type Make = fn() -> Ready<Result<u32, Infallible>>;
-
-fn numbers() -> ResourcePool<u32, Make> {
-    let make: Make = || ready(Ok(7));
-    ResourcePool::builder(make).max_size(1).build()
+fn numbers() -> ResourcePool<u32, Infallible> {
+    ResourcePool::builder(|| ready(Ok(7))).max_size(1).build()
 }
 
 fn threads() -> ThreadPool {

@@ -2,7 +2,7 @@
 //! pools and piles.
 
 use std::convert::Infallible;
-use std::future::{Ready, pending, ready};
+use std::future::{pending, ready};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -135,13 +135,12 @@ fn deadlock_names_the_call_that_a_task_waits_for() {
     drop((map, bounded));
 }
 
-type Make = fn() -> Ready<Result<u32, Infallible>>;
-type Numbers = ResourcePool<u32, Make>;
+type Numbers = ResourcePool<u32, Infallible>;
 
 #[test]
 fn deadlock_names_the_line_of_each_wait_of_a_pile() {
     let sim = SimHub::new();
-    let make: Make = || ready(Ok(1));
+    let make = || ready(Ok(1));
     let numbers: Rc<Numbers> = Rc::new(ResourcePool::builder(make).min_size(1).max_size(1).build());
     let _used = sim.block_on(numbers.item()).unwrap();
     let unfilled: Rc<Numbers> =

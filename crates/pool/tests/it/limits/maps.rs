@@ -186,6 +186,19 @@ fn reader_that_is_a_member_runs_items_under_limits() {
 }
 
 #[test]
+fn delays_of_another_crate_fit() {
+    use backon::{BackoffBuilder, ExponentialBuilder};
+
+    let doubling = ExponentialBuilder::default().with_min_delay(SECOND).with_max_times(3);
+    let sim = SimHub::new();
+    let pool = Pool::on(&sim, 1);
+    let mapper = pool.mapper().retry(Retry::times(9).delays_from(move || doubling.build()));
+    let map = mapper.try_map(|n: u32| async move { Err::<(), _>(n) }, [7]);
+    assert_eq!(sim.block_on(map).unwrap_err().returned(), Some(&7));
+    assert_eq!((sim.elapsed(), pool.stats().retried), (7 * SECOND, 3));
+}
+
+#[test]
 fn further_try_is_a_start_and_gives_its_key_up() {
     let sim = SimHub::new();
     let pool = Pool::builder().rate(Rate::per(1, 5 * SECOND)).per_key(1).pool_on(&sim, 2);
