@@ -402,7 +402,7 @@ fn new_message_of_a_settled_id_runs_again() {
 }
 
 #[test]
-fn retry_that_another_worker_had_is_not_taken_for_the_try_before() {
+fn redelivered_retry_is_not_taken_for_the_try_before() {
     async fn fails_once(job: Arc<Message>) -> Ran {
         sleep(SECOND).await;
         if job.attempt == 0 { Err("busy") } else { Ok("at last") }
