@@ -31,7 +31,7 @@ use spinney_sync::{GiveWay, Wait, wake_all};
 
 use crate::hook::Hooked;
 use crate::members::{Members, Membership};
-use crate::slot::{AcquireSlot, AcquireStart, Held, KeyPermit, Permit, Share, SharedSlots};
+use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, MemberSlot, Permit, Share, SharedSlots};
 use crate::task_set::{MemberTask, TaskSet, refused};
 use crate::{Reentry, Runs, SlotError};
 
@@ -65,7 +65,7 @@ enum Stage<F: Future> {
     /// Started, within the polls of the caller.
     InPlace(InPlace<Hooked<F>, Membership>, Greenlet<F::Output>),
     /// Started, as a task of the hub that shares the caller's slot.
-    Beside(Beside<F::Output>),
+    OnHub(HubChild<F::Output>),
     /// Started and on its own; the caller sees its own kill before it gets this.
     Started(Greenlet<F::Output>),
     /// Given to the caller.
@@ -135,8 +135,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
         match &mut self.stage {
             Stage::Queued(_) | Stage::InPlace(..) => self.poll_in_place(cx),
-            Stage::Beside(beside) => {
-                if beside.poll_ended(cx).is_pending() {
+            Stage::OnHub(child) => {
+                if child.poll_ended(cx).is_pending() {
                     Wait::note("a child in a pool", self.at);
                     return Poll::Pending;
                 }
@@ -151,19 +151,20 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         self.slot = None;
         match &self.stage {
             Stage::Queued(_) => {
-                let started = self.set.launch_body(Held::Own(permit), self.take_body(), self.at);
+                let started =
+                    self.set.launch_body(MemberSlot::Own(permit), self.take_body(), self.at);
                 let refused =
                     |body: Hooked<F>| refused(body.into_inner(), SlotError::Closed, self.at);
                 Poll::Ready(started.unwrap_or_else(refused))
             }
             Stage::InPlace(_, greenlet) => {
-                self.set.inner().seat(greenlet, permit, self.below.upgrade().as_deref());
+                self.set.inner().give_slot(greenlet, permit, self.below.upgrade().as_deref());
                 self.move_to_hub(cx)
             }
-            Stage::Beside(beside) => {
+            Stage::OnHub(child) => {
                 // Also if the child is no member any more, as long as others share through it: the
                 // caller goes on in the slot that they shared.
-                if let Some(share) = beside.share.upgrade() {
+                if let Some(share) = child.share.upgrade() {
                     share.become_slot(permit);
                 }
                 self.give(cx)
@@ -290,7 +291,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     ) -> Result<(), Greenlet<F::Output>> {
         let body = self.take_body();
         let share = if is_too_deep() { holder.share_below() } else { None };
-        let slot = share.clone().map_or(Held::InPlace, Held::Shared);
+        let slot = share.clone().map_or(MemberSlot::InPlace, MemberSlot::Shared);
         let members = self.set.inner();
         let entered = members.enter((slot, key), self.at, body);
         let refuse = |body: Hooked<F>| refused(body.into_inner(), SlotError::Closed, self.at);
@@ -300,7 +301,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
         self.stage = if let Some(share) = share {
             self.set.core.hub.spawn(task);
-            Stage::Beside(Beside::new(greenlet, &share))
+            Stage::OnHub(HubChild::new(greenlet, &share))
         } else {
             Stage::InPlace(InPlace::new(task, &greenlet), greenlet)
         };
@@ -316,7 +317,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         (self.slot, self.turn) = (None, None);
         match std::mem::replace(&mut self.stage, Stage::Given) {
             Stage::InPlace(_, greenlet) | Stage::Started(greenlet) => Poll::Ready(greenlet),
-            Stage::Beside(Beside { mut deputy, greenlet, .. }) => {
+            Stage::OnHub(HubChild { mut deputy, greenlet, .. }) => {
                 if !deputy.finish(cx.waker()) {
                     return Poll::Ready(greenlet);
                 }
@@ -344,14 +345,14 @@ impl<F: Future, X> Unpin for SpawnInto<'_, F, X> {}
 
 impl<F: Future, X> Drop for SpawnInto<'_, F, X> {
     fn drop(&mut self) {
-        if let Stage::Beside(beside) = &self.stage {
-            beside.greenlet.abort();
+        if let Stage::OnHub(child) = &self.stage {
+            child.greenlet.abort();
         }
     }
 }
 
 /// A child that runs as a task of the hub, in a share of the slot of the holder around its parent.
-struct Beside<T> {
+struct HubChild<T> {
     deputy: Deputy,
     ended: Join,
     greenlet: Greenlet<T>,
@@ -359,7 +360,7 @@ struct Beside<T> {
     share: Weak<Share>,
 }
 
-impl<T> Beside<T> {
+impl<T> HubChild<T> {
     fn new(greenlet: Greenlet<T>, share: &Arc<Share>) -> Self {
         let (deputy, ended) = (Deputy::new(&greenlet), greenlet.join());
         Self { deputy, ended, greenlet, share: Arc::downgrade(share) }
@@ -382,12 +383,12 @@ impl Holder {
     /// The holder of a slot of the pool of `members` that is around the caller, on this thread.
     pub(crate) fn around(members: &Arc<Members>) -> Option<Self> {
         for (current, frame) in greenlets_around() {
-            if let Some(members) = members.where_seated(&current) {
+            if let Some(members) = members.set_with_slot(&current) {
                 return Some(Self { members, handle: current });
             }
             let holder = frame.map(|frame| frame.holder);
             if let Some(holder) = holder.filter(|holder| holder.is_of(&members.slots)) {
-                return Some(holder).filter(Self::is_seated);
+                return Some(holder).filter(Self::holds_slot);
             }
         }
         None
@@ -402,8 +403,8 @@ impl Holder {
         self.members.slots.is(slots)
     }
 
-    fn is_seated(&self) -> bool {
-        self.members.is_seated(&self.handle)
+    fn holds_slot(&self) -> bool {
+        self.members.holds_slot(&self.handle)
     }
 
     /// A share of the slot for a child beyond the depth; None if the holder has left. Should one of

@@ -15,7 +15,7 @@ use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 use crate::arena::Arena;
 use crate::limits::{Key, SlotLine, Stats};
 use crate::scope::Scope;
-use crate::slot::{Held, KeyPermit, Permit, Share, SharedSlots};
+use crate::slot::{KeyPermit, MemberSlot, Permit, Share, SharedSlots};
 use crate::{Failures, InsideGroup, in_place};
 
 /// A member that is to be spawned, and the half of its owner.
@@ -37,7 +37,7 @@ pub(crate) struct Members {
 struct State {
     list: Arena<Member>,
     /// The number of those that hold a slot.
-    seated: usize,
+    holders: usize,
     /// The places of members that were not made here.
     added: HashMap<u64, u32>,
     /// How many calls were refused that waited for a slot when it was closed, or had one in hand.
@@ -67,7 +67,7 @@ struct Member {
     handle: Handle,
     /// Tells it from another that was at its place before.
     serial: u64,
-    slot: Held,
+    slot: MemberSlot,
     /// What counts it among the tasks with the same key.
     key: Option<Arc<KeyPermit>>,
     /// It was sent the group's kill, and gets no other.
@@ -111,7 +111,7 @@ impl Members {
     /// Gives `future` back if the group was closed. The slot is free then.
     pub(crate) fn enter<F: Future>(
         self: &Arc<Self>,
-        (slot, key): (Held, Option<Arc<KeyPermit>>),
+        (slot, key): (MemberSlot, Option<Arc<KeyPermit>>),
         at: &'static Location<'static>,
         future: F,
     ) -> Result<Entered<F>, F> {
@@ -130,7 +130,7 @@ impl Members {
     /// Gives `worker` back if the maps of the group have ended. The slot is free then.
     pub(crate) fn enter_worker<W, T>(
         self: &Arc<Self>,
-        slot: (Held, Option<Arc<KeyPermit>>),
+        slot: (MemberSlot, Option<Arc<KeyPermit>>),
         worker: W,
         make: impl FnOnce(W, Membership) -> (T, Handle),
     ) -> Result<(T, Handle), W> {
@@ -143,7 +143,7 @@ impl Members {
     fn enter_as<B, T>(
         self: &Arc<Self>,
         kind: Kind,
-        (mut slot, key): (Held, Option<Arc<KeyPermit>>),
+        (mut slot, key): (MemberSlot, Option<Arc<KeyPermit>>),
         body: B,
         make: impl FnOnce(B, Membership) -> (T, Handle),
     ) -> Result<T, B> {
@@ -185,7 +185,7 @@ impl Members {
         let membership = self.membership(&mut state);
         state.added.insert(greenlet.id(), membership.place);
         let (handle, key, serial) = (greenlet.clone(), permit.take_key(), membership.serial);
-        let (slot, kind) = (Held::Own(permit), Kind::Added);
+        let (slot, kind) = (MemberSlot::Own(permit), Kind::Added);
         self.insert(state, Member { handle, serial, slot, key, dying: false, kind });
         let Err(membership) = greenlet.guard(self.address(), membership) else { return true };
         // It has finished. First off the list, or it would count as one of the members that have.
@@ -214,7 +214,7 @@ impl Members {
 
     /// Gives `greenlet`, which runs in place, a slot of its own: a share of it is `below`, if there is
     /// one. The slot is all that one's if `greenlet` is no member any more.
-    pub(crate) fn seat(&self, greenlet: &Handle, mut permit: Permit, below: Option<&Share>) {
+    pub(crate) fn give_slot(&self, greenlet: &Handle, mut permit: Permit, below: Option<&Share>) {
         let mut key = permit.take_key();
         let mut state = self.lock();
         let Some(member) = state.member_mut(greenlet) else {
@@ -224,12 +224,12 @@ impl Members {
             }
             return;
         };
-        member.slot = Held::Own(permit);
+        member.slot = MemberSlot::Own(permit);
         if member.key.is_none() {
             member.key = key.take();
         }
         let shared = below.and_then(|_| member.slot.share());
-        state.seated += 1;
+        state.holders += 1;
         drop(state);
         if let Some((below, shared)) = below.zip(shared) {
             below.become_share(shared);
@@ -242,15 +242,15 @@ impl Members {
     }
 
     /// The members of the pool or of one of its scopes among which `greenlet` holds a slot.
-    pub(crate) fn where_seated(self: &Arc<Self>, greenlet: &Handle) -> Option<Arc<Self>> {
-        let is_seated = |members: &Arc<Self>| members.is_seated(greenlet);
+    pub(crate) fn set_with_slot(self: &Arc<Self>, greenlet: &Handle) -> Option<Arc<Self>> {
+        let holds_slot = |members: &Arc<Self>| members.holds_slot(greenlet);
         let here = once(self).chain(self.scope.as_ref().map(Scope::pool)).cloned();
         let scopes = || self.slots.scopes().of(greenlet.id()).into_iter();
-        here.into_iter().find(is_seated).or_else(|| scopes().find(is_seated))
+        here.into_iter().find(holds_slot).or_else(|| scopes().find(holds_slot))
     }
 
     /// Whether `greenlet` is a member that holds a slot.
-    pub(crate) fn is_seated(&self, greenlet: &Handle) -> bool {
+    pub(crate) fn holds_slot(&self, greenlet: &Handle) -> bool {
         self.lock().member_mut(greenlet).is_some_and(|member| member.slot.is_slot())
     }
 
@@ -258,11 +258,12 @@ impl Members {
     /// its own.
     pub(crate) fn leave_slot(&self, place: u32, serial: u64) -> bool {
         let mut state = self.lock();
-        let member = state.at(place, serial).filter(|member| matches!(member.slot, Held::Own(_)));
+        let member =
+            state.at(place, serial).filter(|member| matches!(member.slot, MemberSlot::Own(_)));
         let Some(member) = member else { return false };
-        let slot = std::mem::replace(&mut member.slot, Held::InPlace).give_back(&self.slots);
+        let slot = std::mem::replace(&mut member.slot, MemberSlot::InPlace).give_back(&self.slots);
         let key = member.key.take();
-        state.seated -= 1;
+        state.holders -= 1;
         drop(state);
         drop(key);
         drop_contained(slot);
@@ -277,8 +278,8 @@ impl Members {
             drop(state);
             return drop((key, permit));
         };
-        (member.slot, member.key) = (Held::Own(permit), key);
-        state.seated += 1;
+        (member.slot, member.key) = (MemberSlot::Own(permit), key);
+        state.holders += 1;
     }
 
     /// What counts the member `serial` at `place` among the tasks with its key.
@@ -385,7 +386,7 @@ impl Members {
     /// The number of slots that the members hold; of a pool also those of its scopes, and those that
     /// are about to have a member.
     pub(crate) fn taken(&self) -> usize {
-        if self.scope.is_some() { self.lock().seated } else { self.slots.out() }
+        if self.scope.is_some() { self.lock().holders } else { self.slots.out() }
     }
 
     /// Counts the items of a map in `outcomes`, from now on.
@@ -542,7 +543,7 @@ impl Members {
             state.forget_added(handle.id());
         }
         self.leave_scope(&handle);
-        state.seated -= usize::from(slot.is_slot());
+        state.holders -= usize::from(slot.is_slot());
         let died = state.died_after(dying);
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
         let drained = state.take_drained();
@@ -572,7 +573,7 @@ impl State {
     fn new(kept_failures: usize) -> Self {
         Self {
             list: Arena::new(),
-            seated: 0,
+            holders: 0,
             added: HashMap::new(),
             refused: 0,
             dying: 0,
@@ -588,7 +589,7 @@ impl State {
     }
 
     fn insert(&mut self, member: Member) {
-        self.seated += usize::from(member.slot.is_slot());
+        self.holders += usize::from(member.slot.is_slot());
         self.list.insert(member);
     }
 

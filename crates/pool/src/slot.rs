@@ -258,7 +258,7 @@ impl Drop for KeyPermit {
 }
 
 /// The slot of a member, in its entry.
-pub(crate) enum Held {
+pub(crate) enum MemberSlot {
     /// None: it runs in place of a member that has one.
     InPlace,
     Own(Permit),
@@ -266,7 +266,7 @@ pub(crate) enum Held {
     Shared(Arc<Share>),
 }
 
-impl Held {
+impl MemberSlot {
     pub(crate) fn is_slot(&self) -> bool {
         !matches!(self, Self::InPlace)
     }

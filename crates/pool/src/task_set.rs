@@ -16,7 +16,7 @@ use crate::hook::Hooked;
 use crate::in_place::SpawnInto;
 use crate::map::{Imap, IntoSource, Map, Mapper, TryImap, TryMap};
 use crate::members::Members;
-use crate::slot::{Held, Permit, SharedSlots};
+use crate::slot::{MemberSlot, Permit, SharedSlots};
 use crate::{InsideGroup, JoinError, Membership, Runs, RunsMap, SlotError};
 
 /// The number of slots of a group without a limit.
@@ -401,7 +401,7 @@ impl<X> TaskSet<X> {
         F: Future,
         X: Runs<F>,
     {
-        let started = self.launch_body(Held::Own(permit), self.body(future), at);
+        let started = self.launch_body(MemberSlot::Own(permit), self.body(future), at);
         started.map_err(Hooked::into_inner)
     }
 
@@ -412,7 +412,7 @@ impl<X> TaskSet<X> {
     /// Gives `body` back if the set was closed.
     pub(crate) fn launch_body<F>(
         &self,
-        slot: Held,
+        slot: MemberSlot,
         body: Hooked<F>,
         at: &'static Location<'static>,
     ) -> Result<Greenlet<F::Output>, Hooked<F>>

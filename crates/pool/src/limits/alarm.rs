@@ -46,7 +46,7 @@ impl Alarm {
 
     fn ring(&self) {
         if let Some(slots) = self.slots.upgrade() {
-            SharedSlots::from(slots).change_line(SlotLine::rang);
+            SharedSlots::from(slots).change_line(SlotLine::alarm_rang);
         }
     }
 }

@@ -35,10 +35,10 @@ pub(crate) struct Limited {
     offered: [BTreeMap<Rank, u64>; 2],
     /// Requests that are skipped for their weight, the lightest first.
     heavy: BTreeSet<(usize, u64)>,
-    keys: BTreeMap<Key, Lane>,
+    keys: BTreeMap<Key, KeyQueue>,
     /// When rates let keys go on that have requests, and when they forget keys that have none.
     due: BTreeSet<(u128, Key)>,
-    fading: BTreeSet<(u128, Key)>,
+    expiring: BTreeSet<(u128, Key)>,
     time: Time,
     alarm: Option<Arc<Alarm>>,
     version: u64,
@@ -92,7 +92,7 @@ enum Stage {
 
 /// The requests and the tasks with the same key.
 #[derive(Default)]
-struct Lane {
+struct KeyQueue {
     /// The tickets of those that have started.
     running: BTreeSet<u64>,
     rates: Vec<Gcra>,
@@ -101,10 +101,10 @@ struct Lane {
     /// The first of each, if it is offered, or too heavy to be.
     first: [Option<u64>; 3],
     due: Option<u128>,
-    fading: Option<u128>,
+    expiring: Option<u128>,
 }
 
-impl Lane {
+impl KeyQueue {
     fn ready_at(&self) -> u128 {
         self.rates.iter().map(Gcra::ready_at).max().unwrap_or(0)
     }
@@ -121,7 +121,7 @@ impl Lane {
 const KINDS: [Kind; 3] = [Kind::Slot, Kind::InPlace, Kind::InPlaceOfKey];
 
 impl Kind {
-    fn lane(self) -> usize {
+    fn index(self) -> usize {
         self as usize
     }
 
@@ -145,7 +145,7 @@ impl Limited {
             heavy: BTreeSet::new(),
             keys: BTreeMap::new(),
             due: BTreeSet::new(),
-            fading: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             time: Time::default(),
             alarm: None,
             version: 0,
@@ -176,7 +176,7 @@ impl Limited {
         let ticket = self.next_ticket;
         self.insert(ticket, waker, want);
         if self.needs_time() {
-            self.ask_clock(ticket);
+            self.check_clock(ticket);
         }
         ticket
     }
@@ -279,13 +279,13 @@ impl Limited {
         self.rates.iter_mut().for_each(|rate| rate.start(now));
         self.time.is_in_use |= self.needs_time();
         let request = self.entries[&ticket].request;
-        let Some(lane) = request.key.and_then(|key| self.keys.get_mut(&key)) else { return };
-        if lane.rates.is_empty() {
-            lane.rates.extend(self.limits.key_rates.iter().map(|rate| Gcra::new(*rate)));
+        let Some(queue) = request.key.and_then(|key| self.keys.get_mut(&key)) else { return };
+        if queue.rates.is_empty() {
+            queue.rates.extend(self.limits.key_rates.iter().map(|rate| Gcra::new(*rate)));
         }
-        lane.rates.iter_mut().for_each(|rate| rate.start(now));
+        queue.rates.iter_mut().for_each(|rate| rate.start(now));
         if request.kind != Kind::InPlaceOfKey {
-            lane.running.insert(ticket);
+            queue.running.insert(ticket);
         }
     }
 
@@ -304,8 +304,8 @@ impl Limited {
     }
 
     pub(super) fn return_key(&mut self, key: Key, ticket: u64) {
-        let Some(lane) = self.keys.get_mut(&key) else { return };
-        if lane.running.remove(&ticket) {
+        let Some(queue) = self.keys.get_mut(&key) else { return };
+        if queue.running.remove(&ticket) {
             self.refresh(key);
         }
     }
@@ -356,7 +356,7 @@ impl Limited {
         let (rank, kind) = (entry.rank, entry.request.kind);
         match entry.request.key {
             Some(key) => {
-                self.keys.entry(key).or_default().waiting[kind.lane()].insert(rank, ticket);
+                self.keys.entry(key).or_default().waiting[kind.index()].insert(rank, ticket);
                 self.refresh(key);
             }
             None => {
@@ -374,25 +374,25 @@ impl Limited {
             self.heavy.remove(&(permits, ticket));
         }
         self.offered[kind.offer()].remove(&rank);
-        if let Some(lane) = entry.request.key.and_then(|key| self.keys.get_mut(&key)) {
-            lane.waiting[kind.lane()].remove(&rank);
-            lane.first[kind.lane()].take_if(|first| *first == ticket);
+        if let Some(queue) = entry.request.key.and_then(|key| self.keys.get_mut(&key)) {
+            queue.waiting[kind.index()].remove(&rank);
+            queue.first[kind.index()].take_if(|first| *first == ticket);
         }
     }
 
     /// Offers the first requests of a key as far as the key allows, and forgets a key that is not in
     /// use.
     fn refresh(&mut self, key: Key) {
-        let Some(lane) = self.keys.get_mut(&key) else { return };
-        lane.due.take().map(|due| self.due.remove(&(due, key)));
-        lane.fading.take().map(|at| self.fading.remove(&(at, key)));
-        let is_full = self.limits.per_key.is_some_and(|most| lane.running.len() >= most);
-        let may_start = lane.ready_at() <= self.time.now;
+        let Some(queue) = self.keys.get_mut(&key) else { return };
+        queue.due.take().map(|due| self.due.remove(&(due, key)));
+        queue.expiring.take().map(|at| self.expiring.remove(&(at, key)));
+        let is_full = self.limits.per_key.is_some_and(|most| queue.running.len() >= most);
+        let may_start = queue.ready_at() <= self.time.now;
         for kind in KINDS {
             let allowed = may_start && (kind == Kind::InPlaceOfKey || !is_full);
-            let first = lane.waiting[kind.lane()].first_key_value();
+            let first = queue.waiting[kind.index()].first_key_value();
             let first = first.map(|(_, ticket)| *ticket).filter(|_| allowed);
-            let before = std::mem::replace(&mut lane.first[kind.lane()], first);
+            let before = std::mem::replace(&mut queue.first[kind.index()], first);
             if before == first {
                 continue;
             }
@@ -411,19 +411,19 @@ impl Limited {
                 }
             }
         }
-        if !lane.is_empty() {
+        if !queue.is_empty() {
             if !may_start {
-                let due = lane.ready_at();
-                lane.due = Some(due);
+                let due = queue.ready_at();
+                queue.due = Some(due);
                 self.due.insert((due, key));
             }
-        } else if lane.running.is_empty() {
-            let rested = lane.rested_at();
+        } else if queue.running.is_empty() {
+            let rested = queue.rested_at();
             if rested <= self.time.now {
                 self.keys.remove(&key);
             } else {
-                lane.fading = Some(rested);
-                self.fading.insert((rested, key));
+                queue.expiring = Some(rested);
+                self.expiring.insert((rested, key));
             }
         }
     }
@@ -465,7 +465,7 @@ impl Limited {
     }
 
     pub(super) fn see(&mut self, now: Instant) {
-        self.tell(now);
+        self.set_now(now);
         let is_over = |pause: &mut Pause| pause.until.is_some_and(|until| until <= self.time.now);
         if let Some(pause) = self.pause.take_if(is_over) {
             let end = self.time.instant(pause.until.unwrap_or(0));
@@ -473,21 +473,21 @@ impl Limited {
                 end.map_or(Duration::ZERO, |end| end.saturating_duration_since(pause.since));
         }
         while let Some((at, key)) =
-            self.fading.first().copied().filter(|(at, _)| *at <= self.time.now)
+            self.expiring.first().copied().filter(|(at, _)| *at <= self.time.now)
         {
-            self.fading.remove(&(at, key));
+            self.expiring.remove(&(at, key));
             self.refresh(key);
         }
     }
 
-    fn tell(&mut self, now: Instant) {
+    fn set_now(&mut self, now: Instant) {
         let start = *self.time.start.get_or_insert(now);
         self.time.now = self.time.now.max(now.saturating_duration_since(start).as_nanos());
     }
 
     /// A request is made under rates: its caller's clock has to tell their time, once there was a
     /// start.
-    fn ask_clock(&mut self, ticket: u64) {
+    fn check_clock(&mut self, ticket: u64) {
         let clock = Clock::shared();
         match &self.time.clock {
             Some(other) if *other == clock => {}
@@ -558,8 +558,8 @@ impl Limited {
         }
         self.rates = Gcra::replace(&self.rates, &self.limits.rates, self.time.now);
         if before.key_rates != self.limits.key_rates {
-            self.keys.values_mut().for_each(|lane| {
-                lane.rates = Gcra::replace(&lane.rates, &self.limits.key_rates, self.time.now);
+            self.keys.values_mut().for_each(|queue| {
+                queue.rates = Gcra::replace(&queue.rates, &self.limits.key_rates, self.time.now);
             });
         }
         if before.order != self.limits.order {
@@ -596,7 +596,7 @@ impl Limited {
             self.time = Time { clock: Some(clock.clone()), is_in_use: true, ..Time::default() };
         }
         if self.time.clock.as_ref().is_some_and(|own| own.tells_time_of(&clock)) {
-            self.tell(now);
+            self.set_now(now);
         }
         let until = duration.map(|duration| self.time.now.saturating_add(duration.as_nanos()));
         match &mut self.pause {

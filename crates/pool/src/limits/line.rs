@@ -138,7 +138,7 @@ impl SlotLine {
     }
 
     /// The alarm has rung.
-    pub(crate) fn rang(&mut self) {
+    pub(crate) fn alarm_rang(&mut self) {
         if let Some(limited) = &mut self.limited {
             limited.armed = None;
         }

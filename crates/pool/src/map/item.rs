@@ -9,11 +9,11 @@ use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Inherited, ItemGreenlets};
 use spinney_hub::{Executor, cancel, contain, drop_contained};
 
+use super::item_policy::Tries;
 use super::results::Indexed;
 use super::shared::MapShared;
 use super::source::Source;
-use super::terms::Tries;
-use super::worker::Post;
+use super::worker::WorkerInfo;
 use crate::hook::Hooking;
 
 pin_project! {
@@ -23,7 +23,7 @@ pin_project! {
         index: Option<usize>,
         // That item, until it is started.
         input: Option<A>,
-        // Its tries, where there are terms.
+        // Its tries, where there are policy.
         tries: Option<Box<Tries<A>>>,
         // Around its polls, where the group has a hook.
         hooking: Option<Box<Hooking>>,
@@ -58,7 +58,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     pub(super) fn poll<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        post: &Post,
+        worker: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Indexed<Fut::Output>>
     where
@@ -67,7 +67,7 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         if !shared.is_plain() {
-            return self.poll_on_terms(shared, post, cx);
+            return self.poll_with_policy(shared, worker, cx);
         }
         let poll = || {
             let item = self.as_mut().project().input.take();
@@ -83,13 +83,13 @@ impl<A, Fut: Future> Item<A, Fut> {
         }
     }
 
-    /// Runs the item with all that the map asks for: terms, locals to inherit, the group's hook.
+    /// Runs the item with all that the map asks for: policy, locals to inherit, the group's hook.
     #[cold]
     #[inline(never)]
-    fn poll_on_terms<S, F, X>(
+    fn poll_with_policy<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        post: &Post,
+        worker: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Indexed<Fut::Output>>
     where
@@ -98,15 +98,15 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         loop {
-            let poll = || self.as_mut().poll_hooked(shared, post, cx);
+            let poll = || self.as_mut().poll_hooked(shared, worker, cx);
             let mut result = match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(polled) => ready!(polled),
                 Err(payload) => Err(self.as_mut().panicked(payload)),
             };
             let this = self.as_mut().project();
-            let again = match (&shared.terms, this.tries.as_mut()) {
-                (Some(terms), Some(tries)) => {
-                    tries.is_again(terms, &post.seat(shared), &mut result)
+            let again = match (&shared.policy, this.tries.as_mut()) {
+                (Some(policy), Some(tries)) => {
+                    tries.is_again(policy, &worker.item_slot(shared), &mut result)
                 }
                 _ => false,
             };
@@ -139,7 +139,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     fn poll_hooked<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        post: &Post,
+        worker: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Fut::Output, Failure>>
     where
@@ -153,8 +153,10 @@ impl<A, Fut: Future> Item<A, Fut> {
             shared.locals.iter().for_each(Inherited::apply);
             *this.hooking = Hooking::of(&shared.hook);
         }
-        let Some(mut hooking) = this.hooking.take() else { return self.poll_try(shared, post, cx) };
-        let polled = hooking.poll(cx, |cx| self.as_mut().poll_try(shared, post, cx));
+        let Some(mut hooking) = this.hooking.take() else {
+            return self.poll_try(shared, worker, cx);
+        };
+        let polled = hooking.poll(cx, |cx| self.as_mut().poll_try(shared, worker, cx));
         *self.project().hooking = Some(hooking);
         polled
     }
@@ -163,7 +165,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     fn poll_try<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        post: &Post,
+        worker: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Fut::Output, Failure>>
     where
@@ -173,12 +175,12 @@ impl<A, Fut: Future> Item<A, Fut> {
     {
         let this = self.as_mut().project();
         let mut item = this.input.take();
-        if let Some(terms) = &shared.terms {
+        if let Some(policy) = &shared.policy {
             if let Some(item) = &item {
                 let index = this.index.expect(AT_ITEM);
-                *this.tries = Some(Box::new(Tries::new(terms, index, item)));
+                *this.tries = Some(Box::new(Tries::new(policy, index, item)));
             } else if let Some(tries) = this.tries {
-                match ready!(tries.poll_next(terms, &post.seat(shared), cx)) {
+                match ready!(tries.poll_next(policy, &worker.item_slot(shared), cx)) {
                     Ok(next) => item = next,
                     Err(failure) => return Poll::Ready(Err(failure)),
                 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 use spinney_greenlet::map::{ItemCallback, OnItem};
 use spinney_greenlet::{Birth, Inherited};
 
-use super::asked::{Alike, Asks, PerItem};
 use super::feeder::Feeder;
 use super::imap::Imap;
 use super::input::Input;
+use super::item_policy::ItemPolicy;
+use super::per_item::{Alike, Asks, PerItem};
 use super::results::{Order, Results};
 use super::shared::MapShared;
-use super::terms::Terms;
 use super::{Attempts, IntoSource, Map, Once, Retry, TaskError, TryImap, TryMap};
 use crate::{RunsMap, TaskSet};
 
@@ -346,7 +346,7 @@ impl<X, R, Q> Mapper<X, R, Q> {
         let locals = self.inherits.then(Inherited::capture);
         let shared = MapShared {
             func: Some(func),
-            terms: Terms::of(self.limit, self.attempts.again()),
+            policy: ItemPolicy::of(self.limit, self.attempts.again()),
             asks: self.asks.per_item(),
             hook: core.settings.hook.clone(),
             birth: Birth::here(Location::caller()),

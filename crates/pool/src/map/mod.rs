@@ -12,26 +12,26 @@
 //! What the two share is `MapShared`. The results go to the [`Imap`] through `Results`. A reader that
 //! is a member of the pool runs items within its own reads while no slot comes.
 
-mod asked;
 mod batch;
 mod feeder;
 mod imap;
 mod input;
 mod item;
+mod item_policy;
 mod mapper;
+mod per_item;
 mod results;
 mod shared;
 mod source;
-mod terms;
 mod worker;
 
 use spinney_greenlet::{InPlace, Task, map};
 use spinney_hub::Hub;
 
-pub use asked::{Alike, Asks, PerItem};
 pub use feeder::Feeder;
 pub use imap::Imap;
 pub use mapper::Mapper;
+pub use per_item::{Alike, Asks, PerItem};
 pub use source::{FromStream, IntoSource, Source, from_stream};
 pub use spinney_greenlet::map::{
     Again, Attempts, Decision, ItemError, ItemStream, Once, Read, Retry, Schedule, TaskError,

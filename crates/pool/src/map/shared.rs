@@ -6,11 +6,11 @@ use std::task::Context;
 use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited};
 use spinney_hub::{Executor, drop_contained};
 
-use super::asked::PerItem;
 use super::input::{Input, Missing};
+use super::item_policy::ItemPolicy;
+use super::per_item::PerItem;
 use super::results::Results;
 use super::source::Source;
-use super::terms::Terms;
 use crate::hook::Hook;
 use crate::members::Members;
 
@@ -18,7 +18,7 @@ pub(super) struct MapShared<S: Source, F, T, X: Executor> {
     /// There until this is dropped.
     pub(super) func: Option<F>,
     /// None if there is no more to an item than to run it.
-    pub(super) terms: Option<Terms<S::Item, T>>,
+    pub(super) policy: Option<ItemPolicy<S::Item, T>>,
     /// What each item asks for, if they differ.
     pub(super) asks: Option<PerItem<S::Item>>,
     /// Called in each item, around it.
@@ -39,10 +39,10 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
         self.func.as_ref().expect("it is there until this is dropped")
     }
 
-    /// Whether its items have no terms, no hook and no locals to inherit.
+    /// Whether its items have no policy, no hook and no locals to inherit.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.terms.is_none() && self.hook.is_none() && self.locals.is_none()
+        self.policy.is_none() && self.hook.is_none() && self.locals.is_none()
     }
 
     /// Whether there is a next item. It is taken ahead, if it need not be waited for.

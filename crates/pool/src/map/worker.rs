@@ -28,7 +28,7 @@ pin_project! {
     pub struct Worker<S: Source, F, Fut: Future, X: Executor> {
         shared: Arc<MapShared<S, F, Fut::Output, X>>,
         greenlets: ItemGreenlets,
-        post: Post,
+        worker: WorkerInfo,
         #[pin]
         item: Item<S::Item, Fut>,
     }
@@ -44,7 +44,7 @@ pin_project! {
 }
 
 /// Where a worker is known: in its group, and to the reader of its map.
-pub(super) struct Post {
+pub(super) struct WorkerInfo {
     /// Of its membership.
     place: u32,
     serial: u64,
@@ -58,7 +58,7 @@ pub(super) struct Post {
     is_member: Cell<bool>,
 }
 
-impl Post {
+impl WorkerInfo {
     /// The worker goes on from one item to the next.
     fn go_on<S: Source, F, T, X: Executor>(
         &self,
@@ -71,11 +71,11 @@ impl Post {
     }
 
     /// Where its item sits, in the map of `shared`.
-    pub(super) fn seat<'a, S: Source, F, T, X: Executor>(
+    pub(super) fn item_slot<'a, S: Source, F, T, X: Executor>(
         &'a self,
         shared: &'a MapShared<S, F, T, X>,
-    ) -> impl Seat + 'a {
-        PostOf { post: self, shared }
+    ) -> impl ItemSlot + 'a {
+        WorkerSlot { worker: self, shared }
     }
 
     /// Whether the worker may run a further item in its slot.
@@ -86,50 +86,50 @@ impl Post {
 }
 
 /// Where an item is run: in a slot of its worker, or in the place of a member.
-pub(crate) trait Seat {
+pub(crate) trait ItemSlot {
     /// Gives up the slot, and returns the wait for another; None if it has none of its own.
-    fn leave(&self) -> Option<AcquireSlot>;
+    fn release(&self) -> Option<AcquireSlot>;
 
     /// Has a slot again.
-    fn take(&self, permit: Permit);
+    fn restore(&self, permit: Permit);
 
     /// The wait for one more start in the same seat; None if starts are free.
-    fn start(&self) -> Option<AcquireStart>;
+    fn acquire_start(&self) -> Option<AcquireStart>;
 }
 
-struct PostOf<'a, S: Source, F, T, X: Executor> {
-    post: &'a Post,
+struct WorkerSlot<'a, S: Source, F, T, X: Executor> {
+    worker: &'a WorkerInfo,
     shared: &'a MapShared<S, F, T, X>,
 }
 
-impl<S: Source, F, T, X: Executor> PostOf<'_, S, F, T, X> {
+impl<S: Source, F, T, X: Executor> WorkerSlot<'_, S, F, T, X> {
     fn request(&self) -> AcquireSlot {
         let mut slot = AcquireSlot::new(&self.shared.members).despite_close().await_resize();
-        slot.set(|want| *want = Want { despite_close: true, ..self.post.want.clone() });
+        slot.set(|want| *want = Want { despite_close: true, ..self.worker.want.clone() });
         slot
     }
 }
 
-impl<S: Source, F, T, X: Executor> Seat for PostOf<'_, S, F, T, X> {
-    fn leave(&self) -> Option<AcquireSlot> {
-        let Post { place, serial, key, .. } = *self.post;
+impl<S: Source, F, T, X: Executor> ItemSlot for WorkerSlot<'_, S, F, T, X> {
+    fn release(&self) -> Option<AcquireSlot> {
+        let WorkerInfo { place, serial, key, .. } = *self.worker;
         let had_slot = self.shared.members.leave_slot(place, serial);
         had_slot.then(|| {
-            self.shared.results.set_seated(key, false);
+            self.shared.results.set_has_slot(key, false);
             self.request()
         })
     }
 
-    fn take(&self, permit: Permit) {
-        let Post { place, serial, key, .. } = *self.post;
+    fn restore(&self, permit: Permit) {
+        let WorkerInfo { place, serial, key, .. } = *self.worker;
         self.shared.members.take_slot(place, serial, permit);
-        self.shared.results.set_seated(key, true);
+        self.shared.results.set_has_slot(key, true);
     }
 
-    fn start(&self) -> Option<AcquireStart> {
+    fn acquire_start(&self) -> Option<AcquireStart> {
         let members = &self.shared.members;
         members.slots.limits_starts().then(|| {
-            let shared = members.key_at(self.post.place, self.post.serial);
+            let shared = members.key_at(self.worker.place, self.worker.serial);
             self.request().in_place(&members.slots, shared)
         })
     }
@@ -154,7 +154,7 @@ where
     let make = |greenlets| Worker {
         shared: Arc::clone(shared),
         greenlets,
-        post: Post { place, serial, want, key, for_one, is_member: Cell::new(true) },
+        worker: WorkerInfo { place, serial, want, key, for_one, is_member: Cell::new(true) },
         item: Item::new(index, item),
     };
     let enlisted = WorkerEntry { results: Arc::clone(&shared.results), key };
@@ -173,11 +173,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        let (shared, post, greenlets, mut item) =
-            (&**this.shared, &*this.post, this.greenlets, this.item);
-        let goes_on = |before: &Handle, next: Handle| post.go_on(shared, before, next);
+        let (shared, worker, greenlets, mut item) =
+            (&**this.shared, &*this.worker, this.greenlets, this.item);
+        let goes_on = |before: &Handle, next: Handle| worker.go_on(shared, before, next);
         let is_open = item.index().is_some()
-            || (post.may_stay(shared) && matches!(shared.results.open(), Room::Opened(_)));
+            || (worker.may_stay(shared) && matches!(shared.results.open(), Room::Opened(_)));
         if !is_open {
             return Poll::Ready(());
         }
@@ -188,9 +188,9 @@ where
                 greenlets.start(goes_on);
                 item.as_mut().begin(index, next);
             }
-            let mut done = ready!(item.as_mut().poll(shared, post, cx));
+            let mut done = ready!(item.as_mut().poll(shared, worker, cx));
             greenlets.finish(&mut done.1, goes_on);
-            match batch.leave(done, post.may_stay(shared)) {
+            match batch.put(done, worker.may_stay(shared)) {
                 Room::Opened(_) => {}
                 // The reader may be about to make room: it gets one turn for that.
                 Room::Full => break,

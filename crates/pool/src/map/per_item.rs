@@ -1,4 +1,4 @@
-//! [`PerItem`]: what each item of a map asks for; [`Asked`]: the items of such a map that stand in the
+//! [`PerItem`]: what each item of a map asks for; [`ItemQueue`]: the items of such a map that stand in the
 //! queue of the pool, each with a request of its own.
 
 use std::collections::VecDeque;
@@ -86,20 +86,20 @@ impl<A> Asks<A> for PerItem<A> {
 }
 
 /// The items that stand in the queue. A poll looks at those alone that were woken.
-pub(super) struct Asked<A> {
-    items: Slab<Asking<A>>,
+pub(super) struct ItemQueue<A> {
+    items: Slab<QueuedItem<A>>,
     woken: Arc<Woken>,
 }
 
 /// An item that was taken from the input, and waits for its slot.
-pub(super) struct Asking<A> {
+pub(super) struct QueuedItem<A> {
     pub(super) index: usize,
     pub(super) item: A,
     pub(super) slot: AcquireSlot,
     waker: Waker,
 }
 
-impl<A> Asked<A> {
+impl<A> ItemQueue<A> {
     pub(super) fn new() -> Self {
         Self { items: Slab::new(), woken: Arc::default() }
     }
@@ -113,7 +113,7 @@ impl<A> Asked<A> {
         let entry = self.items.vacant_entry();
         let key = entry.key();
         let waker = Waker::from(Arc::new(ItemWaker { woken: Arc::clone(&self.woken), key }));
-        entry.insert(Asking { index, item, slot, waker });
+        entry.insert(QueuedItem { index, item, slot, waker });
         self.woken.lock().keys.push_back(key);
     }
 
@@ -121,11 +121,11 @@ impl<A> Asked<A> {
     pub(super) fn poll_served(
         &mut self,
         cx: &Context<'_>,
-    ) -> Poll<(Asking<A>, Result<Permit, SlotError>)> {
+    ) -> Poll<(QueuedItem<A>, Result<Permit, SlotError>)> {
         while let Some(key) = self.woken.next(cx.waker()) {
-            let Some(asking) = self.items.get_mut(key) else { continue };
-            let waker = asking.waker.clone();
-            let slot = Pin::new(&mut asking.slot).poll(&mut Context::from_waker(&waker));
+            let Some(queued_item) = self.items.get_mut(key) else { continue };
+            let waker = queued_item.waker.clone();
+            let slot = Pin::new(&mut queued_item.slot).poll(&mut Context::from_waker(&waker));
             if let Poll::Ready(slot) = slot {
                 return Poll::Ready((self.items.remove(key), slot));
             }
@@ -134,19 +134,19 @@ impl<A> Asked<A> {
     }
 
     /// The item that was taken from the input first, of those that wait.
-    pub(super) fn first(&mut self) -> Option<(usize, &mut Asking<A>)> {
-        self.items.iter_mut().min_by_key(|(_, asking)| asking.index)
+    pub(super) fn first(&mut self) -> Option<(usize, &mut QueuedItem<A>)> {
+        self.items.iter_mut().min_by_key(|(_, queued_item)| queued_item.index)
     }
 
     /// Takes an item out of the queue.
-    pub(super) fn take(&mut self, key: usize) -> Option<Asking<A>> {
+    pub(super) fn take(&mut self, key: usize) -> Option<QueuedItem<A>> {
         self.items.try_remove(key)
     }
 
     /// Takes all items out of the queue, drops them, and returns their indices.
     pub(super) fn clear(&mut self) -> Vec<usize> {
         let items = std::mem::take(&mut self.items);
-        let dropped = items.into_iter().map(|(_, Asking { index, item, .. })| {
+        let dropped = items.into_iter().map(|(_, QueuedItem { index, item, .. })| {
             drop_contained(item);
             index
         });

@@ -1,4 +1,4 @@
-//! [`Terms`]: how long each item of a map may take, and whether it is tried again.
+//! [`ItemPolicy`]: how long each item of a map may take, and whether it is tried again.
 
 use std::future::{Pending, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,17 +10,17 @@ use spinney_greenlet::map::{Again, Decision, Schedule};
 use spinney_greenlet::{Failure, GreenletExit};
 use spinney_hub::{Sleep, Within, WithinFuture, sleep};
 
-use super::worker::Seat;
+use super::worker::ItemSlot;
 use crate::slot::{AcquireSlot, AcquireStart};
 use crate::task_set::refusal;
 
-/// The terms of a map of `A` to `T`.
-pub(crate) struct Terms<A, T> {
+/// The policy of a map of `A` to `T`.
+pub(crate) struct ItemPolicy<A, T> {
     pub(crate) limit: Option<Duration>,
     pub(crate) again: Option<Again<A, T>>,
 }
 
-impl<A, T> Terms<A, T> {
+impl<A, T> ItemPolicy<A, T> {
     /// None where there are none, which is the rule.
     pub(crate) fn of(limit: Option<Duration>, again: Option<Again<A, T>>) -> Option<Self> {
         let any = limit.is_some() || again.is_some();
@@ -40,17 +40,17 @@ pub(crate) struct Tries<A> {
     spare: Option<A>,
     schedule: Option<Schedule>,
     limit: Option<WithinFuture<Pending<()>>>,
-    rest: Option<Rest>,
+    delay: Option<Delay>,
 }
 
 /// The time between two tries.
-struct Rest {
-    pause: Option<Sleep>,
-    turn: Turn,
+struct Delay {
+    sleep: Option<Sleep>,
+    start: NextStart,
 }
 
 /// What the next try waits for, after the delay.
-enum Turn {
+enum NextStart {
     /// The slot was kept, and starts are free.
     Free,
     /// The slot was kept.
@@ -60,36 +60,36 @@ enum Turn {
 }
 
 impl<A> Tries<A> {
-    pub(crate) fn new<T>(terms: &Terms<A, T>, index: usize, item: &A) -> Self {
-        let schedule = terms.again.as_ref().map(|again| again.begin(index));
-        let limit = terms.limit(schedule.as_ref());
-        let mut tries = Self { spare: None, schedule, limit, rest: None };
-        tries.spare = tries.spare_of(terms, item);
+    pub(crate) fn new<T>(policy: &ItemPolicy<A, T>, index: usize, item: &A) -> Self {
+        let schedule = policy.again.as_ref().map(|again| again.begin(index));
+        let limit = policy.limit(schedule.as_ref());
+        let mut tries = Self { spare: None, schedule, limit, delay: None };
+        tries.spare = tries.spare_of(policy, item);
         tries
     }
 
     /// The item for one more try, if there may be one.
-    fn spare_of<T>(&self, terms: &Terms<A, T>, item: &A) -> Option<A> {
+    fn spare_of<T>(&self, policy: &ItemPolicy<A, T>, item: &A) -> Option<A> {
         let is_last = self.schedule.as_ref().is_none_or(|schedule| schedule.left() == 0);
-        terms.again.as_ref().filter(|_| !is_last).map(|again| again.clone_item(item))
+        policy.again.as_ref().filter(|_| !is_last).map(|again| again.clone_item(item))
     }
 
     /// Waits out the time before the next try; then the item to try, if this is one.
     pub(crate) fn poll_next<T>(
         &mut self,
-        terms: &Terms<A, T>,
-        seat: &dyn Seat,
+        policy: &ItemPolicy<A, T>,
+        item_slot: &dyn ItemSlot,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<A>, Failure>> {
-        let Some(rest) = &mut self.rest else { return Poll::Ready(Ok(None)) };
-        if let Err(failure) = ready!(rest.poll(seat, cx)) {
-            (self.rest, self.spare) = (None, None);
+        let Some(delay) = &mut self.delay else { return Poll::Ready(Ok(None)) };
+        if let Err(failure) = ready!(delay.poll(item_slot, cx)) {
+            (self.delay, self.spare) = (None, None);
             return Poll::Ready(Err(failure));
         }
-        self.rest = None;
-        self.limit = terms.limit(self.schedule.as_ref());
+        self.delay = None;
+        self.limit = policy.limit(self.schedule.as_ref());
         let next = self.spare.take();
-        self.spare = next.as_ref().and_then(|item| self.spare_of(terms, item));
+        self.spare = next.as_ref().and_then(|item| self.spare_of(policy, item));
         Poll::Ready(Ok(next))
     }
 
@@ -106,12 +106,12 @@ impl<A> Tries<A> {
     /// panics fails the item.
     pub(crate) fn is_again<T>(
         &mut self,
-        terms: &Terms<A, T>,
-        seat: &dyn Seat,
+        policy: &ItemPolicy<A, T>,
+        item_slot: &dyn ItemSlot,
         result: &mut Result<T, Failure>,
     ) -> bool {
         let (Some(again), Some(schedule), Some(_)) =
-            (&terms.again, &mut self.schedule, &self.spare)
+            (&policy.again, &mut self.schedule, &self.spare)
         else {
             return false;
         };
@@ -130,29 +130,33 @@ impl<A> Tries<A> {
         };
         self.limit = None;
         let gives_up = !again.keeps_slot() && !delay.is_zero();
-        let slot = if gives_up { seat.leave() } else { None };
-        let turn = match slot {
-            Some(slot) => Turn::Slot(slot),
-            None => seat.start().map_or(Turn::Free, Turn::Start),
+        let slot = if gives_up { item_slot.release() } else { None };
+        let start = match slot {
+            Some(slot) => NextStart::Slot(slot),
+            None => item_slot.acquire_start().map_or(NextStart::Free, NextStart::Start),
         };
-        self.rest = Some(Rest { pause: Some(sleep(delay)), turn });
+        self.delay = Some(Delay { sleep: Some(sleep(delay)), start });
         true
     }
 }
 
-impl Rest {
-    fn poll(&mut self, seat: &dyn Seat, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        if let Some(pause) = &mut self.pause {
-            ready!(Pin::new(pause).poll(cx));
-            self.pause = None;
+impl Delay {
+    fn poll(
+        &mut self,
+        item_slot: &dyn ItemSlot,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        if let Some(sleep) = &mut self.sleep {
+            ready!(Pin::new(sleep).poll(cx));
+            self.sleep = None;
         }
         let refused = |error| Failure::Killed(refusal(error));
-        match &mut self.turn {
-            Turn::Free => Poll::Ready(Ok(())),
-            Turn::Start(start) => start.poll(cx).map_ok(drop).map_err(refused),
-            Turn::Slot(slot) => {
+        match &mut self.start {
+            NextStart::Free => Poll::Ready(Ok(())),
+            NextStart::Start(start) => start.poll(cx).map_ok(drop).map_err(refused),
+            NextStart::Slot(slot) => {
                 let permit = ready!(Pin::new(slot).poll(cx)).map_err(refused);
-                Poll::Ready(permit.map(|permit| seat.take(permit)))
+                Poll::Ready(permit.map(|permit| item_slot.restore(permit)))
             }
         }
     }
