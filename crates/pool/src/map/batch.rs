@@ -1,11 +1,11 @@
-//! [`Batch`]: one poll of a worker, as the others see it.
+//! [`Batch`]: one poll of a worker.
 //!
-//! After each item a worker leaves the result, opens another item and takes that from the input,
-//! under the lock of the results and under that of the input. Where everything is on one thread
-//! nobody comes in between two items of one poll. There a worker whose second item did not wait
-//! either opens as many as it has time for, and has the input to itself; it keeps the results until
-//! the poll ends, however it does, and then hands all over. The first result is left at once: it
-//! is the one that a reader may wait for.
+//! After each item a worker puts the result, opens another item and takes it from the input, under
+//! the lock of the results and that of the input. If all tasks are on one thread, no other task
+//! runs between two items of one poll. There, a worker whose second item did not wait either opens
+//! as many items as it has time for, and takes the whole input; it keeps the results until the end
+//! of the poll, and then puts all of them. The first result is put immediately, because a reader
+//! may wait for it.
 
 use std::iter::once;
 use std::task::Context;
@@ -17,21 +17,21 @@ use super::results::{Indexed, Room};
 use super::shared::MapShared;
 use super::source::Source;
 
-/// How many items that never wait are run before others get a turn.
+/// How many items that never wait run before other tasks get a turn.
 const MOST: usize = 32;
 
-/// Dropping it ends it.
+/// One poll of a worker. Dropping it puts the kept results, and the input back.
 pub(super) struct Batch<'a, S: Source, F, T, X: Executor> {
     shared: &'a MapShared<S, F, T, X>,
-    /// For how many more items there is time.
+    /// How many more items the poll has time for.
     left: usize,
     exclusive: Option<Box<Exclusive<S, T>>>,
 }
 
-/// What a worker has to itself.
+/// The input and the results that a worker keeps during a poll.
 struct Exclusive<S: Source, T> {
     input: Input<S>,
-    /// Items that are open, and have yet to be taken from the input.
+    /// How many items are open, and not taken from the input yet.
     opened: usize,
     done: Vec<Indexed<T>>,
 }
@@ -41,8 +41,7 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
         Self { shared, left: MOST, exclusive: None }
     }
 
-    /// Leaves a result. Then opens one more item if the worker `may_stay` and there is room, and
-    /// time.
+    /// Puts a result. Then opens one more item if the worker `may_stay` and there is room and time.
     pub(super) fn put(&mut self, done: Indexed<T>, may_stay: bool) -> Room {
         self.left -= 1;
         match &mut self.exclusive {
@@ -87,7 +86,7 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
         room
     }
 
-    /// The next item, for one that was opened; None if there is none that need not be waited for.
+    /// The next item, for an open one; `None` if the input is exhausted or pending.
     pub(super) fn next(&mut self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
         let item = match &mut self.exclusive {
             Some(exclusive) => {
@@ -105,7 +104,7 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
         item
     }
 
-    /// Hands over what it has to itself, as the input is over or has to be waited for.
+    /// Puts back the input, which is exhausted or pending, for the feeder to wait for.
     #[cold]
     fn hand_over(&mut self) {
         let missing = self.exclusive.as_mut().map(|exclusive| exclusive.input.missing());
@@ -121,7 +120,7 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
         }
     }
 
-    /// Apart from the above, which mostly finds nothing.
+    /// Out of line, because there usually is nothing to put back.
     #[inline(never)]
     fn put_back(&self, Exclusive { input, opened, mut done }: Exclusive<S, T>) {
         self.shared.put_back(input);

@@ -1,4 +1,4 @@
-//! [`Feeder`]: gets slots for a map, in turn with all other waiters.
+//! [`Feeder`]: waits for the slots of a map.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -23,31 +23,31 @@ use crate::members::Members;
 use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, MapsEnd, MemberSlot, ONE, Permit};
 use crate::task_set::{Core, refusal};
 
-/// How many workers are started before others get a turn.
+/// How many workers are started before other tasks get a turn.
 const BATCH: usize = 64;
 
 /// The task of a map that waits for slots and puts workers into them. It belongs to no group and
-/// keeps none alive. Dropping it ends the map after what is running.
+/// keeps none alive. Dropping it ends the map after its running items.
 pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
     shared: Arc<MapShared<S, F, Fut::Output, X>>,
     core: Weak<Core<X>>,
-    /// Its place in the queue for a slot, while it has one.
+    /// The wait for a slot, while the feeder is in the queue.
     queued: Option<AcquireSlot>,
-    /// Whether that is for an item alone that has started in place.
+    /// Whether that wait is for an item that has started in place.
     queued_started: bool,
-    /// Where each start has to be item_queue for, the wait for one that needs no slot.
+    /// The wait for a start without a slot, where each start must be requested.
     start: Option<AcquireStart>,
-    /// Where items ask for something of their own, those that stand in the queue.
+    /// The items in the queue of the pool, if each has its own request.
     item_queue: Option<ItemQueue<S::Item>>,
-    /// Ready when the maps of the group end. None if the group was closed before the map started.
+    /// Ready when the maps of the group end. `None` if the group was closed before the map started.
     end: Option<Acquire<MapsEnd>>,
     /// The line that started the map.
     at: &'static Location<'static>,
-    /// Dropped last: a map that has ended holds nothing here.
+    /// Dropped last: by then, a finished map holds nothing here.
     _feeding: Feeding<Fut::Output, X>,
 }
 
-/// Dropping it says that no worker will start any more.
+/// Dropping it records that no further worker will start.
 struct Feeding<T, X: Executor> {
     results: Arc<Results<T, X>>,
     members: Arc<Members>,
@@ -60,14 +60,14 @@ impl<T, X: Executor> Drop for Feeding<T, X> {
     }
 }
 
-/// What a worker is to run in, and its item, if that was taken before.
+/// The place of a new worker, and its item if it was taken before.
 enum Place<A> {
     Slot(Permit, Option<TakenItem<A>>),
     /// Within the polls of the reader, which is a member.
     Reader(InPlaceRequest, Option<Arc<KeyPermit>>, Option<TakenItem<A>>),
 }
 
-/// An item that was taken from the input, and what it asks for.
+/// An item that was taken from the input, and its request.
 struct TakenItem<A> {
     index: usize,
     item: A,
@@ -96,20 +96,20 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         let is_over = self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready());
         if is_over {
-            // It may go on for an item that has begun in place.
+            // The feeder may go on for an item that has begun in place.
             self.end = None;
         }
         is_over
     }
 
-    /// A place for a worker; None if there will be no more.
+    /// A place for a worker; `None` if there will be no more.
     fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place<S::Item>>> {
         let has_item = self.shared.look_ahead(cx);
         let results = &self.shared.results;
         match results.poll_need(cx, has_item) {
             Need::Slot => {}
             Need::Nothing => {
-                // A slot that comes too late is for another waiter.
+                // A slot that is free too late goes to another waiter.
                 self.leave_queue();
                 self.note_idle(has_item);
                 return Poll::Pending;
@@ -129,7 +129,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         }
     }
 
-    /// The same, where items ask for something of their own.
+    /// A place for a worker, of a map whose items have their own requests.
     fn poll_item_queue(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place<S::Item>>> {
         let has_item = self.take_in(cx);
         if self.shared.results.is_abandoned() {
@@ -185,8 +185,8 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         Poll::Ready(Some(Place::Reader(wish, key_permit, Some(taken))))
     }
 
-    /// Takes items from the input for as long as there is room for their results, and puts them into the
-    /// queue. Says whether there is one more.
+    /// Takes items from the input while there is room for their results, and puts them into the
+    /// queue. Returns whether there is one more.
     fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let has_item = self.shared.look_ahead(cx);
@@ -216,7 +216,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         }
     }
 
-    /// Refuses the items that stand in the queue.
+    /// Refuses the items in the queue.
     fn refuse_queued(&mut self, exit: &GreenletExit) {
         self.start = None;
         for index in self.item_queue.as_mut().map(ItemQueue::clear).unwrap_or_default() {
@@ -224,8 +224,8 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         }
     }
 
-    /// A slot; None if there will be none. One that came for an item in place which has finished
-    /// meanwhile is free again: nothing has started with it.
+    /// A slot; `None` if there will be none. If the slot was for an item in place that has finished
+    /// meanwhile, it is freed: no item has started with it.
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
         let results = &self.shared.results;
         if self.queued_started && !results.wants_slot() {
@@ -241,8 +241,8 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         Poll::Ready(slot.ok())
     }
 
-    /// Ready when an item may start in the place of the reader, as far as keys, rates and pauses say. The
-    /// place in the queue is that item's from then on.
+    /// Ready with the key permit when keys, rates and pauses allow an item to start in place of the
+    /// reader. The wait for a slot belongs to that item from then on.
     fn poll_start(
         &mut self,
         cx: &mut Context<'_>,
@@ -278,10 +278,10 @@ where
         + Spawn<MapWorker<S, F, Fut, X>>
         + Spawn<X::AnyTask>,
 {
-    /// Starts one more worker; false if there will be no more.
+    /// Starts one more worker; returns `false` if there will be no more.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.is_over(cx) {
-            // An input that is empty has no item to refuse.
+            // An empty input has no item to refuse.
             self.shared.look_ahead(cx);
             self.refuse_queued(&GreenletExit::because(Closed));
             self.shared.refuse(GreenletExit::because(Closed));
@@ -302,7 +302,7 @@ where
                 let is_for_parked = std::mem::take(&mut self.queued_started);
                 match self.shared.results.take_parked() {
                     Some(begun) => self.move_to_slot(&core.hub, begun, permit),
-                    // The item has finished, and no other may start with its slot.
+                    // The item has finished, and no other item may start with its slot.
                     None if is_for_parked || self.item_queue.is_some() => drop(permit),
                     None => self.start(&core.hub, (MemberSlot::Own(permit), None), None, cx),
                 }
@@ -318,13 +318,13 @@ where
         Poll::Ready(true)
     }
 
-    /// An item that was taken from the input does not start, as its group is gone.
+    /// Refuses an item that was taken from the input, because its group was dropped.
     fn refuse_item(&self, TakenItem { index, item, .. }: TakenItem<S::Item>) {
         drop_contained(item);
         self.shared.results.deliver_refused((index, Failure::Killed(GreenletExit::new())));
     }
 
-    /// The item that the reader has begun goes on in a slot.
+    /// Moves an item that the reader has begun to a slot.
     fn move_to_slot(&self, hub: &X, begun: Begun<X>, permit: Permit) {
         let Begun { task, child, below, .. } = begun;
         self.shared.members.give_slot(&child, permit, below.upgrade().as_deref());
@@ -332,7 +332,7 @@ where
         hub.spawn(task);
     }
 
-    /// Starts a worker in `slot`, with an item that was `taken`, or with the next one.
+    /// Starts a worker in `slot`, with the `taken` item or else the next one.
     fn start(
         &self,
         hub: &X,
@@ -405,7 +405,7 @@ where
     }
 }
 
-/// Nothing of it is pinned in place.
+/// No field is structurally pinned.
 impl<S: Source, F, Fut: Future, X: Executor> Unpin for Feeder<S, F, Fut, X> {}
 
 impl<S: Source, F, Fut: Future, X: Executor> Drop for Feeder<S, F, Fut, X> {

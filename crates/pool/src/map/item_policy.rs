@@ -1,4 +1,4 @@
-//! [`ItemPolicy`]: how long each item of a map may take, and whether it is tried again.
+//! [`ItemPolicy`]: the time limit and the retries of a map's items.
 
 use std::future::{Pending, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,14 +14,14 @@ use super::worker::ItemSlot;
 use crate::slot::{AcquireSlot, AcquireStart};
 use crate::task_set::refusal;
 
-/// The policy of a map of `A` to `T`.
+/// The time limit and the retries of a map from `A` to `T`.
 pub(crate) struct ItemPolicy<A, T> {
     pub(crate) limit: Option<Duration>,
     pub(crate) again: Option<Again<A, T>>,
 }
 
 impl<A, T> ItemPolicy<A, T> {
-    /// None where there are none, which is the rule.
+    /// `None` without a limit and retries, the usual case.
     pub(crate) fn of(limit: Option<Duration>, again: Option<Again<A, T>>) -> Option<Self> {
         let any = limit.is_some() || again.is_some();
         any.then_some(Self { limit, again })
@@ -36,7 +36,7 @@ impl<A, T> ItemPolicy<A, T> {
 
 /// The tries of one item.
 pub(crate) struct Tries<A> {
-    /// For the next one.
+    /// The item for the next try.
     spare: Option<A>,
     schedule: Option<Schedule>,
     limit: Option<WithinFuture<Pending<()>>>,
@@ -49,13 +49,13 @@ struct Delay {
     start: NextStart,
 }
 
-/// What the next try waits for, after the delay.
+/// The wait of the next try after its delay.
 enum NextStart {
-    /// The slot was kept, and starts are free.
+    /// None: the slot was kept, and starts are not limited.
     Free,
-    /// The slot was kept.
+    /// For a start: the slot was kept.
     Start(AcquireStart),
-    /// The slot was given up.
+    /// For a slot: the slot was freed.
     Slot(AcquireSlot),
 }
 
@@ -68,13 +68,13 @@ impl<A> Tries<A> {
         tries
     }
 
-    /// The item for one more try, if there may be one.
+    /// Clones the item for one more try, if there may be one.
     fn spare_of<T>(&self, policy: &ItemPolicy<A, T>, item: &A) -> Option<A> {
         let is_last = self.schedule.as_ref().is_none_or(|schedule| schedule.left() == 0);
         policy.again.as_ref().filter(|_| !is_last).map(|again| again.clone_item(item))
     }
 
-    /// Waits out the time before the next try; then the item to try, if this is one.
+    /// Waits until the next try may start. Returns its item; `None` if there is no delay.
     pub(crate) fn poll_next<T>(
         &mut self,
         policy: &ItemPolicy<A, T>,
@@ -93,17 +93,17 @@ impl<A> Tries<A> {
         Poll::Ready(Ok(next))
     }
 
-    /// Ready when the try has taken too long.
+    /// Ready when the try has exceeded its time limit.
     pub(crate) fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         let Some(limit) = &mut self.limit else { return Poll::Pending };
         match ready!(Pin::new(limit).poll(cx)) {
             Err(timeout) => Poll::Ready(Failure::Killed(GreenletExit::because(timeout))),
-            Ok(()) => unreachable!("that which is limited never ends"),
+            Ok(()) => unreachable!("a pending future never finishes"),
         }
     }
 
-    /// Whether the item is tried again after this; then its slot may be given up. A predicate that
-    /// panics fails the item.
+    /// Whether the item is tried again after `result`; its slot may be freed then. A panic of the
+    /// predicate fails the item.
     pub(crate) fn is_again<T>(
         &mut self,
         policy: &ItemPolicy<A, T>,
@@ -115,7 +115,7 @@ impl<A> Tries<A> {
         else {
             return false;
         };
-        // A kill would have dropped the task: what failed has panicked, or took too long.
+        // A kill drops the task, so the try has panicked or exceeded its limit.
         let next = || match again.decide(result) {
             Decision::GiveUp => None,
             decision => schedule.next_delay(decision),

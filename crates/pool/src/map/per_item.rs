@@ -1,5 +1,5 @@
-//! [`PerItem`]: what each item of a map asks for; [`ItemQueue`]: the items of such a map that stand in the
-//! queue of the pool, each with a request of its own.
+//! [`PerItem`]: the requests of a map's items; [`ItemQueue`]: the items of such a map that wait in
+//! the queue of the pool, each with its own request.
 
 use std::collections::VecDeque;
 use std::hash::Hash;
@@ -17,15 +17,15 @@ use crate::slot::{AcquireSlot, ONE, Permit};
 
 type Of<A, T> = Option<Box<dyn Fn(&A) -> T + Send + Sync>>;
 
-/// What each item of a map asks for; see [`Mapper::key`](super::Mapper::key). Dropping it drops the
-/// closures.
+/// The weight, priority and key of each item of a map; see [`Mapper::key`](super::Mapper::key).
+/// Dropping it drops the closures.
 pub struct PerItem<A> {
     pub(super) key: Of<A, Key>,
     pub(super) weight: Of<A, usize>,
     pub(super) priority: Of<A, i32>,
 }
 
-/// All items of a map ask for the same: a slot.
+/// All items of a map make the same request: for one slot.
 #[derive(Clone, Copy, Debug)]
 pub struct Alike;
 
@@ -40,7 +40,7 @@ impl<A> PerItem<A> {
         self.key = Some(Box::new(move |item| Key::of(&key(item))));
     }
 
-    /// What `item` asks for. The closures are other people's code.
+    /// The request of `item`. The closures are foreign code.
     pub(super) fn ask(&self, item: &A) -> Want<Request> {
         let mut want = ONE;
         want.permits = self.weight.as_ref().map_or(1, |weight| weight(item).max(1));
@@ -60,11 +60,10 @@ impl<A> std::fmt::Debug for PerItem<A> {
     }
 }
 
-/// What the items `A` of a map ask for: [`Alike`] or [`PerItem`]. There are no others, and none can be
-/// made.
-#[expect(private_bounds, reason = "that is what keeps others from being made")]
+/// The requests of a map's items `A`: [`Alike`] or [`PerItem`]. The trait is sealed.
+#[expect(private_bounds, reason = "a private bound seals the trait")]
 pub trait Asks<A>: Sealed {
-    /// What each asks for, if they differ.
+    /// The request of each item, if the requests differ.
     fn per_item(self) -> Option<PerItem<A>>;
 }
 
@@ -85,7 +84,7 @@ impl<A> Asks<A> for PerItem<A> {
     }
 }
 
-/// The items that stand in the queue. A poll looks at those alone that were woken.
+/// The items that wait in the queue of the pool. A poll only looks at the items that were woken.
 pub(super) struct ItemQueue<A> {
     items: Slab<QueuedItem<A>>,
     woken: Arc<Woken>,
@@ -117,7 +116,7 @@ impl<A> ItemQueue<A> {
         self.woken.lock().keys.push_back(key);
     }
 
-    /// The next item that has its slot, or is refused.
+    /// The next item that has its slot or is refused.
     pub(super) fn poll_served(
         &mut self,
         cx: &Context<'_>,
@@ -133,17 +132,17 @@ impl<A> ItemQueue<A> {
         Poll::Pending
     }
 
-    /// The item that was taken from the input first, of those that wait.
+    /// The first waiting item in the order of the input.
     pub(super) fn first(&mut self) -> Option<(usize, &mut QueuedItem<A>)> {
         self.items.iter_mut().min_by_key(|(_, queued_item)| queued_item.index)
     }
 
-    /// Takes an item out of the queue.
+    /// Removes an item from the queue.
     pub(super) fn take(&mut self, key: usize) -> Option<QueuedItem<A>> {
         self.items.try_remove(key)
     }
 
-    /// Takes all items out of the queue, drops them, and returns their indices.
+    /// Removes all items from the queue and drops them. Returns their indices.
     pub(super) fn clear(&mut self) -> Vec<usize> {
         let items = std::mem::take(&mut self.items);
         let dropped = items.into_iter().map(|(_, QueuedItem { index, item, .. })| {
@@ -154,7 +153,7 @@ impl<A> ItemQueue<A> {
     }
 }
 
-/// The keys of items that were woken, in that order.
+/// The keys of woken items, in the order of their wake-ups.
 #[derive(Default)]
 struct Woken(Mutex<WokenKeys>);
 
@@ -169,7 +168,7 @@ impl Woken {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next of them. Without one, `feeder` is woken with the next.
+    /// The next key. If there is none, the next wake-up wakes `feeder`.
     fn next(&self, feeder: &Waker) -> Option<usize> {
         let mut woken = self.lock();
         let next = woken.keys.pop_front();

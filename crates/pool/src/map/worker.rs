@@ -22,9 +22,9 @@ use crate::limits::Request;
 use crate::slot::{AcquireSlot, AcquireStart, Permit};
 
 pin_project! {
-    /// A member of a group that runs a map's items, one after the other, each as a greenlet of its
-    /// own. It ends when the input does, when too many results are unread, or when another waiter
-    /// wants its slot. Dropping it fails the item that it is at.
+    /// A member that runs the items of a map, one after the other, each as a greenlet of its
+    /// own. It finishes when the input is exhausted, too many results are unread, or another waiter
+    /// wants its slot. Dropping it fails its current item.
     pub struct Worker<S: Source, F, Fut: Future, X: Executor> {
         shared: Arc<MapShared<S, F, Fut::Output, X>>,
         greenlets: ItemGreenlets,
@@ -43,23 +43,23 @@ pin_project! {
     }
 }
 
-/// Where a worker is known: in its group, and to the reader of its map.
+/// The entries of a worker in its group and in its map.
 pub(super) struct WorkerInfo {
-    /// Of its membership.
+    /// The place and the serial number of its membership.
     place: u32,
     serial: u64,
-    /// What its item asks for.
+    /// The request of its item.
     want: Want<Request>,
     /// Its key among the workers of the map.
     key: usize,
     /// Whether it has the slot for one item only.
     for_one: bool,
-    /// False once it was discarded from its group, and has no slot.
+    /// `false` once it was discarded from its group, and has no slot.
     is_member: Cell<bool>,
 }
 
 impl WorkerInfo {
-    /// The worker goes on from one item to the next.
+    /// Moves the worker from one item to the next.
     fn go_on<S: Source, F, T, X: Executor>(
         &self,
         shared: &MapShared<S, F, T, X>,
@@ -70,7 +70,7 @@ impl WorkerInfo {
         self.is_member.set(shared.members.go_on(self.serial, before, next));
     }
 
-    /// Where its item sits, in the map of `shared`.
+    /// The slot of the current item.
     pub(super) fn item_slot<'a, S: Source, F, T, X: Executor>(
         &'a self,
         shared: &'a MapShared<S, F, T, X>,
@@ -85,18 +85,20 @@ impl WorkerInfo {
     }
 }
 
-/// Where an item is run: in a slot of its worker, or in the place of a member.
+/// The slot of an item: that of its worker, or the place of a member.
 pub(crate) trait ItemSlot {
-    /// Gives up the slot, and returns the wait for another; None if it has none of its own.
+    /// Frees the slot, and returns the wait for another; `None` if the worker has no slot of its
+    /// own.
     fn release(&self) -> Option<AcquireSlot>;
 
-    /// Has a slot again.
+    /// Gives the worker a slot again.
     fn restore(&self, permit: Permit);
 
-    /// The wait for one more start in the same seat; None if starts are free.
+    /// The wait for one more start in the same slot; `None` if starts are not limited.
     fn acquire_start(&self) -> Option<AcquireStart>;
 }
 
+/// The slot of a worker.
 struct WorkerSlot<'a, S: Source, F, T, X: Executor> {
     worker: &'a WorkerInfo,
     shared: &'a MapShared<S, F, T, X>,
@@ -135,8 +137,8 @@ impl<S: Source, F, T, X: Executor> ItemSlot for WorkerSlot<'_, S, F, T, X> {
     }
 }
 
-/// The task of a worker that begins with an item, and the handle of that item's greenlet. A worker
-/// `for_one` runs no other.
+/// Creates the task of a worker with its first item, and the handle of that item's greenlet. A
+/// worker `for_one` runs no other item.
 pub(super) fn pair_worker<S, F, Fut, X>(
     shared: &Arc<MapShared<S, F, Fut::Output, X>>,
     (index, item): (usize, S::Item),
@@ -192,7 +194,7 @@ where
             greenlets.finish(&mut done.1, goes_on);
             match batch.put(done, worker.may_stay(shared)) {
                 Room::Opened(_) => {}
-                // The reader may be about to make room: it gets one turn for that.
+                // The reader may be about to make room: it gets one turn to do so.
                 Room::Full => break,
                 Room::Over => return Poll::Ready(()),
             }
@@ -209,8 +211,8 @@ impl<S: Source, F, Fut: Future, X: Executor> fmt::Debug for Worker<S, F, Fut, X>
     }
 }
 
-/// A worker's place in its group and among its map's workers. Dropping it leaves both, the group
-/// first: when a map has finished, none of its workers holds a slot any more.
+/// The entries of a worker in its group and its map. Dropping it removes both, that of the group
+/// first: when a map has finished, none of its workers holds a slot.
 #[derive(Debug)]
 pub struct WorkerGuard<T, X: Executor> {
     _membership: Membership,
