@@ -23,7 +23,7 @@ pin_project! {
         index: Option<usize>,
         // The current item, until it is started.
         input: Option<A>,
-        // Its tries, where there are policy.
+        // Its tries, if the map has a policy.
         tries: Option<Box<Tries<A>>>,
         // Around its polls, if the group has a hook.
         hooking: Option<Box<Hooking>>,

@@ -52,7 +52,7 @@ pub(super) struct WorkerInfo {
     want: Want<Request>,
     /// Its key among the workers of the map.
     key: usize,
-    /// Whether it has the slot for one item only.
+    /// Whether it runs one item only.
     for_one: bool,
     /// `false` once it was discarded from its group, and has no slot.
     is_member: Cell<bool>,
