@@ -187,7 +187,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         if is_killed { Poll::Pending } else { self.give(cx) }
     }
 
-    /// Pauses the child, which the caller may not run now. Ready if a kill or an abort has ended
+    /// Pauses the child, which the caller may not run now. Ready if a kill or an abort ended
     /// the child.
     fn pause(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let Stage::InPlace(child, _) = &mut self.stage else { return Poll::Pending };

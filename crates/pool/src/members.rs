@@ -128,7 +128,7 @@ impl Members {
     ///
     /// # Errors
     ///
-    /// Gives `worker` back if the maps of the group have ended. The slot is free then.
+    /// Gives `worker` back if the maps of the group have finished. The slot is free then.
     pub(crate) fn enter_worker<W, T>(
         self: &Arc<Self>,
         slot: (MemberSlot, Option<Arc<KeyPermit>>),

@@ -101,7 +101,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePoolBuilder<T, E> {
         self
     }
 
-    /// Sets the number of items that [`fill`](ResourcePool::fill) creates, and that
+    /// Sets the number of items up to which [`fill`](ResourcePool::fill) creates items, and which
     /// [`idle_timeout`](Self::idle_timeout) keeps. Default: 0. [`refill`](Self::refill) maintains
     /// that number in the background.
     ///

@@ -398,7 +398,7 @@ impl<T, E> Shared<T, E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of items that [`ResourcePool::fill`] creates.
+    /// The number of items up to which [`ResourcePool::fill`] creates items.
     fn wanted(&self) -> usize {
         self.settings.min_size.min(self.slots.capacity())
     }

@@ -92,7 +92,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         Self { shared, core, queued, queued_started, start, item_queue, end, at, _feeding: feeding }
     }
 
-    /// Whether the maps of the group have ended, or the map was refused.
+    /// Whether the maps of the group have finished, or the map was refused.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         let is_over = self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready());
         if is_over {
@@ -332,7 +332,7 @@ where
         hub.spawn(task);
     }
 
-    /// Starts a worker in `slot`, with the `taken` item or else the next one.
+    /// Starts a worker in `slot`, with the `taken` item, otherwise the next one.
     fn start(
         &self,
         hub: &X,

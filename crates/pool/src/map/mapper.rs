@@ -61,7 +61,7 @@ impl<X, R, Q> Mapper<X, R, Q> {
     ///
     /// With 0, an item starts only while the reader waits for one.
     ///
-    /// Python: `maxsize` of `gevent.pool.Group.imap`.
+    /// Python: `gevent.pool.Group.imap(maxsize)`.
     pub fn maxsize(mut self, maxsize: usize) -> Self {
         self.maxsize = Some(maxsize);
         self
@@ -105,13 +105,14 @@ impl<X, R, Q> Mapper<X, R, Q> {
     }
 
     /// Calls `callback` once for each item, with the item's index and its outcome: to show
-    /// progress, for example. The outcome is `Err` if the item fails, and [`TaskError::Returned`]
-    /// if the map's verb is one for tasks that return a `Result` and the task returned an error.
+    /// progress, for example. The outcome is `Err` if the item fails. With the verbs for tasks that
+    /// return a `Result`, it is also `Err`, with [`TaskError::Returned`], if the task returned an
+    /// error; with the other verbs a task that returns is a success.
     ///
-    /// The call is made in the item, after its last try and before its result can be read. Items
-    /// that are refused before they start count, and so does an input that panics. A panic of
-    /// `callback` changes nothing; the panic hook reports it. The item holds its slot during the
-    /// call, so `callback` should be short.
+    /// The call is made where the item has finished, after its last try and before its result can
+    /// be read. Items that are refused before they start count, and so does an input that panics. A
+    /// panic of `callback` changes nothing; the panic hook reports it. The item's slot is taken
+    /// during the call, so `callback` should be short.
     ///
     /// ```
     /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
