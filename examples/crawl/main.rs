@@ -1,5 +1,5 @@
 //! A web crawler in a pool: breadth first, over keep-alive connections, and polite: it limits how many
-//! pages it fetches at once, per host and per second, and retries when a busy server says so.
+//! pages it fetches at once, per host and per second, and retries at the time that a busy server sends.
 //!
 //! ```text
 //! cargo run --release --package crawl                        # a server of its own

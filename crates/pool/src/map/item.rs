@@ -58,7 +58,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     pub(super) fn poll<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        worker: &WorkerInfo,
+        info: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Indexed<Fut::Output>>
     where
@@ -67,7 +67,7 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         if !shared.is_plain() {
-            return self.poll_with_policy(shared, worker, cx);
+            return self.poll_with_policy(shared, info, cx);
         }
         let poll = || {
             let item = self.as_mut().project().input.take();
@@ -89,7 +89,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     fn poll_with_policy<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        worker: &WorkerInfo,
+        info: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Indexed<Fut::Output>>
     where
@@ -98,7 +98,7 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         loop {
-            let poll = || self.as_mut().poll_hooked(shared, worker, cx);
+            let poll = || self.as_mut().poll_hooked(shared, info, cx);
             let mut result = match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(polled) => ready!(polled),
                 Err(payload) => Err(self.as_mut().panicked(payload)),
@@ -106,7 +106,7 @@ impl<A, Fut: Future> Item<A, Fut> {
             let this = self.as_mut().project();
             let again = match (&shared.policy, this.tries.as_mut()) {
                 (Some(policy), Some(tries)) => {
-                    tries.is_again(policy, &worker.item_slot(shared), &mut result)
+                    tries.is_again(policy, &info.item_slot(shared), &mut result)
                 }
                 _ => false,
             };
@@ -139,7 +139,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     fn poll_hooked<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        worker: &WorkerInfo,
+        info: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Fut::Output, Failure>>
     where
@@ -154,9 +154,9 @@ impl<A, Fut: Future> Item<A, Fut> {
             *this.hooking = Hooking::of(&shared.hook);
         }
         let Some(mut hooking) = this.hooking.take() else {
-            return self.poll_try(shared, worker, cx);
+            return self.poll_try(shared, info, cx);
         };
-        let polled = hooking.poll(cx, |cx| self.as_mut().poll_try(shared, worker, cx));
+        let polled = hooking.poll(cx, |cx| self.as_mut().poll_try(shared, info, cx));
         *self.project().hooking = Some(hooking);
         polled
     }
@@ -165,7 +165,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     fn poll_try<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        worker: &WorkerInfo,
+        info: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Fut::Output, Failure>>
     where
@@ -180,7 +180,7 @@ impl<A, Fut: Future> Item<A, Fut> {
                 let index = this.index.expect(AT_ITEM);
                 *this.tries = Some(Box::new(Tries::new(policy, index, item)));
             } else if let Some(tries) = this.tries {
-                match ready!(tries.poll_next(policy, &worker.item_slot(shared), cx)) {
+                match ready!(tries.poll_next(policy, &info.item_slot(shared), cx)) {
                     Ok(next) => item = next,
                     Err(failure) => return Poll::Ready(Err(failure)),
                 }

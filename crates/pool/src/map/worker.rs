@@ -28,7 +28,7 @@ pin_project! {
     pub struct Worker<S: Source, F, Fut: Future, X: Executor> {
         shared: Arc<MapShared<S, F, Fut::Output, X>>,
         greenlets: ItemGreenlets,
-        worker: WorkerInfo,
+        info: WorkerInfo,
         #[pin]
         item: Item<S::Item, Fut>,
     }
@@ -156,7 +156,7 @@ where
     let make = |greenlets| Worker {
         shared: Arc::clone(shared),
         greenlets,
-        worker: WorkerInfo { place, serial, want, key, for_one, is_member: Cell::new(true) },
+        info: WorkerInfo { place, serial, want, key, for_one, is_member: Cell::new(true) },
         item: Item::new(index, item),
     };
     let enlisted = WorkerEntry { results: Arc::clone(&shared.results), key };
@@ -175,11 +175,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        let (shared, worker, greenlets, mut item) =
-            (&**this.shared, &*this.worker, this.greenlets, this.item);
-        let goes_on = |before: &Handle, next: Handle| worker.go_on(shared, before, next);
+        let (shared, info, greenlets, mut item) =
+            (&**this.shared, &*this.info, this.greenlets, this.item);
+        let goes_on = |before: &Handle, next: Handle| info.go_on(shared, before, next);
         let is_open = item.index().is_some()
-            || (worker.may_stay(shared) && matches!(shared.results.open(), Room::Opened(_)));
+            || (info.may_stay(shared) && matches!(shared.results.open(), Room::Opened(_)));
         if !is_open {
             return Poll::Ready(());
         }
@@ -190,9 +190,9 @@ where
                 greenlets.start(goes_on);
                 item.as_mut().begin(index, next);
             }
-            let mut done = ready!(item.as_mut().poll(shared, worker, cx));
+            let mut done = ready!(item.as_mut().poll(shared, info, cx));
             greenlets.finish(&mut done.1, goes_on);
-            match batch.put(done, worker.may_stay(shared)) {
+            match batch.put(done, info.may_stay(shared)) {
                 Room::Opened(_) => {}
                 // The reader may be about to make room: it gets one turn to do so.
                 Room::Full => break,

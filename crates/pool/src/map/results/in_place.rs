@@ -2,7 +2,7 @@
 //!
 //! A member that reads a map of its own pool could wait for ever for a slot that it holds itself.
 //! So it requests an item, which the feeder creates for it, unless the map has workers with slots.
-//! Only reads of a member poll the item. Between two polls it is parked here: the feeder stands in
+//! Only reads of a member poll the item. Between two polls it is parked here: the feeder waits in
 //! the queue for it, and the first slot of the map goes to the item.
 
 use std::sync::{Arc, Weak};

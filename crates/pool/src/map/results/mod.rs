@@ -44,7 +44,7 @@ pub(crate) enum Need {
 pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
 
 pub(crate) struct Results<T, X: Executor> {
-    /// Whether the feeder itself stands in the queue for a slot.
+    /// Whether the feeder itself waits in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
     /// How many times items were tried again.
     pub(crate) retries: AtomicUsize,
