@@ -28,7 +28,7 @@ use crate::{Runs, Slot, SlotError};
 ///     let page = pool.slot().key("example.org").priority(1).spawn(async { "a page" }).await;
 ///     assert_eq!(page.await.unwrap(), "a page");
 ///     let large = pool.slot().weight(3).await?;
-///     assert_eq!(pool.free_count(), 7);
+///     assert_eq!(pool.available(), 7);
 ///     # drop(large);
 ///     # Ok::<(), spinney_pool::SlotError>(())
 /// }).unwrap();
