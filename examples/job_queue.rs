@@ -71,7 +71,8 @@ impl JobQueue {
         match job.await {
             Ok(Ok(id)) => format!("job {id}: done"),
             Ok(Err(Failure::Killed(exit))) | Err(Failure::Killed(exit)) => {
-                let shed = exit.reason().is_some_and(|reason| reason.is::<SlotError>());
+                let shed =
+                    exit.reason().and_then(|reason| reason.downcast_ref::<SlotError>()).is_some();
                 format!(
                     "job {id}: {}",
                     if shed { "refused, come again later" } else { "cancelled" }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::future::{FutureExt, or};
-use spinney::map::{Decision, Retry, TaskError, TryImap, from_stream};
+use spinney::Retry;
+use spinney::map::{Decision, TaskError, TryImap, from_stream};
 use spinney::sync::Closed;
 use spinney::{ItemError, Pool, Rate};
 use url::{Position, Url};

@@ -1,5 +1,5 @@
-//! The promises of `spawn_tree`: who is in it, where, and for how long. The tree is the whole
-//! process's, so these tests take turns.
+//! The promises of `spawn_tree`: its greenlets, their places, and their lifetimes. The tree belongs
+//! to the whole process, so these tests take turns.
 
 use std::future::{pending, ready};
 use std::panic::Location;
@@ -13,13 +13,13 @@ use spinney_greenlet::{Birth, ItemGreenlets, pair, pair_items};
 use spinney_tests::tools::{blow_up, gate, stuck};
 use spinney_tests::{LocalHub, SimHub, hub, in_time};
 
-/// While it lives spawns are tracked, and those of this test alone.
+/// While it lives, spawns are tracked, and only those of this test.
 struct Tracked(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
 fn tracked() -> Tracked {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    assert_eq!(tree(), [], "the test before left some");
+    assert_eq!(tree(), [], "an earlier test left some");
     track_spawns(true);
     Tracked(alone)
 }
@@ -40,7 +40,7 @@ fn lines(expected: &[(usize, &str)]) -> Vec<(usize, String)> {
     expected.iter().map(|(depth, name)| (*depth, (*name).to_owned())).collect()
 }
 
-/// Spawns two of the same until `depth`, and waits for them.
+/// Spawns two copies of itself until `depth`, and waits for them.
 fn family(name: String, depth: usize) -> BoxTask {
     Box::pin(async move {
         if depth == 0 {
@@ -54,7 +54,7 @@ fn family(name: String, depth: usize) -> BoxTask {
     })
 }
 
-/// Lets all get as far as they can.
+/// Yields until all tasks are pending.
 async fn settle() {
     sleep(Duration::from_secs(1)).await;
 }

@@ -29,9 +29,10 @@ use crate::readers::{Readers, STREAM, Ticket};
 /// Python: `eventlet.GreenPile`.
 ///
 /// ```
-/// use spinney_pile::{GreenPile, GreenPool};
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pile::{GreenPile, GreenPool}; }
+/// use spinney::{GreenPile, GreenPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = GreenPool::new(10);
 ///     let pile = GreenPile::on(&pool);
 ///     for source in ["database", "cache"] {
@@ -95,12 +96,15 @@ impl<T, X> GreenPile<T, X> {
     /// of eventlet's code, as opposed to its documentation.
     ///
     /// ```
-    /// # spinney_hub::block_on(async {
-    /// let pile = spinney_pile::GreenPile::new(2).in_spawn_order();
-    /// pile.spawn(async { spinney_hub::yield_now().await; "first" }).await;
-    /// pile.spawn(async { "second" }).await;
-    /// assert_eq!(pile.next().await.unwrap().unwrap(), "first");
-    /// # });
+    /// # mod spinney { pub use spinney_hub::{block_on, yield_now}; pub use spinney_pile::GreenPile; }
+    /// use spinney::{GreenPile, block_on, yield_now};
+    ///
+    /// block_on(async {
+    ///     let pile = GreenPile::new(2).in_spawn_order();
+    ///     pile.spawn(async { yield_now().await; "first" }).await;
+    ///     pile.spawn(async { "second" }).await;
+    ///     assert_eq!(pile.next().await.unwrap().unwrap(), "first");
+    /// });
     /// ```
     ///
     /// # Panics

@@ -23,9 +23,14 @@ const DEFAULT_CAPACITY: usize = 1000;
 /// Python: `eventlet.GreenPool`.
 ///
 /// ```
-/// use spinney_pile::GreenPool;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::GreenPool;
+/// #     pub mod pool { pub use spinney_pool::InsideGroup; }
+/// # }
+/// use spinney::{GreenPool, block_on};
+/// use spinney::pool::InsideGroup;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = GreenPool::new(5);
 ///     let mut threads = Vec::new();
 ///     for n in 0..10 {
@@ -34,7 +39,7 @@ const DEFAULT_CAPACITY: usize = 1000;
 ///     pool.join().await?;
 ///     assert_eq!((pool.len(), pool.available()), (0, 5));
 ///     assert_eq!(threads.pop().unwrap().await.unwrap(), "Result 9");
-///     # Ok::<(), spinney_pool::InsideGroup>(())
+///     Ok::<(), InsideGroup>(())
 /// }).unwrap();
 /// ```
 #[doc(alias = "eventlet")]
@@ -103,15 +108,15 @@ impl<X> GreenPool<X> {
     /// combines several inputs into one.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pile::GreenPool; }
     /// use std::iter::zip;
-    /// use futures_lite::StreamExt;
-    /// use spinney_pile::GreenPool;
+    /// use spinney::{GreenPool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = GreenPool::new(3);
-    ///     let sums = pool.imap(|(a, b)| async move { a + b }, zip(1.., [10, 20]));
-    ///     let sums: Vec<u32> = sums.map(Result::unwrap).collect().await;
-    ///     assert_eq!(sums, [11, 22]);
+    ///     let mut sums = pool.imap(|(a, b)| async move { a + b }, zip(1.., [10, 20]));
+    ///     assert_eq!(sums.next().await.unwrap().unwrap(), 11);
+    ///     assert_eq!(sums.next().await.unwrap().unwrap(), 22);
     /// });
     /// ```
     ///

@@ -31,4 +31,7 @@ mod resource_pool;
 
 pub use green_pile::{GreenPile, Next};
 pub use green_pool::GreenPool;
-pub use resource_pool::{Item, ResourcePool, ResourcePoolBuilder};
+pub use resource_pool::{
+    Discarded, DrainReport, Item, ItemInfo, ResourceError, ResourcePool, ResourcePoolBuilder,
+    ResourceStats, WaitTimes,
+};

@@ -47,7 +47,9 @@ impl Default for Settings {
 /// Makes a group or a pool with settings of its own. Dropping it makes none.
 ///
 /// ```
-/// use spinney_pool::{Pool, Reentry};
+/// # mod spinney { pub use spinney_pool::Pool; pub mod pool { pub use spinney_pool::Reentry; } }
+/// use spinney::Pool;
+/// use spinney::pool::Reentry;
 ///
 /// let pool = Pool::builder().reentry(Reentry::Wait).keep_failures(1).pool(5);
 /// assert_eq!(pool.capacity(), Some(5));

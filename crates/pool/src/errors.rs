@@ -11,11 +11,12 @@ use crate::SlotError;
 /// Python: `gevent.pool.PoolFull`.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+/// use spinney::{Pool, block_on};
 ///
 /// let full = Pool::new(0).try_spawn(async { 42 }).unwrap_err();
 /// assert_eq!(full.to_string(), "the pool is full");
-/// assert_eq!(spinney_hub::block_on(full.into_future()), 42);
+/// assert_eq!(block_on(full.into_future()), 42);
 /// ```
 #[derive(Clone, Copy)]
 pub struct PoolFull<F> {

@@ -11,10 +11,16 @@ use crate::InsideGroup;
 /// [its greenlet](Failure::task). A killed member is not counted.
 ///
 /// ```
-/// use spinney_greenlet::named;
-/// use spinney_pool::{Group, JoinError};
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Group;
+/// #     pub mod pool { pub use spinney_pool::JoinError; }
+/// #     pub mod task { pub use spinney_greenlet::named; }
+/// # }
+/// use spinney::{Group, block_on};
+/// use spinney::pool::JoinError;
+/// use spinney::task::named;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let group = Group::new();
 ///     group.spawn(named("fetch 1", async { panic!("no luck") })).detach();
 ///     let Err(JoinError::Failed(failures)) = group.try_join().await else { unreachable!() };

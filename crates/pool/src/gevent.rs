@@ -25,10 +25,14 @@ use crate::{Pool, Runs, RunsMap, SlotError, TaskSet};
 /// other names.
 ///
 /// ```
-/// use spinney_pool::Pool;
-/// use spinney_pool::gevent::{GroupExt, PoolExt};
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod gevent { pub use spinney_pool::{gevent::GroupExt, gevent::PoolExt}; }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::gevent::{GroupExt, PoolExt};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(1);
 ///     assert_eq!((pool.size(), pool.free_count()), (0, 1));
 ///     let sum = pool.apply_async_cb(async { 40 + 2 }, |sum| println!("{sum}"));
@@ -280,10 +284,14 @@ impl<X> PoolExt for Pool<X> {
 /// Python: `gevent.pool.Group.apply`.
 ///
 /// ```
-/// use spinney_pool::Pool;
-/// use spinney_pool::gevent::apply;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod gevent { pub mod pool { pub use spinney_pool::gevent::apply; } }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::gevent::pool::apply;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(1);
 ///     assert_eq!(apply(&pool, async { 42 }).await.unwrap(), 42);
 /// });

@@ -23,14 +23,19 @@ use crate::{PoolBuilder, Runs, TaskSet};
 /// Python: `gevent.pool.Group`.
 ///
 /// ```
-/// use spinney_pool::Group;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Group;
+/// #     pub mod pool { pub use spinney_pool::InsideGroup; }
+/// # }
+/// use spinney::{Group, block_on};
+/// use spinney::pool::InsideGroup;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let group = Group::new();
 ///     let greenlets: Vec<_> = (0..3).map(|n| group.spawn(async move { n * 10 })).collect();
 ///     group.join().await?;
 ///     assert!(greenlets.iter().all(|greenlet| greenlet.is_successful()));
-///     # Ok::<(), spinney_pool::InsideGroup>(())
+///     Ok::<(), InsideGroup>(())
 /// }).unwrap();
 /// ```
 #[doc(alias("JoinSet", "TaskTracker", "TaskGroup", "nursery", "errgroup", "WaitGroup"))]
@@ -115,10 +120,12 @@ impl<X> Group<X> {
 /// Python: `gevent.pool.Group(greenlets)`.
 ///
 /// ```
-/// use spinney_greenlet::spawn;
-/// use spinney_pool::Group;
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; pub use spinney_pool::Group;
+/// # }
+/// use spinney::{Group, block_on, spawn};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let group: Group = (0..3).map(|_| spawn(std::future::pending::<()>())).collect();
 ///     assert_eq!(group.len(), 3);
 ///     group.kill().await;

@@ -16,8 +16,12 @@ use spinney_greenlet::Handle;
 /// Python: `gevent.pool.Group.greenlet_class`.
 ///
 /// ```
-/// use spinney_greenlet::{Handle, greenlet_local};
-/// use spinney_pool::{Pool, SpawnHook};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{Handle, greenlet_local}; pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod pool { pub use spinney_pool::SpawnHook; }
+/// # }
+/// use spinney::{Handle, Pool, block_on, greenlet_local};
+/// use spinney::pool::SpawnHook;
 ///
 /// greenlet_local!(static ORIGIN: &'static str = "nowhere";);
 ///
@@ -29,7 +33,7 @@ use spinney_greenlet::Handle;
 ///     }
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::builder().hook(Label("the crawler")).pool(5);
 ///     assert_eq!(pool.spawn(async { ORIGIN.get() }).await.await.unwrap(), "the crawler");
 /// });

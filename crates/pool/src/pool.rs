@@ -30,9 +30,10 @@ use crate::{InsideGroup, PoolBuilder, PoolFull, Runs, Slot, SlotError, SlotReque
 /// Python: `gevent.pool.Pool`.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+/// use spinney::{Pool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(2);
 ///     let mut greenlets = Vec::new();
 ///     for n in 0..10 {
@@ -86,15 +87,15 @@ impl<X> Pool<X> {
     /// The same pool, with the same slots and members, whose calls run on `hub`: another handle.
     ///
     /// ```
-    /// use spinney_hub::{Hub, block_on};
-    /// use spinney_pool::Pool;
+    /// # mod spinney { pub use spinney_hub::{Hub, block_on}; pub use spinney_pool::Pool; }
+    /// use spinney::{Hub, Pool, block_on};
     ///
     /// let hub = Hub::builder().threads(1).name("mine").build()?;
     /// let pool = Pool::new(2);
     /// let thread = async { std::thread::current().name().map(str::to_owned) };
     /// let name = block_on(pool.with_hub(&hub).apply(thread)).unwrap();
     /// assert_eq!(name.as_deref(), Some("mine-0"));
-    /// # Ok::<(), std::io::Error>(())
+    /// Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
     pub fn with_hub<Y: Clone>(&self, hub: &Y) -> Pool<Y> {
@@ -109,9 +110,10 @@ impl<X> Pool<X> {
     /// closed, its scopes refuse, too: slots that they hold start nothing more.
     ///
     /// ```
-    /// use spinney_pool::Pool;
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+    /// use spinney::{Pool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = Pool::new(2);
     ///     let request = pool.scope();
     ///     request.spawn(std::future::pending::<()>()).await.detach();

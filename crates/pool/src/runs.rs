@@ -16,8 +16,12 @@ use crate::task_set::MemberTask;
 /// `&Pool`, which runs on the hub of the caller.
 ///
 /// ```
-/// use spinney_greenlet::{Failure, Greenlet};
-/// use spinney_pool::{Pool, Runs};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{Failure, Greenlet}; pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod pool { pub use spinney_pool::Runs; }
+/// # }
+/// use spinney::{Failure, Greenlet, Pool, block_on};
+/// use spinney::pool::Runs;
 ///
 /// /// Starts `job`, on whatever hub the pool is on.
 /// async fn start<X: Runs<F>, F: Future>(pool: &Pool<X>, job: F) -> Greenlet<F::Output> {
@@ -29,7 +33,7 @@ use crate::task_set::MemberTask;
 ///     pool.apply(async { 6 * 7 }).await
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(2);
 ///     assert_eq!(start(&pool, async { "ran" }).await.await.unwrap(), "ran");
 ///     assert_eq!(answer(&pool).await.unwrap(), 42);
@@ -63,8 +67,14 @@ where
 /// that can spawn the tasks of which the map consists is one.
 ///
 /// ```
-/// use spinney_pool::map::IntoSource;
-/// use spinney_pool::{ItemError, Pool, RunsMap};
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::{ItemError, Pool};
+/// #     pub mod map { pub use spinney_pool::map::IntoSource; }
+/// #     pub mod pool { pub use spinney_pool::RunsMap; }
+/// # }
+/// use spinney::{ItemError, Pool, block_on};
+/// use spinney::map::IntoSource;
+/// use spinney::pool::RunsMap;
 ///
 /// /// Maps `func` over `items`, on whatever hub the pool is on.
 /// async fn all<X, I, F, Fut>(pool: &Pool<X>, func: F, items: I) -> Result<Vec<Fut::Output>, ItemError>
@@ -79,7 +89,7 @@ where
 ///
 /// let pool = Pool::new(2);
 /// let squares = all(&pool, |n: u32| async move { n * n }, 1..=3);
-/// assert_eq!(spinney_hub::block_on(squares).unwrap(), [1, 4, 9]);
+/// assert_eq!(block_on(squares).unwrap(), [1, 4, 9]);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run this map",

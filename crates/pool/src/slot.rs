@@ -30,16 +30,21 @@ use crate::{Runs, SlotError};
 /// A slot that is held counts as taken. It keeps its pool alive.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod pool { pub use spinney_pool::SlotError; }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::pool::SlotError;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(2);
 ///     let slot = pool.slot().await?;
 ///     assert_eq!((pool.len(), pool.available()), (1, 1));
 ///     // Whatever has to be done before it is known what to run.
 ///     let answer = slot.spawn(async { 6 * 7 });
 ///     assert_eq!(answer.await.unwrap(), 42);
-///     # Ok::<(), spinney_pool::SlotError>(())
+///     Ok::<(), SlotError>(())
 /// }).unwrap();
 /// ```
 #[must_use = "dropping a slot frees it"]

@@ -21,16 +21,21 @@ use crate::{Runs, Slot, SlotError};
 /// waiter.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod pool { pub use spinney_pool::SlotError; }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::pool::SlotError;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::builder().per_key(2).pool(10);
 ///     let page = pool.slot().key("example.org").priority(1).spawn(async { "a page" }).await;
 ///     assert_eq!(page.await.unwrap(), "a page");
 ///     let large = pool.slot().weight(3).await?;
 ///     assert_eq!(pool.available(), 7);
-///     # drop(large);
-///     # Ok::<(), spinney_pool::SlotError>(())
+///     drop(large);
+///     Ok::<(), SlotError>(())
 /// }).unwrap();
 /// ```
 #[must_use = "nothing is requested unless it is awaited"]

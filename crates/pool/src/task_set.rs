@@ -32,7 +32,8 @@ pub(crate) type MemberTask<F> = Task<Hooked<F>, Membership>;
 /// kills the members that are left, without waiting for them.
 ///
 /// ```
-/// use spinney_pool::{Group, Pool, TaskSet};
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::{Group, Pool, TaskSet}; }
+/// use spinney::{Group, Pool, TaskSet, block_on};
 ///
 /// /// Kills the members of a group or of a pool.
 /// async fn stop(tasks: &TaskSet) {
@@ -40,7 +41,7 @@ pub(crate) type MemberTask<F> = Task<Hooked<F>, Membership>;
 ///     assert!(tasks.is_empty());
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     stop(&Group::new()).await;
 ///     stop(&Pool::new(5)).await;
 /// });

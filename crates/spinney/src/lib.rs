@@ -109,6 +109,7 @@ pub use spinney_greenlet::{
 };
 pub use spinney_hub::{Hub, LocalHub, Spawn, Timeout, Within, block_on, sleep, yield_now};
 pub use spinney_pile::{GreenPile, GreenPool, ResourcePool};
+pub use spinney_pool::map::Retry;
 pub use spinney_pool::{Group, ItemError, Pool, PoolFull, Rate, Slot, TaskSet};
 pub use spinney_sync::{AsyncResult, Event, Queue, Semaphore};
 pub use spinney_threadpool::{ThreadPool, unblock};
@@ -125,7 +126,7 @@ pub mod hub {
     pub use spinney_hub::TokioHub;
     pub use spinney_hub::{
         BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, LocalBoxTask,
-        ShutdownReport, WakeDelay, label_task, require_threads,
+        ShutdownReport, WakeDelay, cancel, is_cancelling, label_task, require_threads,
     };
     pub use spinney_sync::{Budget, GiveWay};
 }
@@ -137,7 +138,7 @@ pub mod hub {
 pub mod map {
     pub use spinney_pool::map::{
         Again, Attempts, CollectAll, Decision, FirstSuccess, FromStream, Indexed, IntoSource,
-        ItemStream, Once, Read, Retry, Source, from_stream,
+        ItemStream, Once, Read, Source, from_stream,
     };
     pub use spinney_pool::{Imap, Map, Mapper, TaskError, TryImap, TryMap};
 }
@@ -145,7 +146,10 @@ pub mod map {
 /// Guards, futures and errors of [`GreenPile`] and
 /// [`ResourcePool`].
 pub mod pile {
-    pub use spinney_pile::{Item, Next, ResourcePoolBuilder};
+    pub use spinney_pile::{
+        Discarded, DrainReport, Item, ItemInfo, Next, ResourceError, ResourcePoolBuilder,
+        ResourceStats, WaitTimes,
+    };
 }
 
 /// Settings, hooks, reports, errors and bounds of [`Pool`] and [`Group`].

@@ -37,14 +37,21 @@ use crate::{Closed, TryAcquireError, budget};
 /// Python: `gevent.lock.Semaphore`, which is not fair.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// let seats = spinney_sync::Semaphore::new(1);
-/// let seat = seats.acquire().await?;
-/// assert!(seats.try_acquire().is_err());
-/// drop(seat);
-/// assert!(seats.try_acquire().is_ok());
-/// # Ok::<(), spinney_sync::Closed>(())
-/// # }).unwrap();
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::Closed; }
+/// # }
+/// use spinney::{Semaphore, block_on};
+/// use spinney::sync::Closed;
+///
+/// block_on(async {
+///     let seats = Semaphore::new(1);
+///     let seat = seats.acquire().await?;
+///     assert!(seats.try_acquire().is_err());
+///     drop(seat);
+///     assert!(seats.try_acquire().is_ok());
+///     Ok::<(), Closed>(())
+/// }).unwrap();
 /// ```
 pub struct Semaphore<L: Line = PriorityLine> {
     shared: Shared<L>,
@@ -105,16 +112,23 @@ impl Semaphore {
     /// As [`acquire`](Self::acquire).
     ///
     /// ```
-    /// # futures_lite::future::block_on(async {
-    /// use std::sync::Arc;
+    /// # mod spinney {
+    /// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+    /// #     pub mod sync { pub use spinney_sync::Closed; }
+    /// # }
+    /// use spinney::{Semaphore, block_on};
+    /// use spinney::sync::Closed;
     ///
-    /// let seats = Arc::new(spinney_sync::Semaphore::new(1));
-    /// let seat = seats.acquire_owned().await?;
-    /// let guest = std::thread::spawn(move || drop(seat));
-    /// guest.join().unwrap();
-    /// assert_eq!(seats.available(), 1);
-    /// # Ok::<(), spinney_sync::Closed>(())
-    /// # }).unwrap();
+    /// block_on(async {
+    ///     use std::sync::Arc;
+    ///
+    ///     let seats = Arc::new(Semaphore::new(1));
+    ///     let seat = seats.acquire_owned().await?;
+    ///     let guest = std::thread::spawn(move || drop(seat));
+    ///     guest.join().unwrap();
+    ///     assert_eq!(seats.available(), 1);
+    ///     Ok::<(), Closed>(())
+    /// }).unwrap();
     /// ```
     #[track_caller]
     pub fn acquire_owned(self: &Arc<Self>) -> Acquire<Arc<Self>> {
@@ -484,12 +498,19 @@ impl<L: Line> fmt::Debug for Semaphore<L> {
 /// A permit of a [`Semaphore`]. Dropping it hands it to the first waiter.
 ///
 /// ```
-/// let seats = spinney_sync::Semaphore::new(3);
+/// # mod spinney {
+/// #     pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::TryAcquireError; }
+/// # }
+/// use spinney::Semaphore;
+/// use spinney::sync::TryAcquireError;
+///
+/// let seats = Semaphore::new(3);
 /// let row = seats.try_acquire_many(2)?;
 /// assert_eq!(row.permits(), 2);
 /// drop(row);
 /// assert_eq!(seats.available(), 3);
-/// # Ok::<(), spinney_sync::TryAcquireError>(())
+/// Ok::<(), TryAcquireError>(())
 /// ```
 #[must_use = "a permit is given back as soon as it is dropped"]
 pub struct Permit<S: Deref<Target = Semaphore<L>>, L: Line = PriorityLine> {
@@ -595,7 +616,8 @@ impl<S: Deref<Target = Semaphore<L>> + fmt::Debug, L: Line> fmt::Debug for Permi
 /// those.
 ///
 /// ```
-/// use spinney_sync::Semaphore;
+/// # use spinney_sync as spinney;
+/// use spinney::Semaphore;
 ///
 /// let (seats, guests) = (Semaphore::new(1), std::sync::Mutex::new(vec!["Ann"]));
 /// seats.try_acquire().unwrap().forget();

@@ -9,7 +9,8 @@ use std::io;
 /// dropping the error drops the closure, which never started.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # use spinney_threadpool as spinney;
+/// use spinney::ThreadPool;
 ///
 /// let pool = ThreadPool::builder().capacity(0).queue(0).build();
 /// let full = pool.try_spawn(|| 42).unwrap_err();

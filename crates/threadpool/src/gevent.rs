@@ -10,10 +10,14 @@ use crate::{ThreadMap, ThreadPool};
 /// Python: `gevent.threadpool.ThreadPool`.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
-/// use spinney_threadpool::gevent::ThreadPoolExt;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool;
+/// #     pub mod gevent { pub use spinney_threadpool::gevent::ThreadPoolExt; }
+/// # }
+/// use spinney::{ThreadPool, block_on};
+/// use spinney::gevent::ThreadPoolExt;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(1);
 ///     let sum = pool.apply_async_cb(|| 40 + 2, |sum| println!("{sum}"));
 ///     assert_eq!(sum.await.unwrap(), 42);
@@ -36,7 +40,7 @@ pub trait ThreadPoolExt {
     /// immediately.
     ///
     /// The returned greenlet belongs to the hub that the pool was
-    /// [built](crate::ThreadPoolBuilder::hub) with, or else to the hub that is current at the call.
+    /// [built](crate::ThreadPoolBuilder::hub) with, otherwise to the hub that is current at the call.
     /// It finishes with the closure's result, and keeps the pool alive until then. A kill of the
     /// greenlet does not stop the closure.
     ///

@@ -25,7 +25,8 @@ use crate::workers::Workers;
 /// `gevent.threadpool.ThreadPool.spawn`.
 ///
 /// ```
-/// use spinney_threadpool::unblock;
+/// # use spinney_threadpool as spinney;
+/// use spinney::unblock;
 ///
 /// let result = unblock(|| 6 * 7);
 /// assert_eq!(result.wait().unwrap(), 42);

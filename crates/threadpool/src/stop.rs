@@ -46,9 +46,10 @@ impl ThreadPool {
     /// number of [`waiting`](Self::waiting).
     ///
     /// ```
-    /// use spinney_threadpool::ThreadPool;
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+    /// use spinney::{ThreadPool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = ThreadPool::new(2);
     ///     pool.map(|n: u32| n * n, 0..3).await.unwrap();
     ///     pool.apply(|| panic!("no luck")).await.unwrap_err();
@@ -155,10 +156,11 @@ impl ThreadPool {
     /// The pool stays closed when the future is dropped; closures and maps go on.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
     /// use std::time::Duration;
-    /// use spinney_threadpool::ThreadPool;
+    /// use spinney::{ThreadPool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = ThreadPool::new(1);
     ///     for _ in 0..3 {
     ///         pool.spawn(|| ()).await.detach();

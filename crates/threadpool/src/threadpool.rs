@@ -35,9 +35,10 @@ use crate::{ThreadPoolClosed, ThreadPoolFull, ThreadResult};
 /// Python: `gevent.threadpool.ThreadPool`.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+/// use spinney::{ThreadPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(2);
 ///     let mut results = Vec::new();
 ///     for n in 1..=4_u64 {
@@ -147,7 +148,10 @@ impl ThreadPool {
     /// is a place in the queue: for plain threads.
     ///
     /// ```
-    /// let pool = spinney_threadpool::ThreadPool::new(1);
+    /// # use spinney_threadpool as spinney;
+    /// use spinney::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(1);
     /// let result = pool.submit(|| 6 * 7);
     /// assert_eq!(result.wait().unwrap(), 42);
     /// ```
@@ -385,8 +389,9 @@ impl Drop for Owner {
 /// The settings of a [`ThreadPool`]; see [`ThreadPool::builder`]. Dropping it starts nothing.
 ///
 /// ```
+/// # use spinney_threadpool as spinney;
 /// use std::time::Duration;
-/// use spinney_threadpool::ThreadPool;
+/// use spinney::ThreadPool;
 ///
 /// let pool = ThreadPool::builder()
 ///     .capacity(2)
@@ -446,9 +451,10 @@ impl ThreadPoolBuilder {
     /// threads to cores. A panic of the hook is contained; the panic hook reports it.
     ///
     /// ```
-    /// use spinney_threadpool::ThreadPool;
+    /// # use spinney_threadpool as spinney;
+    /// use spinney::ThreadPool;
     ///
-    /// # fn pin_to(_core: usize) {}
+    /// fn pin_to(_core: usize) {}
     /// // `pin_to` is that of your platform, or of a crate like `core_affinity`.
     /// let pinned = ThreadPool::builder().on_start(|index| pin_to(index)).build();
     /// ```
@@ -469,12 +475,14 @@ impl ThreadPoolBuilder {
     /// [`ThreadMapper::inherit_locals`](crate::ThreadMapper::inherit_locals).
     ///
     /// ```
-    /// use spinney_greenlet::greenlet_local;
-    /// use spinney_threadpool::ThreadPool;
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::greenlet_local; pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool;
+    /// # }
+    /// use spinney::{ThreadPool, block_on, greenlet_local};
     ///
     /// greenlet_local!(static REQUEST: u32 = 0;);
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     REQUEST.set(17);
     ///     let pool = ThreadPool::builder().capacity(1).inherit_locals().build();
     ///     assert_eq!(pool.apply(|| REQUEST.get()).await.unwrap(), 17);

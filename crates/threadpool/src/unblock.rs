@@ -13,8 +13,11 @@ use crate::job::Job;
 /// belongs in a [`ThreadPool`](crate::ThreadPool).
 ///
 /// ```
-/// let name = spinney_threadpool::unblock(|| std::fs::canonicalize("."));
-/// assert!(spinney_hub::block_on(name).unwrap().is_ok());
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::unblock; }
+/// use spinney::{block_on, unblock};
+///
+/// let name = unblock(|| std::fs::canonicalize("."));
+/// assert!(block_on(name).unwrap().is_ok());
 /// ```
 #[doc(alias = "spawn_blocking")]
 #[track_caller]

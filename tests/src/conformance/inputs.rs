@@ -107,7 +107,7 @@ impl Input {
     }
 }
 
-/// That item of an op's iterable; `None` after its end. The error of an iterable is a panic.
+/// That item of an op's iterable; `None` after its end. An iterable with an error panics.
 pub(super) fn item_at(op: &Value, index: usize) -> Option<Item> {
     let Some(spec) = spec_at(op, index) else {
         if let Some(message) = op["iter_raise"].as_str() {
@@ -150,7 +150,7 @@ pub(super) struct Feed {
     started: Cell<usize>,
     /// How the iterable ended.
     end: RefCell<Option<Result<(), String>>>,
-    /// Set when the iterable has ended and all items have started.
+    /// Set when the iterable is exhausted and all items have started.
     done: Event,
 }
 
@@ -161,12 +161,12 @@ impl Feed {
         self.look();
     }
 
-    /// The error of the iterable, if it has ended with one.
+    /// The error of the iterable, if it ended with one.
     pub(super) fn error(&self) -> Result<(), String> {
         self.end.borrow().clone().unwrap_or(Ok(()))
     }
 
-    /// Waits until the iterable has ended and all items have started.
+    /// Waits until the iterable is exhausted and all items have started.
     pub(super) async fn wait(&self) {
         self.done.wait().await;
     }

@@ -1,10 +1,12 @@
 //! The objects of a scenario: ours, in place of the original's.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::rc::Rc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::{Value, json};
 use spinney::eventlet::GreenPoolExt as _;
@@ -38,11 +40,8 @@ pub(super) enum Object {
     /// A semaphore that blocks a release above its limit: the second semaphore counts the room.
     Capped(AnySemaphore, AnySemaphore),
     TwoSided(AnyQueue),
-    Resources(ResourcePool<u64, Create>),
+    Resources(ResourcePool<u64, Infallible>),
 }
-
-/// Creates the resources 1, 2, 3, and so on.
-pub(super) type Create = Box<dyn Fn() -> Ready<Result<u64, Infallible>>>;
 
 impl Object {
     /// An object of gevent; `None` if there is no such type.
@@ -129,14 +128,14 @@ impl Object {
             Self::Threads(threads) => threads.state(),
             Self::GreenPool(pool) => json!({
                 "running": pool.running(),
-                "free": pool.free(),
+                "free": pool.available(),
                 "waiting": pool.waiting(),
                 "size": pool.capacity(),
             }),
             Self::GreenPile(pile) => json!({
                 "counter": pile.len(),
                 "running": pile.pool().running(),
-                "free": pile.pool().free(),
+                "free": pile.pool().available(),
                 "waiting": pile.pool().waiting(),
             }),
             Self::Sent(sent) => sent.borrow().state(),
@@ -152,9 +151,9 @@ impl Object {
             }),
             Self::TwoSided(queue) => queue.eventlet_state(),
             Self::Resources(pool) => json!({
-                "free": pool.free(),
+                "free": pool.available(),
                 "waiting": pool.waiting(),
-                "size": pool.size(),
+                "size": pool.len(),
             }),
         }
     }
@@ -174,12 +173,10 @@ impl Object {
     }
 }
 
-fn resources(hub: &SimHub, spec: &Value) -> Option<ResourcePool<u64, Create>> {
-    let made = Cell::new(0);
-    let create: Create = Box::new(move || {
-        made.set(made.get() + 1);
-        ready(Ok(made.get()))
-    });
+/// Its resources are 1, 2, 3, and so on.
+fn resources(hub: &SimHub, spec: &Value) -> Option<ResourcePool<u64, Infallible>> {
+    let made = AtomicU64::new(0);
+    let create = move || ready(Ok(made.fetch_add(1, Relaxed) + 1));
     let mut pool = ResourcePool::builder(create)
         .min_size(count(spec, "min").unwrap_or(0))
         .max_size(count(spec, "max")?);
@@ -187,7 +184,7 @@ fn resources(hub: &SimHub, spec: &Value) -> Option<ResourcePool<u64, Create>> {
         pool = pool.order_as_stack();
     }
     let pool = pool.build();
-    let Ok(()) = hub.block_on(pool.fill());
+    hub.block_on(pool.fill()).expect("no create fails");
     Some(pool)
 }
 

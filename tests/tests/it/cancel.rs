@@ -1,5 +1,5 @@
-//! What waits may be dropped after any number of polls, and whatever happened before which of
-//! them: nothing is lost.
+//! Any wait may be dropped after any number of polls, whatever happened between them: nothing is
+//! lost.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use spinney_tests::{Dropped, on_every_hub};
 /// How many polls are tried.
 const POLLS: usize = 4;
 
-/// Each number of polls, with each place between them where something may happen.
+/// Each number of polls, with each place between them where an event may happen.
 fn cancellations() -> impl Iterator<Item = (usize, usize)> {
     (0..=POLLS).flat_map(|polls| (0..=polls).map(move |at| (polls, at)))
 }
 
-/// Polls `future` by hand `polls` times, others having their turn in between, and drops it;
-/// before the poll `at`, `happen` is called. Some if it was ready.
+/// Polls `future` by hand `polls` times, other tasks having their turns in between, and drops it;
+/// before the poll `at`, `happen` is called. `Some` if it was ready.
 async fn poll_then_drop<F: Future>(
     future: F,
     (polls, at): (usize, usize),
@@ -45,7 +45,7 @@ async fn poll_then_drop<F: Future>(
     None
 }
 
-/// Whatever of `wait` is dropped, another who waits is told, and the result is there.
+/// Asserts that after any drop of `wait` another waiter is woken, and the result is there.
 async fn still_gives_its_result(
     spawn: impl Fn(Arc<Event>) -> Greenlet<u32>,
     wait: impl AsyncFn(&mut Greenlet<u32>),

@@ -1,4 +1,4 @@
-//! What gevent and eventlet did, we do: the corpus of scenarios that they ran.
+//! Our behaviour is that of gevent and eventlet: the corpus of scenarios that they ran.
 
 use std::fs;
 use std::path::Path;

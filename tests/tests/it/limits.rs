@@ -1,4 +1,4 @@
-//! Limits that are moved and lifted while they run.
+//! Limits that are reset and lifted while they run.
 
 use std::future::pending;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const MS: Duration = Duration::from_millis(1);
 
 on_every_hub! {
     async fn running_limit_can_be_reset_and_lifted(hub) {
-        // Another task brings it forward.
+        // Another task shortens it.
         let limit = Limit::new(Duration::MAX);
         let limited = limit.clone();
         let waiting = spawn_on(hub, async move { pending::<()>().within_limit(&limited).await });
@@ -20,7 +20,7 @@ on_every_hub! {
         limit.reset(MS);
         assert!(waiting.await.unwrap().unwrap_err().is(&limit));
 
-        // The limited future puts it off.
+        // The limited future extends it.
         let limit = Limit::new(60_000 * MS);
         let limited = limit.clone();
         let steps = async move {
@@ -41,7 +41,7 @@ on_every_hub! {
         let limit = Limit::new(Duration::MAX);
         let moved = limit.clone();
         let waiting = async {
-            // A simulation does not wait for threads: this one is waited for inside of the poll.
+            // A simulation does not wait for threads: the poll waits for this one.
             std::thread::spawn(move || moved.reset(Duration::ZERO)).join().unwrap();
             pending::<()>().await;
         };

@@ -1,4 +1,4 @@
-//! What is not `Send` on hubs that stay on their thread: futures, functions, items and results.
+//! Futures, functions, items and results that are not `Send`, on hubs that stay on their thread.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

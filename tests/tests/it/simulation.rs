@@ -1,5 +1,4 @@
-//! Greenlets and pools in a simulation: seeds that are checked, races that are found, and what is
-//! told of those who are stuck.
+//! Greenlets and pools in a simulation: checks of seeds, found races, and reports of stuck tasks.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -21,7 +20,7 @@ fn pool_of_fifty_keeps_its_promises_under_1000_seeds() {
                 let (running, done) = (Rc::clone(&running), Rc::clone(&done));
                 let work = async move {
                     running.set(running.get() + 1);
-                    assert!(running.get() <= 7, "more run than there are slots");
+                    assert!(running.get() <= 7, "the running tasks exceed the slots");
                     sleep(Duration::from_secs(n % 5)).await;
                     yield_now().await;
                     running.set(running.get() - 1);
@@ -101,7 +100,7 @@ fn deadlock_of_two_greenlets_names_both() {
     assert!(deadlock.to_string().contains(&told), "{deadlock}");
 }
 
-/// Starts a greenlet that waits for ever, and notes what the report says that it waits for.
+/// Starts a greenlet that waits for ever, and records the expected line of the report.
 macro_rules! stuck {
     ($sim:ident, $stuck:ident, $what:literal, |$($name:ident),*| $wait:expr) => {{
         $(let $name = Rc::clone(&$name);)*
@@ -181,6 +180,6 @@ fn hours_of_virtual_time_pass_immediately() {
     let hour = |_| sleep(Duration::from_secs(3600));
     sim.block_on(pool.map(hour, 0..100)).unwrap();
     assert_eq!(sim.elapsed(), Duration::from_secs(10 * 3600));
-    // Outside of the simulation time is real.
+    // Outside the simulation time is real.
     block_on(sleep(Duration::ZERO));
 }

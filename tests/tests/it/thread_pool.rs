@@ -1,4 +1,4 @@
-//! The promises of thread pools to those who use them from a hub.
+//! The promises of thread pools to tasks of a hub.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,8 +15,7 @@ use spinney_greenlet::pair;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::Why;
 
-/// Waits for what other threads do, without letting the hub fall idle: a simulated one would take
-/// that for a deadlock.
+/// Waits for other threads without letting the hub idle: a simulated one would report a deadlock.
 async fn from_threads<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     loop {
@@ -59,7 +58,7 @@ on_every_hub! {
         let held = threads.spawn(hold).await;
         let mut waiting = pin!(threads.spawn(|| 42));
         assert!(poll_once(waiting.as_mut()).await.is_none());
-        // A task of this hub runs meanwhile, and opens.
+        // A task of this hub runs meanwhile, and opens the gate.
         let opener = pool.spawn(async move { open.store(true, SeqCst) }).await;
         from_threads(opener).await.unwrap();
         let result = from_threads(waiting).await;

@@ -1,4 +1,4 @@
-//! The promises of sleeps and time limits; to the instant where time is virtual.
+//! The promises of sleeps and time limits; exact where time is virtual.
 
 use std::future::{pending, ready};
 use std::time::Duration;
@@ -61,7 +61,7 @@ on_every_hub! {
     }
 }
 
-/// Runs a test on a simulated hub in order, and on seeded ones.
+/// Runs a test on a FIFO simulated hub, and on seeded ones.
 fn on_sim_hubs(test: &impl AsyncFn(&SimHub)) {
     for sim in std::iter::once(SimHub::new()).chain((0..SEEDS).map(SimHub::seeded)) {
         sim.block_on(test(&sim));

@@ -18,13 +18,14 @@ use crate::{Failure, GreenletExit};
 /// power of `n - 1`, and of at most a minute.
 ///
 /// ```
+/// # mod spinney { pub use spinney_greenlet::map::Retry; pub use spinney_hub::block_on; }
 /// use std::cell::Cell;
 /// use std::time::Duration;
-/// use spinney_greenlet::map::Retry;
+/// use spinney::{Retry, block_on};
 ///
 /// let calls = Cell::new(0);
 /// let retry = Retry::times(3).exponential(Duration::from_millis(1), Duration::from_millis(5));
-/// let answer = spinney_hub::block_on(retry.run(|| async {
+/// let answer = block_on(retry.run(|| async {
 ///     calls.set(calls.get() + 1);
 ///     if calls.get() < 3 { Err("busy") } else { Ok(42) }
 /// }));
@@ -68,12 +69,13 @@ impl<E> Retry<E> {
     /// clone of it. When it ends, there is no further try.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_greenlet::map::Retry; }
     /// use std::time::Duration;
-    /// use spinney_greenlet::map::Retry;
+    /// use spinney::Retry;
     ///
     /// let steady = std::iter::repeat(Duration::from_secs(5));
     /// let retry: Retry<std::io::Error> = Retry::times(9).delays(steady);
-    /// # let _ = retry;
+    /// let _ = retry;
     /// ```
     pub fn delays<I>(self, delays: I) -> Self
     where
@@ -86,12 +88,13 @@ impl<E> Retry<E> {
     /// for one that is not `Clone`, such as those of the crates for backoff.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_greenlet::map::Retry; }
     /// use std::time::Duration;
-    /// use spinney_greenlet::map::Retry;
+    /// use spinney::Retry;
     ///
     /// let rising = || (1..).map(Duration::from_secs);
     /// let retry: Retry<std::io::Error> = Retry::times(9).delays_from(rising);
-    /// # let _ = retry;
+    /// let _ = retry;
     /// ```
     pub fn delays_from<I, F>(mut self, make: F) -> Self
     where
@@ -122,8 +125,13 @@ impl<E> Retry<E> {
     /// names the delay, by a [`Decision`]. By default all are tried again.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::map::Retry;
+    /// #     pub mod map { pub use spinney_greenlet::map::Decision; }
+    /// # }
     /// use std::time::Duration;
-    /// use spinney_greenlet::map::{Decision, Retry};
+    /// use spinney::Retry;
+    /// use spinney::map::Decision;
     ///
     /// struct Answer { status: u16, retry_after: Option<Duration> }
     ///
@@ -132,7 +140,7 @@ impl<E> Retry<E> {
     ///     (429 | 503, None) => Decision::Retry,
     ///     _ => Decision::GiveUp,
     /// });
-    /// # let _ = retry;
+    /// let _ = retry;
     /// ```
     pub fn when<D, F>(mut self, when: F) -> Self
     where
@@ -348,7 +356,12 @@ impl<A: Clone, T: 'static, E: 'static> Attempts<A, Result<T, E>> for Retry<E> {
 /// How the items of a map, which can be cloned, are tried again. For containers.
 ///
 /// ```
-/// use spinney_greenlet::map::{Attempts, Decision, Once, Retry};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::map::Retry;
+/// #     pub mod map { pub use spinney_greenlet::{map::Attempts, map::Decision, map::Once}; }
+/// # }
+/// use spinney::Retry;
+/// use spinney::map::{Attempts, Decision, Once};
 ///
 /// let retry = Retry::times(1).when(|error: &&str| *error == "busy");
 /// let again = Attempts::<String, Result<u32, &str>>::again(retry).unwrap();

@@ -132,14 +132,16 @@ impl<X> Pool<X> {
 /// Why a pool gave no slot. A small value to match on.
 ///
 /// ```
-/// use spinney_pool::{Pool, SlotError};
+/// # mod spinney { pub use spinney_pool::Pool; pub mod pool { pub use spinney_pool::SlotError; } }
+/// use spinney::Pool;
+/// use spinney::pool::SlotError;
 ///
 /// let pool = Pool::new(1);
 /// let slot = pool.try_slot()?;
 /// assert_eq!(pool.try_slot().unwrap_err(), SlotError::Full);
 /// assert_eq!(SlotError::Full.to_string(), "the pool is full");
-/// # drop(slot);
-/// # Ok::<(), SlotError>(())
+/// drop(slot);
+/// Ok::<(), SlotError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

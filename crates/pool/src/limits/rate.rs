@@ -21,14 +21,15 @@ use crate::task_set::UNLIMITED;
 /// `count + b - 1`.
 ///
 /// ```
+/// # use spinney_pool as spinney;
 /// use std::time::Duration;
-/// use spinney_pool::{Pool, Rate};
+/// use spinney::{Pool, Rate};
 ///
 /// let pool = Pool::builder()
 ///     .rate(Rate::per(50, Duration::from_secs(1)))
 ///     .rate(Rate::per(1000, Duration::from_secs(3600)).burst(100))
 ///     .pool(20);
-/// # let _ = pool;
+/// let _ = pool;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -135,9 +136,13 @@ impl Gcra {
 /// belongs to the clock of its first use.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Rate;
+/// #     pub mod pool { pub use spinney_pool::{RateLimiter, SlotError}; }
+/// # }
 /// use std::time::Duration;
-/// use spinney_hub::block_on;
-/// use spinney_pool::{Rate, RateLimiter};
+/// use spinney::{Rate, block_on};
+/// use spinney::pool::{RateLimiter, SlotError};
 ///
 /// let limiter = RateLimiter::new(Rate::per(1000, Duration::from_secs(1)).burst(3));
 /// block_on(async {
@@ -145,7 +150,7 @@ impl Gcra {
 ///         limiter.ready().await?;
 ///         // Call the service.
 ///     }
-///     # Ok::<(), spinney_pool::SlotError>(())
+///     Ok::<(), SlotError>(())
 /// }).unwrap();
 /// ```
 #[derive(Clone)]

@@ -56,9 +56,10 @@ impl<T, X: Executor> Imap<T, X> {
     /// The same results, each with the index of its item in the input.
     ///
     /// ```
-    /// use spinney_pool::Pool;
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+    /// use spinney::{Pool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = Pool::new(2);
     ///     let mut lengths = pool.imap_unordered(|word: &str| async { word.len() }, ["a", "bc"]).indexed();
     ///     while let Some((index, length)) = lengths.next().await {

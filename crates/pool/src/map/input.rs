@@ -30,7 +30,7 @@ pub(super) enum Missing<S> {
     Taken,
     /// The input is pending.
     Pending,
-    /// The input has ended. The caller drops it under no lock. If the input panicked, the panic is
+    /// The input is exhausted. The caller drops it under no lock. If the input panicked, the panic is
     /// the failure of one more item.
     Over(Box<S>, Option<(usize, Failure)>),
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Inherited, ItemGreenlets};
-use spinney_hub::{Executor, contain, drop_contained};
+use spinney_hub::{Executor, cancel, contain, drop_contained};
 
 use super::results::Indexed;
 use super::shared::MapShared;
@@ -126,7 +126,7 @@ impl<A, Fut: Future> Item<A, Fut> {
     fn panicked(self: Pin<&mut Self>, payload: Box<dyn Any + Send>) -> Failure {
         let mut this = self.project();
         // Should its destructor panic after another panic, the first is the one to report.
-        contain(|| this.future.set(None));
+        contain(|| cancel(|| this.future.set(None)));
         Failure::panicked(payload)
     }
 
@@ -187,10 +187,11 @@ impl<A, Fut: Future> Item<A, Fut> {
         if let Poll::Ready(value) = self.as_mut().poll_future(shared, item, cx) {
             return Poll::Ready(Ok(value));
         }
-        match self.project().tries {
-            Some(tries) => tries.poll_limit(cx).map(Err),
-            None => Poll::Pending,
-        }
+        let mut this = self.project();
+        let Some(tries) = this.tries else { return Poll::Pending };
+        let failure = ready!(tries.poll_limit(cx));
+        cancel(|| this.future.set(None));
+        Poll::Ready(Err(failure))
     }
 
     /// Polls the task of the item, which starts here if there is an `item`.

@@ -32,14 +32,14 @@ fn default_maxsize<X>(tasks: &TaskSet<X>, whole: bool) -> usize {
 /// The settings of one map; its verbs start it. Dropping it starts nothing.
 ///
 /// ```
-/// use futures_lite::StreamExt;
-/// use spinney_pool::Pool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+/// use spinney::{Pool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(10);
-///     let doubled = pool.mapper().maxsize(3).imap(|n| async move { 2 * n }, 0..);
-///     let first: Vec<u32> = doubled.take(4).map(Result::unwrap).collect().await;
-///     assert_eq!(first, [0, 2, 4, 6]);
+///     let mut doubled = pool.mapper().maxsize(3).imap(|n| async move { 2 * n }, 0..);
+///     assert_eq!(doubled.next().await.unwrap().unwrap(), 0);
+///     assert_eq!(doubled.next().await.unwrap().unwrap(), 2);
 /// });
 /// ```
 #[must_use = "a mapper does nothing until one of its verbs is called"]
@@ -82,12 +82,14 @@ impl<X, R, Q> Mapper<X, R, Q> {
     /// starts; the default is none. Each item has values of its own to set.
     ///
     /// ```
-    /// use spinney_greenlet::greenlet_local;
-    /// use spinney_pool::Pool;
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::greenlet_local; pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+    /// # }
+    /// use spinney::{Pool, block_on, greenlet_local};
     ///
     /// greenlet_local!(static REQUEST: u32 = 0;);
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     REQUEST.set(17);
     ///     let request = |_| async { REQUEST.get() };
     ///     let pool = Pool::new(2);
@@ -110,12 +112,13 @@ impl<X, R, Q> Mapper<X, R, Q> {
     /// taken, so it should be short.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
     /// use std::sync::Arc;
     /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     ///
-    /// use spinney_pool::Pool;
+    /// use spinney::{Pool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = Pool::new(2);
     ///     let (done, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     ///     let (one, error) = (Arc::clone(&done), Arc::clone(&failed));
@@ -143,9 +146,10 @@ impl<X, R, Q> Mapper<X, R, Q> {
     /// A key that panics fails its item.
     ///
     /// ```
-    /// use spinney_pool::Pool;
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+    /// use spinney::{Pool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     // At most ten pages at once, and at most two of one host.
     ///     let pool = Pool::builder().per_key(2).pool(10);
     ///     let pages = [("a.org", "/"), ("a.org", "/news"), ("b.org", "/")];

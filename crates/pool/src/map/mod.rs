@@ -57,14 +57,15 @@ pub type Indexed<T, X = Hub> = map::Indexed<Imap<T, X>>;
 /// [`detach`](spinney_greenlet::map::TryImap::detach) lets them run.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+/// use spinney::{Pool, block_on};
 ///
 /// async fn parse(text: &str) -> Result<u8, std::num::ParseIntError> {
 ///     assert!(!text.is_empty(), "nothing to parse");
 ///     text.parse()
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(2);
 ///     let mut parsed = pool.try_imap(parse, ["7", "x", ""]);
 ///     assert_eq!(parsed.next().await.unwrap().unwrap(), 7);
@@ -83,14 +84,17 @@ pub type TryImap<T, E, X = Hub> = map::TryImap<Imap<Result<T, E>, X>>;
 /// running, without waiting for them.
 ///
 /// ```
-/// # spinney_hub::block_on(async {
-/// let pool = spinney_pool::Pool::new(2);
-/// let parsed = || pool.try_map(|text: &str| async { text.parse::<u8>() }, ["1", "x"]);
-/// assert_eq!(parsed().await.unwrap_err().index(), 1);
-/// let all = parsed().collect_all().await;
-/// assert!(all[0].is_ok() && all[1].is_err());
-/// assert_eq!(parsed().first_success().await.unwrap(), 1);
-/// # });
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+/// use spinney::{Pool, block_on};
+///
+/// block_on(async {
+///     let pool = Pool::new(2);
+///     let parsed = || pool.try_map(|text: &str| async { text.parse::<u8>() }, ["1", "x"]);
+///     assert_eq!(parsed().await.unwrap_err().index(), 1);
+///     let all = parsed().collect_all().await;
+///     assert!(all[0].is_ok() && all[1].is_err());
+///     assert_eq!(parsed().first_success().await.unwrap(), 1);
+/// });
 /// ```
 pub type TryMap<T, E, X = Hub> = map::TryMap<T, E, Imap<Result<T, E>, X>>;
 

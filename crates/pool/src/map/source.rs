@@ -65,13 +65,18 @@ impl<I: Iterator> Source for I {
 /// Makes `stream` the input of a map, which takes one item ahead of the slots.
 ///
 /// ```
-/// use futures_lite::stream;
-/// use spinney_pool::{Pool, map::from_stream};
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod map { pub use spinney_pool::map::from_stream; }
+/// # }
+/// use spinney::map::from_stream;
+/// use spinney::{Pool, block_on};
 ///
-/// spinney_hub::block_on(async {
-///     let numbers = from_stream(stream::iter(1..=3));
-///     let squares = Pool::new(2).map(|n| async move { n * n }, numbers).await;
-///     assert_eq!(squares.unwrap(), [1, 4, 9]);
+/// block_on(async {
+///     let pool = Pool::new(2);
+///     let numbers = pool.imap(|n| async move { n + 1 }, 0..3); // any stream
+///     let squares = pool.map(|n| async move { n.unwrap() * 10 }, from_stream(numbers)).await;
+///     assert_eq!(squares.unwrap(), [10, 20, 30]);
 /// });
 /// ```
 #[doc(alias = "async_stream")]

@@ -16,15 +16,20 @@ use crate::{GiveWay, Wait};
 /// waiter.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::{Acquire, Closed, Permit}; }
+/// # }
 /// use std::sync::Arc;
 ///
-/// use spinney_sync::{Acquire, Closed, Permit, Semaphore};
+/// use spinney::{Semaphore, block_on};
+/// use spinney::sync::{Acquire, Closed, Permit};
 ///
 /// async fn seat(seats: &Arc<Semaphore>) -> Result<Permit<Arc<Semaphore>>, Closed> {
 ///     Acquire::of(Arc::clone(seats)).await
 /// }
-/// # let seats = Arc::new(Semaphore::new(1));
-/// # drop(futures_lite::future::block_on(seat(&seats)));
+/// let seats = Arc::new(Semaphore::new(1));
+/// drop(block_on(seat(&seats)));
 /// ```
 ///
 /// # Panics
@@ -68,19 +73,21 @@ impl<S: Deref<Target = Semaphore>> Acquire<S> {
     /// promised between priorities. To be said before the first poll.
     ///
     /// ```
-    /// # futures_lite::future::block_on(async {
-    /// use futures_lite::future::{or, poll_once};
+    /// # use spinney_sync as spinney;
+    /// use std::pin::Pin;
+    /// use std::task::{Context, Waker};
     ///
-    /// let seats = spinney_sync::Semaphore::new(1);
-    /// let seat = seats.acquire().await;
-    /// let mut usual = seats.acquire();
-    /// assert!(poll_once(&mut usual).await.is_none());
-    /// let mut urgent = seats.acquire().priority(1);
-    /// assert!(poll_once(&mut urgent).await.is_none());
+    /// use spinney::Semaphore;
+    ///
+    /// let cx = &mut Context::from_waker(Waker::noop());
+    /// let seats = Semaphore::new(1);
+    /// let seat = seats.try_acquire();
+    /// let (mut usual, mut urgent) = (seats.acquire(), seats.acquire().priority(1));
+    /// assert!(Pin::new(&mut usual).poll(cx).is_pending());
+    /// assert!(Pin::new(&mut urgent).poll(cx).is_pending());
     /// drop(seat);
-    /// assert!(poll_once(&mut usual).await.is_none());
-    /// assert!(urgent.await.is_ok());
-    /// # });
+    /// assert!(Pin::new(&mut usual).poll(cx).is_pending());
+    /// assert!(Pin::new(&mut urgent).poll(cx).is_ready());
     /// ```
     pub fn priority(mut self, priority: i32) -> Self {
         if self.ticket.is_none() {
@@ -102,14 +109,17 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
     /// the close and needs further permits to finish.
     ///
     /// ```
-    /// # futures_lite::future::block_on(async {
-    /// use spinney_sync::{Acquire, Semaphore};
+    /// # mod spinney {
+    /// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+    /// #     pub mod sync { pub use spinney_sync::Acquire; }
+    /// # }
+    /// use spinney::sync::Acquire;
+    /// use spinney::{Semaphore, block_on};
     ///
     /// let seats = Semaphore::new(1);
     /// seats.close();
-    /// assert!(seats.acquire().await.is_err());
-    /// assert!(Acquire::of(&seats).despite_close().await.is_ok());
-    /// # });
+    /// assert!(block_on(seats.acquire()).is_err());
+    /// assert!(block_on(Acquire::of(&seats).despite_close()).is_ok());
     /// ```
     pub fn despite_close(mut self) -> Self {
         self.want.despite_close = true;

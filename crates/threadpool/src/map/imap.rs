@@ -30,9 +30,10 @@ use crate::ThreadPool;
 /// Python: `gevent.pool.IMap`, `gevent.pool.IMapUnordered`.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+/// use spinney::{ThreadPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(2);
 ///     let mut halves = pool.imap(|n: u32| 100 / n, [4, 0, 5]);
 ///     assert_eq!(halves.next().await.unwrap().unwrap(), 25);
@@ -65,9 +66,10 @@ pub struct ThreadImap<T> {
 /// once all items before it have finished; it does not wait for running items behind it.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+/// use spinney::{ThreadPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(2);
 ///     assert_eq!(pool.map(|n: u32| n + 1, 0..3).await.unwrap(), [1, 2, 3]);
 /// });
@@ -84,9 +86,10 @@ pub type ThreadTryImap<T, E> = TryImap<ThreadImap<Result<T, E>>>;
 /// ones have finished, or have [timed out](crate::ThreadMapper::timeout).
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+/// use spinney::{ThreadPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(2);
 ///     let parsed = || pool.try_map(|text: &str| text.parse::<u8>(), ["1", "x"]);
 ///     assert_eq!(parsed().await.unwrap_err().index(), 1);

@@ -52,10 +52,11 @@ impl ThreadPool {
     /// Python: `gevent.threadpool.ThreadPool.map`, which runs all items even after a failure.
     ///
     /// ```
-    /// use spinney_threadpool::ThreadPool;
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+    /// use spinney::{ThreadPool, block_on};
     ///
     /// let pool = ThreadPool::new(2);
-    /// let cubes = spinney_hub::block_on(pool.map(|n: u64| n.pow(3), 0..1000));
+    /// let cubes = block_on(pool.map(|n: u64| n.pow(3), 0..1000));
     /// assert_eq!(cubes.unwrap()[999], 999 * 999 * 999);
     /// ```
     #[doc(alias = "par_iter")]
@@ -187,9 +188,10 @@ impl ThreadPool {
 /// The settings of one map over threads; its verbs start the map. Dropping it starts nothing.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+/// use spinney::{ThreadPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(2);
 ///     let mut doubled = pool.mapper().maxsize(3).imap(|n: u32| 2 * n, 0..);
 ///     assert_eq!(doubled.next().await.unwrap().unwrap(), 0);
@@ -234,16 +236,17 @@ impl<R> ThreadMapper<R> {
     /// its items.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
     /// use std::sync::mpsc::channel;
     /// use std::time::Duration;
     ///
-    /// use spinney_threadpool::ThreadPool;
+    /// use spinney::{ThreadPool, block_on};
     ///
     /// let (end, ended) = channel::<()>();
     /// let ended = std::sync::Mutex::new(ended);
     /// let pool = ThreadPool::new(1);
     /// let map = pool.mapper().timeout(Duration::from_millis(1));
-    /// let late = spinney_hub::block_on(map.map(move |_| ended.lock().unwrap().recv(), [()]));
+    /// let late = block_on(map.map(move |_| ended.lock().unwrap().recv(), [()]));
     /// assert!(late.unwrap_err().to_string().ends_with("timed out after 1ms"));
     /// drop(end);
     /// ```
@@ -269,10 +272,11 @@ impl<R> ThreadMapper<R> {
     /// contained; the panic hook reports it.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
     /// use std::sync::Arc;
     /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     ///
-    /// use spinney_threadpool::ThreadPool;
+    /// use spinney::{ThreadPool, block_on};
     ///
     /// let failed = Arc::new(AtomicUsize::new(0));
     /// let count = Arc::clone(&failed);
@@ -281,7 +285,7 @@ impl<R> ThreadMapper<R> {
     ///     count.fetch_add(usize::from(outcome.is_err()), Relaxed);
     /// });
     /// let parsed = mapper.try_map(|text: &str| text.parse::<u8>(), ["1", "x", "3"]);
-    /// spinney_hub::block_on(parsed.collect_all());
+    /// block_on(parsed.collect_all());
     /// assert_eq!(failed.load(Relaxed), 1);
     /// ```
     pub fn on_item<C>(mut self, callback: C) -> Self
@@ -302,9 +306,11 @@ impl ThreadMapper {
     /// verbs an `Err` is a value.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::map::Retry; pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool;
+    /// # }
     /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-    /// use spinney_greenlet::map::Retry;
-    /// use spinney_threadpool::ThreadPool;
+    /// use spinney::{Retry, ThreadPool, block_on};
     ///
     /// static TRIES: AtomicU32 = AtomicU32::new(0);
     ///
@@ -313,7 +319,7 @@ impl ThreadMapper {
     /// }
     ///
     /// let pages = ThreadPool::new(1).mapper().retry(Retry::times(2)).try_map(fetch, 7..=7);
-    /// assert_eq!(spinney_hub::block_on(pages).unwrap(), [7]);
+    /// assert_eq!(block_on(pages).unwrap(), [7]);
     /// ```
     pub fn retry<E>(self, policy: Retry<E>) -> ThreadMapper<Retry<E>> {
         let Self { pool, maxsize, limit, on_item, inherits, attempts: Once } = self;

@@ -202,7 +202,7 @@ impl<T> Results<T> {
         self.lock().open()
     }
 
-    /// Closes the item that was opened last, because the input has ended. `threads` threads have
+    /// Closes the item that was opened last, because the input is exhausted. `threads` threads have
     /// left.
     pub(crate) fn leave(&self, threads: usize) {
         self.change(|state| {
@@ -217,7 +217,7 @@ impl<T> Results<T> {
     }
 
     /// Ends the input with the failure of the next item, `index`, which is read last. A no-op if
-    /// the input had ended. `threads` threads have left.
+    /// the input was exhausted. `threads` threads have left.
     pub(crate) fn break_off(&self, index: usize, failure: Failure, threads: usize) {
         let was_over = self.lock().buffer.is_exhausted();
         if !was_over {

@@ -53,7 +53,7 @@ struct Feed<I: Iterator> {
 /// The remaining items. One is taken ahead, so that the end of the input is known when it is
 /// reached.
 struct Input<I: Iterator> {
-    /// `None` once the input has ended.
+    /// `None` once the input is exhausted.
     items: Option<I>,
     ahead: Option<I::Item>,
 }

@@ -74,7 +74,7 @@ fn slept(ops: &[Value]) -> u64 {
     ops.iter().filter(|op| op["op"] == "sleep").filter_map(|op| op["d"].as_u64()).sum()
 }
 
-/// Sorts by time; within an instant begins come first. Calls are known by their indices.
+/// Sorts by time; within an instant begins precede the rest. Calls are known by their indices.
 fn in_order(moments: &[(u64, u8, Moment)]) -> Vec<Moment> {
     let mut order: Vec<usize> = (0..moments.len()).collect();
     order.sort_by_key(|place| (moments[*place].0, moments[*place].1));

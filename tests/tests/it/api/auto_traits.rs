@@ -1,5 +1,5 @@
-//! `Send`, `Sync`, `Unpin` and `'static` of the public types. What is asserted here is part of
-//! the interface: a change that loses one of them breaks somebody's program.
+//! `Send`, `Sync`, `Unpin` and `'static` of the public types. These assertions are a part of the
+//! interface: losing one of them breaks other programs.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use spinney::eventlet::GreenPoolExt as _;
 use spinney::gevent::GroupExt as _;
 use spinney::hub::HubBuilder;
 use spinney::map::{Imap, Map, Mapper};
-use spinney::pile::{Item, ResourcePoolBuilder};
+use spinney::pile::{DrainReport, Item, ResourceError, ResourcePoolBuilder, ResourceStats};
 use spinney::pool::{InsideGroup, Membership};
 use spinney::sync::{
     Acquire, Barrier, BoundedSemaphore, Channel, Closed, Condition, Get, GetError, Items, Latch,
@@ -147,14 +147,18 @@ fn errors_can_be_boxed() {
 }
 
 #[test]
-fn resource_pools_are_send_if_their_items_are() {
-    type Create = fn() -> std::future::Ready<Result<SendOnly, ()>>;
-    is_shared::<ResourcePool<SendOnly, Create>>();
-    is_movable::<Item<SendOnly, Create>>();
-    is_movable::<ResourcePoolBuilder<SendOnly, Create>>();
-    is_unpin::<ResourcePool<Local, Create>>();
-    is_not!(Send: ResourcePool<Local, Create>, Item<Local, Create>);
-    is_not!(Sync: Item<SendOnly, Create>);
+fn resources_may_be_used_on_any_thread() {
+    is_shared::<ResourcePool<SendOnly, SendOnly>>();
+    is_movable::<Item<SendOnly, SendOnly>>();
+    is_movable::<ResourcePoolBuilder<SendOnly, SendOnly>>();
+    is_error::<ResourceError<std::io::Error>>();
+    is_shared::<ResourceStats>();
+    is_shared::<DrainReport>();
+    is_not!(Sync: Item<SendOnly, SendOnly>);
+    let pool = ResourcePool::<SendOnly, ()>::builder(|| async { Err(()) }).min_size(1).build();
+    is_send(&pool.item());
+    is_send(&pool.fill());
+    is_send(&pool.drain(std::time::Duration::ZERO));
 }
 
 #[test]
@@ -182,7 +186,7 @@ fn streams_are_send_if_their_results_are() {
     is_shared::<GreenPile<SendOnly>>();
     is_movable::<spinney::map::Indexed<SendOnly>>();
     is_shared::<spinney::map::Indexed<u32>>();
-    is_shared::<spinney::map::Retry<()>>();
+    is_shared::<spinney::Retry<()>>();
     is_shared::<spinney::map::Decision>();
     is_shared::<spinney::Rate>();
     is_shared::<spinney::pool::RateLimiter>();

@@ -1,4 +1,4 @@
-//! What can be made of what, where a program expects it.
+//! Conversions of errors, and other conversions that programs rely on.
 
 use std::future::pending;
 use std::io;

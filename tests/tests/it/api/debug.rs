@@ -1,4 +1,4 @@
-//! `Debug` of each public type tells its state.
+//! `Debug` of each public type shows its state.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -7,11 +7,13 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use spinney::Retry;
 use spinney::gevent::GroupExt as _;
 use spinney::hub::{
     BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
 };
-use spinney::map::{Decision, Retry, from_stream};
+use spinney::map::{Decision, from_stream};
+use spinney::pile::{Discarded, ItemInfo, ResourceError, WaitTimes};
 use spinney::pool::{RateLimiter, Reentry, SlotError};
 use spinney::sync::{
     Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock, SetterDropped, Wait,
@@ -29,7 +31,7 @@ use spinney_greenlet::LazyHandle;
 use spinney_greenlet::{Deputy, InPlace, pair};
 use spinney_sim::SimHub;
 
-/// The text of `value`, with ids left out, which differ from run to run.
+/// The text of `value` without ids, which differ from run to run.
 fn text(value: impl Debug) -> String {
     let text = format!("{value:?}");
     let mut parts = text.split("id: ");
@@ -183,7 +185,7 @@ fn pools() {
     });
 }
 
-/// An executor without a text of its own, which refuses all tasks.
+/// An executor without `Debug`, which refuses all tasks.
 #[derive(Clone)]
 struct Silent;
 
@@ -223,7 +225,16 @@ fn piles() {
     is(&resources, "ResourcePoolBuilder { min_size: 0, max_size: 4, .. }");
     let resources = resources.build();
     is(&resources, "ResourcePool { size: 0, free: 4, capacity: 4, waiting: 0 }");
-    hub.block_on(async { is(resources.item().await.unwrap(), "Item(Some(7))") });
+    hub.block_on(async { is(resources.item().await.unwrap(), "Item(7)") });
+    is(hub.block_on(resources.drain(Duration::ZERO)), "DrainReport { returned: 0, left: 0 }");
+    let error: ResourceError<()> = ResourceError::Create(());
+    is(error, "Create(())");
+    starts(resources.stats(), "ResourceStats { size: 0, idle: 0, in_use: 0, creating: 0,");
+    starts(Discarded::default(), "Discarded { holder: 0, failure: 0, check: 0,");
+    is(WaitTimes::default(), "WaitTimes { count: 0, median: 0ns, p99: 0ns, longest: 0ns }");
+    let info = |info: ItemInfo| text(info).starts_with("ItemInfo { idle: 0ns, age: ");
+    let resources = ResourcePool::builder(|| ready(Ok::<_, ()>(7))).build();
+    hub.block_on(async { assert!(info(resources.item().await.unwrap().info())) });
 }
 
 #[test]
@@ -303,8 +314,8 @@ fn thread_pools() {
     starts(report, "Report { started: ");
 }
 
-/// The public names that are not looked at: traits, what nobody can have one of, other names, and
-/// what the crates make for each other.
+/// The public names that are not checked: traits, types without values, other names, and types that
+/// the crates create for each other.
 const OTHERS: &[&str] = &[
     "Again",
     "Attempts",

@@ -1,14 +1,13 @@
-//! What the documentation says of tests is true.
+//! The documentation's statements about tests are true.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The most names at the root of the facade, modules included.
+/// The largest number of names at the root of the facade, modules included.
 const AT_THE_ROOT: usize = 45;
 
-/// Names of the layers that the facade leaves out: the parts from which containers of greenlets are
-/// built.
+/// Names of the layers that the facade omits: the building blocks for containers of greenlets.
 const FOR_WRITERS: &[&str] = &[
     "Birth",
     "Deputy",

@@ -142,7 +142,7 @@ on_every_hub! {
         let mut results: Vec<_> = high.map(Result::unwrap).collect().await;
         results.sort_unstable();
         assert_eq!(results, (10..20).collect::<Vec<_>>());
-        assert!(gauge.peak() <= 2, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 2, "{} ran concurrently", gauge.peak());
     }
 
     async fn spawn_by_a_member_of_a_full_pool_runs_in_place(hub) {

@@ -1,4 +1,4 @@
-//! The promises of `GreenPile` to those who spawn into it and read it at once.
+//! The promises of `GreenPile` to concurrent spawners and readers.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -85,7 +85,7 @@ on_every_hub! {
             let pile = Arc::new(if ordered { pile.in_spawn_order() } else { pile });
             let (started, log) = (gate(), Log::default());
             let (spawner, first) = (Arc::clone(&pile), Arc::clone(&started));
-            // It counts from before its first task ends to after it has spawned its last.
+            // It counts from before its first task ends until it has spawned its last.
             let spawns = async move {
                 for n in 0..50 {
                     spawner.spawn(async move { yield_now().await; n }).await;

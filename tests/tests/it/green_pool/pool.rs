@@ -1,4 +1,4 @@
-//! The promises of `GreenPool`: in place from inside, in turn from outside, and its numbers.
+//! The promises of `GreenPool`: in place for members, in turn for other callers, and its counts.
 
 use std::iter::zip;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ on_every_hub! {
         }
         ran.reached().await;
         pool.waitall().await.unwrap();
-        assert!(gauge.peak() <= 2, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 2, "{} ran concurrently", gauge.peak());
         assert_eq!((pool.running(), pool.free(), pool.waiting()), (0, 2, 0));
     }
 
@@ -202,7 +202,7 @@ on_every_hub! {
         assert!(poll_once(&mut given_up).await.is_none());
         assert!(poll_once(&mut next).await.is_none());
         holder.kill().await;
-        // The slot is on its way to it.
+        // The slot was handed to it already.
         drop(given_up);
         assert_eq!(next.await.await.unwrap(), 42);
         pool.waitall().await.unwrap();
@@ -304,7 +304,7 @@ on_every_hub! {
         };
         assert_eq!(pool.imap(work, 0..20).collect::<Vec<_>>().await.len(), 20);
         holder.kill().await;
-        assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 3, "{} ran concurrently", gauge.peak());
     }
 
     async fn green_pool_of_capacity_zero_admits_none(hub) {

@@ -1,4 +1,5 @@
-//! The promises of `abort`: it ends what refuses a kill, at the next poll, inside the greenlet.
+//! The promises of `abort`: it ends a greenlet that survives its kills, at the next poll, inside
+//! the greenlet.
 
 use std::future::pending;
 use std::sync::{Arc, mpsc};
@@ -15,7 +16,7 @@ use spinney_tests::tools::{
 use spinney_tests::{Dropped, on_every_hub};
 
 greenlet_local! {
-    static NAME: &'static str = "nobody";
+    static NAME: &'static str = "anonymous";
 }
 
 /// Catches every kill and goes on.

@@ -1,4 +1,4 @@
-//! The promises of `catch_exit`: who sees a kill, and what may follow.
+//! The promises of `catch_exit`: which code sees a kill, and what may follow.
 
 use std::future::{Pending, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,12 +15,12 @@ use spinney_tests::tools::{
 };
 use spinney_tests::{Dropped, on_every_hub};
 
-/// Opens `started`, waits for ever, and catches the kill.
+/// Sets `started`, waits for ever, and catches the kill.
 async fn catch(started: Arc<Event>) -> GreenletExit {
     catch_exit(stuck(started, ())).await.unwrap_err()
 }
 
-/// As [`catch`]; says so with `caught`, cleans up until `open`, and ends as killed.
+/// Like [`catch`]; logs the kill with `caught`, cleans up until `open`, and ends as killed.
 async fn clean_up(started: Arc<Event>, caught: Arc<Event>, open: Arc<Event>) {
     let exit = catch(started).await;
     caught.set();
@@ -100,7 +100,7 @@ on_every_hub! {
         let greenlet = spawn_on(hub, catch_exit(inner));
         started.wait().await;
         greenlet.kill_now();
-        assert!(greenlet.await.unwrap().is_ok(), "the outer one saw it");
+        assert!(greenlet.await.unwrap().is_ok(), "the outer catcher saw the kill");
     }
 
     async fn resumed_kill_is_caught_by_the_outer_catcher(hub) {
@@ -203,7 +203,7 @@ on_every_hub! {
         open.set();
         let resumes = on_its_own_waker(clean_up(gate(), gate(), open));
         let swallows = catch_exit(stuck(gate(), dropped.guard()));
-        // Both wait when the last says so: a kill before that may be seen by the one that swallows.
+        // Both wait when the last one signals: a catcher that lives on may see an earlier kill.
         let last = stuck(Arc::clone(&both), ());
         let greenlet = spawn_on(hub, zip(zip(resumes, swallows), last));
         both.wait().await;
@@ -278,7 +278,7 @@ on_every_hub! {
         ready.wait().await;
         first.kill().await;
         assert!(first.await.unwrap_err().is_killed());
-        assert!(!second.is_ready(), "it caught a stranger's kill");
+        assert!(!second.is_ready(), "it caught the kill of another greenlet");
         second.kill_now();
         assert!(second.await.unwrap().is_err());
     }
@@ -356,7 +356,7 @@ fn kill_of_a_greenlet_that_blocks_is_seen_after_the_block() {
     let greenlet = spawn_on(&hub, async move {
         let handle = Handle::current().unwrap();
         own.block_on(async {
-            // A task of a spare thread meanwhile.
+            // Meanwhile a task of a spare thread.
             spawn(async move { handle.kill_now() }).await.unwrap();
             sleep(Duration::from_millis(1)).await;
             seen.add("after the kill");

@@ -1,4 +1,4 @@
-//! The promises of greenlets: how they end, and what their owner gets.
+//! The promises of greenlets: how they finish, and what their owner gets.
 
 use std::panic::panic_any;
 use std::sync::Arc;

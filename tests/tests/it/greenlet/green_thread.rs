@@ -1,4 +1,4 @@
-//! What eventlet's green threads can do: `wait`, `spawn_after_local` and `cancel`, by those names.
+//! The verbs of eventlet's green threads: `wait`, `spawn_after_local` and `cancel`, by these names.
 
 use std::time::Duration;
 

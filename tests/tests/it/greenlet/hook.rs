@@ -1,4 +1,4 @@
-//! The promises of spawn hooks: what is called, in which greenlet, and how often.
+//! The promises of spawn hooks: which calls, in which greenlet, and how often.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -12,7 +12,7 @@ use spinney::{Greenlet, Group, Handle, Pool, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Log, blow_up};
 
-/// Notes what it is called for.
+/// Logs its calls.
 #[derive(Clone, Default)]
 struct Notes {
     log: Log<(&'static str, u64)>,
@@ -28,7 +28,7 @@ impl SpawnHook for Notes {
         self.log.add(("running", greenlet.id()));
         run();
         self.log.add(("waiting", greenlet.id()));
-        // A second call is of no effect.
+        // A second call is a no-op.
         run();
     }
 }
@@ -55,7 +55,7 @@ impl SpawnHook for Panics {
     }
 }
 
-/// Forgets to run, every other time.
+/// Skips every other call of `run`.
 #[derive(Default)]
 struct Forgets(AtomicUsize);
 

@@ -18,7 +18,7 @@ on_every_hub! {
         let greenlets = (0..3).map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), n)));
         let mut ended = iwait(greenlets);
         for n in [1, 2, 0] {
-            assert!(poll_once(ended.next()).await.is_none(), "nobody else has ended");
+            assert!(poll_once(ended.next()).await.is_none(), "another greenlet came out");
             gates[n].set();
             assert_eq!(ended.next().await.unwrap().await.unwrap(), n);
         }
@@ -97,7 +97,7 @@ on_every_hub! {
         let handles = [&killed, &one, &two].map(|greenlet| greenlet.handle().clone());
         let mut ended = iwait(&handles);
         killed.kill_now();
-        // It has ended, though its task has yet to come to that.
+        // It has finished, although its task has not been polled yet.
         let mut late = iwait(&handles);
         for (gate, handle) in gates.iter().zip(&handles[1..]) {
             gate.set();

@@ -1,4 +1,5 @@
-//! The promises of `joinall`, `try_joinall` and `killall`: whom they wait for, in which order.
+//! The promises of `joinall`, `try_joinall` and `killall`: the greenlets that they wait for, and
+//! their order.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -109,7 +110,7 @@ on_every_hub! {
             greenlets[n].join().await;
         }
         assert_eq!(joined.await.unwrap_err().why(), "panicked: third");
-        assert!(!greenlets[0].is_ready(), "the others are left to themselves");
+        assert!(!greenlets[0].is_ready(), "another greenlet was killed");
         killall(&greenlets).await;
     }
 

@@ -54,7 +54,7 @@ on_every_hub! {
         done.join().await;
         let mut joined = joinall([done, stuck]).timeout(Duration::ZERO).await;
         while joined.ready.is_empty() {
-            // Its end may still be told, on a thread of the hub.
+            // Its links may still be running, on a thread of the hub.
             yield_now().await;
             joined = joinall(joined.rest).timeout(Duration::ZERO).await;
         }

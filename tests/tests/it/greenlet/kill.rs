@@ -1,4 +1,4 @@
-//! The promises of kills: what they stop, and what they leave alone.
+//! The promises of kills: what they stop, and what they do not affect.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use spinney_greenlet::pair;
 use spinney_tests::tools::{OnDrop, Why, behind, gate, panics_on_drop, stuck};
 use spinney_tests::{Dropped, hub, in_time, on_every_hub};
 
-/// Why a greenlet was killed.
+/// The reason of a greenlet's kill.
 fn reason_of<T>(ended: Result<T, Failure>) -> Option<String> {
     match ended {
         Err(Failure::Killed(exit)) => exit.reason().map(ToString::to_string),
@@ -165,7 +165,7 @@ on_every_hub! {
     }
 }
 
-/// One greenlet that has started, one that has not, and what counts their drops.
+/// A started greenlet, an unstarted one, and the count of their drops.
 macro_rules! with_two_greenlets {
     ($hub:ident, $run:expr) => {{
         let (dropped, started) = (Dropped::default(), gate());

@@ -129,7 +129,7 @@ on_every_hub! {
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         let waiter = Arc::new(Mutex::new(greenlet.join()));
         let (early, seen) = (Arc::clone(&waiter), log.clone());
-        // As another thread might that polls the waiter just then.
+        // Like another thread that polls the waiter just then.
         greenlet.link(move |_| {
             let mut waiter = early.lock().unwrap();
             seen.add(block_on(poll_once(&mut *waiter)).is_some());

@@ -10,7 +10,7 @@ use spinney_greenlet::pair;
 use spinney_tests::tools::{Log, Why, behind, blow_up, gate, let_others_run, polled};
 use spinney_tests::{Dropped, on_every_hub};
 
-/// What a link is told, as a text.
+/// The argument of a link, as text.
 fn text(result: Result<&u32, Failure>) -> String {
     result.map_or_else(|failure| failure.why(), u32::to_string)
 }

@@ -10,7 +10,7 @@ use spinney_greenlet::{InPlace, pair};
 use spinney_tests::tools::{Log, OnDrop, Why, blow_up, gate, stuck};
 use spinney_tests::{DropGuard, Dropped, hub, on_every_hub};
 
-/// What a local holds whose drop matters.
+/// The value of a local whose drop matters.
 type Kept = Option<Box<dyn std::any::Any + Send + Sync>>;
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -92,7 +92,7 @@ on_every_hub! {
             KEPT.set(Some(Box::new(count.guard())));
             KEPT.with(|_| {
                 KEPT.set(None);
-                assert_eq!(count.count(), 0, "it is being looked at");
+                assert_eq!(count.count(), 0, "the value was dropped while borrowed");
             });
             count.count()
         });
@@ -164,7 +164,7 @@ on_every_hub! {
         open.set();
         greenlet.await.unwrap();
         assert_eq!(log.take(), [1]);
-        ALSO_KEPT.with(|also| assert!(also.is_none(), "it is another's"));
+        ALSO_KEPT.with(|also| assert!(also.is_none(), "the value of another greenlet is seen"));
     }
 
     async fn panicking_destructor_makes_the_end_a_panic(hub) {

@@ -1,5 +1,5 @@
-//! The promises of what is left to see of a greenlet that has ended, without taking its result, and
-//! of the links that ask how it ended.
+//! The promises of a finished greenlet's state, which leaves its result in place, and of the links
+//! that depend on its outcome.
 
 use std::sync::Arc;
 

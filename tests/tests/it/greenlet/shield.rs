@@ -1,4 +1,4 @@
-//! The promises of `shield`: what a kill waits for, and where it is seen then.
+//! The promises of `shield`: what a kill waits for, and where it is then seen.
 
 use std::future::pending;
 use std::pin::pin;
@@ -13,7 +13,7 @@ use spinney_tests::tools::{
 };
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
-/// Opens `started`, and waits until `open`; then logs that it did.
+/// Sets `started`, and waits until `open`; then logs that it has.
 async fn save(started: Arc<Event>, open: Arc<Event>, log: Log<&'static str>) {
     polled(started, open.wait()).await;
     log.add("saved");
@@ -81,7 +81,7 @@ on_every_hub! {
         let (started, open, log) = (gate(), gate(), Log::default());
         let (work, inside) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
         let greenlet = spawn_on(hub, catch_exit(shield(async move {
-            assert!(catch_exit(work).await.is_ok(), "it was seen inside");
+            assert!(catch_exit(work).await.is_ok(), "the kill was seen inside");
             yield_now().await;
             inside.add("all of it");
         })));

@@ -1,4 +1,4 @@
-//! The promises of greenlets that are made first and started later, if they are.
+//! The promises of greenlets that are created first and started later, if at all.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use spinney_tests::{Dropped, LocalHub, SimHub, hub, on_every_hub};
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A greenlet that says when it runs, and what says it.
+/// A greenlet that logs when it runs, and its log.
 fn made() -> (Greenlet<()>, Arc<Event>) {
     let ran = gate();
     let set = Arc::clone(&ran);
@@ -94,7 +94,7 @@ on_every_hub! {
     async fn panicking_destructor_does_not_affect_the_killer(_hub) {
         let greenlet = Greenlet::new(stuck(gate(), panics_on_drop()));
         greenlet.kill().await;
-        assert!(greenlet.failure().unwrap().is_killed(), "it had ended before");
+        assert!(greenlet.failure().unwrap().is_killed(), "it was not killed");
     }
 
     async fn dropped_unstarted_greenlet_is_killed(_hub) {
@@ -132,7 +132,7 @@ on_every_hub! {
         let greenlet = spawn_later(HOUR, stuck(gate(), dropped.guard()));
         let_others_run().await;
         assert!(!greenlet.start() && greenlet.state() == State::Scheduled);
-        assert!(poll_once(greenlet.kill()).await.is_some(), "it waits");
+        assert!(poll_once(greenlet.kill()).await.is_some(), "the kill waits");
         assert_eq!((greenlet.state(), dropped.count()), (State::Killed, 1));
     }
 

@@ -1,4 +1,4 @@
-//! The promises of maps that look ahead by one item: the end of the input needs no slot.
+//! The promises of maps that take one item ahead: the end of the input needs no slot.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! The promises of maps about how far they run ahead of their reader, and what that leaves to
-//! others.
+//! The promises of maps on how far they run ahead of their reader, and on the room for others.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,7 +10,7 @@ use spinney::{Group, Pool, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, stuck};
 
-/// An endless input, and how much of it was taken.
+/// An endless input, and how many items were taken from it.
 fn counted(pulled: &Count) -> impl Iterator<Item = usize> + Send + use<> {
     let pulled = pulled.clone();
     (0..).inspect(move |_| pulled.add())
@@ -213,7 +212,7 @@ on_every_hub! {
         assert!(poll_once(&mut spawn).await.is_none());
         open.set();
         let (running, before) = spawn.await.await.unwrap();
-        assert_eq!(running, 1, "whoever gets in has the one slot");
+        assert_eq!(running, 1, "more than one runs in the one slot");
         assert!(before <= 4, "{before} items came first");
     }
 }

@@ -1,4 +1,4 @@
-//! The promises of maps about what fails, is killed or is dropped.
+//! The promises of maps on failed, killed and dropped items.
 
 use std::sync::Arc;
 

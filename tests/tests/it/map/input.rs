@@ -1,4 +1,4 @@
-//! The promises of maps about their input: streams, tuples, and the place of each item.
+//! The promises of maps on their input: streams, tuples, and the index of each item.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ on_every_hub! {
         let results = pool.mapper().maxsize(3).imap(|n| async move { n }, from_stream(endless));
         let results: Vec<_> = results.take(5).map(Result::unwrap).collect().await;
         assert_eq!(results, [7; 5]);
-        assert!(pulled.get() <= 10, "{} were pulled", pulled.get());
+        assert!(pulled.get() <= 10, "{} items were taken", pulled.get());
     }
 
     async fn pending_stream_holds_no_slot(hub) {
@@ -143,7 +143,7 @@ fn items_start_when_the_stream_yields_them() {
     };
     let items: Pin<Box<dyn stream::Stream<Item = u64>>> = Box::pin(items);
     sim.block_on(pool.map(work, from_stream(items))).unwrap();
-    // The third had to wait for its slot, so the fourth was asked for later.
+    // The third had to wait for its slot, so the fourth was taken later.
     assert_eq!(log.take(), [(0, 3), (1, 6), (2, 10), (3, 13)]);
     assert_eq!(sim.elapsed(), Duration::from_secs(16));
 }

@@ -1,4 +1,5 @@
-//! The promises of `ItemError`: how it is matched, and that `?` takes it whatever the tasks return.
+//! The promises of `ItemError`: how it is matched, and that `?` converts it for any error of the
+//! tasks.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
@@ -58,7 +59,7 @@ on_every_hub! {
 
 type Boxed = Box<dyn Error + Send + Sync>;
 
-/// What `?` makes of a map whose only item returns `error`.
+/// The conversion by `?` for a map whose only item returns `error`.
 fn through_a_function<E: Debug + Display + Send + Sync + 'static>(error: E) -> Boxed {
     async fn run<E>(error: E) -> Result<(), Boxed>
     where

@@ -1,4 +1,4 @@
-//! The promises of maps about their items: each is a greenlet of its own.
+//! The promises of maps on their items: each is a greenlet of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use spinney_tests::tools::{Log, behind, gate, let_others_run, polled, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 greenlet_local!(
-    static USER: &'static str = "nobody";
+    static USER: &'static str = "anonymous";
     static GUARD: Option<Arc<dyn Send + Sync>> = None;
 );
 
-/// The item, when it has given way once.
+/// The item, after it has yielded once.
 async fn me(_: u32) -> Handle {
     let me = Handle::current().unwrap();
     yield_now().await;
@@ -37,7 +37,7 @@ on_every_hub! {
         };
         let pool = Pool::on(hub, 1);
         let seen = pool.map(first_is_alice, 0..4).await.unwrap();
-        assert_eq!(seen, ["alice", "nobody", "nobody", "nobody"]);
+        assert_eq!(seen, ["alice", "anonymous", "anonymous", "anonymous"]);
     }
 
     async fn local_is_dropped_when_its_item_finishes(hub) {
@@ -220,7 +220,7 @@ on_every_hub! {
         let set = |_| async { USER.set("alice"); };
         let map = pool.map(set, items);
         map.await.unwrap();
-        assert_eq!(log.take(), ["nobody"; 3]);
+        assert_eq!(log.take(), ["anonymous"; 3]);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The promises of `on_item`: whom it is told of, when, and what a panic of it does.
+//! The promises of `on_item`: the items it is called for, when, and the effect of a panic in it.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
+use spinney::Retry;
+use spinney::map::from_stream;
 use spinney::map::{Mapper, TaskError};
-use spinney::map::{Retry, from_stream};
 use spinney::sync::Closed;
 use spinney::{Failure, Pool, block_on, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, blow_up, gate, stuck};
 
-/// An item's index and what came of it, as a text.
+/// An item's index and outcome, as text.
 type Told = Log<(usize, &'static str)>;
 
 fn text(outcome: &Result<(), TaskError<()>>) -> &'static str {

@@ -89,7 +89,7 @@ on_one_thread! {
         let map = { let run = run.clone(); move |n: u32| { run.add(); ready(n) } };
         let _results = pool.mapper().unbounded().imap(map, items);
         for _ in 0..20 {
-            // The first two are the feeder's, and there before its worker has had a turn.
+            // The first two are the feeder's, and available before its worker has had a turn.
             assert_eq!(pulled.get().max(2), run.get().max(1) + 1);
             yield_now().await;
         }
@@ -131,8 +131,8 @@ on_one_thread! {
 type Items = Box<dyn Iterator<Item = u32>>;
 type Work = fn(u32) -> Ready<u32>;
 
-/// Runs a map of one worker beside a task that yields: how many items come between two turns of
-/// that, at the most.
+/// Runs a map of one worker beside a task that yields: returns the largest number of items between
+/// two turns of that task.
 async fn most_items_between_turns<X: RunsMap<Items, Work, Ready<u32>>>(pool: Pool<X>) -> usize {
     let pulled = Count::to(1000);
     let items: Items = Box::new((0..).inspect({

@@ -1,5 +1,5 @@
 //! The promises to members that map over their own full pool: a read runs the items within itself,
-//! and at most as many run as there are slots.
+//! and running items never exceed the slots.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use spinney::{Handle, Pool, Within, sleep, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled};
 use spinney_tests::{AnyHub, SimHub, on_every_hub};
 
-/// Work that gives way a few times, in sight of `gauge`.
+/// Work that yields a few times, counted by `gauge`.
 async fn work(gauge: Gauge, value: usize) -> usize {
     let _inside = gauge.enter();
     yield_now().await;
@@ -71,7 +71,7 @@ on_every_hub! {
             let mut sums: Vec<_> = sums.collect().await;
             sums.sort_unstable();
             assert_eq!(sums, [12, 13, 14]);
-            assert!(gauge.peak() <= capacity, "{} at once", gauge.peak());
+            assert!(gauge.peak() <= capacity, "{} ran concurrently", gauge.peak());
             assert_eq!((pool.len(), pool.free_count()), (0, capacity));
         }
     }
@@ -99,7 +99,7 @@ on_every_hub! {
             for (n, greenlet) in outer.into_iter().enumerate() {
                 assert_eq!(greenlet.await.unwrap(), n + 3);
             }
-            assert!(gauge.peak() <= capacity, "{} at once", gauge.peak());
+            assert!(gauge.peak() <= capacity, "{} ran concurrently", gauge.peak());
             pool.wait_idle().await.unwrap();
             assert_eq!((pool.len(), pool.free_count()), (0, capacity));
         }
@@ -179,7 +179,7 @@ on_every_hub! {
             }).await;
             assert_eq!((reader.await.unwrap(), spawner.await.unwrap()), (5, 10));
         }
-        assert!(gauge.peak() <= 2, "{} at once", gauge.peak());
+        assert!(gauge.peak() <= 2, "{} ran concurrently", gauge.peak());
         pool.wait_idle().await.unwrap();
     }
 
@@ -312,7 +312,7 @@ fn item_of_a_dropped_read_waits_for_a_slot() {
     assert_eq!(log.take(), ["begins", "the member ends", "goes on"]);
 }
 
-/// Runs `member` in a pool of `slots`, in many orders; it is given the pool.
+/// Runs `member` in a pool of `slots`, in many orders; it gets the pool.
 fn in_many_orders<Fut: Future<Output = ()> + 'static>(
     slots: usize,
     member: impl Fn(SimHub, Pool<SimHub>) -> Fut,

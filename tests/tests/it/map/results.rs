@@ -1,4 +1,4 @@
-//! The promises of maps: which results come out, in which order, and what is left behind.
+//! The promises of maps: the results, their order, and the state afterwards.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ on_every_hub! {
             }
         };
         zip(pool.map(work.clone(), 0..30), pool.map(work, 0..30)).await.0.unwrap();
-        assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 3, "{} ran concurrently", gauge.peak());
     }
 
     async fn map_uses_all_slots_of_its_pool(hub) {
@@ -187,7 +187,7 @@ on_every_hub! {
         let mut spawn = Box::pin(pool.spawn(async move { count.get() }));
         assert!(poll_once(&mut spawn).await.is_none());
         open.set();
-        // The current item, and one if the map's own place in the queue was ahead.
+        // The current item, and one more if the map's own place in the queue was ahead.
         let before = spawn.await.await.unwrap();
         assert!(before <= 2, "{before} items came first");
     }
@@ -220,7 +220,7 @@ fn two_maps_take_turns() {
             started.reached().await;
             let map =
                 pool.mapper().unbounded().map(move |_| std::future::ready(started.get()), 0..10);
-            // Until nobody has anything to do.
+            // Until no task has work left.
             sleep(Duration::from_secs(1)).await;
             open.set();
             let before = map.await.unwrap();

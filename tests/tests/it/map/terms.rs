@@ -1,4 +1,4 @@
-//! The promises of maps with a limit for each item, or that try items again.
+//! The promises of maps with a limit for each item, or with retries.
 
 use std::iter::{repeat, successors};
 use std::pin::Pin;
@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
-use spinney::map::{Decision, Retry, TaskError};
+use spinney::Retry;
+use spinney::map::{Decision, TaskError};
 use spinney::task::Panic;
 use spinney::{Failure, Handle, Pool, Timeout, sleep, yield_now};
 use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
@@ -19,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 type BoxedWork = Pin<Box<dyn Future<Output = Result<usize, &'static str>> + Send>>;
 
-/// Counts its clones, and can be told not to make any.
+/// Counts its clones, and can be set to refuse them.
 struct Item {
     value: usize,
     clones: Arc<AtomicUsize>,
@@ -36,7 +37,7 @@ impl Clone for Item {
     }
 }
 
-/// Panics for the first `times` calls with each of ten values; and what it was called with.
+/// Panics for the first `times` calls with each of ten values; and the values of the calls.
 fn fails(times: usize) -> (Log<usize>, impl Fn(usize) -> BoxedWork + Clone + Send + Sync) {
     let (log, calls) = (Log::default(), Arc::new([const { AtomicUsize::new(0) }; 10]));
     let tries = log.clone();
@@ -205,7 +206,7 @@ on_every_hub! {
     }
 }
 
-/// Runs `scenario` in a simulation, and says how long it took.
+/// Runs `scenario` in a simulation, and returns how long it took.
 fn timed<F: Future>(scenario: impl FnOnce(Pool<SimHub>) -> F) -> (F::Output, Duration) {
     let sim = SimHub::new();
     let output = sim.block_on(scenario(Pool::on(&sim, 1)));
@@ -257,7 +258,7 @@ fn each_try_has_the_full_limit() {
     let TaskError::Failed(failure) = &**result[0].as_ref().unwrap_err() else { unreachable!() };
     assert!(is_timeout(failure));
     assert_eq!(log.take(), [true; 3]);
-    // Three tries of two seconds, and two pauses of ten.
+    // Three tries of two seconds, and two delays of ten.
     assert_eq!(elapsed, 26 * SECOND);
 }
 
@@ -307,7 +308,7 @@ fn default_delays_are_jittered_up_to_a_doubling_bound() {
     let mut second_tries: Vec<_> = first.chunks(4).map(|tries| tries[1].1).collect();
     second_tries.sort_unstable();
     second_tries.dedup();
-    assert!(second_tries.len() > 10, "they come back together");
+    assert!(second_tries.len() > 10, "the retries come back together");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The promises of streams of the results of tasks that return a `Result`.
+//! The promises of streams of results of tasks that return a `Result`.
 
 use std::sync::Arc;
 

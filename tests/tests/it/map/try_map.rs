@@ -19,7 +19,8 @@ use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 type BoxedWork<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Waits for a kill; then cleans up in a shield, over several turns, and counts itself in `cleaned`.
+/// Waits for a kill; then cleans up in a shield, over several turns, and counts itself in
+/// `cleaned`.
 async fn clean_up_when_killed(cleaned: Count) {
     let Err(exit) = catch_exit(pending::<()>()).await else { return };
     let clean_up = async {
@@ -32,8 +33,8 @@ async fn clean_up_when_killed(cleaned: Count) {
     exit.resume::<()>().await;
 }
 
-/// Three items, of which two clean up when they are killed; the third ends with `end` as soon as
-/// those are running.
+/// Three items, two of which clean up when they are killed; the third finishes with `end` as soon
+/// as those are running.
 fn two_that_clean_up<T: Clone + Send + Sync + 'static>(
     cleaned: &Count,
     end: T,
@@ -85,7 +86,7 @@ on_every_hub! {
                 Err::<(), _>("no luck")
             }
         };
-        // Held until the end: it is not its drop that kills them.
+        // Held until the end, so that its drop does not kill them.
         let mut map = pool.try_map(work, 0..);
         let error = (&mut map).await.unwrap_err();
         assert_eq!(error.index(), 1);
@@ -151,7 +152,7 @@ on_every_hub! {
         while poll_once(&mut kill).await.is_none() {
             yield_now().await;
         }
-        // The worker of the item that failed may still be about to leave.
+        // The worker of the failed item may still be about to leave.
         while pool.len() > 1 {
             yield_now().await;
         }
@@ -205,7 +206,7 @@ on_every_hub! {
                 Ok(n)
             }
         };
-        // As above.
+        // See above.
         let mut map = pool.try_map(work, 0..).first_success();
         assert!((&mut map).await.unwrap() >= 2);
         assert_eq!((dropped.count(), pool.len()), (1, 0));
@@ -280,7 +281,7 @@ fn within_limits_the_wait_for_a_surviving_item() {
 }
 
 /// A member reads its map and runs item 1 in place, while the error of item 0 is unread. Then a
-/// stranger reads the error, and the killed item needs a slot to clean up.
+/// non-member reads the error, and the killed item needs a slot to clean up.
 #[test]
 fn item_in_place_cleans_up_when_its_map_changes_hands() {
     let sim = SimHub::new();
@@ -315,7 +316,7 @@ fn item_in_place_cleans_up_when_its_map_changes_hands() {
     sim.block_on(async {
         let reader = pool.spawn(reads).await;
         let_others_run().await;
-        // The slot of item 0 is wanted back, for another task than item 1.
+        // The slot of item 0 is needed again, for another task than item 1.
         let taken = pool.apply_async(pending::<()>());
         let_others_run().await;
         more.set();

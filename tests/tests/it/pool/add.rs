@@ -1,5 +1,5 @@
-//! The promises to greenlets that come into a group or a pool after they were made, and leave it
-//! before they end.
+//! The promises to greenlets that join a group or a pool after they were created, and leave it
+//! before they finish.
 
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ on_every_hub! {
         assert!(!pool.add(&greenlet).await && !pool.try_add(&greenlet).unwrap());
         assert!(!group.add(&greenlet));
         assert_eq!((pool.len(), pool.available(), group.len()), (0, 1, 0));
-        // It was none of its members.
+        // It was not a member.
         pool.try_join().await.unwrap();
         group.try_join().await.unwrap();
         assert_eq!(pool.drain(std::time::Duration::ZERO).await.unwrap().failed, 0);
@@ -169,7 +169,7 @@ on_every_hub! {
         assert!(!pools[0].start(&greenlet).await);
         assert!(!pools[1].try_start(&greenlet).unwrap());
         assert!(!group.start(&greenlet));
-        // It is added all the same.
+        // It is added anyway.
         assert!(pools.iter().all(|pool| pool.contains(&greenlet)));
         assert!(group.contains(&greenlet));
     }
@@ -274,7 +274,7 @@ on_every_hub! {
             join.await.unwrap();
         }
         assert_eq!((one.available(), two.len()), (1, 0));
-        // What one of them kills leaves both.
+        // A greenlet that is killed through one leaves both.
         let greenlet = two.spawn(stuck(gate(), ()));
         assert!(one.add(&greenlet).await);
         two.kill_now();

@@ -1,4 +1,4 @@
-//! The promises of `apply` and its like: one thing run as a member, now or later.
+//! The promises of `apply` and its relatives: one future run as a member, now or later.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The promises of pools that are closed: who is refused, who goes on, and what is reported.
+//! The promises of closed pools: which calls are refused, which go on, and the report.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,7 +18,7 @@ use spinney_tests::tools::{
 };
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
-/// Whether this is the failure of who was refused.
+/// Whether this is the failure of a refused call.
 fn is_closed(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
     exit.reason().and_then(|reason| reason.downcast_ref::<Closed>()).is_some()
@@ -99,7 +99,7 @@ on_every_hub! {
         assert!(is_closed(&queued.await.await.unwrap_err()));
         assert_eq!(pool.stats().refused, 2);
         assert!(is_closed(&held.spawn(async {}).await.unwrap_err()));
-        // A call that comes later is none of them.
+        // A later call does not count.
         assert!(is_closed(&pool.spawn(async {}).await.await.unwrap_err()));
         assert_eq!((pool.stats().refused, pool.available()), (3, 2));
     }
@@ -292,7 +292,7 @@ on_every_hub! {
         let opened = Arc::clone(&open);
         pool.spawn(async move { opened.wait().await; blow_up("no luck") }).await.detach();
         let mut drain = Box::pin(pool.drain(Duration::MAX));
-        assert!(pool.is_closed(), "the call closes it");
+        assert!(pool.is_closed(), "the pool is not closed by the call");
         assert!(poll_once(&mut drain).await.is_none());
         open.set();
         let report = drain.await.unwrap();
@@ -390,7 +390,7 @@ fn shutdown_aborts_members_that_survive_their_kill() {
     assert_eq!((report.aborted, report.running), (1, 0));
 }
 
-/// A member that never comes back to its hub does not hold up the report.
+/// A member that never returns to its hub does not delay the report.
 #[test]
 fn drain_reports_a_member_that_never_awaits_as_running() {
     let hub = spinney::Hub::builder().threads(2).build().unwrap();

@@ -1,4 +1,4 @@
-//! The promises of groups and of all that is a crew: joining, killing, dropping.
+//! The promises of groups, and of every task set: joining, killing, dropping.
 
 use std::sync::{Arc, Mutex};
 

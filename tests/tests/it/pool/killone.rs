@@ -67,10 +67,10 @@ on_every_hub! {
         assert!(poll_once(&mut second).await.is_none());
         assert!(poll_once(&mut all).await.is_none());
         let_others_run().await;
-        assert!(!member.is_ready(), "it was killed twice");
+        assert!(!member.is_ready(), "the member was killed twice");
         open.set();
         assert!(first.await && second.await);
         all.await;
-        assert!(member.await.unwrap().is_err(), "it saw the kill, and lived");
+        assert!(member.await.unwrap().is_err(), "the member did not see the kill");
     }
 }

@@ -1,4 +1,4 @@
-//! The smaller promises of pools: limits on the wait for a slot, what is counted, and builders.
+//! Limits on the wait for a slot, counts of a pool, and builders.
 
 use std::sync::Arc;
 use std::time::Duration;

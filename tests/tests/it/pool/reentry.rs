@@ -1,5 +1,5 @@
 //! A member that spawns into its own full pool runs the child in its place, by the rules of
-//! `Pool::spawn`: it never waits for ever, and never do more bodies run than there are slots.
+//! `Pool::spawn`: it never waits for ever, and running bodies never exceed the slots.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use spinney_tests::tools::{
 };
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
-/// Work that gives way a few times, in sight of `gauge`.
+/// Work that yields a few times, counted by `gauge`.
 async fn work(gauge: Gauge, value: usize) -> usize {
     let _inside = gauge.enter();
     yield_now().await;
@@ -28,7 +28,7 @@ async fn work(gauge: Gauge, value: usize) -> usize {
 }
 
 greenlet_local! {
-    static USER: &'static str = "nobody";
+    static USER: &'static str = "anonymous";
 }
 
 on_every_hub! {
@@ -47,7 +47,7 @@ on_every_hub! {
             (child.await.unwrap(), me.id())
         });
         let (seen, me) = member.await.await.unwrap();
-        assert_eq!(seen, (true, 1, 2, "nobody", Some(me)));
+        assert_eq!(seen, (true, 1, 2, "anonymous", Some(me)));
         assert_eq!((pool.len(), pool.members().len()), (0, 0));
     }
 
@@ -163,7 +163,7 @@ on_every_hub! {
         queued.wait().await;
         assert!(poll_once(&mut after).await.is_none());
         assert_eq!(pool.waiting(), 3);
-        // Two slots more: for the first stranger, and for the child.
+        // Two more slots: for the first non-member, and for the child.
         pool.resize(3);
         before.await.await.unwrap();
         let_others_run().await;
@@ -243,7 +243,7 @@ on_every_hub! {
         let handed_on = Arc::clone(&handed);
         let member = pool.spawn(async move {
             let owned = inside.clone();
-            // Owned, so that it can be handed on.
+            // Owned, so that it can be moved.
             let mut spawn = Box::pin(async move {
                 let child = owned.spawn(async move {
                     let _body = inner.enter();
@@ -260,7 +260,7 @@ on_every_hub! {
         handed.wait().await;
         let mut spawn = given.take().remove(0);
         go.set();
-        // A stranger does not poll the child.
+        // A non-member does not poll the child.
         assert!(poll_once(&mut spawn).await.is_none());
         assert_eq!(pool.waiting(), 1);
         take.set();
@@ -311,7 +311,7 @@ on_every_hub! {
         }
     }
 
-    /// To clean up takes a slot.
+    /// The cleanup needs a slot.
     async fn parked_child_that_catches_its_kill_waits_for_a_slot(hub) {
         let (pool, started, log) = (Pool::on(hub, 1), gate(), Log::default());
         let (inside, begun, caught) = (pool.clone(), Arc::clone(&started), log.clone());
@@ -484,8 +484,8 @@ on_every_hub! {
     }
 }
 
-/// A wait whose child runs in place, and gets no slot, goes on on another hub: the child goes back to
-/// its own.
+/// A wait whose child runs in place, and gets no slot, continues on another hub: the child returns
+/// to its own.
 #[test]
 fn wait_without_a_slot_ends_on_another_hub() {
     for reentry in [Reentry::InPlace, Reentry::Inline] {
@@ -573,7 +573,7 @@ fn abort_of_a_deep_chain_reaches_its_end() {
     assert_eq!((dropped.count(), pool.available(), pool.members().len()), (1, 1, 0));
 }
 
-/// Calls itself through `pool`, each call within the one before.
+/// Calls itself through `pool`, each call within the previous one.
 fn nest(pool: Pool, depth: usize) -> Pin<Box<dyn Future<Output = usize> + Send>> {
     Box::pin(async move {
         if depth == 0 {

@@ -1,4 +1,4 @@
-//! Scopes of a pool: they refuse as a pool does, and a greenlet may be a member of several.
+//! Scopes of a pool: they refuse like a pool, and a greenlet may be a member of several.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use spinney::{Failure, Greenlet, Group, Pool};
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
-/// Whether the greenlet was refused, as the pool or the scope was closed.
+/// Whether the greenlet was refused because the pool or the scope was closed.
 fn is_refused(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
     exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<Closed>)
@@ -55,7 +55,7 @@ on_every_hub! {
         assert!(poll_once(&mut other).await.is_none());
         open.set();
         member.await.unwrap();
-        // The first has the slot in hand.
+        // The first holds the slot already.
         assert_eq!((pool.len(), pool.waiting(), scope.waiting()), (1, 2, 2));
         assert_eq!(scope.close().refused, 2);
         assert_eq!(served.await.unwrap_err(), SlotError::Closed);
@@ -93,7 +93,8 @@ on_every_hub! {
         let greenlet = spawn_on(hub, async move {
             gone.wait().await;
             let mut sum = 0;
-            // The pool is full: each runs in place, as in each scope the greenlet holds a slot.
+            // The pool is full: each runs in place, because in each scope the greenlet holds a
+            // slot.
             for scope in [&first, &second, &third] {
                 sum += scope.spawn(async { 1 }).await.await.unwrap();
             }
@@ -108,7 +109,7 @@ on_every_hub! {
         assert_eq!((one.len(), two.len(), pool.available()), (1, 1, 0));
         go.set();
         ran.wait().await;
-        // The later one is left, and its slot taken by another member.
+        // The later scope is left, and its slot taken by another member.
         assert!(two.discard(&greenlet));
         let other = pool.try_spawn(stuck(gate(), ())).unwrap();
         assert_eq!(pool.available(), 0);

@@ -1,5 +1,5 @@
-//! The rule of pools: running + free = capacity, after whatever happened, and a member has left
-//! before anybody learns that it has ended.
+//! The rule of pools: running + free = capacity, whatever happens, and a member has left before any
+//! waiter sees its end.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The promises of pools: how many run, who gets in, and when.
+//! The promises of pools: how many tasks run, which are admitted, and when.
 
 use std::sync::Arc;
 use std::thread;
@@ -36,7 +36,7 @@ on_every_hub! {
             pool.spawn(work).await.detach();
         }
         pool.wait_idle().await.unwrap();
-        assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 3, "{} ran concurrently", gauge.peak());
     }
 
     async fn running_members_reach_the_capacity(hub) {
@@ -78,7 +78,7 @@ on_every_hub! {
         assert_eq!(log.take(), (0..10).collect::<Vec<_>>());
     }
 
-    async fn a_dropped_spawn_passes_its_slot_on(hub) {
+    async fn dropped_waiting_spawn_passes_its_slot_on(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let mut first = Box::pin(pool.spawn(async {}));
@@ -137,7 +137,7 @@ on_every_hub! {
         assert!(poll_once(&mut waiter).await.is_none());
         open.set();
         holder.await.unwrap();
-        assert!(pool.try_spawn(async {}).is_err(), "the slot belongs to who waits");
+        assert!(pool.try_spawn(async {}).is_err(), "a newcomer took the slot of a waiter");
         waiter.await.detach();
     }
 
@@ -238,5 +238,5 @@ fn several_threads_spawn_into_one_pool() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(sum, (0..400).sum::<usize>());
-    assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+    assert!(gauge.peak() <= 3, "{} ran concurrently", gauge.peak());
 }

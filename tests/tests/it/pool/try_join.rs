@@ -5,7 +5,7 @@ use spinney::{Group, Pool};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Why, blow_up, gate, stuck};
 
-/// The failures that `try_join` came back with.
+/// The failures of `try_join`.
 fn failures(joined: Result<(), JoinError>) -> Failures {
     match joined {
         Err(JoinError::Failed(failures)) => failures,

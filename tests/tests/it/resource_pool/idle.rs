@@ -1,7 +1,7 @@
-//! When a `ResourcePool` drops what nobody uses, to the moment, on a virtual clock.
+//! When a `ResourcePool` drops idle items, exactly, on a virtual clock.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
@@ -14,11 +14,8 @@ use spinney_tests::{DropGuard, Dropped};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A pool whose items go after a minute, but for `min_size`.
-fn pool(
-    dropped: &Dropped,
-    min_size: usize,
-) -> ResourcePool<DropGuard, impl Fn() -> Ready<Result<DropGuard, Infallible>> + use<>> {
+/// A pool whose items expire after a minute, except for `min_size` of them.
+fn pool(dropped: &Dropped, min_size: usize) -> ResourcePool<DropGuard, Infallible> {
     let dropped = dropped.clone();
     let create = move || ready(Ok(dropped.guard()));
     ResourcePool::builder(create).min_size(min_size).idle_timeout(MINUTE).build()
@@ -31,10 +28,10 @@ fn idle_item_is_dropped_after_its_idle_time() {
         let pool = pool(&dropped, 0);
         drop(pool.item().await);
         sleep(Duration::from_nanos(59_999_999_999)).await;
-        assert_eq!((dropped.count(), pool.size()), (0, 1));
+        assert_eq!((dropped.count(), pool.len()), (0, 1));
         sleep(Duration::from_nanos(1)).await;
         sleep(Duration::ZERO).await;
-        assert_eq!((dropped.count(), pool.size(), pool.free()), (1, 0, 4));
+        assert_eq!((dropped.count(), pool.len(), pool.available()), (1, 0, 4));
     });
     assert_eq!((sim.pending(), sim.elapsed()), (0, MINUTE));
 }
@@ -49,9 +46,9 @@ fn each_item_has_its_own_idle_time() {
         sleep(10 * SECOND).await;
         drop(second);
         sleep(50 * SECOND + Duration::from_nanos(1)).await;
-        assert_eq!((dropped.count(), pool.size()), (1, 1));
+        assert_eq!((dropped.count(), pool.len()), (1, 1));
         sleep(10 * SECOND).await;
-        assert_eq!((dropped.count(), pool.size()), (2, 0));
+        assert_eq!((dropped.count(), pool.len()), (2, 0));
     });
 }
 
@@ -81,12 +78,12 @@ fn min_idle_items_are_kept() {
         pool.fill().await.unwrap();
         drop([pool.item().await, pool.item().await, pool.item().await]);
         sleep(10 * MINUTE).await;
-        assert_eq!((dropped.count(), pool.size()), (1, 2));
-        // Those in use count.
+        assert_eq!((dropped.count(), pool.len()), (1, 2));
+        // Items in use count.
         let (first, second) = (pool.item().await, pool.item().await);
         drop(pool.item().await);
         sleep(10 * MINUTE).await;
-        assert_eq!((dropped.count(), pool.size()), (2, 2));
+        assert_eq!((dropped.count(), pool.len()), (2, 2));
         drop((first, second));
     });
     sim.run_until_idle();
@@ -105,7 +102,7 @@ fn lifo_pool_drops_unneeded_items() {
             sleep(20 * SECOND).await;
             drop(pool.item().await);
         }
-        assert_eq!((dropped.count(), pool.size()), (2, 1));
+        assert_eq!((dropped.count(), pool.len()), (2, 1));
     });
 }
 
@@ -120,11 +117,11 @@ fn item_reserved_for_a_waiter_is_not_dropped() {
         assert!(poll_once(&mut next).await.is_none());
         drop(item);
         sleep(10 * MINUTE).await;
-        assert_eq!((dropped.count(), pool.size()), (0, 1));
-        // Nobody fetched it.
+        assert_eq!((dropped.count(), pool.len()), (0, 1));
+        // The waiter did not fetch it.
         drop(next);
         sleep(2 * MINUTE).await;
-        assert_eq!((dropped.count(), pool.size(), pool.free()), (1, 0, 1));
+        assert_eq!((dropped.count(), pool.len(), pool.available()), (1, 0, 1));
     });
 }
 
@@ -138,7 +135,7 @@ fn pool_outlives_the_hub_of_its_reaper() {
         drop(pool.item().await);
         sleep(2 * MINUTE).await;
     });
-    assert_eq!((dropped.count(), pool.size()), (1, 0));
+    assert_eq!((dropped.count(), pool.len()), (1, 0));
 }
 
 #[test]
@@ -167,7 +164,7 @@ fn deadlock_names_the_line_that_waits_for_an_item() {
     }
 }
 
-/// Counts that it is dropped, and panics, unless that would end the process.
+/// Counts its drop, and panics, unless that would abort the process.
 struct BadDrop {
     _count: DropGuard,
 }
@@ -180,10 +177,8 @@ impl Drop for BadDrop {
     }
 }
 
-/// As [`pool`], of items that panic when they are dropped.
-fn bad_pool(
-    dropped: &Dropped,
-) -> ResourcePool<BadDrop, impl Fn() -> Ready<Result<BadDrop, Infallible>> + use<>> {
+/// Like [`pool`], with items that panic when they are dropped.
+fn bad_pool(dropped: &Dropped) -> ResourcePool<BadDrop, Infallible> {
     let dropped = dropped.clone();
     let create = move || ready(Ok(BadDrop { _count: dropped.guard() }));
     ResourcePool::builder(create).idle_timeout(MINUTE).build()
@@ -201,12 +196,12 @@ fn panicking_drop_of_an_idle_item_keeps_no_other() {
         drop(third);
         for (gone, after) in [(0, 40), (2, 11), (3, 10)] {
             sleep(after * SECOND).await;
-            assert_eq!((dropped.count(), pool.size(), pool.free()), (gone, 3 - gone, 4));
+            assert_eq!((dropped.count(), pool.len(), pool.available()), (gone, 3 - gone, 4));
         }
-        // Another one is looked after as well.
+        // Another item expires as well.
         drop(pool.item().await);
         sleep(2 * MINUTE).await;
-        assert_eq!((dropped.count(), pool.size(), pool.free()), (4, 0, 4));
+        assert_eq!((dropped.count(), pool.len(), pool.available()), (4, 0, 4));
     });
 }
 
@@ -218,7 +213,7 @@ fn panicking_drops_of_idle_items_affect_no_user() {
         for n in 1..=2 {
             drop([pool.item().await, pool.item().await]);
             pool.resize(0);
-            assert_eq!((dropped.count(), pool.size(), pool.free()), (2 * n, 0, 0));
+            assert_eq!((dropped.count(), pool.len(), pool.available()), (2 * n, 0, 0));
             pool.resize(4);
         }
         drop([pool.item().await, pool.item().await]);

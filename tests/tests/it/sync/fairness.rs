@@ -1,4 +1,4 @@
-//! A semaphore's queue, in whatever order those who wait get to run.
+//! The queue of a semaphore, under every run order of its waiters.
 
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
@@ -26,8 +26,8 @@ fn thousand_waiters_get_permits_in_fifo_order() {
                         Some(seat) => seat,
                         None => acquire.await,
                     };
-                    // Three may be on their way, and run in any order.
-                    assert!(place < got.get() + 3, "{place} gets in after {}", got.get());
+                    // Three may have been woken, and run in any order.
+                    assert!(place < got.get() + 3, "waiter {place} was served after {}", got.get());
                     got.set(got.get() + 1);
                     yield_now().await;
                     drop(seat.unwrap());
@@ -66,6 +66,6 @@ fn thousand_waiters_share_one_permit_in_fifo_order() {
             joinall(&greenlets).await;
         });
         assert_eq!(*came.borrow(), *got.borrow());
-        assert!(!came.borrow().is_sorted(), "a seed mixes them");
+        assert!(!came.borrow().is_sorted(), "no seed changed the order");
     });
 }

@@ -1,4 +1,4 @@
-//! The promises of semaphores with weights, reentrant locks, conditions, barriers and latches,
+//! The promises of semaphores with weights, re-entrant locks, conditions, barriers and latches,
 //! between greenlets.
 
 use std::cell::RefCell;
@@ -209,7 +209,7 @@ on_every_hub! {
             led += greenlet.await.unwrap();
         }
         let log = log.take();
-        assert!(log.is_sorted(), "one was a round ahead: {log:?}");
+        assert!(log.is_sorted(), "a task was a round ahead: {log:?}");
         assert_eq!((led, log.len(), barrier.waiting()), (ROUNDS, 3 * ROUNDS, 0));
     }
 
@@ -250,7 +250,7 @@ fn heavy_and_light_waiters_are_served_in_fifo_order() {
                 }
             });
         }
-        assert_eq!(seats.available(), 2, "enough for each of the light ones");
+        assert_eq!(seats.available(), 2, "a light waiter overtook");
         drop(held);
         sim.block_on(joinall(&greenlets));
         assert_eq!(*got.borrow(), [0, 1, 2, 3]);
@@ -279,7 +279,7 @@ fn timed_out_wait_leaves_nothing_behind() {
 
             let barrier = Barrier::new(2);
             assert!(barrier.wait().within(SECOND).await.is_err());
-            assert_eq!(barrier.waiting(), 0, "it has not come");
+            assert_eq!(barrier.waiting(), 0, "a killed waiter counts");
             assert!(Latch::new(1).wait().within(SECOND).await.is_err());
             assert_eq!(sim.elapsed(), 5 * SECOND);
         });

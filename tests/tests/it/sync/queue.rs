@@ -16,16 +16,15 @@ use spinney_greenlet::Task;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, gate, let_others_run, polled};
 
-/// How many put, and how many get.
+/// The number of putters, and of getters.
 const THREE: usize = 3;
-/// How many items each puts.
+/// The number of items of each putter.
 const ITEMS: usize = 20;
 
-/// Who put it, and as their how manieth.
+/// The putter, and the sequence number of the item.
 type Item = (usize, usize);
 
-/// The work of one who puts, which gives back what was refused, or who gets, which gives back what
-/// it got.
+/// The work of a putter, which returns the refused items, or of a getter, which returns its items.
 type Work = Pin<Box<dyn Future<Output = Vec<Item>> + Send>>;
 
 fn put_all<O>(queue: &Arc<OrderedQueue<Item, O>>, producer: usize) -> Work
@@ -77,7 +76,7 @@ async fn results(greenlets: Vec<Greenlet<Vec<Item>>>) -> Vec<Vec<Item>> {
     results
 }
 
-/// Three who put and three who get. Returns what each of those got.
+/// Three putters and three getters. Returns the items of each getter.
 async fn pass_all<O>(hub: &impl Spawn<Task<Work>>, queue: OrderedQueue<Item, O>) -> Vec<Vec<Item>>
 where
     O: Order<Item> + 'static,
@@ -86,7 +85,7 @@ where
     let queue = Arc::new(queue);
     let getters = start(hub, |_| get_all(&queue));
     let putters = start(hub, |producer| put_all(&queue, producer));
-    assert!(results(putters).await.iter().all(Vec::is_empty), "none was refused");
+    assert!(results(putters).await.iter().all(Vec::is_empty), "an item was refused");
     queue.join().await;
     queue.shutdown();
     let got = results(getters).await;
@@ -95,7 +94,7 @@ where
     got
 }
 
-/// Each item of each producer is there, once.
+/// Asserts that each item of each producer is there, once.
 #[track_caller]
 fn assert_all_once(mut items: Vec<Item>) {
     items.sort_unstable();
@@ -103,7 +102,7 @@ fn assert_all_once(mut items: Vec<Item>) {
     assert_eq!(items, all.collect::<Vec<_>>());
 }
 
-/// What came of one producer to one who gets came in its order.
+/// Asserts that the items of one producer reached each getter in order.
 #[track_caller]
 fn assert_each_in_order(got: &[Vec<Item>]) {
     for items in got {
@@ -198,7 +197,7 @@ on_every_hub! {
         for _ in 0..10 {
             yield_now().await;
         }
-        // Those who got one and have not reported it done would be one too many.
+        // Getters with an item that they have not reported done would be one too many.
         let left = queue.shutdown_now();
         let refused = results(putters).await;
         let got: Vec<_> = joinall(getters).await;
@@ -303,12 +302,12 @@ on_every_hub! {
         };
         for n in 0..3 {
             let_others_run().await;
-            assert_eq!(log.take().len(), usize::from(n > 0), "only what was taken is put");
+            assert_eq!(log.take().len(), usize::from(n > 0), "an untaken item was put");
             while channel.balance() != 1 {
                 yield_now().await;
             }
             assert_eq!(channel.get_nowait(), Ok(n));
-            // Its put is over now, and it may say so before the next.
+            // Its put has finished, and may log that before the next.
             while channel.balance() != 1 && !putter.is_ready() {
                 yield_now().await;
             }

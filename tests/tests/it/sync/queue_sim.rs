@@ -1,4 +1,4 @@
-//! The promises of queues where time is virtual and seeds mix those who wait.
+//! The promises of queues under virtual time and seeded orders of the waiters.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -49,7 +49,7 @@ fn items_go_to_waiting_getters_in_fifo_order() {
         assert_eq!(*came.borrow(), takers, "SimHub::seeded({seed})");
         orders.insert(takers);
     }
-    assert!(orders.len() > 1, "seeds mix them");
+    assert!(orders.len() > 1, "no seed changed the order");
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn timed_out_put_keeps_its_item() {
     });
 }
 
-/// Both wait for a second at the most, and now and then just as long as it takes the other: at
-/// first the one who gets, then the one who puts.
+/// Both wait for a second at most, and sometimes exactly as long as the other needs: at first the
+/// getter, then the putter.
 #[test]
 fn timed_out_puts_and_gets_lose_no_item() {
     const ITEMS: u32 = 30;
@@ -164,7 +164,7 @@ fn timed_out_puts_and_gets_lose_no_item() {
                 (got, late)
             });
             assert_eq!(got, (0..ITEMS).collect::<Vec<_>>());
-            assert!(late > 0 && sim.block_on(putter).unwrap() > 0, "both were late at times");
+            assert!(late > 0 && sim.block_on(putter).unwrap() > 0, "one side was never late");
             assert_eq!((queue.len(), queue.getting(), queue.putting()), (0, 0, 0));
         });
     }

@@ -1,4 +1,5 @@
-//! Whoever is killed while it waits for its turn, or as it gets it, passes it on to the next.
+//! A greenlet that is killed while it waits for its turn, or as it gets the turn, passes it on to
+//! the next.
 
 use std::sync::Arc;
 
@@ -14,11 +15,11 @@ use spinney_tests::tools::{gate, polled};
 
 type Wait = spinney::hub::BoxTask;
 
-/// When the first is killed: before its turn has come, or so many turns of others after it.
+/// When the first is killed: before its turn, or this many turns of others after it.
 const WHEN: [Option<usize>; 4] = [None, Some(0), Some(1), Some(3)];
 
-/// Two wait. The first is killed around the moment when `let_one_in` lets one of them go on; then
-/// the second goes on, after another turn if `used` says that the first had its own.
+/// Two greenlets wait. The first is killed around the moment when `let_one_in` admits one of them;
+/// then the second goes on, after another turn if `used` reports that the first had its own.
 async fn passes_its_turn_on(
     hub: &impl Spawn<Task<Wait>>,
     wait: impl Fn(usize) -> Wait,
@@ -51,7 +52,7 @@ async fn passes_its_turn_on(
     second.await.unwrap();
 }
 
-/// It had its turn if it has come to its end.
+/// It had its turn if it has finished.
 fn if_it_went_on(went_on: bool) -> bool {
     went_on
 }
@@ -147,7 +148,7 @@ on_every_hub! {
                 Box::pin(async move { queue.put(n).await.unwrap() })
             };
             let get = || assert!(queue.get_nowait().is_ok());
-            // Its item may be in, though it was killed before it could go on.
+            // Its item may have been put, although it was killed before it could go on.
             passes_its_turn_on(hub, wait, get, |_| queue.peek_nowait() == Ok(0), when).await;
             assert_eq!((queue.get_nowait(), queue.putting()), (Ok(1), 0), "{when:?}");
         }

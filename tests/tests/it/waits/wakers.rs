@@ -1,5 +1,5 @@
-//! Wakers are code of others: one that panics strands no waiter behind it, and one whose drop looks
-//! at the pool finds no lock held.
+//! Wakers are foreign code: a panicking waker strands no waiter behind it, and a waker that uses
+//! the pool when it is dropped finds no lock held.
 
 use std::future::pending;
 use std::pin::{Pin, pin};
@@ -12,7 +12,7 @@ use spinney::task::spawn_on;
 use spinney::{LocalHub, Pool};
 use spinney_tests::tools::{OnDrop, blow_up};
 
-/// Counts its wake-ups, then panics, unless that would end the process.
+/// Counts its wake-ups, then panics, unless that would abort the process.
 struct Panics(AtomicUsize);
 
 impl Wake for Panics {
@@ -31,7 +31,7 @@ impl<F: FnOnce() + Send + Sync> Wake for Watched<F> {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Polls each of `waits` with a waker of its own that panics; returns those wakers.
+/// Polls each of `waits` with its own panicking waker; returns those wakers.
 fn polled<F: Future>(waits: &mut [Pin<Box<F>>]) -> Vec<Arc<Panics>> {
     let poll = |wait: &mut Pin<Box<F>>| {
         let panics = Arc::new(Panics(AtomicUsize::new(0)));
@@ -42,7 +42,7 @@ fn polled<F: Future>(waits: &mut [Pin<Box<F>>]) -> Vec<Arc<Panics>> {
     waits.iter_mut().map(poll).collect()
 }
 
-/// Three waits for each of which `wakes` is to wake, though all wakers panic.
+/// Asserts that `wakes` wakes each of three waits, although all wakers panic.
 #[track_caller]
 fn assert_all_woken<F: Future>(wait: impl Fn() -> F, wakes: impl FnOnce()) {
     let mut waits = [(); 3].map(|()| Box::pin(wait()));
@@ -110,8 +110,8 @@ fn kill_reaches_the_members_behind_a_panicking_waker() {
     assert!(greenlets.iter().all(|greenlet| greenlet.handle().exit().is_some()));
 }
 
-/// Polls a wait with a waker whose drop calls `look`, then with another, drops it; and drops another
-/// one that waits with such a waker.
+/// Polls a wait with a waker whose drop calls `look`, then with another, and drops it; then drops
+/// another wait that waits with such a waker.
 fn replaced_and_dropped<F: Future>(
     wait: impl Fn() -> F,
     look: impl Fn() + Send + Sync + Clone + 'static,

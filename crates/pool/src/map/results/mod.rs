@@ -147,7 +147,7 @@ impl<T, X: Executor> Results<T, X> {
         self.deliver_refused((index, failure));
     }
 
-    /// Records that the feeder has ended, and has no slot. A parked item is dropped.
+    /// Records that the feeder has finished, and has no slot. A parked item is dropped.
     pub(crate) fn end_feeding(&self) {
         let parked = self.change(|state| {
             state.buffer.exhaust();

@@ -18,7 +18,7 @@ pub(super) struct State<T, X: Executor> {
     pub(super) delays: bool,
     /// The failure of the item after the last one, until no item is running.
     pub(super) last: Option<(usize, Failure)>,
-    /// The feeder has not ended; it may have a slot.
+    /// The feeder has not finished; it may have a slot.
     pub(super) feeding: bool,
     pub(super) reader: Reader<X>,
     /// Wakes the reader; `Some` while it waits.
@@ -117,7 +117,7 @@ impl<T, X: Executor> State<T, X> {
             WakePolicy::Immediate => true,
         };
         let handful = each || readable >= self.buffer.maxsize() / 4;
-        // Once the input has ended, the last worker wakes the reader of a list.
+        // Once the input is exhausted, the last worker wakes the reader of a list.
         let is_full = !self.has_room() && (!self.buffer.is_exhausted() || self.is_idle());
         readable > 0 && (handful || is_full)
     }
