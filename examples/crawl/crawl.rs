@@ -71,7 +71,7 @@ impl Crawl {
         crawl
     }
 
-    /// Crawls until all is visited or `stop` is over, whichever comes first.
+    /// Crawls until all is visited or `stop` has finished, whichever comes first.
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) -> Report {
         let start = Instant::now();
         let mut outcomes = self.start();
@@ -103,7 +103,7 @@ impl Crawl {
         mapper.try_imap_unordered(work, from_stream(self.urls.clone()))
     }
 
-    /// Visits one URL after the other; ends when none waits and none is on its way.
+    /// Visits one URL after the other; ends when none waits and none is pending.
     async fn visit_all(&mut self, outcomes: &mut TryImap<Page, FetchError>) {
         loop {
             while let Some(url) = self.frontier.next() {

@@ -217,7 +217,7 @@ type SlotPermit = spinney_sync::Permit<SharedSlots, SlotLine>;
 
 /// A slot that is taken, or several for one request. Dropping it frees them.
 pub(crate) struct Permit {
-    /// Given back first: whoever waits for the key may be first in line for the slot.
+    /// Given back first: the request that waits for the key may be first in line for the slot.
     key: Option<Arc<KeyPermit>>,
     slot: SlotPermit,
 }

@@ -85,7 +85,7 @@ impl<E> Retry<E> {
     }
 
     /// The delays as [`delays`](Self::delays) has them, of an iterator that `make` makes for each use:
-    /// for one that is not `Clone`, such as those of the crates for backoff.
+    /// for one that is not `Clone`, for example those of the crates for backoff.
     ///
     /// ```
     /// # mod spinney { pub use spinney_greenlet::map::Retry; }
@@ -164,7 +164,7 @@ impl<E> Retry<E> {
         self
     }
 
-    /// Keeps the slot of an item of a map during the delays. By default the slot is given up, so that
+    /// Keeps the slot of an item of a map during the delays. By default the slot is lost, so that
     /// other items run meanwhile, and the item queues again.
     pub fn keep_slot(mut self) -> Self {
         self.plan.keeps_slot = true;

@@ -25,7 +25,7 @@ pub(crate) struct Limited {
     limits: Limits,
     rates: Vec<Gcra>,
     pause: Option<Pause>,
-    /// Of pauses that have ended.
+    /// Of pauses that have finished.
     stats: Stats,
     next_ticket: u64,
     entries: BTreeMap<u64, Entry>,

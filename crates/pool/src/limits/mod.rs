@@ -25,7 +25,7 @@ use crate::Pool;
 
 /// In which order a pool serves requests that wait.
 ///
-/// Requests of a higher priority always come first with `Oldest` and `Newest`, which promise no
+/// Requests of a higher priority always stand first with `Oldest` and `Newest`, which promise no
 /// fairness between priorities: while there are enough urgent requests, others never start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

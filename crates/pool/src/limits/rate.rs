@@ -3,7 +3,7 @@
 //! A rate is the generic cell rate algorithm: each start moves the *theoretical arrival time* on by
 //! the interval between two starts, and a start conforms if that time is no further ahead than the
 //! burst allows. Times are counted in parts of a nanosecond, `count` of them, so that an interval
-//! such as a third of a second is exact.
+//! like a third of a second is exact.
 
 use std::fmt;
 use std::time::Duration;

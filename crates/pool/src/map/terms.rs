@@ -55,7 +55,7 @@ enum Turn {
     Free,
     /// The slot was kept.
     Start(AcquireStart),
-    /// The slot was given up.
+    /// The slot was released.
     Slot(AcquireSlot),
 }
 
@@ -102,7 +102,7 @@ impl<A> Tries<A> {
         }
     }
 
-    /// Whether the item is tried again after this; then its slot may be given up. A predicate that
+    /// Whether the item is tried again after this; then its slot may be released. A predicate that
     /// panics fails the item.
     pub(crate) fn is_again<T>(
         &mut self,
