@@ -164,7 +164,7 @@ impl<E> Retry<E> {
         self
     }
 
-    /// Keeps the slot of an item of a map during the delays. By default the slot is lost, so that
+    /// Keeps the slot of an item of a map during the delays. By default the slot is released, so that
     /// other items run meanwhile, and the item queues again.
     pub fn keep_slot(mut self) -> Self {
         self.plan.keeps_slot = true;
