@@ -436,13 +436,11 @@ impl<L: Line> Semaphore<L> {
             let was_open = state.line.is_open();
             let (own, may_be_next) = state.line.push(cx.waker().clone(), want.clone());
             *ticket = Some(own);
-            if was_open {
+            if was_open || !may_be_next {
                 return Poll::Pending;
             }
-            if may_be_next {
-                self.hand_out(state);
-                state = self.lock();
-            }
+            self.hand_out(state);
+            state = self.lock();
         }
         let Some(ticket) = *ticket else { return Poll::Pending };
         let place = || Place { ticket, want };
