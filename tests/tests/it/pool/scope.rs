@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use spinney::gevent::GroupExt as _;
-use spinney::pool::SlotError;
 use spinney::pool::{Reentry, SlotError};
 use spinney::task::spawn_on;
 use spinney::{Failure, Greenlet, Group, Pool};
