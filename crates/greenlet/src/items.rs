@@ -9,6 +9,7 @@ use spinney_hub::drop_contained;
 
 use crate::birth::{Birth, Origin};
 use crate::control::Control;
+use crate::observe::{self, Announcement};
 use crate::task::exit_of_dropped;
 use crate::{Failure, Handle, Task, current, spawn_tree};
 
@@ -80,6 +81,15 @@ impl ItemGreenlets {
             self.close(&mut Ok(()), moved);
         }
         spawn_tree::note(&self.control);
+    }
+
+    /// Announces the item that was [started](Self::start) to the [observer](crate::Observer), if
+    /// there is one.
+    #[inline]
+    pub fn announce(&self, about: impl FnOnce() -> Announcement) {
+        if observe::is_on() {
+            observe::introduce_item(&self.control, &about());
+        }
     }
 
     /// Whether a kill of the current item is pending: an item that cannot be interrupted checks

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::birth::Origin;
 use crate::control::Control;
+use crate::observe;
 use crate::{Failure, Handle, Task, spawn_tree};
 
 /// A greenlet that has a control block only while one is needed: while it runs, and once its
@@ -77,6 +78,13 @@ impl LazyHandle {
         };
         self.0 = stage(Arc::clone(&control));
         Handle::new(control)
+    }
+
+    /// The handle, to be [announced](Handle::announce) before the greenlet begins; `None` without an
+    /// [observer](crate::Observer).
+    #[inline]
+    pub fn for_observer(&mut self) -> Option<Handle> {
+        observe::is_on().then(|| self.handle())
     }
 
     /// Calls `callback` if the greenlet is killed or aborted before it begins: the container can

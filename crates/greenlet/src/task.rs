@@ -14,6 +14,7 @@ use crate::birth::Origin;
 use crate::control::Control;
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
+use crate::observe::{self, Announcement, ObservedPoll, WakeNote};
 use crate::{Failure, Greenlet, GreenletExit, Handle, in_place, spawn_tree};
 
 /// Creates a greenlet from `future`: the task to run, and the greenlet that owns the result.
@@ -30,11 +31,14 @@ use crate::{Failure, Greenlet, GreenletExit, Handle, in_place, spawn_tree};
 #[track_caller]
 pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
     let control = Control::new(Origin::new(Location::caller()));
-    pair_of(control, future, |_| guard)
+    let (task, greenlet) = pair_of(control, future, |_| guard);
+    greenlet.announce(Announcement::default);
+    (task, greenlet)
 }
 
 /// Like [`pair`], with details for containers: the greenlet was spawned on the line `at`, and has
-/// `place` as its [`Handle::place`]. `guard` is created from its handle.
+/// `place` as its [`Handle::place`]. `guard` is created from its handle. A container that has a
+/// `place` for it [announces](Handle::announce) it before its task runs.
 pub fn pair_in<F: Future, G>(
     place: Option<u32>,
     at: &'static Location<'static>,
@@ -42,7 +46,11 @@ pub fn pair_in<F: Future, G>(
     guard: impl FnOnce(&Handle) -> G,
 ) -> (Task<F, G>, Greenlet<F::Output>) {
     let control = Control::at_place(place, Origin::new(at));
-    pair_of(control, future, guard)
+    let (task, greenlet) = pair_of(control, future, guard);
+    if place.is_none() {
+        greenlet.announce(Announcement::default);
+    }
+    (task, greenlet)
 }
 
 fn pair_of<F: Future, G>(
@@ -70,6 +78,8 @@ pin_project! {
         shared: Option<Shared<F::Output, G>>,
         // The waker that it stored in the control block with which it last waited.
         parked: Option<Waker>,
+        // Tells an observer of wake-ups, if there is one.
+        wakes: Option<Arc<WakeNote>>,
     }
 
     impl<F: Future, G> PinnedDrop for Task<F, G> {
@@ -102,6 +112,22 @@ impl<F: Future, G> Future for Task<F, G> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !observe::is_on() {
+            return self.poll_greenlet(cx);
+        }
+        let this = self.as_mut().project();
+        let control = this.shared.as_ref().map(|shared| shared.frame.control());
+        let Some(observed) = ObservedPoll::begin(control, this.wakes, cx.waker()) else {
+            return Poll::Ready(());
+        };
+        let polled = self.poll_greenlet(&mut Context::from_waker(&observed.waker));
+        observed.end(polled.is_pending());
+        polled
+    }
+}
+
+impl<F: Future, G> Task<F, G> {
+    fn poll_greenlet(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.as_mut().project();
         let (Some(future), Some(shared)) = (this.future.as_pin_mut(), this.shared) else {
             return Poll::Ready(());
@@ -126,9 +152,7 @@ impl<F: Future, G> Future for Task<F, G> {
         }
         Poll::Ready(())
     }
-}
 
-impl<F: Future, G> Task<F, G> {
     pub(crate) fn new(
         control: Arc<Control>,
         future: F,
@@ -136,7 +160,7 @@ impl<F: Future, G> Task<F, G> {
         guard: G,
     ) -> Self {
         let shared = Shared { frame: Frame::of(control), outcome, guard };
-        Self { future: Some(future), shared: Some(shared), parked: None }
+        Self { future: Some(future), shared: Some(shared), parked: None, wakes: None }
     }
 
     /// Sets whether the greenlet around it polls it, rather than a hub. It then opens no budget of

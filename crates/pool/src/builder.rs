@@ -77,22 +77,26 @@ impl PoolBuilder {
 
     /// A pool of `capacity` slots that follows its callers, as [`Pool::new`].
     #[must_use]
+    #[track_caller]
     pub fn pool(self, capacity: usize) -> Pool {
         self.pool_on(&Hub::following(), capacity)
     }
 
     /// A pool of `capacity` slots on `hub`, as [`Pool::on`].
+    #[track_caller]
     pub fn pool_on<X: Clone>(self, hub: &X, capacity: usize) -> Pool<X> {
         Pool::of(TaskSet::new(hub.clone(), capacity, self.settings))
     }
 
     /// A group that follows its callers, as [`Group::new`].
     #[must_use]
+    #[track_caller]
     pub fn group(self) -> Group {
         self.group_on(&Hub::following())
     }
 
     /// A group on `hub`, as [`Group::on`].
+    #[track_caller]
     pub fn group_on<X: Clone>(self, hub: &X) -> Group<X> {
         Group::of(TaskSet::new(hub.clone(), UNLIMITED, self.settings))
     }

@@ -41,6 +41,7 @@ impl Group {
     /// An empty group that runs each call where it is made: on the [current hub](Hub::current) of
     /// the caller.
     #[must_use]
+    #[track_caller]
     pub fn new() -> Self {
         Self::on(&Hub::following())
     }
@@ -53,6 +54,7 @@ impl Group {
 
 impl<X> Group<X> {
     /// An empty group whose members run on `hub`.
+    #[track_caller]
     pub fn on(hub: &X) -> Self
     where
         X: Clone,
@@ -124,6 +126,7 @@ impl<X> Group<X> {
 /// });
 /// ```
 impl<H: AsRef<Handle>> FromIterator<H> for Group {
+    #[track_caller]
     fn from_iter<I: IntoIterator<Item = H>>(greenlets: I) -> Self {
         let mut group = Self::new();
         group.extend(greenlets);
@@ -140,6 +143,7 @@ impl<H: AsRef<Handle>, X> Extend<H> for Group<X> {
 }
 
 impl Default for Group {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }

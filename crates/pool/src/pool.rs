@@ -55,6 +55,7 @@ impl Pool {
     ///
     /// To tie it to one hub for all callers, there is [`on`](Self::on).
     #[must_use]
+    #[track_caller]
     pub fn new(capacity: usize) -> Self {
         Self::on(&Hub::following(), capacity)
     }
@@ -64,6 +65,7 @@ impl Pool {
     ///
     /// Python: `gevent.pool.Pool(None)`.
     #[must_use]
+    #[track_caller]
     pub fn unlimited() -> Self {
         Self::new(UNLIMITED)
     }
@@ -76,6 +78,7 @@ impl Pool {
 
 impl<X> Pool<X> {
     /// A pool of `capacity` slots whose members run on `hub`; `usize::MAX` is no limit.
+    #[track_caller]
     pub fn on(hub: &X, capacity: usize) -> Self
     where
         X: Clone,
@@ -121,6 +124,7 @@ impl<X> Pool<X> {
     /// });
     /// ```
     #[must_use = "dropping a scope kills its members"]
+    #[track_caller]
     pub fn scope(&self) -> Self
     where
         X: Clone,

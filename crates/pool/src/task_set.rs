@@ -324,12 +324,14 @@ impl<X> TaskSet<X> {
 
 /// How tasks are started: all verbs end here.
 impl<X> TaskSet<X> {
+    #[track_caller]
     pub(crate) fn new(hub: X, capacity: usize, settings: Settings) -> Self {
         let members = Members::new(SharedSlots::new(capacity), settings.kept_failures);
         Self::of(hub, Shared::new(members, settings))
     }
 
     /// A set of its own members that shares the slots of this one.
+    #[track_caller]
     pub(crate) fn scope(&self) -> Self
     where
         X: Clone,

@@ -57,6 +57,7 @@ impl ThreadPool {
     /// A pool with at most `capacity` threads, none of them started. Up to 64 closures a thread wait in
     /// its queue. A pool with capacity 0 is paused: it starts nothing until it is [resized](Self::resize).
     #[must_use]
+    #[track_caller]
     pub fn new(capacity: usize) -> Self {
         Self::builder().capacity(capacity).build()
     }
@@ -297,6 +298,7 @@ impl ThreadPool {
             // The job has it now.
             place.forget();
         }
+        job.announce(Some(workers));
         let result = ThreadResult::new(Arc::clone(&job) as _, Some(Arc::clone(workers)), at);
         workers.push(job);
         result
@@ -489,6 +491,7 @@ impl ThreadPoolBuilder {
     }
 
     /// Makes the pool; no thread is started yet.
+    #[track_caller]
     pub fn build(self) -> ThreadPool {
         ThreadPool { owner: Arc::new(Owner { workers: Arc::new(Workers::new(self.settings)) }) }
     }

@@ -25,8 +25,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
 use flags::{
-    ABORTED, BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, NESTED, PANICKED,
-    TRACKED, UNSTARTED,
+    ABORTED, BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, NESTED, OBSERVED,
+    PANICKED, TRACKED, UNSTARTED,
 };
 use spinney_hub::{contain, drop_contained};
 use spinney_sync::wake_all;
@@ -35,6 +35,7 @@ use crate::birth::{Birth, Origin, next_id};
 use crate::collector::Collector;
 use crate::kill::ScopeKind;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
+use crate::observe::Watch;
 use crate::primitive::{self, AtomicU64, Mutex, MutexGuard};
 use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
@@ -158,6 +159,32 @@ impl Control {
 
     pub(crate) fn is_tracked(&self) -> bool {
         self.flags.has(TRACKED)
+    }
+
+    pub(crate) fn set_watch(&self, watch: Arc<dyn Watch>) {
+        let before = self.lock().extras().watch.replace(watch);
+        self.flags.set(OBSERVED);
+        drop(before);
+    }
+
+    pub(crate) fn is_observed(&self) -> bool {
+        self.flags.has(OBSERVED)
+    }
+
+    /// The observer's watch of the greenlet.
+    pub(crate) fn watch(&self) -> Option<Arc<dyn Watch>> {
+        if self.is_observed() { self.lock().extras.as_ref()?.watch.clone() } else { None }
+    }
+
+    /// Tells the observer of the end. Drops the watch: it may hold a handle.
+    #[cold]
+    fn watch_end(self: &Arc<Self>) {
+        let watch = self.lock().extras.as_mut().and_then(|extras| extras.watch.take());
+        if let Some(watch) = watch {
+            let ended = self.ended();
+            contain(|| watch.ended(ended.and_then(Result::err).as_ref()));
+            drop_contained(watch);
+        }
     }
 
     pub(crate) fn set_in_place(&self, in_place: bool) {
@@ -404,6 +431,9 @@ impl Control {
         let is_alone = ended.is_ok() && !self.parked.load(Relaxed);
         let is_alone = is_alone && self.flags.advance(BEGUN, BEGUN | ENDED);
         let guards = if is_alone { None } else { self.begin_end(ended) };
+        if !is_alone && self.is_observed() {
+            self.watch_end();
+        }
         contain(leave);
         if let Some(guards) = guards {
             drop_guards(guards);
@@ -604,6 +634,8 @@ struct Extras {
     result_links: Vec<ResultLink>,
     /// The panic that ended it, if there was one.
     panic: Option<Panic>,
+    /// Sees the greenlet's life, until the end.
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl Inner {

@@ -122,6 +122,7 @@ where
             if item.index().is_none() {
                 let Some((index, next)) = batch.next(cx) else { return Poll::Ready(()) };
                 greenlets.start(goes_on);
+                greenlets.announce(|| shared.members.announcement(Some(index)));
                 item.as_mut().begin(index, next);
             }
             let mut done = ready!(item.as_mut().poll(shared, cx));
