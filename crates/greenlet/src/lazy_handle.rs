@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::birth::Origin;
 use crate::control::Control;
 use crate::observe;
-use crate::{Failure, Handle, Task, spawn_tree};
+use crate::{Failure, Handle, Task};
 
 /// A greenlet that has a control block only while one is needed: while it runs, and once its
 /// [handle](Self::handle) was asked for. For containers that run closures, each in one poll.
@@ -80,13 +80,6 @@ impl LazyHandle {
         Handle::new(control)
     }
 
-    /// The handle, to be [announced](Handle::announce) before the greenlet begins; `None` without an
-    /// [observer](crate::Observer).
-    #[inline]
-    pub fn for_observer(&mut self) -> Option<Handle> {
-        observe::is_on().then(|| self.handle())
-    }
-
     /// Calls `callback` if the greenlet is killed or aborted before it begins: the container can
     /// then drop its closure. The thread that kills calls it, under no lock. A no-op once the
     /// greenlet has begun or was killed; `callback` is dropped then, or with the greenlet's last
@@ -149,7 +142,7 @@ loom::thread_local! {
 /// The control block of a greenlet that lives and has had none so far.
 fn made(control: Control) -> Arc<Control> {
     let control = block(control);
-    spawn_tree::note(&control);
+    observe::born(&control, false);
     control
 }
 

@@ -85,7 +85,9 @@ pub use kill::{CatchExit, GreenletExit, Shield, catch_exit, shield};
 pub use lazy_handle::LazyHandle;
 pub use local::{InheritLocals, Inherited, Local, inherit_locals};
 pub use named::{Named, named};
-pub use observe::{Announcement, Container, Observer, ObserverSet, Spawned, Watch, set_observer};
+pub use observe::{
+    Announcement, Container, Observer, ObserverSet, Spawned, Watch, is_observed, set_observer,
+};
 pub use report::Report;
 pub use spawn::{spawn, spawn_later, spawn_later_local, spawn_on};
 pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};

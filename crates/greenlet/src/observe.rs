@@ -3,12 +3,12 @@
 //! Without an observer an event costs one load. With one, ids are drawn when greenlets are created,
 //! and the waker of each task is wrapped, so that wake-ups are seen.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
 use std::mem::replace;
 use std::panic::Location;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Wake, Waker};
@@ -17,9 +17,15 @@ use spinney_hub::contain;
 use spinney_sync::Wait;
 
 use crate::control::Control;
-use crate::{Failure, Handle, Report};
+use crate::{Failure, Handle, Report, spawn_tree};
 
-static ON: AtomicBool = AtomicBool::new(false);
+/// The tools that follow new greenlets: a greenlet that none follows costs one load.
+static FOLLOWED: AtomicU8 = AtomicU8::new(0);
+/// The [spawn tree](crate::spawn_tree).
+pub(crate) const BY_TREE: u8 = 1;
+/// The observer.
+const BY_OBSERVER: u8 = 1 << 1;
+
 static OBSERVER: OnceLock<Box<dyn Observer>> = OnceLock::new();
 
 /// Sees every greenlet that is created after the observer was [set](set_observer): spawned tasks,
@@ -148,7 +154,7 @@ impl fmt::Debug for Announcement {
 /// [`ObserverSet`] if there is an observer already; it stays.
 pub fn set_observer(observer: impl Observer + 'static) -> Result<(), ObserverSet> {
     OBSERVER.set(Box::new(observer)).map_err(|_| ObserverSet)?;
-    ON.store(true, Relaxed);
+    follow(BY_OBSERVER, true);
     Ok(())
 }
 
@@ -164,21 +170,61 @@ impl fmt::Display for ObserverSet {
 
 impl Error for ObserverSet {}
 
-/// Whether there is an observer.
+/// Turns following by a tool on or off.
+pub(crate) fn follow(tool: u8, wanted: bool) {
+    if wanted {
+        FOLLOWED.fetch_or(tool, Relaxed);
+    } else {
+        FOLLOWED.fetch_and(!tool, Relaxed);
+    }
+}
+
+/// Whether there is an observer, for containers: without one, [`Handle::announce`] is a no-op.
 #[inline]
-pub(crate) fn is_on() -> bool {
-    ON.load(Relaxed)
+pub fn is_observed() -> bool {
+    FOLLOWED.load(Relaxed) & BY_OBSERVER != 0
+}
+
+/// Tells the tools that follow it of a new greenlet; the observer, if it is announced here.
+#[inline]
+pub(crate) fn born(control: &Arc<Control>, is_announced: bool) {
+    let followed = FOLLOWED.load(Relaxed);
+    if followed != 0 {
+        tell_born(control, followed, is_announced);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_born(control: &Arc<Control>, followed: u8, is_announced: bool) {
+    if followed & BY_TREE != 0 {
+        spawn_tree::track(control);
+    }
+    if followed & BY_OBSERVER != 0 && is_announced {
+        introduce(control, &Announcement::default());
+    }
+}
+
+/// Tells the tools that follow it of the next item of the task that is being polled.
+#[inline]
+pub(crate) fn item_born(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
+    let followed = FOLLOWED.load(Relaxed);
+    if followed != 0 {
+        tell_born(control, followed, false);
+        introduce_item(control, &about());
+    }
 }
 
 /// Tells the observer of a new greenlet.
 #[inline]
 pub(crate) fn announce(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
-    if is_on() {
+    if is_observed() {
         introduce(control, &about());
     }
 }
 
 #[cold]
+#[inline(never)]
 fn introduce(control: &Arc<Control>, about: &Announcement) {
     let Some(observer) = OBSERVER.get().filter(|_| !control.is_observed()) else { return };
     control.id();
@@ -190,17 +236,17 @@ fn introduce(control: &Arc<Control>, about: &Announcement) {
     });
 }
 
-/// Tells the observer of the next item of the task that is being polled: the poll in progress goes
-/// on as a poll of that item.
+/// The poll in progress goes on as a poll of the next item.
 #[cold]
-pub(crate) fn introduce_item(control: &Arc<Control>, about: &Announcement) {
-    // Without a poll in progress that is observed, the observer was set a moment ago: the items
-    // after the next poll are seen.
+#[inline(never)]
+fn introduce_item(control: &Arc<Control>, about: &Announcement) {
+    // Without a poll in progress that is observed, there is no observer, or it was set a moment
+    // ago: then the items after the next poll are seen.
     if control.is_observed() || polls(|polls| polls.is_empty()).unwrap_or(true) {
         return;
     }
     introduce(control, about);
-    let watch = control.watch();
+    let (watch, _) = control.watch_and_note();
     let replace = |polls: &mut Polls| polls.last_mut().map(|last| replace(last, watch.clone()));
     let before = polls(replace).flatten().flatten();
     poll_ended(before.as_ref(), None);
@@ -209,6 +255,8 @@ pub(crate) fn introduce_item(control: &Arc<Control>, about: &Announcement) {
 
 thread_local! {
     static POLLS: RefCell<Polls> = const { RefCell::new(Vec::new()) };
+    /// The next poll on this thread is the inner part of one that is observed.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The polls in progress on this thread, the innermost last: the watches of their greenlets.
@@ -219,6 +267,11 @@ fn polls<T>(change: impl FnOnce(&mut Polls) -> T) -> Option<T> {
     POLLS.try_with(|polls| change(&mut polls.borrow_mut())).ok()
 }
 
+/// Whether the poll of a task begins here, rather than its inner part.
+pub(crate) fn begins_poll() -> bool {
+    !INSIDE.take()
+}
+
 /// A poll that is observed, with a waker that tells of wake-ups.
 pub(crate) struct ObservedPoll {
     pub(crate) waker: Waker,
@@ -226,33 +279,29 @@ pub(crate) struct ObservedPoll {
 }
 
 impl ObservedPoll {
-    /// Begins a poll of the greenlet of `control`. `note` belongs to the task.
-    #[cold]
-    pub(crate) fn begin(
-        control: Option<&Arc<Control>>,
-        note: &mut Option<Arc<WakeNote>>,
-        waker: &Waker,
-    ) -> Option<Self> {
-        let watch = control?.watch();
-        let kept = note.take().filter(|note| note.wakes.will_wake(waker));
-        let kept = kept.unwrap_or_else(|| Arc::new(WakeNote::new(waker)));
-        kept.set(watch.as_ref());
-        *note = Some(Arc::clone(&kept));
+    /// Begins a poll of the greenlet of `control`.
+    pub(crate) fn begin(control: &Control, waker: &Waker) -> Self {
+        let (watch, note) = control.watch_and_note();
+        let note = note.filter(|note| note.wakes.will_wake(waker));
+        let note = note.unwrap_or_else(|| Arc::new(WakeNote::new(waker)));
+        note.set(watch.as_ref());
         if polls(|polls| polls.push(watch.clone())).is_some() {
             Wait::forget();
             poll_began(watch.as_ref());
         }
-        Some(Self { waker: Waker::from(Arc::clone(&kept)), note: kept })
+        INSIDE.set(true);
+        Self { waker: Waker::from(Arc::clone(&note)), note }
     }
 
-    /// The poll has ended. If the greenlet is pending, it may have become another item's since.
-    #[cold]
-    pub(crate) fn end(self, is_pending: bool) {
+    /// The poll has ended; `control` is that of the greenlet that waits now, which may be another
+    /// item than at the beginning, and `None` if the task has finished.
+    pub(crate) fn end(self, control: Option<&Arc<Control>>) {
         let watch = polls(Vec::pop).flatten().flatten();
-        if is_pending {
+        if let Some(control) = control {
             self.note.set(watch.as_ref());
+            control.set_note(self.note);
         }
-        poll_ended(watch.as_ref(), Wait::last().filter(|_| is_pending));
+        poll_ended(watch.as_ref(), Wait::last().filter(|_| control.is_some()));
     }
 }
 

@@ -14,7 +14,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use spinney_greenlet::{Announcement, Failure, GreenletExit, Handle, Inherited, LazyHandle, Task};
+use spinney_greenlet::{
+    Announcement, Failure, GreenletExit, Handle, Inherited, LazyHandle, Task, is_observed,
+};
 use spinney_hub::{Hub, drop_contained, require_threads};
 use spinney_sync::wake_all;
 
@@ -86,10 +88,11 @@ where
 impl<C: FnOnce() -> T, T> Job<C, T> {
     /// Announces it to an observer of greenlets, as a closure of `workers`.
     pub(crate) fn announce(&self, workers: Option<&Arc<Workers>>) {
-        let container = || workers.map(|workers| Arc::clone(workers) as _);
-        let about = || Announcement { container: container(), item: None };
-        let announced = self.lock().greenlet.for_observer();
-        announced.inspect(|greenlet| greenlet.announce(about));
+        if is_observed() {
+            let container = workers.map(|workers| Arc::clone(workers) as _);
+            let greenlet = self.lock().greenlet.handle();
+            greenlet.announce(|| Announcement { container, item: None });
+        }
     }
 
     /// Runs it on this thread, unless it was ended before. It never panics.

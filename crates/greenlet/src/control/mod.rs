@@ -35,7 +35,7 @@ use crate::birth::{Birth, Origin, next_id};
 use crate::collector::Collector;
 use crate::kill::ScopeKind;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
-use crate::observe::Watch;
+use crate::observe::{WakeNote, Watch};
 use crate::primitive::{self, AtomicU64, Mutex, MutexGuard};
 use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
@@ -162,29 +162,38 @@ impl Control {
     }
 
     pub(crate) fn set_watch(&self, watch: Arc<dyn Watch>) {
-        let before = self.lock().extras().watch.replace(watch);
+        let before = self.lock().extras().watched.0.replace(watch);
         self.flags.set(OBSERVED);
         drop(before);
+    }
+
+    /// Stores what tells of the wake-ups of its task.
+    pub(crate) fn set_note(&self, note: Arc<WakeNote>) {
+        if self.is_observed() {
+            let before = self.lock().extras().watched.1.replace(note);
+            drop(before);
+        }
     }
 
     pub(crate) fn is_observed(&self) -> bool {
         self.flags.has(OBSERVED)
     }
 
-    /// The observer's watch of the greenlet.
-    pub(crate) fn watch(&self) -> Option<Arc<dyn Watch>> {
-        if self.is_observed() { self.lock().extras.as_ref()?.watch.clone() } else { None }
+    /// The observer's watch of the greenlet, and what tells of its wake-ups.
+    pub(crate) fn watch_and_note(&self) -> Watched {
+        let watched = || self.lock().extras.as_ref().map(|extras| extras.watched.clone());
+        if self.is_observed() { watched().unwrap_or_default() } else { Watched::default() }
     }
 
     /// Tells the observer of the end. Drops the watch: it may hold a handle.
     #[cold]
+    #[inline(never)]
     fn watch_end(self: &Arc<Self>) {
-        let watch = self.lock().extras.as_mut().and_then(|extras| extras.watch.take());
-        if let Some(watch) = watch {
-            let ended = self.ended();
-            contain(|| watch.ended(ended.and_then(Result::err).as_ref()));
-            drop_contained(watch);
-        }
+        let watched = self.lock().extras.as_mut().map(|extras| mem::take(&mut extras.watched));
+        let Some((Some(watch), note)) = watched else { return };
+        let ended = self.ended();
+        contain(|| watch.ended(ended.and_then(Result::err).as_ref()));
+        drop_contained((watch, note));
     }
 
     pub(crate) fn set_in_place(&self, in_place: bool) {
@@ -431,9 +440,6 @@ impl Control {
         let is_alone = ended.is_ok() && !self.parked.load(Relaxed);
         let is_alone = is_alone && self.flags.advance(BEGUN, BEGUN | ENDED);
         let guards = if is_alone { None } else { self.begin_end(ended) };
-        if !is_alone && self.is_observed() {
-            self.watch_end();
-        }
         contain(leave);
         if let Some(guards) = guards {
             drop_guards(guards);
@@ -454,6 +460,9 @@ impl Control {
         let guards = state.extras.as_mut().map(|extras| mem::take(&mut extras.guards));
         drop(state);
         drop_contained(waker);
+        if self.is_observed() {
+            self.watch_end();
+        }
         guards
     }
 
@@ -614,6 +623,9 @@ struct Inner {
     extras: Option<Box<Extras>>,
 }
 
+/// The observer's watch of a greenlet, and what tells of the wake-ups of its task.
+type Watched = (Option<Arc<dyn Watch>>, Option<Arc<WakeNote>>);
+
 /// Values that are dropped when a greenlet finishes, by the keys of its containers.
 type Guards = BTreeMap<usize, Box<dyn Any + Send>>;
 
@@ -635,7 +647,7 @@ struct Extras {
     /// The panic that ended it, if there was one.
     panic: Option<Panic>,
     /// Sees the greenlet's life, until the end.
-    watch: Option<Arc<dyn Watch>>,
+    watched: Watched,
 }
 
 impl Inner {

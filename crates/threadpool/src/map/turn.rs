@@ -228,9 +228,9 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         item: I::Item,
         greenlets: &mut ItemGreenlets,
     ) -> Result<T, Failure> {
-        greenlets.start(|_, _| ());
         let container = || Some(Arc::clone(&self.workers) as _);
-        greenlets.announce(|| Announcement { container: container(), item: Some(index) });
+        let about = || Announcement { container: container(), item: Some(index) };
+        greenlets.start(about, |_, _| ());
         if let Some(locals) = &self.items.locals {
             locals.apply();
         }
