@@ -103,6 +103,8 @@ pub struct Spawned<'a> {
     pub container: Option<&'a Arc<dyn Container>>,
     /// The index of the item, if the greenlet is an item of a map.
     pub item: Option<usize>,
+    /// Whether it is a closure on a thread of its own, where it may block.
+    pub may_block: bool,
 }
 
 impl fmt::Debug for Spawned<'_> {
@@ -138,6 +140,8 @@ pub struct Announcement {
     pub container: Option<Arc<dyn Container>>,
     /// The index of the item, if the greenlet is an item of a map.
     pub item: Option<usize>,
+    /// Whether it is a closure on a thread of its own, where it may block.
+    pub may_block: bool,
 }
 
 impl fmt::Debug for Announcement {
@@ -231,7 +235,12 @@ fn introduce(control: &Arc<Control>, about: &Announcement) {
     contain(|| {
         let greenlet = &Handle::new(Arc::clone(control));
         let container = about.container.as_ref();
-        let watch = observer.spawned(Spawned { greenlet, container, item: about.item });
+        let watch = observer.spawned(Spawned {
+            greenlet,
+            container,
+            item: about.item,
+            may_block: about.may_block,
+        });
         control.set_watch(watch);
     });
 }

@@ -53,6 +53,11 @@ impl Clock {
         current::clock()
     }
 
+    /// Whether it shows real time, rather than that of a custom [`TimeSource`].
+    pub fn is_real(&self) -> bool {
+        !matches!(self.source, Source::Custom(_))
+    }
+
     /// The current time.
     pub fn now(&self) -> Instant {
         match &self.source {

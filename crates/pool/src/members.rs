@@ -146,7 +146,7 @@ impl Members {
 
     /// The details of a member, which is the item `item` of a map if there is one, for an observer.
     pub(crate) fn announcement(self: &Arc<Self>, item: Option<usize>) -> Announcement {
-        Announcement { container: Some(Arc::clone(self) as _), item }
+        Announcement { container: Some(Arc::clone(self) as _), item, may_block: false }
     }
 
     fn enter_as<B, T>(

@@ -124,8 +124,8 @@ pub mod hub {
     #[cfg(feature = "tokio")]
     pub use spinney_hub::TokioHub;
     pub use spinney_hub::{
-        BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, LocalBoxTask,
-        ShutdownReport, WakeDelay, label_task, require_threads,
+        BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, HubStats,
+        LocalBoxTask, ShutdownReport, ThreadParks, WakeDelay, label_task, require_threads,
     };
     pub use spinney_sync::{Budget, GiveWay};
 }

@@ -91,7 +91,7 @@ impl<C: FnOnce() -> T, T> Job<C, T> {
         if is_observed() {
             let container = workers.map(|workers| Arc::clone(workers) as _);
             let greenlet = self.lock().greenlet.handle();
-            greenlet.announce(|| Announcement { container, item: None });
+            greenlet.announce(|| Announcement { container, item: None, may_block: true });
         }
     }
 

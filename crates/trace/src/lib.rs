@@ -1,0 +1,51 @@
+//! See [spinney]'s greenlets run: who waits where, what blocks a thread, and when.
+//!
+//! [`start`] observes every greenlet that is created from then on: call it first in `main`. A
+//! program that does not call it pays nothing but a load for each event.
+//!
+//! ```
+//! # mod spinney {
+//! #     pub use spinney_greenlet::spawn; pub use spinney_hub::{block_on, yield_now};
+//! #     pub use spinney_sync::Event; pub mod trace { pub use spinney_trace::{dump, start}; }
+//! # }
+//! use spinney::{Event, block_on, spawn, trace, yield_now};
+//!
+//! trace::start()?;
+//! block_on(async {
+//!     let stuck = spawn(async { Event::new().wait().await }).named("stuck");
+//!     while trace::dump().greenlets[0].wait.is_none() {
+//!         yield_now().await;
+//!     }
+//!     assert!(trace::dump().to_string().contains("1 greenlet waits for Event::wait at src/"));
+//!     stuck.kill().await;
+//! });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | to | use |
+//! |---|---|
+//! | see every living greenlet, now | [`dump`] |
+//! | see them when the process gets a signal | [`dump_on_signal`] |
+//! | be told of tasks that block a thread, and of hubs that stand still | [`Watchdog`] |
+//!
+//! Only greenlets are seen: not the main future of a `block_on`, and not tasks that were spawned on
+//! the executor directly. A wait has a line if it is one of spinney's; a greenlet that waits for
+//! anything else, for example a socket, is found by the line that spawned it.
+//!
+//! [spinney]: https://docs.rs/spinney
+
+mod dump;
+mod hubs;
+mod pools;
+mod record;
+#[cfg(unix)]
+mod signals;
+mod threads;
+mod watchdog;
+
+pub use dump::{Activity, Dump, GreenletInfo, HubInfo, PoolInfo, ThreadInfo, dump};
+pub use hubs::{Delays, HubReport, hubs};
+pub use record::start;
+#[cfg(unix)]
+pub use signals::{dump_on_signal, dump_on_signal_to};
+pub use watchdog::{Alarm, Watchdog, WatchdogBuilder};
