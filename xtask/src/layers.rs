@@ -32,7 +32,7 @@ const OWNERS: &[(&[&str], Users)] = &[
     (&["async-executor", "async-io", "async-task", "event-listener"], Only("spinney-hub")),
     (&["smol", "tokio"], Only("spinney-hub")),
     (&["blocking", "crossbeam-utils"], Only("spinney-threadpool")),
-    (&["metrics", "signal-hook", "tracing"], Only("spinney-trace")),
+    (&["metrics", "serde_json", "signal-hook", "tracing"], Only("spinney-trace")),
     // Vocabulary. spinney-sync alone needs the standard library and nothing else, unless a feature
     // is asked for.
     (&["async-channel", "fastrand", "futures-core"], AllBut("spinney-sync")),

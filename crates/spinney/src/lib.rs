@@ -89,12 +89,14 @@
 //!
 //! # Features
 //!
-//! Both are off by default, and only add.
+//! All are off by default, and only add.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `tokio` | the tokio runtime that runs the caller is its hub, of either flavour, timers included; [`hub`] has `TokioHub` |
 //! | `smol` | [`hub`] has `SmolHub`: the executor behind `smol::spawn` |
+//! | `trace` | the module `trace`: dumps of every greenlet and where it waits, a watchdog, statistics, timelines |
+//! | `metrics`, `tracing` | `trace`, and the numbers through the crate metrics, or a span of the crate tracing for each greenlet |
 //!
 //! No feature is needed for tracing: spawn `future.instrument(span)`, of the crate tracing, or give a
 //! pool a [`SpawnHook`](pool::SpawnHook).
@@ -190,6 +192,19 @@ pub mod threads {
         InsideThreadPool, ThreadImap, ThreadMap, ThreadMapper, ThreadPoolBuilder, ThreadPoolClosed,
         ThreadPoolFull, ThreadRefused, ThreadResult, ThreadTryImap, ThreadTryMap,
     };
+}
+
+/// Seeing greenlets run: dumps, a watchdog, statistics. Needs the feature `trace`.
+#[cfg(feature = "trace")]
+pub mod trace {
+    #[cfg(feature = "metrics")]
+    pub use spinney_trace::publish_metrics;
+    pub use spinney_trace::{
+        Activity, Alarm, Delays, Dump, GreenletInfo, HubInfo, HubReport, PoolInfo, ThreadInfo,
+        Timeline, Watchdog, WatchdogBuilder, dump, hubs, start,
+    };
+    #[cfg(unix)]
+    pub use spinney_trace::{dump_on_signal, dump_on_signal_to};
 }
 
 /// Clocks, sleeps, intervals and limits of time.

@@ -13,7 +13,9 @@ use spinney_sync::Wait;
 
 use crate::hubs::HubNote;
 use crate::pools::PoolNote;
+use crate::spans::Span;
 use crate::threads::ThreadNote;
+use crate::timeline;
 
 /// Observes every greenlet that is created from now on, in the whole process. A further call is a
 /// no-op.
@@ -62,6 +64,8 @@ pub(crate) struct Record {
     /// It is a closure on a thread of its own.
     pub(crate) may_block: bool,
     pub(crate) born: Instant,
+    /// Its span, if spans are opened.
+    pub(crate) span: Span,
     /// Its place in [`LIVING`].
     shard: usize,
     key: AtomicUsize,
@@ -109,6 +113,7 @@ impl Record {
             item: spawned.item,
             may_block: spawned.may_block,
             born: now,
+            span: Span::open(spawned),
             shard,
             key: AtomicUsize::new(0),
             state: Mutex::new(state),
@@ -116,6 +121,7 @@ impl Record {
         let mut list = lock(&LIVING[shard]);
         record.key.store(list.insert(Arc::clone(&record)), Relaxed);
         drop(list);
+        timeline::spawned(&record, now);
         record
     }
 
@@ -150,21 +156,24 @@ impl Watch for Record {
             state.polls += 1;
             drop(state);
             hub.polled(delay.filter(|_| !self.may_block));
+            timeline::began(self, now);
             thread.push(self.greenlet.id(), now);
         });
+        self.span.enter();
     }
 
     fn poll_ended(&self, wait: Option<Wait>) {
+        self.span.exit(&self.greenlet);
         ThreadNote::with(ThreadNote::pop);
         let mut state = self.lock();
-        if state.phase != Phase::Polled {
-            return;
-        }
+        let now = state.now();
         state.wait = wait;
         (state.phase, state.since) = match state.woken.take() {
             Some(woken) => (Phase::Queued, woken),
-            None => (Phase::Waiting, state.now()),
+            None => (Phase::Waiting, now),
         };
+        drop(state);
+        timeline::paused(self, now, wait);
     }
 
     fn woken(&self) {
@@ -175,12 +184,15 @@ impl Watch for Record {
             Phase::Polled => state.woken = state.woken.or(Some(now)),
             Phase::Queued => {}
         }
-        if let Some(hub) = &state.hub {
-            hub.woken();
-        }
+        let hub = state.hub.clone();
+        drop(state);
+        hub.inspect(|hub| hub.woken());
+        timeline::woken(self, now);
     }
 
-    fn ended(&self, _failure: Option<&Failure>) {
+    fn ended(&self, failure: Option<&Failure>) {
+        timeline::ended(self, self.lock().now(), failure);
+        self.span.end(&self.greenlet, failure);
         let removed = lock(&LIVING[self.shard]).try_remove(self.key.load(Relaxed));
         drop(removed);
     }

@@ -12,6 +12,7 @@ use spinney_sync::Wait;
 
 use crate::hubs::{Delays, HubNote};
 use crate::record::{self, Phase, Record, since};
+use crate::spans;
 use crate::threads::ThreadNote;
 
 /// The time for which a site, or a hub, is not reported again.
@@ -331,6 +332,7 @@ impl Eyes {
         }
         alarms.extend(self.stuck(now));
         for alarm in alarms {
+            spans::alarm(&alarm);
             spinney_hub::contain(|| (self.settings.on_alarm)(&alarm));
         }
     }

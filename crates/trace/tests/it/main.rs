@@ -3,6 +3,7 @@
 
 mod dump;
 mod hubs;
+mod timeline;
 mod watchdog;
 
 use std::sync::{Arc, Condvar, Mutex};
