@@ -96,7 +96,8 @@
 //! | `tokio` | the tokio runtime that runs the caller is its hub, of either flavour, timers included; [`hub`] has `TokioHub` |
 //! | `smol` | [`hub`] has `SmolHub`: the executor behind `smol::spawn` |
 //! | `trace` | the module `trace`: dumps of every greenlet and where it waits, a watchdog, statistics, timelines |
-//! | `metrics`, `tracing` | `trace`, and the numbers through the crate metrics, or a span of the crate tracing for each greenlet |
+//! | `metrics` | `trace`, and its numbers through the crate metrics |
+//! | `tracing` | `trace`, and a span of the crate tracing for each greenlet |
 //!
 //! No feature is needed for tracing: spawn `future.instrument(span)`, of the crate tracing, or give a
 //! pool a [`SpawnHook`](pool::SpawnHook).

@@ -66,8 +66,7 @@ mod with_tracing {
         }
 
         pub(crate) fn end(&self, greenlet: &Handle, failure: Option<&Failure>) {
-            let known = lock(&LIVING).remove(&greenlet.id());
-            drop(known);
+            lock(&LIVING).remove(&greenlet.id());
             match failure {
                 None => {}
                 Some(Failure::Panicked(_)) => {

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::fs;
+use std::io;
 use std::panic::Location;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -42,6 +46,8 @@ static LOGS: Mutex<Vec<Arc<Log>>> = Mutex::new(Vec::new());
 /// ```
 pub struct Timeline {
     log: Arc<Log>,
+    /// Where it is saved if it is dropped by a panic.
+    on_panic: Option<PathBuf>,
 }
 
 /// The events of a timeline.
@@ -100,7 +106,38 @@ impl Timeline {
         let log = Arc::new(Log { capacity: events, events: Mutex::default() });
         lock(&LOGS).push(Arc::clone(&log));
         RECORDING.fetch_add(1, Relaxed);
-        Ok(Self { log })
+        Ok(Self { log, on_panic: None })
+    }
+
+    /// Writes the timeline to the file `path`: as [JSON](Self::to_json) if the name ends in `.json`,
+    /// otherwise as a [page](Self::to_html).
+    ///
+    /// # Errors
+    ///
+    /// The system's error if the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref();
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        fs::write(path, if is_json { self.to_json() } else { self.to_html() })
+    }
+
+    /// Makes a panic that drops the timeline [save](Self::save) it to `path`. In the scenario of
+    /// `SimHub::check` that is the timeline of the seed that failed.
+    ///
+    /// ```
+    /// # mod spinney { pub mod trace { pub use spinney_trace::Timeline; } }
+    /// use spinney::trace::Timeline;
+    /// use spinney_sim::SimHub;
+    ///
+    /// SimHub::check(0..10, |sim| {
+    ///     let _timeline = Timeline::start(100_000).unwrap().save_on_panic("failed.html");
+    ///     sim.block_on(async { /* what is tested */ });
+    /// });
+    /// ```
+    #[must_use = "the timeline ends when it is dropped"]
+    pub fn save_on_panic(mut self, path: impl Into<PathBuf>) -> Self {
+        self.on_panic = Some(path.into());
+        self
     }
 
     /// How many events it holds now.
@@ -142,6 +179,10 @@ impl Drop for Timeline {
     fn drop(&mut self) {
         RECORDING.fetch_sub(1, Relaxed);
         lock(&LOGS).retain(|log| !Arc::ptr_eq(log, &self.log));
+        if let Some(path) = self.on_panic.take().filter(|_| thread::panicking()) {
+            // The panic is what is reported.
+            let _ = self.save(path);
+        }
     }
 }
 

@@ -96,6 +96,26 @@ fn full_timeline_keeps_the_last_events() {
     assert!(none.is_empty());
 }
 
+#[test]
+fn timeline_of_a_failed_seed_is_saved() {
+    let path = std::env::temp_dir().join(format!("spinney-seed-{}.json", std::process::id()));
+    let failed = std::panic::catch_unwind(|| {
+        SimHub::check(0..10, |sim| {
+            let _timeline = Timeline::start(1000).unwrap().save_on_panic(&path);
+            sim.block_on(async {
+                spawn_on(sim, yield_now()).named("culprit").await.unwrap();
+                panic!("no luck");
+            });
+        });
+    });
+    assert!(failed.is_err());
+    let saved = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let named =
+        |event: &Value| event["name"].as_str().is_some_and(|name| name.ends_with("culprit"));
+    assert_eq!(events(&saved, |event| event["ph"] == "X" && named(event)).len(), 2);
+}
+
 /// Runs the page in headless Chromium where that is installed.
 #[test]
 fn page_draws_its_bars() {
