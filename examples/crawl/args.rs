@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
@@ -20,6 +21,8 @@ Options:
   -c, --concurrency N    fetch at most N pages at a time [default: 5]
   -m, --max-pages N      ask for at most N pages in all [default: 1000]
   -t, --timeout SECONDS  give each page so long, fractions allowed [default: 10]
+      --trace FILE       write a timeline of the crawl: JSON for Perfetto if FILE ends in
+                         .json, otherwise a page for a browser
   -h, --help             print this
 ";
 
@@ -43,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) max_pages: NonZeroUsize,
     /// How long one page may take, from the connection to the last byte.
     pub(crate) timeout: Duration,
+    /// The file for the timeline.
+    pub(crate) trace: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -52,6 +57,7 @@ impl Default for Settings {
             concurrency: const { NonZeroUsize::new(5).unwrap() },
             max_pages: const { NonZeroUsize::new(1000).unwrap() },
             timeout: Duration::from_secs(10),
+            trace: None,
         }
     }
 }
@@ -74,6 +80,7 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Short('t') | Arg::Long("timeout") => {
                 settings.timeout = seconds("--timeout", &parser.value()?)?;
             }
+            Arg::Long("trace") => settings.trace = Some(parser.value()?.into()),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Value(url) => settings.urls.push(url.string()?),
             other => return Err(other.unexpected()),
@@ -102,6 +109,8 @@ fn refused(option: &str, wants: &str, value: &OsString) -> lexopt::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn parse_line(line: &str) -> Result<Command, lexopt::Error> {
@@ -110,10 +119,11 @@ mod tests {
 
     #[test]
     fn every_option_reaches_the_settings() {
-        let line = "-c 50 --max-pages=7 --timeout 0.5 http://a/ http://b/";
+        let line = "-c 50 --max-pages=7 --timeout 0.5 --trace t.json http://a/ http://b/";
         let Ok(Command::Crawl(settings)) = parse_line(line) else { panic!("{line} is sound") };
         assert_eq!((settings.concurrency.get(), settings.max_pages.get()), (50, 7));
         assert_eq!(settings.timeout, Duration::from_millis(500));
+        assert_eq!(settings.trace.as_deref(), Some(Path::new("t.json")));
         assert_eq!(settings.urls, ["http://a/", "http://b/"]);
     }
 
@@ -132,6 +142,7 @@ mod tests {
     #[test]
     fn help_names_every_option() {
         assert!(matches!(parse_line("--help"), Ok(Command::Help)));
-        assert!(["--concurrency", "--max-pages", "--timeout"].iter().all(|o| HELP.contains(o)));
+        let options = ["--concurrency", "--max-pages", "--timeout", "--trace"];
+        assert!(options.iter().all(|option| HELP.contains(option)));
     }
 }

@@ -39,6 +39,7 @@ use std::process::ExitCode;
 
 use async_signal::{Signal, Signals};
 use futures_lite::StreamExt;
+use spinney::trace::Timeline;
 
 use crate::args::{Command, Settings};
 use crate::crawl::Crawl;
@@ -50,6 +51,9 @@ const USAGE: u8 = 2;
 
 /// How many pages the crawler's own server has.
 const PAGES: usize = 400;
+
+/// How many events a timeline holds.
+const EVENTS: usize = 1_000_000;
 
 fn main() -> ExitCode {
     let done = match args::parse(lexopt::Parser::from_env()) {
@@ -79,6 +83,11 @@ async fn crawl(mut settings: Settings) -> io::Result<()> {
     let interrupt = async {
         signals.next().await;
     };
+    let timeline = settings.trace.is_some().then(|| Timeline::start(EVENTS));
+    let timeline = timeline.transpose().map_err(io::Error::other)?;
     let report = Crawl::new(&settings).run(interrupt).await;
+    if let Some((timeline, file)) = timeline.zip(settings.trace) {
+        timeline.save(file)?;
+    }
     io::stdout().write_all(report.to_string().as_bytes())
 }

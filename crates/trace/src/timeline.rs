@@ -161,8 +161,9 @@ impl Timeline {
         json!({ "traceEvents": events, "displayTimeUnit": "ms" }).to_string()
     }
 
-    /// What was recorded so far, as a picture: a page for a browser that needs no other file. The
-    /// wheel zooms, dragging moves, and the pointer shows the details of what is below it.
+    /// What was recorded so far, as a picture: a page for a browser that needs no other file. A bar of
+    /// a thread is a poll; a bar of a slot is the life of a member, and the thinner ones in it are its
+    /// waits, those at one line in one colour. The wheel zooms, dragging moves, and the pointer shows the details of what is below it.
     pub fn to_html(&self) -> String {
         let data = json!(self.story().rows()).to_string();
         // `</` would end the script.
@@ -282,6 +283,13 @@ impl Life {
         json!({ "spawned at": at, "end": end })
     }
 
+    /// From when to when it waited, and where; the last wait lasts until `end`.
+    fn waits(&self, end: f64) -> impl Iterator<Item = (f64, f64, Wait)> {
+        let next = self.polls.iter().skip(1).map(|poll| poll.0).chain([end]);
+        let waits = self.polls.iter().zip(next);
+        waits.filter_map(|(poll, next)| Some((poll.1?, next, poll.3?)))
+    }
+
     fn began(&self) -> Option<f64> {
         let first_poll = self.polls.first().map(|poll| poll.0);
         self.spawned.map(|spawned| spawned.0).or(first_poll)
@@ -394,7 +402,11 @@ impl Story {
             if let Some((_, pool, place, ..)) = life.spawned.filter(|life| life.1 != 0) {
                 let end = life.ended.map_or(self.end, |(end, _)| end);
                 let bar = json!([life.began().unwrap_or(end), end, title, at, id]);
-                rows.entry((pool, place)).or_default().push(bar);
+                let row = rows.entry((pool, place)).or_default();
+                row.push(bar);
+                row.extend(life.waits(end).map(|(from, to, wait)| {
+                    json!([from, to, wait.to_string(), title, wait.at().line(), "wait"])
+                }));
             }
         }
         let rows = rows.into_iter().map(|((pool, track), bars)| {
