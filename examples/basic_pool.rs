@@ -5,7 +5,7 @@ use std::time::Duration;
 use spinney::eventlet::GreenPoolExt as _;
 use spinney::eventlet::{GreenPool, block_on, sleep};
 
-/// A fiftieth of the second that the original waits.
+/// A fiftieth of the original's second.
 const SECOND: Duration = Duration::from_millis(20);
 
 async fn worker(task_id: u32, duration: Duration) -> String {
@@ -23,7 +23,7 @@ fn main() {
             threads.push(pool.spawn(worker(i, SECOND)).await);
         }
 
-        pool.waitall().await.expect("this is no task of the pool");
+        pool.waitall().await.expect("the caller is not a member");
         assert_eq!((pool.running(), pool.free()), (0, 5));
 
         let mut final_results = Vec::new();

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use spinney::gevent::{block_on, pool, sleep};
 
-/// A fiftieth of the second that the original waits.
+/// A fiftieth of the original's second.
 const SECOND: Duration = Duration::from_millis(20);
 
 async fn fetch_url(url: String) -> String {
     println!("Fetching {url}");
-    // In place of the network.
+    // Stands for the network.
     sleep(SECOND).await;
     format!("Content from {url}")
 }
@@ -27,6 +27,6 @@ fn main() {
         println!("First result: {}", results[0]);
         assert_eq!(results[0], "Content from http://example.com/page0");
         assert_eq!(results.len(), 20);
-        assert!(took >= 4 * SECOND, "more than five ran at once");
+        assert!(took >= 4 * SECOND, "more than five ran concurrently");
     });
 }

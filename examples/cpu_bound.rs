@@ -1,6 +1,6 @@
-//! gevent's "Thread Pool for CPU-Bound Work", and how much faster it is than one thread.
+//! gevent's "Thread Pool for CPU-Bound Work", and its speed-up over one thread.
 //!
-//! Each thread is pinned to a core of its own, where the system lets it.
+//! Each thread is pinned to its own core, if the system allows it.
 
 use std::error::Error;
 use std::time::Instant;
@@ -13,18 +13,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (i, value) in block_on(on_threads(&TASKS))?.into_iter().enumerate() {
         println!("Task {i}: {value:.2}");
     }
-    // Larger ones, which take longer than to start the threads for them.
+    // Large enough to take longer than starting the threads.
     let speed_up = speed_up(&TASKS.map(|task| 20 * task))?;
     println!("{speed_up:.2} times as fast as one thread");
     Ok(())
 }
 
-/// Work that has something of threads: it computes.
+/// Work that gains from threads: it computes.
 fn cpu_intensive_task(n: u32) -> f64 {
     (0..n).map(|i| f64::from(i).sqrt()).sum()
 }
 
-/// How much faster `tasks` are on a pool than one after the other.
+/// The speed-up of `tasks` on a pool over running them in turn.
 fn speed_up(tasks: &[u32]) -> Result<f64, Box<dyn Error>> {
     let start = Instant::now();
     let expected: Vec<f64> = tasks.iter().map(|&task| cpu_intensive_task(task)).collect();
@@ -35,7 +35,7 @@ fn speed_up(tasks: &[u32]) -> Result<f64, Box<dyn Error>> {
     let together = start.elapsed();
 
     if results != expected {
-        return Err("the threads came to other results".into());
+        return Err("the threads computed other results".into());
     }
     Ok(alone.as_secs_f64() / together.as_secs_f64())
 }
@@ -43,7 +43,7 @@ fn speed_up(tasks: &[u32]) -> Result<f64, Box<dyn Error>> {
 async fn on_threads(tasks: &[u32]) -> Result<Vec<f64>, Box<dyn Error>> {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let pin = move |index| {
-        // A thread that cannot be pinned runs all the same.
+        // A thread that cannot be pinned runs anyway.
         let _pinned = cores.get(index).is_some_and(|core| core_affinity::set_for_current(*core));
     };
     let pool = ThreadPool::builder().capacity(4).name("cruncher").on_start(pin).build();
@@ -64,7 +64,7 @@ mod tests {
     use super::speed_up;
 
     #[test]
-    fn it_comes_to_the_same_results() {
+    fn pool_computes_the_same_results() {
         assert!(speed_up(&[10_000, 20_000]).unwrap() > 0.0);
     }
 }

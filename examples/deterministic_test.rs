@@ -10,9 +10,9 @@ use spinney_sim::SimHub;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Changes the balance of an account, if that covers it.
+/// Changes the balance of an account, if it covers the change.
 async fn order(balance: Arc<Mutex<i32>>, amount: i32) -> bool {
-    // The bank takes its time.
+    // The bank takes some time.
     sleep(HOUR).await;
     let mut balance = balance.lock().unwrap_or_else(PoisonError::into_inner);
     let covered = *balance + amount >= 0;
@@ -22,10 +22,10 @@ async fn order(balance: Arc<Mutex<i32>>, amount: i32) -> bool {
     covered
 }
 
-/// The program: pays 100 in, and 80 to somebody else. True if the latter was covered.
+/// The program: deposits 100, and pays 80. Returns `true` if the payment was covered.
 ///
-/// It runs on any hub that can spawn a `BoxTask`, in service a `Hub`. If it is `hasty`, it has a
-/// flaw: it gives the second order without waiting for the first.
+/// It runs on any hub that can spawn a `BoxTask`; in production on a `Hub`. If it is `hasty`, it
+/// has a bug: it sends the payment without waiting for the deposit.
 async fn pay<X: Spawn<BoxTask>>(pool: Pool<X>, hasty: bool) -> bool {
     let balance = Arc::default();
     let deposit = Greenlet::new(order(Arc::clone(&balance), 100));
@@ -53,12 +53,12 @@ fn main() {
     println!("hasty, first in, first out: covered is {}", covered(&sim, true));
     println!("that took {:?} of virtual time", sim.elapsed());
 
-    let seed = race().expect("one of them brings the flaw to light");
+    let seed = race().expect("one of the seeds finds the bug");
     println!("hasty, seed {seed}: covered is false");
     let again: Vec<_> = (0..3).map(|_| covered(&SimHub::seeded(seed), true)).collect();
     println!("three times more: {again:?}");
 
-    // Panics with the seed, if there is one under which the scenario does.
+    // Panics with the seed, if the scenario panics under one.
     SimHub::check(0..100, |sim| assert!(covered(sim, false)));
     println!("patient: covered under each of 100 seeds");
 }
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_an_hour_for_each_order() {
+    fn program_takes_an_hour_of_virtual_time_per_order() {
         let sim = SimHub::new();
         covered(&sim, false);
         assert_eq!(sim.elapsed(), 2 * HOUR);
@@ -81,9 +81,9 @@ mod tests {
 
     #[test]
     fn hasty_payment_is_covered_by_luck_only() {
-        assert!(covered(&SimHub::new(), true), "most tests would not find it");
-        let seed = race().expect("a seed finds it");
-        assert!(!covered(&SimHub::seeded(seed), true), "and finds it again");
+        assert!(covered(&SimHub::new(), true), "the bug shows without a seed");
+        let seed = race().expect("a seed finds the bug");
+        assert!(!covered(&SimHub::seeded(seed), true), "the seed does not find the bug again");
     }
 
     #[test]

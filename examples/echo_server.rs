@@ -1,4 +1,4 @@
-//! A TCP server whose connections are the members of a pool: so many at a time, and a clean end.
+//! A TCP server whose connections are the members of a pool: at most `n` of them, and a clean end.
 //!
 //! ```text
 //! cargo run --example echo_server                     # a server and clients of its own
@@ -20,27 +20,27 @@ const CONNECTIONS: usize = 4;
 /// How long connections may go on after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Serves until Ctrl-C, and then says how its connections ended.
+/// Serves until Ctrl-C, and then reports the outcome of its connections.
 async fn serve(listener: TcpListener, mut ctrl_c: Signals) -> Report {
     let connections = Pool::new(CONNECTIONS);
     let accept = async {
         loop {
-            // Nobody is let in whom nobody could serve: the system has a queue for those.
+            // Connections are accepted only when one can be served: the system queues the others.
             connections.wait_available().await;
             match listener.accept().await {
                 Ok((stream, _)) => connections.spawn(echo(stream)).await.detach(),
-                Err(error) => eprintln!("somebody could not be let in: {error}"),
+                Err(error) => eprintln!("a connection could not be accepted: {error}"),
             }
         }
     };
     or(accept, async { drop(ctrl_c.next().await) }).await;
     let drained = connections.drain(GRACE);
-    // Who comes from now on is refused, and so are those in the queue.
+    // Later connections are refused, and so are those in the queue.
     drop(listener);
-    drained.await.expect("this is no connection")
+    drained.await.expect("this task is not a connection")
 }
 
-/// Sends back what it is sent, until the client closes its side.
+/// Echoes its input until the client closes its side.
 async fn echo(stream: TcpStream) {
     if let Err(error) = io::copy(stream.clone(), stream).await {
         eprintln!("a connection broke: {error}");
@@ -64,33 +64,34 @@ fn main() -> Result<()> {
     })
 }
 
-/// Is what clients are, and then presses Ctrl-C while some of them are still there.
+/// Plays the clients, and then presses Ctrl-C while some of them are connected.
 async fn try_out(server: SocketAddr) -> Result<()> {
     let short = move |_| async move { ask(TcpStream::connect(server).await?).await.map(drop) };
     let ended = Pool::new(50).try_map(short, 0..200).await.map_err(Error::other)?;
     println!("{} short connections", ended.len());
 
-    // As many as fit. An answer shows that it is served, and does not wait in the queue.
+    // As many as fit. An answer shows that the connection is served, and not queued.
     let mut long = Vec::new();
     for _ in 0..CONNECTIONS {
         long.push(ask(TcpStream::connect(server).await?).await?);
     }
     println!("{} long connections, and Ctrl-C", long.len());
     signal_hook::low_level::raise(signal_hook::consts::SIGINT)?;
-    // The server is full, so it lets nobody in; it has heard once the system refuses.
+    // The server is full, so it accepts no connection; it has stopped listening once the system
+    // refuses.
     while TcpStream::connect(server).await.is_ok() {
         sleep(Duration::from_millis(1)).await;
     }
 
     drop(ask(long.remove(0)).await?);
-    println!("who is served is served on");
+    println!("served connections go on");
     for mut connection in long {
-        assert_eq!(connection.read(&mut [0]).await?, 0, "the server closes it");
+        assert_eq!(connection.read(&mut [0]).await?, 0, "the server did not close the connection");
     }
     Ok(())
 }
 
-/// Asks for an echo, and gives the connection back.
+/// Requests an echo, and returns the connection.
 async fn ask(mut connection: TcpStream) -> Result<TcpStream> {
     let mut heard = [0; 5];
     connection.write_all(b"hello").await?;

@@ -1,11 +1,11 @@
-//! eventlet's "Error Handling in Pools": who waits for a thread is told that it failed.
+//! eventlet's "Error Handling in Pools": the waiter for a failed thread gets its error.
 
 use std::time::Duration;
 
 use spinney::eventlet::{GreenPool, block_on, sleep};
 
 async fn risky_task(task_id: u32) -> Result<String, String> {
-    // Lets the others run.
+    // Yields to the others.
     sleep(Duration::ZERO).await;
     if task_id % 3 == 0 {
         return Err(format!("Task {task_id} failed!"));

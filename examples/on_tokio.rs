@@ -1,5 +1,5 @@
-//! A pool in a service on tokio (here hyper's): a request fans out, and however many requests
-//! come, no more than so many look-ups run at a time.
+//! A pool in a service on tokio (here hyper's): a request fans out, and at most `n` look-ups run
+//! concurrently, for any number of requests.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -18,13 +18,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How many look-ups run at a time, for all requests together.
+/// The largest number of concurrent look-ups, for all requests together.
 const LOOKUPS: usize = 4;
 
 /// How long a request may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Asks another service, in earnest. Whatever is of tokio works inside of the pool.
+/// Stands for a request to another service. Everything of tokio works inside the pool.
 async fn look_up(n: u64) -> u64 {
     tokio::time::sleep(Duration::from_millis(n % 5)).await;
     n * n
@@ -34,7 +34,7 @@ async fn look_up(n: u64) -> u64 {
 async fn answer(lookups: Pool<TokioHub>, path: String) -> Response<Full<Bytes>> {
     let (status, text) = match path.trim_start_matches('/').parse::<u64>() {
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),
-        // A request that takes too long, or whose client is gone, takes its look-ups with it.
+        // A request that takes too long, or whose client is gone, kills its look-ups.
         Ok(n) => match lookups.map(look_up, 1..=n).within(LIMIT).await {
             Ok(Ok(squares)) => (StatusCode::OK, squares.iter().sum::<u64>().to_string()),
             Ok(Err(failed)) => (StatusCode::BAD_GATEWAY, failed.to_string()),

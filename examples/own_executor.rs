@@ -1,4 +1,4 @@
-//! A pool on an executor of one's own: a few threads and a channel, in two `impl`s.
+//! A pool on a custom executor: a few threads and a channel, in two `impl`s.
 
 use std::thread;
 
@@ -7,8 +7,8 @@ use async_task::Runnable;
 use spinney::hub::{BoxTask, Executor};
 use spinney::{Pool, Spawn, block_on, yield_now};
 
-/// Threads that take tasks which are ready from a channel. They end with the last handle, when
-/// the tasks have.
+/// Threads that take ready tasks from a channel. They end with the last handle, once the tasks
+/// have.
 #[derive(Clone)]
 struct Threads {
     ready: Sender<Runnable>,
@@ -32,7 +32,7 @@ impl Threads {
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Threads {
     fn spawn(&self, future: F) {
         let ready = self.ready.clone();
-        // A task that cannot be sent any more is dropped, and its greenlet ends as killed.
+        // A task that cannot be sent is dropped, and its greenlet ends as killed.
         let schedule = move |task| drop(ready.try_send(task));
         let (task, handle) = async_task::spawn(future, schedule);
         handle.detach();

@@ -1,11 +1,11 @@
-//! eventlet's "Green Pile Usage": results as they become available. What was left to chance, how
-//! long each source takes, is fixed.
+//! eventlet's "Green Pile Usage": results as they become available. The random duration of each
+//! source is fixed here.
 
 use std::time::Duration;
 
 use spinney::eventlet::{GreenPile, block_on, sleep};
 
-/// A fifth of the second that the original waits.
+/// A fifth of the original's second.
 const SECOND: Duration = Duration::from_millis(200);
 
 async fn fetch_data(source: &'static str, tenths: u32) -> (&'static str, String) {

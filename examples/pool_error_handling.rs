@@ -1,11 +1,11 @@
-//! gevent's "Pool with Error Handling": some tasks fail, and the others do not mind. What was left
-//! to chance is fixed: every third task fails.
+//! gevent's "Pool with Error Handling": some tasks fail, and the others are unaffected. The random
+//! failures are fixed here: every third task fails.
 
 use std::time::Duration;
 
 use spinney::gevent::{block_on, pool, sleep};
 
-/// A fiftieth of the second that the original waits.
+/// A fiftieth of the original's second.
 const SECOND: Duration = Duration::from_millis(20);
 
 async fn unreliable_task(task_id: u32) -> Result<String, String> {

@@ -1,4 +1,4 @@
-//! eventlet's "Pool with Map Operations": results in the order of their inputs, three at a time.
+//! eventlet's "Pool with Map Operations": results in input order, three tasks at a time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use spinney::eventlet::GreenPoolExt as _;
 use spinney::eventlet::{GreenPool, block_on, sleep};
 
-/// A fiftieth of the second that the original waits.
+/// A fiftieth of the original's second.
 const SECOND: Duration = Duration::from_millis(20);
 
 async fn fetch_url(url: &str) -> String {

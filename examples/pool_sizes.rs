@@ -1,5 +1,5 @@
-//! eventlet's "Choosing Pool Size": a pool for each kind of work, as large as what that work
-//! needs can bear.
+//! eventlet's "Choosing Pool Size": a pool for each kind of work, with the capacity that its
+//! resource allows.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use spinney::eventlet::{GreenPool, block_on};
 use spinney::yield_now;
 
-/// Gives `pool` far more to do than fits, and says how many ran at once.
+/// Gives `pool` far more work than fits, and returns the largest number of concurrent tasks.
 async fn peak(pool: &GreenPool) -> usize {
     let running = Arc::new(AtomicUsize::new(0));
     let work = move |_| {
@@ -32,16 +32,17 @@ async fn peak(pool: &GreenPool) -> usize {
 
 fn main() {
     block_on(async {
-        // Work that waits for the network or the disk: many at a time.
+        // Work that waits for the network or the disk: many tasks.
         let io_pool = GreenPool::new(100);
-        // Work that computes, or needs what is scarce. (If it computes for long, a `ThreadPool`.)
+        // Work that computes, or needs a scarce resource. (If it computes for long, a
+        // `ThreadPool`.)
         let cpu_pool = GreenPool::new(10);
-        // Work that needs a connection: as many as there are connections.
+        // Work that needs a connection: as many tasks as there are connections.
         let db_pool = GreenPool::new(20);
 
         for (name, pool) in [("io", io_pool), ("cpu", cpu_pool), ("db", db_pool)] {
             let peak = peak(&pool).await;
-            assert!(peak <= pool.capacity(), "{peak} at once");
+            assert!(peak <= pool.capacity(), "{peak} ran concurrently");
             println!("{name}: never more than {} at once", pool.capacity());
         }
     });

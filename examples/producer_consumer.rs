@@ -1,5 +1,5 @@
-//! eventlet's "Producer-Consumer with Pools": green threads on their way through a queue, so that
-//! items are made five at a time and consumed in order.
+//! eventlet's "Producer-Consumer with Pools": green threads in a queue, so that items are produced
+//! five at a time and consumed in order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use spinney::eventlet::greenthread::GreenThread;
 use spinney::eventlet::{GreenPool, Queue, block_on, sleep, spawn};
 
-/// A fiftieth of the second that the original waits.
+/// A fiftieth of the original's second.
 const SECOND: Duration = Duration::from_millis(20);
 
 type Items = Arc<Queue<GreenThread<String>>>;
@@ -41,7 +41,7 @@ fn main() {
         let production_pool = GreenPool::new(5);
         let item_queue = Items::new(Queue::unbounded());
 
-        // The pool is kept here, for what is left in it ends with its last handle.
+        // The pool is kept here, because its tasks are killed with its last handle.
         let producing = spawn(producer(production_pool.clone(), Arc::clone(&item_queue), 10));
         let consuming = spawn(consumer(item_queue, 10));
 

@@ -1,10 +1,10 @@
-//! gevent's "Group for Related Tasks": five that are started together and waited for together.
+//! gevent's "Group for Related Tasks": five tasks that are started and joined together.
 
 use std::time::Duration;
 
 use spinney::gevent::{block_on, pool, sleep};
 
-/// A fiftieth of the second that the original waits.
+/// A fiftieth of the original's second.
 const SECOND: Duration = Duration::from_millis(20);
 
 async fn worker(task_id: u32, duration: Duration) -> String {
@@ -23,7 +23,7 @@ fn main() {
         }
 
         println!("Waiting for all tasks to complete...");
-        task_group.join().await.expect("this is no task of the group");
+        task_group.join().await.expect("the caller is not a member");
         println!("All tasks completed!");
 
         assert!(task_group.is_empty());

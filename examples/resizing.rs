@@ -1,6 +1,6 @@
 //! eventlet's "Dynamic Pool Resizing". The third spawn waits for a slot, in eventlet as here; the
-//! pool is found full then because the second task goes on until the pool was resized. In the
-//! original that is left to chance: its tasks all sleep for a second.
+//! pool is full then because the second task goes on until the resize. In the original this depends
+//! on timing: its tasks all sleep for a second.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ fn main() {
             threads.push(pool.spawn(monitoring_task(Arc::clone(&others))).await);
         }
 
-        pool.waitall().await.expect("this is no task of the pool");
+        pool.waitall().await.expect("the caller is not a member");
         println!("All monitoring tasks completed");
         assert_eq!((pool.running(), pool.free(), threads.len()), (0, 5, 7));
         for thread in threads {

@@ -46,15 +46,17 @@ fn main() -> io::Result<()> {
         let connections = ResourcePool::builder(move || TcpStream::connect(address))
             .max_size(3)
             .idle_timeout(Duration::from_secs(60))
+            .create_timeout(Duration::from_secs(5))
             .build();
         let used = connections.clone();
         let request = move |number: u8| {
             let connections = used.clone();
             async move {
-                let mut connection = connections.item().await?;
+                let item = connections.item().await;
+                let mut connection = item.map_err(io::Error::other)?;
                 let answer = ask(&mut connection, number).await;
                 if answer.is_err() {
-                    // It is of no more use; the next request has another.
+                    // The next request has another one.
                     connection.discard();
                 }
                 answer
@@ -66,9 +68,9 @@ fn main() -> io::Result<()> {
             assert_eq!(answer?, number + 1_u8);
         }
         let made = accepted.load(SeqCst);
-        assert!(made <= 3 && connections.size() == made, "{made} connections");
+        assert!(made <= 3 && connections.len() == made, "{made} connections");
         println!("50 requests over at most 3 connections, which are all idle now");
-        assert_eq!((connections.free(), connections.waiting()), (3, 0));
+        assert_eq!((connections.available(), connections.waiting()), (3, 0));
         server.kill().await;
         Ok(())
     })

@@ -1,7 +1,7 @@
-//! Shrinks pictures: a `Pool` for what waits, so that only so many pictures are in memory, and a
-//! `ThreadPool` for what computes, so that only so many cores are busy with it.
+//! Shrinks pictures: a `Pool` for the I/O, which bounds the pictures in memory, and a `ThreadPool`
+//! for the computation, which bounds the busy cores.
 //!
-//! The pictures are files of the simplest format there is (binary PPM), which it makes itself.
+//! The pictures are files of a simple format (binary PPM), which the program creates itself.
 
 use std::error::Error;
 use std::fs;
@@ -12,18 +12,18 @@ use spinney::{Pool, ThreadPool, block_on, unblock};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How much smaller a thumbnail is, in each direction.
+/// The factor by which a thumbnail is smaller, in each direction.
 const FACTOR: usize = 8;
 
 struct Picture {
     width: usize,
     height: usize,
-    /// Row after row; red, green and blue.
+    /// Row by row; red, green and blue.
     pixels: Vec<[u8; 3]>,
 }
 
 impl Picture {
-    /// A gradient, by the size and the shade of blue.
+    /// A gradient, given its size and its shade of blue.
     fn new(width: usize, height: usize, blue: u8) -> Self {
         let shade = |at: usize, of: usize| u8::try_from(at * 255 / of).expect("at < of");
         let row = |y| (0..width).map(move |x| [shade(x, width), shade(y, height), blue]);
@@ -45,7 +45,7 @@ impl Picture {
         [head.as_bytes(), self.pixels.as_flattened()].concat()
     }
 
-    /// Each pixel is the average of a square of them.
+    /// Each pixel is the average of a square of pixels.
     fn thumbnail(&self) -> Self {
         let (width, height) = (self.width / FACTOR, self.height / FACTOR);
         let pixel = |at: usize| {
@@ -60,13 +60,13 @@ impl Picture {
     }
 }
 
-/// Makes a thumbnail beside the picture at `path`.
+/// Creates a thumbnail beside the picture at `path`.
 async fn shrink(threads: ThreadPool, path: PathBuf) -> Result<String> {
     let target = path.with_extension("small.ppm");
-    // The file system blocks. That costs no thread of the hub, nor one of those that compute.
+    // The file system blocks. That costs no thread of the hub, and none of those that compute.
     let file = unblock(move || fs::read(path)).await??;
     let work = move || Picture::parse(&file).map(|picture| picture.thumbnail());
-    let small = threads.apply(work).await?.ok_or("no sound PPM")?;
+    let small = threads.apply(work).await?.ok_or("not a valid PPM")?;
     let said = format!("{}x{}, first {:?}", small.width, small.height, small.pixels[0]);
     unblock(move || fs::write(target, small.to_file())).await??;
     Ok(said)
@@ -79,14 +79,14 @@ fn main() -> Result<()> {
         let picture = Picture::new(320 + 16 * usize::from(n), 240, 20 * n);
         fs::write(path, picture.to_file())?;
     }
-    fs::write(&paths[7], "no picture")?;
+    fs::write(&paths[7], "not a picture")?;
 
     let threads = ThreadPool::builder().capacity(2).build();
     let job = move |path| shrink(threads.clone(), path);
     let (total, ended) = (paths.len(), AtomicUsize::new(0));
     let show = move |_, _| eprint!("\r{} of {total}", ended.fetch_add(1, Relaxed) + 1);
     let mapper = Pool::new(4).mapper().on_item(show);
-    // One bad file is no reason to leave the others.
+    // One bad file does not stop the others.
     let thumbnails = block_on(mapper.try_map(job, paths).collect_all());
     eprintln!();
     for (n, thumbnail) in thumbnails.into_iter().enumerate() {

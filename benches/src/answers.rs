@@ -1,4 +1,4 @@
-//! Right answers: every rival has to give one.
+//! Right answers, which every rival must give.
 
 /// The sum of all numbers below `end`.
 pub(crate) fn sum_below(end: u32) -> u64 {

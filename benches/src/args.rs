@@ -1,4 +1,4 @@
-//! [`Args`]: what the command line asks for.
+//! [`Args`]: the command line.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ cargo xtask bench --growth
   --solo W3/NAME   one rival in this process, for a profiler; with --items N, --slots N, and --once
                    for no warm-up and no repetition";
 
-/// What the command line of the benchmarks asks for.
+/// The command line of the benchmarks.
 #[derive(Debug, Default)]
 pub(crate) struct Args {
     pub(crate) task: Task,
@@ -45,19 +45,19 @@ pub(crate) struct Args {
 pub(crate) enum Task {
     #[default]
     Measure,
-    /// What this file keeps.
+    /// The contents of this file.
     Show(PathBuf),
-    /// See that every rival gives the right answer.
+    /// Check that every rival gives the right answer.
     Check,
     CountInstructions,
     KeepInstructions,
     CheckGrowth,
-    /// The rival of this name.
+    /// Only the rival with this name.
     Solo(String),
     Help,
 }
 
-/// How long it may all take.
+/// The time limit of the whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Size {
     #[default]
@@ -66,7 +66,7 @@ pub(crate) enum Size {
 }
 
 impl Size {
-    /// What is left of a full run's load.
+    /// The fraction of a full run's load.
     pub(crate) fn of(self, load: Load) -> Load {
         match self {
             Self::Full => load,
@@ -87,7 +87,7 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// Says what is wrong with it.
+    /// A text about the invalid argument.
     pub(crate) fn read() -> Result<Self, lexopt::Error> {
         let mut args = Self::default();
         let mut parser = lexopt::Parser::from_env();
@@ -119,12 +119,12 @@ impl Args {
         Ok(args)
     }
 
-    /// How often each rival is measured.
+    /// How many times each rival is measured.
     pub(crate) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(self.size.rounds())
     }
 
-    /// Whether the workload with this name was asked for.
+    /// Whether the workload with this name is selected.
     pub(crate) fn takes(&self, id: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| names(only, id))
     }
@@ -142,7 +142,7 @@ mod tests {
     use super::names;
 
     #[test]
-    fn number_alone_names_all_workloads_of_it() {
+    fn number_alone_selects_all_its_workloads() {
         assert!(names("W9", "W9") && names("w9", "W9a") && names("W9a", "W9a"));
         assert!(!names("W1", "W10") && !names("W9a", "W9") && !names("W9a", "W9b"));
     }

@@ -1,4 +1,4 @@
-//! Charts of what was measured, as SVG.
+//! Charts of the measurements, as SVG.
 
 use std::error::Error;
 use std::ops::Range;
@@ -15,14 +15,14 @@ use crate::scaling::Growing;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const WIDTH: u32 = 820;
-/// Of one bar.
+/// The size of one bar.
 const BAR: u32 = 26;
 const FONT: (&str, i32) = ("sans-serif", 13);
 const TITLE: (&str, i32) = ("sans-serif", 16);
 const OURS: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
 const OTHERS: RGBColor = RGBColor(0xb0, 0xb0, 0xb0);
 const SPREAD: RGBColor = RGBColor(0x33, 0x33, 0x33);
-/// Of the lines in a chart, which all have to be told apart.
+/// The colours of the lines in a chart, which must be distinguishable.
 const LINES: [RGBColor; 5] = [
     RGBColor(0x80, 0x80, 0x80),
     RGBColor(0xbb, 0x88, 0x22),
@@ -38,14 +38,14 @@ const LINES: [RGBColor; 5] = [
 /// If `path` cannot be written.
 pub(crate) fn bars(title: &str, measured: &Measured, path: &Path) -> Result<(), Box<dyn Error>> {
     let mut rivals: Vec<&RivalMeasured> = measured.rivals.iter().collect();
-    // The fastest stands at the top, where the axis ends.
+    // The fastest is at the top, where the axis ends.
     rivals.sort_by(|a, b| b.wall.median.total_cmp(&a.wall.median));
     let count = u32::try_from(rivals.len())?;
     let longest = rivals.iter().map(|rival| rival.wall.median).fold(1.0, f64::max);
-    // One bad round would make the bars too short to tell apart.
+    // One bad round would make the bars too short to distinguish.
     let most = rivals.iter().map(|rival| rival.wall.max).fold(longest, f64::max).min(longest * 1.5);
     let area = canvas(path, 90 + count * BAR)?;
-    // Room at the right for the figure of the longest.
+    // Room on the right for the figure of the longest.
     let mut chart = ChartBuilder::on(&area)
         .caption(title, TITLE)
         .margin(10)
@@ -62,7 +62,7 @@ pub(crate) fn bars(title: &str, measured: &Measured, path: &Path) -> Result<(), 
         .x_desc("ns an item: median; the line is from the best round to the worst")
         .y_labels(rivals.len())
         .y_label_formatter(&|at| match at {
-            // The space that does not break keeps the name off the axis.
+            // The no-break space keeps the name off the axis.
             CenterOf(index) if *index < rivals.len() => rivals[*index].name.clone() + "\u{a0}",
             _ => String::new(),
         })
@@ -83,7 +83,7 @@ pub(crate) fn bars(title: &str, measured: &Measured, path: &Path) -> Result<(), 
     Ok(area.present()?)
 }
 
-/// A line for each rival: what an item costs with more and more of them, or of slots.
+/// A line for each rival: the cost of an item with growing numbers of items, or of slots.
 ///
 /// # Errors
 ///
@@ -154,7 +154,7 @@ fn figure(number: f64, at: f64, index: usize) -> Text<'static, (f64, SegmentValu
     Text::new(format!("  {number:.digits$}"), (at, CenterOf(index)), style)
 }
 
-/// From a little less than the least to enough above the most for the names of the lines.
+/// From a little below the minimum to well above the maximum, for the names of the lines.
 fn costs(series: &[(u32, &Measured)]) -> Range<f64> {
     let rivals = series.iter().flat_map(|(_, measured)| &measured.rivals);
     let costs = rivals.map(|rival| rival.wall.median);

@@ -1,4 +1,4 @@
-//! Lets the rivals of a workload compete, round by round.
+//! Runs the rivals of a workload against each other, round by round.
 
 use std::error::Error;
 
@@ -7,17 +7,17 @@ use crate::results::{Measured, RivalMeasured};
 use crate::solo;
 use crate::workload::{Rival, Workload};
 
-/// What the orders of rivals are drawn from, so that every run has the same.
+/// The seed of the orders of rivals, so that every run has the same orders.
 const SEED: u64 = 9;
 
-/// Lets all rivals of `workload` that `take_part` do `load`.
+/// Runs all rivals of `workload` that `take_part` with `load`.
 ///
-/// In each round all are measured once, each in a process of its own and in an order drawn anew:
-/// so whatever else the machine is doing hits them alike.
+/// In each round all are measured once, each in its own process and in a new random order: so other
+/// load on the machine affects them equally.
 ///
 /// # Errors
 ///
-/// As soon as one of them fails, or gives a wrong answer.
+/// If one of them fails, or gives a wrong answer.
 pub(crate) fn run(
     workload: &Workload,
     load: Load,

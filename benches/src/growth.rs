@@ -1,5 +1,6 @@
-//! Counts the instructions of operations at one size and at four times that, to see that none
-//! costs more among many. Times say less here: items beyond the cache cost more in any program.
+//! Counts the instructions of operations at one size and at four times that, to check that none
+//! costs more among many. Times are less useful here: items beyond the cache cost more in any
+//! program.
 
 use std::error::Error;
 
@@ -14,11 +15,11 @@ const ITEMS: [u32; 2] = [10_000, 40_000];
 /// Four times the work may cost this much more: a logarithm, or an array that doubles.
 const AT_MOST: f64 = 5.0;
 
-/// Counts, and tells how much more four times the work costs.
+/// Counts, and prints how much more four times the work costs.
 ///
 /// # Errors
 ///
-/// If there is no callgrind, or something costs more than five times as much.
+/// If callgrind is missing, or an operation costs more than five times as much.
 pub(crate) fn check(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
     let workload = workloads.iter().find(|workload| workload.id == ID);
     let workload = workload.ok_or("there is no workload of growth")?;

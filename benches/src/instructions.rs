@@ -1,5 +1,5 @@
-//! Counts the instructions of the hot paths with callgrind, which no other load on the machine
-//! moves, and compares them with those that are kept in a file.
+//! Counts the instructions of the hot paths with callgrind, independent of other load on the
+//! machine, and compares them with the counts in a file.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -11,14 +11,14 @@ use crate::machine::{Machine, first_line};
 use crate::workload::{Rival, Workload};
 use crate::{solo, table, workloads};
 
-/// Where the counts are kept, beside this package's manifest.
+/// The file of the counts, beside this package's manifest.
 const KEPT: &str = "instructions.txt";
 
-/// What stands above them.
+/// The heading of the file.
 const HEAD: &str =
     "# Instructions an item takes: kept by `cargo xtask bench --instructions --update`.";
 
-/// What is counted: the hot paths, each alone in its workload.
+/// The hot paths that are counted, each alone in its workload.
 pub(crate) const PATHS: &[&str] = &[
     "spawn/LocalHub",
     "W1/LocalHub spawn",
@@ -35,26 +35,26 @@ pub(crate) const PATHS: &[&str] = &[
     "W9a/ThreadPool map",
 ];
 
-/// Thread pools are counted with one thread: which of two takes a closure is chance.
+/// Thread pools are counted with one thread: with two, the thread that takes a closure is random.
 const THREAD_POOLS: &str = "W9";
 
-/// Two sizes: what one takes more than the other is free of what setting up takes.
+/// Two sizes: their difference is free of the cost of setting up.
 const ITEMS: [u32; 2] = [10_000, 30_000];
 
-/// Of so many runs the middle one counts: threads that meet in another order take more or less.
+/// The middle one of this many runs counts: threads that meet in another order take more or less.
 const RUNS: usize = 7;
 
-/// A change by more than this is told.
+/// A change by more than this is reported.
 const NOTICED: f64 = 0.03;
 
 /// Counts by path.
 type Counts = BTreeMap<String, f64>;
 
-/// Counts, and tells what changed.
+/// Counts, and prints the changes.
 ///
 /// # Errors
 ///
-/// If there is no callgrind, nothing was kept, or something takes more by 3 % or over.
+/// If callgrind is missing, no counts are stored, or a path takes at least 3 % more.
 pub(crate) fn compare(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
     let kept = read()?;
     let counts = count_all(workloads)?;
@@ -70,11 +70,11 @@ pub(crate) fn compare(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Counts, and keeps the counts.
+/// Counts, and stores the counts.
 ///
 /// # Errors
 ///
-/// If there is no callgrind, or the file cannot be written.
+/// If callgrind is missing, or the file cannot be written.
 pub(crate) fn update(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
     let counts = count_all(workloads)?;
     let mut lines = vec![HEAD.to_owned(), format!("# {}", Machine::this().compiler())];
@@ -103,11 +103,11 @@ fn count_all(workloads: &[Workload]) -> Result<Counts, Box<dyn Error>> {
     Ok(counts)
 }
 
-/// The instructions of one run, the start of the process included.
+/// The instructions of one run, including the start of the process.
 ///
 /// # Errors
 ///
-/// If there is no callgrind, or the run fails.
+/// If callgrind is missing, or the run fails.
 pub(crate) fn count(workload: &Workload, rival: &Rival, load: Load) -> Result<f64, Box<dyn Error>> {
     if first_line("valgrind", &["--version"]) == "unknown" {
         return Err("valgrind, which counts instructions, is not installed".into());
@@ -131,7 +131,7 @@ fn read() -> Result<Counts, Box<dyn Error>> {
     let text = text.map_err(|error| format!("no counts in {KEPT}: {error}"))?;
     let compiler = Machine::this().compiler();
     if !text.contains(&compiler) {
-        eprintln!("the kept counts are of another compiler than {compiler}");
+        eprintln!("the stored counts belong to another compiler than {compiler}");
     }
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let counts = lines.filter_map(|line| {

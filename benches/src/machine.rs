@@ -1,10 +1,10 @@
-//! [`Machine`]: where, with what and of which commit something was measured.
+//! [`Machine`]: the machine, compiler and commit of a measurement.
 
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-/// What the figures are true of.
+/// The conditions of the figures.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
     cores: usize,
@@ -14,7 +14,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// This one, as far as it tells.
+    /// This machine, as far as it is known.
     pub(crate) fn this() -> Self {
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -24,19 +24,19 @@ impl Machine {
         }
     }
 
-    /// What instructions depend on.
+    /// The part on which instruction counts depend.
     pub(crate) fn compiler(&self) -> String {
         format!("{}, {}", self.rust, self.arch)
     }
 
-    /// In words.
+    /// As text.
     pub(crate) fn describe(&self) -> String {
         let Self { cores, arch, rust, commit } = self;
         format!("{cores} {arch} cores, {rust}, commit {commit}")
     }
 }
 
-/// What `program` says first, or that it is unknown.
+/// The first line of `program`'s output, or that it is unknown.
 pub(crate) fn first_line(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output().ok();
     let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());

@@ -1,8 +1,7 @@
-//! The benchmarks: spinney and what one would use instead, side by side.
+//! The benchmarks: spinney and its alternatives, side by side.
 //!
 //! `cargo xtask bench` runs everything; `--help` after it lists the arguments. The times of one
-//! machine say little. What carries over is the ratio to a rival, of the minima where the machine
-//! is busy with other things.
+//! machine mean little. The ratio to a rival carries over, on a busy machine that of the minima.
 
 mod answers;
 mod args;
@@ -60,7 +59,8 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Looks up every rival that a target, the scaling or the counts name, then has each rival answer.
+/// Looks up every rival that a target, the scaling or the counts name, then checks each rival's
+/// answer.
 fn check(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
     let targets = workloads.iter().flat_map(|workload| {
         let names = workload.targets.iter().flat_map(|target| [Some(&*target.rival), target.of]);
@@ -74,7 +74,7 @@ fn check(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
     solo::check(workloads)
 }
 
-/// `who` is `W3/LocalHub map`, for example.
+/// The rival named by `who`, for example `W3/LocalHub map`.
 fn run_solo(workloads: &[Workload], who: &str, args: &Args) -> Result<(), Box<dyn Error>> {
     let (workload, rival) = workloads::find(workloads, who)?;
     let Load { items, slots } = workload.load;
@@ -87,10 +87,10 @@ fn run_solo(workloads: &[Workload], who: &str, args: &Args) -> Result<(), Box<dy
     Ok(())
 }
 
-/// Measures what was asked for, and shows and keeps it as it comes.
+/// Runs the selected measurements, and shows and stores each result as it comes.
 fn measure(workloads: &[Workload], args: &Args) -> Result<(), Box<dyn Error>> {
     if args.plot && args.save.is_none() {
-        return Err("--plot needs --save FILE, to know where".into());
+        return Err("--plot needs --save FILE".into());
     }
     let mut results = Results {
         machine: Machine::this(),
@@ -110,7 +110,7 @@ fn measure(workloads: &[Workload], args: &Args) -> Result<(), Box<dyn Error>> {
     }
     if args.takes(scaling::ID) {
         let workload = workloads.iter().find(|workload| workload.id == scaling::WORKLOAD);
-        let workload = workload.ok_or("scaling is of no workload")?;
+        let workload = workload.ok_or("scaling has no workload")?;
         results.scaling = scaling::run(workload, args)?;
         print!("{}", table::scaling(&results.scaling));
         keep(&results)?;
@@ -125,7 +125,7 @@ fn measure(workloads: &[Workload], args: &Args) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Shows what was kept.
+/// Shows stored results.
 fn show(workloads: &[Workload], kept: &Path, plot: bool) -> Result<(), Box<dyn Error>> {
     let results = Results::read(kept)?;
     println!("{}; {} rounds", results.machine.describe(), results.rounds);

@@ -1,4 +1,4 @@
-//! Runs a main future on each of the executors that are compared.
+//! Runs a main future on each of the compared executors.
 
 use async_executor::{Executor, StaticExecutor};
 use futures_lite::future;
@@ -16,7 +16,7 @@ pub(crate) fn local_hub<F: Future>(main: impl FnOnce(LocalHub) -> F) -> F::Outpu
 ///
 /// # Panics
 ///
-/// If `main` does.
+/// Panics if `main` does.
 pub(crate) fn hub<F>(main: impl FnOnce(Hub) -> F) -> F::Output
 where
     F: Future<Output: Send> + Send + 'static,
@@ -33,13 +33,13 @@ pub(crate) fn hub_block_on<F: Future>(main: impl FnOnce(Hub) -> F) -> F::Output 
     hub.block_on(main(hub.clone()))
 }
 
-/// Runs `main` on async-executor's multi-threaded executor, but on this thread alone.
+/// Runs `main` on async-executor's multi-threaded executor, but only on this thread.
 pub(crate) fn executor<T>(main: impl AsyncFnOnce(&Executor<'static>) -> T) -> T {
     let executor = Executor::new();
     future::block_on(executor.run(main(&executor)))
 }
 
-/// As [`executor`], on this thread and so many others, with async-io's reactor.
+/// Like [`executor`], on this thread and `others` more, with async-io's reactor.
 pub(crate) fn executor_with_io<T>(
     threads: usize,
     main: impl AsyncFnOnce(&Executor<'static>) -> T,
@@ -48,7 +48,7 @@ pub(crate) fn executor_with_io<T>(
     executor_of_threads(&executor, threads, main(&executor))
 }
 
-/// Runs `main` on this thread and so many others of `executor`.
+/// Runs `main` on this thread and more threads of `executor`.
 pub(crate) fn executor_of_threads<F: Future>(
     executor: &Executor<'static>,
     threads: usize,
@@ -57,7 +57,7 @@ pub(crate) fn executor_of_threads<F: Future>(
     let (is_over, over) = async_channel::bounded::<()>(1);
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            // Ends with the channel.
+            // The loop ends with the channel.
             scope.spawn(|| async_io::block_on(executor.run(over.recv())).is_err());
         }
         let result = async_io::block_on(executor.run(main));
@@ -68,12 +68,12 @@ pub(crate) fn executor_of_threads<F: Future>(
 
 static EXECUTOR: StaticExecutor = StaticExecutor::new();
 
-/// Runs `main` on async-executor's executor for statics, on this thread alone.
+/// Runs `main` on async-executor's executor for statics, only on this thread.
 pub(crate) fn static_executor<T>(main: impl AsyncFnOnce(&'static StaticExecutor) -> T) -> T {
     future::block_on(EXECUTOR.run(main(&EXECUTOR)))
 }
 
-/// As [`static_executor`], with async-io's reactor on this thread.
+/// Like [`static_executor`], with async-io's reactor on this thread.
 pub(crate) fn static_executor_with_io<T>(
     main: impl AsyncFnOnce(&'static StaticExecutor) -> T,
 ) -> T {
@@ -85,11 +85,11 @@ pub(crate) fn tokio<F: Future>(main: F) -> F::Output {
     tokio_runtime().block_on(main)
 }
 
-/// As [`tokio()`], with its timers and its reactor.
+/// Like [`tokio()`], with its timers and its reactor.
 ///
 /// # Panics
 ///
-/// If the system refuses.
+/// Panics if the system refuses the runtime.
 pub(crate) fn tokio_with_io<F: Future>(main: F) -> F::Output {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime on one thread starts none").block_on(main)
@@ -99,7 +99,7 @@ pub(crate) fn tokio_with_io<F: Future>(main: F) -> F::Output {
 ///
 /// # Panics
 ///
-/// If the system refuses, or `main` panics.
+/// Panics if the system refuses the runtime, or `main` panics.
 pub(crate) fn tokio_threads<F>(main: F) -> F::Output
 where
     F: Future<Output: Send> + Send + 'static,
@@ -114,7 +114,7 @@ where
 ///
 /// # Panics
 ///
-/// If the system refuses.
+/// Panics if the system refuses the runtime.
 pub(crate) fn tokio_runtime() -> Runtime {
     let runtime = Builder::new_current_thread().max_blocking_threads(2).build();
     runtime.expect("a runtime on one thread starts none")

@@ -1,7 +1,7 @@
-//! The page that shows what was measured, and its charts.
+//! The page of the measurements, and its charts.
 //!
-//! Beside `NAME.json`, which keeps the results, are the page `NAME.md` and the folder `NAME` of
-//! the charts. What the page says between two marks is written anew, the rest is left alone.
+//! Beside `NAME.json`, which stores the results, are the page `NAME.md` and the folder `NAME` of
+//! the charts. The page's text between two marks is replaced, the rest stays.
 
 use std::error::Error;
 use std::fs;
@@ -15,11 +15,11 @@ use crate::{chart, table};
 const BEGIN: &str = "<!-- measured: begin -->\n";
 const END: &str = "<!-- measured: end -->\n";
 
-/// Draws all charts, and renews the page if there is one.
+/// Draws all charts, and updates the page if there is one.
 ///
 /// # Errors
 ///
-/// If something cannot be written, or the page has no marks.
+/// If a file cannot be written, or the page has no marks.
 pub(crate) fn renew(
     workloads: &[Workload],
     results: &Results,
@@ -45,7 +45,7 @@ pub(crate) fn renew(
 
 const GROWTH: [(Growing, &str); 2] = [(Growing::Items, "by-items"), (Growing::Slots, "by-slots")];
 
-/// All that the results say.
+/// All results as text.
 fn measured_text(workloads: &[Workload], results: &Results, charts: &str) -> String {
     let shown = results.by_workload(workloads);
     let chart = |name: &str| format!("![{name}]({charts}/{})", chart_name(name));
@@ -94,7 +94,7 @@ mod tests {
     use super::{BEGIN, END, between_marks};
 
     #[test]
-    fn only_what_is_between_the_marks_is_replaced() {
+    fn only_the_text_between_the_marks_is_replaced() {
         let page = format!("before\n{BEGIN}old\n{END}after\n");
         let new = between_marks(&page, "new\n").unwrap();
         assert_eq!(new, format!("before\n{BEGIN}\nnew\n\n{END}after\n"));

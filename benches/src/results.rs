@@ -1,4 +1,4 @@
-//! [`Results`]: what was measured, as it is kept in a file.
+//! [`Results`]: measurements, as stored in a file.
 
 use std::error::Error;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::load::Load;
 use crate::machine::Machine;
 use crate::workload::Workload;
 
-/// All that one run measured.
+/// All measurements of one run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
@@ -20,7 +20,7 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Each workload that was measured.
+    /// Each measured workload.
     pub(crate) fn by_workload<'a>(
         &'a self,
         workloads: &'a [Workload],
@@ -33,7 +33,7 @@ impl Results {
 
     /// # Errors
     ///
-    /// If `path` cannot be read, or is something else.
+    /// If `path` cannot be read, or has another format.
     pub(crate) fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
         Ok(serde_json::from_slice(&std::fs::read(path)?)?)
     }
@@ -46,7 +46,7 @@ impl Results {
     }
 }
 
-/// What the rivals took for one load of one workload.
+/// The measurements of the rivals for one load of one workload.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) id: String,
@@ -54,20 +54,20 @@ pub(crate) struct Measured {
     pub(crate) rivals: Vec<RivalMeasured>,
 }
 
-/// What one of them took, over all rounds.
+/// The measurements of one rival, over all rounds.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RivalMeasured {
     pub(crate) name: String,
     pub(crate) ours: bool,
-    /// Nanoseconds an item.
+    /// Nanoseconds per item.
     pub(crate) wall: Spread,
-    /// Nanoseconds an item, of all threads together.
+    /// Nanoseconds per item, of all threads together.
     pub(crate) cpu: Spread,
-    /// By how much the peak grew after the warm-up.
+    /// The growth of the peak after the warm-up.
     pub(crate) bytes: Spread,
 }
 
-/// What one round found.
+/// The measurement of one round.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Sample {
     pub(crate) wall: f64,
@@ -83,7 +83,7 @@ pub(crate) struct Spread {
     pub(crate) max: f64,
 }
 
-/// Something that is measured.
+/// A measured quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Metric {
     Wall,
@@ -92,7 +92,7 @@ pub(crate) enum Metric {
     Bytes,
 }
 
-/// A number by the median of all rounds, and by the best of them.
+/// The median of all rounds, and the best of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Figure {
     pub(crate) median: f64,
@@ -100,7 +100,7 @@ pub(crate) struct Figure {
 }
 
 impl Measured {
-    /// What `rival` took, if it took part.
+    /// The measurements of `rival`, if it took part.
     pub(crate) fn figure(&self, rival: &str, metric: Metric) -> Option<Figure> {
         let rival = self.rivals.iter().find(|measured| measured.name == rival)?;
         Some(rival.figure(metric, self.load))
@@ -127,7 +127,7 @@ impl RivalMeasured {
     }
 
     pub(crate) fn figure(&self, metric: Metric, load: Load) -> Figure {
-        // The warm-up's share of the peak was there before.
+        // The peak of the warm-up was there before.
         let items = f64::from(load.items - load.warm_up().items).max(1.0);
         let (spread, unit) = match metric {
             Metric::Wall => (self.wall, 1.0),

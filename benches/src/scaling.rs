@@ -1,4 +1,4 @@
-//! How the cost of an item grows with the number of items, and with the number of slots.
+//! The cost of an item by the number of items, and by the number of slots.
 
 use std::error::Error;
 use std::iter::successors;
@@ -9,13 +9,13 @@ use crate::load::Load;
 use crate::results::Measured;
 use crate::workload::{Rival, Workload};
 
-/// What the command line calls it.
+/// Its name on the command line.
 pub(crate) const ID: &str = "scaling";
 
-/// The workload whose load is changed: its items wait, so that its slots matter.
+/// The workload whose load is varied: its items wait, so that its slots matter.
 pub(crate) const WORKLOAD: &str = "W3";
 
-/// Who takes part.
+/// The rivals that take part.
 pub(crate) const RIVALS: &[&str] = &[
     "async-executor",
     "futures in place",
@@ -27,10 +27,10 @@ pub(crate) const RIVALS: &[&str] = &[
 /// Rounds of a full run: it has many loads.
 const MOST_ROUNDS: usize = 3;
 
-/// The slots while the items grow.
+/// The slots while the number of items grows.
 const SLOTS: u32 = 100;
 
-/// What grows while the other stays.
+/// The quantity that grows while the other stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Growing {
     Items,
@@ -38,7 +38,7 @@ pub(crate) enum Growing {
 }
 
 impl Growing {
-    /// Those of all `measured` loads that differ in nothing else, the least first.
+    /// The loads among `measured` that differ in nothing else, the smallest first.
     pub(crate) fn series(self, measured: &[Measured]) -> Vec<(u32, &Measured)> {
         let items = measured.iter().find(|it| slots(it.load) != SLOTS).map(|it| it.load.items);
         let mut series: Vec<_> = measured
@@ -61,7 +61,7 @@ impl Growing {
 ///
 /// # Errors
 ///
-/// As soon as a rival fails, or gives a wrong answer.
+/// If a rival fails, or gives a wrong answer.
 pub(crate) fn run(workload: &Workload, args: &Args) -> Result<Vec<Measured>, Box<dyn Error>> {
     let takes_part = |rival: &Rival| RIVALS.contains(&rival.name.as_str());
     let rounds = args.rounds().min(MOST_ROUNDS);
@@ -69,7 +69,7 @@ pub(crate) fn run(workload: &Workload, args: &Args) -> Result<Vec<Measured>, Box
     loads(args.size).into_iter().map(measure).collect()
 }
 
-/// More and more items, then more and more slots. Where the two cross is one load.
+/// Growing numbers of items, then growing numbers of slots. One load is in both series.
 fn loads(size: Size) -> Vec<Load> {
     let (most_items, items, most_slots) = match size {
         Size::Full => (10_000_000, 1_000_000, 100_000),

@@ -1,4 +1,4 @@
-//! One rival in a process of its own, so that its peak of memory is its own too.
+//! One rival in its own process, so that it has its own peak of memory.
 
 use std::error::Error;
 use std::fs;
@@ -10,17 +10,17 @@ use crate::results::Sample;
 use crate::stopwatch::Outcome;
 use crate::workload::{Rival, Workload};
 
-/// A run that takes less is repeated, or else the clock and the first touch would count too much.
+/// A shorter run is repeated; otherwise the clock and the first touch would count too much.
 const LEAST: Duration = Duration::from_millis(20);
 
-/// The variable that says how many threads the global hub has.
+/// The variable with the number of threads of the global hub.
 const THREADS_VARIABLE: &str = "SPINNEY_THREADS";
 
-/// The variable that says how many threads `blocking` may have, and how many it gets: as many as
-/// all other thread pools. It would take five hundred.
+/// The variable with the number of threads of `blocking`, and its value: as many as all other
+/// thread pools. The default is five hundred.
 const BLOCKING_THREADS: (&str, &str) = ("BLOCKING_MAX_THREADS", "2");
 
-/// Sets `command` up to run this program with nothing but `rival` in it.
+/// Makes `command` run this program with `rival` alone.
 pub(crate) fn prepare(command: &mut Command, workload: &Workload, rival: &Rival, load: Load) {
     let Load { items, slots } = load;
     let who = format!("{}/{}", workload.id, rival.name);
@@ -32,11 +32,11 @@ pub(crate) fn prepare(command: &mut Command, workload: &Workload, rival: &Rival,
     };
 }
 
-/// Lets `rival` do the work in a process of its own.
+/// Runs `rival` in its own process.
 ///
 /// # Errors
 ///
-/// What the process complains of.
+/// The error output of the process.
 pub(crate) fn in_a_process(
     workload: &Workload,
     rival: &Rival,
@@ -47,8 +47,8 @@ pub(crate) fn in_a_process(
     Ok(serde_json::from_slice(&said(workload, rival, command.output()?)?)?)
 }
 
-/// Lets every rival of every workload do a thousandth of the work once; those of one workload at
-/// the same time.
+/// Runs every rival of every workload once with a thousandth of the work; those of one workload
+/// concurrently.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub(crate) fn check(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the process of `rival` printed, if it went well.
+/// The output of `rival`'s process, if it succeeded.
 fn said(workload: &Workload, rival: &Rival, output: Output) -> Result<Vec<u8>, Box<dyn Error>> {
     if output.status.success() {
         return Ok(output.stdout);
@@ -80,7 +80,7 @@ fn said(workload: &Workload, rival: &Rival, output: Output) -> Result<Vec<u8>, B
     Err(format!("{}/{}: {}: {complaint}", workload.id, rival.name, output.status).into())
 }
 
-/// Lets `rival` do the work in this process, after a warm-up.
+/// Runs `rival` in this process, after a warm-up.
 ///
 /// # Errors
 ///
@@ -104,7 +104,7 @@ pub(crate) fn sample(
     Ok(Sample { wall: nanoseconds(wall), cpu: nanoseconds(cpu), bytes: peak() - peak_before })
 }
 
-/// Lets `rival` do the work in this process, once.
+/// Runs `rival` in this process, once.
 ///
 /// # Errors
 ///
@@ -123,7 +123,7 @@ pub(crate) fn once(
     }
 }
 
-/// The most memory that this process has held so far, in bytes; 0 where there is no `/proc`.
+/// The peak of this process's memory so far, in bytes; 0 where there is no `/proc`.
 fn peak() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

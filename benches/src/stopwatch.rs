@@ -1,10 +1,10 @@
-//! [`Stopwatch`] and [`Outcome`]: what one run of a rival took, and what came out.
+//! [`Stopwatch`] and [`Outcome`]: the cost of one run of a rival, and its answer.
 
 use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 
-/// What came out of a run, and what it took.
+/// The answer and the cost of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) answer: u64,
@@ -13,7 +13,7 @@ pub(crate) struct Outcome {
     pub(crate) cpu: Duration,
 }
 
-/// Measures time, and the time that this process was on a core.
+/// Measures wall time, and the CPU time of this process.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     wall: Instant,
@@ -25,7 +25,7 @@ impl Stopwatch {
         Self::start_at(Instant::now())
     }
 
-    /// As if it had been started at `moment`, but for the cores' time.
+    /// As if started at `moment`, except for the CPU time.
     pub(crate) fn start_at(moment: Instant) -> Self {
         Self { wall: moment, cpu: ProcessTime::now() }
     }
@@ -35,10 +35,10 @@ impl Stopwatch {
     }
 }
 
-/// What a rival gives back: its answer alone, or an [`Outcome`] if only a part of what it does is
-/// to be measured.
+/// The return value of a rival: its answer alone, or an [`Outcome`] if only a part of its work is
+/// measured.
 pub(crate) trait Answer {
-    /// `stopwatch` was started before the rival was.
+    /// `stopwatch` was started before the rival.
     fn outcome(self, stopwatch: Stopwatch) -> Outcome;
 }
 

@@ -1,12 +1,12 @@
-//! Tables of what was measured, in Markdown that also reads well in a terminal.
+//! Tables of the measurements, in Markdown that also reads well in a terminal.
 
 use std::collections::BTreeMap;
 
 use crate::results::{Measured, Metric, RivalMeasured};
 use crate::workload::Workload;
 
-/// What all rivals of `workload` took, the fastest first, with ratios to the first of its rivals
-/// and to the best of them.
+/// The measurements of all rivals of `workload`, the fastest first, with ratios to the first of the
+/// others and to the best of them.
 pub(crate) fn measured(workload: &Workload, measured: &Measured) -> String {
     let named = |name: &str| measured.rivals.iter().find(|rival| rival.name == name);
     let reference = workload.rivals.first().and_then(|rival| named(&rival.name));
@@ -32,7 +32,7 @@ pub(crate) fn measured(workload: &Workload, measured: &Measured) -> String {
     aligned(&rows, 1)
 }
 
-/// What is to be reached, and whether it was.
+/// The targets, and whether they were met.
 pub(crate) fn targets<'a>(
     measured: impl IntoIterator<Item = (&'a Workload, &'a Measured)>,
 ) -> String {
@@ -61,7 +61,7 @@ pub(crate) fn targets<'a>(
     if rows.len() == 1 { String::new() } else { aligned(&rows, 2) }
 }
 
-/// Each workload in which somebody else is fastest.
+/// Each workload in which another rival is fastest.
 pub(crate) fn losses<'a>(
     measured: impl IntoIterator<Item = (&'a Workload, &'a Measured)>,
 ) -> String {
@@ -72,7 +72,7 @@ pub(crate) fn losses<'a>(
             continue;
         };
         let ratio = ours.wall.median / other.wall.median;
-        // What rounds to 1.00 is no loss.
+        // A ratio that rounds to 1.00 is not a loss.
         if ratio >= 1.005 {
             let names = [workload.id, &other.name, &ours.name].map(String::from);
             let figures = [other.wall.median, ours.wall.median, ratio].map(number);
@@ -82,7 +82,7 @@ pub(crate) fn losses<'a>(
     aligned(&rows, 3)
 }
 
-/// What an item costs under each load, by median.
+/// The cost of an item under each load, by median.
 pub(crate) fn scaling(measured: &[Measured]) -> String {
     let Some(first) = measured.first() else { return String::new() };
     let mut head = vec!["items".to_owned(), "slots".to_owned()];
@@ -96,7 +96,7 @@ pub(crate) fn scaling(measured: &[Measured]) -> String {
     format!("Nanoseconds an item, by the median:\n\n{}", aligned(&rows, 0))
 }
 
-/// Counts before and after, and by how much they differ where that is more than `noticed`.
+/// Counts before and after, and their difference if it is more than `noticed`.
 pub(crate) fn changes(
     before: &BTreeMap<String, f64>,
     after: &BTreeMap<String, f64>,
@@ -120,7 +120,7 @@ pub(crate) fn changes(
     aligned(&rows, 1)
 }
 
-/// Counts of both sizes, and how many times more the second is.
+/// The counts of both sizes, and the ratio of the second to the first.
 pub(crate) fn growth(items: [u32; 2], counts: &[(&str, f64, f64)]) -> String {
     let [few, many] = items.map(|items| items.to_string());
     let mut rows = vec![vec!["instructions for items".into(), few, many, "times".into()]];

@@ -1,8 +1,8 @@
-//! [`Target`]: what a rival is to reach.
+//! [`Target`]: a goal of a rival.
 
 use crate::results::{Figure, Measured, Metric};
 
-/// A figure of one rival, or its ratio to another's, that is to be at most so much.
+/// A figure of one rival, or its ratio to another's, and its upper bound.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) rival: String,
@@ -12,37 +12,37 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The time an item takes.
+    /// The time per item.
     pub(crate) fn wall(rival: impl Into<String>) -> Self {
         Self::new(rival, Metric::Wall)
     }
 
-    /// The time an item keeps a core busy.
+    /// The CPU time per item.
     pub(crate) fn cpu(rival: impl Into<String>) -> Self {
         Self::new(rival, Metric::Cpu)
     }
 
-    /// The memory an item takes.
+    /// The memory per item.
     pub(crate) fn bytes_an_item(rival: impl Into<String>) -> Self {
         Self::new(rival, Metric::BytesAnItem)
     }
 
-    /// The memory all of it takes.
+    /// The memory of all items.
     pub(crate) fn bytes(rival: impl Into<String>) -> Self {
         Self::new(rival, Metric::Bytes)
     }
 
-    /// At most so much.
+    /// Sets the upper bound.
     pub(crate) fn at_most(self, at_most: f64) -> Self {
         Self { at_most, ..self }
     }
 
-    /// As a part of what `rival` takes.
+    /// Makes it a ratio to `rival`.
     pub(crate) fn of(self, rival: &'static str) -> Self {
         Self { of: Some(rival), ..self }
     }
 
-    /// In words.
+    /// As text.
     pub(crate) fn describe(&self) -> String {
         let what = match self.metric {
             Metric::Wall => "time",

@@ -6,14 +6,14 @@ use crate::load::Load;
 use crate::stopwatch::{Answer, Outcome, Stopwatch};
 use crate::target::Target;
 
-/// The same work, done by several rivals. The first of them is the one that ratios refer to.
+/// The same work, done by several rivals. Ratios refer to the first of them.
 #[derive(Debug)]
 pub(crate) struct Workload {
     pub(crate) id: &'static str,
     pub(crate) title: &'static str,
-    /// In a full run.
+    /// The load of a full run.
     pub(crate) load: Load,
-    /// What each rival is expected to answer, by the number of items.
+    /// The expected answer, by the number of items.
     pub(crate) answer: fn(u32) -> u64,
     pub(crate) rivals: Vec<Rival>,
     pub(crate) targets: Vec<Target>,
@@ -24,7 +24,7 @@ pub(crate) struct Rival {
     pub(crate) name: String,
     /// Whether it is spinney's.
     pub(crate) ours: bool,
-    /// How many threads the global hub has, if that matters.
+    /// The number of threads of the global hub, if that matters.
     pub(crate) hub_threads: Option<usize>,
     pub(crate) run: Box<dyn Fn(Load) -> Outcome>,
 }
@@ -40,17 +40,17 @@ impl Workload {
         Self { id, title, load, answer, rivals: Vec::new(), targets: Vec::new() }
     }
 
-    /// Adds somebody else's way.
+    /// Adds a rival that is not spinney's.
     pub(crate) fn rival<A: Answer>(self, name: &str, run: impl Fn(Load) -> A + 'static) -> Self {
         self.with(name.into(), false, None, run)
     }
 
-    /// Adds spinney's way.
+    /// Adds a rival of spinney's.
     pub(crate) fn ours<A: Answer>(self, name: &str, run: impl Fn(Load) -> A + 'static) -> Self {
         self.with(name.into(), true, None, run)
     }
 
-    /// Adds spinney's way on the global hub: once with one thread, once with two.
+    /// Adds a rival of spinney's on the global hub: once with one thread, once with two.
     pub(crate) fn on_hub<A: Answer>(
         self,
         name: &str,
@@ -60,7 +60,7 @@ impl Workload {
         one.with(format!("{name}, 2 threads"), true, Some(2), run)
     }
 
-    /// Adds what is to be reached.
+    /// Adds a target.
     pub(crate) fn target(mut self, target: Target) -> Self {
         self.targets.push(target);
         self

@@ -1,10 +1,10 @@
-//! Runs all benchmarks with hardly any items, so that they do not rot. That each name in a target,
-//! the scaling or the counts is a rival's is looked up first.
+//! Runs all benchmarks with hardly any items, so that they keep working. First it looks up each
+//! name in a target, the scaling or the counts.
 
 use std::process::Command;
 
 #[test]
-fn every_rival_gives_the_right_answer_to_every_workload() {
+fn every_rival_answers_every_workload_correctly() {
     let bench = Command::new(env!("CARGO_BIN_EXE_spinney-benches")).arg("--check").output();
     let output = bench.expect("the program was built with this test");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use hyper::HeaderMap;
-use hyper::header::{CONTENT_TYPE, LOCATION};
+use hyper::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use hyper::{HeaderMap, StatusCode};
 use spinney::Within;
 use url::Url;
 
@@ -15,38 +15,48 @@ use crate::links::hrefs;
 /// The longest body that is read, in bytes.
 pub(crate) const MAX_BODY: usize = 4 << 20;
 
-/// A page, as far as the crawl wants to know it.
+/// The parts of a page that the crawl needs.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// How long its body is.
+    /// The URL of the page.
+    pub(crate) url: Url,
+    /// The length of its body.
     pub(crate) bytes: usize,
-    /// Where it links to, as written.
+    /// The targets of its links, as written.
     pub(crate) links: Vec<String>,
-    /// How long it took to come.
+    /// How long the fetch took.
     pub(crate) latency: Duration,
 }
 
-/// Fetches the page at `url`, which may take as long as `timeout`, body and all.
+/// Fetches the page at `url` within `timeout`, body included.
 ///
 /// # Errors
 ///
-/// Each way in which there can be no page; see [`FetchError`].
+/// Why there is no page; see [`FetchError`].
 pub(crate) async fn fetch(
     client: &Client,
-    url: &Url,
+    url: Url,
     timeout: Duration,
 ) -> Result<Page, FetchError> {
     let start = Instant::now();
-    let answer =
-        client.get(url).within(timeout).await.map_err(|_| FetchError::TimedOut(timeout))??;
+    let answer = client.get(&url).within(timeout).await;
     let latency = start.elapsed();
-    let (bytes, links) = read(answer)?;
-    Ok(Page { bytes, links, latency })
+    let answer = answer.unwrap_or(Err(FetchError::TimedOut(timeout)));
+    let page = answer.and_then(read);
+    let asked_to_wait =
+        if let Err(FetchError::Busy(_, Some(after))) = page { after } else { Duration::ZERO };
+    client.spend(latency + asked_to_wait);
+    page.map(|(bytes, links)| Page { url, bytes, links, latency })
 }
 
-/// The length and the links of a page that is one.
+/// Returns the length and the links of a page.
 fn read(answer: Answer) -> Result<(usize, Vec<String>), FetchError> {
     let Answer { head, body } = answer;
+    if matches!(head.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        let after =
+            head.headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+        return Err(FetchError::Busy(head.status, after.map(Duration::from_secs)));
+    }
     if !head.status.is_success() {
         let location = head.headers.get(LOCATION).filter(|_| head.status.is_redirection());
         let location = location.map(|to| String::from_utf8_lossy(to.as_bytes()).into_owned());

@@ -1,28 +1,26 @@
-//! A web crawler in a pool: breadth first, at most so many pages at a time, over keep-alive
-//! connections.
+//! A web crawler in a pool: breadth first, over keep-alive connections, and polite: it limits how many
+//! pages it fetches at once, per host and per second, and retries at the time that a busy server sends.
 //!
 //! ```text
 //! cargo run --release --package crawl                        # a server of its own
 //! cargo run --release --package crawl -- --concurrency 50 http://localhost:8000/
 //! ```
 //!
-//! What it shows: `Pool::spawn` as back-pressure (the loop waits while the pool is full),
-//! `Pool::kill` as the clean end of Ctrl-C, `within` as the time-out of any future, and a
-//! `Group` that owns a server's connections. The files, from the top down:
+//! It shows a map over a queue that its own results feed, with a key for each host, a rate, and
+//! a `Retry` that sees the error; `Pool::kill` as the clean stop at Ctrl-C; `within` as the time limit of
+//! any future; and a `Group` that owns a server's connections. The files, from the top down:
 //!
 //! * `args`: the command line;
-//! * `crawl`: the loop that feeds the pool; `frontier`: which URL is next; `progress`: the bar;
+//! * `crawl`: the loop that feeds the pool; `frontier`: the URLs to visit; `progress`: the bar;
 //!   `report`: the summary;
-//! * `errand`: a fetch that reports even if it is killed; `fetch`: one URL to one page, or to one
-//!   `error`; `links`: the links of a page;
-//! * `client`: the connections that are kept; `connection`: one of them;
-//! * `server`: serves the pages that `site` makes up, when no URL is given.
+//! * `fetch`: one URL to one page, or to one `error`; `links`: the links of a page;
+//! * `client`: the kept connections; `connection`: one of them;
+//! * `server`: serves the pages of `site`, when no URL is given.
 
 mod args;
 mod client;
 mod connection;
 mod crawl;
-mod errand;
 mod error;
 mod fetch;
 mod frontier;
@@ -46,11 +44,14 @@ use crate::crawl::Crawl;
 use crate::server::Server;
 use crate::site::Site;
 
-/// The exit code of a command line that makes no sense.
+/// The exit code for a bad command line.
 const USAGE: u8 = 2;
 
 /// How many pages the crawler's own server has.
 const PAGES: usize = 400;
+
+/// The first lines of the summary for that server.
+const PLANTED: &str = "The server is the crawler's own, and plants the errors.\n\n";
 
 /// How many events a timeline holds.
 const EVENTS: usize = 1_000_000;
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Crawls what `settings` say until all is visited or Ctrl-C is pressed, and prints the summary.
+/// Crawls until all pages are visited or Ctrl-C is pressed, and prints the summary.
 async fn crawl(mut settings: Settings) -> io::Result<()> {
     let mut signals = Signals::new([Signal::Int])?;
     let server =
@@ -89,5 +90,6 @@ async fn crawl(mut settings: Settings) -> io::Result<()> {
     if let Some((timeline, file)) = timeline.zip(settings.trace) {
         timeline.save(file)?;
     }
-    io::stdout().write_all(report.to_string().as_bytes())
+    let planted = if server.is_some() { PLANTED } else { "" };
+    io::stdout().write_all(format!("{planted}{report}").as_bytes())
 }

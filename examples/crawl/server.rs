@@ -1,8 +1,10 @@
 //! [`Server`]: serves a [`Site`] on a port of its own, so that the crawl needs no network.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_net::{TcpListener, TcpStream};
@@ -11,7 +13,7 @@ use futures_lite::future::{FutureExt, yield_now};
 use futures_lite::stream::{self, StreamExt};
 use http_body_util::StreamBody;
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -21,26 +23,29 @@ use spinney::Group;
 use crate::fetch::MAX_BODY;
 use crate::site::{Kind, Site};
 
-/// How long a slow page keeps its reader waiting.
+/// How long a slow page takes.
 const SLOW: Duration = Duration::from_millis(30);
 
-/// A body that is sent piece by piece, and may fail on the way.
+/// A body that is sent in pieces, and may fail between them.
 type Body = StreamBody<stream::Boxed<io::Result<Frame<Bytes>>>>;
 
-/// A web server on the loopback device. Dropping it closes the port and all connections.
+/// The busy pages that were requested before.
+type TurnedAway = Arc<Mutex<HashSet<Option<usize>>>>;
+
+/// A web server on the loopback interface. Dropping it closes the port and all connections.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
-    /// Owns the task that accepts connections, which owns theirs.
+    /// Owns the task that accepts connections, which owns their tasks.
     _accepting: Group,
 }
 
 impl Server {
-    /// Starts to serve `site` on a port that nobody uses.
+    /// Serves `site` on an unused port.
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// There is no unused port.
     pub(crate) async fn start(site: Site) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -49,49 +54,70 @@ impl Server {
         Ok(Self { address, _accepting: accepting })
     }
 
-    /// The URL of the page that leads to all others.
+    /// The URL of the page from which all others can be reached.
     pub(crate) fn url(&self) -> String {
         format!("http://{}{}", self.address, Site::path(0))
     }
 }
 
-/// Gives each connection a task, for ever.
+/// Spawns a task for each connection, for ever.
 async fn accept(listener: TcpListener, site: Site) {
+    let turned_away = TurnedAway::default();
     let connections = Group::new();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => connections.spawn(serve(stream, site).boxed()).detach(),
-            // Out of file descriptors, most likely: some come back as connections end.
+            Ok((stream, _)) => {
+                connections.spawn(serve(stream, site, Arc::clone(&turned_away)).boxed()).detach();
+            }
+            // Most likely there are too few file descriptors: closing connections free some.
             Err(_) => spinney::sleep(SLOW).await,
         }
     }
 }
 
-/// Answers the requests of one connection, one after the other.
-async fn serve(stream: TcpStream, site: Site) {
-    let service = service_fn(move |request| answer(request, site));
-    // An error is a client that went away, or a page that is cut short on purpose.
+/// Answers the requests of one connection.
+async fn serve(stream: TcpStream, site: Site, turned_away: TurnedAway) {
+    let service = service_fn(move |request| answer(request, site, Arc::clone(&turned_away)));
+    // An error means that the client left, or that a page is cut short on purpose.
     let _ = http1::Builder::new().serve_connection(FuturesIo::new(stream), service).await;
 }
 
 /// Answers one request.
-async fn answer(request: Request<Incoming>, site: Site) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    site: Site,
+    turned_away: TurnedAway,
+) -> Result<Response<Body>, Infallible> {
     let page = Site::page_at(request.uri().path());
     let kind = page.map_or(Kind::Missing, |page| site.kind(page));
     let html = page.map(|page| site.html(page)).unwrap_or_default();
     Ok(match kind {
-        Kind::Sound => respond(StatusCode::OK, html.len(), whole(html)),
         Kind::Slow => {
             spinney::sleep(SLOW).await;
             respond(StatusCode::OK, html.len(), whole(html))
         }
+        Kind::Busy if turned_away.lock().unwrap_or_else(PoisonError::into_inner).insert(page) => {
+            busy(page.unwrap_or_default())
+        }
+        Kind::Sound | Kind::Busy => respond(StatusCode::OK, html.len(), whole(html)),
         Kind::Missing => respond(StatusCode::NOT_FOUND, 0, whole(String::new())),
         Kind::CutShort => respond(StatusCode::OK, 2 * html.len(), cut_short(html)),
         Kind::Vast => respond(StatusCode::OK, MAX_BODY + 1, whole(" ".repeat(MAX_BODY + 1))),
     })
 }
 
-/// An answer that promises `length` bytes of HTML.
+/// An answer that requests a retry.
+fn busy(page: usize) -> Response<Body> {
+    let (status, seconds) = match page % 2 {
+        0 => (StatusCode::TOO_MANY_REQUESTS, "0"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "1"),
+    };
+    let mut response = respond(status, 0, whole(String::new()));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    response
+}
+
+/// An answer that announces `length` bytes of HTML.
 fn respond(status: StatusCode, length: usize, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -100,15 +126,15 @@ fn respond(status: StatusCode, length: usize, body: Body) -> Response<Body> {
     response
 }
 
-/// A body that is sent in one piece.
+/// A body in one piece.
 fn whole(html: String) -> Body {
     StreamBody::new(stream::once(Ok(Frame::data(html.into()))).boxed())
 }
 
-/// A body that breaks off after its first piece.
+/// A body that fails after its first piece.
 fn cut_short(html: String) -> Body {
     let end = async {
-        // The first piece is sent only when the body makes its connection wait.
+        // The connection sends the first piece only when the body is pending.
         yield_now().await;
         Err(io::ErrorKind::ConnectionAborted.into())
     };

@@ -1,4 +1,4 @@
-//! A helper that spawns the future it is given, without the bound that says so.
+//! A helper that spawns the future it is given, without the required bound.
 //!
 //! - error[E0277]: `X` cannot run this future
 //! - consider restricting type parameter `X` with trait `Runs`

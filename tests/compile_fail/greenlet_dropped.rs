@@ -1,6 +1,6 @@
-//! A greenlet that is dropped without a word.
+//! A greenlet that is dropped implicitly.
 //!
-//! - dropping a greenlet leaves it to itself: say so with `detach()`
+//! - dropping a greenlet detaches its task: call `detach()` to do so explicitly
 
 #![deny(unused_must_use)]
 

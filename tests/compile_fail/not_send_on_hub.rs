@@ -1,7 +1,7 @@
 //! A task that is not `Send`, in a pool whose hub has threads.
 //!
 //! - error[E0277]: `Hub` cannot run this future
-//! - work that is not `Send` runs on one thread, in a pool such as `Pool::on(&LocalHub::new(), 5)`
+//! - work that is not `Send` runs on one thread, in a pool like `Pool::on(&LocalHub::new(), 5)`
 //! - to see what in it is not `Send`, hand the same future to `spinney::spawn`
 
 use spinney::{Pool, block_on, yield_now};

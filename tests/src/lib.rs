@@ -1,5 +1,5 @@
-//! What the tests of promises share: [`on_every_hub`], which runs one test on every hub,
-//! [`Dropped`], which counts what has been dropped, and the small tools of [`tools`].
+//! Shared parts of the tests: [`on_every_hub`], which runs one test on every hub, [`Dropped`],
+//! which counts drops, and the small tools of [`tools`].
 
 use std::cell::RefCell;
 use std::fmt;
@@ -20,12 +20,12 @@ use spinney::{Spawn, Within};
 pub use spinney_sim::SimHub;
 pub use spinney_test_support::{DropGuard, Dropped};
 
-/// How many seeds of a simulated hub each test is run with.
+/// The number of seeds of a simulated hub with which each test is run.
 pub const SEEDS: u64 = 50;
 
 /// Makes a test of each function for each hub: a [`Hub`] of one thread and one of four, smol's,
-/// tokio's of either flavour, a stranger's ([`Threads`]), the [following](Hub::following) one inside of
-/// three of them, a [`LocalHub`], a first-in-first-out [`SimHub`], and [`SEEDS`] seeded ones.
+/// tokio's of either flavour, a custom executor ([`Threads`]), the [following](Hub::following) one
+/// inside three of them, a [`LocalHub`], a FIFO [`SimHub`], and [`SEEDS`] seeded ones.
 ///
 /// The function gets a reference to the hub; its body runs as the main future there. It is compiled
 /// once, for [`AnyHub`], rather than once for each hub: the program of these tests takes longer to
@@ -99,7 +99,7 @@ macro_rules! on_every_hub {
     )+};
 }
 
-/// As [`on_every_hub`], for what is not `Send`: on the hubs that stay on one thread.
+/// Like [`on_every_hub`], for futures that are not `Send`: on the hubs that stay on one thread.
 #[macro_export]
 macro_rules! on_one_thread {
     ($($(#[$doc:meta])* async fn $name:ident($hub:ident) $body:block)+) => {$(
@@ -135,12 +135,12 @@ macro_rules! on_one_thread {
 /// The main future of a test.
 pub type Test<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// Any hub, for tasks that are `Send`. One that stays on its thread, this test's, panics when it is
-/// used on another.
+/// Any hub, for tasks that are `Send`. A hub that stays on the thread of this test panics when it
+/// is used on another.
 #[derive(Clone)]
 pub struct AnyHub(Arc<dyn AnyExecutor<BoxTask> + Send + Sync>);
 
-/// An executor that is known by its tasks alone.
+/// An executor that is known only by its tasks.
 trait AnyExecutor<T>: Spawn<T> + Executor<AnyTask = T> {}
 
 impl<T, X: Spawn<T> + Executor<AnyTask = T>> AnyExecutor<T> for X {}
@@ -168,7 +168,7 @@ impl AnyHub {
         Self(Arc::new(Hub::following()))
     }
 
-    /// As [`OneThread::let_time_pass`]; does nothing where the time is real.
+    /// Like [`OneThread::let_time_pass`]; a no-op where the time is real.
     pub fn let_time_pass(&self, time: Duration) {
         if let Some(hub) = OneThread::of_the_test() {
             hub.let_time_pass(time);
@@ -205,7 +205,7 @@ impl OneThread {
         OF_THE_TEST.with_borrow(Clone::clone)
     }
 
-    /// Runs `test` while this is the hub of the test, by `block_on`.
+    /// Runs `test` with `block_on`, while this is the hub of the test.
     fn run<H: for<'a> From<&'a Self>>(
         self,
         test: fn(&H) -> Test<'_>,
@@ -217,11 +217,11 @@ impl OneThread {
         block_on(test(&hub));
     }
 
-    /// Has a simulation's time pass, beside loops that keep it from passing by itself.
+    /// Advances a simulation's time beside loops that keep it from passing by itself.
     pub fn let_time_pass(&self, time: Duration) {
         let Some(sim) = self.sim.clone() else { return };
         self.spawn(async move {
-            // Again and again, for a limit may start later than this task.
+            // Repeatedly, because a limit may start later than this task.
             for _ in 0..100 {
                 sim.advance(time);
                 spinney::yield_now().await;
@@ -230,7 +230,7 @@ impl OneThread {
     }
 }
 
-/// Ends the time of the hub of the test, also where the test panics.
+/// Unregisters the hub of the test, also when the test panics.
 struct Forget;
 
 impl Drop for Forget {
@@ -281,8 +281,8 @@ impl fmt::Debug for OneThread {
     }
 }
 
-/// The hub of the test, for types that ask for `Send`: each use looks it up, and panics on another
-/// thread. Once the test has ended, tasks are dropped.
+/// The hub of the test, for types that require `Send`: each use looks it up, and panics on another
+/// thread. After the end of the test, tasks are dropped.
 struct OfTheTest(ThreadId);
 
 impl OfTheTest {
@@ -313,7 +313,7 @@ impl Executor for OfTheTest {
     }
 }
 
-/// Runs `test` on a [`Hub`] of so many threads.
+/// Runs `test` on a [`Hub`] with this number of threads.
 pub fn on_hub(threads: usize, test: fn(&AnyHub) -> Test<'_>) {
     let hub = hub(threads);
     hub.block_on(in_time(test(&AnyHub(Arc::new(hub.clone())))));
@@ -324,7 +324,7 @@ pub fn on_smol(test: fn(&AnyHub) -> Test<'_>) {
     smol::block_on(SmolHub.scope(in_time(test(&AnyHub(Arc::new(SmolHub))))));
 }
 
-/// Runs `test` on tokio, of the flavour with one thread or of the other.
+/// Runs `test` on tokio, in the flavour with one thread or the other.
 pub fn on_tokio(threads: usize, test: fn(&AnyHub) -> Test<'_>) {
     let runtime = tokio_runtime(threads);
     let hub = TokioHub::new(runtime.handle().clone());
@@ -336,7 +336,7 @@ pub fn on_own_executor(test: fn(&AnyHub) -> Test<'_>) {
     smol::block_on(in_time(test(&AnyHub(Arc::new(Threads)))));
 }
 
-/// Runs `test` inside a [`Hub`] of one thread, on [`Hub::following`], which `Pool::new` takes.
+/// Runs `test` inside a [`Hub`] of one thread, on [`Hub::following`], the default of `Pool::new`.
 pub fn following_a_hub(test: fn(&AnyHub) -> Test<'_>) {
     hub(1).block_on(in_time(test(&AnyHub::following())));
 }
@@ -357,7 +357,7 @@ pub fn on_local<H: for<'a> From<&'a OneThread>>(test: fn(&H) -> Test<'_>) {
     OneThread::from(hub.clone()).run(test, |test| hub.block_on(in_time(test)));
 }
 
-/// Runs `test` on a [`SimHub`], first in, first out.
+/// Runs `test` on a FIFO [`SimHub`].
 pub fn on_sim<H: for<'a> From<&'a OneThread>>(test: fn(&H) -> Test<'_>) {
     let hub = SimHub::new();
     OneThread::from(hub.clone()).run(test, |test| hub.block_on(test));
@@ -377,17 +377,17 @@ pub fn on_seeds<H: for<'a> From<&'a OneThread>>(test: fn(&H) -> Test<'_>) {
 ///
 /// # Panics
 ///
-/// If it cannot be started.
+/// Panics if it cannot be started.
 #[must_use]
 pub fn hub(threads: usize) -> Hub {
     Hub::builder().threads(threads).name("test").build().expect("a test needs its hub")
 }
 
-/// A tokio runtime: of the flavour with one thread, or of the other.
+/// A tokio runtime, in the flavour with one thread or the other.
 ///
 /// # Panics
 ///
-/// If it cannot be started.
+/// Panics if it cannot be started.
 #[must_use]
 pub fn tokio_runtime(threads: usize) -> tokio::runtime::Runtime {
     use tokio::runtime::Builder;
@@ -397,7 +397,7 @@ pub fn tokio_runtime(threads: usize) -> tokio::runtime::Runtime {
     builder.worker_threads(threads).enable_time().build().expect("a test needs its runtime")
 }
 
-/// A stranger's executor: it runs each task on a thread of its own, and knows nothing of hubs.
+/// A custom executor: it runs each task on a thread of its own, without a hub.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads;
 
@@ -411,20 +411,20 @@ impl Executor for Threads {
     type AnyTask = BoxTask;
 }
 
-/// How long a test may take where a deadlock would last for ever. Only one that hangs takes that
-/// long; a [`SimHub`] tells at once.
+/// How long a test may take where a deadlock would last for ever. Only a hanging test takes that
+/// long; a [`SimHub`] reports a deadlock immediately.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs `test`, which fails if it hangs.
 ///
 /// # Panics
 ///
-/// If it hangs.
+/// Panics if it hangs.
 pub async fn in_time<F: Future>(test: F) -> F::Output {
     test.within(LIMIT).await.expect("the test hangs")
 }
 
-/// Names the seed that a test failed with.
+/// Prints the seed with which a test failed.
 #[derive(Debug)]
 pub struct Replay(pub u64);
 
@@ -446,7 +446,7 @@ impl Drop for Replay {
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
-/// The recipes of `docs/from-tokio.md`, of both sides.
+/// The recipes of `docs/from-tokio.md`, both sides.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/from-tokio.md")]
 mod from_tokio {}
@@ -465,7 +465,7 @@ mod tests {
     use super::{AnyHub, Test, on_local};
 
     #[test]
-    fn any_hub_panics_off_the_thread_of_its_test() {
+    fn any_hub_panics_on_another_thread() {
         fn test(hub: &AnyHub) -> Test<'_> {
             let hub = hub.clone();
             Box::pin(async {

@@ -1,4 +1,4 @@
-//! Gates, logs, gauges and other small things that tests are made of.
+//! Gates, logs, gauges and other small tools of tests.
 
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
@@ -10,7 +10,7 @@ use std::task::Poll;
 use spinney::{Event, Failure, yield_now};
 pub use spinney_test_support::{NoWake, OnDrop, blow_up, on_its_own_waker, panics_on_drop};
 
-/// A gate that is shut: `set` opens it.
+/// A closed gate: `set` opens it.
 #[must_use]
 pub fn gate() -> Arc<Event> {
     Arc::default()
@@ -23,22 +23,22 @@ pub async fn stuck<G>(started: Arc<Event>, guard: G) {
     pending::<()>().await;
 }
 
-/// Waits until `open`, then gives `value`.
+/// Waits until `open`, then returns `value`.
 pub async fn behind<T>(open: Arc<Event>, value: T) -> T {
     open.wait().await;
     value
 }
 
-/// Gives the others a good many turns; for checks that something does *not* happen, which this
-/// can only make more likely to be caught.
+/// Yields many times to the other tasks; for checks that something does *not* happen, which this
+/// makes more likely to be caught.
 pub async fn let_others_run() {
     for _ in 0..100 {
         yield_now().await;
     }
 }
 
-/// Runs all `futures` side by side. They are polled last first, so that the order in which they
-/// get on is not this function's doing.
+/// Runs all `futures` concurrently. They are polled last first, so that this function does not
+/// determine their order.
 pub async fn all<F: Future>(futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
     let mut futures: Vec<_> = futures.into_iter().map(Some).collect();
     let mut outputs: Vec<_> = futures.iter().map(|_| None).collect();
@@ -58,19 +58,19 @@ pub async fn all<F: Future>(futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
     .await
 }
 
-/// What happened, in order. A cheap handle.
+/// The events, in order. Clones share the log.
 #[derive(Debug)]
 pub struct Log<T> {
     entries: Arc<Mutex<Vec<T>>>,
 }
 
 impl<T> Log<T> {
-    /// One more thing happened.
+    /// Adds an event.
     pub fn add(&self, entry: T) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 
-    /// All that happened since the last call.
+    /// Takes all events since the last call.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
         std::mem::take(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
@@ -89,7 +89,7 @@ impl<T> Default for Log<T> {
     }
 }
 
-/// Counts up, and opens a gate at a number. A cheap handle.
+/// Counts up, and opens a gate at a number. Clones share the count.
 #[derive(Clone, Debug)]
 pub struct Count {
     so_far: Arc<AtomicUsize>,
@@ -98,38 +98,38 @@ pub struct Count {
 }
 
 impl Count {
-    /// From zero, to wait for `wanted`.
+    /// Starts at zero, and waits for `wanted`.
     #[must_use]
     pub fn to(wanted: usize) -> Self {
         Self { so_far: Arc::default(), wanted, reached: gate() }
     }
 
-    /// One more.
+    /// Adds one.
     pub fn add(&self) {
         if self.so_far.fetch_add(1, SeqCst) + 1 == self.wanted {
             self.reached.set();
         }
     }
 
-    /// One more; waits until the wanted number has come.
+    /// Adds one, and waits until the wanted number is reached.
     pub async fn meet(&self) {
         self.add();
         self.reached().await;
     }
 
-    /// Waits until the wanted number has come.
+    /// Waits until the wanted number is reached.
     pub async fn reached(&self) {
         self.reached.wait().await;
     }
 
-    /// How many so far.
+    /// The count so far.
     #[must_use]
     pub fn get(&self) -> usize {
         self.so_far.load(SeqCst)
     }
 }
 
-/// Measures how many are inside at once. A cheap handle.
+/// Measures the largest number of concurrent guards. Clones share the measure.
 #[derive(Clone, Debug, Default)]
 pub struct Gauge {
     inside: Arc<AtomicUsize>,
@@ -137,7 +137,7 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// One more is inside, until the guard is dropped.
+    /// Counts one more until the guard is dropped.
     #[must_use]
     pub fn enter(&self) -> impl Sized + Send + use<> {
         let inside = Arc::clone(&self.inside);
@@ -147,14 +147,14 @@ impl Gauge {
         })
     }
 
-    /// The most that were inside at once.
+    /// The largest number of concurrent guards.
     #[must_use]
     pub fn peak(&self) -> usize {
         self.peak.load(SeqCst)
     }
 }
 
-/// Opens `polled` when `future` has been polled for the first time.
+/// Opens `polled` after the first poll of `future`.
 pub async fn polled<F: Future>(polled: Arc<Event>, future: F) -> F::Output {
     let mut future = pin!(future);
     poll_fn(move |cx| {
@@ -165,9 +165,9 @@ pub async fn polled<F: Future>(polled: Arc<Event>, future: F) -> F::Output {
     .await
 }
 
-/// Why something failed.
+/// The reason of a failure.
 pub trait Why {
-    /// The text of the failure without the greenlet that it names first, which is checked.
+    /// The text of the failure without the greenlet at its beginning, which is checked.
     fn why(&self) -> String;
 }
 

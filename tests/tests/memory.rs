@@ -1,4 +1,4 @@
-//! What is kept of a peak, counted by an allocator, which is the whole process's.
+//! The memory that a peak leaves behind, counted by an allocator of the whole process.
 
 use std::rc::Rc;
 
@@ -11,10 +11,10 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 
 const MANY: usize = 20_000;
 
-/// The most bytes that are kept of a peak of `MANY`: 10 MB for a million.
+/// The largest number of bytes left behind by a peak of `MANY`: 10 MB for a million.
 const KEPT: usize = 200_000;
 
-/// Runs `MANY` members at once.
+/// Runs `MANY` members concurrently.
 async fn spawned(_: &LocalHub, pool: &Pool<LocalHub>) {
     let open = Rc::new(Event::new());
     for _ in 0..MANY {
@@ -56,7 +56,7 @@ async fn in_place(_: &LocalHub, pool: &Pool<LocalHub>) {
     open.set();
 }
 
-/// The bytes that `peak` leaves behind in a pool, or in a pool and its scope, that live on.
+/// The bytes that `peak` leaves behind in a living pool, or in a living pool and its scope.
 fn kept(scoped: bool, peak: &impl AsyncFn(&LocalHub, &Pool<LocalHub>)) -> usize {
     let hub = LocalHub::new();
     let run = async || {
@@ -68,14 +68,14 @@ fn kept(scoped: bool, peak: &impl AsyncFn(&LocalHub, &Pool<LocalHub>)) -> usize 
         ALLOCATED.current_usage().saturating_sub(start)
     };
     hub.block_on(async {
-        // The hub keeps the memory of a peak of its own.
+        // The hub keeps the memory of its own peak.
         run().await;
         run().await
     })
 }
 
 #[test]
-fn pools_and_scopes_give_memory_back_after_a_peak() {
+fn pools_and_scopes_release_memory_after_a_peak() {
     for scoped in [false, true] {
         let kept = [kept(scoped, &spawned), kept(scoped, &added), kept(scoped, &in_place)];
         println!("spawned, added, in place: {kept:?} bytes kept; in a scope: {scoped}");

@@ -90,7 +90,7 @@ fn spawned(kind: Option<&'static str>, item: Option<usize>) -> Seen {
     Seen::Spawned { kind, item }
 }
 
-/// Waits until the poll in which the greenlet ended is over.
+/// Waits until the poll in which the greenlet ended has finished.
 async fn settled(id: u64) -> Vec<Seen> {
     while !matches!(life(id).last(), Some(Paused(None))) || !life(id).iter().any(is_end) {
         yield_now().await;

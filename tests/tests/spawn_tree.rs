@@ -1,5 +1,5 @@
-//! The promises of `spawn_tree`: who is in it, where, and for how long. The tree is the whole
-//! process's, so these tests take turns.
+//! The promises of `spawn_tree`: its greenlets, their places, and their lifetimes. The tree belongs
+//! to the whole process, so these tests take turns.
 
 use std::future::{pending, ready};
 use std::panic::Location;
@@ -13,13 +13,13 @@ use spinney_greenlet::{Announcement, Birth, ItemGreenlets, pair, pair_items};
 use spinney_tests::tools::{blow_up, gate, stuck};
 use spinney_tests::{LocalHub, SimHub, hub, in_time};
 
-/// While it lives spawns are tracked, and those of this test alone.
+/// While it lives, spawns are tracked, and only those of this test.
 struct Tracked(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
 fn tracked() -> Tracked {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    assert_eq!(tree(), [], "the test before left some");
+    assert_eq!(tree(), [], "an earlier test left some");
     track_spawns(true);
     Tracked(alone)
 }
@@ -40,7 +40,7 @@ fn lines(expected: &[(usize, &str)]) -> Vec<(usize, String)> {
     expected.iter().map(|(depth, name)| (*depth, (*name).to_owned())).collect()
 }
 
-/// Spawns two of the same until `depth`, and waits for them.
+/// Spawns two copies of itself until `depth`, and waits for them.
 fn family(name: String, depth: usize) -> BoxTask {
     Box::pin(async move {
         if depth == 0 {
@@ -54,7 +54,7 @@ fn family(name: String, depth: usize) -> BoxTask {
     })
 }
 
-/// Lets all get as far as they can.
+/// Yields until all tasks are pending.
 async fn settle() {
     sleep(Duration::from_secs(1)).await;
 }
@@ -78,7 +78,7 @@ fn parents_precede_children_in_spawn_order() {
 }
 
 #[test]
-fn those_whose_parent_has_ended_are_roots() {
+fn greenlets_with_a_finished_parent_are_roots() {
     let (_tracked, sim) = (tracked(), SimHub::new());
     sim.block_on(async {
         let parent = spawn(async {
@@ -92,7 +92,7 @@ fn those_whose_parent_has_ended_are_roots() {
 }
 
 #[test]
-fn it_is_printed_with_names_and_states() {
+fn spawn_tree_shows_names_and_states() {
     let (_tracked, sim) = (tracked(), SimHub::new());
     sim.block_on(async {
         let parent = spawn(async {
@@ -116,7 +116,7 @@ fn it_is_printed_with_names_and_states() {
 }
 
 #[test]
-fn they_leave_it_however_they_end() {
+fn finished_greenlets_leave_the_spawn_tree() {
     let _tracked = tracked();
     let sim = SimHub::new();
     let left = sim.block_on(async {
@@ -137,7 +137,7 @@ fn they_leave_it_however_they_end() {
 }
 
 #[test]
-fn one_that_was_killed_before_it_ran_has_left() {
+fn greenlet_killed_before_it_ran_leaves_the_spawn_tree() {
     let (_tracked, sim) = (tracked(), SimHub::new());
     sim.block_on(async {
         let greenlet = spawn(async {});
@@ -148,7 +148,7 @@ fn one_that_was_killed_before_it_ran_has_left() {
 }
 
 #[test]
-fn nothing_is_kept_of_many_that_ended() {
+fn finished_greenlets_take_no_memory_in_the_tree() {
     let (_tracked, hub) = (tracked(), hub(2));
     let ended = (0..10_000).map(|n| spawn_on(&hub, async move { n }));
     let ended = hub.block_on(in_time(joinall(ended)));
@@ -156,7 +156,7 @@ fn nothing_is_kept_of_many_that_ended() {
 }
 
 #[test]
-fn those_that_were_made_while_nobody_asked_are_not_in_it() {
+fn untracked_greenlets_are_not_in_the_spawn_tree() {
     let (tracked, sim) = (tracked(), SimHub::new());
     sim.block_on(async {
         let before = spawn(stuck(gate(), ())).named("before");
@@ -170,7 +170,7 @@ fn those_that_were_made_while_nobody_asked_are_not_in_it() {
 }
 
 #[test]
-fn items_that_start_while_spawns_are_tracked_are_in_it() {
+fn items_that_start_while_tracked_are_in_the_spawn_tree() {
     let (_tracked, hub) = (tracked(), LocalHub::new());
     track_spawns(false);
     let run = |mut items: ItemGreenlets| async move {
@@ -192,7 +192,7 @@ fn items_that_start_while_spawns_are_tracked_are_in_it() {
 }
 
 #[test]
-fn spawn_tree_is_walked_by_reference_and_by_value() {
+fn spawn_tree_iterates_by_reference_and_by_value() {
     let (_tracked, hub) = (tracked(), LocalHub::new());
     let greenlet = spawn_on(&hub, async {});
     let tree = spawn_tree();
@@ -203,7 +203,7 @@ fn spawn_tree_is_walked_by_reference_and_by_value() {
 }
 
 #[test]
-fn debug_of_it_and_its_branches_tells_their_state() {
+fn debug_of_the_spawn_tree_shows_states() {
     let (_tracked, hub) = (tracked(), LocalHub::new());
     let greenlet = spawn_on(&hub, pending::<u32>()).named("reader");
     let handle = format!("Handle {{ id: {}, name: \"reader\", state: Scheduled }}", greenlet.id());

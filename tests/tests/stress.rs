@@ -1,9 +1,9 @@
-//! A storm on real threads: spawns, maps, kills, panics, resizes and drops at random, from several
-//! tasks at once. Afterwards every slot is back, and everything was dropped once.
+//! A storm on real threads: random spawns, maps, kills, panics, resizes and drops, from several
+//! concurrent tasks. Afterwards every slot is free, and everything was dropped once.
 //!
-//! It goes on for as many seconds as the variable `SPINNEY_STRESS_SECONDS` says, which is how
-//! `cargo xtask stress` runs it; otherwise for one storm. `SPINNEY_STRESS_THREADS` is the number of
-//! the hub's threads, 4 by default. With `--nocapture` it tells how many storms it was.
+//! It runs for as many seconds as the variable `SPINNEY_STRESS_SECONDS` sets, as `cargo xtask
+//! stress` does; otherwise for one storm. `SPINNEY_STRESS_THREADS` sets the number of the hub's
+//! threads, 4 by default. With `--nocapture` it prints the number of storms.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -22,7 +22,7 @@ const CAPACITY: usize = 5;
 const ROUNDS: usize = 400;
 
 #[test]
-fn every_slot_is_back_and_everything_dropped_after_a_storm() {
+fn storm_on_threads_leaks_no_slot_and_no_value() {
     let number = |name, default| {
         std::env::var(name).map_or(default, |text| text.parse().expect("a variable is a number"))
     };
@@ -39,7 +39,7 @@ fn every_slot_is_back_and_everything_dropped_after_a_storm() {
     println!("{storm} storms of {} acts", 8 * ROUNDS);
 }
 
-/// Eight of those who do things at random, and what they leave behind.
+/// Eight random actors, and the state that they leave behind.
 fn blow(storm: u64, threads: usize) {
     let hub = hub(threads);
     let pool = Pool::on(&hub, CAPACITY);
@@ -77,14 +77,14 @@ fn blow(storm: u64, threads: usize) {
     assert_eq!(dropped.count(), made.load(Relaxed));
 }
 
-/// One of those who do things at random.
+/// One of the random actors.
 struct Storm {
     rng: Rng,
     pool: Pool<Hub>,
-    /// Whether members map over their own pool. Those who do are not made strangers, who would wait
-    /// for the slots of members that wait for them.
+    /// Whether members map over their own pool. They are then not discarded, because as non-members
+    /// they would wait for the slots of members that wait for them.
     nests: bool,
-    /// Those who are not, or not any more, members of the pool.
+    /// Greenlets that are not members of the pool, or no longer.
     outside: Group<Hub>,
     dropped: Dropped,
     made: Arc<AtomicUsize>,
@@ -154,7 +154,7 @@ impl Storm {
         }
     }
 
-    /// Adds a stranger, or gives that up.
+    /// Adds a non-member, or cancels that.
     async fn add(&mut self) {
         let stranger = self.work();
         let stranger = self.outside.spawn(stranger);
@@ -178,7 +178,7 @@ impl Storm {
         drop(self.pool.apply(async move { inside.apply(work).await }).await);
     }
 
-    /// A member spawns into its own pool, which may well be full.
+    /// A member spawns into its own pool, which may be full.
     async fn spawn_inside(&mut self) {
         let (inside, work) = (self.pool.clone(), self.work());
         let outer = async move { inside.spawn(work).await.detach() };
@@ -203,8 +203,8 @@ impl Storm {
         }
     }
 
-    /// Waits for a few turns, or blocks its thread until another task has run, then ends, in one of
-    /// the ways there are.
+    /// Waits for a few turns, or blocks its thread until another task has run, then finishes in one
+    /// of the possible ways.
     fn work(&mut self) -> impl Future<Output = ()> + Send + use<> {
         let (guard, turns, panics) = (self.guard(), self.rng.u32(..4), self.rng.u32(..4) == 0);
         let blocks = self.rng.u32(..8) == 0;

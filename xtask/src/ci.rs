@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: the one command that says whether a change may land.
+//! `cargo xtask ci`: the one command that decides whether a change may land.
 
 use xshell::cmd;
 
@@ -9,14 +9,15 @@ use crate::{Result, deny, features, layers, loom, package, test, tidy};
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
     if std::env::var_os("CI").is_some() {
-        // A clean clone has nothing to build upon, and no debugger looks at what it builds: that
-        // takes time and fills the disk.
+        // A clean clone has no earlier build, and its programs are not debugged: debug information
+        // costs time and disk space.
         sh.set_var("CARGO_INCREMENTAL", "0");
         sh.set_var("CARGO_PROFILE_DEV_DEBUG", "0");
     }
     quick(workspace, steps)?;
-    // A core would be idle where one large program is compiled or tests wait for each other. The
-    // models are built in a folder of their own; packages take turns at cargo's lock of the other.
+    // A core would be idle while one large program is compiled or tests wait for each other. The
+    // models are built in a folder of their own; packages take turns with cargo's lock of the
+    // other.
     let others = workspace.clone();
     let aside = move |steps: &mut Steps| {
         let workspace = &others;
@@ -32,7 +33,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     })
 }
 
-/// The part that a contributor waits for after each change.
+/// The part that a contributor runs after each change.
 pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result {
     quick(workspace, steps)?;
     clippy(workspace, steps)?;
@@ -61,7 +62,7 @@ fn doc(workspace: &Workspace, steps: &mut Steps) -> Result {
     })
 }
 
-/// Makes sure that `cargo SUBCOMMAND` works, adding its component once if it does not.
+/// Checks that `cargo SUBCOMMAND` works; adds its component once if it does not.
 fn need_component(workspace: &Workspace, subcommand: &str, component: &str) -> Result {
     let sh = &workspace.sh;
     let works = || cmd!(sh, "cargo {subcommand} --version").quiet().ignore_stderr().read().is_ok();

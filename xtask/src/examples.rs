@@ -1,4 +1,4 @@
-//! `cargo xtask examples`: runs each example and compares what it prints with
+//! `cargo xtask examples`: runs each example and compares its output with
 //! `examples/expected/NAME.txt`.
 
 mod expected;
@@ -14,7 +14,7 @@ use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
-    // With the features of the whole workspace, and so upon what the tests have built. That each
+    // With the features of the whole workspace, so that it reuses the build of the tests. That each
     // package builds with its own features is checked by `features`.
     steps.cmd("examples", cmd!(sh, "cargo build --quiet --workspace --bins --examples"))?;
     for example in examples(workspace) {
@@ -57,7 +57,7 @@ impl Example<'_> {
     }
 }
 
-/// All examples, in the order of their names.
+/// All examples, ordered by name.
 fn examples(workspace: &Workspace) -> Vec<Example<'_>> {
     let packages = workspace.examples();
     let targets = packages.flat_map(|package| package.targets.iter().map(move |t| (package, t)));
@@ -72,7 +72,7 @@ fn examples(workspace: &Workspace) -> Vec<Example<'_>> {
     examples
 }
 
-/// Where it is written what the example `name` prints.
+/// The file with the expected output of the example `name`.
 fn file(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.root().join(format!("examples/expected/{name}.txt"))
 }
@@ -83,7 +83,7 @@ mod tests {
     use crate::workspace::Workspace;
 
     #[test]
-    fn each_example_has_its_expected_output_and_there_is_no_other() {
+    fn each_example_has_exactly_one_expected_output() {
         let workspace = Workspace::open().unwrap();
         let examples = examples(&workspace);
         let files: Vec<_> = examples.iter().map(|example| file(&workspace, example.name)).collect();

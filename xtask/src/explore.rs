@@ -1,4 +1,5 @@
-//! `cargo xtask explore`: the scenarios of `tests/tests/explore`, beyond their bounds, optimised.
+//! `cargo xtask explore`: explores the scenarios of `tests/tests/explore` beyond their bounds,
+//! optimised.
 
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ use crate::workspace::Workspace;
 /// How long each scenario is explored in the first pass.
 const FIRST: f64 = 1.0;
 
-/// Explores for `minutes`: all scenarios in each pass, for longer each time. A scenario whose orders
-/// were all tried takes no more time than that, so the time goes to the others.
+/// Explores for `minutes`: all scenarios in each pass, for longer each time. A scenario whose
+/// orders were all tried takes no more time, so the others get it.
 pub(crate) fn run(workspace: &Workspace, minutes: f64) -> Result {
     let threads = available_parallelism()?.to_string();
     let test = |args: &[&str]| -> Cmd<'_> {
@@ -26,7 +27,7 @@ pub(crate) fn run(workspace: &Workspace, minutes: f64) -> Result {
         let pass = test(&["--", "--show-output", "--test-threads", &threads]);
         pass.env("SPINNEY_EXPLORE_SECONDS", seconds.to_string()).run()?;
         let left = end.saturating_duration_since(Instant::now());
-        // The next pass takes twice as long, or all that is left.
+        // The next pass takes twice as long, or the remaining time.
         let factor = (left.as_secs_f64() / began.elapsed().as_secs_f64()).min(2.0);
         if factor <= 1.0 {
             return Ok(());

@@ -1,10 +1,10 @@
-//! How a check tells what it found.
+//! Reporting the faults that a check found.
 
 use std::fmt::Display;
 
 use crate::Result;
 
-/// Prints each of `faults` on a line of its own, and fails if there is any.
+/// Prints each of `faults` on its own line, and fails if there are any.
 pub(crate) fn report<F: Display>(faults: &[F]) -> Result {
     for fault in faults {
         eprintln!("{fault}");

@@ -1,7 +1,7 @@
-//! `cargo xtask features`: each crate builds alone, with none of its features, with each of them, and
-//! with all; each package of examples builds alone, too.
+//! `cargo xtask features`: each crate builds alone, without features, with each of its features,
+//! and with all; each package of examples builds alone as well.
 //!
-//! Built together, a crate may lean on a feature that only another crate asked for.
+//! In a common build, a crate may depend on a feature that only another crate enables.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     for package in workspace.crates() {
         let name = &package.name;
         for features in combinations(package) {
-            // Clippy, since its flags reach our crates only: others need not be built anew.
+            // Clippy, because its flags reach only our crates: the others need not be rebuilt.
             let check = cmd!(
                 sh,
                 "cargo clippy --package {name} --no-default-features --features={features} -- -D warnings"
@@ -33,7 +33,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     Ok(())
 }
 
-/// The lists of features that matter, as cargo takes them.
+/// The relevant lists of features, as arguments of cargo.
 fn combinations(package: &Package) -> BTreeSet<String> {
     let names: Vec<&str> = package.features.iter().map(String::as_str).collect();
     let mut lists = BTreeSet::from([String::new(), names.join(",")]);
@@ -56,7 +56,7 @@ mod tests {
             Vec::from_iter(combinations(package))
         };
         assert_eq!(lists("spinney-hub"), ["", "smol", "smol,tokio", "tokio"]);
-        assert_eq!(lists("spinney-pool"), [""], "a crate without features is built, too");
+        assert_eq!(lists("spinney-pool"), [""], "a crate without features is not built");
     }
 
     #[test]

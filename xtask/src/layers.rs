@@ -1,8 +1,8 @@
-//! `cargo xtask layers`: a crate may use only crates of lower layers, never one of its own, and
-//! each outside crate has an owner.
+//! `cargo xtask layers`: a crate may use only crates of lower layers, never of its own, and each
+//! outside crate has an owner.
 //!
 //! Only the members under `crates/` have a layer. The others are tools: they may use everything,
-//! and no crate may use them, but for [`SUPPORT`].
+//! and no crate may use them, except for [`SUPPORT`].
 
 use std::collections::BTreeSet;
 
@@ -24,17 +24,17 @@ const LAYERS: &[(&str, u8)] = &[
     ("spinney", 5),
 ];
 
-/// The helpers of tests. A crate may use them in its tests only; they use none of our packages.
+/// The helpers of tests. A crate may use them only in its tests; they use none of our packages.
 const SUPPORT: &str = "spinney-test-support";
 
-/// The outside crates and which of ours may use them.
+/// The outside crates and those of ours that may use them.
 const OWNERS: &[(&[&str], Users)] = &[
     (&["async-executor", "async-io", "async-task", "event-listener"], Only("spinney-hub")),
     (&["smol", "tokio"], Only("spinney-hub")),
     (&["blocking", "crossbeam-utils"], Only("spinney-threadpool")),
     (&["metrics", "serde_json", "signal-hook", "tracing"], Only("spinney-trace")),
-    // Vocabulary. spinney-sync alone needs the standard library and nothing else, unless a feature
-    // is asked for.
+    // Vocabulary. spinney-sync alone needs only the standard library and event-listener, unless a
+    // feature is enabled.
     (&["async-channel", "fastrand", "futures-core"], AllBut("spinney-sync")),
     (&["futures-lite", "pin-project-lite", "slab"], AllBut("spinney-sync")),
 ];
@@ -55,7 +55,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     report(&check(workspace))
 }
 
-/// Everything that is wrong with the layers of `workspace`.
+/// All faults of the layers of `workspace`.
 fn check(workspace: &Workspace) -> Vec<String> {
     let members: BTreeSet<&str> = workspace.packages().iter().map(|p| p.name.as_str()).collect();
     let mut faults = Vec::new();
@@ -85,7 +85,7 @@ fn check(workspace: &Workspace) -> Vec<String> {
     faults
 }
 
-/// What is wrong with the use of one of our own packages by a crate of layer `from`.
+/// The fault of using one of our own packages in a crate of layer `from`, if any.
 fn inside_fault(from: u8, dependency: &Dependency) -> Option<String> {
     let name = &dependency.name;
     let is_dev = dependency.is_dev;
@@ -98,22 +98,22 @@ fn inside_fault(from: u8, dependency: &Dependency) -> Option<String> {
              LAYERS"
         ));
     };
-    // A test may use a neighbour. One that needs a crate from above belongs to tests/, or else
-    // `cargo test --package` of the lower crate would build what stands on it.
+    // A test may use a neighbour. A test that needs a crate of a higher layer belongs in tests/:
+    // otherwise `cargo test --package` of the lower crate would build the crates above it.
     let is_fault = if is_dev { to > from } else { to >= from };
     let fix =
         if is_dev { "move the test to tests/" } else { "move what it needs to a lower layer" };
     is_fault.then(|| format!("uses {name} (L{to}), which is not below it; fix: {fix}"))
 }
 
-/// What is wrong with the use of an outside crate by the crate `user`.
+/// The fault of using an outside crate in the crate `user`, if any.
 fn outside_fault(user: &str, dependency: &Dependency) -> Option<String> {
     if !reaches_users(dependency) {
         return None;
     }
     let name = dependency.name.as_str();
     let Some((_, users)) = OWNERS.iter().find(|(names, _)| names.contains(&name)) else {
-        return Some(format!("uses {name}, which nobody owns; fix: give it a row in OWNERS"));
+        return Some(format!("uses {name}, which has no owner; fix: give it a row in OWNERS"));
     };
     match users {
         Only(owner) if *owner != user => Some(format!(
@@ -135,7 +135,7 @@ fn row(package: &Package) -> String {
     format!("{layer} {} -> {used}", package.name)
 }
 
-/// Whether it is for more than tests and models.
+/// Whether it is used outside tests and models.
 fn reaches_users(dependency: &Dependency) -> bool {
     let models = format!("cfg({})", loom::CFG);
     let only_models = dependency.platform.as_ref() == Some(&models);

@@ -1,4 +1,4 @@
-//! `cargo xtask loom`: the models, small programs whose threads loom lets take turns in every
+//! `cargo xtask loom`: runs the models, small programs whose threads loom interleaves in every
 //! order.
 
 use std::panic::resume_unwind;
@@ -9,14 +9,14 @@ use xshell::{Shell, cmd};
 use crate::Result;
 use crate::workspace::Workspace;
 
-/// What is set where models are built, and nowhere else.
+/// The flag with which models, and nothing else, are built.
 pub(crate) const CFG: &str = "spinney_loom";
 
 /// The packages that have models.
 const PACKAGES: [&str; 2] = ["spinney-greenlet", "spinney-sync"];
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
-    // Other flags would have everything built anew each time, were it not in a folder of its own.
+    // A folder of its own: otherwise the other flags would rebuild everything each time.
     let target = workspace.target().join("loom");
     let models = |sh: &Shell, package: &str, args: &[&str]| -> Result {
         let test =
@@ -27,8 +27,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     for package in PACKAGES {
         models(&workspace.sh, package, &["--no-run"])?;
     }
-    // One thread a program: loom maps a stack for each thread of each order, and threads that do so
-    // in one process wait for each other. Programs do not.
+    // One thread per program: loom maps a stack for each thread of each order, and threads that do
+    // so in one process contend. Separate programs do not.
     thread::scope(|scope| {
         let run = |package: &'static str| {
             let (sh, models) = (workspace.sh.clone(), &models);

@@ -1,23 +1,23 @@
 //! The workspace's chores: `cargo xtask COMMAND`.
 //!
 //! - `test`: unit and integration tests, doc tests, then `examples`.
-//! - `examples`: runs each example; what it prints must be what `examples/expected` says.
-//! - `ci`: all that a change must pass: format, clippy, layers, tidy, test, loom, docs, deny,
-//!   features, package.
-//! - `ci --fast`: format, clippy, layers, tidy, and the tests on `LocalHub`, `SimHub` and a `Hub` of
-//!   one thread: for the time between two changes.
+//! - `examples`: runs each example; its output must match `examples/expected`.
+//! - `ci`: everything that a change must pass: format, clippy, layers, tidy, test, loom, docs,
+//!   deny, features, package.
+//! - `ci --fast`: format, clippy, layers, tidy, and the tests on `LocalHub`, `SimHub` and a `Hub`
+//!   of one thread: for use between two changes.
 //! - `layers [--manifest PATH]`: no crate uses one of its own layer or above.
 //! - `tidy`: the rules of style that a program can check.
 //! - `loom`: the models; `LOOM_MAX_PREEMPTIONS=4` looks further, for minutes.
 //! - `deny`: licences, sources and owners of the outside crates.
 //! - `features`: each crate builds alone: with none of its features, with each, and with all.
-//! - `package`: each crate can be packed, and builds from what was packed.
-//! - `conformance [--corpus PATH] [--only ID] [--tag TAG] [--verbose]`: what gevent and eventlet
-//!   did, and whether we do the same; PATH is a `.jsonl` or `.jsonl.xz` file, or a folder of them.
+//! - `package`: each crate can be packaged, and builds from its package.
+//! - `conformance [--corpus PATH] [--only ID] [--tag TAG] [--verbose]`: the behaviour of gevent and
+//!   eventlet, compared with ours; PATH is a `.jsonl` or `.jsonl.xz` file, or a folder of them.
 //! - `stress [--seconds N]`: storms on real threads, optimised, for N seconds, 60 by default; then
 //!   a million closures through thread pools.
-//! - `explore [--minutes N]`: the scenarios of `tests/tests/explore` in ever more orders, optimised,
-//!   for N minutes, 10 by default.
+//! - `explore [--minutes N]`: the scenarios of `tests/tests/explore` in ever more orders,
+//!   optimised, for N minutes, 10 by default.
 //! - `bench [ARGS]`: spinney beside its rivals; `bench --help` lists the arguments.
 
 mod bench;
@@ -44,7 +44,7 @@ use std::process::ExitCode;
 use steps::Steps;
 use workspace::Workspace;
 
-/// What a command ends with: the error is the text for the person who ran it.
+/// The result of a command: the error is the text for its caller.
 type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
@@ -91,7 +91,7 @@ fn in_steps(run: impl FnOnce(&Workspace, &mut Steps) -> Result) -> Result {
     Steps::all(|steps| run(&workspace, steps))
 }
 
-/// The text at the head of this file, which is the only list of the commands.
+/// The text at the head of this file, the only list of the commands.
 fn help() -> String {
     let lines = include_str!("main.rs").lines().map_while(|line| line.strip_prefix("//!"));
     lines.map(str::trim_start).collect::<Vec<_>>().join("\n").replace('`', "")

@@ -1,7 +1,7 @@
-//! [`Metadata`]: what `cargo metadata` says of a workspace, as far as the chores ask.
+//! [`Metadata`]: the output of `cargo metadata`, as far as the chores need it.
 //!
-//! It is read by hand: with the derived types of a crate for it, this program would take four times
-//! as long to build, and everything waits for it.
+//! Parsed by hand: the derived types of a crate for it would make this program take four times as
+//! long to build, and everything waits for it.
 
 use std::path::{Path, PathBuf};
 
@@ -46,12 +46,12 @@ pub(crate) struct Dependency {
     /// Whether only tests, examples and benchmarks use it.
     pub(crate) is_dev: bool,
     pub(crate) is_optional: bool,
-    /// Where it is used, if not everywhere: `cfg(unix)`, for example.
+    /// Where it is used, if not everywhere: for example `cfg(unix)`.
     pub(crate) platform: Option<String>,
 }
 
 impl Metadata {
-    /// Asks cargo about the workspace that `manifest` belongs to.
+    /// Runs `cargo metadata` on the workspace of `manifest`.
     pub(crate) fn read(sh: &Shell, manifest: &Path) -> Result<Self> {
         let asked = ["--no-deps", "--format-version", "1"];
         let json = cmd!(sh, "cargo metadata {asked...} --manifest-path {manifest}");

@@ -1,5 +1,5 @@
-//! `cargo xtask package`: each crate can be packed, builds from its package, lowest layer first,
-//! and has in it what a user has to be given.
+//! `cargo xtask package`: each crate can be packaged, builds from its package, lowest layer first,
+//! and contains the files that users need.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::Result;
 use crate::faults::report;
 use crate::workspace::Workspace;
 
-/// What each package holds beside its sources.
+/// The files of each package beside its sources.
 const FILES: &[&str] = &["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
@@ -18,7 +18,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     let names: Vec<&str> = workspace.crates().map(|package| package.name.as_str()).collect();
     let packages = names.iter().flat_map(|name| ["--package", name]);
     forget_unpacked(sh)?;
-    // Each is built from its package, against the packages of those below it.
+    // Each is built from its package, against the packages of lower layers.
     cmd!(sh, "cargo package --quiet --offline --allow-dirty {packages...}").quiet().run()?;
     let mut faults = Vec::new();
     for name in names {
@@ -30,8 +30,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     report(&faults)
 }
 
-/// Removes what cargo unpacked of our packages in earlier runs: it goes by their version, and
-/// would build against what they were then.
+/// Removes the unpacked packages of earlier runs: cargo identifies them by version, and would build
+/// against old contents.
 fn forget_unpacked(sh: &Shell) -> Result {
     let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
     let Some(home) = env::var_os("CARGO_HOME").map(PathBuf::from).or(home) else { return Ok(()) };
@@ -39,7 +39,7 @@ fn forget_unpacked(sh: &Shell) -> Result {
     if !sh.path_exists(&unpacked) {
         return Ok(());
     }
-    // Those of a registry on a network have its name in front.
+    // The sources of a registry on a network have its name as a prefix.
     let is_local = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('-'))
     };

@@ -1,5 +1,5 @@
-//! [`Steps`]: runs one thing after another, or two lists side by side, times each step, and stops
-//! at the first that fails.
+//! [`Steps`]: runs and times steps one after another, or two lists side by side, and stops at the
+//! first failure.
 
 use std::fmt::Display;
 use std::panic::resume_unwind;
@@ -25,7 +25,7 @@ impl Steps {
         Self { began: Instant::now(), done: 0, failed: Arc::default() }
     }
 
-    /// Runs the steps that `run` makes, and says that all went well.
+    /// Runs the steps of `run`, and reports success.
     pub(crate) fn all(run: impl FnOnce(&mut Self) -> Result) -> Result {
         let mut steps = Self::new();
         run(&mut steps)?;
@@ -61,7 +61,7 @@ impl Steps {
     }
 
     /// Runs the steps of `here` and, on another thread, those of `aside`. After a failure neither
-    /// list begins another step.
+    /// list starts another step.
     pub(crate) fn beside(
         &mut self,
         aside: impl FnOnce(&mut Self) -> Result + Send,

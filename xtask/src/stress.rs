@@ -1,4 +1,4 @@
-//! `cargo xtask stress`: what goes wrong only among many, on real threads, optimised.
+//! `cargo xtask stress`: stress tests on real threads, optimised.
 
 use xshell::cmd;
 
@@ -12,8 +12,7 @@ const CLOSURES: usize = 1_000_000;
 const WAKES: usize = 1_000_000;
 
 /// The storm of `tests/tests/stress.rs` for `seconds`, then the closures of
-/// `crates/threadpool/tests/stress.rs`, then the tests of the hubs' crates that no wake-up is
-/// lost.
+/// `crates/threadpool/tests/stress.rs`, then the tests of the hubs' crates against lost wake-ups.
 pub(crate) fn run(workspace: &Workspace, seconds: u64) -> Result {
     let (sh, seconds) = (&workspace.sh, seconds.to_string());
     let storm = cmd!(sh, "cargo test --release --package spinney-tests --test stress");

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: what a contributor runs before sending a change.
+//! `cargo xtask test`: the checks that a contributor runs before sending a change.
 
 use xshell::cmd;
 
@@ -7,7 +7,7 @@ use crate::workspace::Workspace;
 use crate::{Result, examples};
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
-    // Those of a crate are one program, which rustdoc compiles on one core while tests run.
+    // The doc tests of a crate are one program, which rustdoc compiles on one core while tests run.
     let others = workspace.clone();
     let docs = move |steps: &mut Steps| {
         steps.cmd("doc tests", cmd!(others.sh, "cargo test --workspace --doc"))
@@ -20,8 +20,8 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     })
 }
 
-/// The tests that say most in the least time: those of one crate, and the promises on the hubs that
-/// stay on one thread.
+/// The tests with the best coverage in the least time: those of single crates, and the promises on
+/// the hubs that stay on one thread.
 pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
     let skips = SLOW.iter().flat_map(|name| ["--skip", name]);
@@ -30,7 +30,7 @@ pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result {
     steps.cmd("tests on one thread", tests)
 }
 
-/// Parts of the names of tests that [`fast`] leaves to [`run`]: those on other hubs, and those that
+/// Parts of the names of tests that [`fast`] leaves to [`run`]: tests on other hubs, and tests that
 /// build programs or try many orders.
 const SLOW: &[&str] = &[
     "::hub_of_four_threads",

@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of style that a program can check.
 
 mod docs;
+mod phrases;
 mod shape;
 mod source;
 mod words;
@@ -12,9 +13,9 @@ use crate::faults::report;
 use crate::workspace::Workspace;
 use source::{Fault, Source};
 
-/// Each rule looks at one file.
+/// Each rule checks one file.
 const RULES: &[fn(&Source) -> Vec<Fault>] =
-    &[shape::head, shape::functions, shape::names, words::banned, docs::sections];
+    &[shape::head, shape::functions, shape::names, words::banned, phrases::phrases, docs::sections];
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
     let sources = sources(workspace)?;
@@ -27,14 +28,14 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     report(&check(&sources))
 }
 
-/// Everything that is wrong with `sources`.
+/// All faults of `sources`.
 fn check(sources: &[Source]) -> Vec<Fault> {
     sources.iter().flat_map(|source| RULES.iter().flat_map(|rule| rule(source))).collect()
 }
 
 /// The text files of the workspace.
 fn sources(workspace: &Workspace) -> Result<Vec<Source>> {
-    // A path that git knows may be gone from the disk, and not every file is text.
+    // A path of git's may be missing on the disk, and not every file is text.
     let read = |path: String| Some(Source { text: workspace.sh.read_file(&path).ok()?, path });
     Ok(paths(workspace)?.into_iter().filter_map(read).collect())
 }
@@ -50,7 +51,7 @@ fn paths(workspace: &Workspace) -> Result<Vec<String>> {
     if paths.is_empty() { walk(sh, "") } else { Ok(paths) }
 }
 
-/// All files under `folder` but what cargo and git keep for themselves.
+/// All files under `folder`, except those of cargo and git.
 fn walk(sh: &Shell, folder: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for path in sh.read_dir(if folder.is_empty() { "." } else { folder })? {

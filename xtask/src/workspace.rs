@@ -1,4 +1,4 @@
-//! [`Workspace`]: where the workspace is, what is in it, and a shell that stands at its root.
+//! [`Workspace`]: the root of the workspace, its members, and a shell at its root.
 
 use std::path::{Path, PathBuf};
 
@@ -10,21 +10,21 @@ use crate::metadata::{Metadata, Package};
 /// A workspace as cargo sees it.
 #[derive(Clone)]
 pub(crate) struct Workspace {
-    /// Runs every command at the root, wherever the person stands.
+    /// Runs every command at the root, whatever the caller's folder.
     pub(crate) sh: Shell,
     metadata: Metadata,
 }
 
 impl Workspace {
-    /// The workspace that this program belongs to.
+    /// The workspace of this program.
     pub(crate) fn open() -> Result<Self> {
-        // Set by `cargo run` and `cargo test`; a program started by itself has its own copy.
+        // Set by `cargo run` and `cargo test`; a program started by itself uses its own copy.
         let here = std::env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         Self::at(&here.join("Cargo.toml"))
     }
 
-    /// The workspace that `manifest` belongs to.
+    /// The workspace of `manifest`.
     pub(crate) fn at(manifest: &Path) -> Result<Self> {
         let sh = Shell::new()?;
         let metadata = Metadata::read(&sh, manifest)?;
@@ -37,7 +37,7 @@ impl Workspace {
         &self.metadata.workspace_root
     }
 
-    /// Where cargo, and so this program too, puts what it makes.
+    /// Where cargo puts its output, and this program as well.
     pub(crate) fn target(&self) -> &Path {
         &self.metadata.target_directory
     }
@@ -47,12 +47,12 @@ impl Workspace {
         &self.metadata.packages
     }
 
-    /// The members under `crates/`, which are what users get; the others are tools.
+    /// The members under `crates/`, which users get; the others are tools.
     pub(crate) fn crates(&self) -> impl Iterator<Item = &Package> {
         self.under("crates")
     }
 
-    /// The members under `examples/`, whose programs a reader runs.
+    /// The members under `examples/`, whose programs readers run.
     pub(crate) fn examples(&self) -> impl Iterator<Item = &Package> {
         self.under("examples")
     }

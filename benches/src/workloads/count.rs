@@ -1,4 +1,4 @@
-//! [`Count`]: how many tasks came by.
+//! [`Count`]: counts tasks that have run.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicU32;
@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use futures_lite::future::yield_now;
 
-/// Counts tasks. They share it by reference, so that no rival's figures hold the cost of an `Arc`.
-/// As a future, it is a task that does nothing but count itself.
+/// Counts tasks. They share it by reference, so that no rival's figures include the cost of an
+/// `Arc`. As a future, it is a task that only counts itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Count(&'static AtomicU32);
 
@@ -26,7 +26,7 @@ impl Count {
         self.0.load(Relaxed).into()
     }
 
-    /// Lets others run until so many have come by.
+    /// Yields until this many have run.
     pub(super) async fn reaches(self, items: u32) {
         while self.0.load(Relaxed) < items {
             yield_now().await;

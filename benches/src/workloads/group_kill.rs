@@ -1,4 +1,4 @@
-//! W10: kills many parked tasks at once, and waits until all of them are gone.
+//! W10: kills many parked tasks, and waits until all of them are gone.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -16,7 +16,7 @@ use crate::stopwatch::{Outcome, Stopwatch};
 use crate::target::Target;
 use crate::workload::Workload;
 
-/// The one code for both hubs, whose bounds on the future differ.
+/// Shared code for both hubs, whose bounds on the future differ.
 macro_rules! kill_group {
     ($hub:expr, $load:expr) => {{
         let group = Group::on(&$hub);
@@ -93,7 +93,7 @@ async fn in_place(load: Load) -> Outcome {
     parked.gone(stopwatch)
 }
 
-/// Tasks that wait for ever. Each holds one of these.
+/// Tasks that wait for ever. Each holds one.
 #[derive(Clone, Default)]
 struct Parked {
     started: Arc<AtomicU32>,
@@ -112,7 +112,7 @@ impl Parked {
         }
     }
 
-    /// How many have been started and dropped, and what that took.
+    /// How many were started and dropped, and the time that took.
     fn gone(&self, stopwatch: Stopwatch) -> Outcome {
         let outcome = stopwatch.stop(self.started.load(Relaxed).into());
         let all = Arc::strong_count(&self.started) == 1;

@@ -1,4 +1,4 @@
-//! W2: a task for each item, all at once; then they are joined. Results are not kept.
+//! W2: a task for each item, all spawned, then joined. Results are dropped.
 
 use futures_concurrency::future::Join;
 use futures_lite::StreamExt;
@@ -13,18 +13,18 @@ use crate::target::Target;
 use crate::workload::Workload;
 use crate::workloads::count::Count;
 
-/// The one code for both hubs, whose bounds on the future differ.
+/// Shared code for both hubs, whose bounds on the future differ.
 macro_rules! group {
     ($hub:expr, $load:expr) => {{
         let group = Group::on(&$hub);
         let done = Count::new();
         $load.numbers().for_each(|_| group.spawn(done).detach());
-        group.join().await.expect("this is no member");
+        group.join().await.expect("this is not a member");
         done.get()
     }};
 }
 
-/// The one code for both executors, which have no trait in common.
+/// Shared code for both executors, which have no trait in common.
 macro_rules! all {
     ($executor:expr, $load:expr) => {{
         let done = Count::new();

@@ -1,5 +1,5 @@
-//! growth: operations that take the same time for one and for a million, many times over, on one
-//! thread. Their names are those of the operations; the list of std shows what memory alone does.
+//! growth: operations that take the same time among one and among a million, repeated, on one
+//! thread. They are named after the operations; the list of std shows the effect of memory alone.
 
 use std::future::pending;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use crate::load::Load;
 use crate::on;
 use crate::workload::Workload;
 
-/// What [`workload`] is called.
+/// The name of [`workload`].
 pub(crate) const ID: &str = "growth";
 
 pub(super) fn workload() -> Workload {
@@ -37,7 +37,7 @@ pub(super) fn workload() -> Workload {
         .ours("GreenPile: readers", local(readers))
 }
 
-/// `run` on a `LocalHub`, as a rival that does as many operations as there are items.
+/// `run` on a `LocalHub`, as a rival with as many operations as items.
 fn local(run: impl AsyncFn(&LocalHub, usize) + 'static) -> impl Fn(Load) -> u64 {
     move |load| {
         on::local_hub(async |hub| run(&hub, load.items as usize).await);
@@ -123,7 +123,7 @@ async fn scopes(hub: &LocalHub, n: usize) {
         pending::<()>().await;
     });
     yield_now().await;
-    // A scope that is not polled keeps the kill off; so the end is that of an abort.
+    // A scope that is not polled defers the kill; so the greenlet is aborted at the end.
     killed.kill_now();
     killed.abort();
     assert!(killed.await.is_err());
@@ -170,7 +170,7 @@ async fn readers(hub: &LocalHub, n: usize) {
     }
 }
 
-/// Nodes of the size of a wait in a list, whose neighbours know each other.
+/// Nodes of the size of a wait in a list, whose neighbours refer to each other.
 fn list_of_std(load: Load) -> u64 {
     struct Node {
         neighbours: [Option<usize>; 2],
@@ -181,7 +181,7 @@ fn list_of_std(load: Load) -> u64 {
     let node = |at| Some(Box::new(Node { neighbours: neighbours(at), _rest: [0; 32] }));
     let mut list: Vec<_> = (0..n).map(node).collect();
     for at in at_random(0..n) {
-        let [before, after] = list[at].take().expect("each goes once").neighbours;
+        let [before, after] = list[at].take().expect("each node is removed once").neighbours;
         for (end, neighbour) in [(1, before), (0, after)] {
             if let Some(node) = neighbour.and_then(|neighbour| list[neighbour].as_mut()) {
                 node.neighbours[end] = [before, after][end];

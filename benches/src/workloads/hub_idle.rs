@@ -1,4 +1,4 @@
-//! A hub that has nothing to do: the CPU time of four threads that wait. An item is a millisecond.
+//! An idle hub: the CPU time of four waiting threads. An item is a millisecond.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn hub(load: Load) -> Outcome {
     waited(load)
 }
 
-/// What it took to wait on a thread that is none of the hub's.
+/// The cost of waiting on a thread outside the hub.
 fn waited(load: Load) -> Outcome {
     let stopwatch = Stopwatch::start();
     future::block_on(sleep(Duration::from_millis(load.items.into())));

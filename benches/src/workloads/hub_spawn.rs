@@ -1,4 +1,4 @@
-//! A bare task: spawned detached, run, and counted; so many of them at a time.
+//! Bare tasks: spawned detached, run, and counted, in batches.
 
 use spinney::Spawn;
 

@@ -1,4 +1,4 @@
-//! The workloads, a file for each kind.
+//! The workloads, one file for each kind.
 
 mod count;
 mod group_kill;
@@ -11,6 +11,7 @@ mod pool_map;
 mod pool_spawn;
 mod queue;
 mod requests;
+mod resources;
 mod semaphore;
 mod threads;
 mod timers;
@@ -21,7 +22,7 @@ use std::error::Error;
 use crate::target::Target;
 use crate::workload::{Rival, Workload};
 
-/// All of them, in the order in which they are shown.
+/// All workloads, in the order in which they are shown.
 pub(crate) fn all() -> Vec<Workload> {
     vec![
         pool_spawn::workload(),
@@ -35,6 +36,8 @@ pub(crate) fn all() -> Vec<Workload> {
         timers::workload(),
         semaphore::workload(),
         queue::workload(),
+        resources::alone(),
+        resources::contended(),
         threads::trivial(),
         threads::round_trips(),
         threads::round_trips_when_busy(),
@@ -47,7 +50,7 @@ pub(crate) fn all() -> Vec<Workload> {
     ]
 }
 
-/// The rival that `who`, such as `W3/LocalHub map`, names.
+/// The rival named by `who`, for example `W3/LocalHub map`.
 ///
 /// # Errors
 ///
@@ -64,7 +67,7 @@ pub(crate) fn find<'a>(
 }
 
 impl Workload {
-    /// What both hubs are to reach with any of their maps, which start no task for an item.
+    /// The targets of both hubs for any of their maps, which start no task for an item.
     fn map_targets(self, verb: &str) -> Self {
         let local = || Target::wall(format!("LocalHub {verb}"));
         let hub = || Target::wall(format!("Hub {verb}, 1 thread"));
@@ -81,13 +84,14 @@ mod tests {
     use crate::load::Load;
     use crate::workload::Workload;
 
-    // A made-up list: the programs of all rivals would be compiled a second time for this test.
+    // A made-up list: otherwise the programs of all rivals would be compiled a second time for this
+    // test.
     #[test]
     fn rival_is_found_by_its_workload_and_name() {
         let workload = Workload::new("W1", "nothing", Load { items: 1, slots: 1 }, |_| 0);
         let workloads = [workload.on_hub("Hub spawn", |_| 0)];
         let (workload, rival) = find(&workloads, "W1/Hub spawn, 1 thread").unwrap();
         assert_eq!((workload.id, rival.hub_threads), ("W1", Some(1)));
-        assert!(find(&workloads, "W1/nobody").is_err() && find(&workloads, "W0/tokio").is_err());
+        assert!(find(&workloads, "W1/unknown").is_err() && find(&workloads, "W0/tokio").is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! W6: all tasks wait for one event (W6e), or sleep until one moment (W6t).
 //!
-//! Only the waking is timed: from the event on, or by how much the last sleeper is late. The
-//! memory is that of the waiting tasks.
+//! Only the wake-ups are timed: from the event on, or the delay of the last sleeper. The memory is
+//! that of the waiting tasks.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use crate::target::Target;
 use crate::workload::Workload;
 use crate::workloads::count::Count;
 
-/// So long after the start sleepers are woken, for each of them: all are asleep by then.
+/// The time from the start to the wake-up, for each sleeper: all are asleep by then.
 const ASLEEP: Duration = Duration::from_micros(10);
 
 pub(super) fn on_an_event() -> Workload {
@@ -35,7 +35,7 @@ pub(super) fn asleep() -> Workload {
     workload::<Due<spinney::time::Sleep>, Due<Timer>, Due<tokio::time::Sleep>>("W6t", title)
 }
 
-/// The one code for both hubs, whose bounds on the future differ.
+/// Shared code for both hubs, whose bounds on the future differ.
 macro_rules! pool {
     ($hub:expr, $load:expr, $place:ty) => {{
         let pool = Pool::on(&$hub, $load.slots);
@@ -44,12 +44,12 @@ macro_rules! pool {
             pool.spawn(parking.park()).await.detach();
         }
         let stopwatch = parking.wake($load).await;
-        pool.join().await.expect("this is no member");
+        pool.join().await.expect("this is not a member");
         stopwatch.stop(parking.awake.get())
     }};
 }
 
-/// The one code for both executors, which have no trait in common.
+/// Shared code for both executors, which have no trait in common.
 macro_rules! all {
     ($executor:expr, $load:expr, $place:ty) => {{
         let parking = Parking::<$place>::new($load);
@@ -108,7 +108,7 @@ async fn in_place<P: Place>(load: Load) -> Outcome {
     stopwatch.stop(parking.awake.get())
 }
 
-/// Where tasks wait, and how many do.
+/// The place where tasks wait, and how many do.
 struct Parking<P> {
     place: P,
     asleep: Count,
@@ -116,7 +116,7 @@ struct Parking<P> {
 }
 
 impl<P: Place> Parking<P> {
-    /// Never freed, as its counts.
+    /// Never freed, like its counts.
     fn new(load: Load) -> &'static Self {
         let parking = Self { place: P::new(load), asleep: Count::new(), awake: Count::new() };
         Box::leak(Box::new(parking))
@@ -136,7 +136,7 @@ impl<P: Place> Parking<P> {
     }
 }
 
-/// What tasks wait for.
+/// The event or moment that tasks wait for.
 trait Place: Send + Sync + 'static {
     fn new(load: Load) -> Self;
     fn wait(&self) -> impl Future<Output = ()> + Send;
@@ -169,7 +169,7 @@ events! {
     Notify, notified, Notify::notify_waiters;
 }
 
-/// A moment, by the timer `T`.
+/// A moment, with the timer `T`.
 struct Due<T> {
     at: Instant,
     timer: fn(Instant) -> T,

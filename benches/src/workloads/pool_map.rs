@@ -1,5 +1,5 @@
-//! W3 to W5: a function over many items, through 100 slots: in order, as they come, and as a
-//! stream over a lazy input.
+//! W3 to W5: a function over many items, through 100 slots: in input order, in completion order,
+//! and as a stream over a lazy input.
 
 use std::collections::VecDeque;
 use std::future::ready;
@@ -54,7 +54,7 @@ pub(super) fn ordered() -> Workload {
         .map_targets("map")
 }
 
-/// W3b: every item computes, which is worth a second thread.
+/// W3b: every item computes, so that a second thread pays.
 pub(super) fn computing() -> Workload {
     let load = Load { items: 200_000, slots: SLOTS };
     Workload::new(
@@ -176,7 +176,7 @@ async fn sum(results: impl Stream<Item = u64>) -> u64 {
     results.fold(0, |sum, n| ready(sum + n)).await
 }
 
-/// A task for each item; the oldest is waited for whenever all slots are taken.
+/// A task for each item; it waits for the oldest whenever all slots are taken.
 async fn window<T: Future>(
     load: Load,
     spawn: impl Fn(u64) -> T,

@@ -1,4 +1,4 @@
-//! W1: a task for each item, through a pool; all results are taken and summed.
+//! W1: a task for each item, through a pool; all results are collected and summed.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -64,13 +64,13 @@ where
     sum
 }
 
-/// What is left without greenlets: tasks with a slot, and places for results. `None` can be joined,
-/// killed or listed.
+/// The remaining cost without greenlets: tasks with a slot, and places for results. No task can be
+/// joined, killed or listed.
 async fn by_hand(hub: LocalHub, load: Load) -> u64 {
     let slots = Arc::new(Semaphore::new(load.slots));
     let mut places = Vec::new();
     for n in load.numbers() {
-        let slot = Acquire::of(Arc::clone(&slots)).await.expect("nobody closes it");
+        let slot = Acquire::of(Arc::clone(&slots)).await.expect("the semaphore is never closed");
         let place = Arc::new(AtomicU64::new(0));
         let result = Arc::clone(&place);
         hub.spawn(async move {
@@ -80,7 +80,7 @@ async fn by_hand(hub: LocalHub, load: Load) -> u64 {
         places.push(place);
     }
     let all = slots.acquire_many(load.slots).await;
-    drop(all.expect("nobody closes it"));
+    drop(all.expect("the semaphore is never closed"));
     places.into_iter().map(|place| place.load(Relaxed)).sum()
 }
 
@@ -92,7 +92,7 @@ async fn sum<X: Executor>(mut results: Imap<u64, X>) -> u64 {
     sum
 }
 
-/// The one code for both executors, which have no trait in common.
+/// Shared code for both executors, which have no trait in common.
 macro_rules! spawn_with_semaphore {
     ($executor:expr, $load:expr) => {{
         let slots = Arc::new(async_lock::Semaphore::new($load.slots));
@@ -124,7 +124,7 @@ async fn tokio(load: Load) -> u64 {
     let slots = Arc::new(tokio::sync::Semaphore::new(load.slots));
     let mut set = JoinSet::new();
     for n in load.numbers() {
-        let slot = Arc::clone(&slots).acquire_owned().await.expect("nobody closes it");
+        let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
         set.spawn(async move {
             let _slot = slot;
             n

@@ -43,7 +43,7 @@ async fn spinney(load: Load, spawn: impl Fn(Consumer<spinney::Queue<u64>>)) -> u
     all(load, spawn).await
 }
 
-/// Puts all numbers into the queue, and sums what the consumers took.
+/// Puts all numbers into the queue, and sums the numbers that the consumers took.
 async fn all<Q: Items>(load: Load, spawn: impl Fn(Consumer<Q>)) -> u64 {
     let queue = Arc::new(Q::new(load.slots));
     let (done, all_done) = async_channel::unbounded();
@@ -80,7 +80,7 @@ impl<Q: Items> Consumer<Q> {
 trait Items: Send + Sync + 'static {
     fn new(room: usize) -> Self;
     fn put(&self, n: u64) -> impl Future<Output = ()> + Send;
-    /// Nothing when it was closed and is empty.
+    /// `None` when it was closed and is empty.
     fn get(&self) -> impl Future<Output = Option<u64>> + Send;
     fn close(&self);
 }
@@ -97,7 +97,7 @@ impl Items for Channel {
     }
 
     async fn put(&self, n: u64) {
-        self.put.send(n).await.expect("nobody closed it");
+        self.put.send(n).await.expect("the queue is never closed");
     }
 
     async fn get(&self) -> Option<u64> {
@@ -115,7 +115,7 @@ impl Items for spinney::Queue<u64> {
     }
 
     async fn put(&self, n: u64) {
-        self.put(n).await.expect("nobody closed it");
+        self.put(n).await.expect("the queue is never closed");
     }
 
     async fn get(&self) -> Option<u64> {

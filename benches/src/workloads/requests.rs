@@ -1,5 +1,4 @@
-//! W11: GETs over connections that are kept, to a server on loopback that runs on the same
-//! executor.
+//! W11: GETs over keep-alive connections to a local server on the same executor.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,7 +52,7 @@ fn on_executor(threads: usize, load: Load) -> u64 {
     })
 }
 
-/// Lets clients share the requests out, and sums the bodies of all responses.
+/// Distributes the requests among clients, and sums the bodies of all responses.
 async fn all<N: Net>(load: Load, spawn: impl Fn(Task)) -> u64 {
     let listener = N::listen().await;
     let address = N::address(&listener);
@@ -64,8 +63,8 @@ async fn all<N: Net>(load: Load, spawn: impl Fn(Task)) -> u64 {
         let http = server::conn::http1::Builder::new();
         let served = http.serve_connection(N::accept(&listener).await, service);
         let connected = client::conn::http1::handshake(client).await;
-        let (sender, connection) = connected.expect("a shake of hands needs no answer");
-        // Both end with the client; how, the sums will tell.
+        let (sender, connection) = connected.expect("a handshake needs no answer");
+        // Both end with the client; the sums show whether they succeeded.
         spawn(Box::pin(async move { drop(served.await) }));
         spawn(Box::pin(async move { drop(connection.await) }));
         let numbers = (first..u64::from(load.items)).step_by(load.slots);
@@ -79,13 +78,13 @@ async fn all<N: Net>(load: Load, spawn: impl Fn(Task)) -> u64 {
     total
 }
 
-/// The number that the path is.
+/// The number in the path.
 async fn echo_number(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let number = request.uri().path().trim_start_matches('/').to_owned();
     Ok(Response::new(Full::from(number)))
 }
 
-/// Asks for all `numbers`, and sums the answers.
+/// Requests all `numbers`, and sums the answers.
 async fn request_all(
     mut sender: SendRequest<Empty<Bytes>>,
     numbers: impl Iterator<Item = u64>,
@@ -104,7 +103,7 @@ async fn request_all(
     done.try_send(sum).expect("the main task waits for all");
 }
 
-/// Whose sockets.
+/// The sockets of one runtime.
 trait Net: 'static {
     type Stream: Read + Write + Send + Unpin + 'static;
     type Listener: Send + Sync;
@@ -128,18 +127,18 @@ macro_rules! nets {
             }
 
             fn address(listener: &Self::Listener) -> SocketAddr {
-                listener.local_addr().expect("it is bound")
+                listener.local_addr().expect("the listener is bound")
             }
 
             async fn accept(listener: &Self::Listener) -> Stream<Self> {
-                let (stream, _) = listener.accept().await.expect("a client comes");
-                stream.set_nodelay(true).expect("it is connected");
+                let (stream, _) = listener.accept().await.expect("a client connects");
+                stream.set_nodelay(true).expect("the socket is connected");
                 $io::new(stream)
             }
 
             async fn connect(server: SocketAddr) -> Stream<Self> {
                 let stream = <$tcp>::connect(server).await.expect("the server listens");
-                stream.set_nodelay(true).expect("it is connected");
+                stream.set_nodelay(true).expect("the socket is connected");
                 $io::new(stream)
             }
         }

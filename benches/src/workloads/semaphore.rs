@@ -39,7 +39,7 @@ async fn spinney(load: Load, spawn: impl Fn(Task<spinney::Semaphore>)) -> u64 {
     all(load, spawn).await
 }
 
-/// Shares the turns out among the tasks, and counts those that were taken.
+/// Distributes the turns among the tasks, and counts the turns taken.
 async fn all<S: Permits>(load: Load, spawn: impl Fn(Task<S>)) -> u64 {
     let semaphore = Arc::new(S::new(load.slots));
     let (done, all_done) = async_channel::unbounded();
@@ -92,7 +92,7 @@ impl Permits for tokio::sync::Semaphore {
     }
 
     async fn take_turn(&self) {
-        let _permit = self.acquire().await.expect("nobody closes it");
+        let _permit = self.acquire().await.expect("the semaphore is never closed");
         yield_now().await;
     }
 }
@@ -103,7 +103,7 @@ impl Permits for spinney::Semaphore {
     }
 
     async fn take_turn(&self) {
-        let _permit = self.acquire().await.expect("nobody closes it");
+        let _permit = self.acquire().await.expect("the semaphore is never closed");
         yield_now().await;
     }
 }

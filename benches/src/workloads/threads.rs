@@ -1,5 +1,5 @@
 //! W9: closures on two threads: trivial ones and ones of 50 us, submitted one by one and then
-//! collected, or mapped; and one round trip at a time.
+//! collected, or mapped; and single round trips.
 
 use std::hint::spin_loop;
 use std::sync::atomic::AtomicBool;
@@ -16,10 +16,10 @@ use crate::target::Target;
 use crate::workload::Workload;
 use crate::workloads::work::compute_50_us;
 
-/// What a closure does: returns its number, at once or after a while.
+/// The work of a closure: returns its number, immediately or after a while.
 type Work = fn(u64) -> u64;
 
-/// W9a: closures that do nothing.
+/// W9a: closures without work.
 pub(super) fn trivial() -> Workload {
     let load = Load { items: 1_000_000, slots: 2 };
     let workload = Workload::new("W9a", "trivial closures on two threads", load, sum_below);
@@ -48,7 +48,7 @@ pub(super) fn round_trips() -> Workload {
         .target(Target::wall("ThreadPool apply").of("rayon"))
 }
 
-/// The same while one core is taken.
+/// The same while one core is busy.
 pub(super) fn round_trips_when_busy() -> Workload {
     round_trip_rivals(
         "W9b-busy",
@@ -76,7 +76,7 @@ fn submitted(workload: Workload, work: Work) -> Workload {
         .ours("ThreadPool map", move |load| future::block_on(spinney_map(load, work)))
 }
 
-/// How a function that does all round trips is run.
+/// How a function with all round trips is run.
 type Around = fn(fn(Load) -> u64, Load) -> u64;
 
 fn round_trip_rivals(
@@ -167,8 +167,8 @@ fn rayon_pool(load: Load) -> rayon::ThreadPool {
     pool.expect("the system grants two threads")
 }
 
-/// Two threads that take jobs from a channel, and put results in another: what one would write by
-/// hand.
+/// Two threads that take jobs from a channel, and put results into another: the hand-written
+/// version.
 fn on_channels<R>(load: Load, work: Work, use_them: impl FnOnce(Jobs, Sums) -> R) -> R {
     let (jobs, todo) = crossbeam_channel::unbounded();
     let (done, sums) = crossbeam_channel::unbounded();
@@ -176,7 +176,7 @@ fn on_channels<R>(load: Load, work: Work, use_them: impl FnOnce(Jobs, Sums) -> R
         for _ in 0..load.slots {
             let (todo, done) = (todo.clone(), done.clone());
             scope.spawn(move || {
-                todo.iter().try_for_each(|n| done.send(work(n))).expect("somebody counts");
+                todo.iter().try_for_each(|n| done.send(work(n))).expect("the main thread counts");
             });
         }
         drop(done);
@@ -189,7 +189,7 @@ type Sums = crossbeam_channel::Receiver<u64>;
 
 fn crossbeam(load: Load, work: Work) -> u64 {
     on_channels(load, work, |jobs, sums| {
-        load.numbers().try_for_each(|n| jobs.send(n)).expect("the threads are there");
+        load.numbers().try_for_each(|n| jobs.send(n)).expect("the threads run");
         drop(jobs);
         sums.iter().sum()
     })
@@ -201,8 +201,8 @@ fn crossbeam_round_trips(load: Load) -> u64 {
         |number| number,
         |jobs, sums| {
             let round_trip = |n| {
-                jobs.send(n).expect("the threads are there");
-                sums.recv().expect("the threads are there")
+                jobs.send(n).expect("the threads run");
+                sums.recv().expect("the threads run")
             };
             load.numbers().map(round_trip).sum()
         },
@@ -246,7 +246,7 @@ async fn spinney_round_trips(load: Load) -> u64 {
     sum
 }
 
-/// As a plain thread does it.
+/// Like a plain thread.
 fn spinney_waits(load: Load) -> u64 {
     let pool = spinney_pool(load);
     let round_trip = |n| pool.submit(move || n).wait().expect("a number is no panic");
@@ -257,7 +257,7 @@ fn spinney_pool(load: Load) -> ThreadPool {
     ThreadPool::new(load.slots)
 }
 
-/// As all its rivals are.
+/// Like all its rivals.
 fn unbounded_pool(load: Load) -> ThreadPool {
     ThreadPool::builder().capacity(load.slots).queue(usize::MAX).build()
 }

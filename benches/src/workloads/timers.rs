@@ -1,5 +1,5 @@
 //! W7: many tasks, each of which sleeps ten times for 1 to 50 ms. The ideal, for 200,000 tasks, is
-//! 0.446 s or 2230 ns an item: the longest sum of ten.
+//! 0.446 s or 2230 ns per item: the longest sum of ten.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::workload::Workload;
 
 const SLEEPS: u32 = 10;
 
-/// The one code for both hubs, whose bounds on the future differ.
+/// Shared code for both hubs, whose bounds on the future differ.
 macro_rules! group {
     ($hub:expr, $load:expr) => {{
         let group = Group::on(&$hub);
@@ -31,7 +31,7 @@ macro_rules! group {
     }};
 }
 
-/// The one code for both executors, which have no trait in common.
+/// Shared code for both executors, which have no trait in common.
 macro_rules! all {
     ($executor:expr, $load:expr) => {{
         let spawn = |n| $executor.spawn(sleeper(n, Timer::after));
@@ -61,7 +61,7 @@ pub(super) fn workload() -> Workload {
         .target(Target::cpu("Hub, 1 thread").of("async-executor"))
 }
 
-/// Sleeps, and tells how often it did so for long enough.
+/// Sleeps, and returns how many sleeps were long enough.
 async fn sleeper<T: Future>(number: u64, sleep: fn(Duration) -> T) -> u64 {
     let mut random = Rng::with_seed(number);
     let mut slept = 0;

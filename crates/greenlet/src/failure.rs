@@ -88,7 +88,7 @@ impl Failure {
     ///
     /// # Panics
     ///
-    /// Panics with the payload, if the failure is a panic; with its text, if another handle took
+    /// Panics with the payload, if the greenlet panicked; with its text, if another handle took
     /// the payload. For a kill or an abort: as [`GreenletExit::resume`].
     ///
     /// # Cancel safety

@@ -138,7 +138,7 @@ impl ItemGreenlets {
         }
     }
 
-    /// The failure of an item that does not finish because a kill or an abort has ended the task,
+    /// The failure of an item that does not finish because a kill or an abort ended the task,
     /// or because the task is dropped. For the destructor of the task's future; `dropped` is the
     /// outcome of dropping the item's future. The item's waiters see the same failure. A panic of
     /// that destructor, or of a local's, takes precedence over a kill.

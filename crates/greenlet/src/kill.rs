@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use spinney_hub::drop_contained;
+use spinney_hub::{cancel, drop_contained};
 
 use crate::control::Control;
 use crate::{Handle, current};
@@ -240,7 +240,7 @@ impl<F: Future> Future for CatchExit<F> {
                 },
             },
         };
-        this.future.set(None);
+        cancel(|| this.future.set(None));
         *this.scope = None;
         Poll::Ready(Err(seen))
     }

@@ -1,4 +1,4 @@
-//! [`Observer`]: sees the life of every greenlet, for tools such as `spinney-trace`.
+//! [`Observer`]: sees the life of every greenlet, for tools like `spinney-trace`.
 //!
 //! Without an observer an event costs one load. With one, ids are drawn when greenlets are created,
 //! and the waker of each task is wrapped, so that wake-ups are seen.
@@ -302,7 +302,7 @@ impl ObservedPoll {
         Self { waker: Waker::from(Arc::clone(&note)), note }
     }
 
-    /// The poll has ended; `control` is that of the greenlet that waits now, which may be another
+    /// The poll has finished; `control` is that of the greenlet that waits now, which may be another
     /// item than at the beginning, and `None` if the task has finished.
     pub(crate) fn end(self, control: Option<&Arc<Control>>) {
         let watch = polls(Vec::pop).flatten().flatten();

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use crate::{Failure, State};
 
@@ -41,6 +42,12 @@ pub struct Report {
     /// Calls that were refused because the group was closed while they waited for a slot or held an
     /// unused one. A pool also counts the waiting calls of its scopes.
     pub refused: usize,
+    /// How many requests were refused because too many waited.
+    pub shed: usize,
+    /// How often something was tried again.
+    pub retried: usize,
+    /// For how long the pool was paused.
+    pub paused: Duration,
 }
 
 /// Counts of outcomes, for containers. A lock of the container serialises writers; readers need
@@ -51,6 +58,7 @@ pub struct Outcomes {
     failed: AtomicUsize,
     killed: AtomicUsize,
     aborted: AtomicUsize,
+    retried: AtomicUsize,
 }
 
 impl Outcomes {
@@ -74,6 +82,11 @@ impl Outcomes {
         });
     }
 
+    /// Counts a further try of something. It needs no lock.
+    pub fn count_retry(&self) {
+        self.retried.fetch_add(1, Relaxed);
+    }
+
     /// Counts outcomes with a result, under the same lock.
     pub fn count_successes(&self, count: usize) {
         add(&self.succeeded, count);
@@ -85,6 +98,7 @@ impl Outcomes {
         add(&self.failed, others.failed.load(Relaxed));
         add(&self.killed, others.killed.load(Relaxed));
         add(&self.aborted, others.aborted.load(Relaxed));
+        self.retried.fetch_add(others.retried.load(Relaxed), Relaxed);
     }
 
     /// Adds the counts to those of `report`.
@@ -97,6 +111,7 @@ impl Outcomes {
         report.failed += failed;
         report.killed += killed;
         report.aborted += aborted;
+        report.retried += read(&self.retried);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use spinney_hub::{drop_contained, label_task};
+use spinney_hub::{cancel, drop_contained, label_task};
 use spinney_sync::Budget;
 
 use crate::birth::Origin;
@@ -181,7 +181,11 @@ impl<F: Future, G> Task<F, G> {
     fn end(self: Pin<&mut Self>, ended: Option<Result<F::Output, Failure>>) {
         let mut this = self.project();
         let Some(Shared { mut frame, outcome, guard }) = this.shared.take() else { return };
-        let mut drop_future = || catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
+        let finished = matches!(ended, Some(Ok(_)));
+        let mut drop_future = || {
+            let mut drop = || this.future.set(None);
+            catch_unwind(AssertUnwindSafe(|| if finished { drop() } else { cancel(drop) }))
+        };
         let dropped =
             frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))));
         let (control, locals) = frame.into_parts();

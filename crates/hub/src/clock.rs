@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use crate::current;
+use crate::{Sleep, current};
 
 /// The source of time: the system, or a custom [`TimeSource`]. Cloning is cheap.
 ///
@@ -19,9 +19,9 @@ pub struct Clock {
 pub(crate) enum Source {
     #[default]
     System,
-    /// The timers of the tokio runtime that polls.
+    /// The timers of this tokio runtime; None for the one that polls.
     #[cfg(feature = "tokio")]
-    Tokio,
+    Tokio(Option<tokio::runtime::Handle>),
     Custom(Arc<dyn TimeSource>),
 }
 
@@ -45,7 +45,7 @@ impl Clock {
 
     #[cfg(feature = "tokio")]
     pub(crate) fn tokio() -> Self {
-        Self { source: Source::Tokio }
+        Self { source: Source::Tokio(None) }
     }
 
     /// The clock of the hub that polls on this thread; outside any hub, the system's.
@@ -58,23 +58,81 @@ impl Clock {
         !matches!(self.source, Source::Custom(_))
     }
 
+    /// The [current](Self::current) clock, to be asked and waited for from any thread, in any hub or
+    /// none: for containers whose waiters share a timer.
+    pub fn shared() -> Self {
+        let clock = Self::current();
+        #[cfg(feature = "tokio")]
+        if let Source::Tokio(None) = clock.source {
+            return Self { source: Source::Tokio(tokio::runtime::Handle::try_current().ok()) };
+        }
+        clock
+    }
+
+    /// Whether both tell the same time. All that tell the real time do.
+    pub fn tells_time_of(&self, other: &Self) -> bool {
+        match (&self.source, &other.source) {
+            (Source::Custom(this), Source::Custom(other)) => Arc::ptr_eq(this, other),
+            (Source::Custom(_), _) | (_, Source::Custom(_)) => false,
+            _ => true,
+        }
+    }
+
+    /// Waits until `instant` on this clock, whichever is the current one: as
+    /// [`sleep_until`](crate::sleep_until). Dropping the sleep removes its timer.
+    ///
+    /// # Panics
+    ///
+    /// When polled, if it is the clock of a tokio runtime that has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped.
+    #[track_caller]
+    pub fn sleep_until(&self, instant: Instant) -> Sleep {
+        Sleep::on_clock(self.clone(), instant)
+    }
+
     /// The current time.
     pub fn now(&self) -> Instant {
         match &self.source {
             Source::System => Instant::now(),
             #[cfg(feature = "tokio")]
-            Source::Tokio => tokio::time::Instant::now().into_std(),
+            Source::Tokio(runtime) => {
+                let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
+                tokio::time::Instant::now().into_std()
+            }
             Source::Custom(source) => source.now(),
         }
     }
 }
+
+/// The same source: of tokio's, the same runtime.
+impl PartialEq for Clock {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.source, &other.source) {
+            (Source::System, Source::System) => true,
+            #[cfg(feature = "tokio")]
+            (Source::Tokio(this), Source::Tokio(other)) => {
+                let id = |runtime: &Option<tokio::runtime::Handle>| {
+                    runtime.as_ref().map(tokio::runtime::Handle::id)
+                };
+                id(this) == id(other)
+            }
+            (Source::Custom(this), Source::Custom(other)) => Arc::ptr_eq(this, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Clock {}
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.source {
             Source::System => "system",
             #[cfg(feature = "tokio")]
-            Source::Tokio => "tokio",
+            Source::Tokio(_) => "tokio",
             Source::Custom(_) => "custom",
         };
         f.debug_struct("Clock").field("source", &kind).finish()

@@ -10,10 +10,19 @@ use std::task::Waker;
 
 use spinney_sync::WakeFlag;
 
-use crate::local::Turn;
+use crate::BoxTask;
 
 /// A ready task; it refers to the hub's inbox.
 pub(crate) type Runnable = async_task::Runnable<&'static Inbox>;
+
+/// An entry of the run queue.
+pub(crate) enum Turn {
+    /// The future of [`LocalHub::block_on`].
+    Main,
+    Task(Runnable),
+    /// A future that another thread spawned; it becomes a task when its turn comes.
+    Spawn(BoxTask),
+}
 
 /// Inboxes without a hub.
 static FREE: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());

@@ -43,6 +43,7 @@
 //!
 //! [spinney]: https://docs.rs/spinney
 
+mod cancel;
 mod clock;
 mod contain;
 mod current;
@@ -64,6 +65,7 @@ mod tokio;
 mod wake_delay;
 mod within;
 
+pub use cancel::{cancel, is_cancelling};
 pub use clock::{Clock, TimeSource};
 pub use contain::{contain, drop_contained};
 pub use current::{Context, Entered, block_on, label_task, spawn};

@@ -19,9 +19,9 @@ use futures_lite::future;
 use slab::Slab;
 use spinney_sync::{Budget, WakeFlag};
 
-use crate::inbox::{Inbox, Runnable};
+use crate::inbox::{Inbox, Runnable, Turn};
 use crate::spawn::Guarded;
-use crate::{BoxTask, Context, Entered, Executor, Hub, LocalBoxTask, Spawn};
+use crate::{Context, Entered, Executor, Hub, LocalBoxTask, Spawn};
 
 /// How many turns run before the reactor and the inbox are checked again.
 const BATCH: usize = 200;
@@ -166,15 +166,6 @@ impl LocalHandle {
             self.inbox.push_if(self.generation, Turn::Spawn(Box::pin(future)));
         }
     }
-}
-
-/// An entry of the run queue.
-pub(crate) enum Turn {
-    /// The future of [`LocalHub::block_on`].
-    Main,
-    Task(Runnable),
-    /// A future that another thread spawned; it becomes a task when its turn comes.
-    Spawn(BoxTask),
 }
 
 /// The part of a hub that only its own thread accesses.

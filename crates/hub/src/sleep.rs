@@ -75,6 +75,8 @@ enum State {
     /// Not polled yet.
     For(Duration),
     Until(Instant),
+    /// Not polled yet, and not on the current clock.
+    On(Box<(Clock, Instant)>),
     /// A sleep of zero, which yields once.
     GivesWay(YieldNow, Instant),
     /// The time had passed at the first poll: a ready await.
@@ -83,10 +85,15 @@ enum State {
 }
 
 impl Sleep {
+    #[track_caller]
+    pub(crate) fn on_clock(clock: Clock, at: Instant) -> Self {
+        Self { state: State::On(Box::new((clock, at))), at: Location::caller() }
+    }
+
     /// When the sleep ends; `None` before the first poll, and if it never ends.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::For(_) | State::Until(_) => None,
+            State::For(_) | State::Until(_) | State::On(_) => None,
             State::GivesWay(_, at) | State::Passed(_, at) => Some(*at),
             State::Waits(countdown) => countdown.deadline(),
         }
@@ -115,13 +122,17 @@ impl Sleep {
                 self.state = State::begin(Countdown::begin(|now| now.checked_add(duration)), cx);
             }
             State::Until(at) => self.state = State::begin(Countdown::begin(|_| Some(at)), cx),
+            State::On(ref on) => {
+                let (clock, at) = (**on).clone();
+                self.state = State::begin(Countdown::begin_on(clock, |_| Some(at)), cx);
+            }
             State::Waits(ref mut countdown) => return countdown.poll(cx),
             State::GivesWay(..) | State::Passed(..) => {}
         }
         match &mut self.state {
             State::GivesWay(yield_now, _) => Pin::new(yield_now).poll(cx),
             State::Passed(give_way, _) => give_way.poll(cx, |_| Poll::Ready(())),
-            State::For(_) | State::Until(_) | State::Waits(_) => Poll::Pending,
+            State::For(_) | State::Until(_) | State::On(_) | State::Waits(_) => Poll::Pending,
         }
     }
 }
@@ -142,6 +153,7 @@ impl fmt::Debug for Sleep {
         match &self.state {
             State::For(duration) => text.field("duration", duration),
             State::Until(at) => text.field("deadline", at),
+            State::On(on) => text.field("deadline", &on.1),
             _ => text.field("deadline", &self.deadline()),
         };
         text.finish()
@@ -163,14 +175,25 @@ pub(crate) enum Countdown {
 impl Countdown {
     /// Starts now. `deadline` gets the current time and returns the end; `None` is never.
     pub(crate) fn begin(deadline: impl FnOnce(Instant) -> Option<Instant>) -> Self {
-        let clock = Clock::current();
+        Self::begin_on(Clock::current(), deadline)
+    }
+
+    /// As [`begin`](Self::begin), on a `clock` that need not be the current one.
+    #[inline]
+    pub(crate) fn begin_on(
+        clock: Clock,
+        deadline: impl FnOnce(Instant) -> Option<Instant>,
+    ) -> Self {
         let now = clock.now();
         match (deadline(now), clock.source) {
             (None, _) => Self::Never,
             (Some(at), _) if at <= now => Self::Over(at),
             (Some(at), Source::System) => Timer::new(at).map_or(Self::Never, Self::System),
             #[cfg(feature = "tokio")]
-            (Some(at), Source::Tokio) => Self::Tokio(Box::pin(tokio::time::sleep_until(at.into()))),
+            (Some(at), Source::Tokio(runtime)) => {
+                let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
+                Self::Tokio(Box::pin(tokio::time::sleep_until(at.into())))
+            }
             (Some(at), Source::Custom(source)) => {
                 Self::Custom(Box::new(Alarm { source, at, set: None }))
             }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use spinney_sync::{Budget, GiveWay};
 
-use crate::Limit;
 use crate::limit::LimitTimer;
+use crate::{Limit, cancel};
 
 /// Gives every future a time limit on the current hub's clock.
 ///
@@ -37,9 +37,9 @@ pub trait Within: Future + Sized {
     ///
     /// # Cancel safety
     ///
-    /// When the time has passed, the future is dropped together with the returned one: its own
-    /// cancel safety determines what is lost. To go on with it later, limit a borrow: `(&mut
-    /// future).within(limit)`.
+    /// When time runs out the future is dropped, before the caller goes on: its own cancel safety
+    /// decides what that loses, and its destructors find that [`is_cancelling`](crate::is_cancelling)
+    /// is `true`. To go on with it later, limit a borrow of it: `(&mut future).within(limit)`.
     fn within(self, limit: Duration) -> WithinFuture<Self> {
         WithinFuture::new(self, LimitTimer::fixed(limit))
     }
@@ -79,8 +79,9 @@ pin_project! {
     /// limited future.
     #[must_use = "a time limit does nothing unless it is awaited"]
     pub struct WithinFuture<F> {
+        // None once it ran out of time.
         #[pin]
-        future: F,
+        future: Option<F>,
         limit: LimitTimer,
         give_way: GiveWay,
     }
@@ -88,16 +89,17 @@ pin_project! {
 
 impl<F: fmt::Debug> fmt::Debug for WithinFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithinFuture")
-            .field("future", &self.future)
-            .field("limit", &self.limit)
-            .finish_non_exhaustive()
+        let mut debug = f.debug_struct("WithinFuture");
+        if let Some(future) = &self.future {
+            debug.field("future", future);
+        }
+        debug.field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
 impl<F> WithinFuture<F> {
     fn new(future: F, limit: LimitTimer) -> Self {
-        Self { future, limit, give_way: GiveWay::default() }
+        Self { future: Some(future), limit, give_way: GiveWay::default() }
     }
 }
 
@@ -121,7 +123,7 @@ impl<F: Future> Future for WithinFuture<F> {
 
 /// Polls a future whose limit expired at `over`, if it did.
 fn poll_limited<F: Future>(
-    future: Pin<&mut F>,
+    mut future: Pin<&mut Option<F>>,
     limit: &mut LimitTimer,
     over: Option<Instant>,
     cx: &mut Context<'_>,
@@ -129,7 +131,8 @@ fn poll_limited<F: Future>(
     let outer = OUTER.get();
     let polled = {
         let _inside = Inside::of(outer, over);
-        future.poll(cx)
+        let future = future.as_mut().as_pin_mut();
+        future.expect("polled after it ran out of time").poll(cx)
     };
     if let Poll::Ready(output) = polled {
         return Poll::Ready(Ok(output));
@@ -141,7 +144,10 @@ fn poll_limited<F: Future>(
             cx.waker().wake_by_ref();
             Poll::Pending
         }
-        Some(_) => Poll::Ready(Err(limit.timeout())),
+        Some(_) => {
+            cancel(|| future.set(None));
+            Poll::Ready(Err(limit.timeout()))
+        }
         None => Poll::Pending,
     }
 }

@@ -1,21 +1,25 @@
-//! [`GreenPoolExt`]: eventlet's spellings.
+//! [`GreenPoolExt`] and [`ResourcePoolExt`]: eventlet's spellings.
 
 use spinney_pool::map::IntoSource;
 use spinney_pool::{Imap, InsideGroup, Runs, RunsMap};
 
-use crate::GreenPool;
+use crate::{GreenPool, ResourcePool};
 
 /// The verbs of eventlet's `GreenPool` that have other names here, or none.
 ///
 /// ```
-/// use spinney_pile::GreenPool;
-/// use spinney_pile::eventlet::GreenPoolExt;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::GreenPool;
+/// #     pub mod eventlet { pub use spinney_pile::eventlet::GreenPoolExt; }
+/// # }
+/// use spinney::{GreenPool, block_on};
+/// use spinney::eventlet::GreenPoolExt;
 ///
 /// async fn power(base: u32, exponent: u32) -> u32 {
 ///     base.pow(exponent)
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = GreenPool::new(3);
 ///     let mut powers = pool.starmap(|(base, exponent)| power(base, exponent), [(2, 3), (3, 2)]);
 ///     assert_eq!(powers.next().await.unwrap().unwrap(), 8);
@@ -26,11 +30,11 @@ use crate::GreenPool;
 /// });
 /// ```
 pub trait GreenPoolExt<X> {
-    /// Spawns `future` as [`GreenPool::spawn`] does, and detaches it.
+    /// Spawns `future` like [`GreenPool::spawn`], and detaches it.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops `future`, which has not started or was running in place.
+    /// Dropping the future drops `future`, which has not started or was running in place.
     ///
     /// Python: `eventlet.GreenPool.spawn_n`.
     fn spawn_n<F>(&self, future: F) -> impl Future<Output = ()>
@@ -38,7 +42,7 @@ pub trait GreenPoolExt<X> {
         F: Future,
         X: Runs<F>;
 
-    /// Runs `func` on each of `tuples`, which a closure takes apart: [`GreenPool::imap`].
+    /// Runs `func` on each of `tuples`, which a closure destructures: [`GreenPool::imap`].
     ///
     /// # Cancel safety
     ///
@@ -60,17 +64,17 @@ pub trait GreenPoolExt<X> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing.
+    /// Nothing is lost when the future is dropped.
     ///
     /// Python: `eventlet.GreenPool.waitall`.
     fn waitall(&self) -> impl Future<Output = Result<(), InsideGroup>>;
 
-    /// How many slots are taken: [`GreenPool::len`].
+    /// The number of taken slots: [`GreenPool::len`].
     ///
     /// Python: `eventlet.GreenPool.running`.
     fn running(&self) -> usize;
 
-    /// The capacity less the slots that are taken: [`GreenPool::available`].
+    /// The capacity minus the taken slots: [`GreenPool::available`].
     ///
     /// Python: `eventlet.GreenPool.free`.
     fn free(&self) -> isize;
@@ -107,6 +111,20 @@ impl<X> GreenPoolExt<X> for GreenPool<X> {
         self.len()
     }
 
+    fn free(&self) -> isize {
+        self.available()
+    }
+}
+
+/// The verb of eventlet's `pools.Pool` that has another name here.
+pub trait ResourcePoolExt {
+    /// How many more items can be in use: [`ResourcePool::available`].
+    ///
+    /// Python: `eventlet.pools.Pool.free`.
+    fn free(&self) -> isize;
+}
+
+impl<T, E> ResourcePoolExt for ResourcePool<T, E> {
     fn free(&self) -> isize {
         self.available()
     }

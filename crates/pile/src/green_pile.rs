@@ -1,36 +1,38 @@
-//! [`GreenPile`]: spawn many, take the results as they come.
+//! [`GreenPile`]: spawns many tasks, and yields their results as they finish.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
-use spinney_greenlet::{Failure, Handle, Iwait};
-use spinney_hub::Hub;
+use spinney_greenlet::{Failure, Greenlet, Handle, Iwait};
+use spinney_hub::{Hub, contain};
 use spinney_pool::Runs;
 use spinney_sync::{GiveWay, Wait};
 
 use crate::GreenPool;
 use crate::readers::{Readers, STREAM, Ticket};
-use crate::tasks::Tasks;
 
-/// A pile of tasks whose results are taken in the order in which they end. `eventlet.GreenPile`,
-/// as its documentation has it.
+/// A pile of tasks whose results are read in the order in which the tasks finish, as documented by
+/// eventlet.
 ///
-/// A stream, which is over while nothing is outstanding, and goes on when more was spawned. Several
-/// piles may share a pool. Dropping it kills what it started and nobody has taken, and leaves the
-/// rest of its pool alone.
+/// A stream, which ends while no task is outstanding, and goes on after another spawn. Several
+/// piles may share a pool. Dropping it kills its tasks whose results were not taken; other tasks of
+/// its pool are unaffected.
 ///
 /// For one function over many items [`imap_unordered`](spinney_pool::TaskSet::imap_unordered) is
-/// shorter, and costs no task an item.
+/// shorter, and needs no task per item.
+///
+/// Python: `eventlet.GreenPile`.
 ///
 /// ```
-/// use spinney_pile::{GreenPile, GreenPool};
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pile::{GreenPile, GreenPool}; }
+/// use spinney::{GreenPile, GreenPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = GreenPool::new(10);
 ///     let pile = GreenPile::on(&pool);
 ///     for source in ["database", "cache"] {
@@ -42,13 +44,14 @@ use crate::tasks::Tasks;
 ///     }
 /// });
 /// ```
+#[doc(alias = "FuturesUnordered")]
 pub struct GreenPile<T, X = Hub> {
     pool: GreenPool<X>,
     state: Mutex<State<T>>,
     readers: Arc<Readers>,
-    /// The wait of a reader of the stream.
+    /// The wait of the pile itself, read as a stream.
     reading: Reading,
-    /// The line that made the pile.
+    /// The line that created the pile.
     at: &'static Location<'static>,
 }
 
@@ -61,12 +64,12 @@ struct Reading {
 
 struct State<T> {
     tasks: Tasks<T>,
-    /// How many wait for a slot, to be tasks then.
+    /// How many spawns wait for a slot.
     spawning: usize,
 }
 
 impl<T> GreenPile<T> {
-    /// A pile with a pool of its own, of `size` slots, on the current [`Hub`];
+    /// Creates a pile with its own pool of `size` slots, on the current [`Hub`];
     /// [`default`](Self::default) has 1000.
     #[must_use]
     #[track_caller]
@@ -76,7 +79,7 @@ impl<T> GreenPile<T> {
 }
 
 impl<T, X> GreenPile<T, X> {
-    /// A pile whose tasks run in `pool`.
+    /// Creates a pile whose tasks run in `pool`.
     #[track_caller]
     pub fn on(pool: &GreenPool<X>) -> Self {
         Self::of(pool.clone(), Tasks::AsTheyEnd(Iwait::new()))
@@ -89,21 +92,24 @@ impl<T, X> GreenPile<T, X> {
         Self { pool, state, readers, reading, at: Location::caller() }
     }
 
-    /// An empty pile on the same pool that gives the results in the order in which the tasks were
-    /// spawned: what eventlet's code does, and its documentation does not.
+    /// Returns an empty pile on the same pool that yields the results in spawn order: the behaviour
+    /// of eventlet's code, as opposed to its documentation.
     ///
     /// ```
-    /// # spinney_hub::block_on(async {
-    /// let pile = spinney_pile::GreenPile::new(2).in_spawn_order();
-    /// pile.spawn(async { spinney_hub::yield_now().await; "first" }).await;
-    /// pile.spawn(async { "second" }).await;
-    /// assert_eq!(pile.next().await.unwrap().unwrap(), "first");
-    /// # });
+    /// # mod spinney { pub use spinney_hub::{block_on, yield_now}; pub use spinney_pile::GreenPile; }
+    /// use spinney::{GreenPile, block_on, yield_now};
+    ///
+    /// block_on(async {
+    ///     let pile = GreenPile::new(2).in_spawn_order();
+    ///     pile.spawn(async { yield_now().await; "first" }).await;
+    ///     pile.spawn(async { "second" }).await;
+    ///     assert_eq!(pile.next().await.unwrap().unwrap(), "first");
+    /// });
     /// ```
     ///
     /// # Panics
     ///
-    /// If something was spawned already.
+    /// Panics if a task was spawned already.
     #[must_use]
     #[track_caller]
     pub fn in_spawn_order(self) -> Self {
@@ -111,12 +117,14 @@ impl<T, X> GreenPile<T, X> {
         Self::of(self.pool.clone(), Tasks::AsSpawned(VecDeque::new()))
     }
 
-    /// Waits for a slot and starts `future` in it, as [`GreenPool::spawn`] does. Its result is
-    /// for [`next`](Self::next) to take; the handle controls it. `spawn`.
+    /// Waits for a slot and spawns `future` in it, like [`GreenPool::spawn`]. [`next`](Self::next)
+    /// returns its result; the returned handle controls it.
     ///
     /// # Cancel safety
     ///
-    /// As [`GreenPool::spawn`].
+    /// The same as [`GreenPool::spawn`].
+    ///
+    /// Python: `eventlet.GreenPile.spawn`.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> impl Future<Output = Handle>
     where
@@ -134,19 +142,20 @@ impl<T, X> GreenPile<T, X> {
         }
     }
 
-    /// Waits for the next task to end, and takes its result; `None` if nothing that was spawned is
-    /// left to take, and nobody is about to spawn. A failed task comes out as its failure, and the
-    /// pile goes on. `next`.
+    /// Waits for the next task to finish, and takes its result; `None` if no result is left to take
+    /// and no spawn is waiting. After a failed task the pile goes on.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped: the result stays for the next call.
+    /// Nothing is lost when the future is dropped: the result stays for the next call.
+    ///
+    /// Python: `eventlet.GreenPile.next`.
     #[track_caller]
     pub fn next(&self) -> Next<'_, T, X> {
         Next { pile: self, reading: Reading::default(), at: Location::caller() }
     }
 
-    /// How many tasks were spawned, or wait for a slot, whose results were not taken. `len`.
+    /// The number of tasks, spawned or waiting for a slot, whose results were not taken.
     pub fn len(&self) -> usize {
         self.change(|state| state.outstanding())
     }
@@ -156,12 +165,12 @@ impl<T, X> GreenPile<T, X> {
         self.len() == 0
     }
 
-    /// The pool that its tasks run in.
+    /// The pool of its tasks.
     pub fn pool(&self) -> &GreenPool<X> {
         &self.pool
     }
 
-    /// Takes the next result, by way of `reading`, which notes its wait as one for `what` at `at`.
+    /// Takes the next result through `reading`, which records its wait as one for `what` at `at`.
     fn poll_next_for(
         &self,
         cx: &mut Context<'_>,
@@ -178,7 +187,7 @@ impl<T, X> GreenPile<T, X> {
     }
 
     fn poll_take(&self, cx: &Context<'_>, ticket: &mut Ticket) -> Poll<Option<Result<T, Failure>>> {
-        // Registering first and looking second: an end between the two is not missed.
+        // Registers before it checks: an end between the two is not missed.
         self.readers.wait(ticket, cx.waker());
         let waker = Waker::from(Arc::clone(&self.readers));
         let taken = self.change(|state| {
@@ -192,13 +201,13 @@ impl<T, X> GreenPile<T, X> {
         let Poll::Ready((result, is_over)) = taken else { return Poll::Pending };
         self.readers.served(ticket);
         if is_over {
-            // The others wait for nothing.
+            // The other readers have nothing to wait for.
             self.readers.wake_some(usize::MAX);
         }
         Poll::Ready(result)
     }
 
-    /// Has the state to itself; readers are woken afterwards.
+    /// Changes the state under its lock, then wakes readers.
     fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
         let _hold = self.readers.hold();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -207,7 +216,7 @@ impl<T, X> GreenPile<T, X> {
 }
 
 impl<T> State<T> {
-    /// How many results there are to take, now or later.
+    /// The number of results to take, now or later.
     fn outstanding(&self) -> usize {
         self.tasks.len() + self.spawning
     }
@@ -229,7 +238,7 @@ impl<T, X> Drop for Spawning<'_, T, X> {
     fn drop(&mut self) {
         self.pile.change(|state| {
             state.spawning -= 1;
-            // One looks at the new task; all see that there is none.
+            // One reader reads the new task; all see that there is none.
             let is_over = state.outstanding() == 0;
             self.pile.readers.wake_some(if is_over { usize::MAX } else { 1 });
         });
@@ -295,5 +304,54 @@ impl<T, X> Drop for Next<'_, T, X> {
 impl<T, X> fmt::Debug for Next<'_, T, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Next").field(self.pile).finish()
+    }
+}
+
+/// The tasks of a pile, in the order of their results.
+enum Tasks<T> {
+    AsTheyEnd(Iwait<Greenlet<T>>),
+    AsSpawned(VecDeque<Greenlet<T>>),
+}
+
+impl<T> Tasks<T> {
+    fn push(&mut self, task: Greenlet<T>) {
+        match self {
+            Self::AsTheyEnd(tasks) => tasks.push(task),
+            Self::AsSpawned(tasks) => tasks.push_back(task),
+        }
+    }
+
+    /// The next result; `None` if there is no task.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Failure>>> {
+        match self {
+            Self::AsTheyEnd(tasks) => {
+                let ended = ready!(Pin::new(tasks).poll_next(cx)).map(Greenlet::try_get);
+                Poll::Ready(ended.map(|result| match result {
+                    Ok(result) => result,
+                    Err(alive) => unreachable!("{alive:?} has not finished"),
+                }))
+            }
+            Self::AsSpawned(tasks) => {
+                let Some(first) = tasks.front_mut() else { return Poll::Ready(None) };
+                let result = ready!(Pin::new(first).poll(cx));
+                tasks.pop_front();
+                Poll::Ready(Some(result))
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::AsTheyEnd(tasks) => tasks.len(),
+            Self::AsSpawned(tasks) => tasks.len(),
+        }
+    }
+
+    fn kill_now(&self) {
+        let kill = |task: &Greenlet<T>| contain(|| task.kill_now());
+        match self {
+            Self::AsTheyEnd(tasks) => tasks.iter().for_each(kill),
+            Self::AsSpawned(tasks) => tasks.iter().for_each(kill),
+        }
     }
 }

@@ -7,24 +7,30 @@ use spinney_hub::Hub;
 use spinney_pool::map::IntoSource;
 use spinney_pool::{Imap, InsideGroup, Pool, Reentry, Runs, RunsMap};
 
-/// The capacity of a pool that is given none.
+/// The default capacity.
 const DEFAULT_CAPACITY: usize = 1000;
 
-/// A pool in which a member that spawns into it while it is full runs the future itself, to its end.
+/// A pool in which a member that spawns into it while it is full runs the future itself, to its
+/// end.
 ///
-/// A cheap handle; clones are of the same pool. Dropping the last handle kills the members that are
-/// left, without waiting for them.
+/// Cloning is cheap; clones share the pool. Dropping the last handle kills the remaining members
+/// without waiting for them.
 ///
-/// New code is better off with a [`Pool`], which has more verbs, and in which such a member stands in the
-/// queue for a slot meanwhile. eventlet's spellings are in
+/// Prefer a [`Pool`] in new code: it has more verbs, and its members stand in the queue for a slot
+/// while they run a child in place. eventlet's spellings are in
 /// [`GreenPoolExt`](crate::eventlet::GreenPoolExt).
 ///
 /// Python: `eventlet.GreenPool`.
 ///
 /// ```
-/// use spinney_pile::GreenPool;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::GreenPool;
+/// #     pub mod pool { pub use spinney_pool::InsideGroup; }
+/// # }
+/// use spinney::{GreenPool, block_on};
+/// use spinney::pool::InsideGroup;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = GreenPool::new(5);
 ///     let mut threads = Vec::new();
 ///     for n in 0..10 {
@@ -33,7 +39,7 @@ const DEFAULT_CAPACITY: usize = 1000;
 ///     pool.join().await?;
 ///     assert_eq!((pool.len(), pool.available()), (0, 5));
 ///     assert_eq!(threads.pop().unwrap().await.unwrap(), "Result 9");
-///     # Ok::<(), spinney_pool::InsideGroup>(())
+///     Ok::<(), InsideGroup>(())
 /// }).unwrap();
 /// ```
 #[doc(alias = "eventlet")]
@@ -47,7 +53,7 @@ impl GreenPool {
     ///
     /// # Panics
     ///
-    /// If the [global hub](Hub::global) has to be started, and cannot be.
+    /// Panics if the [global hub](Hub::global) has to be started and cannot be.
     #[must_use]
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
@@ -65,12 +71,12 @@ impl<X> GreenPool<X> {
         Self { pool: Pool::builder().reentry(Reentry::Inline).pool_on(hub, capacity) }
     }
 
-    /// Waits for a slot and spawns `future` in it. While the pool is full, a member does not wait,
-    /// which might be for ever: it runs `future` in place, and the greenlet that it gets has finished.
+    /// Waits for a slot and spawns `future` in it. While the pool is full, a member runs `future`
+    /// in place instead of waiting, possibly for ever; the returned greenlet has finished then.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops `future`, which has not started or was running in place.
+    /// Dropping the future drops `future`, which has not started or was running in place.
     ///
     /// Python: `eventlet.GreenPool.spawn`.
     #[track_caller]
@@ -82,8 +88,8 @@ impl<X> GreenPool<X> {
         self.pool.spawn(future)
     }
 
-    /// Waits until no member runs and no caller waits to spawn; returns immediately if that is so. A
-    /// map whose results are not read does neither, and is not waited for.
+    /// Waits until no member runs and no caller waits to spawn; returns immediately if that is so.
+    /// A map whose results are not read is not waited for.
     ///
     /// # Errors
     ///
@@ -91,7 +97,7 @@ impl<X> GreenPool<X> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing.
+    /// Nothing is lost when the future is dropped.
     ///
     /// Python: `eventlet.GreenPool.waitall`.
     #[track_caller]
@@ -99,20 +105,20 @@ impl<X> GreenPool<X> {
         self.pool.wait_idle()
     }
 
-    /// Runs `func` on each of `items` in the pool's own slots, and gives the results in the order of the
-    /// items; see [`TaskSet::imap`](spinney_pool::TaskSet::imap). Several inputs are
-    /// [`zip`](std::iter::zip)ped into one.
+    /// Runs `func` on each of `items` in the pool's own slots, and yields the results in the order
+    /// of the items; see [`TaskSet::imap`](spinney_pool::TaskSet::imap). [`zip`](std::iter::zip)
+    /// combines several inputs into one.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pile::GreenPool; }
     /// use std::iter::zip;
-    /// use futures_lite::StreamExt;
-    /// use spinney_pile::GreenPool;
+    /// use spinney::{GreenPool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = GreenPool::new(3);
-    ///     let sums = pool.imap(|(a, b)| async move { a + b }, zip(1.., [10, 20]));
-    ///     let sums: Vec<u32> = sums.map(Result::unwrap).collect().await;
-    ///     assert_eq!(sums, [11, 22]);
+    ///     let mut sums = pool.imap(|(a, b)| async move { a + b }, zip(1.., [10, 20]));
+    ///     assert_eq!(sums.next().await.unwrap().unwrap(), 11);
+    ///     assert_eq!(sums.next().await.unwrap().unwrap(), 22);
     /// });
     /// ```
     ///
@@ -133,15 +139,15 @@ impl<X> GreenPool<X> {
     }
 
     /// Changes the number of slots. A larger capacity admits as many waiters as fit immediately; a
-    /// smaller one leaves the members alone, so that [`available`](Self::available) may be negative
-    /// until they finish.
+    /// smaller one does not affect the members, so that [`available`](Self::available) may be
+    /// negative until they finish.
     ///
     /// Python: `eventlet.GreenPool.resize`.
     pub fn resize(&self, capacity: usize) {
         self.pool.resize(capacity);
     }
 
-    /// How many slots are taken.
+    /// The number of taken slots.
     ///
     /// Python: `eventlet.GreenPool.running`.
     pub fn len(&self) -> usize {
@@ -153,15 +159,15 @@ impl<X> GreenPool<X> {
         self.pool.is_empty()
     }
 
-    /// The capacity less the slots that are taken; negative after a [`resize`](Self::resize) below
-    /// their number.
+    /// The capacity minus the taken slots; negative after a [`resize`](Self::resize) below their
+    /// number.
     ///
     /// Python: `eventlet.GreenPool.free`.
     pub fn available(&self) -> isize {
         self.pool.available()
     }
 
-    /// How many callers wait to spawn.
+    /// The number of callers that wait to spawn.
     ///
     /// Python: `eventlet.GreenPool.waiting`.
     pub fn waiting(&self) -> usize {
@@ -175,7 +181,7 @@ impl<X> GreenPool<X> {
         self.pool.capacity().unwrap_or(usize::MAX)
     }
 
-    /// The pool that this one is made of.
+    /// The underlying pool.
     pub fn pool(&self) -> &Pool<X> {
         &self.pool
     }

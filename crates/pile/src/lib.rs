@@ -1,4 +1,4 @@
-//! eventlet's pools, by their names: [`GreenPool`], [`GreenPile`] and [`ResourcePool`].
+//! eventlet's pools: [`GreenPool`], [`GreenPile`] and [`ResourcePool`].
 //!
 //! ```
 //! use spinney_pile::GreenPile;
@@ -16,20 +16,22 @@
 //! });
 //! ```
 //!
-//! | to | take |
+//! | to | use |
 //! |---|---|
-//! | port code that has a `GreenPool`, or spawn into a full pool from inside it | [`GreenPool`] |
-//! | spawn many and have the results as they come, without a list of handles | [`GreenPile`] |
-//! | use things again that are costly to make, one user at a time | [`ResourcePool`] |
-//! | all else | `spinney_pool::Pool` |
+//! | port code with a `GreenPool`, or spawn into a full pool from its own members | [`GreenPool`] |
+//! | spawn many tasks and read the results as they finish, without a list of handles | [`GreenPile`] |
+//! | reuse expensive objects, one user at a time | [`ResourcePool`] |
+//! | do anything else | `spinney_pool::Pool` |
 
 pub mod eventlet;
 mod green_pile;
 mod green_pool;
 mod readers;
 mod resource_pool;
-mod tasks;
 
 pub use green_pile::{GreenPile, Next};
 pub use green_pool::GreenPool;
-pub use resource_pool::{Item, ResourcePool, ResourcePoolBuilder};
+pub use resource_pool::{
+    Discarded, DrainReport, Item, ItemInfo, ResourceError, ResourcePool, ResourcePoolBuilder,
+    ResourceStats, WaitTimes,
+};

@@ -1,8 +1,9 @@
 //! [`Readers`]: the waits for the next result of a pile.
 //!
-//! A result wakes one reader. The reader that takes a result wakes the next, which looks for another
-//! and sees to it that the end of a task is noticed; one that was woken and leaves without a result
-//! does the same, and so does one whose waker panics. So `n` results for `n` readers cost `2n` wakes.
+//! A result wakes one reader. A reader that takes a result wakes the next, which checks for another
+//! result and notices the end of the next task. A reader that was woken and leaves without a result
+//! does the same, and so does one whose waker panics. So `n` results for `n` readers cost `2n`
+//! wake-ups.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -11,8 +12,8 @@ use std::task::{Wake, Waker};
 
 use spinney_hub::contain;
 
-/// The readers of a pile, each with a ticket. As a waker it wakes one of them, when no
-/// [`Hold`] is left: a waker is other people's code, which may read the pile there and then.
+/// The readers of a pile, each with a ticket. As a waker it wakes one of them, once no [`Hold`] is
+/// left: a waker is foreign code, which may read the pile immediately.
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
     state: Mutex<State>,
@@ -21,22 +22,22 @@ pub(crate) struct Readers {
 /// The ticket of a reader, from its first wait on.
 pub(crate) type Ticket = Option<u64>;
 
-/// The ticket of the pile itself, read as a stream. It is the first in the queue. Nothing says when
-/// such a read is given up, so that a wake of it never counts.
+/// The ticket of the pile itself, read as a stream. It is the first in the queue. A dropped stream
+/// read cannot be noticed, so a wake-up of it never counts.
 pub(crate) const STREAM: u64 = 0;
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those that wait and have not been woken, in the order in which they came.
+    /// The readers that wait and have not been woken, in FIFO order.
     waiting: BTreeMap<u64, Waker>,
     last_ticket: u64,
     holds: usize,
-    /// How many to wake when the last hold is gone.
+    /// How many to wake when the last hold is dropped.
     due: usize,
 }
 
 impl Readers {
-    /// Has `waker` woken when it is the turn of `ticket`, which the first wait draws.
+    /// Registers `waker` for the turn of `ticket`, which the first wait draws.
     pub(crate) fn wait(&self, ticket: &mut Ticket, waker: &Waker) {
         let before = self.change(|state| {
             let ticket = *ticket.get_or_insert_with(|| {
@@ -64,19 +65,19 @@ impl Readers {
         }
     }
 
-    /// Wakes as many as there are, up to `count`.
+    /// Wakes at most `count` readers.
     pub(crate) fn wake_some(&self, count: usize) {
         self.wake_due(|state| state.due = state.due.saturating_add(count));
     }
 
-    /// Wakes no reader before the guard is dropped: for the time of the pile's lock.
+    /// Defers wake-ups until the guard is dropped: for the duration of the pile's lock.
     pub(crate) fn hold(&self) -> Hold<'_> {
         self.change(|state| state.holds += 1);
         Hold { readers: self }
     }
 
-    /// Changes the state, and wakes those that are due then. A reader whose waker panics may never
-    /// look: the next is woken in its stead.
+    /// Changes the state, and wakes the readers that are due then. A reader whose waker panics may
+    /// never check: the next is woken instead.
     fn wake_due(&self, change: impl FnOnce(&mut State)) {
         let mut woken = self.change(|state| {
             change(state);
@@ -107,7 +108,7 @@ impl Drop for Hold<'_> {
     }
 }
 
-/// Wakes `waker`; something if it panics.
+/// Wakes `waker`; `Some` if it panics.
 fn failed(waker: Waker) -> Option<()> {
     let mut failed = Some(());
     contain(|| {
@@ -118,7 +119,7 @@ fn failed(waker: Waker) -> Option<()> {
 }
 
 impl State {
-    /// The wakers of those that are to be woken now.
+    /// The wakers of the readers to wake now.
     fn take_due(&mut self) -> Vec<Waker> {
         if self.holds > 0 || self.due == 0 {
             return Vec::new();

@@ -1,18 +1,18 @@
-//! [`Arena`]: values at places that stay the same, in memory that is given back.
+//! [`Arena`]: values at stable places, in memory that is released.
 
 use slab::Slab;
 
-/// How many places a chunk has. Memory comes and goes by the chunk.
+/// The number of places in a chunk. Memory is allocated and released by the chunk.
 const CHUNK: usize = 512;
 
-/// Values at places that stay the same while they are there.
+/// Values at stable places.
 ///
 /// All operations take constant time. Iteration is in the order of the places, so it is the same in
-/// each run of a simulation; after a peak, it costs one step for each chunk that there was, until
-/// the arena is empty.
+/// each run of a simulation. After a peak it costs one step for each chunk of the peak, until the
+/// arena is empty.
 pub(crate) struct Arena<T> {
     chunks: Vec<Slab<T>>,
-    /// The chunks that have a free place.
+    /// The chunks with a free place.
     vacant: Vec<usize>,
     len: usize,
 }
@@ -30,7 +30,7 @@ impl<T> Arena<T> {
         self.len == 0
     }
 
-    /// The place of the value that is inserted next.
+    /// The place of the next inserted value.
     pub(crate) fn next_place(&mut self) -> u32 {
         if self.vacant.is_empty() {
             self.vacant.push(self.chunks.len());
@@ -45,7 +45,7 @@ impl<T> Arena<T> {
         let (chunk, _) = split(self.next_place());
         let values = &mut self.chunks[chunk];
         if chunk > 0 && values.is_empty() {
-            // All at once: memory that grows leaves gaps between the values' tasks.
+            // Allocated whole: growing chunks leave gaps between the tasks of the values.
             values.reserve_exact(CHUNK);
         }
         values.insert(value);
@@ -65,7 +65,7 @@ impl<T> Arena<T> {
         self.chunks.get_mut(chunk)?.get_mut(key)
     }
 
-    /// Removes the value at `place`, which there has to be.
+    /// Removes the value at `place`, which must exist.
     pub(crate) fn remove(&mut self, place: u32) -> T {
         let (chunk, key) = split(place);
         let values = &mut self.chunks[chunk];
@@ -108,11 +108,11 @@ mod tests {
     use super::{Arena, CHUNK};
 
     #[test]
-    fn random_values_are_found_as_in_a_map() {
+    fn arena_matches_a_map_on_random_values() {
         let mut random = fastrand::Rng::with_seed(1);
         let (mut arena, mut map) = (Arena::new(), BTreeMap::new());
         for n in 0..100_000 {
-            // Grows to some 2,000 values and shrinks to none, again and again.
+            // Grows to some 2,000 values and shrinks to none, repeatedly.
             if random.usize(..4000) >= map.len() && n % 7000 < 4000 {
                 let place = arena.next_place();
                 arena.insert(n);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_given_back_after_a_peak() {
+    fn arena_releases_its_chunks_after_a_peak() {
         let mut arena = Arena::new();
         let places: Vec<u32> = (0..100 * CHUNK)
             .map(|n| {

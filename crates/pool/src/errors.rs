@@ -3,56 +3,64 @@
 use std::error::Error;
 use std::fmt;
 
-/// A pool had no slot for a task, or was closed; the task's future is in here. Dropping it drops the
-/// future, which never started.
+use crate::SlotError;
+
+/// The error of a pool that had no slot for a task, or was closed. It holds the task's future,
+/// which never started; dropping the error drops the future.
 ///
 /// Python: `gevent.pool.PoolFull`.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+/// use spinney::{Pool, block_on};
 ///
 /// let full = Pool::new(0).try_spawn(async { 42 }).unwrap_err();
 /// assert_eq!(full.to_string(), "the pool is full");
-/// assert_eq!(spinney_hub::block_on(full.into_future()), 42);
+/// assert_eq!(block_on(full.into_future()), 42);
 /// ```
 #[derive(Clone, Copy)]
 pub struct PoolFull<F> {
     future: F,
-    closed: bool,
+    error: SlotError,
 }
 
 impl<F> PoolFull<F> {
-    pub(crate) fn new(future: F, closed: bool) -> Self {
-        Self { future, closed }
+    pub(crate) fn new(future: F, error: SlotError) -> Self {
+        Self { future, error }
     }
 
-    /// The task's future, to try again with.
+    /// Returns the task's future, for another try.
     pub fn into_future(self) -> F {
         self.future
     }
 
-    /// Whether the pool was closed, so that trying again is of no use.
+    /// Whether the pool was closed: another try fails as well.
     pub fn is_closed(&self) -> bool {
-        self.closed
+        self.error == SlotError::Closed
+    }
+
+    /// Why the pool had no slot.
+    pub fn error(&self) -> SlotError {
+        self.error
     }
 }
 
 impl<F> fmt::Debug for PoolFull<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolFull").field("closed", &self.closed).finish_non_exhaustive()
+        f.debug_struct("PoolFull").field("error", &self.error).finish_non_exhaustive()
     }
 }
 
 impl<F> fmt::Display for PoolFull<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.closed { "the pool was closed" } else { "the pool is full" })
+        self.error.fmt(f)
     }
 }
 
 impl<F> Error for PoolFull<F> {}
 
-/// A member of a group called a verb that waits until the group is empty, which it cannot be before
-/// the member itself has finished.
+/// The error of a member that waits until its own group is empty. The group cannot be empty before
+/// the member has finished, so the wait would never end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InsideGroup;
 

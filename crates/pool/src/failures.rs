@@ -7,14 +7,20 @@ use spinney_greenlet::Failure;
 
 use crate::InsideGroup;
 
-/// The members of a group that panicked: how many, and the failures of the first, each of which says
-/// [whose it is](Failure::task). A member that was killed is none of them.
+/// The members of a group that panicked: their number, and the first failures, each of which names
+/// [its greenlet](Failure::task). A killed member is not counted.
 ///
 /// ```
-/// use spinney_greenlet::named;
-/// use spinney_pool::{Group, JoinError};
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Group;
+/// #     pub mod pool { pub use spinney_pool::JoinError; }
+/// #     pub mod task { pub use spinney_greenlet::named; }
+/// # }
+/// use spinney::{Group, block_on};
+/// use spinney::pool::JoinError;
+/// use spinney::task::named;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let group = Group::new();
 ///     group.spawn(named("fetch 1", async { panic!("no luck") })).detach();
 ///     let Err(JoinError::Failed(failures)) = group.try_join().await else { unreachable!() };
@@ -27,7 +33,7 @@ use crate::InsideGroup;
 pub struct Failures {
     first: Vec<Failure>,
     count: usize,
-    /// How many are kept.
+    /// How many failures are stored.
     limit: usize,
 }
 
@@ -51,7 +57,7 @@ impl Failures {
         self.count
     }
 
-    /// The first of them in the order in which they ended, as many as the group
+    /// The first failures in the order in which the members finished, as many as the group
     /// [keeps](crate::PoolBuilder::keep_failures).
     pub fn first(&self) -> &[Failure] {
         &self.first
@@ -70,12 +76,12 @@ impl fmt::Display for Failures {
 
 impl Error for Failures {}
 
-/// Why [`try_join`](crate::TaskSet::try_join) is no success.
+/// Why [`try_join`](crate::TaskSet::try_join) failed.
 #[derive(Clone, Debug)]
 pub enum JoinError {
-    /// A member asked, which would wait for itself.
+    /// The caller is a member, which would wait for itself.
     Inside(InsideGroup),
-    /// The group is empty, and members of it have panicked.
+    /// The group is empty, and some of its members panicked.
     Failed(Failures),
 }
 

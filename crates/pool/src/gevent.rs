@@ -1,5 +1,5 @@
-//! [`GroupExt`] and [`PoolExt`]: gevent's spellings of the verbs of groups and pools, and the verbs that
-//! differ there.
+//! [`GroupExt`] and [`PoolExt`]: gevent's spellings of the verbs of groups and pools, and the verbs
+//! that differ in gevent.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,23 +11,28 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
 use spinney_hub::{Executor, contain};
-use spinney_sync::{Closed, GiveWay};
+use spinney_sync::GiveWay;
 
 use crate::hook::Hooked;
 use crate::in_place::SpawnInto;
 use crate::map::{IntoSource, Map};
 use crate::members::Members;
 use crate::slot::AcquireSlot;
-use crate::{Pool, Runs, RunsMap, TaskSet};
+use crate::task_set::refusal;
+use crate::{Pool, Runs, RunsMap, SlotError, TaskSet};
 
-/// The verbs of gevent's `Group` and `Pool` that return at once or take a callback, and those with
+/// The verbs of gevent's `Group` and `Pool` that do not wait or take a callback, and those with
 /// other names.
 ///
 /// ```
-/// use spinney_pool::Pool;
-/// use spinney_pool::gevent::{GroupExt, PoolExt};
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod gevent { pub use spinney_pool::{gevent::GroupExt, gevent::PoolExt}; }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::gevent::{GroupExt, PoolExt};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(1);
 ///     assert_eq!((pool.size(), pool.free_count()), (0, 1));
 ///     let sum = pool.apply_async_cb(async { 40 + 2 }, |sum| println!("{sum}"));
@@ -37,17 +42,17 @@ use crate::{Pool, Runs, RunsMap, TaskSet};
 /// });
 /// ```
 pub trait GroupExt<X> {
-    /// Runs `future` as [`TaskSet::apply`] does, and calls `callback` with the result in the
-    /// task, right before that finishes; not if it fails.
+    /// Runs `future` like [`TaskSet::apply`], and calls `callback` with the result in the task,
+    /// right before the task finishes. A failed task does not call it.
     ///
     /// # Errors
     ///
-    /// The failure that `future` ended with. A `callback` that panics changes nothing; the panic hook
+    /// The failure that ended `future`. A panicking `callback` changes nothing; the panic hook
     /// reports it.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives up the place in the queue, or kills the task.
+    /// Dropping the future leaves the queue, or kills the task.
     ///
     /// Python: `gevent.pool.Group.apply_cb`.
     fn apply_cb<F, C>(
@@ -60,11 +65,13 @@ pub trait GroupExt<X> {
         C: FnOnce(&F::Output),
         X: Runs<Then<F, C>>;
 
-    /// Runs `future` as a member once a slot is free, and does not wait. Before that its greenlet is
-    /// no member: it is neither waited for nor killed with the others. Any number may be waiting so.
+    /// Runs `future` as a member once a slot is free, and returns immediately. Until then its
+    /// greenlet is not a member: it is neither joined nor killed with the others. The number of
+    /// such greenlets is not bounded.
     ///
     /// If the set is closed before a slot is free, the greenlet is killed, with
-    /// [`Closed`] for the reason.
+    /// [`Closed`](spinney_sync::Closed) as its
+    /// reason.
     ///
     /// Python: `gevent.pool.Group.apply_async`.
     fn apply_async<F>(&self, future: F) -> Greenlet<F::Output>
@@ -72,8 +79,8 @@ pub trait GroupExt<X> {
         F: Future,
         X: Runs<F>;
 
-    /// Runs `future` as [`apply_async`](Self::apply_async) does, and calls `callback` as
-    /// [`apply_cb`](Self::apply_cb) does.
+    /// Runs `future` like [`apply_async`](Self::apply_async), and calls `callback` like
+    /// [`apply_cb`](Self::apply_cb).
     ///
     /// Python: `gevent.pool.Group.apply_async(callback)`.
     fn apply_async_cb<F, C>(&self, future: F, callback: C) -> Greenlet<F::Output>
@@ -82,8 +89,8 @@ pub trait GroupExt<X> {
         C: FnOnce(&F::Output),
         X: Runs<Then<F, C>>;
 
-    /// Runs `func` on each of `items` as [`TaskSet::map`] does, in the background. The greenlet that
-    /// it returns is no member; it fails as the map does, and killing it drops the map.
+    /// Runs `func` on each of `items` like [`TaskSet::map`], in the background. The returned
+    /// greenlet is not a member; it fails if the map fails, and killing it drops the map.
     ///
     /// Python: `gevent.pool.Group.map_async`.
     fn map_async<I, F, Fut>(&self, func: F, items: I) -> Greenlet<Vec<Fut::Output>>
@@ -93,8 +100,8 @@ pub trait GroupExt<X> {
         Fut: Future,
         X: RunsMap<I, F, Fut>;
 
-    /// Runs `func` as [`map_async`](Self::map_async) does, and calls `callback` with the list; not if
-    /// the map fails.
+    /// Runs `func` like [`map_async`](Self::map_async), and calls `callback` with the list. A
+    /// failed map does not call it.
     ///
     /// Python: `gevent.pool.Group.map_async(callback)`.
     fn map_async_cb<I, F, Fut, C>(
@@ -110,29 +117,29 @@ pub trait GroupExt<X> {
         C: FnOnce(&Vec<Fut::Output>),
         X: RunsMap<I, F, Fut> + Runs<Then<MapAsync<Fut::Output, X>, C>>;
 
-    /// Kills one member, unless it was killed here before, and waits until it has finished. Returns
-    /// `false`, and does nothing, if `greenlet` is no member.
+    /// Kills one member, unless this method killed it before, and waits until it has finished.
+    /// Returns `false` and does nothing if `greenlet` is not a member.
     ///
     /// The call itself sends the kill; the future only waits.
     ///
     /// # Cancel safety
     ///
-    /// The kill goes ahead whether the wait is dropped or not.
+    /// The kill goes ahead even if the wait is dropped.
     ///
     /// Python: `gevent.pool.Group.killone`.
     fn killone(&self, greenlet: &Handle) -> impl Future<Output = bool>;
 
-    /// Kills one member as [`killone`](Self::killone) does, for a reason.
+    /// Kills one member like [`killone`](Self::killone), with a reason.
     ///
     /// # Cancel safety
     ///
-    /// The kill goes ahead whether the wait is dropped or not.
+    /// The kill goes ahead even if the wait is dropped.
     ///
     /// Python: `gevent.pool.Group.killone(greenlet, exception)`.
     fn killone_with(&self, greenlet: &Handle, exit: GreenletExit) -> impl Future<Output = bool>;
 
-    /// The number of slots that are taken: [`TaskSet::len`]. gevent's page calls it so; in its code
-    /// `size` is the limit.
+    /// The number of taken slots: [`TaskSet::len`]. This is the meaning in gevent's documentation;
+    /// in its code `size` is the limit.
     fn size(&self) -> usize;
 }
 
@@ -217,7 +224,7 @@ impl<X> GroupExt<X> for TaskSet<X> {
 
     #[track_caller]
     fn killone_with(&self, greenlet: &Handle, exit: GreenletExit) -> impl Future<Output = bool> {
-        // No closure, which would be the caller of `join`.
+        // Not a closure, which would be the caller of `join`.
         let ended = if self.contains(greenlet) { Some(greenlet.join()) } else { None };
         self.inner().kill_one(greenlet, exit);
         GiveWay::around(async move {
@@ -236,9 +243,9 @@ impl<X> GroupExt<X> for TaskSet<X> {
     }
 }
 
-/// The verbs of gevent's `Pool` that have another name here.
+/// The verbs of gevent's `Pool` that have other names here.
 pub trait PoolExt {
-    /// How many slots are free; 0 while more are taken than there are, after a
+    /// The number of free slots; 0 while more are taken than the capacity, after a
     /// [`resize`](Pool::resize). [`Pool::available`] is negative then.
     ///
     /// Python: `gevent.pool.Pool.free_count`, which is 1 without a limit.
@@ -260,27 +267,31 @@ impl<X> PoolExt for Pool<X> {
     }
 }
 
-/// Runs `future` as a member of `tasks` once a slot is free, and gives its result, as gevent does: a
-/// member that calls this runs `future` immediately and to its end in its own place, even if a slot is
-/// free; otherwise the task runs on when this is dropped. [`TaskSet::apply`] looks for a slot first, and
-/// kills.
+/// Runs `future` as a member of `tasks` once a slot is free, and returns its result, as gevent
+/// does: a member that calls this runs `future` immediately and to its end in its own place, even
+/// if a slot is free; for other callers, the task runs on when this future is dropped.
+/// [`TaskSet::apply`] acquires a slot first, and kills when dropped.
 ///
 /// # Errors
 ///
-/// The failure that `future` ended with; a kill if the set was closed before `future` started.
+/// The failure that ended `future`; a kill if the set was closed before `future` started.
 ///
 /// # Cancel safety
 ///
-/// Dropping it gives up the place in the queue, or lets the task run on; a task that runs in place is
+/// Dropping the future leaves the queue, or lets the task run on; a task that runs in place is
 /// dropped with it.
 ///
 /// Python: `gevent.pool.Group.apply`.
 ///
 /// ```
-/// use spinney_pool::Pool;
-/// use spinney_pool::gevent::apply;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod gevent { pub mod pool { pub use spinney_pool::gevent::apply; } }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::gevent::pool::apply;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(1);
 ///     assert_eq!(apply(&pool, async { 42 }).await.unwrap(), 42);
 /// });
@@ -298,11 +309,11 @@ where
     async move { spawned.await.await }
 }
 
-/// The future of [`GroupExt::map_async`]: a map that fails its greenlet if it fails. Dropping it is
-/// dropping the map.
+/// The future of [`GroupExt::map_async`]: a map that fails its greenlet if it fails. Dropping it
+/// drops the map.
 pub struct MapAsync<T, X: Executor> {
     map: Map<T, X>,
-    /// The end of the greenlet, if the map has failed.
+    /// Ends the greenlet once the map has failed.
     failed: Option<Pin<Box<dyn Future<Output = Infallible> + Send>>>,
 }
 
@@ -323,12 +334,12 @@ impl<T, X: Executor> Future for MapAsync<T, X> {
                 Err(error) => this.failed = Some(Box::pin(error.into_error().resume())),
             }
         }
-        let failed = this.failed.as_mut().expect("it has failed");
+        let failed = this.failed.as_mut().expect("the map has failed");
         failed.as_mut().poll(cx).map(|never| match never {})
     }
 }
 
-/// Nothing of it is pinned in place.
+/// No field is structurally pinned.
 impl<T, X: Executor> Unpin for MapAsync<T, X> {}
 
 impl<T, X: Executor> fmt::Debug for MapAsync<T, X> {
@@ -343,7 +354,7 @@ pin_project! {
     pub struct DeferredSpawn<F: Future> {
         handle: Handle,
         members: Arc<Members>,
-        // None once it has its slot, or gets none.
+        // `None` once it has its slot, or was refused.
         slot: Option<AcquireSlot>,
         #[pin]
         task: Task<Hooked<F>>,
@@ -365,15 +376,14 @@ impl<F: Future> Future for DeferredSpawn<F> {
         let mut this = self.project();
         if let Some(slot) = this.slot {
             if !this.task.as_mut().must_end(cx) {
-                let is_member = match ready!(Pin::new(slot).poll(cx)) {
-                    // A greenlet that was added meanwhile is a member as well.
-                    Ok(permit) => {
-                        this.members.add(this.handle, permit) || this.members.contains(this.handle)
-                    }
-                    Err(Closed) => false,
-                };
-                if !is_member {
-                    this.handle.kill_now_with(GreenletExit::because(Closed));
+                // A greenlet that was added meanwhile is a member as well.
+                let entered = ready!(Pin::new(slot).poll(cx)).and_then(|permit| {
+                    let (members, handle) = (this.members, &*this.handle);
+                    let is_member = members.add(handle, permit) || members.contains(handle);
+                    is_member.then_some(()).ok_or(SlotError::Closed)
+                });
+                if let Err(error) = entered {
+                    this.handle.kill_now_with(refusal(error));
                 }
             }
             *this.slot = None;
@@ -389,8 +399,8 @@ impl<F: Future> fmt::Debug for DeferredSpawn<F> {
 }
 
 pin_project! {
-    /// The future of [`apply_cb`](GroupExt::apply_cb) and its like: calls `callback` with what
-    /// `future` returns. Dropping it drops both.
+    /// The future of [`apply_cb`](GroupExt::apply_cb) and the other verbs with a callback: calls
+    /// `callback` with the output of `future`. Dropping it drops both.
     #[derive(Debug)]
     pub struct Then<F, C> {
         #[pin]

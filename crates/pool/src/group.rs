@@ -1,4 +1,4 @@
-//! [`Group`]: greenlets that are waited for and killed together.
+//! [`Group`]: greenlets that are joined and killed together.
 
 use std::fmt;
 use std::ops::Deref;
@@ -11,49 +11,55 @@ use crate::builder::Settings;
 use crate::task_set::{UNLIMITED, refused};
 use crate::{PoolBuilder, Runs, TaskSet};
 
-/// Greenlets that are waited for and killed together, any number of them.
+/// Any number of greenlets that are joined and killed together.
 ///
-/// A cheap handle; clones are of the same group. A greenlet leaves the group when it has finished.
-/// Dropping the last handle kills the members that are left, without waiting for them. A member that
-/// holds a handle of its own group keeps it alive.
+/// Cloning is cheap; clones share the group. A greenlet leaves the group when it has finished.
+/// Dropping the last handle kills the remaining members without waiting for them. A member that
+/// holds a handle of its own group keeps the group alive.
 ///
-/// To limit how many tasks run, take a [`Pool`](crate::Pool); to wait once for a few greenlets that
-/// are in no group, `joinall`.
+/// To limit how many tasks run, use a [`Pool`](crate::Pool); to wait once for a few greenlets,
+/// `joinall`.
 ///
 /// Python: `gevent.pool.Group`.
 ///
 /// ```
-/// use spinney_pool::Group;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Group;
+/// #     pub mod pool { pub use spinney_pool::InsideGroup; }
+/// # }
+/// use spinney::{Group, block_on};
+/// use spinney::pool::InsideGroup;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let group = Group::new();
 ///     let greenlets: Vec<_> = (0..3).map(|n| group.spawn(async move { n * 10 })).collect();
 ///     group.join().await?;
 ///     assert!(greenlets.iter().all(|greenlet| greenlet.is_successful()));
-///     # Ok::<(), spinney_pool::InsideGroup>(())
+///     Ok::<(), InsideGroup>(())
 /// }).unwrap();
 /// ```
+#[doc(alias("JoinSet", "TaskTracker", "TaskGroup", "nursery", "errgroup", "WaitGroup"))]
 pub struct Group<X = Hub> {
     tasks: TaskSet<X>,
 }
 
 impl Group {
-    /// An empty group that runs each call where it is made: on the [current hub](Hub::current) of
-    /// the caller.
+    /// Creates an empty group that runs each task where it is spawned: on the [current
+    /// hub](Hub::current) of the caller.
     #[must_use]
     #[track_caller]
     pub fn new() -> Self {
         Self::on(&Hub::following())
     }
 
-    /// Settings, to be changed before a group is made with them.
+    /// Returns the settings of a new group.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
     }
 }
 
 impl<X> Group<X> {
-    /// An empty group whose members run on `hub`.
+    /// Creates an empty group whose members run on `hub`.
     #[track_caller]
     pub fn on(hub: &X) -> Self
     where
@@ -62,7 +68,7 @@ impl<X> Group<X> {
         Self::of(TaskSet::new(hub.clone(), UNLIMITED, Settings::default()))
     }
 
-    /// The same group, with the same members, whose calls run on `hub`: another handle.
+    /// Returns a handle of the same group, with the same members, whose calls run on `hub`.
     #[must_use]
     pub fn with_hub<Y: Clone>(&self, hub: &Y) -> Group<Y> {
         Group::of(self.tasks.with_hub(hub.clone()))
@@ -72,10 +78,10 @@ impl<X> Group<X> {
         Self { tasks }
     }
 
-    /// Starts `future` as a member of the group.
+    /// Spawns `future` as a member of the group.
     ///
-    /// Once the group is closed, the greenlet was killed, with [`Closed`](spinney_sync::Closed) for
-    /// the reason.
+    /// Once the group is closed, the returned greenlet is killed already, with
+    /// [`Closed`](spinney_sync::Closed) as its reason.
     ///
     /// Python: `gevent.pool.Group.spawn`.
     #[track_caller]
@@ -87,20 +93,20 @@ impl<X> Group<X> {
         let at = Location::caller();
         match self.try_permit() {
             Ok(permit) => self.launch(permit, future, at),
-            Err(_) => refused(future, at),
+            Err(error) => refused(future, error, at),
         }
     }
 
-    /// Makes a member of a greenlet that is running elsewhere. Returns `false` if it has finished or
-    /// is a member already, or if the group was closed.
+    /// Adds a greenlet that runs elsewhere as a member. Returns `false` if it has finished or is a
+    /// member already, or if the group was closed.
     ///
     /// Python: `gevent.pool.Group.add`.
     pub fn add(&self, greenlet: &Handle) -> bool {
         self.try_permit().is_ok_and(|permit| self.inner().add(greenlet, permit))
     }
 
-    /// [Adds](Self::add) a greenlet that was [made](Greenlet::new) to be started, and starts it on
-    /// the group's hub. Returns `false` if it was not added, or if it had been started before.
+    /// [Adds](Self::add) an [unstarted](Greenlet::new) greenlet, and starts it on the group's hub.
+    /// Returns `false` if it was not added, or was started before.
     ///
     /// Python: `gevent.pool.Group.start`.
     pub fn start(&self, greenlet: &Handle) -> bool
@@ -111,15 +117,17 @@ impl<X> Group<X> {
     }
 }
 
-/// Adds greenlets that are running elsewhere.
+/// Adds greenlets that run elsewhere.
 ///
 /// Python: `gevent.pool.Group(greenlets)`.
 ///
 /// ```
-/// use spinney_greenlet::spawn;
-/// use spinney_pool::Group;
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on; pub use spinney_pool::Group;
+/// # }
+/// use spinney::{Group, block_on, spawn};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let group: Group = (0..3).map(|_| spawn(std::future::pending::<()>())).collect();
 ///     assert_eq!(group.len(), 3);
 ///     group.kill().await;

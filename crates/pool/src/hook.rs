@@ -1,4 +1,4 @@
-//! [`SpawnHook`]: what a group wraps around each of its greenlets.
+//! [`SpawnHook`]: a wrapper around each greenlet of a group.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,15 +8,20 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use spinney_greenlet::Handle;
 
-/// What a group wraps around each greenlet that it makes: to name it, to set its locals, to trace
-/// it. Those in which maps run their items are such greenlets, too. `greenlet_class`.
+/// A wrapper around each greenlet that a group creates: to name it, to set its locals, to trace it.
+/// The greenlets that run the items of maps are included.
 ///
-/// A method that panics does so in the greenlet, which that ends; if a map runs an item there, that
-/// is what comes of the item.
+/// A panicking hook ends the greenlet; in a map it fails the current item.
+///
+/// Python: `gevent.pool.Group.greenlet_class`.
 ///
 /// ```
-/// use spinney_greenlet::{Handle, greenlet_local};
-/// use spinney_pool::{Pool, SpawnHook};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::{Handle, greenlet_local}; pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod pool { pub use spinney_pool::SpawnHook; }
+/// # }
+/// use spinney::{Handle, Pool, block_on, greenlet_local};
+/// use spinney::pool::SpawnHook;
 ///
 /// greenlet_local!(static ORIGIN: &'static str = "nowhere";);
 ///
@@ -28,19 +33,19 @@ use spinney_greenlet::Handle;
 ///     }
 /// }
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::builder().hook(Label("the crawler")).pool(5);
 ///     assert_eq!(pool.spawn(async { ORIGIN.get() }).await.await.unwrap(), "the crawler");
 /// });
 /// ```
 pub trait SpawnHook: Send + Sync {
-    /// Called in `greenlet`, before it runs for the first time.
+    /// Called in `greenlet` before its first poll.
     fn started(&self, greenlet: &Handle) {
         let _ = greenlet;
     }
 
-    /// Called in `greenlet` each time that it runs, until it next waits: which it does in `run`.
-    /// That is to be called once.
+    /// Called in `greenlet` for each of its polls; `run` performs the poll, and must be called
+    /// once.
     fn running(&self, greenlet: &Handle, run: &mut dyn FnMut()) {
         let _ = greenlet;
         run();
@@ -57,13 +62,13 @@ pub(crate) struct Hooking {
 }
 
 impl Hooking {
-    /// In a box: every greenlet has room for one, and few groups have one.
+    /// Boxed: every greenlet has room for a hook, and few groups have one.
     pub(crate) fn of(hook: &Hook) -> Option<Box<Self>> {
         let hooking = |hook| Box::new(Self { hook: Arc::clone(hook), started: false });
         hook.as_ref().map(hooking)
     }
 
-    /// Lets the hook `poll` the current greenlet.
+    /// Calls the hook, which polls the current greenlet with `poll`.
     pub(crate) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -78,7 +83,7 @@ impl Hooking {
             polled.get_or_insert_with(|| poll(cx));
         });
         polled.unwrap_or_else(|| {
-            // The hook has not run it this time.
+            // The hook did not call `run` this time.
             cx.waker().wake_by_ref();
             Poll::Pending
         })
@@ -86,8 +91,8 @@ impl Hooking {
 }
 
 pin_project! {
-    /// The future of a task that a group makes: with the group's [`SpawnHook`] around it. Dropping
-    /// it drops the task's future; the hook hears nothing of that.
+    /// The future of a group's task, wrapped in the group's [`SpawnHook`]. Dropping it drops the
+    /// task's future; the hook is not called.
     pub struct Hooked<F> {
         hooking: Option<Box<Hooking>>,
         #[pin]

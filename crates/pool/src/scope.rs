@@ -1,5 +1,4 @@
-//! [`Scope`]: what the members of a scope have beside those of a pool; [`Scopes`]: the scopes in
-//! which a greenlet is a member.
+//! [`Scope`]: the additional state of a scope's members; [`Scopes`]: the scopes of each greenlet.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -8,11 +7,11 @@ use spinney_sync::{Acquire, Semaphore};
 
 use crate::members::Members;
 
-/// The part of a scope's members that a pool's do without.
+/// The additional state of a scope's members.
 pub(crate) struct Scope {
     pool: Arc<Members>,
-    /// Has no permits, and is closed with the scope. Each call waits here beside its wait for a
-    /// slot, as a scope does not close the slots that it shares.
+    /// Has no permits, and is closed with the scope. Each call waits here as well as for a slot,
+    /// because a scope shares its slots and cannot close them.
     calls: Arc<Semaphore>,
 }
 
@@ -21,7 +20,7 @@ impl Scope {
         Self { pool: Arc::clone(pool), calls: Arc::new(Semaphore::new(0)) }
     }
 
-    /// The members of its pool.
+    /// The members of the scope's pool.
     pub(crate) fn pool(&self) -> &Arc<Members> {
         &self.pool
     }
@@ -38,10 +37,10 @@ impl Scope {
     }
 }
 
-/// The scopes of a pool in which each greenlet is a member. A note is made and removed under the
-/// lock of the scope's list, so that it is there exactly as long as the member is.
+/// The scopes of a pool in which each greenlet is a member. An entry is added and removed under the
+/// lock of the scope's list, so that it exists exactly as long as the membership.
 ///
-/// An ordered map gives its memory back after a peak, and finds all scopes of one greenlet.
+/// An ordered map releases its memory after a peak, and finds all scopes of one greenlet.
 #[derive(Default)]
 pub(crate) struct Scopes(Mutex<BTreeMap<(u64, usize), Weak<Members>>>);
 
@@ -54,7 +53,7 @@ impl Scopes {
         self.lock().remove(&(greenlet, scope.address()));
     }
 
-    /// The scopes in which `greenlet` is a member. To be asked under no lock of a list.
+    /// The scopes in which `greenlet` is a member. The caller holds no lock of a list.
     pub(crate) fn of(&self, greenlet: u64) -> Vec<Arc<Members>> {
         let notes = self.lock();
         let of_greenlet = notes.range((greenlet, 0)..=(greenlet, usize::MAX));

@@ -1,41 +1,51 @@
-//! [`Slot`]: the right to run one task in a pool, as a value.
+//! [`Slot`]: the right to run one task in a pool.
 //!
-//! A slot is free, held by a [`Slot`] or on its way to a waiter, or in the entry of a member. The
-//! semaphore counts those that are not free, so *running + free = capacity* is its invariant.
+//! A slot is free, held by a [`Slot`], handed to a waiter that has not run yet, or stored in the
+//! entry of a member. The semaphore counts all slots that are not free, so *running + free =
+//! capacity* is its invariant.
 
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use spinney_greenlet::Greenlet;
-use spinney_hub::Hub;
-use spinney_sync::{Acquire, Closed, HandOut, Semaphore, TryAcquireError, Wait};
+use spinney_hub::{Clock, Hub, contain};
+use spinney_sync::{Acquire, HandOut, Semaphore, Wait, Want};
 
-use crate::Runs;
 use crate::in_place::Turns;
+use crate::limits::{Alarm, Key, Kind, Limits, Request, SlotLine, Stats};
 use crate::members::Members;
 use crate::scope::{Scope, Scopes};
 use crate::task_set::TaskSet;
+use crate::{Runs, SlotError};
 
 /// The right to run one task in a [`Pool`](crate::Pool). Dropping it frees the slot for the next
 /// waiter.
 ///
-/// A slot that is held counts as taken. It keeps its pool alive.
+/// A slot counts as taken while it is held, and keeps its pool alive.
 ///
 /// ```
-/// use spinney_pool::Pool;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod pool { pub use spinney_pool::SlotError; }
+/// # }
+/// use spinney::{Pool, block_on};
+/// use spinney::pool::SlotError;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = Pool::new(2);
 ///     let slot = pool.slot().await?;
 ///     assert_eq!((pool.len(), pool.available()), (1, 1));
-///     // Whatever has to be done before it is known what to run.
+///     // Decide here which task to run.
 ///     let answer = slot.spawn(async { 6 * 7 });
 ///     assert_eq!(answer.await.unwrap(), 42);
-///     # Ok::<(), spinney_sync::Closed>(())
+///     Ok::<(), SlotError>(())
 /// }).unwrap();
 /// ```
 #[must_use = "dropping a slot frees it"]
@@ -49,10 +59,10 @@ impl<X> Slot<X> {
         Self { set: set.clone(), permit }
     }
 
-    /// Starts `future` in this slot, which is free again when the task has finished.
+    /// Spawns `future` in this slot, which is free again when the task has finished.
     ///
-    /// If the pool was closed meanwhile, or the scope that the slot was taken from, the greenlet was
-    /// killed with [`Closed`](spinney_sync::Closed) for the reason.
+    /// If the pool, or the scope that the slot is from, was closed meanwhile, the returned greenlet
+    /// is killed already, with [`Closed`](spinney_sync::Closed) as its reason.
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> Greenlet<F::Output>
     where
@@ -69,26 +79,41 @@ impl<X> fmt::Debug for Slot<X> {
     }
 }
 
-/// The slots of a pool, which its scopes share.
+/// The slots of a pool, shared with its scopes.
 pub(crate) struct Slots {
-    semaphore: Semaphore,
-    /// The waits that may run a child in place, by the greenlet that waits.
+    semaphore: Semaphore<SlotLine>,
+    /// Whether each start must be requested: the pool is paused, or has limits on starts.
+    limits_starts: AtomicBool,
+    /// The waits that may run a child in place, by the waiting greenlet.
     pub(crate) turns: Turns,
-    /// The scopes that share them.
+    /// The scopes that share the slots.
     scopes: Scopes,
 }
+
+/// The request for one slot, without other settings.
+pub(crate) const ONE: Want<Request> = Want {
+    permits: 1,
+    despite_close: false,
+    request: Request { kind: Kind::Slot, priority: 0, key: None },
+};
 
 /// A shared pointer to the slots of a pool.
 #[derive(Clone)]
 pub(crate) struct SharedSlots(Arc<Slots>);
 
-/// A slot that is taken. Dropping it frees it.
-pub(crate) type Permit = spinney_sync::Permit<SharedSlots>;
-
 impl SharedSlots {
     pub(crate) fn new(capacity: usize) -> Self {
-        let (semaphore, turns) = (Semaphore::new(capacity), Turns::default());
-        Self(Arc::new(Slots { semaphore, turns, scopes: Scopes::default() }))
+        let semaphore = Semaphore::with_line(capacity, SlotLine::new());
+        let (limits_starts, turns) = (AtomicBool::new(false), Turns::default());
+        Self(Arc::new(Slots { semaphore, limits_starts, turns, scopes: Scopes::default() }))
+    }
+
+    pub(crate) fn with_limits(capacity: usize, limits: Limits) -> Self {
+        let slots = Self::new(capacity);
+        if !limits.are_none() {
+            slots.limit(|now| *now = limits);
+        }
+        slots
     }
 
     pub(crate) fn shared(&self) -> &Slots {
@@ -99,40 +124,170 @@ impl SharedSlots {
         &self.0.scopes
     }
 
-    /// A slot, if one is free.
-    pub(crate) fn try_permit(&self) -> Result<Permit, TryAcquireError> {
-        Permit::try_of(self.clone())
-    }
-
     /// Whether both point to the same slots.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+
+    /// Takes a slot, if one is free.
+    pub(crate) fn try_permit(&self) -> Result<Permit, SlotError> {
+        self.try_take(&ONE)
+    }
+
+    fn try_take(&self, want: &Want<Request>) -> Result<Permit, SlotError> {
+        let taken = SlotPermit::try_wanted(self.clone(), want);
+        let (slot, ticket) = taken.map_err(|refusal| refusal.unwrap_or(SlotError::Full))?;
+        Ok(Permit { key: KeyPermit::of(self, want.request.key, ticket), slot })
+    }
+}
+
+/// The limits; the methods of [`Pool`](crate::Pool) explain them.
+impl SharedSlots {
+    /// Whether each start must be requested. Takes no lock.
+    pub(crate) fn limits_starts(&self) -> bool {
+        self.0.limits_starts.load(Relaxed)
+    }
+
+    /// Changes the limits.
+    pub(crate) fn limit(&self, change: impl FnOnce(&mut Limits)) {
+        let clock = Clock::shared();
+        // First reads the clock, without the lock: the new rates begin at the time of the change.
+        self.change_line(|_| ());
+        self.change_line(|line| {
+            let mut limits = line.limits();
+            change(&mut limits);
+            line.set_limits(limits, clock, || self.alarm());
+            self.note_limits(line);
+        });
+    }
+
+    pub(crate) fn pause(&self, duration: Option<Duration>) {
+        let clock = Clock::shared();
+        let now = clock.now();
+        self.change_line(|line| {
+            line.pause((clock, now), duration, || self.alarm());
+            self.note_limits(line);
+        });
+    }
+
+    pub(crate) fn resume(&self) {
+        let Some(clock) = self.look_at_line(SlotLine::pause_clock) else { return };
+        let now = clock.now();
+        self.change_line(|line| {
+            line.resume(now);
+            self.note_limits(line);
+        });
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.limits_starts() && self.change_line(|line| line.pause_clock()).is_some()
+    }
+
+    pub(crate) fn limit_stats(&self) -> Stats {
+        let clock = self.look_at_line(SlotLine::pause_clock);
+        let now = clock.as_ref().map(Clock::now);
+        self.look_at_line(|line| line.stats(now))
+    }
+
+    fn alarm(&self) -> Arc<Alarm> {
+        Alarm::new(Arc::downgrade(&self.0))
+    }
+
+    fn note_limits(&self, line: &SlotLine) {
+        let limits_starts = line.limits().concern_starts() || line.pause_clock().is_some();
+        self.0.limits_starts.store(limits_starts, Relaxed);
+    }
+}
+
+impl From<Arc<Slots>> for SharedSlots {
+    fn from(slots: Arc<Slots>) -> Self {
+        Self(slots)
+    }
 }
 
 impl Deref for SharedSlots {
-    type Target = Semaphore;
+    type Target = Semaphore<SlotLine>;
 
-    fn deref(&self) -> &Semaphore {
+    fn deref(&self) -> &Semaphore<SlotLine> {
         &self.0.semaphore
     }
 }
 
-/// The slot of a member, in its entry.
-pub(crate) enum Held {
-    /// None: it runs in place of a member that has one.
+/// Taken slots, as a permit of the semaphore.
+type SlotPermit = spinney_sync::Permit<SharedSlots, SlotLine>;
+
+/// A taken slot, or several slots of one request. Dropping it frees them.
+pub(crate) struct Permit {
+    /// Dropped first: the waiter for the key may be the first in the queue for the slot.
+    key: Option<Arc<KeyPermit>>,
+    slot: SlotPermit,
+}
+
+impl Permit {
+    /// Takes the permit of the key.
+    pub(crate) fn take_key(&mut self) -> Option<Arc<KeyPermit>> {
+        self.key.take()
+    }
+}
+
+/// Counts one task among the tasks with its key, together with its children with that key that run
+/// or ran in its place. Dropping the last reference lets the next task with the key start.
+pub(crate) struct KeyPermit {
+    slots: SharedSlots,
+    pub(crate) key: Key,
+    ticket: u64,
+}
+
+impl KeyPermit {
+    /// The permit of a request for `key` that had this ticket; without a ticket the request is not
+    /// counted.
+    fn of(slots: &SharedSlots, key: Option<Key>, ticket: Option<u64>) -> Option<Arc<Self>> {
+        let (key, ticket) = key.zip(ticket)?;
+        Some(Arc::new(Self { slots: slots.clone(), key, ticket }))
+    }
+
+    /// The permit that `wait` was granted with `slot`.
+    fn taken_by(wait: &Acquire<SharedSlots, SlotLine>, slot: &SlotPermit) -> Option<Arc<Self>> {
+        let ticket = wait.place().map(|place| place.ticket);
+        Self::of(slot.semaphore(), wait.want().request.key, ticket)
+    }
+}
+
+impl Drop for KeyPermit {
+    fn drop(&mut self) {
+        contain(|| self.slots.change_line(|line| line.return_key(self.key, self.ticket)));
+    }
+}
+
+/// The slot in the entry of a member.
+pub(crate) enum MemberSlot {
+    /// No slot: the member runs in place of a member with a slot.
     InPlace,
     Own(Permit),
-    /// A slot that others share: those that are too deep to run in place, and workers of maps.
+    /// A slot that is shared: for children too deep to run in place, and for workers of maps.
     Shared(Arc<Share>),
 }
 
-impl Held {
+impl MemberSlot {
     pub(crate) fn is_slot(&self) -> bool {
         !matches!(self, Self::InPlace)
     }
 
-    /// The slot, to be shared; None if there is none.
+    /// The number of slots.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::InPlace => 0,
+            Self::Own(permit) => permit.slot.permits(),
+            Self::Shared(shared) => shared.weight(),
+        }
+    }
+
+    /// Takes the permit of the key.
+    pub(crate) fn take_key(&mut self) -> Option<Arc<KeyPermit>> {
+        if let Self::Own(permit) = self { permit.take_key() } else { None }
+    }
+
+    /// Shares the slot; `None` if there is no slot.
     pub(crate) fn share(&mut self) -> Option<Arc<Share>> {
         let shared = match std::mem::replace(self, Self::InPlace) {
             Self::InPlace => return None,
@@ -143,22 +298,22 @@ impl Held {
         Some(shared)
     }
 
-    /// Gives the slot back, unless others share it. The next waiter is woken when that is dropped.
-    pub(crate) fn give_back(self, slots: &SharedSlots) -> Option<HandOut<'_>> {
+    /// Frees the slot, unless it is shared. Dropping the returned guard wakes the next waiter.
+    pub(crate) fn give_back(self, slots: &SharedSlots) -> Option<HandOut<'_, SlotLine>> {
         let permit = match self {
             Self::InPlace => None,
             Self::Own(permit) => Some(permit),
             Self::Shared(shared) => Share::into_permit(shared),
         };
-        permit.map(|permit| slots.take_back(permit))
+        permit.map(|permit| slots.take_back(permit.slot))
     }
 }
 
-/// A slot that is shared, or a share of it that may become a slot of its own. The slot is free when
-/// the last share is dropped.
+/// A shared slot, or a share of one that may become a slot of its own. The slot is free when the
+/// last share is dropped.
 ///
-/// The members of one slot wait for one another, so that one of them runs. Where a member of the
-/// chain gets a slot of its own, those below it share that one.
+/// The members that share a slot wait for one another, so only one of them runs. When one of them
+/// gets its own slot, the children further in share that one.
 pub(crate) struct Share(Mutex<Source>);
 
 enum Source {
@@ -171,30 +326,38 @@ impl Share {
         Self(Mutex::new(source))
     }
 
-    /// A share of `shared`.
+    /// Creates a share of `shared`.
     pub(crate) fn of(shared: Arc<Self>) -> Arc<Self> {
         Arc::new(Self::new(Source::Of(shared)))
     }
 
-    /// Becomes a slot of its own, for all that share through it.
+    /// Makes this a slot of its own, for all its shares.
     pub(crate) fn become_slot(&self, permit: Permit) {
         self.replace(Source::Slot(permit));
     }
 
-    /// Becomes a share of `shared`.
+    /// Makes this a share of `shared`.
     pub(crate) fn become_share(&self, shared: Arc<Self>) {
         self.replace(Source::Of(shared));
+    }
+
+    fn weight(&self) -> usize {
+        let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*place {
+            Source::Slot(permit) => permit.slot.permits(),
+            Source::Of(shared) => shared.weight(),
+        }
     }
 
     fn replace(&self, source: Source) {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *place, source);
         drop(place);
-        // It may wake the next waiter for a slot.
+        // Without the lock: it may wake the next waiter for a slot.
         drop(before);
     }
 
-    /// The slot, if this was its last share.
+    /// Returns the slot if `shared` is its last share.
     fn into_permit(mut shared: Arc<Self>) -> Option<Permit> {
         loop {
             let last = Arc::into_inner(shared)?.0;
@@ -206,49 +369,134 @@ impl Share {
     }
 }
 
-/// The wait for a slot. Dropping it gives up the place in the queue, and passes on a slot that it
-/// had been handed.
+/// The wait for a slot. Dropping it leaves the queue; a slot that it was already handed goes to the
+/// next waiter.
 pub(crate) struct AcquireSlot {
-    slot: Acquire<SharedSlots>,
-    /// In a scope, the wait that is refused with it.
+    slot: Acquire<SharedSlots, SlotLine>,
+    /// Whether a request above the capacity waits for a larger capacity.
+    awaits_resize: bool,
+    /// In a scope, the wait that ends when the scope is closed.
     call: Option<Acquire<Arc<Semaphore>>>,
-    /// The line of the caller.
+    /// The caller's line.
     at: &'static Location<'static>,
 }
 
 impl AcquireSlot {
     #[track_caller]
     pub(crate) fn new(members: &Arc<Members>) -> Self {
-        Self {
-            slot: Acquire::of(members.slots.clone()),
-            call: members.scope().map(Scope::call),
-            at: Location::caller(),
+        Self { call: members.scope().map(Scope::call), ..Self::of_slots(&members.slots) }
+    }
+
+    /// Creates a wait that belongs to no group.
+    #[track_caller]
+    pub(crate) fn of_slots(slots: &SharedSlots) -> Self {
+        let (slot, at) = (Acquire::wanting(slots.clone(), ONE), Location::caller());
+        Self { slot, awaits_resize: false, call: None, at }
+    }
+
+    /// Keeps waiting after a close: for a map that started before.
+    pub(crate) fn despite_close(self) -> Self {
+        let (slot, call) = (self.slot.despite_close(), self.call.map(Acquire::despite_close));
+        Self { slot, call, ..self }
+    }
+
+    /// Waits for a larger capacity rather than be refused for its weight.
+    pub(crate) fn await_resize(self) -> Self {
+        Self { awaits_resize: true, ..self }
+    }
+
+    /// Changes the request, before the first poll.
+    pub(crate) fn set(&mut self, set: impl FnOnce(&mut Want<Request>)) {
+        if let Some(want) = self.slot.want_mut() {
+            set(want);
         }
     }
 
-    /// The same wait, which a close does not end: for a map that started before.
-    pub(crate) fn despite_close(self) -> Self {
-        let Self { slot, call, at } = self;
-        Self { slot: slot.despite_close(), call: call.map(Acquire::despite_close), at }
+    pub(crate) fn want(&self) -> Want<Request> {
+        self.slot.want().clone()
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        self.slot.want().permits
+    }
+
+    pub(crate) fn key(&self) -> Option<Key> {
+        self.slot.want().request.key
+    }
+
+    fn is_too_heavy(&self) -> bool {
+        let is_new = self.weight() > 1 && !self.awaits_resize && self.slot.place().is_none();
+        is_new && self.slot.semaphore().is_some_and(|slots| self.weight() > slots.capacity())
+    }
+
+    /// Takes a slot if the request can have one now.
+    pub(crate) fn try_now(&self) -> Result<Permit, SlotError> {
+        if self.is_too_heavy() {
+            return Err(SlotError::TooHeavy);
+        }
+        self.slot.semaphore().map_or(Err(SlotError::Full), |slots| slots.try_take(self.slot.want()))
+    }
+
+    /// Creates the wait for a start in place of a member, which shares the member's key permit if
+    /// the keys are the same.
+    pub(crate) fn in_place(
+        &self,
+        slots: &SharedSlots,
+        shared: Option<Arc<KeyPermit>>,
+    ) -> AcquireStart {
+        let mut want = self.slot.want().clone();
+        want.permits = 0;
+        want.request.kind = if shared.is_some() { Kind::InPlaceOfKey } else { Kind::InPlace };
+        AcquireStart { start: Acquire::wanting(slots.clone(), want), shared }
+    }
+
+    /// Records that the task has started in place: the request now waits for a slot alone.
+    pub(crate) fn has_started(&self) {
+        if let (Some(slots), Some(place)) = (self.slot.semaphore(), self.slot.place()) {
+            slots.change_line(|line| line.has_started(place.ticket));
+        }
     }
 }
 
 impl Future for AcquireSlot {
-    type Output = Result<Permit, Closed>;
+    type Output = Result<Permit, SlotError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if this.is_too_heavy() {
+            return Poll::Ready(Err(SlotError::TooHeavy));
+        }
         let slot = Pin::new(&mut this.slot).poll(cx);
-        // A slot is no use to a scope that was closed: it goes to the next waiter.
+        // A closed scope does not use the slot: it goes to the next waiter.
         if this.call.as_mut().is_some_and(|call| Pin::new(call).poll(cx).is_ready()) {
-            return Poll::Ready(Err(Closed));
+            return Poll::Ready(Err(SlotError::Closed));
         }
         if slot.is_pending() {
             Wait::note("a slot of a pool", this.at);
         } else {
             this.call = None;
         }
-        slot
+        slot.map_ok(|slot| Permit { key: KeyPermit::taken_by(&this.slot, &slot), slot })
+    }
+}
+
+/// The wait for a start in place of a member. Dropping it leaves the queue; a start that it was
+/// already granted is used up.
+pub(crate) struct AcquireStart {
+    start: Acquire<SharedSlots, SlotLine>,
+    /// The member's key permit, if both have the same key.
+    shared: Option<Arc<KeyPermit>>,
+}
+
+impl AcquireStart {
+    /// Ready with the key permit of the task.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Arc<KeyPermit>>, SlotError>> {
+        let start = ready!(Pin::new(&mut self.start).poll(cx))?;
+        let shared = self.shared.take();
+        Poll::Ready(Ok(shared.or_else(|| KeyPermit::taken_by(&self.start, &start))))
     }
 }
 

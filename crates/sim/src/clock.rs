@@ -1,4 +1,4 @@
-//! [`VirtualClock`]: time that passes only when it is told to.
+//! [`VirtualClock`]: time that passes only when the hub advances it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ struct State {
     start: Instant,
     now: Instant,
     next_key: u64,
-    /// In the order in which they ring: by time, then by who was first.
+    /// Ordered by time, then by the order in which they were set.
     alarms: BTreeMap<(Instant, u64), Waker>,
     times: BTreeMap<u64, Instant>,
 }
@@ -39,14 +39,16 @@ impl VirtualClock {
         next.map(|at| self.advance_to(at)).is_some()
     }
 
-    /// Lets `duration` pass, and rings what becomes due on the way.
+    /// Advances by `duration`, and rings the alarms that become due.
     pub(crate) fn advance(&self, duration: Duration) {
         let now = self.lock().now;
-        self.advance_to(now.checked_add(duration).expect("a clock cannot show a time that late"));
+        self.advance_to(
+            now.checked_add(duration).expect("the time is beyond the range of the clock"),
+        );
     }
 
-    /// Jumps to the next alarm and returns the keys of all alarms that are due then, in the order in
-    /// which they were set. `None` of them rings yet.
+    /// Jumps to the next alarm and returns the keys of all alarms that are due then, in the order
+    /// in which they were set. None of them rings yet.
     pub(crate) fn jump_silently(&self) -> Vec<u64> {
         let mut state = self.lock();
         let Some((at, _)) = state.alarms.keys().next().copied() else { return Vec::new() };

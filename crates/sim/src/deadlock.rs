@@ -1,17 +1,17 @@
-//! [`Deadlock`]: nothing can ever happen again.
+//! [`Deadlock`]: a state in which no task can go on.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::tasks::Stuck;
 
-/// Nothing is ready to run, no timer is set, and the main future has not ended: whatever it waits
-/// for will not come, unless another thread brings it.
+/// No task is ready, no timer is set, and the main future has not finished: only another thread
+/// could still wake it.
 ///
-/// Its text has a line for the main future and for each task that is stuck: what it is called and
-/// what it waits for, as far as they tell. Greenlets tell their number and name; what waits for a
-/// greenlet or a pool, or in `spinney-sync`, tells the line of the program that does, or else the
-/// line of the library that does so on its behalf.
+/// Its text has a line for the main future and for each stuck task: its label, and what it waits
+/// for, as far as known. The label of a greenlet is its number and name. A wait for a greenlet or a
+/// pool, or in `spinney-sync`, names the line of the program that waits, or the line of the library
+/// that waits on its behalf.
 ///
 /// ```
 /// use spinney_sim::SimHub;
@@ -32,7 +32,7 @@ impl Deadlock {
         Self { main, tasks }
     }
 
-    /// How many tasks are stuck, beside the main future.
+    /// How many tasks are stuck, in addition to the main future.
     pub fn tasks(&self) -> usize {
         self.tasks.len()
     }

@@ -1,4 +1,4 @@
-//! [`SimHub`]: a hub whose time is virtual and whose order can be replayed.
+//! [`SimHub`]: a hub with virtual time and a reproducible order.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -19,12 +19,13 @@ use crate::explore::{Explore, Report, Run, message};
 use crate::tasks::{Order, Stuck, Tasks, Turn};
 
 /// A hub for tests: one thread, tasks that need not be `Send`, and a clock that jumps to the next
-/// timer when no task is ready to run.
+/// timer when no task is ready.
 ///
-/// A cheap handle. Nothing runs but inside [`block_on`](Self::block_on). Dropping the last handle
-/// drops the tasks that are left; a task that holds a handle of its own hub keeps it alive.
+/// Cloning is cheap. Tasks run only inside [`block_on`](Self::block_on) and
+/// [`run_until_idle`](Self::run_until_idle). Dropping the last handle drops the remaining tasks; a
+/// task that holds a handle of its own hub keeps the hub alive.
 ///
-/// What another thread does takes real time, which this hub does not wait for.
+/// Another thread's work takes real time, for which this hub does not wait.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,20 +51,19 @@ struct Core {
 }
 
 impl SimHub {
-    /// A hub that runs its tasks first in, first out.
+    /// Creates a hub that runs its tasks first in, first out.
     #[must_use]
     pub fn new() -> Self {
         Self::with(Order::Fifo)
     }
 
-    /// A hub that picks the next of those that are ready at random: with the same seed in the same
-    /// order.
+    /// Creates a hub that picks the next ready task at random: the same seed gives the same order.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self::with(Order::Random(RefCell::new(Rng::with_seed(seed))))
     }
 
-    /// A hub whose order is that of `run`.
+    /// Creates a hub with the order of `run`.
     pub(crate) fn explored(run: Rc<Run>) -> Self {
         Self::with(Order::Explored(run))
     }
@@ -75,11 +75,12 @@ impl SimHub {
         Self { core: Rc::new(Core { tasks, clock, handle, running: Cell::new(false) }) }
     }
 
-    /// Runs `scenario` on a hub of each of `seeds`, to find the order in which it fails.
+    /// Runs `scenario` on a hub of each of `seeds`, to find an order in which it fails.
     ///
     /// # Panics
     ///
-    /// With the first seed under which the scenario panics, what it said, and how to replay it.
+    /// Panics with the first seed under which the scenario panics, its message, and how to replay
+    /// it.
     ///
     /// ```should_panic
     /// use std::{cell::Cell, rc::Rc};
@@ -112,13 +113,13 @@ impl SimHub {
         }
     }
 
-    /// Runs `scenario` in every order with at most three delays, as [`Explore`] does by default, to
+    /// Runs `scenario` in every order with at most three delays, the default of [`Explore`], to
     /// find the smallest order in which it fails.
     ///
     /// # Panics
     ///
-    /// If `scenario` fails in an order, with what failed, the steps of the run, and a token for
-    /// [`replay`](Self::replay); or if it cannot be explored.
+    /// Panics if `scenario` fails in some order, with the failure, the steps of the run, and a
+    /// token for [`replay`](Self::replay); or if it cannot be explored.
     ///
     /// ```
     /// use std::rc::Rc;
@@ -142,35 +143,36 @@ impl SimHub {
         Explore::default().run(scenario)
     }
 
-    /// Runs `scenario` once more in the order of a [token](crate::Counterexample::token), which
-    /// exploring it has printed. Panics go through, so a debugger stops there. To replay a test as it
-    /// stands, set the environment variable `SPINNEY_REPLAY` to the token.
+    /// Runs `scenario` once in the order of a [token](crate::Counterexample::token), which an
+    /// exploration has printed. Panics propagate, so a debugger stops there. To replay a test
+    /// unchanged, set the environment variable `SPINNEY_REPLAY` to the token.
     ///
     /// # Panics
     ///
-    /// If `scenario` fails, as it should; if `token` is none, or was made for another scenario.
+    /// Panics if `scenario` fails, which is expected; if `token` is invalid, or was created for
+    /// another scenario.
     #[track_caller]
     pub fn replay(token: &str, scenario: impl Fn(&SimHub)) {
         Explore::default().replay(token, scenario);
     }
 
-    /// Runs the hub's tasks until none is ready and no timer is set; those that are left wait for
+    /// Runs the hub's tasks until none is ready and no timer is set; the remaining ones wait for
     /// ever, or for another thread.
     ///
     /// # Panics
     ///
-    /// If this hub is running already, or if a task that is no greenlet panics.
+    /// Panics if this hub is running already, or if a task that is not a greenlet panics.
     pub fn run_until_idle(&self) {
         let _entered = self.enter();
         while self.turn().is_some() {}
     }
 
-    /// Runs `main` to its end, and the hub's tasks beside it.
+    /// Runs `main` to its end, together with the hub's tasks.
     ///
     /// # Panics
     ///
-    /// If it would hang, with a [`Deadlock`] as the message; if this hub is running already; or if
-    /// a task that is no greenlet panics.
+    /// Panics if it would hang, with a [`Deadlock`] as the message; if this hub is running already;
+    /// or if a task that is not a greenlet panics.
     #[track_caller]
     pub fn block_on<F: Future>(&self, main: F) -> F::Output {
         match self.try_block_on(main) {
@@ -179,15 +181,15 @@ impl SimHub {
         }
     }
 
-    /// Runs `main` to its end, and the hub's tasks beside it.
+    /// Runs `main` to its end, together with the hub's tasks.
     ///
     /// # Errors
     ///
-    /// [`Deadlock`] if it would hang; `main` is dropped then, and the tasks stay.
+    /// [`Deadlock`] if it would hang; `main` is then dropped, and the tasks stay.
     ///
     /// # Panics
     ///
-    /// If this hub is running already, or if a task that is no greenlet panics.
+    /// Panics if this hub is running already, or if a task that is not a greenlet panics.
     #[track_caller]
     pub fn try_block_on<F: Future>(&self, main: F) -> Result<F::Output, Deadlock> {
         let _entered = self.enter();
@@ -211,13 +213,13 @@ impl SimHub {
         }
     }
 
-    /// Makes a choice for the program: a number below `options`, which stands for `what`. A hub that
-    /// [explores](Self::explore) tries each of them; a [seeded](Self::seeded) one picks at random;
-    /// otherwise it is 0.
+    /// Makes a choice for the program: a number below `options`; `what` names the choice. A hub
+    /// that [explores](Self::explore) tries each option; a [seeded](Self::seeded) one picks at
+    /// random; otherwise it is 0.
     ///
     /// # Panics
     ///
-    /// If there are no `options`.
+    /// Panics if `options` is 0.
     ///
     /// ```
     /// use spinney_sim::{Explore, SimHub};
@@ -236,28 +238,28 @@ impl SimHub {
     }
 
     /// This hub, for tasks that share nothing with other tasks. While orders are
-    /// [explored](Self::explore), a task that is spawned through it runs as soon as it is ready, and
-    /// no other order of its steps is tried: since they commute with those of all other tasks, no
-    /// order could differ.
+    /// [explored](Self::explore), a task that is spawned through it runs as soon as it is ready,
+    /// and no other order of its steps is tried: its steps commute with those of all other tasks,
+    /// so no order could differ.
     ///
-    /// Using it is a promise that is not checked. The task may own its state, sleep, and wait for
-    /// tasks that are independent as well and that share with it alone. The only thing that others
-    /// may do is wait for its end.
+    /// Using it is a contract that is not checked. The task may own its state, sleep, and wait for
+    /// other independent tasks that share only with it. Other tasks may do no more than wait for
+    /// its end.
     pub fn independent(&self) -> Independent<'_> {
         Independent { hub: self }
     }
 
-    /// Lets `duration` pass at once, and wakes those whose time has come; they run at the next
-    /// [`block_on`](Self::block_on), or when the caller gives way.
+    /// Advances the clock by `duration`, and wakes the tasks whose time has come; they run at the
+    /// next [`block_on`](Self::block_on), or when the caller yields.
     ///
     /// # Panics
     ///
-    /// If the time is then beyond what an [`Instant`] can hold.
+    /// Panics if the time is then beyond the range of [`Instant`].
     pub fn advance(&self, duration: Duration) {
         self.core.clock.advance(duration);
     }
 
-    /// What time it is here.
+    /// The virtual time.
     pub fn now(&self) -> Instant {
         self.core.clock.now()
     }
@@ -267,12 +269,12 @@ impl SimHub {
         self.core.clock.elapsed()
     }
 
-    /// How many tasks have not ended.
+    /// How many tasks have not finished.
     pub fn pending(&self) -> usize {
         self.core.tasks.len()
     }
 
-    /// Runs what is left, and says which tasks cannot finish.
+    /// Runs the remaining tasks, and returns those that cannot finish, as text.
     pub(crate) fn unfinished(&self) -> Option<String> {
         self.run_until_idle();
         let stuck = self.core.tasks.stuck();
@@ -281,7 +283,7 @@ impl SimHub {
         (!stuck.is_empty()).then(|| lines.fold(first, |text, line| text + &line))
     }
 
-    /// Drops the tasks. What is spawned later is dropped.
+    /// Drops the tasks. Futures that are spawned later are dropped.
     pub(crate) fn drop_tasks(&self) {
         self.core.tasks.clear();
     }
@@ -294,8 +296,8 @@ impl SimHub {
         (context.enter(), running)
     }
 
-    /// Gives the next future a turn, after some time if none is ready; `None` if nothing can happen
-    /// any more.
+    /// Gives the next future a turn, and lets time pass first if none is ready; `None` if no task
+    /// can go on.
     fn turn(&self) -> Option<Turn> {
         let Core { tasks, clock, .. } = &*self.core;
         loop {
@@ -332,8 +334,8 @@ impl Executor for SimHub {
     }
 }
 
-/// A weak handle to a hub that stays on its thread: it may be sent to others, and spawns what is
-/// `Send`.
+/// A weak handle to a hub that stays on its thread. It may be sent to other threads, and spawns
+/// `Send` futures.
 impl From<&SimHub> for Hub {
     fn from(hub: &SimHub) -> Self {
         hub.core.handle.clone()
@@ -374,8 +376,8 @@ impl Drop for Turning<'_> {
     }
 }
 
-/// Spawns tasks that share nothing with others: see [`SimHub::independent`]. Dropping it has no
-/// effect.
+/// Spawns tasks that share nothing with others: see [`SimHub::independent`]. Dropping it is a
+/// no-op.
 ///
 /// ```
 /// use spinney_hub::{Spawn, yield_now};

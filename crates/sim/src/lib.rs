@@ -1,9 +1,9 @@
-//! A hub for tests: one thread, a virtual clock, and an order that can be replayed.
+//! A hub for tests: one thread, a virtual clock, and a reproducible order.
 //!
-//! Sleeping takes no time here: when nothing is ready to run the clock jumps to the next timer. A
-//! [seed](SimHub::seeded) picks the next task at random, but always in the same way, so that a
-//! race that was found once is found again. [`Explore`] tries all orders of a small program up to a
-//! bound, and shrinks one in which it fails. A test that would hang fails instead: see [`Deadlock`].
+//! Sleeping takes no real time: when no task is ready the clock jumps to the next timer. A
+//! [seed](SimHub::seeded) picks the next task at random, but reproducibly, so that a race that was
+//! found once is found again. [`Explore`] tries all orders of a small program up to a bound, and
+//! shrinks a failing one. A test that would hang fails instead: see [`Deadlock`].
 //!
 //! ```
 //! use std::time::Duration;

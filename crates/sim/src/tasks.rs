@@ -19,19 +19,19 @@ use crate::explore::Run;
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What is known of a future that waits.
+/// A waiting future, for reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stuck {
-    /// What it calls itself.
+    /// The label that it has set.
     pub(crate) label: Option<String>,
     pub(crate) wait: Option<Wait>,
 }
 
 impl Stuck {
-    /// What it waits for, in words.
+    /// What it waits for, as text.
     pub(crate) fn waits(&self) -> String {
         let wait = self.wait.map(|wait| wait.to_string());
-        format!("waits for {}", wait.as_deref().unwrap_or("something that does not say what it is"))
+        format!("waits for {}", wait.as_deref().unwrap_or("an unknown event"))
     }
 
     /// A line of a report.
@@ -40,7 +40,7 @@ impl Stuck {
     }
 }
 
-/// Decides which of the ready tasks runs next.
+/// Determines which of the ready tasks runs next.
 pub(crate) enum Order {
     Fifo,
     Random(RefCell<Rng>),
@@ -48,9 +48,9 @@ pub(crate) enum Order {
 }
 
 pub(crate) struct Tasks {
-    /// The tasks that have not finished; the one that is being polled has been taken out.
+    /// The tasks that have not finished; the one that is being polled is taken out.
     waiting: RefCell<BTreeMap<u64, Task>>,
-    /// What the task that is being polled calls itself.
+    /// The label of the task that is being polled.
     label: Rc<RefCell<Option<String>>>,
     ready: Arc<Ready>,
     order: Order,
@@ -61,7 +61,7 @@ struct Task {
     stuck: Stuck,
 }
 
-/// Which future has a turn.
+/// The kind of future that has a turn.
 pub(crate) enum Turn {
     /// The main future, which the caller polls.
     Main,
@@ -91,7 +91,7 @@ impl Tasks {
         SimHandle { ready: Arc::clone(&self.ready) }
     }
 
-    /// Gives the main future a turn, and one more whenever its place is woken.
+    /// Gives the main future a turn, and another whenever its place is woken.
     #[track_caller]
     pub(crate) fn queue_main(&self) -> Arc<Place> {
         let place = Arc::new(Place::new(MAIN, &self.ready, Location::caller()));
@@ -100,7 +100,7 @@ impl Tasks {
     }
 
     /// Lets time pass until the next timer is due; `false` if none is set. In an explored run each
-    /// due timer then has a place in the queue, and fires at its turn.
+    /// due timer then has a place in the queue, and fires in its turn.
     pub(crate) fn pass_time(&self, clock: &VirtualClock) -> bool {
         let Order::Explored(run) = &self.order else { return clock.jump() };
         let due = clock.jump_silently();
@@ -155,7 +155,7 @@ impl Tasks {
         })
     }
 
-    /// Chooses one of `options`, for the program.
+    /// Makes a choice of the program.
     pub(crate) fn choose(&self, what: &str, options: usize) -> usize {
         match &self.order {
             Order::Fifo => 0,
@@ -164,7 +164,7 @@ impl Tasks {
         }
     }
 
-    /// Where tasks say what they are called.
+    /// The callback for the labels of tasks.
     pub(crate) fn labels(&self) -> Rc<dyn Fn(String)> {
         let label = Rc::clone(&self.label);
         Rc::new(move |text| drop(label.replace(Some(text))))
@@ -182,8 +182,8 @@ impl Tasks {
         self.waiting.borrow().len()
     }
 
-    /// Drops every task, also those that destructors spawn. What is spawned later through a handle
-    /// is dropped.
+    /// Drops every task, including those that destructors spawn. Futures that are spawned later
+    /// through a handle are dropped.
     pub(crate) fn clear(&self) {
         self.ready.close();
         while self.len() > 0 {
@@ -193,7 +193,7 @@ impl Tasks {
         self.ready.lock().clear();
     }
 
-    /// Makes tasks of the futures that came through a handle.
+    /// Turns the futures that came through a handle into tasks.
     fn take_in(&self) {
         let spawned = std::mem::take(&mut *lock(&self.ready.inbox));
         let tasks = spawned.into_iter().map(|(id, future)| {
@@ -213,7 +213,7 @@ impl Tasks {
                 queue.remove(picked)
             }
             Order::Explored(run) => {
-                // A timer that was cleared since it became due is no option.
+                // A timer that was cleared since it became due is not an option.
                 run.forget(&mut queue, |place| {
                     place.id & TIMER != 0 && !clock.is_set(place.id & !TIMER)
                 });
@@ -225,7 +225,7 @@ impl Tasks {
         }
     }
 
-    /// Does a `step` of the task at `place`, and tells the run what the step did.
+    /// Performs a `step` of the task at `place`, and reports its effects to the run.
     fn watch<T>(&self, place: &Arc<Place>, step: impl FnOnce() -> (T, Step)) -> T {
         let Order::Explored(run) = &self.order else { return step().0 };
         if !run.is_traced() {
@@ -239,7 +239,7 @@ impl Tasks {
     }
 }
 
-/// What a step did.
+/// The effects of a step.
 #[derive(Default)]
 pub(crate) struct Step {
     pub(crate) finished: bool,
@@ -247,8 +247,8 @@ pub(crate) struct Step {
     pub(crate) stuck: Option<Stuck>,
 }
 
-/// A handle to a hub that it does not keep alive: spawns on it, in the order of the calls, from any
-/// thread. Drops the future if the hub is gone.
+/// A weak handle to a hub: spawns on it from any thread, in the order of the calls. Drops the
+/// future if the hub is gone.
 pub(crate) struct SimHandle {
     ready: Arc<Ready>,
 }
@@ -268,19 +268,19 @@ impl Spawn<BoxTask> for SimHandle {
     }
 }
 
-/// The part of a hub that other threads may have.
+/// The part of a hub that other threads access.
 #[derive(Default)]
 struct Ready {
-    /// The tasks that are ready to run.
+    /// The tasks that are ready.
     queue: Mutex<VecDeque<Arc<Place>>>,
-    /// What came through a [`SimHandle`] and is no task yet, by the task's id.
+    /// Futures that came through a [`SimHandle`] and are no tasks yet, by the id of the task.
     inbox: Mutex<Vec<(u64, BoxTask)>>,
     last_id: AtomicU64,
     /// The hub is gone. Changed under the lock of the inbox.
     closed: AtomicBool,
     /// In an explored run, the only thread that may queue anything.
     watched: Option<u64>,
-    /// What another thread has queued.
+    /// The label of a task that another thread has queued.
     foreign: Mutex<Option<String>>,
 }
 
@@ -293,8 +293,8 @@ impl Ready {
         if self.watched.is_some_and(|thread| thread != this_thread()) {
             *lock(&self.foreign) = Some(place.to_string());
         }
-        // Under the lock: another thread may say that it is queued, and the queue must not be found
-        // empty before it is.
+        // Under the lock: another thread may report that it has queued a task, and the queue must
+        // not be found empty before it has.
         let mut queue = self.lock();
         if place.queued.set() {
             queue.push_back(place);
@@ -315,7 +315,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A number that no other thread has; 0 where the thread's locals are gone.
+/// A number that no other thread has; 0 once the thread's locals have been destroyed.
 fn this_thread() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     thread_local! {
@@ -330,10 +330,10 @@ const MAIN: u64 = 0;
 /// Set in the ids of timers.
 const TIMER: u64 = 1 << 63;
 
-/// The place of a task or of a due timer in the queue, which it has once at the most.
+/// The place of a task or of a due timer in the queue, where it is at most once.
 pub(crate) struct Place {
     pub(crate) id: u64,
-    /// Where the task was spawned.
+    /// The line that spawned the task.
     pub(crate) at: &'static Location<'static>,
     /// The task shares nothing with others.
     pub(crate) independent: bool,

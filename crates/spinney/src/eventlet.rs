@@ -15,7 +15,7 @@ pub use spinney_greenlet::{
     spawn, spawn_later as spawn_after, spawn_later_local as spawn_after_local,
 };
 pub use spinney_hub::{Timeout, block_on, sleep};
-pub use spinney_pile::eventlet::GreenPoolExt;
+pub use spinney_pile::eventlet::{GreenPoolExt, ResourcePoolExt};
 pub use spinney_pile::{GreenPile, GreenPool};
 pub use spinney_sync::Queue;
 

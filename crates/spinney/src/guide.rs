@@ -8,6 +8,7 @@
 //! | [The first pool](first_pool) | how do I run many tasks, a few at once? |
 //! | [Results](results) | how do I get the results: as a list, one by one, as they finish? |
 //! | [Limits](limits) | which limits are there, and which task waits for how long? |
+//! | [Connections](connections) | how do I reuse what is costly to create? |
 //! | [Errors](errors) | what if a task returns an error, or panics? |
 //! | [Killing](killing) | how do I stop a task, and how does it clean up? |
 //! | [Timeouts](timeouts) | how do I limit how long a future takes? |
@@ -30,6 +31,9 @@ pub mod results {}
 
 #[doc = include_str!("../guide/limits.md")]
 pub mod limits {}
+
+#[doc = include_str!("../guide/connections.md")]
+pub mod connections {}
 
 #[doc = include_str!("../guide/errors.md")]
 pub mod errors {}

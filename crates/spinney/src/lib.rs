@@ -112,7 +112,8 @@ pub use spinney_greenlet::{
 };
 pub use spinney_hub::{Hub, LocalHub, Spawn, Timeout, Within, block_on, sleep, yield_now};
 pub use spinney_pile::{GreenPile, GreenPool, ResourcePool};
-pub use spinney_pool::{Group, ItemError, Pool, PoolFull, Slot, TaskSet};
+pub use spinney_pool::map::Retry;
+pub use spinney_pool::{Group, ItemError, Pool, PoolFull, Rate, Slot, TaskSet};
 pub use spinney_sync::{AsyncResult, Event, Queue, Semaphore};
 pub use spinney_threadpool::{ThreadPool, unblock};
 
@@ -128,7 +129,8 @@ pub mod hub {
     pub use spinney_hub::TokioHub;
     pub use spinney_hub::{
         BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, HubStats,
-        LocalBoxTask, ShutdownReport, ThreadParks, WakeDelay, label_task, require_threads,
+        LocalBoxTask, ShutdownReport, ThreadParks, WakeDelay, cancel, is_cancelling, label_task,
+        require_threads,
     };
     pub use spinney_sync::{Budget, GiveWay};
 }
@@ -139,8 +141,8 @@ pub mod hub {
 /// [`ItemError`] is at the root.
 pub mod map {
     pub use spinney_pool::map::{
-        Again, Attempts, Backoff, CollectAll, FirstSuccess, FromStream, Indexed, IntoSource,
-        ItemStream, Once, Read, Retry, Source, from_stream,
+        Again, Attempts, CollectAll, Decision, FirstSuccess, FromStream, Indexed, IntoSource,
+        ItemStream, Once, Read, Source, from_stream,
     };
     pub use spinney_pool::{Imap, Map, Mapper, TaskError, TryImap, TryMap};
 }
@@ -148,15 +150,20 @@ pub mod map {
 /// Guards, futures and errors of [`GreenPile`] and
 /// [`ResourcePool`].
 pub mod pile {
-    pub use spinney_pile::{Item, Next, ResourcePoolBuilder};
+    pub use spinney_pile::{
+        Discarded, DrainReport, Item, ItemInfo, Next, ResourceError, ResourcePoolBuilder,
+        ResourceStats, WaitTimes,
+    };
 }
 
 /// Settings, hooks, reports, errors and bounds of [`Pool`] and [`Group`].
 pub mod pool {
+    pub use spinney_pool::limits::Order;
     pub use spinney_pool::{
         Failures, Hooked, InsideGroup, JoinError, Membership, PoolBuilder, Reentry, Report, Runs,
         RunsMap, SpawnHook,
     };
+    pub use spinney_pool::{RateLimiter, SlotError, SlotRequest};
 }
 
 /// Locks, queues, barriers, with their guards, futures, orders and errors.

@@ -64,7 +64,9 @@ pub use queue::{
     Priority, PriorityQueue, Put, PutError, Queue, ShutDown, TaskDoneError,
 };
 
-pub use semaphore::{Acquire, HandOut, Permit, Semaphore};
+pub use semaphore::{
+    Acquire, Fate, HandOut, Line, Permit, Place, PriorityLine, Room, Semaphore, Want,
+};
 pub use wait::Wait;
 pub use waiters::wake_all;
 pub use wake_flag::WakeFlag;

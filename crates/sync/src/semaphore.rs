@@ -1,120 +1,273 @@
 //! [`Semaphore`]: a fair counting semaphore.
 //!
-//! A permit that comes back is handed to the first waiter, not put back for any task to take. It
-//! counts as out from that moment, though its new holder has yet to run: no newcomer barges in, and
-//! a holder that is dropped before it runs passes the permit on.
+//! A released permit is handed to the first waiter, rather than put back for any task to take. It
+//! counts as out from then on, even before its new holder runs: no newcomer overtakes, and a holder
+//! that is dropped before it runs passes the permit on.
 //!
-//! While there are no waiters, taking a permit and giving it back is one step of an atomic count;
-//! see [`Shared`].
+//! While there are no waiters, taking and releasing a permit is one step of an atomic count; see
+//! [`Shared`].
 
+mod acquire;
+mod line;
 mod state;
 
 use std::fmt;
 use std::ops::Deref;
 use std::panic::Location;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use self::state::{Locked, Shared, State, Want};
-use crate::waiters::wake_all;
-use crate::{Closed, GiveWay, TryAcquireError, Wait, budget};
+pub use self::acquire::Acquire;
+pub use self::line::{Fate, Line, Place, PriorityLine, Room, Want};
+use self::state::{Locked, Shared, State};
+use crate::waiters::{replace, wake_all};
+use crate::{Closed, TryAcquireError, budget};
 
-/// A fair counting semaphore: permits are handed to waiters in FIFO order.
+/// A fair counting semaphore: permits are handed to waiters by [priority](Acquire::priority), in
+/// FIFO order among equals.
 ///
-/// The number of permits can be changed while permits are out. Dropping the semaphore is harmless,
-/// as permits and waiters point to it.
+/// The number of permits may change while permits are out. Dropping the semaphore is harmless,
+/// because permits and waiters keep a pointer to it.
 ///
-/// It limits how many tasks run a part of their code. To limit how many tasks run, and to wait for
-/// them and kill them, there is `spinney_pool::Pool`.
+/// The waiters are stored in a [`Line`]; a container may use one with a rule of its own.
+///
+/// A semaphore limits how many tasks run a section of their code. To limit how many tasks run, and
+/// to join and kill them, use `spinney_pool::Pool`.
 ///
 /// Python: `gevent.lock.Semaphore`, which is not fair.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// let seats = spinney_sync::Semaphore::new(1);
-/// let seat = seats.acquire().await?;
-/// assert!(seats.try_acquire().is_err());
-/// drop(seat);
-/// assert!(seats.try_acquire().is_ok());
-/// # Ok::<(), spinney_sync::Closed>(())
-/// # }).unwrap();
+/// # mod spinney {
+/// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::Closed; }
+/// # }
+/// use spinney::{Semaphore, block_on};
+/// use spinney::sync::Closed;
+///
+/// block_on(async {
+///     let seats = Semaphore::new(1);
+///     let seat = seats.acquire().await?;
+///     assert!(seats.try_acquire().is_err());
+///     drop(seat);
+///     assert!(seats.try_acquire().is_ok());
+///     Ok::<(), Closed>(())
+/// }).unwrap();
 /// ```
-pub struct Semaphore {
-    shared: Shared,
+pub struct Semaphore<L: Line = PriorityLine> {
+    shared: Shared<L>,
 }
 
 impl Semaphore {
-    /// A semaphore with `permits` permits, none of them out.
+    /// Creates a semaphore with `permits` permits, none of them out.
+    ///
+    /// Python: `gevent.lock.Semaphore`.
     pub fn new(permits: usize) -> Self {
-        Self { shared: Shared::new(State::new(permits, false)) }
+        Self::with_line(permits, PriorityLine::default())
     }
 
-    /// A semaphore that does not grow when more permits come back than are out.
+    /// Creates a semaphore whose capacity stays the same when more permits are released than are
+    /// out.
     pub(crate) fn fixed(permits: usize) -> Self {
-        Self { shared: Shared::new(State::new(permits, true)) }
+        Self { shared: Shared::new(State::new(permits, true, PriorityLine::default())) }
     }
 
-    /// Takes a permit, behind the waiters that came before.
+    /// Waits for a permit, behind the earlier waiters. [`Acquire::priority`] is for urgent
+    /// requests.
     ///
     /// # Errors
     ///
-    /// [`Closed`] if the semaphore was closed before a permit was free.
+    /// [`Closed`] if the semaphore is closed before a permit is free.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up its place in the queue; a permit that it had been handed goes to
-    /// the next waiter.
+    /// Dropping the future leaves the queue; a permit that it was already handed goes to the next
+    /// waiter.
+    ///
+    /// Python: `gevent.lock.Semaphore.acquire`.
     #[track_caller]
     pub fn acquire(&self) -> Acquire<&Self> {
         Acquire::of(self)
     }
 
-    /// Takes `permits` permits together, behind the waiters that came before. Waiters behind it wait
-    /// until all of them are free, even if there are enough for one of those; a waiter that wants
-    /// more permits than there are holds up the queue until a [`resize`](Self::resize) or
-    /// [`add`](Self::add) makes room. With 0 permits it waits for its turn and takes nothing.
+    /// Waits for `permits` permits together, behind the earlier waiters. Later waiters wait until
+    /// all of them are free, even if there are enough permits for one of those. A request for more
+    /// permits than the capacity holds up the queue until [`resize`](Self::resize) or
+    /// [`add`](Self::add) makes the capacity large enough. A request for 0 permits waits for its
+    /// turn and takes nothing.
     ///
     /// # Errors
     ///
-    /// As [`acquire`](Self::acquire).
+    /// [`Closed`] if the semaphore is closed before the permits are free.
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire`](Self::acquire).
+    /// Dropping the future leaves the queue; permits that it was already handed go to the next
+    /// waiters.
     #[track_caller]
     pub fn acquire_many(&self, permits: usize) -> Acquire<&Self> {
         Acquire::many(self, permits)
+    }
+
+    /// Waits for a permit like [`acquire`](Self::acquire), but borrows nothing: the permit keeps
+    /// the semaphore alive.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the semaphore is closed before a permit is free.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the queue; a permit that it was already handed goes to the next
+    /// waiter.
+    ///
+    /// ```
+    /// # mod spinney {
+    /// #     pub use futures_lite::future::block_on; pub use spinney_sync::Semaphore;
+    /// #     pub mod sync { pub use spinney_sync::Closed; }
+    /// # }
+    /// use spinney::{Semaphore, block_on};
+    /// use spinney::sync::Closed;
+    ///
+    /// block_on(async {
+    ///     use std::sync::Arc;
+    ///
+    ///     let seats = Arc::new(Semaphore::new(1));
+    ///     let seat = seats.acquire_owned().await?;
+    ///     let guest = std::thread::spawn(move || drop(seat));
+    ///     guest.join().unwrap();
+    ///     assert_eq!(seats.available(), 1);
+    ///     Ok::<(), Closed>(())
+    /// }).unwrap();
+    /// ```
+    #[track_caller]
+    pub fn acquire_owned(self: &Arc<Self>) -> Acquire<Arc<Self>> {
+        Acquire::of(Arc::clone(self))
+    }
+
+    /// Waits for `permits` permits together like [`acquire_many`](Self::acquire_many), but borrows
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if the semaphore is closed before the permits are free.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the queue; permits that it was already handed go to the next
+    /// waiters.
+    #[track_caller]
+    pub fn acquire_many_owned(self: &Arc<Self>, permits: usize) -> Acquire<Arc<Self>> {
+        Acquire::many(Arc::clone(self), permits)
     }
 
     /// Takes a permit without waiting.
     ///
     /// # Errors
     ///
-    /// [`TryAcquireError::WouldBlock`] if no permit is free, or if there are waiters, as none is
-    /// overtaken. [`TryAcquireError::Closed`] if the semaphore was closed.
+    /// [`TryAcquireError::WouldBlock`] if no permit is free, or if there are waiters, which it does
+    /// not overtake. [`TryAcquireError::Closed`] if the semaphore was closed.
     ///
-    /// Python: `acquire(blocking=False)`.
+    /// Python: `gevent.lock.Semaphore.acquire(blocking=False)`.
     pub fn try_acquire(&self) -> Result<Permit<&Self>, TryAcquireError> {
-        self.try_acquire_many(1)
+        Permit::try_many(self, 1)
     }
 
     /// Takes `permits` permits together without waiting, or none.
     ///
     /// # Errors
     ///
-    /// As [`try_acquire`](Self::try_acquire).
+    /// [`TryAcquireError::WouldBlock`] if too few permits are free, or if there are waiters.
+    /// [`TryAcquireError::Closed`] if the semaphore was closed.
     pub fn try_acquire_many(&self, permits: usize) -> Result<Permit<&Self>, TryAcquireError> {
-        self.take(permits)?;
-        Ok(Permit::of(self, permits))
+        Permit::try_many(self, permits)
     }
 
-    fn take(&self, permits: usize) -> Result<(), TryAcquireError> {
-        if self.shared.try_take(permits) { Ok(()) } else { self.lock().take(Want::of(permits)) }
+    /// Takes a permit without waiting like [`try_acquire`](Self::try_acquire), but borrows nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TryAcquireError::WouldBlock`] if no permit is free, or if there are waiters.
+    /// [`TryAcquireError::Closed`] if the semaphore was closed.
+    pub fn try_acquire_owned(self: &Arc<Self>) -> Result<Permit<Arc<Self>>, TryAcquireError> {
+        Permit::try_many(Arc::clone(self), 1)
     }
 
-    /// Gives back `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
-    /// order. More permits than are out add to the number of permits, up to [`usize::MAX`]; a
+    /// Takes `permits` permits together without waiting, or none, like
+    /// [`try_acquire_many`](Self::try_acquire_many), but borrows nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TryAcquireError::WouldBlock`] if too few permits are free, or if there are waiters.
+    /// [`TryAcquireError::Closed`] if the semaphore was closed.
+    pub fn try_acquire_many_owned(
+        self: &Arc<Self>,
+        permits: usize,
+    ) -> Result<Permit<Arc<Self>>, TryAcquireError> {
+        Permit::try_many(Arc::clone(self), permits)
+    }
+}
+
+impl<L: Line> Semaphore<L> {
+    /// Creates a semaphore with `permits` permits whose waiters are stored in `line`: for
+    /// containers.
+    pub fn with_line(permits: usize, line: L) -> Self {
+        Self { shared: Shared::new(State::new(permits, false, line)) }
+    }
+
+    /// Changes the line under the lock, and then serves the waiters that may be served. A panic of
+    /// a waker is contained.
+    pub fn change_line<T>(&self, change: impl FnOnce(&mut L) -> T) -> T {
+        let mut state = self.lock();
+        let changed = change(&mut state.line);
+        self.hand_out(state);
+        changed
+    }
+
+    /// Reads the line under the lock.
+    pub fn look_at_line<T>(&self, look: impl FnOnce(&L) -> T) -> T {
+        look(&self.lock().line)
+    }
+
+    /// Takes what `want` requests without waiting, and returns its ticket if it got one. A request
+    /// that would have to wait has left the line.
+    fn try_take(&self, want: &Want<L::Request>) -> (Fate<L::Refusal>, Option<u64>)
+    where
+        L::Request: Clone,
+    {
+        if self.shared.try_take(want.permits) {
+            return (Fate::Served, None);
+        }
+        let mut state = self.lock();
+        if state.refuses(want) {
+            return (Fate::Refused(Closed.into()), None);
+        }
+        if state.take(want) {
+            return (Fate::Served, None);
+        }
+        if state.line.is_open() {
+            return (Fate::Waits, None);
+        }
+        let (ticket, may_be_next) = state.line.push(Waker::noop().clone(), want.clone());
+        let place = || Place { ticket, want };
+        if may_be_next {
+            self.hand_out(state);
+            state = self.lock();
+        }
+        let fate = state.line.fate(place(), false);
+        if !matches!(fate, Fate::Served) {
+            // Waiters that were behind it for a moment may go on.
+            let own = state.line.remove(place());
+            self.hand_out(state);
+            drop(own);
+        }
+        (fate, Some(ticket))
+    }
+
+    /// Releases `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
+    /// order. Permits beyond those that are out add to the capacity, up to [`usize::MAX`]; a
     /// [`BoundedSemaphore`](crate::BoundedSemaphore) refuses them. A panic of a waker is contained.
+    ///
+    /// Python: `gevent.lock.Semaphore.release`.
     pub fn release(&self, permits: usize) {
         if !self.shared.try_give_back(permits) {
             let mut state = self.lock();
@@ -123,38 +276,38 @@ impl Semaphore {
         }
     }
 
-    /// Gives back `permits` permits that were [forgotten](Permit::forget), but wakes no waiter
-    /// before the guard is dropped: for callers that hold a lock, which wakers may need. Until then
-    /// the permits are free, but go to no newcomer while there are waiters.
+    /// Releases `permits` permits that were [forgotten](Permit::forget), but wakes no waiter before
+    /// the guard is dropped: for callers that hold a lock which wakers may need. Until then the
+    /// permits are free, but go to no newcomer while there are waiters.
     ///
     /// # Panics
     ///
-    /// If fewer are out; none is given back then.
+    /// Panics if fewer permits are out; none is released then.
     #[track_caller]
-    pub fn put_back(&self, permits: usize) -> HandOut<'_> {
+    pub fn put_back(&self, permits: usize) -> HandOut<'_, L> {
         if self.shared.try_give_back(permits) {
             return HandOut { semaphore: None };
         }
         let mut state = self.lock();
         state.put_back(permits);
-        let concerns_others = !state.waiters.is_empty() || state.idle.is_some();
+        let concerns_others = !state.line.is_open() || state.idle.is_some();
         HandOut { semaphore: concerns_others.then_some(self) }
     }
 
-    /// Gives back `permit`, which is of this semaphore, but wakes no waiter before the guard is
-    /// dropped, as [`put_back`](Self::put_back) does.
+    /// Releases `permit`, but wakes no waiter before the guard is dropped, like
+    /// [`put_back`](Self::put_back).
     ///
     /// # Panics
     ///
-    /// If `permit` is of another semaphore.
+    /// Panics if `permit` belongs to another semaphore.
     #[track_caller]
-    pub fn take_back<S: Deref<Target = Self>>(&self, mut permit: Permit<S>) -> HandOut<'_> {
+    pub fn take_back<S: Deref<Target = Self>>(&self, mut permit: Permit<S, L>) -> HandOut<'_, L> {
         let of = permit.semaphore.take().expect(UNTIL_DROP);
         assert!(std::ptr::eq(&raw const *of, self), "the permit is of another semaphore");
         self.put_back(permit.permits)
     }
 
-    /// Gives back `permits` permits if that many are out; says whether they were.
+    /// Releases `permits` permits if that many are out. Returns whether they were.
     pub(crate) fn try_put_back(&self, permits: usize) -> bool {
         if self.shared.try_give_back(permits) {
             return true;
@@ -168,11 +321,12 @@ impl Semaphore {
         are_out
     }
 
-    /// Adds `permits` permits, and hands them to waiters. A panic of a waker is contained.
+    /// Adds `permits` permits to the capacity, and hands them to waiters. A panic of a waker is
+    /// contained.
     ///
     /// # Panics
     ///
-    /// Panics if there were more than [`usize::MAX`] of them; none is added then.
+    /// Panics if the capacity would exceed [`usize::MAX`]; it is unchanged then.
     #[track_caller]
     pub fn add(&self, permits: usize) {
         let mut state = self.lock();
@@ -181,25 +335,24 @@ impl Semaphore {
         self.hand_out(state);
     }
 
-    /// Changes the number of permits to `capacity`. A larger number admits as many waiters as fit;
-    /// a smaller one admits none until enough permits have come back. A panic of a waker is
-    /// contained.
+    /// Changes the capacity. A larger capacity admits as many waiters as fit; a smaller one admits
+    /// none until enough permits have been released. A panic of a waker is contained.
     pub fn resize(&self, capacity: usize) {
         let mut state = self.lock();
         state.capacity = capacity;
         self.hand_out(state);
     }
 
-    /// Hands out no more permits: all waiters and all newcomers are refused, except those that wait
-    /// [despite it](Acquire::despite_close). Permits that are out stay out. Returns the number of
-    /// waiters that were refused. Closing again is a no-op. A panic of a waker is contained.
+    /// Closes the semaphore: all waiters and newcomers are refused, except those that wait [despite
+    /// a close](Acquire::despite_close). Permits that are out stay out. Returns the number of
+    /// refused waiters. Closing again is a no-op. A panic of a waker is contained.
     pub fn close(&self) -> usize {
         let mut state = self.lock();
-        state.close();
-        let refused = state.waiters.dismiss_if(|want| !want.despite_close);
+        state.closed = true;
+        let refused = state.line.close();
         let count = refused.len();
         self.hand_out(state);
-        wake_all(refused.into_iter().map(|waiter| waiter.waker));
+        wake_all(refused);
         count
     }
 
@@ -207,7 +360,7 @@ impl Semaphore {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     #[track_caller]
     pub fn wait_idle(&self) -> impl Future<Output = ()> {
         let at = Location::caller();
@@ -223,34 +376,34 @@ impl Semaphore {
         self.lock().capacity
     }
 
-    /// The number of permits that are out: held, or handed to a waiter that has yet to run.
+    /// The number of permits that are out: held, or handed to a waiter that has not run yet.
     pub fn out(&self) -> usize {
         self.lock().out
     }
 
-    /// How many more permits could be out; negative while more are out than there are, after a
-    /// [`resize`](Self::resize) to fewer. A capacity, or a number that is out, above [`isize::MAX`]
-    /// counts as that.
+    /// How many more permits can be out; negative while more are out than the capacity, after a
+    /// [`resize`](Self::resize). A capacity or a number of permits above [`isize::MAX`] counts as
+    /// [`isize::MAX`].
     ///
-    /// Python: gevent's `counter`.
+    /// Python: `gevent.lock.Semaphore.counter`.
     pub fn available(&self) -> isize {
         self.lock().available()
     }
 
-    /// [`available`](Self::available) less the number of waiters, however many permits they want.
-    /// It takes no lock, unless the capacity or the number that is out is huge.
+    /// [`available`](Self::available) minus the number of waiters, however many permits they
+    /// request. Takes no lock, unless the capacity or the number of permits that are out is huge.
     ///
-    /// Python: eventlet's `balance`.
+    /// Python: `eventlet.semaphore.Semaphore.balance`.
     pub fn balance(&self) -> isize {
         self.shared.balance()
     }
 
-    /// The number of waiters, for one permit or for several.
+    /// The number of waiters; a waiter for several permits counts once.
     pub fn waiting(&self) -> usize {
-        self.lock().waiters.len()
+        self.lock().line.len()
     }
 
-    /// Whether it was closed. It takes no lock.
+    /// Whether the semaphore was closed. Takes no lock.
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()
     }
@@ -260,50 +413,80 @@ impl Semaphore {
         self.lock().free()
     }
 
-    /// Ready if the `ticket` was served, or if a newcomer is admitted; otherwise the newcomer gets a
+    /// Ready if the `ticket` or the newcomer was served or refused; otherwise a newcomer gets a
     /// ticket.
     fn poll_turn(
         &self,
         cx: &Context<'_>,
         ticket: &mut Option<u64>,
-        want: Want,
-    ) -> Poll<Result<(), Closed>> {
+        want: &Want<L::Request>,
+    ) -> Poll<Result<(), L::Refusal>>
+    where
+        L::Request: Clone,
+    {
         let mut state = self.lock();
-        match *ticket {
-            Some(ticket) if state.is_served(ticket, want) => Poll::Ready(Ok(())),
-            Some(_) if state.is_closed() && !want.despite_close => Poll::Ready(Err(Closed)),
-            Some(ticket) => {
-                let before = state.waiters.update(ticket, cx.waker());
+        let is_new = ticket.is_none();
+        if is_new {
+            if state.refuses(want) {
+                return Poll::Ready(Err(Closed.into()));
+            }
+            if state.take(want) {
+                return Poll::Ready(Ok(()));
+            }
+            let was_open = state.line.is_open();
+            let (own, may_be_next) = state.line.push(cx.waker().clone(), want.clone());
+            *ticket = Some(own);
+            if was_open || !may_be_next {
+                return Poll::Pending;
+            }
+            self.hand_out(state);
+            state = self.lock();
+        }
+        let Some(ticket) = *ticket else { return Poll::Pending };
+        let place = || Place { ticket, want };
+        match state.line.fate(place(), is_new) {
+            Fate::Served => Poll::Ready(Ok(())),
+            Fate::Refused(refusal) => {
+                // It may have held up other waiters.
+                self.hand_out(state);
+                Poll::Ready(Err(refusal))
+            }
+            Fate::Waits => {
+                let waker = state.line.waker(place());
+                let before = waker.and_then(|waker| replace(waker, cx.waker()));
                 drop(state);
                 drop(before);
                 Poll::Pending
             }
-            None => match state.take(want) {
-                Ok(()) => Poll::Ready(Ok(())),
-                Err(TryAcquireError::Closed) => Poll::Ready(Err(Closed)),
-                Err(TryAcquireError::WouldBlock) => {
-                    *ticket = Some(state.waiters.push(cx.waker().clone(), want));
-                    Poll::Pending
-                }
-            },
         }
     }
 
-    /// Hands free permits to waiters and wakes them, and those that wait for idleness. The lock is
-    /// released before a waker runs, as that is other people's code.
-    fn hand_out<'a>(&'a self, mut state: Locked<'a>) {
-        loop {
-            let admitted = state.admit();
-            // Once it is closed, a ticket is compared under the lock, which knows who was refused.
-            if admitted.is_some() && !state.is_closed() {
-                self.shared.set_served_below(state.waiters.served_below());
-            }
-            let more = admitted.is_some() && state.may_admit();
-            let idle = if state.is_idle() { state.idle.take() } else { None };
+    /// Hands free permits to waiters, and wakes them and the waiters for idleness. The lock is
+    /// released before a waker runs, because wakers are foreign code.
+    fn hand_out<'a>(&'a self, mut state: Locked<'a, L>) {
+        if let Some(source) = state.line.source() {
             drop(state);
-            wake_all(admitted);
+            let sight = L::look(&source);
+            drop(source);
+            state = self.lock();
+            state.line.see(sight);
+        }
+        loop {
+            let served = state.serve();
+            // After a close, tickets are compared under the lock, where refusals are recorded.
+            if served.is_some() && !state.closed {
+                self.shared.set_served_below(state.line.served_below());
+            }
+            let more = served.is_some() && state.may_serve();
+            let idle = if state.is_idle() { state.idle.take() } else { None };
+            let errand = if more { None } else { state.line.errand() };
+            drop(state);
+            wake_all(served);
             if let Some(idle) = idle {
                 idle.set();
+            }
+            if let Some(errand) = errand {
+                L::run(errand);
             }
             if !more {
                 return;
@@ -312,37 +495,43 @@ impl Semaphore {
         }
     }
 
-    fn lock(&self) -> Locked<'_> {
+    fn lock(&self) -> Locked<'_, L> {
         self.shared.lock()
     }
 }
 
-impl fmt::Debug for Semaphore {
+impl<L: Line> fmt::Debug for Semaphore<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
         f.debug_struct("Semaphore")
             .field("capacity", &state.capacity)
             .field("out", &state.out)
-            .field("waiting", &state.waiters.len())
-            .field("closed", &state.is_closed())
+            .field("waiting", &state.line.len())
+            .field("closed", &state.closed)
             .finish()
     }
 }
 
-/// A permit of a [`Semaphore`]. Dropping it hands it to the first waiter.
+/// A permit of a [`Semaphore`]. Dropping it hands the permit to the first waiter.
 ///
 /// ```
-/// let seats = spinney_sync::Semaphore::new(3);
+/// # mod spinney {
+/// #     pub use spinney_sync::Semaphore;
+/// #     pub mod sync { pub use spinney_sync::TryAcquireError; }
+/// # }
+/// use spinney::Semaphore;
+/// use spinney::sync::TryAcquireError;
+///
+/// let seats = Semaphore::new(3);
 /// let row = seats.try_acquire_many(2)?;
 /// assert_eq!(row.permits(), 2);
 /// drop(row);
 /// assert_eq!(seats.available(), 3);
-/// # Ok::<(), spinney_sync::TryAcquireError>(())
+/// Ok::<(), TryAcquireError>(())
 /// ```
-#[derive(Debug)]
-#[must_use = "a permit is given back as soon as it is dropped"]
-pub struct Permit<S: Deref<Target = Semaphore>> {
-    /// None once it is forgotten.
+#[must_use = "a permit is released as soon as it is dropped"]
+pub struct Permit<S: Deref<Target = Semaphore<L>>, L: Line = PriorityLine> {
+    /// `None` once it is forgotten.
     semaphore: Option<S>,
     permits: usize,
 }
@@ -350,32 +539,74 @@ pub struct Permit<S: Deref<Target = Semaphore>> {
 const UNTIL_DROP: &str = "forgetting a permit consumes it";
 
 impl<S: Deref<Target = Semaphore>> Permit<S> {
-    fn of(semaphore: S, permits: usize) -> Self {
-        Self { semaphore: Some(semaphore), permits }
-    }
-
-    /// Takes a permit of `semaphore`, which is any kind of pointer to one, without waiting:
+    /// Takes a permit of `semaphore`, which is any kind of pointer to one, without waiting; see
     /// [`Semaphore::try_acquire`].
     ///
     /// # Errors
     ///
-    /// As [`Semaphore::try_acquire`].
+    /// [`TryAcquireError::WouldBlock`] if no permit is free, or if there are waiters.
+    /// [`TryAcquireError::Closed`] if the semaphore was closed.
     pub fn try_of(semaphore: S) -> Result<Self, TryAcquireError> {
-        semaphore.take(1)?;
-        Ok(Self::of(semaphore, 1))
+        Self::try_many(semaphore, 1)
     }
 
-    /// How many permits it stands for: those that were acquired together.
+    /// Takes `permits` permits together, or none.
+    fn try_many(semaphore: S, permits: usize) -> Result<Self, TryAcquireError> {
+        let want = Want { permits, ..Want::default() };
+        let (permit, _) = Self::try_wanted(semaphore, &want).map_err(|refusal| match refusal {
+            None => TryAcquireError::WouldBlock,
+            Some(Closed) => TryAcquireError::Closed,
+        })?;
+        Ok(permit)
+    }
+}
+
+impl<S: Deref<Target = Semaphore<L>>, L: Line> Permit<S, L> {
+    fn of(semaphore: S, permits: usize) -> Self {
+        Self { semaphore: Some(semaphore), permits }
+    }
+
+    /// Takes what `want` requests without waiting, by the rule of the semaphore's line: for
+    /// containers. Also returns the ticket, if the request had a place in the line for a moment.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of the line; `None` if the request would have to wait.
+    pub fn try_wanted(
+        semaphore: S,
+        want: &Want<L::Request>,
+    ) -> Result<(Self, Option<u64>), Option<L::Refusal>>
+    where
+        L::Request: Clone,
+    {
+        match semaphore.try_take(want) {
+            (Fate::Served, ticket) => Ok((Self::of(semaphore, want.permits), ticket)),
+            (Fate::Waits, _) => Err(None),
+            (Fate::Refused(refusal), _) => Err(Some(refusal)),
+        }
+    }
+
+    /// The semaphore of the permit.
+    ///
+    /// # Panics
+    ///
+    /// Never: only a permit that is being dropped has none.
+    pub fn semaphore(&self) -> &S {
+        self.semaphore.as_ref().expect(UNTIL_DROP)
+    }
+
+    /// The number of permits that were acquired together.
     pub fn permits(&self) -> usize {
         self.permits
     }
 
-    /// Keeps the permit out without a guard, until [`Semaphore::release`] gives it back.
+    /// Keeps the permit out without a guard, until [`Semaphore::release`] releases it.
     pub fn forget(mut self) {
         self.semaphore = None;
     }
 
-    /// Gives it back, and returns what to acquire to have the same again.
+    /// Releases the permit. Returns the semaphore and the number of permits, to acquire the same
+    /// again.
     pub(crate) fn give_back(mut self) -> (S, usize) {
         let semaphore = self.semaphore.take().expect(UNTIL_DROP);
         semaphore.release(self.permits);
@@ -383,7 +614,7 @@ impl<S: Deref<Target = Semaphore>> Permit<S> {
     }
 }
 
-impl<S: Deref<Target = Semaphore>> Drop for Permit<S> {
+impl<S: Deref<Target = Semaphore<L>>, L: Line> Drop for Permit<S, L> {
     fn drop(&mut self) {
         if let Some(semaphore) = &self.semaphore {
             semaphore.release(self.permits);
@@ -391,11 +622,21 @@ impl<S: Deref<Target = Semaphore>> Drop for Permit<S> {
     }
 }
 
-/// Permits that came back and were not handed out yet. Dropping it hands them to waiters and wakes
+impl<S: Deref<Target = Semaphore<L>> + fmt::Debug, L: Line> fmt::Debug for Permit<S, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("semaphore", &self.semaphore)
+            .field("permits", &self.permits)
+            .finish()
+    }
+}
+
+/// Released permits that were not handed out yet. Dropping it hands them to waiters, and wakes
 /// those.
 ///
 /// ```
-/// use spinney_sync::Semaphore;
+/// # use spinney_sync as spinney;
+/// use spinney::Semaphore;
 ///
 /// let (seats, guests) = (Semaphore::new(1), std::sync::Mutex::new(vec!["Ann"]));
 /// seats.try_acquire().unwrap().forget();
@@ -403,147 +644,21 @@ impl<S: Deref<Target = Semaphore>> Drop for Permit<S> {
 /// let mut list = guests.lock().unwrap();
 /// list.pop();
 /// let seat = seats.put_back(1);
-/// // No task sees her off the list and her seat taken, and none is woken under the lock.
+/// // No task sees the guest gone and the seat taken, and none is woken under the lock.
 /// drop(list);
 /// drop(seat);
 /// ```
 #[derive(Debug)]
 #[must_use = "dropping it wakes waiters: release locks first"]
-pub struct HandOut<'a> {
-    /// None if there are no waiters.
-    semaphore: Option<&'a Semaphore>,
+pub struct HandOut<'a, L: Line = PriorityLine> {
+    /// `None` if there are no waiters.
+    semaphore: Option<&'a Semaphore<L>>,
 }
 
-impl Drop for HandOut<'_> {
+impl<L: Line> Drop for HandOut<'_, L> {
     fn drop(&mut self) {
         if let Some(semaphore) = self.semaphore {
             semaphore.hand_out(semaphore.lock());
         }
-    }
-}
-
-/// The future of [`Semaphore::acquire`]; over an `Arc<Semaphore>` it borrows nothing.
-///
-/// Dropping it gives up its place in the queue; a permit that it had been handed goes to the next
-/// waiter.
-///
-/// ```
-/// use std::sync::Arc;
-///
-/// use spinney_sync::{Acquire, Closed, Permit, Semaphore};
-///
-/// async fn seat(seats: &Arc<Semaphore>) -> Result<Permit<Arc<Semaphore>>, Closed> {
-///     Acquire::of(Arc::clone(seats)).await
-/// }
-/// # let seats = Arc::new(Semaphore::new(1));
-/// # drop(futures_lite::future::block_on(seat(&seats)));
-/// ```
-///
-/// # Panics
-///
-/// If it is polled again after it has finished.
-#[must_use = "nothing is acquired unless it is awaited"]
-pub struct Acquire<S: Deref<Target = Semaphore>> {
-    semaphore: Option<S>,
-    want: Want,
-    /// The place in the queue, once it has one.
-    ticket: Option<u64>,
-    /// The line of the program that waits.
-    at: &'static Location<'static>,
-    give_way: GiveWay,
-}
-
-impl<S: Deref<Target = Semaphore>> Acquire<S> {
-    /// Takes a permit of `semaphore`, which is any kind of pointer to one: [`Semaphore::acquire`].
-    #[track_caller]
-    pub fn of(semaphore: S) -> Self {
-        Self::many(semaphore, 1)
-    }
-
-    /// Takes several permits together: [`Semaphore::acquire_many`].
-    #[track_caller]
-    pub fn many(semaphore: S, permits: usize) -> Self {
-        Self::on_behalf_of(Location::caller(), semaphore, permits)
-    }
-
-    pub(crate) fn on_behalf_of(
-        at: &'static Location<'static>,
-        semaphore: S,
-        permits: usize,
-    ) -> Self {
-        let (want, give_way) = (Want::of(permits), GiveWay::default());
-        Self { semaphore: Some(semaphore), want, ticket: None, at, give_way }
-    }
-
-    /// The same wait, which a close of the semaphore does not end: for work that was admitted before
-    /// the close and needs further permits to finish.
-    ///
-    /// ```
-    /// # futures_lite::future::block_on(async {
-    /// use spinney_sync::{Acquire, Semaphore};
-    ///
-    /// let seats = Semaphore::new(1);
-    /// seats.close();
-    /// assert!(seats.acquire().await.is_err());
-    /// assert!(Acquire::of(&seats).despite_close().await.is_ok());
-    /// # });
-    /// ```
-    pub fn despite_close(mut self) -> Self {
-        self.want.despite_close = true;
-        self
-    }
-}
-
-/// The pointer is not pinned in place.
-impl<S: Deref<Target = Semaphore>> Unpin for Acquire<S> {}
-
-impl<S: Deref<Target = Semaphore>> Future for Acquire<S> {
-    type Output = Result<Permit<S>, Closed>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { semaphore, want, ticket, at, give_way } = &mut *self;
-        give_way.poll(cx, |cx| {
-            let asked = semaphore.as_ref().expect("polled after it had finished");
-            let immediately = match *ticket {
-                Some(ticket) => asked.shared.is_served(ticket),
-                None => asked.shared.try_take(want.permits),
-            };
-            let admitted = if immediately {
-                Ok(())
-            } else {
-                let Poll::Ready(admitted) = asked.poll_turn(cx, ticket, *want) else {
-                    Wait::note("Semaphore::acquire", at);
-                    return Poll::Pending;
-                };
-                admitted
-            };
-            *ticket = None;
-            let semaphore = semaphore.take().expect("it was there a moment ago");
-            Poll::Ready(admitted.map(|()| Permit::of(semaphore, want.permits)))
-        })
-    }
-}
-
-impl<S: Deref<Target = Semaphore>> Drop for Acquire<S> {
-    fn drop(&mut self) {
-        let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else { return };
-        let mut state = semaphore.lock();
-        if state.is_served(ticket, self.want) {
-            state.give_back(self.want.permits);
-            semaphore.hand_out(state);
-        } else {
-            let waiter = state.waiters.remove(ticket);
-            semaphore.hand_out(state);
-            drop(waiter);
-        }
-    }
-}
-
-impl<S: Deref<Target = Semaphore>> fmt::Debug for Acquire<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire")
-            .field("permits", &self.want.permits)
-            .field("waiting", &self.ticket.is_some())
-            .finish()
     }
 }

@@ -54,6 +54,16 @@ impl<W> Waiters<W> {
         Self { line: VecDeque::new(), next_ticket: 0, served_below: 0, gone: 0 }
     }
 
+    /// An empty line whose tickets begin at `ticket`: those below count as served.
+    pub(crate) fn starting_at(ticket: u64) -> Self {
+        Self { next_ticket: ticket, served_below: ticket, ..Self::new() }
+    }
+
+    /// The ticket of the next waiter.
+    pub(crate) fn next_ticket(&self) -> u64 {
+        self.next_ticket
+    }
+
     /// Adds a waiter at the end, and returns its ticket.
     pub(crate) fn push(&mut self, waker: Waker, want: W) -> u64 {
         let ticket = self.next_ticket;

@@ -1,14 +1,16 @@
-//! The errors: [`ThreadPoolFull`], [`ThreadPoolClosed`], [`ThreadRefused`] and [`InsideThreadPool`].
+//! The errors: [`ThreadPoolFull`], [`ThreadPoolClosed`], [`ThreadRefused`] and
+//! [`InsideThreadPool`].
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// A thread pool's queue had no place for a closure, or the pool was closed; the closure is in here.
-/// Dropping it drops the closure, which never started.
+/// The queue of a thread pool had no free place, or the pool was closed. Holds the closure;
+/// dropping the error drops the closure, which never started.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # use spinney_threadpool as spinney;
+/// use spinney::ThreadPool;
 ///
 /// let pool = ThreadPool::builder().capacity(0).queue(0).build();
 /// let full = pool.try_spawn(|| 42).unwrap_err();
@@ -26,12 +28,12 @@ impl<C> ThreadPoolFull<C> {
         Self { closure, closed }
     }
 
-    /// The closure, to try again with.
+    /// Returns the closure, for another try.
     pub fn into_closure(self) -> C {
         self.closure
     }
 
-    /// Whether the pool was closed, so that trying again is of no use.
+    /// Whether the pool was closed, so that another try would fail as well.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
@@ -66,7 +68,7 @@ impl fmt::Display for ThreadPoolClosed {
 
 impl Error for ThreadPoolClosed {}
 
-/// The reason of a kill: the system refused to start a thread, and the pool had no other.
+/// The reason of a kill: the system refused to start a thread, and the pool has no other.
 #[derive(Debug)]
 pub struct ThreadRefused {
     error: io::Error,
@@ -89,11 +91,11 @@ impl fmt::Display for ThreadRefused {
     }
 }
 
-/// Its text contains that of the system, so there is no source that would repeat it.
+/// Its text contains the text of the system's error, so it has no source, which would repeat it.
 impl Error for ThreadRefused {}
 
-/// A closure of a thread pool called a verb that waits until the pool is empty, which it cannot be before
-/// the closure itself has finished.
+/// A closure of a thread pool called a method that waits until the pool is empty, which cannot
+/// happen before the closure itself has finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InsideThreadPool;
 

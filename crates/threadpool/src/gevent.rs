@@ -1,17 +1,23 @@
-//! [`ThreadPoolExt`]: gevent's spellings, and the verbs that differ there.
+//! [`ThreadPoolExt`]: gevent's spellings, and the verbs that differ in gevent.
 
 use spinney_greenlet::{Failure, Greenlet, pair, spawn};
 use spinney_hub::contain;
 
 use crate::{ThreadMap, ThreadPool};
 
-/// What gevent's `ThreadPool` has under other names, and the verbs that return at once.
+/// The verbs of gevent's `ThreadPool` with other names here, and those that do not wait.
+///
+/// Python: `gevent.threadpool.ThreadPool`.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
-/// use spinney_threadpool::gevent::ThreadPoolExt;
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool;
+/// #     pub mod gevent { pub use spinney_threadpool::gevent::ThreadPoolExt; }
+/// # }
+/// use spinney::{ThreadPool, block_on};
+/// use spinney::gevent::ThreadPoolExt;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(1);
 ///     let sum = pool.apply_async_cb(|| 40 + 2, |sum| println!("{sum}"));
 ///     assert_eq!(sum.await.unwrap(), 42);
@@ -21,62 +27,63 @@ use crate::{ThreadMap, ThreadPool};
 /// });
 /// ```
 pub trait ThreadPoolExt {
-    /// How many threads there are at most: [`ThreadPool::capacity`].
+    /// The largest number of threads: [`ThreadPool::capacity`].
     fn maxsize(&self) -> usize;
 
-    /// Changes how many threads there are at most: [`ThreadPool::resize`].
+    /// Changes the largest number of threads: [`ThreadPool::resize`].
     fn set_maxsize(&self, maxsize: usize);
 
     /// How many threads are alive: [`ThreadPool::threads`].
     fn size(&self) -> usize;
 
-    /// Runs `closure` on a thread as soon as there is a place for it, and returns immediately.
+    /// Runs `closure` on a thread as soon as there is a place in the queue, and returns
+    /// immediately.
     ///
-    /// The greenlet that it returns is one of the hub that the pool was
-    /// [built](crate::ThreadPoolBuilder::hub) with, otherwise of the hub that is current at the call, and
-    /// ends as the closure does. It keeps the pool alive until then. A kill of the greenlet lets the closure
-    /// run on.
+    /// The returned greenlet belongs to the hub that the pool was
+    /// [built](crate::ThreadPoolBuilder::hub) with, otherwise to the hub that is current at the call.
+    /// It finishes with the closure's result, and keeps the pool alive until then. A kill of the
+    /// greenlet does not stop the closure.
     ///
     /// # Panics
     ///
-    /// If the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    /// Panics if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
     fn apply_async<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
     ) -> Greenlet<T>;
 
-    /// Runs `closure` as [`apply_async`](Self::apply_async) does, and calls `callback` with the result, in
-    /// the greenlet, right before that ends; not if the closure fails. A panic of `callback` is contained;
-    /// the panic hook reports it.
+    /// Runs `closure` like [`apply_async`](Self::apply_async), and calls `callback` with the
+    /// result, in the greenlet, right before the greenlet finishes. A failed closure does not call
+    /// it. A panic of `callback` is contained; the panic hook reports it.
     ///
     /// # Panics
     ///
-    /// If the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    /// Panics if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
     fn apply_async_cb<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
         callback: impl FnOnce(&T) + Send + 'static,
     ) -> Greenlet<T>;
 
-    /// Runs `func` on each of `items` as [`ThreadPool::map`] does, in the background. The greenlet that it
-    /// returns is as that of [`apply_async`](Self::apply_async); it fails as the map does, and a kill of it
-    /// drops the map.
+    /// Runs `func` on each of `items` like [`ThreadPool::map`], in the background, and returns a
+    /// greenlet like [`apply_async`](Self::apply_async). The greenlet fails if the map fails, and
+    /// killing it drops the map.
     ///
     /// # Panics
     ///
-    /// If the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    /// Panics if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
     fn map_async<I, F, T>(&self, func: F, items: I) -> Greenlet<Vec<T>>
     where
         I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static;
 
-    /// Runs `func` as [`map_async`](Self::map_async) does, and calls `callback` with the list as
-    /// [`apply_async_cb`](Self::apply_async_cb) does.
+    /// Runs `func` like [`map_async`](Self::map_async), and calls `callback` with the list like
+    /// [`apply_async_cb`](Self::apply_async_cb).
     ///
     /// # Panics
     ///
-    /// If the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    /// Panics if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
     fn map_async_cb<I, F, T>(
         &self,
         func: F,
@@ -147,7 +154,7 @@ impl ThreadPoolExt for ThreadPool {
     }
 }
 
-/// A greenlet that ends as `result` does, on the hub of `pool`, or on the current one.
+/// A greenlet that finishes like `result`, on the hub of `pool`, or on the current one.
 #[track_caller]
 fn in_background<T: Send + 'static>(
     pool: &ThreadPool,

@@ -1,10 +1,10 @@
 //! [`Job`]: a closure, its greenlet and its result, in one allocation.
 //!
-//! A closure ends as a greenlet does: with its value, a panic, or a kill that came before it started.
-//! Its greenlet has a control block while it runs, and where its handle was asked for.
+//! A closure finishes like a greenlet: with its value, a panic, or a kill before it started. Its
+//! greenlet has a control block while it runs, and once its handle was asked for.
 //!
-//! The owner of the result is woken last, when the greenlet has finished and called all links. Closures,
-//! results and wakers are other people's code: none is run or dropped under the lock.
+//! The owner of the result is woken last, after the greenlet has finished and called all links.
+//! Closures, results and wakers are foreign code: none is run or dropped under the lock.
 
 use std::mem;
 use std::panic::Location;
@@ -27,11 +27,11 @@ use crate::workers::Workers;
 pub(crate) struct Job<C, T> {
     /// Its entry in the queue.
     key: AtomicU64,
-    /// Whether it has a place of its pool, if it is in one.
+    /// Whether it holds a place in the queue of its pool, if it is in one.
     has_place: bool,
-    /// The hub of the caller, on which the closure is.
+    /// The hub of the caller, which is current in the closure.
     hub: Option<Hub>,
-    /// The locals that it starts with.
+    /// The locals with which it starts.
     locals: Inherited,
     state: Mutex<State<C, T>>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Job<C, T> {
 struct State<C, T> {
     greenlet: LazyHandle,
     stage: Stage<C, T>,
-    /// Wakes the owner; there while it waits.
+    /// Wakes the owner; `Some` while it waits.
     waiting: Option<Waker>,
     /// Whether the result has an owner.
     owned: bool,
@@ -54,14 +54,14 @@ enum Stage<C, T> {
     Finished(Option<Result<T, Failure>>),
 }
 
-/// How it ends.
+/// How a closure ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
+enum EndKind {
     Runs,
     /// It was killed before it started.
-    IsKilled,
-    /// Its pool has not admitted it.
-    IsRefused,
+    Killed,
+    /// Its pool did not admit it.
+    Refused,
 }
 
 impl<C, T> Job<C, T>
@@ -69,7 +69,7 @@ where
     C: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    /// Makes a job of `closure`, spawned on the line `at`. Panics where threads are forbidden.
+    /// Creates a job of `closure`, spawned on the line `at`. Panics where threads are forbidden.
     #[track_caller]
     pub(crate) fn new(
         closure: C,
@@ -95,40 +95,41 @@ impl<C: FnOnce() -> T, T> Job<C, T> {
         }
     }
 
-    /// Runs it on this thread, unless it was ended before. It never panics.
+    /// Runs the closure on this thread, unless it was ended before. It never panics.
     pub(crate) fn run_here(self: Arc<Self>, workers: Option<&Workers>) {
-        self.finish(workers, How::Runs);
-        // With the result, if it has no owner.
+        self.finish(workers, EndKind::Runs);
+        // Drops the result as well, if it has no owner.
         drop_contained(self);
     }
 
-    /// Brings its greenlet to its end, and gives the owner the result; `false` if it has begun before.
-    fn finish(&self, workers: Option<&Workers>, how: How) -> bool {
+    /// Runs its greenlet to the end, and gives the owner the result; `false` if it had begun
+    /// before.
+    fn finish(&self, workers: Option<&Workers>, kind: EndKind) -> bool {
         let mut value = None;
         let Some(task) = self.begin(&mut value, workers) else { return false };
-        match how {
-            How::Runs => run_to_end(task),
-            How::IsKilled | How::IsRefused => drop(task),
+        match kind {
+            EndKind::Runs => run_to_end(task),
+            EndKind::Killed | EndKind::Refused => drop(task),
         }
-        self.give(value, workers, how);
+        self.give(value, workers, kind);
         true
     }
 
     /// Kills it for the reason `exit`, unless it has begun. Returns whether this call ended it.
-    fn end_unbegun(&self, workers: Option<&Workers>, exit: GreenletExit, how: How) -> bool {
+    fn end_unbegun(&self, workers: Option<&Workers>, exit: GreenletExit, kind: EndKind) -> bool {
         let mut value = None;
         let Some(task) = self.begin(&mut value, workers) else { return false };
         let handle = self.lock().greenlet.handle();
-        // Killed through its handle it has ended already.
+        // A kill through its handle has finished it already.
         let lived = !handle.is_ready();
         handle.kill_now_with(exit);
         drop(task);
-        self.give(value, workers, how);
+        self.give(value, workers, kind);
         lived
     }
 
-    /// For the thread that runs or ends it, which is one. The task leaves its value in `value`, if the
-    /// result has an owner.
+    /// Called once, by the thread that runs or ends it. The task stores its value in `value`, if
+    /// the result has an owner.
     fn begin<'a>(
         &'a self,
         value: &'a mut Option<T>,
@@ -156,12 +157,12 @@ impl<C: FnOnce() -> T, T> Job<C, T> {
         }
     }
 
-    /// Gives its owner the result of its greenlet, which has finished.
-    fn give(&self, value: Option<T>, workers: Option<&Workers>, how: How) {
+    /// Gives the owner the result of the greenlet, which has finished.
+    fn give(&self, value: Option<T>, workers: Option<&Workers>, kind: EndKind) {
         let mut state = self.lock();
         let failure = state.greenlet.failure();
         if let (Some(failure), Some(workers)) = (&failure, workers) {
-            workers.count_failure(failure, how == How::IsRefused);
+            workers.count_failure(failure, kind == EndKind::Refused);
         }
         let result = failure.map_or_else(|| value.map(Ok), |failure| Some(Err(failure)));
         state.stage = Stage::Finished(result);
@@ -190,12 +191,12 @@ where
     }
 
     fn end(&self, workers: &Workers, exit: GreenletExit, was_admitted: bool) {
-        let how = if was_admitted { How::IsKilled } else { How::IsRefused };
-        self.end_unbegun(Some(workers), exit, how);
+        let kind = if was_admitted { EndKind::Killed } else { EndKind::Refused };
+        self.end_unbegun(Some(workers), exit, kind);
     }
 }
 
-/// What a [`ThreadResult`](crate::ThreadResult) knows of its job.
+/// The job of a [`ThreadResult`](crate::ThreadResult).
 pub(crate) trait Owned<T>: Send + Sync {
     /// Takes the result; if it is not there, `cx` is woken when it is.
     fn poll_result(&self, cx: &Context<'_>) -> Poll<Result<T, Failure>>;
@@ -203,19 +204,19 @@ pub(crate) trait Owned<T>: Send + Sync {
     /// Whether the result can be taken.
     fn is_there(&self) -> bool;
 
-    /// The handle of its greenlet. A kill or an abort of that takes a job that has not started out of
-    /// the queue of `workers`.
+    /// The handle of its greenlet. A kill or an abort through the handle removes a job that has not
+    /// started from the queue of `workers`.
     fn handle(self: Arc<Self>, workers: Option<&Arc<Workers>>) -> Handle;
 
     fn is_ready(&self) -> bool;
 
     fn is_successful(&self) -> bool;
 
-    /// Ends it unless it has started, and drops all that it holds, its place in the queue included.
-    /// Returns whether this call ended it.
+    /// Ends it unless it has started, and drops all that it holds, including its place in the
+    /// queue. Returns whether this call ended it.
     fn cancel(&self, workers: Option<&Workers>) -> bool;
 
-    /// The owner leaves.
+    /// Called when the owner is dropped.
     fn leave(&self);
 }
 
@@ -247,7 +248,7 @@ where
             state.greenlet.on_early_end(move || {
                 let Some(job) = job.upgrade() else { return };
                 let workers = workers.and_then(|workers| workers.upgrade());
-                if job.finish(workers.as_deref(), How::IsKilled) {
+                if job.finish(workers.as_deref(), EndKind::Killed) {
                     workers.inspect(|workers| workers.remove([job.key.load(Relaxed)]));
                 }
             });
@@ -264,7 +265,7 @@ where
     }
 
     fn cancel(&self, workers: Option<&Workers>) -> bool {
-        let ended = self.end_unbegun(workers, GreenletExit::new(), How::IsKilled);
+        let ended = self.end_unbegun(workers, GreenletExit::new(), EndKind::Killed);
         if ended {
             workers.inspect(|workers| workers.remove([self.key.load(Relaxed)]));
         }
@@ -280,8 +281,8 @@ where
     }
 }
 
-/// What a closure that is being ended holds: dropping it says that it has finished, and lets the next one
-/// into its place, if it has one.
+/// Held by a closure that is being ended: dropping it counts the closure as finished, and frees its
+/// place, if it has one.
 struct Place<'a> {
     workers: Option<&'a Workers>,
     is_taken: bool,
@@ -295,7 +296,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A closure as a future that is ready at its first poll, and so as a greenlet.
+/// A closure as a future that is ready at its first poll, to run it as a greenlet.
 pub(crate) struct Call<C>(Option<C>);
 
 impl<C> Call<C> {
@@ -313,7 +314,7 @@ impl<T, C: FnOnce() -> T> Future for Call<C> {
     }
 }
 
-/// Nothing of it is pinned in place.
+/// No field is structurally pinned.
 impl<C> Unpin for Call<C> {}
 
 /// Runs the closure of a greenlet on this thread, to the greenlet's end. It never panics.

@@ -1,4 +1,4 @@
-//! Threads for work that computes, for every hub and for plain threads.
+//! Threads for work that computes, in tasks on every hub and on plain threads.
 //!
 //! ```
 //! use spinney_threadpool::ThreadPool;
@@ -12,15 +12,15 @@
 //! });
 //! ```
 //!
-//! | to | take |
+//! | to | use |
 //! |---|---|
-//! | run closures that compute, at most `n` at once, apart from everything else | [`ThreadPool`] |
-//! | run one function over many items, and have the results in a list or as a stream | [`map`](ThreadPool::map), [`imap`](ThreadPool::imap), [`try_map`](ThreadPool::try_map) |
-//! | call something that blocks now and then: a file, a name look-up | [`unblock`] |
+//! | run closures that compute, at most `n` at once, on their own threads | [`ThreadPool`] |
+//! | run one function over many items, and get the results as a list or a stream | [`map`](ThreadPool::map), [`imap`](ThreadPool::imap), [`try_map`](ThreadPool::try_map) |
+//! | make an occasional blocking call, for example to read a file or resolve a name | [`unblock`] |
 //! | split one computation into many small ones that may steal work from each other | the crate rayon |
 //!
-//! A closure and a task talk through anything that works on every thread: a `spinney_sync::Queue` or an
-//! `async_channel` is awaited by tasks, and by a closure with `Hub::block_on`.
+//! A closure and a task communicate through any primitive that works on every thread: tasks await a
+//! `spinney_sync::Queue` or an `async_channel`, and so does a closure with `Hub::block_on`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -42,10 +42,10 @@
 //! });
 //! ```
 
+mod backoff;
 mod errors;
 pub mod gevent;
 mod job;
-mod look;
 mod map;
 mod queue;
 mod result;

@@ -1,4 +1,4 @@
-//! [`Queue`]: closures and turns of maps that wait for a thread.
+//! [`Queue`]: the closures and turns of maps that wait for a thread.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use crate::workers::Workers;
 
 /// An entry of a pool's queue: a closure, or a turn of a map.
 pub(crate) trait Work: Send + Sync {
-    /// It was put into the queue, under the queue's lock, as the entry `key`.
+    /// Called under the queue's lock when it is put into the queue, as the entry `key`.
     fn enter(&self, key: u64);
 
-    /// Runs it on this thread, which is one of `workers` and took the entry `key`. It never panics.
+    /// Runs on this thread, which belongs to `workers` and took the entry `key`. It never panics.
     fn run(self: Arc<Self>, workers: &Arc<Workers>, key: u64);
 
-    /// Ends it unless it has started. The pool refused it, if it was never admitted to the queue.
+    /// Ends it unless it has started. The pool refused it if it was never admitted to the queue.
     fn end(&self, workers: &Workers, exit: GreenletExit, was_admitted: bool);
 }
 
@@ -27,13 +27,13 @@ pub(crate) enum Kind {
     Turn,
 }
 
-/// The key of an entry, what it is, and what is to run; `None` once that was taken out.
+/// The key of an entry, its kind, and its work; `None` once the work was taken out.
 type Entry = (u64, Kind, Option<Arc<dyn Work>>);
 
-/// Entries in FIFO order; one that need not run any more is taken out by its key.
+/// Entries in FIFO order; an entry that need not run any more is removed by its key.
 #[derive(Default)]
 pub(crate) struct Queue {
-    /// In the order of their keys.
+    /// Ordered by their keys.
     entries: VecDeque<Entry>,
     next_key: u64,
     len: usize,
@@ -68,20 +68,20 @@ impl Queue {
         None
     }
 
-    /// Takes an entry out, if it is still there. The caller drops it under no lock.
+    /// Removes an entry, if it is still there. The caller drops it under no lock.
     pub(crate) fn remove(&mut self, key: u64) -> Option<(Arc<dyn Work>, Kind)> {
         let at = self.entries.binary_search_by_key(&key, |(key, ..)| *key).ok()?;
         let (_, kind, work) = &mut self.entries[at];
         let removed = (work.take()?, *kind);
         self.is_less(removed.1);
         if self.entries.len() > 2 * self.len + 16 {
-            // No more room for what was taken out than for what is there.
+            // Bounds the memory of removed entries by that of the others.
             self.entries.retain(|(.., work)| work.is_some());
         }
         Some(removed)
     }
 
-    /// Takes all closures out. The caller drops them under no lock.
+    /// Removes all closures. The caller drops them under no lock.
     pub(crate) fn take_closures(&mut self) -> Vec<Arc<dyn Work>> {
         let closures = self.entries.iter_mut().filter(|(_, kind, _)| *kind == Kind::Closure);
         let closures = closures.filter_map(|(.., work)| work.take()).collect();
@@ -90,7 +90,7 @@ impl Queue {
         closures
     }
 
-    /// Takes all entries out. The caller drops them under no lock.
+    /// Removes all entries. The caller drops them under no lock.
     pub(crate) fn take_all(&mut self) -> Vec<Arc<dyn Work>> {
         (self.len, self.turns) = (0, 0);
         std::mem::take(&mut self.entries).into_iter().filter_map(|(.., work)| work).collect()
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_come_in_fifo_order_without_those_taken_out() {
+    fn entries_come_in_fifo_order_without_removed_ones() {
         let mut queue = Queue::default();
         let keys: Vec<_> = (0..100).map(|_| push(&mut queue, Kind::Closure)).collect();
         for key in keys.iter().filter(|key| **key % 3 == 0) {
@@ -141,12 +141,12 @@ mod tests {
         }
         let popped: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(key, _)| key).collect();
         assert!(popped.iter().eq(keys.iter().filter(|key| **key % 3 > 0)));
-        assert!(queue.remove(keys[1]).is_none(), "it was popped");
+        assert!(queue.remove(keys[1]).is_none(), "a popped entry was removed");
         assert_eq!(queue.len(), 0);
     }
 
     #[test]
-    fn entries_that_were_taken_out_leave_little_room_behind() {
+    fn removed_entries_leave_little_memory_behind() {
         let mut queue = Queue::default();
         push(&mut queue, Kind::Closure);
         for _ in 0..10_000 {

@@ -1,4 +1,4 @@
-//! [`ThreadResult`]: the owner of one closure's result; and how a thread waits for it.
+//! [`ThreadResult`]: the owner of one closure's result.
 
 use std::fmt;
 use std::panic::Location;
@@ -11,35 +11,38 @@ use std::time::{Duration, Instant};
 use spinney_greenlet::{Failure, Handle, LinkId};
 use spinney_sync::{GiveWay, Wait};
 
+use crate::backoff::backoff;
 use crate::job::Owned;
-use crate::look::look;
 use crate::workers::Workers;
 
-/// A closure that runs on another thread, and the right to its result: a future, which plain threads
-/// [wait](Self::wait) for.
+/// A closure that runs on another thread, and the right to its result: a future, which plain
+/// threads [wait](Self::wait) for.
 ///
 /// Dropping it lets the closure run, and drops its result. A closure that waits in the queue can be
 /// [cancelled](Self::cancel) or killed; a started closure cannot be stopped.
 ///
-/// Python: `gevent.threadpool.ThreadResult`, or rather what its `spawn` returns.
+/// Python: `gevent.threadpool.ThreadResult`, and the return value of
+/// `gevent.threadpool.ThreadPool.spawn`.
 ///
 /// ```
-/// use spinney_threadpool::unblock;
+/// # use spinney_threadpool as spinney;
+/// use spinney::unblock;
 ///
 /// let result = unblock(|| 6 * 7);
 /// assert_eq!(result.wait().unwrap(), 42);
 /// ```
-#[must_use = "dropping a result leaves the closure to itself: say so with `detach()`"]
+#[doc(alias = "JoinHandle")]
+#[must_use = "dropping a result detaches the closure: call `detach()` to do so explicitly"]
 pub struct ThreadResult<T> {
     job: Arc<dyn Owned<T>>,
-    /// `None` if it is in no pool of ours.
+    /// `None` if the closure runs in no pool of this crate.
     workers: Option<Arc<Workers>>,
-    /// There once it was asked for.
+    /// `Some` once it was asked for.
     handle: OnceLock<Handle>,
     /// Whether the result was taken.
     taken: bool,
     give_way: GiveWay,
-    /// The line that spawned it.
+    /// The line that spawned the closure.
     at: &'static Location<'static>,
 }
 
@@ -53,7 +56,7 @@ impl<T> ThreadResult<T> {
         Self { job, workers, handle, taken: false, give_way, at }
     }
 
-    /// Whether it can be had without waiting.
+    /// Whether the result can be taken without waiting.
     pub(crate) fn is_there(&self) -> bool {
         self.job.is_there()
     }
@@ -66,15 +69,15 @@ impl<T> ThreadResult<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the right to the result; `(&mut result).await` keeps that.
+    /// Dropping the future drops the right to the result; `(&mut result).await` keeps it.
     ///
     /// Python: `gevent.event.AsyncResult.get`.
     pub async fn get(self) -> Result<T, Failure> {
         self.await
     }
 
-    /// Blocks this thread until the result is there. It is not for tasks, which would hold up their hub;
-    /// nor for a closure of the same pool, whose thread may be the one that is needed: these use
+    /// Blocks this thread until the result is there. Not for tasks, which would block their hub;
+    /// nor for a closure of the same pool, whose thread may be needed: these use
     /// [`apply`](crate::ThreadPool::apply).
     ///
     /// # Errors
@@ -89,22 +92,22 @@ impl<T> ThreadResult<T> {
         }
     }
 
-    /// Blocks this thread as [`wait`](Self::wait) does, for no longer than `limit`. A task puts a limit
-    /// on the future instead.
+    /// Blocks this thread like [`wait`](Self::wait), at most for `limit`. A task limits the future
+    /// instead.
     ///
     /// # Errors
     ///
-    /// Gives the right to the result back if time ran out. Inside of that, [`Failure`] as
+    /// Returns this if the time has passed. The inner error is a [`Failure`], as for
     /// [`wait`](Self::wait).
     ///
     /// Python: `get(timeout=...)`.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<T, Failure>, Self> {
-        // An end beyond all time is none.
+        // An end beyond the range of the clock is no limit.
         let end = Instant::now().checked_add(limit);
         wait_until(&mut self, end).ok_or(self)
     }
 
-    /// Whether the closure has finished, in whatever way.
+    /// Whether the closure has finished: with a result, by a panic, or by a kill.
     ///
     /// Python: `ready`.
     pub fn is_ready(&self) -> bool {
@@ -118,41 +121,43 @@ impl<T> ThreadResult<T> {
         self.job.is_successful()
     }
 
-    /// Kills the closure if it has not started: it never runs, what it holds is dropped, and its place
-    /// in the queue is free immediately. Returns `false` if the closure has started, or was killed.
+    /// Kills the closure if it has not started: it never runs, its data is dropped, and its place
+    /// in the queue is free immediately. Returns `false` if the closure has started, or was killed
+    /// before.
     ///
     /// Python: `cancel`.
     pub fn cancel(&self) -> bool {
         self.job.cancel(self.workers.as_deref())
     }
 
-    /// Calls `callback` once with the closure's handle when the closure has finished: on the thread that
-    /// ran it, which it holds up, and before any waiter that came later is woken. After the end a task
-    /// of the current hub calls it.
+    /// Calls `callback` once with the closure's handle when the closure has finished: on the thread
+    /// that ran it, which it blocks meanwhile, and before any later waiter is woken. After the end
+    /// a task of the current hub calls it.
     ///
     /// A panic of `callback` is contained; the panic hook reports it.
     ///
     /// # Panics
     ///
-    /// After the end, if the [global hub](spinney_hub::Hub::global) has to be started, and cannot be.
+    /// Panics after the end if the [global hub](spinney_hub::Hub::global) has to be started and
+    /// cannot be.
     ///
     /// Python: `link`.
     pub fn link(&self, callback: impl FnOnce(&Handle) + Send + 'static) -> LinkId {
         self.handle().link(callback)
     }
 
-    /// The closure's control handle, for `joinall` and the like.
+    /// The closure's control handle, for example for `joinall`.
     ///
-    /// A closure becomes a greenlet when it starts, or when this is first called; it is the child of the
-    /// greenlet that spawned it, if one did. A kill or an abort through the handle ends a closure that has
-    /// not started, as [`cancel`](Self::cancel) does. A kill or an abort of a started closure changes
-    /// nothing.
+    /// A closure becomes a greenlet when it starts, or when this is first called; its parent is the
+    /// greenlet that spawned it, if there is one. A kill or an abort through the handle ends a
+    /// closure that has not started, like [`cancel`](Self::cancel). A kill or an abort of a started
+    /// closure is a no-op.
     pub fn handle(&self) -> &Handle {
         self.handle.get_or_init(|| Arc::clone(&self.job).handle(self.workers.as_ref()))
     }
 
-    /// Names the closure's greenlet, which may have run by then.
-    /// [`Handle::set_name`] names it from within.
+    /// Names the closure's greenlet, which may have run by then. [`Handle::set_name`] names it from
+    /// within.
     ///
     /// Python: `gevent.Greenlet.name`.
     pub fn named(self, name: impl Into<Arc<str>>) -> Self {
@@ -160,21 +165,21 @@ impl<T> ThreadResult<T> {
         self
     }
 
-    /// Lets the closure run, and drops its result.
+    /// Detaches the closure: it runs on, and its result is dropped.
     pub fn detach(self) {
         drop(self);
     }
 }
 
-/// Ready when the closure has finished.
+/// Completes when the closure has finished.
 ///
 /// # Panics
 ///
-/// Panics if it is polled again after it gave its result.
+/// Panics if it is polled again after it has returned the result.
 ///
 /// # Cancel safety
 ///
-/// `(&mut result).await` may be dropped and taken up again; nothing is lost.
+/// `(&mut result).await` may be dropped and repeated; nothing is lost.
 impl<T> Future for ThreadResult<T> {
     type Output = Result<T, Failure>;
 
@@ -209,8 +214,8 @@ impl<T> fmt::Debug for ThreadResult<T> {
     }
 }
 
-/// Polls `future` on this thread until it is ready; `None` if `end` came first. It looks at the system's
-/// clock: a hub's may stand still while its thread is blocked.
+/// Polls `future` on this thread until it is ready; `None` if `end` came first. It uses the
+/// system's clock: a hub's may stand still while its thread is blocked.
 pub(crate) fn wait_until<F: Future + Unpin>(
     future: &mut F,
     end: Option<Instant>,
@@ -224,7 +229,7 @@ pub(crate) fn wait_until<F: Future + Unpin>(
         }
         output.is_some()
     };
-    if poll() || look(&mut poll) {
+    if poll() || backoff(&mut poll) {
         return output;
     }
     loop {

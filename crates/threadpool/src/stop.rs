@@ -1,4 +1,4 @@
-//! How a [`ThreadPool`] is waited for and stopped: [`join`](ThreadPool::join), and rung by rung
+//! Waiting for and stopping a [`ThreadPool`]: [`join`](ThreadPool::join), and step by step
 //! [`close`](ThreadPool::close), [`kill`](ThreadPool::kill), [`shutdown`](ThreadPool::shutdown) and
 //! [`drain`](ThreadPool::drain).
 
@@ -11,12 +11,12 @@ use spinney_sync::GiveWay;
 
 use crate::{InsideThreadPool, ThreadPool};
 
-/// How long a stop waits for closures that run after their queue was dropped.
+/// How long a shutdown waits for running closures after the queue was emptied.
 const LIMIT: Duration = Duration::from_secs(1);
 
 impl ThreadPool {
-    /// Waits until no closure has run or waited in the queue at least once since the call. The pool stays
-    /// open.
+    /// Waits until there has been a moment since the call in which no closure ran or waited in the
+    /// queue. The pool stays open.
     ///
     /// # Errors
     ///
@@ -24,7 +24,7 @@ impl ThreadPool {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     ///
     /// Python: `gevent.threadpool.ThreadPool.join`.
     #[track_caller]
@@ -39,16 +39,17 @@ impl ThreadPool {
         })
     }
 
-    /// What became of everything that was put to the pool so far: closures, and items of maps.
+    /// The outcomes of everything that was put into the pool so far: closures, and items of maps.
     ///
-    /// A closure that is killed while it waits counts as started and killed. Refused are closures that the
-    /// pool did not take because it was closed, or had no thread; `waiting` counts as
-    /// [`waiting`](Self::waiting) does.
+    /// A closure that is killed while it waits counts as started and killed. Closures that the pool
+    /// did not accept, because it was closed or had no thread, count as refused; `waiting` is the
+    /// number of [`waiting`](Self::waiting).
     ///
     /// ```
-    /// use spinney_threadpool::ThreadPool;
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+    /// use spinney::{ThreadPool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = ThreadPool::new(2);
     ///     pool.map(|n: u32| n * n, 0..3).await.unwrap();
     ///     pool.apply(|| panic!("no luck")).await.unwrap_err();
@@ -60,9 +61,9 @@ impl ThreadPool {
         self.workers().report()
     }
 
-    /// Refuses all calls from now on, and those that wait for a place in the queue. Closures in the queue
-    /// run, and maps that were started go on: to the end of their input, or until the pool is
-    /// [killed](Self::kill). The threads end when there is nothing left. Closing again is a no-op.
+    /// Refuses all later calls, and those that wait for a place in the queue. Closures in the queue
+    /// run, and started maps go on: to the end of their input, or until the pool is
+    /// [killed](Self::kill). The threads exit when nothing is left. Closing again is a no-op.
     pub fn close(&self) -> Report {
         self.workers().close();
         self.stats()
@@ -73,33 +74,33 @@ impl ThreadPool {
         self.workers().is_closed()
     }
 
-    /// Kills the closures that wait in the queue, and waits until the others have finished: a started
-    /// closure cannot be stopped. The pool stays open, and maps go on with their next items. Once the pool
-    /// is [closed](Self::close), this ends maps, too: the next item of each fails as killed; and the threads
-    /// have ended when it returns.
+    /// Kills the closures that wait in the queue, and waits until the others have finished: a
+    /// started closure cannot be stopped. The pool stays open, and maps go on with their next
+    /// items. On a [closed](Self::close) pool this ends maps as well: the next item of each fails
+    /// as killed; and the threads have exited when it returns.
     ///
-    /// The call itself kills; the future only waits, however long that takes: [`drain`](Self::drain) does
-    /// not. Called by a closure of the pool it waits for nothing, not even for the other closures: two that
-    /// kill their pool would wait for each other.
+    /// The call itself kills; the future only waits, without a limit; [`drain`](Self::drain) has
+    /// one. If the caller is a closure of the pool it does not wait, not even for the other
+    /// closures: two closures that kill their pool would wait for each other.
     ///
     /// # Cancel safety
     ///
-    /// The kills go ahead when it is dropped.
+    /// The kills go ahead even if the future is dropped.
     ///
-    /// Python: `gevent.threadpool.ThreadPool.kill`, which runs the queue empty, as
-    /// [`join`](Self::join) does here.
+    /// Python: `gevent.threadpool.ThreadPool.kill`, which empties the queue by running it, like
+    /// [`join`](Self::join) here.
     #[track_caller]
     pub fn kill(&self) -> impl Future<Output = Report> {
         self.kill_with(GreenletExit::new())
     }
 
-    /// Kills the closures that wait in the queue as [`kill`](Self::kill) does, for a reason.
+    /// Kills the closures that wait in the queue like [`kill`](Self::kill), with a reason.
     ///
     /// # Cancel safety
     ///
-    /// The kills go ahead when it is dropped.
+    /// The kills go ahead even if the future is dropped.
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "as all kills")]
+    #[expect(clippy::needless_pass_by_value, reason = "like all kills")]
     pub fn kill_with(&self, exit: GreenletExit) -> impl Future<Output = Report> {
         let at = Location::caller();
         self.workers().kill(&exit);
@@ -114,51 +115,52 @@ impl ThreadPool {
         })
     }
 
-    /// [Closes](Self::close) the pool, kills the closures that wait in the queue for the reason `exit`, ends
-    /// the maps, and waits until the threads have ended. A closure that runs for more than a second is not
-    /// waited for, but reported as running.
+    /// [Closes](Self::close) the pool, kills the closures that wait in the queue for the reason
+    /// `exit`, ends the maps, and waits until the threads have exited, at most for a second: a
+    /// closure that still runs then is reported as running.
     ///
-    /// The call itself closes and kills; the future only waits. Called by a closure of the pool it waits for
-    /// nothing.
+    /// The call itself closes and kills; the future only waits. If the caller is a closure of the
+    /// pool it does not wait.
     ///
     /// # Cancel safety
     ///
-    /// The kills go ahead when it is dropped.
+    /// The kills go ahead even if the future is dropped.
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "as all kills")]
+    #[expect(clippy::needless_pass_by_value, reason = "like all kills")]
     pub fn shutdown(&self, exit: GreenletExit) -> impl Future<Output = Report> {
         let at = Location::caller();
         self.workers().shut_down(&exit);
         GiveWay::around(async move {
             if !self.is_inside() {
-                // Whether the threads have ended is what the report says.
+                // The report shows whether the threads have exited.
                 let _in_time = self.workers().join("ThreadPool::shutdown", at).within(LIMIT).await;
             }
             self.stats()
         })
     }
 
-    /// [Closes](Self::close) the pool and waits until the closures, and the maps that were started, have
-    /// finished. What is left after `grace` is [shut down](Self::shutdown), but what runs then is not waited
-    /// for: it cannot be stopped, and is reported as running. A map whose results are not read takes that
-    /// long. If nothing is left, the threads have ended, too.
+    /// [Closes](Self::close) the pool and waits until the closures, and the started maps, have
+    /// finished. After `grace` the rest is [shut down](Self::shutdown), without waiting for running
+    /// closures: they cannot be stopped, and are reported as running. A map whose results are not
+    /// read takes the whole grace. If nothing is left, the threads have exited as well.
     ///
     /// The call itself closes the pool.
     ///
     /// # Errors
     ///
-    /// [`InsideThreadPool`] if the caller is a closure of the pool, which would wait for itself; the pool is
-    /// not closed then.
+    /// [`InsideThreadPool`] if the caller is a closure of the pool, which would wait for itself;
+    /// the pool is not closed then.
     ///
     /// # Cancel safety
     ///
-    /// The pool stays closed when this is dropped; closures and maps go on.
+    /// The pool stays closed when the future is dropped; closures and maps go on.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
     /// use std::time::Duration;
-    /// use spinney_threadpool::ThreadPool;
+    /// use spinney::{ThreadPool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = ThreadPool::new(1);
     ///     for _ in 0..3 {
     ///         pool.spawn(|| ()).await.detach();
@@ -179,7 +181,7 @@ impl ThreadPool {
                 return Err(InsideThreadPool);
             }
             let workers = self.workers();
-            // Whether all have finished is what the report says.
+            // The report shows whether all have finished.
             let _in_time = workers.wait_drained("ThreadPool::drain", at).within(grace).await;
             workers.shut_down(&GreenletExit::because("the thread pool was drained"));
             if self.stats().running == 0 {

@@ -15,29 +15,30 @@ use spinney_greenlet::{Failure, GreenletExit, Inherited, pair_in};
 use spinney_hub::{BoxTask, Spawn, Within, contain};
 use spinney_sync::{Acquire, GiveWay, Permit, Semaphore, TryAcquireError, Wait};
 
+use crate::backoff::backoff_in_task;
 use crate::job::{Call, Job, run_to_end};
-use crate::look::look_in_task;
 use crate::workers::Workers;
 use crate::{ThreadPoolClosed, ThreadPoolFull, ThreadResult};
 
-/// A pool of threads: it runs closures in FIFO order, at most as many at once as its capacity.
+/// A pool of threads: it runs closures in FIFO order, and at most as many at once as its capacity.
 ///
-/// A cheap handle, for tasks on every hub and for plain threads. Threads start when there is work for
-/// them. Dropping the last handle kills the closures that wait, and lets those that run finish, without
-/// waiting for them.
+/// Cloning is cheap; the handle works in tasks on every hub and on plain threads. Threads are
+/// started when there is work for them. Dropping the last handle kills the waiting closures, and
+/// lets the running ones finish, without waiting for them.
 ///
-/// A closure may use hubs, greenlets and channels; `Hub::block_on` is how it awaits. It may spawn into its
-/// own pool, and [`apply`](Self::apply) there. A started closure cannot be stopped.
+/// A closure may use hubs, greenlets and channels; it awaits with `Hub::block_on`. It may spawn
+/// into its own pool, and [`apply`](Self::apply) there. A started closure cannot be stopped.
 ///
-/// For a call that only blocks, take [`unblock`](crate::unblock); to split one computation, rayon. A
+/// For a call that only blocks, use [`unblock`](crate::unblock); to split one computation, rayon. A
 /// process that forks must not use the pool in the child, which has none of its threads.
 ///
 /// Python: `gevent.threadpool.ThreadPool`.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+/// use spinney::{ThreadPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(2);
 ///     let mut results = Vec::new();
 ///     for n in 1..=4_u64 {
@@ -48,21 +49,23 @@ use crate::{ThreadPoolClosed, ThreadPoolFull, ThreadResult};
 ///     }
 /// });
 /// ```
+#[doc(alias("spawn_blocking", "ThreadPoolExecutor"))]
 #[derive(Clone)]
 pub struct ThreadPool {
     pub(crate) owner: Arc<Owner>,
 }
 
 impl ThreadPool {
-    /// A pool with at most `capacity` threads, none of them started. Up to 64 closures a thread wait in
-    /// its queue. A pool with capacity 0 is paused: it starts nothing until it is [resized](Self::resize).
+    /// Creates a pool with at most `capacity` threads, none of them started. Up to 64 closures per
+    /// thread wait in its queue. A pool with capacity 0 is paused: it starts nothing until it is
+    /// [resized](Self::resize).
     #[must_use]
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
         Self::builder().capacity(capacity).build()
     }
 
-    /// The settings of a pool, to be changed before it is built: one thread per core, by default.
+    /// Returns the settings of a new pool. Default: one thread per core.
     pub fn builder() -> ThreadPoolBuilder {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         ThreadPoolBuilder { settings: Settings { capacity: cores, ..Settings::default() } }
@@ -72,19 +75,19 @@ impl ThreadPool {
         &self.owner.workers
     }
 
-    /// Waits for a place in the queue, and lets a thread run `closure`.
+    /// Runs `closure` on a thread, once there is a place in the queue.
     ///
-    /// A closure that cannot run any more ends as killed: because of
-    /// [`ThreadPoolClosed`](crate::ThreadPoolClosed) after a [`close`](Self::close), or because of
-    /// [`ThreadRefused`](crate::ThreadRefused) if the system refuses to start a thread and the pool has no
-    /// other.
+    /// A closure that cannot run any more is killed: with the reason
+    /// [`ThreadPoolClosed`](crate::ThreadPoolClosed) after a [`close`](Self::close), or
+    /// [`ThreadRefused`](crate::ThreadRefused) if the system refuses to start a thread and the pool
+    /// has no other.
     ///
-    /// A closure of this pool that calls it waits for no place, as the caller may hold the one that it
-    /// would wait for.
+    /// A closure of this pool that calls `spawn` does not wait for a place, because it may hold the
+    /// place that it would wait for.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before it has returned drops `closure`, which has not started.
+    /// Dropping the future before it has finished drops `closure`, which has not started.
     ///
     /// Python: `gevent.threadpool.ThreadPool.spawn`.
     #[track_caller]
@@ -95,12 +98,12 @@ impl ThreadPool {
         self.spawn_at(Location::caller(), closure)
     }
 
-    /// Lets a thread run `closure` if there is a place in the queue now; there is none while others wait
-    /// for one.
+    /// Runs `closure` on a thread if there is a place in the queue now; there is none while others
+    /// wait for one.
     ///
     /// # Errors
     ///
-    /// [`ThreadPoolFull`], with the closure in it, if there is no place, or the pool was closed.
+    /// [`ThreadPoolFull`], with the closure, if there is no place, or the pool was closed.
     #[track_caller]
     pub fn try_spawn<T, C>(&self, closure: C) -> Result<ThreadResult<T>, ThreadPoolFull<C>>
     where
@@ -113,16 +116,16 @@ impl ThreadPool {
         }
     }
 
-    /// Lets a thread run `closure` as [`spawn`](Self::spawn) does, if there is a place in the queue before
-    /// `limit` has passed.
+    /// Runs `closure` on a thread like [`spawn`](Self::spawn), if there is a place in the queue
+    /// before `limit` has passed.
     ///
     /// # Errors
     ///
-    /// [`ThreadPoolFull`], with the closure in it, if there was none in time, or the pool was closed.
+    /// [`ThreadPoolFull`], with the closure, if there was no place in time, or the pool was closed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before it has returned drops `closure`, which has not started.
+    /// Dropping the future before it has finished drops `closure`, which has not started.
     #[track_caller]
     pub fn spawn_within<T, C>(
         &self,
@@ -142,11 +145,14 @@ impl ThreadPool {
         })
     }
 
-    /// Lets a thread run `closure` as [`spawn`](Self::spawn) does, and blocks this thread until there is a
-    /// place: for plain threads.
+    /// Runs `closure` on a thread like [`spawn`](Self::spawn), and blocks this thread until there
+    /// is a place in the queue: for plain threads.
     ///
     /// ```
-    /// let pool = spinney_threadpool::ThreadPool::new(1);
+    /// # use spinney_threadpool as spinney;
+    /// use spinney::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(1);
     /// let result = pool.submit(|| 6 * 7);
     /// assert_eq!(result.wait().unwrap(), 42);
     /// ```
@@ -158,10 +164,10 @@ impl ThreadPool {
         future::block_on(self.spawn(closure))
     }
 
-    /// Lets a thread run `closure`, and waits for its result.
+    /// Runs `closure` on a thread, and waits for its result.
     ///
-    /// A closure of this pool that calls it runs `closure` in place, on its own thread and as a greenlet of
-    /// its own; so it never waits for itself.
+    /// If the caller is a closure of this pool, `closure` runs in place: on the caller's thread, as
+    /// a greenlet of its own. So a closure never waits for its own pool.
     ///
     /// # Errors
     ///
@@ -169,8 +175,8 @@ impl ThreadPool {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it kills the closure if that has not started; a started closure runs to its end, and its
-    /// result is dropped.
+    /// Dropping the future kills a closure that has not started; a started closure runs to its end,
+    /// and its result is dropped.
     ///
     /// Python: `gevent.threadpool.ThreadPool.apply`, which lets the closure run.
     #[track_caller]
@@ -185,22 +191,22 @@ impl ThreadPool {
                 return run_in_place(closure, at);
             }
             let mut result = CancelOnDrop(self.spawn_at(at, closure).await);
-            look_in_task(|| result.0.is_there());
+            backoff_in_task(|| result.0.is_there());
             poll_fn(|cx| Pin::new(&mut result.0).poll(cx)).await
         }
     }
 
-    /// Changes the capacity, and the length of a queue of default length. Further threads start immediately if
-    /// there is work for them; threads beyond the capacity end when they have finished what they run. With
-    /// capacity 0 nothing starts.
+    /// Changes the capacity, and the length of a queue of default length. Additional threads start
+    /// immediately if there is work for them; surplus threads exit when they have finished their
+    /// current entry. With capacity 0 nothing starts.
     ///
     /// Python: `maxsize`.
     pub fn resize(&self, capacity: usize) {
         self.workers().resize(capacity);
     }
 
-    /// Starts nothing more until [`resume`](Self::resume): closures and maps wait in the queue. What runs
-    /// goes on; a map that runs stops after the current items.
+    /// Starts nothing more until [`resume`](Self::resume): closures and maps wait in the queue.
+    /// Running closures go on; a running map stops after the current items.
     pub fn pause(&self) {
         self.workers().set_paused(true);
     }
@@ -215,9 +221,10 @@ impl ThreadPool {
         self.workers().is_paused() || self.capacity() == 0
     }
 
-    /// How many threads there are at most.
+    /// The largest number of threads.
     ///
     /// Python: `maxsize`.
+    #[doc(alias = "maxsize")]
     pub fn capacity(&self) -> usize {
         self.workers().capacity()
     }
@@ -225,17 +232,18 @@ impl ThreadPool {
     /// How many threads are alive.
     ///
     /// Python: `size`.
+    #[doc(alias = "size")]
     pub fn threads(&self) -> usize {
         self.workers().threads()
     }
 
-    /// How many threads have nothing to do.
+    /// How many threads have no work.
     pub fn idle(&self) -> usize {
         self.workers().idle()
     }
 
-    /// How many closures run or wait in the queue; a map counts once for each thread that runs its items or
-    /// is to.
+    /// How many closures run or wait in the queue; a map counts once for each thread that runs or
+    /// will run its items.
     ///
     /// Python: `len(pool)`.
     pub fn len(&self) -> usize {
@@ -247,7 +255,7 @@ impl ThreadPool {
         self.len() == 0
     }
 
-    /// How many closures and maps wait in the queue, and how many callers wait for a place in it.
+    /// How many closures and maps wait in the queue, plus the callers that wait for a place in it.
     pub fn waiting(&self) -> usize {
         self.workers().queued() + self.workers().places.waiting()
     }
@@ -295,7 +303,7 @@ impl ThreadPool {
         let locals = if inherits { Inherited::capture() } else { Inherited::default() };
         let job = Job::new(closure, place.is_some(), locals, at);
         if let Some(place) = place {
-            // The job has it now.
+            // The job holds the place now.
             place.forget();
         }
         job.announce(Some(workers));
@@ -304,7 +312,8 @@ impl ThreadPool {
         result
     }
 
-    /// Waits for a place, on behalf of the line `at`. A closed pool has none, and refuses the closure.
+    /// Waits for a place, on behalf of the line `at`. In a closed pool there is none, and the
+    /// closure is refused.
     async fn take_place(&self, at: &'static Location<'static>) -> Place<'_> {
         let workers = self.workers();
         if workers.is_inside() {
@@ -315,9 +324,9 @@ impl ThreadPool {
             Err(TryAcquireError::Closed) => return None,
             Err(TryAcquireError::WouldBlock) => {}
         }
-        // For a few, or each one that is freed would be waited for.
+        // For a few places at once; otherwise the caller would wait for each place that is freed.
         let few = workers.settings.few_places();
-        look_in_task(|| workers.places.balance() >= few);
+        backoff_in_task(|| workers.places.balance() >= few);
         let mut place = Acquire::of(&*workers.places);
         let taken = poll_fn(|cx| {
             let polled = Pin::new(&mut place).poll(cx);
@@ -329,7 +338,7 @@ impl ThreadPool {
         taken.await.ok()
     }
 
-    /// A place, or none where the queue has no bound.
+    /// A place, or `None` if the queue has no bound.
     fn try_take_place(&self) -> Result<Place<'_>, TryAcquireError> {
         let workers = self.workers();
         if workers.is_bounded() { workers.places.try_acquire().map(Some) } else { Ok(None) }
@@ -349,7 +358,7 @@ fn run_in_place<T>(
     greenlet.try_get().unwrap_or_else(|_| unreachable!("a closure that was run has finished"))
 }
 
-/// Kills a closure that has not started when it is dropped.
+/// Kills a closure that has not started, when it is dropped.
 struct CancelOnDrop<T>(ThreadResult<T>);
 
 impl<T> Drop for CancelOnDrop<T> {
@@ -368,7 +377,7 @@ impl fmt::Debug for ThreadPool {
     }
 }
 
-/// What all handles share. Dropping it shuts the pool down.
+/// Shared by all handles. Dropping it shuts the pool down.
 pub(crate) struct Owner {
     pub(crate) workers: Arc<Workers>,
 }
@@ -382,8 +391,9 @@ impl Drop for Owner {
 /// The settings of a [`ThreadPool`]; see [`ThreadPool::builder`]. Dropping it starts nothing.
 ///
 /// ```
+/// # use spinney_threadpool as spinney;
 /// use std::time::Duration;
-/// use spinney_threadpool::ThreadPool;
+/// use spinney::ThreadPool;
 ///
 /// let pool = ThreadPool::builder()
 ///     .capacity(2)
@@ -401,7 +411,7 @@ pub struct ThreadPoolBuilder {
 }
 
 impl ThreadPoolBuilder {
-    /// How many threads there are at most; default: one per core. A pool with capacity 0 is paused.
+    /// The largest number of threads. Default: one per core. A pool with capacity 0 is paused.
     ///
     /// Python: `maxsize`.
     pub fn capacity(mut self, capacity: usize) -> Self {
@@ -409,14 +419,15 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// How many closures may wait for a thread before [`spawn`](ThreadPool::spawn) waits, too; `usize::MAX`
-    /// is no limit. Default: 64 for each thread. With 0 a closure gets in when a thread is free for it.
+    /// How many closures may wait for a thread before [`spawn`](ThreadPool::spawn) waits as well;
+    /// `usize::MAX` is no limit. Default: 64 for each thread. With 0 a closure is admitted when a
+    /// thread is free for it.
     pub fn queue(mut self, closures: usize) -> Self {
         self.settings.queue = Some(closures);
         self
     }
 
-    /// How long a thread without work stays; default: as long as the pool.
+    /// How long a thread without work is kept. Default: as long as the pool.
     ///
     /// Python: `idle_task_timeout`.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
@@ -424,27 +435,28 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// The name of the threads, before their number; default: `spinney-worker`. With a NUL byte in it no
-    /// thread can be started.
+    /// The name of the threads, followed by their number. Default: `spinney-worker`. With a NUL
+    /// byte in the name no thread can be started.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = name.into();
         self
     }
 
-    /// The size of each thread's stack, in bytes; default: the standard library's.
+    /// The size of each thread's stack, in bytes. Default: the standard library's.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
         self
     }
 
-    /// Calls `hook` on each thread when it starts, with the thread's number: it is below the highest
-    /// capacity that the pool has had, and no other thread of the pool has it meanwhile. It is the place to
-    /// pin threads to cores. A panic of the hook is contained; the panic hook reports it.
+    /// Calls `hook` on each thread when it starts, with the thread's number: the number is below
+    /// the highest capacity that the pool has had, and unique among its threads. Use it to pin
+    /// threads to cores. A panic of the hook is contained; the panic hook reports it.
     ///
     /// ```
-    /// use spinney_threadpool::ThreadPool;
+    /// # use spinney_threadpool as spinney;
+    /// use spinney::ThreadPool;
     ///
-    /// # fn pin_to(_core: usize) {}
+    /// fn pin_to(_core: usize) {}
     /// // `pin_to` is that of your platform, or of a crate like `core_affinity`.
     /// let pinned = ThreadPool::builder().on_start(|index| pin_to(index)).build();
     /// ```
@@ -460,17 +472,19 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Lets each closure start with the [locals](spinney_greenlet::Local) that the caller has when it spawns
-    /// the closure; the default is none. Each closure has values of its own to set. For a map see
+    /// Starts each closure with the [locals](spinney_greenlet::Local) that the caller has when it
+    /// spawns the closure. Default: none. Each closure sets its own values. For a map see
     /// [`ThreadMapper::inherit_locals`](crate::ThreadMapper::inherit_locals).
     ///
     /// ```
-    /// use spinney_greenlet::greenlet_local;
-    /// use spinney_threadpool::ThreadPool;
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::greenlet_local; pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool;
+    /// # }
+    /// use spinney::{ThreadPool, block_on, greenlet_local};
     ///
     /// greenlet_local!(static REQUEST: u32 = 0;);
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     REQUEST.set(17);
     ///     let pool = ThreadPool::builder().capacity(1).inherit_locals().build();
     ///     assert_eq!(pool.apply(|| REQUEST.get()).await.unwrap(), 17);
@@ -481,8 +495,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// The hub of the greenlets of [`apply_async`](crate::gevent::ThreadPoolExt::apply_async), and so of
-    /// their callbacks; default: the hub that is current at the call.
+    /// The hub of the greenlets of [`apply_async`](crate::gevent::ThreadPoolExt::apply_async), and
+    /// so of their callbacks. Default: the hub that is current at the call.
     ///
     /// Python: `hub`.
     pub fn hub(mut self, hub: impl Spawn<BoxTask> + Send + Sync + 'static) -> Self {
@@ -490,36 +504,36 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Makes the pool; no thread is started yet.
+    /// Builds the pool; no thread is started yet.
     #[track_caller]
     pub fn build(self) -> ThreadPool {
         ThreadPool { owner: Arc::new(Owner { workers: Arc::new(Workers::new(self.settings)) }) }
     }
 }
 
-/// Called on a thread, with its number.
+/// Called on a thread, with the thread's number.
 type Hook = Arc<dyn Fn(usize) + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) capacity: usize,
-    /// How many closures may wait; None: [`QUEUED_PER_THREAD`] for each thread.
+    /// How many closures may wait; `None`: [`QUEUED_PER_THREAD`] for each thread.
     pub(crate) queue: Option<usize>,
-    /// How long a thread stays without work; None: as long as the pool.
+    /// How long a thread without work is kept; `None`: as long as the pool.
     pub(crate) idle_timeout: Option<Duration>,
     name: String,
     stack_size: Option<usize>,
     on_start: Option<Hook>,
     on_stop: Option<Hook>,
     pub(crate) inherits: bool,
-    /// Runs callbacks; None: the hub that is current at the call.
+    /// Runs callbacks; `None`: the hub that is current at the call.
     pub(crate) hub: Option<Arc<dyn Spawn<BoxTask> + Send + Sync>>,
 }
 
-/// How many closures may wait for each thread before `spawn` waits, too.
+/// How many closures may wait for each thread before `spawn` waits as well.
 const QUEUED_PER_THREAD: usize = 64;
 
-/// How many free places are worth going on for, where there are that many.
+/// How many free places are worth a wake-up, where there are that many.
 const FEW: usize = 16;
 
 impl Settings {
@@ -529,12 +543,12 @@ impl Settings {
         threads.saturating_add(queue)
     }
 
-    /// How many free places a caller that finds none looks out for.
+    /// How many free places a caller that finds none waits for.
     fn few_places(&self) -> isize {
         self.queue.map_or(FEW, |queue| FEW.min(1 + queue / 2)).try_into().unwrap_or(isize::MAX)
     }
 
-    /// Starts the thread number `index`.
+    /// Starts thread number `index`.
     pub(crate) fn start(
         &self,
         index: usize,
@@ -560,7 +574,7 @@ impl Settings {
     }
 }
 
-/// Calls a hook. If it panics, the panic hook has reported that, and the thread goes on.
+/// Calls a hook. If it panics, the panic hook reports it, and the thread goes on.
 fn call(hook: Option<&Hook>, index: usize) {
     if let Some(hook) = hook {
         contain(|| hook(index));

@@ -1,4 +1,4 @@
-//! [`unblock`]: a closure on threads that the whole process shares.
+//! [`unblock`]: runs a closure on threads that the whole process shares.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -8,14 +8,18 @@ use spinney_greenlet::Inherited;
 use crate::ThreadResult;
 use crate::job::Job;
 
-/// Runs `closure` on the process-wide threads of the crate [`blocking`], which grow with demand: for
-/// calls that block without computing, such as those to the file system. Work that computes goes to a
-/// [`ThreadPool`](crate::ThreadPool).
+/// Runs `closure` on the process-wide threads of the crate [`blocking`], which grow with demand:
+/// for calls that block without computing, for example to the file system. Work that computes
+/// belongs in a [`ThreadPool`](crate::ThreadPool).
 ///
 /// ```
-/// let name = spinney_threadpool::unblock(|| std::fs::canonicalize("."));
-/// assert!(spinney_hub::block_on(name).unwrap().is_ok());
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::unblock; }
+/// use spinney::{block_on, unblock};
+///
+/// let name = unblock(|| std::fs::canonicalize("."));
+/// assert!(block_on(name).unwrap().is_ok());
 /// ```
+#[doc(alias = "spawn_blocking")]
 #[track_caller]
 pub fn unblock<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> ThreadResult<T> {
     let at = Location::caller();

@@ -1,14 +1,14 @@
-//! [`Workers`]: one queue, and the threads that run what is in it.
+//! [`Workers`]: the queue of a pool, and the threads that run its entries.
 //!
-//! A thread that is free takes the first entry of the queue. If there is none it looks for a moment,
-//! then sleeps. Each change of the queue or of the number of threads ends in `settle`: as long as there
-//! are more entries than threads on their way to the queue, a thread that sleeps is woken, or one more is
-//! started. So no entry waits while a thread is free.
+//! A free thread takes the first entry of the queue. If there is none, it backs off for a moment,
+//! then sleeps. Each change of the queue or of the number of threads ends in `settle`: while there
+//! are more entries than threads that are about to take one, a sleeping thread is woken, or another
+//! is started. So no entry waits while a thread is free.
 //!
-//! Each thread that ends joins the one that ended before it. So a join of the last one is a join of
-//! them all, and no list of ended threads grows.
+//! Each thread that exits joins the thread that exited before it. So a join of the last one joins
+//! them all, and no list of finished threads grows.
 //!
-//! Closures, hooks, wakers and destructors are other people's code: none runs under the lock.
+//! Closures, hooks, wakers and destructors are foreign code: none runs under the lock.
 
 use std::cell::Cell;
 use std::io;
@@ -26,46 +26,46 @@ use spinney_greenlet::{Container, Failure, GreenletExit, Report};
 use spinney_hub::{contain, drop_contained};
 use spinney_sync::{Event, Semaphore};
 
-use crate::look::{look, look_has_paid};
+use crate::backoff::{backoff, backoff_has_paid};
 use crate::queue::{Kind, Queue, Work};
 use crate::threadpool::Settings;
 use crate::{ThreadPoolClosed, ThreadRefused};
 
-/// How many closures are put into the queue while a thread looks out for some, if that has paid: the
-/// threads that kept it from its core had work to do for it.
+/// How many closures are put into the queue while a thread polls for them, if polling has paid: the
+/// threads that kept it from its core had work for it.
 const FLOW: usize = 64;
 
 pub(crate) struct Workers {
     pub(crate) settings: Settings,
     /// The line that created the pool.
     at: &'static Location<'static>,
-    /// How many closures may run or wait: each has a permit, if the queue is bounded.
+    /// How many closures may run or wait: each holds a permit, if the queue is bounded.
     pub(crate) places: CachePadded<Semaphore>,
     finished: CachePadded<Finished>,
     state: Mutex<State>,
     work: Condvar,
-    /// Whether a thread has anything to take or to see; what the state says, for a look without lock.
+    /// A hint, read without the lock, that a thread has something to do: a copy of the state.
     wanted: AtomicBool,
     /// Set when nothing starts any more.
     pub(crate) killed: Event,
-    /// Set when nothing starts any more and the last thread is about to end.
+    /// Set when nothing starts any more and the last thread is about to exit.
     gone: Event,
-    /// Set when all threads have ended.
+    /// Set when all threads have exited.
     joined: Event,
 }
 
-/// The closures that have finished, counted without a lock.
+/// The number of finished closures, counted without a lock.
 #[derive(Default)]
 struct Finished {
     closures: AtomicUsize,
-    /// Those of them without a result, by the reason; `refused` ones never started.
+    /// The closures without a result, by reason; `refused` ones never started.
     failed: AtomicUsize,
     killed: AtomicUsize,
     aborted: AtomicUsize,
     refused: AtomicUsize,
-    /// Whether a task waits until the pool is idle. A thread that finishes a closure counts it, then
-    /// looks here; a task that is to wait sets this, then looks at the counts. All in one order, so one
-    /// of them sees the other.
+    /// Whether a task waits until the pool is idle. A thread that finishes a closure counts it,
+    /// then reads this flag; a task that is about to wait sets the flag, then reads the counts.
+    /// With sequentially consistent operations one of them sees the other.
     watched: AtomicBool,
 }
 
@@ -73,32 +73,32 @@ struct State {
     queue: Queue,
     capacity: usize,
     paused: bool,
-    /// The threads that are alive, by number. `None` for the one that is being started.
+    /// The threads that are alive, by number. `None` while a thread is being started.
     threads: Slab<Option<JoinHandle<()>>>,
-    /// Threads that are about to look at the queue.
+    /// Threads that are about to check the queue.
     looking: usize,
-    /// Threads that sleep.
+    /// Sleeping threads.
     asleep: usize,
-    /// Threads that were woken and have yet to notice.
+    /// Threads that were woken and have not noticed yet.
     woken: usize,
-    /// Threads that are about to end.
+    /// Threads that are about to exit.
     leaving: usize,
-    /// The thread that ended last, if it has not been joined.
+    /// The thread that exited last, if it has not been joined.
     last: Option<JoinHandle<()>>,
-    /// Nothing new is taken.
+    /// No new entry is accepted.
     closed: bool,
-    /// Nothing more is started.
+    /// No entry is started any more.
     killed: bool,
     /// Closures that were put into the queue.
     pushed: usize,
-    /// Turns of maps that wait or run.
+    /// Turns of maps, waiting or running.
     turns: usize,
     /// Maps that have not finished, read or not.
     maps: usize,
-    /// What became of the items of maps: of each that is there, and of all that were.
+    /// The outcomes of the items of maps: of each existing map, and of all finished ones.
     items: Vec<Arc<Outcomes>>,
     outcomes: Outcomes,
-    /// Set when no closure and no turn is left; there if a task waits for that.
+    /// Set when no closure and no turn is left; `Some` while a task waits for that.
     idle: Option<Arc<Event>>,
     /// Set when no map is left either.
     drained: Option<Arc<Event>>,
@@ -121,7 +121,7 @@ impl Workers {
         }
     }
 
-    /// Whether closures need a place to get in.
+    /// Whether each closure needs a place in the queue.
     pub(crate) fn is_bounded(&self) -> bool {
         self.settings.queue != Some(usize::MAX)
     }
@@ -139,7 +139,7 @@ impl Workers {
         self.lock().threads.len()
     }
 
-    /// How many threads have nothing to do.
+    /// How many threads have no work.
     pub(crate) fn idle(&self) -> usize {
         let state = self.lock();
         state.asleep + state.woken + state.looking
@@ -167,8 +167,8 @@ impl Workers {
         self.closures(state) + state.turns
     }
 
-    /// How many closures wait or run. A closure is pushed under the lock before it can finish, so this
-    /// is never below zero.
+    /// How many closures wait or run. A closure is pushed under the lock before it can finish, so
+    /// this is never below zero.
     fn closures(&self, state: &State) -> usize {
         state.pushed.wrapping_sub(self.finished.closures.load(SeqCst))
     }
@@ -176,7 +176,7 @@ impl Workers {
     pub(crate) fn report(&self) -> Report {
         let mut report = Report::default();
         let mut state = self.lock();
-        state.fold_items();
+        state.merge_items();
         state.items.iter().map(|items| &**items).chain([&state.outcomes]).for_each(|outcomes| {
             outcomes.add_to(&mut report);
         });
@@ -198,10 +198,10 @@ impl Workers {
         report
     }
 
-    /// A closure has finished; its place, if it has one, is free again.
+    /// Counts a finished closure, and frees its place if it has one.
     pub(crate) fn finish(&self, has_place: bool) {
-        // Free before it counts as finished, and handed out after that: so no task finds fewer closures
-        // than places and no place, or more closures than places.
+        // Freed before it counts as finished, and handed out after that: so no task finds fewer
+        // closures than places and no free place, or more closures than places.
         let handed_out = has_place.then(|| self.places.put_back(1));
         self.finished.closures.fetch_add(1, SeqCst);
         if handed_out.is_some() {
@@ -212,7 +212,7 @@ impl Workers {
         }
     }
 
-    /// A closure has finished without a result; or it was `refused`, and has never started.
+    /// Counts a closure that finished without a result, or that was `refused` and never started.
     pub(crate) fn count_failure(&self, failure: &Failure, refused: bool) {
         let count = match failure {
             _ if refused => &self.finished.refused,
@@ -232,7 +232,7 @@ impl Workers {
         set(idle);
     }
 
-    /// Puts `count` turns of a map into the queue, which a close does not end, but a kill does.
+    /// Puts `count` turns of a map into the queue. A close does not end them, but a kill does.
     pub(crate) fn push_turns(self: &Arc<Self>, work: &Arc<dyn Work>, count: usize) {
         for _ in 0..count {
             let mut state = self.lock();
@@ -243,7 +243,7 @@ impl Workers {
         }
     }
 
-    /// Puts a turn that has run into the queue again, behind what is there.
+    /// Puts a turn that has run at the end of the queue.
     pub(crate) fn requeue(self: &Arc<Self>, work: Arc<dyn Work>) {
         self.put(self.lock(), work, Kind::Turn);
     }
@@ -262,8 +262,8 @@ impl Workers {
         self.settle(state);
     }
 
-    /// Takes entries out of the queue that need not run any more. Those that were taken before are
-    /// left alone.
+    /// Removes entries from the queue that need not run any more. Entries that were taken before
+    /// are not affected.
     pub(crate) fn remove(&self, keys: impl IntoIterator<Item = u64>) {
         let remove = |state: &mut State| {
             let removed = keys.into_iter().filter_map(|key| state.queue.remove(key));
@@ -275,38 +275,38 @@ impl Workers {
         drop(self.change(remove));
     }
 
-    /// A turn of a map has ended.
+    /// Counts a turn of a map as finished.
     pub(crate) fn end_turn(&self) {
         self.change(|state| state.turns -= 1);
     }
 
-    /// A map begins, and counts what becomes of its items. False if the pool was closed.
+    /// Counts a new map, whose outcomes are in `items`. `false` if the pool was closed.
     pub(crate) fn begin_map(&self, items: &Arc<Outcomes>) -> bool {
         let mut state = self.lock();
         if state.closed {
             return false;
         }
         if state.items.len() == state.items.capacity() {
-            state.fold_items();
+            state.merge_items();
         }
         state.items.push(Arc::clone(items));
         state.maps += 1;
         true
     }
 
-    /// A map has finished.
+    /// Counts a map as finished.
     pub(crate) fn end_map(&self) {
         self.change(|state| state.maps -= 1);
     }
 
-    /// Whether there is something for a thread to take or to see; a guess.
+    /// Whether a thread has something to do; a hint.
     #[inline]
     fn is_wanted(&self) -> bool {
         self.wanted.load(Relaxed)
     }
 
-    /// Whether a map should release its thread after an item, for other entries of the queue. It has `own`
-    /// turns there itself.
+    /// Whether a map should release its thread after an item, for other entries of the queue. The
+    /// map's `own` turns in the queue do not count.
     #[inline]
     pub(crate) fn is_wanted_beside(&self, own: impl FnOnce() -> usize) -> bool {
         self.is_wanted() && self.has_more_than(own())
@@ -335,12 +335,12 @@ impl Workers {
         self.settle(state);
     }
 
-    /// Takes nothing new; the threads end when the queue is empty.
+    /// Accepts no new entries; the threads exit when the queue is empty.
     pub(crate) fn close(self: &Arc<Self>) {
         self.stop(false);
     }
 
-    /// Closes the pool, starts nothing more, and refuses what waits, for the reason `exit`.
+    /// Closes the pool, starts nothing more, and refuses the waiting entries for the reason `exit`.
     pub(crate) fn shut_down(self: &Arc<Self>, exit: &GreenletExit) {
         self.stop(true);
         let killed = self.lock().queue.take_all();
@@ -355,13 +355,13 @@ impl Workers {
         state.wake_all();
         self.settle(state);
         self.work.notify_all();
-        // Callers that this wakes find the rest closed.
+        // Callers that this wakes find the pool closed.
         contain(|| {
             self.places.close();
         });
     }
 
-    /// Kills the closures that wait, for the reason `exit`; in a closed pool it is as
+    /// Kills the waiting closures for the reason `exit`; in a closed pool the same as
     /// [`shut_down`](Self::shut_down).
     pub(crate) fn kill(self: &Arc<Self>, exit: &GreenletExit) {
         let mut state = self.lock();
@@ -374,14 +374,14 @@ impl Workers {
         self.end_all(killed, exit, true);
     }
 
-    /// Ends what was taken out of the queue, for the reason `exit`.
+    /// Ends entries that were taken out of the queue, for the reason `exit`.
     fn end_all(&self, works: Vec<Arc<dyn Work>>, exit: &GreenletExit, was_admitted: bool) {
         for work in works {
             work.end(self, exit.clone(), was_admitted);
         }
     }
 
-    /// Waits until no closure and no turn is left, at least once since the call.
+    /// Waits until there has been a moment since the call without closures and turns.
     pub(crate) async fn wait_idle(&self, what: &'static str, at: &'static Location<'static>) {
         let idle = self.watch(|state| &mut state.idle, |state| self.unfinished(state) == 0);
         if let Some(idle) = idle {
@@ -389,7 +389,7 @@ impl Workers {
         }
     }
 
-    /// As [`wait_idle`](Self::wait_idle), and until no map is left.
+    /// Like [`wait_idle`](Self::wait_idle), and without maps.
     pub(crate) async fn wait_drained(&self, what: &'static str, at: &'static Location<'static>) {
         let is_over = |state: &State| self.unfinished(state) + state.maps == 0;
         if let Some(drained) = self.watch(|state| &mut state.drained, is_over) {
@@ -397,8 +397,8 @@ impl Workers {
         }
     }
 
-    /// The event to wait for; `None` if the condition holds. Each moment has an event of its own, so no task
-    /// sees a moment that was before its call.
+    /// The event to wait for; `None` if the condition holds. Each idle moment has its own event, so
+    /// no task sees a moment before its call.
     fn watch(
         &self,
         event: impl FnOnce(&mut State) -> &mut Option<Arc<Event>>,
@@ -409,12 +409,12 @@ impl Workers {
         (!is_so(&state)).then(|| Arc::clone(event(&mut state).get_or_insert_default()))
     }
 
-    /// Waits, once nothing starts any more, until all threads have ended.
+    /// Waits until all threads have exited, once nothing starts any more.
     pub(crate) async fn join(self: &Arc<Self>, what: &'static str, at: &'static Location<'static>) {
         self.gone.wait_for(what, at).await;
         let last = self.lock().last.take();
         if let Some(last) = last {
-            // It has nothing left to do but to end, which may take it a moment all the same.
+            // The thread has nothing left to do but exit, which may take a moment.
             let workers = Arc::clone(self);
             let join = move || {
                 drop(last.join());
@@ -425,7 +425,7 @@ impl Workers {
         self.joined.wait_for(what, at).await;
     }
 
-    /// Changes the state, then wakes the tasks that wait for such a state.
+    /// Changes the state, then wakes the tasks that wait for it.
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let changed = change(&mut state);
@@ -441,13 +441,13 @@ impl Workers {
         changed
     }
 
-    /// What is to be set, if no closure and no turn is left.
+    /// Takes the event to set, if no closure and no turn is left.
     fn take_idle(&self, state: &mut State) -> Option<Arc<Event>> {
         let is_idle = state.idle.is_some() && self.unfinished(state) == 0;
         if is_idle { state.idle.take() } else { None }
     }
 
-    /// Sees to it that there are threads for what is in the queue, and releases the lock.
+    /// Makes sure that there are threads for the entries of the queue, and releases the lock.
     fn settle(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let mut woken = 0;
         while state.is_short() && state.wake_one() {
@@ -457,11 +457,11 @@ impl Workers {
         while refused.is_none() && state.is_short() && state.may_grow() {
             refused = self.start_thread(&mut state).err();
         }
-        // With other threads there is merely less parallelism; without any, nothing in the queue would
-        // ever run.
+        // With other threads there is only less parallelism; without any, nothing in the queue
+        // would ever run.
         let strands = refused.is_some() && state.threads.is_empty();
         let stranded = if strands { state.queue.take_all() } else { Vec::new() };
-        self.say_wanted(&state);
+        self.update_wanted(&state);
         let gone = state.killed && state.threads.is_empty() && !self.gone.is_set();
         let joined = gone && state.last.is_none();
         drop(state);
@@ -480,16 +480,16 @@ impl Workers {
         }
     }
 
-    /// Updates the hint for threads that look without the lock; written only when it changes, for they look
-    /// often.
-    fn say_wanted(&self, state: &State) {
+    /// Updates the hint for threads that read it without the lock; written only when it changes,
+    /// because they read it often.
+    fn update_wanted(&self, state: &State) {
         let wanted = state.wants_threads() || state.paused;
         if self.wanted.load(Relaxed) != wanted {
             self.wanted.store(wanted, Relaxed);
         }
     }
 
-    /// Starts a thread; under the lock, so that it is on the list before it can end.
+    /// Starts a thread, under the lock, so that it is on the list before it can exit.
     fn start_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         let index = state.threads.insert(None);
         let workers = Arc::clone(self);
@@ -515,7 +515,7 @@ impl Workers {
     }
 }
 
-/// What a thread does.
+/// The threads.
 impl Workers {
     fn run(self: Arc<Self>, index: usize) {
         POOL.set(self.address());
@@ -525,7 +525,7 @@ impl Workers {
             work.run(&self, key);
             starts = false;
         }
-        // It counts as alive meanwhile, so that no other takes its number.
+        // The thread counts as alive meanwhile, so that no other takes its number.
         self.settings.thread_stops(index);
         let before = self.leave(index);
         if let Some(before) = before {
@@ -533,46 +533,47 @@ impl Workers {
         }
     }
 
-    /// Waits for the next entry, the first one if the thread `starts`; `None` when the thread is to end.
+    /// Waits for the next entry, the first one if the thread `starts`; `None` when the thread must
+    /// exit.
     fn next(self: &Arc<Self>, starts: bool) -> Option<(u64, Arc<dyn Work>)> {
         let mut state = self.lock();
         state.looking -= usize::from(starts);
         let mut timed_out = false;
         while !state.is_too_many() {
             let entry = if state.may_start() { state.queue.pop() } else { None };
-            self.say_wanted(&state);
+            self.update_wanted(&state);
             if entry.is_some() {
                 return entry;
             }
             if timed_out || state.has_no_more() {
                 break;
             }
-            state = self.look(state);
+            state = self.backoff(state);
             if !state.wants_threads() && !state.has_no_more() {
                 (state, timed_out) = self.sleep(state);
             }
         }
         state.leaving += 1;
-        // There may not be one too many any more, for which maps would release their threads.
+        // There may be no surplus thread any more, for which maps would release their threads.
         self.settle(state);
         None
     }
 
-    /// Looks out for an entry for a moment, for a wake-up costs as much as many looks.
-    fn look<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    /// Polls for an entry for a moment: a wake-up costs as much as many polls.
+    fn backoff<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.looking += 1;
         let before = state.pushed;
         drop(state);
-        look(|| self.is_wanted());
+        backoff(|| self.is_wanted());
         state = self.lock();
         state.looking -= 1;
         if state.pushed.wrapping_sub(before) >= FLOW {
-            look_has_paid();
+            backoff_has_paid();
         }
         state
     }
 
-    /// Sleeps until it is woken; says whether its time ran out instead.
+    /// Sleeps until it is woken; returns whether the idle timeout expired instead.
     fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
         let timeout = self.settings.idle_timeout;
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -596,7 +597,7 @@ impl Workers {
         }
     }
 
-    /// A thread is off the list. Returns the one that ended before it.
+    /// Removes a thread from the list. Returns the thread that exited before it.
     fn leave(self: &Arc<Self>, index: usize) -> Option<JoinHandle<()>> {
         let mut state = self.lock();
         state.leaving -= 1;
@@ -653,7 +654,7 @@ impl State {
         !self.paused && !self.killed
     }
 
-    /// Whether there is more to start than there are threads on their way to it.
+    /// Whether there are more entries to start than threads that are about to take one.
     fn is_short(&self) -> bool {
         self.may_start() && self.queue.len() > self.woken + self.looking
     }
@@ -662,22 +663,22 @@ impl State {
         self.threads.len() < self.capacity
     }
 
-    /// Whether a thread should end because there are more than there may be.
+    /// Whether a thread should exit because there are more than the capacity.
     fn is_too_many(&self) -> bool {
         self.threads.len() - self.leaving > self.capacity
     }
 
-    /// Whether threads without work are to end.
+    /// Whether threads without work should exit.
     fn has_no_more(&self) -> bool {
         self.killed || (self.closed && self.queue.len() == 0)
     }
 
-    /// Whether there is something that a thread should see.
+    /// Whether there is something for a thread to see.
     fn wants_threads(&self) -> bool {
         (self.may_start() && self.queue.len() > 0) || self.is_too_many() || self.killed
     }
 
-    /// Counts a thread that sleeps as woken, for the caller to wake; `false` if there is none.
+    /// Counts a sleeping thread as woken, for the caller to wake; `false` if there is none.
     fn wake_one(&mut self) -> bool {
         let any = self.asleep > 0;
         self.asleep -= usize::from(any);
@@ -685,13 +686,13 @@ impl State {
         any
     }
 
-    /// Counts all threads that sleep as woken, for the caller to wake.
+    /// Counts all sleeping threads as woken, for the caller to wake.
     fn wake_all(&mut self) {
         self.woken += std::mem::take(&mut self.asleep);
     }
 
-    /// Counts the items of maps that are gone with the others, once for all.
-    fn fold_items(&mut self) {
+    /// Merges the outcomes of finished maps into one.
+    fn merge_items(&mut self) {
         let outcomes = &self.outcomes;
         self.items.retain(|items| {
             let is_there = Arc::strong_count(items) > 1;
@@ -710,7 +711,7 @@ fn set(event: Option<Arc<Event>>) {
 }
 
 thread_local! {
-    /// The address of the [`Workers`] for which this thread works, which the thread keeps alive; none is
-    /// at zero. It needs no destructor, so it is there for those of other locals.
+    /// The address of the [`Workers`] of this thread, which the thread keeps alive; 0 on other
+    /// threads. It needs no destructor, so destructors of other locals can use it.
     static POOL: Cell<usize> = const { Cell::new(0) };
 }

@@ -1,5 +1,5 @@
-//! Where the system allows one thread and no second one. Alone in its program, whose address space
-//! it limits.
+//! A system that allows one thread and no second one. A program of its own, because it limits its
+//! address space.
 #![cfg(target_os = "linux")]
 
 use rlimit::Resource;
@@ -19,7 +19,7 @@ fn limit_memory() {
 }
 
 #[test]
-fn refused_second_thread_is_no_error() {
+fn refused_second_thread_is_not_an_error() {
     let pool = ThreadPool::builder().capacity(2).stack_size(STACK).build();
     limit_memory();
     let gate = Gate::default();
@@ -27,7 +27,7 @@ fn refused_second_thread_is_no_error() {
     let first = pool.submit(move || held.pass());
     gate.wait_for(1);
     let others: Vec<_> = (0..100).map(|n| pool.submit(move || n)).collect();
-    assert_eq!((pool.threads(), pool.len()), (1, 101), "one thread, nothing refused, nothing lost");
+    assert_eq!((pool.threads(), pool.len()), (1, 101), "a closure was refused or lost");
     gate.open();
     first.wait().unwrap();
     assert_eq!(gate.counts(), (1, 1));

@@ -1,4 +1,4 @@
-//! Many closures at once, and all that can happen to them.
+//! Random cancels, resizes and kills of many concurrent closures.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -10,13 +10,13 @@ use fastrand::Rng;
 use futures_lite::future::block_on;
 use spinney_threadpool::{ThreadPool, ThreadResult};
 
-/// How many closures; `SPINNEY_STRESS_CLOSURES` in the environment says otherwise.
+/// The number of closures, unless the environment variable `SPINNEY_STRESS_CLOSURES` is set.
 fn closures() -> usize {
     let wanted = std::env::var("SPINNEY_STRESS_CLOSURES").ok().and_then(|text| text.parse().ok());
     wanted.unwrap_or(20_000)
 }
 
-/// What the threads are called.
+/// The name of the threads.
 const NAME: &str = "under-stress";
 /// How many closures a pool gets before it is killed.
 const A_POOL: usize = 5_000;
@@ -36,7 +36,7 @@ impl Drop for Argument {
     }
 }
 
-/// How many threads of this process have a name that begins like this, as far as the system says.
+/// How many threads of this process have a name with this prefix, according to the system.
 fn threads_named(name: &str) -> usize {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return 0 };
     let name_of = |task: std::io::Result<std::fs::DirEntry>| {
@@ -45,7 +45,7 @@ fn threads_named(name: &str) -> usize {
     tasks.filter_map(name_of).filter(|other| other.starts_with(name)).count()
 }
 
-/// Takes a result, and says whether its closure ran.
+/// Takes a result, and returns whether its closure ran.
 fn take(result: ThreadResult<usize>, number: usize) -> bool {
     match result.wait() {
         Ok(got) => {
@@ -57,9 +57,9 @@ fn take(result: ThreadResult<usize>, number: usize) -> bool {
 }
 
 #[test]
-fn each_closure_ends_once_amid_cancels_resizes_and_kills() {
+fn random_cancels_resizes_and_kills_end_each_closure_once() {
     std::panic::set_hook(Box::new(|info| {
-        // Those that the test asked for are too many to be told.
+        // Expected panics are too many to be printed.
         if info.payload().downcast_ref::<usize>().is_none() {
             eprintln!("{info}");
         }
@@ -107,7 +107,7 @@ fn each_closure_ends_once_amid_cancels_resizes_and_kills() {
         pool.close();
         block_on(pool.kill());
         assert_eq!((pool.len(), pool.threads()), (0, 0));
-        // The system takes a moment to cross a thread that has ended off its list.
+        // The system takes a moment to remove a finished thread from its list.
         while threads_named(NAME) > 0 {
             thread::yield_now();
         }

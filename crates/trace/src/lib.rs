@@ -1,4 +1,4 @@
-//! See [spinney]'s greenlets run: who waits where, what blocks a thread, and when.
+//! See [spinney]'s greenlets run: where each task waits, what blocks a thread, and when.
 //!
 //! [`start`] observes every greenlet that is created from then on: call it first in `main`. A
 //! program that does not call it pays nothing but a load for each event.

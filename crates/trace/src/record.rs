@@ -57,7 +57,7 @@ pub(crate) fn living() -> Vec<Arc<Record>> {
 
 /// What is known of a living greenlet.
 pub(crate) struct Record {
-    /// Its control block holds this record until the greenlet has ended.
+    /// Its control block holds this record until the greenlet has finished.
     pub(crate) greenlet: Handle,
     pub(crate) pool: Option<Arc<PoolNote>>,
     pub(crate) item: Option<usize>,

@@ -31,7 +31,7 @@ pub fn dump_on_signal_to(mut writer: impl Write + Send + 'static) -> io::Result<
     let mut signals = Signals::new([SIGUSR1, SIGQUIT])?;
     let run = move || {
         for _ in signals.forever() {
-            // Nobody reads an error here, and the next dump may succeed.
+            // There is no reader of an error, and the next dump may succeed.
             let _ = write!(writer, "{}", dump()).and_then(|()| writer.flush());
         }
     };

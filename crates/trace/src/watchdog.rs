@@ -68,7 +68,7 @@ impl Watchdog {
             queue_delay: Duration::from_millis(100),
             stuck_after: None,
             on_alarm: Box::new(|alarm| {
-                // Nobody reads an error here.
+                // There is no reader of an error.
                 let _ = writeln!(io::stderr(), "spinney: {alarm}");
             }),
         }

@@ -10,10 +10,10 @@ use super::objects::Object;
 use super::script::{limited, text};
 use super::world::{Manner, err, ok, world};
 
-/// The first that is set stays. gevent's takes what is set later, and prefers a value.
+/// The first result stays. gevent's takes later results, and prefers a value.
 pub(super) struct AnyResult {
     once: AsyncResult<Value, String>,
-    /// Theirs: the last value and the last error.
+    /// gevent's: the last value and the last error.
     last: Option<RefCell<(Option<Value>, Option<String>)>>,
     was_set_again: Cell<bool>,
 }
@@ -74,7 +74,7 @@ impl AnyResult {
         }
     }
 
-    /// The value and the error that there are now.
+    /// The current value and error.
     fn result(&self) -> (Option<Value>, Option<String>) {
         match (&self.last, self.once.try_get()) {
             (Some(last), _) => last.borrow().clone(),
@@ -85,7 +85,7 @@ impl AnyResult {
     }
 }
 
-/// Has the result take over what the op's task comes to.
+/// Sets the result to the outcome of the op's task.
 fn link(op: &Value) -> Value {
     let Some(entry) = world().task(text(op, "task")) else { return err("NoHandle") };
     let on = op.clone();

@@ -1,8 +1,8 @@
-//! [`Barging`]: the semaphore of gevent and eventlet, made of our parts.
+//! [`Barging`]: the semaphore of gevent and eventlet, built from our parts.
 //!
-//! It wakes who waits, but hands them nothing, so that whoever runs first gets the permit: they
-//! barge in. Ours are handed over in order; this one is the recipe of `docs/migrating.md` for
-//! those who rely on the other.
+//! It wakes waiters without handing them a permit, so the first task to run takes the permit: tasks
+//! barge in. Our semaphores hand permits over in order; this one is the recipe of
+//! `docs/migrating.md` for code that relies on barging.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -10,22 +10,22 @@ use std::rc::Rc;
 
 use spinney::Event;
 
-/// A counter, and those who wait for it to be more than zero.
+/// A counter, and the waiters for it to be above zero.
 #[derive(Default)]
 pub(super) struct Barging {
     counter: Cell<usize>,
-    /// By their tickets.
+    /// Ordered by their tickets.
     waiting: RefCell<BTreeMap<u64, Rc<Event>>>,
     next_ticket: Cell<u64>,
     /// How many were woken and have not run since.
     woken: Cell<usize>,
-    /// Whether anybody has taken a permit, or seen one, that others had been woken for.
+    /// Whether a permit was taken, or seen, that others had been woken for.
     barged: Cell<bool>,
-    /// Wakes those who came last, for the test that this is noticed.
+    /// Wakes the last waiter first, for the test that this is detected.
     last_first: bool,
 }
 
-/// A place among those who wait; dropped before its turn it passes the turn on.
+/// A place among the waiters; dropped before its turn it passes the turn on.
 struct Place<'a> {
     semaphore: &'a Barging,
     turn: Rc<Event>,
@@ -36,7 +36,7 @@ impl Barging {
         Self { counter: Cell::new(counter), ..Self::default() }
     }
 
-    /// One that is broken: it wakes those first who came last.
+    /// A broken semaphore: it wakes the last waiter first.
     pub(super) fn last_first(counter: usize) -> Self {
         Self { last_first: true, ..Self::new(counter) }
     }
@@ -66,7 +66,7 @@ impl Barging {
         }
     }
 
-    /// Waits until there is a permit, and leaves it.
+    /// Waits until there is a permit, and does not take it.
     pub(super) async fn wait(&self) {
         if self.counter() == 0 {
             self.wait_to(|| self.counter.get() > 0).await;
@@ -84,7 +84,7 @@ impl Barging {
         left.is_some()
     }
 
-    /// Waits in line until `done`; who is woken for nothing keeps their place in it.
+    /// Waits in line until `done`; a spurious wake-up keeps the place in line.
     async fn wait_to(&self, done: impl Fn() -> bool) {
         let ticket = self.next_ticket.replace(self.next_ticket.get() + 1);
         loop {

@@ -1,4 +1,4 @@
-//! Reading scenarios: a line each, in files that may be compressed.
+//! Reading scenarios: one per line, in files that may be compressed.
 
 use std::fmt;
 use std::fs;
@@ -19,7 +19,7 @@ pub struct CorpusError {
     what: String,
 }
 
-/// The folder of the corpus that is in the repository.
+/// The corpus folder of the repository.
 pub fn default_corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
@@ -50,7 +50,7 @@ pub fn read(path: &Path) -> Result<Vec<Scenario>, CorpusError> {
         }
     }
     if scenarios.is_empty() {
-        return Err(CorpusError::new(path, "holds no scenario"));
+        return Err(CorpusError::new(path, "contains no scenario"));
     }
     Ok(scenarios)
 }

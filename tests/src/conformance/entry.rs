@@ -1,4 +1,4 @@
-//! [`Entry`]: a task that has a handle.
+//! [`Entry`]: a task with a handle.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -10,17 +10,17 @@ use spinney_greenlet::Task;
 
 use super::world::{Outcome, err, ok, world};
 
-/// A task that has a handle.
+/// A task with a handle.
 pub(super) struct Entry {
     pub(super) handle: Handle,
     /// `None` for an item of a map, whose result is the map's.
     greenlet: Option<RefCell<Greenlet<Outcome>>>,
-    /// What starts it, while nobody has.
+    /// Starts the task; `Some` until it is started.
     starter: RefCell<Option<Starter>>,
-    /// It is to be started later.
+    /// It will be started later.
     pub(super) is_scheduled: Cell<bool>,
     pub(super) is_actor: bool,
-    /// Callbacks by label, to be taken back.
+    /// Callbacks by label, to be removed.
     pub(super) links: RefCell<BTreeMap<String, LinkId>>,
 }
 
@@ -32,12 +32,12 @@ pub(super) fn starter<F: Future<Output = Outcome> + 'static>(task: Task<F>) -> S
     Box::new(move || world().spawn(task))
 }
 
-/// How a task ended.
+/// The end of a task.
 #[derive(Clone, Debug)]
 pub(super) enum Ended {
     Value(Value),
     Error(String),
-    /// Killed without an error of its own.
+    /// Killed without an error.
     Killed,
 }
 
@@ -67,7 +67,7 @@ impl Entry {
         Self { is_actor: true, ..self }
     }
 
-    /// How it ended; `None` while it has not.
+    /// How it finished; `None` while it has not.
     pub(super) fn ended(&self) -> Option<Ended> {
         if let Some(greenlet) = &self.greenlet {
             let outcome = greenlet.borrow_mut().outcome()?.cloned();
@@ -76,8 +76,8 @@ impl Entry {
         Ended::of_item(&self.handle)
     }
 
-    /// Calls `callback` with how it ended, when it does, or now; if `how` asks for such an end:
-    /// `value` is gevent's success, `exception` is not, anything else is both.
+    /// Calls `callback` with how it finished, at the end or now, if `how` selects that end: `value`
+    /// selects gevent's success, `exception` the opposite, any other value both.
     pub(super) fn link_result(&self, how: &str, callback: impl FnOnce(Ended) + Send + 'static) {
         let wanted: fn(&Ended) -> bool = match how {
             "value" => Ended::is_successful,
@@ -103,17 +103,17 @@ impl Entry {
         self.ended().is_some_and(|ended| ended.is_successful())
     }
 
-    /// gevent's `started`: it is to run, or does.
+    /// gevent's `started`: it is scheduled or running.
     pub(super) fn is_started(&self) -> bool {
         !self.handle.is_ready() && !self.is_unstarted()
     }
 
-    /// Whether nobody has started it, or said when to.
+    /// Whether it was neither started nor scheduled to be.
     pub(super) fn is_unstarted(&self) -> bool {
         self.starter.borrow().is_some() && !self.is_scheduled.get()
     }
 
-    /// Whether it has run, or is over.
+    /// Whether it has run, or has finished.
     pub(super) fn has_begun(&self) -> bool {
         !matches!(self.handle.state(), State::Unstarted | State::Scheduled)
     }
@@ -125,7 +125,7 @@ impl Entry {
         }
     }
 
-    /// Kills it. What has not been started is gone with that, in its turn.
+    /// Kills it. An unstarted task ends with that, in its turn.
     pub(super) fn kill(&self, exit: GreenletExit) {
         self.handle.kill_now_with(exit);
         let starter = if self.handle.is_ready() { self.starter.take() } else { None };
@@ -136,7 +136,7 @@ impl Entry {
 }
 
 impl Ended {
-    /// How an item of a map ended; `None` while it has not.
+    /// How an item of a map finished; `None` while it has not.
     fn of_item(item: &Handle) -> Option<Self> {
         match item.failure() {
             Some(failure) => Some(Self::from(&failure)),
@@ -147,7 +147,7 @@ impl Ended {
         }
     }
 
-    /// What a greenlet of gevent comes to that waits for it: a kill is a value.
+    /// The outcome for a greenlet of gevent that waits for it: a kill is a value.
     pub(super) fn outcome(self) -> Outcome {
         match self {
             Self::Value(value) => Ok(value),
@@ -160,7 +160,7 @@ impl Ended {
         matches!(self, Self::Value(_) | Self::Killed)
     }
 
-    /// What an op gives that asks for it; `killed` is what it gives for a kill.
+    /// The outcome for an op that waits for it; `killed` is the outcome for a kill.
     pub(super) fn told(self, killed: fn() -> Value) -> Value {
         match self {
             Self::Value(value) => ok(value),

@@ -1,5 +1,6 @@
 //! eventlet's ops, on green threads.
 
+use std::convert::Infallible;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
@@ -9,17 +10,17 @@ use spinney_greenlet::pair;
 
 use super::entry::{Entry, starter};
 use super::locks::AnySemaphore;
-use super::objects::{Create, Object};
+use super::objects::Object;
 use super::script::{Who, exit_of, number, task, text, ticks};
 use super::world::{Manner, err, ok, world};
 use super::{green_pools, sent};
 
-/// A task that was killed is an error to who waits for it.
+/// A killed task raises an error in its waiters.
 pub(super) fn killed() -> Value {
     err("GreenletExit")
 }
 
-/// What an op comes to; `None` if there is no such op.
+/// The outcome of an op; `None` if there is no such op.
 pub(super) async fn run(who: &Who, name: &str, op: &Value) -> Option<Value> {
     if !op["on"].is_null() {
         return on_object(who, name, op).await;
@@ -43,7 +44,7 @@ pub(super) async fn run(who: &Who, name: &str, op: &Value) -> Option<Value> {
     Some(ok(Value::Null))
 }
 
-/// `spawn_after`, and `spawn_after_local` of who has to live then.
+/// `spawn_after`, and `spawn_after_local` with the greenlet that must live then.
 fn later(who: &Who, op: &Value, spawner: Option<Handle>) {
     let world = world();
     let (task, greenlet) = pair(task(who.api, op["task"].clone(), None), ());
@@ -91,7 +92,7 @@ fn link(op: &Value, entry: &Rc<Entry>) {
             world.log(&callback, "cb", json!({ "task": task, "outcome": ended.told(killed) }));
         }
     };
-    // After the end eventlet calls at once, ours in a task.
+    // After the end eventlet calls immediately, ours in a task.
     if entry.handle.is_ready() {
         tell();
     } else {
@@ -106,11 +107,11 @@ async fn kill(entry: &Entry, op: &Value) {
     let is_self = Handle::current().is_some_and(|current| current == entry.handle);
     let mut exit = exit_of(op);
     if world.manner == Manner::Theirs && !entry.has_begun() && exit.reason().is_some() {
-        // What eventlet's own slip makes of it.
+        // The effect of a bug in eventlet.
         exit = GreenletExit::because("IndexError");
         world.quirk.set(true);
     }
-    // A kill that was sent before in this instant has arrived.
+    // An earlier kill of this instant has arrived.
     while !entry.handle.is_ready() && entry.handle.exit().is_some() {
         yield_now().await;
     }
@@ -166,7 +167,7 @@ async fn on_capped(
     Some(ok(true))
 }
 
-/// Gives to one, and takes from the other; or takes back what it gave if it is interrupted.
+/// Moves a permit from one semaphore to the other; undone if it is interrupted.
 async fn exchange(give: &AnySemaphore, take: &AnySemaphore) {
     struct Given<'a>(Option<&'a AnySemaphore>);
 
@@ -186,13 +187,13 @@ async fn on_resources(
     who: &Who,
     name: &str,
     op: &Value,
-    pool: &ResourcePool<u64, Create>,
+    pool: &ResourcePool<u64, Infallible>,
 ) -> Option<Value> {
     let held = &world().held;
     let key = || (who.name.to_string(), text(op, "var").to_owned());
     match name {
         "rp_get" => {
-            let Ok(item) = pool.get().await;
+            let item = pool.get().await.expect("nothing closes it, and no create fails");
             held.borrow_mut().insert(key(), item);
             return Some(ok(item));
         }

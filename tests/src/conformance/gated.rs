@@ -1,4 +1,4 @@
-//! [`Gated`]: a pool that can be broken, for the test that a broken one is noticed.
+//! [`Gated`]: a pool that can be broken, for the test that a broken pool is detected.
 
 use std::ops::Deref;
 use std::rc::Rc;
@@ -14,11 +14,11 @@ use super::entry::Ended;
 use super::script::Boxed;
 use super::world::{Manner, Outcome, world};
 
-/// A pool, and if it is broken a gate that lets in who came last.
+/// A pool and, if it is broken, a gate that admits the last waiter first.
 #[derive(Clone)]
 pub(super) struct Gated {
     pool: Pool<SimHub>,
-    /// As many may be past it as the pool has slots.
+    /// The gate admits as many as the pool has slots.
     gate: Option<Rc<Barging>>,
 }
 
@@ -36,7 +36,7 @@ impl Gated {
         self.gate.is_some()
     }
 
-    /// Whether anybody has got in, or has looked, while others were on their way.
+    /// Whether a task was admitted, or saw a free slot, that others had been woken for.
     pub(super) fn has_barged(&self) -> bool {
         self.gate.as_ref().is_some_and(|gate| gate.has_barged())
     }
@@ -53,7 +53,7 @@ impl Gated {
         })
     }
 
-    /// `wait_available`: until a slot is free; says how many are.
+    /// `wait_available`: waits until a slot is free; returns how many are.
     pub(super) async fn wait_available(&self) -> usize {
         let Some(gate) = &self.gate else { return self.pool.wait_available().await };
         gate.wait().await;
@@ -66,7 +66,8 @@ impl Gated {
         self.pool.spawn(leaving(gate, script)).await
     }
 
-    /// gevent's `apply_async`: if the pool is full, a greenlet that is no member waits for a slot.
+    /// gevent's `apply_async`: if the pool is full, a greenlet that is not a member waits for a
+    /// slot.
     pub(super) fn apply_async(&self, script: Boxed<Outcome>) -> Greenlet<Outcome> {
         match self.gate.clone() {
             None => self.pool.apply_async(script),
@@ -88,7 +89,7 @@ impl Deref for Gated {
     }
 }
 
-/// The script, which lets the next one in when it ends.
+/// The script, which admits the next one at its end.
 fn leaving(gate: Rc<Barging>, script: Boxed<Outcome>) -> Boxed<Outcome> {
     let way_out = WayOut(gate);
     Box::pin(async move {
@@ -97,7 +98,7 @@ fn leaving(gate: Rc<Barging>, script: Boxed<Outcome>) -> Boxed<Outcome> {
     })
 }
 
-/// Lets the next one in when it is dropped.
+/// Admits the next one when it is dropped.
 struct WayOut(Rc<Barging>);
 
 impl Drop for WayOut {

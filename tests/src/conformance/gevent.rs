@@ -14,12 +14,12 @@ use super::task_sets;
 use super::threads;
 use super::world::{World, err, ok, world};
 
-/// A greenlet that was killed is successful, and this is its value.
+/// A killed greenlet is successful, and this is its value.
 pub(super) fn killed() -> Value {
     ok("!GreenletExit")
 }
 
-/// What an op comes to; `None` if there is no such op.
+/// The outcome of an op; `None` if there is no such op.
 pub(super) async fn run(who: &Who, name: &str, op: &Value) -> Option<Value> {
     if !op["on"].is_null() {
         return on_object(who, name, op).await;
@@ -49,7 +49,7 @@ fn new(who: &Who, spec: &Value) -> Rc<Entry> {
     world().register_unstarted(text(spec, "name"), greenlet, starter(task))
 }
 
-/// Starts it after the time that the op says, unless it is dead then.
+/// Starts it after the op's delay, unless it is dead then.
 fn start_later(entry: &Rc<Entry>, op: &Value) {
     let (delay, later) = (ticks(op, "d"), Rc::clone(entry));
     entry.is_scheduled.set(true);
@@ -67,7 +67,7 @@ async fn on_greenlet(name: &str, op: &Value, entry: &Rc<Entry>) -> Option<Value>
         "start" | "start_later" => {}
         "gkill" => {
             kill(entry, exit_of(op));
-            // One that had not run is dead with the call.
+            // A greenlet that had not run is dead after the call.
             if op["block"] != false && !handle.is_ready() {
                 limited(op, handle.join()).await;
             }
@@ -94,8 +94,8 @@ async fn on_greenlet(name: &str, op: &Value, entry: &Rc<Entry>) -> Option<Value>
     Some(ok(Value::Null))
 }
 
-/// gevent's kill comes in its turn: a task that is ready to run runs before, up to its next wait. So
-/// whoever was served a moment ago returns from that op first.
+/// gevent's kill comes in its turn: a ready task runs before, up to its next wait. So a task that
+/// was just served returns from that op first.
 fn kill(entry: &Rc<Entry>, exit: GreenletExit) {
     let is_self = Handle::current().is_some_and(|current| current == entry.handle);
     if is_self || !entry.has_begun() {
@@ -161,7 +161,7 @@ async fn on_several(who: &Who, name: &str, op: &Value) -> Value {
         while ended.len() < count {
             let Some(handle) = set.next().await else { break };
             let of_it = |(_, entry): &&(String, Rc<Entry>)| entry.handle == handle;
-            let (task, entry) = tasks.iter().find(of_it).expect("it was put in");
+            let (task, entry) = tasks.iter().find(of_it).expect("the task was put in");
             if name == "iwait" {
                 world().log(&who.name, "iwait_item", task.as_str().into());
             }

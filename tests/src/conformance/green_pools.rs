@@ -15,7 +15,7 @@ use super::results::Iteration;
 use super::script::{Boxed, Who, number, sharing_locals, task, text};
 use super::world::{Manner, Outcome, err, ok, world};
 
-/// What an op comes to; `None` if there is no such op.
+/// The outcome of an op; `None` if there is no such op.
 pub(super) async fn on_pool(
     who: &Who,
     name: &str,
@@ -25,7 +25,7 @@ pub(super) async fn on_pool(
     match name {
         "spawn" => return Some(spawn(who, op, pool).await),
         "spawn_n" => pool.spawn_n(script_for(who, op, pool)).await,
-        // Nobody ever gets in, so eventlet's has nobody to wait for.
+        // No task is ever admitted, so eventlet's has nothing to wait for.
         "waitall" if pool.capacity() == 0 && pool.running() == 0 => {}
         "waitall" => {
             if let Err(InsideGroup) = pool.waitall().await {
@@ -39,7 +39,7 @@ pub(super) async fn on_pool(
     Some(ok(Value::Null))
 }
 
-/// Whether what the current script spawns in the pool runs in place.
+/// Whether the current script's spawns in the pool run in place.
 fn runs_in_place(pool: &GreenPool<SimHub>) -> bool {
     pool.free() <= 0 && pool.pool().is_inside()
 }
@@ -53,7 +53,7 @@ fn script_for(who: &Who, op: &Value, pool: &GreenPool<SimHub>) -> Boxed<Outcome>
     }
 }
 
-/// What runs in place raises its error here, and has no handle then.
+/// A script in place raises its error here, and has no handle then.
 async fn spawn(who: &Who, op: &Value, pool: &GreenPool<SimHub>) -> Value {
     let in_place = runs_in_place(pool);
     let mut greenlet = pool.spawn(script_for(who, op, pool)).await;
@@ -92,7 +92,7 @@ pub(super) async fn on_pile(
     pile: &GreenPile<Outcome, SimHub>,
 ) -> Option<Value> {
     let world = world();
-    // The pile is one in the order of spawning.
+    // The pile is in spawn order.
     world.quirk.set(world.quirk.get() || world.manner == Manner::Theirs);
     Some(match name {
         "pile_spawn" => {

@@ -15,7 +15,7 @@ use spinney_sim::SimHub;
 use super::script::{Api, task, text, ticks};
 use super::world::{Manner, Outcome, world};
 
-/// The spec of a task, and what else its function is called with.
+/// The spec of a task, and the other arguments of its function.
 pub(super) type Item = (Value, Option<Value>);
 
 /// The iterable of an op that maps.
@@ -36,7 +36,7 @@ impl Input {
         Self { ahead: Some(Rc::clone(permits)), ..self }
     }
 
-    /// Tells `feed` what is read and started. An error of the iterable is its end.
+    /// Records in `feed` what is read and started. An error of the iterable is its end.
     pub(super) fn fed(self, feed: &Rc<Feed>) -> Self {
         Self { feed: Some(Rc::clone(feed)), ..self }
     }
@@ -79,7 +79,7 @@ impl Input {
     pub(super) fn stream(self) -> impl Stream<Item = Item> {
         stream::unfold((self, 0), |(input, index)| async move {
             if let Some(ahead) = &input.ahead {
-                ahead.acquire().await.expect("it is never closed").forget();
+                ahead.acquire().await.expect("the semaphore is never closed").forget();
             }
             if let Some(pause) = input.pause(index) {
                 sleep(pause).await;
@@ -107,7 +107,7 @@ impl Input {
     }
 }
 
-/// That item of the iterable of an op; none behind its end. The error of an iterable is a panic.
+/// That item of an op's iterable; `None` after its end. An iterable with an error panics.
 pub(super) fn item_at(op: &Value, index: usize) -> Option<Item> {
     let Some(spec) = spec_at(op, index) else {
         if let Some(message) = op["iter_raise"].as_str() {
@@ -143,14 +143,14 @@ fn generate(r#gen: &Value, index: usize) -> Option<Value> {
     ((index as u64) < count).then_some(item)
 }
 
-/// What a map has read and started.
+/// The items that a map has read and started.
 #[derive(Default)]
 pub(super) struct Feed {
     read: Cell<usize>,
     started: Cell<usize>,
     /// How the iterable ended.
     end: RefCell<Option<Result<(), String>>>,
-    /// Set when the iterable has ended and all items have started.
+    /// Set when the iterable is exhausted and all items have started.
     done: Event,
 }
 
@@ -161,12 +161,12 @@ impl Feed {
         self.look();
     }
 
-    /// The error of the iterable, if it has ended with one.
+    /// The error of the iterable, if it ended with one.
     pub(super) fn error(&self) -> Result<(), String> {
         self.end.borrow().clone().unwrap_or(Ok(()))
     }
 
-    /// Waits until the iterable has ended and all items have started.
+    /// Waits until the iterable is exhausted and all items have started.
     pub(super) async fn wait(&self) {
         self.done.wait().await;
     }

@@ -15,7 +15,7 @@ use super::world::{Manner, err, ok};
 pub(super) enum AnySemaphore {
     Unbounded(Semaphore),
     Bounded(BoundedSemaphore),
-    /// One that barges, and its limit.
+    /// A barging semaphore, and its limit.
     Barging(Barging, usize),
 }
 
@@ -46,7 +46,7 @@ impl AnySemaphore {
         }
     }
 
-    /// The counter less one for each who waits.
+    /// The counter minus one for each waiter.
     pub(super) fn balance(&self) -> isize {
         let waiting = match self {
             Self::Unbounded(semaphore) => semaphore.waiting(),
@@ -70,10 +70,10 @@ impl AnySemaphore {
             Self::Bounded(semaphore) => semaphore.acquire(),
             Self::Barging(semaphore, _) => return semaphore.acquire().await,
         };
-        permit.await.expect("nobody closes it").forget();
+        permit.await.expect("the semaphore is never closed").forget();
     }
 
-    /// Gives one back; `false` if there are as many as there are to be.
+    /// Releases a permit; `false` if all permits are free already.
     pub(super) fn release(&self) -> bool {
         match self {
             Self::Unbounded(semaphore) => semaphore.release(1),
@@ -84,7 +84,7 @@ impl AnySemaphore {
         true
     }
 
-    /// `wait`: until there is a permit, which it leaves. Ours are waited for in line.
+    /// `wait`: waits until there is a permit, and does not take it. Waits of ours stand in line.
     async fn wait(&self) -> isize {
         if let Self::Barging(semaphore, _) = self {
             semaphore.wait().await;
@@ -119,7 +119,7 @@ impl AnySemaphore {
 /// gevent's `RLock`.
 pub(super) enum AnyRLock {
     Ours(RLock<Owner>),
-    /// One that barges, and whose it is how many times.
+    /// A barging lock, its owner, and how many times it is taken.
     Barging(Barging, RefCell<Option<(Owner, usize)>>),
 }
 
@@ -177,7 +177,7 @@ impl AnyRLock {
         }
     }
 
-    /// False if it is not the caller's.
+    /// `false` if it is not the caller's.
     fn release(&self) -> bool {
         let me = Owner::current();
         match self {

@@ -30,11 +30,11 @@ pub(super) async fn map(who: &Who, op: &Value, on: &Either) -> Value {
         world().register(text(op, "name"), gathering);
         return ok(Value::Null);
     }
-    // Whoever waits for it may go away; it goes on.
+    // Its waiter may go away; the map goes on.
     Ended::from(gathering.await).told(killed)
 }
 
-/// `map` and `map_async` by our own verbs.
+/// `map` and `map_async` with our own verbs.
 async fn our_map(api: Api, op: &Value, tasks: &TaskSet<SimHub>) -> Value {
     let func = move |(spec, extra)| task(api, spec, extra);
     if op["op"] == "map_async" {
@@ -54,8 +54,8 @@ fn list_of(outcomes: Vec<Outcome>) -> Outcome {
     outcomes.into_iter().collect::<Result<Vec<_>, _>>().map(Value::from)
 }
 
-/// gevent's map: a greenlet that starts all items, and then waits for one after the other. The items
-/// behind one that failed run on.
+/// gevent's map: a greenlet that starts all items, and then waits for them in turn. Items after a
+/// failed one run on.
 async fn gather(api: Api, op: Value, on: Either) -> Outcome {
     let list = match &on {
         Either::Pool(pool) if pool.is_gated() => map_by_spawns(api, &op, pool).await?,

@@ -1,6 +1,6 @@
-//! Scenarios that gevent and eventlet ran, run on our own, and the two compared.
+//! Scenarios that gevent and eventlet ran, run on our own code, and compared.
 //!
-//! `tests/corpus/FORMAT.md` says what a scenario is, `docs/conformance.md` where we differ and why.
+//! `tests/corpus/FORMAT.md` defines a scenario; `docs/conformance.md` explains our differences.
 
 mod async_result;
 mod barging;

@@ -1,10 +1,10 @@
-//! [`Moment`]: what happens in a run, one thing after the other.
+//! [`Moment`]: the events of a run, in order.
 
 use std::cell::{Cell, RefCell};
 
 use serde_json::{Value, json};
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Moment {
     pub(super) tick: u64,
@@ -14,15 +14,15 @@ pub(super) struct Moment {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum What {
-    /// An entry of the trace: event and value. If it is the end of an op, the number of the call.
+    /// An entry of the trace: event and value; at the end of an op also the number of the call.
     Logged(String, Value, Option<usize>),
-    /// An op begins; the number of the call is that of this moment.
+    /// The begin of an op; the number of the call is that of this moment.
     Called(Value),
     /// The call of this number ended without a result: its script was interrupted.
     Gone(usize),
 }
 
-/// All that happened so far.
+/// All events so far.
 #[derive(Default)]
 pub(super) struct Moments {
     list: RefCell<Vec<Moment>>,
@@ -35,17 +35,17 @@ impl Moments {
         self.push(tick, who, What::Logged(event.to_owned(), value, self.ending.take()));
     }
 
-    /// Notes that an op begins. Returns the number of the call.
+    /// Records the begin of an op. Returns the number of the call.
     pub(super) fn call(&self, tick: u64, who: &str, op: &Value) -> usize {
         self.push(tick, who, What::Called(op.clone()))
     }
 
-    /// Lets the next entry be the end of that call.
+    /// Makes the next entry the end of that call.
     pub(super) fn end(&self, call: usize) {
         self.ending.set(Some(call));
     }
 
-    /// Notes that a call came to no result.
+    /// Records that a call ended without a result.
     pub(super) fn gone(&self, tick: u64, who: &str, call: usize) {
         self.push(tick, who, What::Gone(call));
     }
@@ -54,7 +54,7 @@ impl Moments {
         self.list.borrow().clone()
     }
 
-    /// The entries, in their canonical order.
+    /// The entries, in canonical order.
     pub(super) fn trace(&self) -> Vec<Value> {
         let mut list = self.list();
         list.sort_by(|a, b| (a.tick, &a.who).cmp(&(b.tick, &b.who)));

@@ -1,10 +1,12 @@
-//! The objects of a scenario: ours, in the place of the original's.
+//! The objects of a scenario: ours, in place of the original's.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::rc::Rc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::{Value, json};
 use spinney::eventlet::GreenPoolExt as _;
@@ -33,20 +35,16 @@ pub(super) enum Object {
     GreenPool(GreenPool<SimHub>),
     GreenPile(GreenPile<Outcome, SimHub>),
     Sent(RefCell<Sent>),
-    /// eventlet's, which tells more of itself.
+    /// eventlet's, which reports more state.
     Balanced(AnySemaphore),
-    /// A semaphore that blocks who releases it above its limit: the second one counts how much
-    /// room there is.
+    /// A semaphore that blocks a release above its limit: the second semaphore counts the room.
     Capped(AnySemaphore, AnySemaphore),
     TwoSided(AnyQueue),
-    Resources(ResourcePool<u64, Create>),
+    Resources(ResourcePool<u64, Infallible>),
 }
 
-/// Makes the resources 1, 2, 3, and so on.
-pub(super) type Create = Box<dyn Fn() -> Ready<Result<u64, Infallible>>>;
-
 impl Object {
-    /// One of gevent's; `None` if there is no such type.
+    /// An object of gevent; `None` if there is no such type.
     pub(super) fn gevent(hub: &SimHub, manner: Manner, spec: &Value) -> Option<Self> {
         Some(match spec["type"].as_str()? {
             "group" => Self::TaskSet(Either::Group(Group::on(hub))),
@@ -65,7 +63,7 @@ impl Object {
             }
             "rlock" => Self::RLock(AnyRLock::new(manner)),
             "queue" => {
-                // No limit is what gevent takes nothing for.
+                // gevent takes `None` for no limit.
                 let limit = count(spec, "maxsize").filter(|limit| *limit > 0);
                 Self::Queue(AnyQueue::new(manner, spec["kind"].as_str()?, limit)?)
             }
@@ -75,7 +73,7 @@ impl Object {
         })
     }
 
-    /// One of eventlet's, which may use one of those `before`.
+    /// An object of eventlet, which may use one of the objects `before`.
     pub(super) fn eventlet(
         hub: &SimHub,
         manner: Manner,
@@ -91,7 +89,7 @@ impl Object {
                     None => GreenPool::on(hub, count(spec, "size")?),
                 };
                 let pile = GreenPile::on(&pool);
-                // What eventlet's code does, if not its documentation.
+                // The behaviour of eventlet's code, not of its documentation.
                 let as_spawned = manner == Manner::Theirs;
                 Self::GreenPile(if as_spawned { pile.in_spawn_order() } else { pile })
             }
@@ -114,7 +112,7 @@ impl Object {
         })
     }
 
-    /// What the op `state` gives.
+    /// The outcome of the op `state`.
     pub(super) fn state(&self) -> Value {
         match self {
             Self::TaskSet(Either::Group(group)) => json!({ "len": group.len(), "full": false }),
@@ -130,14 +128,14 @@ impl Object {
             Self::Threads(threads) => threads.state(),
             Self::GreenPool(pool) => json!({
                 "running": pool.running(),
-                "free": pool.free(),
+                "free": pool.available(),
                 "waiting": pool.waiting(),
                 "size": pool.capacity(),
             }),
             Self::GreenPile(pile) => json!({
                 "counter": pile.len(),
                 "running": pile.pool().running(),
-                "free": pile.pool().free(),
+                "free": pile.pool().available(),
                 "waiting": pile.pool().waiting(),
             }),
             Self::Sent(sent) => sent.borrow().state(),
@@ -153,14 +151,14 @@ impl Object {
             }),
             Self::TwoSided(queue) => queue.eventlet_state(),
             Self::Resources(pool) => json!({
-                "free": pool.free(),
+                "free": pool.available(),
                 "waiting": pool.waiting(),
-                "size": pool.size(),
+                "size": pool.len(),
             }),
         }
     }
 
-    /// Whether somebody has barged in, or set a result again, where ours would not let them.
+    /// Whether a task has barged in, or set a result again, where ours would refuse it.
     pub(super) fn has_quirk(&self) -> bool {
         match self {
             Self::TaskSet(Either::Pool(pool)) => pool.has_barged(),
@@ -175,12 +173,10 @@ impl Object {
     }
 }
 
-fn resources(hub: &SimHub, spec: &Value) -> Option<ResourcePool<u64, Create>> {
-    let made = Cell::new(0);
-    let create: Create = Box::new(move || {
-        made.set(made.get() + 1);
-        ready(Ok(made.get()))
-    });
+/// Its resources are 1, 2, 3, and so on.
+fn resources(hub: &SimHub, spec: &Value) -> Option<ResourcePool<u64, Infallible>> {
+    let made = AtomicU64::new(0);
+    let create = move || ready(Ok(made.fetch_add(1, Relaxed) + 1));
     let mut pool = ResourcePool::builder(create)
         .min_size(count(spec, "min").unwrap_or(0))
         .max_size(count(spec, "max")?);
@@ -188,7 +184,7 @@ fn resources(hub: &SimHub, spec: &Value) -> Option<ResourcePool<u64, Create>> {
         pool = pool.order_as_stack();
     }
     let pool = pool.build();
-    let Ok(()) = hub.block_on(pool.fill());
+    hub.block_on(pool.fill()).expect("no create fails");
     Some(pool)
 }
 

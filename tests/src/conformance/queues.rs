@@ -1,4 +1,4 @@
-//! [`AnyQueue`]: the queues of a scenario, of whatever kind.
+//! [`AnyQueue`]: the queues of a scenario, of any kind.
 
 use std::cmp::Ordering;
 
@@ -18,8 +18,8 @@ pub(super) struct AnyQueue {
     theirs: Option<Theirs>,
 }
 
-/// What makes it a queue of gevent's, which leaves an item in its place until whoever it woke has
-/// run: two semaphores that barge.
+/// Makes it a queue of gevent's, which leaves an item in its place until the woken getter has run:
+/// two barging semaphores.
 struct Theirs {
     items: Barging,
     room: Barging,
@@ -40,7 +40,7 @@ enum Ordered {
     Channel(Channel<Ranked>),
 }
 
-/// What is put into queues: ordered as Python orders it.
+/// An item of a queue: ordered like in Python.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Ranked(Value);
 
@@ -78,7 +78,7 @@ impl AnyQueue {
             "channel" => (Kind::Channel, Ordered::Channel(Channel::new())),
             _ => return None,
         };
-        // What passes from hand to hand is in no place.
+        // A channel stores no item.
         let is_channel = kind == Kind::Channel || limit == Some(0);
         let theirs = (manner == Manner::Theirs && !is_channel).then(|| Theirs {
             items: Barging::new(0),
@@ -197,7 +197,7 @@ impl AnyQueue {
 
     async fn put(&self, item: Ranked) -> Result<(), ShutDown<Ranked>> {
         if let Some(Theirs { items, room }) = &self.theirs {
-            // An item that is on its way is still there.
+            // An item of a woken getter is still there.
             items.counter();
             room.acquire().await;
             items.release();
@@ -216,7 +216,7 @@ impl AnyQueue {
         on_queue!(&self.queue, queue => queue.put_nowait(item))
     }
 
-    /// The next item, which `stays` in the queue if it is only looked at.
+    /// The next item, which `stays` in the queue for a peek.
     async fn get(&self, stays: bool) -> Result<Ranked, ShutDown<()>> {
         if let Some(Theirs { items, room }) = &self.theirs {
             if stays {
@@ -245,7 +245,7 @@ impl AnyQueue {
     }
 }
 
-/// Has the outcome of the op's task put into the queue, by a task of its own.
+/// Puts the outcome of the op's task into the queue, in a task of its own.
 fn link(op: &Value) -> Value {
     let name = text(op, "task");
     let Some(entry) = world().task(name) else { return err("NoHandle") };

@@ -1,4 +1,4 @@
-//! [`Report`]: how many scenarios of each tag pass, and what the others do.
+//! [`Report`]: how many scenarios of each tag pass, and how the others fail.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::{Scenario, Verdict};
 
-/// How long a scenario may take in real time: one that takes that long hangs.
+/// How long a scenario may take in real time: a longer one counts as hanging.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// Says whether a scenario passes.
+/// Decides whether a scenario passes.
 pub type Judge = fn(&Scenario) -> Verdict;
 
 /// The verdicts on some scenarios.
@@ -21,18 +21,18 @@ pub struct Report {
 }
 
 impl Report {
-    /// Runs `scenarios`, one after the other; one that hangs or panics fails alone.
+    /// Runs `scenarios` one after the other; a hanging or panicking one fails alone.
     pub fn of(scenarios: Vec<Scenario>) -> Self {
         Self::judged_by(Scenario::judge, scenarios, LIMIT)
     }
 
-    /// As [`of`](Self::of), with another judge, who has that much time for each.
+    /// Like [`of`](Self::of), with another judge, which has that much time for each.
     pub fn judged_by(judge: Judge, scenarios: Vec<Scenario>, limit: Duration) -> Self {
         let mut verdicts = Vec::new();
         let mut judged = judge_all(judge, scenarios.clone());
         for index in 0..scenarios.len() {
             verdicts.push(judged.recv_timeout(limit).unwrap_or_else(|error| {
-                // What hangs cannot be stopped: another thread takes over behind it.
+                // A hanging scenario cannot be stopped: another thread takes over.
                 judged = judge_all(judge, scenarios[index + 1..].to_vec());
                 match error {
                     RecvTimeoutError::Timeout => Verdict::Hangs,
@@ -48,7 +48,7 @@ impl Report {
         self.verdicts.iter().filter(|(_, verdict)| verdict.is_pass()).count()
     }
 
-    /// How many do not.
+    /// How many fail.
     pub fn failed(&self) -> usize {
         self.verdicts.len() - self.passed()
     }
@@ -58,7 +58,7 @@ impl Report {
         self.verdicts.iter().map(|(scenario, verdict)| (scenario, verdict))
     }
 
-    /// Each scenario in a line of its own.
+    /// Each scenario, one per line.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.verdicts().map(|(scenario, verdict)| {
             let verdict = match verdict {
@@ -93,7 +93,7 @@ fn judge_all(judge: Judge, scenarios: Vec<Scenario>) -> Receiver<Verdict> {
 }
 
 impl fmt::Display for Report {
-    /// The table by tag, how each scenario fails that does, and the sums.
+    /// The table by tag, how each failing scenario fails, and the sums.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<40} {:>6} {:>6} {:>6}", "tag", "passed", "failed", "total")?;
         for (tag, (passed, failed)) in self.by_tag() {
@@ -122,10 +122,10 @@ impl fmt::Display for Report {
     }
 }
 
-/// Whether a verdict is one of its kind.
+/// Whether a verdict is of this kind.
 type Kind = fn(&Verdict) -> bool;
 
-/// What passing scenarios do, in words.
+/// The kinds of passing verdicts, as text.
 const KINDS: &[(&str, Kind)] = &[
     ("the same, to the tick", |verdict| *verdict == Verdict::Same),
     ("the same in another order of turns", |verdict| *verdict == Verdict::SameInAnotherOrder),

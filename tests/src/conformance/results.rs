@@ -1,4 +1,4 @@
-//! [`Iteration`]: what comes of a map of a scenario.
+//! [`Iteration`]: the results of a map of a scenario.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -15,13 +15,13 @@ use super::world::{Outcome, err, ok};
 /// The results of a map.
 type Results = Pin<Box<dyn Stream<Item = Result<Outcome, ItemError>>>>;
 
-/// An iterator of the original, which its script may forget without the map being the less for it.
+/// An iterator of the original, which its script may drop without affecting the map.
 pub(super) struct Iteration {
     imap: RefCell<Results>,
-    /// A permit for each item that the map may read: it reads one more for each `next`. `None` if the
-    /// map decides how far it reads.
+    /// A permit for each item that the map may read: it reads one more for each `next`. `None` if
+    /// the map decides how far it reads.
     ahead: Option<Rc<Semaphore>>,
-    /// What a task gives that was killed.
+    /// The outcome of a killed task.
     killed: fn() -> Value,
 }
 
@@ -34,7 +34,7 @@ impl Iteration {
         Self { imap: RefCell::new(Box::pin(imap)), ahead, killed }
     }
 
-    /// What the op `next` gives.
+    /// The outcome of the op `next`.
     pub(super) async fn next(&self) -> Value {
         if let Some(ahead) = &self.ahead {
             ahead.release(1);

@@ -1,4 +1,4 @@
-//! [`Scenario`]: what is to be run, and what happened when the original did.
+//! [`Scenario`]: a program to run, and the original's trace of it.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use super::script::{Api, actor, text};
 use super::threads;
 use super::world::{Manner, World};
 
-/// How long a scenario with threads may go on behind the last tick of the original.
+/// How long a scenario with threads may go on after the last tick of the original.
 const SPARE_TICKS: u64 = 10;
 
 /// One scenario of the corpus.
@@ -22,29 +22,29 @@ pub struct Scenario {
     pub(super) spec: Value,
 }
 
-/// What happened: the trace, in canonical order, and the state at the end.
+/// The observations: the trace, in canonical order, and the state at the end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
-    /// Entries of tick, who, event and value.
+    /// Entries of tick, task, event and value.
     pub trace: Vec<Value>,
-    /// The state of objects and tasks, and who is blocked.
+    /// The states of objects and tasks, and the blocked tasks.
     pub end: Value,
 }
 
-/// What happened in a run of ours.
+/// The observations of a run of ours.
 pub(super) struct Run {
     pub(super) observed: Observed,
     pub(super) moments: Vec<Moment>,
-    /// Whether something was done as only the original does it.
+    /// Whether the run used behaviour that only the original has.
     pub(super) quirk: bool,
 }
 
 impl Scenario {
-    /// Reads one from its line.
+    /// Reads a scenario from its line.
     ///
     /// # Errors
     ///
-    /// If that is no JSON, or no scenario of either library.
+    /// If the line is not JSON, or not a scenario of either library.
     pub fn parse(line: &str) -> Result<Self, String> {
         let spec: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
         match spec["api"].as_str() {
@@ -73,14 +73,14 @@ impl Scenario {
         self.tags().any(|other| other == tag)
     }
 
-    /// What the original did.
+    /// The observations of the original.
     pub fn expected(&self) -> Observed {
         let trace = self.spec["trace"].as_array().cloned().unwrap_or_default();
         Observed { trace, end: self.spec["final"].clone() }
     }
 
-    /// Runs it on `hub`, which is new. An error is what is wrong with the scenario, or with us if
-    /// something panics.
+    /// Runs it on `hub`, which is new. The error is a fault of the scenario, or of ours if a task
+    /// panics.
     pub(super) fn run(&self, hub: &SimHub, manner: Manner) -> Result<Run, String> {
         let run = catch_unwind(AssertUnwindSafe(|| self.run_or_panic(hub, manner)));
         run.unwrap_or_else(|payload| {
@@ -94,7 +94,7 @@ impl Scenario {
         let api = if self.api() == "gevent" { Api::Gevent } else { Api::Eventlet };
         let mut objects = BTreeMap::new();
         let mut specs: Vec<_> = self.spec["objects"].as_object().into_iter().flatten().collect();
-        // A pile may be on a pool.
+        // A pile may use a pool.
         specs.sort_by_key(|(_, spec)| spec["pool"].is_string());
         for (name, spec) in specs {
             let object = match api {

@@ -1,4 +1,4 @@
-//! Scripts: what the tasks and actors of a scenario do.
+//! Scripts: the programs of the tasks and actors of a scenario.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -12,14 +12,14 @@ use spinney::{Handle, Within, catch_exit, greenlet_local, sleep};
 use super::world::{Outcome, TICK, World, err, ok, world};
 use super::{eventlet, gevent};
 
-/// Which library's verbs the ops are.
+/// The library whose verbs the ops are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Api {
     Gevent,
     Eventlet,
 }
 
-/// A script's name, and which ops it speaks.
+/// A script's name, and the ops that it uses.
 #[derive(Clone, Debug)]
 pub(super) struct Who {
     pub(super) name: Rc<str>,
@@ -28,7 +28,7 @@ pub(super) struct Who {
 
 pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// Runs a task with what else its function was called with.
+/// Runs a task with the other arguments of its function.
 pub(super) fn task(api: Api, spec: Value, extra: Option<Value>) -> Boxed<Outcome> {
     let who = Who { name: text(&spec, "name").into(), api };
     Box::pin(async move {
@@ -61,7 +61,7 @@ pub(super) fn actor(api: Api, spec: Value) -> Boxed<Outcome> {
     })
 }
 
-/// A field that holds a text.
+/// A text field.
 pub(super) fn text<'a>(spec: &'a Value, key: &str) -> &'a str {
     spec[key].as_str().unwrap_or_else(|| {
         world().fault(format!("no text `{key}` in {spec}"));
@@ -69,7 +69,7 @@ pub(super) fn text<'a>(spec: &'a Value, key: &str) -> &'a str {
     })
 }
 
-/// A field that holds a number.
+/// A number field.
 pub(super) fn number(spec: &Value, key: &str) -> usize {
     let number = spec[key].as_u64().and_then(|number| usize::try_from(number).ok());
     number.unwrap_or_else(|| {
@@ -78,12 +78,12 @@ pub(super) fn number(spec: &Value, key: &str) -> usize {
     })
 }
 
-/// A count of which others may be taken.
+/// A count.
 pub(super) fn signed(count: usize) -> isize {
     isize::try_from(count).unwrap_or(isize::MAX)
 }
 
-/// A field that holds a time.
+/// A time field.
 pub(super) fn ticks(spec: &Value, key: &str) -> std::time::Duration {
     TICK * u32::try_from(number(spec, key)).unwrap_or(u32::MAX)
 }
@@ -113,7 +113,7 @@ async fn run(who: &Who, op: &Value) {
     }
 }
 
-/// What an op comes to; `None` if there is no such op.
+/// The outcome of an op; `None` if there is no such op.
 async fn value_of(who: &Who, name: &str, op: &Value) -> Option<Value> {
     match name {
         "local_get" => {
@@ -141,7 +141,7 @@ greenlet_local! {
     static LOCALS: Arc<Mutex<BTreeMap<String, Value>>> = Arc::default();
 }
 
-/// Lets `script`, which runs in place of the current one, share its locals, as the original does.
+/// Makes `script`, which runs in place of the current one, share its locals, as in the original.
 pub(super) fn sharing_locals(script: Boxed<Outcome>) -> Boxed<Outcome> {
     world().quirk.set(true);
     LOCALS.get();
@@ -157,7 +157,7 @@ async fn with_timeout(who: &Who, op: &Value) -> Value {
     let fired = (&mut body).await.is_err();
     if fired {
         let error = op["exc"].as_str().map_or("Timeout".to_owned(), |exc| format!("Boom:{exc}"));
-        // What is interrupted learns of it when it is dropped.
+        // An interrupted op is recorded when it is dropped.
         let outer = world().firing.replace(Some(error));
         drop(body);
         world().firing.replace(outer);
@@ -165,7 +165,7 @@ async fn with_timeout(who: &Who, op: &Value) -> Value {
     ok(json!({ "fired": fired }))
 }
 
-/// Waits for `future`, for at most as long as the op says.
+/// Waits for `future`, at most as long as the op allows.
 pub(super) async fn limited<F: Future>(op: &Value, future: F) -> Option<F::Output> {
     if op["timeout"].is_null() {
         return Some(future.await);
@@ -173,10 +173,10 @@ pub(super) async fn limited<F: Future>(op: &Value, future: F) -> Option<F::Outpu
     future.within(ticks(op, "timeout")).await.ok()
 }
 
-/// An op under way.
+/// An op in progress.
 struct Call<'a> {
     who: &'a Who,
-    /// `None` once it has ended.
+    /// `None` once it has finished.
     number: Option<usize>,
 }
 
@@ -203,10 +203,10 @@ impl Drop for Call<'_> {
     }
 }
 
-/// Sees to it that the end of a script is logged, whatever it is.
+/// Logs the end of a script, however it ends.
 struct Ending {
     name: Rc<str>,
-    /// The greenlet it runs in.
+    /// The greenlet in which it runs.
     greenlet: Option<u64>,
     ended: bool,
 }
@@ -220,7 +220,7 @@ impl Ending {
         Self { name: Rc::clone(&who.name), greenlet, ended: false }
     }
 
-    /// Does what the script does when it is killed; returns if it lives on.
+    /// Performs the script's reaction to a kill; returns if the script lives on.
     async fn survive(&mut self, exit: GreenletExit, who: &Who, on_kill: &Value) {
         if on_kill.is_null() {
             return self.killed(exit).await;
@@ -259,7 +259,7 @@ impl Ending {
     }
 }
 
-/// Dropped before its end: the error of a time limit of another script passes through.
+/// Dropped before its end: the error of another script's time limit passes through.
 impl Drop for Ending {
     fn drop(&mut self) {
         let mut firing = None;
@@ -274,7 +274,7 @@ fn kill_name(exit: &GreenletExit) -> String {
     exit.reason().map_or_else(|| "GreenletExit".to_owned(), ToString::to_string)
 }
 
-/// What the op kills with.
+/// The error of the op's kill.
 pub(super) fn exit_of(op: &Value) -> GreenletExit {
     match op["exc"].as_str() {
         Some(label) => GreenletExit::because(format!("Zap:{label}")),

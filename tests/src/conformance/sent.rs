@@ -9,7 +9,7 @@ use spinney::AsyncResult;
 use super::script::{limited, text};
 use super::world::{err, ok};
 
-/// An `AsyncResult` that a reset puts another in the place of.
+/// An `AsyncResult` that a reset replaces.
 #[derive(Default)]
 pub(super) struct Sent(Rc<AsyncResult<Value, String>>);
 

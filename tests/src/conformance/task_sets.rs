@@ -38,7 +38,7 @@ impl Either {
     }
 }
 
-/// What an op comes to; `None` if there is no such op.
+/// The outcome of an op; `None` if there is no such op.
 pub(super) async fn run(who: &Who, name: &str, op: &Value, on: &Either) -> Option<Value> {
     let tasks = on.tasks();
     match name {
@@ -75,7 +75,7 @@ async fn on_member(name: &str, op: &Value, on: &Either, entry: &Entry) -> Value 
             tasks.discard(&entry.handle);
             world().dying.borrow_mut().remove(&dying(op, &entry.handle));
         }
-        // gevent's does not wait for one that is dying, where ours does.
+        // gevent's does not wait for a dying greenlet, where ours does.
         "killone" if world().dying.borrow().contains(&dying(op, &entry.handle)) => {}
         "killone" => {
             mark_dying(op, Some(entry.handle.clone()).filter(|member| tasks.contains(member)));
@@ -91,18 +91,18 @@ async fn on_member(name: &str, op: &Value, on: &Either, entry: &Entry) -> Value 
     ok(Value::Null)
 }
 
-/// The key in `World::dying` of a greenlet to which the group or pool of the op has sent a kill.
+/// The key in `World::dying` of a greenlet to which the op's group or pool has sent a kill.
 fn dying(op: &Value, greenlet: &Handle) -> (String, u64) {
     (text(op, "on").to_owned(), greenlet.id())
 }
 
-/// Notes that the group or pool of the op sends `members` a kill.
+/// Records that the op's group or pool sends `members` a kill.
 fn mark_dying(op: &Value, members: impl IntoIterator<Item = Handle>) {
     let members = members.into_iter().map(|member| dying(op, &member));
     world().dying.borrow_mut().extend(members);
 }
 
-/// False if there is no room.
+/// `false` if there is no room.
 async fn add(op: &Value, on: &Either, greenlet: &Handle) -> bool {
     match on {
         Either::Group(group) => {
@@ -157,8 +157,8 @@ async fn run_apply(who: &Who, name: &str, op: &Value, on: &Either) -> Value {
     Ended::from(outcome).told(killed)
 }
 
-/// gevent's `join`: a member waits for itself, where ours is told so; and it raises the errors of
-/// those only that are members at the call.
+/// gevent's `join`: a member waits for itself, where ours fails; and it raises only the errors of
+/// greenlets that are members at the call.
 async fn join(op: &Value, tasks: &TaskSet<SimHub>) -> Value {
     let members = tasks.members();
     let joined = limited(op, async {
@@ -173,7 +173,7 @@ async fn join(op: &Value, tasks: &TaskSet<SimHub>) -> Value {
     }
 }
 
-/// What a member failed with that has ended.
+/// The failure of a finished member.
 fn error_of(member: &Handle) -> Option<String> {
     match member.failure() {
         Some(failure) => match Ended::from(&failure) {

@@ -1,8 +1,8 @@
 //! gevent's ops on thread pools: our pool, whose threads are real, on the clock of the simulation.
 //!
-//! A task blocks its thread until the simulation lets it go: the thread says that the task starts, and the
-//! simulation drops the task's gate when its clock has gone on for as long as the task takes. The clock
-//! stands still while a thread is under way, so it decides nothing which thread is faster.
+//! A task blocks its thread until the simulation opens its gate: the thread reports that the task
+//! starts, and the simulation drops the task's gate when its clock has advanced by the duration of
+//! the task. The clock stands still while a thread runs, so the speed of threads decides nothing.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,13 +22,13 @@ use super::results::Iteration;
 use super::script::{number, text, ticks};
 use super::world::{Manner, Outcome, TICK, World, err, ok, world};
 
-/// How many turns the other tasks get before the clock goes on.
+/// How many turns the other tasks get before the clock advances.
 const TURNS: u32 = 64;
 
-/// A thread pool, and what its threads tell the simulation.
+/// A thread pool, and the state that its threads share with the simulation.
 pub(super) struct Threads {
     pool: ThreadPool,
-    /// Whether maps are spawns of their items, as gevent's are.
+    /// Whether maps are spawns of their items, like gevent's.
     feeds: bool,
     calls: Sender<Started>,
     started: Receiver<Started>,
@@ -55,19 +55,19 @@ impl Threads {
         json!({ "len": self.pool.len(), "maxsize": self.pool.capacity() })
     }
 
-    /// Whether something was done as only gevent does it.
+    /// Whether the run used behaviour that only gevent has.
     pub(super) fn has_quirk(&self) -> bool {
         self.feeds
     }
 
-    /// What a thread runs for a task.
+    /// The closure that a thread runs for a task.
     fn closure(&self) -> impl Fn(Item) -> Outcome + Send + Sync + use<> {
         let calls = self.calls.clone();
         move |task| {
             let outcome = outcome_of(&task);
             let (gate, opened) = channel::<()>();
             if calls.send(Started { task, _gate: gate }).is_ok() {
-                // An error says that the gate was dropped.
+                // An error means that the gate was dropped.
                 opened.recv().unwrap_or_default();
             }
             outcome
@@ -81,13 +81,13 @@ impl Threads {
         spawn_on(&world().hub, outcome)
     }
 
-    /// Lets the tasks begin that threads have taken. Returns whether there were any.
+    /// Starts the tasks that threads have taken. Returns whether there were any.
     fn begin(self: &Rc<Self>) -> bool {
         let begun = self.started.try_iter().inspect(|_| self.held.set(self.held.get() + 1));
         begun.map(|task| spawn_on(&world().hub, hold(Rc::clone(self), task)).detach()).count() > 0
     }
 
-    /// Whether no thread is under way.
+    /// Whether no thread runs.
     fn is_calm(&self) -> bool {
         let (pool, held) = (&self.pool, self.held.get());
         let none_starts = pool.len() == held || held >= pool.capacity();
@@ -119,7 +119,7 @@ async fn hold(threads: Rc<Threads>, started: Started) {
     threads.held.set(threads.held.get() - 1);
 }
 
-/// Lets the clock go on tick by tick, up to `last`, each time when no thread is under way.
+/// Advances the clock tick by tick, up to `last`, each time when no thread runs.
 pub(super) async fn drive(last: u64) {
     for _ in 0..last {
         settle().await;
@@ -145,7 +145,7 @@ async fn settle() {
     }
 }
 
-/// What an op comes to; `None` if there is no such op.
+/// The outcome of an op; `None` if there is no such op.
 pub(super) async fn run(name: &str, op: &Value, threads: &Rc<Threads>) -> Option<Value> {
     let (pool, task, own) = (&threads.pool, (op["task"].clone(), None), Rc::clone(threads));
     match name {
@@ -158,7 +158,7 @@ pub(super) async fn run(name: &str, op: &Value, threads: &Rc<Threads>) -> Option
             in_background(op, async move { Ended::from(own.spawn(task).await.await).outcome() });
         }
         "tp_map" => {
-            // It goes on when its caller does not wait for it any more.
+            // It goes on when its caller stops waiting.
             let gathering = spawn_on(&world().hub, gather(op.clone(), own));
             return Some(Ended::from(gathering.await).told(killed));
         }
@@ -187,7 +187,7 @@ fn in_background(op: &Value, outcome: impl Future<Output = Outcome> + 'static) {
     world().register(text(op, "name"), spawn_on(&world().hub, called));
 }
 
-/// The list of a map. The items behind one that failed run on.
+/// The list of a map. Items after a failed one run on.
 async fn gather(op: Value, threads: Rc<Threads>) -> Outcome {
     let mut list = Vec::new();
     if !threads.feeds && !Input::of(&op).waits() {
@@ -257,7 +257,7 @@ fn feed(
         let mut watchers = Vec::new();
         while let Some(task) = items.next().await {
             if let Some(room) = &taken {
-                room.acquire().await.expect("it is never closed").forget();
+                room.acquire().await.expect("the semaphore is never closed").forget();
             }
             let greenlet = threads.spawn(task).await;
             if unordered {
@@ -267,25 +267,25 @@ fn feed(
                     put.put(Some(greenlet)).await.is_ok()
                 }));
             } else {
-                put.put(Some(greenlet)).await.expect("it is never shut down");
+                put.put(Some(greenlet)).await.expect("the queue is never shut down");
             }
         }
         if let Err(error) = feed.error() {
             let failed = spawn_on(&world().hub, async { Err(error) });
-            put.put(Some(failed)).await.expect("it is never shut down");
+            put.put(Some(failed)).await.expect("the queue is never shut down");
         }
         for watcher in watchers {
-            watcher.await.expect("it does not fail");
+            watcher.await.expect("the watcher does not fail");
         }
-        put.put(None).await.expect("it is never shut down");
+        put.put(None).await.expect("the queue is never shut down");
     };
     spawn_on(&world().hub, feeding).detach();
     stream::unfold((results, room), |(results, room)| async move {
-        // A reader that waits makes room for one more.
+        // A waiting reader makes room for one more.
         if let Some(room) = &room {
             room.release(1);
         }
-        let greenlet = results.get().await.expect("it is never shut down")?;
+        let greenlet = results.get().await.expect("the queue is never shut down")?;
         let outcome = Ended::from(greenlet.await).outcome();
         Some((Ok(outcome), (results, room)))
     })

@@ -8,10 +8,10 @@ use spinney_sim::SimHub;
 use super::world::Manner;
 use super::{Observed, Scenario, laws};
 
-/// In how many orders of turns a scenario is run that depends on that order.
+/// The number of orders of turns in which a scenario is run that depends on that order.
 const ORDERS: u64 = 100;
 
-/// Scenarios in which ours differs by design, in no order of turns. The reasons are in
+/// Scenarios in which ours differs by design, in every order of turns. The reasons are in
 /// `docs/conformance.md`.
 const LISTED: &[&str] = &[
     "gevent-s1-0146",
@@ -26,23 +26,23 @@ const LISTED: &[&str] = &[
 /// Whether a scenario passes, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// We do exactly what the original did.
+    /// The same as the original.
     Same,
-    /// We do exactly what the original did in another order of turns within one instant.
+    /// The same as the original in another order of turns within one instant.
     SameInAnotherOrder,
-    /// We do exactly what the original did with the recipes of `docs/migrating.md`.
+    /// The same as the original with the recipes of `docs/migrating.md`.
     SameByRecipe,
-    /// We do what `docs/conformance.md` says that we do in the place of this.
+    /// Differs in the way that `docs/conformance.md` describes.
     AsDocumented(Vec<String>),
-    /// We do something else: the first difference, and what of our documentation does not hold.
+    /// Differs: the first difference, and the broken promises of our documentation.
     Different(Difference, Vec<String>),
-    /// It could not be run: it asks for what there is not, or something panicked.
+    /// It could not be run: it asks for a missing feature, or a task panicked.
     Broken(String),
-    /// It did not end.
+    /// It did not finish.
     Hangs,
 }
 
-/// The two sides of a scenario, and where they part.
+/// The two sides of a scenario, and where they diverge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     expected: Observed,
@@ -65,7 +65,7 @@ impl Scenario {
         self.judge_in(Manner::Ours)
     }
 
-    /// As [`judge`](Self::judge), on a broken pool: one that lets in first who came last.
+    /// Like [`judge`](Self::judge), on a broken pool, which admits the last waiter first.
     pub fn judge_on_a_broken_pool(&self) -> Verdict {
         self.judge_in(Manner::Broken)
     }
@@ -90,7 +90,7 @@ impl Scenario {
             let difference = Difference { expected, observed: ours.observed };
             return Verdict::Different(difference, broken);
         }
-        // Whatever the tags allow, it is best to do the same.
+        // Being the same is best, even where the tags allow a difference.
         if manner == Manner::Ours && (laws.is_empty() || has_recipe || self.has_tag("fifo")) {
             let theirs = self.run(&SimHub::new(), Manner::Theirs);
             if theirs.is_ok_and(|run| run.quirk && run.observed == expected) {
@@ -130,13 +130,13 @@ impl Scenario {
 }
 
 impl fmt::Display for Difference {
-    /// The entries before they part, and those from there on, of one beside the other.
+    /// The entries before the divergence, and those after it, side by side.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const BEFORE: usize = 4;
         const AFTER: usize = 6;
         let (theirs, ours) = (&self.expected.trace, &self.observed.trace);
         let same = theirs.iter().zip(ours).take_while(|(a, b)| a == b).count();
-        writeln!(f, "    {:<58} | what we did", "what the original did")?;
+        writeln!(f, "    {:<58} | ours", "the original")?;
         if same == theirs.len() && same == ours.len() {
             return self.fmt_end(f);
         }

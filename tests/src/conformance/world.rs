@@ -1,4 +1,4 @@
-//! [`World`]: what the scripts of one scenario share.
+//! [`World`]: the shared state of the scripts of one scenario.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,52 +15,52 @@ use super::objects::Object;
 use super::results::Iteration;
 use super::script::Api;
 
-/// How long a tick is; any length would do.
+/// The length of a tick; any length works.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
-/// What a script comes to: its value, or the name of its error.
+/// The outcome of a script: its value, or the name of its error.
 pub(super) type Outcome = Result<Value, String>;
 
-/// In whose manner a scenario is run, where the two differ.
+/// The manner in which a scenario is run, where ours differs from the original.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
     Ours,
-    /// With the recipes of `docs/migrating.md`: locks, queues and pools that let newcomers barge in,
-    /// locals that a task in place shares, maps in slots of their own. And with what there is no
-    /// reason to make.
+    /// With the recipes of `docs/migrating.md`: locks, queues and pools in which newcomers barge
+    /// in, locals that a task in place shares, maps in slots of their own. And with behaviour that
+    /// has no reason to be built.
     Theirs,
-    /// With pools whose members run their work in place, which is our default.
+    /// With pools whose members run their work in place, our default.
     InPlace,
-    /// Broken: a gate in front of each pool lets in who came last.
+    /// Broken: a gate in front of each pool admits the last waiter first.
     Broken,
 }
 
-/// What the scripts of one scenario share. There is one for each thread, and scenarios run one
-/// after the other on a thread: so callbacks, which have to be `Send`, find it too.
+/// The shared state of the scripts of one scenario. There is one for each thread, and scenarios run
+/// one after the other on a thread: so callbacks, which must be `Send`, find it as well.
 pub(super) struct World {
     pub(super) api: Api,
     pub(super) manner: Manner,
     pub(super) hub: SimHub,
     pub(super) objects: BTreeMap<String, Object>,
     pub(super) moments: Moments,
-    /// The handles that there are, by the names of their tasks.
+    /// The handles, by the names of their tasks.
     tasks: RefCell<BTreeMap<String, Rc<Entry>>>,
     pub(super) iterations: RefCell<BTreeMap<String, Rc<Iteration>>>,
-    /// Iterations whose iterator nobody has any more: they go on.
+    /// Iterations whose iterator was dropped: they go on.
     forgotten: RefCell<Vec<Rc<Iteration>>>,
-    /// What the script came to that ran in the greenlet of this id.
+    /// The outcome of the script that ran in the greenlet with this id.
     pub(super) outcomes: RefCell<BTreeMap<u64, Outcome>>,
-    /// Scripts that have started and not ended.
+    /// Scripts that have started and not finished.
     pub(super) running: RefCell<BTreeSet<String>>,
-    /// The error of the time limit that is just being enforced.
+    /// The error of the time limit that is being enforced.
     pub(super) firing: RefCell<Option<String>>,
     /// Resources that scripts hold, by script and variable.
     pub(super) held: RefCell<BTreeMap<(String, String), u64>>,
     /// The greenlets that a group or a pool has sent a kill, by its name and their ids.
     pub(super) dying: RefCell<BTreeSet<(String, u64)>>,
-    /// Whether something was done as only the original does it.
+    /// Whether the run used behaviour that only the original has.
     pub(super) quirk: Cell<bool>,
-    /// What is wrong with the scenario.
+    /// A fault of the scenario.
     faults: RefCell<Vec<String>>,
     over: Cell<bool>,
 }
@@ -73,13 +73,13 @@ thread_local! {
 ///
 /// # Panics
 ///
-/// If none does.
+/// Panics if no scenario runs.
 pub(super) fn world() -> Rc<World> {
     WORLD.with_borrow(|world| world.clone().expect("a scenario is running"))
 }
 
 impl World {
-    /// Calls `with` with the world of this thread, unless the scenario is over.
+    /// Calls `with` with the world of this thread, unless the scenario has finished.
     pub(super) fn current(with: impl FnOnce(&Self)) {
         let world = WORLD.with_borrow(Clone::clone);
         if let Some(world) = world.filter(|world| !world.over.get()) {
@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// Makes the world of a scenario, which is this thread's until [`leave`](Self::leave).
+    /// Creates the world of a scenario, which is this thread's until [`leave`](Self::leave).
     pub(super) fn enter(
         api: Api,
         manner: Manner,
@@ -116,7 +116,7 @@ impl World {
         world
     }
 
-    /// Ends it: what its tasks do as they are dropped is not part of the scenario.
+    /// Ends it: the actions of its tasks while they are dropped are not part of the scenario.
     pub(super) fn leave(&self) {
         self.over.set(true);
         self.forgotten.take();
@@ -135,14 +135,14 @@ impl World {
         }
     }
 
-    /// Notes what makes the scenario fail, whatever it does.
+    /// Records a fault, which makes the scenario fail.
     pub(super) fn fault(&self, what: impl Into<String>) {
         if !self.over.get() {
             self.faults.borrow_mut().push(what.into());
         }
     }
 
-    /// The first fault, the panic of a script included.
+    /// The first fault, including the panic of a script.
     pub(super) fn first_fault(&self) -> Option<String> {
         let panicked = self.tasks().into_iter().find_map(|(name, entry)| {
             let failure = entry.handle.failure().filter(spinney::Failure::is_panic)?;
@@ -151,17 +151,17 @@ impl World {
         self.faults.borrow().first().cloned().or(panicked)
     }
 
-    /// The object that the op is about.
+    /// The object of the op.
     pub(super) fn object(&self, op: &Value) -> Option<&Object> {
         self.objects.get(op["on"].as_str()?)
     }
 
-    /// Registers a task that runs.
+    /// Registers a running task.
     pub(super) fn register(&self, name: &str, greenlet: Greenlet<Outcome>) {
         self.insert(name, Entry::new(greenlet));
     }
 
-    /// Registers a task that has not been started.
+    /// Registers an unstarted task.
     pub(super) fn register_unstarted(
         &self,
         name: &str,
@@ -176,7 +176,7 @@ impl World {
         self.insert(name, Entry::new(greenlet).of_actor());
     }
 
-    /// Registers the script that runs now, which may be an item of a map.
+    /// Registers the running script, which may be an item of a map.
     pub(super) fn register_current(&self, name: &str) {
         let Some(current) = Handle::current() else {
             return self.fault(format!("{name} is no task"));
@@ -203,8 +203,8 @@ impl World {
         self.tasks.borrow().iter().map(|(name, entry)| (name.clone(), Rc::clone(entry))).collect()
     }
 
-    /// Registers an iterator. What it stands for goes on when it is forgotten, as far as that gets
-    /// without a reader.
+    /// Registers an iterator. Its map goes on when it is dropped, as far as it can without a
+    /// reader.
     pub(super) fn register_iteration(&self, name: &str, iteration: Iteration) {
         let iteration = Rc::new(iteration);
         self.forgotten.borrow_mut().push(Rc::clone(&iteration));
@@ -215,7 +215,7 @@ impl World {
         self.iterations.borrow().get(name).cloned()
     }
 
-    /// Starts something outside of any pool.
+    /// Starts a task outside any pool.
     pub(super) fn spawn<F: Future<Output = ()> + 'static>(&self, task: F) {
         self.hub.spawn(task);
     }

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Wake, Waker};
 
-/// A future, and how often it was woken since it was made. Each [`poll`](Self::poll) has a waker of
-/// its own, and wakes by those of earlier polls do not count.
+/// A future, and how many times it was woken since it was created. Each [`poll`](Self::poll) has a
+/// waker of its own, and wake-ups by earlier wakers do not count.
 pub struct ByHand<F> {
     future: Pin<Box<F>>,
     waker: Waker,
@@ -26,7 +26,7 @@ impl<F: Future> ByHand<F> {
     ///
     /// # Panics
     ///
-    /// If that poll is ready.
+    /// Panics if that poll is ready.
     pub fn waiting(future: F) -> Self {
         let mut this = Self::of(future);
         assert!(this.poll().is_pending());
@@ -40,12 +40,12 @@ impl<F: Future> ByHand<F> {
         self.poll_again()
     }
 
-    /// Polls the future once, with the waker of the poll before.
+    /// Polls the future once, with the waker of the previous poll.
     pub fn poll_again(&mut self) -> Poll<F::Output> {
         self.future.as_mut().poll(&mut Context::from_waker(&self.waker))
     }
 
-    /// Returns how many wakes counted so far.
+    /// Returns how many wake-ups counted so far.
     pub fn wakes(&self) -> usize {
         self.wakes.count.load(SeqCst)
     }

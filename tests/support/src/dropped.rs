@@ -1,10 +1,10 @@
-//! [`Dropped`]: counts the guards that were dropped, and knows on which threads.
+//! [`Dropped`]: counts dropped guards, and records their threads.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 /// Counts how many of its guards were dropped: one guard moves into each task whose end matters.
-/// A cheap handle.
+/// Clones share the count.
 #[derive(Clone, Debug, Default)]
 pub struct Dropped {
     threads: Arc<Mutex<Vec<ThreadId>>>,

@@ -1,18 +1,18 @@
-//! [`Gate`]: holds threads up until a test lets them through.
+//! [`Gate`]: blocks threads until a test opens it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A gate for threads, closed at first. A cheap handle.
+/// A gate for threads, closed at first. Clones share the gate.
 #[derive(Clone, Debug, Default)]
 pub struct Gate(Arc<(Mutex<State>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct State {
     open: bool,
-    /// How many have come to the gate so far, and how many stand before it.
+    /// How many threads have arrived at the gate so far, and how many wait there.
     came: usize,
     waiting: usize,
-    /// The most that have stood before it at once.
+    /// The largest number that have waited there.
     most: usize,
 }
 
@@ -28,18 +28,18 @@ impl Gate {
         state.waiting -= 1;
     }
 
-    /// Opens the gate for good.
+    /// Opens the gate permanently.
     pub fn open(&self) {
         self.lock().open = true;
         self.0.1.notify_all();
     }
 
-    /// Blocks this thread until `count` threads have come.
+    /// Blocks this thread until `count` threads have arrived.
     pub fn wait_for(&self, count: usize) {
         drop(self.wait_while(self.lock(), |state| state.came < count));
     }
 
-    /// Returns how many threads have come so far, and the most that stood before it at once.
+    /// Returns how many threads have arrived so far, and the largest number that waited.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let state = self.lock();

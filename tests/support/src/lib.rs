@@ -1,5 +1,5 @@
-//! The helpers that the tests of several crates share. A crate may use this package in its tests
-//! only, and this package uses none of our crates (`cargo xtask layers` checks both).
+//! Helpers that the tests of several crates share. A crate may use this package only in its tests,
+//! and this package uses none of our crates (`cargo xtask layers` checks both).
 
 mod by_hand;
 mod dropped;

@@ -1,4 +1,4 @@
-//! [`OnDrop`]: a destructor that a test writes on the spot; and panics that make no noise.
+//! [`OnDrop`]: a destructor as a closure; and quiet panics.
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -31,7 +31,7 @@ impl<F: FnOnce()> fmt::Debug for OnDrop<F> {
 ///
 /// # Panics
 ///
-/// Always, with `message`.
+/// Always panics, with `message`.
 pub fn blow_up(message: &'static str) -> ! {
     resume_unwind(Box::new(message))
 }

@@ -8,15 +8,15 @@ use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// A round that takes longer than this is lost.
+/// A round that takes longer than this counts as lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The flag of a lost round, with which the storm ends.
+/// The flag of a lost round, which ends the storm.
 const LOST: usize = usize::MAX;
 
-/// A thread that wakes the future that polls this. In each round it wakes, spins a little, sets a
-/// flag, wakes again, and waits until the future has seen the flag. `SPINNEY_STRESS_WAKES` in the
-/// environment sets the number of rounds.
+/// A thread that wakes the future that polls this. In each round it wakes, spins for a moment, sets
+/// a flag, wakes again, and waits until the future has seen the flag. The environment variable
+/// `SPINNEY_STRESS_WAKES` sets the number of rounds.
 pub struct WakeStorm {
     rounds: usize,
     flags: Arc<Flags>,
@@ -25,28 +25,28 @@ pub struct WakeStorm {
 
 #[derive(Default)]
 struct Flags {
-    /// What the thread writes before it wakes.
+    /// Written by the thread before it wakes.
     flag: AtomicUsize,
-    /// What the future has seen of it.
+    /// The last value that the future has seen.
     seen: AtomicUsize,
 }
 
 impl WakeStorm {
-    /// A storm of `rounds` rounds, unless the environment says otherwise. It begins at the first
-    /// poll.
+    /// A storm of `rounds` rounds, unless the environment sets another number. It begins at the
+    /// first poll.
     pub fn of(rounds: usize) -> Self {
         let wanted = std::env::var("SPINNEY_STRESS_WAKES").ok().and_then(|text| text.parse().ok());
         Self { rounds: wanted.unwrap_or(rounds), flags: Arc::default(), thread: None }
     }
 
-    /// Shows the thread what the flag is now. When the storm is over: whether each wake-up was
+    /// Shows the thread the current flag. At the end of the storm: whether each wake-up was
     /// followed by a poll.
     ///
     /// # Panics
     ///
-    /// If the thread panics.
+    /// Panics if the thread panics.
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<bool> {
-        // Relaxed, so that only what orders the wake-up and the poll shows the flag in time.
+        // `Relaxed`, so that only the ordering of wake-up and poll shows the flag in time.
         let flag = self.flags.flag.load(Relaxed);
         self.flags.seen.store(flag, Release);
         self.thread.get_or_insert_with(|| {
@@ -82,7 +82,7 @@ impl Flags {
     fn is_seen(&self, round: usize) -> bool {
         let since = Instant::now();
         while since.elapsed() < PATIENCE {
-            // Mostly this stays on its processor, to be there when the future is polled.
+            // Usually this stays on its processor, to be there when the future is polled.
             for _ in 0..1024 {
                 if self.seen.load(Acquire) == round {
                     return true;

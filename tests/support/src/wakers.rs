@@ -1,4 +1,4 @@
-//! Wakers that tests make by hand, and a task that gives its own away.
+//! Wakers that tests create by hand, and a task that gives its own waker away.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// The source of a waker that does nothing. The references to it count the waker's clones.
+/// The source of a waker that does nothing. Its reference count counts the waker's clones.
 #[derive(Debug, Default)]
 pub struct NoWake;
 
@@ -20,7 +20,7 @@ impl Wake for NoWake {
 ///
 /// # Panics
 ///
-/// If the receiver is gone.
+/// Panics if the receiver is gone.
 pub async fn send_waker<G>(to: Sender<Waker>, guard: G) {
     let _guard = guard;
     let mut to = Some(to);
@@ -33,8 +33,8 @@ pub async fn send_waker<G>(to: Sender<Waker>, guard: G) {
     .await;
 }
 
-/// Runs `future` as those do that run many in one task: it is polled with a waker of its own, and
-/// only when that was woken.
+/// Runs `future` like a combinator that polls many futures in one task: with a waker of its own,
+/// and only after that was woken.
 pub async fn on_its_own_waker<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let own = Arc::new(OwnWaker { woken: AtomicBool::new(true), outer: Mutex::default() });

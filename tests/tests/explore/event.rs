@@ -25,7 +25,8 @@ explore! {
         assert_eq!(woken.get(), 3);
     }
 
-    /// A waiter goes on if the flag was set while it waited, and waits if it was cleared before.
+    /// A waiter goes on if the flag was set while it waited, and waits if the flag was cleared
+    /// before.
     fn clear_keeps_no_waiter_that_was_woken(sim, 8) {
         let event = Rc::new(Event::new());
         let went = Rc::new(Cell::new(0));
@@ -122,7 +123,7 @@ explore! {
         sim.run_until_idle();
     }
 
-    /// Two tasks hand the turn to each other, and a third one waits for either.
+    /// Two tasks take turns, and a third waits for either.
     fn turns_by_two_events_strand_no_waiter(sim, 5) {
         let turns = Rc::new([Event::new(), Event::new()]);
         let over = Rc::new(Cell::new(0));

@@ -8,7 +8,7 @@ use proptest::test_runner::TestCaseError;
 use spinney::{Queue, Semaphore, Spawn, yield_now};
 use spinney_sim::{Explore, SimHub};
 
-/// What a task does next.
+/// The next action of a task.
 #[derive(Clone, Copy, Debug)]
 enum Op {
     /// Takes permits together, and holds them for some turns.
@@ -31,7 +31,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// One task for each list of what it does.
+/// One task for each list of actions.
 fn run(sim: &SimHub, program: &[Vec<Op>]) {
     let (seats, held) = (Rc::new(Semaphore::new(PERMITS)), Rc::new(Cell::new(0)));
     let queue = Rc::new(Queue::bounded(1));
@@ -48,7 +48,7 @@ fn run(sim: &SimHub, program: &[Vec<Op>]) {
                     Op::Hold { permits, turns } => {
                         let permit = seats.acquire_many(permits).await;
                         held.set(held.get() + permits);
-                        assert!(held.get() <= PERMITS, "more permits are held than there are");
+                        assert!(held.get() <= PERMITS, "the holders exceed the permits");
                         for _ in 0..turns {
                             yield_now().await;
                         }
@@ -66,9 +66,9 @@ fn run(sim: &SimHub, program: &[Vec<Op>]) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() })]
 
-    /// Both shrink: proptest the program, and exploring the order in which it fails.
+    /// Both shrink: proptest the program, exploration the order in which it fails.
     #[test]
-    fn random_programs_end_in_every_order(
+    fn random_programs_finish_in_every_order(
         program in prop::collection::vec(prop::collection::vec(op(), 1..4), 2..4),
     ) {
         let found = Explore::delays(2).try_run(|sim| run(sim, &program));

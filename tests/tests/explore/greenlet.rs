@@ -19,7 +19,7 @@ use crate::{LONG, work};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Spawns a task that does `stop` to the greenlet at any time.
+/// Spawns a task that applies `stop` to the greenlet at any time.
 fn at_any_time(sim: &SimHub, greenlet: &Greenlet<u32>, stop: impl FnOnce(&Handle) + 'static) {
     let handle = greenlet.handle().clone();
     sim.spawn(async move { stop(&handle) });
@@ -33,8 +33,8 @@ async fn guarded(dropped: Dropped) -> u32 {
     7
 }
 
-/// The greenlet has finished, as `is_right` says of its state, and its guard was dropped once if it
-/// ran.
+/// Asserts that the greenlet has finished in a state that `is_right` accepts, and that its guard
+/// was dropped once if it ran.
 #[track_caller]
 fn assert_ended(greenlet: &Greenlet<u32>, dropped: &Dropped, is_right: impl Fn(&Handle) -> bool) {
     assert!(greenlet.is_ready() && is_right(greenlet.handle()), "{greenlet:?}");
@@ -61,7 +61,7 @@ explore! {
         let (runs, killed) = (Rc::clone(&ran), Rc::clone(&kills));
         let greenlet = spawn_on(sim, async move {
             runs.set(true);
-            assert!(!killed.get(), "it was killed before");
+            assert!(!killed.get(), "it ran after its kill");
             7
         });
         let has_run = Rc::clone(&ran);
@@ -89,7 +89,7 @@ explore! {
         sim.run_until_idle();
         match result {
             Ok(done) => assert!([1, 7].contains(&done) && dropped.count() == 1),
-            Err(failure) => assert!(failure.is_killed() && dropped.count() == 0, "it never ran"),
+            Err(failure) => assert!(failure.is_killed() && dropped.count() == 0, "it ran before its kill"),
         }
     }
 
@@ -114,7 +114,7 @@ explore! {
         });
         let result = sim.block_on(greenlet);
         assert!(result.unwrap_err().is_killed());
-        assert!([0, 2].contains(&stage.get()), "killed before it ran, or in the clean-up");
+        assert!([0, 2].contains(&stage.get()), "a stage was skipped");
     }
 
     fn shield_defers_a_kill_to_its_end(sim, 8) {
@@ -273,7 +273,7 @@ explore! {
         assert_eq!(ids, ended);
     }
 
-    /// The limit and the end of a greenlet are due at one instant.
+    /// The limit and the end of a greenlet are due at the same instant.
     fn joinall_at_its_time_limit_loses_no_greenlet(sim, 8) {
         let greenlets = [0, 1].map(|n| spawn_on(sim, async move {
             sleep(SECOND).await;

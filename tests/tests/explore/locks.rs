@@ -98,7 +98,7 @@ explore! {
             changed.notify(1);
         });
         sim.run_until_idle();
-        assert!(woken.get() > 0, "the notification is lost");
+        assert!(woken.get() > 0, "the notification was lost");
         changed.notify_all();
         sim.run_until_idle();
         assert_eq!((lock.available(), changed.waiting()), (1, 0));

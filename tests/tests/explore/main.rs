@@ -8,8 +8,8 @@ use std::rc::Rc;
 use spinney::{Event, Spawn, yield_now};
 use spinney_sim::{Explore, SimHub};
 
-/// Makes a test of each scenario, which is a program on the hub `$sim`: every order with at most
-/// `$delays` delays is tried.
+/// Makes a test of each scenario, a program on the hub `$sim`: every order with at most `$delays`
+/// delays is tried.
 macro_rules! explore {
     ($($(#[$doc:meta])* fn $name:ident($sim:ident, $delays:literal) $body:block)+) => {$(
         $(#[$doc])*
@@ -26,8 +26,8 @@ mod greenlet;
 mod locks;
 mod pool;
 mod queue;
+mod report;
 mod semaphore;
-mod told;
 
 fn explore_all(delays: usize, scenario: impl Fn(&SimHub)) {
     let report = Explore::delays(delays).run(scenario);
@@ -35,11 +35,11 @@ fn explore_all(delays: usize, scenario: impl Fn(&SimHub)) {
     assert!(report.complete, "{report}");
 }
 
-/// How many turns long work takes. An order that is picked at random hardly ever keeps another task
-/// from running for so long; one delay does.
+/// How many turns long work takes. A random order hardly ever keeps another task from running for
+/// so long; one delay does.
 const LONG: usize = 16;
 
-/// Gives way so many times.
+/// Yields this many times.
 async fn work(turns: usize) {
     for _ in 0..turns {
         yield_now().await;
@@ -51,7 +51,7 @@ async fn work(turns: usize) {
 struct Cancel(Rc<Event>);
 
 impl Cancel {
-    /// Spawns a task that cancels, at any time.
+    /// Spawns a task that cancels at any time.
     fn at_any_time(sim: &SimHub) -> Self {
         let cancel = Self::default();
         let cancels = cancel.clone();

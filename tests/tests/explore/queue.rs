@@ -30,8 +30,8 @@ fn get(sim: &SimHub, queue: &Rc<Queue<u32>>, got: &Got, count: usize) {
     });
 }
 
-/// Passes two items through a queue, from a task each to one that gets until the queue is shut down.
-/// Returns the items that arrive and those that are refused.
+/// Passes two items through a queue, each from its own task to a task that gets until the queue is
+/// shut down. Returns the items that arrive and those that are refused.
 fn pass_until_shutdown(sim: &SimHub) -> (Rc<Queue<u32>>, Got, Got) {
     let (queue, got, back) = (Rc::new(Queue::bounded(1)), Got::default(), Got::default());
     for item in 0..2 {
@@ -51,7 +51,7 @@ fn pass_until_shutdown(sim: &SimHub) -> (Rc<Queue<u32>>, Got, Got) {
     (queue, got, back)
 }
 
-/// Gets an item, unless that is cancelled before.
+/// Gets an item, unless cancelled before.
 fn get_or_cancel(sim: &SimHub, queue: &Rc<Queue<u32>>, got: &Got, cancel: Cancel) {
     let (queue, got) = (Rc::clone(queue), Rc::clone(got));
     sim.spawn(async move {
@@ -60,7 +60,7 @@ fn get_or_cancel(sim: &SimHub, queue: &Rc<Queue<u32>>, got: &Got, cancel: Cancel
     });
 }
 
-/// Puts `item`, unless that is cancelled before; then it is taken back.
+/// Puts `item`, unless cancelled before; then it is taken back.
 fn put_or_cancel(sim: &SimHub, queue: &Rc<Queue<u32>>, back: &Got, cancel: Cancel, item: u32) {
     let (queue, back) = (Rc::clone(queue), Rc::clone(back));
     sim.spawn(async move {
@@ -160,7 +160,7 @@ explore! {
         });
         sim.run_until_idle();
         assert_eq!(got.take(), [0]);
-        // The getter that has nothing yet.
+        // The getter that has no item yet.
         if queue.getting() == 1 {
             queue.put_nowait(1).unwrap();
         }
@@ -286,7 +286,7 @@ explore! {
         }
         put(sim, &queue, 0..6);
         sim.spawn(async move { cancel.0.set() });
-        // What the cancelled getter leaves is one item in the queue, one in the put, and the rest.
+        // The cancelled getter leaves one item in the queue, one in the put, and the rest.
         sim.run_until_idle();
         while queue.putting() + queue.len() > 0 {
             got.borrow_mut().extend(queue.get_nowait());
@@ -305,7 +305,7 @@ explore! {
         get(sim, &queue, &got, 1);
         get_or_cancel(sim, &queue, &got, cancel);
         sim.run_until_idle();
-        // A getter that is left alone.
+        // A getter without a putter.
         if queue.getting() == 1 {
             queue.put_nowait(2).unwrap();
         }
@@ -345,7 +345,7 @@ explore! {
             sink.borrow_mut().extend(item);
         });
         sim.run_until_idle();
-        // The getter is left alone, in its old place.
+        // The getter remains alone, in its old place.
         if queue.getting() == 1 {
             queue.put_nowait(8).unwrap();
         }

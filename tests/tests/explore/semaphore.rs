@@ -9,7 +9,7 @@ use spinney_sim::SimHub;
 
 use crate::{Cancel, LONG, work};
 
-/// Permits that are held, and the most that ever were.
+/// The number of held permits, and its maximum.
 #[derive(Default)]
 struct Held {
     now: Cell<usize>,
@@ -180,7 +180,7 @@ explore! {
         assert_idle(&seats, 3);
     }
 
-    /// The waiters wait for each other with their permits in hand.
+    /// The waiters wait for each other while they hold permits.
     fn permits_that_come_together_wake_as_many_waiters(sim, 8) {
         let (seats, both) = (Rc::new(Semaphore::new(2)), Rc::new(Barrier::new(2)));
         let permits = seats.try_acquire_many(2).unwrap();
@@ -311,7 +311,7 @@ explore! {
         assert_eq!((refused.get(), seats.available(), seats.waiting()), (2, 1, 0));
     }
 
-    /// The future is polled once in one task, and ends in another.
+    /// The future is polled once in one task, and finishes in another.
     fn acquire_that_moves_to_another_task_is_woken_there(sim, 8) {
         let (seats, held) = (Rc::new(Semaphore::new(1)), Rc::new(Held::default()));
         hold(sim, &seats, &held, 1);

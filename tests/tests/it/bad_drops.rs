@@ -1,4 +1,4 @@
-//! Destructors that panic, and other code of the kind that nobody expects to: it harms nobody else.
+//! Panicking destructors, and other unexpected panics in foreign code: nothing else is affected.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -22,11 +22,11 @@ use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
 
-/// Panics when it is dropped, unless that would end the process.
+/// Panics when it is dropped, unless that would abort the process.
 #[derive(Debug)]
 struct BadDrop;
 
-/// Panics when it is dropped, whatever that does.
+/// Always panics when it is dropped.
 struct WorseDrop;
 
 impl Drop for WorseDrop {
@@ -43,7 +43,7 @@ impl Drop for BadDrop {
     }
 }
 
-/// An iterator that panics, and then again when it is dropped.
+/// An iterator that panics, and panics again when it is dropped.
 struct BadInput(BadDrop);
 
 impl Iterator for BadInput {
@@ -55,7 +55,7 @@ impl Iterator for BadInput {
 }
 
 on_every_hub! {
-    async fn map_s_function_that_panics_when_it_is_dropped_harms_nobody(hub) {
+    async fn panicking_drop_of_a_map_function_affects_nothing_else(hub) {
         let (pool, bad) = (Pool::on(hub, 1), BadDrop);
         let work = move |n: u32| {
             let _bad = &bad;
@@ -65,7 +65,7 @@ on_every_hub! {
         assert_eq!(pool.map(|n| async move { n }, [1]).await.unwrap(), [1]);
     }
 
-    async fn input_that_panics_twice_ends_its_map_with_the_first(hub) {
+    async fn input_that_panics_twice_fails_its_map_with_the_first(hub) {
         let pool = Pool::on(hub, 1);
         let failure = pool.map(|n| async move { n }, BadInput(BadDrop)).await.unwrap_err();
         assert_eq!(failure.into_error().why(), "panicked: an iterator");
@@ -83,7 +83,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn callback_whose_panic_panics_keeps_nobody_asleep(hub) {
+    async fn callback_with_a_panicking_payload_strands_no_waiter(hub) {
         let open = gate();
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         greenlet.link(|_| std::panic::resume_unwind(Box::new(BadDrop)));
@@ -91,7 +91,7 @@ on_every_hub! {
         greenlet.await.unwrap();
     }
 
-    async fn guard_that_panics_keeps_nobody_asleep(hub) {
+    async fn panicking_guard_strands_no_waiter(hub) {
         let (task, greenlet) = pair(yield_now(), BadDrop);
         spawn_on(hub, task).detach();
         greenlet.await.unwrap();
@@ -113,7 +113,7 @@ on_every_hub! {
         assert_eq!(started.load(SeqCst), 3);
     }
 
-    async fn expired_idle_resource_that_panics_keeps_no_other(_hub) {
+    async fn panicking_drop_of_an_expired_item_keeps_no_other(_hub) {
         let count = Count::to(2);
         let counts = count.clone();
         let create = move || {
@@ -127,10 +127,13 @@ on_every_hub! {
         sleep(limit / 5).await;
         drop(second);
         count.reached().await;
-        assert_eq!(pool.size(), 0);
+        // Each is counted until it has been dropped.
+        while !pool.is_empty() {
+            yield_now().await;
+        }
     }
 
-    async fn kill_ends_a_closed_map_whose_item_ahead_panics_when_dropped(hub) {
+    async fn kill_ends_a_closed_map_with_a_panicking_item_ahead(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let items = stream::iter(0..3).map(|_| BadDrop);
@@ -144,7 +147,7 @@ on_every_hub! {
 }
 
 #[test]
-fn hub_stop_ends_a_map_whose_item_ahead_panics_when_dropped() {
+fn hub_stop_ends_a_map_with_a_panicking_item_ahead() {
     let hub = spinney_tests::hub(1);
     let pool = Pool::on(&hub, 1);
     let mut results = hub.block_on(async {
@@ -160,7 +163,7 @@ fn hub_stop_ends_a_map_whose_item_ahead_panics_when_dropped() {
 }
 
 #[test]
-fn reason_that_panics_when_it_is_dropped_harms_no_hub() {
+fn panicking_drop_of_a_reason_affects_no_hub() {
     #[derive(Debug)]
     struct BadReason(BadDrop);
 
@@ -181,7 +184,7 @@ fn reason_that_panics_when_it_is_dropped_harms_no_hub() {
 }
 
 #[test]
-fn result_that_panics_when_dropped_does_not_harm_the_dropper() {
+fn panicking_drop_of_a_result_spares_the_dropper() {
     let sim = SimHub::new();
     let greenlets = |several: usize| (0..several).map(|_| spawn_on(&sim, async { WorseDrop }));
     let (set, list): (Iwait<_>, Vec<_>) = (greenlets(3).collect(), greenlets(3).collect());
@@ -202,24 +205,22 @@ fn result_that_panics_when_dropped_does_not_harm_the_dropper() {
 fn item_and_check_may_both_panic_during_a_panic() {
     let sim = SimHub::new();
     let pool = ResourcePool::builder(|| ready(Ok::<_, Infallible>(WorseDrop)))
-        .check(|_| blow_up("a check"))
+        .recycle(|_, _| blow_up("a check"))
+        .keep_after_failure(true)
         .build();
     let item = || sim.block_on(pool.item()).unwrap();
-    let said = |code: &dyn Fn()| {
-        let payload = catch_unwind(AssertUnwindSafe(code)).unwrap_err();
-        *payload.downcast::<&str>().unwrap()
-    };
-    assert_eq!(said(&|| drop(item())), "a check");
-    let comes_back = || {
+    drop(item());
+    let comes_back = AssertUnwindSafe(|| {
         let _item = item();
         blow_up("a user")
-    };
-    assert_eq!(said(&comes_back), "a user");
-    assert_eq!((pool.size(), pool.free()), (0, 4));
+    });
+    let payload = catch_unwind(comes_back).unwrap_err();
+    assert_eq!(*payload.downcast::<&str>().unwrap(), "a user");
+    assert_eq!((pool.len(), pool.available()), (0, 4));
 }
 
 #[test]
-fn item_comes_back_though_its_thread_is_about_to_end() {
+fn item_is_returned_although_its_thread_exits() {
     thread_local! {
         static KEPT: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
     }
@@ -227,11 +228,11 @@ fn item_comes_back_though_its_thread_is_about_to_end() {
     let pool = ResourcePool::builder(create).idle_timeout(Duration::from_secs(3600)).build();
     let user = pool.clone();
     let ends = thread::spawn(move || {
-        // First, so that what the thread knows of hubs is gone before it.
+        // Set first, so that the thread's state of hubs is destroyed before it.
         KEPT.set(None);
         let item = block_on(user.item()).unwrap();
         KEPT.set(Some(Box::new(item)));
     });
     ends.join().unwrap();
-    assert_eq!((pool.size(), pool.free()), (1, 4));
+    assert_eq!((pool.len(), pool.available()), (1, 4));
 }

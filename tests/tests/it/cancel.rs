@@ -1,5 +1,5 @@
-//! What waits may be dropped after any number of polls, and whatever happened before which of
-//! them: nothing is lost.
+//! Any wait may be dropped after any number of polls, whatever happened between them: nothing is
+//! lost.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use spinney_tests::{Dropped, on_every_hub};
 /// How many polls are tried.
 const POLLS: usize = 4;
 
-/// Each number of polls, with each place between them where something may happen.
+/// Each number of polls, with each place between them where an event may happen.
 fn cancellations() -> impl Iterator<Item = (usize, usize)> {
     (0..=POLLS).flat_map(|polls| (0..=polls).map(move |at| (polls, at)))
 }
 
-/// Polls `future` by hand `polls` times, others having their turn in between, and drops it;
-/// before the poll `at`, `happen` is called. Some if it was ready.
+/// Polls `future` by hand `polls` times, other tasks having their turns in between, and drops it;
+/// before the poll `at`, `happen` is called. `Some` if it was ready.
 async fn poll_then_drop<F: Future>(
     future: F,
     (polls, at): (usize, usize),
@@ -45,7 +45,7 @@ async fn poll_then_drop<F: Future>(
     None
 }
 
-/// Whatever of `wait` is dropped, another who waits is told, and the result is there.
+/// Asserts that after any drop of `wait` another waiter is woken, and the result is there.
 async fn still_gives_its_result(
     spawn: impl Fn(Arc<Event>) -> Greenlet<u32>,
     wait: impl AsyncFn(&mut Greenlet<u32>),
@@ -105,7 +105,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropped_acquire_hands_its_permit_on(_hub) {
+    async fn dropped_acquire_passes_its_permit_on(_hub) {
         for when in cancellations() {
             let seats = Semaphore::new(1);
             let seat = seats.acquire().await.unwrap();
@@ -140,7 +140,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropped_spawn_lets_the_next_one_in(hub) {
+    async fn dropped_spawn_admits_the_next(hub) {
         for when in cancellations() {
             let (pool, open) = (Pool::on(hub, 1), gate());
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();
@@ -166,7 +166,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropped_join_leaves_the_other_waiters_alone(hub) {
+    async fn dropped_join_does_not_affect_other_waiters(hub) {
         for when in cancellations() {
             let open = gate();
             let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
@@ -215,7 +215,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropped_next_leaves_the_other_readers_of_a_pile_awake(hub) {
+    async fn dropped_next_strands_no_other_reader_of_a_pile(hub) {
         for when in cancellations() {
             let (pile, open) = (GreenPile::on(&GreenPool::on(hub, 1)), gate());
             pile.spawn(behind(Arc::clone(&open), 42)).await;
@@ -227,7 +227,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropped_wait_leaves_the_other_waiters_of_an_event_awake(_hub) {
+    async fn dropped_wait_strands_no_other_waiter_of_an_event(_hub) {
         for when in cancellations() {
             let event = Event::new();
             let mut other = Box::pin(event.wait());
@@ -238,7 +238,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropped_get_leaves_the_result_to_others(_hub) {
+    async fn dropped_get_leaves_the_result_for_others(_hub) {
         for when in cancellations() {
             let answer: AsyncResult<u32> = AsyncResult::new();
             let mut other = Box::pin(answer.get());
@@ -248,7 +248,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropped_join_of_a_pool_leaves_the_others_waiting_for_it(hub) {
+    async fn dropped_join_of_a_pool_does_not_affect_others(hub) {
         for when in cancellations() {
             let (pool, open) = (Pool::on(hub, 1), gate());
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();
@@ -259,7 +259,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropped_idle_wait_leaves_the_other_waits(hub) {
+    async fn dropped_idle_wait_does_not_affect_others(hub) {
         for when in cancellations() {
             let (pool, open) = (Pool::on(hub, 1), gate());
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();

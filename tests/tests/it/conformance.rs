@@ -1,4 +1,4 @@
-//! What gevent and eventlet did, we do: the corpus of scenarios that they ran.
+//! Our behaviour is that of gevent and eventlet: the corpus of scenarios that they ran.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn each_scenario_of_the_corpus_passes() {
 }
 
 #[test]
-fn pool_that_lets_in_who_came_last_is_noticed() {
+fn barging_pool_is_detected() {
     let pools: Vec<_> = corpus().into_iter().filter(|it| it.has_tag("obj:pool")).collect();
     let report = Report::judged_by(Scenario::judge_on_a_broken_pool, pools, LIMIT);
     assert!(report.failed() > 30, "{report}");
@@ -51,7 +51,7 @@ fn unknown_op_fails_its_scenario_alone() {
 }
 
 #[test]
-fn what_hangs_or_panics_fails_alone() {
+fn hanging_or_panicking_scenario_fails_alone() {
     let judge = |scenario: &Scenario| match scenario.id() {
         "hangs" => loop {
             thread::park();

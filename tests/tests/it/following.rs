@@ -1,4 +1,4 @@
-//! The same code runs where it is called, whatever hub that is.
+//! The same code runs on the hub where it is called, whatever hub that is.
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 const HOUR: Duration = Duration::from_secs(3600);
 const MS: Duration = Duration::from_millis(1);
 
-/// A program that names no hub: each part of it says on which it runs.
+/// A program that names no hub: each part of it reports the hub on which it runs.
 async fn program(pause: Duration) -> Vec<String> {
     fn here() -> String {
         format!("{:?}", Hub::current())
@@ -58,9 +58,9 @@ fn program_runs_in_a_plain_block_on() {
 }
 
 #[test]
-fn program_runs_in_a_hub_of_its_own() {
+fn program_runs_in_a_built_hub() {
     let hub = spinney_tests::hub(2);
-    // The number of tasks is in the text, too.
+    // The text also has the number of tasks.
     let own = |text: &String| text.starts_with("Hub { threads: 2");
     assert!(hub.block_on(program(MS)).iter().all(own));
     assert!(hub.block_on(spawn_on(&hub, program(MS))).unwrap().iter().all(own));
@@ -76,7 +76,7 @@ fn program_runs_in_tokio_of_both_flavours() {
     }
 }
 
-/// One request to `server` over tokio's sockets, as an HTTP client for tokio makes it.
+/// One request to `server` over tokio's sockets, like that of an HTTP client for tokio.
 async fn request(server: SocketAddr, n: u8) -> std::io::Result<u8> {
     let mut stream = TcpStream::connect(server).await?;
     stream.write_u8(n).await?;
@@ -160,7 +160,7 @@ fn pool_in_a_static_serves_one_runtime_after_another() {
             2 * n
         };
         assert_eq!(runtime.block_on(POOL.map(doubled, 0..4)).unwrap(), [0, 2, 4, 6]);
-        // What still runs goes with its runtime, and its slot is free again.
+        // Running tasks end with their runtime, and their slots are free again.
         drop(runtime.block_on(POOL.spawn(std::future::pending::<()>())));
     }
     block_on(POOL.wait_idle()).unwrap();
@@ -233,7 +233,7 @@ fn direct_and_following_spawns_run_in_order() {
 }
 
 #[test]
-fn greenlet_on_a_hub_that_is_gone_says_so() {
+fn greenlet_on_a_dropped_hub_fails_clearly() {
     let (local, sim, own) = (LocalHub::new(), SimHub::new(), spinney_tests::hub(1));
     let hubs = [Hub::from(&local), Hub::from(&sim), own.clone()];
     own.shutdown(Duration::ZERO);
@@ -245,7 +245,7 @@ fn greenlet_on_a_hub_that_is_gone_says_so() {
 }
 
 #[test]
-fn handle_to_a_reused_hub_is_of_the_old_one() {
+fn handle_to_a_reused_inbox_is_of_the_old_hub() {
     let old = LocalHub::new();
     let handle = Hub::from(&old);
     drop(old);
@@ -259,7 +259,7 @@ fn handle_to_a_reused_hub_is_of_the_old_one() {
 }
 
 #[test]
-fn closure_of_a_thread_pool_is_in_the_time_of_its_caller() {
+fn closure_of_a_thread_pool_has_the_clock_of_its_caller() {
     let threads = ThreadPool::new(1);
     let runtime = tokio_runtime(2);
     let here = || format!("{:?}", Hub::current());

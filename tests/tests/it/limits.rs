@@ -1,4 +1,4 @@
-//! Limits that are moved and lifted while they run.
+//! Limits that are reset and lifted while they run.
 
 use std::future::pending;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use spinney_tests::{SimHub, on_every_hub};
 const MS: Duration = Duration::from_millis(1);
 
 on_every_hub! {
-    async fn limit_is_moved_and_lifted_while_it_runs(hub) {
-        // Another task brings it forward.
+    async fn running_limit_can_be_reset_and_lifted(hub) {
+        // Another task shortens it.
         let limit = Limit::new(Duration::MAX);
         let limited = limit.clone();
         let waiting = spawn_on(hub, async move { pending::<()>().within_limit(&limited).await });
@@ -20,7 +20,7 @@ on_every_hub! {
         limit.reset(MS);
         assert!(waiting.await.unwrap().unwrap_err().is(&limit));
 
-        // The limited future puts it off.
+        // The limited future extends it.
         let limit = Limit::new(60_000 * MS);
         let limited = limit.clone();
         let steps = async move {
@@ -37,11 +37,11 @@ on_every_hub! {
         assert!(late.is(&limit) && late.limit() == Duration::ZERO);
     }
 
-    async fn limit_of_a_greenlet_is_moved_from_a_thread(hub) {
+    async fn limit_of_a_greenlet_is_reset_from_another_thread(hub) {
         let limit = Limit::new(Duration::MAX);
         let moved = limit.clone();
         let waiting = async {
-            // A simulation does not wait for threads: this one is waited for inside of the poll.
+            // A simulation does not wait for threads: the poll waits for this one.
             std::thread::spawn(move || moved.reset(Duration::ZERO)).join().unwrap();
             pending::<()>().await;
         };
@@ -50,7 +50,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap().unwrap_err().is(&limit));
     }
 
-    async fn lifted_limit_leaves_its_future_to_a_kill(hub) {
+    async fn kill_ends_a_future_with_a_lifted_limit(hub) {
         let limit = Limit::new(60_000 * MS);
         let limited = limit.clone();
         let pool = Pool::on(hub, 1);
@@ -65,7 +65,7 @@ on_every_hub! {
 }
 
 #[test]
-fn moved_limit_expires_to_the_instant() {
+fn reset_limit_expires_exactly() {
     const SECOND: Duration = Duration::from_secs(1);
     let sim = SimHub::new();
     sim.block_on(async {

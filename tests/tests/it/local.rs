@@ -1,4 +1,4 @@
-//! What is not `Send` on hubs that stay on their thread: futures, functions, items and results.
+//! Futures, functions, items and results that are not `Send`, on hubs that stay on their thread.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use spinney_tests::on_one_thread;
 use spinney_tests::tools::{blow_up, gate, stuck};
 
 on_one_thread! {
-    async fn greenlet_may_hold_and_return_what_is_not_send(hub) {
+    async fn greenlet_may_hold_and_return_non_send_values(hub) {
         let shared = Rc::new(Cell::new(1));
         let inside = Rc::clone(&shared);
         let greenlet = spawn_on(hub, async move {
@@ -22,7 +22,7 @@ on_one_thread! {
         assert_eq!(shared.get(), 2);
     }
 
-    async fn group_may_hold_what_is_not_send(hub) {
+    async fn group_may_run_non_send_futures(hub) {
         let (group, sum) = (Group::on(hub), Rc::new(Cell::new(0)));
         for n in 0..5 {
             let sum = Rc::clone(&sum);
@@ -32,7 +32,7 @@ on_one_thread! {
         assert_eq!(sum.get(), 10);
     }
 
-    async fn pool_may_hold_and_return_what_is_not_send(hub) {
+    async fn pool_may_run_and_return_non_send_values(hub) {
         let pool = Pool::on(hub, 2);
         let mut greenlets = Vec::new();
         for n in 0..5 {
@@ -44,12 +44,12 @@ on_one_thread! {
         }
     }
 
-    async fn try_spawn_takes_what_is_not_send(hub) {
+    async fn try_spawn_accepts_non_send_futures(hub) {
         let pool = Pool::on(hub, 1);
         assert_eq!(*pool.try_spawn(async { Rc::new(42) }).unwrap().await.unwrap(), 42);
     }
 
-    async fn map_takes_and_gives_what_is_not_send(hub) {
+    async fn map_accepts_and_returns_non_send_values(hub) {
         let (pool, log) = (Pool::on(hub, 2), Rc::new(RefCell::new(Vec::new())));
         let seen = Rc::clone(&log);
         let work = move |item: Rc<u32>| {
@@ -65,7 +65,7 @@ on_one_thread! {
         assert_eq!(*log.borrow(), [0, 1, 2, 3, 4]);
     }
 
-    async fn input_may_be_what_is_not_send(hub) {
+    async fn input_of_a_map_may_be_non_send(hub) {
         let (pool, taken) = (Pool::on(hub, 2), Rc::new(Cell::new(0)));
         let count = Rc::clone(&taken);
         let items = (0..10).inspect(move |_| count.set(count.get() + 1));
@@ -74,7 +74,7 @@ on_one_thread! {
         assert_eq!(taken.get(), 10);
     }
 
-    async fn pile_may_hold_what_is_not_send(hub) {
+    async fn pile_may_hold_non_send_results(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 2));
         for n in 0..5 {
             pile.spawn(async move { Rc::new(n) }).await;
@@ -84,12 +84,12 @@ on_one_thread! {
         assert_eq!(results, [0, 1, 2, 3, 4].map(Rc::new));
     }
 
-    async fn iwait_gives_what_is_not_send(hub) {
+    async fn iwait_yields_non_send_results(hub) {
         let mut ended = iwait([spawn_on(hub, async { Rc::new(42) })]);
         assert_eq!(*ended.next().await.unwrap().await.unwrap(), 42);
     }
 
-    async fn kill_drops_what_is_not_send(hub) {
+    async fn kill_drops_non_send_values(hub) {
         let (shared, started) = (Rc::new(()), gate());
         let greenlet = spawn_on(hub, stuck(started.clone(), Rc::clone(&shared)));
         started.wait().await;
@@ -97,7 +97,7 @@ on_one_thread! {
         assert_eq!(Rc::strong_count(&shared), 1);
     }
 
-    async fn panic_drops_what_is_not_send(hub) {
+    async fn panic_drops_non_send_values(hub) {
         let shared = Rc::new(Cell::new(42));
         let inside = Rc::clone(&shared);
         let greenlet = spawn_on(hub, async move {
@@ -119,7 +119,7 @@ on_one_thread! {
 }
 
 #[test]
-fn tasks_of_a_local_hub_run_first_come_first_served() {
+fn tasks_of_a_local_hub_run_in_fifo_order() {
     let hub = LocalHub::new();
     let log = Rc::new(RefCell::new(Vec::new()));
     hub.block_on(async {
@@ -139,7 +139,7 @@ fn tasks_of_a_local_hub_run_first_come_first_served() {
 }
 
 #[test]
-fn dropped_local_hub_drops_what_is_not_send() {
+fn dropped_local_hub_drops_non_send_values() {
     let shared = Rc::new(());
     let hub = LocalHub::new();
     let (started, never) = (gate(), gate());
@@ -151,7 +151,7 @@ fn dropped_local_hub_drops_what_is_not_send() {
 }
 
 #[test]
-fn hub_that_goes_with_its_thread_ends_its_greenlets() {
+fn hub_in_a_thread_local_ends_its_greenlets() {
     thread_local! {
         static HUB: spinney::LocalHub = spinney::LocalHub::new();
     }

@@ -1,5 +1,5 @@
-//! The promises that take several crates, most of them on every hub. A test that needs a process of
-//! its own is a program beside this one.
+//! The promises that need several crates, most of them on every hub. A test that needs its own
+//! process is a program beside this one.
 
 /// The traits and the texts of the public types.
 mod api {
@@ -12,7 +12,7 @@ mod api {
 /// Destructors that panic.
 mod bad_drops;
 
-/// Waiters that are dropped after any number of polls.
+/// Waits that are dropped after any number of polls.
 mod cancel;
 
 /// The scenarios of gevent and eventlet.
@@ -58,7 +58,7 @@ mod greenlet {
     mod wakers;
 }
 
-/// Limits that move.
+/// Limits that are changed.
 mod limits;
 
 /// Futures that are not `Send`, on the hubs that stay on one thread.
@@ -99,19 +99,23 @@ mod pool {
     mod try_join;
 }
 
-/// Random work inside random work.
+/// Random nested work.
 mod random;
 
-/// Loops of awaits that are ready.
+/// Loops of ready awaits.
 mod ready_awaits;
 
 /// `ResourcePool`.
 mod resource_pool {
+    mod checks;
+    mod closing;
+    mod create;
+    mod failure;
     mod idle;
     mod lending;
 }
 
-/// What only a simulation finds.
+/// Promises that only a simulation can test.
 mod simulation;
 
 /// Locks, queues and semaphores between greenlets.
@@ -129,7 +133,7 @@ mod thread_pool;
 /// Sleeps and time limits.
 mod timeout;
 
-/// What holds for each wait of pools, thread pools and piles.
+/// Promises of every wait of pools, thread pools and piles.
 mod waits {
     mod deadlock_lines;
     mod wakers;

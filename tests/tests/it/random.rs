@@ -1,6 +1,6 @@
-//! Maps, spawns and applies inside one another, drawn at random and run in random orders: nobody
-//! waits for ever, every result is right, every slot comes back, and never do more run than there
-//! are slots. `SPINNEY_SEEDS=1000..9000` tries others than the usual ones.
+//! Random nested maps, spawns and applies in random orders: no task waits for ever, every result is
+//! right, every slot is freed, and running tasks never exceed the slots. `SPINNEY_SEEDS=1000..9000`
+//! tries other seeds than the default ones.
 
 mod acts;
 mod world;
@@ -16,7 +16,7 @@ use spinney::task::spawn_on;
 use spinney_tests::SimHub;
 use world::{Rules, World};
 
-/// All that happens is drawn from `rng`.
+/// All events are drawn from `rng`.
 fn run(sim: &SimHub, mut rng: Rng, rules: Rules) {
     let capacity = rng.usize(1..4);
     let reentry = if rng.u8(..8) == 0 { Reentry::Inline } else { Reentry::InPlace };
@@ -48,7 +48,10 @@ fn run(sim: &SimHub, mut rng: Rng, rules: Rules) {
     assert_eq!(sim.pending(), 0);
     assert_eq!((pool.len(), pool.free_count(), pool.waiting()), (0, capacity, 0));
     let peak = world.gauge.peak();
-    assert!(rules != Rules::Peace || peak <= capacity, "{peak} at once, of {capacity}");
+    assert!(
+        rules != Rules::Peace || peak <= capacity,
+        "{peak} ran concurrently in {capacity} slots"
+    );
 }
 
 /// Kills and resizes as the rules allow.
@@ -79,7 +82,7 @@ fn each_seed(rules: Rules) {
 }
 
 #[test]
-fn random_nested_use_of_a_pool_gets_what_it_asked_for() {
+fn random_nested_uses_of_a_pool_all_succeed() {
     each_seed(Rules::Peace);
 }
 

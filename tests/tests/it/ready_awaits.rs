@@ -1,5 +1,5 @@
-//! A loop of awaits that are ready gives way: it is killed, aborted, limited and shut down like any
-//! other task, and lets the others run.
+//! A loop of ready awaits yields: it can be killed, aborted, limited and shut down like any other
+//! task, and lets others run.
 
 mod rows;
 
@@ -74,15 +74,15 @@ on_every_hub! {
     async fn endless_loop_lets_others_run(hub) {
         for row in rows() {
             let greenlet = running(hub, row).await;
-            spawn_on(hub, yield_now()).await.unwrap(); // it would never finish
+            spawn_on(hub, yield_now()).await.unwrap(); // otherwise it would never finish
             greenlet.kill().await;
         }
     }
 
-    async fn second_of_two_ready_branches_is_seen_within_two_polls(hub) {
+    async fn second_ready_branch_is_polled_within_two_polls(hub) {
         let sees_both = async {
             let ready = |side| { let event = set(); async move { event.wait().await; side } };
-            // The budget is used up again and again.
+            // The budget is used up repeatedly.
             for _ in 0..1000 {
                 set().wait().await;
                 let first = or(ready(1), ready(2)).await;
@@ -92,7 +92,7 @@ on_every_hub! {
             let mut second = Box::pin(or(pending(), ready(2)));
             poll_fn(move |cx| {
                 polls += 1;
-                assert!(polls <= 2, "put off twice");
+                assert!(polls <= 2, "deferred twice");
                 second.as_mut().poll(cx)
             })
             .await
@@ -100,7 +100,7 @@ on_every_hub! {
         assert_eq!(spawn_on(hub, sees_both).await.unwrap(), 2);
     }
 
-    async fn greenlet_in_place_uses_up_the_budget_around_it(hub) {
+    async fn greenlet_in_place_uses_the_budget_around_it(hub) {
         let gives_way = async {
             let endless = async { loop { set().wait().await } };
             let (child, greenlet) = pair(endless, ());
@@ -196,12 +196,12 @@ fn virtual_time_stands_still_while_an_await_is_deferred() {
 }
 
 #[test]
-fn await_made_of_others_is_deferred_once() {
+fn composite_await_is_deferred_once() {
     let event = set();
     let mut cx = Context::from_waker(Waker::noop());
     let _budget = Budget::open();
     while pin!(event.wait()).poll(&mut cx).is_ready() {}
     let mut whole = pin!(GiveWay::around(event.wait()));
     assert!(whole.as_mut().poll(&mut cx).is_pending());
-    assert!(whole.as_mut().poll(&mut cx).is_ready(), "the await within is put off, too");
+    assert!(whole.as_mut().poll(&mut cx).is_ready(), "the inner await was deferred as well");
 }

@@ -1,5 +1,4 @@
-//! Greenlets and pools in a simulation: seeds that are checked, races that are found, and what is
-//! told of those who are stuck.
+//! Greenlets and pools in a simulation: checks of seeds, found races, and reports of stuck tasks.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,7 +11,7 @@ use spinney::{Event, Pool, Queue, Semaphore, block_on, joinall, sleep, yield_now
 use spinney_sim::SimHub;
 
 #[test]
-fn thousand_seeds_of_a_pool_of_fifty_keep_its_promises() {
+fn pool_of_fifty_keeps_its_promises_under_1000_seeds() {
     SimHub::check(0..1000, |sim| {
         let pool = Pool::on(sim, 7);
         let (running, done) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
@@ -21,7 +20,7 @@ fn thousand_seeds_of_a_pool_of_fifty_keep_its_promises() {
                 let (running, done) = (Rc::clone(&running), Rc::clone(&done));
                 let work = async move {
                     running.set(running.get() + 1);
-                    assert!(running.get() <= 7, "more run than there are slots");
+                    assert!(running.get() <= 7, "the running tasks exceed the slots");
                     sleep(Duration::from_secs(n % 5)).await;
                     yield_now().await;
                     running.set(running.get() - 1);
@@ -52,7 +51,7 @@ fn planted_race_is_found() {
 }
 
 #[test]
-fn seed_that_failed_fails_again() {
+fn failing_seed_fails_again() {
     let order = |seed| {
         let (sim, order) = (SimHub::seeded(seed), Rc::new(Cell::new(0_u64)));
         let greenlets = (0..10).map(|n| {
@@ -68,7 +67,7 @@ fn seed_that_failed_fails_again() {
 }
 
 #[test]
-fn deadlock_tells_who_waits_where() {
+fn deadlock_names_each_waiter_and_its_line() {
     let sim = SimHub::new();
     let never = Rc::new(Event::new());
     let slots = Rc::new(Semaphore::new(0));
@@ -82,7 +81,7 @@ fn deadlock_tells_who_waits_where() {
         format!("the main future waits for TaskSet::join at {}", file!()),
         format!("{} waits for Event::wait at {}", reader.handle(), file!()),
         format!("{} waits for Semaphore::acquire at {}", writer.handle(), file!()),
-        format!("{} waits for something that does not say what it is", member.handle()),
+        format!("{} waits for an unknown event", member.handle()),
     ] {
         assert!(text.contains(&told), "{told:?} is missing in:\n{text}");
     }
@@ -101,7 +100,7 @@ fn deadlock_of_two_greenlets_names_both() {
     assert!(deadlock.to_string().contains(&told), "{deadlock}");
 }
 
-/// Starts a greenlet that waits for ever, and notes what the report says that it waits for.
+/// Starts a greenlet that waits for ever, and records the expected line of the report.
 macro_rules! stuck {
     ($sim:ident, $stuck:ident, $what:literal, |$($name:ident),*| $wait:expr) => {{
         $(let $name = Rc::clone(&$name);)*
@@ -113,7 +112,7 @@ macro_rules! stuck {
 }
 
 #[test]
-fn deadlock_tells_who_waits_at_which_queue() {
+fn deadlock_names_the_waits_of_a_queue() {
     let (sim, mut stuck) = (SimHub::new(), Vec::new());
     let (empty, full) = (Rc::new(Queue::<u32>::unbounded()), Rc::new(Queue::bounded(1)));
     let (channel, jobs) = (Rc::new(Channel::new()), Rc::new(JoinableQueue::unbounded()));
@@ -129,7 +128,7 @@ fn deadlock_tells_who_waits_at_which_queue() {
 }
 
 #[test]
-fn deadlock_tells_who_waits_at_which_lock() {
+fn deadlock_names_the_waits_of_a_lock() {
     let (sim, mut stuck) = (SimHub::new(), Vec::new());
     let (seats, changed) = (Rc::new(Semaphore::new(1)), Rc::new(Condition::new()));
     let (lock, barrier) = (Rc::new(RLock::new()), Rc::new(Barrier::new(2)));
@@ -148,7 +147,7 @@ fn deadlock_tells_who_waits_at_which_lock() {
 }
 
 #[test]
-fn deadlock_tells_who_waits_for_a_pool() {
+fn deadlock_names_the_waits_of_a_pool() {
     let (sim, mut stuck) = (SimHub::new(), Vec::new());
     let [pool, other] = [(); 2].map(|()| Pool::on(&sim, 1));
     let (full, pool) = (Rc::new(pool), Rc::new(other));
@@ -175,12 +174,12 @@ fn assert_told(sim: &SimHub, stuck: &[String]) {
 }
 
 #[test]
-fn hours_pass_at_once() {
+fn hours_of_virtual_time_pass_immediately() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 10);
     let hour = |_| sleep(Duration::from_secs(3600));
     sim.block_on(pool.map(hour, 0..100)).unwrap();
     assert_eq!(sim.elapsed(), Duration::from_secs(10 * 3600));
-    // Outside of the simulation time is real.
+    // Outside the simulation time is real.
     block_on(sleep(Duration::ZERO));
 }

@@ -1,4 +1,4 @@
-//! The promises of thread pools to those who use them from a hub.
+//! The promises of thread pools to tasks of a hub.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,8 +15,7 @@ use spinney_greenlet::pair;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::Why;
 
-/// Waits for what other threads do, without letting the hub fall idle: a simulated one would take
-/// that for a deadlock.
+/// Waits for other threads without letting the hub idle: a simulated one would report a deadlock.
 async fn from_threads<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     loop {
@@ -33,7 +32,7 @@ fn pool(threads: usize) -> ThreadPool {
 }
 
 on_every_hub! {
-    async fn closure_s_result_comes_back(_hub) {
+    async fn result_of_a_closure_is_returned(_hub) {
         let pool = pool(2);
         let mut results = Vec::new();
         for n in 0..20_u32 {
@@ -46,12 +45,12 @@ on_every_hub! {
         assert_eq!((pool.threads(), pool.len()), (0, 0));
     }
 
-    async fn panic_comes_out_at_the_result(_hub) {
+    async fn panic_reaches_the_result(_hub) {
         let failure = from_threads(pool(1).apply(|| panic!("no luck"))).await.unwrap_err();
         assert_eq!(failure.why(), "panicked: no luck");
     }
 
-    async fn full_queue_makes_a_spawner_wait_and_nobody_else(hub) {
+    async fn full_queue_delays_only_the_spawner(hub) {
         let threads = ThreadPool::builder().capacity(1).queue(0).build();
         let (open, pool) = (Arc::new(AtomicBool::new(false)), Pool::on(hub, 2));
         let opened = Arc::clone(&open);
@@ -59,7 +58,7 @@ on_every_hub! {
         let held = threads.spawn(hold).await;
         let mut waiting = pin!(threads.spawn(|| 42));
         assert!(poll_once(waiting.as_mut()).await.is_none());
-        // A task of this hub runs meanwhile, and opens.
+        // A task of this hub runs meanwhile, and opens the gate.
         let opener = pool.spawn(async move { open.store(true, SeqCst) }).await;
         from_threads(opener).await.unwrap();
         let result = from_threads(waiting).await;
@@ -76,7 +75,7 @@ on_every_hub! {
         assert!(called.load(SeqCst));
     }
 
-    async fn map_gives_all_results_in_order(_hub) {
+    async fn thread_map_returns_all_results_in_order(_hub) {
         let pool = pool(3);
         let list = from_threads(pool.map(|n: u32| n + 1, 0..100)).await.unwrap();
         assert!(list.into_iter().eq(1..101));
@@ -87,7 +86,7 @@ on_every_hub! {
         assert!(from_threads(stream.next()).await.is_none());
     }
 
-    async fn unordered_results_are_all_there(_hub) {
+    async fn thread_imap_unordered_yields_all_results(_hub) {
         let pool = pool(3);
         let mut stream = pool.imap_unordered(|n: u32| n, 0..100);
         let mut seen = Vec::new();
@@ -98,7 +97,7 @@ on_every_hub! {
         assert!(seen.into_iter().eq(0..100));
     }
 
-    async fn results_are_joined_with_greenlets(_hub) {
+    async fn thread_results_are_joined_with_greenlets(_hub) {
         let pool = pool(1);
         let results: [ThreadResult<u32>; 2] = [pool.spawn(|| 1).await, unblock(|| 2)];
         let (task, greenlet) = pair(async { 3 }, ());
@@ -109,7 +108,7 @@ on_every_hub! {
         results.into_iter().for_each(ThreadResult::detach);
     }
 
-    async fn queue_is_dropped_by_a_kill(_hub) {
+    async fn kill_of_a_thread_pool_drops_its_queue(_hub) {
         let (pool, open) = (pool(1), Arc::new(AtomicBool::new(false)));
         let (opened, started) = (Arc::clone(&open), Arc::new(AtomicBool::new(false)));
         let starts = Arc::clone(&started);
@@ -138,7 +137,7 @@ on_every_hub! {
 }
 
 #[test]
-fn thread_pool_is_for_plain_threads_too() {
+fn thread_pool_works_on_plain_threads() {
     let pool = pool(2);
     let sums = thread::scope(|scope| {
         let sum = |n: u32| {

@@ -1,4 +1,4 @@
-//! The promises of sleeps and time limits; to the instant where time is virtual.
+//! The promises of sleeps and time limits; exact where time is virtual.
 
 use std::future::{pending, ready};
 use std::time::Duration;
@@ -19,28 +19,28 @@ on_every_hub! {
         assert!(poll_once(&mut asleep).await.is_some());
     }
 
-    async fn sleep_until_a_time_that_has_passed_is_ready_at_once(_hub) {
+    async fn sleep_until_a_passed_time_is_ready(_hub) {
         assert!(poll_once(sleep_until(Clock::current().now())).await.is_some());
     }
 
-    async fn sleep_beyond_all_time_is_never_over(_hub) {
+    async fn sleep_beyond_the_clock_never_ends(_hub) {
         assert!(poll_once(sleep(Duration::MAX)).await.is_none());
     }
 
-    async fn what_is_ready_wins_over_a_limit_of_no_time(_hub) {
+    async fn ready_future_wins_over_a_zero_limit(_hub) {
         assert_eq!(ready(42).within(Duration::ZERO).await, Ok(42));
     }
 
-    async fn what_is_not_ready_loses_against_a_limit_of_no_time(_hub) {
+    async fn pending_future_loses_to_a_zero_limit(_hub) {
         let late = pending::<()>().within(Duration::ZERO).await.unwrap_err();
         assert_eq!(late.limit(), Duration::ZERO);
     }
 
-    async fn what_ends_in_time_gives_its_output(hub) {
+    async fn future_in_time_returns_its_output(hub) {
         assert_eq!(spawn_on(hub, async { 42 }).within(Duration::MAX).await.unwrap().unwrap(), 42);
     }
 
-    async fn limit_on_a_borrow_leaves_the_future_to_go_on(hub) {
+    async fn limit_on_a_borrow_lets_the_future_go_on(hub) {
         let mut greenlet = spawn_on(hub, async { yield_now().await; 42 });
         if let Ok(result) = (&mut greenlet).within(Duration::ZERO).await {
             assert_eq!(result.unwrap(), 42);
@@ -49,19 +49,19 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn limit_on_a_spawn_gives_its_place_up(hub) {
+    async fn timed_out_spawn_leaves_the_queue(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         assert!(pool.spawn(async {}).within(Duration::ZERO).await.is_err());
         assert_eq!(pool.waiting(), 0);
     }
 
-    async fn limit_comes_first_in_the_verb(_hub) {
+    async fn timeout_takes_the_limit_first(_hub) {
         assert_eq!(timeout(Duration::MAX, ready(42)).await, Ok(42));
     }
 }
 
-/// Runs a test on a simulated hub in order, and on seeded ones.
+/// Runs a test on a FIFO simulated hub, and on seeded ones.
 fn on_sim_hubs(test: &impl AsyncFn(&SimHub)) {
     for sim in std::iter::once(SimHub::new()).chain((0..SEEDS).map(SimHub::seeded)) {
         sim.block_on(test(&sim));
@@ -69,7 +69,7 @@ fn on_sim_hubs(test: &impl AsyncFn(&SimHub)) {
 }
 
 #[test]
-fn sleep_takes_its_time_to_the_instant() {
+fn sleep_is_exact_in_virtual_time() {
     on_sim_hubs(&async |sim| {
         sleep(90 * SECOND).await;
         assert_eq!(sim.elapsed(), 90 * SECOND);
@@ -77,7 +77,7 @@ fn sleep_takes_its_time_to_the_instant() {
 }
 
 #[test]
-fn sleeps_side_by_side_take_the_time_of_the_longest() {
+fn concurrent_sleeps_take_the_time_of_the_longest() {
     on_sim_hubs(&async |sim| {
         zip(sleep(SECOND), spawn_on(sim, sleep(3 * SECOND))).await.1.unwrap();
         assert_eq!(sim.elapsed(), 3 * SECOND);
@@ -85,7 +85,7 @@ fn sleeps_side_by_side_take_the_time_of_the_longest() {
 }
 
 #[test]
-fn sleeps_one_after_the_other_add_up() {
+fn consecutive_sleeps_add_up() {
     on_sim_hubs(&async |sim| {
         for _ in 0..10 {
             sleep(SECOND).await;
@@ -105,7 +105,7 @@ fn time_of_a_sleep_runs_from_its_first_poll() {
 }
 
 #[test]
-fn sleep_until_an_instant_ends_then() {
+fn sleep_until_ends_at_its_instant() {
     on_sim_hubs(&async |sim| {
         let at = sim.now() + 5 * SECOND;
         sleep(SECOND).await;
@@ -132,7 +132,7 @@ fn sleepers_wake_in_the_order_of_their_times() {
 }
 
 #[test]
-fn limit_ends_a_wait_to_the_instant() {
+fn limit_ends_a_wait_exactly() {
     on_sim_hubs(&async |sim| {
         let late = pending::<()>().within(3 * SECOND).await.unwrap_err();
         assert_eq!((late.limit(), sim.elapsed()), (3 * SECOND, 3 * SECOND));
@@ -140,7 +140,7 @@ fn limit_ends_a_wait_to_the_instant() {
 }
 
 #[test]
-fn what_ends_before_its_limit_takes_no_longer_than_itself() {
+fn limit_does_not_delay_a_finished_future() {
     on_sim_hubs(&async |sim| {
         sleep(SECOND).within(3 * SECOND).await.unwrap();
         assert_eq!(sim.elapsed(), SECOND);
@@ -148,7 +148,7 @@ fn what_ends_before_its_limit_takes_no_longer_than_itself() {
 }
 
 #[test]
-fn of_nested_limits_the_first_to_expire_is_reported() {
+fn first_nested_limit_to_expire_is_reported() {
     on_sim_hubs(&async |sim| {
         let inner = pending::<()>().within(SECOND).within(2 * SECOND).await;
         assert_eq!(inner.unwrap().unwrap_err().limit(), SECOND);
@@ -177,7 +177,7 @@ fn limit_on_a_join_leaves_the_members_running() {
 }
 
 #[test]
-fn pool_of_two_takes_half_the_time() {
+fn pool_of_two_slots_takes_half_the_time() {
     on_sim_hubs(&async |sim| {
         let pool = Pool::on(sim, 2);
         pool.map(|_| sleep(SECOND), 0..10).await.unwrap();

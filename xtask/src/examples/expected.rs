@@ -1,14 +1,14 @@
-//! What an example should print, against what it did print.
+//! Compares the output of an example with the expected output.
 //!
-//! Line by line. `[..]` stands for any text, and lines that start with `~ ` may come in any order
-//! among those beside them that do.
+//! Line by line. `[..]` stands for any text, and adjacent lines that start with `~ ` may come in
+//! any order.
 
 use std::iter;
 
 /// Starts a line that may change places with its neighbours.
 const LOOSE: &str = "~ ";
 
-/// What differs, if anything does.
+/// The first difference, if any.
 pub(super) fn difference(expected: &str, printed: &str) -> Option<String> {
     let is_loose = |line: &&str| line.starts_with(LOOSE);
     let mut printed = printed.lines();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn marked_lines_come_in_any_order_but_only_among_themselves() {
+    fn marked_lines_may_come_in_any_order() {
         let expected = "first\n~ a\n~ b\n~ a\nlast\n~ c\n~ d\n";
         assert_eq!(difference(expected, "first\na\na\nb\nlast\nd\nc\n"), None);
         assert_differs(expected, "a\nfirst\na\nb\nlast\nd\nc\n", "a");
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_varies_is_left_open() {
+    fn pattern_matches_any_text() {
         for line in ["took 0.10 s", "took  s", "took 1 s s"] {
             assert!(fits(line, "took [..] s"), "{line}");
         }

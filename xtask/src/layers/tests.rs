@@ -1,4 +1,4 @@
-//! The real workspace keeps the layers, and made-up ones that do not are found out.
+//! The real workspace respects the layers, and violations in made-up ones are found.
 
 use std::path::Path;
 
@@ -8,14 +8,14 @@ use super::{SUPPORT, check, row};
 use crate::workspace::Workspace;
 
 #[test]
-fn our_own_workspace_keeps_the_layers() {
+fn own_workspace_respects_the_layers() {
     let workspace = Workspace::open().unwrap();
     assert!(workspace.crates().count() > 0);
     assert_eq!(check(&workspace), Vec::<String>::new());
 }
 
 #[test]
-fn workspace_that_keeps_the_layers_has_no_fault() {
+fn workspace_that_respects_the_layers_has_no_fault() {
     let faults = faults_of(&[
         ("spinney-hub", "async-io = '2'"),
         ("spinney-sync", ""),
@@ -57,7 +57,7 @@ fn crate_may_not_use_a_tool_but_a_tool_may_use_every_crate() {
 }
 
 #[test]
-fn test_support_is_only_for_tests() {
+fn test_support_is_used_in_tests_only() {
     let uses = format!("{SUPPORT} = {{ path = '../../tools/{SUPPORT}' }}");
     let tests = format!("[dev-dependencies]\n{uses}");
     assert!(faults_of(&[("spinney-sync", &tests), (SUPPORT, "")]).is_empty());
@@ -83,13 +83,13 @@ fn every_member_under_crates_needs_a_row() {
 }
 
 #[test]
-fn outside_crate_is_only_for_its_owner() {
+fn outside_crate_is_used_by_its_owner_only() {
     assert_one_fault(&[("spinney-pool", "async-io = '2'")], &["spinney-pool", "spinney-hub"]);
     assert_one_fault(&[("spinney-sync", "slab = '0.4'")], &["spinney-sync", "slab"]);
 }
 
 #[test]
-fn what_a_crate_may_not_use_it_may_offer_as_a_feature() {
+fn crate_may_offer_a_feature_it_may_not_use() {
     let optional = "futures-core = { version = '0.3', optional = true }";
     assert!(faults_of(&[("spinney-sync", optional)]).is_empty());
     assert_one_fault(&[("spinney-sync", "futures-core = '0.3'")], &["spinney-sync", "a feature"]);
@@ -102,7 +102,7 @@ fn every_outside_crate_needs_a_row() {
 }
 
 #[test]
-fn what_only_models_use_needs_none() {
+fn crate_used_by_models_only_needs_no_row() {
     let models = "[target.'cfg(spinney_loom)'.dependencies]\nloom = '0.7'";
     assert!(faults_of(&[("spinney-sync", models)]).is_empty());
     let windows = models.replace("spinney_loom", "windows");
@@ -110,7 +110,7 @@ fn what_only_models_use_needs_none() {
 }
 
 #[test]
-fn row_names_the_layer_and_what_is_used() {
+fn row_names_the_layer_and_its_dependencies() {
     with_workspace(&[("spinney-pool", "slab = '0.4'\nfastrand = '2'")], |workspace| {
         let rows: Vec<String> = workspace.crates().map(row).collect();
         assert_eq!(rows, ["L3 spinney-pool -> fastrand, slab"]);
@@ -124,7 +124,7 @@ fn assert_one_fault(members: &[(&str, &str)], parts: &[&str]) {
     assert!(parts.iter().all(|part| faults[0].contains(part)), "{faults:?} lacks one of {parts:?}");
 }
 
-/// The faults of a workspace made of `members`: each a name and its lines of dependencies.
+/// The faults of a workspace of `members`: each a name and its lines of dependencies.
 fn faults_of(members: &[(&str, &str)]) -> Vec<String> {
     with_workspace(members, check)
 }

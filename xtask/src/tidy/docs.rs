@@ -1,10 +1,10 @@
-//! Sections that the doc comment of a public function needs.
+//! Required sections in the doc comment of a public function.
 //!
-//! This reads lines, not Rust: a signature starts a line and ends where its body opens.
+//! The rule reads lines, not Rust: a signature starts a line and ends where its body opens.
 
 use super::source::{Fault, Source};
 
-/// What waits says what a dropped future loses; what fails says when.
+/// An async function documents its cancel safety; a function that returns a `Result` its errors.
 pub(super) fn sections(source: &Source) -> Vec<Fault> {
     if !source.is_library() {
         return Vec::new();
@@ -30,14 +30,14 @@ pub(super) fn sections(source: &Source) -> Vec<Fault> {
     faults
 }
 
-/// What stands between `pub` and `fn`, if `line` starts a public function.
+/// The qualifiers between `pub` and `fn`, if `line` starts a public function.
 fn public_fn(line: &str) -> Option<&str> {
     let (qualifiers, _) = line.strip_prefix("pub ")?.split_once("fn ")?;
     let known = |word| matches!(word, "async" | "const");
     qualifiers.split_whitespace().all(known).then_some(qualifiers)
 }
 
-/// The lines of the doc comment just above; attributes may stand in between.
+/// The lines of the doc comment just above; attributes may come between.
 fn docs_above<'a>(above: &[&'a str]) -> Vec<&'a str> {
     let is_doc = |line: &str| line.starts_with("///");
     let ends_an_item = |line: &str| line.is_empty() || line.ends_with(['{', '}', ';']);
@@ -45,10 +45,10 @@ fn docs_above<'a>(above: &[&'a str]) -> Vec<&'a str> {
     near.copied().filter(|line| is_doc(line)).collect()
 }
 
-/// How the type of a future starts that a function returns.
+/// The beginning of a returned future's type.
 const FUTURE: &str = "impl Future<Output = ";
 
-/// What the function that starts `lines` returns.
+/// The return type of the function that starts `lines`.
 fn returned(lines: &[&str]) -> String {
     let signature = lines.join(" ").replace("->", "→");
     let signature = signature.split(['{', ';']).next().unwrap_or_default();
@@ -60,7 +60,7 @@ fn returned(lines: &[&str]) -> String {
             ')' | '>' | ']' => depth -= 1,
             _ => {}
         }
-        // Deeper arrows belong to closures that are passed in.
+        // Deeper arrows belong to closures in the arguments.
         letter == '→' && depth == 0
     });
     arrow.map_or("", |at| signature[at..].trim_start_matches(['→', ' '])).to_owned()
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_says_whether_it_may_be_dropped() {
+    fn async_function_needs_a_cancel_safety_section() {
         assert_at("/// Waits.\npub async fn join(&self) {\n", &[2]);
         assert_at(
             "/// Waits.\n///\n/// # Cancel safety\n///\n/// Yes.\npub async fn join() {\n",
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_says_when() {
+    fn function_that_fails_needs_an_errors_section() {
         assert_at("/// Enters.\npub fn enter() -> Result<(), PoolFull> {\n", &[2]);
         assert_at("/// Enters.\npub const fn enter() -> io::Result<()> {\n", &[2]);
         assert_at(
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn result_elsewhere_is_no_failure() {
+    fn result_elsewhere_needs_no_errors_section() {
         assert_at("pub fn try_get() -> Option<Result<T, E>> {\n", &[]);
         assert_at("pub fn new() -> AsyncResult<T> {\n    let x: Result<u8, u8>;\n", &[]);
         assert_at("pub fn map<F: Fn() -> Result<T, E>>(f: F) -> Map<F> {\n", &[]);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn docs_of_a_neighbour_do_not_count() {
+    fn docs_of_another_function_do_not_count() {
         let neighbour = "/// # Errors\npub fn one() -> Result<(), E> {\n}\n";
         assert_at(&format!("{neighbour}\npub fn two() -> Result<(), E> {{\n"), &[5]);
         assert_at(&format!("{neighbour}pub fn two() -> Result<(), E> {{\n"), &[4]);

@@ -5,16 +5,17 @@
 
 use super::source::{Fault, Source};
 
-/// The most lines of a function.
+/// The largest number of lines of a function.
 const FUNCTION: usize = 60;
 
-/// The most letters of a function's name. A test's name is a promise, and has to fit into a line.
+/// The largest number of letters of a function's name. A test's name is a promise, and must fit on
+/// a line.
 const NAME: usize = 60;
 
-/// The fewest lines of a file that holds no public concept.
+/// The smallest number of lines of a file without a public concept.
 const FILE: usize = 40;
 
-/// Every source says first what it is for.
+/// Every source begins with its purpose.
 pub(super) fn head(source: &Source) -> Vec<Fault> {
     if !source.is_rust() || source.text.starts_with("//!") {
         return Vec::new();
@@ -33,7 +34,7 @@ pub(super) fn functions(source: &Source) -> Vec<Fault> {
     .collect()
 }
 
-/// No name is a paragraph.
+/// No name is longer than a line.
 pub(super) fn names(source: &Source) -> Vec<Fault> {
     let long = functions_of(source).filter(|function| function.name.len() > NAME);
     long.map(|function| {
@@ -44,8 +45,8 @@ pub(super) fn names(source: &Source) -> Vec<Fault> {
     .collect()
 }
 
-/// Whether it is a short file of a library that holds nothing for users: its content may belong into
-/// the file of the concept that it serves.
+/// Whether it is a short file of a library without a public item: its content may belong in the
+/// file of the concept that it serves.
 pub(super) fn is_shard(source: &Source) -> bool {
     const PUBLIC: &[&str] = &[
         "pub struct ",
@@ -91,7 +92,7 @@ fn functions_of(source: &Source) -> impl Iterator<Item = Function<'_>> {
     (0..source.text.lines().count() * usize::from(source.is_rust())).filter_map(function)
 }
 
-/// The name of the function that starts on `line`, if one does.
+/// The name of the function that starts on `line`, if there is one.
 fn function_name(line: &str) -> Option<&str> {
     let (before, after) = line.split_once("fn ")?;
     let is_qualifier = |word: &str| {

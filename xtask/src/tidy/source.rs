@@ -1,4 +1,4 @@
-//! [`Source`], a file that is looked at, and [`Fault`], what is wrong with it.
+//! [`Source`], a checked file, and [`Fault`], a broken rule in it.
 
 use std::fmt;
 use std::path::Path;
@@ -15,18 +15,22 @@ impl Source {
         Path::new(&self.path).extension().is_some_and(|extension| extension == "rs")
     }
 
-    /// Whether it is part of a library that users get.
+    pub(super) fn is_markdown(&self) -> bool {
+        Path::new(&self.path).extension().is_some_and(|extension| extension == "md")
+    }
+
+    /// Whether it is part of a published library.
     pub(super) fn is_library(&self) -> bool {
         let mut folders = self.path.split('/');
         self.is_rust() && folders.next() == Some("crates") && folders.nth(1) == Some("src")
     }
 
-    /// Whether it is part of the crate that only gathers the others.
+    /// Whether it is part of the facade.
     pub(super) fn is_facade(&self) -> bool {
         self.is_rust() && self.path.starts_with("crates/spinney/src/")
     }
 
-    /// Whether it lies in any folder of tests.
+    /// Whether it is in a folder of tests.
     pub(super) fn is_test(&self) -> bool {
         self.is_rust() && self.path.split('/').rev().skip(1).any(|folder| folder == "tests")
     }

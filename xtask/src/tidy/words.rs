@@ -1,10 +1,10 @@
-//! Words that may not stand in some places.
+//! Words that are banned in some places.
 //!
 //! They are written here in two halves, so that this file passes its own rule.
 
 use super::source::{Fault, Source};
 
-/// Words that may not stand on the lines that `place` picks.
+/// Words that are banned on the lines that `place` selects.
 struct Ban {
     words: &'static [&'static str],
     place: fn(&Source, line: &str) -> bool,
@@ -28,7 +28,7 @@ const BANS: &[Ban] = &[
         fix: "wait on an event, or on the virtual clock of the simulated hub",
     },
     Ban {
-        // These also find the twins that print to the standard error.
+        // These also match the macros that print to the standard error.
         words: &["print!(", "println!(", "process::exit"],
         place: |source, line| source.is_library() && is_code(line),
         fix: "return it; a library neither prints nor ends the program",
@@ -51,7 +51,7 @@ const BANS: &[Ban] = &[
     },
 ];
 
-/// No banned word stands where it may not.
+/// No line contains a word that is banned there.
 pub(super) fn banned(source: &Source) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (index, line) in source.text.lines().enumerate() {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_code_stands_nowhere() {
+    fn unfinished_code_is_refused_everywhere() {
         for word in [concat!("to", "do!()"), concat!("d", "bg!(x)"), concat!("#[ig", "nore]")] {
             assert_faults(banned, TOOL, word, &[1]);
             assert_faults(banned, TOOL, &format!("// not {word}"), &[]);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn machine_s_paths_stand_in_no_text_but_the_lock_file() {
+    fn machine_paths_are_allowed_in_the_lock_file_only() {
         let host = concat!("index.crates.", "io-1949cf8c6b5b557f");
         assert_faults(banned, "README.md", &format!("see {host}"), &[1]);
         assert_faults(banned, TOOL, concat!("// in /ro", "ot/x"), &[1]);

@@ -14,6 +14,6 @@ mod try_map;
 pub use item_error::{ItemError, TaskError};
 pub use on_item::{ItemCallback, OnItem};
 pub use readers::{Indexed, ItemStream, Map, NextItem, Read, item_result};
-pub use retry::{Again, Attempts, Backoff, Once, Retry};
+pub use retry::{Again, Attempts, Decision, Once, Retry, Schedule};
 pub use try_imap::TryImap;
 pub use try_map::{CollectAll, FirstSuccess, TryMap};

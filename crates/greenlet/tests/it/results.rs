@@ -115,7 +115,7 @@ impl Walk {
         self.model.exhausted = true;
     }
 
-    /// The input has ended before the item that was opened last.
+    /// The input ended before the item that was opened last.
     fn close_untaken(&mut self) {
         let last = self.model.opened.wrapping_sub(1);
         if let Some(place) = self.model.running.iter().position(|&index| index == last) {

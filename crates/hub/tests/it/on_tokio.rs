@@ -36,6 +36,17 @@ async fn in_task<T: Send + 'static>(code: impl FnOnce() -> T + Send + 'static) -
 }
 
 #[test]
+fn shared_clock_is_waited_for_outside_of_its_runtime() {
+    let runtime = multi_thread();
+    let clock = runtime.block_on(async { Clock::shared() });
+    assert!(clock.tells_time_of(&Clock::default()) && clock != Clock::default());
+    let start = clock.now();
+    // On this thread, which is in no runtime.
+    LocalHub::new().block_on(clock.sleep_until(start + 2 * MS));
+    assert!(clock.now() >= start + 2 * MS);
+}
+
+#[test]
 fn runtime_is_current_in_its_main_future_and_tasks() {
     for runtime in runtimes() {
         runtime.block_on(async {

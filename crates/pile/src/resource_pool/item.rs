@@ -1,69 +1,304 @@
-//! [`Item`]: a thing in use.
+//! [`Item`]: a resource in use; [`LentResource`]: a resource lent to the pool's own code.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use spinney_hub::contain;
+use spinney_hub::{Clock, drop_contained, is_cancelling};
 
-use super::ResourcePool;
+use super::Shared;
+use super::stats::Reason;
 
-/// A thing of a [`ResourcePool`], in use. Dropping it gives it back.
-pub struct Item<T, C> {
-    pool: ResourcePool<T, C>,
-    /// None once it was taken out.
-    value: Option<T>,
+/// A resource of a [`ResourcePool`](super::ResourcePool), in use.
+///
+/// Dropping it gives the resource back, for the next caller. The resource is discarded instead,
+/// because it may be half-written, if the drop is part of a panic, a kill, an abort, an exceeded
+/// time limit (`Within`), or the end of the task's hub;
+/// [`keep_after_failure`](super::ResourcePoolBuilder::keep_after_failure) turns that off. A future
+/// that its owner drops, for example the loser of a `select`, cannot be detected: run its work with
+/// [`run`](Self::run).
+///
+/// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+/// #     pub mod pile { pub use spinney_pile::ResourceError; }
+/// # }
+/// use std::convert::Infallible;
+/// use spinney::{ResourcePool, block_on};
+/// use spinney::pile::ResourceError;
+///
+/// block_on(async {
+///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>(Vec::new()) }).build();
+///     let mut item = pool.item().await?;
+///     item.push("a row");
+///     drop(item); // the next caller gets the same list
+///
+///     let mut item = pool.item().await?;
+///     assert_eq!(*item, ["a row"]);
+///     item.discard(); // the next caller gets another list
+///     assert!(pool.item().await?.is_empty());
+///     Ok::<(), ResourceError<Infallible>>(())
+/// }).unwrap();
+/// ```
+///
+/// Python: `eventlet.pools.Pool.item`.
+pub struct Item<T: Send + 'static, E: Send + 'static> {
+    shared: Arc<Shared<T, E>>,
+    /// `None` once it was taken.
+    resource: Option<Resource<T>>,
+    /// Whether a [`run`](Self::run) has begun and not finished.
+    is_busy: bool,
+    /// Whether a destructor took it during a panic or a cancellation, which then does not concern
+    /// this item.
+    born_in_failure: bool,
 }
 
-impl<T, C> Item<T, C> {
-    pub(super) fn new(pool: ResourcePool<T, C>, value: T) -> Self {
-        Self { pool, value: Some(value) }
+impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
+    pub(super) fn new(shared: Arc<Shared<T, E>>, resource: Resource<T>) -> Self {
+        Self { shared, resource: Some(resource), is_busy: false, born_in_failure: is_failing() }
     }
 
-    /// The thing itself, which is to be [`put`](ResourcePool::put) back.
-    pub fn into_inner(mut self) -> T {
-        self.pool.shared.lock().loose += 1;
-        self.take()
+    /// Runs `work` on the resource, and discards the resource unless `work` finishes: even if a
+    /// `select` or another library's time limit drops it.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it finishes, dropping this item discards the resource.
+    ///
+    /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+    /// #     pub mod pile { pub use spinney_pile::ResourceError; }
+    /// # }
+    /// use std::convert::Infallible;
+    /// use futures_lite::future::poll_once;
+    /// use spinney::{ResourcePool, block_on};
+    /// use spinney::pile::ResourceError;
+    ///
+    /// block_on(async {
+    ///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>(Vec::new()) }).build();
+    ///     let mut item = pool.item().await?;
+    ///     let write = item.run(async |rows| {
+    ///         rows.push("half a row");
+    ///         std::future::pending::<()>().await;
+    ///     });
+    ///     assert!(poll_once(write).await.is_none());
+    ///     drop(item);
+    ///     assert!(pool.item().await?.is_empty());
+    ///     Ok::<(), ResourceError<Infallible>>(())
+    /// }).unwrap();
+    /// ```
+    pub async fn run<R>(&mut self, work: impl AsyncFnOnce(&mut T) -> R) -> R {
+        self.is_busy = true;
+        let result = work(&mut *self).await;
+        self.is_busy = false;
+        result
     }
 
-    /// Takes the thing out for good: there is room for another one.
-    pub fn discard(mut self) -> T {
-        self.pool.shared.lock().size -= 1;
-        contain(|| self.pool.shared.tokens.release(1));
-        self.take()
+    /// Returns the age of the resource and its number of uses. Its idle time is zero.
+    pub fn info(&self) -> ItemInfo {
+        let now = Clock::current().now();
+        ItemInfo { idle: Duration::ZERO, ..self.resource().info(now) }
     }
 
-    fn take(&mut self) -> T {
-        match self.value.take() {
-            Some(value) => value,
-            None => unreachable!("it is taken out once"),
-        }
+    /// Drops the resource; the pool may create another one. For a resource that is broken.
+    ///
+    /// A panic of its destructor is contained; the panic hook reports it.
+    pub fn discard(mut self) {
+        let resource = self.take_resource();
+        self.shared.discard(resource, Reason::Holder);
+        self.shared.slots.release(1);
+    }
+
+    /// Removes the resource from the pool, which may create another one.
+    pub fn take(mut self) -> T {
+        let resource = self.take_resource();
+        self.shared.count_out_lent(Reason::Holder);
+        self.shared.slots.release(1);
+        resource.value.into_inner()
+    }
+
+    /// Takes the resource out, to be given back with `put`: it stays counted.
+    pub(super) fn into_loose(mut self) -> T {
+        self.shared.lock().loose += 1;
+        self.take_resource().value.into_inner()
+    }
+
+    fn take_resource(&mut self) -> Resource<T> {
+        self.resource.take().expect(UNTIL_TAKEN)
+    }
+
+    fn resource(&self) -> &Resource<T> {
+        self.resource.as_ref().expect(UNTIL_TAKEN)
+    }
+
+    /// Whether its holder may have left the resource half-written.
+    fn is_suspect(&self) -> bool {
+        self.is_busy || (is_failing() && !self.born_in_failure)
     }
 }
 
-impl<T, C> Deref for Item<T, C> {
+const UNTIL_TAKEN: &str = "taking the resource consumes the item";
+
+fn is_failing() -> bool {
+    thread::panicking() || is_cancelling()
+}
+
+impl<T: Send + 'static, E: Send + 'static> Deref for Item<T, E> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.value.as_ref().expect("it is there until it is taken out")
+        &self.resource().value
     }
 }
 
-impl<T, C> DerefMut for Item<T, C> {
+impl<T: Send + 'static, E: Send + 'static> DerefMut for Item<T, E> {
     fn deref_mut(&mut self) -> &mut T {
-        self.value.as_mut().expect("it is there until it is taken out")
+        &mut self.resource.as_mut().expect(UNTIL_TAKEN).value
     }
 }
 
-impl<T, C> Drop for Item<T, C> {
+impl<T: Send + 'static, E: Send + 'static> Drop for Item<T, E> {
     fn drop(&mut self) {
-        if let Some(value) = self.value.take() {
-            self.pool.shared.give_back(value);
+        let Some(resource) = self.resource.take() else { return };
+        if self.is_suspect() && !self.shared.settings.keep_after_failure {
+            self.shared.discard(resource, Reason::Failure);
+        } else {
+            self.shared.give_back(resource);
         }
+        self.shared.slots.release(1);
     }
 }
 
-impl<T: fmt::Debug, C> fmt::Debug for Item<T, C> {
+impl<T: fmt::Debug + Send + 'static, E: Send + 'static> fmt::Debug for Item<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Item").field(&self.value).finish()
+        f.debug_tuple("Item").field(&**self).finish()
+    }
+}
+
+/// The age and the use of a resource, for [`check`](super::ResourcePoolBuilder::check),
+/// [`recycle`](super::ResourcePoolBuilder::recycle) and [`retain`](super::ResourcePool::retain).
+///
+/// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+/// #     pub mod pile { pub use spinney_pile::ResourceError; }
+/// # }
+/// use std::convert::Infallible;
+/// use std::time::Duration;
+/// use spinney::{ResourcePool, block_on};
+/// use spinney::pile::ResourceError;
+///
+/// block_on(async {
+///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>("a connection") }).build();
+///     let item = pool.item().await?;
+///     assert_eq!((item.info().uses, item.info().idle), (1, Duration::ZERO));
+///     Ok::<(), ResourceError<Infallible>>(())
+/// }).unwrap();
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ItemInfo {
+    /// How long the resource has been idle.
+    pub idle: Duration,
+    /// The time since the pool created the resource, or since it was
+    /// [put](super::ResourcePool::put).
+    pub age: Duration,
+    /// How often the resource was taken from the pool, including the current use.
+    pub uses: u64,
+}
+
+/// A resource, its age and its use. A panic of the resource's destructor is contained.
+pub(super) struct Resource<T> {
+    pub(super) value: Contained<T>,
+    pub(super) created: Instant,
+    /// `None` if it never was idle.
+    pub(super) idle_since: Option<Instant>,
+    pub(super) uses: u64,
+    /// The pool's generation when its creation began; a [`clear`](super::ResourcePool::clear) ends
+    /// a generation.
+    pub(super) generation: u64,
+}
+
+impl<T> Resource<T> {
+    pub(super) fn new(value: T, created: Instant, generation: u64) -> Self {
+        let value = Contained(Some(value));
+        Self { value, created, idle_since: None, uses: 0, generation }
+    }
+
+    /// A time that the clock has not reached belongs to another hub, and counts as now.
+    pub(super) fn info(&self, now: Instant) -> ItemInfo {
+        let passed = |since: Instant| now.saturating_duration_since(since);
+        let idle = self.idle_since.map_or(Duration::ZERO, passed);
+        ItemInfo { idle, age: passed(self.created), uses: self.uses }
+    }
+}
+
+/// A value whose destructor may panic wherever the pool drops it. The panic hook reports that
+/// panic.
+pub(super) struct Contained<T>(Option<T>);
+
+impl<T> Contained<T> {
+    fn into_inner(mut self) -> T {
+        self.0.take().expect(UNTIL_TAKEN)
+    }
+}
+
+impl<T> Deref for Contained<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect(UNTIL_TAKEN)
+    }
+}
+
+impl<T> DerefMut for Contained<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect(UNTIL_TAKEN)
+    }
+}
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        drop_contained(self.0.take());
+    }
+}
+
+/// A resource that is lent to the pool's own code. Dropping it discards the resource.
+pub(super) struct LentResource<'a, T: Send + 'static, E: Send + 'static> {
+    shared: &'a Arc<Shared<T, E>>,
+    resource: Option<Resource<T>>,
+}
+
+impl<'a, T: Send + 'static, E: Send + 'static> LentResource<'a, T, E> {
+    pub(super) fn new(shared: &'a Arc<Shared<T, E>>, resource: Resource<T>) -> Self {
+        Self { shared, resource: Some(resource) }
+    }
+
+    pub(super) fn resource_ref(&self) -> &Resource<T> {
+        self.resource.as_ref().expect(UNTIL_TAKEN)
+    }
+
+    pub(super) fn resource(&mut self) -> &mut Resource<T> {
+        self.resource.as_mut().expect(UNTIL_TAKEN)
+    }
+
+    pub(super) fn keep(mut self) -> Resource<T> {
+        self.resource.take().expect(UNTIL_TAKEN)
+    }
+
+    pub(super) fn discard(self, reason: Reason) {
+        let shared = self.shared;
+        shared.discard(self.keep(), reason);
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> Drop for LentResource<'_, T, E> {
+    fn drop(&mut self) {
+        if let Some(resource) = self.resource.take() {
+            self.shared.discard(resource, Reason::Failure);
+        }
     }
 }

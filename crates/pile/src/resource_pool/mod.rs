@@ -1,40 +1,61 @@
-//! [`ResourcePool`]: things that are made when needed, and used one user at a time.
+//! [`ResourcePool`]: resources that are created on demand, and used by one holder at a time.
 //!
-//! A permit is out for each item that is in use, or being made or dropped. Who has got one makes an
-//! item only if none is idle, so there are never more of them than permits.
+//! A caller first takes a slot; there are as many slots as the capacity, and they are handed out in
+//! FIFO order. With the slot it takes an idle resource, creates one, or waits for one ([`Obtain`]).
+//! A resource is counted before it is created and until it has been dropped, so at most as many as
+//! the capacity are alive.
 
 mod builder;
-mod idle;
+mod errors;
 mod item;
-mod reaper;
+mod obtain;
+mod preparation;
+mod state;
+mod stats;
+mod upkeep;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::pin::Pin;
+use std::panic::Location;
+use std::pin::pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::time::{Duration, Instant};
 
-use spinney_hub::{Clock, contain, drop_contained};
-use spinney_sync::{Acquire, Closed, GiveWay, HandOut, Permit, Semaphore, Wait};
+use spinney_hub::{Clock, Within, drop_contained};
+use spinney_sync::{GiveWay, Semaphore, wake_all};
 
 pub use builder::ResourcePoolBuilder;
-pub use item::Item;
+pub use errors::{DrainReport, ResourceError};
+pub use item::{Item, ItemInfo};
+pub use stats::{Discarded, ResourceStats, WaitTimes};
 
-use idle::{Idle, let_go};
-use reaper::Reaper;
+use builder::Settings;
+use item::{LentResource, Resource};
+use obtain::{Obtain, Purpose};
+use preparation::Preparation;
+use state::State;
+use stats::Reason;
 
-/// A pool of things that are made when they are first needed, and then used again: connections, by
-/// way of example. `eventlet.pools.Pool`.
+/// A pool of resources that are costly to create, for example connections: at most as many as the
+/// capacity, each reused by one holder at a time.
 ///
-/// A cheap handle; all are of the same pool. Dropping the last one drops the idle items, and those
-/// in use when they come back.
+/// Cloning is cheap; clones share the pool. The pool is tied to no hub: a pool in a `static` serves
+/// one runtime after another. Dropping the last handle drops the idle items; items in use are
+/// dropped when they are given back.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pile::ResourcePool;
+/// #     pub mod pile { pub use spinney_pile::ResourceError; }
+/// # }
 /// use std::convert::Infallible;
-/// use spinney_pile::ResourcePool;
+/// use spinney::{ResourcePool, block_on};
+/// use spinney::pile::ResourceError;
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ResourcePool::builder(|| async { Ok::<_, Infallible>(String::from("hello")) })
 ///         .max_size(2)
 ///         .build();
@@ -42,326 +63,540 @@ use reaper::Reaper;
 ///     item.push_str(" world");
 ///     drop(item);
 ///     assert_eq!(*pool.item().await?, "hello world");
-///     # Ok::<(), Infallible>(())
+///     Ok::<(), ResourceError<Infallible>>(())
 /// }).unwrap();
 /// ```
-pub struct ResourcePool<T, C> {
-    shared: Arc<Shared<T, C>>,
+///
+/// | an item whose holder | is |
+/// |---|---|
+/// | drops it | given back: recycled, and handed to the first waiter |
+/// | panics, is killed or aborted, exceeds a time limit, or whose hub stops | discarded, because it may be half-written |
+/// | drops the future of [`Item::run`] | discarded |
+/// | calls [`Item::discard`] | discarded |
+/// | calls [`Item::take`] | removed from the pool, and owned by the holder |
+///
+/// Python: `eventlet.pools.Pool`.
+pub struct ResourcePool<T, E> {
+    shared: Arc<Shared<T, E>>,
 }
 
-struct Shared<T, C> {
-    create: C,
-    check: Check<T>,
-    min_size: usize,
-    reaper: Option<Reaper<T, C>>,
-    tokens: Semaphore,
-    idle: Mutex<Idle<T>>,
+struct Shared<T, E> {
+    settings: Settings<T, E>,
+    slots: Semaphore,
+    state: Mutex<State<T, E>>,
+    /// How many callers got an item without a wait.
+    immediate: AtomicU64,
 }
 
-/// Whether an item that comes back can be used again.
-type Check<T> = Box<dyn Fn(&mut T) -> bool + Send + Sync>;
-
-impl<T, C> ResourcePool<T, C> {
-    /// Settings of a pool whose items `create` makes.
-    pub fn builder(create: C) -> ResourcePoolBuilder<T, C> {
+impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
+    /// Returns the settings of a pool whose items `create` makes.
+    ///
+    /// `create` runs within the caller that needs the item, as a greenlet of its own. When that
+    /// caller leaves, `create` continues for the next caller: as a task of the caller's hub, or,
+    /// outside of any hub, when the next caller waits.
+    pub fn builder<F>(create: impl Fn() -> F + Send + Sync + 'static) -> ResourcePoolBuilder<T, E>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
         ResourcePoolBuilder::new(create)
     }
 
-    /// Takes an item that is idle, or makes one, or waits, first come, first served, until there
-    /// is one or room for one. It comes back when the guard is dropped. `item`.
+    /// Takes an idle item, creates one, or waits for one; callers are served in FIFO order.
+    /// Dropping the guard gives the item back.
+    ///
+    /// The wait has no time limit of its own: use `pool.item().within(limit)`.
     ///
     /// # Errors
     ///
-    /// What `create` failed with. The room goes to the next who waits.
+    /// [`ResourceError::Create`] and [`ResourceError::CreateTimedOut`] if `create` failed for this
+    /// caller; other callers wait for the next try. [`ResourceError::Closed`] if the pool was
+    /// closed.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives the place in the queue up, and drops an item that is being made; its room
-    /// goes to the next.
+    /// Dropping the future leaves the queue. An item that it was already handed goes to the next
+    /// caller, an item that is being created is finished for the next caller, and an item that is
+    /// being checked is discarded.
+    ///
+    /// Python: `eventlet.pools.Pool.item`.
     #[track_caller]
-    pub fn item<F, E>(&self) -> impl Future<Output = Result<Item<T, C>, E>>
-    where
-        C: Fn() -> F,
-        F: Future<Output = Result<T, E>>,
-    {
-        let token = Acquire::of(Tokens(Arc::clone(&self.shared)));
+    pub fn item(&self) -> impl Future<Output = Result<Item<T, E>, ResourceError<E>>> {
+        self.item_with_priority(0)
+    }
+
+    /// Takes an item like [`item`](Self::item), before all callers with a smaller `priority`;
+    /// [`item`](Self::item) has priority 0. Callers with a smaller priority may wait for ever: no
+    /// fairness is promised between priorities.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::Create`] and [`ResourceError::CreateTimedOut`] if `create` failed for this
+    /// caller; other callers wait for the next try. [`ResourceError::Closed`] if the pool was
+    /// closed.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the queue. An item that it was already handed goes to the next
+    /// caller, an item that is being created is finished for the next caller, and an item that is
+    /// being checked is discarded.
+    #[track_caller]
+    pub fn item_with_priority(
+        &self,
+        priority: i32,
+    ) -> impl Future<Output = Result<Item<T, E>, ResourceError<E>>> {
+        let (at, shared) = (Location::caller(), &self.shared);
+        let slot = shared.slots.acquire().priority(priority);
         async move {
-            let token = open(token.await);
-            let idle = self.shared.lock().take_or_count();
-            let value = match idle {
-                Some(value) => value,
-                None => self.shared.make().await?,
-            };
-            token.forget();
-            Ok(Item::new(self.clone(), value))
+            let mut wait = Stopwatch::default();
+            let slot = wait.around(slot).await?;
+            let mut resource = wait.around(shared.checked(at)).await?;
+            resource.uses += 1;
+            resource.idle_since = None;
+            wait.record(shared);
+            slot.forget();
+            Ok(Item::new(Arc::clone(shared), resource))
         }
     }
 
-    /// As [`item`](Self::item), without a guard: it is to be [`put`](Self::put) back. One that is
-    /// not leaves its room taken. `get`.
+    /// Takes an item like [`item`](Self::item), without a guard: the caller [puts](Self::put) it
+    /// back. An item that is not put back leaves its slot taken.
     ///
     /// # Errors
     ///
-    /// As [`item`](Self::item).
+    /// [`ResourceError::Create`] and [`ResourceError::CreateTimedOut`] if `create` failed for this
+    /// caller; other callers wait for the next try. [`ResourceError::Closed`] if the pool was
+    /// closed.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
     ///
     /// # Cancel safety
     ///
-    /// As [`item`](Self::item).
+    /// Dropping the future leaves the queue. An item that it was already handed goes to the next
+    /// caller, an item that is being created is finished for the next caller, and an item that is
+    /// being checked is discarded.
+    ///
+    /// Python: `eventlet.pools.Pool.get`.
     #[track_caller]
-    pub fn get<F, E>(&self) -> impl Future<Output = Result<T, E>>
-    where
-        C: Fn() -> F,
-        F: Future<Output = Result<T, E>>,
-    {
+    pub fn get(&self) -> impl Future<Output = Result<T, ResourceError<E>>> {
         let item = self.item();
-        async move { Ok(item.await?.into_inner()) }
+        async move { Ok(item.await?.into_loose()) }
     }
 
-    /// Makes items until there are as many as [`min_size`](ResourcePoolBuilder::min_size) says.
+    /// Gives back an item that was taken with [`get`](Self::get), or adds one that the pool did not
+    /// create. Its age and its uses restart. If the pool is full or closed, the item is dropped.
+    ///
+    /// Python: `eventlet.pools.Pool.put`.
+    pub fn put(&self, value: T) {
+        let (now, shared) = (Clock::current().now(), &self.shared);
+        let mut state = shared.lock();
+        let was_got = state.loose > 0;
+        if was_got {
+            state.loose -= 1;
+        } else if state.is_closed || state.size >= self.capacity() {
+            let reason = if state.is_closed { Reason::Closed } else { Reason::Surplus };
+            state.counters.discarded.count(reason);
+            drop(state);
+            drop_contained(value);
+            return;
+        } else {
+            state.size += 1;
+            state.lent += 1;
+        }
+        let resource = Resource::new(value, now, state.generation);
+        drop(state);
+        shared.give_back(resource);
+        if was_got {
+            shared.slots.release(1);
+        }
+    }
+
+    /// Creates items until there are [`min_size`](ResourcePoolBuilder::min_size).
     ///
     /// # Errors
     ///
-    /// What `create` failed with; the items that were made are there.
+    /// [`ResourceError::Create`] and [`ResourceError::CreateTimedOut`] if `create` failed,
+    /// [`ResourceError::Closed`] if the pool was closed. Items that were created are kept.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `create` panics.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops an item that is being made; the others are there.
+    /// Dropping the future lets the current `create` continue; created items are kept.
     #[track_caller]
-    pub fn fill<F, E>(&self) -> impl Future<Output = Result<(), E>>
-    where
-        C: Fn() -> F,
-        F: Future<Output = Result<T, E>>,
-    {
-        let at = Location::caller();
+    pub fn fill(&self) -> impl Future<Output = Result<(), ResourceError<E>>> {
+        let (at, shared) = (Location::caller(), &self.shared);
         async move {
-            // A full pool is an await that is ready.
+            // A full pool returns immediately, and still counts as a ready await.
             GiveWay::around(async {}).await;
-            while self.size() < self.wanted() {
-                let token = open(self.token_for(at).await);
-                {
-                    let mut idle = self.shared.lock();
-                    if idle.size >= self.wanted() {
-                        break;
-                    }
-                    idle.size += 1;
-                }
-                let value = self.shared.make().await?;
-                token.forget();
-                self.shared.store(Token { tokens: &self.shared.tokens }, value);
-            }
+            while !shared.fill_once(at).await? {}
             Ok(())
         }
     }
 
-    /// Waits for the room of one item, on behalf of the line `at`.
-    async fn token_for(
-        &self,
-        at: &'static Location<'static>,
-    ) -> Result<Permit<&Semaphore>, Closed> {
-        let mut token = self.shared.tokens.acquire();
-        poll_fn(|cx| {
-            let polled = Pin::new(&mut token).poll(cx);
-            if polled.is_pending() {
-                Wait::note("ResourcePool::fill", at);
-            }
-            polled
-        })
-        .await
+    /// Changes the capacity. A larger capacity admits as many waiters as fit. A smaller one drops
+    /// idle items first, then further items when they are given back.
+    ///
+    /// Python: `eventlet.pools.Pool.resize`.
+    pub fn resize(&self, max_size: usize) {
+        self.shared.slots.resize(max_size);
+        let mut state = self.shared.lock();
+        let surplus = state.size.saturating_sub(self.capacity());
+        let surplus = state.lend_oldest(surplus);
+        let wakers = state.waiters.wake(true);
+        drop(state);
+        wake_all(wakers);
+        self.shared.discard_all(surplus, Reason::Surplus);
+        self.shared.look_after();
     }
 
-    /// Gives an item back that was [got](Self::get), to be used again: unless it fails the check,
-    /// or there are more than there are to be. `put`.
+    /// Discards the idle items for which `keep` returns `false`. Items in use are not affected.
     ///
     /// # Panics
     ///
-    /// If more are put than were got; `value` is dropped then.
+    /// Panics if `keep` panics: the current item is discarded, the others are kept.
+    pub fn retain(&self, mut keep: impl FnMut(&mut T, ItemInfo) -> bool) {
+        let now = Clock::current().now();
+        let mut sorting = Sorting::begin(&self.shared);
+        while let Some(resource) = sorting.rest.pop_front() {
+            let info = resource.info(now);
+            let mut lent = LentResource::new(&self.shared, resource);
+            if keep(&mut lent.resource().value, info) {
+                sorting.kept.push_back(lent.keep());
+            } else {
+                lent.discard(Reason::Cleared);
+            }
+        }
+    }
+
+    /// Discards all existing items: idle ones immediately, items in use or being created when they
+    /// come back. For example, after the server has moved.
+    pub fn clear(&self) {
+        let mut state = self.shared.lock();
+        state.generation += 1;
+        let idle = state.lend_oldest(usize::MAX);
+        drop(state);
+        self.shared.discard_all(idle, Reason::Cleared);
+    }
+
+    /// Closes the pool: waiters and newcomers are refused, and idle items are dropped. Items in use
+    /// are dropped when they come back, items being created when they are finished. Closing again
+    /// is a no-op.
+    pub fn close(&self) {
+        let mut state = self.shared.lock();
+        state.is_closed = true;
+        let idle = state.lend_oldest(usize::MAX);
+        let orphans = std::mem::take(&mut state.orphans);
+        let wakers = state.waiters.wake(true);
+        drop(state);
+        self.shared.slots.close();
+        wake_all(wakers);
+        for job in orphans {
+            drop(Preparation::adopt(&self.shared, job));
+        }
+        self.shared.discard_all(idle, Reason::Closed);
+    }
+
+    /// Closes the pool, and waits at most `grace` until all items in use have come back. An item
+    /// that comes back later is dropped then; none is taken from its holder.
+    ///
+    /// # Cancel safety
+    ///
+    /// The first poll closes the pool; dropping the future after that only ends the wait.
     #[track_caller]
-    pub fn put(&self, value: T) {
-        let loose = {
-            let mut idle = self.shared.lock();
-            let loose = idle.loose.checked_sub(1);
-            idle.loose = loose.unwrap_or(0);
-            loose
-        };
-        assert!(loose.is_some(), "an item is put back that was not got");
-        self.shared.give_back(value);
+    pub fn drain(&self, grace: Duration) -> impl Future<Output = DrainReport> {
+        let (at, shared) = (Location::caller(), &self.shared);
+        async move {
+            self.close();
+            let before = shared.lock().size;
+            let drained = Obtain::new(shared, Purpose::Drain, at).within(grace).await;
+            drop_contained(drained);
+            let left = shared.lock().size;
+            DrainReport { returned: before.saturating_sub(left), left }
+        }
     }
 
-    /// Changes how many items there are to be at the most. A larger number admits at once as many
-    /// waiters as fit; under a smaller one those that are idle go first, and the others as they
-    /// come back. `resize`.
-    pub fn resize(&self, max_size: usize) {
-        contain(|| self.shared.tokens.resize(max_size));
-        let mut idle = self.shared.lock();
-        let surplus = idle.size.saturating_sub(self.capacity());
-        let retired = idle.retire(surplus);
-        drop(idle);
-        let_go(retired);
+    /// Returns the current and the total counts of the pool.
+    pub fn stats(&self) -> ResourceStats {
+        let waiting = self.waiting();
+        let state = self.shared.lock();
+        let mut waits = state.counters.waits.clone();
+        waits.immediate = self.shared.immediate.load(Relaxed);
+        ResourceStats {
+            size: state.size,
+            idle: state.idle.len(),
+            in_use: state.lent,
+            creating: state.creating,
+            waiting,
+            created: state.counters.created,
+            failed: state.counters.failed,
+            discarded: state.counters.discarded,
+            waits,
+        }
+    }
+}
+
+impl<T, E> ResourcePool<T, E> {
+    /// How many more items can be in use; negative after a [`resize`](Self::resize) below the
+    /// number in use.
+    ///
+    /// Python: `eventlet.pools.Pool.free`.
+    pub fn available(&self) -> isize {
+        self.shared.slots.available()
     }
 
-    /// How many more items can be in use; negative after a [`resize`](Self::resize) to fewer than
-    /// are. `free`.
-    pub fn free(&self) -> isize {
-        self.shared.tokens.available()
-    }
-
-    /// How many wait for an item. `waiting`.
+    /// How many callers wait for a slot. A caller whose item is being created has a slot.
+    ///
+    /// Python: `eventlet.pools.Pool.waiting`.
     pub fn waiting(&self) -> usize {
-        self.shared.tokens.waiting()
+        self.shared.slots.waiting()
     }
 
-    /// How many items there are: in use, being made, or idle. `current_size`.
-    pub fn size(&self) -> usize {
+    /// How many items there are: in use, being created, or idle.
+    ///
+    /// Python: `eventlet.pools.Pool.current_size`.
+    pub fn len(&self) -> usize {
         self.shared.lock().size
     }
 
-    /// How many items there are to be at the most. `max_size`.
+    /// Whether the pool has no items.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most items that the pool may have.
+    ///
+    /// Python: `eventlet.pools.Pool.max_size`.
     pub fn capacity(&self) -> usize {
-        self.shared.tokens.capacity()
+        self.shared.slots.capacity()
     }
 
-    /// How many items [`fill`](Self::fill) is to leave.
+    /// Whether the pool was closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.slots.is_closed()
+    }
+}
+
+impl<T, E> Shared<T, E> {
+    fn new(settings: Settings<T, E>, max_size: usize) -> Self {
+        let (slots, state) = (Semaphore::new(max_size), Mutex::new(State::new()));
+        Self { settings, slots, state, immediate: AtomicU64::new(0) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T, E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of items up to which [`ResourcePool::fill`] creates items.
     fn wanted(&self) -> usize {
-        self.shared.min_size.min(self.capacity())
+        self.settings.min_size.min(self.slots.capacity())
+    }
+
+    /// Why the pool discards a lent resource; `None` if it keeps it.
+    fn refusal(&self, state: &State<T, E>, resource: &Resource<T>) -> Option<Reason> {
+        if state.is_closed {
+            Some(Reason::Closed)
+        } else if resource.generation != state.generation {
+            Some(Reason::Cleared)
+        } else if state.size > self.slots.capacity() {
+            Some(Reason::Surplus)
+        } else {
+            None
+        }
     }
 }
 
-/// What was acquired of the tokens, which are never closed.
-fn open<P>(token: Result<P, Closed>) -> P {
-    match token {
-        Ok(token) => token,
-        Err(closed) => unreachable!("the tokens of a resource pool: {closed}"),
-    }
-}
-
-/// The room of an item that is being given back. Dropping it gives that back.
-struct Token<'a> {
-    tokens: &'a Semaphore,
-}
-
-impl<'a> Token<'a> {
-    /// Wakes nobody before what it returns is dropped.
-    fn put_back(self) -> HandOut<'a> {
-        let tokens = self.tokens;
-        std::mem::forget(self);
-        tokens.put_back(1)
-    }
-}
-
-impl Drop for Token<'_> {
-    fn drop(&mut self) {
-        contain(|| self.tokens.release(1));
-    }
-}
-
-/// An item that is counted, but may not come to be, or be no more. Dropping it counts it out.
-struct Doubtful<'a, T, C> {
-    shared: &'a Shared<T, C>,
-}
-
-impl<T, C> Doubtful<'_, T, C> {
-    /// It is there.
-    fn confirm(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl<T, C> Drop for Doubtful<'_, T, C> {
-    fn drop(&mut self) {
-        self.shared.lock().size -= 1;
-    }
-}
-
-impl<T, C> Shared<T, C> {
-    /// Makes an item that was counted.
-    async fn make<F, E>(&self) -> Result<T, E>
-    where
-        C: Fn() -> F,
-        F: Future<Output = Result<T, E>>,
-    {
-        let item = Doubtful { shared: self };
-        let value = (self.create)().await?;
-        item.confirm();
-        Ok(value)
-    }
-
-    /// Takes an item back that was in use. Should the check panic, it is dropped, and there is
-    /// room for another only then. Where the item comes back by a panic, that is the one that goes
-    /// on.
-    fn give_back(self: &Arc<Self>, value: T) {
-        let token = Token { tokens: &self.tokens };
-        let item = Doubtful { shared: self };
-        let mut value = value;
-        match catch_unwind(AssertUnwindSafe(|| (self.check)(&mut value))) {
-            Ok(true) => {
-                item.confirm();
-                self.store(token, value);
+impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
+    /// Lends a resource that has passed the check, to a caller with a slot.
+    async fn checked(
+        self: &Arc<Self>,
+        at: &'static Location<'static>,
+    ) -> Result<Resource<T>, ResourceError<E>> {
+        loop {
+            let taken = Obtain::new(self, Purpose::Take, at).await?;
+            let Some(mut lent) = taken else { continue };
+            let is_fresh = lent.resource().idle_since.is_none();
+            if is_fresh || (self.settings.check.is_none() && !self.is_timed()) {
+                return Ok(lent.keep());
             }
-            Ok(false) => {}
-            Err(payload) => {
-                drop_contained(value);
-                if thread::panicking() {
-                    drop_contained(payload);
-                } else {
-                    resume_unwind(payload);
-                }
+            self.look_after();
+            let now = Clock::current().now();
+            if let Some(reason) = self.expiry(lent.resource(), now) {
+                lent.discard(reason);
+                continue;
             }
+            let Some(check) = &self.settings.check else { return Ok(lent.keep()) };
+            let info = lent.resource().info(now);
+            if check(&mut lent.resource().value, info).await {
+                return Ok(lent.keep());
+            }
+            lent.discard(Reason::Check);
         }
     }
 
-    /// Lays an item by, unless it is one too many, and gives its room back.
-    fn store(self: &Arc<Self>, token: Token<'_>, value: T) {
+    /// Creates one of the wanted items. Returns `true` if there are enough.
+    async fn fill_once(
+        self: &Arc<Self>,
+        at: &'static Location<'static>,
+    ) -> Result<bool, ResourceError<E>> {
+        let prepared = Obtain::new(self, Purpose::Fill(self.wanted()), at).await?;
+        let Some(lent) = prepared else { return Ok(true) };
+        self.deliver(lent.keep());
+        Ok(false)
+    }
+
+    /// Takes a lent resource back from its holder.
+    fn give_back(self: &Arc<Self>, resource: Resource<T>) {
+        if self.settings.max_age.is_some() || self.settings.max_uses < u64::MAX {
+            if let Some(reason) = self.expiry(&resource, Clock::current().now()) {
+                return self.discard(resource, reason);
+            }
+        }
+        match Preparation::recycle(self, resource) {
+            Ok(recycling) => recycling.start(),
+            Err(resource) => self.deliver(resource),
+        }
+    }
+
+    /// Gives a lent resource to the first waiting caller; otherwise it becomes idle.
+    fn deliver(self: &Arc<Self>, mut resource: Resource<T>) {
         let now = Clock::current().now();
-        let mut idle = self.lock();
-        if idle.size > self.tokens.capacity() {
-            idle.size -= 1;
-            drop(idle);
-            drop(value);
-            return;
+        resource.idle_since = Some(now);
+        let mut state = self.lock();
+        if let Some(reason) = self.refusal(&state, &resource) {
+            drop(state);
+            return self.discard(resource, reason);
         }
-        idle.put(now, value);
-        let reaper = self.reaper.as_ref().filter(|_| idle.reaper.strong_count() == 0);
-        let reaper = reaper.map(|reaper| (reaper, Arc::default()));
-        if let Some((_, alive)) = &reaper {
-            idle.reaper = Arc::downgrade(alive);
-        }
-        let room = token.put_back();
-        drop(idle);
-        drop_contained(room);
-        if let Some((reaper, alive)) = reaper {
-            reaper.start(self, alive);
+        let waker = state.give(resource);
+        drop(state);
+        wake_all(waker);
+        self.look_after();
+    }
+
+    /// Drops a lent resource, and then counts it out: there are never more alive than are counted.
+    fn discard(self: &Arc<Self>, resource: Resource<T>, reason: Reason) {
+        drop(resource);
+        self.count_out_lent(reason);
+    }
+
+    fn discard_all(self: &Arc<Self>, resources: Vec<Resource<T>>, reason: Reason) {
+        for resource in resources {
+            self.discard(resource, reason);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Idle<T>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn count_out_lent(self: &Arc<Self>, reason: Reason) {
+        self.count_out(|state| {
+            state.lent -= 1;
+            state.counters.discarded.count(reason);
+        });
+    }
+
+    /// Counts a resource out, and wakes callers that may create another one.
+    fn count_out(self: &Arc<Self>, count: impl FnOnce(&mut State<T, E>)) {
+        let mut state = self.lock();
+        count(&mut state);
+        state.size -= 1;
+        let wakers = state.waiters.wake(true);
+        drop(state);
+        wake_all(wakers);
+        self.look_after();
     }
 }
 
-impl<T, C> Clone for ResourcePool<T, C> {
+impl<T, E> Clone for ResourcePool<T, E> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<T, C> fmt::Debug for ResourcePool<T, C> {
+impl<T, E> fmt::Debug for ResourcePool<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResourcePool")
-            .field("size", &self.size())
-            .field("free", &self.free())
+            .field("size", &self.len())
+            .field("free", &self.available())
             .field("capacity", &self.capacity())
             .field("waiting", &self.waiting())
             .finish()
     }
 }
 
-/// The tokens of a pool, held without a borrow.
-struct Tokens<T, C>(Arc<Shared<T, C>>);
+/// The time that a caller waits, from its first pending poll.
+#[derive(Default)]
+struct Stopwatch {
+    begun: Option<Instant>,
+}
 
-impl<T, C> std::ops::Deref for Tokens<T, C> {
-    type Target = Semaphore;
+impl Stopwatch {
+    async fn around<F: Future>(&mut self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            let polled = future.as_mut().poll(cx);
+            if polled.is_pending() && self.begun.is_none() {
+                self.begun = Some(Clock::current().now());
+            }
+            polled
+        })
+        .await
+    }
 
-    fn deref(&self) -> &Semaphore {
-        &self.0.tokens
+    fn record<T, E>(self, shared: &Shared<T, E>) {
+        let Some(begun) = self.begun else {
+            shared.immediate.fetch_add(1, Relaxed);
+            return;
+        };
+        let wait = Clock::current().now().saturating_duration_since(begun);
+        shared.lock().counters.waits.record(wait);
+    }
+}
+
+/// The idle resources, lent for sorting. Dropping it makes the remaining ones idle again, the kept
+/// ones first.
+struct Sorting<'a, T: Send + 'static, E: Send + 'static> {
+    shared: &'a Arc<Shared<T, E>>,
+    kept: VecDeque<Resource<T>>,
+    rest: VecDeque<Resource<T>>,
+}
+
+impl<'a, T: Send + 'static, E: Send + 'static> Sorting<'a, T, E> {
+    fn begin(shared: &'a Arc<Shared<T, E>>) -> Self {
+        let rest = shared.lock().lend_oldest(usize::MAX).into();
+        Self { shared, kept: VecDeque::new(), rest }
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> Drop for Sorting<'_, T, E> {
+    fn drop(&mut self) {
+        self.kept.append(&mut self.rest);
+        let mut surplus = Vec::new();
+        let mut state = self.shared.lock();
+        let first = state.idle.len();
+        let mut wakers = Vec::new();
+        for resource in self.kept.drain(..) {
+            match self.shared.refusal(&state, &resource) {
+                // Surplus resources are counted out once dropped, so this one may exceed the capacity.
+                Some(reason) => surplus.push((resource, reason)),
+                None => wakers.extend(state.give(resource)),
+            }
+        }
+        // In front of those that came back meanwhile, which have been idle for a shorter time.
+        state.idle.rotate_left(first);
+        drop(state);
+        wake_all(wakers);
+        for (resource, reason) in surplus {
+            self.shared.discard(resource, reason);
+        }
+        self.shared.look_after();
     }
 }

@@ -21,7 +21,7 @@ fn pile_on(hub: &LocalHub, size: usize) -> Pile {
     Rc::new(GreenPile::on(&GreenPool::on(hub, size)))
 }
 
-/// Spawns a task that gives 42 once the event is set.
+/// Spawns a task that returns 42 once the event is set.
 async fn spawn_gated(pile: &GreenPile<usize, LocalHub>) -> Rc<Event> {
     let open = Rc::new(Event::new());
     let opened = Rc::clone(&open);
@@ -54,7 +54,7 @@ fn readers(
     (0..count).map(reader).collect()
 }
 
-/// Polls that `count` readers and as many tasks, which end in as many turns, take.
+/// The number of polls that `count` readers need for as many tasks, which finish in as many turns.
 fn polls_of(count: usize, in_spawn_order: bool) -> usize {
     let (hub, polls) = (LocalHub::new(), Rc::new(Cell::new(0)));
     let mut pile = GreenPile::on(&GreenPool::on(&hub, count));
@@ -89,7 +89,7 @@ fn polls_of(count: usize, in_spawn_order: bool) -> usize {
 }
 
 #[test]
-fn readers_of_a_pile_are_polled_a_few_times_each() {
+fn each_reader_of_a_pile_is_polled_a_few_times() {
     for in_spawn_order in [false, true] {
         let polls = polls_of(500, in_spawn_order);
         assert!(polls <= 4 * 500, "{polls} polls of 500 readers");
@@ -97,7 +97,7 @@ fn readers_of_a_pile_are_polled_a_few_times_each() {
 }
 
 #[test]
-fn spawns_into_a_pile_do_not_poll_all_its_readers() {
+fn spawn_into_a_pile_does_not_poll_all_its_readers() {
     let (hub, polls) = (LocalHub::new(), Rc::new(Cell::new(0)));
     let pile = pile_on(&hub, 1000);
     hub.block_on(async {
@@ -114,7 +114,7 @@ fn spawns_into_a_pile_do_not_poll_all_its_readers() {
 }
 
 #[test]
-fn reader_that_was_woken_and_leaves_wakes_the_next() {
+fn woken_reader_that_leaves_wakes_the_next() {
     let hub = LocalHub::new();
     let pile = pile_on(&hub, 2);
     hub.block_on(async {
@@ -140,7 +140,7 @@ impl Wake for Broken {
 }
 
 #[test]
-fn reader_whose_waker_panics_passes_its_wake_on() {
+fn reader_with_a_panicking_waker_passes_its_wake_on() {
     let hub = LocalHub::new();
     let pile = pile_on(&hub, 1);
     hub.block_on(async {
@@ -158,7 +158,7 @@ fn reader_whose_waker_panics_passes_its_wake_on() {
 }
 
 #[test]
-fn readers_of_a_pile_that_is_over_are_all_woken() {
+fn readers_of_an_exhausted_pile_are_all_woken() {
     let hub = LocalHub::new();
     let pile = pile_on(&hub, 2);
     hub.block_on(async {
@@ -174,7 +174,7 @@ fn readers_of_a_pile_that_is_over_are_all_woken() {
 }
 
 #[test]
-fn reader_behind_a_spawn_that_is_dropped_is_woken() {
+fn reader_behind_a_dropped_spawn_is_woken() {
     let hub = LocalHub::new();
     let pile = pile_on(&hub, 1);
     hub.block_on(async {
@@ -188,7 +188,7 @@ fn reader_behind_a_spawn_that_is_dropped_is_woken() {
 }
 
 #[test]
-fn read_of_the_stream_that_was_given_up_holds_up_no_reader() {
+fn dropped_read_of_the_stream_delays_no_reader() {
     let hub = LocalHub::new();
     let mut pile = GreenPile::on(&GreenPool::on(&hub, 1));
     hub.block_on(async {

@@ -1,7 +1,7 @@
-//! [`Feeder`]: gets slots for a map, in turn with all other waiters.
+//! [`Feeder`]: waits for the slots of a map.
 
 use std::fmt;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
@@ -9,36 +9,45 @@ use std::task::{Context, Poll, ready};
 
 use spinney_greenlet::{Failure, GreenletExit, InPlace};
 use spinney_hub::{Erase, Executor, Spawn, drop_contained};
-use spinney_sync::{Acquire, Closed, Wait as WaitNote};
+use spinney_sync::{Acquire, Closed, Wait as WaitNote, Want};
 
-use super::results::{Begun, Need, Results, Room, Wish};
+use super::per_item::{ItemQueue, QueuedItem};
+use super::results::{Begun, InPlaceRequest, Need, Results, Room};
 use super::shared::MapShared;
 use super::source::Source;
 use super::worker::pair_worker;
 use super::{ItemInPlace, MapWorker};
+use crate::SlotError;
+use crate::limits::Request;
 use crate::members::Members;
-use crate::slot::{AcquireSlot, Held, MapsEnd, Permit};
-use crate::task_set::Core;
+use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, MapsEnd, MemberSlot, ONE, Permit};
+use crate::task_set::{Core, refusal};
 
-/// How many workers are started before others get a turn.
+/// How many workers are started before other tasks get a turn.
 const BATCH: usize = 64;
 
 /// The task of a map that waits for slots and puts workers into them. It belongs to no group and
-/// keeps none alive. Dropping it ends the map after what is running.
+/// keeps none alive. Dropping it ends the map after its running items.
 pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
     shared: Arc<MapShared<S, F, Fut::Output, X>>,
     core: Weak<Core<X>>,
-    /// Its place in the queue for a slot, while it has one.
+    /// The wait for a slot, while the feeder is in the queue.
     queued: Option<AcquireSlot>,
-    /// Ready when the maps of the group end. None if the group was closed before the map started.
+    /// Whether that wait is for an item that has started in place.
+    queued_started: bool,
+    /// The wait for a start without a slot, where each start must be requested.
+    start: Option<AcquireStart>,
+    /// The items in the queue of the pool, if each has its own request.
+    item_queue: Option<ItemQueue<S::Item>>,
+    /// Ready when the maps of the group end. `None` if the group was closed before the map started.
     end: Option<Acquire<MapsEnd>>,
     /// The line that started the map.
     at: &'static Location<'static>,
-    /// Dropped last: a map that has ended holds nothing here.
+    /// Dropped last: by then, a finished map holds nothing here.
     _feeding: Feeding<Fut::Output, X>,
 }
 
-/// Dropping it says that no worker will start any more.
+/// Dropping it records that no further worker will start.
 struct Feeding<T, X: Executor> {
     results: Arc<Results<T, X>>,
     members: Arc<Members>,
@@ -51,11 +60,24 @@ impl<T, X: Executor> Drop for Feeding<T, X> {
     }
 }
 
-/// What a worker is to run in.
-enum Place {
-    Slot(Permit),
+/// The place of a new worker, and its item if it was taken before.
+enum Place<A> {
+    Slot(Permit, Option<TakenItem<A>>),
     /// Within the polls of the reader, which is a member.
-    Reader(Wish),
+    Reader(InPlaceRequest, Option<Arc<KeyPermit>>, Option<TakenItem<A>>),
+}
+
+/// An item that was taken from the input, and its request.
+struct TakenItem<A> {
+    index: usize,
+    item: A,
+    want: Want<Request>,
+}
+
+impl<A> From<QueuedItem<A>> for TakenItem<A> {
+    fn from(QueuedItem { index, item, slot, .. }: QueuedItem<A>) -> Self {
+        Self { index, item, want: slot.want() }
+    }
 }
 
 impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
@@ -65,52 +87,184 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         let members = Arc::clone(&core.members);
         let feeding = Feeding { results: Arc::clone(&shared.results), members };
         let (core, at) = (Arc::downgrade(core), Location::caller());
-        Self { shared, core, queued: None, end, at, _feeding: feeding }
+        let item_queue = shared.asks.is_some().then(ItemQueue::new);
+        let (queued, queued_started, start) = (None, false, None);
+        Self { shared, core, queued, queued_started, start, item_queue, end, at, _feeding: feeding }
     }
 
-    /// Whether the maps of the group have ended, or the map was refused.
+    /// Whether the maps of the group have finished, or the map was refused.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         let is_over = self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready());
         if is_over {
-            // It may go on for an item that has begun in place.
+            // The feeder may go on for an item that has begun in place.
             self.end = None;
         }
         is_over
     }
 
-    /// A place for a worker; None if there will be no more.
-    fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place>> {
+    /// A place for a worker; `None` if there will be no more.
+    fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place<S::Item>>> {
         let has_item = self.shared.look_ahead(cx);
         let results = &self.shared.results;
         match results.poll_need(cx, has_item) {
             Need::Slot => {}
             Need::Nothing => {
-                // A slot that comes too late is for another waiter.
+                // A slot that is free too late goes to another waiter.
                 self.leave_queue();
-                let (reader, input) = ("the reader of a map started", "the input of a map started");
-                WaitNote::note(if has_item { reader } else { input }, self.at);
+                self.note_idle(has_item);
                 return Poll::Pending;
             }
             Need::NoMore => return Poll::Ready(None),
+        }
+        if let Poll::Ready(slot) = self.poll_queued(cx) {
+            return Poll::Ready(slot.map(|permit| Place::Slot(permit, None)));
+        }
+        WaitNote::note("a slot for a map started", self.at);
+        match self.shared.results.requested() {
+            Some(wish) if has_item => {
+                let Ok(key) = ready!(self.poll_start(cx)) else { return Poll::Pending };
+                Poll::Ready(Some(Place::Reader(wish, key, None)))
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    /// A place for a worker, of a map whose items have their own requests.
+    fn poll_item_queue(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place<S::Item>>> {
+        let has_item = self.take_in(cx);
+        if self.shared.results.is_abandoned() {
+            self.refuse_queued(&GreenletExit::new());
+            return Poll::Ready(None);
+        }
+        if self.shared.results.wants_slot() {
+            if let Poll::Ready(slot) = self.poll_queued(cx) {
+                return Poll::Ready(slot.map(|permit| Place::Slot(permit, None)));
+            }
+        } else {
+            (self.queued, self.queued_started) = (None, false);
+        }
+        let Some(item_queue) = &mut self.item_queue else { return Poll::Ready(None) };
+        while let Poll::Ready((queued_item, slot)) = item_queue.poll_served(cx) {
+            self.start = None;
+            let taken = TakenItem::from(queued_item);
+            match slot {
+                Ok(permit) => return Poll::Ready(Some(Place::Slot(permit, Some(taken)))),
+                Err(error) => {
+                    drop_contained(taken.item);
+                    let failure = Failure::Killed(refusal(error));
+                    self.shared.results.deliver_refused((taken.index, failure));
+                }
+            }
+        }
+        if item_queue.is_empty() && self.shared.results.is_exhausted() && self.queued.is_none() {
+            return Poll::Ready(None);
+        }
+        let Some((key, first)) = item_queue.first() else {
+            self.note_idle(has_item);
+            return Poll::Pending;
+        };
+        WaitNote::note("a slot for a map started", self.at);
+        let Some(wish) = self.shared.results.requested() else { return Poll::Pending };
+        if first.slot.weight() > 1 {
+            return Poll::Pending;
+        }
+        let members = &self.shared.members;
+        let mut key_permit = None;
+        if members.slots.limits_starts() {
+            let start = self.start.get_or_insert_with(|| first.slot.in_place(&members.slots, None));
+            let Ok(started) = ready!(start.poll(cx)) else { return Poll::Pending };
+            first.slot.has_started();
+            key_permit = started;
+            self.start = None;
+            self.queued_started = true;
+        }
+        let Some(queued_item) = item_queue.take(key) else { return Poll::Pending };
+        let QueuedItem { index, item, slot, .. } = queued_item;
+        let taken = TakenItem { index, item, want: slot.want() };
+        self.queued = Some(slot);
+        Poll::Ready(Some(Place::Reader(wish, key_permit, Some(taken))))
+    }
+
+    /// Takes items from the input while there is room for their results, and puts them into the
+    /// queue. Returns whether there is one more.
+    fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let has_item = self.shared.look_ahead(cx);
+            let results = &self.shared.results;
+            if results.poll_need(cx, has_item) != Need::Slot || !has_item {
+                return has_item;
+            }
+            let Room::Opened(_) = results.open() else { return has_item };
+            let Some((index, item)) = self.shared.next(cx) else {
+                results.close_one();
+                return false;
+            };
+            let (Some(asks), Some(item_queue)) = (&self.shared.asks, &mut self.item_queue) else {
+                return false;
+            };
+            match catch_unwind(AssertUnwindSafe(|| asks.ask(&item))) {
+                Ok(want) => {
+                    let mut slot = AcquireSlot::new(&self.shared.members).despite_close();
+                    slot.set(|own| *own = Want { despite_close: true, ..want });
+                    item_queue.add(index, item, slot);
+                }
+                Err(payload) => {
+                    drop_contained(item);
+                    results.deliver_refused((index, Failure::panicked(payload)));
+                }
+            }
+        }
+    }
+
+    /// Refuses the items in the queue.
+    fn refuse_queued(&mut self, exit: &GreenletExit) {
+        self.start = None;
+        for index in self.item_queue.as_mut().map(ItemQueue::clear).unwrap_or_default() {
+            self.shared.results.deliver_refused((index, Failure::Killed(exit.clone())));
+        }
+    }
+
+    /// A slot; `None` if there will be none. If the slot was for an item in place that has finished
+    /// meanwhile, it is freed: no item has started with it.
+    fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
+        let results = &self.shared.results;
+        if self.queued_started && !results.wants_slot() {
+            (self.queued, self.queued_started) = (None, false);
         }
         let queued = self
             .queued
             .get_or_insert_with(|| AcquireSlot::new(&self.shared.members).despite_close());
         let slot = Pin::new(queued).poll(cx);
         results.feeder_queued.store(slot.is_pending(), Relaxed);
-        if let Poll::Ready(slot) = slot {
-            self.queued = None;
-            return Poll::Ready(slot.ok().map(Place::Slot));
-        }
-        WaitNote::note("a slot for a map started", self.at);
-        match results.wished() {
-            Some(wish) if has_item => Poll::Ready(Some(Place::Reader(wish))),
-            _ => Poll::Pending,
-        }
+        let slot = ready!(slot);
+        self.queued = None;
+        Poll::Ready(slot.ok())
+    }
+
+    /// Ready with the key permit when keys, rates and pauses allow an item to start in place of the
+    /// reader. The wait for a slot belongs to that item from then on.
+    fn poll_start(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Arc<KeyPermit>>, SlotError>> {
+        let slots = &self.shared.members.slots;
+        let Some(queued) = self.queued.as_ref().filter(|_| slots.limits_starts()) else {
+            return Poll::Ready(Ok(None));
+        };
+        let start = self.start.get_or_insert_with(|| queued.in_place(slots, None));
+        let started = ready!(start.poll(cx));
+        queued.has_started();
+        (self.start, self.queued_started) = (None, true);
+        Poll::Ready(started)
+    }
+
+    fn note_idle(&self, has_item: bool) {
+        let (reader, input) = ("the reader of a map started", "the input of a map started");
+        WaitNote::note(if has_item { reader } else { input }, self.at);
     }
 
     fn leave_queue(&mut self) {
-        self.queued = None;
+        (self.queued, self.queued_started, self.start) = (None, false, None);
         self.shared.results.feeder_queued.store(false, Relaxed);
     }
 }
@@ -124,49 +278,87 @@ where
         + Spawn<MapWorker<S, F, Fut, X>>
         + Spawn<X::AnyTask>,
 {
-    /// Starts one more worker; false if there will be no more.
+    /// Starts one more worker; returns `false` if there will be no more.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.is_over(cx) {
-            // An input that is empty has no item to refuse.
+            // An empty input has no item to refuse.
             self.shared.look_ahead(cx);
+            self.refuse_queued(&GreenletExit::because(Closed));
             self.shared.refuse(GreenletExit::because(Closed));
         }
-        let Some(place) = ready!(self.poll_place(cx)) else { return Poll::Ready(false) };
-        let Some(core) = self.core.upgrade() else { return Poll::Ready(false) };
+        let place = match self.item_queue {
+            None => self.poll_place(cx),
+            Some(_) => self.poll_item_queue(cx),
+        };
+        let Some(place) = ready!(place) else { return Poll::Ready(false) };
+        let Some(core) = self.core.upgrade() else {
+            if let Place::Slot(_, Some(taken)) | Place::Reader(.., Some(taken)) = place {
+                self.refuse_item(taken);
+            }
+            return Poll::Ready(false);
+        };
         match place {
-            Place::Slot(permit) => match self.shared.results.take_parked() {
-                Some(begun) => self.move_to_slot(&core.hub, begun, permit),
-                None => self.start(&core.hub, Held::Own(permit), cx),
-            },
-            Place::Reader(wish) => {
-                let slot = wish.share().map_or(Held::InPlace, Held::Shared);
-                self.start(&core.hub, slot, cx);
+            Place::Slot(permit, None) => {
+                let is_for_parked = std::mem::take(&mut self.queued_started);
+                match self.shared.results.take_parked() {
+                    Some(begun) => self.move_to_slot(&core.hub, begun, permit),
+                    // The item has finished, and no other item may start with its slot.
+                    None if is_for_parked || self.item_queue.is_some() => drop(permit),
+                    None => self.start(&core.hub, (MemberSlot::Own(permit), None), None, cx),
+                }
+            }
+            Place::Slot(permit, taken) => {
+                self.start(&core.hub, (MemberSlot::Own(permit), None), taken, cx);
+            }
+            Place::Reader(wish, key, taken) => {
+                let slot = wish.share().map_or(MemberSlot::InPlace, MemberSlot::Shared);
+                self.start(&core.hub, (slot, key), taken, cx);
             }
         }
         Poll::Ready(true)
     }
 
-    /// The item that the reader has begun goes on in a slot.
+    /// Refuses an item that was taken from the input, because its group was dropped.
+    fn refuse_item(&self, TakenItem { index, item, .. }: TakenItem<S::Item>) {
+        drop_contained(item);
+        self.shared.results.deliver_refused((index, Failure::Killed(GreenletExit::new())));
+    }
+
+    /// Moves an item that the reader has begun to a slot.
     fn move_to_slot(&self, hub: &X, begun: Begun<X>, permit: Permit) {
         let Begun { task, child, below, .. } = begun;
-        self.shared.members.seat(&child, permit, below.upgrade().as_deref());
+        self.shared.members.give_slot(&child, permit, below.upgrade().as_deref());
         child.set_in_place(false);
         hub.spawn(task);
     }
 
-    /// Starts a worker in `slot`, with the next item.
-    fn start(&self, hub: &X, slot: Held, cx: &mut Context<'_>) {
+    /// Starts a worker in `slot`, with the `taken` item, otherwise the next one.
+    fn start(
+        &self,
+        hub: &X,
+        (slot, permit): (MemberSlot, Option<Arc<KeyPermit>>),
+        taken: Option<TakenItem<S::Item>>,
+        cx: &mut Context<'_>,
+    ) {
         let results = &self.shared.results;
-        let Room::Opened(_) = results.open() else { return };
-        let (is_own, is_in_place) = (matches!(slot, Held::Own(_)), matches!(slot, Held::InPlace));
+        if taken.is_none() && !matches!(results.open(), Room::Opened(_)) {
+            return;
+        }
+        let (is_own, is_in_place) =
+            (matches!(slot, MemberSlot::Own(_)), matches!(slot, MemberSlot::InPlace));
         let key = results.enlist(is_own);
-        let Some(item) = self.shared.next(cx) else {
+        let for_one = !is_own || taken.is_some();
+        let next = match taken {
+            Some(TakenItem { index, item, want }) => Some(((index, item), want)),
+            None => self.shared.next(cx).map(|item| (item, ONE)),
+        };
+        let Some((item, want)) = next else {
             results.dismiss(key);
             return results.close_one();
         };
         let index = item.0;
-        let made = self.shared.members.enter_worker(slot, item, |item, membership| {
-            pair_worker(&self.shared, item, membership, key, !is_own)
+        let made = self.shared.members.enter_worker((slot, permit), item, |item, membership| {
+            pair_worker(&self.shared, item, membership, (key, want), for_one)
         });
         let (task, child) = match made {
             Ok(worker) => worker,
@@ -186,7 +378,7 @@ where
             return results.park(Begun { task, child, key, below: Weak::new() });
         }
         if !is_own {
-            results.put_beside(key);
+            results.set_on_hub(key);
         }
         hub.spawn(task);
     }
@@ -214,12 +406,13 @@ where
     }
 }
 
-/// Nothing of it is pinned in place.
+/// No field is structurally pinned.
 impl<S: Source, F, Fut: Future, X: Executor> Unpin for Feeder<S, F, Fut, X> {}
 
 impl<S: Source, F, Fut: Future, X: Executor> Drop for Feeder<S, F, Fut, X> {
     fn drop(&mut self) {
         self.leave_queue();
+        self.refuse_queued(&GreenletExit::new());
         self.shared.refuse(GreenletExit::new());
     }
 }

@@ -14,31 +14,33 @@ use spinney_hub::{Executor, WakeDelay};
 use spinney_sync::{GiveWay, Wait as WaitNote};
 
 use super::Indexed;
-use super::results::{Hand, Results, Wish};
+use super::results::{InPlaceRequest, ReadBuffer, Results};
 use crate::in_place::{Frame, Holder, Turn};
 use crate::{Reentry, TaskSet};
 
-/// The results of a running map, one by one: a stream. `gevent.pool.IMap`,
-/// `gevent.pool.IMapUnordered`.
+/// The results of a running map, one by one: a stream.
 ///
-/// A failed item comes out as its failure, and the stream goes on; after the end it says "end"
-/// again. It keeps its pool alive. Dropping it takes no further items, and kills those that are
-/// running; [`detach`](Self::detach) lets them run.
+/// After a failed item the stream goes on; at the end it returns `None` at every poll. It keeps its
+/// pool alive. Dropping it takes no further items, and kills the running ones;
+/// [`detach`](Self::detach) lets them run.
 ///
 /// A member that reads a map of its own pool runs the items within its own reads, one at a time,
-/// while no slot comes for the map; see [`Reentry`](crate::Reentry). A read that began an item
-/// returns when that has finished.
-#[must_use = "dropping a stream kills its map: read it, or say `detach()`"]
+/// while the map has no slot; see [`Reentry`](crate::Reentry). A read that began an item returns
+/// when that item has finished.
+///
+/// Python: `gevent.pool.IMap`, `gevent.pool.IMapUnordered`.
+#[doc(alias("buffered", "buffer_unordered", "async_stream"))]
+#[must_use = "dropping a stream kills its map: read it, or call `detach()`"]
 pub struct Imap<T, X: Executor = spinney_hub::Hub> {
     results: Arc<Results<T, X>>,
-    hand: Hand<T>,
-    /// None once it is detached.
+    read_buffer: ReadBuffer<T>,
+    /// `None` once it is detached.
     tasks: Option<TaskSet<X>>,
-    /// Among the waits of the greenlet that reads, if that is a member.
+    /// The turn among the waits of the reading greenlet, if that is a member.
     turn: Option<Turn>,
     delay: WakeDelay,
     give_way: GiveWay,
-    /// The line that started it.
+    /// The line that started the map.
     at: &'static Location<'static>,
 }
 
@@ -46,17 +48,18 @@ impl<T, X: Executor> Imap<T, X> {
     #[track_caller]
     pub(crate) fn new(results: Arc<Results<T, X>>, tasks: TaskSet<X>) -> Self {
         let at = Location::caller();
-        let (hand, delay) = (Hand::default(), WakeDelay::default());
+        let (read_buffer, delay) = (ReadBuffer::default(), WakeDelay::default());
         let (tasks, give_way) = (Some(tasks), GiveWay::default());
-        Self { results, hand, tasks, turn: None, delay, give_way, at }
+        Self { results, read_buffer, tasks, turn: None, delay, give_way, at }
     }
 
-    /// The same results, each with the place of its item in the input.
+    /// The same results, each with the index of its item in the input.
     ///
     /// ```
-    /// use spinney_pool::Pool;
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
+    /// use spinney::{Pool, block_on};
     ///
-    /// spinney_hub::block_on(async {
+    /// block_on(async {
     ///     let pool = Pool::new(2);
     ///     let mut lengths = pool.imap_unordered(|word: &str| async { word.len() }, ["a", "bc"]).indexed();
     ///     while let Some((index, length)) = lengths.next().await {
@@ -68,40 +71,40 @@ impl<T, X: Executor> Imap<T, X> {
         Indexed::new(self)
     }
 
-    /// How often an item was tried again so far; see [`Retry`](super::Retry).
+    /// How many times items were tried again so far; see [`Retry`](super::Retry).
     pub fn retries(&self) -> usize {
         ItemStream::retries(self)
     }
 
-    /// Lets the map run on, to the end of its input, without a reader: its results are dropped as
-    /// they come. It keeps its pool alive until then.
+    /// Detaches the map: it runs to the end of its input without a reader, and drops its results.
+    /// It keeps its pool alive until then.
     pub fn detach(self) {
         ItemStream::detach(self);
     }
 
-    /// Waits for the next result; None when there will be no more. What `StreamExt::next` does,
-    /// without the trait.
+    /// Waits for the next result; `None` at the end. The same as `StreamExt::next`, without the
+    /// trait.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped: an item that the reader was running within this wait stays
-    /// in the map, and goes on in the next slot or the next read.
-    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
+    /// Nothing is lost when the future is dropped: an item that the reader was running within this
+    /// wait stays in the map, and goes on in the next slot or the next read.
+    #[expect(clippy::should_implement_trait, reason = "streams use this name")]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, ItemError>>> {
         let read = Read::of(self);
         async { read.await.map(item_result) }
     }
 
-    /// Takes no further items, and kills those that are running, once.
+    /// Takes no further items, and kills the running ones, once.
     fn stop(&mut self) {
         if !self.results.is_abandoned() {
-            self.results.abandon(std::mem::take(&mut self.hand));
+            self.results.abandon(std::mem::take(&mut self.read_buffer));
         }
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<NextItem<T>> {
         loop {
-            if let Some(next) = self.results.read(&mut self.hand) {
+            if let Some(next) = self.results.read(&mut self.read_buffer) {
                 return Poll::Ready(Some(next));
             }
             if !ready!(self.poll_take(cx)) {
@@ -110,34 +113,34 @@ impl<T, X: Executor> Imap<T, X> {
         }
     }
 
-    /// Takes what can be read; false when there will be no more. Apart from what reads it one by
-    /// one, which is short without.
+    /// Takes the readable results; `false` at the end of the map. In a function of its own, so that
+    /// the common path, which reads one by one, stays short.
     #[inline(never)]
     fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         ready!(self.poll_in_place(cx));
-        let mut taken = self.results.poll_take(cx, &mut self.hand, self.delay.is_on());
+        let mut taken = self.results.poll_take(cx, &mut self.read_buffer, self.delay.is_on());
         if self.delay.is_on() && taken.is_pending() && !self.delay.poll(cx) {
-            taken = self.results.poll_take(cx, &mut self.hand, false);
+            taken = self.results.poll_take(cx, &mut self.read_buffer, false);
         }
         if taken.is_ready() {
             self.turn = None;
             self.delay.start();
         } else {
             WaitNote::note("a map started", self.at);
-            self.wish(cx);
+            self.request_in_place(cx);
         }
         taken
     }
 
-    /// Wishes for an item to run in place, if the reader may.
-    fn wish(&mut self, cx: &Context<'_>) {
+    /// Requests an item to run in place, if the reader may run one.
+    fn request_in_place(&mut self, cx: &Context<'_>) {
         if let Some((holder, _)) = self.place(cx) {
-            self.results.wish(Wish::new(holder));
+            self.results.request_in_place(InPlaceRequest::new(holder));
         }
     }
 
     /// The member within whose poll this is polled, and the current greenlet, if that may run an
-    /// item in place and it is its turn.
+    /// item in place and has the turn.
     fn place(&mut self, cx: &Context<'_>) -> Option<(Holder, Handle)> {
         let place = self.tasks.as_ref().and_then(|tasks| {
             let may_run = tasks.core.settings.reentry != Reentry::Wait && tasks.is_on_hub();
@@ -145,7 +148,7 @@ impl<T, X: Executor> Imap<T, X> {
             Some((holder?, Handle::current()?, tasks.slots()))
         });
         let Some((holder, current, slots)) = place else {
-            // If the stream changed hands, the other waits of the member do without it.
+            // If the stream changed hands, other waits of the member may have the turn.
             self.turn = None;
             return None;
         };
@@ -153,7 +156,7 @@ impl<T, X: Executor> Imap<T, X> {
         is_first.then_some((holder, current))
     }
 
-    /// Polls the item that has begun in place. Ready when that has finished, if no item has begun, or
+    /// Polls the item that has begun in place. Ready when it has finished, if no item has begun, or
     /// if the reader may not run it.
     fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.results.has_begun() {
@@ -182,13 +185,13 @@ impl<T, X: Executor> ItemStream for Imap<T, X> {
         polled
     }
 
-    /// Kills what is running, and waits until all that the map started has ended. An item that has
-    /// begun in place goes on there, or in a slot.
+    /// Kills what is running, and waits until everything that the map started has finished. An item
+    /// that has begun in place goes on there, or in a slot.
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.stop();
         ready!(self.poll_in_place(cx));
-        // A map without a reader has no further results: what can be had is its end.
-        let over = self.results.poll_take(cx, &mut self.hand, false);
+        // A map without a reader has no further results: the only news is its end.
+        let over = self.results.poll_take(cx, &mut self.read_buffer, false);
         if over.is_pending() {
             WaitNote::note("the items that a map killed", self.at);
         }
@@ -207,13 +210,13 @@ impl<T, X: Executor> ItemStream for Imap<T, X> {
 
     fn detach(mut self) {
         let tasks = self.tasks.take();
-        self.results.detach(tasks, std::mem::take(&mut self.hand));
+        self.results.detach(tasks, std::mem::take(&mut self.read_buffer));
     }
 
-    /// The rest runs on for as long as the pool has other handles.
+    /// The rest of the map runs on as long as the pool has other handles.
     fn leave(mut self) {
         self.tasks = None;
-        self.results.detach(None, std::mem::take(&mut self.hand));
+        self.results.detach(None, std::mem::take(&mut self.read_buffer));
     }
 }
 
@@ -225,7 +228,7 @@ impl<T, X: Executor> Stream for Imap<T, X> {
     }
 }
 
-/// Nothing of it is pinned in place.
+/// No field is structurally pinned.
 impl<T, X: Executor> Unpin for Imap<T, X> {}
 
 impl<T, X: Executor> Drop for Imap<T, X> {

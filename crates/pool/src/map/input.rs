@@ -1,7 +1,7 @@
-//! [`Input`]: the items of a map, of which one is taken ahead.
+//! [`Input`]: the items of a map, one of which is taken ahead.
 //!
-//! The next item is there before a slot is waited for. So an empty input needs no slot, and the end
-//! of the input is known when it is reached. Iterators and streams go the same way: an iterator is
+//! The next item is taken before a slot is acquired. So an empty input needs no slot, and the end
+//! of the input is known when it is reached. Iterators and streams share one path: an iterator is
 //! never pending.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,9 +12,9 @@ use spinney_hub::drop_contained;
 
 use super::source::Source;
 
-/// The items that are left.
+/// The remaining items.
 pub(super) struct Input<S: Source> {
-    /// None once the input is exhausted.
+    /// `None` once the input is exhausted.
     items: Option<Box<S>>,
     /// The next item.
     ahead: Option<S::Item>,
@@ -28,10 +28,10 @@ pub(super) struct Input<S: Source> {
 pub(super) enum Missing<S> {
     /// There is a next item, or the reason was taken before.
     Taken,
-    /// The input has to be waited for.
+    /// The input is pending.
     Pending,
-    /// The input has ended. The caller drops the rest of the input under no lock. If the input
-    /// panicked, the panic is the failure of one more item.
+    /// The input is exhausted. The caller drops it under no lock. If the input panicked, the panic is
+    /// the failure of one more item.
     Over(Box<S>, Option<(usize, Failure)>),
 }
 
@@ -41,7 +41,7 @@ impl<S: Source> Input<S> {
         Self { items, ahead: None, index: 0, missing: Missing::Taken }
     }
 
-    /// Whether there is a next item. It is taken ahead, if it need not be waited for.
+    /// Whether there is a next item. It is taken ahead, unless the input is pending.
     pub(super) fn look_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         if self.ahead.is_none() {
             self.pull(cx);
@@ -49,7 +49,7 @@ impl<S: Source> Input<S> {
         self.has_ahead()
     }
 
-    /// The next item, if it need not be waited for. The one behind it is taken ahead.
+    /// The next item, unless the input is pending. The item after it is taken ahead.
     #[inline]
     pub(super) fn next(&mut self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
         if self.ahead.is_none() {
@@ -92,12 +92,12 @@ impl<S: Source> Input<S> {
         std::mem::replace(&mut self.missing, Missing::Taken)
     }
 
-    /// The index of the next item; None if there is none.
+    /// The index of the next item; `None` if there is none.
     pub(super) fn next_index(&self) -> Option<usize> {
         (self.ahead.is_some() || self.items.is_some()).then_some(self.index)
     }
 
-    /// Drops what is left, each item and the input itself, though a destructor may panic.
+    /// Drops the remaining items and the input itself, even if a destructor panics.
     pub(super) fn discard(self) {
         drop_contained(self.ahead);
         drop_contained(self.items);
@@ -105,7 +105,7 @@ impl<S: Source> Input<S> {
     }
 }
 
-/// Of a map that has no items any more.
+/// The input of a map that has no more items.
 impl<S: Source> Default for Input<S> {
     fn default() -> Self {
         Self { items: None, ahead: None, index: 0, missing: Missing::Taken }

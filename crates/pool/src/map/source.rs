@@ -1,4 +1,4 @@
-//! [`Source`]: where a map takes its items from: an iterator, or a stream.
+//! [`Source`]: the input of a map, an iterator or a stream.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,21 +6,21 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-/// What a map can run over: every [`IntoIterator`], and [`from_stream`] of a stream. There is
-/// nothing else, and nothing else can be made.
+/// The input of a map: every [`IntoIterator`], and [`from_stream`] of a stream. The trait is
+/// sealed.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is nothing that a map can run over",
+    message = "a map cannot run over `{Self}`",
     label = "neither an iterator nor a stream in `from_stream(..)`",
     note = "a map takes anything that `for` takes, or `from_stream(stream)`"
 )]
-#[expect(private_bounds, reason = "that is what keeps others from being made")]
+#[expect(private_bounds, reason = "a private bound seals the trait")]
 pub trait IntoSource: Input {
-    /// What the map's function is called with.
+    /// The argument of the map's function.
     type Item;
-    /// Where the items come from.
+    /// The source of the items.
     type Source: Source<Item = Self::Item>;
 
-    /// The items, to be taken one by one.
+    /// Converts the input to its source.
     fn into_source(self) -> Self::Source;
 }
 
@@ -38,18 +38,17 @@ trait Input {}
 impl<I: IntoIterator> Input for I {}
 impl<S: Stream> Input for FromStream<S> {}
 
-/// Items, one by one: every [`Iterator`], and [`FromStream`]. There is nothing else, and nothing
-/// else can be made.
-#[expect(private_bounds, reason = "that is what keeps others from being made")]
+/// Items, one by one: every [`Iterator`], and [`FromStream`]. The trait is sealed.
+#[expect(private_bounds, reason = "a private bound seals the trait")]
 pub trait Source: Input {
-    /// What the map's function is called with.
+    /// The argument of the map's function.
     type Item;
 
-    /// Whether one may have to wait for the next item: then it is taken before there is a slot for
-    /// it, so that none is held meanwhile.
+    /// Whether the next item may be pending: it is then taken before a slot is acquired, so that no
+    /// slot is held meanwhile.
     const WAITS: bool;
 
-    /// The next item; None at the end.
+    /// The next item; `None` at the end.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Self::Item>>;
 }
 
@@ -63,23 +62,29 @@ impl<I: Iterator> Source for I {
     }
 }
 
-/// Lets a map run over `stream`, one item ahead of the slots.
+/// Makes `stream` the input of a map, which takes one item ahead of the slots.
 ///
 /// ```
-/// use futures_lite::stream;
-/// use spinney_pool::{Pool, map::from_stream};
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod map { pub use spinney_pool::map::from_stream; }
+/// # }
+/// use spinney::map::from_stream;
+/// use spinney::{Pool, block_on};
 ///
-/// spinney_hub::block_on(async {
-///     let numbers = from_stream(stream::iter(1..=3));
-///     let squares = Pool::new(2).map(|n| async move { n * n }, numbers).await;
-///     assert_eq!(squares.unwrap(), [1, 4, 9]);
+/// block_on(async {
+///     let pool = Pool::new(2);
+///     let numbers = pool.imap(|n| async move { n + 1 }, 0..3); // any stream
+///     let squares = pool.map(|n| async move { n.unwrap() * 10 }, from_stream(numbers)).await;
+///     assert_eq!(squares.unwrap(), [10, 20, 30]);
 /// });
 /// ```
+#[doc(alias = "async_stream")]
 pub fn from_stream<S: Stream>(stream: S) -> FromStream<S> {
     FromStream { stream: Box::pin(stream) }
 }
 
-/// A stream that a map can run over; see [`from_stream`]. Dropping it drops the stream.
+/// A stream as the input of a map; see [`from_stream`]. Dropping it drops the stream.
 pub struct FromStream<S> {
     stream: Pin<Box<S>>,
 }

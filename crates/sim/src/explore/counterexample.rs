@@ -1,15 +1,15 @@
-//! [`Counterexample`]: an order in which a program fails, and [`ExploreError`].
+//! [`Counterexample`]: an order in which a program fails; [`ExploreError`].
 
 use std::error::Error;
 use std::fmt;
 
 use super::Report;
 
-/// The smallest order that was found in which a program fails.
+/// The smallest failing order that was found.
 ///
-/// Its text has the failure, the token of a replay, and each step: which task ran, which ones it was
-/// run before, where it waited, and what it did. The ids of tasks, timers and greenlets count from 1
-/// in each run, so that the text is the same in every process.
+/// Its text has the failure, a replay token, and each step: the task that ran, the tasks that it
+/// ran before, where it waited, and what it did. The ids of tasks, timers and greenlets count from
+/// 1 in each run, so that the text is the same in every process.
 ///
 /// ```
 /// use spinney_sim::{Explore, ExploreError, SimHub};
@@ -41,23 +41,23 @@ impl Counterexample {
         Self { message, token, deviations, steps, report }
     }
 
-    /// The failure: the text of the panic with its line, or which tasks have not finished.
+    /// The failure: the text of the panic with its line, or the tasks that have not finished.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Replays the order: see [`SimHub::replay`](crate::SimHub::replay).
+    /// The replay token: see [`SimHub::replay`](crate::SimHub::replay).
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// The distance from first in, first out: a deviation for each ready task that was skipped, and
-    /// for each choice of the program other than its first option.
+    /// The distance from FIFO order: a deviation for each ready task that was skipped, and for each
+    /// choice of the program other than its first option.
     pub fn deviations(&self) -> usize {
         self.deviations
     }
 
-    /// The steps of the run, a line each.
+    /// The steps of the run, one line each.
     pub fn steps(&self) -> &[String] {
         &self.steps
     }
@@ -84,7 +84,7 @@ impl fmt::Display for Counterexample {
 
 impl Error for Counterexample {}
 
-/// Why an exploration did not come to its end.
+/// Why an exploration did not finish.
 ///
 /// ```
 /// use std::cell::Cell;
@@ -100,19 +100,19 @@ impl Error for Counterexample {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExploreError {
-    /// The program fails in an order.
+    /// The program fails in some order.
     Failed(Box<Counterexample>),
-    /// The program did something else when an order was repeated, which is no failure of the
-    /// program, but cannot be explored.
+    /// The program behaved differently when an order was repeated. This is not a failure of the
+    /// program, but the program cannot be explored.
     NotDeterministic {
-        /// The step of the run at which it was noticed.
+        /// The step of the run at which the difference appeared.
         step: usize,
         /// The difference.
         why: String,
     },
     /// Another thread woke or spawned a task, in an order that cannot be repeated.
     OtherThread {
-        /// The step of the run before which it was noticed.
+        /// The step of the run before which this happened.
         step: usize,
         /// The task.
         task: String,
@@ -136,7 +136,7 @@ impl fmt::Display for ExploreError {
 
 impl Error for ExploreError {}
 
-/// `text` with the ids of greenlets, which count up in the whole process, replaced by their places
+/// `text` with the ids of greenlets, which count up in the whole process, replaced by their indices
 /// in `known`.
 fn relative(text: &str, known: &mut Vec<u64>) -> String {
     const BEFORE: &str = "greenlet ";

@@ -26,45 +26,45 @@ const REPLAY: &str = "SPINNEY_REPLAY";
 /// The environment variable with the number of seconds for each exploration.
 const SECONDS: &str = "SPINNEY_EXPLORE_SECONDS";
 
-/// Runs a program in many orders, to find one in which it fails.
+/// Runs a program in many orders, to find an order in which it fails.
 ///
 /// A program on a [`SimHub`] switches tasks only at awaits, so the order of its steps is a list of
-/// choices: which ready task runs next, which of the timers that are due at one instant fires before
-/// which task and which other timer, and what [`SimHub::choose`] returns. The first option of each
-/// is first in, first out; an order is what it does otherwise.
+/// choices: which ready task runs next, which of the timers that are due at one instant fires
+/// before which task and which other timer, and what [`SimHub::choose`] returns. The first option
+/// of each choice is FIFO; an order is the list of its deviations.
 ///
 /// | strategy | tries | to |
 /// |---|---|---|
 /// | [`delays`](Self::delays) | every order with at most `n` delays | prove a small program up to the bound |
 /// | [`pct`](Self::pct) | a random order for each seed, few changes of priority | find deep races in large programs |
 /// | [`random`](Self::random) | a random order for each seed | find shallow races in large programs |
-/// | [`fifo`](Self::fifo) | one order | see what the program does |
+/// | [`fifo`](Self::fifo) | one order | see the steps of the program |
 ///
 /// # Delays
 ///
-/// The distance from first in, first out is counted in *delays* (delay bounding: Emmi, Qadeer and
-/// Rakamarić, 2011). A choice that skips `k` ready tasks costs `k`. A task that was skipped waits
-/// until no other is ready, for 64 steps at most, as a thread does that the system has suspended: so
-/// one delay is enough to hold a task at an await while the others do all that they can, and one more
-/// to have it go on in the midst of that. A choice of the program other than its first option costs
-/// one. Orders are tried with no delay first, then with one, and so on, so the first failure that is
-/// found has the fewest.
+/// The distance from FIFO order is counted in *delays* (delay bounding: Emmi, Qadeer and Rakamarić,
+/// 2011). A choice that skips `k` ready tasks costs `k`. A skipped task waits until no other is
+/// ready, at most for 64 steps, like a thread that the system has suspended: so one delay holds a
+/// task at an await while the others do all that they can, and one more makes it go on in the midst
+/// of that. A choice of the program other than its first option costs one. Orders are tried with no
+/// delay first, then with one, and so on, so the first failure that is found has the fewest.
 ///
-/// # What is a failure
+/// # Failures
 ///
-/// A panic, also one that a greenlet contains; a [`Deadlock`](crate::Deadlock); a task that has not
-/// finished when no task is ready any more and no timer is set; more [steps](Self::steps) than
-/// allowed. The program is run once more to write down its steps. Failing runs print nothing: the
-/// panic hook of the process is wrapped, and is quiet on a thread that explores.
+/// A run fails by a panic, also one that a greenlet contains; by a [`Deadlock`](crate::Deadlock);
+/// by a task that has not finished when no task is ready and no timer is set; and by more
+/// [steps](Self::steps) than allowed. The program then runs once more to record its steps. Failing
+/// runs print nothing: the panic hook of the process is wrapped, and is quiet on a thread that
+/// explores.
 ///
-/// # What the program may do
+/// # Requirements on the program
 ///
-/// It has to do the same in each run as long as the choices are the same. Every replay compares the
-/// ready tasks at each choice, in number and in the place where they were spawned; a difference is
-/// reported as [`ExploreError::NotDeterministic`]. Clocks of the system, the order of a `HashMap`,
-/// and statics that outlive a run make such differences, or hide them. A wake-up or a spawn from
-/// another thread ends the run with [`ExploreError::OtherThread`]; thread pools, the global hub and
-/// hubs with threads panic.
+/// The program must behave the same in each run if the choices are the same. Every replay compares
+/// the ready tasks at each choice, by number and by the line that spawned them; a difference is
+/// reported as [`ExploreError::NotDeterministic`]. The clocks of the system, the order of a
+/// `HashMap`, and statics that outlive a run cause such differences, or hide them. A wake-up or a
+/// spawn from another thread ends the run with [`ExploreError::OtherThread`]; thread pools, the
+/// global hub and hubs with threads panic.
 ///
 /// ```
 /// use std::{cell::Cell, rc::Rc};
@@ -107,20 +107,19 @@ enum Strategy {
 }
 
 impl Explore {
-    /// Tries first in, first out, and nothing else.
+    /// Tries FIFO order only.
     pub fn fifo() -> Self {
         Self::by(Strategy::Fifo)
     }
 
-    /// Tries first in, first out, then for each of `seeds` an order in which each choice is random.
+    /// Tries FIFO order, then for each of `seeds` an order in which each choice is random.
     pub fn random(seeds: Range<u64>) -> Self {
         Self::by(Strategy::Random(seeds))
     }
 
-    /// Tries first in, first out, then for each of `seeds` an order by random priorities that change
-    /// at `depth - 1` random steps (PCT: Burckhardt and others, 2010). A bug that needs `depth`
-    /// ordered events is found with a probability that is known, and does not depend on luck at
-    /// every step.
+    /// Tries FIFO order, then for each of `seeds` an order by random priorities that change at
+    /// `depth - 1` random steps (PCT: Burckhardt and others, 2010). A bug that needs `depth`
+    /// ordered events is found with a known minimum probability per run.
     pub fn pct(depth: usize, seeds: Range<u64>) -> Self {
         Self::by(Strategy::Pct { depth, seeds })
     }
@@ -141,41 +140,41 @@ impl Explore {
         }
     }
 
-    /// Sets how many steps a run may have; 10,000 by default. A longer run fails.
+    /// Limits the steps of a run. Default: 10,000. A longer run fails.
     pub fn steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
 
-    /// Starts no further run once `limit` has passed. The [`Report`] says what was covered.
+    /// Starts no further run after `limit`. The [`Report`] shows what was covered.
     pub fn time_limit(self, limit: Duration) -> Self {
         Self { time_limit: Some(limit), ..self }
     }
 
-    /// Writes a line of progress to the standard error, if that is a terminal. Off by default.
+    /// Writes a line of progress to the standard error, if that is a terminal. Default: off.
     pub fn progress(self, wanted: bool) -> Self {
         Self { progress: wanted, ..self }
     }
 
-    /// Lets a run end with tasks that have not finished. They are dropped.
+    /// Allows a run to end with tasks that have not finished. They are dropped.
     pub fn allow_unfinished(self) -> Self {
         Self { unfinished: true, ..self }
     }
 
-    /// Lets the program contain panics: only one that comes out of it fails the run.
+    /// Allows contained panics: only a panic that leaves the scenario fails the run.
     pub fn allow_panics(self) -> Self {
         Self { panics: true, ..self }
     }
 
-    /// Runs `scenario` in one order after another, each time on a new hub, with nothing else on this
-    /// thread. What `scenario` leaves running runs to its end.
+    /// Runs `scenario` in one order after another, each time on a new hub, with nothing else on
+    /// this thread. Tasks that `scenario` leaves running run to their end.
     ///
-    /// With the environment variable `SPINNEY_REPLAY`, runs only the order of that token, as
-    /// [`replay`](Self::replay) does. With `SPINNEY_EXPLORE_SECONDS` each exploration goes on beyond
-    /// its bound or its seeds until the time is over.
+    /// With the environment variable `SPINNEY_REPLAY`, runs only the order of that token, like
+    /// [`replay`](Self::replay). With `SPINNEY_EXPLORE_SECONDS` each exploration goes on beyond its
+    /// bound or its seeds until the time has passed.
     ///
     /// # Panics
     ///
-    /// With the [`ExploreError`] as the message, if there is one.
+    /// Panics with the [`ExploreError`] as the message, if there is one.
     #[track_caller]
     pub fn run(self, scenario: impl Fn(&SimHub)) -> Report {
         match self.try_run(scenario) {
@@ -184,16 +183,16 @@ impl Explore {
         }
     }
 
-    /// Does as [`run`](Self::run), and returns what was found.
+    /// Like [`run`](Self::run), but returns the error.
     ///
     /// # Errors
     ///
-    /// [`ExploreError::Failed`] with the smallest order that was found in which `scenario` fails;
-    /// the other ones if `scenario` cannot be explored.
+    /// [`ExploreError::Failed`] with the smallest failing order that was found; another error if
+    /// `scenario` cannot be explored.
     ///
     /// # Panics
     ///
-    /// If one of the environment variables is set to anything but a token or a number.
+    /// Panics if one of the environment variables is not a token or a number.
     pub fn try_run(self, scenario: impl Fn(&SimHub)) -> Result<Report, ExploreError> {
         if let Ok(token) = std::env::var(REPLAY) {
             self.replay(&token, scenario);
@@ -207,12 +206,12 @@ impl Explore {
         }
     }
 
-    /// Runs `scenario` in the order of `token`, and lets its panic through, for a debugger or for
-    /// more output. `scenario` must be the one that the token was made for.
+    /// Runs `scenario` in the order of `token`, and propagates its panic, for a debugger or for
+    /// more output. `scenario` must be the one that the token was created for.
     ///
     /// # Panics
     ///
-    /// If `scenario` fails; if `token` is none; if it was made for another program.
+    /// Panics if `scenario` fails, if `token` is invalid, or if it was created for another program.
     #[track_caller]
     pub fn replay(self, token: &str, scenario: impl Fn(&SimHub)) {
         let schedule = token.parse().unwrap_or_else(|error| panic!("{error}"));
@@ -222,11 +221,11 @@ impl Explore {
     }
 }
 
-/// How long each exploration is to go on, if the environment says so.
+/// The time for each exploration, if the environment sets it.
 fn seconds() -> Option<Duration> {
     let text = std::env::var(SECONDS).ok()?;
     let limit = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    Some(limit.unwrap_or_else(|| panic!("{SECONDS} must be a number of seconds, but is {text:?}")))
+    Some(limit.unwrap_or_else(|| panic!("{SECONDS} must be a number of seconds, not {text:?}")))
 }
 
 /// Every order with at most three delays.
@@ -236,7 +235,7 @@ impl Default for Explore {
     }
 }
 
-/// What an exploration that found no failure has covered.
+/// The coverage of an exploration that found no failure.
 ///
 /// ```
 /// use spinney_sim::SimHub;
@@ -248,7 +247,7 @@ impl Default for Explore {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The number of different orders; of random ones, the number of runs.
+    /// The number of different orders; for random ones, the number of runs.
     pub orders: u64,
     /// The number of steps of all runs.
     pub steps: u64,
@@ -256,11 +255,11 @@ pub struct Report {
     pub deepest: usize,
     /// Every order with at most this number of delays was tried; `None` for random orders.
     pub delays: Option<usize>,
-    /// All that was asked for was tried: every order up to the bound, or every seed.
+    /// The whole request was covered: every order up to the bound, or every seed.
     pub complete: bool,
     /// There is no other order.
     pub exhausted: bool,
-    /// How much real time it took.
+    /// The real time that it took.
     pub elapsed: Duration,
 }
 

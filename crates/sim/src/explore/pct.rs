@@ -1,11 +1,11 @@
-//! [`Pct`]: priorities by chance, as in probabilistic concurrency testing (Burckhardt and others,
+//! [`Pct`]: random priorities, as in probabilistic concurrency testing (Burckhardt and others,
 //! 2010).
 //!
-//! Each task has a priority of its own, and the ready task of the highest priority runs. At
-//! `depth - 1` steps, which are drawn beforehand, the priority of the task that would run falls below
-//! all others; so does that of a task that has run long, since it may wait for another one and give way
-//! meanwhile. A bug that needs `depth` ordered events in a program of `n` tasks and `k` steps is
-//! found with a probability of at least `1 / (n * k ^ (depth - 1))` a run.
+//! Each task has its own priority, and the ready task with the highest priority runs. At `depth -
+//! 1` steps, which are drawn beforehand, the priority of the task that would run falls below all
+//! others; so does that of a task that has run for long, because it may wait for another task by
+//! yielding. A bug that needs `depth` ordered events in a program of `n` tasks and `k` steps is
+//! found with a probability of at least `1 / (n * k ^ (depth - 1))` per run.
 
 use std::collections::BTreeMap;
 
@@ -18,18 +18,18 @@ pub(crate) struct Pct {
     falls: Vec<usize>,
     /// The next priority of a task that falls.
     low: u64,
-    /// The task that was picked last, and how often in a row.
+    /// The task that was picked last, and how many times in a row.
     last: (u64, usize),
 }
 
-/// How often in a row a task is picked before its priority falls.
+/// How many times in a row a task is picked before its priority falls.
 const ROW: usize = 64;
 
-/// Priorities that fell are below this one, the others above.
+/// Fallen priorities are below this, the others above.
 const HIGH: u64 = 1 << 32;
 
 impl Pct {
-    /// For a program of about `steps` steps.
+    /// Creates the priorities for a program of about `steps` steps.
     pub(crate) fn new(depth: usize, seed: u64, steps: usize) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut falls: Vec<usize> = (1..depth).map(|_| rng.usize(1..=steps.max(1))).collect();
@@ -37,7 +37,7 @@ impl Pct {
         Self { rng, priorities: BTreeMap::new(), falls, low: HIGH, last: (0, 0) }
     }
 
-    /// The place among `ids` of the task that runs at `step`.
+    /// The index in `ids` of the task that runs at `step`.
     pub(crate) fn pick(&mut self, ids: &(impl Iterator<Item = u64> + Clone), step: usize) -> usize {
         loop {
             let ranked = ids.clone().enumerate().map(|(place, id)| (self.priority(id), place, id));

@@ -1,8 +1,8 @@
-//! [`Watch`]: the panics of the runs that are explored are noted, and not printed.
+//! [`Watch`]: records the panics of explored runs instead of printing them.
 //!
-//! A search meets the same panic again and again. A panic hook is the only place that learns of a
-//! panic which a greenlet contains, and of its line. So the first search of a process wraps the hook
-//! that is there: on a thread that explores, panics are noted; on all others the old hook goes on.
+//! A search meets the same panic repeatedly. Only a panic hook sees a panic that a greenlet
+//! contains, and its line. So the first search of a process wraps the installed hook: on a thread
+//! that explores, panics are recorded; on all others the old hook runs.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -15,24 +15,24 @@ thread_local! {
 
 struct Noted {
     panics: Vec<String>,
-    /// The old hook goes on.
+    /// The old hook runs as well.
     loud: bool,
 }
 
-/// While it lives, the panics of this thread are noted. A watch within another one hides it.
+/// While it lives, the panics of this thread are recorded. A nested watch hides the outer one.
 pub(crate) struct Watch {
     outer: Option<Noted>,
 }
 
 impl Watch {
-    /// Panics are printed as ever if it is `loud`.
+    /// Starts to record; panics are also printed if `loud`.
     pub(crate) fn begin(loud: bool) -> Self {
         static WRAPPED: Once = Once::new();
         WRAPPED.call_once(wrap);
         Self { outer: NOTED.replace(Some(Noted { panics: Vec::new(), loud })) }
     }
 
-    /// What the panics said, and where, in their order.
+    /// The messages and lines of the panics, in order.
     pub(crate) fn end(self) -> Vec<String> {
         let noted = NOTED.take();
         drop(self);
@@ -46,7 +46,7 @@ impl Drop for Watch {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
@@ -61,7 +61,7 @@ fn wrap() {
     }));
 }
 
-/// Notes a panic; `false` if it is to be printed.
+/// Records a panic; `false` if it must be printed.
 fn note(info: &PanicHookInfo<'_>) -> bool {
     let note = |noted: &RefCell<Option<Noted>>| {
         let mut noted = noted.borrow_mut();

@@ -1,4 +1,4 @@
-//! [`Run`]: one run of a program that is explored: what it picks, and whether it may go on.
+//! [`Run`]: one run of an explored program: its picks, and its end.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,15 +13,15 @@ use super::schedule::{Choice, Kind, Schedule};
 use super::trace::Trace;
 use crate::tasks::{Place, Step};
 
-/// Why a run was ended before the program was.
+/// Why a run was ended before the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The ready tasks, or the choices, differ from those of the run that is replayed.
+    /// The ready tasks, or the choices, differ from those of the replayed run.
     NotDeterministic {
         step: usize,
         why: String,
     },
-    /// The program uses what a run cannot repeat.
+    /// The program uses a facility that a run cannot repeat.
     Forbidden {
         step: usize,
         what: String,
@@ -29,14 +29,14 @@ pub(crate) enum End {
     TooManySteps,
 }
 
-/// For how many steps a place that was skipped waits at the most, so that a task that gives way until
-/// another has done something does not wait for ever.
+/// How many steps a skipped place waits at most, so that a task that yields until another has acted
+/// does not wait for ever.
 const LONGEST_DELAY: usize = 64;
 
 /// The payload with which a run unwinds out of its hub's loop.
 pub(crate) struct Ended;
 
-/// The way in which choices beyond the path are made.
+/// How choices beyond the path are made.
 pub(crate) enum Picks {
     First,
     Random(Rng),
@@ -50,23 +50,23 @@ pub(crate) enum Picks {
 
 /// The state of one run.
 pub(crate) struct Run {
-    /// The choices made so far, followed by those that are yet to be made as they were before.
+    /// The choices so far, followed by the prescribed ones.
     path: RefCell<Vec<Choice>>,
-    /// How many choices of the path are made as they were before.
+    /// How many choices of the path are prescribed.
     given: usize,
     picks: RefCell<Picks>,
     /// How many choices were made.
     made: Cell<usize>,
     steps: Cell<usize>,
     limit: usize,
-    /// The places that were skipped, with the step at which they were.
+    /// The skipped places, with the step at which each was skipped.
     delayed: RefCell<VecDeque<(usize, Arc<Place>)>>,
     end: RefCell<Option<End>>,
     trace: Option<RefCell<Trace>>,
 }
 
 impl Run {
-    /// A run that makes the choices of `path` again and leaves those behind it to `picks`.
+    /// Creates a run that repeats the choices of `path` and leaves later ones to `picks`.
     pub(crate) fn new(path: Vec<Choice>, picks: Picks, limit: usize) -> Self {
         Self {
             given: path.len(),
@@ -81,7 +81,7 @@ impl Run {
         }
     }
 
-    /// The same, which also notes each step.
+    /// The same, but records each step.
     pub(crate) fn traced(self) -> Self {
         Self { trace: Some(RefCell::default()), ..self }
     }
@@ -100,7 +100,7 @@ impl Run {
         self.trace.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
-    /// Why the run was ended early, or why it cannot count.
+    /// Why the run was ended early, or is invalid.
     pub(crate) fn end(&self) -> Option<End> {
         let given = match &*self.picks.borrow() {
             Picks::Follow { schedule, strict: true } => schedule.choices(),
@@ -118,7 +118,7 @@ impl Run {
         self.finish(End::Forbidden { step: self.steps.get(), what });
     }
 
-    /// Forgets the places that `is_gone`, both in `queue` and among those that were skipped.
+    /// Removes the places that `is_gone`, from `queue` and from the skipped ones.
     pub(crate) fn forget(
         &self,
         queue: &mut VecDeque<Arc<Place>>,
@@ -128,10 +128,10 @@ impl Run {
         self.delayed.borrow_mut().retain(|(_, place)| !is_gone(place));
     }
 
-    /// Takes out the place that has the next turn, of those in `queue` and those that were skipped
-    /// before. `None` if there is none.
+    /// Removes the place that has the next turn from `queue` or from the skipped ones. `None` if
+    /// there is none.
     ///
-    /// Unwinds if the run is to end.
+    /// Unwinds if the run must end.
     pub(crate) fn pick(&self, queue: &mut VecDeque<Arc<Place>>) -> Option<Arc<Place>> {
         self.go_on();
         let mut delayed = self.delayed.borrow_mut();
@@ -166,7 +166,7 @@ impl Run {
         }
     }
 
-    /// Picks one of `places`. Unwinds if they are not those that were there before.
+    /// Picks one of `places`. Unwinds if they differ from the replayed run's.
     fn pick_of<'a>(&self, places: impl Iterator<Item = &'a Arc<Place>> + Clone) -> usize {
         let options = places.clone().count();
         if options == 1 {
@@ -185,14 +185,14 @@ impl Run {
         picked
     }
 
-    /// Unwinds if the run is to end.
+    /// Unwinds if the run must end.
     fn go_on(&self) {
         if self.end.borrow().is_some() {
             resume_unwind(Box::new(Ended));
         }
     }
 
-    /// A choice of the program.
+    /// Makes a choice of the program.
     pub(crate) fn choose(&self, what: &str, options: usize) -> usize {
         if options == 1 || self.end.borrow().is_some() {
             return 0;
@@ -203,7 +203,7 @@ impl Run {
         picked
     }
 
-    /// Whether the run notes what each step does.
+    /// Whether the run records its steps.
     pub(crate) fn is_traced(&self) -> bool {
         self.trace.is_some()
     }
@@ -212,7 +212,7 @@ impl Run {
         self.note(|trace| trace.begin_step(self.steps.get(), place));
     }
 
-    /// The step has queued `queued`.
+    /// Records that the step has queued `queued`.
     pub(crate) fn end_step<'a>(
         &self,
         place: &Place,
@@ -232,7 +232,7 @@ impl Run {
         }
     }
 
-    /// Where the digest of a choice begins.
+    /// The initial value of the digest of a choice.
     fn mark(&self) -> u64 {
         mix(0xcbf2_9ce4_8422_2325, self.steps.get() as u64)
     }
@@ -288,7 +288,7 @@ impl Run {
         self.finish(End::NotDeterministic { step: self.steps.get(), why: why.to_owned() });
     }
 
-    /// Notes why the run ends; the first reason counts.
+    /// Records why the run ends; the first reason counts.
     fn finish(&self, end: End) {
         self.end.borrow_mut().get_or_insert(end);
     }
@@ -304,7 +304,7 @@ impl Picks {
     }
 }
 
-/// FNV-1a, a word at a time.
+/// FNV-1a, one word at a time.
 fn mix(mark: u64, word: u64) -> u64 {
     (mark ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23)
 }

@@ -1,10 +1,9 @@
-//! [`Choice`] and [`Schedule`]: what sets one order of a program apart from first in, first out.
+//! [`Choice`] and [`Schedule`]: the deviations of an order from FIFO order.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// One choice of a run that had at least two options. Option 0 is the one that first in, first out
-/// takes.
+/// A choice of a run with at least two options. Option 0 is FIFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) options: usize,
@@ -16,15 +15,15 @@ pub(crate) struct Choice {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Which of the places in the queue has its turn.
+    /// Which place in the queue has its turn.
     Turn,
     /// A choice of the program.
     Named,
 }
 
 impl Choice {
-    /// How many deviations from first in, first out it makes: one for each place in the queue that
-    /// is skipped, one for a choice of the program.
+    /// The number of deviations from FIFO order: one for each skipped place in the queue, one for a
+    /// choice of the program.
     pub(crate) fn cost(self) -> usize {
         match self.kind {
             Kind::Turn => self.picked,
@@ -33,15 +32,15 @@ impl Choice {
     }
 }
 
-/// How many deviations `path` makes.
+/// The number of deviations of `path`.
 pub(crate) fn cost(path: &[Choice]) -> usize {
     path.iter().map(|choice| choice.cost()).sum()
 }
 
 /// The choices of a run that took another option than the first.
 ///
-/// Its text is the token of a replay: `12:1/3,20:2/4` picks option 1 of 3 at the run's choice 12,
-/// and option 2 of 4 at choice 20; `fifo` deviates nowhere.
+/// Its text is the replay token: `12:1/3,20:2/4` picks option 1 of 3 at the run's choice 12, and
+/// option 2 of 4 at choice 20; `fifo` has no deviation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Schedule {
     deviations: Vec<Deviation>,
@@ -49,7 +48,7 @@ pub(crate) struct Schedule {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deviation {
-    /// Counts the choices of the run, from 0.
+    /// The index of the choice in the run, from 0.
     pub(crate) at: usize,
     pub(crate) picked: usize,
     pub(crate) options: usize,
@@ -68,13 +67,13 @@ impl Schedule {
         Self { deviations: taken.map(deviation).collect() }
     }
 
-    /// What is picked at the choice `at`; `None` for the first option.
+    /// The deviation at the choice `at`; `None` for the first option.
     pub(crate) fn at(&self, at: usize) -> Option<Deviation> {
         let place = self.deviations.binary_search_by_key(&at, |deviation| deviation.at).ok()?;
         Some(self.deviations[place])
     }
 
-    /// How many choices a run has at least.
+    /// The smallest number of choices of the run.
     pub(crate) fn choices(&self) -> usize {
         self.deviations.last().map_or(0, |deviation| deviation.at + 1)
     }
@@ -114,9 +113,8 @@ impl FromStr for Schedule {
         }
         let deviations: Option<Vec<_>> = text.split(',').map(deviation).collect();
         let deviations = deviations.filter(|all| all.is_sorted_by(|a, b| a.at < b.at));
-        let deviations = deviations.ok_or_else(|| {
-            format!("{text:?} is no token of a replay, which looks like \"12:1/3,20:2/4\"")
-        })?;
+        let deviations = deviations
+            .ok_or_else(|| format!("{text:?} is not a replay token like \"12:1/3,20:2/4\""))?;
         Ok(Self { deviations })
     }
 }

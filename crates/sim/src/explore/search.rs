@@ -1,7 +1,7 @@
-//! [`Search`]: one run after another, from which the next one follows, and the smallest that fails.
+//! [`Search`]: runs one order after another, and finds the smallest that fails.
 //!
-//! Nothing is kept but the choices of the last run: the next order in depth is the same up to a
-//! choice, and takes the next option there. So memory does not depend on the number of orders.
+//! Only the choices of the last run are stored: the next order in depth-first order is the same up
+//! to a choice, and takes the next option there. So memory does not depend on the number of orders.
 
 use std::any::Any;
 use std::io::{IsTerminal, Write, stderr};
@@ -19,7 +19,7 @@ use super::schedule::{Choice, Schedule, cost};
 use super::{Counterexample, Explore, ExploreError, Report, Strategy};
 use crate::SimHub;
 
-/// The most runs in which a smaller order is looked for.
+/// The largest number of runs for shrinking.
 const SHRINKING: u64 = 20_000;
 
 /// The time between two lines of progress.
@@ -31,13 +31,13 @@ pub(super) struct Search<'a> {
     report: Report,
     began: Instant,
     next_tick: Option<Instant>,
-    /// How many runs may still be made; counted while shrinking.
+    /// How many runs may still be made while shrinking.
     runs_left: u64,
-    /// Go on beyond the bound, or the seeds, until the time is over.
+    /// Go on beyond the bound, or the seeds, until the time has passed.
     beyond: bool,
 }
 
-/// A run that came to its end: the choices that it made, and how it failed.
+/// A finished run: its choices, and its failure.
 struct Done {
     path: Vec<Choice>,
     failure: Option<String>,
@@ -64,7 +64,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Runs one order, and lets a panic through. Returns another failure.
+    /// Runs one order, and propagates a panic. Returns another failure.
     pub(super) fn replay(&self, schedule: Schedule) -> Option<String> {
         let picks = Picks::Follow { schedule, strict: true };
         let run = Rc::new(Run::new(Vec::new(), picks, self.explore.steps));
@@ -74,13 +74,13 @@ impl<'a> Search<'a> {
         match (run.end(), ended) {
             (_, Err(payload)) if !payload.is::<Ended>() => resume_unwind(payload),
             (Some(End::NotDeterministic { step, why }), _) => {
-                Some(format!("the token was made for another program: at step {step} {why}"))
+                Some(format!("the token belongs to another program: at step {step} {why}"))
             }
             (end, ended) => self.failure(end.as_ref(), ended, &noted),
         }
     }
 
-    /// The choices of the first run that fails.
+    /// The choices of the first failing run.
     fn search(&mut self) -> Result<Option<Vec<Choice>>, ExploreError> {
         let first = self.attempt(Vec::new(), Picks::First)?;
         if first.failure.is_some() {
@@ -143,7 +143,7 @@ impl<'a> Search<'a> {
                 }
                 let done = self.attempt(path, Picks::First)?;
                 path = done.path;
-                // Orders of less delays were counted before; runs that lead to others are few.
+                // Orders with fewer delays were counted before.
                 self.report.orders += u64::from(cost(&path) == delays);
                 if done.failure.is_some() {
                     return Ok(Some(path));
@@ -161,7 +161,7 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
-    /// The smallest order that fails, starting from one.
+    /// Finds the smallest failing order, starting from `found`.
     fn shrink(mut self, found: Vec<Choice>) -> Result<ExploreError, ExploreError> {
         let report = self.report.clone();
         self.runs_left = SHRINKING;
@@ -177,7 +177,7 @@ impl<'a> Search<'a> {
         }
         let run = Rc::new(Run::new(best.path.clone(), Picks::First, self.explore.steps).traced());
         let Some(message) = self.conclude(&run)? else {
-            let why = String::from("it failed, and did not when the order was repeated");
+            let why = String::from("it failed, but not when the order was repeated");
             return Err(ExploreError::NotDeterministic { step: run.steps(), why });
         };
         let (path, steps) = (run.take_path(), run.take_trace().into_lines());
@@ -186,7 +186,7 @@ impl<'a> Search<'a> {
         Ok(ExploreError::Failed(Box::new(found)))
     }
 
-    /// Leaves out deviations, many at a time at first, as long as the program still fails.
+    /// Removes deviations, many at a time at first, as long as the program still fails.
     fn leave_out(&mut self, mut best: Done) -> Result<Done, ExploreError> {
         let mut schedule = Schedule::of(&best.path);
         let mut part = schedule.len();
@@ -218,7 +218,7 @@ impl<'a> Search<'a> {
         Ok(Done { path: run.take_path(), failure })
     }
 
-    /// How `run` fails.
+    /// The failure of `run`, if any.
     fn conclude(&self, run: &Rc<Run>) -> Result<Option<String>, ExploreError> {
         let watch = Watch::begin(false);
         let ended = self.perform(run);
@@ -234,7 +234,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Runs the scenario, and says which tasks have not finished.
+    /// Runs the scenario, and returns the tasks that have not finished.
     fn perform(&self, run: &Rc<Run>) -> Result<Option<String>, Box<dyn Any + Send>> {
         let _forbidden = ForbidThreads::begin();
         let sim = SimHub::explored(Rc::clone(run));
@@ -242,7 +242,7 @@ impl<'a> Search<'a> {
             (self.scenario)(&sim);
             if self.explore.unfinished { None } else { sim.unfinished() }
         }));
-        // Tasks that hold their hub would keep it, and themselves.
+        // Tasks that hold their hub would keep it, and themselves, alive.
         let dropped = catch_unwind(AssertUnwindSafe(|| sim.drop_tasks()));
         ran.and_then(|unfinished| dropped.map(|()| unfinished))
     }
@@ -287,8 +287,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Turns `path` into the start of the next one with at most `delays` delays; `false` if there is none.
-/// Notes whether that bound kept any out.
+/// Turns `path` into the start of the next order with at most `delays` delays; `false` if there is
+/// none. Records whether that bound excluded any.
 fn advance(path: &mut Vec<Choice>, delays: usize, bounded: &mut bool) -> bool {
     let mut before = cost(path);
     while let Some(last) = path.pop() {

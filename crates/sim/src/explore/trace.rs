@@ -1,4 +1,4 @@
-//! [`Trace`]: the steps of one run, in words.
+//! [`Trace`]: the steps of one run, as text.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::tasks::{Place, Step, Stuck};
 
-/// How many steps a trace tells; of a longer run it tells the last.
+/// How many steps a trace shows; of a longer run it shows the last ones.
 const MOST: usize = 300;
 
 #[derive(Default)]
@@ -14,9 +14,9 @@ pub(crate) struct Trace {
     lines: Vec<String>,
     /// What each task that has run waits for, by its id.
     waits: BTreeMap<u64, Stuck>,
-    /// The places that were skipped before the step that comes.
+    /// The places that were skipped before the next step.
     skipped: String,
-    /// The step that is being done.
+    /// The current step.
     open: Option<String>,
 }
 
@@ -25,7 +25,7 @@ impl Trace {
         self.skipped = names(places);
     }
 
-    /// The program chooses.
+    /// Records a choice of the program.
     pub(crate) fn chosen(&mut self, what: &str, picked: usize, options: usize) {
         let text = format!(" chooses {picked} of {options}, {what:?};");
         match &mut self.open {
@@ -50,7 +50,7 @@ impl Trace {
         self.open = Some(line);
     }
 
-    /// The step has queued `queued`.
+    /// Records that the step has queued `queued`.
     pub(crate) fn end_step(&mut self, place: &Place, step: &Step, queued: &[&Arc<Place>]) {
         let Some(mut line) = self.open.take() else { return };
         let is_known = |other: &Place| other.is_main() || self.waits.contains_key(&other.id);
@@ -70,7 +70,7 @@ impl Trace {
         line += &match &step.stuck {
             None => String::from("fires"),
             Some(_) if step.finished => String::from("finishes"),
-            Some(_) if queued.iter().any(|other| other.id == place.id) => String::from("gives way"),
+            Some(_) if queued.iter().any(|other| other.id == place.id) => String::from("yields"),
             Some(stuck) => stuck.waits(),
         };
         self.lines.push(line);
@@ -84,7 +84,7 @@ impl Trace {
         self.lines.push(format!("      the time is {elapsed:?}"));
     }
 
-    /// The lines, the last step among them, though it panicked.
+    /// The lines, including the last step, even if it panicked.
     pub(crate) fn into_lines(mut self) -> Vec<String> {
         self.close();
         let more = self.lines.len().saturating_sub(MOST);
@@ -94,7 +94,7 @@ impl Trace {
         self.lines
     }
 
-    /// Tells a step that did not come to its end.
+    /// Records a step that did not return.
     fn close(&mut self) {
         self.lines.extend(self.open.take().map(|line| line + " does not return"));
     }

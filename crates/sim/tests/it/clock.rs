@@ -10,10 +10,10 @@ use spinney_sim::SimHub;
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What happened, and when.
+/// The events, and their times.
 type Log = Rc<RefCell<Vec<(u32, Duration)>>>;
 
-/// Spawns a task that sleeps for `length` and then makes an entry.
+/// Spawns a task that sleeps for `length` and then logs an event.
 fn spawn_sleeper(sim: &SimHub, log: &Log, name: u32, length: Duration) {
     let (log, own) = (Rc::clone(log), sim.clone());
     sim.spawn(async move {
@@ -31,7 +31,7 @@ fn sleep_takes_its_time_and_no_real_time() {
 }
 
 #[test]
-fn clock_inside_is_the_hub_s() {
+fn clock_inside_is_the_clock_of_the_hub() {
     let sim = SimHub::new();
     let start = sim.now();
     sim.block_on(async {
@@ -43,7 +43,7 @@ fn clock_inside_is_the_hub_s() {
 }
 
 #[test]
-fn time_stands_still_while_anybody_is_ready() {
+fn time_stands_still_while_a_task_is_ready() {
     let sim = SimHub::new();
     sim.spawn(sleep(SECOND));
     sim.block_on(async {
@@ -65,7 +65,7 @@ fn timers_ring_in_the_order_of_their_times() {
 }
 
 #[test]
-fn timers_that_are_due_together_ring_in_the_order_they_were_set() {
+fn timers_due_together_ring_in_the_order_of_setting() {
     let (sim, log) = (SimHub::new(), Log::default());
     for name in 0..100 {
         spawn_sleeper(&sim, &log, name, SECOND);
@@ -91,7 +91,7 @@ fn dropped_timer_does_not_move_the_clock() {
 }
 
 #[test]
-fn advancing_wakes_those_whose_time_has_come() {
+fn advance_wakes_the_due_tasks() {
     let (sim, log) = (SimHub::new(), Log::default());
     for name in 1..=3 {
         spawn_sleeper(&sim, &log, name, name * SECOND);
@@ -99,7 +99,7 @@ fn advancing_wakes_those_whose_time_has_come() {
     sim.block_on(yield_now());
     sim.advance(2 * SECOND);
     assert_eq!(sim.elapsed(), 2 * SECOND);
-    assert!(log.borrow().is_empty(), "they run at the next `block_on`");
+    assert!(log.borrow().is_empty(), "a task ran before the next `block_on`");
     sim.block_on(yield_now());
     assert_eq!(*log.borrow(), [(1, 2 * SECOND), (2, 2 * SECOND)]);
     sim.run_until_idle();
@@ -107,7 +107,7 @@ fn advancing_wakes_those_whose_time_has_come() {
 }
 
 #[test]
-fn advancing_from_inside_wakes_when_the_caller_yields() {
+fn advance_inside_wakes_when_the_caller_yields() {
     let (sim, log) = (SimHub::new(), Log::default());
     spawn_sleeper(&sim, &log, 1, SECOND);
     sim.block_on(async {
@@ -120,7 +120,7 @@ fn advancing_from_inside_wakes_when_the_caller_yields() {
 }
 
 #[test]
-fn sleep_of_zero_yields_and_one_until_the_past_does_not() {
+fn sleep_of_zero_yields_and_sleep_until_the_past_does_not() {
     let sim = SimHub::new();
     let start = sim.now();
     sim.advance(SECOND);
@@ -129,7 +129,7 @@ fn sleep_of_zero_yields_and_one_until_the_past_does_not() {
     sim.spawn(async move {
         *count.borrow_mut() += 1;
     });
-    // The task is before the main future.
+    // The task runs before the main future.
     sim.block_on(async {
         let other = Rc::clone(&turns);
         sim.spawn(async move { *other.borrow_mut() += 1 });
@@ -142,7 +142,7 @@ fn sleep_of_zero_yields_and_one_until_the_past_does_not() {
 }
 
 #[test]
-fn sleep_beyond_what_the_clock_can_name_is_never_over() {
+fn sleep_beyond_the_range_of_the_clock_never_ends() {
     let sim = SimHub::new();
     sim.try_block_on(sleep(Duration::MAX)).unwrap_err();
     assert_eq!(sim.block_on(sleep(SECOND).within(Duration::MAX)), Ok(()));
@@ -160,7 +160,7 @@ fn first_of_nested_limits_to_expire_is_reported() {
 }
 
 #[test]
-fn hubs_have_clocks_of_their_own() {
+fn each_hub_has_its_own_clock() {
     let [one, two] = [SimHub::new(), SimHub::new()];
     one.advance(YEAR);
     assert_eq!((one.elapsed(), two.elapsed()), (YEAR, Duration::ZERO));

@@ -5,7 +5,7 @@ mod clock;
 
 /// [`Explore`](spinney_sim::Explore).
 mod explore {
-    mod honest;
+    mod correct;
     mod limits;
     mod orders;
     mod planted;

@@ -53,6 +53,7 @@ mod semaphore {
     mod hammer;
     mod idle;
     mod order;
+    mod priority;
     mod wakers;
     mod weights;
 }

@@ -21,18 +21,19 @@ use crate::ThreadPool;
 
 /// The results of a running map, one by one: a stream.
 ///
-/// A failed item comes out as its failure, and the stream goes on; after the end it says "end" again. It
-/// keeps its pool alive. Dropping it takes no further items, takes the map out of the pool's queue, and
-/// drops the results of items that run; [`detach`](Self::detach) lets the map run on.
+/// After a failed item the stream goes on; at the end it returns `None` at every poll. It keeps its
+/// pool alive. Dropping it takes no further items, removes the map from the pool's queue, and drops
+/// the results of running items; [`detach`](Self::detach) lets the map run on.
 ///
-/// A closure of the pool that reads it runs items itself rather than wait for a thread.
+/// A closure of the pool that reads it runs items itself rather than waiting for a thread.
 ///
 /// Python: `gevent.pool.IMap`, `gevent.pool.IMapUnordered`.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+/// use spinney::{ThreadPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(2);
 ///     let mut halves = pool.imap(|n: u32| 100 / n, [4, 0, 5]);
 ///     assert_eq!(halves.next().await.unwrap().unwrap(), 25);
@@ -41,50 +42,54 @@ use crate::ThreadPool;
 ///     assert!(halves.next().await.is_none());
 /// });
 /// ```
-#[must_use = "dropping a stream ends its map: read it, or say `detach()`"]
+#[must_use = "dropping a stream ends its map: read it, or call `detach()`"]
 pub struct ThreadImap<T> {
     source: Arc<dyn Source<T>>,
-    /// The results to read next. The mutex is never locked: it makes the stream `Sync` if `T` is not.
+    /// The results to read next. The mutex is never locked: it makes the stream `Sync` even if `T`
+    /// is not.
     taken: Mutex<Taken<T>>,
     /// `None` once it is detached.
     pool: Option<ThreadPool>,
     /// Whether the map was stopped.
     stopped: bool,
-    /// Goes off when the time of the next item runs out.
+    /// Wakes the reader at the deadline of the next item.
     alarm: Option<(Instant, Pin<Box<Sleep>>)>,
     give_way: GiveWay,
-    /// The line that started it.
+    /// The line that started the map.
     at: &'static Location<'static>,
 }
 
-/// The results of a running map over threads, all together: a future of a list. Dropping it unfinished
-/// takes no further items.
+/// The results of a running map over threads, all together: a future of a list. Dropping it
+/// unfinished takes no further items.
 ///
-/// After a failure no further item starts. It ends with the failure of the first item in order, when all
-/// before that have finished; items behind it that run are not waited for.
+/// After a failure no further item starts. The map fails with the first failed item in input order,
+/// once all items before it have finished; it does not wait for running items behind it.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+/// use spinney::{ThreadPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(2);
 ///     assert_eq!(pool.map(|n: u32| n + 1, 0..3).await.unwrap(), [1, 2, 3]);
 /// });
 /// ```
 pub type ThreadMap<T> = Map<T, ThreadImap<T>>;
 
-/// The results of a running map over threads whose function returns a `Result`, one by one: a stream, as a
-/// [`ThreadImap`], but with one `Result` for what the function returned and for what became of the item.
+/// The results of a running map over threads whose function returns a `Result`, one by one: a
+/// stream like [`ThreadImap`], with one `Result` for the function's own error and for the failure
+/// of the item.
 pub type ThreadTryImap<T, E> = TryImap<ThreadImap<Result<T, E>>>;
 
-/// A running map over threads whose function returns a `Result`: a future of all values in order, or of
-/// the first error that comes. Then no further item starts, and it returns when those that run have
-/// finished, or have [timed out](crate::ThreadMapper::timeout).
+/// A running map over threads whose function returns a `Result`: a future of all values in order,
+/// or of the first error. After an error no further item starts, and it returns when the running
+/// ones have finished, or have [timed out](crate::ThreadMapper::timeout).
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+/// use spinney::{ThreadPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(2);
 ///     let parsed = || pool.try_map(|text: &str| text.parse::<u8>(), ["1", "x"]);
 ///     assert_eq!(parsed().await.unwrap_err().index(), 1);
@@ -105,30 +110,31 @@ impl<T> ThreadImap<T> {
         Self { source, taken, pool: Some(pool), stopped: false, alarm: None, give_way, at }
     }
 
-    /// Waits for the next result; `None` when there will be no more. What `StreamExt::next` does, without the
+    /// Waits for the next result; `None` at the end. The same as `StreamExt::next`, without the
     /// trait.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
-    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
+    /// Nothing is lost when the future is dropped.
+    #[expect(clippy::should_implement_trait, reason = "streams use this name")]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, ItemError>>> {
         let read = Read::of(self);
         async { read.await.map(item_result) }
     }
 
-    /// The same results, each with the place of its item in the input.
+    /// The same results, each with the index of its item in the input.
     pub fn indexed(self) -> Indexed<Self> {
         Indexed::new(self)
     }
 
-    /// How often an item was tried again so far; see [`ThreadMapper::retry`](crate::ThreadMapper::retry).
+    /// How many times items were tried again so far; see
+    /// [`ThreadMapper::retry`](crate::ThreadMapper::retry).
     pub fn retries(&self) -> usize {
         ItemStream::retries(self)
     }
 
-    /// Lets the map run on, to the end of its input, without a reader: its results are dropped as they
-    /// come. It keeps its pool alive until then.
+    /// Detaches the map: it runs to the end of its input without a reader, and drops its results.
+    /// It keeps its pool alive until then.
     pub fn detach(self) {
         ItemStream::detach(self);
     }
@@ -151,8 +157,8 @@ impl<T> ThreadImap<T> {
         }
     }
 
-    /// Fails items whose time has run out, and sets the alarm for the next. Returns whether there may be
-    /// something to read.
+    /// Fails the items that have timed out, and sets the alarm for the next. Returns whether there
+    /// may be something to read.
     fn times_out(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(deadline) = self.source.results().time_out() else {
             self.alarm = None;
@@ -200,7 +206,7 @@ impl<T> ItemStream for ThreadImap<T> {
         Arc::clone(&self.source).put(threads);
     }
 
-    /// No further item starts.
+    /// After this no further item starts.
     fn leave(self) {}
 }
 
@@ -212,7 +218,7 @@ impl<T> Stream for ThreadImap<T> {
     }
 }
 
-/// Nothing of it is pinned in place.
+/// No field is structurally pinned.
 impl<T> Unpin for ThreadImap<T> {}
 
 impl<T> Drop for ThreadImap<T> {

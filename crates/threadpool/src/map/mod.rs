@@ -1,10 +1,11 @@
 //! Maps: one function over many items, on the threads of a pool.
 //!
-//! An item is a greenlet of its own, but must not cost a closure. A map stands in the pool's queue once
-//! for each thread that it may use. A thread that takes such a *turn* runs one item after the other of the
-//! shared input, for as long as nothing else waits for the thread and the results are read; otherwise the
-//! map goes to the end of the queue after an item. The next item is taken from the input ahead, so an empty
-//! input needs no thread, and the end of the input is known when it is reached.
+//! Each item is a greenlet of its own, but must not cost a closure. A map stands in the pool's
+//! queue once for each thread that it may use. A thread that takes such a *turn* runs one item
+//! after the other of the shared input, as long as nothing else waits for the thread and the
+//! results are read; otherwise the map moves to the end of the queue after an item. The next item
+//! is taken from the input ahead, so an empty input needs no thread, and the end of the input is
+//! known when it is reached.
 
 mod imap;
 mod results;
@@ -26,35 +27,39 @@ use turn::{Items, MapJob};
 use crate::ThreadPool;
 
 impl ThreadPool {
-    /// Runs `func` on each of `items`, on as many threads as there are, and gives the results in the order
-    /// of the items.
+    /// Runs `func` on each of `items`, on as many threads as there are, and returns the results in
+    /// input order.
     ///
-    /// It starts at the call. After a failure no further item starts; of several failures it reports that of
-    /// the first item in order.
+    /// It starts at the call. After a failure no further item starts; of several failures it
+    /// reports that of the first item in input order.
     ///
-    /// The first item is taken at the call, the others by the threads, one at a time and one ahead. An
-    /// iterator that panics ends the map with that panic; a `func` that panics fails its item. If the pool is
-    /// killed before the end of `items`, that is the failure.
+    /// The first item is taken at the call, the others by the threads, one at a time and one ahead.
+    /// An iterator that panics ends the map with that panic; a `func` that panics fails its item. A
+    /// pool that is killed before the end of `items` fails the map.
     ///
-    /// For one computation that splits into many small ones, rayon's `par_iter` costs less an item.
+    /// For one computation that splits into many small ones, rayon's `par_iter` costs less per
+    /// item.
     ///
     /// # Errors
     ///
-    /// When awaited, [`ItemError`](spinney_greenlet::map::ItemError) with the index of the item that failed.
+    /// When awaited, [`ItemError`](spinney_greenlet::map::ItemError) with the index of the failed
+    /// item.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it takes no further items; those that run run to their end.
+    /// Dropping the future takes no further items; running items run to their end.
     ///
-    /// Python: `gevent.threadpool.ThreadPool.map`, which runs all items though one has failed.
+    /// Python: `gevent.threadpool.ThreadPool.map`, which runs all items even after a failure.
     ///
     /// ```
-    /// use spinney_threadpool::ThreadPool;
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+    /// use spinney::{ThreadPool, block_on};
     ///
     /// let pool = ThreadPool::new(2);
-    /// let cubes = spinney_hub::block_on(pool.map(|n: u64| n.pow(3), 0..1000));
+    /// let cubes = block_on(pool.map(|n: u64| n.pow(3), 0..1000));
     /// assert_eq!(cubes.unwrap()[999], 999 * 999 * 999);
     /// ```
+    #[doc(alias = "par_iter")]
     #[track_caller]
     pub fn map<I, F, T>(&self, func: F, items: I) -> ThreadMap<T>
     where
@@ -65,16 +70,16 @@ impl ThreadPool {
         self.mapper().map(func, items)
     }
 
-    /// Runs `func` on each of `items` as [`map`](Self::map) does, and gives the results as a stream in the
-    /// order of the items.
+    /// Runs `func` on each of `items` like [`map`](Self::map), and returns the results as a stream
+    /// in input order.
     ///
-    /// Work goes on while the results are not read, up to a [bound](ThreadMapper::maxsize); so `items` may
-    /// be endless. A failed item comes out in its place, and the stream goes on. A pool that is killed before
+    /// Work goes on while the results are not read, up to a [bound](ThreadMapper::maxsize); so
+    /// `items` may be endless. After a failed item the stream goes on. A pool that is killed before
     /// the end of `items` is the last failure of the stream.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream takes no further items; those that run run to their end.
+    /// Dropping the stream takes no further items; running items run to their end.
     ///
     /// Python: `gevent.threadpool.ThreadPool.imap`.
     #[track_caller]
@@ -87,12 +92,12 @@ impl ThreadPool {
         self.mapper().imap(func, items)
     }
 
-    /// Runs `func` on each of `items` as [`imap`](Self::imap) does, and gives the results in the order of
-    /// completion.
+    /// Runs `func` on each of `items` like [`imap`](Self::imap), and returns the results in the
+    /// order of completion.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream takes no further items; those that run run to their end.
+    /// Dropping the stream takes no further items; running items run to their end.
     ///
     /// Python: `gevent.threadpool.ThreadPool.imap_unordered`.
     #[track_caller]
@@ -105,18 +110,19 @@ impl ThreadPool {
         self.mapper().imap_unordered(func, items)
     }
 
-    /// Runs `func`, which returns a `Result`, on each of `items`, and gives the values in order, or the first
-    /// error that comes. Then no further item starts, and it returns when those that run have finished.
-    /// Other policies go by name, as in `try_map(..).collect_all()`; see [`ThreadTryMap`].
+    /// Runs `func`, which returns a `Result`, on each of `items`, and returns the values in input
+    /// order, or the first error. After an error no further item starts, and it returns when the
+    /// running ones have finished. Other policies are methods of the result, for example
+    /// `try_map(..).collect_all()`; see [`ThreadTryMap`].
     ///
     /// # Errors
     ///
-    /// When awaited, the first [`TaskError`] that comes: the error that the function returned, or the
-    /// failure of the item; with the item's index.
+    /// When awaited, the first [`TaskError`]: the error that the function returned, or the failure
+    /// of the item; with the item's index.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it takes no further items; those that run run to their end.
+    /// Dropping the future takes no further items; running items run to their end.
     #[track_caller]
     pub fn try_map<I, F, T, E>(&self, func: F, items: I) -> ThreadTryMap<T, E>
     where
@@ -128,16 +134,15 @@ impl ThreadPool {
         self.mapper().try_map(func, items)
     }
 
-    /// Runs `func`, which returns a `Result`, on each of `items` as [`imap`](Self::imap) does, and gives the
-    /// results as a stream in the order of the items. An error comes out in its place, and the stream goes
-    /// on.
+    /// Runs `func`, which returns a `Result`, on each of `items` like [`imap`](Self::imap), and
+    /// returns the results as a stream in input order. After an error the stream goes on.
     ///
-    /// It differs from `imap` in that a result is one `Result` rather than one in another, and an error
-    /// counts as a failure: to [`ThreadMapper::retry`] and [`ThreadMapper::on_item`].
+    /// Unlike in `imap`, an item's result is one `Result` rather than two nested ones, and an error
+    /// counts as a failure: for [`ThreadMapper::retry`] and [`ThreadMapper::on_item`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream takes no further items; those that run run to their end.
+    /// Dropping the stream takes no further items; running items run to their end.
     #[track_caller]
     pub fn try_imap<I, F, T, E>(&self, func: F, items: I) -> ThreadTryImap<T, E>
     where
@@ -149,12 +154,12 @@ impl ThreadPool {
         self.mapper().try_imap(func, items)
     }
 
-    /// Runs `func` on each of `items` as [`try_imap`](Self::try_imap) does, and gives the results in the
-    /// order of completion.
+    /// Runs `func` on each of `items` like [`try_imap`](Self::try_imap), and returns the results in
+    /// the order of completion.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream takes no further items; those that run run to their end.
+    /// Dropping the stream takes no further items; running items run to their end.
     #[track_caller]
     pub fn try_imap_unordered<I, F, T, E>(&self, func: F, items: I) -> ThreadTryImap<T, E>
     where
@@ -166,7 +171,7 @@ impl ThreadPool {
         self.mapper().try_imap_unordered(func, items)
     }
 
-    /// The settings of one map, to be changed before it starts.
+    /// Returns the settings of one map, to be changed before it starts.
     pub fn mapper(&self) -> ThreadMapper {
         let pool = self.clone();
         ThreadMapper {
@@ -180,12 +185,13 @@ impl ThreadPool {
     }
 }
 
-/// The settings of one map over threads; its verbs start it. Dropping it starts nothing.
+/// The settings of one map over threads; its verbs start the map. Dropping it starts nothing.
 ///
 /// ```
-/// use spinney_threadpool::ThreadPool;
+/// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
+/// use spinney::{ThreadPool, block_on};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let pool = ThreadPool::new(2);
 ///     let mut doubled = pool.mapper().maxsize(3).imap(|n: u32| 2 * n, 0..);
 ///     assert_eq!(doubled.next().await.unwrap().unwrap(), 0);
@@ -195,7 +201,7 @@ impl ThreadPool {
 #[must_use = "a mapper does nothing until one of its verbs is called"]
 pub struct ThreadMapper<R = Once> {
     pool: ThreadPool,
-    /// If it was set.
+    /// `None` for the default.
     maxsize: Option<usize>,
     limit: Option<Duration>,
     on_item: Option<ItemCallback>,
@@ -204,11 +210,11 @@ pub struct ThreadMapper<R = Once> {
 }
 
 impl<R> ThreadMapper<R> {
-    /// How many items may run, or be done and not read yet; one more while the reader waits. Default: twice
-    /// the number of threads, and any number for a list of results, which is read at the end. One further
-    /// item is taken from the input ahead.
+    /// How many items may run, or have finished without being read; one more while the reader
+    /// waits. Default: twice the number of threads, and any number for a list of results, which is
+    /// read at the end. One further item is taken from the input ahead.
     ///
-    /// Zero starts an item only while the reader waits for one.
+    /// With 0 an item starts only while the reader waits.
     ///
     /// Python: `maxsize`.
     pub fn maxsize(mut self, maxsize: usize) -> Self {
@@ -216,29 +222,31 @@ impl<R> ThreadMapper<R> {
         self
     }
 
-    /// Lets any number of results pile up unread: gevent's default.
+    /// Lets any number of unread results accumulate: gevent's default.
     pub fn unbounded(self) -> Self {
         self.maxsize(usize::MAX)
     }
 
-    /// How long each item may take, by default without a limit. An item that takes longer has failed, as
-    /// killed because of [`Timeout`](spinney_hub::Timeout), and its result is dropped; but it cannot be
-    /// stopped, and keeps its thread until it returns. It is not [tried again](Self::retry); otherwise each
-    /// try has as long.
+    /// Limits the time of each item. Default: no limit. An item that takes longer fails as killed,
+    /// with the reason [`Timeout`](spinney_hub::Timeout), and its result is dropped; but it cannot
+    /// be stopped, and keeps its thread until it returns. It is not [tried again](Self::retry);
+    /// otherwise each try has the whole time.
     ///
-    /// It limits the wait for an item: a map whose results are not read lets its items take their time.
+    /// The limit applies to the wait for an item: a map whose results are not read does not limit
+    /// its items.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
     /// use std::sync::mpsc::channel;
     /// use std::time::Duration;
     ///
-    /// use spinney_threadpool::ThreadPool;
+    /// use spinney::{ThreadPool, block_on};
     ///
     /// let (end, ended) = channel::<()>();
     /// let ended = std::sync::Mutex::new(ended);
     /// let pool = ThreadPool::new(1);
     /// let map = pool.mapper().timeout(Duration::from_millis(1));
-    /// let late = spinney_hub::block_on(map.map(move |_| ended.lock().unwrap().recv(), [()]));
+    /// let late = block_on(map.map(move |_| ended.lock().unwrap().recv(), [()]));
     /// assert!(late.unwrap_err().to_string().ends_with("timed out after 1ms"));
     /// drop(end);
     /// ```
@@ -247,26 +255,28 @@ impl<R> ThreadMapper<R> {
         self
     }
 
-    /// Lets each item start with the [locals](spinney_greenlet::Local) that the caller has when the map
-    /// starts; the default is none. Each item has values of its own to set.
+    /// Starts each item with the [locals](spinney_greenlet::Local) that the caller has when the map
+    /// starts. Default: none. Each item sets its own values.
     pub fn inherit_locals(mut self) -> Self {
         self.inherits = true;
         self
     }
 
-    /// Calls `callback` once for each item, with the item's index and its outcome: to show progress, for
-    /// example. `Err` is [`TaskError::Returned`] if the map's verb is one for functions that return a
-    /// `Result` and the function returned an error; otherwise an item that returns is a success.
+    /// Calls `callback` once for each item, with the item's index and its outcome: for example to
+    /// show progress. `Err` is [`TaskError::Returned`] if the function returned an error and the
+    /// map's verb is for functions that return a `Result`; otherwise a returned item is a success.
     ///
-    /// The thread of the item makes the call after the last try, and before the result can be read; for an
-    /// item that [timed out](Self::timeout), the reader. An item that is refused before it starts counts,
-    /// and so does an input that panics. A panic of `callback` is contained; the panic hook reports it.
+    /// The thread of the item makes the call after the last try, and before the result can be read;
+    /// for an item that [timed out](Self::timeout), the reader makes it. An item that is refused
+    /// before it starts counts, and so does an input that panics. A panic of `callback` is
+    /// contained; the panic hook reports it.
     ///
     /// ```
+    /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
     /// use std::sync::Arc;
     /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     ///
-    /// use spinney_threadpool::ThreadPool;
+    /// use spinney::{ThreadPool, block_on};
     ///
     /// let failed = Arc::new(AtomicUsize::new(0));
     /// let count = Arc::clone(&failed);
@@ -275,7 +285,7 @@ impl<R> ThreadMapper<R> {
     ///     count.fetch_add(usize::from(outcome.is_err()), Relaxed);
     /// });
     /// let parsed = mapper.try_map(|text: &str| text.parse::<u8>(), ["1", "x", "3"]);
-    /// spinney_hub::block_on(parsed.collect_all());
+    /// block_on(parsed.collect_all());
     /// assert_eq!(failed.load(Relaxed), 1);
     /// ```
     pub fn on_item<C>(mut self, callback: C) -> Self
@@ -288,16 +298,19 @@ impl<R> ThreadMapper<R> {
 }
 
 impl ThreadMapper {
-    /// Tries an item again that panicked, or whose function returned an error; the default is one try. The
-    /// items have to be `Clone`. The item keeps its thread meanwhile.
+    /// Tries an item again if it panicked, or if its function returned an error. Default: one try.
+    /// The items must be `Clone`. The item keeps its thread during the delays; a
+    /// [time limit](Retry::try_timeout) of the policy does not end a running function.
     ///
-    /// A mapper that retries has only the verbs of functions that return a `Result`: to the others an `Err`
-    /// is a value like any other.
+    /// A mapper that retries has only the verbs for functions that return a `Result`: for the other
+    /// verbs an `Err` is a value.
     ///
     /// ```
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::map::Retry; pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool;
+    /// # }
     /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-    /// use spinney_greenlet::map::Retry;
-    /// use spinney_threadpool::ThreadPool;
+    /// use spinney::{Retry, ThreadPool, block_on};
     ///
     /// static TRIES: AtomicU32 = AtomicU32::new(0);
     ///
@@ -306,14 +319,14 @@ impl ThreadMapper {
     /// }
     ///
     /// let pages = ThreadPool::new(1).mapper().retry(Retry::times(2)).try_map(fetch, 7..=7);
-    /// assert_eq!(spinney_hub::block_on(pages).unwrap(), [7]);
+    /// assert_eq!(block_on(pages).unwrap(), [7]);
     /// ```
-    pub fn retry(self, policy: Retry) -> ThreadMapper<Retry> {
+    pub fn retry<E>(self, policy: Retry<E>) -> ThreadMapper<Retry<E>> {
         let Self { pool, maxsize, limit, on_item, inherits, attempts: Once } = self;
         ThreadMapper { pool, maxsize, limit, on_item, inherits, attempts: policy }
     }
 
-    /// Starts the map, and gives the results as a list; see [`ThreadPool::map`].
+    /// Starts the map, and returns the results as a list; see [`ThreadPool::map`].
     #[track_caller]
     pub fn map<I, F, T>(self, func: F, items: I) -> ThreadMap<T>
     where
@@ -324,7 +337,7 @@ impl ThreadMapper {
         Map::new(self.start(Order::Input, true, func, items, |_| false))
     }
 
-    /// Starts the map, and gives the results in the order of `items`; see [`ThreadPool::imap`].
+    /// Starts the map, and returns the results in input order; see [`ThreadPool::imap`].
     #[track_caller]
     pub fn imap<I, F, T>(self, func: F, items: I) -> ThreadImap<T>
     where
@@ -335,7 +348,8 @@ impl ThreadMapper {
         self.start(Order::Input, false, func, items, |_| false)
     }
 
-    /// Starts the map, and gives the results as they come; see [`ThreadPool::imap_unordered`].
+    /// Starts the map, and returns the results in the order of completion; see
+    /// [`ThreadPool::imap_unordered`].
     #[track_caller]
     pub fn imap_unordered<I, F, T>(self, func: F, items: I) -> ThreadImap<T>
     where
@@ -347,9 +361,9 @@ impl ThreadMapper {
     }
 }
 
-/// The verbs of maps whose functions return a `Result`.
+/// The verbs for functions that return a `Result`.
 impl<R> ThreadMapper<R> {
-    /// Starts the map, and gives the results in the order of `items`; see [`ThreadPool::try_imap`].
+    /// Starts the map, and returns the results in input order; see [`ThreadPool::try_imap`].
     #[track_caller]
     pub fn try_imap<I, F, T, E>(self, func: F, items: I) -> ThreadTryImap<T, E>
     where
@@ -357,12 +371,13 @@ impl<R> ThreadMapper<R> {
         F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
         T: Send + 'static,
         E: Send + 'static,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, Result<T, E>>,
     {
         TryImap::new(self.start(Order::Input, false, func, items, Result::is_err))
     }
 
-    /// Starts the map, and gives the results as they come; see [`ThreadPool::try_imap_unordered`].
+    /// Starts the map, and returns the results in the order of completion; see
+    /// [`ThreadPool::try_imap_unordered`].
     #[track_caller]
     pub fn try_imap_unordered<I, F, T, E>(self, func: F, items: I) -> ThreadTryImap<T, E>
     where
@@ -370,12 +385,12 @@ impl<R> ThreadMapper<R> {
         F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
         T: Send + 'static,
         E: Send + 'static,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, Result<T, E>>,
     {
         TryImap::new(self.start(Order::Completion, false, func, items, Result::is_err))
     }
 
-    /// Starts the map, and gives all values, or the first error that comes; see [`ThreadPool::try_map`].
+    /// Starts the map, and returns all values, or the first error; see [`ThreadPool::try_map`].
     #[track_caller]
     pub fn try_map<I, F, T, E>(self, func: F, items: I) -> ThreadTryMap<T, E>
     where
@@ -383,7 +398,7 @@ impl<R> ThreadMapper<R> {
         F: Fn(I::Item) -> Result<T, E> + Send + Sync + 'static,
         T: Send + 'static,
         E: Send + 'static,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, Result<T, E>>,
     {
         TryMap::new(self.try_imap_unordered(func, items))
     }
@@ -401,19 +416,20 @@ impl<R> ThreadMapper<R> {
         I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
         F: Fn(I::Item) -> T + Send + Sync + 'static,
         T: Send + 'static,
-        R: Attempts<I::Item>,
+        R: Attempts<I::Item, T>,
     {
         let (workers, at) = (self.pool.workers(), Location::caller());
         let (input, capacity) = (items.into_iter(), self.pool.capacity());
         let default = if is_list { usize::MAX } else { capacity.saturating_mul(2).max(1) };
-        // More threads than items would find nothing to do. A paused pool may get a thread later.
+        // Further threads than items would find nothing to do. A paused pool may get a thread
+        // later.
         let threads = capacity.max(1).min(input.size_hint().1.unwrap_or(usize::MAX).max(1));
         let maxsize = self.maxsize.unwrap_or(default);
         let limits = Limits { order, maxsize, threads, is_list, item: self.limit };
         let on_item = self.on_item.map(|callback| OnItem::new(callback, is_error));
         let results = Results::new(limits, on_item, Arc::clone(workers));
         let locals = self.inherits.then(Inherited::capture);
-        let items = Items { again: self.attempts.again(), is_error, locals };
+        let items = Items { again: self.attempts.again(), locals };
         let source = MapJob::start(func, input, items, results, workers, at);
         ThreadImap::new(source, self.pool, at)
     }

@@ -1,17 +1,18 @@
-//! [`Results`]: where the threads of a map leave results, the reader takes them, and both sides learn
-//! when to go on.
+//! [`Results`]: the threads of a map put results, the reader takes them, and each side wakes the
+//! other.
 //!
-//! An item is *open* from the decision to take it from the input until its result has been read. The
-//! number of open items is bounded; that is all that holds the threads back. A map without room releases its
-//! threads; the read that makes room takes threads on again. Both are decided under one lock, so there
-//! is never room without a thread to use it.
+//! An item is *open* from the decision to take it from the input until its result has been read.
+//! Only the bound on open items holds the threads back. A map without room releases its threads;
+//! the read that makes room requests threads again. Both are decided under one lock, so there is
+//! never room without a thread to use it.
 //!
-//! Wakers, callbacks and results are other people's code: none runs and none is dropped under the lock.
+//! Wakers, callbacks and results are foreign code: none is run or dropped under the lock.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ use spinney_sync::wake_all;
 use crate::ThreadPool;
 use crate::workers::Workers;
 
-/// How a map runs.
+/// The limits of a map.
 pub(crate) struct Limits {
     pub(crate) order: Order,
     /// How many items may be open.
@@ -41,27 +42,28 @@ pub(crate) struct Limits {
 }
 
 pub(crate) struct Results<T> {
-    /// How often an item was tried again.
+    /// How many times items were tried again.
     pub(crate) retries: AtomicUsize,
     limits: Limits,
     on_item: Option<OnItem<T>>,
     workers: Arc<Workers>,
-    /// What became of the items that started; written under the lock of the state.
+    /// The outcomes of the items that started; written under the lock of the state.
     outcomes: Arc<Outcomes>,
-    /// In a line of the cache of its own: threads that read the rest do not meet those that write this.
+    /// In a cache line of its own, against contention between threads that read the rest and
+    /// threads that write this.
     state: CachePadded<Mutex<State<T>>>,
 }
 
-/// How many successes may wait to be counted, for others to see. The reader sees all that it has read.
+/// How many successes may wait to be counted. The reader sees all that it has read.
 const UNCOUNTED: usize = 64;
 
 /// A result, and the index of its item.
 pub(crate) type IndexedResult<T> = (usize, Result<T, Failure>);
 
-/// What the reader leaves unread: results, and why the map ended.
+/// The remains of a map whose reader leaves: unread results, and the failure of the map.
 type Unread<T> = (VecDeque<Result<T, Failure>>, Option<(usize, Failure)>);
 
-/// Results that the reader has taken all together, and which item it reads next.
+/// Results that the reader has taken together, and the index of the next.
 pub(crate) struct Taken<T> {
     results: VecDeque<Result<T, Failure>>,
     places: Places,
@@ -78,11 +80,11 @@ impl<T> Taken<T> {
     }
 }
 
-/// The indices of results in the order in which they are read: those of the input, or a list.
+/// The indices of results in reading order: input order, or a list.
 #[derive(Default)]
 struct Places {
     next: usize,
-    /// Empty in the order of the input.
+    /// Empty in input order.
     list: VecDeque<usize>,
 }
 
@@ -95,33 +97,33 @@ impl Places {
 
 struct State<T> {
     buffer: ResultBuffer<Result<T, Failure>>,
-    /// In the order of completion, the items of the results that can be read.
+    /// In completion order: the items of the readable results.
     places: VecDeque<usize>,
-    /// Why the map ended before its input did, and at which item: the last result to be read.
+    /// The failure that ended the map before its input, and the index of the item: read last.
     broken: Option<(usize, Failure)>,
-    /// A failure is among the results: a reader of a list need not wait for all of them.
+    /// A failure is among the results: the reader of a list need not wait for all of them.
     failed: bool,
-    /// How many threads work for the map or will: turns that run, and those in the pool's queue.
+    /// How many threads work for the map or will: running turns, and turns in the pool's queue.
     threads: usize,
-    /// The turns in the pool's queue.
+    /// The keys of the turns in the pool's queue.
     queued: Vec<u64>,
-    /// Items that run and their deadlines, if they have any, in the order in which they began.
+    /// Running items and their deadlines, if they have any, in the order in which they began.
     running: VecDeque<(usize, Option<Instant>)>,
     reader: Reader,
-    /// Wakes the reader; there while it waits.
+    /// Wakes the reader; `Some` while it waits.
     waiting: Option<Waker>,
-    /// Whether the pool counts the map as one that has not finished.
+    /// Whether the pool counts the map as unfinished.
     counted: bool,
-    /// Items that succeeded and have yet to be counted.
+    /// Items that succeeded and have not been counted yet.
     successes: usize,
 }
 
-/// Whether the results have a reader.
+/// The state of the reader.
 enum Reader {
     Present,
-    /// The map goes on without a reader. It may keep its pool alive for that.
+    /// The reader has left, and the map goes on. It may keep its pool alive.
     Detached(Option<ThreadPool>),
-    /// The map ends without a reader.
+    /// The reader has left, and the map ends.
     Gone,
 }
 
@@ -151,19 +153,25 @@ impl<T> Results<T> {
         }
     }
 
-    /// The map begins, with an item to run. Returns `false` if the pool was closed.
+    /// An item is tried again.
+    pub(crate) fn count_retry(&self) {
+        self.retries.fetch_add(1, Relaxed);
+        self.outcomes.count_retry();
+    }
+
+    /// Starts the map, which has an item to run. Returns `false` if the pool was closed.
     pub(crate) fn begin(&self) -> bool {
         let counted = self.workers.begin_map(&self.outcomes);
         self.lock().counted = counted;
         counted
     }
 
-    /// Takes on as many threads as there is room for, and returns how many those are.
+    /// Requests as many threads as there is room for, and returns their number.
     pub(crate) fn take_on(&self) -> usize {
         self.lock().take_on(&self.limits)
     }
 
-    /// A turn was put into the pool's queue as the entry `key`.
+    /// Records that a turn was put into the pool's queue as the entry `key`.
     pub(crate) fn enter_turn(&self, key: u64) {
         self.lock().queued.push(key);
     }
@@ -173,7 +181,7 @@ impl<T> Results<T> {
         self.lock().queued.len()
     }
 
-    /// A thread has the turn `key`. Returns `false` if the map was abandoned before.
+    /// Records that a thread has the turn `key`. Returns `false` if the map was abandoned before.
     pub(crate) fn begin_turn(&self, key: u64) -> bool {
         let mut state = self.lock();
         let at = state.queued.iter().position(|queued| *queued == key);
@@ -183,8 +191,8 @@ impl<T> Results<T> {
         })
     }
 
-    /// For a thread: opens one more item, which is then to be taken from the input. If there is none to
-    /// open, the thread has left.
+    /// For a thread: opens one more item, which the caller then takes from the input. If there is
+    /// none to open, the thread has left.
     pub(crate) fn open(&self) -> bool {
         self.lock().open_or_leave()
     }
@@ -194,7 +202,8 @@ impl<T> Results<T> {
         self.lock().open()
     }
 
-    /// There was no item for the one that was opened last: the input is over. `threads` threads have left.
+    /// Closes the item that was opened last, because the input is exhausted. `threads` threads have
+    /// left.
     pub(crate) fn leave(&self, threads: usize) {
         self.change(|state| {
             state.threads -= threads;
@@ -202,23 +211,23 @@ impl<T> Results<T> {
         });
     }
 
-    /// No further item will be opened.
+    /// Ends the input: no further item will be opened.
     pub(crate) fn exhaust(&self) {
         self.change(|state| state.buffer.exhaust());
     }
 
-    /// No further item will be opened: the next one, `index`, has failed. That is read last. A no-op if
-    /// the input was over. `threads` threads have left.
+    /// Ends the input with the failure of the next item, `index`, which is read last. A no-op if
+    /// the input was exhausted. `threads` threads have left.
     pub(crate) fn break_off(&self, index: usize, failure: Failure, threads: usize) {
         let was_over = self.lock().buffer.is_exhausted();
         if !was_over {
-            self.tell(index, &Err(failure.clone()));
+            self.call_on_item(index, &Err(failure.clone()));
         }
         let mut broken = Some((index, failure));
         self.change(|state| {
             state.threads -= threads;
             if threads > 0 {
-                // The pool ends all turns that wait, not just this one.
+                // The pool ends all waiting turns of the map.
                 state.queued.clear();
             }
             let is_read = !state.buffer.is_exhausted() && matches!(state.reader, Reader::Present);
@@ -229,7 +238,7 @@ impl<T> Results<T> {
         });
     }
 
-    /// The item `index`, which was opened, begins: its time runs.
+    /// Starts the time of the item `index`, which was opened.
     #[inline]
     pub(crate) fn start_clock(&self, index: usize) {
         if let Some(limit) = self.limits.item {
@@ -255,7 +264,7 @@ impl<T> Results<T> {
         !is_limited || self.lock().running.iter().any(|(running, _)| *running == index)
     }
 
-    /// Fails the items whose time has run out. Returns the first deadline of the others.
+    /// Fails the items that have timed out. Returns the first deadline of the others.
     pub(crate) fn time_out(&self) -> Option<Instant> {
         let limit = self.limits.item?;
         let now = Clock::current().now();
@@ -272,8 +281,8 @@ impl<T> Results<T> {
         }
     }
 
-    /// Leaves a result, unless its item has timed out. If the thread `goes_on`, it does as
-    /// [`open`](Self::open).
+    /// Puts a result, unless its item has timed out. If the thread `goes_on`, also
+    /// [opens](Self::open) another item.
     pub(crate) fn deliver(&self, index: usize, result: Result<T, Failure>, goes_on: bool) -> bool {
         if self.limits.item.is_some() && !self.stop_clock(index) {
             drop_contained(result);
@@ -282,7 +291,7 @@ impl<T> Results<T> {
         self.put(index, result, goes_on)
     }
 
-    /// The item `index` has finished; returns whether it is in time.
+    /// Records that the item `index` has finished; returns whether it is in time.
     #[cold]
     fn stop_clock(&self, index: usize) -> bool {
         let mut state = self.lock();
@@ -292,7 +301,7 @@ impl<T> Results<T> {
 
     #[inline]
     fn put(&self, index: usize, result: Result<T, Failure>, goes_on: bool) -> bool {
-        self.tell(index, &result);
+        self.call_on_item(index, &result);
         let mut state = self.lock();
         match &result {
             Ok(_) => state.successes += 1,
@@ -319,7 +328,7 @@ impl<T> Results<T> {
         }
     }
 
-    /// Drops a result that has no reader.
+    /// Drops a result without a reader.
     #[cold]
     fn discard(
         &self,
@@ -336,14 +345,14 @@ impl<T> Results<T> {
 
     /// Calls the callback with the outcome of an item.
     #[inline]
-    fn tell(&self, index: usize, result: &Result<T, Failure>) {
+    fn call_on_item(&self, index: usize, result: &Result<T, Failure>) {
         if let Some(on_item) = &self.on_item {
             on_item.call(index, result);
         }
     }
 
-    /// For the reader: the next result, or `None` when there will be no more; and how many threads the map
-    /// takes on for the room that this makes. `taken` is the reader's own: once all items are done it gets all
+    /// For the reader: the next result, or `None` at the end; and how many threads the map requests
+    /// for the new room. `taken` belongs to the reader: once all items have finished it gets all
     /// results together.
     pub(crate) fn poll_next(
         &self,
@@ -366,7 +375,7 @@ impl<T> Results<T> {
             (Poll::Pending, state.waiting.replace(cx.waker().clone()))
         };
         if state.is_done() {
-            // Nothing else is open, so no room is to be kept for what the reader has not read.
+            // No other item is open, so no room is needed for unread results.
             state.buffer.take(&mut taken.results);
             state.buffer.close(taken.results.len());
         }
@@ -376,8 +385,8 @@ impl<T> Results<T> {
         (polled, threads)
     }
 
-    /// The reader leaves, the map goes on, and keeps `pool` alive until it is over. Returns how many
-    /// threads it takes on.
+    /// Records that the reader leaves and the map goes on, which keeps `pool` alive until its end.
+    /// Returns how many threads it requests.
     pub(crate) fn detach(&self, pool: Option<ThreadPool>) -> usize {
         let (done, threads) = self.change(|state| {
             state.reader = Reader::Detached(pool);
@@ -387,7 +396,7 @@ impl<T> Results<T> {
         threads
     }
 
-    /// The reader leaves, and the map ends. Its turns leave the pool's queue.
+    /// Records that the reader leaves and the map ends. Its turns leave the pool's queue.
     pub(crate) fn abandon(&self) {
         let (before, done, queued) = self.change(|state| {
             state.buffer.exhaust();
@@ -399,7 +408,7 @@ impl<T> Results<T> {
         drop((before, done));
     }
 
-    /// Changes the state, then wakes the reader and informs the pool, where the change concerns them.
+    /// Changes the state, then wakes the reader and informs the pool if the change affects them.
     #[inline]
     fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
         let mut state = self.lock();
@@ -408,10 +417,11 @@ impl<T> Results<T> {
         changed
     }
 
-    /// Releases the lock, and then wakes the reader and informs the pool, where the state concerns them.
+    /// Releases the lock, then wakes the reader and informs the pool if the state affects them.
     #[inline]
     fn release(&self, state: MutexGuard<'_, State<T>>) {
-        if state.is_done() || state.is_worth_a_look(&self.limits) || state.successes >= UNCOUNTED {
+        if state.is_done() || state.should_wake_reader(&self.limits) || state.successes >= UNCOUNTED
+        {
             self.announce(state);
         }
     }
@@ -419,7 +429,7 @@ impl<T> Results<T> {
     fn announce(&self, mut state: MutexGuard<'_, State<T>>) {
         self.outcomes.count_successes(mem::take(&mut state.successes));
         let is_done = state.is_done();
-        let looks = is_done || state.is_worth_a_look(&self.limits);
+        let looks = is_done || state.should_wake_reader(&self.limits);
         let reader = if looks { state.waiting.take() } else { None };
         let pool = match &mut state.reader {
             Reader::Detached(pool) if is_done => pool.take(),
@@ -438,14 +448,14 @@ impl<T> Results<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The text of the map called `name` that these are of.
+    /// Formats the map called `name` that these results belong to.
     pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         self.lock().buffer.fmt_as(f, name)
     }
 }
 
 impl<T> State<T> {
-    /// Whether the reader waits. Without a reader no result is kept, so it counts as waiting.
+    /// Whether the reader waits. Without a reader results are dropped, so it counts as waiting.
     fn lets_one_more(&self) -> bool {
         self.waiting.is_some() || !matches!(self.reader, Reader::Present)
     }
@@ -468,7 +478,7 @@ impl<T> State<T> {
         threads
     }
 
-    /// Why the map ended before its input did, once all else has been read.
+    /// Takes the failure that ended the map before its input, once all else has been read.
     fn take_broken(&mut self) -> Option<(usize, Failure)> {
         if self.buffer.open_items() == 0 { self.broken.take() } else { None }
     }
@@ -479,8 +489,8 @@ impl<T> State<T> {
     }
 
     /// Whether there is something to read for a reader that does not wait for all.
-    fn is_worth_a_look(&self, limits: &Limits) -> bool {
-        // The reader of a list need not make room where there is always some.
+    fn should_wake_reader(&self, limits: &Limits) -> bool {
+        // The reader of a list need not make room if there is always some.
         let waits_for_all = limits.is_list && limits.maxsize == usize::MAX && !self.failed;
         !waits_for_all && self.buffer.readable() > 0
     }
@@ -490,7 +500,7 @@ impl<T> State<T> {
         self.buffer.is_finished() && self.broken.is_none()
     }
 
-    /// Closes what was done and will not be read.
+    /// Closes items that have finished and will not be read.
     fn forget_done(&mut self) -> Unread<T> {
         (self.buffer.take_all(), self.broken.take())
     }

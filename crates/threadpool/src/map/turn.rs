@@ -1,4 +1,4 @@
-//! [`MapJob`]: what the threads of a map share, and what each of them does in its turn.
+//! [`MapJob`]: the shared state of the threads of a map, and the turns of each thread.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use futures_lite::future;
-use spinney_greenlet::map::Again;
+use spinney_greenlet::map::{Again, Decision};
 use spinney_greenlet::{
     Announcement, Birth, Failure, GreenletExit, Inherited, ItemGreenlets, pair_items,
 };
@@ -24,51 +24,50 @@ use crate::result::wait_until;
 use crate::workers::Workers;
 
 pub(crate) struct MapJob<I: Iterator, F, T> {
-    /// There until this is dropped.
+    /// `Some` until this is dropped.
     func: Option<F>,
     input: CachePadded<Feed<I>>,
     results: Results<T>,
     items: Items<I::Item, T>,
-    /// The hub of the caller, on which the items are.
+    /// The hub of the caller, which is current in the items.
     hub: Option<Hub>,
-    /// Which greenlet called the map: the parent of the items.
+    /// The greenlet that called the map: the parent of the items.
     birth: Birth,
     workers: Arc<Workers>,
 }
 
 /// How the items of a map are run.
 pub(crate) struct Items<A, T> {
-    pub(crate) again: Option<Again<A>>,
-    /// Whether what the function returned is an error, to be tried again.
-    pub(crate) is_error: fn(&T) -> bool,
-    /// The locals that each item starts with.
+    pub(crate) again: Option<Again<A, T>>,
+    /// The locals with which each item starts.
     pub(crate) locals: Option<Inherited>,
 }
 
-/// The input, in a line of the cache of its own: threads that read the rest do not meet those that take
-/// items.
+/// The input, in a cache line of its own, against contention between threads that read the rest and
+/// threads that take items.
 struct Feed<I: Iterator> {
     items: Mutex<Input<I>>,
-    /// The index of the next item, for a look without the lock, which is held while the input is asked for
-    /// an item.
+    /// The index of the next item, for readers without the lock, which is held while the input
+    /// produces an item.
     next: AtomicUsize,
 }
 
-/// The items that are left. One is taken ahead, so that the end of the input is known when it is reached.
+/// The remaining items. One is taken ahead, so that the end of the input is known when it is
+/// reached.
 struct Input<I: Iterator> {
-    /// `None` once the input is over.
+    /// `None` once the input is exhausted.
     items: Option<I>,
     ahead: Option<I::Item>,
 }
 
-/// What the reader of a map knows of it.
+/// The reader's view of a map.
 pub(crate) trait Source<T>: Send + Sync {
     fn results(&self) -> &Results<T>;
 
-    /// Runs one item on this thread, if one may be run; returns whether it did.
+    /// Runs one item on this thread, if one may run; returns whether it did.
     fn assist(&self) -> bool;
 
-    /// Puts the map into the queue of its pool, once for each of `threads`.
+    /// Puts the map into the queue of its pool, `threads` times.
     fn put(self: Arc<Self>, threads: usize);
 }
 
@@ -118,15 +117,15 @@ where
 }
 
 impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
-    /// Runs items for as long as there are any that may be run, or one that was opened if it is `for_one`;
-    /// `true` if there may be more, but others wait for this thread.
+    /// Runs items as long as any may run, or only the opened one if `for_one`; returns `true` if
+    /// there may be more, but other entries wait for this thread.
     fn run_items(&self, greenlets: &mut ItemGreenlets, for_one: bool) -> bool {
         if !for_one && !self.results.open() {
             return false;
         }
         let mut at = None;
         loop {
-            // Around many items, as it costs as much as one.
+            // Around many items, because it costs as much as one.
             let turn =
                 catch_unwind(AssertUnwindSafe(|| self.take_turn(greenlets, for_one, &mut at)));
             let failure = match turn {
@@ -144,8 +143,8 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         }
     }
 
-    /// Runs items, the first of which was opened. A panic of an item, which is at `at` then, or of the input
-    /// goes through.
+    /// Runs items, the first of which was opened. A panic of an item, whose index is then in `at`,
+    /// or of the input propagates.
     fn take_turn(
         &self,
         greenlets: &mut ItemGreenlets,
@@ -166,15 +165,15 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         }
     }
 
-    /// Takes the next item from the input, for one that was opened.
+    /// Takes the next item from the input, for an item that was opened.
     fn next_item(&self) -> Option<(usize, I::Item)> {
         let mut input = self.input();
         let Input { items, ahead } = &mut *input;
-        // Asked first: if it panics, the item that was taken ahead is still there.
+        // Called first: if it panics, the item that was taken ahead is still there.
         let next = items.as_mut().and_then(Iterator::next);
         let is_last = next.is_none();
         let item = mem::replace(ahead, next)?;
-        // It is written under this lock alone.
+        // Written under this lock only.
         let index = self.input.next.load(Relaxed);
         self.input.next.store(index + 1, Relaxed);
         let over = if is_last { items.take() } else { None };
@@ -185,7 +184,7 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         Some((index, item))
     }
 
-    /// The input is over, because of `failure` if it has panicked.
+    /// Ends the input, with `failure` if it has panicked.
     #[cold]
     fn end_input(&self, failure: Option<Failure>) {
         let mut input = self.input();
@@ -198,15 +197,15 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         self.drop_input(over);
     }
 
-    /// The input is over, and dropped under no lock.
+    /// Drops the input under no lock, after its end.
     #[cold]
     fn drop_input(&self, input: Option<I>) {
         drop_contained(input);
         self.results.exhaust();
     }
 
-    /// Leaves the result of an item. Returns whether others wait for this thread, if it is to go on with
-    /// none.
+    /// Puts the result of an item. Returns whether other entries wait for this thread, if it goes
+    /// on without an item.
     #[inline]
     fn leave(
         &self,
@@ -221,7 +220,7 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         if opened { None } else { Some(stops && !for_one) }
     }
 
-    /// Runs an item as the current greenlet of this thread. A panic of the item goes through.
+    /// Runs an item as the current greenlet of this thread. A panic of the item propagates.
     fn run_item(
         &self,
         index: usize,
@@ -242,33 +241,37 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
     }
 
     fn func(&self) -> &F {
-        self.func.as_ref().expect("it is there until this is dropped")
+        self.func.as_ref().expect("the function is there until this is dropped")
     }
 
-    /// Runs an item until it succeeds, or there are no more tries.
+    /// Runs an item until it succeeds, or there are no more tries. A predicate that panics fails it.
     fn try_item(
         &self,
-        again: &Again<I::Item>,
+        again: &Again<I::Item, T>,
         index: usize,
         item: I::Item,
         greenlets: &ItemGreenlets,
     ) -> Result<T, Failure> {
-        for tried in 1..=again.times() {
+        let mut schedule = again.begin(index);
+        while schedule.left() > 0 {
             let item = again.clone_item(&item);
             let result = catch_unwind(AssertUnwindSafe(|| self.func()(item)));
             let result = result.map_err(Failure::panicked);
-            let failed = result.as_ref().map_or(true, self.items.is_error);
             let may_go_on = || !greenlets.is_killed() && self.results.is_in_time(index);
-            if !failed || !may_go_on() || !self.rest(again.pause(index, tried)) {
+            let pause = match again.decide(&result) {
+                Decision::GiveUp => None,
+                decision => schedule.next_delay(decision).filter(|_| may_go_on()),
+            };
+            if !pause.is_some_and(|pause| self.rest(pause)) {
                 return result;
             }
-            self.results.retries.fetch_add(1, Relaxed);
+            self.results.count_retry();
             self.results.start_clock(index);
         }
         Ok(self.func()(item))
     }
 
-    /// Blocks this thread for the time before a further try. Returns `false` if the pool is killed meanwhile.
+    /// Blocks this thread until the next try. Returns `false` if the pool is killed meanwhile.
     fn rest(&self, pause: Duration) -> bool {
         let killed = &self.workers.killed;
         if pause.is_zero() || killed.is_set() {
@@ -297,7 +300,7 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         others_wait
     }
 
-    /// The map ends before its next item. `threads` threads have left.
+    /// Ends the map before its next item. `threads` threads have left.
     fn break_off(&self, exit: GreenletExit, threads: usize) {
         self.results.break_off(self.next_index(), Failure::Killed(exit), threads);
     }
@@ -362,7 +365,7 @@ where
     }
 }
 
-/// It is dropped with the last of its threads, where a panic of a destructor has no reader.
+/// Dropped with the last of the map's threads, where a panic of a destructor has no reader.
 impl<I: Iterator, F, T> Drop for MapJob<I, F, T> {
     fn drop(&mut self) {
         let func = self.func.take();

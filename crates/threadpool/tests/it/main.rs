@@ -3,7 +3,7 @@
 use spinney_greenlet::{GreenletExit, Report};
 use spinney_threadpool::{ThreadPool, ThreadPoolClosed};
 
-/// Closes `pool`, kills what waits in its queue, and waits for what runs.
+/// Closes `pool`, kills the waiting closures, and waits for the running ones.
 fn end(pool: &ThreadPool) -> impl Future<Output = Report> {
     pool.close();
     pool.kill_with(GreenletExit::because(ThreadPoolClosed))
@@ -14,14 +14,14 @@ mod thread_result;
 
 /// [`ThreadPool`](spinney_threadpool::ThreadPool).
 mod threadpool {
+    mod apply_async;
     mod builder;
-    mod callbacks;
     mod drain;
-    mod ends;
-    mod front;
     mod inside;
     mod items;
+    mod kill;
     mod map;
+    mod order;
     mod panics;
     mod resize;
     mod runs;

@@ -13,7 +13,7 @@ use spinney_hub::LocalHub;
 use spinney_test_support::{Gate, NoWake};
 use spinney_threadpool::{ThreadPool, ThreadResult};
 
-/// A pool whose only thread is held up at the gate.
+/// A pool whose only thread is blocked at the gate.
 fn held_up() -> (ThreadPool, Gate) {
     let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
@@ -32,14 +32,14 @@ fn plain_thread_may_wait() {
 }
 
 #[test]
-fn get_does_as_awaiting_does() {
+fn get_is_the_same_as_awaiting() {
     let pool = ThreadPool::new(1);
     assert_eq!(block_on(async { pool.spawn(|| 42).await.get().await }).unwrap(), 42);
     assert!(block_on(pool.spawn(|| panic!("no luck"))).wait().unwrap_err().is_panic());
 }
 
 #[test]
-fn it_is_ready_when_the_closure_has_ended() {
+fn thread_result_is_ready_when_its_closure_has_finished() {
     let (pool, gate) = held_up();
     let [good, bad] = [true, false].map(|good| block_on(pool.spawn(move || assert!(good))));
     assert!(!good.is_ready() && !good.is_successful());
@@ -53,7 +53,7 @@ fn it_is_ready_when_the_closure_has_ended() {
 }
 
 #[test]
-fn closure_that_is_killed_in_the_queue_never_runs() {
+fn closure_killed_in_the_queue_never_runs() {
     let (pool, gate) = held_up();
     let argument = Arc::new(());
     let mine = Arc::clone(&argument);
@@ -72,7 +72,7 @@ fn closure_that_is_killed_in_the_queue_never_runs() {
 }
 
 #[test]
-fn closure_that_has_started_cannot_be_stopped() {
+fn started_closure_cannot_be_stopped() {
     let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
     let running = block_on(pool.spawn(move || {
@@ -97,7 +97,7 @@ fn kill_waits_for_the_end() {
 }
 
 #[test]
-fn dropping_it_lets_the_closure_run_and_drops_the_result() {
+fn dropped_thread_result_lets_its_closure_run() {
     let (pool, gate) = held_up();
     let counted = Arc::new(());
     for detached in [true, false] {
@@ -112,7 +112,7 @@ fn dropping_it_lets_the_closure_run_and_drops_the_result() {
 }
 
 #[test]
-fn result_that_is_there_is_dropped_with_its_owner() {
+fn unclaimed_result_is_dropped_with_its_owner() {
     let (pool, counted) = (ThreadPool::new(1), Arc::new(()));
     let result = Arc::clone(&counted);
     let owner = block_on(pool.spawn(move || result));
@@ -123,7 +123,7 @@ fn result_that_is_there_is_dropped_with_its_owner() {
 }
 
 #[test]
-fn waiting_may_be_given_up_and_taken_up_again() {
+fn wait_may_be_dropped_and_repeated() {
     let (pool, gate) = held_up();
     let mut result = block_on(pool.spawn(|| 42));
     assert!(block_on(poll_once(&mut result)).is_none());
@@ -158,9 +158,9 @@ fn cancelled_closure_never_runs_and_frees_its_place() {
     let mut waiting = Box::pin(pool.spawn(|| 42));
     assert!(block_on(poll_once(&mut waiting)).is_none());
     assert!(queued[0].cancel() && queued[0].is_ready());
-    assert!(!queued[0].cancel(), "once is enough");
+    assert!(!queued[0].cancel(), "a closure was cancelled twice");
     assert_eq!((Arc::strong_count(&argument), pool.len()), (2, 2));
-    let waited = block_on(poll_once(&mut waiting)).expect("there is a place for it");
+    let waited = block_on(poll_once(&mut waiting)).expect("no place was freed");
     gate.open();
     assert_eq!(waited.wait().unwrap(), 42);
     assert!(queued.remove(0).wait().unwrap_err().is_killed());
@@ -183,7 +183,7 @@ fn aborted_closure_in_the_queue_never_runs_and_frees_its_place() {
 }
 
 #[test]
-fn abort_of_a_closure_that_runs_leaves_its_result() {
+fn abort_of_a_running_closure_leaves_its_result() {
     let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
     let running = pool.submit(move || (held.pass(), 42).1);
@@ -194,7 +194,7 @@ fn abort_of_a_closure_that_runs_leaves_its_result() {
 }
 
 #[test]
-fn closure_that_has_started_or_ended_cannot_be_cancelled() {
+fn started_or_finished_closure_cannot_be_cancelled() {
     let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
     let running = pool.submit(move || (held.pass(), 42).1);
@@ -207,7 +207,7 @@ fn closure_that_has_started_or_ended_cannot_be_cancelled() {
 }
 
 #[test]
-fn cancelled_closures_do_not_pile_up_in_the_queue() {
+fn cancelled_closures_do_not_accumulate() {
     let (pool, gate) = held_up();
     let (argument, mut killed) = (Arc::new(()), Vec::<ThreadResult<()>>::new());
     for n in 0..10_000 {
@@ -219,7 +219,7 @@ fn cancelled_closures_do_not_pile_up_in_the_queue() {
             result.handle().kill_now();
             killed.push(result);
         }
-        assert!(Arc::strong_count(&argument) < 200, "they pile up");
+        assert!(Arc::strong_count(&argument) < 200, "cancelled closures accumulate");
     }
     gate.open();
     assert!(killed.into_iter().all(|result| result.wait().is_err()));
@@ -228,7 +228,7 @@ fn cancelled_closures_do_not_pile_up_in_the_queue() {
 }
 
 #[test]
-fn timed_wait_gives_the_result_handle_back() {
+fn timed_wait_returns_the_thread_result() {
     let (pool, gate) = held_up();
     let mut result = pool.submit(|| 42);
     for limit in [Duration::ZERO, Duration::from_millis(1)] {
@@ -239,7 +239,7 @@ fn timed_wait_gives_the_result_handle_back() {
 }
 
 #[test]
-fn link_is_called_once_by_the_thread_of_the_closure_or_later() {
+fn link_is_called_once_on_the_thread_or_later() {
     let (pool, gate) = held_up();
     let (send, calls) = channel();
     let result = pool.submit(|| thread::current().id());
@@ -254,7 +254,8 @@ fn link_is_called_once_by_the_thread_of_the_closure_or_later() {
         late.handle().join().await;
         let ended = late.handle().clone();
         late.link(move |ended| send.send((ended.clone(), thread::current().id())).unwrap());
-        // The thread may be about to call its last links, or else a task of this hub does.
+        // The thread may be about to call its last links; otherwise a task of this hub calls this
+        // one.
         let call = loop {
             match calls.try_recv() {
                 Ok(call) => break call,
@@ -268,7 +269,7 @@ fn link_is_called_once_by_the_thread_of_the_closure_or_later() {
 }
 
 #[test]
-fn results_can_be_joined_together_with_greenlets() {
+fn thread_results_can_be_joined_with_greenlets() {
     let pool = ThreadPool::new(1);
     LocalHub::new().block_on(async {
         let results = [pool.spawn(|| 1).await, pool.spawn(|| 2).await];
@@ -279,7 +280,7 @@ fn results_can_be_joined_together_with_greenlets() {
 }
 
 #[test]
-fn closure_is_one_greenlet_whenever_its_handle_is_asked_for() {
+fn closure_is_one_greenlet_at_every_call_of_handle() {
     let (pool, gate) = held_up();
     let inside = || Handle::current().unwrap();
     let asked_before = pool.submit(inside);
@@ -313,7 +314,7 @@ fn each_closure_is_a_greenlet_of_its_own() {
             (current.id(), (round % 5 == 0).then_some(current))
         });
         let (id, kept) = block_on(&mut result).unwrap();
-        // Too late, and of no effect on those that come.
+        // Stale wakers do not affect later waits.
         stale.extend(kept);
         stale.iter().for_each(Handle::kill_now);
         assert!(result.is_successful());
@@ -344,7 +345,7 @@ fn closure_is_the_child_of_its_spawner() {
 }
 
 #[test]
-fn owner_goes_on_when_all_links_have_been_told() {
+fn owner_is_woken_after_all_links() {
     let (pool, gate) = held_up();
     let link = Gate::default();
     let held = link.clone();
@@ -358,7 +359,7 @@ fn owner_goes_on_when_all_links_have_been_told() {
 }
 
 #[test]
-fn result_that_was_given_up_lets_go_of_its_waker() {
+fn dropped_thread_result_drops_its_waker() {
     let (pool, gate) = held_up();
     let mut result = pool.submit(|| 42);
     let counted = Arc::new(NoWake);

@@ -17,7 +17,7 @@ fn closure_runs_on_another_thread() {
 }
 
 #[test]
-fn it_starts_though_nobody_waits_for_it() {
+fn unblock_starts_without_being_awaited() {
     let gate = Gate::default();
     let held = gate.clone();
     gate.open();
@@ -26,7 +26,7 @@ fn it_starts_though_nobody_waits_for_it() {
 }
 
 #[test]
-fn panic_comes_out_at_the_result() {
+fn panic_reaches_the_result() {
     let line = line!() + 1;
     let failure = block_on(unblock(|| panic!("no luck"))).unwrap_err();
     let (text, id) = (failure.to_string(), failure.task().unwrap().id());
@@ -36,7 +36,7 @@ fn panic_comes_out_at_the_result() {
 }
 
 #[test]
-fn closures_that_block_do_not_hold_each_other_up() {
+fn blocking_closures_do_not_delay_each_other() {
     const CLOSURES: usize = 10;
     let gate = Gate::default();
     let results: Vec<_> = (0..CLOSURES)
@@ -62,7 +62,7 @@ fn arguments_and_results_are_dropped_once() {
         if n % 2 == 0 {
             drop(result.wait().unwrap());
         } else {
-            // Left to itself: the end of the closure drops its result.
+            // Detached: the result is dropped at the end of the closure.
             let handle = result.handle().clone();
             drop(result);
             block_on(handle.join());
@@ -80,6 +80,6 @@ fn closures_are_refused_while_threads_are_forbidden() {
     catch_unwind(|| drop(unblock(|| 1))).unwrap_err();
     catch_unwind(AssertUnwindSafe(|| drop(pool.submit(|| 1)))).unwrap_err();
     drop(forbidden);
-    assert_eq!(pool.submit(|| 1).wait().unwrap(), 1, "the place came back");
+    assert_eq!(pool.submit(|| 1).wait().unwrap(), 1, "the place was lost");
     assert_eq!(unblock(|| 1).wait().unwrap(), 1);
 }

@@ -1,4 +1,4 @@
-//! [`Facts`]: a run, in the form that laws are about.
+//! [`Facts`]: a run, in the form that the laws check.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(super) struct Call<'a> {
     pub(super) began: usize,
     pub(super) ended: Option<usize>,
     pub(super) ticks: (u64, u64),
-    /// `None` if it was interrupted, or never ended.
+    /// `None` if it was interrupted, or never finished.
     pub(super) result: Option<&'a Value>,
 }
 
@@ -69,7 +69,7 @@ impl<'a> Facts<'a> {
         objects.filter(move |(_, spec)| spec["type"] == of_type).map(|(name, _)| name.as_str())
     }
 
-    /// The entries of this event: the number of the moment, who, and the value.
+    /// The entries of this event: the number of the moment, the task, and the value.
     pub(super) fn entries(&self, event: &str) -> impl Iterator<Item = (usize, &'a str, &'a Value)> {
         let moments = self.moments.iter().enumerate();
         moments.filter_map(move |(number, moment)| match &moment.what {
@@ -80,7 +80,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// What a script came to, as an op gives it that asks.
+    /// The outcome of a script, as an op that asks for it returns it.
     pub(super) fn outcome(&self, script: &str) -> Option<Value> {
         let (_, _, end) = self.entries("end").find(|(_, who, _)| *who == script)?;
         Some(match end["killed"].as_str() {
@@ -92,7 +92,7 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Whether a script had started, and not ended, at that moment.
+    /// Whether a script had started, and not finished, at that moment.
     pub(super) fn runs_at(&self, script: &str, moment: usize) -> bool {
         let at = |event| {
             let mut entries = self.entries(event);
@@ -112,7 +112,7 @@ impl Call<'_> {
         self.op["on"].as_str().unwrap_or_default()
     }
 
-    /// Whether it was under way at that moment.
+    /// Whether it was in progress at that moment.
     pub(super) fn is_open_at(&self, moment: usize) -> bool {
         self.began < moment && self.ended.is_none_or(|ended| ended > moment)
     }
@@ -123,7 +123,7 @@ impl Call<'_> {
         task.as_str().or(task["name"].as_str()).unwrap_or_default()
     }
 
-    /// Whether it had ended with success at that moment.
+    /// Whether it had finished with success at that moment.
     pub(super) fn is_done_at(&self, moment: usize) -> bool {
         self.ended.is_some_and(|ended| ended <= moment)
             && self.result.is_some_and(|result| result["err"].is_null())

@@ -1,8 +1,9 @@
-//! Lines: who comes first is served first.
+//! Lines: waiters are served in FIFO order.
 
 use super::facts::{Call, Facts};
 
-/// Of two that wait for the same, the first is served first; and nobody is while others wait.
+/// Of two waiters for the same object, the first is served first; and no newcomer is served while
+/// others wait.
 pub(super) fn first_come_first_served(facts: &Facts<'_>) -> Result<(), String> {
     const OPS: &[&str] = &["acquire", "get", "put", "spawn", "spawn_n", "rp_get"];
     for first in facts.calls_of(OPS).filter(|call| waits_in_line(call)) {
@@ -11,7 +12,7 @@ pub(super) fn first_come_first_served(facts: &Facts<'_>) -> Result<(), String> {
             let ended_before = later.ended.is_some_and(|ended| first.is_open_at(ended));
             same && first.began < later.began && ended_before && is_served(later)
         };
-        // One that was not served in the end may have been overtaken by right: it is gone.
+        // A waiter that was never served may have been overtaken: it is gone.
         let found = facts.calls_of(OPS).filter(|_| is_served(first)).find(overtakes);
         let may_not = |later: &&Call<'_>| !owns(facts, later) && !is_inside(facts, later);
         if let Some(later) = found.filter(may_not) {
@@ -30,7 +31,7 @@ fn is_served(call: &Call<'_>) -> bool {
     call.result.is_some_and(|result| result["ok"] != false && result["err"].is_null())
 }
 
-/// A lock that can be taken again is not waited for by whose it is.
+/// A re-entrant lock's owner does not wait for it.
 fn owns(facts: &Facts<'_>, call: &Call<'_>) -> bool {
     facts.objects("rlock").any(|name| name == call.on())
 }

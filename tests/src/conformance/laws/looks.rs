@@ -1,4 +1,4 @@
-//! The order of turns within an instant: it shows only to those who look in that instant.
+//! The order of turns within an instant: only observers in that instant see it.
 
 use serde_json::Value;
 
@@ -7,18 +7,18 @@ use super::facts::Facts;
 /// The ops that change nothing.
 const LOOKS: &[&str] = &["state", "gstate", "contains"];
 
-/// The same things happen at the same ticks; what differs is what somebody sees who looks, or the
-/// order in which those are listed that had ended already.
+/// The same events happen at the same ticks; only observations within one instant differ, or the
+/// order in which finished tasks are listed.
 pub(super) fn only_looks_differ(facts: &Facts<'_>) -> Result<(), String> {
     let theirs = facts.expected.trace.iter().map(without_looks);
     let ours = facts.observed.trace.iter().map(without_looks);
     if facts.expected.end != facts.observed.end || !theirs.eq(ours) {
-        return Err("more differs than what is seen in one instant".to_owned());
+        return Err("more differs than observations within one instant".to_owned());
     }
     Ok(())
 }
 
-/// An entry without what depends on who has run before in the same instant.
+/// An entry without the parts that depend on the order of turns in its instant.
 fn without_looks(entry: &Value) -> Value {
     let mut entry = entry.clone();
     let event = entry[2].as_str().unwrap_or_default().to_owned();

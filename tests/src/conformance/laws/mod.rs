@@ -1,6 +1,7 @@
-//! What holds where we differ from the original: a law for each tag that allows it to.
+//! The promises that hold where we differ from the original: a law for each tag that allows a
+//! difference.
 //!
-//! `docs/conformance.md` has the same table in words.
+//! `docs/conformance.md` has the same table as text.
 
 mod facts;
 mod lines;
@@ -15,7 +16,7 @@ use self::facts::Facts;
 use super::Scenario;
 use super::scenario::Run;
 
-/// Checks a run; the error says what does not hold, and where.
+/// Checks a run; the error names the broken promise, and where.
 type Law = fn(&Facts<'_>) -> Result<(), String>;
 
 const TABLE: &[(&str, Law)] = &[
@@ -38,22 +39,23 @@ const TABLE: &[(&str, Law)] = &[
     ("x:waiting_miscount", pools::those_waiting_are_counted),
 ];
 
-/// The laws of a run in which members run their work in place, for scenarios in which the original's
-/// members wait for a slot of their own pool. The run with pools whose members wait must be the same.
+/// The laws of a run in which members run their work in place, for scenarios in which the
+/// original's members wait for a slot of their own pool. The run with pools whose members wait must
+/// be the same.
 const IN_PLACE: &[(&str, Law)] = &[
     ("x:reentry_blocks", reentry::no_member_waits_for_a_slot_for_ever),
     ("x:reentry_waits", reentry::work_of_a_member_starts_at_once),
 ];
 
-/// Tags of what `docs/migrating.md` has a recipe for: a scenario that has no other has to be the same
-/// by recipe.
+/// Tags with a recipe in `docs/migrating.md`: a scenario with no other tag must be the same with
+/// the recipe.
 const RECIPES: &[&str] =
     &["x:async_result_set_twice", "x:imap_own_pool", "x:kill_unstarted_exc", "x:pile_spawn_order"];
 
-/// For what depends on the order of turns within an instant, and on nothing else.
+/// For observations that depend on the order of turns within an instant, and on nothing else.
 const ORDER: (&str, Law) = ("fifo", looks::only_looks_differ);
 
-/// The tags of a scenario that allow it to differ, and what does not hold in a run of it.
+/// The tags of a scenario that allow it to differ, and the broken promises of a run.
 pub(super) fn check(scenario: &Scenario, run: &Run) -> (Vec<String>, Vec<String>) {
     let facts = Facts::of(scenario, run);
     let laws = TABLE.iter().filter(|(tag, _)| scenario.has_tag(tag));
@@ -67,7 +69,7 @@ pub(super) fn check(scenario: &Scenario, run: &Run) -> (Vec<String>, Vec<String>
     (tags, broken)
 }
 
-/// Whether the scenario has to be the same by recipe, with these tags.
+/// Whether the scenario must be the same with recipes, given these tags.
 pub(super) fn have_recipes(tags: &[String]) -> bool {
     !tags.is_empty() && tags.iter().all(|tag| RECIPES.contains(&tag.as_str()))
 }
@@ -77,7 +79,7 @@ pub(super) fn has_work_in_place(scenario: &Scenario) -> bool {
     IN_PLACE.iter().any(|(tag, _)| scenario.has_tag(tag))
 }
 
-/// What does not hold in a run in which members run their work in place.
+/// The broken promises of a run in which members run their work in place.
 pub(super) fn check_in_place(scenario: &Scenario, run: &Run) -> Vec<String> {
     let facts = Facts::of(scenario, run);
     let laws = IN_PLACE.iter().filter(|(tag, _)| scenario.has_tag(tag));

@@ -1,4 +1,4 @@
-//! Slots: they are counted right, and nobody waits for one that is free.
+//! Slots: they are counted right, and no task waits for a free slot.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::conformance::moments::{Moment, What};
 
 const SPAWNS: &[&str] = &["spawn", "spawn_n", "pile_spawn"];
 
-/// The ops that start a task of a pool, and wait until it has started, or finished.
+/// The ops that start a task of a pool, and wait until it has started or finished.
 const WORKS: &[&str] = &["spawn", "spawn_n", "pile_spawn", "apply", "apply_cb"];
 
 const ITERATORS: &[&str] = &["imap", "starmap"];
@@ -19,8 +19,8 @@ const MAPS: &[&str] = &["imap", "starmap", "map", "map_async"];
 
 const ADDS: &[&str] = &["add", "pstart"];
 
-/// At no moment do more scripts run than there are slots, those of maps included; and each map
-/// gives the results of its items.
+/// At no moment do more scripts run than there are slots, including those of maps; and each map
+/// returns the results of its items.
 pub(super) fn maps_run_in_the_slots(facts: &Facts<'_>) -> Result<(), String> {
     facts.objects("green_pool").try_for_each(|pool| no_more_run_than_slots(facts, pool))?;
     super::results::nothing_is_lost(facts)
@@ -49,8 +49,8 @@ pub(super) fn no_task_starts_while_all_threads_are_busy(facts: &Facts<'_>) -> Re
     Ok(())
 }
 
-/// At no moment do more scripts run in a pool than it has slots. A script that waits for work of its
-/// own pool does not count: that may run in its slot.
+/// At no moment do more scripts run in a pool than it has slots. A script that waits for work of
+/// its own pool does not count: the work may run in its slot.
 pub(super) fn no_more_run_than_slots(facts: &Facts<'_>, pool: &str) -> Result<(), String> {
     let scripts = scripts_of(facts, pool);
     for (moment, who, _) in facts.entries("start") {
@@ -87,7 +87,7 @@ pub(super) fn works_of<'a>(
     facts.calls.iter().filter_map(works)
 }
 
-/// The scripts that are members of a pool, whoever's slot they run in.
+/// The scripts that are members of a pool, in any slot.
 pub(super) fn scripts_of(facts: &Facts<'_>, pool: &str) -> Vec<String> {
     let of_pool = |ops| facts.calls_of(ops).filter(|call| pool_of(facts, call.on()) == pool);
     let spawned = of_pool(WORKS).chain(of_pool(&["apply_async"]));
@@ -95,7 +95,7 @@ pub(super) fn scripts_of(facts: &Facts<'_>, pool: &str) -> Vec<String> {
     spawned.chain(of_pool(MAPS).flat_map(|call| scripts_of_map(facts, call.op))).collect()
 }
 
-/// The most slots that a pool has in the run.
+/// The largest number of slots of a pool in the run.
 fn most_slots(facts: &Facts<'_>, pool: &str) -> usize {
     let sizes = facts.calls_of(&["resize"]).filter(|call| call.on() == pool);
     let sizes = sizes.map(|call| &call.op["size"]);
@@ -105,7 +105,7 @@ fn most_slots(facts: &Facts<'_>, pool: &str) -> usize {
 }
 
 /// A pool has as many members as slots are taken, no more of them run than there are slots, and
-/// a member is added again at once.
+/// adding a member again returns immediately.
 pub(super) fn slots_and_members_agree(facts: &Facts<'_>) -> Result<(), String> {
     slots_make_the_size(facts)?;
     for pool in facts.objects("pool") {
@@ -127,7 +127,7 @@ pub(super) fn slots_and_members_agree(facts: &Facts<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Slots that are taken and free ones make the size of a pool, whenever its state is seen.
+/// Taken and free slots sum to the size of a pool, whenever its state is seen.
 pub(super) fn slots_make_the_size(facts: &Facts<'_>) -> Result<(), String> {
     for (what, state) in states(facts, "pool") {
         let number = |key: &str| state[key].as_u64();
@@ -141,8 +141,8 @@ pub(super) fn slots_make_the_size(facts: &Facts<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// The scripts that run as members of a pool: not those in the place of another member, nor those
-/// that were discarded.
+/// The scripts that run as members of a pool: not those in place of another member, nor discarded
+/// ones.
 fn members_at<'a>(facts: &'a Facts<'_>, pool: &str, moment: usize) -> BTreeSet<&'a str> {
     let of_pool = |ops| facts.calls_of(ops).filter(move |call| call.on() == pool);
     let spawned = of_pool(&["spawn", "apply", "apply_cb", "apply_async"]);
@@ -155,7 +155,7 @@ fn members_at<'a>(facts: &'a Facts<'_>, pool: &str, moment: usize) -> BTreeSet<&
     outer.filter(|script| !discarded.contains(script) && facts.runs_at(script, moment)).collect()
 }
 
-/// Nobody waits while there is a free slot.
+/// No task waits while there is a free slot.
 pub(super) fn nobody_waits_for_a_free_slot(facts: &Facts<'_>) -> Result<(), String> {
     for (what, state) in states(facts, "green_pool").chain(states(facts, "green_pile")) {
         if state["free"].as_i64() > Some(0) && state["waiting"].as_u64() > Some(0) {
@@ -165,7 +165,8 @@ pub(super) fn nobody_waits_for_a_free_slot(facts: &Facts<'_>) -> Result<(), Stri
     Ok(())
 }
 
-/// `waiting` is the number of those who wait for a slot. Who has one, and has yet to run, does not.
+/// `waiting` is the number of waiters for a slot. A task that has one, and has not run yet, does
+/// not count.
 pub(super) fn those_waiting_are_counted(facts: &Facts<'_>) -> Result<(), String> {
     for look in facts.calls_of(&["state"]) {
         let Some(waiting) = look.result.and_then(|result| result["ok"]["waiting"].as_u64()) else {
@@ -178,19 +179,19 @@ pub(super) fn those_waiting_are_counted(facts: &Facts<'_>) -> Result<(), String>
             let runs = started.is_some_and(|(start, ..)| start < look.began);
             if pool_of(facts, call.on()) == pool && !runs {
                 most += 1;
-                // It may have been let in within this instant.
+                // It may have been admitted within this instant.
                 least += u64::from(call.ended.is_none() || call.ticks.1 > look.ticks.0);
             }
         }
         let has_maps = facts.calls_of(ITERATORS).any(|call| call.on() == pool);
         if waiting < least || (waiting > most && !has_maps) {
-            return Err(format!("{waiting} are said to wait at {}, {most} do", look.ticks.0));
+            return Err(format!("{waiting} are reported to wait at {}, {most} do", look.ticks.0));
         }
     }
     nobody_waits_for_a_free_slot(facts)
 }
 
-/// A `waitall` returns unless something runs or waits for ever.
+/// A `waitall` returns unless a task runs or waits for ever.
 pub(super) fn waitall_returns_when_idle(facts: &Facts<'_>) -> Result<(), String> {
     let is_stuck = |call: &&Call<'_>| {
         let end = &facts.observed.end["objects"][call.on()];
@@ -207,7 +208,7 @@ fn pool_of<'a>(facts: &'a Facts<'_>, object: &'a str) -> &'a str {
     facts.spec["objects"][object]["pool"].as_str().unwrap_or(object)
 }
 
-/// All that is seen of objects of a type, and their states at the end.
+/// All observations of objects of a type, and their states at the end.
 fn states<'a>(facts: &'a Facts<'a>, of_type: &'a str) -> impl Iterator<Item = (String, &'a Value)> {
     facts.objects(of_type).flat_map(|name| {
         let looks = facts.calls_of(&["state"]).filter(move |call| call.on() == name);

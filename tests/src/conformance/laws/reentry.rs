@@ -1,10 +1,10 @@
-//! Members that start work in their own full pool: by default that runs in their place.
+//! Members that start work in their own full pool: by default the work runs in place.
 
 use super::facts::{Call, Facts};
 use super::pools::{no_more_run_than_slots, scripts_of, slots_make_the_size, works_of};
 
-/// A member waits for ever for work of its own pool only if a script of that work has started and has
-/// not ended.
+/// A member waits for ever for work of its own pool only if a script of that work has started and
+/// not finished.
 pub(super) fn no_member_waits_for_a_slot_for_ever(facts: &Facts<'_>) -> Result<(), String> {
     for (pool, call, scripts) in works_of_members(facts) {
         let last = facts.moments.len();
@@ -15,7 +15,7 @@ pub(super) fn no_member_waits_for_a_slot_for_ever(facts: &Facts<'_>) -> Result<(
     slots_are_counted(facts)
 }
 
-/// The work of a member in its own pool starts in the instant in which the member waits for it.
+/// A member's work in its own pool starts in the instant in which the member waits for it.
 pub(super) fn work_of_a_member_starts_at_once(facts: &Facts<'_>) -> Result<(), String> {
     for (pool, call, scripts) in
         works_of_members(facts).filter(|(_, call, _)| call.name() != "next")
@@ -36,7 +36,8 @@ fn slots_are_counted(facts: &Facts<'_>) -> Result<(), String> {
     slots_make_the_size(facts)
 }
 
-/// The calls of members that wait for work of their own pool: the pool, and the scripts of the work.
+/// The calls of members that wait for work of their own pool: the pool, and the scripts of the
+/// work.
 fn works_of_members<'a>(
     facts: &'a Facts<'_>,
 ) -> impl Iterator<Item = (&'a str, &'a Call<'a>, Vec<String>)> {

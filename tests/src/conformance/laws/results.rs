@@ -1,10 +1,10 @@
-//! Results: each reaches whoever asks for it, once and in its order.
+//! Results: each reaches its reader once and in order.
 
 use serde_json::{Value, json};
 
 use super::facts::{Call, Facts};
 
-/// The first result of an `AsyncResult` is what all see.
+/// The first result of an `AsyncResult` is seen by all.
 pub(super) fn the_first_result_stays(facts: &Facts<'_>) -> Result<(), String> {
     for name in facts.objects("async_result") {
         let gets = facts.calls_of(&["ar_get"]).filter(|call| call.on() == name);
@@ -21,20 +21,20 @@ pub(super) fn the_first_result_stays(facts: &Facts<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// A green thread that ran in the place of its spawner, and has ended, is dead.
+/// A green thread that ran in place of its spawner, and has finished, is dead.
 pub(super) fn what_ran_in_place_is_dead(facts: &Facts<'_>) -> Result<(), String> {
     for look in facts.calls_of(&["gstate"]) {
         let task = look.op["task"].as_str().unwrap_or_default();
         let has_ended = facts.entries("end").any(|(end, who, _)| who == task && end < look.began);
         let state = look.result.map_or(&Value::Null, |result| &result["ok"]);
         if has_ended && state.is_object() && *state != json!({ "dead": true, "active": false }) {
-            return Err(format!("{task} has ended, and is {state}"));
+            return Err(format!("{task} has finished, and is {state}"));
         }
     }
     Ok(())
 }
 
-/// The outcome of what is killed before it starts is the error that it is killed with.
+/// A task that is killed before it starts fails with the error of the kill.
 pub(super) fn the_error_of_a_kill_is_the_outcome(facts: &Facts<'_>) -> Result<(), String> {
     let tasks = facts.observed.end["tasks"].as_object().into_iter().flatten();
     for (task, outcome) in tasks {
@@ -51,7 +51,7 @@ pub(super) fn the_error_of_a_kill_is_the_outcome(facts: &Facts<'_>) -> Result<()
     Ok(())
 }
 
-/// The error of an iterable comes behind what its items came to.
+/// The error of an iterable comes after the outcomes of its items.
 pub(super) fn the_error_of_an_iterable_is_delivered(facts: &Facts<'_>) -> Result<(), String> {
     for map in facts.calls_of(&["imap", "starmap"]) {
         let Some(message) = map.op["iter_raise"].as_str() else { continue };
@@ -63,7 +63,7 @@ pub(super) fn the_error_of_an_iterable_is_delivered(facts: &Facts<'_>) -> Result
         let error = json!({ "err": format!("Boom:{message}") });
         match nexts.get(items) {
             Some(next) if next.result != Some(&error) => {
-                return Err(format!("behind its items comes {:?}", next.result));
+                return Err(format!("after its items comes {:?}", next.result));
             }
             _ => {}
         }
@@ -71,8 +71,7 @@ pub(super) fn the_error_of_an_iterable_is_delivered(facts: &Facts<'_>) -> Result
     Ok(())
 }
 
-/// A `get` that does not wait is empty only if no `put` of its queue waits with an item that nobody
-/// has got.
+/// A `get` that does not wait is empty only if no `put` of its queue waits with an untaken item.
 pub(super) fn a_get_finds_a_waiting_put(facts: &Facts<'_>) -> Result<(), String> {
     let empty = json!({ "err": "Empty" });
     let gets = facts.calls_of(&["get"]).filter(|get| get.op["block"] == false);
@@ -91,7 +90,7 @@ pub(super) fn a_get_finds_a_waiting_put(facts: &Facts<'_>) -> Result<(), String>
     Ok(())
 }
 
-/// Who asks again behind the end is told at once that it is the end.
+/// A reader that asks again after the end gets the end immediately.
 pub(super) fn a_stop_comes_again(facts: &Facts<'_>) -> Result<(), String> {
     let stop = json!({ "stop": true });
     for map in facts.calls_of(&["imap", "starmap"]) {
@@ -100,13 +99,13 @@ pub(super) fn a_stop_comes_again(facts: &Facts<'_>) -> Result<(), String> {
             behind.filter(|call| call.result != Some(&stop) || call.ticks.0 != call.ticks.1);
         // The first one may have waited for the end.
         if let Some(call) = not_told.find(|call| call.result != Some(&stop)) {
-            return Err(format!("{} is given {:?} behind the end", call.who, call.result));
+            return Err(format!("{} gets {:?} after the end", call.who, call.result));
         }
     }
     Ok(())
 }
 
-/// What a map's items came to is given in its order, whoever stopped waiting for it.
+/// The outcomes of a map's items are returned in order, even if a reader has stopped waiting.
 pub(super) fn nothing_is_lost(facts: &Facts<'_>) -> Result<(), String> {
     for map in facts.calls_of(&["imap", "starmap"]) {
         let scripts = scripts_of_map(facts, map.op);
@@ -125,7 +124,7 @@ pub(super) fn nothing_is_lost(facts: &Facts<'_>) -> Result<(), String> {
     a_pile_gives_as_tasks_end(facts)
 }
 
-/// A pile gives what its tasks came to in the order in which they ended.
+/// A pile returns the outcomes of its tasks in completion order.
 pub(super) fn a_pile_gives_as_tasks_end(facts: &Facts<'_>) -> Result<(), String> {
     for pile in facts.objects("green_pile") {
         let spawns = facts.calls_of(&["pile_spawn"]).filter(|call| call.on() == pile);
@@ -141,7 +140,7 @@ pub(super) fn a_pile_gives_as_tasks_end(facts: &Facts<'_>) -> Result<(), String>
     Ok(())
 }
 
-/// What was given is the first of what there was to give.
+/// The returned outcomes are the first of the available ones.
 fn agree<'a>(
     what: &str,
     given: impl Iterator<Item = &'a Value>,
@@ -150,13 +149,13 @@ fn agree<'a>(
     for given in given {
         let outcome = outcomes.next();
         if outcome.as_ref() != Some(given) {
-            return Err(format!("{what} gives {given} in the place of {outcome:?}"));
+            return Err(format!("{what} returns {given} in place of {outcome:?}"));
         }
     }
     Ok(())
 }
 
-/// The calls of `next` for a map, in the order in which they ended.
+/// The calls of `next` for a map, in the order in which they finished.
 fn nexts<'a, 'b>(facts: &'b Facts<'a>, map: &Call<'_>) -> impl Iterator<Item = &'b Call<'a>> {
     let name = map.op["name"].clone();
     let mut calls: Vec<_> =

@@ -1,4 +1,4 @@
-//! Each law is broken by what the original did: or else it would say nothing.
+//! Each law is broken by the original's behaviour; otherwise it would mean nothing.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::conformance::scenario::Run;
 use crate::conformance::{Scenario, default_corpus, read};
 
 #[test]
-fn what_the_original_did_breaks_each_law() {
+fn original_behaviour_breaks_each_law() {
     let corpus = read(&default_corpus()).unwrap();
     let mut holds = Vec::new();
     for (tag, _) in TABLE.iter().chain(IN_PLACE) {
@@ -26,11 +26,11 @@ fn what_the_original_did_breaks_each_law() {
             holds.push(tag);
         }
     }
-    assert!(holds.is_empty(), "these hold for all that the original did: {holds:?}");
+    assert!(holds.is_empty(), "these hold for everything that the original did: {holds:?}");
 }
 
-/// What the original did, as a run. When its ops began is made up of when others ended, and how
-/// long the script slept meanwhile.
+/// The original's behaviour, as a run. The begin of its ops is derived from the ends of others, and
+/// from the script's sleeps.
 fn original(scenario: &Scenario) -> Run {
     let observed = scenario.expected();
     let mut scripts = BTreeMap::new();
@@ -74,20 +74,20 @@ fn slept(ops: &[Value]) -> u64 {
     ops.iter().filter(|op| op["op"] == "sleep").filter_map(|op| op["d"].as_u64()).sum()
 }
 
-/// Sorts by time; within an instant what begins comes first. Calls are known by their places.
+/// Sorts by time; within an instant begins precede the rest. Calls are known by their indices.
 fn in_order(moments: &[(u64, u8, Moment)]) -> Vec<Moment> {
     let mut order: Vec<usize> = (0..moments.len()).collect();
     order.sort_by_key(|place| (moments[*place].0, moments[*place].1));
     let mut sorted: Vec<Moment> = order.iter().map(|place| moments[*place].2.clone()).collect();
     for moment in &mut sorted {
         if let What::Logged(_, _, Some(call)) = &mut moment.what {
-            *call = order.iter().position(|place| place == call).expect("it was put in");
+            *call = order.iter().position(|place| place == call).expect("the call was put in");
         }
     }
     sorted
 }
 
-/// The ops of each script by its name; those of a time limit stand in their order.
+/// The ops of each script by its name; those of a time limit are in order.
 fn find_scripts(spec: &Value, scripts: &mut BTreeMap<String, Vec<Value>>) {
     match spec {
         Value::Array(list) => list.iter().for_each(|inner| find_scripts(inner, scripts)),

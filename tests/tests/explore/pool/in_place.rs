@@ -1,4 +1,4 @@
-//! Members that spawn into their own full pool: they go on, with never more bodies than slots.
+//! Members that spawn into their own full pool: they go on, and bodies never exceed slots.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use spinney_sim::SimHub;
 use super::{Bodies, Pool, Stop, assert_whole, at_any_time, call, nest};
 use crate::{LONG, work};
 
-/// A pool of `capacity` slots whose members spawn `depth` deep, and end.
+/// A pool of `capacity` slots whose members spawn `depth` deep, and finish.
 fn members_nest(sim: &SimHub, pool: &Pool, members: usize, depth: usize) {
     let (bodies, capacity) = (Bodies::default(), pool.capacity().unwrap());
     for _ in 0..members {
@@ -28,8 +28,8 @@ fn members_nest(sim: &SimHub, pool: &Pool, members: usize, depth: usize) {
     assert_whole(pool, capacity);
 }
 
-/// A member of a full pool whose child eats an item that the member puts once it has its greenlet:
-/// it needs a slot, which another member gives back.
+/// A member of a full pool whose child takes an item that the member puts once it has the child's
+/// greenlet: the child needs a slot, which another member frees.
 fn fed_child(sim: &SimHub, pool: &Pool) {
     let other = pool.try_spawn(work(2)).unwrap();
     let food = Rc::new(Queue::bounded(1));
@@ -47,7 +47,7 @@ fn fed_child(sim: &SimHub, pool: &Pool) {
     assert!(other.is_successful());
 }
 
-/// A member of `pool` is discarded, and `act` done, at any time, while it waits for its child.
+/// A member of `pool` is discarded, and `act` is called, at any time while it waits for its child.
 fn discarded_parent_goes_on(sim: &SimHub, pool: &Pool, act: impl Fn(&Pool) + 'static) {
     let inside = pool.clone();
     let member = pool.try_spawn(async move { inside.spawn(work(3)).await.await }).unwrap();
@@ -60,7 +60,7 @@ fn discarded_parent_goes_on(sim: &SimHub, pool: &Pool, act: impl Fn(&Pool) + 'st
     assert_whole(pool, 1);
 }
 
-/// The child of a member that was discarded is stopped at any time, with no slot to come.
+/// The child of a discarded member is stopped at any time, and no slot comes.
 fn resting_child_ends(sim: &SimHub, stop: Stop) {
     let (pool, child) = (Pool::on(sim, 1), Rc::new(Event::new()));
     let (inside, begins) = (pool.clone(), Rc::clone(&child));
@@ -97,7 +97,7 @@ fn resting_child_ends(sim: &SimHub, stop: Stop) {
     assert_whole(&pool, 1);
 }
 
-/// Members that spawn one another in place, and what they do.
+/// Members that spawn one another in place, and their actions.
 #[derive(Clone)]
 struct Chain {
     pool: Pool,
@@ -108,8 +108,8 @@ struct Chain {
 }
 
 impl Chain {
-    /// Spawns `left` deep. The innermost runs a body, and so does the outermost once its child has a
-    /// slot.
+    /// Spawns `left` deep. The innermost runs a body, and so does the outermost once its child has
+    /// a slot.
     fn go(self, left: usize) -> Pin<Box<dyn Future<Output = ()>>> {
         Box::pin(async move {
             let level = self.members.borrow().len();
@@ -119,7 +119,7 @@ impl Chain {
                 return self.bodies.body(LONG).await;
             }
             if level == 1 {
-                // Another caller comes into the queue before the next child.
+                // Another caller enters the queue before the next child.
                 yield_now().await;
             }
             let child = self.pool.spawn(self.clone().go(left - 1)).await;
@@ -152,7 +152,7 @@ fn deep_member_is_discarded(sim: &SimHub, depth: usize) {
     });
     sim.run_until_idle();
     assert!(bodies.most() <= 2, "{} bodies in two slots", bodies.most());
-    // The child of a member that was discarded needs a slot, behind those above it.
+    // The child of a discarded member needs a slot, behind the members above it.
     pool.resize(300);
     sim.run_until_idle();
     assert!(member.is_successful());
@@ -224,7 +224,7 @@ explore! {
                     begins.set(true);
                     inner.body(1).await;
                 }).await;
-                assert_eq!(inside.members().len(), inside.len(), "a member without a slot");
+                assert_eq!(inside.members().len(), inside.len(), "a member has no slot");
                 child.await.unwrap();
             });
             member.await.await.unwrap();
@@ -267,7 +267,7 @@ explore! {
         }).unwrap();
         call(sim, &pool, |pool| async move {
             queued.wait().await;
-            // Behind the child, which has its slot before.
+            // Behind the child, which gets its slot before.
             pool.apply(async move { assert!(seated.get()) }).await.unwrap();
         });
         sim.run_until_idle();
@@ -299,7 +299,7 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    /// A wait that is dropped, in its turn or before, leaves the next one its turn.
+    /// A dropped wait, in its turn or before, leaves the next one its turn.
     fn dropped_wait_passes_its_turn_on(sim, 5) {
         let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
         let cancel = crate::Cancel::at_any_time(sim);
@@ -362,8 +362,8 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    /// The member polls a spawn once, and hands it to a stranger, which waits for a slot: the child
-    /// goes on in the member's, or in one that comes.
+    /// The member polls a spawn once, and moves it to a non-member, which waits for a slot: the
+    /// child goes on in the member's slot, or in one that comes.
     fn wait_that_changes_hands_waits_for_a_slot(sim, 5) {
         let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
         let hands = Rc::new(Queue::bounded(1));
@@ -389,7 +389,7 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    /// The stranger waits for a slot, and does not keep the member's turn meanwhile.
+    /// The non-member waits for a slot, and does not keep the member's turn meanwhile.
     fn wait_that_changes_hands_gives_its_turn_up(sim, 5) {
         let (pool, hands) = (Pool::on(sim, 1), Rc::new(Queue::bounded(1)));
         let (inside, gives) = (pool.clone(), Rc::clone(&hands));
@@ -416,7 +416,7 @@ explore! {
         discarded_parent_goes_on(sim, &pool, |_| {});
     }
 
-    /// The child rests, and holds the kill off from neither.
+    /// The child is parked, and defers the kill of neither.
     fn member_is_killed_while_a_stranger_has_its_wait(sim, 5) {
         let (pool, hands) = (Pool::on(sim, 1), Rc::new(Queue::bounded(1)));
         let (inside, gives) = (pool.clone(), Rc::clone(&hands));
@@ -460,15 +460,15 @@ explore! {
         resting_child_ends(sim, Stop::Abort);
     }
 
-    /// The slots are those of the member, which goes on when its child gets one of its own, and of
-    /// that one; the members beyond the depth share the one or the other.
+    /// The slots are the member's, and the child's after the member goes on; the members beyond the
+    /// depth share one or the other.
     fn member_amid_a_deep_chain_is_discarded_at_any_time(sim, 1) {
         for depth in [1, 129] {
             deep_member_is_discarded(sim, depth);
         }
     }
 
-    /// A caller is before it in the queue, and has the slot that the member gave back.
+    /// A caller is before it in the queue, and gets the slot that the member freed.
     fn child_of_a_member_that_it_discards_waits_for_a_slot(sim, 4) {
         let (pool, done) = (Pool::on(sim, 1), Rc::new(Cell::new(false)));
         let (inside, was_first) = (pool.clone(), Rc::clone(&done));
@@ -495,7 +495,7 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    /// It is a stranger from then on: its child rests until a slot comes.
+    /// It is a non-member from then on: its child is parked until a slot comes.
     fn member_discarded_meanwhile_waits_for_a_slot(sim, 5) {
         let (pool, turns) = (Pool::on(sim, 1), Rc::new(Cell::new(0)));
         let (inside, takes_turns) = (pool.clone(), Rc::clone(&turns));

@@ -1,4 +1,5 @@
-//! Members that are killed or aborted at every await of a child in place, beside, or on its own.
+//! Members that are killed or aborted at every await of a child in place, beside, or in its own
+//! slot.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -20,8 +21,8 @@ const DEEP: usize = 130;
 
 type Log = Rc<RefCell<Vec<String>>>;
 
-/// A member whose child cleans up if it is killed; both note what they saw. The child says when it
-/// waits.
+/// A member whose child cleans up when it is killed; both log what they saw. The child signals when
+/// it waits.
 async fn parent_and_child(pool: Pool, log: Log, waits: Rc<Cell<bool>>) {
     let inner = Rc::clone(&log);
     let spawned = catch_exit(pool.spawn(async move {
@@ -48,7 +49,7 @@ async fn parent_and_child(pool: Pool, log: Log, waits: Rc<Cell<bool>>) {
     log.borrow_mut().push(seen);
 }
 
-/// A member that waits for children in place, and for one beside them that never ends, is stopped.
+/// A member that waits for children in place, and for an endless one beside them, is stopped.
 fn deep_member_is_stopped(sim: &SimHub, stop: Stop) {
     let (pool, dropped) = (Pool::on(sim, 1), Dropped::default());
     let guard = dropped.guard();
@@ -99,7 +100,7 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    /// The child may have moved to a slot: then the kill is the member's alone.
+    /// The child may have moved to a slot: then only the member sees the kill.
     fn kill_while_a_slot_comes_is_seen_once(sim, 5) {
         let (pool, log) = (Pool::on(sim, 2), Log::default());
         let other = pool.try_spawn(work(2)).unwrap();
@@ -137,7 +138,7 @@ explore! {
                 assert!(child.is_ready());
             }
         });
-        let result = sim.block_on(member).expect("the member lives");
+        let result = sim.block_on(member).expect("the member was killed");
         assert!(result.is_ok() || result.unwrap_err().is_killed());
         assert_eq!(dropped.count(), 1);
         sim.run_until_idle();
@@ -177,7 +178,7 @@ explore! {
             let child = aborts.members().into_iter().find(|greenlet| *greenlet != own);
             child.iter().for_each(spinney::Handle::abort);
         });
-        let result = sim.block_on(member).expect("the member lives");
+        let result = sim.block_on(member).expect("the member was killed");
         assert!(result.is_ok() || matches!(result, Err(Failure::Aborted(_))));
         sim.run_until_idle();
         assert_whole(&pool, 1);
@@ -289,7 +290,7 @@ explore! {
         deep_member_is_stopped(sim, Stop::Drop);
     }
 
-    /// The child beyond the depth shares the slot, which is free when both are done with it.
+    /// The child beyond the depth shares the slot, which is free when both have finished with it.
     fn deep_child_shares_one_slot_until_it_ends(sim, 3) {
         let (pool, bodies) = (Pool::on(sim, 1), super::Bodies::default());
         let (inside, leaf, other) = (pool.clone(), bodies.clone(), bodies.clone());
@@ -297,7 +298,7 @@ explore! {
             let leaf = Box::pin(async move { leaf.body(4).await });
             assert_eq!(nest(inside, DEEP, leaf).await, DEEP);
         }).unwrap();
-        // The child outlives the member's place in the pool, and its slot with it.
+        // The child outlives the member's membership, and so does its slot.
         let (discards, handle) = (pool.clone(), member.handle().clone());
         sim.spawn(async move {
             discards.discard(&handle);

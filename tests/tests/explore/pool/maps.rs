@@ -1,5 +1,5 @@
-//! Maps, and members that read maps of their own pool: every result comes once, with never more
-//! bodies than slots.
+//! Maps, and members that read maps of their own pool: every result comes once, and bodies never
+//! exceed slots.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -38,7 +38,7 @@ fn members_map(sim: &SimHub, pool: &Pool, members: usize, items: usize) {
     assert_whole(pool, capacity);
 }
 
-/// The member of a pool of one that reads a map of it is stopped at any time.
+/// The member of a pool of one slot that reads a map of it is stopped at any time.
 fn reader_is_stopped(sim: &SimHub, stop: Stop) {
     let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
     let (inside, inner) = (pool.clone(), bodies.clone());
@@ -59,8 +59,8 @@ fn reader_is_stopped(sim: &SimHub, stop: Stop) {
     assert_whole(&pool, 1);
 }
 
-/// A member reads its map `reads` times, gives each read up, and spawns into its pool. The items
-/// that it began finish once, in the slots that come.
+/// A member reads its map `reads` times, drops each read, and spawns into its pool. The items that
+/// it began finish once, in the slots that come.
 fn reads_are_given_up(sim: &SimHub, reads: usize, detaches: bool) {
     let (pool, done) = (Pool::on(sim, 1), Rc::new(RefCell::new(Vec::new())));
     let (inside, finished) = (pool.clone(), Rc::clone(&done));
@@ -91,7 +91,7 @@ fn reads_are_given_up(sim: &SimHub, reads: usize, detaches: bool) {
     assert_whole(&pool, 1);
 }
 
-/// One item is killed at any time, by the handle that the members have of it.
+/// One item is killed at any time, through the handle of its entry.
 fn one_item_is_killed(sim: &SimHub, inside: bool) {
     let pool = Pool::on(sim, 1);
     let maps = pool.clone();
@@ -123,7 +123,7 @@ fn one_item_is_killed(sim: &SimHub, inside: bool) {
     assert_whole(&pool, 1);
 }
 
-/// The pool is closed at any time: a map that had started has all results.
+/// The pool is closed at any time: a started map has all results.
 fn started_map_goes_on(sim: &SimHub, inside: bool) {
     let pool = Pool::on(sim, 1);
     let maps = pool.clone();
@@ -165,7 +165,7 @@ fn killed_maps_end(sim: &SimHub) {
     assert_whole(&pool, 1);
 }
 
-/// The same of a map that a member reads, whose items clean up after a kill.
+/// The same for a map that a member reads, whose items clean up after a kill.
 fn killed_maps_of_members_end(sim: &SimHub) {
     let pool = Pool::on(sim, 1);
     let maps = pool.clone();

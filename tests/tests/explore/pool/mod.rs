@@ -1,4 +1,4 @@
-//! Pools: slots, stops, children in place, and a model of all that.
+//! Pools: slots, stops, children in place, and a model of them.
 
 mod in_place;
 mod kills;
@@ -21,12 +21,12 @@ use crate::work;
 
 type Pool = spinney::Pool<SimHub>;
 
-/// The bodies that run at the moment, and the most that ever did.
+/// The number of running bodies, and its maximum.
 #[derive(Clone, Default)]
 struct Bodies(Rc<(Cell<usize>, Cell<usize>)>);
 
 impl Bodies {
-    /// Works for so many turns in sight of the others. A body that is dropped runs no more.
+    /// Works for this many turns, counted as a body. A dropped body does not run any more.
     async fn body(&self, turns: usize) {
         let (now, most) = &*self.0;
         now.set(now.get() + 1);
@@ -49,7 +49,7 @@ impl Drop for Inside {
     }
 }
 
-/// How a wait is ended from outside.
+/// The ways in which a wait is ended from outside.
 #[derive(Clone, Copy, Debug)]
 enum Stop {
     Abort,
@@ -58,7 +58,7 @@ enum Stop {
 }
 
 impl Stop {
-    /// Runs `future` in a greenlet that is stopped so at any time.
+    /// Runs `future` in a greenlet that is stopped in this way at any time.
     fn at_any_time<F: Future + 'static>(
         self,
         sim: &SimHub,
@@ -80,7 +80,7 @@ impl Stop {
         }
     }
 
-    /// Stops `greenlet` so at any time.
+    /// Stops `greenlet` in this way at any time.
     fn later(self, sim: &SimHub, greenlet: &Handle) {
         let handle = greenlet.clone();
         sim.spawn(async move {
@@ -93,12 +93,12 @@ impl Stop {
     }
 }
 
-/// Spawns a task that does `act` at any time.
+/// Spawns a task that calls `act` at any time.
 fn at_any_time(sim: &SimHub, act: impl FnOnce() + 'static) {
     sim.spawn(async move { act() });
 }
 
-/// Spawns a call of `pool` as a task that is no member.
+/// Spawns a call of `pool` as a task that is not a member.
 fn call<F: Future + 'static>(sim: &SimHub, pool: &Pool, call: impl FnOnce(Pool) -> F) {
     let future = call(pool.clone());
     sim.spawn(async move { drop(future.await) });
@@ -118,7 +118,8 @@ fn nest(pool: Pool, depth: usize, leaf: Leaf) -> Pin<Box<dyn Future<Output = usi
 
 type Leaf = Pin<Box<dyn Future<Output = ()>>>;
 
-/// No slot is taken, no member is left, no caller waits, and each started task is counted once.
+/// Asserts that no slot is taken, no member is left, no caller waits, and each started task is
+/// counted once.
 #[track_caller]
 fn assert_whole(pool: &Pool, capacity: usize) {
     let counts = (pool.len(), pool.free_count(), pool.waiting(), pool.members().len());
@@ -128,6 +129,6 @@ fn assert_whole(pool: &Pool, capacity: usize) {
     assert_eq!((report.started, report.running), (ended, 0), "{report:?}");
     if !pool.is_closed() {
         let slots: Vec<_> = std::iter::from_fn(|| pool.try_slot().ok()).collect();
-        assert_eq!(slots.len(), capacity, "slots are free, but not to be had");
+        assert_eq!(slots.len(), capacity, "free slots cannot be acquired");
     }
 }

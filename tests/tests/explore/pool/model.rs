@@ -42,14 +42,14 @@ fn model_keeps_its_invariants_in_every_sequence() {
     }
 }
 
-/// What a task of the pool is told.
+/// The commands of a task of the pool.
 enum Command {
     Spawn(Id),
     DropWait(Id),
     Finish,
 }
 
-/// A pool that does what the model says.
+/// A pool that follows the model.
 struct Beside {
     pool: Pool,
     told: RefCell<Vec<Rc<Queue<Command>>>>,
@@ -58,13 +58,13 @@ struct Beside {
 
 type Wait = Pin<Box<dyn Future<Output = ()>>>;
 
-/// A spawn of `pool`, by a stranger or a member.
+/// A spawn of `pool`, by a non-member or a member.
 fn spawn(pool: &Rc<Beside>, id: Id) -> Wait {
     let (beside, body) = (Rc::clone(pool), Box::pin(task(Rc::clone(pool), id)));
     Box::pin(async move { beside.pool.spawn(body as Wait).await.detach() })
 }
 
-/// A task that polls its waits in order, and does as it is told.
+/// A task that polls its waits in order, and follows its commands.
 async fn task(pool: Rc<Beside>, id: Id) {
     pool.handles.borrow_mut()[id] = Handle::current();
     let (told, mut waits) = (Rc::clone(&pool.told.borrow()[id]), Vec::<(Id, Wait)>::new());
@@ -91,11 +91,11 @@ impl Beside {
     }
 
     fn handle(&self, id: Id) -> Handle {
-        self.handles.borrow()[id].clone().expect("it has started")
+        self.handles.borrow()[id].clone().expect("the task has started")
     }
 }
 
-/// Does `op`, which is possible in `model`.
+/// Performs `op`, which is possible in `model`.
 fn apply(
     sim: &SimHub,
     pool: &Rc<Beside>,
@@ -116,7 +116,9 @@ fn apply(
         Op::Finish(id) => pool.tell(id, Command::Finish),
         Op::DropWait(id) => match (&strangers[id], model.caller(id)) {
             (Some(stranger), _) => stranger.kill_now(),
-            (None, caller) => pool.tell(caller.expect("no stranger"), Command::DropWait(id)),
+            (None, caller) => {
+                pool.tell(caller.expect("only a member drops a wait"), Command::DropWait(id));
+            }
         },
         Op::Discard(id) => assert!(pool.pool.discard(&pool.handle(id))),
         Op::Resize(capacity) => pool.pool.resize(capacity),
@@ -142,7 +144,7 @@ fn compare(pool: &Beside, model: &Model) {
 }
 
 #[test]
-fn pool_does_what_the_model_of_its_slots_does() {
+fn pool_matches_the_model_of_its_slots() {
     for seed in 0..2000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let sim = SimHub::seeded(seed);
@@ -158,7 +160,7 @@ fn pool_does_what_the_model_of_its_slots_does() {
             model.apply(op);
             compare(&pool, &model);
         }
-        // The tasks hold the pool that they are in.
+        // The tasks hold their own pool.
         pool.pool.kill_now();
         pool.told.borrow_mut().clear();
     }

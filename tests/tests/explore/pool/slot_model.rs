@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// The number of a task; of a wait, that of the child that it is for.
+/// The number of a task; the number of a wait is that of its child.
 pub(super) type Id = usize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,9 +11,9 @@ enum Stage {
     Queued,
     /// It is polled within the poll of its caller, and waits for a slot.
     InPlace,
-    /// It shares a slot of its caller, too deep to run in place, and waits for one of its own.
+    /// It shares a slot of its caller, too deep to run in place, and waits for its own slot.
     Beside,
-    /// It runs on its own.
+    /// It runs in its own slot.
     Moved,
     Ended,
 }
@@ -25,7 +25,7 @@ pub(super) struct Task {
     pub(super) started: bool,
     /// The slot that it holds, which it may share.
     slot: Option<usize>,
-    /// The task that spawned it. `None` for a stranger.
+    /// The task that spawned it. `None` for a non-member.
     caller: Option<Id>,
     /// The children that it waits for, in the order of their turns.
     waits: Vec<Id>,
@@ -37,7 +37,7 @@ impl Task {
     }
 }
 
-/// The things that may happen to a pool.
+/// The operations on a pool.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Op {
     Spawn(Option<Id>),
@@ -52,7 +52,7 @@ pub(super) struct Model {
     pub(super) capacity: usize,
     pub(super) tasks: Vec<Task>,
     pub(super) queue: VecDeque<Id>,
-    /// The number of holders of each slot that there ever was.
+    /// The number of holders of each slot so far.
     slots: Vec<usize>,
     /// How many run in place on one stack.
     depth: usize,
@@ -68,7 +68,7 @@ impl Model {
         self.slots.iter().filter(|holders| **holders > 0).count()
     }
 
-    /// The ops that are possible, with at most `tasks` tasks in all.
+    /// The possible operations, with at most `tasks` tasks in total.
     pub(super) fn ops(&self, tasks: usize, capacities: usize) -> Vec<Op> {
         let mut ops: Vec<Op> = (0..capacities).map(Op::Resize).collect();
         let awake: Vec<Id> = self.ids().filter(|id| self.is_awake(*id)).collect();
@@ -119,7 +119,7 @@ impl Model {
         }
     }
 
-    /// Ends a task, or the wait for it, with all that it waits for.
+    /// Ends a task, or the wait for it, with everything that it waits for.
     fn end(&mut self, id: Id) {
         for child in std::mem::take(&mut self.tasks[id].waits) {
             self.end(child);
@@ -155,7 +155,7 @@ impl Model {
         if let Some(shared) = self.shared_around(id) {
             self.share_below(id, shared, slot);
         }
-        // A child that was discarded goes on without.
+        // A discarded child goes on without a slot.
         if self.tasks[id].is_member || !self.tasks[id].started {
             self.hold(id, slot);
             self.start(id, Stage::Moved);
@@ -201,7 +201,7 @@ impl Model {
             if self.depth_of(caller) < self.depth {
                 self.start(child, Stage::InPlace);
             } else {
-                let slot = self.tasks[holder].slot.expect("it is a holder");
+                let slot = self.tasks[holder].slot.expect("a holder has a slot");
                 self.hold(child, slot);
                 self.start(child, Stage::Beside);
             }
@@ -247,11 +247,15 @@ impl Model {
         }
     }
 
-    /// What holds after each op.
+    /// The invariants after each operation.
     fn check(&self) {
         let holders = |slot| self.tasks.iter().filter(|task| task.slot == Some(slot)).count();
         for (slot, count) in self.slots.iter().enumerate() {
-            assert_eq!(holders(slot), *count, "slot {slot} is miscounted: {self:?}");
+            assert_eq!(
+                holders(slot),
+                *count,
+                "the holders of slot {slot} are miscounted: {self:?}"
+            );
         }
         assert!(self.queue.is_empty() || self.taken() >= self.capacity, "a slot idles: {self:?}");
         assert!(self.queue.iter().is_sorted(), "the queue is not first in, first out: {self:?}");
@@ -259,7 +263,10 @@ impl Model {
             let task = &self.tasks[id];
             let is_wait = ![Stage::Moved, Stage::Ended].contains(&task.stage);
             assert_eq!(self.queue.contains(&id), is_wait, "{id}: {self:?}");
-            assert!(task.slot.is_none() || task.is_member, "{id} holds what is not its: {self:?}");
+            assert!(
+                task.slot.is_none() || task.is_member,
+                "{id} holds a slot of another: {self:?}"
+            );
             let polled = task.waits.iter().filter(|wait| self.is_awake(**wait)).count();
             let beside = task.waits.iter().filter(|wait| self.tasks[**wait].stage == Stage::Beside);
             assert!(polled.max(beside.count()) <= 1, "{id} has two turns: {self:?}");

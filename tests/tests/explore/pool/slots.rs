@@ -1,4 +1,4 @@
-//! Slots: first in, first out; each comes back, whatever becomes of its waiter or holder.
+//! Slots: FIFO; each slot is freed, however its waiter or holder ends.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -17,7 +17,7 @@ use crate::{LONG, work};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Whether the greenlet was refused by a pool that was closed.
+/// Whether the greenlet was refused by a closed pool.
 fn is_refused(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
     exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<Closed>)
@@ -44,7 +44,7 @@ fn stopped_waiter_passes_its_slot_on(sim: &SimHub, stop: Stop, wait: fn(Pool) ->
 
 type Waiting = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
-/// Adds a greenlet that runs elsewhere, for a few turns.
+/// Adds a greenlet that runs elsewhere for a few turns.
 async fn add_one(sim: SimHub, pool: Pool, turns: usize) -> bool {
     let greenlet = spawn_on(&sim, work(turns));
     pool.add(greenlet.handle()).await
@@ -311,7 +311,7 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    /// It is another member's by then.
+    /// It belongs to another member by then.
     fn end_of_a_discarded_member_frees_no_slot(sim, 5) {
         let (pool, bodies) = (Pool::on(sim, 1), Bodies::default());
         let discarded = pool.try_spawn(work(2)).unwrap();
@@ -349,7 +349,7 @@ explore! {
         assert_whole(&pool, 1);
     }
 
-    /// A member of two scopes holds a slot in the one when it leaves the other, before or after: its
+    /// A member of two scopes holds a slot in one when it leaves the other, before or after: its
     /// spawns into the full pool run in place.
     fn member_of_two_scopes_leaves_one_at_any_time(sim, 6) {
         let pool = Pool::on(sim, 2);

@@ -1,4 +1,4 @@
-//! Stops at any time: close, drain, kill, shutdown, the drop of a pool, and those of a scope.
+//! Stops at any time: close, drain, kill, shutdown and drop of a pool, and those of a scope.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -124,7 +124,7 @@ explore! {
         sim.spawn(async move {
             discards.discard(&handle);
             assert!(!discards.contains(&handle) && discards.is_empty());
-            // It may have been killed once before; a second kill ends the clean-up.
+            // It may have been killed once before; a second kill ends the cleanup.
             handle.kill().await;
         });
         sim.run_until_idle();
@@ -159,7 +159,7 @@ explore! {
             assert_eq!((report.running, pool.members().len()), (0, 0), "{report:?}");
         });
         sim.run_until_idle();
-        // Killed before it ran, it has nothing to clean up.
+        // A member that was killed before it ran has nothing to clean up.
         assert!(member.is_ready() && results.borrow().len() == 2);
         assert!(sim.elapsed() < 2 * SECOND);
         assert_whole(&pool, 2);

@@ -1,5 +1,5 @@
-//! `Send`, `Sync`, `Unpin` and `'static` of the public types. What is asserted here is part of
-//! the interface: a change that loses one of them breaks somebody's program.
+//! `Send`, `Sync`, `Unpin` and `'static` of the public types. These assertions are a part of the
+//! interface: losing one of them breaks other programs.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use spinney::eventlet::GreenPoolExt as _;
 use spinney::gevent::GroupExt as _;
 use spinney::hub::HubBuilder;
 use spinney::map::{Imap, Map, Mapper};
-use spinney::pile::{Item, ResourcePoolBuilder};
+use spinney::pile::{DrainReport, Item, ResourceError, ResourcePoolBuilder, ResourceStats};
 use spinney::pool::{InsideGroup, Membership};
 use spinney::sync::{
     Acquire, Barrier, BoundedSemaphore, Channel, Closed, Condition, Get, GetError, Items, Latch,
@@ -57,7 +57,7 @@ macro_rules! is_not {
 }
 
 #[test]
-fn hubs_are_handles_for_any_thread_but_local_ones() {
+fn hubs_except_local_ones_are_send_and_sync() {
     is_shared::<Hub>();
     is_shared::<HubBuilder>();
     is_shared::<Clock>();
@@ -67,7 +67,7 @@ fn hubs_are_handles_for_any_thread_but_local_ones() {
 }
 
 #[test]
-fn greenlets_are_for_any_thread_if_their_result_is() {
+fn greenlets_are_send_if_their_result_is() {
     is_shared::<Greenlet<SendOnly>>();
     is_shared::<Handle>();
     is_shared::<LazyHandle>();
@@ -82,14 +82,14 @@ fn greenlets_are_for_any_thread_if_their_result_is() {
 }
 
 #[test]
-fn tasks_go_where_their_future_may_go() {
+fn tasks_are_send_if_their_future_is() {
     is_movable::<Task<Fut>>();
     is_shared::<Membership>();
     is_not!(Send: Task<std::future::Ready<Local>>);
 }
 
 #[test]
-fn what_wraps_a_future_goes_where_that_may_go() {
+fn wrapping_futures_are_send_if_the_inner_one_is() {
     is_movable::<CatchExit<Fut>>();
     is_movable::<InheritLocals<Fut>>();
     is_movable::<Shield<Fut>>();
@@ -98,7 +98,7 @@ fn what_wraps_a_future_goes_where_that_may_go() {
 }
 
 #[test]
-fn several_are_joined_on_any_thread() {
+fn joins_of_several_greenlets_are_send() {
     is_shared::<JoinAll<Handle>>();
     is_shared::<JoinAll<Greenlet<SendOnly>>>();
     is_unpin::<JoinAll<Greenlet<Local>>>();
@@ -106,7 +106,7 @@ fn several_are_joined_on_any_thread() {
 }
 
 #[test]
-fn what_tells_of_greenlets_is_for_any_thread() {
+fn reports_of_greenlets_are_send_and_sync() {
     is_shared::<spinney::task::Local<u32>>();
     is_shared::<Owner>();
     is_shared::<SpawnTree>();
@@ -115,7 +115,7 @@ fn what_tells_of_greenlets_is_for_any_thread() {
 }
 
 #[test]
-fn failures_are_for_any_thread() {
+fn failures_are_send_and_sync() {
     is_shared::<Failure>();
     is_shared::<GreenletExit>();
     is_shared::<Panic>();
@@ -147,18 +147,22 @@ fn errors_can_be_boxed() {
 }
 
 #[test]
-fn resources_may_be_used_on_any_thread_if_they_go_there() {
-    type Create = fn() -> std::future::Ready<Result<SendOnly, ()>>;
-    is_shared::<ResourcePool<SendOnly, Create>>();
-    is_movable::<Item<SendOnly, Create>>();
-    is_movable::<ResourcePoolBuilder<SendOnly, Create>>();
-    is_unpin::<ResourcePool<Local, Create>>();
-    is_not!(Send: ResourcePool<Local, Create>, Item<Local, Create>);
-    is_not!(Sync: Item<SendOnly, Create>);
+fn resources_may_be_used_on_any_thread() {
+    is_shared::<ResourcePool<SendOnly, SendOnly>>();
+    is_movable::<Item<SendOnly, SendOnly>>();
+    is_movable::<ResourcePoolBuilder<SendOnly, SendOnly>>();
+    is_error::<ResourceError<std::io::Error>>();
+    is_shared::<ResourceStats>();
+    is_shared::<DrainReport>();
+    is_not!(Sync: Item<SendOnly, SendOnly>);
+    let pool = ResourcePool::<SendOnly, ()>::builder(|| async { Err(()) }).min_size(1).build();
+    is_send(&pool.item());
+    is_send(&pool.fill());
+    is_send(&pool.drain(std::time::Duration::ZERO));
 }
 
 #[test]
-fn pools_are_handles_for_any_thread_where_their_hub_is() {
+fn pools_are_send_if_their_hub_is() {
     is_shared::<TaskSet>();
     is_shared::<Group>();
     is_shared::<Pool>();
@@ -176,14 +180,18 @@ fn pools_are_handles_for_any_thread_where_their_hub_is() {
 }
 
 #[test]
-fn streams_are_for_any_thread_where_their_results_are() {
+fn streams_are_send_if_their_results_are() {
     is_movable::<Imap<SendOnly>>();
     is_shared::<Imap<u32>>();
     is_shared::<GreenPile<SendOnly>>();
     is_movable::<spinney::map::Indexed<SendOnly>>();
     is_shared::<spinney::map::Indexed<u32>>();
-    is_shared::<spinney::map::Retry>();
-    is_shared::<spinney::map::Backoff>();
+    is_shared::<spinney::Retry<()>>();
+    is_shared::<spinney::map::Decision>();
+    is_shared::<spinney::Rate>();
+    is_shared::<spinney::pool::RateLimiter>();
+    is_shared::<spinney::pool::SlotError>();
+    is_shared::<spinney::pool::SlotRequest<'_>>();
     is_movable::<spinney::map::TryMap<SendOnly, SendOnly>>();
     is_movable::<spinney::map::TryImap<SendOnly, SendOnly>>();
     is_shared::<spinney::map::TryImap<u32, u32>>();
@@ -199,7 +207,7 @@ fn streams_are_for_any_thread_where_their_results_are() {
 }
 
 #[test]
-fn map_is_for_any_thread_where_its_results_are() {
+fn map_is_send_if_its_results_are() {
     is_movable::<Map<SendOnly>>();
     is_shared::<Map<u32>>();
     is_movable::<ThreadMap<SendOnly>>();
@@ -211,7 +219,7 @@ fn map_is_for_any_thread_where_its_results_are() {
 }
 
 #[test]
-fn what_synchronises_is_for_any_thread() {
+fn primitives_are_send_and_sync() {
     is_shared::<Event>();
     is_shared::<Semaphore>();
     is_shared::<AsyncResult<u32>>();
@@ -223,7 +231,7 @@ fn what_synchronises_is_for_any_thread() {
 }
 
 #[test]
-fn locks_are_for_any_thread() {
+fn locks_are_send_and_sync() {
     is_shared::<BoundedSemaphore>();
     is_shared::<Condition>();
     is_shared::<Barrier>();
@@ -240,7 +248,7 @@ fn locks_are_for_any_thread() {
 }
 
 #[test]
-fn queues_are_for_any_thread_if_their_items_are() {
+fn queues_are_send_if_their_items_are() {
     is_shared::<Queue<SendOnly>>();
     is_shared::<LifoQueue<SendOnly>>();
     is_shared::<PriorityQueue<SendOnly>>();
@@ -253,7 +261,7 @@ fn queues_are_for_any_thread_if_their_items_are() {
 }
 
 #[test]
-fn what_waits_at_a_queue_is_for_any_thread_if_the_items_are() {
+fn waits_of_a_queue_are_send_if_the_items_are() {
     is_shared::<Get<'static, SendOnly>>();
     is_shared::<Peek<'static, SendOnly>>();
     is_shared::<Items<&'static Queue<SendOnly>, SendOnly>>();
@@ -269,7 +277,7 @@ fn what_waits_at_a_queue_is_for_any_thread_if_the_items_are() {
 }
 
 #[test]
-fn what_waits_may_move_between_threads() {
+fn waits_are_send() {
     let hub = spinney_tests::hub(1);
     let (group, pool, green) = (Group::on(&hub), Pool::on(&hub, 1), GreenPool::on(&hub, 1));
     let pile = GreenPile::<SendOnly, _>::on(&green);

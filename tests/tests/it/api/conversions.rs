@@ -1,4 +1,4 @@
-//! What can be made of what, where a program expects it.
+//! Conversions of errors, and other conversions that programs rely on.
 
 use std::future::pending;
 use std::io;
@@ -10,7 +10,7 @@ use spinney::task::{GreenletExit, spawn_on};
 use spinney::{Failure, Group, LocalHub, Queue, Timeout, Within};
 
 #[test]
-fn timeout_is_an_error_of_io() {
+fn timeout_converts_to_an_io_error() {
     async fn read() -> io::Result<()> {
         pending::<io::Result<()>>().within(Duration::ZERO).await?
     }
@@ -20,7 +20,7 @@ fn timeout_is_an_error_of_io() {
 }
 
 #[test]
-fn failure_is_made_of_a_kill_or_a_panic() {
+fn kill_and_panic_convert_to_a_failure() {
     assert!(Failure::from(GreenletExit::new()).is_killed());
     let hub = LocalHub::new();
     let failure = hub.block_on(spawn_on(&hub, async { panic!("no luck") })).unwrap_err();
@@ -29,7 +29,7 @@ fn failure_is_made_of_a_kill_or_a_panic() {
 }
 
 #[test]
-fn part_of_an_error_is_one() {
+fn part_of_an_error_converts_to_the_error() {
     assert_eq!(TryAcquireError::from(Closed), TryAcquireError::Closed);
     let hub = LocalHub::new();
     hub.block_on(async {
@@ -42,7 +42,7 @@ fn part_of_an_error_is_one() {
 }
 
 #[test]
-fn queues_are_collected() {
+fn queues_can_be_collected() {
     let first = Queue::from_iter([2, 1, 3]);
     assert_eq!((first.len(), first.get_nowait(), first.capacity()), (3, Ok(2), None));
     assert_eq!(LifoQueue::from_iter([2, 1, 3]).get_nowait(), Ok(3));

@@ -1,4 +1,4 @@
-//! `Debug` of each public type tells its state.
+//! `Debug` of each public type shows its state.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -7,12 +7,14 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use spinney::Retry;
 use spinney::gevent::GroupExt as _;
 use spinney::hub::{
     BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
 };
-use spinney::map::{Backoff, Retry, from_stream};
-use spinney::pool::Reentry;
+use spinney::map::{Decision, from_stream};
+use spinney::pile::{Discarded, ItemInfo, ResourceError, WaitTimes};
+use spinney::pool::{RateLimiter, Reentry, SlotError};
 use spinney::sync::{
     Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock, SetterDropped, Wait,
 };
@@ -21,7 +23,7 @@ use spinney::task::{
 };
 use spinney::time::{Clock, Limit, interval, timeout};
 use spinney::{
-    AsyncResult, Event, GreenPile, GreenPool, Greenlet, Group, Hub, LocalHub, Pool, Queue,
+    AsyncResult, Event, GreenPile, GreenPool, Greenlet, Group, Hub, LocalHub, Pool, Queue, Rate,
     ResourcePool, Semaphore, Spawn, ThreadPool, Within, block_on, catch_exit, greenlet_local,
     joinall, shield, sleep,
 };
@@ -29,7 +31,7 @@ use spinney_greenlet::LazyHandle;
 use spinney_greenlet::{Deputy, InPlace, pair};
 use spinney_sim::SimHub;
 
-/// The text of `value`, with ids left out, which differ from run to run.
+/// The text of `value` without ids, which differ from run to run.
 fn text(value: impl Debug) -> String {
     let text = format!("{value:?}");
     let mut parts = text.split("id: ");
@@ -151,11 +153,11 @@ fn pools() {
         let mut waits = pin!(pool.spawn(pending::<()>()));
         once(waits.as_mut()).await;
         is(&pool, "Pool { running: 2, free: 0, capacity: 2, waiting: 1 }");
-        is(pool.try_spawn(ready(1)).unwrap_err(), "PoolFull { closed: false, .. }");
+        is(pool.try_spawn(ready(1)).unwrap_err(), "PoolFull { error: Full, .. }");
         let group = Group::on(&hub);
         is(&group, "Group { running: 0 }");
         is(&*group, "TaskSet { running: 0 }");
-        is(Pool::builder().reentry(Reentry::Wait), "PoolBuilder { hook: false, reentry: Wait, keep_failures: 16 }");
+        is(Pool::builder().reentry(Reentry::Wait), "PoolBuilder { hook: false, reentry: Wait, keep_failures: 16, limits: Limits { rates: [], key_rates: [], per_key: None, max_waiting: None, order: Oldest } }");
         is(pool.mapper(), "Mapper { tasks: TaskSet { running: 2, free: 0, capacity: 2, waiting: 1 }, maxsize: None, limit: None, .. }");
         is(pool.imap(ready, 0..9_u32), "Imap { order: Input, open: 0, maxsize: 4, exhausted: false }");
         is(pool.imap(ready, 0..9_u32).indexed(), "Indexed { imap: Imap { order: Input, open: 0, maxsize: 4, exhausted: false } }");
@@ -166,9 +168,14 @@ fn pools() {
         is(pool.try_imap(ready, [Ok::<_, ()>(1)]), "TryImap(Imap { order: Input, open: 0, maxsize: 4, exhausted: false })");
         is(pool.map_async(ready, 0..9_u32), "Greenlet(Handle { id: _, state: Scheduled })");
         is(from_stream(futures_lite::stream::iter(0..9)), "FromStream { .. }");
-        is(Retry::times(2).backoff(Backoff::constant(Duration::from_secs(1))), "Retry { times: 2, backoff: Backoff { first: 1s, factor: 1, most: 18446744073709551615.999999999s, seed: None } }");
+        is(Decision::from(false), "GiveUp");
+        is(Retry::<()>::times(2), "Retry { times: 2, .. }");
+        is(pool.slot().weight(2), "SlotRequest { wants: Want { permits: 2, despite_close: false, request: Request { kind: Slot, priority: 0, key: None } }, .. }");
+        is(Rate::per(2, Duration::from_secs(1)), "Rate { count: 2, period: 1s, burst: 1 }");
+        is(RateLimiter::new(Rate::per(2, Duration::from_secs(1))), "RateLimiter { waiting: 0, .. }");
+        is(SlotError::Full, "Full");
         drop(busy);
-        is(pool.close(), "Report { started: 2, succeeded: 0, failed: 0, killed: 0, aborted: 0, running: 2, waiting: 0, refused: 1 }");
+        is(pool.close(), "Report { started: 2, succeeded: 0, failed: 0, killed: 0, aborted: 0, running: 2, waiting: 0, refused: 1, shed: 0, retried: 0, paused: 0ns }");
         pool.kill().await;
         is(pool.map(ready, 0..9).await.unwrap_err(), "ItemError { index: 0, error: Killed(GreenletExit { reason: Some(Closed) }) }");
         is(pool.join().await, "Ok(())");
@@ -178,7 +185,7 @@ fn pools() {
     });
 }
 
-/// An executor without a text of its own, which refuses all tasks.
+/// An executor without `Debug`, which refuses all tasks.
 #[derive(Clone)]
 struct Silent;
 
@@ -191,7 +198,7 @@ impl Executor for Silent {
 }
 
 #[test]
-fn map_asks_for_no_text_of_its_hub_or_its_results() {
+fn debug_of_a_map_needs_none_of_its_hub_or_results() {
     struct Opaque;
     let pool = Pool::on(&Silent, 2);
     let opaque = |()| async { Opaque };
@@ -218,7 +225,16 @@ fn piles() {
     is(&resources, "ResourcePoolBuilder { min_size: 0, max_size: 4, .. }");
     let resources = resources.build();
     is(&resources, "ResourcePool { size: 0, free: 4, capacity: 4, waiting: 0 }");
-    hub.block_on(async { is(resources.item().await.unwrap(), "Item(Some(7))") });
+    hub.block_on(async { is(resources.item().await.unwrap(), "Item(7)") });
+    is(hub.block_on(resources.drain(Duration::ZERO)), "DrainReport { returned: 0, left: 0 }");
+    let error: ResourceError<()> = ResourceError::Create(());
+    is(error, "Create(())");
+    starts(resources.stats(), "ResourceStats { size: 0, idle: 0, in_use: 0, creating: 0,");
+    starts(Discarded::default(), "Discarded { holder: 0, failure: 0, check: 0,");
+    is(WaitTimes::default(), "WaitTimes { count: 0, median: 0ns, p99: 0ns, longest: 0ns }");
+    let info = |info: ItemInfo| text(info).starts_with("ItemInfo { idle: 0ns, age: ");
+    let resources = ResourcePool::builder(|| ready(Ok::<_, ()>(7))).build();
+    hub.block_on(async { assert!(info(resources.item().await.unwrap().info())) });
 }
 
 #[test]
@@ -298,8 +314,8 @@ fn thread_pools() {
     starts(report, "Report { started: ");
 }
 
-/// The public names that are not looked at: traits, what nobody can have one of, other names, and
-/// what the crates make for each other.
+/// The public names that are not checked: traits, types without values, other names, and types that
+/// the crates create for each other.
 const OTHERS: &[&str] = &[
     "Again",
     "Attempts",
@@ -332,7 +348,7 @@ const OTHERS: &[&str] = &[
 ];
 
 #[test]
-fn each_public_type_is_looked_at() {
+fn each_public_type_is_formatted() {
     let exported = include_str!("../../../../crates/spinney/src/lib.rs");
     let (_, exported) = exported.split_once("pub use").unwrap();
     let (here, _) = include_str!("debug.rs").split_once("const OTHERS").unwrap();

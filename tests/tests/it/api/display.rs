@@ -25,7 +25,7 @@ fn text<E: Error + 'static>(error: E) -> String {
     let text = error.to_string();
     assert!(text.starts_with(|first: char| first.is_lowercase() || first.is_numeric()), "{text}");
     assert!(!text.ends_with(['.', '!', ' ', '\n']), "{text}");
-    // The text of a cause is part of it, and so no `source` tells it again.
+    // The text of a cause is part of it, so no `source` repeats it.
     assert!(error.source().is_none(), "{:?}", error.source());
     text
 }
@@ -153,7 +153,7 @@ fn of_thread_pools() {
     opened.send(()).unwrap();
     busy.wait().unwrap().unwrap();
     assert_eq!(text(ThreadPoolClosed), "the thread pool was closed");
-    // No machine has a stack like that.
+    // No machine has a stack of this size.
     let pool = ThreadPool::builder().stack_size(1 << 60).build();
     let Err(Failure::Killed(exit)) = pool.submit(|| ()).wait() else { unreachable!() };
     let refused: &ThreadRefused = exit.reason().unwrap().downcast_ref().unwrap();

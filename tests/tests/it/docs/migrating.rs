@@ -1,4 +1,4 @@
-//! `docs/migrating.md` names what there is, and leaves nothing out.
+//! `docs/migrating.md` names only existing items, and is complete.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn sections(text: &str) -> [&str; 2] {
     [gevent, text.split("\n## ").next().unwrap()]
 }
 
-/// The rows of tables: the name there, the name here, and what differs.
+/// The rows of tables: the name there, the name here, and the difference.
 fn rows(text: &str) -> Vec<[String; 3]> {
     let rows = text.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {
@@ -46,7 +46,7 @@ fn snake(name: &str) -> String {
 }
 
 #[test]
-fn each_name_on_the_right_is_one_of_ours() {
+fn each_name_on_the_right_exists() {
     let source = include_str!("migrating/names.rs");
     let mut unused = Vec::new();
     for [_, here, differs] in rows(&page()) {
@@ -63,7 +63,7 @@ fn each_name_on_the_right_is_one_of_ours() {
 }
 
 #[test]
-fn each_name_without_a_counterpart_says_why() {
+fn each_name_without_a_counterpart_has_a_reason() {
     for [there, here, differs] in rows(&page()) {
         let has_reason = here == "nothing" && differs.ends_with('.');
         assert!(has_reason || !names(&here).is_empty(), "{there}: {here}: {differs}");
@@ -87,8 +87,8 @@ fn is_expression(name: &str) -> bool {
     name.contains(['(', ' '])
 }
 
-/// The names of a section of `theirs.txt`: each line, with those below it that are indented, is a
-/// module or a class and its names.
+/// The names of a section of `theirs.txt`: each line, with the indented lines below it, is a module
+/// or a class and its names.
 fn listed(section: &str) -> BTreeSet<String> {
     let mut owner = "";
     let mut names = BTreeSet::new();

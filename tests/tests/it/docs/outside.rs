@@ -1,8 +1,9 @@
-//! What a program outside of this workspace meets, whose only dependency is `spinney`: the README's
-//! first program runs, examples compile as they are copied, and compiler messages say what to do.
+//! A program outside this workspace, whose only dependency is `spinney`: the README's first program
+//! runs, examples compile as they are copied, and the compiler explains the usual mistakes.
 //!
-//! Each file of `compile_fail/` is a mistake, and lists the sentences that the compiler has to print.
-//! Whole messages are not compared: they change with the compiler, and only some sentences are ours.
+//! Each file of `compile_fail/` is a mistake, and lists the sentences that the compiler must print.
+//! Whole messages are not compared: they change with the compiler, and only some of their sentences
+//! are ours.
 
 use std::fmt::Write;
 use std::fs;
@@ -23,7 +24,7 @@ fn first_program_of_the_readme_runs() {
 }
 
 #[test]
-fn each_mistake_is_told_with_what_to_do() {
+fn each_mistake_gets_a_message_with_a_fix() {
     let mistakes = mistakes();
     let project = project("mistakes", &mistakes);
     for (name, path) in &mistakes {
@@ -37,7 +38,7 @@ fn each_mistake_is_told_with_what_to_do() {
             assert!(said.contains(sentence), "{name}: \"{sentence}\" is not in\n{said}");
             count += 1;
         }
-        assert!(count > 0, "{name} lists nothing that has to be said");
+        assert!(count > 0, "{name} lists no sentence");
     }
     assert!(mistakes.len() > 5, "{mistakes:?}");
 }
@@ -139,11 +140,11 @@ fn mistakes() -> Vec<(String, PathBuf)> {
     paths.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect()
 }
 
-/// A package, outside of the workspace, with these programs. It is compiled with what the
-/// workspace's lock file says, without the network.
+/// A package outside the workspace with these programs. It is compiled with the versions of the
+/// workspace's lock file, without the network.
 fn project(name: &str, programs: &[(String, PathBuf)]) -> PathBuf {
     let spinney = workspace().join("crates/spinney");
-    // In single quotes, so that a path's backslashes stay what they are.
+    // In single quotes, so that a path's backslashes are taken literally.
     let mut manifest = format!(
         "[package]\nname = '{name}'\nedition = '2024'\n[workspace]\n\
          [dependencies]\nspinney = {{ path = '{}' }}\n",
@@ -159,7 +160,7 @@ fn project(name: &str, programs: &[(String, PathBuf)]) -> PathBuf {
     project
 }
 
-/// What comes of `cargo COMMAND` for one program.
+/// The outcome of `cargo COMMAND` for one program.
 fn cargo(project: &Path, command: &str, program: &str) -> Output {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(project).args([command, "--quiet", "--offline", "--bin", program]);

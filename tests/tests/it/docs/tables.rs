@@ -1,23 +1,28 @@
-//! What the documentation says of tests is true.
+//! The documentation's statements about tests are true.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The most names at the root of the facade, modules included.
+/// The largest number of names at the root of the facade, modules included.
 const AT_THE_ROOT: usize = 45;
 
-/// Names of the layers that the facade leaves out: the parts from which containers of greenlets are
-/// built.
+/// Names of the layers that the facade omits: the building blocks for containers of greenlets.
 const FOR_WRITERS: &[&str] = &[
     "Birth",
     "Deputy",
+    "Fate",
     "HandOut",
     "InPlace",
     "ItemGreenlets",
     "LazyHandle",
+    "Line",
+    "Place",
+    "PriorityLine",
+    "Room",
     "Task",
     "WakeFlag",
+    "Want",
     "contain",
     "drop_contained",
     "pair",
@@ -35,7 +40,7 @@ fn source(name: &str) -> String {
 fn public_names(source: &str, indent: &str) -> BTreeSet<String> {
     let start = format!("\n{indent}pub use ");
     let paths = source.split(&start).skip(1);
-    let lists = paths.map(|rest| rest.split_once(';').unwrap().0.split_once("::").unwrap().1);
+    let lists = paths.map(|rest| rest.split_once(';').unwrap().0.rsplit_once("::").unwrap().1);
     let names = lists.flat_map(|list| list.split(|end: char| !end.is_alphanumeric() && end != '_'));
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
@@ -63,7 +68,7 @@ fn facade_has_few_names_at_its_root() {
 }
 
 #[test]
-fn each_test_that_the_table_of_hubs_names_is_there() {
+fn each_test_named_in_the_table_of_hubs_exists() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let text = fs::read_to_string(docs.join("hubs.md")).unwrap();
     let links = text.split("[`").skip(1).map(|link| link.split_once("`](").unwrap());

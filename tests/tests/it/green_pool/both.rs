@@ -14,7 +14,7 @@ use spinney_tests::tools::{
 use spinney_tests::{Dropped, on_every_hub};
 
 on_every_hub! {
-    async fn pile_gives_results_in_the_order_in_which_tasks_end(hub) {
+    async fn pile_yields_results_in_completion_order(hub) {
         let gates = [gate(), gate(), gate()];
         let pile = GreenPile::on(&GreenPool::on(hub, 3));
         for (n, open) in gates.iter().enumerate() {
@@ -27,12 +27,12 @@ on_every_hub! {
         }
     }
 
-    async fn empty_pile_has_nothing_to_give(hub) {
+    async fn empty_pile_has_no_result(hub) {
         let pile = GreenPile::<(), _>::on(&GreenPool::on(hub, 3));
         assert!(pile.next().await.is_none());
     }
 
-    async fn pile_that_expired_goes_on_with_the_next_spawn(hub) {
+    async fn exhausted_pile_goes_on_with_the_next_spawn(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 3));
         for n in 0..3 {
             pile.spawn(async move { n }).await;
@@ -41,7 +41,7 @@ on_every_hub! {
         }
     }
 
-    async fn length_of_a_pile_is_what_was_not_taken(hub) {
+    async fn length_of_a_pile_counts_untaken_results(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 3));
         assert!(pile.is_empty());
         for n in 0..3 {
@@ -54,7 +54,7 @@ on_every_hub! {
         }
     }
 
-    async fn failed_task_comes_out_and_the_pile_goes_on(hub) {
+    async fn pile_goes_on_after_a_failed_task(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 1));
         pile.spawn(async { blow_up("no luck") }).await;
         assert_eq!(pile.next().await.unwrap().unwrap_err().why(), "panicked: no luck");
@@ -62,7 +62,7 @@ on_every_hub! {
         assert_eq!(pile.next().await.unwrap().unwrap(), 42);
     }
 
-    async fn killed_task_comes_out_as_killed(hub) {
+    async fn killed_task_of_a_pile_fails_as_killed(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 1));
         pile.spawn(stuck(gate(), ())).await.kill_now();
         assert!(pile.next().await.unwrap().unwrap_err().is_killed());
@@ -100,7 +100,7 @@ on_every_hub! {
         assert_eq!(results, [0, 1, 2, 3]);
     }
 
-    async fn dropping_a_pile_kills_what_it_started(hub) {
+    async fn dropped_pile_kills_its_tasks(hub) {
         let (pool, dropped) = (GreenPool::on(hub, 3), Dropped::default());
         let pile = GreenPile::on(&pool);
         for _ in 0..3 {
@@ -111,7 +111,7 @@ on_every_hub! {
         assert_eq!((dropped.count(), pool.running(), pool.free()), (3, 0, 3));
     }
 
-    async fn dropping_a_pile_leaves_the_rest_of_its_pool_alone(hub) {
+    async fn dropped_pile_does_not_affect_its_pool(hub) {
         let (pool, open) = (GreenPool::on(hub, 3), gate());
         let (pile, other) = (GreenPile::on(&pool), GreenPile::on(&pool));
         pile.spawn(stuck(gate(), ())).await;
@@ -142,10 +142,10 @@ on_every_hub! {
         let mut results: Vec<_> = high.map(Result::unwrap).collect().await;
         results.sort_unstable();
         assert_eq!(results, (10..20).collect::<Vec<_>>());
-        assert!(gauge.peak() <= 2, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 2, "{} ran concurrently", gauge.peak());
     }
 
-    async fn spawn_from_inside_a_full_pool_runs_in_place(hub) {
+    async fn spawn_by_a_member_of_a_full_pool_runs_in_place(hub) {
         let pool = GreenPool::on(hub, 1);
         let inside = pool.clone();
         let outer = pool.spawn(async move {
@@ -157,14 +157,14 @@ on_every_hub! {
         assert_eq!(outer.await.await.unwrap(), (42, 1));
     }
 
-    async fn panic_of_work_in_place_comes_out_at_its_own_greenlet(hub) {
+    async fn panic_in_place_fails_the_greenlet_in_place(hub) {
         let pool = GreenPool::on(hub, 1);
         let inside = pool.clone();
         let outer = pool.spawn(async move { inside.spawn(async { blow_up("no luck") }).await.await });
         assert!(outer.await.await.unwrap().unwrap_err().is_panic());
     }
 
-    async fn work_in_place_spawns_in_place_too(hub) {
+    async fn greenlet_in_place_spawns_in_place(hub) {
         let pool = GreenPool::on(hub, 1);
         let (inside, further) = (pool.clone(), pool.clone());
         let innermost = async move { further.spawn(async { 42 }).await.await.unwrap() };
@@ -172,7 +172,7 @@ on_every_hub! {
         assert_eq!(outer.await.unwrap(), 42);
     }
 
-    async fn spawn_from_inside_a_pool_with_room_takes_a_slot(hub) {
+    async fn spawn_by_a_member_of_a_pool_with_room_takes_a_slot(hub) {
         let (pool, meeting) = (GreenPool::on(hub, 2), Count::to(2));
         let inside = pool.clone();
         let outer = pool.spawn(async move {
@@ -183,7 +183,7 @@ on_every_hub! {
         outer.await.await.unwrap();
     }
 
-    async fn waitall_waits_for_waiting_spawners_too(hub) {
+    async fn waitall_waits_for_waiting_spawns(hub) {
         let (pool, open, ran) = (GreenPool::on(hub, 1), gate(), Count::to(6));
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         for _ in 0..5 {
@@ -204,7 +204,7 @@ on_every_hub! {
         assert_eq!((pool.running(), pool.waiting(), pool.free()), (0, 0, 1));
     }
 
-    async fn waitall_of_an_idle_pool_does_not_wait(hub) {
+    async fn waitall_of_an_idle_pool_returns_immediately(hub) {
         assert_eq!(GreenPool::on(hub, 1).waitall().await, Ok(()));
     }
 
@@ -221,14 +221,14 @@ on_every_hub! {
         assert_eq!(results.next().await.unwrap().unwrap(), 0);
     }
 
-    async fn waitall_from_inside_is_an_error(hub) {
+    async fn waitall_by_a_member_is_an_error(hub) {
         let pool = GreenPool::on(hub, 2);
         let inside = pool.clone();
         let member = pool.spawn(async move { inside.waitall().await }).await;
         assert_eq!(member.await.unwrap(), Err(InsideGroup));
     }
 
-    async fn waitall_from_work_in_place_is_an_error(hub) {
+    async fn waitall_by_a_greenlet_in_place_is_an_error(hub) {
         let pool = GreenPool::on(hub, 1);
         let (inside, further) = (pool.clone(), pool.clone());
         let innermost = async move { further.waitall().await };
@@ -236,7 +236,7 @@ on_every_hub! {
         assert_eq!(outer.await.unwrap(), Err(InsideGroup));
     }
 
-    async fn free_is_negative_while_too_many_run(hub) {
+    async fn free_is_negative_above_the_capacity(hub) {
         let (pool, open) = (GreenPool::on(hub, 3), gate());
         for _ in 0..3 {
             pool.spawn(behind(Arc::clone(&open), ())).await.detach();
@@ -248,7 +248,7 @@ on_every_hub! {
         assert_eq!((pool.running(), pool.free()), (0, 1));
     }
 
-    async fn who_waits_to_spawn_is_counted(hub) {
+    async fn waiting_spawns_are_counted(hub) {
         let pool = GreenPool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let mut spawn = Box::pin(pool.spawn(async {}));

@@ -1,5 +1,5 @@
-//! A `GreenPool` does what a plain model of it does, whatever it is told in whatever order: who
-//! runs, in a slot or in place, who waits, how many slots are free, and when all is done.
+//! A `GreenPool` matches a plain model of it under random operations: the running tasks, in a slot
+//! or in place, the waiters, the free slots, and the end.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,7 +13,7 @@ use spinney::{GreenPool, Greenlet, Queue};
 use spinney_sim::SimHub;
 use spinney_tests::tools::OnDrop;
 
-/// What a pool is told. The number picks one of those that there are.
+/// An operation on a pool. The number picks one of the existing tasks.
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Spawn,
@@ -46,7 +46,7 @@ proptest! {
     })]
 
     #[test]
-    fn green_pool_does_what_its_model_does(
+    fn green_pool_matches_its_model(
         seed: u64,
         size in 0..4_usize,
         ops in prop::collection::vec(op(), 1..40),
@@ -66,7 +66,7 @@ proptest! {
 #[derive(Debug, Default)]
 struct Model {
     size: usize,
-    /// Those who hold a slot, each with those that it runs in place of itself, innermost last.
+    /// The holders of a slot, each with the tasks that it runs in place, innermost last.
     running: Vec<Vec<usize>>,
     queue: VecDeque<usize>,
     waiting_for_all: usize,
@@ -105,13 +105,13 @@ impl Model {
     }
 }
 
-/// What a task is told.
+/// The commands of a task.
 enum Order {
     Spawn(usize),
     End,
 }
 
-/// What all tasks share.
+/// The state that all tasks share.
 struct World {
     pool: GreenPool<SimHub>,
     inboxes: RefCell<BTreeMap<usize, Rc<Queue<Order>>>>,
@@ -131,7 +131,7 @@ impl World {
     }
 }
 
-/// Does what it is told, until it is to end.
+/// Follows its commands, until it must finish.
 fn work(world: Rc<World>, task: usize) -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async move {
         world.alive.borrow_mut().insert(task);
@@ -144,12 +144,12 @@ fn work(world: Rc<World>, task: usize) -> Pin<Box<dyn Future<Output = ()>>> {
     })
 }
 
-/// The model, and the pool that is told the same.
+/// The model, and the pool that follows it.
 struct Both {
     sim: SimHub,
     model: Model,
     world: Rc<World>,
-    /// Those who wait for a slot on behalf of a task, or had one.
+    /// The waiters for a slot on behalf of a task, and those that had one.
     spawners: BTreeMap<usize, Greenlet<()>>,
     tasks: usize,
 }
@@ -219,7 +219,7 @@ impl Both {
         let world = Rc::clone(&self.world);
         world.waiting_for_all.set(world.waiting_for_all.get() + 1);
         let waits = async move {
-            world.pool.waitall().await.expect("it is outside");
+            world.pool.waitall().await.expect("the caller is not a member");
             world.waiting_for_all.set(world.waiting_for_all.get() - 1);
         };
         spawn_on(&self.sim, waits).detach();
@@ -228,16 +228,16 @@ impl Both {
     }
 
     fn innermost(&self, member: usize) -> usize {
-        *self.model.running[member].last().expect("it runs itself at least")
+        *self.model.running[member].last().expect("a holder runs itself at least")
     }
 
-    /// What holds at any moment.
+    /// The invariants at any moment.
     fn check_sum(&self) {
         let pool = &self.world.pool;
         assert_eq!(signed(pool.running()) + pool.free(), signed(pool.capacity()));
     }
 
-    /// What holds when all have come as far as they can.
+    /// The invariants when all tasks are pending.
     fn compare(&self) {
         let (model, world) = (&self.model, &*self.world);
         self.check_sum();
@@ -249,7 +249,7 @@ impl Both {
         assert_eq!(world.waiting_for_all.get(), model.waiting_for_all, "waitall of {model:?}");
     }
 
-    /// Ends all, and finds nothing left.
+    /// Ends all tasks, and asserts that nothing is left.
     fn finish(&mut self) {
         self.wait_for_all();
         self.tell(Op::Resize(2));

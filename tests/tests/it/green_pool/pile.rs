@@ -1,4 +1,4 @@
-//! The promises of `GreenPile` to those who spawn into it and read it at once.
+//! The promises of `GreenPile` to concurrent spawners and readers.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -13,7 +13,7 @@ use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Log, NoWake, behind, blow_up, gate, let_others_run, stuck};
 
 on_every_hub! {
-    async fn pile_in_spawn_order_gives_results_in_that_order(hub) {
+    async fn pile_in_spawn_order_yields_in_spawn_order(hub) {
         let gates = [gate(), gate(), gate()];
         let pile = GreenPile::on(&GreenPool::on(hub, 3)).in_spawn_order();
         for (n, open) in gates.iter().enumerate() {
@@ -30,7 +30,7 @@ on_every_hub! {
         assert!(pile.next().await.is_none());
     }
 
-    async fn failed_task_comes_out_in_its_place(hub) {
+    async fn failed_task_of_a_pile_keeps_its_place(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 1)).in_spawn_order();
         for n in 0..3 {
             pile.spawn(async move { if n == 1 { blow_up("one") } else { n } }).await;
@@ -39,7 +39,7 @@ on_every_hub! {
         assert_eq!(results, [Some(0), None, Some(2)]);
     }
 
-    async fn who_waits_for_a_slot_is_counted(hub) {
+    async fn spawns_of_a_pile_that_wait_are_counted(hub) {
         let pile = GreenPile::on(&GreenPool::on(hub, 1));
         pile.spawn(stuck(gate(), ())).await;
         let mut second = Box::pin(pile.spawn(async {}));
@@ -50,7 +50,7 @@ on_every_hub! {
         assert_eq!((pile.len(), pile.pool().waiting()), (1, 0));
     }
 
-    async fn pile_is_not_over_while_its_first_task_waits_for_a_slot(hub) {
+    async fn pile_does_not_end_while_its_first_task_waits(hub) {
         let pool = GreenPool::on(hub, 1);
         let holder = pool.spawn(stuck(gate(), ())).await;
         let pile = GreenPile::on(&pool);
@@ -63,7 +63,7 @@ on_every_hub! {
         assert_eq!(result.unwrap().unwrap(), 42);
     }
 
-    async fn pile_is_over_when_the_last_spawner_gives_up(hub) {
+    async fn pile_ends_when_its_last_spawn_is_dropped(hub) {
         let pool = GreenPool::on(hub, 1);
         pool.spawn_n(stuck(gate(), ())).await;
         let pile = GreenPile::<(), _>::on(&pool);
@@ -85,7 +85,7 @@ on_every_hub! {
             let pile = Arc::new(if ordered { pile.in_spawn_order() } else { pile });
             let (started, log) = (gate(), Log::default());
             let (spawner, first) = (Arc::clone(&pile), Arc::clone(&started));
-            // It counts from before its first task ends to after it has spawned its last.
+            // It counts from before its first task ends until it has spawned its last.
             let spawns = async move {
                 for n in 0..50 {
                     spawner.spawn(async move { yield_now().await; n }).await;
@@ -113,7 +113,7 @@ on_every_hub! {
         }
     }
 
-    async fn reader_that_is_dropped_after_it_was_woken_loses_nothing(hub) {
+    async fn woken_reader_that_is_dropped_loses_nothing(hub) {
         for ordered in [false, true] {
             let pile = GreenPile::on(&GreenPool::on(hub, 2));
             let pile = if ordered { pile.in_spawn_order() } else { pile };
@@ -155,7 +155,7 @@ on_every_hub! {
         assert!(pile.next().await.is_none());
     }
 
-    async fn pile_that_is_read_as_a_stream_goes_on_after_its_end(hub) {
+    async fn pile_as_a_stream_goes_on_after_its_end(hub) {
         let mut pile = GreenPile::on(&GreenPool::on(hub, 2));
         for n in 0..3 {
             pile.spawn(async move { n }).await;
@@ -166,7 +166,7 @@ on_every_hub! {
 }
 
 #[test]
-fn reader_that_is_dropped_leaves_no_waker() {
+fn dropped_reader_leaves_no_waker() {
     let sim = SimHub::new();
     let pile = GreenPile::on(&GreenPool::on(&sim, 1));
     sim.block_on(pile.spawn(stuck(gate(), ())));
@@ -191,7 +191,7 @@ fn order_of_a_pile_in_use_cannot_be_chosen() {
 }
 
 #[test]
-fn who_is_stuck_at_a_pile_is_told_by_its_own_line() {
+fn deadlock_names_the_line_that_waits_for_a_pile() {
     let sim = SimHub::new();
     for ordered in [false, true] {
         let pile = GreenPile::on(&GreenPool::on(&sim, 1));

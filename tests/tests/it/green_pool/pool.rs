@@ -1,4 +1,4 @@
-//! The promises of `GreenPool`: in place from inside, in turn from outside, and its numbers.
+//! The promises of `GreenPool`: in place for members, in turn for other callers, and its counts.
 
 use std::iter::zip;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use spinney_tests::tools::{
 use spinney_tests::{Dropped, on_every_hub};
 
 on_every_hub! {
-    async fn member_does_not_wait_behind_those_who_wait(hub) {
+    async fn member_does_not_wait_behind_waiters(hub) {
         let (pool, open) = (GreenPool::on(hub, 1), gate());
         let (inside, enter) = (pool.clone(), Arc::clone(&open));
         let member = pool.spawn(async move {
@@ -32,7 +32,7 @@ on_every_hub! {
         assert_eq!(waiter.await.await.unwrap(), 2);
     }
 
-    async fn member_does_not_overtake_for_a_slot_but_works_in_place(hub) {
+    async fn member_runs_in_place_rather_than_overtake(hub) {
         let (pool, open) = (GreenPool::on(hub, 2), gate());
         let (inside, enter) = (pool.clone(), Arc::clone(&open));
         let member = pool.spawn(async move {
@@ -47,7 +47,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), (true, Some(me)));
     }
 
-    async fn work_in_place_of_work_in_place_is_its_child(hub) {
+    async fn greenlet_in_place_is_the_parent_of_its_own(hub) {
         let (pool, log) = (GreenPool::on(hub, 1), Log::default());
         let (first, second) = (pool.clone(), pool.clone());
         let (outer, middle, inner) = (log.clone(), log.clone(), log.clone());
@@ -70,7 +70,7 @@ on_every_hub! {
         assert_eq!((log[0], log[2], log[3]), (log[1], log[3], Some(member.id())));
     }
 
-    async fn members_that_spawn_keep_to_the_size(hub) {
+    async fn spawning_members_respect_the_capacity(hub) {
         let (pool, gauge, ran) = (GreenPool::on(hub, 2), Gauge::default(), Count::to(10));
         for _ in 0..10 {
             let (inside, gauge, ran) = (pool.clone(), gauge.clone(), ran.clone());
@@ -83,11 +83,11 @@ on_every_hub! {
         }
         ran.reached().await;
         pool.waitall().await.unwrap();
-        assert!(gauge.peak() <= 2, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 2, "{} ran concurrently", gauge.peak());
         assert_eq!((pool.running(), pool.free(), pool.waiting()), (0, 2, 0));
     }
 
-    async fn kill_of_the_member_drops_what_it_runs_in_place(hub) {
+    async fn kill_of_a_member_drops_its_child_in_place(hub) {
         let (pool, dropped, started) = (GreenPool::on(hub, 1), Dropped::default(), gate());
         let inside = pool.clone();
         let work = stuck(Arc::clone(&started), dropped.guard());
@@ -97,7 +97,7 @@ on_every_hub! {
         assert_eq!((dropped.count(), pool.running(), pool.free()), (1, 0, 1));
     }
 
-    async fn spawn_n_runs_it_to_its_end(hub) {
+    async fn spawn_n_runs_its_future_to_the_end(hub) {
         let (pool, ran) = (GreenPool::on(hub, 4), Count::to(10));
         for _ in 0..10 {
             let ran = ran.clone();
@@ -107,7 +107,7 @@ on_every_hub! {
         assert_eq!(ran.get(), 10);
     }
 
-    async fn spawn_n_counts_down_what_is_free(hub) {
+    async fn spawn_n_reduces_the_free_slots(hub) {
         let (pool, open) = (GreenPool::on(hub, 2), gate());
         for free in [1, 0] {
             pool.spawn_n(behind(Arc::clone(&open), ())).await;
@@ -121,7 +121,7 @@ on_every_hub! {
         assert_eq!(pool.free(), 2);
     }
 
-    async fn failed_or_killed_task_gives_its_slot_back(hub) {
+    async fn failed_or_killed_task_frees_its_slot(hub) {
         let pool = GreenPool::on(hub, 1);
         pool.spawn_n(async { blow_up("no luck") }).await;
         pool.spawn(stuck(gate(), ())).await.kill_now();
@@ -130,7 +130,7 @@ on_every_hub! {
         assert_eq!((pool.running(), pool.free()), (0, 1));
     }
 
-    async fn results_come_through_a_small_pool_in_order(hub) {
+    async fn imap_of_a_small_pool_keeps_the_order(hub) {
         let pool = GreenPool::on(hub, 4);
         let mut threads = Vec::new();
         for n in 0..10 {
@@ -141,7 +141,7 @@ on_every_hub! {
         }
     }
 
-    async fn who_waits_to_spawn_is_let_in_in_turn(hub) {
+    async fn waiting_spawns_are_admitted_in_fifo_order(hub) {
         let (pool, open, log) = (GreenPool::on(hub, 1), gate(), Log::default());
         pool.spawn_n(behind(Arc::clone(&open), ())).await;
         let mut spawns = Vec::new();
@@ -158,7 +158,7 @@ on_every_hub! {
         assert_eq!(log.take(), [0, 1, 2, 3, 4]);
     }
 
-    async fn larger_size_admits_at_once_as_many_as_fit(hub) {
+    async fn resize_up_admits_as_many_as_fit(hub) {
         let pool = GreenPool::on(hub, 1);
         pool.spawn_n(stuck(gate(), ())).await;
         let mut spawns = Vec::new();
@@ -176,7 +176,7 @@ on_every_hub! {
         assert_eq!((pool.running(), pool.free(), pool.waiting()), (4, 0, 0));
     }
 
-    async fn smaller_size_lets_nobody_in_until_enough_have_ended(hub) {
+    async fn resize_down_admits_none_until_enough_have_finished(hub) {
         let pool = GreenPool::on(hub, 3);
         let mut threads = Vec::new();
         for _ in 0..3 {
@@ -194,7 +194,7 @@ on_every_hub! {
         assert_eq!((pool.running(), pool.free()), (0, 1));
     }
 
-    async fn dropped_spawn_disturbs_neither_the_pool_nor_its_size(hub) {
+    async fn dropped_spawn_leaves_the_pool_intact(hub) {
         let (pool, dropped) = (GreenPool::on(hub, 1), Dropped::default());
         let holder = pool.spawn(stuck(gate(), ())).await;
         let mut given_up = Box::pin(pool.spawn(stuck(gate(), dropped.guard())));
@@ -202,14 +202,14 @@ on_every_hub! {
         assert!(poll_once(&mut given_up).await.is_none());
         assert!(poll_once(&mut next).await.is_none());
         holder.kill().await;
-        // The slot is on its way to it.
+        // The slot was handed to it already.
         drop(given_up);
         assert_eq!(next.await.await.unwrap(), 42);
         pool.waitall().await.unwrap();
         assert_eq!((dropped.count(), pool.running(), pool.free()), (1, 0, 1));
     }
 
-    async fn waitall_is_of_use_again_and_again(hub) {
+    async fn waitall_can_be_called_repeatedly(hub) {
         let (pool, ran) = (GreenPool::on(hub, 2), Count::to(15));
         for round in 1..=3 {
             for _ in 0..5 {
@@ -221,14 +221,14 @@ on_every_hub! {
         }
     }
 
-    async fn waitall_from_inside_is_an_error_even_when_it_is_alone(hub) {
+    async fn waitall_by_the_only_member_is_an_error(hub) {
         let pool = GreenPool::on(hub, 1);
         let inside = pool.clone();
         let member = pool.spawn(async move { inside.waitall().await });
         assert_eq!(member.await.wait().await.unwrap(), Err(InsideGroup));
     }
 
-    async fn many_may_wait_for_all(hub) {
+    async fn several_tasks_may_waitall(hub) {
         let (pool, open) = (GreenPool::on(hub, 1), gate());
         pool.spawn_n(behind(Arc::clone(&open), ())).await;
         let waits: Vec<_> = (0..3).map(|_| Box::pin(pool.waitall())).collect();
@@ -256,7 +256,7 @@ on_every_hub! {
         assert_eq!(sums.map(Result::unwrap).collect::<Vec<i32>>().await, [11, 22, 33]);
     }
 
-    async fn starmap_gives_results_in_the_order_of_its_tuples(hub) {
+    async fn starmap_returns_results_in_tuple_order(hub) {
         let pool = GreenPool::on(hub, 3);
         let pages = [("a", 3_u32), ("b", 2), ("c", 1)];
         let fetch = |(page, turns): (&'static str, u32)| async move {
@@ -269,7 +269,7 @@ on_every_hub! {
         assert_eq!(pages.collect::<Vec<_>>().await, ["a", "b", "c"]);
     }
 
-    async fn failed_item_comes_out_in_its_place_and_the_map_goes_on(hub) {
+    async fn imap_goes_on_after_a_failed_item(hub) {
         let pool = GreenPool::on(hub, 2);
         let pick = |n: u32| async move { if n == 1 { blow_up("one") } else { n } };
         let results: Vec<_> = pool.imap(pick, 0..3).collect().await;
@@ -277,7 +277,7 @@ on_every_hub! {
         assert_eq!((results[0].as_ref().unwrap(), results[2].as_ref().unwrap()), (&0, &2));
     }
 
-    async fn empty_map_is_over_at_once(hub) {
+    async fn imap_of_no_items_ends_immediately(hub) {
         let pool = GreenPool::on(hub, 1);
         assert!(pool.imap(|n: u32| async move { n }, []).next().await.is_none());
     }
@@ -292,7 +292,7 @@ on_every_hub! {
         assert_eq!(member.await.await.unwrap(), [0, 2, 4, 6, 8]);
     }
 
-    async fn map_keeps_to_the_slots_of_the_pool(hub) {
+    async fn imap_respects_the_slots_of_the_pool(hub) {
         let (pool, gauge) = (GreenPool::on(hub, 3), Gauge::default());
         let held = gauge.enter();
         let holder = pool.spawn(async move { let _held = held; std::future::pending::<()>().await });
@@ -304,10 +304,10 @@ on_every_hub! {
         };
         assert_eq!(pool.imap(work, 0..20).collect::<Vec<_>>().await.len(), 20);
         holder.kill().await;
-        assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 3, "{} ran concurrently", gauge.peak());
     }
 
-    async fn pool_of_no_slots_lets_nobody_in(hub) {
+    async fn green_pool_of_capacity_zero_admits_none(hub) {
         let pool = GreenPool::on(hub, 0);
         let mut spawn = Box::pin(pool.spawn(async { 42 }));
         let let_in = polled(gate(), &mut spawn);
@@ -319,7 +319,7 @@ on_every_hub! {
 }
 
 #[test]
-fn who_is_stuck_in_a_spawn_or_a_waitall_is_told_by_its_own_line() {
+fn deadlock_names_the_line_of_a_spawn_or_a_waitall() {
     let sim = SimHub::new();
     let pool = GreenPool::on(&sim, 1);
     sim.block_on(pool.spawn_n(std::future::pending::<()>()));

@@ -1,4 +1,5 @@
-//! The promises of `abort`: it ends what refuses a kill, at the next poll, inside the greenlet.
+//! The promises of `abort`: it ends a greenlet that survives its kills, at the next poll, inside
+//! the greenlet.
 
 use std::future::pending;
 use std::sync::{Arc, mpsc};
@@ -15,7 +16,7 @@ use spinney_tests::tools::{
 use spinney_tests::{Dropped, on_every_hub};
 
 greenlet_local! {
-    static NAME: &'static str = "nobody";
+    static NAME: &'static str = "anonymous";
 }
 
 /// Catches every kill and goes on.
@@ -26,7 +27,7 @@ async fn refuse(started: Arc<spinney::Event>) {
 }
 
 on_every_hub! {
-    async fn abort_ends_what_catches_every_kill(hub) {
+    async fn abort_ends_a_greenlet_that_catches_every_kill(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, refuse(Arc::clone(&started)));
         started.wait().await;
@@ -79,7 +80,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_aborted());
     }
 
-    async fn abort_before_the_first_poll_ends_it_at_once(_hub) {
+    async fn abort_before_the_first_poll_ends_it_immediately(_hub) {
         let log = Log::default();
         let ran = log.clone();
         let (task, greenlet) = pair(async move { ran.add("it ran") }, ());
@@ -107,7 +108,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_aborted());
     }
 
-    async fn abort_during_a_poll_ends_it_when_that_is_pending(hub) {
+    async fn abort_during_a_poll_ends_it_if_pending(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, async move {
@@ -151,7 +152,7 @@ on_every_hub! {
         assert!(killed.await.unwrap_err().is_killed());
     }
 
-    async fn abort_replaces_a_kill_that_is_pending(hub) {
+    async fn abort_replaces_a_pending_kill(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, shield(stuck(Arc::clone(&started), ())));
         started.wait().await;
@@ -169,7 +170,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_aborted());
     }
 
-    async fn destructors_of_an_aborted_greenlet_are_its_own(hub) {
+    async fn destructors_of_an_aborted_greenlet_run_in_it(hub) {
         let (started, log) = (gate(), Log::default());
         let (waits, seen) = (Arc::clone(&started), log.clone());
         let greenlet = spawn_on(hub, async move {
@@ -205,7 +206,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_aborted());
     }
 
-    async fn abort_ends_what_runs_in_place_too(hub) {
+    async fn abort_ends_the_child_in_place(hub) {
         let started = gate();
         let (child, greenlet) = pair(refuse(Arc::clone(&started)), ());
         let parent = spawn_on(hub, shield(InPlace::new(child, greenlet.handle())));
@@ -226,7 +227,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["aborted"]);
     }
 
-    async fn resume_of_an_abort_is_a_kill_that_can_be_caught(hub) {
+    async fn resumed_abort_is_a_kill_that_can_be_caught(hub) {
         let greenlet = spawn_on(hub, async {
             let caught = catch_exit(async { Failure::Aborted(None).resume::<()>().await }).await;
             caught.unwrap_err().to_string()
@@ -241,7 +242,7 @@ on_every_hub! {
         assert!(lazy.failure().unwrap().is_aborted());
     }
 
-    async fn abort_is_no_error_for_a_wait_with_a_limit(hub) {
+    async fn abort_ends_a_wait_with_a_limit(hub) {
         let open = gate();
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         let join = greenlet.join().within(Duration::from_secs(3600));
@@ -262,7 +263,7 @@ fn abort_from_another_thread_ends_a_greenlet() {
 }
 
 #[test]
-fn closure_that_waits_for_a_thread_is_aborted() {
+fn closure_in_the_queue_is_aborted() {
     let pool = ThreadPool::new(1);
     let (open, opened) = mpsc::channel::<()>();
     let busy = pool.submit(move || opened.recv().is_err());
@@ -281,7 +282,7 @@ fn closure_that_waits_for_a_thread_is_aborted() {
 }
 
 #[test]
-fn aborted_closure_that_has_started_keeps_its_result() {
+fn aborted_started_closure_keeps_its_result() {
     let pool = ThreadPool::new(1);
     let result = pool.submit(|| {
         Handle::current().unwrap().abort();

@@ -1,4 +1,4 @@
-//! The promises of `catch_exit`: who sees a kill, and what may follow.
+//! The promises of `catch_exit`: which code sees a kill, and what may follow.
 
 use std::future::{Pending, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,12 +15,12 @@ use spinney_tests::tools::{
 };
 use spinney_tests::{Dropped, on_every_hub};
 
-/// Opens `started`, waits for ever, and catches the kill.
+/// Sets `started`, waits for ever, and catches the kill.
 async fn catch(started: Arc<Event>) -> GreenletExit {
     catch_exit(stuck(started, ())).await.unwrap_err()
 }
 
-/// As [`catch`]; says so with `caught`, cleans up until `open`, and ends as killed.
+/// Like [`catch`]; logs the kill with `caught`, cleans up until `open`, and ends as killed.
 async fn clean_up(started: Arc<Event>, caught: Arc<Event>, open: Arc<Event>) {
     let exit = catch(started).await;
     caught.set();
@@ -37,12 +37,12 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed: too late");
     }
 
-    async fn what_is_not_killed_gives_its_output(hub) {
+    async fn catch_exit_without_a_kill_returns_the_output(hub) {
         let greenlet = spawn_on(hub, async { catch_exit(async { yield_now().await; 42 }).await });
         assert_eq!(greenlet.await.unwrap().unwrap(), 42);
     }
 
-    async fn one_that_swallows_its_kill_lives_on(hub) {
+    async fn greenlet_that_catches_its_kill_lives_on(hub) {
         let (started, caught, open) = (gate(), gate(), gate());
         let (start, set, opened) = (Arc::clone(&started), Arc::clone(&caught), Arc::clone(&open));
         let greenlet = spawn_on(hub, async move {
@@ -60,7 +60,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn kill_waits_for_the_clean_up(hub) {
+    async fn kill_waits_for_the_cleanup(hub) {
         let (started, caught, open) = (gate(), gate(), gate());
         let work = clean_up(Arc::clone(&started), Arc::clone(&caught), Arc::clone(&open));
         let greenlet = spawn_on(hub, work);
@@ -73,7 +73,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap_err().why(), "killed: too late");
     }
 
-    async fn a_second_kill_ends_the_clean_up(hub) {
+    async fn second_kill_ends_the_cleanup(hub) {
         let (started, caught) = (gate(), gate());
         let greenlet = spawn_on(hub, clean_up(Arc::clone(&started), Arc::clone(&caught), gate()));
         started.wait().await;
@@ -83,7 +83,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap_err().why(), "killed: now");
     }
 
-    async fn second_kill_is_caught_by_the_next_one_around(hub) {
+    async fn second_kill_is_caught_by_the_next_outer_catcher(hub) {
         let (started, caught) = (gate(), gate());
         let inner = clean_up(Arc::clone(&started), Arc::clone(&caught), gate());
         let greenlet = spawn_on(hub, async move { catch_exit(inner).await.unwrap_err() });
@@ -94,16 +94,16 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed: now");
     }
 
-    async fn of_two_around_one_another_the_inner_one_catches(hub) {
+    async fn inner_of_two_nested_catchers_catches(hub) {
         let started = gate();
         let inner = catch(Arc::clone(&started));
         let greenlet = spawn_on(hub, catch_exit(inner));
         started.wait().await;
         greenlet.kill_now();
-        assert!(greenlet.await.unwrap().is_ok(), "the outer one saw it");
+        assert!(greenlet.await.unwrap().is_ok(), "the outer catcher saw the kill");
     }
 
-    async fn kill_that_is_resumed_is_caught_by_the_outer_one(hub) {
+    async fn resumed_kill_is_caught_by_the_outer_catcher(hub) {
         let (started, open) = (gate(), gate());
         open.set();
         let greenlet = spawn_on(hub, catch_exit(clean_up(Arc::clone(&started), gate(), open)));
@@ -112,14 +112,14 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().unwrap_err().to_string(), "killed: too late");
     }
 
-    async fn one_that_is_killed_before_it_runs_catches_nothing(hub) {
+    async fn greenlet_killed_before_it_runs_catches_nothing(hub) {
         let (task, greenlet) = pair(catch(gate()), ());
         greenlet.kill_now();
         hub.spawn(task);
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn kill_of_itself_is_caught_at_the_first_wait(hub) {
+    async fn kill_of_itself_is_caught_at_the_first_await(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, catch_exit(async move {
@@ -132,7 +132,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["still there"]);
     }
 
-    async fn kill_from_before_is_caught_at_the_first_wait(hub) {
+    async fn earlier_kill_is_caught_at_the_first_await(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, async move {
@@ -147,7 +147,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["entered"]);
     }
 
-    async fn what_is_done_before_it_waits_is_not_caught(hub) {
+    async fn future_that_never_waits_is_not_interrupted(hub) {
         let greenlet = spawn_on(hub, catch_exit(async {
             Handle::current().unwrap().kill_now();
             42
@@ -155,7 +155,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().unwrap(), 42);
     }
 
-    async fn destructors_inside_have_run(hub) {
+    async fn destructors_run_before_the_kill_is_returned(hub) {
         let (dropped, started) = (Dropped::default(), gate());
         let inside = catch_exit(stuck(Arc::clone(&started), dropped.guard()));
         let count = dropped.clone();
@@ -168,7 +168,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), (true, 1));
     }
 
-    async fn kill_that_a_destructor_inside_sends_is_not_caught_again(hub) {
+    async fn kill_sent_by_an_inner_destructor_is_not_caught_twice(hub) {
         let started = gate();
         let guard = OnDrop::new(|| Handle::current().unwrap().kill_now());
         let inside = catch_exit(stuck(Arc::clone(&started), guard));
@@ -181,7 +181,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn kill_wakes_it_in_a_branch(hub) {
+    async fn kill_wakes_a_catcher_in_a_branch(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, or(catch(Arc::clone(&started)), pending()));
         started.wait().await;
@@ -189,7 +189,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed");
     }
 
-    async fn kill_wakes_it_though_it_has_a_waker_of_its_own(hub) {
+    async fn kill_wakes_a_catcher_with_its_own_waker(hub) {
         let started = gate();
         let branch = on_its_own_waker(catch(Arc::clone(&started)));
         let greenlet = spawn_on(hub, or(pending(), branch));
@@ -198,12 +198,12 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed");
     }
 
-    async fn kill_that_is_resumed_ends_it_though_another_catches_beside(hub) {
+    async fn resumed_kill_ends_a_greenlet_with_a_catcher_beside(hub) {
         let (open, both, dropped) = (gate(), gate(), Dropped::default());
         open.set();
         let resumes = on_its_own_waker(clean_up(gate(), gate(), open));
         let swallows = catch_exit(stuck(gate(), dropped.guard()));
-        // Both wait when the last says so: a kill before that may be seen by the one that swallows.
+        // Both wait when the last one signals: a catcher that lives on may see an earlier kill.
         let last = stuck(Arc::clone(&both), ());
         let greenlet = spawn_on(hub, zip(zip(resumes, swallows), last));
         both.wait().await;
@@ -212,7 +212,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn kill_that_is_resumed_waits_for_what_is_shielded_beside(hub) {
+    async fn resumed_kill_waits_for_a_shield_beside(hub) {
         let (open, started, caught, log) = (gate(), gate(), gate(), Log::default());
         let (opened, saved) = (Arc::clone(&open), log.clone());
         let (start, set) = (Arc::clone(&started), Arc::clone(&caught));
@@ -236,7 +236,7 @@ on_every_hub! {
         assert_eq!(log.take(), Vec::<&str>::new());
     }
 
-    async fn one_that_was_dropped_catches_nothing(hub) {
+    async fn dropped_catcher_catches_nothing(hub) {
         let started = gate();
         let start = Arc::clone(&started);
         let greenlet = spawn_on(hub, async move {
@@ -249,7 +249,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn one_that_is_done_catches_nothing(hub) {
+    async fn finished_catcher_catches_nothing(hub) {
         let started = gate();
         let start = Arc::clone(&started);
         let greenlet = spawn_on(hub, async move {
@@ -278,12 +278,12 @@ on_every_hub! {
         ready.wait().await;
         first.kill().await;
         assert!(first.await.unwrap_err().is_killed());
-        assert!(!second.is_ready(), "it caught a stranger's kill");
+        assert!(!second.is_ready(), "it caught the kill of another greenlet");
         second.kill_now();
         assert!(second.await.unwrap().is_err());
     }
 
-    async fn one_that_moved_away_and_is_dropped_lets_go_of_a_kill(hub) {
+    async fn dropped_moved_catcher_releases_a_kill(hub) {
         let (moved, place) = (gate(), Arc::new(Mutex::new(None)));
         let (to, set) = (Arc::clone(&place), Arc::clone(&moved));
         let greenlet = spawn_on(hub, async move {
@@ -299,14 +299,14 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn panic_inside_is_the_greenlet_s(hub) {
+    async fn panic_inside_fails_the_greenlet(hub) {
         let greenlet = spawn_on(hub, catch_exit(async { blow_up("no luck") }));
         greenlet.join().await;
         assert_eq!(greenlet.failure().unwrap().why(), "panicked: no luck");
         greenlet.detach();
     }
 
-    async fn panic_in_the_clean_up_is_the_greenlet_s(hub) {
+    async fn panic_in_the_cleanup_fails_the_greenlet(hub) {
         let started = gate();
         let caught = catch(Arc::clone(&started));
         let greenlet = spawn_on(hub, async move {
@@ -329,20 +329,20 @@ on_every_hub! {
         assert!(outer.await.unwrap_err().is_killed());
     }
 
-    async fn outside_of_any_greenlet_there_is_nothing_to_catch(_hub) {
+    async fn catch_exit_outside_any_greenlet_catches_nothing(_hub) {
         assert_eq!(catch_exit(async { 42 }).await.unwrap(), 42);
         assert!(poll_once(catch_exit(pending::<()>())).await.is_none());
     }
 }
 
 #[test]
-fn outside_of_any_greenlet_nothing_can_be_resumed() {
+fn resume_outside_any_greenlet_panics() {
     let resumed = catch_unwind(AssertUnwindSafe(|| block_on(GreenletExit::new().resume::<()>())));
     assert!(resumed.is_err());
 }
 
 #[test]
-fn one_that_was_done_panics_when_it_is_polled_again() {
+fn finished_catcher_panics_when_polled_again() {
     let mut caught = Box::pin(catch_exit(async {}));
     block_on(&mut caught).unwrap();
     assert!(catch_unwind(AssertUnwindSafe(|| block_on(caught))).is_err());
@@ -356,7 +356,7 @@ fn kill_of_a_greenlet_that_blocks_is_seen_after_the_block() {
     let greenlet = spawn_on(&hub, async move {
         let handle = Handle::current().unwrap();
         own.block_on(async {
-            // A task of a spare thread meanwhile.
+            // Meanwhile a task of a spare thread.
             spawn(async move { handle.kill_now() }).await.unwrap();
             sleep(Duration::from_millis(1)).await;
             seen.add("after the kill");

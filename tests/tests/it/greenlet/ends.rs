@@ -1,4 +1,4 @@
-//! The promises of greenlets: how they end, and what their owner gets.
+//! The promises of greenlets: how they finish, and what their owner gets.
 
 use std::panic::panic_any;
 use std::sync::Arc;
@@ -19,37 +19,37 @@ fn panic_of<T>(ended: Result<T, Failure>) -> spinney::task::Panic {
 }
 
 on_every_hub! {
-    async fn awaiting_it_gives_the_value(hub) {
+    async fn awaited_greenlet_returns_the_value(hub) {
         assert_eq!(spawn_on(hub, async { 42 }).await.unwrap(), 42);
     }
 
-    async fn it_runs_on_the_current_hub(hub) {
+    async fn spawned_greenlet_runs_on_the_current_hub(hub) {
         let inner = spawn_on(hub, async { spawn(async { 42 }).await });
         assert_eq!(inner.await.unwrap().unwrap(), 42);
     }
 
-    async fn error_that_it_returns_is_a_value(hub) {
+    async fn returned_error_is_a_value(hub) {
         let refused = spawn_on(hub, async { Err::<(), _>("refused") });
         assert_eq!(refused.await.unwrap(), Err("refused"));
     }
 
-    async fn panic_comes_out_with_its_message(hub) {
+    async fn panic_fails_with_its_message(hub) {
         let broken = spawn_on(hub, async { blow_up("no luck") });
         assert_eq!(panic_of::<()>(broken.await).message().unwrap(), "no luck");
     }
 
-    async fn formatted_panic_comes_out_with_its_message(hub) {
+    async fn formatted_panic_fails_with_its_message(hub) {
         let broken = spawn_on(hub, async { panic!("{} of {}", 1, 2) });
         assert_eq!(panic_of::<()>(broken.await).message().unwrap(), "1 of 2");
     }
 
-    async fn panic_comes_out_with_its_payload(hub) {
+    async fn panic_fails_with_its_payload(hub) {
         let broken = spawn_on(hub, async { panic_any(42_u32) });
         let payload = panic_of::<()>(broken.await).into_payload().unwrap();
         assert_eq!(*payload.downcast::<u32>().unwrap(), 42);
     }
 
-    async fn nobody_else_notices_a_panic(hub) {
+    async fn panic_does_not_affect_other_tasks(hub) {
         let open = gate();
         let before = spawn_on(hub, behind(Arc::clone(&open), "before"));
         spawn_on(hub, async { blow_up("no luck") }).await.unwrap_err();
@@ -69,7 +69,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn any_number_may_join(hub) {
+    async fn several_tasks_may_join_a_greenlet(hub) {
         let open = gate();
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         let joins: Vec<_> = (0..5).map(|_| spawn_on(hub, greenlet.join())).collect();
@@ -80,27 +80,27 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn joining_one_that_has_ended_does_not_wait(hub) {
+    async fn join_of_a_finished_greenlet_returns_immediately(hub) {
         let greenlet = spawn_on(hub, async {});
         greenlet.join().await;
         greenlet.join().await;
     }
 
-    async fn one_that_lives_is_not_ready(hub) {
+    async fn living_greenlet_is_not_ready(hub) {
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         assert!(!greenlet.is_ready() && !greenlet.is_successful());
         assert!(greenlet.failure().is_none());
         greenlet.kill_now();
     }
 
-    async fn one_that_returned_is_ready_and_successful(hub) {
+    async fn returned_greenlet_is_ready_and_successful(hub) {
         let greenlet = spawn_on(hub, async {});
         greenlet.join().await;
         assert!(greenlet.is_ready() && greenlet.is_successful());
         assert!(greenlet.failure().is_none());
     }
 
-    async fn one_that_panicked_is_ready_and_not_successful(hub) {
+    async fn panicked_greenlet_is_ready_and_not_successful(hub) {
         let greenlet = spawn_on(hub, async { blow_up("no luck") });
         greenlet.join().await;
         assert!(greenlet.is_ready() && !greenlet.is_successful());
@@ -108,7 +108,7 @@ on_every_hub! {
         greenlet.detach();
     }
 
-    async fn dropping_it_lets_the_work_go_on(hub) {
+    async fn dropped_greenlet_runs_on(hub) {
         let (open, done) = (gate(), gate());
         let (opened, end) = (Arc::clone(&open), Arc::clone(&done));
         drop(spawn_on(hub, async move {
@@ -119,7 +119,7 @@ on_every_hub! {
         done.wait().await;
     }
 
-    async fn result_of_a_detached_one_is_dropped(hub) {
+    async fn result_of_a_detached_greenlet_is_dropped(hub) {
         let (open, dropped) = (gate(), gate());
         let set = Arc::clone(&dropped);
         let result = OnDrop::new(move || set.set());
@@ -128,7 +128,7 @@ on_every_hub! {
         dropped.wait().await;
     }
 
-    async fn detached_result_whose_drop_panics_harms_nobody(hub) {
+    async fn panicking_drop_of_a_detached_result_is_contained(hub) {
         let open = gate();
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), panics_on_drop()));
         let handle = greenlet.handle().clone();
@@ -140,7 +140,7 @@ on_every_hub! {
         }
     }
 
-    async fn try_get_gives_back_one_that_lives(hub) {
+    async fn try_get_returns_a_living_greenlet(hub) {
         let open = gate();
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         let greenlet = greenlet.try_get().unwrap_err();
@@ -148,13 +148,13 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn try_get_gives_the_result_of_one_that_has_ended(hub) {
+    async fn try_get_returns_the_result_of_a_finished_greenlet(hub) {
         let greenlet = spawn_on(hub, async { 42 });
         greenlet.join().await;
         assert_eq!(greenlet.try_get().unwrap().unwrap(), 42);
     }
 
-    async fn current_greenlet_is_the_one_that_runs(hub) {
+    async fn current_greenlet_is_the_running_one(hub) {
         let greenlet = spawn_on(hub, async { Handle::current().unwrap() });
         let handle = greenlet.handle().clone();
         assert_eq!(greenlet.await.unwrap(), handle);
@@ -171,7 +171,7 @@ on_every_hub! {
         assert_eq!(seen.take(), [Some(greenlet.handle().clone())]);
     }
 
-    async fn guard_is_dropped_when_the_result_is_there(hub) {
+    async fn guard_is_dropped_after_the_result_is_stored(hub) {
         let (gone, left) = (gate(), gate());
         let set = Arc::clone(&left);
         let guard = OnDrop::new(move || set.set());

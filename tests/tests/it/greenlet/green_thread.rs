@@ -1,4 +1,4 @@
-//! What eventlet's green threads can do: `wait`, `spawn_after_local` and `cancel`, by those names.
+//! The verbs of eventlet's green threads: `wait`, `spawn_after_local` and `cancel`, by these names.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ const SECOND: Duration = Duration::from_secs(1);
 const NANOSECOND: Duration = Duration::from_nanos(1);
 
 on_every_hub! {
-    async fn wait_gives_the_result(hub) {
+    async fn wait_returns_the_result(hub) {
         assert_eq!(spawn_on(hub, async { 42 }).wait().await.unwrap(), 42);
     }
 
-    async fn wait_gives_the_failure(hub) {
+    async fn wait_returns_the_failure(hub) {
         let failed = spawn_on(hub, async { blow_up("no luck") }).wait().await;
         assert_eq!(failed.unwrap_err().why(), "panicked: no luck");
         let thread = spawn_on(hub, stuck(gate(), ()));
@@ -33,7 +33,7 @@ on_every_hub! {
         assert!(thread.wait().await.unwrap_err().is_killed());
     }
 
-    async fn cancel_leaves_a_thread_that_runs_alone(hub) {
+    async fn cancel_does_not_affect_a_running_thread(hub) {
         let (started, open) = (gate(), gate());
         let (start, opened) = (started.clone(), open.clone());
         let thread = spawn_on(hub, async move { start.set(); opened.wait().await; 42 });
@@ -43,7 +43,7 @@ on_every_hub! {
         assert_eq!(thread.wait().await.unwrap(), 42);
     }
 
-    async fn local_thread_of_nobody_runs(_hub) {
+    async fn local_thread_without_a_spawner_runs(_hub) {
         assert!(Handle::current().is_none());
         assert_eq!(spawn_after_local(Duration::ZERO, async { 42 }).wait().await.unwrap(), 42);
     }
@@ -72,7 +72,7 @@ async fn outlived(life: Duration) -> bool {
 }
 
 #[test]
-fn local_thread_whose_spawner_is_dead_never_runs() {
+fn local_thread_of_a_finished_spawner_never_runs() {
     for seed in 0..20 {
         let sim = SimHub::seeded(seed);
         assert!(!sim.block_on(outlived(Duration::ZERO)));
@@ -83,7 +83,7 @@ fn local_thread_whose_spawner_is_dead_never_runs() {
 }
 
 #[test]
-fn killed_spawner_takes_its_local_threads_with_it() {
+fn killed_spawner_kills_its_local_threads() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let guard = dropped.guard();
@@ -101,7 +101,7 @@ fn killed_spawner_takes_its_local_threads_with_it() {
 }
 
 #[test]
-fn local_thread_that_expireslives_its_spawner() {
+fn running_local_thread_outlives_its_spawner() {
     let (sim, ended) = (SimHub::new(), Count::to(1));
     let one = ended.clone();
     sim.block_on(async {

@@ -1,5 +1,5 @@
-//! What many of in one greenlet cost: each test has so many that it takes a second or two, and would
-//! take minutes if each step looked at all of the others.
+//! The cost of many scopes or links in one greenlet: each test has so many that it takes a second
+//! or two, and would take minutes if each step visited all others.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -12,7 +12,7 @@ use spinney_tests::tools::gate;
 
 const MANY: usize = 100_000;
 
-/// A greenlet with `MANY` of what `open` makes side by side, which is killed; then each is closed.
+/// A greenlet with `MANY` futures of `open` side by side, which is killed; then each is closed.
 fn killed_amid<F: Future + 'static>(open: fn() -> F) {
     let (hub, killed) = (LocalHub::new(), gate());
     hub.block_on(async {
@@ -49,7 +49,7 @@ fn many_catchers_side_by_side_close_under_a_kill() {
 }
 
 #[test]
-fn many_ended_greenlets_are_removed_from_a_set() {
+fn many_finished_greenlets_are_removed_from_a_set() {
     LocalHub::new().block_on(async {
         let mut set = Iwait::new();
         let mut handles = Vec::new();

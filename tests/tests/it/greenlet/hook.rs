@@ -1,4 +1,4 @@
-//! The promises of spawn hooks: what is called, in which greenlet, and how often.
+//! The promises of spawn hooks: which calls, in which greenlet, and how often.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -12,7 +12,7 @@ use spinney::{Greenlet, Group, Handle, Pool, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Log, blow_up};
 
-/// Notes what it is called for.
+/// Logs its calls.
 #[derive(Clone, Default)]
 struct Notes {
     log: Log<(&'static str, u64)>,
@@ -28,7 +28,7 @@ impl SpawnHook for Notes {
         self.log.add(("running", greenlet.id()));
         run();
         self.log.add(("waiting", greenlet.id()));
-        // A second call is of no effect.
+        // A second call is a no-op.
         run();
     }
 }
@@ -55,7 +55,7 @@ impl SpawnHook for Panics {
     }
 }
 
-/// Forgets to run, every other time.
+/// Skips every other call of `run`.
 #[derive(Default)]
 struct Forgets(AtomicUsize);
 
@@ -68,7 +68,7 @@ impl SpawnHook for Forgets {
 }
 
 on_every_hub! {
-    async fn hook_is_told_of_the_start_and_of_each_run(hub) {
+    async fn hook_is_called_at_the_start_and_for_each_poll(hub) {
         let notes = Notes::default();
         let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
         let log = notes.log.clone();
@@ -86,7 +86,7 @@ on_every_hub! {
         assert_eq!(notes.log.take(), expected);
     }
 
-    async fn every_way_in_has_the_hook(hub) {
+    async fn every_spawning_verb_applies_the_hook(hub) {
         let notes = Notes::default();
         let group = Group::builder().hook(notes.clone()).group_on(hub);
         let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
@@ -105,7 +105,7 @@ on_every_hub! {
         assert_eq!(starts(), 2);
     }
 
-    async fn workers_of_maps_have_the_hook(hub) {
+    async fn items_of_maps_have_the_hook(hub) {
         let notes = Notes::default();
         let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 1);
         let ids = pool.map(|_: u32| async { Handle::current().unwrap().id() }, 0..3).await.unwrap();
@@ -115,7 +115,7 @@ on_every_hub! {
         }
     }
 
-    async fn who_was_added_or_never_ran_has_no_hook(hub) {
+    async fn added_or_unstarted_greenlet_has_no_hook(hub) {
         let notes = Notes::default();
         let pool = Pool::builder().hook(notes.clone()).pool_on(hub, 2);
         let greenlet = Greenlet::new(async {});
@@ -127,7 +127,7 @@ on_every_hub! {
         assert_eq!(notes.log.take(), []);
     }
 
-    async fn hook_that_panics_fails_its_greenlet_alone(hub) {
+    async fn panicking_hook_fails_its_greenlet_alone(hub) {
         for when_running in [false, true] {
             let hook = Panics { when_running, ..Panics::default() };
             let pool = Pool::builder().hook(hook).pool_on(hub, 1);
@@ -159,7 +159,7 @@ on_every_hub! {
         }
     }
 
-    async fn hook_that_forgets_to_run_delays(hub) {
+    async fn hook_that_does_not_call_run_delays_the_poll(hub) {
         let pool = Pool::builder().hook(Forgets::default()).pool_on(hub, 1);
         assert_eq!(pool.spawn(async { yield_now().await; 42 }).await.await.unwrap(), 42);
         assert_eq!(pool.map(|n: u32| async move { n }, 0..3).await.unwrap(), [0, 1, 2]);

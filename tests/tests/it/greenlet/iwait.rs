@@ -13,19 +13,19 @@ use spinney_tests::tools::{NoWake, behind, gate, stuck};
 use spinney_tests::{hub, in_time, on_every_hub};
 
 on_every_hub! {
-    async fn iwait_gives_each_as_it_ends(hub) {
+    async fn iwait_yields_each_as_it_finishes(hub) {
         let gates = [gate(), gate(), gate()];
         let greenlets = (0..3).map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), n)));
         let mut ended = iwait(greenlets);
         for n in [1, 2, 0] {
-            assert!(poll_once(ended.next()).await.is_none(), "nobody else has ended");
+            assert!(poll_once(ended.next()).await.is_none(), "another greenlet came out");
             gates[n].set();
             assert_eq!(ended.next().await.unwrap().await.unwrap(), n);
         }
         assert!(ended.next().await.is_none());
     }
 
-    async fn iwait_gives_those_first_that_had_ended(hub) {
+    async fn iwait_yields_finished_greenlets_first(hub) {
         let open = gate();
         let late = spawn_on(hub, behind(Arc::clone(&open), "late"));
         let early = spawn_on(hub, async { "early" });
@@ -36,7 +36,7 @@ on_every_hub! {
         assert_eq!(ended.next().await.unwrap().await.unwrap(), "late");
     }
 
-    async fn one_that_is_in_the_set_is_not_added_again(hub) {
+    async fn member_of_a_set_is_not_added_again(hub) {
         let greenlet = spawn_on(hub, async {});
         let mut set = Iwait::new();
         set.push(greenlet.handle().clone());
@@ -48,14 +48,14 @@ on_every_hub! {
         assert!(set.next().await.is_none());
     }
 
-    async fn empty_set_goes_on_when_another_is_pushed(hub) {
+    async fn empty_set_goes_on_after_another_push(hub) {
         let mut set = Iwait::new();
         assert!(set.next().await.is_none());
         set.push(spawn_on(hub, async { 42 }));
         assert_eq!(set.next().await.unwrap().await.unwrap(), 42);
     }
 
-    async fn one_that_was_removed_does_not_come_out(hub) {
+    async fn removed_greenlet_does_not_come_out(hub) {
         let removed = spawn_on(hub, async {});
         removed.join().await;
         let handle = removed.handle().clone();
@@ -67,7 +67,7 @@ on_every_hub! {
         assert!(set.next().await.is_none());
     }
 
-    async fn dropping_a_set_detaches_what_is_in_it(hub) {
+    async fn dropped_set_detaches_its_greenlets(hub) {
         let (open, done) = (gate(), gate());
         let (opened, set) = (Arc::clone(&open), Arc::clone(&done));
         let ended = iwait([spawn_on(hub, async move {
@@ -90,14 +90,14 @@ on_every_hub! {
         greenlet.kill().await;
     }
 
-    async fn one_that_was_killed_before_it_began_holds_up_no_other(hub) {
+    async fn greenlet_killed_before_it_began_delays_no_other(hub) {
         let (task, killed) = pair(async {}, ());
         let gates = [gate(), gate()];
         let [one, two] = [0, 1].map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), ())));
         let handles = [&killed, &one, &two].map(|greenlet| greenlet.handle().clone());
         let mut ended = iwait(&handles);
         killed.kill_now();
-        // It has ended, though its task has yet to come to that.
+        // It has finished, although its task has not been polled yet.
         let mut late = iwait(&handles);
         for (gate, handle) in gates.iter().zip(&handles[1..]) {
             gate.set();
@@ -129,7 +129,7 @@ on_every_hub! {
 }
 
 #[test]
-fn closure_killed_in_the_queue_has_finished_at_once() {
+fn closure_killed_in_the_queue_comes_out_immediately() {
     let (hub, threads) = (hub(1), ThreadPool::new(1));
     let (go_on, wait) = mpsc::channel::<()>();
     let busy = threads.submit(move || wait.recv().is_err());

@@ -1,4 +1,5 @@
-//! The promises of `joinall`, `try_joinall` and `killall`: whom they wait for, in which order.
+//! The promises of `joinall`, `try_joinall` and `killall`: the greenlets that they wait for, and
+//! their order.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use spinney_tests::tools::{Log, Why, behind, blow_up, gate, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
 on_every_hub! {
-    async fn joinall_gives_them_in_the_order_in_which_they_end(hub) {
+    async fn joinall_returns_greenlets_in_completion_order(hub) {
         let gates = [gate(), gate(), gate()];
         let greenlets: Vec<_> =
             (0..3).map(|n| spawn_on(hub, behind(Arc::clone(&gates[n]), n))).collect();
@@ -28,18 +29,18 @@ on_every_hub! {
         assert_eq!(order, [2, 0, 1]);
     }
 
-    async fn joinall_waits_for_failures_too(hub) {
+    async fn joinall_waits_for_failed_greenlets(hub) {
         let greenlets = [spawn_on(hub, async { blow_up("no luck") }), spawn_on(hub, stuck(gate(), ()))];
         greenlets[1].kill_now();
         assert_eq!(joinall(&greenlets).await.len(), 2);
         assert!(greenlets.iter().all(|greenlet| greenlet.failure().is_some()));
     }
 
-    async fn joinall_of_none_does_not_wait(_hub) {
+    async fn joinall_of_no_greenlets_returns_immediately(_hub) {
         assert!(joinall(Vec::<Greenlet<()>>::new()).await.is_empty());
     }
 
-    async fn joinall_gives_what_had_ended_first(hub) {
+    async fn joinall_returns_finished_greenlets_first(hub) {
         let open = gate();
         let late = spawn_on(hub, behind(Arc::clone(&open), ()));
         let early = spawn_on(hub, async {});
@@ -50,12 +51,12 @@ on_every_hub! {
         assert_eq!(joined.await, [early.handle(), late.handle()]);
     }
 
-    async fn one_that_is_given_twice_is_joined_once(hub) {
+    async fn greenlet_passed_twice_is_joined_once(hub) {
         let greenlet = spawn_on(hub, async {});
         assert_eq!(joinall([&greenlet, &greenlet]).await.len(), 1);
     }
 
-    async fn with_a_count_it_waits_for_the_first_ones_only(hub) {
+    async fn joinall_with_a_count_waits_for_the_first_only(hub) {
         let gates = [gate(), gate(), gate()];
         let greenlets: Vec<_> =
             gates.iter().map(|open| spawn_on(hub, behind(Arc::clone(open), ()))).collect();
@@ -71,17 +72,17 @@ on_every_hub! {
         killall(&greenlets).await;
     }
 
-    async fn with_a_count_of_none_it_does_not_wait(hub) {
+    async fn joinall_with_a_count_of_zero_returns_immediately(hub) {
         let greenlets = [spawn_on(hub, stuck(gate(), ()))];
         assert!(joinall(&greenlets).count(0).await.is_empty());
         killall(&greenlets).await;
     }
 
-    async fn count_of_more_than_there_are_is_all(hub) {
+    async fn joinall_with_an_excess_count_waits_for_all(hub) {
         assert_eq!(joinall([spawn_on(hub, async {})]).count(7).await.len(), 1);
     }
 
-    async fn those_that_a_count_leaves_out_go_on(hub) {
+    async fn greenlets_beyond_the_count_run_on(hub) {
         let (open, done) = (gate(), gate());
         let (opened, set) = (Arc::clone(&open), Arc::clone(&done));
         let late = spawn_on(hub, async move {
@@ -93,7 +94,7 @@ on_every_hub! {
         done.wait().await;
     }
 
-    async fn try_joinall_ends_with_the_first_panic(hub) {
+    async fn try_joinall_returns_at_the_first_panic(hub) {
         let gates = [gate(), gate(), gate()];
         let greenlets: Vec<_> = ["first", "second", "third"].into_iter().zip(&gates).map(|(message, open)| {
             let open = Arc::clone(open);
@@ -109,18 +110,18 @@ on_every_hub! {
             greenlets[n].join().await;
         }
         assert_eq!(joined.await.unwrap_err().why(), "panicked: third");
-        assert!(!greenlets[0].is_ready(), "the others are left to themselves");
+        assert!(!greenlets[0].is_ready(), "another greenlet was killed");
         killall(&greenlets).await;
     }
 
-    async fn one_that_was_killed_is_no_error(hub) {
+    async fn try_joinall_ignores_killed_greenlets(hub) {
         let greenlets = [spawn_on(hub, stuck(gate(), ())), spawn_on(hub, async {})];
         greenlets[0].kill_now();
         assert_eq!(try_joinall(&greenlets).await.unwrap().len(), 2);
         assert!(try_joinall(Vec::<Greenlet<()>>::new()).await.unwrap().is_empty());
     }
 
-    async fn killall_waits_for_the_clean_up_of_each(hub) {
+    async fn killall_waits_for_each_cleanup(hub) {
         let (open, log) = (gate(), Log::default());
         let started = [gate(), gate()];
         let greenlets = started.each_ref().map(|started| {
@@ -146,21 +147,21 @@ on_every_hub! {
         }
     }
 
-    async fn killall_kills_whether_it_is_awaited_or_not(hub) {
+    async fn killall_kills_without_being_awaited(hub) {
         let greenlets = [spawn_on(hub, stuck(gate(), ())), spawn_on(hub, stuck(gate(), ()))];
         drop(killall(&greenlets));
         joinall(&greenlets).await;
         assert!(greenlets.iter().all(|greenlet| greenlet.state() == State::Killed));
     }
 
-    async fn killall_of_those_that_were_not_started_does_not_wait(_hub) {
+    async fn killall_of_unstarted_greenlets_returns_immediately(_hub) {
         let dropped = Dropped::default();
         let greenlets = [(), ()].map(|()| Greenlet::new(stuck(gate(), dropped.guard())));
         assert_eq!(poll_once(killall(&greenlets)).await.unwrap().len(), 2);
         assert_eq!(dropped.count(), 2);
     }
 
-    async fn killall_leaves_those_alone_that_have_ended(hub) {
+    async fn killall_does_not_affect_finished_greenlets(hub) {
         let ended = spawn_on(hub, async { 42 });
         ended.join().await;
         assert_eq!(killall([&ended]).await.len(), 1);

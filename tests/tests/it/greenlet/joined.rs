@@ -23,7 +23,7 @@ fn ids<T>(greenlets: &[Greenlet<T>]) -> Vec<u64> {
 }
 
 on_every_hub! {
-    async fn joinall_timeout_gives_back_the_ready_and_the_rest(hub) {
+    async fn joinall_timeout_returns_the_ready_and_the_rest(hub) {
         let open = gate();
         let never = |_| spawn_on(hub, pending());
         let mut greenlets: Vec<Greenlet<u32>> = (0..3).map(never).collect();
@@ -43,18 +43,18 @@ on_every_hub! {
         killall(joined.rest).await;
     }
 
-    async fn joinall_timeout_returns_when_all_have_ended(hub) {
+    async fn joinall_timeout_returns_once_all_have_finished(hub) {
         let greenlets: Vec<_> = (0..3).map(|n| spawn_on(hub, async move { n })).collect();
         let joined = joinall(greenlets).timeout(LONG).await;
         assert_eq!((joined.ready.len(), joined.rest.len()), (3, 0));
     }
 
-    async fn joinall_timeout_of_zero_gives_what_is_ready(hub) {
+    async fn joinall_timeout_of_zero_returns_the_ready(hub) {
         let (done, stuck) = (spawn_on(hub, async {}), spawn_on(hub, pending()));
         done.join().await;
         let mut joined = joinall([done, stuck]).timeout(Duration::ZERO).await;
         while joined.ready.is_empty() {
-            // Its end may still be told, on a thread of the hub.
+            // Its links may still be running, on a thread of the hub.
             yield_now().await;
             joined = joinall(joined.rest).timeout(Duration::ZERO).await;
         }
@@ -62,13 +62,13 @@ on_every_hub! {
         joined.rest[0].kill_now();
     }
 
-    async fn joinall_timeout_with_a_count_gives_the_others_back(hub) {
+    async fn joinall_timeout_with_a_count_returns_the_others(hub) {
         let greenlets: Vec<_> = (0..5).map(|_| spawn_on(hub, async {})).collect();
         let joined = joinall(greenlets).count(2).timeout(LONG).await;
         assert_eq!((joined.ready.len(), joined.rest.len()), (2, 3));
     }
 
-    async fn joinall_that_expired_of_time_goes_on(hub) {
+    async fn joinall_goes_on_after_a_timeout(hub) {
         let open = gate();
         let greenlets = [spawn_on(hub, async { 1 }), spawn_on(hub, behind(Arc::clone(&open), 2))];
         let mut all = joinall(greenlets);
@@ -77,7 +77,7 @@ on_every_hub! {
         assert_eq!(all.await.len(), 2);
     }
 
-    async fn killall_timeout_gives_back_what_refuses(hub) {
+    async fn killall_timeout_returns_the_survivors(hub) {
         let (open, started) = (gate(), gate());
         let saves = polled(Arc::clone(&started), behind(Arc::clone(&open), ()));
         let greenlets = [spawn_on(hub, shield(saves)), spawn_on(hub, pending())];

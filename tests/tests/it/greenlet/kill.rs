@@ -1,4 +1,4 @@
-//! The promises of kills: what they stop, and what they leave alone.
+//! The promises of kills: what they stop, and what they do not affect.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use spinney_greenlet::pair;
 use spinney_tests::tools::{OnDrop, Why, behind, gate, panics_on_drop, stuck};
 use spinney_tests::{Dropped, hub, in_time, on_every_hub};
 
-/// Why a greenlet was killed.
+/// The reason of a greenlet's kill.
 fn reason_of<T>(ended: Result<T, Failure>) -> Option<String> {
     match ended {
         Err(Failure::Killed(exit)) => exit.reason().map(ToString::to_string),
@@ -18,7 +18,7 @@ fn reason_of<T>(ended: Result<T, Failure>) -> Option<String> {
 }
 
 on_every_hub! {
-    async fn one_that_is_killed_before_it_starts_never_runs(hub) {
+    async fn greenlet_killed_before_it_starts_never_runs(hub) {
         let ran = gate();
         let set = Arc::clone(&ran);
         let (task, greenlet) = pair(async move { set.set() }, ());
@@ -28,7 +28,7 @@ on_every_hub! {
         assert!(!ran.is_set());
     }
 
-    async fn one_that_is_killed_before_it_starts_ends_as_killed(hub) {
+    async fn greenlet_killed_before_it_starts_fails_as_killed(hub) {
         let (task, greenlet) = pair(async {}, ());
         drop(greenlet.kill_with(GreenletExit::because("too early")));
         hub.spawn(task);
@@ -44,7 +44,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn killed_one_yields_the_reason(hub) {
+    async fn killed_greenlet_fails_with_the_reason(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), ()));
         started.wait().await;
@@ -58,7 +58,7 @@ on_every_hub! {
         assert_eq!(reason_of(greenlet.await), None);
     }
 
-    async fn of_two_kills_the_first_counts(hub) {
+    async fn first_of_two_kills_counts(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), ()));
         started.wait().await;
@@ -67,7 +67,7 @@ on_every_hub! {
         assert_eq!(reason_of(greenlet.await).unwrap(), "first");
     }
 
-    async fn kill_of_one_that_has_ended_has_no_effect(hub) {
+    async fn kill_of_a_finished_greenlet_is_a_no_op(hub) {
         let greenlet = spawn_on(hub, async { 42 });
         greenlet.join().await;
         greenlet.kill().await;
@@ -85,7 +85,7 @@ on_every_hub! {
         assert!(ended.is_set() && greenlet.is_ready());
     }
 
-    async fn kill_goes_ahead_though_nobody_waits_for_it(hub) {
+    async fn kill_goes_ahead_without_a_waiter(hub) {
         let (dropped, started) = (Dropped::default(), gate());
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), dropped.guard()));
         started.wait().await;
@@ -94,7 +94,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn one_that_kills_itself_ends_at_its_next_await_point(hub) {
+    async fn greenlet_that_kills_itself_ends_at_its_next_await(hub) {
         let (before, after) = (gate(), gate());
         let (pass, passed) = (Arc::clone(&before), Arc::clone(&after));
         let greenlet = spawn_on(hub, async move {
@@ -107,12 +107,12 @@ on_every_hub! {
         assert!(before.is_set() && !after.is_set());
     }
 
-    async fn one_that_kills_itself_and_waits_for_that_ends(hub) {
+    async fn greenlet_that_kills_and_joins_itself_ends(hub) {
         let greenlet = spawn_on(hub, async { Handle::current().unwrap().kill().await });
         assert_eq!(reason_of(greenlet.await), None);
     }
 
-    async fn one_that_ends_before_it_next_waits_is_none_the_wiser(hub) {
+    async fn greenlet_that_finishes_before_its_next_await_succeeds(hub) {
         let greenlet = spawn_on(hub, async {
             Handle::current().unwrap().kill_now();
             42
@@ -120,14 +120,14 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn killed_one_is_ready_and_not_successful(hub) {
+    async fn killed_greenlet_is_ready_and_not_successful(hub) {
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         greenlet.kill().await;
         assert!(greenlet.is_ready() && !greenlet.is_successful());
         assert!(greenlet.failure().unwrap().is_killed());
     }
 
-    async fn killed_waiter_leaves_the_others_waiting(hub) {
+    async fn killed_waiter_does_not_affect_other_waiters(hub) {
         let open = gate();
         let (killed, other) = (Arc::clone(&open), Arc::clone(&open));
         let killed = spawn_on(hub, behind(killed, ()));
@@ -137,7 +137,7 @@ on_every_hub! {
         assert_eq!(other.await.unwrap(), 42);
     }
 
-    async fn destructor_that_panics_makes_the_end_a_panic(hub) {
+    async fn panicking_destructor_makes_the_end_a_panic(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), panics_on_drop()));
         started.wait().await;
@@ -145,7 +145,7 @@ on_every_hub! {
         assert_eq!(greenlet.failure().unwrap().why(), "panicked: the destructor");
     }
 
-    async fn destructor_that_panics_gives_the_slot_back(hub) {
+    async fn panicking_destructor_frees_the_slot(hub) {
         let started = gate();
         let pool = Pool::on(hub, 1);
         let greenlet = pool.spawn(stuck(Arc::clone(&started), panics_on_drop())).await;
@@ -155,7 +155,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn kill_comes_from_any_thread(hub) {
+    async fn kill_works_from_any_thread(hub) {
         let started = gate();
         let greenlet = spawn_on(hub, stuck(Arc::clone(&started), ()));
         started.wait().await;
@@ -165,7 +165,7 @@ on_every_hub! {
     }
 }
 
-/// One greenlet that has started, one that has not, and what counts their drops.
+/// A started greenlet, an unstarted one, and the count of their drops.
 macro_rules! with_two_greenlets {
     ($hub:ident, $run:expr) => {{
         let (dropped, started) = (Dropped::default(), gate());
@@ -182,25 +182,25 @@ macro_rules! with_two_greenlets {
 }
 
 #[test]
-fn hub_that_stops_ends_its_greenlets_as_killed() {
+fn stopped_hub_kills_its_greenlets() {
     let hub = hub(2);
     with_two_greenlets!(hub, |started: &Arc<Event>| hub.block_on(in_time(started.wait())));
 }
 
 #[test]
-fn local_hub_that_is_dropped_ends_its_greenlets_as_killed() {
+fn dropped_local_hub_kills_its_greenlets() {
     let hub = spinney_tests::LocalHub::new();
     with_two_greenlets!(hub, |started: &Arc<Event>| hub.block_on(in_time(started.wait())));
 }
 
 #[test]
-fn sim_hub_that_is_dropped_ends_its_greenlets_as_killed() {
+fn dropped_sim_hub_kills_its_greenlets() {
     let hub = spinney_tests::SimHub::new();
     with_two_greenlets!(hub, |started: &Arc<Event>| hub.block_on(started.wait()));
 }
 
 #[test]
-fn greenlet_dropped_by_its_hub_keeps_the_reason_of_its_kill() {
+fn greenlet_dropped_by_its_hub_keeps_its_kill_reason() {
     let hub = spinney_tests::SimHub::new();
     let greenlet = spawn_on(&hub, stuck(gate(), ()));
     drop(greenlet.kill_with(GreenletExit::because("too late")));

@@ -1,5 +1,4 @@
-//! Greenlets that kill each other at random, whatever they are just doing: each ends once, and
-//! nothing of it is left.
+//! Greenlets that kill each other at random moments: each finishes once, and leaves nothing behind.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -18,18 +17,18 @@ greenlet_local!(
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// All that take part.
+/// All participants.
 #[derive(Clone, Default)]
 struct Storm {
     greenlets: Arc<Mutex<Vec<Handle>>>,
-    /// Cloned into all that must not leak.
+    /// Cloned into everything that must not leak.
     token: Arc<()>,
-    /// How many ends each greenlet's links have been told of.
+    /// How often each greenlet's links have been called.
     ends: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Storm {
-    /// A few turns, with a kill of somebody in each.
+    /// A few turns, with a kill of some greenlet in each.
     fn turns(&self, rng: &mut Rng) -> Work {
         let (storm, mut rng) = (self.clone(), rng.fork());
         Box::pin(async move {
@@ -43,7 +42,7 @@ impl Storm {
         })
     }
 
-    /// Turns, in whatever is there to see kills or to keep them off.
+    /// Turns, inside any combination of catchers and shields.
     fn work(&self, rng: &mut Rng, depth: usize) -> Work {
         let inner = if depth == 0 { self.turns(rng) } else { self.work(rng, depth - 1) };
         let other = self.turns(rng);
@@ -76,7 +75,7 @@ impl Storm {
         }
     }
 
-    /// Notes one more that takes part, and links to it.
+    /// Adds a participant, and links to it.
     fn note(&self, greenlet: &Handle) {
         let mut ends = self.ends.lock().unwrap();
         let n = ends.len();
@@ -116,17 +115,17 @@ fn rage(seed: u64, size: usize) {
     });
     sim.run_until_idle();
     assert_eq!((pool.len(), pool.free_count(), sim.pending()), (0, 1 + size / 8, 0));
-    assert!(storm.ends.lock().unwrap().iter().all(|ends| *ends == 1), "each ends once");
-    assert_eq!(Arc::strong_count(&storm.token), 1, "something is left of a future, or of a local");
+    assert!(storm.ends.lock().unwrap().iter().all(|ends| *ends == 1), "a greenlet finished twice");
+    assert_eq!(Arc::strong_count(&storm.token), 1, "a future or a local was leaked");
     replay.passed();
 }
 
 #[test]
-fn small_storms_leave_nothing_behind() {
+fn small_kill_storms_leave_nothing_behind() {
     (0..1000).for_each(|seed| rage(seed, 60));
 }
 
 #[test]
-fn storms_of_ten_thousand_leave_nothing_behind() {
+fn large_kill_storms_leave_nothing_behind() {
     (0..5).for_each(|seed| rage(seed, 10_000));
 }

@@ -34,7 +34,7 @@ on_every_hub! {
         assert_eq!(count.get(), 1);
     }
 
-    async fn link_that_comes_after_the_end_is_called_once(hub) {
+    async fn link_after_the_end_is_called_once(hub) {
         let count = Count::to(1);
         let greenlet = spawn_on(hub, async {});
         greenlet.join().await;
@@ -45,7 +45,7 @@ on_every_hub! {
         assert_eq!(count.get(), 1);
     }
 
-    async fn link_is_called_after_a_kill_too(hub) {
+    async fn link_is_called_after_a_kill(hub) {
         let linked = gate();
         let set = Arc::clone(&linked);
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -54,7 +54,7 @@ on_every_hub! {
         linked.wait().await;
     }
 
-    async fn panicking_link_harms_no_other(hub) {
+    async fn panicking_link_affects_no_other_link(hub) {
         let (open, linked) = (gate(), gate());
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         let set = Arc::clone(&linked);
@@ -65,7 +65,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn late_link_that_panics_harms_nobody(hub) {
+    async fn panicking_late_link_affects_nothing_else(hub) {
         let greenlet = spawn_on(hub, async { 42 });
         greenlet.join().await;
         greenlet.link(|_| blow_up("no luck"));
@@ -73,7 +73,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn link_that_was_taken_back_is_not_called(hub) {
+    async fn removed_link_of_a_greenlet_is_not_called(hub) {
         let (open, linked, count) = (gate(), gate(), Count::to(1));
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         let (one, set) = (count.clone(), Arc::clone(&linked));
@@ -85,7 +85,7 @@ on_every_hub! {
         assert_eq!(count.get(), 0);
     }
 
-    async fn link_that_was_called_cannot_be_taken_back(hub) {
+    async fn called_link_cannot_be_removed(hub) {
         let linked = gate();
         let set = Arc::clone(&linked);
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -110,7 +110,7 @@ on_every_hub! {
         assert_eq!(log.take(), (0..10).collect::<Vec<_>>());
     }
 
-    async fn link_is_called_before_a_later_waiter_goes_on(hub) {
+    async fn link_is_called_before_a_later_waiter_is_woken(hub) {
         for _ in 0..50 {
             let (open, count) = (gate(), Count::to(1));
             let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
@@ -124,12 +124,12 @@ on_every_hub! {
         }
     }
 
-    async fn who_began_to_wait_later_does_not_go_on_between_two_links(hub) {
+    async fn later_waiter_is_woken_after_all_links(hub) {
         let (open, linked, log) = (gate(), gate(), Log::default());
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         let waiter = Arc::new(Mutex::new(greenlet.join()));
         let (early, seen) = (Arc::clone(&waiter), log.clone());
-        // As another thread might that polls the waiter just then.
+        // Like another thread that polls the waiter just then.
         greenlet.link(move |_| {
             let mut waiter = early.lock().unwrap();
             seen.add(block_on(poll_once(&mut *waiter)).is_some());
@@ -160,7 +160,7 @@ on_every_hub! {
 }
 
 #[test]
-fn link_of_another_greenlet_is_not_taken_back() {
+fn link_of_another_greenlet_is_not_removed() {
     let (_task, one) = spinney_greenlet::pair(std::future::pending::<()>(), ());
     let (_other, two) = spinney_greenlet::pair(std::future::pending::<()>(), ());
     let (link, same) = (one.link(|_| ()), two.link(|_| ()));

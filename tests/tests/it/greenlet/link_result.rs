@@ -10,7 +10,7 @@ use spinney_greenlet::pair;
 use spinney_tests::tools::{Log, Why, behind, blow_up, gate, let_others_run, polled};
 use spinney_tests::{Dropped, on_every_hub};
 
-/// What a link is told, as a text.
+/// The argument of a link, as text.
 fn text(result: Result<&u32, Failure>) -> String {
     result.map_or_else(|failure| failure.why(), u32::to_string)
 }
@@ -31,7 +31,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), Single(42), "the result is the owner's");
     }
 
-    async fn link_result_is_told_of_a_kill(hub) {
+    async fn link_result_gets_a_kill(hub) {
         let (started, log) = (gate(), Log::default());
         let waits = polled(Arc::clone(&started), pending());
         let mut greenlet = spawn_on(hub, waits);
@@ -42,7 +42,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["killed: too late"]);
     }
 
-    async fn link_result_is_told_of_a_kill_before_the_first_poll(_hub) {
+    async fn link_result_gets_a_kill_before_the_first_poll(_hub) {
         let log = Log::default();
         let (task, mut greenlet) = pair(async { 1 }, ());
         let seen = log.clone();
@@ -52,7 +52,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["killed"]);
     }
 
-    async fn link_result_is_told_of_a_panic_and_an_abort(hub) {
+    async fn link_result_gets_a_panic_and_an_abort(hub) {
         let log = Log::default();
         let mut panics = spawn_on(hub, async { blow_up("no luck") });
         let mut aborted = spawn_on(hub, catch_exit(pending::<()>()));
@@ -65,7 +65,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["panicked: no luck", "aborted"]);
     }
 
-    async fn link_result_after_the_end_is_called_at_once(hub) {
+    async fn link_result_after_the_end_is_called_immediately(hub) {
         let log = Log::default();
         let (mut done, mut killed) = (spawn_on(hub, async { 42 }), spawn_on(hub, pending()));
         killed.kill().await;
@@ -92,7 +92,7 @@ on_every_hub! {
         assert_eq!(log.take(), [0, 1, 2, 3, 4, 9]);
     }
 
-    async fn panicking_result_link_harms_neither_others_nor_the_result(hub) {
+    async fn panicking_result_link_affects_no_link_or_result(hub) {
         let (open, log) = (gate(), Log::default());
         let mut greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         greenlet.link_result(|_| blow_up("no luck"));
@@ -121,7 +121,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1, "it is dropped at the end");
     }
 
-    async fn result_link_made_by_a_result_link_is_called(hub) {
+    async fn result_link_added_by_a_result_link_is_called(hub) {
         let (open, log) = (gate(), Log::default());
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         let handle = greenlet.handle().clone();
@@ -137,7 +137,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["42"]);
     }
 
-    async fn killed_unstarted_greenlet_tells_its_result_link(_hub) {
+    async fn killed_unstarted_greenlet_calls_its_result_link(_hub) {
         let log = Log::default();
         let mut greenlet = Greenlet::new(async { 1 });
         let seen = log.clone();
@@ -165,7 +165,7 @@ on_every_hub! {
         assert!(read.unwrap_err().is_killed());
     }
 
-    async fn link_to_leaves_what_is_set_already(hub) {
+    async fn link_to_keeps_an_earlier_result(hub) {
         let answer = Arc::new(AsyncResult::new());
         answer.set(1).unwrap();
         let mut greenlet = spawn_on(hub, async { 42 });
@@ -173,7 +173,7 @@ on_every_hub! {
         assert_eq!((greenlet.await.unwrap(), answer.get().await.unwrap()), (42, &1));
     }
 
-    async fn link_queue_has_the_results_in_the_order_of_ends(hub) {
+    async fn link_queue_gets_results_in_completion_order(hub) {
         let (results, gates) = (Arc::new(Queue::unbounded()), [gate(), gate(), gate()]);
         let mut greenlets = Vec::new();
         for (n, open) in gates.iter().enumerate() {
@@ -190,7 +190,7 @@ on_every_hub! {
         }
     }
 
-    async fn link_queue_without_room_holds_up_no_end(hub) {
+    async fn link_queue_without_room_delays_no_end(hub) {
         let (results, log) = (Arc::new(Queue::bounded(1)), Log::default());
         for n in 0..5 {
             let mut greenlet = spawn_on(hub, async move { n });
@@ -205,7 +205,7 @@ on_every_hub! {
         assert_eq!(log.take(), [0, 1, 2, 3, 4]);
     }
 
-    async fn link_queue_after_a_shutdown_puts_nothing(hub) {
+    async fn link_queue_after_shutdown_puts_nothing(hub) {
         let results = Arc::new(Queue::unbounded());
         results.shutdown();
         let mut greenlet = spawn_on(hub, async { 42 });
@@ -215,7 +215,7 @@ on_every_hub! {
         assert!(results.is_empty());
     }
 
-    async fn waiter_that_sees_the_end_sees_what_a_result_link_did(hub) {
+    async fn waiter_sees_the_effects_of_a_result_link(hub) {
         for _ in 0..50 {
             let (started, answer) = (gate(), Arc::new(AsyncResult::new()));
             let mut greenlet = spawn_on(hub, polled(Arc::clone(&started), yield_now()));

@@ -10,7 +10,7 @@ use spinney_greenlet::{InPlace, pair};
 use spinney_tests::tools::{Log, OnDrop, Why, blow_up, gate, stuck};
 use spinney_tests::{DropGuard, Dropped, hub, on_every_hub};
 
-/// What a local holds whose drop matters.
+/// The value of a local whose drop matters.
 type Kept = Option<Box<dyn std::any::Any + Send + Sync>>;
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -30,7 +30,7 @@ greenlet_local! {
 }
 
 on_every_hub! {
-    async fn each_greenlet_has_its_own(hub) {
+    async fn each_greenlet_has_its_own_local(hub) {
         WORD.set("outer");
         let greenlet = spawn_on(hub, async {
             let before = WORD.get();
@@ -42,7 +42,7 @@ on_every_hub! {
         assert_eq!(WORD.get(), "outer");
     }
 
-    async fn it_is_initialised_once_in_each_greenlet(hub) {
+    async fn local_is_initialised_once_in_each_greenlet(hub) {
         let numbers = [(), ()].map(|()| spawn_on(hub, async {
             let first = NUMBER.get();
             yield_now().await;
@@ -53,7 +53,7 @@ on_every_hub! {
         assert_ne!(one.await.unwrap(), two.await.unwrap());
     }
 
-    async fn two_of_one_type_are_two(hub) {
+    async fn locals_of_one_type_are_independent(hub) {
         let words = spawn_on(hub, async {
             WORD.set("one");
             OTHER_WORD.set("two");
@@ -62,7 +62,7 @@ on_every_hub! {
         assert_eq!(words.await.unwrap(), ("one", "two"));
     }
 
-    async fn initial_value_may_be_made_of_another(hub) {
+    async fn initial_value_may_use_another_local(hub) {
         let length = spawn_on(hub, async {
             WORD.set("three");
             LENGTH.get()
@@ -70,11 +70,11 @@ on_every_hub! {
         assert_eq!(length.await.unwrap(), 5);
     }
 
-    async fn initial_value_may_be_set_while_it_is_made(hub) {
+    async fn initial_value_may_be_set_during_initialisation(hub) {
         assert_eq!(spawn_on(hub, async { ONE_THAT_SETS_ITSELF.get() }).await.unwrap(), 2);
     }
 
-    async fn what_is_set_during_a_look_is_seen_by_the_next(hub) {
+    async fn value_set_during_with_is_seen_by_the_next_with(hub) {
         let seen = spawn_on(hub, async {
             WORD.with(|before| {
                 WORD.set("changed");
@@ -85,21 +85,21 @@ on_every_hub! {
         assert_eq!(seen.await.unwrap(), ("nothing", ("changed", "nothing")));
     }
 
-    async fn what_is_replaced_is_dropped(hub) {
+    async fn replaced_value_is_dropped(hub) {
         let dropped = Dropped::default();
         let count = dropped.clone();
         let greenlet = spawn_on(hub, async move {
             KEPT.set(Some(Box::new(count.guard())));
             KEPT.with(|_| {
                 KEPT.set(None);
-                assert_eq!(count.count(), 0, "it is being looked at");
+                assert_eq!(count.count(), 0, "the value was dropped while borrowed");
             });
             count.count()
         });
         assert_eq!(greenlet.await.unwrap(), 1);
     }
 
-    async fn panic_during_a_look_leaves_it_in_place(hub) {
+    async fn panic_during_with_keeps_the_value(hub) {
         let greenlet = spawn_on(hub, async {
             WORD.set("kept");
             let look = || WORD.with(|_| blow_up("no luck"));
@@ -109,7 +109,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), "kept");
     }
 
-    async fn it_is_dropped_before_anyone_is_told_of_the_end(hub) {
+    async fn local_is_dropped_before_waiters_are_woken(hub) {
         let (dropped, log, open) = (Dropped::default(), Log::default(), gate());
         let (guard, opened) = (dropped.guard(), Arc::clone(&open));
         let greenlet = spawn_on(hub, async move {
@@ -123,7 +123,7 @@ on_every_hub! {
         assert_eq!(log.take(), [1]);
     }
 
-    async fn it_is_dropped_after_a_kill(hub) {
+    async fn local_is_dropped_after_a_kill(hub) {
         let (dropped, started) = (Dropped::default(), gate());
         let (guard, start) = (dropped.guard(), Arc::clone(&started));
         let greenlet = spawn_on(hub, async move {
@@ -135,7 +135,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn destructors_of_the_future_still_see_it(hub) {
+    async fn destructors_of_the_future_see_the_local(hub) {
         let (log, started) = (Log::default(), gate());
         let (seen, start) = (log.clone(), Arc::clone(&started));
         let greenlet = spawn_on(hub, async move {
@@ -147,7 +147,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["set"]);
     }
 
-    async fn local_s_destructor_may_make_locals_that_are_dropped_too(hub) {
+    async fn destructor_of_a_local_may_create_locals(hub) {
         let (dropped, log, open) = (Dropped::default(), Log::default(), gate());
         let (count, opened) = (dropped.clone(), Arc::clone(&open));
         let greenlet = spawn_on(hub, async move {
@@ -164,17 +164,17 @@ on_every_hub! {
         open.set();
         greenlet.await.unwrap();
         assert_eq!(log.take(), [1]);
-        ALSO_KEPT.with(|also| assert!(also.is_none(), "it is another's"));
+        ALSO_KEPT.with(|also| assert!(also.is_none(), "the value of another greenlet is seen"));
     }
 
-    async fn destructor_that_panics_makes_the_end_a_panic(hub) {
+    async fn panicking_destructor_makes_the_end_a_panic(hub) {
         let greenlet = spawn_on(hub, async {
             KEPT.set(Some(Box::new(OnDrop::new(|| blow_up("the destructor")))));
         });
         assert_eq!(greenlet.await.unwrap_err().why(), "panicked: the destructor");
     }
 
-    async fn destructors_that_panic_one_after_the_other_harm_nobody(hub) {
+    async fn successive_panicking_destructors_are_contained(hub) {
         let greenlet = spawn_on(hub, async {
             KEPT.set(Some(Box::new(OnDrop::new(|| {
                 let second = OnDrop::new(|| blow_up("the second"));
@@ -186,7 +186,7 @@ on_every_hub! {
         assert_eq!(spawn_on(hub, async { 42 }).await.unwrap(), 42);
     }
 
-    async fn they_are_inherited_as_they_are_at_the_call(hub) {
+    async fn inherit_locals_captures_the_values_at_the_call(hub) {
         let words = spawn_on(hub, async {
             WORD.set("the parent's");
             let child = inherit_locals(async {
@@ -200,7 +200,7 @@ on_every_hub! {
         assert_eq!(words.await.unwrap(), (("the parent's", "the child's"), "later"));
     }
 
-    async fn what_is_inherited_is_shared_and_dropped_once(hub) {
+    async fn inherited_values_are_shared_and_dropped_once(hub) {
         let dropped = Dropped::default();
         let guard = Arc::new(dropped.guard());
         let greenlet = spawn_on(hub, async move {
@@ -212,7 +212,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn inherited_locals_are_dropped_with_a_child_that_never_runs(hub) {
+    async fn unstarted_child_drops_its_inherited_locals(hub) {
         let dropped = Dropped::default();
         let guard = dropped.guard();
         let greenlet = spawn_on(hub, async move {
@@ -226,7 +226,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn task_in_place_has_its_own(hub) {
+    async fn task_in_place_has_its_own_locals(hub) {
         let words = spawn_on(hub, async {
             WORD.set("the caller's");
             let (task, inner) = pair(async {
@@ -240,7 +240,7 @@ on_every_hub! {
         assert_eq!(words.await.unwrap(), ("nothing", "the caller's"));
     }
 
-    async fn one_that_is_polled_inside_another_has_its_own(hub) {
+    async fn greenlet_polled_inside_another_has_its_own_locals(hub) {
         let words = spawn_on(hub, async {
             WORD.set("the caller's");
             let (task, inner) = pair(async { WORD.get() }, ());
@@ -252,7 +252,7 @@ on_every_hub! {
 }
 
 #[test]
-fn outside_of_greenlets_each_thread_has_its_own() {
+fn each_thread_has_its_own_locals_outside_greenlets() {
     let dropped = Dropped::default();
     WORD.set("this thread's");
     let guard = dropped.guard();
@@ -267,7 +267,7 @@ fn outside_of_greenlets_each_thread_has_its_own() {
 }
 
 #[test]
-fn it_goes_with_its_greenlet_from_thread_to_thread() {
+fn local_moves_between_threads_with_its_greenlet() {
     let hub = hub(4);
     let greenlets: Vec<_> = (0..50)
         .map(|_| {

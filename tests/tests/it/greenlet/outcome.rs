@@ -1,5 +1,5 @@
-//! The promises of what is left to see of a greenlet that has ended, without taking its result, and
-//! of the links that ask how it ended.
+//! The promises of a finished greenlet's state, which leaves its result in place, and of the links
+//! that depend on its outcome.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, Why, behind, blow_up, gate, let_others_run, stuck};
 
 on_every_hub! {
-    async fn get_leaves_the_result_where_it_is(hub) {
+    async fn get_leaves_the_result_in_the_greenlet(hub) {
         let mut greenlet = spawn_on(hub, async { vec![1, 2] });
         assert_eq!(greenlet.get().await.unwrap(), &[1, 2]);
         assert_eq!(greenlet.get().await.unwrap(), &[1, 2]);
@@ -26,7 +26,7 @@ on_every_hub! {
         assert_eq!(greenlet.try_get().unwrap().unwrap(), 42);
     }
 
-    async fn get_gives_the_failure_each_time(hub) {
+    async fn get_returns_the_failure_each_time(hub) {
         let mut broken: Greenlet<()> = spawn_on(hub, async { blow_up("no luck") });
         for _ in 0..2 {
             assert_eq!(broken.get().await.unwrap_err().why(), "panicked: no luck");
@@ -37,14 +37,14 @@ on_every_hub! {
         assert!(killed.await.unwrap_err().is_killed());
     }
 
-    async fn one_that_lives_has_no_outcome(hub) {
+    async fn living_greenlet_has_no_outcome(hub) {
         let mut greenlet = spawn_on(hub, stuck(gate(), ()));
         assert!(greenlet.outcome().is_none());
         greenlet.kill().await;
         assert!(greenlet.outcome().unwrap().unwrap_err().is_killed());
     }
 
-    async fn outcome_is_there_with_the_end(hub) {
+    async fn outcome_is_available_at_the_end(hub) {
         let mut greenlet = spawn_on(hub, async { 42 });
         while !greenlet.is_ready() {
             spinney::yield_now().await;
@@ -53,7 +53,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn links_that_ask_are_called_for_their_ends_only(hub) {
+    async fn conditional_links_are_called_for_their_outcome_only(hub) {
         let (log, open) = (Log::default(), gate());
         let (opened, stop) = (Arc::clone(&open), Arc::clone(&open));
         let good = spawn_on(hub, behind(opened, ()));
@@ -76,7 +76,7 @@ on_every_hub! {
         assert_eq!(calls, [("bad", "exception"), ("good", "value"), ("killed", "exception")]);
     }
 
-    async fn links_after_the_end_ask_too(hub) {
+    async fn conditional_links_after_the_end_check_the_outcome(hub) {
         let (log, count) = (Log::default(), Count::to(2));
         let good = spawn_on(hub, async { 42 });
         let bad = spawn_on(hub, async { blow_up("no luck") });
@@ -103,7 +103,7 @@ on_every_hub! {
         bad.detach();
     }
 
-    async fn links_that_ask_can_be_taken_back(hub) {
+    async fn conditional_links_can_be_removed(hub) {
         let count = Count::to(1);
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         let called = count.clone();
@@ -114,7 +114,7 @@ on_every_hub! {
         assert_eq!(count.get(), 0);
     }
 
-    async fn greenlet_knows_who_spawned_it(hub) {
+    async fn greenlet_knows_its_parent(hub) {
         let parent = spawn_on(hub, async {
             let child = spawn(async { Handle::current().unwrap().parent() });
             let of_child = child.parent();

@@ -1,4 +1,4 @@
-//! The promises of `shield`: what a kill waits for, and where it is seen then.
+//! The promises of `shield`: what a kill waits for, and where it is then seen.
 
 use std::future::pending;
 use std::pin::pin;
@@ -13,14 +13,14 @@ use spinney_tests::tools::{
 };
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
-/// Opens `started`, and waits until `open`; then logs that it did.
+/// Sets `started`, and waits until `open`; then logs that it has.
 async fn save(started: Arc<Event>, open: Arc<Event>, log: Log<&'static str>) {
     polled(started, open.wait()).await;
     log.add("saved");
 }
 
 on_every_hub! {
-    async fn what_is_shielded_ends_before_a_kill_is_seen(hub) {
+    async fn shielded_future_finishes_before_a_kill_is_seen(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let (work, after) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
         let greenlet = spawn_on(hub, async move {
@@ -38,7 +38,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap_err().why(), "killed: too late");
     }
 
-    async fn shield_that_is_the_last_thing_loses_no_kill(hub) {
+    async fn shield_at_the_end_of_a_greenlet_loses_no_kill(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
         let greenlet = spawn_on(hub, shield(work));
@@ -49,15 +49,15 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved"]);
     }
 
-    async fn shield_without_a_kill_gives_its_output(hub) {
+    async fn shield_without_a_kill_returns_its_output(hub) {
         assert_eq!(spawn_on(hub, shield(async { yield_now().await; 42 })).await.unwrap(), 42);
     }
 
-    async fn outside_of_any_greenlet_it_is_of_no_effect(_hub) {
+    async fn shield_outside_any_greenlet_is_a_no_op(_hub) {
         assert_eq!(shield(async { 42 }).await, 42);
     }
 
-    async fn kill_is_seen_at_the_end_of_the_outermost(hub) {
+    async fn kill_is_seen_at_the_end_of_the_outermost_shield(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let (work, between) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
         let greenlet = spawn_on(hub, async move {
@@ -77,11 +77,11 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved", "between", "at the end"]);
     }
 
-    async fn catcher_inside_sees_no_kill_and_one_around_does(hub) {
+    async fn only_a_catcher_around_a_shield_sees_the_kill(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let (work, inside) = (save(Arc::clone(&started), Arc::clone(&open), log.clone()), log.clone());
         let greenlet = spawn_on(hub, catch_exit(shield(async move {
-            assert!(catch_exit(work).await.is_ok(), "it was seen inside");
+            assert!(catch_exit(work).await.is_ok(), "the kill was seen inside");
             yield_now().await;
             inside.add("all of it");
         })));
@@ -103,7 +103,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap().is_err());
     }
 
-    async fn of_two_side_by_side_both_are_over_before_a_kill_is_seen(hub) {
+    async fn both_of_two_shields_finish_before_a_kill_is_seen(hub) {
         let log = Log::default();
         let gates: Vec<_> = (0..4).map(|_| gate()).collect();
         let work = |n: usize| {
@@ -122,7 +122,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved", "saved"]);
     }
 
-    async fn kill_from_before_is_seen_at_its_end(hub) {
+    async fn earlier_kill_is_seen_at_the_end_of_a_shield(hub) {
         let log = Log::default();
         let seen = log.clone();
         let greenlet = spawn_on(hub, async move {
@@ -138,7 +138,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["all of it"]);
     }
 
-    async fn one_that_never_waits_loses_no_kill(hub) {
+    async fn shield_that_never_waits_loses_no_kill(hub) {
         let greenlet = spawn_on(hub, shield(async { Handle::current().unwrap().kill_now() }));
         assert!(greenlet.await.unwrap_err().is_killed());
     }
@@ -173,7 +173,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap().to_string(), "killed");
     }
 
-    async fn shield_that_outlives_a_catcher_keeps_a_kill_off(hub) {
+    async fn shield_that_outlives_a_catcher_defers_a_kill(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
         let (set, after) = (gate(), log.clone());
@@ -191,7 +191,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved"]);
     }
 
-    async fn its_output_is_dropped_once(hub) {
+    async fn output_of_an_interrupted_shield_is_dropped_once(hub) {
         let (open, started, dropped) = (gate(), gate(), Dropped::default());
         let work = polled(Arc::clone(&started), behind(Arc::clone(&open), dropped.guard()));
         let greenlet = spawn_on(hub, shield(work));
@@ -203,7 +203,7 @@ on_every_hub! {
         assert!(greenlet.await.is_err());
     }
 
-    async fn its_output_is_kept_if_another_sees_the_kill(hub) {
+    async fn output_of_a_shield_is_kept_if_another_sees_the_kill(hub) {
         let open = gate();
         let opened = Arc::clone(&open);
         let greenlet = spawn_on(hub, async move {
@@ -217,7 +217,7 @@ on_every_hub! {
         assert!(output == 42 && caught.is_err());
     }
 
-    async fn kill_comes_from_any_thread(hub) {
+    async fn kill_works_from_any_thread(hub) {
         let (started, open, log) = (gate(), gate(), Log::default());
         let work = save(Arc::clone(&started), Arc::clone(&open), log.clone());
         let greenlet = spawn_on(hub, shield(work));
@@ -229,7 +229,7 @@ on_every_hub! {
         assert_eq!(log.take(), ["saved"]);
     }
 
-    async fn panic_inside_is_the_greenlet_s(hub) {
+    async fn panic_inside_fails_the_greenlet(hub) {
         let greenlet = spawn_on(hub, shield(async {
             Handle::current().unwrap().kill_now();
             yield_now().await;
@@ -242,7 +242,7 @@ on_every_hub! {
 }
 
 #[test]
-fn hub_that_is_dropped_drops_what_is_shielded() {
+fn dropped_hub_drops_shielded_futures() {
     let (sim, started, dropped) = (SimHub::new(), gate(), Dropped::default());
     let greenlet = spawn_on(&sim, shield(stuck(Arc::clone(&started), dropped.guard())));
     sim.block_on(started.wait());
@@ -253,7 +253,7 @@ fn hub_that_is_dropped_drops_what_is_shielded() {
 }
 
 #[test]
-fn inside_of_a_shield_nothing_can_be_resumed() {
+fn resume_inside_a_shield_panics() {
     let sim = SimHub::new();
     let greenlet = spawn_on(&sim, shield(async { GreenletExit::new().resume::<()>().await }));
     sim.block_on(joinall([&greenlet]));

@@ -1,4 +1,4 @@
-//! The promises of greenlets that are made first and started later, if they are.
+//! The promises of greenlets that are created first and started later, if at all.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use spinney_tests::{Dropped, LocalHub, SimHub, hub, on_every_hub};
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A greenlet that says when it runs, and what says it.
+/// A greenlet that logs when it runs, and its log.
 fn made() -> (Greenlet<()>, Arc<Event>) {
     let ran = gate();
     let set = Arc::clone(&ran);
@@ -26,7 +26,7 @@ fn made() -> (Greenlet<()>, Arc<Event>) {
 }
 
 on_every_hub! {
-    async fn it_does_not_run_before_it_is_started(_hub) {
+    async fn unstarted_greenlet_does_not_run(_hub) {
         let (greenlet, ran) = made();
         let_others_run().await;
         assert!(!ran.is_set() && !greenlet.is_ready());
@@ -35,13 +35,13 @@ on_every_hub! {
         assert!(ran.is_set());
     }
 
-    async fn it_starts_on_the_hub_that_it_is_given(hub) {
+    async fn start_on_uses_the_given_hub(hub) {
         let greenlet = Greenlet::new(async { 42 });
         assert!(greenlet.start_on(hub));
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn starting_it_again_is_of_no_effect(hub) {
+    async fn second_start_is_a_no_op(hub) {
         let (greenlet, _) = made();
         assert!(greenlet.start_on(hub));
         assert!(!greenlet.start_on(hub) && !greenlet.start() && !greenlet.start_later(HOUR));
@@ -50,7 +50,7 @@ on_every_hub! {
         greenlet.await.unwrap();
     }
 
-    async fn what_was_spawned_cannot_be_started(hub) {
+    async fn spawned_greenlet_cannot_be_started(hub) {
         let open = gate();
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         assert!(!greenlet.start() && !greenlet.start_on(hub) && !greenlet.start_later(SECOND));
@@ -58,7 +58,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn one_that_was_killed_cannot_be_started(hub) {
+    async fn killed_unstarted_greenlet_cannot_be_started(hub) {
         let (greenlet, ran) = made();
         greenlet.kill().await;
         assert!(!greenlet.start_later(SECOND) && !greenlet.start() && !greenlet.start_on(hub));
@@ -67,7 +67,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn kill_ends_it_at_once(_hub) {
+    async fn kill_of_an_unstarted_greenlet_ends_it_immediately(_hub) {
         let (dropped, log) = (Dropped::default(), Log::default());
         let greenlet = Greenlet::new(stuck(gate(), dropped.guard()));
         let (seen, count) = (log.clone(), dropped.clone());
@@ -81,7 +81,7 @@ on_every_hub! {
         assert_eq!(greenlet.try_get().unwrap().unwrap_err().why(), "killed: too early");
     }
 
-    async fn its_destructors_know_who_they_are_in(_hub) {
+    async fn destructors_of_an_unstarted_greenlet_run_in_it(_hub) {
         let log = Log::default();
         let seen = log.clone();
         let guard = OnDrop::new(move || seen.add(Handle::current()));
@@ -91,13 +91,13 @@ on_every_hub! {
         assert_eq!(Handle::current(), None);
     }
 
-    async fn destructor_that_panics_harms_no_killer(_hub) {
+    async fn panicking_destructor_does_not_affect_the_killer(_hub) {
         let greenlet = Greenlet::new(stuck(gate(), panics_on_drop()));
         greenlet.kill().await;
-        assert!(greenlet.failure().unwrap().is_killed(), "it had ended before");
+        assert!(greenlet.failure().unwrap().is_killed(), "it was not killed");
     }
 
-    async fn dropping_it_kills_it(_hub) {
+    async fn dropped_unstarted_greenlet_is_killed(_hub) {
         let (greenlet, ran) = made();
         let handle = greenlet.handle().clone();
         let mut join = handle.join();
@@ -108,35 +108,35 @@ on_every_hub! {
         assert!(!ran.is_set());
     }
 
-    async fn one_that_was_started_goes_on_when_it_is_dropped(_hub) {
+    async fn dropped_started_greenlet_runs_on(_hub) {
         let (greenlet, ran) = made();
         greenlet.start();
         greenlet.detach();
         ran.wait().await;
     }
 
-    async fn it_runs_after_a_delay(_hub) {
+    async fn start_later_runs_after_its_delay(_hub) {
         let greenlet = spawn_later(Duration::from_millis(1), async { 42 });
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn one_that_is_to_start_later_goes_on_when_it_is_dropped(_hub) {
+    async fn dropped_delayed_greenlet_runs_on(_hub) {
         let (greenlet, ran) = made();
         assert!(greenlet.start_later(Duration::from_millis(1)));
         greenlet.detach();
         ran.wait().await;
     }
 
-    async fn one_that_is_killed_during_its_delay_ends_at_once(_hub) {
+    async fn greenlet_killed_during_its_delay_ends_immediately(_hub) {
         let dropped = Dropped::default();
         let greenlet = spawn_later(HOUR, stuck(gate(), dropped.guard()));
         let_others_run().await;
         assert!(!greenlet.start() && greenlet.state() == State::Scheduled);
-        assert!(poll_once(greenlet.kill()).await.is_some(), "it waits");
+        assert!(poll_once(greenlet.kill()).await.is_some(), "the kill waits");
         assert_eq!((greenlet.state(), dropped.count()), (State::Killed, 1));
     }
 
-    async fn one_that_is_killed_after_its_delay_ends(_hub) {
+    async fn greenlet_killed_after_its_delay_ends(_hub) {
         let started = gate();
         let greenlet = spawn_later(Duration::from_millis(1), stuck(Arc::clone(&started), ()));
         started.wait().await;
@@ -144,7 +144,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn its_state_tells_how_far_it_has_come(hub) {
+    async fn state_shows_the_progress_of_a_greenlet(hub) {
         let (started, open) = (gate(), gate());
         let (set, opened) = (Arc::clone(&started), Arc::clone(&open));
         let greenlet = Greenlet::new(async move {
@@ -166,7 +166,7 @@ on_every_hub! {
         assert_eq!(scheduled.state(), State::Scheduled);
     }
 
-    async fn cancel_stops_what_has_not_run_yet(hub) {
+    async fn cancel_kills_a_greenlet_that_has_not_run(hub) {
         let (unstarted, ran) = made();
         assert!(unstarted.cancel());
         let late = spawn_later(HOUR, async {});
@@ -181,7 +181,7 @@ on_every_hub! {
         assert!(!ran.is_set());
     }
 
-    async fn cancel_leaves_what_runs_alone(hub) {
+    async fn cancel_does_not_affect_a_running_greenlet(hub) {
         let (started, open) = (gate(), gate());
         let (set, opened) = (Arc::clone(&started), Arc::clone(&open));
         let greenlet = spawn_on(hub, async move {
@@ -198,7 +198,7 @@ on_every_hub! {
 }
 
 #[test]
-fn delay_is_as_long_as_it_says() {
+fn delay_of_a_start_is_exact() {
     for seed in 0..spinney_tests::SEEDS {
         let (sim, log) = (SimHub::seeded(seed), Log::default());
         sim.block_on(async {
@@ -222,7 +222,7 @@ fn delay_is_as_long_as_it_says() {
 }
 
 #[test]
-fn kill_during_the_delay_lets_go_of_the_timer() {
+fn kill_during_the_delay_removes_the_timer() {
     let sim = SimHub::new();
     sim.block_on(async {
         let late = spawn_later(HOUR, async {});
@@ -234,7 +234,7 @@ fn kill_during_the_delay_lets_go_of_the_timer() {
 }
 
 #[test]
-fn hub_that_is_dropped_during_the_delay_kills_it() {
+fn hub_dropped_during_the_delay_kills_the_greenlet() {
     let sim = SimHub::new();
     let late = sim.block_on(async { spawn_later(HOUR, async {}).handle().clone() });
     let local = LocalHub::new();
@@ -244,7 +244,7 @@ fn hub_that_is_dropped_during_the_delay_kills_it() {
 }
 
 #[test]
-fn one_that_was_not_started_outlives_the_hub_it_was_made_on() {
+fn unstarted_greenlet_outlives_the_hub_of_its_creation() {
     let greenlet = hub(1).block_on(async { Some(Greenlet::new(async { 42 })) }).unwrap();
     let other = LocalHub::new();
     assert_eq!(greenlet.state(), State::Unstarted);
@@ -253,7 +253,7 @@ fn one_that_was_not_started_outlives_the_hub_it_was_made_on() {
 }
 
 #[test]
-fn it_may_be_started_from_another_thread() {
+fn unstarted_greenlet_may_be_started_on_another_thread() {
     let (greenlet, hub) = (Greenlet::new(async { 42 }), hub(1));
     let (handle, on) = (greenlet.handle().clone(), hub.clone());
     assert!(std::thread::spawn(move || handle.start_on(&on)).join().unwrap());
@@ -261,7 +261,7 @@ fn it_may_be_started_from_another_thread() {
 }
 
 #[test]
-fn one_that_is_started_by_many_threads_is_started_once() {
+fn greenlet_started_by_many_threads_runs_once() {
     let hub = hub(2);
     for _ in 0..200 {
         let (greenlet, ran) = made();
@@ -279,7 +279,7 @@ fn one_that_is_started_by_many_threads_is_started_once() {
 }
 
 #[test]
-fn cancel_that_comes_with_the_first_poll_stops_all_or_nothing() {
+fn cancel_at_the_first_poll_stops_all_or_nothing() {
     let ran: Vec<_> = (0..10_000).map(|_| gate()).collect();
     let (tasks, handles): (Vec<_>, Vec<_>) = ran
         .iter()

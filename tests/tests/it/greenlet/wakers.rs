@@ -1,5 +1,5 @@
-//! The promise of kills and ends: a waker that panics keeps no other from being woken, and no waker
-//! is dropped under a lock of ours.
+//! The promises of kills and ends: a panicking waker does not keep another from being woken, and no
+//! waker is dropped under a lock.
 
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
@@ -13,7 +13,7 @@ use spinney::{Handle, catch_exit, shield};
 use spinney_greenlet::pair;
 use spinney_tests::tools::blow_up;
 
-/// Panics when it wakes.
+/// Panics when it is woken.
 struct Panics;
 
 impl Wake for Panics {
@@ -32,7 +32,7 @@ impl Wake for Counts {
     }
 }
 
-/// Asks a greenlet for what is behind its lock when it is dropped.
+/// Uses a greenlet's lock when it is dropped.
 struct Asks(Handle);
 
 impl Wake for Asks {
@@ -69,11 +69,11 @@ fn panicking_waker_of_a_scope_strands_no_other() {
     let mut task = pin!(task);
     assert!(!poll(task.as_mut(), &woken));
     greenlet.kill_now();
-    assert_eq!(counts.0.load(SeqCst), 2, "that of the scope, and that of the task");
+    assert_eq!(counts.0.load(SeqCst), 2, "not exactly the wakers of scope and task were woken");
 }
 
 #[test]
-fn panicking_waker_of_a_task_stays_where_it_is() {
+fn panicking_waker_of_a_task_is_contained() {
     let (task, greenlet) = pair(shield(pending::<()>()), ());
     let mut task = pin!(task);
     assert!(!poll(task.as_mut(), &Waker::from(Arc::new(Panics))));
@@ -84,7 +84,7 @@ fn panicking_waker_of_a_task_stays_where_it_is() {
 }
 
 #[test]
-fn panicking_waker_at_a_set_strands_no_other() {
+fn panicking_waker_of_a_set_strands_no_other() {
     let counts = Arc::new(Counts::default());
     let (task, greenlet) = pair(async {}, ());
     let mut set = iwait([greenlet]);
@@ -95,7 +95,7 @@ fn panicking_waker_at_a_set_strands_no_other() {
 }
 
 #[test]
-fn waker_that_asks_the_greenlet_is_dropped_outside_the_lock() {
+fn waker_that_uses_its_greenlet_is_dropped_unlocked() {
     let (task, greenlet) = pair(
         async {
             let mut scope = Box::pin(catch_exit(shield(pending::<()>())));

@@ -1,4 +1,4 @@
-//! The promises of maps that look ahead by one item: the end of the input needs no slot.
+//! The promises of maps that take one item ahead: the end of the input needs no slot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ on_every_hub! {
         assert_eq!((error.index(), error.killed().is_some()), (0, true));
     }
 
-    async fn map_that_has_its_results_ends_while_others_wait(hub) {
+    async fn finished_map_ends_while_others_wait(hub) {
         let (pool, started, open) = (Pool::on(hub, 1), gate(), gate());
         let (start, opened) = (Arc::clone(&started), Arc::clone(&open));
         let wait = move |n| polled(Arc::clone(&start), behind(Arc::clone(&opened), n));
@@ -64,7 +64,7 @@ on_every_hub! {
         assert_eq!(map.await.unwrap(), [0, 1, 2]);
     }
 
-    async fn input_that_panics_ahead_of_a_slot_fails_its_item(hub) {
+    async fn input_panic_ahead_of_a_slot_fails_its_item(hub) {
         let pool = Pool::on(hub, 1);
         let _holder = pool.slot().await.unwrap();
         let items = (0..).map(|n: u32| if n == 0 { blow_up("no luck") } else { n });
@@ -91,7 +91,7 @@ on_every_hub! {
 }
 
 #[test]
-fn map_ends_when_its_last_item_does() {
+fn map_ends_with_its_last_item() {
     let sim = SimHub::new();
     let (pool, second) = (Pool::on(&sim, 2), Duration::from_secs(1));
     let start = sim.now();
@@ -109,7 +109,7 @@ fn map_ends_when_its_last_item_does() {
 }
 
 #[test]
-fn ready_stream_is_taken_as_an_iterator_is() {
+fn ready_stream_is_read_like_an_iterator() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 3);
     let started = Count::to(1);

@@ -1,5 +1,4 @@
-//! The promises of maps about how far they run ahead of their reader, and what that leaves to
-//! others.
+//! The promises of maps on how far they run ahead of their reader, and on the room for others.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,27 +10,27 @@ use spinney::{Group, Pool, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, behind, blow_up, gate, let_others_run, stuck};
 
-/// An endless input, and how much of it was taken.
+/// An endless input, and how many items were taken from it.
 fn counted(pulled: &Count) -> impl Iterator<Item = usize> + Send + use<> {
     let pulled = pulled.clone();
     (0..).inspect(move |_| pulled.add())
 }
 
 on_every_hub! {
-    async fn endless_input_is_fine(hub) {
+    async fn imap_of_an_endless_input_is_bounded(hub) {
         let pool = Pool::on(hub, 4);
         let results = pool.imap(|n: u32| async move { 2 * n }, 0..);
         let results: Vec<_> = results.take(5).map(Result::unwrap).collect().await;
         assert_eq!(results, [0, 2, 4, 6, 8]);
     }
 
-    async fn endless_input_of_a_group_is_fine(hub) {
+    async fn imap_of_a_group_over_an_endless_input_is_bounded(hub) {
         let group = Group::on(hub);
         let results = group.imap_unordered(|n: u32| async move { 2 * n }, 0..);
         assert_eq!(results.take(5).filter(Result::is_ok).count().await, 5);
     }
 
-    async fn no_more_items_are_open_than_maxsize(hub) {
+    async fn open_items_never_exceed_maxsize(hub) {
         let (pool, pulled) = (Pool::on(hub, 10), Count::to(4));
         let _results = pool.mapper().maxsize(3).imap(|n| async move { n }, counted(&pulled));
         pulled.reached().await;
@@ -40,7 +39,7 @@ on_every_hub! {
         assert_eq!(pulled.get(), 4);
     }
 
-    async fn no_more_items_run_than_maxsize(hub) {
+    async fn running_items_never_exceed_maxsize(hub) {
         let (pool, pulled) = (Pool::on(hub, 10), Count::to(4));
         let _results = pool
             .mapper()
@@ -63,7 +62,7 @@ on_every_hub! {
         assert_eq!((pulled.get(), pool.len()), (5, 4));
     }
 
-    async fn each_result_that_is_read_makes_room_for_one(hub) {
+    async fn each_read_result_makes_room_for_one_item(hub) {
         let (pool, pulled) = (Pool::on(hub, 10), Count::to(3));
         let mut results = pool.mapper().maxsize(3).imap(|n| async move { n }, counted(&pulled));
         pulled.reached().await;
@@ -84,7 +83,7 @@ on_every_hub! {
         drop(results);
     }
 
-    async fn by_default_twice_the_capacity_is_open(hub) {
+    async fn default_maxsize_is_twice_the_capacity(hub) {
         let (pool, pulled) = (Pool::on(hub, 4), Count::to(9));
         let _results = pool.imap(|n| async move { n }, counted(&pulled));
         pulled.reached().await;
@@ -92,7 +91,7 @@ on_every_hub! {
         assert_eq!(pulled.get(), 9);
     }
 
-    async fn list_opens_four_times_the_capacity_by_default(hub) {
+    async fn default_maxsize_of_a_list_is_four_times_the_capacity(hub) {
         let (pool, pulled) = (Pool::on(hub, 4), Count::to(17));
         let _results = pool.map(|n| async move { n }, counted(&pulled));
         pulled.reached().await;
@@ -100,7 +99,7 @@ on_every_hub! {
         assert_eq!(pulled.get(), 17);
     }
 
-    async fn who_wants_a_list_is_woken_by_the_handful(hub) {
+    async fn reader_of_a_list_is_woken_in_batches(hub) {
         let (pool, mut polls) = (Pool::on(hub, 1), 0);
         let work = |n| async move { yield_now().await; n };
         let mut list = pin!(pool.mapper().maxsize(100).map(work, 0..1000));
@@ -112,7 +111,7 @@ on_every_hub! {
         assert!(polls < 100, "{polls} polls");
     }
 
-    async fn who_wants_a_list_makes_room_where_items_wait_for_it(hub) {
+    async fn reader_of_a_list_makes_room_for_waiting_items(hub) {
         let (pool, meeting) = (Pool::on(hub, 12), Count::to(12));
         let meet = move |n| {
             let meeting = meeting.clone();
@@ -128,7 +127,7 @@ on_every_hub! {
         drop(results);
     }
 
-    async fn maxsize_of_none_starts_an_item_only_for_who_waits(hub) {
+    async fn maxsize_zero_starts_items_for_a_waiting_reader_only(hub) {
         let (pool, started) = (Pool::on(hub, 2), Count::to(1));
         let map = { let started = started.clone(); move |n| { started.add(); async move { n } } };
         let mut results = pool.mapper().maxsize(0).imap(map, 0..10);
@@ -157,7 +156,7 @@ on_every_hub! {
         ran.reached().await;
     }
 
-    async fn maxsize_below_the_capacity_still_gives_every_result(hub) {
+    async fn maxsize_below_the_capacity_loses_no_result(hub) {
         let pool = Pool::on(hub, 4);
         for maxsize in 0..6 {
             let results = pool.mapper().maxsize(maxsize).map(|n| async move { yield_now().await; n }, 0..20);
@@ -165,14 +164,14 @@ on_every_hub! {
         }
     }
 
-    async fn map_that_nobody_reads_holds_no_slot(hub) {
+    async fn unread_map_holds_no_slot(hub) {
         let pool = Pool::on(hub, 1);
         let _results = pool.imap(|n| async move { n }, 0..);
         assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
         assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
     }
 
-    async fn map_that_has_run_ahead_holds_no_slot(hub) {
+    async fn map_at_its_bound_holds_no_slot(hub) {
         let (pool, pulled) = (Pool::on(hub, 2), Count::to(4));
         pool.spawn(stuck(gate(), ())).await.detach();
         let _results = pool.imap(|n| async move { n }, counted(&pulled));
@@ -180,13 +179,13 @@ on_every_hub! {
         assert_eq!(pool.spawn(async { 42 }).await.await.unwrap(), 42);
     }
 
-    async fn map_that_nobody_reads_does_not_keep_a_pool_from_being_idle(hub) {
+    async fn unread_map_does_not_keep_its_pool_busy(hub) {
         let pool = Pool::on(hub, 2);
         let _results = pool.imap(|n| async move { n }, 0..);
         pool.wait_idle().await.unwrap();
     }
 
-    async fn larger_pool_runs_more_of_a_map_at_once(hub) {
+    async fn resize_up_runs_more_items_of_a_map(hub) {
         let (pool, meeting) = (Pool::on(hub, 1), Count::to(3));
         let meet = move |_| {
             let meeting = meeting.clone();
@@ -198,7 +197,7 @@ on_every_hub! {
         assert_eq!(map.await.unwrap().len(), 3);
     }
 
-    async fn under_a_smaller_pool_a_map_gives_slots_back(hub) {
+    async fn resize_down_makes_a_map_free_its_slots(hub) {
         let (pool, started, open) = (Pool::on(hub, 3), Count::to(3), gate());
         let (one, opened) = (started.clone(), Arc::clone(&open));
         let work = move |_| {
@@ -213,7 +212,7 @@ on_every_hub! {
         assert!(poll_once(&mut spawn).await.is_none());
         open.set();
         let (running, before) = spawn.await.await.unwrap();
-        assert_eq!(running, 1, "whoever gets in has the one slot");
+        assert_eq!(running, 1, "more than one runs in the one slot");
         assert!(before <= 4, "{before} items came first");
     }
 }

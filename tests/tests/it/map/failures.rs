@@ -1,4 +1,4 @@
-//! The promises of maps about what fails, is killed or is dropped.
+//! The promises of maps on failed, killed and dropped items.
 
 use std::sync::Arc;
 
@@ -28,13 +28,13 @@ fn no_luck<T>() -> Result<T, String> {
 }
 
 on_every_hub! {
-    async fn failed_item_comes_out_in_its_place(hub) {
+    async fn failed_item_keeps_its_place(hub) {
         let results = Pool::on(hub, 2).imap(fails_at(1), 0..4).map(plain);
         let results: Vec<_> = results.collect().await;
         assert_eq!(results, [Ok(0), no_luck(), Ok(2), Ok(3)]);
     }
 
-    async fn failed_item_leaves_the_unordered_others_alone(hub) {
+    async fn failed_item_does_not_affect_unordered_others(hub) {
         let results = Pool::on(hub, 2).imap_unordered(fails_at(1), 0..4).map(plain);
         let mut results: Vec<_> = results.collect().await;
         results.sort_unstable();
@@ -75,7 +75,7 @@ on_every_hub! {
         assert_eq!((failure.index(), message.as_deref()), (0, Some("at once")));
     }
 
-    async fn rest_runs_on_after_a_failure(hub) {
+    async fn remaining_items_run_on_after_a_failure(hub) {
         let (pool, ran) = (Pool::on(hub, 1), Count::to(5));
         let one = ran.clone();
         let work = move |n| {
@@ -87,7 +87,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn function_that_panics_fails_its_item_alone(hub) {
+    async fn panicking_function_fails_its_item_alone(hub) {
         let work = |n: u32| {
             if n == 1 { blow_up("no luck") }
             async move { n }
@@ -96,7 +96,7 @@ on_every_hub! {
         assert_eq!(results, [Ok(0), no_luck(), Ok(2)]);
     }
 
-    async fn input_that_panics_ends_the_stream_after_what_came_before(hub) {
+    async fn panicking_input_ends_the_stream_after_its_items(hub) {
         let input = (0..4).map(|n| if n == 2 { blow_up("no luck") } else { n });
         let pool = Pool::on(hub, 2);
         let results = pool.imap(|n: u32| async move { yield_now().await; n }, input);
@@ -104,7 +104,7 @@ on_every_hub! {
         assert_eq!(results, [Ok(0), Ok(1), no_luck()]);
     }
 
-    async fn input_that_panics_loses_no_unordered_result(hub) {
+    async fn panicking_input_loses_no_unordered_result(hub) {
         let input = (0..4).map(|n| if n == 2 { blow_up("no luck") } else { n });
         let work = |n: u32| async move { yield_now().await; n };
         let results = Pool::on(hub, 2).imap_unordered(work, input).map(plain);
@@ -113,13 +113,13 @@ on_every_hub! {
         assert_eq!(results, [Ok(0), Ok(1), no_luck()]);
     }
 
-    async fn input_that_panics_fails_a_map(hub) {
+    async fn panicking_input_fails_a_map(hub) {
         let input = (0..4).map(|n| if n == 2 { blow_up("no luck") } else { n });
         let mapped = Pool::on(hub, 2).map(|n: u32| async move { n }, input).await;
         assert_eq!(plain(mapped), no_luck());
     }
 
-    async fn dropping_a_stream_kills_what_it_started(hub) {
+    async fn dropped_stream_kills_its_items(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 3), Dropped::default(), Count::to(3));
         let (guards, one) = (dropped.clone(), started.clone());
         let work = move |_| { one.add(); stuck(gate(), guards.guard()) };
@@ -130,7 +130,7 @@ on_every_hub! {
         assert_eq!((dropped.count(), pool.available()), (3, 3));
     }
 
-    async fn dropping_a_stream_takes_no_further_items(hub) {
+    async fn dropped_stream_takes_no_further_items(hub) {
         let (pool, pulled) = (Pool::on(hub, 2), Count::to(4));
         let one = pulled.clone();
         let items = (0..).inspect(move |_| one.add());
@@ -143,7 +143,7 @@ on_every_hub! {
         assert_eq!(pulled.get(), before);
     }
 
-    async fn dropping_a_stream_drops_its_unread_results(hub) {
+    async fn dropped_stream_drops_its_unread_results(hub) {
         let (pool, dropped, made) = (Pool::on(hub, 2), Dropped::default(), Count::to(4));
         let (guards, one) = (dropped.clone(), made.clone());
         let work = move |_| {
@@ -158,7 +158,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), made.get());
     }
 
-    async fn dropping_a_stream_leaves_the_queue_for_a_slot(hub) {
+    async fn dropped_stream_leaves_the_queue_for_a_slot(hub) {
         let pool = Pool::on(hub, 1);
         let holder = pool.spawn(stuck(gate(), ())).await;
         let mut results = pool.imap(|n: u32| async move { n }, 0..);
@@ -169,7 +169,7 @@ on_every_hub! {
         assert_eq!((pool.waiting(), pool.available()), (0, 1));
     }
 
-    async fn dropping_an_unfinished_map_kills_what_it_started(hub) {
+    async fn dropped_map_kills_its_items(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 2), Dropped::default(), Count::to(2));
         let (guards, one) = (dropped.clone(), started.clone());
         let map = pool.map(move |_| { one.add(); stuck(gate(), guards.guard()) }, 0..2);
@@ -179,7 +179,7 @@ on_every_hub! {
         assert_eq!((dropped.count(), pool.available()), (2, 2));
     }
 
-    async fn dropping_a_stream_leaves_the_rest_of_its_pool_alone(hub) {
+    async fn dropped_stream_does_not_affect_its_pool(hub) {
         let (pool, open, started) = (Pool::on(hub, 2), gate(), gate());
         let other = pool.spawn(behind(Arc::clone(&open), 42)).await;
         let start = Arc::clone(&started);
@@ -234,7 +234,7 @@ on_every_hub! {
         assert_eq!(results, (0..20).collect::<Vec<_>>());
     }
 
-    async fn killing_the_pool_fails_what_runs_and_the_map_goes_on(hub) {
+    async fn kill_of_the_pool_fails_running_items_of_a_map(hub) {
         let (pool, started) = (Pool::on(hub, 2), Count::to(2));
         let one = started.clone();
         let work = move |n: u32| {
@@ -252,7 +252,7 @@ on_every_hub! {
         assert_eq!(results, [killed(), killed(), Ok(2), Ok(3), Ok(4)]);
     }
 
-    async fn destructor_that_panics_in_a_kill_fails_its_item(hub) {
+    async fn panicking_destructor_in_a_kill_fails_its_item(hub) {
         let (pool, started) = (Pool::on(hub, 1), gate());
         let start = Arc::clone(&started);
         let work = move |_: u32| stuck(Arc::clone(&start), spinney_tests::tools::panics_on_drop());

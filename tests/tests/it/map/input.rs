@@ -1,4 +1,4 @@
-//! The promises of maps about their input: streams, tuples, and the place of each item.
+//! The promises of maps on their input: streams, tuples, and the index of each item.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,10 +35,10 @@ on_every_hub! {
         let results = pool.mapper().maxsize(3).imap(|n| async move { n }, from_stream(endless));
         let results: Vec<_> = results.take(5).map(Result::unwrap).collect().await;
         assert_eq!(results, [7; 5]);
-        assert!(pulled.get() <= 10, "{} were pulled", pulled.get());
+        assert!(pulled.get() <= 10, "{} items were taken", pulled.get());
     }
 
-    async fn no_slot_is_held_while_a_stream_waits(hub) {
+    async fn pending_stream_holds_no_slot(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let items = stream::unfold(Some(behind(Arc::clone(&open), 42)), |wait| async move { Some((wait?.await, None)) });
         let mut map = pool.map(|n| async move { n }, from_stream(Box::pin(items)));
@@ -50,7 +50,7 @@ on_every_hub! {
         assert_eq!(map.await.unwrap(), [42]);
     }
 
-    async fn stream_that_panics_ends_the_map_after_what_came_before(hub) {
+    async fn panicking_stream_ends_the_map_after_its_items(hub) {
         let items = stream::iter(0..4).map(|n| if n == 2 { blow_up("no luck") } else { n });
         let pool = Pool::on(hub, 2);
         let results = pool.imap(|n: u32| async move { yield_now().await; n }, from_stream(items));
@@ -61,7 +61,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn stream_is_dropped_when_its_reader_leaves(hub) {
+    async fn input_stream_is_dropped_when_the_reader_leaves(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
         let guard = dropped.guard();
         let items = stream::pending::<u32>().inspect(move |_| { let _ = &guard; });
@@ -75,7 +75,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
     }
 
-    async fn stream_that_has_ended_is_not_asked_again(hub) {
+    async fn ended_stream_is_not_polled_again(hub) {
         let log = Log::default();
         let polls = log.clone();
         let mut left = 3;
@@ -89,13 +89,13 @@ on_every_hub! {
         assert_eq!(log.take(), [3, 2, 1, 0]);
     }
 
-    async fn tuples_are_taken_apart_by_the_closure(hub) {
+    async fn closure_may_destructure_tuples(hub) {
         let pool = Pool::on(hub, 2);
         let sums = pool.map(|(a, b): (u32, u32)| async move { a + b }, (0..3).zip(10..));
         assert_eq!(sums.await.unwrap(), [10, 12, 14]);
     }
 
-    async fn results_come_with_the_place_of_their_item(hub) {
+    async fn indexed_results_have_the_index_of_their_item(hub) {
         let gates = [gate(), gate(), gate()];
         let behind_gates = gates.clone();
         let pool = Pool::on(hub, 3);
@@ -129,7 +129,7 @@ on_every_hub! {
 }
 
 #[test]
-fn items_start_on_the_tick_on_which_they_come() {
+fn items_start_when_the_stream_yields_them() {
     let sim = SimHub::new();
     let (pool, log) = (Pool::on(&sim, 1), Log::default());
     let items = stream::unfold(0, |n| async move {
@@ -143,13 +143,13 @@ fn items_start_on_the_tick_on_which_they_come() {
     };
     let items: Pin<Box<dyn stream::Stream<Item = u64>>> = Box::pin(items);
     sim.block_on(pool.map(work, from_stream(items))).unwrap();
-    // The third had to wait for its slot, so the fourth was asked for later.
+    // The third had to wait for its slot, so the fourth was taken later.
     assert_eq!(log.take(), [(0, 3), (1, 6), (2, 10), (3, 13)]);
     assert_eq!(sim.elapsed(), Duration::from_secs(16));
 }
 
 #[test]
-fn map_with_a_lent_slot_leaves_the_queue_while_input_waits() {
+fn map_leaves_the_queue_while_its_input_is_pending() {
     let sim = SimHub::new();
     let (pool, open) = (Pool::on(&sim, 2), gate());
     sim.block_on(async {

@@ -1,4 +1,5 @@
-//! The promises of `ItemError`: how it is matched, and that `?` takes it whatever the tasks return.
+//! The promises of `ItemError`: how it is matched, and that `?` converts it for any error of the
+//! tasks.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
@@ -25,7 +26,7 @@ on_every_hub! {
         assert!(killed.killed().is_some() && killed.panicked().is_none());
     }
 
-    async fn error_of_a_try_map_is_returned_a_panic_or_a_kill(hub) {
+    async fn error_of_a_try_map_is_an_error_a_panic_or_a_kill(hub) {
         let (pool, started) = (Pool::on(hub, 1), gate());
         let start = Arc::clone(&started);
         let work = move |n: u32| {
@@ -58,7 +59,7 @@ on_every_hub! {
 
 type Boxed = Box<dyn Error + Send + Sync>;
 
-/// What `?` makes of a map whose only item returns `error`.
+/// The conversion by `?` for a map whose only item returns `error`.
 fn through_a_function<E: Debug + Display + Send + Sync + 'static>(error: E) -> Boxed {
     async fn run<E>(error: E) -> Result<(), Boxed>
     where
@@ -76,7 +77,7 @@ fn through_a_function<E: Debug + Display + Send + Sync + 'static>(error: E) -> B
 }
 
 #[test]
-fn question_mark_takes_an_item_error_of_any_task_error() {
+fn question_mark_converts_an_item_error_of_any_error() {
     let expected = |text: &str| format!("item 0 failed: {text}");
     let is = |error: Boxed, text: &str| assert_eq!(error.to_string(), expected(text));
     is(through_a_function("x".parse::<u8>().unwrap_err()), "invalid digit found in string");
@@ -86,7 +87,7 @@ fn question_mark_takes_an_item_error_of_any_task_error() {
 }
 
 #[test]
-fn question_mark_takes_an_item_error_that_is_not_send() {
+fn question_mark_converts_a_non_send_item_error() {
     fn run() -> Result<(), Box<dyn Error>> {
         let hub = LocalHub::new();
         let work = |n: u32| async move { Err::<u32, Box<dyn Error>>(n.to_string().into()) };
@@ -98,7 +99,7 @@ fn question_mark_takes_an_item_error_that_is_not_send() {
 }
 
 #[test]
-fn question_mark_takes_an_item_error_of_a_plain_map() {
+fn question_mark_converts_an_item_error_of_a_map() {
     async fn run() -> Result<(), Boxed> {
         Pool::new(1).map(|(): ()| async { blow_up("no luck") }, [()]).await?;
         Ok(())

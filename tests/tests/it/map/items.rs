@@ -1,4 +1,4 @@
-//! The promises of maps about their items: each is a greenlet of its own.
+//! The promises of maps on their items: each is a greenlet of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use spinney_tests::tools::{Log, behind, gate, let_others_run, polled, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 greenlet_local!(
-    static USER: &'static str = "nobody";
+    static USER: &'static str = "anonymous";
     static GUARD: Option<Arc<dyn Send + Sync>> = None;
 );
 
-/// The item, when it has given way once.
+/// The item, after it has yielded once.
 async fn me(_: u32) -> Handle {
     let me = Handle::current().unwrap();
     yield_now().await;
@@ -29,7 +29,7 @@ fn hooked(hook: impl SpawnHook + 'static) -> PoolBuilder {
 }
 
 on_every_hub! {
-    async fn local_of_one_item_is_unseen_by_the_next(hub) {
+    async fn local_of_an_item_is_unseen_by_the_next(hub) {
         let first_is_alice = |n: u32| async move {
             if n == 0 { USER.set("alice"); }
             yield_now().await;
@@ -37,7 +37,7 @@ on_every_hub! {
         };
         let pool = Pool::on(hub, 1);
         let seen = pool.map(first_is_alice, 0..4).await.unwrap();
-        assert_eq!(seen, ["alice", "nobody", "nobody", "nobody"]);
+        assert_eq!(seen, ["alice", "anonymous", "anonymous", "anonymous"]);
     }
 
     async fn local_is_dropped_when_its_item_finishes(hub) {
@@ -59,7 +59,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 3);
     }
 
-    async fn each_item_has_an_id_and_the_caller_for_its_parent(hub) {
+    async fn each_item_has_an_id_and_the_caller_as_parent(hub) {
         let pool = Pool::on(hub, 2);
         let caller = spawn_on(hub, async move { pool.map(me, 0..5).await.unwrap() });
         let id = caller.id();
@@ -80,7 +80,7 @@ on_every_hub! {
         assert_eq!(spawn_on(hub, member).await.unwrap(), ["bob", "alice", "alice"]);
     }
 
-    async fn kill_of_a_finished_item_hits_no_other(hub) {
+    async fn kill_of_a_finished_item_affects_no_other(hub) {
         let (pool, first) = (Pool::on(hub, 1), Log::default());
         let items = first.clone();
         let kill_the_one_before = move |n: usize| {
@@ -149,7 +149,7 @@ on_every_hub! {
         assert!(log.take().into_iter().eq(seen.into_iter().map(|(id, _)| id)));
     }
 
-    async fn lock_that_an_item_owns_keeps_the_next_out(hub) {
+    async fn lock_of_an_item_excludes_the_next(hub) {
         let (pool, lock) = (Pool::on(hub, 1), Arc::new(RLock::new()));
         let shared = Arc::clone(&lock);
         let keep = move |n: u32| {
@@ -165,7 +165,7 @@ on_every_hub! {
         assert!(lock.is_locked());
     }
 
-    async fn name_of_an_item_is_its_own(hub) {
+    async fn name_of_an_item_is_unseen_by_the_next(hub) {
         let pool = Pool::on(hub, 1);
         let name = |n: u32| {
             let named = named(format!("item {n}"), async { Handle::current().unwrap().name() });
@@ -220,12 +220,12 @@ on_every_hub! {
         let set = |_| async { USER.set("alice"); };
         let map = pool.map(set, items);
         map.await.unwrap();
-        assert_eq!(log.take(), ["nobody"; 3]);
+        assert_eq!(log.take(), ["anonymous"; 3]);
     }
 }
 
 #[test]
-fn item_that_asks_for_nothing_shares_nothing_either() {
+fn unasked_item_shares_nothing() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
     sim.block_on(async {
@@ -240,7 +240,7 @@ fn item_that_asks_for_nothing_shares_nothing_either() {
 }
 
 #[test]
-fn item_is_in_the_members_as_long_as_it_runs() {
+fn item_is_a_member_while_it_runs() {
     SimHub::check(0..50, |sim| {
         let pool = Pool::on(sim, 2);
         sim.block_on(async {

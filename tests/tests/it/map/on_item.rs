@@ -1,19 +1,21 @@
-//! The promises of `on_item`: whom it is told of, when, and what a panic of it does.
+//! The promises of `on_item`: the items it is called for, when, and the effect of a panic in it.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
+use spinney::Retry;
+use spinney::map::from_stream;
 use spinney::map::{Mapper, TaskError};
-use spinney::map::{Retry, from_stream};
 use spinney::sync::Closed;
 use spinney::{Failure, Pool, block_on, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, blow_up, gate, stuck};
 
-/// An item's index and what came of it, as a text.
+/// An item's index and outcome, as text.
 type Told = Log<(usize, &'static str)>;
 
 fn text(outcome: &Result<(), TaskError<()>>) -> &'static str {
@@ -63,7 +65,7 @@ on_every_hub! {
         assert_eq!(sorted(&told), all(40).collect::<Vec<_>>());
     }
 
-    async fn on_item_takes_an_err_for_a_failure_in_try_maps_alone(hub) {
+    async fn on_item_counts_an_err_as_failure_in_try_maps_only(hub) {
         let pool = Pool::on(hub, 2);
         let (told, mapper) = telling(&pool);
         mapper.try_map(odd_is_an_error, 0..4).collect_all().await;
@@ -88,7 +90,7 @@ on_every_hub! {
         }
     }
 
-    async fn on_item_sees_the_last_try_alone(hub) {
+    async fn on_item_sees_only_the_last_try(hub) {
         let pool = Pool::on(hub, 1);
         let (told, mapper) = telling(&pool);
         let tries = Arc::new(AtomicUsize::new(0));
@@ -96,7 +98,7 @@ on_every_hub! {
             let tried = tries.fetch_add(1, SeqCst);
             async move { if tried < 3 { Err("busy") } else { Ok(()) } }
         };
-        mapper.retry(Retry::times(2)).try_map(work, 0..2).collect_all().await;
+        mapper.retry(Retry::times(2).delays([Duration::ZERO; 2])).try_map(work, 0..2).collect_all().await;
         assert_eq!(told.take(), [(0, "error"), (1, "done")]);
     }
 
@@ -110,7 +112,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn on_item_is_told_of_killed_items(hub) {
+    async fn on_item_is_called_for_killed_items(hub) {
         let (pool, started) = (Pool::on(hub, 2), Count::to(2));
         let (told, mapper) = telling(&pool);
         let one = started.clone();
@@ -121,7 +123,7 @@ on_every_hub! {
         assert_eq!(sorted(&told), [(0, "kill"), (1, "kill")]);
     }
 
-    async fn on_item_is_told_of_an_item_that_is_refused(hub) {
+    async fn on_item_is_called_for_a_refused_item(hub) {
         let pool = Pool::on(hub, 1);
         let refused = Log::default();
         let log = refused.clone();
@@ -134,7 +136,7 @@ on_every_hub! {
         assert_eq!(refused.take(), [(0, true)]);
     }
 
-    async fn on_item_is_told_of_an_input_that_panics(hub) {
+    async fn on_item_is_called_for_a_panicking_input(hub) {
         let pool = Pool::on(hub, 1);
         let (told, mapper) = telling(&pool);
         let input = (0..4).map(|n| if n == 1 { blow_up("no luck") } else { n });

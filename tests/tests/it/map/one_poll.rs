@@ -11,7 +11,7 @@ use spinney_tests::tools::{Count, OnDrop, blow_up, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub, on_one_thread};
 
 on_every_hub! {
-    async fn what_is_done_is_read_while_the_next_item_waits(hub) {
+    async fn finished_result_is_read_while_the_next_item_waits(hub) {
         for done in 0..40 {
             let map = move |n| async move { if n == done { pending::<()>().await; } n };
             let results = Pool::on(hub, 1).mapper().unbounded().imap(map, 0..);
@@ -20,7 +20,7 @@ on_every_hub! {
         }
     }
 
-    async fn what_is_done_is_read_after_a_kill(hub) {
+    async fn finished_result_is_read_after_a_kill(hub) {
         let (pool, started) = (Pool::on(hub, 1), gate());
         let started_by_last = started.clone();
         let map = move |n: u32| {
@@ -36,7 +36,7 @@ on_every_hub! {
         assert_eq!(results.len(), 6);
     }
 
-    async fn what_is_done_comes_before_the_panic_of_the_input(hub) {
+    async fn finished_results_come_before_the_panic_of_the_input(hub) {
         for done in 0..40 {
             let items = (0..).inspect(move |n| if *n == done { blow_up("no luck") });
             let results = Pool::on(hub, 1).mapper().unbounded().imap_unordered(ready::<usize>, items);
@@ -47,7 +47,7 @@ on_every_hub! {
         }
     }
 
-    async fn room_that_an_item_leaves_while_it_waits_is_for_others(hub) {
+    async fn room_left_by_a_waiting_item_goes_to_others(hub) {
         let (pool, pulled) = (Pool::on(hub, 2), Count::to(21));
         let items = { let pulled = pulled.clone(); (0..).inspect(move |_| pulled.add()) };
         let map = |n: u32| async move { if n == 6 { pending::<()>().await; } };
@@ -58,7 +58,7 @@ on_every_hub! {
         assert_eq!(pulled.get(), 21);
     }
 
-    async fn every_result_comes_once_whatever_the_room(hub) {
+    async fn every_result_comes_once_at_any_maxsize(hub) {
         for maxsize in [0, 1, 2, 3, 31, 32, 33, 34, 64, 1000] {
             let pool = Pool::on(hub, 2);
             let results = pool.mapper().maxsize(maxsize).imap(ready::<u32>, 0..100);
@@ -83,20 +83,20 @@ on_every_hub! {
 }
 
 on_one_thread! {
-    async fn one_item_is_taken_ahead_of_those_that_run(hub) {
+    async fn one_item_is_taken_ahead_of_the_running_ones(hub) {
         let (pool, pulled, run) = (Pool::on(hub, 1), Count::to(100), Count::to(100));
         let items = { let pulled = pulled.clone(); (0..).inspect(move |_| pulled.add()) };
         let map = { let run = run.clone(); move |n: u32| { run.add(); ready(n) } };
         let _results = pool.mapper().unbounded().imap(map, items);
         for _ in 0..20 {
-            // The first two are the feeder's, and there before its worker has had a turn.
+            // The first two are the feeder's, and available before its worker has had a turn.
             assert_eq!(pulled.get().max(2), run.get().max(1) + 1);
             yield_now().await;
         }
         run.reached().await;
     }
 
-    async fn no_item_is_run_after_one_that_drops_the_results(hub) {
+    async fn no_item_runs_after_one_that_drops_the_results(hub) {
         let (pool, run) = (Pool::on(hub, 1), Count::to(1));
         let results = Rc::new(RefCell::new(None));
         let map = {
@@ -131,8 +131,8 @@ on_one_thread! {
 type Items = Box<dyn Iterator<Item = u32>>;
 type Work = fn(u32) -> Ready<u32>;
 
-/// Runs a map of one worker beside a task that yields: how many items come between two turns of
-/// that, at the most.
+/// Runs a map of one worker beside a task that yields: returns the largest number of items between
+/// two turns of that task.
 async fn most_items_between_turns<X: RunsMap<Items, Work, Ready<u32>>>(pool: Pool<X>) -> usize {
     let pulled = Count::to(1000);
     let items: Items = Box::new((0..).inspect({
@@ -150,7 +150,7 @@ async fn most_items_between_turns<X: RunsMap<Items, Work, Ready<u32>>>(pool: Poo
 }
 
 #[test]
-fn others_get_a_turn_after_so_many_items() {
+fn others_get_a_turn_after_a_batch_of_items() {
     let (local, sim) = (LocalHub::new(), SimHub::new());
     let on_local = local.block_on(most_items_between_turns(Pool::on(&local, 1)));
     let on_sim = sim.block_on(most_items_between_turns(Pool::on(&sim, 1)));

@@ -1,5 +1,5 @@
 //! The promises to members that map over their own full pool: a read runs the items within itself,
-//! and at most as many run as there are slots.
+//! and running items never exceed the slots.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use spinney::{Handle, Pool, Within, sleep, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled};
 use spinney_tests::{AnyHub, SimHub, on_every_hub};
 
-/// Work that gives way a few times, in sight of `gauge`.
+/// Work that yields a few times, counted by `gauge`.
 async fn work(gauge: Gauge, value: usize) -> usize {
     let _inside = gauge.enter();
     yield_now().await;
@@ -48,7 +48,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn maps_three_deep_never_hang(hub) {
+    async fn maps_nested_three_deep_never_hang(hub) {
         for capacity in [1, 2] {
             let (pool, gauge) = (Pool::on(hub, capacity), Gauge::default());
             let (first, inside) = (pool.clone(), gauge.clone());
@@ -71,12 +71,12 @@ on_every_hub! {
             let mut sums: Vec<_> = sums.collect().await;
             sums.sort_unstable();
             assert_eq!(sums, [12, 13, 14]);
-            assert!(gauge.peak() <= capacity, "{} at once", gauge.peak());
+            assert!(gauge.peak() <= capacity, "{} ran concurrently", gauge.peak());
             assert_eq!((pool.len(), pool.free_count()), (0, capacity));
         }
     }
 
-    async fn maps_spawns_and_applies_in_one_another_never_hang(hub) {
+    async fn nested_maps_spawns_and_applies_never_hang(hub) {
         for capacity in [1, 2] {
             let (pool, gauge) = (Pool::on(hub, capacity), Gauge::default());
             let mut outer = Vec::new();
@@ -99,13 +99,13 @@ on_every_hub! {
             for (n, greenlet) in outer.into_iter().enumerate() {
                 assert_eq!(greenlet.await.unwrap(), n + 3);
             }
-            assert!(gauge.peak() <= capacity, "{} at once", gauge.peak());
+            assert!(gauge.peak() <= capacity, "{} ran concurrently", gauge.peak());
             pool.wait_idle().await.unwrap();
             assert_eq!((pool.len(), pool.free_count()), (0, capacity));
         }
     }
 
-    async fn map_from_inside_gets_on_while_strangers_wait(hub) {
+    async fn map_of_a_member_goes_on_while_others_wait(hub) {
         let (pool, gauge, start) = (Pool::on(hub, 1), Gauge::default(), gate());
         let (inside, inner, begin) = (pool.clone(), gauge.clone(), Arc::clone(&start));
         let member = pool.spawn(async move {
@@ -127,7 +127,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn reader_that_gives_up_half_way_runs_one_item(hub) {
+    async fn reader_dropped_half_way_runs_one_item(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -162,7 +162,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn readers_and_spawners_that_wait_together_go_on(hub) {
+    async fn readers_and_spawners_that_wait_go_on(hub) {
         let (pool, gauge) = (Pool::on(hub, 2), Gauge::default());
         for _ in 0..5 {
             let (inside, inner) = (pool.clone(), gauge.clone());
@@ -179,7 +179,7 @@ on_every_hub! {
             }).await;
             assert_eq!((reader.await.unwrap(), spawner.await.unwrap()), (5, 10));
         }
-        assert!(gauge.peak() <= 2, "{} at once", gauge.peak());
+        assert!(gauge.peak() <= 2, "{} ran concurrently", gauge.peak());
         pool.wait_idle().await.unwrap();
     }
 
@@ -200,7 +200,7 @@ on_every_hub! {
         }
     }
 
-    async fn reader_that_waits_by_choice_runs_nothing(hub) {
+    async fn reader_with_reentry_wait_runs_nothing(hub) {
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
         let (inside, queued, open) = (pool.clone(), gate(), gate());
         let (begun, set) = (gate(), Arc::clone(&open));
@@ -219,7 +219,7 @@ on_every_hub! {
 }
 
 on_every_hub! {
-    async fn map_of_a_member_that_leaves_waits_for_slots(hub) {
+    async fn map_of_a_former_member_waits_for_slots(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -253,7 +253,7 @@ fn nest(pool: Pool<AnyHub>, depth: usize) -> Pin<Box<dyn Future<Output = usize> 
 }
 
 on_every_hub! {
-    async fn maps_in_maps_go_on_beyond_the_depth_in_place(hub) {
+    async fn nested_maps_go_on_beyond_the_depth_in_place(hub) {
         let pool = Pool::on(hub, 1);
         assert_eq!(pool.apply(nest(pool.clone(), 140)).await.unwrap(), 140);
         pool.wait_idle().await.unwrap();
@@ -263,7 +263,7 @@ on_every_hub! {
 
 #[test]
 #[expect(clippy::async_yields_async, reason = "the reader outlives the member")]
-fn stranger_runs_no_item_while_the_member_computes() {
+fn other_reader_runs_no_item_while_the_member_computes() {
     let sim = SimHub::new();
     let (pool, begun) = (Pool::on(&sim, 1), Count::to(1));
     let (inside, count, hub) = (pool.clone(), begun.clone(), sim.clone());
@@ -312,7 +312,7 @@ fn item_of_a_dropped_read_waits_for_a_slot() {
     assert_eq!(log.take(), ["begins", "the member ends", "goes on"]);
 }
 
-/// Runs `member` in a pool of `slots`, in many orders; it is given the pool.
+/// Runs `member` in a pool of `slots`, in many orders; it gets the pool.
 fn in_many_orders<Fut: Future<Output = ()> + 'static>(
     slots: usize,
     member: impl Fn(SimHub, Pool<SimHub>) -> Fut,
@@ -345,7 +345,7 @@ fn reader_of_two_maps_reads_one_while_it_runs_the_other() {
 }
 
 #[test]
-fn stranger_reads_a_stream_as_slots_come() {
+fn other_reader_gets_results_as_slots_come() {
     in_many_orders(2, |sim, pool| async move {
         let done = gate();
         let mut first = pool.imap(|_: u32| async {}, 0..1);

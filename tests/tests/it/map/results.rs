@@ -1,4 +1,4 @@
-//! The promises of maps: which results come out, in which order, and what is left behind.
+//! The promises of maps: the results, their order, and the state afterwards.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use spinney_tests::tools::{Count, Gauge, behind, gate, stuck};
 use spinney_tests::{SEEDS, SimHub, on_every_hub};
 
 on_every_hub! {
-    async fn map_keeps_the_order_of_its_input(hub) {
+    async fn map_returns_results_in_input_order(hub) {
         let gates = [gate(), gate(), gate()];
         let pool = Pool::on(hub, 3);
         let (pass, open) = (gates.clone(), gates.clone());
@@ -30,7 +30,7 @@ on_every_hub! {
         assert_eq!(pool.map(work, 0..3).await.unwrap(), [0, 1, 2]);
     }
 
-    async fn imap_gives_the_order_of_its_input(hub) {
+    async fn imap_yields_results_in_input_order(hub) {
         let gates = [gate(), gate(), gate()];
         let pool = Pool::on(hub, 3);
         let behind_gates = gates.clone();
@@ -43,7 +43,7 @@ on_every_hub! {
         assert_eq!(results, [0, 1, 2]);
     }
 
-    async fn imap_unordered_gives_the_order_of_completion(hub) {
+    async fn imap_unordered_yields_results_in_completion_order(hub) {
         let gates = [gate(), gate(), gate()];
         let pool = Pool::on(hub, 3);
         let behind_gates = gates.clone();
@@ -56,7 +56,7 @@ on_every_hub! {
         assert!(results.next().await.is_none());
     }
 
-    async fn work_goes_on_while_nobody_reads(hub) {
+    async fn map_goes_on_without_a_read(hub) {
         let (pool, done) = (Pool::on(hub, 2), Count::to(4));
         let one = done.clone();
         let results = pool.imap(move |n| { one.add(); async move { n } }, 0..);
@@ -70,12 +70,12 @@ on_every_hub! {
         assert!(pool.map(|n: u32| async move { n }, []).await.unwrap().is_empty());
     }
 
-    async fn imap_of_no_items_is_over(hub) {
+    async fn imap_of_no_items_ends(hub) {
         let pool = Pool::on(hub, 2);
         assert!(pool.imap(|n: u32| async move { n }, []).next().await.is_none());
     }
 
-    async fn after_the_end_comes_the_end_again(hub) {
+    async fn ended_stream_stays_ended(hub) {
         let pool = Pool::on(hub, 2);
         for mut results in [
             pool.imap(|n: u32| async move { n }, 0..1),
@@ -87,7 +87,7 @@ on_every_hub! {
         }
     }
 
-    async fn no_result_is_lost_or_comes_twice(hub) {
+    async fn each_result_comes_exactly_once(hub) {
         let pool = Pool::on(hub, 8);
         let work = |n: u32| async move {
             if n % 3 == 0 {
@@ -101,7 +101,7 @@ on_every_hub! {
         assert_eq!(results, (0..1000).collect::<Vec<_>>());
     }
 
-    async fn map_runs_no_more_at_once_than_its_pool_has_slots(hub) {
+    async fn running_items_never_exceed_the_capacity(hub) {
         let (pool, gauge) = (Pool::on(hub, 3), Gauge::default());
         let measure = gauge.clone();
         let work = move |_: u32| {
@@ -112,7 +112,7 @@ on_every_hub! {
             }
         };
         zip(pool.map(work.clone(), 0..30), pool.map(work, 0..30)).await.0.unwrap();
-        assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 3, "{} ran concurrently", gauge.peak());
     }
 
     async fn map_uses_all_slots_of_its_pool(hub) {
@@ -121,13 +121,13 @@ on_every_hub! {
         assert_eq!(pool.map(meet, 0..3).await.unwrap().len(), 3);
     }
 
-    async fn map_of_a_group_runs_all_items_at_once(hub) {
+    async fn map_of_a_group_runs_all_items_concurrently(hub) {
         let (group, meeting) = (Group::on(hub), Count::to(100));
         let meet = move |n| { let meeting = meeting.clone(); async move { meeting.meet().await; n } };
         assert_eq!(group.map(meet, 0..100).await.unwrap(), (0..100).collect::<Vec<_>>());
     }
 
-    async fn items_need_be_neither_clone_nor_sync(hub) {
+    async fn items_need_not_be_clone_or_sync(hub) {
         struct Item(Cell<u32>);
         let pool = Pool::on(hub, 2);
         let items = (0..10).map(|n| Item(Cell::new(n)));
@@ -147,7 +147,7 @@ on_every_hub! {
         }
     }
 
-    async fn pool_of_one_is_empty_after_a_map(hub) {
+    async fn pool_of_one_slot_is_empty_after_a_map(hub) {
         let pool = Pool::on(hub, 1);
         for n in 0..20 {
             pool.map(|n| async move { n }, 0..n).await.unwrap();
@@ -164,7 +164,7 @@ on_every_hub! {
         }
     }
 
-    async fn two_maps_and_a_spawner_all_get_on(hub) {
+    async fn two_maps_and_a_spawner_all_go_on(hub) {
         let pool = Pool::on(hub, 1);
         let work = |n: u32| async move { yield_now().await; n };
         let maps = zip(pool.map(work, 0..50), pool.map(work, 50..100));
@@ -174,7 +174,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn spawner_gets_in_between_two_items(hub) {
+    async fn waiting_spawn_is_admitted_between_two_items(hub) {
         let (pool, started, open) = (Pool::on(hub, 1), Count::to(1), gate());
         let (one, opened) = (started.clone(), Arc::clone(&open));
         let work = move |_| {
@@ -187,12 +187,12 @@ on_every_hub! {
         let mut spawn = Box::pin(pool.spawn(async move { count.get() }));
         assert!(poll_once(&mut spawn).await.is_none());
         open.set();
-        // The current item, and one if the map's own place in the queue was ahead.
+        // The current item, and one more if the map's own place in the queue was ahead.
         let before = spawn.await.await.unwrap();
         assert!(before <= 2, "{before} items came first");
     }
 
-    async fn map_waits_for_its_turn_like_anyone(hub) {
+    async fn map_waits_for_its_turn_in_the_queue(hub) {
         let pool = Pool::on(hub, 1);
         let holder = pool.spawn(stuck(gate(), ())).await;
         let mut map = pool.map(|n| async move { n }, 0..3);
@@ -220,7 +220,7 @@ fn two_maps_take_turns() {
             started.reached().await;
             let map =
                 pool.mapper().unbounded().map(move |_| std::future::ready(started.get()), 0..10);
-            // Until nobody has anything to do.
+            // Until no task has work left.
             sleep(Duration::from_secs(1)).await;
             open.set();
             let before = map.await.unwrap();

@@ -1,4 +1,4 @@
-//! The promises of streams of the results of tasks that return a `Result`.
+//! The promises of streams of results of tasks that return a `Result`.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ async fn odd_fails_and_four_panics(n: usize) -> Result<usize, &'static str> {
 }
 
 on_every_hub! {
-    async fn try_imap_gives_errors_in_their_place_and_goes_on(hub) {
+    async fn try_imap_yields_errors_in_place_and_goes_on(hub) {
         let pool = Pool::on(hub, 3);
         let mut results = texts(pool.try_imap(odd_fails_and_four_panics, 0..6).collect().await);
         let panicked = results.remove(4).unwrap_err();
@@ -35,7 +35,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 3));
     }
 
-    async fn try_imap_unordered_gives_results_as_they_come(hub) {
+    async fn try_imap_unordered_yields_results_as_they_finish(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         let late = Arc::clone(&open);
         let work = move |n: usize| {
@@ -52,7 +52,7 @@ on_every_hub! {
         assert!(results.next().await.is_none() && results.next().await.is_none());
     }
 
-    async fn try_imap_says_which_item_was_killed(hub) {
+    async fn try_imap_names_the_killed_item(hub) {
         let (pool, started) = (Pool::on(hub, 1), gate());
         let start = Arc::clone(&started);
         let work = move |_: u32| {
@@ -67,7 +67,7 @@ on_every_hub! {
         assert_eq!(error.index(), 0);
     }
 
-    async fn dropping_a_try_imap_kills_what_it_started(hub) {
+    async fn dropped_try_imap_kills_its_items(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 2), Dropped::default(), Count::to(2));
         let (guards, one) = (dropped.clone(), started.clone());
         let work = move |_| {

@@ -19,7 +19,8 @@ use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 type BoxedWork<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Waits for a kill; then cleans up in a shield, over several turns, and counts itself in `cleaned`.
+/// Waits for a kill; then cleans up in a shield, over several turns, and counts itself in
+/// `cleaned`.
 async fn clean_up_when_killed(cleaned: Count) {
     let Err(exit) = catch_exit(pending::<()>()).await else { return };
     let clean_up = async {
@@ -32,8 +33,8 @@ async fn clean_up_when_killed(cleaned: Count) {
     exit.resume::<()>().await;
 }
 
-/// Three items, of which two clean up when they are killed; the third ends with `end` as soon as
-/// those are running.
+/// Three items, two of which clean up when they are killed; the third finishes with `end` as soon
+/// as those are running.
 fn two_that_clean_up<T: Clone + Send + Sync + 'static>(
     cleaned: &Count,
     end: T,
@@ -54,7 +55,7 @@ fn two_that_clean_up<T: Clone + Send + Sync + 'static>(
 }
 
 on_every_hub! {
-    async fn all_values_come_in_order(hub) {
+    async fn try_map_returns_values_in_input_order(hub) {
         let gates = [gate(), gate(), gate()];
         let (pass, pool) = (gates.clone(), Pool::on(hub, 3));
         let work = move |n: usize| {
@@ -85,7 +86,7 @@ on_every_hub! {
                 Err::<(), _>("no luck")
             }
         };
-        // Held until the end: it is not its drop that kills them.
+        // Held until the end, so that its drop does not kill them.
         let mut map = pool.try_map(work, 0..);
         let error = (&mut map).await.unwrap_err();
         assert_eq!(error.index(), 1);
@@ -151,7 +152,7 @@ on_every_hub! {
         while poll_once(&mut kill).await.is_none() {
             yield_now().await;
         }
-        // The worker of the item that failed may still be about to leave.
+        // The worker of the failed item may still be about to leave.
         while pool.len() > 1 {
             yield_now().await;
         }
@@ -160,7 +161,7 @@ on_every_hub! {
         pool.wait_idle().await.unwrap();
     }
 
-    async fn panic_is_an_error(hub) {
+    async fn panic_fails_a_try_map(hub) {
         let pool = Pool::on(hub, 1);
         let work = |n: u32| async move { if n == 1 { blow_up("no luck") } else { Ok::<_, ()>(n) } };
         let error = pool.try_map(work, 0..3).await.unwrap_err();
@@ -168,7 +169,7 @@ on_every_hub! {
         assert!(matches!(&*error, TaskError::Failed(failure) if failure.is_panic()));
     }
 
-    async fn collect_all_gives_each_in_order(hub) {
+    async fn collect_all_returns_each_result_in_order(hub) {
         let (pool, late) = (Pool::on(hub, 3), gate());
         let opened = Arc::clone(&late);
         let work = move |n: usize| {
@@ -205,14 +206,14 @@ on_every_hub! {
                 Ok(n)
             }
         };
-        // As above.
+        // See above.
         let mut map = pool.try_map(work, 0..).first_success();
         assert!((&mut map).await.unwrap() >= 2);
         assert_eq!((dropped.count(), pool.len()), (1, 0));
         drop(map);
     }
 
-    async fn where_none_succeeds_all_errors_come_in_order(hub) {
+    async fn first_success_without_success_returns_all_errors(hub) {
         let pool = Pool::on(hub, 2);
         let errors = pool.try_map(|n: usize| async move { Err::<(), _>(n) }, 0..4).first_success();
         let errors = errors.await.unwrap_err();
@@ -223,7 +224,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropping_it_kills_what_it_started(hub) {
+    async fn dropped_try_map_kills_its_items(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 1), Dropped::default(), gate());
         let (guard, set) = (Arc::new(dropped.guard()), Arc::clone(&started));
         let work = move |_: u32| {
@@ -265,7 +266,7 @@ fn try_map_waits_for_a_cleanup_that_sleeps() {
 }
 
 #[test]
-fn within_limits_the_wait_for_an_item_that_refuses_its_kill() {
+fn within_limits_the_wait_for_a_surviving_item() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 2);
     let work = |n: usize| async move {
@@ -280,7 +281,7 @@ fn within_limits_the_wait_for_an_item_that_refuses_its_kill() {
 }
 
 /// A member reads its map and runs item 1 in place, while the error of item 0 is unread. Then a
-/// stranger reads the error, and the killed item needs a slot to clean up.
+/// non-member reads the error, and the killed item needs a slot to clean up.
 #[test]
 fn item_in_place_cleans_up_when_its_map_changes_hands() {
     let sim = SimHub::new();
@@ -315,7 +316,7 @@ fn item_in_place_cleans_up_when_its_map_changes_hands() {
     sim.block_on(async {
         let reader = pool.spawn(reads).await;
         let_others_run().await;
-        // The slot of item 0 is wanted back, for another task than item 1.
+        // The slot of item 0 is needed again, for another task than item 1.
         let taken = pool.apply_async(pending::<()>());
         let_others_run().await;
         more.set();

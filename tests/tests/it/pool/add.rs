@@ -1,5 +1,5 @@
-//! The promises to greenlets that come into a group or a pool after they were made, and leave it
-//! before they end.
+//! The promises to greenlets that join a group or a pool after they were created, and leave it
+//! before they finish.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use spinney_tests::on_every_hub;
 use spinney_tests::tools::{behind, blow_up, gate, let_others_run, stuck};
 
 on_every_hub! {
-    async fn who_is_added_is_a_member_until_it_ends(hub) {
+    async fn added_greenlet_is_a_member_until_it_finishes(hub) {
         let (group, open) = (Group::on(hub), gate());
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), 42));
         assert!(group.add(&greenlet));
@@ -23,7 +23,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn who_was_added_has_left_before_its_waiter_goes_on(hub) {
+    async fn added_greenlet_has_left_before_its_waiter_is_woken(hub) {
         let pool = Pool::on(hub, 1);
         for _ in 0..100 {
             let open = gate();
@@ -38,7 +38,7 @@ on_every_hub! {
         }
     }
 
-    async fn who_was_added_is_killed_with_the_others(hub) {
+    async fn added_greenlet_is_killed_with_the_others(hub) {
         let group = Group::on(hub);
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         assert!(group.add(&greenlet));
@@ -46,7 +46,7 @@ on_every_hub! {
         assert!(greenlet.await.unwrap_err().is_killed());
     }
 
-    async fn who_was_added_is_inside(hub) {
+    async fn added_greenlet_is_inside_the_pool(hub) {
         let (group, open) = (Group::on(hub), gate());
         let (inside, opened) = (group.clone(), Arc::clone(&open));
         let greenlet = spawn_on(hub, async move {
@@ -58,7 +58,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), (true, true));
     }
 
-    async fn adding_twice_takes_one_slot(hub) {
+    async fn greenlet_added_twice_takes_one_slot(hub) {
         let (pool, open) = (Pool::on(hub, 3), gate());
         let greenlet = spawn_on(hub, behind(Arc::clone(&open), ()));
         assert!(pool.add(&greenlet).await);
@@ -72,7 +72,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 3));
     }
 
-    async fn adding_twice_at_once_takes_one_slot(hub) {
+    async fn greenlet_added_twice_concurrently_takes_one_slot(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -88,14 +88,14 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn one_that_has_ended_is_not_added(hub) {
+    async fn finished_greenlet_is_not_added(hub) {
         let (pool, group) = (Pool::on(hub, 1), Group::on(hub));
         let greenlet = spawn_on(hub, async { blow_up("before") });
         greenlet.join().await;
         assert!(!pool.add(&greenlet).await && !pool.try_add(&greenlet).unwrap());
         assert!(!group.add(&greenlet));
         assert_eq!((pool.len(), pool.available(), group.len()), (0, 1, 0));
-        // It was none of its members.
+        // It was not a member.
         pool.try_join().await.unwrap();
         group.try_join().await.unwrap();
         assert_eq!(pool.drain(std::time::Duration::ZERO).await.unwrap().failed, 0);
@@ -116,7 +116,7 @@ on_every_hub! {
         assert!(add.await && pool.contains(&greenlet));
     }
 
-    async fn one_that_ends_while_it_waits_to_be_added_takes_no_slot(hub) {
+    async fn greenlet_that_finishes_during_add_takes_no_slot(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         let greenlet = spawn_on(hub, stuck(gate(), ()));
@@ -144,7 +144,7 @@ on_every_hub! {
         assert!(!pool.contains(&greenlet));
     }
 
-    async fn start_adds_and_starts_what_was_made_before(hub) {
+    async fn start_adds_and_starts_an_unstarted_greenlet(hub) {
         let (pool, group) = (Pool::on(hub, 2), Group::on(hub));
         for n in 0..3 {
             let greenlet = Greenlet::new(async move { n });
@@ -162,14 +162,14 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn what_was_started_before_is_not_started_again(hub) {
+    async fn started_greenlet_is_not_started_again(hub) {
         let pools = [(); 2].map(|()| Pool::on(hub, 2));
         let group = Group::on(hub);
         let greenlet = spawn_on(hub, stuck(gate(), ()));
         assert!(!pools[0].start(&greenlet).await);
         assert!(!pools[1].try_start(&greenlet).unwrap());
         assert!(!group.start(&greenlet));
-        // It is added all the same.
+        // It is added anyway.
         assert!(pools.iter().all(|pool| pool.contains(&greenlet)));
         assert!(group.contains(&greenlet));
     }
@@ -189,7 +189,7 @@ on_every_hub! {
         assert_eq!(greenlet.await.unwrap(), 42);
     }
 
-    async fn member_that_is_killed_before_its_start_frees_its_slot(hub) {
+    async fn member_killed_before_its_start_frees_its_slot(hub) {
         let pool = Pool::on(hub, 1);
         let greenlet = Greenlet::new(async {});
         assert!(pool.add(&greenlet).await);
@@ -202,7 +202,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn who_is_discarded_frees_its_slot_and_runs_on(hub) {
+    async fn discarded_member_frees_its_slot_and_runs_on(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), 42)).await;
         let mut spawn = Box::pin(pool.spawn(stuck(gate(), ())));
@@ -218,7 +218,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn discarding_a_stranger_or_twice_frees_nothing(hub) {
+    async fn discard_of_a_non_member_frees_nothing(hub) {
         let pool = Pool::on(hub, 2);
         let stranger = spawn_on(hub, stuck(gate(), ()));
         let member = pool.spawn(stuck(gate(), ())).await;
@@ -234,7 +234,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn who_was_discarded_is_neither_joined_nor_killed_nor_inside(hub) {
+    async fn discarded_member_is_not_joined_killed_or_inside(hub) {
         let (group, open) = (Group::on(hub), gate());
         let (inside, opened) = (group.clone(), Arc::clone(&open));
         let member = group.spawn(async move {
@@ -248,7 +248,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), (false, Ok(())));
     }
 
-    async fn who_was_discarded_may_come_back(hub) {
+    async fn discarded_member_may_be_added_again(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         for _ in 0..3 {
@@ -274,7 +274,7 @@ on_every_hub! {
             join.await.unwrap();
         }
         assert_eq!((one.available(), two.len()), (1, 0));
-        // What one of them kills leaves both.
+        // A greenlet that is killed through one leaves both.
         let greenlet = two.spawn(stuck(gate(), ()));
         assert!(one.add(&greenlet).await);
         two.kill_now();

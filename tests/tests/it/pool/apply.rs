@@ -1,4 +1,4 @@
-//! The promises of `apply` and its like: one thing run as a member, now or later.
+//! The promises of `apply` and its relatives: one future run as a member, now or later.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use spinney_tests::tools::{Log, OnDrop, Why, behind, blow_up, gate, let_others_r
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 on_every_hub! {
-    async fn apply_gives_the_result_or_the_failure(hub) {
+    async fn apply_returns_the_result_or_the_failure(hub) {
         let (pool, group) = (Pool::on(hub, 1), Group::on(hub));
         assert_eq!(pool.apply(async { 42 }).await.unwrap(), 42);
         assert_eq!(group.apply(async { 42 }).await.unwrap(), 42);
@@ -56,7 +56,7 @@ on_every_hub! {
         assert_eq!(member.await.await.unwrap(), (true, 1, true));
     }
 
-    async fn gevent_apply_of_a_member_runs_at_once_and_nested(hub) {
+    async fn gevent_apply_of_a_member_runs_immediately_and_nested(hub) {
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 2);
         let (outer, inner) = (pool.clone(), pool.clone());
         let nested = async move {
@@ -69,7 +69,7 @@ on_every_hub! {
         assert_eq!(member.await.await.unwrap(), 1);
     }
 
-    async fn gevent_apply_of_a_stranger_runs_on_when_dropped(hub) {
+    async fn gevent_apply_of_a_non_member_runs_on_when_dropped(hub) {
         let (pool, started, open) = (Pool::on(hub, 1), gate(), gate());
         let task = {
             let (started, open) = (Arc::clone(&started), Arc::clone(&open));
@@ -87,7 +87,7 @@ on_every_hub! {
         assert_eq!((pool.stats().succeeded, pool.stats().killed), (1, 0));
     }
 
-    async fn what_runs_in_place_is_dropped_with_its_member(hub) {
+    async fn child_in_place_is_dropped_with_its_member(hub) {
         let (pool, started, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
         let (inside, work) = (pool.clone(), stuck(Arc::clone(&started), dropped.guard()));
         let member = pool.spawn(async move { inside.apply(work).await }).await;
@@ -96,7 +96,7 @@ on_every_hub! {
         assert_eq!((dropped.count(), pool.available()), (1, 1));
     }
 
-    async fn applies_nest_in_a_pool_of_one(hub) {
+    async fn applies_nest_in_a_pool_of_one_slot(hub) {
         let pool = Pool::on(hub, 1);
         macro_rules! nest {
             ($pool:ident) => { async { 0 } };
@@ -130,7 +130,7 @@ on_every_hub! {
         assert_eq!(log.take(), []);
     }
 
-    async fn callback_that_panics_changes_nothing(hub) {
+    async fn panicking_callback_changes_nothing(hub) {
         let pool = Pool::on(hub, 1);
         assert_eq!(pool.apply_cb(async { 1 }, |_| blow_up("callback")).await.unwrap(), 1);
         assert_eq!(pool.apply_async_cb(async { 2 }, |_| blow_up("callback")).await.unwrap(), 2);
@@ -161,7 +161,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn apply_async_takes_a_slot_where_one_is_free(hub) {
+    async fn apply_async_takes_a_free_slot(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         let applied = pool.apply_async(behind(Arc::clone(&open), 42));
         assert!(pool.contains(&applied));
@@ -171,7 +171,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 2));
     }
 
-    async fn one_that_is_killed_while_it_waits_takes_no_slot(hub) {
+    async fn apply_async_killed_while_it_waits_takes_no_slot(hub) {
         let (pool, open, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         for turns in [false, true] {
@@ -189,7 +189,7 @@ on_every_hub! {
         pool.try_join().await.unwrap();
     }
 
-    async fn one_that_is_killed_as_its_slot_comes_passes_it_on(hub) {
+    async fn apply_async_killed_with_its_slot_passes_it_on(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let late = pool.apply_async(stuck(gate(), ()));
@@ -204,7 +204,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn one_that_waited_for_its_slot_runs_like_any_other(hub) {
+    async fn apply_async_that_waited_runs_as_a_member(hub) {
         let (pool, open, started) = (Pool::on(hub, 1), gate(), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let late = pool.apply_async(stuck(Arc::clone(&started), ()));
@@ -221,7 +221,7 @@ on_every_hub! {
         assert_eq!(late.state(), State::Killed);
     }
 
-    async fn what_waits_to_be_applied_is_spared_by_kill(hub) {
+    async fn kill_spares_waiting_apply_async_calls(hub) {
         let pool = Pool::on(hub, 1);
         let member = pool.spawn(stuck(gate(), ())).await;
         let late = pool.apply_async(async { 42 });
@@ -231,7 +231,7 @@ on_every_hub! {
         assert_eq!(late.await.unwrap(), 42);
     }
 
-    async fn closed_pool_kills_what_waits_to_be_applied(hub) {
+    async fn closed_pool_kills_waiting_apply_async_calls(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let late = pool.apply_async(async {});
@@ -241,7 +241,7 @@ on_every_hub! {
         assert!(exit.reason().unwrap().is::<Closed>());
     }
 
-    async fn map_async_gives_the_list(hub) {
+    async fn map_async_returns_the_list(hub) {
         let (pool, log) = (Pool::on(hub, 2), Log::default());
         let list = pool.map_async(|n: u32| async move { 2 * n }, 0..3);
         assert!(!pool.contains(&list));
@@ -252,7 +252,7 @@ on_every_hub! {
         assert_eq!(log.take(), [3]);
     }
 
-    async fn map_async_fails_as_the_map_does(hub) {
+    async fn map_async_fails_like_the_map(hub) {
         let (pool, log) = (Pool::on(hub, 2), Log::default());
         let fails = |n: u32| async move { if n == 1 { blow_up("no luck") } };
         let list = pool.map_async(fails, 0..3);
@@ -265,7 +265,7 @@ on_every_hub! {
         assert!(refused.is_killed());
     }
 
-    async fn killing_map_async_stops_the_map(hub) {
+    async fn kill_of_map_async_stops_the_map(hub) {
         let (pool, started, dropped) = (Pool::on(hub, 1), gate(), gate());
         let (set, gone) = (Arc::clone(&started), Arc::clone(&dropped));
         let guard = Arc::new(OnDrop::new(move || gone.set()));
@@ -280,7 +280,7 @@ on_every_hub! {
 }
 
 #[test]
-fn apply_that_expires_of_time_kills_its_task() {
+fn timed_out_apply_kills_its_task() {
     let sim = SimHub::new();
     let (pool, dropped) = (Pool::on(&sim, 1), Dropped::default());
     sim.block_on(async {

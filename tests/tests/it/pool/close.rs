@@ -1,4 +1,4 @@
-//! The promises of pools that are closed: who is refused, who goes on, and what is reported.
+//! The promises of closed pools: which calls are refused, which go on, and the report.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,14 +18,14 @@ use spinney_tests::tools::{
 };
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
-/// Whether this is the failure of who was refused.
+/// Whether this is the failure of a refused call.
 fn is_closed(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
     exit.reason().and_then(|reason| reason.downcast_ref::<Closed>()).is_some()
 }
 
 on_every_hub! {
-    async fn closed_pool_refuses_all_who_come(hub) {
+    async fn closed_pool_refuses_later_calls(hub) {
         let pool = Pool::on(hub, 3);
         assert!(!pool.is_closed());
         pool.close();
@@ -47,7 +47,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 3));
     }
 
-    async fn closed_group_refuses_all_who_come(hub) {
+    async fn closed_group_refuses_later_calls(hub) {
         let (group, dropped) = (Group::on(hub), Dropped::default());
         let member = group.spawn(async { 42 });
         group.close();
@@ -58,7 +58,7 @@ on_every_hub! {
         assert_eq!(group.len(), 0);
     }
 
-    async fn who_waits_is_refused(hub) {
+    async fn close_refuses_waiters(hub) {
         let (pool, open, dropped) = (Pool::on(hub, 1), gate(), Dropped::default());
         let member = pool.spawn(behind(Arc::clone(&open), 42)).await;
         let mut spawn = Box::pin(pool.spawn(stuck(gate(), dropped.guard())));
@@ -86,7 +86,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 1, 0));
     }
 
-    async fn calls_with_a_slot_in_hand_are_counted_when_refused(hub) {
+    async fn refused_calls_that_hold_a_slot_are_counted(hub) {
         let pool = Pool::on(hub, 2);
         let (handed, held) = (pool.slot().await.unwrap(), pool.slot().await.unwrap());
         let mut spawn = Box::pin(pool.spawn(async {}));
@@ -99,12 +99,12 @@ on_every_hub! {
         assert!(is_closed(&queued.await.await.unwrap_err()));
         assert_eq!(pool.stats().refused, 2);
         assert!(is_closed(&held.spawn(async {}).await.unwrap_err()));
-        // A call that comes later is none of them.
+        // A later call does not count.
         assert!(is_closed(&pool.spawn(async {}).await.await.unwrap_err()));
         assert_eq!((pool.stats().refused, pool.available()), (3, 2));
     }
 
-    async fn member_that_waits_by_choice_is_refused(hub) {
+    async fn waiting_member_is_refused_by_a_close(hub) {
         let (open, queued) = (gate(), gate());
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 2);
         pool.spawn(behind(Arc::clone(&open), ())).await.detach();
@@ -159,7 +159,7 @@ on_every_hub! {
         assert_eq!(results, [0, 1, 2]);
     }
 
-    async fn map_that_is_called_after_the_close_is_refused(hub) {
+    async fn map_after_the_close_is_refused(hub) {
         let pool = Pool::on(hub, 1);
         pool.close();
         let mut results = pool.imap(|n: u32| async move { n }, 0..3);
@@ -224,7 +224,7 @@ on_every_hub! {
         assert_eq!(ran.get(), 1);
     }
 
-    async fn map_of_a_scope_goes_on_when_the_scope_or_the_pool_is_closed(hub) {
+    async fn map_of_a_scope_goes_on_after_a_close(hub) {
         let pool = Pool::on(hub, 1);
         for scope_closes in [true, false] {
             let (scope, open) = (pool.scope(), gate());
@@ -240,7 +240,7 @@ on_every_hub! {
         }
     }
 
-    async fn dropping_the_last_handle_ends_a_map_that_waits_for_its_input(hub) {
+    async fn dropped_last_handle_ends_a_map_with_pending_input(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), gate());
         let gone = Arc::clone(&dropped);
         let guard = OnDrop::new(move || gone.set());
@@ -254,7 +254,7 @@ on_every_hub! {
         dropped.wait().await;
     }
 
-    async fn shutdown_kills_for_the_reason_and_reports(hub) {
+    async fn shutdown_kills_with_its_reason_and_reports(hub) {
         let (pool, started) = (Pool::on(hub, 3), Count::to(2));
         pool.spawn(async {}).await.await.unwrap();
         let mut members = Vec::new();
@@ -277,7 +277,7 @@ on_every_hub! {
         assert!(pool.is_empty() && pool.is_closed());
     }
 
-    async fn shutdown_that_is_dropped_goes_ahead(hub) {
+    async fn dropped_shutdown_goes_ahead(hub) {
         let (pool, dropped) = (Pool::on(hub, 1), Dropped::default());
         pool.spawn(stuck(gate(), dropped.guard())).await.detach();
         drop(pool.shutdown(GreenletExit::new()));
@@ -292,7 +292,7 @@ on_every_hub! {
         let opened = Arc::clone(&open);
         pool.spawn(async move { opened.wait().await; blow_up("no luck") }).await.detach();
         let mut drain = Box::pin(pool.drain(Duration::MAX));
-        assert!(pool.is_closed(), "the call closes it");
+        assert!(pool.is_closed(), "the pool is not closed by the call");
         assert!(poll_once(&mut drain).await.is_none());
         open.set();
         let report = drain.await.unwrap();
@@ -307,7 +307,7 @@ on_every_hub! {
         assert!(!pool.is_closed());
     }
 
-    async fn members_that_were_detached_outlive_the_last_handle(hub) {
+    async fn detached_members_outlive_the_last_handle(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         let member = pool.spawn(behind(Arc::clone(&open), 42)).await;
         pool.detach();
@@ -317,7 +317,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), 42);
     }
 
-    async fn dropping_the_last_handle_refuses_those_who_wait(hub) {
+    async fn dropped_last_handle_refuses_waiters(hub) {
         let pool = Pool::on(hub, 1);
         let member = pool.spawn(stuck(gate(), ())).await;
         let late = pool.apply_async(async {});
@@ -329,7 +329,7 @@ on_every_hub! {
 }
 
 #[test]
-fn drain_kills_those_that_take_longer() {
+fn drain_kills_members_beyond_the_grace() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 3);
     let report = sim.block_on(async {
@@ -342,7 +342,7 @@ fn drain_kills_those_that_take_longer() {
 }
 
 #[test]
-fn drain_aborts_members_that_refuse_their_kill() {
+fn drain_aborts_members_that_survive_their_kill() {
     let sim = SimHub::new();
     let (pool, dropped) = (Pool::on(&sim, 3), Dropped::default());
     let (one, two) = (dropped.guard(), dropped.guard());
@@ -363,7 +363,7 @@ fn drain_aborts_members_that_refuse_their_kill() {
 }
 
 #[test]
-fn drain_leaves_a_second_for_cleaning_up() {
+fn drain_allows_a_second_for_cleanup() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
     let report = sim.block_on(async {
@@ -379,7 +379,7 @@ fn drain_leaves_a_second_for_cleaning_up() {
 }
 
 #[test]
-fn shutdown_aborts_members_that_refuse_their_kill() {
+fn shutdown_aborts_members_that_survive_their_kill() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
     let report = sim.block_on(async {
@@ -390,7 +390,7 @@ fn shutdown_aborts_members_that_refuse_their_kill() {
     assert_eq!((report.aborted, report.running), (1, 0));
 }
 
-/// A member that never comes back to its hub does not hold up the report.
+/// A member that never returns to its hub does not delay the report.
 #[test]
 fn drain_reports_a_member_that_never_awaits_as_running() {
     let hub = spinney::Hub::builder().threads(2).build().unwrap();
@@ -437,7 +437,7 @@ fn stats_count_tasks_and_items() {
 }
 
 #[test]
-fn drain_takes_no_longer_than_its_members() {
+fn drain_returns_with_its_last_member() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 3);
     sim.block_on(async {
@@ -454,7 +454,7 @@ async fn a_second(n: usize) -> usize {
 }
 
 #[test]
-fn drain_lets_a_started_map_end() {
+fn drain_lets_a_started_map_finish() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 2);
     sim.block_on(async {
@@ -467,7 +467,7 @@ fn drain_lets_a_started_map_end() {
 }
 
 #[test]
-fn drain_ends_a_map_that_takes_longer_and_counts_its_items() {
+fn drain_ends_a_map_beyond_the_grace_and_counts_it() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 2);
     sim.block_on(async {

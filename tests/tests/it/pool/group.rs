@@ -1,4 +1,4 @@
-//! The promises of groups and of all that is a crew: joining, killing, dropping.
+//! The promises of groups, and of every task set: joining, killing, dropping.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use spinney_tests::tools::{Count, OnDrop, Why, behind, blow_up, gate, let_others
 use spinney_tests::{Dropped, hub, on_every_hub};
 
 on_every_hub! {
-    async fn joining_an_empty_group_does_not_wait(hub) {
+    async fn join_of_an_empty_group_returns_immediately(hub) {
         assert_eq!(Group::on(hub).join().await, Ok(()));
     }
 
@@ -27,7 +27,7 @@ on_every_hub! {
         assert_eq!(ended.get(), 5);
     }
 
-    async fn join_is_content_with_a_moment_of_emptiness(hub) {
+    async fn join_ends_at_a_moment_of_emptiness(hub) {
         let (group, open) = (Group::on(hub), gate());
         let greenlet = group.spawn(behind(Arc::clone(&open), ()));
         let mut join = Box::pin(group.join());
@@ -49,7 +49,7 @@ on_every_hub! {
         group.kill_now();
     }
 
-    async fn any_number_may_wait_for_a_group(hub) {
+    async fn several_tasks_may_join_a_group(hub) {
         let (group, open) = (Group::on(hub), gate());
         group.spawn(behind(Arc::clone(&open), ())).detach();
         let joins: Vec<_> = (0..5)
@@ -71,7 +71,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), Err(InsideGroup));
     }
 
-    async fn member_cannot_wait_for_its_own_pool_to_be_idle(hub) {
+    async fn member_cannot_wait_for_its_own_idle_pool(hub) {
         let pool = Pool::on(hub, 2);
         let inside = pool.clone();
         let member = pool.spawn(async move { inside.wait_idle().await }).await;
@@ -84,7 +84,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), Ok(()));
     }
 
-    async fn members_are_those_that_have_not_ended(hub) {
+    async fn members_are_the_unfinished_greenlets(hub) {
         let group = Group::on(hub);
         let stays = group.spawn(stuck(gate(), ()));
         let ends = group.spawn(async {});
@@ -93,7 +93,7 @@ on_every_hub! {
         assert!(group.contains(&stays) && !group.contains(&ends));
     }
 
-    async fn panic_in_one_member_does_not_disturb_the_others(hub) {
+    async fn panic_of_a_member_does_not_affect_the_others(hub) {
         let (group, open) = (Group::on(hub), gate());
         let other = group.spawn(behind(Arc::clone(&open), 42));
         group.spawn(async { blow_up("no luck") }).await.unwrap_err();
@@ -111,7 +111,7 @@ on_every_hub! {
         assert!(members.iter().all(|member| member.failure().unwrap().is_killed()));
     }
 
-    async fn kill_ends_those_that_came_in_meanwhile(hub) {
+    async fn kill_ends_members_that_enter_meanwhile(hub) {
         let (group, dropped, started) = (Group::on(hub), Dropped::default(), gate());
         let (inside, guard) = (group.clone(), dropped.guard());
         let spawns = OnDrop::new(move || inside.spawn(stuck(gate(), guard)).detach());
@@ -121,7 +121,7 @@ on_every_hub! {
         assert_eq!((group.len(), dropped.count()), (0, 1));
     }
 
-    async fn kill_of_an_empty_group_does_not_wait(hub) {
+    async fn kill_of_an_empty_group_returns_immediately(hub) {
         Group::on(hub).kill().await;
     }
 
@@ -141,7 +141,7 @@ on_every_hub! {
         assert_eq!(group.spawn(async { 42 }).await.unwrap(), 42);
     }
 
-    async fn who_waits_gets_into_a_killed_pool(hub) {
+    async fn waiter_is_admitted_to_a_killed_pool(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let mut spawn = Box::pin(pool.spawn(async { 42 }));
@@ -150,7 +150,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn who_waits_gets_into_a_pool_that_is_being_killed(hub) {
+    async fn waiter_is_admitted_during_a_kill(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let mut spawn = Box::pin(pool.spawn(async { 42 }));
@@ -159,7 +159,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn kill_that_is_dropped_goes_ahead(hub) {
+    async fn dropped_kill_of_a_group_goes_ahead(hub) {
         let (group, dropped) = (Group::on(hub), Dropped::default());
         group.spawn(stuck(gate(), dropped.guard())).detach();
         poll_once(group.kill()).await;
@@ -167,7 +167,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn dropping_the_last_handle_kills_the_members(hub) {
+    async fn dropped_last_handle_of_a_group_kills_the_members(hub) {
         let (group, dropped) = (Group::on(hub), Dropped::default());
         let member = group.spawn(stuck(gate(), dropped.guard()));
         drop(group);
@@ -175,7 +175,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 1);
     }
 
-    async fn dropping_one_handle_of_several_kills_nobody(hub) {
+    async fn dropped_handle_kills_no_member_if_others_remain(hub) {
         let (group, open) = (Group::on(hub), gate());
         let member = group.spawn(behind(Arc::clone(&open), 42));
         drop(group.clone());
@@ -184,7 +184,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), 42);
     }
 
-    async fn dropping_the_last_handle_of_a_pool_kills_the_members(hub) {
+    async fn dropped_last_handle_of_a_pool_kills_the_members(hub) {
         let pool = Pool::on(hub, 2);
         let member = pool.spawn(stuck(gate(), ())).await;
         drop(pool);
@@ -192,7 +192,7 @@ on_every_hub! {
         assert_eq!(killed, "killed: the last handle of its group was dropped");
     }
 
-    async fn group_has_room_for_all(hub) {
+    async fn group_has_no_limit(hub) {
         let (group, meeting) = (Group::on(hub), Count::to(200));
         for _ in 0..200 {
             let meeting = meeting.clone();
@@ -203,7 +203,7 @@ on_every_hub! {
 }
 
 #[test]
-fn who_comes_in_while_the_members_are_being_killed_is_spared() {
+fn member_that_enters_during_the_kills_is_spared() {
     let hub = hub(1);
     let (group, heirs) = (Group::on(&hub), Arc::new(Mutex::new(Vec::new())));
     let testators = (0..100).map(|_| {

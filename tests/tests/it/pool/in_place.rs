@@ -1,5 +1,5 @@
-//! Promises under the interleavings that threads would have to be lucky to meet: a hub that runs
-//! its tasks in place, inside the call that spawns or wakes them, meets them each time.
+//! Promises under interleavings that threads meet rarely: a hub that runs its tasks in place,
+//! inside the call that spawns or wakes them, meets them each time.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -15,11 +15,11 @@ use spinney_tests::Dropped;
 use spinney_tests::tools::{Log, OnDrop, blow_up, gate, stuck};
 
 /// Polls a task where it is spawned or woken. Its tasks wait for greenlets and slots alone: an
-/// `Event` wakes under a lock that the woken one would need.
+/// `Event` wakes under a lock that the woken task would need.
 #[derive(Clone, Default)]
 struct InPlace {
     tasks: Arc<Mutex<Vec<Arc<Place>>>>,
-    /// What the next task's waker calls when its last clone is dropped.
+    /// Called by the next task's waker when its last clone is dropped.
     on_waker_drop: Arc<Mutex<Option<Hook>>>,
 }
 
@@ -36,7 +36,7 @@ impl Place {
     fn run(self: &Arc<Self>) {
         self.woken.store(true, SeqCst);
         let waker = Waker::from(Arc::clone(self));
-        // A wake from inside the poll is seen to when that is over.
+        // A wake-up during the poll is handled after it.
         while let Ok(mut task) = self.task.try_lock() {
             if !self.woken.swap(false, SeqCst) {
                 return;
@@ -84,7 +84,7 @@ impl Executor for InPlace {
 }
 
 impl InPlace {
-    /// Drops what has not ended.
+    /// Drops the unfinished tasks.
     fn clear(&self) {
         let places = std::mem::take(&mut *self.tasks.lock().unwrap());
         for place in places {
@@ -114,22 +114,22 @@ fn map_runs_on_a_hub_that_polls_in_place() {
 }
 
 #[test]
-fn kill_ends_those_that_came_in_before_it_waits() {
+fn kill_ends_members_that_enter_before_it_waits() {
     let (group, dropped) = (Group::on(&InPlace::default()), Dropped::default());
     let (inside, guard) = (group.clone(), dropped.guard());
     let spawns = OnDrop::new(move || inside.spawn(stuck(gate(), guard)).detach());
     group.spawn(stuck(gate(), spawns)).detach();
-    assert!(block_on(poll_once(group.kill())).is_some(), "it waits for one that it did not kill");
+    assert!(block_on(poll_once(group.kill())).is_some(), "the kill waits for another greenlet");
     assert_eq!((group.len(), dropped.count()), (0, 1));
 }
 
 #[test]
-fn who_waits_for_a_member_never_goes_on_before_it_has_left() {
+fn waiter_is_never_woken_before_the_member_has_left() {
     let hub = InPlace::default();
     let (pool, log) = (Pool::on(&hub, 1), Log::default());
     let (looks, seen) = (Arc::new(Mutex::new(None)), log.clone());
     let (looked, inside) = (Arc::clone(&looks), pool.clone());
-    // The waker is dropped while the greenlet ends: that is when another thread may look.
+    // The waker is dropped while the greenlet finishes: another thread may observe the state then.
     *hub.on_waker_drop.lock().unwrap() = Some(Box::new(move || {
         let handle: spinney::Handle = looked.lock().unwrap().take().unwrap();
         let waiting = block_on(poll_once(handle.join())).is_none();
@@ -139,25 +139,25 @@ fn who_waits_for_a_member_never_goes_on_before_it_has_left() {
     *looks.lock().unwrap() = Some(member.handle().clone());
     hub.clear();
     for (waiting, member) in log.take() {
-        assert!(waiting || !member, "it has ended, and is a member still");
+        assert!(waiting || !member, "it has finished and is still a member");
     }
     assert!(!pool.contains(&member));
 }
 
 #[test]
-fn result_does_not_overtake_the_one_that_made_room_for_it() {
+fn result_does_not_overtake_an_earlier_one() {
     let hub = InPlace::default();
     let pile = Arc::new(GreenPile::on(&GreenPool::on(&hub, 1)));
     let first = block_on(pile.spawn(stuck(gate(), ())));
     let second = Arc::clone(&pile);
-    // It gets its slot, runs and ends inside the end of the first.
+    // It gets its slot, runs and finishes inside the end of the first.
     spawn_on(&hub, async move { drop(second.spawn(async {}).await) }).detach();
     first.kill_now();
     assert_eq!(pile.len(), 2);
     assert!(block_on(pile.next()).unwrap().is_err(), "the second came first");
 }
 
-/// Notes how many slots of a pool are taken whenever it is woken.
+/// Records how many slots of a pool are taken whenever it is woken.
 struct Watch {
     pool: Pool<InPlace>,
     seen: Log<usize>,
@@ -170,10 +170,10 @@ impl Wake for Watch {
 }
 
 #[test]
-fn no_slot_is_taken_when_the_reader_of_a_map_is_woken() {
+fn no_slot_is_held_when_the_reader_of_a_map_is_woken() {
     let (pool, seen) = (Pool::on(&InPlace::default(), 1), Log::default());
     let holder = block_on(pool.spawn(stuck(gate(), ())));
-    // So that the result alone does not wake it.
+    // Added so that the result alone does not wake it.
     let mut map = pool.mapper().maxsize(100).map(|n: u32| async move { n }, [1]);
     let waker = Waker::from(Arc::new(Watch { pool: pool.clone(), seen: seen.clone() }));
     assert!(Pin::new(&mut map).poll(&mut Context::from_waker(&waker)).is_pending());
@@ -182,7 +182,7 @@ fn no_slot_is_taken_when_the_reader_of_a_map_is_woken() {
 }
 
 #[test]
-fn reader_of_a_pile_may_run_inside_the_call_that_wakes_it() {
+fn reader_of_a_pile_may_run_inside_its_wake() {
     let (hub, seen) = (InPlace::default(), Log::default());
     let pile = Arc::new(GreenPile::on(&GreenPool::on(&hub, 2)));
     let first = block_on(pile.spawn(stuck(gate(), 1)));
@@ -196,7 +196,7 @@ fn reader_of_a_pile_may_run_inside_the_call_that_wakes_it() {
         })
         .detach();
     }
-    // It has ended before the pile knows of it.
+    // It has finished before the pile knows of it.
     block_on(pile.spawn(async {}));
     assert_eq!(seen.take(), [true]);
     first.kill_now();

@@ -11,7 +11,7 @@ use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Why, behind, gate, let_others_run, stuck};
 
 on_every_hub! {
-    async fn kill_says_why(hub) {
+    async fn killone_has_a_reason(hub) {
         let group = Group::on(hub);
         let one = group.spawn(stuck(gate(), ()));
         group.kill_with(GreenletExit::because("too late")).await;
@@ -24,7 +24,7 @@ on_every_hub! {
         }
     }
 
-    async fn killone_ends_one_member_and_waits_for_that(hub) {
+    async fn killone_ends_one_member_and_waits(hub) {
         let group = Group::on(hub);
         let (one, other) = (group.spawn(stuck(gate(), ())), group.spawn(stuck(gate(), ())));
         assert!(group.killone(&one).await);
@@ -33,7 +33,7 @@ on_every_hub! {
         assert!(!group.killone(&one).await);
     }
 
-    async fn killone_spares_strangers(hub) {
+    async fn killone_spares_non_members(hub) {
         let (group, open) = (Group::on(hub), gate());
         let stranger = spawn_on(hub, behind(Arc::clone(&open), 42));
         assert!(!group.killone(&stranger).await);
@@ -41,14 +41,14 @@ on_every_hub! {
         assert_eq!(stranger.await.unwrap(), 42);
     }
 
-    async fn killone_goes_ahead_when_nobody_waits(hub) {
+    async fn killone_goes_ahead_without_a_waiter(hub) {
         let group = Group::on(hub);
         let member = group.spawn(stuck(gate(), ()));
         drop(group.killone(&member));
         assert!(member.await.unwrap_err().is_killed());
     }
 
-    async fn second_kill_only_waits_and_all_wait_for_the_cleanup(hub) {
+    async fn second_killone_only_waits_for_the_cleanup(hub) {
         let (group, started, tidy, open) = (Group::on(hub), gate(), gate(), gate());
         let (set, tidying, opened) = (Arc::clone(&started), Arc::clone(&tidy), Arc::clone(&open));
         let member = group.spawn(async move {
@@ -67,10 +67,10 @@ on_every_hub! {
         assert!(poll_once(&mut second).await.is_none());
         assert!(poll_once(&mut all).await.is_none());
         let_others_run().await;
-        assert!(!member.is_ready(), "it was killed twice");
+        assert!(!member.is_ready(), "the member was killed twice");
         open.set();
         assert!(first.await && second.await);
         all.await;
-        assert!(member.await.unwrap().is_err(), "it saw the kill, and lived");
+        assert!(member.await.unwrap().is_err(), "the member did not see the kill");
     }
 }

@@ -1,4 +1,4 @@
-//! The smaller promises of pools: limits on the wait for a slot, what is counted, and builders.
+//! Limits on the wait for a slot, counts of a pool, and builders.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use spinney_tests::{SimHub, on_every_hub};
 const SECOND: Duration = Duration::from_secs(1);
 
 on_every_hub! {
-    async fn spawn_within_takes_a_slot_that_is_free(hub) {
+    async fn spawn_within_takes_a_free_slot(hub) {
         let pool = Pool::on(hub, 1);
         assert_eq!(pool.spawn_within(SECOND, async { 42 }).await.unwrap().await.unwrap(), 42);
         let member = pool.spawn_within(Duration::MAX, stuck(gate(), ())).await.unwrap();
@@ -23,7 +23,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (0, 1));
     }
 
-    async fn spawn_within_waits_its_turn(hub) {
+    async fn spawn_within_waits_in_turn(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         pool.spawn(behind(Arc::clone(&open), ())).await.detach();
         let mut spawn = Box::pin(pool.spawn_within(Duration::MAX, async { 42 }));
@@ -48,7 +48,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available(), pool.waiting()), (1, 1, 0));
     }
 
-    async fn wait_available_counts_the_slot_that_it_hands_on(hub) {
+    async fn wait_available_counts_a_slot_that_it_passes_on(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let member = pool.spawn(behind(Arc::clone(&open), ())).await;
         let mut available = Box::pin(pool.wait_available());
@@ -61,7 +61,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn size_counts_members_and_capacity_is_the_limit(hub) {
+    async fn len_counts_members_and_capacity_is_the_limit(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         assert_eq!((pool.size(), pool.len(), pool.is_empty()), (0, 0, true));
         let one = pool.spawn(behind(Arc::clone(&open), ())).await;
@@ -75,7 +75,7 @@ on_every_hub! {
         assert_eq!((pool.size(), pool.available()), (0, 1));
     }
 
-    async fn builder_makes_pools_and_groups(hub) {
+    async fn builder_builds_pools_and_groups(hub) {
         let builder = Pool::builder().keep_failures(0);
         let (pool, group) = (builder.clone().pool_on(hub, 3), builder.group_on(hub));
         assert_eq!((pool.capacity(), pool.available()), (Some(3), 3));
@@ -90,7 +90,7 @@ on_every_hub! {
 }
 
 #[test]
-fn spawn_within_gives_up_on_the_tick() {
+fn spawn_within_times_out_exactly() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
     sim.block_on(async {
@@ -103,7 +103,7 @@ fn spawn_within_gives_up_on_the_tick() {
 }
 
 #[test]
-fn builder_of_the_current_hub_needs_no_other() {
+fn builder_uses_the_current_hub() {
     let hub = spinney_tests::hub(1);
     hub.block_on(async {
         assert_eq!(Pool::builder().pool(2).spawn(async { 42 }).await.await.unwrap(), 42);

@@ -1,5 +1,5 @@
-//! A pool and its scopes do what a plain model of them does, whatever they are told in whatever
-//! order: who runs, who waits, how many slots are free, and what comes of each task, once.
+//! A pool and its scopes match a plain model under random operations: the running tasks, the
+//! waiters, the free slots, and the outcome of each task.
 
 mod plain;
 
@@ -22,7 +22,7 @@ use spinney::{Event, Failure, Greenlet, Handle, Pool, PoolFull, Slot};
 use spinney_tests::tools::blow_up;
 use spinney_tests::{Dropped, SimHub};
 
-/// What a pool or a scope is told. The number picks one of those that there are.
+/// An operation on a pool or a scope. The number picks one of the existing tasks.
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Spawn,
@@ -81,7 +81,7 @@ proptest! {
     })]
 
     #[test]
-    fn pool_does_what_its_model_does(
+    fn pool_matches_its_model(
         seed: u64,
         capacity in 0..4_usize,
         ops in prop::collection::vec((0..SETS, op()), 1..30),
@@ -95,10 +95,10 @@ proptest! {
     }
 }
 
-/// What a task waits for before it ends, and whether it then panics.
+/// The condition that a task waits for before it finishes, and whether it then panics.
 type Switch = Rc<(Event, Cell<bool>)>;
 
-/// The model, and the pool that is to do as it does.
+/// The model, and the pool that must match it.
 struct Both {
     model: Model,
     sim: SimHub,
@@ -107,15 +107,15 @@ struct Both {
     switches: Vec<Switch>,
     started: Rc<RefCell<BTreeSet<usize>>>,
     greenlets: Rc<RefCell<BTreeMap<usize, Greenlet<usize>>>>,
-    /// Those who wait on behalf of a task, or for it to be added.
+    /// The waiters on behalf of a task, or for it to be added.
     drivers: Vec<Greenlet<()>>,
     maps: Vec<Option<(usize, Imap<usize, SimHub>)>>,
-    /// Slots that are held, and have no task.
+    /// Held slots without a task.
     slots: Vec<(usize, Slot<SimHub>)>,
     dropped: Dropped,
 }
 
-/// What a task does.
+/// The program of a task.
 type Work = Pin<Box<dyn Future<Output = usize>>>;
 
 impl Both {
@@ -158,7 +158,7 @@ impl Both {
         self.greenlets.borrow()[&task].handle().clone()
     }
 
-    /// One that lives, a member or not.
+    /// A living task, member or not.
     fn alive(&self, pick: usize) -> Option<usize> {
         one_of(self.model.alive.iter().copied(), pick)
     }
@@ -224,7 +224,7 @@ impl Both {
         self.queue(set, Call::Task(task, self.drivers.len() - 1));
     }
 
-    /// Spawns in a way that needs a free slot.
+    /// Spawns with a verb that needs a free slot.
     fn spawn_at_once(
         &mut self,
         set: usize,
@@ -252,7 +252,7 @@ impl Both {
         self.model.held = self.slots.len();
     }
 
-    /// Takes one of the slots that are held.
+    /// Uses one of the held slots.
     fn held_slot(&mut self, pick: usize) -> Option<(usize, Slot<SimHub>)> {
         let count = self.slots.len();
         let slot = (count > 0).then(|| self.slots.swap_remove(pick % count));
@@ -309,14 +309,14 @@ impl Both {
         self.drivers.push(spawn_on(&self.sim, async move {
             pool.add(&handle).await;
         }));
-        // A member does not wait to be one.
+        // A member does not wait to be added.
         if !self.model.is_member(task, set) {
             self.queue(set, Call::Add(task, self.drivers.len() - 1));
         }
     }
 
-    /// Kills all members, and waits if that is wanted, and has one outcome only: whether it finds
-    /// those who come in meanwhile is a matter of luck.
+    /// Kills all members. Waits only if the outcome is determined: whether it finds members that
+    /// enter meanwhile depends on the order.
     fn kill(&mut self, set: usize, wait: bool) {
         if wait && self.model.queue.is_empty() {
             self.sim.block_on(self.sets[set].kill());
@@ -331,7 +331,7 @@ impl Both {
         if count == 0 {
             return;
         }
-        match self.model.queue.remove(pick % count).expect("it is there").call {
+        match self.model.queue.remove(pick % count).expect("the waiter exists").call {
             Call::Task(task, driver) => {
                 self.drivers[driver].kill_now();
                 self.model.end(task, End::Dropped);
@@ -366,7 +366,7 @@ impl Both {
         let signed = |count| isize::try_from(count).unwrap();
         let available = signed(model.capacity) - signed(model.taken());
         for (set, pool) in self.sets.iter().enumerate() {
-            // Those that run are as many as the slots that are not free.
+            // As many run as slots are taken.
             assert_eq!(pool.available(), available, "{model:?}");
             assert_eq!(pool.free_count(), available.max(0).unsigned_abs());
             let members: BTreeSet<_> = model.members_of(set).collect();
@@ -388,7 +388,7 @@ impl Both {
         assert_eq!(self.dropped.count(), model.ended.len(), "what was dropped");
     }
 
-    /// Ends what is left, and compares what came of each.
+    /// Ends the remaining tasks, and compares their outcomes.
     fn finish(mut self) {
         self.slots.clear();
         self.model.held = 0;
@@ -416,7 +416,7 @@ impl Both {
             let found = match ended {
                 None => End::Dropped,
                 Some(Ok(value)) if value == *task => End::Value,
-                Some(Ok(value)) => panic!("{value} came of {task}"),
+                Some(Ok(value)) => panic!("{task} returned {value}"),
                 Some(Err(Failure::Panicked(_))) => End::Panic,
                 Some(Err(Failure::Aborted(_))) => panic!("nothing aborts"),
                 Some(Err(Failure::Killed(exit))) => match exit.reason() {

@@ -1,5 +1,5 @@
-//! Nobody outlives a group, or comes in after its end: not even who was handed a slot before, and
-//! has not run since.
+//! No member outlives a group, or enters after its end: not even one that was handed a slot before,
+//! and has not run since.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use spinney::{Group, Pool, catch_exit};
 use spinney_tests::SimHub;
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
 
-/// A pool of one slot, for which somebody did `wait` who was handed it, and has not run since.
+/// A pool of one slot; a waiter that called `wait` was handed the slot, and has not run since.
 async fn handed_over<T>(sim: &SimHub, wait: impl FnOnce(&Pool<SimHub>) -> T) -> (Pool<SimHub>, T) {
     let pool = Pool::on(sim, 1);
     let busy = pool.spawn(pending::<()>()).await;
@@ -22,8 +22,8 @@ async fn handed_over<T>(sim: &SimHub, wait: impl FnOnce(&Pool<SimHub>) -> T) -> 
     (pool, waiting)
 }
 
-/// Has a late greenlet handed the slot of a pool that then comes to its `end`, which says what is
-/// left of it.
+/// A late greenlet is handed the slot of a pool, which then comes to its `end`; `end` returns the
+/// remaining members.
 #[track_caller]
 fn ends_a_late_greenlet<T>(end: impl AsyncFnOnce(Pool<SimHub>) -> T) {
     let sim = SimHub::new();
@@ -31,7 +31,7 @@ fn ends_a_late_greenlet<T>(end: impl AsyncFnOnce(Pool<SimHub>) -> T) {
         let (pool, late) = handed_over(&sim, |pool| pool.apply_async(pending::<()>())).await;
         let _left = end(pool).await;
         let_others_run().await;
-        assert!(late.is_ready(), "it lives on, {:?}", late.state());
+        assert!(late.is_ready(), "the greenlet lives on, {:?}", late.state());
     });
 }
 
@@ -49,7 +49,7 @@ fn late_greenlet_with_its_slot_does_not_outlive_a_shutdown() {
 }
 
 #[test]
-fn late_greenlet_with_its_slot_is_no_member_after_a_shutdown() {
+fn late_greenlet_with_its_slot_stays_out_after_a_shutdown() {
     ends_a_late_greenlet(async |pool| {
         pool.shutdown(GreenletExit::new()).await;
         assert!(pool.members().is_empty());
@@ -66,7 +66,7 @@ fn late_greenlet_with_its_slot_does_not_outlive_a_drain() {
 }
 
 #[test]
-fn nobody_enters_after_a_shutdown() {
+fn no_member_enters_after_a_shutdown() {
     let sim = SimHub::new();
     sim.block_on(async {
         let (pool, spawner) = handed_over(&sim, |pool| {
@@ -97,7 +97,7 @@ fn no_item_starts_after_a_shutdown() {
 }
 
 #[test]
-fn nobody_outlives_a_pool_in_whatever_order_they_come() {
+fn no_member_outlives_a_pool_in_any_order() {
     SimHub::check(0..200, |sim| {
         sim.block_on(async {
             let (pool, open) = (Pool::on(sim, 1), gate());
@@ -111,7 +111,7 @@ fn nobody_outlives_a_pool_in_whatever_order_they_come() {
             pool.shutdown(GreenletExit::new()).await;
             let_others_run().await;
             assert!(pool.members().is_empty(), "{pool:?} has members");
-            assert!(late.is_ready(), "it lives on, {:?}", late.state());
+            assert!(late.is_ready(), "the greenlet lives on, {:?}", late.state());
             assert!(spawner.await.unwrap().unwrap_err().is_killed());
         });
     });
@@ -133,6 +133,6 @@ fn member_that_caught_a_kill_does_not_outlive_its_group() {
         caught.wait().await;
         drop(group);
         let_others_run().await;
-        assert!(member.is_ready(), "it lives on, {:?}", member.state());
+        assert!(member.is_ready(), "the member lives on, {:?}", member.state());
     });
 }

@@ -1,5 +1,5 @@
 //! A member that spawns into its own full pool runs the child in its place, by the rules of
-//! `Pool::spawn`: it never waits for ever, and never do more bodies run than there are slots.
+//! `Pool::spawn`: it never waits for ever, and running bodies never exceed the slots.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use spinney_tests::tools::{
 };
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
-/// Work that gives way a few times, in sight of `gauge`.
+/// Work that yields a few times, counted by `gauge`.
 async fn work(gauge: Gauge, value: usize) -> usize {
     let _inside = gauge.enter();
     yield_now().await;
@@ -28,7 +28,7 @@ async fn work(gauge: Gauge, value: usize) -> usize {
 }
 
 greenlet_local! {
-    static USER: &'static str = "nobody";
+    static USER: &'static str = "anonymous";
 }
 
 on_every_hub! {
@@ -47,7 +47,7 @@ on_every_hub! {
             (child.await.unwrap(), me.id())
         });
         let (seen, me) = member.await.await.unwrap();
-        assert_eq!(seen, (true, 1, 2, "nobody", Some(me)));
+        assert_eq!(seen, (true, 1, 2, "anonymous", Some(me)));
         assert_eq!((pool.len(), pool.members().len()), (0, 0));
     }
 
@@ -61,7 +61,7 @@ on_every_hub! {
         assert!(member.await.await.unwrap());
     }
 
-    async fn members_that_all_spawn_all_go_on(hub) {
+    async fn members_that_all_spawn_go_on(hub) {
         let (pool, meeting, gauge) = (Pool::on(hub, 3), Count::to(3), Gauge::default());
         let mut members = Vec::new();
         for n in 0..3 {
@@ -79,7 +79,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.waiting()), (0, 0));
     }
 
-    async fn child_moves_to_a_slot_that_comes_free(hub) {
+    async fn child_moves_to_a_free_slot(hub) {
         let (pool, open, fed) = (Pool::on(hub, 2), gate(), Arc::new(Queue::bounded(1)));
         let other = pool.spawn(behind(Arc::clone(&open), ())).await;
         let (inside, food, started) = (pool.clone(), Arc::clone(&fed), gate());
@@ -142,7 +142,7 @@ on_every_hub! {
         }
     }
 
-    async fn members_and_strangers_get_slots_in_fifo_order(hub) {
+    async fn members_and_others_get_slots_in_fifo_order(hub) {
         let (pool, open, log) = (Pool::on(hub, 1), gate(), Log::default());
         let (inside, second, queued, opened) = (pool.clone(), log.clone(), gate(), Arc::clone(&open));
         let (start, set) = (gate(), Arc::clone(&queued));
@@ -163,7 +163,7 @@ on_every_hub! {
         queued.wait().await;
         assert!(poll_once(&mut after).await.is_none());
         assert_eq!(pool.waiting(), 3);
-        // Two slots more: for the first stranger, and for the child.
+        // Two more slots: for the first non-member, and for the child.
         pool.resize(3);
         before.await.await.unwrap();
         let_others_run().await;
@@ -206,7 +206,7 @@ on_every_hub! {
         assert!(member.await.unwrap());
     }
 
-    async fn dropped_wait_ends_its_child_at_once(hub) {
+    async fn dropped_wait_ends_its_child_immediately(hub) {
         let (pool, dropped, started) = (Pool::on(hub, 1), Dropped::default(), gate());
         let (inside, guard, begun) = (pool.clone(), dropped.guard(), Arc::clone(&started));
         let member = pool.spawn(async move {
@@ -220,7 +220,7 @@ on_every_hub! {
         assert_eq!(pool.available(), 1);
     }
 
-    async fn helper_of_a_member_waits_like_any_caller(hub) {
+    async fn helper_of_a_member_waits_for_a_slot(hub) {
         let pool = Pool::on(hub, 1);
         let (inside, own) = (pool.clone(), hub.clone());
         let member = pool.spawn(async move {
@@ -235,7 +235,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap().unwrap().await.unwrap(), 7);
     }
 
-    async fn wait_that_changes_hands_is_looked_up_anew(hub) {
+    async fn wait_that_changes_hands_gets_a_new_holder(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (given, take) = (Log::default(), gate());
         let (inside, gift, inner, go) = (pool.clone(), given.clone(), gauge.clone(), gate());
@@ -243,7 +243,7 @@ on_every_hub! {
         let handed_on = Arc::clone(&handed);
         let member = pool.spawn(async move {
             let owned = inside.clone();
-            // Owned, so that it can be handed on.
+            // Owned, so that it can be moved.
             let mut spawn = Box::pin(async move {
                 let child = owned.spawn(async move {
                     let _body = inner.enter();
@@ -260,7 +260,7 @@ on_every_hub! {
         handed.wait().await;
         let mut spawn = given.take().remove(0);
         go.set();
-        // A stranger does not poll the child.
+        // A non-member does not poll the child.
         assert!(poll_once(&mut spawn).await.is_none());
         assert_eq!(pool.waiting(), 1);
         take.set();
@@ -268,7 +268,7 @@ on_every_hub! {
         assert_eq!(spawn.await, 7);
     }
 
-    async fn discarded_member_waits_like_any_caller(hub) {
+    async fn discarded_member_waits_for_a_slot(hub) {
         let pool = Pool::on(hub, 1);
         let (inside, queued) = (pool.clone(), gate());
         let set = Arc::clone(&queued);
@@ -286,7 +286,7 @@ on_every_hub! {
     }
 
     /// No slot comes for the child: it ends where it waits.
-    async fn resting_child_ends_when_it_is_killed_or_aborted(hub) {
+    async fn parked_child_ends_when_killed_or_aborted(hub) {
         for abort in [false, true] {
             let (pool, dropped, started) = (Pool::on(hub, 1), Dropped::default(), gate());
             let (inside, guard, begun) = (pool.clone(), dropped.guard(), Arc::clone(&started));
@@ -311,8 +311,8 @@ on_every_hub! {
         }
     }
 
-    /// To clean up takes a slot.
-    async fn resting_child_that_catches_its_kill_waits_for_a_slot(hub) {
+    /// The cleanup needs a slot.
+    async fn parked_child_that_catches_its_kill_waits_for_a_slot(hub) {
         let (pool, started, log) = (Pool::on(hub, 1), gate(), Log::default());
         let (inside, begun, caught) = (pool.clone(), Arc::clone(&started), log.clone());
         let member = pool.spawn(async move {
@@ -354,7 +354,7 @@ on_every_hub! {
         member.await.unwrap().unwrap().await.unwrap();
     }
 
-    async fn full_pool_that_is_closed_refuses_children(hub) {
+    async fn closed_full_pool_refuses_children(hub) {
         let pool = Pool::on(hub, 1);
         let inside = pool.clone();
         let member = pool.spawn(async move {
@@ -376,7 +376,7 @@ on_every_hub! {
         assert_eq!(member.await.unwrap(), 7);
     }
 
-    async fn member_that_waits_by_choice_waits(hub) {
+    async fn member_with_reentry_wait_waits(hub) {
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
         let (inside, queued) = (pool.clone(), gate());
         let member = pool.spawn(polled(
@@ -405,7 +405,7 @@ on_every_hub! {
         assert!(member.await.unwrap());
     }
 
-    async fn dropped_waits_of_members_leave_the_pool_whole(hub) {
+    async fn dropped_waits_of_members_leak_no_slot(hub) {
         let pool = Pool::on(hub, 2);
         for _ in 0..20 {
             for _ in 0..2 {
@@ -424,7 +424,7 @@ on_every_hub! {
         }
     }
 
-    async fn members_go_on_when_the_pool_shrinks_to_nothing(hub) {
+    async fn members_go_on_at_capacity_zero(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         let other = pool.spawn(behind(Arc::clone(&open), ())).await;
         let (inside, started) = (pool.clone(), gate());
@@ -456,7 +456,7 @@ on_every_hub! {
         assert_eq!((one.len(), two.len()), (0, 0));
     }
 
-    async fn applies_of_a_member_run_one_after_the_other(hub) {
+    async fn applies_of_a_member_run_one_at_a_time(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
         let member = pool.spawn(async move {
@@ -484,8 +484,8 @@ on_every_hub! {
     }
 }
 
-/// A wait whose child runs in place, and gets no slot, goes on on another hub: the child goes back to
-/// its own.
+/// A wait whose child runs in place, and gets no slot, continues on another hub: the child returns
+/// to its own.
 #[test]
 fn wait_without_a_slot_ends_on_another_hub() {
     for reentry in [Reentry::InPlace, Reentry::Inline] {
@@ -512,7 +512,7 @@ fn wait_without_a_slot_ends_on_another_hub() {
 }
 
 #[test]
-fn wait_for_ever_is_reported_where_it_was_chosen() {
+fn deadlock_names_the_member_that_waits() {
     let sim = SimHub::new();
     let pool = Pool::builder().reentry(Reentry::Wait).pool_on(&sim, 1);
     let inside = pool.clone();
@@ -573,7 +573,7 @@ fn abort_of_a_deep_chain_reaches_its_end() {
     assert_eq!((dropped.count(), pool.available(), pool.members().len()), (1, 1, 0));
 }
 
-/// Calls itself through `pool`, each call within the one before.
+/// Calls itself through `pool`, each call within the previous one.
 fn nest(pool: Pool, depth: usize) -> Pin<Box<dyn Future<Output = usize> + Send>> {
     Box::pin(async move {
         if depth == 0 {

@@ -1,4 +1,4 @@
-//! Scopes of a pool: they refuse as a pool does, and a greenlet may be a member of several.
+//! Scopes of a pool: they refuse like a pool, and a greenlet may be a member of several.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use spinney::gevent::GroupExt as _;
-use spinney::pool::Reentry;
-use spinney::sync::{Closed, TryAcquireError};
+use spinney::pool::{Reentry, SlotError};
+use spinney::sync::Closed;
 use spinney::task::spawn_on;
 use spinney::{Failure, Greenlet, Group, Pool};
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 
-/// Whether the greenlet was refused, as the pool or the scope was closed.
+/// Whether the greenlet was refused because the pool or the scope was closed.
 fn is_refused(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
     exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<Closed>)
 }
 
 on_every_hub! {
-    async fn closed_scope_refuses_though_a_slot_is_free(hub) {
+    async fn closed_scope_refuses_although_a_slot_is_free(hub) {
         let pool = Pool::on(hub, 3);
         let (scope, dropped) = (pool.scope(), Dropped::default());
         scope.close();
         assert!(scope.is_closed() && !pool.is_closed());
-        assert_eq!(scope.slot().await.unwrap_err(), Closed);
-        assert_eq!(scope.try_slot().unwrap_err(), TryAcquireError::Closed);
+        assert_eq!(scope.slot().await.unwrap_err(), SlotError::Closed);
+        assert_eq!(scope.try_slot().unwrap_err(), SlotError::Closed);
         assert!(is_refused(&scope.spawn(stuck(gate(), dropped.guard())).await.await.unwrap_err()));
         assert!(is_refused(&scope.apply(stuck(gate(), dropped.guard())).await.unwrap_err()));
         assert!(is_refused(&scope.apply_async(stuck(gate(), dropped.guard())).await.unwrap_err()));
@@ -55,16 +55,16 @@ on_every_hub! {
         assert!(poll_once(&mut other).await.is_none());
         open.set();
         member.await.unwrap();
-        // The first has the slot in hand.
+        // The first holds the slot already.
         assert_eq!((pool.len(), pool.waiting(), scope.waiting()), (1, 2, 2));
         assert_eq!(scope.close().refused, 2);
-        assert_eq!(served.await.unwrap_err(), Closed);
-        assert_eq!(queued.await.unwrap_err(), Closed);
+        assert_eq!(served.await.unwrap_err(), SlotError::Closed);
+        assert_eq!(queued.await.unwrap_err(), SlotError::Closed);
         assert!(other.await.is_ok());
         assert_eq!((pool.available(), scope.stats().refused), (1, 2));
     }
 
-    async fn slot_of_a_scope_starts_nothing_once_its_pool_closed(hub) {
+    async fn slot_of_a_scope_starts_nothing_in_a_closed_pool(hub) {
         let pool = Pool::on(hub, 2);
         let (scope, dropped) = (pool.scope(), Dropped::default());
         let slot = scope.slot().await.unwrap();
@@ -84,7 +84,7 @@ on_every_hub! {
         drop(results);
     }
 
-    async fn greenlet_of_two_scopes_is_known_in_both(hub) {
+    async fn greenlet_of_two_scopes_is_a_member_of_both(hub) {
         let pool = Pool::on(hub, 2);
         let (one, two, three) = (pool.scope(), pool.scope(), pool.scope());
         let (first, second, third) = (one.clone(), two.clone(), three.clone());
@@ -93,7 +93,8 @@ on_every_hub! {
         let greenlet = spawn_on(hub, async move {
             gone.wait().await;
             let mut sum = 0;
-            // The pool is full: each runs in place, as in each scope the greenlet holds a slot.
+            // The pool is full: each runs in place, because in each scope the greenlet holds a
+            // slot.
             for scope in [&first, &second, &third] {
                 sum += scope.spawn(async { 1 }).await.await.unwrap();
             }
@@ -108,7 +109,7 @@ on_every_hub! {
         assert_eq!((one.len(), two.len(), pool.available()), (1, 1, 0));
         go.set();
         ran.wait().await;
-        // The later one is left, and its slot taken by another member.
+        // The later scope is left, and its slot taken by another member.
         assert!(two.discard(&greenlet));
         let other = pool.try_spawn(stuck(gate(), ())).unwrap();
         assert_eq!(pool.available(), 0);
@@ -117,7 +118,7 @@ on_every_hub! {
         other.kill_now();
     }
 
-    async fn member_of_a_scope_that_waits_by_choice_waits(hub) {
+    async fn member_of_a_scope_with_reentry_wait_waits(hub) {
         let pool = Pool::builder().reentry(Reentry::Wait).pool_on(hub, 1);
         let scope = pool.scope();
         let inside = scope.clone();

@@ -1,5 +1,5 @@
-//! The rule of pools: running + free = capacity, after whatever happened, and a member has left
-//! before anybody learns that it has ended.
+//! The rule of pools: running + free = capacity, whatever happens, and a member has left before any
+//! waiter sees its end.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ macro_rules! assert_whole {
 }
 
 on_every_hub! {
-    async fn members_take_slots_and_leave_the_others_free(hub) {
+    async fn members_take_one_slot_each(hub) {
         let pool = Pool::on(hub, 3);
         pool.spawn(stuck(gate(), ())).await.detach();
         assert_eq!((pool.len(), pool.available()), (1, 2));
@@ -34,19 +34,19 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.available()), (2, 1));
     }
 
-    async fn return_gives_the_slot_back(hub) {
+    async fn return_frees_the_slot(hub) {
         let pool = Pool::on(hub, 2);
         pool.spawn(async {}).await.await.unwrap();
         assert_whole!(pool, 2);
     }
 
-    async fn panic_gives_the_slot_back(hub) {
+    async fn panic_frees_the_slot(hub) {
         let pool = Pool::on(hub, 2);
         pool.spawn(async { blow_up("no luck") }).await.await.unwrap_err();
         assert_whole!(pool, 2);
     }
 
-    async fn kill_gives_the_slot_back(hub) {
+    async fn kill_frees_the_slot(hub) {
         let (pool, started) = (Pool::on(hub, 2), gate());
         let greenlet = pool.spawn(stuck(Arc::clone(&started), ())).await;
         started.wait().await;
@@ -54,13 +54,13 @@ on_every_hub! {
         assert_whole!(pool, 2);
     }
 
-    async fn kill_at_once_gives_the_slot_back(hub) {
+    async fn kill_before_the_first_poll_frees_the_slot(hub) {
         let pool = Pool::on(hub, 2);
         pool.spawn(stuck(gate(), ())).await.kill_now();
         assert_whole!(pool, 2);
     }
 
-    async fn dropped_greenlet_gives_the_slot_back_at_its_end(hub) {
+    async fn dropped_greenlet_frees_the_slot_at_its_end(hub) {
         let (pool, open) = (Pool::on(hub, 2), gate());
         drop(pool.spawn(behind(Arc::clone(&open), ())).await);
         assert_eq!((pool.len(), pool.available()), (1, 1));
@@ -68,7 +68,7 @@ on_every_hub! {
         assert_whole!(pool, 2);
     }
 
-    async fn spawn_that_was_dropped_unpolled_takes_no_slot(hub) {
+    async fn unpolled_spawn_takes_no_slot(hub) {
         let pool = Pool::on(hub, 2);
         drop(pool.spawn(async {}));
         assert_whole!(pool, 2);
@@ -82,7 +82,7 @@ on_every_hub! {
         assert_whole!(pool, 1);
     }
 
-    async fn pool_is_whole_after_panics_kills_and_drops_at_once(hub) {
+    async fn concurrent_panics_kills_and_drops_leak_no_slot(hub) {
         let pool = Pool::on(hub, 3);
         for n in 0..60 {
             let mut spawn = Box::pin(pool.spawn(async move {
@@ -103,7 +103,7 @@ on_every_hub! {
         assert_whole!(pool, 3);
     }
 
-    async fn member_has_left_before_its_waiter_goes_on(hub) {
+    async fn member_has_left_before_its_waiter_is_woken(hub) {
         let pool = Pool::on(hub, 1);
         for n in 0..200 {
             assert_eq!(pool.spawn(async move { n }).await.await.unwrap(), n);
@@ -111,7 +111,7 @@ on_every_hub! {
         }
     }
 
-    async fn member_has_left_before_who_joins_it_goes_on(hub) {
+    async fn member_has_left_before_its_join_returns(hub) {
         let pool = Pool::on(hub, 1);
         for _ in 0..200 {
             let greenlet = pool.spawn(async {}).await;
@@ -121,7 +121,7 @@ on_every_hub! {
         }
     }
 
-    async fn killed_member_has_left_before_its_killer_goes_on(hub) {
+    async fn killed_member_has_left_before_its_kill_returns(hub) {
         let pool = Pool::on(hub, 1);
         for _ in 0..200 {
             pool.spawn(stuck(gate(), ())).await.kill().await;
@@ -129,7 +129,7 @@ on_every_hub! {
         }
     }
 
-    async fn pool_that_was_joined_has_a_slot(hub) {
+    async fn joined_pool_has_a_free_slot(hub) {
         let pool = Pool::on(hub, 1);
         for _ in 0..200 {
             pool.spawn(async {}).await.detach();
@@ -138,7 +138,7 @@ on_every_hub! {
         }
     }
 
-    async fn pool_that_was_killed_has_a_slot(hub) {
+    async fn killed_pool_has_a_free_slot(hub) {
         let pool = Pool::on(hub, 1);
         for _ in 0..200 {
             pool.spawn(stuck(gate(), ())).await.detach();

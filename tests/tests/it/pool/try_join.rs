@@ -5,7 +5,7 @@ use spinney::{Group, Pool};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Why, blow_up, gate, stuck};
 
-/// The failures that `try_join` came back with.
+/// The failures of `try_join`.
 fn failures(joined: Result<(), JoinError>) -> Failures {
     match joined {
         Err(JoinError::Failed(failures)) => failures,
@@ -14,13 +14,13 @@ fn failures(joined: Result<(), JoinError>) -> Failures {
 }
 
 on_every_hub! {
-    async fn group_without_failures_has_none(hub) {
+    async fn try_join_without_failures_succeeds(hub) {
         let group = Group::on(hub);
         group.spawn(async {}).detach();
         group.try_join().await.unwrap();
     }
 
-    async fn members_that_ended_before_the_call_are_seen(hub) {
+    async fn try_join_sees_earlier_failures(hub) {
         let group = Group::on(hub);
         group.spawn(async { blow_up("first") }).join().await;
         group.spawn(async { blow_up("second") }).join().await;
@@ -44,7 +44,7 @@ on_every_hub! {
         assert_eq!(failures.first()[0].why(), "panicked: again");
     }
 
-    async fn join_leaves_them_there(hub) {
+    async fn join_does_not_take_the_failures(hub) {
         let group = Group::on(hub);
         group.spawn(async { blow_up("no luck") }).detach();
         group.join().await.unwrap();
@@ -52,7 +52,7 @@ on_every_hub! {
         assert_eq!(failures(group.try_join().await).count(), 1);
     }
 
-    async fn who_was_killed_has_not_failed(hub) {
+    async fn killed_member_is_not_a_failure(hub) {
         let group = Group::on(hub);
         group.spawn(stuck(gate(), ())).detach();
         group.kill().await;
@@ -60,7 +60,7 @@ on_every_hub! {
         group.try_join().await.unwrap();
     }
 
-    async fn no_more_are_kept_than_wanted(hub) {
+    async fn stored_failures_never_exceed_the_limit(hub) {
         for kept in [0, 2] {
             let pool = Pool::builder().keep_failures(kept).pool_on(hub, 1);
             for _ in 0..5 {
@@ -71,7 +71,7 @@ on_every_hub! {
         }
     }
 
-    async fn item_that_panics_is_the_maps_affair(hub) {
+    async fn panicked_item_is_not_a_failure_of_the_pool(hub) {
         let pool = Pool::on(hub, 1);
         pool.map(|_: u32| async { blow_up("no luck") }, 0..1).await.map(|_: Vec<()>| ()).unwrap_err();
         pool.try_join().await.unwrap();

@@ -1,4 +1,4 @@
-//! [`act`]: one thing at random that one does with a pool.
+//! [`act`]: one random action on a pool.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use super::world::{Rules, World};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// Some work in a slot, with perhaps more acts inside, up to so many deep.
+/// Work in a slot, possibly with nested actions up to this depth.
 fn item(world: Rc<World>, depth: usize, value: usize) -> Boxed<usize> {
     Box::pin(async move {
         work(&world).await;
@@ -35,7 +35,7 @@ async fn work(world: &World) {
     if world.below(8) == 0 { shield(world.pause()).await } else { world.pause().await }
 }
 
-/// Does one thing with the pool, from `inside` of it or not.
+/// Performs one action on the pool, as a member (`inside`) or not.
 pub(crate) fn act(world: Rc<World>, depth: usize, inside: bool) -> Boxed<()> {
     Box::pin(async move {
         let doing = Act { count: world.below(12), world, depth, inside };
@@ -56,7 +56,7 @@ pub(crate) fn act(world: Rc<World>, depth: usize, inside: bool) -> Boxed<()> {
 
 struct Act {
     world: Rc<World>,
-    /// How many items its maps have.
+    /// The number of items of its maps.
     count: usize,
     depth: usize,
     inside: bool,

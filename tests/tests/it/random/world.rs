@@ -1,4 +1,4 @@
-//! [`World`]: what all that acts at random has in common.
+//! [`World`]: the state that all random actors share.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use spinney::{Greenlet, Pool, sleep, yield_now};
 use spinney_tests::SimHub;
 use spinney_tests::tools::Gauge;
 
-/// What may happen.
+/// The permitted events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
     /// Nothing unforeseen: every result is right.
     Peace,
-    /// Kills: no slot is lost. What a killed reader's map cleans up may run beside the reader.
+    /// Kills: no slot is lost. The cleanup of a killed reader's map may run beside the reader.
     Kills,
-    /// Kills, panics, resizes, and waits that are given up: nobody waits for ever.
+    /// Kills, panics, resizes, and dropped waits: no task waits for ever.
     Anything,
 }
 
@@ -26,10 +26,10 @@ pub(crate) struct World {
     hub: SimHub,
     pub(crate) pool: Pool<SimHub>,
     pub(crate) rules: Rules,
-    /// Counts what runs in slots.
+    /// Counts the work in slots.
     pub(crate) gauge: Gauge,
     rng: RefCell<Rng>,
-    /// Strangers who read what members have begun.
+    /// Non-members that read the streams which members have begun.
     readers: RefCell<Vec<Greenlet<()>>>,
 }
 
@@ -62,7 +62,7 @@ impl World {
         }
     }
 
-    /// The numbers up to `count`, each after a pause.
+    /// The numbers up to `count`, each after a delay.
     pub(crate) fn numbers(self: &Rc<Self>, count: usize) -> impl Stream<Item = usize> + use<> {
         let world = Rc::clone(self);
         stream::unfold((0, world), move |(next, world)| async move {
@@ -71,7 +71,7 @@ impl World {
         })
     }
 
-    /// Has a stranger do the rest of it.
+    /// Moves the rest of it to a non-member.
     pub(crate) fn leave_to_a_stranger(&self, rest: impl Future<Output = ()> + 'static) {
         self.readers.borrow_mut().push(spawn_on(&self.hub, rest));
     }

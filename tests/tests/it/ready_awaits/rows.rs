@@ -1,7 +1,7 @@
-//! The table of awaits that are ready: each in a loop that never ends by itself.
+//! The table of ready awaits: each in a loop that never finishes by itself.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use spinney::{
 };
 use spinney_greenlet::{InPlace, pair};
 
-/// How long a loop goes on that does not give way: its test fails rather than hang.
+/// How long a loop that does not yield goes on: its test fails rather than hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A loop without an end.
+/// An endless loop.
 pub(super) type Endless = Pin<Box<dyn Future<Output = Infallible> + Send>>;
 
 /// A kind of await.
 pub(super) struct Row {
     pub(super) name: &'static str,
-    /// Makes such awaits for ever, once it has set the event.
+    /// Runs such awaits for ever, once it has set the event.
     pub(super) endless: fn(Arc<Event>) -> Endless,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     [HUBS, LOCKS, QUEUES, GREENLETS, POOLS, PILES, THREADS].into_iter().flatten()
 }
 
-/// A row: what is there before the loop, and what the loop does.
+/// A row: the state before the loop, and the loop.
 macro_rules! row {
     ($name:literal $(, $given:stmt)* => $each:expr) => {
         Row {
@@ -50,7 +50,7 @@ macro_rules! row {
                     let start = Instant::now();
                     loop {
                         _ = $each;
-                        assert!(start.elapsed() < PATIENCE, "{} does not give way", $name);
+                        assert!(start.elapsed() < PATIENCE, "{} does not yield", $name);
                     }
                 })
             },
@@ -187,7 +187,7 @@ const THREADS: &[Row] = &[
         => imap.next().await),
 ];
 
-/// The hub that is current at each spawn; it is `Send` whichever that is.
+/// The hub that is current at each spawn; it is `Send` in every case.
 #[derive(Clone)]
 struct Here;
 
@@ -205,7 +205,7 @@ fn one() -> Pool<Here> {
     Pool::on(&Here, 1)
 }
 
-/// The greenlet that is running.
+/// The running greenlet.
 fn me() -> Handle {
     Handle::current().unwrap()
 }
@@ -217,12 +217,8 @@ async fn finished() -> Greenlet<u32> {
     greenlet
 }
 
-/// Makes an item of a resource pool.
-type Make = fn() -> Ready<Result<u32, Infallible>>;
-
-fn numbers() -> ResourcePool<u32, Make> {
-    let make: Make = || ready(Ok(7));
-    ResourcePool::builder(make).max_size(1).build()
+fn numbers() -> ResourcePool<u32, Infallible> {
+    ResourcePool::builder(|| ready(Ok(7))).max_size(1).build()
 }
 
 fn threads() -> ThreadPool {

@@ -1,7 +1,7 @@
-//! When a `ResourcePool` drops what nobody uses, to the moment, on a virtual clock.
+//! The exact times at which a `ResourcePool` drops idle items, on a virtual clock.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
@@ -14,33 +14,30 @@ use spinney_tests::{DropGuard, Dropped};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A pool whose items go after a minute, but for `min_size`.
-fn pool(
-    dropped: &Dropped,
-    min_size: usize,
-) -> ResourcePool<DropGuard, impl Fn() -> Ready<Result<DropGuard, Infallible>> + use<>> {
+/// A pool whose items expire after a minute, except for `min_size` of them.
+fn pool(dropped: &Dropped, min_size: usize) -> ResourcePool<DropGuard, Infallible> {
     let dropped = dropped.clone();
     let create = move || ready(Ok(dropped.guard()));
     ResourcePool::builder(create).min_size(min_size).idle_timeout(MINUTE).build()
 }
 
 #[test]
-fn idle_item_is_dropped_when_its_time_has_come() {
+fn idle_item_is_dropped_after_its_idle_time() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
         drop(pool.item().await);
         sleep(Duration::from_nanos(59_999_999_999)).await;
-        assert_eq!((dropped.count(), pool.size()), (0, 1));
+        assert_eq!((dropped.count(), pool.len()), (0, 1));
         sleep(Duration::from_nanos(1)).await;
         sleep(Duration::ZERO).await;
-        assert_eq!((dropped.count(), pool.size(), pool.free()), (1, 0, 4));
+        assert_eq!((dropped.count(), pool.len(), pool.available()), (1, 0, 4));
     });
     assert_eq!((sim.pending(), sim.elapsed()), (0, MINUTE));
 }
 
 #[test]
-fn each_item_rests_for_as_long_as_it_may() {
+fn each_item_has_its_own_idle_time() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -49,14 +46,14 @@ fn each_item_rests_for_as_long_as_it_may() {
         sleep(10 * SECOND).await;
         drop(second);
         sleep(50 * SECOND + Duration::from_nanos(1)).await;
-        assert_eq!((dropped.count(), pool.size()), (1, 1));
+        assert_eq!((dropped.count(), pool.len()), (1, 1));
         sleep(10 * SECOND).await;
-        assert_eq!((dropped.count(), pool.size()), (2, 0));
+        assert_eq!((dropped.count(), pool.len()), (2, 0));
     });
 }
 
 #[test]
-fn item_that_is_used_begins_anew() {
+fn used_item_restarts_its_idle_time() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -74,19 +71,19 @@ fn item_that_is_used_begins_anew() {
 }
 
 #[test]
-fn as_many_as_are_to_be_kept_are_kept() {
+fn min_idle_items_are_kept() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 2);
         pool.fill().await.unwrap();
         drop([pool.item().await, pool.item().await, pool.item().await]);
         sleep(10 * MINUTE).await;
-        assert_eq!((dropped.count(), pool.size()), (1, 2));
-        // Those in use count.
+        assert_eq!((dropped.count(), pool.len()), (1, 2));
+        // Items in use count.
         let (first, second) = (pool.item().await, pool.item().await);
         drop(pool.item().await);
         sleep(10 * MINUTE).await;
-        assert_eq!((dropped.count(), pool.size()), (2, 2));
+        assert_eq!((dropped.count(), pool.len()), (2, 2));
         drop((first, second));
     });
     sim.run_until_idle();
@@ -94,7 +91,7 @@ fn as_many_as_are_to_be_kept_are_kept() {
 }
 
 #[test]
-fn stack_lets_go_of_those_that_it_does_not_need() {
+fn lifo_pool_drops_unneeded_items() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let made = dropped.clone();
@@ -105,12 +102,12 @@ fn stack_lets_go_of_those_that_it_does_not_need() {
             sleep(20 * SECOND).await;
             drop(pool.item().await);
         }
-        assert_eq!((dropped.count(), pool.size()), (2, 1));
+        assert_eq!((dropped.count(), pool.len()), (2, 1));
     });
 }
 
 #[test]
-fn item_that_is_promised_to_somebody_is_not_dropped() {
+fn item_reserved_for_a_waiter_is_not_dropped() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -120,16 +117,16 @@ fn item_that_is_promised_to_somebody_is_not_dropped() {
         assert!(poll_once(&mut next).await.is_none());
         drop(item);
         sleep(10 * MINUTE).await;
-        assert_eq!((dropped.count(), pool.size()), (0, 1));
-        // Nobody fetched it.
+        assert_eq!((dropped.count(), pool.len()), (0, 1));
+        // The waiter did not fetch it.
         drop(next);
         sleep(2 * MINUTE).await;
-        assert_eq!((dropped.count(), pool.size(), pool.free()), (1, 0, 1));
+        assert_eq!((dropped.count(), pool.len(), pool.available()), (1, 0, 1));
     });
 }
 
 #[test]
-fn pool_outlives_the_hub_that_looked_after_it() {
+fn pool_outlives_the_hub_of_its_reaper() {
     let dropped = Dropped::default();
     let pool = pool(&dropped, 0);
     SimHub::new().block_on(async { drop(pool.item().await) });
@@ -138,11 +135,11 @@ fn pool_outlives_the_hub_that_looked_after_it() {
         drop(pool.item().await);
         sleep(2 * MINUTE).await;
     });
-    assert_eq!((dropped.count(), pool.size()), (1, 0));
+    assert_eq!((dropped.count(), pool.len()), (1, 0));
 }
 
 #[test]
-fn who_looks_after_idle_items_does_not_keep_the_pool() {
+fn reaper_does_not_keep_the_pool_alive() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = pool(&dropped, 0);
@@ -153,7 +150,7 @@ fn who_looks_after_idle_items_does_not_keep_the_pool() {
 }
 
 #[test]
-fn who_waits_for_an_item_is_told_by_its_own_line() {
+fn deadlock_names_the_line_that_waits_for_an_item() {
     let sim = SimHub::new();
     let pool = pool(&Dropped::default(), 0);
     pool.resize(0);
@@ -167,7 +164,7 @@ fn who_waits_for_an_item_is_told_by_its_own_line() {
     }
 }
 
-/// Counts that it is dropped, and panics, unless that would end the process.
+/// Counts its drop, and panics, unless that would abort the process.
 struct BadDrop {
     _count: DropGuard,
 }
@@ -180,17 +177,15 @@ impl Drop for BadDrop {
     }
 }
 
-/// As [`pool`], of items that panic when they are dropped.
-fn bad_pool(
-    dropped: &Dropped,
-) -> ResourcePool<BadDrop, impl Fn() -> Ready<Result<BadDrop, Infallible>> + use<>> {
+/// Like [`pool`], with items that panic when they are dropped.
+fn bad_pool(dropped: &Dropped) -> ResourcePool<BadDrop, Infallible> {
     let dropped = dropped.clone();
     let create = move || ready(Ok(BadDrop { _count: dropped.guard() }));
     ResourcePool::builder(create).idle_timeout(MINUTE).build()
 }
 
 #[test]
-fn expired_idle_item_that_panics_keeps_no_other() {
+fn panicking_drop_of_an_idle_item_keeps_no_other() {
     let (sim, dropped) = (SimHub::new(), Dropped::default());
     sim.block_on(async {
         let pool = bad_pool(&dropped);
@@ -201,24 +196,24 @@ fn expired_idle_item_that_panics_keeps_no_other() {
         drop(third);
         for (gone, after) in [(0, 40), (2, 11), (3, 10)] {
             sleep(after * SECOND).await;
-            assert_eq!((dropped.count(), pool.size(), pool.free()), (gone, 3 - gone, 4));
+            assert_eq!((dropped.count(), pool.len(), pool.available()), (gone, 3 - gone, 4));
         }
-        // Another one is looked after as well.
+        // Another item expires as well.
         drop(pool.item().await);
         sleep(2 * MINUTE).await;
-        assert_eq!((dropped.count(), pool.size(), pool.free()), (4, 0, 4));
+        assert_eq!((dropped.count(), pool.len(), pool.available()), (4, 0, 4));
     });
 }
 
 #[test]
-fn idle_items_that_panic_when_dropped_harm_no_user() {
+fn panicking_drops_of_idle_items_affect_no_user() {
     let dropped = Dropped::default();
     let pool = bad_pool(&dropped);
     SimHub::new().block_on(async {
         for n in 1..=2 {
             drop([pool.item().await, pool.item().await]);
             pool.resize(0);
-            assert_eq!((dropped.count(), pool.size(), pool.free()), (2 * n, 0, 0));
+            assert_eq!((dropped.count(), pool.len(), pool.available()), (2 * n, 0, 0));
             pool.resize(4);
         }
         drop([pool.item().await, pool.item().await]);
@@ -228,7 +223,7 @@ fn idle_items_that_panic_when_dropped_harm_no_user() {
 }
 
 #[test]
-fn who_is_about_to_use_an_item_has_a_turn_though_none_may_rest() {
+fn user_is_served_although_no_item_may_be_idle() {
     SimHub::check(0..50, |sim| {
         let create = || ready(Ok::<_, Infallible>(()));
         let pool = ResourcePool::builder(create).max_size(1).idle_timeout(Duration::ZERO).build();

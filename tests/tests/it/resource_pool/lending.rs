@@ -1,30 +1,32 @@
-//! The promises of `ResourcePool`: few are made, each has one user, and no room is lost.
+//! The promises of `ResourcePool`: few items are created, each has one user, and no slot is lost.
 
 use std::convert::Infallible;
-use std::future::{Ready, pending, ready};
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
+use spinney::pile::ResourceError;
 use spinney::task::spawn_on;
 use spinney::{ResourcePool, yield_now};
-use spinney_tests::tools::{Count, Gauge, Log, OnDrop, blow_up, gate, polled};
+use spinney_tests::tools::{Count, Gauge, Log, blow_up, gate, polled};
 use spinney_tests::{Dropped, hub, in_time, on_every_hub, smol_block_on};
 
-/// Makes 1, 2, 3 and so on.
+/// Creates 1, 2, 3 and so on.
 fn numbers() -> impl Fn() -> Ready<Result<u32, Infallible>> + Send + Sync + 'static {
     let made = AtomicUsize::new(0);
     move || ready(Ok(u32::try_from(made.fetch_add(1, SeqCst) + 1).unwrap()))
 }
 
-/// How many there are, can be had, and wait.
-fn state<T, C>(pool: &ResourcePool<T, C>) -> (usize, isize, usize) {
-    (pool.size(), pool.free(), pool.waiting())
+/// How many items exist, are available, and have waiters.
+fn state<T, E>(pool: &ResourcePool<T, E>) -> (usize, isize, usize) {
+    (pool.len(), pool.available(), pool.waiting())
 }
 
 on_every_hub! {
-    async fn items_are_made_when_they_are_needed(_hub) {
+    async fn items_are_created_on_demand(_hub) {
         let pool = ResourcePool::builder(numbers()).build();
         assert_eq!((pool.capacity(), state(&pool)), (4, (0, 4, 0)));
         let mut items = Vec::new();
@@ -34,12 +36,12 @@ on_every_hub! {
         }
         items.truncate(1);
         assert_eq!(state(&pool), (4, 3, 0));
-        assert_eq!(*pool.item().await.unwrap(), 2, "it came back before the others");
+        assert_eq!(*pool.item().await.unwrap(), 2, "the first returned item was not used");
         drop(items);
         assert_eq!(state(&pool), (4, 4, 0));
     }
 
-    async fn who_waits_gets_the_very_item_that_comes_back(_hub) {
+    async fn waiter_gets_the_returned_item(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(2).build();
         let (first, second) = (pool.item().await.unwrap(), pool.item().await.unwrap());
         let (mut next, mut last) = (Box::pin(pool.item()), Box::pin(pool.item()));
@@ -47,13 +49,13 @@ on_every_hub! {
         assert_eq!(state(&pool), (2, 0, 2));
         drop(second);
         drop(first);
-        // Neither has fetched what is theirs.
+        // Neither has fetched its item.
         assert_eq!(state(&pool), (2, 0, 0));
         let (next, last) = (next.await.unwrap(), last.await.unwrap());
         assert_eq!((*next, *last, state(&pool)), (2, 1, (2, 0, 0)));
     }
 
-    async fn waiters_are_served_in_turn(hub) {
+    async fn waiters_are_served_in_fifo_order(hub) {
         let (pool, log) = (ResourcePool::builder(numbers()).max_size(1).build(), Log::default());
         let item = pool.item().await.unwrap();
         let mut waiters = Vec::new();
@@ -68,30 +70,31 @@ on_every_hub! {
         assert_eq!((log.take(), state(&pool)), (vec![0, 1, 2, 3, 4], (1, 1, 0)));
     }
 
-    async fn create_that_fails_lets_the_next_try(_hub) {
+    async fn failed_create_lets_the_next_caller_try(_hub) {
         let (tries, open) = (AtomicUsize::new(0), gate());
         let fails = Arc::clone(&open);
-        let pool = ResourcePool::builder(|| {
+        let create = move || {
             let (nth, fails) = (tries.fetch_add(1, SeqCst), Arc::clone(&fails));
             async move { if nth == 0 { fails.wait().await; Err("no luck") } else { Ok(nth) } }
-        });
-        let pool = pool.max_size(1).build();
+        };
+        let pool = ResourcePool::builder(create).max_size(1).backoff(|_| Duration::ZERO).build();
         let (mut first, mut second) = (Box::pin(pool.item()), Box::pin(pool.item()));
         assert!(poll_once(&mut first).await.is_none() && poll_once(&mut second).await.is_none());
         assert_eq!(state(&pool), (1, 0, 1));
         open.set();
-        assert_eq!(first.await.unwrap_err(), "no luck");
+        assert_eq!(first.await.unwrap_err(), ResourceError::Create("no luck"));
         assert_eq!(*second.await.unwrap(), 1);
         assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn create_that_panics_leaves_its_room(hub) {
+    async fn panicking_create_frees_its_capacity(hub) {
         let tries = AtomicUsize::new(0);
         let create = move || {
             let nth = tries.fetch_add(1, SeqCst);
             async move { if nth == 0 { blow_up("no luck") } else { Ok::<_, Infallible>(nth) } }
         };
-        let pool = ResourcePool::builder(create).max_size(1).build();
+        let builder = ResourcePool::builder(create).backoff(|_| Duration::ZERO);
+        let pool = builder.max_size(1).build();
         let user = pool.clone();
         let failed = spawn_on(hub, async move { *user.item().await.unwrap() });
         assert!(failed.await.unwrap_err().is_panic());
@@ -99,62 +102,38 @@ on_every_hub! {
         assert_eq!(*pool.item().await.unwrap(), 1);
     }
 
-    async fn getter_dropped_while_its_item_is_made_leaves_its_room(_hub) {
-        let (tries, dropped) = (AtomicUsize::new(0), Dropped::default());
-        let pool = ResourcePool::builder(|| {
-            let (first, guard) = (tries.fetch_add(1, SeqCst) == 0, dropped.guard());
-            async move {
-                if first {
-                    pending::<()>().await;
-                }
-                Ok::<_, Infallible>(guard)
-            }
-        });
-        let pool = pool.max_size(1).build();
-        let (mut first, mut second) = (Box::pin(pool.item()), Box::pin(pool.item()));
-        assert!(poll_once(&mut first).await.is_none() && poll_once(&mut second).await.is_none());
-        drop(first);
-        assert_eq!((dropped.count(), state(&pool)), (1, (0, 0, 0)));
-        drop(second.await.unwrap());
-        assert_eq!((dropped.count(), state(&pool)), (1, (1, 1, 0)));
-    }
-
-    async fn getter_that_is_dropped_in_the_queue_harms_nobody(_hub) {
+    async fn getter_dropped_in_the_queue_affects_no_other(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let item = pool.item().await.unwrap();
         let (mut first, mut second) = (Box::pin(pool.item()), Box::pin(pool.item()));
         assert!(poll_once(&mut first).await.is_none() && poll_once(&mut second).await.is_none());
         drop(item);
-        // The item is on its way to it.
+        // The item was already handed to the dropped future.
         drop(first);
         assert_eq!(*second.await.unwrap(), 1);
         assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn what_is_got_without_a_guard_is_put_back(_hub) {
+    async fn item_without_a_guard_is_put_back(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let value = pool.get().await.unwrap();
         assert_eq!(state(&pool), (1, 0, 0));
         pool.put(value);
         assert_eq!(state(&pool), (1, 1, 0));
-        let value = pool.item().await.unwrap().into_inner();
-        assert_eq!(state(&pool), (1, 0, 0));
-        pool.put(value);
-        assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn discarded_item_makes_room_for_another(_hub) {
+    async fn discarded_item_lets_another_be_created(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let item = pool.item().await.unwrap();
         let mut next = Box::pin(pool.item());
         assert!(poll_once(&mut next).await.is_none());
-        assert_eq!(item.discard(), 1);
+        item.discard();
         let next = next.await.unwrap();
         assert_eq!((*next, state(&pool)), (2, (1, 0, 0)));
-        assert_eq!((next.discard(), state(&pool)), (2, (0, 1, 0)));
+        assert_eq!((next.take(), state(&pool)), (2, (0, 1, 0)));
     }
 
-    async fn item_that_has_rested_longest_is_used_first(_hub) {
+    async fn longest_idle_item_is_used_first(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(3).build();
         drop([pool.item().await, pool.item().await, pool.item().await]);
         for n in [1, 2, 3, 1] {
@@ -162,7 +141,7 @@ on_every_hub! {
         }
     }
 
-    async fn stack_uses_the_item_first_that_came_back_last(_hub) {
+    async fn lifo_pool_uses_the_last_returned_item_first(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(3).order_as_stack().build();
         drop([pool.item().await, pool.item().await, pool.item().await]);
         for n in [3, 3] {
@@ -170,35 +149,21 @@ on_every_hub! {
         }
     }
 
-    async fn item_that_fails_the_check_is_dropped_and_another_made(_hub) {
-        let builder = ResourcePool::builder(numbers()).max_size(1).check(|n| *n % 2 == 0);
-        let pool = builder.build();
-        for (n, size) in [(1, 0), (2, 1), (2, 1)] {
-            assert_eq!(*pool.item().await.unwrap(), n);
-            assert_eq!(state(&pool), (size, 1, 0));
-        }
-    }
-
-    async fn check_that_panics_costs_the_item_and_no_room(hub) {
-        let (dropped, seen) = (Dropped::default(), Log::default());
-        let guards = dropped.clone();
-        let create = move || ready(Ok::<_, Infallible>(guards.guard()));
-        let pool = ResourcePool::builder(create).max_size(1).check(|_| blow_up("no luck")).build();
-        let (user, log, count) = (pool.clone(), seen.clone(), dropped.clone());
+    async fn urgent_waiter_is_served_before_earlier_ones(_hub) {
+        let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let item = pool.item().await.unwrap();
-        let mut next = Box::pin(async {
-            let _next = user.item().await.unwrap().into_inner();
-            log.add(count.count());
-        });
-        assert!(poll_once(&mut next).await.is_none());
-        let failed = spawn_on(hub, async move { drop(item) });
-        assert!(failed.await.unwrap_err().is_panic());
-        next.await;
-        assert_eq!(seen.take(), [1], "the next was made before it was dropped");
-        assert_eq!(state(&pool), (1, 0, 0));
+        let (mut usual, mut urgent) = (Box::pin(pool.item()), Box::pin(pool.item_with_priority(1)));
+        assert!(poll_once(&mut usual).await.is_none());
+        assert!(poll_once(&mut urgent).await.is_none());
+        drop(item);
+        let urgent = urgent.await.unwrap();
+        assert!(poll_once(&mut usual).await.is_none());
+        drop(urgent);
+        usual.await.unwrap();
+        assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn larger_size_admits_at_once_as_many_as_fit(_hub) {
+    async fn resize_up_admits_as_many_as_fit(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let _item = pool.item().await.unwrap();
         let mut waiters: Vec<_> = (0..4).map(|_| Box::pin(pool.item())).collect();
@@ -206,12 +171,12 @@ on_every_hub! {
             assert!(poll_once(waiter).await.is_none());
         }
         pool.resize(3);
-        assert_eq!((pool.capacity(), pool.free(), pool.waiting()), (3, 0, 2));
+        assert_eq!((pool.capacity(), pool.available(), pool.waiting()), (3, 0, 2));
         let mut got = Vec::new();
         for waiter in &mut waiters {
             got.extend(poll_once(waiter).await);
         }
-        assert_eq!((got.len(), pool.size()), (2, 3));
+        assert_eq!((got.len(), pool.len()), (2, 3));
     }
 
     async fn resize_down_drops_idle_items_first_then_returned_ones(_hub) {
@@ -232,7 +197,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (1, 2, 0));
     }
 
-    async fn fill_makes_as_many_as_are_to_be_kept(_hub) {
+    async fn fill_creates_min_idle_items(_hub) {
         let pool = ResourcePool::builder(numbers()).min_size(3).build();
         assert_eq!(state(&pool), (0, 4, 0));
         let item = pool.item().await.unwrap();
@@ -247,23 +212,29 @@ on_every_hub! {
         assert_eq!(state(&pool), (2, 2, 0));
     }
 
-    async fn fill_does_not_check_what_it_makes(_hub) {
-        let pool = ResourcePool::builder(numbers()).min_size(2).check(|_| false).build();
+    async fn fill_does_not_check_new_items(_hub) {
+        let builder = ResourcePool::builder(numbers()).min_size(2);
+        let pool = builder.recycle(|_, _| Box::pin(ready(false))).build();
         pool.fill().await.unwrap();
         assert_eq!(state(&pool), (2, 4, 0));
     }
 
-    async fn fill_that_fails_keeps_what_it_has(_hub) {
+    async fn failed_fill_keeps_the_created_items(_hub) {
         let tries = AtomicUsize::new(0);
-        let create = || ready(Some(tries.fetch_add(1, SeqCst)).filter(|nth| *nth != 1).ok_or("no"));
-        let pool = ResourcePool::builder(create).min_size(3).build();
-        assert_eq!((pool.fill().await, state(&pool)), (Err("no"), (1, 4, 0)));
+        let create = move || {
+            ready(Some(tries.fetch_add(1, SeqCst)).filter(|nth| *nth != 1).ok_or("no"))
+        };
+        let builder = ResourcePool::builder(create).backoff(|_| Duration::ZERO);
+        let pool = builder.min_size(3).build();
+        let failed = Err(ResourceError::Create("no"));
+        assert_eq!((pool.fill().await, state(&pool)), (failed, (1, 4, 0)));
         assert_eq!((pool.fill().await, state(&pool)), (Ok(()), (3, 4, 0)));
     }
 
     async fn items_outlive_the_handles_of_their_pool(_hub) {
         let dropped = Dropped::default();
-        let create = || ready(Ok::<_, Infallible>(dropped.guard()));
+        let guards = dropped.clone();
+        let create = move || ready(Ok::<_, Infallible>(guards.guard()));
         let pool = ResourcePool::builder(create).build();
         let (used, idle) = (pool.item().await.unwrap(), pool.item().await.unwrap());
         drop(idle);
@@ -273,7 +244,7 @@ on_every_hub! {
         assert_eq!(dropped.count(), 2);
     }
 
-    async fn no_more_are_alive_than_there_are_to_be(hub) {
+    async fn live_items_never_exceed_the_capacity(hub) {
         const USERS: usize = 8;
         let (gauge, done) = (Gauge::default(), Count::to(USERS));
         let alive = gauge.clone();
@@ -285,8 +256,10 @@ on_every_hub! {
             }
         };
         let tries = AtomicUsize::new(0);
-        let check = move |_: &mut _| tries.fetch_add(1, SeqCst) % 3 != 0;
-        let pool = ResourcePool::builder(create).max_size(3).check(check).build();
+        let builder = ResourcePool::builder(create).max_size(3);
+        let pool = builder
+            .recycle(move |_, _| Box::pin(ready(tries.fetch_add(1, SeqCst) % 3 != 0)))
+            .build();
         for n in 0..USERS {
             let (pool, done) = (pool.clone(), done.clone());
             let uses = async move {
@@ -304,23 +277,23 @@ on_every_hub! {
             spawn_on(hub, uses).detach();
         }
         done.reached().await;
-        assert!(gauge.peak() <= 3, "{} were alive at once", gauge.peak());
-        assert_eq!((pool.free(), pool.waiting()), (3, 0));
-        assert!(pool.size() <= 3);
+        assert!(gauge.peak() <= 3, "{} items were alive", gauge.peak());
+        assert_eq!((pool.available(), pool.waiting()), (3, 0));
+        assert!(pool.len() <= 3);
     }
 }
 
 #[test]
-#[should_panic(expected = "an item is put back that was not got")]
-fn more_cannot_be_put_than_were_got() {
-    let pool = ResourcePool::builder(numbers()).build();
+fn foreign_item_is_taken_within_the_capacity() {
+    let pool = ResourcePool::builder(numbers()).max_size(2).build();
     let item = smol_block_on(pool.item()).unwrap();
-    let checked = OnDrop::new({
-        let pool = pool.clone();
-        move || assert_eq!(state(&pool), (1, 3, 0))
-    });
-    pool.put(*item);
-    drop(checked);
+    pool.put(70);
+    assert_eq!(state(&pool), (2, 1, 0));
+    pool.put(71);
+    assert_eq!((state(&pool), pool.stats().discarded.surplus), ((2, 1, 0), 1));
+    assert_eq!(*smol_block_on(pool.item()).unwrap(), 70);
+    drop(item);
+    assert_eq!(state(&pool), (2, 2, 0));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A semaphore's queue, in whatever order those who wait get to run.
+//! The queue of a semaphore, under every run order of its waiters.
 
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
@@ -10,7 +10,7 @@ use spinney::{Semaphore, joinall, yield_now};
 use spinney_tests::SimHub;
 
 #[test]
-fn thousand_waiters_get_their_permits_in_the_order_they_came() {
+fn thousand_waiters_get_permits_in_fifo_order() {
     SimHub::check(0..50, |sim| {
         let seats = Rc::new(Semaphore::new(3));
         let (came, got) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
@@ -26,8 +26,8 @@ fn thousand_waiters_get_their_permits_in_the_order_they_came() {
                         Some(seat) => seat,
                         None => acquire.await,
                     };
-                    // Three may be on their way, and run in any order.
-                    assert!(place < got.get() + 3, "{place} gets in after {}", got.get());
+                    // Three may have been woken, and run in any order.
+                    assert!(place < got.get() + 3, "waiter {place} was served after {}", got.get());
                     got.set(got.get() + 1);
                     yield_now().await;
                     drop(seat.unwrap());
@@ -42,7 +42,7 @@ fn thousand_waiters_get_their_permits_in_the_order_they_came() {
 }
 
 #[test]
-fn thousand_waiters_for_one_permit_follow_one_another_exactly() {
+fn thousand_waiters_share_one_permit_in_fifo_order() {
     SimHub::check(0..50, |sim| {
         let seat = Rc::new(Semaphore::new(0));
         let (came, got) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
@@ -66,6 +66,6 @@ fn thousand_waiters_for_one_permit_follow_one_another_exactly() {
             joinall(&greenlets).await;
         });
         assert_eq!(*came.borrow(), *got.borrow());
-        assert!(!came.borrow().is_sorted(), "a seed mixes them");
+        assert!(!came.borrow().is_sorted(), "no seed changed the order");
     });
 }

@@ -1,4 +1,4 @@
-//! The promises of semaphores with weights, reentrant locks, conditions, barriers and latches,
+//! The promises of semaphores with weights, re-entrant locks, conditions, barriers and latches,
 //! between greenlets.
 
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ use spinney_tests::{SEEDS, SimHub, on_every_hub};
 const SECOND: Duration = Duration::from_secs(1);
 
 on_every_hub! {
-    async fn no_more_weight_is_inside_than_there_are_permits(hub) {
+    async fn weights_of_holders_never_exceed_the_permits(hub) {
         let (seats, weight) = (Arc::new(Semaphore::new(3)), Arc::new(AtomicUsize::new(0)));
         let greenlets: Vec<_> = (0..30)
             .map(|n| {
@@ -37,7 +37,7 @@ on_every_hub! {
         assert_eq!((seats.available(), seats.waiting()), (3, 0));
     }
 
-    async fn close_refuses_all_who_wait(hub) {
+    async fn close_refuses_all_waiters(hub) {
         let (seats, waits) = (Arc::new(Semaphore::new(1)), [gate(), gate()]);
         let held = seats.try_acquire().unwrap();
         let greenlets = waits.each_ref().map(|waits| {
@@ -55,7 +55,7 @@ on_every_hub! {
         assert_eq!(seats.acquire().await.err(), Some(Closed));
     }
 
-    async fn bounded_semaphore_takes_back_no_more_than_is_out(hub) {
+    async fn bounded_semaphore_refuses_an_over_release(hub) {
         let (seats, inside) = (Arc::new(BoundedSemaphore::new(2)), Gauge::default());
         let greenlets: Vec<_> = (0..10)
             .map(|n| {
@@ -80,7 +80,7 @@ on_every_hub! {
         assert_eq!((seats.available(), seats.capacity()), (2, 2));
     }
 
-    async fn greenlet_takes_its_own_lock_again_and_others_wait(hub) {
+    async fn greenlet_takes_its_own_lock_again_while_others_wait(hub) {
         let (lock, inside) = (Arc::new(RLock::new()), Gauge::default());
         let greenlets: Vec<_> = (0..10)
             .map(|_| {
@@ -105,7 +105,7 @@ on_every_hub! {
         assert_eq!((inside.peak(), lock.depth(), lock.waiting()), (1, 0, 0));
     }
 
-    async fn lock_is_not_that_of_the_greenlets_that_its_owner_spawns(hub) {
+    async fn lock_is_not_shared_with_spawned_greenlets(hub) {
         let lock = Arc::new(RLock::new());
         let tries = |lock: Arc<RLock<Owner>>| async move {
             lock.try_acquire(Owner::current()).is_some()
@@ -116,7 +116,7 @@ on_every_hub! {
         assert!(spawn_on(hub, tries(Arc::clone(&lock))).await.unwrap());
     }
 
-    async fn lock_goes_back_when_its_owner_is_killed(hub) {
+    async fn lock_is_released_when_its_owner_is_killed(hub) {
         let (lock, holds) = (Arc::new(RLock::new()), gate());
         let owner = {
             let (lock, holds) = (Arc::clone(&lock), Arc::clone(&holds));
@@ -137,7 +137,7 @@ on_every_hub! {
         assert_eq!(owner.await.unwrap(), (true, 1));
     }
 
-    async fn condition_hands_over_all_goods(hub) {
+    async fn condition_hands_over_all_items(hub) {
         const GOODS: usize = 30;
         let shop = Arc::new((Semaphore::new(1), Condition::new(), AtomicUsize::new(0)));
         let taken = Count::to(GOODS);
@@ -167,7 +167,7 @@ on_every_hub! {
         assert_eq!((lock.available(), filled.waiting(), stock.load(SeqCst)), (1, 0, 0));
     }
 
-    async fn notification_of_all_reaches_each_who_waits(hub) {
+    async fn notify_all_reaches_each_waiter(hub) {
         let (lock, changed) = (Arc::new(Semaphore::new(1)), Arc::new(Condition::new()));
         let greenlets: Vec<_> = (0..5)
             .map(|_| {
@@ -188,7 +188,7 @@ on_every_hub! {
         assert_eq!(lock.available(), 1);
     }
 
-    async fn nobody_crosses_a_barrier_before_all_have_come_and_one_leads(hub) {
+    async fn barrier_opens_for_all_at_once_and_one_leads(hub) {
         const ROUNDS: usize = 5;
         let (barrier, log) = (Arc::new(Barrier::new(3)), Log::default());
         let greenlets: Vec<_> = (0..3)
@@ -209,7 +209,7 @@ on_every_hub! {
             led += greenlet.await.unwrap();
         }
         let log = log.take();
-        assert!(log.is_sorted(), "one was a round ahead: {log:?}");
+        assert!(log.is_sorted(), "a task was a round ahead: {log:?}");
         assert_eq!((led, log.len(), barrier.waiting()), (ROUNDS, 3 * ROUNDS, 0));
     }
 
@@ -232,7 +232,7 @@ on_every_hub! {
 }
 
 #[test]
-fn heavy_and_light_ones_get_in_in_the_order_they_came() {
+fn heavy_and_light_waiters_are_served_in_fifo_order() {
     SimHub::check(0..SEEDS, |sim| {
         let (seats, got) = (Rc::new(Semaphore::new(3)), Rc::new(RefCell::new(Vec::new())));
         let held = seats.try_acquire().unwrap();
@@ -250,7 +250,7 @@ fn heavy_and_light_ones_get_in_in_the_order_they_came() {
                 }
             });
         }
-        assert_eq!(seats.available(), 2, "enough for each of the light ones");
+        assert_eq!(seats.available(), 2, "a light waiter overtook");
         drop(held);
         sim.block_on(joinall(&greenlets));
         assert_eq!(*got.borrow(), [0, 1, 2, 3]);
@@ -259,7 +259,7 @@ fn heavy_and_light_ones_get_in_in_the_order_they_came() {
 }
 
 #[test]
-fn wait_that_is_out_of_time_leaves_nothing_behind() {
+fn timed_out_wait_leaves_nothing_behind() {
     SimHub::check(0..SEEDS, |sim| {
         sim.block_on(async {
             let seats = Semaphore::new(1);
@@ -279,7 +279,7 @@ fn wait_that_is_out_of_time_leaves_nothing_behind() {
 
             let barrier = Barrier::new(2);
             assert!(barrier.wait().within(SECOND).await.is_err());
-            assert_eq!(barrier.waiting(), 0, "it has not come");
+            assert_eq!(barrier.waiting(), 0, "a killed waiter counts");
             assert!(Latch::new(1).wait().within(SECOND).await.is_err());
             assert_eq!(sim.elapsed(), 5 * SECOND);
         });

@@ -16,16 +16,15 @@ use spinney_greenlet::Task;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, gate, let_others_run, polled};
 
-/// How many put, and how many get.
+/// The number of putters, and of getters.
 const THREE: usize = 3;
-/// How many items each puts.
+/// The number of items of each putter.
 const ITEMS: usize = 20;
 
-/// Who put it, and as their how manieth.
+/// The putter, and the sequence number of the item.
 type Item = (usize, usize);
 
-/// The work of one who puts, which gives back what was refused, or who gets, which gives back what
-/// it got.
+/// The work of a putter, which returns the refused items, or of a getter, which returns its items.
 type Work = Pin<Box<dyn Future<Output = Vec<Item>> + Send>>;
 
 fn put_all<O>(queue: &Arc<OrderedQueue<Item, O>>, producer: usize) -> Work
@@ -77,7 +76,7 @@ async fn results(greenlets: Vec<Greenlet<Vec<Item>>>) -> Vec<Vec<Item>> {
     results
 }
 
-/// Three who put and three who get. Returns what each of those got.
+/// Three putters and three getters. Returns the items of each getter.
 async fn pass_all<O>(hub: &impl Spawn<Task<Work>>, queue: OrderedQueue<Item, O>) -> Vec<Vec<Item>>
 where
     O: Order<Item> + 'static,
@@ -86,7 +85,7 @@ where
     let queue = Arc::new(queue);
     let getters = start(hub, |_| get_all(&queue));
     let putters = start(hub, |producer| put_all(&queue, producer));
-    assert!(results(putters).await.iter().all(Vec::is_empty), "none was refused");
+    assert!(results(putters).await.iter().all(Vec::is_empty), "an item was refused");
     queue.join().await;
     queue.shutdown();
     let got = results(getters).await;
@@ -95,7 +94,7 @@ where
     got
 }
 
-/// Each item of each producer is there, once.
+/// Asserts that each item of each producer is there, once.
 #[track_caller]
 fn assert_all_once(mut items: Vec<Item>) {
     items.sort_unstable();
@@ -103,7 +102,7 @@ fn assert_all_once(mut items: Vec<Item>) {
     assert_eq!(items, all.collect::<Vec<_>>());
 }
 
-/// What came of one producer to one who gets came in its order.
+/// Asserts that the items of one producer reached each getter in order.
 #[track_caller]
 fn assert_each_in_order(got: &[Vec<Item>]) {
     for items in got {
@@ -146,14 +145,14 @@ impl PartialEq for Job {
 impl Eq for Job {}
 
 on_every_hub! {
-    async fn each_item_is_got_once_and_in_the_order_of_who_put_it(hub) {
+    async fn each_item_is_got_once_in_the_order_of_its_putter(hub) {
         for capacity in [0, 1, 3] {
             assert_each_in_order(&pass_all(hub, Queue::bounded(capacity)).await);
         }
         assert_each_in_order(&pass_all(hub, Queue::unbounded()).await);
     }
 
-    async fn each_item_is_got_once_in_whatever_order_they_come_out(hub) {
+    async fn each_item_is_got_once_in_any_queue_order(hub) {
         for capacity in [0, 2] {
             pass_all(hub, LifoQueue::bounded(capacity)).await;
             pass_all(hub, PriorityQueue::bounded(capacity)).await;
@@ -162,7 +161,7 @@ on_every_hub! {
         pass_all(hub, PriorityQueue::unbounded()).await;
     }
 
-    async fn no_more_wait_in_a_queue_than_fit(hub) {
+    async fn queued_items_never_exceed_the_capacity(hub) {
         let queue = Arc::new(Queue::bounded(2));
         let putters = start(hub, |producer| put_all(&queue, producer));
         let mut got = Vec::new();
@@ -191,14 +190,14 @@ on_every_hub! {
         assert_eq!(queue.put_nowait((0, 0)), Err(PutError::ShutDown((0, 0))));
     }
 
-    async fn shutdown_at_once_gives_back_what_was_left(hub) {
+    async fn immediate_shutdown_returns_the_remaining_items(hub) {
         let queue = Arc::new(Queue::bounded(3));
         let getters = start(hub, |_| get_all(&queue));
         let putters = start(hub, |producer| put_all(&queue, producer));
         for _ in 0..10 {
             yield_now().await;
         }
-        // Those who got one and have not reported it done would be one too many.
+        // Getters with an item that they have not reported done would be one too many.
         let left = queue.shutdown_now();
         let refused = results(putters).await;
         let got: Vec<_> = joinall(getters).await;
@@ -272,7 +271,7 @@ on_every_hub! {
         assert_all_once(got.concat());
     }
 
-    async fn stream_that_is_killed_leaves_its_items_to_others(hub) {
+    async fn killed_stream_leaves_its_items_to_others(hub) {
         let (queue, waits) = (Arc::new(Queue::unbounded()), gate());
         let killed = {
             let (queue, waits) = (Arc::clone(&queue), Arc::clone(&waits));
@@ -290,7 +289,7 @@ on_every_hub! {
         }
     }
 
-    async fn put_into_a_channel_is_over_when_somebody_has_the_item(hub) {
+    async fn put_into_a_channel_finishes_once_the_item_is_taken(hub) {
         let (channel, log) = (Arc::new(Channel::new()), Log::default());
         let putter = {
             let (channel, log) = (Arc::clone(&channel), log.clone());
@@ -303,12 +302,12 @@ on_every_hub! {
         };
         for n in 0..3 {
             let_others_run().await;
-            assert_eq!(log.take().len(), usize::from(n > 0), "only what was taken is put");
+            assert_eq!(log.take().len(), usize::from(n > 0), "an untaken item was put");
             while channel.balance() != 1 {
                 yield_now().await;
             }
             assert_eq!(channel.get_nowait(), Ok(n));
-            // Its put is over now, and it may say so before the next.
+            // Its put has finished, and may log that before the next.
             while channel.balance() != 1 && !putter.is_ready() {
                 yield_now().await;
             }
@@ -317,7 +316,7 @@ on_every_hub! {
         assert_eq!((channel.balance(), channel.len()), (0, 0));
     }
 
-    async fn channel_takes_without_waiting_exactly_if_somebody_waits(hub) {
+    async fn put_nowait_of_a_channel_succeeds_if_a_getter_waits(hub) {
         let (channel, waits) = (Arc::new(Channel::new()), gate());
         assert_eq!(channel.put_nowait(1), Err(PutError::Full(1)));
         assert_eq!(channel.get_nowait(), Err(GetError::Empty));
@@ -332,7 +331,7 @@ on_every_hub! {
         assert_eq!(getter.await.unwrap(), Ok(2));
     }
 
-    async fn peek_sees_the_item_that_the_next_gets(hub) {
+    async fn peek_copies_the_item_of_the_next_get(hub) {
         let (queue, waits) = (Arc::new(Queue::bounded(1)), gate());
         let peeks = {
             let (queue, waits) = (Arc::clone(&queue), Arc::clone(&waits));

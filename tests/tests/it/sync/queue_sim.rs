@@ -1,4 +1,4 @@
-//! The promises of queues where time is virtual and seeds mix those who wait.
+//! The promises of queues under virtual time and seeded orders of the waiters.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const WAITERS: usize = 20;
 
 #[test]
-fn items_go_to_those_who_wait_in_the_order_they_came() {
+fn items_go_to_waiting_getters_in_fifo_order() {
     let mut orders = BTreeSet::new();
     for seed in 0..SEEDS {
         let (sim, queue) = (SimHub::seeded(seed), Rc::new(Queue::unbounded()));
@@ -49,7 +49,7 @@ fn items_go_to_those_who_wait_in_the_order_they_came() {
         assert_eq!(*came.borrow(), takers, "SimHub::seeded({seed})");
         orders.insert(takers);
     }
-    assert!(orders.len() > 1, "seeds mix them");
+    assert!(orders.len() > 1, "no seed changed the order");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn waiting_putters_put_their_items_in_fifo_order() {
 }
 
 #[test]
-fn get_that_is_out_of_time_takes_nothing() {
+fn timed_out_get_takes_nothing() {
     SimHub::check(0..SEEDS, |sim| {
         sim.block_on(async {
             let queue = Queue::bounded(1);
@@ -101,7 +101,7 @@ fn get_that_is_out_of_time_takes_nothing() {
 }
 
 #[test]
-fn put_that_is_out_of_time_has_its_item_still() {
+fn timed_out_put_keeps_its_item() {
     SimHub::check(0..SEEDS, |sim| {
         sim.block_on(async {
             let queue = Queue::bounded(1);
@@ -118,10 +118,10 @@ fn put_that_is_out_of_time_has_its_item_still() {
     });
 }
 
-/// Both wait for a second at the most, and now and then just as long as it takes the other: at
-/// first the one who gets, then the one who puts.
+/// Both wait for a second at most, and sometimes exactly as long as the other needs: at first the
+/// getter, then the putter.
 #[test]
-fn puts_and_gets_that_expire_of_time_lose_no_item() {
+fn timed_out_puts_and_gets_lose_no_item() {
     const ITEMS: u32 = 30;
     for queue in [|| Queue::bounded(1), || Queue::bounded(0)] {
         SimHub::check(0..SEEDS, |sim| {
@@ -164,14 +164,14 @@ fn puts_and_gets_that_expire_of_time_lose_no_item() {
                 (got, late)
             });
             assert_eq!(got, (0..ITEMS).collect::<Vec<_>>());
-            assert!(late > 0 && sim.block_on(putter).unwrap() > 0, "both were late at times");
+            assert!(late > 0 && sim.block_on(putter).unwrap() > 0, "one side was never late");
             assert_eq!((queue.len(), queue.getting(), queue.putting()), (0, 0, 0));
         });
     }
 }
 
 #[test]
-fn channel_passes_each_item_at_the_time_when_both_are_there() {
+fn channel_passes_an_item_once_both_sides_wait() {
     SimHub::check(0..SEEDS, |sim| {
         let channel = Rc::new(Channel::new());
         let putter = {

@@ -1,4 +1,5 @@
-//! Whoever is killed while it waits for its turn, or as it gets it, passes it on to the next.
+//! A greenlet that is killed while it waits for its turn, or as it gets the turn, passes it on to
+//! the next.
 
 use std::sync::Arc;
 
@@ -14,11 +15,11 @@ use spinney_tests::tools::{gate, polled};
 
 type Wait = spinney::hub::BoxTask;
 
-/// When the first is killed: before its turn has come, or so many turns of others after it.
+/// When the first is killed: before its turn, or this many turns of others after it.
 const WHEN: [Option<usize>; 4] = [None, Some(0), Some(1), Some(3)];
 
-/// Two wait. The first is killed around the moment when `let_one_in` lets one of them go on; then
-/// the second goes on, after another turn if `used` says that the first had its own.
+/// Two greenlets wait. The first is killed around the moment when `let_one_in` admits one of them;
+/// then the second goes on, after another turn if `used` reports that the first had its own.
 async fn passes_its_turn_on(
     hub: &impl Spawn<Task<Wait>>,
     wait: impl Fn(usize) -> Wait,
@@ -51,13 +52,13 @@ async fn passes_its_turn_on(
     second.await.unwrap();
 }
 
-/// It had its turn if it has come to its end.
+/// It had its turn if it has finished.
 fn if_it_went_on(went_on: bool) -> bool {
     went_on
 }
 
 on_every_hub! {
-    async fn one_who_is_killed_at_an_acquire_passes_the_permit_on(hub) {
+    async fn killed_acquire_passes_its_permit_on(hub) {
         for when in WHEN {
             let seats = Arc::new(Semaphore::new(0));
             let wait = |_| -> Wait {
@@ -94,7 +95,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_get_leaves_the_item_to_the_next(hub) {
+    async fn killed_get_leaves_the_item_to_the_next(hub) {
         for when in WHEN {
             let queue = Arc::new(Queue::unbounded());
             let wait = |_| -> Wait {
@@ -120,7 +121,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_peek_holds_nobody_up(hub) {
+    async fn killed_peek_delays_no_other(hub) {
         for when in WHEN {
             let queue = Arc::new(Queue::unbounded());
             let wait = |n| -> Wait {
@@ -138,7 +139,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_put_leaves_the_room_to_the_next(hub) {
+    async fn killed_put_leaves_the_room_to_the_next(hub) {
         for when in WHEN {
             let queue = Arc::new(Queue::bounded(1));
             queue.put_nowait(2).unwrap();
@@ -147,13 +148,13 @@ on_every_hub! {
                 Box::pin(async move { queue.put(n).await.unwrap() })
             };
             let get = || assert!(queue.get_nowait().is_ok());
-            // Its item may be in, though it was killed before it could go on.
+            // Its item may have been put, although it was killed before it could go on.
             passes_its_turn_on(hub, wait, get, |_| queue.peek_nowait() == Ok(0), when).await;
             assert_eq!((queue.get_nowait(), queue.putting()), (Ok(1), 0), "{when:?}");
         }
     }
 
-    async fn one_who_is_killed_at_a_channel_leaves_the_hand_to_the_next(hub) {
+    async fn killed_channel_get_leaves_the_item_to_the_next(hub) {
         for when in WHEN {
             let channel = Arc::new(Channel::new());
             let wait = |_| -> Wait {
@@ -166,7 +167,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_reentrant_lock_passes_it_on(hub) {
+    async fn killed_lock_waiter_passes_the_lock_on(hub) {
         for when in WHEN {
             let lock = Arc::new(RLock::new());
             lock.try_acquire(None).unwrap().forget();
@@ -184,7 +185,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_condition_passes_the_notification_on(hub) {
+    async fn killed_condition_waiter_passes_the_notification_on(hub) {
         for when in WHEN {
             let (lock, changed) = (Arc::new(Semaphore::new(1)), Arc::new(Condition::new()));
             let wait = |_| -> Wait {
@@ -199,7 +200,7 @@ on_every_hub! {
         }
     }
 
-    async fn killed_latch_join_or_idle_wait_holds_up_no_other(hub) {
+    async fn killed_latch_join_or_idle_wait_delays_no_other(hub) {
         for when in WHEN {
             let latch = Arc::new(Latch::new(1));
             let wait = |_| -> Wait {
@@ -226,7 +227,7 @@ on_every_hub! {
         }
     }
 
-    async fn one_who_is_killed_at_a_barrier_has_not_come(hub) {
+    async fn killed_barrier_waiter_does_not_count(hub) {
         let barrier = Arc::new(Barrier::new(2));
         let come = |waits| {
             let barrier = Arc::clone(&barrier);

@@ -2,7 +2,7 @@
 //! pools and piles.
 
 use std::convert::Infallible;
-use std::future::{Ready, pending, ready};
+use std::future::{pending, ready};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use spinney::task::spawn_on;
 use spinney::{GreenPile, GreenPool, Greenlet, Pool, ResourcePool, ThreadPool};
 use spinney_sim::SimHub;
 
-/// A greenlet that makes the wait, and what the report says of it.
+/// A greenlet in the wait, and its line in the report.
 struct Stuck {
     greenlet: Greenlet<()>,
     line: u32,
     what: &'static str,
 }
 
-/// Starts a greenlet that waits for ever, and notes its line.
+/// Starts a greenlet that waits for ever, and records its line.
 macro_rules! stuck {
     ($sim:ident, $what:literal, |$($name:ident),*| $wait:expr) => {{
         $(let $name = Rc::clone(&$name);)*
@@ -32,7 +32,7 @@ macro_rules! stuck {
     }};
 }
 
-/// Each of them waits at its line, as the report says.
+/// Asserts that each of them waits at its line, according to the report.
 #[track_caller]
 fn assert_named(sim: &SimHub, stuck: &[Stuck]) {
     let text = sim.try_block_on(pending::<()>()).unwrap_err().to_string();
@@ -45,7 +45,7 @@ fn assert_named(sim: &SimHub, stuck: &[Stuck]) {
     }
 }
 
-/// A pool of one whose slot is taken for ever.
+/// A pool of one slot, which is taken for ever.
 fn full(sim: &SimHub) -> Rc<Pool<SimHub>> {
     let pool = Pool::on(sim, 1);
     sim.block_on(pool.spawn(pending::<()>())).detach();
@@ -135,13 +135,12 @@ fn deadlock_names_the_call_that_a_task_waits_for() {
     drop((map, bounded));
 }
 
-type Make = fn() -> Ready<Result<u32, Infallible>>;
-type Numbers = ResourcePool<u32, Make>;
+type Numbers = ResourcePool<u32, Infallible>;
 
 #[test]
 fn deadlock_names_the_line_of_each_wait_of_a_pile() {
     let sim = SimHub::new();
-    let make: Make = || ready(Ok(1));
+    let make = || ready(Ok(1));
     let numbers: Rc<Numbers> = Rc::new(ResourcePool::builder(make).min_size(1).max_size(1).build());
     let _used = sim.block_on(numbers.item()).unwrap();
     let unfilled: Rc<Numbers> =

@@ -1,5 +1,5 @@
-//! Wakers are code of others: one that panics strands no waiter behind it, and one whose drop looks
-//! at the pool finds no lock held.
+//! Wakers are foreign code: a panicking waker strands no waiter behind it, and a waker that uses
+//! the pool when it is dropped finds no lock held.
 
 use std::future::pending;
 use std::pin::{Pin, pin};
@@ -12,7 +12,7 @@ use spinney::task::spawn_on;
 use spinney::{LocalHub, Pool};
 use spinney_tests::tools::{OnDrop, blow_up};
 
-/// Counts its wake-ups, then panics, unless that would end the process.
+/// Counts its wake-ups, then panics, unless that would abort the process.
 struct Panics(AtomicUsize);
 
 impl Wake for Panics {
@@ -31,7 +31,7 @@ impl<F: FnOnce() + Send + Sync> Wake for Watched<F> {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Polls each of `waits` with a waker of its own that panics; returns those wakers.
+/// Polls each of `waits` with its own panicking waker; returns those wakers.
 fn polled<F: Future>(waits: &mut [Pin<Box<F>>]) -> Vec<Arc<Panics>> {
     let poll = |wait: &mut Pin<Box<F>>| {
         let panics = Arc::new(Panics(AtomicUsize::new(0)));
@@ -42,7 +42,7 @@ fn polled<F: Future>(waits: &mut [Pin<Box<F>>]) -> Vec<Arc<Panics>> {
     waits.iter_mut().map(poll).collect()
 }
 
-/// Three waits for each of which `wakes` is to wake, though all wakers panic.
+/// Asserts that `wakes` wakes each of three waits, although all wakers panic.
 #[track_caller]
 fn assert_all_woken<F: Future>(wait: impl Fn() -> F, wakes: impl FnOnce()) {
     let mut waits = [(); 3].map(|()| Box::pin(wait()));
@@ -60,14 +60,14 @@ fn full(hub: &LocalHub) -> Pool<LocalHub> {
 }
 
 #[test]
-fn resize_wakes_the_waiters_behind_a_waker_that_panics() {
+fn resize_wakes_the_waiters_behind_a_panicking_waker() {
     let hub = LocalHub::new();
     let pool = full(&hub);
     assert_all_woken(|| pool.spawn(async {}), || pool.resize(4));
 }
 
 #[test]
-fn close_wakes_the_waiters_behind_a_waker_that_panics() {
+fn close_wakes_the_waiters_behind_a_panicking_waker() {
     let hub = LocalHub::new();
     let pool = full(&hub);
     assert_all_woken(|| pool.spawn(async {}), || _ = pool.close());
@@ -76,7 +76,7 @@ fn close_wakes_the_waiters_behind_a_waker_that_panics() {
 }
 
 #[test]
-fn last_member_wakes_all_joins_behind_a_waker_that_panics() {
+fn last_member_wakes_all_joins_behind_a_panicking_waker() {
     let hub = LocalHub::new();
     let pool = full(&hub);
     let member = pool.members().remove(0);
@@ -84,7 +84,7 @@ fn last_member_wakes_all_joins_behind_a_waker_that_panics() {
 }
 
 #[test]
-fn member_that_ends_tells_all_though_a_waker_panics() {
+fn finished_member_wakes_all_despite_a_panicking_waker() {
     let hub = LocalHub::new();
     let pool = full(&hub);
     let (mut spawn, mut join) = ([Box::pin(pool.spawn(async {}))], [Box::pin(pool.join())]);
@@ -95,7 +95,7 @@ fn member_that_ends_tells_all_though_a_waker_panics() {
 }
 
 #[test]
-fn kill_reaches_the_members_behind_a_waker_that_panics() {
+fn kill_reaches_the_members_behind_a_panicking_waker() {
     let hub = LocalHub::new();
     let pool = Pool::on(&hub, 3);
     let greenlets = [(); 3].map(|()| {
@@ -110,8 +110,8 @@ fn kill_reaches_the_members_behind_a_waker_that_panics() {
     assert!(greenlets.iter().all(|greenlet| greenlet.handle().exit().is_some()));
 }
 
-/// Polls a wait with a waker whose drop calls `look`, then with another, drops it; and drops another
-/// one that waits with such a waker.
+/// Polls a wait with a waker whose drop calls `look`, then with another, and drops it; then drops
+/// another wait that waits with such a waker.
 fn replaced_and_dropped<F: Future>(
     wait: impl Fn() -> F,
     look: impl Fn() + Send + Sync + Clone + 'static,
@@ -132,7 +132,7 @@ fn replaced_and_dropped<F: Future>(
 }
 
 #[test]
-fn waker_whose_drop_looks_at_the_pool_finds_no_lock() {
+fn waker_that_uses_the_pool_is_dropped_unlocked() {
     let hub = spinney_tests::hub(1);
     let pool = Pool::on(&hub, 1);
     hub.block_on(pool.spawn(pending::<()>())).detach();

@@ -1,9 +1,9 @@
 //! [`InPlace`]: the item that the reader of a map runs within its own reads.
 //!
 //! A member that reads a map of its own pool could wait for ever for a slot that it holds itself.
-//! So it wishes for an item, which the feeder makes for it, unless the map has workers with slots.
-//! The item is polled by the reads of a member alone. Between two polls it is parked here: the
-//! feeder stands in the queue for it, and the slot that comes first is the item's.
+//! So it requests an item, which the feeder creates for it, unless the map has workers with slots.
+//! Only reads of a member poll the item. Between two polls it is parked here: the feeder waits in
+//! the queue for it, and the first slot of the map goes to the item.
 
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -17,17 +17,17 @@ use super::state::Reader;
 use crate::in_place::{Holder, is_too_deep};
 use crate::slot::Share;
 
-/// The item that is in place, or the wish for one.
+/// The item that runs in place, or the request for one.
 pub(super) enum InPlace<X: Executor> {
     None,
     /// The reader waits, and may run an item.
-    Wished(Wish),
+    Requested(InPlaceRequest),
     /// It has begun, and is not being polled.
     Parked(Begun<X>),
     /// The reader polls the item of this worker.
     Polled(usize),
     /// The item of this worker runs as a task of the hub, in the slot of the reader.
-    Beside(usize),
+    OnHub(usize),
 }
 
 /// The task of an item in place, and its greenlet.
@@ -36,45 +36,45 @@ pub(crate) struct Begun<X: Executor> {
     pub(crate) child: Handle,
     /// The key of its worker.
     pub(crate) key: usize,
-    /// The share of the reader's slot that was given last to a child further in.
+    /// The share of the reader's slot that was last given to a nested child.
     pub(crate) below: Weak<Share>,
 }
 
-/// What a reader that wishes for an item says.
+/// The data of a reader that requests an item.
 #[derive(Clone)]
-pub(crate) struct Wish {
+pub(crate) struct InPlaceRequest {
     /// The member within whose poll it reads.
     holder: Holder,
-    /// There is no room for one more item on the stack: it has to run beside.
+    /// There is no room for one more item on the stack: the item must run as a task of the hub.
     is_too_deep: bool,
 }
 
-impl Wish {
+impl InPlaceRequest {
     pub(crate) fn new(holder: Holder) -> Self {
         Self { holder, is_too_deep: is_too_deep() }
     }
 
-    /// The slot for an item that has to run beside.
+    /// The slot for an item that must run as a task of the hub.
     pub(crate) fn share(&self) -> Option<Arc<Share>> {
         if self.is_too_deep { self.holder.share_slot() } else { None }
     }
 }
 
 impl<X: Executor> InPlace<X> {
-    pub(super) fn is_wished(&self) -> bool {
-        matches!(self, Self::Wished(_))
+    pub(super) fn is_requested(&self) -> bool {
+        matches!(self, Self::Requested(_))
     }
 
-    /// Whether there is an item that wants a slot.
+    /// Whether an item in place waits for a slot.
     pub(super) fn wants_slot(&self) -> bool {
         matches!(self, Self::Parked(_) | Self::Polled(_))
     }
 
     fn has_begun(&self) -> bool {
-        !matches!(self, Self::None | Self::Wished(_))
+        !matches!(self, Self::None | Self::Requested(_))
     }
 
-    /// Takes the item that is parked.
+    /// Takes the parked item.
     pub(super) fn take_parked(&mut self) -> Option<Begun<X>> {
         match std::mem::replace(self, Self::None) {
             Self::Parked(begun) => Some(begun),
@@ -85,15 +85,15 @@ impl<X: Executor> InPlace<X> {
         }
     }
 
-    /// Takes the wish back. It is dropped under no lock.
+    /// Withdraws the request. The caller drops it under no lock.
     #[must_use]
     pub(super) fn withdraw(&mut self) -> Option<Self> {
-        self.is_wished().then(|| std::mem::replace(self, Self::None))
+        self.is_requested().then(|| std::mem::replace(self, Self::None))
     }
 
-    /// The worker `key` has left. Returns whether its item ran in place.
+    /// Records that the worker `key` has left. Returns whether its item ran in place.
     pub(super) fn dismiss(&mut self, key: usize) -> bool {
-        let is_here = matches!(self, Self::Polled(own) | Self::Beside(own) if *own == key);
+        let is_here = matches!(self, Self::Polled(own) | Self::OnHub(own) if *own == key);
         if is_here {
             *self = Self::None;
         }
@@ -102,42 +102,47 @@ impl<X: Executor> InPlace<X> {
 }
 
 impl<T, X: Executor> Results<T, X> {
-    /// For a reader that waits and may run an item.
-    pub(crate) fn wish(&self, wish: Wish) {
+    /// Called by a reader that waits and may run an item.
+    pub(crate) fn request_in_place(&self, request: InPlaceRequest) {
         let before = self.change(|state| {
-            let may_wish = state.waiting.is_some() && !state.in_place.has_begun();
-            if may_wish {
-                std::mem::replace(&mut state.in_place, InPlace::Wished(wish))
+            let may_request = state.waiting.is_some() && !state.in_place.has_begun();
+            if may_request {
+                std::mem::replace(&mut state.in_place, InPlace::Requested(request))
             } else {
-                InPlace::Wished(wish)
+                InPlace::Requested(request)
             }
         });
         drop(before);
     }
 
-    /// For a reader that waits no more: takes its wish back.
+    /// Called by a reader that no longer waits: withdraws its request.
     pub(crate) fn withdraw(&self) {
         let before = self.change(|state| state.in_place.withdraw());
         drop(before);
     }
 
-    /// For the feeder: the wish of the reader, if no worker has a slot.
-    pub(crate) fn wished(&self) -> Option<Wish> {
+    /// For the feeder: the reader's request, if no worker has a slot.
+    pub(crate) fn requested(&self) -> Option<InPlaceRequest> {
         let state = self.lock();
         match &state.in_place {
-            InPlace::Wished(wish) if state.seated == 0 => Some(wish.clone()),
+            InPlace::Requested(request) if state.holders == 0 => Some(request.clone()),
             _ => None,
         }
     }
 
-    /// For the feeder: an item for the reader to run.
+    /// For the feeder: whether an item that has begun in place wants a slot.
+    pub(crate) fn wants_slot(&self) -> bool {
+        self.lock().in_place.wants_slot()
+    }
+
+    /// For the feeder: parks an item for the reader to run.
     pub(crate) fn park(&self, begun: Begun<X>) {
         self.put_in_place(InPlace::Parked(begun));
     }
 
-    /// For the feeder: the item of the worker `key` runs in the slot of the reader.
-    pub(crate) fn put_beside(&self, key: usize) {
-        self.put_in_place(InPlace::Beside(key));
+    /// For the feeder: records that the item of the worker `key` runs in the slot of the reader.
+    pub(crate) fn set_on_hub(&self, key: usize) {
+        self.put_in_place(InPlace::OnHub(key));
     }
 
     fn put_in_place(&self, in_place: InPlace<X>) {
@@ -153,32 +158,32 @@ impl<T, X: Executor> Results<T, X> {
         wake_all(reader);
     }
 
-    /// For the feeder, which has a slot: the item that is parked, which has the slot from now on. Its
-    /// reader may wish for another.
+    /// For the feeder, which has a slot: takes the parked item, which gets the slot. Its reader may
+    /// request another.
     pub(crate) fn take_parked(&self) -> Option<Begun<X>> {
         let mut state = self.lock();
         let begun = state.in_place.take_parked()?;
-        state.workers[begun.key].seated = true;
-        state.seated += 1;
+        state.workers[begun.key].has_slot = true;
+        state.holders += 1;
         let reader = state.waiting.take();
         drop(state);
         wake_all(reader);
         Some(begun)
     }
 
-    /// For a reader that leaves: drops the item that is parked.
+    /// For a reader that leaves: drops the parked item.
     pub(crate) fn drop_parked(&self) {
         let parked = self.change(|state| state.in_place.take_parked());
         drop(parked);
     }
 
-    /// Whether there is an item in place. It takes a lock.
+    /// Whether an item runs in place. Takes a lock.
     pub(crate) fn has_begun(&self) -> bool {
         self.lock().in_place.has_begun()
     }
 
-    /// The item in place, for a reader to poll; None if no item has begun. Pending while the item runs
-    /// beside: the reader is woken when that worker leaves.
+    /// The item in place, for a reader to poll; `None` if no item has begun. Pending while the item
+    /// runs as a task of the hub: the reader is woken when that worker leaves.
     pub(crate) fn poll_begun(&self, cx: &Context<'_>) -> Poll<Option<Begun<X>>> {
         let mut state = self.lock();
         if let Some(begun) = state.in_place.take_parked() {
@@ -194,11 +199,11 @@ impl<T, X: Executor> Results<T, X> {
         Poll::Pending
     }
 
-    /// Parks the item again, which is pending: the reader waits. The item is dropped if the map or
-    /// the item has finished meanwhile; the reader then sees a kill that was held off.
+    /// Parks the pending item again: the reader waits. The item is dropped if the map or the item
+    /// has finished meanwhile; the reader then sees a deferred kill.
     pub(crate) fn park_again(&self, cx: &Context<'_>, begun: Begun<X>) {
         let mut state = self.lock();
-        // Under the same lock: the feeder may take the item as soon as that is free.
+        // Under the same lock: the feeder may take the item as soon as the lock is released.
         let before = state.wait(cx.waker());
         let unwanted = if state.feeding && state.workers.contains(begun.key) {
             state.in_place = InPlace::Parked(begun);

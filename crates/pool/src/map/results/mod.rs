@@ -1,12 +1,11 @@
-//! [`Results`]: where workers leave results, the reader takes them, and both sides learn when to
-//! go on.
+//! [`Results`]: workers put results, the reader takes them, and each side wakes the other.
 //!
-//! An item is *open* from when it is decided to take it from the input until its result has been
-//! read. The number of open items is bounded, that is all that holds the workers back. Wakers and
-//! results are other people's code: none is woken or dropped under the lock.
+//! An item is *open* from the decision to take it from the input until its result has been read.
+//! Only the bound on open items holds the workers back. Wakers and results are foreign code: none
+//! is woken or dropped under the lock.
 
-mod hand;
 mod in_place;
+mod read_buffer;
 mod state;
 
 use std::fmt;
@@ -16,9 +15,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-pub(crate) use hand::Hand;
-use hand::Reads;
-pub(crate) use in_place::{Begun, Wish};
+pub(crate) use in_place::{Begun, InPlaceRequest};
+pub(crate) use read_buffer::ReadBuffer;
+use read_buffer::ReadCounter;
 use spinney_greenlet::map::OnItem;
 use spinney_greenlet::results::Outcomes;
 pub(crate) use spinney_greenlet::results::{Order, Room};
@@ -26,18 +25,18 @@ use spinney_greenlet::{Failure, Handle};
 
 use spinney_hub::{Executor, contain, drop_contained};
 use spinney_sync::wake_all;
-use state::{Enlisted, Reader, State};
+use state::{Reader, State, WorkerEntry};
 
 use crate::TaskSet;
 
-/// What the feeder has to do.
+/// The next action of the feeder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// To get a slot: for the item ahead, or for one that has begun in place.
+    /// Acquire a slot: for the item ahead, or for one that has begun in place.
     Slot,
-    /// To wait.
+    /// Wait.
     Nothing,
-    /// To end.
+    /// End.
     NoMore,
 }
 
@@ -45,19 +44,19 @@ pub(crate) enum Need {
 pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
 
 pub(crate) struct Results<T, X: Executor> {
-    /// Whether the feeder itself stands in the queue for a slot.
+    /// Whether the feeder itself waits in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
-    /// How often an item was tried again.
+    /// How many times items were tried again.
     pub(crate) retries: AtomicUsize,
-    /// Whether all who touch these are on one thread; see `Executor::is_local`.
+    /// Whether all users of the fields are on one thread; see `Executor::is_local`.
     pub(crate) is_local: bool,
-    /// The callback, called with each result before the reader can read it.
+    /// Called with each result before the reader can read it.
     on_item: Option<OnItem<T>>,
-    /// What became of the items that started.
+    /// The outcomes of the items that started.
     outcomes: Arc<Outcomes>,
-    /// The reader has left, and the map is over.
+    /// The reader has left, and the map has been stopped.
     abandoned: AtomicBool,
-    reads: Reads,
+    reads: ReadCounter,
     state: Mutex<State<T, X>>,
 }
 
@@ -76,18 +75,18 @@ impl<T, X: Executor> Results<T, X> {
             retries: AtomicUsize::new(0),
             is_local,
             abandoned: AtomicBool::new(false),
-            reads: Reads::new(is_local),
+            reads: ReadCounter::new(is_local),
             state: Mutex::new(State::new(order, maxsize, whole)),
         }
     }
 
-    /// For the feeder, which has an item ahead or not: what it has to do. It is woken when that
-    /// changes.
+    /// For the feeder: its next action, given whether it has an item ahead. It is woken when the
+    /// answer changes.
     pub(crate) fn poll_need(&self, cx: &Context<'_>, has_item: bool) -> Need {
         let mut state = self.lock();
         let before = state.feeder.replace(cx.waker().clone());
         self.reads.set_stalled(has_item && !state.has_room());
-        // Again: a reader that read in between did not see that the feeder is stalled.
+        // Repeated: a reader that read in between did not see that the feeder is stalled.
         state.buffer.close(self.reads.take());
         let need = if state.in_place.wants_slot() || (has_item && state.has_room()) {
             Need::Slot
@@ -101,29 +100,34 @@ impl<T, X: Executor> Results<T, X> {
         need
     }
 
-    /// Opens one more item, if there is room; it is then to be taken from the input.
+    /// Opens one more item, if there is room; the caller then takes it from the input.
     pub(crate) fn open(&self) -> Room {
         self.change(|state| state.open(1))
     }
 
-    /// There was no item for the one that was opened last.
+    /// Closes the item that was opened last: the input had none.
     pub(crate) fn close_one(&self) {
         self.change(|state| state.buffer.close(1));
     }
 
-    /// Wakes the feeder: it has to look at the input again.
+    /// Wakes the feeder, to check the input again.
     pub(crate) fn wake_feeder(&self) {
         let feeder = self.lock().feeder.take();
         wake_all(feeder);
     }
 
-    /// No further item will be opened.
+    /// Ends the input: no further item will be opened.
     pub(crate) fn exhaust(&self) {
         self.change(|state| state.buffer.exhaust());
     }
 
-    /// No further item will be opened, except for the item `index`, which has failed. Its failure
-    /// comes after the items that are running. A no-op if no item was to be opened before.
+    /// Whether no further item will be opened.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.lock().buffer.is_exhausted()
+    }
+
+    /// Ends the input with the failure of the item `index`, which is reported after the running
+    /// items. A no-op if the input had ended before.
     pub(crate) fn refuse(&self, index: usize, failure: Failure) {
         let mut refused = Some((index, failure));
         let last = self.change(|state| {
@@ -137,13 +141,13 @@ impl<T, X: Executor> Results<T, X> {
         }
     }
 
-    /// The item `index`, which was opened, does not run, and no further item will be opened.
+    /// Ends the input with the failure of the item `index`, which was opened and does not run.
     pub(crate) fn refuse_opened(&self, index: usize, failure: Failure) {
         self.exhaust();
         self.deliver_refused((index, failure));
     }
 
-    /// The feeder has ended, and has no slot. An item that waits for one is dropped.
+    /// Records that the feeder has finished, and has no slot. A parked item is dropped.
     pub(crate) fn end_feeding(&self) {
         let parked = self.change(|state| {
             state.buffer.exhaust();
@@ -153,15 +157,33 @@ impl<T, X: Executor> Results<T, X> {
         drop(parked);
     }
 
-    /// Leaves a result.
+    /// An item is tried again.
+    pub(crate) fn count_retry(&self) {
+        self.retries.fetch_add(1, Relaxed);
+        self.outcomes.count_retry();
+    }
+
+    /// The worker `key` has a slot of its own from now on, or has none.
+    pub(crate) fn set_has_slot(&self, key: usize, has_slot: bool) {
+        self.change(|state| {
+            if let Some(worker) =
+                state.workers.get_mut(key).filter(|worker| worker.has_slot != has_slot)
+            {
+                worker.has_slot = has_slot;
+                state.holders = state.holders + usize::from(has_slot) - usize::from(!has_slot);
+            }
+        });
+    }
+
+    /// Puts a result.
     pub(crate) fn deliver(&self, done: Indexed<T>) {
         self.deliver_and(once(done), |_| ());
     }
 
-    /// Leaves the failure of an item that has not started, and is not counted.
+    /// Puts the failure of an item that has not started, and is not counted.
     pub(crate) fn deliver_refused(&self, (index, failure): (usize, Failure)) {
         let refused = (index, Err(failure));
-        self.tell(&refused);
+        self.call_on_item(&refused);
         let unread = self.change(|state| {
             if matches!(state.reader, Reader::Present) {
                 state.put(refused);
@@ -173,12 +195,12 @@ impl<T, X: Executor> Results<T, X> {
         drop(unread);
     }
 
-    /// What became of the items, for the group to count.
+    /// The outcomes of the items, for the group to count.
     pub(crate) fn outcomes(&self) -> Arc<Outcomes> {
         Arc::clone(&self.outcomes)
     }
 
-    /// Leaves results, and opens up to `most` items more, as many as there is room for.
+    /// Puts results, and opens as many more items as there is room for, at most `most`.
     pub(crate) fn deliver_and_open(
         &self,
         done: impl ExactSizeIterator<Item = Indexed<T>>,
@@ -187,7 +209,7 @@ impl<T, X: Executor> Results<T, X> {
         self.deliver_and(done, |state| state.open(most))
     }
 
-    /// Leaves results, and closes items that were opened and not taken from the input.
+    /// Puts results, and closes items that were opened and not taken from the input.
     pub(crate) fn deliver_and_close(
         &self,
         done: impl ExactSizeIterator<Item = Indexed<T>>,
@@ -204,12 +226,12 @@ impl<T, X: Executor> Results<T, X> {
         if self.on_item.is_none() {
             return self.put_and(done, then);
         }
-        let done: Vec<_> = done.inspect(|done| self.tell(done)).collect();
+        let done: Vec<_> = done.inspect(|done| self.call_on_item(done)).collect();
         self.put_and(done.into_iter(), then)
     }
 
-    /// Tells the callback of a result, if the map has one.
-    fn tell(&self, (index, result): &Indexed<T>) {
+    /// Calls the callback with a result, if the map has one.
+    fn call_on_item(&self, (index, result): &Indexed<T>) {
         if let Some(on_item) = &self.on_item {
             on_item.call(*index, result);
         }
@@ -252,14 +274,14 @@ impl<T, X: Executor> Results<T, X> {
         then
     }
 
-    /// Makes room for a worker, which has a slot of its own if it is `seated`. Returns its key.
-    pub(crate) fn enlist(&self, seated: bool) -> usize {
+    /// Adds a worker, which has its own slot if `has_slot`. Returns its key.
+    pub(crate) fn enlist(&self, has_slot: bool) -> usize {
         let mut state = self.lock();
-        state.seated += usize::from(seated);
-        state.workers.insert(Enlisted { handle: None, seated })
+        state.holders += usize::from(has_slot);
+        state.workers.insert(WorkerEntry { handle: None, has_slot })
     }
 
-    /// The worker `key` is at the item of this handle. Returns whether its results are wanted.
+    /// Sets the current item of the worker `key`. Returns whether its result is wanted.
     pub(crate) fn introduce(&self, key: usize, handle: Handle) -> bool {
         let mut state = self.lock();
         let before = state.workers[key].handle.replace(handle);
@@ -269,14 +291,14 @@ impl<T, X: Executor> Results<T, X> {
         is_wanted
     }
 
-    /// The worker `key` has left its slot.
+    /// Removes the worker `key`, which has left its slot.
     pub(crate) fn dismiss(&self, key: usize) {
         let (worker, last, reader) = self.change(|state| {
-            // It waits for the item rather than for results.
+            // The reader waits for the item rather than for results.
             let was_in_place = state.in_place.dismiss(key);
             let reader = if was_in_place { state.waiting.take() } else { None };
             let worker = state.workers.remove(key);
-            state.seated -= usize::from(worker.seated);
+            state.holders -= usize::from(worker.has_slot);
             (worker, state.take_last(), reader)
         });
         drop(worker);
@@ -287,48 +309,48 @@ impl<T, X: Executor> Results<T, X> {
     }
 
     /// For the reader: the next result that it has taken.
-    pub(crate) fn read(&self, hand: &mut Hand<T>) -> Option<Indexed<T>> {
-        let next = hand.results.pop_front()?;
+    pub(crate) fn read(&self, read_buffer: &mut ReadBuffer<T>) -> Option<Indexed<T>> {
+        let next = read_buffer.results.pop_front()?;
         if self.reads.add(1) {
             self.wake_others(self.lock());
         }
         Some(next)
     }
 
-    /// For the reader, which has read what it has taken: takes all that can be read. False when there
-    /// will be no more, and no slot is held. A reader that `delays` comes back by itself before long.
+    /// For the reader, which has read all that it has taken: takes all readable results. `false` at
+    /// the end of the map, when no slot is held. A reader that `delays` wakes itself shortly.
     pub(crate) fn poll_take(
         &self,
         cx: &Context<'_>,
-        hand: &mut Hand<T>,
+        read_buffer: &mut ReadBuffer<T>,
         delays: bool,
     ) -> Poll<bool> {
         let mut state = self.lock();
-        let wish = state.in_place.withdraw();
-        state.buffer.take(&mut hand.results);
-        let taken = if hand.results.is_empty() && !state.is_over() {
+        let request = state.in_place.withdraw();
+        state.buffer.take(&mut read_buffer.results);
+        let taken = if read_buffer.results.is_empty() && !state.is_over() {
             Poll::Pending
         } else {
-            Poll::Ready(!hand.results.is_empty())
+            Poll::Ready(!read_buffer.results.is_empty())
         };
         let waiting = taken.is_pending().then(|| cx.waker().clone());
         let before = std::mem::replace(&mut state.waiting, waiting);
         state.delays = delays;
         let feeder = self.take_feeder(&mut state);
         drop(state);
-        drop((before, wish));
+        drop((before, request));
         wake_all(feeder);
         taken
     }
 
-    /// The reader leaves with results unread, the map goes on, and keeps `tasks` alive until it is
-    /// over.
-    pub(crate) fn detach(&self, tasks: Option<TaskSet<X>>, unread: Hand<T>) {
+    /// Records that the reader leaves results unread and the map goes on; the map keeps `tasks`
+    /// alive until its end.
+    pub(crate) fn detach(&self, tasks: Option<TaskSet<X>>, unread: ReadBuffer<T>) {
         self.leave(Reader::Detached(tasks), unread, |_| ());
     }
 
-    /// The reader leaves with results unread, and the map is over: kills the workers.
-    pub(crate) fn abandon(&self, unread: Hand<T>) {
+    /// Records that the reader leaves results unread and the map is stopped: kills the workers.
+    pub(crate) fn abandon(&self, unread: ReadBuffer<T>) {
         self.abandoned.store(true, Relaxed);
         let workers = self.leave(Reader::Gone, unread, |state| {
             state.buffer.exhaust();
@@ -343,31 +365,32 @@ impl<T, X: Executor> Results<T, X> {
     fn leave<R>(
         &self,
         reader: Reader<X>,
-        unread: Hand<T>,
+        unread: ReadBuffer<T>,
         then: impl FnOnce(&mut State<T, X>) -> R,
     ) -> R {
         self.reads.add(unread.results.len());
         let (left, before, done) = self.change(|state| {
-            let wish = state.in_place.withdraw();
-            let before = (std::mem::replace(&mut state.reader, reader), state.waiting.take(), wish);
-            (then(state), before, Hand { results: state.buffer.take_all() })
+            let request = state.in_place.withdraw();
+            let before =
+                (std::mem::replace(&mut state.reader, reader), state.waiting.take(), request);
+            (then(state), before, ReadBuffer { results: state.buffer.take_all() })
         });
         drop(before);
         drop((done, unread));
         left
     }
 
-    /// Whether the reader has left, and wants no further item to be run.
+    /// Whether the reader has left, and wants no further item to run.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned.load(Relaxed)
     }
 
     pub(crate) fn is_feeder_queued(&self) -> bool {
-        // A guess: it decides who runs an item, never whether one is run.
+        // A stale value is fine: it decides which side runs an item, never whether one is run.
         self.feeder_queued.load(Relaxed)
     }
 
-    /// Changes the state, then wakes whom that concerns.
+    /// Changes the state, then wakes the tasks that are affected.
     fn change<R>(&self, change: impl FnOnce(&mut State<T, X>) -> R) -> R {
         let mut state = self.lock();
         let changed = change(&mut state);
@@ -375,7 +398,7 @@ impl<T, X: Executor> Results<T, X> {
         changed
     }
 
-    /// Lets the lock go, and wakes whom the change concerns: mostly nobody.
+    /// Releases the lock, and wakes the tasks that are affected: usually none.
     #[inline]
     fn settle(&self, state: MutexGuard<'_, State<T, X>>) {
         if state.may_concern_others() || self.reads.is_stalled() {
@@ -383,7 +406,7 @@ impl<T, X: Executor> Results<T, X> {
         }
     }
 
-    /// Apart from the above, which is short without it.
+    /// In a function of its own, which keeps the common path short.
     #[inline(never)]
     fn wake_others(&self, mut state: MutexGuard<'_, State<T, X>>) {
         let reader = if state.is_reader_due() { state.waiting.take() } else { None };
@@ -394,15 +417,15 @@ impl<T, X: Executor> Results<T, X> {
         drop(tasks);
     }
 
-    /// The feeder, if it has a reason to wake up.
+    /// Takes the feeder's waker, if it has a reason to wake up.
     fn take_feeder(&self, state: &mut State<T, X>) -> Option<Waker> {
-        let is_wished = state.in_place.is_wished() && state.seated == 0;
-        let wants_room = self.reads.is_stalled() || is_wished;
+        let is_requested = state.in_place.is_requested() && state.holders == 0;
+        let wants_room = self.reads.is_stalled() || is_requested;
         let roused = state.buffer.is_exhausted() || (wants_room && state.has_room());
         if !roused {
             return None;
         }
-        // It says so again if there is no room for it.
+        // The feeder sets the flag again if there is no room for it.
         self.reads.set_stalled(false);
         state.feeder.take()
     }
@@ -416,7 +439,7 @@ impl<T, X: Executor> Results<T, X> {
 }
 
 impl<T, X: Executor> Results<T, X> {
-    /// The text of the map called `name` that these are of.
+    /// Formats the map called `name` that these results belong to.
     pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         self.lock().buffer.fmt_as(f, name)
     }

@@ -13,49 +13,49 @@ use crate::TaskSet;
 
 pub(super) struct State<T, X: Executor> {
     pub(super) buffer: ResultBuffer<Indexed<T>>,
-    wanted: Wanted,
-    /// The reader that waits comes back by itself before long.
+    wanted: WakePolicy,
+    /// The waiting reader wakes itself shortly.
     pub(super) delays: bool,
     /// The failure of the item after the last one, until no item is running.
     pub(super) last: Option<(usize, Failure)>,
-    /// The feeder has not ended; it may have a slot.
+    /// The feeder has not finished; it may have a slot.
     pub(super) feeding: bool,
     pub(super) reader: Reader<X>,
-    /// Wakes the reader; there while it waits.
+    /// Wakes the reader; `Some` while it waits.
     pub(super) waiting: Option<Waker>,
     /// Wakes the feeder, which may be in the queue for a slot.
     pub(super) feeder: Option<Waker>,
     pub(super) in_place: InPlace<X>,
-    pub(super) workers: Slab<Enlisted>,
-    /// How many of them have slots of their own.
-    pub(super) seated: usize,
+    pub(super) workers: Slab<WorkerEntry>,
+    /// How many workers have their own slots.
+    pub(super) holders: usize,
 }
 
 /// A worker of the map.
-pub(super) struct Enlisted {
-    /// Of the item that it is at; None until its task is made.
+pub(super) struct WorkerEntry {
+    /// The handle of its current item; `None` until its task is created.
     pub(super) handle: Option<Handle>,
-    /// Whether it has a slot of its own.
-    pub(super) seated: bool,
+    /// Whether it has its own slot.
+    pub(super) has_slot: bool,
 }
 
-/// What the reader is woken for.
+/// The results for which the reader is woken.
 #[derive(Clone, Copy, Debug)]
-enum Wanted {
+enum WakePolicy {
     /// All results together.
     All,
-    /// Each result, unless the reader comes back by itself before long.
+    /// Each result, unless the reader wakes itself shortly.
     Each,
-    /// Each, since one has failed.
-    AtOnce,
+    /// Each result, because an item has failed.
+    Immediate,
 }
 
-/// Who reads the results.
+/// The state of the reader.
 pub(super) enum Reader<X> {
     Present,
-    /// There is no reader, but the map goes on. It may keep its group alive for that.
+    /// The reader has left, and the map goes on. It may keep its group alive.
     Detached(Option<TaskSet<X>>),
-    /// Nobody, and the map is over.
+    /// The reader has left, and the map was stopped.
     Gone,
 }
 
@@ -63,7 +63,7 @@ impl<T, X: Executor> State<T, X> {
     pub(super) fn new(order: Order, maxsize: usize, whole: bool) -> Self {
         Self {
             buffer: ResultBuffer::new(order, maxsize),
-            wanted: if whole { Wanted::All } else { Wanted::Each },
+            wanted: if whole { WakePolicy::All } else { WakePolicy::Each },
             delays: false,
             last: None,
             feeding: true,
@@ -72,7 +72,7 @@ impl<T, X: Executor> State<T, X> {
             feeder: None,
             in_place: InPlace::None,
             workers: Slab::new(),
-            seated: 0,
+            holders: 0,
         }
     }
 
@@ -80,53 +80,54 @@ impl<T, X: Executor> State<T, X> {
         self.buffer.room(self.lets_one_more()) > 0
     }
 
-    /// Opens up to `most` items.
+    /// Opens at most `most` items.
     pub(super) fn open(&mut self, most: usize) -> Room {
         self.buffer.open(most, self.lets_one_more())
     }
 
-    /// Whether the reader waits. Without a reader no result is kept, so it counts as waiting.
+    /// Whether the reader waits. Without a reader results are dropped, so it counts as waiting.
     fn lets_one_more(&self) -> bool {
         self.waiting.is_some() || !matches!(self.reader, Reader::Present)
     }
 
-    /// Puts the result of an item, which the reader will read.
+    /// Puts the result of an item, for the reader.
     pub(super) fn put(&mut self, done: Indexed<T>) {
         if done.1.is_err() {
-            self.wanted = Wanted::AtOnce;
+            self.wanted = WakePolicy::Immediate;
         }
         self.buffer.put(done.0, done);
     }
 
-    /// The reader waits for the item in place. Returns the waker that is to be dropped under no lock.
+    /// Records that the reader waits for the item in place. Returns the waker that must be dropped
+    /// under no lock.
     #[must_use]
     pub(super) fn wait(&mut self, reader: &Waker) -> Option<Waker> {
         self.delays = false;
         self.waiting.replace(reader.clone())
     }
 
-    /// Whether there is something that is worth waking the reader. All results together, and those
-    /// that the reader comes for by itself, are read by the handful, long before there is no room
-    /// for more; a failure at once.
+    /// Whether the reader should be woken. Results that are read together, or by a reader that
+    /// wakes itself, are read in batches, long before there is no room; a failure is read
+    /// immediately.
     fn has_news(&self) -> bool {
         let readable = self.buffer.readable();
         let each = match self.wanted {
-            Wanted::All => false,
-            Wanted::Each => !self.delays,
-            Wanted::AtOnce => true,
+            WakePolicy::All => false,
+            WakePolicy::Each => !self.delays,
+            WakePolicy::Immediate => true,
         };
         let handful = each || readable >= self.buffer.maxsize() / 4;
-        // Once the input is over, the last worker wakes the reader of a list.
+        // Once the input is exhausted, the last worker wakes the reader of a list.
         let is_full = !self.has_room() && (!self.buffer.is_exhausted() || self.is_idle());
         readable > 0 && (handful || is_full)
     }
 
-    /// Whether a change may concern the reader, or a feeder that is not stalled.
+    /// Whether a change may affect the reader, or a feeder that is not stalled.
     pub(super) fn may_concern_others(&self) -> bool {
-        self.is_reader_due() || self.buffer.is_exhausted() || self.in_place.is_wished()
+        self.is_reader_due() || self.buffer.is_exhausted() || self.in_place.is_requested()
     }
 
-    /// Whether the reader waits for what there is now.
+    /// Whether the reader waits for the current results.
     pub(super) fn is_reader_due(&self) -> bool {
         let has_reason = self.has_news() || self.is_over();
         self.waiting.is_some() && has_reason
@@ -146,7 +147,7 @@ impl<T, X: Executor> State<T, X> {
         if self.workers.is_empty() { self.last.take() } else { None }
     }
 
-    /// What a map without a reader has kept alive.
+    /// Takes the group that a map without a reader keeps alive.
     pub(super) fn take_tasks(&mut self) -> Option<TaskSet<X>> {
         match &mut self.reader {
             Reader::Detached(tasks) => tasks.take(),

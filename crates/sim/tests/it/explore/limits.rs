@@ -1,4 +1,4 @@
-//! What cannot be explored, what fails a run, and what is told of it.
+//! Programs that cannot be explored, failures of a run, and their reports.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -21,7 +21,7 @@ fn found(explore: Explore, scenario: impl Fn(&SimHub)) -> Box<Counterexample> {
     }
 }
 
-/// What `run` panics with.
+/// The panic message of `run`.
 #[track_caller]
 fn said(run: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
@@ -30,7 +30,7 @@ fn said(run: impl FnOnce()) -> String {
 }
 
 #[test]
-fn program_that_differs_from_run_to_run_is_no_failure() {
+fn nondeterministic_program_is_not_a_failure() {
     let runs = Cell::new(1);
     let outlives = |sim: &SimHub| {
         runs.set(runs.get() + 1);
@@ -44,7 +44,7 @@ fn program_that_differs_from_run_to_run_is_no_failure() {
 }
 
 #[test]
-fn task_that_is_spawned_elsewhere_is_a_difference() {
+fn task_spawned_on_another_line_is_a_difference() {
     let runs = Cell::new(0);
     let error = Explore::delays(2).try_run(|sim| {
         runs.set(runs.get() + 1);
@@ -59,7 +59,7 @@ fn task_that_is_spawned_elsewhere_is_a_difference() {
 }
 
 #[test]
-fn run_that_ends_earlier_than_before_is_a_difference() {
+fn run_that_ends_earlier_is_a_difference() {
     let runs = Cell::new(0);
     let error = Explore::delays(2).try_run(|sim| {
         runs.set(runs.get() + 1);
@@ -72,18 +72,18 @@ fn run_that_ends_earlier_than_before_is_a_difference() {
 }
 
 #[test]
-fn failure_that_does_not_come_again_is_a_difference() {
+fn failure_that_does_not_repeat_is_a_difference() {
     let runs = Cell::new(0);
     let error = Explore::fifo().try_run(|_| {
         runs.set(runs.get() + 1);
         assert!(runs.get() > 1);
     });
     let Err(ExploreError::NotDeterministic { why, .. }) = error else { panic!("{error:?}") };
-    assert!(why.contains("did not when the order was repeated"), "{why}");
+    assert!(why.contains("but not when the order was repeated"), "{why}");
 }
 
 #[test]
-fn wake_from_another_thread_ends_the_run_and_not_the_thread() {
+fn wake_from_another_thread_ends_the_run() {
     let error = Explore::delays(1).try_run(|sim| {
         let mut turns = 0;
         sim.spawn(poll_fn(move |cx| {
@@ -139,7 +139,7 @@ fn run_with_too_many_steps_fails() {
 }
 
 #[test]
-fn task_that_does_not_finish_fails_unless_that_is_allowed() {
+fn unfinished_task_fails_unless_allowed() {
     let scenario = |sim: &SimHub| {
         sim.spawn(async {
             label_task(|| "greenlet 4711 \"reader\"".to_owned());
@@ -155,7 +155,7 @@ fn task_that_does_not_finish_fails_unless_that_is_allowed() {
 }
 
 #[test]
-fn panic_that_is_contained_fails_unless_that_is_allowed() {
+fn contained_panic_fails_unless_allowed() {
     let scenario = |sim: &SimHub| {
         sim.spawn(async { drop(catch_unwind(|| panic!("of a task"))) });
     };
@@ -174,7 +174,7 @@ fn deadlock_of_the_main_future_fails() {
 }
 
 #[test]
-fn tasks_that_hold_their_hub_are_dropped_with_each_run() {
+fn task_that_holds_its_hub_is_dropped_after_each_run() {
     let alive = Rc::new(());
     let scenario = |sim: &SimHub| {
         let (hub, held) = (sim.clone(), Rc::clone(&alive));
@@ -188,7 +188,7 @@ fn tasks_that_hold_their_hub_are_dropped_with_each_run() {
     assert_eq!(Rc::strong_count(&alive), 1);
 }
 
-/// Fails if task 2 goes before task 1 and the connection drops.
+/// Fails if task 2 runs before task 1 and the connection drops.
 fn fails(sim: &SimHub) {
     let log = Rc::new(RefCell::new(Vec::new()));
     for n in 0..2 {
@@ -206,7 +206,7 @@ fn fails(sim: &SimHub) {
 }
 
 #[test]
-fn failure_tells_each_step_and_the_token() {
+fn failure_shows_each_step_and_the_token() {
     let found = found(Explore::delays(2), fails);
     assert_eq!((found.deviations(), found.token()), (2, "0:1/2,1:1/2"));
     let here = file!();
@@ -221,7 +221,7 @@ fn failure_tells_each_step_and_the_token() {
         "{text}"
     );
     let again = said(|| _ = Explore::delays(2).run(fails));
-    assert_eq!(again, text, "the same each time");
+    assert_eq!(again, text, "the text differs between runs");
 }
 
 #[test]
@@ -231,10 +231,10 @@ fn passing_order_of_a_token_passes() {
 }
 
 #[test]
-fn text_that_is_no_token_is_refused() {
+fn invalid_token_is_refused() {
     for text in ["", "x", "1:2", "1:2/2", "1:0/2", "5:1/2,4:1/2"] {
         let said = said(|| SimHub::replay(text, fails));
-        assert!(said.contains("is no token of a replay"), "{said}");
+        assert!(said.contains("is not a replay token"), "{said}");
     }
 }
 
@@ -242,11 +242,11 @@ fn text_that_is_no_token_is_refused() {
 fn token_of_another_program_is_refused() {
     for text in ["0:1/3", "77:1/2"] {
         let said = said(|| SimHub::replay(text, fails));
-        assert!(said.contains("the token was made for another program"), "{said}");
+        assert!(said.contains("the token belongs to another program"), "{said}");
     }
 }
 
-/// The variable, for which this test runs itself.
+/// The variable for which this test runs itself.
 #[test]
 fn environment_replays_a_token() {
     if std::env::var_os("SPINNEY_REPLAY").is_some() {

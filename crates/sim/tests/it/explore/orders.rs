@@ -1,4 +1,4 @@
-//! Which orders are tried.
+//! The orders that are tried.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 type Log = Rc<RefCell<Vec<u32>>>;
 
-/// What `scenario` logs in the orders that `explore` tries, which all are different.
+/// The logs of `scenario` in the orders that `explore` tries, which must all differ.
 fn logs(explore: Explore, scenario: impl Fn(&SimHub, &Log)) -> (BTreeSet<Vec<u32>>, Report) {
     let seen = RefCell::new(BTreeSet::new());
     let report = explore.run(|sim| {
@@ -26,7 +26,7 @@ fn logs(explore: Explore, scenario: impl Fn(&SimHub, &Log)) -> (BTreeSet<Vec<u32
     (seen.into_inner(), report)
 }
 
-/// `tasks` tasks have `turns` turns each.
+/// `tasks` tasks with `turns` turns each.
 fn turns(tasks: u32, turns: usize) -> impl Fn(&SimHub, &Log) {
     move |sim, log| {
         for task in 0..tasks {
@@ -53,7 +53,7 @@ fn every_order_is_tried_once() {
 }
 
 #[test]
-fn bound_keeps_out_the_orders_with_more_delays() {
+fn bound_excludes_orders_with_more_delays() {
     let sets = [0, 1, 2].map(|delays| logs(Explore::delays(delays), turns(3, 2)));
     assert!(sets.iter().is_sorted_by(|(less, _), (more, _)| less.is_subset(more)));
     for (delays, (seen, report)) in sets.iter().enumerate() {
@@ -66,7 +66,7 @@ fn bound_keeps_out_the_orders_with_more_delays() {
 }
 
 #[test]
-fn each_task_that_is_skipped_costs_a_delay() {
+fn each_skipped_task_costs_a_delay() {
     let seen = [0, 1, 2].map(|delays| logs(Explore::delays(delays), turns(3, 1)).0);
     let sets: [&[[u32; 3]]; 3] = [
         &[[0, 1, 2]],
@@ -84,9 +84,9 @@ fn one_delay_holds_a_task_while_the_others_finish() {
     assert!(seen.contains(&vec![0, 1, 1, 1, 1, 1, 0, 0, 0, 0]), "{seen:?}");
 }
 
-/// A task that waits by giving way goes on waiting while the other one is held, but not for ever.
+/// A task that waits by yielding keeps waiting while the other one is held, but not for ever.
 #[test]
-fn delay_ends_though_another_task_is_always_ready() {
+fn delay_ends_even_if_another_task_is_always_ready() {
     let scenario = |sim: &SimHub, _: &Log| {
         let flag = Rc::new(Cell::new(false));
         let sets = Rc::clone(&flag);
@@ -102,7 +102,7 @@ fn delay_ends_though_another_task_is_always_ready() {
 }
 
 #[test]
-fn without_a_delay_the_order_is_that_of_a_plain_hub() {
+fn order_without_delays_is_fifo() {
     let scenario = |sim: &SimHub, log: &Log| {
         turns(3, 4)(sim, log);
         for n in 10..13_u32 {
@@ -123,7 +123,7 @@ fn without_a_delay_the_order_is_that_of_a_plain_hub() {
 }
 
 #[test]
-fn timers_that_are_due_at_one_instant_fire_in_every_order() {
+fn timers_due_at_one_instant_fire_in_every_order() {
     let scenario = |sim: &SimHub, log: &Log| {
         for n in 0..3 {
             let log = Rc::clone(log);
@@ -135,7 +135,7 @@ fn timers_that_are_due_at_one_instant_fire_in_every_order() {
     };
     let (seen, report) = logs(Explore::delays(4), scenario);
     assert_eq!(seen.len(), 6, "{seen:?}");
-    assert_eq!(report.deepest, 9, "each timer fires in a step of its own");
+    assert_eq!(report.deepest, 9, "a timer fired without a step of its own");
 }
 
 /// A task may run between two timers, and clear the second one.
@@ -160,7 +160,7 @@ fn task_runs_between_timers_of_one_instant() {
     };
     let (seen, report) = logs(Explore::delays(9), scenario);
     assert_eq!(seen, BTreeSet::from([vec![0], vec![1]]));
-    // A timer that was cleared is no option.
+    // A cleared timer is not an option.
     assert_eq!((report.orders, report.exhausted), (22, true), "{report}");
 }
 
@@ -173,7 +173,7 @@ fn each_choice_of_the_program_is_tried() {
     let (seen, report) = logs(Explore::delays(2), scenario);
     assert_eq!((seen.len(), report.orders, report.exhausted), (6, 6, true));
     let (seen, _) = logs(Explore::delays(1), scenario);
-    assert_eq!(seen.len(), 4, "each costs one");
+    assert_eq!(seen.len(), 4, "a choice does not cost one");
     let seeded = (0..99).map(|seed| SimHub::seeded(seed).choose("three", 3));
     assert_eq!(seeded.collect::<BTreeSet<_>>().len(), 3);
     assert_eq!(SimHub::new().choose("three", 3), 0);
@@ -190,7 +190,7 @@ fn random_orders_are_those_of_their_seeds() {
     }
 }
 
-/// Awaits that are ready give way as often as on any other hub.
+/// Ready awaits yield as often as on any other hub.
 #[test]
 fn budget_of_ready_awaits_counts() {
     let scenario = |sim: &SimHub, log: &Log| {
@@ -212,7 +212,7 @@ fn budget_of_ready_awaits_counts() {
 }
 
 #[test]
-fn time_limit_ends_with_what_was_covered() {
+fn time_limit_reports_the_coverage_so_far() {
     let report = Explore::delays(100).time_limit(Duration::ZERO).run(|sim| {
         turns(3, 5)(sim, &Log::default());
     });
@@ -256,7 +256,7 @@ fn independent_tasks_lose_no_outcome() {
     assert!(fewer > programs / 2, "{fewer} of {programs} programs need a third of the orders");
 }
 
-/// Logs what it reads of what others logged, and sleeps as long as the independent one.
+/// Logs what it reads of the others' logs, and sleeps as long as the independent one.
 fn dependent(sim: &SimHub, log: &Log, task: u32, turns: u32) {
     let log = Rc::clone(log);
     sim.spawn(async move {
@@ -272,9 +272,9 @@ fn dependent(sim: &SimHub, log: &Log, task: u32, turns: u32) {
     });
 }
 
-/// The failing orders are not lost, either.
+/// The failing orders are not lost either.
 #[test]
-fn failure_beside_independent_tasks_is_found_with_fewer_orders() {
+fn independent_tasks_need_fewer_orders_to_find_a_failure() {
     let scenario = |declared: bool| {
         move |sim: &SimHub| {
             let number = Rc::new(Cell::new(0));

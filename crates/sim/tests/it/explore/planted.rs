@@ -1,4 +1,4 @@
-//! Programs with a planted bug: each is found, shrunk, and replayed by its token.
+//! Programs with a planted bug: each bug is found, shrunk, and replayed by its token.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,8 +12,8 @@ use spinney_hub::{Spawn, yield_now};
 use spinney_sim::{Counterexample, Explore, ExploreError, SimHub};
 use spinney_sync::{Event, Queue, Semaphore};
 
-/// Each strategy finds a failing order of `scenario`, which passes first in, first out, and shrinks it
-/// to as many deviations as the smallest has; the token replays it.
+/// Asserts that each strategy finds a failing order of `scenario`, which passes in FIFO order, and
+/// shrinks it to as many deviations as the smallest; the token replays it.
 #[track_caller]
 fn assert_found(scenario: impl Fn(&SimHub), message: &str, deviations: usize) -> Counterexample {
     Explore::fifo().run(&scenario);
@@ -35,7 +35,7 @@ fn assert_found(scenario: impl Fn(&SimHub), message: &str, deviations: usize) ->
     found.last().unwrap()
 }
 
-/// A flag whose waiter looks, gives way, and then leaves its waker without another look.
+/// A flag whose waiter checks, yields, and then registers its waker without checking again.
 #[test]
 fn lost_wakeup_is_found() {
     #[derive(Default)]
@@ -74,7 +74,7 @@ fn lost_wakeup_is_found() {
     assert_found(scenario, "have not finished and cannot go on: 1", 1);
 }
 
-/// A free list of nodes by index, whose `pop` compares the head alone.
+/// A free list of nodes by index, whose `pop` compares only the head.
 #[test]
 fn aba_is_found() {
     struct Stack {
@@ -136,7 +136,7 @@ fn deadlock_of_two_locks_in_opposite_order_is_found() {
         for first in 0..2 {
             let locks = Rc::clone(&locks);
             sim.spawn(async move {
-                // The second one comes later, mostly when the first has finished.
+                // The second task comes later, usually after the first has finished.
                 for _ in 0..3 * first {
                     yield_now().await;
                 }
@@ -169,7 +169,7 @@ fn lost_update_behind_an_await_is_found() {
     assert_found(scenario, "a withdrawal was lost", 2);
 }
 
-/// The branch that is dropped has taken an item out of the queue, and has yet to return it.
+/// The dropped branch has taken an item out of the queue, and has not returned it yet.
 #[test]
 fn cancelled_select_that_drops_an_item_is_found() {
     let scenario = |sim: &SimHub| {
@@ -198,12 +198,12 @@ fn cancelled_select_that_drops_an_item_is_found() {
             canceller.set();
         });
         sim.run_until_idle();
-        assert!(got.get().or(left.get_nowait().ok()) == Some(7), "the item is lost");
+        assert!(got.get().or(left.get_nowait().ok()) == Some(7), "the item was lost");
     };
-    assert_found(scenario, "the item is lost", 1);
+    assert_found(scenario, "the item was lost", 1);
 }
 
-/// A connection goes back at the end of its use, and when a request fails as well.
+/// A connection is returned at the end of its use, and again when a request fails.
 #[test]
 fn connection_returned_twice_is_found() {
     let scenario = |sim: &SimHub| {

@@ -1,4 +1,4 @@
-//! What would hang, fails.
+//! A program that would hang fails instead.
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use spinney_sync::{Event, Semaphore};
 use spinney_test_support::Dropped;
 
 #[test]
-fn main_that_waits_for_ever_is_a_deadlock() {
+fn main_future_that_waits_for_ever_is_a_deadlock() {
     for sim in [SimHub::new(), SimHub::seeded(1)] {
         let deadlock = sim.try_block_on(pending::<()>()).unwrap_err();
         assert_eq!(deadlock.tasks(), 0);
@@ -18,7 +18,7 @@ fn main_that_waits_for_ever_is_a_deadlock() {
 }
 
 #[test]
-fn it_counts_the_tasks_that_are_stuck() {
+fn deadlock_counts_the_stuck_tasks() {
     let sim = SimHub::new();
     (0..3).for_each(|_| sim.spawn(pending()));
     sim.spawn(async {});
@@ -27,7 +27,7 @@ fn it_counts_the_tasks_that_are_stuck() {
 }
 
 #[test]
-fn nobody_is_stuck_while_a_timer_is_set() {
+fn set_timer_is_not_a_deadlock() {
     let sim = SimHub::new();
     let output = sim.try_block_on(async {
         sleep(Duration::from_secs(10)).await;
@@ -36,11 +36,11 @@ fn nobody_is_stuck_while_a_timer_is_set() {
     assert_eq!(output, Ok(42));
     sim.spawn(sleep(Duration::from_secs(5)));
     sim.try_block_on(pending::<()>()).unwrap_err();
-    assert_eq!(sim.elapsed(), Duration::from_secs(15), "all timers had their time");
+    assert_eq!(sim.elapsed(), Duration::from_secs(15), "a timer did not fire");
 }
 
 #[test]
-fn its_main_is_dropped_and_its_tasks_stay() {
+fn deadlock_drops_the_main_future_and_keeps_the_tasks() {
     let (sim, drops) = (SimHub::new(), Dropped::default());
     let [main, task] = [drops.guard(), drops.guard()];
     sim.spawn(async move {
@@ -53,11 +53,11 @@ fn its_main_is_dropped_and_its_tasks_stay() {
     });
     assert!(deadlock.is_err());
     assert_eq!((drops.count(), sim.pending()), (1, 1));
-    assert_eq!(sim.block_on(async { 42 }), 42, "the hub goes on");
+    assert_eq!(sim.block_on(async { 42 }), 42, "the hub cannot be used any more");
 }
 
 #[test]
-fn block_on_panics_with_it_as_the_message() {
+fn block_on_panics_with_the_deadlock_as_message() {
     let sim = SimHub::new();
     let text = sim.try_block_on(pending::<()>()).unwrap_err().to_string();
     let panic = catch_unwind(AssertUnwindSafe(|| sim.block_on(pending::<()>()))).unwrap_err();
@@ -66,7 +66,7 @@ fn block_on_panics_with_it_as_the_message() {
 }
 
 #[test]
-fn it_says_who_waits_for_what_and_where() {
+fn deadlock_names_each_wait_and_its_line() {
     let (sim, event) = (SimHub::new(), Event::new());
     let line = line!() + 3;
     sim.spawn(async {
@@ -80,7 +80,7 @@ fn it_says_who_waits_for_what_and_where() {
         "deadlock: nothing is ready to run and no timer is set
   the main future waits for Event::wait at {file}:{}:{}
   a task waits for Semaphore::acquire at {file}:{line}:{}
-  a task waits for something that does not say what it is",
+  a task waits for an unknown event",
         line + 3,
         43,
         27
@@ -89,7 +89,7 @@ fn it_says_who_waits_for_what_and_where() {
 }
 
 #[test]
-fn two_who_wait_for_each_other_are_a_deadlock() {
+fn tasks_that_wait_for_each_other_are_a_deadlock() {
     let sim = SimHub::new();
     let deadlock = sim.try_block_on(async {
         let forks = [Semaphore::new(1), Semaphore::new(1)];

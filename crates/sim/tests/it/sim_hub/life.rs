@@ -1,4 +1,4 @@
-//! Starting, ending and dropping.
+//! Starting, finishing and dropping tasks.
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ fn output_need_not_be_send_and_the_future_may_borrow() {
 }
 
 #[test]
-fn pending_counts_the_tasks_that_have_not_ended() {
+fn pending_counts_the_unfinished_tasks() {
     let sim = SimHub::new();
     assert_eq!(sim.pending(), 0);
     sim.spawn(pending());
@@ -30,7 +30,7 @@ fn pending_counts_the_tasks_that_have_not_ended() {
 }
 
 #[test]
-fn tasks_left_go_on_at_the_next_block_on() {
+fn remaining_tasks_resume_at_the_next_block_on() {
     let sim = SimHub::new();
     let shared = Rc::new(());
     let mine = Rc::clone(&shared);
@@ -46,7 +46,7 @@ fn tasks_left_go_on_at_the_next_block_on() {
 }
 
 #[test]
-fn dropping_the_last_handle_drops_the_tasks() {
+fn dropped_last_handle_drops_the_tasks() {
     let (sim, drops) = (SimHub::new(), Dropped::default());
     for _ in 0..10 {
         let (parked, ready) = (drops.guard(), drops.guard());
@@ -60,7 +60,7 @@ fn dropping_the_last_handle_drops_the_tasks() {
     sim.block_on(async {});
     let other = sim.clone();
     drop(sim);
-    assert_eq!(drops.count(), 10, "those that ended");
+    assert_eq!(drops.count(), 10, "a finished task was not dropped");
     drop(other);
     assert_eq!(drops.count(), 20);
 }
@@ -80,7 +80,7 @@ fn task_releases_its_hub_when_it_finishes() {
 }
 
 #[test]
-fn task_s_panic_comes_out_and_leaves_the_hub_usable() {
+fn panic_of_a_task_propagates_and_leaves_the_hub_usable() {
     let (sim, drops) = (SimHub::new(), Dropped::default());
     let guard = drops.guard();
     sim.spawn(async move {
@@ -98,7 +98,7 @@ fn task_s_panic_comes_out_and_leaves_the_hub_usable() {
 }
 
 #[test]
-fn another_simulation_may_run_inside_with_a_time_of_its_own() {
+fn nested_simulation_has_its_own_time() {
     let (outer, inner) = (SimHub::new(), SimHub::new());
     outer.block_on(async {
         inner.block_on(sleep(Duration::from_secs(7)));
@@ -110,7 +110,7 @@ fn another_simulation_may_run_inside_with_a_time_of_its_own() {
 }
 
 #[test]
-fn nested_simulation_takes_no_turn_from_the_outer_one() {
+fn nested_simulation_takes_no_turn_of_the_outer_one() {
     let sim = SimHub::new();
     let own = sim.clone();
     sim.spawn(async move {
@@ -128,7 +128,7 @@ fn block_on_of_another_hub_inside_panics() {
 }
 
 #[test]
-fn handle_spawns_in_the_order_of_the_calls() {
+fn handle_spawns_in_call_order() {
     let sim = SimHub::new();
     let log = Arc::new(Mutex::new(Vec::new()));
     let add = |n: u32| {
@@ -150,7 +150,7 @@ fn handle_spawns_in_the_order_of_the_calls() {
 }
 
 #[test]
-fn handle_to_a_hub_that_is_gone_drops_the_future() {
+fn handle_to_a_dropped_hub_drops_the_future() {
     let sim = SimHub::new();
     let handle = Hub::from(&sim);
     drop(sim);
@@ -161,7 +161,7 @@ fn handle_to_a_hub_that_is_gone_drops_the_future() {
 }
 
 #[test]
-fn it_says_that_it_is_on_one_thread() {
+fn sim_hub_is_local() {
     let sim = SimHub::seeded(1);
     assert!(sim.is_local() && Rc::new(sim).is_local());
 }

@@ -1,4 +1,4 @@
-//! Who runs when, and that it can be replayed.
+//! The order of tasks, and its reproduction.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -31,14 +31,14 @@ fn order(sim: &SimHub) -> Vec<u32> {
 }
 
 #[test]
-fn without_a_seed_tasks_run_first_in_first_out() {
+fn unseeded_hub_runs_tasks_in_fifo_order() {
     let expected: Vec<_> = (0..3).flat_map(|_| 0..10).collect();
     assert_eq!(order(&SimHub::new()), expected);
     assert_eq!(order(&SimHub::default()), expected);
 }
 
 #[test]
-fn main_has_its_turn_like_a_task() {
+fn main_future_has_its_turn_like_a_task() {
     let (sim, log) = (SimHub::new(), RefCell::new(Vec::new()));
     let log = Rc::new(log);
     let early = Rc::clone(&log);
@@ -92,7 +92,7 @@ fn one_seed_gives_one_order_of_tasks_and_timers() {
 }
 
 #[test]
-fn task_that_is_woken_twice_runs_once() {
+fn task_woken_twice_runs_once() {
     for sim in [SimHub::new(), SimHub::seeded(3)] {
         let turns = Rc::new(Cell::new(0));
         let seen = Rc::clone(&turns);
@@ -109,7 +109,7 @@ fn task_that_is_woken_twice_runs_once() {
 }
 
 #[test]
-fn wake_that_comes_after_the_end_is_harmless() {
+fn wake_after_the_end_is_harmless() {
     let (sim, kept) = (SimHub::new(), Rc::new(RefCell::new(None::<Waker>)));
     let keep = Rc::clone(&kept);
     sim.spawn(poll_fn(move |cx| {
@@ -124,7 +124,7 @@ fn wake_that_comes_after_the_end_is_harmless() {
 }
 
 #[test]
-fn wake_from_another_thread_counts() {
+fn wake_from_another_thread_queues_a_turn() {
     let (sim, kept) = (SimHub::new(), Rc::new(RefCell::new(None::<Waker>)));
     let keep = Rc::clone(&kept);
     let mut parked = false;
@@ -151,11 +151,11 @@ fn free_spawn_goes_to_the_simulated_hub() {
     });
     sim.spawn(async { spawn(std::future::pending()) });
     sim.run_until_idle();
-    assert_eq!(sim.pending(), 1, "from a task, too");
+    assert_eq!(sim.pending(), 1, "a spawn from a task went elsewhere");
 }
 
 #[test]
-fn wake_from_another_thread_beside_one_s_own_is_no_deadlock() {
+fn concurrent_foreign_wake_is_not_a_deadlock() {
     let done = &AtomicBool::new(false);
     let sim = SimHub::new();
     thread::scope(|scope| {

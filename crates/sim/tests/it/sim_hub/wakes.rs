@@ -1,4 +1,4 @@
-//! Wake-ups from other threads, which a simulated hub takes though it does not wait for them.
+//! Wake-ups from other threads, which a simulated hub accepts although it does not wait for them.
 
 use std::future::poll_fn;
 
@@ -6,7 +6,7 @@ use spinney_hub::{Spawn, yield_now};
 use spinney_sim::SimHub;
 use spinney_test_support::WakeStorm;
 
-/// Keeps `sim` busy: a hub that has nothing to run does not wait for other threads.
+/// Keeps `sim` busy: a hub without ready tasks does not wait for other threads.
 fn keep_busy(sim: &SimHub) {
     sim.spawn(async {
         loop {

@@ -10,7 +10,7 @@ use spinney_test_support::Gate;
 use spinney_threadpool::{ThreadPool, ThreadRefused};
 
 #[test]
-fn threads_have_the_name_and_their_number() {
+fn threads_are_named_and_numbered() {
     let (pool, gate) = (ThreadPool::builder().capacity(2).name("mill").build(), Gate::default());
     let name = || {
         let held = gate.clone();
@@ -27,13 +27,13 @@ fn threads_have_the_name_and_their_number() {
 }
 
 #[test]
-fn threads_have_the_stack_asked_for() {
+fn threads_have_the_given_stack_size() {
     fn deep(levels: usize) -> usize {
         let filler = std::hint::black_box([levels; 128]);
         if levels == 0 { 0 } else { 1 + deep(filler[0] - 1) }
     }
     let pool = ThreadPool::builder().capacity(1).stack_size(64 << 20).build();
-    // More than the standard library's two megabytes.
+    // Deeper than the standard library's two megabytes allow.
     assert_eq!(pool.submit(|| deep(10_000)).wait().unwrap(), 10_000);
 }
 
@@ -62,12 +62,12 @@ fn each_hook_is_called_once_by_each_thread_with_its_number() {
     assert_eq!(seen.len(), 4);
     for index in 0..2 {
         let of = |what| seen.iter().find(|call| (call.0, call.1) == (what, index)).unwrap().2;
-        assert_eq!(of("start"), of("stop"), "on the same thread");
+        assert_eq!(of("start"), of("stop"), "a thread stopped that never started");
     }
 }
 
 #[test]
-fn hooks_that_panic_end_no_thread() {
+fn panicking_hooks_end_no_thread() {
     let pool = ThreadPool::builder()
         .capacity(1)
         .on_start(|_| panic!("a panic of a start hook"))
@@ -87,8 +87,8 @@ fn is_thread_refused(failure: &Failure) -> bool {
 }
 
 #[test]
-fn closure_without_a_thread_ends_with_the_system_s_error() {
-    // No machine has a stack like that.
+fn closure_without_a_thread_fails_with_the_system_error() {
+    // No machine has a stack of this size.
     let pool = ThreadPool::builder().capacity(2).stack_size(1 << 60).build();
     for _ in 0..3 {
         assert!(is_thread_refused(&pool.submit(|| ()).wait().unwrap_err()));
@@ -103,7 +103,7 @@ fn closure_without_a_thread_ends_with_the_system_s_error() {
 }
 
 #[test]
-fn name_that_no_thread_can_have_is_an_error_too() {
+fn invalid_thread_name_is_an_error() {
     let pool = ThreadPool::builder().name("a\0b").build();
     let failure = pool.submit(|| ()).wait().unwrap_err();
     assert!(is_thread_refused(&failure));
@@ -111,7 +111,7 @@ fn name_that_no_thread_can_have_is_an_error_too() {
 }
 
 #[test]
-fn queue_of_none_lets_in_as_many_as_run() {
+fn queue_of_zero_admits_as_many_as_run() {
     let pool = ThreadPool::builder().capacity(2).queue(0).build();
     let gate = Gate::default();
     let held = || {
@@ -132,7 +132,7 @@ fn queue_of_none_lets_in_as_many_as_run() {
 }
 
 #[test]
-fn endless_queue_takes_any_number() {
+fn unbounded_queue_admits_any_number() {
     let pool = ThreadPool::builder().capacity(1).queue(usize::MAX).build();
     let gate = Gate::default();
     let held = gate.clone();

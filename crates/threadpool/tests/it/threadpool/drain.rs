@@ -10,7 +10,7 @@ use spinney_threadpool::ThreadPool;
 const LONG: Duration = Duration::from_secs(60);
 
 #[test]
-fn join_waits_for_queued_and_running_and_leaves_it_open() {
+fn join_waits_for_all_closures_and_leaves_the_pool_open() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         pool.join().await.unwrap();
@@ -30,7 +30,7 @@ fn join_waits_for_queued_and_running_and_leaves_it_open() {
 }
 
 #[test]
-fn drain_runs_the_queue_empty_and_refuses_what_comes() {
+fn drain_empties_the_queue_and_refuses_later_calls() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let mut results = Vec::new();
@@ -85,7 +85,7 @@ fn map_goes_on_during_a_drain() {
 }
 
 #[test]
-fn draining_an_unused_pool_is_done_at_once() {
+fn drain_of_an_unused_pool_returns_immediately() {
     block_on(async {
         let pool = ThreadPool::new(2);
         assert_eq!(pool.drain(LONG).await.unwrap(), spinney_greenlet::Report::default());

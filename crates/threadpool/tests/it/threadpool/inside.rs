@@ -1,4 +1,4 @@
-//! What closures may do to their own pool.
+//! Closures that use their own pool.
 
 use std::thread;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn spawn_from_inside_waits_for_no_place() {
     let outer = pool.submit(move || (0..10).map(|n| own.submit(move || n)).collect::<Vec<_>>());
     let inner = outer.wait().unwrap().into_iter();
     assert!(inner.map(|result| result.wait().unwrap()).eq(0..10));
-    // `None` of them has left a place that it did not take.
+    // No closure has left a place that it did not take.
     assert!(pool.is_empty());
     assert!(pool.try_spawn(|| ()).is_ok());
 }
@@ -67,13 +67,13 @@ fn kill_from_inside_closes_the_pool_and_waits_for_nothing() {
             let own = pool.clone();
             pool.submit(move || {
                 block_on(crate::end(&own));
-                assert!(block_on(own.apply(|| 42)).is_ok(), "in place it still runs");
+                assert!(block_on(own.apply(|| 42)).is_ok(), "the closure did not run in place");
                 own.submit(|| ()).wait().unwrap_err();
             })
         };
         let results: Vec<_> = (0..killers).map(|_| kill()).collect();
         for result in results {
-            // The second one may have come too late.
+            // The second kill may have come too late.
             assert!(result.wait().is_ok() || killers == 2);
         }
         block_on(crate::end(&pool));
@@ -82,7 +82,7 @@ fn kill_from_inside_closes_the_pool_and_waits_for_nothing() {
 }
 
 #[test]
-fn to_wait_for_one_s_own_end_is_an_error() {
+fn join_or_drain_inside_the_pool_is_an_error() {
     let pool = ThreadPool::new(1);
     let own = pool.clone();
     let waits = pool.submit(move || {
@@ -90,7 +90,7 @@ fn to_wait_for_one_s_own_end_is_an_error() {
         assert_eq!(block_on(own.drain(Duration::ZERO)), Err(InsideThreadPool));
     });
     waits.wait().unwrap();
-    assert_eq!(pool.submit(|| 42).wait().unwrap(), 42, "nothing has changed");
+    assert_eq!(pool.submit(|| 42).wait().unwrap(), 42, "the pool was changed");
 }
 
 #[test]
@@ -137,5 +137,8 @@ fn closure_is_on_the_hub_of_its_caller() {
         assert_eq!(pool.map(move |_| nested(), 0..1).await.unwrap(), ["caller-0"]);
         assert_eq!(spinney_threadpool::unblock(nested).await.unwrap(), "caller-0");
     });
-    assert!(pool.submit(nested).wait().unwrap().starts_with("spinney-"), "outside of any hub");
+    assert!(
+        pool.submit(nested).wait().unwrap().starts_with("spinney-"),
+        "a closure of a plain thread is on a hub"
+    );
 }

@@ -11,11 +11,11 @@ use spinney_test_support::Gate;
 use spinney_threadpool::ThreadPool;
 
 greenlet_local! {
-    static USER: &'static str = "nobody";
+    static USER: &'static str = "anonymous";
 }
 
 #[test]
-fn item_does_not_see_the_locals_of_the_item_before() {
+fn item_does_not_see_the_locals_of_the_previous_one() {
     let pool = ThreadPool::new(1);
     let set = |n: u32| {
         if n == 0 {
@@ -24,7 +24,7 @@ fn item_does_not_see_the_locals_of_the_item_before() {
         USER.get()
     };
     let seen = block_on(pool.map(set, 0..4)).unwrap();
-    assert_eq!(seen, ["alice", "nobody", "nobody", "nobody"]);
+    assert_eq!(seen, ["alice", "anonymous", "anonymous", "anonymous"]);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn items_and_closures_inherit_the_caller_s_locals_on_request() {
         USER.set("bob");
         let pool = ThreadPool::builder().capacity(1).inherit_locals().build();
         let get = |_: u32| USER.get();
-        assert_eq!(pool.map(get, 0..2).await.unwrap(), ["nobody", "nobody"]);
+        assert_eq!(pool.map(get, 0..2).await.unwrap(), ["anonymous", "anonymous"]);
         let swap = |_: u32| {
             let before = USER.get();
             USER.set("carol");
@@ -42,7 +42,7 @@ fn items_and_closures_inherit_the_caller_s_locals_on_request() {
         let inherited = pool.mapper().inherit_locals().map(swap, 0..2).await.unwrap();
         assert_eq!(inherited, ["bob", "bob"]);
         assert_eq!(pool.apply(|| USER.get()).await.unwrap(), "bob");
-        assert_eq!(ThreadPool::new(1).apply(|| USER.get()).await.unwrap(), "nobody");
+        assert_eq!(ThreadPool::new(1).apply(|| USER.get()).await.unwrap(), "anonymous");
     }));
 }
 
@@ -52,7 +52,7 @@ async fn spawn_all<T: Send + 'static>(future: impl Future<Output = T> + Send + '
 }
 
 #[test]
-fn item_has_its_own_id_and_the_caller_of_the_map_as_its_parent() {
+fn item_has_its_own_id_and_the_caller_as_parent() {
     LocalHub::new().block_on(spawn_all(async {
         let here = Handle::current().unwrap().id();
         let pool = ThreadPool::new(2);
@@ -107,7 +107,7 @@ fn kill_of_a_finished_item_does_not_reach_the_next() {
 }
 
 #[test]
-fn started_item_that_is_killed_keeps_its_result() {
+fn killed_started_item_keeps_its_result() {
     let pool = ThreadPool::new(1);
     let kill_self = |n: u32| {
         Handle::current().unwrap().kill_now();
@@ -138,7 +138,7 @@ fn apply_in_place_is_a_greenlet_of_its_own() {
         })
         .wait()
         .unwrap();
-    assert_eq!((inner.parent(), user), (Some(outer.id()), "nobody"));
+    assert_eq!((inner.parent(), user), (Some(outer.id()), "anonymous"));
     assert!(inner.is_successful());
 }
 

@@ -12,7 +12,7 @@ use spinney_greenlet::Handle;
 use spinney_test_support::Gate;
 use spinney_threadpool::{ThreadPool, ThreadPoolClosed};
 
-/// An endless input, and how much of it was taken.
+/// An endless input, and how many items were taken from it.
 fn counted() -> (impl Iterator<Item = usize> + Send, Arc<AtomicUsize>) {
     let pulled = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&pulled);
@@ -22,7 +22,7 @@ fn counted() -> (impl Iterator<Item = usize> + Send, Arc<AtomicUsize>) {
     (items, pulled)
 }
 
-/// Waits until `pool` has nothing to do.
+/// Waits until `pool` has no work.
 fn settle(pool: &ThreadPool) {
     while !pool.is_empty() {
         thread::yield_now();
@@ -30,7 +30,7 @@ fn settle(pool: &ThreadPool) {
 }
 
 #[test]
-fn results_come_in_the_order_of_the_input() {
+fn map_returns_results_in_input_order() {
     let pool = ThreadPool::new(3);
     for items in [0, 1, 2, 1000] {
         let expected: Vec<u32> = (0..items).map(|n| 2 * n).collect();
@@ -44,7 +44,7 @@ fn results_come_in_the_order_of_the_input() {
 }
 
 #[test]
-fn unordered_results_come_as_they_are_done() {
+fn imap_unordered_yields_results_as_they_finish() {
     let (pool, gate) = (ThreadPool::new(2), Gate::default());
     let held = gate.clone();
     let wait_if_first = move |n: u32| {
@@ -63,12 +63,12 @@ fn unordered_results_come_as_they_are_done() {
         gate.open();
         assert_eq!(results.next().await.unwrap().unwrap(), 0);
         assert!(results.next().await.is_none());
-        assert!(results.next().await.is_none(), "and again");
+        assert!(results.next().await.is_none(), "the stream did not stay ended");
     });
 }
 
 #[test]
-fn all_threads_work_for_a_map_and_no_more() {
+fn map_uses_all_threads_and_no_more() {
     let (pool, gate) = (ThreadPool::new(3), Gate::default());
     let held = gate.clone();
     let mapped = pool.map(move |_| held.pass(), 0..20);
@@ -86,7 +86,7 @@ fn at_most_maxsize_items_are_open_and_one_for_the_reader() {
         let (items, pulled) = counted();
         let mut results = pool.mapper().maxsize(maxsize).imap(|n| n, items);
         settle(&pool);
-        assert_eq!(pulled.load(SeqCst), maxsize + 1, "one is taken ahead");
+        assert_eq!(pulled.load(SeqCst), maxsize + 1, "not exactly one item was taken ahead");
         for n in 0..20 {
             assert_eq!(block_on(results.next()).unwrap().unwrap(), n);
             settle(&pool);
@@ -96,17 +96,17 @@ fn at_most_maxsize_items_are_open_and_one_for_the_reader() {
 }
 
 #[test]
-fn by_default_twice_the_threads_are_open() {
+fn default_maxsize_is_twice_the_threads() {
     let pool = ThreadPool::new(2);
     let (items, pulled) = counted();
     let results = pool.imap(|n| n, items);
     settle(&pool);
-    assert_eq!(pulled.load(SeqCst), 5, "four are open, and one is taken ahead");
+    assert_eq!(pulled.load(SeqCst), 5, "not exactly four items are open and one is ahead");
     drop(results);
 }
 
 #[test]
-fn unbounded_results_pile_up_unread() {
+fn unbounded_map_accumulates_unread_results() {
     let pool = ThreadPool::new(2);
     let results = pool.mapper().unbounded().imap(|n: u32| n, 0..1000);
     settle(&pool);
@@ -114,7 +114,7 @@ fn unbounded_results_pile_up_unread() {
 }
 
 #[test]
-fn panicking_item_comes_out_in_its_place() {
+fn panicking_item_fails_in_its_place() {
     let pool = ThreadPool::new(2);
     let results = pool.imap(|n: u32| assert_ne!(n, 3), 0..10);
     let results: Vec<_> = block_on(results.collect());
@@ -130,7 +130,7 @@ fn panicking_item_comes_out_in_its_place() {
 }
 
 #[test]
-fn input_that_panics_ends_the_map_with_that() {
+fn panicking_input_ends_the_map_with_its_panic() {
     let pool = ThreadPool::new(2);
     let items = (0..10).inspect(|n| assert!(*n < 5, "the input's panic"));
     let results: Vec<_> = block_on(pool.imap(|n: u32| n, items).collect());
@@ -140,7 +140,7 @@ fn input_that_panics_ends_the_map_with_that() {
 }
 
 #[test]
-fn map_lets_others_have_their_turn() {
+fn map_yields_to_other_entries() {
     let pool = ThreadPool::new(1);
     let endless = pool.mapper().unbounded().imap_unordered(|n: u64| n, 0..);
     for n in 0..10 {
@@ -153,7 +153,7 @@ fn map_lets_others_have_their_turn() {
 }
 
 #[test]
-fn dropping_the_stream_ends_the_map_and_drops_each_thing_once() {
+fn dropped_stream_ends_the_map_and_drops_each_item_once() {
     let (pool, held) = (ThreadPool::new(2), Arc::new(()));
     let func = Arc::clone(&held);
     let results = pool.mapper().unbounded().imap(move |_| Arc::clone(&func), 0..);
@@ -171,7 +171,7 @@ fn detached_map_runs_to_its_end_and_keeps_its_pool() {
     let results = pool.mapper().maxsize(1).imap(move |_| counts.fetch_add(1, SeqCst), 0..1000);
     results.detach();
     drop(pool);
-    // The function goes with the map.
+    // The function is dropped with the map.
     while Arc::strong_count(&seen) > 1 {
         thread::yield_now();
     }
@@ -191,7 +191,7 @@ fn kill_is_the_last_failure_of_a_map() {
             gate.open();
             kill.await;
         }
-        assert_eq!(results.next().await.unwrap().unwrap(), 0, "what was running");
+        assert_eq!(results.next().await.unwrap().unwrap(), 0, "the running item was lost");
         let error = results.next().await.unwrap().unwrap_err();
         assert_eq!(error.index(), 1);
         assert!(error.killed().unwrap().reason().unwrap().is::<ThreadPoolClosed>());
@@ -202,7 +202,7 @@ fn kill_is_the_last_failure_of_a_map() {
 }
 
 #[test]
-fn thread_s_share_of_a_map_is_a_greenlet() {
+fn turn_of_a_map_is_a_greenlet() {
     let pool = ThreadPool::new(1);
     let inside = block_on(pool.map(|_: u32| Handle::current().is_some(), 0..3)).unwrap();
     assert_eq!(inside, [true; 3]);
@@ -219,7 +219,7 @@ fn plain_thread_may_read_a_stream() {
 }
 
 #[test]
-fn what_still_runs_is_waited_for_though_all_others_are_done() {
+fn map_waits_for_its_last_running_item() {
     let (pool, gate) = (ThreadPool::new(2), Gate::default());
     let (held, done) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
     let counts = Arc::clone(&done);

@@ -1,4 +1,4 @@
-//! A panic comes out at its result and ends no thread, wherever it comes from.
+//! Any panic reaches its result, and ends no thread.
 
 use std::panic::panic_any;
 use std::time::Duration;
@@ -17,15 +17,14 @@ impl Drop for Bomb {
     }
 }
 
-/// Whether the pool's only thread still runs something. The limit is only ever reached by a
-/// failure.
+/// Whether the pool's only thread still runs closures. Only a failure reaches the limit.
 async fn is_alive(pool: &ThreadPool) -> bool {
     let next = pool.apply(|| ()).within(Duration::from_secs(5)).await;
     next.is_ok_and(|result| result.is_ok()) && pool.threads() == 1
 }
 
 #[test]
-fn panic_comes_out_at_its_result_and_the_thread_lives() {
+fn panic_fails_its_result_and_the_thread_lives() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::new(1);
         let thread = pool.apply(|| std::thread::current().id()).await.unwrap();
@@ -40,7 +39,7 @@ fn panic_comes_out_at_its_result_and_the_thread_lives() {
 }
 
 #[test]
-fn payload_of_a_panic_comes_out_whole() {
+fn payload_of_a_panic_reaches_the_owner() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::new(1);
         let Err(Failure::Panicked(panic)) = pool.apply(|| panic_any(42_u8)).await else {
@@ -51,16 +50,16 @@ fn payload_of_a_panic_comes_out_whole() {
 }
 
 #[test]
-fn panic_that_nobody_waits_for_ends_no_thread() {
+fn unclaimed_panic_ends_no_thread() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::new(1);
-        pool.spawn(|| panic!("a panic that the test asked for")).await.detach();
+        pool.spawn(|| panic!("an expected panic")).await.detach();
         assert!(is_alive(&pool).await);
     });
 }
 
 #[test]
-fn argument_that_panics_when_it_is_dropped_ends_no_thread() {
+fn panicking_drop_of_an_argument_ends_no_thread() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::new(1);
         let bomb = Bomb;
@@ -71,7 +70,7 @@ fn argument_that_panics_when_it_is_dropped_ends_no_thread() {
 }
 
 #[test]
-fn unread_result_that_panics_when_dropped_ends_no_thread() {
+fn panicking_drop_of_a_result_ends_no_thread() {
     LocalHub::new().block_on(async {
         for started in [false, true] {
             let (pool, gate) = (ThreadPool::new(1), Gate::default());
@@ -80,7 +79,7 @@ fn unread_result_that_panics_when_dropped_ends_no_thread() {
                 held.pass();
                 Bomb
             };
-            // By the time that it ends nobody has a right to its result.
+            // When it finishes, its result has no owner any more.
             let result = pool.spawn(bomb).await;
             if started {
                 gate.wait_for(1);
@@ -93,7 +92,7 @@ fn unread_result_that_panics_when_dropped_ends_no_thread() {
 }
 
 #[test]
-fn payload_that_panics_when_it_is_dropped_ends_no_thread() {
+fn panicking_drop_of_a_payload_ends_no_thread() {
     LocalHub::new().block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();

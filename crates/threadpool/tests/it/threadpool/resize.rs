@@ -1,4 +1,4 @@
-//! Changing the number of threads, and threads that are idle.
+//! Changing the number of threads, and idle threads.
 
 use std::thread;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use futures_lite::future::{block_on, poll_once};
 use spinney_test_support::Gate;
 use spinney_threadpool::{ThreadPool, ThreadResult};
 
-/// Puts `count` closures to `pool` that wait at `gate`.
+/// Spawns `count` closures in `pool` that wait at `gate`.
 fn fill(pool: &ThreadPool, gate: &Gate, count: usize) -> Vec<ThreadResult<()>> {
     let held = || {
         let gate = gate.clone();
@@ -16,7 +16,7 @@ fn fill(pool: &ThreadPool, gate: &Gate, count: usize) -> Vec<ThreadResult<()>> {
     (0..count).map(|_| held()).collect()
 }
 
-/// Gives threads the time to end that are about to.
+/// Gives exiting threads the time to exit.
 fn wait_for_threads(pool: &ThreadPool, size: usize) {
     while pool.threads() != size {
         thread::yield_now();
@@ -24,7 +24,7 @@ fn wait_for_threads(pool: &ThreadPool, size: usize) {
 }
 
 #[test]
-fn more_threads_take_up_what_waits_at_once() {
+fn resize_up_starts_waiting_closures_immediately() {
     let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let results = fill(&pool, &gate, 10);
     gate.wait_for(1);
@@ -40,14 +40,14 @@ fn more_threads_take_up_what_waits_at_once() {
 }
 
 #[test]
-fn fewer_threads_end_as_they_finish() {
+fn resize_down_ends_threads_as_they_finish() {
     let (pool, gate) = (ThreadPool::new(3), Gate::default());
     let running = fill(&pool, &gate, 3);
     gate.wait_for(3);
     pool.resize(1);
     let later = Gate::default();
     let queued = fill(&pool, &later, 5);
-    assert_eq!((pool.threads(), pool.len()), (3, 8), "what runs goes on");
+    assert_eq!((pool.threads(), pool.len()), (3, 8), "a running closure was stopped");
     gate.open();
     for result in running {
         result.wait().unwrap();
@@ -63,7 +63,7 @@ fn fewer_threads_end_as_they_finish() {
 }
 
 #[test]
-fn surplus_idle_threads_end_immediately_and_the_rest_works() {
+fn resize_down_ends_surplus_idle_threads_immediately() {
     for _ in 0..50 {
         let (pool, gate) = (ThreadPool::new(4), Gate::default());
         let running = fill(&pool, &gate, 4);
@@ -73,14 +73,14 @@ fn surplus_idle_threads_end_immediately_and_the_rest_works() {
             result.wait().unwrap();
         }
         pool.resize(1);
-        // It may be put to a thread that is about to end, which has to see to it.
+        // The closure may be meant for a thread that is about to exit, which must pass it on.
         assert_eq!(pool.submit(|| 42).wait().unwrap(), 42);
         wait_for_threads(&pool, 1);
     }
 }
 
 #[test]
-fn more_threads_let_more_wait() {
+fn resize_up_lengthens_the_default_queue() {
     let (pool, gate) = (ThreadPool::builder().capacity(1).queue(1).build(), Gate::default());
     let mut results = fill(&pool, &gate, 2);
     assert!(pool.try_spawn(|| ()).is_err());
@@ -117,7 +117,7 @@ fn new_pool_of_capacity_zero_has_no_place_until_resized() {
 }
 
 #[test]
-fn resize_to_zero_lets_what_runs_finish_and_ends_its_thread() {
+fn resize_to_zero_finishes_the_running_closures() {
     let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let running = fill(&pool, &gate, 2);
     gate.wait_for(1);
@@ -153,7 +153,7 @@ fn paused_pool_starts_nothing_until_it_is_resumed() {
 }
 
 #[test]
-fn map_that_runs_stops_at_a_pause_and_goes_on_after_it() {
+fn running_map_stops_at_a_pause_and_resumes() {
     let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let held = gate.clone();
     let mapped = pool.map(move |n: u32| (held.pass(), n).1, 0..10);
@@ -169,7 +169,7 @@ fn map_that_runs_stops_at_a_pause_and_goes_on_after_it() {
 }
 
 #[test]
-fn idle_threads_end_after_their_timeout_and_come_back() {
+fn idle_threads_exit_after_the_timeout_and_are_replaced() {
     let pool = ThreadPool::builder().capacity(2).idle_timeout(Duration::ZERO).build();
     for n in 0..100 {
         assert_eq!(pool.submit(move || n).wait().unwrap(), n);
@@ -181,7 +181,7 @@ fn idle_threads_end_after_their_timeout_and_come_back() {
 }
 
 #[test]
-fn without_a_timeout_idle_threads_stay() {
+fn idle_threads_stay_without_a_timeout() {
     let (pool, gate) = (ThreadPool::new(2), Gate::default());
     let results = fill(&pool, &gate, 2);
     gate.wait_for(2);
@@ -199,7 +199,7 @@ fn without_a_timeout_idle_threads_stay() {
 fn idle_pool_uses_no_cpu() {
     let pool = ThreadPool::new(2);
     let ticks = || {
-        // A thread's time in user and in kernel mode, in ticks: behind its name in brackets.
+        // A thread's time in user and in kernel mode, in ticks: after its name in brackets.
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
         fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum::<u64>()

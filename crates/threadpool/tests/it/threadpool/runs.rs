@@ -1,4 +1,4 @@
-//! Results, and from where it can be used.
+//! Results, and the places from which the pool can be used.
 
 use std::sync::Arc;
 use std::thread;
@@ -8,7 +8,7 @@ use spinney_hub::{Hub, LocalHub, Spawn};
 use spinney_threadpool::ThreadPool;
 
 #[test]
-fn each_closure_s_result_comes_back_to_its_owner() {
+fn result_of_each_closure_reaches_its_owner() {
     block_on(async {
         let pool = ThreadPool::new(3);
         let mut results = Vec::new();
@@ -22,7 +22,7 @@ fn each_closure_s_result_comes_back_to_its_owner() {
 }
 
 #[test]
-fn one_thread_runs_closures_first_in_first_out() {
+fn one_thread_runs_closures_in_fifo_order() {
     block_on(async {
         let pool = ThreadPool::new(1);
         let (send, receive) = std::sync::mpsc::channel();
@@ -51,7 +51,7 @@ fn apply_waits_for_the_result() {
 }
 
 #[test]
-fn it_is_usable_from_each_hub() {
+fn thread_pool_works_on_every_hub() {
     async fn use_it() -> u64 {
         let pool = ThreadPool::new(2);
         let one = pool.spawn(|| 40).await;
@@ -63,7 +63,7 @@ fn it_is_usable_from_each_hub() {
     let hub = Hub::builder().threads(2).build().unwrap();
     assert_eq!(hub.block_on(use_it()), 42);
     assert_eq!(LocalHub::new().block_on(use_it()), 42);
-    assert_eq!(block_on(use_it()), 42, "and from none");
+    assert_eq!(block_on(use_it()), 42, "the pool does not work outside any hub");
 }
 
 #[test]
@@ -75,14 +75,14 @@ fn local_hub_goes_on_while_its_closures_run() {
     hub.block_on(async {
         let result = pool.spawn(move || held.pass()).await;
         gate.wait_for(1);
-        // Nobody but another task of this hub lets the closure through.
+        // Only another task of this hub opens the gate.
         hub.spawn(async move { open.open() });
         result.await.unwrap();
     });
 }
 
 #[test]
-fn handles_are_the_same_pool_on_any_thread() {
+fn handles_share_the_pool_on_any_thread() {
     let pool = ThreadPool::new(2);
     thread::scope(|scope| {
         for n in 0..8 {
@@ -115,7 +115,7 @@ fn arguments_and_results_are_dropped_once() {
 }
 
 #[test]
-fn spawn_that_was_never_polled_drops_its_closure() {
+fn unpolled_spawn_drops_its_closure() {
     let (pool, counted) = (ThreadPool::new(1), Arc::new(()));
     let argument = Arc::clone(&counted);
     drop(pool.spawn(move || drop(argument)));

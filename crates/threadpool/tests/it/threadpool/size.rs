@@ -1,4 +1,4 @@
-//! How many threads there are, and how many closures wait.
+//! The number of threads, and of waiting closures.
 
 use std::pin::pin;
 
@@ -36,12 +36,12 @@ fn threads_start_when_there_is_work_for_them() {
 }
 
 #[test]
-fn idle_thread_is_used_again() {
+fn idle_thread_is_reused() {
     block_on(async {
         let pool = ThreadPool::new(8);
         let first = pool.apply(|| std::thread::current().id()).await.unwrap();
         for _ in 0..20 {
-            // A thread counts as idle a moment after its result is there: one more may start.
+            // A thread counts as idle a moment after its result is ready: one more may start.
             pool.apply(|| ()).await.unwrap();
             yield_now().await;
         }
@@ -51,7 +51,7 @@ fn idle_thread_is_used_again() {
 }
 
 #[test]
-fn no_more_than_maxsize_run_at_once_and_no_fewer() {
+fn exactly_the_capacity_runs_at_once() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(4), Gate::default());
         let results = fill(&pool, &gate, 100).await;
@@ -99,14 +99,14 @@ fn dropped_spawn_runs_nothing_and_takes_no_place() {
         for result in results {
             result.await.unwrap();
         }
-        // Behind everything else: whatever was to run has run by then.
+        // Behind everything else: all closures that would run have run by then.
         pool.apply(|| ()).await.unwrap();
         assert_eq!(gate.counts(), (PLACES, 1));
     });
 }
 
 #[test]
-fn place_is_free_again_when_its_result_is_there() {
+fn place_is_free_when_its_result_is_ready() {
     block_on(async {
         let pool = ThreadPool::new(1);
         for _ in 0..20_000 {
@@ -117,7 +117,7 @@ fn place_is_free_again_when_its_result_is_there() {
 }
 
 #[test]
-fn debug_says_how_full_it_is() {
+fn debug_shows_how_full_the_pool_is() {
     let pool = ThreadPool::new(2);
     assert_eq!(format!("{pool:?}"), "ThreadPool { threads: 0, capacity: 2, len: 0 }");
 }

@@ -1,4 +1,4 @@
-//! `close`, `kill` and `shutdown`, the report, and what maps do then.
+//! `close`, `kill` and `shutdown`, the report, and their effect on maps.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ fn held(pool: &ThreadPool, gate: &Gate) -> ThreadResult<()> {
 }
 
 #[test]
-fn closed_pool_runs_its_queue_and_refuses_what_comes() {
+fn closed_pool_runs_its_queue_and_refuses_later_calls() {
     let (pool, gate) = (ThreadPool::new(1), Gate::default());
     let started = [held(&pool, &gate), held(&pool, &gate)];
     gate.wait_for(1);
@@ -46,7 +46,7 @@ fn closed_pool_runs_its_queue_and_refuses_what_comes() {
 }
 
 #[test]
-fn map_that_was_started_goes_on_in_a_closed_pool() {
+fn started_map_goes_on_in_a_closed_pool() {
     block_on(async {
         let pool = ThreadPool::new(1);
         let mut results = pool.mapper().maxsize(1).imap(|n: u32| n, 0..20);
@@ -81,7 +81,7 @@ fn kill_ends_the_queue_and_leaves_the_pool_open() {
 }
 
 #[test]
-fn shutdown_does_not_wait_for_a_closure_that_goes_on() {
+fn shutdown_does_not_wait_for_a_running_closure() {
     LocalHub::new().block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let running = held(&pool, &gate);
@@ -121,7 +121,7 @@ fn drain_waits_for_a_map_whose_results_are_read_late() {
 }
 
 #[test]
-fn finished_map_is_whole_though_a_kill_ends_the_queue_behind_it() {
+fn finished_map_is_complete_despite_a_later_kill() {
     for closed in [true, false] {
         block_on(async {
             let (pool, gate) = (ThreadPool::new(1), Gate::default());
@@ -149,21 +149,23 @@ fn map_of_an_empty_input_needs_no_thread() {
 }
 
 #[test]
-fn map_ends_with_its_last_item_though_its_thread_is_taken() {
+fn map_ends_with_its_last_item_without_its_thread() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let mut results = pool.imap(|n: u32| n, [7]);
         let running = held(&pool, &gate);
         gate.wait_for(1);
         assert_eq!(results.next().await.unwrap().unwrap(), 7);
-        assert!(poll_once(results.next()).await.expect("the end is known").is_none());
+        assert!(
+            poll_once(results.next()).await.expect("the end of the map is not known").is_none()
+        );
         gate.open();
         running.await.unwrap();
     });
 }
 
 #[test]
-fn dropped_maps_leave_the_queue_at_once() {
+fn dropped_maps_leave_the_queue_immediately() {
     let (pool, gate, held_by) = (ThreadPool::new(1), Gate::default(), Arc::new(()));
     let running = held(&pool, &gate);
     gate.wait_for(1);
@@ -194,7 +196,7 @@ fn failed_map_starts_no_further_item() {
 }
 
 #[test]
-fn dropped_apply_kills_a_closure_that_has_not_started() {
+fn dropped_apply_kills_an_unstarted_closure() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let running = held(&pool, &gate);
@@ -208,7 +210,7 @@ fn dropped_apply_kills_a_closure_that_has_not_started() {
 }
 
 #[test]
-fn spawn_within_gives_the_closure_back_when_time_is_up() {
+fn spawn_within_returns_the_closure_at_its_limit() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::builder().capacity(1).queue(0).build();
         let gate = Gate::default();
@@ -224,7 +226,7 @@ fn spawn_within_gives_the_closure_back_when_time_is_up() {
 }
 
 #[test]
-fn stats_count_closures_and_items_by_how_they_ended() {
+fn stats_count_closures_and_items_by_outcome() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         pool.apply(|| ()).await.unwrap();
@@ -249,7 +251,7 @@ fn stats_count_closures_and_items_by_how_they_ended() {
 }
 
 #[test]
-fn killed_closure_in_the_queue_frees_its_place_at_once() {
+fn killed_closure_in_the_queue_frees_its_place() {
     let pool = ThreadPool::builder().capacity(1).queue(1).build();
     let gate = Gate::default();
     let running = held(&pool, &gate);

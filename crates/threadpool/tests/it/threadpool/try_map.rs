@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
 use spinney_greenlet::Failure;
-use spinney_greenlet::map::{Backoff, Retry, TaskError};
+use spinney_greenlet::map::{Retry, TaskError};
 use spinney_hub::{LocalHub, Timeout, Within};
 use spinney_test_support::Gate;
 use spinney_threadpool::ThreadPool;
 
-/// The limit is only ever reached by a failure.
+/// Only a failure reaches the limit.
 const LONG: Duration = Duration::from_secs(60);
 
 fn odd_fails(n: u32) -> Result<u32, &'static str> {
@@ -22,7 +22,7 @@ fn odd_fails(n: u32) -> Result<u32, &'static str> {
 }
 
 #[test]
-fn try_imap_gives_errors_in_their_place_and_goes_on() {
+fn try_imap_yields_errors_in_place_and_goes_on() {
     let pool = ThreadPool::new(2);
     block_on(async {
         let mut results = pool.try_imap(odd_fails, 0..6);
@@ -38,7 +38,7 @@ fn try_imap_gives_errors_in_their_place_and_goes_on() {
 }
 
 #[test]
-fn try_imap_unordered_gives_all_results() {
+fn try_imap_unordered_yields_all_results() {
     let pool = ThreadPool::new(2);
     block_on(async {
         let mut results = pool.try_imap_unordered(odd_fails, 0..4);
@@ -56,7 +56,7 @@ fn try_imap_unordered_gives_all_results() {
 }
 
 #[test]
-fn try_map_has_all_values_or_the_first_error() {
+fn try_map_returns_all_values_or_the_first_error() {
     let pool = ThreadPool::new(2);
     let even = || (0..3).map(|n| 2 * n).filter(|n| *n != 4);
     assert_eq!(block_on(pool.try_map(odd_fails, even())).unwrap(), [0, 2]);
@@ -70,7 +70,7 @@ fn try_map_has_all_values_or_the_first_error() {
 }
 
 #[test]
-fn try_map_returns_when_all_that_it_started_has_finished() {
+fn try_map_returns_after_its_items_have_finished() {
     let (pool, gate) = (ThreadPool::new(2), Gate::default());
     let (held, started) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
     let counts = Arc::clone(&started);
@@ -88,7 +88,7 @@ fn try_map_returns_when_all_that_it_started_has_finished() {
     block_on(async {
         let mut map = pin!(pool.try_map(run, 0..100));
         gate.wait_for(1);
-        // The error is there before the item that is at the gate has finished.
+        // The error is there before the item at the gate has finished.
         while pool.stats().running > 1 {
             assert!(poll_once(map.as_mut()).await.is_none());
         }
@@ -97,12 +97,12 @@ fn try_map_returns_when_all_that_it_started_has_finished() {
         assert_eq!(map.await.unwrap_err().returned(), Some(&"no luck"));
         assert_eq!(gate.counts().0, 1);
         pool.join().await.unwrap();
-        assert!(started.load(SeqCst) < 10, "no further item starts");
+        assert!(started.load(SeqCst) < 10, "a further item started");
     });
 }
 
 #[test]
-fn item_is_tried_again_as_often_as_the_policy_says() {
+fn item_is_retried_as_often_as_the_policy_allows() {
     let (pool, tries) = (ThreadPool::new(1), Arc::new(AtomicUsize::new(0)));
     for (times, wanted) in [(2, Ok(vec![7])), (1, Err(0))] {
         tries.store(0, SeqCst);
@@ -112,7 +112,7 @@ fn item_is_tried_again_as_often_as_the_policy_says() {
             1 => panic!("no luck"),
             _ => Ok(n),
         };
-        let retry = Retry::times(times).backoff(Backoff::constant(Duration::from_millis(1)));
+        let retry = Retry::times(times).delays([Duration::from_millis(1); 2]);
         let mapped = block_on(pool.mapper().retry(retry).try_map(run, [7]));
         assert_eq!(mapped.map_err(|error| error.index()), wanted);
         assert_eq!(tries.load(SeqCst), times as usize + 1);
@@ -120,19 +120,20 @@ fn item_is_tried_again_as_often_as_the_policy_says() {
     block_on(async {
         let counts = Arc::new(AtomicUsize::new(0));
         let run = move |_: u32| if counts.fetch_add(1, SeqCst) < 3 { Err(()) } else { Ok(()) };
-        let mut stream = pool.mapper().retry(Retry::times(5)).try_imap(run, 0..2);
+        let mut stream =
+            pool.mapper().retry(Retry::times(5).delays([Duration::ZERO; 5])).try_imap(run, 0..2);
         while stream.next().await.is_some() {}
         assert_eq!(stream.retries(), 3);
     });
 }
 
 #[test]
-fn shutdown_ends_the_wait_for_a_further_try() {
+fn shutdown_ends_the_wait_for_a_retry() {
     let pool = ThreadPool::new(1);
     let tried = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&tried);
     let run = move |_: u32| Err::<(), _>(counts.fetch_add(1, SeqCst));
-    let retry = Retry::times(1).backoff(Backoff::constant(LONG));
+    let retry = Retry::times(1).delays([LONG]);
     let map = pool.mapper().retry(retry).try_map(run, [0]);
     while tried.load(SeqCst) == 0 {
         std::thread::yield_now();
@@ -143,7 +144,7 @@ fn shutdown_ends_the_wait_for_a_further_try() {
 }
 
 #[test]
-fn item_beyond_its_time_has_failed_and_keeps_its_thread() {
+fn timed_out_item_fails_and_keeps_its_thread() {
     LocalHub::new().block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let (held, limit) = (gate.clone(), Duration::from_millis(5));
@@ -173,7 +174,7 @@ fn item_beyond_its_time_has_failed_and_keeps_its_thread() {
 }
 
 #[test]
-fn try_map_does_not_wait_for_an_item_beyond_its_time() {
+fn try_map_does_not_wait_for_a_timed_out_item() {
     LocalHub::new().block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();
@@ -210,7 +211,7 @@ fn callback_sees_each_item_once_before_its_result_is_read() {
 }
 
 #[test]
-fn callback_that_panics_harms_no_item() {
+fn panicking_callback_affects_no_item() {
     let pool = ThreadPool::new(1);
     let mapper = pool.mapper().on_item(|_, _| panic!("a panic of a callback"));
     assert_eq!(block_on(mapper.map(|n: u32| n, 0..2)).unwrap(), [0, 1]);

@@ -1,13 +1,13 @@
-//! Each name on the right of `docs/migrating.md`, used: this file compiles as long as they are
-//! there. Nothing here is run.
+//! Each name on the right of `docs/migrating.md`, used: this file compiles as long as they exist.
+//! Nothing here is run.
 
 #![allow(unused_must_use, clippy::let_underscore_future, reason = "it is about the names")]
 
-use std::future::{Pending, Ready, pending, ready};
+use std::future::{Pending, pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney::eventlet::GreenPoolExt;
+use spinney::eventlet::{GreenPoolExt, ResourcePoolExt};
 use spinney::gevent::{GroupExt, PoolExt, ThreadPoolExt};
 use spinney::hub::HubBuilder;
 use spinney::map::{Imap, Mapper};
@@ -264,14 +264,14 @@ fn green(green_pool: &GreenPool, green_pile: &GreenPile<()>) {
     green_pile.pool();
 }
 
-fn resources<C: Fn() -> Ready<Result<u32, ()>>>(resource_pool: &ResourcePool<u32, C>) {
+fn resources(resource_pool: &ResourcePool<u32, ()>) {
     let builder = ResourcePool::builder(|| ready(Ok::<u32, ()>(1)));
     let builder = ResourcePoolBuilder::min_size(builder, 1);
     let _: ResourcePool<u32, _> = ResourcePoolBuilder::order_as_stack(builder).build();
     resource_pool.fill();
-    resource_pool.free();
+    ResourcePoolExt::free(resource_pool);
     resource_pool.waiting();
-    resource_pool.size();
+    resource_pool.len();
     resource_pool.capacity();
     resource_pool.get();
     resource_pool.item();
@@ -279,10 +279,10 @@ fn resources<C: Fn() -> Ready<Result<u32, ()>>>(resource_pool: &ResourcePool<u32
     resource_pool.resize(1);
 }
 
-/// So that nothing of it is unused.
+/// Uses everything once.
 #[test]
-fn names_are_there() {
+fn names_exist() {
     let _: fn() -> Pending<()> = pending;
     let _ = (functions, greenlets, task_sets, threads, primitives, queues, green);
-    let _ = resources::<fn() -> Ready<Result<u32, ()>>>;
+    let _ = resources;
 }

@@ -1,15 +1,15 @@
-//! The plain [`Model`] of a pool: what it is after each thing that it was told.
+//! The plain [`Model`] of a pool: its state after each operation.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// How a task ended.
+/// How a task finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Value,
     Panic,
     Killed,
     Refused,
-    /// It was dropped before it had a slot, and nobody has a greenlet of it.
+    /// It was dropped before it had a slot, and has no greenlet.
     Dropped,
 }
 
@@ -32,13 +32,13 @@ impl Waiter {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call {
-    /// A task that starts when it has one, and its driver.
+    /// A task that starts when it has a slot, and its driver.
     Task(usize, usize),
-    /// One that runs already, and its driver.
+    /// A running task to be added, and its driver.
     Add(usize, usize),
-    /// One whose greenlet there is already.
+    /// A task whose greenlet exists already.
     Late(usize),
-    /// A map, with so many items left.
+    /// A map with this many items left.
     Map(usize, usize),
 }
 
@@ -47,11 +47,11 @@ pub(crate) enum Call {
 pub(crate) struct Model {
     pub(crate) capacity: usize,
     pub(crate) closed: [bool; SETS],
-    /// The tasks that run, members or not.
+    /// The running tasks, members or not.
     pub(crate) alive: BTreeSet<usize>,
-    /// Where each task is a member. It holds a slot in each of them.
+    /// The sets in which each task is a member. It holds a slot in each of them.
     pub(crate) members: BTreeSet<(usize, usize)>,
-    /// How many slots are held, and have no task.
+    /// The number of held slots without a task.
     pub(crate) held: usize,
     pub(crate) queue: VecDeque<Waiter>,
     /// How many calls were refused.
@@ -60,7 +60,7 @@ pub(crate) struct Model {
     pub(crate) ended: BTreeMap<usize, End>,
     /// How many members have panicked.
     pub(crate) failed: [usize; SETS],
-    /// The maps that have been refused.
+    /// The maps that were refused.
     pub(crate) refused: BTreeSet<usize>,
 }
 
@@ -86,7 +86,7 @@ impl Model {
         self.closed[set] = true;
     }
 
-    /// The number of waiters; of the pool, with those of its scopes.
+    /// The number of waiters; for the pool, including those of its scopes.
     pub(crate) fn waiting(&self, set: usize) -> usize {
         self.queue.iter().filter(|waiter| set == 0 || waiter.set == set).count()
     }
@@ -99,7 +99,7 @@ impl Model {
         self.members.contains(&(task, set))
     }
 
-    /// Takes a member out; whether it was one.
+    /// Removes a member; returns whether it was one.
     pub(crate) fn discard(&mut self, task: usize, set: usize) -> bool {
         self.members.remove(&(task, set))
     }
@@ -120,7 +120,7 @@ impl Model {
         assert!(self.ended.insert(task, end).is_none());
     }
 
-    /// A map that started goes on in what was closed.
+    /// A started map goes on in a closed pool.
     pub(crate) fn map(&mut self, set: usize, map: usize, items: usize) {
         let call = Call::Map(map, items);
         match items {
@@ -130,7 +130,7 @@ impl Model {
         }
     }
 
-    /// Kills the members, and ends the maps of what was closed.
+    /// Kills the members, and ends the maps of the closed set.
     pub(crate) fn kill(&mut self, set: usize) {
         for task in self.members_of(set).collect::<Vec<_>>() {
             self.end(task, End::Killed);
@@ -140,7 +140,7 @@ impl Model {
         }
     }
 
-    /// Refuses the waiters of what was closed, and lets in as many of the others as fit.
+    /// Refuses the waiters of the closed set, and admits as many of the others as fit.
     pub(crate) fn settle(&mut self) {
         self.refuse_if(|model, waiter| !waiter.is_map() && model.is_closed(waiter.set));
         while self.taken() < self.capacity {
@@ -175,7 +175,7 @@ impl Model {
                     self.members.insert((task, set));
                 }
             }
-            // It runs one item, and all others if nobody else waits.
+            // It runs one item, and all others if no other task waits.
             Call::Map(map, left) => {
                 let free = self.capacity - self.taken() - 1;
                 if left > 1 && self.queue.len() > free {

@@ -1,4 +1,4 @@
-//! What a thread has moved to the front of the queue, where it began the first of it.
+//! The order in which closures begin, with one thread and with several.
 
 use std::sync::mpsc;
 use std::thread;
@@ -17,8 +17,8 @@ fn held(pool: &ThreadPool, gate: &Gate) -> ThreadResult<()> {
     pool.submit(move || gate.pass())
 }
 
-/// A pool with a thread that has begun the first of `count` closures, which all wait at the gate,
-/// when they had all been put into the queue; and with `others` threads at a gate of their own.
+/// A pool with a thread that has begun the first of `count` closures, after all of them were put
+/// into the queue; they all wait at the gate. `others` threads wait at a gate of their own.
 fn begun(others: usize, count: usize) -> (ThreadPool, Gate, Vec<ThreadResult<()>>, Gate) {
     let (pool, gate) = (unbounded(1 + others), Gate::default());
     let (before, other) = (Gate::default(), Gate::default());
@@ -33,7 +33,7 @@ fn begun(others: usize, count: usize) -> (ThreadPool, Gate, Vec<ThreadResult<()>
 }
 
 #[test]
-fn closures_begin_in_the_order_they_came_however_many_wait() {
+fn closures_begin_in_fifo_order() {
     let (pool, gate) = (unbounded(1), Gate::default());
     let (send, receive) = mpsc::channel();
     held(&pool, &gate).detach();
@@ -49,7 +49,7 @@ fn closures_begin_in_the_order_they_came_however_many_wait() {
 }
 
 #[test]
-fn what_is_behind_one_that_takes_long_is_begun_by_others() {
+fn closures_behind_a_slow_one_begin_on_other_threads() {
     let (_pool, gate, results, other) = begun(1, 20);
     assert_eq!(gate.counts(), (1, 1));
     other.open();
@@ -61,7 +61,7 @@ fn what_is_behind_one_that_takes_long_is_begun_by_others() {
 }
 
 #[test]
-fn kill_ends_all_that_has_not_begun() {
+fn kill_ends_all_closures_that_have_not_begun() {
     let (pool, gate, results, _) = begun(0, 200);
     let report = block_on(pool.drain(Duration::ZERO)).unwrap();
     assert_eq!((report.succeeded, report.killed, report.running), (1, 199, 1));
@@ -72,7 +72,7 @@ fn kill_ends_all_that_has_not_begun() {
 }
 
 #[test]
-fn threads_that_are_too_many_begin_nothing_more() {
+fn surplus_threads_begin_nothing_more() {
     let (pool, gate, results, other) = begun(2, 20);
     pool.resize(1);
     other.open();
@@ -94,7 +94,7 @@ fn no_more_threads_start_than_there_is_work_for() {
     gate.wait_for(1);
     results.extend([held(&pool, &gate), held(&pool, &gate)]);
     pool.resize(8);
-    // The second takes what the first has moved to the front.
+    // The second thread takes the other closures.
     gate.wait_for(3);
     results.push(held(&pool, &gate));
     assert_eq!(pool.threads(), 4);

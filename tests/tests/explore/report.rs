@@ -1,4 +1,4 @@
-//! What a failure tells of greenlets, and what it refuses.
+//! The report of a failure on greenlets, and programs that are refused.
 
 use std::rc::Rc;
 
@@ -27,9 +27,9 @@ fn found(scenario: impl Fn(&SimHub)) -> Box<Counterexample> {
 }
 
 #[test]
-fn steps_tell_greenlets_by_name_and_by_line() {
+fn steps_name_greenlets_by_name_and_line() {
     let found = [(); 2].map(|()| found(reader_and_writer).to_string());
-    assert_eq!(found[0], found[1], "the ids of greenlets count from 1 in each run");
+    assert_eq!(found[0], found[1], "the ids of greenlets differ between runs");
     let here = file!();
     for told in [
         "failed: greenlet 1 \"reader\" has not run\n".to_owned(),

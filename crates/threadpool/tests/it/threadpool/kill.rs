@@ -13,7 +13,7 @@ use spinney_greenlet::Failure;
 use spinney_test_support::Gate;
 use spinney_threadpool::{ThreadPool, ThreadPoolClosed};
 
-/// Whether it was killed because its pool was.
+/// Whether it was killed because its pool was closed.
 fn is_refused(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
     let Some(reason) = exit.reason() else { return false };
@@ -21,7 +21,7 @@ fn is_refused(failure: &Failure) -> bool {
 }
 
 #[test]
-fn kill_refuses_the_queue_and_waits_for_what_is_running() {
+fn kill_refuses_the_queue_and_waits_for_the_running() {
     block_on(async {
         let (pool, gate, ran) = (ThreadPool::new(2), Gate::default(), counter());
         let mut running = Vec::new();
@@ -38,7 +38,10 @@ fn kill_refuses_the_queue_and_waits_for_what_is_running() {
             let mut kill = pin!(crate::end(&pool));
             assert!(poll_once(kill.as_mut()).await.is_none());
             for result in queued {
-                assert!(is_refused(&result.await.unwrap_err()), "at once, not at the end");
+                assert!(
+                    is_refused(&result.await.unwrap_err()),
+                    "the closure was not killed immediately"
+                );
             }
             assert_eq!((pool.threads(), pool.len()), (2, 2));
             gate.open();
@@ -52,7 +55,7 @@ fn kill_refuses_the_queue_and_waits_for_what_is_running() {
 }
 
 #[test]
-fn what_is_spawned_after_a_kill_ends_as_killed() {
+fn spawn_after_a_kill_returns_a_killed_result() {
     block_on(async {
         let pool = ThreadPool::new(2);
         pool.apply(|| ()).await.unwrap();
@@ -90,7 +93,7 @@ fn spawn_that_waits_for_a_place_is_refused_by_a_kill() {
 }
 
 #[test]
-fn killing_an_unused_pool_or_killing_again_is_ready_at_once() {
+fn kill_of_an_unused_or_killed_pool_is_ready() {
     block_on(async {
         let pool = ThreadPool::new(2);
         assert!(poll_once(crate::end(&pool)).await.is_some());
@@ -103,7 +106,7 @@ fn killing_an_unused_pool_or_killing_again_is_ready_at_once() {
 }
 
 #[test]
-fn kill_whose_wait_is_dropped_goes_ahead() {
+fn kill_with_a_dropped_wait_goes_ahead() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();
@@ -119,11 +122,11 @@ fn kill_whose_wait_is_dropped_goes_ahead() {
 }
 
 #[test]
-fn after_a_kill_the_threads_have_ended() {
+fn kill_returns_after_the_threads_have_exited() {
     struct AtTheEnd(Arc<AtomicUsize>);
     impl Drop for AtTheEnd {
         fn drop(&mut self) {
-            // Gives a kill that does not wait for this the time to return.
+            // Gives a kill that does not wait for this closure the time to return.
             (0..100).for_each(|_| thread::yield_now());
             self.0.fetch_add(1, SeqCst);
         }
@@ -151,7 +154,7 @@ fn after_a_kill_the_threads_have_ended() {
 }
 
 #[test]
-fn dropped_pool_lets_running_closures_end_and_refuses_the_rest() {
+fn dropped_pool_finishes_running_closures_only() {
     block_on(async {
         let (pool, gate) = (ThreadPool::new(1), Gate::default());
         let held = gate.clone();
@@ -165,7 +168,7 @@ fn dropped_pool_lets_running_closures_end_and_refuses_the_rest() {
         let queued = pool.spawn(|| panic!("it ran")).await;
         let other = pool.clone();
         drop(pool);
-        assert!(!queued.is_ready(), "one handle is left");
+        assert!(!queued.is_ready(), "the closure was killed while a handle remained");
         drop(other);
         assert!(is_refused(&queued.await.unwrap_err()));
         assert!(!running.is_ready());
@@ -175,7 +178,7 @@ fn dropped_pool_lets_running_closures_end_and_refuses_the_rest() {
 }
 
 #[test]
-fn threads_of_a_dropped_pool_end() {
+fn threads_of_a_dropped_pool_exit() {
     struct Tells(Sender<()>);
     impl Drop for Tells {
         fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! Correct programs: they are explored to the end, and nothing is found.
+//! Correct programs: exploration finishes without a failure.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -37,7 +37,7 @@ fn updates_behind_a_lock_are_not_lost() {
 }
 
 #[test]
-fn locks_that_are_taken_in_one_order_do_not_deadlock() {
+fn locks_taken_in_one_order_do_not_deadlock() {
     let scenario = |sim: &SimHub| {
         let locks = Rc::new([Semaphore::new(1), Semaphore::new(1)]);
         for _ in 0..3 {
@@ -55,7 +55,7 @@ fn locks_that_are_taken_in_one_order_do_not_deadlock() {
 }
 
 #[test]
-fn waiter_that_looks_again_misses_no_event() {
+fn waiter_that_checks_again_misses_no_event() {
     let scenario = |sim: &SimHub| {
         let (event, done) = (Rc::new(Event::new()), Rc::new(Cell::new(0)));
         for _ in 0..2 {
@@ -74,7 +74,7 @@ fn waiter_that_looks_again_misses_no_event() {
 }
 
 #[test]
-fn select_that_is_cancelled_keeps_the_item_in_its_queue() {
+fn cancelled_select_keeps_the_item_in_its_queue() {
     let scenario = |sim: &SimHub| {
         let (queue, cancel) = (Rc::new(Queue::unbounded()), Rc::new(Event::new()));
         let (putter, canceller, left) = (Rc::clone(&queue), Rc::clone(&cancel), Rc::clone(&queue));
@@ -90,12 +90,12 @@ fn select_that_is_cancelled_keeps_the_item_in_its_queue() {
         sim.spawn(async move { putter.put(7).await.unwrap() });
         sim.spawn(async move { canceller.set() });
         sim.run_until_idle();
-        assert!(got.get().or(left.get_nowait().ok()) == Some(7), "the item is lost");
+        assert!(got.get().or(left.get_nowait().ok()) == Some(7), "the item was lost");
     };
     assert_honest(scenario, 4, 8);
 }
 
-/// A limit and the end of the work are due at one instant.
+/// A limit and the end of the work are due at the same instant.
 #[test]
 fn connection_is_returned_once_at_its_time_limit() {
     const SECOND: Duration = Duration::from_secs(1);

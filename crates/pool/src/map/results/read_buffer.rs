@@ -1,10 +1,10 @@
-//! [`Hand`]: what a reader has taken of the results, and has yet to read.
+//! [`ReadBuffer`]: the results that a reader has taken, and not read yet.
 //!
-//! It takes what there is in one go, and is then left alone by the lock for a while. What it has
-//! not read yet is still open, so that the bound on unread results holds: it counts each one that
-//! it reads, and whoever has the lock next takes that off. A feeder that waits for room says so,
-//! to be told of the next one. Both first say what they did and then look at the other side, so
-//! that one of them sees the other.
+//! The reader takes all readable results under the lock, and then reads them without it. Taken
+//! results are still open, so that the bound on unread results holds: the reader counts each result
+//! that it reads, and the next holder of the lock subtracts the count. A feeder that waits for room
+//! sets a flag, to be woken by the next read. Both sides first write their own word and then read
+//! the other's, so that one of them sees the other.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -14,18 +14,18 @@ use spinney_hub::drop_contained;
 
 use super::Indexed;
 
-/// The results in the reader's hand. Dropping it drops them, each of which may panic.
-pub(crate) struct Hand<T> {
+/// The results that the reader has taken. Dropping it drops them, each of which may panic.
+pub(crate) struct ReadBuffer<T> {
     pub(super) results: VecDeque<Indexed<T>>,
 }
 
-impl<T> Default for Hand<T> {
+impl<T> Default for ReadBuffer<T> {
     fn default() -> Self {
         Self { results: VecDeque::new() }
     }
 }
 
-impl<T> Drop for Hand<T> {
+impl<T> Drop for ReadBuffer<T> {
     fn drop(&mut self) {
         for result in self.results.drain(..) {
             drop_contained(result);
@@ -33,9 +33,10 @@ impl<T> Drop for Hand<T> {
     }
 }
 
-/// What the reader and the others tell each other without the lock.
-pub(super) struct Reads {
-    /// All of them are on one thread, where no count comes between the two halves of another.
+/// The words through which the reader and the feeder communicate without the lock.
+pub(super) struct ReadCounter {
+    /// All of them are on one thread, where no write comes between the halves of a
+    /// read-modify-write.
     is_local: bool,
     /// Results that were read, and still count as open.
     read: AtomicUsize,
@@ -43,12 +44,12 @@ pub(super) struct Reads {
     stalled: AtomicBool,
 }
 
-impl Reads {
+impl ReadCounter {
     pub(super) fn new(is_local: bool) -> Self {
         Self { is_local, read: AtomicUsize::new(0), stalled: AtomicBool::new(false) }
     }
 
-    /// So many more have been read. True if somebody waits for that.
+    /// Counts `read` more results as read. Returns `true` if the feeder waits for room.
     pub(super) fn add(&self, read: usize) -> bool {
         if self.is_local {
             self.read.store(self.read.load(Relaxed) + read, Relaxed);
@@ -58,7 +59,7 @@ impl Reads {
         self.is_stalled()
     }
 
-    /// How many have been read since this was last asked.
+    /// How many results were read since the last call.
     pub(super) fn take(&self) -> usize {
         match self.read.load(SeqCst) {
             0 => 0,

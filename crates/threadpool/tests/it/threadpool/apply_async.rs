@@ -31,7 +31,7 @@ fn callback_runs_on_the_pool_s_hub_if_it_has_one() {
 }
 
 #[test]
-fn failure_calls_nobody_and_comes_out_at_the_greenlet() {
+fn failure_calls_no_callback_and_fails_the_greenlet() {
     let pool = ThreadPool::new(1);
     LocalHub::new().block_on(async {
         let called = |_: &u32| unreachable!("there is no result");
@@ -45,7 +45,7 @@ fn failure_calls_nobody_and_comes_out_at_the_greenlet() {
 }
 
 #[test]
-fn callback_that_panics_harms_nobody() {
+fn panicking_callback_affects_nothing_else() {
     let pool = ThreadPool::new(1);
     LocalHub::new().block_on(async {
         let called = |_: &u32| panic!("a panic of a callback");
@@ -54,7 +54,7 @@ fn callback_that_panics_harms_nobody() {
 }
 
 #[test]
-fn it_keeps_the_pool_alive_and_waits_for_a_place() {
+fn apply_async_keeps_the_pool_alive_and_waits() {
     LocalHub::new().block_on(async {
         let pool = ThreadPool::builder().capacity(1).queue(0).build();
         let sums: Vec<_> = (0..10).map(|n| pool.apply_async(move || n)).collect();
