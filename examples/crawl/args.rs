@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ Options:
   -r, --retries N        retry at most N times while the server is busy [default: 3]
   -m, --max-pages N      request at most N pages in total [default: 1000]
   -t, --timeout SECONDS  limit the time of each page, fractions allowed [default: 10]
+      --trace FILE       write a timeline of the crawl: JSON for Perfetto if FILE ends in
+                         .json, otherwise a page for a browser
   -h, --help             print this help
 ";
 
@@ -56,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) max_pages: NonZeroUsize,
     /// The time limit of one page, from the connection to the last byte.
     pub(crate) timeout: Duration,
+    /// The file for the timeline.
+    pub(crate) trace: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -68,6 +73,7 @@ impl Default for Settings {
             retries: 3,
             max_pages: const { NonZeroUsize::new(1000).unwrap() },
             timeout: Duration::from_secs(10),
+            trace: None,
         }
     }
 }
@@ -100,6 +106,7 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Short('t') | Arg::Long("timeout") => {
                 settings.timeout = seconds("--timeout", &parser.value()?)?;
             }
+            Arg::Long("trace") => settings.trace = Some(parser.value()?.into()),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Value(url) => settings.urls.push(url.string()?),
             other => return Err(other.unexpected()),
@@ -140,6 +147,8 @@ fn refused(option: &str, wants: &str, value: &OsString) -> lexopt::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn parse_line(line: &str) -> Result<Command, lexopt::Error> {
@@ -148,11 +157,12 @@ mod tests {
 
     #[test]
     fn every_option_reaches_the_settings() {
-        let line = "-c 50 -p 3 --rate 9 -r0 --max-pages=7 --timeout 0.5 http://a/ http://b/";
+        let line = "-c 50 -p 3 --rate 9 -r0 --max-pages=7 --timeout 0.5 --trace t.json http://a/ http://b/";
         let Ok(Command::Crawl(settings)) = parse_line(line) else { panic!("{line} is sound") };
         assert_eq!((settings.concurrency.get(), settings.max_pages.get()), (50, 7));
         assert_eq!((settings.per_host.get(), settings.rate.get(), settings.retries), (3, 9, 0));
         assert_eq!(settings.timeout, Duration::from_millis(500));
+        assert_eq!(settings.trace.as_deref(), Some(Path::new("t.json")));
         assert_eq!(settings.urls, ["http://a/", "http://b/"]);
     }
 
@@ -171,8 +181,15 @@ mod tests {
     #[test]
     fn help_names_every_option() {
         assert!(matches!(parse_line("--help"), Ok(Command::Help)));
-        let options =
-            ["--concurrency", "--per-host", "--rate", "--retries", "--max-pages", "--timeout"];
+        let options = [
+            "--concurrency",
+            "--per-host",
+            "--rate",
+            "--retries",
+            "--max-pages",
+            "--timeout",
+            "--trace",
+        ];
         assert!(options.iter().all(|option| HELP.contains(option)));
     }
 }

@@ -37,6 +37,7 @@ use std::process::ExitCode;
 
 use async_signal::{Signal, Signals};
 use futures_lite::StreamExt;
+use spinney::trace::Timeline;
 
 use crate::args::{Command, Settings};
 use crate::crawl::Crawl;
@@ -51,6 +52,9 @@ const PAGES: usize = 400;
 
 /// The first lines of the summary for that server.
 const PLANTED: &str = "The server is the crawler's own, and plants the errors.\n\n";
+
+/// How many events a timeline holds.
+const EVENTS: usize = 1_000_000;
 
 fn main() -> ExitCode {
     let done = match args::parse(lexopt::Parser::from_env()) {
@@ -80,7 +84,12 @@ async fn crawl(mut settings: Settings) -> io::Result<()> {
     let interrupt = async {
         signals.next().await;
     };
+    let timeline = settings.trace.is_some().then(|| Timeline::start(EVENTS));
+    let timeline = timeline.transpose().map_err(io::Error::other)?;
     let report = Crawl::new(&settings).run(interrupt).await;
+    if let Some((timeline, file)) = timeline.zip(settings.trace) {
+        timeline.save(file)?;
+    }
     let planted = if server.is_some() { PLANTED } else { "" };
     io::stdout().write_all(format!("{planted}{report}").as_bytes())
 }

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("spinney-pool", 3),
     ("spinney-threadpool", 3),
     ("spinney-pile", 4),
+    ("spinney-trace", 4),
     ("spinney", 5),
 ];
 
@@ -31,6 +32,7 @@ const OWNERS: &[(&[&str], Users)] = &[
     (&["async-executor", "async-io", "async-task", "event-listener"], Only("spinney-hub")),
     (&["smol", "tokio"], Only("spinney-hub")),
     (&["blocking", "crossbeam-utils"], Only("spinney-threadpool")),
+    (&["metrics", "serde_json", "signal-hook", "tracing"], Only("spinney-trace")),
     // Vocabulary. spinney-sync alone needs only the standard library and event-listener, unless a
     // feature is enabled.
     (&["async-channel", "fastrand", "futures-core"], AllBut("spinney-sync")),

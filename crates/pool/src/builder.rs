@@ -124,11 +124,13 @@ impl PoolBuilder {
     /// Creates a pool with `capacity` slots whose calls run on the caller's hub, like
     /// [`Pool::new`].
     #[must_use]
+    #[track_caller]
     pub fn pool(self, capacity: usize) -> Pool {
         self.pool_on(&Hub::following(), capacity)
     }
 
     /// Creates a pool with `capacity` slots whose calls run on `hub`, like [`Pool::on`].
+    #[track_caller]
     pub fn pool_on<X: Clone>(self, hub: &X, capacity: usize) -> Pool<X> {
         Pool::of(TaskSet::new(hub.clone(), capacity, self.settings))
     }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spinney_greenlet::results::Outcomes;
 use spinney_greenlet::{
-    Greenlet, GreenletExit, Handle, Report, State as GreenletState, Task, pair_in,
+    Announcement, Container, Greenlet, GreenletExit, Handle, Report, State as GreenletState, Task,
+    pair_in,
 };
 use spinney_hub::{contain, drop_contained};
 use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
@@ -16,6 +17,7 @@ use crate::arena::Arena;
 use crate::limits::{Key, SlotLine, Stats};
 use crate::scope::Scope;
 use crate::slot::{KeyPermit, MemberSlot, Permit, Share, SharedSlots};
+use crate::task_set::UNLIMITED;
 use crate::{Failures, InsideGroup, in_place};
 
 /// A new member: its task, which the caller spawns, and its greenlet.
@@ -31,6 +33,8 @@ pub(crate) struct Members {
     /// A semaphore without permits, closed once the group is closed and its members are killed:
     /// then its maps end.
     pub(crate) maps: Semaphore,
+    /// The line that created the group.
+    at: &'static Location<'static>,
     state: Mutex<State>,
 }
 
@@ -88,12 +92,14 @@ pub(crate) enum Kind {
 }
 
 impl Members {
+    #[track_caller]
     pub(crate) fn new(slots: SharedSlots, kept_failures: usize) -> Self {
-        let state = Mutex::new(State::new(kept_failures));
-        Self { slots, scope: None, maps: Semaphore::new(0), state }
+        let (state, at) = (Mutex::new(State::new(kept_failures)), Location::caller());
+        Self { slots, scope: None, maps: Semaphore::new(0), at, state }
     }
 
     /// Creates the members of a scope of this pool.
+    #[track_caller]
     pub(crate) fn new_scope(self: &Arc<Self>, kept_failures: usize) -> Self {
         let pool = self.scope.as_ref().map_or(self, Scope::pool);
         let scope = Some(Scope::new(pool));
@@ -116,12 +122,13 @@ impl Members {
         at: &'static Location<'static>,
         future: F,
     ) -> Result<Entered<F>, F> {
-        self.enter_as(Kind::Spawned, (slot, key), future, |future, membership| {
+        let made = self.enter_as(Kind::Spawned, (slot, key), future, |future, membership| {
             let place = Some(membership.place);
             let (task, greenlet) = pair_in(place, at, future, |_| membership);
             let handle = greenlet.handle().clone();
             ((task, greenlet), handle)
-        })
+        });
+        made.inspect(|(_, greenlet)| greenlet.announce(|| self.announcement(None)))
     }
 
     /// Adds a member in `slot` that runs the items of a map; `make` creates its task from `worker`.
@@ -139,6 +146,11 @@ impl Members {
             let (task, first) = make(worker, membership);
             ((task, first.unasked()), first)
         })
+    }
+
+    /// The details of a member, which is the item `item` of a map if there is one, for an observer.
+    pub(crate) fn announcement(self: &Arc<Self>, item: Option<usize>) -> Announcement {
+        Announcement { container: Some(Arc::clone(self) as _), item, may_block: false }
     }
 
     fn enter_as<B, T>(
@@ -664,6 +676,28 @@ impl State {
             }
             is_live
         });
+    }
+}
+
+impl Container for Members {
+    fn kind(&self) -> &'static str {
+        match self.capacity() {
+            _ if self.scope.is_some() => "scope",
+            Some(_) => "pool",
+            None => "group",
+        }
+    }
+
+    fn created_at(&self) -> &'static Location<'static> {
+        self.at
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        Some(self.slots.capacity()).filter(|capacity| *capacity != UNLIMITED)
+    }
+
+    fn report(&self) -> Report {
+        Members::report(self)
     }
 }
 

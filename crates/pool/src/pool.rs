@@ -57,6 +57,7 @@ impl Pool {
     ///
     /// Python: `gevent.pool.Pool`.
     #[must_use]
+    #[track_caller]
     pub fn new(capacity: usize) -> Self {
         Self::on(&Hub::following(), capacity)
     }
@@ -67,6 +68,7 @@ impl Pool {
     ///
     /// Python: `gevent.pool.Pool(None)`.
     #[must_use]
+    #[track_caller]
     pub fn unlimited() -> Self {
         Self::new(UNLIMITED)
     }
@@ -80,6 +82,7 @@ impl Pool {
 impl<X> Pool<X> {
     /// Creates a pool with `capacity` slots whose members run on `hub`; `usize::MAX` means no
     /// limit.
+    #[track_caller]
     pub fn on(hub: &X, capacity: usize) -> Self
     where
         X: Clone,
@@ -130,6 +133,7 @@ impl<X> Pool<X> {
     /// });
     /// ```
     #[must_use = "dropping a scope kills its members"]
+    #[track_caller]
     pub fn scope(&self) -> Self
     where
         X: Clone,

@@ -330,6 +330,7 @@ impl<X> TaskSet<X> {
 
 /// The start of tasks: all verbs end here.
 impl<X> TaskSet<X> {
+    #[track_caller]
     pub(crate) fn new(hub: X, capacity: usize, settings: Settings) -> Self {
         let slots = SharedSlots::with_limits(capacity, settings.limits.clone());
         let members = Members::new(slots, settings.kept_failures);
@@ -337,6 +338,7 @@ impl<X> TaskSet<X> {
     }
 
     /// Creates a set with its own members that shares the slots of this one.
+    #[track_caller]
     pub(crate) fn scope(&self) -> Self
     where
         X: Clone,

@@ -369,6 +369,7 @@ where
                 return results.refuse_opened(index, Failure::Killed(exit));
             }
         };
+        child.announce(|| self.shared.members.announcement(Some(index)));
         if !results.introduce(key, child.unasked()) {
             child.kill_now();
         }
