@@ -1,5 +1,5 @@
-//! A queue of jobs in one pool: urgent jobs first, large ones weigh more, a rate, a pause, and cancel
-//! by id. Jobs come in while others run; the pool's queue is the job queue.
+//! A queue of jobs in one pool, with priorities, weights, a rate, a pause, and cancellation by id.
+//! Jobs are submitted while others run; the pool's queue is the job queue.
 //!
 //! ```text
 //! cargo run --example job_queue
@@ -15,7 +15,7 @@ use spinney_sim::SimHub;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A job that a client asks for.
+/// A job of a client.
 #[derive(Clone, Copy)]
 struct Job {
     id: u32,
@@ -24,7 +24,7 @@ struct Job {
     time: Duration,
 }
 
-/// Runs jobs until it is dropped, which ends those that are left.
+/// Runs jobs. Dropping it kills the remaining jobs.
 struct JobQueue {
     hub: SimHub,
     pool: Pool<SimHub>,
@@ -32,8 +32,9 @@ struct JobQueue {
 }
 
 impl JobQueue {
-    /// Four jobs of weight 1 at once, a start every 10 ms, and no more than 20 jobs that wait. An
-    /// urgent job overtakes at most 5 earlier ones for each step of its priority.
+    /// Creates a queue that runs four jobs of weight 1 at once, starts one every 10 ms, and has at
+    /// most 20 waiting jobs. An urgent job overtakes at most 5 earlier ones for each step of its
+    /// priority.
     fn new(hub: &SimHub) -> Self {
         let pool = Pool::builder()
             .rate(Rate::per(1, 10 * MS))
@@ -43,7 +44,7 @@ impl JobQueue {
         Self { hub: hub.clone(), pool, jobs: BTreeMap::new() }
     }
 
-    /// Takes a job into the queue, and does not wait for it.
+    /// Adds a job to the queue, without waiting for it.
     fn submit(&mut self, job: Job) {
         let pool = self.pool.clone();
         let queued = spawn_on(&self.hub, async move {
@@ -52,20 +53,20 @@ impl JobQueue {
                 sleep(job.time).await;
                 job.id
             };
-            // If this task is killed, the job leaves the queue, or ends.
+            // A kill of this task removes the job from the queue, or kills it.
             request.spawn(work).await.kill_on_drop().await
         });
         self.jobs.insert(job.id, queued);
     }
 
-    /// Takes a job out of the queue, or ends it if it runs. The others move up.
+    /// Removes a job from the queue, or kills it if it runs. Later jobs move up.
     fn cancel(&self, id: u32) {
         if let Some(job) = self.jobs.get(&id) {
             job.kill_now_with(GreenletExit::because("the client cancelled it"));
         }
     }
 
-    /// Waits for the end of a job, and says what came of it.
+    /// Waits until a job has finished, and describes its outcome.
     async fn outcome(&mut self, id: u32) -> String {
         let Some(job) = self.jobs.remove(&id) else { return format!("job {id}: unknown") };
         match job.await {
@@ -84,11 +85,11 @@ impl JobQueue {
 }
 
 fn main() {
-    // A virtual clock: the example takes no time, and the same order each time.
+    // A virtual clock: the example takes no time, and runs in the same order each time.
     let hub = SimHub::new();
     hub.block_on(async {
         let mut queue = JobQueue::new(&hub);
-        // Maintenance: jobs come in, and none starts.
+        // Maintenance: jobs are submitted, and none starts.
         queue.pool.pause_for(100 * MS);
         for id in 0..24 {
             let (priority, weight) = (i32::from(id == 5), if id % 6 == 0 { 3 } else { 1 });

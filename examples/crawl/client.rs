@@ -1,4 +1,4 @@
-//! [`Client`]: asks servers for pages, and keeps connections for the next request.
+//! [`Client`]: requests pages, and keeps connections for further requests.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -19,35 +19,35 @@ use crate::error::FetchError;
 /// An HTTP client that any number of tasks may share.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
-    /// The connections that nobody uses, by host and port, the last used last. There are never
-    /// more than requests were in flight at once.
+    /// The unused connections, by host and port, the last used last. There are never more than
+    /// requests were in flight at once.
     idle: Mutex<HashMap<String, Vec<Connection>>>,
-    /// How many connections were made.
+    /// How many connections were opened.
     opened: AtomicUsize,
     /// How many requests are in flight, and the most that ever were.
     in_flight: AtomicUsize,
     most: AtomicUsize,
-    /// How long they took together, with the times that busy servers asked for.
+    /// The total time of all requests, with the delays that busy servers requested.
     spent: Mutex<Duration>,
 }
 
 impl Client {
-    /// Asks for a page, over a connection that is there already if possible.
+    /// Requests a page, over an idle connection if there is one.
     ///
     /// # Errors
     ///
-    /// Whatever went wrong before the head of an answer came.
+    /// Any failure before the head of the answer was received.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the connection it was using.
+    /// Dropping the future closes its connection.
     pub(crate) async fn get(&self, url: &Url) -> Result<Answer, FetchError> {
         let _inside = InFlight::enter(self);
         let request = request(url)?;
         let host = host(url)?;
         if let Some(connection) = self.take(&host) {
-            // Servers close connections that they have not heard of for a while; the only way to
-            // learn of it is to ask. Any failure may be that, so it costs one more try.
+            // Servers close idle connections, which only a request reveals. Any failure may have
+            // that cause, so it is retried once.
             if let Ok((answer, connection)) = connection.exchange(request.clone()).await {
                 self.keep(host, connection);
                 return Ok(answer);
@@ -60,17 +60,17 @@ impl Client {
         Ok(answer)
     }
 
-    /// How many connections were made so far.
+    /// How many connections were opened so far.
     pub(crate) fn opened(&self) -> usize {
         self.opened.load(Relaxed)
     }
 
-    /// Counts the time that a request took.
+    /// Adds the time of a request.
     pub(crate) fn spend(&self, time: Duration) {
         *self.spent.lock().unwrap_or_else(PoisonError::into_inner) += time;
     }
 
-    /// How long the requests took together: what they would have taken one by one.
+    /// The total time of all requests: how long they would have taken one by one.
     pub(crate) fn spent(&self) -> Duration {
         *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,19 +80,19 @@ impl Client {
         self.most.load(Relaxed)
     }
 
-    /// Makes a connection.
+    /// Opens a connection.
     async fn connect(&self, host: &str) -> Result<Connection, FetchError> {
         let stream = TcpStream::connect(host).await.map_err(FetchError::Connect)?;
         self.opened.fetch_add(1, Relaxed);
         Connection::new(stream).await.map_err(FetchError::Broken)
     }
 
-    /// The idle connection to `host` that was used last, since it is the likeliest to live.
+    /// Takes the idle connection to `host` that was used last, which most likely still works.
     fn take(&self, host: &str) -> Option<Connection> {
         self.idle().get_mut(host)?.pop()
     }
 
-    /// Keeps a connection for the next request, if there still is one.
+    /// Keeps a connection for the next request, if it can be reused.
     fn keep(&self, host: String, connection: Option<Connection>) {
         if let Some(connection) = connection {
             self.idle().entry(host).or_default().push(connection);
@@ -104,7 +104,7 @@ impl Client {
     }
 }
 
-/// A request in flight. Dropping it is its end, however it came.
+/// A request in flight. Dropping it ends the request.
 struct InFlight<'a>(&'a Client);
 
 impl<'a> InFlight<'a> {
@@ -121,11 +121,11 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// The host and port of `url`, as the resolver takes them.
+/// The host and port of `url`, in the form for the resolver.
 fn host(url: &Url) -> Result<String, FetchError> {
     match (url.host_str(), url.port_or_known_default()) {
         (Some(host), Some(port)) => Ok(format!("{host}:{port}")),
-        _ => Err(FetchError::BadUrl("it names no host".to_owned())),
+        _ => Err(FetchError::BadUrl("the URL names no host".to_owned())),
     }
 }
 

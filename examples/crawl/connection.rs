@@ -15,43 +15,42 @@ use smol_hyper::rt::FuturesIo;
 use crate::error::FetchError;
 use crate::fetch::MAX_BODY;
 
-/// A connection to a server. No task of its own drives it: whoever uses it does, so that it ends
-/// with the fetch that is killed or timed out, and does nothing while it is idle.
+/// A connection to a server. It has no task of its own: the fetch that uses it drives it. So it
+/// ends with a fetch that is killed or times out, and does nothing while it is idle.
 #[derive(Debug)]
 pub(crate) struct Connection {
     sender: http1::SendRequest<Empty<Bytes>>,
     driver: Driver,
 }
 
-/// What reads and writes the socket. It is large, and moves often: into the fetch and out again.
+/// Reads and writes the socket. Boxed, because it is large and moves into each fetch and out again.
 type Driver = Box<http1::Connection<FuturesIo<TcpStream>, Empty<Bytes>>>;
 
-/// What a server said.
+/// The answer of a server.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// Status and headers.
     pub(crate) head: response::Parts,
-    /// The body, or why it could not be read to its end.
+    /// The body, or why it could not be read completely.
     pub(crate) body: Result<Vec<u8>, FetchError>,
 }
 
 impl Connection {
-    /// Makes a connection of a stream.
+    /// Creates a connection over a stream.
     ///
     /// # Errors
     ///
-    /// If HTTP cannot begin on it.
+    /// The HTTP handshake failed.
     pub(crate) async fn new(stream: TcpStream) -> hyper::Result<Self> {
         let (sender, driver) = http1::handshake(FuturesIo::new(stream)).await?;
         Ok(Self { sender, driver: Box::new(driver) })
     }
 
-    /// Sends a request and reads the whole answer. The connection comes back if it can be used
-    /// for another.
+    /// Sends a request and reads the whole answer. Returns the connection if it can be reused.
     ///
     /// # Errors
     ///
-    /// If the connection ends, or is not one of HTTP, before the head of the answer is there.
+    /// The connection ended or broke the protocol before the head of the answer was received.
     pub(crate) async fn exchange(
         self,
         request: Request<Empty<Bytes>>,
@@ -71,8 +70,8 @@ impl Connection {
     }
 }
 
-/// Keeps the socket going until the connection ends, and then drops it, from which its sender
-/// learns that nothing more will come. The future itself never ends.
+/// Drives the socket until the connection ends, and then drops it, which ends its sender too. The
+/// future itself never finishes.
 async fn drive<T>(driver: &mut Option<Driver>) -> T {
     if let Some(connection) = driver {
         let _ = connection.await;
@@ -81,7 +80,7 @@ async fn drive<T>(driver: &mut Option<Driver>) -> T {
     future::pending().await
 }
 
-/// Reads a body to its end, as long as it has one soon enough.
+/// Reads a body to its end, up to [`MAX_BODY`].
 async fn read(mut body: Incoming) -> Result<Vec<u8>, FetchError> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {

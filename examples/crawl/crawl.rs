@@ -7,7 +7,7 @@ use async_channel::{Receiver, Sender};
 use futures_lite::future::{FutureExt, or};
 use spinney::Retry;
 use spinney::map::{Decision, TaskError, TryImap, from_stream};
-use spinney::sync::Closed;
+use spinney::pool::SlotError;
 use spinney::{ItemError, Pool, Rate};
 use url::{Position, Url};
 
@@ -19,13 +19,13 @@ use crate::frontier::Frontier;
 use crate::progress::Progress;
 use crate::report::Report;
 
-/// What the map says of a URL.
+/// The result of the map for one URL.
 type Outcome = Result<Page, ItemError<TaskError<FetchError>>>;
 
-/// A crawl: one loop owns all that is known, the pool does all that waits.
+/// A crawl: one loop owns all state, and the pool runs all fetches.
 ///
-/// The loop feeds the pool from a queue. Were each page to spawn the fetches of its links, pages that
-/// hold a host and wait for another could wait for each other for ever.
+/// The loop feeds the pool from a queue. If each page spawned the fetches of its links instead,
+/// pages that hold a host and wait for another could wait for each other for ever.
 #[derive(Debug)]
 pub(crate) struct Crawl {
     pool: Pool,
@@ -35,18 +35,18 @@ pub(crate) struct Crawl {
     frontier: Frontier,
     queue: Sender<Url>,
     urls: Receiver<Url>,
-    /// What was put into the queue, by its place there.
+    /// The URLs that were put into the queue, in that order.
     asked: Vec<Url>,
-    /// How many of those have no outcome yet.
+    /// How many of them have no outcome yet.
     in_flight: usize,
     report: Report,
     progress: Progress,
 }
 
 impl Crawl {
-    /// A crawl that is ready to start. URLs that make no sense are in its report already.
+    /// Creates a crawl that is ready to start. Bad URLs are in its report already.
     pub(crate) fn new(settings: &Settings) -> Self {
-        // At most so many pages come into it.
+        // The frontier's budget bounds its length.
         let (queue, urls) = async_channel::unbounded();
         let rate = Rate::per(settings.rate.get(), Duration::from_secs(1)).burst(10);
         let pool = Pool::builder().rate(rate).per_key(settings.per_host.get());
@@ -71,7 +71,7 @@ impl Crawl {
         crawl
     }
 
-    /// Crawls until all is visited or `stop` is over, whichever comes first.
+    /// Crawls until all URLs are visited or `stop` has finished, whichever comes first.
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) -> Report {
         let start = Instant::now();
         let mut outcomes = self.start();
@@ -103,13 +103,13 @@ impl Crawl {
         mapper.try_imap_unordered(work, from_stream(self.urls.clone()))
     }
 
-    /// Visits one URL after the other; ends when none waits and none is on its way.
+    /// Visits one URL after the other; returns when none is queued and none is in progress.
     async fn visit_all(&mut self, outcomes: &mut TryImap<Page, FetchError>) {
         loop {
             while let Some(url) = self.frontier.next() {
                 self.in_flight += 1;
                 self.asked.push(url.clone());
-                // It is open, and has no bound.
+                // The queue is open and unbounded.
                 let _ = self.queue.try_send(url);
             }
             if self.in_flight == 0 {
@@ -120,14 +120,14 @@ impl Crawl {
         }
     }
 
-    /// Takes in what became of a URL: counts it, and adds its links to the frontier.
+    /// Handles the outcome of a URL: counts it, and adds its links to the frontier.
     fn settle(&mut self, outcome: Outcome) {
         let (url, links) = match outcome {
             Ok(mut page) => (page.url.clone(), self.report.fetched(&mut page)),
-            // It has not started: it counts as not visited.
+            // The fetch has not started: the URL counts as not visited.
             Err(refused) if is_refused(&refused) => return,
             Err(missed) => {
-                // The input itself does not fail, so that this is a URL.
+                // The input itself does not fail, so the item is a URL.
                 let Some(url) = self.asked.get(missed.index()).cloned() else { return };
                 let error = match missed.into_error() {
                     TaskError::Returned(error) => error,
@@ -147,7 +147,7 @@ impl Crawl {
         self.show();
     }
 
-    /// Brings the progress bar up to date.
+    /// Updates the progress bar.
     fn show(&mut self) {
         let ended = self.report.ended();
         let known = ended + self.in_flight + self.frontier.admitted();
@@ -158,5 +158,5 @@ impl Crawl {
 /// Whether the pool was closed before the item started.
 fn is_refused(error: &ItemError<TaskError<FetchError>>) -> bool {
     let reason = error.killed().and_then(|exit| exit.reason());
-    reason.and_then(|reason| reason.downcast_ref::<Closed>()).is_some()
+    reason.and_then(|reason| reason.downcast_ref::<SlotError>()).is_some()
 }

@@ -1,4 +1,4 @@
-//! [`FetchError`]: why a URL gave no page.
+//! [`FetchError`]: why a fetch returned no page.
 
 use std::error::Error;
 use std::fmt;
@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
-/// Why a URL gave no page. None of them ends the crawl.
+/// Why a fetch returned no page. No such error ends the crawl.
 #[derive(Debug)]
 pub(crate) enum FetchError {
-    /// It is not a URL that can be asked for over plain HTTP.
+    /// The text is not a URL, or its scheme is not `http`.
     BadUrl(String),
-    /// No connection came about: refused, unreachable, no such host.
+    /// No connection: refused, unreachable, or no such host.
     Connect(io::Error),
-    /// The whole fetch took longer than this.
+    /// The fetch took longer than this.
     TimedOut(Duration),
     /// The answer was not HTTP, or never began.
     Broken(hyper::Error),
-    /// The answer has a status other than 2xx; where it points to, if it is a redirect.
+    /// The answer has a status other than 2xx; with the target of a redirect.
     Status(StatusCode, Option<String>),
-    /// The server has no time for it, and may say when it has.
+    /// The server is busy; with its Retry-After, if it sent one.
     Busy(StatusCode, Option<Duration>),
-    /// The connection ended in the middle of the body, after so many bytes.
+    /// The connection ended in the body, after this many bytes.
     Truncated(usize, hyper::Error),
     /// The body is longer than this many bytes.
     TooLarge(usize),
@@ -31,7 +31,7 @@ pub(crate) enum FetchError {
 }
 
 impl FetchError {
-    /// The word under which the summary counts it.
+    /// The name of the error in the summary.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::BadUrl(_) => "bad URL",

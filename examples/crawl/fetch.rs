@@ -15,24 +15,24 @@ use crate::links::hrefs;
 /// The longest body that is read, in bytes.
 pub(crate) const MAX_BODY: usize = 4 << 20;
 
-/// A page, as far as the crawl wants to know it.
+/// The parts of a page that the crawl needs.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// Where it is.
+    /// The URL of the page.
     pub(crate) url: Url,
-    /// How long its body is.
+    /// The length of its body.
     pub(crate) bytes: usize,
-    /// Where it links to, as written.
+    /// The targets of its links, as written.
     pub(crate) links: Vec<String>,
-    /// How long it took to come.
+    /// How long the fetch took.
     pub(crate) latency: Duration,
 }
 
-/// Fetches the page at `url`, which may take as long as `timeout`, body and all.
+/// Fetches the page at `url` within `timeout`, body included.
 ///
 /// # Errors
 ///
-/// Each way in which there can be no page; see [`FetchError`].
+/// Why there is no page; see [`FetchError`].
 pub(crate) async fn fetch(
     client: &Client,
     url: Url,
@@ -49,7 +49,7 @@ pub(crate) async fn fetch(
     page.map(|(bytes, links)| Page { url, bytes, links, latency })
 }
 
-/// The length and the links of a page that is one.
+/// Returns the length and the links of a page.
 fn read(answer: Answer) -> Result<(usize, Vec<String>), FetchError> {
     let Answer { head, body } = answer;
     if matches!(head.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {

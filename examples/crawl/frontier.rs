@@ -1,4 +1,4 @@
-//! [`Frontier`]: which URL is next.
+//! [`Frontier`]: the URLs that are not visited yet.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -6,21 +6,21 @@ use url::{Origin, ParseError, Url};
 
 use crate::error::FetchError;
 
-/// The URLs found and not yet visited, first in, first out; it hands out each of them once.
+/// The URLs found and not yet visited, first in, first out; each is returned once.
 #[derive(Debug)]
 pub(crate) struct Frontier {
-    /// The hosts (with their ports) that the crawl stays on.
+    /// The hosts, with their ports, on which the crawl stays.
     hosts: HashSet<Origin>,
-    /// Every URL ever offered, so that none is visited or reported twice.
+    /// Every URL that was found, so that none is visited or reported twice.
     seen: HashSet<String>,
-    /// What is still to be visited.
+    /// The URLs that are not visited yet.
     queue: VecDeque<Url>,
-    /// How many more it may hand out.
+    /// How many more URLs may be returned.
     budget: usize,
 }
 
 impl Frontier {
-    /// A frontier without URLs that will hand out at most `max_pages`.
+    /// Creates an empty frontier that returns at most `max_pages` URLs.
     pub(crate) fn new(max_pages: usize) -> Self {
         Self {
             hosts: HashSet::new(),
@@ -30,11 +30,11 @@ impl Frontier {
         }
     }
 
-    /// Adds a URL to start from, and its host to those that may be visited.
+    /// Adds a URL to start from, and its host to the hosts to visit.
     ///
     /// # Errors
     ///
-    /// If it is not an `http://` URL.
+    /// The text is not an `http://` URL.
     pub(crate) fn seed(&mut self, text: &str) -> Result<(), FetchError> {
         let url = self.parsed(text, Url::parse(text))?;
         if let Some(url) = url {
@@ -47,18 +47,18 @@ impl Frontier {
         Ok(())
     }
 
-    /// Adds where `page` links to, unless that is known already or on a host not to be visited.
+    /// Adds the target of a link of `page`, unless it is known already or on another host.
     ///
     /// # Errors
     ///
-    /// If it is not a URL at all; the second time it counts as known.
+    /// The target is not a URL; the second time it counts as known.
     pub(crate) fn link(&mut self, page: &Url, href: &str) -> Result<(), FetchError> {
         let url = self.parsed(href, page.join(href))?;
         self.queue.extend(url.filter(|url| self.hosts.contains(&url.origin())));
         Ok(())
     }
 
-    /// The URL to visit next, unless none is left or all have been handed out that may be.
+    /// Returns the next URL; `None` if there is none, or the budget is used up.
     pub(crate) fn next(&mut self) -> Option<Url> {
         let left = self.budget.checked_sub(1)?;
         let url = self.queue.pop_front()?;
@@ -66,17 +66,17 @@ impl Frontier {
         Some(url)
     }
 
-    /// How many URLs wait.
+    /// How many URLs are queued.
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// How many of those that wait will have their turn.
+    /// How many queued URLs the budget allows.
     pub(crate) fn admitted(&self) -> usize {
         self.len().min(self.budget)
     }
 
-    /// The URL without its fragment, if it was not seen before.
+    /// Returns the URL without its fragment, if it was not seen before.
     fn parsed(
         &mut self,
         text: &str,
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_url_on_the_hosts_given_comes_once_and_in_order() {
+    fn each_url_on_the_given_hosts_is_returned_once_in_order() {
         let mut frontier = Frontier::new(9);
         frontier.seed("http://a/x/").unwrap();
         let page = frontier.next().unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_reported_once() {
+    fn bad_url_is_reported_once() {
         let mut frontier = Frontier::new(9);
         assert!(frontier.seed("a").is_err() && frontier.seed("https://a/").is_err());
         let page = Url::parse("http://a/").unwrap();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_budget_is_handed_out() {
+    fn at_most_the_budget_is_handed_out() {
         let mut frontier = Frontier::new(1);
         frontier.seed("http://a/1").unwrap();
         frontier.seed("http://a/2").unwrap();

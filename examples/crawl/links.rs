@@ -1,11 +1,11 @@
-//! [`hrefs`]: where a page links to.
+//! [`hrefs`]: the links of a page.
 
 use html5gum::{DefaultEmitter, Token, Tokenizer};
 
-/// The targets of a page's `<a href>`, in order, as they are written.
+/// Returns the targets of a page's `<a href>`, in order, as written.
 ///
-/// Reads the bytes as browsers do, so tag soup, comments and scripts do no harm. `<base>` is not
-/// honoured.
+/// Parses the bytes like browsers do, so tag soup, comments and scripts do no harm. `<base>` is
+/// ignored.
 pub(crate) fn hrefs(html: &[u8]) -> Vec<String> {
     let mut emitter = DefaultEmitter::<()>::default();
     emitter.naively_switch_states(true);
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_anchor_counts_and_nothing_else() {
+    fn only_anchors_are_links() {
         let html = br#"<link href="no.css"><a name=x>no</a><A HREF='/one'>1</a><a
             class="b" href=two?a=1&amp;b=2>2<a href=" #three ">
             <!-- <a href=no> --><script>"<a href=no>"</script><a href="unclosed"#;

@@ -1,4 +1,4 @@
-//! [`Progress`]: a line on the terminal that shows how far the crawl is.
+//! [`Progress`]: a line on the terminal with the progress of the crawl.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ const LINE: usize = 72;
 /// The shortest time between two drawings.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A progress bar on standard error, which shows nothing unless that is a terminal. Dropping it
-/// clears the line.
+/// A progress bar on standard error; it draws nothing unless that is a terminal. Dropping it clears
+/// the line.
 #[derive(Debug)]
 pub(crate) struct Progress {
     start: Instant,
@@ -22,12 +22,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A bar for a crawl that starts now.
+    /// Creates a bar for a crawl that starts now.
     pub(crate) fn new() -> Self {
         Self { start: Instant::now(), is_terminal: io::stderr().is_terminal(), drawn: None }
     }
 
-    /// Brings the line up to date: `ended` of the `known` pages had their turn, `errors` failed.
+    /// Updates the line: `ended` of the `known` pages are finished, `errors` failed.
     pub(crate) fn show(&mut self, ended: usize, known: usize, errors: usize) {
         let now = Instant::now();
         if self.is_due(now) {
@@ -36,7 +36,7 @@ impl Progress {
         }
     }
 
-    /// Whether a drawing is seen, and the one before it was long enough ago.
+    /// Whether the line is visible, and the last drawing was long enough ago.
     fn is_due(&self, now: Instant) -> bool {
         self.is_terminal && self.drawn.is_none_or(|drawn| now - drawn >= PAUSE)
     }
@@ -50,14 +50,14 @@ impl Drop for Progress {
     }
 }
 
-/// What the line says.
+/// The text of the line.
 fn line(ended: usize, known: usize, errors: usize, elapsed: Duration) -> String {
     let done = (BAR * ended).checked_div(known).unwrap_or(0);
     let seconds = elapsed.as_secs();
     format!("[{:-<BAR$}] {ended}/{known} pages, {errors} errors, {seconds}s", "#".repeat(done))
 }
 
-/// Writes to the terminal. A terminal that is gone does not end the crawl.
+/// Writes to the terminal. A failure to write does not end the crawl.
 fn draw(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! [`Report`]: what a crawl found, and its summary.
+//! [`Report`]: the results of a crawl, and its summary.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,18 +10,18 @@ use crate::client::Client;
 use crate::error::FetchError;
 use crate::fetch::Page;
 
-/// How many URLs of each kind of error are named.
+/// How many URLs are named for each kind of error.
 const NAMED: usize = 5;
 
-/// What a crawl has found so far. Printing it gives the summary.
+/// The results of a crawl so far. Its `Display` is the summary.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     bytes: u64,
-    /// How long each page took; sorted once the crawl is over.
+    /// How long each page took; sorted once the crawl has finished.
     latencies: Vec<Duration>,
     failures: BTreeMap<&'static str, Failures>,
     elapsed: Duration,
-    /// How long all took together.
+    /// The total time of all fetches.
     one_by_one: Duration,
     connections: usize,
     most_at_once: usize,
@@ -33,19 +33,19 @@ pub(crate) struct Report {
 #[derive(Debug, Default)]
 struct Failures {
     count: usize,
-    /// The first few, each with its URL.
+    /// The first failures, each with its URL.
     named: Vec<String>,
 }
 
 impl Report {
-    /// Counts a page, and gives its links.
+    /// Counts a page, and returns its links.
     pub(crate) fn fetched(&mut self, page: &mut Page) -> Vec<String> {
         self.bytes += page.bytes as u64;
         self.latencies.push(page.latency);
         std::mem::take(&mut page.links)
     }
 
-    /// Counts a URL that gave no page.
+    /// Counts a URL without a page.
     pub(crate) fn failed(&mut self, url: &str, error: &FetchError) {
         let failures = self.failures.entry(error.kind()).or_default();
         failures.count += 1;
@@ -54,7 +54,7 @@ impl Report {
         }
     }
 
-    /// Adds what is known only when the crawl is over.
+    /// Adds the data that is known only when the crawl has finished.
     pub(crate) fn finish(
         mut self,
         elapsed: Duration,
@@ -73,33 +73,33 @@ impl Report {
         self.latencies.len()
     }
 
-    /// How many URLs gave no page.
+    /// How many URLs have no page.
     pub(crate) fn errors(&self) -> usize {
         self.errors_by_kind().map(|(_, count)| count).sum()
     }
 
-    /// How many URLs gave no page, for each reason.
+    /// How many URLs have no page, for each kind of error.
     pub(crate) fn errors_by_kind(&self) -> impl Iterator<Item = (&'static str, usize)> {
         self.failures.iter().map(|(kind, failures)| (*kind, failures.count))
     }
 
-    /// How many URLs had their turn.
+    /// How many URLs are finished.
     pub(crate) fn ended(&self) -> usize {
         self.pages() + self.errors()
     }
 
-    /// How many connections it took.
+    /// How many connections were opened.
     pub(crate) fn connections(&self) -> usize {
         self.connections
     }
 
-    /// How many pages came per second.
+    /// How many pages were fetched per second.
     fn rate(&self) -> f64 {
         let pages = u32::try_from(self.pages()).unwrap_or(u32::MAX);
         f64::from(pages) / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
-    /// The time within which so many of a hundred pages came, if any did.
+    /// The latency within which `percent` of the pages were fetched; `-` without pages.
     fn percentile(&self, percent: usize) -> String {
         let rank = (self.pages() * percent).div_ceil(100);
         let latency = rank.checked_sub(1).and_then(|index| self.latencies.get(index));
@@ -129,7 +129,7 @@ impl fmt::Display for Report {
 }
 
 impl Failures {
-    /// Writes the first few, and how many there are beside them.
+    /// Writes the first failures, and the number of further ones.
     fn list(&self, f: &mut fmt::Formatter<'_>, kind: &str) -> fmt::Result {
         writeln!(f, "\n{kind}:")?;
         self.named.iter().try_for_each(|failure| writeln!(f, "  {failure}"))?;
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn crawl_that_found_nothing_has_a_summary_too() {
+    fn empty_crawl_has_a_summary() {
         let summary = Report::default().to_string();
         assert!(summary.contains("pages per second             0.0\n"), "{summary}");
         assert!(summary.ends_with("latency p99                    -\n"), "{summary}");

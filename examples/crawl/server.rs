@@ -23,29 +23,29 @@ use spinney::Group;
 use crate::fetch::MAX_BODY;
 use crate::site::{Kind, Site};
 
-/// How long a slow page keeps its reader waiting.
+/// How long a slow page takes.
 const SLOW: Duration = Duration::from_millis(30);
 
-/// A body that is sent piece by piece, and may fail on the way.
+/// A body that is sent in pieces, and may fail between them.
 type Body = StreamBody<stream::Boxed<io::Result<Frame<Bytes>>>>;
 
-/// The busy pages that were asked for before.
+/// The busy pages that were requested before.
 type TurnedAway = Arc<Mutex<HashSet<Option<usize>>>>;
 
-/// A web server on the loopback device. Dropping it closes the port and all connections.
+/// A web server on the loopback interface. Dropping it closes the port and all connections.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
-    /// Owns the task that accepts connections, which owns theirs.
+    /// Owns the task that accepts connections, which owns their tasks.
     _accepting: Group,
 }
 
 impl Server {
-    /// Starts to serve `site` on a port that nobody uses.
+    /// Serves `site` on an unused port.
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// There is no unused port.
     pub(crate) async fn start(site: Site) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -54,13 +54,13 @@ impl Server {
         Ok(Self { address, _accepting: accepting })
     }
 
-    /// The URL of the page that leads to all others.
+    /// The URL of the page from which all others can be reached.
     pub(crate) fn url(&self) -> String {
         format!("http://{}{}", self.address, Site::path(0))
     }
 }
 
-/// Gives each connection a task, for ever.
+/// Spawns a task for each connection, for ever.
 async fn accept(listener: TcpListener, site: Site) {
     let turned_away = TurnedAway::default();
     let connections = Group::new();
@@ -69,16 +69,16 @@ async fn accept(listener: TcpListener, site: Site) {
             Ok((stream, _)) => {
                 connections.spawn(serve(stream, site, Arc::clone(&turned_away)).boxed()).detach();
             }
-            // Out of file descriptors, most likely: some come back as connections end.
+            // Most likely there are too few file descriptors: closing connections free some.
             Err(_) => spinney::sleep(SLOW).await,
         }
     }
 }
 
-/// Answers the requests of one connection, one after the other.
+/// Answers the requests of one connection.
 async fn serve(stream: TcpStream, site: Site, turned_away: TurnedAway) {
     let service = service_fn(move |request| answer(request, site, Arc::clone(&turned_away)));
-    // An error is a client that went away, or a page that is cut short on purpose.
+    // An error means that the client left, or that a page is cut short on purpose.
     let _ = http1::Builder::new().serve_connection(FuturesIo::new(stream), service).await;
 }
 
@@ -106,7 +106,7 @@ async fn answer(
     })
 }
 
-/// An answer that asks to come again.
+/// An answer that requests a retry.
 fn busy(page: usize) -> Response<Body> {
     let (status, seconds) = match page % 2 {
         0 => (StatusCode::TOO_MANY_REQUESTS, "0"),
@@ -117,7 +117,7 @@ fn busy(page: usize) -> Response<Body> {
     response
 }
 
-/// An answer that promises `length` bytes of HTML.
+/// An answer that announces `length` bytes of HTML.
 fn respond(status: StatusCode, length: usize, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -126,15 +126,15 @@ fn respond(status: StatusCode, length: usize, body: Body) -> Response<Body> {
     response
 }
 
-/// A body that is sent in one piece.
+/// A body in one piece.
 fn whole(html: String) -> Body {
     StreamBody::new(stream::once(Ok(Frame::data(html.into()))).boxed())
 }
 
-/// A body that breaks off after its first piece.
+/// A body that fails after its first piece.
 fn cut_short(html: String) -> Body {
     let end = async {
-        // The first piece is sent only when the body makes its connection wait.
+        // The connection sends the first piece only when the body is pending.
         yield_now().await;
         Err(io::ErrorKind::ConnectionAborted.into())
     };

@@ -1,37 +1,38 @@
-//! [`Site`]: a web of made-up pages, the same each time, so that what a crawl must find is known.
+//! [`Site`]: generated pages, the same in each run, so that the expected results of a crawl are
+//! known.
 
 use std::fmt::Write;
 
-/// How many pages each page leads to first.
+/// How many child pages each page links to.
 const CHILDREN: usize = 3;
 
-/// So many numbered pages. Each leads to three more, so that page 0 leads to all; other links go
-/// across, or to nowhere that a crawl may go.
+/// Numbered pages. Each links to three more, so that all can be reached from page 0; further links
+/// lead across, or to targets that a crawl must not visit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site {
     /// How many pages there are.
     pages: usize,
 }
 
-/// How the server answers for a page.
+/// How the server answers a request for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// At once.
+    /// Immediately.
     Sound,
-    /// After a while.
+    /// After a delay.
     Slow,
-    /// The first time with 429 and no time to wait, or with 503 and a second; then at once.
+    /// First with 429 and no delay, or with 503 and a delay of one second; then immediately.
     Busy,
     /// With 404.
     Missing,
     /// With half of the page; then it closes the connection.
     CutShort,
-    /// With more bytes than any page should have.
+    /// With more bytes than the limit.
     Vast,
 }
 
 impl Site {
-    /// A site of `pages` pages.
+    /// Creates a site of `pages` pages.
     pub(crate) const fn new(pages: usize) -> Self {
         Self { pages }
     }
@@ -42,7 +43,8 @@ impl Site {
         (0..self.pages).map(move |page| self.kind(page))
     }
 
-    /// How the server answers for `page`. Pages that fail lead nowhere, so that all are reached.
+    /// How the server answers for `page`. Pages that fail are leaves, so that all pages are
+    /// reached.
     pub(crate) fn kind(self, page: usize) -> Kind {
         let leaf = CHILDREN * page + 1 >= self.pages;
         match page {
@@ -71,7 +73,7 @@ impl Site {
         path.strip_prefix("/page/")?.parse().ok()
     }
 
-    /// What stands on `page`.
+    /// The HTML of `page`.
     pub(crate) fn html(self, page: usize) -> String {
         let mut html = format!("<!doctype html><title>Page {page}</title>\n<p>Page {page}\n");
         let children = (CHILDREN * page + 1..).take(CHILDREN).filter(|child| *child < self.pages);
@@ -80,7 +82,7 @@ impl Site {
             link(&mut html, &Self::path(to));
             link(&mut html, &format!("../page/{to}#middle"));
         }
-        link(&mut html, "mailto:nobody@example.com");
+        link(&mut html, "mailto:info@example.com");
         link(&mut html, "https://example.com/elsewhere");
         if Self::has_bad_link(page) {
             link(&mut html, &format!("http://[page-{page}/"));

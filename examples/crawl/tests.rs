@@ -1,4 +1,4 @@
-//! What a crawl promises, tried on servers that keep to a script.
+//! The promises of a crawl, tested with scripted servers.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -48,7 +48,7 @@ fn every_page_is_found_once_and_every_error_counted() {
 }
 
 #[test]
-fn no_more_than_max_pages_are_asked_for() {
+fn at_most_max_pages_are_requested() {
     let report = block_on(async {
         let server = Server::start(SITE).await.unwrap();
         let max_pages = NonZeroUsize::new(10).unwrap();
@@ -58,7 +58,7 @@ fn no_more_than_max_pages_are_asked_for() {
 }
 
 #[test]
-fn url_that_leads_nowhere_is_reported_and_the_crawl_goes_on() {
+fn bad_url_is_reported_and_the_crawl_goes_on() {
     let report = block_on(async {
         let server = Server::start(Site::new(1)).await.unwrap();
         let closed = listen().await.1;
@@ -68,7 +68,7 @@ fn url_that_leads_nowhere_is_reported_and_the_crawl_goes_on() {
 }
 
 #[test]
-fn server_that_does_not_answer_is_given_up() {
+fn fetch_of_a_silent_server_times_out() {
     let report = block_on(async {
         let (_listener, url) = listen().await;
         crawl(&Settings { timeout: Duration::from_millis(20), ..settings([url]) }).await
@@ -77,7 +77,7 @@ fn server_that_does_not_answer_is_given_up() {
 }
 
 #[test]
-fn crawl_that_is_stopped_kills_what_it_waits_for() {
+fn stopped_crawl_kills_its_fetches() {
     let report = block_on(async {
         let (listener, url) = listen().await;
         let urls = ["1", "2", "3"].map(|page| url.clone() + page);
@@ -86,7 +86,7 @@ fn crawl_that_is_stopped_kills_what_it_waits_for() {
         let stop = async { asked = listener.accept().await.ok() };
         Crawl::new(&Settings { concurrency, ..settings(urls) }).run(stop).await
     });
-    // One was asked for, the others waited for their places in the pool.
+    // One URL was requested, the others waited for slots of the pool.
     assert_errors(&report, &[("unfinished", 1)]);
     assert!(report.to_string().contains("not visited                    2\n"), "{report}");
 }
@@ -108,12 +108,12 @@ fn redirect_is_reported_and_followed() {
 }
 
 #[test]
-fn request_on_a_connection_that_has_died_is_sent_again() {
+fn request_on_a_dead_connection_is_sent_again() {
     block_on(async {
         let (listener, url) = listen().await;
         let (client, url) = (Client::default(), Url::parse(&url).unwrap());
         for connections in [1, 2] {
-            // The server's end of the connection is closed when the answer has come.
+            // The server's end of the connection is closed after the answer.
             let server = async {
                 let (mut stream, _) = listener.accept().await?;
                 answer(&mut stream, OK).await.map(|()| stream)
@@ -126,7 +126,7 @@ fn request_on_a_connection_that_has_died_is_sent_again() {
 }
 
 #[test]
-fn busy_server_is_asked_again_as_often_as_told() {
+fn busy_server_is_asked_again_retries_times() {
     let report = block_on(async {
         let (listener, url) = listen().await;
         let busy = "HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
@@ -145,7 +145,7 @@ fn busy_server_is_asked_again_as_often_as_told() {
 /// An answer without a page.
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
-/// A port of this machine, and the URL that leads to it.
+/// Listens on a local port. Returns the URL of that port, too.
 async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -159,17 +159,17 @@ async fn answer(stream: &mut TcpStream, answer: &str) -> io::Result<()> {
     stream.write_all(answer.as_bytes()).await
 }
 
-/// The usual settings, for `urls`.
+/// The default settings, for `urls`.
 fn settings(urls: impl Into<Vec<String>>) -> Settings {
     Settings { urls: urls.into(), ..Settings::default() }
 }
 
-/// A crawl that nobody stops.
+/// Runs a crawl to its end.
 async fn crawl(settings: &Settings) -> Report {
     Crawl::new(settings).run(pending()).await
 }
 
-/// Asserts that these are the errors, all of them, and that the summary says so.
+/// Asserts that these are all errors, and that the summary lists them.
 fn assert_errors(report: &Report, expected: &[(&'static str, usize)]) {
     let expected: BTreeMap<_, _> = expected.iter().copied().collect();
     assert_eq!(report.errors_by_kind().collect::<BTreeMap<_, _>>(), expected, "{report}");

@@ -1,6 +1,6 @@
-//! Everything at once on a resource pool: creates, checks and holders that fail, panic, are killed
-//! or run out of time, resizes, and hubs that stop. Afterwards no item was one too many, none was
-//! handed out half-written, and all are back.
+//! All operations at once on a resource pool: creates, checks and holders that fail, panic, are killed
+//! or time out, resizes, and hubs that stop. Afterwards, there were never more items than the
+//! capacity, none was handed out half-written, and all are back.
 //!
 //! `SPINNEY_STORM_SEEDS` is the number of seeds, 200 by default, of the simulated storm.
 
@@ -19,17 +19,17 @@ use spinney_tests::{hub, in_time};
 const TASKS: usize = 400;
 const CAPACITY: usize = 6;
 
-/// Counts the connections that are alive: those that the pool created and has, and others.
+/// Counts the live connections: those that the pool created and owns, and others.
 #[derive(Clone, Default)]
 struct Server {
     alive: Arc<AtomicUsize>,
     peak: Arc<AtomicUsize>,
     foreign: Arc<AtomicUsize>,
-    /// How often a half-written one was met. A panic would be one of many here.
+    /// How often a half-written connection was seen. A panic would be one of many here.
     torn: Arc<AtomicUsize>,
 }
 
-/// A connection whose writes are to be begun and finished.
+/// A connection that records an unfinished write.
 struct Connection {
     server: Server,
     is_foreign: bool,
@@ -52,7 +52,7 @@ impl Connection {
         self.server.torn.fetch_add(usize::from(self.is_half_written), SeqCst);
     }
 
-    /// It is about to leave the pool.
+    /// Called before the connection leaves the pool.
     fn leave(&mut self) {
         if !std::mem::replace(&mut self.is_foreign, true) {
             self.server.foreign.fetch_add(1, SeqCst);
@@ -87,7 +87,7 @@ fn connections(server: &Server) -> Connections {
     let create = move || {
         let server = server.clone();
         async move {
-            // What is counted as alive is so while it is being made, too.
+            // A connection counts as alive while it is being created.
             let connection = Connection::open(&server);
             pause().await;
             match fastrand::u32(..100) {
@@ -140,12 +140,12 @@ async fn pause() {
     }
 }
 
-/// One use of the pool, in one of several ways.
+/// One use of the pool, of a random kind.
 async fn use_one(pool: Connections) {
     let limit = Duration::from_micros(fastrand::u64(..6000));
     let Ok(Ok(mut item)) = pool.item().within(limit).await else { return };
     match fastrand::u32(..8) {
-        // The holder writes in spans that may be cut off.
+        // The holder's writes may be cut off.
         0 => or(item.run(async |connection| connection.write().await), yield_now()).await,
         1 => {
             if item.write().within(limit / 8).await.is_err() {
@@ -186,7 +186,7 @@ async fn change(pool: Connections, server: Server) {
     }
 }
 
-/// The whole storm, as the main future of a hub.
+/// Runs the storm, as the main future of a hub.
 async fn blow(pool: Connections, server: Server) {
     let tasks = (0..TASKS).map(|n| {
         let (pool, server) = (pool.clone(), server.clone());
@@ -199,7 +199,7 @@ async fn blow(pool: Connections, server: Server) {
     let tasks: Vec<Greenlet<()>> = tasks.collect();
     for _ in 0..TASKS / 10 {
         pause().await;
-        // Not one that holds an item without a guard.
+        // A task that holds an item without a guard is not killed.
         let victim = fastrand::usize(..TASKS);
         if victim % 20 != 1 {
             let victim = tasks[victim].handle();
@@ -209,13 +209,13 @@ async fn blow(pool: Connections, server: Server) {
             pool.resize(CAPACITY);
         }
     }
-    // One of those that change the pool may have left it without room.
+    // A task that changes the pool may have left it with a small capacity.
     joinall(tasks.iter().step_by(20)).await;
     pool.resize(CAPACITY);
     joinall(&tasks).await;
 }
 
-/// All items are back, and then gone.
+/// Checks that all items come back, and are dropped.
 async fn settle(pool: &Connections, server: &Server) {
     let report = pool.drain(Duration::from_secs(5)).await;
     assert_eq!(report.left, 0, "{:?}", pool.stats());
@@ -237,7 +237,7 @@ fn resource_storm_under_each_seed_leaves_no_item_behind() {
         fastrand::seed(seed);
         let server = Server::default();
         let pool = connections(&server);
-        // A hub that stops in the middle.
+        // This hub stops in the middle.
         let stops = SimHub::seeded(seed);
         let late = blow(pool.clone(), server.clone()).within(Duration::from_micros(500));
         stops.block_on(late).unwrap_err();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use spinney::hub::BoxTask;
 use spinney::task::{State, killall, named, spawn_on, spawn_tree, track_spawns};
 use spinney::{Greenlet, Handle, joinall, sleep, spawn};
-use spinney_greenlet::{Birth, ItemGreenlets, pair, pair_items};
+use spinney_greenlet::{Announcement, Birth, ItemGreenlets, pair, pair_items};
 use spinney_tests::tools::{blow_up, gate, stuck};
 use spinney_tests::{LocalHub, SimHub, hub, in_time};
 
@@ -176,7 +176,7 @@ fn items_that_start_while_tracked_are_in_the_spawn_tree() {
     let run = |mut items: ItemGreenlets| async move {
         for (name, is_tracked) in [("first", false), ("second", true), ("third", true)] {
             track_spawns(is_tracked);
-            items.start(|_, _| ());
+            items.start(Announcement::default, |_, _| ());
             let mut expected = Vec::new();
             if is_tracked {
                 named(name, ready(())).await;

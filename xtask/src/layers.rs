@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("spinney-threadpool", 3),
     ("spinney-pile", 4),
     ("spinney-jobs", 4),
+    ("spinney-trace", 4),
     ("spinney", 5),
     ("spinney-celery", 5),
 ];
@@ -33,8 +34,9 @@ const OWNERS: &[(&[&str], Users)] = &[
     (&["async-executor", "async-io", "async-task", "event-listener"], Only("spinney-hub")),
     (&["smol", "tokio"], Only("spinney-hub")),
     (&["blocking", "crossbeam-utils"], Only("spinney-threadpool")),
-    (&["async-signal", "jiff", "lapin", "redis", "serde", "serde_json"], Only("spinney-celery")),
-    (&["tracing", "uuid"], Only("spinney-celery")),
+    (&["metrics", "signal-hook"], Only("spinney-trace")),
+    (&["async-signal", "jiff", "lapin", "redis", "serde", "uuid"], Only("spinney-celery")),
+    (&["serde_json", "tracing"], Both("spinney-trace", "spinney-celery")),
     // Vocabulary. spinney-sync alone needs only the standard library and event-listener, unless a
     // feature is enabled.
     (&["async-channel", "fastrand", "futures-core"], AllBut("spinney-sync")),
@@ -44,10 +46,12 @@ const OWNERS: &[(&[&str], Users)] = &[
 #[derive(Clone, Copy)]
 enum Users {
     Only(&'static str),
+    /// Neither stands on the other.
+    Both(&'static str, &'static str),
     AllBut(&'static str),
 }
 
-use Users::{AllBut, Only};
+use Users::{AllBut, Both, Only};
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
     let rows: BTreeSet<String> = workspace.crates().map(row).collect();
@@ -120,6 +124,9 @@ fn outside_fault(user: &str, dependency: &Dependency) -> Option<String> {
     match users {
         Only(owner) if *owner != user => Some(format!(
             "uses {name}, which belongs to {owner}; fix: let {owner} do what needs it"
+        )),
+        Both(one, other) if *one != user && *other != user => Some(format!(
+            "uses {name}, which belongs to {one} and {other}; fix: let one of them do what needs it"
         )),
         AllBut(barred) if *barred == user && !dependency.is_optional => {
             Some(format!("uses {name}, which any other crate may; fix: use std, or a feature"))

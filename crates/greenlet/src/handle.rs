@@ -12,6 +12,7 @@ use spinney_sync::{GiveWay, Wait};
 use crate::collector::Collector;
 use crate::control::Control;
 use crate::links::{Callback, LinkKey, ResultLink};
+use crate::observe::{self, Announcement};
 use crate::spawn::WeakSlot;
 use crate::{Failure, GreenletExit, current};
 
@@ -100,6 +101,14 @@ impl Handle {
     /// its own.
     pub fn set_in_place(&self, in_place: bool) {
         self.control.set_in_place(in_place);
+    }
+
+    /// For containers: announces a greenlet that the container created to the
+    /// [observer](crate::Observer), if there is one. To be called once, before its task runs, and
+    /// under no lock.
+    #[inline]
+    pub fn announce(&self, about: impl FnOnce() -> Announcement) {
+        observe::announce(&self.control, about);
     }
 
     /// The name it was [given](crate::Greenlet::named), if any.

@@ -9,8 +9,9 @@ use spinney_hub::drop_contained;
 
 use crate::birth::{Birth, Origin};
 use crate::control::Control;
+use crate::observe::{self, Announcement};
 use crate::task::exit_of_dropped;
-use crate::{Failure, Handle, Task, current, spawn_tree};
+use crate::{Failure, Handle, Task, current};
 
 /// Creates a task that runs items one after the other, each as a greenlet of its own: returns the
 /// task and the handle of the first item. For containers.
@@ -29,12 +30,12 @@ use crate::{Failure, Handle, Task, current, spawn_tree};
 ///
 /// ```
 /// use std::panic::Location;
-/// use spinney_greenlet::{Birth, Handle, ItemGreenlets, pair_items};
+/// use spinney_greenlet::{Announcement, Birth, Handle, ItemGreenlets, pair_items};
 ///
 /// let run = |mut items: ItemGreenlets| async move {
 ///     let mut ids = Vec::new();
 ///     for _ in 0..3 {
-///         items.start(|_, _| ());
+///         items.start(Announcement::default, |_, _| ());
 ///         ids.push(Handle::current().unwrap().id());
 ///         items.finish(&mut Ok(()), |_, _| ());
 ///     }
@@ -52,7 +53,7 @@ pub fn pair_items<F: Future, G>(
     guard: impl FnOnce(&Handle) -> G,
 ) -> (Task<F, G>, Handle) {
     let control = Arc::new(Control::at_place(place, Origin::undrawn(birth)));
-    spawn_tree::note(&control);
+    observe::born(&control, false);
     let handle = Handle::new(Arc::clone(&control));
     let guard = guard(&handle);
     let future = make(ItemGreenlets { control: Arc::clone(&control) });
@@ -68,18 +69,23 @@ pub struct ItemGreenlets {
 }
 
 impl ItemGreenlets {
-    /// Starts the next item.
+    /// Starts the next item, which `about` announces to the [observer](crate::Observer), if there is
+    /// one.
     ///
     /// If code that ran in the task since the last item, for example the input's, asked for its
     /// greenlet or set a local, that greenlet finishes with success, as in
     /// [`finish`](Self::finish), and the item gets another. If only code elsewhere asked for it, it
     /// becomes the item's, with all kills that were sent to it.
     #[inline]
-    pub fn start(&mut self, moved: impl FnOnce(&Handle, Handle)) {
+    pub fn start(
+        &mut self,
+        about: impl FnOnce() -> Announcement,
+        moved: impl FnOnce(&Handle, Handle),
+    ) {
         if self.control.is_asked_inside() {
             self.close(&mut Ok(()), moved);
         }
-        spawn_tree::note(&self.control);
+        observe::item_born(&self.control, about);
     }
 
     /// Whether a kill of the current item is pending: an item that cannot be interrupted checks

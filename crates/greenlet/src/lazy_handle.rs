@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::birth::Origin;
 use crate::control::Control;
-use crate::{Failure, Handle, Task, spawn_tree};
+use crate::observe;
+use crate::{Failure, Handle, Task};
 
 /// A greenlet that has a control block only while one is needed: while it runs, and once its
 /// [handle](Self::handle) was asked for. For containers that run closures, each in one poll.
@@ -141,7 +142,7 @@ loom::thread_local! {
 /// The control block of a greenlet that lives and has had none so far.
 fn made(control: Control) -> Arc<Control> {
     let control = block(control);
-    spawn_tree::note(&control);
+    observe::born(&control, false);
     control
 }
 

@@ -34,6 +34,7 @@
 //! | forward a result at the end | [`Greenlet::link_to`], [`Greenlet::link_queue`] |
 //! | keep variables per greenlet | [`greenlet_local!`] |
 //! | list the live greenlets as a tree | [`spawn_tree`] |
+//! | see what happens to each greenlet, for tools | [`Observer`] |
 //!
 //! | if the future | the greenlet's result is |
 //! |---|---|
@@ -63,6 +64,7 @@ mod links;
 mod local;
 pub mod map;
 mod named;
+mod observe;
 mod primitive;
 mod report;
 pub mod results;
@@ -83,6 +85,9 @@ pub use kill::{CatchExit, GreenletExit, Shield, catch_exit, shield};
 pub use lazy_handle::LazyHandle;
 pub use local::{InheritLocals, Inherited, Local, inherit_locals};
 pub use named::{Named, named};
+pub use observe::{
+    Announcement, Container, Observer, ObserverSet, Spawned, Watch, is_observed, set_observer,
+};
 pub use report::Report;
 pub use spawn::{spawn, spawn_later, spawn_later_local, spawn_on};
 pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::Handle;
 use crate::control::Control;
-
-static TRACKED: AtomicBool = AtomicBool::new(false);
+use crate::observe;
 
 /// The live greenlets that were created while tracking was on.
 static LIVING: Mutex<BTreeMap<u64, Weak<Control>>> = Mutex::new(BTreeMap::new());
@@ -20,7 +17,7 @@ static LIVING: Mutex<BTreeMap<u64, Weak<Control>>> = Mutex::new(BTreeMap::new())
 ///
 /// Python: `GEVENT_TRACK_GREENLET_TREE`.
 pub fn track_spawns(wanted: bool) {
-    TRACKED.store(wanted, Relaxed);
+    observe::follow(observe::BY_TREE, wanted);
 }
 
 /// Returns the greenlets that live now and were created while [tracking](track_spawns) was on, and
@@ -140,15 +137,7 @@ impl Branch {
 }
 
 /// Adds a new greenlet, unless it was added before.
-#[inline]
-pub(crate) fn note(control: &Arc<Control>) {
-    if TRACKED.load(Relaxed) {
-        track(control);
-    }
-}
-
-#[cold]
-fn track(control: &Arc<Control>) {
+pub(crate) fn track(control: &Arc<Control>) {
     if !control.is_tracked() {
         control.set_tracked();
         living().insert(control.id(), Arc::downgrade(control));

@@ -14,7 +14,8 @@ use crate::birth::Origin;
 use crate::control::Control;
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
-use crate::{Failure, Greenlet, GreenletExit, Handle, in_place, spawn_tree};
+use crate::observe::{self, ObservedPoll};
+use crate::{Failure, Greenlet, GreenletExit, Handle, in_place};
 
 /// Creates a greenlet from `future`: the task to run, and the greenlet that owns the result.
 ///
@@ -30,11 +31,12 @@ use crate::{Failure, Greenlet, GreenletExit, Handle, in_place, spawn_tree};
 #[track_caller]
 pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
     let control = Control::new(Origin::new(Location::caller()));
-    pair_of(control, future, |_| guard)
+    pair_of(control, future, |_| guard, true)
 }
 
 /// Like [`pair`], with details for containers: the greenlet was spawned on the line `at`, and has
-/// `place` as its [`Handle::place`]. `guard` is created from its handle.
+/// `place` as its [`Handle::place`]. `guard` is created from its handle. A container that has a
+/// `place` for it [announces](Handle::announce) it before its task runs.
 pub fn pair_in<F: Future, G>(
     place: Option<u32>,
     at: &'static Location<'static>,
@@ -42,16 +44,17 @@ pub fn pair_in<F: Future, G>(
     guard: impl FnOnce(&Handle) -> G,
 ) -> (Task<F, G>, Greenlet<F::Output>) {
     let control = Control::at_place(place, Origin::new(at));
-    pair_of(control, future, guard)
+    pair_of(control, future, guard, place.is_none())
 }
 
 fn pair_of<F: Future, G>(
     control: Control,
     future: F,
     guard: impl FnOnce(&Handle) -> G,
+    is_announced: bool,
 ) -> (Task<F, G>, Greenlet<F::Output>) {
     let control = Arc::new(control);
-    spawn_tree::note(&control);
+    observe::born(&control, is_announced);
     let outcome = Outcome::default();
     let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
     let guard = guard(greenlet.handle());
@@ -102,6 +105,9 @@ impl<F: Future, G> Future for Task<F, G> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if observe::is_observed() && observe::begins_poll() {
+            return self.poll_observed(cx);
+        }
         let this = self.as_mut().project();
         let (Some(future), Some(shared)) = (this.future.as_pin_mut(), this.shared) else {
             return Poll::Ready(());
@@ -137,6 +143,17 @@ impl<F: Future, G> Task<F, G> {
     ) -> Self {
         let shared = Shared { frame: Frame::of(control), outcome, guard };
         Self { future: Some(future), shared: Some(shared), parked: None }
+    }
+
+    /// Polls it, and tells the observer.
+    #[cold]
+    #[inline(never)]
+    fn poll_observed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(control) = self.control() else { return Poll::Ready(()) };
+        let observed = ObservedPoll::begin(control, cx.waker());
+        let polled = self.as_mut().poll(&mut Context::from_waker(&observed.waker));
+        observed.end(self.control());
+        polled
     }
 
     /// Sets whether the greenlet around it polls it, rather than a hub. It then opens no budget of

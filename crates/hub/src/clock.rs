@@ -53,6 +53,11 @@ impl Clock {
         current::clock()
     }
 
+    /// Whether it shows real time, rather than that of a custom [`TimeSource`].
+    pub fn is_real(&self) -> bool {
+        !matches!(self.source, Source::Custom(_))
+    }
+
     /// The [current](Self::current) clock, to be asked and waited for from any thread, in any hub or
     /// none: for containers whose waiters share a timer.
     pub fn shared() -> Self {
@@ -83,6 +88,7 @@ impl Clock {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
+    #[track_caller]
     pub fn sleep_until(&self, instant: Instant) -> Sleep {
         Sleep::on_clock(self.clone(), instant)
     }

@@ -1,13 +1,14 @@
 //! [`sleep`] and [`sleep_until`]: waiting on the current hub's clock; [`yield_now`].
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_lite::future::{self, YieldNow};
-use spinney_sync::GiveWay;
+use spinney_sync::{GiveWay, Wait};
 
 use crate::clock::Source;
 use crate::timers::Timer;
@@ -32,8 +33,9 @@ use crate::{Clock, TimeSource};
 /// ```
 ///
 /// Python: `gevent.sleep`, `eventlet.sleep`.
+#[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep { state: State::For(duration) }
+    Sleep { state: State::For(duration), at: Location::caller() }
 }
 
 /// Waits until `instant` on the current hub's clock. If `instant` has passed, the sleep is ready at
@@ -43,8 +45,9 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// # Cancel safety
 ///
 /// Nothing is lost when the future is dropped.
+#[track_caller]
 pub fn sleep_until(instant: Instant) -> Sleep {
-    Sleep { state: State::Until(instant) }
+    Sleep { state: State::Until(instant), at: Location::caller() }
 }
 
 /// Yields once to the other ready tasks. The same as [`sleep`] of zero, without
@@ -64,6 +67,8 @@ pub async fn yield_now() {
 #[must_use = "a sleep does nothing unless it is awaited"]
 pub struct Sleep {
     state: State,
+    /// The line that sleeps.
+    at: &'static Location<'static>,
 }
 
 enum State {
@@ -80,8 +85,9 @@ enum State {
 }
 
 impl Sleep {
+    #[track_caller]
     pub(crate) fn on_clock(clock: Clock, at: Instant) -> Self {
-        Self { state: State::On(Box::new((clock, at))) }
+        Self { state: State::On(Box::new((clock, at))), at: Location::caller() }
     }
 
     /// When the sleep ends; `None` before the first poll, and if it never ends.
@@ -98,6 +104,16 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = self.poll_state(cx);
+        if polled.is_pending() {
+            Wait::note("sleep", self.at);
+        }
+        polled
+    }
+}
+
+impl Sleep {
+    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.state {
             State::For(Duration::ZERO) => {
                 self.state = State::GivesWay(future::yield_now(), Clock::current().now());

@@ -55,6 +55,7 @@ impl GreenPool {
     ///
     /// Panics if the [global hub](Hub::global) has to be started and cannot be.
     #[must_use]
+    #[track_caller]
     pub fn new(capacity: usize) -> Self {
         Self::on(&Hub::following(), capacity)
     }
@@ -62,6 +63,7 @@ impl GreenPool {
 
 impl<X> GreenPool<X> {
     /// Creates a pool of `capacity` slots whose tasks run on `hub`.
+    #[track_caller]
     pub fn on(hub: &X, capacity: usize) -> Self
     where
         X: Clone,
@@ -186,6 +188,7 @@ impl<X> GreenPool<X> {
 }
 
 impl Default for GreenPool {
+    #[track_caller]
     fn default() -> Self {
         Self::new(DEFAULT_CAPACITY)
     }

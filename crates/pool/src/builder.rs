@@ -1,4 +1,4 @@
-//! [`PoolBuilder`]: a group or pool with settings of its own.
+//! [`PoolBuilder`]: the settings of a new group or pool.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,17 +10,19 @@ use crate::limits::{Limits, Order};
 use crate::task_set::UNLIMITED;
 use crate::{Group, Pool, Rate, TaskSet};
 
-/// What a member does that spawns into its own full pool.
+/// The behaviour of a member that spawns into its own full pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reentry {
-    /// It stands in the queue for a slot, and runs the child within its own wait until a slot comes or
-    /// the child has finished. A member that reads a map of its own pool lets the map use its slot.
+    /// The member waits in the queue for a slot, and runs the child within its own wait until a
+    /// slot is free or the child has finished. A member that reads a map of its own pool runs the
+    /// items within its reads.
     #[default]
     InPlace,
-    /// It runs the child within its own wait to the end, without a place in the queue: eventlet's.
+    /// The member runs the child within its own wait to the end, without a place in the queue:
+    /// eventlet's behaviour.
     Inline,
-    /// It waits like any caller, perhaps for ever: gevent's.
+    /// The member waits like any other caller, perhaps for ever: gevent's behaviour.
     Wait,
 }
 
@@ -44,7 +46,7 @@ impl Default for Settings {
     }
 }
 
-/// Makes a group or a pool with settings of its own. Dropping it makes none.
+/// Creates a group or a pool with settings of its own. Dropping the builder creates nothing.
 ///
 /// ```
 /// # mod spinney { pub use spinney_pool::Pool; pub mod pool { pub use spinney_pool::Reentry; } }
@@ -55,7 +57,7 @@ impl Default for Settings {
 /// assert_eq!(pool.capacity(), Some(5));
 /// ```
 #[derive(Clone)]
-#[must_use = "a builder makes nothing until it is told what"]
+#[must_use = "a builder creates nothing until `pool` or `group` is called"]
 pub struct PoolBuilder {
     settings: Settings,
 }
@@ -65,27 +67,30 @@ impl PoolBuilder {
         Self { settings: Settings::default() }
     }
 
-    /// What to wrap around each greenlet; by default, nothing. `greenlet_class`.
+    /// Sets the wrapper around each greenlet; the default is none.
+    ///
+    /// Python: `gevent.pool.Group.greenlet_class`.
     pub fn hook(mut self, hook: impl SpawnHook + 'static) -> Self {
         self.settings.hook = Some(Arc::new(hook));
         self
     }
 
-    /// What a member does that spawns into its own full pool. Default: [`Reentry::InPlace`].
+    /// Sets the behaviour of a member that spawns into its own full pool. Default:
+    /// [`Reentry::InPlace`].
     pub fn reentry(mut self, reentry: Reentry) -> Self {
         self.settings.reentry = reentry;
         self
     }
 
-    /// How many failures are kept for [`try_join`](TaskSet::try_join); those beyond are counted. By
-    /// default 16.
+    /// Sets how many failures are stored for [`try_join`](TaskSet::try_join); further ones are only
+    /// counted. Default: 16.
     pub fn keep_failures(mut self, count: usize) -> Self {
         self.settings.kept_failures = count;
         self
     }
 
-    /// Limits how many tasks start per period. Several rates hold together.
-    /// See [`Pool::set_rates`].
+    /// Limits how many tasks start per period. All rates that are set apply together. See
+    /// [`Pool::set_rates`].
     pub fn rate(mut self, rate: Rate) -> Self {
         self.settings.limits.rates.push(rate);
         self
@@ -97,8 +102,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Limits how many tasks with the same key start per period. Several rates hold together. See
-    /// [`Pool::set_key_rates`].
+    /// Limits how many tasks with the same key start per period. All rates that are set apply
+    /// together. See [`Pool::set_key_rates`].
     pub fn key_rate(mut self, rate: Rate) -> Self {
         self.settings.limits.key_rates.push(rate);
         self
@@ -110,39 +115,42 @@ impl PoolBuilder {
         self
     }
 
-    /// In which order requests are served. See [`Pool::set_order`].
+    /// Sets the order in which requests are served. See [`Pool::set_order`].
     pub fn order(mut self, order: Order) -> Self {
         self.settings.limits.order = order;
         self
     }
 
-    /// A pool of `capacity` slots that follows its callers, as [`Pool::new`].
+    /// Creates a pool with `capacity` slots whose calls run on the caller's hub, like
+    /// [`Pool::new`].
     #[must_use]
+    #[track_caller]
     pub fn pool(self, capacity: usize) -> Pool {
         self.pool_on(&Hub::following(), capacity)
     }
 
-    /// A pool of `capacity` slots on `hub`, as [`Pool::on`].
+    /// Creates a pool with `capacity` slots whose calls run on `hub`, like [`Pool::on`].
+    #[track_caller]
     pub fn pool_on<X: Clone>(self, hub: &X, capacity: usize) -> Pool<X> {
         Pool::of(TaskSet::new(hub.clone(), capacity, self.settings))
     }
 
-    /// A group that follows its callers, as [`Group::new`].
+    /// Creates a group whose calls run on the caller's hub, like [`Group::new`].
     ///
     /// # Panics
     ///
-    /// Panics if a limit was set: a group has none, as its `spawn` never waits.
+    /// Panics if a limit was set: a group has no limits, because its `spawn` never waits.
     #[must_use]
     #[track_caller]
     pub fn group(self) -> Group {
         self.group_on(&Hub::following())
     }
 
-    /// A group on `hub`, as [`Group::on`].
+    /// Creates a group whose calls run on `hub`, like [`Group::on`].
     ///
     /// # Panics
     ///
-    /// As [`group`](Self::group).
+    /// Panics if a limit was set: a group has no limits, because its `spawn` never waits.
     #[track_caller]
     pub fn group_on<X: Clone>(self, hub: &X) -> Group<X> {
         assert!(self.settings.limits.are_none(), "a group has no limits: make a pool");

@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::SlotError;
 
-/// A pool had no slot for a task, or was closed; the task's future is in here. Dropping it drops the
-/// future, which never started.
+/// The error of a pool that had no slot for a task, or was closed. It holds the task's future,
+/// which never started; dropping the error drops the future.
 ///
 /// Python: `gevent.pool.PoolFull`.
 ///
@@ -29,17 +29,17 @@ impl<F> PoolFull<F> {
         Self { future, error }
     }
 
-    /// The task's future, to try again with.
+    /// Returns the task's future, for another try.
     pub fn into_future(self) -> F {
         self.future
     }
 
-    /// Whether the pool was closed, so that trying again is of no use.
+    /// Whether the pool was closed: another try fails as well.
     pub fn is_closed(&self) -> bool {
         self.error == SlotError::Closed
     }
 
-    /// Why there was no slot.
+    /// Why the pool had no slot.
     pub fn error(&self) -> SlotError {
         self.error
     }
@@ -59,8 +59,8 @@ impl<F> fmt::Display for PoolFull<F> {
 
 impl<F> Error for PoolFull<F> {}
 
-/// A member of a group called a verb that waits until the group is empty, which it cannot be before
-/// the member itself has finished.
+/// The error of a member that waits until its own group is empty. The group cannot be empty before
+/// the member has finished, so the wait would never end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InsideGroup;
 

@@ -47,6 +47,7 @@ impl Group {
     /// Creates an empty group that runs each task where it is spawned: on the [current
     /// hub](Hub::current) of the caller.
     #[must_use]
+    #[track_caller]
     pub fn new() -> Self {
         Self::on(&Hub::following())
     }
@@ -59,6 +60,7 @@ impl Group {
 
 impl<X> Group<X> {
     /// Creates an empty group whose members run on `hub`.
+    #[track_caller]
     pub fn on(hub: &X) -> Self
     where
         X: Clone,
@@ -79,7 +81,7 @@ impl<X> Group<X> {
     /// Spawns `future` as a member of the group.
     ///
     /// Once the group is closed, the returned greenlet is killed already, with
-    /// [`Closed`](spinney_sync::Closed) as its reason.
+    /// [`SlotError::Closed`](crate::SlotError::Closed) as its reason.
     ///
     /// Python: `gevent.pool.Group.spawn`.
     #[track_caller]
@@ -132,6 +134,7 @@ impl<X> Group<X> {
 /// });
 /// ```
 impl<H: AsRef<Handle>> FromIterator<H> for Group {
+    #[track_caller]
     fn from_iter<I: IntoIterator<Item = H>>(greenlets: I) -> Self {
         let mut group = Self::new();
         group.extend(greenlets);
@@ -148,6 +151,7 @@ impl<H: AsRef<Handle>, X> Extend<H> for Group<X> {
 }
 
 impl Default for Group {
+    #[track_caller]
     fn default() -> Self {
         Self::new()
     }

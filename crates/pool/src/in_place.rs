@@ -1,23 +1,24 @@
-//! [`SpawnInto`]: the wait of a caller for a slot, in which a member runs its child meanwhile.
+//! [`SpawnInto`]: the wait for a slot in which a member runs its child meanwhile.
 //!
-//! A member that waits for a slot of its own full pool could wait for ever: the slots may all be
-//! held by members that wait like it. So it stands in the queue, and polls the child within its own
-//! poll. Whichever comes first ends the wait: the child has finished, or a slot has come, and the
-//! child goes on in it on the hub.
+//! A member that waits for a slot of its own full pool could wait for ever: members that wait too
+//! may hold all slots. So the member waits in the queue, and polls the child within its own poll.
+//! The wait ends when the child has finished, or when a slot is free: then the child continues in
+//! the slot, as a task of the hub.
 //!
-//! The rules, each of which is a test:
-//! - Only a task that is polled within the poll of a holder of a slot, on this thread, runs a
-//!   child. It is looked up at each poll and never remembered: a wait may change hands.
-//! - Only on the hub of the call: elsewhere the child would run where it does not belong.
-//! - Of several waits of one greenlet the first that is polled has the turn; the others wait for a
+//! The rules, each with a test:
+//! - Only a task that is polled within the poll of a slot holder, on this thread, runs a child. The
+//!   holder is found at each poll and never stored: a wait may move to another task.
+//! - A child runs in place only on the hub of the call.
+//! - Of several waits of one greenlet, the first one polled has the turn; the others wait for a
 //!   slot or for the turn.
-//! - At most [`MOST_IN_PLACE`] children are in place on one stack. The child beyond runs as a task of the
-//!   hub that shares the slot.
-//! - A start in place is a start: where the pool limits starts, it waits for its key, its rates and a
-//!   pause, but for no slot. A child that weighs more than the holder's slot waits like anyone.
-//! - A child that no holder polls rests where it waits, until it gets a slot of its own. A kill or an
-//!   abort ends it there. If no slot will come, as the group was closed or the place in the queue was
-//!   given up, the child goes on as a task of the hub without one.
+//! - At most [`MAX_IN_PLACE`] children run in place on one stack. A child beyond that runs as a
+//!   task of the hub that shares the slot.
+//! - A start in place counts as a start: in a pool that limits starts, it waits for its key, its
+//!   rates and the end of a pause, but for no slot. A child with a weight above the holder's slot
+//!   waits like any other caller.
+//! - A child that no holder polls pauses until it gets a slot of its own; a kill or an abort ends
+//!   it. If it will get no slot, because the group was closed or the wait left the queue, the child
+//!   continues as a task of the hub without one.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -31,44 +32,44 @@ use spinney_sync::{GiveWay, Wait, wake_all};
 
 use crate::hook::Hooked;
 use crate::members::{Members, Membership};
-use crate::slot::{AcquireSlot, AcquireStart, Held, KeyPermit, Permit, Share, SharedSlots};
+use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, MemberSlot, Permit, Share, SharedSlots};
 use crate::task_set::{MemberTask, TaskSet, refused};
 use crate::{Reentry, Runs, SlotError};
 
 /// How many children run in place on one stack. An unoptimised build overflows 2 MiB at 458.
-const MOST_IN_PLACE: usize = 128;
+const MAX_IN_PLACE: usize = 128;
 
-/// The future of a spawn: waits for a slot, and starts its future in it. Dropping it drops the
-/// future, which has not started, or ends the child that runs in place.
+/// The future of a spawn: waits for a slot, and starts its future in it. Dropping it drops a future
+/// that has not started, and ends a child that runs in place.
 pub(crate) struct SpawnInto<'a, F: Future, X> {
     set: &'a TaskSet<X>,
-    /// The place in the queue. None if the group was closed while the child ran in place, or if the
-    /// child is to run in place to the end.
+    /// The wait for a slot. `None` if the group was closed while the child ran in place, or if the
+    /// child runs in place to the end.
     slot: Option<AcquireSlot>,
-    /// Where each start has to be asked for, the wait for one that needs no slot.
+    /// The wait for a start without a slot, where each start must be requested.
     start: Option<Box<AcquireStart>>,
     stage: Stage<F>,
-    /// The share of the holder's slot that was given last to a child further in, beyond the depth.
+    /// The share of the holder's slot that was last given to a nested child beyond the depth limit.
     below: Weak<Share>,
     turn: Option<Turn>,
     reentry: Reentry,
     /// Whether a member runs the child before it looks for a slot.
     at_once: bool,
     give_way: GiveWay,
-    /// The line of the caller.
+    /// The caller's line.
     at: &'static Location<'static>,
 }
 
 enum Stage<F: Future> {
     /// Not started.
     Queued(Hooked<F>),
-    /// Started, within the polls of the caller.
+    /// Runs within the polls of the caller.
     InPlace(InPlace<Hooked<F>, Membership>, Greenlet<F::Output>),
-    /// Started, as a task of the hub that shares the caller's slot.
-    Beside(Beside<F::Output>),
-    /// Started and on its own; the caller sees its own kill before it gets this.
+    /// Runs as a task of the hub that shares the caller's slot.
+    OnHub(HubChild<F::Output>),
+    /// Runs as an independent task; the caller sees its own kill before it gets the greenlet.
     Started(Greenlet<F::Output>),
-    /// Given to the caller.
+    /// Returned to the caller.
     Given,
 }
 
@@ -78,7 +79,7 @@ impl<'a, F: Future, X> SpawnInto<'a, F, X> {
         Self::with_slot(set, AcquireSlot::new(set.inner()), future)
     }
 
-    /// The same, in what `slot` waits for.
+    /// Spawns `future` into the slot that `slot` waits for.
     #[track_caller]
     pub(crate) fn with_slot(set: &'a TaskSet<X>, slot: AcquireSlot, future: F) -> Self {
         Self {
@@ -95,7 +96,7 @@ impl<'a, F: Future, X> SpawnInto<'a, F, X> {
         }
     }
 
-    /// A member runs the future in its own place to the end, even if a slot is free.
+    /// Makes a member run the future in its own place to the end, even if a slot is free.
     pub(crate) fn at_once(mut self) -> Self {
         (self.reentry, self.at_once) = (Reentry::Inline, true);
         self
@@ -124,7 +125,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
                 Poll::Pending => {}
                 Poll::Ready(Ok(permit)) => return self.take_slot(permit, cx),
                 Poll::Ready(Err(error)) => {
-                    // A child in place goes on, and one that is to be needs no slot.
+                    // A child in place goes on, and a child that may start in place needs no slot.
                     let needs_none = error == SlotError::TooManyWaiting && self.prepare_start();
                     self.slot = None;
                     if matches!(self.stage, Stage::Queued(_)) && !needs_none {
@@ -135,8 +136,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
         match &mut self.stage {
             Stage::Queued(_) | Stage::InPlace(..) => self.poll_in_place(cx),
-            Stage::Beside(beside) => {
-                if beside.poll_ended(cx).is_pending() {
+            Stage::OnHub(child) => {
+                if child.poll_ended(cx).is_pending() {
                     Wait::note("a child in a pool", self.at);
                     return Poll::Pending;
                 }
@@ -146,24 +147,25 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
     }
 
-    /// A slot has come: the child runs in it, on the hub.
+    /// Starts the child in its slot, or moves it there, as a task of the hub.
     fn take_slot(&mut self, permit: Permit, cx: &Context<'_>) -> Poll<Greenlet<F::Output>> {
         self.slot = None;
         match &self.stage {
             Stage::Queued(_) => {
-                let started = self.set.launch_body(Held::Own(permit), self.take_body(), self.at);
+                let started =
+                    self.set.launch_body(MemberSlot::Own(permit), self.take_body(), self.at);
                 let refused =
                     |body: Hooked<F>| refused(body.into_inner(), SlotError::Closed, self.at);
                 Poll::Ready(started.unwrap_or_else(refused))
             }
             Stage::InPlace(_, greenlet) => {
-                self.set.inner().seat(greenlet, permit, self.below.upgrade().as_deref());
+                self.set.inner().give_slot(greenlet, permit, self.below.upgrade().as_deref());
                 self.move_to_hub(cx)
             }
-            Stage::Beside(beside) => {
-                // Also if the child is no member any more, as long as others share through it: the
-                // caller goes on in the slot that they shared.
-                if let Some(share) = beside.share.upgrade() {
+            Stage::OnHub(child) => {
+                // Also if the child is no longer a member, as long as the slot is shared through it: the
+                // caller keeps the slot that they shared.
+                if let Some(share) = child.share.upgrade() {
                     share.become_slot(permit);
                 }
                 self.give(cx)
@@ -172,7 +174,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
     }
 
-    /// The child in place goes on as a task of the hub.
+    /// Continues the child in place as a task of the hub.
     fn move_to_hub(&mut self, cx: &Context<'_>) -> Poll<Greenlet<F::Output>> {
         let Stage::InPlace(mut child, greenlet) = std::mem::replace(&mut self.stage, Stage::Given)
         else {
@@ -185,9 +187,9 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         if is_killed { Poll::Pending } else { self.give(cx) }
     }
 
-    /// The caller may not run the child now, so the child rests. Ready if a kill or an abort has
-    /// ended the child.
-    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
+    /// Pauses the child, which the caller may not run now. Ready if a kill or an abort ended
+    /// the child.
+    fn pause(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let Stage::InPlace(child, _) = &mut self.stage else { return Poll::Pending };
         ready!(child.poll_rest(cx));
         self.give(cx)
@@ -197,18 +199,18 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let set = self.set;
         let Some((holder, current)) = self.holder() else {
-            // If the wait changed hands, the other waits of the member do without it.
+            // The wait has moved to another task: the member's other waits get the turn.
             self.turn = None;
             if matches!(self.stage, Stage::Queued(_)) && self.slot.is_none() {
                 return Poll::Ready(self.refuse(SlotError::TooManyWaiting));
             }
-            let rests = self.rest(cx);
-            let gets_no_slot = rests.is_pending() && self.slot.is_none();
-            return if gets_no_slot { self.move_to_hub(cx) } else { rests };
+            let paused = self.pause(cx);
+            let gets_no_slot = paused.is_pending() && self.slot.is_none();
+            return if gets_no_slot { self.move_to_hub(cx) } else { paused };
         };
         let turn = Turn::of(&mut self.turn, &set.inner().slots, &current);
         if !turn.poll(cx.waker()) {
-            return self.rest(cx);
+            return self.pause(cx);
         }
         if let Stage::Queued(_) = self.stage {
             let key = match ready!(self.poll_start(cx)) {
@@ -243,8 +245,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         Some((holder, Handle::current()?)).filter(|_| is_light)
     }
 
-    /// Ready when the child may start in place, as far as keys, rates and pauses say: with what
-    /// counts it among the tasks with its key. A plain pool has nothing to say.
+    /// Ready with the key permit of the child when its key, the rates and pauses allow a start in
+    /// place. In a pool without limits that is immediate.
     fn poll_start(
         &mut self,
         cx: &mut Context<'_>,
@@ -266,8 +268,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         started
     }
 
-    /// Prepares the wait for a start that needs no slot, if the caller is a member that may run the
-    /// child; says whether it is.
+    /// Prepares the wait for a start without a slot, if the caller is a member that may run the
+    /// child. Returns whether it is.
     fn prepare_start(&mut self) -> bool {
         let (Some(_), Some(slot)) = (self.holder(), &self.slot) else { return false };
         let members = self.set.inner();
@@ -278,11 +280,11 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         true
     }
 
-    /// Starts the child in place, or beside, where there are too many in place.
+    /// Starts the child in place, or as a task of the hub if the stack is too deep.
     ///
     /// # Errors
     ///
-    /// A greenlet that was refused, if the group was closed.
+    /// Returns a refused greenlet if the group was closed.
     fn begin(
         &mut self,
         holder: &Holder,
@@ -290,7 +292,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     ) -> Result<(), Greenlet<F::Output>> {
         let body = self.take_body();
         let share = if is_too_deep() { holder.share_below() } else { None };
-        let slot = share.clone().map_or(Held::InPlace, Held::Shared);
+        let slot = share.clone().map_or(MemberSlot::InPlace, MemberSlot::Shared);
         let members = self.set.inner();
         let entered = members.enter((slot, key), self.at, body);
         let refuse = |body: Hooked<F>| refused(body.into_inner(), SlotError::Closed, self.at);
@@ -300,7 +302,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
         self.stage = if let Some(share) = share {
             self.set.core.hub.spawn(task);
-            Stage::Beside(Beside::new(greenlet, &share))
+            Stage::OnHub(HubChild::new(greenlet, &share))
         } else {
             Stage::InPlace(InPlace::new(task, &greenlet), greenlet)
         };
@@ -311,19 +313,19 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         refused(self.take_body().into_inner(), error, self.at)
     }
 
-    /// The child has finished, or is on its own.
+    /// Returns the greenlet: the child has finished, or runs independently.
     fn give(&mut self, cx: &Context<'_>) -> Poll<Greenlet<F::Output>> {
         (self.slot, self.turn) = (None, None);
         match std::mem::replace(&mut self.stage, Stage::Given) {
             Stage::InPlace(_, greenlet) | Stage::Started(greenlet) => Poll::Ready(greenlet),
-            Stage::Beside(Beside { mut deputy, greenlet, .. }) => {
+            Stage::OnHub(HubChild { mut deputy, greenlet, .. }) => {
                 if !deputy.finish(cx.waker()) {
                     return Poll::Ready(greenlet);
                 }
                 self.stage = Stage::Started(greenlet);
                 Poll::Pending
             }
-            Stage::Queued(_) | Stage::Given => unreachable!("polled after it was done"),
+            Stage::Queued(_) | Stage::Given => unreachable!("polled after it had finished"),
         }
     }
 }
@@ -339,27 +341,27 @@ impl<F: Future, X: Runs<F>> Future for SpawnInto<'_, F, X> {
     }
 }
 
-/// The future is not pinned before it is in a box.
+/// No field is structurally pinned: the future is boxed before it is polled.
 impl<F: Future, X> Unpin for SpawnInto<'_, F, X> {}
 
 impl<F: Future, X> Drop for SpawnInto<'_, F, X> {
     fn drop(&mut self) {
-        if let Stage::Beside(beside) = &self.stage {
-            beside.greenlet.abort();
+        if let Stage::OnHub(child) = &self.stage {
+            child.greenlet.abort();
         }
     }
 }
 
 /// A child that runs as a task of the hub, in a share of the slot of the holder around its parent.
-struct Beside<T> {
+struct HubChild<T> {
     deputy: Deputy,
     ended: Join,
     greenlet: Greenlet<T>,
-    /// Gone with the child, unless others share the slot through it.
+    /// Dropped with the child, unless the slot is shared further.
     share: Weak<Share>,
 }
 
-impl<T> Beside<T> {
+impl<T> HubChild<T> {
     fn new(greenlet: Greenlet<T>, share: &Arc<Share>) -> Self {
         let (deputy, ended) = (Deputy::new(&greenlet), greenlet.join());
         Self { deputy, ended, greenlet, share: Arc::downgrade(share) }
@@ -379,15 +381,16 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// The holder of a slot of the pool of `members` that is around the caller, on this thread.
+    /// The holder of a slot of the pool of `members` within whose poll the caller is polled, on
+    /// this thread.
     pub(crate) fn around(members: &Arc<Members>) -> Option<Self> {
         for (current, frame) in greenlets_around() {
-            if let Some(members) = members.where_seated(&current) {
+            if let Some(members) = members.set_with_slot(&current) {
                 return Some(Self { members, handle: current });
             }
             let holder = frame.map(|frame| frame.holder);
             if let Some(holder) = holder.filter(|holder| holder.is_of(&members.slots)) {
-                return Some(holder).filter(Self::is_seated);
+                return Some(holder).filter(Self::holds_slot);
             }
         }
         None
@@ -402,12 +405,13 @@ impl Holder {
         self.members.slots.is(slots)
     }
 
-    fn is_seated(&self) -> bool {
-        self.members.is_seated(&self.handle)
+    fn holds_slot(&self) -> bool {
+        self.members.holds_slot(&self.handle)
     }
 
-    /// A share of the slot for a child beyond the depth; None if the holder has left. Should one of
-    /// those in place get a slot of its own, the share is one of that.
+    /// Creates a share of the slot for a child beyond the depth limit; `None` if the holder has
+    /// left. If a child in place around it gets a slot of its own, the share becomes a share of
+    /// that one.
     fn share_below(&self) -> Option<Arc<Share>> {
         let share = Share::of(self.share_slot()?);
         FRAMES.with_borrow_mut(|frames| {
@@ -417,14 +421,14 @@ impl Holder {
         Some(share)
     }
 
-    /// The slot, to be shared; None if the holder has left.
+    /// Shares the slot; `None` if the holder has left.
     pub(crate) fn share_slot(&self) -> Option<Arc<Share>> {
         self.members.share_slot(&self.handle)
     }
 }
 
-/// The current greenlet and those in whose place it runs, on this thread, from the innermost: each
-/// with the frame in which it is polled, if it is a child in place.
+/// The current greenlet and the greenlets in whose place it runs, on this thread, from the
+/// innermost: each with the frame in which it is polled, if it runs in place.
 pub(crate) fn greenlets_around() -> impl Iterator<Item = (Handle, Option<Frame>)> {
     let mut within = frames();
     let mut next = Handle::current();
@@ -441,7 +445,7 @@ pub(crate) fn greenlets_around() -> impl Iterator<Item = (Handle, Option<Frame>)
 }
 
 thread_local! {
-    /// The children that are being polled in place on this thread, each within the one before.
+    /// The children that are being polled in place on this thread, the innermost last.
     static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -449,19 +453,19 @@ fn frames() -> usize {
     FRAMES.with_borrow(Vec::len)
 }
 
-/// Whether there is no room for one more child on the stack.
+/// Whether the stack has no room for one more child.
 pub(crate) fn is_too_deep() -> bool {
-    frames() >= MOST_IN_PLACE
+    frames() >= MAX_IN_PLACE
 }
 
 /// A child that is being polled in place.
 #[derive(Clone)]
 pub(crate) struct Frame {
     pub(crate) child: u64,
-    /// The greenlet that polls it.
+    /// The greenlet that polls the child.
     pub(crate) around: Handle,
     pub(crate) holder: Holder,
-    /// The share of the holder's slot that was given last to a child further in.
+    /// The share of the holder's slot that was last given to a nested child.
     pub(crate) below: Weak<Share>,
 }
 
@@ -475,7 +479,7 @@ impl Frame {
     }
 }
 
-/// The waits of each greenlet, in the order in which they were first polled: the first has the turn.
+/// The waits of each greenlet, in the order of their first polls: the first has the turn.
 #[derive(Default)]
 pub(crate) struct Turns {
     waits: Mutex<BTreeMap<u64, Waits>>,
@@ -493,7 +497,7 @@ impl Turns {
     }
 }
 
-/// A place in the line of the waits of one greenlet. Dropping it passes the turn on.
+/// The place of a wait among the waits of one greenlet. Dropping it passes the turn on.
 pub(crate) struct Turn {
     slots: SharedSlots,
     greenlet: u64,
@@ -501,7 +505,7 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// The turn of `greenlet`, which may be another than that of the last poll.
+    /// The place of a wait of `greenlet`, which may differ from that of the last poll.
     pub(crate) fn of<'a>(
         turn: &'a mut Option<Self>,
         slots: &SharedSlots,
@@ -517,7 +521,7 @@ impl Turn {
         })
     }
 
-    /// Whether it is first; otherwise `waker` is woken when it is.
+    /// Whether the wait has the turn; otherwise `waker` is woken when it gets the turn.
     pub(crate) fn poll(&mut self, waker: &Waker) -> bool {
         let mut all = self.slots.shared().turns.lock();
         let waits = all.entry(self.greenlet).or_default();
@@ -550,5 +554,5 @@ impl Drop for Turn {
     }
 }
 
-/// The task of a child that goes on as a task of the hub.
+/// The task of a child that has moved from in place to the hub.
 pub(crate) type MovedTask<F> = Pin<Box<MemberTask<F>>>;

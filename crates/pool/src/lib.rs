@@ -1,4 +1,4 @@
-//! Groups of greenlets that are waited for and killed together, and pools that limit how many of them
+//! Groups of greenlets that are joined and killed together, and pools that limit how many of them
 //! run at once.
 //!
 //! ```
@@ -11,23 +11,23 @@
 //! });
 //! ```
 //!
-//! | to | take |
+//! | to | use |
 //! |---|---|
-//! | start tasks without a limit, and wait for or kill them together | [`Group`] |
+//! | spawn tasks without a limit, and join or kill them together | [`Group`] |
 //! | limit how many tasks run at once, in FIFO order | [`Pool`] |
-//! | have a slot first, and decide then what to run in it | [`Pool::slot`] |
-//! | have a group of one's own within a pool's limit | [`Pool::scope`] |
-//! | weigh, prefer or group requests | [`SlotRequest`] |
-//! | limit starts per second, tasks per host, or pause | [`PoolBuilder`], [`Pool::set_rates`], [`Pool::set_per_key`], [`Pool::pause`] |
-//! | get the results of many, in a list | [`map`](TaskSet::map) |
-//! | get them as a stream, in order or as they come | [`imap`](TaskSet::imap), [`imap_unordered`](TaskSet::imap_unordered) |
-//! | do that with tasks that return a `Result` | [`try_map`](TaskSet::try_map), [`try_imap`](TaskSet::try_imap), [`try_imap_unordered`](TaskSet::try_imap_unordered) |
-//! | try items again, or show progress | [`Mapper::retry`], [`Mapper::on_item`] |
+//! | acquire a slot before the task is known | [`Pool::slot`] |
+//! | join and kill some tasks of a pool apart from the others | [`Pool::scope`] |
+//! | give a request a weight, a priority or a key | [`SlotRequest`] |
+//! | limit starts per second or tasks per host, or pause | [`PoolBuilder`], [`Pool::set_rates`], [`Pool::set_per_key`], [`Pool::pause`] |
+//! | get the results of many tasks as a list | [`map`](TaskSet::map) |
+//! | get the results as a stream, in order of input or of completion | [`imap`](TaskSet::imap), [`imap_unordered`](TaskSet::imap_unordered) |
+//! | map with tasks that return a `Result` | [`try_map`](TaskSet::try_map), [`try_imap`](TaskSet::try_imap), [`try_imap_unordered`](TaskSet::try_imap_unordered) |
+//! | retry failed items, or show progress | [`Mapper::retry`], [`Mapper::on_item`] |
 //! | bound how far a map runs ahead of its reader | [`mapper`](TaskSet::mapper) |
 //! | stop | [`close`](TaskSet::close), [`kill`](TaskSet::kill), [`abort`](TaskSet::abort), [`drain`](TaskSet::drain) |
-//! | limit a section of code rather than whole tasks | `spinney_sync::Semaphore` |
+//! | limit a section of code rather than a whole task | `spinney_sync::Semaphore` |
 //!
-//! One rule holds after every operation, whatever panics, is killed or is dropped: *running + free
+//! One rule holds after every operation, even if a task panics, is killed or is dropped: *running + free
 //! = capacity*. A slot that is freed goes to the first waiter.
 
 mod arena;

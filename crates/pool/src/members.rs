@@ -1,4 +1,4 @@
-//! [`Members`]: the greenlets of a group or a pool, and what is known of those that have finished.
+//! [`Members`]: the greenlets of a group or a pool, and the counts of those that have finished.
 
 use std::collections::HashMap;
 use std::iter::once;
@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spinney_greenlet::results::Outcomes;
 use spinney_greenlet::{
-    Greenlet, GreenletExit, Handle, Report, State as GreenletState, Task, pair_in,
+    Announcement, Container, Greenlet, GreenletExit, Handle, Report, State as GreenletState, Task,
+    pair_in,
 };
 use spinney_hub::{contain, drop_contained};
 use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
@@ -15,62 +16,66 @@ use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
 use crate::arena::Arena;
 use crate::limits::{Key, SlotLine, Stats};
 use crate::scope::Scope;
-use crate::slot::{Held, KeyPermit, Permit, Share, SharedSlots};
+use crate::slot::{KeyPermit, MemberSlot, Permit, Share, SharedSlots};
+use crate::task_set::UNLIMITED;
 use crate::{Failures, InsideGroup, in_place};
 
-/// A member that is to be spawned, and the half of its owner.
+/// A new member: its task, which the caller spawns, and its greenlet.
 type Entered<F> = (Task<F, Membership>, Greenlet<<F as Future>::Output>);
 
 /// The members of a group, a pool or a scope, and the slots that they hold.
 ///
-/// Wakers, callbacks and destructors are other people's code: none runs under the lock.
+/// Wakers, callbacks and destructors are foreign code: none runs under the lock.
 pub(crate) struct Members {
     pub(crate) slots: SharedSlots,
-    /// There in a scope.
+    /// `Some` in a scope.
     scope: Option<Scope>,
-    /// Has no permits, and is closed once the group is closed and its members are killed: then its
-    /// maps end.
+    /// A semaphore without permits, closed once the group is closed and its members are killed:
+    /// then its maps end.
     pub(crate) maps: Semaphore,
+    /// The line that created the group.
+    at: &'static Location<'static>,
     state: Mutex<State>,
 }
 
 struct State {
     list: Arena<Member>,
-    /// The number of those that hold a slot.
-    seated: usize,
-    /// The places of members that were not made here.
+    /// How many members hold a slot.
+    holders: usize,
+    /// The places of members that were created elsewhere.
     added: HashMap<u64, u32>,
-    /// How many calls were refused that waited for a slot when it was closed, or had one in hand.
+    /// How many calls were refused: they waited for a slot at the close, or had one.
     refused: usize,
-    /// The number of members that were killed here.
+    /// How many members the group has killed.
     dying: usize,
-    /// Set when the last of those leaves; there if a task waits for that.
+    /// Set when the last killed member leaves; `Some` if a task waits for that.
     died: Option<Arc<Event>>,
-    /// Set when the last member leaves; there if a task waits for that. Each emptying has its own,
-    /// so that no waiter sees one from before it came.
+    /// Set when the last member leaves; `Some` if a task waits for that. Each time has its own
+    /// event, so that no waiter sees an earlier one.
     emptied: Option<Arc<Event>>,
-    /// How many maps have items left, or may have some.
+    /// How many maps may have items left.
     started_maps: usize,
-    /// As the above, but set when there is no such map either.
+    /// Set when there is neither a member nor a map with items left; `Some` if a task waits for
+    /// that.
     drained: Option<Arc<Event>>,
-    /// Of members that have left.
+    /// The outcomes of members that have left.
     outcomes: Outcomes,
-    /// Of the items of maps whose results are not dropped.
+    /// The outcomes of the items of maps whose results still exist.
     maps: Vec<Arc<Outcomes>>,
     failures: Failures,
-    /// Of the member that was inserted last.
+    /// The serial number of the member that was inserted last.
     last_serial: u64,
 }
 
 struct Member {
-    /// Of a worker: the item that is running.
+    /// Of a worker, the current item.
     handle: Handle,
-    /// Tells it from another that was at its place before.
+    /// Distinguishes the member from an earlier one at the same place.
     serial: u64,
-    slot: Held,
-    /// What counts it among the tasks with the same key.
+    slot: MemberSlot,
+    /// Counts the member among the tasks with its key.
     key: Option<Arc<KeyPermit>>,
-    /// It was sent the group's kill, and gets no other.
+    /// Whether the group has killed the member, which it does once.
     dying: bool,
     kind: Kind,
 }
@@ -78,21 +83,23 @@ struct Member {
 /// How a greenlet became a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It was made here.
+    /// Created by the group.
     Spawned,
-    /// It was made here to run the items of a map, which are counted instead.
+    /// Created by the group to run the items of a map, which are counted instead of it.
     Worker,
-    /// It was made elsewhere.
+    /// Created elsewhere.
     Added,
 }
 
 impl Members {
+    #[track_caller]
     pub(crate) fn new(slots: SharedSlots, kept_failures: usize) -> Self {
-        let state = Mutex::new(State::new(kept_failures));
-        Self { slots, scope: None, maps: Semaphore::new(0), state }
+        let (state, at) = (Mutex::new(State::new(kept_failures)), Location::caller());
+        Self { slots, scope: None, maps: Semaphore::new(0), at, state }
     }
 
-    /// The members of a scope of the pool that has these.
+    /// Creates the members of a scope of this pool.
+    #[track_caller]
     pub(crate) fn new_scope(self: &Arc<Self>, kept_failures: usize) -> Self {
         let pool = self.scope.as_ref().map_or(self, Scope::pool);
         let scope = Some(Scope::new(pool));
@@ -103,34 +110,35 @@ impl Members {
         self.scope.as_ref()
     }
 
-    /// Makes a member of `future`, in `slot`: its task, which is to be spawned, and the half of its
-    /// owner. One that has no slot of its own may have a `key`.
+    /// Adds `future` as a member in `slot`. Returns its task, which the caller spawns, and its
+    /// greenlet. A member without a slot of its own may have a `key`.
     ///
     /// # Errors
     ///
     /// Gives `future` back if the group was closed. The slot is free then.
     pub(crate) fn enter<F: Future>(
         self: &Arc<Self>,
-        (slot, key): (Held, Option<Arc<KeyPermit>>),
+        (slot, key): (MemberSlot, Option<Arc<KeyPermit>>),
         at: &'static Location<'static>,
         future: F,
     ) -> Result<Entered<F>, F> {
-        self.enter_as(Kind::Spawned, (slot, key), future, |future, membership| {
+        let made = self.enter_as(Kind::Spawned, (slot, key), future, |future, membership| {
             let place = Some(membership.place);
             let (task, greenlet) = pair_in(place, at, future, |_| membership);
             let handle = greenlet.handle().clone();
             ((task, greenlet), handle)
-        })
+        });
+        made.inspect(|(_, greenlet)| greenlet.announce(|| self.announcement(None)))
     }
 
-    /// Makes a member, in `slot`, that runs the items of a map, whose task `make` makes of `worker`.
+    /// Adds a member in `slot` that runs the items of a map; `make` creates its task from `worker`.
     ///
     /// # Errors
     ///
-    /// Gives `worker` back if the maps of the group have ended. The slot is free then.
+    /// Gives `worker` back if the maps of the group have finished. The slot is free then.
     pub(crate) fn enter_worker<W, T>(
         self: &Arc<Self>,
-        slot: (Held, Option<Arc<KeyPermit>>),
+        slot: (MemberSlot, Option<Arc<KeyPermit>>),
         worker: W,
         make: impl FnOnce(W, Membership) -> (T, Handle),
     ) -> Result<(T, Handle), W> {
@@ -140,10 +148,15 @@ impl Members {
         })
     }
 
+    /// The details of a member, which is the item `item` of a map if there is one, for an observer.
+    pub(crate) fn announcement(self: &Arc<Self>, item: Option<usize>) -> Announcement {
+        Announcement { container: Some(Arc::clone(self) as _), item, may_block: false }
+    }
+
     fn enter_as<B, T>(
         self: &Arc<Self>,
         kind: Kind,
-        (mut slot, key): (Held, Option<Arc<KeyPermit>>),
+        (mut slot, key): (MemberSlot, Option<Arc<KeyPermit>>),
         body: B,
         make: impl FnOnce(B, Membership) -> (T, Handle),
     ) -> Result<T, B> {
@@ -164,15 +177,15 @@ impl Members {
         Ok(task)
     }
 
-    /// The membership of the member that is inserted next.
+    /// The membership of the next inserted member.
     fn membership(self: &Arc<Self>, state: &mut State) -> Membership {
         state.last_serial += 1;
         let (place, serial) = (state.list.next_place(), state.last_serial);
         Membership { members: Arc::clone(self), place, serial }
     }
 
-    /// Makes a member of `greenlet`, in the slot of `permit`; false, and the slot is free, if it has
-    /// finished or is a member already, or if the group was closed.
+    /// Adds `greenlet` as a member in the slot of `permit`. Returns `false`, and frees the slot, if
+    /// the greenlet has finished or is a member already, or if the group was closed.
     pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle, mut permit: Permit) -> bool {
         let mut state = self.lock();
         let is_closed = self.is_closed();
@@ -185,10 +198,10 @@ impl Members {
         let membership = self.membership(&mut state);
         state.added.insert(greenlet.id(), membership.place);
         let (handle, key, serial) = (greenlet.clone(), permit.take_key(), membership.serial);
-        let (slot, kind) = (Held::Own(permit), Kind::Added);
+        let (slot, kind) = (MemberSlot::Own(permit), Kind::Added);
         self.insert(state, Member { handle, serial, slot, key, dying: false, kind });
         let Err(membership) = greenlet.guard(self.address(), membership) else { return true };
-        // It has finished. First off the list, or it would count as one of the members that have.
+        // The greenlet has finished. Removed first, or it would count as a member that has finished.
         self.take_out(greenlet);
         drop(membership);
         false
@@ -199,7 +212,7 @@ impl Members {
         state.insert(member);
     }
 
-    /// Notes that `greenlet` is a member, if this is a scope.
+    /// Records that `greenlet` is a member of this scope, if this is one.
     fn enter_scope(self: &Arc<Self>, greenlet: &Handle) {
         if self.scope.is_some() {
             self.slots.scopes().enter(greenlet.id(), self);
@@ -212,9 +225,9 @@ impl Members {
         }
     }
 
-    /// Gives `greenlet`, which runs in place, a slot of its own: a share of it is `below`, if there is
-    /// one. The slot is all that one's if `greenlet` is no member any more.
-    pub(crate) fn seat(&self, greenlet: &Handle, mut permit: Permit, below: Option<&Share>) {
+    /// Gives `greenlet`, which runs in place, a slot of its own; `below` becomes a share of it. If
+    /// `greenlet` is no longer a member, `below` gets the slot.
+    pub(crate) fn give_slot(&self, greenlet: &Handle, mut permit: Permit, below: Option<&Share>) {
         let mut key = permit.take_key();
         let mut state = self.lock();
         let Some(member) = state.member_mut(greenlet) else {
@@ -224,52 +237,54 @@ impl Members {
             }
             return;
         };
-        member.slot = Held::Own(permit);
+        member.slot = MemberSlot::Own(permit);
         if member.key.is_none() {
             member.key = key.take();
         }
         let shared = below.and_then(|_| member.slot.share());
-        state.seated += 1;
+        state.holders += 1;
         drop(state);
         if let Some((below, shared)) = below.zip(shared) {
             below.become_share(shared);
         }
     }
 
-    /// A share of the slot of `greenlet`; None if it holds none.
+    /// Shares the slot of `greenlet`; `None` if it holds none.
     pub(crate) fn share_slot(&self, greenlet: &Handle) -> Option<Arc<Share>> {
         self.lock().member_mut(greenlet)?.slot.share()
     }
 
-    /// The members of the pool or of one of its scopes among which `greenlet` holds a slot.
-    pub(crate) fn where_seated(self: &Arc<Self>, greenlet: &Handle) -> Option<Arc<Self>> {
-        let is_seated = |members: &Arc<Self>| members.is_seated(greenlet);
+    /// The pool or scope of these slots in which `greenlet` holds a slot.
+    pub(crate) fn set_with_slot(self: &Arc<Self>, greenlet: &Handle) -> Option<Arc<Self>> {
+        let holds_slot = |members: &Arc<Self>| members.holds_slot(greenlet);
         let here = once(self).chain(self.scope.as_ref().map(Scope::pool)).cloned();
         let scopes = || self.slots.scopes().of(greenlet.id()).into_iter();
-        here.into_iter().find(is_seated).or_else(|| scopes().find(is_seated))
+        here.into_iter().find(holds_slot).or_else(|| scopes().find(holds_slot))
     }
 
     /// Whether `greenlet` is a member that holds a slot.
-    pub(crate) fn is_seated(&self, greenlet: &Handle) -> bool {
+    pub(crate) fn holds_slot(&self, greenlet: &Handle) -> bool {
         self.lock().member_mut(greenlet).is_some_and(|member| member.slot.is_slot())
     }
 
-    /// The member `serial` at `place` gives up its slot, and stays a member; false if it has none of
-    /// its own.
+    /// Frees the slot of the member `serial` at `place`, which stays a member. Returns `false` if
+    /// it has no slot of its own.
     pub(crate) fn leave_slot(&self, place: u32, serial: u64) -> bool {
         let mut state = self.lock();
-        let member = state.at(place, serial).filter(|member| matches!(member.slot, Held::Own(_)));
+        let member =
+            state.at(place, serial).filter(|member| matches!(member.slot, MemberSlot::Own(_)));
         let Some(member) = member else { return false };
-        let slot = std::mem::replace(&mut member.slot, Held::InPlace).give_back(&self.slots);
+        let slot = std::mem::replace(&mut member.slot, MemberSlot::InPlace).give_back(&self.slots);
         let key = member.key.take();
-        state.seated -= 1;
+        state.holders -= 1;
         drop(state);
         drop(key);
         drop_contained(slot);
         true
     }
 
-    /// The member `serial` at `place` has a slot again. If it was discarded, the slot is free.
+    /// Gives the member `serial` at `place` a slot again. If the member was discarded, the slot is
+    /// free.
     pub(crate) fn take_slot(&self, place: u32, serial: u64, mut permit: Permit) {
         let key = permit.take_key();
         let mut state = self.lock();
@@ -277,21 +292,21 @@ impl Members {
             drop(state);
             return drop((key, permit));
         };
-        (member.slot, member.key) = (Held::Own(permit), key);
-        state.seated += 1;
+        (member.slot, member.key) = (MemberSlot::Own(permit), key);
+        state.holders += 1;
     }
 
-    /// What counts the member `serial` at `place` among the tasks with its key.
+    /// The key permit of the member `serial` at `place`.
     pub(crate) fn key_at(&self, place: u32, serial: u64) -> Option<Arc<KeyPermit>> {
         self.lock().at(place, serial)?.key.clone()
     }
 
-    /// The number of slots that `greenlet` holds.
+    /// How many slots `greenlet` holds.
     pub(crate) fn weight_of(&self, greenlet: &Handle) -> usize {
         self.lock().member_mut(greenlet).map_or(0, |member| member.slot.weight())
     }
 
-    /// What counts `greenlet` among the tasks with `key`, if it is a member that is one.
+    /// The permit of `key` that `greenlet` holds, if it is a member with that key.
     pub(crate) fn key_of(&self, greenlet: &Handle, key: Key) -> Option<Arc<KeyPermit>> {
         let mut state = self.lock();
         state.member_mut(greenlet)?.key.clone().filter(|held| held.key == key)
@@ -306,7 +321,8 @@ impl Members {
         in_place::greenlets_around().any(|(greenlet, _)| self.contains(&greenlet))
     }
 
-    /// Takes a member off the list, which then runs on as a stranger; false if it is none.
+    /// Removes a member, which runs on outside of the group. Returns `false` if `greenlet` is not a
+    /// member.
     pub(crate) fn discard(&self, greenlet: &Handle) -> bool {
         let was_added = self.take_out(greenlet);
         if was_added == Some(true) {
@@ -315,7 +331,7 @@ impl Members {
         was_added.is_some()
     }
 
-    /// Takes a member off the list. Returns whether it was added; None if it is no member.
+    /// Removes a member. Returns whether it was added; `None` if `greenlet` is not a member.
     fn take_out(&self, greenlet: &Handle) -> Option<bool> {
         let state = self.lock();
         let place = state.find(greenlet)?;
@@ -331,23 +347,22 @@ impl Members {
         self.lock().refused += refused;
     }
 
-    /// Whether it was closed, or its pool. It takes no lock. A caller that asks under the lock of the
-    /// list makes no member that a walk over the list after the close would miss.
+    /// Whether this set or its pool was closed. Takes no lock. A caller that checks under the lock
+    /// of the list adds no member after the close that a later walk over the list would miss.
     pub(crate) fn is_closed(&self) -> bool {
         self.slots.is_closed() || self.scope.as_ref().is_some_and(|scope| scope.calls().is_closed())
     }
 
-    /// Whether a map should give a slot back rather than run its next item in it: because others
-    /// wait, apart from its own feeder, because there are too many, or because each start has to be
-    /// asked for.
+    /// Whether a map should free a slot rather than run its next item in it: other callers than its
+    /// own feeder wait, there are more members than slots, or each start must be requested.
     pub(crate) fn is_wanted_back(&self, feeder_queued: bool) -> bool {
         self.slots.balance() + isize::from(feeder_queued) < 0
             || self.maps.is_closed()
             || self.slots.limits_starts()
     }
 
-    /// A map starts, which may add members until it [ends](Self::map_ended); false if the group was
-    /// closed.
+    /// Records the start of a map, which may add members until it [ends](Self::map_ended). Returns
+    /// `false` if the group was closed.
     pub(crate) fn map_started(&self) -> bool {
         let mut state = self.lock();
         state.started_maps += 1;
@@ -355,7 +370,7 @@ impl Members {
         !self.is_closed()
     }
 
-    /// The map has no further items. Those that are running are members.
+    /// Records that a map has no further items. Its running items are members.
     pub(crate) fn map_ended(&self) {
         let mut state = self.lock();
         state.started_maps -= 1;
@@ -366,14 +381,14 @@ impl Members {
         }
     }
 
-    /// Lets no map have another item, if the group was closed.
+    /// Ends all maps after their running items, if the group was closed.
     pub(crate) fn end_maps(&self) {
         if self.is_closed() {
             self.maps.close();
         }
     }
 
-    /// The number of waiters for a slot.
+    /// How many callers wait for a slot.
     pub(crate) fn waiting(&self) -> usize {
         self.scope.as_ref().map_or_else(|| self.slots.waiting(), |scope| scope.calls().waiting())
     }
@@ -382,10 +397,10 @@ impl Members {
         self.lock().list.iter().map(|member| member.handle.clone()).collect()
     }
 
-    /// The number of slots that the members hold; of a pool also those of its scopes, and those that
-    /// are about to have a member.
+    /// How many slots the members hold; for a pool, also those of its scopes and of tasks that are
+    /// about to become members.
     pub(crate) fn taken(&self) -> usize {
-        if self.scope.is_some() { self.lock().seated } else { self.slots.out() }
+        if self.scope.is_some() { self.lock().holders } else { self.slots.out() }
     }
 
     /// Counts the items of a map in `outcomes`, from now on.
@@ -397,7 +412,7 @@ impl Members {
         state.maps.push(outcomes);
     }
 
-    /// What became of all that was started here.
+    /// The counts of everything that was started here.
     pub(crate) fn report(&self) -> Report {
         let mut state = self.lock();
         state.fold_maps();
@@ -415,7 +430,7 @@ impl Members {
         report
     }
 
-    /// The failures of those that have left since this was last called.
+    /// The failures of members that have left since the last call.
     pub(crate) fn take_failures(&self) -> Failures {
         self.lock().failures.take()
     }
@@ -434,20 +449,21 @@ impl Members {
         })
     }
 
-    /// Set when the list is empty; None if it is.
+    /// The event that is set when the list is empty; `None` if it is.
     pub(crate) fn emptied(&self) -> Option<Arc<Event>> {
         let mut state = self.lock();
         let any = !state.list.is_empty();
         any.then(|| Arc::clone(state.emptied.get_or_insert_default()))
     }
 
-    /// Set when the list is empty and no map is left that may add to it; None if that is so.
+    /// The event that is set when there is neither a member nor a map that may add one; `None` if
+    /// that is so.
     pub(crate) fn drained(&self) -> Option<Arc<Event>> {
         let mut state = self.lock();
         (!state.is_drained()).then(|| Arc::clone(state.drained.get_or_insert_default()))
     }
 
-    /// Kills each member once, then those that came in meanwhile, until none is left.
+    /// Kills each member once, then each member that is added meanwhile, until the list is empty.
     pub(crate) async fn kill(&self, exit: &GreenletExit, at: &'static Location<'static>) {
         loop {
             let died = {
@@ -467,14 +483,14 @@ impl Members {
         self.kill_each(exit, false);
     }
 
-    /// As [`kill_now`](Self::kill_now), also those that were killed here before and live on: for
-    /// the end of the group, which no member is to outlive.
+    /// Kills each member like [`kill_now`](Self::kill_now), those included that were killed before
+    /// and still run: for the end of the group, which no member may outlive.
     pub(crate) fn kill_again(&self, exit: &GreenletExit) {
         self.kill_each(exit, true);
     }
 
     fn kill_each(&self, exit: &GreenletExit, again: bool) {
-        // First, so that none has an item that is spared.
+        // First, so that no map starts an item that is not killed.
         self.end_maps();
         let mut state = self.lock();
         let mut killed = Vec::new();
@@ -489,7 +505,7 @@ impl Members {
         }
     }
 
-    /// Kills `greenlet`, if it is a member that has not been killed here before.
+    /// Kills `greenlet`, if it is a member that the group has not killed before.
     pub(crate) fn kill_one(&self, greenlet: &Handle, exit: GreenletExit) {
         let mut state = self.lock();
         let member = state.member_mut(greenlet);
@@ -508,7 +524,7 @@ impl Members {
         }
     }
 
-    /// The member has finished, unless it was discarded before.
+    /// Records that the member has finished, unless it was discarded before.
     fn leave(&self, place: u32, serial: u64) {
         let mut state = self.lock();
         if state.at(place, serial).is_some() {
@@ -517,7 +533,8 @@ impl Members {
         }
     }
 
-    /// A worker, the member `serial`, goes on from one item to the next; false if it was discarded.
+    /// Moves a worker, the member `serial`, from one item to the next. Returns `false` if it was
+    /// discarded.
     pub(crate) fn go_on(self: &Arc<Self>, serial: u64, from: &Handle, to: Handle) -> bool {
         let mut state = self.lock();
         let member = from.place().and_then(|place| state.at(place, serial));
@@ -542,15 +559,15 @@ impl Members {
             state.forget_added(handle.id());
         }
         self.leave_scope(&handle);
-        state.seated -= usize::from(slot.is_slot());
+        state.holders -= usize::from(slot.is_slot());
         let died = state.died_after(dying);
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
         let drained = state.take_drained();
-        // Under the lock, so that no caller finds the list empty and the slot taken.
+        // Freed under the lock, so that no caller finds the list empty and the slot taken.
         let slot: Option<HandOut<'_, SlotLine>> = slot.give_back(&self.slots);
         drop(state);
         drop_contained(handle);
-        // The key first: the request that waits for it may be the first for the slot.
+        // The key first: the request that waits for it may be the first in the queue for the slot.
         drop(key);
         drop_contained(slot);
         let events = died.iter().chain(&emptied).chain(&drained);
@@ -558,7 +575,7 @@ impl Members {
         kind == Kind::Added
     }
 
-    /// Tells these members from those of other groups.
+    /// Distinguishes these members from those of other groups.
     pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -572,7 +589,7 @@ impl State {
     fn new(kept_failures: usize) -> Self {
         Self {
             list: Arena::new(),
-            seated: 0,
+            holders: 0,
             added: HashMap::new(),
             refused: 0,
             dying: 0,
@@ -588,7 +605,7 @@ impl State {
     }
 
     fn insert(&mut self, member: Member) {
-        self.seated += usize::from(member.slot.is_slot());
+        self.holders += usize::from(member.slot.is_slot());
         self.list.insert(member);
     }
 
@@ -615,7 +632,8 @@ impl State {
         self.list.get_mut(place)
     }
 
-    /// An added member leaves. The memory of a peak is given back, on average in constant time.
+    /// Records that an added member has left. Releases memory after a peak, in amortized constant
+    /// time.
     fn forget_added(&mut self, greenlet: u64) {
         self.added.remove(&greenlet);
         if self.added.len() < self.added.capacity() / 8 {
@@ -623,18 +641,19 @@ impl State {
         }
     }
 
-    /// A member that `was_dying` has finished. Returns what is to be set if it was the last of them.
+    /// Records that a member has finished. Returns the event to set if it was the last killed
+    /// member.
     fn died_after(&mut self, was_dying: bool) -> Option<Arc<Event>> {
         self.dying -= usize::from(was_dying);
         if self.dying == 0 { self.died.take() } else { None }
     }
 
-    /// The member at `place`, if it is the one with this number.
+    /// The member at `place`, if it has this serial number.
     fn at(&mut self, place: u32, serial: u64) -> Option<&mut Member> {
         self.list.get_mut(place).filter(|member| member.serial == serial)
     }
 
-    /// Counts how the member at `place` has ended. The items of a worker are counted elsewhere.
+    /// Counts the outcome of the member at `place`. The items of a worker are counted elsewhere.
     fn count(&mut self, place: u32) {
         let Some(member) = self.list.get(place) else { return };
         if member.kind == Kind::Worker {
@@ -647,7 +666,7 @@ impl State {
         }
     }
 
-    /// Counts the items of maps whose results were dropped with the others, once for all.
+    /// Merges the outcomes of maps whose results were dropped.
     fn fold_maps(&mut self) {
         let outcomes = &self.outcomes;
         self.maps.retain(|items| {
@@ -660,14 +679,36 @@ impl State {
     }
 }
 
+impl Container for Members {
+    fn kind(&self) -> &'static str {
+        match self.capacity() {
+            _ if self.scope.is_some() => "scope",
+            Some(_) => "pool",
+            None => "group",
+        }
+    }
+
+    fn created_at(&self) -> &'static Location<'static> {
+        self.at
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        Some(self.slots.capacity()).filter(|capacity| *capacity != UNLIMITED)
+    }
+
+    fn report(&self) -> Report {
+        Members::report(self)
+    }
+}
+
 impl std::fmt::Debug for Members {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Members").field("slots", &*self.slots).finish_non_exhaustive()
     }
 }
 
-/// The place of a task in its group. Dropping it, when the task has finished, hands the slot to the
-/// first waiter.
+/// The membership of a task in its group. Dropping it, when the task has finished, hands the slot
+/// to the first waiter.
 #[derive(Debug)]
 pub struct Membership {
     members: Arc<Members>,
@@ -676,12 +717,12 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Where the member is in the list.
+    /// The place of the member in the list.
     pub(crate) fn place(&self) -> u32 {
         self.place
     }
 
-    /// What tells the member from another that was at its place before.
+    /// Distinguishes the member from an earlier one at the same place.
     pub(crate) fn serial(&self) -> u64 {
         self.serial
     }

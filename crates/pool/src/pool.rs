@@ -15,16 +15,16 @@ use crate::slot::{AcquireSlot, Permit};
 use crate::task_set::UNLIMITED;
 use crate::{InsideGroup, PoolBuilder, PoolFull, Runs, Slot, SlotError, SlotRequest, TaskSet};
 
-/// A group that limits how many of its tasks run at once. While it is full, callers wait for a slot;
-/// slots go to waiters in FIFO order.
+/// A group that limits how many of its tasks run at once. While the pool is full, callers wait for
+/// a slot; slots go to waiters in FIFO order.
 ///
-/// A cheap handle, for any task and any thread; clones are of the same pool. Dropping the last handle
-/// kills the members that are left, without waiting for them. A member that holds a handle of its
-/// own pool keeps it alive: then [`kill`](TaskSet::kill) it, or let the members finish.
+/// Cloning is cheap; clones share the pool. Dropping the last handle kills the remaining members
+/// without waiting for them. A member that holds a handle of its own pool keeps the pool alive:
+/// [`kill`](TaskSet::kill) that member, or let it finish.
 ///
-/// A member may spawn into its own pool, however full that is: see [`spawn`](Self::spawn).
+/// A member may spawn into its own pool even while that is full; see [`spawn`](Self::spawn).
 ///
-/// To limit a section of code rather than whole tasks, take a `Semaphore`; for work that computes
+/// To limit a section of code rather than whole tasks, use a `Semaphore`; for work that computes
 /// rather than waits, a `ThreadPool`.
 ///
 /// Python: `gevent.pool.Pool`.
@@ -50,33 +50,39 @@ pub struct Pool<X = Hub> {
 }
 
 impl Pool {
-    /// A pool of `capacity` slots that runs each call where it is made: on the
-    /// [current hub](Hub::current) of the caller. A map runs on one hub to its end. A pool with
-    /// capacity 0 is always full.
+    /// Creates a pool with `capacity` slots that runs each call on the [current hub](Hub::current)
+    /// of its caller. A map runs on one hub to its end. A pool with capacity 0 is always full.
     ///
-    /// To tie it to one hub for all callers, there is [`on`](Self::on).
+    /// [`on`](Self::on) ties a pool to one hub for all callers.
+    ///
+    /// Python: `gevent.pool.Pool`.
     #[must_use]
+    #[track_caller]
     pub fn new(capacity: usize) -> Self {
         Self::on(&Hub::following(), capacity)
     }
 
-    /// A pool without a limit, as [`new`](Self::new). A [`Group`](crate::Group) is the same with a
-    /// `spawn` that never waits.
+    /// Creates a pool without a limit, whose calls run on the caller's hub, like
+    /// [`new`](Self::new). A [`Group`](crate::Group) has no limit either, and its `spawn` never
+    /// waits.
     ///
     /// Python: `gevent.pool.Pool(None)`.
     #[must_use]
+    #[track_caller]
     pub fn unlimited() -> Self {
         Self::new(UNLIMITED)
     }
 
-    /// Settings, to be changed before a pool is made with them.
+    /// Returns the settings of a new pool.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
     }
 }
 
 impl<X> Pool<X> {
-    /// A pool of `capacity` slots whose members run on `hub`; `usize::MAX` is no limit.
+    /// Creates a pool with `capacity` slots whose members run on `hub`; `usize::MAX` means no
+    /// limit.
+    #[track_caller]
     pub fn on(hub: &X, capacity: usize) -> Self
     where
         X: Clone,
@@ -84,7 +90,8 @@ impl<X> Pool<X> {
         Self::of(TaskSet::new(hub.clone(), capacity, Settings::default()))
     }
 
-    /// The same pool, with the same slots and members, whose calls run on `hub`: another handle.
+    /// Returns a handle of the same pool, with the same slots and members, whose calls run on
+    /// `hub`.
     ///
     /// ```
     /// # mod spinney { pub use spinney_hub::{Hub, block_on}; pub use spinney_pool::Pool; }
@@ -102,12 +109,15 @@ impl<X> Pool<X> {
         Pool::of(self.tasks.with_hub(hub.clone()))
     }
 
-    /// A pool of its own members that shares the slots of this one: for one request in a service, say.
-    /// Its [`join`](TaskSet::join), kills, [`close`](TaskSet::close) and drop concern its own members
-    /// alone; [`len`](TaskSet::len) counts the slots that those hold. [`capacity`](Self::capacity),
-    /// [`available`](Self::available) and [`resize`](Self::resize) are those of the slots that are
-    /// shared. A closed scope refuses as a closed pool does, also while slots are free. Once this pool is
-    /// closed, its scopes refuse, too: slots that they hold start nothing more.
+    /// Creates a pool that has its own members and shares the slots of this one: for one request in
+    /// a service, for example.
+    ///
+    /// Dropping the last handle of the scope, [`join`](TaskSet::join), kills and
+    /// [`close`](TaskSet::close) affect only the scope's own members, and [`len`](TaskSet::len)
+    /// counts only their slots. [`capacity`](Self::capacity), [`available`](Self::available) and
+    /// [`resize`](Self::resize) are about the shared slots. A closed scope refuses all calls, even
+    /// while slots are free. Closing this pool closes its scopes too: the slots that they hold
+    /// start no further task.
     ///
     /// ```
     /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
@@ -123,6 +133,7 @@ impl<X> Pool<X> {
     /// });
     /// ```
     #[must_use = "dropping a scope kills its members"]
+    #[track_caller]
     pub fn scope(&self) -> Self
     where
         X: Clone,
@@ -134,50 +145,52 @@ impl<X> Pool<X> {
         Self { tasks }
     }
 
-    /// Waits for a slot. [`Slot::spawn`] starts a task in it; dropping it frees it. The request can
-    /// say what it asks for before it is awaited: `pool.slot().weight(3).priority(2).await`.
+    /// Waits for a slot. [`Slot::spawn`] starts a task in it; dropping it frees it. The request
+    /// takes settings before it is awaited: `pool.slot().weight(3).priority(2).await`.
     ///
     /// # Errors
     ///
-    /// [`SlotError::Closed`] if the pool was closed before a slot was free; others if a limit of the
-    /// pool refuses the request.
+    /// [`SlotError::Closed`] if the pool is closed before a slot is free; other errors if a limit
+    /// of the pool refuses the request.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives up the place in the queue; a slot that it had been handed goes to the next
+    /// Dropping the request leaves the queue; a slot that it was already handed goes to the next
     /// waiter.
     #[track_caller]
     pub fn slot(&self) -> SlotRequest<'_, X> {
         SlotRequest::new(self)
     }
 
-    /// Takes a slot if one is free: none is while others wait.
+    /// Takes a slot if one is free. No slot is free while there are waiters.
     ///
     /// # Errors
     ///
-    /// [`SlotError::Full`] if none is free; otherwise the reason for which the request is refused.
+    /// [`SlotError::Full`] if no slot is free; otherwise why the request is refused.
     pub fn try_slot(&self) -> Result<Slot<X>, SlotError> {
         self.try_permit().map(|permit| Slot::new(self, permit))
     }
 
-    /// Waits for a slot and starts `future` in it.
+    /// Spawns `future` once a slot is free.
     ///
-    /// A member that spawns into its full pool runs `future` within its own wait, while it stands in
-    /// the queue: as a greenlet of its own, whose parent it is. If a slot comes first, the child goes
-    /// on in it, on the hub; otherwise the greenlet that this returns has finished. So a program
-    /// whose members wait only for what they spawned, applied or mapped through this pool never stops
-    /// for want of a slot, whatever the capacity and the depth. It may stop if a child needs its
-    /// parent, a lock that is held over the wait, or another pool, and no slot comes free. A kill of the
-    /// member goes to the child first; dropping the wait ends the child immediately. Other modes are a
-    /// [setting](crate::Reentry).
+    /// A member that spawns into its own full pool waits in the queue, and runs `future` within its
+    /// own wait meanwhile: as a greenlet of its own, whose parent is the member. If a slot is free
+    /// first, the child moves to the slot and continues as a task of the hub; otherwise the
+    /// returned greenlet has finished. A kill of the member goes to the child first; dropping the
+    /// wait ends the child immediately. [`Reentry`](crate::Reentry) has other modes.
     ///
-    /// If the pool is closed before a slot is free, the greenlet was killed, with
-    /// [`Closed`](spinney_sync::Closed) for the reason.
+    /// So a program whose members only wait for tasks that they spawned, applied or mapped through
+    /// this pool never stops for want of a slot, whatever the capacity and the depth. It may stop
+    /// if a child waits for its parent, for a lock that is held over the wait, or for another pool,
+    /// and no slot becomes free.
+    ///
+    /// If the pool is closed before a slot is free, the returned greenlet is killed already, with
+    /// [`SlotError::Closed`](crate::SlotError::Closed) as its reason.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops `future`, which has not started or runs in place, and gives up the place in the
-    /// queue; a slot that it had been handed goes to the next waiter.
+    /// Dropping the future leaves the queue and drops `future`, which has not started or runs in
+    /// place; a slot that it was already handed goes to the next waiter.
     ///
     /// Python: `gevent.pool.Pool.spawn`.
     #[track_caller]
@@ -189,11 +202,11 @@ impl<X> Pool<X> {
         SpawnInto::new(self, future)
     }
 
-    /// Starts `future` if a slot is free: none is while others wait.
+    /// Spawns `future` if a slot is free. No slot is free while there are waiters.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`], with the future in it, if none is free or the pool was closed.
+    /// [`PoolFull`], which holds `future`, if no slot is free or the pool was closed.
     ///
     /// Python: `gevent.pool.Pool.start(blocking=False)`.
     #[track_caller]
@@ -208,17 +221,17 @@ impl<X> Pool<X> {
         }
     }
 
-    /// Waits for a slot no longer than `limit`, and starts `future` in it. A member waits like any
+    /// Waits at most `limit` for a slot, and spawns `future` in it. A member waits like any other
     /// caller: nothing runs in place.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`], with the future in it, if no slot came in time or the pool was closed.
+    /// [`PoolFull`], which holds `future`, if no slot was free in time or the pool was closed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops `future`, which has not started, and gives up the place in the queue; a slot
-    /// that it had been handed goes to the next waiter.
+    /// Dropping the future leaves the queue and drops `future`, which has not started; a slot that
+    /// it was already handed goes to the next waiter.
     ///
     /// Python: `gevent.pool.Pool.start(greenlet, timeout)`.
     #[track_caller]
@@ -255,12 +268,12 @@ impl<X> Pool<X> {
         self.try_launch(permit, future, at).map_err(refused)
     }
 
-    /// Waits for a slot and makes a member of a greenlet that is running elsewhere. Returns `false`
-    /// if it has finished or is a member already, or if the pool was closed.
+    /// Waits for a slot, and adds a greenlet that runs elsewhere as a member. Returns `false` if
+    /// the greenlet has finished or is a member already, or if the pool was closed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives up the place in the queue; a slot that it had been handed goes to the next
+    /// Dropping the future leaves the queue; a slot that it was already handed goes to the next
     /// waiter.
     ///
     /// Python: `gevent.pool.Pool.add`.
@@ -276,11 +289,12 @@ impl<X> Pool<X> {
         })
     }
 
-    /// Makes a member of a greenlet as [`add`](Self::add) does, if a slot is free.
+    /// Adds a greenlet that runs elsewhere as a member if a slot is free. Returns `false` if the
+    /// greenlet has finished or is a member already.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] if none is free or the pool was closed.
+    /// [`PoolFull`] if no slot is free or the pool was closed.
     ///
     /// Python: `gevent.pool.Pool.add(blocking=False)`.
     pub fn try_add(&self, greenlet: &Handle) -> Result<bool, PoolFull<()>> {
@@ -292,12 +306,12 @@ impl<X> Pool<X> {
         Ok(self.inner().add(greenlet, permit.map_err(full)?))
     }
 
-    /// [Adds](Self::add) a greenlet that was [made](Greenlet::new) to be started, and starts it on
-    /// the pool's hub. Returns `false` if it was not added, or if it had been started before.
+    /// [Adds](Self::add) an [unstarted](Greenlet::new) greenlet, and starts it on the pool's hub.
+    /// Returns `false` if the greenlet was not added, or was started before.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives up the place in the queue; a slot that it had been handed goes to the next
+    /// Dropping the future leaves the queue; a slot that it was already handed goes to the next
     /// waiter.
     ///
     /// Python: `gevent.pool.Pool.start`.
@@ -311,11 +325,12 @@ impl<X> Pool<X> {
         async move { added.await && greenlet.start_on(&self.core.hub) }
     }
 
-    /// Adds and starts a greenlet as [`start`](Self::start) does, if a slot is free.
+    /// Adds an [unstarted](Greenlet::new) greenlet if a slot is free, and starts it on the pool's
+    /// hub. Returns `false` if the greenlet was not added, or was started before.
     ///
     /// # Errors
     ///
-    /// [`PoolFull`] if none is free or the pool was closed.
+    /// [`PoolFull`] if no slot is free or the pool was closed.
     ///
     /// Python: `gevent.pool.Pool.start(blocking=False)`.
     pub fn try_start(&self, greenlet: &Handle) -> Result<bool, PoolFull<()>>
@@ -325,12 +340,12 @@ impl<X> Pool<X> {
         Ok(self.try_add(greenlet)? && greenlet.start_on(&self.core.hub))
     }
 
-    /// Waits in turn until a slot is free, without taking it, and returns how many are: none if the
-    /// pool was closed.
+    /// Waits in FIFO order until a slot is free, without taking it. Returns the number of free
+    /// slots: 0 if the pool was closed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives up the place in the queue.
+    /// Dropping the future leaves the queue.
     ///
     /// Python: `gevent.pool.Pool.wait_available`.
     #[track_caller]
@@ -338,17 +353,17 @@ impl<X> Pool<X> {
         let slot = AcquireSlot::new(self.inner());
         async move {
             let Ok(permit) = slot.await else { return 0 };
-            // The slot that it was handed is one of them; the waiters behind have none yet.
+            // The permit counts as free; the waiters behind it have no slot yet.
             let free = self.available().saturating_add(1);
             drop(permit);
             free.max(0).unsigned_abs()
         }
     }
 
-    /// Waits until no slot is taken and there are no waiters; returns immediately if that is so. Unlike
-    /// [`join`](TaskSet::join) it does not return between two tasks. It does not wait for a map whose
-    /// results are not read, which takes no slot and waits for none, nor for an item that is in the delay
-    /// before a further try.
+    /// Waits until no slot is taken and there are no waiters; returns immediately if that is so.
+    /// Unlike [`join`](TaskSet::join), it does not return between two tasks. It ignores a map whose
+    /// results are not read, which neither holds nor requests a slot, and an item in the delay
+    /// before its next try.
     ///
     /// # Errors
     ///
@@ -356,7 +371,7 @@ impl<X> Pool<X> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     #[track_caller]
     pub fn wait_idle(&self) -> impl Future<Output = Result<(), InsideGroup>> {
         let idle = self.slots().wait_idle();
@@ -369,8 +384,10 @@ impl<X> Pool<X> {
         })
     }
 
-    /// Changes the number of slots. A larger number admits as many waiters as fit; under a smaller one
-    /// members go on, and no caller gets a slot until enough have finished.
+    /// Changes the number of slots. A larger number admits as many waiters as fit. A smaller number
+    /// stops no member; no caller gets a slot until enough members have finished.
+    ///
+    /// Python: `eventlet.GreenPool.resize`.
     pub fn resize(&self, capacity: usize) {
         contain(|| self.slots().resize(capacity));
     }
@@ -389,7 +406,7 @@ impl<X> Pool<X> {
         self.limit()
     }
 
-    /// How many slots are free; negative while more are taken than there are, after a
+    /// How many slots are free; negative while more slots are taken than the capacity, after a
     /// [`resize`](Self::resize).
     ///
     /// Python: `eventlet.GreenPool.free`; `gevent.pool.Pool.free_count` is 0 rather than negative.
@@ -397,7 +414,9 @@ impl<X> Pool<X> {
         self.slots().available()
     }
 
-    /// How many callers wait for a slot; a map that has items to run is one.
+    /// How many callers wait for a slot; a map with items to run counts as one.
+    ///
+    /// Python: `eventlet.GreenPool.waiting`.
     pub fn waiting(&self) -> usize {
         self.inner().waiting()
     }

@@ -8,12 +8,12 @@ use crate::in_place::MovedTask;
 use crate::map::{Feeder, IntoSource, ItemInPlace, MapWorker};
 use crate::task_set::MemberTask;
 
-/// A hub that can run `F` in a group or pool: one with threads if `F` and its result are `Send`, a
-/// [`LocalHub`](spinney_hub::LocalHub) always. Nobody implements it: each hub that can spawn the
-/// tasks that are made of `F` is one.
+/// A hub that can run `F` in a group or pool: a hub with threads if `F` and its result are `Send`,
+/// a [`LocalHub`](spinney_hub::LocalHub) always. The trait is implemented for each hub that can
+/// spawn the tasks that a pool makes of `F`.
 ///
-/// A helper that is given the future names this bound; one that makes its own futures takes a
-/// `&Pool`, which runs on the hub of the caller.
+/// A function that is given the future names this bound; a function that creates its own futures
+/// takes a `&Pool`, which runs on the caller's hub.
 ///
 /// ```
 /// # mod spinney {
@@ -23,12 +23,12 @@ use crate::task_set::MemberTask;
 /// use spinney::{Failure, Greenlet, Pool, block_on};
 /// use spinney::pool::Runs;
 ///
-/// /// Starts `job`, on whatever hub the pool is on.
+/// /// Spawns `job` on the pool's hub.
 /// async fn start<X: Runs<F>, F: Future>(pool: &Pool<X>, job: F) -> Greenlet<F::Output> {
 ///     pool.spawn(job).await
 /// }
 ///
-/// /// Runs its own futures, where it is called.
+/// /// Creates its own future, which runs on the caller's hub.
 /// async fn answer(pool: &Pool) -> Result<u32, Failure> {
 ///     pool.apply(async { 6 * 7 }).await
 /// }
@@ -63,8 +63,8 @@ where
 {
 }
 
-/// A hub that can run a map of `F`, which returns `Fut`, over `I`. Nobody implements it: each hub
-/// that can spawn the tasks of which the map consists is one.
+/// A hub that can run a map of `F`, which returns `Fut`, over `I`. The trait is implemented for
+/// each hub that can spawn the tasks of the map.
 ///
 /// ```
 /// # mod spinney {
@@ -76,7 +76,7 @@ where
 /// use spinney::map::IntoSource;
 /// use spinney::pool::RunsMap;
 ///
-/// /// Maps `func` over `items`, on whatever hub the pool is on.
+/// /// Maps `func` over `items` on the pool's hub.
 /// async fn all<X, I, F, Fut>(pool: &Pool<X>, func: F, items: I) -> Result<Vec<Fut::Output>, ItemError>
 /// where
 ///     I: IntoSource,

@@ -1,7 +1,8 @@
-//! [`Slot`]: the right to run one task in a pool, as a value.
+//! [`Slot`]: the right to run one task in a pool.
 //!
-//! A slot is free, held by a [`Slot`] or on its way to a waiter, or in the entry of a member. The
-//! semaphore counts those that are not free, so *running + free = capacity* is its invariant.
+//! A slot is free, held by a [`Slot`], handed to a waiter that has not run yet, or stored in the
+//! entry of a member. The semaphore counts all slots that are not free, so *running + free =
+//! capacity* is its invariant.
 
 use std::fmt;
 use std::ops::Deref;
@@ -27,7 +28,7 @@ use crate::{Runs, SlotError};
 /// The right to run one task in a [`Pool`](crate::Pool). Dropping it frees the slot for the next
 /// waiter.
 ///
-/// A slot that is held counts as taken. It keeps its pool alive.
+/// A slot counts as taken while it is held, and keeps its pool alive.
 ///
 /// ```
 /// # mod spinney {
@@ -41,7 +42,7 @@ use crate::{Runs, SlotError};
 ///     let pool = Pool::new(2);
 ///     let slot = pool.slot().await?;
 ///     assert_eq!((pool.len(), pool.available()), (1, 1));
-///     // Whatever has to be done before it is known what to run.
+///     // Decide here which task to run.
 ///     let answer = slot.spawn(async { 6 * 7 });
 ///     assert_eq!(answer.await.unwrap(), 42);
 ///     Ok::<(), SlotError>(())
@@ -58,10 +59,10 @@ impl<X> Slot<X> {
         Self { set: set.clone(), permit }
     }
 
-    /// Starts `future` in this slot, which is free again when the task has finished.
+    /// Spawns `future` in this slot, which is free again when the task has finished.
     ///
-    /// If the pool was closed meanwhile, or the scope that the slot was taken from, the greenlet was
-    /// killed with [`Closed`](spinney_sync::Closed) for the reason.
+    /// If the pool, or the scope that the slot is from, was closed meanwhile, the returned greenlet
+    /// is killed already, with [`SlotError::Closed`](crate::SlotError::Closed) as its reason.
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> Greenlet<F::Output>
     where
@@ -78,18 +79,18 @@ impl<X> fmt::Debug for Slot<X> {
     }
 }
 
-/// The slots of a pool, which its scopes share.
+/// The slots of a pool, shared with its scopes.
 pub(crate) struct Slots {
     semaphore: Semaphore<SlotLine>,
-    /// Whether each start has to be asked for: there are limits that concern starts, or a pause.
+    /// Whether each start must be requested: the pool is paused, or has limits on starts.
     limits_starts: AtomicBool,
-    /// The waits that may run a child in place, by the greenlet that waits.
+    /// The waits that may run a child in place, by the waiting greenlet.
     pub(crate) turns: Turns,
-    /// The scopes that share them.
+    /// The scopes that share the slots.
     scopes: Scopes,
 }
 
-/// What a request asks for that says nothing else.
+/// The request for one slot, without other settings.
 pub(crate) const ONE: Want<Request> = Want {
     permits: 1,
     despite_close: false,
@@ -128,7 +129,7 @@ impl SharedSlots {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// A slot, if one is free.
+    /// Takes a slot, if one is free.
     pub(crate) fn try_permit(&self) -> Result<Permit, SlotError> {
         self.try_take(&ONE)
     }
@@ -140,9 +141,9 @@ impl SharedSlots {
     }
 }
 
-/// Limits, which the pool's methods explain.
+/// The limits; the methods of [`Pool`](crate::Pool) explain them.
 impl SharedSlots {
-    /// Whether each start has to be asked for. It takes no lock.
+    /// Whether each start must be requested. Takes no lock.
     pub(crate) fn limits_starts(&self) -> bool {
         self.0.limits_starts.load(Relaxed)
     }
@@ -150,7 +151,7 @@ impl SharedSlots {
     /// Changes the limits.
     pub(crate) fn limit(&self, change: impl FnOnce(&mut Limits)) {
         let clock = Clock::shared();
-        // Rates are changed at the time of the change, which is told without the lock.
+        // First reads the clock, without the lock: the new rates begin at the time of the change.
         self.change_line(|_| ());
         self.change_line(|line| {
             let mut limits = line.limits();
@@ -212,25 +213,25 @@ impl Deref for SharedSlots {
     }
 }
 
-/// Slots that are taken, as the semaphore knows them.
+/// Taken slots, as a permit of the semaphore.
 type SlotPermit = spinney_sync::Permit<SharedSlots, SlotLine>;
 
-/// A slot that is taken, or several for one request. Dropping it frees them.
+/// A taken slot, or several slots of one request. Dropping it frees them.
 pub(crate) struct Permit {
-    /// Given back first: whoever waits for the key may be first in line for the slot.
+    /// Dropped first: the waiter for the key may be the first in the queue for the slot.
     key: Option<Arc<KeyPermit>>,
     slot: SlotPermit,
 }
 
 impl Permit {
-    /// Takes the part that counts among the tasks with the same key.
+    /// Takes the permit of the key.
     pub(crate) fn take_key(&mut self) -> Option<Arc<KeyPermit>> {
         self.key.take()
     }
 }
 
-/// What counts a task among those with the same key, and its children of that key that run or ran in
-/// its place. Dropping the last of them lets the next task with the key start.
+/// Counts one task among the tasks with its key, together with its children with that key that run
+/// or ran in its place. Dropping the last reference lets the next task with the key start.
 pub(crate) struct KeyPermit {
     slots: SharedSlots,
     pub(crate) key: Key,
@@ -238,13 +239,14 @@ pub(crate) struct KeyPermit {
 }
 
 impl KeyPermit {
-    /// What a request for `key` was given that had this ticket: without one it is not counted.
+    /// The permit of a request for `key` that had this ticket; without a ticket the request is not
+    /// counted.
     fn of(slots: &SharedSlots, key: Option<Key>, ticket: Option<u64>) -> Option<Arc<Self>> {
         let (key, ticket) = key.zip(ticket)?;
         Some(Arc::new(Self { slots: slots.clone(), key, ticket }))
     }
 
-    /// What a wait was given beside `slot`.
+    /// The permit that `wait` was granted with `slot`.
     fn taken_by(wait: &Acquire<SharedSlots, SlotLine>, slot: &SlotPermit) -> Option<Arc<Self>> {
         let ticket = wait.place().map(|place| place.ticket);
         Self::of(slot.semaphore(), wait.want().request.key, ticket)
@@ -257,16 +259,16 @@ impl Drop for KeyPermit {
     }
 }
 
-/// The slot of a member, in its entry.
-pub(crate) enum Held {
-    /// None: it runs in place of a member that has one.
+/// The slot in the entry of a member.
+pub(crate) enum MemberSlot {
+    /// No slot: the member runs in place of a member with a slot.
     InPlace,
     Own(Permit),
-    /// A slot that others share: those that are too deep to run in place, and workers of maps.
+    /// A slot that is shared: for children too deep to run in place, and for workers of maps.
     Shared(Arc<Share>),
 }
 
-impl Held {
+impl MemberSlot {
     pub(crate) fn is_slot(&self) -> bool {
         !matches!(self, Self::InPlace)
     }
@@ -280,12 +282,12 @@ impl Held {
         }
     }
 
-    /// Takes the part that counts among the tasks with the same key.
+    /// Takes the permit of the key.
     pub(crate) fn take_key(&mut self) -> Option<Arc<KeyPermit>> {
         if let Self::Own(permit) = self { permit.take_key() } else { None }
     }
 
-    /// The slot, to be shared; None if there is none.
+    /// Shares the slot; `None` if there is no slot.
     pub(crate) fn share(&mut self) -> Option<Arc<Share>> {
         let shared = match std::mem::replace(self, Self::InPlace) {
             Self::InPlace => return None,
@@ -296,7 +298,7 @@ impl Held {
         Some(shared)
     }
 
-    /// Gives the slot back, unless others share it. The next waiter is woken when that is dropped.
+    /// Frees the slot, unless it is shared. Dropping the returned guard wakes the next waiter.
     pub(crate) fn give_back(self, slots: &SharedSlots) -> Option<HandOut<'_, SlotLine>> {
         let permit = match self {
             Self::InPlace => None,
@@ -307,11 +309,11 @@ impl Held {
     }
 }
 
-/// A slot that is shared, or a share of it that may become a slot of its own. The slot is free when
-/// the last share is dropped.
+/// A shared slot, or a share of one that may become a slot of its own. The slot is free when the
+/// last share is dropped.
 ///
-/// The members of one slot wait for one another, so that one of them runs. Where a member of the
-/// chain gets a slot of its own, those below it share that one.
+/// The members that share a slot wait for one another, so only one of them runs. When one of them
+/// gets its own slot, the children further in share that one.
 pub(crate) struct Share(Mutex<Source>);
 
 enum Source {
@@ -324,17 +326,17 @@ impl Share {
         Self(Mutex::new(source))
     }
 
-    /// A share of `shared`.
+    /// Creates a share of `shared`.
     pub(crate) fn of(shared: Arc<Self>) -> Arc<Self> {
         Arc::new(Self::new(Source::Of(shared)))
     }
 
-    /// Becomes a slot of its own, for all that share through it.
+    /// Makes this a slot of its own, for all its shares.
     pub(crate) fn become_slot(&self, permit: Permit) {
         self.replace(Source::Slot(permit));
     }
 
-    /// Becomes a share of `shared`.
+    /// Makes this a share of `shared`.
     pub(crate) fn become_share(&self, shared: Arc<Self>) {
         self.replace(Source::Of(shared));
     }
@@ -351,11 +353,11 @@ impl Share {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *place, source);
         drop(place);
-        // It may wake the next waiter for a slot.
+        // Without the lock: it may wake the next waiter for a slot.
         drop(before);
     }
 
-    /// The slot, if this was its last share.
+    /// Returns the slot if `shared` is its last share.
     fn into_permit(mut shared: Arc<Self>) -> Option<Permit> {
         loop {
             let last = Arc::into_inner(shared)?.0;
@@ -367,15 +369,15 @@ impl Share {
     }
 }
 
-/// The wait for a slot. Dropping it gives up the place in the queue, and passes on a slot that it
-/// had been handed.
+/// The wait for a slot. Dropping it leaves the queue; a slot that it was already handed goes to the
+/// next waiter.
 pub(crate) struct AcquireSlot {
     slot: Acquire<SharedSlots, SlotLine>,
-    /// Whether it waits for a larger capacity if it is too heavy.
+    /// Whether a request above the capacity waits for a larger capacity.
     awaits_resize: bool,
-    /// In a scope, the wait that is refused with it.
+    /// In a scope, the wait that ends when the scope is closed.
     call: Option<Acquire<Arc<Semaphore>>>,
-    /// The line of the caller.
+    /// The caller's line.
     at: &'static Location<'static>,
 }
 
@@ -385,25 +387,25 @@ impl AcquireSlot {
         Self { call: members.scope().map(Scope::call), ..Self::of_slots(&members.slots) }
     }
 
-    /// A wait that is no call of a group.
+    /// Creates a wait that belongs to no group.
     #[track_caller]
     pub(crate) fn of_slots(slots: &SharedSlots) -> Self {
         let (slot, at) = (Acquire::wanting(slots.clone(), ONE), Location::caller());
         Self { slot, awaits_resize: false, call: None, at }
     }
 
-    /// The same wait, which a close does not end: for a map that started before.
+    /// Keeps waiting after a close: for a map that started before.
     pub(crate) fn despite_close(self) -> Self {
         let (slot, call) = (self.slot.despite_close(), self.call.map(Acquire::despite_close));
         Self { slot, call, ..self }
     }
 
-    /// The same wait, which is not refused for its weight.
+    /// Waits for a larger capacity rather than be refused for its weight.
     pub(crate) fn await_resize(self) -> Self {
         Self { awaits_resize: true, ..self }
     }
 
-    /// Changes what it asks for, before the first poll.
+    /// Changes the request, before the first poll.
     pub(crate) fn set(&mut self, set: impl FnOnce(&mut Want<Request>)) {
         if let Some(want) = self.slot.want_mut() {
             set(want);
@@ -435,7 +437,8 @@ impl AcquireSlot {
         self.slot.semaphore().map_or(Err(SlotError::Full), |slots| slots.try_take(self.slot.want()))
     }
 
-    /// The wait for a start in the place of a member, which shares its key if that is the same.
+    /// Creates the wait for a start in place of a member, which shares the member's key permit if
+    /// the keys are the same.
     pub(crate) fn in_place(
         &self,
         slots: &SharedSlots,
@@ -447,7 +450,7 @@ impl AcquireSlot {
         AcquireStart { start: Acquire::wanting(slots.clone(), want), shared }
     }
 
-    /// What it is for has started in place: it waits for its slot alone from now on.
+    /// Records that the task has started in place: the request now waits for a slot alone.
     pub(crate) fn has_started(&self) {
         if let (Some(slots), Some(place)) = (self.slot.semaphore(), self.slot.place()) {
             slots.change_line(|line| line.has_started(place.ticket));
@@ -464,7 +467,7 @@ impl Future for AcquireSlot {
             return Poll::Ready(Err(SlotError::TooHeavy));
         }
         let slot = Pin::new(&mut this.slot).poll(cx);
-        // A slot is no use to a scope that was closed: it goes to the next waiter.
+        // A closed scope does not use the slot: it goes to the next waiter.
         if this.call.as_mut().is_some_and(|call| Pin::new(call).poll(cx).is_ready()) {
             return Poll::Ready(Err(SlotError::Closed));
         }
@@ -477,16 +480,16 @@ impl Future for AcquireSlot {
     }
 }
 
-/// The wait for a start in the place of a member. Dropping it gives up the place in the queue; a
-/// start that it had been granted is spent.
+/// The wait for a start in place of a member. Dropping it leaves the queue; a start that it was
+/// already granted is used up.
 pub(crate) struct AcquireStart {
     start: Acquire<SharedSlots, SlotLine>,
-    /// The key of the member, if it is that of the start.
+    /// The member's key permit, if both have the same key.
     shared: Option<Arc<KeyPermit>>,
 }
 
 impl AcquireStart {
-    /// Ready with what counts the task among those with its key.
+    /// Ready with the key permit of the task.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! [`SlotRequest`]: the wait for a slot, and what it asks for.
+//! [`SlotRequest`]: the wait for a slot, with its settings.
 
 use std::fmt;
 use std::hash::Hash;
@@ -14,10 +14,10 @@ use crate::slot::AcquireSlot;
 use crate::task_set::TaskSet;
 use crate::{Runs, Slot, SlotError};
 
-/// The wait for a slot of a pool, with what the request asks for: [`Pool::slot`](crate::Pool::slot).
-/// Settings are to be made before the first poll.
+/// The wait for a slot of a pool, with settings for the request: [`Pool::slot`](crate::Pool::slot).
+/// Settings apply before the first poll.
 ///
-/// Dropping it gives up the place in the queue; a slot that it had been handed goes to the next
+/// Dropping the request leaves the queue; a slot that it was already handed goes to the next
 /// waiter.
 ///
 /// ```
@@ -50,9 +50,10 @@ impl<'a, X> SlotRequest<'a, X> {
         Self { set, slot: AcquireSlot::new(set.inner()) }
     }
 
-    /// Takes `weight` slots together, which count as so many running tasks but as one start. The
-    /// default is 1. A request with a weight above the pool's capacity is refused; one that waits when
-    /// the capacity becomes too small is skipped until that grows again.
+    /// Takes `weight` slots together, which count as `weight` running tasks and as one start. The
+    /// default is 1. A request with a weight above the pool's capacity is refused. If the capacity
+    /// becomes too small for a waiting request, that request is skipped until the capacity is large
+    /// enough again.
     ///
     /// # Panics
     ///
@@ -64,46 +65,53 @@ impl<'a, X> SlotRequest<'a, X> {
         self
     }
 
-    /// Waits for a larger capacity if its weight is above it, rather than be refused.
+    /// Makes a request with a weight above the capacity wait for a larger capacity rather than be
+    /// refused.
     pub fn await_resize(mut self) -> Self {
         self.slot = self.slot.await_resize();
         self
     }
 
-    /// Stands before all requests of a smaller `priority`, as far as the pool's
-    /// [order](crate::Pool::set_order) says so. The default is 0.
+    /// Places the request before all requests with a smaller `priority`, subject to the pool's
+    /// [order](crate::Pool::set_order). The default is 0.
     pub fn priority(mut self, priority: i32) -> Self {
         self.slot.set(|want| want.request.priority = priority);
         self
     }
 
-    /// Counts among the tasks with the same `key`, for the limits per key of the
-    /// [pool](crate::Pool::set_per_key): a host or a tenant, for example. Keys are the same if their
-    /// hashes are, so `"a"` is the same as `String::from("a")`.
+    /// Counts the task among the tasks with the same `key`, for the pool's [limits per
+    /// key](crate::Pool::set_per_key). A key is a host or a tenant, for example. Keys are equal if
+    /// their hashes are equal: `"a"` equals `String::from("a")`.
     ///
-    /// While the key allows no start, requests with other keys pass; those with the same key stay in
-    /// order.
+    /// While the key allows no start, requests with other keys go ahead; requests with the same key
+    /// stay in order.
     pub fn key<K: Hash + ?Sized>(mut self, key: &K) -> Self {
         let key = Key::of(key);
         self.slot.set(|want| want.request.key = Some(key));
         self
     }
 
-    /// Takes a slot if the request can have one now: it cannot while others wait that it may not
+    /// Takes a slot without waiting. It takes none while there are waiters that the request may not
     /// overtake.
     ///
     /// # Errors
     ///
-    /// [`SlotError::Full`] if it would have to wait; otherwise the reason for which it is refused.
+    /// [`SlotError::Full`] if the request would have to wait; otherwise why it is refused.
     pub fn try_now(self) -> Result<Slot<X>, SlotError> {
         self.slot.try_now().map(|permit| Slot::new(self.set, permit))
     }
 
-    /// Waits for a slot and starts `future` in it, as [`Pool::spawn`](crate::Pool::spawn) does.
+    /// Spawns `future` once the request has its slot. A member of the pool runs `future` in its own
+    /// place meanwhile, as in [`Pool::spawn`](crate::Pool::spawn). If the request is refused, the
+    /// returned greenlet is killed already, with a [`SlotError`]
+    /// as its reason.
     ///
     /// # Cancel safety
     ///
-    /// As for [`Pool::spawn`](crate::Pool::spawn).
+    /// Dropping the future leaves the queue and drops `future`, which has not started or runs in
+    /// place; a slot that it was already handed goes to the next waiter.
+    ///
+    /// Python: `gevent.pool.Pool.spawn`.
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> impl Future<Output = Greenlet<F::Output>> + use<'a, F, X>
     where

@@ -1,5 +1,6 @@
-//! How a set of tasks is stopped, rung by rung: [`close`](TaskSet::close), [`kill`](TaskSet::kill),
-//! [`abort`](TaskSet::abort), and [`drain`](TaskSet::drain), which takes one after the other.
+//! How a set of tasks is stopped, in ascending order of force: [`close`](TaskSet::close),
+//! [`kill`](TaskSet::kill) and [`abort`](TaskSet::abort); [`drain`](TaskSet::drain) does one after
+//! the other.
 
 use std::panic::Location;
 use std::time::Duration;
@@ -10,17 +11,17 @@ use spinney_sync::GiveWay;
 
 use crate::{InsideGroup, Report, TaskSet};
 
-/// How long members that were killed have at least to clean up, and those that were aborted to reach
-/// their next poll.
+/// The least time that killed members have to clean up, and aborted members to reach their next
+/// poll.
 const LIMIT: Duration = Duration::from_secs(1);
 
 impl<X> TaskSet<X> {
-    /// Refuses all calls from now on, and those that wait for a slot. Members go on, and so do maps
-    /// that were started before: to the end of their input, or until the set is
+    /// Closes the set: new calls and callers that wait for a slot are refused. Members go on. Maps
+    /// that started before go on to the end of their input, or until the set is
     /// [killed](Self::kill).
     ///
-    /// A call of a map is refused by its first item, which fails: killed because of
-    /// [`Closed`](spinney_sync::Closed). Closing again is a no-op.
+    /// The first item of a map that starts later is killed, with [`SlotError::Closed`](crate::SlotError::Closed)
+    /// as its reason. Closing again is a no-op.
     pub fn close(&self) -> Report {
         self.inner().close();
         self.stats()
@@ -31,22 +32,23 @@ impl<X> TaskSet<X> {
         self.inner().is_closed()
     }
 
-    /// What became of everything that was started here so far.
+    /// Returns the counts of all tasks that were started in the set so far.
     pub fn stats(&self) -> Report {
         self.inner().report()
     }
 
-    /// Kills each member once, then those that came in meanwhile, and waits until none is left. The
-    /// set stays open: waiters get slots, and maps go on with their next items. Once it is
-    /// [closed](Self::close), this ends maps, too: the next item of each fails, killed because of
-    /// [`Closed`](spinney_sync::Closed).
+    /// Kills each member once, then each member that is added meanwhile, and waits until the set is
+    /// empty. The set stays open: waiters get slots, and maps go on with their next items. In a
+    /// [closed](Self::close) set, maps end too: the next item of each map is killed, with
+    /// [`SlotError::Closed`](crate::SlotError::Closed) as its reason.
     ///
-    /// The call itself kills those that are members; the future waits, and kills the others. It
-    /// waits for members that refuse their kill, too: [`drain`](Self::drain) does not.
+    /// The call itself kills the current members; the future waits, and kills the later ones. It
+    /// also waits for members that refuse their kill; [`drain`](Self::drain) does not.
     ///
     /// # Cancel safety
     ///
-    /// The kills that were sent go ahead when it is dropped; tasks that come in later are spared.
+    /// Kills that were sent go ahead when the future is dropped; members that are added later are
+    /// not killed.
     ///
     /// Python: `gevent.pool.Group.kill`.
     #[track_caller]
@@ -54,11 +56,12 @@ impl<X> TaskSet<X> {
         self.kill_with(GreenletExit::new())
     }
 
-    /// Kills the members as [`kill`](Self::kill) does, for a reason.
+    /// Kills the members like [`kill`](Self::kill), with `exit` as the reason.
     ///
     /// # Cancel safety
     ///
-    /// The kills that were sent go ahead when it is dropped; tasks that come in later are spared.
+    /// Kills that were sent go ahead when the future is dropped; members that are added later are
+    /// not killed.
     ///
     /// Python: `gevent.pool.Group.kill(exception)`.
     #[track_caller]
@@ -71,14 +74,15 @@ impl<X> TaskSet<X> {
         })
     }
 
-    /// Kills each member once, without waiting, as [`kill`](Self::kill) does.
+    /// Kills each member once, without waiting. In a closed set, maps end too.
     ///
     /// Python: `gevent.pool.Group.kill(block=False)`.
     pub fn kill_now(&self) {
         self.kill_now_with(GreenletExit::new());
     }
 
-    /// Kills each member once, for a reason, without waiting.
+    /// Kills each member once, without waiting, with `exit` as the reason. In a closed set, maps
+    /// end too.
     ///
     /// Python: `gevent.pool.Group.kill(exception, block=False)`.
     #[expect(clippy::needless_pass_by_value, reason = "as all kills")]
@@ -86,22 +90,23 @@ impl<X> TaskSet<X> {
         self.inner().kill_now(&exit);
     }
 
-    /// [Aborts](spinney_greenlet::Handle::abort) each member, without waiting: its future is dropped at
-    /// its next poll, whatever it catches or shields. It ends the maps of a closed set, as
-    /// [`kill`](Self::kill) does.
+    /// [Aborts](spinney_greenlet::Handle::abort) each member, without waiting: its future is
+    /// dropped at its next poll, even if the member catches or shields kills. In a closed set, maps
+    /// end too.
     pub fn abort(&self) {
         self.inner().abort();
     }
 
-    /// [Closes](Self::close) the set, kills the members for the reason `exit`, ends the maps, and waits
-    /// until none is left. Members that are left after a second are [aborted](Self::abort); a member that never
-    /// awaits is not waited for, but reported as running.
+    /// [Closes](Self::close) the set, kills the members with `exit` as the reason, ends the maps,
+    /// and waits until the set is empty. Members that remain after one second are
+    /// [aborted](Self::abort). A member that never awaits is reported as running; `shutdown` does
+    /// not wait for it.
     ///
     /// The call itself closes the set and sends the kills; the future only waits.
     ///
     /// # Cancel safety
     ///
-    /// The kills go ahead whether the wait is dropped or not.
+    /// The kills go ahead even if the wait is dropped.
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "as all kills")]
     pub fn shutdown(&self, exit: GreenletExit) -> impl Future<Output = Report> {
@@ -111,22 +116,23 @@ impl<X> TaskSet<X> {
         GiveWay::around(self.end_killed(LIMIT, at))
     }
 
-    /// [Closes](Self::close) the set and waits until the members, and the maps that were started, have
-    /// finished. What is left after `grace` is [killed](Self::kill), and maps end; a map whose results
-    /// are not read takes that long. Killed members have `grace` once more to clean up, or a second if
-    /// that is longer; those that are left then are [aborted](Self::abort). A member that does not
-    /// come to its next poll within a second is not waited for, but reported as running.
+    /// [Closes](Self::close) the set, and waits until the members and the started maps have
+    /// finished. After `grace`, the remaining members are [killed](Self::kill) and the maps end; a
+    /// map whose results are not read always takes that long. Killed members have `grace` again to
+    /// clean up, but at least one second; then they are [aborted](Self::abort). A member that does
+    /// not reach its next poll within one second is reported as running; `drain` does not wait for
+    /// it.
     ///
     /// The call itself closes the set.
     ///
     /// # Errors
     ///
-    /// [`InsideGroup`] if the caller is a member, which would wait for itself; the set is not closed
-    /// then.
+    /// [`InsideGroup`] if the caller is a member, which would wait for itself; the set is not
+    /// closed then.
     ///
     /// # Cancel safety
     ///
-    /// The set stays closed when this is dropped; members go on.
+    /// The set stays closed when the future is dropped; members go on.
     #[track_caller]
     pub fn drain(&self, grace: Duration) -> impl Future<Output = Result<Report, InsideGroup>> {
         let at = Location::caller();
@@ -146,8 +152,7 @@ impl<X> TaskSet<X> {
         })
     }
 
-    /// Waits until the members, which were killed, have finished; aborts those that are left after
-    /// `limit`.
+    /// Waits until the killed members have finished; aborts those that remain after `limit`.
     async fn end_killed(&self, limit: Duration, at: &'static Location<'static>) -> Report {
         if !self.drained_within(limit, at).await {
             self.abort();
@@ -156,7 +161,7 @@ impl<X> TaskSet<X> {
         self.stats()
     }
 
-    /// Whether all that was started in the closed set has ended before `limit` has passed.
+    /// Whether all members and maps of the closed set have finished within `limit`.
     async fn drained_within(&self, limit: Duration, at: &'static Location<'static>) -> bool {
         let Some(drained) = self.inner().drained() else { return true };
         drained.wait_for("TaskSet::drain", at).within(limit).await.is_ok()

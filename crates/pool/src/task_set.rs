@@ -1,4 +1,4 @@
-//! [`TaskSet`]: what a [`Group`](crate::Group) and a [`Pool`](crate::Pool) have in common.
+//! [`TaskSet`]: the common part of a [`Group`](crate::Group) and a [`Pool`](crate::Pool).
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,27 +9,28 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
 use spinney_hub::Executor;
-use spinney_sync::Closed;
 
 use crate::builder::Settings;
 use crate::hook::Hooked;
 use crate::in_place::SpawnInto;
 use crate::map::{Imap, IntoSource, Map, Mapper, TryImap, TryMap};
 use crate::members::Members;
-use crate::slot::{Held, Permit, SharedSlots};
+use crate::slot::{MemberSlot, Permit, SharedSlots};
 use crate::{InsideGroup, JoinError, Membership, Runs, RunsMap, SlotError};
 
-/// The number of slots of a group without a limit.
+/// The capacity of a set without a limit.
 pub(crate) const UNLIMITED: usize = usize::MAX;
 
 /// The task of a member.
 pub(crate) type MemberTask<F> = Task<Hooked<F>, Membership>;
 
-/// The tasks of a [`Group`](crate::Group) or a [`Pool`](crate::Pool), which are waited for and killed
-/// together. The two differ in how a task becomes a member.
+/// The tasks of a [`Group`](crate::Group) or a [`Pool`](crate::Pool), which are joined and killed
+/// together. Groups and pools differ in how a task becomes a member.
 ///
-/// A cheap handle; clones are of the same set. Dropping the last handle, be it a group, a pool or a map,
-/// kills the members that are left, without waiting for them.
+/// Cloning is cheap; clones share the set. Dropping the last handle, whether a group, a pool or a
+/// map, kills the remaining members without waiting for them.
+///
+/// Python: `gevent.pool.Group`.
 ///
 /// ```
 /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::{Group, Pool, TaskSet}; }
@@ -51,18 +52,18 @@ pub struct TaskSet<X = spinney_hub::Hub> {
 }
 
 impl<X> TaskSet<X> {
-    /// Runs `future` as a member once a slot is free, and gives its result. A member that calls this
-    /// runs `future` in its own place while it waits for a slot, as [`Pool::spawn`](crate::Pool::spawn)
-    /// does.
+    /// Runs `future` as a member once a slot is free, and returns its result. A member that calls
+    /// this runs `future` in its own place while it waits for a slot, as in
+    /// [`Pool::spawn`](crate::Pool::spawn).
     ///
     /// # Errors
     ///
-    /// The failure that `future` ended with; a kill if the set was closed before a slot was free.
+    /// The failure that ended `future`; a kill if the set was closed before a slot was free.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives up the place in the queue, or kills the task.
-    /// [`gevent::apply`](crate::gevent::apply) lets it run on.
+    /// Dropping the future leaves the queue, or kills the task.
+    /// [`gevent::apply`](crate::gevent::apply) lets the task run on.
     ///
     /// Python: `gevent.pool.Group.apply`, which lets the task run on.
     #[track_caller]
@@ -75,16 +76,16 @@ impl<X> TaskSet<X> {
         async move { spawned.await.kill_on_drop().await }
     }
 
-    /// Runs `func` on each of `items`, at most as many at once as there are slots, and gives the
-    /// results in the order of the items.
+    /// Runs `func` on each of `items`, on at most as many items at once as there are slots, and
+    /// returns the results in the order of `items`.
     ///
-    /// It starts at the call. Of several failures it reports that of the first item in order; the
-    /// others run on in the background.
+    /// The map starts at the call. If several items fail, it reports the failure of the first one
+    /// in order; the other items run on in the background.
     ///
-    /// Items are taken one at a time, as slots become free, by the hub's threads: `items` should not
-    /// block. Items that have to be waited for come [from a stream](crate::map::from_stream). An
-    /// iterator that panics ends the map with that panic; a `func` that panics fails its item.
-    /// The closure takes tuples apart: `|(a, b)| ..`.
+    /// The hub's threads take the items one at a time, as slots become free, so `items` should not
+    /// block; items that must be awaited come [from a stream](crate::map::from_stream). A panic of
+    /// the iterator ends the map with that panic; a panic of `func` fails its item. The closure
+    /// takes tuples apart: `|(a, b)| ..`.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ impl<X> TaskSet<X> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it takes no further items, and kills those that are running.
+    /// Dropping the future takes no further items, and kills the running ones.
     ///
     /// Python: `gevent.pool.Group.map`.
     #[track_caller]
@@ -108,18 +109,18 @@ impl<X> TaskSet<X> {
         self.mapper().map(func, items)
     }
 
-    /// Runs `func` on each of `items` as [`map`](Self::map) does, and gives the results as a stream in
-    /// the order of the items.
+    /// Runs `func` on each of `items` like [`map`](Self::map), and returns the results as a stream
+    /// in the order of `items`.
     ///
-    /// Work goes on while the results are not read, up to a [bound](Mapper::maxsize); so `items` may be
-    /// endless. A failed item comes out in its place, and the stream goes on.
+    /// The map goes on while its results are not read, up to a [bound](Mapper::maxsize), so `items`
+    /// may be endless. A failed item is an error in its place, and the stream goes on.
     ///
     /// To poll a few futures in place, without tasks, `futures::StreamExt::buffered` is enough. It
     /// allows borrows, stops while its consumer is busy, and ends with the first panic.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream takes no further items, and kills those that are running.
+    /// Dropping the stream takes no further items, and kills the running ones.
     ///
     /// Python: `gevent.pool.Group.imap`.
     #[track_caller]
@@ -133,14 +134,14 @@ impl<X> TaskSet<X> {
         self.mapper().imap(func, items)
     }
 
-    /// Runs `func` on each of `items` as [`imap`](Self::imap) does, and gives the results in the order
-    /// of completion.
+    /// Runs `func` on each of `items` like [`imap`](Self::imap), and returns the results in the
+    /// order of completion.
     ///
-    /// Its neighbour without tasks is `futures::StreamExt::buffer_unordered`.
+    /// The counterpart without tasks is `futures::StreamExt::buffer_unordered`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream takes no further items, and kills those that are running.
+    /// Dropping the stream takes no further items, and kills the running ones.
     ///
     /// Python: `gevent.pool.Group.imap_unordered`.
     #[track_caller]
@@ -154,18 +155,19 @@ impl<X> TaskSet<X> {
         self.mapper().imap_unordered(func, items)
     }
 
-    /// Runs `func`, whose tasks return a `Result`, on each of `items`, and gives the values in order,
-    /// or the first error that comes; then the others are killed, and it returns when they have
-    /// ended. Other policies go by name, as in `try_map(..).collect_all()`; see [`TryMap`].
+    /// Runs `func`, whose tasks return a `Result`, on each of `items`, and returns the values in
+    /// order, or the first error that occurs. After an error it kills the other items, and returns
+    /// when they have finished. Other policies are methods of the returned future, for example
+    /// `try_map(..).collect_all()`; see [`TryMap`].
     ///
     /// # Errors
     ///
-    /// When awaited, the first [`TaskError`](crate::TaskError) that comes: the error that a task
-    /// returned, or the failure that it ended with; with the index of its item.
+    /// When awaited, the first [`TaskError`](crate::TaskError) that occurs, with the index of its
+    /// item: the error that a task returned, or the failure that ended it.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it takes no further items, and kills those that are running.
+    /// Dropping the future takes no further items, and kills the running ones.
     #[track_caller]
     pub fn try_map<I, F, Fut, T, E>(&self, func: F, items: I) -> TryMap<T, E, X>
     where
@@ -177,16 +179,16 @@ impl<X> TaskSet<X> {
         self.mapper().try_map(func, items)
     }
 
-    /// Runs `func`, whose tasks return a `Result`, on each of `items` as [`imap`](Self::imap) does,
-    /// and gives the results as a stream in the order of the items. An error comes out in its place,
-    /// and the stream goes on.
+    /// Runs `func`, whose tasks return a `Result`, on each of `items`, and returns the results as a
+    /// stream in the order of `items`. An error is returned in its place, and the stream goes on.
     ///
-    /// It differs from `imap` in that a result is one `Result` rather than one in another, and an
-    /// error counts as a failure: to [`Mapper::retry`] and [`Mapper::on_item`].
+    /// It differs from [`imap`](Self::imap) in two ways: each result is one `Result`, not one
+    /// inside another, and an error counts as a failure for [`Mapper::retry`] and
+    /// [`Mapper::on_item`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream takes no further items, and kills those that are running.
+    /// Dropping the stream takes no further items, and kills the running ones.
     #[track_caller]
     pub fn try_imap<I, F, Fut, T, E>(&self, func: F, items: I) -> TryImap<T, E, X>
     where
@@ -198,12 +200,12 @@ impl<X> TaskSet<X> {
         self.mapper().try_imap(func, items)
     }
 
-    /// Runs `func` on each of `items` as [`try_imap`](Self::try_imap) does, and gives the results in
+    /// Runs `func` on each of `items` like [`try_imap`](Self::try_imap), and returns the results in
     /// the order of completion.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the stream takes no further items, and kills those that are running.
+    /// Dropping the stream takes no further items, and kills the running ones.
     #[track_caller]
     pub fn try_imap_unordered<I, F, Fut, T, E>(&self, func: F, items: I) -> TryImap<T, E, X>
     where
@@ -215,7 +217,7 @@ impl<X> TaskSet<X> {
         self.mapper().try_imap_unordered(func, items)
     }
 
-    /// The settings of one map, to be changed before it starts.
+    /// Returns the settings of one map, to change before the map starts.
     pub fn mapper(&self) -> Mapper<X> {
         Mapper::new(self.clone())
     }
@@ -228,7 +230,7 @@ impl<X> TaskSet<X> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     ///
     /// Python: `gevent.pool.Group.join`.
     #[track_caller]
@@ -236,18 +238,19 @@ impl<X> TaskSet<X> {
         self.inner().join(Location::caller())
     }
 
-    /// Waits as [`join`](Self::join) does, and then tells which members have panicked since this was
-    /// last called, those that had finished before the call included.
+    /// Waits like [`join`](Self::join), and then reports the members that have panicked since the
+    /// last call of this method, those before this call included.
     ///
     /// # Errors
     ///
-    /// [`JoinError::Failed`] if members have panicked; [`JoinError::Inside`] if the caller is a member.
+    /// [`JoinError::Failed`] if members have panicked; [`JoinError::Inside`] if the caller is a
+    /// member.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     ///
-    /// Python: `gevent.pool.Group.join(raise_error=True)`, which sees the failures of those alone
+    /// Python: `gevent.pool.Group.join(raise_error=True)`, which reports only the failures of tasks
     /// that are members at the call.
     #[track_caller]
     pub fn try_join(&self) -> impl Future<Output = Result<(), JoinError>> {
@@ -264,11 +267,13 @@ impl<X> TaskSet<X> {
         self.core.shared.detached.store(true, Relaxed);
     }
 
-    /// Takes a member out of the set, and frees its slot. The member runs on as a stranger, and waits
-    /// for slots as strangers do: a child that it runs in place rests where it waits until it gets a
-    /// slot of its own. A kill or an abort ends a child that rests; a kill that the child catches or
-    /// shields, or that is for a child in its own place, is seen once it runs again. Returns `false`,
-    /// and does nothing, if `greenlet` is no member.
+    /// Removes a member from the set, and frees its slot. Returns `false`, and does nothing, if
+    /// `greenlet` is not a member.
+    ///
+    /// The task runs on outside of the set. A child that it runs in place pauses until the child
+    /// gets a slot of its own. A kill or an abort ends a paused child; a kill that the child
+    /// catches or shields, or that is meant for a child in its own place, is seen once the child
+    /// runs again.
     ///
     /// Python: `gevent.pool.Group.discard`.
     pub fn discard(&self, greenlet: &Handle) -> bool {
@@ -287,14 +292,14 @@ impl<X> TaskSet<X> {
         self.inner().is_inside()
     }
 
-    /// Handles of the members, those that run in place included.
+    /// Returns handles of the members, those that run in place included.
     ///
     /// Python: iteration over the group.
     pub fn members(&self) -> Vec<Handle> {
         self.inner().handles()
     }
 
-    /// How many slots are taken, by members or by tasks that are about to be members.
+    /// How many slots are taken, by members or by tasks that are about to become members.
     ///
     /// Python: `len(group)`.
     pub fn len(&self) -> usize {
@@ -323,15 +328,17 @@ impl<X> TaskSet<X> {
     }
 }
 
-/// How tasks are started: all verbs end here.
+/// The start of tasks: all verbs end here.
 impl<X> TaskSet<X> {
+    #[track_caller]
     pub(crate) fn new(hub: X, capacity: usize, settings: Settings) -> Self {
         let slots = SharedSlots::with_limits(capacity, settings.limits.clone());
         let members = Members::new(slots, settings.kept_failures);
         Self::of(hub, Shared::new(members, settings))
     }
 
-    /// A set of its own members that shares the slots of this one.
+    /// Creates a set with its own members that shares the slots of this one.
+    #[track_caller]
     pub(crate) fn scope(&self) -> Self
     where
         X: Clone,
@@ -341,7 +348,7 @@ impl<X> TaskSet<X> {
         Self::of(self.core.hub.clone(), Shared::new(members, settings))
     }
 
-    /// The same set, whose work runs on another `hub`.
+    /// Returns a handle of the same set whose work runs on `hub`.
     pub(crate) fn with_hub<Y>(&self, hub: Y) -> TaskSet<Y> {
         TaskSet::of(hub, Arc::clone(&self.core.shared))
     }
@@ -358,7 +365,7 @@ impl<X> TaskSet<X> {
         &self.core.members.slots
     }
 
-    /// A slot, if one is free.
+    /// Takes a slot, if one is free.
     pub(crate) fn try_permit(&self) -> Result<Permit, SlotError> {
         if self.inner().is_closed() {
             return Err(SlotError::Closed);
@@ -366,12 +373,12 @@ impl<X> TaskSet<X> {
         self.slots().try_permit()
     }
 
-    /// `future` with what the set wraps around each of its tasks.
+    /// Wraps `future` in the hook of the set.
     pub(crate) fn body<F>(&self, future: F) -> Hooked<F> {
         Hooked::new(&self.core.settings.hook, future)
     }
 
-    /// Starts `future` in the slot of `permit`; a greenlet that was refused if the set was closed.
+    /// Starts `future` in the slot of `permit`; returns a refused greenlet if the set was closed.
     pub(crate) fn launch<F>(
         &self,
         permit: Permit,
@@ -401,7 +408,7 @@ impl<X> TaskSet<X> {
         F: Future,
         X: Runs<F>,
     {
-        let started = self.launch_body(Held::Own(permit), self.body(future), at);
+        let started = self.launch_body(MemberSlot::Own(permit), self.body(future), at);
         started.map_err(Hooked::into_inner)
     }
 
@@ -412,7 +419,7 @@ impl<X> TaskSet<X> {
     /// Gives `body` back if the set was closed.
     pub(crate) fn launch_body<F>(
         &self,
-        slot: Held,
+        slot: MemberSlot,
         body: Hooked<F>,
         at: &'static Location<'static>,
     ) -> Result<Greenlet<F::Output>, Hooked<F>>
@@ -425,7 +432,7 @@ impl<X> TaskSet<X> {
         Ok(greenlet)
     }
 
-    /// Whether the caller is polled by the hub on which its calls run.
+    /// Whether the hub of the set's calls polls the caller.
     pub(crate) fn is_on_hub(&self) -> bool
     where
         X: Executor,
@@ -434,34 +441,27 @@ impl<X> TaskSet<X> {
     }
 }
 
-/// A greenlet that never started, because it was refused: killed for that reason, which is
-/// [`Closed`] if its set was closed.
+/// Creates a greenlet that never starts because it was refused: it is killed with `error` as the
+/// reason.
 pub(crate) fn refused<F: Future>(
     future: F,
     error: SlotError,
     at: &'static Location<'static>,
 ) -> Greenlet<F::Output> {
     let (task, greenlet) = pair_in(None, at, future, |_| ());
-    greenlet.kill_now_with(refusal(error));
+    greenlet.kill_now_with(GreenletExit::because(error));
     drop(task);
     greenlet
 }
 
-/// The reason of a greenlet that was refused.
-pub(crate) fn refusal(error: SlotError) -> GreenletExit {
-    match error {
-        SlotError::Closed => GreenletExit::because(Closed),
-        error => GreenletExit::because(error),
-    }
-}
-
-/// What the handles of a set share that run its work on the same hub.
+/// The state that handles of a set share whose work runs on the same hub.
 pub(crate) struct Core<X> {
     pub(crate) hub: X,
     shared: Arc<Shared>,
 }
 
-/// What all handles of a set share. Dropping it kills the members, unless they were detached.
+/// The state that all handles of a set share. Dropping it kills the members, unless they were
+/// detached.
 pub(crate) struct Shared {
     pub(crate) members: Arc<Members>,
     pub(crate) settings: Settings,

@@ -90,12 +90,15 @@
 //!
 //! # Features
 //!
-//! Both are off by default, and only add.
+//! All are off by default, and only add.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `tokio` | the tokio runtime that runs the caller is its hub, of either flavour, timers included; [`hub`] has `TokioHub` |
 //! | `smol` | [`hub`] has `SmolHub`: the executor behind `smol::spawn` |
+//! | `trace` | the module `trace`: dumps of every greenlet and where it waits, a watchdog, statistics, timelines |
+//! | `metrics` | `trace`, and its numbers through the crate metrics |
+//! | `tracing` | `trace`, and a span of the crate tracing for each greenlet |
 //!
 //! No feature is needed for tracing: spawn `future.instrument(span)`, of the crate tracing, or give a
 //! pool a [`SpawnHook`](pool::SpawnHook).
@@ -126,8 +129,9 @@ pub mod hub {
     #[cfg(feature = "tokio")]
     pub use spinney_hub::TokioHub;
     pub use spinney_hub::{
-        BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, LocalBoxTask,
-        ShutdownReport, WakeDelay, cancel, is_cancelling, label_task, require_threads,
+        BoxTask, Context, Entered, Erase, Executor, ForbidThreads, HubBuilder, HubStats,
+        LocalBoxTask, ShutdownReport, ThreadParks, WakeDelay, cancel, is_cancelling, label_task,
+        require_threads,
     };
     pub use spinney_sync::{Budget, GiveWay};
 }
@@ -192,10 +196,11 @@ pub mod sync {
 /// [`shield`] are at the root.
 pub mod task {
     pub use spinney_greenlet::{
-        Branch, CatchExit, GreenletExit, InheritLocals, Inherited, Iwait, Join, JoinAll, Joined,
-        LinkId, Local, Named, Owner, Panic, Shield, SpawnTree, State, inherit_locals, iwait,
-        killall, killall_now, killall_now_with, killall_with, named, spawn_later,
-        spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
+        Branch, CatchExit, Container, GreenletExit, InheritLocals, Inherited, Iwait, Join, JoinAll,
+        Joined, LinkId, Local, Named, Observer, ObserverSet, Owner, Panic, Shield, SpawnTree,
+        Spawned, State, Watch, inherit_locals, iwait, killall, killall_now, killall_now_with,
+        killall_with, named, set_observer, spawn_later, spawn_later_local, spawn_on, spawn_tree,
+        track_spawns, try_joinall,
     };
 }
 
@@ -205,6 +210,19 @@ pub mod threads {
         InsideThreadPool, ThreadImap, ThreadMap, ThreadMapper, ThreadPoolBuilder, ThreadPoolClosed,
         ThreadPoolFull, ThreadRefused, ThreadResult, ThreadTryImap, ThreadTryMap,
     };
+}
+
+/// Seeing greenlets run: dumps, a watchdog, statistics. Needs the feature `trace`.
+#[cfg(feature = "trace")]
+pub mod trace {
+    #[cfg(feature = "metrics")]
+    pub use spinney_trace::publish_metrics;
+    pub use spinney_trace::{
+        Activity, Alarm, Delays, Dump, GreenletInfo, HubInfo, HubReport, PoolInfo, ThreadInfo,
+        Timeline, Watchdog, WatchdogBuilder, dump, hubs, start,
+    };
+    #[cfg(unix)]
+    pub use spinney_trace::{dump_on_signal, dump_on_signal_to};
 }
 
 /// Clocks, sleeps, intervals and limits of time.

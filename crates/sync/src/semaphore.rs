@@ -1,11 +1,11 @@
 //! [`Semaphore`]: a fair counting semaphore.
 //!
-//! A permit that comes back is handed to the first waiter, not put back for any task to take. It
-//! counts as out from that moment, though its new holder has yet to run: no newcomer barges in, and
-//! a holder that is dropped before it runs passes the permit on.
+//! A released permit is handed to the first waiter, rather than put back for any task to take. It
+//! counts as out from then on, even before its new holder runs: no newcomer overtakes, and a holder
+//! that is dropped before it runs passes the permit on.
 //!
-//! While there are no waiters, taking a permit and giving it back is one step of an atomic count;
-//! see [`Shared`].
+//! While there are no waiters, taking and releasing a permit is one step of an atomic count; see
+//! [`Shared`].
 
 mod acquire;
 mod line;
@@ -23,16 +23,16 @@ use self::state::{Locked, Shared, State};
 use crate::waiters::{replace, wake_all};
 use crate::{Closed, TryAcquireError, budget};
 
-/// A fair counting semaphore: permits are handed to waiters by [priority](Acquire::priority), in FIFO
-/// order among equals.
+/// A fair counting semaphore: permits are handed to waiters by [priority](Acquire::priority), in
+/// FIFO order among equals.
 ///
-/// The number of permits can be changed while permits are out. Dropping the semaphore is harmless,
-/// as permits and waiters point to it.
+/// The number of permits may change while permits are out. Dropping the semaphore is harmless,
+/// because permits and waiters keep a pointer to it.
 ///
-/// Waiters stand in a [`Line`]; a container may have one with a rule of its own.
+/// The waiters are stored in a [`Line`]; a container may use one with a rule of its own.
 ///
-/// It limits how many tasks run a part of their code. To limit how many tasks run, and to wait for
-/// them and kill them, there is `spinney_pool::Pool`.
+/// A semaphore limits how many tasks run a section of their code. To limit how many tasks run, and
+/// to join and kill them, use `spinney_pool::Pool`.
 ///
 /// Python: `gevent.lock.Semaphore`, which is not fair.
 ///
@@ -58,58 +58,67 @@ pub struct Semaphore<L: Line = PriorityLine> {
 }
 
 impl Semaphore {
-    /// A semaphore with `permits` permits, none of them out.
+    /// Creates a semaphore with `permits` permits, none of them out.
+    ///
+    /// Python: `gevent.lock.Semaphore`.
     pub fn new(permits: usize) -> Self {
         Self::with_line(permits, PriorityLine::default())
     }
 
-    /// A semaphore that does not grow when more permits come back than are out.
+    /// Creates a semaphore whose capacity stays the same when more permits are released than are
+    /// out.
     pub(crate) fn fixed(permits: usize) -> Self {
         Self { shared: Shared::new(State::new(permits, true, PriorityLine::default())) }
     }
 
-    /// Takes a permit, behind the waiters that came before. [`Acquire::priority`] is for urgent ones.
+    /// Waits for a permit, behind the earlier waiters. [`Acquire::priority`] is for urgent
+    /// requests.
     ///
     /// # Errors
     ///
-    /// [`Closed`] if the semaphore was closed before a permit was free.
+    /// [`Closed`] if the semaphore is closed before a permit is free.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up its place in the queue; a permit that it had been handed goes to
-    /// the next waiter.
+    /// Dropping the future leaves the queue; a permit that it was already handed goes to the next
+    /// waiter.
+    ///
+    /// Python: `gevent.lock.Semaphore.acquire`.
     #[track_caller]
     pub fn acquire(&self) -> Acquire<&Self> {
         Acquire::of(self)
     }
 
-    /// Takes `permits` permits together, behind the waiters that came before. Waiters behind it wait
-    /// until all of them are free, even if there are enough for one of those; a waiter that wants
-    /// more permits than there are holds up the queue until a [`resize`](Self::resize) or
-    /// [`add`](Self::add) makes room. With 0 permits it waits for its turn and takes nothing.
+    /// Waits for `permits` permits together, behind the earlier waiters. Later waiters wait until
+    /// all of them are free, even if there are enough permits for one of those. A request for more
+    /// permits than the capacity holds up the queue until [`resize`](Self::resize) or
+    /// [`add`](Self::add) makes the capacity large enough. A request for 0 permits waits for its
+    /// turn and takes nothing.
     ///
     /// # Errors
     ///
-    /// As [`acquire`](Self::acquire).
+    /// [`Closed`] if the semaphore is closed before the permits are free.
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire`](Self::acquire).
+    /// Dropping the future leaves the queue; permits that it was already handed go to the next
+    /// waiters.
     #[track_caller]
     pub fn acquire_many(&self, permits: usize) -> Acquire<&Self> {
         Acquire::many(self, permits)
     }
 
-    /// Takes a permit as [`acquire`](Self::acquire) does, but borrows nothing: the permit keeps the
-    /// semaphore alive.
+    /// Waits for a permit like [`acquire`](Self::acquire), but borrows nothing: the permit keeps
+    /// the semaphore alive.
     ///
     /// # Errors
     ///
-    /// As [`acquire`](Self::acquire).
+    /// [`Closed`] if the semaphore is closed before a permit is free.
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire`](Self::acquire).
+    /// Dropping the future leaves the queue; a permit that it was already handed goes to the next
+    /// waiter.
     ///
     /// ```
     /// # mod spinney {
@@ -135,16 +144,17 @@ impl Semaphore {
         Acquire::of(Arc::clone(self))
     }
 
-    /// Takes `permits` permits together as [`acquire_many`](Self::acquire_many) does, but borrows
+    /// Waits for `permits` permits together like [`acquire_many`](Self::acquire_many), but borrows
     /// nothing.
     ///
     /// # Errors
     ///
-    /// As [`acquire`](Self::acquire).
+    /// [`Closed`] if the semaphore is closed before the permits are free.
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire`](Self::acquire).
+    /// Dropping the future leaves the queue; permits that it was already handed go to the next
+    /// waiters.
     #[track_caller]
     pub fn acquire_many_owned(self: &Arc<Self>, permits: usize) -> Acquire<Arc<Self>> {
         Acquire::many(Arc::clone(self), permits)
@@ -154,10 +164,10 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`TryAcquireError::WouldBlock`] if no permit is free, or if there are waiters, as none is
-    /// overtaken. [`TryAcquireError::Closed`] if the semaphore was closed.
+    /// [`TryAcquireError::WouldBlock`] if no permit is free, or if there are waiters, which it does
+    /// not overtake. [`TryAcquireError::Closed`] if the semaphore was closed.
     ///
-    /// Python: `acquire(blocking=False)`.
+    /// Python: `gevent.lock.Semaphore.acquire(blocking=False)`.
     pub fn try_acquire(&self) -> Result<Permit<&Self>, TryAcquireError> {
         Permit::try_many(self, 1)
     }
@@ -166,26 +176,29 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// As [`try_acquire`](Self::try_acquire).
+    /// [`TryAcquireError::WouldBlock`] if too few permits are free, or if there are waiters.
+    /// [`TryAcquireError::Closed`] if the semaphore was closed.
     pub fn try_acquire_many(&self, permits: usize) -> Result<Permit<&Self>, TryAcquireError> {
         Permit::try_many(self, permits)
     }
 
-    /// Takes a permit as [`try_acquire`](Self::try_acquire) does, but borrows nothing.
+    /// Takes a permit without waiting like [`try_acquire`](Self::try_acquire), but borrows nothing.
     ///
     /// # Errors
     ///
-    /// As [`try_acquire`](Self::try_acquire).
+    /// [`TryAcquireError::WouldBlock`] if no permit is free, or if there are waiters.
+    /// [`TryAcquireError::Closed`] if the semaphore was closed.
     pub fn try_acquire_owned(self: &Arc<Self>) -> Result<Permit<Arc<Self>>, TryAcquireError> {
         Permit::try_many(Arc::clone(self), 1)
     }
 
-    /// Takes `permits` permits together as [`try_acquire_many`](Self::try_acquire_many) does, but
-    /// borrows nothing.
+    /// Takes `permits` permits together without waiting, or none, like
+    /// [`try_acquire_many`](Self::try_acquire_many), but borrows nothing.
     ///
     /// # Errors
     ///
-    /// As [`try_acquire`](Self::try_acquire).
+    /// [`TryAcquireError::WouldBlock`] if too few permits are free, or if there are waiters.
+    /// [`TryAcquireError::Closed`] if the semaphore was closed.
     pub fn try_acquire_many_owned(
         self: &Arc<Self>,
         permits: usize,
@@ -195,13 +208,14 @@ impl Semaphore {
 }
 
 impl<L: Line> Semaphore<L> {
-    /// A semaphore with `permits` permits, whose waiters stand in `line`: for containers.
+    /// Creates a semaphore with `permits` permits whose waiters are stored in `line`: for
+    /// containers.
     pub fn with_line(permits: usize, line: L) -> Self {
         Self { shared: Shared::new(State::new(permits, false, line)) }
     }
 
-    /// Changes the line, under the lock, and serves the waiters that may be served then. A panic of a
-    /// waker is contained.
+    /// Changes the line under the lock, and then serves the waiters that may be served. A panic of
+    /// a waker is contained.
     pub fn change_line<T>(&self, change: impl FnOnce(&mut L) -> T) -> T {
         let mut state = self.lock();
         let changed = change(&mut state.line);
@@ -209,13 +223,13 @@ impl<L: Line> Semaphore<L> {
         changed
     }
 
-    /// Looks at the line, under the lock.
+    /// Reads the line under the lock.
     pub fn look_at_line<T>(&self, look: impl FnOnce(&L) -> T) -> T {
         look(&self.lock().line)
     }
 
-    /// Takes what `want` says without waiting, and returns its ticket if it got one. A request that
-    /// would have to wait has left the line.
+    /// Takes what `want` requests without waiting, and returns its ticket if it got one. A request
+    /// that would have to wait has left the line.
     fn try_take(&self, want: &Want<L::Request>) -> (Fate<L::Refusal>, Option<u64>)
     where
         L::Request: Clone,
@@ -241,7 +255,7 @@ impl<L: Line> Semaphore<L> {
         }
         let fate = state.line.fate(place(), false);
         if !matches!(fate, Fate::Served) {
-            // Others may go on that stood behind it for a moment.
+            // Waiters that were behind it for a moment may go on.
             let own = state.line.remove(place());
             self.hand_out(state);
             drop(own);
@@ -249,9 +263,11 @@ impl<L: Line> Semaphore<L> {
         (fate, Some(ticket))
     }
 
-    /// Gives back `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
-    /// order. More permits than are out add to the number of permits, up to [`usize::MAX`]; a
+    /// Releases `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
+    /// order. Permits beyond those that are out add to the capacity, up to [`usize::MAX`]; a
     /// [`BoundedSemaphore`](crate::BoundedSemaphore) refuses them. A panic of a waker is contained.
+    ///
+    /// Python: `gevent.lock.Semaphore.release`.
     pub fn release(&self, permits: usize) {
         if !self.shared.try_give_back(permits) {
             let mut state = self.lock();
@@ -260,13 +276,13 @@ impl<L: Line> Semaphore<L> {
         }
     }
 
-    /// Gives back `permits` permits that were [forgotten](Permit::forget), but wakes no waiter
-    /// before the guard is dropped: for callers that hold a lock, which wakers may need. Until then
-    /// the permits are free, but go to no newcomer while there are waiters.
+    /// Releases `permits` permits that were [forgotten](Permit::forget), but wakes no waiter before
+    /// the guard is dropped: for callers that hold a lock which wakers may need. Until then the
+    /// permits are free, but go to no newcomer while there are waiters.
     ///
     /// # Panics
     ///
-    /// If fewer are out; none is given back then.
+    /// Panics if fewer permits are out; none is released then.
     #[track_caller]
     pub fn put_back(&self, permits: usize) -> HandOut<'_, L> {
         if self.shared.try_give_back(permits) {
@@ -278,12 +294,12 @@ impl<L: Line> Semaphore<L> {
         HandOut { semaphore: concerns_others.then_some(self) }
     }
 
-    /// Gives back `permit`, which is of this semaphore, but wakes no waiter before the guard is
-    /// dropped, as [`put_back`](Self::put_back) does.
+    /// Releases `permit`, but wakes no waiter before the guard is dropped, like
+    /// [`put_back`](Self::put_back).
     ///
     /// # Panics
     ///
-    /// If `permit` is of another semaphore.
+    /// Panics if `permit` belongs to another semaphore.
     #[track_caller]
     pub fn take_back<S: Deref<Target = Self>>(&self, mut permit: Permit<S, L>) -> HandOut<'_, L> {
         let of = permit.semaphore.take().expect(UNTIL_DROP);
@@ -291,7 +307,7 @@ impl<L: Line> Semaphore<L> {
         self.put_back(permit.permits)
     }
 
-    /// Gives back `permits` permits if that many are out; says whether they were.
+    /// Releases `permits` permits if that many are out. Returns whether they were.
     pub(crate) fn try_put_back(&self, permits: usize) -> bool {
         if self.shared.try_give_back(permits) {
             return true;
@@ -305,11 +321,12 @@ impl<L: Line> Semaphore<L> {
         are_out
     }
 
-    /// Adds `permits` permits, and hands them to waiters. A panic of a waker is contained.
+    /// Adds `permits` permits to the capacity, and hands them to waiters. A panic of a waker is
+    /// contained.
     ///
     /// # Panics
     ///
-    /// Panics if there were more than [`usize::MAX`] of them; none is added then.
+    /// Panics if the capacity would exceed [`usize::MAX`]; it is unchanged then.
     #[track_caller]
     pub fn add(&self, permits: usize) {
         let mut state = self.lock();
@@ -318,18 +335,17 @@ impl<L: Line> Semaphore<L> {
         self.hand_out(state);
     }
 
-    /// Changes the number of permits to `capacity`. A larger number admits as many waiters as fit;
-    /// a smaller one admits none until enough permits have come back. A panic of a waker is
-    /// contained.
+    /// Changes the capacity. A larger capacity admits as many waiters as fit; a smaller one admits
+    /// none until enough permits have been released. A panic of a waker is contained.
     pub fn resize(&self, capacity: usize) {
         let mut state = self.lock();
         state.capacity = capacity;
         self.hand_out(state);
     }
 
-    /// Hands out no more permits: all waiters and all newcomers are refused, except those that wait
-    /// [despite it](Acquire::despite_close). Permits that are out stay out. Returns the number of
-    /// waiters that were refused. Closing again is a no-op. A panic of a waker is contained.
+    /// Closes the semaphore: all waiters and newcomers are refused, except those that wait [despite
+    /// a close](Acquire::despite_close). Permits that are out stay out. Returns the number of
+    /// refused waiters. Closing again is a no-op. A panic of a waker is contained.
     pub fn close(&self) -> usize {
         let mut state = self.lock();
         state.closed = true;
@@ -344,7 +360,7 @@ impl<L: Line> Semaphore<L> {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     #[track_caller]
     pub fn wait_idle(&self) -> impl Future<Output = ()> {
         let at = Location::caller();
@@ -360,34 +376,34 @@ impl<L: Line> Semaphore<L> {
         self.lock().capacity
     }
 
-    /// The number of permits that are out: held, or handed to a waiter that has yet to run.
+    /// The number of permits that are out: held, or handed to a waiter that has not run yet.
     pub fn out(&self) -> usize {
         self.lock().out
     }
 
-    /// How many more permits could be out; negative while more are out than there are, after a
-    /// [`resize`](Self::resize) to fewer. A capacity, or a number that is out, above [`isize::MAX`]
-    /// counts as that.
+    /// How many more permits can be out; negative while more are out than the capacity, after a
+    /// [`resize`](Self::resize). A capacity or a number of permits above [`isize::MAX`] counts as
+    /// [`isize::MAX`].
     ///
-    /// Python: gevent's `counter`.
+    /// Python: `gevent.lock.Semaphore.counter`.
     pub fn available(&self) -> isize {
         self.lock().available()
     }
 
-    /// [`available`](Self::available) less the number of waiters, however many permits they want.
-    /// It takes no lock, unless the capacity or the number that is out is huge.
+    /// [`available`](Self::available) minus the number of waiters, however many permits they
+    /// request. Takes no lock, unless the capacity or the number of permits that are out is huge.
     ///
-    /// Python: eventlet's `balance`.
+    /// Python: `eventlet.semaphore.Semaphore.balance`.
     pub fn balance(&self) -> isize {
         self.shared.balance()
     }
 
-    /// The number of waiters, for one permit or for several.
+    /// The number of waiters; a waiter for several permits counts once.
     pub fn waiting(&self) -> usize {
         self.lock().line.len()
     }
 
-    /// Whether it was closed. It takes no lock.
+    /// Whether the semaphore was closed. Takes no lock.
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()
     }
@@ -397,7 +413,8 @@ impl<L: Line> Semaphore<L> {
         self.lock().free()
     }
 
-    /// Ready if the `ticket` was served, or if a newcomer is; otherwise the newcomer gets a ticket.
+    /// Ready if the `ticket` or the newcomer was served or refused; otherwise a newcomer gets a
+    /// ticket.
     fn poll_turn(
         &self,
         cx: &Context<'_>,
@@ -419,20 +436,18 @@ impl<L: Line> Semaphore<L> {
             let was_open = state.line.is_open();
             let (own, may_be_next) = state.line.push(cx.waker().clone(), want.clone());
             *ticket = Some(own);
-            if was_open {
+            if was_open || !may_be_next {
                 return Poll::Pending;
             }
-            if may_be_next {
-                self.hand_out(state);
-                state = self.lock();
-            }
+            self.hand_out(state);
+            state = self.lock();
         }
         let Some(ticket) = *ticket else { return Poll::Pending };
         let place = || Place { ticket, want };
         match state.line.fate(place(), is_new) {
             Fate::Served => Poll::Ready(Ok(())),
             Fate::Refused(refusal) => {
-                // It may have stood before others.
+                // It may have held up other waiters.
                 self.hand_out(state);
                 Poll::Ready(Err(refusal))
             }
@@ -446,8 +461,8 @@ impl<L: Line> Semaphore<L> {
         }
     }
 
-    /// Hands free permits to waiters and wakes them, and those that wait for idleness. The lock is
-    /// released before a waker runs, as that is other people's code.
+    /// Hands free permits to waiters, and wakes them and the waiters for idleness. The lock is
+    /// released before a waker runs, because wakers are foreign code.
     fn hand_out<'a>(&'a self, mut state: Locked<'a, L>) {
         if let Some(source) = state.line.source() {
             drop(state);
@@ -458,7 +473,7 @@ impl<L: Line> Semaphore<L> {
         }
         loop {
             let served = state.serve();
-            // Once it is closed, a ticket is compared under the lock, which knows who was refused.
+            // After a close, tickets are compared under the lock, where refusals are recorded.
             if served.is_some() && !state.closed {
                 self.shared.set_served_below(state.line.served_below());
             }
@@ -497,7 +512,7 @@ impl<L: Line> fmt::Debug for Semaphore<L> {
     }
 }
 
-/// A permit of a [`Semaphore`]. Dropping it hands it to the first waiter.
+/// A permit of a [`Semaphore`]. Dropping it hands the permit to the first waiter.
 ///
 /// ```
 /// # mod spinney {
@@ -514,9 +529,9 @@ impl<L: Line> fmt::Debug for Semaphore<L> {
 /// assert_eq!(seats.available(), 3);
 /// Ok::<(), TryAcquireError>(())
 /// ```
-#[must_use = "a permit is given back as soon as it is dropped"]
+#[must_use = "a permit is released as soon as it is dropped"]
 pub struct Permit<S: Deref<Target = Semaphore<L>>, L: Line = PriorityLine> {
-    /// None once it is forgotten.
+    /// `None` once it is forgotten.
     semaphore: Option<S>,
     permits: usize,
 }
@@ -524,12 +539,13 @@ pub struct Permit<S: Deref<Target = Semaphore<L>>, L: Line = PriorityLine> {
 const UNTIL_DROP: &str = "forgetting a permit consumes it";
 
 impl<S: Deref<Target = Semaphore>> Permit<S> {
-    /// Takes a permit of `semaphore`, which is any kind of pointer to one, without waiting:
+    /// Takes a permit of `semaphore`, which is any kind of pointer to one, without waiting; see
     /// [`Semaphore::try_acquire`].
     ///
     /// # Errors
     ///
-    /// As [`Semaphore::try_acquire`].
+    /// [`TryAcquireError::WouldBlock`] if no permit is free, or if there are waiters.
+    /// [`TryAcquireError::Closed`] if the semaphore was closed.
     pub fn try_of(semaphore: S) -> Result<Self, TryAcquireError> {
         Self::try_many(semaphore, 1)
     }
@@ -550,12 +566,12 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Permit<S, L> {
         Self { semaphore: Some(semaphore), permits }
     }
 
-    /// Takes what `want` says without waiting, by the rule of the semaphore's line: for containers.
-    /// Returns also the ticket with which it stood in the line for a moment, if it did.
+    /// Takes what `want` requests without waiting, by the rule of the semaphore's line: for
+    /// containers. Also returns the ticket, if the request had a place in the line for a moment.
     ///
     /// # Errors
     ///
-    /// The refusal of the line; None if the request would have to wait.
+    /// The refusal of the line; `None` if the request would have to wait.
     pub fn try_wanted(
         semaphore: S,
         want: &Want<L::Request>,
@@ -570,26 +586,27 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Permit<S, L> {
         }
     }
 
-    /// The semaphore that it is of.
+    /// The semaphore of the permit.
     ///
     /// # Panics
     ///
-    /// Never: only a permit that is being dropped is of none.
+    /// Never: only a permit that is being dropped has none.
     pub fn semaphore(&self) -> &S {
         self.semaphore.as_ref().expect(UNTIL_DROP)
     }
 
-    /// How many permits it stands for: those that were acquired together.
+    /// The number of permits that were acquired together.
     pub fn permits(&self) -> usize {
         self.permits
     }
 
-    /// Keeps the permit out without a guard, until [`Semaphore::release`] gives it back.
+    /// Keeps the permit out without a guard, until [`Semaphore::release`] releases it.
     pub fn forget(mut self) {
         self.semaphore = None;
     }
 
-    /// Gives it back, and returns what to acquire to have the same again.
+    /// Releases the permit. Returns the semaphore and the number of permits, to acquire the same
+    /// again.
     pub(crate) fn give_back(mut self) -> (S, usize) {
         let semaphore = self.semaphore.take().expect(UNTIL_DROP);
         semaphore.release(self.permits);
@@ -614,7 +631,7 @@ impl<S: Deref<Target = Semaphore<L>> + fmt::Debug, L: Line> fmt::Debug for Permi
     }
 }
 
-/// Permits that came back and were not handed out yet. Dropping it hands them to waiters and wakes
+/// Released permits that were not handed out yet. Dropping it hands them to waiters, and wakes
 /// those.
 ///
 /// ```
@@ -627,14 +644,14 @@ impl<S: Deref<Target = Semaphore<L>> + fmt::Debug, L: Line> fmt::Debug for Permi
 /// let mut list = guests.lock().unwrap();
 /// list.pop();
 /// let seat = seats.put_back(1);
-/// // No task sees her off the list and her seat taken, and none is woken under the lock.
+/// // No task sees the guest gone and the seat taken, and none is woken under the lock.
 /// drop(list);
 /// drop(seat);
 /// ```
 #[derive(Debug)]
 #[must_use = "dropping it wakes waiters: release locks first"]
 pub struct HandOut<'a, L: Line = PriorityLine> {
-    /// None if there are no waiters.
+    /// `None` if there are no waiters.
     semaphore: Option<&'a Semaphore<L>>,
 }
 

@@ -38,6 +38,16 @@ impl Wait {
         LAST.set(Some(Self { what, at }));
     }
 
+    /// What is waited for, for example `Event::wait`.
+    pub fn what(&self) -> &'static str {
+        self.what
+    }
+
+    /// The line that waits.
+    pub fn at(&self) -> &'static Location<'static> {
+        self.at
+    }
+
     /// The last wait that was recorded on this thread.
     pub fn last() -> Option<Self> {
         LAST.get()

@@ -14,7 +14,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use spinney_greenlet::{Failure, GreenletExit, Handle, Inherited, LazyHandle, Task};
+use spinney_greenlet::{
+    Announcement, Failure, GreenletExit, Handle, Inherited, LazyHandle, Task, is_observed,
+};
 use spinney_hub::{Hub, drop_contained, require_threads};
 use spinney_sync::wake_all;
 
@@ -84,6 +86,15 @@ where
 }
 
 impl<C: FnOnce() -> T, T> Job<C, T> {
+    /// Announces it to an observer of greenlets, as a closure of `workers`.
+    pub(crate) fn announce(&self, workers: Option<&Arc<Workers>>) {
+        if is_observed() {
+            let container = workers.map(|workers| Arc::clone(workers) as _);
+            let greenlet = self.lock().greenlet.handle();
+            greenlet.announce(|| Announcement { container, item: None, may_block: true });
+        }
+    }
+
     /// Runs the closure on this thread, unless it was ended before. It never panics.
     pub(crate) fn run_here(self: Arc<Self>, workers: Option<&Workers>) {
         self.finish(workers, EndKind::Runs);

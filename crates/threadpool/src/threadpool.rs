@@ -60,6 +60,7 @@ impl ThreadPool {
     /// thread wait in its queue. A pool with capacity 0 is paused: it starts nothing until it is
     /// [resized](Self::resize).
     #[must_use]
+    #[track_caller]
     pub fn new(capacity: usize) -> Self {
         Self::builder().capacity(capacity).build()
     }
@@ -305,6 +306,7 @@ impl ThreadPool {
             // The job holds the place now.
             place.forget();
         }
+        job.announce(Some(workers));
         let result = ThreadResult::new(Arc::clone(&job) as _, Some(Arc::clone(workers)), at);
         workers.push(job);
         result
@@ -503,6 +505,7 @@ impl ThreadPoolBuilder {
     }
 
     /// Builds the pool; no thread is started yet.
+    #[track_caller]
     pub fn build(self) -> ThreadPool {
         ThreadPool { owner: Arc::new(Owner { workers: Arc::new(Workers::new(self.settings)) }) }
     }

@@ -24,6 +24,7 @@ use crate::job::Job;
 pub fn unblock<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> ThreadResult<T> {
     let at = Location::caller();
     let job = Job::new(closure, false, Inherited::default(), at);
+    job.announce(None);
     let result = ThreadResult::new(Arc::clone(&job) as _, None, at);
     blocking::unblock(move || job.run_here(None)).detach();
     result

@@ -22,7 +22,7 @@ use std::time::Instant;
 use crossbeam_utils::CachePadded;
 use slab::Slab;
 use spinney_greenlet::results::Outcomes;
-use spinney_greenlet::{Failure, GreenletExit, Report};
+use spinney_greenlet::{Container, Failure, GreenletExit, Report};
 use spinney_hub::{contain, drop_contained};
 use spinney_sync::{Event, Semaphore};
 
@@ -37,6 +37,8 @@ const FLOW: usize = 64;
 
 pub(crate) struct Workers {
     pub(crate) settings: Settings,
+    /// The line that created the pool.
+    at: &'static Location<'static>,
     /// How many closures may run or wait: each holds a permit, if the queue is bounded.
     pub(crate) places: CachePadded<Semaphore>,
     finished: CachePadded<Finished>,
@@ -103,8 +105,10 @@ struct State {
 }
 
 impl Workers {
+    #[track_caller]
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
+            at: Location::caller(),
             places: CachePadded::new(Semaphore::new(settings.places(settings.capacity))),
             finished: CachePadded::default(),
             state: Mutex::new(State::new(settings.capacity)),
@@ -601,6 +605,24 @@ impl Workers {
         let before = std::mem::replace(&mut state.last, own);
         self.settle(state);
         before
+    }
+}
+
+impl Container for Workers {
+    fn kind(&self) -> &'static str {
+        "thread pool"
+    }
+
+    fn created_at(&self) -> &'static Location<'static> {
+        self.at
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        Some(Workers::capacity(self))
+    }
+
+    fn report(&self) -> Report {
+        Workers::report(self)
     }
 }
 

@@ -25,8 +25,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
 use flags::{
-    ABORTED, BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, NESTED, PANICKED,
-    TRACKED, UNSTARTED,
+    ABORTED, BEGUN, ENDED, FAILED, Flags, IN_PLACE, KILLED, LEFT, LINKED, NESTED, OBSERVED,
+    PANICKED, TRACKED, UNSTARTED,
 };
 use spinney_hub::{contain, drop_contained};
 use spinney_sync::wake_all;
@@ -35,6 +35,7 @@ use crate::birth::{Birth, Origin, next_id};
 use crate::collector::Collector;
 use crate::kill::ScopeKind;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
+use crate::observe::{WakeNote, Watch};
 use crate::primitive::{self, AtomicU64, Mutex, MutexGuard};
 use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
@@ -158,6 +159,41 @@ impl Control {
 
     pub(crate) fn is_tracked(&self) -> bool {
         self.flags.has(TRACKED)
+    }
+
+    pub(crate) fn set_watch(&self, watch: Arc<dyn Watch>) {
+        let before = self.lock().extras().watched.0.replace(watch);
+        self.flags.set(OBSERVED);
+        drop(before);
+    }
+
+    /// Stores what tells of the wake-ups of its task.
+    pub(crate) fn set_note(&self, note: Arc<WakeNote>) {
+        if self.is_observed() {
+            let before = self.lock().extras().watched.1.replace(note);
+            drop(before);
+        }
+    }
+
+    pub(crate) fn is_observed(&self) -> bool {
+        self.flags.has(OBSERVED)
+    }
+
+    /// The observer's watch of the greenlet, and what tells of its wake-ups.
+    pub(crate) fn watch_and_note(&self) -> Watched {
+        let watched = || self.lock().extras.as_ref().map(|extras| extras.watched.clone());
+        if self.is_observed() { watched().unwrap_or_default() } else { Watched::default() }
+    }
+
+    /// Tells the observer of the end. Drops the watch: it may hold a handle.
+    #[cold]
+    #[inline(never)]
+    fn watch_end(self: &Arc<Self>) {
+        let watched = self.lock().extras.as_mut().map(|extras| mem::take(&mut extras.watched));
+        let Some((Some(watch), note)) = watched else { return };
+        let ended = self.ended();
+        contain(|| watch.ended(ended.and_then(Result::err).as_ref()));
+        drop_contained((watch, note));
     }
 
     pub(crate) fn set_in_place(&self, in_place: bool) {
@@ -424,6 +460,9 @@ impl Control {
         let guards = state.extras.as_mut().map(|extras| mem::take(&mut extras.guards));
         drop(state);
         drop_contained(waker);
+        if self.is_observed() {
+            self.watch_end();
+        }
         guards
     }
 
@@ -584,6 +623,9 @@ struct Inner {
     extras: Option<Box<Extras>>,
 }
 
+/// The observer's watch of a greenlet, and what tells of the wake-ups of its task.
+type Watched = (Option<Arc<dyn Watch>>, Option<Arc<WakeNote>>);
+
 /// Values that are dropped when a greenlet finishes, by the keys of its containers.
 type Guards = BTreeMap<usize, Box<dyn Any + Send>>;
 
@@ -604,6 +646,8 @@ struct Extras {
     result_links: Vec<ResultLink>,
     /// The panic that ended it, if there was one.
     panic: Option<Panic>,
+    /// Sees the greenlet's life, until the end.
+    watched: Watched,
 }
 
 impl Inner {

@@ -13,8 +13,7 @@ pub type ItemCallback = Box<dyn Fn(usize, Result<(), TaskError<()>>) + Send + Sy
 /// The callback of a map to `T`, for containers. Dropping it drops the callback.
 ///
 /// ```
-/// # mod spinney { pub mod map { pub use spinney_greenlet::map::OnItem; } }
-/// use spinney::map::OnItem;
+/// use spinney_greenlet::map::OnItem;
 ///
 /// let on_item = OnItem::new(
 ///     Box::new(|index, outcome| assert!(index == 7 && outcome.is_err())),

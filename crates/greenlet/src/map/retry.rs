@@ -1,5 +1,5 @@
-//! [`Retry`]: whether something that failed is tried again, and when; [`Attempts`]: that, as the
-//! settings of a map know it.
+//! [`Retry`]: the policy for trying failed work again; [`Attempts`]: that policy as a setting of a
+//! map.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use spinney_hub::{Clock, Within, sleep};
 use super::TaskError;
 use crate::{Failure, GreenletExit};
 
-/// Tries something again that returned an error, took too long, or, as the item of a map, panicked.
-/// What was killed is not tried again.
+/// A policy that retries work that returned an error or exceeded its time limit; an item of a map
+/// also if it panicked. Killed work is not retried.
 ///
-/// A value that can be cloned and used any number of times. By default the delays grow exponentially
-/// with full jitter: before try `n + 1` there is a random time of at most 100 ms times two to the
-/// power of `n - 1`, and of at most a minute.
+/// A policy can be cloned and used any number of times. By default the delays grow exponentially
+/// with full jitter: the delay before try `n + 1` is random, at most 100 ms times two to the power
+/// of `n - 1`, and at most a minute.
 ///
 /// ```
 /// # mod spinney { pub use spinney_greenlet::map::Retry; pub use spinney_hub::block_on; }
@@ -40,14 +40,15 @@ pub struct Retry<E> {
 type When<E> = dyn Fn(&E) -> Decision + Send + Sync;
 type Iter = Box<dyn Iterator<Item = Duration> + Send>;
 
-/// What a predicate says about an error. A `bool` is one, too: `true` for [`Retry`](Self::Retry).
+/// The decision of a predicate about an error. A `bool` converts: `true` is [`Retry`](Self::Retry),
+/// `false` is [`GiveUp`](Self::GiveUp).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is not tried again.
+    /// No further try.
     GiveUp,
-    /// It is tried again after the delay of the policy.
+    /// Another try after the delay of the policy.
     Retry,
-    /// It is tried again after this delay instead: the server's retry-after, for example.
+    /// Another try after this delay instead: the server's retry-after, for example.
     RetryAfter(Duration),
 }
 
@@ -58,15 +59,15 @@ impl From<bool> for Decision {
 }
 
 impl<E> Retry<E> {
-    /// Up to `times` tries more than the first.
+    /// Creates a policy with up to `times` further tries after the first.
     pub fn times(times: u32) -> Self {
         let delays = Delays::Jitter { first: FIRST, most: MOST, seed: None };
         let plan = Plan { times, delays, try_limit: None, limit: None, keeps_slot: false };
         Self { plan, when: None }
     }
 
-    /// The delays before the second try, the third and so on: any iterator. Each use begins with a
-    /// clone of it. When it ends, there is no further try.
+    /// Sets the delays before the second try, the third and so on, as an iterator, of which each
+    /// use begins with a clone. When the iterator ends, there is no further try.
     ///
     /// ```
     /// # mod spinney { pub use spinney_greenlet::map::Retry; }
@@ -84,8 +85,8 @@ impl<E> Retry<E> {
         self.delays_from(move || delays.clone())
     }
 
-    /// The delays as [`delays`](Self::delays) has them, of an iterator that `make` makes for each use:
-    /// for one that is not `Clone`, such as those of the crates for backoff.
+    /// Sets the delays like [`delays`](Self::delays), as an iterator that `make` creates for each
+    /// use: for iterators that are not `Clone`, like those of the crates for backoff.
     ///
     /// ```
     /// # mod spinney { pub use spinney_greenlet::map::Retry; }
@@ -105,15 +106,15 @@ impl<E> Retry<E> {
         self
     }
 
-    /// Exponential delays with full jitter: a random time of at most `first` before the second try, of
-    /// at most twice as long before each that follows, and never more than `most`.
+    /// Sets exponential delays with full jitter: a random delay of at most `first` before the
+    /// second try, of at most twice as much before each further one, and never more than `most`.
     pub fn exponential(mut self, first: Duration, most: Duration) -> Self {
         let seed = self.plan.delays.seed();
         self.plan.delays = Delays::Jitter { first, most, seed };
         self
     }
 
-    /// Makes the jitter the same in each run: the same `seed` gives the same delays for the same item.
+    /// Makes the jitter reproducible: the same `seed` gives the same delays for the same item.
     pub fn seed(mut self, seed: u64) -> Self {
         if let Delays::Jitter { seed: own, .. } = &mut self.plan.delays {
             *own = Some(seed);
@@ -121,8 +122,8 @@ impl<E> Retry<E> {
         self
     }
 
-    /// Asks `when` about each error that is returned. It says whether to try again, by a `bool`, or
-    /// names the delay, by a [`Decision`]. By default all are tried again.
+    /// Calls `when` with each returned error. It decides whether to try again, as a `bool`, or sets
+    /// the delay, as a [`Decision`]. By default, every error is retried.
     ///
     /// ```
     /// # mod spinney {
@@ -151,40 +152,41 @@ impl<E> Retry<E> {
         self
     }
 
-    /// How long each try may take; one that takes longer is dropped, and has failed.
+    /// Limits the time of each try; a try that takes longer is dropped, and has failed.
     pub fn try_timeout(mut self, limit: Duration) -> Self {
         self.plan.try_limit = Some(limit);
         self
     }
 
-    /// How long all tries may take together, with the delays between them. A try that is running then
-    /// is dropped, and no delay begins that would last longer.
+    /// Limits the time of all tries together, with the delays between them. At the limit the
+    /// current try is dropped, and a delay that would exceed the limit does not begin.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.plan.limit = Some(limit);
         self
     }
 
-    /// Keeps the slot of an item of a map during the delays. By default the slot is given up, so that
-    /// other items run meanwhile, and the item queues again.
+    /// Keeps the slot of a map's item during the delays. By default the slot is freed, so that
+    /// other items run meanwhile, and the item waits in the queue again.
     pub fn keep_slot(mut self) -> Self {
         self.plan.keeps_slot = true;
         self
     }
 
-    /// Calls `func`, and awaits what it returns, until that is a value or there are no more tries.
+    /// Calls `func` and awaits the returned future, until that returns a value or there are no more
+    /// tries.
     ///
     /// # Errors
     ///
-    /// The error of the last try: [`TaskError::Returned`], or [`TaskError::Failed`] if it took too long:
-    /// killed, with [`Timeout`](spinney_hub::Timeout) for the reason.
+    /// The error of the last try: [`TaskError::Returned`], or [`TaskError::Failed`] if it exceeded
+    /// its time limit: killed, with [`Timeout`](spinney_hub::Timeout) as its reason.
     ///
     /// # Panics
     ///
-    /// If a try panics, that panic goes through.
+    /// Panics if a try panics, with the panic of that try.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the try that is running.
+    /// Dropping the future drops the current try.
     pub async fn run<T, F, Fut>(&self, mut func: F) -> Result<T, TaskError<E>>
     where
         F: FnMut() -> Fut,
@@ -231,7 +233,7 @@ impl<E> fmt::Debug for Retry<E> {
 const FIRST: Duration = Duration::from_millis(100);
 const MOST: Duration = Duration::from_secs(60);
 
-/// All of a policy but its predicate.
+/// A policy without its predicate.
 #[derive(Clone)]
 struct Plan {
     times: u32,
@@ -278,12 +280,12 @@ impl Plan {
     }
 }
 
-/// The tries of one thing, for containers. Dropping it ends them.
+/// The tries of one item, for containers. Dropping it ends them.
 pub struct Schedule {
     left: u32,
     delays: Iter,
     try_limit: Option<Duration>,
-    /// When all tries have to be over.
+    /// When all tries must have finished.
     end: Option<Instant>,
 }
 
@@ -293,13 +295,13 @@ impl Schedule {
         self.left
     }
 
-    /// How long the next try may take; None for no limit.
+    /// The time limit of the next try; `None` without a limit.
     pub fn try_limit(&self) -> Option<Duration> {
         let rest = self.end.map(|end| end.saturating_duration_since(Clock::current().now()));
         self.try_limit.into_iter().chain(rest).min()
     }
 
-    /// The delay before the next try, after one that failed; None if there is none.
+    /// The delay before the next try, after a failed one; `None` if there is no further try.
     pub fn next_delay(&mut self, decision: Decision) -> Option<Duration> {
         if decision == Decision::GiveUp || self.left == 0 {
             return None;
@@ -319,11 +321,11 @@ impl fmt::Debug for Schedule {
     }
 }
 
-/// Whether the items of a map, `A`, whose tasks return `T`, are tried again: [`Once`] or [`Retry`].
-/// There are no others, and none can be made.
-#[expect(private_bounds, reason = "that is what keeps others from being made")]
+/// The retries of a map over items `A` whose tasks return `T`: [`Once`] or [`Retry`]. The trait is
+/// sealed.
+#[expect(private_bounds, reason = "a private bound seals the trait")]
 pub trait Attempts<A, T>: Policy {
-    /// How, if so.
+    /// The retry policy, if there is one.
     fn again(self) -> Option<Again<A, T>>;
 }
 
@@ -332,7 +334,7 @@ trait Policy {}
 impl Policy for Once {}
 impl<E> Policy for Retry<E> {}
 
-/// Items are not tried again.
+/// Each item is tried once.
 #[derive(Clone, Copy, Debug)]
 pub struct Once;
 
@@ -353,7 +355,7 @@ impl<A: Clone, T: 'static, E: 'static> Attempts<A, Result<T, E>> for Retry<E> {
     }
 }
 
-/// How the items of a map, which can be cloned, are tried again. For containers.
+/// The retry policy of a map, whose items can be cloned. For containers.
 ///
 /// ```
 /// # mod spinney {
@@ -379,7 +381,7 @@ pub struct Again<A, T> {
 }
 
 impl<A, T> Again<A, T> {
-    /// The tries of the item `index`, which starts now.
+    /// Begins the tries of the item `index`, which starts now.
     pub fn begin(&self, index: usize) -> Schedule {
         self.plan.begin(index)
     }
@@ -389,13 +391,13 @@ impl<A, T> Again<A, T> {
         self.plan.keeps_slot
     }
 
-    /// The item for another try.
+    /// Clones the item for another try.
     pub fn clone_item(&self, item: &A) -> A {
         (self.clone)(item)
     }
 
-    /// Whether to try again after this result, by the predicate of the policy, which may panic. A failure
-    /// is a panic, or a try that took too long.
+    /// Decides whether to try again after this result, by the policy's predicate, which may panic.
+    /// A failure is a panic, or a try that exceeded its time limit.
     pub fn decide(&self, result: &Result<T, Failure>) -> Decision {
         result.as_ref().map_or(Decision::Retry, |returned| (self.decide)(returned))
     }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use futures_lite::future::or;
 use spinney_greenlet::{
-    Birth, Failure, GreenletExit, Handle, InPlace, Inherited, ItemGreenlets, Owner, State, Task,
-    catch_exit, greenlet_local, named, pair, pair_items, shield,
+    Announcement, Birth, Failure, GreenletExit, Handle, InPlace, Inherited, ItemGreenlets, Owner,
+    State, Task, catch_exit, greenlet_local, named, pair, pair_items, shield,
 };
 use spinney_sync::{Event, RLock};
 use spinney_test_support::{ByHand, Dropped, OnDrop, panics_on_drop};
@@ -74,7 +74,7 @@ impl Worker {
     async fn run(mut self, bodies: Vec<Body>, between: impl Fn(usize)) {
         for (n, body) in bodies.into_iter().enumerate() {
             between(n);
-            self.items.start(|old, new| self.entry.move_to(old, new));
+            self.items.start(Announcement::default, |old, new| self.entry.move_to(old, new));
             self.at_item = true;
             let value = body.await;
             self.at_item = false;

@@ -4,6 +4,8 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,7 @@ use async_executor::{Executor, StaticExecutor, Task};
 use slab::Slab;
 
 use super::workers::{ThreadSettings, Workers, drive};
-use super::{Hub, ShutdownReport, spawn_global};
+use super::{Hub, HubStats, ShutdownReport, spawn_global};
 use crate::spawn::Guarded;
 use crate::{Context, contain, current};
 
@@ -112,6 +114,17 @@ impl Core {
         }
         drop((blocking, asking));
         ShutdownReport { ended: ended - before, dropped: left.saturating_sub(running), running }
+    }
+
+    pub(super) fn stats(&self) -> HubStats {
+        let (running, spares) = self.workers.counts();
+        HubStats {
+            name: self.settings.name.clone(),
+            threads: Some(self.workers.threads()),
+            running,
+            spares,
+            tasks: (!self.is_global()).then(|| self.lock().alive),
+        }
     }
 
     pub(super) fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -279,10 +292,57 @@ pub(super) fn is_at(core: &Arc<Core>) -> bool {
     WORKER.try_with(|worker| worker.borrow().as_ref().is_some_and(is_at)).unwrap_or(false)
 }
 
+thread_local! {
+    static PARKS: ThreadParks = ThreadParks::default();
+}
+
+/// How many calls of `block_on` and of hubs a thread is in, for tools on other threads: a poll on it
+/// during which the number is larger than at its beginning waits for a future, and holds up no other
+/// task. Dropping it does not affect the thread.
+///
+/// ```
+/// # mod spinney { pub mod hub { pub use spinney_hub::ThreadParks; } }
+/// use spinney::hub::ThreadParks;
+///
+/// assert_eq!(ThreadParks::current().depth(), 0);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ThreadParks(Arc<AtomicUsize>);
+
+impl ThreadParks {
+    /// The state of this thread, from now on.
+    pub fn current() -> Self {
+        PARKS.try_with(Clone::clone).unwrap_or_default()
+    }
+
+    /// The number of calls that the thread is in now.
+    pub fn depth(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+/// While it lives, its thread counts as parked.
+struct Parked(ThreadParks);
+
+impl Parked {
+    fn begin() -> Self {
+        let parks = ThreadParks::current();
+        parks.0.fetch_add(1, Relaxed);
+        Self(parks)
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Relaxed);
+    }
+}
+
 /// While it lives, this thread blocks, and another one runs the tasks of its hub. A no-op on any
 /// other thread, and on a thread that is blocking already.
 pub(crate) struct BlockingGuard {
     from: Option<Arc<Core>>,
+    _parked: Parked,
 }
 
 impl BlockingGuard {
@@ -298,7 +358,7 @@ impl BlockingGuard {
         if let Some(core) = &from {
             core.hand_over();
         }
-        Self { from }
+        Self { from, _parked: Parked::begin() }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{BoxTask, Clock, Context, Executor, LocalHub, Spawn, current, require
 pub use builder::HubBuilder;
 
 pub(crate) use self::core::BlockingGuard;
+pub use self::core::ThreadParks;
 use self::core::{Core, Engine};
 use workers::ThreadSettings;
 
@@ -208,19 +209,42 @@ impl Hub {
         }
     }
 
+    /// The threads and tasks of this hub now. The numbers are known for the global hub and for hubs
+    /// that were [built](Self::builder); of others only the name.
+    ///
+    /// ```
+    /// # use spinney_hub as spinney;
+    /// use spinney::Hub;
+    ///
+    /// let hub = Hub::builder().threads(2).name("mine").build()?;
+    /// let stats = hub.stats();
+    /// assert_eq!((stats.name.as_str(), stats.threads), ("mine", Some(2)));
+    /// Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn stats(&self) -> HubStats {
+        match &self.kind {
+            Kind::Global => global_core().stats(),
+            Kind::Own(core, _) => core.stats(),
+            _ => HubStats { name: self.kind_name().to_owned(), ..HubStats::default() },
+        }
+    }
+
     /// Whether this hub polls the caller.
     pub(crate) fn is_innermost(&self) -> bool {
-        let Some(innermost) = Self::try_current() else { return false };
-        match (&self.kind, &innermost.kind) {
-            (Kind::Global, Kind::Global) => true,
-            (Kind::Own(this, _), Kind::Own(other, _)) => Arc::ptr_eq(this, other),
-            (Kind::Local(this), Kind::Local(other)) => this == other,
+        Self::try_current().is_some_and(|innermost| *self == innermost)
+    }
+
+    fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Own(..) => "own",
+            Kind::Global => "global",
+            Kind::Local(_) => "local",
             #[cfg(feature = "smol")]
-            (Kind::Smol, Kind::Smol) => true,
+            Kind::Smol => "smol",
             #[cfg(feature = "tokio")]
-            (Kind::Tokio(this), Kind::Tokio(other)) => this.handle().id() == other.handle().id(),
-            (Kind::Custom(this), Kind::Custom(other)) => Arc::ptr_eq(this, other),
-            _ => false,
+            Kind::Tokio(_) => "tokio",
+            Kind::Custom(_) => "custom",
+            Kind::Following => "following",
         }
     }
 
@@ -260,6 +284,24 @@ impl Hub {
     #[cfg(feature = "tokio")]
     fn enter_runtime(&self) -> Option<::tokio::runtime::EnterGuard<'_>> {
         if let Kind::Tokio(hub) = &self.kind { Some(hub.handle().enter()) } else { None }
+    }
+}
+
+/// Hubs are equal if their tasks run on the same executor. A hub that
+/// [follows](Hub::following) its callers equals no hub.
+impl PartialEq for Hub {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Global, Kind::Global) => true,
+            (Kind::Own(this, _), Kind::Own(other, _)) => Arc::ptr_eq(this, other),
+            (Kind::Local(this), Kind::Local(other)) => this == other,
+            #[cfg(feature = "smol")]
+            (Kind::Smol, Kind::Smol) => true,
+            #[cfg(feature = "tokio")]
+            (Kind::Tokio(this), Kind::Tokio(other)) => this.handle().id() == other.handle().id(),
+            (Kind::Custom(this), Kind::Custom(other)) => Arc::ptr_eq(this, other),
+            _ => false,
+        }
     }
 }
 
@@ -343,18 +385,10 @@ impl From<TokioHub> for Hub {
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match &self.kind {
-            Kind::Own(core, _) => return core.describe(f),
-            Kind::Global => "global",
-            Kind::Local(_) => "local",
-            #[cfg(feature = "smol")]
-            Kind::Smol => "smol",
-            #[cfg(feature = "tokio")]
-            Kind::Tokio(_) => "tokio",
-            Kind::Custom(_) => "custom",
-            Kind::Following => "following",
-        };
-        f.debug_struct("Hub").field(kind, &true).finish()
+        match &self.kind {
+            Kind::Own(core, _) => core.describe(f),
+            _ => f.debug_struct("Hub").field(self.kind_name(), &true).finish(),
+        }
     }
 }
 
@@ -377,6 +411,22 @@ pub struct ShutdownReport {
     pub dropped: usize,
     /// How many remained then, and still ran at the end of the limit.
     pub running: usize,
+}
+
+/// The threads and tasks of a hub: see [`Hub::stats`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HubStats {
+    /// The name of its threads, without their number; otherwise the kind of the hub.
+    pub name: String,
+    /// How many threads should run tasks.
+    pub threads: Option<usize>,
+    /// How many threads run tasks: threads that block in `block_on` do not count.
+    pub running: usize,
+    /// How many threads wait to take over from a thread that blocks.
+    pub spares: usize,
+    /// How many tasks live, greenlets or not; `None` for the global hub.
+    pub tasks: Option<usize>,
 }
 
 fn spawn_global(future: impl Future<Output = ()> + Send + 'static) {

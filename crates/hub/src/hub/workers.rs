@@ -73,6 +73,12 @@ impl Workers {
         self.threads
     }
 
+    /// How many threads run tasks, and how many are spare.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let state = self.lock();
+        (self.running.load(Relaxed), state.spares)
+    }
+
     /// How many threads the system refused to start.
     pub(super) fn refused(&self) -> usize {
         self.lock().refused

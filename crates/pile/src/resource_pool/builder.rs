@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use super::{ItemInfo, ResourcePool, Shared};
 
-/// The largest number of items, unless it is set.
+/// The default capacity.
 const MAX_SIZE: usize = 4;
 
-/// The delay after the first failure of `create`, unless it is set, and the longest one.
+/// The default delay after the first failure of `create`, and the longest one.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
-/// A boxed future, as the closures of a pool return them.
+/// A boxed future, as returned by the closures of a pool.
 pub(super) type Boxed<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
 
-/// Whether a resource is to be used again.
+/// Decides whether a resource is used again.
 type Verdict<T> = dyn for<'a> Fn(&'a mut T, ItemInfo) -> Boxed<'a, bool> + Send + Sync;
 
-/// The settings of a [`ResourcePool`]. Dropping it makes no pool.
+/// The settings of a [`ResourcePool`]. Dropping it creates no pool.
 ///
 /// ```
 /// # use spinney_pile as spinney;
@@ -47,7 +47,7 @@ type Verdict<T> = dyn for<'a> Fn(&'a mut T, ItemInfo) -> Boxed<'a, bool> + Send 
 ///     .build();
 /// assert_eq!(pool.capacity(), 10);
 /// ```
-#[must_use = "a builder makes nothing until it is built"]
+#[must_use = "a builder creates nothing until `build` is called"]
 pub struct ResourcePoolBuilder<T, E> {
     max_size: usize,
     settings: Settings<T, E>,
@@ -56,7 +56,7 @@ pub struct ResourcePoolBuilder<T, E> {
 pub(super) struct Settings<T, E> {
     pub(super) create: Box<dyn Fn() -> Boxed<'static, Result<T, E>> + Send + Sync>,
     pub(super) check: Option<Box<Verdict<T>>>,
-    /// Shared with what it recycles, which may outlive a poll of the pool.
+    /// Shared with the recycling tasks, which may outlive a poll of the pool.
     pub(super) recycle: Option<Arc<Verdict<T>>>,
     pub(super) backoff: Box<dyn Fn(u32) -> Duration + Send + Sync>,
     pub(super) create_timeout: Option<Duration>,
@@ -93,46 +93,47 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePoolBuilder<T, E> {
         Self { max_size: MAX_SIZE, settings }
     }
 
-    /// Sets the largest number of items, by default 4.
+    /// Sets the capacity, the most items that the pool may have. Default: 4.
     ///
-    /// Python: `max_size`.
+    /// Python: `eventlet.pools.Pool(max_size)`.
     pub fn max_size(mut self, max_size: usize) -> Self {
         self.max_size = max_size;
         self
     }
 
-    /// Sets how many items [`fill`](ResourcePool::fill) creates, and how many
-    /// [`idle_timeout`](Self::idle_timeout) leaves; by default 0. [`refill`](Self::refill) keeps the
-    /// number up.
+    /// Sets the number of items up to which [`fill`](ResourcePool::fill) creates items, and which
+    /// [`idle_timeout`](Self::idle_timeout) keeps. Default: 0. [`refill`](Self::refill) maintains
+    /// that number in the background.
     ///
-    /// Python: `min_size`, which is filled when the pool is created.
+    /// Python: `eventlet.pools.Pool(min_size)`, which creates the items with the pool.
     pub fn min_size(mut self, min_size: usize) -> Self {
         self.settings.min_size = min_size;
         self
     }
 
-    /// Sets whether [`min_size`](Self::min_size) is kept up in the background; by default it is not.
-    /// From the first [`fill`](ResourcePool::fill) or [`item`](ResourcePool::item) on, a task of the
-    /// hub on which an item is discarded creates another one. A failure of `create` is counted in
-    /// the pool's figures, and it is tried again after the [`backoff`](Self::backoff).
+    /// Sets whether the pool maintains [`min_size`](Self::min_size) items in the background.
+    /// Default: `false`. From the first [`fill`](ResourcePool::fill) or
+    /// [`item`](ResourcePool::item) on, a task of the hub on which an item is discarded creates
+    /// another one. A failure of `create` is counted in the pool's statistics, and retried after
+    /// the [`backoff`](Self::backoff).
     pub fn refill(mut self, refill: bool) -> Self {
         self.settings.refill = refill;
         self
     }
 
-    /// Hands out the item that came back last; by default the one that has been idle longest.
+    /// Hands out the item that came back last; by default, the one that has been idle longest.
     ///
-    /// Python: `order_as_stack`.
+    /// Python: `eventlet.pools.Pool(order_as_stack=True)`.
     pub fn order_as_stack(mut self) -> Self {
         self.settings.order_as_stack = true;
         self
     }
 
-    /// Checks an idle item before it is handed out. If `check` returns `false` the item is
-    /// discarded, and the caller has the next idle one, or a new one, within the same wait. An item
-    /// that was just created is not checked.
+    /// Checks an idle item before it is handed out. If `check` returns `false`, the item is
+    /// discarded, and the caller gets the next idle item or a new one, within the same wait. An
+    /// item that was just created is not checked.
     ///
-    /// A panic of `check` is the caller's. An item whose check panics, or is dropped with its
+    /// A panic of `check` reaches the caller. An item whose check panics, or is dropped with its
     /// caller, is discarded.
     pub fn check<F>(mut self, check: F) -> Self
     where
@@ -146,9 +147,9 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePoolBuilder<T, E> {
     /// Prepares an item that comes back for the next caller, for example with a rollback. If
     /// `recycle` returns `false` or panics, the item is discarded.
     ///
-    /// It is polled once where the item is given back. If it waits it goes on as a task of the
-    /// current hub; outside of any hub, the next caller goes on with it. Its time is not limited:
-    /// put `within` inside of it.
+    /// It is polled once where the item is given back. If it is pending, it continues as a task of
+    /// the current hub; outside of any hub, the next caller polls it. Its time is not limited: use
+    /// `within` inside it.
     pub fn recycle<F>(mut self, recycle: F) -> Self
     where
         F: for<'a> Fn(&'a mut T, ItemInfo) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>,
@@ -158,58 +159,62 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePoolBuilder<T, E> {
         self
     }
 
-    /// Gives back items whose holder panics, is killed or runs out of time, too. By default they are
-    /// discarded, as they may be half-written. For items that cannot be.
+    /// Sets whether an item is given back even if its holder panics, is killed or exceeds a time
+    /// limit. By default it is discarded, because it may be half-written. For items that cannot be
+    /// half-written.
     pub fn keep_after_failure(mut self, keep: bool) -> Self {
         self.settings.keep_after_failure = keep;
         self
     }
 
-    /// Discards items when `limit` has passed since they were created, by default never: idle ones
-    /// at that time, those in use when they come back.
+    /// Discards items that were created at least `limit` ago: idle ones at that time, items in use
+    /// when they come back. By default, age is not limited.
     pub fn max_age(mut self, limit: Duration) -> Self {
         self.settings.max_age = Some(limit);
         self
     }
 
-    /// Discards items that were used `limit` times when they come back; by default never.
+    /// Discards items that were used `limit` times when they come back. By default, uses are not
+    /// limited.
     pub fn max_uses(mut self, limit: u64) -> Self {
         self.settings.max_uses = limit;
         self
     }
 
-    /// Discards items that have been idle for `limit`, except [`min_size`](Self::min_size) of them;
-    /// by default they stay. A task of the hub that uses the pool sees to that while there are idle
-    /// items; if that hub stops, or does not run, the next one that uses the pool.
+    /// Discards items that have been idle for `limit`, except [`min_size`](Self::min_size) of them.
+    /// By default, idle items are kept. While there are idle items, a task of the hub that uses the
+    /// pool does this; if that hub stops, or does not run, a task of the next hub that uses the
+    /// pool.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.settings.idle_timeout = Some(limit);
         self
     }
 
-    /// Limits the time of each `create`, by default not at all. The future is dropped then.
+    /// Limits the time of each `create`, whose future is dropped then. By default, it is not
+    /// limited.
     pub fn create_timeout(mut self, limit: Duration) -> Self {
         self.settings.create_timeout = Some(limit);
         self
     }
 
-    /// Limits how many items are created at once; by default up to the pool's capacity. With 0, only
-    /// items that are [put](ResourcePool::put) are used.
+    /// Limits how many items are created at once. Default: the capacity. With 0, the pool only has
+    /// items that are [put](ResourcePool::put) into it.
     pub fn max_creating(mut self, limit: usize) -> Self {
         self.settings.max_creating = limit;
         self
     }
 
-    /// Sets how long the pool waits after a failure of `create` before the next one, by the number
-    /// of failures in a row, which begins at 1. By default 100 ms, then twice as long each time, up
-    /// to 10 s. After a failure, one item is created at a time until that succeeds.
+    /// Sets the delay between a failure of `create` and the next one; the argument is the number of
+    /// failures in a row, starting at 1. Default: 100 ms, doubled for each failure, at most 10 s.
+    /// After a failure, one item is created at a time until that succeeds.
     ///
-    /// The failure goes to one caller; the others wait for the next try.
+    /// A failure goes to one caller; the others wait for the next try.
     pub fn backoff(mut self, delay: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
         self.settings.backoff = Box::new(delay);
         self
     }
 
-    /// Builds the pool, with no item yet.
+    /// Creates the pool, without items.
     #[must_use]
     pub fn build(self) -> ResourcePool<T, E> {
         ResourcePool { shared: Arc::new(Shared::new(self.settings, self.max_size)) }

@@ -1,4 +1,4 @@
-//! [`ResourceError`]: why a pool has no item for a caller; [`DrainReport`].
+//! [`ResourceError`]: why a caller gets no item; [`DrainReport`].
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use spinney_hub::Timeout;
 use spinney_sync::Closed;
 
-/// Why a [`ResourcePool`](super::ResourcePool) has no item for a caller.
+/// Why a caller gets no item of a [`ResourcePool`](super::ResourcePool).
 ///
 /// ```
 /// # mod spinney {
@@ -38,7 +38,7 @@ pub enum ResourceError<E> {
 }
 
 impl<E> ResourceError<E> {
-    /// The error of `create`, if that is what it is.
+    /// Returns the error of `create`, if this is one.
     pub fn into_create(self) -> Option<E> {
         match self {
             Self::Create(error) => Some(error),
@@ -75,7 +75,7 @@ impl<E> From<Closed> for ResourceError<E> {
     }
 }
 
-/// What became of the items that a [`drain`](super::ResourcePool::drain) waited for.
+/// The result of [`ResourcePool::drain`](super::ResourcePool::drain).
 ///
 /// ```
 /// # mod spinney {
@@ -99,8 +99,8 @@ impl<E> From<Closed> for ResourceError<E> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// How many items were in use, or being made, and were gone in time.
+    /// How many items were in use or being created, and were dropped in time.
     pub returned: usize,
-    /// How many still are. Each is dropped when it comes back.
+    /// How many items are still in use. Each is dropped when it comes back.
     pub left: usize,
 }

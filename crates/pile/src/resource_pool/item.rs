@@ -1,4 +1,4 @@
-//! [`Item`]: a resource in use; [`Held`]: one that is being looked at.
+//! [`Item`]: a resource in use; [`LentResource`]: a resource lent to the pool's own code.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -13,11 +13,12 @@ use super::stats::Reason;
 
 /// A resource of a [`ResourcePool`](super::ResourcePool), in use.
 ///
-/// Dropping it gives the resource back, for the next caller. It is discarded instead, as it may be
-/// half-written, if the drop is part of a panic, of a kill or an abort, of a time limit
-/// (`Within`) that ran out, or of the end of the task's hub; unless the pool is to
-/// [keep it](super::ResourcePoolBuilder::keep_after_failure). A future that its owner drops, for
-/// example the loser of a `select`, leaves no such sign: guard what it does with [`run`](Self::run).
+/// Dropping it gives the resource back, for the next caller. The resource is discarded instead,
+/// because it may be half-written, if the drop is part of a panic, a kill, an abort, an exceeded
+/// time limit (`Within`), or the end of the task's hub;
+/// [`keep_after_failure`](super::ResourcePoolBuilder::keep_after_failure) turns that off. A future
+/// that its owner drops, for example the loser of a `select`, cannot be detected: run its work with
+/// [`run`](Self::run).
 ///
 /// ```
 /// # mod spinney {
@@ -45,12 +46,12 @@ use super::stats::Reason;
 /// Python: `eventlet.pools.Pool.item`.
 pub struct Item<T: Send + 'static, E: Send + 'static> {
     shared: Arc<Shared<T, E>>,
-    /// None once it was taken out.
+    /// `None` once it was taken.
     resource: Option<Resource<T>>,
-    /// Set while [`run`](Self::run) is not finished.
+    /// Whether a [`run`](Self::run) has begun and not finished.
     is_busy: bool,
-    /// Whether it was taken by a destructor that runs in a panic or a cancellation, which then says
-    /// nothing of this item.
+    /// Whether a destructor took it during a panic or a cancellation, which then does not concern
+    /// this item.
     born_in_failure: bool,
 }
 
@@ -59,12 +60,12 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
         Self { shared, resource: Some(resource), is_busy: false, born_in_failure: is_failing() }
     }
 
-    /// Runs `work` on the resource, which is discarded unless `work` finishes: also if a `select` or
-    /// another library's time limit drops it.
+    /// Runs `work` on the resource, and discards the resource unless `work` finishes: even if a
+    /// `select` or another library's time limit drops it.
     ///
     /// # Cancel safety
     ///
-    /// If it is dropped before it finishes, the resource is discarded when this item is dropped.
+    /// If the future is dropped before it finishes, dropping this item discards the resource.
     ///
     /// ```
     /// # mod spinney {
@@ -96,14 +97,13 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
         result
     }
 
-    /// What the pool knows of the resource: the time since the pool created it, and how often it
-    /// was used. It is not idle.
+    /// Returns the age of the resource and its number of uses. Its idle time is zero.
     pub fn info(&self) -> ItemInfo {
         let now = Clock::current().now();
         ItemInfo { idle: Duration::ZERO, ..self.resource().info(now) }
     }
 
-    /// Drops the resource, which makes room for another one. For a resource that is broken.
+    /// Drops the resource; the pool may create another one. For a resource that is broken.
     ///
     /// A panic of its destructor is contained; the panic hook reports it.
     pub fn discard(mut self) {
@@ -112,7 +112,7 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
         self.shared.slots.release(1);
     }
 
-    /// Takes the resource out of the pool for good, which makes room for another one.
+    /// Removes the resource from the pool, which may create another one.
     pub fn take(mut self) -> T {
         let resource = self.take_resource();
         self.shared.count_out_lent(Reason::Holder);
@@ -121,7 +121,7 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
     }
 
     /// Takes the resource out, to be given back with `put`: it stays counted.
-    pub(super) fn loosen(mut self) -> T {
+    pub(super) fn into_loose(mut self) -> T {
         self.shared.lock().loose += 1;
         self.take_resource().value.into_inner()
     }
@@ -134,7 +134,7 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
         self.resource.as_ref().expect(UNTIL_TAKEN)
     }
 
-    /// Whether its holder may have left it half-done.
+    /// Whether its holder may have left the resource half-written.
     fn is_suspect(&self) -> bool {
         self.is_busy || (is_failing() && !self.born_in_failure)
     }
@@ -178,9 +178,8 @@ impl<T: fmt::Debug + Send + 'static, E: Send + 'static> fmt::Debug for Item<T, E
     }
 }
 
-/// What a [`ResourcePool`](super::ResourcePool) knows of a resource, for
-/// [`check`](super::ResourcePoolBuilder::check), [`recycle`](super::ResourcePoolBuilder::recycle)
-/// and [`retain`](super::ResourcePool::retain).
+/// The age and the use of a resource, for [`check`](super::ResourcePoolBuilder::check),
+/// [`recycle`](super::ResourcePoolBuilder::recycle) and [`retain`](super::ResourcePool::retain).
 ///
 /// ```
 /// # mod spinney {
@@ -202,22 +201,24 @@ impl<T: fmt::Debug + Send + 'static, E: Send + 'static> fmt::Debug for Item<T, E
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ItemInfo {
-    /// How long it has been idle.
+    /// How long the resource has been idle.
     pub idle: Duration,
-    /// The time since the pool created it, or since it was [put](super::ResourcePool::put).
+    /// The time since the pool created the resource, or since it was
+    /// [put](super::ResourcePool::put).
     pub age: Duration,
-    /// How often it was taken from the pool, the current use included.
+    /// How often the resource was taken from the pool, including the current use.
     pub uses: u64,
 }
 
-/// A resource, and what the pool knows of it. A panic of the resource's destructor is contained.
+/// A resource, its age and its use. A panic of the resource's destructor is contained.
 pub(super) struct Resource<T> {
     pub(super) value: Contained<T>,
     pub(super) created: Instant,
-    /// None if it never was idle.
+    /// `None` if it never was idle.
     pub(super) idle_since: Option<Instant>,
     pub(super) uses: u64,
-    /// The pool's when it was begun; a [`clear`](super::ResourcePool::clear) ends a generation.
+    /// The pool's generation when its creation began; a [`clear`](super::ResourcePool::clear) ends
+    /// a generation.
     pub(super) generation: u64,
 }
 
@@ -227,7 +228,7 @@ impl<T> Resource<T> {
         Self { value, created, idle_since: None, uses: 0, generation }
     }
 
-    /// A time that the clock has not reached is another hub's: it counts as now.
+    /// A time that the clock has not reached belongs to another hub, and counts as now.
     pub(super) fn info(&self, now: Instant) -> ItemInfo {
         let passed = |since: Instant| now.saturating_duration_since(since);
         let idle = self.idle_since.map_or(Duration::ZERO, passed);
@@ -235,7 +236,8 @@ impl<T> Resource<T> {
     }
 }
 
-/// A value whose destructor may panic wherever the pool drops it. The panic hook reports that.
+/// A value whose destructor may panic wherever the pool drops it. The panic hook reports that
+/// panic.
 pub(super) struct Contained<T>(Option<T>);
 
 impl<T> Contained<T> {
@@ -265,17 +267,17 @@ impl<T> Drop for Contained<T> {
 }
 
 /// A resource that is lent to the pool's own code. Dropping it discards the resource.
-pub(super) struct Held<'a, T: Send + 'static, E: Send + 'static> {
+pub(super) struct LentResource<'a, T: Send + 'static, E: Send + 'static> {
     shared: &'a Arc<Shared<T, E>>,
     resource: Option<Resource<T>>,
 }
 
-impl<'a, T: Send + 'static, E: Send + 'static> Held<'a, T, E> {
+impl<'a, T: Send + 'static, E: Send + 'static> LentResource<'a, T, E> {
     pub(super) fn new(shared: &'a Arc<Shared<T, E>>, resource: Resource<T>) -> Self {
         Self { shared, resource: Some(resource) }
     }
 
-    pub(super) fn look(&self) -> &Resource<T> {
+    pub(super) fn resource_ref(&self) -> &Resource<T> {
         self.resource.as_ref().expect(UNTIL_TAKEN)
     }
 
@@ -293,7 +295,7 @@ impl<'a, T: Send + 'static, E: Send + 'static> Held<'a, T, E> {
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> Drop for Held<'_, T, E> {
+impl<T: Send + 'static, E: Send + 'static> Drop for LentResource<'_, T, E> {
     fn drop(&mut self) {
         if let Some(resource) = self.resource.take() {
             self.shared.discard(resource, Reason::Failure);

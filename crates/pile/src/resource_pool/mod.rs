@@ -1,15 +1,15 @@
-//! [`ResourcePool`]: resources that are created when needed, and used by one holder at a time.
+//! [`ResourcePool`]: resources that are created on demand, and used by one holder at a time.
 //!
-//! A caller first takes a slot, of which there are as many as the capacity: slots are handed out in
-//! FIFO order. With the slot it takes an idle resource, or creates one, or waits for one in a line
-//! ([`Obtain`]). A resource is counted before it is created and until it has been dropped, so there
-//! are never more alive than the capacity.
+//! A caller first takes a slot; there are as many slots as the capacity, and they are handed out in
+//! FIFO order. With the slot it takes an idle resource, creates one, or waits for one ([`Obtain`]).
+//! A resource is counted before it is created and until it has been dropped, so at most as many as
+//! the capacity are alive.
 
 mod builder;
 mod errors;
 mod item;
-mod making;
 mod obtain;
+mod preparation;
 mod state;
 mod stats;
 mod upkeep;
@@ -33,18 +33,18 @@ pub use item::{Item, ItemInfo};
 pub use stats::{Discarded, ResourceStats, WaitTimes};
 
 use builder::Settings;
-use item::{Held, Resource};
-use making::Making;
+use item::{LentResource, Resource};
 use obtain::{Obtain, Purpose};
+use preparation::Preparation;
 use state::State;
 use stats::Reason;
 
-/// A pool of resources that are costly to create, for example connections: at most so many, each
-/// used by one holder at a time, and used again.
+/// A pool of resources that are costly to create, for example connections: at most as many as the
+/// capacity, each reused by one holder at a time.
 ///
-/// A cheap handle; all clones are of the same pool. It is tied to no hub: a pool in a `static`
-/// serves one runtime after another. Dropping the last handle drops the idle items, and those in use
-/// when they come back.
+/// Cloning is cheap; clones share the pool. The pool is tied to no hub: a pool in a `static` serves
+/// one runtime after another. Dropping the last handle drops the idle items; items in use are
+/// dropped when they are given back.
 ///
 /// ```
 /// # mod spinney {
@@ -70,10 +70,10 @@ use stats::Reason;
 /// | an item whose holder | is |
 /// |---|---|
 /// | drops it | given back: recycled, and handed to the first waiter |
-/// | panics, is killed or aborted, runs out of time, or whose hub stops | discarded, as it may be half-written |
-/// | drops what it did with it, in [`Item::run`] | discarded |
+/// | panics, is killed or aborted, exceeds a time limit, or whose hub stops | discarded, because it may be half-written |
+/// | drops the future of [`Item::run`] | discarded |
 /// | calls [`Item::discard`] | discarded |
-/// | calls [`Item::take`] | the holder's own |
+/// | calls [`Item::take`] | removed from the pool, and owned by the holder |
 ///
 /// Python: `eventlet.pools.Pool`.
 pub struct ResourcePool<T, E> {
@@ -89,11 +89,11 @@ struct Shared<T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
-    /// Settings of a pool whose items `create` makes.
+    /// Returns the settings of a pool whose items `create` makes.
     ///
     /// `create` runs within the caller that needs the item, as a greenlet of its own. When that
-    /// caller leaves, it goes on for the next one: as a task of the caller's hub; outside of any
-    /// hub, when the next caller waits.
+    /// caller leaves, `create` continues for the next caller: as a task of the caller's hub, or,
+    /// outside of any hub, when the next caller waits.
     pub fn builder<F>(create: impl Fn() -> F + Send + Sync + 'static) -> ResourcePoolBuilder<T, E>
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
@@ -101,25 +101,26 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
         ResourcePoolBuilder::new(create)
     }
 
-    /// Takes an idle item, creates one, or waits for one: callers are served in FIFO order. The item
-    /// is given back when the guard is dropped.
+    /// Takes an idle item, creates one, or waits for one; callers are served in FIFO order.
+    /// Dropping the guard gives the item back.
     ///
-    /// There is no time limit but the caller's: `pool.item().within(limit)`.
+    /// The wait has no time limit of its own: use `pool.item().within(limit)`.
     ///
     /// # Errors
     ///
     /// [`ResourceError::Create`] and [`ResourceError::CreateTimedOut`] if `create` failed for this
-    /// caller; the others wait for the next try. [`ResourceError::Closed`] if the pool was closed.
+    /// caller; other callers wait for the next try. [`ResourceError::Closed`] if the pool was
+    /// closed.
     ///
     /// # Panics
     ///
-    /// If `create` or the [`check`](ResourcePoolBuilder::check) panics.
+    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the place in the queue. An item that it was handed goes to the
-    /// next caller, an item that is being created goes on for the next one, and one that is being
-    /// checked is discarded.
+    /// Dropping the future leaves the queue. An item that it was already handed goes to the next
+    /// caller, an item that is being created is finished for the next caller, and an item that is
+    /// being checked is discarded.
     ///
     /// Python: `eventlet.pools.Pool.item`.
     #[track_caller]
@@ -127,21 +128,25 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
         self.item_with_priority(0)
     }
 
-    /// Takes an item as [`item`](Self::item) does, before all callers of a smaller `priority`; that of
-    /// [`item`](Self::item) is 0. Callers of a smaller priority may wait for ever: no fairness is
-    /// promised between priorities.
+    /// Takes an item like [`item`](Self::item), before all callers with a smaller `priority`;
+    /// [`item`](Self::item) has priority 0. Callers with a smaller priority may wait for ever: no
+    /// fairness is promised between priorities.
     ///
     /// # Errors
     ///
-    /// The errors of [`item`](Self::item).
+    /// [`ResourceError::Create`] and [`ResourceError::CreateTimedOut`] if `create` failed for this
+    /// caller; other callers wait for the next try. [`ResourceError::Closed`] if the pool was
+    /// closed.
     ///
     /// # Panics
     ///
-    /// If `create` or the [`check`](ResourcePoolBuilder::check) panics.
+    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future is as dropping that of [`item`](Self::item).
+    /// Dropping the future leaves the queue. An item that it was already handed goes to the next
+    /// caller, an item that is being created is finished for the next caller, and an item that is
+    /// being checked is discarded.
     #[track_caller]
     pub fn item_with_priority(
         &self,
@@ -161,30 +166,34 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
         }
     }
 
-    /// Takes an item as [`item`](Self::item) does, without a guard: it is to be [`put`](Self::put)
-    /// back. One that is not leaves its slot taken.
+    /// Takes an item like [`item`](Self::item), without a guard: the caller [puts](Self::put) it
+    /// back. An item that is not put back leaves its slot taken.
     ///
     /// # Errors
     ///
-    /// As [`item`](Self::item).
+    /// [`ResourceError::Create`] and [`ResourceError::CreateTimedOut`] if `create` failed for this
+    /// caller; other callers wait for the next try. [`ResourceError::Closed`] if the pool was
+    /// closed.
     ///
     /// # Panics
     ///
-    /// As [`item`](Self::item).
+    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
     ///
     /// # Cancel safety
     ///
-    /// As [`item`](Self::item).
+    /// Dropping the future leaves the queue. An item that it was already handed goes to the next
+    /// caller, an item that is being created is finished for the next caller, and an item that is
+    /// being checked is discarded.
     ///
     /// Python: `eventlet.pools.Pool.get`.
     #[track_caller]
     pub fn get(&self) -> impl Future<Output = Result<T, ResourceError<E>>> {
         let item = self.item();
-        async move { Ok(item.await?.loosen()) }
+        async move { Ok(item.await?.into_loose()) }
     }
 
-    /// Gives back an item that was [got](Self::get), or adds one that the pool did not create. Its
-    /// age and uses begin anew. If the pool is full, or closed, it is dropped.
+    /// Gives back an item that was taken with [`get`](Self::get), or adds one that the pool did not
+    /// create. Its age and its uses restart. If the pool is full or closed, the item is dropped.
     ///
     /// Python: `eventlet.pools.Pool.put`.
     pub fn put(&self, value: T) {
@@ -195,7 +204,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
             state.loose -= 1;
         } else if state.is_closed || state.size >= self.capacity() {
             let reason = if state.is_closed { Reason::Closed } else { Reason::Surplus };
-            state.figures.discarded.count(reason);
+            state.counters.discarded.count(reason);
             drop(state);
             drop_contained(value);
             return;
@@ -211,32 +220,33 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
         }
     }
 
-    /// Creates items until there are as many as [`min_size`](ResourcePoolBuilder::min_size).
+    /// Creates items until there are [`min_size`](ResourcePoolBuilder::min_size).
     ///
     /// # Errors
     ///
-    /// As [`item`](Self::item); the items that were created are kept.
+    /// [`ResourceError::Create`] and [`ResourceError::CreateTimedOut`] if `create` failed,
+    /// [`ResourceError::Closed`] if the pool was closed. Items that were created are kept.
     ///
     /// # Panics
     ///
-    /// If `create` panics.
+    /// Panics if `create` panics.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future lets the item that is being created go on; the others are kept.
+    /// Dropping the future lets the current `create` continue; created items are kept.
     #[track_caller]
     pub fn fill(&self) -> impl Future<Output = Result<(), ResourceError<E>>> {
         let (at, shared) = (Location::caller(), &self.shared);
         async move {
-            // A full pool is an await that is ready.
+            // A full pool returns immediately, and still counts as a ready await.
             GiveWay::around(async {}).await;
             while !shared.fill_once(at).await? {}
             Ok(())
         }
     }
 
-    /// Changes the largest number of items. A larger number admits as many waiters as fit. Under a
-    /// smaller one, idle items are dropped first, then others when they come back.
+    /// Changes the capacity. A larger capacity admits as many waiters as fit. A smaller one drops
+    /// idle items first, then further items when they are given back.
     ///
     /// Python: `eventlet.pools.Pool.resize`.
     pub fn resize(&self, max_size: usize) {
@@ -244,34 +254,34 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
         let mut state = self.shared.lock();
         let surplus = state.size.saturating_sub(self.capacity());
         let surplus = state.lend_oldest(surplus);
-        let wakers = state.line.wake(true);
+        let wakers = state.waiters.wake(true);
         drop(state);
         wake_all(wakers);
         self.shared.discard_all(surplus, Reason::Surplus);
         self.shared.look_after();
     }
 
-    /// Discards the idle items for which `keep` returns `false`. Items in use are left alone.
+    /// Discards the idle items for which `keep` returns `false`. Items in use are not affected.
     ///
     /// # Panics
     ///
-    /// If `keep` does: the item that it was looking at is discarded, the others are kept.
+    /// Panics if `keep` panics: the current item is discarded, the others are kept.
     pub fn retain(&self, mut keep: impl FnMut(&mut T, ItemInfo) -> bool) {
         let now = Clock::current().now();
         let mut sorting = Sorting::begin(&self.shared);
         while let Some(resource) = sorting.rest.pop_front() {
             let info = resource.info(now);
-            let mut held = Held::new(&self.shared, resource);
-            if keep(&mut held.resource().value, info) {
-                sorting.kept.push_back(held.keep());
+            let mut lent = LentResource::new(&self.shared, resource);
+            if keep(&mut lent.resource().value, info) {
+                sorting.kept.push_back(lent.keep());
             } else {
-                held.discard(Reason::Cleared);
+                lent.discard(Reason::Cleared);
             }
         }
     }
 
-    /// Discards all items that there are: idle ones now, those in use or being created when they
-    /// come back. For example after the server has moved.
+    /// Discards all existing items: idle ones immediately, items in use or being created when they
+    /// come back. For example, after the server has moved.
     pub fn clear(&self) {
         let mut state = self.shared.lock();
         state.generation += 1;
@@ -280,29 +290,30 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
         self.shared.discard_all(idle, Reason::Cleared);
     }
 
-    /// Closes the pool: waiters and newcomers are refused, idle items are dropped, those in use when
-    /// they come back, and those being created when they have been. Closing again is a no-op.
+    /// Closes the pool: waiters and newcomers are refused, and idle items are dropped. Items in use
+    /// are dropped when they come back, items being created when they are finished. Closing again
+    /// is a no-op.
     pub fn close(&self) {
         let mut state = self.shared.lock();
         state.is_closed = true;
         let idle = state.lend_oldest(usize::MAX);
         let orphans = std::mem::take(&mut state.orphans);
-        let wakers = state.line.wake(true);
+        let wakers = state.waiters.wake(true);
         drop(state);
         self.shared.slots.close();
         wake_all(wakers);
         for job in orphans {
-            drop(Making::adopt(&self.shared, job));
+            drop(Preparation::adopt(&self.shared, job));
         }
         self.shared.discard_all(idle, Reason::Closed);
     }
 
-    /// Closes the pool, and waits for at most `grace` until all items that are in use have come
-    /// back. Nothing is taken from a holder: an item that comes back later is dropped then.
+    /// Closes the pool, and waits at most `grace` until all items in use have come back. An item
+    /// that comes back later is dropped then; none is taken from its holder.
     ///
     /// # Cancel safety
     ///
-    /// The pool is closed at the first poll; dropping the future after that ends the wait alone.
+    /// The first poll closes the pool; dropping the future after that only ends the wait.
     #[track_caller]
     pub fn drain(&self, grace: Duration) -> impl Future<Output = DrainReport> {
         let (at, shared) = (Location::caller(), &self.shared);
@@ -316,11 +327,11 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
         }
     }
 
-    /// What the pool has, and has done.
+    /// Returns the current and the total counts of the pool.
     pub fn stats(&self) -> ResourceStats {
         let waiting = self.waiting();
         let state = self.shared.lock();
-        let mut waits = state.figures.waits.clone();
+        let mut waits = state.counters.waits.clone();
         waits.immediate = self.shared.immediate.load(Relaxed);
         ResourceStats {
             size: state.size,
@@ -328,24 +339,24 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
             in_use: state.lent,
             creating: state.creating,
             waiting,
-            created: state.figures.created,
-            failed: state.figures.failed,
-            discarded: state.figures.discarded,
+            created: state.counters.created,
+            failed: state.counters.failed,
+            discarded: state.counters.discarded,
             waits,
         }
     }
 }
 
 impl<T, E> ResourcePool<T, E> {
-    /// How many more items can be in use; negative after a [`resize`](Self::resize) below the number
-    /// in use.
+    /// How many more items can be in use; negative after a [`resize`](Self::resize) below the
+    /// number in use.
     ///
     /// Python: `eventlet.pools.Pool.free`.
     pub fn available(&self) -> isize {
         self.shared.slots.available()
     }
 
-    /// How many callers wait for a slot. A caller whose item is being created has one.
+    /// How many callers wait for a slot. A caller whose item is being created has a slot.
     ///
     /// Python: `eventlet.pools.Pool.waiting`.
     pub fn waiting(&self) -> usize {
@@ -359,12 +370,12 @@ impl<T, E> ResourcePool<T, E> {
         self.shared.lock().size
     }
 
-    /// Whether there is no item.
+    /// Whether the pool has no items.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The largest number of items.
+    /// The most items that the pool may have.
     ///
     /// Python: `eventlet.pools.Pool.max_size`.
     pub fn capacity(&self) -> usize {
@@ -387,12 +398,12 @@ impl<T, E> Shared<T, E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many items [`ResourcePool::fill`] leaves.
+    /// The number of items up to which [`ResourcePool::fill`] creates items.
     fn wanted(&self) -> usize {
         self.settings.min_size.min(self.slots.capacity())
     }
 
-    /// Why the pool has no more use for a lent resource, if it has none.
+    /// Why the pool discards a lent resource; `None` if it keeps it.
     fn refusal(&self, state: &State<T, E>, resource: &Resource<T>) -> Option<Reason> {
         if state.is_closed {
             Some(Reason::Closed)
@@ -407,41 +418,41 @@ impl<T, E> Shared<T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
-    /// A lent resource that has passed the check, for a caller with a slot.
+    /// Lends a resource that has passed the check, to a caller with a slot.
     async fn checked(
         self: &Arc<Self>,
         at: &'static Location<'static>,
     ) -> Result<Resource<T>, ResourceError<E>> {
         loop {
             let taken = Obtain::new(self, Purpose::Take, at).await?;
-            let Some(mut held) = taken else { continue };
-            let is_fresh = held.resource().idle_since.is_none();
+            let Some(mut lent) = taken else { continue };
+            let is_fresh = lent.resource().idle_since.is_none();
             if is_fresh || (self.settings.check.is_none() && !self.is_timed()) {
-                return Ok(held.keep());
+                return Ok(lent.keep());
             }
             self.look_after();
             let now = Clock::current().now();
-            if let Some(reason) = self.expiry(held.resource(), now) {
-                held.discard(reason);
+            if let Some(reason) = self.expiry(lent.resource(), now) {
+                lent.discard(reason);
                 continue;
             }
-            let Some(check) = &self.settings.check else { return Ok(held.keep()) };
-            let info = held.resource().info(now);
-            if check(&mut held.resource().value, info).await {
-                return Ok(held.keep());
+            let Some(check) = &self.settings.check else { return Ok(lent.keep()) };
+            let info = lent.resource().info(now);
+            if check(&mut lent.resource().value, info).await {
+                return Ok(lent.keep());
             }
-            held.discard(Reason::Check);
+            lent.discard(Reason::Check);
         }
     }
 
-    /// Creates one of the items that are wanted. Returns `true` if there are enough.
+    /// Creates one of the wanted items. Returns `true` if there are enough.
     async fn fill_once(
         self: &Arc<Self>,
         at: &'static Location<'static>,
     ) -> Result<bool, ResourceError<E>> {
-        let made = Obtain::new(self, Purpose::Fill(self.wanted()), at).await?;
-        let Some(held) = made else { return Ok(true) };
-        self.deliver(held.keep());
+        let prepared = Obtain::new(self, Purpose::Fill(self.wanted()), at).await?;
+        let Some(lent) = prepared else { return Ok(true) };
+        self.deliver(lent.keep());
         Ok(false)
     }
 
@@ -452,13 +463,13 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
                 return self.discard(resource, reason);
             }
         }
-        match Making::recycle(self, resource) {
+        match Preparation::recycle(self, resource) {
             Ok(recycling) => recycling.start(),
             Err(resource) => self.deliver(resource),
         }
     }
 
-    /// Gives a lent resource to the first caller that waits, or lets it be idle.
+    /// Gives a lent resource to the first waiting caller; otherwise it becomes idle.
     fn deliver(self: &Arc<Self>, mut resource: Resource<T>) {
         let now = Clock::current().now();
         resource.idle_since = Some(now);
@@ -473,7 +484,7 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         self.look_after();
     }
 
-    /// Drops a lent resource, then counts it out: never more are alive than are counted.
+    /// Drops a lent resource, and then counts it out: there are never more alive than are counted.
     fn discard(self: &Arc<Self>, resource: Resource<T>, reason: Reason) {
         drop(resource);
         self.count_out_lent(reason);
@@ -488,16 +499,16 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     fn count_out_lent(self: &Arc<Self>, reason: Reason) {
         self.count_out(|state| {
             state.lent -= 1;
-            state.figures.discarded.count(reason);
+            state.counters.discarded.count(reason);
         });
     }
 
-    /// There is room for another resource.
+    /// Counts a resource out, and wakes callers that may create another one.
     fn count_out(self: &Arc<Self>, count: impl FnOnce(&mut State<T, E>)) {
         let mut state = self.lock();
         count(&mut state);
         state.size -= 1;
-        let wakers = state.line.wake(true);
+        let wakers = state.waiters.wake(true);
         drop(state);
         wake_all(wakers);
         self.look_after();
@@ -521,7 +532,7 @@ impl<T, E> fmt::Debug for ResourcePool<T, E> {
     }
 }
 
-/// How long a caller waits, from its first poll that is pending.
+/// The time that a caller waits, from its first pending poll.
 #[derive(Default)]
 struct Stopwatch {
     begun: Option<Instant>,
@@ -546,12 +557,12 @@ impl Stopwatch {
             return;
         };
         let wait = Clock::current().now().saturating_duration_since(begun);
-        shared.lock().figures.waits.record(wait);
+        shared.lock().counters.waits.record(wait);
     }
 }
 
-/// The idle resources, which are lent to be sorted. Dropping it puts the rest back into their places,
-/// those that were kept before the others.
+/// The idle resources, lent for sorting. Dropping it makes the remaining ones idle again, the kept
+/// ones first.
 struct Sorting<'a, T: Send + 'static, E: Send + 'static> {
     shared: &'a Arc<Shared<T, E>>,
     kept: VecDeque<Resource<T>>,
@@ -574,12 +585,12 @@ impl<T: Send + 'static, E: Send + 'static> Drop for Sorting<'_, T, E> {
         let mut wakers = Vec::new();
         for resource in self.kept.drain(..) {
             match self.shared.refusal(&state, &resource) {
-                // Counted out when it has been dropped: so this one may be one too many.
+                // Surplus resources are counted out once dropped, so this one may exceed the capacity.
                 Some(reason) => surplus.push((resource, reason)),
                 None => wakers.extend(state.give(resource)),
             }
         }
-        // Behind those that came back meanwhile, which have been idle for a shorter time.
+        // In front of those that came back meanwhile, which have been idle for a shorter time.
         state.idle.rotate_left(first);
         drop(state);
         wake_all(wakers);

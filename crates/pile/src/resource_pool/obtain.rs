@@ -1,9 +1,9 @@
-//! [`Obtain`]: a caller that holds a slot gets an idle resource, creates one, or waits for one.
+//! [`Obtain`]: a caller with a slot takes an idle resource, creates one, or waits for one.
 //!
-//! Callers stand in a line. A resource that comes back, or that a task of the pool has finished, goes
-//! to the first of them, also while that one creates another: what it began goes on, for the next
-//! caller. One resource is created for each caller in the line, as far as the capacity, the number
-//! of creations and the delay after a failure allow.
+//! Callers wait in a list. A resource that comes back, or that a task of the pool has finished,
+//! goes to the first caller, even if that one is creating another resource: what it began continues
+//! for the next caller. One resource is created for each caller in the list, as far as the
+//! capacity, the number of creations and the delay after a failure allow.
 
 use std::panic::Location;
 use std::pin::Pin;
@@ -14,45 +14,45 @@ use std::time::Instant;
 use spinney_hub::{Clock, Sleep, drop_contained, sleep_until};
 use spinney_sync::Wait;
 
-use super::item::{Held, Resource};
-use super::making::{Job, Made, Making, resume};
+use super::item::{LentResource, Resource};
+use super::preparation::{Job, Preparation, Prepared, resume};
 use super::state::{Given, State};
 use super::{ResourceError, Shared};
 
-/// What a caller is in the line for.
+/// Why a caller is in the wait list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To be given a resource.
+    /// To get a resource.
     Take,
-    /// To create resources until there are so many.
+    /// To create resources until there are this many.
     Fill(usize),
-    /// To see the last one go.
+    /// To wait until there is no resource.
     Drain,
 }
 
-/// The wait for a resource; None when the purpose is reached without one. Dropping it leaves the
-/// line, passes on what it was given, and lets what it creates go on.
+/// The wait for a resource; `None` when the purpose is reached without one. Dropping it leaves the
+/// list, passes on a resource that it was given, and lets its creation continue.
 pub(super) struct Obtain<'a, T: Send + 'static, E: Send + 'static> {
     shared: &'a Arc<Shared<T, E>>,
     purpose: Purpose,
     what: &'static str,
     at: &'static Location<'static>,
-    /// Its place in the line.
+    /// Its place in the list.
     ticket: Option<u64>,
-    making: Option<Making<T, E>>,
+    preparation: Option<Preparation<T, E>>,
     delay: Option<Sleep>,
 }
 
-/// What a caller obtains.
-type Obtained<'a, T, E> = Result<Option<Held<'a, T, E>>, ResourceError<E>>;
+/// The result of the wait.
+type Obtained<'a, T, E> = Result<Option<LentResource<'a, T, E>>, ResourceError<E>>;
 
-/// What a caller does next.
+/// The next action of a caller.
 enum Next<T, E> {
     Have(Resource<T>),
     Fail(ResourceError<E>),
     /// The purpose is reached.
     Done,
-    /// It creates a resource, which is counted, in this generation.
+    /// Create a resource, which is counted, in this generation.
     Create(u64),
     Adopt(Job<T, E>),
     Wait(Option<Instant>),
@@ -69,10 +69,10 @@ impl<'a, T: Send + 'static, E: Send + 'static> Obtain<'a, T, E> {
             Purpose::Fill(_) => "ResourcePool::fill",
             Purpose::Drain => "ResourcePool::drain",
         };
-        Self { shared, purpose, what, at, ticket: None, making: None, delay: None }
+        Self { shared, purpose, what, at, ticket: None, preparation: None, delay: None }
     }
 
-    /// Looks for a resource that is there, then joins the line with the waker.
+    /// Looks for an available resource, then joins the list with the waker.
     fn next(&mut self, cx: &Context<'_>) -> Next<T, E> {
         if self.ticket.is_none() && self.purpose == Purpose::Take {
             let mut state = self.shared.lock();
@@ -83,7 +83,7 @@ impl<'a, T: Send + 'static, E: Send + 'static> Obtain<'a, T, E> {
         let (waker, now) = (cx.waker().clone(), Clock::current().now());
         let before;
         let mut state = self.shared.lock();
-        if let Some(given) = self.ticket.and_then(|ticket| state.line.fetch(ticket)) {
+        if let Some(given) = self.ticket.and_then(|ticket| state.waiters.fetch(ticket)) {
             self.ticket = None;
             return given.map_or_else(Next::Fail, Next::Have);
         }
@@ -94,16 +94,16 @@ impl<'a, T: Send + 'static, E: Send + 'static> Obtain<'a, T, E> {
         next
     }
 
-    /// Joins the line, or leaves another waker there. Returns the one before.
+    /// Joins the list, or replaces the waker there. Returns the previous one.
     fn join(&mut self, state: &mut State<T, E>, waker: Waker) -> Option<Waker> {
         if let Some(ticket) = self.ticket {
-            return state.line.update(ticket, waker);
+            return state.waiters.update(ticket, waker);
         }
-        self.ticket = Some(state.line.join(waker, self.purpose == Purpose::Take));
+        self.ticket = Some(state.waiters.join(waker, self.purpose == Purpose::Take));
         None
     }
 
-    /// What it does, as one that stands in the line and was not given anything.
+    /// The next action, for a caller in the list that was not given anything.
     fn decide(&self, state: &mut State<T, E>, now: Instant) -> Next<T, E> {
         if self.purpose == Purpose::Drain {
             return if state.size == 0 { Next::Done } else { Next::Wait(None) };
@@ -111,7 +111,7 @@ impl<'a, T: Send + 'static, E: Send + 'static> Obtain<'a, T, E> {
         if state.is_closed {
             return Next::Fail(ResourceError::Closed);
         }
-        if self.making.is_some() {
+        if self.preparation.is_some() {
             return Next::Wait(None);
         }
         match self.purpose {
@@ -144,7 +144,7 @@ impl<'a, T: Send + 'static, E: Send + 'static> Obtain<'a, T, E> {
 
     fn may_create(&self, state: &State<T, E>) -> bool {
         let is_wanted = match self.purpose {
-            Purpose::Take => state.creating < state.line.unserved(),
+            Purpose::Take => state.creating < state.waiters.unserved(),
             Purpose::Fill(wanted) => state.size < wanted,
             Purpose::Drain => false,
         };
@@ -153,7 +153,7 @@ impl<'a, T: Send + 'static, E: Send + 'static> Obtain<'a, T, E> {
         is_wanted && has_room && state.creating < settings.max_creating
     }
 
-    /// Leaves the line with what it has or is to do; None if it waits on.
+    /// Performs the action; `None` if the caller looks again.
     fn follow(
         &mut self,
         next: Next<T, E>,
@@ -161,16 +161,16 @@ impl<'a, T: Send + 'static, E: Send + 'static> Obtain<'a, T, E> {
     ) -> Option<Poll<Obtained<'a, T, E>>> {
         match next {
             Next::Have(resource) => {
-                let held = Held::new(self.shared, resource);
+                let lent = LentResource::new(self.shared, resource);
                 self.leave();
-                return Some(Poll::Ready(Ok(Some(held))));
+                return Some(Poll::Ready(Ok(Some(lent))));
             }
             Next::Fail(error) => return Some(Poll::Ready(Err(error))),
             Next::Done => return Some(Poll::Ready(Ok(None))),
             Next::Create(generation) => {
-                self.making = Some(Making::create(self.shared, generation));
+                self.preparation = Some(Preparation::create(self.shared, generation));
             }
-            Next::Adopt(job) => self.making = Some(Making::adopt(self.shared, job)),
+            Next::Adopt(job) => self.preparation = Some(Preparation::adopt(self.shared, job)),
             Next::Wait(None) => {
                 self.delay = None;
                 return Some(Poll::Pending);
@@ -185,42 +185,42 @@ impl<'a, T: Send + 'static, E: Send + 'static> Obtain<'a, T, E> {
         None
     }
 
-    /// Leaves the line. What it was given goes to the next one, what it creates goes on.
+    /// Leaves the list. What it was given goes to the next caller; its creation continues.
     fn leave(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let (_waker, given) = self.shared.lock().line.leave(ticket);
+            let (_waker, given) = self.shared.lock().waiters.leave(ticket);
             self.pass_on(given);
         }
-        if let Some(making) = self.making.take() {
-            making.carry_on();
+        if let Some(preparation) = self.preparation.take() {
+            preparation.carry_on();
         }
     }
 
     fn pass_on(&self, given: Option<Given<T, E>>) {
         match given {
             Some(Ok(resource)) => self.shared.deliver(resource),
-            // The failure of a create that this caller has given up waiting for.
+            // The failure of a create for which this caller no longer waits.
             Some(Err(error)) => drop_contained(error),
             None => {}
         }
     }
 
-    /// Polls what it creates; the panic of a `create` goes on here.
-    fn poll_making(&mut self, cx: &mut Context<'_>) -> Poll<Obtained<'a, T, E>> {
-        let Some(making) = &mut self.making else { return Poll::Pending };
-        let Poll::Ready(made) = making.poll(cx) else { return Poll::Pending };
-        self.making = None;
-        match made {
-            Made::Resource(resource) => {
-                let held = Held::new(self.shared, resource);
-                let refusal = self.shared.refusal(&self.shared.lock(), held.look());
-                let Some(reason) = refusal else { return Poll::Ready(Ok(Some(held))) };
-                held.discard(reason);
+    /// Polls its creation; a panic of `create` continues here.
+    fn poll_preparation(&mut self, cx: &mut Context<'_>) -> Poll<Obtained<'a, T, E>> {
+        let Some(preparation) = &mut self.preparation else { return Poll::Pending };
+        let Poll::Ready(prepared) = preparation.poll(cx) else { return Poll::Pending };
+        self.preparation = None;
+        match prepared {
+            Prepared::Resource(resource) => {
+                let lent = LentResource::new(self.shared, resource);
+                let refusal = self.shared.refusal(&self.shared.lock(), lent.resource_ref());
+                let Some(reason) = refusal else { return Poll::Ready(Ok(Some(lent))) };
+                lent.discard(reason);
                 Poll::Pending
             }
-            Made::Failed(error) => Poll::Ready(Err(error)),
-            Made::Panicked(failure) => resume(failure),
-            Made::Nothing => Poll::Pending,
+            Prepared::Failed(error) => Poll::Ready(Err(error)),
+            Prepared::Panicked(failure) => resume(failure),
+            Prepared::Nothing => Poll::Pending,
         }
     }
 }
@@ -231,13 +231,13 @@ impl<'a, T: Send + 'static, E: Send + 'static> Future for Obtain<'a, T, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            if let Poll::Ready(made) = this.poll_making(cx) {
-                return Poll::Ready(made);
+            if let Poll::Ready(prepared) = this.poll_preparation(cx) {
+                return Poll::Ready(prepared);
             }
             let next = this.next(cx);
             match this.follow(next, cx) {
                 Some(Poll::Pending) => {
-                    if this.making.is_none() {
+                    if this.preparation.is_none() {
                         Wait::note(this.what, this.at);
                     }
                     return Poll::Pending;
@@ -249,7 +249,7 @@ impl<'a, T: Send + 'static, E: Send + 'static> Future for Obtain<'a, T, E> {
     }
 }
 
-/// Nothing in it is pinned in place.
+/// No field is structurally pinned.
 impl<T: Send + 'static, E: Send + 'static> Unpin for Obtain<'_, T, E> {}
 
 impl<T: Send + 'static, E: Send + 'static> Drop for Obtain<'_, T, E> {

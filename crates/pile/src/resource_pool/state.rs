@@ -1,7 +1,7 @@
 //! [`State`]: the idle items of a pool, its counts, and the callers that wait for an item.
 //!
-//! Nothing here runs code of others: what is to be dropped, woken or called is handed out, for the
-//! caller to do so when it has released the lock.
+//! No foreign code runs here: values to drop, wakers and callbacks are returned, for the caller to
+//! use once it has released the lock.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -11,34 +11,34 @@ use spinney_hub::drop_contained;
 
 use super::ResourceError;
 use super::item::Resource;
-use super::making::Job;
+use super::preparation::Job;
 use super::stats::{Discarded, WaitTimes};
 use super::upkeep::Tasks;
 
 pub(super) struct State<T, E> {
-    /// Those that have been idle longest are in front.
+    /// The items that have been idle longest are in front.
     pub(super) idle: VecDeque<Resource<T>>,
-    /// How many resources are alive, or may become so: the sum of `idle`, `lent` and `creating`.
+    /// How many resources exist or are being created: the sum of `idle`, `lent` and `creating`.
     pub(super) size: usize,
-    /// How many are with a holder, or in the pool's own hands: handed over, checked or recycled.
+    /// How many resources have a holder, or are handed over, checked or recycled by the pool.
     pub(super) lent: usize,
-    /// How many of those have no item: they were got, to be put back.
+    /// How many lent resources have no guard: they were taken with `get`.
     pub(super) loose: usize,
     /// How many are being created.
     pub(super) creating: usize,
-    /// What its caller left unfinished outside of any hub: counted, and at a stand.
+    /// Jobs that their callers left unfinished outside of any hub: counted, and not polled.
     pub(super) orphans: Vec<Job<T, E>>,
-    pub(super) line: Line<T, E>,
+    pub(super) waiters: WaitList<T, E>,
     pub(super) failures: Failures,
     pub(super) generation: u64,
     pub(super) is_closed: bool,
     pub(super) tasks: Tasks,
-    pub(super) figures: Figures,
+    pub(super) counters: Counters,
 }
 
-/// What is counted from the beginning.
+/// The total counts since the pool was created.
 #[derive(Default)]
-pub(super) struct Figures {
+pub(super) struct Counters {
     pub(super) created: u64,
     pub(super) failed: u64,
     pub(super) discarded: Discarded,
@@ -54,12 +54,12 @@ impl<T, E> State<T, E> {
             loose: 0,
             creating: 0,
             orphans: Vec::new(),
-            line: Line::new(),
+            waiters: WaitList::new(),
             failures: Failures::default(),
             generation: 0,
             is_closed: false,
             tasks: Tasks::default(),
-            figures: Figures::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -71,10 +71,10 @@ impl<T, E> State<T, E> {
         Some(resource)
     }
 
-    /// Gives a lent resource to the first caller that waits, and returns its waker; otherwise it is
-    /// idle.
+    /// Gives a lent resource to the first waiting caller, and returns its waker; otherwise the
+    /// resource becomes idle.
     pub(super) fn give(&mut self, resource: Resource<T>) -> Option<Waker> {
-        match self.line.give(Ok(resource)) {
+        match self.waiters.give(Ok(resource)) {
             Ok(waker) => waker,
             Err(back) => {
                 self.lent -= usize::from(back.is_ok());
@@ -84,7 +84,7 @@ impl<T, E> State<T, E> {
         }
     }
 
-    /// Lends up to `count` of those that have been idle longest, to be discarded.
+    /// Lends up to `count` of the items that have been idle longest, to discard them.
     pub(super) fn lend_oldest(&mut self, count: usize) -> Vec<Resource<T>> {
         let count = count.min(self.idle.len());
         self.lent += count;
@@ -98,7 +98,7 @@ impl<T, E> Drop for State<T, E> {
     }
 }
 
-/// The failures of `create` in a row, and when the next try may begin.
+/// The failures of `create` in a row, and the delay of the next try.
 #[derive(Default)]
 pub(super) struct Failures {
     pub(super) in_a_row: u32,
@@ -110,49 +110,49 @@ impl Failures {
         self.last = Some((now, delay));
     }
 
-    /// When the next try may begin; None if that is `now`. A failure that the clock has not reached
-    /// is another hub's, and delays nothing.
+    /// When the next try may begin; `None` if that is `now`. A failure at a time that the clock has
+    /// not reached belongs to another hub, and delays nothing.
     pub(super) fn delayed_until(&self, now: Instant) -> Option<Instant> {
         let (since, delay) = self.last?;
         let until = since.checked_add(delay);
-        // A delay that no clock can name never ends.
+        // A delay whose end no clock can represent never ends.
         let until = until.unwrap_or_else(|| now + Duration::from_secs(3600));
         (since <= now && now < until).then_some(until)
     }
 }
 
-/// What a caller in the line is given: a resource, or a failure of `create`.
+/// What a waiting caller is given: a resource, or a failure of `create`.
 pub(super) type Given<T, E> = Result<Resource<T>, ResourceError<E>>;
 
 /// The callers that hold a slot and wait for an item, in FIFO order; and those that wait for a
 /// change.
-pub(super) struct Line<T, E> {
+pub(super) struct WaitList<T, E> {
     places: VecDeque<Place<T, E>>,
     next_ticket: u64,
-    /// How many wait for an item and were not given one.
+    /// How many callers wait for an item and were not given one.
     unserved: usize,
 }
 
 struct Place<T, E> {
     ticket: u64,
-    /// None while it has been woken and has not looked.
+    /// `None` after a wake-up, until the next poll.
     waker: Option<Waker>,
-    /// Whether it is to be given an item.
+    /// Whether the caller waits for an item.
     takes: bool,
     given: Option<Given<T, E>>,
 }
 
-impl<T, E> Line<T, E> {
+impl<T, E> WaitList<T, E> {
     fn new() -> Self {
         Self { places: VecDeque::new(), next_ticket: 0, unserved: 0 }
     }
 
-    /// How many wait for an item and were not given one.
+    /// How many callers wait for an item and were not given one.
     pub(super) fn unserved(&self) -> usize {
         self.unserved
     }
 
-    /// How many wait for an item, or were given one that they have not fetched.
+    /// How many callers wait for an item, or were given one that they have not fetched.
     pub(super) fn takers(&self) -> usize {
         self.places.iter().filter(|place| place.takes).count()
     }
@@ -165,18 +165,18 @@ impl<T, E> Line<T, E> {
         ticket
     }
 
-    /// Has `waker` woken. Returns the one before.
+    /// Replaces the waker of a caller. Returns the previous one.
     #[must_use = "a waker is dropped when the lock has been released"]
     pub(super) fn update(&mut self, ticket: u64, waker: Waker) -> Option<Waker> {
         self.place(ticket)?.waker.replace(waker)
     }
 
-    /// Takes what the waiter was given; it leaves the line with it.
+    /// Removes a caller that was given something, and returns that.
     pub(super) fn fetch(&mut self, ticket: u64) -> Option<Given<T, E>> {
         self.place(ticket)?.given.is_some().then(|| self.leave(ticket))?.1
     }
 
-    /// The waiter leaves. Returns its waker, and what it was given and has not fetched.
+    /// Removes a caller. Returns its waker, and what it was given and has not fetched.
     pub(super) fn leave(&mut self, ticket: u64) -> (Option<Waker>, Option<Given<T, E>>) {
         let Some(index) = self.index(ticket) else { return (None, None) };
         let Some(place) = self.places.remove(index) else { return (None, None) };
@@ -184,7 +184,7 @@ impl<T, E> Line<T, E> {
         (place.waker, place.given)
     }
 
-    /// Gives to the first that waits for an item, and returns its waker.
+    /// Gives to the first caller that waits for an item, and returns its waker.
     pub(super) fn give(&mut self, given: Given<T, E>) -> Result<Option<Waker>, Given<T, E>> {
         if self.unserved == 0 {
             return Err(given);
@@ -196,8 +196,8 @@ impl<T, E> Line<T, E> {
         Ok(first.waker.take())
     }
 
-    /// The wakers of all that wait for a change, and of those that wait for an item if it may let
-    /// them create one.
+    /// The wakers of all callers that wait for a change; with `takers`, also of those that wait for
+    /// an item and may now create one.
     pub(super) fn wake(&mut self, takers: bool) -> Vec<Waker> {
         let concerned = self.places.iter_mut().filter(|place| takers || !place.takes);
         concerned.filter_map(|place| place.waker.take()).collect()

@@ -1,9 +1,9 @@
-//! [`ResourceStats`]: the figures of a resource pool.
+//! [`ResourceStats`]: the statistics of a resource pool.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What a [`ResourcePool`](super::ResourcePool) has and has done, at one moment.
+/// The current and the total counts of a [`ResourcePool`](super::ResourcePool).
 ///
 /// ```
 /// # mod spinney {
@@ -52,31 +52,31 @@ pub struct ResourceStats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Discarded {
-    /// Their holder discarded them, or took them for good.
+    /// The holder discarded or took the item.
     pub holder: u64,
-    /// Their holder panicked, was killed, ran out of time, or dropped what it did with them; or a
-    /// check of theirs panicked or was dropped.
+    /// The holder panicked, was killed, exceeded a time limit or dropped the future of
+    /// [`Item::run`](super::Item::run); or a check panicked or was dropped.
     pub failure: u64,
-    /// [`check`](super::ResourcePoolBuilder::check) said no.
+    /// [`check`](super::ResourcePoolBuilder::check) returned `false`.
     pub check: u64,
-    /// [`recycle`](super::ResourcePoolBuilder::recycle) said no.
+    /// [`recycle`](super::ResourcePoolBuilder::recycle) returned `false`.
     pub recycle: u64,
-    /// They were idle for too long.
+    /// The item was idle for too long.
     pub idle_timeout: u64,
-    /// They were too old.
+    /// The item was too old.
     pub max_age: u64,
-    /// They were used often enough.
+    /// The item had reached its number of uses.
     pub max_uses: u64,
-    /// There were more than there are to be: after a `resize`, or a `put` into a full pool.
+    /// There were more items than the capacity: after a `resize`, or a `put` into a full pool.
     pub surplus: u64,
-    /// `retain` or `clear` sorted them out.
+    /// `retain` or `clear` discarded the item.
     pub cleared: u64,
     /// The pool was closed.
     pub closed: u64,
 }
 
 impl Discarded {
-    /// The sum of all.
+    /// The sum of all reasons.
     pub fn total(&self) -> u64 {
         let Self { holder, failure, check, recycle, idle_timeout, .. } = self;
         let Self { max_age, max_uses, surplus, cleared, closed, .. } = self;
@@ -115,13 +115,12 @@ pub(super) enum Reason {
     Closed,
 }
 
-/// Four buckets for each power of two, of nanoseconds.
+/// Four buckets of nanoseconds for each power of two.
 const BUCKETS: usize = 252;
 
-/// How long callers waited, those that got an item. A wait that is cancelled is not counted.
+/// How long callers waited for an item that they got. Cancelled waits are not counted.
 ///
-/// A percentile is at most a quarter too high, as times of about the same length are counted
-/// together.
+/// A percentile is at most a quarter too high, because waits of similar length share a bucket.
 #[derive(Clone)]
 pub struct WaitTimes {
     /// How many callers did not wait.
@@ -135,8 +134,8 @@ impl WaitTimes {
         self.immediate + self.waits.iter().sum::<u64>()
     }
 
-    /// The time within which the `share` of callers, from 0 to 1, got their item: 0.5 is the median.
-    /// Zero if there were no callers.
+    /// The time within which a `share` of callers, from 0 to 1, got their item: 0.5 is the median.
+    /// Zero without callers.
     ///
     /// # Panics
     ///
@@ -175,7 +174,7 @@ fn bucket_of(wait: Duration) -> usize {
     (power as usize - 1) * 4 + quarter
 }
 
-/// The longest wait that is counted in `bucket`.
+/// The longest wait in `bucket`.
 fn longest_of(bucket: usize) -> Duration {
     if bucket < 4 {
         return Duration::from_nanos(bucket as u64);

@@ -1,9 +1,9 @@
-//! The tasks of a pool: the reaper discards items that are idle for too long or too old, the
-//! refiller keeps up the smallest number.
+//! The tasks of a pool: the reaper discards items that are too old or idle for too long, the
+//! refiller maintains the minimum size.
 //!
 //! Each is a task of the hub that uses the pool when there is work for it, and ends when there is
-//! none. A hub may stop, or not run: so each use of the pool looks whether the task that is to be
-//! there is late, and starts another one.
+//! none. Because a hub may stop, or not run, each use of the pool checks whether a needed task is
+//! late, and starts another one.
 
 use std::panic::Location;
 use std::sync::{Arc, Weak};
@@ -17,13 +17,13 @@ use super::state::State;
 use super::stats::Reason;
 use super::{ResourceError, Shared};
 
-/// How long a caller that is about to take an item has at least, before the reaper looks again.
+/// The least time that a caller about to take an item has before the reaper's next look.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// A reaper that has not looked for so long after its time is taken for lost.
+/// A reaper that is later than this is considered lost.
 const LATE: Duration = Duration::from_secs(1);
 
-/// The tasks that are there. Each holds the other half of its token.
+/// The running tasks. Each holds the other half of its token.
 #[derive(Default)]
 pub(super) struct Tasks {
     reaper: Weak<()>,
@@ -33,8 +33,8 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// Whether there is a reaper that looks in time. One that looks later than any item may last
-    /// goes by another clock.
+    /// Whether there is a reaper that looks in time. A reaper that looks later than any item may
+    /// last uses another clock.
     fn reaper_is_there(&self, now: Instant, longest: Duration) -> bool {
         let Some(due) = self.due else { return false };
         let is_soon = due.saturating_duration_since(now) <= longest.max(MOMENT);
@@ -43,8 +43,8 @@ impl Tasks {
 }
 
 impl<T, E> Shared<T, E> {
-    /// Why the resource is not to be used any more, if it is not. One that has been idle for just as
-    /// long as it may is used, and so are the fewest that there are to be.
+    /// Why the resource is not used again; `None` if it is. A resource that has been idle exactly
+    /// as long as allowed is used, and so are `min_size` resources.
     pub(super) fn expiry(&self, resource: &Resource<T>, now: Instant) -> Option<Reason> {
         let info = resource.info(now);
         let settings = &self.settings;
@@ -59,15 +59,15 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    /// Whether idle items are to be looked after.
+    /// Whether idle items may expire.
     pub(super) fn is_timed(&self) -> bool {
         self.settings.idle_timeout.is_some() || self.settings.max_age.is_some()
     }
 }
 
 impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
-    /// Starts the tasks that are missing: the reaper on the current hub, the refiller too, but only
-    /// inside of a hub, as `create` may need it.
+    /// Starts the missing tasks: the reaper on the current hub; the refiller too, but only inside a
+    /// hub, because `create` may need it.
     pub(super) fn look_after(self: &Arc<Self>) {
         if self.is_timed() {
             self.start_reaper();
@@ -107,8 +107,8 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         spawn_on(&hub, refill(Arc::downgrade(self), alive)).detach();
     }
 
-    /// Discards what is stale; returns when to look again, if that is needed, for the reaper that
-    /// holds `alive`.
+    /// Discards expired items, for the reaper that holds `alive`. Returns when to look again, if
+    /// that is needed.
     fn reap(self: &Arc<Self>, alive: &Arc<()>) -> Option<Instant> {
         let now = Clock::current().now();
         let mut state = self.lock();
@@ -128,10 +128,10 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         next
     }
 
-    /// Takes out the idle resources that are too old, or idle for too long. Those that callers have
-    /// a slot for, and are about to take, stay.
+    /// Takes the idle resources that have expired, except those that callers with a slot are about
+    /// to take.
     fn take_expired(&self, state: &mut State<T, E>, now: Instant) -> Vec<(Resource<T>, Reason)> {
-        let promised = self.slots.out().saturating_sub(state.lent + state.line.takers());
+        let promised = self.slots.out().saturating_sub(state.lent + state.waiters.takers());
         let mut spare = state.idle.len().saturating_sub(promised);
         let mut above_least = state.size.saturating_sub(self.settings.min_size);
         let mut expired = Vec::new();
@@ -156,7 +156,7 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         expired
     }
 
-    /// When the next idle resource is stale. One that is already is about to be taken.
+    /// When the next idle resource expires. One that has expired already is about to be taken.
     fn next_look(&self, state: &State<T, E>, now: Instant) -> Option<Instant> {
         let above_least = state.size > self.settings.min_size;
         let ends = state.idle.iter().flat_map(|resource| {
@@ -170,12 +170,13 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     }
 }
 
-/// Sleeps from one look to the next, while there is something to look for.
+/// Discards expired items, and sleeps until the next look, while there are any items that may
+/// expire.
 async fn reap<T: Send + 'static, E: Send + 'static>(pool: Weak<Shared<T, E>>, alive: Arc<()>) {
     loop {
         let next = pool.upgrade().and_then(|pool| {
             let next = pool.reap(&alive);
-            // It may be the last handle by now.
+            // This may be the last handle.
             drop_contained(pool);
             next
         });
@@ -191,7 +192,7 @@ async fn refill<T: Send + 'static, E: Send + 'static>(pool: Weak<Shared<T, E>>, 
         let is_over = matches!(filled, Ok(true) | Err(ResourceError::Closed));
         drop_contained(filled);
         if is_over {
-            // A resource that was discarded meanwhile took this task for one that goes on.
+            // A resource that was discarded meanwhile started no refiller, because this task still existed.
             drop(alive);
             pool.look_after();
             return drop_contained(pool);

@@ -1,7 +1,7 @@
-//! [`Alarm`]: the timer of a pool's queue, which serves those that wait for time to pass.
+//! [`Alarm`]: the timer of a pool's queue, which serves the requests that wait for a point in time.
 //!
-//! It belongs to the queue rather than to a waiter: so the queue goes on though its first waiter is
-//! not polled. It is set under no lock, as a clock may be other people's code.
+//! It belongs to the queue rather than to a waiter, so the queue goes on even if its first waiter
+//! is not polled. It is set under no lock, because a clock may be foreign code.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,6 +13,7 @@ use spinney_hub::{Clock, Sleep, contain};
 use super::line::SlotLine;
 use crate::slot::{SharedSlots, Slots};
 
+/// The timer of one queue. Dropping it drops its sleep.
 pub(crate) struct Alarm {
     slots: Weak<Slots>,
     state: Mutex<State>,
@@ -26,12 +27,12 @@ struct State {
     sleep: Option<Sleep>,
 }
 
-/// A setting of the alarm, to be made.
+/// A new setting of the alarm.
 pub(crate) struct Setting {
     pub(crate) alarm: Arc<Alarm>,
-    /// Tells it from settings that were decided on before.
+    /// Distinguishes the setting from earlier ones.
     pub(crate) version: u64,
-    /// When it is to ring; None for never.
+    /// When the alarm rings; `None` for never.
     pub(crate) at: Option<(Clock, Instant)>,
 }
 
@@ -46,13 +47,13 @@ impl Alarm {
 
     fn ring(&self) {
         if let Some(slots) = self.slots.upgrade() {
-            SharedSlots::from(slots).change_line(SlotLine::rang);
+            SharedSlots::from(slots).change_line(SlotLine::alarm_rang);
         }
     }
 }
 
 impl Setting {
-    /// Makes the setting, unless a later one was made.
+    /// Applies the setting, unless a later one was applied.
     pub(crate) fn make(self) {
         let Self { alarm, version, at } = self;
         let mut state = alarm.lock();

@@ -1,12 +1,13 @@
-//! [`Limited`]: the line of a pool that has limits, and the rule of order.
+//! [`Limited`]: the queue of a pool with limits, and the order of its requests.
 //!
-//! Requests stand in the order of their ranks. A request whose own key is full, whose key's rate is
-//! used up, or whose weight exceeds the capacity is skipped, and with it all behind it of the same
-//! key. The first that is not skipped is the head: if it does not fit, nothing starts before it. A
-//! start in a member's place needs no slot, so it is held up by no head that waits for slots alone.
+//! Requests are ordered by rank. A request is skipped if its key is full, if a rate of its key is
+//! used up, or if its weight is above the capacity; so are all requests with the same key behind
+//! it. The first request that is not skipped is the head: if it does not fit, no request starts
+//! before it. A start in place of a member needs no slot, so a head that only waits for slots does
+//! not hold it up.
 //!
-//! Each step costs the logarithm of what waits: of each key only the first request is *offered*,
-//! stands in the order of all, and only while its key allows a start.
+//! Each step costs the logarithm of the number of waiters: of each key only the first request is
+//! *offered*, that is, ranked among all requests, and only while its key allows a start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,24 +22,26 @@ use super::line::Stats;
 use super::rate::Gcra;
 use super::{Key, Kind, Limits, Order, Request, SlotError};
 
+/// The queue of a pool with limits.
 pub(crate) struct Limited {
     limits: Limits,
     rates: Vec<Gcra>,
     pause: Option<Pause>,
-    /// Of pauses that have ended.
+    /// The counts of finished pauses and refused requests.
     stats: Stats,
     next_ticket: u64,
     entries: BTreeMap<u64, Entry>,
-    /// The requests for slots among them that wait.
+    /// How many requests for slots wait.
     waiting: usize,
-    /// Requests that are not skipped, for slots, and in members' places.
+    /// Requests that are not skipped: for slots, and for starts in place.
     offered: [BTreeMap<Rank, u64>; 2],
     /// Requests that are skipped for their weight, the lightest first.
     heavy: BTreeSet<(usize, u64)>,
-    keys: BTreeMap<Key, Lane>,
-    /// When rates let keys go on that have requests, and when they forget keys that have none.
+    keys: BTreeMap<Key, KeyQueue>,
+    /// When rates allow the next start of each key with requests.
     due: BTreeSet<(u128, Key)>,
-    fading: BTreeSet<(u128, Key)>,
+    /// When rates forget each key without requests.
+    expiring: BTreeSet<(u128, Key)>,
     time: Time,
     alarm: Option<Arc<Alarm>>,
     version: u64,
@@ -46,27 +49,27 @@ pub(crate) struct Limited {
     pub(super) armed: Option<u128>,
 }
 
-/// The time, as the line was last told.
+/// The last known time of the queue.
 #[derive(Default)]
 struct Time {
-    /// That of the last request under limits that need one.
+    /// The clock of the last request under limits that need one.
     clock: Option<Clock>,
-    /// When it was first told.
+    /// The first known time.
     start: Option<Instant>,
-    /// In nanoseconds since then. It never goes back.
+    /// In nanoseconds since `start`. It never goes back.
     now: u128,
-    /// Whether a rate has seen a start, or a pause an end, so that the clock is not to be changed.
+    /// Whether a rate has counted a start, or a pause has an end: the clock must not change.
     is_in_use: bool,
 }
 
 struct Pause {
     since: Instant,
     clock: Clock,
-    /// In nanoseconds of the line's time.
+    /// In nanoseconds of the queue's time.
     until: Option<u128>,
 }
 
-/// The place of a request in the order of all: smaller is earlier.
+/// The rank of a request among all requests: smaller is earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank(i64, i64);
 
@@ -81,30 +84,30 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It stands among those of its key, or is offered.
+    /// In the queue of its key, or offered.
     Waits,
-    /// Its weight exceeds the capacity.
+    /// Skipped: its weight is above the capacity.
     Heavy,
-    /// It has started in place, and waits for a slot alone.
+    /// Started in place: it waits for a slot alone.
     Started,
     Refused(SlotError),
 }
 
 /// The requests and the tasks with the same key.
 #[derive(Default)]
-struct Lane {
-    /// The tickets of those that have started.
+struct KeyQueue {
+    /// The tickets of the running tasks.
     running: BTreeSet<u64>,
     rates: Vec<Gcra>,
     /// The requests of each kind.
     waiting: [BTreeMap<Rank, u64>; 3],
-    /// The first of each, if it is offered, or too heavy to be.
+    /// The first request of each kind, if it is offered or skipped for its weight.
     first: [Option<u64>; 3],
     due: Option<u128>,
-    fading: Option<u128>,
+    expiring: Option<u128>,
 }
 
-impl Lane {
+impl KeyQueue {
     fn ready_at(&self) -> u128 {
         self.rates.iter().map(Gcra::ready_at).max().unwrap_or(0)
     }
@@ -121,11 +124,11 @@ impl Lane {
 const KINDS: [Kind; 3] = [Kind::Slot, Kind::InPlace, Kind::InPlaceOfKey];
 
 impl Kind {
-    fn lane(self) -> usize {
+    fn index(self) -> usize {
         self as usize
     }
 
-    /// Where it is offered.
+    /// The index among the offered requests.
     fn offer(self) -> usize {
         usize::from(self != Self::Slot)
     }
@@ -145,7 +148,7 @@ impl Limited {
             heavy: BTreeSet::new(),
             keys: BTreeMap::new(),
             due: BTreeSet::new(),
-            fading: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             time: Time::default(),
             alarm: None,
             version: 0,
@@ -157,12 +160,12 @@ impl Limited {
         self.next_ticket
     }
 
-    /// The number of requests for slots that wait.
+    /// How many requests for slots wait.
     pub(super) fn len(&self) -> usize {
         self.waiting
     }
 
-    /// Whether a plain line would do the same.
+    /// Whether a plain queue would do the same.
     pub(super) fn is_plain(&self) -> bool {
         let is_unlimited = self.limits.are_none() && self.pause.is_none();
         is_unlimited && self.entries.is_empty() && self.keys.is_empty()
@@ -176,12 +179,12 @@ impl Limited {
         let ticket = self.next_ticket;
         self.insert(ticket, waker, want);
         if self.needs_time() {
-            self.ask_clock(ticket);
+            self.check_clock(ticket);
         }
         ticket
     }
 
-    /// Adds a request with a ticket of its own.
+    /// Adds a request with its ticket.
     pub(super) fn insert(&mut self, ticket: u64, waker: Waker, want: &Want<Request>) {
         self.next_ticket = self.next_ticket.max(ticket + 1);
         let Want { permits, despite_close, request } = *want;
@@ -191,7 +194,7 @@ impl Limited {
         self.enlist(ticket);
     }
 
-    /// What became of the request at `ticket`. One that is refused is forgotten.
+    /// The state of the request `ticket`. A refused request is removed.
     pub(super) fn fate(&mut self, ticket: u64, newcomer: bool) -> Fate<SlotError> {
         let Some(entry) = self.entries.get(&ticket) else { return Fate::Served };
         if let Stage::Refused(error) = entry.stage {
@@ -212,7 +215,7 @@ impl Limited {
         self.entries.get_mut(&ticket).map(|entry| &mut entry.waker)
     }
 
-    /// The request at `ticket` leaves.
+    /// Removes the request `ticket`.
     pub(super) fn remove(&mut self, ticket: u64) -> Option<Waker> {
         self.delist(ticket);
         let entry = self.entries.remove(&ticket)?;
@@ -224,7 +227,7 @@ impl Limited {
         Some(entry.waker)
     }
 
-    /// Takes the next request out of the line, if it may start.
+    /// Removes the next request, if it may start.
     pub(super) fn serve(&mut self, room: Room) -> Option<(usize, Waker)> {
         self.lift_weights(room.capacity);
         while let Some((due, key)) =
@@ -248,8 +251,8 @@ impl Limited {
         !self.entries.is_empty()
     }
 
-    /// The first request that is not skipped; behind one that waits for slots alone, the first of
-    /// those that need none.
+    /// The first request that is not skipped. If that one waits for slots alone, the first of the
+    /// requests that need none.
     fn head(&mut self, room: Room) -> Option<u64> {
         let [slot, in_place] = [Kind::Slot, Kind::InPlace].map(Kind::offer);
         loop {
@@ -273,19 +276,19 @@ impl Limited {
         }
     }
 
-    /// Counts the start of a request that every limit allows.
+    /// Counts the start of a request that all limits allow.
     fn start(&mut self, ticket: u64) {
         let now = self.time.now;
         self.rates.iter_mut().for_each(|rate| rate.start(now));
         self.time.is_in_use |= self.needs_time();
         let request = self.entries[&ticket].request;
-        let Some(lane) = request.key.and_then(|key| self.keys.get_mut(&key)) else { return };
-        if lane.rates.is_empty() {
-            lane.rates.extend(self.limits.key_rates.iter().map(|rate| Gcra::new(*rate)));
+        let Some(queue) = request.key.and_then(|key| self.keys.get_mut(&key)) else { return };
+        if queue.rates.is_empty() {
+            queue.rates.extend(self.limits.key_rates.iter().map(|rate| Gcra::new(*rate)));
         }
-        lane.rates.iter_mut().for_each(|rate| rate.start(now));
+        queue.rates.iter_mut().for_each(|rate| rate.start(now));
         if request.kind != Kind::InPlaceOfKey {
-            lane.running.insert(ticket);
+            queue.running.insert(ticket);
         }
     }
 
@@ -304,13 +307,13 @@ impl Limited {
     }
 
     pub(super) fn return_key(&mut self, key: Key, ticket: u64) {
-        let Some(lane) = self.keys.get_mut(&key) else { return };
-        if lane.running.remove(&ticket) {
+        let Some(queue) = self.keys.get_mut(&key) else { return };
+        if queue.running.remove(&ticket) {
             self.refresh(key);
         }
     }
 
-    /// Refuses all requests that do not wait despite it.
+    /// Refuses all requests, except those that wait despite a close.
     pub(super) fn close(&mut self) -> Vec<Waker> {
         let is_refused = |entry: &Entry| !entry.despite_close;
         let refused = self.entries.iter().filter(|(_, entry)| is_refused(entry));
@@ -319,8 +322,7 @@ impl Limited {
         refused.into_iter().filter_map(refuse).collect()
     }
 
-    /// Refuses a request that waits. Returns its waker, if it is a request for a slot that its
-    /// caller counts as one.
+    /// Refuses a waiting request, and returns its waker.
     fn refuse(&mut self, ticket: u64, error: SlotError) -> Option<Waker> {
         self.delist(ticket);
         let entry = self.entries.get_mut(&ticket)?;
@@ -350,13 +352,13 @@ impl Limited {
         }
     }
 
-    /// Gives a request that waits its place: among those of its key, or in the order of all.
+    /// Adds a waiting request to the queue of its key, or to the offered requests.
     fn enlist(&mut self, ticket: u64) {
         let Some(entry) = self.entries.get(&ticket) else { return };
         let (rank, kind) = (entry.rank, entry.request.kind);
         match entry.request.key {
             Some(key) => {
-                self.keys.entry(key).or_default().waiting[kind.lane()].insert(rank, ticket);
+                self.keys.entry(key).or_default().waiting[kind.index()].insert(rank, ticket);
                 self.refresh(key);
             }
             None => {
@@ -365,7 +367,7 @@ impl Limited {
         }
     }
 
-    /// Takes a request out of its places. Its key is to be refreshed.
+    /// Removes a request from its places. The caller refreshes its key.
     fn delist(&mut self, ticket: u64) {
         let Some(entry) = self.entries.get_mut(&ticket) else { return };
         let (rank, kind, permits) = (entry.rank, entry.request.kind, entry.permits);
@@ -374,25 +376,24 @@ impl Limited {
             self.heavy.remove(&(permits, ticket));
         }
         self.offered[kind.offer()].remove(&rank);
-        if let Some(lane) = entry.request.key.and_then(|key| self.keys.get_mut(&key)) {
-            lane.waiting[kind.lane()].remove(&rank);
-            lane.first[kind.lane()].take_if(|first| *first == ticket);
+        if let Some(queue) = entry.request.key.and_then(|key| self.keys.get_mut(&key)) {
+            queue.waiting[kind.index()].remove(&rank);
+            queue.first[kind.index()].take_if(|first| *first == ticket);
         }
     }
 
-    /// Offers the first requests of a key as far as the key allows, and forgets a key that is not in
-    /// use.
+    /// Offers the first requests of a key, as far as the key allows, and forgets an unused key.
     fn refresh(&mut self, key: Key) {
-        let Some(lane) = self.keys.get_mut(&key) else { return };
-        lane.due.take().map(|due| self.due.remove(&(due, key)));
-        lane.fading.take().map(|at| self.fading.remove(&(at, key)));
-        let is_full = self.limits.per_key.is_some_and(|most| lane.running.len() >= most);
-        let may_start = lane.ready_at() <= self.time.now;
+        let Some(queue) = self.keys.get_mut(&key) else { return };
+        queue.due.take().map(|due| self.due.remove(&(due, key)));
+        queue.expiring.take().map(|at| self.expiring.remove(&(at, key)));
+        let is_full = self.limits.per_key.is_some_and(|most| queue.running.len() >= most);
+        let may_start = queue.ready_at() <= self.time.now;
         for kind in KINDS {
             let allowed = may_start && (kind == Kind::InPlaceOfKey || !is_full);
-            let first = lane.waiting[kind.lane()].first_key_value();
+            let first = queue.waiting[kind.index()].first_key_value();
             let first = first.map(|(_, ticket)| *ticket).filter(|_| allowed);
-            let before = std::mem::replace(&mut lane.first[kind.lane()], first);
+            let before = std::mem::replace(&mut queue.first[kind.index()], first);
             if before == first {
                 continue;
             }
@@ -411,24 +412,24 @@ impl Limited {
                 }
             }
         }
-        if !lane.is_empty() {
+        if !queue.is_empty() {
             if !may_start {
-                let due = lane.ready_at();
-                lane.due = Some(due);
+                let due = queue.ready_at();
+                queue.due = Some(due);
                 self.due.insert((due, key));
             }
-        } else if lane.running.is_empty() {
-            let rested = lane.rested_at();
+        } else if queue.running.is_empty() {
+            let rested = queue.rested_at();
             if rested <= self.time.now {
                 self.keys.remove(&key);
             } else {
-                lane.fading = Some(rested);
-                self.fading.insert((rested, key));
+                queue.expiring = Some(rested);
+                self.expiring.insert((rested, key));
             }
         }
     }
 
-    /// Skips a request that is offered, for its weight. It stays the first of its key.
+    /// Skips an offered request for its weight. It stays the first of its key.
     fn skip_heavy(&mut self, ticket: u64) {
         let Some(entry) = self.entries.get_mut(&ticket) else { return };
         self.offered[entry.request.kind.offer()].remove(&entry.rank);
@@ -438,7 +439,7 @@ impl Limited {
         self.heavy.insert((entry.permits, ticket));
     }
 
-    /// Offers the requests again that are not too heavy any more.
+    /// Offers the requests again whose weight is now within the capacity.
     fn lift_weights(&mut self, capacity: usize) {
         while let Some((permits, ticket)) =
             self.heavy.first().copied().filter(|(permits, _)| *permits <= capacity)
@@ -453,7 +454,7 @@ impl Limited {
     }
 }
 
-/// Time.
+/// The time of the queue.
 impl Limited {
     fn needs_time(&self) -> bool {
         let has_rates = !self.limits.rates.is_empty() || !self.limits.key_rates.is_empty();
@@ -465,7 +466,7 @@ impl Limited {
     }
 
     pub(super) fn see(&mut self, now: Instant) {
-        self.tell(now);
+        self.set_now(now);
         let is_over = |pause: &mut Pause| pause.until.is_some_and(|until| until <= self.time.now);
         if let Some(pause) = self.pause.take_if(is_over) {
             let end = self.time.instant(pause.until.unwrap_or(0));
@@ -473,27 +474,27 @@ impl Limited {
                 end.map_or(Duration::ZERO, |end| end.saturating_duration_since(pause.since));
         }
         while let Some((at, key)) =
-            self.fading.first().copied().filter(|(at, _)| *at <= self.time.now)
+            self.expiring.first().copied().filter(|(at, _)| *at <= self.time.now)
         {
-            self.fading.remove(&(at, key));
+            self.expiring.remove(&(at, key));
             self.refresh(key);
         }
     }
 
-    fn tell(&mut self, now: Instant) {
+    fn set_now(&mut self, now: Instant) {
         let start = *self.time.start.get_or_insert(now);
         self.time.now = self.time.now.max(now.saturating_duration_since(start).as_nanos());
     }
 
-    /// A request is made under rates: its caller's clock has to tell their time, once there was a
-    /// start.
-    fn ask_clock(&mut self, ticket: u64) {
+    /// Checks the caller's clock for a request under rates: once a start was counted, it must tell
+    /// the same time.
+    fn check_clock(&mut self, ticket: u64) {
         let clock = Clock::shared();
         match &self.time.clock {
             Some(other) if *other == clock => {}
             Some(other) if clock.tells_time_of(other) => {
                 self.time.clock = Some(clock);
-                // The clock on which it was set may be gone.
+                // The clock of the alarm may be gone.
                 self.armed = None;
             }
             Some(_) if self.time.is_in_use => {
@@ -503,19 +504,19 @@ impl Limited {
         }
     }
 
-    /// When the rates of all allow the next start.
+    /// When the rates of the pool allow the next start.
     fn ready_at(&self) -> u128 {
         self.rates.iter().map(Gcra::ready_at).max().unwrap_or(0)
     }
 
-    /// What to set the alarm to, if that has changed.
+    /// The new setting of the alarm, if it has changed.
     pub(super) fn setting(&mut self) -> Option<Setting> {
         let alarm = self.alarm.as_ref()?;
         let pause = self.pause.as_ref();
         let any = self.offered.iter().any(|offered| !offered.is_empty());
         let rates = Some(self.ready_at()).filter(|at| any && *at > self.time.now);
         let start = match pause {
-            // Without an end: nothing starts, whatever else becomes possible.
+            // A pause without an end: no request starts, whatever the rates allow.
             Some(pause) => pause.until,
             None => rates.into_iter().chain(self.due.first().map(|(due, _)| *due)).min(),
         };
@@ -531,14 +532,14 @@ impl Limited {
 }
 
 impl Time {
-    /// The moment that is so many nanoseconds after the start; None if no clock can name it.
+    /// The time that is `nanos` after the first known time; `None` if no clock can represent it.
     fn instant(&self, nanos: u128) -> Option<Instant> {
         let nanos = u64::try_from(nanos).ok()?;
         self.start?.checked_add(Duration::from_nanos(nanos))
     }
 }
 
-/// What is set from outside.
+/// The settings, and their effects.
 impl Limited {
     pub(super) fn set_alarm(&mut self, alarm: impl FnOnce() -> Arc<Alarm>) {
         self.alarm.get_or_insert_with(alarm);
@@ -548,7 +549,7 @@ impl Limited {
         &self.limits
     }
 
-    /// Changes the limits. The line is served afterwards.
+    /// Changes the limits. The caller serves the queue afterwards.
     pub(super) fn set_limits(&mut self, limits: Limits, clock: Clock) {
         let before = std::mem::replace(&mut self.limits, limits);
         if !self.needs_time() {
@@ -558,8 +559,8 @@ impl Limited {
         }
         self.rates = Gcra::replace(&self.rates, &self.limits.rates, self.time.now);
         if before.key_rates != self.limits.key_rates {
-            self.keys.values_mut().for_each(|lane| {
-                lane.rates = Gcra::replace(&lane.rates, &self.limits.key_rates, self.time.now);
+            self.keys.values_mut().for_each(|queue| {
+                queue.rates = Gcra::replace(&queue.rates, &self.limits.key_rates, self.time.now);
             });
         }
         if before.order != self.limits.order {
@@ -589,14 +590,14 @@ impl Limited {
         }
     }
 
-    /// Pauses for `duration`, by `clock`, which tells `now`; without an end for None.
+    /// Pauses for `duration` from `now` on `clock`; without an end if `duration` is `None`.
     pub(super) fn pause(&mut self, clock: Clock, now: Instant, duration: Option<Duration>) {
         let has_end = duration.is_some();
         if has_end && !self.time.is_in_use {
             self.time = Time { clock: Some(clock.clone()), is_in_use: true, ..Time::default() };
         }
         if self.time.clock.as_ref().is_some_and(|own| own.tells_time_of(&clock)) {
-            self.tell(now);
+            self.set_now(now);
         }
         let until = duration.map(|duration| self.time.now.saturating_add(duration.as_nanos()));
         match &mut self.pause {
@@ -605,7 +606,7 @@ impl Limited {
         }
     }
 
-    /// Ends a pause, at `now` by the clock of that pause.
+    /// Ends a pause at `now` on the clock of that pause.
     pub(super) fn resume(&mut self, now: Instant) {
         if let Some(pause) = self.pause.take() {
             self.stats.paused += now.saturating_duration_since(pause.since);
@@ -617,7 +618,7 @@ impl Limited {
         self.pause.as_ref().map(|pause| pause.clock.clone())
     }
 
-    /// What the limits have done until `now`, by the clock of the pause.
+    /// The effects of the limits until `now` on the clock of the pause.
     pub(super) fn stats(&self, now: Option<Instant>) -> Stats {
         let mut stats = self.stats;
         if let Some((pause, now)) = self.pause.as_ref().zip(now) {

@@ -1,4 +1,4 @@
-//! [`SlotLine`]: the line of a pool's requests, plain or [`Limited`].
+//! [`SlotLine`]: the queue of a pool's requests, plain or [`Limited`].
 
 use std::ops::AddAssign;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::alarm::{Alarm, Setting};
 use super::limited::Limited;
 use super::{Key, Limits, SlotError};
 
-/// What a request asks for, beside its weight in slots.
+/// The request of a waiter, without its weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) kind: Kind,
@@ -20,34 +20,34 @@ pub(crate) struct Request {
     pub(crate) key: Option<Key>,
 }
 
-/// What a request is for.
+/// The kinds of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A slot, to start something in.
+    /// A slot, to start a task in.
     #[default]
     Slot,
-    /// A start in the place of a member, which needs no slot.
+    /// A start in place of a member, which needs no slot.
     InPlace,
-    /// The same, with the key of that member: it needs no further permit of it.
+    /// A start in place of a member with the same key, which needs no further permit of the key.
     InPlaceOfKey,
 }
 
-/// The line of the requests of a pool.
+/// The queue of a pool's requests.
 pub(crate) struct SlotLine {
-    /// Where they stand while there is neither a limit, a weight nor a priority.
+    /// The requests while there is no limit, weight or priority.
     plain: PriorityLine,
-    /// Where they stand otherwise.
+    /// The requests otherwise.
     limited: Option<Box<Limited>>,
-    /// What the limited lines have counted that were there before.
+    /// The counts of earlier limited queues.
     stats: Stats,
 }
 
-/// What limits have done so far.
+/// The effects of the limits so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
-    /// For how long nothing started.
+    /// How long the pool was paused.
     pub(crate) paused: Duration,
-    /// The number of requests that were refused because too many waited.
+    /// How many requests were refused because too many waited.
     pub(crate) shed: usize,
 }
 
@@ -68,7 +68,7 @@ impl SlotLine {
         self.limited.as_ref().map_or_else(Limits::default, |limited| limited.limits().clone())
     }
 
-    /// Changes the limits. `clock` is that of the caller, for requests that wait already.
+    /// Changes the limits. `clock` is the caller's, for requests that wait already.
     pub(crate) fn set_limits(
         &mut self,
         limits: Limits,
@@ -80,7 +80,7 @@ impl SlotLine {
         limited.set_limits(limits, clock);
     }
 
-    /// Pauses for `duration`, by `clock`, which tells `now`; without an end for None.
+    /// Pauses for `duration` from `now` on `clock`; without an end if `duration` is `None`.
     pub(crate) fn pause(
         &mut self,
         (clock, now): (Clock, Instant),
@@ -92,7 +92,7 @@ impl SlotLine {
         limited.pause(clock, now, duration);
     }
 
-    /// Ends a pause, at `now` by its clock.
+    /// Ends a pause at `now` on the clock of the pause.
     pub(crate) fn resume(&mut self, now: Instant) {
         if let Some(limited) = &mut self.limited {
             limited.resume(now);
@@ -104,14 +104,14 @@ impl SlotLine {
         self.limited.as_ref()?.pause_clock()
     }
 
-    /// What the limits have done until `now` by the clock of the pause.
+    /// The effects of the limits until `now` on the clock of the pause.
     pub(crate) fn stats(&self, now: Option<Instant>) -> Stats {
         let mut stats = self.stats;
         stats += self.limited.as_ref().map_or_else(Stats::default, |limited| limited.stats(now));
         stats
     }
 
-    /// The limited line. Those that wait in the plain one go on there, with their tickets.
+    /// The limited queue. Requests of the plain one move there, with their tickets.
     fn limited(&mut self) -> &mut Limited {
         let plain = &mut self.plain;
         self.limited.get_or_insert_with(|| {
@@ -125,9 +125,9 @@ impl SlotLine {
         })
     }
 
-    /// Back to the plain line, if the limited one makes no difference any more.
+    /// Returns to the plain queue if the limited one has no effect any more.
     fn simplify(&mut self) {
-        // A closed line knows which of its waiters were refused.
+        // A closed queue stores which of its waiters were refused.
         if self.plain.is_closed() {
             return;
         }
@@ -137,21 +137,22 @@ impl SlotLine {
         }
     }
 
-    /// The alarm has rung.
-    pub(crate) fn rang(&mut self) {
+    /// Records that the alarm has rung.
+    pub(crate) fn alarm_rang(&mut self) {
         if let Some(limited) = &mut self.limited {
             limited.armed = None;
         }
     }
 
-    /// The request at this ticket has started in place, and waits for its slot alone.
+    /// Records that the task of the request `ticket` has started in place: the request now waits
+    /// for a slot alone.
     pub(crate) fn has_started(&mut self, ticket: u64) {
         if let Some(limited) = &mut self.limited {
             limited.has_started(ticket);
         }
     }
 
-    /// A task with this key has finished, whose request had this ticket.
+    /// Records that a task with this key has finished, whose request had this ticket.
     pub(crate) fn return_key(&mut self, key: Key, ticket: u64) {
         if let Some(limited) = &mut self.limited {
             limited.return_key(key, ticket);
@@ -206,7 +207,7 @@ impl Line for SlotLine {
     }
 
     fn fate(&mut self, place: Place<'_, Request>, newcomer: bool) -> Fate<SlotError> {
-        // The plain line may have refused it before there were limits.
+        // The plain queue may have refused the request before there were limits.
         let is_plain = self.plain.is_closed() && !place.want.despite_close;
         match &mut self.limited {
             Some(limited) if limited.contains(place.ticket) || !is_plain => {
@@ -254,7 +255,7 @@ impl Line for SlotLine {
         self.plain.served_below()
     }
 
-    /// A ticket of the limited line is above all of the plain one that were served.
+    /// All tickets of the limited queue are above those that the plain one served.
     #[inline]
     fn is_usual(_: &Request) -> bool {
         true

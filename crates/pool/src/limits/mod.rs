@@ -1,8 +1,8 @@
-//! Limits of a pool beside its capacity: rates, keys, a bound on waiters, an order, a pause.
+//! Limits of a pool besides its capacity: rates, keys, a bound on waiters, an order, a pause.
 //!
-//! All requests of a pool stand in one queue, the `SlotLine` of its semaphore. While a pool has no
-//! limit that is a plain FIFO line, and free slots are taken without a look at it. The first limit,
-//! weight or priority turns it into a `Limited` one, which holds the rule of order.
+//! All requests of a pool wait in one queue, the `SlotLine` of its semaphore. While a pool has no
+//! limit, that is a plain FIFO queue, and free slots are taken without looking at it. The first
+//! limit, weight or priority turns it into a `Limited` one, which implements the order of requests.
 
 mod alarm;
 mod limited;
@@ -23,26 +23,27 @@ pub use rate::{Rate, RateLimiter};
 
 use crate::Pool;
 
-/// In which order a pool serves requests that wait.
+/// The order in which a pool serves waiting requests.
 ///
-/// Requests of a higher priority always come first with `Oldest` and `Newest`, which promise no
-/// fairness between priorities: while there are enough urgent requests, others never start.
+/// `Oldest` and `Newest` are strict: a request with a higher priority is always served before those
+/// with a lower one. They promise no fairness between priorities: while there are enough urgent
+/// requests, others never start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
     /// By priority, FIFO among equals.
     #[default]
     Oldest,
-    /// By priority, the newest first among equals: for requests that lose their worth while they wait.
-    /// The oldest may wait for ever.
+    /// By priority, the newest first among equals: for requests that lose their value while they
+    /// wait. The oldest may wait for ever.
     Newest,
-    /// By the number of arrival, where each step of priority is worth so many places: a request is
-    /// overtaken by at most that many later requests for each step that their priority is higher. So
-    /// none starves.
+    /// By arrival number minus this many places for each step of priority. A later request with a
+    /// higher priority overtakes a request only if it arrives within that many places for each step
+    /// of the difference. So no request starves.
     Aging(u32),
 }
 
-/// The limits of a pool beside its capacity.
+/// The limits of a pool besides its capacity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) rates: Vec<Rate>,
@@ -53,7 +54,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Whether a start has to be looked at, also where nothing waits.
+    /// Whether each start must be checked, even without waiters.
     pub(crate) fn concern_starts(&self) -> bool {
         !self.rates.is_empty() || !self.key_rates.is_empty() || self.per_key.is_some()
     }
@@ -63,38 +64,40 @@ impl Limits {
     }
 }
 
-/// Limits, changed while the pool is in use. Each concerns the requests that wait as well as those to
-/// come, and those that may start now do.
+/// The limits, which can change while the pool is in use. A change applies to waiting requests as
+/// well as to later ones; requests that may start now do so.
 impl<X> Pool<X> {
-    /// Limits how many tasks start per period; several rates hold together, and none is no limit. A
-    /// start that one of them refuses uses up nothing of the others. Starts of the past count: no
-    /// change grants a burst that neither rate allows.
+    /// Limits how many tasks start per period. All rates apply together; an empty list removes the
+    /// limit. A start that one rate refuses uses up nothing of the others. Past starts count: no
+    /// change of rates grants a burst that neither the old nor the new rates allow.
     ///
-    /// A slot counts as a start when it is handed out. A rate belongs to the clock of its first start.
+    /// A slot counts as a start when it is handed out. A rate belongs to the clock of its first
+    /// start.
     pub fn set_rates(&self, rates: impl IntoIterator<Item = Rate>) {
         let rates = rates.into_iter().collect();
         self.slots().limit(|limits| limits.rates = rates);
     }
 
-    /// Limits how many tasks with the same [key](crate::SlotRequest::key) start per period, as
-    /// [`set_rates`](Self::set_rates) does for all. Keys that have started before begin anew.
+    /// Limits how many tasks with the same [key](crate::SlotRequest::key) start per period. The
+    /// rates apply to each key like those of [`set_rates`](Self::set_rates) to all tasks. Starts of
+    /// a key before the first key rate do not count.
     pub fn set_key_rates(&self, rates: impl IntoIterator<Item = Rate>) {
         let rates = rates.into_iter().collect();
         self.slots().limit(|limits| limits.key_rates = rates);
     }
 
-    /// Limits how many tasks with the same [key](crate::SlotRequest::key) run at once; `None` is no
-    /// limit. Tasks that started while there was neither a limit nor a waiter are not counted.
+    /// Limits how many tasks with the same [key](crate::SlotRequest::key) run at once; `None`
+    /// removes the limit. Tasks that started without a limit and without waiters are not counted.
     ///
-    /// Members that hold one key and wait for another can wait for each other for ever. A crawler
-    /// feeds its pool from a queue rather than from the pool's own members.
+    /// Members that hold one key and wait for another can wait for each other for ever. So a
+    /// crawler feeds its pool from a queue rather than from the pool's own members.
     pub fn set_per_key(&self, most: Option<usize>) {
         self.slots().limit(|limits| limits.per_key = most);
     }
 
-    /// Limits how many requests wait; beyond that one is refused immediately. `None` is no limit.
-    /// Those that wait already stay. Maps, which wait for one slot at a time, and children that a
-    /// member runs in its own place are neither counted nor refused.
+    /// Limits how many requests wait; a request beyond that is refused immediately. `None` removes
+    /// the limit. Requests that wait already stay. Maps, which wait for one slot at a time, and
+    /// children that a member runs in its own place are neither counted nor refused.
     pub fn set_max_waiting(&self, most: Option<usize>) {
         self.slots().limit(|limits| limits.max_waiting = most);
     }
@@ -104,21 +107,21 @@ impl<X> Pool<X> {
         self.slots().limit(|limits| limits.order = order);
     }
 
-    /// Starts nothing until [`resume`](Self::resume). What runs goes on; requests wait. Pausing again
-    /// is a no-op. The time counts in [`stats`](crate::TaskSet::stats).
+    /// Pauses the pool: no task starts until [`resume`](Self::resume). Running tasks go on;
+    /// requests wait. Pausing again is a no-op. [`stats`](crate::TaskSet::stats) counts the time.
     pub fn pause(&self) {
         self.slots().pause(None);
     }
 
-    /// Pauses for `duration` from now. Of several pauses the last one holds.
+    /// Pauses the pool for `duration` from now. The last of several pauses applies.
     ///
     /// The time runs on the clock of the caller's hub, or on that of the pool's rates if they have
-    /// one. A duration that reaches beyond what the clock can name never ends.
+    /// one. A pause whose end the clock cannot represent never ends.
     pub fn pause_for(&self, duration: Duration) {
         self.slots().pause(Some(duration));
     }
 
-    /// Ends a pause. Without one it is a no-op.
+    /// Ends a pause. Without a pause it is a no-op.
     pub fn resume(&self) {
         self.slots().resume();
     }
@@ -129,7 +132,7 @@ impl<X> Pool<X> {
     }
 }
 
-/// Why a pool gave no slot. A small value to match on.
+/// Why a pool gave no slot.
 ///
 /// ```
 /// # mod spinney { pub use spinney_pool::Pool; pub mod pool { pub use spinney_pool::SlotError; } }
@@ -146,13 +149,13 @@ impl<X> Pool<X> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlotError {
-    /// A request that does not wait would have had to.
+    /// A request that does not wait found no free slot.
     Full,
     /// The pool was closed.
     Closed,
-    /// As many requests wait as [may](Pool::set_max_waiting).
+    /// The [most requests](Pool::set_max_waiting) that may wait already do.
     TooManyWaiting,
-    /// The request has a weight above the pool's capacity.
+    /// The weight of the request is above the pool's capacity.
     TooHeavy,
     /// The pool's rates belong to another clock than the caller's.
     OtherClock,
@@ -178,9 +181,9 @@ impl From<Closed> for SlotError {
     }
 }
 
-/// What stands for a key: 128 bits that two hash functions with random seeds make of it, which no two
-/// of a million keys have in common but with a probability of 10^-27. So a key is stored nowhere, and
-/// its `Hash` runs at the call, under no lock.
+/// The hash of a key: 128 bits of two hash functions with random seeds. Two of a million keys
+/// collide with a probability of 10^-27. So no key is stored, and its `Hash` runs at the call,
+/// under no lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(u64, u64);
 

@@ -1,9 +1,9 @@
-//! [`Rate`]: so many starts per period; [`RateLimiter`]: a rate for a section of code.
+//! [`Rate`]: a number of starts per period; [`RateLimiter`]: a rate for a section of code.
 //!
-//! A rate is the generic cell rate algorithm: each start moves the *theoretical arrival time* on by
-//! the interval between two starts, and a start conforms if that time is no further ahead than the
-//! burst allows. Times are counted in parts of a nanosecond, `count` of them, so that an interval
-//! such as a third of a second is exact.
+//! A rate is the generic cell rate algorithm: each start moves the *theoretical arrival time*
+//! forward by the interval between two starts, and a start conforms if that time is no further
+//! ahead than the burst allows. The unit of time is a nanosecond divided by `count`, so that an
+//! interval like a third of a second is exact.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::limits::Limits;
 use crate::slot::{AcquireSlot, SharedSlots};
 use crate::task_set::UNLIMITED;
 
-/// So many starts per period, evenly spaced, with a burst: a setting of a [`Pool`](crate::Pool), or
-/// of a [`RateLimiter`].
+/// A number of starts per period, evenly spaced, with a burst: a setting of a [`Pool`](crate::Pool)
+/// or a [`RateLimiter`].
 ///
-/// With a burst of 1, the default, there are at most `count` starts in any window of one period.
-/// With a burst of `b`, `b` starts may come together after a rest, and any window has at most
-/// `count + b - 1`.
+/// With a burst of 1, the default, any window of one period has at most `count` starts. With a
+/// burst of `b`, `b` starts may happen together after an idle time, and any window has at most
+/// `count + b - 1` starts.
 ///
 /// ```
 /// # use spinney_pool as spinney;
@@ -39,12 +39,12 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `count` starts per `period`, one at a time.
+    /// Creates a rate of `count` starts per `period`, with a burst of 1.
     ///
     /// # Panics
     ///
-    /// Panics if `count` or `period` is zero: a pool that starts nothing is
-    /// [paused](crate::Pool::pause), and a pool without a rate has none.
+    /// Panics if `count` or `period` is zero: to start nothing, [pause](crate::Pool::pause) the
+    /// pool; for no limit, set no rate.
     #[track_caller]
     #[must_use]
     pub const fn per(count: u32, period: Duration) -> Self {
@@ -53,7 +53,7 @@ impl Rate {
         Self { count, period, burst: 1 }
     }
 
-    /// Lets `burst` starts come together after a rest.
+    /// Allows `burst` starts together after an idle time.
     ///
     /// # Panics
     ///
@@ -65,7 +65,7 @@ impl Rate {
         Self { burst, ..self }
     }
 
-    /// The period, in parts of a nanosecond.
+    /// The period, in units of the algorithm.
     fn interval(self) -> u128 {
         self.period.as_nanos()
     }
@@ -75,11 +75,11 @@ impl Rate {
     }
 }
 
-/// A rate, and the starts that it has seen. Times are in nanoseconds since some moment.
+/// A rate, and its past starts. Times are nanoseconds since an arbitrary point in time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gcra {
     rate: Rate,
-    /// The theoretical arrival time, in parts of a nanosecond.
+    /// The theoretical arrival time, in units of the algorithm.
     next: u128,
 }
 
@@ -88,25 +88,25 @@ impl Gcra {
         Self { rate, next: 0 }
     }
 
-    /// The first moment at which a start conforms.
+    /// The first time at which a start conforms.
     pub(crate) fn ready_at(&self) -> u128 {
         let ahead = self.rate.interval().saturating_mul(u128::from(self.rate.burst - 1));
         self.next.saturating_sub(ahead).div_ceil(u128::from(self.rate.count))
     }
 
-    /// The moment from which on past starts have no effect.
+    /// The time after which past starts have no effect.
     pub(crate) fn rested_at(&self) -> u128 {
         self.next.div_ceil(u128::from(self.rate.count))
     }
 
-    /// Notes a start, which conforms.
+    /// Counts a start, which conforms.
     pub(crate) fn start(&mut self, now: u128) {
         self.next = self.next.max(self.rate.parts(now)).saturating_add(self.rate.interval());
     }
 
-    /// `rates` in the place of `before`. A rate that stays goes on as it was; a new one begins with as
-    /// many starts behind it as the one before that has the most, as far as they fit into its burst.
-    /// So no change grants a burst that neither rate allows.
+    /// Replaces `before` with `rates`. An unchanged rate keeps its state. A new rate takes over as
+    /// many past starts as the rate with the most of them, at most its burst. So no change grants a
+    /// burst that neither the old nor the new rate allows.
     pub(crate) fn replace(before: &[Self], rates: &[Rate], now: u128) -> Vec<Self> {
         let replaced = |rate: &Rate| {
             let same = before.iter().find(|old| old.rate == *rate);
@@ -117,7 +117,7 @@ impl Gcra {
         rates.iter().map(replaced).collect()
     }
 
-    /// How far ahead `rate` would be after the starts that this one still counts.
+    /// How far ahead `rate` would be after the starts that this rate still counts.
     fn starts_behind(&self, rate: Rate, now: u128) -> u128 {
         let ahead = self.next.saturating_sub(self.rate.parts(now));
         let (starts, rest) = (ahead / self.rate.interval(), ahead % self.rate.interval());
@@ -129,11 +129,11 @@ impl Gcra {
     }
 }
 
-/// A rate for a section of code, which tasks pass one after the other: in FIFO order, no more often
-/// than the rate allows.
+/// A rate for a section of code, which tasks pass one by one, in FIFO order, at most as often as
+/// the rate allows.
 ///
-/// A cheap handle; clones are the same limiter. Dropping it is harmless: waiters hold it. It
-/// belongs to the clock of its first use.
+/// Cloning is cheap; clones share the limiter. Dropping it is harmless, because waiters keep it
+/// alive. It belongs to the clock of its first use.
 ///
 /// ```
 /// # mod spinney {
@@ -159,14 +159,14 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// A limiter that has seen no start yet.
+    /// Creates a limiter without past starts.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         let limits = Limits { rates: vec![rate], ..Limits::default() };
         Self { slots: SharedSlots::with_limits(UNLIMITED, limits) }
     }
 
-    /// Waits until the rate allows one more start, which this is.
+    /// Waits until the rate allows one more start, and counts it.
     ///
     /// # Errors
     ///
@@ -174,23 +174,25 @@ impl RateLimiter {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it gives up the place in the queue. A start that it had been granted is spent.
+    /// Dropping the future leaves the queue. A start that it was already granted is used up.
     #[track_caller]
     pub fn ready(&self) -> impl Future<Output = Result<(), SlotError>> + use<> {
         let slot = AcquireSlot::of_slots(&self.slots);
         async move { slot.await.map(drop) }
     }
 
-    /// Starts if the rate allows it now: never while others wait.
+    /// Counts a start if the rate allows one now. It allows none while there are waiters.
     ///
     /// # Errors
     ///
-    /// [`SlotError::Full`] if it does not; [`SlotError::OtherClock`] as for [`ready`](Self::ready).
+    /// [`SlotError::Full`] if the rate allows no start now; [`SlotError::OtherClock`] if the
+    /// caller's clock is not that of the first start.
     pub fn try_ready(&self) -> Result<(), SlotError> {
         self.slots.try_permit().map(drop)
     }
 
-    /// Changes the rate. Starts of the past count: no change grants a burst that neither rate allows.
+    /// Changes the rate. Past starts count: no change grants a burst that neither the old nor the
+    /// new rate allows.
     pub fn set_rate(&self, rate: Rate) {
         self.slots.limit(|limits| limits.rates = vec![rate]);
     }
@@ -212,7 +214,7 @@ mod tests {
 
     const SECOND: u128 = 1_000_000_000;
 
-    /// The starts that a rate allows within `end`, as early as it allows each.
+    /// The starts that a rate allows before `end`, each as early as possible.
     fn starts(gcra: &mut Gcra, mut now: u128, end: u128) -> Vec<u128> {
         let mut starts = Vec::new();
         while gcra.ready_at().max(now) < end {
@@ -233,7 +235,7 @@ mod tests {
                 let window = all[first..].iter().take_while(|other| **other < start + SECOND);
                 assert!(window.count() <= most, "{count} {burst}");
             }
-            // And none fewer over a long time: 20 seconds, and the burst.
+            // Over a long time no start is missing: 20 seconds, and the burst.
             assert_eq!(all.len(), usize::try_from(20 * count + burst - 1).unwrap());
         }
     }
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn rate_that_stays_goes_on_as_it_was() {
+    fn unchanged_rate_keeps_its_state() {
         let rate = Rate::per(2, Duration::from_secs(1)).burst(2);
         let mut gcra = Gcra::new(rate);
         gcra.start(5);

@@ -1,11 +1,11 @@
-//! [`Batch`]: one poll of a worker, as the others see it.
+//! [`Batch`]: one poll of a worker.
 //!
-//! After each item a worker leaves the result, opens another item and takes that from the input,
-//! under the lock of the results and under that of the input. Where everything is on one thread
-//! nobody comes in between two items of one poll. There a worker whose second item did not wait
-//! either opens as many as it has time for, and has the input to itself; it keeps the results until
-//! the poll ends, however it does, and then hands all over. The first result is left at once: it
-//! is the one that a reader may wait for.
+//! After each item a worker puts the result, opens another item and takes it from the input, under
+//! the lock of the results and that of the input. If all tasks are on one thread, no other task
+//! runs between two items of one poll. There, a worker whose second item did not wait either opens
+//! as many items as it has time for, and takes the whole input; it keeps the results until the end
+//! of the poll, and then puts all of them. The first result is put immediately, because a reader
+//! may wait for it.
 
 use std::iter::once;
 use std::task::Context;
@@ -17,82 +17,81 @@ use super::results::{Indexed, Room};
 use super::shared::MapShared;
 use super::source::Source;
 
-/// How many items that never wait are run before others get a turn.
+/// How many items that never wait run before other tasks get a turn.
 const MOST: usize = 32;
 
-/// Dropping it ends it.
+/// One poll of a worker. Dropping it puts the kept results, and the input back.
 pub(super) struct Batch<'a, S: Source, F, T, X: Executor> {
     shared: &'a MapShared<S, F, T, X>,
-    /// For how many more items there is time.
+    /// How many more items the poll has time for.
     left: usize,
-    kept: Option<Box<Kept<S, T>>>,
+    exclusive: Option<Box<Exclusive<S, T>>>,
 }
 
-/// What a worker has to itself.
-struct Kept<S: Source, T> {
+/// The input and the results that a worker keeps during a poll.
+struct Exclusive<S: Source, T> {
     input: Input<S>,
-    /// Items that are open, and have yet to be taken from the input.
+    /// How many items are open, and not taken from the input yet.
     opened: usize,
     done: Vec<Indexed<T>>,
 }
 
 impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
     pub(super) fn new(shared: &'a MapShared<S, F, T, X>) -> Self {
-        Self { shared, left: MOST, kept: None }
+        Self { shared, left: MOST, exclusive: None }
     }
 
-    /// Leaves a result. Then opens one more item if the worker `may_stay` and there is room, and
-    /// time.
-    pub(super) fn leave(&mut self, done: Indexed<T>, may_stay: bool) -> Room {
+    /// Puts a result. Then opens one more item if the worker `may_stay` and there is room and time.
+    pub(super) fn put(&mut self, done: Indexed<T>, may_stay: bool) -> Room {
         self.left -= 1;
-        match &mut self.kept {
+        match &mut self.exclusive {
             _ if !may_stay || self.left == 0 => {
-                self.leave_last(done);
+                self.put_last(done);
                 if may_stay { Room::Full } else { Room::Over }
             }
-            Some(kept) if kept.opened > 0 && !self.shared.results.is_abandoned() => {
-                kept.opened -= 1;
-                kept.done.push(done);
+            Some(exclusive) if exclusive.opened > 0 && !self.shared.results.is_abandoned() => {
+                exclusive.opened -= 1;
+                exclusive.done.push(done);
                 Room::Opened(1)
             }
-            _ => self.leave_and_open(done),
+            _ => self.put_and_open(done),
         }
     }
 
-    fn leave_last(&mut self, done: Indexed<T>) {
-        match &mut self.kept {
-            Some(kept) => kept.done.push(done),
+    fn put_last(&mut self, done: Indexed<T>) {
+        match &mut self.exclusive {
+            Some(exclusive) => exclusive.done.push(done),
             None => self.shared.results.deliver(done),
         }
     }
 
-    fn leave_and_open(&mut self, done: Indexed<T>) -> Room {
+    fn put_and_open(&mut self, done: Indexed<T>) -> Room {
         let results = &self.shared.results;
         let first = self.left == MOST - 1;
         let most = if results.is_local && !first { self.left } else { 1 };
-        let Some(kept) = &mut self.kept else {
+        let Some(exclusive) = &mut self.exclusive else {
             let room = results.deliver_and_open(once(done), most);
             if let Room::Opened(opened @ 2..) = room {
                 let input = self.shared.take_input();
                 let done = Vec::with_capacity(opened);
-                self.kept = Some(Box::new(Kept { input, opened: opened - 1, done }));
+                self.exclusive = Some(Box::new(Exclusive { input, opened: opened - 1, done }));
             }
             return room;
         };
-        kept.done.push(done);
-        let room = results.deliver_and_open(kept.done.drain(..), most);
+        exclusive.done.push(done);
+        let room = results.deliver_and_open(exclusive.done.drain(..), most);
         if let Room::Opened(opened) = room {
-            kept.opened += opened - 1;
+            exclusive.opened += opened - 1;
         }
         room
     }
 
-    /// The next item, for one that was opened; None if there is none that need not be waited for.
+    /// The next item, for an open one; `None` if the input is exhausted or pending.
     pub(super) fn next(&mut self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
-        let item = match &mut self.kept {
-            Some(kept) => {
-                let item = kept.input.next(cx);
-                if !kept.input.has_ahead() {
+        let item = match &mut self.exclusive {
+            Some(exclusive) => {
+                let item = exclusive.input.next(cx);
+                if !exclusive.input.has_ahead() {
                     self.hand_over();
                 }
                 item
@@ -105,10 +104,10 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
         item
     }
 
-    /// Hands over what it has to itself, as the input is over or has to be waited for.
+    /// Puts back the input, which is exhausted or pending, for the feeder to wait for.
     #[cold]
     fn hand_over(&mut self) {
-        let missing = self.kept.as_mut().map(|kept| kept.input.missing());
+        let missing = self.exclusive.as_mut().map(|exclusive| exclusive.input.missing());
         self.end();
         if let Some(missing) = missing {
             self.shared.hand_over(missing);
@@ -116,14 +115,14 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
     }
 
     fn end(&mut self) {
-        if let Some(kept) = self.kept.take() {
-            self.put_back(*kept);
+        if let Some(exclusive) = self.exclusive.take() {
+            self.put_back(*exclusive);
         }
     }
 
-    /// Apart from the above, which mostly finds nothing.
+    /// Out of line, because there usually is nothing to put back.
     #[inline(never)]
-    fn put_back(&self, Kept { input, opened, mut done }: Kept<S, T>) {
+    fn put_back(&self, Exclusive { input, opened, mut done }: Exclusive<S, T>) {
         self.shared.put_back(input);
         self.shared.results.deliver_and_close(done.drain(..), opened);
     }

@@ -1,4 +1,4 @@
-//! [`Feeder`]: gets slots for a map, in turn with all other waiters.
+//! [`Feeder`]: waits for the slots of a map.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use spinney_greenlet::{Failure, GreenletExit, InPlace};
 use spinney_hub::{Erase, Executor, Spawn, drop_contained};
-use spinney_sync::{Acquire, Closed, Wait as WaitNote, Want};
+use spinney_sync::{Acquire, Wait as WaitNote, Want};
 
-use super::asked::{Asked, Asking};
+use super::per_item::{ItemQueue, QueuedItem};
 use super::results::{Begun, InPlaceRequest, Need, Results, Room};
 use super::shared::MapShared;
 use super::source::Source;
@@ -20,34 +20,34 @@ use super::{ItemInPlace, MapWorker};
 use crate::SlotError;
 use crate::limits::Request;
 use crate::members::Members;
-use crate::slot::{AcquireSlot, AcquireStart, Held, KeyPermit, MapsEnd, ONE, Permit};
-use crate::task_set::{Core, refusal};
+use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, MapsEnd, MemberSlot, ONE, Permit};
+use crate::task_set::Core;
 
-/// How many workers are started before others get a turn.
+/// How many workers are started before other tasks get a turn.
 const BATCH: usize = 64;
 
 /// The task of a map that waits for slots and puts workers into them. It belongs to no group and
-/// keeps none alive. Dropping it ends the map after what is running.
+/// keeps none alive. Dropping it ends the map after its running items.
 pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
     shared: Arc<MapShared<S, F, Fut::Output, X>>,
     core: Weak<Core<X>>,
-    /// Its place in the queue for a slot, while it has one.
+    /// The wait for a slot, while the feeder is in the queue.
     queued: Option<AcquireSlot>,
-    /// Whether that is for an item alone that has started in place.
+    /// Whether that wait is for an item that has started in place.
     queued_started: bool,
-    /// Where each start has to be asked for, the wait for one that needs no slot.
+    /// The wait for a start without a slot, where each start must be requested.
     start: Option<AcquireStart>,
-    /// Where items ask for something of their own, those that stand in the queue.
-    asked: Option<Asked<S::Item>>,
-    /// Ready when the maps of the group end. None if the group was closed before the map started.
+    /// The items in the queue of the pool, if each has its own request.
+    item_queue: Option<ItemQueue<S::Item>>,
+    /// Ready when the maps of the group end. `None` if the group was closed before the map started.
     end: Option<Acquire<MapsEnd>>,
     /// The line that started the map.
     at: &'static Location<'static>,
-    /// Dropped last: a map that has ended holds nothing here.
+    /// Dropped last: by then, a finished map holds nothing here.
     _feeding: Feeding<Fut::Output, X>,
 }
 
-/// Dropping it says that no worker will start any more.
+/// Dropping it records that no further worker will start.
 struct Feeding<T, X: Executor> {
     results: Arc<Results<T, X>>,
     members: Arc<Members>,
@@ -60,22 +60,22 @@ impl<T, X: Executor> Drop for Feeding<T, X> {
     }
 }
 
-/// What a worker is to run in, and its item, if that was taken before.
+/// The place of a new worker, and its item if it was taken before.
 enum Place<A> {
-    Slot(Permit, Option<Taken<A>>),
+    Slot(Permit, Option<TakenItem<A>>),
     /// Within the polls of the reader, which is a member.
-    Reader(InPlaceRequest, Option<Arc<KeyPermit>>, Option<Taken<A>>),
+    Reader(InPlaceRequest, Option<Arc<KeyPermit>>, Option<TakenItem<A>>),
 }
 
-/// An item that was taken from the input, and what it asks for.
-struct Taken<A> {
+/// An item that was taken from the input, and its request.
+struct TakenItem<A> {
     index: usize,
     item: A,
     want: Want<Request>,
 }
 
-impl<A> From<Asking<A>> for Taken<A> {
-    fn from(Asking { index, item, slot, .. }: Asking<A>) -> Self {
+impl<A> From<QueuedItem<A>> for TakenItem<A> {
+    fn from(QueuedItem { index, item, slot, .. }: QueuedItem<A>) -> Self {
         Self { index, item, want: slot.want() }
     }
 }
@@ -87,29 +87,29 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         let members = Arc::clone(&core.members);
         let feeding = Feeding { results: Arc::clone(&shared.results), members };
         let (core, at) = (Arc::downgrade(core), Location::caller());
-        let asked = shared.asks.is_some().then(Asked::new);
+        let item_queue = shared.asks.is_some().then(ItemQueue::new);
         let (queued, queued_started, start) = (None, false, None);
-        Self { shared, core, queued, queued_started, start, asked, end, at, _feeding: feeding }
+        Self { shared, core, queued, queued_started, start, item_queue, end, at, _feeding: feeding }
     }
 
-    /// Whether the maps of the group have ended, or the map was refused.
+    /// Whether the maps of the group have finished, or the map was refused.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         let is_over = self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready());
         if is_over {
-            // It may go on for an item that has begun in place.
+            // The feeder may go on for an item that has begun in place.
             self.end = None;
         }
         is_over
     }
 
-    /// A place for a worker; None if there will be no more.
+    /// A place for a worker; `None` if there will be no more.
     fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place<S::Item>>> {
         let has_item = self.shared.look_ahead(cx);
         let results = &self.shared.results;
         match results.poll_need(cx, has_item) {
             Need::Slot => {}
             Need::Nothing => {
-                // A slot that comes too late is for another waiter.
+                // A slot that is free too late goes to another waiter.
                 self.leave_queue();
                 self.note_idle(has_item);
                 return Poll::Pending;
@@ -129,11 +129,11 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         }
     }
 
-    /// The same, where items ask for something of their own.
-    fn poll_asked(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place<S::Item>>> {
+    /// A place for a worker, of a map whose items have their own requests.
+    fn poll_item_queue(&mut self, cx: &mut Context<'_>) -> Poll<Option<Place<S::Item>>> {
         let has_item = self.take_in(cx);
         if self.shared.results.is_abandoned() {
-            self.refuse_asked(&GreenletExit::new());
+            self.refuse_queued(&GreenletExit::new());
             return Poll::Ready(None);
         }
         if self.shared.results.wants_slot() {
@@ -143,23 +143,23 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         } else {
             (self.queued, self.queued_started) = (None, false);
         }
-        let Some(asked) = &mut self.asked else { return Poll::Ready(None) };
-        while let Poll::Ready((asking, slot)) = asked.poll_served(cx) {
+        let Some(item_queue) = &mut self.item_queue else { return Poll::Ready(None) };
+        while let Poll::Ready((queued_item, slot)) = item_queue.poll_served(cx) {
             self.start = None;
-            let taken = Taken::from(asking);
+            let taken = TakenItem::from(queued_item);
             match slot {
                 Ok(permit) => return Poll::Ready(Some(Place::Slot(permit, Some(taken)))),
                 Err(error) => {
                     drop_contained(taken.item);
-                    let failure = Failure::Killed(refusal(error));
+                    let failure = Failure::Killed(GreenletExit::because(error));
                     self.shared.results.deliver_refused((taken.index, failure));
                 }
             }
         }
-        if asked.is_empty() && self.shared.results.is_exhausted() && self.queued.is_none() {
+        if item_queue.is_empty() && self.shared.results.is_exhausted() && self.queued.is_none() {
             return Poll::Ready(None);
         }
-        let Some((key, first)) = asked.first() else {
+        let Some((key, first)) = item_queue.first() else {
             self.note_idle(has_item);
             return Poll::Pending;
         };
@@ -178,15 +178,15 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
             self.start = None;
             self.queued_started = true;
         }
-        let Some(asking) = asked.take(key) else { return Poll::Pending };
-        let Asking { index, item, slot, .. } = asking;
-        let taken = Taken { index, item, want: slot.want() };
+        let Some(queued_item) = item_queue.take(key) else { return Poll::Pending };
+        let QueuedItem { index, item, slot, .. } = queued_item;
+        let taken = TakenItem { index, item, want: slot.want() };
         self.queued = Some(slot);
         Poll::Ready(Some(Place::Reader(wish, key_permit, Some(taken))))
     }
 
-    /// Takes items from the input for as long as there is room for their results, and puts them into the
-    /// queue. Says whether there is one more.
+    /// Takes items from the input while there is room for their results, and puts them into the
+    /// queue. Returns whether there is one more.
     fn take_in(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let has_item = self.shared.look_ahead(cx);
@@ -199,14 +199,14 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
                 results.close_one();
                 return false;
             };
-            let (Some(asks), Some(asked)) = (&self.shared.asks, &mut self.asked) else {
+            let (Some(asks), Some(item_queue)) = (&self.shared.asks, &mut self.item_queue) else {
                 return false;
             };
             match catch_unwind(AssertUnwindSafe(|| asks.ask(&item))) {
                 Ok(want) => {
                     let mut slot = AcquireSlot::new(&self.shared.members).despite_close();
                     slot.set(|own| *own = Want { despite_close: true, ..want });
-                    asked.add(index, item, slot);
+                    item_queue.add(index, item, slot);
                 }
                 Err(payload) => {
                     drop_contained(item);
@@ -216,16 +216,16 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         }
     }
 
-    /// Refuses the items that stand in the queue.
-    fn refuse_asked(&mut self, exit: &GreenletExit) {
+    /// Refuses the items in the queue.
+    fn refuse_queued(&mut self, exit: &GreenletExit) {
         self.start = None;
-        for index in self.asked.as_mut().map(Asked::clear).unwrap_or_default() {
+        for index in self.item_queue.as_mut().map(ItemQueue::clear).unwrap_or_default() {
             self.shared.results.deliver_refused((index, Failure::Killed(exit.clone())));
         }
     }
 
-    /// A slot; None if there will be none. One that came for an item in place which has finished
-    /// meanwhile is free again: nothing has started with it.
+    /// A slot; `None` if there will be none. If the slot was for an item in place that has finished
+    /// meanwhile, it is freed: no item has started with it.
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Option<Permit>> {
         let results = &self.shared.results;
         if self.queued_started && !results.wants_slot() {
@@ -241,8 +241,8 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         Poll::Ready(slot.ok())
     }
 
-    /// Ready when an item may start in the place of the reader, as far as keys, rates and pauses say. The
-    /// place in the queue is that item's from then on.
+    /// Ready with the key permit when keys, rates and pauses allow an item to start in place of the
+    /// reader. The wait for a slot belongs to that item from then on.
     fn poll_start(
         &mut self,
         cx: &mut Context<'_>,
@@ -278,22 +278,22 @@ where
         + Spawn<MapWorker<S, F, Fut, X>>
         + Spawn<X::AnyTask>,
 {
-    /// Starts one more worker; false if there will be no more.
+    /// Starts one more worker; returns `false` if there will be no more.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.is_over(cx) {
-            // An input that is empty has no item to refuse.
+            // An empty input has no item to refuse.
             self.shared.look_ahead(cx);
-            self.refuse_asked(&GreenletExit::because(Closed));
-            self.shared.refuse(GreenletExit::because(Closed));
+            self.refuse_queued(&GreenletExit::because(SlotError::Closed));
+            self.shared.refuse(GreenletExit::because(SlotError::Closed));
         }
-        let place = match self.asked {
+        let place = match self.item_queue {
             None => self.poll_place(cx),
-            Some(_) => self.poll_asked(cx),
+            Some(_) => self.poll_item_queue(cx),
         };
         let Some(place) = ready!(place) else { return Poll::Ready(false) };
         let Some(core) = self.core.upgrade() else {
             if let Place::Slot(_, Some(taken)) | Place::Reader(.., Some(taken)) = place {
-                self.refuse_taken(taken);
+                self.refuse_item(taken);
             }
             return Poll::Ready(false);
         };
@@ -302,53 +302,54 @@ where
                 let is_for_parked = std::mem::take(&mut self.queued_started);
                 match self.shared.results.take_parked() {
                     Some(begun) => self.move_to_slot(&core.hub, begun, permit),
-                    // The item has finished, and no other may start with its slot.
-                    None if is_for_parked || self.asked.is_some() => drop(permit),
-                    None => self.start(&core.hub, (Held::Own(permit), None), None, cx),
+                    // The item has finished, and no other item may start with its slot.
+                    None if is_for_parked || self.item_queue.is_some() => drop(permit),
+                    None => self.start(&core.hub, (MemberSlot::Own(permit), None), None, cx),
                 }
             }
             Place::Slot(permit, taken) => {
-                self.start(&core.hub, (Held::Own(permit), None), taken, cx);
+                self.start(&core.hub, (MemberSlot::Own(permit), None), taken, cx);
             }
             Place::Reader(wish, key, taken) => {
-                let slot = wish.share().map_or(Held::InPlace, Held::Shared);
+                let slot = wish.share().map_or(MemberSlot::InPlace, MemberSlot::Shared);
                 self.start(&core.hub, (slot, key), taken, cx);
             }
         }
         Poll::Ready(true)
     }
 
-    /// An item that was taken from the input does not start, as its group is gone.
-    fn refuse_taken(&self, Taken { index, item, .. }: Taken<S::Item>) {
+    /// Refuses an item that was taken from the input, because its group was dropped.
+    fn refuse_item(&self, TakenItem { index, item, .. }: TakenItem<S::Item>) {
         drop_contained(item);
         self.shared.results.deliver_refused((index, Failure::Killed(GreenletExit::new())));
     }
 
-    /// The item that the reader has begun goes on in a slot.
+    /// Moves an item that the reader has begun to a slot.
     fn move_to_slot(&self, hub: &X, begun: Begun<X>, permit: Permit) {
         let Begun { task, child, below, .. } = begun;
-        self.shared.members.seat(&child, permit, below.upgrade().as_deref());
+        self.shared.members.give_slot(&child, permit, below.upgrade().as_deref());
         child.set_in_place(false);
         hub.spawn(task);
     }
 
-    /// Starts a worker in `slot`, with an item that was `taken`, or with the next one.
+    /// Starts a worker in `slot`, with the `taken` item, otherwise the next one.
     fn start(
         &self,
         hub: &X,
-        (slot, permit): (Held, Option<Arc<KeyPermit>>),
-        taken: Option<Taken<S::Item>>,
+        (slot, permit): (MemberSlot, Option<Arc<KeyPermit>>),
+        taken: Option<TakenItem<S::Item>>,
         cx: &mut Context<'_>,
     ) {
         let results = &self.shared.results;
         if taken.is_none() && !matches!(results.open(), Room::Opened(_)) {
             return;
         }
-        let (is_own, is_in_place) = (matches!(slot, Held::Own(_)), matches!(slot, Held::InPlace));
+        let (is_own, is_in_place) =
+            (matches!(slot, MemberSlot::Own(_)), matches!(slot, MemberSlot::InPlace));
         let key = results.enlist(is_own);
         let for_one = !is_own || taken.is_some();
         let next = match taken {
-            Some(Taken { index, item, want }) => Some(((index, item), want)),
+            Some(TakenItem { index, item, want }) => Some(((index, item), want)),
             None => self.shared.next(cx).map(|item| (item, ONE)),
         };
         let Some((item, want)) = next else {
@@ -364,10 +365,11 @@ where
             Err(item) => {
                 drop_contained(item);
                 results.dismiss(key);
-                let exit = GreenletExit::because(Closed);
+                let exit = GreenletExit::because(SlotError::Closed);
                 return results.refuse_opened(index, Failure::Killed(exit));
             }
         };
+        child.announce(|| self.shared.members.announcement(Some(index)));
         if !results.introduce(key, child.unasked()) {
             child.kill_now();
         }
@@ -376,7 +378,7 @@ where
             return results.park(Begun { task, child, key, below: Weak::new() });
         }
         if !is_own {
-            results.put_beside(key);
+            results.set_on_hub(key);
         }
         hub.spawn(task);
     }
@@ -404,13 +406,13 @@ where
     }
 }
 
-/// Nothing of it is pinned in place.
+/// No field is structurally pinned.
 impl<S: Source, F, Fut: Future, X: Executor> Unpin for Feeder<S, F, Fut, X> {}
 
 impl<S: Source, F, Fut: Future, X: Executor> Drop for Feeder<S, F, Fut, X> {
     fn drop(&mut self) {
         self.leave_queue();
-        self.refuse_asked(&GreenletExit::new());
+        self.refuse_queued(&GreenletExit::new());
         self.shared.refuse(GreenletExit::new());
     }
 }

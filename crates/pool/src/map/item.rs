@@ -9,23 +9,23 @@ use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Inherited, ItemGreenlets};
 use spinney_hub::{Executor, cancel, contain, drop_contained};
 
+use super::item_policy::Tries;
 use super::results::Indexed;
 use super::shared::MapShared;
 use super::source::Source;
-use super::terms::Tries;
-use super::worker::Post;
+use super::worker::WorkerInfo;
 use crate::hook::Hooking;
 
 pin_project! {
-    /// One item after the other, each from when it is taken until its result is there.
+    /// The current item of a worker, from its start until its result.
     pub(super) struct Item<A, Fut> {
-        // The item whose result is owed.
+        // The index of the current item.
         index: Option<usize>,
-        // That item, until it is started.
+        // The current item, until it is started.
         input: Option<A>,
-        // Its tries, where there are terms.
+        // Its tries, if the map has a policy.
         tries: Option<Box<Tries<A>>>,
-        // Around its polls, where the group has a hook.
+        // Around its polls, if the group has a hook.
         hooking: Option<Box<Hooking>>,
         #[pin]
         future: Option<Fut>,
@@ -37,12 +37,12 @@ impl<A, Fut> Item<A, Fut> {
         Self { index: Some(index), input: Some(item), tries: None, hooking: None, future: None }
     }
 
-    /// The item that it is at, if it is at one.
+    /// The index of the current item, if there is one.
     pub(super) fn index(&self) -> Option<usize> {
         self.index
     }
 
-    /// Begins with the next item.
+    /// Begins the next item.
     pub(super) fn begin(self: Pin<&mut Self>, index: usize, item: A) {
         let this = self.project();
         *this.index = Some(index);
@@ -51,14 +51,14 @@ impl<A, Fut> Item<A, Fut> {
 }
 
 impl<A, Fut: Future> Item<A, Fut> {
-    /// Runs the item that it is at.
+    /// Runs the current item.
     ///
-    /// A plain item has a path of its own, on which its value is moved as seldom as can be: items
+    /// A plain item has a path of its own, on which its value moves as little as possible: items
     /// that yield once cost 15 % more on the other one.
     pub(super) fn poll<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        post: &Post,
+        info: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Indexed<Fut::Output>>
     where
@@ -67,7 +67,7 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         if !shared.is_plain() {
-            return self.poll_on_terms(shared, post, cx);
+            return self.poll_with_policy(shared, info, cx);
         }
         let poll = || {
             let item = self.as_mut().project().input.take();
@@ -83,13 +83,13 @@ impl<A, Fut: Future> Item<A, Fut> {
         }
     }
 
-    /// Runs the item with all that the map asks for: terms, locals to inherit, the group's hook.
+    /// Runs the current item with its policy, inherited locals and the group's hook.
     #[cold]
     #[inline(never)]
-    fn poll_on_terms<S, F, X>(
+    fn poll_with_policy<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        post: &Post,
+        info: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Indexed<Fut::Output>>
     where
@@ -98,15 +98,15 @@ impl<A, Fut: Future> Item<A, Fut> {
         X: Executor,
     {
         loop {
-            let poll = || self.as_mut().poll_hooked(shared, post, cx);
+            let poll = || self.as_mut().poll_hooked(shared, info, cx);
             let mut result = match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(polled) => ready!(polled),
                 Err(payload) => Err(self.as_mut().panicked(payload)),
             };
             let this = self.as_mut().project();
-            let again = match (&shared.terms, this.tries.as_mut()) {
-                (Some(terms), Some(tries)) => {
-                    tries.is_again(terms, &post.seat(shared), &mut result)
+            let again = match (&shared.policy, this.tries.as_mut()) {
+                (Some(policy), Some(tries)) => {
+                    tries.is_again(policy, &info.item_slot(shared), &mut result)
                 }
                 _ => false,
             };
@@ -121,25 +121,25 @@ impl<A, Fut: Future> Item<A, Fut> {
         }
     }
 
-    /// The failure of a poll that panicked. Drops the future.
+    /// Drops the future of a poll that panicked, and returns the failure.
     #[cold]
     fn panicked(self: Pin<&mut Self>, payload: Box<dyn Any + Send>) -> Failure {
         let mut this = self.project();
-        // Should its destructor panic after another panic, the first is the one to report.
+        // If its destructor panics as well, the first panic is reported.
         contain(|| cancel(|| this.future.set(None)));
         Failure::panicked(payload)
     }
 
-    /// Leaves the item, whose result is there. Returns its index.
+    /// Leaves the finished item. Returns its index.
     fn leave(self: Pin<&mut Self>) -> usize {
         self.project().index.take().expect(AT_ITEM)
     }
 
-    /// Polls the item within the hook. A hook may panic, and so may the locals.
+    /// Polls the item within the hook. The hook and the locals may panic.
     fn poll_hooked<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        post: &Post,
+        info: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Fut::Output, Failure>>
     where
@@ -149,21 +149,23 @@ impl<A, Fut: Future> Item<A, Fut> {
     {
         let this = self.as_mut().project();
         if this.input.is_some() {
-            // It starts here.
+            // The item starts here.
             shared.locals.iter().for_each(Inherited::apply);
             *this.hooking = Hooking::of(&shared.hook);
         }
-        let Some(mut hooking) = this.hooking.take() else { return self.poll_try(shared, post, cx) };
-        let polled = hooking.poll(cx, |cx| self.as_mut().poll_try(shared, post, cx));
+        let Some(mut hooking) = this.hooking.take() else {
+            return self.poll_try(shared, info, cx);
+        };
+        let polled = hooking.poll(cx, |cx| self.as_mut().poll_try(shared, info, cx));
         *self.project().hooking = Some(hooking);
         polled
     }
 
-    /// Polls the current try, or waits for the next one.
+    /// Polls the current try, or the wait for the next one.
     fn poll_try<S, F, X>(
         mut self: Pin<&mut Self>,
         shared: &MapShared<S, F, Fut::Output, X>,
-        post: &Post,
+        info: &WorkerInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Fut::Output, Failure>>
     where
@@ -173,12 +175,12 @@ impl<A, Fut: Future> Item<A, Fut> {
     {
         let this = self.as_mut().project();
         let mut item = this.input.take();
-        if let Some(terms) = &shared.terms {
+        if let Some(policy) = &shared.policy {
             if let Some(item) = &item {
                 let index = this.index.expect(AT_ITEM);
-                *this.tries = Some(Box::new(Tries::new(terms, index, item)));
+                *this.tries = Some(Box::new(Tries::new(policy, index, item)));
             } else if let Some(tries) = this.tries {
-                match ready!(tries.poll_next(terms, &post.seat(shared), cx)) {
+                match ready!(tries.poll_next(policy, &info.item_slot(shared), cx)) {
                     Ok(next) => item = next,
                     Err(failure) => return Poll::Ready(Err(failure)),
                 }
@@ -194,7 +196,7 @@ impl<A, Fut: Future> Item<A, Fut> {
         Poll::Ready(Err(failure))
     }
 
-    /// Polls the task of the item, which starts here if there is an `item`.
+    /// Polls the future of the item, which starts here if there is an `item`.
     #[expect(clippy::inline_always, reason = "a call costs a map of trivial items 5 %")]
     #[inline(always)]
     fn poll_future<S, F, X>(
@@ -217,8 +219,8 @@ impl<A, Fut: Future> Item<A, Fut> {
         Poll::Ready(value)
     }
 
-    /// Drops the item that it is at, whose task ends or is dropped. Its result is the failure of its
-    /// greenlet: a kill, an abort, or the panic of a destructor.
+    /// Drops the current item, whose task ends or is dropped. Its result is the failure of its
+    /// greenlet: a kill, an abort, or a panic of a destructor.
     pub(super) fn cut_off(
         self: Pin<&mut Self>,
         greenlets: &ItemGreenlets,
@@ -235,4 +237,4 @@ impl<A, Fut: Future> Item<A, Fut> {
     }
 }
 
-const AT_ITEM: &str = "a worker is at an item";
+const AT_ITEM: &str = "the worker has a current item";

@@ -9,27 +9,27 @@ use std::time::Duration;
 use spinney_greenlet::map::{ItemCallback, OnItem};
 use spinney_greenlet::{Birth, Inherited};
 
-use super::asked::{Alike, Asks, PerItem};
 use super::feeder::Feeder;
 use super::imap::Imap;
 use super::input::Input;
+use super::item_policy::ItemPolicy;
+use super::per_item::{Alike, Asks, PerItem};
 use super::results::{Order, Results};
 use super::shared::MapShared;
-use super::terms::Terms;
 use super::{Attempts, IntoSource, Map, Once, Retry, TaskError, TryImap, TryMap};
 use crate::{RunsMap, TaskSet};
 
-/// How far the maps of a group without a limit run ahead of who reads them.
+/// The bound on open items in a group without a limit.
 const UNLIMITED_MAXSIZE: usize = 1000;
 
-/// How many items may be open where nobody has said: twice as many as can be running. All results
-/// together are read by the handful, and have room for one more of these on either side.
+/// The default bound on open items: twice as many as can run. A list reads its results in batches,
+/// and has room for one more of these on either side.
 fn default_maxsize<X>(tasks: &TaskSet<X>, whole: bool) -> usize {
     let times = if whole { 4 } else { 2 };
     tasks.limit().map_or(UNLIMITED_MAXSIZE, |limit| limit.saturating_mul(times))
 }
 
-/// The settings of one map; its verbs start it. Dropping it starts nothing.
+/// The settings of one map; its verbs start the map. Dropping it starts nothing.
 ///
 /// ```
 /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
@@ -45,7 +45,7 @@ fn default_maxsize<X>(tasks: &TaskSet<X>, whole: bool) -> usize {
 #[must_use = "a mapper does nothing until one of its verbs is called"]
 pub struct Mapper<X = spinney_hub::Hub, R = Once, Q = Alike> {
     tasks: TaskSet<X>,
-    /// If it was set.
+    /// `None` for the default.
     maxsize: Option<usize>,
     limit: Option<Duration>,
     on_item: Option<ItemCallback>,
@@ -55,31 +55,33 @@ pub struct Mapper<X = spinney_hub::Hub, R = Once, Q = Alike> {
 }
 
 impl<X, R, Q> Mapper<X, R, Q> {
-    /// How many items may be running, or done and not read yet; one more while the reader waits.
-    /// Default: twice the capacity, four times for a [list](Self::map); 1000 where that has no
-    /// limit. `maxsize`.
+    /// Sets how many items may be open, that is, running or finished and unread; one more may while
+    /// the reader waits. Default: twice the capacity, four times for a [list](Self::map); 1000
+    /// without a limit.
     ///
-    /// Zero starts an item only while the reader waits for one.
+    /// With 0, an item starts only while the reader waits for one.
+    ///
+    /// Python: `gevent.pool.Group.imap(maxsize)`.
     pub fn maxsize(mut self, maxsize: usize) -> Self {
         self.maxsize = Some(maxsize);
         self
     }
 
-    /// Lets any number of results pile up unread: gevent's default.
+    /// Lets any number of results accumulate unread: gevent's default.
     pub fn unbounded(self) -> Self {
         self.maxsize(usize::MAX)
     }
 
-    /// How long each item may take, by default without a limit. One that takes longer is dropped
-    /// where it waits, and has failed: killed, with [`Timeout`](spinney_hub::Timeout) for the
-    /// reason. One that is [tried again](Self::retry) has as long for each try.
+    /// Limits the time of each item; the default is no limit. An item that takes longer is dropped
+    /// where it waits, and fails: killed, with [`Timeout`](spinney_hub::Timeout) as its reason. For
+    /// an item that is [tried again](Self::retry), the limit applies to each try.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Lets each item start with the [locals](spinney_greenlet::Local) that the caller has when the map
-    /// starts; the default is none. Each item has values of its own to set.
+    /// Lets each item start with the [locals](spinney_greenlet::Local) that the caller has when the
+    /// map starts; by default they are empty. Each item sets values of its own.
     ///
     /// ```
     /// # mod spinney {
@@ -102,14 +104,15 @@ impl<X, R, Q> Mapper<X, R, Q> {
         self
     }
 
-    /// Calls `callback` once for each item, with the item's index and its outcome: to show progress,
-    /// for example. `Err` is [`TaskError::Returned`] if the map's verb is one for tasks that return
-    /// a `Result` and the task returned an error; otherwise a task that returns is a success.
+    /// Calls `callback` once for each item, with the item's index and its outcome: to show
+    /// progress, for example. The outcome is `Err` if the item fails. With the verbs for tasks that
+    /// return a `Result`, it is also `Err`, with [`TaskError::Returned`], if the task returned an
+    /// error; with the other verbs a task that returns is a success.
     ///
-    /// The call is made where the item has finished, after its last try and before its result can be
-    /// read. An item that is refused before it starts counts, and so does an input that panics. A
-    /// `callback` that panics changes nothing; the panic hook reports it. While it runs, its slot is
-    /// taken, so it should be short.
+    /// The call is made where the item has finished, after its last try and before its result can
+    /// be read. Items that are refused before they start count, and so does an input that panics. A
+    /// panic of `callback` changes nothing; the panic hook reports it. The item's slot is taken
+    /// during the call, so `callback` should be short.
     ///
     /// ```
     /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
@@ -140,10 +143,10 @@ impl<X, R, Q> Mapper<X, R, Q> {
     }
 
     /// Counts each item among the tasks with the same key, for the pool's limits per key. Up to
-    /// [`maxsize`](Self::maxsize) items stand in the pool's queue, and an item whose key is full holds
-    /// up no others of them.
+    /// [`maxsize`](Self::maxsize) items wait in the pool's queue; an item whose key is full does
+    /// not hold up the others.
     ///
-    /// A key that panics fails its item.
+    /// A panic of `key` fails its item.
     ///
     /// ```
     /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
@@ -168,8 +171,8 @@ impl<X, R, Q> Mapper<X, R, Q> {
         self.asking(|asks| asks.set_key(key))
     }
 
-    /// Lets each item take several slots, which count as so many running tasks. A weight above the
-    /// pool's capacity fails its item, one of zero counts as one.
+    /// Sets the number of slots of each item, which count as that many running tasks. A weight
+    /// above the pool's capacity fails its item; a weight of 0 counts as 1.
     pub fn weight<A>(
         self,
         weight: impl Fn(&A) -> usize + Send + Sync + 'static,
@@ -180,9 +183,9 @@ impl<X, R, Q> Mapper<X, R, Q> {
         self.asking(|asks| asks.weight = Some(Box::new(weight)))
     }
 
-    /// Lets each item stand before others of a smaller priority, as far as the pool's
-    /// [order](crate::Pool::set_order) says so. Of one map that concerns the
-    /// [`maxsize`](Self::maxsize) items that stand in the queue.
+    /// Places each item before others with a smaller priority, subject to the pool's
+    /// [order](crate::Pool::set_order). Within one map this applies to the
+    /// [`maxsize`](Self::maxsize) items that wait in the queue.
     pub fn priority<A>(
         self,
         priority: impl Fn(&A) -> i32 + Send + Sync + 'static,
@@ -212,15 +215,15 @@ impl<X> Mapper<X> {
 }
 
 impl<X, Q> Mapper<X, Once, Q> {
-    /// Tries an item again whose task returned an error, panicked or took too long; the default is
-    /// one try. The items have to be `Clone`: an item is cloned for each try but the last.
+    /// Retries an item whose task returned an error, panicked or exceeded its time limit; the
+    /// default is one try. The items must be `Clone`: an item is cloned for each try but the last.
     ///
-    /// During a delay the item gives up its slot, so that other items run, and queues again, as a start
-    /// of its own; [`Retry::keep_slot`] says otherwise. It stays a member meanwhile, so `join`, `drain`
-    /// and `kill` see it.
+    /// During a delay the item frees its slot, so that other items run, and waits in the queue
+    /// again; the next try counts as a start. [`Retry::keep_slot`] keeps the slot. The item stays a
+    /// member meanwhile, so `join`, `drain` and `kill` include it.
     ///
-    /// A mapper that retries has only the verbs of tasks that return a `Result`: to the others an
-    /// `Err` is a value like any other. So this does not compile:
+    /// A mapper with retries only has the verbs for tasks that return a `Result`: to the other
+    /// verbs an `Err` is an ordinary value. So this does not compile:
     ///
     /// ```compile_fail,E0599
     /// use spinney_pool::Pool;
@@ -234,7 +237,14 @@ impl<X, Q> Mapper<X, Once, Q> {
         Mapper { tasks, maxsize, limit, on_item, inherits, attempts: policy, asks }
     }
 
-    /// Starts the map, and gives the results as a list; see [`TaskSet::map`].
+    /// Starts the map, and returns the results as a list, in the order of `items`; see
+    /// [`TaskSet::map`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes no further items, and kills the running ones.
+    ///
+    /// Python: `gevent.pool.Group.map`.
     #[track_caller]
     pub fn map<I, F, Fut>(self, func: F, items: I) -> Map<Fut::Output, X>
     where
@@ -247,7 +257,14 @@ impl<X, Q> Mapper<X, Once, Q> {
         Map::new(self.start(Order::Input, true, func, items, |_| false))
     }
 
-    /// Starts the map, and gives the results in the order of `items`; see [`TaskSet::imap`].
+    /// Starts the map, and returns the results as a stream, in the order of `items`; see
+    /// [`TaskSet::imap`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items, and kills the running ones.
+    ///
+    /// Python: `gevent.pool.Group.imap`.
     #[track_caller]
     pub fn imap<I, F, Fut>(self, func: F, items: I) -> Imap<Fut::Output, X>
     where
@@ -260,7 +277,14 @@ impl<X, Q> Mapper<X, Once, Q> {
         self.start(Order::Input, false, func, items, |_| false)
     }
 
-    /// Starts the map, and gives the results as they come; see [`TaskSet::imap_unordered`].
+    /// Starts the map, and returns the results as a stream, in the order of completion; see
+    /// [`TaskSet::imap_unordered`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items, and kills the running ones.
+    ///
+    /// Python: `gevent.pool.Group.imap_unordered`.
     #[track_caller]
     pub fn imap_unordered<I, F, Fut>(self, func: F, items: I) -> Imap<Fut::Output, X>
     where
@@ -276,8 +300,12 @@ impl<X, Q> Mapper<X, Once, Q> {
 
 /// The verbs of maps whose tasks return a `Result`.
 impl<X, R, Q> Mapper<X, R, Q> {
-    /// Starts a map of tasks that return a `Result`, and gives the results in the order of `items`;
-    /// see [`TaskSet::try_imap`].
+    /// Starts a map of tasks that return a `Result`, and returns the results as a stream, in the
+    /// order of `items`; see [`TaskSet::try_imap`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items, and kills the running ones.
     #[track_caller]
     pub fn try_imap<I, F, Fut, T, E>(self, func: F, items: I) -> TryImap<T, E, X>
     where
@@ -291,8 +319,12 @@ impl<X, R, Q> Mapper<X, R, Q> {
         TryImap::new(self.start(Order::Input, false, func, items, Result::is_err))
     }
 
-    /// Starts a map of tasks that return a `Result`, and gives the results as they come; see
-    /// [`TaskSet::try_imap_unordered`].
+    /// Starts a map of tasks that return a `Result`, and returns the results as a stream, in the
+    /// order of completion; see [`TaskSet::try_imap_unordered`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream takes no further items, and kills the running ones.
     #[track_caller]
     pub fn try_imap_unordered<I, F, Fut, T, E>(self, func: F, items: I) -> TryImap<T, E, X>
     where
@@ -306,8 +338,16 @@ impl<X, R, Q> Mapper<X, R, Q> {
         TryImap::new(self.start(Order::Completion, false, func, items, Result::is_err))
     }
 
-    /// Starts a map of tasks that return a `Result`, and gives all values, or the first error that
-    /// comes; see [`TaskSet::try_map`].
+    /// Starts a map of tasks that return a `Result`, and returns all values, or the first error
+    /// that occurs; see [`TaskSet::try_map`].
+    ///
+    /// # Errors
+    ///
+    /// When awaited, the first [`TaskError`] that occurs, with the index of its item.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes no further items, and kills the running ones.
     #[track_caller]
     pub fn try_map<I, F, Fut, T, E>(self, func: F, items: I) -> TryMap<T, E, X>
     where
@@ -346,7 +386,7 @@ impl<X, R, Q> Mapper<X, R, Q> {
         let locals = self.inherits.then(Inherited::capture);
         let shared = MapShared {
             func: Some(func),
-            terms: Terms::of(self.limit, self.attempts.again()),
+            policy: ItemPolicy::of(self.limit, self.attempts.again()),
             asks: self.asks.per_item(),
             hook: core.settings.hook.clone(),
             birth: Birth::here(Location::caller()),

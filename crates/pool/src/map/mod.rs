@@ -1,60 +1,61 @@
 //! Maps: one function over many items, through the slots of a pool.
 //!
 //! An item is a greenlet of its own, but must not cost a task. A [`Feeder`] waits for the pool's
-//! slots, in turn with all other waiters, and puts a [`Worker`] into each. A worker takes one item
-//! after the other from the input, for as long as no other waiter wants its slot and the results are
-//! read. The next item is taken from the input before there is a slot for it.
+//! slots, in FIFO order with all other waiters, and puts a [`Worker`] into each. A worker takes one
+//! item after the other from the input, as long as no other waiter wants its slot and the results
+//! are read. The next item is taken from the input before there is a slot for it.
 //!
-//! Where items ask for something of their own, a weight, a priority or a key, each is taken from the
-//! input as soon as there is room for its result, and stands in the pool's queue with a request of its
-//! own. Its worker runs that item alone.
+//! If items have a weight, a priority or a key of their own, each item is taken from the input as
+//! soon as there is room for its result, and waits in the pool's queue with its own request. Its
+//! worker runs only that item.
 //!
-//! What the two share is `MapShared`. The results go to the [`Imap`] through `Results`. A reader that
-//! is a member of the pool runs items within its own reads while no slot comes.
+//! Feeder and workers share `MapShared`. The results go to the [`Imap`] through `Results`. A reader
+//! that is a member of the pool runs items within its own reads while the map has no slot.
 
-mod asked;
 mod batch;
 mod feeder;
 mod imap;
 mod input;
 mod item;
+mod item_policy;
 mod mapper;
+mod per_item;
 mod results;
 mod shared;
 mod source;
-mod terms;
 mod worker;
 
 use spinney_greenlet::{InPlace, Task, map};
 use spinney_hub::Hub;
 
-pub use asked::{Alike, Asks, PerItem};
 pub use feeder::Feeder;
 pub use imap::Imap;
 pub use mapper::Mapper;
+pub use per_item::{Alike, Asks, PerItem};
 pub use source::{FromStream, IntoSource, Source, from_stream};
 pub use spinney_greenlet::map::{
     Again, Attempts, Decision, ItemError, ItemStream, Once, Read, Retry, Schedule, TaskError,
 };
 pub use worker::{Worker, WorkerGuard};
 
-/// The results of a running map, all together: a future of a list. Dropping it unfinished takes no
-/// further items, and kills those that are running.
+/// The results of a running map as a list: a future. Dropping it takes no further items, and kills
+/// the running ones.
 ///
-/// Of several failures it ends with the one of the first item in order, when all before that have
-/// finished. The rest then runs on for as long as the pool lives.
+/// If several items fail, it returns the failure of the first one in order, once all items before
+/// it have finished. The other items then run on while the pool has other handles.
+///
+/// Python: `gevent.pool.Group.map`.
 pub type Map<T, X = Hub> = map::Map<T, Imap<T, X>>;
 
-/// The results of a running map, each with the place of its item in the input; see
-/// [`Imap::indexed`]. Dropping it is as dropping the [`Imap`].
+/// The results of a running map, each with the index of its item in the input; see
+/// [`Imap::indexed`]. Dropping it drops the [`Imap`].
 pub type Indexed<T, X = Hub> = map::Indexed<Imap<T, X>>;
 
-/// The results of a running map whose tasks return a `Result`, one by one: a stream, as an
-/// [`Imap`], but with one `Result` for what the task returned and for what became of it.
+/// The results of a running map whose tasks return a `Result`, one by one: a stream like [`Imap`],
+/// with a single `Result` for the task's own error and for its failure.
 ///
-/// An error is an item's like any other: the stream goes on. It keeps its pool alive. Dropping it
-/// takes no further items, and kills those that are running;
-/// [`detach`](spinney_greenlet::map::TryImap::detach) lets them run.
+/// After an error the stream goes on. It keeps its pool alive. Dropping it takes no further items,
+/// and kills the running ones; [`detach`](spinney_greenlet::map::TryImap::detach) lets them run.
 ///
 /// ```
 /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
@@ -77,11 +78,12 @@ pub type Indexed<T, X = Hub> = map::Indexed<Imap<T, X>>;
 pub type TryImap<T, E, X = Hub> = map::TryImap<Imap<Result<T, E>, X>>;
 
 /// A running map of tasks that return a `Result`: a future of all values in order, or of the first
-/// error that comes; then the other items are killed. [`collect_all`](spinney_greenlet::map::TryMap::collect_all)
-/// and [`first_success`](spinney_greenlet::map::TryMap::first_success) are other policies.
+/// error that occurs; after an error the other items are killed. Other policies are
+/// [`collect_all`](spinney_greenlet::map::TryMap::collect_all) and
+/// [`first_success`](spinney_greenlet::map::TryMap::first_success).
 ///
-/// When it returns, all that it started has finished. Dropping it unfinished kills the items that are
-/// running, without waiting for them.
+/// When it returns, everything that it started has finished. Dropping it before kills the running
+/// items, without waiting for them.
 ///
 /// ```
 /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
@@ -98,13 +100,15 @@ pub type TryImap<T, E, X = Hub> = map::TryImap<Imap<Result<T, E>, X>>;
 /// ```
 pub type TryMap<T, E, X = Hub> = map::TryMap<T, E, Imap<Result<T, E>, X>>;
 
-/// The future of [`TryMap`](spinney_greenlet::map::TryMap::collect_all)'s `collect_all`.
+/// The future of [`TryMap::collect_all`](spinney_greenlet::map::TryMap::collect_all). Dropping it
+/// takes no further items, and kills the running ones.
 pub type CollectAll<T, E, X = Hub> = map::CollectAll<T, E, Imap<Result<T, E>, X>>;
 
-/// The future of [`TryMap`](spinney_greenlet::map::TryMap::first_success)'s `first_success`.
+/// The future of [`TryMap::first_success`](spinney_greenlet::map::TryMap::first_success). Dropping
+/// it takes no further items, and kills the running ones.
 pub type FirstSuccess<T, E, X = Hub> = map::FirstSuccess<T, E, Imap<Result<T, E>, X>>;
 
-/// The task that puts a map's items to work in one slot.
+/// The task that runs a map's items in one slot.
 pub type MapWorker<S, F, Fut, X> =
     Task<Worker<S, F, Fut, X>, WorkerGuard<<Fut as Future>::Output, X>>;
 

@@ -1,4 +1,4 @@
-//! [`MapShared`]: what a map's feeder and workers share.
+//! [`MapShared`]: the state that a map's feeder and workers share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
@@ -6,46 +6,48 @@ use std::task::Context;
 use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited};
 use spinney_hub::{Executor, drop_contained};
 
-use super::asked::PerItem;
 use super::input::{Input, Missing};
+use super::item_policy::ItemPolicy;
+use super::per_item::PerItem;
 use super::results::Results;
 use super::source::Source;
-use super::terms::Terms;
 use crate::hook::Hook;
 use crate::members::Members;
 
+/// The state that a map's feeder and workers share. Dropping it drops the function and the rest of
+/// the input.
 pub(super) struct MapShared<S: Source, F, T, X: Executor> {
-    /// There until this is dropped.
+    /// `Some` until this is dropped.
     pub(super) func: Option<F>,
-    /// None if there is no more to an item than to run it.
-    pub(super) terms: Option<Terms<S::Item, T>>,
-    /// What each item asks for, if they differ.
+    /// `None` without a time limit and retries.
+    pub(super) policy: Option<ItemPolicy<S::Item, T>>,
+    /// The request of each item, if the requests differ.
     pub(super) asks: Option<PerItem<S::Item>>,
-    /// Called in each item, around it.
+    /// Wraps each item.
     pub(super) hook: Hook,
-    /// Which greenlet called the map: the parent of the items.
+    /// The greenlet that called the map: the parent of the items.
     pub(super) birth: Birth,
     /// The locals that each item starts with.
     pub(super) locals: Option<Inherited>,
     pub(super) results: Arc<Results<T, X>>,
-    /// The group in which the workers are members.
+    /// The group of the workers.
     pub(super) members: Arc<Members>,
     pub(super) input: Mutex<Input<S>>,
 }
 
 impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
-    /// The function that makes a future of an item.
+    /// The function that returns the future of an item.
     pub(super) fn func(&self) -> &F {
-        self.func.as_ref().expect("it is there until this is dropped")
+        self.func.as_ref().expect("the function exists until this is dropped")
     }
 
-    /// Whether its items have no terms, no hook and no locals to inherit.
+    /// Whether the items have no policy, no hook and no inherited locals.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.terms.is_none() && self.hook.is_none() && self.locals.is_none()
+        self.policy.is_none() && self.hook.is_none() && self.locals.is_none()
     }
 
-    /// Whether there is a next item. It is taken ahead, if it need not be waited for.
+    /// Whether there is a next item. It is taken ahead, unless the input is pending.
     pub(super) fn look_ahead(&self, cx: &mut Context<'_>) -> bool {
         let mut input = self.input();
         input.look_ahead(cx) || {
@@ -56,7 +58,7 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
         }
     }
 
-    /// The next item, if it need not be waited for. The one behind it is taken ahead.
+    /// The next item, unless the input is pending. The item after it is taken ahead.
     pub(super) fn next(&self, cx: &mut Context<'_>) -> Option<(usize, S::Item)> {
         let mut input = self.input();
         let item = input.next(cx);
@@ -68,13 +70,13 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
         item
     }
 
-    /// A worker has no next item: the feeder takes over the wait for the input.
+    /// Lets the feeder wait for the input, because a worker has no next item.
     pub(super) fn hand_over(&self, missing: Missing<S>) {
         self.end(missing);
         self.results.wake_feeder();
     }
 
-    /// Ends the results if the input has ended.
+    /// Ends the results if the input is exhausted.
     fn end(&self, missing: Missing<S>) {
         let Missing::Over(items, failure) = missing else { return };
         drop_contained(items);
@@ -84,7 +86,7 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
         }
     }
 
-    /// Ends the map after what is running. The next item, if the input may have one, is killed.
+    /// Ends the map after its running items. The next item, if there is one, is killed.
     pub(super) fn refuse(&self, exit: GreenletExit) {
         let input = self.take_input();
         let index = input.next_index();
@@ -95,7 +97,7 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
         }
     }
 
-    /// The input, for a worker that has it to itself until it puts that back.
+    /// Takes the input, for a worker that puts it back at the end of its poll.
     pub(super) fn take_input(&self) -> Input<S> {
         std::mem::take(&mut *self.input())
     }
@@ -109,7 +111,7 @@ impl<S: Source, F, T, X: Executor> MapShared<S, F, T, X> {
     }
 }
 
-/// It is dropped with the last task of its map, where a panic of a destructor has no reader.
+/// Dropped with the last task of the map, where a panic of a destructor has no reader.
 impl<S: Source, F, T, X: Executor> Drop for MapShared<S, F, T, X> {
     fn drop(&mut self) {
         let func = self.func.take();

@@ -22,13 +22,13 @@ use crate::limits::Request;
 use crate::slot::{AcquireSlot, AcquireStart, Permit};
 
 pin_project! {
-    /// A member of a group that runs a map's items, one after the other, each as a greenlet of its
-    /// own. It ends when the input does, when too many results are unread, or when another waiter
-    /// wants its slot. Dropping it fails the item that it is at.
+    /// A member that runs the items of a map, one after the other, each as a greenlet of its
+    /// own. It finishes when the input is exhausted, too many results are unread, or another waiter
+    /// wants its slot. Dropping it fails its current item.
     pub struct Worker<S: Source, F, Fut: Future, X: Executor> {
         shared: Arc<MapShared<S, F, Fut::Output, X>>,
         greenlets: ItemGreenlets,
-        post: Post,
+        info: WorkerInfo,
         #[pin]
         item: Item<S::Item, Fut>,
     }
@@ -43,23 +43,23 @@ pin_project! {
     }
 }
 
-/// Where a worker is known: in its group, and to the reader of its map.
-pub(super) struct Post {
-    /// Of its membership.
+/// The entries of a worker in its group and in its map.
+pub(super) struct WorkerInfo {
+    /// The place and the serial number of its membership.
     place: u32,
     serial: u64,
-    /// What its item asks for.
+    /// The request of its item.
     want: Want<Request>,
     /// Its key among the workers of the map.
     key: usize,
-    /// Whether it has the slot for one item only.
+    /// Whether it runs one item only.
     for_one: bool,
-    /// False once it was discarded from its group, and has no slot.
+    /// `false` once it was discarded from its group, and has no slot.
     is_member: Cell<bool>,
 }
 
-impl Post {
-    /// The worker goes on from one item to the next.
+impl WorkerInfo {
+    /// Moves the worker from one item to the next.
     fn go_on<S: Source, F, T, X: Executor>(
         &self,
         shared: &MapShared<S, F, T, X>,
@@ -70,12 +70,12 @@ impl Post {
         self.is_member.set(shared.members.go_on(self.serial, before, next));
     }
 
-    /// Where its item sits, in the map of `shared`.
-    pub(super) fn seat<'a, S: Source, F, T, X: Executor>(
+    /// The slot of the current item.
+    pub(super) fn item_slot<'a, S: Source, F, T, X: Executor>(
         &'a self,
         shared: &'a MapShared<S, F, T, X>,
-    ) -> impl Seat + 'a {
-        PostOf { post: self, shared }
+    ) -> impl ItemSlot + 'a {
+        WorkerSlot { worker: self, shared }
     }
 
     /// Whether the worker may run a further item in its slot.
@@ -85,58 +85,60 @@ impl Post {
     }
 }
 
-/// Where an item is run: in a slot of its worker, or in the place of a member.
-pub(crate) trait Seat {
-    /// Gives up the slot, and returns the wait for another; None if it has none of its own.
-    fn leave(&self) -> Option<AcquireSlot>;
+/// The slot of an item: that of its worker, or the place of a member.
+pub(crate) trait ItemSlot {
+    /// Frees the slot, and returns the wait for another; `None` if the worker has no slot of its
+    /// own.
+    fn release(&self) -> Option<AcquireSlot>;
 
-    /// Has a slot again.
-    fn take(&self, permit: Permit);
+    /// Gives the worker a slot again.
+    fn restore(&self, permit: Permit);
 
-    /// The wait for one more start in the same seat; None if starts are free.
-    fn start(&self) -> Option<AcquireStart>;
+    /// The wait for one more start in the same slot; `None` if starts are not limited.
+    fn acquire_start(&self) -> Option<AcquireStart>;
 }
 
-struct PostOf<'a, S: Source, F, T, X: Executor> {
-    post: &'a Post,
+/// The slot of a worker.
+struct WorkerSlot<'a, S: Source, F, T, X: Executor> {
+    worker: &'a WorkerInfo,
     shared: &'a MapShared<S, F, T, X>,
 }
 
-impl<S: Source, F, T, X: Executor> PostOf<'_, S, F, T, X> {
+impl<S: Source, F, T, X: Executor> WorkerSlot<'_, S, F, T, X> {
     fn request(&self) -> AcquireSlot {
         let mut slot = AcquireSlot::new(&self.shared.members).despite_close().await_resize();
-        slot.set(|want| *want = Want { despite_close: true, ..self.post.want.clone() });
+        slot.set(|want| *want = Want { despite_close: true, ..self.worker.want.clone() });
         slot
     }
 }
 
-impl<S: Source, F, T, X: Executor> Seat for PostOf<'_, S, F, T, X> {
-    fn leave(&self) -> Option<AcquireSlot> {
-        let Post { place, serial, key, .. } = *self.post;
+impl<S: Source, F, T, X: Executor> ItemSlot for WorkerSlot<'_, S, F, T, X> {
+    fn release(&self) -> Option<AcquireSlot> {
+        let WorkerInfo { place, serial, key, .. } = *self.worker;
         let had_slot = self.shared.members.leave_slot(place, serial);
         had_slot.then(|| {
-            self.shared.results.set_seated(key, false);
+            self.shared.results.set_has_slot(key, false);
             self.request()
         })
     }
 
-    fn take(&self, permit: Permit) {
-        let Post { place, serial, key, .. } = *self.post;
+    fn restore(&self, permit: Permit) {
+        let WorkerInfo { place, serial, key, .. } = *self.worker;
         self.shared.members.take_slot(place, serial, permit);
-        self.shared.results.set_seated(key, true);
+        self.shared.results.set_has_slot(key, true);
     }
 
-    fn start(&self) -> Option<AcquireStart> {
+    fn acquire_start(&self) -> Option<AcquireStart> {
         let members = &self.shared.members;
         members.slots.limits_starts().then(|| {
-            let shared = members.key_at(self.post.place, self.post.serial);
+            let shared = members.key_at(self.worker.place, self.worker.serial);
             self.request().in_place(&members.slots, shared)
         })
     }
 }
 
-/// The task of a worker that begins with an item, and the handle of that item's greenlet. A worker
-/// `for_one` runs no other.
+/// Creates the task of a worker with its first item, and the handle of that item's greenlet. A
+/// worker `for_one` runs no other item.
 pub(super) fn pair_worker<S, F, Fut, X>(
     shared: &Arc<MapShared<S, F, Fut::Output, X>>,
     (index, item): (usize, S::Item),
@@ -154,7 +156,7 @@ where
     let make = |greenlets| Worker {
         shared: Arc::clone(shared),
         greenlets,
-        post: Post { place, serial, want, key, for_one, is_member: Cell::new(true) },
+        info: WorkerInfo { place, serial, want, key, for_one, is_member: Cell::new(true) },
         item: Item::new(index, item),
     };
     let enlisted = WorkerEntry { results: Arc::clone(&shared.results), key };
@@ -173,11 +175,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        let (shared, post, greenlets, mut item) =
-            (&**this.shared, &*this.post, this.greenlets, this.item);
-        let goes_on = |before: &Handle, next: Handle| post.go_on(shared, before, next);
+        let (shared, info, greenlets, mut item) =
+            (&**this.shared, &*this.info, this.greenlets, this.item);
+        let goes_on = |before: &Handle, next: Handle| info.go_on(shared, before, next);
         let is_open = item.index().is_some()
-            || (post.may_stay(shared) && matches!(shared.results.open(), Room::Opened(_)));
+            || (info.may_stay(shared) && matches!(shared.results.open(), Room::Opened(_)));
         if !is_open {
             return Poll::Ready(());
         }
@@ -185,14 +187,14 @@ where
         loop {
             if item.index().is_none() {
                 let Some((index, next)) = batch.next(cx) else { return Poll::Ready(()) };
-                greenlets.start(goes_on);
+                greenlets.start(|| shared.members.announcement(Some(index)), goes_on);
                 item.as_mut().begin(index, next);
             }
-            let mut done = ready!(item.as_mut().poll(shared, post, cx));
+            let mut done = ready!(item.as_mut().poll(shared, info, cx));
             greenlets.finish(&mut done.1, goes_on);
-            match batch.leave(done, post.may_stay(shared)) {
+            match batch.put(done, info.may_stay(shared)) {
                 Room::Opened(_) => {}
-                // The reader may be about to make room: it gets one turn for that.
+                // The reader may be about to make room: it gets one turn to do so.
                 Room::Full => break,
                 Room::Over => return Poll::Ready(()),
             }
@@ -209,8 +211,8 @@ impl<S: Source, F, Fut: Future, X: Executor> fmt::Debug for Worker<S, F, Fut, X>
     }
 }
 
-/// A worker's place in its group and among its map's workers. Dropping it leaves both, the group
-/// first: when a map has finished, none of its workers holds a slot any more.
+/// The entries of a worker in its group and its map. Dropping it removes both, that of the group
+/// first: when a map has finished, none of its workers holds a slot.
 #[derive(Debug)]
 pub struct WorkerGuard<T, X: Executor> {
     _membership: Membership,

@@ -12,8 +12,7 @@ use crate::{GiveWay, Wait};
 
 /// The future of [`Semaphore::acquire`]; over an `Arc<Semaphore>` it borrows nothing.
 ///
-/// Dropping it gives up its place in the queue; a permit that it had been handed goes to the next
-/// waiter.
+/// Dropping it leaves the queue; a permit that it was already handed goes to the next waiter.
 ///
 /// ```
 /// # mod spinney {
@@ -34,26 +33,27 @@ use crate::{GiveWay, Wait};
 ///
 /// # Panics
 ///
-/// If it is polled again after it has finished.
+/// Panics if it is polled again after it has finished.
 #[must_use = "nothing is acquired unless it is awaited"]
 pub struct Acquire<S: Deref<Target = Semaphore<L>>, L: Line = PriorityLine> {
     semaphore: Option<S>,
     want: Want<L::Request>,
-    /// The place in the queue, once it has one.
+    /// The ticket, once it is in the line.
     ticket: Option<u64>,
-    /// The line of the program that waits.
+    /// The caller's line.
     at: &'static Location<'static>,
     give_way: GiveWay,
 }
 
 impl<S: Deref<Target = Semaphore>> Acquire<S> {
-    /// Takes a permit of `semaphore`, which is any kind of pointer to one: [`Semaphore::acquire`].
+    /// Waits for a permit of `semaphore`, which is any kind of pointer to one; see
+    /// [`Semaphore::acquire`].
     #[track_caller]
     pub fn of(semaphore: S) -> Self {
         Self::many(semaphore, 1)
     }
 
-    /// Takes several permits together: [`Semaphore::acquire_many`].
+    /// Waits for several permits of `semaphore` together; see [`Semaphore::acquire_many`].
     #[track_caller]
     pub fn many(semaphore: S, permits: usize) -> Self {
         Self::on_behalf_of(Location::caller(), semaphore, permits)
@@ -68,9 +68,9 @@ impl<S: Deref<Target = Semaphore>> Acquire<S> {
         Self { semaphore: Some(semaphore), want, ticket: None, at, give_way }
     }
 
-    /// Waits before all waiters of a smaller `priority`, and behind those of the same priority that
-    /// came before. The default is 0. Waiters of a smaller priority may wait for ever: no fairness is
-    /// promised between priorities. To be said before the first poll.
+    /// Places the request before all waiters with a smaller `priority`, and behind earlier ones
+    /// with the same priority. The default is 0. Waiters with a smaller priority may wait for ever:
+    /// no fairness is promised between priorities. Has no effect after the first poll.
     ///
     /// ```
     /// # use spinney_sync as spinney;
@@ -98,15 +98,15 @@ impl<S: Deref<Target = Semaphore>> Acquire<S> {
 }
 
 impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
-    /// Takes what `want` says, by the rule of the semaphore's line: for containers.
+    /// Waits for what `want` requests, by the rule of the semaphore's line: for containers.
     #[track_caller]
     pub fn wanting(semaphore: S, want: Want<L::Request>) -> Self {
         let (at, give_way) = (Location::caller(), GiveWay::default());
         Self { semaphore: Some(semaphore), want, ticket: None, at, give_way }
     }
 
-    /// The same wait, which a close of the semaphore does not end: for work that was admitted before
-    /// the close and needs further permits to finish.
+    /// Keeps waiting after a close of the semaphore: for work that was admitted before the close
+    /// and needs further permits to finish.
     ///
     /// ```
     /// # mod spinney {
@@ -126,29 +126,29 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
         self
     }
 
-    /// The semaphore; None once the wait has finished.
+    /// The semaphore; `None` once the wait has finished.
     pub fn semaphore(&self) -> Option<&S> {
         self.semaphore.as_ref()
     }
 
-    /// What it waits for.
+    /// The request.
     pub fn want(&self) -> &Want<L::Request> {
         &self.want
     }
 
-    /// The same, to be changed; None once it has a place in the line.
+    /// The request, to change it; `None` once it is in the line.
     pub fn want_mut(&mut self) -> Option<&mut Want<L::Request>> {
         self.ticket.is_none().then_some(&mut self.want)
     }
 
-    /// Its place in the line, if it has or had one: without one it was served at once, or has yet to
-    /// be polled.
+    /// The place in the line, if the request has or had one. A request without one was served
+    /// immediately, or was not polled yet.
     pub fn place(&self) -> Option<Place<'_, L::Request>> {
         self.ticket.map(|ticket| Place { ticket, want: &self.want })
     }
 }
 
-/// The pointer is not pinned in place.
+/// No field is structurally pinned.
 impl<S: Deref<Target = Semaphore<L>>, L: Line> Unpin for Acquire<S, L> {}
 
 impl<S: Deref<Target = Semaphore<L>>, L: Line<Request: Clone>> Future for Acquire<S, L> {
@@ -171,7 +171,7 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line<Request: Clone>> Future for Acquir
                 };
                 admitted
             };
-            let semaphore = semaphore.take().expect("it was there a moment ago");
+            let semaphore = semaphore.take().expect("the wait has not finished");
             Poll::Ready(admitted.map(|()| Permit::of(semaphore, want.permits)))
         })
     }

@@ -1,5 +1,5 @@
-//! [`Line`]: the waiters of a semaphore, and the rule by which they are served; [`PriorityLine`]: the
-//! rule of a plain one.
+//! [`Line`]: the queue of a semaphore's waiters, and its rule of order; [`PriorityLine`]: the queue
+//! of a plain semaphore.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,12 +8,12 @@ use std::task::Waker;
 use crate::Closed;
 use crate::waiters::Waiters;
 
-/// The waiters of a [`Semaphore`](crate::Semaphore), and the rule by which they are served: for
-/// containers that have a rule of their own.
+/// The queue of the waiters of a [`Semaphore`](crate::Semaphore), and the rule by which they are
+/// served: for containers with a rule of their own.
 ///
-/// A line is plain data that the semaphore keeps under its lock. None of its methods wakes, drops or
-/// calls anything of other people, [`look`](Self::look) and [`run`](Self::run) apart, which run
-/// without the lock. A waiter has a ticket, which no other waiter with the same request ever gets.
+/// A line is plain data under the semaphore's lock. Its methods neither wake, drop nor call foreign
+/// code, except [`look`](Self::look) and [`run`](Self::run), which run without the lock. Each
+/// waiter has a ticket, which is unique among waiters with the same request.
 ///
 /// ```
 /// use spinney_sync::{PriorityLine, Semaphore};
@@ -23,15 +23,15 @@ use crate::waiters::Waiters;
 /// assert_eq!(seats.available(), 2);
 /// ```
 pub trait Line {
-    /// What a waiter asks for, beside permits.
+    /// The request of a waiter, besides permits.
     type Request;
     /// Why a waiter is refused.
     type Refusal: From<Closed>;
-    /// Where to look before waiters are served: at a clock, for example.
+    /// An external source to read before waiters are served: a clock, for example.
     type Source;
-    /// What was seen there.
+    /// The value read from the source.
     type Sight;
-    /// What is left to do when waiters were served: to set a timer, for example.
+    /// An action to run after waiters were served: to set a timer, for example.
     type Errand;
 
     /// The number of waiters.
@@ -42,102 +42,103 @@ pub trait Line {
         self.len() == 0
     }
 
-    /// Whether a newcomer that finds enough permits free takes them without a place in the line, and
-    /// permits come back without a look at it.
+    /// Whether a newcomer that finds enough free permits takes them without a place in the line,
+    /// and permits are released without looking at the line.
     fn is_open(&self) -> bool {
         self.is_empty()
     }
 
-    /// Adds a waiter, and returns its ticket, and whether it may have become the next one.
+    /// Adds a waiter. Returns its ticket, and whether it may be the next one served.
     fn push(&mut self, waker: Waker, want: Want<Self::Request>) -> (u64, bool);
 
-    /// Takes the next waiter out of the line, if there is room for it: its permits, and its waker.
+    /// Removes the next waiter, if there are enough permits for it. Returns the number of its
+    /// permits, and its waker.
     fn serve(&mut self, room: Room) -> Option<(usize, Waker)>;
 
-    /// Whether [`serve`](Self::serve) may find one.
+    /// Whether [`serve`](Self::serve) may find a waiter.
     fn may_serve(&mut self, room: Room) -> bool;
 
-    /// What became of a waiter that has not left. A `newcomer` has this moment been pushed, and
-    /// others were served.
+    /// The state of a waiter that has not left. A `newcomer` has just been pushed, and other
+    /// waiters were served since.
     fn fate(&mut self, place: Place<'_, Self::Request>, newcomer: bool) -> Fate<Self::Refusal>;
 
-    /// The waker of a waiter; None unless it waits.
+    /// The waker of a waiter; `None` unless it waits.
     fn waker(&mut self, place: Place<'_, Self::Request>) -> Option<&mut Waker>;
 
-    /// A waiter leaves. Returns its waker; None unless it waits.
+    /// Removes a waiter. Returns its waker; `None` unless it waits.
     fn remove(&mut self, place: Place<'_, Self::Request>) -> Option<Waker>;
 
-    /// A waiter that was served gives up what it asked for, beside permits.
+    /// Releases what a served waiter was granted besides permits.
     fn give_back(&mut self, place: Place<'_, Self::Request>);
 
-    /// Refuses all waiters that do not wait despite it, and returns their wakers.
+    /// Refuses all waiters, except those that wait despite a close. Returns their wakers.
     fn close(&mut self) -> Vec<Waker>;
 
-    /// Waiters whose place [is usual](Self::is_usual) and whose ticket is below this have been
-    /// served. It never goes back.
+    /// The ticket below which all waiters whose place [is usual](Self::is_usual) were served. It
+    /// never decreases.
     fn served_below(&self) -> u64;
 
-    /// Whether [`served_below`](Self::served_below) tells of waiters that ask for this.
+    /// Whether [`served_below`](Self::served_below) applies to waiters with this request.
     fn is_usual(request: &Self::Request) -> bool;
 
-    /// Where to look before waiters are served; None for nowhere.
+    /// The source to read before waiters are served; `None` for none.
     fn source(&self) -> Option<Self::Source>;
 
-    /// Looks there, without the lock.
+    /// Reads the source, without the lock.
     fn look(source: &Self::Source) -> Self::Sight;
 
-    /// Learns what was seen.
+    /// Stores the value that was read.
     fn see(&mut self, sight: Self::Sight);
 
-    /// What is left to do once no further waiter can be served; None for nothing.
+    /// The action to run once no further waiter can be served; `None` for none.
     fn errand(&mut self) -> Option<Self::Errand>;
 
-    /// Does it, without the lock.
+    /// Runs the action, without the lock.
     fn run(errand: Self::Errand);
 }
 
-/// What a waiter waits for.
+/// The request of a waiter.
 #[derive(Clone, Debug, Default)]
 pub struct Want<R = i32> {
-    /// How many permits, together.
+    /// The number of permits, which are granted together.
     pub permits: usize,
-    /// Whether it goes on waiting when the semaphore is closed.
+    /// Whether it keeps waiting after a close.
     pub despite_close: bool,
-    /// What it asks for beside them: in a plain line, its priority.
+    /// The request besides permits; in a plain line, the priority.
     pub request: R,
 }
 
-/// A waiter's ticket, and what it waits for.
+/// A waiter's ticket and request.
 #[derive(Debug)]
 pub struct Place<'a, R = i32> {
-    /// Its ticket.
+    /// The ticket.
     pub ticket: u64,
-    /// What it waits for.
+    /// The request.
     pub want: &'a Want<R>,
 }
 
-/// The permits of a semaphore, when a waiter is to be served.
+/// The permits of a semaphore that are available to the next waiter.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
-    /// How many permits there are.
+    /// The number of permits.
     pub capacity: usize,
-    /// How many of them are not out.
+    /// The number of permits that are not out.
     pub free: usize,
 }
 
-/// What became of a waiter.
+/// The state of a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate<E = Closed> {
-    /// It is in the line.
+    /// In the line.
     Waits,
     /// Its permits are out.
     Served,
-    /// It gets none, and is in the line no more.
+    /// Refused, and no longer in the line.
     Refused(E),
 }
 
-/// The line of a plain semaphore: by priority, FIFO among equals. A waiter that wants more permits
-/// than are free holds up those behind it.
+/// The line of a plain semaphore: by priority, FIFO among equals. A waiter for more permits than
+/// are free holds up those behind it.
 ///
 /// ```
 /// use spinney_sync::{Line, PriorityLine};
@@ -146,20 +147,20 @@ pub enum Fate<E = Closed> {
 /// ```
 #[derive(Debug, Default)]
 pub struct PriorityLine {
-    /// The waiters of priority 0.
+    /// The waiters with priority 0.
     usual: Class,
-    /// Those of other priorities that have waiters; once it is closed, that had any.
+    /// The waiters with other priorities; after a close, also classes without waiters.
     others: BTreeMap<Reverse<i32>, Class>,
-    /// All tickets of classes that are gone are below this.
+    /// All tickets of removed classes are below this.
     floor: u64,
 }
 
-/// The waiters of one priority.
+/// The waiters with one priority.
 #[derive(Default)]
 struct Class {
     waiters: Waiters<Want>,
-    /// There once it is closed: the first ticket that had not been served by then. Those from there
-    /// on were refused, though tickets behind them may be served: of waits despite the close.
+    /// `Some` once the line is closed: the first ticket that was not served by then. Tickets from
+    /// there on were refused, unless they wait despite the close.
     refused_from: Option<u64>,
 }
 
@@ -170,23 +171,23 @@ impl std::fmt::Debug for Class {
 }
 
 impl PriorityLine {
-    /// An empty line whose tickets begin at `ticket`.
+    /// Creates an empty line whose tickets begin at `ticket`.
     pub fn starting_at(ticket: u64) -> Self {
         Self { usual: Class::starting_at(ticket), others: BTreeMap::new(), floor: ticket }
     }
 
-    /// Whether it was closed.
+    /// Whether the line was closed.
     pub fn is_closed(&self) -> bool {
         self.usual.refused_from.is_some()
     }
 
-    /// The ticket of the next waiter of priority 0.
+    /// The ticket of the next waiter with priority 0.
     pub fn next_ticket(&self) -> u64 {
         self.usual.waiters.next_ticket()
     }
 
-    /// Takes all waiters out of the line, in the order in which they would be served, with their
-    /// tickets. They have not been served.
+    /// Removes all waiters unserved, in the order in which they would be served. Returns them with
+    /// their tickets.
     pub fn take_all(&mut self) -> Vec<(u64, Waker, Want)> {
         let mut all = Vec::new();
         while let Some(priority) = self.first() {
@@ -227,7 +228,7 @@ impl PriorityLine {
         if priority == 0 { Some(&mut self.usual) } else { self.others.get_mut(&Reverse(priority)) }
     }
 
-    /// Drops the class of `priority` if it is of no use any more.
+    /// Drops the class of `priority` if it is no longer needed.
     #[inline]
     fn forget(&mut self, priority: i32) {
         if priority != 0 {
@@ -262,7 +263,7 @@ impl Line for PriorityLine {
     #[inline]
     fn len(&self) -> usize {
         let usual = self.usual.waiters.len();
-        // Mostly there are no others, and it is asked often.
+        // On the hot path, there usually are no others.
         if self.others.is_empty() { usual } else { usual + self.others_len() }
     }
 

@@ -1,17 +1,16 @@
-//! [`Shared`]: the permits of a semaphore, counted in one word, and the rest of its state behind a
+//! [`Shared`]: the permits of a semaphore, counted in one word, and the rest of its state under a
 //! lock.
 //!
-//! While nothing stands in the way of a newcomer, the word is *open*: permits are taken from it and
-//! given back to it without the lock. The lock *shuts* the word, so its holder knows that the count
-//! stands still. The word is opened again with the lock, unless there are waiters by then, or the
-//! line has a rule that concerns each permit: then all tasks go by way of the lock, and none
-//! overtakes.
+//! While no rule or waiter concerns a newcomer, the word is *open*: permits are taken from it and
+//! released to it without the lock. Taking the lock *shuts* the word, so that the count stays
+//! constant for the lock's holder. Releasing the lock opens the word again, unless there are
+//! waiters or the line has a rule for each permit: then all tasks use the lock, and none overtakes.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-// Not watched by models: they are set under the lock alone, and decide nothing but which tasks ask
-// for it.
+// Not watched by models: they are set under the lock alone, and only decide which tasks take
+// the lock.
 use std::sync::atomic::{AtomicBool, AtomicIsize as Unwatched};
 use std::task::Waker;
 
@@ -19,14 +18,14 @@ use super::line::{Line, Room, Want};
 use crate::Event;
 use crate::primitive::{self, AtomicIsize, AtomicU64, Mutex, MutexGuard, glance};
 
-/// The state, and what can be asked of it and done to it without the lock.
+/// The state, and the operations on it that take no lock.
 pub(super) struct Shared<L> {
     state: Mutex<State<L>>,
-    /// The balance, times two; one more while it is shut.
+    /// Twice the balance; plus one while the word is shut.
     count: AtomicIsize,
-    /// How many permits there are; what is above `MOST` is not in the count.
+    /// The number of permits; the part above `MOST` is not in the count.
     capacity: Unwatched,
-    /// Tickets below this one have been served.
+    /// Tickets below this one were served.
     served_below: AtomicU64,
     closed: AtomicBool,
 }
@@ -42,12 +41,12 @@ impl<L: Line> Shared<L> {
             closed: AtomicBool::new(false),
             state: Mutex::new(state),
         };
-        // Dropping it opens the count.
+        // Dropping the guard opens the word.
         drop(shared.lock());
         shared
     }
 
-    /// Takes the lock, and shuts the count.
+    /// Takes the lock, and shuts the word.
     pub(super) fn lock(&self) -> Locked<'_, L> {
         let mut state = primitive::lock(&self.state);
         if state.left_open {
@@ -57,7 +56,7 @@ impl<L: Line> Shared<L> {
         Locked { shared: self, state }
     }
 
-    /// Takes permits without the lock; false if the lock is needed to decide.
+    /// Takes permits without the lock; returns `false` if the lock is needed to decide.
     pub(super) fn try_take(&self, permits: usize) -> bool {
         self.try_count(|balance| {
             let permits = isize::try_from(permits).ok()?;
@@ -65,10 +64,10 @@ impl<L: Line> Shared<L> {
         })
     }
 
-    /// Gives permits back without the lock; false if the lock is needed to decide.
+    /// Releases permits without the lock; returns `false` if the lock is needed to decide.
     ///
-    /// The capacity may have changed between the two looks. Permits that are out are counted right
-    /// all the same; of others one may get by that the lock would have told.
+    /// The capacity may change between the two loads. Permits that are out are counted right in any
+    /// case; a release of more than are out may go through that the lock would have recorded.
     pub(super) fn try_give_back(&self, permits: usize) -> bool {
         self.try_count(|balance| {
             let balance = balance.checked_add(isize::try_from(permits).ok()?)?;
@@ -88,21 +87,21 @@ impl<L: Line> Shared<L> {
         false
     }
 
-    /// Whether `ticket`, which has not given up, was served; false may be out of date.
+    /// Whether `ticket`, which has not left, was served; `false` may be out of date.
     pub(super) fn is_served(&self, ticket: u64) -> bool {
         ticket < self.served_below.load(Acquire)
     }
 
-    /// Publishes that all tickets below this one were served; with the lock.
+    /// Publishes that all tickets below this one were served; called under the lock.
     pub(super) fn set_served_below(&self, ticket: u64) {
         self.served_below.store(ticket, Release);
     }
 
-    /// How many permits are free, less the number of waiters.
+    /// The number of free permits minus the number of waiters.
     pub(super) fn balance(&self) -> isize {
         let (count, capacity) = (self.count.load(Acquire), self.capacity.load(Relaxed));
         let (balance, is_shut) = (count >> 1, count & SHUT == SHUT);
-        // While it is open all that are out are in the count.
+        // While the word is open, all permits that are out are in the count.
         if is_shut && (capacity > MOST / 2 || balance < -MOST / 2) {
             return self.lock().balance();
         }
@@ -147,22 +146,22 @@ impl<L: Line> DerefMut for Locked<'_, L> {
     }
 }
 
-/// The most permits, and the most waiters, that are counted without the lock. Only the capacity of a
-/// semaphore without a limit is above it.
+/// The most permits, and the most waiters, that are counted without the lock. Only the capacity of
+/// a semaphore without a limit is above it.
 const MOST: isize = isize::MAX >> 2;
 
 pub(super) struct State<L> {
     pub(super) capacity: usize,
-    /// Permits that are held, or handed to a waiter that has yet to run.
+    /// Permits that are held, or handed to a waiter that has not run yet.
     pub(super) out: usize,
     pub(super) line: L,
     pub(super) closed: bool,
-    /// Whether the capacity stays as it is when more comes back than is out.
+    /// Whether the capacity stays the same when more permits are released than are out.
     pub(super) fixed: bool,
-    /// Set when the semaphore becomes idle; there if a task waits for that. Each time has its own, so
-    /// that no waiter wakes for a time before it came.
+    /// Set when the semaphore becomes idle; `Some` if a task waits for that. Each time has its own
+    /// event, so that no waiter sees an earlier one.
     pub(super) idle: Option<Arc<Event>>,
-    /// Whether permits are taken and given back without the lock.
+    /// Whether permits are taken and released without the lock.
     pub(super) left_open: bool,
 }
 
@@ -171,7 +170,7 @@ impl<L: Line> State<L> {
         Self { capacity, out: 0, line, closed: false, fixed, idle: None, left_open: false }
     }
 
-    /// Whether a newcomer is served without a place in the line; if so, it has its permits.
+    /// Whether a newcomer is served without a place in the line; if so, it takes its permits.
     pub(super) fn take(&mut self, want: &Want<L::Request>) -> bool {
         let is_served = self.line.is_open() && want.permits <= self.free();
         if is_served {
@@ -180,7 +179,7 @@ impl<L: Line> State<L> {
         is_served
     }
 
-    /// Whether a request of this kind is refused because of a close.
+    /// Whether this request is refused because of a close.
     pub(super) fn refuses(&self, want: &Want<L::Request>) -> bool {
         self.closed && !want.despite_close
     }
@@ -191,8 +190,8 @@ impl<L: Line> State<L> {
         self.out -= permits;
     }
 
-    /// Takes back permits of which more may come than are out: those add to the capacity, unless
-    /// it is fixed.
+    /// Releases permits. Those beyond the permits that are out add to the capacity, unless it is
+    /// fixed.
     pub(super) fn give_back(&mut self, permits: usize) {
         let kept = self.out.checked_sub(permits);
         if kept.is_none() && !self.fixed {
@@ -229,17 +228,17 @@ impl<L: Line> State<L> {
         signed(self.capacity) - signed(self.out)
     }
 
-    /// How many more permits could be out, less the number of waiters.
+    /// How many more permits can be out, minus the number of waiters.
     pub(super) fn balance(&self) -> isize {
         self.available().saturating_sub(signed(self.line.len()))
     }
 
-    /// Set when the semaphore becomes idle; None if it is.
+    /// The event that is set when the semaphore becomes idle; `None` if it is.
     pub(super) fn idle(&mut self) -> Option<Arc<Event>> {
         (!self.is_idle()).then(|| Arc::clone(self.idle.get_or_insert_default()))
     }
 
-    /// Whether a newcomer may take what is free, and a permit may come back without a wake.
+    /// Whether a newcomer may take a free permit, and a permit may be released without a wake-up.
     pub(super) fn is_open(&self) -> bool {
         let concerns_no_task = self.line.is_open() && self.idle.is_none() && !self.closed;
         concerns_no_task && signed(self.out) <= MOST
@@ -250,18 +249,18 @@ impl<L: Line> State<L> {
         signed(self.capacity).min(MOST)
     }
 
-    /// How many more permits could be out, as far as is counted, less the number of waiters.
+    /// How many more permits can be out, as far as is counted, minus the number of waiters.
     pub(super) fn counted_balance(&self) -> isize {
         self.counted_capacity() - signed(self.out).min(MOST) - signed(self.line.len())
     }
 
-    /// Counts what was taken and given back while this was open.
+    /// Counts the permits that were taken and released while the word was open.
     pub(super) fn set_balance(&mut self, balance: isize) {
         self.out = usize::try_from(self.counted_capacity() - balance).unwrap_or(0);
     }
 }
 
-/// `count`, or the largest number if that is smaller.
+/// `count`, or [`isize::MAX`] if that is smaller.
 fn signed(count: usize) -> isize {
     isize::try_from(count).unwrap_or(isize::MAX)
 }

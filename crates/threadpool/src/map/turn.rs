@@ -11,7 +11,9 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use futures_lite::future;
 use spinney_greenlet::map::{Again, Decision};
-use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited, ItemGreenlets, pair_items};
+use spinney_greenlet::{
+    Announcement, Birth, Failure, GreenletExit, Inherited, ItemGreenlets, pair_items,
+};
 use spinney_hub::{Hub, drop_contained, require_threads, sleep};
 
 use super::results::Results;
@@ -225,7 +227,9 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         item: I::Item,
         greenlets: &mut ItemGreenlets,
     ) -> Result<T, Failure> {
-        greenlets.start(|_, _| ());
+        let container = || Some(Arc::clone(&self.workers) as _);
+        let about = || Announcement { container: container(), item: Some(index), may_block: true };
+        greenlets.start(about, |_, _| ());
         if let Some(locals) = &self.items.locals {
             locals.apply();
         }

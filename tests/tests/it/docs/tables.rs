@@ -11,12 +11,18 @@ const AT_THE_ROOT: usize = 45;
 const FOR_WRITERS: &[&str] = &[
     "Birth",
     "Deputy",
+    "Fate",
     "HandOut",
     "InPlace",
     "ItemGreenlets",
     "LazyHandle",
+    "Line",
+    "Place",
+    "PriorityLine",
+    "Room",
     "Task",
     "WakeFlag",
+    "Want",
     "contain",
     "drop_contained",
     "pair",
@@ -34,7 +40,7 @@ fn source(name: &str) -> String {
 fn public_names(source: &str, indent: &str) -> BTreeSet<String> {
     let start = format!("\n{indent}pub use ");
     let paths = source.split(&start).skip(1);
-    let lists = paths.map(|rest| rest.split_once(';').unwrap().0.split_once("::").unwrap().1);
+    let lists = paths.map(|rest| rest.split_once(';').unwrap().0.rsplit_once("::").unwrap().1);
     let names = lists.flat_map(|list| list.split(|end: char| !end.is_alphanumeric() && end != '_'));
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }

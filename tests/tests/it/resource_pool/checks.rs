@@ -1,4 +1,4 @@
-//! Checks of items that are taken, and of items that come back.
+//! `check` of items that are taken, and `recycle` of items that come back.
 
 use std::convert::Infallible;
 use std::future::{pending, ready};
@@ -15,7 +15,7 @@ use spinney_tests::{on_every_hub, smol_block_on};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Items are 1, 2, 3 and so on.
+/// A pool whose items are 1, 2, 3 and so on.
 fn numbers() -> ResourcePoolBuilder<u32, Infallible> {
     let made = AtomicU32::new(0);
     ResourcePool::builder(move || ready(Ok(made.fetch_add(1, SeqCst) + 1)))
@@ -43,7 +43,7 @@ on_every_hub! {
         }
     }
 
-    async fn recycling_that_waits_goes_on_for_the_next_caller(_hub) {
+    async fn pending_recycle_continues_for_the_next_caller(_hub) {
         let pool = numbers().max_size(1).recycle(|n, _| {
             Box::pin(async move { yield_now().await; *n += 10; true })
         });
@@ -53,14 +53,14 @@ on_every_hub! {
         }
     }
 
-    async fn recycling_that_panics_costs_the_item_and_no_slot(_hub) {
+    async fn panicking_recycle_loses_the_item_and_no_slot(_hub) {
         let pool = numbers().max_size(1).recycle(|_, _| blow_up("no luck")).build();
         drop(pool.item().await.unwrap());
         assert_eq!(*pool.item().await.unwrap(), 2);
         assert_eq!((pool.stats().discarded.failure, pool.available()), (2, 1));
     }
 
-    async fn check_that_panics_costs_the_item_and_no_slot(hub) {
+    async fn panicking_check_loses_the_item_and_no_slot(hub) {
         let pool = numbers().max_size(1).check(|_, _| blow_up("no luck")).build();
         drop(pool.item().await.unwrap());
         let own = pool.clone();
@@ -78,7 +78,7 @@ on_every_hub! {
 }
 
 #[test]
-fn recycling_outside_of_any_hub_goes_on_with_the_next_caller() {
+fn recycle_outside_of_hubs_continues_with_the_next_caller() {
     let builder = numbers().max_size(1);
     let pool = builder.recycle(|n, _| {
         Box::pin(async move {
@@ -94,7 +94,7 @@ fn recycling_outside_of_any_hub_goes_on_with_the_next_caller() {
 }
 
 #[test]
-fn check_is_told_of_idle_time_age_and_uses() {
+fn check_gets_the_idle_time_age_and_uses() {
     let (sim, log) = (SimHub::new(), Log::default());
     let told = log.clone();
     let pool = numbers().check(move |_, info| {
@@ -115,14 +115,14 @@ fn check_is_told_of_idle_time_age_and_uses() {
 }
 
 #[test]
-fn max_uses_and_max_age_end_an_item() {
+fn max_uses_and_max_age_discard_an_item() {
     let sim = SimHub::new();
     let pool = numbers().max_size(2).max_uses(3).max_age(60 * SECOND).build();
     sim.block_on(async {
         for n in [1, 1, 1, 2] {
             assert_eq!(*pool.item().await.unwrap(), n);
         }
-        // Idle, it is dropped at its time; in use, when it comes back.
+        // An idle item is dropped when its time is up, an item in use when it comes back.
         let used = pool.item().await.unwrap();
         let idle = pool.item().await.unwrap();
         drop(idle);
@@ -139,7 +139,7 @@ fn age_is_checked_where_no_reaper_runs() {
     let pool = numbers().max_age(60 * SECOND).build();
     let gone = SimHub::new();
     gone.block_on(async { drop(pool.item().await) });
-    // It is there, and nobody runs it any more.
+    // The reaper exists, and no thread runs it any more.
     let sim = SimHub::new();
     sim.block_on(async {
         sleep(120 * SECOND).await;
@@ -149,7 +149,7 @@ fn age_is_checked_where_no_reaper_runs() {
 }
 
 #[test]
-fn reaper_of_a_hub_that_does_not_run_is_replaced() {
+fn reaper_of_an_idle_hub_is_replaced() {
     let pool = numbers().max_size(2).idle_timeout(60 * SECOND).order_as_stack().build();
     let stands_still = SimHub::new();
     stands_still.block_on(async { drop([pool.item().await, pool.item().await]) });

@@ -1,4 +1,4 @@
-//! The end of a pool, and of its items: `close`, `drain`, `retain`, `clear`.
+//! How a pool and its items end: `close`, `drain`, `retain` and `clear`.
 
 use std::convert::Infallible;
 use std::future::{pending, ready};
@@ -36,7 +36,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.stats().discarded.closed), (0, 1));
     }
 
-    async fn close_refuses_a_waiter_of_a_pool_without_room(_hub) {
+    async fn close_refuses_a_waiter_of_a_pool_with_capacity_0(_hub) {
         let pool = numbers().build();
         pool.resize(0);
         let mut waiter = Box::pin(pool.item());
@@ -45,7 +45,7 @@ on_every_hub! {
         assert_eq!(waiter.await.map(drop), Err(ResourceError::Closed));
     }
 
-    async fn close_refuses_a_caller_whose_item_is_created(_hub) {
+    async fn close_refuses_a_caller_whose_item_is_being_created(_hub) {
         let dropped = Dropped::default();
         let guards = dropped.clone();
         let create = move || {
@@ -60,7 +60,7 @@ on_every_hub! {
         assert_eq!((dropped.count(), pool.len()), (1, 0));
     }
 
-    async fn retain_keeps_the_order_of_those_that_stay(_hub) {
+    async fn retain_keeps_the_order_of_kept_items(_hub) {
         let pool = numbers().build();
         let items = [(); 4].map(|()| pool.item());
         let items = spinney_tests::tools::all(items.into_iter().map(Box::pin).collect()).await;
@@ -82,7 +82,7 @@ on_every_hub! {
         assert_eq!((pool.len(), pool.stats().idle, pool.available()), (2, 2, 4));
     }
 
-    async fn clear_ends_items_in_use_when_they_come_back(_hub) {
+    async fn clear_discards_items_in_use_when_they_come_back(_hub) {
         let pool = numbers().build();
         let (used, idle) = (pool.item().await.unwrap(), pool.item().await.unwrap());
         drop(idle);

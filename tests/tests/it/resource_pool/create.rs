@@ -1,4 +1,4 @@
-//! How items are created: slowly, for callers that leave, and by servers that fail.
+//! How items are created: slowly, for callers that leave, and after failures.
 
 use std::convert::Infallible;
 use std::future::{pending, ready};
@@ -18,7 +18,7 @@ use spinney_tests::{Dropped, on_every_hub, smol_block_on};
 const SECOND: Duration = Duration::from_secs(1);
 
 on_every_hub! {
-    async fn create_goes_on_when_its_caller_leaves(_hub) {
+    async fn create_continues_when_its_caller_leaves(_hub) {
         let (open, made) = (gate(), Arc::new(AtomicUsize::new(0)));
         let (opened, count) = (Arc::clone(&open), Arc::clone(&made));
         let create = move || {
@@ -57,7 +57,7 @@ on_every_hub! {
 }
 
 #[test]
-fn create_slower_than_every_caller_is_finished() {
+fn create_slower_than_every_caller_finishes() {
     let sim = SimHub::new();
     let create = || async {
         sleep(SECOND).await;
@@ -81,7 +81,7 @@ fn create_slower_than_every_caller_is_finished() {
 }
 
 #[test]
-fn create_outside_of_any_hub_goes_on_with_the_next_caller() {
+fn create_outside_of_hubs_continues_with_the_next_caller() {
     let (open, made) = (gate(), Arc::new(AtomicUsize::new(0)));
     let (opened, count) = (Arc::clone(&open), Arc::clone(&made));
     let create = move || {
@@ -103,7 +103,7 @@ fn create_outside_of_any_hub_goes_on_with_the_next_caller() {
 }
 
 #[test]
-fn create_of_a_hub_that_stops_is_begun_again() {
+fn create_on_a_stopped_hub_is_begun_again() {
     let dropped = Dropped::default();
     let (tries, guards) = (AtomicUsize::new(0), dropped.clone());
     let create = move || {
@@ -146,7 +146,7 @@ fn create_timeout_ends_a_create_without_a_caller() {
 }
 
 #[test]
-fn dead_server_is_asked_once_for_each_delay() {
+fn dead_server_gets_one_create_per_delay() {
     let (sim, asked) = (SimHub::new(), Log::default());
     let (start, log) = (sim.block_on(async { Clock::current().now() }), asked.clone());
     let create = move || {
@@ -230,7 +230,7 @@ fn panic_of_a_create_goes_to_one_caller() {
 }
 
 #[test]
-fn refill_keeps_the_smallest_number_up() {
+fn refill_maintains_the_minimum_size() {
     let sim = SimHub::new();
     let tries = AtomicUsize::new(0);
     let create = move || ready(Some(tries.fetch_add(1, SeqCst)).filter(|nth| *nth != 4).ok_or(()));
@@ -241,7 +241,7 @@ fn refill_keeps_the_smallest_number_up() {
         pool.item().await.unwrap().discard();
         sleep(SECOND / 2).await;
         assert_eq!((pool.len(), pool.stats().idle), (3, 3));
-        // The next one fails at first.
+        // The next create fails at first.
         pool.item().await.unwrap().discard();
         sleep(SECOND / 2).await;
         assert_eq!((pool.len(), pool.stats().failed), (2, 1));

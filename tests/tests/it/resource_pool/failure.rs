@@ -1,4 +1,4 @@
-//! What a holder may have left half-written goes to no other.
+//! An item that a holder may have left half-written goes to no other holder.
 
 use std::convert::Infallible;
 use std::future::{pending, ready};
@@ -14,7 +14,7 @@ use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{blow_up, gate};
 
-/// Items are 1, 2, 3 and so on, followed by what was written.
+/// A number, which is 1, 2, 3 and so on, and the written text.
 type Page = (u32, &'static str);
 type Pages = ResourcePool<Page, Infallible>;
 
@@ -67,14 +67,14 @@ on_every_hub! {
         assert_eq!(next(&pages).await, (2, ""));
     }
 
-    async fn item_of_a_holder_out_of_time_is_discarded(_hub) {
+    async fn item_of_a_timed_out_holder_is_discarded(_hub) {
         let (pages, begun) = (pages(false), gate());
         let late = write_half(pages.clone(), begun).within(Duration::from_millis(1)).await;
         assert!(late.is_err());
         assert_eq!(next(&pages).await, (2, ""));
     }
 
-    async fn item_is_discarded_where_a_kill_is_caught(hub) {
+    async fn item_is_discarded_when_a_kill_is_caught(hub) {
         let (pages, begun) = (pages(false), gate());
         let write = write_half(pages.clone(), Arc::clone(&begun));
         let own = pages.clone();
@@ -87,7 +87,7 @@ on_every_hub! {
         assert_eq!(writer.await.unwrap(), (2, ""));
     }
 
-    async fn item_that_is_taken_after_a_kill_is_given_back(hub) {
+    async fn item_taken_after_a_kill_is_given_back(hub) {
         let (pages, begun) = (pages(false), gate());
         let (own, open) = (pages.clone(), Arc::clone(&begun));
         let writer = spawn_on(hub, async move {
@@ -108,7 +108,7 @@ on_every_hub! {
         assert_eq!(next(&pages).await, (1, "half"));
     }
 
-    async fn run_that_is_dropped_discards_the_item(_hub) {
+    async fn dropped_run_discards_the_item(_hub) {
         let pages = pages(false);
         let mut page = pages.item().await.unwrap();
         let write = page.run(async |page| {
@@ -139,7 +139,7 @@ on_every_hub! {
 }
 
 #[test]
-fn item_of_a_hub_that_stops_is_discarded() {
+fn item_of_a_stopped_hub_is_discarded() {
     let (pages, begun) = (pages(false), gate());
     let hub = spinney_tests::hub(1);
     spawn_on(&hub, write_half(pages.clone(), Arc::clone(&begun))).detach();

@@ -1,4 +1,4 @@
-//! When a `ResourcePool` drops idle items, exactly, on a virtual clock.
+//! The exact times at which a `ResourcePool` drops idle items, on a virtual clock.
 
 use std::convert::Infallible;
 use std::future::ready;

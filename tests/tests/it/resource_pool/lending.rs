@@ -1,4 +1,4 @@
-//! The promises of `ResourcePool`: few items are created, each has one user, and no room is lost.
+//! The promises of `ResourcePool`: few items are created, each has one user, and no slot is lost.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -55,7 +55,7 @@ on_every_hub! {
         assert_eq!((*next, *last, state(&pool)), (2, 1, (2, 0, 0)));
     }
 
-    async fn waiters_are_served_in_turn(hub) {
+    async fn waiters_are_served_in_fifo_order(hub) {
         let (pool, log) = (ResourcePool::builder(numbers()).max_size(1).build(), Log::default());
         let item = pool.item().await.unwrap();
         let mut waiters = Vec::new();
@@ -87,7 +87,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn panicking_create_frees_its_room(hub) {
+    async fn panicking_create_frees_its_capacity(hub) {
         let tries = AtomicUsize::new(0);
         let create = move || {
             let nth = tries.fetch_add(1, SeqCst);
@@ -108,7 +108,7 @@ on_every_hub! {
         let (mut first, mut second) = (Box::pin(pool.item()), Box::pin(pool.item()));
         assert!(poll_once(&mut first).await.is_none() && poll_once(&mut second).await.is_none());
         drop(item);
-        // The item was handed to it already.
+        // The item was already handed to the dropped future.
         drop(first);
         assert_eq!(*second.await.unwrap(), 1);
         assert_eq!(state(&pool), (1, 1, 0));
@@ -122,7 +122,7 @@ on_every_hub! {
         assert_eq!(state(&pool), (1, 1, 0));
     }
 
-    async fn discarded_item_makes_room_for_another(_hub) {
+    async fn discarded_item_lets_another_be_created(_hub) {
         let pool = ResourcePool::builder(numbers()).max_size(1).build();
         let item = pool.item().await.unwrap();
         let mut next = Box::pin(pool.item());

@@ -2,7 +2,7 @@
 //!
 //! A member that reads a map of its own pool could wait for ever for a slot that it holds itself.
 //! So it requests an item, which the feeder creates for it, unless the map has workers with slots.
-//! Only reads of a member poll the item. Between two polls it is parked here: the feeder stands in
+//! Only reads of a member poll the item. Between two polls it is parked here: the feeder waits in
 //! the queue for it, and the first slot of the map goes to the item.
 
 use std::sync::{Arc, Weak};
@@ -27,7 +27,7 @@ pub(super) enum InPlace<X: Executor> {
     /// The reader polls the item of this worker.
     Polled(usize),
     /// The item of this worker runs as a task of the hub, in the slot of the reader.
-    Beside(usize),
+    OnHub(usize),
 }
 
 /// The task of an item in place, and its greenlet.
@@ -45,7 +45,7 @@ pub(crate) struct Begun<X: Executor> {
 pub(crate) struct InPlaceRequest {
     /// The member within whose poll it reads.
     holder: Holder,
-    /// There is no room for one more item on the stack: the item must run beside.
+    /// There is no room for one more item on the stack: the item must run as a task of the hub.
     is_too_deep: bool,
 }
 
@@ -54,7 +54,7 @@ impl InPlaceRequest {
         Self { holder, is_too_deep: is_too_deep() }
     }
 
-    /// The slot for an item that must run beside.
+    /// The slot for an item that must run as a task of the hub.
     pub(crate) fn share(&self) -> Option<Arc<Share>> {
         if self.is_too_deep { self.holder.share_slot() } else { None }
     }
@@ -93,7 +93,7 @@ impl<X: Executor> InPlace<X> {
 
     /// Records that the worker `key` has left. Returns whether its item ran in place.
     pub(super) fn dismiss(&mut self, key: usize) -> bool {
-        let is_here = matches!(self, Self::Polled(own) | Self::Beside(own) if *own == key);
+        let is_here = matches!(self, Self::Polled(own) | Self::OnHub(own) if *own == key);
         if is_here {
             *self = Self::None;
         }
@@ -125,7 +125,7 @@ impl<T, X: Executor> Results<T, X> {
     pub(crate) fn requested(&self) -> Option<InPlaceRequest> {
         let state = self.lock();
         match &state.in_place {
-            InPlace::Requested(request) if state.seated == 0 => Some(request.clone()),
+            InPlace::Requested(request) if state.holders == 0 => Some(request.clone()),
             _ => None,
         }
     }
@@ -141,8 +141,8 @@ impl<T, X: Executor> Results<T, X> {
     }
 
     /// For the feeder: records that the item of the worker `key` runs in the slot of the reader.
-    pub(crate) fn put_beside(&self, key: usize) {
-        self.put_in_place(InPlace::Beside(key));
+    pub(crate) fn set_on_hub(&self, key: usize) {
+        self.put_in_place(InPlace::OnHub(key));
     }
 
     fn put_in_place(&self, in_place: InPlace<X>) {
@@ -163,8 +163,8 @@ impl<T, X: Executor> Results<T, X> {
     pub(crate) fn take_parked(&self) -> Option<Begun<X>> {
         let mut state = self.lock();
         let begun = state.in_place.take_parked()?;
-        state.workers[begun.key].seated = true;
-        state.seated += 1;
+        state.workers[begun.key].has_slot = true;
+        state.holders += 1;
         let reader = state.waiting.take();
         drop(state);
         wake_all(reader);
@@ -183,7 +183,7 @@ impl<T, X: Executor> Results<T, X> {
     }
 
     /// The item in place, for a reader to poll; `None` if no item has begun. Pending while the item
-    /// runs beside: the reader is woken when that worker leaves.
+    /// runs as a task of the hub: the reader is woken when that worker leaves.
     pub(crate) fn poll_begun(&self, cx: &Context<'_>) -> Poll<Option<Begun<X>>> {
         let mut state = self.lock();
         if let Some(begun) = state.in_place.take_parked() {

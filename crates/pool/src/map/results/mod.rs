@@ -44,7 +44,7 @@ pub(crate) enum Need {
 pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
 
 pub(crate) struct Results<T, X: Executor> {
-    /// Whether the feeder itself stands in the queue for a slot.
+    /// Whether the feeder itself waits in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
     /// How many times items were tried again.
     pub(crate) retries: AtomicUsize,
@@ -164,13 +164,13 @@ impl<T, X: Executor> Results<T, X> {
     }
 
     /// The worker `key` has a slot of its own from now on, or has none.
-    pub(crate) fn set_seated(&self, key: usize, seated: bool) {
+    pub(crate) fn set_has_slot(&self, key: usize, has_slot: bool) {
         self.change(|state| {
             if let Some(worker) =
-                state.workers.get_mut(key).filter(|worker| worker.seated != seated)
+                state.workers.get_mut(key).filter(|worker| worker.has_slot != has_slot)
             {
-                worker.seated = seated;
-                state.seated = state.seated + usize::from(seated) - usize::from(!seated);
+                worker.has_slot = has_slot;
+                state.holders = state.holders + usize::from(has_slot) - usize::from(!has_slot);
             }
         });
     }
@@ -274,11 +274,11 @@ impl<T, X: Executor> Results<T, X> {
         then
     }
 
-    /// Adds a worker, which has its own slot if `seated`. Returns its key.
-    pub(crate) fn enlist(&self, seated: bool) -> usize {
+    /// Adds a worker, which has its own slot if `has_slot`. Returns its key.
+    pub(crate) fn enlist(&self, has_slot: bool) -> usize {
         let mut state = self.lock();
-        state.seated += usize::from(seated);
-        state.workers.insert(WorkerEntry { handle: None, seated })
+        state.holders += usize::from(has_slot);
+        state.workers.insert(WorkerEntry { handle: None, has_slot })
     }
 
     /// Sets the current item of the worker `key`. Returns whether its result is wanted.
@@ -298,7 +298,7 @@ impl<T, X: Executor> Results<T, X> {
             let was_in_place = state.in_place.dismiss(key);
             let reader = if was_in_place { state.waiting.take() } else { None };
             let worker = state.workers.remove(key);
-            state.seated -= usize::from(worker.seated);
+            state.holders -= usize::from(worker.has_slot);
             (worker, state.take_last(), reader)
         });
         drop(worker);
@@ -419,7 +419,7 @@ impl<T, X: Executor> Results<T, X> {
 
     /// Takes the feeder's waker, if it has a reason to wake up.
     fn take_feeder(&self, state: &mut State<T, X>) -> Option<Waker> {
-        let is_requested = state.in_place.is_requested() && state.seated == 0;
+        let is_requested = state.in_place.is_requested() && state.holders == 0;
         let wants_room = self.reads.is_stalled() || is_requested;
         let roused = state.buffer.is_exhausted() || (wants_room && state.has_room());
         if !roused {

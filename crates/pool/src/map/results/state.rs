@@ -28,7 +28,7 @@ pub(super) struct State<T, X: Executor> {
     pub(super) in_place: InPlace<X>,
     pub(super) workers: Slab<WorkerEntry>,
     /// How many workers have their own slots.
-    pub(super) seated: usize,
+    pub(super) holders: usize,
 }
 
 /// A worker of the map.
@@ -36,7 +36,7 @@ pub(super) struct WorkerEntry {
     /// The handle of its current item; `None` until its task is created.
     pub(super) handle: Option<Handle>,
     /// Whether it has its own slot.
-    pub(super) seated: bool,
+    pub(super) has_slot: bool,
 }
 
 /// The results for which the reader is woken.
@@ -72,7 +72,7 @@ impl<T, X: Executor> State<T, X> {
             feeder: None,
             in_place: InPlace::None,
             workers: Slab::new(),
-            seated: 0,
+            holders: 0,
         }
     }
 

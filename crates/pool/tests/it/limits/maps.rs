@@ -45,7 +45,7 @@ fn each_item_counts_as_a_start() {
 }
 
 #[test]
-fn rate_that_is_set_while_a_map_runs_holds_at_once() {
+fn rate_set_while_a_map_runs_applies_immediately() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
     sim.block_on(async {
@@ -57,7 +57,7 @@ fn rate_that_is_set_while_a_map_runs_holds_at_once() {
         results.next().await.unwrap().unwrap();
         pool.set_rates([Rate::per(1, 10 * SECOND)]);
         assert_eq!(results.count().await, 4);
-        // The second item has started by then; the first start of the rate is that of the third.
+        // The second item has started by then; the first start that the rate counts is the third item.
         assert_eq!(sim.elapsed(), 23 * SECOND);
     });
 }
@@ -93,7 +93,7 @@ fn weights_and_priorities_are_those_of_the_items() {
 }
 
 #[test]
-fn item_that_is_too_heavy_fails_and_the_others_run() {
+fn too_heavy_item_fails_and_the_others_run() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 2);
     let mapper = pool.mapper().weight(|item: &usize| *item);
@@ -109,7 +109,7 @@ fn item_that_is_too_heavy_fails_and_the_others_run() {
 }
 
 #[test]
-fn key_that_panics_fails_its_item() {
+fn panicking_key_fails_its_item() {
     let sim = SimHub::new();
     let pool = Pool::builder().per_key(1).pool_on(&sim, 2);
     let mapper = pool.mapper().key(|item: &u32| {
@@ -158,7 +158,7 @@ fn closed_and_killed_map_refuses_its_queued_items() {
 }
 
 #[test]
-fn reader_that_is_a_member_runs_items_under_limits() {
+fn member_that_reads_runs_items_under_limits() {
     for per_item in [false, true] {
         for rate in [None, Some(Rate::per(1, SECOND))] {
             let sim = SimHub::new();
@@ -186,7 +186,7 @@ fn reader_that_is_a_member_runs_items_under_limits() {
 }
 
 #[test]
-fn delays_of_another_crate_fit() {
+fn delays_of_another_crate_are_accepted() {
     use backon::{BackoffBuilder, ExponentialBuilder};
 
     let doubling = ExponentialBuilder::default().with_min_delay(SECOND).with_max_times(3);
@@ -199,7 +199,7 @@ fn delays_of_another_crate_fit() {
 }
 
 #[test]
-fn further_try_is_a_start_and_gives_its_key_up() {
+fn further_try_is_a_start_and_frees_its_key() {
     let sim = SimHub::new();
     let pool = Pool::builder().rate(Rate::per(1, 5 * SECOND)).per_key(1).pool_on(&sim, 2);
     let tried = Rc::new(Cell::new(0));

@@ -15,7 +15,7 @@ fn run<T: 'static>(
     parent: impl Future<Output = T> + 'static,
 ) -> T {
     let applied = pool.apply(parent).within(86_400 * SECOND);
-    sim.block_on(applied).expect("it comes to an end").unwrap()
+    sim.block_on(applied).expect("the member finishes").unwrap()
 }
 
 #[test]
@@ -42,18 +42,18 @@ fn child_passes_a_head_that_waits_for_capacity() {
             inner.apply(async { 7 }).await.unwrap()
         });
         let parent = parent.await;
-        // It has stood at the head since the first second.
+        // It has been the head since the first second.
         let waiting = spinney_greenlet::spawn_on(&sim, async move {
             drop(stranger.slot().priority(9).await.unwrap());
         });
         assert_eq!(parent.await.unwrap(), 7);
         waiting.await.unwrap();
-        assert_eq!(sim.elapsed(), 3 * SECOND, "the child's start was one");
+        assert_eq!(sim.elapsed(), 3 * SECOND, "the start of the child counts");
     });
 }
 
 #[test]
-fn child_of_its_members_key_needs_no_further_permit() {
+fn child_with_its_members_key_needs_no_further_permit() {
     let sim = SimHub::new();
     let pool = Pool::builder().per_key(1).pool_on(&sim, 1);
     let inner = pool.clone();
@@ -67,7 +67,7 @@ fn child_of_its_members_key_needs_no_further_permit() {
 }
 
 #[test]
-fn child_of_a_full_key_waits_for_it() {
+fn child_with_a_full_key_waits_for_it() {
     let sim = SimHub::new();
     let pool = Pool::builder().per_key(1).pool_on(&sim, 2);
     let inner = pool.clone();
@@ -125,7 +125,7 @@ fn child_is_not_shed() {
 }
 
 #[test]
-fn deep_chain_of_children_ends_under_every_limit() {
+fn deep_chain_of_children_finishes_under_every_limit() {
     fn descend(pool: Pool<SimHub>, depth: u32) -> std::pin::Pin<Box<dyn Future<Output = u32>>> {
         Box::pin(async move {
             if depth == 0 {

@@ -1,5 +1,5 @@
-//! A pool with limits does what a plain model of the rule of order does, whatever happens in whatever
-//! order: who has started and when, and who is refused.
+//! A pool with limits matches a plain model of the order of requests, under random operations:
+//! which requests start, when, and which are refused.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -58,7 +58,7 @@ struct Model {
     rates: Vec<PlainRate>,
     key_rates: Vec<PlainRate>,
     rates_of: BTreeMap<u8, Vec<PlainRate>>,
-    /// Until when it is paused; [`u64::MAX`] for ever.
+    /// The end of the pause; [`u64::MAX`] without an end.
     pause: Option<u64>,
     waiting: Vec<PlainRequest>,
     running: Vec<PlainRequest>,
@@ -93,7 +93,7 @@ impl Model {
         !is_full && self.key_ready_at(key) <= self.now
     }
 
-    /// Starts the first request that may start; None if there is none.
+    /// Starts the first request that may start; `None` if there is none.
     fn start_next(&mut self) -> Option<u64> {
         let mut order: Vec<usize> = (0..self.waiting.len()).collect();
         order.sort_by_key(|place| self.rank(&self.waiting[*place]));
@@ -127,7 +127,7 @@ impl Model {
         while self.start_next().is_some() {}
     }
 
-    /// Lets time pass, and everything happen at its moment.
+    /// Advances the time, and runs each event when it is due.
     fn pass(&mut self, until: u64) {
         loop {
             self.settle();
@@ -143,7 +143,7 @@ impl Model {
     }
 }
 
-/// The model, and the pool that is to do as it does.
+/// The model, and the pool that must match it.
 struct Both {
     model: Model,
     pool: Pool<SimHub>,
@@ -172,7 +172,7 @@ impl Both {
         // Tasks that start in a pool without limits are not counted by key.
         model.per_key = Some(rng.usize(1..4));
         builder = builder.per_key(model.per_key.unwrap());
-        // Large rather than none, so that there is a limit and keys are counted throughout.
+        // A large limit rather than none, so that keys are counted throughout.
         model.max_waiting = Some(if rng.bool() { rng.usize(0..10) } else { 1000 });
         builder = builder.max_waiting(model.max_waiting.unwrap());
         model.capacity = rng.usize(0..6);
@@ -205,7 +205,7 @@ impl Both {
                 assert_eq!(error, SlotError::TooManyWaiting);
                 assert!(waits && is_full, "{id} is refused in {:?}", self.model);
                 self.model.waiting.retain(|waiting| waiting.id != id);
-                // Others may go on that stood behind it for a moment.
+                // Requests that were behind it for a moment may go on.
                 self.model.settle();
                 self.shed += 1;
             }
@@ -308,7 +308,7 @@ fn pick<'a>(rng: &mut Rng, ids: impl ExactSizeIterator<Item = &'a u64>) -> Optio
 }
 
 #[test]
-fn pool_with_limits_does_what_its_model_does() {
+fn pool_with_limits_matches_its_model() {
     for seed in 0..3000 {
         let sim = SimHub::new();
         let mut both = Both::new(&sim, seed);
@@ -324,7 +324,7 @@ fn pool_with_limits_does_what_its_model_does() {
     }
 }
 
-/// No waiter is forgotten: with all limits but the rates lifted, each gets its slot.
+/// Lifts all limits but the rates, and checks that each waiter gets its slot.
 async fn finish(both: &mut Both, pool: &Pool<SimHub>, mut waiting: Waiting<'_>, mut held: Held) {
     for id in held.keys().copied().collect::<Vec<_>>() {
         both.model.running.retain(|running| running.id != id);

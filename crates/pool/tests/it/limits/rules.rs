@@ -1,4 +1,4 @@
-//! Each sentence of the rule of order, and what the limits say about bad input.
+//! The order of requests, rule by rule, and the errors for bad input.
 
 use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
@@ -30,7 +30,7 @@ fn waits(mut request: SlotRequest<'_, SimHub>) -> SlotRequest<'_, SimHub> {
 }
 
 fn served(request: &mut SlotRequest<'_, SimHub>) -> Slot<SimHub> {
-    poll(request).expect("it is served").unwrap()
+    poll(request).expect("the request is served").unwrap()
 }
 
 /// Why a greenlet was refused.
@@ -63,7 +63,7 @@ fn hour_of_rate_limiting_takes_no_time() {
 }
 
 #[test]
-fn several_rates_hold_together() {
+fn several_rates_apply_together() {
     let sim = SimHub::new();
     let (fast, slow) = (Rate::per(1, SECOND), Rate::per(1, 10 * SECOND).burst(3));
     let pool = Pool::builder().rate(fast).rate(slow).pool_on(&sim, 5);
@@ -85,13 +85,13 @@ fn refused_start_uses_up_no_other_limit() {
 }
 
 #[test]
-fn queue_goes_on_though_its_first_waiter_is_not_polled() {
+fn queue_goes_on_if_its_first_waiter_is_not_polled() {
     let sim = SimHub::new();
     let pool = Pool::builder().rate(Rate::per(1, SECOND)).pool_on(&sim, 5);
     sim.block_on(async {
         drop(pool.slot().await);
         let mut first = waits(pool.slot());
-        // Behind it, and served although nothing polls `first`.
+        // The request behind `first` is served, although nothing polls `first`.
         let second = pool.slot().await.unwrap();
         assert_eq!(sim.elapsed(), 2 * SECOND);
         drop((second, served(&mut first)));
@@ -99,7 +99,7 @@ fn queue_goes_on_though_its_first_waiter_is_not_polled() {
 }
 
 #[test]
-fn dropped_head_lets_the_next_go_at_its_time() {
+fn dropped_head_lets_the_next_start_at_its_time() {
     let sim = SimHub::new();
     let pool = Pool::builder().rate(Rate::per(1, SECOND)).pool_on(&sim, 5);
     sim.block_on(async {
@@ -181,7 +181,7 @@ fn weight_above_the_capacity_is_refused_or_skipped() {
 }
 
 #[test]
-fn priorities_come_first_and_newest_if_asked() {
+fn order_is_by_priority_and_newest_first_if_set() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
     sim.block_on(async {
@@ -213,7 +213,7 @@ fn aging_lets_no_low_priority_starve() {
         let mut held = pool.slot().await.unwrap();
         let mut low = waits(pool.slot());
         let mut overtaken = 0;
-        // One urgent request or two always wait.
+        // There are always one or two urgent waiters.
         let mut urgent = vec![waits(pool.slot().priority(3))];
         loop {
             urgent.push(waits(pool.slot().priority(3)));
@@ -291,7 +291,7 @@ fn paused_pool_starts_nothing_and_counts_the_time() {
 }
 
 #[test]
-fn pause_reaches_those_that_wait_in_a_plain_pool() {
+fn pause_applies_to_waiters_of_a_plain_pool() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
     sim.block_on(async {
@@ -383,7 +383,7 @@ impl Hash for BadKey {
 }
 
 #[test]
-fn key_whose_hash_panics_loses_nothing() {
+fn panicking_hash_of_a_key_loses_nothing() {
     let sim = SimHub::new();
     let pool = Pool::builder().per_key(1).pool_on(&sim, 1);
     sim.block_on(async {

@@ -10,14 +10,14 @@ use spinney_pool::limits::Order;
 use spinney_pool::{Pool, Rate};
 use spinney_test_support::blow_up;
 
-/// Counts how many are in, and the most that ever were.
+/// Counts the tasks that are inside, and the most that ever were.
 #[derive(Default)]
 struct Gauge {
     now: AtomicUsize,
     most: AtomicUsize,
 }
 
-/// What is in. Dropping it leaves.
+/// A task that is inside. Dropping it leaves.
 struct Inside<'a>(&'a Gauge, usize);
 
 impl Gauge {

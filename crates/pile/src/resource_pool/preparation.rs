@@ -1,9 +1,9 @@
-//! [`Making`]: a resource that is being created, or recycled, for its next use.
+//! [`Preparation`]: the creation or the recycling of a resource.
 //!
-//! It is a greenlet of its own, which the caller that began it polls. When the caller leaves, it
-//! goes on as a task of the caller's hub, and is dropped when that stops. Outside of any hub it waits
-//! for the next caller, which polls it. So a `create` that is slower than all callers are patient is
-//! finished all the same.
+//! It is a greenlet of its own, which the caller that began it polls. When that caller leaves, it
+//! continues as a task of the caller's hub, and is dropped when that hub stops. Outside of any hub
+//! it waits for the next caller, which polls it. So a `create` finishes even if it takes longer
+//! than any caller waits.
 
 use std::panic::resume_unwind;
 use std::pin::Pin;
@@ -19,25 +19,25 @@ use super::item::Resource;
 use super::stats::Reason;
 use super::{ResourceError, Shared};
 
-/// What has come of it.
-pub(super) enum Made<T, E> {
-    /// A resource that is counted as lent.
+/// The result of a preparation.
+pub(super) enum Prepared<T, E> {
+    /// A resource, counted as lent.
     Resource(Resource<T>),
     Failed(ResourceError<E>),
     /// `create` panicked.
     Panicked(Failure),
-    /// Nothing that concerns a caller: it was killed, or the item is not to be used again.
+    /// No result for a caller: it was killed, or the item is not used again.
     Nothing,
 }
 
-/// The work, which may go on anywhere.
+/// The work of a preparation, which any task can poll.
 pub(super) struct Job<T, E> {
     task: Pin<Box<Task<Work<T, E>>>>,
-    /// None once the result was taken.
+    /// `None` once the result was taken.
     greenlet: Option<Greenlet<Output<T, E>>>,
     kind: Kind,
     generation: u64,
-    /// Whether it began inside of a hub, whose clock and reactor it may need.
+    /// Whether it began inside a hub, whose clock and reactor it may need.
     needs_hub: bool,
 }
 
@@ -45,7 +45,7 @@ type Work<T, E> = Boxed<'static, Output<T, E>>;
 
 enum Output<T, E> {
     Created(Result<Result<T, E>, Timeout>),
-    /// None if it is not to be used again: it has been dropped.
+    /// `None` if the resource is not used again: it was dropped.
     Recycled(Option<Resource<T>>),
 }
 
@@ -55,19 +55,20 @@ enum Kind {
     Recycle,
 }
 
-/// A job, and the room in the pool that is counted for it. Dropping it drops the job, then frees the
-/// room.
-pub(super) struct Making<T: Send + 'static, E: Send + 'static> {
-    /// None once it has finished.
+/// A job, and the capacity that is reserved for it. Dropping it drops the job, and then frees the
+/// capacity.
+pub(super) struct Preparation<T: Send + 'static, E: Send + 'static> {
+    /// `None` once it has finished.
     job: Option<Job<T, E>>,
-    room: Room<T, E>,
+    reservation: Reservation<T, E>,
 }
 
-impl<T: Send + 'static, E: Send + 'static> Making<T, E> {
-    /// Begins to create a resource that was counted, in `size` and `creating`, in this `generation`.
-    /// A panic of the pool's closure frees the room.
+impl<T: Send + 'static, E: Send + 'static> Preparation<T, E> {
+    /// Begins to create a resource that was counted in `size` and `creating`, in this `generation`.
+    /// A panic of the pool's closure frees the capacity.
     pub(super) fn create(shared: &Arc<Shared<T, E>>, generation: u64) -> Self {
-        let mut making = Self { job: None, room: Room::new(shared, Kind::Create) };
+        let mut preparation =
+            Self { job: None, reservation: Reservation::new(shared, Kind::Create) };
         let created = (shared.settings.create)();
         let limit = shared.settings.create_timeout;
         let work = async move {
@@ -76,12 +77,12 @@ impl<T: Send + 'static, E: Send + 'static> Making<T, E> {
                 None => Ok(created.await),
             })
         };
-        making.job = Some(Job::new(Kind::Create, generation, Box::pin(work)));
-        making
+        preparation.job = Some(Job::new(Kind::Create, generation, Box::pin(work)));
+        preparation
     }
 
-    /// Begins to recycle a resource that is lent, if the pool recycles. A panic of the
-    /// pool's closure is contained in the job.
+    /// Begins to recycle a lent resource, if the pool recycles. A panic of the pool's closure is
+    /// contained in the job.
     pub(super) fn recycle(
         shared: &Arc<Shared<T, E>>,
         mut resource: Resource<T>,
@@ -94,17 +95,17 @@ impl<T: Send + 'static, E: Send + 'static> Making<T, E> {
             Output::Recycled(passes.then_some(resource))
         };
         let job = Job::new(Kind::Recycle, generation, Box::pin(work));
-        Ok(Self { job: Some(job), room: Room::new(shared, Kind::Recycle) })
+        Ok(Self { job: Some(job), reservation: Reservation::new(shared, Kind::Recycle) })
     }
 
-    /// Goes on with an orphan.
+    /// Continues an orphaned job.
     pub(super) fn adopt(shared: &Arc<Shared<T, E>>, job: Job<T, E>) -> Self {
-        let room = Room::new(shared, job.kind);
-        Self { job: Some(job), room }
+        let reservation = Reservation::new(shared, job.kind);
+        Self { job: Some(job), reservation }
     }
 
-    /// Polls it in the caller's place.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Made<T, E>> {
+    /// Polls the job in the caller's place.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Prepared<T, E>> {
         let job = self.job.as_mut().expect("polled after it had finished");
         ready!(job.task.as_mut().poll(cx));
         let greenlet = job.greenlet.take().expect("its result is taken once");
@@ -118,74 +119,75 @@ impl<T: Send + 'static, E: Send + 'static> Making<T, E> {
                 self.failed(ResourceError::CreateTimedOut(timeout))
             }
             Ok(Output::Recycled(Some(resource))) => {
-                self.room.fill();
-                Made::Resource(resource)
+                self.reservation.fill();
+                Prepared::Resource(resource)
             }
             Ok(Output::Recycled(None)) => {
-                self.room.reason = Reason::Recycle;
-                Made::Nothing
+                self.reservation.reason = Reason::Recycle;
+                Prepared::Nothing
             }
             Err(failure) if kind == Kind::Create && failure.is_panic() => {
-                self.room.note_failure();
-                Made::Panicked(failure)
+                self.reservation.note_failure();
+                Prepared::Panicked(failure)
             }
-            Err(_) => Made::Nothing,
+            Err(_) => Prepared::Nothing,
         })
     }
 
-    fn created(&mut self, value: T, generation: u64) -> Made<T, E> {
+    fn created(&mut self, value: T, generation: u64) -> Prepared<T, E> {
         let resource = Resource::new(value, Clock::current().now(), generation);
-        self.room.fill();
-        Made::Resource(resource)
+        self.reservation.fill();
+        Prepared::Resource(resource)
     }
 
-    fn failed(&mut self, error: ResourceError<E>) -> Made<T, E> {
-        self.room.note_failure();
-        Made::Failed(error)
+    fn failed(&mut self, error: ResourceError<E>) -> Prepared<T, E> {
+        self.reservation.note_failure();
+        Prepared::Failed(error)
     }
 
-    /// Lets it go on without its caller. It is dropped if the pool was closed, or its hub stops.
+    /// Continues without the caller. The job is dropped if the pool was closed, or when its hub
+    /// stops.
     pub(super) fn carry_on(mut self) {
-        if self.room.shared.slots.is_closed() {
+        if self.reservation.shared.slots.is_closed() {
             return;
         }
         if let Some(hub) = Hub::try_current() {
             self.set_in_place(false);
             hub.spawn(self.finish());
         } else if let Some(job) = self.job.take_if(|job| !job.needs_hub) {
-            self.room.leave_to(job);
+            self.reservation.leave_to(job);
         }
     }
 
-    /// Polls it once, then lets it go on.
+    /// Polls the job once, and then continues without the caller.
     pub(super) fn start(mut self) {
         match self.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(made) => self.deliver(made),
+            Poll::Ready(prepared) => self.deliver(prepared),
             Poll::Pending => self.carry_on(),
         }
     }
 
     async fn finish(mut self) {
-        let made = std::future::poll_fn(|cx| self.poll(cx)).await;
-        self.deliver(made);
+        let prepared = std::future::poll_fn(|cx| self.poll(cx)).await;
+        self.deliver(prepared);
     }
 
-    /// Gives what has come of it to the first caller that waits.
-    fn deliver(self, made: Made<T, E>) {
-        let shared = Arc::clone(&self.room.shared);
+    /// Gives the result to the first waiting caller.
+    fn deliver(self, prepared: Prepared<T, E>) {
+        let shared = Arc::clone(&self.reservation.shared);
         drop(self);
-        match made {
-            Made::Resource(resource) => shared.deliver(resource),
-            Made::Failed(error) => {
-                let given = shared.lock().line.give(Err(error));
+        match prepared {
+            Prepared::Resource(resource) => shared.deliver(resource),
+            Prepared::Failed(error) => {
+                let given = shared.lock().waiters.give(Err(error));
                 match given {
                     Ok(waker) => wake_all(waker),
                     Err(error) => drop_contained(error),
                 }
             }
             // The panic hook has reported it.
-            Made::Panicked(failure) => drop_contained(failure),
-            Made::Nothing => {}
+            Prepared::Panicked(failure) => drop_contained(failure),
+            Prepared::Nothing => {}
         }
     }
 
@@ -194,7 +196,7 @@ impl<T: Send + 'static, E: Send + 'static> Making<T, E> {
     }
 }
 
-/// The panic of a `create`, where its caller waits.
+/// Resumes the panic of a `create` in its caller.
 pub(super) fn resume(failure: Failure) -> ! {
     let text = failure.to_string();
     let payload = match failure {
@@ -204,9 +206,9 @@ pub(super) fn resume(failure: Failure) -> ! {
     resume_unwind(payload.unwrap_or_else(|| Box::new(text)))
 }
 
-impl<T: Send + 'static, E: Send + 'static> Drop for Making<T, E> {
+impl<T: Send + 'static, E: Send + 'static> Drop for Preparation<T, E> {
     fn drop(&mut self) {
-        // Before its room is free.
+        // Before its capacity is free.
         let job = self.job.take();
         drop_contained(job);
     }
@@ -222,27 +224,27 @@ impl<T: Send + 'static, E: Send + 'static> Job<T, E> {
         job
     }
 
-    /// Whether the greenlet around it polls it.
+    /// Sets whether the greenlet around it polls it.
     fn set_in_place(&self, in_place: bool) {
         self.greenlet.iter().for_each(|greenlet| greenlet.handle().set_in_place(in_place));
     }
 }
 
-/// What is counted for a job. Dropping it counts it out.
-struct Room<T: Send + 'static, E: Send + 'static> {
+/// The capacity that is reserved for a job. Dropping it frees the capacity.
+struct Reservation<T: Send + 'static, E: Send + 'static> {
     shared: Arc<Shared<T, E>>,
-    /// None once a resource is counted in its place, or an orphan.
+    /// `None` once a resource or an orphan is counted instead.
     kind: Option<Kind>,
-    /// Why a resource that was to be recycled is counted out.
+    /// Why a resource that was being recycled is counted out.
     reason: Reason,
 }
 
-impl<T: Send + 'static, E: Send + 'static> Room<T, E> {
+impl<T: Send + 'static, E: Send + 'static> Reservation<T, E> {
     fn new(shared: &Arc<Shared<T, E>>, kind: Kind) -> Self {
         Self { shared: Arc::clone(shared), kind: Some(kind), reason: Reason::Failure }
     }
 
-    /// There is a resource in its place.
+    /// Counts a resource instead.
     fn fill(&mut self) {
         if self.kind.take() != Some(Kind::Create) {
             return;
@@ -250,20 +252,20 @@ impl<T: Send + 'static, E: Send + 'static> Room<T, E> {
         let mut state = self.shared.lock();
         state.creating -= 1;
         state.lent += 1;
-        state.figures.created += 1;
-        // Those that wait for the end of a delay, or until fewer are created, may go on.
+        state.counters.created += 1;
+        // Callers that wait for the end of a delay, or for fewer creations, may go on.
         let failed_before = std::mem::take(&mut state.failures).in_a_row > 0;
         let wakers =
-            state.line.wake(failed_before || self.shared.settings.max_creating < usize::MAX);
+            state.waiters.wake(failed_before || self.shared.settings.max_creating < usize::MAX);
         drop(state);
         wake_all(wakers);
     }
 
-    /// `create` has failed: the next one is put off.
+    /// Records a failure of `create`, which delays the next one.
     fn note_failure(&self) {
         let mut state = self.shared.lock();
         state.failures.in_a_row = state.failures.in_a_row.saturating_add(1);
-        state.figures.failed += 1;
+        state.counters.failed += 1;
         let failures = state.failures.in_a_row;
         drop(state);
         let delay = (self.shared.settings.backoff)(failures);
@@ -271,7 +273,7 @@ impl<T: Send + 'static, E: Send + 'static> Room<T, E> {
         self.shared.lock().failures.delay_next(now, delay);
     }
 
-    /// Leaves `job` at a stand, for the next caller to go on with. A closed pool drops it.
+    /// Leaves `job` for the next caller to continue. A closed pool drops it.
     fn leave_to(&mut self, job: Job<T, E>) {
         let mut state = self.shared.lock();
         if state.is_closed {
@@ -281,13 +283,13 @@ impl<T: Send + 'static, E: Send + 'static> Room<T, E> {
         }
         self.kind = None;
         state.orphans.push(job);
-        let wakers = state.line.wake(true);
+        let wakers = state.waiters.wake(true);
         drop(state);
         wake_all(wakers);
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> Drop for Room<T, E> {
+impl<T: Send + 'static, E: Send + 'static> Drop for Reservation<T, E> {
     fn drop(&mut self) {
         match self.kind {
             Some(Kind::Create) => self.shared.count_out(|state| state.creating -= 1),

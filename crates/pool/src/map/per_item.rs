@@ -1,5 +1,5 @@
-//! [`PerItem`]: what each item of a map asks for; [`Asked`]: the items of such a map that stand in the
-//! queue of the pool, each with a request of its own.
+//! [`PerItem`]: the requests of a map's items; [`ItemQueue`]: the items of such a map that wait in
+//! the queue of the pool, each with its own request.
 
 use std::collections::VecDeque;
 use std::hash::Hash;
@@ -17,15 +17,15 @@ use crate::slot::{AcquireSlot, ONE, Permit};
 
 type Of<A, T> = Option<Box<dyn Fn(&A) -> T + Send + Sync>>;
 
-/// What each item of a map asks for; see [`Mapper::key`](super::Mapper::key). Dropping it drops the
-/// closures.
+/// The weight, priority and key of each item of a map; see [`Mapper::key`](super::Mapper::key).
+/// Dropping it drops the closures.
 pub struct PerItem<A> {
     pub(super) key: Of<A, Key>,
     pub(super) weight: Of<A, usize>,
     pub(super) priority: Of<A, i32>,
 }
 
-/// All items of a map ask for the same: a slot.
+/// All items of a map make the same request: for one slot.
 #[derive(Clone, Copy, Debug)]
 pub struct Alike;
 
@@ -40,7 +40,7 @@ impl<A> PerItem<A> {
         self.key = Some(Box::new(move |item| Key::of(&key(item))));
     }
 
-    /// What `item` asks for. The closures are other people's code.
+    /// The request of `item`. The closures are foreign code.
     pub(super) fn ask(&self, item: &A) -> Want<Request> {
         let mut want = ONE;
         want.permits = self.weight.as_ref().map_or(1, |weight| weight(item).max(1));
@@ -60,11 +60,10 @@ impl<A> std::fmt::Debug for PerItem<A> {
     }
 }
 
-/// What the items `A` of a map ask for: [`Alike`] or [`PerItem`]. There are no others, and none can be
-/// made.
-#[expect(private_bounds, reason = "that is what keeps others from being made")]
+/// The requests of a map's items `A`: [`Alike`] or [`PerItem`]. The trait is sealed.
+#[expect(private_bounds, reason = "a private bound seals the trait")]
 pub trait Asks<A>: Sealed {
-    /// What each asks for, if they differ.
+    /// The request of each item, if the requests differ.
     fn per_item(self) -> Option<PerItem<A>>;
 }
 
@@ -85,21 +84,21 @@ impl<A> Asks<A> for PerItem<A> {
     }
 }
 
-/// The items that stand in the queue. A poll looks at those alone that were woken.
-pub(super) struct Asked<A> {
-    items: Slab<Asking<A>>,
+/// The items that wait in the queue of the pool. A poll only looks at the items that were woken.
+pub(super) struct ItemQueue<A> {
+    items: Slab<QueuedItem<A>>,
     woken: Arc<Woken>,
 }
 
 /// An item that was taken from the input, and waits for its slot.
-pub(super) struct Asking<A> {
+pub(super) struct QueuedItem<A> {
     pub(super) index: usize,
     pub(super) item: A,
     pub(super) slot: AcquireSlot,
     waker: Waker,
 }
 
-impl<A> Asked<A> {
+impl<A> ItemQueue<A> {
     pub(super) fn new() -> Self {
         Self { items: Slab::new(), woken: Arc::default() }
     }
@@ -113,19 +112,19 @@ impl<A> Asked<A> {
         let entry = self.items.vacant_entry();
         let key = entry.key();
         let waker = Waker::from(Arc::new(ItemWaker { woken: Arc::clone(&self.woken), key }));
-        entry.insert(Asking { index, item, slot, waker });
+        entry.insert(QueuedItem { index, item, slot, waker });
         self.woken.lock().keys.push_back(key);
     }
 
-    /// The next item that has its slot, or is refused.
+    /// The next item that has its slot or is refused.
     pub(super) fn poll_served(
         &mut self,
         cx: &Context<'_>,
-    ) -> Poll<(Asking<A>, Result<Permit, SlotError>)> {
+    ) -> Poll<(QueuedItem<A>, Result<Permit, SlotError>)> {
         while let Some(key) = self.woken.next(cx.waker()) {
-            let Some(asking) = self.items.get_mut(key) else { continue };
-            let waker = asking.waker.clone();
-            let slot = Pin::new(&mut asking.slot).poll(&mut Context::from_waker(&waker));
+            let Some(queued_item) = self.items.get_mut(key) else { continue };
+            let waker = queued_item.waker.clone();
+            let slot = Pin::new(&mut queued_item.slot).poll(&mut Context::from_waker(&waker));
             if let Poll::Ready(slot) = slot {
                 return Poll::Ready((self.items.remove(key), slot));
             }
@@ -133,20 +132,20 @@ impl<A> Asked<A> {
         Poll::Pending
     }
 
-    /// The item that was taken from the input first, of those that wait.
-    pub(super) fn first(&mut self) -> Option<(usize, &mut Asking<A>)> {
-        self.items.iter_mut().min_by_key(|(_, asking)| asking.index)
+    /// The first waiting item in the order of the input.
+    pub(super) fn first(&mut self) -> Option<(usize, &mut QueuedItem<A>)> {
+        self.items.iter_mut().min_by_key(|(_, queued_item)| queued_item.index)
     }
 
-    /// Takes an item out of the queue.
-    pub(super) fn take(&mut self, key: usize) -> Option<Asking<A>> {
+    /// Removes an item from the queue.
+    pub(super) fn take(&mut self, key: usize) -> Option<QueuedItem<A>> {
         self.items.try_remove(key)
     }
 
-    /// Takes all items out of the queue, drops them, and returns their indices.
+    /// Removes all items from the queue and drops them. Returns their indices.
     pub(super) fn clear(&mut self) -> Vec<usize> {
         let items = std::mem::take(&mut self.items);
-        let dropped = items.into_iter().map(|(_, Asking { index, item, .. })| {
+        let dropped = items.into_iter().map(|(_, QueuedItem { index, item, .. })| {
             drop_contained(item);
             index
         });
@@ -154,7 +153,7 @@ impl<A> Asked<A> {
     }
 }
 
-/// The keys of items that were woken, in that order.
+/// The keys of woken items, in the order of their wake-ups.
 #[derive(Default)]
 struct Woken(Mutex<WokenKeys>);
 
@@ -169,7 +168,7 @@ impl Woken {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next of them. Without one, `feeder` is woken with the next.
+    /// The next key. If there is none, the next wake-up wakes `feeder`.
     fn next(&self, feeder: &Waker) -> Option<usize> {
         let mut woken = self.lock();
         let next = woken.keys.pop_front();

@@ -1,0 +1,112 @@
+//! [`Span`]: the span of a greenlet in the crate tracing; without the feature `tracing`, nothing.
+//!
+//! A span is entered for each poll. Its parent is the span in which the greenlet was spawned; of an
+//! item of a map, the span of the greenlet that called the map. So what a task logs is inside the
+//! request that it works for, on whatever thread and in whatever pool it runs.
+
+#[cfg(feature = "tracing")]
+pub(crate) use with_tracing::{Span, alarm};
+#[cfg(not(feature = "tracing"))]
+pub(crate) use without::{Span, alarm};
+
+#[cfg(feature = "tracing")]
+mod with_tracing {
+    use std::collections::HashMap;
+    use std::sync::{LazyLock, Mutex};
+
+    use spinney_greenlet::{Failure, Handle, Spawned};
+    use tracing::field::Empty;
+    use tracing::{Level, span};
+
+    use crate::Alarm;
+    use crate::record::lock;
+
+    /// The spans of the greenlets that live, by their ids: an item finds its parent here.
+    static LIVING: LazyLock<Mutex<HashMap<u64, span::Id>>> = LazyLock::new(Mutex::default);
+
+    pub(crate) struct Span(tracing::Span);
+
+    impl Span {
+        pub(crate) fn open(spawned: Spawned<'_>) -> Self {
+            let greenlet = spawned.greenlet;
+            let parent = greenlet.parent().filter(|_| spawned.item.is_some());
+            let parent = parent.and_then(|parent| lock(&LIVING).get(&parent).cloned());
+            let parent = parent.or_else(|| tracing::Span::current().id());
+            let span = tracing::span!(
+                parent: parent,
+                Level::INFO,
+                "greenlet",
+                id = greenlet.id(),
+                parent_id = greenlet.parent(),
+                name = Empty,
+                pool = spawned.container.map(|container| container.kind()),
+                item = spawned.item,
+                spawned_at = %greenlet.spawned_at(),
+            );
+            if let Some(id) = span.id() {
+                lock(&LIVING).insert(greenlet.id(), id);
+            }
+            Self(span)
+        }
+
+        pub(crate) fn enter(&self) {
+            self.0.with_subscriber(|(id, dispatch)| dispatch.enter(id));
+        }
+
+        pub(crate) fn exit(&self, greenlet: &Handle) {
+            self.record_name(greenlet);
+            self.0.with_subscriber(|(id, dispatch)| dispatch.exit(id));
+        }
+
+        /// A greenlet may be named at any time, but a span takes the field once.
+        fn record_name(&self, greenlet: &Handle) {
+            if let Some(name) = greenlet.name().filter(|_| !self.0.is_disabled()) {
+                self.0.record("name", &*name);
+            }
+        }
+
+        pub(crate) fn end(&self, greenlet: &Handle, failure: Option<&Failure>) {
+            lock(&LIVING).remove(&greenlet.id());
+            match failure {
+                None => {}
+                Some(Failure::Panicked(_)) => {
+                    let failure = failure.map(ToString::to_string);
+                    tracing::error!(parent: &self.0, failure, "a greenlet panicked");
+                }
+                Some(_) => {
+                    let failure = failure.map(ToString::to_string);
+                    tracing::info!(parent: &self.0, failure, "a greenlet was killed");
+                }
+            }
+        }
+    }
+
+    /// Logs an alarm of the watchdog.
+    pub(crate) fn alarm(alarm: &Alarm) {
+        tracing::warn!("{alarm}");
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod without {
+    use spinney_greenlet::{Failure, Handle, Spawned};
+
+    use crate::Alarm;
+
+    pub(crate) struct Span;
+
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    impl Span {
+        pub(crate) fn open(_: Spawned<'_>) -> Self {
+            Self
+        }
+
+        pub(crate) fn enter(&self) {}
+
+        pub(crate) fn exit(&self, _: &Handle) {}
+
+        pub(crate) fn end(&self, _: &Handle, _: Option<&Failure>) {}
+    }
+
+    pub(crate) fn alarm(_: &Alarm) {}
+}
