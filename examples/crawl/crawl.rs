@@ -7,7 +7,7 @@ use async_channel::{Receiver, Sender};
 use futures_lite::future::{FutureExt, or};
 use spinney::Retry;
 use spinney::map::{Decision, TaskError, TryImap, from_stream};
-use spinney::sync::Closed;
+use spinney::pool::SlotError;
 use spinney::{ItemError, Pool, Rate};
 use url::{Position, Url};
 
@@ -158,5 +158,5 @@ impl Crawl {
 /// Whether the pool was closed before the item started.
 fn is_refused(error: &ItemError<TaskError<FetchError>>) -> bool {
     let reason = error.killed().and_then(|exit| exit.reason());
-    reason.and_then(|reason| reason.downcast_ref::<Closed>()).is_some()
+    reason.and_then(|reason| reason.downcast_ref::<SlotError>()).is_some()
 }

@@ -18,7 +18,6 @@ use crate::in_place::SpawnInto;
 use crate::map::{IntoSource, Map};
 use crate::members::Members;
 use crate::slot::AcquireSlot;
-use crate::task_set::refusal;
 use crate::{Pool, Runs, RunsMap, SlotError, TaskSet};
 
 /// The verbs of gevent's `Group` and `Pool` that do not wait or take a callback, and those with
@@ -70,7 +69,7 @@ pub trait GroupExt<X> {
     /// such greenlets is not bounded.
     ///
     /// If the set is closed before a slot is free, the greenlet is killed, with
-    /// [`Closed`](spinney_sync::Closed) as its
+    /// [`SlotError::Closed`](crate::SlotError::Closed) as its
     /// reason.
     ///
     /// Python: `gevent.pool.Group.apply_async`.
@@ -383,7 +382,7 @@ impl<F: Future> Future for DeferredSpawn<F> {
                     is_member.then_some(()).ok_or(SlotError::Closed)
                 });
                 if let Err(error) = entered {
-                    this.handle.kill_now_with(refusal(error));
+                    this.handle.kill_now_with(GreenletExit::because(error));
                 }
             }
             *this.slot = None;

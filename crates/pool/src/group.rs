@@ -81,7 +81,7 @@ impl<X> Group<X> {
     /// Spawns `future` as a member of the group.
     ///
     /// Once the group is closed, the returned greenlet is killed already, with
-    /// [`Closed`](spinney_sync::Closed) as its reason.
+    /// [`SlotError::Closed`](crate::SlotError::Closed) as its reason.
     ///
     /// Python: `gevent.pool.Group.spawn`.
     #[track_caller]

@@ -185,7 +185,7 @@ impl<X> Pool<X> {
     /// and no slot becomes free.
     ///
     /// If the pool is closed before a slot is free, the returned greenlet is killed already, with
-    /// [`Closed`](spinney_sync::Closed) as its reason.
+    /// [`SlotError::Closed`](crate::SlotError::Closed) as its reason.
     ///
     /// # Cancel safety
     ///

@@ -62,7 +62,7 @@ impl<X> Slot<X> {
     /// Spawns `future` in this slot, which is free again when the task has finished.
     ///
     /// If the pool, or the scope that the slot is from, was closed meanwhile, the returned greenlet
-    /// is killed already, with [`Closed`](spinney_sync::Closed) as its reason.
+    /// is killed already, with [`SlotError::Closed`](crate::SlotError::Closed) as its reason.
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> Greenlet<F::Output>
     where

@@ -20,7 +20,7 @@ impl<X> TaskSet<X> {
     /// that started before go on to the end of their input, or until the set is
     /// [killed](Self::kill).
     ///
-    /// The first item of a map that starts later is killed, with [`Closed`](spinney_sync::Closed)
+    /// The first item of a map that starts later is killed, with [`SlotError::Closed`](crate::SlotError::Closed)
     /// as its reason. Closing again is a no-op.
     pub fn close(&self) -> Report {
         self.inner().close();
@@ -40,7 +40,7 @@ impl<X> TaskSet<X> {
     /// Kills each member once, then each member that is added meanwhile, and waits until the set is
     /// empty. The set stays open: waiters get slots, and maps go on with their next items. In a
     /// [closed](Self::close) set, maps end too: the next item of each map is killed, with
-    /// [`Closed`](spinney_sync::Closed) as its reason.
+    /// [`SlotError::Closed`](crate::SlotError::Closed) as its reason.
     ///
     /// The call itself kills the current members; the future waits, and kills the later ones. It
     /// also waits for members that refuse their kill; [`drain`](Self::drain) does not.

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
 use spinney_hub::Executor;
-use spinney_sync::Closed;
 
 use crate::builder::Settings;
 use crate::hook::Hooked;
@@ -442,25 +441,17 @@ impl<X> TaskSet<X> {
     }
 }
 
-/// Creates a greenlet that never starts because it was refused: it is killed for that reason, which
-/// is [`Closed`] if its set was closed.
+/// Creates a greenlet that never starts because it was refused: it is killed with `error` as the
+/// reason.
 pub(crate) fn refused<F: Future>(
     future: F,
     error: SlotError,
     at: &'static Location<'static>,
 ) -> Greenlet<F::Output> {
     let (task, greenlet) = pair_in(None, at, future, |_| ());
-    greenlet.kill_now_with(refusal(error));
+    greenlet.kill_now_with(GreenletExit::because(error));
     drop(task);
     greenlet
-}
-
-/// The kill reason of a refused greenlet.
-pub(crate) fn refusal(error: SlotError) -> GreenletExit {
-    match error {
-        SlotError::Closed => GreenletExit::because(Closed),
-        error => GreenletExit::because(error),
-    }
 }
 
 /// The state that handles of a set share whose work runs on the same hub.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use spinney_greenlet::{Failure, GreenletExit, InPlace};
 use spinney_hub::{Erase, Executor, Spawn, drop_contained};
-use spinney_sync::{Acquire, Closed, Wait as WaitNote, Want};
+use spinney_sync::{Acquire, Wait as WaitNote, Want};
 
 use super::per_item::{ItemQueue, QueuedItem};
 use super::results::{Begun, InPlaceRequest, Need, Results, Room};
@@ -21,7 +21,7 @@ use crate::SlotError;
 use crate::limits::Request;
 use crate::members::Members;
 use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, MapsEnd, MemberSlot, ONE, Permit};
-use crate::task_set::{Core, refusal};
+use crate::task_set::Core;
 
 /// How many workers are started before other tasks get a turn.
 const BATCH: usize = 64;
@@ -151,7 +151,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
                 Ok(permit) => return Poll::Ready(Some(Place::Slot(permit, Some(taken)))),
                 Err(error) => {
                     drop_contained(taken.item);
-                    let failure = Failure::Killed(refusal(error));
+                    let failure = Failure::Killed(GreenletExit::because(error));
                     self.shared.results.deliver_refused((taken.index, failure));
                 }
             }
@@ -283,8 +283,8 @@ where
         if self.is_over(cx) {
             // An empty input has no item to refuse.
             self.shared.look_ahead(cx);
-            self.refuse_queued(&GreenletExit::because(Closed));
-            self.shared.refuse(GreenletExit::because(Closed));
+            self.refuse_queued(&GreenletExit::because(SlotError::Closed));
+            self.shared.refuse(GreenletExit::because(SlotError::Closed));
         }
         let place = match self.item_queue {
             None => self.poll_place(cx),
@@ -365,7 +365,7 @@ where
             Err(item) => {
                 drop_contained(item);
                 results.dismiss(key);
-                let exit = GreenletExit::because(Closed);
+                let exit = GreenletExit::because(SlotError::Closed);
                 return results.refuse_opened(index, Failure::Killed(exit));
             }
         };

@@ -12,7 +12,6 @@ use spinney_hub::{Sleep, Within, WithinFuture, sleep};
 
 use super::worker::ItemSlot;
 use crate::slot::{AcquireSlot, AcquireStart};
-use crate::task_set::refusal;
 
 /// The time limit and the retries of a map from `A` to `T`.
 pub(crate) struct ItemPolicy<A, T> {
@@ -150,7 +149,7 @@ impl Delay {
             ready!(Pin::new(sleep).poll(cx));
             self.sleep = None;
         }
-        let refused = |error| Failure::Killed(refusal(error));
+        let refused = |error| Failure::Killed(GreenletExit::because(error));
         match &mut self.start {
             NextStart::Free => Poll::Ready(Ok(())),
             NextStart::Start(start) => start.poll(cx).map_ok(drop).map_err(refused),

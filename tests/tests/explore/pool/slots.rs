@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use spinney::gevent::GroupExt as _;
-use spinney::sync::Closed;
+use spinney::pool::SlotError;
 use spinney::task::spawn_on;
 use spinney::{Event, Failure, Handle, Spawn, sleep, yield_now};
 use spinney_sim::SimHub;
@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Whether the greenlet was refused by a closed pool.
 fn is_refused(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
-    exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<Closed>)
+    exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<SlotError>)
 }
 
 /// A waiter between two others is stopped at any time, also just when it was handed the slot.

@@ -106,7 +106,7 @@ fn of_maps() {
         assert!(is_timeout(&text(failed), "greenlet "));
         pool.close();
         let closed = pool.map(|()| ready(()), [()]).await.unwrap_err();
-        assert_eq!(text(closed), "item 0 was killed: it was closed");
+        assert_eq!(text(closed), "item 0 was killed: the pool was closed");
     });
 }
 

@@ -10,7 +10,7 @@ use futures_lite::{StreamExt, stream};
 use spinney::Retry;
 use spinney::map::from_stream;
 use spinney::map::{Mapper, TaskError};
-use spinney::sync::Closed;
+use spinney::pool::SlotError;
 use spinney::{Failure, Pool, block_on, yield_now};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, blow_up, gate, stuck};
@@ -129,7 +129,7 @@ on_every_hub! {
         let log = refused.clone();
         let mapper = pool.mapper().on_item(move |index, outcome| {
             let Err(TaskError::Failed(Failure::Killed(exit))) = outcome else { unreachable!() };
-            log.add((index, exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<Closed>)));
+            log.add((index, exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<SlotError>)));
         });
         pool.close();
         mapper.map(|_: usize| async {}, 0..3).await.unwrap_err();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_lite::future::poll_once;
 use spinney::gevent::GroupExt as _;
 use spinney::pool::Reentry;
-use spinney::sync::Closed;
+use spinney::pool::SlotError;
 use spinney::task::State;
 use spinney::{Failure, Group, Handle, Pool, Within, gevent};
 use spinney_tests::tools::{Log, OnDrop, Why, behind, blow_up, gate, let_others_run, stuck};
@@ -238,7 +238,7 @@ on_every_hub! {
         let_others_run().await;
         pool.close();
         let Err(Failure::Killed(exit)) = late.await else { panic!("it ran") };
-        assert!(exit.reason().unwrap().is::<Closed>());
+        assert!(exit.reason().unwrap().is::<SlotError>());
     }
 
     async fn map_async_returns_the_list(hub) {

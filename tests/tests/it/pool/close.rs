@@ -9,8 +9,8 @@ use futures_lite::future::{poll_once, zip};
 use futures_lite::{StreamExt, stream};
 use spinney::gevent::GroupExt as _;
 use spinney::map::from_stream;
+use spinney::pool::SlotError;
 use spinney::pool::{InsideGroup, Reentry, Report};
-use spinney::sync::Closed;
 use spinney::task::GreenletExit;
 use spinney::{Failure, Greenlet, Group, Pool, catch_exit, shield, sleep, yield_now};
 use spinney_tests::tools::{
@@ -21,7 +21,7 @@ use spinney_tests::{Dropped, SimHub, on_every_hub};
 /// Whether this is the failure of a refused call.
 fn is_closed(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
-    exit.reason().and_then(|reason| reason.downcast_ref::<Closed>()).is_some()
+    exit.reason().and_then(|reason| reason.downcast_ref::<SlotError>()).is_some()
 }
 
 on_every_hub! {
@@ -183,7 +183,7 @@ on_every_hub! {
         pool.close();
         pool.kill_with(GreenletExit::because("closing time")).await;
         let whys: Vec<_> = results.map(|result| result.unwrap_err().into_error().why()).collect().await;
-        assert_eq!(whys, ["killed: closing time", "killed: closing time", "killed: it was closed"]);
+        assert_eq!(whys, ["killed: closing time", "killed: closing time", "killed: the pool was closed"]);
         let refused = waits.await.unwrap_err();
         assert!(is_closed(&refused) && refused.index() == 0);
         let report = pool.stats();

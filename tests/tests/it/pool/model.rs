@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use spinney::gevent::{GroupExt as _, PoolExt as _};
 use spinney::map::Imap;
 use spinney::pool::JoinError;
-use spinney::sync::Closed;
+use spinney::pool::SlotError;
 use spinney::task::spawn_on;
 use spinney::{Event, Failure, Greenlet, Handle, Pool, PoolFull, Slot};
 use spinney_tests::tools::blow_up;
@@ -420,7 +420,7 @@ impl Both {
                 Some(Err(Failure::Panicked(_))) => End::Panic,
                 Some(Err(Failure::Aborted(_))) => panic!("nothing aborts"),
                 Some(Err(Failure::Killed(exit))) => match exit.reason() {
-                    Some(reason) if reason.is::<Closed>() => End::Refused,
+                    Some(reason) if reason.is::<SlotError>() => End::Refused,
                     _ => End::Killed,
                 },
             };

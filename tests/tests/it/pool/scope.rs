@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_lite::future::poll_once;
 use spinney::gevent::GroupExt as _;
 use spinney::pool::{Reentry, SlotError};
-use spinney::sync::Closed;
 use spinney::task::spawn_on;
 use spinney::{Failure, Greenlet, Group, Pool};
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
@@ -16,7 +15,7 @@ use spinney_tests::{Dropped, on_every_hub};
 /// Whether the greenlet was refused because the pool or the scope was closed.
 fn is_refused(failure: &Failure) -> bool {
     let Failure::Killed(exit) = failure else { return false };
-    exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<Closed>)
+    exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<SlotError>)
 }
 
 on_every_hub! {
