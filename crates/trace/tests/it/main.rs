@@ -3,6 +3,7 @@
 
 mod dump;
 mod hubs;
+mod text;
 mod timeline;
 mod watchdog;
 

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The largest number of names at the root of the facade, modules included.
+/// The largest number of names at the root of the facade, modules included. A module that needs a
+/// feature does not count.
 const AT_THE_ROOT: usize = 45;
 
 /// Names of the layers that the facade omits: the building blocks for containers of greenlets.
 const FOR_WRITERS: &[&str] = &[
+    "Announcement",
     "Birth",
     "Deputy",
     "Fate",
@@ -25,6 +27,7 @@ const FOR_WRITERS: &[&str] = &[
     "Want",
     "contain",
     "drop_contained",
+    "is_observed",
     "pair",
     "pair_in",
     "pair_items",
@@ -62,7 +65,10 @@ fn facade_has_the_names_of_the_layers() {
 #[test]
 fn facade_has_few_names_at_its_root() {
     let facade = source("spinney");
-    let modules = facade.lines().filter(|line| line.starts_with("pub mod ")).count();
+    let lines: Vec<&str> = facade.lines().collect();
+    let by_default = |pair: &&[&str]| !pair[0].starts_with("#[cfg(feature");
+    let modules = lines.windows(2).filter(by_default).map(|pair| pair[1]);
+    let modules = modules.filter(|line| line.starts_with("pub mod ")).count();
     let names = public_names(&facade, "").len() + modules;
     assert!(names <= AT_THE_ROOT, "{names} names");
 }
