@@ -8,9 +8,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use spinney::task::joinall;
 use spinney::task::named;
 use spinney::trace::Timeline;
-use spinney::{Hub, Pool, Semaphore, block_on, joinall, sleep, spawn};
+use spinney::{Hub, Pool, Semaphore, block_on, sleep, spawn};
 
 /// A pool whose consumer is slow: the slots stand empty while results are not read.
 async fn slow_consumer() {

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use futures_lite::future::or;
 use spinney::pile::Item;
-use spinney::{Greenlet, ResourcePool, Within, joinall, sleep, spawn, yield_now};
+use spinney::task::joinall;
+use spinney::{Greenlet, ResourcePool, Within, sleep, spawn, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::{hub, in_time};
 

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use spinney::hub::BoxTask;
+use spinney::task::joinall;
 use spinney::task::{State, killall, named, spawn_on, spawn_tree, track_spawns};
-use spinney::{Greenlet, Handle, joinall, sleep, spawn};
+use spinney::{Greenlet, Handle, sleep, spawn};
 use spinney_greenlet::{Announcement, Birth, ItemGreenlets, pair, pair_items};
 use spinney_tests::tools::{blow_up, gate, stuck};
 use spinney_tests::{LocalHub, SimHub, hub, in_time};

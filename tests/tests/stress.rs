@@ -14,8 +14,9 @@ use fastrand::Rng;
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
 use spinney::gevent::PoolExt as _;
+use spinney::task::joinall;
 use spinney::task::{GreenletExit, spawn_on};
-use spinney::{Group, Hub, Pool, block_on, joinall, spawn, yield_now};
+use spinney::{Group, Hub, Pool, block_on, spawn, yield_now};
 use spinney_tests::{DropGuard, Dropped, hub, in_time};
 
 const CAPACITY: usize = 5;

@@ -32,8 +32,12 @@ use crate::{Failure, GreenletExit, Handle};
 /// Python: `gevent.joinall`.
 ///
 /// ```
-/// # mod spinney { pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on; }
-/// use spinney::{block_on, joinall, spawn};
+/// # mod spinney {
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::joinall; }
+/// # }
+/// use spinney::{block_on, spawn};
+/// use spinney::task::joinall;
 ///
 /// block_on(async {
 ///     let greenlets = [spawn(async { 1 }), spawn(async { 2 })];
@@ -149,11 +153,11 @@ pub fn killall_with<G: AsRef<Handle>>(
 ///
 /// ```
 /// # mod spinney {
-/// #     pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on;
-/// #     pub mod task { pub use spinney_greenlet::killall_now; }
+/// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+/// #     pub mod task { pub use spinney_greenlet::{joinall, killall_now}; }
 /// # }
-/// use spinney::{block_on, joinall, spawn};
-/// use spinney::task::killall_now;
+/// use spinney::{block_on, spawn};
+/// use spinney::task::{joinall, killall_now};
 ///
 /// block_on(async {
 ///     let endless = [spawn(std::future::pending::<()>()), spawn(std::future::pending())];
@@ -201,14 +205,18 @@ impl<G: AsRef<Handle>> JoinAll<G> {
     /// Python: `gevent.joinall(count=..)`.
     ///
     /// ```
-    /// # mod spinney { pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on; }
-    /// use spinney::{block_on, joinall, spawn};
+    /// # mod spinney {
+    /// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+    /// #     pub mod task { pub use spinney_greenlet::joinall; }
+    /// # }
+    /// use spinney::{block_on, spawn};
+    /// use spinney::task::joinall;
     ///
     /// block_on(async {
     ///     let greenlets = [spawn(std::future::pending()), spawn(async {})];
     ///     let first = joinall(&greenlets).count(1).await;
     ///     assert_eq!(first[0].id(), greenlets[1].id());
-    ///   greenlets[0].kill_now();
+    ///     greenlets[0].kill_now();
     /// });
     /// ```
     pub fn count(mut self, count: usize) -> Self {
@@ -229,12 +237,12 @@ impl<G: AsRef<Handle>> JoinAll<G> {
     ///
     /// ```
     /// # mod spinney {
-    /// #     pub use spinney_greenlet::{joinall, spawn}; pub use spinney_hub::block_on;
-    /// #     pub mod task { pub use spinney_greenlet::killall; }
+    /// #     pub use spinney_greenlet::spawn; pub use spinney_hub::block_on;
+    /// #     pub mod task { pub use spinney_greenlet::{joinall, killall}; }
     /// # }
     /// use std::time::Duration;
-    /// use spinney::{block_on, joinall, spawn};
-    /// use spinney::task::killall;
+    /// use spinney::{block_on, spawn};
+    /// use spinney::task::{joinall, killall};
     ///
     /// block_on(async {
     ///     let greenlets = [spawn(async { 1 }), spawn(std::future::pending())];

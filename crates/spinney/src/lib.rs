@@ -60,7 +60,7 @@
 //! | start one task | [`spawn`], [`task::spawn_on`], [`task::spawn_later`] |
 //! | wait for, kill or watch one task | [`Greenlet`], [`Handle`] |
 //! | clean up after a kill, or defer it | [`catch_exit`], [`shield`] |
-//! | wait for several tasks, or kill them | [`joinall`], [`task::iwait`], [`task::killall`] |
+//! | wait for several tasks, or kill them | [`task::joinall`], [`task::iwait`], [`task::killall`] |
 //! | keep a variable for each task | [`greenlet_local!`] |
 //! | see which task spawned which | [`task::spawn_tree`] |
 //! | sleep, or limit how long a future takes | [`sleep`], [`Within`], [`time::interval`] |
@@ -108,13 +108,11 @@ pub mod gevent;
 pub mod guide;
 pub mod prelude;
 
-pub use spinney_greenlet::{
-    Failure, Greenlet, Handle, catch_exit, greenlet_local, joinall, shield, spawn,
-};
+pub use spinney_greenlet::{Failure, Greenlet, Handle, catch_exit, greenlet_local, shield, spawn};
 pub use spinney_hub::{Hub, LocalHub, Spawn, Timeout, Within, block_on, sleep, yield_now};
 pub use spinney_pile::{GreenPile, GreenPool, ResourcePool};
 pub use spinney_pool::map::Retry;
-pub use spinney_pool::{Group, ItemError, Pool, PoolFull, Rate, Slot, TaskSet};
+pub use spinney_pool::{Group, ItemError, Pool, Rate, Slot, TaskSet};
 pub use spinney_sync::{AsyncResult, Event, Queue, Semaphore};
 pub use spinney_threadpool::{ThreadPool, unblock};
 
@@ -170,8 +168,8 @@ pub mod pile {
 pub mod pool {
     pub use spinney_pool::limits::Order;
     pub use spinney_pool::{
-        Failures, Hooked, InsideGroup, JoinError, Membership, PoolBuilder, Reentry, Report, Runs,
-        RunsMap, SpawnHook,
+        Failures, Hooked, InsideGroup, JoinError, Membership, PoolBuilder, PoolFull, Reentry,
+        Report, Runs, RunsMap, SpawnHook,
     };
     pub use spinney_pool::{RateLimiter, SlotError, SlotRequest};
 }
@@ -192,15 +190,15 @@ pub mod sync {
 /// All that concerns one task: kills, links, locals, names, the spawn tree, and waiting for several.
 ///
 /// [`Greenlet`], [`Handle`], [`Failure`],
-/// [`spawn`](crate::spawn()), [`joinall`], [`catch_exit`] and
+/// [`spawn`](crate::spawn()), [`catch_exit`] and
 /// [`shield`] are at the root.
 pub mod task {
     pub use spinney_greenlet::{
         Branch, CatchExit, Container, GreenletExit, InheritLocals, Inherited, Iwait, Join, JoinAll,
         Joined, LinkId, Local, Named, Observer, ObserverSet, Owner, Panic, Shield, SpawnTree,
-        Spawned, State, Watch, inherit_locals, iwait, killall, killall_now, killall_now_with,
-        killall_with, named, set_observer, spawn_later, spawn_later_local, spawn_on, spawn_tree,
-        track_spawns, try_joinall,
+        Spawned, State, Watch, inherit_locals, iwait, joinall, killall, killall_now,
+        killall_now_with, killall_with, named, set_observer, spawn_later, spawn_later_local,
+        spawn_on, spawn_tree, track_spawns, try_joinall,
     };
 }
 

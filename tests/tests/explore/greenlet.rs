@@ -7,10 +7,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use spinney::task::joinall;
 use spinney::task::{iwait, killall, spawn_on};
 use spinney::{
-    Greenlet, Handle, Queue, Semaphore, Spawn, Within, catch_exit, joinall, shield, sleep,
-    yield_now,
+    Greenlet, Handle, Queue, Semaphore, Spawn, Within, catch_exit, shield, sleep, yield_now,
 };
 use spinney_sim::SimHub;
 use spinney_tests::Dropped;

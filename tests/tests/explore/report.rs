@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use spinney::task::joinall;
 use spinney::task::{State, spawn_on};
-use spinney::{Event, ThreadPool, joinall, unblock};
+use spinney::{Event, ThreadPool, unblock};
 use spinney_sim::{Counterexample, Explore, ExploreError, SimHub};
 
 /// The writer fails if it runs first.

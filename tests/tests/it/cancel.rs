@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
+use spinney::task::joinall;
 use spinney::task::{iwait, killall, spawn_on, try_joinall};
-use spinney::{
-    AsyncResult, Event, GreenPile, GreenPool, Greenlet, Pool, Semaphore, joinall, yield_now,
-};
+use spinney::{AsyncResult, Event, GreenPile, GreenPool, Greenlet, Pool, Semaphore, yield_now};
 use spinney_tests::tools::{behind, gate, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 

@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_lite::StreamExt;
+use spinney::task::joinall;
 use spinney::task::{iwait, spawn_on};
-use spinney::{GreenPile, GreenPool, Group, LocalHub, Pool, joinall, yield_now};
+use spinney::{GreenPile, GreenPool, Group, LocalHub, Pool, yield_now};
 use spinney_tests::on_one_thread;
 use spinney_tests::tools::{blow_up, gate, stuck};
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use spinney::sync::{Barrier, Channel, Condition, JoinableQueue, Latch, RLock};
+use spinney::task::joinall;
 use spinney::task::{Owner, iwait, spawn_on, try_joinall};
-use spinney::{Event, Pool, Queue, Semaphore, block_on, joinall, sleep, yield_now};
+use spinney::{Event, Pool, Queue, Semaphore, block_on, sleep, yield_now};
 use spinney_sim::SimHub;
 
 #[test]

@@ -11,6 +11,7 @@ use spinney::gevent::GroupExt as _;
 use spinney::hub::HubBuilder;
 use spinney::map::{Imap, Map, Mapper};
 use spinney::pile::{DrainReport, Item, ResourceError, ResourcePoolBuilder, ResourceStats};
+use spinney::pool::PoolFull;
 use spinney::pool::{InsideGroup, Membership};
 use spinney::sync::{
     Acquire, Barrier, BoundedSemaphore, Channel, Closed, Condition, Get, GetError, Items, Latch,
@@ -28,7 +29,7 @@ use spinney::threads::{
 use spinney::time::Clock;
 use spinney::{
     AsyncResult, Event, Failure, GreenPile, GreenPool, Greenlet, Group, Handle, Hub, LocalHub,
-    Pool, PoolFull, Queue, ResourcePool, Semaphore, TaskSet, ThreadPool, Timeout,
+    Pool, Queue, ResourcePool, Semaphore, TaskSet, ThreadPool, Timeout,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_greenlet::Task;
@@ -303,7 +304,7 @@ fn waits_are_send() {
     is_send(&threads.join());
     is_send(&threads.drain(std::time::Duration::ZERO));
     is_send(&threads.kill());
-    is_send(&spinney::joinall(Vec::<Greenlet<SendOnly>>::new()));
+    is_send(&spinney::task::joinall(Vec::<Greenlet<SendOnly>>::new()));
     is_send(&spinney::task::try_joinall(Vec::<Greenlet<SendOnly>>::new()));
     is_send(&spinney::task::killall(Vec::<Greenlet<SendOnly>>::new()));
     is_send(&Greenlet::new(async { 1 }).get());

@@ -18,6 +18,7 @@ use spinney::pool::{RateLimiter, Reentry, SlotError};
 use spinney::sync::{
     Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock, SetterDropped, Wait,
 };
+use spinney::task::joinall;
 use spinney::task::{
     GreenletExit, Inherited, Joined, Owner, State, inherit_locals, iwait, named, spawn_on,
 };
@@ -25,7 +26,7 @@ use spinney::time::{Clock, Limit, interval, timeout};
 use spinney::{
     AsyncResult, Event, GreenPile, GreenPool, Greenlet, Group, Hub, LocalHub, Pool, Queue, Rate,
     ResourcePool, Semaphore, Spawn, ThreadPool, Within, block_on, catch_exit, greenlet_local,
-    joinall, shield, sleep,
+    shield, sleep,
 };
 use spinney_greenlet::LazyHandle;
 use spinney_greenlet::{Deputy, InPlace, pair};

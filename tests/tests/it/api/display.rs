@@ -6,6 +6,7 @@ use std::iter;
 use std::time::Duration;
 
 use spinney::map::TaskError;
+use spinney::pool::PoolFull;
 use spinney::pool::{Failures, InsideGroup, JoinError};
 use spinney::sync::{
     BoundedSemaphore, Closed, GetError, JoinableQueue, NotOwner, OverRelease, PutError, RLock,
@@ -14,8 +15,7 @@ use spinney::sync::{
 use spinney::task::{GreenletExit, Owner, Panic, spawn_on};
 use spinney::threads::{InsideThreadPool, ThreadPoolClosed, ThreadPoolFull, ThreadRefused};
 use spinney::{
-    Failure, Group, ItemError, Pool, PoolFull, Queue, Semaphore, ThreadPool, Timeout, Within,
-    block_on,
+    Failure, Group, ItemError, Pool, Queue, Semaphore, ThreadPool, Timeout, Within, block_on,
 };
 use spinney_sim::{Deadlock, SimHub};
 

@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
+use spinney::task::joinall;
 use spinney::task::{GreenletExit, State, killall, killall_with, spawn_on, try_joinall};
-use spinney::{Greenlet, catch_exit, joinall};
+use spinney::{Greenlet, catch_exit};
 use spinney_tests::tools::{Log, Why, behind, blow_up, gate, stuck};
 use spinney_tests::{Dropped, on_every_hub};
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
+use spinney::task::joinall;
 use spinney::task::{
     GreenletExit, Iwait, inherit_locals, iwait, killall, killall_now, killall_now_with, spawn_on,
     try_joinall,
 };
-use spinney::{Greenlet, Within, joinall, shield, yield_now};
+use spinney::{Greenlet, Within, shield, yield_now};
 use spinney_greenlet::pair;
 use spinney_tests::tools::{Why, behind, gate, polled};
 use spinney_tests::{SimHub, on_every_hub};

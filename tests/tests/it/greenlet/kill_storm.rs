@@ -7,8 +7,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures_lite::future::zip;
 use spinney::gevent::PoolExt as _;
+use spinney::task::joinall;
 use spinney::task::{killall, spawn_on};
-use spinney::{Greenlet, Handle, Pool, catch_exit, greenlet_local, joinall, shield, yield_now};
+use spinney::{Greenlet, Handle, Pool, catch_exit, greenlet_local, shield, yield_now};
 use spinney_tests::{Replay, SimHub};
 
 greenlet_local!(

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use futures_lite::future::poll_once;
+use spinney::task::joinall;
 use spinney::task::spawn_on;
-use spinney::{Greenlet, Handle, joinall, spawn};
+use spinney::{Greenlet, Handle, spawn};
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, Why, behind, blow_up, gate, let_others_run, stuck};
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::{poll_once, zip};
+use spinney::task::joinall;
 use spinney::task::{GreenletExit, spawn_on};
-use spinney::{Event, Handle, Within, catch_exit, joinall, shield, yield_now};
+use spinney::{Event, Handle, Within, catch_exit, shield, yield_now};
 use spinney_tests::tools::{
     Log, Why, behind, blow_up, gate, let_others_run, on_its_own_waker, polled, stuck,
 };

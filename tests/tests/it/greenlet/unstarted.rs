@@ -215,7 +215,7 @@ fn delay_of_a_start_is_exact() {
                 assert_eq!(log.take(), ran, "at {ticks} and a half");
                 sleep(SECOND / 2).await;
             }
-            spinney::joinall(greenlets).await;
+            spinney::task::joinall(greenlets).await;
         });
         assert_eq!(sim.elapsed(), SECOND * 13);
     }

@@ -16,9 +16,10 @@ use proptest::prelude::*;
 use spinney::gevent::{GroupExt as _, PoolExt as _};
 use spinney::map::Imap;
 use spinney::pool::JoinError;
+use spinney::pool::PoolFull;
 use spinney::pool::SlotError;
 use spinney::task::spawn_on;
-use spinney::{Event, Failure, Greenlet, Handle, Pool, PoolFull, Slot};
+use spinney::{Event, Failure, Greenlet, Handle, Pool, Slot};
 use spinney_tests::tools::blow_up;
 use spinney_tests::{Dropped, SimHub};
 

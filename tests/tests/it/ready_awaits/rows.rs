@@ -12,11 +12,12 @@ use spinney::eventlet::GreenPoolExt as _;
 use spinney::gevent::GroupExt as _;
 use spinney::hub::{BoxTask, Executor};
 use spinney::sync::{Barrier, BoundedSemaphore, Channel, Condition, Latch, RLock};
+use spinney::task::joinall;
 use spinney::task::{GreenletExit, Iwait, iwait, try_joinall};
 use spinney::time::{interval, sleep_until};
 use spinney::{
     AsyncResult, Event, GreenPile, GreenPool, Greenlet, Handle, Pool, Queue, ResourcePool,
-    Semaphore, Spawn, ThreadPool, Within, joinall, sleep, spawn, yield_now,
+    Semaphore, Spawn, ThreadPool, Within, sleep, spawn, yield_now,
 };
 use spinney_greenlet::{InPlace, pair};
 

@@ -178,7 +178,7 @@ fn wait_percentiles_follow_the_virtual_clock() {
         let users: Vec<_> = users.collect();
         yield_now().await;
         assert!(pool.item().within(SECOND / 2).await.is_err());
-        spinney::joinall(&users).await;
+        spinney::task::joinall(&users).await;
     });
     let waits = pool.stats().waits;
     let near = |share, wait: Duration| {

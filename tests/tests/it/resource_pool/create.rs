@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use spinney::pile::ResourceError;
+use spinney::task::joinall;
 use spinney::time::Clock;
-use spinney::{ResourcePool, Within, joinall, sleep, spawn};
+use spinney::{ResourcePool, Within, sleep, spawn};
 use spinney_sim::SimHub;
 use spinney_tests::tools::{Gauge, Log, blow_up, gate};
 use spinney_tests::{Dropped, on_every_hub, smol_block_on};

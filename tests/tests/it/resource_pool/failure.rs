@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::{or, poll_once};
+use spinney::task::joinall;
 use spinney::task::spawn_on;
-use spinney::{Pool, ResourcePool, Within, catch_exit, joinall, sleep, spawn, yield_now};
+use spinney::{Pool, ResourcePool, Within, catch_exit, sleep, spawn, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{blow_up, gate};

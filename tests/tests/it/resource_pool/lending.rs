@@ -66,7 +66,7 @@ on_every_hub! {
             waits.wait().await;
         }
         drop(item);
-        spinney::joinall(&waiters).await;
+        spinney::task::joinall(&waiters).await;
         assert_eq!((log.take(), state(&pool)), (vec![0, 1, 2, 3, 4], (1, 1, 0)));
     }
 

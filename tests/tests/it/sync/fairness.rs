@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_lite::future::poll_once;
+use spinney::task::joinall;
 use spinney::task::spawn_on;
-use spinney::{Semaphore, joinall, yield_now};
+use spinney::{Semaphore, yield_now};
 use spinney_tests::SimHub;
 
 #[test]

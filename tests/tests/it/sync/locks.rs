@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use spinney::sync::{Barrier, BoundedSemaphore, Closed, Condition, Latch, OverRelease, RLock};
+use spinney::task::joinall;
 use spinney::task::{Owner, spawn_on};
-use spinney::{Semaphore, Within, catch_exit, joinall, yield_now};
+use spinney::{Semaphore, Within, catch_exit, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, gate, polled};
 use spinney_tests::{SEEDS, SimHub, on_every_hub};
 

@@ -10,8 +10,9 @@ use spinney::sync::{
     Channel, GetError, JoinableQueue, LifoQueue, Order, OrderedQueue, PriorityQueue, PutError,
     ShutDown,
 };
+use spinney::task::joinall;
 use spinney::task::spawn_on;
-use spinney::{Greenlet, Pool, Queue, Spawn, joinall, yield_now};
+use spinney::{Greenlet, Pool, Queue, Spawn, yield_now};
 use spinney_greenlet::Task;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Log, gate, let_others_run, polled};

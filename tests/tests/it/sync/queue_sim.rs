@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use spinney::sync::{Channel, ShutDown};
+use spinney::task::joinall;
 use spinney::task::spawn_on;
-use spinney::{Queue, Within, joinall, sleep, yield_now};
+use spinney::{Queue, Within, sleep, yield_now};
 use spinney_tests::{SEEDS, SimHub};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -12,11 +12,13 @@ use spinney::gevent::{GroupExt, PoolExt, ThreadPoolExt};
 use spinney::hub::HubBuilder;
 use spinney::map::{Imap, Mapper};
 use spinney::pile::ResourcePoolBuilder;
+use spinney::pool::PoolFull;
 use spinney::pool::{PoolBuilder, Reentry, SpawnHook};
 use spinney::sync::{
     BoundedSemaphore, Channel, GetError, JoinableQueue, LifoQueue, NotOwner, OverRelease, Permit,
     PriorityQueue, PutError, RLock, ShutDown,
 };
+use spinney::task::joinall;
 use spinney::task::{
     Branch, GreenletExit, JoinAll, LinkId, Owner, SpawnTree, State, inherit_locals, iwait, killall,
     killall_now, killall_with, named, spawn_later, spawn_later_local, spawn_on, spawn_tree,
@@ -25,9 +27,9 @@ use spinney::task::{
 use spinney::threads::{ThreadPoolBuilder, ThreadResult};
 use spinney::time::{Limit, timeout};
 use spinney::{
-    AsyncResult, Event, Failure, GreenPile, GreenPool, Greenlet, Group, Handle, Hub, Pool,
-    PoolFull, Queue, ResourcePool, Semaphore, Spawn, TaskSet, ThreadPool, Timeout, Within,
-    greenlet_local, joinall, sleep, spawn, unblock, yield_now,
+    AsyncResult, Event, Failure, GreenPile, GreenPool, Greenlet, Group, Handle, Hub, Pool, Queue,
+    ResourcePool, Semaphore, Spawn, TaskSet, ThreadPool, Timeout, Within, greenlet_local, sleep,
+    spawn, unblock, yield_now,
 };
 
 const TICK: Duration = Duration::from_secs(1);
