@@ -30,24 +30,26 @@
 //! One rule holds after every operation, even if a task panics, is killed or is dropped: *running + free
 //! = capacity*. A slot that is freed goes to the first waiter.
 
+// First, so that the pages of these types begin with what is in these files.
+mod group;
+mod pool;
+mod slot;
+mod task_set;
+
 mod arena;
 mod builder;
 mod errors;
 mod failures;
 pub mod gevent;
-mod group;
 mod hook;
 mod in_place;
 pub mod limits;
 pub mod map;
 mod members;
-mod pool;
 mod runs;
 mod scope;
-mod slot;
 mod slot_request;
 mod stop;
-mod task_set;
 
 pub use builder::{PoolBuilder, Reentry};
 pub use errors::{InsideGroup, PoolFull};

@@ -42,6 +42,9 @@
 //! });
 //! ```
 
+// First, so that the page of the pool begins with it.
+mod threadpool;
+
 mod backoff;
 mod errors;
 pub mod gevent;
@@ -50,7 +53,6 @@ mod map;
 mod queue;
 mod result;
 mod stop;
-mod threadpool;
 mod unblock;
 mod workers;
 
