@@ -69,7 +69,7 @@ pub trait GroupExt<X> {
     /// such greenlets is not bounded.
     ///
     /// If the set is closed before a slot is free, the greenlet is killed, with
-    /// [`SlotError::Closed`](crate::SlotError::Closed) as its
+    /// [`SlotError::Closed`] as its
     /// reason.
     ///
     /// Python: `gevent.pool.Group.apply_async`.
