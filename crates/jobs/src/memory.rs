@@ -22,12 +22,16 @@ use crate::{Arrival, Delivery, NotSettled, Outcome, Source, Terms};
 /// the last one drops the jobs that are queued, and their [`JobResult`]s say so.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod jobs { pub use spinney_jobs::{MemoryJob, MemorySource, NewJob, Terms, Worker}; }
+/// # }
 /// use std::sync::Arc;
 /// use std::time::Duration;
-/// use spinney_jobs::{MemoryJob, MemorySource, NewJob, Terms, Worker};
-/// use spinney_pool::Pool;
+/// use spinney::{Pool, block_on};
+/// use spinney::jobs::{MemoryJob, MemorySource, NewJob, Terms, Worker};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let queue = MemorySource::<&str, usize, String>::bounded(100);
 ///     let terms = Terms { hard_limit: Some(Duration::from_secs(5)), ..Terms::default() };
 ///     let length = queue.push(NewJob::new("length", "wood").terms(terms)).await.unwrap();

@@ -132,8 +132,9 @@ impl<S: Source> fmt::Debug for Delivery<S> {
 /// after it has run.
 ///
 /// ```
+/// # mod spinney { pub mod jobs { pub use spinney_jobs::Terms; } }
 /// use std::time::Duration;
-/// use spinney_jobs::Terms;
+/// use spinney::jobs::Terms;
 ///
 /// let terms = Terms { hard_limit: Some(Duration::from_secs(5)), ..Terms::default() };
 /// assert!(terms.eta.is_none() && !terms.ack_early);

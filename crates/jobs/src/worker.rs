@@ -102,11 +102,15 @@ impl<S: Source> fmt::Debug for WorkerBuilder<S> {
 /// at the same time: a job that is delivered again while it is here is not begun again.
 ///
 /// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod jobs { pub use spinney_jobs::{MemoryJob, MemorySource, NewJob, Worker}; }
+/// # }
 /// use std::sync::Arc;
-/// use spinney_jobs::{MemoryJob, MemorySource, NewJob, Worker};
-/// use spinney_pool::Pool;
+/// use spinney::{Pool, block_on};
+/// use spinney::jobs::{MemoryJob, MemorySource, NewJob, Worker};
 ///
-/// spinney_hub::block_on(async {
+/// block_on(async {
 ///     let queue = MemorySource::<u32, u32, String>::bounded(100);
 ///     let doubled = queue.push(NewJob::new("double", 21)).await.unwrap();
 ///     queue.close();

@@ -4,4 +4,5 @@ mod broker;
 mod chaos;
 mod memory;
 mod stops;
+mod text;
 mod worker;

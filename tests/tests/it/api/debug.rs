@@ -358,6 +358,7 @@ fn each_public_type_is_formatted() {
         include_str!("display.rs"),
         include_str!("../../spawn_tree.rs"),
         include_str!("../../observer.rs"),
+        include_str!("../../../../crates/jobs/tests/it/text.rs"),
         include_str!("../../../../crates/trace/tests/it/text.rs"),
     ];
     let looked_at: BTreeSet<&str> =

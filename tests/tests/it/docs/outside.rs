@@ -66,7 +66,7 @@ struct Example {
 fn examples() -> Vec<Example> {
     const OTHERS: &[&str] = &["tokio::", "smol::", "spinney_sim::", "futures_lite::", "tracing::"];
     let mut files = vec![workspace().join("README.md")];
-    for name in ["sync", "hub", "greenlet", "pool", "threadpool", "pile", "spinney"] {
+    for name in ["sync", "hub", "greenlet", "pool", "threadpool", "pile", "jobs", "spinney"] {
         collect(&workspace().join("crates").join(name), &mut files);
     }
     let all = files.iter().flat_map(|file| examples_of(file));
