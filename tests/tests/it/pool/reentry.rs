@@ -313,12 +313,17 @@ on_every_hub! {
 
     /// The cleanup needs a slot.
     async fn parked_child_that_catches_its_kill_waits_for_a_slot(hub) {
-        let (pool, started, log) = (Pool::on(hub, 1), gate(), Log::default());
-        let (inside, begun, caught) = (pool.clone(), Arc::clone(&started), log.clone());
+        let (pool, started, killed) = (Pool::on(hub, 1), gate(), gate());
+        let (log, inside, begun) = (Log::default(), pool.clone(), Arc::clone(&started));
+        let (caught, go_on) = (log.clone(), Arc::clone(&killed));
         let member = pool.spawn(async move {
-            let child = inside.spawn(async move {
-                caught.add(catch_exit(stuck(begun, ())).await.is_err());
-            });
+            let mut child = Box::pin(inside.spawn(async move {
+                caught.add(catch_exit(stuck(gate(), ())).await.is_err());
+            }));
+            // No poll of the child is in progress when the kill comes.
+            assert!(poll_once(&mut child).await.is_none());
+            begun.set();
+            go_on.wait().await;
             child.await.await.unwrap();
         }).await;
         started.wait().await;
@@ -327,6 +332,7 @@ on_every_hub! {
         let child = members.find(|greenlet| greenlet != member.handle()).unwrap();
         pool.discard(member.handle());
         child.kill_now();
+        killed.set();
         let_others_run().await;
         assert_eq!((child.is_ready(), log.take()), (false, vec![]));
         pool.resize(1);
