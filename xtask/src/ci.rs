@@ -4,7 +4,7 @@ use xshell::cmd;
 
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{Result, brokers, deny, features, layers, loom, package, test, tidy};
+use crate::{Result, deny, features, layers, loom, package, test, tidy};
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
@@ -30,9 +30,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     steps.beside(aside, |steps| {
         clippy(workspace, steps)?;
         test::run(workspace, steps)
-    })?;
-    // By themselves, since they measure times.
-    brokers::run(workspace, steps, false)
+    })
 }
 
 /// The part that a contributor runs after each change.

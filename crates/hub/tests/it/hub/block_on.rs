@@ -11,6 +11,7 @@ use std::time::Duration;
 use spinney_hub::{
     BoxTask, Clock, Context, Hub, LocalHub, Spawn, Within, block_on, sleep, spawn, yield_now,
 };
+use spinney_sync::Event;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -185,14 +186,19 @@ fn spares_have_the_settings_of_the_hub_and_end_when_idle() {
 #[test]
 fn no_more_tasks_than_threads_run_after_the_blocks() {
     let hub = hub(2);
-    let all = Arc::new(Barrier::new(9));
+    let (all, go_on) = (Arc::new(Barrier::new(9)), Arc::new(Event::new()));
+    let (send, blocks) = channel();
     for _ in 0..8 {
-        let all = Arc::clone(&all);
+        let (all, go_on, send) = (Arc::clone(&all), Arc::clone(&go_on), send.clone());
         hub.spawn(async move {
-            block_on(sleep(MS));
+            send.send(()).unwrap();
+            block_on(go_on.wait());
             all.wait();
         });
     }
+    // The barrier blocks threads unknown to the hub: no task may come to it before all have a thread.
+    assert_eq!(blocks.iter().take(8).count(), 8);
+    go_on.set();
     all.wait();
     // Each surplus thread notices after its turn.
     loop {
