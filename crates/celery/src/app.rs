@@ -150,7 +150,7 @@ impl App {
         self.add_queue(name.into(), None)
     }
 
-    /// Consumes from this queue, as [`queue`](Self::queue) does; one that is not there is declared with
+    /// Consumes from this queue, as [`queue`](Self::queue) does; a missing queue is declared with
     /// priorities from 0 to `most`.
     #[must_use]
     pub fn queue_with_priorities(self, name: impl Into<Arc<str>>, most: u8) -> Self {

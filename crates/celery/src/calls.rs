@@ -145,8 +145,7 @@ impl Amqp {
                 let group = signature.text("task_id").map_or_else(new_id, ToOwned::to_owned);
                 let mut children = Vec::new();
                 for (index, mut task) in signature.members("tasks").into_iter().enumerate() {
-                    task.options.insert("group_id".into(), json!(group));
-                    task.options.insert("group_index".into(), json!(index));
+                    task.join_group(&group, index);
                     children.push(Box::pin(self.call(parent, &task, first, chain)).await?);
                 }
                 Ok(json!([[group, null], children]))
@@ -175,8 +174,7 @@ impl Amqp {
             self.persist(|| redis.begin_chord(&group, header.len())).await?;
         }
         for (index, task) in header.iter_mut().enumerate() {
-            task.options.insert("group_id".into(), json!(group));
-            task.options.insert("group_index".into(), json!(index));
+            task.join_group(&group, index);
             task.options.insert("chord".into(), json!(body));
             Box::pin(self.call(parent, task, first, &[])).await?;
         }
@@ -232,12 +230,18 @@ impl Amqp {
 }
 
 impl Signature {
+    /// Makes it the member at `index` of `group`.
+    fn join_group(&mut self, group: &str, index: usize) {
+        self.options.insert("group_id".into(), json!(group));
+        self.options.insert("group_index".into(), json!(index));
+    }
+
     /// An option that is a text, and not empty.
     fn text(&self, key: &str) -> Option<&str> {
         self.options.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
-    /// The signatures in an option; one that is malformed is passed over.
+    /// The signatures in an option; a malformed signature is skipped.
     fn signatures(&self, option: &str) -> Vec<Self> {
         read_signatures(&self.options, option)
     }

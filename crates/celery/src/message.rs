@@ -263,7 +263,7 @@ pub(crate) fn json_properties() -> BasicProperties {
     BasicProperties::default().with_content_type(JSON.into()).with_content_encoding("utf-8".into())
 }
 
-/// A short text of the protocol; one that is too long is cut.
+/// A short text of the protocol; a longer text is cut.
 pub(crate) fn short(text: &str) -> ShortString {
     let end = (0..=text.len().min(255)).rev().find(|end| text.is_char_boundary(*end));
     ShortString::from(&text[..end.unwrap_or(0)])

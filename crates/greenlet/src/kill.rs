@@ -158,7 +158,7 @@ impl Error for GreenletExit {}
 /// The kill is seen where `future` waits: `future` is dropped there, its destructors run, and
 /// `catch_exit` returns. Of nested calls the innermost sees the kill; of several side by side, the
 /// first that is polled. From its first poll until it has finished or is dropped, the future lets
-/// no kill pass: do not keep one that is no longer polled. An [abort](crate::Handle::abort) is not
+/// no kill pass: drop a future that is no longer polled. An [abort](crate::Handle::abort) is not
 /// caught. Outside any greenlet there is nothing to catch.
 ///
 /// # Errors

@@ -264,7 +264,7 @@ fn introduce_item(control: &Arc<Control>, about: &Announcement) {
 
 thread_local! {
     static POLLS: RefCell<Polls> = const { RefCell::new(Vec::new()) };
-    /// The next poll on this thread is the inner part of one that is observed.
+    /// The next poll on this thread is the inner part of an observed poll.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 

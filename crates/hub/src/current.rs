@@ -102,8 +102,8 @@ pub struct Context {
     hub: Hub,
     role: ThreadRole,
     labels: Option<Rc<dyn Fn(String)>>,
-    /// The runtime that this thread was in when the context was entered: a different one that is
-    /// found later was entered inside the context.
+    /// The runtime that this thread was in when the context was entered: a different runtime
+    /// that is found later was entered inside the context.
     #[cfg(feature = "tokio")]
     runtime: Option<::tokio::runtime::Id>,
 }

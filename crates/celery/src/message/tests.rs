@@ -211,7 +211,7 @@ fn no_message_makes_the_parser_panic() {
         wire.properties = wire.properties.with_headers(headers);
         if let Ok(message) = parse(wire) {
             read += 1;
-            // What was read can be sent again.
+            // A message that was read can be sent again.
             drop(message.retried(Duration::MAX));
             let follow = serde_json::to_string::<Follow>(&message.body.2).unwrap();
             serde_json::from_str::<Follow>(&follow).unwrap();

@@ -33,7 +33,7 @@ pub(crate) struct Core {
     limit: Duration,
 }
 
-/// The executor: the process-wide one, or one that is dropped with its hub.
+/// The executor: that of the process, or a private executor that is dropped with its hub.
 pub(super) enum Engine {
     Global(&'static StaticExecutor),
     Own(Executor<'static>),
