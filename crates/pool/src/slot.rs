@@ -21,7 +21,7 @@ use spinney_sync::{Acquire, HandOut, Semaphore, Wait, Want};
 use crate::in_place::Turns;
 use crate::limits::{Alarm, Key, Kind, Limits, Request, SlotLine, Stats};
 use crate::members::Members;
-use crate::scope::{Scope, Scopes};
+use crate::scope::Scopes;
 use crate::task_set::TaskSet;
 use crate::{Runs, SlotError};
 
@@ -247,6 +247,7 @@ impl KeyPermit {
     }
 
     /// The permit that `wait` was granted with `slot`.
+    #[inline]
     fn taken_by(wait: &Acquire<SharedSlots, SlotLine>, slot: &SlotPermit) -> Option<Arc<Self>> {
         let ticket = wait.place().map(|place| place.ticket);
         Self::of(slot.semaphore(), wait.want().request.key, ticket)
@@ -376,7 +377,7 @@ pub(crate) struct AcquireSlot {
     /// Whether a request above the capacity waits for a larger capacity.
     awaits_resize: bool,
     /// In a scope, the wait that ends when the scope is closed.
-    call: Option<Acquire<Arc<Semaphore>>>,
+    call: Option<Box<Acquire<Arc<Semaphore>>>>,
     /// The caller's line.
     at: &'static Location<'static>,
 }
@@ -384,7 +385,8 @@ pub(crate) struct AcquireSlot {
 impl AcquireSlot {
     #[track_caller]
     pub(crate) fn new(members: &Arc<Members>) -> Self {
-        Self { call: members.scope().map(Scope::call), ..Self::of_slots(&members.slots) }
+        let call = members.scope().map(|scope| Box::new(scope.call()));
+        Self { call, ..Self::of_slots(&members.slots) }
     }
 
     /// Creates a wait that belongs to no group.
@@ -396,7 +398,7 @@ impl AcquireSlot {
 
     /// Keeps waiting after a close: for a map that started before.
     pub(crate) fn despite_close(self) -> Self {
-        let (slot, call) = (self.slot.despite_close(), self.call.map(Acquire::despite_close));
+        let (slot, call) = (self.slot.despite_close(), self.call.map(|call| Box::new(call.despite_close())));
         Self { slot, call, ..self }
     }
 
