@@ -427,8 +427,24 @@ impl AcquireSlot {
     }
 
     fn is_too_heavy(&self) -> bool {
-        let is_new = self.weight() > 1 && !self.awaits_resize && self.slot.place().is_none();
+        self.weight() > 1 && self.is_refused_for_weight()
+    }
+
+    #[cold]
+    fn is_refused_for_weight(&self) -> bool {
+        let is_new = !self.awaits_resize && self.slot.place().is_none();
         is_new && self.slot.semaphore().is_some_and(|slots| self.weight() > slots.capacity())
+    }
+
+    /// Ready if the scope was closed. The call of the scope ends when the slot `is_ready`.
+    #[cold]
+    fn poll_scope(&mut self, is_ready: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(call) = &mut self.call else { return Poll::Pending };
+        let is_closed = Pin::new(call).poll(cx).is_ready();
+        if is_ready && !is_closed {
+            self.call = None;
+        }
+        if is_closed { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Takes a slot if the request can have one now.
@@ -446,10 +462,12 @@ impl AcquireSlot {
         slots: &SharedSlots,
         shared: Option<Arc<KeyPermit>>,
     ) -> AcquireStart {
-        let mut want = self.slot.want().clone();
-        want.permits = 0;
-        want.request.kind = if shared.is_some() { Kind::InPlaceOfKey } else { Kind::InPlace };
-        AcquireStart { start: Acquire::wanting(slots.clone(), want), shared }
+        let kind = if shared.is_some() { Kind::InPlaceOfKey } else { Kind::InPlace };
+        let mut want = Want { permits: 0, ..self.want() };
+        want.request.kind = kind;
+        let mut start = Self::of_slots(slots);
+        start.set(|own| *own = want);
+        AcquireStart { start, shared }
     }
 
     /// Records that the task has started in place: the request now waits for a slot alone.
@@ -470,13 +488,11 @@ impl Future for AcquireSlot {
         }
         let slot = Pin::new(&mut this.slot).poll(cx);
         // A closed scope does not use the slot: it goes to the next waiter.
-        if this.call.as_mut().is_some_and(|call| Pin::new(call).poll(cx).is_ready()) {
+        if this.call.is_some() && this.poll_scope(slot.is_ready(), cx).is_ready() {
             return Poll::Ready(Err(SlotError::Closed));
         }
         if slot.is_pending() {
             Wait::note("a slot of a pool", this.at);
-        } else {
-            this.call = None;
         }
         slot.map_ok(|slot| Permit { key: KeyPermit::taken_by(&this.slot, &slot), slot })
     }
@@ -485,7 +501,7 @@ impl Future for AcquireSlot {
 /// The wait for a start in place of a member. Dropping it leaves the queue; a start that it was
 /// already granted is used up.
 pub(crate) struct AcquireStart {
-    start: Acquire<SharedSlots, SlotLine>,
+    start: AcquireSlot,
     /// The member's key permit, if both have the same key.
     shared: Option<Arc<KeyPermit>>,
 }
@@ -496,9 +512,8 @@ impl AcquireStart {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Arc<KeyPermit>>, SlotError>> {
-        let start = ready!(Pin::new(&mut self.start).poll(cx))?;
-        let shared = self.shared.take();
-        Poll::Ready(Ok(shared.or_else(|| KeyPermit::taken_by(&self.start, &start))))
+        let mut start = ready!(Pin::new(&mut self.start).poll(cx))?;
+        Poll::Ready(Ok(self.shared.take().or_else(|| start.take_key())))
     }
 }
 
