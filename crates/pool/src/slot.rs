@@ -249,8 +249,8 @@ impl KeyPermit {
     /// The permit that `wait` was granted with `slot`.
     #[inline]
     fn taken_by(wait: &Acquire<SharedSlots, SlotLine>, slot: &SlotPermit) -> Option<Arc<Self>> {
-        let ticket = wait.place().map(|place| place.ticket);
-        Self::of(slot.semaphore(), wait.want().request.key, ticket)
+        let key = wait.want().request.key?;
+        Self::of(slot.semaphore(), Some(key), wait.place().map(|place| place.ticket))
     }
 }
 
@@ -260,53 +260,92 @@ impl Drop for KeyPermit {
     }
 }
 
-/// The slot in the entry of a member.
-pub(crate) enum MemberSlot {
+/// The slot in the entry of a member, and its permit of a key. Dropping it frees both, the key
+/// first: the waiter for the key may be the first in the queue for the slot.
+pub(crate) struct MemberSlot {
+    key: Option<Arc<KeyPermit>>,
+    held: Held,
+}
+
+enum Held {
     /// No slot: the member runs in place of a member with a slot.
-    InPlace,
-    Own(Permit),
+    Nothing,
+    Own(SlotPermit),
     /// A slot that is shared: for children too deep to run in place, and for workers of maps.
     Shared(Arc<Share>),
 }
 
 impl MemberSlot {
+    /// The slot of `permit`.
+    pub(crate) fn own(Permit { key, slot }: Permit) -> Self {
+        Self { key, held: Held::Own(slot) }
+    }
+
+    /// No slot, or a share of one.
+    pub(crate) fn in_place(share: Option<Arc<Share>>, key: Option<Arc<KeyPermit>>) -> Self {
+        Self { key, held: share.map_or(Held::Nothing, Held::Shared) }
+    }
+
     pub(crate) fn is_slot(&self) -> bool {
-        !matches!(self, Self::InPlace)
+        !self.is_in_place()
+    }
+
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.held, Held::Own(_))
+    }
+
+    pub(crate) fn is_in_place(&self) -> bool {
+        matches!(self.held, Held::Nothing)
     }
 
     /// The number of slots.
     pub(crate) fn weight(&self) -> usize {
-        match self {
-            Self::InPlace => 0,
-            Self::Own(permit) => permit.slot.permits(),
-            Self::Shared(shared) => shared.weight(),
+        match &self.held {
+            Held::Nothing => 0,
+            Held::Own(slot) => slot.permits(),
+            Held::Shared(shared) => shared.weight(),
         }
     }
 
-    /// Takes the permit of the key.
-    pub(crate) fn take_key(&mut self) -> Option<Arc<KeyPermit>> {
-        if let Self::Own(permit) = self { permit.take_key() } else { None }
+    pub(crate) fn key(&self) -> Option<&Arc<KeyPermit>> {
+        self.key.as_ref()
+    }
+
+    /// Gives a member without a slot that of `permit`. Returns the permit of the key if the member
+    /// has one already.
+    pub(crate) fn become_own(&mut self, permit: Permit) -> Option<Arc<KeyPermit>> {
+        let unused = if self.key.is_some() {
+            permit.key
+        } else {
+            std::mem::replace(&mut self.key, permit.key)
+        };
+        self.held = Held::Own(permit.slot);
+        unused
     }
 
     /// Shares the slot; `None` if there is no slot.
     pub(crate) fn share(&mut self) -> Option<Arc<Share>> {
-        let shared = match std::mem::replace(self, Self::InPlace) {
-            Self::InPlace => return None,
-            Self::Own(permit) => Arc::new(Share::new(Source::Slot(permit))),
-            Self::Shared(shared) => shared,
+        let shared = match std::mem::replace(&mut self.held, Held::Nothing) {
+            Held::Nothing => return None,
+            Held::Own(slot) => Arc::new(Share::new(Source::Slot(slot))),
+            Held::Shared(shared) => shared,
         };
-        *self = Self::Shared(Arc::clone(&shared));
+        self.held = Held::Shared(Arc::clone(&shared));
         Some(shared)
     }
 
-    /// Frees the slot, unless it is shared. Dropping the returned guard wakes the next waiter.
-    pub(crate) fn give_back(self, slots: &SharedSlots) -> Option<HandOut<'_, SlotLine>> {
-        let permit = match self {
-            Self::InPlace => None,
-            Self::Own(permit) => Some(permit),
-            Self::Shared(shared) => Share::into_permit(shared),
+    /// Frees the slot, unless it is shared. The caller drops the permit of the key first; dropping
+    /// the guard wakes the next waiter.
+    pub(crate) fn give_back(
+        self,
+        slots: &SharedSlots,
+    ) -> (Option<Arc<KeyPermit>>, Option<HandOut<'_, SlotLine>>) {
+        let slot = match self.held {
+            Held::Nothing => None,
+            Held::Own(slot) => Some(slot),
+            Held::Shared(shared) => Share::into_slot(shared),
         };
-        permit.map(|permit| slots.take_back(permit.slot))
+        (self.key, slot.map(|slot| slots.take_back(slot)))
     }
 }
 
@@ -318,7 +357,7 @@ impl MemberSlot {
 pub(crate) struct Share(Mutex<Source>);
 
 enum Source {
-    Slot(Permit),
+    Slot(SlotPermit),
     Of(Arc<Share>),
 }
 
@@ -334,7 +373,7 @@ impl Share {
 
     /// Makes this a slot of its own, for all its shares.
     pub(crate) fn become_slot(&self, permit: Permit) {
-        self.replace(Source::Slot(permit));
+        self.replace(Source::Slot(permit.slot));
     }
 
     /// Makes this a share of `shared`.
@@ -345,7 +384,7 @@ impl Share {
     fn weight(&self) -> usize {
         let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*place {
-            Source::Slot(permit) => permit.slot.permits(),
+            Source::Slot(slot) => slot.permits(),
             Source::Of(shared) => shared.weight(),
         }
     }
@@ -359,11 +398,11 @@ impl Share {
     }
 
     /// Returns the slot if `shared` is its last share.
-    fn into_permit(mut shared: Arc<Self>) -> Option<Permit> {
+    fn into_slot(mut shared: Arc<Self>) -> Option<SlotPermit> {
         loop {
             let last = Arc::into_inner(shared)?.0;
             match last.into_inner().unwrap_or_else(PoisonError::into_inner) {
-                Source::Slot(permit) => return Some(permit),
+                Source::Slot(slot) => return Some(slot),
                 Source::Of(next) => shared = next,
             }
         }
@@ -398,7 +437,8 @@ impl AcquireSlot {
 
     /// Keeps waiting after a close: for a map that started before.
     pub(crate) fn despite_close(self) -> Self {
-        let (slot, call) = (self.slot.despite_close(), self.call.map(|call| Box::new(call.despite_close())));
+        let (slot, call) =
+            (self.slot.despite_close(), self.call.map(|call| Box::new(call.despite_close())));
         Self { slot, call, ..self }
     }
 

@@ -80,11 +80,10 @@ impl<W> Waiters<W> {
 
     /// The `want` of the first waiter.
     pub(crate) fn first(&mut self) -> Option<&mut W> {
-        while let Some((_, None)) = self.line.front() {
+        while self.gone > 0 && matches!(self.line.front(), Some((_, None))) {
             self.line.pop_front();
             self.gone -= 1;
         }
-        self.shrink();
         let (_, waiter) = self.line.front_mut()?;
         waiter.as_mut().map(|waiter| &mut waiter.want)
     }
@@ -111,6 +110,7 @@ impl<W> Waiters<W> {
         }
         let (ticket, waiter) = self.line.pop_front()?;
         self.served_below = ticket + 1;
+        self.shrink();
         waiter
     }
 
