@@ -80,12 +80,20 @@ impl<W> Waiters<W> {
 
     /// The `want` of the first waiter.
     pub(crate) fn first(&mut self) -> Option<&mut W> {
-        while self.gone > 0 && matches!(self.line.front(), Some((_, None))) {
-            self.line.pop_front();
-            self.gone -= 1;
+        if self.gone > 0 {
+            self.skip_gone();
         }
         let (_, waiter) = self.line.front_mut()?;
         waiter.as_mut().map(|waiter| &mut waiter.want)
+    }
+
+    #[cold]
+    fn skip_gone(&mut self) {
+        while let Some((_, None)) = self.line.front() {
+            self.line.pop_front();
+            self.gone -= 1;
+        }
+        self.shrink();
     }
 
     /// Serves the first waiter.
