@@ -492,15 +492,20 @@ impl Limited {
         let clock = Clock::shared();
         match &self.time.clock {
             Some(other) if *other == clock => {}
-            Some(other) if clock.tells_time_of(other) => {
-                self.time.clock = Some(clock);
-                // The clock of the alarm may be gone.
-                self.armed = None;
-            }
+            // Several hubs wait, and each may be gone before the others.
+            Some(other) if clock.tells_time_of(other) => self.use_system_clock(),
             Some(_) if self.time.is_in_use => {
                 self.refuse(ticket, SlotError::OtherClock);
             }
             _ => self.time = Time { clock: Some(clock), ..Time::default() },
+        }
+    }
+
+    /// Replaces a clock that tells the same time as the system's, whose timers depend on no hub.
+    pub(super) fn use_system_clock(&mut self) {
+        let system = Some(Clock::default());
+        if self.time.clock != system {
+            (self.time.clock, self.armed) = (system, None);
         }
     }
 

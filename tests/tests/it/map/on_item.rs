@@ -99,10 +99,10 @@ on_every_hub! {
         let mapper = pool.mapper().on_item(move |item| {
             log.add((item.index, text(&item), item.tries, item.retry_after));
         });
-        let tries = Arc::new(AtomicUsize::new(0));
-        let work = move |_: usize| {
-            let tried = tries.fetch_add(1, SeqCst);
-            async move { if tried < 4 { Err("busy") } else { Ok(()) } }
+        let tries = Arc::new([const { AtomicUsize::new(0) }; 3]);
+        let work = move |n: usize| {
+            let fails = tries[n].fetch_add(1, SeqCst) < [3, 1, 0][n];
+            async move { if fails { Err("busy") } else { Ok(()) } }
         };
         let delays = [Duration::ZERO, Duration::from_millis(1)];
         mapper.retry(Retry::times(2).delays(delays)).try_map(work, 0..3).collect_all().await;
