@@ -44,22 +44,23 @@ pub(super) fn priority(n: u64) -> i32 {
 }
 
 async fn plain<X: Runs<Ready<u64>>>(pool: Pool<X>, load: Load) -> u64 {
-    sum(load, async |n| pool.spawn(ready(n)).await).await
+    let mut greenlets = Vec::new();
+    for n in load.numbers() {
+        greenlets.push(pool.spawn(ready(n)).await);
+    }
+    sum(greenlets).await
 }
 
 async fn limited<X: Runs<Ready<u64>>>(pool: Pool<X>, load: Load) -> u64 {
-    let spawn = async |n: u64| {
-        let request = pool.slot().key(&(n % KEYS)).priority(priority(n));
-        request.spawn(ready(n)).await
-    };
-    sum(load, spawn).await
-}
-
-async fn sum(load: Load, spawn: impl AsyncFn(u64) -> Greenlet<u64>) -> u64 {
     let mut greenlets = Vec::new();
     for n in load.numbers() {
-        greenlets.push(spawn(n).await);
+        let request = pool.slot().key(&(n % KEYS)).priority(priority(n));
+        greenlets.push(request.spawn(ready(n)).await);
     }
+    sum(greenlets).await
+}
+
+async fn sum(greenlets: Vec<Greenlet<u64>>) -> u64 {
     let mut sum = 0;
     for greenlet in greenlets {
         sum += greenlet.await.expect("a number is no panic");
