@@ -22,7 +22,7 @@ use crate::Failure;
 ///     match (item.retry_after, &item.outcome) {
 ///         (Some(delay), _) => format!("item {} waits {delay:?} for a retry", item.index),
 ///         (None, Ok(())) => format!("item {} has finished", item.index),
-///         (None, Err(error)) => format!("item {} after {} tries: {error}", item.index, item.tries),
+///         (None, Err(_)) => format!("item {} has failed after {} tries", item.index, item.tries),
 ///     }
 /// }
 /// # let _ = line;

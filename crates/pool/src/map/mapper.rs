@@ -342,7 +342,7 @@ impl<X, R, Q> Mapper<X, R, Q> {
     ///
     /// # Errors
     ///
-    /// When awaited, the first [`TaskError`] that occurs, with the index of its item.
+    /// When awaited, the first [`TaskError`](super::TaskError) that occurs, with the index of its item.
     ///
     /// # Cancel safety
     ///

@@ -117,7 +117,7 @@ impl ThreadPool {
     ///
     /// # Errors
     ///
-    /// When awaited, the first [`TaskError`]: the error that the function returned, or the failure
+    /// When awaited, the first [`TaskError`](spinney_greenlet::map::TaskError): the error that the function returned, or the failure
     /// of the item; with the item's index.
     ///
     /// # Cancel safety
