@@ -1,7 +1,7 @@
 //! [`Observer`]: sees the life of every greenlet, for tools like `spinney-trace`.
 //!
-//! Without an observer an event costs one load. With one, ids are drawn when greenlets are created,
-//! and the waker of each task is wrapped, so that wake-ups are seen.
+//! Without an observer an event costs one load. With one, the waker of each task is wrapped, so that
+//! wake-ups are seen.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -30,6 +30,11 @@ static OBSERVER: OnceLock<Box<dyn Observer>> = OnceLock::new();
 
 /// Sees every greenlet that is created after the observer was [set](set_observer): spawned tasks,
 /// items of maps, and closures of thread pools.
+///
+/// The items that a worker of a map runs one after the other share a [`Watch`], which sees
+/// [where each begins](Watch::next_item), until something asks for the greenlet of one: its end is
+/// then seen, and the next item is a greenlet that was spawned. An observer that clones the handle
+/// of each new greenlet, or reads its id, asks for all of them.
 ///
 /// Its methods, and those of [`Watch`], run within spawns, polls and wakes of the program, under no
 /// lock of spinney's. They should be quick, and must not spawn. A panic is contained: the panic
@@ -83,6 +88,12 @@ pub trait Watch: Send + Sync {
         let _ = wait;
     }
 
+    /// The greenlet was an item of a map that nothing had asked for, and has finished successfully:
+    /// the poll in progress goes on with the item of this index, under the same watch.
+    fn next_item(&self, index: usize) {
+        let _ = index;
+    }
+
     /// The greenlet was woken, from this thread: it is polled as soon as a thread is free for it.
     fn woken(&self) {}
 
@@ -97,7 +108,8 @@ pub trait Watch: Send + Sync {
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Spawned<'a> {
-    /// The greenlet. A clone may be kept until its end.
+    /// The greenlet. A clone may be kept until its end, and so may an
+    /// [unasked](Handle::unasked) handle.
     pub greenlet: &'a Handle,
     /// The container that it belongs to.
     pub container: Option<&'a Arc<dyn Container>>,
@@ -209,14 +221,37 @@ fn tell_born(control: &Arc<Control>, followed: u8, is_announced: bool) {
     }
 }
 
-/// Tells the tools that follow it of the next item of the task that is being polled.
+/// Tells the tools that follow it of the next item of the task that is being polled. `watch` belongs
+/// to the block.
 #[inline]
-pub(crate) fn item_born(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
+pub(crate) fn item_born(
+    control: &Arc<Control>,
+    watch: &mut Option<Arc<dyn Watch>>,
+    index: usize,
+    about: impl FnOnce() -> Announcement,
+) {
     let followed = FOLLOWED.load(Relaxed);
-    if followed != 0 {
-        tell_born(control, followed, false);
-        introduce_item(control, &about());
+    if followed != 0 && !goes_on_as_item(control, followed, watch, index) {
+        introduce_item(control, &Announcement { item: Some(index), ..about() });
     }
+}
+
+/// Tells the observer that the observed greenlet of `control` goes on as another item; `false` if
+/// it is not observed.
+#[inline(never)]
+fn goes_on_as_item(
+    control: &Arc<Control>,
+    followed: u8,
+    watch: &mut Option<Arc<dyn Watch>>,
+    index: usize,
+) -> bool {
+    if followed & BY_TREE != 0 {
+        spawn_tree::track(control);
+    }
+    if watch.is_none() {
+        *watch = control.watch();
+    }
+    watch.as_ref().inspect(|watch| contain(|| watch.next_item(index))).is_some()
 }
 
 /// Tells the observer of a new greenlet.
@@ -231,7 +266,6 @@ pub(crate) fn announce(control: &Arc<Control>, about: impl FnOnce() -> Announcem
 #[inline(never)]
 fn introduce(control: &Arc<Control>, about: &Announcement) {
     let Some(observer) = OBSERVER.get().filter(|_| !control.is_observed()) else { return };
-    control.id();
     contain(|| {
         let greenlet = &Handle::new(Arc::clone(control));
         let container = about.container.as_ref();
@@ -251,11 +285,11 @@ fn introduce(control: &Arc<Control>, about: &Announcement) {
 fn introduce_item(control: &Arc<Control>, about: &Announcement) {
     // Without a poll in progress that is observed, there is no observer, or it was set a moment
     // ago: then the items after the next poll are seen.
-    if control.is_observed() || polls(|polls| polls.is_empty()).unwrap_or(true) {
+    if polls(|polls| polls.is_empty()).unwrap_or(true) {
         return;
     }
     introduce(control, about);
-    let (watch, _) = control.watch_and_note();
+    let watch = control.watch();
     let replace = |polls: &mut Polls| polls.last_mut().map(|last| replace(last, watch.clone()));
     let before = polls(replace).flatten().flatten();
     poll_ended(before.as_ref(), None);
@@ -285,33 +319,41 @@ pub(crate) fn begins_poll() -> bool {
 pub(crate) struct ObservedPoll {
     pub(crate) waker: Waker,
     note: Arc<WakeNote>,
+    /// Whether the control block has the note already, for this watch.
+    known_for: Option<*const ()>,
 }
 
 impl ObservedPoll {
     /// Begins a poll of the greenlet of `control`.
     pub(crate) fn begin(control: &Control, waker: &Waker) -> Self {
         let (watch, note) = control.watch_and_note();
-        let note = note.filter(|note| note.wakes.will_wake(waker));
-        let note = note.unwrap_or_else(|| Arc::new(WakeNote::new(waker)));
-        note.set(watch.as_ref());
-        if polls(|polls| polls.push(watch.clone())).is_some() {
+        let known = note.filter(|note| note.wakes.will_wake(waker));
+        let known_for = known.as_ref().map(|_| address(watch.as_ref()));
+        let note = known.unwrap_or_else(|| Arc::new(WakeNote::new(waker, watch.clone())));
+        if polls(|_| ()).is_some() {
             Wait::forget();
             poll_began(watch.as_ref());
+            polls(|polls| polls.push(watch));
         }
         INSIDE.set(true);
-        Self { waker: Waker::from(Arc::clone(&note)), note }
+        Self { waker: Waker::from(Arc::clone(&note)), note, known_for }
     }
 
     /// The poll has finished; `control` is that of the greenlet that waits now, which may be another
     /// item than at the beginning, and `None` if the task has finished.
     pub(crate) fn end(self, control: Option<&Arc<Control>>) {
         let watch = polls(Vec::pop).flatten().flatten();
-        if let Some(control) = control {
-            self.note.set(watch.as_ref());
+        let is_known = self.known_for == Some(address(watch.as_ref()));
+        if let Some(control) = control.filter(|_| !is_known) {
+            self.note.set(watch.clone());
             control.set_note(self.note);
         }
         poll_ended(watch.as_ref(), Wait::last().filter(|_| control.is_some()));
     }
+}
+
+fn address(watch: Option<&Arc<dyn Watch>>) -> *const () {
+    watch.map_or(std::ptr::null(), |watch| Arc::as_ptr(watch).cast())
 }
 
 fn poll_began(watch: Option<&Arc<dyn Watch>>) {
@@ -330,18 +372,12 @@ pub(crate) struct WakeNote {
 }
 
 impl WakeNote {
-    fn new(waker: &Waker) -> Self {
-        Self { wakes: waker.clone(), watch: Mutex::new(None) }
+    fn new(waker: &Waker, watch: Option<Arc<dyn Watch>>) -> Self {
+        Self { wakes: waker.clone(), watch: Mutex::new(watch) }
     }
 
-    fn set(&self, watch: Option<&Arc<dyn Watch>>) {
-        let mut here = self.lock();
-        let is_here = match (&*here, watch) {
-            (Some(here), Some(watch)) => Arc::ptr_eq(here, watch),
-            (here, watch) => here.is_none() && watch.is_none(),
-        };
-        let before = if is_here { None } else { replace(&mut *here, watch.cloned()) };
-        drop(here);
+    fn set(&self, watch: Option<Arc<dyn Watch>>) {
+        let before = replace(&mut *self.lock(), watch);
         drop(before);
     }
 

@@ -114,9 +114,9 @@ impl GreenletInfo {
             parent: greenlet.parent(),
             spawned_at: record.spawned_at(),
             pool: record.pool.as_ref().map(|pool| pool.number),
-            item: record.item,
+            item: record.item(),
             hub: state.hub.as_ref().map(|hub| hub.number),
-            age: since(record.born, now),
+            age: since(state.born, now),
             activity,
             since: since(state.since, now),
             wait: state.wait.filter(|_| activity == Activity::Waiting),
@@ -205,7 +205,7 @@ impl ThreadInfo {
         let polls = thread.polls().into_iter();
         Self {
             name: thread.name().to_owned(),
-            polls: polls.map(|poll| (poll.greenlet, since(poll.since, now))).collect(),
+            polls: polls.map(|poll| (poll.greenlet.id(), since(poll.since, now))).collect(),
             is_parked: thread.is_parked(),
         }
     }

@@ -60,13 +60,18 @@ mod with_tracing {
 
         /// A greenlet may be named at any time, but a span takes the field once.
         fn record_name(&self, greenlet: &Handle) {
-            if let Some(name) = greenlet.name().filter(|_| !self.0.is_disabled()) {
+            if self.0.is_disabled() {
+                return;
+            }
+            if let Some(name) = greenlet.name() {
                 self.0.record("name", &*name);
             }
         }
 
         pub(crate) fn end(&self, greenlet: &Handle, failure: Option<&Failure>) {
-            lock(&LIVING).remove(&greenlet.id());
+            if !self.0.is_disabled() {
+                lock(&LIVING).remove(&greenlet.id());
+            }
             match failure {
                 None => {}
                 Some(Failure::Panicked(_)) => {

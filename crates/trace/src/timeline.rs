@@ -195,9 +195,9 @@ impl fmt::Debug for Timeline {
 
 /// Adds an event to the timelines that are being recorded.
 #[inline]
-fn note(record: &Record, at: Instant, what: impl FnOnce() -> What) {
+fn note(record: &Record, at: impl FnOnce() -> Instant, what: impl FnOnce() -> What) {
     if RECORDING.load(Relaxed) > 0 {
-        add(record, at, what());
+        add(record, at(), what());
     }
 }
 
@@ -218,27 +218,35 @@ fn add(record: &Record, at: Instant, what: What) {
 }
 
 pub(crate) fn spawned(record: &Record, at: Instant) {
+    next_item(record, || at);
+}
+
+pub(crate) fn next_item(record: &Record, at: impl FnOnce() -> Instant) {
     note(record, at, || What::Spawned {
         pool: record.pool.as_ref().map_or(0, |pool| narrow(pool.number)),
         place: record.greenlet.place().unwrap_or(NONE),
-        item: record.item.map_or(NONE, narrow),
+        item: record.item().map_or(NONE, narrow),
         at: record.spawned_at(),
     });
 }
 
 pub(crate) fn began(record: &Record, at: Instant) {
-    note(record, at, || What::Began);
+    note(record, || at, || What::Began);
 }
 
-pub(crate) fn paused(record: &Record, at: Instant, wait: Option<Wait>) {
+pub(crate) fn paused(record: &Record, at: impl FnOnce() -> Instant, wait: Option<Wait>) {
     note(record, at, || What::Paused(wait));
 }
 
 pub(crate) fn woken(record: &Record, at: Instant) {
-    note(record, at, || What::Woken);
+    note(record, || at, || What::Woken);
 }
 
-pub(crate) fn ended(record: &Record, at: Instant, failure: Option<&Failure>) {
+pub(crate) fn ended(
+    record: &Record,
+    at: impl FnOnce() -> Instant,
+    failure: Option<&Failure>,
+) {
     let how = match failure {
         None => End::Success,
         Some(Failure::Killed(_)) => End::Killed,

@@ -344,7 +344,7 @@ impl Eyes {
             let is_real = thread.last_hub().is_none_or(|hub| hub.is_real());
             let polls = thread.polls();
             // The outermost poll holds the thread; the innermost is the code that runs.
-            let (began, greenlet) = (polls.first()?.since, polls.last()?.greenlet);
+            let (began, greenlet) = (polls.first()?.since, polls.last()?.greenlet.id());
             let is_slow = is_real && since(began, now) >= self.settings.threshold;
             is_slow.then_some((thread, began, greenlet))
         });

@@ -179,6 +179,11 @@ impl Control {
         self.flags.has(OBSERVED)
     }
 
+    /// The observer's watch of the greenlet.
+    pub(crate) fn watch(&self) -> Option<Arc<dyn Watch>> {
+        self.watch_and_note().0
+    }
+
     /// The observer's watch of the greenlet, and what tells of its wake-ups.
     pub(crate) fn watch_and_note(&self) -> Watched {
         let watched = || self.lock().extras.as_ref().map(|extras| extras.watched.clone());
