@@ -22,7 +22,8 @@ const NAMED: usize = 5;
 /// hubs and pools around them.
 ///
 /// It works while threads are blocked, from any thread. The program runs on meanwhile: each
-/// greenlet is shown at a moment of its own.
+/// greenlet is shown at a moment of its own. An item of a map that has finished may be shown until
+/// its slot goes on with another item.
 #[must_use]
 pub fn dump() -> Dump {
     let mut greenlets: Vec<GreenletInfo> =
@@ -70,7 +71,8 @@ pub struct GreenletInfo {
     pub age: Duration,
     /// What it does.
     pub activity: Activity,
-    /// For how long it has been doing that.
+    /// For how long it has been doing that; a wait counts from the beginning of the poll that led to
+    /// it.
     pub since: Duration,
     /// Where it waits, if it waits at an await of spinney's.
     pub wait: Option<Wait>,

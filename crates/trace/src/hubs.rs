@@ -117,7 +117,7 @@ pub struct HubReport {
     pub number: usize,
     /// Its threads and tasks.
     pub hub: HubStats,
-    /// How many polls of greenlets it has begun.
+    /// How many polls of greenlets it has begun. The items of a map that one poll runs are one.
     pub polls: u64,
     /// How often its greenlets were woken, spurious wake-ups included.
     pub wakes: u64,

@@ -1,8 +1,8 @@
 //! [`Record`]: what is known of a living greenlet; [`start`], from which on there are records.
 
 use std::panic::Location;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,9 @@ pub(crate) struct Record {
     item: AtomicUsize,
     /// It is a closure on a thread of its own.
     pub(crate) may_block: bool,
+    /// Identifies it in timelines: its id; for an item, which may never draw its id, a number from
+    /// [`ITEM_TRACKS`] on.
+    pub(crate) track: u64,
     /// Its span, if spans are opened.
     pub(crate) span: Span,
     /// Its place in [`LIVING`].
@@ -76,6 +79,14 @@ pub(crate) struct Record {
 }
 
 const NO_ITEM: usize = usize::MAX;
+
+/// Above all ids.
+pub(crate) const ITEM_TRACKS: u64 = 1 << 63;
+
+fn next_item_track() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(ITEM_TRACKS);
+    NEXT.fetch_add(1, Relaxed)
+}
 
 /// What a greenlet does.
 #[derive(Clone)]
@@ -126,6 +137,7 @@ impl Record {
             pool: spawned.container.map(PoolNote::of),
             item: AtomicUsize::new(item),
             may_block: spawned.may_block,
+            track: spawned.item.map_or_else(|| spawned.greenlet.id(), |_| next_item_track()),
             span: Span::open(spawned),
             shard,
             key: AtomicUsize::new(0),
@@ -205,7 +217,7 @@ impl Watch for Record {
 
     fn next_item(&self, index: usize) {
         self.item.store(index, Relaxed);
-        timeline::next_item(self, || self.lock().now());
+        timeline::next_item(self, || self.lock().now(), index);
     }
 
     fn woken(&self) {

@@ -52,12 +52,8 @@ impl ThreadNote {
         let number = NEXT.fetch_add(1, Relaxed);
         let name =
             thread::current().name().map_or_else(|| format!("thread {number}"), str::to_owned);
-        let note = Arc::new(Self {
-            number,
-            name,
-            parks: ThreadParks::current(),
-            work: Mutex::default(),
-        });
+        let note =
+            Arc::new(Self { number, name, parks: ThreadParks::current(), work: Mutex::default() });
         let mut threads = lock(&THREADS);
         threads.retain(|thread| thread.strong_count() > 0);
         threads.push(Arc::downgrade(&note));

@@ -468,7 +468,7 @@ impl Control {
         if self.is_observed() {
             self.watch_end();
         }
-        guards
+        guards.filter(|guards| !guards.is_empty())
     }
 
     /// Performs the first step of an end without a result, unless a kill or an abort of an
