@@ -231,35 +231,45 @@ pub(crate) fn item_born(
     about: impl FnOnce() -> Announcement,
 ) {
     let followed = FOLLOWED.load(Relaxed);
-    if followed != 0 && !goes_on_as_item(control, followed, watch, index) {
-        introduce_item(control, &Announcement { item: Some(index), ..about() });
+    if followed != 0 {
+        tell_item_born(control, followed, watch, index, about);
     }
 }
 
-/// Tells the observer that the observed greenlet of `control` goes on as another item; `false` if
-/// it is not observed.
+#[cold]
 #[inline(never)]
-fn goes_on_as_item(
+fn tell_item_born(
     control: &Arc<Control>,
     followed: u8,
     watch: &mut Option<Arc<dyn Watch>>,
     index: usize,
-) -> bool {
+    about: impl FnOnce() -> Announcement,
+) {
     if followed & BY_TREE != 0 {
         spawn_tree::track(control);
     }
     if watch.is_none() {
         *watch = control.watch();
     }
-    watch.as_ref().inspect(|watch| contain(|| watch.next_item(index))).is_some()
+    match watch {
+        Some(watch) => contain(|| watch.next_item(index)),
+        None => introduce_item(control, &Announcement { item: Some(index), ..about() }),
+    }
 }
 
 /// Tells the observer of a new greenlet.
 #[inline]
 pub(crate) fn announce(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
     if is_observed() {
-        introduce(control, &about());
+        tell_announced(control, about);
     }
+}
+
+/// Out of line, so that a spawn that nothing observes does not pay for `about`.
+#[cold]
+#[inline(never)]
+fn tell_announced(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
+    introduce(control, &about());
 }
 
 #[cold]

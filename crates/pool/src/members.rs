@@ -127,8 +127,9 @@ impl Members {
             let (task, greenlet) = pair_in(place, at, future, |_| membership);
             let handle = greenlet.handle().clone();
             ((task, greenlet), handle)
-        });
-        made.inspect(|(_, greenlet)| greenlet.announce(|| self.announcement(None)))
+        })?;
+        made.1.announce(|| self.announcement(None));
+        Ok(made)
     }
 
     /// Adds a member in `slot` that runs the items of a map; `make` creates its task from `worker`.
