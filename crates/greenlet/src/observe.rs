@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 use spinney_hub::contain;
 use spinney_sync::Wait;
@@ -143,6 +144,32 @@ pub trait Container: Send + Sync {
 
     /// The outcomes of everything that was started in it.
     fn report(&self) -> Report;
+
+    /// Its limits besides the capacity, and the requests that wait for them. Default: none.
+    fn limits(&self) -> ContainerLimits {
+        ContainerLimits::default()
+    }
+}
+
+/// The limits of a [`Container`] besides its capacity, and the requests that wait for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerLimits {
+    /// How many tasks start per period, as text: `50 per 1s, burst 5`, for example.
+    pub rates: Vec<String>,
+    /// How many tasks with the same key start per period.
+    pub key_rates: Vec<String>,
+    /// How many tasks with the same key run at once.
+    pub per_key: Option<usize>,
+    /// How many keys have a running or waiting task, or are still under a rate.
+    pub keys: usize,
+    /// How many requests may wait.
+    pub max_waiting: Option<usize>,
+    /// How many requests of each priority wait, the highest first. Empty if priorities are not used.
+    pub waiting: Vec<(i32, usize)>,
+    /// Whether it is paused.
+    pub is_paused: bool,
+    /// For how long it is still paused; `None` without an end.
+    pub pause_left: Option<Duration>,
 }
 
 /// The details of a greenlet that its container announces.

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney_greenlet::{Report, State as Progress};
+use spinney_greenlet::{ContainerLimits, Report, State as Progress};
 use spinney_hub::HubStats;
 use spinney_sync::Wait;
 
@@ -227,6 +227,8 @@ pub struct PoolInfo {
     pub capacity: Option<usize>,
     /// The outcomes of everything that was started in it.
     pub report: Report,
+    /// Its limits besides the capacity.
+    pub limits: ContainerLimits,
 }
 
 impl PoolInfo {
@@ -239,6 +241,7 @@ impl PoolInfo {
             created_at: pool.created_at(),
             capacity: pool.capacity(),
             report: pool.report(),
+            limits: pool.limits(),
         })
     }
 }
@@ -356,7 +359,25 @@ fn write_pool(f: &mut fmt::Formatter<'_>, info: &PoolInfo) -> fmt::Result {
         "\n{} {}, created at {}: {running}{capacity} running, {waiting} calls wait; {succeeded} \
          succeeded, {failed} failed, {killed} killed, {aborted} aborted",
         info.kind, info.number, info.created_at
-    )
+    )?;
+    let limits = limits(&info.limits);
+    if limits.is_empty() { Ok(()) } else { writeln!(f, "  {}", limits.join("; ")) }
+}
+
+/// The limits that are set: `at most 10 wait`, for example.
+fn limits(limits: &ContainerLimits) -> Vec<String> {
+    let mut text: Vec<String> = limits.rates.iter().map(|rate| format!("starts {rate}")).collect();
+    text.extend(limits.key_rates.iter().map(|rate| format!("starts of a key {rate}")));
+    text.extend(limits.per_key.map(|most| format!("{most} of a key at once")));
+    text.extend((limits.keys > 0).then(|| format!("{} keys in use", limits.keys)));
+    text.extend(limits.max_waiting.map(|most| format!("at most {most} wait")));
+    let count = |(priority, count): &(i32, usize)| format!("{count} wait with priority {priority}");
+    text.extend(limits.waiting.iter().map(count));
+    text.extend(limits.is_paused.then(|| match limits.pause_left {
+        Some(left) => format!("paused for {left:.1?} more"),
+        None => "paused".to_owned(),
+    }));
+    text
 }
 
 fn write_places(
