@@ -88,6 +88,15 @@ impl ItemGreenlets {
         if self.control.is_asked_inside() {
             self.close(&mut Ok(()), moved);
         }
+        if observe::is_followed() {
+            self.tell_born(index, about);
+        }
+    }
+
+    /// Tells the tools that follow it of the item that starts.
+    #[cold]
+    #[inline(never)]
+    fn tell_born(&mut self, index: usize, about: impl FnOnce() -> Announcement) {
         observe::item_born(&self.control, &mut self.watch, index, about);
     }
 

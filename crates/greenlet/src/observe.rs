@@ -222,6 +222,12 @@ pub(crate) fn follow(tool: u8, wanted: bool) {
     }
 }
 
+/// Whether any tool follows new greenlets.
+#[inline]
+pub(crate) fn is_followed() -> bool {
+    FOLLOWED.load(Relaxed) != 0
+}
+
 /// Whether there is an observer, for containers: without one, [`Handle::announce`] is a no-op.
 #[inline]
 pub fn is_observed() -> bool {
@@ -231,15 +237,15 @@ pub fn is_observed() -> bool {
 /// Tells the tools that follow it of a new greenlet; the observer, if it is announced here.
 #[inline]
 pub(crate) fn born(control: &Arc<Control>, is_announced: bool) {
-    let followed = FOLLOWED.load(Relaxed);
-    if followed != 0 {
-        tell_born(control, followed, is_announced);
+    if is_followed() {
+        tell_born(control, is_announced);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn tell_born(control: &Arc<Control>, followed: u8, is_announced: bool) {
+fn tell_born(control: &Arc<Control>, is_announced: bool) {
+    let followed = FOLLOWED.load(Relaxed);
     if followed & BY_TREE != 0 {
         spawn_tree::track(control);
     }
@@ -250,7 +256,6 @@ fn tell_born(control: &Arc<Control>, followed: u8, is_announced: bool) {
 
 /// Tells the tools that follow it of the next item of the task that is being polled. `watch` belongs
 /// to the block.
-#[inline]
 pub(crate) fn item_born(
     control: &Arc<Control>,
     watch: &mut Option<Arc<dyn Watch>>,
@@ -258,20 +263,6 @@ pub(crate) fn item_born(
     about: impl FnOnce() -> Announcement,
 ) {
     let followed = FOLLOWED.load(Relaxed);
-    if followed != 0 {
-        tell_item_born(control, followed, watch, index, about);
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn tell_item_born(
-    control: &Arc<Control>,
-    followed: u8,
-    watch: &mut Option<Arc<dyn Watch>>,
-    index: usize,
-    about: impl FnOnce() -> Announcement,
-) {
     if followed & BY_TREE != 0 {
         spawn_tree::track(control);
     }
@@ -280,6 +271,7 @@ fn tell_item_born(
     }
     match watch {
         Some(watch) => contain(|| watch.next_item(index)),
+        None if followed & BY_OBSERVER == 0 => {}
         None => introduce_item(control, &Announcement { item: Some(index), ..about() }),
     }
 }
