@@ -3,7 +3,7 @@
 //! Without an observer an event costs one load. With one, the waker of each task is wrapped, so that
 //! wake-ups are seen.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::mem::replace;
@@ -327,8 +327,6 @@ fn introduce_item(control: &Arc<Control>, about: &Announcement) {
 
 thread_local! {
     static POLLS: RefCell<Polls> = const { RefCell::new(Vec::new()) };
-    /// The next poll on this thread is the inner part of an observed poll.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The polls in progress on this thread, the innermost last: the watches of their greenlets.
@@ -337,11 +335,6 @@ type Polls = Vec<Option<Arc<dyn Watch>>>;
 /// `None` if the thread's locals have been destroyed.
 fn polls<T>(change: impl FnOnce(&mut Polls) -> T) -> Option<T> {
     POLLS.try_with(|polls| change(&mut polls.borrow_mut())).ok()
-}
-
-/// Whether the poll of a task begins here, rather than its inner part.
-pub(crate) fn begins_poll() -> bool {
-    !INSIDE.take()
 }
 
 /// A poll that is observed, with a waker that tells of wake-ups.
@@ -354,6 +347,8 @@ pub(crate) struct ObservedPoll {
 
 impl ObservedPoll {
     /// Begins a poll of the greenlet of `control`.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn begin(control: &Control, waker: &Waker) -> Self {
         let (watch, note) = control.watch_and_note();
         let known = note.filter(|note| note.wakes.will_wake(waker));
@@ -364,12 +359,13 @@ impl ObservedPoll {
             poll_began(watch.as_ref());
             polls(|polls| polls.push(watch));
         }
-        INSIDE.set(true);
         Self { waker: Waker::from(Arc::clone(&note)), note, known_for }
     }
 
     /// The poll has finished; `control` is that of the greenlet that waits now, which may be another
     /// item than at the beginning, and `None` if the task has finished.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn end(self, control: Option<&Arc<Control>>) {
         let watch = polls(Vec::pop).flatten().flatten();
         let is_known = self.known_for == Some(address(watch.as_ref()));
