@@ -283,12 +283,17 @@ struct Life {
 }
 
 impl Life {
+    /// `greenlet 17 fetch`, or `item 3 fetch`.
     fn title(&self) -> String {
-        let id = self.id.map(|id| format!("greenlet {id}"));
-        let name = self.name.as_ref().map(ToString::to_string);
         let item = self.spawned.map(|(_, _, _, item, _)| item).filter(|item| *item != NONE);
-        let item = item.map(|item| format!("item {item}"));
-        [id, name, item].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let subject = match (item, self.id) {
+            (Some(item), _) => format!("item {item}"),
+            (None, Some(id)) => format!("greenlet {id}"),
+            // Its beginning is lost.
+            (None, None) => "item".to_owned(),
+        };
+        let name = self.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        subject + &name
     }
 
     /// Ends the life of an item. Returns that of the item with the index `next`, which begins in the
