@@ -163,7 +163,7 @@ impl Timeline {
     /// members that were in it one after the other; arrows lead from wake-ups to polls, and counters
     /// show how many greenlets run and wait.
     pub fn to_json(&self) -> String {
-        let events = self.story().trace_events();
+        let events = self.history().trace_events();
         json!({ "traceEvents": events, "displayTimeUnit": "ms" }).to_string()
     }
 
@@ -171,14 +171,14 @@ impl Timeline {
     /// a thread is a poll; a bar of a slot is the life of a member, and the thinner ones in it are its
     /// waits, those at one line in one colour. The wheel zooms, dragging moves, and the pointer shows the details of what is below it.
     pub fn to_html(&self) -> String {
-        let data = json!(self.story().rows()).to_string();
+        let data = json!(self.history().rows()).to_string();
         // `</` would end the script.
         include_str!("timeline.html").replace("[/* rows */]", &data.replace("</", "<\\/"))
     }
 
-    fn story(&self) -> Story {
+    fn history(&self) -> History {
         let events: Vec<Event> = lock(&LOGS)[self.log].events.iter().cloned().collect();
-        Story::of(&events)
+        History::of(&events)
     }
 }
 
@@ -186,7 +186,7 @@ impl Drop for Timeline {
     fn drop(&mut self) {
         RECORDING.fetch_sub(1, Relaxed);
         if let Some(path) = self.on_panic.take().filter(|_| thread::panicking()) {
-            // The panic is what is reported.
+            // The panic is reported already; an error here has no reader.
             let _ = self.save(path);
         }
         let log = lock(&LOGS).remove(self.log);
@@ -334,13 +334,13 @@ impl Life {
 }
 
 /// The events of a timeline, by greenlet. Times are in microseconds from the first event.
-struct Story {
+struct History {
     lives: Vec<Life>,
     threads: BTreeMap<u32, String>,
     end: f64,
 }
 
-impl Story {
+impl History {
     fn of(events: &[Event]) -> Self {
         let start = events.iter().map(|event| event.at).min();
         let micros = |at: Instant| {
