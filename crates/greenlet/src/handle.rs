@@ -90,7 +90,7 @@ impl Handle {
         self.control.birth.at()
     }
 
-    /// For containers: the index that its container gave it when it [created](crate::pair_in) it. A
+    /// For containers: the index that its container gave it when it [created](crate::NewGreenlet::handle_at) it. A
     /// hint, as each container counts its own indices: look up whether the greenlet is there.
     pub fn place(&self) -> Option<u32> {
         self.control.place()

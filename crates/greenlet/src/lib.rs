@@ -46,7 +46,7 @@
 //!
 //! Each failure names [its greenlet](Failure::task).
 //!
-//! Containers are built with [`pair`], [`pair_in`], [`pair_items`] and [`InPlace`], their maps with
+//! Containers are built with [`pair`], [`NewGreenlet`], [`pair_items`] and [`InPlace`], their maps with
 //! [`ResultBuffer`](results::ResultBuffer) and the readers of [`map`].
 
 mod birth;
@@ -92,7 +92,7 @@ pub use observe::{
 pub use report::Report;
 pub use spawn::{spawn, spawn_later, spawn_later_local, spawn_on};
 pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};
-pub use task::{Task, pair, pair_in};
+pub use task::{NewGreenlet, Task, pair};
 pub use wait::{
     Iwait, JoinAll, Joined, iwait, joinall, killall, killall_now, killall_now_with, killall_with,
     try_joinall,

@@ -30,35 +30,54 @@ use crate::{Failure, Greenlet, GreenletExit, Handle, in_place};
 /// ```
 #[track_caller]
 pub fn pair<F: Future, G>(future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
-    let control = Control::new(Origin::new(Location::caller()));
-    pair_of(control, future, |_| guard, true)
+    NewGreenlet::new(Location::caller()).pair(future, guard)
 }
 
-/// Like [`pair`], with details for containers: the greenlet was spawned on the line `at`, and has
-/// `place` as its [`Handle::place`]. `guard` is created from its handle. A container that has a
-/// `place` for it [announces](Handle::announce) it before its task runs.
-pub fn pair_in<F: Future, G>(
-    place: Option<u32>,
-    at: &'static Location<'static>,
-    future: F,
-    guard: impl FnOnce(&Handle) -> G,
-) -> (Task<F, G>, Greenlet<F::Output>) {
-    let control = Control::at_place(place, Origin::new(at));
-    pair_of(control, future, guard, place.is_none())
+/// A greenlet without a task yet, for containers: it is allocated before the container locks its
+/// list. Dropping it is a no-op, unless there is a handle: that never ends then.
+///
+/// ```
+/// use std::panic::Location;
+/// use spinney_greenlet::NewGreenlet;
+///
+/// let new = NewGreenlet::new(Location::caller());
+/// let member = new.handle_at(7);
+/// let (task, greenlet) = new.pair(async { 6 * 7 }, "the guard");
+/// assert!(member == *greenlet.handle() && member.place() == Some(7));
+/// spinney_hub::block_on(task);
+/// assert_eq!(greenlet.try_get().unwrap().unwrap(), 42);
+/// ```
+pub struct NewGreenlet {
+    control: Arc<Control>,
 }
 
-fn pair_of<F: Future, G>(
-    control: Control,
-    future: F,
-    guard: impl FnOnce(&Handle) -> G,
-    is_announced: bool,
-) -> (Task<F, G>, Greenlet<F::Output>) {
-    let control = Arc::new(control);
-    observe::born(&control, is_announced);
-    let outcome = Outcome::default();
-    let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
-    let guard = guard(greenlet.handle());
-    (Task::new(control, future, Some(outcome), guard), greenlet)
+impl NewGreenlet {
+    /// Creates a greenlet that was spawned on the line `at` by the current one.
+    pub fn new(at: &'static Location<'static>) -> Self {
+        Self { control: Arc::new(Control::new(Origin::new(at))) }
+    }
+
+    /// Returns a handle for the container's list, and sets its [`Handle::place`]. The container
+    /// [announces](Handle::announce) the greenlet before its task runs.
+    pub fn handle_at(&self, place: u32) -> Handle {
+        self.control.set_place(place);
+        Handle::new(Arc::clone(&self.control))
+    }
+
+    /// Gives it a task, as [`pair`] does.
+    pub fn pair<F: Future, G>(self, future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
+        let control = self.control;
+        observe::born(&control, control.place().is_none());
+        let outcome = Outcome::default();
+        let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
+        (Task::new(control, future, Some(outcome), guard), greenlet)
+    }
+}
+
+impl fmt::Debug for NewGreenlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewGreenlet").field("place", &self.control.place()).finish()
+    }
 }
 
 pin_project! {

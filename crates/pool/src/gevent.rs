@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
+use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, NewGreenlet, Task};
 use spinney_hub::{Executor, contain};
 use spinney_sync::GiveWay;
 
@@ -167,7 +167,7 @@ impl<X> GroupExt<X> for TaskSet<X> {
         if let Ok(permit) = self.try_permit() {
             return self.launch(permit, future, at);
         }
-        let (task, greenlet) = pair_in(None, at, self.body(future), |_| ());
+        let (task, greenlet) = NewGreenlet::new(at).pair(self.body(future), ());
         self.core.hub.spawn(DeferredSpawn::new(self.inner(), greenlet.handle().clone(), task));
         greenlet
     }
@@ -191,7 +191,7 @@ impl<X> GroupExt<X> for TaskSet<X> {
         X: RunsMap<I, F, Fut>,
     {
         let map = MapAsync::new(self.map(func, items));
-        let (task, greenlet) = pair_in(None, Location::caller(), map, |_| ());
+        let (task, greenlet) = NewGreenlet::new(Location::caller()).pair(map, ());
         self.core.hub.spawn(task);
         greenlet
     }
@@ -211,7 +211,7 @@ impl<X> GroupExt<X> for TaskSet<X> {
         X: RunsMap<I, F, Fut> + Runs<Then<MapAsync<Fut::Output, X>, C>>,
     {
         let map = Then::new(MapAsync::new(self.map(func, items)), callback);
-        let (task, greenlet) = pair_in(None, Location::caller(), map, |_| ());
+        let (task, greenlet) = NewGreenlet::new(Location::caller()).pair(map, ());
         self.core.hub.spawn(task);
         greenlet
     }

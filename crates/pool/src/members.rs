@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spinney_greenlet::results::Outcomes;
 use spinney_greenlet::{
-    Announcement, Container, ContainerLimits, Greenlet, GreenletExit, Handle, Report,
-    State as GreenletState, Task, pair_in,
+    Announcement, Container, ContainerLimits, Greenlet, GreenletExit, Handle, NewGreenlet, Report,
+    State as GreenletState, Task,
 };
 use spinney_hub::{contain, drop_contained};
 use spinney_sync::{Event, GiveWay, Semaphore};
@@ -121,12 +121,16 @@ impl Members {
         at: &'static Location<'static>,
         future: F,
     ) -> Result<Entered<F>, F> {
-        self.enter_as(Kind::Spawned, slot, future, |future, membership| {
-            let place = Some(membership.place);
-            let (task, greenlet) = pair_in(place, at, future, |_| membership);
-            let handle = greenlet.handle().clone();
-            ((task, greenlet), handle)
-        })
+        // Allocated, and the future moved, without the lock.
+        let new = NewGreenlet::new(at);
+        let entered = self.enter_as(Kind::Spawned, slot, (), |(), membership| {
+            let handle = new.handle_at(membership.place);
+            (membership, handle)
+        });
+        match entered {
+            Ok(membership) => Ok(new.pair(future, membership)),
+            Err(()) => Err(future),
+        }
     }
 
     /// Announces a member that was [entered](Self::enter) to the observer. Called by the caller of

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, Task, pair_in};
+use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, NewGreenlet, Task};
 use spinney_hub::Executor;
 
 use crate::builder::Settings;
@@ -449,7 +449,7 @@ pub(crate) fn refused<F: Future>(
     error: SlotError,
     at: &'static Location<'static>,
 ) -> Greenlet<F::Output> {
-    let (task, greenlet) = pair_in(None, at, future, |_| ());
+    let (task, greenlet) = NewGreenlet::new(at).pair(future, ());
     greenlet.kill_now_with(GreenletExit::because(error));
     drop(task);
     greenlet

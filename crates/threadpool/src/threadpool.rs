@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use futures_lite::future;
-use spinney_greenlet::{Failure, GreenletExit, Inherited, pair_in};
+use spinney_greenlet::{Failure, GreenletExit, Inherited, NewGreenlet};
 use spinney_hub::{BoxTask, Spawn, Within, contain};
 use spinney_sync::{Acquire, GiveWay, Permit, Semaphore, TryAcquireError, Wait};
 
@@ -358,7 +358,7 @@ fn run_in_place<T>(
     closure: impl FnOnce() -> T,
     at: &'static Location<'static>,
 ) -> Result<T, Failure> {
-    let (task, greenlet) = pair_in(None, at, Call::of(closure), |_| ());
+    let (task, greenlet) = NewGreenlet::new(at).pair(Call::of(closure), ());
     run_to_end(task);
     greenlet.try_get().unwrap_or_else(|_| unreachable!("a closure that was run has finished"))
 }

@@ -20,8 +20,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::task::{Context, Poll, Waker};
 
 use flags::{
@@ -53,7 +53,7 @@ pub(crate) struct Control {
     /// The task has stored a waker here.
     parked: AtomicBool,
     /// The greenlet's index in its container; `NO_PLACE` without a container.
-    place: u32,
+    place: AtomicU32,
     /// 0 until it is first asked for. An item of a map whose id is still 0 at its end leaves the
     /// block to the next item: so the id is drawn before a handle is given out and before a local
     /// is set.
@@ -67,7 +67,7 @@ impl Control {
         Self {
             id: AtomicU64::new(origin.id),
             birth: origin.birth,
-            place: NO_PLACE,
+            place: AtomicU32::new(NO_PLACE),
             flags: Flags::of(0),
             asked_inside: AtomicBool::new(false),
             parked: AtomicBool::new(false),
@@ -77,7 +77,7 @@ impl Control {
 
     /// Like [`new`](Self::new), for a greenlet that its container keeps at `place`.
     pub(crate) fn at_place(place: Option<u32>, origin: Origin) -> Self {
-        Self { place: place.unwrap_or(NO_PLACE), ..Self::new(origin) }
+        Self { place: AtomicU32::new(place.unwrap_or(NO_PLACE)), ..Self::new(origin) }
     }
 
     /// Like [`new`](Self::new), for a greenlet that is about to be polled, whatever is sent to it
@@ -100,7 +100,8 @@ impl Control {
     /// The block of the next item of the same task: nothing has been asked of it yet.
     pub(crate) fn of_next_item(&self) -> Self {
         let flags = Flags::of(BEGUN | self.flags.get() & IN_PLACE);
-        Self { place: self.place, flags, ..Self::new(Origin::undrawn(self.birth)) }
+        let place = AtomicU32::new(self.place.load(Relaxed));
+        Self { place, flags, ..Self::new(Origin::undrawn(self.birth)) }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -141,7 +142,12 @@ impl Control {
     }
 
     pub(crate) fn place(&self) -> Option<u32> {
-        (self.place != NO_PLACE).then_some(self.place)
+        Some(self.place.load(Relaxed)).filter(|place| *place != NO_PLACE)
+    }
+
+    /// Called before the second handle exists.
+    pub(crate) fn set_place(&self, place: u32) {
+        self.place.store(place, Relaxed);
     }
 
     pub(crate) fn name(&self) -> Option<Arc<str>> {

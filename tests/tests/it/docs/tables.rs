@@ -29,7 +29,6 @@ const FOR_WRITERS: &[&str] = &[
     "drop_contained",
     "is_observed",
     "pair",
-    "pair_in",
     "pair_items",
     "wake_all",
 ];
