@@ -1,19 +1,23 @@
-"""Bad input, remote control, Flower and what check.py leaves out: edges.py [STEP..]. WORKER: the worker's program; FLOWER: celery with Flower."""
-import json, os, signal, subprocess, sys, tempfile, time, urllib.request, uuid
-os.environ["QUEUE"] = "edges"
+"""Bad input, remote control, Flower and what check.py leaves out: edges.py [STEP..]. WORKER, CELERY: the programs; DIR: the brokers' folder."""
+import json, os, signal, socket, subprocess, sys, tempfile, time, urllib.request, uuid
+os.environ["QUEUE"] = "edges"; D = os.environ.setdefault("DIR", os.path.join(tempfile.gettempdir(), "spinney-brokers"))
 import amqp, tasks as t
 from amqp.basic_message import Message
 from celery import chain, chord, group
 from celery.result import AsyncResult
-D = os.environ.get("DIR", os.path.join(tempfile.gettempdir(), "spinney-brokers")); os.makedirs(f"{D}/log", exist_ok=True)
+os.makedirs(f"{D}/log", exist_ok=True)
 HERE = os.path.dirname(os.path.abspath(__file__)); W = os.environ["WORKER"].split(); BACKEND = os.environ.get("BACKEND", "rpc://"); REDIS = BACKEND.startswith("redis")
 G = dict(timeout=8); ok = bad = 0; steps = []
 def step(f): steps.append(f); return f
-def start(name="edges", **kw):
-    a = dict(c=20, prefetch=2, queue="edges", name=f"{name}@localhost", tasklog=f"{D}/once.log"); a.update(kw)
+def start(name="edges", env={}, **kw):
+    a = dict(c=20, prefetch=2, queue="edges", name=f"{name}@localhost", tasklog=f"{D}/once.log", broker=t.BROKER); a.update(kw)
     if REDIS and "redis" not in a: a["redis"] = BACKEND
-    return subprocess.Popen(W + [f"{k}={v}" for k, v in a.items()], stdout=open(f"{D}/log/{name}.log", "w"), stderr=subprocess.STDOUT, start_new_session=True)
-def channel(): c = amqp.Connection("127.0.0.1:5672"); c.connect(); return c.channel()
+    w = subprocess.Popen(W + [f"{k}={v}" for k, v in a.items()], stdout=open(f"{D}/log/{name}.log", "w"), stderr=subprocess.STDOUT, env=dict(os.environ, **env), start_new_session=True)
+    started.append(w); return w
+started = []
+def free_port():
+    with socket.socket() as s: s.bind(("127.0.0.1", 0)); return s.getsockname()[1]
+def channel(): c = amqp.Connection(t.HOST); c.connect(); return c.channel()
 def left(queue="edges"): return channel().queue_declare(queue, passive=True).message_count
 def until(f, limit=8):
     end = time.time() + limit
@@ -41,8 +45,13 @@ def msgpack(): return raises(raw(b"\x93\x91\x01\x80\x80", "application/x-msgpack
 def protocol_1(): return raises(raw(json.dumps(dict(id="x", task="tasks.noop", args=[1], kwargs={})), headers={}), "InvalidTaskError")
 @step
 def truncated_body(): return raises(raw(GOOD[:-3]), "DecodeError")
+def memory(which):
+    """The worker's resident memory in MB: VmRSS now, VmHWM at most."""
+    return next(int(l.split()[1]) >> 10 for l in open(f"/proc/{w.pid}/status") if l.startswith(which))
 @step
-def body_of_20_MB(): return raises(raw(json.dumps([["x" * 20_000_000], {}, {}])), "ContentDisallowed")
+def bodies_of_100_MB():
+    body = json.dumps([["x" * 100_000_000], {}, {}]); es = [raises(raw(body), "ContentDisallowed") for _ in range(3)]
+    assert t.noop.delay(1).get(**G) == 1 and left() == 0; most, now = memory("VmHWM"), memory("VmRSS"); assert most < 400 and now < 100, (most, now); return f"{es[0]}; at most {most} MB, now {now} MB"
 @step
 def malformed_header():
     return raises(raw(GOOD, headers=dict(task="tasks.noop", eta="tomorrow")), "InvalidTaskError")
@@ -89,7 +98,7 @@ def calls_of_python_tasks():
     c = os.environ.get("CELERY", "celery"); t.app.control.revoke("an-id")
     w = subprocess.Popen([c, "-A", "tasks", "worker", "-P", "solo", "-Q", "python", "-n", "python@localhost", "-l", "WARNING"], cwd=HERE, stdout=open(f"{D}/log/python.log", "w"), stderr=subprocess.STDOUT)
     try:
-        s = subprocess.run([os.path.join(os.path.dirname(W[0]), "producer"), "queue=python", f"results={BACKEND}"], capture_output=True, text=True, timeout=60)
+        s = subprocess.run([os.path.join(os.path.dirname(W[0]), "producer"), "queue=python", f"results={BACKEND}", f"broker={t.BROKER}"], capture_output=True, text=True, timeout=60)
         assert s.stdout.split("\n") == ['{"a":[1,null,"ü"]}', "0.01", "0.02", "0.03", "0.04", "0.05", "ValueError: unlucky", "the task failed: TaskRevokedError: expired", ""], (s.stdout, s.stderr)
         assert "Traceback" not in (l := open(f"{D}/log/python.log").read()).split("ValueError: unlucky")[0] or "mingle" not in l, l
     finally: w.terminate(); w.wait(20)
@@ -127,9 +136,8 @@ def queue_deleted_under_it():
     channel().queue_delete("edges"); time.sleep(.5); assert t.noop.delay(2).get(**G) == 2
 @step
 def flower():
-    if not os.environ.get("FLOWER"): return "no Flower"
-    f = subprocess.Popen([os.environ["FLOWER"], "-A", "tasks", "flower", "--address=127.0.0.1", "--port=5599"], cwd=HERE, env=dict(os.environ, FLOWER_UNAUTHENTICATED_API="true"), stdout=open(f"{D}/log/flower.log", "w"), stderr=subprocess.STDOUT)
-    get = lambda path: json.load(urllib.request.urlopen(f"http://127.0.0.1:5599{path}", timeout=5))
+    port = free_port(); f = subprocess.Popen([os.environ.get("CELERY", "celery"), "-A", "tasks", "flower", "--address=127.0.0.1", f"--port={port}"], cwd=HERE, env=dict(os.environ, FLOWER_UNAUTHENTICATED_API="true"), stdout=open(f"{D}/log/flower.log", "w"), stderr=subprocess.STDOUT)
+    get = lambda path: json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5))
     def up():
         try: return "edges@localhost" in get("/api/workers?refresh=1")
         except OSError: return False
@@ -140,9 +148,20 @@ def flower():
             return [get("/api/tasks").get(i, {}).get("state") for i in (r.id, b.id)] == ["SUCCESS", "FAILURE"]
         until(shown, 30); return f"{len(get('/api/tasks'))} tasks"
     finally: f.terminate(); f.wait(10)
+TLS = f"amqps://guest:guest@localhost:{os.environ.get('AMQPS_PORT', '5671')}/%2f"
+@step
+def tls():
+    w = start("tls", queue="tls", broker=TLS, env={"SSL_CERT_FILE": f"{D}/tls/ca.pem"})
+    try: assert t.noop.apply_async((3,), queue="tls").get(**G) == 3; w.terminate(); assert w.wait(10) == 0
+    finally: w.kill()
+@step
+def tls_of_an_unknown_authority():
+    w = start("unknown", queue="tls", broker=TLS); said = lambda: [l for l in open(f"{D}/log/unknown.log") if "certificate" in l]
+    try: until(said); assert w.poll() is None; return said()[0].split("reason=")[-1].strip()
+    finally: w.kill()
 @step
 def wrong_credentials():
-    w = start("wrong", broker="amqp://guest:wrong@127.0.0.1:5672/%2f"); assert w.wait(15) == 1; s = open(f"{D}/log/wrong.log").read(); assert "refused" in s and "wrong@" not in s, s
+    w = start("wrong", broker=t.BROKER.replace("guest@", "wrong@")); assert w.wait(15) == 1; s = open(f"{D}/log/wrong.log").read(); assert "refused" in s and "wrong@" not in s, s
 @step
 def quorum_queue_is_refused():
     ch = channel(); ch.queue_declare("quorum", durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"}); w = start("quorum", queue="quorum")
@@ -150,11 +169,11 @@ def quorum_queue_is_refused():
     finally: w.kill(); channel().queue_delete("quorum")
 @step
 def results_out_of_reach():
-    w = start("down", queue="down", redis="redis://127.0.0.1:6391/0"); r = t.noop.apply_async((1,), queue="down"); time.sleep(1.5)
+    port = free_port(); w = start("down", queue="down", redis=f"redis://127.0.0.1:{port}/0"); r = t.noop.apply_async((1,), queue="down"); time.sleep(1.5)
     assert "down@localhost" in t.app.control.inspect(timeout=1, destination=["down@localhost"]).active()
-    env = dict(os.environ, REDIS_PORT="6391"); pid = subprocess.run([f"{HERE}/start-broker.sh", "redis", f"{D}/second"], env=env, capture_output=True, text=True).stdout.strip()
+    env = dict(os.environ, REDIS_PORT=str(port)); pid = subprocess.run([f"{HERE}/start-broker.sh", "redis", f"{D}/second"], env=env, capture_output=True, text=True).stdout.strip()
     try:
-        import redis; c = redis.Redis(port=6391); until(lambda: c.exists(f"celery-task-meta-{r.id}")); w.terminate(); assert w.wait(10) == 0; assert left("down") == 0
+        import redis; c = redis.Redis(port=port); until(lambda: c.exists(f"celery-task-meta-{r.id}")); w.terminate(); assert w.wait(10) == 0; assert left("down") == 0
     finally: os.kill(int(open(pid).read()), signal.SIGTERM); w.kill()
 @step
 def sigterm_twice():
@@ -166,4 +185,4 @@ for f in steps:
     try: note, good = f(), True
     except Exception as e: note, good = f"{type(e).__name__}: {e}", False
     ok, bad = ok + good, bad + (not good); print(("ok   " if good else "FAIL ") + f.__name__, note if note is not None else "", flush=True)
-w.terminate(); good = w.wait(20) == 0; print(f"{ok} ok, {bad} failed; results in {BACKEND}; the worker ended {'well' if good else 'badly'}"); sys.exit(bad or not good)
+w.terminate(); good = w.wait(20) == 0; [x.kill() for x in started]; print(f"{ok} ok, {bad} failed; results in {BACKEND}; the worker ended {'well' if good else 'badly'}"); sys.exit(bad or not good)

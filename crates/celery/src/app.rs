@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_lite::{Stream, StreamExt, stream};
+use futures_lite::{FutureExt, Stream, StreamExt, future, stream};
 use serde::Serialize;
 use spinney_hub::Hub;
 use spinney_jobs::WorkerReport;
@@ -387,6 +388,20 @@ impl App {
     ///
     /// As [`run`](Self::run).
     pub async fn run_until(self, stops: impl Stream<Item = ()>) -> Result<WorkerReport, Error> {
+        let service = self.into_service()?;
+        let stop = service.stopper();
+        let mut stops = pin!(stops);
+        let stopping = async {
+            while stops.next().await.is_some() {
+                stop();
+            }
+            future::pending().await
+        };
+        service.run().or(stopping).await
+    }
+
+    /// The worker, whose tasks run on the current hub.
+    fn into_service(self) -> Result<Service, Error> {
         let Self { mut settings, tasks, .. } = self;
         settings.finish();
         let results = Results::open(&settings.results)?;
@@ -396,7 +411,7 @@ impl App {
         let mut source = Amqp::new(session, results, Arc::new(tasks), events, routes);
         source.patience = settings.patience;
         source.max_body = settings.max_body;
-        Service::new(source, settings, &Hub::current()).run(stops).await
+        Ok(Service::new(source, settings, &Hub::current()))
     }
 
     /// Calls the task `name` with a tuple of arguments. A worker of Rust or Python runs it.

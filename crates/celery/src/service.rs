@@ -6,7 +6,6 @@ use std::thread;
 use std::time::Duration;
 
 use futures_lite::future::{self, FutureExt};
-use futures_lite::{Stream, StreamExt};
 use lapin::options::BasicCancelOptions;
 use spinney_greenlet::map::{Decision, Retry};
 use spinney_greenlet::{named, spawn_on};
@@ -49,10 +48,16 @@ impl Service {
         Self { worker, settings }
     }
 
-    /// Runs until `stops` yields, or the worker ends.
-    pub(crate) async fn run(self, stops: impl Stream<Item = ()>) -> Result<WorkerReport, Error> {
-        let grace = self.settings.grace;
-        let stop = StopOnDrop(self.worker.handle());
+    /// Stops the worker: the first call lets running tasks end within their grace, a second kills them.
+    pub(crate) fn stopper(&self) -> impl Fn() + Send + use<> {
+        let (worker, grace) = (self.worker.handle(), self.settings.grace);
+        move || worker.stop(grace)
+    }
+
+    /// Runs until the worker has finished. Nothing of it is generic, so that it is compiled with this
+    /// crate rather than with each program that uses it.
+    pub(crate) async fn run(self) -> Result<WorkerReport, Error> {
+        let _stop = StopOnDrop(self.worker.handle());
         let (ended, end) = async_channel::bounded(1);
         let thread = thread::Builder::new().name("spinney-celery".to_owned());
         let body = move || {
@@ -62,17 +67,9 @@ impl Service {
             let _ = ended.try_send(outcome);
         };
         thread.spawn(body).map_err(Error::System)?;
-        let mut stops = pin!(stops);
-        let stopping = async {
-            while stops.next().await.is_some() {
-                stop.0.stop(grace);
-            }
-            future::pending().await
-        };
-        let ended = async { end.recv().await.ok() };
         let panicked =
-            || Error::System(std::io::Error::other("the thread of the connection panicked"));
-        ended.or(stopping).await.ok_or_else(panicked)?
+            |_| Error::System(std::io::Error::other("the thread of the connection panicked"));
+        end.recv().await.map_err(panicked)?
     }
 
     /// Runs the worker and its connection, on the thread of the connection.
