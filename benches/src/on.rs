@@ -2,6 +2,7 @@
 
 use async_executor::{Executor, StaticExecutor};
 use futures_lite::future;
+use spinney::hub::TokioHub;
 use spinney::task::spawn_on;
 use spinney::{Hub, LocalHub};
 use tokio::runtime::{Builder, Runtime};
@@ -95,6 +96,11 @@ pub(crate) fn tokio_with_io<F: Future>(main: F) -> F::Output {
     runtime.expect("a runtime on one thread starts none").block_on(main)
 }
 
+/// Runs `main` on spinney's [`TokioHub`], over the runtime of [`tokio_with_io`].
+pub(crate) fn tokio_hub<F: Future>(main: impl FnOnce(TokioHub) -> F) -> F::Output {
+    tokio_with_io(async { main(TokioHub::current()).await })
+}
+
 /// Runs `main` as a task of tokio's executor for many threads, on two of them.
 ///
 /// # Panics
@@ -108,6 +114,16 @@ where
     let runtime = runtime.expect("the system grants two threads");
     let main = runtime.spawn(main);
     runtime.block_on(main).expect("the main future does not panic")
+}
+
+/// Runs `main` as `#[tokio::main]` does: on this thread, beside a thread for each core.
+///
+/// # Panics
+///
+/// Panics if the system refuses the runtime.
+pub(crate) fn tokio_main<F: Future>(main: F) -> F::Output {
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    runtime.expect("the system grants a thread for each core").block_on(main)
 }
 
 /// A tokio runtime on one thread, with two more for blocking work.

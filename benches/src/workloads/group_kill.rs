@@ -37,10 +37,13 @@ pub(super) fn workload() -> Workload {
         .rival("async-executor cancel in turn", cancel_in_turn)
         .rival("tokio", |load| on::tokio(tokio(load)))
         .rival("futures in place", |load| on::executor(async |_| in_place(load).await))
+        .ours("TokioHub", |load: Load| on::tokio_hub(async |hub| kill_group!(hub, load)))
         .ours("LocalHub", |load: Load| on::local_hub(async |hub| kill_group!(hub, load)))
         .on_hub("Hub", |load: Load| on::hub(|hub| async move { kill_group!(hub, load) }))
         .target(Target::wall("LocalHub").of("async-executor drop all").at_most(0.6))
+        .target(Target::wall("LocalHub").of("tokio").at_most(0.6))
         .target(Target::wall("Hub, 1 thread").of("async-executor drop all"))
+        .target(Target::wall("Hub, 1 thread").of("tokio").at_most(0.7))
 }
 
 fn drop_all(load: Load) -> Outcome {

@@ -46,11 +46,14 @@ pub(super) fn workload() -> Workload {
         .rival("futures in place", |load| on::executor(async |_| in_place(load).await))
         .rival("futures-concurrency in place", |load| on::executor(async |_| join(load).await))
         .ours("LocalHub", |load: Load| on::local_hub(async |hub| group!(hub, load)))
+        .ours("TokioHub", |load: Load| on::tokio_hub(async |hub| group!(hub, load)))
         .on_hub("Hub", |load: Load| on::hub(|hub| async move { group!(hub, load) }))
         .target(Target::wall("LocalHub").of("async-executor").at_most(0.6))
         .target(Target::wall("Hub, 1 thread").of("async-executor"))
-        .target(Target::bytes_an_item("LocalHub").at_most(200.0))
-        .target(Target::bytes_an_item("Hub, 1 thread").at_most(200.0))
+        .target(Target::wall("LocalHub").of("tokio TaskTracker"))
+        .target(Target::wall("Hub, 1 thread").of("tokio TaskTracker"))
+        .target(Target::bytes_an_item("LocalHub").at_most(280.0))
+        .target(Target::bytes_an_item("Hub, 1 thread").at_most(280.0))
 }
 
 async fn join_set(load: Load) -> u64 {

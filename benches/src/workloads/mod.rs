@@ -13,6 +13,7 @@ mod queue;
 mod requests;
 mod resources;
 mod semaphore;
+mod start;
 mod threads;
 mod timers;
 mod work;
@@ -25,6 +26,12 @@ use crate::workload::{Rival, Workload};
 /// All workloads, in the order in which they are shown.
 pub(crate) fn all() -> Vec<Workload> {
     vec![
+        start::trivial(),
+        start::yielding(),
+        start::short(),
+        start::long(),
+        start::sleeping(),
+        start::latency(),
         pool_spawn::workload(),
         group_spawn::workload(),
         pool_map::ordered(),

@@ -43,6 +43,11 @@ pub(super) fn ordered() -> Workload {
                 digest_map(Pool::on(&hub, load.slots).map(yielding, load.numbers()))
             })
         })
+        .ours("TokioHub map", |load| {
+            on::tokio_hub(|hub| {
+                digest_map(Pool::on(&hub, load.slots).map(yielding, load.numbers()))
+            })
+        })
         .on_hub("Hub map", |load| {
             on::hub(|hub| digest_map(Pool::on(&hub, load.slots).map(yielding, load.numbers())))
         })
@@ -112,6 +117,11 @@ pub(super) fn unordered() -> Workload {
                 sum_imap(Pool::on(&hub, load.slots).imap_unordered(yielding, load.numbers()))
             })
         })
+        .ours("TokioHub imap_unordered", |load| {
+            on::tokio_hub(|hub| {
+                sum_imap(Pool::on(&hub, load.slots).imap_unordered(yielding, load.numbers()))
+            })
+        })
         .on_hub("Hub imap_unordered", |load| {
             on::hub(|hub| {
                 sum_imap(Pool::on(&hub, load.slots).imap_unordered(yielding, load.numbers()))
@@ -137,6 +147,9 @@ pub(super) fn lazy_stream() -> Workload {
         })
         .ours("LocalHub imap", |load| {
             on::local_hub(|hub| digest_imap(Pool::on(&hub, load.slots).imap(ready, load.numbers())))
+        })
+        .ours("TokioHub imap", |load| {
+            on::tokio_hub(|hub| digest_imap(Pool::on(&hub, load.slots).imap(ready, load.numbers())))
         })
         .on_hub("Hub imap", |load| {
             on::hub(|hub| digest_imap(Pool::on(&hub, load.slots).imap(ready, load.numbers())))

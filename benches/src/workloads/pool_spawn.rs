@@ -36,6 +36,7 @@ pub(super) fn workload() -> Workload {
     .ours("LocalHub imap_unordered", |load| {
         on::local_hub(|hub| sum(Pool::on(&hub, load.slots).imap_unordered(ready, load.numbers())))
     })
+    .ours("TokioHub spawn", |load| on::tokio_hub(|hub| spawn(Pool::on(&hub, load.slots), load)))
     .on_hub("Hub spawn", |load| on::hub(|hub| spawn(Pool::on(&hub, load.slots), load)))
     .on_hub("Hub imap_unordered", |load| {
         on::hub(|hub| sum(Pool::on(&hub, load.slots).imap_unordered(ready, load.numbers())))
@@ -44,8 +45,10 @@ pub(super) fn workload() -> Workload {
         on::hub_block_on(|hub| spawn(Pool::on(&hub, load.slots), load))
     })
     .target(Target::wall("LocalHub spawn").of("async-executor").at_most(0.55))
-    .target(Target::wall("LocalHub spawn").of("tokio").at_most(0.25))
+    .target(Target::wall("LocalHub spawn").of("tokio").at_most(0.55))
+    .target(Target::wall("Hub spawn, 1 thread").of("tokio").at_most(0.65))
     .target(Target::wall("Hub spawn, 1 thread").of("async-executor").at_most(0.85))
+    .target(Target::wall("TokioHub spawn").of("tokio").at_most(0.95))
     .map_targets("imap_unordered")
 }
 

@@ -56,9 +56,11 @@ pub(super) fn workload() -> Workload {
         .rival("tokio", |load| on::tokio_with_io(tokio(load)))
         .rival("futures in place", |load| on::executor_with_io(1, async |_| in_place(load).await))
         .ours("LocalHub", |load| on::local_hub(async |hub| group!(hub, load)))
+        .ours("TokioHub", |load| on::tokio_hub(async |hub| group!(hub, load)))
         .on_hub("Hub", |load| on::hub(|hub| async move { group!(hub, load) }))
         .target(Target::cpu("LocalHub").of("async-executor").at_most(0.75))
         .target(Target::cpu("Hub, 1 thread").of("async-executor"))
+        .target(Target::cpu("TokioHub").of("tokio"))
 }
 
 /// Sleeps, and returns how many sleeps were long enough.

@@ -3,26 +3,33 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::timers::Slack;
 use crate::{Sleep, current};
 
 /// The source of time: the system, or a custom [`TimeSource`]. Cloning is cheap.
 ///
-/// The default is the system's clock, with timers on async-io's reactor.
+/// The default is the system's clock, with timers on async-io's reactor, which may be late by
+/// [50 microseconds](Self::with_timer_slack).
 #[derive(Clone, Default)]
 pub struct Clock {
     pub(crate) source: Source,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) enum Source {
-    #[default]
-    System,
+    System(Slack),
     /// The timers of this tokio runtime; None for the one that polls.
     #[cfg(feature = "tokio")]
     Tokio(Option<tokio::runtime::Handle>),
     Custom(Arc<dyn TimeSource>),
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::System(Slack::default())
+    }
 }
 
 /// A custom clock, for example the virtual one of a simulation.
@@ -41,6 +48,22 @@ impl Clock {
     /// Creates a clock from `source`.
     pub fn new(source: Arc<dyn TimeSource>) -> Self {
         Self { source: Source::Custom(source) }
+    }
+
+    /// Sets how late timers of the system's clock may be, so that one trip through the reactor
+    /// wakes many sleepers: they wait for the next multiple of `slack`. They end in the order of
+    /// their times, and never early. Default: 50 microseconds; at most four seconds; zero waits for
+    /// nothing. A clock of another kind has no slack.
+    #[must_use]
+    pub fn with_timer_slack(self, slack: Duration) -> Self {
+        match self.source {
+            Source::System(_) => Self::of_system(Slack::new(slack)),
+            _ => self,
+        }
+    }
+
+    pub(crate) fn of_system(slack: Slack) -> Self {
+        Self { source: Source::System(slack) }
     }
 
     #[cfg(feature = "tokio")]
@@ -96,7 +119,7 @@ impl Clock {
     /// The current time.
     pub fn now(&self) -> Instant {
         match &self.source {
-            Source::System => Instant::now(),
+            Source::System(_) => Instant::now(),
             #[cfg(feature = "tokio")]
             Source::Tokio(runtime) => {
                 let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
@@ -107,11 +130,11 @@ impl Clock {
     }
 }
 
-/// The same source: of tokio's, the same runtime.
+/// The same source: of tokio's, the same runtime; of the system's, the same slack.
 impl PartialEq for Clock {
     fn eq(&self, other: &Self) -> bool {
         match (&self.source, &other.source) {
-            (Source::System, Source::System) => true,
+            (Source::System(this), Source::System(other)) => this == other,
             #[cfg(feature = "tokio")]
             (Source::Tokio(this), Source::Tokio(other)) => {
                 let id = |runtime: &Option<tokio::runtime::Handle>| {
@@ -130,7 +153,7 @@ impl Eq for Clock {}
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.source {
-            Source::System => "system",
+            Source::System(_) => "system",
             #[cfg(feature = "tokio")]
             Source::Tokio(_) => "tokio",
             Source::Custom(_) => "custom",

@@ -14,6 +14,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{self, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use futures_lite::future;
 use slab::Slab;
@@ -21,7 +22,8 @@ use spinney_sync::{Budget, WakeFlag};
 
 use crate::inbox::{Inbox, Runnable, Turn};
 use crate::spawn::Guarded;
-use crate::{Context, Entered, Executor, Hub, LocalBoxTask, Spawn};
+use crate::timers::Slack;
+use crate::{Clock, Context, Entered, Executor, Hub, LocalBoxTask, Spawn};
 
 /// How many turns run before the reactor and the inbox are checked again.
 const BATCH: usize = 200;
@@ -65,6 +67,13 @@ impl LocalHub {
     /// Creates a hub without tasks.
     pub fn new() -> Self {
         Self { owner: Rc::new(Owner { local: Rc::new(Local::new()) }) }
+    }
+
+    /// Sets how late timers may be, as in [`Clock::with_timer_slack`]. Default: 50 microseconds.
+    #[must_use]
+    pub fn with_timer_slack(self, slack: Duration) -> Self {
+        self.owner.local.slack.set(Slack::new(slack));
+        self
     }
 
     /// Runs `main` to its end on this thread, together with the hub's tasks.
@@ -145,6 +154,7 @@ impl Drop for Owner {
 pub(crate) struct LocalHandle {
     inbox: &'static Inbox,
     generation: u64,
+    slack: Slack,
 }
 
 impl PartialEq for LocalHandle {
@@ -154,6 +164,10 @@ impl PartialEq for LocalHandle {
 }
 
 impl LocalHandle {
+    pub(crate) fn clock(self) -> Clock {
+        Clock::of_system(self.slack)
+    }
+
     /// Queues `future` as a task; drops it if the hub is gone.
     pub(crate) fn spawn<F: Future<Output = ()> + Send + 'static>(self, future: F) {
         let mut future = Some(future);
@@ -180,6 +194,7 @@ struct Local {
     inbox: &'static Inbox,
     /// Distinguishes this hub from other hubs that use its inbox.
     generation: u64,
+    slack: Cell<Slack>,
 }
 
 impl Local {
@@ -192,11 +207,13 @@ impl Local {
             alive: Cell::default(),
             inbox,
             generation,
+            slack: Cell::default(),
         }
     }
 
     fn handle(&self) -> LocalHandle {
-        LocalHandle { inbox: self.inbox, generation: self.generation }
+        let slack = self.slack.get();
+        LocalHandle { inbox: self.inbox, generation: self.generation, slack }
     }
 
     fn spawn<F: Future<Output = ()> + 'static>(self: &Rc<Self>, future: F) {

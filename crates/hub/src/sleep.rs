@@ -18,7 +18,8 @@ use crate::{Clock, TimeSource};
 ///
 /// The time runs from the first poll. A sleep of zero yields once: the other ready tasks run first,
 /// as with [`yield_now`]. A duration that exceeds the range of the clock never
-/// ends. Dropping the sleep removes its timer.
+/// ends. On the system's clock it may end [50 microseconds](Clock::with_timer_slack) late. Dropping
+/// the sleep removes its timer.
 ///
 /// # Cancel safety
 ///
@@ -188,7 +189,9 @@ impl Countdown {
         match (deadline(now), clock.source) {
             (None, _) => Self::Never,
             (Some(at), _) if at <= now => Self::Over(at),
-            (Some(at), Source::System) => Timer::new(at).map_or(Self::Never, Self::System),
+            (Some(at), Source::System(slack)) => {
+                Timer::new(at, slack).map_or(Self::Never, Self::System)
+            }
             #[cfg(feature = "tokio")]
             (Some(at), Source::Tokio(runtime)) => {
                 let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);

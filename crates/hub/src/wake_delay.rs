@@ -5,7 +5,7 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use crate::current;
-use crate::timers::Timer;
+use crate::timers::{Slack, Timer};
 
 /// The longest time that results wait for their reader.
 const DELAY: Duration = Duration::from_micros(20);
@@ -43,7 +43,7 @@ impl WakeDelay {
     /// Called after a read of results: if the thread parks, a delay starts now.
     pub fn start(&mut self) {
         let parks = current::is_parking();
-        self.timer = parks.then(|| Timer::new(Instant::now() + DELAY)).flatten();
+        self.timer = parks.then(|| Timer::new(Instant::now() + DELAY, Slack::ZERO)).flatten();
     }
 
     /// Whether a delay has started, and the reader has not polled it to its end.

@@ -11,6 +11,7 @@ use crate::require_threads;
 
 use super::core::{Core, Engine};
 use super::workers::ThreadSettings;
+use crate::Clock;
 
 /// The settings of a [`Hub`] with threads; see [`Hub::builder`]. Dropping it starts nothing.
 ///
@@ -32,12 +33,13 @@ pub struct HubBuilder {
     threads: usize,
     settings: ThreadSettings,
     shutdown_limit: Duration,
+    clock: Clock,
 }
 
 impl HubBuilder {
     pub(crate) fn new(threads: usize) -> Self {
         let settings = ThreadSettings::named("hub");
-        Self { threads, settings, shutdown_limit: super::SHUTDOWN_LIMIT }
+        Self { threads, settings, shutdown_limit: super::SHUTDOWN_LIMIT, clock: Clock::default() }
     }
 
     /// Sets how many threads run tasks. Default: one per core.
@@ -83,6 +85,12 @@ impl HubBuilder {
         self
     }
 
+    /// Sets how late timers may be, as in [`Clock::with_timer_slack`]. Default: 50 microseconds.
+    pub fn timer_slack(mut self, slack: Duration) -> Self {
+        self.clock = self.clock.with_timer_slack(slack);
+        self
+    }
+
     /// Starts the hub.
     ///
     /// # Errors
@@ -102,6 +110,8 @@ impl HubBuilder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let engine = Engine::Own(Executor::new());
-        Core::start(engine, self.threads, self.settings, self.shutdown_limit).map(Hub::own)
+        let core =
+            Core::start(engine, self.threads, self.settings, self.shutdown_limit, self.clock);
+        core.map(Hub::own)
     }
 }

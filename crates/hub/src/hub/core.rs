@@ -15,7 +15,7 @@ use slab::Slab;
 use super::workers::{ThreadSettings, Workers, drive};
 use super::{Hub, HubStats, ShutdownReport, spawn_global};
 use crate::spawn::Guarded;
-use crate::{Context, contain, current};
+use crate::{Clock, Context, contain, current};
 
 thread_local! {
     /// The hub whose tasks this thread runs.
@@ -31,6 +31,7 @@ pub(crate) struct Core {
     settings: ThreadSettings,
     /// How long stopping waits for polls in progress.
     limit: Duration,
+    pub(super) clock: Clock,
 }
 
 /// The executor: that of the process, or a private executor that is dropped with its hub.
@@ -61,6 +62,7 @@ impl Core {
         threads: usize,
         settings: ThreadSettings,
         limit: Duration,
+        clock: Clock,
     ) -> io::Result<Arc<Self>> {
         let core = Arc::new(Self {
             engine,
@@ -69,6 +71,7 @@ impl Core {
             workers: Workers::new(threads),
             settings,
             limit,
+            clock,
         });
         if let Err(error) = core.ensure_workers() {
             core.close();

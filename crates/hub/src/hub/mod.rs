@@ -277,6 +277,8 @@ impl Hub {
             #[cfg(feature = "tokio")]
             Kind::Tokio(hub) => hub.clock(),
             Kind::Custom(custom) => custom.clock.clone(),
+            Kind::Own(core, _) => core.clock.clone(),
+            Kind::Local(hub) => hub.clock(),
             _ => Clock::default(),
         }
     }
@@ -437,7 +439,8 @@ fn global_core() -> &'static Arc<Core> {
     static CORE: OnceLock<Arc<Core>> = OnceLock::new();
     CORE.get_or_init(|| {
         let settings = ThreadSettings::named("spinney");
-        let core = Core::start(Engine::Global(&GLOBAL), global_threads(), settings, SHUTDOWN_LIMIT);
+        let (engine, clock) = (Engine::Global(&GLOBAL), Clock::default());
+        let core = Core::start(engine, global_threads(), settings, SHUTDOWN_LIMIT, clock);
         core.unwrap_or_else(|error| {
             panic!(
                 "the global hub could not start its threads ({error}): set {THREADS_VARIABLE} to \

@@ -2,7 +2,9 @@
 //!
 //! Each thread adds its sleeps to one calendar, which few other threads share. A calendar has one
 //! timer of async-io, its alarm, set to the first sleep: so the thread that drives the reactor
-//! wakes the sleeping tasks, even if the hub on which they began is gone.
+//! wakes the sleeping tasks, even if the hub on which they began is gone. The alarm's time is
+//! rounded up to a multiple of the slack, so that sleeps that end at about the same time are woken
+//! together.
 
 mod calendar;
 
@@ -36,6 +38,7 @@ thread_local! {
 /// it from there.
 pub(crate) struct Timer {
     at: Moment,
+    slack: Slack,
     /// Whether it is in a calendar; the other fields then say in which one, and for which waker. As
     /// a `bool` of its own it leaves a niche for the states of a sleep.
     is_set: bool,
@@ -46,10 +49,10 @@ pub(crate) struct Timer {
 
 impl Timer {
     /// Creates a timer for `at`; `None` if that is more than five hundred years away.
-    pub(crate) fn new(at: Instant) -> Option<Self> {
+    pub(crate) fn new(at: Instant, slack: Slack) -> Option<Self> {
         let at = moment(at)?;
         let (rank, waker) = (Rank::default(), Identity::default());
-        Some(Self { at, is_set: false, timers: 0, rank, waker })
+        Some(Self { at, slack, is_set: false, timers: 0, rank, waker })
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -78,7 +81,7 @@ impl Timer {
     /// Adds it to the calendar; `false` if the time has come.
     fn set(&mut self, waker: &Waker) -> bool {
         self.timers = here();
-        let Some(rank) = self.timers().add(self.at, waker) else { return false };
+        let Some(rank) = self.timers().add(self.at, self.slack, waker) else { return false };
         (self.rank, self.waker) = (rank, Identity::of(waker));
         self.is_set = true;
         true
@@ -95,6 +98,30 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+/// How late a timer may be, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slack(u32);
+
+impl Slack {
+    pub(crate) const ZERO: Self = Self(0);
+    const MAX: Self = Self(u32::MAX);
+
+    /// A slack above four seconds counts as four seconds.
+    pub(crate) fn new(slack: Duration) -> Self {
+        Self(slack.as_nanos().try_into().unwrap_or(u32::MAX))
+    }
+
+    fn round_up(self, at: Moment) -> Moment {
+        at.checked_next_multiple_of(self.0.into()).unwrap_or(at)
+    }
+}
+
+impl Default for Slack {
+    fn default() -> Self {
+        Self(50_000)
     }
 }
 
@@ -122,25 +149,29 @@ struct Timers {
 
 struct State {
     calendar: Calendar,
-    /// The time of the alarm; no later than the first sleep.
+    /// The smallest slack of the sleeps that were added since the calendar was empty.
+    slack: Slack,
+    /// The time of the alarm; later than the first sleep by less than the slack.
     alarm: Option<Moment>,
 }
 
 impl Timers {
     const fn new() -> Self {
         Self {
-            state: Mutex::new(State { calendar: Calendar::new(), alarm: None }),
+            state: Mutex::new(State { calendar: Calendar::new(), slack: Slack::MAX, alarm: None }),
             over_before: AtomicU64::new(0),
             alarm: Mutex::new(None),
         }
     }
 
-    fn add(&'static self, at: Moment, waker: &Waker) -> Option<Rank> {
+    fn add(&'static self, at: Moment, slack: Slack, waker: &Waker) -> Option<Rank> {
         let mut state = self.lock();
         let rank = state.calendar.add(at, waker)?;
-        let is_first = state.alarm.is_none_or(|alarm| at < alarm);
+        state.slack = state.slack.min(slack);
+        let alarm = slack.round_up(at);
+        let is_first = state.alarm.is_none_or(|first| alarm < first);
         if is_first {
-            state.alarm = Some(at);
+            state.alarm = Some(alarm);
         }
         drop(state);
         if is_first {
@@ -179,8 +210,11 @@ impl Timers {
         let mut state = self.lock();
         let due = state.calendar.take_due(now(), WOKEN);
         self.over_before.store(state.calendar.over_before(), Relaxed);
-        state.alarm = state.calendar.first();
+        state.alarm = state.calendar.first().map(|first| state.slack.round_up(first));
         let is_over = state.alarm.is_none();
+        if is_over {
+            state.slack = Slack::MAX;
+        }
         drop(state);
         if !is_over {
             self.set_alarm();

@@ -19,8 +19,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::pin;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,7 +35,7 @@ use item::{LentResource, Resource};
 use obtain::{Obtain, Purpose};
 use preparation::Preparation;
 use state::State;
-use stats::Reason;
+use stats::{Reason, WaitCounts};
 
 /// A pool of resources that are costly to create, for example connections: at most as many as the
 /// capacity, each reused by one holder at a time.
@@ -84,8 +82,7 @@ struct Shared<T, E> {
     settings: Settings<T, E>,
     slots: Semaphore,
     state: Mutex<State<T, E>>,
-    /// How many callers got an item without a wait.
-    immediate: AtomicU64,
+    waits: WaitCounts,
 }
 
 impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
@@ -331,8 +328,6 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     pub fn stats(&self) -> ResourceStats {
         let waiting = self.waiting();
         let state = self.shared.lock();
-        let mut waits = state.counters.waits.clone();
-        waits.immediate = self.shared.immediate.load(Relaxed);
         ResourceStats {
             size: state.size,
             idle: state.idle.len(),
@@ -342,7 +337,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
             created: state.counters.created,
             failed: state.counters.failed,
             discarded: state.counters.discarded,
-            waits,
+            waits: self.shared.waits.now(),
         }
     }
 }
@@ -391,7 +386,7 @@ impl<T, E> ResourcePool<T, E> {
 impl<T, E> Shared<T, E> {
     fn new(settings: Settings<T, E>, max_size: usize) -> Self {
         let (slots, state) = (Semaphore::new(max_size), Mutex::new(State::new()));
-        Self { settings, slots, state, immediate: AtomicU64::new(0) }
+        Self { settings, slots, state, waits: WaitCounts::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T, E>> {
@@ -552,12 +547,8 @@ impl Stopwatch {
     }
 
     fn record<T, E>(self, shared: &Shared<T, E>) {
-        let Some(begun) = self.begun else {
-            shared.immediate.fetch_add(1, Relaxed);
-            return;
-        };
-        let wait = Clock::current().now().saturating_duration_since(begun);
-        shared.lock().counters.waits.record(wait);
+        let wait = |begun| Clock::current().now().saturating_duration_since(begun);
+        shared.waits.record(self.begun.map(wait));
     }
 }
 

@@ -12,7 +12,7 @@ use spinney_hub::drop_contained;
 use super::ResourceError;
 use super::item::Resource;
 use super::preparation::Job;
-use super::stats::{Discarded, WaitTimes};
+use super::stats::Discarded;
 use super::upkeep::Tasks;
 
 pub(super) struct State<T, E> {
@@ -42,7 +42,6 @@ pub(super) struct Counters {
     pub(super) created: u64,
     pub(super) failed: u64,
     pub(super) discarded: Discarded,
-    pub(super) waits: WaitTimes,
 }
 
 impl<T, E> State<T, E> {

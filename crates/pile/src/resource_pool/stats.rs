@@ -1,6 +1,8 @@
 //! [`ResourceStats`]: the statistics of a resource pool.
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// The current and the total counts of a [`ResourcePool`](super::ResourcePool).
@@ -124,8 +126,36 @@ const BUCKETS: usize = 252;
 #[derive(Clone)]
 pub struct WaitTimes {
     /// How many callers did not wait.
-    pub(super) immediate: u64,
+    immediate: u64,
     waits: Box<[u64; BUCKETS]>,
+}
+
+/// The counts of a pool's waits so far, which grow without a lock.
+pub(super) struct WaitCounts {
+    immediate: AtomicU64,
+    waits: Box<[AtomicU64; BUCKETS]>,
+}
+
+impl WaitCounts {
+    pub(super) fn new() -> Self {
+        let waits = Box::new([const { AtomicU64::new(0) }; BUCKETS]);
+        Self { immediate: AtomicU64::new(0), waits }
+    }
+
+    /// Counts a caller that got its item; `None` if it did not wait.
+    pub(super) fn record(&self, wait: Option<Duration>) {
+        let count = wait.map_or(&self.immediate, |wait| &self.waits[bucket_of(wait)]);
+        count.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn now(&self) -> WaitTimes {
+        let mut now = WaitTimes::default();
+        now.immediate = self.immediate.load(Relaxed);
+        for (count, counted) in now.waits.iter_mut().zip(&*self.waits) {
+            *count = counted.load(Relaxed);
+        }
+        now
+    }
 }
 
 impl WaitTimes {
@@ -158,10 +188,6 @@ impl WaitTimes {
             left = left.saturating_sub(*count);
         }
         longest_of(BUCKETS - 1)
-    }
-
-    pub(super) fn record(&mut self, wait: Duration) {
-        self.waits[bucket_of(wait)] += 1;
     }
 }
 
@@ -204,7 +230,7 @@ impl fmt::Debug for WaitTimes {
 mod tests {
     use std::time::Duration;
 
-    use super::{BUCKETS, WaitTimes, bucket_of, longest_of};
+    use super::{BUCKETS, WaitCounts, WaitTimes, bucket_of, longest_of};
 
     #[test]
     fn wait_is_counted_with_waits_of_about_its_length() {
@@ -218,9 +244,12 @@ mod tests {
 
     #[test]
     fn percentile_counts_callers_that_did_not_wait() {
-        let mut waits = WaitTimes { immediate: 90, ..WaitTimes::default() };
-        (0..9).for_each(|_| waits.record(Duration::from_millis(1)));
-        waits.record(Duration::from_secs(1));
+        let counts = WaitCounts::new();
+        (0..90).for_each(|_| counts.record(None));
+        (0..9).for_each(|_| counts.record(Some(Duration::from_millis(1))));
+        counts.record(Some(Duration::from_secs(1)));
+        let waits = counts.now();
+        assert_eq!(waits.count(), 100);
         assert_eq!(waits.percentile(0.9), Duration::ZERO);
         let millisecond = waits.percentile(0.99);
         assert!(millisecond >= Duration::from_millis(1) && millisecond < Duration::from_millis(2));
