@@ -1,3 +1,5 @@
+//! Tests of chains, groups and chords within each other.
+
 use serde_json::{Value, json};
 
 use super::Parts;
