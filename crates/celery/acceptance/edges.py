@@ -8,7 +8,7 @@ from celery.exceptions import TimeoutError
 from celery.result import AsyncResult
 os.makedirs(f"{D}/log", exist_ok=True)
 HERE = os.path.dirname(os.path.abspath(__file__)); W = os.environ["WORKER"].split(); BACKEND = os.environ.get("BACKEND", "rpc://"); REDIS = BACKEND.startswith("redis")
-G = dict(timeout=8); ok = bad = 0; steps = []
+G = dict(timeout=30); ok = bad = 0; steps = []
 def step(f): steps.append(f); return f
 def start(name="edges", env={}, **kw):
     a = dict(c=20, prefetch=2, queue="edges", name=f"{name}@localhost", tasklog=f"{D}/once.log", broker=t.BROKER); a.update(kw)
@@ -20,7 +20,7 @@ def free_port():
     with socket.socket() as s: s.bind(("127.0.0.1", 0)); return s.getsockname()[1]
 def channel(): c = amqp.Connection(t.HOST); c.connect(); return c.channel()
 def left(queue="edges"): return channel().queue_declare(queue, passive=True).message_count
-def until(f, limit=8):
+def until(f, limit=30):
     end = time.time() + limit
     while not f():
         assert time.time() < end, "not in time"
@@ -33,7 +33,7 @@ def raw(body, content_type="application/json", headers=None, **kw):
     h = dict(m.headers) if headers is None else headers
     channel().basic_publish(Message(body, content_type=content_type, content_encoding="utf-8", application_headers=h, correlation_id=i, reply_to=t.app.thread_oid if not REDIS else "", delivery_mode=2, **kw), routing_key="edges")
     return r
-def raises(r, kind, timeout=8):
+def raises(r, kind, timeout=30):
     try: v = r.get(timeout=timeout)
     except Exception as e: assert type(e).__name__ == kind, repr(e); return repr(e)[:90]
     assert False, f"no error but {v!r}"
@@ -52,8 +52,8 @@ def memory(which):
 @step
 def bodies_of_100_MB():
     # Twice, since memory that was leaked would add up. The broker takes seconds for each.
-    body = json.dumps([["x" * 100_000_000], {}, {}]); es = [raises(raw(body), "ContentDisallowed", 30) for _ in range(2)]
-    assert t.noop.delay(1).get(timeout=30) == 1 and left() == 0; most, now = memory("VmHWM"), memory("VmRSS"); assert most < 400 and now < 100, (most, now); return f"{es[0]}; at most {most} MB, now {now} MB"
+    body = json.dumps([["x" * 100_000_000], {}, {}]); es = [raises(raw(body), "ContentDisallowed") for _ in range(2)]
+    assert t.noop.delay(1).get(**G) == 1 and left() == 0; most, now = memory("VmHWM"), memory("VmRSS"); assert most < 400 and now < 100, (most, now); return f"{es[0]}; at most {most} MB, now {now} MB"
 @step
 def malformed_header():
     return raises(raw(GOOD, headers=dict(task="tasks.noop", eta="tomorrow")), "InvalidTaskError")
@@ -71,8 +71,8 @@ def argument_of_another_type(): return raises(t.app.send_task("tasks.nap", ("lon
 def keyword_arguments(): assert t.noop.delay(x=[5]).get(**G) == [5]; return raises(t.app.send_task("tasks.noop", (), {"y": 1}), "TypeError")
 @step
 def early_acknowledgement():
-    r = t.early.delay(.5); time.sleep(.25)
-    assert t.app.control.inspect(timeout=1).active()["edges@localhost"][0]["acknowledged"]; assert r.get(**G) == "early"
+    r = t.early.delay(2); active = lambda: (t.app.control.inspect(timeout=.5).active() or {}).get("edges@localhost"); until(active)
+    assert active()[0]["acknowledged"]; assert r.get(**G) == "early"
 @step
 def errback():
     r = t.fail.apply_async(("x",), link_error=t.noop.s().set(task_id=(i := str(uuid.uuid4())))); raises(r, "ValueError")
@@ -115,7 +115,7 @@ def canvas():
 def canvas_that_fails():
     if not REDIS: return
     f = t.fail
-    for c, e in [(chord([chain(f.s("x"), n()), n(2)], n()), "ChordError"), (chain(n(0), chord([chord([f.si("x"), i(1)], n()), i(2)], n())), "ChordError"), (chord([f.s("x"), n(1)], chain(n(), n())), "ChordError"), (chain(n(0), g(f.si("x"), i(1)), n(), n()), "ChordError")]:
+    for c, e in [(chord([chain(f.s("x"), n()), n(2)], n()), "ChordError"), (chain(n(0), chord([chord([f.si("x"), i(1)], n()), i(2)], n())), "ChordError"), (chord([f.s("x"), n(1)], chain(n(), n())), "ChordError"), (chain(n(0), g(f.si("x"), i(1)), n(), n()), "ChordError"), (chord([t.app.signature("tasks.nosuch"), n(1)], n()), "ChordError"), (chain(n(0), t.app.signature("tasks.nosuch"), n(), n()), "NotRegistered")]:
         r = c(); r.parent = None; raises(r, e)
     r = chord([f.s("x"), n(1)], g(n(), n()))(); r.parent = None; return raises(r, "ChordError")
 @step
@@ -137,7 +137,7 @@ def priorities_and_expiration(): assert t.noop.apply_async((1,), priority=5, exp
 def rate_limit_of_remote_control():
     assert "ok" in str(t.app.control.rate_limit("tasks.early", "2/s", reply=True, timeout=1)); t0 = time.time()
     [r.get(**G) for r in [t.early.delay(0) for _ in range(4)]]; d = time.time() - t0
-    t.app.control.rate_limit("tasks.early", "0", reply=True, timeout=1); assert 1.4 < d < 3, d; return "%.2f s" % d
+    t.app.control.rate_limit("tasks.early", "0", reply=True, timeout=1); assert 1.4 < d < 8, d; return "%.2f s" % d
 @step
 def time_limit_of_remote_control():
     assert "ok" in str(t.app.control.time_limit("tasks.nap", hard=.3, reply=True, timeout=1)); e = raises(t.nap.delay(20), "TimeLimitExceeded")
@@ -147,9 +147,8 @@ def revoke_as_flower_does():
     r = t.nap.delay(30); until(lambda: r.id in str(t.app.control.inspect(timeout=.5).active())); t.app.control.broadcast("revoke", arguments=dict(task_id=r.id, terminate=1, signal="SIGTERM")); return raises(r, "TaskRevokedError")
 @step
 def inspect():
-    i = t.app.control.inspect(timeout=1); r = t.nap.apply_async((1,), countdown=2); time.sleep(.3)
-    assert r.id in str(i.scheduled()); assert i.query_task(r.id)["edges@localhost"][r.id][0] == "reserved"; assert i.active_queues()["edges@localhost"][0]["name"] == "edges"
-    t.app.control.revoke(r.id); time.sleep(.2); assert r.id in str(i.revoked()); assert not i.reserved()["edges@localhost"]
+    i = t.app.control.inspect(timeout=1); r = t.nap.apply_async((1,), countdown=20); until(lambda: r.id in str(i.scheduled())); assert i.query_task(r.id)["edges@localhost"][r.id][0] == "reserved"; assert i.active_queues()["edges@localhost"][0]["name"] == "edges"
+    t.app.control.revoke(r.id); until(lambda: r.id in str(i.revoked())); assert not i.reserved()["edges@localhost"]
     assert "edges@localhost" not in (t.app.control.inspect(timeout=.5, destination=["other@host"]).ping() or {})
 @step
 def malformed_commands():
@@ -159,7 +158,7 @@ def malformed_commands():
 @step
 def ping_while_all_threads_are_blocked():
     rs = [t.app.send_task("tasks.spin", (2.5,)) for _ in range(4)]; time.sleep(.5); t0 = time.time()
-    p = t.app.control.inspect(timeout=1, destination=["edges@localhost"]).ping(); assert p; [r.get(timeout=30) for r in rs]
+    p = t.app.control.inspect(timeout=2, destination=["edges@localhost"]).ping(); assert p; [r.get(timeout=30) for r in rs]
 @step
 def queue_deleted_under_it():
     channel().queue_delete("edges"); time.sleep(.5); assert t.noop.delay(2).get(**G) == 2
@@ -198,15 +197,15 @@ def quorum_queue_is_refused():
     finally: w.kill(); channel().queue_delete("quorum")
 @step
 def results_out_of_reach():
-    port = free_port(); w = start("down", queue="down", redis=f"redis://127.0.0.1:{port}/0"); r = t.noop.apply_async((1,), queue="down"); time.sleep(1.5)
-    assert "down@localhost" in t.app.control.inspect(timeout=1, destination=["down@localhost"]).active()
+    port = free_port(); w = start("down", queue="down", redis=f"redis://127.0.0.1:{port}/0"); r = t.noop.apply_async((1,), queue="down")
+    until(lambda: r.id in str(t.app.control.inspect(timeout=.5, destination=["down@localhost"]).active()))
     env = dict(os.environ, REDIS_PORT=str(port)); pid = subprocess.run([f"{HERE}/start-broker.sh", "redis", f"{D}/second"], env=env, capture_output=True, text=True).stdout.strip()
     try:
         import redis; c = redis.Redis(port=port); until(lambda: c.exists(f"celery-task-meta-{r.id}")); w.terminate(); assert w.wait(10) == 0; assert left("down") == 0
     finally: os.kill(int(open(pid).read()), signal.SIGTERM); w.kill()
 @step
 def sigterm_twice():
-    w = start("twice", queue="twice"); rs = [t.nap.apply_async((20,), queue="twice") for _ in range(3)]; time.sleep(1.5); w.terminate(); time.sleep(.5); assert w.poll() is None; w.terminate(); t0 = time.time()
+    w = start("twice", queue="twice"); rs = [t.nap.apply_async((20,), queue="twice") for _ in range(3)]; until(lambda: all(r.id in str(t.app.control.inspect(timeout=.5).active()) for r in rs)); w.terminate(); time.sleep(.5); assert w.poll() is None; w.terminate(); t0 = time.time()
     assert w.wait(10) == 0; assert left("twice") == 3; channel().queue_delete("twice"); return "%.2f s" % (time.time() - t0)
 channel().queue_declare("edges", durable=True, auto_delete=False); channel().queue_purge("edges"); w = start(); time.sleep(1)
 for f in steps:

@@ -9,13 +9,13 @@ use spinney_jobs::NotSettled;
 
 use crate::TaskError;
 use crate::canvas::Parts;
-use crate::message::{Message, NewMessage, Signature, Wire, now_and, parse_time};
-use crate::results::{self, Owner, Stored};
+use crate::message::{Message, NewMessage, RawMessage, Signature, now_and, parse_time};
+use crate::results::{self, Owner, Stored, TaskResult};
 use crate::source::{Amqp, new_id};
 
 impl Amqp {
-    pub(crate) async fn publish(&self, wire: &Wire) -> Result<(), String> {
-        self.session.publish(wire, true).await.map_err(|error| error.to_string())
+    pub(crate) async fn publish(&self, raw: &RawMessage) -> Result<(), String> {
+        self.session.publish(raw, true).await.map_err(|error| error.to_string())
     }
 
     pub(crate) async fn succeed(
@@ -85,14 +85,13 @@ impl Amqp {
                 group: task.text("group_id"),
                 parent: None,
             };
-            let outcome =
-                results::Outcome { status, value: Stored::Error(error), children: vec![] };
+            let outcome = TaskResult { status, value: Stored::Error(error), children: vec![] };
             self.persist(|| self.results.store(&self.session, &owner, &outcome)).await?;
             let body = task.signatures("chord").pop();
             if let (Some(body), Some(group)) = (body, task.text("group_id")) {
                 let index = task.options.get("group_index").and_then(Value::as_i64);
                 let result = results::error_json(error);
-                let part = Part { group, index, id, status, result };
+                let part = ChordPart { group, index, id, status, result };
                 Box::pin(self.report(message, &body, part)).await?;
             }
         }
@@ -112,8 +111,7 @@ impl Amqp {
             return Ok(());
         }
         let owner = Owner::of(job);
-        let outcome =
-            results::Outcome { status: "RETRY", value: Stored::Error(error), children: vec![] };
+        let outcome = TaskResult { status: "RETRY", value: Stored::Error(error), children: vec![] };
         self.persist(|| self.results.store(&self.session, &owner, &outcome)).await
     }
 
@@ -125,7 +123,7 @@ impl Amqp {
         children: Vec<Value>,
     ) -> Result<(), NotSettled> {
         let settings = self.tasks.get(&message.name).map(|task| task.settings);
-        let outcome = results::Outcome { status, value, children };
+        let outcome = TaskResult { status, value, children };
         if !message.ignore_result && settings.is_none_or(|settings| !settings.ignore_result) {
             let owner = Owner::of(message);
             self.persist(|| self.results.store(&self.session, &owner, &outcome)).await?;
@@ -136,7 +134,7 @@ impl Amqp {
                 Stored::Error(error) => results::error_json(error),
             };
             let (index, id) = (message.group_index, &*message.id);
-            self.report(message, body, Part { group, index, id, status, result }).await?;
+            self.report(message, body, ChordPart { group, index, id, status, result }).await?;
         }
         Ok(())
     }
@@ -146,11 +144,11 @@ impl Amqp {
         &self,
         message: &Arc<Message>,
         body: &Signature,
-        part: Part<'_>,
+        part: ChordPart<'_>,
     ) -> Result<(), NotSettled> {
         #[cfg(feature = "redis")]
         if let Some(redis) = self.results.redis() {
-            let Part { group, index, id, status, result } = part;
+            let ChordPart { group, index, id, status, result } = part;
             let part = json!([1, id, status, result]).to_string();
             let chord = || redis.add_to_chord(group, index, id, &part);
             if let Some(chord) = self.persist(chord).await? {
@@ -296,15 +294,15 @@ impl Amqp {
         };
         let queue = signature.text("queue").or_else(|| signature.text("routing_key"));
         let queue = queue.unwrap_or_else(|| self.routes.queue_of(&signature.task));
-        let wire = new.to_wire(queue).map_err(NotSettled::because)?;
-        self.persist(|| self.publish(&wire)).await?;
+        let raw = new.to_raw(queue).map_err(NotSettled::because)?;
+        self.persist(|| self.publish(&raw)).await?;
         Ok(json!([[id, null], null]))
     }
 }
 
 /// One result of the header of a chord.
 #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "chords need redis"))]
-struct Part<'a> {
+struct ChordPart<'a> {
     group: &'a str,
     index: Option<i64>,
     id: &'a str,

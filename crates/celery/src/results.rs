@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::TaskError;
-use crate::message::{Message, Wire, json_properties, now_and, short, time_text};
+use crate::message::{Message, RawMessage, json_properties, now_and, short, time_text};
 use crate::session::{Error, Session, without_password};
 
-/// A result backend.
+/// A result backend: where results are stored.
 pub(crate) enum Results {
     /// Nowhere.
     None,
@@ -19,7 +19,7 @@ pub(crate) enum Results {
 }
 
 /// A result that is to be stored.
-pub(crate) struct Outcome<'a> {
+pub(crate) struct TaskResult<'a> {
     pub(crate) status: &'static str,
     pub(crate) value: Stored<'a>,
     pub(crate) children: Vec<Value>,
@@ -100,7 +100,7 @@ impl Results {
         &self,
         session: &Session,
         owner: &Owner<'_>,
-        outcome: &Outcome<'_>,
+        outcome: &TaskResult<'_>,
     ) -> Result<(), String> {
         match self {
             Self::None => Ok(()),
@@ -110,8 +110,8 @@ impl Results {
                 let properties = properties.with_delivery_mode(1);
                 let body = meta(owner, outcome);
                 let (exchange, routing_key) = (String::new(), queue.to_owned());
-                let wire = Wire { exchange, routing_key, properties, body };
-                session.publish(&wire, false).await.map_err(|error| error.to_string())
+                let raw = RawMessage { exchange, routing_key, properties, body };
+                session.publish(&raw, false).await.map_err(|error| error.to_string())
             }
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.store(owner.id, &meta(owner, outcome)).await,
@@ -124,7 +124,7 @@ impl Results {
     }
 }
 
-fn meta(owner: &Owner<'_>, outcome: &Outcome<'_>) -> Vec<u8> {
+fn meta(owner: &Owner<'_>, outcome: &TaskResult<'_>) -> Vec<u8> {
     let (result, traceback) = match outcome.value {
         Stored::Value(value) => (Body::Value(value), None),
         Stored::Error(error) => (Body::Error(error_json(error)), Some(error.traceback(owner.task))),
@@ -255,7 +255,7 @@ mod redis_results {
             Ok(Self { client, connection: Mutex::new(None), part, done })
         }
 
-        /// Stores the result of a task and tells those that wait for it.
+        /// Stores the result of a task and notifies its waiters.
         pub(crate) async fn store(&self, id: &str, meta: &[u8]) -> Result<(), String> {
             let key = format!("celery-task-meta-{id}");
             let mut both = Pipeline::with_capacity(2);

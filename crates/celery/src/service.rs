@@ -91,7 +91,7 @@ impl Service {
             queues: settings.queues.iter().map(|queue| Arc::clone(&queue.name)).collect(),
         };
         let serve = async |link| {
-            let line = Line { hub, handle: &handle, control: &control, done: &done, link };
+            let line = LinkService { hub, handle: &handle, control: &control, done: &done, link };
             line.serve(&settings.queues).await
         };
         let lost = || handle.source().lose_connection();
@@ -138,7 +138,7 @@ async fn work(tasks: Arc<Tasks>, job: Arc<Message>) -> Returned {
 }
 
 /// One connection of a worker.
-struct Line<'a> {
+struct LinkService<'a> {
     hub: &'a LocalHub,
     handle: &'a WorkerHandle<Amqp>,
     control: &'a Control,
@@ -147,7 +147,7 @@ struct Line<'a> {
     link: Arc<Link>,
 }
 
-impl Line<'_> {
+impl LinkService<'_> {
     /// Serves the connection; returns whether the worker has finished, rather than the connection.
     async fn serve(&self, queues: &[QueueSettings]) -> Result<bool, Error> {
         let (source, link) = (self.handle.source(), &self.link);
