@@ -19,6 +19,7 @@ use crate::TaskError;
 use crate::app::{Routes, Settings};
 use crate::message::{Follow, NewMessage, now_and};
 use crate::results::Results;
+use crate::service::BoxFuture;
 use crate::session::{Error, Link, Session};
 use crate::source::new_id;
 
@@ -179,8 +180,23 @@ impl Producer {
         Ok(Self { inner })
     }
 
-    pub(crate) async fn send(&self, task: NewTask) -> Result<Sent, Error> {
-        let inner = &self.inner;
+    /// Sends a call. The box hides the future's type, as that of [`Service::run`].
+    ///
+    /// [`Service::run`]: crate::service::Service::run
+    pub(crate) fn send(&self, task: NewTask) -> BoxFuture<'_, Result<Sent, Error>> {
+        Box::pin(self.inner.send(task))
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.inner.done.set();
+    }
+}
+
+impl Inner {
+    async fn send(self: &Arc<Self>, task: NewTask) -> Result<Sent, Error> {
+        let inner = self;
         let queue = task.queue.as_deref().unwrap_or_else(|| inner.routes.queue_of(&task.name));
         let failed = |reason: String| Error::Send { queue: queue.to_owned(), reason };
         let args = task.args.map_err(failed)?;
@@ -216,15 +232,7 @@ impl Producer {
         }
         Ok(sent)
     }
-}
 
-impl Drop for Producer {
-    fn drop(&mut self) {
-        self.inner.done.set();
-    }
-}
-
-impl Inner {
     fn waiting(&self) -> MutexGuard<'_, HashMap<String, Sender<Vec<u8>>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -321,15 +329,7 @@ impl Sent {
     ///
     /// Dropping it loses the result.
     pub async fn get<T: DeserializeOwned>(self) -> Result<T, ResultError> {
-        let meta = match &self.inner.results {
-            Results::None => return Err(ResultError::Lost("the app stores no results".into())),
-            Results::Rpc => {
-                let lost = |_| ResultError::Lost("the connection was closed".into());
-                self.reply.recv().await.map_err(lost)?
-            }
-            #[cfg(feature = "redis")]
-            Results::Redis(redis) => redis.wait_for(&self.id).await.map_err(ResultError::Lost)?,
-        };
+        let meta = self.meta().await.map_err(ResultError::Lost)?;
         let malformed = |error: serde_json::Error| ResultError::Malformed(error.to_string());
         let meta: Meta<'_> = serde_json::from_slice(&meta).map_err(malformed)?;
         let result = meta.result.map_or("null", RawValue::get);
@@ -347,6 +347,22 @@ impl Sent {
             other => other.to_string(),
         };
         Err(ResultError::Failed(TaskError::new(raised.exc_type, text)))
+    }
+}
+
+impl Sent {
+    /// Waits for the stored result. The box hides the future's type, as that of [`Producer::send`].
+    fn meta(&self) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+        Box::pin(async {
+            match &self.inner.results {
+                Results::None => Err("the app stores no results".into()),
+                Results::Rpc => {
+                    self.reply.recv().await.map_err(|_| "the connection was closed".into())
+                }
+                #[cfg(feature = "redis")]
+                Results::Redis(redis) => redis.wait_for(&self.id).await,
+            }
+        })
     }
 }
 

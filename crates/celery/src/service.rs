@@ -1,6 +1,6 @@
 //! [`Service`]: a worker that runs: its connection on a thread of its own, its tasks on a hub.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -24,6 +24,8 @@ use crate::{Error, TaskError};
 
 /// How long the last messages and the end of a connection may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 pub(crate) struct Service {
     worker: Worker<Amqp>,
@@ -54,9 +56,15 @@ impl Service {
         move || worker.stop(grace)
     }
 
-    /// Runs until the worker has finished. Nothing of it is generic, so that it is compiled with this
-    /// crate rather than with each program that uses it.
-    pub(crate) async fn run(self) -> Result<WorkerReport, Error> {
+    /// Runs until the worker has finished. Dropping the future stops the worker.
+    ///
+    /// The box hides the future's type: the code of an async function is otherwise compiled with each
+    /// program that polls it, which takes a minute.
+    pub(crate) fn run(self) -> BoxFuture<'static, Result<WorkerReport, Error>> {
+        Box::pin(self.run_on_thread())
+    }
+
+    async fn run_on_thread(self) -> Result<WorkerReport, Error> {
         let _stop = StopOnDrop(self.worker.handle());
         let (ended, end) = async_channel::bounded(1);
         let thread = thread::Builder::new().name("spinney-celery".to_owned());
