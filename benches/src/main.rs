@@ -63,7 +63,8 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 /// answer.
 fn check(workloads: &[Workload]) -> Result<(), Box<dyn Error>> {
     let targets = workloads.iter().flat_map(|workload| {
-        let names = workload.targets.iter().flat_map(|target| [Some(&*target.rival), target.of]);
+        let names =
+            workload.targets.iter().flat_map(|target| [Some(&*target.rival), target.of.as_deref()]);
         names.flatten().map(|name| format!("{}/{name}", workload.id))
     });
     let scaling = scaling::RIVALS.iter().map(|name| format!("{}/{name}", scaling::WORKLOAD));

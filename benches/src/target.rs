@@ -7,7 +7,7 @@ use crate::results::{Figure, Measured, Metric};
 pub(crate) struct Target {
     pub(crate) rival: String,
     pub(crate) metric: Metric,
-    pub(crate) of: Option<&'static str>,
+    pub(crate) of: Option<String>,
     pub(crate) at_most: f64,
 }
 
@@ -38,8 +38,8 @@ impl Target {
     }
 
     /// Makes it a ratio to `rival`.
-    pub(crate) fn of(self, rival: &'static str) -> Self {
-        Self { of: Some(rival), ..self }
+    pub(crate) fn of(self, rival: impl Into<String>) -> Self {
+        Self { of: Some(rival.into()), ..self }
     }
 
     /// As text.
@@ -50,14 +50,14 @@ impl Target {
             Metric::BytesAnItem => "bytes an item",
             Metric::Bytes => "bytes",
         };
-        let of = self.of.map_or_else(String::new, |of| format!(" / {of}"));
+        let of = self.of.as_ref().map_or_else(String::new, |of| format!(" / {of}"));
         format!("{} {what}{of}", self.rival)
     }
 
     /// By medians and by minima, if both rivals were measured.
     pub(crate) fn measured(&self, measured: &Measured) -> Option<Figure> {
         let figure = measured.figure(&self.rival, self.metric)?;
-        let Some(of) = self.of else { return Some(figure) };
+        let Some(of) = &self.of else { return Some(figure) };
         let of = measured.figure(of, self.metric)?;
         Some(Figure { median: figure.median / of.median, min: figure.min / of.min })
     }

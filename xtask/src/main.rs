@@ -20,10 +20,12 @@
 //!   optimised, for N minutes, 10 by default.
 //! - `brokers [--bench]`: `spinney-celery` with `RabbitMQ`, redis and Python's Celery in two versions,
 //!   which it installs where it may; with `--bench` also the cost of a task beside gevent.
+//! - `build-cost`: seconds and crates of a program with spinney, smol or tokio alone.
 //! - `bench [ARGS]`: spinney beside its rivals; `bench --help` lists the arguments.
 
 mod bench;
 mod brokers;
+mod build_cost;
 mod ci;
 mod conformance;
 mod deny;
@@ -82,6 +84,7 @@ fn dispatch(args: &[&str]) -> Result {
         ["conformance", rest @ ..] => conformance::run(&Workspace::open()?, rest),
         ["brokers"] => in_steps(|workspace, steps| brokers::run(workspace, steps, false)),
         ["brokers", "--bench"] => in_steps(|workspace, steps| brokers::run(workspace, steps, true)),
+        ["build-cost"] => build_cost::run(&Workspace::open()?),
         ["bench", rest @ ..] => bench::run(&Workspace::open()?, rest),
         [] | ["-h" | "--help" | "help"] => {
             println!("{}", help());

@@ -270,3 +270,48 @@ fn now() -> Moment {
 fn instant(at: Moment) -> Instant {
     epoch() + Duration::from_nanos(at)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use super::{Moment, Slack, Timers, now};
+
+    const HOUR: Moment = 3_600_000_000_000;
+    const MILLI: Slack = Slack(1_000_000);
+
+    fn timers() -> &'static Timers {
+        Box::leak(Box::new(Timers::new()))
+    }
+
+    fn alarm_after(timers: &'static Timers, at: Moment, slack: Slack) -> Moment {
+        timers.add(at, slack, Waker::noop()).unwrap();
+        timers.lock().alarm.unwrap()
+    }
+
+    #[test]
+    fn alarm_waits_for_the_next_multiple_of_the_slack() {
+        let (timers, hour) = (timers(), (now() + HOUR).next_multiple_of(MILLI.0.into()));
+        assert_eq!(alarm_after(timers, hour + 1, MILLI), hour + 1_000_000);
+        assert_eq!(alarm_after(timers, hour + 2, MILLI), hour + 1_000_000);
+        assert_eq!(alarm_after(timers, hour, MILLI), hour);
+    }
+
+    #[test]
+    fn sleep_without_slack_has_an_exact_alarm_beside_others() {
+        let (timers, hour) = (timers(), (now() + HOUR).next_multiple_of(MILLI.0.into()));
+        alarm_after(timers, hour + 7, MILLI);
+        assert_eq!(alarm_after(timers, hour + 8, Slack::ZERO), hour + 8);
+        // Also when the next alarm is set, because the calendar does not note whose it is.
+        timers.ring();
+        assert_eq!(timers.lock().alarm, Some(hour + 7));
+    }
+
+    #[test]
+    fn slack_is_at_most_four_seconds() {
+        assert_eq!(Slack::new(Duration::MAX), Slack::MAX);
+        assert_eq!(Slack::new(Duration::from_millis(1)), MILLI);
+        assert_eq!(Slack::ZERO.round_up(7), 7);
+    }
+}

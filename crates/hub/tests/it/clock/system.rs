@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::bounded;
 use futures_lite::future::{block_on, poll_once};
-use spinney_hub::{Hub, LocalHub, Sleep, Spawn, Within, sleep, sleep_until};
+use spinney_hub::{Clock, Hub, LocalHub, Sleep, Spawn, Within, sleep, sleep_until};
 use spinney_test_support::{ByHand, NoWake};
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -36,17 +36,19 @@ fn waker() -> (Waker, Weak<NoWake>) {
 
 #[test]
 fn sleeps_on_a_local_hub_end_in_order_and_not_early() {
-    // All tasks must be asleep before the first sleep is due, which may take a while on a busy
-    // machine.
-    let mut lead = MOMENT;
-    while !sleepers_end_in_order(lead) {
-        lead *= 2;
+    for slack in [Duration::ZERO, 20 * MOMENT] {
+        // All tasks must be asleep before the first sleep is due, which may take a while on a busy
+        // machine.
+        let mut lead = MOMENT;
+        while !sleepers_end_in_order(slack, lead) {
+            lead *= 2;
+        }
     }
 }
 
 /// Returns `false` if not all tasks were asleep after `lead`.
-fn sleepers_end_in_order(lead: Duration) -> bool {
-    let hub = LocalHub::new();
+fn sleepers_end_in_order(slack: Duration, lead: Duration) -> bool {
+    let hub = LocalHub::new().with_timer_slack(slack);
     let start = Instant::now() + lead;
     let ended = Rc::new(RefCell::new(Vec::new()));
     let mut random = fastrand::Rng::with_seed(3);
@@ -69,6 +71,17 @@ fn sleepers_end_in_order(lead: Duration) -> bool {
     });
     assert!(!in_time || ended.borrow().is_sorted());
     in_time
+}
+
+#[test]
+fn slack_of_a_hub_is_that_of_its_clock() {
+    let (slack, clock) = (MOMENT, || async { Clock::current() });
+    let hubs = [Hub::builder().threads(1).timer_slack(slack).build().unwrap(), Hub::global()];
+    let local = LocalHub::new().with_timer_slack(slack);
+    let clocks = [hubs[0].block_on(clock()), local.block_on(clock()), hubs[1].block_on(clock())];
+    let [own, local, global] = clocks.map(|clock| clock == Clock::default());
+    assert!(!own && !local && global, "{own} {local} {global}");
+    assert!(hubs[0].block_on(clock()) == Clock::default().with_timer_slack(slack));
 }
 
 #[test]
