@@ -36,6 +36,23 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps, measures: bool) -> R
     let sh = &workspace.sh;
     steps.step("servers are installed", AGAIN, || servers::install(sh))?;
     let others = workspace.clone();
+    // Beside the rest of `ci` they wait for cargo, and nothing waits for them.
+    let tests = move |steps: &mut Steps| {
+        let tests = cmd!(others.sh, "cargo test --quiet --package {CRATE}");
+        steps.cmd("tests of spinney-celery", tests)
+    };
+    steps.beside(tests, |steps| {
+        prepare(workspace, steps)?;
+        accept(workspace, steps)
+    })?;
+    // Alone, for the sake of its figures.
+    let bench = Acceptance::start(workspace.clone(), "bench", steps)?;
+    if measures { bench.measure(steps) } else { bench.compare(steps) }
+}
+
+/// Builds the worker, and installs Celery meanwhile.
+fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result {
+    let others = workspace.clone();
     let celery = move |steps: &mut Steps| {
         steps.step("Celery is installed", AGAIN, || {
             CELERY.iter().try_for_each(|packages| install_celery(&others, packages))
@@ -43,12 +60,15 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps, measures: bool) -> R
     };
     steps.beside(celery, |steps| {
         let build = ["build", "--quiet", "--release", "--package", CRATE, "--features", "rustls"];
-        let build = cmd!(sh, "cargo {build...} --examples");
-        steps.cmd("the worker and the producer are built", build)?;
-        steps.cmd("tests of spinney-celery", cmd!(sh, "cargo test --quiet --package {CRATE}"))
-    })?;
-    // Each list has servers of its own: one crashes its broker, and remote control reaches all
-    // workers of a broker. Lists run side by side, since they wait more than they compute.
+        let build = cmd!(workspace.sh, "cargo {build...} --examples");
+        steps.cmd("the worker and the producer are built", build)
+    })
+}
+
+/// Runs the scripts. Each list of them has servers of its own: one crashes its broker, and remote
+/// control reaches all workers of a broker. They run side by side, since they wait more than they
+/// compute.
+fn accept(workspace: &Workspace, steps: &mut Steps) -> Result {
     let list = |name: &'static str, run: fn(&Acceptance, &mut Steps) -> Result| {
         let workspace = workspace.clone();
         move |steps: &mut Steps| run(&Acceptance::start(workspace, name, steps)?, steps)
@@ -57,10 +77,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps, measures: bool) -> R
     let redis =
         list("redis", |acceptance, steps| acceptance.results(&acceptance.servers.redis(), steps));
     let crashes = list("crashes", Acceptance::crashes);
-    steps.beside(rpc, |steps| steps.beside(redis, crashes))?;
-    // Alone, for the sake of its figures.
-    let bench = if measures { Acceptance::measure } else { Acceptance::compare };
-    list("bench", bench)(steps)
+    steps.beside(rpc, |steps| steps.beside(redis, crashes))
 }
 
 /// Makes a virtual environment with these packages; the first names its folder.

@@ -17,7 +17,8 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     quick(workspace, steps)?;
     // A core would be idle while one large program is compiled or tests wait for each other. The
     // models are built in a folder of their own, and the worker that brokers test in that of
-    // optimised programs; packages take turns with cargo's lock of the other.
+    // optimised programs; packages take turns with cargo's lock of the other. The brokers' scripts
+    // wait more than they compute, and wait for states, so that a busy machine fails none.
     let (alone, others) = (workspace.clone(), workspace.clone());
     let with_brokers = move |steps: &mut Steps| brokers::run(&alone, steps, false);
     let aside = move |steps: &mut Steps| {
@@ -29,20 +30,11 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
         features::run(workspace, steps)
     };
     steps.beside(with_brokers, |steps| {
-        yield_to_brokers(workspace);
         steps.beside(aside, |steps| {
             clippy(workspace, steps)?;
             test::run(workspace, steps)
         })
     })
-}
-
-/// Lowers the priority of this thread, and with it of all that it starts from here on. Celery, its
-/// worker and the brokers talk to each other within seconds, whatever is being compiled beside them.
-fn yield_to_brokers(workspace: &Workspace) {
-    let main = std::process::id().to_string();
-    // Where there is no `renice`, Celery has to be quick enough without.
-    let _ = cmd!(workspace.sh, "renice -n 10 -p {main}").quiet().ignore_stdout().run();
 }
 
 /// The part that a contributor runs after each change.
