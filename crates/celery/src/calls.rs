@@ -140,6 +140,7 @@ impl Amqp {
     }
 
     /// Reports a result to the chord whose header it is in; the last one sends the body of the chord.
+    #[cfg_attr(not(feature = "redis"), expect(clippy::unused_async, reason = "it is for redis"))]
     async fn report(
         &self,
         message: &Arc<Message>,
@@ -234,18 +235,9 @@ impl Amqp {
             self.call(parent, body, Some(&none)).await?;
             return Ok(frozen);
         }
-        #[cfg(feature = "redis")]
-        let has_chords = if let Some(redis) = self.results.redis() {
-            let ids: Vec<Value> = header.iter_mut().map(Signature::freeze).collect();
-            let size = header.iter().map(Signature::reports).sum();
-            self.persist(|| redis.begin_chord(group, size, &ids)).await?;
-            true
-        } else {
-            false
-        };
-        #[cfg(not(feature = "redis"))]
-        let has_chords = false;
-        if !has_chords {
+        let ids: Vec<Value> = header.iter_mut().map(Signature::freeze).collect();
+        let size = header.iter().map(Signature::reports).sum();
+        if !self.begin_chord(group, size, &ids).await? {
             let error = TaskError::new("ChordError", "chords need results in redis");
             self.fail_body(parent, &body, &error).await?;
             return Ok(frozen);
@@ -256,6 +248,24 @@ impl Amqp {
             self.call(parent, task, first).await?;
         }
         Ok(frozen)
+    }
+
+    /// Notes how many results a chord waits for, and their ids; `false` without redis.
+    #[cfg_attr(not(feature = "redis"), expect(clippy::unused_async, reason = "it is for redis"))]
+    async fn begin_chord(
+        &self,
+        group: &str,
+        size: usize,
+        ids: &[Value],
+    ) -> Result<bool, NotSettled> {
+        #[cfg(feature = "redis")]
+        if let Some(redis) = self.results.redis() {
+            self.persist(|| redis.begin_chord(group, size, ids)).await?;
+            return Ok(true);
+        }
+        #[cfg(not(feature = "redis"))]
+        let _ = (group, size, ids);
+        Ok(false)
     }
 
     async fn call_task(

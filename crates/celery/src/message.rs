@@ -26,7 +26,6 @@ pub(crate) struct Message {
     pub(crate) root_id: Option<Box<str>>,
     pub(crate) parent_id: Option<Box<str>>,
     pub(crate) group: Option<Box<str>>,
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "it is for chords"))]
     pub(crate) group_index: Option<i64>,
     pub(crate) retries: u32,
     pub(crate) eta: Option<Timestamp>,
