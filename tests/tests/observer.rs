@@ -1,6 +1,7 @@
 //! The promises of the observer hook: it sees each greenlet's whole life, once, in order. The
 //! observer is the whole process's.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::{pending, poll_fn};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use spinney::task::{Observer, ObserverSet, Spawned, Watch, set_observer, spawn_on};
-use spinney::{Failure, Handle, Pool, ThreadPool, block_on, sleep, spawn, yield_now};
+use spinney::{Failure, Handle, LocalHub, Pool, ThreadPool, block_on, sleep, spawn, yield_now};
 use spinney_sync::Wait;
 use spinney_tests::on_every_hub;
 use spinney_tests::tools::blow_up;
@@ -42,6 +43,37 @@ struct Notes;
 
 struct Note(u64);
 
+thread_local! {
+    /// Set: greenlets that are created on this thread are not asked for, and their lives are one.
+    static UNASKED: RefCell<Option<Arc<Mutex<Vec<Unasked>>>>> = const { RefCell::new(None) };
+}
+
+/// What happened to greenlets that the observer does not ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unasked {
+    Spawned(Option<usize>),
+    Next(usize),
+    Ended,
+}
+
+struct UnaskedNote(Arc<Mutex<Vec<Unasked>>>);
+
+impl UnaskedNote {
+    fn add(&self, event: Unasked) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+impl Watch for UnaskedNote {
+    fn next_item(&self, index: usize) {
+        self.add(Unasked::Next(index));
+    }
+
+    fn ended(&self, _: Option<&Failure>) {
+        self.add(Unasked::Ended);
+    }
+}
+
 impl Note {
     fn add(&self, event: Seen) {
         seen().entry(self.0).or_default().push(event);
@@ -50,6 +82,11 @@ impl Note {
 
 impl Observer for Notes {
     fn spawned(&self, spawned: Spawned<'_>) -> Arc<dyn Watch> {
+        if let Some(lives) = UNASKED.with_borrow(Clone::clone) {
+            let note = UnaskedNote(lives);
+            note.add(Unasked::Spawned(spawned.item));
+            return Arc::new(note);
+        }
         let kind = spawned.container.map(|container| container.kind());
         let note = Note(spawned.greenlet.id());
         note.add(Seen::Spawned { kind, item: spawned.item });
@@ -200,6 +237,25 @@ fn closures_and_items_on_threads_are_seen() {
             assert_eq!(settled(id).await, whole);
         }
     });
+}
+
+#[test]
+fn items_that_nothing_asks_for_share_a_watch() {
+    use Unasked::{Ended, Next, Spawned};
+    observe();
+    let lives = Arc::default();
+    UNASKED.set(Some(Arc::clone(&lives)));
+    let hub = LocalHub::new();
+    let item = |n: usize| async move {
+        if n == 2 {
+            // Asks for the greenlet of this item.
+            Handle::current();
+        }
+    };
+    hub.block_on(async { Pool::on(&hub, 1).map(item, 0..5).await.unwrap() });
+    UNASKED.set(None);
+    let whole = [Spawned(Some(0)), Next(1), Next(2), Ended, Spawned(Some(3)), Next(4), Ended];
+    assert_eq!(*lives.lock().unwrap(), whole);
 }
 
 #[test]

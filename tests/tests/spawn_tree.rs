@@ -177,7 +177,7 @@ fn items_that_start_while_tracked_are_in_the_spawn_tree() {
     let run = |mut items: ItemGreenlets| async move {
         for (name, is_tracked) in [("first", false), ("second", true), ("third", true)] {
             track_spawns(is_tracked);
-            items.start(Announcement::default, |_, _| ());
+            items.start(0, Announcement::default, |_, _| ());
             let mut expected = Vec::new();
             if is_tracked {
                 named(name, ready(())).await;

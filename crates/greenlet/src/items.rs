@@ -9,7 +9,7 @@ use spinney_hub::drop_contained;
 
 use crate::birth::{Birth, Origin};
 use crate::control::Control;
-use crate::observe::{self, Announcement};
+use crate::observe::{self, Announcement, Watch};
 use crate::task::exit_of_dropped;
 use crate::{Failure, Handle, Task, current};
 
@@ -34,8 +34,8 @@ use crate::{Failure, Handle, Task, current};
 ///
 /// let run = |mut items: ItemGreenlets| async move {
 ///     let mut ids = Vec::new();
-///     for _ in 0..3 {
-///         items.start(Announcement::default, |_, _| ());
+///     for index in 0..3 {
+///         items.start(index, Announcement::default, |_, _| ());
 ///         ids.push(Handle::current().unwrap().id());
 ///         items.finish(&mut Ok(()), |_, _| ());
 ///     }
@@ -56,7 +56,7 @@ pub fn pair_items<F: Future, G>(
     observe::born(&control, false);
     let handle = Handle::new(Arc::clone(&control));
     let guard = guard(&handle);
-    let future = make(ItemGreenlets { control: Arc::clone(&control) });
+    let future = make(ItemGreenlets { control: Arc::clone(&control), watch: None });
     (Task::new(control, future, None, guard), handle)
 }
 
@@ -66,11 +66,13 @@ pub fn pair_items<F: Future, G>(
 pub struct ItemGreenlets {
     /// The control block of the current item.
     control: Arc<Control>,
+    /// The observer's watch of that block, once a second item has used it.
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl ItemGreenlets {
-    /// Starts the next item, which `about` announces to the [observer](crate::Observer), if there is
-    /// one.
+    /// Starts the next item, the one with this `index`, which `about` announces to the
+    /// [observer](crate::Observer), if there is one.
     ///
     /// If code that ran in the task since the last item, for example the input's, asked for its
     /// greenlet or set a local, that greenlet finishes with success, as in
@@ -79,13 +81,23 @@ impl ItemGreenlets {
     #[inline]
     pub fn start(
         &mut self,
+        index: usize,
         about: impl FnOnce() -> Announcement,
         moved: impl FnOnce(&Handle, Handle),
     ) {
         if self.control.is_asked_inside() {
             self.close(&mut Ok(()), moved);
         }
-        observe::item_born(&self.control, about);
+        if observe::is_followed() {
+            self.tell_born(index, about);
+        }
+    }
+
+    /// Tells the tools that follow it of the item that starts.
+    #[cold]
+    #[inline(never)]
+    fn tell_born(&mut self, index: usize, about: impl FnOnce() -> Announcement) {
+        observe::item_born(&self.control, &mut self.watch, index, about);
     }
 
     /// Whether a kill of the current item is pending: an item that cannot be interrupted checks
@@ -127,6 +139,7 @@ impl ItemGreenlets {
         let ended = result.as_ref().map(|_| ()).map_err(Failure::clone);
         let entry = Handle::new(Arc::clone(&next));
         self.control = next;
+        self.watch = None;
         current::outside(|| {
             // Locals that destructors of other locals created.
             drop_contained(locals);

@@ -86,7 +86,8 @@ pub use lazy_handle::LazyHandle;
 pub use local::{InheritLocals, Inherited, Local, inherit_locals};
 pub use named::{Named, named};
 pub use observe::{
-    Announcement, Container, Observer, ObserverSet, Spawned, Watch, is_observed, set_observer,
+    Announcement, Container, ContainerLimits, Observer, ObserverSet, Spawned, Watch, is_observed,
+    set_observer,
 };
 pub use report::Report;
 pub use spawn::{spawn, spawn_later, spawn_later_local, spawn_on};

@@ -1,9 +1,9 @@
 //! [`Observer`]: sees the life of every greenlet, for tools like `spinney-trace`.
 //!
-//! Without an observer an event costs one load. With one, ids are drawn when greenlets are created,
-//! and the waker of each task is wrapped, so that wake-ups are seen.
+//! Without an observer an event costs one load. With one, the waker of each task is wrapped, so that
+//! wake-ups are seen.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::mem::replace;
@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 use spinney_hub::contain;
 use spinney_sync::Wait;
@@ -30,6 +31,11 @@ static OBSERVER: OnceLock<Box<dyn Observer>> = OnceLock::new();
 
 /// Sees every greenlet that is created after the observer was [set](set_observer): spawned tasks,
 /// items of maps, and closures of thread pools.
+///
+/// The items that a worker of a map runs one after the other share a [`Watch`], which sees
+/// [where each begins](Watch::next_item), until something asks for the greenlet of one: its end is
+/// then seen, and the next item is a greenlet that was spawned. An observer that clones the handle
+/// of each new greenlet, or reads its id, asks for all of them.
 ///
 /// Its methods, and those of [`Watch`], run within spawns, polls and wakes of the program, under no
 /// lock of spinney's. They should be quick, and must not spawn. A panic is contained: the panic
@@ -83,6 +89,12 @@ pub trait Watch: Send + Sync {
         let _ = wait;
     }
 
+    /// The greenlet was an item of a map that nothing had asked for, and has finished successfully:
+    /// the poll in progress goes on with the item of this index, under the same watch.
+    fn next_item(&self, index: usize) {
+        let _ = index;
+    }
+
     /// The greenlet was woken, from this thread: it is polled as soon as a thread is free for it.
     fn woken(&self) {}
 
@@ -97,7 +109,8 @@ pub trait Watch: Send + Sync {
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Spawned<'a> {
-    /// The greenlet. A clone may be kept until its end.
+    /// The greenlet. A clone may be kept until its end, and so may an
+    /// [unasked](Handle::unasked) handle.
     pub greenlet: &'a Handle,
     /// The container that it belongs to.
     pub container: Option<&'a Arc<dyn Container>>,
@@ -131,6 +144,32 @@ pub trait Container: Send + Sync {
 
     /// The outcomes of everything that was started in it.
     fn report(&self) -> Report;
+
+    /// Its limits besides the capacity, and the requests that wait for them. Default: none.
+    fn limits(&self) -> ContainerLimits {
+        ContainerLimits::default()
+    }
+}
+
+/// The limits of a [`Container`] besides its capacity, and the requests that wait for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerLimits {
+    /// How many tasks start per period, as text: `50 per 1s, burst 5`, for example.
+    pub rates: Vec<String>,
+    /// How many tasks with the same key start per period.
+    pub key_rates: Vec<String>,
+    /// How many tasks with the same key run at once.
+    pub per_key: Option<usize>,
+    /// How many keys have a running or waiting task, or are still under a rate.
+    pub keys: usize,
+    /// How many requests may wait.
+    pub max_waiting: Option<usize>,
+    /// How many requests of each priority wait, the highest first. Empty if priorities are not used.
+    pub waiting: Vec<(i32, usize)>,
+    /// Whether it is paused.
+    pub is_paused: bool,
+    /// For how long it is still paused; `None` without an end.
+    pub pause_left: Option<Duration>,
 }
 
 /// The details of a greenlet that its container announces.
@@ -183,6 +222,12 @@ pub(crate) fn follow(tool: u8, wanted: bool) {
     }
 }
 
+/// Whether any tool follows new greenlets.
+#[inline]
+pub(crate) fn is_followed() -> bool {
+    FOLLOWED.load(Relaxed) != 0
+}
+
 /// Whether there is an observer, for containers: without one, [`Handle::announce`] is a no-op.
 #[inline]
 pub fn is_observed() -> bool {
@@ -192,15 +237,15 @@ pub fn is_observed() -> bool {
 /// Tells the tools that follow it of a new greenlet; the observer, if it is announced here.
 #[inline]
 pub(crate) fn born(control: &Arc<Control>, is_announced: bool) {
-    let followed = FOLLOWED.load(Relaxed);
-    if followed != 0 {
-        tell_born(control, followed, is_announced);
+    if is_followed() {
+        tell_born(control, is_announced);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn tell_born(control: &Arc<Control>, followed: u8, is_announced: bool) {
+fn tell_born(control: &Arc<Control>, is_announced: bool) {
+    let followed = FOLLOWED.load(Relaxed);
     if followed & BY_TREE != 0 {
         spawn_tree::track(control);
     }
@@ -209,13 +254,25 @@ fn tell_born(control: &Arc<Control>, followed: u8, is_announced: bool) {
     }
 }
 
-/// Tells the tools that follow it of the next item of the task that is being polled.
-#[inline]
-pub(crate) fn item_born(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
+/// Tells the tools that follow it of the next item of the task that is being polled. `watch` belongs
+/// to the block.
+pub(crate) fn item_born(
+    control: &Arc<Control>,
+    watch: &mut Option<Arc<dyn Watch>>,
+    index: usize,
+    about: impl FnOnce() -> Announcement,
+) {
     let followed = FOLLOWED.load(Relaxed);
-    if followed != 0 {
-        tell_born(control, followed, false);
-        introduce_item(control, &about());
+    if followed & BY_TREE != 0 {
+        spawn_tree::track(control);
+    }
+    if watch.is_none() {
+        *watch = control.watch();
+    }
+    match watch {
+        Some(watch) => contain(|| watch.next_item(index)),
+        None if followed & BY_OBSERVER == 0 => {}
+        None => introduce_item(control, &Announcement { item: Some(index), ..about() }),
     }
 }
 
@@ -223,15 +280,21 @@ pub(crate) fn item_born(control: &Arc<Control>, about: impl FnOnce() -> Announce
 #[inline]
 pub(crate) fn announce(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
     if is_observed() {
-        introduce(control, &about());
+        tell_announced(control, about);
     }
+}
+
+/// Out of line, so that a spawn that nothing observes does not pay for `about`.
+#[cold]
+#[inline(never)]
+fn tell_announced(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
+    introduce(control, &about());
 }
 
 #[cold]
 #[inline(never)]
 fn introduce(control: &Arc<Control>, about: &Announcement) {
     let Some(observer) = OBSERVER.get().filter(|_| !control.is_observed()) else { return };
-    control.id();
     contain(|| {
         let greenlet = &Handle::new(Arc::clone(control));
         let container = about.container.as_ref();
@@ -251,11 +314,11 @@ fn introduce(control: &Arc<Control>, about: &Announcement) {
 fn introduce_item(control: &Arc<Control>, about: &Announcement) {
     // Without a poll in progress that is observed, there is no observer, or it was set a moment
     // ago: then the items after the next poll are seen.
-    if control.is_observed() || polls(|polls| polls.is_empty()).unwrap_or(true) {
+    if polls(|polls| polls.is_empty()).unwrap_or(true) {
         return;
     }
     introduce(control, about);
-    let (watch, _) = control.watch_and_note();
+    let watch = control.watch();
     let replace = |polls: &mut Polls| polls.last_mut().map(|last| replace(last, watch.clone()));
     let before = polls(replace).flatten().flatten();
     poll_ended(before.as_ref(), None);
@@ -264,8 +327,6 @@ fn introduce_item(control: &Arc<Control>, about: &Announcement) {
 
 thread_local! {
     static POLLS: RefCell<Polls> = const { RefCell::new(Vec::new()) };
-    /// The next poll on this thread is the inner part of an observed poll.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The polls in progress on this thread, the innermost last: the watches of their greenlets.
@@ -276,42 +337,48 @@ fn polls<T>(change: impl FnOnce(&mut Polls) -> T) -> Option<T> {
     POLLS.try_with(|polls| change(&mut polls.borrow_mut())).ok()
 }
 
-/// Whether the poll of a task begins here, rather than its inner part.
-pub(crate) fn begins_poll() -> bool {
-    !INSIDE.take()
-}
-
 /// A poll that is observed, with a waker that tells of wake-ups.
 pub(crate) struct ObservedPoll {
     pub(crate) waker: Waker,
     note: Arc<WakeNote>,
+    /// Whether the control block has the note already, for this watch.
+    known_for: Option<*const ()>,
 }
 
 impl ObservedPoll {
     /// Begins a poll of the greenlet of `control`.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn begin(control: &Control, waker: &Waker) -> Self {
         let (watch, note) = control.watch_and_note();
-        let note = note.filter(|note| note.wakes.will_wake(waker));
-        let note = note.unwrap_or_else(|| Arc::new(WakeNote::new(waker)));
-        note.set(watch.as_ref());
-        if polls(|polls| polls.push(watch.clone())).is_some() {
+        let known = note.filter(|note| note.wakes.will_wake(waker));
+        let known_for = known.as_ref().map(|_| address(watch.as_ref()));
+        let note = known.unwrap_or_else(|| Arc::new(WakeNote::new(waker, watch.clone())));
+        if polls(|_| ()).is_some() {
             Wait::forget();
             poll_began(watch.as_ref());
+            polls(|polls| polls.push(watch));
         }
-        INSIDE.set(true);
-        Self { waker: Waker::from(Arc::clone(&note)), note }
+        Self { waker: Waker::from(Arc::clone(&note)), note, known_for }
     }
 
     /// The poll has finished; `control` is that of the greenlet that waits now, which may be another
     /// item than at the beginning, and `None` if the task has finished.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn end(self, control: Option<&Arc<Control>>) {
         let watch = polls(Vec::pop).flatten().flatten();
-        if let Some(control) = control {
-            self.note.set(watch.as_ref());
+        let is_known = self.known_for == Some(address(watch.as_ref()));
+        if let Some(control) = control.filter(|_| !is_known) {
+            self.note.set(watch.clone());
             control.set_note(self.note);
         }
         poll_ended(watch.as_ref(), Wait::last().filter(|_| control.is_some()));
     }
+}
+
+fn address(watch: Option<&Arc<dyn Watch>>) -> *const () {
+    watch.map_or(std::ptr::null(), |watch| Arc::as_ptr(watch).cast())
 }
 
 fn poll_began(watch: Option<&Arc<dyn Watch>>) {
@@ -330,18 +397,12 @@ pub(crate) struct WakeNote {
 }
 
 impl WakeNote {
-    fn new(waker: &Waker) -> Self {
-        Self { wakes: waker.clone(), watch: Mutex::new(None) }
+    fn new(waker: &Waker, watch: Option<Arc<dyn Watch>>) -> Self {
+        Self { wakes: waker.clone(), watch: Mutex::new(watch) }
     }
 
-    fn set(&self, watch: Option<&Arc<dyn Watch>>) {
-        let mut here = self.lock();
-        let is_here = match (&*here, watch) {
-            (Some(here), Some(watch)) => Arc::ptr_eq(here, watch),
-            (here, watch) => here.is_none() && watch.is_none(),
-        };
-        let before = if is_here { None } else { replace(&mut *here, watch.cloned()) };
-        drop(here);
+    fn set(&self, watch: Option<Arc<dyn Watch>>) {
+        let before = replace(&mut *self.lock(), watch);
         drop(before);
     }
 

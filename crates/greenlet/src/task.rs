@@ -105,9 +105,30 @@ impl<F: Future, G> Future for Task<F, G> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if observe::is_observed() && observe::begins_poll() {
-            return self.poll_observed(cx);
+        let control = if observe::is_observed() { self.control() } else { None };
+        let observed = control.map(|control| ObservedPoll::begin(control, cx.waker()));
+        let waker = observed.as_ref().map_or(cx.waker(), |observed| &observed.waker);
+        let polled = self.as_mut().poll_greenlet(&mut Context::from_waker(waker));
+        if let Some(observed) = observed {
+            observed.end(self.control());
         }
+        polled
+    }
+}
+
+impl<F: Future, G> Task<F, G> {
+    pub(crate) fn new(
+        control: Arc<Control>,
+        future: F,
+        outcome: Option<Outcome<F::Output>>,
+        guard: G,
+    ) -> Self {
+        let shared = Shared { frame: Frame::of(control), outcome, guard };
+        Self { future: Some(future), shared: Some(shared), parked: None }
+    }
+
+    #[inline]
+    fn poll_greenlet(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.as_mut().project();
         let (Some(future), Some(shared)) = (this.future.as_pin_mut(), this.shared) else {
             return Poll::Ready(());
@@ -131,29 +152,6 @@ impl<F: Future, G> Future for Task<F, G> {
             Err(payload) => self.end(Some(Err(Failure::panicked(payload)))),
         }
         Poll::Ready(())
-    }
-}
-
-impl<F: Future, G> Task<F, G> {
-    pub(crate) fn new(
-        control: Arc<Control>,
-        future: F,
-        outcome: Option<Outcome<F::Output>>,
-        guard: G,
-    ) -> Self {
-        let shared = Shared { frame: Frame::of(control), outcome, guard };
-        Self { future: Some(future), shared: Some(shared), parked: None }
-    }
-
-    /// Polls it, and tells the observer.
-    #[cold]
-    #[inline(never)]
-    fn poll_observed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(control) = self.control() else { return Poll::Ready(()) };
-        let observed = ObservedPoll::begin(control, cx.waker());
-        let polled = self.as_mut().poll(&mut Context::from_waker(&observed.waker));
-        observed.end(self.control());
-        polled
     }
 
     /// Sets whether the greenlet around it polls it, rather than a hub. It then opens no budget of

@@ -297,6 +297,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         let entered = members.enter((slot, key), self.at, body);
         let refuse = |body: Hooked<F>| refused(body.into_inner(), SlotError::Closed, self.at);
         let (task, greenlet) = entered.map_err(refuse)?;
+        members.announce(&greenlet);
         if self.reentry == Reentry::Inline {
             self.slot = None;
         }

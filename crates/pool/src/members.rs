@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use spinney_greenlet::results::Outcomes;
 use spinney_greenlet::{
-    Announcement, Container, Greenlet, GreenletExit, Handle, Report, State as GreenletState, Task,
-    pair_in,
+    Announcement, Container, ContainerLimits, Greenlet, GreenletExit, Handle, Report,
+    State as GreenletState, Task, pair_in,
 };
 use spinney_hub::{contain, drop_contained};
 use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
@@ -111,7 +111,7 @@ impl Members {
     }
 
     /// Adds `future` as a member in `slot`. Returns its task, which the caller spawns, and its
-    /// greenlet. A member without a slot of its own may have a `key`.
+    /// greenlet, which the caller [announces](Self::announce). A member without a slot of its own may have a `key`.
     ///
     /// # Errors
     ///
@@ -122,13 +122,19 @@ impl Members {
         at: &'static Location<'static>,
         future: F,
     ) -> Result<Entered<F>, F> {
-        let made = self.enter_as(Kind::Spawned, (slot, key), future, |future, membership| {
+        self.enter_as(Kind::Spawned, (slot, key), future, |future, membership| {
             let place = Some(membership.place);
             let (task, greenlet) = pair_in(place, at, future, |_| membership);
             let handle = greenlet.handle().clone();
             ((task, greenlet), handle)
-        });
-        made.inspect(|(_, greenlet)| greenlet.announce(|| self.announcement(None)))
+        })
+    }
+
+    /// Announces a member that was [entered](Self::enter) to the observer. Called by the caller of
+    /// that, so that it moves the task once.
+    #[inline]
+    pub(crate) fn announce<T>(self: &Arc<Self>, greenlet: &Greenlet<T>) {
+        greenlet.announce(|| self.announcement(None));
     }
 
     /// Adds a member in `slot` that runs the items of a map; `make` creates its task from `worker`.
@@ -698,6 +704,10 @@ impl Container for Members {
 
     fn report(&self) -> Report {
         Members::report(self)
+    }
+
+    fn limits(&self) -> ContainerLimits {
+        self.slots.describe_limits()
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use spinney_greenlet::Greenlet;
+use spinney_greenlet::{ContainerLimits, Greenlet};
 use spinney_hub::{Clock, Hub, contain};
 use spinney_sync::{Acquire, HandOut, Semaphore, Wait, Want};
 
@@ -187,6 +187,13 @@ impl SharedSlots {
         let clock = self.look_at_line(SlotLine::pause_clock);
         let now = clock.as_ref().map(Clock::now);
         self.look_at_line(|line| line.stats(now))
+    }
+
+    /// The limits, for reports.
+    pub(crate) fn describe_limits(&self) -> ContainerLimits {
+        let clock = self.look_at_line(SlotLine::pause_clock);
+        let now = clock.as_ref().map(Clock::now);
+        self.look_at_line(|line| line.describe(now))
     }
 
     fn alarm(&self) -> Arc<Alarm> {

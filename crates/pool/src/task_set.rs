@@ -428,6 +428,7 @@ impl<X> TaskSet<X> {
         X: Runs<F>,
     {
         let (task, greenlet) = self.inner().enter((slot, None), at, body)?;
+        self.inner().announce(&greenlet);
         self.core.hub.spawn(task);
         Ok(greenlet)
     }

@@ -194,11 +194,11 @@ pub mod sync {
 /// [`shield`] are at the root.
 pub mod task {
     pub use spinney_greenlet::{
-        Branch, CatchExit, Container, GreenletExit, InheritLocals, Inherited, Iwait, Join, JoinAll,
-        Joined, LinkId, Local, Named, Observer, ObserverSet, Owner, Panic, Shield, SpawnTree,
-        Spawned, State, Watch, inherit_locals, iwait, joinall, killall, killall_now,
-        killall_now_with, killall_with, named, set_observer, spawn_later, spawn_later_local,
-        spawn_on, spawn_tree, track_spawns, try_joinall,
+        Branch, CatchExit, Container, ContainerLimits, GreenletExit, InheritLocals, Inherited,
+        Iwait, Join, JoinAll, Joined, LinkId, Local, Named, Observer, ObserverSet, Owner, Panic,
+        Shield, SpawnTree, Spawned, State, Watch, inherit_locals, iwait, joinall, killall,
+        killall_now, killall_now_with, killall_with, named, set_observer, spawn_later,
+        spawn_later_local, spawn_on, spawn_tree, track_spawns, try_joinall,
     };
 }
 

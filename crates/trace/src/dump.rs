@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney_greenlet::{Report, State as Progress};
+use spinney_greenlet::{ContainerLimits, Report, State as Progress};
 use spinney_hub::HubStats;
 use spinney_sync::Wait;
 
@@ -22,7 +22,8 @@ const NAMED: usize = 5;
 /// hubs and pools around them.
 ///
 /// It works while threads are blocked, from any thread. The program runs on meanwhile: each
-/// greenlet is shown at a moment of its own.
+/// greenlet is shown at a moment of its own. An item of a map that has finished may be shown until
+/// its slot goes on with another item.
 #[must_use]
 pub fn dump() -> Dump {
     let mut greenlets: Vec<GreenletInfo> =
@@ -70,7 +71,8 @@ pub struct GreenletInfo {
     pub age: Duration,
     /// What it does.
     pub activity: Activity,
-    /// For how long it has been doing that.
+    /// For how long it has been doing that; a wait counts from the beginning of the poll that led to
+    /// it.
     pub since: Duration,
     /// Where it waits, if it waits at an await of spinney's.
     pub wait: Option<Wait>,
@@ -114,9 +116,9 @@ impl GreenletInfo {
             parent: greenlet.parent(),
             spawned_at: record.spawned_at(),
             pool: record.pool.as_ref().map(|pool| pool.number),
-            item: record.item,
+            item: record.item(),
             hub: state.hub.as_ref().map(|hub| hub.number),
-            age: since(record.born, now),
+            age: since(state.born, now),
             activity,
             since: since(state.since, now),
             wait: state.wait.filter(|_| activity == Activity::Waiting),
@@ -205,7 +207,7 @@ impl ThreadInfo {
         let polls = thread.polls().into_iter();
         Self {
             name: thread.name().to_owned(),
-            polls: polls.map(|poll| (poll.greenlet, since(poll.since, now))).collect(),
+            polls: polls.map(|poll| (poll.greenlet.id(), since(poll.since, now))).collect(),
             is_parked: thread.is_parked(),
         }
     }
@@ -225,6 +227,8 @@ pub struct PoolInfo {
     pub capacity: Option<usize>,
     /// The outcomes of everything that was started in it.
     pub report: Report,
+    /// Its limits besides the capacity.
+    pub limits: ContainerLimits,
 }
 
 impl PoolInfo {
@@ -237,6 +241,7 @@ impl PoolInfo {
             created_at: pool.created_at(),
             capacity: pool.capacity(),
             report: pool.report(),
+            limits: pool.limits(),
         })
     }
 }
@@ -354,7 +359,25 @@ fn write_pool(f: &mut fmt::Formatter<'_>, info: &PoolInfo) -> fmt::Result {
         "\n{} {}, created at {}: {running}{capacity} running, {waiting} calls wait; {succeeded} \
          succeeded, {failed} failed, {killed} killed, {aborted} aborted",
         info.kind, info.number, info.created_at
-    )
+    )?;
+    let limits = limits(&info.limits);
+    if limits.is_empty() { Ok(()) } else { writeln!(f, "  {}", limits.join("; ")) }
+}
+
+/// The limits that are set: `at most 10 wait`, for example.
+fn limits(limits: &ContainerLimits) -> Vec<String> {
+    let mut text: Vec<String> = limits.rates.iter().map(|rate| format!("starts {rate}")).collect();
+    text.extend(limits.key_rates.iter().map(|rate| format!("starts of a key {rate}")));
+    text.extend(limits.per_key.map(|most| format!("{most} of a key at once")));
+    text.extend((limits.keys > 0).then(|| format!("{} keys in use", limits.keys)));
+    text.extend(limits.max_waiting.map(|most| format!("at most {most} wait")));
+    let count = |(priority, count): &(i32, usize)| format!("{count} wait with priority {priority}");
+    text.extend(limits.waiting.iter().map(count));
+    text.extend(limits.is_paused.then(|| match limits.pause_left {
+        Some(left) => format!("paused for {left:.1?} more"),
+        None => "paused".to_owned(),
+    }));
+    text
 }
 
 fn write_places(

@@ -117,7 +117,7 @@ pub struct HubReport {
     pub number: usize,
     /// Its threads and tasks.
     pub hub: HubStats,
-    /// How many polls of greenlets it has begun.
+    /// How many polls of greenlets it has begun. The items of a map that one poll runs are one.
     pub polls: u64,
     /// How often its greenlets were woken, spurious wake-ups included.
     pub wakes: u64,
@@ -126,7 +126,7 @@ pub struct HubReport {
     pub delays: Delays,
 }
 
-/// In each octave of nanoseconds so many buckets.
+/// The number of buckets per octave of nanoseconds.
 const STEPS: u64 = 8;
 const BUCKETS: usize = 512;
 
@@ -174,13 +174,13 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// How many there are.
+    /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// The duration that the fraction `share` of them does not exceed, for example 0.99; zero if
-    /// there are none.
+    /// The duration that the fraction `share` of them, for example 0.99, does not exceed; zero if
+    /// none was counted.
     ///
     /// # Panics
     ///
@@ -202,7 +202,7 @@ impl Delays {
         found.map(lower).unwrap_or_default()
     }
 
-    /// Those that came after `before` was read.
+    /// The counts that were added after `before` was read.
     pub(crate) fn since(&self, before: &Self) -> Self {
         let before = before.counts.iter().copied().chain(std::iter::repeat(0));
         Self { counts: self.counts.iter().zip(before).map(|(now, then)| now - then).collect() }

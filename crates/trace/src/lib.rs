@@ -28,7 +28,7 @@
 //! | see them when the process gets a signal | [`dump_on_signal`] |
 //! | see afterwards what ran when, in a viewer of traces or a browser | [`Timeline`] |
 //! | read the numbers of each hub | [`hubs`] |
-//! | be told of tasks that block a thread, and of hubs that stand still | [`Watchdog`] |
+//! | get a report of tasks that block a thread, and of hubs that stand still | [`Watchdog`] |
 //!
 //! With the feature `tracing`, [`start`] opens a span of the crate tracing for each greenlet, which is
 //! entered at each poll: its name, id, parent, pool and item. Kills, panics and the alarms of a

@@ -1,8 +1,8 @@
 //! [`Record`]: what is known of a living greenlet; [`start`], from which on there are records.
 
 use std::panic::Location;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -58,12 +58,18 @@ pub(crate) fn living() -> Vec<Arc<Record>> {
 /// What is known of a living greenlet.
 pub(crate) struct Record {
     /// Its control block holds this record until the greenlet has finished.
+    ///
+    /// The handle is unasked, so that a worker of a map has one record for all items whose greenlet
+    /// nothing asks for: an item costs one store.
     pub(crate) greenlet: Handle,
     pub(crate) pool: Option<Arc<PoolNote>>,
-    pub(crate) item: Option<usize>,
+    /// The index of the item; `NO_ITEM` for a greenlet that is none.
+    item: AtomicUsize,
     /// It is a closure on a thread of its own.
     pub(crate) may_block: bool,
-    pub(crate) born: Instant,
+    /// Identifies it in timelines: its id; for an item, which may never draw its id, a number from
+    /// [`ITEM_TRACKS`] on.
+    pub(crate) track: u64,
     /// Its span, if spans are opened.
     pub(crate) span: Span,
     /// Its place in [`LIVING`].
@@ -72,14 +78,29 @@ pub(crate) struct Record {
     state: Mutex<State>,
 }
 
+const NO_ITEM: usize = usize::MAX;
+
+/// Above all ids.
+pub(crate) const ITEM_TRACKS: u64 = 1 << 63;
+
+fn next_item_track() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(ITEM_TRACKS);
+    NEXT.fetch_add(1, Relaxed)
+}
+
 /// What a greenlet does.
 #[derive(Clone)]
 pub(crate) struct State {
+    /// The item of which this is the state.
+    item: usize,
+    pub(crate) born: Instant,
     pub(crate) phase: Phase,
     /// When it began to.
     pub(crate) since: Instant,
     /// Where it waits, or waited last.
     pub(crate) wait: Option<Wait>,
+    /// When its last poll began.
+    began: Instant,
     /// It was woken during the poll in progress.
     woken: Option<Instant>,
     pub(crate) polls: u64,
@@ -98,9 +119,13 @@ pub(crate) enum Phase {
 impl Record {
     fn new(spawned: Spawned<'_>) -> Arc<Self> {
         let now = Clock::current().now();
+        let item = spawned.item.unwrap_or(NO_ITEM);
         let state = State {
+            item,
+            born: now,
             phase: Phase::Queued,
             since: now,
+            began: now,
             wait: None,
             woken: None,
             polls: 0,
@@ -108,11 +133,11 @@ impl Record {
         };
         let shard = ThreadNote::with(ThreadNote::number).unwrap_or_default() % SHARDS;
         let record = Arc::new(Self {
-            greenlet: spawned.greenlet.clone(),
+            greenlet: spawned.greenlet.unasked(),
             pool: spawned.container.map(PoolNote::of),
-            item: spawned.item,
+            item: AtomicUsize::new(item),
             may_block: spawned.may_block,
-            born: now,
+            track: spawned.item.map_or_else(|| spawned.greenlet.id(), |_| next_item_track()),
             span: Span::open(spawned),
             shard,
             key: AtomicUsize::new(0),
@@ -125,8 +150,15 @@ impl Record {
         record
     }
 
+    /// The index of the item that it is.
+    pub(crate) fn item(&self) -> Option<usize> {
+        Some(self.item.load(Relaxed)).filter(|item| *item != NO_ITEM)
+    }
+
     pub(crate) fn state(&self) -> State {
-        self.lock().clone()
+        let mut state = self.lock();
+        state.go_on(self.item.load(Relaxed));
+        state.clone()
     }
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
@@ -139,6 +171,13 @@ impl Record {
 }
 
 impl State {
+    /// Makes this the state of `item`, which began in the last poll that has begun.
+    fn go_on(&mut self, item: usize) {
+        if self.item != item {
+            (self.item, self.born, self.polls, self.wait) = (item, self.began, 1, None);
+        }
+    }
+
     /// The current time on the clock of its hub.
     pub(crate) fn now(&self) -> Instant {
         self.hub.as_ref().map_or_else(Instant::now, |hub| hub.now())
@@ -149,31 +188,36 @@ impl Watch for Record {
     fn poll_began(&self) {
         ThreadNote::with(|thread| {
             let mut state = self.lock();
-            let hub = Arc::clone(state.hub.get_or_insert_with(|| thread.hub()));
+            let state = &mut *state;
+            let hub = state.hub.get_or_insert_with(|| thread.hub());
             let now = hub.now();
-            let delay = (state.phase == Phase::Queued).then(|| now - state.since);
-            (state.phase, state.since, state.woken) = (Phase::Polled, now, None);
+            let is_delayed = state.phase == Phase::Queued && !self.may_block;
+            hub.polled(is_delayed.then(|| now - state.since));
+            thread.begin_poll(hub, &self.greenlet, now);
+            (state.phase, state.since, state.began, state.woken) = (Phase::Polled, now, now, None);
             state.polls += 1;
-            drop(state);
-            hub.polled(delay.filter(|_| !self.may_block));
             timeline::began(self, now);
-            thread.push(self.greenlet.id(), now);
         });
         self.span.enter();
     }
 
     fn poll_ended(&self, wait: Option<Wait>) {
         self.span.exit(&self.greenlet);
-        ThreadNote::with(ThreadNote::pop);
+        ThreadNote::with(ThreadNote::end_poll);
         let mut state = self.lock();
-        let now = state.now();
+        state.go_on(self.item.load(Relaxed));
         state.wait = wait;
+        // A wait counts from the beginning of its poll: that saves a reading of the clock.
         (state.phase, state.since) = match state.woken.take() {
             Some(woken) => (Phase::Queued, woken),
-            None => (Phase::Waiting, now),
+            None => (Phase::Waiting, state.began),
         };
-        drop(state);
-        timeline::paused(self, now, wait);
+        timeline::paused(self, || state.now(), wait);
+    }
+
+    fn next_item(&self, index: usize) {
+        self.item.store(index, Relaxed);
+        timeline::next_item(self, || self.lock().now(), index);
     }
 
     fn woken(&self) {
@@ -184,14 +228,12 @@ impl Watch for Record {
             Phase::Polled => state.woken = state.woken.or(Some(now)),
             Phase::Queued => {}
         }
-        let hub = state.hub.clone();
-        drop(state);
-        hub.inspect(|hub| hub.woken());
+        state.hub.as_ref().inspect(|hub| hub.woken());
         timeline::woken(self, now);
     }
 
     fn ended(&self, failure: Option<&Failure>) {
-        timeline::ended(self, self.lock().now(), failure);
+        timeline::ended(self, || self.lock().now(), failure);
         self.span.end(&self.greenlet, failure);
         let removed = lock(&LIVING[self.shard]).try_remove(self.key.load(Relaxed));
         drop(removed);

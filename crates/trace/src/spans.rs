@@ -12,6 +12,8 @@ pub(crate) use without::{Span, alarm};
 #[cfg(feature = "tracing")]
 mod with_tracing {
     use std::collections::HashMap;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
     use std::sync::{LazyLock, Mutex};
 
     use spinney_greenlet::{Failure, Handle, Spawned};
@@ -24,7 +26,10 @@ mod with_tracing {
     /// The spans of the greenlets that live, by their ids: an item finds its parent here.
     static LIVING: LazyLock<Mutex<HashMap<u64, span::Id>>> = LazyLock::new(Mutex::default);
 
-    pub(crate) struct Span(tracing::Span);
+    pub(crate) struct Span {
+        span: tracing::Span,
+        is_named: AtomicBool,
+    }
 
     impl Span {
         pub(crate) fn open(spawned: Spawned<'_>) -> Self {
@@ -46,36 +51,43 @@ mod with_tracing {
             if let Some(id) = span.id() {
                 lock(&LIVING).insert(greenlet.id(), id);
             }
-            Self(span)
+            Self { span, is_named: AtomicBool::new(false) }
         }
 
         pub(crate) fn enter(&self) {
-            self.0.with_subscriber(|(id, dispatch)| dispatch.enter(id));
+            self.span.with_subscriber(|(id, dispatch)| dispatch.enter(id));
         }
 
         pub(crate) fn exit(&self, greenlet: &Handle) {
             self.record_name(greenlet);
-            self.0.with_subscriber(|(id, dispatch)| dispatch.exit(id));
+            self.span.with_subscriber(|(id, dispatch)| dispatch.exit(id));
         }
 
-        /// A greenlet may be named at any time, but a span takes the field once.
+        /// A greenlet may be named at any time, but a subscriber may append each value to those
+        /// before: the first name is recorded, once.
         fn record_name(&self, greenlet: &Handle) {
-            if let Some(name) = greenlet.name().filter(|_| !self.0.is_disabled()) {
-                self.0.record("name", &*name);
+            if self.span.is_disabled() || self.is_named.load(Relaxed) {
+                return;
+            }
+            if let Some(name) = greenlet.name() {
+                self.is_named.store(true, Relaxed);
+                self.span.record("name", &*name);
             }
         }
 
         pub(crate) fn end(&self, greenlet: &Handle, failure: Option<&Failure>) {
-            lock(&LIVING).remove(&greenlet.id());
+            if !self.span.is_disabled() {
+                lock(&LIVING).remove(&greenlet.id());
+            }
             match failure {
                 None => {}
                 Some(Failure::Panicked(_)) => {
                     let failure = failure.map(ToString::to_string);
-                    tracing::error!(parent: &self.0, failure, "a greenlet panicked");
+                    tracing::error!(parent: &self.span, failure, "a greenlet panicked");
                 }
                 Some(_) => {
                     let failure = failure.map(ToString::to_string);
-                    tracing::info!(parent: &self.0, failure, "a greenlet was killed");
+                    tracing::info!(parent: &self.span, failure, "a greenlet was killed");
                 }
             }
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Instant;
 
+use spinney_greenlet::Handle;
 use spinney_hub::{Hub, ThreadParks};
 
 use crate::hubs::HubNote;
@@ -23,16 +24,23 @@ pub(crate) struct ThreadNote {
     number: usize,
     name: String,
     parks: ThreadParks,
+    work: Mutex<Work>,
+}
+
+/// What a thread does.
+#[derive(Default)]
+struct Work {
     /// The hub that it polled for last.
-    hub: Mutex<Option<Arc<HubNote>>>,
+    hub: Option<Arc<HubNote>>,
     /// The polls in progress, the innermost last.
-    polls: Mutex<Vec<ThreadPoll>>,
+    polls: Vec<ThreadPoll>,
 }
 
 /// A poll in progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct ThreadPoll {
-    pub(crate) greenlet: u64,
+    /// Unasked, as that of its record is; a clone of it is asked for.
+    pub(crate) greenlet: Handle,
     pub(crate) since: Instant,
     /// How many calls of `block_on` the thread was in.
     depth: usize,
@@ -44,13 +52,8 @@ impl ThreadNote {
         let number = NEXT.fetch_add(1, Relaxed);
         let name =
             thread::current().name().map_or_else(|| format!("thread {number}"), str::to_owned);
-        let note = Arc::new(Self {
-            number,
-            name,
-            parks: ThreadParks::current(),
-            hub: Mutex::default(),
-            polls: Mutex::default(),
-        });
+        let note =
+            Arc::new(Self { number, name, parks: ThreadParks::current(), work: Mutex::default() });
         let mut threads = lock(&THREADS);
         threads.retain(|thread| thread.strong_count() > 0);
         threads.push(Arc::downgrade(&note));
@@ -78,34 +81,37 @@ impl ThreadNote {
     /// The hub that polls on this thread. Called on the thread itself.
     pub(crate) fn hub(&self) -> Arc<HubNote> {
         let current = Hub::try_current();
-        let mut hub = lock(&self.hub);
-        let is_same = hub.as_ref().is_some_and(|hub| hub.is_of(current.as_ref()));
-        if !is_same {
-            *hub = Some(HubNote::of(current));
-        }
-        Arc::clone(hub.as_ref().expect("it was set just now"))
+        let last = self.last_hub().filter(|hub| hub.is_of(current.as_ref()));
+        last.unwrap_or_else(|| HubNote::of(current))
     }
 
     /// The hub that it polled for last.
     pub(crate) fn last_hub(&self) -> Option<Arc<HubNote>> {
-        lock(&self.hub).clone()
+        lock(&self.work).hub.clone()
     }
 
-    pub(crate) fn push(&self, greenlet: u64, since: Instant) {
-        lock(&self.polls).push(ThreadPoll { greenlet, since, depth: self.parks.depth() });
+    pub(crate) fn begin_poll(&self, hub: &Arc<HubNote>, greenlet: &Handle, since: Instant) {
+        let depth = self.parks.depth();
+        let mut work = lock(&self.work);
+        let is_same = work.hub.as_ref().is_some_and(|last| Arc::ptr_eq(last, hub));
+        let before = if is_same { None } else { work.hub.replace(Arc::clone(hub)) };
+        work.polls.push(ThreadPoll { greenlet: greenlet.unasked(), since, depth });
+        drop(work);
+        drop(before);
     }
 
-    pub(crate) fn pop(&self) {
-        lock(&self.polls).pop();
+    pub(crate) fn end_poll(&self) {
+        let poll = lock(&self.work).polls.pop();
+        drop(poll);
     }
 
     /// The polls in progress, the innermost last.
     pub(crate) fn polls(&self) -> Vec<ThreadPoll> {
-        lock(&self.polls).clone()
+        lock(&self.work).polls.clone()
     }
 
     /// Whether it waits in a `block_on` within a poll.
     pub(crate) fn is_parked(&self) -> bool {
-        lock(&self.polls).first().is_some_and(|poll| self.parks.depth() > poll.depth)
+        lock(&self.work).polls.first().is_some_and(|poll| self.parks.depth() > poll.depth)
     }
 }

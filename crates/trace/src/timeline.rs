@@ -1,6 +1,6 @@
 //! [`Timeline`]: what happened to every greenlet, and when, for a viewer of traces.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -13,16 +13,18 @@ use std::thread;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use slab::Slab;
 use spinney_greenlet::{Failure, ObserverSet};
 use spinney_sync::Wait;
 
-use crate::record::{Record, lock};
+use crate::record::{ITEM_TRACKS, Record, lock};
 use crate::threads::ThreadNote;
 
 /// How many timelines are being recorded; without one an event costs a load.
 static RECORDING: AtomicUsize = AtomicUsize::new(0);
 
-static LOGS: Mutex<Vec<Arc<Log>>> = Mutex::new(Vec::new());
+/// The events of each timeline. One lock for all: an event takes it once.
+static LOGS: Mutex<Slab<Log>> = Mutex::new(Slab::new());
 
 /// Records what happens to greenlets, in all threads, from its start until it is dropped.
 ///
@@ -45,7 +47,8 @@ static LOGS: Mutex<Vec<Arc<Log>>> = Mutex::new(Vec::new());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Timeline {
-    log: Arc<Log>,
+    /// Its place in [`LOGS`].
+    log: usize,
     /// Where it is saved if it is dropped by a panic.
     on_panic: Option<PathBuf>,
 }
@@ -54,14 +57,15 @@ pub struct Timeline {
 struct Log {
     /// How many events it holds at most.
     capacity: usize,
-    events: Mutex<VecDeque<Event>>,
+    events: VecDeque<Event>,
 }
 
 /// An event: 64 bytes at most.
 #[derive(Clone)]
 struct Event {
     at: Instant,
-    greenlet: u64,
+    /// The [track](Record::track) of its greenlet.
+    track: u64,
     /// The number of the thread on which it happened.
     thread: u32,
     what: What,
@@ -79,8 +83,11 @@ enum What {
     Began,
     Paused(Option<Wait>),
     Woken,
+    /// The item has succeeded, and its poll goes on with the item of this index.
+    NextItem(u32),
     Ended {
         how: End,
+        id: u64,
         name: Option<Arc<str>>,
     },
 }
@@ -103,8 +110,7 @@ impl Timeline {
     /// [`ObserverSet`] if something else observes greenlets.
     pub fn start(events: usize) -> Result<Self, ObserverSet> {
         crate::start()?;
-        let log = Arc::new(Log { capacity: events, events: Mutex::default() });
-        lock(&LOGS).push(Arc::clone(&log));
+        let log = lock(&LOGS).insert(Log { capacity: events, events: VecDeque::new() });
         RECORDING.fetch_add(1, Relaxed);
         Ok(Self { log, on_panic: None })
     }
@@ -142,7 +148,7 @@ impl Timeline {
 
     /// How many events it holds now.
     pub fn len(&self) -> usize {
-        lock(&self.log.events).len()
+        lock(&LOGS)[self.log].events.len()
     }
 
     /// Whether it holds no events.
@@ -157,7 +163,7 @@ impl Timeline {
     /// members that were in it one after the other; arrows lead from wake-ups to polls, and counters
     /// show how many greenlets run and wait.
     pub fn to_json(&self) -> String {
-        let events = self.story().trace_events();
+        let events = self.history().trace_events();
         json!({ "traceEvents": events, "displayTimeUnit": "ms" }).to_string()
     }
 
@@ -165,39 +171,41 @@ impl Timeline {
     /// a thread is a poll; a bar of a slot is the life of a member, and the thinner ones in it are its
     /// waits, those at one line in one colour. The wheel zooms, dragging moves, and the pointer shows the details of what is below it.
     pub fn to_html(&self) -> String {
-        let data = json!(self.story().rows()).to_string();
+        let data = json!(self.history().rows()).to_string();
         // `</` would end the script.
         include_str!("timeline.html").replace("[/* rows */]", &data.replace("</", "<\\/"))
     }
 
-    fn story(&self) -> Story {
-        let events: Vec<Event> = lock(&self.log.events).iter().cloned().collect();
-        Story::of(&events)
+    fn history(&self) -> History {
+        let events: Vec<Event> = lock(&LOGS)[self.log].events.iter().cloned().collect();
+        History::of(&events)
     }
 }
 
 impl Drop for Timeline {
     fn drop(&mut self) {
         RECORDING.fetch_sub(1, Relaxed);
-        lock(&LOGS).retain(|log| !Arc::ptr_eq(log, &self.log));
         if let Some(path) = self.on_panic.take().filter(|_| thread::panicking()) {
-            // The panic is what is reported.
+            // The panic is reported already; an error here has no reader.
             let _ = self.save(path);
         }
+        let log = lock(&LOGS).remove(self.log);
+        drop(log);
     }
 }
 
 impl fmt::Debug for Timeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timeline").field("capacity", &self.log.capacity).finish_non_exhaustive()
+        let capacity = lock(&LOGS)[self.log].capacity;
+        f.debug_struct("Timeline").field("capacity", &capacity).finish_non_exhaustive()
     }
 }
 
 /// Adds an event to the timelines that are being recorded.
 #[inline]
-fn note(record: &Record, at: Instant, what: impl FnOnce() -> What) {
+fn note(record: &Record, at: impl FnOnce() -> Instant, what: impl FnOnce() -> What) {
     if RECORDING.load(Relaxed) > 0 {
-        add(record, at, what());
+        add(record, at(), what());
     }
 }
 
@@ -205,47 +213,55 @@ fn note(record: &Record, at: Instant, what: impl FnOnce() -> What) {
 fn add(record: &Record, at: Instant, what: What) {
     let thread = ThreadNote::with(ThreadNote::number).unwrap_or_default();
     let thread = u32::try_from(thread).unwrap_or(NONE);
-    let event = Event { at, greenlet: record.greenlet.id(), thread, what };
-    for log in &*lock(&LOGS) {
-        let mut events = lock(&log.events);
-        if events.len() >= log.capacity {
-            events.pop_front();
+    let event = Event { at, track: record.track, thread, what };
+    for (_, log) in &mut *lock(&LOGS) {
+        if log.events.len() >= log.capacity {
+            log.events.pop_front();
         }
         if log.capacity > 0 {
-            events.push_back(event.clone());
+            log.events.push_back(event.clone());
         }
     }
 }
 
 pub(crate) fn spawned(record: &Record, at: Instant) {
-    note(record, at, || What::Spawned {
-        pool: record.pool.as_ref().map_or(0, |pool| narrow(pool.number)),
-        place: record.greenlet.place().unwrap_or(NONE),
-        item: record.item.map_or(NONE, narrow),
-        at: record.spawned_at(),
-    });
+    note(
+        record,
+        || at,
+        || What::Spawned {
+            pool: record.pool.as_ref().map_or(0, |pool| narrow(pool.number)),
+            place: record.greenlet.place().unwrap_or(NONE),
+            item: record.item().map_or(NONE, narrow),
+            at: record.spawned_at(),
+        },
+    );
+}
+
+pub(crate) fn next_item(record: &Record, at: impl FnOnce() -> Instant, index: usize) {
+    note(record, at, || What::NextItem(narrow(index)));
 }
 
 pub(crate) fn began(record: &Record, at: Instant) {
-    note(record, at, || What::Began);
+    note(record, || at, || What::Began);
 }
 
-pub(crate) fn paused(record: &Record, at: Instant, wait: Option<Wait>) {
+pub(crate) fn paused(record: &Record, at: impl FnOnce() -> Instant, wait: Option<Wait>) {
     note(record, at, || What::Paused(wait));
 }
 
 pub(crate) fn woken(record: &Record, at: Instant) {
-    note(record, at, || What::Woken);
+    note(record, || at, || What::Woken);
 }
 
-pub(crate) fn ended(record: &Record, at: Instant, failure: Option<&Failure>) {
+pub(crate) fn ended(record: &Record, at: impl FnOnce() -> Instant, failure: Option<&Failure>) {
     let how = match failure {
         None => End::Success,
         Some(Failure::Killed(_)) => End::Killed,
         Some(Failure::Aborted(_)) => End::Aborted,
         Some(Failure::Panicked(_)) => End::Panicked,
     };
-    note(record, at, || What::Ended { how, name: record.greenlet.name() });
+    let greenlet = &record.greenlet;
+    note(record, at, || What::Ended { how, id: greenlet.id(), name: greenlet.name() });
 }
 
 fn narrow(number: usize) -> u32 {
@@ -255,6 +271,8 @@ fn narrow(number: usize) -> u32 {
 /// What happened to one greenlet.
 #[derive(Default)]
 struct Life {
+    /// `None` for an item whose greenlet nothing has asked for.
+    id: Option<u64>,
     name: Option<Arc<str>>,
     spawned: Option<(f64, u32, u32, u32, &'static Location<'static>)>,
     /// Begin, end and thread of each poll, and where it waited after it.
@@ -265,11 +283,30 @@ struct Life {
 }
 
 impl Life {
-    fn title(&self, id: u64) -> String {
-        let name = self.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    /// `greenlet 17 fetch`, or `item 3 fetch`.
+    fn title(&self) -> String {
         let item = self.spawned.map(|(_, _, _, item, _)| item).filter(|item| *item != NONE);
-        let item = item.map(|item| format!(" item {item}")).unwrap_or_default();
-        format!("greenlet {id}{name}{item}")
+        let subject = match (item, self.id) {
+            (Some(item), _) => format!("item {item}"),
+            (None, Some(id)) => format!("greenlet {id}"),
+            // Its beginning is lost.
+            (None, None) => "item".to_owned(),
+        };
+        let name = self.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        subject + &name
+    }
+
+    /// Ends the life of an item. Returns that of the item with the index `next`, which begins in the
+    /// same poll.
+    fn go_on(&mut self, at: f64, next: u32) -> Self {
+        self.ended = Some((at, End::Success));
+        let poll = self.polls.last_mut().filter(|poll| poll.1.is_none());
+        let polls = poll.map(|poll| {
+            poll.1 = Some(at);
+            (at, None, poll.2, None)
+        });
+        let spawned = self.spawned.map(|(_, pool, place, _, line)| (at, pool, place, next, line));
+        Self { spawned, polls: polls.into_iter().collect(), ..Self::default() }
     }
 
     fn details(&self) -> Value {
@@ -297,22 +334,28 @@ impl Life {
 }
 
 /// The events of a timeline, by greenlet. Times are in microseconds from the first event.
-struct Story {
-    lives: BTreeMap<u64, Life>,
+struct History {
+    lives: Vec<Life>,
     threads: BTreeMap<u32, String>,
     end: f64,
 }
 
-impl Story {
+impl History {
     fn of(events: &[Event]) -> Self {
         let start = events.iter().map(|event| event.at).min();
         let micros = |at: Instant| {
             start.map_or(0.0, |start| at.saturating_duration_since(start).as_secs_f64() * 1e6)
         };
-        let mut lives: BTreeMap<u64, Life> = BTreeMap::new();
+        let mut lives: Vec<Life> = Vec::new();
+        let mut current: HashMap<u64, usize> = HashMap::new();
         for event in events {
             let at = micros(event.at);
-            let life = lives.entry(event.greenlet).or_default();
+            let number = *current.entry(event.track).or_insert_with(|| {
+                let id = Some(event.track).filter(|track| *track < ITEM_TRACKS);
+                lives.push(Life { id, ..Life::default() });
+                lives.len() - 1
+            });
+            let life = &mut lives[number];
             match &event.what {
                 What::Spawned { pool, place, item, at: spawned_at } => {
                     life.spawned = Some((at, *pool, *place, *item, spawned_at));
@@ -324,8 +367,13 @@ impl Story {
                     }
                 }
                 What::Woken => life.wakes.push((at, event.thread)),
-                What::Ended { how, name } => {
-                    life.ended = Some((at, *how));
+                What::NextItem(index) => {
+                    let next = life.go_on(at, *index);
+                    current.insert(event.track, lives.len());
+                    lives.push(next);
+                }
+                What::Ended { how, id, name } => {
+                    (life.ended, life.id) = (Some((at, *how)), Some(*id));
                     life.name.clone_from(name);
                 }
             }
@@ -347,15 +395,15 @@ impl Story {
         }
         let mut counts: Vec<(f64, i32, i32)> = Vec::new();
         let mut pools = BTreeSet::new();
-        for (id, life) in &self.lives {
-            let (title, details) = (life.title(*id), life.details());
+        for (number, life) in self.lives.iter().enumerate() {
+            let (title, details) = (life.title(), life.details());
             for (from, to, thread, wait) in &life.polls {
                 let to = to.unwrap_or(self.end);
                 let then = wait.map(|wait| wait.to_string());
                 out.push(json!({
                     "ph": "X", "cat": "poll", "name": title, "pid": 1, "tid": thread,
                     "ts": from, "dur": to - from,
-                    "args": { "greenlet": id, "then waits for": then, "spawned": details },
+                    "args": { "greenlet": life.id, "then waits for": then, "spawned": details },
                 }));
                 counts.extend([(*from, 1, 0), (to, -1, 0)]);
             }
@@ -370,7 +418,7 @@ impl Story {
                     "ts": began, "dur": end - began, "args": details,
                 }));
             }
-            out.extend(flows(*id, life));
+            out.extend(flows(number, life));
         }
         for pool in pools {
             out.push(name_of(100 + pool, None, &format!("slots of pool {pool}")));
@@ -391,17 +439,18 @@ impl Story {
     /// The rows of the picture: a title and its bars.
     fn rows(&self) -> Vec<Value> {
         let mut rows: BTreeMap<(u32, u32), Vec<Value>> = BTreeMap::new();
-        for (id, life) in &self.lives {
-            let title = life.title(*id);
+        for (number, life) in self.lives.iter().enumerate() {
+            let title = life.title();
             let at = life.spawned.map(|(.., at)| format!("spawned at {at}")).unwrap_or_default();
             for (from, to, thread, wait) in &life.polls {
                 let then = wait.map(|wait| format!("then waits for {wait}")).unwrap_or_default();
-                let bar = json!([from, to.unwrap_or(self.end), title, format!("{at}\n{then}"), id]);
+                let bar =
+                    json!([from, to.unwrap_or(self.end), title, format!("{at}\n{then}"), number]);
                 rows.entry((0, *thread)).or_default().push(bar);
             }
             if let Some((_, pool, place, ..)) = life.spawned.filter(|life| life.1 != 0) {
                 let end = life.ended.map_or(self.end, |(end, _)| end);
-                let bar = json!([life.began().unwrap_or(end), end, title, at, id]);
+                let bar = json!([life.began().unwrap_or(end), end, title, at, number]);
                 let row = rows.entry((pool, place)).or_default();
                 row.push(bar);
                 row.extend(life.waits(end).map(|(from, to, wait)| {
@@ -428,17 +477,17 @@ fn name_of(pid: u32, thread: Option<u32>, name: &str) -> Value {
 }
 
 /// An arrow from each wake-up to the poll that followed.
-fn flows(id: u64, life: &Life) -> Vec<Value> {
+fn flows(number: usize, life: &Life) -> Vec<Value> {
     let mut out = Vec::new();
     for (n, (at, thread)) in life.wakes.iter().enumerate() {
         // The polls are in the order of time.
         let next = life.polls.partition_point(|poll| poll.0 < *at);
         let Some(poll) = life.polls.get(next) else { continue };
-        let flow = format!("{id}.{n}");
+        let flow = format!("{number}.{n}");
         let part = |phase: &str, ts: f64, tid: u32| {
             json!({
                 "ph": phase, "cat": "wake", "name": "wake", "id": flow, "pid": 1, "tid": tid,
-                "ts": ts, "bp": "e",
+                "ts": ts, "bp": "e", "args": { "greenlet": life.id },
             })
         };
         out.extend([part("s", *at, *thread), part("f", poll.0, poll.2)]);

@@ -27,7 +27,7 @@ const LEAST_POLLS: u64 = 50;
 /// How many windows in a row must have a high delay.
 const HIGH_WINDOWS: u32 = 3;
 
-/// A thread that looks, every half of its threshold, at the threads and hubs of the process, and
+/// Checks the threads and hubs of the process, from a thread of its own and twice per threshold, and
 /// reports what goes wrong. Dropping it stops and joins the thread.
 ///
 /// It sees greenlets that were created after [`start`](crate::start), which building it calls.
@@ -162,10 +162,10 @@ impl WatchdogBuilder {
         crate::start().map_err(io::Error::other)?;
         let stop = Arc::new(Stop::default());
         let (stopped, tick) = (Arc::clone(&stop), self.threshold / 2);
-        let mut eyes = Eyes::new(self);
+        let mut monitor = Monitor::new(self);
         let watch = move || {
             while !stopped.wait(tick.max(Duration::from_millis(1))) {
-                eyes.look();
+                monitor.check();
             }
         };
         let thread = thread::Builder::new().name("spinney-watchdog".to_owned()).spawn(watch)?;
@@ -268,14 +268,14 @@ impl fmt::Display for Alarm {
     }
 }
 
-/// What the watchdog remembers from one look to the next.
-struct Eyes {
+/// What the watchdog remembers from one check to the next.
+struct Monitor {
     settings: WatchdogBuilder,
     /// The last report of each line, and the slow polls since.
     sites: HashMap<(&'static str, u32, u32), Site>,
-    /// The poll of each thread that was slow at the last look.
+    /// The poll of each thread that was slow at the last check.
     slow: BTreeMap<usize, Instant>,
-    /// The hubs that were blocked at the last look.
+    /// The hubs that were blocked at the last check.
     blocked: Vec<usize>,
     queues: BTreeMap<usize, QueueWatch>,
     last_window: Instant,
@@ -305,7 +305,7 @@ struct SlowPoll {
     began: Instant,
 }
 
-impl Eyes {
+impl Monitor {
     fn new(settings: WatchdogBuilder) -> Self {
         Self {
             settings,
@@ -319,7 +319,7 @@ impl Eyes {
         }
     }
 
-    fn look(&mut self) {
+    fn check(&mut self) {
         let now = Instant::now();
         let slow = self.slow_polls(now);
         let mut alarms: Vec<Alarm> =
@@ -344,7 +344,7 @@ impl Eyes {
             let is_real = thread.last_hub().is_none_or(|hub| hub.is_real());
             let polls = thread.polls();
             // The outermost poll holds the thread; the innermost is the code that runs.
-            let (began, greenlet) = (polls.first()?.since, polls.last()?.greenlet);
+            let (began, greenlet) = (polls.first()?.since, polls.last()?.greenlet.id());
             let is_slow = is_real && since(began, now) >= self.settings.threshold;
             is_slow.then_some((thread, began, greenlet))
         });
@@ -386,7 +386,7 @@ impl Eyes {
         })
     }
 
-    /// The hubs of which every thread is held, that were not at the last look.
+    /// The hubs of which every thread is held, that were not at the last check.
     fn blocked_hubs(&mut self, slow: &[SlowPoll]) -> Vec<Alarm> {
         let is_of = |poll: &&SlowPoll, hub: &Arc<HubNote>| {
             poll.thread.last_hub().is_some_and(|last| Arc::ptr_eq(&last, hub))

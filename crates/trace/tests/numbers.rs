@@ -65,6 +65,6 @@ fn numbers_of_pools_hubs_and_greenlets_are_published() {
     assert_eq!(gauge("spinney_pool_running", file!()), [1.0]);
     assert_eq!(gauge("spinney_greenlets", "state=waiting"), [1.0]);
     assert_eq!(kept.value("spinney_pool_tasks_total", "outcome=succeeded"), [10]);
-    assert!(kept.value("spinney_hub_polls_total", "hub=local")[0] >= 11);
+    assert!(kept.value("spinney_hub_polls_total", "hub=local")[0] >= 2);
     assert_eq!(gauge("spinney_hub_queue_delay_seconds", "hub=local").len(), 3);
 }

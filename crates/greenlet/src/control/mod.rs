@@ -179,6 +179,11 @@ impl Control {
         self.flags.has(OBSERVED)
     }
 
+    /// The observer's watch of the greenlet.
+    pub(crate) fn watch(&self) -> Option<Arc<dyn Watch>> {
+        self.watch_and_note().0
+    }
+
     /// The observer's watch of the greenlet, and what tells of its wake-ups.
     pub(crate) fn watch_and_note(&self) -> Watched {
         let watched = || self.lock().extras.as_ref().map(|extras| extras.watched.clone());
@@ -463,7 +468,7 @@ impl Control {
         if self.is_observed() {
             self.watch_end();
         }
-        guards
+        guards.filter(|guards| !guards.is_empty())
     }
 
     /// Performs the first step of an end without a result, unless a kill or an abort of an

@@ -74,7 +74,7 @@ impl Worker {
     async fn run(mut self, bodies: Vec<Body>, between: impl Fn(usize)) {
         for (n, body) in bodies.into_iter().enumerate() {
             between(n);
-            self.items.start(Announcement::default, |old, new| self.entry.move_to(old, new));
+            self.items.start(0, Announcement::default, |old, new| self.entry.move_to(old, new));
             self.at_item = true;
             let value = body.await;
             self.at_item = false;

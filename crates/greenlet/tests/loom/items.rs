@@ -70,7 +70,7 @@ struct Worker {
 impl Worker {
     /// Runs `body` as an item, which asks for its own greenlet if `asks`.
     async fn item(&mut self, asks: bool, body: impl Future<Output = ()>) {
-        self.items.start(Announcement::default, |_, new| self.entry.move_to(new));
+        self.items.start(0, Announcement::default, |_, new| self.entry.move_to(new));
         let own = if asks { Handle::current().map(known) } else { None };
         let item = self.at.insert(Item { own, given: false, failure: None });
         body.await;

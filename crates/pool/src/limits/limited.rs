@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use spinney_greenlet::ContainerLimits;
 use spinney_hub::Clock;
 use spinney_sync::{Closed, Fate, Room, Want};
 
 use super::alarm::{Alarm, Setting};
 use super::line::Stats;
-use super::rate::Gcra;
+use super::rate::{Gcra, Rate};
 use super::{Key, Kind, Limits, Order, Request, SlotError};
 
 /// The queue of a pool with limits.
@@ -336,6 +337,35 @@ impl Limited {
             self.refresh(key);
         }
         Some(waker)
+    }
+}
+
+/// The limits for reports.
+impl Limited {
+    /// The limits and the waiting requests, at `now` on the clock of the pause.
+    pub(super) fn describe(&self, now: Option<Instant>) -> ContainerLimits {
+        let texts = |rates: &[Rate]| rates.iter().map(ToString::to_string).collect();
+        let until = self.pause.as_ref().and_then(|pause| Some((pause.until?, self.time.start?)));
+        let left = until.zip(now).map(|((until, start), now)| {
+            let passed = now.saturating_duration_since(start).as_nanos();
+            Duration::from_nanos(u64::try_from(until.saturating_sub(passed)).unwrap_or(u64::MAX))
+        });
+        let mut waiting: BTreeMap<i32, usize> = BTreeMap::new();
+        let waits = |entry: &&Entry| !matches!(entry.stage, Stage::Refused(_));
+        for entry in self.entries.values().filter(waits) {
+            *waiting.entry(entry.request.priority).or_default() += 1;
+        }
+        let has_priorities = waiting.keys().any(|priority| *priority != 0);
+        ContainerLimits {
+            rates: texts(&self.limits.rates),
+            key_rates: texts(&self.limits.key_rates),
+            per_key: self.limits.per_key,
+            keys: self.keys.len(),
+            max_waiting: self.limits.max_waiting,
+            waiting: waiting.into_iter().rev().filter(|_| has_priorities).collect(),
+            is_paused: self.pause.is_some(),
+            pause_left: left,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use spinney_greenlet::ContainerLimits;
 use spinney_hub::Clock;
 use spinney_sync::{Fate, Line, Place, PriorityLine, Room, Want};
 
@@ -109,6 +110,11 @@ impl SlotLine {
         let mut stats = self.stats;
         stats += self.limited.as_ref().map_or_else(Stats::default, |limited| limited.stats(now));
         stats
+    }
+
+    /// The limits, for reports, at `now` on the clock of the pause.
+    pub(crate) fn describe(&self, now: Option<Instant>) -> ContainerLimits {
+        self.limited.as_ref().map(|limited| limited.describe(now)).unwrap_or_default()
     }
 
     /// The limited queue. Requests of the plain one move there, with their tickets.

@@ -75,6 +75,14 @@ impl Rate {
     }
 }
 
+/// `50 per 1s`, or `50 per 1s, burst 5`.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} per {:?}", self.count, self.period)?;
+        if self.burst > 1 { write!(f, ", burst {}", self.burst) } else { Ok(()) }
+    }
+}
+
 /// A rate, and its past starts. Times are nanoseconds since an arbitrary point in time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gcra {

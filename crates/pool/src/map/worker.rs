@@ -187,7 +187,7 @@ where
         loop {
             if item.index().is_none() {
                 let Some((index, next)) = batch.next(cx) else { return Poll::Ready(()) };
-                greenlets.start(|| shared.members.announcement(Some(index)), goes_on);
+                greenlets.start(index, || shared.members.announcement(None), goes_on);
                 item.as_mut().begin(index, next);
             }
             let mut done = ready!(item.as_mut().poll(shared, info, cx));

@@ -228,8 +228,8 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         greenlets: &mut ItemGreenlets,
     ) -> Result<T, Failure> {
         let container = || Some(Arc::clone(&self.workers) as _);
-        let about = || Announcement { container: container(), item: Some(index), may_block: true };
-        greenlets.start(about, |_, _| ());
+        let about = || Announcement { container: container(), item: None, may_block: true };
+        greenlets.start(index, about, |_, _| ());
         if let Some(locals) = &self.items.locals {
             locals.apply();
         }

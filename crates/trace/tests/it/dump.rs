@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use spinney_greenlet::{Greenlet, Handle, named, spawn_on};
 use spinney_hub::{LocalHub, block_on, sleep};
-use spinney_pool::{Group, Pool};
+use spinney_pool::{Group, Pool, Rate};
 use spinney_sim::SimHub;
 use spinney_sync::Event;
 use spinney_threadpool::ThreadPool;
@@ -157,6 +157,39 @@ fn closures_of_thread_pools_are_shown() {
     for closure in closures {
         closure.wait().unwrap();
     }
+}
+
+#[test]
+fn limits_of_a_pool_are_shown() {
+    start().unwrap();
+    let sim = SimHub::new();
+    sim.block_on(async {
+        let line = line!() + 1;
+        let pool = Pool::on(&sim, 4);
+        pool.set_rates([Rate::per(50, Duration::from_secs(1)).burst(5)]);
+        pool.set_key_rates([Rate::per(10, Duration::from_secs(60))]);
+        pool.set_per_key(Some(1));
+        pool.set_max_waiting(Some(10));
+        pool.slot().key(&"a").spawn(pending::<()>()).await.detach();
+        pool.pause_for(Duration::from_secs(30));
+        let waiters = [7, 0, 7].map(|priority| {
+            let pool = pool.clone();
+            let wait = async move { pool.slot().priority(priority).await.map(drop) };
+            spawn_on(&sim, wait)
+        });
+        sleep(Duration::from_secs(10)).await;
+        let dump = dump();
+        let info = dump.pools.iter().find(|pool| pool.created_at.line() == line).unwrap();
+        assert_eq!(info.limits.waiting, [(7, 2), (0, 1)]);
+        let expected = "  starts 50 per 1s, burst 5; starts of a key 10 per 60s; 1 of a key at \
+            once; 1 keys in use; at most 10 wait; 2 wait with priority 7; 1 wait with priority 0; \
+            paused for 20.0s more\n";
+        assert!(dump.to_string().contains(expected), "{dump}");
+        for waiter in waiters {
+            waiter.kill().await;
+        }
+        pool.kill().await;
+    });
 }
 
 #[test]

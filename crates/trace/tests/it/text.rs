@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use spinney_greenlet::spawn_on;
+use spinney_greenlet::{ContainerLimits, spawn_on};
 use spinney_hub::{HubStats, LocalHub, ThreadParks, sleep};
 use spinney_pool::Pool;
 use spinney_trace::{
@@ -39,6 +39,8 @@ fn debug_shows_each_type_by_name() {
         let pool_info: &PoolInfo =
             dump.pools.iter().find(|info| Some(info.number) == greenlet.pool).unwrap();
         starts(pool_info, "PoolInfo { number: ");
+        let limits: &ContainerLimits = &pool_info.limits;
+        starts(limits, "ContainerLimits { rates: [], key_rates: [], per_key: None");
         let reports: Vec<HubReport> = hubs();
         starts(&reports, "[HubReport { number: ");
         nap.kill().await;

@@ -1,12 +1,13 @@
 //! The promises of timelines: the files parse and hold what ran.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 use spinney_greenlet::{joinall, spawn_on};
-use spinney_hub::{block_on, sleep, yield_now};
+use spinney_hub::{LocalHub, block_on, sleep, yield_now};
 use spinney_pool::Pool;
 use spinney_sim::SimHub;
 use spinney_trace::{Timeline, start};
@@ -47,10 +48,7 @@ fn trace_holds_each_poll_and_wake() {
     for (n, id) in ids.into_iter().enumerate() {
         assert_eq!(events(&json, |event| is(event, "X", id)).len(), n + 1);
         for phase in ["s", "f"] {
-            let flow = |event: &Value| {
-                let id = format!("{id}.");
-                event["ph"] == phase && event["id"].as_str().unwrap().starts_with(&id)
-            };
+            let flow = |event: &Value| event["ph"] == phase && event["args"]["greenlet"] == id;
             assert_eq!(events(&json, flow).len(), n);
         }
     }
@@ -75,6 +73,26 @@ fn each_slot_has_a_track_with_its_members() {
         times.iter().map(|micros| (micros / 1e6).round()).collect::<Vec<_>>()
     };
     assert_eq!([of_slot(1), of_slot(2)], [vec![1.0, 3.0], vec![2.0]], "{slots:?}");
+}
+
+#[test]
+fn each_item_has_a_bar_though_nothing_asks_for_it() {
+    let timeline = Timeline::start(1_000_000).unwrap();
+    let hub = LocalHub::new();
+    let line = line!() + 1;
+    hub.block_on(async { Pool::on(&hub, 2).map(|n: u32| async move { n }, 0..100).await.unwrap() });
+    let here = format!("{}:{line}:", file!());
+    let bars = |category: &str| {
+        let of_map = |event: &Value| {
+            let at = &event["args"]["spawned at"];
+            let at = if at.is_null() { &event["args"]["spawned"]["spawned at"] } else { at };
+            event["cat"] == category && at.as_str().is_some_and(|at| at.starts_with(&here))
+        };
+        events(&timeline.to_json(), of_map)
+    };
+    let (slots, polls) = (bars("slot"), bars("poll"));
+    let polled: BTreeSet<&str> = polls.iter().map(|bar| bar["name"].as_str().unwrap()).collect();
+    assert_eq!((slots.len(), polled.len()), (100, 100));
 }
 
 #[test]

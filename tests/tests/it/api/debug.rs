@@ -61,7 +61,7 @@ fn hubs() {
     let hub = Hub::builder().threads(2).name("mine");
     is(
         &hub,
-        "HubBuilder { threads: 2, settings: ThreadSettings { name: \"mine\", stack_size: None, on_start: false, on_stop: false }, shutdown_limit: 1s }",
+        "HubBuilder { threads: 2, settings: ThreadSettings { name: \"mine\", stack_size: None, on_start: false, on_stop: false }, shutdown_limit: 1s, clock: Clock { source: \"system\" } }",
     );
     is(hub.build().unwrap(), "Hub { threads: 2, tasks: 0 }");
     let hub = Hub::builder().threads(1).build().unwrap();
