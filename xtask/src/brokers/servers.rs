@@ -1,8 +1,10 @@
 //! [`Servers`]: a `RabbitMQ` and a redis from Debian's packages, on ports and in a folder of their own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use xshell::{Cmd, Shell, cmd};
 
@@ -64,14 +66,7 @@ impl Servers {
     pub(super) fn start(workspace: &Workspace, script: PathBuf, folder: PathBuf) -> Result<Self> {
         let sh = workspace.sh.clone();
         sh.remove_path(&folder)?;
-        // All are held until each is known, so that no two are the same.
-        let held: Vec<TcpListener> =
-            PORTS.iter().map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<_, _>>()?;
-        let mut ports = PORTS.map(|name| (name, 0));
-        for ((_, port), listener) in ports.iter_mut().zip(&held) {
-            *port = listener.local_addr()?.port();
-        }
-        drop(held);
+        let ports = free_ports()?;
         let servers = Self { sh, script, folder, ports };
         for server in ["rabbit", "redis"] {
             servers.control(server).ignore_stdout().run()?;
@@ -108,6 +103,24 @@ impl Servers {
         let (script, folder) = (&self.script, &self.folder);
         self.tell(cmd!(self.sh, "bash {script} {verb} {folder}")).quiet()
     }
+}
+
+/// A free port for each of [`PORTS`], which no other servers of this program got.
+fn free_ports() -> Result<[(&'static str, u16); PORTS.len()]> {
+    static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ports = PORTS.map(|name| (name, 0));
+    // All are held until each is known: the system may offer a port again that was let go.
+    let mut held = Vec::new();
+    for (_, port) in &mut ports {
+        while *port == 0 {
+            let listener = TcpListener::bind(("127.0.0.1", 0))?;
+            let offered = listener.local_addr()?.port();
+            held.push(listener);
+            *port = if taken.insert(offered) { offered } else { 0 };
+        }
+    }
+    Ok(ports)
 }
 
 impl Drop for Servers {
