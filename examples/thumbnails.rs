@@ -84,7 +84,7 @@ fn main() -> Result<()> {
     let threads = ThreadPool::builder().capacity(2).build();
     let job = move |path| shrink(threads.clone(), path);
     let (total, ended) = (paths.len(), AtomicUsize::new(0));
-    let show = move |_, _| eprint!("\r{} of {total}", ended.fetch_add(1, Relaxed) + 1);
+    let show = move |_| eprint!("\r{} of {total}", ended.fetch_add(1, Relaxed) + 1);
     let mapper = Pool::new(4).mapper().on_item(show);
     // One bad file does not stop the others.
     let thumbnails = block_on(mapper.try_map(job, paths).collect_all());

@@ -16,6 +16,7 @@ use spinney::{Event, GreenPile, GreenPool, Group, LocalHub, Pool};
 use crate::load::Load;
 use crate::on;
 use crate::workload::Workload;
+use crate::workloads::limits;
 
 /// The name of [`workload`].
 pub(crate) const ID: &str = "growth";
@@ -30,6 +31,8 @@ pub(super) fn workload() -> Workload {
         .ours("Pool: members spawn, the pool is full", local(spawns_of_members))
         .ours("Pool: slot waits dropped at random", local(waits_dropped_at_random))
         .ours("Pool: a member maps, no slot is free", local(map_in_place))
+        .ours("Pool: slots under a rate, keys, priorities", local(slots_under_limits))
+        .ours("Pool: waits under these dropped at random", local(limited_waits_dropped_at_random))
         .ours("RLock: hand-over", local(hand_over))
         .ours("catch_exit: scopes of one greenlet, then a kill", local(scopes))
         .ours("iwait: remove after the end", local(removes))
@@ -87,6 +90,36 @@ async fn spawns_of_members(hub: &LocalHub, n: usize) {
 async fn waits_dropped_at_random(hub: &LocalHub, n: usize) {
     let pool = Pool::on(hub, 0);
     let mut waits: Vec<_> = (0..n).map(|_| Box::pin(pool.slot())).collect();
+    for wait in &mut waits {
+        assert!(poll_once(wait).await.is_none());
+    }
+    drop_at_random(waits);
+}
+
+async fn slots_under_limits(hub: &LocalHub, n: usize) {
+    let pool = limits::limits().pool_on(hub, 1);
+    let held = pool.slot().await;
+    let waiter = |n: u64| {
+        let pool = pool.clone();
+        spawn_on(hub, async move {
+            drop(pool.slot().key(&(n % limits::KEYS)).priority(limits::priority(n)).await);
+        })
+    };
+    let waiters: Vec<_> = (0..n as u64).map(waiter).collect();
+    while pool.waiting() < n {
+        yield_now().await;
+    }
+    drop(held);
+    for waiter in waiters {
+        waiter.await.expect("it does not fail");
+    }
+}
+
+async fn limited_waits_dropped_at_random(hub: &LocalHub, n: usize) {
+    let pool = limits::limits().pool_on(hub, 0);
+    let wait =
+        |n: u64| Box::pin(pool.slot().key(&(n % limits::KEYS)).priority(limits::priority(n)));
+    let mut waits: Vec<_> = (0..n as u64).map(wait).collect();
     for wait in &mut waits {
         assert!(poll_once(wait).await.is_none());
     }

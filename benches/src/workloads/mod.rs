@@ -6,6 +6,7 @@ mod group_spawn;
 pub(crate) mod growth;
 mod hub_idle;
 mod hub_spawn;
+mod limits;
 mod parked;
 mod pool_map;
 mod pool_spawn;
@@ -51,6 +52,7 @@ pub(crate) fn all() -> Vec<Workload> {
         threads::computing(),
         group_kill::workload(),
         requests::workload(),
+        limits::workload(),
         hub_spawn::workload(),
         hub_idle::workload(),
         growth::workload(),

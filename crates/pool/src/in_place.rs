@@ -153,7 +153,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         match &self.stage {
             Stage::Queued(_) => {
                 let started =
-                    self.set.launch_body(MemberSlot::Own(permit), self.take_body(), self.at);
+                    self.set.launch_body(MemberSlot::own(permit), self.take_body(), self.at);
                 let refused =
                     |body: Hooked<F>| refused(body.into_inner(), SlotError::Closed, self.at);
                 Poll::Ready(started.unwrap_or_else(refused))
@@ -292,12 +292,11 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     ) -> Result<(), Greenlet<F::Output>> {
         let body = self.take_body();
         let share = if is_too_deep() { holder.share_below() } else { None };
-        let slot = share.clone().map_or(MemberSlot::InPlace, MemberSlot::Shared);
-        let members = self.set.inner();
-        let entered = members.enter((slot, key), self.at, body);
+        let slot = MemberSlot::in_place(share.clone(), key);
+        let entered = self.set.inner().enter(slot, self.at, body);
         let refuse = |body: Hooked<F>| refused(body.into_inner(), SlotError::Closed, self.at);
         let (task, greenlet) = entered.map_err(refuse)?;
-        members.announce(&greenlet);
+        self.set.inner().announce(&greenlet);
         if self.reentry == Reentry::Inline {
             self.slot = None;
         }

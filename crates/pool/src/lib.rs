@@ -57,7 +57,7 @@ pub use failures::{Failures, JoinError};
 pub use group::Group;
 pub use hook::{Hooked, SpawnHook};
 pub use limits::{Rate, RateLimiter, SlotError};
-pub use map::{Imap, ItemError, Map, Mapper, TaskError, TryImap, TryMap};
+pub use map::{Imap, ItemError, ItemEvent, Map, Mapper, TaskError, TryImap, TryMap};
 pub use members::Membership;
 pub use pool::Pool;
 pub use runs::{Runs, RunsMap};

@@ -11,10 +11,10 @@ use spinney_greenlet::{
     State as GreenletState, Task, pair_in,
 };
 use spinney_hub::{contain, drop_contained};
-use spinney_sync::{Event, GiveWay, HandOut, Semaphore};
+use spinney_sync::{Event, GiveWay, Semaphore};
 
 use crate::arena::Arena;
-use crate::limits::{Key, SlotLine, Stats};
+use crate::limits::{Key, Stats};
 use crate::scope::Scope;
 use crate::slot::{KeyPermit, MemberSlot, Permit, Share, SharedSlots};
 use crate::task_set::UNLIMITED;
@@ -72,9 +72,8 @@ struct Member {
     handle: Handle,
     /// Distinguishes the member from an earlier one at the same place.
     serial: u64,
+    /// Its slot; also counts the member among the tasks with its key.
     slot: MemberSlot,
-    /// Counts the member among the tasks with its key.
-    key: Option<Arc<KeyPermit>>,
     /// Whether the group has killed the member, which it does once.
     dying: bool,
     kind: Kind,
@@ -111,18 +110,18 @@ impl Members {
     }
 
     /// Adds `future` as a member in `slot`. Returns its task, which the caller spawns, and its
-    /// greenlet, which the caller [announces](Self::announce). A member without a slot of its own may have a `key`.
+    /// greenlet, which the caller [announces](Self::announce).
     ///
     /// # Errors
     ///
     /// Gives `future` back if the group was closed. The slot is free then.
     pub(crate) fn enter<F: Future>(
         self: &Arc<Self>,
-        (slot, key): (MemberSlot, Option<Arc<KeyPermit>>),
+        slot: MemberSlot,
         at: &'static Location<'static>,
         future: F,
     ) -> Result<Entered<F>, F> {
-        self.enter_as(Kind::Spawned, (slot, key), future, |future, membership| {
+        self.enter_as(Kind::Spawned, slot, future, |future, membership| {
             let place = Some(membership.place);
             let (task, greenlet) = pair_in(place, at, future, |_| membership);
             let handle = greenlet.handle().clone();
@@ -144,7 +143,7 @@ impl Members {
     /// Gives `worker` back if the maps of the group have finished. The slot is free then.
     pub(crate) fn enter_worker<W, T>(
         self: &Arc<Self>,
-        slot: (MemberSlot, Option<Arc<KeyPermit>>),
+        slot: MemberSlot,
         worker: W,
         make: impl FnOnce(W, Membership) -> (T, Handle),
     ) -> Result<(T, Handle), W> {
@@ -162,24 +161,23 @@ impl Members {
     fn enter_as<B, T>(
         self: &Arc<Self>,
         kind: Kind,
-        (mut slot, key): (MemberSlot, Option<Arc<KeyPermit>>),
+        slot: MemberSlot,
         body: B,
         make: impl FnOnce(B, Membership) -> (T, Handle),
     ) -> Result<T, B> {
-        let key = key.or_else(|| slot.take_key());
         let mut state = self.lock();
         let is_refused =
             if kind == Kind::Worker { self.maps.is_closed() } else { self.is_closed() };
         if is_refused {
             state.refused += usize::from(kind == Kind::Spawned && slot.is_slot());
             drop(state);
-            drop((key, slot));
+            drop(slot);
             return Err(body);
         }
         let membership = self.membership(&mut state);
         let serial = membership.serial;
         let (task, handle) = make(body, membership);
-        self.insert(state, Member { handle, serial, slot, key, dying: false, kind });
+        self.insert(state, Member { handle, serial, slot, dying: false, kind });
         Ok(task)
     }
 
@@ -192,7 +190,7 @@ impl Members {
 
     /// Adds `greenlet` as a member in the slot of `permit`. Returns `false`, and frees the slot, if
     /// the greenlet has finished or is a member already, or if the group was closed.
-    pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle, mut permit: Permit) -> bool {
+    pub(crate) fn add(self: &Arc<Self>, greenlet: &Handle, permit: Permit) -> bool {
         let mut state = self.lock();
         let is_closed = self.is_closed();
         if is_closed || state.find(greenlet).is_some() {
@@ -203,9 +201,9 @@ impl Members {
         }
         let membership = self.membership(&mut state);
         state.added.insert(greenlet.id(), membership.place);
-        let (handle, key, serial) = (greenlet.clone(), permit.take_key(), membership.serial);
-        let (slot, kind) = (MemberSlot::Own(permit), Kind::Added);
-        self.insert(state, Member { handle, serial, slot, key, dying: false, kind });
+        let (handle, serial) = (greenlet.clone(), membership.serial);
+        let (slot, kind) = (MemberSlot::own(permit), Kind::Added);
+        self.insert(state, Member { handle, serial, slot, dying: false, kind });
         let Err(membership) = greenlet.guard(self.address(), membership) else { return true };
         // The greenlet has finished. Removed first, or it would count as a member that has finished.
         self.take_out(greenlet);
@@ -233,8 +231,7 @@ impl Members {
 
     /// Gives `greenlet`, which runs in place, a slot of its own; `below` becomes a share of it. If
     /// `greenlet` is no longer a member, `below` gets the slot.
-    pub(crate) fn give_slot(&self, greenlet: &Handle, mut permit: Permit, below: Option<&Share>) {
-        let mut key = permit.take_key();
+    pub(crate) fn give_slot(&self, greenlet: &Handle, permit: Permit, below: Option<&Share>) {
         let mut state = self.lock();
         let Some(member) = state.member_mut(greenlet) else {
             drop(state);
@@ -243,13 +240,11 @@ impl Members {
             }
             return;
         };
-        member.slot = MemberSlot::Own(permit);
-        if member.key.is_none() {
-            member.key = key.take();
-        }
+        let unused = member.slot.become_own(permit);
         let shared = below.and_then(|_| member.slot.share());
         state.holders += 1;
         drop(state);
+        drop(unused);
         if let Some((below, shared)) = below.zip(shared) {
             below.become_share(shared);
         }
@@ -277,11 +272,10 @@ impl Members {
     /// it has no slot of its own.
     pub(crate) fn leave_slot(&self, place: u32, serial: u64) -> bool {
         let mut state = self.lock();
-        let member =
-            state.at(place, serial).filter(|member| matches!(member.slot, MemberSlot::Own(_)));
+        let member = state.at(place, serial).filter(|member| member.slot.is_own());
         let Some(member) = member else { return false };
-        let slot = std::mem::replace(&mut member.slot, MemberSlot::InPlace).give_back(&self.slots);
-        let key = member.key.take();
+        let none = MemberSlot::in_place(None, None);
+        let (key, slot) = std::mem::replace(&mut member.slot, none).give_back(&self.slots);
         state.holders -= 1;
         drop(state);
         drop(key);
@@ -291,20 +285,21 @@ impl Members {
 
     /// Gives the member `serial` at `place` a slot again. If the member was discarded, the slot is
     /// free.
-    pub(crate) fn take_slot(&self, place: u32, serial: u64, mut permit: Permit) {
-        let key = permit.take_key();
+    pub(crate) fn take_slot(&self, place: u32, serial: u64, permit: Permit) {
         let mut state = self.lock();
         let Some(member) = state.at(place, serial) else {
             drop(state);
-            return drop((key, permit));
+            return drop(permit);
         };
-        (member.slot, member.key) = (MemberSlot::Own(permit), key);
+        let unused = member.slot.become_own(permit);
         state.holders += 1;
+        drop(state);
+        drop(unused);
     }
 
     /// The key permit of the member `serial` at `place`.
     pub(crate) fn key_at(&self, place: u32, serial: u64) -> Option<Arc<KeyPermit>> {
-        self.lock().at(place, serial)?.key.clone()
+        self.lock().at(place, serial)?.slot.key().cloned()
     }
 
     /// How many slots `greenlet` holds.
@@ -315,7 +310,7 @@ impl Members {
     /// The permit of `key` that `greenlet` holds, if it is a member with that key.
     pub(crate) fn key_of(&self, greenlet: &Handle, key: Key) -> Option<Arc<KeyPermit>> {
         let mut state = self.lock();
-        state.member_mut(greenlet)?.key.clone().filter(|held| held.key == key)
+        state.member_mut(greenlet)?.slot.key().filter(|held| held.key == key).cloned()
     }
 
     pub(crate) fn contains(&self, greenlet: &Handle) -> bool {
@@ -560,7 +555,7 @@ impl Members {
 
     /// Removes the member at `place`. Returns whether it was added.
     fn remove(&self, mut state: MutexGuard<'_, State>, place: u32) -> bool {
-        let Member { handle, slot, key, dying, kind, .. } = state.list.remove(place);
+        let Member { handle, slot, dying, kind, .. } = state.list.remove(place);
         if kind == Kind::Added {
             state.forget_added(handle.id());
         }
@@ -570,7 +565,7 @@ impl Members {
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
         let drained = state.take_drained();
         // Freed under the lock, so that no caller finds the list empty and the slot taken.
-        let slot: Option<HandOut<'_, SlotLine>> = slot.give_back(&self.slots);
+        let (key, slot) = slot.give_back(&self.slots);
         drop(state);
         drop_contained(handle);
         // The key first: the request that waits for it may be the first in the queue for the slot.

@@ -21,7 +21,7 @@ use spinney_sync::{Acquire, HandOut, Semaphore, Wait, Want};
 use crate::in_place::Turns;
 use crate::limits::{Alarm, Key, Kind, Limits, Request, SlotLine, Stats};
 use crate::members::Members;
-use crate::scope::{Scope, Scopes};
+use crate::scope::Scopes;
 use crate::task_set::TaskSet;
 use crate::{Runs, SlotError};
 
@@ -254,9 +254,10 @@ impl KeyPermit {
     }
 
     /// The permit that `wait` was granted with `slot`.
+    #[inline]
     fn taken_by(wait: &Acquire<SharedSlots, SlotLine>, slot: &SlotPermit) -> Option<Arc<Self>> {
-        let ticket = wait.place().map(|place| place.ticket);
-        Self::of(slot.semaphore(), wait.want().request.key, ticket)
+        let key = wait.want().request.key?;
+        Self::of(slot.semaphore(), Some(key), wait.place().map(|place| place.ticket))
     }
 }
 
@@ -266,53 +267,92 @@ impl Drop for KeyPermit {
     }
 }
 
-/// The slot in the entry of a member.
-pub(crate) enum MemberSlot {
+/// The slot in the entry of a member, and its permit of a key. Dropping it frees both, the key
+/// first: the waiter for the key may be the first in the queue for the slot.
+pub(crate) struct MemberSlot {
+    key: Option<Arc<KeyPermit>>,
+    held: Held,
+}
+
+enum Held {
     /// No slot: the member runs in place of a member with a slot.
-    InPlace,
-    Own(Permit),
+    Nothing,
+    Own(SlotPermit),
     /// A slot that is shared: for children too deep to run in place, and for workers of maps.
     Shared(Arc<Share>),
 }
 
 impl MemberSlot {
+    /// The slot of `permit`.
+    pub(crate) fn own(Permit { key, slot }: Permit) -> Self {
+        Self { key, held: Held::Own(slot) }
+    }
+
+    /// No slot, or a share of one.
+    pub(crate) fn in_place(share: Option<Arc<Share>>, key: Option<Arc<KeyPermit>>) -> Self {
+        Self { key, held: share.map_or(Held::Nothing, Held::Shared) }
+    }
+
     pub(crate) fn is_slot(&self) -> bool {
-        !matches!(self, Self::InPlace)
+        !self.is_in_place()
+    }
+
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.held, Held::Own(_))
+    }
+
+    pub(crate) fn is_in_place(&self) -> bool {
+        matches!(self.held, Held::Nothing)
     }
 
     /// The number of slots.
     pub(crate) fn weight(&self) -> usize {
-        match self {
-            Self::InPlace => 0,
-            Self::Own(permit) => permit.slot.permits(),
-            Self::Shared(shared) => shared.weight(),
+        match &self.held {
+            Held::Nothing => 0,
+            Held::Own(slot) => slot.permits(),
+            Held::Shared(shared) => shared.weight(),
         }
     }
 
-    /// Takes the permit of the key.
-    pub(crate) fn take_key(&mut self) -> Option<Arc<KeyPermit>> {
-        if let Self::Own(permit) = self { permit.take_key() } else { None }
+    pub(crate) fn key(&self) -> Option<&Arc<KeyPermit>> {
+        self.key.as_ref()
+    }
+
+    /// Gives a member without a slot that of `permit`. Returns the permit of the key if the member
+    /// has one already.
+    pub(crate) fn become_own(&mut self, permit: Permit) -> Option<Arc<KeyPermit>> {
+        let unused = if self.key.is_some() {
+            permit.key
+        } else {
+            std::mem::replace(&mut self.key, permit.key)
+        };
+        self.held = Held::Own(permit.slot);
+        unused
     }
 
     /// Shares the slot; `None` if there is no slot.
     pub(crate) fn share(&mut self) -> Option<Arc<Share>> {
-        let shared = match std::mem::replace(self, Self::InPlace) {
-            Self::InPlace => return None,
-            Self::Own(permit) => Arc::new(Share::new(Source::Slot(permit))),
-            Self::Shared(shared) => shared,
+        let shared = match std::mem::replace(&mut self.held, Held::Nothing) {
+            Held::Nothing => return None,
+            Held::Own(slot) => Arc::new(Share::new(Source::Slot(slot))),
+            Held::Shared(shared) => shared,
         };
-        *self = Self::Shared(Arc::clone(&shared));
+        self.held = Held::Shared(Arc::clone(&shared));
         Some(shared)
     }
 
-    /// Frees the slot, unless it is shared. Dropping the returned guard wakes the next waiter.
-    pub(crate) fn give_back(self, slots: &SharedSlots) -> Option<HandOut<'_, SlotLine>> {
-        let permit = match self {
-            Self::InPlace => None,
-            Self::Own(permit) => Some(permit),
-            Self::Shared(shared) => Share::into_permit(shared),
+    /// Frees the slot, unless it is shared. The caller drops the permit of the key first; dropping
+    /// the guard wakes the next waiter.
+    pub(crate) fn give_back(
+        self,
+        slots: &SharedSlots,
+    ) -> (Option<Arc<KeyPermit>>, Option<HandOut<'_, SlotLine>>) {
+        let slot = match self.held {
+            Held::Nothing => None,
+            Held::Own(slot) => Some(slot),
+            Held::Shared(shared) => Share::into_slot(shared),
         };
-        permit.map(|permit| slots.take_back(permit.slot))
+        (self.key, slot.map(|slot| slots.take_back(slot)))
     }
 }
 
@@ -324,7 +364,7 @@ impl MemberSlot {
 pub(crate) struct Share(Mutex<Source>);
 
 enum Source {
-    Slot(Permit),
+    Slot(SlotPermit),
     Of(Arc<Share>),
 }
 
@@ -340,7 +380,7 @@ impl Share {
 
     /// Makes this a slot of its own, for all its shares.
     pub(crate) fn become_slot(&self, permit: Permit) {
-        self.replace(Source::Slot(permit));
+        self.replace(Source::Slot(permit.slot));
     }
 
     /// Makes this a share of `shared`.
@@ -351,7 +391,7 @@ impl Share {
     fn weight(&self) -> usize {
         let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*place {
-            Source::Slot(permit) => permit.slot.permits(),
+            Source::Slot(slot) => slot.permits(),
             Source::Of(shared) => shared.weight(),
         }
     }
@@ -365,11 +405,11 @@ impl Share {
     }
 
     /// Returns the slot if `shared` is its last share.
-    fn into_permit(mut shared: Arc<Self>) -> Option<Permit> {
+    fn into_slot(mut shared: Arc<Self>) -> Option<SlotPermit> {
         loop {
             let last = Arc::into_inner(shared)?.0;
             match last.into_inner().unwrap_or_else(PoisonError::into_inner) {
-                Source::Slot(permit) => return Some(permit),
+                Source::Slot(slot) => return Some(slot),
                 Source::Of(next) => shared = next,
             }
         }
@@ -383,7 +423,7 @@ pub(crate) struct AcquireSlot {
     /// Whether a request above the capacity waits for a larger capacity.
     awaits_resize: bool,
     /// In a scope, the wait that ends when the scope is closed.
-    call: Option<Acquire<Arc<Semaphore>>>,
+    call: Option<Box<Acquire<Arc<Semaphore>>>>,
     /// The caller's line.
     at: &'static Location<'static>,
 }
@@ -391,7 +431,8 @@ pub(crate) struct AcquireSlot {
 impl AcquireSlot {
     #[track_caller]
     pub(crate) fn new(members: &Arc<Members>) -> Self {
-        Self { call: members.scope().map(Scope::call), ..Self::of_slots(&members.slots) }
+        let call = members.scope().map(|scope| Box::new(scope.call()));
+        Self { call, ..Self::of_slots(&members.slots) }
     }
 
     /// Creates a wait that belongs to no group.
@@ -403,7 +444,8 @@ impl AcquireSlot {
 
     /// Keeps waiting after a close: for a map that started before.
     pub(crate) fn despite_close(self) -> Self {
-        let (slot, call) = (self.slot.despite_close(), self.call.map(Acquire::despite_close));
+        let (slot, call) =
+            (self.slot.despite_close(), self.call.map(|call| Box::new(call.despite_close())));
         Self { slot, call, ..self }
     }
 
@@ -432,8 +474,24 @@ impl AcquireSlot {
     }
 
     fn is_too_heavy(&self) -> bool {
-        let is_new = self.weight() > 1 && !self.awaits_resize && self.slot.place().is_none();
+        self.weight() > 1 && self.is_refused_for_weight()
+    }
+
+    #[cold]
+    fn is_refused_for_weight(&self) -> bool {
+        let is_new = !self.awaits_resize && self.slot.place().is_none();
         is_new && self.slot.semaphore().is_some_and(|slots| self.weight() > slots.capacity())
+    }
+
+    /// Ready if the scope was closed. The call of the scope ends when the slot `is_ready`.
+    #[cold]
+    fn poll_scope(&mut self, is_ready: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(call) = &mut self.call else { return Poll::Pending };
+        let is_closed = Pin::new(call).poll(cx).is_ready();
+        if is_ready && !is_closed {
+            self.call = None;
+        }
+        if is_closed { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Takes a slot if the request can have one now.
@@ -451,10 +509,12 @@ impl AcquireSlot {
         slots: &SharedSlots,
         shared: Option<Arc<KeyPermit>>,
     ) -> AcquireStart {
-        let mut want = self.slot.want().clone();
-        want.permits = 0;
-        want.request.kind = if shared.is_some() { Kind::InPlaceOfKey } else { Kind::InPlace };
-        AcquireStart { start: Acquire::wanting(slots.clone(), want), shared }
+        let kind = if shared.is_some() { Kind::InPlaceOfKey } else { Kind::InPlace };
+        let mut want = Want { permits: 0, ..self.want() };
+        want.request.kind = kind;
+        let mut start = Self::of_slots(slots);
+        start.set(|own| *own = want);
+        AcquireStart { start, shared }
     }
 
     /// Records that the task has started in place: the request now waits for a slot alone.
@@ -475,13 +535,11 @@ impl Future for AcquireSlot {
         }
         let slot = Pin::new(&mut this.slot).poll(cx);
         // A closed scope does not use the slot: it goes to the next waiter.
-        if this.call.as_mut().is_some_and(|call| Pin::new(call).poll(cx).is_ready()) {
+        if this.call.is_some() && this.poll_scope(slot.is_ready(), cx).is_ready() {
             return Poll::Ready(Err(SlotError::Closed));
         }
         if slot.is_pending() {
             Wait::note("a slot of a pool", this.at);
-        } else {
-            this.call = None;
         }
         slot.map_ok(|slot| Permit { key: KeyPermit::taken_by(&this.slot, &slot), slot })
     }
@@ -490,7 +548,7 @@ impl Future for AcquireSlot {
 /// The wait for a start in place of a member. Dropping it leaves the queue; a start that it was
 /// already granted is used up.
 pub(crate) struct AcquireStart {
-    start: Acquire<SharedSlots, SlotLine>,
+    start: AcquireSlot,
     /// The member's key permit, if both have the same key.
     shared: Option<Arc<KeyPermit>>,
 }
@@ -501,9 +559,8 @@ impl AcquireStart {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Arc<KeyPermit>>, SlotError>> {
-        let start = ready!(Pin::new(&mut self.start).poll(cx))?;
-        let shared = self.shared.take();
-        Poll::Ready(Ok(shared.or_else(|| KeyPermit::taken_by(&self.start, &start))))
+        let mut start = ready!(Pin::new(&mut self.start).poll(cx))?;
+        Poll::Ready(Ok(self.shared.take().or_else(|| start.take_key())))
     }
 }
 

@@ -408,7 +408,7 @@ impl<X> TaskSet<X> {
         F: Future,
         X: Runs<F>,
     {
-        let started = self.launch_body(MemberSlot::Own(permit), self.body(future), at);
+        let started = self.launch_body(MemberSlot::own(permit), self.body(future), at);
         started.map_err(Hooked::into_inner)
     }
 
@@ -427,7 +427,7 @@ impl<X> TaskSet<X> {
         F: Future,
         X: Runs<F>,
     {
-        let (task, greenlet) = self.inner().enter((slot, None), at, body)?;
+        let (task, greenlet) = self.inner().enter(slot, at, body)?;
         self.inner().announce(&greenlet);
         self.core.hub.spawn(task);
         Ok(greenlet)

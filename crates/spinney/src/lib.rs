@@ -152,7 +152,7 @@ pub mod map {
         Again, Attempts, CollectAll, Decision, FirstSuccess, FromStream, Indexed, IntoSource,
         ItemStream, Once, Read, Source, from_stream,
     };
-    pub use spinney_pool::{Imap, Map, Mapper, TaskError, TryImap, TryMap};
+    pub use spinney_pool::{Imap, ItemEvent, Map, Mapper, TaskError, TryImap, TryMap};
 }
 
 /// Guards, futures and errors of [`GreenPile`] and

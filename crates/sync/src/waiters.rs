@@ -80,13 +80,20 @@ impl<W> Waiters<W> {
 
     /// The `want` of the first waiter.
     pub(crate) fn first(&mut self) -> Option<&mut W> {
+        if self.gone > 0 {
+            self.skip_gone();
+        }
+        let (_, waiter) = self.line.front_mut()?;
+        waiter.as_mut().map(|waiter| &mut waiter.want)
+    }
+
+    #[cold]
+    fn skip_gone(&mut self) {
         while let Some((_, None)) = self.line.front() {
             self.line.pop_front();
             self.gone -= 1;
         }
         self.shrink();
-        let (_, waiter) = self.line.front_mut()?;
-        waiter.as_mut().map(|waiter| &mut waiter.want)
     }
 
     /// Serves the first waiter.
@@ -111,6 +118,7 @@ impl<W> Waiters<W> {
         }
         let (ticket, waiter) = self.line.pop_front()?;
         self.served_below = ticket + 1;
+        self.shrink();
         waiter
     }
 

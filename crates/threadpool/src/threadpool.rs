@@ -29,6 +29,11 @@ use crate::{ThreadPoolClosed, ThreadPoolFull, ThreadResult};
 /// A closure may use hubs, greenlets and channels; it awaits with `Hub::block_on`. It may spawn
 /// into its own pool, and [`apply`](Self::apply) there. A started closure cannot be stopped.
 ///
+/// A pool of threads can [pause](Self::pause), and [`try_spawn`](Self::try_spawn) refuses work
+/// beyond the bound of its queue. Rates, priorities and limits per key are those of a pool of tasks,
+/// whose tasks [`apply`](Self::apply) closures here: the queue of the threads is FIFO, so that a
+/// closure is put in and taken out in constant time.
+///
 /// For a call that only blocks, use [`unblock`](crate::unblock); to split one computation, rayon. A
 /// process that forks must not use the pool in the child, which has none of its threads.
 ///

@@ -96,6 +96,7 @@ mod pool {
     mod scope;
     mod slots;
     mod spawn;
+    mod start_limits;
     mod try_join;
 }
 

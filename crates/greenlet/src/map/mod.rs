@@ -12,7 +12,7 @@ mod try_imap;
 mod try_map;
 
 pub use item_error::{ItemError, TaskError};
-pub use on_item::{ItemCallback, OnItem};
+pub use on_item::{ItemCallback, ItemEvent, OnItem};
 pub use readers::{Indexed, ItemStream, Map, NextItem, Read, item_result};
 pub use retry::{Again, Attempts, Decision, Once, Retry, Schedule};
 pub use try_imap::TryImap;

@@ -2,6 +2,10 @@
 //!
 //! It belongs to the queue rather than to a waiter, so the queue goes on even if its first waiter
 //! is not polled. It is set under no lock, because a clock may be foreign code.
+//!
+//! The clock may be that of a tokio runtime that shuts down while other hubs wait. Such a runtime
+//! wakes its timers early, and panics when it gets further ones; either way the system's clock,
+//! which tells the same time, takes over.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -23,7 +27,7 @@ pub(crate) struct Alarm {
 struct State {
     /// The number of the last setting.
     version: u64,
-    at: Option<Instant>,
+    at: Option<(Clock, Instant)>,
     sleep: Option<Sleep>,
 }
 
@@ -46,8 +50,21 @@ impl Alarm {
     }
 
     fn ring(&self) {
+        let at = self.lock().at.clone();
+        if at.is_some_and(|(clock, at)| clock.is_real() && clock.now() < at) {
+            return self.lose_clock();
+        }
+        self.change_line(SlotLine::alarm_rang);
+    }
+
+    /// Records that the clock sets no timers any more.
+    fn lose_clock(&self) {
+        self.change_line(SlotLine::alarm_lost_its_clock);
+    }
+
+    fn change_line(&self, change: impl FnOnce(&mut SlotLine)) {
         if let Some(slots) = self.slots.upgrade() {
-            SharedSlots::from(slots).change_line(SlotLine::alarm_rang);
+            SharedSlots::from(slots).change_line(change);
         }
     }
 }
@@ -61,17 +78,20 @@ impl Setting {
             return;
         }
         state.version = version;
-        state.at = at.as_ref().map(|(_, at)| *at);
+        state.at.clone_from(&at);
         let before = state.sleep.take();
         drop(state);
         contain(|| drop(before));
         let Some((clock, at)) = at else { return };
         let mut sleep = clock.sleep_until(at);
         let waker = Waker::from(Arc::clone(&alarm));
-        let mut polled = Poll::Pending;
-        contain(|| polled = Pin::new(&mut sleep).poll(&mut Context::from_waker(&waker)));
-        if polled.is_ready() {
-            return alarm.ring();
+        let mut polled = None;
+        contain(|| polled = Some(Pin::new(&mut sleep).poll(&mut Context::from_waker(&waker))));
+        match polled {
+            Some(Poll::Pending) => {}
+            Some(Poll::Ready(())) => return alarm.ring(),
+            None if clock.is_real() => return alarm.lose_clock(),
+            None => return,
         }
         let mut state = alarm.lock();
         let unwanted =

@@ -150,6 +150,14 @@ impl SlotLine {
         }
     }
 
+    /// Records that the clock of the alarm sets no timers any more.
+    pub(crate) fn alarm_lost_its_clock(&mut self) {
+        if let Some(limited) = &mut self.limited {
+            limited.armed = None;
+            limited.use_system_clock();
+        }
+    }
+
     /// Records that the task of the request `ticket` has started in place: the request now waits
     /// for a slot alone.
     pub(crate) fn has_started(&mut self, ticket: u64) {

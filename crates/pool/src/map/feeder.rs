@@ -304,15 +304,15 @@ where
                     Some(begun) => self.move_to_slot(&core.hub, begun, permit),
                     // The item has finished, and no other item may start with its slot.
                     None if is_for_parked || self.item_queue.is_some() => drop(permit),
-                    None => self.start(&core.hub, (MemberSlot::Own(permit), None), None, cx),
+                    None => self.start(&core.hub, MemberSlot::own(permit), None, cx),
                 }
             }
             Place::Slot(permit, taken) => {
-                self.start(&core.hub, (MemberSlot::Own(permit), None), taken, cx);
+                self.start(&core.hub, MemberSlot::own(permit), taken, cx);
             }
             Place::Reader(wish, key, taken) => {
-                let slot = wish.share().map_or(MemberSlot::InPlace, MemberSlot::Shared);
-                self.start(&core.hub, (slot, key), taken, cx);
+                let slot = MemberSlot::in_place(wish.share(), key);
+                self.start(&core.hub, slot, taken, cx);
             }
         }
         Poll::Ready(true)
@@ -336,7 +336,7 @@ where
     fn start(
         &self,
         hub: &X,
-        (slot, permit): (MemberSlot, Option<Arc<KeyPermit>>),
+        slot: MemberSlot,
         taken: Option<TakenItem<S::Item>>,
         cx: &mut Context<'_>,
     ) {
@@ -344,8 +344,7 @@ where
         if taken.is_none() && !matches!(results.open(), Room::Opened(_)) {
             return;
         }
-        let (is_own, is_in_place) =
-            (matches!(slot, MemberSlot::Own(_)), matches!(slot, MemberSlot::InPlace));
+        let (is_own, is_in_place) = (slot.is_own(), slot.is_in_place());
         let key = results.enlist(is_own);
         let for_one = !is_own || taken.is_some();
         let next = match taken {
@@ -357,7 +356,7 @@ where
             return results.close_one();
         };
         let index = item.0;
-        let made = self.shared.members.enter_worker((slot, permit), item, |item, membership| {
+        let made = self.shared.members.enter_worker(slot, item, |item, membership| {
             pair_worker(&self.shared, item, membership, (key, want), for_one)
         });
         let (task, child) = match made {

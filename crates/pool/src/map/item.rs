@@ -104,19 +104,19 @@ impl<A, Fut: Future> Item<A, Fut> {
                 Err(payload) => Err(self.as_mut().panicked(payload)),
             };
             let this = self.as_mut().project();
-            let again = match (&shared.policy, this.tries.as_mut()) {
+            let delay = match (&shared.policy, this.tries.as_mut()) {
                 (Some(policy), Some(tries)) => {
-                    tries.is_again(policy, &info.item_slot(shared), &mut result)
+                    tries.try_again(policy, &info.item_slot(shared), &mut result)
                 }
-                _ => false,
+                _ => None,
             };
-            if !again {
+            let Some(delay) = delay else {
                 let tries = this.tries.take();
                 drop_contained(tries);
                 *this.hooking = None;
                 return Poll::Ready((self.leave(), result));
-            }
-            shared.results.count_retry();
+            };
+            shared.results.note_retry(this.index.expect(AT_ITEM), &result, delay);
             drop_contained(result);
         }
     }
@@ -176,13 +176,16 @@ impl<A, Fut: Future> Item<A, Fut> {
         let this = self.as_mut().project();
         let mut item = this.input.take();
         if let Some(policy) = &shared.policy {
+            let index = this.index.expect(AT_ITEM);
             if let Some(item) = &item {
-                let index = this.index.expect(AT_ITEM);
                 *this.tries = Some(Box::new(Tries::new(policy, index, item)));
             } else if let Some(tries) = this.tries {
                 match ready!(tries.poll_next(policy, &info.item_slot(shared), cx)) {
                     Ok(next) => item = next,
                     Err(failure) => return Poll::Ready(Err(failure)),
+                }
+                if item.is_some() {
+                    shared.results.note_next_try(index);
                 }
             }
         }

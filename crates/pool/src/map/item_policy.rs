@@ -101,18 +101,18 @@ impl<A> Tries<A> {
         }
     }
 
-    /// Whether the item is tried again after `result`; its slot may be freed then. A panic of the
-    /// predicate fails the item.
-    pub(crate) fn is_again<T>(
+    /// Prepares another try after `result`, and returns its delay; `None` if there is no further
+    /// try. The slot may be freed during the delay. A panic of the predicate fails the item.
+    pub(crate) fn try_again<T>(
         &mut self,
         policy: &ItemPolicy<A, T>,
         item_slot: &dyn ItemSlot,
         result: &mut Result<T, Failure>,
-    ) -> bool {
+    ) -> Option<Duration> {
         let (Some(again), Some(schedule), Some(_)) =
             (&policy.again, &mut self.schedule, &self.spare)
         else {
-            return false;
+            return None;
         };
         // A kill drops the task, so the try has panicked or exceeded its limit.
         let next = || match again.decide(result) {
@@ -120,11 +120,10 @@ impl<A> Tries<A> {
             decision => schedule.next_delay(decision),
         };
         let delay = match catch_unwind(AssertUnwindSafe(next)) {
-            Ok(Some(delay)) => delay,
-            Ok(None) => return false,
+            Ok(delay) => delay?,
             Err(payload) => {
                 *result = Err(Failure::panicked(payload));
-                return false;
+                return None;
             }
         };
         self.limit = None;
@@ -135,7 +134,7 @@ impl<A> Tries<A> {
             None => item_slot.acquire_start().map_or(NextStart::Free, NextStart::Start),
         };
         self.delay = Some(Delay { sleep: Some(sleep(delay)), start });
-        true
+        Some(delay)
     }
 }
 

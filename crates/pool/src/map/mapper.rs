@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use spinney_greenlet::map::{ItemCallback, OnItem};
+use spinney_greenlet::map::{ItemCallback, ItemEvent, OnItem};
 use spinney_greenlet::{Birth, Inherited};
 
 use super::feeder::Feeder;
@@ -16,7 +16,7 @@ use super::item_policy::ItemPolicy;
 use super::per_item::{Alike, Asks, PerItem};
 use super::results::{Order, Results};
 use super::shared::MapShared;
-use super::{Attempts, IntoSource, Map, Once, Retry, TaskError, TryImap, TryMap};
+use super::{Attempts, IntoSource, Map, Once, Retry, TryImap, TryMap};
 use crate::{RunsMap, TaskSet};
 
 /// The bound on open items in a group without a limit.
@@ -104,15 +104,14 @@ impl<X, R, Q> Mapper<X, R, Q> {
         self
     }
 
-    /// Calls `callback` once for each item, with the item's index and its outcome: to show
-    /// progress, for example. The outcome is `Err` if the item fails. With the verbs for tasks that
-    /// return a `Result`, it is also `Err`, with [`TaskError::Returned`], if the task returned an
-    /// error; with the other verbs a task that returns is a success.
+    /// Calls `callback` with the outcome of each item, once it has finished: to show progress, for
+    /// example. An item that is [tried again](Self::retry) also calls it after each failed try, with
+    /// the number of tries and the [delay](ItemEvent::retry_after) for which it waits.
     ///
-    /// The call is made where the item has finished, after its last try and before its result can
-    /// be read. Items that are refused before they start count, and so does an input that panics. A
-    /// panic of `callback` changes nothing; the panic hook reports it. The item's slot is taken
-    /// during the call, so `callback` should be short.
+    /// The call is made where the item has finished, before its result can be read. Items that are
+    /// refused before they start count, and so does an input that panics. A panic of `callback`
+    /// changes nothing; the panic hook reports it. The item's slot is taken during the call, unless
+    /// the item waits for a retry without one, so `callback` should be short.
     ///
     /// ```
     /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_pool::Pool; }
@@ -125,9 +124,9 @@ impl<X, R, Q> Mapper<X, R, Q> {
     ///     let pool = Pool::new(2);
     ///     let (done, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     ///     let (one, error) = (Arc::clone(&done), Arc::clone(&failed));
-    ///     let mapper = pool.mapper().on_item(move |_index, outcome| {
-    ///         one.fetch_add(1, Relaxed);
-    ///         error.fetch_add(usize::from(outcome.is_err()), Relaxed);
+    ///     let mapper = pool.mapper().on_item(move |item| {
+    ///         one.fetch_add(usize::from(item.is_final()), Relaxed);
+    ///         error.fetch_add(usize::from(item.outcome.is_err()), Relaxed);
     ///     });
     ///     let parsed = mapper.try_map(|text: &str| async { text.parse::<u8>() }, ["1", "x", "3"]);
     ///     parsed.collect_all().await;
@@ -136,7 +135,7 @@ impl<X, R, Q> Mapper<X, R, Q> {
     /// ```
     pub fn on_item<C>(mut self, callback: C) -> Self
     where
-        C: Fn(usize, Result<(), TaskError<()>>) + Send + Sync + 'static,
+        C: Fn(ItemEvent) + Send + Sync + 'static,
     {
         self.on_item = Some(Box::new(callback));
         self
@@ -343,7 +342,7 @@ impl<X, R, Q> Mapper<X, R, Q> {
     ///
     /// # Errors
     ///
-    /// When awaited, the first [`TaskError`] that occurs, with the index of its item.
+    /// When awaited, the first [`TaskError`](super::TaskError) that occurs, with the index of its item.
     ///
     /// # Cancel safety
     ///

@@ -34,7 +34,8 @@ pub use mapper::Mapper;
 pub use per_item::{Alike, Asks, PerItem};
 pub use source::{FromStream, IntoSource, Source, from_stream};
 pub use spinney_greenlet::map::{
-    Again, Attempts, Decision, ItemError, ItemStream, Once, Read, Retry, Schedule, TaskError,
+    Again, Attempts, Decision, ItemError, ItemEvent, ItemStream, Once, Read, Retry, Schedule,
+    TaskError,
 };
 pub use worker::{Worker, WorkerGuard};
 

@@ -52,10 +52,9 @@ pub(super) struct WorkerInfo {
     want: Want<Request>,
     /// Its key among the workers of the map.
     key: usize,
-    /// Whether it runs one item only.
-    for_one: bool,
-    /// `false` once it was discarded from its group, and has no slot.
-    is_member: Cell<bool>,
+    /// Whether it may run a further item: `false` if it runs one item only, and once it was
+    /// discarded from its group and has no slot.
+    may_go_on: Cell<bool>,
 }
 
 impl WorkerInfo {
@@ -67,7 +66,9 @@ impl WorkerInfo {
         next: Handle,
     ) {
         shared.results.introduce(self.key, next.unasked());
-        self.is_member.set(shared.members.go_on(self.serial, before, next));
+        if !shared.members.go_on(self.serial, before, next) {
+            self.may_go_on.set(false);
+        }
     }
 
     /// The slot of the current item.
@@ -80,8 +81,7 @@ impl WorkerInfo {
 
     /// Whether the worker may run a further item in its slot.
     fn may_stay<S: Source, F, T, X: Executor>(&self, shared: &MapShared<S, F, T, X>) -> bool {
-        let has_slot = !self.for_one && self.is_member.get();
-        has_slot && !shared.members.is_wanted_back(shared.results.is_feeder_queued())
+        self.may_go_on.get() && !shared.members.is_wanted_back(shared.results.is_feeder_queued())
     }
 }
 
@@ -156,7 +156,7 @@ where
     let make = |greenlets| Worker {
         shared: Arc::clone(shared),
         greenlets,
-        info: WorkerInfo { place, serial, want, key, for_one, is_member: Cell::new(true) },
+        info: WorkerInfo { place, serial, want, key, may_go_on: Cell::new(!for_one) },
         item: Item::new(index, item),
     };
     let enlisted = WorkerEntry { results: Arc::clone(&shared.results), key };

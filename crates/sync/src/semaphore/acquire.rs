@@ -178,7 +178,18 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line<Request: Clone>> Future for Acquir
 }
 
 impl<S: Deref<Target = Semaphore<L>>, L: Line> Drop for Acquire<S, L> {
+    #[inline]
     fn drop(&mut self) {
+        if self.semaphore.is_some() && self.ticket.is_some() {
+            self.leave();
+        }
+    }
+}
+
+impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
+    /// Leaves the line, and returns what the request was granted meanwhile.
+    #[cold]
+    fn leave(&mut self) {
         let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else { return };
         let place = || Place { ticket, want: &self.want };
         let mut state = semaphore.lock();

@@ -151,6 +151,8 @@ pub struct PriorityLine {
     usual: Class,
     /// The waiters with other priorities; after a close, also classes without waiters.
     others: BTreeMap<Reverse<i32>, Class>,
+    /// The number of waiters of all classes.
+    len: usize,
     /// All tickets of removed classes are below this.
     floor: u64,
 }
@@ -173,7 +175,7 @@ impl std::fmt::Debug for Class {
 impl PriorityLine {
     /// Creates an empty line whose tickets begin at `ticket`.
     pub fn starting_at(ticket: u64) -> Self {
-        Self { usual: Class::starting_at(ticket), others: BTreeMap::new(), floor: ticket }
+        Self { usual: Class::starting_at(ticket), floor: ticket, ..Self::default() }
     }
 
     /// Whether the line was closed.
@@ -196,6 +198,7 @@ impl PriorityLine {
             all.extend(left.map(|(ticket, waiter)| (ticket, waiter.waker, waiter.want)));
             self.forget(priority);
         }
+        self.len = 0;
         all
     }
 
@@ -216,11 +219,6 @@ impl PriorityLine {
             Some(priority) if priority > 0 || self.usual.waiters.is_empty() => Some(priority),
             _ => (!self.usual.waiters.is_empty()).then_some(0),
         }
-    }
-
-    #[cold]
-    fn others_len(&self) -> usize {
-        self.others.values().map(|class| class.waiters.len()).sum()
     }
 
     #[inline]
@@ -262,9 +260,7 @@ impl Line for PriorityLine {
 
     #[inline]
     fn len(&self) -> usize {
-        let usual = self.usual.waiters.len();
-        // On the hot path, there usually are no others.
-        if self.others.is_empty() { usual } else { usual + self.others_len() }
+        self.len
     }
 
     #[inline]
@@ -276,6 +272,7 @@ impl Line for PriorityLine {
         } else {
             self.others.entry(Reverse(priority)).or_insert_with(|| Class::starting_at(floor))
         };
+        self.len += 1;
         let is_first = class.waiters.is_empty();
         (class.waiters.push(waker, want), is_first)
     }
@@ -285,6 +282,7 @@ impl Line for PriorityLine {
         let priority = self.first()?;
         let class = self.class_mut(priority)?;
         let waiter = class.waiters.pop_if(|want| want.permits <= room.free)?;
+        self.len -= 1;
         self.forget(priority);
         Some((waiter.want.permits, waiter.waker))
     }
@@ -316,6 +314,7 @@ impl Line for PriorityLine {
     fn remove(&mut self, place: Place<'_>) -> Option<Waker> {
         let priority = place.want.request;
         let waiter = self.class_mut(priority)?.waiters.remove(place.ticket);
+        self.len -= usize::from(waiter.is_some());
         self.forget(priority);
         waiter.map(|waiter| waiter.waker)
     }
@@ -328,7 +327,9 @@ impl Line for PriorityLine {
             class.refused_from.get_or_insert(class.waiters.served_below());
             class.waiters.dismiss_if(|want| !want.despite_close)
         });
-        refused.map(|waiter| waiter.waker).collect()
+        let refused: Vec<Waker> = refused.map(|waiter| waiter.waker).collect();
+        self.len -= refused.len();
+        refused
     }
 
     #[inline]

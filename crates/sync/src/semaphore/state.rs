@@ -103,9 +103,14 @@ impl<L: Line> Shared<L> {
         let (balance, is_shut) = (count >> 1, count & SHUT == SHUT);
         // While the word is open, all permits that are out are in the count.
         if is_shut && (capacity > MOST / 2 || balance < -MOST / 2) {
-            return self.lock().balance();
+            return self.locked_balance();
         }
         balance + (capacity - MOST).max(0)
+    }
+
+    #[cold]
+    fn locked_balance(&self) -> isize {
+        self.lock().balance()
     }
 
     pub(super) fn is_closed(&self) -> bool {

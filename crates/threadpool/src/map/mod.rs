@@ -20,7 +20,7 @@ pub use imap::{ThreadImap, ThreadMap, ThreadTryImap, ThreadTryMap};
 use results::{Limits, Order, Results};
 use spinney_greenlet::Inherited;
 use spinney_greenlet::map::{
-    Attempts, ItemCallback, Map, OnItem, Once, Retry, TaskError, TryImap, TryMap,
+    Attempts, ItemCallback, ItemEvent, Map, OnItem, Once, Retry, TryImap, TryMap,
 };
 use turn::{Items, MapJob};
 
@@ -117,7 +117,7 @@ impl ThreadPool {
     ///
     /// # Errors
     ///
-    /// When awaited, the first [`TaskError`]: the error that the function returned, or the failure
+    /// When awaited, the first [`TaskError`](spinney_greenlet::map::TaskError): the error that the function returned, or the failure
     /// of the item; with the item's index.
     ///
     /// # Cancel safety
@@ -262,14 +262,14 @@ impl<R> ThreadMapper<R> {
         self
     }
 
-    /// Calls `callback` once for each item, with the item's index and its outcome: for example to
-    /// show progress. `Err` is [`TaskError::Returned`] if the function returned an error and the
-    /// map's verb is for functions that return a `Result`; otherwise a returned item is a success.
+    /// Calls `callback` with the outcome of each item, once it has finished: to show progress, for
+    /// example. An item that is [tried again](Self::retry) also calls it after each failed try, with
+    /// the number of tries and the [delay](ItemEvent::retry_after) for which it waits.
     ///
-    /// The thread of the item makes the call after the last try, and before the result can be read;
-    /// for an item that [timed out](Self::timeout), the reader makes it. An item that is refused
-    /// before it starts counts, and so does an input that panics. A panic of `callback` is
-    /// contained; the panic hook reports it.
+    /// The thread of the item makes the call, before the result can be read; for an item that
+    /// [timed out](Self::timeout), the reader makes it. An item that is refused before it starts
+    /// counts, and so does an input that panics. A panic of `callback` is contained; the panic hook
+    /// reports it.
     ///
     /// ```
     /// # mod spinney { pub use spinney_hub::block_on; pub use spinney_threadpool::ThreadPool; }
@@ -281,8 +281,8 @@ impl<R> ThreadMapper<R> {
     /// let failed = Arc::new(AtomicUsize::new(0));
     /// let count = Arc::clone(&failed);
     /// let pool = ThreadPool::new(2);
-    /// let mapper = pool.mapper().on_item(move |_index, outcome| {
-    ///     count.fetch_add(usize::from(outcome.is_err()), Relaxed);
+    /// let mapper = pool.mapper().on_item(move |item| {
+    ///     count.fetch_add(usize::from(item.outcome.is_err()), Relaxed);
     /// });
     /// let parsed = mapper.try_map(|text: &str| text.parse::<u8>(), ["1", "x", "3"]);
     /// block_on(parsed.collect_all());
@@ -290,7 +290,7 @@ impl<R> ThreadMapper<R> {
     /// ```
     pub fn on_item<C>(mut self, callback: C) -> Self
     where
-        C: Fn(usize, Result<(), TaskError<()>>) + Send + Sync + 'static,
+        C: Fn(ItemEvent) + Send + Sync + 'static,
     {
         self.on_item = Some(Box::new(callback));
         self

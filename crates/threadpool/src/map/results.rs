@@ -153,10 +153,18 @@ impl<T> Results<T> {
         }
     }
 
-    /// An item is tried again.
-    pub(crate) fn count_retry(&self) {
+    /// The item `index` has failed with `result`, and is tried again after `delay`.
+    pub(crate) fn note_retry(&self, index: usize, result: &Result<T, Failure>, delay: Duration) {
+        if let Some(on_item) = &self.on_item {
+            on_item.waits_for_retry(index, result, delay);
+        }
+    }
+
+    /// The next try of the item `index` starts.
+    pub(crate) fn note_next_try(&self, index: usize) {
         self.retries.fetch_add(1, Relaxed);
         self.outcomes.count_retry();
+        self.on_item.iter().for_each(|on_item| on_item.tried_again(index));
     }
 
     /// Starts the map, which has an item to run. Returns `false` if the pool was closed.
@@ -221,7 +229,7 @@ impl<T> Results<T> {
     pub(crate) fn break_off(&self, index: usize, failure: Failure, threads: usize) {
         let was_over = self.lock().buffer.is_exhausted();
         if !was_over {
-            self.call_on_item(index, &Err(failure.clone()));
+            self.on_item.iter().for_each(|on_item| on_item.refused(index, failure.clone()));
         }
         let mut broken = Some((index, failure));
         self.change(|state| {
@@ -347,7 +355,7 @@ impl<T> Results<T> {
     #[inline]
     fn call_on_item(&self, index: usize, result: &Result<T, Failure>) {
         if let Some(on_item) = &self.on_item {
-            on_item.call(index, result);
+            on_item.finished(index, result);
         }
     }
 

@@ -262,10 +262,12 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
                 Decision::GiveUp => None,
                 decision => schedule.next_delay(decision).filter(|_| may_go_on()),
             };
-            if !pause.is_some_and(|pause| self.rest(pause)) {
+            let Some(pause) = pause else { return result };
+            self.results.note_retry(index, &result, pause);
+            if !self.rest(pause) {
                 return result;
             }
-            self.results.count_retry();
+            self.results.note_next_try(index);
             self.results.start_clock(index);
         }
         Ok(self.func()(item))

@@ -18,6 +18,8 @@ use std::task::{Context, Poll, Waker};
 pub(crate) use in_place::{Begun, InPlaceRequest};
 pub(crate) use read_buffer::ReadBuffer;
 use read_buffer::ReadCounter;
+use std::time::Duration;
+
 use spinney_greenlet::map::OnItem;
 use spinney_greenlet::results::Outcomes;
 pub(crate) use spinney_greenlet::results::{Order, Room};
@@ -157,10 +159,18 @@ impl<T, X: Executor> Results<T, X> {
         drop(parked);
     }
 
-    /// An item is tried again.
-    pub(crate) fn count_retry(&self) {
+    /// The item `index` has failed with `result`, and is tried again after `delay`.
+    pub(crate) fn note_retry(&self, index: usize, result: &Result<T, Failure>, delay: Duration) {
         self.retries.fetch_add(1, Relaxed);
         self.outcomes.count_retry();
+        if let Some(on_item) = &self.on_item {
+            on_item.waits_for_retry(index, result, delay);
+        }
+    }
+
+    /// The next try of the item `index` starts.
+    pub(crate) fn note_next_try(&self, index: usize) {
+        self.on_item.iter().for_each(|on_item| on_item.tried_again(index));
     }
 
     /// The worker `key` has a slot of its own from now on, or has none.
@@ -182,8 +192,8 @@ impl<T, X: Executor> Results<T, X> {
 
     /// Puts the failure of an item that has not started, and is not counted.
     pub(crate) fn deliver_refused(&self, (index, failure): (usize, Failure)) {
+        self.on_item.iter().for_each(|on_item| on_item.refused(index, failure.clone()));
         let refused = (index, Err(failure));
-        self.call_on_item(&refused);
         let unread = self.change(|state| {
             if matches!(state.reader, Reader::Present) {
                 state.put(refused);
@@ -233,7 +243,7 @@ impl<T, X: Executor> Results<T, X> {
     /// Calls the callback with a result, if the map has one.
     fn call_on_item(&self, (index, result): &Indexed<T>) {
         if let Some(on_item) = &self.on_item {
-            on_item.call(*index, result);
+            on_item.finished(*index, result);
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
 use spinney_greenlet::Failure;
-use spinney_greenlet::map::{Retry, TaskError};
+use spinney_greenlet::map::{ItemEvent, Retry, TaskError};
 use spinney_hub::{LocalHub, Timeout, Within};
 use spinney_test_support::Gate;
 use spinney_threadpool::ThreadPool;
@@ -150,8 +150,8 @@ fn timed_out_item_fails_and_keeps_its_thread() {
         let (held, limit) = (gate.clone(), Duration::from_millis(5));
         let outcomes = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&outcomes);
-        let note = move |index, outcome: Result<(), _>| {
-            noted.lock().unwrap().push((index, outcome.is_ok()));
+        let note = move |item: ItemEvent| {
+            noted.lock().unwrap().push((item.index, item.outcome.is_ok()));
         };
         let run = move |n: u32| {
             if n == 0 {
@@ -195,14 +195,14 @@ fn try_map_does_not_wait_for_a_timed_out_item() {
 fn callback_sees_each_item_once_before_its_result_is_read() {
     let (pool, seen) = (ThreadPool::new(2), Arc::new(Mutex::new(Vec::new())));
     let noted = Arc::clone(&seen);
-    let mapper = pool.mapper().on_item(move |index, outcome| {
-        let what = match outcome {
+    let mapper = pool.mapper().on_item(move |item| {
+        let what = match item.outcome {
             Ok(()) => "value",
             Err(TaskError::Returned(())) => "error",
             Err(TaskError::Failed(Failure::Panicked(_))) => "panic",
             Err(TaskError::Failed(_)) => "kill",
         };
-        noted.lock().unwrap().push((index, what));
+        noted.lock().unwrap().push((item.index, what));
     });
     block_on(mapper.try_map(odd_fails, [0, 1, 4]).collect_all());
     let mut seen = std::mem::take(&mut *seen.lock().unwrap());
@@ -211,8 +211,32 @@ fn callback_sees_each_item_once_before_its_result_is_read() {
 }
 
 #[test]
+fn callback_sees_each_try_and_its_delay() {
+    let (pool, seen) = (ThreadPool::new(1), Arc::new(Mutex::new(Vec::new())));
+    let noted = Arc::clone(&seen);
+    let mapper = pool.mapper().on_item(move |item| {
+        let event = (item.index, item.outcome.is_ok(), item.tries, item.retry_after);
+        noted.lock().unwrap().push(event);
+    });
+    let tries = AtomicUsize::new(0);
+    let run = move |_: u32| if tries.fetch_add(1, SeqCst) < 4 { Err("busy") } else { Ok(()) };
+    let delays = [Duration::ZERO, Duration::from_millis(1)];
+    let mapper = mapper.retry(Retry::times(2).delays(delays));
+    block_on(mapper.try_map(run, 0..2).collect_all());
+    let [first, second] = delays.map(Some);
+    let expected = [
+        (0, false, 1, first),
+        (0, false, 2, second),
+        (0, false, 3, None),
+        (1, false, 1, first),
+        (1, true, 2, None),
+    ];
+    assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+#[test]
 fn panicking_callback_affects_no_item() {
     let pool = ThreadPool::new(1);
-    let mapper = pool.mapper().on_item(|_, _| panic!("a panic of a callback"));
+    let mapper = pool.mapper().on_item(|_| panic!("a panic of a callback"));
     assert_eq!(block_on(mapper.map(|n: u32| n, 0..2)).unwrap(), [0, 1]);
 }
