@@ -110,7 +110,7 @@ fn free_ports() -> Result<[(&'static str, u16); PORTS.len()]> {
     static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut ports = PORTS.map(|name| (name, 0));
-    // All are held until each is known: the system may offer a port again that was let go.
+    // All are held until each is known: the system may offer a port again after its release.
     let mut held = Vec::new();
     for (_, port) in &mut ports {
         while *port == 0 {
