@@ -1,12 +1,13 @@
 //! `cargo xtask brokers`: `spinney-celery` against the real thing: `RabbitMQ`, redis, and Python's Celery
 //! in two versions.
 //!
-//! Everything but the two servers stays in the folder `brokers` of the target directory: their state
-//! and logs, and Celery's virtual environments.
+//! Everything but the servers' programs stays in the folder `brokers` of the target directory: their
+//! state and logs, and Celery's virtual environments.
 
-use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+mod servers;
+
+use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use xshell::{Cmd, cmd};
@@ -14,6 +15,7 @@ use xshell::{Cmd, cmd};
 use crate::Result;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
+use servers::Servers;
 
 /// The crate that needs a broker to be tested.
 pub(crate) const CRATE: &str = "spinney-celery";
@@ -24,222 +26,216 @@ const CELERY: [&[&str]; 2] = [
     &["celery==5.5.3", "redis==8.1.0", "psutil==7.2.2", "gevent==26.9.0"],
 ];
 
-/// Debian's packages, and a file of each.
-const SERVERS: [(&str, &str); 2] = [
-    ("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
-    ("redis-server", "/usr/bin/redis-server"),
-];
+/// What a worker and its servers may die of.
+const CRASHES: [&str; 7] = ["kill9", "warm", "grace", "connloss", "broker9", "blocked", "etahold"];
 
-const REDIS: &str = "redis://127.0.0.1:6390/0";
-
-/// The ports of the servers, on loopback.
-const PORTS: [(&str, u16); 2] = [("rabbit", 5672), ("redis", 6390)];
-
-/// No-ops of the two benches: to see that nothing is amiss, and to measure.
-const NOOPS: [&str; 2] = ["4000", "20000"];
-
-/// The share of gevent's CPU time that no-ops may take. Short runs are coarse.
-const SHARE: [f64; 2] = [1.0 / 8.0, 1.0 / 15.0];
+/// The command that runs all of this.
+const AGAIN: &str = "cargo xtask brokers";
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps, measures: bool) -> Result {
     let sh = &workspace.sh;
-    steps.step("servers are installed", "cargo xtask brokers", || install(workspace))?;
-    steps.cmd("tests of spinney-celery", cmd!(sh, "cargo test --quiet --package {CRATE}"))?;
-    let build = cmd!(sh, "cargo build --quiet --release --package {CRATE} --examples");
-    // As the programs of users are optimised, rather than those of this workspace.
-    let build = build.env("CARGO_PROFILE_RELEASE_LTO", "false");
-    steps.cmd("the worker and the producer are built", build)?;
-    let mut bench = Acceptance { workspace, folder: workspace.target().join("brokers") };
-    let pythons = CELERY.map(|packages| bench.python(packages));
-    let [newest, older] = pythons;
-    let (newest, older) = (newest?, older?);
-    let brokers = bench.start()?;
-    for (python, packages) in [(&newest, CELERY[0]), (&older, CELERY[1])] {
-        for results in ["rpc://", REDIS] {
-            let script = Script { python, name: "check.py", args: &[], results };
-            steps.step(&format!("{} {results}", packages[0]), AGAIN, || bench.check(&script))?;
-        }
-    }
-    for results in ["rpc://", REDIS] {
-        let script = Script { python: &newest, name: "edges.py", args: &[], results };
-        steps.step(&format!("edges {results}"), AGAIN, || bench.run(&script))?;
-    }
-    let all = ["kill9", "warm", "grace", "connloss", "broker9", "blocked", "etahold"];
-    let script = Script { python: &newest, name: "crash.py", args: &all, results: "rpc://" };
-    steps.step("crashes", AGAIN, || bench.run(&script))?;
-    steps.step("cost beside gevent", AGAIN, || bench.compare(&newest, measures))?;
-    drop(brokers);
-    Ok(())
+    steps.step("servers are installed", AGAIN, || servers::install(sh))?;
+    let others = workspace.clone();
+    // Beside the rest of `ci` they wait for cargo, and nothing waits for them.
+    let tests = move |steps: &mut Steps| {
+        let tests = cmd!(others.sh, "cargo test --quiet --package {CRATE}");
+        steps.cmd("tests of spinney-celery", tests)
+    };
+    steps.beside(tests, |steps| {
+        prepare(workspace, steps)?;
+        accept(workspace, steps)
+    })?;
+    // Alone, for the sake of its figures.
+    let bench = Acceptance::start(workspace.clone(), "bench", steps)?;
+    if measures { bench.measure(steps) } else { bench.compare(steps) }
 }
 
-const AGAIN: &str = "cargo xtask brokers";
+/// Builds the worker, and installs Celery meanwhile.
+fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result {
+    let others = workspace.clone();
+    let celery = move |steps: &mut Steps| {
+        steps.step("Celery is installed", AGAIN, || {
+            CELERY.iter().try_for_each(|packages| install_celery(&others, packages))
+        })
+    };
+    steps.beside(celery, |steps| {
+        let build = ["build", "--quiet", "--release", "--package", CRATE, "--features", "rustls"];
+        let build = cmd!(workspace.sh, "cargo {build...} --examples");
+        steps.cmd("the worker and the producer are built", build)
+    })
+}
 
-/// Installs the servers where that is allowed; otherwise says what to install.
-fn install(workspace: &Workspace) -> Result {
+/// Runs the scripts. Each list of them has servers of its own: one crashes its broker, and remote
+/// control reaches all workers of a broker. They run side by side, since they wait more than they
+/// compute.
+fn accept(workspace: &Workspace, steps: &mut Steps) -> Result {
+    let list = |name: &'static str, run: fn(&Acceptance, &mut Steps) -> Result| {
+        let workspace = workspace.clone();
+        move |steps: &mut Steps| run(&Acceptance::start(workspace, name, steps)?, steps)
+    };
+    let rpc = list("rpc", |acceptance, steps| acceptance.results("rpc://", steps));
+    let redis =
+        list("redis", |acceptance, steps| acceptance.results(&acceptance.servers.redis(), steps));
+    let crashes = list("crashes", Acceptance::crashes);
+    steps.beside(rpc, |steps| steps.beside(redis, crashes))
+}
+
+/// Makes a virtual environment with these packages; the first names its folder.
+fn install_celery(workspace: &Workspace, packages: &[&str]) -> Result {
     let sh = &workspace.sh;
-    let missing: Vec<&str> = SERVERS
-        .iter()
-        .filter(|(_, file)| !Path::new(file).exists())
-        .map(|(package, _)| *package)
-        .collect();
-    if missing.is_empty() {
+    let folder = environment(workspace, packages);
+    let (python, done) = (folder.join("bin/python"), folder.join("installed"));
+    let wanted = packages.join("\n");
+    if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    let is_root = cmd!(sh, "id -u").quiet().read().is_ok_and(|id| id == "0");
-    let has_apt = cmd!(sh, "apt-get --version").quiet().read().is_ok();
-    if !(is_root && has_apt) {
-        let missing = missing.join(" ");
-        return Err(format!("install Debian's packages first: apt-get install {missing}").into());
-    }
-    cmd!(sh, "apt-get update -qq").quiet().run()?;
-    let install = cmd!(sh, "apt-get install -y -qq --no-install-recommends {missing...}");
-    // Debian would start them as services of its own.
-    let policy = Path::new("/usr/sbin/policy-rc.d");
-    let is_new = !policy.exists();
-    if is_new {
-        fs::write(policy, "#!/bin/sh\nexit 101\n")?;
-        cmd!(sh, "chmod +x {policy}").quiet().run()?;
-    }
-    let installed = install.env("DEBIAN_FRONTEND", "noninteractive").quiet().ignore_stdout().run();
-    if is_new {
-        fs::remove_file(policy)?;
-    }
-    Ok(installed?)
+    cmd!(sh, "python3 -m venv --clear {folder}").quiet().run()?;
+    cmd!(sh, "{python} -m pip install --quiet --disable-pip-version-check {packages...}")
+        .quiet()
+        .run()?;
+    Ok(fs::write(done, wanted)?)
 }
 
-/// The scripts, and the folder that they work in.
-struct Acceptance<'a> {
-    workspace: &'a Workspace,
-    folder: PathBuf,
+fn environment(workspace: &Workspace, packages: &[&str]) -> PathBuf {
+    folder(workspace).join(packages[0].replace("==", "-"))
+}
+
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("brokers")
+}
+
+/// The scripts, and the servers that they use.
+struct Acceptance {
+    workspace: Workspace,
+    servers: Servers,
 }
 
 /// One run of a script.
 struct Script<'a> {
-    python: &'a Path,
+    /// The packages of Celery's environment.
+    celery: &'a [&'a str],
     name: &'a str,
     args: &'a [&'a str],
     results: &'a str,
 }
 
-impl Acceptance<'_> {
-    fn scripts(&self) -> PathBuf {
-        self.workspace.root().join("crates/celery/acceptance")
+impl Acceptance {
+    fn start(workspace: Workspace, name: &str, steps: &mut Steps) -> Result<Self> {
+        let script = scripts(&workspace).join("start-broker.sh");
+        let folder = folder(&workspace).join(name);
+        let mut servers = None;
+        steps.step(&format!("servers for {name}"), AGAIN, || {
+            servers = Some(Servers::start(&workspace, script, folder)?);
+            Ok(())
+        })?;
+        let servers = servers.ok_or("the servers were not started")?;
+        Ok(Self { workspace, servers })
     }
 
-    /// A Python with these packages; the first names its folder.
-    fn python(&mut self, packages: &[&str]) -> Result<PathBuf> {
-        let sh = &self.workspace.sh;
-        let folder = self.folder.join(packages[0].replace("==", "-"));
-        let python = folder.join("bin/python");
-        let done = folder.join("installed");
-        let wanted = packages.join("\n");
-        if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
-            return Ok(python);
+    /// The functional checks with either version of Celery, and bad input.
+    fn results(&self, results: &str, steps: &mut Steps) -> Result {
+        let kind = results.split(':').next().unwrap_or(results);
+        for celery in CELERY {
+            let script = Script { celery, name: "check.py", args: &[], results };
+            steps.step(&format!("{}, {kind}", celery[0]), AGAIN, || self.check(&script))?;
         }
-        cmd!(sh, "python3 -m venv {folder}").quiet().run()?;
-        cmd!(sh, "{python} -m pip install --quiet {packages...}").quiet().run()?;
-        fs::write(done, wanted)?;
-        Ok(python)
+        let script = Script { celery: CELERY[0], name: "edges.py", args: &[], results };
+        steps.step(&format!("edges, {kind}"), AGAIN, || self.run(&script))
     }
 
-    fn start(&self) -> Result<Brokers> {
-        let (sh, folder) = (&self.workspace.sh, &self.folder);
-        let script = self.scripts().join("start-broker.sh");
-        let mut brokers = Brokers { pids: Vec::new() };
-        for (kind, port) in PORTS {
-            if TcpListener::bind(("127.0.0.1", port)).is_err() {
-                return Err(format!("port {port} is taken: stop the program that has it").into());
-            }
-            let pid = cmd!(sh, "bash {script} {kind} {folder}").quiet().read()?;
-            brokers.pids.push(PathBuf::from(pid));
+    /// The death of workers, connections and brokers.
+    fn crashes(&self, steps: &mut Steps) -> Result {
+        let (celery, name, results) = (CELERY[0], "crash.py", "rpc://");
+        CRASHES.iter().try_for_each(|crash| {
+            let script = Script { celery, name, args: &[crash], results };
+            steps.step(crash, AGAIN, || self.run(&script))
+        })
+    }
+
+    /// Compares the cost of a few no-ops with what they cost gevent.
+    fn compare(&self, steps: &mut Steps) -> Result {
+        // A short run is coarse.
+        steps.step("cost beside gevent", AGAIN, || self.share("4000", 1.0 / 8.0))
+    }
+
+    /// Compares the cost of many no-ops, and measures naps and results in redis as well.
+    fn measure(&self, steps: &mut Steps) -> Result {
+        steps.step("cost beside gevent", AGAIN, || {
+            self.share("20000", 1.0 / 15.0)?;
+            self.bench(&["rust", "200", "4", "nap", "0.05", "2000", "rpc"])?;
+            self.bench(&["rust", "100", "4", "noop", "0", "20000", "redis"]).map(drop)
+        })
+    }
+
+    /// Fails if no-ops take more than `most` of the CPU time that they take with gevent.
+    fn share(&self, noops: &str, most: f64) -> Result {
+        let ours = self.bench(&["rust", "100", "4", "noop", "0", noops, "rpc"])?;
+        let theirs = self.bench(&["gevent", "100", "4", "noop", "0", noops, "rpc"])?;
+        let share = ours / theirs;
+        println!("     {:.1} % of gevent's CPU time", 100.0 * share);
+        if share <= most {
+            Ok(())
+        } else {
+            Err(format!("that is more than {:.1} %", 100.0 * most).into())
         }
-        Ok(brokers)
     }
 
-    fn script(&self, script: &Script<'_>) -> Cmd<'_> {
-        let (python, file) = (script.python, self.scripts().join(script.name));
-        let (worker, args) =
-            (self.workspace.target().join("release/examples/acceptance"), script.args);
-        let celery = python.with_file_name("celery");
-        cmd!(self.workspace.sh, "{python} -W ignore {file} {args...}")
+    /// Measures one worker; returns its CPU seconds.
+    fn bench(&self, args: &[&str]) -> Result<f64> {
+        let script = Script { celery: CELERY[0], name: "bench.py", args, results: "rpc://" };
+        let line = self.command(&script).read()?;
+        println!("     {line}");
+        let figures: serde_json::Value = serde_json::from_str(&line)?;
+        figures["cpu_s"].as_f64().ok_or_else(|| "the bench gave no CPU time".into())
+    }
+
+    fn command(&self, script: &Script<'_>) -> Cmd<'_> {
+        let scripts = scripts(&self.workspace);
+        let (file, args) = (scripts.join(script.name), script.args);
+        let programs = environment(&self.workspace, script.celery).join("bin");
+        let python = programs.join("python");
+        let command = cmd!(self.workspace.sh, "{python} -W ignore {file} {args...}")
             .env("BACKEND", script.results)
-            .env("CELERY", &celery)
-            .env("DIR", &self.folder)
-            .env("FLOWER", &celery)
-            .env("PYTHONPATH", self.scripts())
+            .env("CELERY", programs.join("celery"))
+            .env("PYTHONPATH", scripts)
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("TASKLOG", self.folder.join("once.log"))
-            .env("WORKER", worker)
-            .quiet()
+            .env("WORKER", self.worker());
+        self.servers.tell(command).quiet()
+    }
+
+    fn worker(&self) -> PathBuf {
+        self.workspace.target().join("release/examples/acceptance")
     }
 
     /// Runs a script that starts its own workers; what it prints is shown if it fails.
     fn run(&self, script: &Script<'_>) -> Result {
-        let output = self.script(script).ignore_status().output()?;
+        let output = self.command(script).ignore_status().output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         if output.status.success() {
             println!("     {}", text.lines().last().unwrap_or_default());
             return Ok(());
         }
         let errors = String::from_utf8_lossy(&output.stderr);
-        let logs = self.folder.join("log");
+        let logs = self.servers.logs();
         Err(format!("{text}{errors}\nlogs are in {}", logs.display()).into())
     }
 
     /// Runs the functional checks beside a worker.
     fn check(&self, script: &Script<'_>) -> Result {
-        let program = self.workspace.target().join("release/examples/acceptance");
-        let mut worker = Command::new(program);
-        worker.args(["name=check@localhost", "quiet=1"]);
-        if script.results == REDIS {
-            worker.arg(format!("redis={REDIS}"));
+        let mut worker = Command::new(self.worker());
+        worker.args(["name=check@localhost", &format!("broker={}", self.servers.amqp())]);
+        if script.results != "rpc://" {
+            worker.arg(format!("redis={}", script.results));
         }
-        let mut worker = worker.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let log = File::create(self.servers.logs().join("check.log"))?;
+        let mut worker = worker.stdout(log).stderr(Stdio::null()).spawn()?;
         let checked = self.run(script);
         worker.kill()?;
         worker.wait()?;
         checked
     }
-
-    /// Compares what no-ops cost with what they cost gevent.
-    fn compare(&self, python: &Path, measures: bool) -> Result {
-        let noops = NOOPS[usize::from(measures)];
-        let bench = |args: &[&str]| -> Result<serde_json::Value> {
-            let script = Script { python, name: "bench.py", args, results: "rpc://" };
-            let line = self.script(&script).read()?;
-            println!("     {line}");
-            Ok(serde_json::from_str(&line)?)
-        };
-        let ours = bench(&["rust", "100", "4", "noop", "0", noops, "rpc"])?;
-        let theirs = bench(&["gevent", "100", "4", "noop", "0", noops, "rpc"])?;
-        let figure = |of: &serde_json::Value, key: &str| of[key].as_f64().unwrap_or(f64::NAN);
-        let share = figure(&ours, "cpu_s") / figure(&theirs, "cpu_s");
-        println!("     {:.1} % of gevent's CPU time", 100.0 * share);
-        if measures {
-            bench(&["rust", "200", "4", "nap", "0.05", "2000", "rpc"])?;
-            bench(&["rust", "100", "4", "noop", "0", noops, "redis"])?;
-        }
-        let most = SHARE[usize::from(measures)];
-        let is_cheap = share <= most;
-        if is_cheap {
-            Ok(())
-        } else {
-            Err(format!("that is more than {:.1} %", 100.0 * most).into())
-        }
-    }
 }
 
-/// The servers that were started. Dropping it ends them.
-struct Brokers {
-    /// The files with the ids of their processes.
-    pids: Vec<PathBuf>,
-}
-
-impl Drop for Brokers {
-    fn drop(&mut self) {
-        for pid in self.pids.iter().filter_map(|file| fs::read_to_string(file).ok()) {
-            // One that has finished needs no signal.
-            let _ = Command::new("kill").arg(pid.trim()).status();
-        }
-    }
+fn scripts(workspace: &Workspace) -> PathBuf {
+    workspace.root().join("crates/celery/acceptance")
 }

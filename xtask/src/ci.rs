@@ -4,7 +4,7 @@ use xshell::cmd;
 
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{Result, deny, features, layers, loom, package, test, tidy};
+use crate::{Result, brokers, deny, features, layers, loom, package, test, tidy};
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
@@ -16,9 +16,11 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     }
     quick(workspace, steps)?;
     // A core would be idle while one large program is compiled or tests wait for each other. The
-    // models are built in a folder of their own; packages take turns with cargo's lock of the
-    // other.
-    let others = workspace.clone();
+    // models are built in a folder of their own, and the worker that brokers test in that of
+    // optimised programs; packages take turns with cargo's lock of the other. The brokers' scripts
+    // wait more than they compute, and wait for states, so that a busy machine fails none.
+    let (alone, others) = (workspace.clone(), workspace.clone());
+    let with_brokers = move |steps: &mut Steps| brokers::run(&alone, steps, false);
     let aside = move |steps: &mut Steps| {
         let workspace = &others;
         steps.step("deny", "cargo xtask deny", || deny::run(workspace))?;
@@ -27,9 +29,11 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
         doc(workspace, steps)?;
         features::run(workspace, steps)
     };
-    steps.beside(aside, |steps| {
-        clippy(workspace, steps)?;
-        test::run(workspace, steps)
+    steps.beside(with_brokers, |steps| {
+        steps.beside(aside, |steps| {
+            clippy(workspace, steps)?;
+            test::run(workspace, steps)
+        })
     })
 }
 

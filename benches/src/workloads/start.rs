@@ -194,6 +194,7 @@ fn rayon(load: Load, work: fn(u64) -> u64) -> u64 {
 const PROBES: u64 = 10;
 
 /// What a task did: nothing but to note when it was polled first, or work.
+#[expect(clippy::unused_async, reason = "the body of a task")]
 async fn probe(n: u64, spawned: Instant) -> Option<Duration> {
     if n % PROBES == 0 {
         return Some(spawned.elapsed());

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -72,7 +73,8 @@ fn fib(n: u32) -> Result<u64, TaskError> {
     Ok(of(n))
 }
 
-/// Appends `x start ID` and `x end ID` to the log of tasks, around a nap.
+/// Appends `x start ID` and `x end ID` to the log of tasks, around a nap. A negative nap lasts until
+/// there is a file `LOG.go`.
 fn once(log: String) -> impl Fn(Request, i64, f64) -> Once {
     move |request, x, s| {
         let log = log.clone();
@@ -84,7 +86,14 @@ fn once(log: String) -> impl Fn(Request, i64, f64) -> Once {
                 (&file).write_all(line.as_bytes())
             };
             note("start")?;
-            sleep(Duration::from_secs_f64(s)).await;
+            if s < 0.0 {
+                let go = format!("{log}.go");
+                while !Path::new(&go).exists() {
+                    sleep(Duration::from_millis(50)).await;
+                }
+            } else {
+                sleep(Duration::from_secs_f64(s)).await;
+            }
             note("end")?;
             Ok(x)
         })

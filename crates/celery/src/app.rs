@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_lite::{Stream, StreamExt, stream};
+use futures_lite::{FutureExt, Stream, StreamExt, future, stream};
 use serde::Serialize;
 use spinney_hub::Hub;
 use spinney_jobs::WorkerReport;
@@ -28,7 +29,7 @@ const DEFAULT_QUEUE: &str = "celery";
 /// others, in Rust or Python. Dropping it ends its producer; a worker runs as long as its
 /// [`run`](Self::run).
 ///
-/// Settings that stand behind a [`task`](Self::task) are that task's; those before the first are the
+/// A setting after a [`task`](Self::task) applies to that task; a setting before the first task is the
 /// default of all tasks.
 ///
 /// ```no_run
@@ -55,7 +56,7 @@ const DEFAULT_QUEUE: &str = "celery";
 pub struct App {
     settings: Settings,
     tasks: Tasks,
-    /// The task that settings are of.
+    /// The task that the next settings apply to.
     last: Option<Arc<str>>,
     defaults: TaskSettings,
     threads: Arc<OnceLock<ThreadPool>>,
@@ -80,7 +81,7 @@ pub(crate) struct Settings {
 /// Which queue a task is sent to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
-    /// Names of tasks, or their beginnings; each with a queue.
+    /// Names of tasks, or prefixes that end with `*`; each with a queue.
     routes: Vec<(String, String)>,
     default: Option<String>,
 }
@@ -98,7 +99,9 @@ impl Routes {
 
 impl App {
     /// An app on the broker at `url`, for example `amqp://user:password@host:5672/%2f`. `amqps` needs the
-    /// feature `rustls`; the interval of heartbeats is `?heartbeat=10`.
+    /// feature `rustls`: the broker's certificate is checked against the authorities of the system, or
+    /// on Linux those in the file that the environment variable `SSL_CERT_FILE` names. The interval of
+    /// heartbeats is set by `?heartbeat=10`, in seconds.
     pub fn amqp(url: impl Into<String>) -> Self {
         let settings = Settings {
             url: url.into(),
@@ -141,8 +144,8 @@ impl App {
         self
     }
 
-    /// Consumes from this queue, too. The first one is where calls of tasks without a route go. An app
-    /// that names none has the queue `celery`. A queue that is not there is declared, durable.
+    /// Consumes from this queue as well. Calls of tasks without a route go to the first queue. Default:
+    /// the queue `celery`. A missing queue is declared as durable.
     ///
     /// Python: `--queues`.
     #[must_use]
@@ -162,8 +165,8 @@ impl App {
         self
     }
 
-    /// Sends calls of `task` to `queue`. A pattern that ends with `*` is for all tasks whose names
-    /// begin so; the first route that fits counts.
+    /// Sends calls of `task` to `queue`. A pattern that ends with `*` matches every task with that
+    /// prefix; the first match counts.
     ///
     /// Python: `task_routes`.
     #[must_use]
@@ -190,25 +193,24 @@ impl App {
         self
     }
 
-    /// How long running tasks have to end when the worker is stopped. Those that are left then are
-    /// killed and put back. Default: 30 seconds.
+    /// How long running tasks may take to finish when the worker is stopped. After that they are killed,
+    /// and their messages go back to the queue. Default: 30 seconds.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
         self
     }
 
-    /// For how long the outcome of a task that cannot be stored is tried again, while its message stays
-    /// unacknowledged. After that the message is put back, and the task runs again. Default: two
-    /// minutes.
+    /// How long storing the outcome of a task is retried, while its message stays unacknowledged. After
+    /// that the message goes back to the queue, and the task runs again. Default: two minutes.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
         self
     }
 
-    /// For how long the first connection to the broker is tried. Later ones are tried without end.
-    /// Default: a minute.
+    /// How long the first connection to the broker is retried. A lost connection is retried without
+    /// limit. Default: a minute.
     #[must_use]
     pub fn connect_patience(mut self, patience: Duration) -> Self {
         self.settings.connect_patience = patience;
@@ -240,8 +242,8 @@ impl App {
     }
 
     /// Adds a task: an async function of up to eight parameters that can be read from JSON, which
-    /// returns a `Result`. A [`Request`](crate::Request) as its first parameter tells it of its call.
-    /// Of two tasks with one name the later counts.
+    /// returns a `Result`. A first parameter of type [`Request`](crate::Request) describes the call. A
+    /// later task of the same name replaces an earlier one.
     ///
     /// Python: `@app.task`.
     #[must_use]
@@ -285,7 +287,8 @@ impl App {
         self
     }
 
-    /// Kills a task that runs for longer; it may catch that. A message may say otherwise.
+    /// Kills a task that runs for longer than `limit`; the task may catch the kill. A limit in the
+    /// message takes precedence.
     ///
     /// Python: `soft_time_limit`.
     #[must_use]
@@ -293,7 +296,8 @@ impl App {
         self.set(|task| task.soft_limit = Some(limit))
     }
 
-    /// Ends a task that runs for longer, at its next await. A message may say otherwise.
+    /// Drops a task that runs for longer than `limit`, at its next await. A limit in the message takes
+    /// precedence.
     ///
     /// Python: `time_limit`.
     #[must_use]
@@ -387,6 +391,20 @@ impl App {
     ///
     /// As [`run`](Self::run).
     pub async fn run_until(self, stops: impl Stream<Item = ()>) -> Result<WorkerReport, Error> {
+        let service = self.into_service()?;
+        let stop = service.stopper();
+        let mut stops = pin!(stops);
+        let stopping = async {
+            while stops.next().await.is_some() {
+                stop();
+            }
+            future::pending().await
+        };
+        service.run().or(stopping).await
+    }
+
+    /// The worker, whose tasks run on the current hub.
+    fn into_service(self) -> Result<Service, Error> {
         let Self { mut settings, tasks, .. } = self;
         settings.finish();
         let results = Results::open(&settings.results)?;
@@ -396,7 +414,7 @@ impl App {
         let mut source = Amqp::new(session, results, Arc::new(tasks), events, routes);
         source.patience = settings.patience;
         source.max_body = settings.max_body;
-        Service::new(source, settings, &Hub::current()).run(stops).await
+        Ok(Service::new(source, settings, &Hub::current()))
     }
 
     /// Calls the task `name` with a tuple of arguments. A worker of Rust or Python runs it.
@@ -414,7 +432,7 @@ impl App {
         self.send_task(NewTask::new(name).args(args)).await
     }
 
-    /// Calls a task, with all that can be said of a call.
+    /// Calls a task with the settings of a [`NewTask`]: its queue, countdown, limits and priority.
     ///
     /// # Errors
     ///

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use spinney_jobs::NotSettled;
 
 use crate::TaskError;
-use crate::message::{Follow, Message, NewMessage, Signature, Wire, now_and, parse_time};
-use crate::results::{self, Owner, Stored};
+use crate::canvas::Parts;
+use crate::message::{Message, NewMessage, RawMessage, Signature, now_and, parse_time};
+use crate::results::{self, Owner, Stored, TaskResult};
 use crate::source::{Amqp, new_id};
 
 impl Amqp {
-    pub(crate) async fn publish(&self, wire: &Wire) -> Result<(), String> {
-        self.session.publish(wire, true).await.map_err(|error| error.to_string())
+    pub(crate) async fn publish(&self, raw: &RawMessage) -> Result<(), String> {
+        self.session.publish(raw, true).await.map_err(|error| error.to_string())
     }
 
     pub(crate) async fn succeed(
@@ -25,10 +26,12 @@ impl Amqp {
         let follow = &message.body.2;
         let mut children = Vec::new();
         for callback in follow.callbacks.iter().flatten() {
-            children.push(self.call(message, callback, Some(value), &[]).await?);
+            children.push(self.call(message, callback.clone(), Some(value)).await?);
         }
         if let Some((next, rest)) = follow.chain.as_deref().and_then(<[_]>::split_last) {
-            children.push(self.call(message, next, Some(value), rest).await?);
+            let mut next = next.clone();
+            next.then(rest.to_vec());
+            children.push(self.call(message, next, Some(value)).await?);
         }
         let value_stored = Stored::Value(value);
         self.store(message, "SUCCESS", value_stored, children).await
@@ -40,11 +43,62 @@ impl Amqp {
         status: &'static str,
         error: &TaskError,
     ) -> Result<(), NotSettled> {
-        let id = serde_json::value::to_raw_value(&*message.id).map_err(NotSettled::because)?;
-        for errback in message.body.2.errbacks.iter().flatten() {
-            self.call(message, errback, Some(&id), &[]).await?;
+        let follow = &message.body.2;
+        self.call_errbacks(message, follow.errbacks.as_deref().unwrap_or_default(), &message.id)
+            .await?;
+        self.store(message, status, Stored::Error(error), Vec::new()).await?;
+        // The rest of a chain will not run: its callers wait for its last task.
+        for next in follow.chain.iter().flatten() {
+            self.fail_unsent(message, next.clone(), status, error).await?;
         }
-        self.store(message, status, Stored::Error(error), Vec::new()).await
+        Ok(())
+    }
+
+    async fn call_errbacks(
+        &self,
+        message: &Arc<Message>,
+        errbacks: &[Signature],
+        failed: &str,
+    ) -> Result<(), NotSettled> {
+        let id = serde_json::value::to_raw_value(failed).map_err(NotSettled::because)?;
+        for errback in errbacks {
+            self.call(message, errback.clone(), Some(&id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores the failure of calls that will not be made, and reports it to their chords.
+    async fn fail_unsent(
+        &self,
+        message: &Arc<Message>,
+        signature: Signature,
+        status: &'static str,
+        error: &TaskError,
+    ) -> Result<(), NotSettled> {
+        let (tasks, chain) = (signature.ends(), signature.signatures("chain"));
+        for task in &tasks {
+            let Some(id) = task.text("task_id") else { continue };
+            let owner = Owner {
+                id,
+                task: &task.task,
+                reply_to: task.text("reply_to").or(message.reply_to()),
+                group: task.text("group_id"),
+                parent: None,
+            };
+            let outcome = TaskResult { status, value: Stored::Error(error), children: vec![] };
+            self.persist(|| self.results.store(&self.session, &owner, &outcome)).await?;
+            let body = task.signatures("chord").pop();
+            if let (Some(body), Some(group)) = (body, task.text("group_id")) {
+                let index = task.options.get("group_index").and_then(Value::as_i64);
+                let result = results::error_json(error);
+                let part = ChordPart { group, index, id, status, result };
+                Box::pin(self.report(message, &body, part)).await?;
+            }
+        }
+        for next in chain {
+            Box::pin(self.fail_unsent(message, next, status, error)).await?;
+        }
+        Ok(())
     }
 
     /// Says that a task will run again.
@@ -57,8 +111,7 @@ impl Amqp {
             return Ok(());
         }
         let owner = Owner::of(job);
-        let outcome =
-            results::Outcome { status: "RETRY", value: Stored::Error(error), children: vec![] };
+        let outcome = TaskResult { status: "RETRY", value: Stored::Error(error), children: vec![] };
         self.persist(|| self.results.store(&self.session, &owner, &outcome)).await
     }
 
@@ -70,27 +123,42 @@ impl Amqp {
         children: Vec<Value>,
     ) -> Result<(), NotSettled> {
         let settings = self.tasks.get(&message.name).map(|task| task.settings);
-        let outcome = results::Outcome { status, value, children };
+        let outcome = TaskResult { status, value, children };
         if !message.ignore_result && settings.is_none_or(|settings| !settings.ignore_result) {
             let owner = Owner::of(message);
             self.persist(|| self.results.store(&self.session, &owner, &outcome)).await?;
         }
-        #[cfg(feature = "redis")]
-        if let (Some(body), Some(group), Some(redis)) =
-            (&message.body.2.chord, &message.group, self.results.redis())
-        {
+        if let (Some(body), Some(group)) = (&message.body.2.chord, &message.group) {
             let result = match outcome.value {
                 Stored::Value(value) => serde_json::to_value(value).map_err(NotSettled::because)?,
                 Stored::Error(error) => results::error_json(error),
             };
-            let part = json!([1, &*message.id, status, result]).to_string();
-            let index = message.group_index;
-            let chord = || redis.add_to_chord(group, index, &message.id, &part);
+            let (index, id) = (message.group_index, &*message.id);
+            self.report(message, body, ChordPart { group, index, id, status, result }).await?;
+        }
+        Ok(())
+    }
+
+    /// Reports a result to the chord whose header it is in; the last one sends the body of the chord.
+    #[cfg_attr(not(feature = "redis"), expect(clippy::unused_async, reason = "it is for redis"))]
+    async fn report(
+        &self,
+        message: &Arc<Message>,
+        body: &Signature,
+        part: ChordPart<'_>,
+    ) -> Result<(), NotSettled> {
+        #[cfg(feature = "redis")]
+        if let Some(redis) = self.results.redis() {
+            let ChordPart { group, index, id, status, result } = part;
+            let part = json!([1, id, status, result]).to_string();
+            let chord = || redis.add_to_chord(group, index, id, &part);
             if let Some(chord) = self.persist(chord).await? {
                 self.finish_chord(message, body, &chord).await?;
                 self.persist(|| redis.end_chord(&chord)).await?;
             }
         }
+        #[cfg(not(feature = "redis"))]
+        let _ = (message, body, part);
         Ok(())
     }
 
@@ -102,93 +170,111 @@ impl Amqp {
         body: &Signature,
         chord: &results::Chord,
     ) -> Result<(), NotSettled> {
-        let failed = chord.parts.iter().find(|(_, state, _)| state != "SUCCESS");
-        let Some((id, _, error)) = failed else {
-            let values: Vec<&Value> = chord.parts.iter().map(|(_, _, value)| value).collect();
-            let values = serde_json::value::to_raw_value(&values).map_err(NotSettled::because)?;
-            return self.call(message, body, Some(&values), &[]).await.map(drop);
+        let Some((id, error)) = chord.failed() else {
+            let values = serde_json::value::to_raw_value(&chord.values());
+            let values = values.map_err(NotSettled::because)?;
+            return self.call(message, body.clone(), Some(&values)).await.map(drop);
         };
-        let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
-        let raised =
-            format!("Dependency {id} raised {}({})", text("exc_type"), error["exc_message"][0]);
-        let error = TaskError::new("ChordError", raised);
-        let body_id = body.options.get("task_id").and_then(Value::as_str).unwrap_or_default();
-        let raw_id = serde_json::value::to_raw_value(body_id).map_err(NotSettled::because)?;
-        for errback in body.signatures("link_error") {
-            self.call(message, &errback, Some(&raw_id), &[]).await?;
-        }
-        let owner =
-            Owner { id: body_id, task: &body.task, reply_to: None, group: None, parent: None };
-        let outcome =
-            results::Outcome { status: "FAILURE", value: Stored::Error(&error), children: vec![] };
-        self.persist(|| self.results.store(&self.session, &owner, &outcome)).await
+        let text = error["exc_type"].as_str().unwrap_or_default();
+        let raised = format!("Dependency {id} raised {text}({})", repr(&error["exc_message"][0]));
+        self.fail_body(message, body, &TaskError::new("ChordError", raised)).await
     }
 
-    /// Makes the call of a signature, with `first` before its arguments and `chain` behind it.
-    /// Returns what stands for it among the children of its parent.
+    async fn fail_body(
+        &self,
+        message: &Arc<Message>,
+        body: &Signature,
+        error: &TaskError,
+    ) -> Result<(), NotSettled> {
+        let id = body.text("task_id").unwrap_or_default();
+        self.call_errbacks(message, &body.signatures("link_error"), id).await?;
+        self.fail_unsent(message, body.clone(), "FAILURE", error).await
+    }
+
+    /// Makes the call of a signature, with `first` before its arguments. Returns what stands for it
+    /// among the children of its parent.
     async fn call(
         &self,
         parent: &Arc<Message>,
-        signature: &Signature,
+        mut signature: Signature,
         first: Option<&RawValue>,
-        chain: &[Signature],
     ) -> Result<Value, NotSettled> {
-        match signature.subtask_type.as_deref() {
-            Some("chain") => {
-                let mut tasks = signature.members("tasks");
-                tasks.reverse();
-                let Some(head) = tasks.pop() else { return Ok(Value::Null) };
-                let rest: Vec<Signature> = chain.iter().cloned().chain(tasks).collect();
-                Box::pin(self.call(parent, &head, first, &rest)).await
+        match signature.parts() {
+            Parts::Task => self.call_task(parent, &mut signature, first).await,
+            Parts::Chain(tasks) => {
+                let Some(head) = signature.head_of(tasks) else { return Ok(Value::Null) };
+                Box::pin(self.call(parent, head, first)).await
             }
-            Some("group") => {
-                let group = signature.text("task_id").map_or_else(new_id, ToOwned::to_owned);
-                let mut children = Vec::new();
-                for (index, mut task) in signature.members("tasks").into_iter().enumerate() {
-                    task.join_group(&group, index);
-                    children.push(Box::pin(self.call(parent, &task, first, chain)).await?);
+            Parts::Group(_) => {
+                let frozen = signature.freeze();
+                for task in signature.members() {
+                    Box::pin(self.call(parent, task, first)).await?;
                 }
-                Ok(json!([[group, null], children]))
+                Ok(frozen)
             }
-            Some("chord") => Box::pin(self.call_chord(parent, signature, first, chain)).await,
-            _ => self.call_task(parent, signature, first, chain).await,
+            Parts::Chord { header, group, body } => {
+                let Some(mut body) = body else { return Ok(Value::Null) };
+                signature.hand_on_to_body(&mut body);
+                let group = group.unwrap_or_else(new_id);
+                Box::pin(self.call_chord(parent, header, &group, body, first)).await
+            }
         }
     }
 
     async fn call_chord(
         &self,
         parent: &Arc<Message>,
-        signature: &Signature,
+        mut header: Vec<Signature>,
+        group: &str,
+        mut body: Signature,
         first: Option<&RawValue>,
-        chain: &[Signature],
     ) -> Result<Value, NotSettled> {
-        let mut header = signature.members("header");
-        let mut bodies = signature.members("body");
-        let group = new_id();
-        let Some(body) = bodies.first_mut() else { return Ok(Value::Null) };
-        let body_id = body.text("task_id").map_or_else(new_id, ToOwned::to_owned);
-        body.options.insert("task_id".into(), json!(body_id));
-        body.options.insert("chain".into(), json!(chain));
+        let frozen = body.freeze();
+        if header.is_empty() {
+            let none = serde_json::value::to_raw_value(&[(); 0]).map_err(NotSettled::because)?;
+            self.call(parent, body, Some(&none)).await?;
+            return Ok(frozen);
+        }
+        let ids: Vec<Value> = header.iter_mut().map(Signature::freeze).collect();
+        let size = header.iter().map(Signature::reports).sum();
+        if !self.begin_chord(group, size, &ids).await? {
+            let error = TaskError::new("ChordError", "chords need results in redis");
+            self.fail_body(parent, &body, &error).await?;
+            return Ok(frozen);
+        }
+        for (index, mut task) in header.into_iter().enumerate() {
+            task.join_group(group, index);
+            task.options.insert("chord".into(), json!(body));
+            self.call(parent, task, first).await?;
+        }
+        Ok(frozen)
+    }
+
+    /// Notes how many results a chord waits for, and their ids; `false` without redis.
+    #[cfg_attr(not(feature = "redis"), expect(clippy::unused_async, reason = "it is for redis"))]
+    async fn begin_chord(
+        &self,
+        group: &str,
+        size: usize,
+        ids: &[Value],
+    ) -> Result<bool, NotSettled> {
         #[cfg(feature = "redis")]
         if let Some(redis) = self.results.redis() {
-            self.persist(|| redis.begin_chord(&group, header.len())).await?;
+            self.persist(|| redis.begin_chord(group, size, ids)).await?;
+            return Ok(true);
         }
-        for (index, task) in header.iter_mut().enumerate() {
-            task.join_group(&group, index);
-            task.options.insert("chord".into(), json!(body));
-            Box::pin(self.call(parent, task, first, &[])).await?;
-        }
-        Ok(json!([[body_id, null], null]))
+        #[cfg(not(feature = "redis"))]
+        let _ = (group, size, ids);
+        Ok(false)
     }
 
     async fn call_task(
         &self,
         parent: &Arc<Message>,
-        signature: &Signature,
+        signature: &mut Signature,
         first: Option<&RawValue>,
-        chain: &[Signature],
     ) -> Result<Value, NotSettled> {
-        let id = signature.text("task_id").map_or_else(new_id, ToOwned::to_owned);
+        let id = signature.id();
         let first = first.filter(|_| !signature.immutable);
         let own = signature.args.iter().map(|arg| &**arg);
         let args: Vec<&RawValue> = first.into_iter().chain(own).collect();
@@ -196,18 +282,13 @@ impl Amqp {
         let after =
             |seconds: f64| now_and(Duration::try_from_secs_f64(seconds).unwrap_or_default());
         let time = |key| signature.text(key).and_then(parse_time);
-        let mut follow = signature.follow();
-        if !chain.is_empty() {
-            let inner = follow.chain.take().unwrap_or_default();
-            follow.chain = Some(chain.iter().cloned().chain(inner).collect());
-        }
         let priority = signature.options.get("priority").and_then(Value::as_u64);
         let new = NewMessage {
             id: &id,
             task: &signature.task,
             args: &args,
             kwargs: signature.kwargs.clone(),
-            follow,
+            follow: signature.follow(),
             root_id: Some(parent.root()),
             parent_id: Some(&parent.id),
             group: signature.text("group_id"),
@@ -223,57 +304,27 @@ impl Amqp {
         };
         let queue = signature.text("queue").or_else(|| signature.text("routing_key"));
         let queue = queue.unwrap_or_else(|| self.routes.queue_of(&signature.task));
-        let wire = new.to_wire(queue).map_err(NotSettled::because)?;
-        self.persist(|| self.publish(&wire)).await?;
+        let raw = new.to_raw(queue).map_err(NotSettled::because)?;
+        self.persist(|| self.publish(&raw)).await?;
         Ok(json!([[id, null], null]))
     }
 }
 
-impl Signature {
-    /// Makes it the member at `index` of `group`.
-    fn join_group(&mut self, group: &str, index: usize) {
-        self.options.insert("group_id".into(), json!(group));
-        self.options.insert("group_index".into(), json!(index));
-    }
-
-    /// An option that is a text, and not empty.
-    fn text(&self, key: &str) -> Option<&str> {
-        self.options.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
-    }
-
-    /// The signatures in an option; a malformed signature is skipped.
-    fn signatures(&self, option: &str) -> Vec<Self> {
-        read_signatures(&self.options, option)
-    }
-
-    /// The signatures in a keyword argument, those of a group included.
-    fn members(&self, kwarg: &str) -> Vec<Self> {
-        let members = read_signatures(&self.kwargs, kwarg);
-        match &members[..] {
-            [group] if kwarg == "header" && group.subtask_type.as_deref() == Some("group") => {
-                group.members("tasks")
-            }
-            _ => members,
-        }
-    }
-
-    fn follow(&self) -> Follow {
-        let some = |option| Some(self.signatures(option)).filter(|list| !list.is_empty());
-        Follow {
-            callbacks: some("link"),
-            errbacks: some("link_error"),
-            chain: some("chain"),
-            chord: self.signatures("chord").pop().map(Box::new),
-        }
-    }
+/// One result of the header of a chord.
+#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "chords need redis"))]
+struct ChordPart<'a> {
+    group: &'a str,
+    index: Option<i64>,
+    id: &'a str,
+    status: &'static str,
+    result: Value,
 }
 
-/// One signature or a list of them.
-fn read_signatures(from: &Map<String, Value>, key: &str) -> Vec<Signature> {
-    let read = |value: &Value| serde_json::from_value(value.clone()).ok();
-    match from.get(key) {
-        Some(Value::Array(list)) => list.iter().filter_map(read).collect(),
-        Some(value) => read(value).into_iter().collect(),
-        None => Vec::new(),
+/// A value as Python shows it: texts in single quotes.
+#[cfg(feature = "redis")]
+fn repr(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) if !text.contains('\'') => format!("'{text}'"),
+        _ => value.to_string(),
     }
 }

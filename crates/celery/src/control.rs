@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use spinney_hub::Clock;
 use spinney_jobs::{JobInfo, Stage, WorkerHandle};
 
-use crate::message::{Message, Wire, json_properties};
+use crate::message::{Message, RawMessage, json_properties};
 use crate::session::{Link, header};
 use crate::source::{Amqp, Limits};
 
@@ -92,13 +92,13 @@ impl Control {
         headers.insert("clock".into(), AMQPValue::LongLongInt(clock));
         let mut body = Map::new();
         body.insert(self.hostname.clone(), answer);
-        let wire = Wire {
+        let raw = RawMessage {
             exchange: reply_to.exchange,
             routing_key: reply_to.routing_key,
             properties: json_properties().with_delivery_mode(1).with_headers(headers),
             body: Value::Object(body).to_string().into_bytes(),
         };
-        link.publish_unconfirmed(wire).await
+        link.publish_unconfirmed(raw).await
     }
 
     /// Carries a command out. `None` is no answer.
@@ -190,8 +190,8 @@ impl Control {
             "time_start": started,
             "acknowledged": job.terms.ack_early && job.stage == Stage::Active,
             "delivery_info": {
-                "exchange": message.wire.exchange,
-                "routing_key": message.wire.routing_key,
+                "exchange": message.raw.exchange,
+                "routing_key": message.raw.routing_key,
                 "priority": message.priority(),
                 "redelivered": null,
             },

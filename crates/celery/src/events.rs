@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use spinney_hub::sleep;
 use spinney_jobs::{Outcome, Step};
 
-use crate::message::{Message, Wire, json_properties};
+use crate::message::{Message, RawMessage, json_properties};
 use crate::session::{Link, header};
 use crate::source::Amqp;
 
@@ -88,7 +88,7 @@ impl Events {
         if let Some(event) = event.as_object_mut() {
             self.sign(kind, event);
         }
-        // One that finds no room is lost.
+        // An event is dropped when the queue is full.
         let _ = self.queue.0.try_send(event);
     }
 
@@ -115,7 +115,7 @@ impl Events {
         self.send(kind, event);
     }
 
-    /// Says that the worker goes; for the last time on this connection.
+    /// Sends the last events of a worker, that it goes offline.
     pub(crate) async fn say_offline(&self, link: &Link) {
         self.worker("worker-offline");
         while let Ok(event) = self.queue.1.try_recv() {
@@ -151,8 +151,8 @@ async fn publish(link: &Link, event: &Value) -> Result<(), lapin::Error> {
         json_properties().with_delivery_mode(1).with_headers(header("hostname", hostname));
     let routing_key = event["type"].as_str().unwrap_or_default().replace('-', ".");
     let body = event.to_string().into_bytes();
-    let wire = Wire { exchange: EXCHANGE.into(), routing_key, properties, body };
-    link.publish_unconfirmed(wire).await
+    let raw = RawMessage { exchange: EXCHANGE.into(), routing_key, properties, body };
+    link.publish_unconfirmed(raw).await
 }
 
 fn received(job: &Message) -> Value {

@@ -41,6 +41,7 @@
 
 mod app;
 mod calls;
+mod canvas;
 mod control;
 mod events;
 mod message;

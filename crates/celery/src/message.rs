@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::TaskError;
 
-/// The name and version of the only content type that is read.
+/// The only content type that is read.
 const JSON: &str = "application/json";
 
 /// A task message, which is also the job.
@@ -26,7 +26,6 @@ pub(crate) struct Message {
     pub(crate) root_id: Option<Box<str>>,
     pub(crate) parent_id: Option<Box<str>>,
     pub(crate) group: Option<Box<str>>,
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "it is for chords"))]
     pub(crate) group_index: Option<i64>,
     pub(crate) retries: u32,
     pub(crate) eta: Option<Timestamp>,
@@ -36,12 +35,12 @@ pub(crate) struct Message {
     pub(crate) ignore_result: bool,
     pub(crate) body: Body,
     /// The message as it was received.
-    pub(crate) wire: Box<Wire>,
+    pub(crate) raw: Box<RawMessage>,
 }
 
-/// A message as the broker has it.
+/// A message as the broker stores it: its address, its properties and its bytes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wire {
+pub(crate) struct RawMessage {
     pub(crate) exchange: String,
     pub(crate) routing_key: String,
     pub(crate) properties: BasicProperties,
@@ -56,14 +55,14 @@ pub(crate) struct Body(
     #[serde(default)] pub(crate) Follow,
 );
 
-/// The calls that follow a task.
+/// The calls that follow a task: of its own, of its chain and of its chord.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Follow {
     #[serde(default)]
     pub(crate) callbacks: Option<Vec<Signature>>,
     #[serde(default)]
     pub(crate) errbacks: Option<Vec<Signature>>,
-    /// The next is the last.
+    /// The calls after this one; the next call stands last.
     #[serde(default)]
     pub(crate) chain: Option<Vec<Signature>>,
     #[serde(default)]
@@ -91,41 +90,43 @@ pub(crate) struct Signature {
 pub(crate) struct Refused {
     pub(crate) id: Option<String>,
     pub(crate) reply_to: Option<String>,
+    /// The message, if it could be read.
+    pub(crate) message: Option<Arc<Message>>,
     pub(crate) error: TaskError,
 }
 
 impl Message {
     /// Takes a message apart. One whose body is longer than `limit` is refused.
-    pub(crate) fn parse(wire: Box<Wire>, limit: usize) -> Result<Self, Box<Refused>> {
-        let id = id_of(&wire);
-        match Self::try_parse(&wire, id.as_deref(), limit) {
-            Ok(message) => Ok(Self { wire, ..message }),
+    pub(crate) fn parse(raw: Box<RawMessage>, limit: usize) -> Result<Self, Box<Refused>> {
+        let id = id_of(&raw);
+        match Self::try_parse(&raw, id.as_deref(), limit) {
+            Ok(message) => Ok(Self { raw, ..message }),
             Err(error) => {
-                let reply_to = wire.properties.reply_to().as_ref().map(ToString::to_string);
-                Err(Box::new(Refused { id, reply_to, error }))
+                let reply_to = raw.properties.reply_to().as_ref().map(ToString::to_string);
+                Err(Box::new(Refused { id, reply_to, message: None, error }))
             }
         }
     }
 
-    fn try_parse(wire: &Wire, id: Option<&str>, limit: usize) -> Result<Self, TaskError> {
-        if wire.body.len() > limit {
-            let text = format!("the body has {} bytes, more than {limit}", wire.body.len());
+    fn try_parse(raw: &RawMessage, id: Option<&str>, limit: usize) -> Result<Self, TaskError> {
+        if raw.body.len() > limit {
+            let text = format!("the body has {} bytes, more than {limit}", raw.body.len());
             return Err(refusal("ContentDisallowed", text));
         }
-        let content_type = wire.properties.content_type().as_ref().map(ShortString::as_str);
+        let content_type = raw.properties.content_type().as_ref().map(ShortString::as_str);
         if content_type != Some(JSON) {
             let content_type = content_type.unwrap_or("unknown");
             let text = format!("Refusing to deserialize content of type {content_type}");
             return Err(refusal("ContentDisallowed", text));
         }
         let empty = FieldTable::default();
-        let headers = Headers(wire.properties.headers().as_ref().unwrap_or(&empty));
+        let headers = Headers(raw.properties.headers().as_ref().unwrap_or(&empty));
         let Some(name) = headers.text("task")? else {
             let text = "the message has no header \"task\": only protocol 2 is understood";
             return Err(refusal("InvalidTaskError", text));
         };
         let id = id.ok_or_else(|| refusal("InvalidTaskError", "the message has no id"))?;
-        let body = serde_json::from_slice(&wire.body)
+        let body = serde_json::from_slice(&raw.body)
             .map_err(|error| refusal("DecodeError", format!("the body is malformed: {error}")))?;
         let (hard_limit, soft_limit) = headers.limits()?;
         Ok(Self {
@@ -142,31 +143,34 @@ impl Message {
             hard_limit,
             ignore_result: matches!(headers.get("ignore_result"), Some(AMQPValue::Boolean(true))),
             body,
-            wire: Box::default(),
+            raw: Box::default(),
         })
     }
 
     /// The same message for another try after `after`.
-    pub(crate) fn retried(&self, after: Duration) -> Wire {
-        let mut headers = self.wire.properties.headers().clone().unwrap_or_default();
+    pub(crate) fn retried(&self, after: Duration) -> RawMessage {
+        let mut headers = self.raw.properties.headers().clone().unwrap_or_default();
         let retries = i64::from(self.retries) + 1;
         headers.insert("retries".into(), AMQPValue::LongLongInt(retries));
         headers.insert("eta".into(), amqp_text(&time_text(now_and(after))));
-        Wire { properties: self.wire.properties.clone().with_headers(headers), ..self.resent() }
+        RawMessage {
+            properties: self.raw.properties.clone().with_headers(headers),
+            ..self.resent()
+        }
     }
 
     /// The same message, to be sent to the same place.
-    pub(crate) fn resent(&self) -> Wire {
-        Wire::clone(&self.wire)
+    pub(crate) fn resent(&self) -> RawMessage {
+        RawMessage::clone(&self.raw)
     }
 
     pub(crate) fn priority(&self) -> Option<u8> {
-        *self.wire.properties.priority()
+        *self.raw.properties.priority()
     }
 
     /// The queue on which its sender waits for the result, with an `rpc://` backend.
     pub(crate) fn reply_to(&self) -> Option<&str> {
-        let reply_to = self.wire.properties.reply_to().as_ref().map(ShortString::as_str);
+        let reply_to = self.raw.properties.reply_to().as_ref().map(ShortString::as_str);
         reply_to.filter(|queue| !queue.is_empty())
     }
 
@@ -177,7 +181,7 @@ impl Message {
 
     /// A header that is a text, for events; empty if there is none.
     pub(crate) fn header(&self, key: &str) -> &str {
-        let headers = self.wire.properties.headers().as_ref();
+        let headers = self.raw.properties.headers().as_ref();
         headers.and_then(|headers| Headers(headers).text(key).ok()?).unwrap_or_default()
     }
 }
@@ -212,7 +216,7 @@ pub(crate) struct NewMessage<'a> {
 
 impl NewMessage<'_> {
     /// The message, to be sent to `queue`.
-    pub(crate) fn to_wire(&self, queue: &str) -> Result<Wire, serde_json::Error> {
+    pub(crate) fn to_raw(&self, queue: &str) -> Result<RawMessage, serde_json::Error> {
         let body = serde_json::to_vec(&(self.args, &self.kwargs, &self.follow))?;
         let text = |text: Option<&str>| text.map_or(AMQPValue::Void, amqp_text);
         let number = |number: Option<i64>| number.map_or(AMQPValue::Void, AMQPValue::LongLongInt);
@@ -254,7 +258,7 @@ impl NewMessage<'_> {
         if let Some(queue) = self.reply_to {
             properties = properties.with_reply_to(short(queue));
         }
-        Ok(Wire { exchange: String::new(), routing_key: queue.to_owned(), properties, body })
+        Ok(RawMessage { exchange: String::new(), routing_key: queue.to_owned(), properties, body })
     }
 }
 
@@ -291,17 +295,17 @@ fn shortened(text: &str) -> &str {
 }
 
 /// The id of a message, however malformed the rest of it is.
-fn id_of(wire: &Wire) -> Option<String> {
+fn id_of(raw: &RawMessage) -> Option<String> {
     /// The body of a message of protocol 1.
     #[derive(Deserialize)]
     struct First {
         id: String,
     }
-    let headers = wire.properties.headers().as_ref();
+    let headers = raw.properties.headers().as_ref();
     let in_headers = headers.and_then(|headers| Headers(headers).text("id").ok()?);
-    let correlation = wire.properties.correlation_id().as_ref().map(ShortString::as_str);
+    let correlation = raw.properties.correlation_id().as_ref().map(ShortString::as_str);
     let id = in_headers.or(correlation).filter(|id| !id.is_empty()).map(ToOwned::to_owned);
-    id.or_else(|| serde_json::from_slice::<First>(&wire.body).ok().map(|first| first.id))
+    id.or_else(|| serde_json::from_slice::<First>(&raw.body).ok().map(|first| first.id))
 }
 
 /// The headers of a message, which may hold anything.

@@ -19,6 +19,7 @@ use crate::TaskError;
 use crate::app::{Routes, Settings};
 use crate::message::{Follow, NewMessage, now_and};
 use crate::results::Results;
+use crate::service::BoxFuture;
 use crate::session::{Error, Link, Session};
 use crate::source::new_id;
 
@@ -66,7 +67,7 @@ impl NewTask {
         }
     }
 
-    /// Its arguments: a tuple, or a list.
+    /// Sets the arguments: a tuple, or a list.
     #[must_use]
     pub fn args(self, args: impl Serialize) -> Self {
         let list = serde_json::to_value(args).map_err(|error| error.to_string());
@@ -81,7 +82,7 @@ impl NewTask {
         Self { args: list, ..self }
     }
 
-    /// One keyword argument.
+    /// Adds a keyword argument.
     #[must_use]
     pub fn kwarg(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         match serde_json::to_value(value) {
@@ -91,49 +92,49 @@ impl NewTask {
         self
     }
 
-    /// Its id. Default: a random one.
+    /// Sets the id. Default: a random id.
     #[must_use]
     pub fn id(self, id: impl Into<String>) -> Self {
         Self { id: Some(id.into()), ..self }
     }
 
-    /// The queue that it is sent to. Default: that of the app's [route](crate::App::route).
+    /// Sets the queue. Default: the queue of the app's [route](crate::App::route).
     #[must_use]
     pub fn queue(self, queue: impl Into<String>) -> Self {
         Self { queue: Some(queue.into()), ..self }
     }
 
-    /// It does not begin before this time has passed.
+    /// Delays the start of the task by at least this time.
     #[must_use]
     pub fn countdown(self, countdown: Duration) -> Self {
         Self { countdown: Some(countdown), ..self }
     }
 
-    /// It does not begin after this time has passed.
+    /// Lets the task expire: it does not start after this time.
     #[must_use]
     pub fn expires(self, after: Duration) -> Self {
         Self { expires: Some(after), ..self }
     }
 
-    /// Its soft limit, instead of that of its worker.
+    /// Sets the soft limit, in place of the worker's.
     #[must_use]
     pub fn soft_limit(self, limit: Duration) -> Self {
         Self { soft_limit: Some(limit), ..self }
     }
 
-    /// Its hard limit, instead of that of its worker.
+    /// Sets the hard limit, in place of the worker's.
     #[must_use]
     pub fn hard_limit(self, limit: Duration) -> Self {
         Self { hard_limit: Some(limit), ..self }
     }
 
-    /// Its priority, in a queue that has priorities. The highest goes first.
+    /// Sets the priority, in a queue with priorities. The highest goes first.
     #[must_use]
     pub fn priority(self, priority: u8) -> Self {
         Self { priority: Some(priority), ..self }
     }
 
-    /// Its result is not stored.
+    /// Stores no result.
     #[must_use]
     pub fn ignore_result(self) -> Self {
         Self { ignore_result: true, ..self }
@@ -160,7 +161,7 @@ struct Inner {
 }
 
 impl Producer {
-    /// Starts to connect, on a thread of its own.
+    /// Starts a thread that connects.
     pub(crate) fn start(settings: &Settings, routes: Routes) -> Result<Self, Error> {
         let name = format!("{} (producer)", settings.hostname);
         let inner = Arc::new(Inner {
@@ -179,8 +180,23 @@ impl Producer {
         Ok(Self { inner })
     }
 
-    pub(crate) async fn send(&self, task: NewTask) -> Result<Sent, Error> {
-        let inner = &self.inner;
+    /// Sends a call. The box hides the future's type, as that of [`Service::run`].
+    ///
+    /// [`Service::run`]: crate::service::Service::run
+    pub(crate) fn send(&self, task: NewTask) -> BoxFuture<'_, Result<Sent, Error>> {
+        Box::pin(self.inner.send(task))
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.inner.done.set();
+    }
+}
+
+impl Inner {
+    async fn send(self: &Arc<Self>, task: NewTask) -> Result<Sent, Error> {
+        let inner = self;
         let queue = task.queue.as_deref().unwrap_or_else(|| inner.routes.queue_of(&task.name));
         let failed = |reason: String| Error::Send { queue: queue.to_owned(), reason };
         let args = task.args.map_err(failed)?;
@@ -204,11 +220,11 @@ impl Producer {
             origin: "spinney-celery",
             ..NewMessage::default()
         };
-        let wire = new.to_wire(queue).map_err(|error| failed(error.to_string()))?;
+        let raw = new.to_raw(queue).map_err(|error| failed(error.to_string()))?;
         let (sender, reply) = async_channel::bounded(1);
         inner.waiting().insert(id.clone(), sender);
         let sent = Sent { id, reply, inner: Arc::clone(inner) };
-        let publish = async { inner.session.publish(&wire, true).await.map_err(|e| e.to_string()) };
+        let publish = async { inner.session.publish(&raw, true).await.map_err(|e| e.to_string()) };
         let refused = async { Err(inner.failed().await) };
         match refused.or(publish).within(inner.patience).await {
             Ok(published) => published.map_err(failed)?,
@@ -216,20 +232,12 @@ impl Producer {
         }
         Ok(sent)
     }
-}
 
-impl Drop for Producer {
-    fn drop(&mut self) {
-        self.inner.done.set();
-    }
-}
-
-impl Inner {
     fn waiting(&self) -> MutexGuard<'_, HashMap<String, Sender<Vec<u8>>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until it is clear that there will be no connection.
+    /// Waits until the connection has failed for good; returns the reason.
     async fn failed(&self) -> String {
         self.done.wait().await;
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -257,11 +265,11 @@ impl Inner {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             self.done.set();
         }
-        // Those that wait for a result learn that none comes.
+        // Callers that wait for a result get an error: no result will come.
         self.waiting().clear();
     }
 
-    /// Hands results to those that wait for them, until the connection fails.
+    /// Hands results to the callers that wait for them, until the connection fails.
     async fn take_replies(&self, link: &Link) -> bool {
         if !matches!(self.results, Results::Rpc) {
             return futures_lite::future::pending().await;
@@ -280,7 +288,7 @@ impl Inner {
     }
 }
 
-/// A task that was sent. Dropping it changes nothing for the task; its result is lost.
+/// A task that was sent. Dropping it loses the result; the task runs all the same.
 ///
 /// Python: `celery.result.AsyncResult`.
 #[must_use = "a task that was sent has a result; drop it if it is not needed"]
@@ -311,25 +319,17 @@ impl Sent {
         &self.id
     }
 
-    /// Waits for the result. Put [`within`](spinney_hub::Within::within) around one that may not come.
+    /// Waits for the result, without limit; [`within`](spinney_hub::Within::within) sets one.
     ///
     /// # Errors
     ///
-    /// [`ResultError::Failed`] with what the task failed with; otherwise why there is no result.
+    /// [`ResultError::Failed`] with the error of the task; otherwise the reason why there is no result.
     ///
     /// # Cancel safety
     ///
-    /// A result that has come is lost with this.
+    /// Dropping it loses the result.
     pub async fn get<T: DeserializeOwned>(self) -> Result<T, ResultError> {
-        let meta = match &self.inner.results {
-            Results::None => return Err(ResultError::Lost("the app stores no results".into())),
-            Results::Rpc => {
-                let lost = |_| ResultError::Lost("the connection was closed".into());
-                self.reply.recv().await.map_err(lost)?
-            }
-            #[cfg(feature = "redis")]
-            Results::Redis(redis) => redis.wait_for(&self.id).await.map_err(ResultError::Lost)?,
-        };
+        let meta = self.meta().await.map_err(ResultError::Lost)?;
         let malformed = |error: serde_json::Error| ResultError::Malformed(error.to_string());
         let meta: Meta<'_> = serde_json::from_slice(&meta).map_err(malformed)?;
         let result = meta.result.map_or("null", RawValue::get);
@@ -347,6 +347,22 @@ impl Sent {
             other => other.to_string(),
         };
         Err(ResultError::Failed(TaskError::new(raised.exc_type, text)))
+    }
+}
+
+impl Sent {
+    /// Waits for the stored result. The box hides the future's type, as that of [`Producer::send`].
+    fn meta(&self) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+        Box::pin(async {
+            match &self.inner.results {
+                Results::None => Err("the app stores no results".into()),
+                Results::Rpc => {
+                    self.reply.recv().await.map_err(|_| "the connection was closed".into())
+                }
+                #[cfg(feature = "redis")]
+                Results::Redis(redis) => redis.wait_for(&self.id).await,
+            }
+        })
     }
 }
 
@@ -372,9 +388,9 @@ pub(crate) fn is_final(status: &str) -> bool {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ResultError {
-    /// It failed, was revoked or expired.
+    /// The task failed, was revoked or expired.
     Failed(TaskError),
-    /// Its result is not of the type that was asked for.
+    /// The result is not of the type that the caller asked for.
     Malformed(String),
     /// No result will come, or it cannot be fetched.
     Lost(String),

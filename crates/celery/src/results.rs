@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::TaskError;
-use crate::message::{Message, Wire, json_properties, now_and, short, time_text};
+use crate::message::{Message, RawMessage, json_properties, now_and, short, time_text};
 use crate::session::{Error, Session, without_password};
 
-/// A result backend.
+/// A result backend: where results are stored.
 pub(crate) enum Results {
     /// Nowhere.
     None,
@@ -19,7 +19,7 @@ pub(crate) enum Results {
 }
 
 /// A result that is to be stored.
-pub(crate) struct Outcome<'a> {
+pub(crate) struct TaskResult<'a> {
     pub(crate) status: &'static str,
     pub(crate) value: Stored<'a>,
     pub(crate) children: Vec<Value>,
@@ -100,7 +100,7 @@ impl Results {
         &self,
         session: &Session,
         owner: &Owner<'_>,
-        outcome: &Outcome<'_>,
+        outcome: &TaskResult<'_>,
     ) -> Result<(), String> {
         match self {
             Self::None => Ok(()),
@@ -110,8 +110,8 @@ impl Results {
                 let properties = properties.with_delivery_mode(1);
                 let body = meta(owner, outcome);
                 let (exchange, routing_key) = (String::new(), queue.to_owned());
-                let wire = Wire { exchange, routing_key, properties, body };
-                session.publish(&wire, false).await.map_err(|error| error.to_string())
+                let raw = RawMessage { exchange, routing_key, properties, body };
+                session.publish(&raw, false).await.map_err(|error| error.to_string())
             }
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.store(owner.id, &meta(owner, outcome)).await,
@@ -124,7 +124,7 @@ impl Results {
     }
 }
 
-fn meta(owner: &Owner<'_>, outcome: &Outcome<'_>) -> Vec<u8> {
+fn meta(owner: &Owner<'_>, outcome: &TaskResult<'_>) -> Vec<u8> {
     let (result, traceback) = match outcome.value {
         Stored::Value(value) => (Body::Value(value), None),
         Stored::Error(error) => (Body::Error(error_json(error)), Some(error.traceback(owner.task))),
@@ -159,13 +159,14 @@ pub(crate) use redis_results::Chord;
 mod redis_results {
     //! Results in redis.
 
+    use std::collections::HashMap;
     use std::sync::{Mutex, PoisonError};
     use std::time::Duration;
 
     use futures_lite::StreamExt;
     use redis::aio::MultiplexedConnection;
     use redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, Script};
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use spinney_hub::Within;
 
     use crate::producer::is_final;
@@ -182,17 +183,17 @@ mod redis_results {
 
     /// Adds one result to a chord: a member counts once, and one caller sends the body.
     const PART: &str = r"
-        local j, t, s, d, c = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-        if redis.call('GET', c) == 'done' then return {0, false} end
+        local j, t, s, d, c, ids = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+        if redis.call('GET', c) == 'done' then return {0, false, false} end
         local member = ARGV[1] .. ':' .. ARGV[3]
         if redis.call('SADD', d, member) == 1 then redis.call('ZADD', j, ARGV[3], ARGV[2]) end
         for _, key in ipairs({j, t, s, d}) do redis.call('EXPIRE', key, ARGV[4]) end
         local size = redis.call('GET', s)
-        if not size then return {0, false} end
+        if not size then return {0, false, false} end
         local total = tonumber(size) + tonumber(redis.call('GET', t) or 0)
-        if redis.call('ZCARD', j) ~= total then return {0, false} end
+        if redis.call('ZCARD', j) ~= total then return {0, false, false} end
         local claimed = redis.call('SET', c, ARGV[5], 'NX', 'EX', ARGV[6])
-        return {claimed and 1 or 0, redis.call('ZRANGE', j, 0, -1)}
+        return {claimed and 1 or 0, redis.call('ZRANGE', j, 0, -1), redis.call('GET', ids)}
     ";
 
     /// Removes a chord whose body was sent.
@@ -215,7 +216,33 @@ mod redis_results {
         group: String,
         token: String,
         /// The results of its header, in order: task, state, result.
-        pub(crate) parts: Vec<(String, String, Value)>,
+        parts: Vec<(String, String, Value)>,
+        /// The ids of its header, if there are groups in it.
+        ids: Option<Value>,
+    }
+
+    impl Chord {
+        /// The first task of its header that has failed, with the error.
+        pub(crate) fn failed(&self) -> Option<(&str, &Value)> {
+            let failed = self.parts.iter().find(|(_, state, _)| state != "SUCCESS");
+            failed.map(|(id, _, error)| (&**id, error))
+        }
+
+        /// The values of its header; those of a group within it are a list.
+        pub(crate) fn values(&self) -> Value {
+            let by_id: HashMap<&str, &Value> =
+                self.parts.iter().map(|(id, _, value)| (&**id, value)).collect();
+            let nested = self.ids.as_ref().and_then(|ids| nested_values(&ids["result"], &by_id));
+            nested.unwrap_or_else(|| self.parts.iter().map(|(_, _, value)| value.clone()).collect())
+        }
+    }
+
+    /// The values of a result that was saved as `[[id, parent], members]`.
+    fn nested_values(ids: &Value, by_id: &HashMap<&str, &Value>) -> Option<Value> {
+        match &ids[1] {
+            Value::Array(members) => members.iter().map(|ids| nested_values(ids, by_id)).collect(),
+            _ => by_id.get(ids[0][0].as_str()?).map(|value| (*value).clone()),
+        }
     }
 
     impl Redis {
@@ -228,7 +255,7 @@ mod redis_results {
             Ok(Self { client, connection: Mutex::new(None), part, done })
         }
 
-        /// Stores the result of a task and tells those that wait for it.
+        /// Stores the result of a task and notifies its waiters.
         pub(crate) async fn store(&self, id: &str, meta: &[u8]) -> Result<(), String> {
             let key = format!("celery-task-meta-{id}");
             let mut both = Pipeline::with_capacity(2);
@@ -257,12 +284,22 @@ mod redis_results {
             Err("the connection to redis was lost".to_owned())
         }
 
-        /// Notes how many results a chord waits for.
-        pub(crate) async fn begin_chord(&self, group: &str, size: usize) -> Result<(), String> {
-            let [.., size_key, _, claim] = keys(group);
-            let mut both = Pipeline::with_capacity(2);
-            both.del(claim).ignore().set_ex(size_key, size, EXPIRES).ignore();
-            self.run(|mut connection| async move { both.query_async(&mut connection).await }).await
+        /// Notes how many results a chord waits for. `ids` are those of its header, as
+        /// [`Signature::freeze`](crate::message::Signature::freeze) gives them.
+        pub(crate) async fn begin_chord(
+            &self,
+            group: &str,
+            size: usize,
+            ids: &[Value],
+        ) -> Result<(), String> {
+            let [_, _, size_key, _, claim, ids_key] = keys(group);
+            let mut all = Pipeline::with_capacity(3);
+            all.del(claim).ignore().set_ex(size_key, size, EXPIRES).ignore();
+            if ids.iter().any(|ids| ids[1].is_array()) {
+                let ids = json!({ "result": [[group, null], ids] }).to_string();
+                all.set_ex(ids_key, ids, EXPIRES).ignore();
+            }
+            self.run(|mut connection| async move { all.query_async(&mut connection).await }).await
         }
 
         /// Adds one result to a chord; returns the chord if that was the last one.
@@ -281,7 +318,7 @@ mod redis_results {
             }
             call.arg(id).arg(part).arg(index).arg(EXPIRES).arg(&token).arg(CLAIM);
             let call = &call;
-            let (claimed, parts): (i64, Option<Vec<String>>) =
+            let (claimed, parts, ids): (i64, Option<Vec<String>>, Option<String>) =
                 self.run(|mut link| async move { call.invoke_async(&mut link).await }).await?;
             if claimed == 0 {
                 return Ok(None);
@@ -290,7 +327,8 @@ mod redis_results {
             let parts: Result<Vec<_>, _> = parts.unwrap_or_default().iter().map(read).collect();
             let parts =
                 parts.map_err(|error| format!("the chord {group} is malformed: {error}"))?;
-            Ok(Some(Chord { group: group.to_owned(), token, parts }))
+            let ids = ids.and_then(|ids| serde_json::from_str(&ids).ok());
+            Ok(Some(Chord { group: group.to_owned(), token, parts, ids }))
         }
 
         /// Removes a chord whose body was sent.
@@ -354,10 +392,10 @@ mod redis_results {
         }
     }
 
-    /// The keys of a chord: its results, what its size changed by, its size, who has been counted,
-    /// and who sends the body.
-    fn keys(group: &str) -> [String; 5] {
-        ["j", "t", "s", "d", "c"].map(|key| format!("celery-taskset-meta-{group}.{key}"))
+    /// The keys of a chord: its results, what its size changed by, its size, the tasks that were
+    /// counted, the worker that sends the body, and the ids of the header.
+    fn keys(group: &str) -> [String; 6] {
+        [".j", ".t", ".s", ".d", ".c", ""].map(|key| format!("celery-taskset-meta-{group}{key}"))
     }
 
     /// Whether a stored result is the last of its task.
@@ -371,5 +409,25 @@ mod redis_results {
 
     fn part_of(part: (i64, String, String, Value)) -> (String, String, Value) {
         (part.1, part.2, part.3)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::{Chord, json};
+
+        #[test]
+        fn values_of_a_group_in_a_header_are_a_list() {
+            let part = |id: &str| (id.to_owned(), "SUCCESS".to_owned(), json!(id));
+            let (group, token) = ("header".to_owned(), String::new());
+            let parts = vec![part("a"), part("c"), part("b")];
+            let chord = Chord { group, token, parts, ids: None };
+            assert_eq!(chord.values(), json!(["a", "c", "b"]));
+            let ids = json!([
+                [["g", null], [[["a", null], null], [["b", null], null]]],
+                [["c", null], null]
+            ]);
+            let ids = json!({ "result": [["header", null], ids] });
+            assert_eq!(Chord { ids: Some(ids), ..chord }.values(), json!([["a", "b"], "c"]));
+        }
     }
 }

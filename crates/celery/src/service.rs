@@ -1,12 +1,11 @@
 //! [`Service`]: a worker that runs: its connection on a thread of its own, its tasks on a hub.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use futures_lite::future::{self, FutureExt};
-use futures_lite::{Stream, StreamExt};
 use lapin::options::BasicCancelOptions;
 use spinney_greenlet::map::{Decision, Retry};
 use spinney_greenlet::{named, spawn_on};
@@ -25,6 +24,8 @@ use crate::{Error, TaskError};
 
 /// How long the last messages and the end of a connection may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 pub(crate) struct Service {
     worker: Worker<Amqp>,
@@ -49,10 +50,22 @@ impl Service {
         Self { worker, settings }
     }
 
-    /// Runs until `stops` yields, or the worker ends.
-    pub(crate) async fn run(self, stops: impl Stream<Item = ()>) -> Result<WorkerReport, Error> {
-        let grace = self.settings.grace;
-        let stop = StopOnDrop(self.worker.handle());
+    /// Stops the worker: the first call lets running tasks end within their grace, a second kills them.
+    pub(crate) fn stopper(&self) -> impl Fn() + Send + use<> {
+        let (worker, grace) = (self.worker.handle(), self.settings.grace);
+        move || worker.stop(grace)
+    }
+
+    /// Runs until the worker has finished. Dropping the future stops the worker.
+    ///
+    /// The box hides the future's type: the code of an async function is otherwise compiled with each
+    /// program that polls it, which takes a minute.
+    pub(crate) fn run(self) -> BoxFuture<'static, Result<WorkerReport, Error>> {
+        Box::pin(self.run_on_thread())
+    }
+
+    async fn run_on_thread(self) -> Result<WorkerReport, Error> {
+        let _stop = StopOnDrop(self.worker.handle());
         let (ended, end) = async_channel::bounded(1);
         let thread = thread::Builder::new().name("spinney-celery".to_owned());
         let body = move || {
@@ -62,17 +75,9 @@ impl Service {
             let _ = ended.try_send(outcome);
         };
         thread.spawn(body).map_err(Error::System)?;
-        let mut stops = pin!(stops);
-        let stopping = async {
-            while stops.next().await.is_some() {
-                stop.0.stop(grace);
-            }
-            future::pending().await
-        };
-        let ended = async { end.recv().await.ok() };
         let panicked =
-            || Error::System(std::io::Error::other("the thread of the connection panicked"));
-        ended.or(stopping).await.ok_or_else(panicked)?
+            |_| Error::System(std::io::Error::other("the thread of the connection panicked"));
+        end.recv().await.map_err(panicked)?
     }
 
     /// Runs the worker and its connection, on the thread of the connection.
@@ -94,7 +99,7 @@ impl Service {
             queues: settings.queues.iter().map(|queue| Arc::clone(&queue.name)).collect(),
         };
         let serve = async |link| {
-            let line = Line { hub, handle: &handle, control: &control, done: &done, link };
+            let line = LinkService { hub, handle: &handle, control: &control, done: &done, link };
             line.serve(&settings.queues).await
         };
         let lost = || handle.source().lose_connection();
@@ -141,7 +146,7 @@ async fn work(tasks: Arc<Tasks>, job: Arc<Message>) -> Returned {
 }
 
 /// One connection of a worker.
-struct Line<'a> {
+struct LinkService<'a> {
     hub: &'a LocalHub,
     handle: &'a WorkerHandle<Amqp>,
     control: &'a Control,
@@ -150,7 +155,7 @@ struct Line<'a> {
     link: Arc<Link>,
 }
 
-impl Line<'_> {
+impl LinkService<'_> {
     /// Serves the connection; returns whether the worker has finished, rather than the connection.
     async fn serve(&self, queues: &[QueueSettings]) -> Result<bool, Error> {
         let (source, link) = (self.handle.source(), &self.link);

@@ -18,7 +18,7 @@ use lapin::{
 use spinney_hub::{Within, sleep};
 use spinney_sync::Event;
 
-use crate::message::{Wire, amqp_text, short};
+use crate::message::{RawMessage, amqp_text, short};
 
 /// How long one attempt to connect may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
@@ -44,14 +44,14 @@ pub enum Error {
         /// The broker's answer.
         reason: String,
     },
-    /// The broker was out of reach for as long as the app may wait at its start.
+    /// The broker could not be reached within [`connect_patience`](crate::App::connect_patience).
     Unreachable {
         /// The broker, without its password.
         broker: String,
         /// The error of the last attempt.
         reason: String,
     },
-    /// A queue cannot be consumed from.
+    /// The broker refuses to deliver from a queue.
     Queue {
         /// Its name.
         queue: String,
@@ -248,7 +248,7 @@ impl Session {
         without_password(&self.url)
     }
 
-    /// Sends a message and waits until the broker has it. A queue that is not there is declared.
+    /// Sends a message and waits until the broker confirms it. A missing queue is declared.
     ///
     /// # Errors
     ///
@@ -257,9 +257,13 @@ impl Session {
     /// # Cancel safety
     ///
     /// The message may be sent when this is dropped.
-    pub(crate) async fn publish(&self, wire: &Wire, is_task: bool) -> Result<(), lapin::Error> {
+    pub(crate) async fn publish(
+        &self,
+        raw: &RawMessage,
+        is_task: bool,
+    ) -> Result<(), lapin::Error> {
         let link = self.link().await;
-        let sent = link.publish(wire, is_task).await;
+        let sent = link.publish(raw, is_task).await;
         if sent.is_err() {
             link.broken.set();
         }
@@ -291,13 +295,13 @@ impl Link {
         futures_lite::future::or(self.broken.wait(), failed).await;
     }
 
-    async fn publish(&self, wire: &Wire, is_task: bool) -> Result<(), lapin::Error> {
-        // A task is not to vanish for want of a queue; a result without a reader may.
-        if let Some(returned) = self.try_publish(wire, is_task).await? {
-            tracing::info!(queue = wire.routing_key, "declares a queue that is not there");
+    async fn publish(&self, raw: &RawMessage, is_task: bool) -> Result<(), lapin::Error> {
+        // A task must not vanish because its queue is missing; a result without a reader may.
+        if let Some(returned) = self.try_publish(raw, is_task).await? {
+            tracing::info!(queue = raw.routing_key, "declares a queue that is not there");
             drop(returned);
-            self.queue(&wire.routing_key, FieldTable::default()).await?;
-            if let Some(returned) = self.try_publish(wire, is_task).await? {
+            self.queue(&raw.routing_key, FieldTable::default()).await?;
+            if let Some(returned) = self.try_publish(raw, is_task).await? {
                 return Err(std::io::Error::other(returned.reply_text.to_string()).into());
             }
         }
@@ -306,14 +310,14 @@ impl Link {
 
     async fn try_publish(
         &self,
-        wire: &Wire,
+        raw: &RawMessage,
         mandatory: bool,
     ) -> Result<Option<BasicReturnMessage>, lapin::Error> {
         let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
-        let (exchange, key) = (short(&wire.exchange), short(&wire.routing_key));
-        let properties = wire.properties.clone();
+        let (exchange, key) = (short(&raw.exchange), short(&raw.routing_key));
+        let properties = raw.properties.clone();
         let sent =
-            self.publish.basic_publish(exchange, key, options, &wire.body, properties).await?;
+            self.publish.basic_publish(exchange, key, options, &raw.body, properties).await?;
         match sent.await? {
             Confirmation::Ack(returned) => Ok(returned.filter(|_| mandatory)),
             refused => {
@@ -323,10 +327,10 @@ impl Link {
     }
 
     /// Sends a message that may be lost.
-    pub(crate) async fn publish_unconfirmed(&self, wire: Wire) -> Result<(), lapin::Error> {
-        let (exchange, key) = (short(&wire.exchange), short(&wire.routing_key));
+    pub(crate) async fn publish_unconfirmed(&self, raw: RawMessage) -> Result<(), lapin::Error> {
+        let (exchange, key) = (short(&raw.exchange), short(&raw.routing_key));
         let options = BasicPublishOptions::default();
-        self.control.basic_publish(exchange, key, options, &wire.body, wire.properties).await?;
+        self.control.basic_publish(exchange, key, options, &raw.body, raw.properties).await?;
         Ok(())
     }
 
@@ -395,7 +399,7 @@ impl Link {
         self.control.basic_consume(short(queue), "".into(), options, none).await
     }
 
-    /// Limits how many deliveries may be out; 0 is no limit.
+    /// Limits how many deliveries may be unacknowledged; 0 is no limit.
     pub(crate) async fn set_prefetch(&self, count: u16) -> Result<(), lapin::Error> {
         self.work.basic_qos(count, BasicQosOptions { global: true }).await
     }
@@ -410,14 +414,14 @@ impl Link {
 }
 
 /// A delivery as a message of ours.
-pub(crate) fn wire_of(delivery: &mut Delivery) -> Box<Wire> {
-    let wire = Wire {
+pub(crate) fn raw_message(delivery: &mut Delivery) -> Box<RawMessage> {
+    let raw = RawMessage {
         exchange: delivery.exchange.to_string(),
         routing_key: delivery.routing_key.to_string(),
         properties: std::mem::take(&mut delivery.properties),
         body: std::mem::take(&mut delivery.data),
     };
-    Box::new(wire)
+    Box::new(raw)
 }
 
 /// Whether the broker says that it will never accept this connection.
@@ -432,8 +436,8 @@ pub(crate) fn is_unsupported(error: &lapin::Error) -> bool {
     has_code(error, &[403, 405, 540])
 }
 
-/// Closes a channel that was only for a declaration. One of something that is there in another form
-/// has closed it, and is as good.
+/// Closes a channel that was only for a declaration. If the queue or exchange exists with other
+/// settings, the broker has closed the channel, and the existing one is used.
 async fn close_declared(
     channel: &Channel,
     declared: Result<(), lapin::Error>,

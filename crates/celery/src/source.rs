@@ -1,4 +1,4 @@
-//! [`Amqp`]: the queues of a broker as a source of jobs, and what is to be done when a task has finished.
+//! [`Amqp`]: the queues of a broker as a source of jobs, and what happens when a task has finished.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,8 +18,8 @@ use spinney_sync::Event;
 
 use crate::events::Events;
 use crate::message::{Message, Refused};
-use crate::results::{self, Owner, Results, Stored};
-use crate::session::{Link, Session, wire_of};
+use crate::results::{Owner, Results, Stored, TaskResult};
+use crate::session::{Link, Session, raw_message};
 use crate::task::{TaskSettings, Tasks};
 use crate::{Routes, TaskError};
 
@@ -36,14 +36,14 @@ pub(crate) struct Amqp {
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) events: Events,
     pub(crate) routes: Routes,
-    /// For how long an outcome that cannot be stored is tried again.
+    /// How long storing an outcome is retried.
     pub(crate) patience: Duration,
     /// The longest body that is read.
     pub(crate) max_body: usize,
     /// Limits that remote control has set, by the name of the task.
     pub(crate) limits: Mutex<HashMap<String, Limits>>,
     arrivals: (Sender<Arrival<Self>>, Receiver<Arrival<Self>>),
-    /// How many deliveries may be out; 0 is no limit.
+    /// How many deliveries may be unacknowledged; 0 is no limit.
     credit: AtomicUsize,
     pub(crate) credit_changed: Event,
     stopped: AtomicBool,
@@ -71,8 +71,8 @@ impl Drop for Receipt {
     }
 }
 
-/// Sends an acknowledgement. The first poll puts it in line behind all that was sent before; the rest
-/// of it would wait until it is written.
+/// Sends an acknowledgement. The first poll queues it behind everything that was sent before; further
+/// polls would only wait until it is written.
 fn send_now(answer: impl Future) {
     let _ = future::block_on(future::poll_once(answer));
 }
@@ -123,7 +123,7 @@ impl Amqp {
         let _ = self.arrivals.0.try_send(arrival);
     }
 
-    /// Takes a delivery of `queue` in. Returns a message that is refused.
+    /// Hands a delivery from `queue` to the worker. A message that is refused is the error.
     pub(crate) fn receive(
         &self,
         queue: &Arc<str>,
@@ -131,18 +131,17 @@ impl Amqp {
     ) -> Result<(), (Receipt, Box<Refused>)> {
         let receipt = Receipt(Some(delivery.acker.clone()));
         let redelivered = delivery.redelivered;
-        let mut wire = wire_of(&mut delivery);
+        let mut raw = raw_message(&mut delivery);
         // A task that is retried goes back to the queue that it came from.
-        (wire.exchange, wire.routing_key) = (String::new(), queue.to_string());
-        let message = match Message::parse(wire, self.max_body) {
+        (raw.exchange, raw.routing_key) = (String::new(), queue.to_string());
+        let message = match Message::parse(raw, self.max_body) {
             Ok(message) => message,
             Err(refused) => return Err((receipt, refused)),
         };
         let Some(task) = self.tasks.get(&message.name) else {
             let error = TaskError::new("NotRegistered", &*message.name);
-            let reply_to = message.reply_to().map(ToOwned::to_owned);
-            let id = Some(message.id.to_string());
-            return Err((receipt, Box::new(Refused { id, reply_to, error })));
+            let (id, message) = (Some(message.id.to_string()), Some(Arc::new(message)));
+            return Err((receipt, Box::new(Refused { id, reply_to: None, message, error })));
         };
         let terms = self.terms(&message, &task.settings);
         self.arrive(Arrival::Delivery(Delivery {
@@ -172,23 +171,27 @@ impl Amqp {
 
     /// Stores why a message is refused, and rejects it.
     pub(crate) async fn refuse(&self, receipt: Receipt, refused: Box<Refused>) {
-        let Refused { id, reply_to, error } = *refused;
-        tracing::error!(task_id = id, %error, "message refused");
-        if let Some(id) = &id {
-            let reply_to = reply_to.as_deref();
-            let owner = Owner { id, task: "unknown", reply_to, group: None, parent: None };
-            let stored = Stored::Error(&error);
-            let outcome = results::Outcome { status: "FAILURE", value: stored, children: vec![] };
-            let store = self.persist(|| self.results.store(&self.session, &owner, &outcome));
-            if let Err(error) = store.await {
-                tracing::error!(task_id = id, %error, "message put back");
-                return;
-            }
+        tracing::error!(task_id = refused.id, error = %refused.error, "message refused");
+        match self.store_refusal(&refused).await {
+            Ok(()) => reject(receipt),
+            Err(error) => tracing::error!(task_id = refused.id, %error, "message put back"),
         }
-        reject(receipt);
     }
 
-    /// Makes an attempt until one succeeds, within the patience of the app.
+    async fn store_refusal(&self, refused: &Refused) -> Result<(), NotSettled> {
+        let Refused { id, reply_to, message, error } = refused;
+        if let Some(message) = message {
+            return self.fail(message, "FAILURE", error).await;
+        }
+        let Some(id) = id else { return Ok(()) };
+        let reply_to = reply_to.as_deref();
+        let owner = Owner { id, task: "unknown", reply_to, group: None, parent: None };
+        let value = Stored::Error(error);
+        let result = TaskResult { status: "FAILURE", value, children: vec![] };
+        self.persist(|| self.results.store(&self.session, &owner, &result)).await
+    }
+
+    /// Repeats `attempt` until it succeeds, within the patience of the app.
     pub(crate) async fn persist<T, Fut>(&self, attempt: impl Fn() -> Fut) -> Result<T, NotSettled>
     where
         Fut: Future<Output = Result<T, String>>,
@@ -254,8 +257,8 @@ impl Source for Amqp {
             Outcome::Retried { error, after } => {
                 // Stored first: the next try may be done before this is.
                 self.store_retry(job, &error).await?;
-                let wire = job.retried(after);
-                return self.persist(|| self.publish(&wire)).await;
+                let raw = job.retried(after);
+                return self.persist(|| self.publish(&raw)).await;
             }
             Outcome::Revoked | Outcome::Expired => {
                 let why = if matches!(outcome, Outcome::Revoked) { "revoked" } else { "expired" };
@@ -281,8 +284,8 @@ impl Source for Amqp {
     }
 
     async fn resend(&self, job: &Arc<Message>) -> Result<(), NotSettled> {
-        let wire = job.resent();
-        self.persist(|| self.publish(&wire)).await
+        let raw = job.resent();
+        self.persist(|| self.publish(&raw)).await
     }
 
     fn stop(&self) {
@@ -308,7 +311,7 @@ impl Source for Amqp {
 }
 
 impl Amqp {
-    /// Takes the deliveries of a queue in, until the broker delivers no more.
+    /// Hands the deliveries of a queue to the worker, until the broker ends them.
     pub(crate) async fn pump(
         &self,
         queue: Arc<str>,

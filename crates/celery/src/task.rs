@@ -157,8 +157,8 @@ impl fmt::Debug for Request {
     }
 }
 
-/// An async function that is a task: of up to eight parameters that can be read from JSON, after a
-/// [`Request`] if it wants one. Its result is written as JSON.
+/// An async function that is a task: it has up to eight parameters that can be read from JSON, and
+/// before them a [`Request`] if it wants one. Its result is written as JSON.
 ///
 /// It is implemented for such functions and closures, and for no other type.
 pub trait Handler<Params>: Send + Sync + 'static {
@@ -207,7 +207,7 @@ impl Call {
                 self.named += 1;
                 A::deserialize(arg).map_err(|error| error.to_string())
             }
-            // One that may be missing is an option.
+            // Only an `Option` can be read from it.
             (None, None) => serde_json::from_str("null").map_err(|_| "it is missing".to_owned()),
         };
         read.map_err(|error| self.type_error(&format!("argument {}: {error}", index + 1)))

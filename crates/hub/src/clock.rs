@@ -56,10 +56,8 @@ impl Clock {
     /// nothing. A clock of another kind has no slack.
     #[must_use]
     pub fn with_timer_slack(self, slack: Duration) -> Self {
-        match self.source {
-            Source::System(_) => Self::of_system(Slack::new(slack)),
-            _ => self,
-        }
+        let is_system = matches!(self.source, Source::System(_));
+        if is_system { Self::of_system(Slack::new(slack)) } else { self }
     }
 
     pub(crate) fn of_system(slack: Slack) -> Self {

@@ -38,8 +38,8 @@ mod memory;
 mod run;
 mod source;
 mod table;
-mod turns;
 mod worker;
+mod worker_loop;
 
 pub use memory::{JobError, JobResult, MemoryJob, MemoryReceipt, MemorySource, NewJob};
 pub use source::{Arrival, Delivery, JobKill, NotSettled, Outcome, Source, Step, Terms};

@@ -43,7 +43,7 @@ use crate::{Arrival, Delivery, NotSettled, Outcome, Source, Terms};
 /// ```
 pub struct MemorySource<J, T, E> {
     jobs: Arc<Jobs<J, T, E>>,
-    /// How many deliveries may be out from this source.
+    /// How many deliveries of this source may be pending.
     credit: Arc<Semaphore>,
     stopped: Arc<Event>,
 }
@@ -280,14 +280,14 @@ impl<J> NewJob<J> {
         Self { id: None, name: name.into(), terms: Terms::default(), payload }
     }
 
-    /// With an id of its own, by which it can be revoked. Jobs with the same id do not run at the same
-    /// time, and share what becomes of the first.
+    /// Sets the id, by which the job can be revoked. Jobs with the same id do not run at the same time,
+    /// and share the outcome of the first.
     #[must_use]
     pub fn id(self, id: impl Into<Arc<str>>) -> Self {
         Self { id: Some(id.into()), ..self }
     }
 
-    /// When it may run, and for how long.
+    /// Sets when the job may run, and for how long.
     #[must_use]
     pub fn terms(self, terms: Terms) -> Self {
         Self { terms, ..self }

@@ -56,7 +56,7 @@ impl<S: Source> Running<S> {
     }
 
     /// Settles a job that does not run.
-    pub(crate) async fn settle_unrun(self, why: Refusal) {
+    pub(crate) async fn settle_refused(self, why: Refusal) {
         match why {
             Refusal::Revoked => self.settle(Outcome::Revoked, None).await,
             Refusal::Expired => self.settle(Outcome::Expired, None).await,
@@ -99,10 +99,10 @@ impl<S: Source> Running<S> {
         let now = self.shared.now();
         let mut table = self.shared.table();
         *count(&mut table.report) += 1;
-        let remains = table.remove(&self.key, Some(now));
+        let removed = table.remove(&self.key, Some(now));
         drop(table);
         self.shared.changed.set();
-        remains.map_or_else(Vec::new, |remains| remains.receipts)
+        removed.map_or_else(Vec::new, |removed| removed.receipts)
     }
 
     /// The outcome, or that the job is retried, if the worker's policy says so.
@@ -135,10 +135,10 @@ impl<S: Source> Drop for Running<S> {
             return;
         }
         let mut table = self.shared.table();
-        let remains = table.remove(&self.key, None);
-        table.report.put_back += usize::from(remains.is_some());
+        let removed = table.remove(&self.key, None);
+        table.report.put_back += usize::from(removed.is_some());
         drop(table);
-        drop(remains);
+        drop(removed);
         self.shared.changed.set();
     }
 }

@@ -30,7 +30,7 @@ pub trait Source: Send + Sync + Sized + 'static {
     /// An implementation loses no delivery when this is dropped.
     fn next(&self) -> impl Future<Output = Option<Arrival<Self>>> + Send;
 
-    /// Limits how many deliveries may be out, neither acknowledged nor put back. `None` is no limit.
+    /// Limits how many deliveries may be pending: neither acknowledged nor put back. `None` is no limit.
     /// The first call of a worker comes before its first [`next`](Self::next).
     fn set_credit(&self, credit: Option<usize>);
 
@@ -69,11 +69,10 @@ pub trait Source: Send + Sync + Sized + 'static {
     ///
     /// # Cancel safety
     ///
-    /// The copy was sent or not when this is dropped.
+    /// When this is dropped, the copy may have been sent.
     fn resend(&self, job: &Arc<Self::Job>) -> impl Future<Output = Result<(), NotSettled>> + Send;
 
-    /// Starts no further deliveries. [`next`](Self::next) gives those that are buffered, and then
-    /// `None`.
+    /// Stops the deliveries. [`next`](Self::next) returns those that are buffered, and then `None`.
     fn stop(&self);
 
     /// Called at each step of a job, in order, outside of any lock. Default: no-op.
@@ -238,7 +237,7 @@ pub struct NotSettled {
 }
 
 impl NotSettled {
-    /// Says why: any error, or a text.
+    /// Creates the error from its reason: an error, or a text.
     pub fn because(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { reason: reason.into() }
     }

@@ -53,7 +53,7 @@ pub struct JobInfo<J> {
     pub job: Arc<J>,
 }
 
-/// Names an entry: an id may come again, a serial does not.
+/// The key of an entry: an id may be delivered again, a serial is unique.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     id: Arc<str>,
@@ -68,9 +68,9 @@ struct Entry<S: Source> {
     job: Arc<S::Job>,
     stage: Stage,
     since: Instant,
-    /// When it leaves the list of those that wait for a time, while it is in it.
+    /// Its time in `scheduled` or `throttled`, while it is in one of them.
     wakes: Option<Instant>,
-    /// Whether the rate of its name has given it a time to start.
+    /// Whether it has its start by the pace of its name.
     paced: bool,
     /// Empty once the connection was lost, and after an early acknowledgement.
     receipts: Vec<S::Receipt>,
@@ -87,7 +87,7 @@ struct Entry<S: Source> {
 pub(crate) enum Refusal {
     Revoked,
     Expired,
-    /// It was held for as long as the source allows: it is sent anew.
+    /// It was held for as long as the source allows, and is sent to the end of its queue.
     Held,
 }
 
@@ -102,7 +102,7 @@ pub(crate) enum Admitted<S: Source> {
 }
 
 /// A job that is settled without having run.
-pub(crate) struct Unrun<S: Source> {
+pub(crate) struct RefusedJob<S: Source> {
     pub(crate) key: Key,
     pub(crate) job: Arc<S::Job>,
     pub(crate) why: Refusal,
@@ -116,7 +116,7 @@ pub(crate) struct Begun<S: Source> {
 }
 
 /// The parts of a removed entry, to be dropped outside of the lock.
-pub(crate) struct Remains<S: Source> {
+pub(crate) struct Removed<S: Source> {
     pub(crate) receipts: Vec<S::Receipt>,
     #[expect(dead_code, reason = "dropped outside of the lock")]
     job: Arc<S::Job>,
@@ -137,7 +137,7 @@ pub(crate) struct Table<S: Source> {
     /// Parked deliveries whose predecessor has left.
     released: Vec<Delivery<S>>,
     /// Jobs that are to be settled without having run.
-    unrun: Vec<Unrun<S>>,
+    refused: Vec<RefusedJob<S>>,
     settled: Remembered<(u32, Instant)>,
     revoked: Remembered<()>,
     next_serial: u64,
@@ -153,7 +153,7 @@ impl<S: Source> Table<S> {
             throttled: BTreeMap::new(),
             paces: HashMap::new(),
             released: Vec::new(),
-            unrun: Vec::new(),
+            refused: Vec::new(),
             settled: Remembered::new(SETTLED),
             revoked: Remembered::new(REVOKED),
             next_serial: 0,
@@ -212,7 +212,7 @@ impl<S: Source> Table<S> {
         };
         self.entries.insert(id, entry);
         match (why, terms.eta.filter(|eta| *eta > now)) {
-            (Some(why), _) => self.unrun.push(Unrun { key, job: Arc::clone(&job), why }),
+            (Some(why), _) => self.refused.push(RefusedJob { key, job: Arc::clone(&job), why }),
             (None, None) => self.ready.push_back(key),
             (None, Some(eta)) => self.wait_until(&key, Stage::Scheduled, eta.min(now + hold)),
         }
@@ -235,13 +235,13 @@ impl<S: Source> Table<S> {
         self.entries.get_mut(&key.id).filter(|entry| entry.serial == key.serial)
     }
 
-    /// When the next of those that wait for a time is due.
+    /// When the next scheduled or throttled job is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let first = |timed: &BTreeMap<(Instant, u64), _>| timed.keys().next().map(|key| key.0);
         [first(&self.scheduled), first(&self.throttled)].into_iter().flatten().min()
     }
 
-    /// Makes those ready whose time has come.
+    /// Makes the jobs ready whose time has come.
     pub(crate) fn wake_due(&mut self, now: Instant) {
         for stage in [Stage::Scheduled, Stage::Reserved] {
             while let Some(first) = self.timed(stage).first_entry().filter(|e| e.key().0 <= now) {
@@ -270,12 +270,12 @@ impl<S: Source> Table<S> {
             self.scheduled.remove(&(wakes, key.serial));
             self.throttled.remove(&(wakes, key.serial));
         }
-        self.unrun.push(Unrun { key, job, why });
+        self.refused.push(RefusedJob { key, job, why });
     }
 
     /// Jobs that are to be settled without having run.
-    pub(crate) fn take_unrun(&mut self) -> Vec<Unrun<S>> {
-        mem::take(&mut self.unrun)
+    pub(crate) fn take_refused(&mut self) -> Vec<RefusedJob<S>> {
+        mem::take(&mut self.refused)
     }
 
     /// Whether a job wants a slot.
@@ -358,7 +358,7 @@ impl<S: Source> Table<S> {
     }
 
     /// Removes a job. One whose outcome was stored is remembered, since it may come again.
-    pub(crate) fn remove(&mut self, key: &Key, settled: Option<Instant>) -> Option<Remains<S>> {
+    pub(crate) fn remove(&mut self, key: &Key, settled: Option<Instant>) -> Option<Removed<S>> {
         self.entry(key)?;
         let entry = self.entries.remove(&key.id)?;
         if let Some(now) = settled {
@@ -369,7 +369,7 @@ impl<S: Source> Table<S> {
             self.throttled.remove(&(wakes, key.serial));
         }
         self.released.extend(entry.parked);
-        Some(Remains { receipts: entry.receipts, job: entry.job, greenlet: entry.greenlet })
+        Some(Removed { receipts: entry.receipts, job: entry.job, greenlet: entry.greenlet })
     }
 
     /// Parked deliveries that can be admitted now.
@@ -378,7 +378,7 @@ impl<S: Source> Table<S> {
     }
 
     /// Removes all jobs that have not begun.
-    pub(crate) fn take_unstarted(&mut self) -> Vec<Remains<S>> {
+    pub(crate) fn take_unstarted(&mut self) -> Vec<Removed<S>> {
         let is_unstarted =
             |entry: &&Entry<S>| matches!(entry.stage, Stage::Scheduled | Stage::Reserved);
         let unstarted = self.entries.iter().filter(|(_, entry)| is_unstarted(entry));
@@ -462,7 +462,7 @@ impl<S: Source> Table<S> {
     }
 }
 
-/// The last ids that were put in, each with a value.
+/// The last ids that were inserted, each with a value.
 struct Remembered<V> {
     values: HashMap<Arc<str>, (u64, V)>,
     order: BTreeMap<u64, Arc<str>>,

@@ -11,7 +11,7 @@ use spinney_pool::Pool;
 use spinney_sync::Event;
 
 use crate::table::Table;
-use crate::turns::Turns;
+use crate::worker_loop::WorkerLoop;
 use crate::{JobInfo, JobKill, Source};
 
 /// Settings of a [`Worker`]. Dropping it makes none.
@@ -33,8 +33,8 @@ pub(crate) struct Settings<S: Source> {
 }
 
 impl<S: Source> WorkerBuilder<S> {
-    /// How many deliveries the source may have out for each slot. Default: 4. With 1 the source
-    /// delivers only what can run at once; more hides the time that a delivery takes.
+    /// How many deliveries may be pending for each slot. Default: 4. With 1 the source delivers only
+    /// jobs that can run at once; more hides the time that a delivery takes.
     pub fn prefetch(mut self, per_slot: usize) -> Self {
         self.settings.prefetch = per_slot.max(1);
         self
@@ -156,9 +156,9 @@ impl<S: Source> Worker<S> {
         let shared = self.shared;
         shared.clock.get_or_init(Clock::current);
         let rest = PutBackRest { shared: &shared };
-        let turns = Turns::new(&shared, work);
-        turns.take_in().await;
-        turns.drain().await;
+        let worker_loop = WorkerLoop::new(&shared, work);
+        worker_loop.take_in().await;
+        worker_loop.drain().await;
         drop(rest);
         shared.table().counts()
     }
@@ -291,7 +291,7 @@ pub(crate) struct Shared<S: Source> {
     table: Mutex<Table<S>>,
     /// The clock of the hub that the worker runs on.
     clock: OnceLock<Clock>,
-    /// Set when the loop has to look at the table again.
+    /// Set when the loop has to check the table again.
     pub(crate) changed: Event,
     /// The grace, once the worker was stopped.
     stop: Mutex<Option<Duration>>,

@@ -8,7 +8,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ByteArray, FieldArray, FieldTable, LongString};
 use serde_json::Value;
 
-use super::{Follow, Message, NewMessage, Refused, Wire, json_properties, parse_time, short};
+use super::{Follow, Message, NewMessage, RawMessage, Refused, json_properties, parse_time, short};
 
 const LIMIT: usize = 1 << 20;
 
@@ -43,7 +43,7 @@ fn table(map: &serde_json::Map<String, Value>) -> FieldTable {
     table
 }
 
-fn wire(line: &str) -> Wire {
+fn raw(line: &str) -> RawMessage {
     let sent: Value = serde_json::from_str(line).unwrap();
     let text = |key: &str| sent["properties"][key].as_str().unwrap_or_default();
     let mut properties = BasicProperties::default()
@@ -54,18 +54,17 @@ fn wire(line: &str) -> Wire {
     if let Some(priority) = sent["properties"]["priority"].as_u64() {
         properties = properties.with_priority(u8::try_from(priority).unwrap());
     }
-    Wire { properties, body: sent["body"].to_string().into_bytes(), ..Wire::default() }
+    RawMessage { properties, body: sent["body"].to_string().into_bytes(), ..RawMessage::default() }
 }
 
-fn parse(wire: Wire) -> Result<Message, Box<Refused>> {
-    Message::parse(Box::new(wire), LIMIT)
+fn parse(raw: RawMessage) -> Result<Message, Box<Refused>> {
+    Message::parse(Box::new(raw), LIMIT)
 }
 
 #[test]
 fn messages_of_celery_are_read() {
     for golden in GOLDEN {
-        let messages: Vec<Message> =
-            golden.lines().map(|line| parse(wire(line)).unwrap()).collect();
+        let messages: Vec<Message> = golden.lines().map(|line| parse(raw(line)).unwrap()).collect();
         let [plain, limited, linked, chained, first, second] = &messages[..] else {
             panic!("{} messages", messages.len())
         };
@@ -94,43 +93,43 @@ fn messages_of_celery_are_read() {
 
 #[test]
 fn messages_of_ours_have_the_headers_of_celery() {
-    let theirs = parse(wire(GOLDEN[0].lines().next().unwrap())).unwrap();
+    let theirs = parse(raw(GOLDEN[0].lines().next().unwrap())).unwrap();
     let new = NewMessage { id: "an-id", task: "tasks.add", ..NewMessage::default() };
-    let ours = parse(new.to_wire("queue").unwrap()).unwrap();
+    let ours = parse(new.to_raw("queue").unwrap()).unwrap();
     let keys = |message: &Message| -> Vec<String> {
-        let headers = message.wire.properties.headers().clone().unwrap();
+        let headers = message.raw.properties.headers().clone().unwrap();
         headers.inner().keys().map(ToString::to_string).collect()
     };
     assert_eq!(keys(&ours), keys(&theirs));
-    assert_eq!((&*ours.id, &*ours.name, &*ours.wire.routing_key), ("an-id", "tasks.add", "queue"));
+    assert_eq!((&*ours.id, &*ours.name, &*ours.raw.routing_key), ("an-id", "tasks.add", "queue"));
 }
 
 #[test]
 fn retried_message_differs_in_its_count_and_time_alone() {
-    let before = parse(wire(GOLDEN[0].lines().nth(3).unwrap())).unwrap();
+    let before = parse(raw(GOLDEN[0].lines().nth(3).unwrap())).unwrap();
     let after = parse(before.retried(Duration::from_secs(100))).unwrap();
     assert_eq!((&after.id, after.retries), (&before.id, 1));
     let ahead = after.eta.unwrap().duration_since(jiff::Timestamp::now()).as_secs();
     assert!((98..=100).contains(&ahead), "{ahead}");
-    assert_eq!(after.wire.body, before.wire.body);
+    assert_eq!(after.raw.body, before.raw.body);
 }
 
 #[test]
 fn message_that_cannot_be_run_is_refused_with_its_id() {
-    let good = || wire(GOLDEN[0].lines().next().unwrap());
+    let good = || raw(GOLDEN[0].lines().next().unwrap());
     let with_header = |key: &str, value: AMQPValue| {
         let mut headers = good().properties.headers().clone().unwrap();
         headers.insert(key.into(), value);
-        Wire { properties: good().properties.with_headers(headers), ..good() }
+        RawMessage { properties: good().properties.with_headers(headers), ..good() }
     };
     let pickle = good().properties.with_content_type("application/x-python-serialize".into());
     let old = br#"{"id": "old", "task": "tasks.noop", "args": [1], "kwargs": {}}"#;
     let refused = [
-        (Wire { properties: pickle, ..good() }, "ContentDisallowed", "x-python-serialize"),
-        (Wire { body: vec![b' '; LIMIT + 1], ..good() }, "ContentDisallowed", "more than"),
-        (Wire { body: b"[[1], {}".to_vec(), ..good() }, "DecodeError", "malformed"),
+        (RawMessage { properties: pickle, ..good() }, "ContentDisallowed", "x-python-serialize"),
+        (RawMessage { body: vec![b' '; LIMIT + 1], ..good() }, "ContentDisallowed", "more than"),
+        (RawMessage { body: b"[[1], {}".to_vec(), ..good() }, "DecodeError", "malformed"),
         (
-            Wire { body: old.to_vec(), properties: json_properties(), ..good() },
+            RawMessage { body: old.to_vec(), properties: json_properties(), ..good() },
             "InvalidTaskError",
             "protocol 2",
         ),
@@ -143,8 +142,8 @@ fn message_that_cannot_be_run_is_refused_with_its_id() {
             "task",
         ),
     ];
-    for (wire, kind, text) in refused {
-        let refused = parse(wire).unwrap_err();
+    for (raw, kind, text) in refused {
+        let refused = parse(raw).unwrap_err();
         assert_eq!(refused.error.exception(), kind);
         assert!(refused.error.text().contains(text), "{}", refused.error);
         assert!(refused.id.is_some());
@@ -187,29 +186,29 @@ fn any_value(rng: &mut Rng, depth: u8) -> AMQPValue {
 
 #[test]
 fn no_message_makes_the_parser_panic() {
-    let golden: Vec<Wire> = GOLDEN[0].lines().map(wire).collect();
+    let golden: Vec<RawMessage> = GOLDEN[0].lines().map(raw).collect();
     let mut read = 0;
     for seed in 0..20_000 {
         let mut rng = Rng::with_seed(seed);
-        let mut wire = rng.choice(&golden).unwrap().clone();
+        let mut raw = rng.choice(&golden).unwrap().clone();
         for _ in 0..rng.usize(..6) {
-            let at = rng.usize(..wire.body.len().max(1));
+            let at = rng.usize(..raw.body.len().max(1));
             match rng.u8(..4) {
-                0 => wire.body.truncate(at),
-                1 => wire
+                0 => raw.body.truncate(at),
+                1 => raw
                     .body
-                    .insert(at.min(wire.body.len()), *rng.choice(b"[]{}\",:\\0n\xff").unwrap()),
-                _ if at < wire.body.len() => wire.body[at] = rng.u8(..),
+                    .insert(at.min(raw.body.len()), *rng.choice(b"[]{}\",:\\0n\xff").unwrap()),
+                _ if at < raw.body.len() => raw.body[at] = rng.u8(..),
                 _ => {}
             }
         }
-        let mut headers = wire.properties.headers().clone().unwrap();
+        let mut headers = raw.properties.headers().clone().unwrap();
         let keys: Vec<_> = headers.inner().keys().cloned().collect();
         for _ in 0..rng.usize(..4) {
             headers.insert(rng.choice(&keys).unwrap().clone(), any_value(&mut rng, 3));
         }
-        wire.properties = wire.properties.with_headers(headers);
-        if let Ok(message) = parse(wire) {
+        raw.properties = raw.properties.with_headers(headers);
+        if let Ok(message) = parse(raw) {
             read += 1;
             // A message that was read can be sent again.
             drop(message.retried(Duration::MAX));

@@ -15,7 +15,7 @@ fn call<P>(handler: &impl Handler<P>, args: &Value, kwargs: &Value) -> Result<St
     let args: Vec<_> = args.iter().map(|arg| &**arg).collect();
     let kwargs = kwargs.as_object().unwrap().clone();
     let new = NewMessage { id: "7", task: "t", args: &args, kwargs, ..NewMessage::default() };
-    let message = Message::parse(Box::new(new.to_wire("q").unwrap()), 1 << 20).unwrap();
+    let message = Message::parse(Box::new(new.to_raw("q").unwrap()), 1 << 20).unwrap();
     let call = Call::new(Arc::new(message), Arc::new(["a", "b"]));
     let returned: Returned = spinney_hub::block_on(handler.call(call));
     returned.map(|value| value.get().to_owned()).map_err(|error| error.to_string())

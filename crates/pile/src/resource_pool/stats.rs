@@ -149,8 +149,8 @@ impl WaitCounts {
     }
 
     pub(super) fn now(&self) -> WaitTimes {
-        let mut now = WaitTimes::default();
-        now.immediate = self.immediate.load(Relaxed);
+        let immediate = self.immediate.load(Relaxed);
+        let mut now = WaitTimes { immediate, ..WaitTimes::default() };
         for (count, counted) in now.waits.iter_mut().zip(&*self.waits) {
             *count = counted.load(Relaxed);
         }

@@ -1,4 +1,4 @@
-//! [`Turns`]: the loop of a worker, which takes deliveries in and starts jobs.
+//! [`WorkerLoop`]: takes deliveries from the source and starts jobs.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use spinney_hub::{Hub, Within, sleep_until};
 use spinney_pool::{Group, Pool, Slot};
 
 use crate::run::Running;
-use crate::table::{Admitted, Unrun};
+use crate::table::{Admitted, RefusedJob};
 use crate::worker::Shared;
 use crate::{Arrival, Delivery, Source, Step};
 
-/// How long jobs that did not run have at least to be settled at the end.
+/// How long a stopped worker waits for jobs to be settled that did not run.
 const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 
-/// The next event of the loop.
-enum Turn<S: Source> {
+/// The reason why the loop wakes.
+enum Wake<S: Source> {
     Changed,
     Slot(Option<Slot>),
     Due,
@@ -32,16 +32,16 @@ enum Credit {
     Of(Option<usize>),
 }
 
-pub(crate) struct Turns<S: Source, F> {
+pub(crate) struct WorkerLoop<S: Source, F> {
     shared: Arc<Shared<S>>,
     /// The jobs that run, in slots of the worker's pool.
     jobs: Pool,
-    /// Tasks that settle jobs without a slot, on the hub of the loop.
-    unrun: Group,
+    /// Tasks that settle jobs that do not run. They need no slot; they run on the hub of the loop.
+    refused: Group,
     work: Arc<F>,
 }
 
-impl<S, F, Fut> Turns<S, F>
+impl<S, F, Fut> WorkerLoop<S, F>
 where
     S: Source,
     F: Fn(Arc<S::Job>) -> Fut + Send + Sync + 'static,
@@ -51,7 +51,7 @@ where
         let here = Hub::current();
         let hub = shared.settings.hub.as_ref().unwrap_or(&here);
         let jobs = shared.settings.pool.with_hub(hub).scope();
-        Self { shared: Arc::clone(shared), jobs, unrun: Group::on(&here), work: Arc::new(work) }
+        Self { shared: Arc::clone(shared), jobs, refused: Group::on(&here), work: Arc::new(work) }
     }
 
     /// Takes deliveries in and starts jobs, until the worker is stopped or the source has finished and
@@ -80,32 +80,32 @@ where
             }
             let changed = async {
                 shared.changed.wait().await;
-                Turn::Changed
+                Wake::Changed
             };
-            let free = async { Turn::Slot(optional(slot.as_mut().as_pin_mut()).await.ok()) };
+            let free = async { Wake::Slot(optional(slot.as_mut().as_pin_mut()).await.ok()) };
             let due = async {
                 optional(timer.as_mut().as_pin_mut()).await;
-                Turn::Due
+                Wake::Due
             };
             let arrival = async {
                 let arrival =
                     if has_ended { future::pending().await } else { shared.source.next().await };
-                Turn::Arrival(arrival)
+                Wake::Arrival(arrival)
             };
             match changed.or(free).or(due).or(arrival).await {
-                Turn::Changed => shared.changed.clear(),
-                Turn::Slot(free) => {
+                Wake::Changed => shared.changed.clear(),
+                Wake::Slot(free) => {
                     slot.set(None);
                     // The user closed the pool.
                     let Some(free) = free else { return };
                     self.start_next(free);
                 }
-                Turn::Due => {
+                Wake::Due => {
                     timer.set(None);
                     timer_at = None;
                 }
-                Turn::Arrival(Some(arrival)) => self.arrive(arrival),
-                Turn::Arrival(None) => has_ended = true,
+                Wake::Arrival(Some(arrival)) => self.arrive(arrival),
+                Wake::Arrival(None) => has_ended = true,
             }
         }
     }
@@ -116,13 +116,13 @@ where
         loop {
             let mut table = self.shared.table();
             table.wake_due(now);
-            let (unrun, released) = (table.take_unrun(), table.take_released());
-            if unrun.is_empty() && released.is_empty() {
+            let (refused, released) = (table.take_refused(), table.take_released());
+            if refused.is_empty() && released.is_empty() {
                 return (table.has_ready(), table.next_due());
             }
             drop(table);
-            for unrun in unrun {
-                self.settle_unrun(unrun);
+            for refused in refused {
+                self.settle_refused(refused);
             }
             for delivery in released {
                 self.admit(delivery);
@@ -165,14 +165,14 @@ where
                 shared.source.observe(&job, Step::TakenOver);
                 let shared = Arc::clone(shared);
                 let acknowledge = async move { shared.source.acknowledge(receipt).await };
-                self.unrun.spawn(acknowledge).detach();
+                self.refused.spawn(acknowledge).detach();
             }
         }
     }
 
-    fn settle_unrun(&self, unrun: Unrun<S>) {
-        let running = Running::new(&self.shared, unrun.key, unrun.job);
-        self.unrun.spawn(running.settle_unrun(unrun.why)).detach();
+    fn settle_refused(&self, refused: RefusedJob<S>) {
+        let running = Running::new(&self.shared, refused.key, refused.job);
+        self.refused.spawn(running.settle_refused(refused.why)).detach();
     }
 
     fn start_next(&self, slot: Slot) {
@@ -200,7 +200,7 @@ where
         };
         warm.or(cold).or(self.take_over()).await;
         self.look();
-        let _ = self.unrun.join().within(SETTLE_LIMIT).await;
+        let _ = self.refused.join().within(SETTLE_LIMIT).await;
     }
 
     /// Takes in new deliveries of jobs that run, and puts all others back.
