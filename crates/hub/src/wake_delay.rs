@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use crate::current;
 use crate::timers::{Slack, Timer};
 
-/// The longest time that results wait for their reader.
+/// How long results wait for their reader, before the slack of its timer.
 const DELAY: Duration = Duration::from_micros(20);
 
 /// Saves wake-ups of a reader whose thread parks: each would cost a system call.
 ///
-/// After a read that found results, the reader wakes itself at most 20 microseconds later. Until
-/// then the tasks that store results need not wake it, unless many results have accumulated.
-/// Outside a [`block_on`](crate::Hub::block_on) there is no delay. Dropping it leaves no timer
+/// After a read that found results, the reader wakes itself 20 to 70 microseconds later, together
+/// with the sleeps that end then. Until then the tasks that store results need not wake it, unless
+/// many results have accumulated. Outside a [`block_on`](crate::Hub::block_on) there is no delay. Dropping it leaves no timer
 /// behind.
 ///
 /// ```
@@ -43,7 +43,7 @@ impl WakeDelay {
     /// Called after a read of results: if the thread parks, a delay starts now.
     pub fn start(&mut self) {
         let parks = current::is_parking();
-        self.timer = parks.then(|| Timer::new(Instant::now() + DELAY, Slack::ZERO)).flatten();
+        self.timer = parks.then(|| Timer::new(Instant::now() + DELAY, Slack::default())).flatten();
     }
 
     /// Whether a delay has started, and the reader has not polled it to its end.

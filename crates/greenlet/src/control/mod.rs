@@ -101,7 +101,7 @@ impl Control {
     pub(crate) fn of_next_item(&self) -> Self {
         let flags = Flags::of(BEGUN | self.flags.get() & IN_PLACE);
         let place = AtomicU32::new(self.place.load(Relaxed));
-        Self { place, flags, ..Self::new(Origin::undrawn(self.birth)) }
+        Self { flags, place, ..Self::new(Origin::undrawn(self.birth)) }
     }
 
     pub(crate) fn id(&self) -> u64 {

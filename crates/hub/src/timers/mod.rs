@@ -106,7 +106,6 @@ impl Drop for Timer {
 pub(crate) struct Slack(u32);
 
 impl Slack {
-    pub(crate) const ZERO: Self = Self(0);
     const MAX: Self = Self(u32::MAX);
 
     /// A slack above four seconds counts as four seconds.
@@ -302,7 +301,7 @@ mod tests {
     fn sleep_without_slack_has_an_exact_alarm_beside_others() {
         let (timers, hour) = (timers(), (now() + HOUR).next_multiple_of(MILLI.0.into()));
         alarm_after(timers, hour + 7, MILLI);
-        assert_eq!(alarm_after(timers, hour + 8, Slack::ZERO), hour + 8);
+        assert_eq!(alarm_after(timers, hour + 8, Slack(0)), hour + 8);
         // Also when the next alarm is set, because the calendar does not note whose it is.
         timers.ring();
         assert_eq!(timers.lock().alarm, Some(hour + 7));
@@ -312,6 +311,6 @@ mod tests {
     fn slack_is_at_most_four_seconds() {
         assert_eq!(Slack::new(Duration::MAX), Slack::MAX);
         assert_eq!(Slack::new(Duration::from_millis(1)), MILLI);
-        assert_eq!(Slack::ZERO.round_up(7), 7);
+        assert_eq!(Slack(0).round_up(7), 7);
     }
 }
