@@ -89,17 +89,24 @@ pub(crate) struct Gcra {
     rate: Rate,
     /// The theoretical arrival time, in units of the algorithm.
     next: u128,
+    /// The first time at which a start conforms: asked for more often than it changes.
+    ready_at: u128,
 }
 
 impl Gcra {
     pub(crate) fn new(rate: Rate) -> Self {
-        Self { rate, next: 0 }
+        Self::with(rate, 0)
+    }
+
+    fn with(rate: Rate, next: u128) -> Self {
+        let ahead = rate.interval().saturating_mul(u128::from(rate.burst - 1));
+        let ready_at = next.saturating_sub(ahead).div_ceil(u128::from(rate.count));
+        Self { rate, next, ready_at }
     }
 
     /// The first time at which a start conforms.
     pub(crate) fn ready_at(&self) -> u128 {
-        let ahead = self.rate.interval().saturating_mul(u128::from(self.rate.burst - 1));
-        self.next.saturating_sub(ahead).div_ceil(u128::from(self.rate.count))
+        self.ready_at
     }
 
     /// The time after which past starts have no effect.
@@ -109,7 +116,8 @@ impl Gcra {
 
     /// Counts a start, which conforms.
     pub(crate) fn start(&mut self, now: u128) {
-        self.next = self.next.max(self.rate.parts(now)).saturating_add(self.rate.interval());
+        let next = self.next.max(self.rate.parts(now)).saturating_add(self.rate.interval());
+        *self = Self::with(self.rate, next);
     }
 
     /// Replaces `before` with `rates`. An unchanged rate keeps its state. A new rate takes over as
@@ -120,7 +128,7 @@ impl Gcra {
             let same = before.iter().find(|old| old.rate == *rate);
             let inherits = || before.iter().map(|old| old.starts_behind(*rate, now)).max();
             let next = || rate.parts(now).saturating_add(inherits().unwrap_or(0));
-            same.copied().unwrap_or_else(|| Self { rate: *rate, next: next() })
+            same.copied().unwrap_or_else(|| Self::with(*rate, next()))
         };
         rates.iter().map(replaced).collect()
     }

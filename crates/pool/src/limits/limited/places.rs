@@ -26,6 +26,12 @@ pub(super) struct KeyQueue {
 }
 
 impl KeyQueue {
+    /// Whether a request of this kind may start.
+    pub(super) fn allows(&self, kind: Kind, per_key: Option<usize>, now: u128) -> bool {
+        let is_full = per_key.is_some_and(|most| self.running.len() >= most);
+        self.ready_at() <= now && (kind == Kind::InPlaceOfKey || !is_full)
+    }
+
     fn ready_at(&self) -> u128 {
         self.rates.iter().map(Gcra::ready_at).max().unwrap_or(0)
     }
@@ -87,10 +93,8 @@ impl Limited {
         let Some(queue) = self.keys.get_mut(&key) else { return };
         queue.due.take().map(|due| self.due.remove(&(due, key)));
         queue.expiring.take().map(|at| self.expiring.remove(&(at, key)));
-        let is_full = self.limits.per_key.is_some_and(|most| queue.running.len() >= most);
-        let may_start = queue.ready_at() <= self.time.now;
         for kind in KINDS {
-            let allowed = may_start && (kind == Kind::InPlaceOfKey || !is_full);
+            let allowed = queue.allows(kind, self.limits.per_key, self.time.now);
             let first = queue.waiting[kind.index()].first_key_value();
             let first = first.map(|(_, ticket)| *ticket).filter(|_| allowed);
             let before = std::mem::replace(&mut queue.first[kind.index()], first);
@@ -113,8 +117,8 @@ impl Limited {
             }
         }
         if !queue.is_empty() {
-            if !may_start {
-                let due = queue.ready_at();
+            let due = queue.ready_at();
+            if due > self.time.now {
                 queue.due = Some(due);
                 self.due.insert((due, key));
             }

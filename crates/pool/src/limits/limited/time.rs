@@ -93,6 +93,7 @@ impl Limited {
 
     /// The new setting of the alarm, if it has changed.
     pub(crate) fn setting(&mut self) -> Option<Setting> {
+        self.settle();
         let alarm = self.alarm.as_ref()?;
         let pause = self.pause.as_ref();
         let any = self.offered.iter().any(|offered| !offered.is_empty());
