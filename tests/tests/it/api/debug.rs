@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::future::{pending, ready};
+use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use spinney::gevent::GroupExt as _;
 use spinney::hub::{
     BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
 };
-use spinney::map::{Decision, from_stream};
+use spinney::map::{Decision, ItemEvent, from_stream};
 use spinney::pile::{Discarded, ItemInfo, ResourceError, WaitTimes};
 use spinney::pool::{RateLimiter, Reentry, SlotError};
 use spinney::sync::{
@@ -29,7 +30,7 @@ use spinney::{
     shield, sleep,
 };
 use spinney_greenlet::LazyHandle;
-use spinney_greenlet::{Deputy, InPlace, pair};
+use spinney_greenlet::{Deputy, InPlace, NewGreenlet, pair};
 use spinney_sim::SimHub;
 
 /// The text of `value` without ids, which differ from run to run.
@@ -109,6 +110,7 @@ fn greenlets() {
     is(greenlet.handle(), "Handle { id: _, name: \"reader\", state: Scheduled }");
     is(greenlet.join(), "Join(Handle { id: _, name: \"reader\", state: Scheduled })");
     is::<State>(greenlet.state(), "Scheduled");
+    is(NewGreenlet::new(Location::caller()), "NewGreenlet { place: None }");
     is(joinall([greenlet.handle()]), "JoinAll { ended: 0, of: Iwait { len: 1, ended: 0 } }");
     is(iwait([greenlet.handle()]), "Iwait { len: 1, ended: 0 }");
     is(Joined { ready: vec![1], rest: vec![2] }, "Joined { ready: [1], rest: [2] }");
@@ -180,6 +182,11 @@ fn pools() {
         pool.kill().await;
         is(pool.map(ready, 0..9).await.unwrap_err(), "ItemError { index: 0, error: Killed(GreenletExit { reason: Some(Closed) }) }");
         is(pool.join().await, "Ok(())");
+        let (tell, told) = std::sync::mpsc::channel();
+        let mapper = Pool::on(&hub, 1).mapper();
+        let mapper = mapper.on_item(move |event: ItemEvent| tell.send(event).unwrap());
+        mapper.map(ready, [7]).await.unwrap();
+        is(told.try_recv().unwrap(), "ItemEvent { index: 0, outcome: Ok(()), tries: 1, retry_after: None }");
         group.spawn(async { panic!("no luck") }).detach();
         let error = group.try_join().await.unwrap_err();
         is(&error, "Failed(Failures { first: [Panicked(Panic { message: Some(\"no luck\"), .. })], count: 1, limit: 16 })");

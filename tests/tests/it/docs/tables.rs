@@ -19,6 +19,7 @@ const FOR_WRITERS: &[&str] = &[
     "ItemGreenlets",
     "LazyHandle",
     "Line",
+    "NewGreenlet",
     "Place",
     "PriorityLine",
     "Room",
