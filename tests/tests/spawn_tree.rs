@@ -10,7 +10,7 @@ use spinney::hub::BoxTask;
 use spinney::task::joinall;
 use spinney::task::{State, killall, named, spawn_on, spawn_tree, track_spawns};
 use spinney::{Greenlet, Handle, sleep, spawn};
-use spinney_greenlet::{Announcement, Birth, ItemGreenlets, pair, pair_items};
+use spinney_greenlet::{Announcement, Birth, ItemGreenlets, NewGreenlet, pair, pair_items};
 use spinney_tests::tools::{blow_up, gate, stuck};
 use spinney_tests::{LocalHub, SimHub, hub, in_time};
 
@@ -190,6 +190,18 @@ fn items_that_start_while_tracked_are_in_the_spawn_tree() {
     };
     let (task, _first) = pair_items(None, Birth::here(Location::caller()), run, |_| ());
     hub.block_on(task);
+}
+
+#[test]
+fn greenlet_killed_before_it_has_a_task_is_not_in_the_spawn_tree() {
+    let _tracked = tracked();
+    let new = NewGreenlet::new(Location::caller());
+    let member = new.handle_at(0);
+    member.kill_now();
+    let (task, _greenlet) = new.pair(async {}, ());
+    assert_eq!(tree(), []);
+    drop(task);
+    assert!(member.is_ready());
 }
 
 #[test]

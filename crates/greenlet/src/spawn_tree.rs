@@ -42,7 +42,7 @@ pub fn track_spawns(wanted: bool) {
 ///     let depths: Vec<_> = tree.iter().map(|branch| branch.depth()).collect();
 ///     assert_eq!(depths, [0, 1]);
 ///     assert!(tree.to_string().contains("\"child\": Scheduled"));
-///   parent.kill().await;
+///     parent.kill().await;
 /// });
 /// ```
 pub fn spawn_tree() -> SpawnTree {
@@ -141,6 +141,10 @@ pub(crate) fn track(control: &Arc<Control>) {
     if !control.is_tracked() {
         control.set_tracked();
         living().insert(control.id(), Arc::downgrade(control));
+        // Killed meanwhile, through the handle in its container's list.
+        if control.is_ended() {
+            forget(control.id());
+        }
     }
 }
 
