@@ -154,8 +154,8 @@ impl Acceptance {
 
     /// Compares the cost of a few no-ops with what they cost gevent.
     fn compare(&self, steps: &mut Steps) -> Result {
-        // A short run is coarse.
-        steps.step("cost beside gevent", AGAIN, || self.share("4000", 1.0 / 8.0))
+        // A short run is coarse, and threads that find both cores free wake each other more often.
+        steps.step("cost beside gevent", AGAIN, || self.share("4000", 1.0 / 5.0))
     }
 
     /// Compares the cost of many no-ops, and measures naps and results in redis as well.
