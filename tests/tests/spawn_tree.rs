@@ -193,7 +193,7 @@ fn items_that_start_while_tracked_are_in_the_spawn_tree() {
 }
 
 #[test]
-fn greenlet_killed_before_it_has_a_task_is_not_in_the_spawn_tree() {
+fn greenlet_killed_before_it_has_a_task_is_not_in_the_tree() {
     let _tracked = tracked();
     let new = NewGreenlet::new(Location::caller());
     let member = new.handle_at(0);
