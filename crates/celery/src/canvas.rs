@@ -1,9 +1,9 @@
 //! [`Parts`]: the chains, groups and chords that a [`Signature`] may be made of. Celery calls them its
 //! canvas.
 //!
-//! What follows a signature stands in its options: `chain`, the calls after it, the next one last;
-//! `chord` with `group_id` and `group_index`, the chord that it is a part of. What follows a chain
-//! follows its last task; what follows a chord follows its body.
+//! The options of a signature hold its successors: `chain`, the calls after it, the next one last;
+//! `chord` with `group_id` and `group_index`, the chord that it is a part of. The successors of a
+//! chain run after its last task, those of a chord after its body.
 
 use serde_json::{Map, Value, json};
 
@@ -221,7 +221,7 @@ impl Signature {
         read(&self.options, option)
     }
 
-    /// What follows it, as it stands in the body of its message.
+    /// Its successors, as in the body of its message.
     pub(crate) fn follow(&self) -> Follow {
         let some = |option| Some(self.signatures(option)).filter(|list| !list.is_empty());
         Follow {

@@ -52,7 +52,10 @@ pub fn pair_items<F: Future, G>(
     make: impl FnOnce(ItemGreenlets) -> F,
     guard: impl FnOnce(&Handle) -> G,
 ) -> (Task<F, G>, Handle) {
-    let control = Arc::new(Control::at_place(place, Origin::undrawn(birth)));
+    let control = Arc::new(Control::new(Origin::undrawn(birth)));
+    if let Some(place) = place {
+        control.set_place(place);
+    }
     observe::born(&control, false);
     let handle = Handle::new(Arc::clone(&control));
     let guard = guard(&handle);

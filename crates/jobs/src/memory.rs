@@ -140,8 +140,8 @@ impl<J, T, E> Jobs<J, T, E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a job. Once the queue was closed only one that is sent `again`; otherwise returns
-    /// `false`.
+    /// Queues a job. A closed queue takes only a job that is sent `again`, and returns `false` for
+    /// any other.
     fn send(&self, job: MemoryJob<J, T, E>, again: bool) -> bool {
         let mut state = self.state();
         if state.closed && !again {
@@ -155,7 +155,7 @@ impl<J, T, E> Jobs<J, T, E> {
     }
 
     fn put(&self, queued: Queued<J, T, E>) {
-        // It is refused only after the last job was settled; what is put is not.
+        // The queue refuses a job only after the last one was settled, and this one is not.
         let refused = self.queue.put_nowait(queued);
         drop(refused);
     }

@@ -1,6 +1,6 @@
 //! [`Table`]: the jobs that a worker has, by id, and how far each has come.
 //!
-//! Nothing of the source's code runs under its lock: what is to be dropped is returned.
+//! No code of the source runs under its lock: values to drop are returned.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
@@ -260,7 +260,7 @@ impl<S: Source> Table<S> {
         }
     }
 
-    /// Marks an entry as one that is settled without having run.
+    /// Marks an entry whose job is settled without having run.
     fn refuse(&mut self, key: Key, why: Refusal, now: Instant) {
         let entry = self.entries.get_mut(&key.id).expect("the caller has seen it");
         entry.stage = Stage::Settling;
@@ -400,8 +400,8 @@ impl<S: Source> Table<S> {
         (unstarted, void, parked)
     }
 
-    /// Revokes a job that has not begun. Returns the greenlet of one that is running, if `terminate`
-    /// says to end it.
+    /// Revokes a job that has not begun. With `terminate`, returns the greenlet of a running job, for
+    /// the caller to end.
     pub(crate) fn revoke(&mut self, id: &str, terminate: bool, now: Instant) -> Option<Handle> {
         self.revoked.insert(&Arc::from(id), ());
         let (id, entry) = self.entries.get_key_value(id)?;

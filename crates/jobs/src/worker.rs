@@ -191,9 +191,9 @@ impl<S: Source> WorkerHandle<S> {
         self.shared.changed.set();
     }
 
-    /// Revokes a job. One that has not begun, here or when it is delivered later, is settled as
-    /// [`Revoked`](crate::Outcome::Revoked). One that is running is killed if `terminate` says so,
-    /// with [`JobKill::Revoked`] for the reason; otherwise it runs on.
+    /// Revokes a job. A job that has not begun, here or when it is delivered later, is settled as
+    /// [`Revoked`](crate::Outcome::Revoked). A running job is killed with `terminate`, with
+    /// [`JobKill::Revoked`] as the reason; otherwise it runs on.
     ///
     /// The last 50,000 revoked ids are remembered.
     pub fn revoke(&self, id: &str, terminate: bool) {

@@ -75,11 +75,6 @@ impl Control {
         }
     }
 
-    /// Like [`new`](Self::new), for a greenlet that its container keeps at `place`.
-    pub(crate) fn at_place(place: Option<u32>, origin: Origin) -> Self {
-        Self { place: AtomicU32::new(place.unwrap_or(NO_PLACE)), ..Self::new(origin) }
-    }
-
     /// Like [`new`](Self::new), for a greenlet that is about to be polled, whatever is sent to it
     /// first.
     pub(crate) fn begun(origin: Origin) -> Self {
