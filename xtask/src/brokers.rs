@@ -29,6 +29,9 @@ const CELERY: [&[&str]; 2] = [
 /// What a worker and its servers may die of.
 const CRASHES: [&str; 7] = ["kill9", "warm", "grace", "connloss", "broker9", "blocked", "etahold"];
 
+/// The profile of the worker and of the tests.
+const PROFILE: &str = "worker";
+
 /// The command that runs all of this.
 const AGAIN: &str = "cargo xtask brokers";
 
@@ -38,7 +41,8 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps, measures: bool) -> R
     let others = workspace.clone();
     // Beside the rest of `ci` they wait for cargo, and nothing waits for them.
     let tests = move |steps: &mut Steps| {
-        let tests = cmd!(others.sh, "cargo test --quiet --package {CRATE}");
+        let tests = ["test", "--quiet", "--profile", PROFILE, "--package", CRATE];
+        let tests = cmd!(others.sh, "cargo {tests...} --features rustls");
         steps.cmd("tests of spinney-celery", tests)
     };
     steps.beside(tests, |steps| {
@@ -59,8 +63,8 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result {
         })
     };
     steps.beside(celery, |steps| {
-        let build = ["build", "--quiet", "--release", "--package", CRATE, "--features", "rustls"];
-        let build = cmd!(workspace.sh, "cargo {build...} --examples");
+        let build = ["build", "--quiet", "--profile", PROFILE, "--package", CRATE];
+        let build = cmd!(workspace.sh, "cargo {build...} --features rustls --examples");
         steps.cmd("the worker and the producer are built", build)
     })
 }
@@ -89,10 +93,9 @@ fn install_celery(workspace: &Workspace, packages: &[&str]) -> Result {
     if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    cmd!(sh, "python3 -m venv --clear {folder}").quiet().run()?;
-    cmd!(sh, "{python} -m pip install --quiet --disable-pip-version-check {packages...}")
-        .quiet()
-        .run()?;
+    cmd!(sh, "python3 -m venv --clear --without-pip {folder}").quiet().run()?;
+    let pip = cmd!(sh, "python3 -m pip --python {python} --quiet --disable-pip-version-check");
+    pip.arg("install").args(packages).quiet().run()?;
     Ok(fs::write(done, wanted)?)
 }
 
@@ -204,7 +207,7 @@ impl Acceptance {
     }
 
     fn worker(&self) -> PathBuf {
-        self.workspace.target().join("release/examples/acceptance")
+        self.workspace.target().join(PROFILE).join("examples/acceptance")
     }
 
     /// Runs a script that starts its own workers; what it prints is shown if it fails.
