@@ -32,7 +32,7 @@ pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result {
     let programs = programs.flat_map(|program| ["--test", &program.name]);
     let tools = TOOLS.iter().flat_map(|name| ["--exclude", name]);
     let skips = SLOW.iter().flat_map(|name| ["--skip", name]);
-    let tests = ["test", "--workspace", "--lib"].into_iter().chain(tools).chain(programs);
+    let tests = ["test", "--workspace", "--lib", "--bins"].into_iter().chain(tools).chain(programs);
     let tests = cmd!(workspace.sh, "cargo {tests...} -- --quiet {skips...}");
     steps.cmd("tests on one thread", tests)
 }
