@@ -373,9 +373,9 @@ impl<L: Line> Semaphore<L> {
         }
     }
 
-    /// The number of permits, out or not.
+    /// The number of permits, out or not. Takes no lock.
     pub fn capacity(&self) -> usize {
-        self.lock().capacity
+        self.shared.capacity()
     }
 
     /// The number of permits that are out: held, or handed to a waiter that has not run yet.

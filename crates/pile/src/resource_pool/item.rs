@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use spinney_hub::{Clock, drop_contained, is_cancelling};
+use spinney_hub::{drop_contained, is_cancelling, now};
 
 use super::Shared;
 use super::stats::Reason;
@@ -99,8 +99,7 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
 
     /// Returns the age of the resource and its number of uses. Its idle time is zero.
     pub fn info(&self) -> ItemInfo {
-        let now = Clock::current().now();
-        ItemInfo { idle: Duration::ZERO, ..self.resource().info(now) }
+        ItemInfo { idle: Duration::ZERO, ..self.resource().info(now()) }
     }
 
     /// Drops the resource; the pool may create another one. For a resource that is broken.

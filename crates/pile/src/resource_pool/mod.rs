@@ -22,7 +22,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use spinney_hub::{Clock, Within, drop_contained};
+use spinney_hub::{Within, drop_contained, now};
 use spinney_sync::{GiveWay, Semaphore, wake_all};
 
 pub use builder::ResourcePoolBuilder;
@@ -156,8 +156,9 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
             let slot = wait.around(slot).await?;
             let mut resource = wait.around(shared.checked(at)).await?;
             resource.uses += 1;
-            resource.idle_since = None;
-            wait.record(shared);
+            let idle_since = resource.idle_since.take();
+            // A check takes its time after that.
+            wait.record(shared, idle_since.filter(|_| shared.settings.check.is_none()));
             slot.forget();
             Ok(Item::new(Arc::clone(shared), resource))
         }
@@ -194,7 +195,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// Python: `eventlet.pools.Pool.put`.
     pub fn put(&self, value: T) {
-        let (now, shared) = (Clock::current().now(), &self.shared);
+        let (now, shared) = (now(), &self.shared);
         let mut state = shared.lock();
         let was_got = state.loose > 0;
         if was_got {
@@ -264,7 +265,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// Panics if `keep` panics: the current item is discarded, the others are kept.
     pub fn retain(&self, mut keep: impl FnMut(&mut T, ItemInfo) -> bool) {
-        let now = Clock::current().now();
+        let now = now();
         let mut sorting = Sorting::begin(&self.shared);
         while let Some(resource) = sorting.rest.pop_front() {
             let info = resource.info(now);
@@ -419,14 +420,18 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         at: &'static Location<'static>,
     ) -> Result<Resource<T>, ResourceError<E>> {
         loop {
-            let taken = Obtain::new(self, Purpose::Take, at).await?;
+            let idle = self.lock().lend_idle(self.settings.order_as_stack);
+            let taken = match idle {
+                Some(resource) => Some(LentResource::new(self, resource)),
+                None => Obtain::new(self, Purpose::Take, at).await?,
+            };
             let Some(mut lent) = taken else { continue };
             let is_fresh = lent.resource().idle_since.is_none();
             if is_fresh || (self.settings.check.is_none() && !self.is_timed()) {
                 return Ok(lent.keep());
             }
             self.look_after();
-            let now = Clock::current().now();
+            let now = now();
             if let Some(reason) = self.expiry(lent.resource(), now) {
                 lent.discard(reason);
                 continue;
@@ -454,20 +459,19 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     /// Takes a lent resource back from its holder.
     fn give_back(self: &Arc<Self>, resource: Resource<T>) {
         if self.settings.max_age.is_some() || self.settings.max_uses < u64::MAX {
-            if let Some(reason) = self.expiry(&resource, Clock::current().now()) {
+            if let Some(reason) = self.expiry(&resource, now()) {
                 return self.discard(resource, reason);
             }
         }
-        match Preparation::recycle(self, resource) {
-            Ok(recycling) => recycling.start(),
-            Err(resource) => self.deliver(resource),
+        match &self.settings.recycle {
+            Some(recycle) => Preparation::recycle(self, resource, Arc::clone(recycle)).start(),
+            None => self.deliver(resource),
         }
     }
 
     /// Gives a lent resource to the first waiting caller; otherwise it becomes idle.
     fn deliver(self: &Arc<Self>, mut resource: Resource<T>) {
-        let now = Clock::current().now();
-        resource.idle_since = Some(now);
+        resource.idle_since = Some(now());
         let mut state = self.lock();
         if let Some(reason) = self.refusal(&state, &resource) {
             drop(state);
@@ -539,15 +543,20 @@ impl Stopwatch {
         poll_fn(|cx| {
             let polled = future.as_mut().poll(cx);
             if polled.is_pending() && self.begun.is_none() {
-                self.begun = Some(Clock::current().now());
+                self.begun = Some(now());
             }
             polled
         })
         .await
     }
 
-    fn record<T, E>(self, shared: &Shared<T, E>) {
-        let wait = |begun| Clock::current().now().saturating_duration_since(begun);
+    /// Counts a wait that ended when its item became idle, at `idle_since`; otherwise, or if the
+    /// item was idle before the wait began, it ends now.
+    fn record<T, E>(self, shared: &Shared<T, E>, idle_since: Option<Instant>) {
+        let wait = |begun| {
+            let end = idle_since.filter(|end| *end >= begun).unwrap_or_else(now);
+            end.saturating_duration_since(begun)
+        };
         shared.waits.record(self.begun.map(wait));
     }
 }
