@@ -60,6 +60,13 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
         Self { shared, resource: Some(resource), is_busy: false, born_in_failure: is_failing() }
     }
 
+    /// Counts the use. Returns since when the resource was idle.
+    pub(super) fn begin_use(&mut self) -> Option<Instant> {
+        let resource = self.resource.as_mut().expect(UNTIL_TAKEN);
+        resource.uses += 1;
+        resource.idle_since.take()
+    }
+
     /// Runs `work` on the resource, and discards the resource unless `work` finishes: even if a
     /// `select` or another library's time limit drops it.
     ///

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use spinney_hub::{Within, drop_contained, now};
-use spinney_sync::{GiveWay, Semaphore, wake_all};
+use spinney_sync::{Acquire, GiveWay, Semaphore, wake_all};
 
 pub use builder::ResourcePoolBuilder;
 pub use errors::{DrainReport, ResourceError};
@@ -149,19 +149,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
         &self,
         priority: i32,
     ) -> impl Future<Output = Result<Item<T, E>, ResourceError<E>>> {
-        let (at, shared) = (Location::caller(), &self.shared);
-        let slot = shared.slots.acquire().priority(priority);
-        async move {
-            let mut wait = Stopwatch::default();
-            let slot = wait.around(slot).await?;
-            let mut resource = wait.around(shared.checked(at)).await?;
-            resource.uses += 1;
-            let idle_since = resource.idle_since.take();
-            // A check takes its time after that.
-            wait.record(shared, idle_since.filter(|_| shared.settings.check.is_none()));
-            slot.forget();
-            Ok(Item::new(Arc::clone(shared), resource))
-        }
+        let slot = self.shared.slots.acquire().priority(priority);
+        self.shared.take(slot, Location::caller())
     }
 
     /// Takes an item like [`item`](Self::item), without a guard: the caller [puts](Self::put) it
@@ -186,8 +175,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     /// Python: `eventlet.pools.Pool.get`.
     #[track_caller]
     pub fn get(&self) -> impl Future<Output = Result<T, ResourceError<E>>> {
-        let item = self.item();
-        async move { Ok(item.await?.into_loose()) }
+        let (slot, at) = (self.shared.slots.acquire(), Location::caller());
+        async move { Ok(self.shared.take(slot, at).await?.into_loose()) }
     }
 
     /// Gives back an item that was taken with [`get`](Self::get), or adds one that the pool did not
@@ -414,6 +403,39 @@ impl<T, E> Shared<T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
+    /// Waits for the slot and for a resource, and counts the wait.
+    async fn take(
+        self: &Arc<Self>,
+        slot: Acquire<&Semaphore>,
+        at: &'static Location<'static>,
+    ) -> Result<Item<T, E>, ResourceError<E>> {
+        let mut begun = None;
+        let mut taken = pin!(async {
+            let slot = slot.await?;
+            let resource = self.checked(at).await?;
+            slot.forget();
+            Ok::<_, ResourceError<E>>(Item::new(Arc::clone(self), resource))
+        });
+        let taken = poll_fn(|cx| {
+            let polled = taken.as_mut().poll(cx);
+            if polled.is_pending() {
+                begun.get_or_insert_with(now);
+            }
+            polled
+        });
+        let mut item = taken.await?;
+        let idle_since = item.begin_use();
+        self.waits.record(begun.map(|begun| self.waited(begun, idle_since)));
+        Ok(item)
+    }
+
+    /// How long a caller waited for its item. Without a check, the wait ended when the item came
+    /// back, if it did so meanwhile.
+    fn waited(&self, begun: Instant, idle_since: Option<Instant>) -> Duration {
+        let came_back = idle_since.filter(|since| self.settings.check.is_none() && *since >= begun);
+        came_back.unwrap_or_else(now).saturating_duration_since(begun)
+    }
+
     /// Lends a resource that has passed the check, to a caller with a slot.
     async fn checked(
         self: &Arc<Self>,
@@ -528,36 +550,6 @@ impl<T, E> fmt::Debug for ResourcePool<T, E> {
             .field("capacity", &self.capacity())
             .field("waiting", &self.waiting())
             .finish()
-    }
-}
-
-/// The time that a caller waits, from its first pending poll.
-#[derive(Default)]
-struct Stopwatch {
-    begun: Option<Instant>,
-}
-
-impl Stopwatch {
-    async fn around<F: Future>(&mut self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        poll_fn(|cx| {
-            let polled = future.as_mut().poll(cx);
-            if polled.is_pending() && self.begun.is_none() {
-                self.begun = Some(now());
-            }
-            polled
-        })
-        .await
-    }
-
-    /// Counts a wait that ended when its item became idle, at `idle_since`; otherwise, or if the
-    /// item was idle before the wait began, it ends now.
-    fn record<T, E>(self, shared: &Shared<T, E>, idle_since: Option<Instant>) {
-        let wait = |begun| {
-            let end = idle_since.filter(|end| *end >= begun).unwrap_or_else(now);
-            end.saturating_duration_since(begun)
-        };
-        shared.waits.record(self.begun.map(wait));
     }
 }
 
