@@ -47,7 +47,7 @@ use super::stats::Reason;
 pub struct Item<T: Send + 'static, E: Send + 'static> {
     shared: Arc<Shared<T, E>>,
     /// `None` once it was taken.
-    resource: Option<Resource<T>>,
+    resource: Option<Box<Resource<T>>>,
     /// Whether a [`run`](Self::run) has begun and not finished.
     is_busy: bool,
     /// Whether a destructor took it during a panic or a cancellation, which then does not concern
@@ -56,7 +56,7 @@ pub struct Item<T: Send + 'static, E: Send + 'static> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
-    pub(super) fn new(shared: Arc<Shared<T, E>>, resource: Resource<T>) -> Self {
+    pub(super) fn new(shared: Arc<Shared<T, E>>, resource: Box<Resource<T>>) -> Self {
         Self { shared, resource: Some(resource), is_busy: false, born_in_failure: is_failing() }
     }
 
@@ -132,7 +132,7 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
         self.take_resource().value.into_inner()
     }
 
-    fn take_resource(&mut self) -> Resource<T> {
+    fn take_resource(&mut self) -> Box<Resource<T>> {
         self.resource.take().expect(UNTIL_TAKEN)
     }
 
@@ -229,9 +229,10 @@ pub(super) struct Resource<T> {
 }
 
 impl<T> Resource<T> {
-    pub(super) fn new(value: T, created: Instant, generation: u64) -> Self {
+    /// Boxed, because it is moved from hand to hand at each use.
+    pub(super) fn new(value: T, created: Instant, generation: u64) -> Box<Self> {
         let value = Contained(Some(value));
-        Self { value, created, idle_since: None, uses: 0, generation }
+        Box::new(Self { value, created, idle_since: None, uses: 0, generation })
     }
 
     /// A time that the clock has not reached belongs to another hub, and counts as now.
@@ -275,11 +276,11 @@ impl<T> Drop for Contained<T> {
 /// A resource that is lent to the pool's own code. Dropping it discards the resource.
 pub(super) struct LentResource<'a, T: Send + 'static, E: Send + 'static> {
     shared: &'a Arc<Shared<T, E>>,
-    resource: Option<Resource<T>>,
+    resource: Option<Box<Resource<T>>>,
 }
 
 impl<'a, T: Send + 'static, E: Send + 'static> LentResource<'a, T, E> {
-    pub(super) fn new(shared: &'a Arc<Shared<T, E>>, resource: Resource<T>) -> Self {
+    pub(super) fn new(shared: &'a Arc<Shared<T, E>>, resource: Box<Resource<T>>) -> Self {
         Self { shared, resource: Some(resource) }
     }
 
@@ -291,7 +292,7 @@ impl<'a, T: Send + 'static, E: Send + 'static> LentResource<'a, T, E> {
         self.resource.as_mut().expect(UNTIL_TAKEN)
     }
 
-    pub(super) fn keep(mut self) -> Resource<T> {
+    pub(super) fn keep(mut self) -> Box<Resource<T>> {
         self.resource.take().expect(UNTIL_TAKEN)
     }
 
