@@ -196,8 +196,13 @@ fn wait_ends_when_its_item_has_come_back() {
 
 #[test]
 fn wait_includes_the_check() {
-    let slow = |_: &mut _, _| Box::pin(async { sleep(9 * SECOND).await == () }) as _;
-    let pool = numbers().max_size(1).check(slow).build();
+    let pool = numbers().max_size(1).check(|_, _| {
+        Box::pin(async {
+            sleep(9 * SECOND).await;
+            true
+        })
+    });
+    let pool = pool.build();
     SimHub::new().block_on(waits_for_a_second(&pool));
     assert_waited(&pool.stats().waits, 1.0, 11 * SECOND);
 }
