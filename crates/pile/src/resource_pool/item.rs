@@ -47,7 +47,7 @@ use super::stats::Reason;
 pub struct Item<T: Send + 'static, E: Send + 'static> {
     shared: Arc<Shared<T, E>>,
     /// `None` once it was taken.
-    resource: Option<Box<Resource<T>>>,
+    resource: Option<Resource<T>>,
     /// Whether a [`run`](Self::run) has begun and not finished.
     is_busy: bool,
     /// Whether a destructor took it during a panic or a cancellation, which then does not concern
@@ -56,7 +56,7 @@ pub struct Item<T: Send + 'static, E: Send + 'static> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
-    pub(super) fn new(shared: Arc<Shared<T, E>>, resource: Box<Resource<T>>) -> Self {
+    pub(super) fn new(shared: Arc<Shared<T, E>>, resource: Resource<T>) -> Self {
         Self { shared, resource: Some(resource), is_busy: false, born_in_failure: is_failing() }
     }
 
@@ -123,16 +123,16 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
         let resource = self.take_resource();
         self.shared.count_out_lent(Reason::Holder);
         self.shared.slots.release(1);
-        resource.value.into_inner()
+        resource.into_value()
     }
 
     /// Takes the resource out, to be given back with `put`: it stays counted.
     pub(super) fn into_loose(mut self) -> T {
         self.shared.lock().loose += 1;
-        self.take_resource().value.into_inner()
+        self.take_resource().into_value()
     }
 
-    fn take_resource(&mut self) -> Box<Resource<T>> {
+    fn take_resource(&mut self) -> Resource<T> {
         self.resource.take().expect(UNTIL_TAKEN)
     }
 
@@ -216,8 +216,11 @@ pub struct ItemInfo {
     pub uses: u64,
 }
 
-/// A resource, its age and its use. A panic of the resource's destructor is contained.
-pub(super) struct Resource<T> {
+/// A resource, its age and its use: a pointer, because each use moves it from hand to hand. A panic
+/// of the resource's destructor is contained.
+pub(super) struct Resource<T>(Box<Record<T>>);
+
+pub(super) struct Record<T> {
     pub(super) value: Contained<T>,
     pub(super) created: Instant,
     /// `None` if it never was idle.
@@ -229,12 +232,31 @@ pub(super) struct Resource<T> {
 }
 
 impl<T> Resource<T> {
-    /// Boxed, because it is moved from hand to hand at each use.
-    pub(super) fn new(value: T, created: Instant, generation: u64) -> Box<Self> {
+    pub(super) fn new(value: T, created: Instant, generation: u64) -> Self {
         let value = Contained(Some(value));
-        Box::new(Self { value, created, idle_since: None, uses: 0, generation })
+        Self(Box::new(Record { value, created, idle_since: None, uses: 0, generation }))
     }
 
+    fn into_value(self) -> T {
+        self.0.value.into_inner()
+    }
+}
+
+impl<T> Deref for Resource<T> {
+    type Target = Record<T>;
+
+    fn deref(&self) -> &Record<T> {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Resource<T> {
+    fn deref_mut(&mut self) -> &mut Record<T> {
+        &mut self.0
+    }
+}
+
+impl<T> Record<T> {
     /// A time that the clock has not reached belongs to another hub, and counts as now.
     pub(super) fn info(&self, now: Instant) -> ItemInfo {
         let passed = |since: Instant| now.saturating_duration_since(since);
@@ -276,11 +298,11 @@ impl<T> Drop for Contained<T> {
 /// A resource that is lent to the pool's own code. Dropping it discards the resource.
 pub(super) struct LentResource<'a, T: Send + 'static, E: Send + 'static> {
     shared: &'a Arc<Shared<T, E>>,
-    resource: Option<Box<Resource<T>>>,
+    resource: Option<Resource<T>>,
 }
 
 impl<'a, T: Send + 'static, E: Send + 'static> LentResource<'a, T, E> {
-    pub(super) fn new(shared: &'a Arc<Shared<T, E>>, resource: Box<Resource<T>>) -> Self {
+    pub(super) fn new(shared: &'a Arc<Shared<T, E>>, resource: Resource<T>) -> Self {
         Self { shared, resource: Some(resource) }
     }
 
@@ -292,7 +314,7 @@ impl<'a, T: Send + 'static, E: Send + 'static> LentResource<'a, T, E> {
         self.resource.as_mut().expect(UNTIL_TAKEN)
     }
 
-    pub(super) fn keep(mut self) -> Box<Resource<T>> {
+    pub(super) fn keep(mut self) -> Resource<T> {
         self.resource.take().expect(UNTIL_TAKEN)
     }
 

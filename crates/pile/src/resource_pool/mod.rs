@@ -440,7 +440,7 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     async fn checked(
         self: &Arc<Self>,
         at: &'static Location<'static>,
-    ) -> Result<Box<Resource<T>>, ResourceError<E>> {
+    ) -> Result<Resource<T>, ResourceError<E>> {
         loop {
             let idle = self.lock().lend_idle(self.settings.order_as_stack);
             let taken = match idle {
@@ -479,7 +479,7 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     }
 
     /// Takes a lent resource back from its holder.
-    fn give_back(self: &Arc<Self>, resource: Box<Resource<T>>) {
+    fn give_back(self: &Arc<Self>, resource: Resource<T>) {
         if self.settings.max_age.is_some() || self.settings.max_uses < u64::MAX {
             if let Some(reason) = self.expiry(&resource, now()) {
                 return self.discard(resource, reason);
@@ -492,7 +492,7 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     }
 
     /// Gives a lent resource to the first waiting caller; otherwise it becomes idle.
-    fn deliver(self: &Arc<Self>, mut resource: Box<Resource<T>>) {
+    fn deliver(self: &Arc<Self>, mut resource: Resource<T>) {
         resource.idle_since = Some(now());
         let mut state = self.lock();
         if let Some(reason) = self.refusal(&state, &resource) {
@@ -506,12 +506,12 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     }
 
     /// Drops a lent resource, and then counts it out: there are never more alive than are counted.
-    fn discard(self: &Arc<Self>, resource: Box<Resource<T>>, reason: Reason) {
+    fn discard(self: &Arc<Self>, resource: Resource<T>, reason: Reason) {
         drop(resource);
         self.count_out_lent(reason);
     }
 
-    fn discard_all(self: &Arc<Self>, resources: Vec<Box<Resource<T>>>, reason: Reason) {
+    fn discard_all(self: &Arc<Self>, resources: Vec<Resource<T>>, reason: Reason) {
         for resource in resources {
             self.discard(resource, reason);
         }
@@ -557,8 +557,8 @@ impl<T, E> fmt::Debug for ResourcePool<T, E> {
 /// ones first.
 struct Sorting<'a, T: Send + 'static, E: Send + 'static> {
     shared: &'a Arc<Shared<T, E>>,
-    kept: VecDeque<Box<Resource<T>>>,
-    rest: VecDeque<Box<Resource<T>>>,
+    kept: VecDeque<Resource<T>>,
+    rest: VecDeque<Resource<T>>,
 }
 
 impl<'a, T: Send + 'static, E: Send + 'static> Sorting<'a, T, E> {

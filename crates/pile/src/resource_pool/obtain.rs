@@ -48,7 +48,7 @@ type Obtained<'a, T, E> = Result<Option<LentResource<'a, T, E>>, ResourceError<E
 
 /// The next action of a caller.
 enum Next<T, E> {
-    Have(Box<Resource<T>>),
+    Have(Resource<T>),
     Fail(ResourceError<E>),
     /// The purpose is reached.
     Done,

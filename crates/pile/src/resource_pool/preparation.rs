@@ -22,7 +22,7 @@ use super::{ResourceError, Shared};
 /// The result of a preparation.
 pub(super) enum Prepared<T, E> {
     /// A resource, counted as lent.
-    Resource(Box<Resource<T>>),
+    Resource(Resource<T>),
     Failed(ResourceError<E>),
     /// `create` panicked.
     Panicked(Failure),
@@ -46,7 +46,7 @@ type Work<T, E> = Boxed<'static, Output<T, E>>;
 enum Output<T, E> {
     Created(Result<Result<T, E>, Timeout>),
     /// `None` if the resource is not used again: it was dropped.
-    Recycled(Option<Box<Resource<T>>>),
+    Recycled(Option<Resource<T>>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl<T: Send + 'static, E: Send + 'static> Preparation<T, E> {
     /// Begins to `recycle` a lent resource. A panic of the pool's closure is contained in the job.
     pub(super) fn recycle(
         shared: &Arc<Shared<T, E>>,
-        mut resource: Box<Resource<T>>,
+        mut resource: Resource<T>,
         recycle: Arc<Verdict<T>>,
     ) -> Self {
         let generation = resource.generation;

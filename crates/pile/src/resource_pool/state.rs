@@ -17,7 +17,7 @@ use super::upkeep::Tasks;
 
 pub(super) struct State<T, E> {
     /// The items that have been idle longest are in front.
-    pub(super) idle: VecDeque<Box<Resource<T>>>,
+    pub(super) idle: VecDeque<Resource<T>>,
     /// How many resources exist or are being created: the sum of `idle`, `lent` and `creating`.
     pub(super) size: usize,
     /// How many resources have a holder, or are handed over, checked or recycled by the pool.
@@ -63,7 +63,7 @@ impl<T, E> State<T, E> {
     }
 
     /// Lends the next idle resource.
-    pub(super) fn lend_idle(&mut self, as_stack: bool) -> Option<Box<Resource<T>>> {
+    pub(super) fn lend_idle(&mut self, as_stack: bool) -> Option<Resource<T>> {
         let next = if as_stack { self.idle.pop_back() } else { self.idle.pop_front() };
         let resource = next?;
         self.lent += 1;
@@ -72,7 +72,7 @@ impl<T, E> State<T, E> {
 
     /// Gives a lent resource to the first waiting caller, and returns its waker; otherwise the
     /// resource becomes idle.
-    pub(super) fn give(&mut self, resource: Box<Resource<T>>) -> Option<Waker> {
+    pub(super) fn give(&mut self, resource: Resource<T>) -> Option<Waker> {
         match self.waiters.give(Ok(resource)) {
             Ok(waker) => waker,
             Err(back) => {
@@ -84,7 +84,7 @@ impl<T, E> State<T, E> {
     }
 
     /// Lends up to `count` of the items that have been idle longest, to discard them.
-    pub(super) fn lend_oldest(&mut self, count: usize) -> Vec<Box<Resource<T>>> {
+    pub(super) fn lend_oldest(&mut self, count: usize) -> Vec<Resource<T>> {
         let count = count.min(self.idle.len());
         self.lent += count;
         self.idle.drain(..count).collect()
@@ -121,7 +121,7 @@ impl Failures {
 }
 
 /// What a waiting caller is given: a resource, or a failure of `create`.
-pub(super) type Given<T, E> = Result<Box<Resource<T>>, ResourceError<E>>;
+pub(super) type Given<T, E> = Result<Resource<T>, ResourceError<E>>;
 
 /// The callers that hold a slot and wait for an item, in FIFO order; and those that wait for a
 /// change.

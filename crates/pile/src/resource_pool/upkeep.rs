@@ -130,11 +130,7 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
 
     /// Takes the idle resources that have expired, except those that callers with a slot are about
     /// to take.
-    fn take_expired(
-        &self,
-        state: &mut State<T, E>,
-        now: Instant,
-    ) -> Vec<(Box<Resource<T>>, Reason)> {
+    fn take_expired(&self, state: &mut State<T, E>, now: Instant) -> Vec<(Resource<T>, Reason)> {
         let promised = self.slots.out().saturating_sub(state.lent + state.waiters.takers());
         let mut spare = state.idle.len().saturating_sub(promised);
         let mut above_least = state.size.saturating_sub(self.settings.min_size);
