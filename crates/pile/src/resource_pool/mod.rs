@@ -406,12 +406,12 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     /// Waits for the slot and for a resource, and counts the wait.
     async fn take(
         self: &Arc<Self>,
-        slot: Acquire<&Semaphore>,
+        mut slot: Acquire<&Semaphore>,
         at: &'static Location<'static>,
     ) -> Result<Item<T, E>, ResourceError<E>> {
         let mut begun = None;
         let mut taken = pin!(async {
-            let slot = slot.await?;
+            let slot = (&mut slot).await?;
             let resource = self.checked(at).await?;
             slot.forget();
             Ok::<_, ResourceError<E>>(Item::new(Arc::clone(self), resource))
