@@ -412,7 +412,20 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         let mut begun = None;
         let mut taken = pin!(async {
             let slot = (&mut slot).await?;
-            let resource = self.checked(at).await?;
+            let resource = loop {
+                let idle = self.lock().lend_idle(self.settings.order_as_stack);
+                let lent = match idle {
+                    Some(resource) => Some(LentResource::new(self, resource)),
+                    None => Obtain::new(self, Purpose::Take, at).await?,
+                };
+                let Some(lent) = lent else { continue };
+                if !self.needs_check(&lent) {
+                    break lent.keep();
+                }
+                if let Some(lent) = self.check(lent).await {
+                    break lent.keep();
+                }
+            };
             slot.forget();
             Ok::<_, ResourceError<E>>(Item::new(Arc::clone(self), resource))
         });
@@ -436,35 +449,29 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         came_back.unwrap_or_else(now).saturating_duration_since(begun)
     }
 
-    /// Lends a resource that has passed the check, to a caller with a slot.
-    async fn checked(
-        self: &Arc<Self>,
-        at: &'static Location<'static>,
-    ) -> Result<Resource<T>, ResourceError<E>> {
-        loop {
-            let idle = self.lock().lend_idle(self.settings.order_as_stack);
-            let taken = match idle {
-                Some(resource) => Some(LentResource::new(self, resource)),
-                None => Obtain::new(self, Purpose::Take, at).await?,
-            };
-            let Some(mut lent) = taken else { continue };
-            let is_fresh = lent.resource().idle_since.is_none();
-            if is_fresh || (self.settings.check.is_none() && !self.is_timed()) {
-                return Ok(lent.keep());
-            }
-            self.look_after();
-            let now = now();
-            if let Some(reason) = self.expiry(lent.resource(), now) {
-                lent.discard(reason);
-                continue;
-            }
-            let Some(check) = &self.settings.check else { return Ok(lent.keep()) };
-            let info = lent.resource().info(now);
-            if check(&mut lent.resource().value, info).await {
-                return Ok(lent.keep());
-            }
-            lent.discard(Reason::Check);
+    fn needs_check(&self, lent: &LentResource<'_, T, E>) -> bool {
+        let is_fresh = lent.resource_ref().idle_since.is_none();
+        !is_fresh && (self.settings.check.is_some() || self.is_timed())
+    }
+
+    /// Checks a resource that was idle; `None` if it was discarded.
+    async fn check<'a>(
+        self: &'a Arc<Self>,
+        mut lent: LentResource<'a, T, E>,
+    ) -> Option<LentResource<'a, T, E>> {
+        self.look_after();
+        let now = now();
+        if let Some(reason) = self.expiry(lent.resource_ref(), now) {
+            lent.discard(reason);
+            return None;
         }
+        let Some(check) = &self.settings.check else { return Some(lent) };
+        let info = lent.resource_ref().info(now);
+        if check(&mut lent.resource().value, info).await {
+            return Some(lent);
+        }
+        lent.discard(Reason::Check);
+        None
     }
 
     /// Creates one of the wanted items. Returns `true` if there are enough.
