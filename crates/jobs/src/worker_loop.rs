@@ -36,8 +36,9 @@ pub(crate) struct WorkerLoop<S: Source, F> {
     shared: Arc<Shared<S>>,
     /// The jobs that run, in slots of the worker's pool.
     jobs: Pool,
-    /// Tasks that settle jobs that do not run. They need no slot; they run on the hub of the loop.
-    refused: Group,
+    /// Tasks that settle jobs. They need no slot, and run on the hub of the loop: there one wake-up
+    /// serves all jobs that have finished meanwhile.
+    settling: Group,
     work: Arc<F>,
 }
 
@@ -51,7 +52,7 @@ where
         let here = Hub::current();
         let hub = shared.settings.hub.as_ref().unwrap_or(&here);
         let jobs = shared.settings.pool.with_hub(hub).scope();
-        Self { shared: Arc::clone(shared), jobs, refused: Group::on(&here), work: Arc::new(work) }
+        Self { shared: Arc::clone(shared), jobs, settling: Group::on(&here), work: Arc::new(work) }
     }
 
     /// Takes deliveries in and starts jobs, until the worker is stopped or the source has finished and
@@ -113,12 +114,16 @@ where
     /// Brings the table up to date. Returns whether a job wants a slot, and when the next is due.
     fn look(&self) -> (bool, Option<Instant>) {
         let now = self.shared.now();
+        // A job that is settled holds no slot any more: without a bound, outcomes would pile up
+        // where they cannot be stored.
+        let most_settling = self.shared.settings.pool.capacity().unwrap_or(usize::MAX);
         loop {
             let mut table = self.shared.table();
             table.wake_due(now);
             let (refused, released) = (table.take_refused(), table.take_released());
             if refused.is_empty() && released.is_empty() {
-                return (table.has_ready(), table.next_due());
+                let may_start = table.settling_jobs() < most_settling;
+                return (may_start && table.has_ready(), table.next_due());
             }
             drop(table);
             for refused in refused {
@@ -165,14 +170,14 @@ where
                 shared.source.observe(&job, Step::TakenOver);
                 let shared = Arc::clone(shared);
                 let acknowledge = async move { shared.source.acknowledge(receipt).await };
-                self.refused.spawn(acknowledge).detach();
+                self.settling.spawn(acknowledge).detach();
             }
         }
     }
 
     fn settle_refused(&self, refused: RefusedJob<S>) {
         let running = Running::new(&self.shared, refused.key, refused.job);
-        self.refused.spawn(running.settle_refused(refused.why)).detach();
+        self.settling.spawn(running.settle_refused(refused.why)).detach();
     }
 
     fn start_next(&self, slot: Slot) {
@@ -181,7 +186,7 @@ where
         let Some((key, job)) = next else { return };
         let running = Running::new(&self.shared, key, job);
         let work = Arc::clone(&self.work);
-        slot.spawn(running.run(move |job| work(job))).detach();
+        slot.spawn(running.run(move |job| work(job), self.settling.clone())).detach();
     }
 
     /// Puts back what has not begun, and lets the jobs that run end.
@@ -192,6 +197,7 @@ where
         let grace = shared.stopped().unwrap_or(Duration::MAX);
         let warm = async {
             let _ = self.jobs.drain(grace).await;
+            let _ = self.settling.join().within(grace.max(SETTLE_LIMIT)).await;
         };
         let cold = async {
             shared.cold.wait().await;
@@ -200,7 +206,7 @@ where
         };
         warm.or(cold).or(self.take_over()).await;
         self.look();
-        let _ = self.refused.join().within(SETTLE_LIMIT).await;
+        let _ = self.settling.join().within(SETTLE_LIMIT).await;
     }
 
     /// Takes in new deliveries of jobs that run, and puts all others back.
