@@ -73,7 +73,8 @@ impl<S: Source> Running<S> {
         shield(async move {
             self.observe(Step::Ended { outcome: &outcome, ran });
             let count = counter(&outcome);
-            let settled = self.shared.source.settle(&self.job, outcome).await;
+            // Boxed, so that the task, which is moved until it runs, stays small.
+            let settled = Box::pin(self.shared.source.settle(&self.job, outcome)).await;
             self.finish(settled, count).await;
         })
         .await;
