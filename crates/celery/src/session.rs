@@ -304,7 +304,7 @@ impl Link {
         if let Some(returned) = self.try_publish(raw, is_task).await? {
             tracing::info!(queue = raw.routing_key, "declares a queue that is not there");
             drop(returned);
-            self.queue(&raw.routing_key, FieldTable::default()).await?;
+            Box::pin(self.queue(&raw.routing_key, FieldTable::default())).await?;
             if let Some(returned) = self.try_publish(raw, is_task).await? {
                 return Err(std::io::Error::other(returned.reply_text.to_string()).into());
             }
