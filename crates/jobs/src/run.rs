@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -49,7 +49,8 @@ impl<S: Source> Running<S> {
             self.observe(Step::Started);
             work(Arc::clone(&self.job)).await
         };
-        let outcome = limited(body, begun.terms).await;
+        // Boxed, as each of the layers around it has room for it.
+        let outcome = limited(Box::pin(body), begun.terms).await;
         let ended = self.shared.now();
         let greenlet = self.shared.table().settling(&self.key, ended);
         drop(greenlet);
@@ -165,10 +166,8 @@ async fn limited<T, E>(
     work: impl Future<Output = Result<T, E>>,
     terms: Terms,
 ) -> Option<Outcome<T, E>> {
+    let caught = catch_exit(with_soft_limit(work, terms.soft_limit));
     let ended = async {
-        // Pinned once: each of the layers around it would double the size of the task.
-        let work = pin!(work);
-        let caught = catch_exit(with_soft_limit(work, terms.soft_limit));
         match terms.hard_limit {
             Some(limit) => caught.within(limit).await.map_err(|_| limit),
             None => Ok(caught.await),
@@ -188,11 +187,9 @@ async fn limited<T, E>(
 }
 
 /// Runs `work`, and kills the current greenlet once if it takes longer than `limit`.
-async fn with_soft_limit<T>(
-    mut work: Pin<&mut impl Future<Output = T>>,
-    limit: Option<Duration>,
-) -> T {
+async fn with_soft_limit<T>(work: impl Future<Output = T>, limit: Option<Duration>) -> T {
     let (Some(limit), Some(greenlet)) = (limit, Handle::current()) else { return work.await };
+    let mut work = pin!(work);
     let mut timer = Some(sleep(limit));
     poll_fn(|cx| {
         if let Poll::Ready(output) = work.as_mut().poll(cx) {
