@@ -175,9 +175,10 @@ impl<L: Line> State<L> {
         Self { capacity, out: 0, line, closed: false, fixed, idle: None, left_open: false }
     }
 
-    /// Whether a newcomer is served without a place in the line; if so, it takes its permits.
-    pub(super) fn take(&mut self, want: &Want<L::Request>) -> bool {
-        let is_served = self.line.is_open() && want.permits <= self.free();
+    /// Hands a newcomer its permits without a place in the line, if it may have them.
+    pub(super) fn admit(&mut self, want: &Want<L::Request>, ticket: &mut Option<u64>) -> bool {
+        let room = self.room();
+        let is_served = self.line.admit(want, room, ticket);
         if is_served {
             self.out += want.permits;
         }
@@ -215,6 +216,11 @@ impl<L: Line> State<L> {
     pub(super) fn may_serve(&mut self) -> bool {
         let room = self.room();
         self.line.may_serve(room)
+    }
+
+    /// Whether released permits concern another task.
+    pub(super) fn concerns_others(&mut self) -> bool {
+        self.may_serve() || self.idle.is_some()
     }
 
     fn room(&self) -> Room {
