@@ -45,6 +45,10 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps, measures: bool) -> R
         prepare(workspace, steps)?;
         accept(workspace, steps)
     })?;
+    if measures {
+        // As all benchmarks are: the profile `release` is made to build quickly here, not to run so.
+        build(workspace, steps, "bench", "the worker is optimised")?;
+    }
     // Alone, for the sake of its figures.
     let bench = Acceptance::start(workspace.clone(), "bench", steps)?;
     if measures { bench.measure(steps) } else { bench.compare(steps) }
@@ -59,10 +63,14 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result {
         })
     };
     steps.beside(celery, |steps| {
-        let build = ["build", "--quiet", "--release", "--package", CRATE, "--features", "rustls"];
-        let build = cmd!(workspace.sh, "cargo {build...} --examples");
-        steps.cmd("the worker and the producer are built", build)
+        build(workspace, steps, "release", "the worker and the producer are built")
     })
+}
+
+/// Builds the examples; those of either profile are at the same place.
+fn build(workspace: &Workspace, steps: &mut Steps, profile: &str, step: &str) -> Result {
+    let args = ["build", "--quiet", "--package", CRATE, "--features", "rustls", "--examples"];
+    steps.cmd(step, cmd!(workspace.sh, "cargo {args...} --profile {profile}"))
 }
 
 /// Runs the scripts. Each list of them has servers of its own: one crashes its broker, and remote

@@ -147,12 +147,12 @@ mod tests {
     #[test]
     fn one_ack_covers_what_is_settled_without_a_gap() {
         let mut tags = Tags::default();
-        [3, 1, 5].map(|tag| tags.acknowledge(tag));
+        [3, 1, 5].into_iter().for_each(|tag| tags.acknowledge(tag));
         assert_eq!(tags.take_acks(), [(1, true), (3, false), (5, false)]);
         // One that is put back is no gap, and is not acknowledged itself.
         tags.settle(2);
         assert_eq!(tags.take_acks(), []);
-        [6, 4].map(|tag| tags.acknowledge(tag));
+        [6, 4].into_iter().for_each(|tag| tags.acknowledge(tag));
         assert_eq!(tags.take_acks(), [(6, true)]);
     }
 }

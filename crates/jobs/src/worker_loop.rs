@@ -10,11 +10,11 @@ use spinney_hub::{Hub, Within, sleep_until};
 use spinney_pool::{Group, Pool, Slot};
 
 use crate::run::Running;
-use crate::table::{Admitted, RefusedJob};
+use crate::table::{Admitted, RefusedJob, Table};
 use crate::worker::Shared;
 use crate::{Arrival, Delivery, Source, Step};
 
-/// How long a stopped worker waits for jobs to be settled that did not run.
+/// How long a stopped worker waits for jobs to be settled, after its grace.
 const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 
 /// The reason why the loop wakes.
@@ -114,16 +114,13 @@ where
     /// Brings the table up to date. Returns whether a job wants a slot, and when the next is due.
     fn look(&self) -> (bool, Option<Instant>) {
         let now = self.shared.now();
-        // A job that is settled holds no slot any more: without a bound, outcomes would pile up
-        // where they cannot be stored.
-        let most_settling = self.shared.settings.pool.capacity().unwrap_or(usize::MAX);
         loop {
             let mut table = self.shared.table();
             table.wake_due(now);
             let (refused, released) = (table.take_refused(), table.take_released());
             if refused.is_empty() && released.is_empty() {
-                let may_start = table.settling_jobs() < most_settling;
-                return (may_start && table.has_ready(), table.next_due());
+                let wants_slot = self.may_start(&table) && table.has_ready();
+                return (wants_slot, table.next_due());
             }
             drop(table);
             for refused in refused {
@@ -133,6 +130,13 @@ where
                 self.admit(delivery);
             }
         }
+    }
+
+    /// Whether there is room for a further outcome. A job that is settled holds no slot any more:
+    /// without a bound, outcomes would pile up while they cannot be stored.
+    fn may_start(&self, table: &Table<S>) -> bool {
+        let capacity = self.shared.settings.pool.capacity();
+        capacity.is_none_or(|slots| table.settling_jobs() < slots.max(1))
     }
 
     fn renew_credit(&self, last: &mut Credit) {
@@ -182,7 +186,9 @@ where
 
     fn start_next(&self, slot: Slot) {
         let now = self.shared.now();
-        let next = self.shared.table().take_ready(now);
+        let mut table = self.shared.table();
+        let next = if self.may_start(&table) { table.take_ready(now) } else { None };
+        drop(table);
         let Some((key, job)) = next else { return };
         let running = Running::new(&self.shared, key, job);
         let work = Arc::clone(&self.work);
@@ -197,7 +203,7 @@ where
         let grace = shared.stopped().unwrap_or(Duration::MAX);
         let warm = async {
             let _ = self.jobs.drain(grace).await;
-            let _ = self.settling.join().within(grace.max(SETTLE_LIMIT)).await;
+            let _ = self.settling.join().within(grace).await;
         };
         let cold = async {
             shared.cold.wait().await;
@@ -206,7 +212,11 @@ where
         };
         warm.or(cold).or(self.take_over()).await;
         self.look();
-        let _ = self.settling.join().within(SETTLE_LIMIT).await;
+        if self.settling.join().within(SETTLE_LIMIT).await.is_err() {
+            // The jobs whose outcomes are not stored are put back.
+            self.settling.abort();
+            self.settling.join().await;
+        }
     }
 
     /// Takes in new deliveries of jobs that run, and puts all others back.
