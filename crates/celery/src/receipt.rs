@@ -1,8 +1,8 @@
 //! [`Receipt`]: the right to acknowledge one message; [`Acks`]: the acknowledgements of a channel.
 //!
-//! Acknowledgements are collected, and sent by a task of the connection's thread after all that is
-//! ready there: one frame then acknowledges most of them, and the broker sends as many messages in
-//! one piece.
+//! Acknowledgements are collected. A task on the thread of the connection sends them after the tasks
+//! that are ready there: one frame then acknowledges most of them, and the broker sends as many
+//! messages in one piece.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -67,8 +67,9 @@ impl Acks {
         Arc::new(Self { channel, tags: Mutex::default(), pending: Event::new() })
     }
 
-    /// Each delivery of the channel must get a receipt: see [`Tags::floor`].
+    /// The receipt of a delivery.
     pub(crate) fn receipt(self: &Arc<Self>, tag: DeliveryTag) -> Receipt {
+        self.tags().open(tag);
         Receipt { acks: Arc::downgrade(self), tag, is_open: true }
     }
 
@@ -109,32 +110,35 @@ fn send_now(answer: impl Future) {
 /// The deliveries of a channel, which are numbered from one.
 #[derive(Default)]
 struct Tags {
-    /// All deliveries up to this one are settled: acknowledged, rejected or put back.
-    floor: DeliveryTag,
-    /// Those beyond that are settled.
-    settled: BTreeSet<DeliveryTag>,
+    /// The last one that is known.
+    last: DeliveryTag,
+    /// Those up to the last that are not settled: neither acknowledged, rejected nor put back. Some
+    /// may have no receipt yet, since each queue has a buffer of its own.
+    open: BTreeSet<DeliveryTag>,
     /// Those whose acknowledgements are to be sent.
     acknowledged: Vec<DeliveryTag>,
 }
 
 impl Tags {
+    fn open(&mut self, tag: DeliveryTag) {
+        self.open.extend(self.last + 1..=tag);
+        self.last = self.last.max(tag);
+    }
+
     fn acknowledge(&mut self, tag: DeliveryTag) {
         self.acknowledged.push(tag);
         self.settle(tag);
     }
 
     fn settle(&mut self, tag: DeliveryTag) {
-        self.settled.insert(tag);
-        while self.settled.remove(&(self.floor + 1)) {
-            self.floor += 1;
-        }
+        self.open.remove(&tag);
     }
 
     /// The acknowledgements to send, each with whether it covers all deliveries before it.
     fn take_acks(&mut self) -> Vec<(DeliveryTag, bool)> {
-        let floor = self.floor;
+        let first_open = self.open.first().copied().unwrap_or(DeliveryTag::MAX);
         let (below, above): (Vec<_>, Vec<_>) =
-            mem::take(&mut self.acknowledged).into_iter().partition(|tag| *tag <= floor);
+            mem::take(&mut self.acknowledged).into_iter().partition(|tag| *tag < first_open);
         let multiple = below.into_iter().max().map(|tag| (tag, true));
         multiple.into_iter().chain(above.into_iter().map(|tag| (tag, false))).collect()
     }
@@ -145,14 +149,19 @@ mod tests {
     use super::Tags;
 
     #[test]
-    fn one_ack_covers_what_is_settled_without_a_gap() {
+    fn one_ack_covers_deliveries_if_all_before_it_are_settled() {
         let mut tags = Tags::default();
+        // The second one has no receipt yet.
+        [1, 3, 4, 5].into_iter().for_each(|tag| tags.open(tag));
         [3, 1, 5].into_iter().for_each(|tag| tags.acknowledge(tag));
         assert_eq!(tags.take_acks(), [(1, true), (3, false), (5, false)]);
         // One that is put back is no gap, and is not acknowledged itself.
+        tags.open(2);
         tags.settle(2);
         assert_eq!(tags.take_acks(), []);
+        tags.open(6);
         [6, 4].into_iter().for_each(|tag| tags.acknowledge(tag));
         assert_eq!(tags.take_acks(), [(6, true)]);
+        assert!(tags.open.is_empty());
     }
 }
