@@ -91,7 +91,7 @@ impl Acks {
     }
 
     fn refuse(&self, tag: DeliveryTag, refusal: impl Future) {
-        // Sent before it counts as settled: a later acknowledgement must not come first and cover it.
+        // Sent before it counts as settled, so that no later acknowledgement overtakes and covers it.
         send_now(refusal);
         self.tags().settle(tag);
     }
