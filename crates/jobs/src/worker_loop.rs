@@ -215,7 +215,7 @@ where
         if self.settling.join().within(SETTLE_LIMIT).await.is_err() {
             // The jobs whose outcomes are not stored are put back.
             self.settling.abort();
-            self.settling.join().await;
+            let _ = self.settling.join().await;
         }
     }
 
