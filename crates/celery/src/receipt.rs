@@ -152,15 +152,20 @@ mod tests {
     fn one_ack_covers_deliveries_if_all_before_it_are_settled() {
         let mut tags = Tags::default();
         // The second one has no receipt yet.
-        [1, 3, 4, 5].into_iter().for_each(|tag| tags.open(tag));
-        [3, 1, 5].into_iter().for_each(|tag| tags.acknowledge(tag));
+        for tag in [1, 3, 4, 5] {
+            tags.open(tag);
+        }
+        for tag in [3, 1, 5] {
+            tags.acknowledge(tag);
+        }
         assert_eq!(tags.take_acks(), [(1, true), (3, false), (5, false)]);
         // One that is put back is no gap, and is not acknowledged itself.
         tags.open(2);
         tags.settle(2);
         assert_eq!(tags.take_acks(), []);
         tags.open(6);
-        [6, 4].into_iter().for_each(|tag| tags.acknowledge(tag));
+        tags.acknowledge(6);
+        tags.acknowledge(4);
         assert_eq!(tags.take_acks(), [(6, true)]);
         assert!(tags.open.is_empty());
     }
