@@ -37,7 +37,7 @@ const AGAIN: &str = "cargo xtask brokers";
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps, measures: bool) -> Result {
     let sh = &workspace.sh;
-    let profile = if measures { "release" } else { PROFILE };
+    let profile = if measures { "bench" } else { PROFILE };
     steps.step("servers are installed", AGAIN, || servers::install(sh))?;
     let others = workspace.clone();
     // Beside the rest of `ci` they wait for cargo, and nothing waits for them.
@@ -215,7 +215,9 @@ impl Acceptance {
     }
 
     fn worker(&self) -> PathBuf {
-        self.workspace.target().join(self.profile).join("examples/acceptance")
+        // Cargo has no folder of its own for the profile of benchmarks.
+        let folder = if self.profile == "bench" { "release" } else { self.profile };
+        self.workspace.target().join(folder).join("examples/acceptance")
     }
 
     /// Runs a script that starts its own workers; what it prints is shown if it fails.
