@@ -9,7 +9,7 @@ use spinney_hub::drop_contained;
 
 use crate::birth::{Birth, Origin};
 use crate::control::Control;
-use crate::observe::{self, Announcement, Watch};
+use crate::observe::{self, Announcement};
 use crate::task::exit_of_dropped;
 use crate::{Failure, Handle, Task, current};
 
@@ -59,7 +59,7 @@ pub fn pair_items<F: Future, G>(
     observe::born(&control, false);
     let handle = Handle::new(Arc::clone(&control));
     let guard = guard(&handle);
-    let future = make(ItemGreenlets { control: Arc::clone(&control), watch: None });
+    let future = make(ItemGreenlets { control: Arc::clone(&control) });
     (Task::new(control, future, None, guard), handle)
 }
 
@@ -69,8 +69,6 @@ pub fn pair_items<F: Future, G>(
 pub struct ItemGreenlets {
     /// The control block of the current item.
     control: Arc<Control>,
-    /// The observer's watch of that block, once a second item has used it.
-    watch: Option<Arc<dyn Watch>>,
 }
 
 impl ItemGreenlets {
@@ -100,7 +98,7 @@ impl ItemGreenlets {
     #[cold]
     #[inline(never)]
     fn tell_born(&mut self, index: usize, about: impl FnOnce() -> Announcement) {
-        observe::item_born(&self.control, &mut self.watch, index, about);
+        observe::item_born(&self.control, index, about);
     }
 
     /// Whether a kill of the current item is pending: an item that cannot be interrupted checks
@@ -142,7 +140,6 @@ impl ItemGreenlets {
         let ended = result.as_ref().map(|_| ()).map_err(Failure::clone);
         let entry = Handle::new(Arc::clone(&next));
         self.control = next;
-        self.watch = None;
         current::outside(|| {
             // Locals that destructors of other locals created.
             drop_contained(locals);

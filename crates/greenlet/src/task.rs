@@ -124,12 +124,15 @@ impl<F: Future, G> Future for Task<F, G> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let control = if observe::is_observed() { self.control() } else { None };
-        let observed = control.map(|control| ObservedPoll::begin(control, cx.waker()));
+        let observed = if observe::is_observed() {
+            ObservedPoll::begin(self.control(), cx.waker())
+        } else {
+            None
+        };
         let waker = observed.as_ref().map_or(cx.waker(), |observed| &observed.waker);
         let polled = self.as_mut().poll_greenlet(&mut Context::from_waker(waker));
         if let Some(observed) = observed {
-            observed.end(self.control());
+            observed.end(polled.is_pending());
         }
         polled
     }

@@ -141,7 +141,8 @@ impl Default for Histogram {
 
 impl Histogram {
     fn add(&self, duration: Duration) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = duration.as_secs().saturating_mul(1_000_000_000);
+        let nanos = nanos.saturating_add(duration.subsec_nanos().into());
         self.0[bucket(nanos)].fetch_add(1, Relaxed);
     }
 

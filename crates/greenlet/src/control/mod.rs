@@ -19,9 +19,9 @@ mod flags;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::mem;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use flags::{
@@ -35,7 +35,7 @@ use crate::birth::{Birth, Origin, next_id};
 use crate::collector::Collector;
 use crate::kill::ScopeKind;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
-use crate::observe::{WakeNote, Watch};
+use crate::observe::Watch;
 use crate::primitive::{self, AtomicU64, Mutex, MutexGuard};
 use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
@@ -60,6 +60,8 @@ pub(crate) struct Control {
     id: AtomicU64,
     pub(crate) birth: Birth,
     state: Mutex<Inner>,
+    /// Sees the polls of the task.
+    watch: OnceLock<Arc<dyn Watch>>,
 }
 
 impl Control {
@@ -72,6 +74,7 @@ impl Control {
             asked_inside: AtomicBool::new(false),
             parked: AtomicBool::new(false),
             state: Mutex::default(),
+            watch: OnceLock::new(),
         }
     }
 
@@ -96,7 +99,8 @@ impl Control {
     pub(crate) fn of_next_item(&self) -> Self {
         let flags = Flags::of(BEGUN | self.flags.get() & IN_PLACE);
         let place = AtomicU32::new(self.place.load(Relaxed));
-        Self { flags, place, ..Self::new(Origin::undrawn(self.birth)) }
+        let watch = self.watch.clone();
+        Self { flags, place, watch, ..Self::new(Origin::undrawn(self.birth)) }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -162,44 +166,32 @@ impl Control {
         self.flags.has(TRACKED)
     }
 
+    /// Makes `watch` see the task from its next poll on. A no-op if one does already.
     pub(crate) fn set_watch(&self, watch: Arc<dyn Watch>) {
-        let before = self.lock().extras().watched.0.replace(watch);
-        self.flags.set(OBSERVED);
-        drop(before);
+        drop(self.watch.set(watch));
     }
 
-    /// Stores what tells of the wake-ups of its task.
-    pub(crate) fn set_note(&self, note: Arc<WakeNote>) {
-        if self.is_observed() {
-            let before = self.lock().extras().watched.1.replace(note);
-            drop(before);
-        }
+    /// The observer's watch of the task.
+    pub(crate) fn watch(&self) -> Option<&Arc<dyn Watch>> {
+        self.watch.get()
+    }
+
+    /// The observer knows the greenlet, and is to see its end.
+    pub(crate) fn set_observed(&self) {
+        self.flags.set(OBSERVED);
     }
 
     pub(crate) fn is_observed(&self) -> bool {
         self.flags.has(OBSERVED)
     }
 
-    /// The observer's watch of the greenlet.
-    pub(crate) fn watch(&self) -> Option<Arc<dyn Watch>> {
-        self.watch_and_note().0
-    }
-
-    /// The observer's watch of the greenlet, and what tells of its wake-ups.
-    pub(crate) fn watch_and_note(&self) -> Watched {
-        let watched = || self.lock().extras.as_ref().map(|extras| extras.watched.clone());
-        if self.is_observed() { watched().unwrap_or_default() } else { Watched::default() }
-    }
-
-    /// Tells the observer of the end. Drops the watch: it may hold a handle.
+    /// Tells the observer of the end.
     #[cold]
     #[inline(never)]
     fn watch_end(self: &Arc<Self>) {
-        let watched = self.lock().extras.as_mut().map(|extras| mem::take(&mut extras.watched));
-        let Some((Some(watch), note)) = watched else { return };
+        let Some(watch) = self.watch() else { return };
         let ended = self.ended();
         contain(|| watch.ended(ended.and_then(Result::err).as_ref()));
-        drop_contained((watch, note));
     }
 
     pub(crate) fn set_in_place(&self, in_place: bool) {
@@ -629,9 +621,6 @@ struct Inner {
     extras: Option<Box<Extras>>,
 }
 
-/// The observer's watch of a greenlet, and what tells of the wake-ups of its task.
-type Watched = (Option<Arc<dyn Watch>>, Option<Arc<WakeNote>>);
-
 /// Values that are dropped when a greenlet finishes, by the keys of its containers.
 type Guards = BTreeMap<usize, Box<dyn Any + Send>>;
 
@@ -652,8 +641,6 @@ struct Extras {
     result_links: Vec<ResultLink>,
     /// The panic that ended it, if there was one.
     panic: Option<Panic>,
-    /// Sees the greenlet's life, until the end.
-    watched: Watched,
 }
 
 impl Inner {
