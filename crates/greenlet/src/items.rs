@@ -9,7 +9,7 @@ use spinney_hub::drop_contained;
 
 use crate::birth::{Birth, Origin};
 use crate::control::Control;
-use crate::observe::{self, Announcement};
+use crate::observe::{self, Announcement, Watch};
 use crate::task::exit_of_dropped;
 use crate::{Failure, Handle, Task, current};
 
@@ -56,11 +56,11 @@ pub fn pair_items<F: Future, G>(
     if let Some(place) = place {
         control.set_place(place);
     }
-    observe::born(&control, false);
+    observe::born(&control, || None);
     let handle = Handle::new(Arc::clone(&control));
     let guard = guard(&handle);
-    let future = make(ItemGreenlets { control: Arc::clone(&control) });
-    (Task::new(control, future, None, guard), handle)
+    let future = make(ItemGreenlets { control: Arc::clone(&control), watch: None });
+    (Task::new(control, future, None, guard, None), handle)
 }
 
 /// The items of a task of [`pair_items`], for the task's own future: tracks the current item.
@@ -69,6 +69,8 @@ pub fn pair_items<F: Future, G>(
 pub struct ItemGreenlets {
     /// The control block of the current item.
     control: Arc<Control>,
+    /// The observer's watch of the task, once the second item has begun.
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl ItemGreenlets {
@@ -98,7 +100,7 @@ impl ItemGreenlets {
     #[cold]
     #[inline(never)]
     fn tell_born(&mut self, index: usize, about: impl FnOnce() -> Announcement) {
-        observe::item_born(&self.control, index, about);
+        observe::item_born(&self.control, &mut self.watch, index, about);
     }
 
     /// Whether a kill of the current item is pending: an item that cannot be interrupted checks
@@ -138,13 +140,15 @@ impl ItemGreenlets {
             drop_contained(result);
         }
         let ended = result.as_ref().map(|_| ()).map_err(Failure::clone);
+        let watch = self.watch.clone().or_else(|| self.control.watch());
+        watch.iter().for_each(|watch| next.set_watch(Arc::clone(watch)));
         let entry = Handle::new(Arc::clone(&next));
         self.control = next;
         current::outside(|| {
             // Locals that destructors of other locals created.
             drop_contained(locals);
             let old = Handle::new(Arc::clone(&before));
-            before.end(&ended, || moved(&old, entry));
+            before.end(&ended, watch.as_ref(), || moved(&old, entry));
         });
         if let (Err(failure), Some(Err(seen))) = (result, before.ended()) {
             *failure = seen;

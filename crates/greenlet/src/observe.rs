@@ -243,29 +243,36 @@ pub fn is_observed() -> bool {
     FOLLOWED.load(Relaxed) & BY_OBSERVER != 0
 }
 
-/// Tells the tools that follow it of a new greenlet; the observer, if it is announced here.
+/// Tells the tools that follow it of a new greenlet. Returns the observer's watch of its task, if
+/// `about` announces it here.
 #[inline]
-pub(crate) fn born(control: &Arc<Control>, is_announced: bool) {
-    if is_followed() {
-        tell_born(control, is_announced);
-    }
+pub(crate) fn born(
+    control: &Arc<Control>,
+    about: impl FnOnce() -> Option<Announcement>,
+) -> Option<Arc<dyn Watch>> {
+    if is_followed() { tell_born(control, about) } else { None }
 }
 
+/// Out of line, so that a spawn that nothing observes does not pay for `about`.
 #[cold]
 #[inline(never)]
-fn tell_born(control: &Arc<Control>, is_announced: bool) {
+fn tell_born(
+    control: &Arc<Control>,
+    about: impl FnOnce() -> Option<Announcement>,
+) -> Option<Arc<dyn Watch>> {
     let followed = FOLLOWED.load(Relaxed);
     if followed & BY_TREE != 0 {
         spawn_tree::track(control);
     }
-    if followed & BY_OBSERVER != 0 && is_announced {
-        introduce(control, &Announcement::default());
-    }
+    let about = if followed & BY_OBSERVER != 0 { about() } else { None };
+    about.and_then(|about| introduce(control, None, &about))
 }
 
-/// Tells the tools that follow it of the next item of the task that is being polled.
+/// Tells the tools that follow it of the next item of the task that is being polled. `watch` is that
+/// of the task.
 pub(crate) fn item_born(
     control: &Arc<Control>,
+    watch: &mut Option<Arc<dyn Watch>>,
     index: usize,
     about: impl FnOnce() -> Announcement,
 ) {
@@ -273,16 +280,25 @@ pub(crate) fn item_born(
     if followed & BY_TREE != 0 {
         spawn_tree::track(control);
     }
-    match control.watch() {
-        Some(watch) if control.is_observed() => contain(|| watch.next_item(index)),
-        Some(_) => introduce(control, &Announcement { item: Some(index), ..about() }),
-        None if followed & BY_OBSERVER == 0 => {}
-        // The polls of the task are seen from the next one on.
-        None => introduce(control, &Announcement { item: Some(index), ..about() }),
+    if followed & BY_OBSERVER == 0 {
+        return;
+    }
+    if watch.is_none() {
+        *watch = control.watch();
+    }
+    if let Some(watch) = watch.as_ref().filter(|_| control.is_observed()) {
+        return contain(|| watch.next_item(index));
+    }
+    let is_late = watch.is_none();
+    *watch = introduce(control, watch.as_ref(), &Announcement { item: Some(index), ..about() });
+    if let Some(watch) = watch.as_ref().filter(|_| is_late) {
+        // The poll in progress is seen from here on.
+        control.set_watch(Arc::clone(watch));
+        drop(poll_began(watch, Waker::noop()));
     }
 }
 
-/// Tells the observer of a new greenlet.
+/// Tells the observer of a new greenlet, whose task stores no watch itself.
 #[inline]
 pub(crate) fn announce(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
     if is_observed() {
@@ -290,59 +306,51 @@ pub(crate) fn announce(control: &Arc<Control>, about: impl FnOnce() -> Announcem
     }
 }
 
-/// Out of line, so that a spawn that nothing observes does not pay for `about`.
 #[cold]
 #[inline(never)]
 fn tell_announced(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
-    introduce(control, &about());
+    if let Some(watch) = introduce(control, None, &about()) {
+        control.set_watch(watch);
+    }
 }
 
+/// Tells the observer of a new greenlet. Returns the watch of its task: `known`, if there is one.
 #[cold]
 #[inline(never)]
-fn introduce(control: &Arc<Control>, about: &Announcement) {
-    let Some(observer) = OBSERVER.get().filter(|_| !control.is_observed()) else { return };
+fn introduce(
+    control: &Arc<Control>,
+    known: Option<&Arc<dyn Watch>>,
+    about: &Announcement,
+) -> Option<Arc<dyn Watch>> {
+    let observer = OBSERVER.get()?;
     let greenlet = &Handle::new(Arc::clone(control));
     let container = about.container.as_ref();
     let (item, may_block) = (about.item, about.may_block);
     let spawned = Spawned { greenlet, container, item, may_block };
-    contain(|| {
-        match control.watch() {
-            Some(watch) => Arc::clone(watch).next_greenlet(spawned),
-            None => control.set_watch(observer.spawned(spawned)),
-        }
-        control.set_observed();
+    let mut watch = known.cloned();
+    contain(|| match known {
+        Some(known) => Arc::clone(known).next_greenlet(spawned),
+        None => watch = Some(observer.spawned(spawned)),
     });
+    control.set_observed();
+    watch
 }
 
-/// A poll that is observed.
-pub(crate) struct ObservedPoll {
-    watch: Arc<dyn Watch>,
-    pub(crate) waker: Waker,
+/// A poll of a task begins. Returns the waker for it.
+pub(crate) fn poll_began(watch: &Arc<dyn Watch>, waker: &Waker) -> Option<Waker> {
+    let (watch, mut noted) = (Arc::clone(watch), None);
+    Wait::forget();
+    contain(|| noted = Some(watch.poll_began(waker)));
+    noted
 }
 
-impl ObservedPoll {
-    /// Begins a poll of the greenlet of `control`; `None` if nothing watches it.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn begin(control: Option<&Arc<Control>>, waker: &Waker) -> Option<Self> {
-        let watch = Arc::clone(control?.watch()?);
-        Wait::forget();
-        let began = Arc::clone(&watch);
-        let mut noted = None;
-        contain(|| noted = Some(began.poll_began(waker)));
-        Some(Self { watch, waker: noted.unwrap_or_else(|| waker.clone()) })
-    }
-
-    /// The poll has finished.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn end(self, is_pending: bool) {
-        contain(|| {
-            if is_pending {
-                self.watch.poll_paused(Wait::last());
-            } else {
-                self.watch.poll_finished();
-            }
-        });
-    }
+/// The poll ends.
+pub(crate) fn poll_ended(watch: &Arc<dyn Watch>, is_pending: bool) {
+    contain(|| {
+        if is_pending {
+            watch.poll_paused(Wait::last());
+        } else {
+            watch.poll_finished();
+        }
+    });
 }

@@ -14,7 +14,7 @@ use crate::birth::Origin;
 use crate::control::Control;
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
-use crate::observe::{self, ObservedPoll};
+use crate::observe::{self, Announcement, Watch};
 use crate::{Failure, Greenlet, GreenletExit, Handle, in_place};
 
 /// Creates a greenlet from `future`: the task to run, and the greenlet that owns the result.
@@ -57,8 +57,7 @@ impl NewGreenlet {
         Self { control: Arc::new(Control::new(Origin::new(at))) }
     }
 
-    /// Returns a handle for the container's list, and sets its [`Handle::place`]. The container
-    /// [announces](Handle::announce) the greenlet before its task runs.
+    /// Returns a handle for the container's list, and sets its [`Handle::place`].
     pub fn handle_at(&self, place: u32) -> Handle {
         self.control.set_place(place);
         Handle::new(Arc::clone(&self.control))
@@ -66,11 +65,22 @@ impl NewGreenlet {
 
     /// Gives it a task, as [`pair`] does.
     pub fn pair<F: Future, G>(self, future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
+        self.pair_member(future, guard, Announcement::default)
+    }
+
+    /// Like [`pair`](Self::pair); `about` announces it to the [observer](crate::Observer), if there
+    /// is one. To be called under no lock.
+    pub fn pair_member<F: Future, G>(
+        self,
+        future: F,
+        guard: G,
+        about: impl FnOnce() -> Announcement,
+    ) -> (Task<F, G>, Greenlet<F::Output>) {
         let control = self.control;
-        observe::born(&control, control.place().is_none());
+        let watch = observe::born(&control, || Some(about()));
         let outcome = Outcome::default();
         let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
-        (Task::new(control, future, Some(outcome), guard), greenlet)
+        (Task::new(control, future, Some(outcome), guard, watch), greenlet)
     }
 }
 
@@ -92,6 +102,8 @@ pin_project! {
         shared: Option<Shared<F::Output, G>>,
         // The waker that it stored in the control block with which it last waited.
         parked: Option<Waker>,
+        // The observer's watch of the task.
+        watch: Option<Arc<dyn Watch>>,
     }
 
     impl<F: Future, G> PinnedDrop for Task<F, G> {
@@ -124,15 +136,12 @@ impl<F: Future, G> Future for Task<F, G> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let observed = if observe::is_observed() {
-            ObservedPoll::begin(self.control(), cx.waker())
-        } else {
-            None
-        };
-        let waker = observed.as_ref().map_or(cx.waker(), |observed| &observed.waker);
+        let is_observed = observe::is_observed();
+        let waker = if is_observed { self.as_mut().observe_poll(cx.waker()) } else { None };
+        let waker = waker.as_ref().unwrap_or(cx.waker());
         let polled = self.as_mut().poll_greenlet(&mut Context::from_waker(waker));
-        if let Some(observed) = observed {
-            observed.end(polled.is_pending());
+        if is_observed {
+            self.as_mut().watch().inspect(|watch| observe::poll_ended(watch, polled.is_pending()));
         }
         polled
     }
@@ -144,9 +153,26 @@ impl<F: Future, G> Task<F, G> {
         future: F,
         outcome: Option<Outcome<F::Output>>,
         guard: G,
+        watch: Option<Arc<dyn Watch>>,
     ) -> Self {
         let shared = Shared { frame: Frame::of(control), outcome, guard };
-        Self { future: Some(future), shared: Some(shared), parked: None }
+        Self { future: Some(future), shared: Some(shared), parked: None, watch }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn observe_poll(self: Pin<&mut Self>, waker: &Waker) -> Option<Waker> {
+        observe::poll_began(self.watch()?, waker)
+    }
+
+    /// The observer's watch of the task.
+    #[cold]
+    fn watch(self: Pin<&mut Self>) -> Option<&Arc<dyn Watch>> {
+        let this = self.project();
+        if this.watch.is_none() {
+            *this.watch = this.shared.as_ref()?.frame.control().watch();
+        }
+        this.watch.as_ref()
     }
 
     #[inline]
@@ -226,7 +252,10 @@ impl<F: Future, G> Task<F, G> {
         // A result without an owner is dropped here. If that panics, only the panic hook can report
         // it.
         drop_contained(outcome);
-        control.end(&ended, || drop(guard));
+        if this.watch.is_none() && observe::is_observed() {
+            *this.watch = control.watch();
+        }
+        control.end(&ended, this.watch.as_ref(), || drop(guard));
     }
 }
 

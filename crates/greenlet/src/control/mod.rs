@@ -19,9 +19,9 @@ mod flags;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use flags::{
@@ -60,8 +60,6 @@ pub(crate) struct Control {
     id: AtomicU64,
     pub(crate) birth: Birth,
     state: Mutex<Inner>,
-    /// Sees the polls of the task.
-    watch: OnceLock<Arc<dyn Watch>>,
 }
 
 impl Control {
@@ -74,7 +72,6 @@ impl Control {
             asked_inside: AtomicBool::new(false),
             parked: AtomicBool::new(false),
             state: Mutex::default(),
-            watch: OnceLock::new(),
         }
     }
 
@@ -99,8 +96,7 @@ impl Control {
     pub(crate) fn of_next_item(&self) -> Self {
         let flags = Flags::of(BEGUN | self.flags.get() & IN_PLACE);
         let place = AtomicU32::new(self.place.load(Relaxed));
-        let watch = self.watch.clone();
-        Self { flags, place, watch, ..Self::new(Origin::undrawn(self.birth)) }
+        Self { flags, place, ..Self::new(Origin::undrawn(self.birth)) }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -166,14 +162,14 @@ impl Control {
         self.flags.has(TRACKED)
     }
 
-    /// Makes `watch` see the task from its next poll on. A no-op if one does already.
+    /// Stores the observer's watch for the task, which looks for it here if it has none.
     pub(crate) fn set_watch(&self, watch: Arc<dyn Watch>) {
-        drop(self.watch.set(watch));
+        let before = self.lock().extras().watch.replace(watch);
+        drop(before);
     }
 
-    /// The observer's watch of the task.
-    pub(crate) fn watch(&self) -> Option<&Arc<dyn Watch>> {
-        self.watch.get()
+    pub(crate) fn watch(&self) -> Option<Arc<dyn Watch>> {
+        self.lock().extras.as_ref()?.watch.clone()
     }
 
     /// The observer knows the greenlet, and is to see its end.
@@ -188,8 +184,7 @@ impl Control {
     /// Tells the observer of the end.
     #[cold]
     #[inline(never)]
-    fn watch_end(self: &Arc<Self>) {
-        let Some(watch) = self.watch() else { return };
+    fn watch_end(self: &Arc<Self>, watch: &dyn Watch) {
         let ended = self.ended();
         contain(|| watch.ended(ended.and_then(Result::err).as_ref()));
     }
@@ -433,11 +428,19 @@ impl Control {
 
     /// Finishes the greenlet: sets its end, calls `leave`, then wakes all waiters. No waiter goes
     /// on before `leave` has returned, not even one that comes in between. A greenlet that was
-    /// killed ends with the reason of the pending kill, if there is one.
-    pub(crate) fn end(self: &Arc<Self>, ended: &Result<(), Failure>, leave: impl FnOnce()) {
+    /// killed ends with the reason of the pending kill, if there is one. `watch` is that of the task.
+    pub(crate) fn end(
+        self: &Arc<Self>,
+        ended: &Result<(), Failure>,
+        watch: Option<&Arc<dyn Watch>>,
+        leave: impl FnOnce(),
+    ) {
         let is_alone = ended.is_ok() && !self.parked.load(Relaxed);
         let is_alone = is_alone && self.flags.advance(BEGUN, BEGUN | ENDED);
         let guards = if is_alone { None } else { self.begin_end(ended) };
+        if let Some(watch) = watch.filter(|_| self.is_observed()) {
+            self.watch_end(&**watch);
+        }
         contain(leave);
         if let Some(guards) = guards {
             drop_guards(guards);
@@ -458,9 +461,6 @@ impl Control {
         let guards = state.extras.as_mut().map(|extras| mem::take(&mut extras.guards));
         drop(state);
         drop_contained(waker);
-        if self.is_observed() {
-            self.watch_end();
-        }
         guards.filter(|guards| !guards.is_empty())
     }
 
@@ -641,6 +641,8 @@ struct Extras {
     result_links: Vec<ResultLink>,
     /// The panic that ended it, if there was one.
     panic: Option<Panic>,
+    /// The observer's watch of the task, if the task was created without one.
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl Inner {
