@@ -141,7 +141,7 @@ impl<F: Future, G> Future for Task<F, G> {
         let waker = waker.as_ref().unwrap_or(cx.waker());
         let polled = self.as_mut().poll_greenlet(&mut Context::from_waker(waker));
         if is_observed {
-            self.as_mut().watch().inspect(|watch| observe::poll_ended(watch, polled.is_pending()));
+            self.observe_pause(polled.is_pending());
         }
         polled
     }
@@ -165,8 +165,13 @@ impl<F: Future, G> Task<F, G> {
         observe::poll_began(self.watch()?, waker)
     }
 
-    /// The observer's watch of the task.
     #[cold]
+    #[inline(never)]
+    fn observe_pause(self: Pin<&mut Self>, is_pending: bool) {
+        self.watch().inspect(|watch| observe::poll_ended(watch, is_pending));
+    }
+
+    /// The observer's watch of the task.
     fn watch(self: Pin<&mut Self>) -> Option<&Arc<dyn Watch>> {
         let this = self.project();
         if this.watch.is_none() {

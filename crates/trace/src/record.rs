@@ -37,7 +37,7 @@ struct Recorder;
 
 impl Observer for Recorder {
     fn spawned(&self, spawned: Spawned<'_>) -> Arc<dyn Watch> {
-        Record::new(spawned)
+        Record::of(spawned)
     }
 }
 
@@ -138,31 +138,46 @@ fn next_item_track() -> u64 {
 }
 
 impl Record {
-    fn new(spawned: Spawned<'_>) -> Arc<Self> {
+    /// The record of a new greenlet.
+    fn of(spawned: Spawned<'_>) -> Arc<Self> {
         let (number, now) = ThisThread::with(|thread| (thread.number(), thread.now()))
             .unwrap_or_else(|| (0, Instant::now()));
-        let facts = Facts::new(spawned, now);
-        timeline::spawned(&facts, now);
-        let new = Self {
-            item: AtomicUsize::new(facts.item),
-            span: Span::open(spawned),
-            shard: number % SHARDS,
-            key: AtomicUsize::new(0),
-            state: Mutex::new(State { facts, waker: None, woken: None }),
-        };
-        let spare = new.shard().spares.pop();
-        let record = new.in_place_of(spare);
-        record.shard().add(&record);
+        let shard = &RECORDS[number % SHARDS];
+        let spare = lock(shard).spares.pop();
+        let mut record = spare.unwrap_or_else(|| Arc::new(Self::empty(number % SHARDS, now)));
+        if Arc::get_mut(&mut record).is_none() {
+            // Something still holds the spare.
+            record = Arc::new(Self::empty(number % SHARDS, now));
+        }
+        if let Some(new) = Arc::get_mut(&mut record) {
+            new.span.renew(spawned);
+            let facts = &mut new.state.get_mut().unwrap_or_else(PoisonError::into_inner).facts;
+            *new.item.get_mut() = facts.begin(spawned, now);
+            timeline::spawned(facts, now);
+        }
+        lock(shard).add(&record);
         record
     }
 
-    fn in_place_of(self, spare: Option<Arc<Self>>) -> Arc<Self> {
-        let Some(mut spare) = spare else { return Arc::new(self) };
-        match Arc::get_mut(&mut spare) {
-            Some(record) => *record = self,
-            None => return Arc::new(self),
-        }
-        spare
+    fn empty(shard: usize, now: Instant) -> Self {
+        let facts = Facts {
+            greenlet: None,
+            pool: 0,
+            item: NO_ITEM,
+            may_block: false,
+            track: 0,
+            born: now,
+            phase: Phase::Queued,
+            since: now,
+            wait: None,
+            polls: 0,
+            hub: None,
+            thread: 0,
+            depth: 0,
+        };
+        let state = Mutex::new(State { facts, waker: None, woken: None });
+        let (item, key) = (AtomicUsize::new(NO_ITEM), AtomicUsize::new(0));
+        Self { item, span: Span::none(), shard, key, state }
     }
 
     /// What is known now; `None` if it has finished.
@@ -203,23 +218,17 @@ impl Shard {
 }
 
 impl Facts {
-    fn new(spawned: Spawned<'_>, now: Instant) -> Self {
-        Self {
-            // Unasked, so that items go on sharing a record.
-            greenlet: Some(spawned.greenlet.unasked()),
-            pool: spawned.container.map_or(0, PoolNote::number_of),
-            item: spawned.item.unwrap_or(NO_ITEM),
-            may_block: spawned.may_block,
-            track: spawned.item.map_or_else(|| spawned.greenlet.id(), |_| next_item_track()),
-            born: now,
-            phase: Phase::Queued,
-            since: now,
-            wait: None,
-            polls: 0,
-            hub: None,
-            thread: 0,
-            depth: 0,
-        }
+    /// Makes these the facts of a new greenlet. Returns its item.
+    fn begin(&mut self, spawned: Spawned<'_>, now: Instant) -> usize {
+        // Unasked, so that items go on sharing a record.
+        self.greenlet = Some(spawned.greenlet.unasked());
+        self.pool = spawned.container.map_or(0, PoolNote::number_of);
+        self.item = spawned.item.unwrap_or(NO_ITEM);
+        self.may_block = spawned.may_block;
+        self.track = spawned.item.map_or_else(|| spawned.greenlet.id(), |_| next_item_track());
+        (self.born, self.since) = (now, now);
+        (self.phase, self.wait, self.polls) = (Phase::Queued, None, 0);
+        self.item
     }
 
     /// Makes these the facts of `item`, which began in the last poll that has begun.
@@ -320,21 +329,13 @@ impl Watch for Record {
         self.exit_span();
         self.span.renew(spawned);
         let mut state = self.lock();
-        let before = &mut state.facts;
-        timeline::paused(before, None);
+        let facts = &mut state.facts;
+        timeline::paused(facts, None);
         // It began in the poll in progress.
-        let next = Facts::new(spawned, before.since);
-        self.item.store(next.item, Relaxed);
-        *before = Facts {
-            phase: before.phase,
-            polls: 1,
-            hub: before.hub.take(),
-            thread: before.thread,
-            depth: before.depth,
-            ..next
-        };
-        timeline::spawned(before, before.now());
-        timeline::began(before, before.now());
+        self.item.store(facts.begin(spawned, facts.since), Relaxed);
+        (facts.phase, facts.polls) = (Phase::Polled, 1);
+        timeline::spawned(facts, facts.now());
+        timeline::began(facts, facts.now());
         drop(state);
         self.span.enter();
         self.shard().add(&self);

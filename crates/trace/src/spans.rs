@@ -34,6 +34,10 @@ mod with_tracing {
     }
 
     impl Current {
+        fn none() -> Self {
+            Self { span: tracing::Span::none(), is_named: false }
+        }
+
         fn of(spawned: Spawned<'_>) -> Self {
             let greenlet = spawned.greenlet;
             let parent = greenlet.parent().filter(|_| spawned.item.is_some());
@@ -58,11 +62,11 @@ mod with_tracing {
     }
 
     impl Span {
-        pub(crate) fn open(spawned: Spawned<'_>) -> Self {
-            Self(Mutex::new(Current::of(spawned)))
+        pub(crate) fn none() -> Self {
+            Self(Mutex::new(Current::none()))
         }
 
-        /// Goes on as the span of the next greenlet of the same task.
+        /// Goes on as the span of a new greenlet.
         pub(crate) fn renew(&self, spawned: Spawned<'_>) {
             self.replace(Current::of(spawned));
         }
@@ -119,7 +123,7 @@ mod with_tracing {
 
         /// The task has finished: the span closes.
         pub(crate) fn close(&self) {
-            self.replace(Current { span: tracing::Span::none(), is_named: false });
+            self.replace(Current::none());
         }
     }
 
@@ -139,7 +143,7 @@ mod without {
 
     #[expect(clippy::unused_self, reason = "as with the feature")]
     impl Span {
-        pub(crate) fn open(_: Spawned<'_>) -> Self {
+        pub(crate) fn none() -> Self {
             Self
         }
 

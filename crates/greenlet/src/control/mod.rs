@@ -436,9 +436,10 @@ impl Control {
         leave: impl FnOnce(),
     ) {
         let is_alone = ended.is_ok() && !self.parked.load(Relaxed);
-        let is_alone = is_alone && self.flags.advance(BEGUN, BEGUN | ENDED);
+        let known = if watch.is_some() { self.flags.get() & OBSERVED } else { 0 };
+        let is_alone = is_alone && self.flags.advance(BEGUN | known, BEGUN | known | ENDED);
         let guards = if is_alone { None } else { self.begin_end(ended) };
-        if let Some(watch) = watch.filter(|_| self.is_observed()) {
+        if let Some(watch) = watch.filter(|_| known != 0) {
             self.watch_end(&**watch);
         }
         contain(leave);
