@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use slab::Slab;
 use spinney_greenlet::{Failure, Handle, Observer, ObserverSet, Spawned, Watch, set_observer};
 use spinney_sync::Wait;
 
@@ -47,22 +46,21 @@ const SHARDS: usize = 64;
 /// How many records of finished greenlets a list keeps for new ones.
 const SPARES: usize = 256;
 
-#[derive(Default)]
-struct Shard {
-    /// The records of greenlets that live.
-    living: Slab<Arc<Record>>,
-    /// Records of finished greenlets, which are empty. Something may still hold them.
-    spares: Vec<Arc<Record>>,
-}
-
 static RECORDS: [Mutex<Shard>; SHARDS] =
-    [const { Mutex::new(Shard { living: Slab::new(), spares: Vec::new() }) }; SHARDS];
+    [const { Mutex::new(Shard { records: Vec::new(), free: Vec::new() }) }; SHARDS];
+
+/// The records of greenlets that live, and spare ones of greenlets that have finished.
+struct Shard {
+    records: Vec<Option<Arc<Record>>>,
+    /// The places of spare and missing records.
+    free: Vec<usize>,
+}
 
 /// What is known of all greenlets that live. Each list is locked for as long as copying its pointers
 /// takes.
 pub(crate) fn living() -> Vec<Facts> {
     let copy = |shard: &Mutex<Shard>| -> Vec<_> {
-        lock(shard).living.iter().map(|(_, record)| Arc::clone(record)).collect()
+        lock(shard).records.iter().flatten().map(Arc::clone).collect()
     };
     RECORDS.iter().flat_map(copy).filter_map(|record| record.facts()).collect()
 }
@@ -142,20 +140,21 @@ impl Record {
     fn of(spawned: Spawned<'_>) -> Arc<Self> {
         let (number, now) = ThisThread::with(|thread| (thread.number(), thread.now()))
             .unwrap_or_else(|| (0, Instant::now()));
-        let shard = &RECORDS[number % SHARDS];
-        let spare = lock(shard).spares.pop();
-        let mut record = spare.unwrap_or_else(|| Arc::new(Self::empty(number % SHARDS, now)));
-        if Arc::get_mut(&mut record).is_none() {
-            // Something still holds the spare.
-            record = Arc::new(Self::empty(number % SHARDS, now));
-        }
-        if let Some(new) = Arc::get_mut(&mut record) {
-            new.span.renew(spawned);
-            let facts = &mut new.state.get_mut().unwrap_or_else(PoisonError::into_inner).facts;
-            *new.item.get_mut() = facts.begin(spawned, now);
-            timeline::spawned(facts, now);
-        }
-        lock(shard).add(&record);
+        let shard = number % SHARDS;
+        let spare = lock(&RECORDS[shard]).take_spare();
+        let record = spare.unwrap_or_else(|| {
+            let record = Arc::new(Self::empty(shard, now));
+            record.enlist();
+            record
+        });
+        record.span.renew(spawned);
+        let mut state = record.lock();
+        // Only the record of a worker that ended while it waited for an item has any.
+        let stale = state.release();
+        record.item.store(state.facts.begin(spawned, now), Relaxed);
+        timeline::spawned(&state.facts, now);
+        drop(state);
+        drop(stale);
         record
     }
 
@@ -191,29 +190,54 @@ impl Record {
         lock(&self.state)
     }
 
-    fn shard(&self) -> MutexGuard<'static, Shard> {
-        lock(&RECORDS[self.shard])
+    /// Adds it to the list.
+    fn enlist(self: &Arc<Self>) {
+        let mut shard = lock(&RECORDS[self.shard]);
+        let key = shard.free_key();
+        self.key.store(key, Relaxed);
+        let before = shard.records[key].replace(Arc::clone(self));
+        drop(shard);
+        drop(before);
     }
 
-    /// The poll ends; `greenlet` has not ended.
+    /// Makes it a spare, or removes it from the list.
+    fn delist(&self) {
+        let mut shard = lock(&RECORDS[self.shard]);
+        let key = self.key.load(Relaxed);
+        let is_spare = shard.free.len() < SPARES;
+        let removed = if is_spare { None } else { shard.records[key].take() };
+        shard.free.push(key);
+        drop(shard);
+        drop(removed);
+    }
+
     fn exit_span(&self) {
         self.span.exit(|| self.lock().facts.greenlet.as_ref().map(Handle::unasked));
     }
 }
 
+impl State {
+    /// Returns what it holds for a task that has finished.
+    fn release(&mut self) -> (Option<Waker>, Option<Arc<HubNote>>) {
+        (self.waker.take(), self.facts.hub.take())
+    }
+}
+
 impl Shard {
-    fn add(&mut self, record: &Arc<Record>) {
-        record.key.store(self.living.insert(Arc::clone(record)), Relaxed);
+    /// Returns a spare record, which stays in the list, unless something still holds it.
+    fn take_spare(&mut self) -> Option<Arc<Record>> {
+        let key = *self.free.last()?;
+        // Others clone it only under the lock.
+        let spare = self.records[key].as_ref().filter(|spare| Arc::strong_count(spare) == 1)?;
+        self.free.pop();
+        Some(Arc::clone(spare))
     }
 
-    /// Returns the record unless it is kept for another greenlet.
-    fn remove(&mut self, record: &Record) -> Option<Arc<Record>> {
-        let removed = self.living.try_remove(record.key.load(Relaxed))?;
-        if self.spares.len() >= SPARES {
-            return Some(removed);
-        }
-        self.spares.push(removed);
-        None
+    fn free_key(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.records.push(None);
+            self.records.len() - 1
+        })
     }
 }
 
@@ -313,7 +337,7 @@ impl Watch for Record {
         ThisThread::with(ThisThread::end_poll);
         let mut state = self.lock();
         timeline::paused(&state.facts, None);
-        let unused = (state.waker.take(), state.facts.hub.take());
+        let unused = state.release();
         drop(state);
         drop(unused);
     }
@@ -338,7 +362,7 @@ impl Watch for Record {
         timeline::began(facts, facts.now());
         drop(state);
         self.span.enter();
-        self.shard().add(&self);
+        self.enlist();
     }
 
     fn ended(&self, failure: Option<&Failure>) {
@@ -346,14 +370,16 @@ impl Watch for Record {
         state.facts.go_on(self.item.load(Relaxed));
         let Some(greenlet) = state.facts.greenlet.take() else { return };
         timeline::ended(&state.facts, &greenlet, failure);
-        let is_polled = state.facts.phase == Phase::Polled;
+        // Otherwise the task goes on until the end of the poll.
+        let is_dropped = state.facts.phase != Phase::Polled;
+        let unused = is_dropped.then(|| state.release());
         drop(state);
+        drop(unused);
         self.span.end(&greenlet, failure);
-        if !is_polled {
+        if is_dropped {
             self.span.close();
         }
-        let removed = self.shard().remove(self);
-        drop(removed);
+        self.delist();
     }
 }
 
