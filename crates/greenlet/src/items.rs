@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::thread;
 
-use spinney_hub::drop_contained;
+use spinney_hub::{contain, drop_contained};
 
 use crate::birth::{Birth, Origin};
 use crate::control::Control;
@@ -56,7 +56,7 @@ pub fn pair_items<F: Future, G>(
     if let Some(place) = place {
         control.set_place(place);
     }
-    observe::born(&control, || None);
+    observe::born_unannounced(&control);
     let handle = Handle::new(Arc::clone(&control));
     let guard = guard(&handle);
     let future = make(ItemGreenlets { control: Arc::clone(&control), watch: None });
@@ -91,9 +91,18 @@ impl ItemGreenlets {
         if self.control.is_asked_inside() {
             self.close(&mut Ok(()), moved);
         }
-        if observe::is_followed() {
+        if observe::is_followed() && !self.tell_next(index) {
             self.tell_born(index, about);
         }
+    }
+
+    /// Tells the observer of the item that starts, if it is the only tool that follows the task, and
+    /// the item shares the greenlet of the item before. Otherwise returns `false`.
+    #[inline(never)]
+    fn tell_next(&self, index: usize) -> bool {
+        let is_shared = observe::is_only_observed() && self.control.is_observed();
+        let watch = self.watch.as_ref().filter(|_| is_shared);
+        watch.inspect(|watch| contain(|| watch.next_item(index))).is_some()
     }
 
     /// Tells the tools that follow it of the item that starts.

@@ -142,7 +142,7 @@ loom::thread_local! {
 /// The control block of a greenlet that lives and has had none so far.
 fn made(control: Control) -> Arc<Control> {
     let control = block(control);
-    observe::born(&control, || None);
+    observe::born_unannounced(&control);
     control
 }
 

@@ -237,35 +237,37 @@ pub(crate) fn is_followed() -> bool {
     FOLLOWED.load(Relaxed) != 0
 }
 
+/// Whether the observer is the only tool.
+#[inline]
+pub(crate) fn is_only_observed() -> bool {
+    FOLLOWED.load(Relaxed) == BY_OBSERVER
+}
+
 /// Whether there is an observer, for containers: without one, [`Handle::announce`] is a no-op.
 #[inline]
 pub fn is_observed() -> bool {
     FOLLOWED.load(Relaxed) & BY_OBSERVER != 0
 }
 
-/// Tells the tools that follow it of a new greenlet. Returns the observer's watch of its task, if
-/// `about` announces it here.
-#[inline]
-pub(crate) fn born(
-    control: &Arc<Control>,
-    about: impl FnOnce() -> Option<Announcement>,
-) -> Option<Arc<dyn Watch>> {
-    if is_followed() { tell_born(control, about) } else { None }
-}
-
-/// Out of line, so that a spawn that nothing observes does not pay for `about`.
+/// Tells the tools that follow it of a new greenlet. Returns the observer's watch of its task.
+///
+/// Out of line, so that a spawn that nothing follows does not pay for `about`.
 #[cold]
 #[inline(never)]
-fn tell_born(
+pub(crate) fn born(
     control: &Arc<Control>,
-    about: impl FnOnce() -> Option<Announcement>,
+    about: impl FnOnce() -> Announcement,
 ) -> Option<Arc<dyn Watch>> {
-    let followed = FOLLOWED.load(Relaxed);
-    if followed & BY_TREE != 0 {
+    born_unannounced(control);
+    if is_observed() { introduce(control, None, &about()) } else { None }
+}
+
+/// Like [`born`], but the observer is told [later](announce).
+#[inline]
+pub(crate) fn born_unannounced(control: &Arc<Control>) {
+    if FOLLOWED.load(Relaxed) & BY_TREE != 0 {
         spawn_tree::track(control);
     }
-    let about = if followed & BY_OBSERVER != 0 { about() } else { None };
-    about.and_then(|about| introduce(control, None, &about))
 }
 
 /// Tells the tools that follow it of the next item of the task that is being polled. `watch` is that
@@ -276,11 +278,8 @@ pub(crate) fn item_born(
     index: usize,
     about: impl FnOnce() -> Announcement,
 ) {
-    let followed = FOLLOWED.load(Relaxed);
-    if followed & BY_TREE != 0 {
-        spawn_tree::track(control);
-    }
-    if followed & BY_OBSERVER == 0 {
+    born_unannounced(control);
+    if !is_observed() {
         return;
     }
     if watch.is_none() {

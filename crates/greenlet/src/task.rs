@@ -64,12 +64,14 @@ impl NewGreenlet {
     }
 
     /// Gives it a task, as [`pair`] does.
+    #[inline]
     pub fn pair<F: Future, G>(self, future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
         self.pair_member(future, guard, Announcement::default)
     }
 
     /// Like [`pair`](Self::pair); `about` announces it to the [observer](crate::Observer), if there
     /// is one. To be called under no lock.
+    #[inline]
     pub fn pair_member<F: Future, G>(
         self,
         future: F,
@@ -77,7 +79,7 @@ impl NewGreenlet {
         about: impl FnOnce() -> Announcement,
     ) -> (Task<F, G>, Greenlet<F::Output>) {
         let control = self.control;
-        let watch = observe::born(&control, || Some(about()));
+        let watch = if observe::is_followed() { observe::born(&control, about) } else { None };
         let outcome = Outcome::default();
         let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
         (Task::new(control, future, Some(outcome), guard, watch), greenlet)
@@ -135,15 +137,8 @@ struct Shared<T, G> {
 impl<F: Future, G> Future for Task<F, G> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let is_observed = observe::is_observed();
-        let waker = if is_observed { self.as_mut().observe_poll(cx.waker()) } else { None };
-        let waker = waker.as_ref().unwrap_or(cx.waker());
-        let polled = self.as_mut().poll_greenlet(&mut Context::from_waker(waker));
-        if is_observed {
-            self.observe_pause(polled.is_pending());
-        }
-        polled
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if observe::is_observed() { self.poll_observed(cx) } else { self.poll_greenlet(cx) }
     }
 }
 
@@ -161,14 +156,14 @@ impl<F: Future, G> Task<F, G> {
 
     #[cold]
     #[inline(never)]
-    fn observe_poll(self: Pin<&mut Self>, waker: &Waker) -> Option<Waker> {
-        observe::poll_began(self.watch()?, waker)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn observe_pause(self: Pin<&mut Self>, is_pending: bool) {
-        self.watch().inspect(|watch| observe::poll_ended(watch, is_pending));
+    fn poll_observed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let watch = self.as_mut().watch();
+        let waker = watch.and_then(|watch| observe::poll_began(watch, cx.waker()));
+        let mut noted = Context::from_waker(waker.as_ref().unwrap_or(cx.waker()));
+        let polled = self.as_mut().poll_greenlet(&mut noted);
+        // An item may have brought the watch.
+        self.watch().inspect(|watch| observe::poll_ended(watch, polled.is_pending()));
+        polled
     }
 
     /// The observer's watch of the task.

@@ -211,6 +211,13 @@ impl Record {
         drop(removed);
     }
 
+    /// Out of line, for the sake of items that no timeline records.
+    #[cold]
+    #[inline(never)]
+    fn record_item(&self, index: usize) {
+        timeline::next_item(&self.lock().facts, index);
+    }
+
     fn exit_span(&self) {
         self.span.exit(|| self.lock().facts.greenlet.as_ref().map(Handle::unasked));
     }
@@ -345,7 +352,7 @@ impl Watch for Record {
     fn next_item(&self, index: usize) {
         self.item.store(index, Relaxed);
         if timeline::is_recording() {
-            timeline::next_item(&self.lock().facts, index);
+            self.record_item(index);
         }
     }
 
