@@ -43,7 +43,7 @@ fn life(id: u64) -> Vec<Seen> {
 
 struct Notes;
 
-/// Of the greenlet with this id.
+/// Of the greenlet with this id; 0 between two items.
 struct Note(AtomicU64);
 
 impl Note {
@@ -61,6 +61,15 @@ impl Note {
 
     fn add(&self, event: Seen) {
         seen().entry(self.0.load(Relaxed)).or_default().push(event);
+    }
+
+    /// The polls until the next item are those of no greenlet.
+    fn pause(&self, wait: Option<Wait>) {
+        self.add(Paused(wait.map(|wait| wait.at().line())));
+        let id = self.0.load(Relaxed);
+        if life(id).iter().any(is_end) {
+            self.0.store(0, Relaxed);
+        }
     }
 }
 
@@ -127,11 +136,11 @@ impl Watch for Note {
     }
 
     fn poll_paused(&self, wait: Option<Wait>) {
-        self.add(Paused(wait.map(|wait| wait.at().line())));
+        self.pause(wait);
     }
 
     fn poll_finished(&self) {
-        self.add(Paused(None));
+        self.pause(None);
     }
 
     fn next_greenlet(self: Arc<Self>, spawned: Spawned<'_>) {

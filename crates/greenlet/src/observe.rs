@@ -102,7 +102,8 @@ pub trait Watch: Send + Sync {
     }
 
     /// The greenlet was an item of a map and has [ended](Self::ended): the task goes on with the
-    /// next item, which is the greenlet `spawned`.
+    /// next item, which is the greenlet `spawned`. Polls in between, in which the task waits for an
+    /// item, are those of no greenlet.
     fn next_greenlet(self: Arc<Self>, spawned: Spawned<'_>) {
         let _ = spawned;
     }

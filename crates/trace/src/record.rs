@@ -101,7 +101,7 @@ pub(crate) struct Facts {
     /// It is a closure on a thread of its own.
     pub(crate) may_block: bool,
     /// Identifies it in timelines: its id; for an item, which may never draw its id, a number from
-    /// [`ITEM_TRACKS`] on.
+    /// [`ITEM_TRACKS`] on; `NO_TRACK` while a worker waits for its next item.
     track: u64,
     pub(crate) born: Instant,
     pub(crate) phase: Phase,
@@ -126,6 +126,9 @@ pub(crate) enum Phase {
 }
 
 const NO_ITEM: usize = usize::MAX;
+
+/// Below all ids.
+const NO_TRACK: u64 = 0;
 
 /// Above all ids.
 pub(crate) const ITEM_TRACKS: u64 = 1 << 63;
@@ -164,7 +167,7 @@ impl Record {
             pool: 0,
             item: NO_ITEM,
             may_block: false,
-            track: 0,
+            track: NO_TRACK,
             born: now,
             phase: Phase::Queued,
             since: now,
@@ -278,8 +281,8 @@ impl Facts {
         Some(self.item).filter(|item| *item != NO_ITEM)
     }
 
-    pub(crate) fn track(&self) -> u64 {
-        self.track
+    pub(crate) fn track(&self) -> Option<u64> {
+        Some(self.track).filter(|track| *track != NO_TRACK)
     }
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
@@ -332,6 +335,9 @@ impl Watch for Record {
         }
         timeline::paused(facts, wait);
         let is_ended = facts.greenlet.is_none();
+        if is_ended {
+            facts.track = NO_TRACK;
+        }
         drop(state);
         if is_ended {
             self.span.close();

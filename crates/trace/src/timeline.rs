@@ -210,8 +210,9 @@ pub(crate) fn is_recording() -> bool {
 /// Adds an event to the timelines that are being recorded.
 #[inline]
 fn note(facts: &Facts, at: impl FnOnce() -> Instant, what: impl FnOnce() -> What) {
-    if is_recording() {
-        add(facts.track(), at(), what());
+    let track = if is_recording() { facts.track() } else { None };
+    if let Some(track) = track {
+        add(track, at(), what());
     }
 }
 
