@@ -121,8 +121,9 @@ pub struct HubReport {
     pub polls: u64,
     /// How often its greenlets were woken, spurious wake-ups included.
     pub wakes: u64,
-    /// The times from wake-ups to the polls that followed. Closures of thread pools are not
-    /// counted.
+    /// The times from wake-ups to the polls that followed. A wake-up by a greenlet counts from the
+    /// beginning of that greenlet's poll, unless a timeline is recorded. Closures of thread pools
+    /// are not counted.
     pub delays: Delays,
 }
 

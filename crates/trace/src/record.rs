@@ -152,12 +152,9 @@ impl Record {
         });
         record.span.renew(spawned);
         let mut state = record.lock();
-        // Only the record of a worker that ended while it waited for an item has any.
-        let stale = state.release();
         record.item.store(state.facts.begin(spawned, now), Relaxed);
         timeline::spawned(&state.facts, now);
         drop(state);
-        drop(stale);
         record
     }
 
@@ -203,11 +200,11 @@ impl Record {
         drop(before);
     }
 
-    /// Makes it a spare, or removes it from the list.
-    fn delist(&self) {
+    /// Makes it a spare if it `may_be_spare`, otherwise removes it from the list.
+    fn delist(&self, may_be_spare: bool) {
         let mut shard = lock(&RECORDS[self.shard]);
         let key = self.key.load(Relaxed);
-        let is_spare = shard.free.len() < SPARES;
+        let is_spare = may_be_spare && shard.free.len() < SPARES;
         let removed = if is_spare { None } else { shard.records[key].take() };
         shard.free.push(key);
         drop(shard);
@@ -298,7 +295,7 @@ impl Facts {
     fn coarse_now(&self) -> Instant {
         let is_real = self.hub.as_ref().is_none_or(|hub| hub.is_real());
         let began = || ThisThread::with(ThisThread::began).flatten();
-        let began = if is_real && !timeline::is_recording() { began() } else { None };
+        let began = if is_real { began() } else { None };
         began.unwrap_or_else(|| self.now())
     }
 }
@@ -383,7 +380,9 @@ impl Watch for Record {
         state.facts.go_on(self.item.load(Relaxed));
         let Some(greenlet) = state.facts.greenlet.take() else { return };
         timeline::ended(&state.facts, &greenlet, failure);
-        // Otherwise the task goes on until the end of the poll.
+        // A worker may go on with another item.
+        let is_item = state.facts.item != NO_ITEM;
+        // Otherwise the poll goes on.
         let is_dropped = state.facts.phase != Phase::Polled;
         let unused = is_dropped.then(|| state.release());
         drop(state);
@@ -392,7 +391,7 @@ impl Watch for Record {
         if is_dropped {
             self.span.close();
         }
-        self.delist();
+        self.delist(!is_item);
     }
 }
 

@@ -11,6 +11,7 @@ use spinney_hub::{Clock, Hub, ThreadParks};
 
 use crate::hubs::HubNote;
 use crate::record::lock;
+use crate::timeline;
 
 /// The threads that have polled a greenlet, until they exit.
 static THREADS: Mutex<Vec<Weak<ThreadNote>>> = Mutex::new(Vec::new());
@@ -115,9 +116,9 @@ impl ThisThread {
     }
 
     /// When the poll in progress began, if there is one on a real clock: all real clocks show the
-    /// same time.
+    /// same time. `None` for the sake of a timeline, whose times are exact.
     pub(crate) fn began(&self) -> Option<Instant> {
-        self.now.get()
+        if timeline::is_recording() { None } else { self.now.get() }
     }
 
     /// A poll for `hub` begins. Returns how many are in progress around it.
