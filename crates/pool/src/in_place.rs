@@ -264,7 +264,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
             return Poll::Pending;
         }
         self.start = None;
-        self.slot.iter().for_each(AcquireSlot::has_started);
+        self.slot.iter_mut().for_each(AcquireSlot::has_started);
         started
     }
 

@@ -137,7 +137,7 @@ impl SharedSlots {
     fn try_take(&self, want: &Want<Request>) -> Result<Permit, SlotError> {
         let taken = SlotPermit::try_wanted(self.clone(), want);
         let (slot, ticket) = taken.map_err(|refusal| refusal.unwrap_or(SlotError::Full))?;
-        Ok(Permit { key: KeyPermit::of(self, want.request.key, ticket), slot })
+        Ok(Permit { key: KeyPermit::of(self, &want.request, ticket.is_some()), slot })
     }
 }
 
@@ -242,28 +242,25 @@ impl Permit {
 pub(crate) struct KeyPermit {
     slots: SharedSlots,
     pub(crate) key: Key,
-    ticket: u64,
 }
 
 impl KeyPermit {
-    /// The permit of a request for `key` that had this ticket; without a ticket the request is not
-    /// counted.
-    fn of(slots: &SharedSlots, key: Option<Key>, ticket: Option<u64>) -> Option<Arc<Self>> {
-        let (key, ticket) = key.zip(ticket)?;
-        Some(Arc::new(Self { slots: slots.clone(), key, ticket }))
+    /// The permit of a served request; without a ticket it was not counted.
+    fn of(slots: &SharedSlots, request: &Request, has_ticket: bool) -> Option<Arc<Self>> {
+        let key = request.counted_key().filter(|_| has_ticket)?;
+        Some(Arc::new(Self { slots: slots.clone(), key }))
     }
 
     /// The permit that `wait` was granted with `slot`.
     #[inline]
     fn taken_by(wait: &Acquire<SharedSlots, SlotLine>, slot: &SlotPermit) -> Option<Arc<Self>> {
-        let key = wait.want().request.key?;
-        Self::of(slot.semaphore(), Some(key), wait.place().map(|place| place.ticket))
+        Self::of(slot.semaphore(), &wait.want().request, wait.place().is_some())
     }
 }
 
 impl Drop for KeyPermit {
     fn drop(&mut self) {
-        contain(|| self.slots.change_line(|line| line.return_key(self.key, self.ticket)));
+        contain(|| self.slots.give_back(|line| line.return_key(self.key)));
     }
 }
 
@@ -518,10 +515,8 @@ impl AcquireSlot {
     }
 
     /// Records that the task has started in place: the request now waits for a slot alone.
-    pub(crate) fn has_started(&self) {
-        if let (Some(slots), Some(place)) = (self.slot.semaphore(), self.slot.place()) {
-            slots.change_line(|line| line.has_started(place.ticket));
-        }
+    pub(crate) fn has_started(&mut self) {
+        self.slot.change_in_line(SlotLine::has_started);
     }
 }
 

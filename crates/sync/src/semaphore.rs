@@ -237,12 +237,13 @@ impl<L: Line> Semaphore<L> {
         if self.shared.try_take(want.permits) {
             return (Fate::Served, None);
         }
-        let mut state = self.lock();
+        let mut state = self.lock_for_newcomer();
         if state.refuses(want) {
             return (Fate::Refused(Closed.into()), None);
         }
-        if state.take(want) {
-            return (Fate::Served, None);
+        let mut ticket = None;
+        if state.admit(want, &mut ticket) {
+            return (Fate::Served, ticket);
         }
         if state.line.is_open() {
             return (Fate::Waits, None);
@@ -272,6 +273,18 @@ impl<L: Line> Semaphore<L> {
         if !self.shared.try_give_back(permits) {
             let mut state = self.lock();
             state.give_back(permits);
+            if state.concerns_others() {
+                self.hand_out(state);
+            }
+        }
+    }
+
+    /// Releases what a served request was granted besides permits: for containers. A panic of a
+    /// waker is contained.
+    pub fn give_back(&self, give_back: impl FnOnce(&mut L)) {
+        let mut state = self.lock();
+        give_back(&mut state.line);
+        if state.may_serve() {
             self.hand_out(state);
         }
     }
@@ -290,8 +303,7 @@ impl<L: Line> Semaphore<L> {
         }
         let mut state = self.lock();
         state.put_back(permits);
-        let concerns_others = !state.line.is_open() || state.idle.is_some();
-        HandOut { semaphore: concerns_others.then_some(self) }
+        HandOut { semaphore: state.concerns_others().then_some(self) }
     }
 
     /// Releases `permit`, but wakes no waiter before the guard is dropped, like
@@ -373,9 +385,9 @@ impl<L: Line> Semaphore<L> {
         }
     }
 
-    /// The number of permits, out or not.
+    /// The number of permits, out or not. Takes no lock.
     pub fn capacity(&self) -> usize {
-        self.lock().capacity
+        self.shared.capacity()
     }
 
     /// The number of permits that are out: held, or handed to a waiter that has not run yet.
@@ -426,13 +438,13 @@ impl<L: Line> Semaphore<L> {
     where
         L::Request: Clone,
     {
-        let mut state = self.lock();
         let is_new = ticket.is_none();
+        let mut state = if is_new { self.lock_for_newcomer() } else { self.lock() };
         if is_new {
             if state.refuses(want) {
                 return Poll::Ready(Err(Closed.into()));
             }
-            if state.take(want) {
+            if state.admit(want, ticket) {
                 return Poll::Ready(Ok(()));
             }
             let was_open = state.line.is_open();
@@ -467,11 +479,7 @@ impl<L: Line> Semaphore<L> {
     /// released before a waker runs, because wakers are foreign code.
     fn hand_out<'a>(&'a self, mut state: Locked<'a, L>) {
         if let Some(source) = state.line.source() {
-            drop(state);
-            let sight = L::look(&source);
-            drop(source);
-            state = self.lock();
-            state.line.see(sight);
+            state = self.look(state, source);
         }
         loop {
             let served = state.serve();
@@ -495,6 +503,26 @@ impl<L: Line> Semaphore<L> {
             }
             state = self.lock();
         }
+    }
+
+    /// Locks the state for a newcomer that may be served immediately.
+    fn lock_for_newcomer(&self) -> Locked<'_, L> {
+        let mut state = self.lock();
+        match state.line.source() {
+            // Behind other waiters it waits in any case.
+            Some(source) if !state.may_serve() => self.look(state, source),
+            _ => state,
+        }
+    }
+
+    /// Reads the source of the line, without the lock.
+    fn look<'a>(&'a self, state: Locked<'a, L>, source: L::Source) -> Locked<'a, L> {
+        drop(state);
+        let sight = L::look(&source);
+        drop(source);
+        let mut state = self.lock();
+        state.line.see(sight);
+        state
     }
 
     fn lock(&self) -> Locked<'_, L> {

@@ -6,9 +6,10 @@
 //! before it. A start in place of a member needs no slot, so a head that only waits for slots does
 //! not hold it up.
 //!
-//! A request that finds no other starts at once if all limits allow it, without a place in any list.
-//! Otherwise each step costs the logarithm of the number of waiters: of each key only the first request is
-//! *offered*, that is, ranked among all requests, and only while its key allows a start.
+//! A request that finds no other starts immediately if all limits allow it, without a place in any
+//! list. Otherwise each step costs the logarithm of the number of waiters: of each key only the
+//! first request is *offered*, that is, ranked among all requests, and only while its key allows a
+//! start.
 
 mod places;
 mod time;
@@ -37,8 +38,6 @@ pub(crate) struct Limited {
     /// The counts of finished pauses and refused requests.
     stats: Stats,
     next_ticket: u64,
-    /// The only request, as long as it has no place in a list.
-    lone: Option<(u64, Entry)>,
     entries: BTreeMap<u64, Entry>,
     /// How many requests for slots wait.
     waiting: usize,
@@ -46,7 +45,7 @@ pub(crate) struct Limited {
     offered: [BTreeMap<Rank, u64>; 2],
     /// Requests that are skipped for their weight, the lightest first.
     heavy: BTreeSet<(usize, u64)>,
-    keys: BTreeMap<Key, Box<KeyQueue>>,
+    keys: BTreeMap<Key, KeyQueue>,
     /// When rates allow the next start of each key with requests.
     due: BTreeSet<(u128, Key)>,
     /// When rates forget each key without requests.
@@ -99,7 +98,6 @@ impl Limited {
             pause: None,
             stats: Stats::default(),
             next_ticket,
-            lone: None,
             entries: BTreeMap::new(),
             waiting: 0,
             offered: Default::default(),
@@ -131,7 +129,32 @@ impl Limited {
 
     pub(super) fn contains(&self, ticket: u64) -> bool {
         self.entries.contains_key(&ticket)
-            || self.lone.as_ref().is_some_and(|lone| lone.0 == ticket)
+    }
+
+    /// Starts a request if no other waits and all limits allow it.
+    pub(super) fn admit(
+        &mut self,
+        want: &Want<Request>,
+        room: Room,
+        ticket: &mut Option<u64>,
+    ) -> bool {
+        let Want { permits, request: Request { kind, key, .. }, .. } = *want;
+        let fits = permits <= room.free.min(room.capacity);
+        let is_first = self.entries.is_empty() && fits && self.pause.is_none();
+        let is_allowed = is_first && self.ready_at() <= self.time.now && self.has_callers_clock();
+        if !is_allowed || key.is_some_and(|key| !self.allows_key(key, kind)) {
+            return false;
+        }
+        *ticket = Some(self.next_ticket);
+        self.next_ticket += 1;
+        self.start(want.request);
+        true
+    }
+
+    fn allows_key(&self, key: Key, kind: Kind) -> bool {
+        let unused = KeyQueue::default();
+        let queue = self.keys.get(&key).map_or(&unused, |queue| queue);
+        queue.allows(kind, self.limits.per_key, self.time.now)
     }
 
     pub(super) fn push(&mut self, waker: Waker, want: &Want<Request>) -> u64 {
@@ -150,26 +173,12 @@ impl Limited {
         let (rank, stage) = (self.rank(ticket, request.priority), Stage::Waits);
         let entry = Entry { waker, permits, despite_close, request, rank, stage };
         self.waiting += usize::from(request.kind == Kind::Slot);
-        self.settle();
-        if self.entries.is_empty() {
-            self.lone = Some((ticket, entry));
-        } else {
-            self.entries.insert(ticket, entry);
-            self.enlist(ticket);
-        }
-    }
-
-    /// Gives the only request its place in the lists.
-    fn settle(&mut self) {
-        if let Some((ticket, entry)) = self.lone.take() {
-            self.entries.insert(ticket, entry);
-            self.enlist(ticket);
-        }
+        self.entries.insert(ticket, entry);
+        self.enlist(ticket);
     }
 
     /// The state of the request `ticket`. A refused request is removed.
     pub(super) fn fate(&mut self, ticket: u64, newcomer: bool) -> Fate<SlotError> {
-        self.settle();
         let Some(entry) = self.entries.get(&ticket) else { return Fate::Served };
         if let Stage::Refused(error) = entry.stage {
             self.entries.remove(&ticket);
@@ -186,13 +195,11 @@ impl Limited {
     }
 
     pub(super) fn waker(&mut self, ticket: u64) -> Option<&mut Waker> {
-        self.settle();
         self.entries.get_mut(&ticket).map(|entry| &mut entry.waker)
     }
 
     /// Removes the request `ticket`.
     pub(super) fn remove(&mut self, ticket: u64) -> Option<Waker> {
-        self.settle();
         self.delist(ticket);
         let entry = self.entries.remove(&ticket)?;
         let waits = !matches!(entry.stage, Stage::Refused(_));
@@ -205,15 +212,6 @@ impl Limited {
 
     /// Removes the next request, if it may start.
     pub(super) fn serve(&mut self, room: Room) -> Option<(usize, Waker)> {
-        if let Some((ticket, entry)) = self.take_lone(room) {
-            self.start(ticket, entry.request);
-            self.waiting -= usize::from(entry.request.kind == Kind::Slot);
-            if let Some(key) = entry.request.key {
-                self.refresh(key);
-            }
-            return Some((entry.permits, entry.waker));
-        }
-        self.settle();
         self.lift_weights(room.capacity);
         while let Some((due, key)) =
             self.due.first().copied().filter(|(due, _)| *due <= self.time.now)
@@ -226,27 +224,14 @@ impl Limited {
             if self.pause.is_some() || self.ready_at() > self.time.now {
                 return None;
             }
-            self.start(ticket, self.entries[&ticket].request);
+            self.start(self.entries[&ticket].request);
         }
         let permits = self.entries[&ticket].permits;
         self.remove(ticket).map(|waker| (permits, waker))
     }
 
-    /// Takes the only request if all limits allow its start.
-    fn take_lone(&mut self, room: Room) -> Option<(u64, Entry)> {
-        let (_, entry) = self.lone.as_ref()?;
-        let Request { kind, key, .. } = entry.request;
-        let fits = entry.permits <= room.free.min(room.capacity);
-        let now = self.time.now;
-        let is_allowed = fits && self.pause.is_none() && self.ready_at() <= now;
-        let unused = KeyQueue::default();
-        let queue = key.map(|key| self.keys.get(&key).map_or(&unused, |queue| queue));
-        let by_key = queue.is_none_or(|queue| queue.allows(kind, self.limits.per_key, now));
-        if is_allowed && by_key { self.lone.take() } else { None }
-    }
-
     pub(super) fn may_serve(&self) -> bool {
-        self.lone.is_some() || !self.entries.is_empty()
+        !self.entries.is_empty()
     }
 
     /// The first request that is not skipped. If that one waits for slots alone, the first of the
@@ -275,23 +260,16 @@ impl Limited {
     }
 
     /// Counts the start of a request that all limits allow.
-    fn start(&mut self, ticket: u64, request: Request) {
+    fn start(&mut self, request: Request) {
         let now = self.time.now;
         self.rates.iter_mut().for_each(|rate| rate.start(now));
         self.time.is_in_use |= self.needs_time();
-        let Some(key) = request.key else { return };
-        let queue = self.keys.entry(key).or_default();
-        if queue.rates.is_empty() {
-            queue.rates.extend(self.limits.key_rates.iter().map(|rate| Gcra::new(*rate)));
-        }
-        queue.rates.iter_mut().for_each(|rate| rate.start(now));
-        if request.kind != Kind::InPlaceOfKey {
-            queue.running.insert(ticket);
+        if let Some(key) = request.key {
+            self.keys.entry(key).or_default().start(request.kind, &self.limits.key_rates, now);
         }
     }
 
     pub(super) fn has_started(&mut self, ticket: u64) {
-        self.settle();
         self.delist(ticket);
         let Some(entry) = self.entries.get_mut(&ticket) else { return };
         if matches!(entry.stage, Stage::Refused(_)) {
@@ -305,16 +283,14 @@ impl Limited {
         }
     }
 
-    pub(super) fn return_key(&mut self, key: Key, ticket: u64) {
+    pub(super) fn return_key(&mut self, key: Key) {
         let Some(queue) = self.keys.get_mut(&key) else { return };
-        if queue.running.remove(&ticket) {
-            self.refresh(key);
-        }
+        queue.running -= 1;
+        self.refresh(key);
     }
 
     /// Refuses all requests, except those that wait despite a close.
     pub(super) fn close(&mut self) -> Vec<Waker> {
-        self.settle();
         let is_refused = |entry: &Entry| !entry.despite_close;
         let refused = self.entries.iter().filter(|(_, entry)| is_refused(entry));
         let refused: Vec<u64> = refused.map(|(ticket, _)| *ticket).collect();
@@ -324,7 +300,6 @@ impl Limited {
 
     /// Refuses a waiting request, and returns its waker.
     fn refuse(&mut self, ticket: u64, error: SlotError) -> Option<Waker> {
-        self.settle();
         self.delist(ticket);
         let entry = self.entries.get_mut(&ticket)?;
         if matches!(entry.stage, Stage::Refused(_)) {
@@ -352,7 +327,6 @@ impl Limited {
 
     /// Changes the limits. The caller serves the queue afterwards.
     pub(super) fn set_limits(&mut self, limits: Limits, clock: Clock) {
-        self.settle();
         let before = std::mem::replace(&mut self.limits, limits);
         if !self.needs_time() {
             self.time = Time::default();
@@ -361,9 +335,9 @@ impl Limited {
         }
         self.rates = Gcra::replace(&self.rates, &self.limits.rates, self.time.now);
         if before.key_rates != self.limits.key_rates {
-            self.keys.values_mut().for_each(|queue| {
-                queue.rates = Gcra::replace(&queue.rates, &self.limits.key_rates, self.time.now);
-            });
+            let (rates, now) = (&self.limits.key_rates, self.time.now);
+            self.keys.values_mut().for_each(|queue| queue.replace_rates(rates, now));
+            (self.due, self.expiring) = (BTreeSet::new(), BTreeSet::new());
         }
         if before.order != self.limits.order {
             self.rank_again();
@@ -386,8 +360,7 @@ impl Limited {
         });
         let mut waiting: BTreeMap<i32, usize> = BTreeMap::new();
         let waits = |entry: &&Entry| !matches!(entry.stage, Stage::Refused(_));
-        let lone = self.lone.iter().map(|(_, entry)| entry);
-        for entry in self.entries.values().chain(lone).filter(waits) {
+        for entry in self.entries.values().filter(waits) {
             *waiting.entry(entry.request.priority).or_default() += 1;
         }
         let has_priorities = waiting.keys().any(|priority| *priority != 0);

@@ -21,6 +21,13 @@ pub(crate) struct Request {
     pub(crate) key: Option<Key>,
 }
 
+impl Request {
+    /// The key among whose running tasks the task is counted.
+    pub(crate) fn counted_key(&self) -> Option<Key> {
+        self.key.filter(|_| self.kind != Kind::InPlaceOfKey)
+    }
+}
+
 /// The kinds of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -158,18 +165,20 @@ impl SlotLine {
         }
     }
 
-    /// Records that the task of the request `ticket` has started in place: the request now waits
-    /// for a slot alone.
-    pub(crate) fn has_started(&mut self, ticket: u64) {
+    /// Records that a task with this key has finished.
+    pub(crate) fn return_key(&mut self, key: Key) {
         if let Some(limited) = &mut self.limited {
-            limited.has_started(ticket);
+            limited.return_key(key);
+            self.simplify();
         }
     }
 
-    /// Records that a task with this key has finished, whose request had this ticket.
-    pub(crate) fn return_key(&mut self, key: Key, ticket: u64) {
+    /// Records that the task of the request `ticket` has started in place: the request, without its
+    /// key, now waits for a slot alone.
+    pub(crate) fn has_started(&mut self, ticket: u64, want: &mut Want<Request>) {
+        want.request.key = None;
         if let Some(limited) = &mut self.limited {
-            limited.return_key(key, ticket);
+            limited.has_started(ticket);
         }
     }
 }
@@ -196,6 +205,13 @@ impl Line for SlotLine {
     #[inline]
     fn is_open(&self) -> bool {
         self.limited.is_none() && self.plain.is_open()
+    }
+
+    fn admit(&mut self, want: &Want<Request>, room: Room, ticket: &mut Option<u64>) -> bool {
+        match &mut self.limited {
+            None => self.plain.admit(&plainly(want), room, ticket),
+            Some(limited) => limited.admit(want, room, ticket),
+        }
     }
 
     fn push(&mut self, waker: Waker, want: Want<Request>) -> (u64, bool) {
@@ -253,8 +269,8 @@ impl Line for SlotLine {
     }
 
     fn give_back(&mut self, place: Place<'_, Request>) {
-        if let Some(key) = place.want.request.key {
-            self.return_key(key, place.ticket);
+        if let Some(key) = place.want.request.counted_key() {
+            self.return_key(key);
         }
     }
 

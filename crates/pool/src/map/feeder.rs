@@ -169,7 +169,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
             return Poll::Pending;
         }
         let members = &self.shared.members;
-        let mut key_permit = None;
+        let (want, mut key_permit) = (first.slot.want(), None);
         if members.slots.limits_starts() {
             let start = self.start.get_or_insert_with(|| first.slot.in_place(&members.slots, None));
             let Ok(started) = ready!(start.poll(cx)) else { return Poll::Pending };
@@ -180,7 +180,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         }
         let Some(queued_item) = item_queue.take(key) else { return Poll::Pending };
         let QueuedItem { index, item, slot, .. } = queued_item;
-        let taken = TakenItem { index, item, want: slot.want() };
+        let taken = TakenItem { index, item, want };
         self.queued = Some(slot);
         Poll::Ready(Some(Place::Reader(wish, key_permit, Some(taken))))
     }
@@ -248,7 +248,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Arc<KeyPermit>>, SlotError>> {
         let slots = &self.shared.members.slots;
-        let Some(queued) = self.queued.as_ref().filter(|_| slots.limits_starts()) else {
+        let Some(queued) = self.queued.as_mut().filter(|_| slots.limits_starts()) else {
             return Poll::Ready(Ok(None));
         };
         let start = self.start.get_or_insert_with(|| queued.in_place(slots, None));

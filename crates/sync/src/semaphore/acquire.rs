@@ -141,8 +141,17 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
         self.ticket.is_none().then_some(&mut self.want)
     }
 
-    /// The place in the line, if the request has or had one. A request without one was served
-    /// immediately, or was not polled yet.
+    /// Changes the line and the request in it, given the ticket, and then serves the waiters that
+    /// may be served. A no-op unless the request is in the line. A panic of a waker is contained.
+    pub fn change_in_line(&mut self, change: impl FnOnce(&mut L, u64, &mut Want<L::Request>)) {
+        let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else { return };
+        let mut state = semaphore.lock();
+        change(&mut state.line, ticket, &mut self.want);
+        semaphore.hand_out(state);
+    }
+
+    /// The place in the line, if the request has or had one. A request without one was not polled
+    /// yet, or was granted permits alone.
     pub fn place(&self) -> Option<Place<'_, L::Request>> {
         self.ticket.map(|ticket| Place { ticket, want: &self.want })
     }

@@ -48,6 +48,11 @@ pub trait Line {
         self.is_empty()
     }
 
+    /// Serves a newcomer without a place in the line, if no waiter is before it and there are enough
+    /// permits for it. Stores a ticket if it was granted more than permits. Returns whether it was
+    /// served.
+    fn admit(&mut self, want: &Want<Self::Request>, room: Room, ticket: &mut Option<u64>) -> bool;
+
     /// Adds a waiter. Returns its ticket, and whether it may be the next one served.
     fn push(&mut self, waker: Waker, want: Want<Self::Request>) -> (u64, bool);
 
@@ -261,6 +266,11 @@ impl Line for PriorityLine {
     #[inline]
     fn len(&self) -> usize {
         self.len
+    }
+
+    #[inline]
+    fn admit(&mut self, want: &Want, room: Room, _: &mut Option<u64>) -> bool {
+        self.is_empty() && want.permits <= room.free
     }
 
     #[inline]

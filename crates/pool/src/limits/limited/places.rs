@@ -1,46 +1,85 @@
 //! The places of requests in a [`Limited`] queue: their ranks, the queues of keys, and which requests
 //! are skipped.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{KINDS, Limited, Stage};
-use crate::limits::rate::Gcra;
+use crate::limits::rate::{Gcra, Rate};
 use crate::limits::{Key, Kind, Order};
 
 /// The rank of a request among all requests: smaller is earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank(i64, i64);
 
-/// The requests and the tasks with the same key.
+/// The requests and the tasks with the same key. Small, because most keys have a running task and
+/// no more.
 #[derive(Default)]
 pub(super) struct KeyQueue {
-    /// The tickets of the running tasks.
-    pub(super) running: BTreeSet<u64>,
-    pub(super) rates: Vec<Gcra>,
+    /// How many tasks run.
+    pub(super) running: usize,
+    /// `None` if it has no rates.
+    rates: Option<Box<KeyRates>>,
+    /// `None` if it has no requests.
+    waiting: Option<Box<KeyRequests>>,
+}
+
+/// The rates of a key.
+struct KeyRates {
+    rates: Vec<Gcra>,
+    due: Option<u128>,
+    expiring: Option<u128>,
+}
+
+/// The requests with the same key.
+#[derive(Default)]
+struct KeyRequests {
     /// The requests of each kind.
-    pub(super) waiting: [BTreeMap<Rank, u64>; 3],
+    waiting: [BTreeMap<Rank, u64>; 3],
     /// The first request of each kind, if it is offered or skipped for its weight.
-    pub(super) first: [Option<u64>; 3],
-    pub(super) due: Option<u128>,
-    pub(super) expiring: Option<u128>,
+    first: [Option<u64>; 3],
 }
 
 impl KeyQueue {
     /// Whether a request of this kind may start.
     pub(super) fn allows(&self, kind: Kind, per_key: Option<usize>, now: u128) -> bool {
-        let is_full = per_key.is_some_and(|most| self.running.len() >= most);
-        self.ready_at() <= now && (kind == Kind::InPlaceOfKey || !is_full)
+        let is_full = per_key.is_some_and(|most| self.running >= most);
+        self.latest(Gcra::ready_at) <= now && (kind == Kind::InPlaceOfKey || !is_full)
     }
 
-    fn ready_at(&self) -> u128 {
-        self.rates.iter().map(Gcra::ready_at).max().unwrap_or(0)
+    /// Counts the start of a task of this kind.
+    pub(super) fn start(&mut self, kind: Kind, rates: &[Rate], now: u128) {
+        if !rates.is_empty() {
+            let key = self.rates.get_or_insert_with(|| Box::new(KeyRates::new(rates)));
+            key.rates.iter_mut().for_each(|rate| rate.start(now));
+        }
+        self.running += usize::from(kind != Kind::InPlaceOfKey);
     }
 
-    fn rested_at(&self) -> u128 {
-        self.rates.iter().map(Gcra::rested_at).max().unwrap_or(0)
+    /// Replaces the rates, as [`Gcra::replace`] does.
+    pub(super) fn replace_rates(&mut self, rates: &[Rate], now: u128) {
+        let before = self.rates.take().map_or_else(Vec::new, |rates| rates.rates);
+        self.rates = (!rates.is_empty()).then(|| {
+            let rates = Gcra::replace(&before, rates, now);
+            Box::new(KeyRates { rates, due: None, expiring: None })
+        });
     }
 
-    fn is_empty(&self) -> bool {
+    /// The latest of the times that `at` has for each rate.
+    fn latest(&self, at: impl FnMut(&Gcra) -> u128) -> u128 {
+        self.rates.as_ref().and_then(|rates| rates.rates.iter().map(at).max()).unwrap_or(0)
+    }
+}
+
+impl KeyRates {
+    fn new(rates: &[Rate]) -> Self {
+        let rates = rates.iter().map(|rate| Gcra::new(*rate)).collect();
+        Self { rates, due: None, expiring: None }
+    }
+}
+
+impl KeyRequests {
+    fn are_none(&self) -> bool {
         self.waiting.iter().all(BTreeMap::is_empty)
     }
 }
@@ -64,7 +103,8 @@ impl Limited {
         let (rank, kind) = (entry.rank, entry.request.kind);
         match entry.request.key {
             Some(key) => {
-                self.keys.entry(key).or_default().waiting[kind.index()].insert(rank, ticket);
+                let queue = self.keys.entry(key).or_default();
+                queue.waiting.get_or_insert_default().waiting[kind.index()].insert(rank, ticket);
                 self.refresh(key);
             }
             None => {
@@ -82,29 +122,49 @@ impl Limited {
             self.heavy.remove(&(permits, ticket));
         }
         self.offered[kind.offer()].remove(&rank);
-        if let Some(queue) = entry.request.key.and_then(|key| self.keys.get_mut(&key)) {
-            queue.waiting[kind.index()].remove(&rank);
-            queue.first[kind.index()].take_if(|first| *first == ticket);
+        let queue = entry.request.key.and_then(|key| self.keys.get_mut(&key));
+        if let Some(requests) = queue.and_then(|queue| queue.waiting.as_mut()) {
+            requests.waiting[kind.index()].remove(&rank);
+            requests.first[kind.index()].take_if(|first| *first == ticket);
         }
     }
 
     /// Offers the first requests of a key, as far as the key allows, and forgets an unused key.
     pub(super) fn refresh(&mut self, key: Key) {
+        self.offer(key);
+        let Entry::Occupied(mut entry) = self.keys.entry(key) else { return };
+        let queue = entry.get_mut();
+        queue.waiting.take_if(|requests| requests.are_none());
+        let has_requests = queue.waiting.is_some();
+        let (due, rested) = (queue.latest(Gcra::ready_at), queue.latest(Gcra::rested_at));
+        let is_unused = !has_requests && queue.running == 0;
+        if let Some(rates) = &mut queue.rates {
+            let is_later = |at: &u128| *at > self.time.now;
+            let due = Some(due).filter(|_| has_requests).filter(is_later);
+            let expiring = Some(rested).filter(|_| is_unused).filter(is_later);
+            rates.due = move_to(due, rates.due, key, &mut self.due);
+            rates.expiring = move_to(expiring, rates.expiring, key, &mut self.expiring);
+        }
+        if is_unused && rested <= self.time.now {
+            entry.remove();
+        }
+    }
+
+    fn offer(&mut self, key: Key) {
         let Some(queue) = self.keys.get_mut(&key) else { return };
-        queue.due.take().map(|due| self.due.remove(&(due, key)));
-        queue.expiring.take().map(|at| self.expiring.remove(&(at, key)));
+        let allowed = KINDS.map(|kind| queue.allows(kind, self.limits.per_key, self.time.now));
+        let Some(requests) = &mut queue.waiting else { return };
         for kind in KINDS {
-            let allowed = queue.allows(kind, self.limits.per_key, self.time.now);
-            let first = queue.waiting[kind.index()].first_key_value();
-            let first = first.map(|(_, ticket)| *ticket).filter(|_| allowed);
-            let before = std::mem::replace(&mut queue.first[kind.index()], first);
+            let first = requests.waiting[kind.index()].first_key_value();
+            let first = first.map(|(_, ticket)| *ticket).filter(|_| allowed[kind.index()]);
+            let before = std::mem::replace(&mut requests.first[kind.index()], first);
             if before == first {
                 continue;
             }
+            let offered = &mut self.offered[kind.offer()];
             for (ticket, is_offered) in [(before, false), (first, true)] {
                 let Some(ticket) = ticket else { continue };
                 let Some(entry) = self.entries.get_mut(&ticket) else { continue };
-                let offered = &mut self.offered[kind.offer()];
                 if is_offered {
                     offered.insert(entry.rank, ticket);
                     continue;
@@ -114,21 +174,6 @@ impl Limited {
                     entry.stage = Stage::Waits;
                     self.heavy.remove(&(entry.permits, ticket));
                 }
-            }
-        }
-        if !queue.is_empty() {
-            let due = queue.ready_at();
-            if due > self.time.now {
-                queue.due = Some(due);
-                self.due.insert((due, key));
-            }
-        } else if queue.running.is_empty() {
-            let rested = queue.rested_at();
-            if rested <= self.time.now {
-                self.keys.remove(&key);
-            } else {
-                queue.expiring = Some(rested);
-                self.expiring.insert((rested, key));
             }
         }
     }
@@ -175,4 +220,18 @@ impl Limited {
             }
         }
     }
+}
+
+/// Moves the time of a key in a list of times from `before` to `at`, and returns `at`.
+fn move_to(
+    at: Option<u128>,
+    before: Option<u128>,
+    key: Key,
+    times: &mut BTreeSet<(u128, Key)>,
+) -> Option<u128> {
+    if at != before {
+        before.map(|before| times.remove(&(before, key)));
+        at.map(|at| times.insert((at, key)));
+    }
+    at
 }

@@ -63,6 +63,11 @@ impl Limited {
         self.time.now = self.time.now.max(now.saturating_duration_since(start).as_nanos());
     }
 
+    /// Whether the queue needs no clock, or has that of the caller.
+    pub(super) fn has_callers_clock(&self) -> bool {
+        !self.needs_time() || self.time.clock.as_ref() == Some(&Clock::shared())
+    }
+
     /// Checks the caller's clock for a request under rates: once a start was counted, it must tell
     /// the same time.
     pub(super) fn check_clock(&mut self, ticket: u64) {
@@ -93,7 +98,6 @@ impl Limited {
 
     /// The new setting of the alarm, if it has changed.
     pub(crate) fn setting(&mut self) -> Option<Setting> {
-        self.settle();
         let alarm = self.alarm.as_ref()?;
         let pause = self.pause.as_ref();
         let any = self.offered.iter().any(|offered| !offered.is_empty());

@@ -86,6 +86,29 @@ fn child_with_a_full_key_waits_for_it() {
 }
 
 #[test]
+fn child_keeps_its_key_when_it_gets_a_slot() {
+    let sim = SimHub::new();
+    let pool = Pool::builder().per_key(1).pool_on(&sim, 3);
+    let inner = pool.clone();
+    sim.block_on(async {
+        let held = pool.slot().weight(2).await.unwrap();
+        let parent = pool.spawn(async move {
+            inner.slot().key("a").spawn(sleep(4 * SECOND)).await.await.unwrap();
+        });
+        let parent = parent.await;
+        sleep(SECOND).await;
+        assert_eq!(pool.waiting(), 1, "the child runs in place, and waits for a slot");
+        drop(held);
+        sleep(SECOND).await;
+        assert_eq!((pool.len(), pool.waiting()), (2, 0), "the child has a slot");
+        drop(pool.slot().key("a").await.unwrap());
+        assert_eq!(sim.elapsed(), 4 * SECOND);
+        parent.await.unwrap();
+        drop(pool.slot().key("a").try_now().unwrap());
+    });
+}
+
+#[test]
 fn pause_holds_up_children_and_none_is_lost() {
     let sim = SimHub::new();
     let pool = Pool::on(&sim, 1);
