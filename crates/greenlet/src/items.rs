@@ -150,7 +150,9 @@ impl ItemGreenlets {
         }
         let ended = result.as_ref().map(|_| ()).map_err(Failure::clone);
         let watch = self.watch.clone().or_else(|| self.control.watch());
-        watch.iter().for_each(|watch| next.set_watch(Arc::clone(watch)));
+        if let Some(watch) = &watch {
+            next.set_watch(Arc::clone(watch));
+        }
         let entry = Handle::new(Arc::clone(&next));
         self.control = next;
         current::outside(|| {

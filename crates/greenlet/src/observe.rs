@@ -263,7 +263,7 @@ pub(crate) fn born(
     if is_observed() { introduce(control, None, &about()) } else { None }
 }
 
-/// Like [`born`], but the observer is told [later](announce).
+/// Like [`born`], but the greenlet is [announced](announce) later.
 #[inline]
 pub(crate) fn born_unannounced(control: &Arc<Control>) {
     if FOLLOWED.load(Relaxed) & BY_TREE != 0 {

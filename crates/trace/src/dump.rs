@@ -23,7 +23,7 @@ const NAMED: usize = 5;
 ///
 /// It works while threads are blocked, from any thread. The program runs on meanwhile: each
 /// greenlet is shown at a moment of its own. Times are exact to a poll:
-/// what a greenlet does in a poll, such as a spawn or a wake-up, counts from the beginning of that
+/// what a greenlet does in a poll, for example a spawn or a wake-up, counts from the beginning of that
 /// poll. An item of a map that has finished may be shown until
 /// its slot goes on with another item.
 #[must_use]

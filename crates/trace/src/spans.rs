@@ -84,7 +84,7 @@ mod with_tracing {
             self.get().with_subscriber(|(id, dispatch)| dispatch.enter(id));
         }
 
-        /// `greenlet` is `None` if it has ended.
+        /// `greenlet` returns `None` if it has finished.
         pub(crate) fn exit(&self, greenlet: impl FnOnce() -> Option<Handle>) {
             let span = self.get();
             if !span.is_disabled() {
