@@ -288,17 +288,22 @@ fn finished_greenlets_are_gone_and_new_ones_start_anew() {
 
 #[test]
 fn items_that_are_asked_for_are_shown_once() {
-    let hub = hub(2);
+    start().unwrap();
+    let hub = LocalHub::new();
     let pool = Pool::on(&hub, 2);
+    // Between two items, another greenlet of the thread finishes.
+    let mut others: Vec<_> = (0..500).map(|_| Greenlet::new(async {})).collect();
+    let input = (0..500).inspect(move |_| drop(others.pop()));
     let item = |n: usize| async move {
         yield_now().await;
         let _asked = Handle::current();
         if n >= 498 { pending().await } else { n }
     };
     let line = line!() + 1;
-    let results = pool.map(item, 0..500);
+    let results = pool.map(item, input);
     let reader = spawn_on(&hub, async { results.await.map(drop) });
     dump_when(|dump| {
+        hub.block_on(yield_now());
         let items = spawned_between(dump, file!(), line, line + 1).into_iter();
         let mut items: Vec<_> = items.filter_map(|info| info.item).collect();
         items.sort_unstable();
