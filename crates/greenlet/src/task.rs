@@ -71,7 +71,8 @@ impl NewGreenlet {
 
     /// Like [`pair`](Self::pair); `about` announces it to the [observer](crate::Observer), if there
     /// is one. To be called under no lock.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call costs a spawn 2 %")]
+    #[inline(always)]
     pub fn pair_member<F: Future, G>(
         self,
         future: F,
