@@ -4,8 +4,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::{pending, poll_fn};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -41,7 +43,45 @@ fn life(id: u64) -> Vec<Seen> {
 
 struct Notes;
 
-struct Note(u64);
+/// Of the greenlet with this id; 0 between two items.
+struct Note(AtomicU64);
+
+impl Note {
+    fn of(spawned: Spawned<'_>) -> Self {
+        let note = Self(AtomicU64::new(0));
+        note.begin(spawned);
+        note
+    }
+
+    fn begin(&self, spawned: Spawned<'_>) {
+        self.0.store(spawned.greenlet.id(), Relaxed);
+        let kind = spawned.container.map(|container| container.kind());
+        self.add(Seen::Spawned { kind, item: spawned.item });
+    }
+
+    fn add(&self, event: Seen) {
+        seen().entry(self.0.load(Relaxed)).or_default().push(event);
+    }
+
+    /// The polls until the next item are those of no greenlet.
+    fn pause(&self, wait: Option<Wait>) {
+        self.add(Paused(wait.map(|wait| wait.at().line())));
+        let id = self.0.load(Relaxed);
+        if life(id).iter().any(is_end) {
+            self.0.store(0, Relaxed);
+        }
+    }
+}
+
+/// A waker of the poll of a greenlet that is watched.
+struct NoteWakes(Arc<Note>, Waker);
+
+impl Wake for NoteWakes {
+    fn wake(self: Arc<Self>) {
+        self.0.add(Woken);
+        self.1.wake_by_ref();
+    }
+}
 
 thread_local! {
     /// Set: greenlets that are created on this thread are not asked for, and their lives are one.
@@ -69,14 +109,12 @@ impl Watch for UnaskedNote {
         self.add(Unasked::Next(index));
     }
 
+    fn next_greenlet(self: Arc<Self>, spawned: Spawned<'_>) {
+        self.add(Unasked::Spawned(spawned.item));
+    }
+
     fn ended(&self, _: Option<&Failure>) {
         self.add(Unasked::Ended);
-    }
-}
-
-impl Note {
-    fn add(&self, event: Seen) {
-        seen().entry(self.0).or_default().push(event);
     }
 }
 
@@ -87,24 +125,29 @@ impl Observer for Notes {
             note.add(Unasked::Spawned(spawned.item));
             return Arc::new(note);
         }
-        let kind = spawned.container.map(|container| container.kind());
-        let note = Note(spawned.greenlet.id());
-        note.add(Seen::Spawned { kind, item: spawned.item });
-        Arc::new(note)
+        Arc::new(Note::of(spawned))
     }
 }
 
 impl Watch for Note {
-    fn poll_began(&self) {
+    fn poll_began(self: Arc<Self>, waker: &Waker) -> Waker {
         self.add(Began);
+        Waker::from(Arc::new(NoteWakes(self, waker.clone())))
     }
 
-    fn poll_ended(&self, wait: Option<Wait>) {
-        self.add(Paused(wait.map(|wait| wait.at().line())));
+    fn poll_paused(&self, wait: Option<Wait>) {
+        self.pause(wait);
     }
 
-    fn woken(&self) {
-        self.add(Woken);
+    fn poll_finished(&self) {
+        self.pause(None);
+    }
+
+    fn next_greenlet(self: Arc<Self>, spawned: Spawned<'_>) {
+        // The poll goes on as a poll of the next item.
+        self.add(Paused(None));
+        self.begin(spawned);
+        self.add(Began);
     }
 
     fn ended(&self, failure: Option<&Failure>) {

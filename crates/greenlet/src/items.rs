@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::thread;
 
-use spinney_hub::drop_contained;
+use spinney_hub::{contain, drop_contained};
 
 use crate::birth::{Birth, Origin};
 use crate::control::Control;
@@ -56,11 +56,11 @@ pub fn pair_items<F: Future, G>(
     if let Some(place) = place {
         control.set_place(place);
     }
-    observe::born(&control, false);
+    observe::born_unannounced(&control);
     let handle = Handle::new(Arc::clone(&control));
     let guard = guard(&handle);
     let future = make(ItemGreenlets { control: Arc::clone(&control), watch: None });
-    (Task::new(control, future, None, guard), handle)
+    (Task::new(control, future, None, guard, None), handle)
 }
 
 /// The items of a task of [`pair_items`], for the task's own future: tracks the current item.
@@ -69,7 +69,7 @@ pub fn pair_items<F: Future, G>(
 pub struct ItemGreenlets {
     /// The control block of the current item.
     control: Arc<Control>,
-    /// The observer's watch of that block, once a second item has used it.
+    /// The observer's watch of the task, once the second item has begun.
     watch: Option<Arc<dyn Watch>>,
 }
 
@@ -91,9 +91,18 @@ impl ItemGreenlets {
         if self.control.is_asked_inside() {
             self.close(&mut Ok(()), moved);
         }
-        if observe::is_followed() {
+        if observe::is_followed() && !self.tell_next(index) {
             self.tell_born(index, about);
         }
+    }
+
+    /// Tells the observer of the item that starts, if it is the only tool that follows the task, and
+    /// the item shares the greenlet of the item before. Otherwise returns `false`.
+    #[inline(never)]
+    fn tell_next(&self, index: usize) -> bool {
+        let is_shared = observe::is_only_observed() && self.control.is_observed();
+        let watch = self.watch.as_ref().filter(|_| is_shared);
+        watch.inspect(|watch| contain(|| watch.next_item(index))).is_some()
     }
 
     /// Tells the tools that follow it of the item that starts.
@@ -140,14 +149,17 @@ impl ItemGreenlets {
             drop_contained(result);
         }
         let ended = result.as_ref().map(|_| ()).map_err(Failure::clone);
+        let watch = self.watch.clone().or_else(|| self.control.watch());
+        if let Some(watch) = &watch {
+            next.set_watch(Arc::clone(watch));
+        }
         let entry = Handle::new(Arc::clone(&next));
         self.control = next;
-        self.watch = None;
         current::outside(|| {
             // Locals that destructors of other locals created.
             drop_contained(locals);
             let old = Handle::new(Arc::clone(&before));
-            before.end(&ended, || moved(&old, entry));
+            before.end(&ended, watch.as_ref(), || moved(&old, entry));
         });
         if let (Err(failure), Some(Err(seen))) = (result, before.ended()) {
             *failure = seen;

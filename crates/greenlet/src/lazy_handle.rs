@@ -64,7 +64,7 @@ impl LazyHandle {
             Stage::Begun(_) | Stage::Recycled(_) => panic!("a greenlet begins once"),
         };
         self.0 = Stage::Begun(Arc::clone(&control));
-        Task::new(control, future, None, guard)
+        Task::new(control, future, None, guard, None)
     }
 
     /// Its control handle; every call returns a handle of the same greenlet.
@@ -142,7 +142,7 @@ loom::thread_local! {
 /// The control block of a greenlet that lives and has had none so far.
 fn made(control: Control) -> Arc<Control> {
     let control = block(control);
-    observe::born(&control, false);
+    observe::born_unannounced(&control);
     control
 }
 

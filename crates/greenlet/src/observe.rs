@@ -1,17 +1,14 @@
 //! [`Observer`]: sees the life of every greenlet, for tools like `spinney-trace`.
 //!
-//! Without an observer an event costs one load. With one, the waker of each task is wrapped, so that
-//! wake-ups are seen.
+//! Without an observer an event costs one load.
 
-use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
-use std::mem::replace;
 use std::panic::Location;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Wake, Waker};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 use std::time::Duration;
 
 use spinney_hub::contain;
@@ -33,9 +30,9 @@ static OBSERVER: OnceLock<Box<dyn Observer>> = OnceLock::new();
 /// items of maps, and closures of thread pools.
 ///
 /// The items that a worker of a map runs one after the other share a [`Watch`], which sees
-/// [where each begins](Watch::next_item), until something asks for the greenlet of one: its end is
-/// then seen, and the next item is a greenlet that was spawned. An observer that clones the handle
-/// of each new greenlet, or reads its id, asks for all of them.
+/// [where each begins](Watch::next_item). An item whose greenlet something asks for is seen as a
+/// greenlet: its end, and the [birth](Watch::next_greenlet) of the next item. An observer that
+/// clones the handle of each new greenlet, or reads its id, asks for all of them.
 ///
 /// Its methods, and those of [`Watch`], run within spawns, polls and wakes of the program, under no
 /// lock of spinney's. They should be quick, and must not spawn. A panic is contained: the panic
@@ -48,6 +45,7 @@ static OBSERVER: OnceLock<Box<dyn Observer>> = OnceLock::new();
 /// # }
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+/// use std::task::Waker;
 /// use spinney::{block_on, spawn};
 /// use spinney::task::{Observer, Spawned, Watch, set_observer};
 ///
@@ -62,8 +60,9 @@ static OBSERVER: OnceLock<Box<dyn Observer>> = OnceLock::new();
 /// }
 ///
 /// impl Watch for CountPolls {
-///     fn poll_began(&self) {
+///     fn poll_began(self: Arc<Self>, waker: &Waker) -> Waker {
 ///         POLLS.fetch_add(1, Relaxed);
+///         waker.clone()
 ///     }
 /// }
 ///
@@ -76,27 +75,38 @@ pub trait Observer: Send + Sync {
     fn spawned(&self, spawned: Spawned<'_>) -> Arc<dyn Watch>;
 }
 
-/// Sees the life of one greenlet. It is dropped after the greenlet has [ended](Self::ended) and its
-/// last waker is gone.
+/// Sees the life of one greenlet, or of the items that one task runs one after the other. It is
+/// dropped with the last handle of the greenlet: a watch that keeps a handle drops it when the
+/// greenlet has [ended](Self::ended).
 pub trait Watch: Send + Sync {
     /// A poll begins, on this thread. A poll within a poll is one in place: each ends before the
     /// one around it.
-    fn poll_began(&self) {}
+    ///
+    /// Returns the waker of the poll: `waker`, or one that notes the wake-up and then wakes `waker`.
+    fn poll_began(self: Arc<Self>, waker: &Waker) -> Waker {
+        waker.clone()
+    }
 
-    /// The poll on this thread ends. If the greenlet has not [ended](Self::ended) it waits: at
-    /// `wait`, if that is known.
-    fn poll_ended(&self, wait: Option<Wait>) {
+    /// The poll on this thread ends, and the task waits: at `wait`, if that is known.
+    fn poll_paused(&self, wait: Option<Wait>) {
         let _ = wait;
     }
 
+    /// The poll on this thread ends, and the task has finished.
+    fn poll_finished(&self) {}
+
     /// The greenlet was an item of a map that nothing had asked for, and has finished successfully:
-    /// the poll in progress goes on with the item of this index, under the same watch.
+    /// the task goes on with the item of this index.
     fn next_item(&self, index: usize) {
         let _ = index;
     }
 
-    /// The greenlet was woken, from this thread: it is polled as soon as a thread is free for it.
-    fn woken(&self) {}
+    /// The greenlet was an item of a map and has [ended](Self::ended): the task goes on with the
+    /// next item, which is the greenlet `spawned`. Polls in between, in which the task waits for an
+    /// item, are those of no greenlet.
+    fn next_greenlet(self: Arc<Self>, spawned: Spawned<'_>) {
+        let _ = spawned;
+    }
 
     /// The greenlet has finished: successfully, or with `failure`. Its waiters have not been woken
     /// yet.
@@ -228,55 +238,67 @@ pub(crate) fn is_followed() -> bool {
     FOLLOWED.load(Relaxed) != 0
 }
 
+/// Whether the observer is the only tool.
+#[inline]
+pub(crate) fn is_only_observed() -> bool {
+    FOLLOWED.load(Relaxed) == BY_OBSERVER
+}
+
 /// Whether there is an observer, for containers: without one, [`Handle::announce`] is a no-op.
 #[inline]
 pub fn is_observed() -> bool {
     FOLLOWED.load(Relaxed) & BY_OBSERVER != 0
 }
 
-/// Tells the tools that follow it of a new greenlet; the observer, if it is announced here.
-#[inline]
-pub(crate) fn born(control: &Arc<Control>, is_announced: bool) {
-    if is_followed() {
-        tell_born(control, is_announced);
-    }
-}
-
+/// Tells the tools that follow it of a new greenlet. Returns the observer's watch of its task.
+///
+/// Out of line, so that a spawn that nothing follows does not pay for `about`.
 #[cold]
 #[inline(never)]
-fn tell_born(control: &Arc<Control>, is_announced: bool) {
-    let followed = FOLLOWED.load(Relaxed);
-    if followed & BY_TREE != 0 {
+pub(crate) fn born(
+    control: &Arc<Control>,
+    about: impl FnOnce() -> Announcement,
+) -> Option<Arc<dyn Watch>> {
+    born_unannounced(control);
+    if is_observed() { introduce(control, None, &about()) } else { None }
+}
+
+/// Like [`born`], but the greenlet is [announced](announce) later.
+#[inline]
+pub(crate) fn born_unannounced(control: &Arc<Control>) {
+    if FOLLOWED.load(Relaxed) & BY_TREE != 0 {
         spawn_tree::track(control);
-    }
-    if followed & BY_OBSERVER != 0 && is_announced {
-        introduce(control, &Announcement::default());
     }
 }
 
-/// Tells the tools that follow it of the next item of the task that is being polled. `watch` belongs
-/// to the block.
+/// Tells the tools that follow it of the next item of the task that is being polled. `watch` is that
+/// of the task.
 pub(crate) fn item_born(
     control: &Arc<Control>,
     watch: &mut Option<Arc<dyn Watch>>,
     index: usize,
     about: impl FnOnce() -> Announcement,
 ) {
-    let followed = FOLLOWED.load(Relaxed);
-    if followed & BY_TREE != 0 {
-        spawn_tree::track(control);
+    born_unannounced(control);
+    if !is_observed() {
+        return;
     }
     if watch.is_none() {
         *watch = control.watch();
     }
-    match watch {
-        Some(watch) => contain(|| watch.next_item(index)),
-        None if followed & BY_OBSERVER == 0 => {}
-        None => introduce_item(control, &Announcement { item: Some(index), ..about() }),
+    if let Some(watch) = watch.as_ref().filter(|_| control.is_observed()) {
+        return contain(|| watch.next_item(index));
+    }
+    let is_late = watch.is_none();
+    *watch = introduce(control, watch.as_ref(), &Announcement { item: Some(index), ..about() });
+    if let Some(watch) = watch.as_ref().filter(|_| is_late) {
+        // The poll in progress is seen from here on.
+        control.set_watch(Arc::clone(watch));
+        drop(poll_began(watch, Waker::noop()));
     }
 }
 
-/// Tells the observer of a new greenlet.
+/// Tells the observer of a new greenlet, whose task stores no watch itself.
 #[inline]
 pub(crate) fn announce(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
     if is_observed() {
@@ -284,141 +306,51 @@ pub(crate) fn announce(control: &Arc<Control>, about: impl FnOnce() -> Announcem
     }
 }
 
-/// Out of line, so that a spawn that nothing observes does not pay for `about`.
 #[cold]
 #[inline(never)]
 fn tell_announced(control: &Arc<Control>, about: impl FnOnce() -> Announcement) {
-    introduce(control, &about());
-}
-
-#[cold]
-#[inline(never)]
-fn introduce(control: &Arc<Control>, about: &Announcement) {
-    let Some(observer) = OBSERVER.get().filter(|_| !control.is_observed()) else { return };
-    contain(|| {
-        let greenlet = &Handle::new(Arc::clone(control));
-        let container = about.container.as_ref();
-        let watch = observer.spawned(Spawned {
-            greenlet,
-            container,
-            item: about.item,
-            may_block: about.may_block,
-        });
+    if let Some(watch) = introduce(control, None, &about()) {
         control.set_watch(watch);
-    });
+    }
 }
 
-/// The poll in progress goes on as a poll of the next item.
+/// Tells the observer of a new greenlet. Returns the watch of its task: `known`, if there is one.
 #[cold]
 #[inline(never)]
-fn introduce_item(control: &Arc<Control>, about: &Announcement) {
-    // Without a poll in progress that is observed, there is no observer, or it was set a moment
-    // ago: then the items after the next poll are seen.
-    if polls(|polls| polls.is_empty()).unwrap_or(true) {
-        return;
-    }
-    introduce(control, about);
-    let watch = control.watch();
-    let replace = |polls: &mut Polls| polls.last_mut().map(|last| replace(last, watch.clone()));
-    let before = polls(replace).flatten().flatten();
-    poll_ended(before.as_ref(), None);
-    poll_began(watch.as_ref());
+fn introduce(
+    control: &Arc<Control>,
+    known: Option<&Arc<dyn Watch>>,
+    about: &Announcement,
+) -> Option<Arc<dyn Watch>> {
+    let observer = OBSERVER.get()?;
+    let greenlet = &Handle::new(Arc::clone(control));
+    let container = about.container.as_ref();
+    let (item, may_block) = (about.item, about.may_block);
+    let spawned = Spawned { greenlet, container, item, may_block };
+    let mut watch = known.cloned();
+    contain(|| match known {
+        Some(known) => Arc::clone(known).next_greenlet(spawned),
+        None => watch = Some(observer.spawned(spawned)),
+    });
+    control.set_observed();
+    watch
 }
 
-thread_local! {
-    static POLLS: RefCell<Polls> = const { RefCell::new(Vec::new()) };
+/// A poll of a task begins. Returns the waker for it.
+pub(crate) fn poll_began(watch: &Arc<dyn Watch>, waker: &Waker) -> Option<Waker> {
+    let (watch, mut noted) = (Arc::clone(watch), None);
+    Wait::forget();
+    contain(|| noted = Some(watch.poll_began(waker)));
+    noted
 }
 
-/// The polls in progress on this thread, the innermost last: the watches of their greenlets.
-type Polls = Vec<Option<Arc<dyn Watch>>>;
-
-/// `None` if the thread's locals have been destroyed.
-fn polls<T>(change: impl FnOnce(&mut Polls) -> T) -> Option<T> {
-    POLLS.try_with(|polls| change(&mut polls.borrow_mut())).ok()
-}
-
-/// A poll that is observed, with a waker that tells of wake-ups.
-pub(crate) struct ObservedPoll {
-    pub(crate) waker: Waker,
-    note: Arc<WakeNote>,
-    /// Whether the control block has the note already, for this watch.
-    known_for: Option<*const ()>,
-}
-
-impl ObservedPoll {
-    /// Begins a poll of the greenlet of `control`.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn begin(control: &Control, waker: &Waker) -> Self {
-        let (watch, note) = control.watch_and_note();
-        let known = note.filter(|note| note.wakes.will_wake(waker));
-        let known_for = known.as_ref().map(|_| address(watch.as_ref()));
-        let note = known.unwrap_or_else(|| Arc::new(WakeNote::new(waker, watch.clone())));
-        if polls(|_| ()).is_some() {
-            Wait::forget();
-            poll_began(watch.as_ref());
-            polls(|polls| polls.push(watch));
+/// The poll ends.
+pub(crate) fn poll_ended(watch: &Arc<dyn Watch>, is_pending: bool) {
+    contain(|| {
+        if is_pending {
+            watch.poll_paused(Wait::last());
+        } else {
+            watch.poll_finished();
         }
-        Self { waker: Waker::from(Arc::clone(&note)), note, known_for }
-    }
-
-    /// The poll has finished; `control` is that of the greenlet that waits now, which may be another
-    /// item than at the beginning, and `None` if the task has finished.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn end(self, control: Option<&Arc<Control>>) {
-        let watch = polls(Vec::pop).flatten().flatten();
-        let is_known = self.known_for == Some(address(watch.as_ref()));
-        if let Some(control) = control.filter(|_| !is_known) {
-            self.note.set(watch.clone());
-            control.set_note(self.note);
-        }
-        poll_ended(watch.as_ref(), Wait::last().filter(|_| control.is_some()));
-    }
-}
-
-fn address(watch: Option<&Arc<dyn Watch>>) -> *const () {
-    watch.map_or(std::ptr::null(), |watch| Arc::as_ptr(watch).cast())
-}
-
-fn poll_began(watch: Option<&Arc<dyn Watch>>) {
-    watch.inspect(|watch| contain(|| watch.poll_began()));
-}
-
-fn poll_ended(watch: Option<&Arc<dyn Watch>>, wait: Option<Wait>) {
-    watch.inspect(|watch| contain(|| watch.poll_ended(wait)));
-}
-
-/// Tells of the wake-ups of a task, and passes them on.
-pub(crate) struct WakeNote {
-    wakes: Waker,
-    /// The watch of the greenlet that waits: of the current item, if the task runs several.
-    watch: Mutex<Option<Arc<dyn Watch>>>,
-}
-
-impl WakeNote {
-    fn new(waker: &Waker, watch: Option<Arc<dyn Watch>>) -> Self {
-        Self { wakes: waker.clone(), watch: Mutex::new(watch) }
-    }
-
-    fn set(&self, watch: Option<Arc<dyn Watch>>) {
-        let before = replace(&mut *self.lock(), watch);
-        drop(before);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<dyn Watch>>> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Wake for WakeNote {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let watch = self.lock().clone();
-        watch.inspect(|watch| contain(|| watch.woken()));
-        self.wakes.wake_by_ref();
-    }
+    });
 }

@@ -14,7 +14,7 @@ use crate::birth::Origin;
 use crate::control::Control;
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
-use crate::observe::{self, ObservedPoll};
+use crate::observe::{self, Announcement, Watch};
 use crate::{Failure, Greenlet, GreenletExit, Handle, in_place};
 
 /// Creates a greenlet from `future`: the task to run, and the greenlet that owns the result.
@@ -57,20 +57,33 @@ impl NewGreenlet {
         Self { control: Arc::new(Control::new(Origin::new(at))) }
     }
 
-    /// Returns a handle for the container's list, and sets its [`Handle::place`]. The container
-    /// [announces](Handle::announce) the greenlet before its task runs.
+    /// Returns a handle for the container's list, and sets its [`Handle::place`].
     pub fn handle_at(&self, place: u32) -> Handle {
         self.control.set_place(place);
         Handle::new(Arc::clone(&self.control))
     }
 
     /// Gives it a task, as [`pair`] does.
+    #[inline]
     pub fn pair<F: Future, G>(self, future: F, guard: G) -> (Task<F, G>, Greenlet<F::Output>) {
+        self.pair_member(future, guard, Announcement::default)
+    }
+
+    /// Like [`pair`](Self::pair); `about` announces it to the [observer](crate::Observer), if there
+    /// is one. To be called under no lock.
+    #[expect(clippy::inline_always, reason = "a call costs a spawn 2 %")]
+    #[inline(always)]
+    pub fn pair_member<F: Future, G>(
+        self,
+        future: F,
+        guard: G,
+        about: impl FnOnce() -> Announcement,
+    ) -> (Task<F, G>, Greenlet<F::Output>) {
         let control = self.control;
-        observe::born(&control, control.place().is_none());
+        let watch = if observe::is_followed() { observe::born(&control, about) } else { None };
         let outcome = Outcome::default();
         let greenlet = Greenlet::of(Handle::new(Arc::clone(&control)), Arc::clone(&outcome));
-        (Task::new(control, future, Some(outcome), guard), greenlet)
+        (Task::new(control, future, Some(outcome), guard, watch), greenlet)
     }
 }
 
@@ -92,6 +105,8 @@ pin_project! {
         shared: Option<Shared<F::Output, G>>,
         // The waker that it stored in the control block with which it last waited.
         parked: Option<Waker>,
+        // The observer's watch of the task.
+        watch: Option<Arc<dyn Watch>>,
     }
 
     impl<F: Future, G> PinnedDrop for Task<F, G> {
@@ -123,15 +138,8 @@ struct Shared<T, G> {
 impl<F: Future, G> Future for Task<F, G> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let control = if observe::is_observed() { self.control() } else { None };
-        let observed = control.map(|control| ObservedPoll::begin(control, cx.waker()));
-        let waker = observed.as_ref().map_or(cx.waker(), |observed| &observed.waker);
-        let polled = self.as_mut().poll_greenlet(&mut Context::from_waker(waker));
-        if let Some(observed) = observed {
-            observed.end(self.control());
-        }
-        polled
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if observe::is_observed() { self.poll_observed(cx) } else { self.poll_greenlet(cx) }
     }
 }
 
@@ -141,9 +149,31 @@ impl<F: Future, G> Task<F, G> {
         future: F,
         outcome: Option<Outcome<F::Output>>,
         guard: G,
+        watch: Option<Arc<dyn Watch>>,
     ) -> Self {
         let shared = Shared { frame: Frame::of(control), outcome, guard };
-        Self { future: Some(future), shared: Some(shared), parked: None }
+        Self { future: Some(future), shared: Some(shared), parked: None, watch }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn poll_observed(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let watch = self.as_mut().watch();
+        let waker = watch.and_then(|watch| observe::poll_began(watch, cx.waker()));
+        let mut noted = Context::from_waker(waker.as_ref().unwrap_or(cx.waker()));
+        let polled = self.as_mut().poll_greenlet(&mut noted);
+        // An item may have brought the watch.
+        self.watch().inspect(|watch| observe::poll_ended(watch, polled.is_pending()));
+        polled
+    }
+
+    /// The observer's watch of the task.
+    fn watch(self: Pin<&mut Self>) -> Option<&Arc<dyn Watch>> {
+        let this = self.project();
+        if this.watch.is_none() {
+            *this.watch = this.shared.as_ref()?.frame.control().watch();
+        }
+        this.watch.as_ref()
     }
 
     #[inline]
@@ -223,7 +253,10 @@ impl<F: Future, G> Task<F, G> {
         // A result without an owner is dropped here. If that panics, only the panic hook can report
         // it.
         drop_contained(outcome);
-        control.end(&ended, || drop(guard));
+        if this.watch.is_none() && observe::is_observed() {
+            *this.watch = control.watch();
+        }
+        control.end(&ended, this.watch.as_ref(), || drop(guard));
     }
 }
 

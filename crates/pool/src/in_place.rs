@@ -296,7 +296,6 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         let entered = self.set.inner().enter(slot, self.at, body);
         let refuse = |body: Hooked<F>| refused(body.into_inner(), SlotError::Closed, self.at);
         let (task, greenlet) = entered.map_err(refuse)?;
-        self.set.inner().announce(&greenlet);
         if self.reentry == Reentry::Inline {
             self.slot = None;
         }

@@ -110,7 +110,7 @@ impl Members {
     }
 
     /// Adds `future` as a member in `slot`. Returns its task, which the caller spawns, and its
-    /// greenlet, which the caller [announces](Self::announce).
+    /// greenlet.
     ///
     /// # Errors
     ///
@@ -128,16 +128,9 @@ impl Members {
             (membership, handle)
         });
         match entered {
-            Ok(membership) => Ok(new.pair(future, membership)),
+            Ok(membership) => Ok(new.pair_member(future, membership, || self.announcement(None))),
             Err(()) => Err(future),
         }
-    }
-
-    /// Announces a member that was [entered](Self::enter) to the observer. Called by the caller of
-    /// that, so that it moves the task once.
-    #[inline]
-    pub(crate) fn announce<T>(self: &Arc<Self>, greenlet: &Greenlet<T>) {
-        greenlet.announce(|| self.announcement(None));
     }
 
     /// Adds a member in `slot` that runs the items of a map; `make` creates its task from `worker`.

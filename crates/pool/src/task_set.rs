@@ -428,7 +428,6 @@ impl<X> TaskSet<X> {
         X: Runs<F>,
     {
         let (task, greenlet) = self.inner().enter(slot, at, body)?;
-        self.inner().announce(&greenlet);
         self.core.hub.spawn(task);
         Ok(greenlet)
     }

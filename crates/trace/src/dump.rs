@@ -6,13 +6,13 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spinney_greenlet::{ContainerLimits, Report, State as Progress};
+use spinney_greenlet::{ContainerLimits, Report, State};
 use spinney_hub::HubStats;
 use spinney_sync::Wait;
 
 use crate::hubs::{Delays, HubNote};
 use crate::pools::PoolNote;
-use crate::record::{self, Phase, Record, since};
+use crate::record::{self, Facts, Phase, since};
 use crate::threads::ThreadNote;
 
 /// How many greenlets of one group the text of a dump names.
@@ -22,16 +22,19 @@ const NAMED: usize = 5;
 /// hubs and pools around them.
 ///
 /// It works while threads are blocked, from any thread. The program runs on meanwhile: each
-/// greenlet is shown at a moment of its own. An item of a map that has finished may be shown until
+/// greenlet is shown at a moment of its own. Times are exact to a poll:
+/// what a greenlet does in a poll, for example a spawn or a wake-up, counts from the beginning of that
+/// poll. An item of a map that has finished may be shown until
 /// its slot goes on with another item.
 #[must_use]
 pub fn dump() -> Dump {
-    let mut greenlets: Vec<GreenletInfo> =
-        record::living().iter().filter_map(|record| GreenletInfo::of(record)).collect();
+    let living: Vec<Facts> = record::living();
+    let mut greenlets: Vec<GreenletInfo> = living.iter().map(GreenletInfo::of).collect();
     greenlets.sort_by_key(|greenlet| greenlet.id);
+    let polled: Vec<&Facts> = living.iter().filter(|facts| facts.phase == Phase::Polled).collect();
     let hubs = HubNote::all();
     let threads = ThreadNote::all();
-    let hubs = hubs.iter().map(|hub| HubInfo::of(hub, &threads, &greenlets)).collect();
+    let hubs = hubs.iter().map(|hub| HubInfo::of(hub, &threads, &greenlets, &polled)).collect();
     let pools = PoolNote::all().iter().filter_map(|pool| PoolInfo::of(pool)).collect();
     Dump { greenlets, hubs, pools }
 }
@@ -95,35 +98,29 @@ pub enum Activity {
 }
 
 impl GreenletInfo {
-    /// `None` if it has finished.
-    fn of(record: &Record) -> Option<Self> {
-        let greenlet = &record.greenlet;
-        let progress = greenlet.state();
-        if greenlet.is_ready() {
-            return None;
-        }
-        let state = record.state();
-        let now = state.now();
-        let activity = match state.phase {
-            Phase::Queued if progress == Progress::Unstarted => Activity::Unstarted,
+    fn of(facts: &Facts) -> Self {
+        let greenlet = facts.greenlet();
+        let now = facts.now();
+        let activity = match facts.phase {
+            Phase::Queued if greenlet.state() == State::Unstarted => Activity::Unstarted,
             Phase::Queued => Activity::Queued,
             Phase::Polled => Activity::Polled,
             Phase::Waiting => Activity::Waiting,
         };
-        Some(Self {
+        Self {
             id: greenlet.id(),
             name: greenlet.name(),
             parent: greenlet.parent(),
-            spawned_at: record.spawned_at(),
-            pool: record.pool.as_ref().map(|pool| pool.number),
-            item: record.item(),
-            hub: state.hub.as_ref().map(|hub| hub.number),
-            age: since(state.born, now),
+            spawned_at: facts.spawned_at(),
+            pool: Some(facts.pool).filter(|pool| *pool != 0),
+            item: facts.item(),
+            hub: facts.hub.as_ref().map(|hub| hub.number),
+            age: since(facts.born, now),
             activity,
-            since: since(state.since, now),
-            wait: state.wait.filter(|_| activity == Activity::Waiting),
-            polls: state.polls,
-        })
+            since: since(facts.since, now),
+            wait: facts.wait.filter(|_| activity == Activity::Waiting),
+            polls: facts.polls,
+        }
     }
 
     /// What it does, without how long.
@@ -164,7 +161,12 @@ pub struct HubInfo {
 }
 
 impl HubInfo {
-    fn of(hub: &Arc<HubNote>, threads: &[Arc<ThreadNote>], greenlets: &[GreenletInfo]) -> Self {
+    fn of(
+        hub: &Arc<HubNote>,
+        threads: &[Arc<ThreadNote>],
+        greenlets: &[GreenletInfo],
+        polled: &[&Facts],
+    ) -> Self {
         let number = Some(hub.number);
         let count = |activity| {
             let here = greenlets.iter().filter(|greenlet| greenlet.hub == number);
@@ -182,7 +184,7 @@ impl HubInfo {
             threads: threads
                 .iter()
                 .filter(is_here)
-                .map(|thread| ThreadInfo::of(thread, hub))
+                .map(|thread| ThreadInfo::of(thread, hub, polled))
                 .collect(),
         }
     }
@@ -202,12 +204,15 @@ pub struct ThreadInfo {
 }
 
 impl ThreadInfo {
-    fn of(thread: &ThreadNote, hub: &HubNote) -> Self {
+    fn of(thread: &ThreadNote, hub: &HubNote, polled: &[&Facts]) -> Self {
         let now = hub.now();
-        let polls = thread.polls().into_iter();
+        let mut polls = polled.to_vec();
+        polls.retain(|facts| facts.thread == thread.number());
+        polls.sort_by_key(|facts| facts.depth);
+        let polls = polls.into_iter().map(|facts| (facts.greenlet().id(), since(facts.since, now)));
         Self {
             name: thread.name().to_owned(),
-            polls: polls.map(|poll| (poll.greenlet.id(), since(poll.since, now))).collect(),
+            polls: polls.collect(),
             is_parked: thread.is_parked(),
         }
     }

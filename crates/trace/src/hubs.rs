@@ -121,8 +121,9 @@ pub struct HubReport {
     pub polls: u64,
     /// How often its greenlets were woken, spurious wake-ups included.
     pub wakes: u64,
-    /// The times from wake-ups to the polls that followed. Closures of thread pools are not
-    /// counted.
+    /// The times from wake-ups to the polls that followed. A wake-up by a greenlet counts from the
+    /// beginning of that greenlet's poll, unless a timeline is recorded. Closures of thread pools
+    /// are not counted.
     pub delays: Delays,
 }
 
@@ -141,7 +142,8 @@ impl Default for Histogram {
 
 impl Histogram {
     fn add(&self, duration: Duration) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = duration.as_secs().saturating_mul(1_000_000_000);
+        let nanos = nanos.saturating_add(duration.subsec_nanos().into());
         self.0[bucket(nanos)].fetch_add(1, Relaxed);
     }
 

@@ -25,7 +25,8 @@ pub(crate) struct PoolNote {
 }
 
 impl PoolNote {
-    pub(crate) fn of(container: &Arc<dyn Container>) -> Arc<Self> {
+    /// The number of a pool.
+    pub(crate) fn number_of(container: &Arc<dyn Container>) -> usize {
         let address = Arc::as_ptr(container).cast::<()>().addr();
         let find = || Self::find(address, container);
         let cached = |last: &RefCell<Option<(usize, Arc<Self>)>>| {
@@ -33,9 +34,9 @@ impl PoolNote {
             if last.as_ref().is_none_or(|(at, _)| *at != address) {
                 *last = Some((address, find()));
             }
-            last.as_ref().map(|(_, note)| Arc::clone(note))
+            last.as_ref().map(|(_, note)| note.number)
         };
-        LAST.try_with(cached).ok().flatten().unwrap_or_else(find)
+        LAST.try_with(cached).ok().flatten().unwrap_or_else(|| find().number)
     }
 
     fn find(address: usize, container: &Arc<dyn Container>) -> Arc<Self> {

@@ -4,17 +4,16 @@ use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use slab::Slab;
 use spinney_greenlet::{Failure, Handle, Observer, ObserverSet, Spawned, Watch, set_observer};
-use spinney_hub::Clock;
 use spinney_sync::Wait;
 
 use crate::hubs::HubNote;
 use crate::pools::PoolNote;
 use crate::spans::Span;
-use crate::threads::ThreadNote;
+use crate::threads::ThisThread;
 use crate::timeline;
 
 /// Observes every greenlet that is created from now on, in the whole process. A further call is a
@@ -37,75 +36,85 @@ struct Recorder;
 
 impl Observer for Recorder {
     fn spawned(&self, spawned: Spawned<'_>) -> Arc<dyn Watch> {
-        Record::new(spawned)
+        Record::of(spawned)
     }
 }
 
 /// How many lists the records are in: each thread adds to one of them.
 const SHARDS: usize = 64;
 
-/// The records of the greenlets that live.
-static LIVING: [Mutex<Slab<Arc<Record>>>; SHARDS] = [const { Mutex::new(Slab::new()) }; SHARDS];
+/// How many records of finished greenlets a list keeps for new ones.
+const SPARES: usize = 256;
 
-/// The records of all greenlets that live. Each list is locked for as long as copying it takes.
-pub(crate) fn living() -> Vec<Arc<Record>> {
-    let copy = |shard: &Mutex<Slab<Arc<Record>>>| -> Vec<_> {
-        lock(shard).iter().map(|(_, record)| Arc::clone(record)).collect()
-    };
-    LIVING.iter().flat_map(copy).collect()
+static RECORDS: [Mutex<Shard>; SHARDS] =
+    [const { Mutex::new(Shard { records: Vec::new(), free: Vec::new() }) }; SHARDS];
+
+/// The records of greenlets that live, and spare ones of greenlets that have finished.
+struct Shard {
+    records: Vec<Option<Arc<Record>>>,
+    /// The places of spare and missing records.
+    free: Vec<usize>,
 }
 
-/// What is known of a living greenlet.
+/// What is known of all greenlets that live. Each list is locked for as long as copying its pointers
+/// takes.
+pub(crate) fn living() -> Vec<Facts> {
+    let copy = |shard: &Mutex<Shard>| -> Vec<_> {
+        lock(shard).records.iter().flatten().map(Arc::clone).collect()
+    };
+    RECORDS.iter().flat_map(copy).filter_map(|record| record.facts()).collect()
+}
+
+/// What is known of a living greenlet. It is also the waker of the greenlet's task, so that it sees
+/// the wake-ups.
+///
+/// The items that a worker of a map runs share a record: an item whose greenlet nothing asks for
+/// costs one store.
 pub(crate) struct Record {
-    /// Its control block holds this record until the greenlet has finished.
-    ///
-    /// The handle is unasked, so that a worker of a map has one record for all items whose greenlet
-    /// nothing asks for: an item costs one store.
-    pub(crate) greenlet: Handle,
-    pub(crate) pool: Option<Arc<PoolNote>>,
     /// The index of the item; `NO_ITEM` for a greenlet that is none.
     item: AtomicUsize,
-    /// It is a closure on a thread of its own.
-    pub(crate) may_block: bool,
-    /// Identifies it in timelines: its id; for an item, which may never draw its id, a number from
-    /// [`ITEM_TRACKS`] on.
-    pub(crate) track: u64,
     /// Its span, if spans are opened.
-    pub(crate) span: Span,
-    /// Its place in [`LIVING`].
+    span: Span,
+    /// Its place in [`RECORDS`].
     shard: usize,
     key: AtomicUsize,
     state: Mutex<State>,
 }
 
-const NO_ITEM: usize = usize::MAX;
-
-/// Above all ids.
-pub(crate) const ITEM_TRACKS: u64 = 1 << 63;
-
-fn next_item_track() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(ITEM_TRACKS);
-    NEXT.fetch_add(1, Relaxed)
+struct State {
+    facts: Facts,
+    /// Wakes the task; `None` before the first poll.
+    waker: Option<Waker>,
+    /// It was woken during the poll in progress.
+    woken: Option<Instant>,
 }
 
-/// What a greenlet does.
+/// What a greenlet is, and what it does.
 #[derive(Clone)]
-pub(crate) struct State {
-    /// The item of which this is the state.
+pub(crate) struct Facts {
+    /// `None` once it has finished: its control block holds this record.
+    greenlet: Option<Handle>,
+    /// The number of its pool; 0 without a pool.
+    pub(crate) pool: usize,
+    /// The item of which these are the facts.
     item: usize,
+    /// It is a closure on a thread of its own.
+    pub(crate) may_block: bool,
+    /// Identifies it in timelines: its id; for an item, which may never draw its id, a number from
+    /// [`ITEM_TRACKS`] on; `NO_TRACK` while a worker waits for its next item.
+    track: u64,
     pub(crate) born: Instant,
     pub(crate) phase: Phase,
-    /// When it began to.
+    /// When it began to; a wait counts from the beginning of its poll.
     pub(crate) since: Instant,
     /// Where it waits, or waited last.
     pub(crate) wait: Option<Wait>,
-    /// When its last poll began.
-    began: Instant,
-    /// It was woken during the poll in progress.
-    woken: Option<Instant>,
     pub(crate) polls: u64,
     /// The hub that polled it first.
     pub(crate) hub: Option<Arc<HubNote>>,
+    /// The thread that polled it last, and how many polls were in progress there.
+    pub(crate) thread: usize,
+    pub(crate) depth: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,127 +125,298 @@ pub(crate) enum Phase {
     Waiting,
 }
 
+const NO_ITEM: usize = usize::MAX;
+
+/// Below all ids.
+const NO_TRACK: u64 = 0;
+
+/// Above all ids.
+pub(crate) const ITEM_TRACKS: u64 = 1 << 63;
+
+fn next_item_track() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(ITEM_TRACKS);
+    NEXT.fetch_add(1, Relaxed)
+}
+
 impl Record {
-    fn new(spawned: Spawned<'_>) -> Arc<Self> {
-        let now = Clock::current().now();
-        let item = spawned.item.unwrap_or(NO_ITEM);
-        let state = State {
-            item,
-            born: now,
-            phase: Phase::Queued,
-            since: now,
-            began: now,
-            wait: None,
-            woken: None,
-            polls: 0,
-            hub: None,
-        };
-        let shard = ThreadNote::with(ThreadNote::number).unwrap_or_default() % SHARDS;
-        let record = Arc::new(Self {
-            greenlet: spawned.greenlet.unasked(),
-            pool: spawned.container.map(PoolNote::of),
-            item: AtomicUsize::new(item),
-            may_block: spawned.may_block,
-            track: spawned.item.map_or_else(|| spawned.greenlet.id(), |_| next_item_track()),
-            span: Span::open(spawned),
-            shard,
-            key: AtomicUsize::new(0),
-            state: Mutex::new(state),
+    /// The record of a new greenlet.
+    fn of(spawned: Spawned<'_>) -> Arc<Self> {
+        let (number, now) = ThisThread::with(|thread| (thread.number(), thread.now()))
+            .unwrap_or_else(|| (0, Instant::now()));
+        let shard = number % SHARDS;
+        let spare = lock(&RECORDS[shard]).take_spare();
+        let record = spare.unwrap_or_else(|| {
+            let record = Arc::new(Self::empty(shard, now));
+            record.enlist();
+            record
         });
-        let mut list = lock(&LIVING[shard]);
-        record.key.store(list.insert(Arc::clone(&record)), Relaxed);
-        drop(list);
-        timeline::spawned(&record, now);
+        record.span.renew(spawned);
+        let mut state = record.lock();
+        record.item.store(state.facts.begin(spawned, now), Relaxed);
+        timeline::spawned(&state.facts, now);
+        drop(state);
         record
     }
 
-    /// The index of the item that it is.
-    pub(crate) fn item(&self) -> Option<usize> {
-        Some(self.item.load(Relaxed)).filter(|item| *item != NO_ITEM)
+    fn empty(shard: usize, now: Instant) -> Self {
+        let facts = Facts {
+            greenlet: None,
+            pool: 0,
+            item: NO_ITEM,
+            may_block: false,
+            track: NO_TRACK,
+            born: now,
+            phase: Phase::Queued,
+            since: now,
+            wait: None,
+            polls: 0,
+            hub: None,
+            thread: 0,
+            depth: 0,
+        };
+        let state = Mutex::new(State { facts, waker: None, woken: None });
+        let (item, key) = (AtomicUsize::new(NO_ITEM), AtomicUsize::new(0));
+        Self { item, span: Span::none(), shard, key, state }
     }
 
-    pub(crate) fn state(&self) -> State {
+    /// What is known now; `None` if it has finished.
+    pub(crate) fn facts(&self) -> Option<Facts> {
         let mut state = self.lock();
-        state.go_on(self.item.load(Relaxed));
-        state.clone()
-    }
-
-    pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
-        self.greenlet.spawned_at()
+        state.facts.go_on(self.item.load(Relaxed));
+        state.facts.greenlet.is_some().then(|| state.facts.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
+
+    /// Adds it to the list.
+    fn enlist(self: &Arc<Self>) {
+        let mut shard = lock(&RECORDS[self.shard]);
+        let key = shard.free_key();
+        self.key.store(key, Relaxed);
+        let before = shard.records[key].replace(Arc::clone(self));
+        drop(shard);
+        drop(before);
+    }
+
+    /// Makes it a spare if it `may_be_spare`, otherwise removes it from the list.
+    fn delist(&self, may_be_spare: bool) {
+        let mut shard = lock(&RECORDS[self.shard]);
+        let key = self.key.load(Relaxed);
+        let is_spare = may_be_spare && shard.free.len() < SPARES;
+        let removed = if is_spare { None } else { shard.records[key].take() };
+        shard.free.push(key);
+        drop(shard);
+        drop(removed);
+    }
+
+    /// Out of line, for the sake of items that no timeline records.
+    #[cold]
+    #[inline(never)]
+    fn record_item(&self, index: usize) {
+        timeline::next_item(&self.lock().facts, index);
+    }
+
+    fn exit_span(&self) {
+        self.span.exit(|| self.lock().facts.greenlet.as_ref().map(Handle::unasked));
+    }
 }
 
 impl State {
-    /// Makes this the state of `item`, which began in the last poll that has begun.
+    /// Returns what it holds for a task that has finished.
+    fn release(&mut self) -> (Option<Waker>, Option<Arc<HubNote>>) {
+        (self.waker.take(), self.facts.hub.take())
+    }
+}
+
+impl Shard {
+    /// Returns a spare record, which stays in the list, unless something still holds it.
+    fn take_spare(&mut self) -> Option<Arc<Record>> {
+        let key = *self.free.last()?;
+        // Others clone it only under the lock.
+        let spare = self.records[key].as_ref().filter(|spare| Arc::strong_count(spare) == 1)?;
+        self.free.pop();
+        Some(Arc::clone(spare))
+    }
+
+    fn free_key(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.records.push(None);
+            self.records.len() - 1
+        })
+    }
+}
+
+impl Facts {
+    /// Makes these the facts of a new greenlet. Returns its item.
+    fn begin(&mut self, spawned: Spawned<'_>, now: Instant) -> usize {
+        // Unasked, so that items go on sharing a record.
+        self.greenlet = Some(spawned.greenlet.unasked());
+        self.pool = spawned.container.map_or(0, PoolNote::number_of);
+        self.item = spawned.item.unwrap_or(NO_ITEM);
+        self.may_block = spawned.may_block;
+        self.track = spawned.item.map_or_else(|| spawned.greenlet.id(), |_| next_item_track());
+        (self.born, self.since) = (now, now);
+        (self.phase, self.wait, self.polls) = (Phase::Queued, None, 0);
+        self.item
+    }
+
+    /// Makes these the facts of `item`, which began in the last poll that has begun.
     fn go_on(&mut self, item: usize) {
         if self.item != item {
-            (self.item, self.born, self.polls, self.wait) = (item, self.began, 1, None);
+            (self.item, self.born, self.polls, self.wait) = (item, self.since, 1, None);
         }
+    }
+
+    pub(crate) fn greenlet(&self) -> &Handle {
+        self.greenlet.as_ref().expect("only facts of living greenlets leave their record")
+    }
+
+    /// The index of the item that it is.
+    pub(crate) fn item(&self) -> Option<usize> {
+        Some(self.item).filter(|item| *item != NO_ITEM)
+    }
+
+    pub(crate) fn track(&self) -> Option<u64> {
+        Some(self.track).filter(|track| *track != NO_TRACK)
+    }
+
+    pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
+        self.greenlet().spawned_at()
     }
 
     /// The current time on the clock of its hub.
     pub(crate) fn now(&self) -> Instant {
         self.hub.as_ref().map_or_else(Instant::now, |hub| hub.now())
     }
+
+    /// Like [`now`](Self::now); in a poll on a real clock, when that began.
+    fn coarse_now(&self) -> Instant {
+        let is_real = self.hub.as_ref().is_none_or(|hub| hub.is_real());
+        let began = || ThisThread::with(ThisThread::began).flatten();
+        let began = if is_real { began() } else { None };
+        began.unwrap_or_else(|| self.now())
+    }
 }
 
 impl Watch for Record {
-    fn poll_began(&self) {
-        ThreadNote::with(|thread| {
-            let mut state = self.lock();
-            let state = &mut *state;
-            let hub = state.hub.get_or_insert_with(|| thread.hub());
+    fn poll_began(self: Arc<Self>, waker: &Waker) -> Waker {
+        let replaced = ThisThread::with(|thread| {
+            let State { facts, waker: known, woken } = &mut *self.lock();
+            let hub = facts.hub.get_or_insert_with(|| thread.find_hub());
             let now = hub.now();
-            let is_delayed = state.phase == Phase::Queued && !self.may_block;
-            hub.polled(is_delayed.then(|| now - state.since));
-            thread.begin_poll(hub, &self.greenlet, now);
-            (state.phase, state.since, state.began, state.woken) = (Phase::Polled, now, now, None);
-            state.polls += 1;
-            timeline::began(self, now);
+            let is_delayed = facts.phase == Phase::Queued && !facts.may_block;
+            hub.polled(is_delayed.then(|| since(facts.since, now)));
+            (facts.thread, facts.depth) = (thread.number(), thread.begin_poll(hub, now));
+            (facts.phase, facts.since, *woken) = (Phase::Polled, now, None);
+            facts.polls += 1;
+            timeline::began(facts, now);
+            let is_known = known.as_ref().is_some_and(|known| known.will_wake(waker));
+            if is_known { None } else { known.replace(waker.clone()) }
         });
+        drop(replaced);
         self.span.enter();
+        Waker::from(self)
     }
 
-    fn poll_ended(&self, wait: Option<Wait>) {
-        self.span.exit(&self.greenlet);
-        ThreadNote::with(ThreadNote::end_poll);
+    fn poll_paused(&self, wait: Option<Wait>) {
+        self.exit_span();
+        ThisThread::with(ThisThread::end_poll);
         let mut state = self.lock();
-        state.go_on(self.item.load(Relaxed));
-        state.wait = wait;
-        // A wait counts from the beginning of its poll: that saves a reading of the clock.
-        (state.phase, state.since) = match state.woken.take() {
-            Some(woken) => (Phase::Queued, woken),
-            None => (Phase::Waiting, state.began),
-        };
-        timeline::paused(self, || state.now(), wait);
+        let State { facts, woken, .. } = &mut *state;
+        facts.go_on(self.item.load(Relaxed));
+        (facts.phase, facts.wait) = (Phase::Waiting, wait);
+        if let Some(woken) = woken.take() {
+            (facts.phase, facts.since) = (Phase::Queued, woken);
+        }
+        timeline::paused(facts, wait);
+        let is_ended = facts.greenlet.is_none();
+        if is_ended {
+            facts.track = NO_TRACK;
+        }
+        drop(state);
+        if is_ended {
+            self.span.close();
+        }
+    }
+
+    fn poll_finished(&self) {
+        self.exit_span();
+        self.span.close();
+        ThisThread::with(ThisThread::end_poll);
+        let mut state = self.lock();
+        timeline::paused(&state.facts, None);
+        let unused = state.release();
+        drop(state);
+        drop(unused);
     }
 
     fn next_item(&self, index: usize) {
         self.item.store(index, Relaxed);
-        timeline::next_item(self, || self.lock().now(), index);
+        if timeline::is_recording() {
+            self.record_item(index);
+        }
     }
 
-    fn woken(&self) {
+    fn next_greenlet(self: Arc<Self>, spawned: Spawned<'_>) {
+        self.exit_span();
+        self.span.renew(spawned);
         let mut state = self.lock();
-        let now = state.now();
-        match state.phase {
-            Phase::Waiting => (state.phase, state.since) = (Phase::Queued, now),
-            Phase::Polled => state.woken = state.woken.or(Some(now)),
-            Phase::Queued => {}
-        }
-        state.hub.as_ref().inspect(|hub| hub.woken());
-        timeline::woken(self, now);
+        let facts = &mut state.facts;
+        timeline::paused(facts, None);
+        // It began in the poll in progress.
+        self.item.store(facts.begin(spawned, facts.since), Relaxed);
+        (facts.phase, facts.polls) = (Phase::Polled, 1);
+        timeline::spawned(facts, facts.now());
+        timeline::began(facts, facts.now());
+        drop(state);
+        self.span.enter();
+        self.enlist();
     }
 
     fn ended(&self, failure: Option<&Failure>) {
-        timeline::ended(self, || self.lock().now(), failure);
-        self.span.end(&self.greenlet, failure);
-        let removed = lock(&LIVING[self.shard]).try_remove(self.key.load(Relaxed));
-        drop(removed);
+        let mut state = self.lock();
+        state.facts.go_on(self.item.load(Relaxed));
+        let Some(greenlet) = state.facts.greenlet.take() else { return };
+        timeline::ended(&state.facts, &greenlet, failure);
+        // A worker may go on with another item.
+        let is_item = state.facts.item != NO_ITEM;
+        // Otherwise the poll goes on.
+        let is_dropped = state.facts.phase != Phase::Polled;
+        let unused = is_dropped.then(|| state.release());
+        drop(state);
+        drop(unused);
+        self.span.end(&greenlet, failure);
+        if is_dropped {
+            self.span.close();
+        }
+        self.delist(!is_item);
+    }
+}
+
+impl Wake for Record {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let State { facts, waker, woken } = &mut *state;
+        let now = facts.coarse_now();
+        match facts.phase {
+            Phase::Waiting => (facts.phase, facts.since) = (Phase::Queued, now),
+            Phase::Polled => *woken = woken.or(Some(now)),
+            Phase::Queued => {}
+        }
+        facts.hub.as_ref().inspect(|hub| hub.woken());
+        timeline::woken(facts, now);
+        let waker = waker.clone();
+        drop(state);
+        // `None` if the task has finished.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 

@@ -12,8 +12,7 @@ pub(crate) use without::{Span, alarm};
 #[cfg(feature = "tracing")]
 mod with_tracing {
     use std::collections::HashMap;
-    use std::sync::atomic::AtomicBool;
-    use std::sync::atomic::Ordering::Relaxed;
+    use std::mem::replace;
     use std::sync::{LazyLock, Mutex};
 
     use spinney_greenlet::{Failure, Handle, Spawned};
@@ -26,13 +25,20 @@ mod with_tracing {
     /// The spans of the greenlets that live, by their ids: an item finds its parent here.
     static LIVING: LazyLock<Mutex<HashMap<u64, span::Id>>> = LazyLock::new(Mutex::default);
 
-    pub(crate) struct Span {
+    pub(crate) struct Span(Mutex<Current>);
+
+    /// The span of the current greenlet.
+    struct Current {
         span: tracing::Span,
-        is_named: AtomicBool,
+        is_named: bool,
     }
 
-    impl Span {
-        pub(crate) fn open(spawned: Spawned<'_>) -> Self {
+    impl Current {
+        fn none() -> Self {
+            Self { span: tracing::Span::none(), is_named: false }
+        }
+
+        fn of(spawned: Spawned<'_>) -> Self {
             let greenlet = spawned.greenlet;
             let parent = greenlet.parent().filter(|_| spawned.item.is_some());
             let parent = parent.and_then(|parent| lock(&LIVING).get(&parent).cloned());
@@ -51,45 +57,73 @@ mod with_tracing {
             if let Some(id) = span.id() {
                 lock(&LIVING).insert(greenlet.id(), id);
             }
-            Self { span, is_named: AtomicBool::new(false) }
+            Self { span, is_named: false }
+        }
+    }
+
+    impl Span {
+        pub(crate) fn none() -> Self {
+            Self(Mutex::new(Current::none()))
+        }
+
+        /// Goes on as the span of a new greenlet.
+        pub(crate) fn renew(&self, spawned: Spawned<'_>) {
+            self.replace(Current::of(spawned));
+        }
+
+        fn replace(&self, next: Current) {
+            let before = replace(&mut *lock(&self.0), next);
+            drop(before);
+        }
+
+        fn get(&self) -> tracing::Span {
+            lock(&self.0).span.clone()
         }
 
         pub(crate) fn enter(&self) {
-            self.span.with_subscriber(|(id, dispatch)| dispatch.enter(id));
+            self.get().with_subscriber(|(id, dispatch)| dispatch.enter(id));
         }
 
-        pub(crate) fn exit(&self, greenlet: &Handle) {
-            self.record_name(greenlet);
-            self.span.with_subscriber(|(id, dispatch)| dispatch.exit(id));
+        /// `greenlet` returns `None` if it has finished.
+        pub(crate) fn exit(&self, greenlet: impl FnOnce() -> Option<Handle>) {
+            let span = self.get();
+            if !span.is_disabled() {
+                greenlet().inspect(|greenlet| self.record_name(&span, greenlet));
+                span.with_subscriber(|(id, dispatch)| dispatch.exit(id));
+            }
         }
 
         /// A greenlet may be named at any time, but a subscriber may append each value to those
         /// before: the first name is recorded, once.
-        fn record_name(&self, greenlet: &Handle) {
-            if self.span.is_disabled() || self.is_named.load(Relaxed) {
-                return;
-            }
-            if let Some(name) = greenlet.name() {
-                self.is_named.store(true, Relaxed);
-                self.span.record("name", &*name);
+        fn record_name(&self, span: &tracing::Span, greenlet: &Handle) {
+            let Some(name) = greenlet.name() else { return };
+            if !replace(&mut lock(&self.0).is_named, true) {
+                span.record("name", &*name);
             }
         }
 
         pub(crate) fn end(&self, greenlet: &Handle, failure: Option<&Failure>) {
-            if !self.span.is_disabled() {
+            let span = self.get();
+            if !span.is_disabled() {
                 lock(&LIVING).remove(&greenlet.id());
+                self.record_name(&span, greenlet);
             }
             match failure {
                 None => {}
                 Some(Failure::Panicked(_)) => {
                     let failure = failure.map(ToString::to_string);
-                    tracing::error!(parent: &self.span, failure, "a greenlet panicked");
+                    tracing::error!(parent: &span, failure, "a greenlet panicked");
                 }
                 Some(_) => {
                     let failure = failure.map(ToString::to_string);
-                    tracing::info!(parent: &self.span, failure, "a greenlet was killed");
+                    tracing::info!(parent: &span, failure, "a greenlet was killed");
                 }
             }
+        }
+
+        /// The task has finished: the span closes.
+        pub(crate) fn close(&self) {
+            self.replace(Current::none());
         }
     }
 
@@ -109,15 +143,19 @@ mod without {
 
     #[expect(clippy::unused_self, reason = "as with the feature")]
     impl Span {
-        pub(crate) fn open(_: Spawned<'_>) -> Self {
+        pub(crate) fn none() -> Self {
             Self
         }
 
+        pub(crate) fn renew(&self, _: Spawned<'_>) {}
+
         pub(crate) fn enter(&self) {}
 
-        pub(crate) fn exit(&self, _: &Handle) {}
+        pub(crate) fn exit(&self, _: impl FnOnce() -> Option<Handle>) {}
 
         pub(crate) fn end(&self, _: &Handle, _: Option<&Failure>) {}
+
+        pub(crate) fn close(&self) {}
     }
 
     pub(crate) fn alarm(_: &Alarm) {}

@@ -14,11 +14,11 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use slab::Slab;
-use spinney_greenlet::{Failure, ObserverSet};
+use spinney_greenlet::{Failure, Handle, ObserverSet};
 use spinney_sync::Wait;
 
-use crate::record::{ITEM_TRACKS, Record, lock};
-use crate::threads::ThreadNote;
+use crate::record::{Facts, ITEM_TRACKS, lock};
+use crate::threads::{ThisThread, ThreadNote};
 
 /// How many timelines are being recorded; without one an event costs a load.
 static RECORDING: AtomicUsize = AtomicUsize::new(0);
@@ -64,7 +64,7 @@ struct Log {
 #[derive(Clone)]
 struct Event {
     at: Instant,
-    /// The [track](Record::track) of its greenlet.
+    /// The [track](Facts::track) of its greenlet.
     track: u64,
     /// The number of the thread on which it happened.
     thread: u32,
@@ -201,19 +201,25 @@ impl fmt::Debug for Timeline {
     }
 }
 
+/// Whether there is a timeline: then times are read from the clock for each event.
+#[inline]
+pub(crate) fn is_recording() -> bool {
+    RECORDING.load(Relaxed) > 0
+}
+
 /// Adds an event to the timelines that are being recorded.
 #[inline]
-fn note(record: &Record, at: impl FnOnce() -> Instant, what: impl FnOnce() -> What) {
-    if RECORDING.load(Relaxed) > 0 {
-        add(record, at(), what());
+fn note(facts: &Facts, at: impl FnOnce() -> Instant, what: impl FnOnce() -> What) {
+    let track = if is_recording() { facts.track() } else { None };
+    if let Some(track) = track {
+        add(track, at(), what());
     }
 }
 
 #[cold]
-fn add(record: &Record, at: Instant, what: What) {
-    let thread = ThreadNote::with(ThreadNote::number).unwrap_or_default();
-    let thread = u32::try_from(thread).unwrap_or(NONE);
-    let event = Event { at, track: record.track, thread, what };
+fn add(track: u64, at: Instant, what: What) {
+    let thread = ThisThread::with(ThisThread::number).unwrap_or_default();
+    let event = Event { at, track, thread: narrow(thread), what };
     for (_, log) in &mut *lock(&LOGS) {
         if log.events.len() >= log.capacity {
             log.events.pop_front();
@@ -224,44 +230,45 @@ fn add(record: &Record, at: Instant, what: What) {
     }
 }
 
-pub(crate) fn spawned(record: &Record, at: Instant) {
+pub(crate) fn spawned(facts: &Facts, at: Instant) {
     note(
-        record,
+        facts,
         || at,
         || What::Spawned {
-            pool: record.pool.as_ref().map_or(0, |pool| narrow(pool.number)),
-            place: record.greenlet.place().unwrap_or(NONE),
-            item: record.item().map_or(NONE, narrow),
-            at: record.spawned_at(),
+            pool: narrow(facts.pool),
+            place: facts.greenlet().place().unwrap_or(NONE),
+            item: facts.item().map_or(NONE, narrow),
+            at: facts.spawned_at(),
         },
     );
 }
 
-pub(crate) fn next_item(record: &Record, at: impl FnOnce() -> Instant, index: usize) {
-    note(record, at, || What::NextItem(narrow(index)));
+pub(crate) fn next_item(facts: &Facts, index: usize) {
+    note(facts, || facts.now(), || What::NextItem(narrow(index)));
 }
 
-pub(crate) fn began(record: &Record, at: Instant) {
-    note(record, || at, || What::Began);
+pub(crate) fn began(facts: &Facts, at: Instant) {
+    note(facts, || at, || What::Began);
 }
 
-pub(crate) fn paused(record: &Record, at: impl FnOnce() -> Instant, wait: Option<Wait>) {
-    note(record, at, || What::Paused(wait));
+pub(crate) fn paused(facts: &Facts, wait: Option<Wait>) {
+    note(facts, || facts.now(), || What::Paused(wait));
 }
 
-pub(crate) fn woken(record: &Record, at: Instant) {
-    note(record, || at, || What::Woken);
+pub(crate) fn woken(facts: &Facts, at: Instant) {
+    note(facts, || at, || What::Woken);
 }
 
-pub(crate) fn ended(record: &Record, at: impl FnOnce() -> Instant, failure: Option<&Failure>) {
+/// `greenlet` is that of `facts`.
+pub(crate) fn ended(facts: &Facts, greenlet: &Handle, failure: Option<&Failure>) {
     let how = match failure {
         None => End::Success,
         Some(Failure::Killed(_)) => End::Killed,
         Some(Failure::Aborted(_)) => End::Aborted,
         Some(Failure::Panicked(_)) => End::Panicked,
     };
-    let greenlet = &record.greenlet;
-    note(record, at, || What::Ended { how, id: greenlet.id(), name: greenlet.name() });
+    let what = || What::Ended { how, id: greenlet.id(), name: greenlet.name() };
+    note(facts, || facts.now(), what);
 }
 
 fn narrow(number: usize) -> u32 {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, Write};
+use std::mem::replace;
 use std::panic::Location;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use spinney_sync::Wait;
 
 use crate::hubs::{Delays, HubNote};
-use crate::record::{self, Phase, Record, since};
+use crate::record::{self, Facts, Phase, since};
 use crate::spans;
 use crate::threads::ThreadNote;
 
@@ -273,6 +274,8 @@ struct Monitor {
     settings: WatchdogBuilder,
     /// The last report of each line, and the slow polls since.
     sites: HashMap<(&'static str, u32, u32), Site>,
+    /// The poll of each thread at the last check.
+    seen: BTreeMap<usize, usize>,
     /// The poll of each thread that was slow at the last check.
     slow: BTreeMap<usize, Instant>,
     /// The hubs that were blocked at the last check.
@@ -300,7 +303,7 @@ struct QueueWatch {
 
 /// A poll that takes long.
 struct SlowPoll {
-    record: Arc<Record>,
+    facts: Facts,
     thread: Arc<ThreadNote>,
     began: Instant,
 }
@@ -310,6 +313,7 @@ impl Monitor {
         Self {
             settings,
             sites: HashMap::new(),
+            seen: BTreeMap::new(),
             slow: BTreeMap::new(),
             blocked: Vec::new(),
             queues: BTreeMap::new(),
@@ -337,26 +341,32 @@ impl Monitor {
         }
     }
 
-    /// The polls that take longer than the threshold.
-    fn slow_polls(&self, now: Instant) -> Vec<SlowPoll> {
-        let threads = ThreadNote::all().into_iter().filter(|thread| !thread.is_parked());
-        let held = threads.filter_map(|thread| {
-            let is_real = thread.last_hub().is_none_or(|hub| hub.is_real());
-            let polls = thread.polls();
-            // The outermost poll holds the thread; the innermost is the code that runs.
-            let (began, greenlet) = (polls.first()?.since, polls.last()?.greenlet.id());
-            let is_slow = is_real && since(began, now) >= self.settings.threshold;
-            is_slow.then_some((thread, began, greenlet))
+    /// The polls that take longer than the threshold. There are two checks in that time: a poll that
+    /// the last check has not seen is short.
+    fn slow_polls(&mut self, now: Instant) -> Vec<SlowPoll> {
+        let mut threads = ThreadNote::all();
+        threads.retain(|thread| {
+            !thread.is_parked() && thread.last_hub().is_none_or(|hub| hub.is_real())
         });
-        let held: Vec<_> = held.collect();
-        if held.is_empty() {
+        let polls = threads.iter().filter_map(|thread| Some((thread.number(), thread.poll()?)));
+        let before = replace(&mut self.seen, polls.collect());
+        threads.retain(|thread| {
+            let number = &thread.number();
+            before.contains_key(number) && before.get(number) == self.seen.get(number)
+        });
+        if threads.is_empty() {
             return Vec::new();
         }
-        let living: HashMap<u64, Arc<Record>> =
-            record::living().into_iter().map(|record| (record.greenlet.id(), record)).collect();
-        let slow = held.into_iter().filter_map(|(thread, began, greenlet)| {
-            let record = living.get(&greenlet).filter(|record| !record.may_block)?;
-            Some(SlowPoll { record: Arc::clone(record), thread, began })
+        let mut polled: Vec<Facts> = record::living();
+        polled.retain(|facts| facts.phase == Phase::Polled);
+        let slow = threads.into_iter().filter_map(|thread| {
+            let polls = polled.iter().filter(|facts| facts.thread == thread.number());
+            // The outermost poll holds the thread; the innermost is the code that runs.
+            let began = polls.clone().min_by_key(|facts| facts.depth)?.since;
+            let facts =
+                polls.max_by_key(|facts| facts.depth).filter(|facts| !facts.may_block)?.clone();
+            let is_slow = since(began, now) >= self.settings.threshold;
+            is_slow.then_some(SlowPoll { facts, thread, began })
         });
         slow.collect()
     }
@@ -367,7 +377,7 @@ impl Monitor {
         if self.slow.get(&poll.thread.number()) == Some(&poll.began) {
             return None;
         }
-        let spawned_at = poll.record.spawned_at();
+        let spawned_at = poll.facts.spawned_at();
         let line = (spawned_at.file(), spawned_at.line(), spawned_at.column());
         if let Some(site) = self.sites.get_mut(&line) {
             if since(site.reported, now) < QUIET {
@@ -377,9 +387,9 @@ impl Monitor {
         }
         let before = self.sites.insert(line, Site { reported: now, others: 0 });
         Some(Alarm::SlowPoll {
-            greenlet: poll.record.greenlet.to_string(),
+            greenlet: poll.facts.greenlet().to_string(),
             spawned_at,
-            last_wait: poll.record.state().wait,
+            last_wait: poll.facts.wait,
             thread: poll.thread.name().to_owned(),
             time: since(poll.began, now),
             others: before.map_or(0, |site| site.others),
@@ -443,8 +453,8 @@ impl Monitor {
         if time < limit || self.is_stuck_reported {
             return None;
         }
-        let living = record::living();
-        if living.is_empty() || !living.iter().all(|record| waits_for_others(record)) {
+        let living: Vec<Facts> = record::living();
+        if living.is_empty() || !living.iter().all(waits_for_others) {
             return None;
         }
         self.is_stuck_reported = true;
@@ -453,8 +463,7 @@ impl Monitor {
 }
 
 /// Whether a greenlet waits at an await of spinney's that is no sleep.
-fn waits_for_others(record: &Record) -> bool {
-    let state = record.state();
-    let waits = state.wait.is_some_and(|wait| wait.what() != "sleep");
-    state.phase == Phase::Waiting && waits
+fn waits_for_others(facts: &Facts) -> bool {
+    let waits = facts.wait.is_some_and(|wait| wait.what() != "sleep");
+    facts.phase == Phase::Waiting && waits
 }

@@ -31,7 +31,7 @@ pub(super) const PANICKED: u16 = 1 << 9;
 pub(super) const LEFT: u16 = 1 << 10;
 /// An abort was sent. Set under the lock, and never after the end.
 pub(super) const ABORTED: u16 = 1 << 11;
-/// The observer watches the greenlet.
+/// The observer knows the greenlet.
 pub(super) const OBSERVED: u16 = 1 << 12;
 
 pub(super) struct Flags(AtomicU16);

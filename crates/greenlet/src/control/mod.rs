@@ -35,7 +35,7 @@ use crate::birth::{Birth, Origin, next_id};
 use crate::collector::Collector;
 use crate::kill::ScopeKind;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
-use crate::observe::{WakeNote, Watch};
+use crate::observe::Watch;
 use crate::primitive::{self, AtomicU64, Mutex, MutexGuard};
 use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
@@ -162,44 +162,31 @@ impl Control {
         self.flags.has(TRACKED)
     }
 
+    /// Stores the observer's watch for the task, which looks for it here if it has none.
     pub(crate) fn set_watch(&self, watch: Arc<dyn Watch>) {
-        let before = self.lock().extras().watched.0.replace(watch);
-        self.flags.set(OBSERVED);
+        let before = self.lock().extras().watch.replace(watch);
         drop(before);
     }
 
-    /// Stores what tells of the wake-ups of its task.
-    pub(crate) fn set_note(&self, note: Arc<WakeNote>) {
-        if self.is_observed() {
-            let before = self.lock().extras().watched.1.replace(note);
-            drop(before);
-        }
+    pub(crate) fn watch(&self) -> Option<Arc<dyn Watch>> {
+        self.lock().extras.as_ref()?.watch.clone()
+    }
+
+    /// The observer knows the greenlet, and is to see its end.
+    pub(crate) fn set_observed(&self) {
+        self.flags.set(OBSERVED);
     }
 
     pub(crate) fn is_observed(&self) -> bool {
         self.flags.has(OBSERVED)
     }
 
-    /// The observer's watch of the greenlet.
-    pub(crate) fn watch(&self) -> Option<Arc<dyn Watch>> {
-        self.watch_and_note().0
-    }
-
-    /// The observer's watch of the greenlet, and what tells of its wake-ups.
-    pub(crate) fn watch_and_note(&self) -> Watched {
-        let watched = || self.lock().extras.as_ref().map(|extras| extras.watched.clone());
-        if self.is_observed() { watched().unwrap_or_default() } else { Watched::default() }
-    }
-
-    /// Tells the observer of the end. Drops the watch: it may hold a handle.
+    /// Tells the observer of the end.
     #[cold]
     #[inline(never)]
-    fn watch_end(self: &Arc<Self>) {
-        let watched = self.lock().extras.as_mut().map(|extras| mem::take(&mut extras.watched));
-        let Some((Some(watch), note)) = watched else { return };
+    fn watch_end(self: &Arc<Self>, watch: &dyn Watch) {
         let ended = self.ended();
         contain(|| watch.ended(ended.and_then(Result::err).as_ref()));
-        drop_contained((watch, note));
     }
 
     pub(crate) fn set_in_place(&self, in_place: bool) {
@@ -441,11 +428,20 @@ impl Control {
 
     /// Finishes the greenlet: sets its end, calls `leave`, then wakes all waiters. No waiter goes
     /// on before `leave` has returned, not even one that comes in between. A greenlet that was
-    /// killed ends with the reason of the pending kill, if there is one.
-    pub(crate) fn end(self: &Arc<Self>, ended: &Result<(), Failure>, leave: impl FnOnce()) {
+    /// killed ends with the reason of the pending kill, if there is one. `watch` is that of the task.
+    pub(crate) fn end(
+        self: &Arc<Self>,
+        ended: &Result<(), Failure>,
+        watch: Option<&Arc<dyn Watch>>,
+        leave: impl FnOnce(),
+    ) {
         let is_alone = ended.is_ok() && !self.parked.load(Relaxed);
-        let is_alone = is_alone && self.flags.advance(BEGUN, BEGUN | ENDED);
+        let known = if watch.is_some() { self.flags.get() & OBSERVED } else { 0 };
+        let is_alone = is_alone && self.flags.advance(BEGUN | known, BEGUN | known | ENDED);
         let guards = if is_alone { None } else { self.begin_end(ended) };
+        if let Some(watch) = watch.filter(|_| known != 0) {
+            self.watch_end(&**watch);
+        }
         contain(leave);
         if let Some(guards) = guards {
             drop_guards(guards);
@@ -466,9 +462,6 @@ impl Control {
         let guards = state.extras.as_mut().map(|extras| mem::take(&mut extras.guards));
         drop(state);
         drop_contained(waker);
-        if self.is_observed() {
-            self.watch_end();
-        }
         guards.filter(|guards| !guards.is_empty())
     }
 
@@ -629,9 +622,6 @@ struct Inner {
     extras: Option<Box<Extras>>,
 }
 
-/// The observer's watch of a greenlet, and what tells of the wake-ups of its task.
-type Watched = (Option<Arc<dyn Watch>>, Option<Arc<WakeNote>>);
-
 /// Values that are dropped when a greenlet finishes, by the keys of its containers.
 type Guards = BTreeMap<usize, Box<dyn Any + Send>>;
 
@@ -652,8 +642,8 @@ struct Extras {
     result_links: Vec<ResultLink>,
     /// The panic that ended it, if there was one.
     panic: Option<Panic>,
-    /// Sees the greenlet's life, until the end.
-    watched: Watched,
+    /// The observer's watch of the task, if the task was created without one.
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl Inner {

@@ -1,13 +1,14 @@
 //! The promises of dumps.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use spinney_greenlet::{Greenlet, Handle, named, spawn_on};
-use spinney_hub::{LocalHub, block_on, sleep};
+use spinney_hub::{LocalHub, block_on, sleep, yield_now};
 use spinney_pool::{Group, Pool, Rate};
 use spinney_sim::SimHub;
 use spinney_sync::Event;
@@ -248,6 +249,68 @@ fn signal_writes_a_dump() {
         text.push(bytes.recv_timeout(Duration::from_secs(60)).unwrap());
     }
     block_on(group.kill());
+}
+
+#[test]
+fn late_wake_of_a_finished_greenlet_reaches_no_other() {
+    start().unwrap();
+    let hub = LocalHub::new();
+    hub.block_on(async {
+        let stale = spawn_on(&hub, poll_fn(|cx| Poll::Ready(cx.waker().clone()))).await.unwrap();
+        let line = line!();
+        let waits: Vec<_> = (0..10).map(|_| spawn_on(&hub, pending::<()>())).collect();
+        yield_now().await;
+        stale.wake();
+        let seen = spawned_between(&dump(), file!(), line, line + 2);
+        let activities: Vec<_> = seen.iter().map(|info| info.activity).collect();
+        assert_eq!(activities, [Activity::Waiting; 10]);
+        assert!(seen.iter().all(|info| info.polls == 1));
+        drop(waits);
+    });
+}
+
+#[test]
+fn finished_greenlets_are_gone_and_new_ones_start_anew() {
+    start().unwrap();
+    let hub = LocalHub::new();
+    hub.block_on(async {
+        let line = line!();
+        for _ in 0..1000 {
+            let waits = spawn_on(&hub, async { sleep(Duration::from_secs(3600)).await });
+            yield_now().await;
+            let seen = spawned_between(&dump(), file!(), line, line + 10);
+            let polls: Vec<_> = seen.iter().map(|info| (info.id, info.polls)).collect();
+            assert_eq!(polls, [(waits.id(), 1)]);
+            waits.kill().await;
+        }
+    });
+}
+
+#[test]
+fn items_that_are_asked_for_are_shown_once() {
+    start().unwrap();
+    let hub = LocalHub::new();
+    let pool = Pool::on(&hub, 2);
+    // Between two items, another greenlet of the thread finishes.
+    let mut others: Vec<_> = (0..500).map(|_| Greenlet::new(async {})).collect();
+    let input = (0..500).inspect(move |_| drop(others.pop()));
+    let item = |n: usize| async move {
+        yield_now().await;
+        let _asked = Handle::current();
+        if n >= 498 { pending().await } else { n }
+    };
+    let line = line!() + 1;
+    let results = pool.map(item, input);
+    let reader = spawn_on(&hub, async { results.await.map(drop) });
+    dump_when(|dump| {
+        hub.block_on(yield_now());
+        let items = spawned_between(dump, file!(), line, line + 1).into_iter();
+        let mut items: Vec<_> = items.filter_map(|info| info.item).collect();
+        items.sort_unstable();
+        assert!(items.windows(2).all(|pair| pair[0] < pair[1]), "{items:?}");
+        items == [498, 499]
+    });
+    drop(reader);
 }
 
 /// The promise of the cost: printed by `cargo test -p spinney-trace --release -- --nocapture`.
