@@ -241,8 +241,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
         let holder = Holder::around(self.set.inner())?;
         let weight = self.slot.as_ref().map_or(1, AcquireSlot::weight);
-        let is_light = weight <= 1 || weight <= holder.members.weight_of(&holder.handle);
-        Some((holder, Handle::current()?)).filter(|_| is_light)
+        Some((holder, Handle::current()?)).filter(|(holder, _)| holder.carries(weight))
     }
 
     /// Ready with the key permit of the child when its key, the rates and pauses allow a start in
@@ -407,6 +406,11 @@ impl Holder {
 
     fn holds_slot(&self) -> bool {
         self.members.holds_slot(&self.handle)
+    }
+
+    /// Whether a child of this weight may run in the holder's place.
+    pub(crate) fn carries(&self, weight: usize) -> bool {
+        weight <= 1 || weight <= self.members.weight_of(&self.handle)
     }
 
     /// Creates a share of the slot for a child beyond the depth limit; `None` if the holder has

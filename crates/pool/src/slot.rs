@@ -307,8 +307,13 @@ impl MemberSlot {
         match &self.held {
             Held::Nothing => 0,
             Held::Own(slot) => slot.permits(),
-            Held::Shared(shared) => shared.weight(),
+            Held::Shared(shared) => shared.source().1,
         }
+    }
+
+    /// The share of a shared slot.
+    pub(crate) fn shared(&self) -> Option<&Share> {
+        if let Held::Shared(shared) = &self.held { Some(shared) } else { None }
     }
 
     pub(crate) fn key(&self) -> Option<&Arc<KeyPermit>> {
@@ -385,11 +390,12 @@ impl Share {
         self.replace(Source::Of(shared));
     }
 
-    fn weight(&self) -> usize {
+    /// What distinguishes the shared slot from others, and its weight.
+    pub(crate) fn source(&self) -> (usize, usize) {
         let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*place {
-            Source::Slot(slot) => slot.permits(),
-            Source::Of(shared) => shared.weight(),
+            Source::Slot(slot) => (std::ptr::from_ref(self).addr(), slot.permits()),
+            Source::Of(shared) => shared.source(),
         }
     }
 

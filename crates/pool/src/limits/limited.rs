@@ -263,7 +263,7 @@ impl Limited {
     fn start(&mut self, request: Request) {
         let now = self.time.now;
         self.rates.iter_mut().for_each(|rate| rate.start(now));
-        self.time.is_in_use |= self.needs_time();
+        self.time.is_in_use |= self.limits.have_rates();
         if let Some(key) = request.key {
             self.keys.entry(key).or_default().start(request.kind, &self.limits.key_rates, now);
         }
@@ -333,6 +333,7 @@ impl Limited {
         } else if !self.entries.is_empty() {
             self.time.clock.get_or_insert(clock);
         }
+        self.time.is_in_use &= self.limits.have_rates();
         self.rates = Gcra::replace(&self.rates, &self.limits.rates, self.time.now);
         if before.key_rates != self.limits.key_rates {
             let (rates, now) = (&self.limits.key_rates, self.time.now);

@@ -54,6 +54,11 @@ impl InPlaceRequest {
         Self { holder, is_too_deep: is_too_deep() }
     }
 
+    /// Whether the reader may run an item of this weight.
+    pub(crate) fn carries(&self, weight: usize) -> bool {
+        self.holder.carries(weight)
+    }
+
     /// The slot for an item that must run as a task of the hub.
     pub(crate) fn share(&self) -> Option<Arc<Share>> {
         if self.is_too_deep { self.holder.share_slot() } else { None }

@@ -429,9 +429,10 @@ impl<T, X: Executor> Results<T, X> {
 
     /// Takes the feeder's waker, if it has a reason to wake up.
     fn take_feeder(&self, state: &mut State<T, X>) -> Option<Waker> {
+        // Without room, an item may be requested that was opened before and waits in the queue.
         let is_requested = state.in_place.is_requested() && state.holders == 0;
-        let wants_room = self.reads.is_stalled() || is_requested;
-        let roused = state.buffer.is_exhausted() || (wants_room && state.has_room());
+        let has_room = self.reads.is_stalled() && state.has_room();
+        let roused = state.buffer.is_exhausted() || is_requested || has_room;
         if !roused {
             return None;
         }
