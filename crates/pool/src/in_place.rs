@@ -224,7 +224,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         match &mut self.stage {
             Stage::InPlace(child, greenlet) => {
                 let below = std::mem::take(&mut self.below);
-                let frame = Frame { child: greenlet.id(), around: current, holder, below };
+                let ticket = self.slot.as_ref().and_then(AcquireSlot::ticket);
+                let frame = Frame { child: greenlet.id(), around: current, holder, ticket, below };
                 let (polled, below) = frame.run(|| Pin::new(child).poll(cx));
                 self.below = below;
                 ready!(polled);
@@ -457,6 +458,14 @@ fn frames() -> usize {
     FRAMES.with_borrow(Vec::len)
 }
 
+/// The ticket of the request for `slots` of the innermost child that is being polled in place.
+pub(crate) fn request_around(slots: &SharedSlots) -> Option<u64> {
+    FRAMES.with_borrow(|frames| {
+        let frames = frames.iter().rev().filter(|frame| frame.holder.is_of(slots));
+        frames.filter_map(|frame| frame.ticket).next()
+    })
+}
+
 /// Whether the stack has no room for one more child.
 pub(crate) fn is_too_deep() -> bool {
     frames() >= MAX_IN_PLACE
@@ -469,6 +478,8 @@ pub(crate) struct Frame {
     /// The greenlet that polls the child.
     pub(crate) around: Handle,
     pub(crate) holder: Holder,
+    /// The ticket of the child's request for a slot of its own, if there is one.
+    pub(crate) ticket: Option<u64>,
     /// The share of the holder's slot that was last given to a nested child.
     pub(crate) below: Weak<Share>,
 }

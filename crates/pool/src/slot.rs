@@ -18,7 +18,7 @@ use spinney_greenlet::{ContainerLimits, Greenlet};
 use spinney_hub::{Clock, Hub, contain};
 use spinney_sync::{Acquire, HandOut, Semaphore, Wait, Want};
 
-use crate::in_place::Turns;
+use crate::in_place::{self, Turns};
 use crate::limits::{Alarm, Key, Kind, Limits, Request, SlotLine, Stats};
 use crate::members::Members;
 use crate::scope::Scopes;
@@ -94,7 +94,7 @@ pub(crate) struct Slots {
 pub(crate) const ONE: Want<Request> = Want {
     permits: 1,
     despite_close: false,
-    request: Request { kind: Kind::Slot, priority: 0, key: None },
+    request: Request { kind: Kind::Slot, priority: 0, key: None, behind: None },
 };
 
 /// A shared pointer to the slots of a pool.
@@ -464,6 +464,17 @@ impl AcquireSlot {
         }
     }
 
+    /// Keeps the request behind the request `ticket`.
+    pub(crate) fn behind(mut self, ticket: Option<u64>) -> Self {
+        self.set(|want| want.request.behind = ticket);
+        self
+    }
+
+    /// The ticket of the request, while it is in the queue.
+    pub(crate) fn ticket(&self) -> Option<u64> {
+        self.slot.place().map(|place| place.ticket)
+    }
+
     pub(crate) fn want(&self) -> Want<Request> {
         self.slot.want().clone()
     }
@@ -533,6 +544,12 @@ impl Future for AcquireSlot {
         let this = &mut *self;
         if this.is_too_heavy() {
             return Poll::Ready(Err(SlotError::TooHeavy));
+        }
+        if this.ticket().is_none() {
+            let around = this.slot.semaphore().and_then(in_place::request_around);
+            if around.is_some() {
+                this.set(|want| want.request.behind = around);
+            }
         }
         let slot = Pin::new(&mut this.slot).poll(cx);
         // A closed scope does not use the slot: it goes to the next waiter.

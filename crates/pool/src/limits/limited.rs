@@ -170,7 +170,7 @@ impl Limited {
     pub(super) fn insert(&mut self, ticket: u64, waker: Waker, want: &Want<Request>) {
         self.next_ticket = self.next_ticket.max(ticket + 1);
         let Want { permits, despite_close, request } = *want;
-        let (rank, stage) = (self.rank(ticket, request.priority), Stage::Waits);
+        let (rank, stage) = (self.rank(ticket, &request), Stage::Waits);
         let entry = Entry { waker, permits, despite_close, request, rank, stage };
         self.waiting += usize::from(request.kind == Kind::Slot);
         self.entries.insert(ticket, entry);

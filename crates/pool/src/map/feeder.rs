@@ -17,11 +17,11 @@ use super::shared::MapShared;
 use super::source::Source;
 use super::worker::pair_worker;
 use super::{ItemInPlace, MapWorker};
-use crate::SlotError;
 use crate::limits::Request;
 use crate::members::Members;
 use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, MapsEnd, MemberSlot, ONE, Permit};
 use crate::task_set::Core;
+use crate::{SlotError, in_place};
 
 /// How many workers are started before other tasks get a turn.
 const BATCH: usize = 64;
@@ -40,6 +40,8 @@ pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
     /// The items in the queue of the pool, if each has its own request.
     item_queue: Option<ItemQueue<S::Item>>,
     end: End,
+    /// The request of the greenlet in place that called the map.
+    behind: Option<u64>,
     /// The line that started the map.
     at: &'static Location<'static>,
     /// Dropped last: by then, a finished map holds nothing here.
@@ -99,7 +101,9 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         let (core, at) = (Arc::downgrade(core), Location::caller());
         let item_queue = shared.asks.is_some().then(ItemQueue::new);
         let (queued, queued_started, start) = (None, false, None);
-        Self { shared, core, queued, queued_started, start, item_queue, end, at, _feeding: feeding }
+        let behind = in_place::request_around(&shared.members.slots);
+        let _feeding = feeding;
+        Self { shared, core, queued, queued_started, start, item_queue, end, behind, at, _feeding }
     }
 
     /// Whether the maps of the group have finished, or the map was refused: `true` once, because
@@ -194,6 +198,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         let Some(queued_item) = item_queue.take(key) else { return Poll::Pending };
         let QueuedItem { index, item, slot, .. } = queued_item;
         let taken = TakenItem { index, item, want };
+        self.shared.results.set_queued_ticket(slot.ticket());
         self.queued = Some(slot);
         Poll::Ready(Some(Place::Reader(wish, key_permit, Some(taken))))
     }
@@ -219,7 +224,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
                 Ok(want) => {
                     let mut slot = AcquireSlot::new(&self.shared.members).despite_close();
                     slot.set(|own| *own = Want { despite_close: true, ..want });
-                    item_queue.add(index, item, slot);
+                    item_queue.add(index, item, slot.behind(self.behind));
                 }
                 Err(payload) => {
                     drop_contained(item);
@@ -244,10 +249,11 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         if self.queued_started && !results.wants_slot() {
             (self.queued, self.queued_started) = (None, false);
         }
-        let queued = self
-            .queued
-            .get_or_insert_with(|| AcquireSlot::new(&self.shared.members).despite_close());
-        let slot = Pin::new(queued).poll(cx);
+        let request =
+            || AcquireSlot::new(&self.shared.members).despite_close().behind(self.behind);
+        let queued = self.queued.get_or_insert_with(request);
+        let slot = Pin::new(&mut *queued).poll(cx);
+        results.set_queued_ticket(queued.ticket());
         results.feeder_queued.store(slot.is_pending(), Relaxed);
         let slot = ready!(slot);
         self.queued = None;

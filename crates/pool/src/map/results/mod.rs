@@ -11,7 +11,7 @@ mod state;
 use std::fmt;
 use std::iter::once;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -48,6 +48,8 @@ pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
 pub(crate) struct Results<T, X: Executor> {
     /// Whether the feeder itself waits in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
+    /// The ticket of the feeder's request for an item in place; `u64::MAX` without one.
+    queued_ticket: AtomicU64,
     /// How many times items were tried again.
     pub(crate) retries: AtomicUsize,
     /// Whether all users of the fields are on one thread; see `Executor::is_local`.
@@ -74,6 +76,7 @@ impl<T, X: Executor> Results<T, X> {
             on_item,
             outcomes: Arc::default(),
             feeder_queued: AtomicBool::new(false),
+            queued_ticket: AtomicU64::new(u64::MAX),
             retries: AtomicUsize::new(0),
             is_local,
             abandoned: AtomicBool::new(false),
@@ -393,6 +396,15 @@ impl<T, X: Executor> Results<T, X> {
     /// Whether the reader has left, and wants no further item to run.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned.load(Relaxed)
+    }
+
+    /// The ticket of the feeder's request in the queue of the pool.
+    pub(crate) fn queued_ticket(&self) -> Option<u64> {
+        Some(self.queued_ticket.load(Relaxed)).filter(|ticket| *ticket < u64::MAX)
+    }
+
+    pub(crate) fn set_queued_ticket(&self, ticket: Option<u64>) {
+        self.queued_ticket.store(ticket.unwrap_or(u64::MAX), Relaxed);
     }
 
     pub(crate) fn is_feeder_queued(&self) -> bool {
