@@ -461,8 +461,8 @@ fn frames() -> usize {
 /// The ticket of the request for `slots` of the innermost child that is being polled in place.
 pub(crate) fn request_around(slots: &SharedSlots) -> Option<u64> {
     FRAMES.with_borrow(|frames| {
-        let frames = frames.iter().rev().filter(|frame| frame.holder.is_of(slots));
-        frames.filter_map(|frame| frame.ticket).next()
+        let mut frames = frames.iter().rev().filter(|frame| frame.holder.is_of(slots));
+        frames.find_map(|frame| frame.ticket)
     })
 }
 

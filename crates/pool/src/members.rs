@@ -307,6 +307,25 @@ impl Members {
         drop(unused);
     }
 
+    /// Gives the member `serial` at `place`, which has no slot, a share of one.
+    pub(crate) fn take_share(&self, place: u32, serial: u64, share: Arc<Share>) {
+        let mut state = self.lock();
+        if state.at(place, serial).is_some() {
+            state.change_slot(place, |slot| slot.become_shared(share));
+        }
+    }
+
+    /// Stores the permit of a key in the entry of the member `serial` at `place`, unless that has
+    /// one.
+    pub(crate) fn take_key(&self, place: u32, serial: u64, mut key: Option<Arc<KeyPermit>>) {
+        let mut state = self.lock();
+        if let Some(member) = state.at(place, serial) {
+            member.slot.set_key(&mut key);
+        }
+        drop(state);
+        drop(key);
+    }
+
     /// The key permit of the member `serial` at `place`.
     pub(crate) fn key_at(&self, place: u32, serial: u64) -> Option<Arc<KeyPermit>> {
         self.lock().at(place, serial)?.slot.key().cloned()
@@ -649,7 +668,7 @@ impl State {
             return self.own_slots;
         }
         let shared = self.list.iter().filter_map(|member| member.slot.shared());
-        let sources: BTreeMap<_, _> = shared.map(|share| share.source()).collect();
+        let sources: BTreeMap<_, _> = shared.map(Share::source).collect();
         self.own_slots + sources.into_values().sum::<usize>()
     }
 

@@ -332,6 +332,18 @@ impl MemberSlot {
         unused
     }
 
+    /// Gives a member without a slot a share of one.
+    pub(crate) fn become_shared(&mut self, share: Arc<Share>) {
+        self.held = Held::Shared(share);
+    }
+
+    /// Takes the permit of a key, if it has none.
+    pub(crate) fn set_key(&mut self, key: &mut Option<Arc<KeyPermit>>) {
+        if self.key.is_none() {
+            self.key = key.take();
+        }
+    }
+
     /// Shares the slot; `None` if there is no slot.
     pub(crate) fn share(&mut self) -> Option<Arc<Share>> {
         let shared = match std::mem::replace(&mut self.held, Held::Nothing) {

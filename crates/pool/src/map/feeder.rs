@@ -45,7 +45,8 @@ pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
     /// The line that started the map.
     at: &'static Location<'static>,
     /// Dropped last: by then, a finished map holds nothing here.
-    _feeding: Feeding<Fut::Output, X>,
+    #[expect(dead_code, reason = "dropping it ends the feeding")]
+    feeding: Feeding<Fut::Output, X>,
 }
 
 /// The end of the maps of the group.
@@ -102,8 +103,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         let item_queue = shared.asks.is_some().then(ItemQueue::new);
         let (queued, queued_started, start) = (None, false, None);
         let behind = in_place::request_around(&shared.members.slots);
-        let _feeding = feeding;
-        Self { shared, core, queued, queued_started, start, item_queue, end, behind, at, _feeding }
+        Self { shared, core, queued, queued_started, start, item_queue, end, behind, at, feeding }
     }
 
     /// Whether the maps of the group have finished, or the map was refused: `true` once, because

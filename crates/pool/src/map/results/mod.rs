@@ -291,7 +291,7 @@ impl<T, X: Executor> Results<T, X> {
     pub(crate) fn enlist(&self, has_slot: bool) -> usize {
         let mut state = self.lock();
         state.holders += usize::from(has_slot);
-        state.workers.insert(WorkerEntry { handle: None, has_slot })
+        state.workers.insert(WorkerEntry { handle: None, has_slot, waits: None })
     }
 
     /// Sets the current item of the worker `key`. Returns whether its result is wanted.
