@@ -16,6 +16,8 @@
 //! - A start in place counts as a start: in a pool that limits starts, it waits for its key, its
 //!   rates and the end of a pause, but for no slot. A child with a weight above the holder's slot
 //!   waits like any other caller.
+//! - The requests of a child stay behind the child's own request, whatever their priorities: a child
+//!   that pauses cannot use a slot that its requests get.
 //! - A child that no holder polls pauses until it gets a slot of its own; a kill or an abort ends
 //!   it. If it will get no slot, because the group was closed or the wait left the queue, the child
 //!   continues as a task of the hub without one.

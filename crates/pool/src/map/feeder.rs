@@ -249,8 +249,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         if self.queued_started && !results.wants_slot() {
             (self.queued, self.queued_started) = (None, false);
         }
-        let request =
-            || AcquireSlot::new(&self.shared.members).despite_close().behind(self.behind);
+        let request = || AcquireSlot::new(&self.shared.members).despite_close().behind(self.behind);
         let queued = self.queued.get_or_insert_with(request);
         let slot = Pin::new(&mut *queued).poll(cx);
         results.set_queued_ticket(queued.ticket());

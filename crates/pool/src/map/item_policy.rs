@@ -155,7 +155,9 @@ impl Delay {
         let refused = |error| Failure::Killed(GreenletExit::because(error));
         if let NextStart::Slot(slot) = &mut self.start {
             if let Poll::Ready(permit) = Pin::new(slot).poll(cx) {
-                return Poll::Ready(permit.map(|permit| item_slot.restore(permit)).map_err(refused));
+                return Poll::Ready(
+                    permit.map(|permit| item_slot.restore(permit)).map_err(refused),
+                );
             }
             // The slot may never be free if the reader is a member: it waits for this item.
             if !item_slot.share_with_reader(cx.waker()) {

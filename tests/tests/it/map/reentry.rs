@@ -2,16 +2,16 @@
 //! and running items never exceed the slots.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
 use spinney::gevent::PoolExt as _;
 use spinney::map::from_stream;
-use spinney::pool::Reentry;
+use spinney::pool::{Order, Reentry};
 use spinney::task::spawn_on;
-use spinney::{Handle, Pool, Within, shield, sleep, yield_now};
+use spinney::{Handle, Pool, Retry, Within, shield, sleep, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled};
 use spinney_tests::{AnyHub, SimHub, on_every_hub};
 
@@ -415,4 +415,59 @@ fn time_passes_in_a_closed_map_with_an_item_in_place() {
         }
     });
     assert_eq!(sim.elapsed(), Duration::from_secs(2));
+}
+
+#[test]
+fn item_in_place_gets_its_slot_before_its_own_children() {
+    for (priority, order) in [(1, Order::Oldest), (0, Order::Newest), (9, Order::Aging(3))] {
+        let sim = SimHub::new();
+        sim.block_on(async {
+            let pool = Pool::builder().order(order).pool_on(&sim, 1);
+            let inside = pool.clone();
+            let child = sleep(Duration::from_secs(1));
+            let member = pool.spawn(async move {
+                let inner = inside.clone();
+                let parent = async move {
+                    inner.slot().priority(priority).spawn(child).await.await.unwrap();
+                };
+                let parent = Mutex::new(Some(parent));
+                let map = inside.imap(move |()| parent.lock().unwrap().take().unwrap(), [()]);
+                let mut map = Box::pin(map);
+                // The item has begun in place, and nothing polls it any more.
+                assert!(map.next().within(Duration::from_millis(1)).await.is_err());
+                Pin::into_inner(map).detach();
+            });
+            member.await.await.unwrap();
+            pool.join().await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn item_after_a_delay_runs_in_the_slot_of_its_reader() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for per_key in [None, Some(1)] {
+        let sim = SimHub::new();
+        sim.block_on(async {
+            let pool = Pool::on(&sim, 2);
+            pool.set_per_key(per_key);
+            let (inside, tries) = (pool.clone(), Count::to(2));
+            let reader = async move {
+                let fails_once = move |n: u32| {
+                    tries.add();
+                    let result = if tries.get() == 1 { Err(n) } else { Ok(n) };
+                    async move { (yield_now().await, result).1 }
+                };
+                let retry = Retry::times(1).delays([SECOND]);
+                inside.mapper().key(|n: &u32| *n).retry(retry).try_map(fails_once, [7]).await
+            };
+            let reader = pool.spawn(reader).await;
+            sleep(SECOND / 2).await;
+            // It needs the reader's slot as well, and is before the item in the queue.
+            let (heavy, list) = zip(pool.slot().weight(2).spawn(async {}), reader).await;
+            assert_eq!(list.unwrap().unwrap(), [7]);
+            heavy.await.unwrap();
+            assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        });
+    }
 }

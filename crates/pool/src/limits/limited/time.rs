@@ -72,7 +72,7 @@ impl Limited {
     }
 
     /// Checks the caller's clock for a request under rates or a pause: once a start was counted, and
-    /// until a pause with an end is over, it must tell the same time.
+    /// until a pause with an end has finished, it must tell the same time.
     pub(super) fn check_clock(&mut self, ticket: u64) {
         let clock = Clock::shared();
         match &self.time.clock {

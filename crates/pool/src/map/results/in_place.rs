@@ -109,17 +109,17 @@ impl<X: Executor> InPlace<X> {
 impl<T, X: Executor> Results<T, X> {
     /// Called by a reader that waits and may run an item.
     pub(crate) fn request_in_place(&self, request: InPlaceRequest) {
-        let (before, waiter) = self.change(|state| {
+        let (before, waiters) = self.change(|state| {
             let may_request = state.waiting.is_some() && !state.in_place.has_begun();
             if may_request {
-                let waiter = if state.holders == 0 { state.take_waiter() } else { None };
-                (std::mem::replace(&mut state.in_place, InPlace::Requested(request)), waiter)
+                let waiters = if state.holders == 0 { state.take_waiters() } else { Vec::new() };
+                (std::mem::replace(&mut state.in_place, InPlace::Requested(request)), waiters)
             } else {
-                (InPlace::Requested(request), None)
+                (InPlace::Requested(request), Vec::new())
             }
         });
         drop(before);
-        wake_all(waiter);
+        wake_all(waiters);
     }
 
     /// For the worker `key`, whose item of this weight waits for a slot after a delay: a share of

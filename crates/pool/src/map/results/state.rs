@@ -144,9 +144,9 @@ impl<T, X: Executor> State<T, X> {
         self.workers.is_empty() && !self.feeding
     }
 
-    /// Takes the waker of a worker whose item waits for a slot after a delay.
-    pub(super) fn take_waiter(&mut self) -> Option<Waker> {
-        self.workers.iter_mut().find_map(|(_, worker)| worker.waits.take())
+    /// Takes the wakers of the workers whose items wait for a slot after a delay.
+    pub(super) fn take_waiters(&mut self) -> Vec<Waker> {
+        self.workers.iter_mut().filter_map(|(_, worker)| worker.waits.take()).collect()
     }
 
     /// The failure after the last item, if no item is running.
