@@ -29,29 +29,34 @@ const CELERY: [&[&str]; 2] = [
 /// What a worker and its servers may die of.
 const CRASHES: [&str; 7] = ["kill9", "warm", "grace", "connloss", "broker9", "blocked", "etahold"];
 
+/// The profile of the tests, and of the worker unless its cost is measured: one build serves both.
+const PROFILE: &str = "worker";
+
 /// The command that runs all of this.
 const AGAIN: &str = "cargo xtask brokers";
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps, measures: bool) -> Result {
     let sh = &workspace.sh;
+    let profile = if measures { "bench" } else { PROFILE };
     steps.step("servers are installed", AGAIN, || servers::install(sh))?;
     let others = workspace.clone();
     // Beside the rest of `ci` they wait for cargo, and nothing waits for them.
     let tests = move |steps: &mut Steps| {
-        let tests = cmd!(others.sh, "cargo test --quiet --package {CRATE}");
+        let tests = ["test", "--quiet", "--profile", PROFILE, "--package", CRATE];
+        let tests = cmd!(others.sh, "cargo {tests...} --features rustls");
         steps.cmd("tests of spinney-celery", tests)
     };
     steps.beside(tests, |steps| {
-        prepare(workspace, steps)?;
-        accept(workspace, steps)
+        prepare(workspace, profile, steps)?;
+        accept(workspace, profile, steps)
     })?;
     // Alone, for the sake of its figures.
-    let bench = Acceptance::start(workspace.clone(), "bench", steps)?;
+    let bench = Acceptance::start(workspace.clone(), "bench", profile, steps)?;
     if measures { bench.measure(steps) } else { bench.compare(steps) }
 }
 
 /// Builds the worker, and installs Celery meanwhile.
-fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result {
+fn prepare(workspace: &Workspace, profile: &str, steps: &mut Steps) -> Result {
     let others = workspace.clone();
     let celery = move |steps: &mut Steps| {
         steps.step("Celery is installed", AGAIN, || {
@@ -59,8 +64,8 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result {
         })
     };
     steps.beside(celery, |steps| {
-        let build = ["build", "--quiet", "--release", "--package", CRATE, "--features", "rustls"];
-        let build = cmd!(workspace.sh, "cargo {build...} --examples");
+        let build = ["build", "--quiet", "--profile", profile, "--package", CRATE];
+        let build = cmd!(workspace.sh, "cargo {build...} --features rustls --examples");
         steps.cmd("the worker and the producer are built", build)
     })
 }
@@ -68,10 +73,10 @@ fn prepare(workspace: &Workspace, steps: &mut Steps) -> Result {
 /// Runs the scripts. Each list of them has servers of its own: one crashes its broker, and remote
 /// control reaches all workers of a broker. They run side by side, since they wait more than they
 /// compute.
-fn accept(workspace: &Workspace, steps: &mut Steps) -> Result {
+fn accept(workspace: &Workspace, profile: &'static str, steps: &mut Steps) -> Result {
     let list = |name: &'static str, run: fn(&Acceptance, &mut Steps) -> Result| {
         let workspace = workspace.clone();
-        move |steps: &mut Steps| run(&Acceptance::start(workspace, name, steps)?, steps)
+        move |steps: &mut Steps| run(&Acceptance::start(workspace, name, profile, steps)?, steps)
     };
     let rpc = list("rpc", |acceptance, steps| acceptance.results("rpc://", steps));
     let redis =
@@ -89,10 +94,9 @@ fn install_celery(workspace: &Workspace, packages: &[&str]) -> Result {
     if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    cmd!(sh, "python3 -m venv --clear {folder}").quiet().run()?;
-    cmd!(sh, "{python} -m pip install --quiet --disable-pip-version-check {packages...}")
-        .quiet()
-        .run()?;
+    cmd!(sh, "python3 -m venv --clear --without-pip {folder}").quiet().run()?;
+    let pip = cmd!(sh, "python3 -m pip --python {python} --quiet --disable-pip-version-check");
+    pip.arg("install").args(packages).quiet().run()?;
     Ok(fs::write(done, wanted)?)
 }
 
@@ -107,6 +111,8 @@ fn folder(workspace: &Workspace) -> PathBuf {
 /// The scripts, and the servers that they use.
 struct Acceptance {
     workspace: Workspace,
+    /// The profile with which the worker was built.
+    profile: &'static str,
     servers: Servers,
 }
 
@@ -120,7 +126,12 @@ struct Script<'a> {
 }
 
 impl Acceptance {
-    fn start(workspace: Workspace, name: &str, steps: &mut Steps) -> Result<Self> {
+    fn start(
+        workspace: Workspace,
+        name: &str,
+        profile: &'static str,
+        steps: &mut Steps,
+    ) -> Result<Self> {
         let script = scripts(&workspace).join("start-broker.sh");
         let folder = folder(&workspace).join(name);
         let mut servers = None;
@@ -129,7 +140,7 @@ impl Acceptance {
             Ok(())
         })?;
         let servers = servers.ok_or("the servers were not started")?;
-        Ok(Self { workspace, servers })
+        Ok(Self { workspace, profile, servers })
     }
 
     /// The functional checks with either version of Celery, and bad input.
@@ -204,7 +215,9 @@ impl Acceptance {
     }
 
     fn worker(&self) -> PathBuf {
-        self.workspace.target().join("release/examples/acceptance")
+        // Cargo has no folder of its own for the profile of benchmarks.
+        let folder = if self.profile == "bench" { "release" } else { self.profile };
+        self.workspace.target().join(folder).join("examples/acceptance")
     }
 
     /// Runs a script that starts its own workers; what it prints is shown if it fails.

@@ -2,6 +2,7 @@
 
 use xshell::cmd;
 
+use crate::brokers::CRATE;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 use crate::{Result, brokers, deny, features, layers, loom, package, test, tidy};
@@ -16,18 +17,19 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     }
     quick(workspace, steps)?;
     // A core would be idle while one large program is compiled or tests wait for each other. The
-    // models are built in a folder of their own, and the worker that brokers test in that of
-    // optimised programs; packages take turns with cargo's lock of the other. The brokers' scripts
-    // wait more than they compute, and wait for states, so that a busy machine fails none.
+    // models and the worker that brokers test are built in folders of their own; the others take
+    // turns with cargo's lock of the common one. The brokers' scripts wait more than they compute,
+    // and wait for states, so that a busy machine fails none.
     let (alone, others) = (workspace.clone(), workspace.clone());
     let with_brokers = move |steps: &mut Steps| brokers::run(&alone, steps, false);
     let aside = move |steps: &mut Steps| {
         let workspace = &others;
         steps.step("deny", "cargo xtask deny", || deny::run(workspace))?;
         steps.step("loom", "cargo xtask loom", || loom::run(workspace))?;
+        clippy_of_celery(workspace, steps)?;
+        features::run(workspace, steps)?;
         steps.step("package", "cargo xtask package", || package::run(workspace))?;
-        doc(workspace, steps)?;
-        features::run(workspace, steps)
+        doc(workspace, steps)
     };
     steps.beside(with_brokers, |steps| {
         steps.beside(aside, |steps| {
@@ -41,6 +43,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
 pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result {
     quick(workspace, steps)?;
     clippy(workspace, steps)?;
+    clippy_of_celery(workspace, steps)?;
     test::fast(workspace, steps)
 }
 
@@ -54,16 +57,29 @@ fn quick(workspace: &Workspace, steps: &mut Steps) -> Result {
 }
 
 fn clippy(workspace: &Workspace, steps: &mut Steps) -> Result {
-    let clippy = cmd!(workspace.sh, "cargo clippy --workspace --all-targets -- -D warnings");
+    let packages = ["--workspace", "--exclude", CRATE];
+    let clippy = cmd!(workspace.sh, "cargo clippy {packages...} --all-targets -- -D warnings");
     steps.cmd("clippy", clippy)
 }
 
+/// With all of its features, as in [`features`]: together with the others it would have those of
+/// its 90 crates that another package asks for, which would be checked once more.
+fn clippy_of_celery(workspace: &Workspace, steps: &mut Steps) -> Result {
+    let package = ["--package", CRATE, "--all-features"];
+    let clippy = cmd!(workspace.sh, "cargo clippy {package...} --all-targets -- -D warnings");
+    steps.cmd("clippy of spinney-celery", clippy)
+}
+
 fn doc(workspace: &Workspace, steps: &mut Steps) -> Result {
-    let again = "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps";
-    steps.step("doc", again, || {
-        let doc = cmd!(workspace.sh, "cargo doc --workspace --no-deps");
-        Ok(doc.env("RUSTDOCFLAGS", "-D warnings").quiet().run()?)
-    })
+    let most = ["--workspace", "--exclude", CRATE].as_slice();
+    let celery = ["--package", CRATE, "--all-features"].as_slice();
+    for (name, packages) in [("doc", most), ("doc of spinney-celery", celery)] {
+        let doc = cmd!(workspace.sh, "cargo doc --no-deps {packages...}");
+        let again = format!("RUSTDOCFLAGS='-D warnings' {doc}");
+        let doc = doc.env("RUSTDOCFLAGS", "-D warnings").quiet();
+        steps.step(name, again, || Ok(doc.run()?))?;
+    }
+    Ok(())
 }
 
 /// Checks that `cargo SUBCOMMAND` works; adds its component once if it does not.

@@ -21,10 +21,18 @@ pub(crate) struct Metadata {
 #[derive(Clone)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    version: String,
     pub(crate) manifest_path: PathBuf,
     pub(crate) features: Vec<String>,
     pub(crate) targets: Vec<Target>,
     pub(crate) dependencies: Vec<Dependency>,
+}
+
+impl Package {
+    /// The name of its folder in its archive.
+    pub(crate) fn unpacked(&self) -> String {
+        format!("{}-{}", self.name, self.version)
+    }
 }
 
 #[derive(Clone)]
@@ -68,6 +76,7 @@ fn package(json: &Value) -> Result<Package> {
     let features = json["features"].as_object().ok_or("cargo lists no features")?;
     Ok(Package {
         name: text(json, "name")?,
+        version: text(json, "version")?,
         manifest_path: text(json, "manifest_path")?.into(),
         features: features.keys().cloned().collect(),
         targets: list(json, "targets", target)?,

@@ -1,10 +1,10 @@
-//! `cargo xtask package`: each crate can be packaged, builds from its package, lowest layer first,
-//! and contains the files that users need.
+//! `cargo xtask package`: each crate can be packaged, builds from its package, and contains the
+//! files that users need.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::fmt::Write;
+use std::path::Path;
 
-use xshell::{Shell, cmd};
+use xshell::cmd;
 
 use crate::Result;
 use crate::faults::report;
@@ -15,41 +15,50 @@ const FILES: &[&str] = &["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.
 
 pub(crate) fn run(workspace: &Workspace) -> Result {
     let sh = &workspace.sh;
-    let names: Vec<&str> = workspace.crates().map(|package| package.name.as_str()).collect();
-    let packages = names.iter().flat_map(|name| ["--package", name]);
-    forget_unpacked(sh)?;
-    // Each is built from its package, against the packages of lower layers.
-    cmd!(sh, "cargo package --quiet --offline --allow-dirty {packages...}").quiet().run()?;
+    let packed = workspace.target().join("package");
+    let unpacked = packed.join("unpacked");
+    pack(workspace, &packed, &unpacked)?;
     let mut faults = Vec::new();
-    for name in names {
-        let listed = cmd!(sh, "cargo package --list --allow-dirty --package {name}");
-        let listed = listed.quiet().ignore_stderr().read()?;
-        let missing = FILES.iter().filter(|file| !listed.lines().any(|line| line == **file));
+    for package in workspace.crates() {
+        let (name, folder) = (&package.name, unpacked.join(package.unpacked()));
+        let missing = FILES.iter().filter(|file| !sh.path_exists(folder.join(file)));
         faults.extend(missing.map(|file| format!("{name}: no {file} in the package")));
+        check(workspace, &unpacked, name)?;
     }
     report(&faults)
 }
 
-/// Removes the unpacked packages of earlier runs: cargo identifies them by version, and would build
-/// against old contents.
-fn forget_unpacked(sh: &Shell) -> Result {
-    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
-    let Some(home) = env::var_os("CARGO_HOME").map(PathBuf::from).or(home) else { return Ok(()) };
-    let unpacked = home.join("registry/src");
-    if !sh.path_exists(&unpacked) {
-        return Ok(());
+/// Packs the crates into `packed`, and unpacks them into a workspace in the folder `unpacked`, whose
+/// members use each other's packages.
+fn pack(workspace: &Workspace, packed: &Path, unpacked: &Path) -> Result {
+    let sh = &workspace.sh;
+    let packages = workspace.crates().flat_map(|package| ["--package", &package.name]);
+    // Its own verification builds the outside crates once more, which takes minutes.
+    cmd!(sh, "cargo package --quiet --offline --allow-dirty --no-verify {packages...}")
+        .quiet()
+        .run()?;
+    sh.remove_path(unpacked)?;
+    sh.create_dir(unpacked)?;
+    let mut manifest =
+        "[workspace]\nresolver = \"3\"\nmembers = [\"*\"]\n\n[patch.crates-io]\n".to_owned();
+    for package in workspace.crates() {
+        let (name, folder) = (&package.name, package.unpacked());
+        let archive = packed.join(format!("{folder}.crate"));
+        cmd!(sh, "tar --extract --gzip --file {archive} --directory {unpacked}").quiet().run()?;
+        writeln!(manifest, "{name} = {{ path = {folder:?} }}")?;
     }
-    // The sources of a registry on a network have its name as a prefix.
-    let is_local = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('-'))
-    };
-    for registry in sh.read_dir(&unpacked)?.into_iter().filter(is_local) {
-        for package in sh.read_dir(&registry)? {
-            if package.file_name().is_some_and(|name| name.to_string_lossy().starts_with("spinney"))
-            {
-                sh.remove_path(&package)?;
-            }
-        }
-    }
-    Ok(())
+    sh.write_file(unpacked.join("Cargo.toml"), manifest)?;
+    // The same versions of the outside crates.
+    Ok(sh.copy_file(workspace.root().join("Cargo.lock"), unpacked)?)
+}
+
+/// Checks that the crate `name` of the workspace `unpacked` builds with its own features. What can
+/// be wrong in a package alone is its manifest or a missing file, and the compiler has read both
+/// before it generates code.
+fn check(workspace: &Workspace, unpacked: &Path, name: &str) -> Result {
+    let (manifest, target) = (unpacked.join("Cargo.toml"), workspace.target());
+    let place = ["--manifest-path".as_ref(), manifest.as_path(), "--target-dir".as_ref(), target];
+    let check = cmd!(workspace.sh, "cargo check --quiet --offline {place...} --package {name}");
+    // As in the workspace's profile, so that the outside crates are checked once.
+    Ok(check.env("CARGO_PROFILE_DEV_DEBUG", "0").quiet().run()?)
 }

@@ -26,16 +26,25 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
 /// The tests with the best coverage in the least time: those of single crates, and the promises on
 /// the hubs that stay on one thread.
 pub(crate) fn fast(workspace: &Workspace, steps: &mut Steps) -> Result {
-    let sh = &workspace.sh;
+    let packages = workspace.packages().iter().filter(|p| !TOOLS.contains(&p.name.as_str()));
+    let programs = packages.flat_map(|package| &package.targets).filter(|t| t.is("test"));
+    let programs = programs.filter(|program| !LONG.contains(&program.name.as_str()));
+    let programs = programs.flat_map(|program| ["--test", &program.name]);
+    let tools = TOOLS.iter().flat_map(|name| ["--exclude", name]);
     let skips = SLOW.iter().flat_map(|name| ["--skip", name]);
-    let tools =
-        ["spinney-benches", "spinney-examples", CRATE].map(|name| ["--exclude", name]).concat();
-    let tests = cmd!(sh, "cargo test --workspace {tools...} --lib --tests -- --quiet {skips...}");
+    let tests = ["test", "--workspace", "--lib", "--bins"].into_iter().chain(tools).chain(programs);
+    let tests = cmd!(workspace.sh, "cargo {tests...} -- --quiet {skips...}");
     steps.cmd("tests on one thread", tests)
 }
 
-/// Parts of the names of tests that [`fast`] leaves to [`run`]: tests on other hubs, and tests that
-/// build programs or try many orders.
+/// The packages whose tests [`fast`] leaves to [`run`].
+const TOOLS: &[&str] = &["spinney-benches", "spinney-examples", CRATE];
+
+/// The programs of tests that it leaves out as well: they try many orders.
+const LONG: &[&str] = &["explore", "loom", "stress"];
+
+/// Parts of the names of tests that it leaves out: tests on other hubs, and tests that build
+/// programs or try many orders.
 const SLOW: &[&str] = &[
     "::hub_of_four_threads",
     "::smol_hub",
@@ -43,5 +52,11 @@ const SLOW: &[&str] = &[
     "::own_executor",
     "::following_tokio",
     "::seeded_sim_hub",
+    "_on_smol",
+    "_on_threads",
+    "_on_tokio",
+    "_its_model",
+    "_storms_",
+    "chaos::",
     "outside::",
 ];

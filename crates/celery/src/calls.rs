@@ -13,6 +13,8 @@ use crate::message::{Message, NewMessage, RawMessage, Signature, now_and, parse_
 use crate::results::{self, Owner, Stored, TaskResult};
 use crate::source::{Amqp, new_id};
 
+/// Most tasks only have their result stored. What else may be done is boxed, since the future of each
+/// task would have room for it.
 impl Amqp {
     pub(crate) async fn publish(&self, raw: &RawMessage) -> Result<(), String> {
         self.session.publish(raw, true).await.map_err(|error| error.to_string())
@@ -26,12 +28,12 @@ impl Amqp {
         let follow = &message.body.2;
         let mut children = Vec::new();
         for callback in follow.callbacks.iter().flatten() {
-            children.push(self.call(message, callback.clone(), Some(value)).await?);
+            children.push(Box::pin(self.call(message, callback.clone(), Some(value))).await?);
         }
         if let Some((next, rest)) = follow.chain.as_deref().and_then(<[_]>::split_last) {
             let mut next = next.clone();
             next.then(rest.to_vec());
-            children.push(self.call(message, next, Some(value)).await?);
+            children.push(Box::pin(self.call(message, next, Some(value))).await?);
         }
         let value_stored = Stored::Value(value);
         self.store(message, "SUCCESS", value_stored, children).await
@@ -49,7 +51,7 @@ impl Amqp {
         self.store(message, status, Stored::Error(error), Vec::new()).await?;
         // The rest of a chain will not run: its callers wait for its last task.
         for next in follow.chain.iter().flatten() {
-            self.fail_unsent(message, next.clone(), status, error).await?;
+            Box::pin(self.fail_unsent(message, next.clone(), status, error)).await?;
         }
         Ok(())
     }
@@ -62,7 +64,7 @@ impl Amqp {
     ) -> Result<(), NotSettled> {
         let id = serde_json::value::to_raw_value(failed).map_err(NotSettled::because)?;
         for errback in errbacks {
-            self.call(message, errback.clone(), Some(&id)).await?;
+            Box::pin(self.call(message, errback.clone(), Some(&id))).await?;
         }
         Ok(())
     }
@@ -134,7 +136,8 @@ impl Amqp {
                 Stored::Error(error) => results::error_json(error),
             };
             let (index, id) = (message.group_index, &*message.id);
-            self.report(message, body, ChordPart { group, index, id, status, result }).await?;
+            let part = ChordPart { group, index, id, status, result };
+            Box::pin(self.report(message, body, part)).await?;
         }
         Ok(())
     }

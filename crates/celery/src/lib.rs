@@ -46,6 +46,7 @@ mod control;
 mod events;
 mod message;
 mod producer;
+mod receipt;
 mod results;
 mod service;
 mod session;

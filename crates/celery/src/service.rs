@@ -17,8 +17,9 @@ use tracing::Instrument;
 use crate::app::Settings;
 use crate::control::Control;
 use crate::message::{Message, Refused};
+use crate::receipt::Receipt;
 use crate::session::{Link, QueueSettings, is_unsupported};
-use crate::source::{Amqp, Receipt};
+use crate::source::Amqp;
 use crate::task::{Call, Returned, Tasks};
 use crate::{Error, TaskError};
 
@@ -159,8 +160,11 @@ impl LinkService<'_> {
     /// Serves the connection; returns whether the worker has finished, rather than the connection.
     async fn serve(&self, queues: &[QueueSettings]) -> Result<bool, Error> {
         let (source, link) = (self.handle.source(), &self.link);
+        let acks = Arc::clone(&link.acks);
+        let _sends = spawn_on(self.hub, async move { acks.keep_sending().await }).kill_on_drop();
         let done = async {
             self.done.wait().await;
+            link.acks.send();
             source.events.say_offline(link).await;
             Ok(true)
         };
@@ -208,11 +212,11 @@ impl LinkService<'_> {
                     }
                 };
                 tags.push(consumer.tag());
-                let (name, handle, hub) =
-                    (Arc::clone(&queue.name), self.handle.clone(), self.hub.clone());
+                let (name, acks) = (Arc::clone(&queue.name), Arc::clone(&self.link.acks));
+                let (handle, hub) = (self.handle.clone(), self.hub.clone());
                 let pump = async move {
                     let refusals = |receipt, refused| refuse(&hub, &handle, receipt, refused);
-                    handle.source().pump(name, consumer, &refusals).await;
+                    handle.source().pump(name, acks, consumer, &refusals).await;
                 };
                 pumps.push(spawn_on(self.hub, pump).kill_on_drop());
             }

@@ -19,6 +19,7 @@ use spinney_hub::{Within, sleep};
 use spinney_sync::Event;
 
 use crate::message::{RawMessage, amqp_text, short};
+use crate::receipt::Acks;
 
 /// How long one attempt to connect may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
@@ -117,6 +118,8 @@ pub(crate) struct Link {
     /// For messages that may be lost: replies and events.
     pub(crate) control: Channel,
     pub(crate) work: Channel,
+    /// The acknowledgements of the channel `work`.
+    pub(crate) acks: Arc<Acks>,
     /// Set when a channel of it has failed.
     broken: Event,
 }
@@ -240,7 +243,8 @@ impl Session {
         publish.confirm_select(ConfirmSelectOptions::default()).await?;
         let control = connection.create_channel().await?;
         let work = connection.create_channel().await?;
-        Ok(Link { connection, publish, control, work, broken: Event::new() })
+        let acks = Acks::new(work.clone());
+        Ok(Link { connection, publish, control, work, acks, broken: Event::new() })
     }
 
     /// The address without its password.
@@ -300,7 +304,7 @@ impl Link {
         if let Some(returned) = self.try_publish(raw, is_task).await? {
             tracing::info!(queue = raw.routing_key, "declares a queue that is not there");
             drop(returned);
-            self.queue(&raw.routing_key, FieldTable::default()).await?;
+            Box::pin(self.queue(&raw.routing_key, FieldTable::default())).await?;
             if let Some(returned) = self.try_publish(raw, is_task).await? {
                 return Err(std::io::Error::other(returned.reply_text.to_string()).into());
             }

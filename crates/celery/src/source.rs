@@ -7,10 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_channel::{Receiver, Sender};
-use futures_lite::{StreamExt, future};
+use futures_lite::StreamExt;
 use jiff::Timestamp;
-use lapin::Acker;
-use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 use serde_json::value::RawValue;
 use spinney_hub::{Clock, Within, sleep};
 use spinney_jobs::{Arrival, Delivery, NotSettled, Outcome, Source, Step, Terms};
@@ -18,6 +16,7 @@ use spinney_sync::Event;
 
 use crate::events::Events;
 use crate::message::{Message, Refused};
+use crate::receipt::{Acks, Receipt};
 use crate::results::{Owner, Results, Stored, TaskResult};
 use crate::session::{Link, Session, raw_message};
 use crate::task::{TaskSettings, Tasks};
@@ -57,24 +56,6 @@ pub(crate) struct Amqp {
 pub(crate) struct Limits {
     pub(crate) soft: Option<Duration>,
     pub(crate) hard: Option<Duration>,
-}
-
-/// The right to acknowledge a message. Dropping it puts the message back.
-pub(crate) struct Receipt(Option<Acker>);
-
-impl Drop for Receipt {
-    fn drop(&mut self) {
-        if let Some(acker) = self.0.take() {
-            let back = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-            send_now(acker.nack(back));
-        }
-    }
-}
-
-/// Sends an acknowledgement. The first poll queues it behind everything that was sent before; further
-/// polls would only wait until it is written.
-fn send_now(answer: impl Future) {
-    let _ = future::block_on(future::poll_once(answer));
 }
 
 impl Amqp {
@@ -127,9 +108,10 @@ impl Amqp {
     pub(crate) fn receive(
         &self,
         queue: &Arc<str>,
+        acks: &Arc<Acks>,
         mut delivery: lapin::message::Delivery,
     ) -> Result<(), (Receipt, Box<Refused>)> {
-        let receipt = Receipt(Some(delivery.acker.clone()));
+        let receipt = acks.receipt(delivery.delivery_tag);
         let redelivered = delivery.redelivered;
         let mut raw = raw_message(&mut delivery);
         // A task that is retried goes back to the queue that it came from.
@@ -173,7 +155,7 @@ impl Amqp {
     pub(crate) async fn refuse(&self, receipt: Receipt, refused: Box<Refused>) {
         tracing::error!(task_id = refused.id, error = %refused.error, "message refused");
         match self.store_refusal(&refused).await {
-            Ok(()) => reject(receipt),
+            Ok(()) => receipt.reject(),
             Err(error) => tracing::error!(task_id = refused.id, %error, "message put back"),
         }
     }
@@ -226,12 +208,6 @@ fn instant_of(time: Timestamp) -> Instant {
     }
 }
 
-fn reject(mut receipt: Receipt) {
-    if let Some(acker) = receipt.0.take() {
-        send_now(acker.reject(BasicRejectOptions { requeue: false }));
-    }
-}
-
 impl Source for Amqp {
     type Job = Message;
     type Output = Box<RawValue>;
@@ -277,10 +253,8 @@ impl Source for Amqp {
         self.fail(job, "FAILURE", &error).await
     }
 
-    async fn acknowledge(&self, mut receipt: Receipt) {
-        if let Some(acker) = receipt.0.take() {
-            send_now(acker.ack(BasicAckOptions::default()));
-        }
+    async fn acknowledge(&self, receipt: Receipt) {
+        receipt.acknowledge();
     }
 
     async fn resend(&self, job: &Arc<Message>) -> Result<(), NotSettled> {
@@ -315,11 +289,12 @@ impl Amqp {
     pub(crate) async fn pump(
         &self,
         queue: Arc<str>,
+        acks: Arc<Acks>,
         mut consumer: lapin::Consumer,
         refusals: &impl Fn(Receipt, Box<Refused>),
     ) {
         while let Some(Ok(delivery)) = consumer.next().await {
-            if let Err((receipt, refused)) = self.receive(&queue, delivery) {
+            if let Err((receipt, refused)) = self.receive(&queue, &acks, delivery) {
                 refusals(receipt, refused);
             }
         }

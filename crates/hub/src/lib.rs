@@ -68,7 +68,7 @@ mod within;
 pub use cancel::{cancel, is_cancelling};
 pub use clock::{Clock, TimeSource};
 pub use contain::{contain, drop_contained};
-pub use current::{Context, Entered, block_on, label_task, spawn};
+pub use current::{Context, Entered, block_on, label_task, now, spawn};
 pub use hub::{Hub, HubBuilder, HubStats, ShutdownReport, ThreadParks};
 pub use interval::{Interval, interval};
 pub use limit::Limit;

@@ -12,6 +12,7 @@ use futures_lite::FutureExt;
 use spinney_greenlet::map::Decision;
 use spinney_greenlet::{GreenletExit, Handle, catch_exit, shield};
 use spinney_hub::{Within, sleep};
+use spinney_pool::Group;
 
 use crate::table::{Key, Refusal};
 use crate::worker::Shared;
@@ -31,13 +32,15 @@ impl<S: Source> Running<S> {
         Self { shared: Arc::clone(shared), key, job, is_settled: false }
     }
 
-    /// Runs the job in the current greenlet, and settles it.
-    pub(crate) async fn run<Fut>(self, work: impl FnOnce(Arc<S::Job>) -> Fut)
+    /// Runs the job in the current greenlet; a member of `settling` settles it.
+    pub(crate) async fn run<Fut>(self, work: impl FnOnce(Arc<S::Job>) -> Fut, settling: Group)
     where
         Fut: Future<Output = Result<S::Output, S::Error>>,
     {
         let begun = self.shared.table().begin(&self.key, Handle::current());
-        let Some(begun) = begun else { return self.settle(Outcome::Revoked, None).await };
+        let Some(begun) = begun else {
+            return settling.spawn(self.settle(Outcome::Revoked, None)).detach();
+        };
         let start = self.shared.now();
         let body = async {
             for receipt in begun.early {
@@ -46,12 +49,14 @@ impl<S: Source> Running<S> {
             self.observe(Step::Started);
             work(Arc::clone(&self.job)).await
         };
-        let outcome = limited(body, begun.terms).await;
+        // Boxed, as each of the layers around it has room for it.
+        let outcome = limited(Box::pin(body), begun.terms).await;
         let ended = self.shared.now();
         let greenlet = self.shared.table().settling(&self.key, ended);
         drop(greenlet);
         if let Some(outcome) = outcome {
-            self.settle(outcome, Some(ended - start)).await;
+            let outcome = self.or_retry(outcome);
+            settling.spawn(self.settle(outcome, Some(ended - start))).detach();
         }
     }
 
@@ -67,10 +72,9 @@ impl<S: Source> Running<S> {
     async fn settle(self, outcome: Outcome<S::Output, S::Error>, ran: Option<Duration>) {
         // No kill comes between the outcome and the acknowledgement.
         shield(async move {
-            let outcome = self.or_retry(outcome);
             self.observe(Step::Ended { outcome: &outcome, ran });
             let count = counter(&outcome);
-            // Boxed, so that a job's task, which is moved until it runs, stays small.
+            // Boxed, so that the task, which is moved until it runs, stays small.
             let settled = Box::pin(self.shared.source.settle(&self.job, outcome)).await;
             self.finish(settled, count).await;
         })

@@ -140,6 +140,8 @@ pub(crate) struct Table<S: Source> {
     refused: Vec<RefusedJob<S>>,
     settled: Remembered<(u32, Instant)>,
     revoked: Remembered<()>,
+    /// The number of entries in the stage [`Settling`](Stage::Settling).
+    settling: usize,
     next_serial: u64,
     pub(crate) report: WorkerReport,
 }
@@ -156,6 +158,7 @@ impl<S: Source> Table<S> {
             refused: Vec::new(),
             settled: Remembered::new(SETTLED),
             revoked: Remembered::new(REVOKED),
+            settling: 0,
             next_serial: 0,
             report: WorkerReport::default(),
         }
@@ -193,6 +196,7 @@ impl<S: Source> Table<S> {
             terms.expires.filter(|expires| *expires <= now).map(|_| Refusal::Expired)
         };
         let stage = if why.is_some() { Stage::Settling } else { Stage::Reserved };
+        self.settling += usize::from(why.is_some());
         self.next_serial += 1;
         let key = Key { id: Arc::clone(&id), serial: self.next_serial };
         let entry = Entry {
@@ -266,6 +270,7 @@ impl<S: Source> Table<S> {
         entry.stage = Stage::Settling;
         entry.since = now;
         let (wakes, job) = (entry.wakes.take(), Arc::clone(&entry.job));
+        self.settling += 1;
         if let Some(wakes) = wakes {
             self.scheduled.remove(&(wakes, key.serial));
             self.throttled.remove(&(wakes, key.serial));
@@ -350,7 +355,9 @@ impl<S: Source> Table<S> {
         let entry = self.entry(key)?;
         entry.stage = Stage::Settling;
         entry.since = now;
-        entry.greenlet.take()
+        let greenlet = entry.greenlet.take();
+        self.settling += 1;
+        greenlet
     }
 
     pub(crate) fn attempt(&mut self, key: &Key) -> u32 {
@@ -361,6 +368,7 @@ impl<S: Source> Table<S> {
     pub(crate) fn remove(&mut self, key: &Key, settled: Option<Instant>) -> Option<Removed<S>> {
         self.entry(key)?;
         let entry = self.entries.remove(&key.id)?;
+        self.settling -= usize::from(entry.stage == Stage::Settling);
         if let Some(now) = settled {
             self.settled.insert(&key.id, (entry.attempt, now));
         }
@@ -422,6 +430,11 @@ impl<S: Source> Table<S> {
     /// How many jobs are held for their time. They take no part of the credit.
     pub(crate) fn held(&self) -> usize {
         self.scheduled.len()
+    }
+
+    /// How many jobs have finished, or will not run, and are not settled.
+    pub(crate) fn settling_jobs(&self) -> usize {
+        self.settling
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -98,7 +98,9 @@ impl<S: Source> fmt::Debug for WorkerBuilder<S> {
 /// Takes jobs from a [`Source`], runs each in a slot of a pool, stores its outcome, and acknowledges
 /// it. Dropping it does nothing; dropping its [`run`](Self::run) kills the jobs and puts them back.
 ///
-/// A job holds its slot until its outcome is stored and it is acknowledged. Jobs of one id never run
+/// A job holds its slot while it runs. Its outcome is stored, and it is acknowledged, by a task on the
+/// hub of [`run`](Self::run), not on that of the jobs. While the outcomes of as many jobs as the pool
+/// has slots are being stored, no further job begins. Jobs of one id never run
 /// at the same time: a job that is delivered again while it is here is not begun again.
 ///
 /// ```

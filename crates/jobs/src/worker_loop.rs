@@ -10,11 +10,11 @@ use spinney_hub::{Hub, Within, sleep_until};
 use spinney_pool::{Group, Pool, Slot};
 
 use crate::run::Running;
-use crate::table::{Admitted, RefusedJob};
+use crate::table::{Admitted, RefusedJob, Table};
 use crate::worker::Shared;
 use crate::{Arrival, Delivery, Source, Step};
 
-/// How long a stopped worker waits for jobs to be settled that did not run.
+/// How long a stopped worker waits for jobs to be settled, after its grace.
 const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 
 /// The reason why the loop wakes.
@@ -36,8 +36,9 @@ pub(crate) struct WorkerLoop<S: Source, F> {
     shared: Arc<Shared<S>>,
     /// The jobs that run, in slots of the worker's pool.
     jobs: Pool,
-    /// Tasks that settle jobs that do not run. They need no slot; they run on the hub of the loop.
-    refused: Group,
+    /// Tasks that settle jobs. They need no slot, and run on the hub of the loop: there one wake-up
+    /// serves all jobs that have finished meanwhile.
+    settling: Group,
     work: Arc<F>,
 }
 
@@ -51,7 +52,7 @@ where
         let here = Hub::current();
         let hub = shared.settings.hub.as_ref().unwrap_or(&here);
         let jobs = shared.settings.pool.with_hub(hub).scope();
-        Self { shared: Arc::clone(shared), jobs, refused: Group::on(&here), work: Arc::new(work) }
+        Self { shared: Arc::clone(shared), jobs, settling: Group::on(&here), work: Arc::new(work) }
     }
 
     /// Takes deliveries in and starts jobs, until the worker is stopped or the source has finished and
@@ -118,7 +119,8 @@ where
             table.wake_due(now);
             let (refused, released) = (table.take_refused(), table.take_released());
             if refused.is_empty() && released.is_empty() {
-                return (table.has_ready(), table.next_due());
+                let wants_slot = self.may_start(&table) && table.has_ready();
+                return (wants_slot, table.next_due());
             }
             drop(table);
             for refused in refused {
@@ -128,6 +130,13 @@ where
                 self.admit(delivery);
             }
         }
+    }
+
+    /// Whether there is room for a further outcome. A job that is settled holds no slot any more:
+    /// without a bound, outcomes would pile up while they cannot be stored.
+    fn may_start(&self, table: &Table<S>) -> bool {
+        let capacity = self.shared.settings.pool.capacity();
+        capacity.is_none_or(|slots| table.settling_jobs() < slots.max(1))
     }
 
     fn renew_credit(&self, last: &mut Credit) {
@@ -165,23 +174,25 @@ where
                 shared.source.observe(&job, Step::TakenOver);
                 let shared = Arc::clone(shared);
                 let acknowledge = async move { shared.source.acknowledge(receipt).await };
-                self.refused.spawn(acknowledge).detach();
+                self.settling.spawn(acknowledge).detach();
             }
         }
     }
 
     fn settle_refused(&self, refused: RefusedJob<S>) {
         let running = Running::new(&self.shared, refused.key, refused.job);
-        self.refused.spawn(running.settle_refused(refused.why)).detach();
+        self.settling.spawn(running.settle_refused(refused.why)).detach();
     }
 
     fn start_next(&self, slot: Slot) {
         let now = self.shared.now();
-        let next = self.shared.table().take_ready(now);
+        let mut table = self.shared.table();
+        let next = if self.may_start(&table) { table.take_ready(now) } else { None };
+        drop(table);
         let Some((key, job)) = next else { return };
         let running = Running::new(&self.shared, key, job);
         let work = Arc::clone(&self.work);
-        slot.spawn(running.run(move |job| work(job))).detach();
+        slot.spawn(running.run(move |job| work(job), self.settling.clone())).detach();
     }
 
     /// Puts back what has not begun, and lets the jobs that run end.
@@ -192,6 +203,7 @@ where
         let grace = shared.stopped().unwrap_or(Duration::MAX);
         let warm = async {
             let _ = self.jobs.drain(grace).await;
+            let _ = self.settling.join().within(grace).await;
         };
         let cold = async {
             shared.cold.wait().await;
@@ -200,7 +212,11 @@ where
         };
         warm.or(cold).or(self.take_over()).await;
         self.look();
-        let _ = self.refused.join().within(SETTLE_LIMIT).await;
+        if self.settling.join().within(SETTLE_LIMIT).await.is_err() {
+            // The jobs whose outcomes are not stored are put back.
+            self.settling.abort();
+            let _ = self.settling.join().await;
+        }
     }
 
     /// Takes in new deliveries of jobs that run, and puts all others back.

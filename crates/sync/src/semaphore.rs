@@ -284,7 +284,7 @@ impl<L: Line> Semaphore<L> {
     pub fn give_back(&self, give_back: impl FnOnce(&mut L)) {
         let mut state = self.lock();
         give_back(&mut state.line);
-        if state.concerns_others() {
+        if state.may_serve() {
             self.hand_out(state);
         }
     }
@@ -385,9 +385,9 @@ impl<L: Line> Semaphore<L> {
         }
     }
 
-    /// The number of permits, out or not.
+    /// The number of permits, out or not. Takes no lock.
     pub fn capacity(&self) -> usize {
-        self.lock().capacity
+        self.shared.capacity()
     }
 
     /// The number of permits that are out: held, or handed to a waiter that has not run yet.
@@ -477,8 +477,10 @@ impl<L: Line> Semaphore<L> {
 
     /// Hands free permits to waiters, and wakes them and the waiters for idleness. The lock is
     /// released before a waker runs, because wakers are foreign code.
-    fn hand_out<'a>(&'a self, state: Locked<'a, L>) {
-        let mut state = self.look(state);
+    fn hand_out<'a>(&'a self, mut state: Locked<'a, L>) {
+        if let Some(source) = state.line.source() {
+            state = self.look(state, source);
+        }
         loop {
             let served = state.serve();
             // After a close, tickets are compared under the lock, where refusals are recorded.
@@ -506,13 +508,15 @@ impl<L: Line> Semaphore<L> {
     /// Locks the state for a newcomer that may be served immediately.
     fn lock_for_newcomer(&self) -> Locked<'_, L> {
         let mut state = self.lock();
-        // Otherwise it waits in any case.
-        if state.may_serve() { state } else { self.look(state) }
+        match state.line.source() {
+            // Behind other waiters it waits in any case.
+            Some(source) if !state.may_serve() => self.look(state, source),
+            _ => state,
+        }
     }
 
     /// Reads the source of the line, without the lock.
-    fn look<'a>(&'a self, state: Locked<'a, L>) -> Locked<'a, L> {
-        let Some(source) = state.line.source() else { return state };
+    fn look<'a>(&'a self, state: Locked<'a, L>, source: L::Source) -> Locked<'a, L> {
         drop(state);
         let sight = L::look(&source);
         drop(source);

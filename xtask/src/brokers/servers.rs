@@ -16,7 +16,7 @@ const PACKAGES: [(&str, &str); 4] = [
     ("rabbitmq-server", "test -x /usr/lib/rabbitmq/bin/rabbitmq-server"),
     ("redis-server", "redis-server --version"),
     ("openssl", "openssl version"),
-    ("python3-venv", "python3 -m ensurepip --version"),
+    ("python3-pip", "python3 -m pip --version"),
 ];
 
 /// The environment variables of the ports: of `RabbitMQ`, with TLS, of Erlang and its daemon, of redis.

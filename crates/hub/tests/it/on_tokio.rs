@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use spinney_hub::{
-    Clock, Hub, LocalHub, Spawn, TokioHub, Within, block_on, interval, sleep, spawn, yield_now,
+    Clock, Hub, LocalHub, Spawn, TokioHub, Within, block_on, interval, now, sleep, spawn, yield_now,
 };
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 
@@ -18,6 +18,11 @@ fn current_thread() -> Runtime {
 
 fn multi_thread() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
+}
+
+/// A runtime whose time stands still while a task runs.
+fn paused() -> Runtime {
+    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 fn runtimes() -> [Runtime; 2] {
@@ -63,8 +68,7 @@ fn runtime_is_current_in_its_main_future_and_tasks() {
 
 #[test]
 fn paused_clock_is_followed_without_a_scope() {
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    paused().block_on(async {
         let start = Instant::now();
         sleep(HOUR).await;
         let late = in_task(|| sleep(HOUR).within(MS)).await.await;
@@ -72,6 +76,24 @@ fn paused_clock_is_followed_without_a_scope() {
         let mut ticks = interval(HOUR);
         ticks.tick().await;
         assert!(start.elapsed() < HOUR);
+    });
+}
+
+#[test]
+fn now_is_the_time_of_the_innermost_hub() {
+    let runtime = paused();
+    let ahead = runtime.block_on(async {
+        sleep(HOUR).await;
+        assert_eq!(now(), Clock::current().now());
+        let inside = in_task(|| LocalHub::new().block_on(async { now() })).await;
+        assert!(inside < now() - HOUR / 2);
+        now()
+    });
+    assert!(now() < ahead - HOUR / 2);
+    LocalHub::new().block_on(async {
+        assert!(now() < ahead - HOUR / 2);
+        let _entered = runtime.enter();
+        assert_eq!(now(), ahead);
     });
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use spinney_hub::{Clock, sleep};
@@ -36,6 +37,10 @@ pub(crate) struct State {
     pub(crate) log: Vec<String>,
     /// How many settlements fail.
     pub(crate) refuse: usize,
+    /// How long a settlement takes.
+    pub(crate) store_time: Duration,
+    /// Where the last one was made.
+    pub(crate) stored_by: Option<ThreadId>,
 }
 
 /// A message, which is also the job.
@@ -184,6 +189,7 @@ impl Broker {
             return Err(NotSettled::because("the results are out of reach"));
         }
         state.settled.entry(Arc::clone(&job.id)).or_default().push(outcome);
+        state.stored_by = Some(thread::current().id());
         Ok(())
     }
 
@@ -243,6 +249,10 @@ impl Source for Broker {
         outcome: Outcome<&'static str, &'static str>,
     ) -> Result<(), NotSettled> {
         self.network().await;
+        let store_time = self.state().store_time;
+        if !store_time.is_zero() {
+            sleep(store_time).await;
+        }
         self.store(job, format!("{outcome:?}"))?;
         if let Outcome::Retried { after, .. } = outcome {
             let terms = Terms { eta: Some(Clock::current().now() + after), ..job.terms };

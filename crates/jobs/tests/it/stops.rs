@@ -99,6 +99,27 @@ fn job_that_catches_the_shutdown_and_returns_is_settled() {
 }
 
 #[test]
+fn outcome_that_is_not_stored_in_time_is_put_back() {
+    let stores_for = |store_time| {
+        run(
+            |w| w,
+            nap,
+            move |broker, handle| async move {
+                broker.state().store_time = store_time;
+                send(&broker, 1);
+                sleep(3 * SECOND).await;
+                handle.stop(5 * SECOND);
+                sleep(20 * SECOND).await;
+            },
+        )
+    };
+    let (broker, report) = stores_for(5 * SECOND);
+    assert_eq!((report.succeeded, report.put_back, broker.left()), (1, 0, 0));
+    let (broker, report) = stores_for(60 * SECOND);
+    assert_eq!((report.succeeded, report.put_back, broker.left()), (0, 1, 1));
+}
+
+#[test]
 fn redelivery_during_the_shutdown_is_taken_over() {
     let (broker, report) = run(
         |w| w,

@@ -1,11 +1,12 @@
 //! What a worker does with one job: times, limits, retries, revocations, deliveries that come again.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 use spinney_greenlet::catch_exit;
 use spinney_greenlet::map::{Decision, Retry};
-use spinney_hub::{Clock, Spawn, sleep};
+use spinney_hub::{Clock, Hub, LocalHub, Spawn, sleep};
 use spinney_jobs::{Stage, Terms, Worker, WorkerBuilder, WorkerHandle, WorkerReport};
 use spinney_pool::Pool;
 use spinney_sim::SimHub;
@@ -437,6 +438,51 @@ fn job_that_cannot_be_settled_is_put_back() {
     );
     assert_eq!((broker.begun("a"), broker.settled("a").len(), report.put_back), (2, 1, 1));
     assert!(broker.state().log.iter().any(|line| line.contains("out of reach")));
+}
+
+#[test]
+fn jobs_start_while_few_outcomes_are_being_stored() {
+    run(
+        |w| w,
+        nap,
+        |broker, handle| async move {
+            broker.state().store_time = 10 * SECOND;
+            broker.send("a", Terms::default());
+            sleep(SECOND * 3 / 2).await;
+            for id in ["b", "c", "d"] {
+                broker.send(id, Terms::default());
+            }
+            sleep(SECOND / 2).await;
+            assert_eq!((broker.running_jobs(), handle.report().settling), (2, 1));
+            // There are two slots, and more outcomes than that.
+            sleep(SECOND).await;
+            assert_eq!((broker.running_jobs(), handle.report().settling), (0, 3));
+            sleep(9 * SECOND).await;
+            assert_eq!((broker.running_jobs(), handle.report().settling), (0, 2));
+            sleep(SECOND).await;
+            assert_eq!((broker.running_jobs(), handle.report().settling), (1, 0));
+        },
+    );
+}
+
+#[test]
+fn outcomes_are_stored_on_the_hub_of_the_run() {
+    let (hub, broker) = (Hub::builder().threads(1).build().unwrap(), Broker::default());
+    let worker = Worker::builder(&Pool::new(2)).on(&hub).build(broker.clone());
+    let (handle, ran_by) = (worker.handle(), Arc::new(OnceLock::new()));
+    broker.send("a", Terms::default());
+    let by = Arc::clone(&ran_by);
+    let report = LocalHub::new().block_on(worker.run(move |_| {
+        let (by, handle) = (Arc::clone(&by), handle.clone());
+        async move {
+            by.get_or_init(|| thread::current().id());
+            handle.stop(5 * SECOND);
+            Ok("")
+        }
+    }));
+    let here = Some(thread::current().id());
+    assert_eq!((report.succeeded, broker.state().stored_by), (1, here));
+    assert!(ran_by.get().is_some_and(|by| Some(*by) != here));
 }
 
 #[test]

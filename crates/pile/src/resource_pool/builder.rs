@@ -17,7 +17,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 pub(super) type Boxed<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
 
 /// Decides whether a resource is used again.
-type Verdict<T> = dyn for<'a> Fn(&'a mut T, ItemInfo) -> Boxed<'a, bool> + Send + Sync;
+pub(super) type Verdict<T> = dyn for<'a> Fn(&'a mut T, ItemInfo) -> Boxed<'a, bool> + Send + Sync;
 
 /// The settings of a [`ResourcePool`]. Dropping it creates no pool.
 ///

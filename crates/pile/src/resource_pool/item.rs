@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use spinney_hub::{Clock, drop_contained, is_cancelling};
+use spinney_hub::{drop_contained, is_cancelling, now};
 
 use super::Shared;
 use super::stats::Reason;
@@ -60,6 +60,13 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
         Self { shared, resource: Some(resource), is_busy: false, born_in_failure: is_failing() }
     }
 
+    /// Counts the use. Returns since when the resource was idle.
+    pub(super) fn begin_use(&mut self) -> Option<Instant> {
+        let resource = self.resource.as_mut().expect(UNTIL_TAKEN);
+        resource.uses += 1;
+        resource.idle_since.take()
+    }
+
     /// Runs `work` on the resource, and discards the resource unless `work` finishes: even if a
     /// `select` or another library's time limit drops it.
     ///
@@ -99,8 +106,7 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
 
     /// Returns the age of the resource and its number of uses. Its idle time is zero.
     pub fn info(&self) -> ItemInfo {
-        let now = Clock::current().now();
-        ItemInfo { idle: Duration::ZERO, ..self.resource().info(now) }
+        ItemInfo { idle: Duration::ZERO, ..self.resource().info(now()) }
     }
 
     /// Drops the resource; the pool may create another one. For a resource that is broken.
@@ -117,13 +123,13 @@ impl<T: Send + 'static, E: Send + 'static> Item<T, E> {
         let resource = self.take_resource();
         self.shared.count_out_lent(Reason::Holder);
         self.shared.slots.release(1);
-        resource.value.into_inner()
+        resource.into_value()
     }
 
     /// Takes the resource out, to be given back with `put`: it stays counted.
     pub(super) fn into_loose(mut self) -> T {
         self.shared.lock().loose += 1;
-        self.take_resource().value.into_inner()
+        self.take_resource().into_value()
     }
 
     fn take_resource(&mut self) -> Resource<T> {
@@ -210,8 +216,11 @@ pub struct ItemInfo {
     pub uses: u64,
 }
 
-/// A resource, its age and its use. A panic of the resource's destructor is contained.
-pub(super) struct Resource<T> {
+/// A resource, its age and its use: a pointer, because each use moves it from hand to hand. A panic
+/// of the resource's destructor is contained.
+pub(super) struct Resource<T>(Box<Record<T>>);
+
+pub(super) struct Record<T> {
     pub(super) value: Contained<T>,
     pub(super) created: Instant,
     /// `None` if it never was idle.
@@ -225,9 +234,29 @@ pub(super) struct Resource<T> {
 impl<T> Resource<T> {
     pub(super) fn new(value: T, created: Instant, generation: u64) -> Self {
         let value = Contained(Some(value));
-        Self { value, created, idle_since: None, uses: 0, generation }
+        Self(Box::new(Record { value, created, idle_since: None, uses: 0, generation }))
     }
 
+    fn into_value(self) -> T {
+        self.0.value.into_inner()
+    }
+}
+
+impl<T> Deref for Resource<T> {
+    type Target = Record<T>;
+
+    fn deref(&self) -> &Record<T> {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Resource<T> {
+    fn deref_mut(&mut self) -> &mut Record<T> {
+        &mut self.0
+    }
+}
+
+impl<T> Record<T> {
     /// A time that the clock has not reached belongs to another hub, and counts as now.
     pub(super) fn info(&self, now: Instant) -> ItemInfo {
         let passed = |since: Instant| now.saturating_duration_since(since);

@@ -22,8 +22,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use spinney_hub::{Clock, Within, drop_contained};
-use spinney_sync::{GiveWay, Semaphore, wake_all};
+use spinney_hub::{Within, drop_contained, now};
+use spinney_sync::{Acquire, GiveWay, Semaphore, wake_all};
 
 pub use builder::ResourcePoolBuilder;
 pub use errors::{DrainReport, ResourceError};
@@ -149,18 +149,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
         &self,
         priority: i32,
     ) -> impl Future<Output = Result<Item<T, E>, ResourceError<E>>> {
-        let (at, shared) = (Location::caller(), &self.shared);
-        let slot = shared.slots.acquire().priority(priority);
-        async move {
-            let mut wait = Stopwatch::default();
-            let slot = wait.around(slot).await?;
-            let mut resource = wait.around(shared.checked(at)).await?;
-            resource.uses += 1;
-            resource.idle_since = None;
-            wait.record(shared);
-            slot.forget();
-            Ok(Item::new(Arc::clone(shared), resource))
-        }
+        let slot = self.shared.slots.acquire().priority(priority);
+        self.shared.take(slot, Location::caller())
     }
 
     /// Takes an item like [`item`](Self::item), without a guard: the caller [puts](Self::put) it
@@ -185,8 +175,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     /// Python: `eventlet.pools.Pool.get`.
     #[track_caller]
     pub fn get(&self) -> impl Future<Output = Result<T, ResourceError<E>>> {
-        let item = self.item();
-        async move { Ok(item.await?.into_loose()) }
+        let (slot, at) = (self.shared.slots.acquire(), Location::caller());
+        async move { Ok(self.shared.take(slot, at).await?.into_loose()) }
     }
 
     /// Gives back an item that was taken with [`get`](Self::get), or adds one that the pool did not
@@ -194,7 +184,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// Python: `eventlet.pools.Pool.put`.
     pub fn put(&self, value: T) {
-        let (now, shared) = (Clock::current().now(), &self.shared);
+        let (now, shared) = (now(), &self.shared);
         let mut state = shared.lock();
         let was_got = state.loose > 0;
         if was_got {
@@ -264,7 +254,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// Panics if `keep` panics: the current item is discarded, the others are kept.
     pub fn retain(&self, mut keep: impl FnMut(&mut T, ItemInfo) -> bool) {
-        let now = Clock::current().now();
+        let now = now();
         let mut sorting = Sorting::begin(&self.shared);
         while let Some(resource) = sorting.rest.pop_front() {
             let info = resource.info(now);
@@ -413,31 +403,75 @@ impl<T, E> Shared<T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
-    /// Lends a resource that has passed the check, to a caller with a slot.
-    async fn checked(
+    /// Waits for the slot and for a resource, and counts the wait.
+    async fn take(
         self: &Arc<Self>,
+        mut slot: Acquire<&Semaphore>,
         at: &'static Location<'static>,
-    ) -> Result<Resource<T>, ResourceError<E>> {
-        loop {
-            let taken = Obtain::new(self, Purpose::Take, at).await?;
-            let Some(mut lent) = taken else { continue };
-            let is_fresh = lent.resource().idle_since.is_none();
-            if is_fresh || (self.settings.check.is_none() && !self.is_timed()) {
-                return Ok(lent.keep());
+    ) -> Result<Item<T, E>, ResourceError<E>> {
+        let mut begun = None;
+        let mut taken = pin!(async {
+            let slot = (&mut slot).await?;
+            let resource = loop {
+                let idle = self.lock().lend_idle(self.settings.order_as_stack);
+                let lent = match idle {
+                    Some(resource) => Some(LentResource::new(self, resource)),
+                    None => Obtain::new(self, Purpose::Take, at).await?,
+                };
+                let Some(lent) = lent else { continue };
+                if !self.needs_check(&lent) {
+                    break lent.keep();
+                }
+                if let Some(lent) = self.check(lent).await {
+                    break lent.keep();
+                }
+            };
+            slot.forget();
+            Ok::<_, ResourceError<E>>(Item::new(Arc::clone(self), resource))
+        });
+        let taken = poll_fn(|cx| {
+            let polled = taken.as_mut().poll(cx);
+            if polled.is_pending() {
+                begun.get_or_insert_with(now);
             }
-            self.look_after();
-            let now = Clock::current().now();
-            if let Some(reason) = self.expiry(lent.resource(), now) {
-                lent.discard(reason);
-                continue;
-            }
-            let Some(check) = &self.settings.check else { return Ok(lent.keep()) };
-            let info = lent.resource().info(now);
-            if check(&mut lent.resource().value, info).await {
-                return Ok(lent.keep());
-            }
-            lent.discard(Reason::Check);
+            polled
+        });
+        let mut item = taken.await?;
+        let idle_since = item.begin_use();
+        self.waits.record(begun.map(|begun| self.waited(begun, idle_since)));
+        Ok(item)
+    }
+
+    /// How long a caller waited for its item. Without a check, the wait ended when the item came
+    /// back, if it did so meanwhile.
+    fn waited(&self, begun: Instant, idle_since: Option<Instant>) -> Duration {
+        let came_back = idle_since.filter(|since| self.settings.check.is_none() && *since >= begun);
+        came_back.unwrap_or_else(now).saturating_duration_since(begun)
+    }
+
+    fn needs_check(&self, lent: &LentResource<'_, T, E>) -> bool {
+        let is_fresh = lent.resource_ref().idle_since.is_none();
+        !is_fresh && (self.settings.check.is_some() || self.is_timed())
+    }
+
+    /// Checks a resource that was idle; `None` if it was discarded.
+    async fn check<'a>(
+        self: &'a Arc<Self>,
+        mut lent: LentResource<'a, T, E>,
+    ) -> Option<LentResource<'a, T, E>> {
+        self.look_after();
+        let now = now();
+        if let Some(reason) = self.expiry(lent.resource_ref(), now) {
+            lent.discard(reason);
+            return None;
         }
+        let Some(check) = &self.settings.check else { return Some(lent) };
+        let info = lent.resource_ref().info(now);
+        if check(&mut lent.resource().value, info).await {
+            return Some(lent);
+        }
+        lent.discard(Reason::Check);
+        None
     }
 
     /// Creates one of the wanted items. Returns `true` if there are enough.
@@ -454,20 +488,19 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     /// Takes a lent resource back from its holder.
     fn give_back(self: &Arc<Self>, resource: Resource<T>) {
         if self.settings.max_age.is_some() || self.settings.max_uses < u64::MAX {
-            if let Some(reason) = self.expiry(&resource, Clock::current().now()) {
+            if let Some(reason) = self.expiry(&resource, now()) {
                 return self.discard(resource, reason);
             }
         }
-        match Preparation::recycle(self, resource) {
-            Ok(recycling) => recycling.start(),
-            Err(resource) => self.deliver(resource),
+        match &self.settings.recycle {
+            Some(recycle) => Preparation::recycle(self, resource, Arc::clone(recycle)).start(),
+            None => self.deliver(resource),
         }
     }
 
     /// Gives a lent resource to the first waiting caller; otherwise it becomes idle.
     fn deliver(self: &Arc<Self>, mut resource: Resource<T>) {
-        let now = Clock::current().now();
-        resource.idle_since = Some(now);
+        resource.idle_since = Some(now());
         let mut state = self.lock();
         if let Some(reason) = self.refusal(&state, &resource) {
             drop(state);
@@ -524,31 +557,6 @@ impl<T, E> fmt::Debug for ResourcePool<T, E> {
             .field("capacity", &self.capacity())
             .field("waiting", &self.waiting())
             .finish()
-    }
-}
-
-/// The time that a caller waits, from its first pending poll.
-#[derive(Default)]
-struct Stopwatch {
-    begun: Option<Instant>,
-}
-
-impl Stopwatch {
-    async fn around<F: Future>(&mut self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        poll_fn(|cx| {
-            let polled = future.as_mut().poll(cx);
-            if polled.is_pending() && self.begun.is_none() {
-                self.begun = Some(Clock::current().now());
-            }
-            polled
-        })
-        .await
-    }
-
-    fn record<T, E>(self, shared: &Shared<T, E>) {
-        let wait = |begun| Clock::current().now().saturating_duration_since(begun);
-        shared.waits.record(self.begun.map(wait));
     }
 }
 

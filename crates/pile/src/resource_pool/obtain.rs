@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use spinney_hub::{Clock, Sleep, drop_contained, sleep_until};
+use spinney_hub::{Sleep, drop_contained, now, sleep_until};
 use spinney_sync::Wait;
 
 use super::item::{LentResource, Resource};
@@ -72,15 +72,9 @@ impl<'a, T: Send + 'static, E: Send + 'static> Obtain<'a, T, E> {
         Self { shared, purpose, what, at, ticket: None, preparation: None, delay: None }
     }
 
-    /// Looks for an available resource, then joins the list with the waker.
+    /// Joins the list with the waker, and looks for an available resource.
     fn next(&mut self, cx: &Context<'_>) -> Next<T, E> {
-        if self.ticket.is_none() && self.purpose == Purpose::Take {
-            let mut state = self.shared.lock();
-            if let Some(resource) = state.lend_idle(self.shared.settings.order_as_stack) {
-                return Next::Have(resource);
-            }
-        }
-        let (waker, now) = (cx.waker().clone(), Clock::current().now());
+        let (waker, now) = (cx.waker().clone(), now());
         let before;
         let mut state = self.shared.lock();
         if let Some(given) = self.ticket.and_then(|ticket| state.waiters.fetch(ticket)) {

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use spinney_greenlet::{Failure, Greenlet, Task, pair};
-use spinney_hub::{Clock, Hub, Spawn, Timeout, Within, drop_contained};
+use spinney_hub::{Hub, Spawn, Timeout, Within, drop_contained, now};
 use spinney_sync::wake_all;
 
-use super::builder::Boxed;
+use super::builder::{Boxed, Verdict};
 use super::item::Resource;
 use super::stats::Reason;
 use super::{ResourceError, Shared};
@@ -81,21 +81,20 @@ impl<T: Send + 'static, E: Send + 'static> Preparation<T, E> {
         preparation
     }
 
-    /// Begins to recycle a lent resource, if the pool recycles. A panic of the pool's closure is
-    /// contained in the job.
+    /// Begins to `recycle` a lent resource. A panic of the pool's closure is contained in the job.
     pub(super) fn recycle(
         shared: &Arc<Shared<T, E>>,
         mut resource: Resource<T>,
-    ) -> Result<Self, Resource<T>> {
-        let Some(recycle) = shared.settings.recycle.clone() else { return Err(resource) };
+        recycle: Arc<Verdict<T>>,
+    ) -> Self {
         let generation = resource.generation;
-        let info = resource.info(Clock::current().now());
+        let info = resource.info(now());
         let work = async move {
             let passes = recycle(&mut resource.value, info).await;
             Output::Recycled(passes.then_some(resource))
         };
         let job = Job::new(Kind::Recycle, generation, Box::pin(work));
-        Ok(Self { job: Some(job), reservation: Reservation::new(shared, Kind::Recycle) })
+        Self { job: Some(job), reservation: Reservation::new(shared, Kind::Recycle) }
     }
 
     /// Continues an orphaned job.
@@ -135,7 +134,7 @@ impl<T: Send + 'static, E: Send + 'static> Preparation<T, E> {
     }
 
     fn created(&mut self, value: T, generation: u64) -> Prepared<T, E> {
-        let resource = Resource::new(value, Clock::current().now(), generation);
+        let resource = Resource::new(value, now(), generation);
         self.reservation.fill();
         Prepared::Resource(resource)
     }
@@ -269,8 +268,8 @@ impl<T: Send + 'static, E: Send + 'static> Reservation<T, E> {
         let failures = state.failures.in_a_row;
         drop(state);
         let delay = (self.shared.settings.backoff)(failures);
-        let now = Clock::current().now();
-        self.shared.lock().failures.delay_next(now, delay);
+        let failed_at = now();
+        self.shared.lock().failures.delay_next(failed_at, delay);
     }
 
     /// Leaves `job` for the next caller to continue. A closed pool drops it.

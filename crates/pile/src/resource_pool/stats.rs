@@ -122,6 +122,9 @@ const BUCKETS: usize = 252;
 
 /// How long callers waited for an item that they got. Cancelled waits are not counted.
 ///
+/// A wait begins at the caller's first pending poll. It ends when the item has come back, was created
+/// or has passed its check, even if the caller runs later.
+///
 /// A percentile is at most a quarter too high, because waits of similar length share a bucket.
 #[derive(Clone)]
 pub struct WaitTimes {

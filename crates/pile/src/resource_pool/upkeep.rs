@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use spinney_greenlet::spawn_on;
-use spinney_hub::{Clock, Hub, drop_contained, sleep_until};
+use spinney_hub::{Hub, drop_contained, now, sleep_until};
 
 use super::item::Resource;
 use super::state::State;
@@ -78,7 +78,7 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     }
 
     fn start_reaper(self: &Arc<Self>) {
-        let now = Clock::current().now();
+        let now = now();
         let limits = [self.settings.idle_timeout, self.settings.max_age];
         let longest = limits.into_iter().flatten().max().unwrap_or_default();
         let state = self.lock();
@@ -110,7 +110,7 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     /// Discards expired items, for the reaper that holds `alive`. Returns when to look again, if
     /// that is needed.
     fn reap(self: &Arc<Self>, alive: &Arc<()>) -> Option<Instant> {
-        let now = Clock::current().now();
+        let now = now();
         let mut state = self.lock();
         if !Weak::ptr_eq(&state.tasks.reaper, &Arc::downgrade(alive)) {
             return None;

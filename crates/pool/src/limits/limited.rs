@@ -14,6 +14,7 @@
 mod places;
 mod time;
 
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::Waker;
@@ -142,19 +143,13 @@ impl Limited {
         let fits = permits <= room.free.min(room.capacity);
         let is_first = self.entries.is_empty() && fits && self.pause.is_none();
         let is_allowed = is_first && self.ready_at() <= self.time.now && self.has_callers_clock();
-        if !is_allowed || key.is_some_and(|key| !self.allows_key(key, kind)) {
+        if !is_allowed || key.is_some_and(|key| !self.start_of_key(key, kind)) {
             return false;
         }
+        self.count_start();
         *ticket = Some(self.next_ticket);
         self.next_ticket += 1;
-        self.start(want.request);
         true
-    }
-
-    fn allows_key(&self, key: Key, kind: Kind) -> bool {
-        let unused = KeyQueue::default();
-        let queue = self.keys.get(&key).map_or(&unused, |queue| queue);
-        queue.allows(kind, self.limits.per_key, self.time.now)
     }
 
     pub(super) fn push(&mut self, waker: Waker, want: &Want<Request>) -> u64 {
@@ -224,7 +219,11 @@ impl Limited {
             if self.pause.is_some() || self.ready_at() > self.time.now {
                 return None;
             }
-            self.start(self.entries[&ticket].request);
+            let Request { kind, key, .. } = self.entries[&ticket].request;
+            if key.is_some_and(|key| !self.start_of_key(key, kind)) {
+                return None;
+            }
+            self.count_start();
         }
         let permits = self.entries[&ticket].permits;
         self.remove(ticket).map(|waker| (permits, waker))
@@ -259,14 +258,22 @@ impl Limited {
         }
     }
 
-    /// Counts the start of a request that all limits allow.
-    fn start(&mut self, request: Request) {
+    /// Counts a start that all limits allow.
+    fn count_start(&mut self) {
         let now = self.time.now;
         self.rates.iter_mut().for_each(|rate| rate.start(now));
         self.time.is_in_use |= self.limits.have_rates();
-        if let Some(key) = request.key {
-            self.keys.entry(key).or_default().start(request.kind, &self.limits.key_rates, now);
+    }
+
+    /// Counts a start with this key, if the key allows it. Returns whether it does.
+    fn start_of_key(&mut self, key: Key, kind: Kind) -> bool {
+        let now = self.time.now;
+        let queue = self.keys.entry(key).or_default();
+        let is_allowed = queue.allows(kind, self.limits.per_key, now);
+        if is_allowed {
+            queue.start(kind, &self.limits.key_rates, now);
         }
+        is_allowed
     }
 
     pub(super) fn has_started(&mut self, ticket: u64) {
@@ -284,9 +291,13 @@ impl Limited {
     }
 
     pub(super) fn return_key(&mut self, key: Key) {
-        let Some(queue) = self.keys.get_mut(&key) else { return };
-        queue.running -= 1;
-        self.refresh(key);
+        let MapEntry::Occupied(mut entry) = self.keys.entry(key) else { return };
+        entry.get_mut().running -= 1;
+        if entry.get().is_unused() {
+            entry.remove();
+        } else {
+            self.refresh(key);
+        }
     }
 
     /// Refuses all requests, except those that wait despite a close.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 // Not watched by models: they are set under the lock alone, and only decide which tasks take
 // the lock.
-use std::sync::atomic::{AtomicBool, AtomicIsize as Unwatched};
+use std::sync::atomic::{AtomicBool, AtomicUsize as Unwatched};
 use std::task::Waker;
 
 use super::line::{Line, Room, Want};
@@ -23,7 +23,7 @@ pub(super) struct Shared<L> {
     state: Mutex<State<L>>,
     /// Twice the balance; plus one while the word is shut.
     count: AtomicIsize,
-    /// The number of permits; the part above `MOST` is not in the count.
+    /// The number of permits; the part above [`MOST`] is not in the count.
     capacity: Unwatched,
     /// Tickets below this one were served.
     served_below: AtomicU64,
@@ -71,7 +71,7 @@ impl<L: Line> Shared<L> {
     pub(super) fn try_give_back(&self, permits: usize) -> bool {
         self.try_count(|balance| {
             let balance = balance.checked_add(isize::try_from(permits).ok()?)?;
-            (balance <= self.capacity.load(Relaxed).min(MOST)).then_some(balance)
+            (balance <= signed(self.capacity()).min(MOST)).then_some(balance)
         })
     }
 
@@ -99,7 +99,7 @@ impl<L: Line> Shared<L> {
 
     /// The number of free permits minus the number of waiters.
     pub(super) fn balance(&self) -> isize {
-        let (count, capacity) = (self.count.load(Acquire), self.capacity.load(Relaxed));
+        let (count, capacity) = (self.count.load(Acquire), signed(self.capacity()));
         let (balance, is_shut) = (count >> 1, count & SHUT == SHUT);
         // While the word is open, all permits that are out are in the count.
         if is_shut && (capacity > MOST / 2 || balance < -MOST / 2) {
@@ -111,6 +111,10 @@ impl<L: Line> Shared<L> {
     #[cold]
     fn locked_balance(&self) -> isize {
         self.lock().balance()
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity.load(Relaxed)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -130,7 +134,7 @@ impl<L: Line> Drop for Locked<'_, L> {
         if state.closed {
             shared.closed.store(true, Release);
         }
-        shared.capacity.store(signed(state.capacity), Relaxed);
+        shared.capacity.store(state.capacity, Relaxed);
         state.left_open = state.is_open();
         let shut = if state.left_open { 0 } else { SHUT };
         shared.count.store(state.counted_balance() << 1 | shut, Release);
@@ -219,8 +223,8 @@ impl<L: Line> State<L> {
     }
 
     /// Whether released permits concern another task.
-    pub(super) fn concerns_others(&mut self) -> bool {
-        self.may_serve() || self.idle.is_some()
+    pub(super) fn concerns_others(&self) -> bool {
+        !self.line.is_empty() || self.idle.is_some()
     }
 
     fn room(&self) -> Room {

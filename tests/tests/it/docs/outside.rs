@@ -30,7 +30,7 @@ fn each_mistake_gets_a_message_with_a_fix() {
     for (name, path) in &mistakes {
         let source = fs::read_to_string(path).unwrap();
         let wanted = source.lines().filter_map(|line| line.strip_prefix("//! - "));
-        let output = cargo(&project, "check", name);
+        let output = cargo(&project, "build", name);
         assert!(!output.status.success(), "{name} compiles");
         let said = String::from_utf8(output.stderr).unwrap();
         let mut count = 0;

@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 use std::future::{pending, ready};
+use std::pin::pin;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_lite::future::poll_once;
-use spinney::pile::ResourcePoolBuilder;
+use spinney::pile::{ResourcePoolBuilder, WaitTimes};
 use spinney::{ResourcePool, Within, sleep, spawn, yield_now};
 use spinney_sim::SimHub;
 use spinney_tests::tools::{Log, blow_up};
@@ -181,11 +182,43 @@ fn wait_percentiles_follow_the_virtual_clock() {
         spinney::task::joinall(&users).await;
     });
     let waits = pool.stats().waits;
-    let near = |share, wait: Duration| {
-        let told = waits.percentile(share);
-        assert!(told >= wait && told <= wait + wait / 4, "{share}: {told:?}");
-    };
     assert_eq!((waits.count(), waits.percentile(0.1)), (10, Duration::ZERO));
-    near(0.5, 4 * SECOND);
-    near(1.0, 9 * SECOND);
+    assert_waited(&waits, 0.5, 4 * SECOND);
+    assert_waited(&waits, 1.0, 9 * SECOND);
+}
+
+#[test]
+fn wait_ends_when_its_item_has_come_back() {
+    let pool = numbers().max_size(1).build();
+    SimHub::new().block_on(waits_for_a_second(&pool));
+    assert_waited(&pool.stats().waits, 1.0, SECOND);
+}
+
+#[test]
+fn wait_includes_the_check() {
+    let pool = numbers().max_size(1).check(|_, _| {
+        Box::pin(async {
+            sleep(9 * SECOND).await;
+            true
+        })
+    });
+    let pool = pool.build();
+    SimHub::new().block_on(waits_for_a_second(&pool));
+    assert_waited(&pool.stats().waits, 1.0, 11 * SECOND);
+}
+
+/// Waits for the item for a second, and is not polled for another second.
+async fn waits_for_a_second(pool: &ResourcePool<u32, Infallible>) {
+    let held = pool.item().await.unwrap();
+    let mut next = pin!(pool.item());
+    assert!(poll_once(&mut next).await.is_none());
+    sleep(SECOND).await;
+    drop(held);
+    sleep(SECOND).await;
+    drop(next.await.unwrap());
+}
+
+fn assert_waited(waits: &WaitTimes, share: f64, wait: Duration) {
+    let told = waits.percentile(share);
+    assert!(told >= wait && told <= wait + wait / 4, "{share}: {told:?}");
 }

@@ -46,6 +46,11 @@ impl KeyQueue {
         self.latest(Gcra::ready_at) <= now && (kind == Kind::InPlaceOfKey || !is_full)
     }
 
+    /// Whether it has neither requests nor tasks nor rates.
+    pub(super) fn is_unused(&self) -> bool {
+        self.running == 0 && self.rates.is_none() && self.waiting.is_none()
+    }
+
     /// Counts the start of a task of this kind.
     pub(super) fn start(&mut self, kind: Kind, rates: &[Rate], now: u128) {
         if !rates.is_empty() {
