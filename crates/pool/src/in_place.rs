@@ -16,6 +16,8 @@
 //! - A start in place counts as a start: in a pool that limits starts, it waits for its key, its
 //!   rates and the end of a pause, but for no slot. A child with a weight above the holder's slot
 //!   waits like any other caller.
+//! - The requests of a child stay behind the child's own request, whatever their priorities: a child
+//!   that pauses cannot use a slot that its requests get.
 //! - A child that no holder polls pauses until it gets a slot of its own; a kill or an abort ends
 //!   it. If it will get no slot, because the group was closed or the wait left the queue, the child
 //!   continues as a task of the hub without one.
@@ -224,7 +226,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         match &mut self.stage {
             Stage::InPlace(child, greenlet) => {
                 let below = std::mem::take(&mut self.below);
-                let frame = Frame { child: greenlet.id(), around: current, holder, below };
+                let ticket = self.slot.as_ref().and_then(AcquireSlot::ticket);
+                let frame = Frame { child: greenlet.id(), around: current, holder, ticket, below };
                 let (polled, below) = frame.run(|| Pin::new(child).poll(cx));
                 self.below = below;
                 ready!(polled);
@@ -241,8 +244,7 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         }
         let holder = Holder::around(self.set.inner())?;
         let weight = self.slot.as_ref().map_or(1, AcquireSlot::weight);
-        let is_light = weight <= 1 || weight <= holder.members.weight_of(&holder.handle);
-        Some((holder, Handle::current()?)).filter(|_| is_light)
+        Some((holder, Handle::current()?)).filter(|(holder, _)| holder.carries(weight))
     }
 
     /// Ready with the key permit of the child when its key, the rates and pauses allow a start in
@@ -408,6 +410,11 @@ impl Holder {
         self.members.holds_slot(&self.handle)
     }
 
+    /// Whether a child of this weight may run in the holder's place.
+    pub(crate) fn carries(&self, weight: usize) -> bool {
+        weight <= 1 || weight <= self.members.weight_of(&self.handle)
+    }
+
     /// Creates a share of the slot for a child beyond the depth limit; `None` if the holder has
     /// left. If a child in place around it gets a slot of its own, the share becomes a share of
     /// that one.
@@ -452,6 +459,14 @@ fn frames() -> usize {
     FRAMES.with_borrow(Vec::len)
 }
 
+/// The ticket of the request for `slots` of the innermost child that is being polled in place.
+pub(crate) fn request_around(slots: &SharedSlots) -> Option<u64> {
+    FRAMES.with_borrow(|frames| {
+        let mut frames = frames.iter().rev().filter(|frame| frame.holder.is_of(slots));
+        frames.find_map(|frame| frame.ticket)
+    })
+}
+
 /// Whether the stack has no room for one more child.
 pub(crate) fn is_too_deep() -> bool {
     frames() >= MAX_IN_PLACE
@@ -464,6 +479,8 @@ pub(crate) struct Frame {
     /// The greenlet that polls the child.
     pub(crate) around: Handle,
     pub(crate) holder: Holder,
+    /// The ticket of the child's request for a slot of its own, if there is one.
+    pub(crate) ticket: Option<u64>,
     /// The share of the holder's slot that was last given to a nested child.
     pub(crate) below: Weak<Share>,
 }

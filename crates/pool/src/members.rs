@@ -1,6 +1,6 @@
 //! [`Members`]: the greenlets of a group or a pool, and the counts of those that have finished.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::iter::once;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,8 +40,10 @@ pub(crate) struct Members {
 
 struct State {
     list: Arena<Member>,
-    /// How many members hold a slot.
-    holders: usize,
+    /// How many slots the members hold that share none.
+    own_slots: usize,
+    /// How many members share a slot.
+    sharers: usize,
     /// The places of members that were created elsewhere.
     added: HashMap<u64, u32>,
     /// How many calls were refused: they waited for a slot at the close, or had one.
@@ -230,16 +232,17 @@ impl Members {
     /// `greenlet` is no longer a member, `below` gets the slot.
     pub(crate) fn give_slot(&self, greenlet: &Handle, permit: Permit, below: Option<&Share>) {
         let mut state = self.lock();
-        let Some(member) = state.member_mut(greenlet) else {
+        let Some(place) = state.find(greenlet) else {
             drop(state);
             if let Some(below) = below {
                 below.become_slot(permit);
             }
             return;
         };
-        let unused = member.slot.become_own(permit);
-        let shared = below.and_then(|_| member.slot.share());
-        state.holders += 1;
+        let (unused, shared) = state.change_slot(place, |slot| {
+            let unused = slot.become_own(permit);
+            (unused, below.and_then(|_| slot.share()))
+        });
         drop(state);
         drop(unused);
         if let Some((below, shared)) = below.zip(shared) {
@@ -249,7 +252,9 @@ impl Members {
 
     /// Shares the slot of `greenlet`; `None` if it holds none.
     pub(crate) fn share_slot(&self, greenlet: &Handle) -> Option<Arc<Share>> {
-        self.lock().member_mut(greenlet)?.slot.share()
+        let mut state = self.lock();
+        let place = state.find(greenlet)?;
+        state.change_slot(place, MemberSlot::share)
     }
 
     /// The pool or scope of these slots in which `greenlet` holds a slot.
@@ -270,10 +275,12 @@ impl Members {
     pub(crate) fn leave_slot(&self, place: u32, serial: u64) -> bool {
         let mut state = self.lock();
         let member = state.at(place, serial).filter(|member| member.slot.is_own());
-        let Some(member) = member else { return false };
+        if member.is_none() {
+            return false;
+        }
         let none = MemberSlot::in_place(None, None);
-        let (key, slot) = std::mem::replace(&mut member.slot, none).give_back(&self.slots);
-        state.holders -= 1;
+        let before = state.change_slot(place, |slot| std::mem::replace(slot, none));
+        let (key, slot) = before.give_back(&self.slots);
         drop(state);
         drop(key);
         drop_contained(slot);
@@ -284,14 +291,32 @@ impl Members {
     /// free.
     pub(crate) fn take_slot(&self, place: u32, serial: u64, permit: Permit) {
         let mut state = self.lock();
-        let Some(member) = state.at(place, serial) else {
+        if state.at(place, serial).is_none() {
             drop(state);
             return drop(permit);
-        };
-        let unused = member.slot.become_own(permit);
-        state.holders += 1;
+        }
+        let unused = state.change_slot(place, |slot| slot.become_own(permit));
         drop(state);
         drop(unused);
+    }
+
+    /// Gives the member `serial` at `place`, which has no slot, a share of one.
+    pub(crate) fn take_share(&self, place: u32, serial: u64, share: Arc<Share>) {
+        let mut state = self.lock();
+        if state.at(place, serial).is_some() {
+            state.change_slot(place, |slot| slot.become_shared(share));
+        }
+    }
+
+    /// Stores the permit of a key in the entry of the member `serial` at `place`, unless that has
+    /// one.
+    pub(crate) fn take_key(&self, place: u32, serial: u64, mut key: Option<Arc<KeyPermit>>) {
+        let mut state = self.lock();
+        if let Some(member) = state.at(place, serial) {
+            member.slot.set_key(&mut key);
+        }
+        drop(state);
+        drop(key);
     }
 
     /// The key permit of the member `serial` at `place`.
@@ -398,7 +423,7 @@ impl Members {
     /// How many slots the members hold; for a pool, also those of its scopes and of tasks that are
     /// about to become members.
     pub(crate) fn taken(&self) -> usize {
-        if self.scope.is_some() { self.lock().holders } else { self.slots.out() }
+        if self.scope.is_some() { self.lock().slots() } else { self.slots.out() }
     }
 
     /// Counts the items of a map in `outcomes`, from now on.
@@ -557,7 +582,7 @@ impl Members {
             state.forget_added(handle.id());
         }
         self.leave_scope(&handle);
-        state.holders -= usize::from(slot.is_slot());
+        state.count_slot(&slot, usize::wrapping_sub);
         let died = state.died_after(dying);
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
         let drained = state.take_drained();
@@ -587,7 +612,8 @@ impl State {
     fn new(kept_failures: usize) -> Self {
         Self {
             list: Arena::new(),
-            holders: 0,
+            own_slots: 0,
+            sharers: 0,
             added: HashMap::new(),
             refused: 0,
             dying: 0,
@@ -603,8 +629,40 @@ impl State {
     }
 
     fn insert(&mut self, member: Member) {
-        self.holders += usize::from(member.slot.is_slot());
+        self.count_slot(&member.slot, usize::wrapping_add);
         self.list.insert(member);
+    }
+
+    /// Changes the slot of the member at `place`.
+    fn change_slot<R>(&mut self, place: u32, change: impl FnOnce(&mut MemberSlot) -> R) -> R {
+        let none = MemberSlot::in_place(None, None);
+        let member = self.list.get_mut(place).expect("the caller has found the member");
+        let mut slot = std::mem::replace(&mut member.slot, none);
+        self.count_slot(&slot, usize::wrapping_sub);
+        let changed = change(&mut slot);
+        self.count_slot(&slot, usize::wrapping_add);
+        if let Some(member) = self.list.get_mut(place) {
+            member.slot = slot;
+        }
+        changed
+    }
+
+    /// Counts the slot of a member in or out.
+    fn count_slot(&mut self, slot: &MemberSlot, count: fn(usize, usize) -> usize) {
+        match slot.shared() {
+            Some(_) => self.sharers = count(self.sharers, 1),
+            None => self.own_slots = count(self.own_slots, slot.weight()),
+        }
+    }
+
+    /// How many slots the members hold. A shared one counts once.
+    fn slots(&self) -> usize {
+        if self.sharers == 0 {
+            return self.own_slots;
+        }
+        let shared = self.list.iter().filter_map(|member| member.slot.shared());
+        let sources: BTreeMap<_, _> = shared.map(Share::source).collect();
+        self.own_slots + sources.into_values().sum::<usize>()
     }
 
     /// Whether there is neither a member nor a map that may add one.

@@ -18,7 +18,7 @@ use spinney_greenlet::{ContainerLimits, Greenlet};
 use spinney_hub::{Clock, Hub, contain};
 use spinney_sync::{Acquire, HandOut, Semaphore, Wait, Want};
 
-use crate::in_place::Turns;
+use crate::in_place::{self, Turns};
 use crate::limits::{Alarm, Key, Kind, Limits, Request, SlotLine, Stats};
 use crate::members::Members;
 use crate::scope::Scopes;
@@ -94,7 +94,7 @@ pub(crate) struct Slots {
 pub(crate) const ONE: Want<Request> = Want {
     permits: 1,
     despite_close: false,
-    request: Request { kind: Kind::Slot, priority: 0, key: None },
+    request: Request { kind: Kind::Slot, priority: 0, key: None, behind: None },
 };
 
 /// A shared pointer to the slots of a pool.
@@ -307,8 +307,13 @@ impl MemberSlot {
         match &self.held {
             Held::Nothing => 0,
             Held::Own(slot) => slot.permits(),
-            Held::Shared(shared) => shared.weight(),
+            Held::Shared(shared) => shared.source().1,
         }
+    }
+
+    /// The share of a shared slot.
+    pub(crate) fn shared(&self) -> Option<&Share> {
+        if let Held::Shared(shared) = &self.held { Some(shared) } else { None }
     }
 
     pub(crate) fn key(&self) -> Option<&Arc<KeyPermit>> {
@@ -325,6 +330,18 @@ impl MemberSlot {
         };
         self.held = Held::Own(permit.slot);
         unused
+    }
+
+    /// Gives a member without a slot a share of one.
+    pub(crate) fn become_shared(&mut self, share: Arc<Share>) {
+        self.held = Held::Shared(share);
+    }
+
+    /// Takes the permit of a key, if it has none.
+    pub(crate) fn set_key(&mut self, key: &mut Option<Arc<KeyPermit>>) {
+        if self.key.is_none() {
+            self.key = key.take();
+        }
     }
 
     /// Shares the slot; `None` if there is no slot.
@@ -385,11 +402,12 @@ impl Share {
         self.replace(Source::Of(shared));
     }
 
-    fn weight(&self) -> usize {
+    /// What distinguishes the shared slot from others, and its weight.
+    pub(crate) fn source(&self) -> (usize, usize) {
         let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*place {
-            Source::Slot(slot) => slot.permits(),
-            Source::Of(shared) => shared.weight(),
+            Source::Slot(slot) => (std::ptr::from_ref(self).addr(), slot.permits()),
+            Source::Of(shared) => shared.source(),
         }
     }
 
@@ -456,6 +474,17 @@ impl AcquireSlot {
         if let Some(want) = self.slot.want_mut() {
             set(want);
         }
+    }
+
+    /// Keeps the request behind the request `ticket`.
+    pub(crate) fn behind(mut self, ticket: Option<u64>) -> Self {
+        self.set(|want| want.request.behind = ticket);
+        self
+    }
+
+    /// The ticket of the request, while it is in the queue.
+    pub(crate) fn ticket(&self) -> Option<u64> {
+        self.slot.place().map(|place| place.ticket)
     }
 
     pub(crate) fn want(&self) -> Want<Request> {
@@ -527,6 +556,12 @@ impl Future for AcquireSlot {
         let this = &mut *self;
         if this.is_too_heavy() {
             return Poll::Ready(Err(SlotError::TooHeavy));
+        }
+        if this.ticket().is_none() {
+            let around = this.slot.semaphore().and_then(in_place::request_around);
+            if around.is_some() {
+                this.set(|want| want.request.behind = around);
+            }
         }
         let slot = Pin::new(&mut this.slot).poll(cx);
         // A closed scope does not use the slot: it goes to the next waiter.

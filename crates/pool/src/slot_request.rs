@@ -74,6 +74,9 @@ impl<'a, X> SlotRequest<'a, X> {
 
     /// Places the request before all requests with a smaller `priority`, subject to the pool's
     /// [order](crate::Pool::set_order). The default is 0.
+    ///
+    /// A greenlet that runs in place of a member has a request of its own; its requests for children
+    /// stay behind that one.
     pub fn priority(mut self, priority: i32) -> Self {
         self.slot.set(|want| want.request.priority = priority);
         self

@@ -15,6 +15,11 @@ pub(crate) trait Work: Send + Sync {
     /// Runs on this thread, which belongs to `workers` and took the entry `key`. It never panics.
     fn run(self: Arc<Self>, workers: &Arc<Workers>, key: u64);
 
+    /// Uses threads up to the new `capacity` of its pool: for maps.
+    fn resize(self: Arc<Self>, capacity: usize) {
+        let _ = capacity;
+    }
+
     /// Ends it unless it has started. The pool refused it if it was never admitted to the queue.
     fn end(&self, workers: &Workers, exit: GreenletExit, was_admitted: bool);
 }

@@ -15,7 +15,7 @@ use std::io;
 use std::panic::Location;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -94,7 +94,7 @@ struct State {
     /// Turns of maps, waiting or running.
     turns: usize,
     /// Maps that have not finished, read or not.
-    maps: usize,
+    maps: Slab<Weak<dyn Work>>,
     /// The outcomes of the items of maps: of each existing map, and of all finished ones.
     items: Vec<Arc<Outcomes>>,
     outcomes: Outcomes,
@@ -280,23 +280,28 @@ impl Workers {
         self.change(|state| state.turns -= 1);
     }
 
-    /// Counts a new map, whose outcomes are in `items`. `false` if the pool was closed.
-    pub(crate) fn begin_map(&self, items: &Arc<Outcomes>) -> bool {
+    /// Counts a new map, whose outcomes are in `items`. Returns its key, and the capacity; `None` if
+    /// the pool was closed.
+    pub(crate) fn begin_map(
+        &self,
+        map: Weak<dyn Work>,
+        items: &Arc<Outcomes>,
+    ) -> Option<(usize, usize)> {
         let mut state = self.lock();
         if state.closed {
-            return false;
+            return None;
         }
         if state.items.len() == state.items.capacity() {
             state.merge_items();
         }
         state.items.push(Arc::clone(items));
-        state.maps += 1;
-        true
+        Some((state.maps.insert(map), state.capacity))
     }
 
-    /// Counts a map as finished.
-    pub(crate) fn end_map(&self) {
-        self.change(|state| state.maps -= 1);
+    /// Counts the map `key` as finished.
+    pub(crate) fn end_map(&self, key: usize) {
+        let map = self.change(|state| state.maps.remove(key));
+        drop(map);
     }
 
     /// Whether a thread has something to do; a hint.
@@ -324,9 +329,13 @@ impl Workers {
         if state.is_too_many() {
             state.wake_all();
         }
+        let maps: Vec<_> = state.maps.iter().map(|(_, map)| Weak::clone(map)).collect();
         self.settle(state);
         self.work.notify_all();
         contain(|| self.places.resize(self.settings.places(capacity)));
+        for map in maps.iter().filter_map(Weak::upgrade) {
+            map.resize(capacity);
+        }
     }
 
     pub(crate) fn set_paused(self: &Arc<Self>, paused: bool) {
@@ -391,7 +400,7 @@ impl Workers {
 
     /// Like [`wait_idle`](Self::wait_idle), and without maps.
     pub(crate) async fn wait_drained(&self, what: &'static str, at: &'static Location<'static>) {
-        let is_over = |state: &State| self.unfinished(state) + state.maps == 0;
+        let is_over = |state: &State| self.unfinished(state) + state.maps.len() == 0;
         if let Some(drained) = self.watch(|state| &mut state.drained, is_over) {
             drained.wait_for(what, at).await;
         }
@@ -430,7 +439,7 @@ impl Workers {
         let mut state = self.lock();
         let changed = change(&mut state);
         let idle = self.take_idle(&mut state);
-        let is_drained = state.drained.is_some() && self.unfinished(&state) + state.maps == 0;
+        let is_drained = state.drained.is_some() && self.unfinished(&state) + state.maps.len() == 0;
         let drained = if is_drained { state.drained.take() } else { None };
         if state.idle.is_none() && state.drained.is_none() {
             self.finished.watched.store(false, SeqCst);
@@ -642,7 +651,7 @@ impl State {
             killed: false,
             pushed: 0,
             turns: 0,
-            maps: 0,
+            maps: Slab::new(),
             items: Vec::new(),
             outcomes: Outcomes::default(),
             idle: None,

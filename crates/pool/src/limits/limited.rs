@@ -165,7 +165,7 @@ impl Limited {
     pub(super) fn insert(&mut self, ticket: u64, waker: Waker, want: &Want<Request>) {
         self.next_ticket = self.next_ticket.max(ticket + 1);
         let Want { permits, despite_close, request } = *want;
-        let (rank, stage) = (self.rank(ticket, request.priority), Stage::Waits);
+        let (rank, stage) = (self.rank(ticket, &request), Stage::Waits);
         let entry = Entry { waker, permits, despite_close, request, rank, stage };
         self.waiting += usize::from(request.kind == Kind::Slot);
         self.entries.insert(ticket, entry);
@@ -262,7 +262,7 @@ impl Limited {
     fn count_start(&mut self) {
         let now = self.time.now;
         self.rates.iter_mut().for_each(|rate| rate.start(now));
-        self.time.is_in_use |= self.needs_time();
+        self.time.is_in_use |= self.limits.have_rates();
     }
 
     /// Counts a start with this key, if the key allows it. Returns whether it does.
@@ -344,6 +344,7 @@ impl Limited {
         } else if !self.entries.is_empty() {
             self.time.clock.get_or_insert(clock);
         }
+        self.time.is_in_use &= self.limits.have_rates();
         self.rates = Gcra::replace(&self.rates, &self.limits.rates, self.time.now);
         if before.key_rates != self.limits.key_rates {
             let (rates, now) = (&self.limits.key_rates, self.time.now);

@@ -19,6 +19,9 @@ pub(crate) struct Request {
     pub(crate) kind: Kind,
     pub(crate) priority: i32,
     pub(crate) key: Option<Key>,
+    /// The ticket of the request of the greenlet in place that makes this one. That greenlet may have
+    /// to wait for its own slot first, so this request never goes ahead of it.
+    pub(crate) behind: Option<u64>,
 }
 
 impl Request {
@@ -215,7 +218,9 @@ impl Line for SlotLine {
     }
 
     fn push(&mut self, waker: Waker, want: Want<Request>) -> (u64, bool) {
-        let is_plain = want.permits <= 1 && want.request == Request::default();
+        // A plain queue is in the order of arrival.
+        let request = Request { behind: None, ..want.request };
+        let is_plain = want.permits <= 1 && request == Request::default();
         if is_plain && self.limited.is_none() {
             return self.plain.push(waker, plainly(&want));
         }

@@ -56,7 +56,11 @@ pub(crate) struct Limits {
 impl Limits {
     /// Whether each start must be checked, even without waiters.
     pub(crate) fn concern_starts(&self) -> bool {
-        !self.rates.is_empty() || !self.key_rates.is_empty() || self.per_key.is_some()
+        self.have_rates() || self.per_key.is_some()
+    }
+
+    pub(crate) fn have_rates(&self) -> bool {
+        !self.rates.is_empty() || !self.key_rates.is_empty()
     }
 
     pub(crate) fn are_none(&self) -> bool {

@@ -17,11 +17,11 @@ use super::shared::MapShared;
 use super::source::Source;
 use super::worker::pair_worker;
 use super::{ItemInPlace, MapWorker};
-use crate::SlotError;
 use crate::limits::Request;
 use crate::members::Members;
 use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, MapsEnd, MemberSlot, ONE, Permit};
 use crate::task_set::Core;
+use crate::{SlotError, in_place};
 
 /// How many workers are started before other tasks get a turn.
 const BATCH: usize = 64;
@@ -39,12 +39,24 @@ pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
     start: Option<AcquireStart>,
     /// The items in the queue of the pool, if each has its own request.
     item_queue: Option<ItemQueue<S::Item>>,
-    /// Ready when the maps of the group end. `None` if the group was closed before the map started.
-    end: Option<Acquire<MapsEnd>>,
+    end: End,
+    /// The request of the greenlet in place that called the map.
+    behind: Option<u64>,
     /// The line that started the map.
     at: &'static Location<'static>,
     /// Dropped last: by then, a finished map holds nothing here.
-    _feeding: Feeding<Fut::Output, X>,
+    #[expect(dead_code, reason = "dropping it ends the feeding")]
+    feeding: Feeding<Fut::Output, X>,
+}
+
+/// The end of the maps of the group.
+enum End {
+    /// Ready when they end.
+    Ahead(Acquire<MapsEnd>),
+    /// The group was closed before the map started.
+    Closed,
+    /// The rest of the input was refused.
+    Refused,
 }
 
 /// Dropping it records that no further worker will start.
@@ -83,21 +95,27 @@ impl<A> From<QueuedItem<A>> for TakenItem<A> {
 impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
     #[track_caller]
     pub(super) fn new(shared: Arc<MapShared<S, F, Fut::Output, X>>, core: &Arc<Core<X>>) -> Self {
-        let end = core.members.map_started().then(|| MapsEnd::wait(&core.members));
+        let is_open = core.members.map_started();
+        let end = if is_open { End::Ahead(MapsEnd::wait(&core.members)) } else { End::Closed };
         let members = Arc::clone(&core.members);
         let feeding = Feeding { results: Arc::clone(&shared.results), members };
         let (core, at) = (Arc::downgrade(core), Location::caller());
         let item_queue = shared.asks.is_some().then(ItemQueue::new);
         let (queued, queued_started, start) = (None, false, None);
-        Self { shared, core, queued, queued_started, start, item_queue, end, at, _feeding: feeding }
+        let behind = in_place::request_around(&shared.members.slots);
+        Self { shared, core, queued, queued_started, start, item_queue, end, behind, at, feeding }
     }
 
-    /// Whether the maps of the group have finished, or the map was refused.
-    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        let is_over = self.end.as_mut().is_none_or(|end| Pin::new(end).poll(cx).is_ready());
+    /// Whether the maps of the group have finished, or the map was refused: `true` once, because
+    /// the feeder may go on for an item that has begun in place, and a refusal wakes it.
+    fn must_refuse(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_over = match &mut self.end {
+            End::Ahead(end) => Pin::new(end).poll(cx).is_ready(),
+            End::Closed => true,
+            End::Refused => false,
+        };
         if is_over {
-            // The feeder may go on for an item that has begun in place.
-            self.end = None;
+            self.end = End::Refused;
         }
         is_over
     }
@@ -164,10 +182,9 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
             return Poll::Pending;
         };
         WaitNote::note("a slot for a map started", self.at);
-        let Some(wish) = self.shared.results.requested() else { return Poll::Pending };
-        if first.slot.weight() > 1 {
-            return Poll::Pending;
-        }
+        let weight = first.slot.weight();
+        let wish = self.shared.results.requested().filter(|wish| wish.carries(weight));
+        let Some(wish) = wish else { return Poll::Pending };
         let members = &self.shared.members;
         let (want, mut key_permit) = (first.slot.want(), None);
         if members.slots.limits_starts() {
@@ -181,6 +198,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         let Some(queued_item) = item_queue.take(key) else { return Poll::Pending };
         let QueuedItem { index, item, slot, .. } = queued_item;
         let taken = TakenItem { index, item, want };
+        self.shared.results.set_queued_ticket(slot.ticket());
         self.queued = Some(slot);
         Poll::Ready(Some(Place::Reader(wish, key_permit, Some(taken))))
     }
@@ -206,7 +224,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
                 Ok(want) => {
                     let mut slot = AcquireSlot::new(&self.shared.members).despite_close();
                     slot.set(|own| *own = Want { despite_close: true, ..want });
-                    item_queue.add(index, item, slot);
+                    item_queue.add(index, item, slot.behind(self.behind));
                 }
                 Err(payload) => {
                     drop_contained(item);
@@ -231,10 +249,10 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         if self.queued_started && !results.wants_slot() {
             (self.queued, self.queued_started) = (None, false);
         }
-        let queued = self
-            .queued
-            .get_or_insert_with(|| AcquireSlot::new(&self.shared.members).despite_close());
-        let slot = Pin::new(queued).poll(cx);
+        let request = || AcquireSlot::new(&self.shared.members).despite_close().behind(self.behind);
+        let queued = self.queued.get_or_insert_with(request);
+        let slot = Pin::new(&mut *queued).poll(cx);
+        results.set_queued_ticket(queued.ticket());
         results.feeder_queued.store(slot.is_pending(), Relaxed);
         let slot = ready!(slot);
         self.queued = None;
@@ -280,7 +298,7 @@ where
 {
     /// Starts one more worker; returns `false` if there will be no more.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.is_over(cx) {
+        if self.must_refuse(cx) {
             // An empty input has no item to refuse.
             self.shared.look_ahead(cx);
             self.refuse_queued(&GreenletExit::because(SlotError::Closed));

@@ -165,7 +165,8 @@ impl<T, X: Executor> Imap<T, X> {
         let Some((holder, around)) = self.place(cx) else { return Poll::Ready(()) };
         let Some(mut begun) = ready!(self.results.poll_begun(cx)) else { return Poll::Ready(()) };
         let below = std::mem::take(&mut begun.below);
-        let frame = Frame { child: begun.child.id(), around, holder, below };
+        let ticket = self.results.queued_ticket();
+        let frame = Frame { child: begun.child.id(), around, holder, ticket, below };
         let (polled, below) = frame.run(|| Pin::new(&mut begun.task).poll(cx));
         begun.below = below;
         if polled.is_pending() {

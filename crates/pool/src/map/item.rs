@@ -1,7 +1,7 @@
 //! [`Item`]: the item that a worker runs.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -127,6 +127,8 @@ impl<A, Fut: Future> Item<A, Fut> {
         let mut this = self.project();
         // If its destructor panics as well, the first panic is reported.
         contain(|| cancel(|| this.future.set(None)));
+        // Still there if the hook panicked before the item started.
+        drop_contained(this.input.take());
         Failure::panicked(payload)
     }
 
@@ -156,9 +158,11 @@ impl<A, Fut: Future> Item<A, Fut> {
         let Some(mut hooking) = this.hooking.take() else {
             return self.poll_try(shared, info, cx);
         };
-        let polled = hooking.poll(cx, |cx| self.as_mut().poll_try(shared, info, cx));
+        let poll = || hooking.poll(cx, |cx| self.as_mut().poll_try(shared, info, cx));
+        let polled = catch_unwind(AssertUnwindSafe(poll));
+        // Also if the hook panicked: the item may be tried again.
         *self.project().hooking = Some(hooking);
-        polled
+        polled.unwrap_or_else(|payload| resume_unwind(payload))
     }
 
     /// Polls the current try, or the wait for the next one.

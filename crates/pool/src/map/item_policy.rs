@@ -58,6 +58,13 @@ enum NextStart {
     Slot(AcquireSlot),
 }
 
+impl NextStart {
+    /// The wait of a try whose worker has a slot.
+    fn of(item_slot: &dyn ItemSlot) -> Self {
+        item_slot.acquire_start().map_or(Self::Free, Self::Start)
+    }
+}
+
 impl<A> Tries<A> {
     pub(crate) fn new<T>(policy: &ItemPolicy<A, T>, index: usize, item: &A) -> Self {
         let schedule = policy.again.as_ref().map(|again| again.begin(index));
@@ -129,10 +136,7 @@ impl<A> Tries<A> {
         self.limit = None;
         let gives_up = !again.keeps_slot() && !delay.is_zero();
         let slot = if gives_up { item_slot.release() } else { None };
-        let start = match slot {
-            Some(slot) => NextStart::Slot(slot),
-            None => item_slot.acquire_start().map_or(NextStart::Free, NextStart::Start),
-        };
+        let start = slot.map_or_else(|| NextStart::of(item_slot), NextStart::Slot);
         self.delay = Some(Delay { sleep: Some(sleep(delay)), start });
         Some(delay)
     }
@@ -149,13 +153,24 @@ impl Delay {
             self.sleep = None;
         }
         let refused = |error| Failure::Killed(GreenletExit::because(error));
-        match &mut self.start {
-            NextStart::Free => Poll::Ready(Ok(())),
-            NextStart::Start(start) => start.poll(cx).map_ok(drop).map_err(refused),
-            NextStart::Slot(slot) => {
-                let permit = ready!(Pin::new(slot).poll(cx)).map_err(refused);
-                Poll::Ready(permit.map(|permit| item_slot.restore(permit)))
+        if let NextStart::Slot(slot) = &mut self.start {
+            if let Poll::Ready(permit) = Pin::new(slot).poll(cx) {
+                return Poll::Ready(
+                    permit.map(|permit| item_slot.restore(permit)).map_err(refused),
+                );
             }
+            // The slot may never be free if the reader is a member: it waits for this item.
+            if !item_slot.share_with_reader(cx.waker()) {
+                return Poll::Pending;
+            }
+            self.start = NextStart::of(item_slot);
+        }
+        match &mut self.start {
+            NextStart::Start(start) => {
+                let started = ready!(start.poll(cx));
+                Poll::Ready(started.map(|key| item_slot.take_key(key)).map_err(refused))
+            }
+            NextStart::Free | NextStart::Slot(_) => Poll::Ready(Ok(())),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 use spinney_greenlet::{Handle, ItemGreenlets, pair_items};
@@ -19,7 +19,7 @@ use super::shared::MapShared;
 use super::source::Source;
 use crate::Membership;
 use crate::limits::Request;
-use crate::slot::{AcquireSlot, AcquireStart, Permit};
+use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, Permit};
 
 pin_project! {
     /// A member that runs the items of a map, one after the other, each as a greenlet of its
@@ -94,6 +94,13 @@ pub(crate) trait ItemSlot {
     /// Gives the worker a slot again.
     fn restore(&self, permit: Permit);
 
+    /// Gives the worker a share of the slot of the reader, if that is a member which waits and may
+    /// run the item. Otherwise `waker` is woken when it may be so.
+    fn share_with_reader(&self, waker: &Waker) -> bool;
+
+    /// Counts the item among the tasks with its key.
+    fn take_key(&self, key: Option<Arc<KeyPermit>>);
+
     /// The wait for one more start in the same slot; `None` if starts are not limited.
     fn acquire_start(&self) -> Option<AcquireStart>;
 }
@@ -126,6 +133,20 @@ impl<S: Source, F, T, X: Executor> ItemSlot for WorkerSlot<'_, S, F, T, X> {
         let WorkerInfo { place, serial, key, .. } = *self.worker;
         self.shared.members.take_slot(place, serial, permit);
         self.shared.results.set_has_slot(key, true);
+    }
+
+    fn share_with_reader(&self, waker: &Waker) -> bool {
+        let WorkerInfo { place, serial, key, .. } = *self.worker;
+        let weight = self.worker.want.permits;
+        let Some(share) = self.shared.results.share_with_reader(key, weight, waker) else {
+            return false;
+        };
+        self.shared.members.take_share(place, serial, share);
+        true
+    }
+
+    fn take_key(&self, key: Option<Arc<KeyPermit>>) {
+        self.shared.members.take_key(self.worker.place, self.worker.serial, key);
     }
 
     fn acquire_start(&self) -> Option<AcquireStart> {

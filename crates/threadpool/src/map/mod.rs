@@ -421,9 +421,8 @@ impl<R> ThreadMapper<R> {
         let (workers, at) = (self.pool.workers(), Location::caller());
         let (input, capacity) = (items.into_iter(), self.pool.capacity());
         let default = if is_list { usize::MAX } else { capacity.saturating_mul(2).max(1) };
-        // Further threads than items would find nothing to do. A paused pool may get a thread
-        // later.
-        let threads = capacity.max(1).min(input.size_hint().1.unwrap_or(usize::MAX).max(1));
+        // Further threads than items would find nothing to do.
+        let threads = input.size_hint().1.unwrap_or(usize::MAX).max(1);
         let maxsize = self.maxsize.unwrap_or(default);
         let limits = Limits { order, maxsize, threads, is_list, item: self.limit };
         let on_item = self.on_item.map(|callback| OnItem::new(callback, is_error));

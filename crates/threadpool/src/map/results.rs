@@ -13,7 +13,7 @@ use std::fmt;
 use std::mem;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use spinney_hub::{Clock, Timeout, drop_contained};
 use spinney_sync::wake_all;
 
 use crate::ThreadPool;
+use crate::queue::Work;
 use crate::workers::Workers;
 
 /// The limits of a map.
@@ -33,7 +34,7 @@ pub(crate) struct Limits {
     pub(crate) order: Order,
     /// How many items may be open.
     pub(crate) maxsize: usize,
-    /// How many threads may work for the map.
+    /// How many threads have something to do.
     pub(crate) threads: usize,
     /// Whether the reader wants a list: after a failure no further item starts.
     pub(crate) is_list: bool,
@@ -105,6 +106,9 @@ struct State<T> {
     failed: bool,
     /// How many threads work for the map or will: running turns, and turns in the pool's queue.
     threads: usize,
+    /// How many threads may work for the map: as many as the pool may have, and one if that is
+    /// paused.
+    most_threads: usize,
     /// The keys of the turns in the pool's queue.
     queued: Vec<u64>,
     /// Running items and their deadlines, if they have any, in the order in which they began.
@@ -112,8 +116,8 @@ struct State<T> {
     reader: Reader,
     /// Wakes the reader; `Some` while it waits.
     waiting: Option<Waker>,
-    /// Whether the pool counts the map as unfinished.
-    counted: bool,
+    /// The key of the map in its pool, while that counts it as unfinished.
+    counted: Option<usize>,
     /// Items that succeeded and have not been counted yet.
     successes: usize,
 }
@@ -135,11 +139,12 @@ impl<T> Results<T> {
             broken: None,
             failed: false,
             threads: 0,
+            most_threads: 0,
             queued: Vec::new(),
             running: VecDeque::new(),
             reader: Reader::Present,
             waiting: None,
-            counted: false,
+            counted: None,
             successes: 0,
         };
         let (retries, outcomes) = (AtomicUsize::new(0), Arc::default());
@@ -167,16 +172,30 @@ impl<T> Results<T> {
         self.on_item.iter().for_each(|on_item| on_item.tried_again(index));
     }
 
-    /// Starts the map, which has an item to run. Returns `false` if the pool was closed.
-    pub(crate) fn begin(&self) -> bool {
-        let counted = self.workers.begin_map(&self.outcomes);
-        self.lock().counted = counted;
-        counted
+    /// Starts `map`, which has an item to run. Returns `false` if the pool was closed.
+    pub(crate) fn begin(&self, map: Weak<dyn Work>) -> bool {
+        let begun = self.workers.begin_map(map, &self.outcomes);
+        let Some((key, capacity)) = begun else { return false };
+        self.change(|state| {
+            state.counted = Some(key);
+            // A resize since then has set it, and its threads may even have finished the map.
+            if state.most_threads == 0 {
+                state.set_most_threads(&self.limits, capacity);
+            }
+        });
+        true
+    }
+
+    /// Changes how many threads the map may use, and returns how many more it requests.
+    pub(crate) fn resize(&self, capacity: usize) -> usize {
+        let mut state = self.lock();
+        state.set_most_threads(&self.limits, capacity);
+        state.take_on()
     }
 
     /// Requests as many threads as there is room for, and returns their number.
     pub(crate) fn take_on(&self) -> usize {
-        self.lock().take_on(&self.limits)
+        self.lock().take_on()
     }
 
     /// Records that a turn was put into the pool's queue as the entry `key`.
@@ -387,7 +406,7 @@ impl<T> Results<T> {
             state.buffer.take(&mut taken.results);
             state.buffer.close(taken.results.len());
         }
-        let threads = state.take_on(&self.limits);
+        let threads = state.take_on();
         drop(state);
         drop(before);
         (polled, threads)
@@ -398,7 +417,7 @@ impl<T> Results<T> {
     pub(crate) fn detach(&self, pool: Option<ThreadPool>) -> usize {
         let (done, threads) = self.change(|state| {
             state.reader = Reader::Detached(pool);
-            (state.forget_done(), state.take_on(&self.limits))
+            (state.forget_done(), state.take_on())
         });
         drop(done);
         threads
@@ -443,11 +462,11 @@ impl<T> Results<T> {
             Reader::Detached(pool) if is_done => pool.take(),
             _ => None,
         };
-        let was_counted = is_done && mem::take(&mut state.counted);
+        let counted = if is_done { state.counted.take() } else { None };
         drop(state);
         wake_all(reader);
-        if was_counted {
-            self.workers.end_map();
+        if let Some(key) = counted {
+            self.workers.end_map(key);
         }
         drop(pool);
     }
@@ -479,9 +498,13 @@ impl<T> State<T> {
         opened
     }
 
-    fn take_on(&mut self, limits: &Limits) -> usize {
+    fn set_most_threads(&mut self, limits: &Limits, capacity: usize) {
+        self.most_threads = limits.threads.min(capacity.max(1));
+    }
+
+    fn take_on(&mut self) -> usize {
         let room = self.buffer.room(self.lets_one_more());
-        let threads = room.min(limits.threads - self.threads);
+        let threads = room.min(self.most_threads.saturating_sub(self.threads));
         self.threads += threads;
         threads
     }

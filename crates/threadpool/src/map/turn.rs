@@ -107,7 +107,7 @@ where
         let has_items = catch_unwind(AssertUnwindSafe(look));
         if !matches!(has_items, Ok(true)) {
             job.end_input(has_items.err().map(Failure::panicked));
-        } else if !job.results.begin() {
+        } else if !job.results.begin(Arc::downgrade(&job) as _) {
             job.break_off(GreenletExit::because(ThreadPoolClosed), 0);
         }
         let threads = job.results.take_on();
@@ -335,6 +335,11 @@ where
             drop(self);
             workers.end_turn();
         }
+    }
+
+    fn resize(self: Arc<Self>, capacity: usize) {
+        let threads = self.results.resize(capacity);
+        self.put(threads);
     }
 
     fn end(&self, workers: &Workers, exit: GreenletExit, _was_admitted: bool) {

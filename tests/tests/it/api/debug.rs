@@ -173,7 +173,7 @@ fn pools() {
         is(from_stream(futures_lite::stream::iter(0..9)), "FromStream { .. }");
         is(Decision::from(false), "GiveUp");
         is(Retry::<()>::times(2), "Retry { times: 2, .. }");
-        is(pool.slot().weight(2), "SlotRequest { wants: Want { permits: 2, despite_close: false, request: Request { kind: Slot, priority: 0, key: None } }, .. }");
+        is(pool.slot().weight(2), "SlotRequest { wants: Want { permits: 2, despite_close: false, request: Request { kind: Slot, priority: 0, key: None, behind: None } }, .. }");
         is(Rate::per(2, Duration::from_secs(1)), "Rate { count: 2, period: 1s, burst: 1 }");
         is(RateLimiter::new(Rate::per(2, Duration::from_secs(1))), "RateLimiter { waiting: 0, .. }");
         is(SlotError::Full, "Full");

@@ -7,8 +7,8 @@ use spinney::gevent::GroupExt as _;
 use spinney::pool::{PoolBuilder, SpawnHook};
 use spinney::sync::RLock;
 use spinney::task::{Inherited, Owner, State, named, spawn_on};
-use spinney::{Greenlet, Handle, Pool, greenlet_local, sleep, yield_now};
-use spinney_tests::tools::{Log, behind, gate, let_others_run, polled, stuck};
+use spinney::{Greenlet, Handle, Pool, Retry, greenlet_local, sleep, yield_now};
+use spinney_tests::tools::{Count, Log, behind, blow_up, gate, let_others_run, polled, stuck};
 use spinney_tests::{Dropped, SimHub, on_every_hub};
 
 greenlet_local!(
@@ -147,6 +147,25 @@ on_every_hub! {
         let seen = pool.map(ids, 0..4).await.unwrap();
         assert!(seen.iter().all(|(_, user)| *user == "the hook's"));
         assert!(log.take().into_iter().eq(seen.into_iter().map(|(id, _)| id)));
+    }
+
+    async fn hook_that_panics_wraps_the_next_try_as_well(hub) {
+        struct Panics(Count);
+        impl SpawnHook for Panics {
+            fn running(&self, _: &Handle, run: &mut dyn FnMut()) {
+                run();
+                self.0.add();
+                if self.0.get() == 1 {
+                    blow_up("a hook");
+                }
+            }
+        }
+        let polls = Count::to(2);
+        let pool = hooked(Panics(polls.clone())).pool_on(hub, 1);
+        let retries = pool.mapper().retry(Retry::times(1).delays([Duration::ZERO]));
+        let tried = retries.try_map(|n: u32| async move { Ok::<_, ()>(n) }, [7]).await;
+        assert_eq!(tried.unwrap(), [7]);
+        polls.reached().await;
     }
 
     async fn lock_of_an_item_excludes_the_next(hub) {

@@ -2,16 +2,16 @@
 //! and running items never exceed the slots.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
 use spinney::gevent::PoolExt as _;
 use spinney::map::from_stream;
-use spinney::pool::Reentry;
+use spinney::pool::{Order, Reentry};
 use spinney::task::spawn_on;
-use spinney::{Handle, Pool, Within, sleep, yield_now};
+use spinney::{Handle, Pool, Retry, Within, shield, sleep, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled};
 use spinney_tests::{AnyHub, SimHub, on_every_hub};
 
@@ -24,6 +24,34 @@ async fn work(gauge: Gauge, value: usize) -> usize {
 }
 
 on_every_hub! {
+    async fn heavy_items_run_in_place_of_a_heavy_member(hub) {
+        let (pool, gauge) = (Pool::on(hub, 2), Gauge::default());
+        let (inside, inner) = (pool.clone(), gauge.clone());
+        let member = pool.slot().weight(2).spawn(async move {
+            let mapper = inside.mapper().weight(|n: &usize| 1 + n % 2);
+            mapper.map(move |n| work(inner.clone(), n), 0..5).await.unwrap()
+        });
+        assert_eq!(member.await.await.unwrap(), [0, 1, 2, 3, 4]);
+        assert_eq!(gauge.peak(), 1);
+        pool.wait_idle().await.unwrap();
+    }
+
+    async fn items_in_the_queue_run_in_place_when_another_wait_ends(hub) {
+        for maxsize in 0..4 {
+            let pool = Pool::on(hub, 1);
+            let inside = pool.clone();
+            let member = pool.spawn(async move {
+                // The map is read while the other wait has the turn.
+                let mapper = inside.mapper().maxsize(maxsize).priority(|_: &usize| 0);
+                let map = mapper.imap(|n| work(Gauge::default(), n), 0..6);
+                zip(inside.apply(work(Gauge::default(), 7)), map.count()).await
+            });
+            let (applied, count) = member.await.await.unwrap();
+            assert_eq!((applied.unwrap(), count), (7, 6));
+            pool.wait_idle().await.unwrap();
+        }
+    }
+
     async fn only_member_reads_each_kind_of_map(hub) {
         let (pool, gauge) = (Pool::on(hub, 1), Gauge::default());
         let (inside, inner) = (pool.clone(), gauge.clone());
@@ -360,4 +388,86 @@ fn other_reader_gets_results_as_slots_come() {
         pool.map(waits, 0..1).await.unwrap();
         stranger.await.unwrap();
     });
+}
+
+#[test]
+fn time_passes_in_a_closed_map_with_an_item_in_place() {
+    let sim = SimHub::new();
+    sim.block_on(async {
+        let pool = Pool::on(&sim, 1);
+        for keyed in [false, true] {
+            let pool = pool.scope();
+            let inside = pool.clone();
+            let member = pool.spawn(async move {
+                let cleanup = |_: u32| shield(sleep(Duration::from_secs(1)));
+                let map = if keyed {
+                    inside.mapper().priority(|_: &u32| 0).imap(cleanup, 0..5)
+                } else {
+                    inside.imap(cleanup, 0..5)
+                };
+                map.count().await
+            });
+            let member = member.await;
+            sleep(Duration::from_millis(1)).await;
+            pool.close();
+            pool.kill_now();
+            assert!(member.await.unwrap_err().is_killed());
+        }
+    });
+    assert_eq!(sim.elapsed(), Duration::from_secs(2));
+}
+
+#[test]
+fn item_in_place_gets_its_slot_before_its_own_children() {
+    for (priority, order) in [(1, Order::Oldest), (0, Order::Newest), (9, Order::Aging(3))] {
+        let sim = SimHub::new();
+        sim.block_on(async {
+            let pool = Pool::builder().order(order).pool_on(&sim, 1);
+            let inside = pool.clone();
+            let child = sleep(Duration::from_secs(1));
+            let member = pool.spawn(async move {
+                let inner = inside.clone();
+                let parent = async move {
+                    inner.slot().priority(priority).spawn(child).await.await.unwrap();
+                };
+                let parent = Mutex::new(Some(parent));
+                let map = inside.imap(move |()| parent.lock().unwrap().take().unwrap(), [()]);
+                let mut map = Box::pin(map);
+                // The item has begun in place, and nothing polls it any more.
+                assert!(map.next().within(Duration::from_millis(1)).await.is_err());
+                Pin::into_inner(map).detach();
+            });
+            member.await.await.unwrap();
+            pool.join().await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn item_after_a_delay_runs_in_the_slot_of_its_reader() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for per_key in [None, Some(1)] {
+        let sim = SimHub::new();
+        sim.block_on(async {
+            let pool = Pool::on(&sim, 2);
+            pool.set_per_key(per_key);
+            let (inside, tries) = (pool.clone(), Count::to(2));
+            let reader = async move {
+                let fails_once = move |n: u32| {
+                    tries.add();
+                    let result = if tries.get() == 1 { Err(n) } else { Ok(n) };
+                    async move { (yield_now().await, result).1 }
+                };
+                let retry = Retry::times(1).delays([SECOND]);
+                inside.mapper().key(|n: &u32| *n).retry(retry).try_map(fails_once, [7]).await
+            };
+            let reader = pool.spawn(reader).await;
+            sleep(SECOND / 2).await;
+            // It needs the reader's slot as well, and is before the item in the queue.
+            let (heavy, list) = zip(pool.slot().weight(2).spawn(async {}), reader).await;
+            assert_eq!(list.unwrap().unwrap(), [7]);
+            heavy.await.unwrap();
+            assert_eq!((pool.len(), pool.free_count()), (0, 2));
+        });
+    }
 }

@@ -1,6 +1,7 @@
 //! Scopes of a pool: they refuse like a pool, and a greenlet may be a member of several.
 
 use std::error::Error;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use spinney::pool::{Reentry, SlotError};
 use spinney::task::spawn_on;
 use spinney::{Failure, Greenlet, Group, Pool};
 use spinney_tests::tools::{behind, gate, let_others_run, stuck};
-use spinney_tests::{Dropped, on_every_hub};
+use spinney_tests::{AnyHub, Dropped, on_every_hub};
 
 /// Whether the greenlet was refused because the pool or the scope was closed.
 fn is_refused(failure: &Failure) -> bool {
@@ -18,7 +19,38 @@ fn is_refused(failure: &Failure) -> bool {
     exit.reason().is_some_and(<dyn Error + Send + Sync>::is::<SlotError>)
 }
 
+/// Applies itself `depth` levels deep; returns the largest length of `scope`.
+fn nested_len(scope: Pool<AnyHub>, depth: usize) -> Pin<Box<dyn Future<Output = usize> + Send>> {
+    Box::pin(async move {
+        let len = scope.len();
+        if depth == 0 {
+            return len;
+        }
+        len.max(scope.apply(nested_len(scope.clone(), depth - 1)).await.unwrap())
+    })
+}
+
 on_every_hub! {
+    async fn len_of_a_scope_counts_slots_by_weight(hub) {
+        let pool = Pool::on(hub, 5);
+        let scope = pool.scope();
+        let heavy = scope.slot().weight(3).spawn(stuck(gate(), ())).await;
+        let other = scope.spawn(stuck(gate(), ())).await;
+        assert_eq!((pool.len(), scope.len()), (4, 4));
+        scope.discard(&heavy);
+        assert_eq!((pool.len(), scope.len()), (1, 1));
+        other.kill().await;
+        assert_eq!((pool.len(), scope.len()), (0, 0));
+        heavy.kill().await;
+    }
+
+    async fn len_of_a_scope_counts_a_shared_slot_once(hub) {
+        let pool = Pool::on(hub, 1);
+        let scope = pool.scope();
+        assert_eq!(scope.apply(nested_len(scope.clone(), 300)).await.unwrap(), 1);
+        assert_eq!((pool.len(), scope.len()), (0, 0));
+    }
+
     async fn closed_scope_refuses_although_a_slot_is_free(hub) {
         let pool = Pool::on(hub, 3);
         let (scope, dropped) = (pool.scope(), Dropped::default());

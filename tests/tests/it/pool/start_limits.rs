@@ -8,8 +8,8 @@ use futures_lite::future::poll_once;
 use spinney::pool::{Order, RateLimiter, SlotError};
 use spinney::time::Clock;
 use spinney::{Failure, LocalHub, Pool, Rate, Retry, Within, sleep};
-use spinney_tests::on_every_hub;
 use spinney_tests::tools::{Count, Gauge, Log, all, let_others_run};
+use spinney_tests::{SimHub, on_every_hub};
 use tokio::runtime::Builder;
 
 const MS: Duration = Duration::from_millis(1);
@@ -169,6 +169,27 @@ on_every_hub! {
 /// A runtime whose timer is the alarm of a pool in the tests below.
 fn runtime() -> tokio::runtime::Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+#[test]
+fn pause_runs_on_the_clock_of_its_caller() {
+    let second = Duration::from_secs(1);
+    let pool = Pool::builder().per_key(2).pool(2);
+    let (first, later) = (SimHub::new(), SimHub::new());
+    for (sim, paused) in [(&first, 1), (&later, 1), (&first, 2)] {
+        sim.block_on(async {
+            pool.pause_for(second);
+            pool.apply(async {}).await.unwrap();
+        });
+        assert_eq!(sim.elapsed(), paused * second);
+    }
+    // The last of several pauses applies.
+    first.block_on(async { pool.pause_for(second) });
+    later.block_on(async {
+        pool.pause_for(second);
+        pool.apply(async {}).await.unwrap();
+    });
+    assert_eq!(later.elapsed(), 2 * second);
 }
 
 #[test]

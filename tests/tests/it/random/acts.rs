@@ -1,5 +1,6 @@
 //! [`act`]: one random action on a pool.
 
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -7,7 +8,7 @@ use futures_lite::StreamExt;
 use futures_lite::future::{poll_once, zip};
 use spinney::gevent::GroupExt as _;
 use spinney::map::{Mapper, from_stream};
-use spinney::{Within, shield};
+use spinney::{Retry, Within, shield};
 use spinney_tests::SimHub;
 use spinney_tests::tools::blow_up;
 
@@ -39,16 +40,18 @@ async fn work(world: &World) {
 pub(crate) fn act(world: Rc<World>, depth: usize, inside: bool) -> Boxed<()> {
     Box::pin(async move {
         let doing = Act { count: world.below(12), world, depth, inside };
-        match doing.world.below(if doing.world.rules == Rules::Anything { 10 } else { 5 }) {
+        match doing.world.below(if doing.world.rules == Rules::Anything { 12 } else { 7 }) {
             0 => doing.map().await,
             1 => doing.stream().await,
             2 => doing.two_maps().await,
             3 => doing.apply().await,
             4 => doing.spawn().await,
-            5 => doing.give_up_a_map().await,
-            6 => doing.give_up_a_stream().await,
-            7 => doing.hand_a_map_on().await,
-            8 => doing.try_map().await,
+            5 => doing.map_by_request().await,
+            6 => doing.map_with_retries().await,
+            7 => doing.give_up_a_map().await,
+            8 => doing.give_up_a_stream().await,
+            9 => doing.hand_a_map_on().await,
+            10 => doing.try_map().await,
             _ => doing.leave(),
         }
     })
@@ -132,6 +135,29 @@ impl Act {
             let result = greenlet.await;
             self.check(matches!(result, Ok(1)));
         }
+    }
+
+    /// A map whose items wait with their own requests, beside another wait.
+    async fn map_by_request(&self) {
+        let priorities = self.world.below(3);
+        let mapper = self.mapper().priority(move |value: &usize| (value % (1 + priorities)) as i32);
+        let map = mapper.map(self.run(), 0..self.count);
+        let (applied, list) = zip(self.world.pool.apply(self.item(1)), map).await;
+        self.check(matches!(applied, Ok(1)));
+        self.check_all(list.unwrap_or_default());
+    }
+
+    /// A map each of whose items fails once.
+    async fn map_with_retries(&self) {
+        let (run, failed) = (self.run(), RefCell::new(vec![false; self.count]));
+        let fails_once = move |value: usize| {
+            let succeeds = std::mem::replace(&mut failed.borrow_mut()[value], true);
+            let item = run(value);
+            async move { if succeeds { Ok(item.await) } else { Err(item.await) } }
+        };
+        let retry = Retry::times(1).delays([self.world.millis(20)]);
+        let list = self.mapper().retry(retry).try_map(fails_once, 0..self.count).await;
+        self.check_all(list.unwrap_or_default());
     }
 
     async fn give_up_a_map(&self) {

@@ -1,16 +1,15 @@
 //! The places of requests in a [`Limited`] queue: their ranks, the queues of keys, and which requests
 //! are skipped.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
-use super::{KINDS, Limited, Stage};
+use super::{Entry, KINDS, Limited, Stage};
 use crate::limits::rate::{Gcra, Rate};
-use crate::limits::{Key, Kind, Order};
+use crate::limits::{Key, Kind, Order, Request};
 
 /// The rank of a request among all requests: smaller is earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank(i64, i64);
+pub(super) struct Rank(i64, i64, u64);
 
 /// The requests and the tasks with the same key. Small, because most keys have a running task and
 /// no more.
@@ -91,15 +90,21 @@ impl KeyRequests {
 
 /// The places of requests.
 impl Limited {
-    pub(super) fn rank(&self, ticket: u64, priority: i32) -> Rank {
-        let (arrival, priority) = (i64::try_from(ticket).unwrap_or(i64::MAX), i64::from(priority));
-        match self.limits.order {
-            Order::Oldest => Rank(-priority, arrival),
-            Order::Newest => Rank(-priority, -arrival),
+    pub(super) fn rank(&self, ticket: u64, request: &Request) -> Rank {
+        let arrival = i64::try_from(ticket).unwrap_or(i64::MAX);
+        let priority = i64::from(request.priority);
+        let own = match self.limits.order {
+            Order::Oldest => Rank(-priority, arrival, 0),
+            Order::Newest => Rank(-priority, -arrival, 0),
             Order::Aging(places) => {
-                Rank(arrival.saturating_sub(priority.saturating_mul(places.into())), arrival)
+                Rank(arrival.saturating_sub(priority.saturating_mul(places.into())), arrival, 0)
             }
-        }
+        };
+        let before = request.behind.and_then(|before| self.entries.get(&before));
+        // Right behind that one, and behind earlier requests with the same place.
+        before.map_or(own, |Entry { rank: Rank(first, second, _), .. }| {
+            own.max(Rank(*first, *second, ticket))
+        })
     }
 
     /// Adds a waiting request to the queue of its key, or to the offered requests.
@@ -137,7 +142,7 @@ impl Limited {
     /// Offers the first requests of a key, as far as the key allows, and forgets an unused key.
     pub(super) fn refresh(&mut self, key: Key) {
         self.offer(key);
-        let Entry::Occupied(mut entry) = self.keys.entry(key) else { return };
+        let btree_map::Entry::Occupied(mut entry) = self.keys.entry(key) else { return };
         let queue = entry.get_mut();
         queue.waiting.take_if(|requests| requests.are_none());
         let has_requests = queue.waiting.is_some();
@@ -214,7 +219,7 @@ impl Limited {
             if matches!(entry.stage, Stage::Refused(_)) {
                 continue;
             }
-            let (rank, key) = (self.rank(ticket, entry.request.priority), entry.request.key);
+            let (rank, key) = (self.rank(ticket, &entry.request), entry.request.key);
             self.delist(ticket);
             if let Some(entry) = self.entries.get_mut(&ticket) {
                 entry.rank = rank;

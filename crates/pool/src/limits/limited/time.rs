@@ -20,7 +20,7 @@ pub(super) struct Time {
     pub(super) start: Option<Instant>,
     /// In nanoseconds since `start`. It never goes back.
     pub(super) now: u128,
-    /// Whether a rate has counted a start, or a pause has an end: the clock must not change.
+    /// Whether a rate has counted a start: the clock must not change.
     pub(super) is_in_use: bool,
 }
 
@@ -34,8 +34,11 @@ pub(super) struct Pause {
 /// The time of the queue.
 impl Limited {
     pub(super) fn needs_time(&self) -> bool {
-        let has_rates = !self.limits.rates.is_empty() || !self.limits.key_rates.is_empty();
-        has_rates || self.pause.as_ref().is_some_and(|pause| pause.until.is_some())
+        self.limits.have_rates() || self.has_pause_with_end()
+    }
+
+    fn has_pause_with_end(&self) -> bool {
+        self.pause.as_ref().is_some_and(|pause| pause.until.is_some())
     }
 
     pub(crate) fn source(&self) -> Option<Clock> {
@@ -68,15 +71,15 @@ impl Limited {
         !self.needs_time() || self.time.clock.as_ref() == Some(&Clock::shared())
     }
 
-    /// Checks the caller's clock for a request under rates: once a start was counted, it must tell
-    /// the same time.
+    /// Checks the caller's clock for a request under rates or a pause: once a start was counted, and
+    /// until a pause with an end has finished, it must tell the same time.
     pub(super) fn check_clock(&mut self, ticket: u64) {
         let clock = Clock::shared();
         match &self.time.clock {
             Some(other) if *other == clock => {}
             // Several hubs wait, and each may be gone before the others.
             Some(other) if clock.tells_time_of(other) => self.use_system_clock(),
-            Some(_) if self.time.is_in_use => {
+            Some(_) if self.time.is_in_use || self.has_pause_with_end() => {
                 self.refuse(ticket, SlotError::OtherClock);
             }
             _ => self.time = Time { clock: Some(clock), ..Time::default() },
@@ -132,15 +135,16 @@ impl Limited {
     pub(crate) fn pause(&mut self, clock: Clock, now: Instant, duration: Option<Duration>) {
         let has_end = duration.is_some();
         if has_end && !self.time.is_in_use {
-            self.time = Time { clock: Some(clock.clone()), is_in_use: true, ..Time::default() };
+            self.time = Time { clock: Some(clock.clone()), ..Time::default() };
+            self.armed = None;
         }
         if self.time.clock.as_ref().is_some_and(|own| own.tells_time_of(&clock)) {
             self.set_now(now);
         }
         let until = duration.map(|duration| self.time.now.saturating_add(duration.as_nanos()));
         match &mut self.pause {
-            Some(pause) => pause.until = until,
-            None => self.pause = Some(Pause { since: now, clock, until }),
+            Some(pause) if pause.clock.tells_time_of(&clock) => pause.until = until,
+            _ => self.pause = Some(Pause { since: now, clock, until }),
         }
     }
 

@@ -6,7 +6,7 @@
 //! the queue for it, and the first slot of the map goes to the item.
 
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use spinney_greenlet::Handle;
 use spinney_hub::Executor;
@@ -52,6 +52,11 @@ pub(crate) struct InPlaceRequest {
 impl InPlaceRequest {
     pub(crate) fn new(holder: Holder) -> Self {
         Self { holder, is_too_deep: is_too_deep() }
+    }
+
+    /// Whether the reader may run an item of this weight.
+    pub(crate) fn carries(&self, weight: usize) -> bool {
+        self.holder.carries(weight)
     }
 
     /// The slot for an item that must run as a task of the hub.
@@ -104,15 +109,54 @@ impl<X: Executor> InPlace<X> {
 impl<T, X: Executor> Results<T, X> {
     /// Called by a reader that waits and may run an item.
     pub(crate) fn request_in_place(&self, request: InPlaceRequest) {
-        let before = self.change(|state| {
+        let (before, waiters) = self.change(|state| {
             let may_request = state.waiting.is_some() && !state.in_place.has_begun();
             if may_request {
-                std::mem::replace(&mut state.in_place, InPlace::Requested(request))
+                let waiters = if state.holders == 0 { state.take_waiters() } else { Vec::new() };
+                (std::mem::replace(&mut state.in_place, InPlace::Requested(request)), waiters)
             } else {
-                InPlace::Requested(request)
+                (InPlace::Requested(request), Vec::new())
             }
         });
         drop(before);
+        wake_all(waiters);
+    }
+
+    /// For the worker `key`, whose item of this weight waits for a slot after a delay: a share of
+    /// the reader's slot, if the reader requests an item; the item then runs in its place. Otherwise
+    /// a later request wakes `waker`.
+    pub(crate) fn share_with_reader(
+        &self,
+        key: usize,
+        weight: usize,
+        waker: &Waker,
+    ) -> Option<Arc<Share>> {
+        let may_share = self.requested().is_some_and(|request| request.carries(weight));
+        let mut state = self.lock();
+        let requested = match std::mem::replace(&mut state.in_place, InPlace::None) {
+            InPlace::Requested(request) if may_share && state.holders == 0 => Some(request),
+            other => {
+                state.in_place = other;
+                None
+            }
+        };
+        if requested.is_some() {
+            state.in_place = InPlace::OnHub(key);
+        }
+        let waits = requested.is_none().then(|| waker.clone());
+        let before = std::mem::replace(&mut state.workers[key].waits, waits);
+        drop(state);
+        drop(before);
+        let share = requested.as_ref()?.holder.share_slot();
+        if share.is_none() {
+            // The holder has left: the reader is about to notice it.
+            let reader = self.change(|state| {
+                state.in_place.dismiss(key);
+                state.waiting.take()
+            });
+            wake_all(reader);
+        }
+        share
     }
 
     /// Called by a reader that no longer waits: withdraws its request.

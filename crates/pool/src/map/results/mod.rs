@@ -11,7 +11,7 @@ mod state;
 use std::fmt;
 use std::iter::once;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -48,6 +48,8 @@ pub(crate) type Indexed<T> = (usize, Result<T, Failure>);
 pub(crate) struct Results<T, X: Executor> {
     /// Whether the feeder itself waits in the queue for a slot.
     pub(crate) feeder_queued: AtomicBool,
+    /// The ticket of the feeder's request for an item in place; `u64::MAX` without one.
+    queued_ticket: AtomicU64,
     /// How many times items were tried again.
     pub(crate) retries: AtomicUsize,
     /// Whether all users of the fields are on one thread; see `Executor::is_local`.
@@ -74,6 +76,7 @@ impl<T, X: Executor> Results<T, X> {
             on_item,
             outcomes: Arc::default(),
             feeder_queued: AtomicBool::new(false),
+            queued_ticket: AtomicU64::new(u64::MAX),
             retries: AtomicUsize::new(0),
             is_local,
             abandoned: AtomicBool::new(false),
@@ -288,7 +291,7 @@ impl<T, X: Executor> Results<T, X> {
     pub(crate) fn enlist(&self, has_slot: bool) -> usize {
         let mut state = self.lock();
         state.holders += usize::from(has_slot);
-        state.workers.insert(WorkerEntry { handle: None, has_slot })
+        state.workers.insert(WorkerEntry { handle: None, has_slot, waits: None })
     }
 
     /// Sets the current item of the worker `key`. Returns whether its result is wanted.
@@ -395,6 +398,15 @@ impl<T, X: Executor> Results<T, X> {
         self.abandoned.load(Relaxed)
     }
 
+    /// The ticket of the feeder's request in the queue of the pool.
+    pub(crate) fn queued_ticket(&self) -> Option<u64> {
+        Some(self.queued_ticket.load(Relaxed)).filter(|ticket| *ticket < u64::MAX)
+    }
+
+    pub(crate) fn set_queued_ticket(&self, ticket: Option<u64>) {
+        self.queued_ticket.store(ticket.unwrap_or(u64::MAX), Relaxed);
+    }
+
     pub(crate) fn is_feeder_queued(&self) -> bool {
         // A stale value is fine: it decides which side runs an item, never whether one is run.
         self.feeder_queued.load(Relaxed)
@@ -429,9 +441,10 @@ impl<T, X: Executor> Results<T, X> {
 
     /// Takes the feeder's waker, if it has a reason to wake up.
     fn take_feeder(&self, state: &mut State<T, X>) -> Option<Waker> {
+        // Without room, an item may be requested that was opened before and waits in the queue.
         let is_requested = state.in_place.is_requested() && state.holders == 0;
-        let wants_room = self.reads.is_stalled() || is_requested;
-        let roused = state.buffer.is_exhausted() || (wants_room && state.has_room());
+        let has_room = self.reads.is_stalled() && state.has_room();
+        let roused = state.buffer.is_exhausted() || is_requested || has_room;
         if !roused {
             return None;
         }

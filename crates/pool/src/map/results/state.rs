@@ -37,6 +37,8 @@ pub(super) struct WorkerEntry {
     pub(super) handle: Option<Handle>,
     /// Whether it has its own slot.
     pub(super) has_slot: bool,
+    /// Wakes it when the reader requests an item; `Some` while it waits for a slot after a delay.
+    pub(super) waits: Option<Waker>,
 }
 
 /// The results for which the reader is woken.
@@ -140,6 +142,11 @@ impl<T, X: Executor> State<T, X> {
     /// Whether no item is running, and none will start.
     fn is_idle(&self) -> bool {
         self.workers.is_empty() && !self.feeding
+    }
+
+    /// Takes the wakers of the workers whose items wait for a slot after a delay.
+    pub(super) fn take_waiters(&mut self) -> Vec<Waker> {
+        self.workers.iter_mut().filter_map(|(_, worker)| worker.waits.take()).collect()
     }
 
     /// The failure after the last item, if no item is running.

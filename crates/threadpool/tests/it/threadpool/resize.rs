@@ -1,5 +1,6 @@
 //! Changing the number of threads, and idle threads.
 
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -211,4 +212,27 @@ fn idle_pool_uses_no_cpu() {
         thread::yield_now();
     }
     assert!(pool.submit(ticks).wait().unwrap() <= before + 2);
+}
+
+#[test]
+fn running_map_uses_the_threads_of_a_larger_capacity() {
+    for capacity in [0, 1, 2] {
+        let pool = ThreadPool::new(capacity);
+        // Four items wait for each other.
+        let four = Arc::new(Barrier::new(4));
+        let list = Arc::clone(&four);
+        let map = pool.map(move |n: u32| (list.wait(), n).1, 0..8);
+        pool.resize(4);
+        assert_eq!(block_on(map).unwrap(), (0..8).collect::<Vec<_>>());
+        pool.resize(capacity);
+        let mapper = pool.mapper().maxsize(4);
+        let mut results = mapper.imap_unordered(move |n: u32| (four.wait(), n).1, 0..8);
+        pool.resize(4);
+        block_on(async {
+            for _ in 0..8 {
+                results.next().await.unwrap().unwrap();
+            }
+            assert!(results.next().await.is_none());
+        });
+    }
 }
