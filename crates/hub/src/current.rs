@@ -53,8 +53,13 @@ pub fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) {
 /// `Clock::current().now()`, but cheaper on a tokio runtime.
 ///
 /// ```
-/// # use spinney_hub::{block_on, now, sleep};
+/// # mod spinney {
+/// #     pub use spinney_hub::{block_on, sleep}; pub mod time { pub use spinney_hub::now; }
+/// # }
 /// use std::time::Duration;
+///
+/// use spinney::time::now;
+/// use spinney::{block_on, sleep};
 ///
 /// block_on(async {
 ///     let start = now();

@@ -228,6 +228,7 @@ pub mod trace {
 /// [`sleep`], [`Within`] and [`Timeout`] are at the root.
 pub mod time {
     pub use spinney_hub::{
-        Clock, Interval, Limit, Sleep, TimeSource, WithinFuture, interval, sleep_until, timeout,
+        Clock, Interval, Limit, Sleep, TimeSource, WithinFuture, interval, now, sleep_until,
+        timeout,
     };
 }
