@@ -45,7 +45,7 @@ pub(crate) fn bars(title: &str, measured: &Measured, path: &Path) -> Result<(), 
     // One bad round would make the bars too short to distinguish.
     let most = rivals.iter().map(|rival| rival.wall.max).fold(longest, f64::max).min(longest * 1.5);
     let area = canvas(path, 90 + count * BAR)?;
-    // Room on the right for the figure of the longest.
+    // Capacity on the right for the figure of the longest.
     let mut chart = ChartBuilder::on(&area)
         .caption(title, TITLE)
         .margin(10)

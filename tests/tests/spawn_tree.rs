@@ -10,7 +10,7 @@ use spinney::hub::BoxTask;
 use spinney::task::joinall;
 use spinney::task::{State, killall, named, spawn_on, spawn_tree, track_spawns};
 use spinney::{Greenlet, Handle, sleep, spawn};
-use spinney_greenlet::{Announcement, Birth, ItemGreenlets, NewGreenlet, pair, pair_items};
+use spinney_greenlet::{Announcement, ItemGreenlets, NewGreenlet, SpawnContext, pair, pair_items};
 use spinney_tests::tools::{blow_up, gate, stuck};
 use spinney_tests::{LocalHub, SimHub, hub, in_time};
 
@@ -188,7 +188,7 @@ fn items_that_start_while_tracked_are_in_the_spawn_tree() {
             assert_eq!(tree(), []);
         }
     };
-    let (task, _first) = pair_items(None, Birth::here(Location::caller()), run, |_| ());
+    let (task, _first) = pair_items(None, SpawnContext::here(Location::caller()), run, |_| ());
     hub.block_on(task);
 }
 

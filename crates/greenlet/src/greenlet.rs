@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use spinney_hub::{contain, drop_contained};
-use spinney_sync::{AsyncResult, GiveWay, Queue, Wait};
+use spinney_sync::{AsyncResult, BudgetedAwait, Queue, Wait};
 
 use crate::links::LinkKey;
 use crate::spawn::Slot;
@@ -46,7 +46,7 @@ pub struct Greenlet<T> {
     unstarted: Option<Arc<Slot>>,
     link: Option<LinkKey>,
     kill_on_drop: bool,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
 }
 
 impl<T> Greenlet<T> {
@@ -57,7 +57,7 @@ impl<T> Greenlet<T> {
             unstarted: None,
             link: None,
             kill_on_drop: false,
-            give_way: GiveWay::default(),
+            budgeted: BudgetedAwait::default(),
         }
     }
 
@@ -369,7 +369,7 @@ impl<T> Future for Greenlet<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match this.give_way.poll(cx, |cx| this.handle.poll_ended(cx, &mut this.link)) {
+        match this.budgeted.poll(cx, |cx| this.handle.poll_ended(cx, &mut this.link)) {
             Poll::Ready(ended) => Poll::Ready(ended.map(|()| this.take())),
             Poll::Pending => {
                 Wait::note("the end of a greenlet spawned", this.handle.spawned_at());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use spinney_hub::contain;
-use spinney_sync::{GiveWay, Wait};
+use spinney_sync::{BudgetedAwait, Wait};
 
 use crate::collector::Collector;
 use crate::control::Control;
@@ -82,12 +82,12 @@ impl Handle {
     /// Python: `gevent.Greenlet.spawning_greenlet`.
     #[doc(alias = "spawning_greenlet")]
     pub fn parent(&self) -> Option<u64> {
-        self.control.birth.parent()
+        self.control.context.parent()
     }
 
     /// The line that spawned it.
     pub fn spawned_at(&self) -> &'static Location<'static> {
-        self.control.birth.at()
+        self.control.context.at()
     }
 
     /// For containers: the index that its container gave it when it [created](crate::NewGreenlet::handle_at) it. A
@@ -192,7 +192,7 @@ impl Handle {
         Join {
             handle: self.clone(),
             link: None,
-            give_way: GiveWay::default(),
+            budgeted: BudgetedAwait::default(),
             at: Location::caller(),
         }
     }
@@ -459,7 +459,7 @@ pub struct LinkId {
 pub struct Join {
     handle: Handle,
     link: Option<LinkKey>,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
     /// The line that waits.
     at: &'static Location<'static>,
 }
@@ -470,7 +470,7 @@ impl Future for Join {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let ended =
-            this.give_way.poll(cx, |cx| this.handle.poll_ended(cx, &mut this.link).map(drop));
+            this.budgeted.poll(cx, |cx| this.handle.poll_ended(cx, &mut this.link).map(drop));
         if ended.is_pending() {
             Wait::note("Greenlet::join", this.at);
         }

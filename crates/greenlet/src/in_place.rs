@@ -23,21 +23,22 @@ use crate::{Handle, Task, current};
 /// ```
 /// use std::future::poll_fn;
 ///
-/// use spinney_greenlet::{Deputy, spawn};
+/// use spinney_greenlet::{KillForwarder, spawn};
 ///
 /// spinney_hub::LocalHub::new().block_on(async {
 ///     let child = spawn(std::future::pending::<()>());
 ///     let handle = child.handle().clone();
 ///     let parent = spawn(async move {
-///         let (mut deputy, mut joined) = (Deputy::new(child.handle()), Box::pin(child.join()));
-///         poll_fn(|cx| deputy.poll(cx, |cx| joined.as_mut().poll(cx))).await;
+///         let mut forwarder = KillForwarder::new(child.handle());
+///         let mut joined = Box::pin(child.join());
+///         poll_fn(|cx| forwarder.poll(cx, |cx| joined.as_mut().poll(cx))).await;
 ///     });
 ///     spinney_hub::yield_now().await;
 ///     parent.kill().await;
 ///     assert!(handle.failure().unwrap().is_killed());
 /// });
 /// ```
-pub struct Deputy {
+pub struct KillForwarder {
     child: Handle,
     /// Defers kills of the greenlet that polled last.
     scope: Option<Scope>,
@@ -45,7 +46,7 @@ pub struct Deputy {
     sent: bool,
 }
 
-impl Deputy {
+impl KillForwarder {
     /// Sends `child` the kills of the greenlet that polls this.
     pub fn new(child: &Handle) -> Self {
         Self::of(child.clone())
@@ -95,16 +96,16 @@ impl Deputy {
 }
 
 /// The wait for the child ends here, and so does the note of it for reports.
-impl Drop for Deputy {
+impl Drop for KillForwarder {
     fn drop(&mut self) {
         // A thread that exits has no notes.
         let _note = WITHIN.try_with(RefCell::take);
     }
 }
 
-impl fmt::Debug for Deputy {
+impl fmt::Debug for KillForwarder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Deputy").field(&self.child).finish()
+        f.debug_tuple("KillForwarder").field(&self.child).finish()
     }
 }
 
@@ -112,7 +113,7 @@ impl fmt::Debug for Deputy {
 /// greenlet with its own id, parent, locals and kills, or runs items that are. It opens no budget
 /// of ready awaits. Completes when the task has finished.
 ///
-/// A kill of the current greenlet goes to the task first, as for [`Deputy`]; a kill through the
+/// A kill of the current greenlet goes to the task first, as for [`KillForwarder`]; a kill through the
 /// task's own handle ends the task alone. Dropping it ends the task immediately as killed, even if
 /// the task catches or shields kills.
 ///
@@ -132,20 +133,20 @@ impl fmt::Debug for Deputy {
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct InPlace<F: Future, G = ()> {
     task: Pin<Box<Task<F, G>>>,
-    deputy: Deputy,
+    forwarder: KillForwarder,
 }
 
 impl<F: Future, G> InPlace<F, G> {
     /// Runs `task`, the greenlet of `handle`. If the task runs items, kills go to the current item.
     pub fn new(task: Task<F, G>, handle: &Handle) -> Self {
         task.set_in_place(true);
-        Self { task: Box::pin(task), deputy: Deputy::of(handle.unasked()) }
+        Self { task: Box::pin(task), forwarder: KillForwarder::of(handle.unasked()) }
     }
 
-    /// Like [`Deputy::finish`], before the task has finished: for a wait that ends for another
+    /// Like [`KillForwarder::finish`], before the task has finished: for a wait that ends for another
     /// reason.
     pub fn finish(&mut self, waker: &Waker) -> bool {
-        self.deputy.finish(waker)
+        self.forwarder.finish(waker)
     }
 
     /// Defers no kill until the task is polled again: for a wait that cannot poll the task for a
@@ -155,7 +156,7 @@ impl<F: Future, G> InPlace<F, G> {
     /// its future is dropped. A kill that the task catches or shields runs code of the task, and is
     /// therefore deferred until the task is polled. A later kill wakes `cx`.
     pub fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.deputy.scope = None;
+        self.forwarder.scope = None;
         if self.task.as_mut().must_end(cx) { self.task.as_mut().poll(cx) } else { Poll::Pending }
     }
 
@@ -173,12 +174,12 @@ impl<F: Future, G> Future for InPlace<F, G> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         // A finished task returns ready at every poll.
-        let polled = this.deputy.poll(cx, |cx| this.task.as_mut().poll(cx));
-        if this.task.control().is_some_and(|control| this.deputy.follow(control)) {
+        let polled = this.forwarder.poll(cx, |cx| this.task.as_mut().poll(cx));
+        if this.task.control().is_some_and(|control| this.forwarder.follow(control)) {
             cx.waker().wake_by_ref();
         }
         ready!(polled);
-        if this.deputy.finish(cx.waker()) { Poll::Pending } else { Poll::Ready(()) }
+        if this.forwarder.finish(cx.waker()) { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
@@ -187,7 +188,7 @@ impl<F: Future, G> Unpin for InPlace<F, G> {}
 
 impl<F: Future, G> fmt::Debug for InPlace<F, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("InPlace").field(&self.deputy.child).finish()
+        f.debug_tuple("InPlace").field(&self.forwarder.child).finish()
     }
 }
 

@@ -7,16 +7,16 @@ use std::thread;
 
 use spinney_hub::{contain, drop_contained};
 
-use crate::birth::{Birth, Origin};
 use crate::control::Control;
 use crate::observe::{self, Announcement, Watch};
+use crate::spawn_context::{Origin, SpawnContext};
 use crate::task::exit_of_dropped;
 use crate::{Failure, Handle, Task, current};
 
 /// Creates a task that runs items one after the other, each as a greenlet of its own: returns the
 /// task and the handle of the first item. For containers.
 ///
-/// Each item has its own id, locals, links and kills; all share the parent and the line of `birth`,
+/// Each item has its own id, locals, links and kills; all share the parent and the line of `context`,
 /// and have `place` as their [`Handle::place`]. A kill or an abort that ends an item ends the task.
 /// `make` creates the future that runs the items and tells [`ItemGreenlets`] where each begins and
 /// ends. `guard` is created from the handle of the first item, and dropped when the last item has
@@ -30,7 +30,7 @@ use crate::{Failure, Handle, Task, current};
 ///
 /// ```
 /// use std::panic::Location;
-/// use spinney_greenlet::{Announcement, Birth, Handle, ItemGreenlets, pair_items};
+/// use spinney_greenlet::{Announcement, SpawnContext, Handle, ItemGreenlets, pair_items};
 ///
 /// let run = |mut items: ItemGreenlets| async move {
 ///     let mut ids = Vec::new();
@@ -41,18 +41,18 @@ use crate::{Failure, Handle, Task, current};
 ///     }
 ///     assert!(ids[0] < ids[1] && ids[1] < ids[2]);
 /// };
-/// let birth = Birth::here(Location::caller());
-/// let (task, first) = pair_items(None, birth, run, |_| ());
+/// let context = SpawnContext::here(Location::caller());
+/// let (task, first) = pair_items(None, context, run, |_| ());
 /// spinney_hub::block_on(task);
 /// assert!(first.is_successful());
 /// ```
 pub fn pair_items<F: Future, G>(
     place: Option<u32>,
-    birth: Birth,
+    context: SpawnContext,
     make: impl FnOnce(ItemGreenlets) -> F,
     guard: impl FnOnce(&Handle) -> G,
 ) -> (Task<F, G>, Handle) {
-    let control = Arc::new(Control::new(Origin::undrawn(birth)));
+    let control = Arc::new(Control::new(Origin::undrawn(context)));
     if let Some(place) = place {
         control.set_place(place);
     }

@@ -5,9 +5,9 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::birth::Origin;
 use crate::control::Control;
 use crate::observe;
+use crate::spawn_context::Origin;
 use crate::{Failure, Handle, Task};
 
 /// A greenlet that has a control block only while one is needed: while it runs, and once its

@@ -49,7 +49,6 @@
 //! Containers are built with [`pair`], [`NewGreenlet`], [`pair_items`] and [`InPlace`], their maps with
 //! [`ResultBuffer`](results::ResultBuffer) and the readers of [`map`].
 
-mod birth;
 mod collector;
 mod control;
 mod current;
@@ -70,16 +69,16 @@ mod report;
 pub mod results;
 mod scopes;
 mod spawn;
+mod spawn_context;
 mod spawn_tree;
 mod task;
 mod wait;
 
-pub use birth::Birth;
 pub use current::Owner;
 pub use failure::{Failure, Panic};
 pub use greenlet::Greenlet;
 pub use handle::{Handle, Join, LinkId, State};
-pub use in_place::{Deputy, InPlace};
+pub use in_place::{InPlace, KillForwarder};
 pub use items::{ItemGreenlets, pair_items};
 pub use kill::{CatchExit, GreenletExit, Shield, catch_exit, shield};
 pub use lazy_handle::LazyHandle;
@@ -91,6 +90,7 @@ pub use observe::{
 };
 pub use report::Report;
 pub use spawn::{spawn, spawn_later, spawn_later_local, spawn_on};
+pub use spawn_context::SpawnContext;
 pub use spawn_tree::{Branch, SpawnTree, spawn_tree, track_spawns};
 pub use task::{NewGreenlet, Task, pair};
 pub use wait::{

@@ -31,7 +31,7 @@ static OBSERVER: OnceLock<Box<dyn Observer>> = OnceLock::new();
 ///
 /// The items that a worker of a map runs one after the other share a [`Watch`], which sees
 /// [where each begins](Watch::next_item). An item whose greenlet something asks for is seen as a
-/// greenlet: its end, and the [birth](Watch::next_greenlet) of the next item. An observer that
+/// greenlet: its end, and the [start](Watch::next_greenlet) of the next item. An observer that
 /// clones the handle of each new greenlet, or reads its id, asks for all of them.
 ///
 /// Its methods, and those of [`Watch`], run within spawns, polls and wakes of the program, under no

@@ -17,7 +17,7 @@ pub enum Order {
 
 /// Whether more items may be taken from the input: returned by [`ResultBuffer::open`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
+pub enum Capacity {
     /// At most this many items, one or more, may be taken; they are open now.
     Opened(usize),
     /// No item may be taken until a result has been read.
@@ -38,15 +38,15 @@ pub enum Room {
 /// results in it.
 ///
 /// ```
-/// use spinney_greenlet::results::{Order, ResultBuffer, Room};
+/// use spinney_greenlet::results::{Order, ResultBuffer, Capacity};
 ///
 /// let mut results = ResultBuffer::new(Order::Input, 2);
-/// assert_eq!(results.open(3, false), Room::Opened(2));
+/// assert_eq!(results.open(3, false), Capacity::Opened(2));
 /// results.put(1, "one");
 /// assert_eq!(results.pop(), None);
 /// results.put(0, "zero");
 /// assert_eq!(results.pop(), Some("zero"));
-/// assert_eq!(results.open(3, false), Room::Opened(1));
+/// assert_eq!(results.open(3, false), Capacity::Opened(1));
 /// ```
 pub struct ResultBuffer<T> {
     order: Order,
@@ -109,15 +109,15 @@ impl<T> ResultBuffer<T> {
     }
 
     /// Opens as many items as there is room for, at most `most`.
-    pub fn open(&mut self, most: usize, reader_waits: bool) -> Room {
+    pub fn open(&mut self, most: usize, reader_waits: bool) -> Capacity {
         if self.exhausted {
-            return Room::Over;
+            return Capacity::Over;
         }
         match self.room(reader_waits).min(most) {
-            0 => Room::Full,
+            0 => Capacity::Full,
             items => {
                 self.open += items;
-                Room::Opened(items)
+                Capacity::Opened(items)
             }
         }
     }

@@ -10,11 +10,11 @@ use pin_project_lite::pin_project;
 use spinney_hub::{cancel, drop_contained, label_task};
 use spinney_sync::Budget;
 
-use crate::birth::Origin;
 use crate::control::Control;
 use crate::current::{self, Frame};
 use crate::greenlet::Outcome;
 use crate::observe::{self, Announcement, Watch};
+use crate::spawn_context::Origin;
 use crate::{Failure, Greenlet, GreenletExit, Handle, in_place};
 
 /// Creates a greenlet from `future`: the task to run, and the greenlet that owns the result.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use spinney_hub::Within;
-use spinney_sync::{GiveWay, Wait};
+use spinney_sync::{BudgetedAwait, Wait};
 
 use crate::collector::Collector;
 use crate::handle::LinkId;
@@ -52,7 +52,7 @@ pub fn joinall<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Join
         rest: iwait(greenlets),
         ended: Vec::new(),
         count: usize::MAX,
-        give_way: GiveWay::default(),
+        budgeted: BudgetedAwait::default(),
         what: "joinall",
         at: Location::caller(),
     }
@@ -193,7 +193,7 @@ pub struct JoinAll<G: AsRef<Handle>> {
     rest: Iwait<G>,
     ended: Vec<G>,
     count: usize,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
     what: &'static str,
     /// The line of the call that waits.
     at: &'static Location<'static>,
@@ -270,8 +270,8 @@ impl<G: AsRef<Handle>> JoinAll<G> {
         cx: &mut Context<'_>,
         stop: impl Fn(&G) -> Option<S>,
     ) -> Poll<Option<S>> {
-        let mut give_way = std::mem::take(&mut self.give_way);
-        let polled = give_way.poll(cx, |cx| {
+        let mut budgeted = std::mem::take(&mut self.budgeted);
+        let polled = budgeted.poll(cx, |cx| {
             while self.ended.len() < self.count {
                 let Some(greenlet) = ready!(self.rest.poll_ended(cx)) else { break };
                 let stopped = stop(&greenlet);
@@ -282,7 +282,7 @@ impl<G: AsRef<Handle>> JoinAll<G> {
             }
             Poll::Ready(None)
         });
-        self.give_way = give_way;
+        self.budgeted = budgeted;
         if polled.is_pending() {
             Wait::note(self.what, self.at);
         }
@@ -363,7 +363,7 @@ pub fn iwait<G: AsRef<Handle>>(greenlets: impl IntoIterator<Item = G>) -> Iwait<
 pub struct Iwait<G: AsRef<Handle>> {
     waiting: BTreeMap<u64, (G, LinkId)>,
     ended: Arc<Collector>,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
     /// The line that created it: where it waits, when read as a stream.
     at: &'static Location<'static>,
 }
@@ -375,7 +375,7 @@ impl<G: AsRef<Handle>> Iwait<G> {
         Self {
             waiting: BTreeMap::new(),
             ended: Arc::default(),
-            give_way: GiveWay::default(),
+            budgeted: BudgetedAwait::default(),
             at: Location::caller(),
         }
     }
@@ -443,9 +443,9 @@ impl<G: AsRef<Handle>> Iwait<G> {
         what: &'static str,
         at: &'static Location<'static>,
     ) -> Poll<Option<G>> {
-        let mut give_way = std::mem::take(&mut self.give_way);
-        let next = give_way.poll(cx, |cx| self.poll_ended(cx));
-        self.give_way = give_way;
+        let mut budgeted = std::mem::take(&mut self.budgeted);
+        let next = budgeted.poll(cx, |cx| self.poll_ended(cx));
+        self.budgeted = budgeted;
         if next.is_pending() {
             Wait::note(what, at);
         }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_lite::future::{self, YieldNow};
-use spinney_sync::{GiveWay, Wait};
+use spinney_sync::{BudgetedAwait, Wait};
 
 use crate::clock::Source;
 use crate::timers::Timer;
@@ -81,7 +81,7 @@ enum State {
     /// A sleep of zero, which yields once.
     GivesWay(YieldNow, Instant),
     /// The time had passed at the first poll: a ready await.
-    Passed(GiveWay, Instant),
+    Passed(BudgetedAwait, Instant),
     Waits(Countdown),
 }
 
@@ -132,7 +132,7 @@ impl Sleep {
         }
         match &mut self.state {
             State::GivesWay(yield_now, _) => Pin::new(yield_now).poll(cx),
-            State::Passed(give_way, _) => give_way.poll(cx, |_| Poll::Ready(())),
+            State::Passed(budgeted, _) => budgeted.poll(cx, |_| Poll::Ready(())),
             State::For(_) | State::Until(_) | State::On(_) | State::Waits(_) => Poll::Pending,
         }
     }
@@ -142,7 +142,7 @@ impl State {
     /// The state after the first poll of `countdown`.
     fn begin(mut countdown: Countdown, cx: &mut Context<'_>) -> Self {
         match countdown.deadline() {
-            Some(at) if countdown.poll(cx).is_ready() => Self::Passed(GiveWay::default(), at),
+            Some(at) if countdown.poll(cx).is_ready() => Self::Passed(BudgetedAwait::default(), at),
             _ => Self::Waits(countdown),
         }
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
-use spinney_sync::{Budget, GiveWay};
+use spinney_sync::{Budget, BudgetedAwait};
 
 use crate::limit::LimitTimer;
 use crate::{Limit, cancel};
@@ -83,7 +83,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         limit: LimitTimer,
-        give_way: GiveWay,
+        budgeted: BudgetedAwait,
     }
 }
 
@@ -99,7 +99,7 @@ impl<F: fmt::Debug> fmt::Debug for WithinFuture<F> {
 
 impl<F> WithinFuture<F> {
     fn new(future: F, limit: LimitTimer) -> Self {
-        Self { future: Some(future), limit, give_way: GiveWay::default() }
+        Self { future: Some(future), limit, budgeted: BudgetedAwait::default() }
     }
 }
 
@@ -114,7 +114,7 @@ impl<F: Future> Future for WithinFuture<F> {
         }
         // Deferred before the time runs. After that, a ready future wins even if the budget is used
         // up.
-        this.give_way.poll(cx, |cx| {
+        this.budgeted.poll(cx, |cx| {
             let _budget = Budget::at_least_one();
             poll_limited(this.future, this.limit, None, cx)
         })

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use spinney_greenlet::{Failure, Greenlet, Handle, Iwait};
 use spinney_hub::{Hub, contain};
 use spinney_pool::Runs;
-use spinney_sync::{GiveWay, Wait};
+use spinney_sync::{BudgetedAwait, Wait};
 
 use crate::GreenPool;
 use crate::readers::{Readers, STREAM, Ticket};
@@ -59,7 +59,7 @@ pub struct GreenPile<T, X = Hub> {
 #[derive(Default)]
 struct Reading {
     ticket: Ticket,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
 }
 
 struct State<T> {
@@ -178,8 +178,8 @@ impl<T, X> GreenPile<T, X> {
         what: &'static str,
         at: &'static Location<'static>,
     ) -> Poll<Option<Result<T, Failure>>> {
-        let Reading { ticket, give_way } = reading;
-        let polled = give_way.poll_whole(cx, |cx| self.poll_take(cx, ticket));
+        let Reading { ticket, budgeted } = reading;
+        let polled = budgeted.poll_whole(cx, |cx| self.poll_take(cx, ticket));
         if polled.is_pending() {
             Wait::note(what, at);
         }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use spinney_greenlet::{Failure, Greenlet, GreenletExit, Handle, NewGreenlet, Task};
 use spinney_hub::{Executor, contain};
-use spinney_sync::GiveWay;
+use spinney_sync::BudgetedAwait;
 
 use crate::hook::Hooked;
 use crate::in_place::SpawnInto;
@@ -226,7 +226,7 @@ impl<X> GroupExt<X> for TaskSet<X> {
         // Not a closure, which would be the caller of `join`.
         let ended = if self.contains(greenlet) { Some(greenlet.join()) } else { None };
         self.inner().kill_one(greenlet, exit);
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             match ended {
                 Some(ended) => {
                     ended.await;

@@ -29,8 +29,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
-use spinney_greenlet::{Deputy, Greenlet, Handle, InPlace, Join};
-use spinney_sync::{GiveWay, Wait, wake_all};
+use spinney_greenlet::{Greenlet, Handle, InPlace, Join, KillForwarder};
+use spinney_sync::{BudgetedAwait, Wait, wake_all};
 
 use crate::hook::Hooked;
 use crate::members::{Members, Membership};
@@ -57,7 +57,7 @@ pub(crate) struct SpawnInto<'a, F: Future, X> {
     reentry: Reentry,
     /// Whether a member runs the child before it looks for a slot.
     at_once: bool,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
     /// The caller's line.
     at: &'static Location<'static>,
 }
@@ -93,7 +93,7 @@ impl<'a, F: Future, X> SpawnInto<'a, F, X> {
             turn: None,
             reentry: set.core.settings.reentry,
             at_once: false,
-            give_way: GiveWay::default(),
+            budgeted: BudgetedAwait::default(),
             at: Location::caller(),
         }
     }
@@ -319,8 +319,8 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
         (self.slot, self.turn) = (None, None);
         match std::mem::replace(&mut self.stage, Stage::Given) {
             Stage::InPlace(_, greenlet) | Stage::Started(greenlet) => Poll::Ready(greenlet),
-            Stage::OnHub(HubChild { mut deputy, greenlet, .. }) => {
-                if !deputy.finish(cx.waker()) {
+            Stage::OnHub(HubChild { mut forwarder, greenlet, .. }) => {
+                if !forwarder.finish(cx.waker()) {
                     return Poll::Ready(greenlet);
                 }
                 self.stage = Stage::Started(greenlet);
@@ -335,9 +335,9 @@ impl<F: Future, X: Runs<F>> Future for SpawnInto<'_, F, X> {
     type Output = Greenlet<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut give_way = std::mem::take(&mut self.give_way);
-        let polled = give_way.poll_whole(cx, |cx| self.poll_spawn(cx));
-        self.give_way = give_way;
+        let mut budgeted = std::mem::take(&mut self.budgeted);
+        let polled = budgeted.poll_whole(cx, |cx| self.poll_spawn(cx));
+        self.budgeted = budgeted;
         polled
     }
 }
@@ -355,7 +355,7 @@ impl<F: Future, X> Drop for SpawnInto<'_, F, X> {
 
 /// A child that runs as a task of the hub, in a share of the slot of the holder around its parent.
 struct HubChild<T> {
-    deputy: Deputy,
+    forwarder: KillForwarder,
     ended: Join,
     greenlet: Greenlet<T>,
     /// Dropped with the child, unless the slot is shared further.
@@ -364,13 +364,13 @@ struct HubChild<T> {
 
 impl<T> HubChild<T> {
     fn new(greenlet: Greenlet<T>, share: &Arc<Share>) -> Self {
-        let (deputy, ended) = (Deputy::new(&greenlet), greenlet.join());
-        Self { deputy, ended, greenlet, share: Arc::downgrade(share) }
+        let (forwarder, ended) = (KillForwarder::new(&greenlet), greenlet.join());
+        Self { forwarder, ended, greenlet, share: Arc::downgrade(share) }
     }
 
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { deputy, ended, .. } = self;
-        deputy.poll(cx, |cx| Pin::new(ended).poll(cx))
+        let Self { forwarder, ended, .. } = self;
+        forwarder.poll(cx, |cx| Pin::new(ended).poll(cx))
     }
 }
 

@@ -11,7 +11,7 @@ use spinney_greenlet::{
     State as GreenletState, Task,
 };
 use spinney_hub::{contain, drop_contained};
-use spinney_sync::{Event, GiveWay, Semaphore};
+use spinney_sync::{BudgetedAwait, Event, Semaphore};
 
 use crate::arena::Arena;
 use crate::limits::{Key, Stats};
@@ -464,7 +464,7 @@ impl Members {
         at: &'static Location<'static>,
     ) -> impl Future<Output = Result<(), InsideGroup>> + use<> {
         let emptied = if self.is_inside() { Err(InsideGroup) } else { Ok(self.emptied()) };
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             if let Some(emptied) = emptied? {
                 emptied.wait_for("TaskSet::join", at).await;
             }

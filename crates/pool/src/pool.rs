@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use spinney_greenlet::{Greenlet, Handle};
 use spinney_hub::{BoxTask, Hub, Spawn, Within, contain};
-use spinney_sync::GiveWay;
+use spinney_sync::BudgetedAwait;
 
 use crate::builder::Settings;
 use crate::in_place::SpawnInto;
@@ -281,7 +281,7 @@ impl<X> Pool<X> {
     pub fn add(&self, greenlet: &Handle) -> impl Future<Output = bool> {
         let slot = AcquireSlot::new(self.inner());
         let greenlet = greenlet.clone();
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             if self.contains(&greenlet) {
                 return false;
             }
@@ -375,7 +375,7 @@ impl<X> Pool<X> {
     #[track_caller]
     pub fn wait_idle(&self) -> impl Future<Output = Result<(), InsideGroup>> {
         let idle = self.slots().wait_idle();
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             if self.is_inside() {
                 return Err(InsideGroup);
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use spinney_greenlet::GreenletExit;
 use spinney_hub::Within;
-use spinney_sync::GiveWay;
+use spinney_sync::BudgetedAwait;
 
 use crate::{InsideGroup, Report, TaskSet};
 
@@ -68,7 +68,7 @@ impl<X> TaskSet<X> {
     pub fn kill_with(&self, exit: GreenletExit) -> impl Future<Output = Report> {
         let at = Location::caller();
         self.inner().kill_now(&exit);
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             self.inner().kill(&exit, at).await;
             self.stats()
         })
@@ -113,7 +113,7 @@ impl<X> TaskSet<X> {
         let at = Location::caller();
         self.inner().close();
         self.inner().kill_again(&exit);
-        GiveWay::around(self.end_killed(LIMIT, at))
+        BudgetedAwait::around(self.end_killed(LIMIT, at))
     }
 
     /// [Closes](Self::close) the set, and waits until the members and the started maps have
@@ -140,7 +140,7 @@ impl<X> TaskSet<X> {
         if !inside {
             self.inner().close();
         }
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             if inside {
                 return Err(InsideGroup);
             }

@@ -131,7 +131,7 @@ pub mod hub {
         LocalBoxTask, ShutdownReport, ThreadParks, WakeDelay, cancel, is_cancelling, label_task,
         require_threads,
     };
-    pub use spinney_sync::{Budget, GiveWay};
+    pub use spinney_sync::{Budget, BudgetedAwait};
 }
 
 /// Jobs: a worker over a source of jobs with acknowledgements, and a queue in memory.

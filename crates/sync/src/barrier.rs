@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 use crate::primitive::{AtomicUsize, Mutex, lock};
 use crate::waiters::{Place, Waiters, wake_all};
-use crate::{Event, GiveWay};
+use crate::{BudgetedAwait, Event};
 
 /// Makes tasks wait until a number of them wait, then lets all of them go on. It can be used again.
 ///
@@ -55,9 +55,9 @@ impl Barrier {
     #[track_caller]
     pub fn wait(&self) -> impl Future<Output = bool> {
         let mut place = Place::new(&self.waiters, "Barrier::wait", Location::caller());
-        let mut give_way = GiveWay::default();
+        let mut budgeted = BudgetedAwait::default();
         poll_fn(move |cx| {
-            give_way.poll(cx, |cx| {
+            budgeted.poll(cx, |cx| {
                 let mut served = None;
                 let polled = place.poll(cx, |waiters| {
                     let is_last = waiters.len() + 1 >= self.size;

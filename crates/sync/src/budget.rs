@@ -1,4 +1,4 @@
-//! [`Budget`] and [`GiveWay`]: a loop of ready awaits yields to other tasks.
+//! [`Budget`] and [`BudgetedAwait`]: a loop of ready awaits yields to other tasks.
 //!
 //! An executor can stop, limit or kill a task only between two polls, and a task whose awaits are
 //! all ready never returns from its poll. So each poll has a budget of ready awaits; an await that
@@ -36,17 +36,17 @@ loom::thread_local! {
 /// budget of the poller around it.
 ///
 /// ```
-/// # mod spinney { pub mod hub { pub use spinney_sync::{Budget, GiveWay}; } }
+/// # mod spinney { pub mod hub { pub use spinney_sync::{Budget, BudgetedAwait}; } }
 /// use std::future::{Future, poll_fn};
 /// use std::pin::pin;
 /// use std::task::{Context, Poll, Waker};
 ///
-/// use spinney::hub::{Budget, GiveWay};
+/// use spinney::hub::{Budget, BudgetedAwait};
 ///
 /// let mut endless = pin!(async {
 ///     loop {
-///         let mut give_way = GiveWay::default();
-///         poll_fn(|cx| give_way.poll(cx, |_| Poll::Ready(()))).await;
+///         let mut budgeted = BudgetedAwait::default();
+///         poll_fn(|cx| budgeted.poll(cx, |_| Poll::Ready(()))).await;
 ///     }
 /// });
 /// let _budget = Budget::open();
@@ -111,27 +111,27 @@ impl Drop for Budget {
 /// ```
 /// # mod spinney {
 /// #     pub use futures_lite::future::block_on;
-/// #     pub mod hub { pub use spinney_sync::GiveWay; }
+/// #     pub mod hub { pub use spinney_sync::BudgetedAwait; }
 /// # }
 /// use std::future::{Future, poll_fn};
 /// use std::task::Poll;
 ///
 /// use spinney::block_on;
-/// use spinney::hub::GiveWay;
+/// use spinney::hub::BudgetedAwait;
 ///
-/// /// A future that is ready, and gives way if the budget is used up.
+/// /// A future that is ready, and yields if the budget is used up.
 /// fn ready(value: u32) -> impl Future<Output = u32> {
-///     let mut give_way = GiveWay::default();
-///     poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(value)))
+///     let mut budgeted = BudgetedAwait::default();
+///     poll_fn(move |cx| budgeted.poll(cx, |_| Poll::Ready(value)))
 /// }
 /// assert_eq!(block_on(ready(7)), 7);
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct GiveWay {
+pub struct BudgetedAwait {
     put_off: bool,
 }
 
-impl GiveWay {
+impl BudgetedAwait {
     /// Turns `future` into one await, which is deferred as a whole: the awaits within it are not
     /// deferred again. Dropping it drops `future`.
     ///
@@ -141,8 +141,8 @@ impl GiveWay {
     ///
     /// The same as `future`, which is dropped with this one.
     pub async fn around<F: Future>(future: F) -> F::Output {
-        let (mut give_way, mut future) = (Self::default(), pin!(future));
-        poll_fn(|cx| give_way.poll_whole(cx, |cx| future.as_mut().poll(cx))).await
+        let (mut budgeted, mut future) = (Self::default(), pin!(future));
+        poll_fn(|cx| budgeted.poll_whole(cx, |cx| future.as_mut().poll(cx))).await
     }
 
     /// Like [`poll`](Self::poll), for an await that consists of others: those are not deferred
@@ -183,6 +183,6 @@ impl GiveWay {
 
 /// A ready await, which yields if the budget is used up.
 pub(crate) fn ready() -> impl Future<Output = ()> {
-    let mut give_way = GiveWay::default();
-    poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(())))
+    let mut budgeted = BudgetedAwait::default();
+    poll_fn(move |cx| budgeted.poll(cx, |_| Poll::Ready(())))
 }

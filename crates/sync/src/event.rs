@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll};
 
-use crate::GiveWay;
+use crate::BudgetedAwait;
 use crate::primitive::{AtomicBool, Mutex, constructor, lock};
 use crate::waiters::{Place, Waiters, wake_all};
 
@@ -100,7 +100,7 @@ impl Event {
         at: &'static Location<'static>,
     ) -> impl Future<Output = ()> {
         let place = Place::new(&self.waiters, what, at);
-        Waiting { event: self, place, give_way: GiveWay::default() }
+        Waiting { event: self, place, budgeted: BudgetedAwait::default() }
     }
 }
 
@@ -108,7 +108,7 @@ impl Event {
 struct Waiting<'a> {
     event: &'a Event,
     place: Place<'a>,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
 }
 
 impl Future for Waiting<'_> {
@@ -116,7 +116,7 @@ impl Future for Waiting<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        this.give_way.poll(cx, |cx| this.place.poll(cx, |_| this.event.is_set()))
+        this.budgeted.poll(cx, |cx| this.place.poll(cx, |_| this.event.is_set()))
     }
 }
 

@@ -52,7 +52,7 @@ mod wake_flag;
 
 pub use async_result::{AsyncResult, Setter};
 pub use barrier::{Barrier, Latch};
-pub use budget::{Budget, GiveWay};
+pub use budget::{Budget, BudgetedAwait};
 pub use condition::Condition;
 pub use errors::{Closed, NotOwner, OverRelease, SetterDropped, TryAcquireError};
 pub use event::Event;
@@ -65,7 +65,7 @@ pub use queue::{
 };
 
 pub use semaphore::{
-    Acquire, Fate, HandOut, Line, Permit, Place, PriorityLine, Room, Semaphore, Want,
+    Acquire, HandOut, Line, Permit, PermitCounts, Place, PriorityLine, Semaphore, WaiterState, Want,
 };
 pub use wait::Wait;
 pub use waiters::wake_all;

@@ -15,7 +15,9 @@ use std::task::{Context, Poll, Waker};
 
 use crate::primitive::{Mutex, lock};
 use crate::waiters::{Waiters, wake_all};
-use crate::{Acquire, GiveWay, NotOwner, OverRelease, Permit, Semaphore, TryAcquireError, Wait};
+use crate::{
+    Acquire, BudgetedAwait, NotOwner, OverRelease, Permit, Semaphore, TryAcquireError, Wait,
+};
 
 /// A re-entrant lock: its owner may take it again; other owners wait in FIFO order.
 ///
@@ -72,8 +74,8 @@ impl<O: Eq + Hash + Clone> RLock<O> {
     /// Python: `gevent.lock.RLock.acquire`.
     #[track_caller]
     pub fn acquire(&self, owner: O) -> impl Future<Output = RLockGuard<'_, O>> {
-        let (at, give_way) = (Location::caller(), GiveWay::default());
-        Turn { lock: self, owner: Some(owner), ticket: None, at, give_way }
+        let (at, budgeted) = (Location::caller(), BudgetedAwait::default());
+        Turn { lock: self, owner: Some(owner), ticket: None, at, budgeted }
     }
 
     /// Takes the lock for `owner` without waiting. `None` if it has another owner.
@@ -200,7 +202,7 @@ struct Turn<'a, O: Eq + Hash + Clone> {
     /// The ticket in the line, once it has one.
     ticket: Option<u64>,
     at: &'static Location<'static>,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
 }
 
 /// No field is structurally pinned.
@@ -210,8 +212,8 @@ impl<'a, O: Eq + Hash + Clone> Future for Turn<'a, O> {
     type Output = RLockGuard<'a, O>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { lock: rlock, owner, ticket, at, give_way } = &mut *self;
-        give_way.poll(cx, |cx| {
+        let Self { lock: rlock, owner, ticket, at, budgeted } = &mut *self;
+        budgeted.poll(cx, |cx| {
             let mut hold = lock(&rlock.hold);
             let current = owner.as_ref().expect("polled after it had finished");
             let served = ticket.is_some_and(|ticket| hold.line.waiters.is_served(ticket));

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 pub use self::acquire::Acquire;
-pub use self::line::{Fate, Line, Place, PriorityLine, Room, Want};
+pub use self::line::{Line, PermitCounts, Place, PriorityLine, WaiterState, Want};
 use self::state::{Locked, Shared, State};
 use crate::waiters::{replace, wake_all};
 use crate::{Closed, TryAcquireError, budget};
@@ -230,23 +230,23 @@ impl<L: Line> Semaphore<L> {
 
     /// Takes what `want` requests without waiting, and returns its ticket if it got one. A request
     /// that would have to wait has left the line.
-    fn try_take(&self, want: &Want<L::Request>) -> (Fate<L::Refusal>, Option<u64>)
+    fn try_take(&self, want: &Want<L::Request>) -> (WaiterState<L::Refusal>, Option<u64>)
     where
         L::Request: Clone,
     {
         if self.shared.try_take(want.permits) {
-            return (Fate::Served, None);
+            return (WaiterState::Served, None);
         }
         let mut state = self.lock_for_newcomer();
         if state.refuses(want) {
-            return (Fate::Refused(Closed.into()), None);
+            return (WaiterState::Refused(Closed.into()), None);
         }
         let mut ticket = None;
         if state.admit(want, &mut ticket) {
-            return (Fate::Served, ticket);
+            return (WaiterState::Served, ticket);
         }
         if state.line.is_open() {
-            return (Fate::Waits, None);
+            return (WaiterState::Waits, None);
         }
         let (ticket, may_be_next) = state.line.push(Waker::noop().clone(), want.clone());
         let place = || Place { ticket, want };
@@ -254,14 +254,14 @@ impl<L: Line> Semaphore<L> {
             self.hand_out(state);
             state = self.lock();
         }
-        let fate = state.line.fate(place(), false);
-        if !matches!(fate, Fate::Served) {
+        let now = state.line.state_of(place(), false);
+        if !matches!(now, WaiterState::Served) {
             // Waiters that were behind it for a moment may go on.
             let own = state.line.remove(place());
             self.hand_out(state);
             drop(own);
         }
-        (fate, Some(ticket))
+        (now, Some(ticket))
     }
 
     /// Releases `permits` permits that were [forgotten](Permit::forget), to the waiters in FIFO
@@ -458,14 +458,14 @@ impl<L: Line> Semaphore<L> {
         }
         let Some(ticket) = *ticket else { return Poll::Pending };
         let place = || Place { ticket, want };
-        match state.line.fate(place(), is_new) {
-            Fate::Served => Poll::Ready(Ok(())),
-            Fate::Refused(refusal) => {
+        match state.line.state_of(place(), is_new) {
+            WaiterState::Served => Poll::Ready(Ok(())),
+            WaiterState::Refused(refusal) => {
                 // It may have held up other waiters.
                 self.hand_out(state);
                 Poll::Ready(Err(refusal))
             }
-            Fate::Waits => {
+            WaiterState::Waits => {
                 let waker = state.line.waker(place());
                 let before = waker.and_then(|waker| replace(waker, cx.waker()));
                 drop(state);
@@ -479,7 +479,7 @@ impl<L: Line> Semaphore<L> {
     /// released before a waker runs, because wakers are foreign code.
     fn hand_out<'a>(&'a self, mut state: Locked<'a, L>) {
         if let Some(source) = state.line.source() {
-            state = self.look(state, source);
+            state = self.read_source(state, source);
         }
         loop {
             let served = state.serve();
@@ -489,14 +489,14 @@ impl<L: Line> Semaphore<L> {
             }
             let more = served.is_some() && state.may_serve();
             let idle = if state.is_idle() { state.idle.take() } else { None };
-            let errand = if more { None } else { state.line.errand() };
+            let action = if more { None } else { state.line.action() };
             drop(state);
             wake_all(served);
             if let Some(idle) = idle {
                 idle.set();
             }
-            if let Some(errand) = errand {
-                L::run(errand);
+            if let Some(action) = action {
+                L::run(action);
             }
             if !more {
                 return;
@@ -510,18 +510,18 @@ impl<L: Line> Semaphore<L> {
         let mut state = self.lock();
         match state.line.source() {
             // Behind other waiters it waits in any case.
-            Some(source) if !state.may_serve() => self.look(state, source),
+            Some(source) if !state.may_serve() => self.read_source(state, source),
             _ => state,
         }
     }
 
     /// Reads the source of the line, without the lock.
-    fn look<'a>(&'a self, state: Locked<'a, L>, source: L::Source) -> Locked<'a, L> {
+    fn read_source<'a>(&'a self, state: Locked<'a, L>, source: L::Source) -> Locked<'a, L> {
         drop(state);
-        let sight = L::look(&source);
+        let reading = L::read(&source);
         drop(source);
         let mut state = self.lock();
-        state.line.see(sight);
+        state.line.set_reading(reading);
         state
     }
 
@@ -610,9 +610,9 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Permit<S, L> {
         L::Request: Clone,
     {
         match semaphore.try_take(want) {
-            (Fate::Served, ticket) => Ok((Self::of(semaphore, want.permits), ticket)),
-            (Fate::Waits, _) => Err(None),
-            (Fate::Refused(refusal), _) => Err(Some(refusal)),
+            (WaiterState::Served, ticket) => Ok((Self::of(semaphore, want.permits), ticket)),
+            (WaiterState::Waits, _) => Err(None),
+            (WaiterState::Refused(refusal), _) => Err(Some(refusal)),
         }
     }
 

@@ -9,7 +9,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use spinney_greenlet::{Failure, Handle, LinkId};
-use spinney_sync::{GiveWay, Wait};
+use spinney_sync::{BudgetedAwait, Wait};
 
 use crate::backoff::backoff;
 use crate::job::Owned;
@@ -41,7 +41,7 @@ pub struct ThreadResult<T> {
     handle: OnceLock<Handle>,
     /// Whether the result was taken.
     taken: bool,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
     /// The line that spawned the closure.
     at: &'static Location<'static>,
 }
@@ -52,8 +52,8 @@ impl<T> ThreadResult<T> {
         workers: Option<Arc<Workers>>,
         at: &'static Location<'static>,
     ) -> Self {
-        let (handle, give_way) = (OnceLock::new(), GiveWay::default());
-        Self { job, workers, handle, taken: false, give_way, at }
+        let (handle, budgeted) = (OnceLock::new(), BudgetedAwait::default());
+        Self { job, workers, handle, taken: false, budgeted, at }
     }
 
     /// Whether the result can be taken without waiting.
@@ -185,7 +185,7 @@ impl<T> Future for ThreadResult<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let polled = this.give_way.poll(cx, |cx| this.job.poll_result(cx));
+        let polled = this.budgeted.poll(cx, |cx| this.job.poll_result(cx));
         this.taken = polled.is_ready();
         if !this.taken {
             Wait::note("the end of a closure spawned", this.at);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use spinney_greenlet::{GreenletExit, Report};
 use spinney_hub::Within;
-use spinney_sync::GiveWay;
+use spinney_sync::BudgetedAwait;
 
 use crate::{InsideThreadPool, ThreadPool};
 
@@ -30,7 +30,7 @@ impl ThreadPool {
     #[track_caller]
     pub fn join(&self) -> impl Future<Output = Result<(), InsideThreadPool>> {
         let at = Location::caller();
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             if self.is_inside() {
                 return Err(InsideThreadPool);
             }
@@ -104,7 +104,7 @@ impl ThreadPool {
     pub fn kill_with(&self, exit: GreenletExit) -> impl Future<Output = Report> {
         let at = Location::caller();
         self.workers().kill(&exit);
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             if !self.is_inside() {
                 self.workers().wait_idle("ThreadPool::kill", at).await;
                 if self.workers().killed.is_set() {
@@ -130,7 +130,7 @@ impl ThreadPool {
     pub fn shutdown(&self, exit: GreenletExit) -> impl Future<Output = Report> {
         let at = Location::caller();
         self.workers().shut_down(&exit);
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             if !self.is_inside() {
                 // The report shows whether the threads have exited.
                 let _in_time = self.workers().join("ThreadPool::shutdown", at).within(LIMIT).await;
@@ -176,7 +176,7 @@ impl ThreadPool {
         if !inside {
             self.workers().close();
         }
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             if inside {
                 return Err(InsideThreadPool);
             }

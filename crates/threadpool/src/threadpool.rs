@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_lite::future;
 use spinney_greenlet::{Failure, GreenletExit, Inherited, NewGreenlet};
 use spinney_hub::{BoxTask, Spawn, Within, contain};
-use spinney_sync::{Acquire, GiveWay, Permit, Semaphore, TryAcquireError, Wait};
+use spinney_sync::{Acquire, BudgetedAwait, Permit, Semaphore, TryAcquireError, Wait};
 
 use crate::backoff::backoff_in_task;
 use crate::job::{Call, Job, run_to_end};
@@ -142,7 +142,7 @@ impl ThreadPool {
         C: FnOnce() -> T + Send + 'static,
     {
         let at = Location::caller();
-        GiveWay::around(async move {
+        BudgetedAwait::around(async move {
             match self.take_place(at).within(limit).await {
                 Ok(place) => self.start_unless_closed(closure, place, at),
                 Err(_) => Err(ThreadPoolFull::new(closure, false)),
@@ -192,7 +192,7 @@ impl ThreadPool {
         let at = Location::caller();
         async move {
             if self.is_inside() {
-                GiveWay::around(async {}).await;
+                BudgetedAwait::around(async {}).await;
                 return run_in_place(closure, at);
             }
             let mut result = CancelOnDrop(self.spawn_at(at, closure).await);
@@ -276,7 +276,7 @@ impl ThreadPool {
         at: &'static Location<'static>,
         closure: impl FnOnce() -> T + Send + 'static,
     ) -> ThreadResult<T> {
-        let place = GiveWay::around(self.take_place(at)).await;
+        let place = BudgetedAwait::around(self.take_place(at)).await;
         self.start(closure, place, at)
     }
 

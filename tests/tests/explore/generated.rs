@@ -18,7 +18,7 @@ enum Op {
     },
     /// Puts an item, and takes one.
     Exchange,
-    GiveWay,
+    BudgetedAwait,
 }
 
 const PERMITS: usize = 2;
@@ -27,7 +27,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         (1..=PERMITS, 0..3_usize).prop_map(|(permits, turns)| Op::Hold { permits, turns }),
         Just(Op::Exchange),
-        Just(Op::GiveWay),
+        Just(Op::BudgetedAwait),
     ]
 }
 
@@ -40,7 +40,7 @@ fn run(sim: &SimHub, program: &[Vec<Op>]) {
         sim.spawn(async move {
             for op in ops {
                 match op {
-                    Op::GiveWay => yield_now().await,
+                    Op::BudgetedAwait => yield_now().await,
                     Op::Exchange => {
                         queue.put(()).await.unwrap();
                         queue.get().await.unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_lite::future::{block_on, or};
 use rows::{Endless, Row, rows};
-use spinney::hub::{Budget, GiveWay};
+use spinney::hub::{Budget, BudgetedAwait};
 use spinney::task::spawn_on;
 use spinney::{Event, Greenlet, Pool, Spawn, Within, sleep, spawn, yield_now};
 use spinney_greenlet::{InPlace, Task, pair};
@@ -201,7 +201,7 @@ fn composite_await_is_deferred_once() {
     let mut cx = Context::from_waker(Waker::noop());
     let _budget = Budget::open();
     while pin!(event.wait()).poll(&mut cx).is_ready() {}
-    let mut whole = pin!(GiveWay::around(event.wait()));
+    let mut whole = pin!(BudgetedAwait::around(event.wait()));
     assert!(whole.as_mut().poll(&mut cx).is_pending());
     assert!(whole.as_mut().poll(&mut cx).is_ready(), "the inner await was deferred as well");
 }

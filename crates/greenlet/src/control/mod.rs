@@ -31,7 +31,6 @@ use flags::{
 use spinney_hub::{contain, drop_contained};
 use spinney_sync::wake_all;
 
-use crate::birth::{Birth, Origin, next_id};
 use crate::collector::Collector;
 use crate::kill::ScopeKind;
 use crate::links::{Callback, Link, LinkKey, Links, ResultLink};
@@ -39,6 +38,7 @@ use crate::observe::Watch;
 use crate::primitive::{self, AtomicU64, Mutex, MutexGuard};
 use crate::scopes::{Kills, ROOT};
 use crate::spawn::WeakSlot;
+use crate::spawn_context::{Origin, SpawnContext, next_id};
 use crate::{Failure, GreenletExit, Handle, Panic, State, current, spawn_tree};
 
 /// The place of a greenlet that no container created.
@@ -58,7 +58,7 @@ pub(crate) struct Control {
     /// block to the next item: so the id is drawn before a handle is given out and before a local
     /// is set.
     id: AtomicU64,
-    pub(crate) birth: Birth,
+    pub(crate) context: SpawnContext,
     state: Mutex<Inner>,
 }
 
@@ -66,7 +66,7 @@ impl Control {
     pub(crate) fn new(origin: Origin) -> Self {
         Self {
             id: AtomicU64::new(origin.id),
-            birth: origin.birth,
+            context: origin.context,
             place: AtomicU32::new(NO_PLACE),
             flags: Flags::of(0),
             asked_inside: AtomicBool::new(false),
@@ -96,7 +96,7 @@ impl Control {
     pub(crate) fn of_next_item(&self) -> Self {
         let flags = Flags::of(BEGUN | self.flags.get() & IN_PLACE);
         let place = AtomicU32::new(self.place.load(Relaxed));
-        Self { flags, place, ..Self::new(Origin::undrawn(self.birth)) }
+        Self { flags, place, ..Self::new(Origin::undrawn(self.context)) }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -133,7 +133,7 @@ impl Control {
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        Origin { id: self.id(), birth: self.birth }
+        Origin { id: self.id(), context: self.context }
     }
 
     pub(crate) fn place(&self) -> Option<u32> {

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use futures_lite::future::{or, poll_once};
 use spinney_greenlet::{
-    Deputy, Greenlet, GreenletExit, Handle, InPlace, Task, catch_exit, greenlet_local, pair,
+    Greenlet, GreenletExit, Handle, InPlace, KillForwarder, Task, catch_exit, greenlet_local, pair,
     shield, spawn_on,
 };
 use spinney_hub::{LocalHub, Spawn, yield_now};
@@ -392,10 +392,10 @@ fn deputy_sends_a_kill_to_a_child_that_runs_elsewhere() {
     });
     let handle = child.handle().clone();
     let parent = spawn_on(&hub, async move {
-        let (mut deputy, mut join) = (Deputy::new(&handle), handle.join());
+        let (mut forwarder, mut join) = (KillForwarder::new(&handle), handle.join());
         poll_fn(|cx| {
-            let joined = deputy.poll(cx, |cx| Pin::new(&mut join).poll(cx));
-            if joined.is_ready() && deputy.finish(cx.waker()) { Poll::Pending } else { joined }
+            let joined = forwarder.poll(cx, |cx| Pin::new(&mut join).poll(cx));
+            if joined.is_ready() && forwarder.finish(cx.waker()) { Poll::Pending } else { joined }
         })
         .await;
         "went on"

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use futures_lite::future::or;
 use spinney_greenlet::{
-    Announcement, Birth, Failure, GreenletExit, Handle, InPlace, Inherited, ItemGreenlets, Owner,
-    State, Task, catch_exit, greenlet_local, named, pair, pair_items, shield,
+    Announcement, Failure, GreenletExit, Handle, InPlace, Inherited, ItemGreenlets, Owner,
+    SpawnContext, State, Task, catch_exit, greenlet_local, named, pair, pair_items, shield,
 };
 use spinney_sync::{Event, RLock};
 use spinney_test_support::{ByHand, Dropped, OnDrop, panics_on_drop};
@@ -106,7 +106,7 @@ fn task_with(bodies: Vec<Body>, between: impl Fn(usize) + 'static) -> (WorkerTas
         let worker = Worker { items, entry: here, results: there, at_item: false };
         Box::pin(worker.run(bodies, between)) as _
     };
-    let (task, first) = pair_items(Some(7), Birth::here(Location::caller()), make, |_| ());
+    let (task, first) = pair_items(Some(7), SpawnContext::here(Location::caller()), make, |_| ());
     *entry.0.lock().unwrap() = (Some(first), 0);
     (task, entry, results)
 }
@@ -193,7 +193,7 @@ fn asked_item_has_a_block_of_its_own() {
     let asks: [fn(); 10] = [
         || drop(Handle::current()),
         || _ = Owner::current(),
-        || _ = Birth::here(Location::caller()),
+        || _ = SpawnContext::here(Location::caller()),
         || drop(pair(ready(()), ())),
         || USER.set("alice"),
         || _ = USER.get(),
@@ -439,7 +439,7 @@ fn failure_of_an_item_names_its_greenlet() {
         items.finish(&mut result, |_, _| ());
         assert_ne!(result.unwrap_err().task(), Some(&item));
     };
-    let (task, _) = pair_items(None, Birth::here(Location::caller()), make, |_| ());
+    let (task, _) = pair_items(None, SpawnContext::here(Location::caller()), make, |_| ());
     assert!(ByHand::of(task).poll().is_ready());
 }
 
@@ -453,7 +453,7 @@ fn pending_kill_is_the_failure_of_a_killed_item() {
         let failed = result.unwrap_err();
         assert!(failed.to_string().ends_with("was killed: a whim"), "{failed}");
     };
-    let (task, last) = pair_items(None, Birth::here(Location::caller()), make, |_| ());
+    let (task, last) = pair_items(None, SpawnContext::here(Location::caller()), make, |_| ());
     assert!(ByHand::of(task).poll().is_ready());
     assert!(last.failure().unwrap().is_killed());
 }
@@ -575,7 +575,7 @@ fn guard_of_the_task_is_dropped_when_the_last_item_has_finished() {
         pending::<()>().await;
     };
     let guard = dropped.guard();
-    let (task, first) = pair_items(None, Birth::here(Location::caller()), make, |_| guard);
+    let (task, first) = pair_items(None, SpawnContext::here(Location::caller()), make, |_| guard);
     let task = ByHand::waiting(task);
     assert!(first.is_successful() && dropped.count() == 0);
     drop(task);

@@ -4,7 +4,7 @@
 /// [`Failure`](spinney_greenlet::Failure): the reason and the greenlet.
 mod failures;
 
-/// [`InPlace`](spinney_greenlet::InPlace) and [`Deputy`](spinney_greenlet::Deputy).
+/// [`InPlace`](spinney_greenlet::InPlace) and [`KillForwarder`](spinney_greenlet::KillForwarder).
 mod in_place;
 
 /// [`pair_items`](spinney_greenlet::pair_items).

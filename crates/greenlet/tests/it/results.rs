@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use fastrand::Rng;
-use spinney_greenlet::results::{Order, ResultBuffer, Room};
+use spinney_greenlet::results::{Capacity, Order, ResultBuffer};
 
 const WALKS: u64 = 500;
 const STEPS: usize = 200;
@@ -87,13 +87,13 @@ impl Walk {
         let (most, waits) = (self.rng.usize(..4), self.rng.bool());
         let room = self.model.room(self.maxsize.saturating_add(usize::from(waits)));
         let expected = match room.min(most) {
-            _ if self.model.exhausted => Room::Over,
-            0 => Room::Full,
-            items => Room::Opened(items),
+            _ if self.model.exhausted => Capacity::Over,
+            0 => Capacity::Full,
+            items => Capacity::Opened(items),
         };
         assert_eq!(self.buffer.room(waits), room);
         assert_eq!(self.buffer.open(most, waits), expected);
-        if let Room::Opened(items) = expected {
+        if let Capacity::Opened(items) = expected {
             self.start(items);
         }
     }
@@ -206,7 +206,7 @@ fn buffer_matches_its_model_on_random_walks() {
 #[test]
 fn input_order_waits_for_the_earlier_items() {
     let mut buffer = ResultBuffer::new(Order::Input, 9);
-    assert_eq!(buffer.open(3, false), Room::Opened(3));
+    assert_eq!(buffer.open(3, false), Capacity::Opened(3));
     buffer.put(2, 'c');
     buffer.put(1, 'b');
     assert_eq!((buffer.readable(), buffer.stored(), buffer.pop()), (0, 2, None));
@@ -225,13 +225,13 @@ fn debug_shows_the_state_of_the_map_without_results() {
 #[test]
 fn taken_results_are_open_until_they_are_closed() {
     let mut buffer = ResultBuffer::new(Order::Completion, 2);
-    assert_eq!(buffer.open(9, false), Room::Opened(2));
+    assert_eq!(buffer.open(9, false), Capacity::Opened(2));
     buffer.put(1, ());
     buffer.put(0, ());
     buffer.take(&mut VecDeque::new());
-    assert_eq!((buffer.stored(), buffer.open(1, false)), (0, Room::Full));
+    assert_eq!((buffer.stored(), buffer.open(1, false)), (0, Capacity::Full));
     buffer.close(2);
-    assert_eq!(buffer.open(9, false), Room::Opened(2));
+    assert_eq!(buffer.open(9, false), Capacity::Opened(2));
 }
 
 #[test]
@@ -254,6 +254,6 @@ fn put_panics_if_the_item_had_a_readable_result() {
 #[should_panic(expected = "only open items are closed")]
 fn close_panics_if_fewer_items_are_open() {
     let mut buffer = ResultBuffer::<()>::new(Order::Input, 9);
-    assert_eq!(buffer.open(1, false), Room::Opened(1));
+    assert_eq!(buffer.open(1, false), Capacity::Opened(1));
     buffer.close(2);
 }

@@ -10,7 +10,9 @@ use loom::sync::Mutex;
 use loom::sync::atomic::AtomicBool;
 use loom::sync::atomic::Ordering::{Acquire, Release};
 use loom::thread;
-use spinney_greenlet::{Announcement, Birth, Failure, Handle, ItemGreenlets, Task, pair_items};
+use spinney_greenlet::{
+    Announcement, Failure, Handle, ItemGreenlets, SpawnContext, Task, pair_items,
+};
 use spinney_hub::{Clock, Context};
 
 use crate::end::Here;
@@ -113,7 +115,7 @@ fn two_items(
         between();
         worker.item(asks, last).await;
     };
-    let (task, first) = pair_items(None, Birth::here(Location::caller()), make, |_| ());
+    let (task, first) = pair_items(None, SpawnContext::here(Location::caller()), make, |_| ());
     entry.move_to(first);
     (task, entry, done)
 }

@@ -11,7 +11,7 @@ use futures_lite::future::poll_once;
 use spinney_hub::{
     Clock, Hub, Limit, LocalHub, Spawn, Within, block_on, interval, sleep, sleep_until, yield_now,
 };
-use spinney_sync::{Budget, GiveWay};
+use spinney_sync::{Budget, BudgetedAwait};
 use spinney_test_support::ByHand;
 
 use crate::clock::manual::Manual;
@@ -20,8 +20,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A future that is ready, unless the budget is used up.
 fn ready() -> impl Future<Output = u32> {
-    let mut give_way = GiveWay::default();
-    poll_fn(move |cx| give_way.poll(cx, |_| Poll::Ready(42)))
+    let mut budgeted = BudgetedAwait::default();
+    poll_fn(move |cx| budgeted.poll(cx, |_| Poll::Ready(42)))
 }
 
 /// Uses up the budget of the current poll.

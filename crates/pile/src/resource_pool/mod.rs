@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use spinney_hub::{Within, drop_contained, now};
-use spinney_sync::{Acquire, GiveWay, Semaphore, wake_all};
+use spinney_sync::{Acquire, BudgetedAwait, Semaphore, wake_all};
 
 pub use builder::ResourcePoolBuilder;
 pub use errors::{DrainReport, ResourceError};
@@ -226,7 +226,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
         let (at, shared) = (Location::caller(), &self.shared);
         async move {
             // A full pool returns immediately, and still counts as a ready await.
-            GiveWay::around(async {}).await;
+            BudgetedAwait::around(async {}).await;
             while !shared.fill_once(at).await? {}
             Ok(())
         }

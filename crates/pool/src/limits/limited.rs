@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use spinney_greenlet::ContainerLimits;
 use spinney_hub::Clock;
-use spinney_sync::{Closed, Fate, Room, Want};
+use spinney_sync::{Closed, PermitCounts, WaiterState, Want};
 
 use self::places::{KeyQueue, Rank};
 use self::time::{Pause, Time};
@@ -136,7 +136,7 @@ impl Limited {
     pub(super) fn admit(
         &mut self,
         want: &Want<Request>,
-        room: Room,
+        room: PermitCounts,
         ticket: &mut Option<u64>,
     ) -> bool {
         let Want { permits, request: Request { kind, key, .. }, .. } = *want;
@@ -173,20 +173,20 @@ impl Limited {
     }
 
     /// The state of the request `ticket`. A refused request is removed.
-    pub(super) fn fate(&mut self, ticket: u64, newcomer: bool) -> Fate<SlotError> {
-        let Some(entry) = self.entries.get(&ticket) else { return Fate::Served };
+    pub(super) fn state_of(&mut self, ticket: u64, newcomer: bool) -> WaiterState<SlotError> {
+        let Some(entry) = self.entries.get(&ticket) else { return WaiterState::Served };
         if let Stage::Refused(error) = entry.stage {
             self.entries.remove(&ticket);
-            return Fate::Refused(error);
+            return WaiterState::Refused(error);
         }
         let is_counted = entry.request.kind == Kind::Slot && !entry.despite_close;
         let is_full = self.limits.max_waiting.is_some_and(|most| self.waiting > most);
         if newcomer && is_counted && is_full {
             self.remove(ticket);
             self.stats.shed += 1;
-            return Fate::Refused(SlotError::TooManyWaiting);
+            return WaiterState::Refused(SlotError::TooManyWaiting);
         }
-        Fate::Waits
+        WaiterState::Waits
     }
 
     pub(super) fn waker(&mut self, ticket: u64) -> Option<&mut Waker> {
@@ -206,7 +206,7 @@ impl Limited {
     }
 
     /// Removes the next request, if it may start.
-    pub(super) fn serve(&mut self, room: Room) -> Option<(usize, Waker)> {
+    pub(super) fn serve(&mut self, room: PermitCounts) -> Option<(usize, Waker)> {
         self.lift_weights(room.capacity);
         while let Some((due, key)) =
             self.due.first().copied().filter(|(due, _)| *due <= self.time.now)
@@ -235,7 +235,7 @@ impl Limited {
 
     /// The first request that is not skipped. If that one waits for slots alone, the first of the
     /// requests that need none.
-    fn head(&mut self, room: Room) -> Option<u64> {
+    fn head(&mut self, room: PermitCounts) -> Option<u64> {
         let [slot, in_place] = [Kind::Slot, Kind::InPlace].map(Kind::offer);
         loop {
             let member = self.offered[in_place].first_key_value().map(|(rank, own)| (*rank, *own));

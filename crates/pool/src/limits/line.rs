@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use spinney_greenlet::ContainerLimits;
 use spinney_hub::Clock;
-use spinney_sync::{Fate, Line, Place, PriorityLine, Room, Want};
+use spinney_sync::{Line, PermitCounts, Place, PriorityLine, WaiterState, Want};
 
 use super::alarm::{Alarm, Setting};
 use super::limited::Limited;
@@ -194,8 +194,8 @@ impl Line for SlotLine {
     type Request = Request;
     type Refusal = SlotError;
     type Source = Clock;
-    type Sight = Instant;
-    type Errand = Setting;
+    type Reading = Instant;
+    type Action = Setting;
 
     #[inline]
     fn len(&self) -> usize {
@@ -210,7 +210,12 @@ impl Line for SlotLine {
         self.limited.is_none() && self.plain.is_open()
     }
 
-    fn admit(&mut self, want: &Want<Request>, room: Room, ticket: &mut Option<u64>) -> bool {
+    fn admit(
+        &mut self,
+        want: &Want<Request>,
+        room: PermitCounts,
+        ticket: &mut Option<u64>,
+    ) -> bool {
         match &mut self.limited {
             None => self.plain.admit(&plainly(want), room, ticket),
             Some(limited) => limited.admit(want, room, ticket),
@@ -227,33 +232,33 @@ impl Line for SlotLine {
         (self.limited().push(waker, &want), true)
     }
 
-    fn serve(&mut self, room: Room) -> Option<(usize, Waker)> {
+    fn serve(&mut self, room: PermitCounts) -> Option<(usize, Waker)> {
         match &mut self.limited {
             None => self.plain.serve(room),
             Some(limited) => limited.serve(room),
         }
     }
 
-    fn may_serve(&mut self, room: Room) -> bool {
+    fn may_serve(&mut self, room: PermitCounts) -> bool {
         match &mut self.limited {
             None => self.plain.may_serve(room),
             Some(limited) => limited.may_serve(),
         }
     }
 
-    fn fate(&mut self, place: Place<'_, Request>, newcomer: bool) -> Fate<SlotError> {
+    fn state_of(&mut self, place: Place<'_, Request>, newcomer: bool) -> WaiterState<SlotError> {
         // The plain queue may have refused the request before there were limits.
         let is_plain = self.plain.is_closed() && !place.want.despite_close;
         match &mut self.limited {
             Some(limited) if limited.contains(place.ticket) || !is_plain => {
-                limited.fate(place.ticket, newcomer)
+                limited.state_of(place.ticket, newcomer)
             }
             _ => {
                 let want = &plainly(place.want);
-                match self.plain.fate(Place { ticket: place.ticket, want }, newcomer) {
-                    Fate::Waits => Fate::Waits,
-                    Fate::Served => Fate::Served,
-                    Fate::Refused(closed) => Fate::Refused(closed.into()),
+                match self.plain.state_of(Place { ticket: place.ticket, want }, newcomer) {
+                    WaiterState::Waits => WaiterState::Waits,
+                    WaiterState::Served => WaiterState::Served,
+                    WaiterState::Refused(closed) => WaiterState::Refused(closed.into()),
                 }
             }
         }
@@ -300,17 +305,17 @@ impl Line for SlotLine {
         self.limited.as_ref()?.source()
     }
 
-    fn look(clock: &Clock) -> Instant {
+    fn read(clock: &Clock) -> Instant {
         clock.now()
     }
 
-    fn see(&mut self, now: Instant) {
+    fn set_reading(&mut self, now: Instant) {
         if let Some(limited) = &mut self.limited {
             limited.see(now);
         }
     }
 
-    fn errand(&mut self) -> Option<Setting> {
+    fn action(&mut self) -> Option<Setting> {
         let setting = self.limited.as_mut()?.setting();
         self.simplify();
         setting

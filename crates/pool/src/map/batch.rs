@@ -13,7 +13,7 @@ use std::task::Context;
 use spinney_hub::Executor;
 
 use super::input::Input;
-use super::results::{Indexed, Room};
+use super::results::{Capacity, Indexed};
 use super::shared::MapShared;
 use super::source::Source;
 
@@ -42,17 +42,17 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
     }
 
     /// Puts a result. Then opens one more item if the worker `may_stay` and there is room and time.
-    pub(super) fn put(&mut self, done: Indexed<T>, may_stay: bool) -> Room {
+    pub(super) fn put(&mut self, done: Indexed<T>, may_stay: bool) -> Capacity {
         self.left -= 1;
         match &mut self.exclusive {
             _ if !may_stay || self.left == 0 => {
                 self.put_last(done);
-                if may_stay { Room::Full } else { Room::Over }
+                if may_stay { Capacity::Full } else { Capacity::Over }
             }
             Some(exclusive) if exclusive.opened > 0 && !self.shared.results.is_abandoned() => {
                 exclusive.opened -= 1;
                 exclusive.done.push(done);
-                Room::Opened(1)
+                Capacity::Opened(1)
             }
             _ => self.put_and_open(done),
         }
@@ -65,13 +65,13 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
         }
     }
 
-    fn put_and_open(&mut self, done: Indexed<T>) -> Room {
+    fn put_and_open(&mut self, done: Indexed<T>) -> Capacity {
         let results = &self.shared.results;
         let first = self.left == MOST - 1;
         let most = if results.is_local && !first { self.left } else { 1 };
         let Some(exclusive) = &mut self.exclusive else {
             let room = results.deliver_and_open(once(done), most);
-            if let Room::Opened(opened @ 2..) = room {
+            if let Capacity::Opened(opened @ 2..) = room {
                 let input = self.shared.take_input();
                 let done = Vec::with_capacity(opened);
                 self.exclusive = Some(Box::new(Exclusive { input, opened: opened - 1, done }));
@@ -80,7 +80,7 @@ impl<'a, S: Source, F, T, X: Executor> Batch<'a, S, F, T, X> {
         };
         exclusive.done.push(done);
         let room = results.deliver_and_open(exclusive.done.drain(..), most);
-        if let Room::Opened(opened) = room {
+        if let Capacity::Opened(opened) = room {
             exclusive.opened += opened - 1;
         }
         room

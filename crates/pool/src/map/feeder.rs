@@ -12,7 +12,7 @@ use spinney_hub::{Erase, Executor, Spawn, drop_contained};
 use spinney_sync::{Acquire, Wait as WaitNote, Want};
 
 use super::per_item::{ItemQueue, QueuedItem};
-use super::results::{Begun, InPlaceRequest, Need, Results, Room};
+use super::results::{Begun, Capacity, InPlaceRequest, Need, Results};
 use super::shared::MapShared;
 use super::source::Source;
 use super::worker::pair_worker;
@@ -212,7 +212,7 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
             if results.poll_need(cx, has_item) != Need::Slot || !has_item {
                 return has_item;
             }
-            let Room::Opened(_) = results.open() else { return has_item };
+            let Capacity::Opened(_) = results.open() else { return has_item };
             let Some((index, item)) = self.shared.next(cx) else {
                 results.close_one();
                 return false;
@@ -359,7 +359,7 @@ where
         cx: &mut Context<'_>,
     ) {
         let results = &self.shared.results;
-        if taken.is_none() && !matches!(results.open(), Room::Opened(_)) {
+        if taken.is_none() && !matches!(results.open(), Capacity::Opened(_)) {
             return;
         }
         let (is_own, is_in_place) = (slot.is_own(), slot.is_in_place());

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use spinney_greenlet::Handle;
 use spinney_greenlet::map::{ItemError, ItemStream, NextItem, Read, item_result};
 use spinney_hub::{Executor, WakeDelay};
-use spinney_sync::{GiveWay, Wait as WaitNote};
+use spinney_sync::{BudgetedAwait, Wait as WaitNote};
 
 use super::Indexed;
 use super::results::{InPlaceRequest, ReadBuffer, Results};
@@ -39,7 +39,7 @@ pub struct Imap<T, X: Executor = spinney_hub::Hub> {
     /// The turn among the waits of the reading greenlet, if that is a member.
     turn: Option<Turn>,
     delay: WakeDelay,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
     /// The line that started the map.
     at: &'static Location<'static>,
 }
@@ -49,8 +49,8 @@ impl<T, X: Executor> Imap<T, X> {
     pub(crate) fn new(results: Arc<Results<T, X>>, tasks: TaskSet<X>) -> Self {
         let at = Location::caller();
         let (read_buffer, delay) = (ReadBuffer::default(), WakeDelay::default());
-        let (tasks, give_way) = (Some(tasks), GiveWay::default());
-        Self { results, read_buffer, tasks, turn: None, delay, give_way, at }
+        let (tasks, budgeted) = (Some(tasks), BudgetedAwait::default());
+        Self { results, read_buffer, tasks, turn: None, delay, budgeted, at }
     }
 
     /// The same results, each with the index of its item in the input.
@@ -180,9 +180,9 @@ impl<T, X: Executor> ItemStream for Imap<T, X> {
     type Output = T;
 
     fn poll_indexed(&mut self, cx: &mut Context<'_>) -> Poll<NextItem<T>> {
-        let mut give_way = std::mem::take(&mut self.give_way);
-        let polled = give_way.poll_whole(cx, |cx| self.poll_read(cx));
-        self.give_way = give_way;
+        let mut budgeted = std::mem::take(&mut self.budgeted);
+        let polled = budgeted.poll_whole(cx, |cx| self.poll_read(cx));
+        self.budgeted = budgeted;
         polled
     }
 

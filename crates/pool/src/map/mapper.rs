@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spinney_greenlet::map::{ItemCallback, ItemEvent, OnItem};
-use spinney_greenlet::{Birth, Inherited};
+use spinney_greenlet::{Inherited, SpawnContext};
 
 use super::feeder::Feeder;
 use super::imap::Imap;
@@ -389,7 +389,7 @@ impl<X, R, Q> Mapper<X, R, Q> {
             policy: ItemPolicy::of(self.limit, self.attempts.again()),
             asks: self.asks.per_item(),
             hook: core.settings.hook.clone(),
-            birth: Birth::here(Location::caller()),
+            context: SpawnContext::here(Location::caller()),
             locals,
             results: Arc::clone(&results),
             members: Arc::clone(&core.members),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 
-use spinney_greenlet::{Birth, Failure, GreenletExit, Inherited};
+use spinney_greenlet::{Failure, GreenletExit, Inherited, SpawnContext};
 use spinney_hub::{Executor, drop_contained};
 
 use super::input::{Input, Missing};
@@ -26,7 +26,7 @@ pub(super) struct MapShared<S: Source, F, T, X: Executor> {
     /// Wraps each item.
     pub(super) hook: Hook,
     /// The greenlet that called the map: the parent of the items.
-    pub(super) birth: Birth,
+    pub(super) context: SpawnContext,
     /// The locals that each item starts with.
     pub(super) locals: Option<Inherited>,
     pub(super) results: Arc<Results<T, X>>,

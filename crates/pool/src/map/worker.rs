@@ -14,7 +14,7 @@ use spinney_sync::Want;
 use super::MapWorker;
 use super::batch::Batch;
 use super::item::Item;
-use super::results::{Results, Room};
+use super::results::{Capacity, Results};
 use super::shared::MapShared;
 use super::source::Source;
 use crate::Membership;
@@ -182,7 +182,7 @@ where
     };
     let enlisted = WorkerEntry { results: Arc::clone(&shared.results), key };
     let guard = WorkerGuard { _membership: membership, _enlisted: enlisted };
-    pair_items(Some(place), shared.birth, make, |_| guard)
+    pair_items(Some(place), shared.context, make, |_| guard)
 }
 
 impl<S, F, Fut, X> Future for Worker<S, F, Fut, X>
@@ -200,7 +200,7 @@ where
             (&**this.shared, &*this.info, this.greenlets, this.item);
         let goes_on = |before: &Handle, next: Handle| info.go_on(shared, before, next);
         let is_open = item.index().is_some()
-            || (info.may_stay(shared) && matches!(shared.results.open(), Room::Opened(_)));
+            || (info.may_stay(shared) && matches!(shared.results.open(), Capacity::Opened(_)));
         if !is_open {
             return Poll::Ready(());
         }
@@ -214,10 +214,10 @@ where
             let mut done = ready!(item.as_mut().poll(shared, info, cx));
             greenlets.finish(&mut done.1, goes_on);
             match batch.put(done, info.may_stay(shared)) {
-                Room::Opened(_) => {}
+                Capacity::Opened(_) => {}
                 // The reader may be about to make room: it gets one turn to do so.
-                Room::Full => break,
-                Room::Over => return Poll::Ready(()),
+                Capacity::Full => break,
+                Capacity::Over => return Poll::Ready(()),
             }
         }
         drop(batch);

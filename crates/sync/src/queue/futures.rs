@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use super::order::Order;
 use super::state::{Answer, Refusal, Want};
 use super::{Fifo, OrderedQueue, PutError, ShutDown};
-use crate::{GiveWay, Wait};
+use crate::{BudgetedAwait, Wait};
 
 /// The future of [`OrderedQueue::get`].
 ///
@@ -144,7 +144,7 @@ pub struct Put<'a, T, O: Order<T> = Fifo> {
     stage: Stage<T>,
     /// The line of the program that waits.
     at: &'static Location<'static>,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
 }
 
 enum Stage<N> {
@@ -161,7 +161,7 @@ impl<'a, T, O: Order<T>> Put<'a, T, O> {
         item: T,
         at: &'static Location<'static>,
     ) -> Self {
-        Self { queue, stage: Stage::New(item), at, give_way: GiveWay::default() }
+        Self { queue, stage: Stage::New(item), at, budgeted: BudgetedAwait::default() }
     }
 
     /// Cancels the put and returns the item; `None` if it was put already. So a put under a time
@@ -191,8 +191,8 @@ impl<T, O: Order<T>> Future for Put<'_, T, O> {
     type Output = Result<(), ShutDown<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { queue, stage, at, give_way } = &mut *self;
-        let polled = give_way.poll(cx, |cx| match mem::replace(stage, Stage::Done) {
+        let Self { queue, stage, at, budgeted } = &mut *self;
+        let polled = budgeted.poll(cx, |cx| match mem::replace(stage, Stage::Done) {
             Stage::New(item) => queue.change(|state| match state.put(item) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(PutError::ShutDown(item)) => Poll::Ready(Err(Ok(item))),
@@ -241,12 +241,12 @@ pub(super) struct Turn<T> {
     what: &'static str,
     /// The line of the program that waits.
     at: &'static Location<'static>,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
 }
 
 impl<T> Turn<T> {
     pub(super) fn new(want: Want<T>, what: &'static str, at: &'static Location<'static>) -> Self {
-        Self { want, stage: Stage::New(()), what, at, give_way: GiveWay::default() }
+        Self { want, stage: Stage::New(()), what, at, budgeted: BudgetedAwait::default() }
     }
 
     pub(super) fn poll<O: Order<T>>(
@@ -254,8 +254,8 @@ impl<T> Turn<T> {
         queue: &OrderedQueue<T, O>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, ShutDown>> {
-        let Self { want, stage, what, at, give_way } = self;
-        give_way.poll(cx, |cx| {
+        let Self { want, stage, what, at, budgeted } = self;
+        budgeted.poll(cx, |cx| {
             let polled = match *stage {
                 Stage::Waiting(ticket) => {
                     queue.change(|state| state.poll_get(ticket, *want, cx.waker()))

@@ -6,9 +6,9 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::line::{Fate, Line, Place, PriorityLine, Want};
+use super::line::{Line, Place, PriorityLine, WaiterState, Want};
 use super::{Permit, Semaphore};
-use crate::{GiveWay, Wait};
+use crate::{BudgetedAwait, Wait};
 
 /// The future of [`Semaphore::acquire`]; over an `Arc<Semaphore>` it borrows nothing.
 ///
@@ -42,7 +42,7 @@ pub struct Acquire<S: Deref<Target = Semaphore<L>>, L: Line = PriorityLine> {
     ticket: Option<u64>,
     /// The caller's line.
     at: &'static Location<'static>,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
 }
 
 impl<S: Deref<Target = Semaphore>> Acquire<S> {
@@ -64,8 +64,8 @@ impl<S: Deref<Target = Semaphore>> Acquire<S> {
         semaphore: S,
         permits: usize,
     ) -> Self {
-        let (want, give_way) = (Want { permits, ..Want::default() }, GiveWay::default());
-        Self { semaphore: Some(semaphore), want, ticket: None, at, give_way }
+        let (want, budgeted) = (Want { permits, ..Want::default() }, BudgetedAwait::default());
+        Self { semaphore: Some(semaphore), want, ticket: None, at, budgeted }
     }
 
     /// Places the request before all waiters with a smaller `priority`, and behind earlier ones
@@ -101,8 +101,8 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
     /// Waits for what `want` requests, by the rule of the semaphore's line: for containers.
     #[track_caller]
     pub fn wanting(semaphore: S, want: Want<L::Request>) -> Self {
-        let (at, give_way) = (Location::caller(), GiveWay::default());
-        Self { semaphore: Some(semaphore), want, ticket: None, at, give_way }
+        let (at, budgeted) = (Location::caller(), BudgetedAwait::default());
+        Self { semaphore: Some(semaphore), want, ticket: None, at, budgeted }
     }
 
     /// Keeps waiting after a close of the semaphore: for work that was admitted before the close
@@ -164,8 +164,8 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line<Request: Clone>> Future for Acquir
     type Output = Result<Permit<S, L>, L::Refusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { semaphore, want, ticket, at, give_way } = &mut *self;
-        give_way.poll(cx, |cx| {
+        let Self { semaphore, want, ticket, at, budgeted } = &mut *self;
+        budgeted.poll(cx, |cx| {
             let asked = semaphore.as_ref().expect("polled after it had finished");
             let immediately = match *ticket {
                 Some(ticket) => L::is_usual(&want.request) && asked.shared.is_served(ticket),
@@ -202,14 +202,14 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Acquire<S, L> {
         let (Some(semaphore), Some(ticket)) = (&self.semaphore, self.ticket) else { return };
         let place = || Place { ticket, want: &self.want };
         let mut state = semaphore.lock();
-        let waker = match state.line.fate(place(), false) {
-            Fate::Served => {
+        let waker = match state.line.state_of(place(), false) {
+            WaiterState::Served => {
                 state.give_back(self.want.permits);
                 state.line.give_back(place());
                 None
             }
-            Fate::Waits => state.line.remove(place()),
-            Fate::Refused(_) => None,
+            WaiterState::Waits => state.line.remove(place()),
+            WaiterState::Refused(_) => None,
         };
         semaphore.hand_out(state);
         drop(waker);

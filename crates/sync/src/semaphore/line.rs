@@ -12,7 +12,7 @@ use crate::waiters::Waiters;
 /// served: for containers with a rule of their own.
 ///
 /// A line is plain data under the semaphore's lock. Its methods neither wake, drop nor call foreign
-/// code, except [`look`](Self::look) and [`run`](Self::run), which run without the lock. Each
+/// code, except [`read`](Self::read) and [`run`](Self::run), which run without the lock. Each
 /// waiter has a ticket, which is unique among waiters with the same request.
 ///
 /// ```
@@ -30,9 +30,9 @@ pub trait Line {
     /// An external source to read before waiters are served: a clock, for example.
     type Source;
     /// The value read from the source.
-    type Sight;
+    type Reading;
     /// An action to run after waiters were served: to set a timer, for example.
-    type Errand;
+    type Action;
 
     /// The number of waiters.
     fn len(&self) -> usize;
@@ -51,21 +51,30 @@ pub trait Line {
     /// Serves a newcomer without a place in the line, if no waiter is before it and there are enough
     /// permits for it. Stores a ticket if it was granted more than permits. Returns whether it was
     /// served.
-    fn admit(&mut self, want: &Want<Self::Request>, room: Room, ticket: &mut Option<u64>) -> bool;
+    fn admit(
+        &mut self,
+        want: &Want<Self::Request>,
+        room: PermitCounts,
+        ticket: &mut Option<u64>,
+    ) -> bool;
 
     /// Adds a waiter. Returns its ticket, and whether it may be the next one served.
     fn push(&mut self, waker: Waker, want: Want<Self::Request>) -> (u64, bool);
 
     /// Removes the next waiter, if there are enough permits for it. Returns the number of its
     /// permits, and its waker.
-    fn serve(&mut self, room: Room) -> Option<(usize, Waker)>;
+    fn serve(&mut self, room: PermitCounts) -> Option<(usize, Waker)>;
 
     /// Whether [`serve`](Self::serve) may find a waiter.
-    fn may_serve(&mut self, room: Room) -> bool;
+    fn may_serve(&mut self, room: PermitCounts) -> bool;
 
     /// The state of a waiter that has not left. A `newcomer` has just been pushed, and other
     /// waiters were served since.
-    fn fate(&mut self, place: Place<'_, Self::Request>, newcomer: bool) -> Fate<Self::Refusal>;
+    fn state_of(
+        &mut self,
+        place: Place<'_, Self::Request>,
+        newcomer: bool,
+    ) -> WaiterState<Self::Refusal>;
 
     /// The waker of a waiter; `None` unless it waits.
     fn waker(&mut self, place: Place<'_, Self::Request>) -> Option<&mut Waker>;
@@ -90,16 +99,16 @@ pub trait Line {
     fn source(&self) -> Option<Self::Source>;
 
     /// Reads the source, without the lock.
-    fn look(source: &Self::Source) -> Self::Sight;
+    fn read(source: &Self::Source) -> Self::Reading;
 
     /// Stores the value that was read.
-    fn see(&mut self, sight: Self::Sight);
+    fn set_reading(&mut self, reading: Self::Reading);
 
     /// The action to run once no further waiter can be served; `None` for none.
-    fn errand(&mut self) -> Option<Self::Errand>;
+    fn action(&mut self) -> Option<Self::Action>;
 
     /// Runs the action, without the lock.
-    fn run(errand: Self::Errand);
+    fn run(action: Self::Action);
 }
 
 /// The request of a waiter.
@@ -124,7 +133,7 @@ pub struct Place<'a, R = i32> {
 
 /// The permits of a semaphore that are available to the next waiter.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct PermitCounts {
     /// The number of permits.
     pub capacity: usize,
     /// The number of permits that are not out.
@@ -133,7 +142,7 @@ pub struct Room {
 
 /// The state of a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate<E = Closed> {
+pub enum WaiterState<E = Closed> {
     /// In the line.
     Waits,
     /// Its permits are out.
@@ -260,8 +269,8 @@ impl Line for PriorityLine {
     type Request = i32;
     type Refusal = Closed;
     type Source = ();
-    type Sight = ();
-    type Errand = ();
+    type Reading = ();
+    type Action = ();
 
     #[inline]
     fn len(&self) -> usize {
@@ -269,7 +278,7 @@ impl Line for PriorityLine {
     }
 
     #[inline]
-    fn admit(&mut self, want: &Want, room: Room, _: &mut Option<u64>) -> bool {
+    fn admit(&mut self, want: &Want, room: PermitCounts, _: &mut Option<u64>) -> bool {
         self.is_empty() && want.permits <= room.free
     }
 
@@ -288,7 +297,7 @@ impl Line for PriorityLine {
     }
 
     #[inline]
-    fn serve(&mut self, room: Room) -> Option<(usize, Waker)> {
+    fn serve(&mut self, room: PermitCounts) -> Option<(usize, Waker)> {
         let priority = self.first()?;
         let class = self.class_mut(priority)?;
         let waiter = class.waiters.pop_if(|want| want.permits <= room.free)?;
@@ -298,21 +307,21 @@ impl Line for PriorityLine {
     }
 
     #[inline]
-    fn may_serve(&mut self, room: Room) -> bool {
+    fn may_serve(&mut self, room: PermitCounts) -> bool {
         let first = self.first().and_then(|priority| self.class_mut(priority)?.waiters.first());
         first.is_some_and(|want| want.permits <= room.free)
     }
 
     #[inline]
-    fn fate(&mut self, place: Place<'_>, _newcomer: bool) -> Fate {
-        let Some(class) = self.class_mut(place.want.request) else { return Fate::Served };
+    fn state_of(&mut self, place: Place<'_>, _newcomer: bool) -> WaiterState {
+        let Some(class) = self.class_mut(place.want.request) else { return WaiterState::Served };
         if !class.waiters.is_served(place.ticket) {
             let is_refused = class.refused_from.is_some() && !place.want.despite_close;
-            return if is_refused { Fate::Refused(Closed) } else { Fate::Waits };
+            return if is_refused { WaiterState::Refused(Closed) } else { WaiterState::Waits };
         }
         let was_refused = class.refused_from.is_some_and(|from| place.ticket >= from);
         let is_served = place.want.despite_close || !was_refused;
-        if is_served { Fate::Served } else { Fate::Refused(Closed) }
+        if is_served { WaiterState::Served } else { WaiterState::Refused(Closed) }
     }
 
     #[inline]
@@ -356,11 +365,11 @@ impl Line for PriorityLine {
         None
     }
 
-    fn look((): &()) {}
+    fn read((): &()) {}
 
-    fn see(&mut self, (): ()) {}
+    fn set_reading(&mut self, (): ()) {}
 
-    fn errand(&mut self) -> Option<()> {
+    fn action(&mut self) -> Option<()> {
         None
     }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicUsize as Unwatched};
 use std::task::Waker;
 
-use super::line::{Line, Room, Want};
+use super::line::{Line, PermitCounts, Want};
 use crate::Event;
 use crate::primitive::{self, AtomicIsize, AtomicU64, Mutex, MutexGuard, glance};
 
@@ -227,8 +227,8 @@ impl<L: Line> State<L> {
         !self.line.is_empty() || self.idle.is_some()
     }
 
-    fn room(&self) -> Room {
-        Room { capacity: self.capacity, free: self.free() }
+    fn room(&self) -> PermitCounts {
+        PermitCounts { capacity: self.capacity, free: self.free() }
     }
 
     pub(super) fn is_idle(&self) -> bool {

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use futures_lite::future::{block_on, or};
 use spinney_sync::{
-    Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, Channel, Condition, Event, GiveWay,
-    Latch, PriorityQueue, Queue, RLock, Semaphore,
+    Acquire, AsyncResult, Barrier, BoundedSemaphore, Budget, BudgetedAwait, Channel, Condition,
+    Event, Latch, PriorityQueue, Queue, RLock, Semaphore,
 };
 use spinney_test_support::ByHand;
 
@@ -142,8 +142,8 @@ fn spend() -> usize {
     let mut spent = 0;
     let mut spender = pin!(async {
         loop {
-            let mut give_way = GiveWay::default();
-            poll_fn(|cx| give_way.poll(cx, |_| Poll::Ready(()))).await;
+            let mut budgeted = BudgetedAwait::default();
+            poll_fn(|cx| budgeted.poll(cx, |_| Poll::Ready(()))).await;
             spent += 1;
         }
     });

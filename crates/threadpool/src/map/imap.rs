@@ -13,7 +13,7 @@ use spinney_greenlet::map::{
     Indexed, ItemError, ItemStream, Map, NextItem, Read, TryImap, TryMap, item_result,
 };
 use spinney_hub::{Sleep, sleep_until};
-use spinney_sync::{GiveWay, Wait};
+use spinney_sync::{BudgetedAwait, Wait};
 
 use super::results::Taken;
 use super::turn::Source;
@@ -54,7 +54,7 @@ pub struct ThreadImap<T> {
     stopped: bool,
     /// Wakes the reader at the deadline of the next item.
     alarm: Option<(Instant, Pin<Box<Sleep>>)>,
-    give_way: GiveWay,
+    budgeted: BudgetedAwait,
     /// The line that started the map.
     at: &'static Location<'static>,
 }
@@ -106,8 +106,8 @@ impl<T> ThreadImap<T> {
         pool: ThreadPool,
         at: &'static Location<'static>,
     ) -> Self {
-        let (taken, give_way) = (Mutex::new(Taken::new()), GiveWay::default());
-        Self { source, taken, pool: Some(pool), stopped: false, alarm: None, give_way, at }
+        let (taken, budgeted) = (Mutex::new(Taken::new()), BudgetedAwait::default());
+        Self { source, taken, pool: Some(pool), stopped: false, alarm: None, budgeted, at }
     }
 
     /// Waits for the next result; `None` at the end. The same as `StreamExt::next`, without the
@@ -175,9 +175,9 @@ impl<T> ItemStream for ThreadImap<T> {
     type Output = T;
 
     fn poll_indexed(&mut self, cx: &mut Context<'_>) -> Poll<NextItem<T>> {
-        let mut give_way = std::mem::take(&mut self.give_way);
-        let polled = give_way.poll(cx, |cx| self.poll_read(cx));
-        self.give_way = give_way;
+        let mut budgeted = std::mem::take(&mut self.budgeted);
+        let polled = budgeted.poll(cx, |cx| self.poll_read(cx));
+        self.budgeted = budgeted;
         if polled.is_pending() {
             Wait::note("a map started", self.at);
         }

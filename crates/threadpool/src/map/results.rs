@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 use spinney_greenlet::map::{NextItem, OnItem};
 pub(crate) use spinney_greenlet::results::Order;
-use spinney_greenlet::results::{Outcomes, ResultBuffer, Room};
+use spinney_greenlet::results::{Capacity, Outcomes, ResultBuffer};
 use spinney_greenlet::{Failure, GreenletExit};
 use spinney_hub::{Clock, Timeout, drop_contained};
 use spinney_sync::wake_all;
@@ -489,7 +489,7 @@ impl<T> State<T> {
 
     /// Opens one more item, if there is room.
     fn open(&mut self) -> bool {
-        matches!(self.buffer.open(1, self.lets_one_more()), Room::Opened(_))
+        matches!(self.buffer.open(1, self.lets_one_more()), Capacity::Opened(_))
     }
 
     fn open_or_leave(&mut self) -> bool {

@@ -12,7 +12,7 @@ use crossbeam_utils::CachePadded;
 use futures_lite::future;
 use spinney_greenlet::map::{Again, Decision};
 use spinney_greenlet::{
-    Announcement, Birth, Failure, GreenletExit, Inherited, ItemGreenlets, pair_items,
+    Announcement, Failure, GreenletExit, Inherited, ItemGreenlets, SpawnContext, pair_items,
 };
 use spinney_hub::{Hub, drop_contained, require_threads, sleep};
 
@@ -32,7 +32,7 @@ pub(crate) struct MapJob<I: Iterator, F, T> {
     /// The hub of the caller, which is current in the items.
     hub: Option<Hub>,
     /// The greenlet that called the map: the parent of the items.
-    birth: Birth,
+    context: SpawnContext,
     workers: Arc<Workers>,
 }
 
@@ -96,7 +96,7 @@ where
             results,
             items,
             hub: Hub::try_current(),
-            birth: Birth::here(at),
+            context: SpawnContext::here(at),
             workers: Arc::clone(workers),
         });
         let look = || {
@@ -297,7 +297,7 @@ impl<I: Iterator, F: Fn(I::Item) -> T, T> MapJob<I, F, T> {
         let ended = &mut others_wait;
         let run =
             |mut greenlets| Call::of(move || *ended = self.run_items(&mut greenlets, for_one));
-        let (task, _) = pair_items(None, self.birth, run, |_| ());
+        let (task, _) = pair_items(None, self.context, run, |_| ());
         run_to_end(task);
         others_wait
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use spinney::Retry;
 use spinney::gevent::GroupExt as _;
 use spinney::hub::{
-    BoxTask, Budget, Context, Executor, ForbidThreads, GiveWay, SmolHub, TokioHub, WakeDelay,
+    BoxTask, Budget, BudgetedAwait, Context, Executor, ForbidThreads, SmolHub, TokioHub, WakeDelay,
 };
 use spinney::map::{Decision, ItemEvent, from_stream};
 use spinney::pile::{Discarded, ItemInfo, ResourceError, WaitTimes};
@@ -30,7 +30,7 @@ use spinney::{
     shield, sleep,
 };
 use spinney_greenlet::LazyHandle;
-use spinney_greenlet::{Deputy, InPlace, NewGreenlet, pair};
+use spinney_greenlet::{InPlace, KillForwarder, NewGreenlet, pair};
 use spinney_sim::SimHub;
 
 /// The text of `value` without ids, which differ from run to run.
@@ -135,7 +135,7 @@ fn greenlets() {
     is(named("fetch", ready(1)), "Named { name: Some(\"fetch\"), future: Ready(Some(1)) }");
     let (task, child) = pair(ready(1), ());
     let child = child.handle();
-    is(Deputy::new(child), "Deputy(Handle { id: _, state: Scheduled })");
+    is(KillForwarder::new(child), "KillForwarder(Handle { id: _, state: Scheduled })");
     is(InPlace::new(task, child), "InPlace(Handle { id: _, state: Scheduled })");
     greenlet_local!(
         static DEPTH: u32 = 0;
@@ -253,7 +253,7 @@ fn primitives() {
     is(answer.setter(), "Setter { result: AsyncResult { result: None } }");
     is(answer, "AsyncResult { result: Some(Err(SetterDropped)) }");
     is(spinney_sync::WakeFlag::new(), "WakeFlag { set: false }");
-    is(GiveWay::default(), "GiveWay { put_off: false }");
+    is(BudgetedAwait::default(), "BudgetedAwait { put_off: false }");
     starts(Budget::open(), "Budget {");
     let semaphore = Semaphore::new(2);
     let permit = semaphore.try_acquire().unwrap();

@@ -11,9 +11,9 @@ const AT_THE_ROOT: usize = 45;
 /// Names of the layers that the facade omits: the building blocks for containers of greenlets.
 const FOR_WRITERS: &[&str] = &[
     "Announcement",
-    "Birth",
-    "Deputy",
-    "Fate",
+    "SpawnContext",
+    "KillForwarder",
+    "WaiterState",
     "HandOut",
     "InPlace",
     "ItemGreenlets",
@@ -22,7 +22,7 @@ const FOR_WRITERS: &[&str] = &[
     "NewGreenlet",
     "Place",
     "PriorityLine",
-    "Room",
+    "Capacity",
     "Task",
     "WakeFlag",
     "Want",

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use spinney_greenlet::map::OnItem;
 use spinney_greenlet::results::Outcomes;
-pub(crate) use spinney_greenlet::results::{Order, Room};
+pub(crate) use spinney_greenlet::results::{Capacity, Order};
 use spinney_greenlet::{Failure, Handle};
 
 use spinney_hub::{Executor, contain, drop_contained};
@@ -106,7 +106,7 @@ impl<T, X: Executor> Results<T, X> {
     }
 
     /// Opens one more item, if there is room; the caller then takes it from the input.
-    pub(crate) fn open(&self) -> Room {
+    pub(crate) fn open(&self) -> Capacity {
         self.change(|state| state.open(1))
     }
 
@@ -218,7 +218,7 @@ impl<T, X: Executor> Results<T, X> {
         &self,
         done: impl ExactSizeIterator<Item = Indexed<T>>,
         most: usize,
-    ) -> Room {
+    ) -> Capacity {
         self.deliver_and(done, |state| state.open(most))
     }
 

@@ -3,7 +3,7 @@
 use std::task::Waker;
 
 use slab::Slab;
-use spinney_greenlet::results::{Order, ResultBuffer, Room};
+use spinney_greenlet::results::{Capacity, Order, ResultBuffer};
 use spinney_greenlet::{Failure, Handle};
 use spinney_hub::Executor;
 
@@ -83,7 +83,7 @@ impl<T, X: Executor> State<T, X> {
     }
 
     /// Opens at most `most` items.
-    pub(super) fn open(&mut self, most: usize) -> Room {
+    pub(super) fn open(&mut self, most: usize) -> Capacity {
         self.buffer.open(most, self.lets_one_more())
     }
 

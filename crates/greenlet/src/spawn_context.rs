@@ -1,4 +1,4 @@
-//! [`Birth`]: which greenlet creates another, and on which line; [`Origin`]: a birth and an id.
+//! [`SpawnContext`]: which greenlet creates another, and on which line; [`Origin`]: a context and an id.
 
 use std::panic::Location;
 use std::sync::atomic::AtomicU64;
@@ -7,25 +7,25 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::current;
 
 /// The parent of a new greenlet and the line that creates it. For containers: a map records its
-/// birth when it is called, and each of its items has that birth.
+/// context when it is called, and each of its items has it.
 ///
 /// ```
 /// use std::panic::Location;
-/// use spinney_greenlet::{Birth, spawn};
+/// use spinney_greenlet::{SpawnContext, spawn};
 ///
-/// let parent = spawn(async { Birth::here(Location::caller()).parent() });
+/// let parent = spawn(async { SpawnContext::here(Location::caller()).parent() });
 /// let id = parent.id();
 /// assert_eq!(spinney_hub::block_on(parent).unwrap(), Some(id));
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Birth {
+pub struct SpawnContext {
     /// 0 outside any greenlet.
     parent: u64,
     at: &'static Location<'static>,
 }
 
-impl Birth {
-    /// The birth of a greenlet that the current one creates on the line `at`.
+impl SpawnContext {
+    /// The context of a greenlet that the current one creates on the line `at`.
     pub fn here(at: &'static Location<'static>) -> Self {
         Self { parent: current::id().unwrap_or(0), at }
     }
@@ -45,18 +45,18 @@ impl Birth {
 pub(crate) struct Origin {
     /// A number that no other greenlet has; 0 until it is drawn, at the first use.
     pub(crate) id: u64,
-    pub(crate) birth: Birth,
+    pub(crate) context: SpawnContext,
 }
 
 impl Origin {
     /// For a greenlet that the current one creates on the line `at`.
     pub(crate) fn new(at: &'static Location<'static>) -> Self {
-        Self { id: next_id(), birth: Birth::here(at) }
+        Self { id: next_id(), context: SpawnContext::here(at) }
     }
 
     /// For a greenlet whose id may never be needed.
-    pub(crate) fn undrawn(birth: Birth) -> Self {
-        Self { id: 0, birth }
+    pub(crate) fn undrawn(context: SpawnContext) -> Self {
+        Self { id: 0, context }
     }
 }
 
