@@ -86,12 +86,12 @@ fn now_is_the_time_of_the_innermost_hub() {
         sleep(HOUR).await;
         assert_eq!(now(), Clock::current().now());
         let inside = in_task(|| LocalHub::new().block_on(async { now() })).await;
-        assert!(inside < now() - HOUR / 2);
+        assert!(inside + HOUR / 2 < now());
         now()
     });
-    assert!(now() < ahead - HOUR / 2);
+    assert!(now() + HOUR / 2 < ahead);
     LocalHub::new().block_on(async {
-        assert!(now() < ahead - HOUR / 2);
+        assert!(now() + HOUR / 2 < ahead);
         let _entered = runtime.enter();
         assert_eq!(now(), ahead);
     });
