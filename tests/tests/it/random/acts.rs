@@ -140,7 +140,8 @@ impl Act {
     /// A map whose items wait with their own requests, beside another wait.
     async fn map_by_request(&self) {
         let priorities = self.world.below(3);
-        let mapper = self.mapper().priority(move |value: &usize| (value % (1 + priorities)) as i32);
+        let priority = move |value: &usize| i32::try_from(value % (1 + priorities)).unwrap_or(0);
+        let mapper = self.mapper().priority(priority);
         let map = mapper.map(self.run(), 0..self.count);
         let (applied, list) = zip(self.world.pool.apply(self.item(1)), map).await;
         self.check(matches!(applied, Ok(1)));
