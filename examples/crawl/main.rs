@@ -2,8 +2,8 @@
 //! pages it fetches at once, per host and per second, and retries at the time that a busy server sends.
 //!
 //! ```text
-//! cargo run --release --package crawl                        # a server of its own
-//! cargo run --release --package crawl -- --concurrency 50 http://localhost:8000/
+//! cargo run --package crawl                        # a server of its own
+//! cargo run --package crawl -- --concurrency 50 http://localhost:8000/
 //! ```
 //!
 //! It shows a map over a queue that its own results feed, with a key for each host, a rate, and

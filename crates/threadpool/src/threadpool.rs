@@ -202,8 +202,8 @@ impl ThreadPool {
     }
 
     /// Changes the capacity, and the length of a queue of default length. Additional threads start
-    /// immediately if there is work for them, that of running maps included; surplus threads exit when they have finished their
-    /// current entry. With capacity 0 nothing starts.
+    /// immediately if there is work for them, that of running maps included; surplus threads exit
+    /// when they have finished their current entry. With capacity 0 nothing starts.
     ///
     /// Python: `maxsize`.
     pub fn resize(&self, capacity: usize) {
