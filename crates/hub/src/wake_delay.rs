@@ -14,8 +14,8 @@ const DELAY: Duration = Duration::from_micros(20);
 ///
 /// After a read that found results, the reader wakes itself 20 to 70 microseconds later, together
 /// with the sleeps that end then. Until then the tasks that store results need not wake it, unless
-/// many results have accumulated. Outside a [`block_on`](crate::Hub::block_on) there is no delay. Dropping it leaves no timer
-/// behind.
+/// many results have accumulated. Outside a [`block_on`](crate::Hub::block_on) there is no delay.
+/// Dropping it leaves no timer behind.
 ///
 /// ```
 /// # mod spinney { pub use spinney_hub::block_on; pub mod hub { pub use spinney_hub::WakeDelay; } }
@@ -30,8 +30,10 @@ const DELAY: Duration = Duration::from_micros(20);
 ///         return Poll::Ready(());
 ///     }
 ///     delay.start(); // Results were read, and now there are none.
-///     assert!(delay.poll(cx));
-///     Poll::Pending // Nothing else wakes it.
+///     if delay.poll(cx) {
+///         return Poll::Pending; // Nothing else wakes it.
+///     }
+///     Poll::Ready(()) // It took longer than the delay to come here.
 /// }));
 /// ```
 #[derive(Default)]
