@@ -110,12 +110,12 @@ fn send_now(answer: impl Future) {
 /// The deliveries of a channel, which are numbered from one.
 #[derive(Default)]
 struct Tags {
-    /// The last one that is known.
+    /// The largest tag so far.
     last: DeliveryTag,
-    /// Those up to the last that are not settled: neither acknowledged, rejected nor put back. Some
-    /// may have no receipt yet, since each queue has a buffer of its own.
+    /// Deliveries up to `last` that are neither acknowledged, rejected nor put back. Some may have no
+    /// receipt yet, since each queue has a buffer of its own.
     open: BTreeSet<DeliveryTag>,
-    /// Those whose acknowledgements are to be sent.
+    /// Deliveries whose acknowledgements were not sent yet.
     acknowledged: Vec<DeliveryTag>,
 }
 
@@ -159,7 +159,7 @@ mod tests {
             tags.acknowledge(tag);
         }
         assert_eq!(tags.take_acks(), [(1, true), (3, false), (5, false)]);
-        // One that is put back is no gap, and is not acknowledged itself.
+        // A delivery that is put back is no gap, and is not acknowledged itself.
         tags.open(2);
         tags.settle(2);
         assert_eq!(tags.take_acks(), []);

@@ -402,7 +402,7 @@ impl Share {
         self.replace(Source::Of(shared));
     }
 
-    /// What distinguishes the shared slot from others, and its weight.
+    /// The identity of the shared slot, and its weight.
     pub(crate) fn source(&self) -> (usize, usize) {
         let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*place {

@@ -1,4 +1,4 @@
-//! [`Record`]: what is known of a living greenlet; [`start`], from which on there are records.
+//! [`Record`]: the facts of a living greenlet; [`start`], from which on there are records.
 
 use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
@@ -56,8 +56,7 @@ struct Shard {
     free: Vec<usize>,
 }
 
-/// What is known of all greenlets that live. Each list is locked for as long as copying its pointers
-/// takes.
+/// The facts of all living greenlets. Each list is locked for as long as copying its pointers takes.
 pub(crate) fn living() -> Vec<Facts> {
     let copy = |shard: &Mutex<Shard>| -> Vec<_> {
         lock(shard).records.iter().flatten().map(Arc::clone).collect()
@@ -65,8 +64,8 @@ pub(crate) fn living() -> Vec<Facts> {
     RECORDS.iter().flat_map(copy).filter_map(|record| record.facts()).collect()
 }
 
-/// What is known of a living greenlet. It is also the waker of the greenlet's task, so that it sees
-/// the wake-ups.
+/// The facts of a living greenlet. The record is also the waker of the greenlet's task, so that it
+/// sees the wake-ups.
 ///
 /// The items that a worker of a map runs share a record: an item whose greenlet nothing asks for
 /// costs one store.
@@ -89,7 +88,7 @@ struct State {
     woken: Option<Instant>,
 }
 
-/// What a greenlet is, and what it does.
+/// The identity and the progress of a greenlet.
 #[derive(Clone)]
 pub(crate) struct Facts {
     /// `None` once it has finished: its control block holds this record.
@@ -179,7 +178,7 @@ impl Record {
         Self { item, span: Span::none(), shard, key, state }
     }
 
-    /// What is known now; `None` if it has finished.
+    /// The facts now; `None` if the greenlet has finished.
     pub(crate) fn facts(&self) -> Option<Facts> {
         let mut state = self.lock();
         state.facts.go_on(self.item.load(Relaxed));
