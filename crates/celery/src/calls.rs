@@ -17,7 +17,7 @@ use crate::source::{Amqp, new_id};
 /// task would have room for it.
 impl Amqp {
     pub(crate) async fn publish(&self, raw: &RawMessage) -> Result<(), String> {
-        self.session.publish(raw, true).await.map_err(|error| error.to_string())
+        self.session.publish_call(raw).await
     }
 
     pub(crate) async fn succeed(

@@ -166,11 +166,11 @@ async fn limited<T, E>(
     work: impl Future<Output = Result<T, E>>,
     terms: Terms,
 ) -> Option<Outcome<T, E>> {
-    let caught = catch_exit(with_soft_limit(work, terms.soft_limit));
     let ended = async {
+        let mut caught = pin!(catch_exit(with_soft_limit(work, terms.soft_limit)));
         match terms.hard_limit {
-            Some(limit) => caught.within(limit).await.map_err(|_| limit),
-            None => Ok(caught.await),
+            Some(limit) => caught.as_mut().within(limit).await.map_err(|_| limit),
+            None => Ok(caught.as_mut().await),
         }
     };
     // Around all of it, since a destructor may panic, too.

@@ -2,6 +2,7 @@
 //!
 //! No code of the source runs under its lock: values to drop are returned.
 
+use std::collections::hash_map as entries;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
@@ -366,8 +367,13 @@ impl<S: Source> Table<S> {
 
     /// Removes a job. One whose outcome was stored is remembered, since it may come again.
     pub(crate) fn remove(&mut self, key: &Key, settled: Option<Instant>) -> Option<Removed<S>> {
-        self.entry(key)?;
-        let entry = self.entries.remove(&key.id)?;
+        let entries::Entry::Occupied(entry) = self.entries.entry(Arc::clone(&key.id)) else {
+            return None;
+        };
+        if entry.get().serial != key.serial {
+            return None;
+        }
+        let entry = entry.remove();
         self.settling -= usize::from(entry.stage == Stage::Settling);
         if let Some(now) = settled {
             self.settled.insert(&key.id, (entry.attempt, now));
@@ -489,9 +495,10 @@ impl<V> Remembered<V> {
     }
 
     fn insert(&mut self, id: &Arc<str>, value: V) {
-        self.remove(id);
         self.next += 1;
-        self.values.insert(Arc::clone(id), (self.next, value));
+        if let Some((before, _)) = self.values.insert(Arc::clone(id), (self.next, value)) {
+            self.order.remove(&before);
+        }
         self.order.insert(self.next, Arc::clone(id));
         if self.order.len() > self.most {
             if let Some((_, oldest)) = self.order.pop_first() {

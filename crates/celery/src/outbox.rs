@@ -1,0 +1,210 @@
+//! [`Outbox`]: messages that the broker confirms, sent in batches.
+//!
+//! While the broker confirms one batch, the next is collected: batches grow with the load, and a
+//! message that is alone is sent immediately. A batch costs one write and one wake-up of the
+//! connection's thread, where messages on their own would cost one each.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use lapin::message::BasicReturnMessage;
+use lapin::options::BasicPublishOptions;
+use lapin::types::ShortString;
+use lapin::{Channel, Confirmation};
+use spinney_hub::yield_now;
+use spinney_sync::{AsyncResult, Event, Setter, SetterDropped};
+
+use crate::message::{RawMessage, short};
+
+/// The messages that are sent on one channel. Dropping it drops those that were not sent.
+pub(crate) struct Outbox {
+    channel: Channel,
+    /// Whether the broker returns a message that it can put into no queue.
+    mandatory: bool,
+    /// The next batch; `None` once the connection is lost.
+    next: Mutex<Option<Vec<Letter>>>,
+    /// Set when there is a next batch.
+    pending: Event,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Debug)]
+pub(crate) enum NotSent {
+    /// The broker has no queue for it.
+    Returned(String),
+    /// The broker refused it, or the connection was lost. It may have been sent.
+    Failed(String),
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Returned(reason) | Self::Failed(reason)) = self;
+        f.write_str(reason)
+    }
+}
+
+impl From<SetterDropped> for NotSent {
+    fn from(_: SetterDropped) -> Self {
+        Self::Failed("the connection to the broker was lost".to_owned())
+    }
+}
+
+impl From<lapin::Error> for NotSent {
+    fn from(error: lapin::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// A message, and its sender.
+struct Letter {
+    raw: Box<RawMessage>,
+    sender: Setter<(), NotSent>,
+}
+
+impl Outbox {
+    /// The outbox of a channel that confirms messages.
+    pub(crate) fn new(channel: Channel, mandatory: bool) -> Arc<Self> {
+        let (next, pending) = (Mutex::new(Some(Vec::new())), Event::new());
+        Arc::new(Self { channel, mandatory, next, pending })
+    }
+
+    /// Sends a message and waits until the broker confirms it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSent::Returned`] only if the outbox is for mandatory messages.
+    ///
+    /// # Cancel safety
+    ///
+    /// The message may be sent when this is dropped.
+    pub(crate) async fn send(&self, raw: Box<RawMessage>) -> Result<(), NotSent> {
+        let sent = Arc::new(AsyncResult::new());
+        let letter = Letter { raw, sender: sent.setter() };
+        if let Some(next) = &mut *self.next() {
+            next.push(letter);
+        }
+        self.pending.set();
+        sent.get().await.copied().map_err(Clone::clone)
+    }
+
+    /// Sends messages, one batch after the other.
+    pub(crate) async fn keep_sending(&self) {
+        loop {
+            self.pending.wait().await;
+            self.pending.clear();
+            let batch = self.next().as_mut().map(std::mem::take);
+            self.send_batch(batch.unwrap_or_default()).await;
+            // The senders go on first: what they send now, and what they acknowledge, goes out with the
+            // next batch.
+            yield_now().await;
+        }
+    }
+
+    /// Fails all messages that were not sent, and those to come.
+    pub(crate) fn close(&self) {
+        let unsent = self.next().take();
+        drop(unsent);
+    }
+
+    async fn send_batch(&self, batch: Vec<Letter>) {
+        let send = |Letter { raw, sender }| {
+            let address = self.mandatory.then(|| Address::of(&raw));
+            Sending { address, sender, outcome: None, future: Box::pin(self.publish(raw)) }
+        };
+        let mut batch: Vec<_> = batch.into_iter().map(send).collect();
+        batch.iter_mut().for_each(Sending::start);
+        // Most of a batch is confirmed at once: after the last one, the others need no wake-up.
+        for sending in batch.iter_mut().rev() {
+            sending.finish().await;
+        }
+        // lapin hands a message that was returned to any of those that are confirmed together.
+        let mut returned: Vec<_> = batch.iter_mut().filter_map(Sending::take_returned).collect();
+        for sending in batch {
+            sending.tell_sender(&mut returned);
+        }
+    }
+
+    async fn publish(&self, mut raw: Box<RawMessage>) -> Result<Confirmation, lapin::Error> {
+        let options =
+            BasicPublishOptions { mandatory: self.mandatory, ..BasicPublishOptions::default() };
+        let (exchange, key) = (short(&raw.exchange), short(&raw.routing_key));
+        let properties = std::mem::take(&mut raw.properties);
+        self.channel.basic_publish(exchange, key, options, &raw.body, properties).await?.await
+    }
+
+    fn next(&self) -> MutexGuard<'_, Option<Vec<Letter>>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What tells a message apart that was returned.
+struct Address {
+    key: ShortString,
+    id: Option<ShortString>,
+}
+
+impl Address {
+    fn of(raw: &RawMessage) -> Self {
+        Self { key: short(&raw.routing_key), id: raw.properties.correlation_id().clone() }
+    }
+
+    fn is_of(&self, returned: &BasicReturnMessage) -> bool {
+        self.key == returned.routing_key && self.id == *returned.properties.correlation_id()
+    }
+}
+
+/// A message of the batch that is being sent.
+struct Sending<F> {
+    /// There if the message may be returned.
+    address: Option<Address>,
+    sender: Setter<(), NotSent>,
+    future: Pin<Box<F>>,
+    outcome: Option<Result<Confirmation, lapin::Error>>,
+}
+
+impl<F: Future<Output = Result<Confirmation, lapin::Error>>> Sending<F> {
+    /// Queues the message for the broker: the first poll does.
+    fn start(&mut self) {
+        let mut unwoken = Context::from_waker(Waker::noop());
+        if let Poll::Ready(outcome) = self.future.as_mut().poll(&mut unwoken) {
+            self.outcome = Some(outcome);
+        }
+    }
+
+    /// Waits until the message is confirmed.
+    async fn finish(&mut self) {
+        if self.outcome.is_none() {
+            self.outcome = Some(self.future.as_mut().await);
+        }
+    }
+
+    fn take_returned(&mut self) -> Option<BasicReturnMessage> {
+        let Some(Ok(Confirmation::Ack(returned) | Confirmation::Nack(returned))) =
+            &mut self.outcome
+        else {
+            return None;
+        };
+        returned.take()
+    }
+
+    /// Tells the sender of the message what became of it. `returned` are the messages of the batch that
+    /// were returned; this one is removed.
+    fn tell_sender(self, returned: &mut Vec<BasicReturnMessage>) {
+        let is_this = |other: &_| self.address.as_ref().is_some_and(|address| address.is_of(other));
+        let sent = match self.outcome {
+            Some(Ok(Confirmation::Ack(_))) => match returned.iter().position(is_this) {
+                Some(at) => Err(NotSent::Returned(returned.remove(at).reply_text.to_string())),
+                None => Ok(()),
+            },
+            Some(Err(error)) => Err(error.into()),
+            refused => Err(NotSent::Failed(format!("the broker refused the message: {refused:?}"))),
+        };
+        // Its sender may have gone.
+        let _ = match sent {
+            Ok(()) => self.sender.set(()).is_ok(),
+            Err(error) => self.sender.set_error(error).is_ok(),
+        };
+    }
+}
