@@ -375,10 +375,15 @@ fn duration(value: &AMQPValue) -> Option<Duration> {
     }
 }
 
-/// A time in ISO 8601; without a zone it is UTC.
+/// A time in ISO 8601; without a zone it is UTC. A time beyond the last timestamp, for example Python's
+/// `datetime.max`, is the last one.
 pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
-    let plain = || DateTime::from_str(text).ok()?.to_zoned(TimeZone::UTC).ok();
-    Timestamp::from_str(text).ok().or_else(|| plain().map(|time| time.timestamp()))
+    let plain = || {
+        let time = DateTime::from_str(text).ok()?;
+        let last = if time.year() > 0 { Timestamp::MAX } else { Timestamp::MIN };
+        Some(time.to_zoned(TimeZone::UTC).map_or(last, |time| time.timestamp()))
+    };
+    Timestamp::from_str(text).ok().or_else(plain)
 }
 
 fn malformed(key: &str, expected: &str) -> TaskError {

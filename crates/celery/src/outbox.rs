@@ -34,26 +34,28 @@ pub(crate) struct Outbox {
 pub(crate) enum NotSent {
     /// The broker has no queue for it.
     Returned(String),
-    /// The broker refused it, or the connection was lost. It may have been sent.
-    Failed(String),
+    /// The broker refused it, or its queue.
+    Refused(String),
+    /// The connection was lost. The message may have been sent.
+    Lost(String),
 }
 
 impl fmt::Display for NotSent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Returned(reason) | Self::Failed(reason)) = self;
+        let (Self::Returned(reason) | Self::Refused(reason) | Self::Lost(reason)) = self;
         f.write_str(reason)
     }
 }
 
 impl From<SetterDropped> for NotSent {
     fn from(_: SetterDropped) -> Self {
-        Self::Failed("the connection to the broker was lost".to_owned())
+        Self::Lost("the connection to the broker was lost".to_owned())
     }
 }
 
 impl From<lapin::Error> for NotSent {
     fn from(error: lapin::Error) -> Self {
-        Self::Failed(error.to_string())
+        Self::Lost(error.to_string())
     }
 }
 
@@ -199,7 +201,9 @@ impl<F: Future<Output = Result<Confirmation, lapin::Error>>> Sending<F> {
                 None => Ok(()),
             },
             Some(Err(error)) => Err(error.into()),
-            refused => Err(NotSent::Failed(format!("the broker refused the message: {refused:?}"))),
+            refused => {
+                Err(NotSent::Refused(format!("the broker refused the message: {refused:?}")))
+            }
         };
         // Its sender may have gone.
         let _ = match sent {

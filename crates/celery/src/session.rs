@@ -151,6 +151,11 @@ impl Session {
         }
     }
 
+    /// Whether there is a connection.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.lock().is_some()
+    }
+
     fn set_link(&self, link: Option<Arc<Link>>) {
         let is_there = link.is_some();
         if !is_there {
@@ -293,12 +298,12 @@ impl fmt::Debug for Session {
 }
 
 impl Link {
-    /// Passes the outcome of a message on; an error breaks the connection.
+    /// Passes the outcome of a message on. A connection that lost it is broken.
     fn check(&self, sent: Result<(), NotSent>) -> Result<(), String> {
-        sent.map_err(|error| {
+        if let Err(NotSent::Lost(_)) = sent {
             self.broken.set();
-            error.to_string()
-        })
+        }
+        sent.map_err(|error| error.to_string())
     }
 
     /// Waits until a channel has failed.
@@ -325,7 +330,12 @@ impl Link {
             return sent;
         }
         tracing::info!(queue = raw.routing_key, "declares a queue that is not there");
-        Box::pin(self.queue(&raw.routing_key, FieldTable::default())).await?;
+        match Box::pin(self.queue(&raw.routing_key, FieldTable::default())).await {
+            Err(error) if error.is_amqp_soft_error() => {
+                return Err(NotSent::Refused(error.to_string()));
+            }
+            declared => declared?,
+        }
         self.calls.send(Box::new(raw.clone())).await
     }
 

@@ -118,6 +118,8 @@ impl<S: Source> Running<S> {
         // A predicate that panics has not asked for another try.
         let decide = AssertUnwindSafe(|| retry.decide(&returned));
         let decision = catch_unwind(decide).unwrap_or(Decision::GiveUp);
+        // The attempt stands in the message, which may hold any number.
+        let attempt = if decision == Decision::GiveUp { 0 } else { attempt };
         let mut schedule = retry.begin(0);
         let before = (0..attempt).try_for_each(|_| schedule.next_delay(Decision::Retry).map(drop));
         let after = before.and_then(|()| schedule.next_delay(decision));

@@ -219,7 +219,7 @@ impl<S: Source> Table<S> {
         match (why, terms.eta.filter(|eta| *eta > now)) {
             (Some(why), _) => self.refused.push(RefusedJob { key, job: Arc::clone(&job), why }),
             (None, None) => self.ready.push_back(key),
-            (None, Some(eta)) => self.wait_until(&key, Stage::Scheduled, eta.min(now + hold)),
+            (None, Some(eta)) => self.wait_until(&key, Stage::Scheduled, eta.min(later(now, hold))),
         }
         Admitted::Kept(job)
     }
@@ -325,14 +325,29 @@ impl<S: Source> Table<S> {
     fn start_of(&mut self, name: &Arc<str>, now: Instant) -> Instant {
         let Some((every, next)) = self.paces.get_mut(name) else { return now };
         let start = now.max(*next);
-        *next = start + *every;
+        *next = later(start, *every);
         start
     }
 
+    /// Changes the pace of a name. Jobs that wait for their start by the old pace are the next to start
+    /// by the new one.
     pub(crate) fn set_pace(&mut self, name: &str, every: Option<Duration>, now: Instant) {
+        let waiting = self.throttled.values();
+        let waiting = waiting.filter(|id| self.entries.get(*id).is_some_and(|e| &*e.name == name));
+        let waiting: Vec<Arc<str>> = waiting.cloned().collect();
+        for id in waiting.into_iter().rev() {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            entry.paced = false;
+            let serial = entry.serial;
+            if let Some(wakes) = entry.wakes.take() {
+                self.throttled.remove(&(wakes, serial));
+            }
+            self.ready.push_front(Key { id, serial });
+        }
         match every {
             Some(every) => {
-                let next = self.paces.get(name).map_or(now, |(_, next)| (*next).min(now + every));
+                let earliest = later(now, every);
+                let next = self.paces.get(name).map_or(now, |(_, next)| (*next).min(earliest));
                 self.paces.insert(name.into(), (every, next));
             }
             None => drop(self.paces.remove(name)),
@@ -479,6 +494,11 @@ impl<S: Source> Table<S> {
     pub(crate) fn revoked(&self) -> Vec<Arc<str>> {
         self.revoked.ids()
     }
+}
+
+/// A time after `now`; beyond what the clock can show, one that nobody lives to see.
+fn later(now: Instant, after: Duration) -> Instant {
+    now.checked_add(after).unwrap_or(now + Duration::from_secs(1 << 32))
 }
 
 /// The last ids that were inserted, each with a value.
