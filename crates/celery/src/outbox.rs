@@ -23,10 +23,7 @@ pub(crate) struct Outbox {
     channel: Channel,
     /// Whether the broker returns a message that it can put into no queue.
     mandatory: bool,
-    /// The next batch; `None` once the connection is lost.
-    next: Mutex<Option<Vec<Letter>>>,
-    /// Set when there is a next batch.
-    pending: Event,
+    next: NextBatch,
 }
 
 /// Why a message was not sent.
@@ -59,17 +56,10 @@ impl From<lapin::Error> for NotSent {
     }
 }
 
-/// A message, and its sender.
-struct Letter {
-    raw: Box<RawMessage>,
-    sender: Setter<(), NotSent>,
-}
-
 impl Outbox {
     /// The outbox of a channel that confirms messages.
     pub(crate) fn new(channel: Channel, mandatory: bool) -> Arc<Self> {
-        let (next, pending) = (Mutex::new(Some(Vec::new())), Event::new());
-        Arc::new(Self { channel, mandatory, next, pending })
+        Arc::new(Self { channel, mandatory, next: NextBatch::new() })
     }
 
     /// Sends a message and waits until the broker confirms it.
@@ -82,22 +72,15 @@ impl Outbox {
     ///
     /// The message may be sent when this is dropped.
     pub(crate) async fn send(&self, raw: Box<RawMessage>) -> Result<(), NotSent> {
-        let sent = Arc::new(AsyncResult::new());
-        let letter = Letter { raw, sender: sent.setter() };
-        if let Some(next) = &mut *self.next() {
-            next.push(letter);
-        }
-        self.pending.set();
+        let sent = self.next.add(raw);
         sent.get().await.copied().map_err(Clone::clone)
     }
 
     /// Sends messages, one batch after the other.
     pub(crate) async fn keep_sending(&self) {
         loop {
-            self.pending.wait().await;
-            self.pending.clear();
-            let batch = self.next().as_mut().map(std::mem::take);
-            self.send_batch(batch.unwrap_or_default()).await;
+            let batch = self.next.take().await;
+            self.send_batch(batch).await;
             // The senders go on first: what they send now, and what they acknowledge, goes out with the
             // next batch.
             yield_now().await;
@@ -106,8 +89,7 @@ impl Outbox {
 
     /// Fails all messages that were not sent, and those to come.
     pub(crate) fn close(&self) {
-        let unsent = self.next().take();
-        drop(unsent);
+        self.next.close();
     }
 
     async fn send_batch(&self, batch: Vec<Letter>) {
@@ -135,9 +117,54 @@ impl Outbox {
         let properties = std::mem::take(&mut raw.properties);
         self.channel.basic_publish(exchange, key, options, &raw.body, properties).await?.await
     }
+}
 
-    fn next(&self) -> MutexGuard<'_, Option<Vec<Letter>>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+/// A message, and its sender.
+struct Letter {
+    raw: Box<RawMessage>,
+    sender: Setter<(), NotSent>,
+}
+
+/// The messages that wait until the broker has confirmed those before them.
+struct NextBatch {
+    /// `None` once the connection is lost.
+    letters: Mutex<Option<Vec<Letter>>>,
+    /// Set when there are some.
+    pending: Event,
+}
+
+impl NextBatch {
+    fn new() -> Self {
+        Self { letters: Mutex::new(Some(Vec::new())), pending: Event::new() }
+    }
+
+    /// Adds a message, which fails if the connection is lost.
+    fn add(&self, raw: Box<RawMessage>) -> Arc<AsyncResult<(), NotSent>> {
+        let sent = Arc::new(AsyncResult::new());
+        let letter = Letter { raw, sender: sent.setter() };
+        match &mut *self.lock() {
+            Some(letters) => letters.push(letter),
+            // Its sender fails when it is dropped.
+            None => return sent,
+        }
+        self.pending.set();
+        sent
+    }
+
+    /// Waits for messages, and takes them all.
+    async fn take(&self) -> Vec<Letter> {
+        self.pending.wait().await;
+        self.pending.clear();
+        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn close(&self) {
+        let unsent = self.lock().take();
+        drop(unsent);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Letter>>> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -210,5 +237,21 @@ impl<F: Future<Output = Result<Confirmation, lapin::Error>>> Sending<F> {
             Ok(()) => self.sender.set(()).is_ok(),
             Err(error) => self.sender.set_error(error).is_ok(),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NextBatch, NotSent};
+
+    #[test]
+    fn message_fails_if_the_connection_is_lost_before_or_after() {
+        let next = NextBatch::new();
+        let before = next.add(Box::default());
+        assert!(!before.is_ready());
+        next.close();
+        for sent in [before, next.add(Box::default())] {
+            assert!(matches!(sent.try_get(), Some(Err(NotSent::Lost(_)))));
+        }
     }
 }
