@@ -31,7 +31,9 @@ pub(crate) struct Outbox {
 pub(crate) enum NotSent {
     /// The broker has no queue for it.
     Returned(String),
-    /// The broker refused it, or its queue.
+    /// The broker does not let its queue be declared.
+    Forbidden(String),
+    /// The broker refused it: its queue is full, for example.
     Refused(String),
     /// The connection was lost. The message may have been sent.
     Lost(String),
@@ -39,8 +41,12 @@ pub(crate) enum NotSent {
 
 impl fmt::Display for NotSent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Returned(reason) | Self::Refused(reason) | Self::Lost(reason)) = self;
-        f.write_str(reason)
+        match self {
+            Self::Returned(reason)
+            | Self::Forbidden(reason)
+            | Self::Refused(reason)
+            | Self::Lost(reason) => f.write_str(reason),
+        }
     }
 }
 

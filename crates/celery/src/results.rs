@@ -111,7 +111,7 @@ impl Results {
                 let body = meta(owner, outcome);
                 let (exchange, routing_key) = (String::new(), queue.to_owned());
                 let raw = RawMessage { exchange, routing_key, properties, body };
-                session.publish_result(Box::new(raw)).await
+                session.publish_result(Box::new(raw)).await.map_err(|error| error.to_string())
             }
             #[cfg(feature = "redis")]
             Self::Redis(redis) => {

@@ -271,7 +271,7 @@ impl Session {
     /// # Cancel safety
     ///
     /// The message may be sent when this is dropped.
-    pub(crate) async fn publish_call(&self, raw: &RawMessage) -> Result<(), String> {
+    pub(crate) async fn publish_call(&self, raw: &RawMessage) -> Result<(), NotSent> {
         let link = self.link().await;
         link.check(link.publish_call(raw).await)
     }
@@ -285,7 +285,7 @@ impl Session {
     /// # Cancel safety
     ///
     /// As [`publish_call`](Self::publish_call).
-    pub(crate) async fn publish_result(&self, raw: Box<RawMessage>) -> Result<(), String> {
+    pub(crate) async fn publish_result(&self, raw: Box<RawMessage>) -> Result<(), NotSent> {
         let link = self.link().await;
         link.check(link.results.send(raw).await)
     }
@@ -299,11 +299,11 @@ impl fmt::Debug for Session {
 
 impl Link {
     /// Passes the outcome of a message on. A connection that lost it is broken.
-    fn check(&self, sent: Result<(), NotSent>) -> Result<(), String> {
+    fn check(&self, sent: Result<(), NotSent>) -> Result<(), NotSent> {
         if let Err(NotSent::Lost(_)) = sent {
             self.broken.set();
         }
-        sent.map_err(|error| error.to_string())
+        sent
     }
 
     /// Waits until a channel has failed.
@@ -332,7 +332,7 @@ impl Link {
         tracing::info!(queue = raw.routing_key, "declares a queue that is not there");
         match Box::pin(self.queue(&raw.routing_key, FieldTable::default())).await {
             Err(error) if error.is_amqp_soft_error() => {
-                return Err(NotSent::Refused(error.to_string()));
+                return Err(NotSent::Forbidden(error.to_string()));
             }
             declared => declared?,
         }

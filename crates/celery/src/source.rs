@@ -14,6 +14,7 @@ use spinney_hub::{Clock, Within, sleep};
 use spinney_jobs::{Arrival, Delivery, NotSettled, Outcome, Source, Step, Terms};
 use spinney_sync::Event;
 
+use crate::calls::is_forbidden;
 use crate::events::Events;
 use crate::message::{Message, RawMessage, Refused};
 use crate::receipt::{Acks, Receipt};
@@ -231,7 +232,12 @@ impl Source for Amqp {
     ) -> Result<(), NotSettled> {
         // All but the common case is boxed, since the future of each task would have room for it.
         let error = match outcome {
-            Outcome::Done(value) => return self.succeed(job, &value).await,
+            Outcome::Done(value) => match self.succeed(job, &value).await {
+                Err(error) if is_forbidden(&error) => {
+                    TaskError::new("AccessRefused", error.to_string())
+                }
+                settled => return settled,
+            },
             Outcome::Retried { error, after } => {
                 return Box::pin(self.retry(job, &error, after)).await;
             }
@@ -258,7 +264,7 @@ impl Source for Amqp {
 
     async fn resend(&self, job: &Arc<Message>) -> Result<(), NotSettled> {
         let raw = job.resent();
-        self.persist(|| self.publish(&raw)).await
+        self.send_call(&raw).await
     }
 
     fn stop(&self) {
@@ -294,7 +300,7 @@ impl Amqp {
         // Stored first: the next try may be done before this is.
         self.store_retry(job, error).await?;
         let raw = job.retried(after);
-        self.persist(|| self.publish(&raw)).await
+        self.send_call(&raw).await
     }
 
     /// Hands the deliveries of a queue to the worker, until the broker ends them.
