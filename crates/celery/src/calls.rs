@@ -73,10 +73,11 @@ impl Amqp {
         let id = serde_json::value::to_raw_value(failed).map_err(NotSettled::because)?;
         for errback in errbacks {
             match Box::pin(self.call(message, errback.clone(), Some(&id))).await {
-                Err(error) if is_forbidden(&error) => {
-                    tracing::error!(task_id = &*message.id, %error, "no errback");
-                }
-                called => drop(called?),
+                Err(error) => match forbidden(&error) {
+                    Some(error) => tracing::error!(task_id = &*message.id, %error, "no errback"),
+                    None => return Err(error),
+                },
+                Ok(_) => {}
             }
         }
         Ok(())
@@ -190,11 +191,14 @@ impl Amqp {
             let values = serde_json::value::to_raw_value(&chord.values());
             let values = values.map_err(NotSettled::because)?;
             return match self.call(message, body.clone(), Some(&values)).await {
-                Err(error) if is_forbidden(&error) => {
-                    let error = TaskError::new("ChordError", error.to_string());
-                    self.fail_body(message, body, &error).await
-                }
-                called => called.map(drop),
+                Err(error) => match forbidden(&error) {
+                    Some(call) => {
+                        let error = TaskError::new("ChordError", call.to_string());
+                        self.fail_body(message, body, &error).await
+                    }
+                    None => Err(error),
+                },
+                Ok(_) => Ok(()),
             };
         };
         let text = error["exc_type"].as_str().unwrap_or_default();
@@ -334,7 +338,7 @@ impl Amqp {
 
 /// A call that the broker will never accept.
 #[derive(Debug)]
-struct ForbiddenCall(String);
+pub(crate) struct ForbiddenCall(String);
 
 impl fmt::Display for ForbiddenCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -344,9 +348,9 @@ impl fmt::Display for ForbiddenCall {
 
 impl Error for ForbiddenCall {}
 
-/// Whether a task cannot be settled because of a call that the broker will never accept.
-pub(crate) fn is_forbidden(error: &NotSettled) -> bool {
-    error.source().is_some_and(|reason| reason.is::<ForbiddenCall>())
+/// The call because of which a task cannot be settled, if the broker will never accept it.
+pub(crate) fn forbidden(error: &NotSettled) -> Option<&ForbiddenCall> {
+    error.source()?.downcast_ref()
 }
 
 /// One result of the header of a chord.

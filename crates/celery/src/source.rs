@@ -14,7 +14,7 @@ use spinney_hub::{Clock, Within, sleep};
 use spinney_jobs::{Arrival, Delivery, NotSettled, Outcome, Source, Step, Terms};
 use spinney_sync::Event;
 
-use crate::calls::is_forbidden;
+use crate::calls::forbidden;
 use crate::events::Events;
 use crate::message::{Message, RawMessage, Refused};
 use crate::receipt::{Acks, Receipt};
@@ -233,10 +233,11 @@ impl Source for Amqp {
         // All but the common case is boxed, since the future of each task would have room for it.
         let error = match outcome {
             Outcome::Done(value) => match self.succeed(job, &value).await {
-                Err(error) if is_forbidden(&error) => {
-                    TaskError::new("AccessRefused", error.to_string())
-                }
-                settled => return settled,
+                Err(error) => match forbidden(&error) {
+                    Some(call) => TaskError::new("AccessRefused", call.to_string()),
+                    None => return Err(error),
+                },
+                Ok(()) => return Ok(()),
             },
             Outcome::Retried { error, after } => {
                 return Box::pin(self.retry(job, &error, after)).await;
