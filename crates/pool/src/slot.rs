@@ -18,7 +18,7 @@ use spinney_greenlet::{ContainerLimits, Greenlet};
 use spinney_hub::{Clock, Hub, contain};
 use spinney_sync::{Acquire, HandOut, Semaphore, Wait, Want};
 
-use crate::in_place::{self, Turns};
+use crate::in_place::Turns;
 use crate::limits::{Alarm, Key, Kind, Limits, Request, SlotLine, Stats};
 use crate::members::Members;
 use crate::scope::Scopes;
@@ -122,11 +122,6 @@ impl SharedSlots {
 
     pub(crate) fn scopes(&self) -> &Scopes {
         &self.0.scopes
-    }
-
-    /// Whether both point to the same slots.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Takes a slot, if one is free.
@@ -556,12 +551,6 @@ impl Future for AcquireSlot {
         let this = &mut *self;
         if this.is_too_heavy() {
             return Poll::Ready(Err(SlotError::TooHeavy));
-        }
-        if this.ticket().is_none() {
-            let around = this.slot.semaphore().and_then(in_place::request_around);
-            if around.is_some() {
-                this.set(|want| want.request.behind = around);
-            }
         }
         let slot = Pin::new(&mut this.slot).poll(cx);
         // A closed scope does not use the slot: it goes to the next waiter.

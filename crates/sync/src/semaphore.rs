@@ -433,12 +433,15 @@ impl<L: Line> Semaphore<L> {
         &self,
         cx: &Context<'_>,
         ticket: &mut Option<u64>,
-        want: &Want<L::Request>,
+        want: &mut Want<L::Request>,
     ) -> Poll<Result<(), L::Refusal>>
     where
         L::Request: Clone,
     {
         let is_new = ticket.is_none();
+        if is_new {
+            L::complete(self, want);
+        }
         let mut state = if is_new { self.lock_for_newcomer() } else { self.lock() };
         if is_new {
             if state.refuses(want) {
