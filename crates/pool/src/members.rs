@@ -280,10 +280,9 @@ impl Members {
         }
         let none = MemberSlot::in_place(None, None);
         let before = state.change_slot(place, |slot| std::mem::replace(slot, none));
-        let (key, slot) = before.give_back(&self.slots);
+        let freed = before.give_back(&self.slots);
         drop(state);
-        drop(key);
-        drop_contained(slot);
+        drop_contained(freed);
         true
     }
 
@@ -587,12 +586,10 @@ impl Members {
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
         let drained = state.take_drained();
         // Freed under the lock, so that no caller finds the list empty and the slot taken.
-        let (key, slot) = slot.give_back(&self.slots);
+        let freed = slot.give_back(&self.slots);
         drop(state);
         drop_contained(handle);
-        // The key first: the request that waits for it may be the first in the queue for the slot.
-        drop(key);
-        drop_contained(slot);
+        drop_contained(freed);
         let events = died.iter().chain(&emptied).chain(&drained);
         events.for_each(|event| contain(|| event.set()));
         kind == Kind::Added
