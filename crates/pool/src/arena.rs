@@ -30,29 +30,26 @@ impl<T> Arena<T> {
         self.len == 0
     }
 
-    /// The place of the next inserted value.
-    pub(crate) fn next_place(&mut self) -> u32 {
+    /// Inserts the value that `make` creates from its place, and returns what it returns besides.
+    pub(crate) fn insert_with<R>(&mut self, make: impl FnOnce(u32) -> (T, R)) -> R {
         if self.vacant.is_empty() {
             self.vacant.push(self.chunks.len());
             self.chunks.push(Slab::new());
         }
         let chunk = self.vacant[self.vacant.len() - 1];
-        place(chunk, self.chunks[chunk].vacant_key())
-    }
-
-    /// Inserts `value` at the [next place](Self::next_place).
-    pub(crate) fn insert(&mut self, value: T) {
-        let (chunk, _) = split(self.next_place());
         let values = &mut self.chunks[chunk];
         if chunk > 0 && values.is_empty() {
             // Allocated whole: growing chunks leave gaps between the tasks of the values.
             values.reserve_exact(CHUNK);
         }
-        values.insert(value);
+        let entry = values.vacant_entry();
+        let (value, other) = make(place(chunk, entry.key()));
+        entry.insert(value);
         self.len += 1;
         if values.len() == CHUNK {
             self.vacant.pop();
         }
+        other
     }
 
     pub(crate) fn get(&self, place: u32) -> Option<&T> {
@@ -114,8 +111,7 @@ mod tests {
         for n in 0..100_000 {
             // Grows to some 2,000 values and shrinks to none, repeatedly.
             if random.usize(..4000) >= map.len() && n % 7000 < 4000 {
-                let place = arena.next_place();
-                arena.insert(n);
+                let place = arena.insert_with(|place| (n, place));
                 assert_eq!(map.insert(place, n), None);
             } else if let Some((&place, _)) = map.iter().nth(random.usize(..map.len().max(1))) {
                 assert_eq!(arena.get(place), map.get(&place));
@@ -130,13 +126,8 @@ mod tests {
     #[test]
     fn arena_releases_its_chunks_after_a_peak() {
         let mut arena = Arena::new();
-        let places: Vec<u32> = (0..100 * CHUNK)
-            .map(|n| {
-                let place = arena.next_place();
-                arena.insert(n);
-                place
-            })
-            .collect();
+        let places: Vec<u32> =
+            (0..100 * CHUNK).map(|n| arena.insert_with(|place| (n, place))).collect();
         // One value stays in the last chunk.
         places[..=99 * CHUNK].iter().for_each(|place| assert!(arena.remove(*place) < 100 * CHUNK));
         let kept = arena.chunks.iter().filter(|chunk| chunk.capacity() > 0).count();

@@ -30,9 +30,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use spinney_greenlet::{Greenlet, Handle, InPlace, Join, KillForwarder};
-use spinney_sync::{BudgetedAwait, Wait, wake_all};
+use spinney_sync::{BudgetedAwait, Semaphore, Wait, wake_all};
 
 use crate::hook::Hooked;
+use crate::limits::SlotLine;
 use crate::members::{Members, Membership};
 use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, MemberSlot, Permit, Share, SharedSlots};
 use crate::task_set::{MemberTask, TaskSet, refused};
@@ -402,8 +403,8 @@ impl Holder {
     }
 
     /// Whether the slot is one of `slots`.
-    fn is_of(&self, slots: &SharedSlots) -> bool {
-        self.members.slots.is(slots)
+    fn is_of(&self, slots: &Semaphore<SlotLine>) -> bool {
+        std::ptr::eq(&raw const *self.members.slots, slots)
     }
 
     fn holds_slot(&self) -> bool {
@@ -460,7 +461,7 @@ fn frames() -> usize {
 }
 
 /// The ticket of the request for `slots` of the innermost child that is being polled in place.
-pub(crate) fn request_around(slots: &SharedSlots) -> Option<u64> {
+pub(crate) fn request_around(slots: &Semaphore<SlotLine>) -> Option<u64> {
     FRAMES.with_borrow(|frames| {
         let mut frames = frames.iter().rev().filter(|frame| frame.holder.is_of(slots));
         frames.find_map(|frame| frame.ticket)

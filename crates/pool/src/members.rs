@@ -173,18 +173,7 @@ impl Members {
             drop(slot);
             return Err(body);
         }
-        let membership = self.membership(&mut state);
-        let serial = membership.serial;
-        let (task, handle) = make(body, membership);
-        self.insert(state, Member { handle, serial, slot, dying: false, kind });
-        Ok(task)
-    }
-
-    /// The membership of the next inserted member.
-    fn membership(self: &Arc<Self>, state: &mut State) -> Membership {
-        state.last_serial += 1;
-        let (place, serial) = (state.list.next_place(), state.last_serial);
-        Membership { members: Arc::clone(self), place, serial }
+        Ok(self.insert(&mut state, slot, kind, |membership| make(body, membership)))
     }
 
     /// Adds `greenlet` as a member in the slot of `permit`. Returns `false`, and frees the slot, if
@@ -198,11 +187,10 @@ impl Members {
             drop(permit);
             return false;
         }
-        let membership = self.membership(&mut state);
+        let make = |membership| (membership, greenlet.clone());
+        let membership = self.insert(&mut state, MemberSlot::own(permit), Kind::Added, make);
         state.added.insert(greenlet.id(), membership.place);
-        let (handle, serial) = (greenlet.clone(), membership.serial);
-        let (slot, kind) = (MemberSlot::own(permit), Kind::Added);
-        self.insert(state, Member { handle, serial, slot, dying: false, kind });
+        drop(state);
         let Err(membership) = greenlet.guard(self.address(), membership) else { return true };
         // The greenlet has finished. Removed first, or it would count as a member that has finished.
         self.take_out(greenlet);
@@ -210,12 +198,26 @@ impl Members {
         false
     }
 
-    fn insert(self: &Arc<Self>, mut state: MutexGuard<'_, State>, member: Member) {
-        self.enter_scope(&member.handle);
-        state.insert(member);
+    /// Adds the member whose task and handle `make` creates, and returns the task.
+    fn insert<T>(
+        self: &Arc<Self>,
+        state: &mut State,
+        slot: MemberSlot,
+        kind: Kind,
+        make: impl FnOnce(Membership) -> (T, Handle),
+    ) -> T {
+        state.last_serial += 1;
+        let serial = state.last_serial;
+        state.count_slot(&slot, usize::wrapping_add);
+        state.list.insert_with(|place| {
+            let (task, handle) = make(Membership { members: Arc::clone(self), place, serial });
+            self.enter_scope(&handle);
+            (Member { handle, serial, slot, dying: false, kind }, task)
+        })
     }
 
     /// Records that `greenlet` is a member of this scope, if this is one.
+    #[inline]
     fn enter_scope(self: &Arc<Self>, greenlet: &Handle) {
         if self.scope.is_some() {
             self.slots.scopes().enter(greenlet.id(), self);
@@ -280,10 +282,9 @@ impl Members {
         }
         let none = MemberSlot::in_place(None, None);
         let before = state.change_slot(place, |slot| std::mem::replace(slot, none));
-        let (key, slot) = before.give_back(&self.slots);
+        let freed = before.give_back(&self.slots);
         drop(state);
-        drop(key);
-        drop_contained(slot);
+        drop_contained(freed);
         true
     }
 
@@ -587,12 +588,10 @@ impl Members {
         let emptied = if state.list.is_empty() { state.emptied.take() } else { None };
         let drained = state.take_drained();
         // Freed under the lock, so that no caller finds the list empty and the slot taken.
-        let (key, slot) = slot.give_back(&self.slots);
+        let freed = slot.give_back(&self.slots);
         drop(state);
         drop_contained(handle);
-        // The key first: the request that waits for it may be the first in the queue for the slot.
-        drop(key);
-        drop_contained(slot);
+        drop_contained(freed);
         let events = died.iter().chain(&emptied).chain(&drained);
         events.for_each(|event| contain(|| event.set()));
         kind == Kind::Added
@@ -626,11 +625,6 @@ impl State {
             failures: Failures::new(kept_failures),
             last_serial: 0,
         }
-    }
-
-    fn insert(&mut self, member: Member) {
-        self.count_slot(&member.slot, usize::wrapping_add);
-        self.list.insert(member);
     }
 
     /// Changes the slot of the member at `place`.

@@ -18,7 +18,7 @@ use spinney_greenlet::{ContainerLimits, Greenlet};
 use spinney_hub::{Clock, Hub, contain};
 use spinney_sync::{Acquire, HandOut, Semaphore, Wait, Want};
 
-use crate::in_place::{self, Turns};
+use crate::in_place::Turns;
 use crate::limits::{Alarm, Key, Kind, Limits, Request, SlotLine, Stats};
 use crate::members::Members;
 use crate::scope::Scopes;
@@ -122,11 +122,6 @@ impl SharedSlots {
 
     pub(crate) fn scopes(&self) -> &Scopes {
         &self.0.scopes
-    }
-
-    /// Whether both point to the same slots.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Takes a slot, if one is free.
@@ -240,7 +235,8 @@ impl Permit {
 /// Counts one task among the tasks with its key, together with its children with that key that run
 /// or ran in its place. Dropping the last reference lets the next task with the key start.
 pub(crate) struct KeyPermit {
-    slots: SharedSlots,
+    /// `None` once it is given back with a slot.
+    slots: Option<SharedSlots>,
     pub(crate) key: Key,
 }
 
@@ -248,7 +244,14 @@ impl KeyPermit {
     /// The permit of a served request; without a ticket it was not counted.
     fn of(slots: &SharedSlots, request: &Request, has_ticket: bool) -> Option<Arc<Self>> {
         let key = request.counted_key().filter(|_| has_ticket)?;
-        Some(Arc::new(Self { slots: slots.clone(), key }))
+        Some(Arc::new(Self { slots: Some(slots.clone()), key }))
+    }
+
+    /// Returns the key if `permit` is its last reference. The caller gives it back.
+    fn into_key(permit: Arc<Self>) -> Option<Key> {
+        let mut last = Arc::into_inner(permit)?;
+        last.slots = None;
+        Some(last.key)
     }
 
     /// The permit that `wait` was granted with `slot`.
@@ -260,7 +263,9 @@ impl KeyPermit {
 
 impl Drop for KeyPermit {
     fn drop(&mut self) {
-        contain(|| self.slots.give_back(|line| line.return_key(self.key)));
+        if let Some(slots) = &self.slots {
+            contain(|| slots.give_back(|line| line.return_key(self.key)));
+        }
     }
 }
 
@@ -355,18 +360,25 @@ impl MemberSlot {
         Some(shared)
     }
 
-    /// Frees the slot, unless it is shared. The caller drops the permit of the key first; dropping
-    /// the guard wakes the next waiter.
-    pub(crate) fn give_back(
-        self,
-        slots: &SharedSlots,
-    ) -> (Option<Arc<KeyPermit>>, Option<HandOut<'_, SlotLine>>) {
+    /// Frees the slot and the key, unless they are shared. Dropping the guard wakes the next waiter.
+    pub(crate) fn give_back(self, slots: &SharedSlots) -> Option<HandOut<'_, SlotLine>> {
         let slot = match self.held {
             Held::Nothing => None,
             Held::Own(slot) => Some(slot),
             Held::Shared(shared) => Share::into_slot(shared),
         };
-        (self.key, slot.map(|slot| slots.take_back(slot)))
+        let permits = slot.map(|slot| {
+            let permits = slot.permits();
+            slot.forget();
+            permits
+        });
+        match self.key.and_then(KeyPermit::into_key) {
+            Some(key) => {
+                let permits = permits.unwrap_or(0);
+                Some(slots.put_back_with(permits, |line| line.return_key(key)))
+            }
+            None => permits.map(|permits| slots.put_back(permits)),
+        }
     }
 }
 
@@ -556,12 +568,6 @@ impl Future for AcquireSlot {
         let this = &mut *self;
         if this.is_too_heavy() {
             return Poll::Ready(Err(SlotError::TooHeavy));
-        }
-        if this.ticket().is_none() {
-            let around = this.slot.semaphore().and_then(in_place::request_around);
-            if around.is_some() {
-                this.set(|want| want.request.behind = around);
-            }
         }
         let slot = Pin::new(&mut this.slot).poll(cx);
         // A closed scope does not use the slot: it goes to the next waiter.

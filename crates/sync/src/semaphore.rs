@@ -284,7 +284,7 @@ impl<L: Line> Semaphore<L> {
     pub fn give_back(&self, give_back: impl FnOnce(&mut L)) {
         let mut state = self.lock();
         give_back(&mut state.line);
-        if state.may_serve() {
+        if state.concerns_others() {
             self.hand_out(state);
         }
     }
@@ -301,24 +301,21 @@ impl<L: Line> Semaphore<L> {
         if self.shared.try_give_back(permits) {
             return HandOut { semaphore: None };
         }
-        let mut state = self.lock();
-        state.put_back(permits);
-        HandOut { semaphore: state.concerns_others().then_some(self) }
+        self.put_back_with(permits, |_| ())
     }
 
-    /// Releases `permit`, but wakes no waiter before the guard is dropped, like
-    /// [`put_back`](Self::put_back).
+    /// Releases `permits` permits like [`put_back`](Self::put_back), and what a served request was
+    /// granted besides: for containers.
     ///
     /// # Panics
     ///
-    /// Panics if `permit` belongs to another semaphore.
+    /// Panics if fewer permits are out; none is released then.
     #[track_caller]
-    pub fn take_back<S: Deref<Target = Self>>(&self, mut permit: Permit<S, L>) -> HandOut<'_, L> {
-        let (of, permits) = (permit.semaphore.take().expect(UNTIL_DROP), permit.permits);
-        // Cheaper than a drop that finds no semaphore.
-        std::mem::forget(permit);
-        assert!(std::ptr::eq(&raw const *of, self), "the permit is of another semaphore");
-        self.put_back(permits)
+    pub fn put_back_with(&self, permits: usize, give_back: impl FnOnce(&mut L)) -> HandOut<'_, L> {
+        let mut state = self.lock();
+        state.put_back(permits);
+        give_back(&mut state.line);
+        HandOut { semaphore: state.concerns_others().then_some(self) }
     }
 
     /// Releases `permits` permits if that many are out. Returns whether they were.
@@ -433,12 +430,15 @@ impl<L: Line> Semaphore<L> {
         &self,
         cx: &Context<'_>,
         ticket: &mut Option<u64>,
-        want: &Want<L::Request>,
+        want: &mut Want<L::Request>,
     ) -> Poll<Result<(), L::Refusal>>
     where
         L::Request: Clone,
     {
         let is_new = ticket.is_none();
+        if is_new {
+            L::complete(self, want);
+        }
         let mut state = if is_new { self.lock_for_newcomer() } else { self.lock() };
         if is_new {
             if state.refuses(want) {
@@ -630,9 +630,12 @@ impl<S: Deref<Target = Semaphore<L>>, L: Line> Permit<S, L> {
         self.permits
     }
 
-    /// Keeps the permit out without a guard, until [`Semaphore::release`] releases it.
+    /// Keeps the permit out without a guard, until [`Semaphore::release`] or
+    /// [`Semaphore::put_back`] releases it.
     pub fn forget(mut self) {
-        self.semaphore = None;
+        drop(self.semaphore.take());
+        // Cheaper than a drop that finds no semaphore.
+        std::mem::forget(self);
     }
 
     /// Releases the permit. Returns the semaphore and the number of permits, to acquire the same

@@ -7,14 +7,13 @@
 //! not hold it up.
 //!
 //! A request that finds no other starts immediately if all limits allow it, without a place in any
-//! list. Otherwise each step costs the logarithm of the number of waiters: of each key only the
-//! first request is *offered*, that is, ranked among all requests, and only while its key allows a
-//! start.
+//! list. Otherwise each step costs the logarithm of the number of waiters (the table of keys grows
+//! and shrinks as a whole, at most once in as many steps as it has keys): of each key only the first
+//! request is *offered*, that is, ranked among all requests, and only while its key allows a start.
 
 mod places;
 mod time;
 
-use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::Waker;
@@ -27,6 +26,7 @@ use spinney_sync::{Closed, PermitCounts, WaiterState, Want};
 use self::places::{KeyQueue, Rank};
 use self::time::{Pause, Time};
 use super::alarm::Alarm;
+use super::key::{self, KeyMap};
 use super::line::Stats;
 use super::rate::{Gcra, Rate};
 use super::{Key, Kind, Limits, Request, SlotError};
@@ -46,7 +46,7 @@ pub(crate) struct Limited {
     offered: [BTreeMap<Rank, u64>; 2],
     /// Requests that are skipped for their weight, the lightest first.
     heavy: BTreeSet<(usize, u64)>,
-    keys: BTreeMap<Key, KeyQueue>,
+    keys: KeyMap<KeyQueue>,
     /// When rates allow the next start of each key with requests.
     due: BTreeSet<(u128, Key)>,
     /// When rates forget each key without requests.
@@ -103,7 +103,7 @@ impl Limited {
             waiting: 0,
             offered: Default::default(),
             heavy: BTreeSet::new(),
-            keys: BTreeMap::new(),
+            keys: KeyMap::default(),
             due: BTreeSet::new(),
             expiring: BTreeSet::new(),
             time: Time::default(),
@@ -291,10 +291,10 @@ impl Limited {
     }
 
     pub(super) fn return_key(&mut self, key: Key) {
-        let MapEntry::Occupied(mut entry) = self.keys.entry(key) else { return };
-        entry.get_mut().running -= 1;
-        if entry.get().is_unused() {
-            entry.remove();
+        let Some(queue) = self.keys.get_mut(&key) else { return };
+        queue.running -= 1;
+        if queue.is_unused() {
+            key::forget(&mut self.keys, key);
         } else {
             self.refresh(key);
         }

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use spinney_greenlet::ContainerLimits;
 use spinney_hub::Clock;
-use spinney_sync::{Line, PermitCounts, Place, PriorityLine, WaiterState, Want};
+use spinney_sync::{Line, PermitCounts, Place, PriorityLine, Semaphore, WaiterState, Want};
 
 use super::alarm::{Alarm, Setting};
 use super::limited::Limited;
 use super::{Key, Limits, SlotError};
+use crate::in_place;
 
 /// The request of a waiter, without its weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,6 +209,10 @@ impl Line for SlotLine {
     #[inline]
     fn is_open(&self) -> bool {
         self.limited.is_none() && self.plain.is_open()
+    }
+
+    fn complete(slots: &Semaphore<Self>, want: &mut Want<Request>) {
+        want.request.behind = in_place::request_around(slots).or(want.request.behind);
     }
 
     fn admit(

@@ -5,19 +5,19 @@
 //! limit, weight or priority turns it into a `Limited` one, which implements the order of requests.
 
 mod alarm;
+mod key;
 mod limited;
 mod line;
 mod rate;
 
 use std::error::Error;
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use spinney_sync::Closed;
 
 pub(crate) use alarm::Alarm;
+pub(crate) use key::Key;
 pub(crate) use line::{Kind, Request, SlotLine, Stats};
 pub use rate::{Rate, RateLimiter};
 
@@ -182,19 +182,5 @@ impl Error for SlotError {}
 impl From<Closed> for SlotError {
     fn from(_: Closed) -> Self {
         Self::Closed
-    }
-}
-
-/// The hash of a key: 128 bits of two hash functions with random seeds. Two of a million keys
-/// collide with a probability of 10^-27. So no key is stored, and its `Hash` runs at the call,
-/// under no lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key(u64, u64);
-
-impl Key {
-    pub(crate) fn of<K: Hash + ?Sized>(key: &K) -> Self {
-        static SEEDS: LazyLock<[RandomState; 2]> =
-            LazyLock::new(|| [RandomState::new(), RandomState::new()]);
-        Self(SEEDS[0].hash_one(key), SEEDS[1].hash_one(key))
     }
 }

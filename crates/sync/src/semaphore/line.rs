@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::task::Waker;
 
-use crate::Closed;
 use crate::waiters::Waiters;
+use crate::{Closed, Semaphore};
 
 /// The queue of the waiters of a [`Semaphore`](crate::Semaphore), and the rule by which they are
 /// served: for containers with a rule of their own.
@@ -46,6 +46,14 @@ pub trait Line {
     /// and permits are released without looking at the line.
     fn is_open(&self) -> bool {
         self.is_empty()
+    }
+
+    /// Completes the request of a newcomer that finds the line closed to it or too few permits,
+    /// from the context of the caller. Runs without the lock.
+    fn complete(_: &Semaphore<Self>, _: &mut Want<Self::Request>)
+    where
+        Self: Sized,
+    {
     }
 
     /// Serves a newcomer without a place in the line, if no waiter is before it and there are enough

@@ -223,8 +223,8 @@ impl<L: Line> State<L> {
     }
 
     /// Whether released permits concern another task.
-    pub(super) fn concerns_others(&self) -> bool {
-        !self.line.is_empty() || self.idle.is_some()
+    pub(super) fn concerns_others(&mut self) -> bool {
+        self.idle.is_some() || self.may_serve()
     }
 
     fn room(&self) -> PermitCounts {

@@ -1,11 +1,11 @@
 //! The places of requests in a [`Limited`] queue: their ranks, the queues of keys, and which requests
 //! are skipped.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entry, KINDS, Limited, Stage};
 use crate::limits::rate::{Gcra, Rate};
-use crate::limits::{Key, Kind, Order, Request};
+use crate::limits::{Key, Kind, Order, Request, key};
 
 /// The rank of a request among all requests: smaller is earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,8 +142,7 @@ impl Limited {
     /// Offers the first requests of a key, as far as the key allows, and forgets an unused key.
     pub(super) fn refresh(&mut self, key: Key) {
         self.offer(key);
-        let btree_map::Entry::Occupied(mut entry) = self.keys.entry(key) else { return };
-        let queue = entry.get_mut();
+        let Some(queue) = self.keys.get_mut(&key) else { return };
         queue.waiting.take_if(|requests| requests.are_none());
         let has_requests = queue.waiting.is_some();
         let (due, rested) = (queue.latest(Gcra::ready_at), queue.latest(Gcra::rested_at));
@@ -156,7 +155,7 @@ impl Limited {
             rates.expiring = move_to(expiring, rates.expiring, key, &mut self.expiring);
         }
         if is_unused && rested <= self.time.now {
-            entry.remove();
+            key::forget(&mut self.keys, key);
         }
     }
 

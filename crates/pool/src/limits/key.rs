@@ -1,0 +1,71 @@
+//! [`Key`]: the hash of a caller's key; [`KeyMap`]: a map by keys.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::sync::LazyLock;
+
+/// The hash of a key: 128 bits of two hash functions with random seeds. Two of a million keys
+/// collide with a probability of 10^-27. So no key is stored, and its `Hash` runs at the call,
+/// under no lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key(u64, u64);
+
+impl Key {
+    pub(crate) fn of<K: Hash + ?Sized>(key: &K) -> Self {
+        static SEEDS: LazyLock<[RandomState; 2]> =
+            LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+        Self(SEEDS[0].hash_one(key), SEEDS[1].hash_one(key))
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(self.0);
+    }
+}
+
+/// A map by keys, which are not hashed again.
+pub(crate) type KeyMap<V> = HashMap<Key, V, BuildHasherDefault<KeyHasher>>;
+
+/// Removes a key. A map that has become much too large gives its memory back.
+pub(crate) fn forget<V>(map: &mut KeyMap<V>, key: Key) {
+    map.remove(&key);
+    if map.capacity() / 8 > map.len().max(8) {
+        map.shrink_to(2 * map.len());
+    }
+}
+
+/// The first half of a [`Key`].
+#[derive(Default)]
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a key writes a number");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn map_gives_memory_back_when_keys_are_forgotten() {
+        let mut map = KeyMap::default();
+        let keys: Vec<Key> = (0..100_000).map(|n| Key::of(&n)).collect();
+        map.extend(keys.iter().map(|key| (*key, 0)));
+        let most = map.capacity();
+        for key in keys {
+            forget(&mut map, key);
+        }
+        assert!(most >= 100_000 && map.capacity() <= 128, "{most}, then {}", map.capacity());
+    }
+}
