@@ -72,13 +72,12 @@ impl Amqp {
     ) -> Result<(), NotSettled> {
         let id = serde_json::value::to_raw_value(failed).map_err(NotSettled::because)?;
         for errback in errbacks {
-            match Box::pin(self.call(message, errback.clone(), Some(&id))).await {
-                Err(error) => match forbidden(&error) {
-                    Some(error) => tracing::error!(task_id = &*message.id, %error, "no errback"),
-                    None => return Err(error),
-                },
-                Ok(_) => {}
-            }
+            let Err(error) = Box::pin(self.call(message, errback.clone(), Some(&id))).await else {
+                continue;
+            };
+            // The task has failed already.
+            let Some(error) = forbidden(&error) else { return Err(error) };
+            tracing::error!(task_id = &*message.id, %error, "an errback is left out");
         }
         Ok(())
     }

@@ -437,7 +437,9 @@ where
         spinney_greenlet::spawn(async move { outbox.keep_sending().await }).kill_on_drop()
     });
     let served = serve(Arc::clone(link)).await;
-    outboxes.iter().for_each(|outbox| outbox.close());
+    for outbox in outboxes {
+        outbox.close();
+    }
     served
 }
 

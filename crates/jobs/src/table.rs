@@ -496,7 +496,7 @@ impl<S: Source> Table<S> {
     }
 }
 
-/// A time after `now`; beyond what the clock can show, one that nobody lives to see.
+/// The time `after` from `now`; 136 years from `now` if the clock cannot show it.
 fn later(now: Instant, after: Duration) -> Instant {
     now.checked_add(after).unwrap_or(now + Duration::from_secs(1 << 32))
 }
