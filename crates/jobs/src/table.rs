@@ -2,8 +2,7 @@
 //!
 //! No code of the source runs under its lock: values to drop are returned.
 
-use std::collections::hash_map as entries;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque, hash_map};
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -382,7 +381,7 @@ impl<S: Source> Table<S> {
 
     /// Removes a job. One whose outcome was stored is remembered, since it may come again.
     pub(crate) fn remove(&mut self, key: &Key, settled: Option<Instant>) -> Option<Removed<S>> {
-        let entries::Entry::Occupied(entry) = self.entries.entry(Arc::clone(&key.id)) else {
+        let hash_map::Entry::Occupied(entry) = self.entries.entry(Arc::clone(&key.id)) else {
             return None;
         };
         if entry.get().serial != key.serial {
