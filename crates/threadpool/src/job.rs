@@ -6,7 +6,6 @@
 //! The owner of the result is woken last, after the greenlet has finished and called all links.
 //! Closures, results and wakers are foreign code: none is run or dropped under the lock.
 
-use std::iter::once_with;
 use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
@@ -26,7 +25,7 @@ use crate::workers::Workers;
 
 /// A closure whose result has an owner.
 pub(crate) struct Job<C, T> {
-    /// Its entry in the queue, once the queue was locked after its push.
+    /// Its entry in the queue.
     key: AtomicU64,
     /// Whether it holds a place in the queue of its pool, if it is in one.
     has_place: bool,
@@ -250,7 +249,7 @@ where
                 let Some(job) = job.upgrade() else { return };
                 let workers = workers.and_then(|workers| workers.upgrade());
                 if job.finish(workers.as_deref(), EndKind::Killed) {
-                    workers.inspect(|workers| workers.remove(once_with(|| job.key.load(Relaxed))));
+                    workers.inspect(|workers| workers.remove([job.key.load(Relaxed)]));
                 }
             });
         }
@@ -268,7 +267,7 @@ where
     fn cancel(&self, workers: Option<&Workers>) -> bool {
         let ended = self.end_unbegun(workers, GreenletExit::new(), EndKind::Killed);
         if ended {
-            workers.inspect(|workers| workers.remove(once_with(|| self.key.load(Relaxed))));
+            workers.inspect(|workers| workers.remove([self.key.load(Relaxed)]));
         }
         ended
     }

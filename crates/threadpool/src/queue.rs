@@ -1,11 +1,7 @@
-//! [`Queue`]: the closures and turns of maps that wait for a thread; [`Incoming`]: the closures that
-//! are not in it yet.
+//! [`Queue`]: the closures and turns of maps that wait for a thread.
 
 use std::collections::VecDeque;
-use std::mem;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use spinney_greenlet::GreenletExit;
 
@@ -102,59 +98,12 @@ impl Queue {
     /// Removes all entries. The caller drops them under no lock.
     pub(crate) fn take_all(&mut self) -> Vec<Arc<dyn Work>> {
         (self.len, self.turns) = (0, 0);
-        mem::take(&mut self.entries).into_iter().filter_map(|(.., work)| work).collect()
+        std::mem::take(&mut self.entries).into_iter().filter_map(|(.., work)| work).collect()
     }
 
     fn is_less(&mut self, kind: Kind) {
         self.len -= 1;
         self.turns -= usize::from(kind == Kind::Turn);
-    }
-}
-
-/// The last part of a queue, under a lock of its own. While all threads are busy it is open: tasks
-/// that push closures and threads that take them seldom wait for one another.
-#[derive(Default)]
-pub(crate) struct Incoming {
-    /// Changes under both locks.
-    is_open: AtomicBool,
-    closures: Mutex<Vec<Arc<dyn Work>>>,
-}
-
-/// The most incoming closures: all are moved to the queue under its lock.
-const MOST_INCOMING: usize = 64;
-
-impl Incoming {
-    /// Opens it, under the queue's lock.
-    pub(crate) fn open(&self) {
-        self.lock().reserve(MOST_INCOMING);
-        self.is_open.store(true, Relaxed);
-    }
-
-    /// Shuts it, under the queue's lock, and returns its closures.
-    pub(crate) fn shut(&self) -> Vec<Arc<dyn Work>> {
-        if !self.is_open.load(Relaxed) {
-            return Vec::new();
-        }
-        let mut closures = self.lock();
-        self.is_open.store(false, Relaxed);
-        mem::take(&mut *closures)
-    }
-
-    /// Returns the closure if it is shut or full.
-    pub(crate) fn push(&self, work: Arc<dyn Work>) -> Option<Arc<dyn Work>> {
-        if !self.is_open.load(Relaxed) {
-            return Some(work);
-        }
-        let mut closures = self.lock();
-        if !self.is_open.load(Relaxed) || closures.len() >= MOST_INCOMING {
-            return Some(work);
-        }
-        closures.push(work);
-        None
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<dyn Work>>> {
-        self.closures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,9 +5,6 @@
 //! are more entries than threads that are about to take one, a sleeping thread is woken, or another
 //! is started. So no entry waits while a thread is free.
 //!
-//! While all threads are busy, closures are put into [`Incoming`], under a lock of its own. Each
-//! access to the queue first moves them there, except by threads that find entries in it anyway.
-//!
 //! Each thread that exits joins the thread that exited before it. So a join of the last one joins
 //! them all, and no list of finished threads grows.
 //!
@@ -30,7 +27,7 @@ use spinney_hub::{contain, drop_contained};
 use spinney_sync::{Event, Semaphore};
 
 use crate::backoff::{backoff, backoff_has_paid};
-use crate::queue::{Incoming, Kind, Queue, Work};
+use crate::queue::{Kind, Queue, Work};
 use crate::threadpool::Settings;
 use crate::{ThreadPoolClosed, ThreadRefused};
 
@@ -45,8 +42,6 @@ pub(crate) struct Workers {
     /// How many closures may run or wait: each holds a permit, if the queue is bounded.
     pub(crate) places: CachePadded<Semaphore>,
     finished: CachePadded<Finished>,
-    /// Open only while all threads are busy and the queue is not empty.
-    incoming: CachePadded<Incoming>,
     state: Mutex<State>,
     work: Condvar,
     /// A hint, read without the lock, that a thread has something to do: a copy of the state.
@@ -116,7 +111,6 @@ impl Workers {
             at: Location::caller(),
             places: CachePadded::new(Semaphore::new(settings.places(settings.capacity))),
             finished: CachePadded::default(),
-            incoming: CachePadded::default(),
             state: Mutex::new(State::new(settings.capacity)),
             work: Condvar::new(),
             wanted: AtomicBool::new(false),
@@ -231,7 +225,6 @@ impl Workers {
 
     /// Puts a closure into the queue. A closed pool refuses it.
     pub(crate) fn push(self: &Arc<Self>, work: Arc<dyn Work>) {
-        let Some(work) = self.incoming.push(work) else { return };
         let mut state = self.lock();
         let idle = self.take_idle(&mut state);
         state.pushed = state.pushed.wrapping_add(1);
@@ -266,9 +259,6 @@ impl Workers {
             return;
         }
         state.queue.push(work, kind);
-        if kind == Kind::Closure && state.keeps_all_busy() {
-            self.incoming.open();
-        }
         self.settle(state);
     }
 
@@ -529,23 +519,8 @@ impl Workers {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Takes the lock, with all waiting closures in the queue.
     fn lock(&self) -> MutexGuard<'_, State> {
-        let mut state = self.lock_as_is();
-        self.take_in(&mut state);
-        state
-    }
-
-    fn lock_as_is(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Moves the incoming closures into the queue; further ones are put there directly.
-    fn take_in(&self, state: &mut State) {
-        for closure in self.incoming.shut() {
-            state.pushed = state.pushed.wrapping_add(1);
-            state.queue.push(closure, Kind::Closure);
-        }
     }
 }
 
@@ -570,14 +545,11 @@ impl Workers {
     /// Waits for the next entry, the first one if the thread `starts`; `None` when the thread must
     /// exit.
     fn next(self: &Arc<Self>, starts: bool) -> Option<(u64, Arc<dyn Work>)> {
-        let mut state = self.lock_as_is();
+        let mut state = self.lock();
         state.looking -= usize::from(starts);
         let mut timed_out = false;
         while !state.is_too_many() {
             let entry = if state.may_start() { state.queue.pop() } else { None };
-            if state.queue.len() == 0 {
-                self.take_in(&mut state);
-            }
             self.update_wanted(&state);
             if entry.is_some() {
                 return entry;
@@ -698,12 +670,6 @@ impl State {
 
     fn may_grow(&self) -> bool {
         self.threads.len() < self.capacity
-    }
-
-    /// Whether there are entries for all threads, so that one more concerns none of them.
-    fn keeps_all_busy(&self) -> bool {
-        let is_work = self.may_start() && !self.closed && self.queue.len() > 0;
-        is_work && self.asleep == 0 && !self.may_grow()
     }
 
     /// Whether a thread should exit because there are more than the capacity.
