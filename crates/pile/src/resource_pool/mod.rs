@@ -111,7 +111,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// # Panics
     ///
-    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
+    /// Panics if `create`, the [`check`](ResourcePoolBuilder::check) or the
+    /// [`backoff`](ResourcePoolBuilder::backoff) panics.
     ///
     /// # Cancel safety
     ///
@@ -137,7 +138,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// # Panics
     ///
-    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
+    /// Panics if `create`, the [`check`](ResourcePoolBuilder::check) or the
+    /// [`backoff`](ResourcePoolBuilder::backoff) panics.
     ///
     /// # Cancel safety
     ///
@@ -164,7 +166,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// # Panics
     ///
-    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
+    /// Panics if `create`, the [`check`](ResourcePoolBuilder::check) or the
+    /// [`backoff`](ResourcePoolBuilder::backoff) panics.
     ///
     /// # Cancel safety
     ///
@@ -216,7 +219,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// # Panics
     ///
-    /// Panics if `create` panics.
+    /// Panics if `create` or the [`backoff`](ResourcePoolBuilder::backoff) panics.
     ///
     /// # Cancel safety
     ///

@@ -251,3 +251,26 @@ fn refill_maintains_the_minimum_size() {
     });
     assert_eq!(sim.pending(), 0);
 }
+
+#[test]
+fn backoff_that_panics_stops_no_task() {
+    let sim = SimHub::new();
+    let create = || async {
+        sleep(SECOND).await;
+        Err::<(), _>("no")
+    };
+    let backoff = |_| blow_up("backoff");
+    let pool = ResourcePool::builder(create).max_size(1).backoff(backoff).build();
+    sim.block_on(async {
+        // The creation continues without its caller.
+        assert!(pool.item().within(SECOND / 2).await.is_err());
+        sleep(SECOND).await;
+        let stats = pool.stats();
+        assert_eq!((stats.failed, stats.size, stats.creating, pool.available()), (1, 0, 0, 1));
+        // The next one has a caller, which gets the panic.
+        let user = pool.clone();
+        let failure = spawn(async move { user.item().await.map(drop) }).await.unwrap_err();
+        assert!(failure.is_panic() && failure.to_string().contains("backoff"), "{failure}");
+        assert_eq!((pool.stats().failed, pool.available()), (2, 1));
+    });
+}
