@@ -217,6 +217,7 @@ impl Members {
     }
 
     /// Records that `greenlet` is a member of this scope, if this is one.
+    #[inline]
     fn enter_scope(self: &Arc<Self>, greenlet: &Handle) {
         if self.scope.is_some() {
             self.slots.scopes().enter(greenlet.id(), self);

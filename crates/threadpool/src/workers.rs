@@ -5,6 +5,9 @@
 //! are more entries than threads that are about to take one, a sleeping thread is woken, or another
 //! is started. So no entry waits while a thread is free.
 //!
+//! While all threads are busy, closures are put into [`Incoming`], under a lock of its own. Each
+//! access to the queue first moves them there, except by threads that find entries in it anyway.
+//!
 //! Each thread that exits joins the thread that exited before it. So a join of the last one joins
 //! them all, and no list of finished threads grows.
 //!

@@ -46,6 +46,9 @@ const SHARDS: usize = 64;
 /// How many records of finished greenlets a list keeps for new ones.
 const SPARES: usize = 256;
 
+/// How many pointers of a list are copied under its lock.
+const COPIED: usize = 4096;
+
 static RECORDS: [Mutex<Shard>; SHARDS] =
     [const { Mutex::new(Shard { records: Vec::new(), free: Vec::new() }) }; SHARDS];
 
@@ -56,10 +59,11 @@ struct Shard {
     free: Vec<usize>,
 }
 
-/// The facts of all living greenlets. Each list is locked for as long as copying its pointers takes.
+/// The facts of all living greenlets. A list is locked for as long as copying [`COPIED`] pointers
+/// takes.
 pub(crate) fn living() -> Vec<Facts> {
-    let copy = |shard: &Mutex<Shard>| -> Vec<_> {
-        lock(shard).records.iter().flatten().map(Arc::clone).collect()
+    let copy = |shard: &'static Mutex<Shard>| {
+        (0..).step_by(COPIED).map_while(|from| lock(shard).copy(from)).flatten()
     };
     RECORDS.iter().flat_map(copy).filter_map(|record| record.facts()).collect()
 }
@@ -230,6 +234,12 @@ impl State {
 }
 
 impl Shard {
+    /// The next records from the place `from` on; `None` if there is no such place.
+    fn copy(&self, from: usize) -> Option<Vec<Arc<Record>>> {
+        let records = self.records.get(from..).filter(|records| !records.is_empty())?;
+        Some(records.iter().take(COPIED).flatten().map(Arc::clone).collect())
+    }
+
     /// Returns a spare record, which stays in the list, unless something still holds it.
     fn take_spare(&mut self) -> Option<Arc<Record>> {
         let key = *self.free.last()?;
