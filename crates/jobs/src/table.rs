@@ -218,7 +218,7 @@ impl<S: Source> Table<S> {
         match (why, terms.eta.filter(|eta| *eta > now)) {
             (Some(why), _) => self.refused.push(RefusedJob { key, job: Arc::clone(&job), why }),
             (None, None) => self.ready.push_back(key),
-            (None, Some(eta)) => self.wait_until(&key, Stage::Scheduled, eta.min(now + hold)),
+            (None, Some(eta)) => self.wait_until(&key, Stage::Scheduled, eta.min(later(now, hold))),
         }
         Admitted::Kept(job)
     }
@@ -324,14 +324,14 @@ impl<S: Source> Table<S> {
     fn start_of(&mut self, name: &Arc<str>, now: Instant) -> Instant {
         let Some((every, next)) = self.paces.get_mut(name) else { return now };
         let start = now.max(*next);
-        *next = start + *every;
+        *next = later(start, *every);
         start
     }
 
     pub(crate) fn set_pace(&mut self, name: &str, every: Option<Duration>, now: Instant) {
         match every {
             Some(every) => {
-                let next = self.paces.get(name).map_or(now, |(_, next)| (*next).min(now + every));
+                let next = self.paces.get(name).map_or(now, |(_, next)| (*next).min(later(now, every)));
                 self.paces.insert(name.into(), (every, next));
             }
             None => drop(self.paces.remove(name)),
@@ -473,6 +473,12 @@ impl<S: Source> Table<S> {
     pub(crate) fn revoked(&self) -> Vec<Arc<str>> {
         self.revoked.ids()
     }
+}
+
+/// `duration` after `time`. Beyond the range of the clock, a century later: no worker waits so long.
+pub(crate) fn later(time: Instant, duration: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+    time.checked_add(duration).or_else(|| time.checked_add(CENTURY)).unwrap_or(time)
 }
 
 /// The last ids that were inserted, each with a value.

@@ -119,6 +119,25 @@ fn job_that_is_held_too_long_is_sent_anew() {
 }
 
 #[test]
+fn endless_hold_and_pace_stop_no_other_job() {
+    let (broker, report) = run(
+        |w| w.hold(Duration::MAX),
+        nap,
+        |broker, handle| async move {
+            handle.pace("job", Some(Duration::MAX));
+            let eta = Some(Clock::current().now() + 10 * SECOND);
+            broker.send("job-late", Terms { eta, ..Terms::default() });
+            broker.send("job-now", Terms::default());
+            sleep(5 * SECOND).await;
+            assert_eq!(broker.begun_jobs(), 1, "the first one of its name");
+            handle.pace("job", None);
+            sleep(30 * SECOND).await;
+        },
+    );
+    assert_eq!((broker.begun_jobs(), report.succeeded, broker.left()), (2, 2, 0));
+}
+
+#[test]
 fn expired_job_never_begins() {
     let (broker, report) = run(
         |w| w,
