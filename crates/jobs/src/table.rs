@@ -336,6 +336,22 @@ impl<S: Source> Table<S> {
             }
             None => drop(self.paces.remove(name)),
         }
+        self.unthrottle(name);
+    }
+
+    /// Makes the jobs of this name ready that wait for the time of an earlier pace.
+    fn unthrottle(&mut self, name: &str) {
+        let is_named = |id: &Arc<str>| self.entries.get(id).is_some_and(|e| &*e.name == name);
+        let keys = self.throttled.iter().filter(|(_, id)| is_named(id));
+        let keys: Vec<_> = keys.map(|((wakes, serial), id)| (*wakes, *serial, Arc::clone(id))).collect();
+        for (wakes, serial, id) in keys.into_iter().rev() {
+            self.throttled.remove(&(wakes, serial));
+            let key = Key { id, serial };
+            if let Some(entry) = self.entry(&key) {
+                (entry.wakes, entry.paced) = (None, false);
+                self.ready.push_front(key);
+            }
+        }
     }
 
     /// A job that has a slot begins: `None` if it was revoked meanwhile.

@@ -223,10 +223,12 @@ impl<S: Source> WorkerHandle<S> {
         self.shared.settings.pool.capacity()
     }
 
-    /// Starts the jobs of this name at least `every` apart; `None` lifts that.
+    /// Starts the jobs of this name at least `every` apart; `None` lifts that. It applies to jobs that
+    /// wait already.
     pub fn pace(&self, name: &str, every: Option<Duration>) {
         let now = self.shared.now();
         self.shared.table().set_pace(name, every, now);
+        self.shared.changed.set();
     }
 
     /// The jobs that the worker has, in the order in which they came.

@@ -128,13 +128,16 @@ fn endless_hold_and_pace_stop_no_other_job() {
             let eta = Some(Clock::current().now() + 10 * SECOND);
             broker.send("job-late", Terms { eta, ..Terms::default() });
             broker.send("job-now", Terms::default());
+            broker.send("job-next", Terms::default());
             sleep(5 * SECOND).await;
             assert_eq!(broker.begun_jobs(), 1, "the first one of its name");
             handle.pace("job", None);
+            sleep(SECOND).await;
+            assert_eq!(broker.begun_jobs(), 2, "it waited for the pace that was lifted");
             sleep(30 * SECOND).await;
         },
     );
-    assert_eq!((broker.begun_jobs(), report.succeeded, broker.left()), (2, 2, 0));
+    assert_eq!((broker.begun_jobs(), report.succeeded, broker.left()), (3, 3, 0));
 }
 
 #[test]
