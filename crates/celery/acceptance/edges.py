@@ -123,6 +123,20 @@ def call_to_a_queue_that_is_not_there():
     q = "fresh-" + str(uuid.uuid4()); chain(t.noop.s(1), t.noop.s().set(queue=q))(); until(lambda: t.app.control.ping(timeout=.2)); time.sleep(.5)
     ch = channel(); assert ch.queue_declare(q, passive=True).message_count == 1; ch.queue_delete(q)
 @step
+def calls_to_many_queues_that_are_not_there():
+    # The broker returns each call; it may confirm many at once.
+    qs = ["fresh-" + str(uuid.uuid4()) for _ in range(100)]
+    for q in qs: t.noop.apply_async((1,), link=t.noop.si(2).set(queue=q)); t.noop.delay(3); t.noop.delay(4)
+    i = t.app.control.inspect(timeout=.5, destination=["edges@localhost"]); busy = lambda: [j for jobs in (i.active(), i.reserved()) for j in (jobs or {"": [None]}).popitem()[1]]
+    until(lambda: not left() and not busy())
+    ch = channel(); counts = [ch.queue_declare(q, durable=True, auto_delete=False).message_count for q in qs]; [ch.queue_delete(q) for q in qs]; assert counts == [1] * 100, counts
+@step
+def call_to_a_queue_that_the_broker_forbids():
+    # As with Celery, the task fails. It is not put back, and the connection stays.
+    q = dict(queue="amq.forbidden"); e = raises(t.noop.apply_async((1,), link=t.noop.s().set(**q)), "AccessRefused"); raises(t.fail.apply_async(("x",), link_error=t.noop.s().set(**q)), "ValueError")
+    if REDIS: r = chord([t.noop.s(1), t.noop.s(2)], t.noop.s().set(**q))(); r.parent = None; raises(r, "ChordError")
+    assert left() == 0 and "connected again" not in open(f"{D}/log/edges.log").read(); return e
+@step
 def calls_of_python_tasks():
     c = os.environ.get("CELERY", "celery"); t.app.control.revoke("an-id")
     w = subprocess.Popen([c, "-A", "tasks", "worker", "-P", "solo", "-Q", "python", "-n", "python@localhost", "-l", "WARNING"], cwd=HERE, stdout=open(f"{D}/log/python.log", "w"), stderr=subprocess.STDOUT)
@@ -154,7 +168,13 @@ def inspect():
 def malformed_commands():
     for b in (b"{", b"[]", b'{"method": 5}', json.dumps(dict(method="no_such")).encode(), json.dumps(dict(method="revoke", arguments=[1])).encode(), json.dumps(dict(method="pool_grow", arguments={"n": "x"})).encode()):
         channel().basic_publish(Message(b, content_type="application/json"), exchange="celery.pidbox")
-    assert t.app.control.ping(timeout=1); t.app.control.pool_shrink(1)
+    for b in (dict(exchange="no-such", routing_key="x"), dict(exchange="amq.no-such", routing_key="x"), dict(exchange="", routing_key="x" * 300)): channel().basic_publish(Message(json.dumps(dict(method="ping", reply_to=b)), content_type="application/json"), exchange="celery.pidbox")
+    assert t.app.control.ping(timeout=1); t.app.control.pool_shrink(1); assert "connected again" not in open(f"{D}/log/edges.log").read()
+@step
+def odd_rates():
+    rate = lambda r: str(t.app.control.rate_limit("tasks.noop", r, reply=True, timeout=.5, destination=["edges@localhost"]))
+    for r in ("1e-300/s", "nan", "-1", "1/d", [1], True): assert "error" in (s := rate(r)), (r, s)
+    assert "ok" in rate("1e-15/h"); rs = [t.noop.delay(k) for k in range(3)]; time.sleep(.5); assert "ok" in rate("0"); assert [r.get(**G) for r in rs] == [0, 1, 2]
 @step
 def ping_while_all_threads_are_blocked():
     rs = [t.app.send_task("tasks.spin", (2.5,)) for _ in range(4)]; time.sleep(.5); t0 = time.time()

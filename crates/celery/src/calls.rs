@@ -1,5 +1,7 @@
 //! The end of a task: its result is stored, and the calls that depend on it are made.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +12,20 @@ use spinney_jobs::NotSettled;
 use crate::TaskError;
 use crate::canvas::Parts;
 use crate::message::{Message, NewMessage, RawMessage, Signature, now_and, parse_time};
+use crate::outbox::NotSent;
 use crate::results::{self, Owner, Stored, TaskResult};
 use crate::source::{Amqp, new_id};
 
 /// Most tasks only have their result stored. What else may be done is boxed, since the future of each
 /// task would have room for it.
 impl Amqp {
-    pub(crate) async fn publish(&self, raw: &RawMessage) -> Result<(), String> {
-        self.session.publish(raw, true).await.map_err(|error| error.to_string())
+    /// Sends the call of a task, within the patience of the app.
+    pub(crate) async fn send_call(&self, raw: &RawMessage) -> Result<(), NotSettled> {
+        let attempt = async || match self.session.publish_call(raw).await {
+            Err(NotSent::Forbidden(reason)) => Ok(Err(ForbiddenCall(reason))),
+            sent => sent.map(Ok).map_err(|error| error.to_string()),
+        };
+        self.persist(attempt).await?.map_err(NotSettled::because)
     }
 
     pub(crate) async fn succeed(
@@ -64,7 +72,12 @@ impl Amqp {
     ) -> Result<(), NotSettled> {
         let id = serde_json::value::to_raw_value(failed).map_err(NotSettled::because)?;
         for errback in errbacks {
-            Box::pin(self.call(message, errback.clone(), Some(&id))).await?;
+            let Err(error) = Box::pin(self.call(message, errback.clone(), Some(&id))).await else {
+                continue;
+            };
+            // The task has failed already.
+            let Some(error) = forbidden(&error) else { return Err(error) };
+            tracing::error!(task_id = &*message.id, %error, "an errback is left out");
         }
         Ok(())
     }
@@ -176,7 +189,16 @@ impl Amqp {
         let Some((id, error)) = chord.failed() else {
             let values = serde_json::value::to_raw_value(&chord.values());
             let values = values.map_err(NotSettled::because)?;
-            return self.call(message, body.clone(), Some(&values)).await.map(drop);
+            return match self.call(message, body.clone(), Some(&values)).await {
+                Err(error) => match forbidden(&error) {
+                    Some(call) => {
+                        let error = TaskError::new("ChordError", call.to_string());
+                        self.fail_body(message, body, &error).await
+                    }
+                    None => Err(error),
+                },
+                Ok(_) => Ok(()),
+            };
         };
         let text = error["exc_type"].as_str().unwrap_or_default();
         let raised = format!("Dependency {id} raised {text}({})", repr(&error["exc_message"][0]));
@@ -308,9 +330,26 @@ impl Amqp {
         let queue = signature.text("queue").or_else(|| signature.text("routing_key"));
         let queue = queue.unwrap_or_else(|| self.routes.queue_of(&signature.task));
         let raw = new.to_raw(queue).map_err(NotSettled::because)?;
-        self.persist(|| self.publish(&raw)).await?;
+        self.send_call(&raw).await?;
         Ok(json!([[id, null], null]))
     }
+}
+
+/// A call that the broker will never accept.
+#[derive(Debug)]
+pub(crate) struct ForbiddenCall(String);
+
+impl fmt::Display for ForbiddenCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a call that follows is forbidden: {}", self.0)
+    }
+}
+
+impl Error for ForbiddenCall {}
+
+/// The call because of which a task cannot be settled, if the broker will never accept it.
+pub(crate) fn forbidden(error: &NotSettled) -> Option<&ForbiddenCall> {
+    error.source()?.downcast_ref()
 }
 
 /// One result of the header of a chord.

@@ -87,6 +87,13 @@ impl Control {
         tracing::debug!(command = command.method, "remote control");
         let answer = self.run(&command.method, &arguments);
         let (Some(answer), Some(reply_to)) = (answer, command.reply_to) else { return Ok(()) };
+        // A message to an exchange that is not there would cost the channel.
+        if ![REPLIES, ""].contains(&&*reply_to.exchange)
+            && let Err(error) = link.exchange(&reply_to.exchange, ExchangeKind::Direct, false).await
+        {
+            tracing::warn!(%error, exchange = reply_to.exchange, "an answer cannot be sent");
+            return Ok(());
+        }
         let mut headers = header("ticket", command.ticket.as_deref().unwrap_or_default());
         let clock = self.worker.source().events.tick();
         headers.insert("clock".into(), AMQPValue::LongLongInt(clock));
@@ -248,13 +255,14 @@ impl Control {
         if !self.worker.source().tasks.contains_key(name.as_str()) {
             return json!({ "error": format!("unknown task: {name}") });
         }
-        let limit = text(arguments.get("rate_limit"));
-        match parse_rate(&limit) {
+        let limit = arguments.get("rate_limit").unwrap_or(&Value::Null);
+        let is_text = limit.is_string() || limit.is_number() || limit.is_null();
+        match parse_rate(&text(Some(limit))).filter(|_| is_text) {
             Some(every) => {
                 self.worker.pace(&name, every);
                 json!({ "ok": "new rate limit set successfully" })
             }
-            None => json!({ "error": format!("Invalid rate limit string: {limit:?}") }),
+            None => json!({ "error": format!("Invalid rate limit string: {limit}") }),
         }
     }
 

@@ -45,6 +45,7 @@ mod canvas;
 mod control;
 mod events;
 mod message;
+mod outbox;
 mod producer;
 mod receipt;
 mod results;

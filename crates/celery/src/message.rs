@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};
@@ -99,16 +100,14 @@ impl Message {
     /// Takes a message apart. One whose body is longer than `limit` is refused.
     pub(crate) fn parse(raw: Box<RawMessage>, limit: usize) -> Result<Self, Box<Refused>> {
         let id = id_of(&raw);
-        match Self::try_parse(&raw, id.as_deref(), limit) {
-            Ok(message) => Ok(Self { raw, ..message }),
-            Err(error) => {
-                let reply_to = raw.properties.reply_to().as_ref().map(ToString::to_string);
-                Err(Box::new(Refused { id, reply_to, message: None, error }))
-            }
-        }
+        let reply_to = raw.properties.reply_to().clone();
+        Self::try_parse(raw, id.as_deref(), limit).map_err(|error| {
+            let reply_to = reply_to.map(|queue| queue.to_string());
+            Box::new(Refused { id, reply_to, message: None, error })
+        })
     }
 
-    fn try_parse(raw: &RawMessage, id: Option<&str>, limit: usize) -> Result<Self, TaskError> {
+    fn try_parse(raw: Box<RawMessage>, id: Option<&str>, limit: usize) -> Result<Self, TaskError> {
         if raw.body.len() > limit {
             let text = format!("the body has {} bytes, more than {limit}", raw.body.len());
             return Err(refusal("ContentDisallowed", text));
@@ -143,7 +142,7 @@ impl Message {
             hard_limit,
             ignore_result: matches!(headers.get("ignore_result"), Some(AMQPValue::Boolean(true))),
             body,
-            raw: Box::default(),
+            raw,
         })
     }
 
@@ -279,7 +278,8 @@ pub(crate) fn amqp_text(text: &str) -> AMQPValue {
 
 /// A time as Celery writes it.
 pub(crate) fn time_text(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+    PRINTER.timestamp_with_offset_to_string(&time, Offset::UTC)
 }
 
 /// The time `after` from now.
@@ -375,10 +375,15 @@ fn duration(value: &AMQPValue) -> Option<Duration> {
     }
 }
 
-/// A time in ISO 8601; without a zone it is UTC.
+/// A time in ISO 8601; without a zone it is UTC. A time beyond the last timestamp, for example Python's
+/// `datetime.max`, is the last one.
 pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
-    let plain = || DateTime::from_str(text).ok()?.to_zoned(TimeZone::UTC).ok();
-    Timestamp::from_str(text).ok().or_else(|| plain().map(|time| time.timestamp()))
+    let plain = || {
+        let time = DateTime::from_str(text).ok()?;
+        let last = if time.year() > 0 { Timestamp::MAX } else { Timestamp::MIN };
+        Some(time.to_zoned(TimeZone::UTC).map_or(last, |time| time.timestamp()))
+    };
+    Timestamp::from_str(text).ok().or_else(plain)
 }
 
 fn malformed(key: &str, expected: &str) -> TaskError {

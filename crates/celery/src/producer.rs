@@ -224,7 +224,7 @@ impl Inner {
         let (sender, reply) = async_channel::bounded(1);
         inner.waiting().insert(id.clone(), sender);
         let sent = Sent { id, reply, inner: Arc::clone(inner) };
-        let publish = async { inner.session.publish(&raw, true).await.map_err(|e| e.to_string()) };
+        let publish = async { inner.session.publish_call(&raw).await.map_err(|e| e.to_string()) };
         let refused = async { Err(inner.failed().await) };
         match refused.or(publish).within(inner.patience).await {
             Ok(published) => published.map_err(failed)?,

@@ -111,10 +111,13 @@ impl Results {
                 let body = meta(owner, outcome);
                 let (exchange, routing_key) = (String::new(), queue.to_owned());
                 let raw = RawMessage { exchange, routing_key, properties, body };
-                session.publish(&raw, false).await.map_err(|error| error.to_string())
+                session.publish_result(Box::new(raw)).await.map_err(|error| error.to_string())
             }
             #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.store(owner.id, &meta(owner, outcome)).await,
+            Self::Redis(redis) => {
+                // Boxed, since the future of each task would have room for it.
+                Box::pin(redis.store(owner.id, &meta(owner, outcome))).await
+            }
         }
     }
 
@@ -140,7 +143,9 @@ fn meta(owner: &Owner<'_>, outcome: &TaskResult<'_>) -> Vec<u8> {
         group_id: owner.group,
         parent_id: owner.parent,
     };
-    serde_json::to_vec(&meta).unwrap_or_default()
+    // Room for what stands around a short value.
+    let mut json = Vec::with_capacity(512);
+    serde_json::to_writer(&mut json, &meta).map(|()| json).unwrap_or_default()
 }
 
 /// An exception as Python reads it.

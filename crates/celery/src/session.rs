@@ -6,19 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_lite::StreamExt;
-use lapin::message::{BasicReturnMessage, Delivery};
 use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{
-    Channel, Confirmation, Connection, ConnectionProperties, Consumer, ErrorKind, ExchangeKind,
-};
+use lapin::{Channel, Connection, ConnectionProperties, Consumer, ErrorKind, ExchangeKind};
 use spinney_hub::{Within, sleep};
 use spinney_sync::Event;
 
 use crate::message::{RawMessage, amqp_text, short};
+use crate::outbox::{NotSent, Outbox};
 use crate::receipt::Acks;
 
 /// How long one attempt to connect may take.
@@ -113,8 +111,10 @@ pub(crate) struct QueueSettings {
 /// One connection, with its channels. Dropping it closes the connection.
 pub(crate) struct Link {
     connection: Connection,
-    /// For messages that the broker confirms.
-    publish: Channel,
+    /// Calls of tasks: none must vanish because its queue is missing.
+    calls: Arc<Outbox>,
+    /// Results: those without a reader may vanish.
+    results: Arc<Outbox>,
     /// For messages that may be lost: replies and events.
     pub(crate) control: Channel,
     pub(crate) work: Channel,
@@ -151,6 +151,11 @@ impl Session {
         }
     }
 
+    /// Whether there is a connection.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.lock().is_some()
+    }
+
     fn set_link(&self, link: Option<Arc<Link>>) {
         let is_there = link.is_some();
         if !is_there {
@@ -178,7 +183,7 @@ impl Session {
         let mut link = Arc::new(self.connect_first(patience).await?);
         loop {
             self.set_link(Some(Arc::clone(&link)));
-            let served = serve(Arc::clone(&link)).await;
+            let served = serve_and_send(&link, &mut serve).await;
             self.set_link(None);
             if !matches!(served, Ok(false)) {
                 link.close().await;
@@ -239,12 +244,17 @@ impl Session {
             return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
         };
         let connection = connection?;
-        let publish = connection.create_channel().await?;
-        publish.confirm_select(ConfirmSelectOptions::default()).await?;
+        let confirmed = async || {
+            let channel = connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok::<_, lapin::Error>(channel)
+        };
+        let calls = Outbox::new(confirmed().await?, true);
+        let results = Outbox::new(confirmed().await?, false);
         let control = connection.create_channel().await?;
         let work = connection.create_channel().await?;
         let acks = Acks::new(work.clone());
-        Ok(Link { connection, publish, control, work, acks, broken: Event::new() })
+        Ok(Link { connection, calls, results, control, work, acks, broken: Event::new() })
     }
 
     /// The address without its password.
@@ -252,7 +262,7 @@ impl Session {
         without_password(&self.url)
     }
 
-    /// Sends a message and waits until the broker confirms it. A missing queue is declared.
+    /// Sends the call of a task and waits until the broker confirms it. A missing queue is declared.
     ///
     /// # Errors
     ///
@@ -261,17 +271,23 @@ impl Session {
     /// # Cancel safety
     ///
     /// The message may be sent when this is dropped.
-    pub(crate) async fn publish(
-        &self,
-        raw: &RawMessage,
-        is_task: bool,
-    ) -> Result<(), lapin::Error> {
+    pub(crate) async fn publish_call(&self, raw: &RawMessage) -> Result<(), NotSent> {
         let link = self.link().await;
-        let sent = link.publish(raw, is_task).await;
-        if sent.is_err() {
-            link.broken.set();
-        }
-        sent
+        link.check(link.publish_call(raw).await)
+    }
+
+    /// Sends a result and waits until the broker confirms it.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish_call`](Self::publish_call).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`publish_call`](Self::publish_call).
+    pub(crate) async fn publish_result(&self, raw: Box<RawMessage>) -> Result<(), NotSent> {
+        let link = self.link().await;
+        link.check(link.results.send(raw).await)
     }
 }
 
@@ -282,6 +298,14 @@ impl fmt::Debug for Session {
 }
 
 impl Link {
+    /// Passes the outcome of a message on. A connection that lost it is broken.
+    fn check(&self, sent: Result<(), NotSent>) -> Result<(), NotSent> {
+        if let Err(NotSent::Lost(_)) = sent {
+            self.broken.set();
+        }
+        sent
+    }
+
     /// Waits until a channel has failed.
     pub(crate) async fn broken(&self) {
         let mut events = pin!(self.connection.events_listener());
@@ -299,35 +323,20 @@ impl Link {
         futures_lite::future::or(self.broken.wait(), failed).await;
     }
 
-    async fn publish(&self, raw: &RawMessage, is_task: bool) -> Result<(), lapin::Error> {
-        // A task must not vanish because its queue is missing; a result without a reader may.
-        if let Some(returned) = self.try_publish(raw, is_task).await? {
-            tracing::info!(queue = raw.routing_key, "declares a queue that is not there");
-            drop(returned);
-            Box::pin(self.queue(&raw.routing_key, FieldTable::default())).await?;
-            if let Some(returned) = self.try_publish(raw, is_task).await? {
-                return Err(std::io::Error::other(returned.reply_text.to_string()).into());
-            }
+    /// Sends the call of a task. A missing queue is declared.
+    async fn publish_call(&self, raw: &RawMessage) -> Result<(), NotSent> {
+        let sent = self.calls.send(Box::new(raw.clone())).await;
+        if !matches!(sent, Err(NotSent::Returned(_))) {
+            return sent;
         }
-        Ok(())
-    }
-
-    async fn try_publish(
-        &self,
-        raw: &RawMessage,
-        mandatory: bool,
-    ) -> Result<Option<BasicReturnMessage>, lapin::Error> {
-        let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
-        let (exchange, key) = (short(&raw.exchange), short(&raw.routing_key));
-        let properties = raw.properties.clone();
-        let sent =
-            self.publish.basic_publish(exchange, key, options, &raw.body, properties).await?;
-        match sent.await? {
-            Confirmation::Ack(returned) => Ok(returned.filter(|_| mandatory)),
-            refused => {
-                Err(std::io::Error::other(format!("the broker refused: {refused:?}")).into())
+        tracing::info!(queue = raw.routing_key, "declares a queue that is not there");
+        match Box::pin(self.queue(&raw.routing_key, FieldTable::default())).await {
+            Err(error) if error.is_amqp_soft_error() => {
+                return Err(NotSent::Forbidden(error.to_string()));
             }
+            declared => declared?,
         }
+        self.calls.send(Box::new(raw.clone())).await
     }
 
     /// Sends a message that may be lost.
@@ -417,15 +426,21 @@ impl Link {
     }
 }
 
-/// A delivery as a message of ours.
-pub(crate) fn raw_message(delivery: &mut Delivery) -> Box<RawMessage> {
-    let raw = RawMessage {
-        exchange: delivery.exchange.to_string(),
-        routing_key: delivery.routing_key.to_string(),
-        properties: std::mem::take(&mut delivery.properties),
-        body: std::mem::take(&mut delivery.data),
-    };
-    Box::new(raw)
+/// Runs `serve` on a connection, and sends its messages beside it.
+async fn serve_and_send<F>(link: &Arc<Link>, serve: &mut F) -> Result<bool, Error>
+where
+    F: AsyncFnMut(Arc<Link>) -> Result<bool, Error>,
+{
+    let outboxes = [&link.calls, &link.results].map(Arc::clone);
+    let _sends = outboxes.clone().map(|outbox| {
+        // On its own, since a wake-up of this task polls all that serves the connection.
+        spinney_greenlet::spawn(async move { outbox.keep_sending().await }).kill_on_drop()
+    });
+    let served = serve(Arc::clone(link)).await;
+    for outbox in outboxes {
+        outbox.close();
+    }
+    served
 }
 
 /// Whether the broker says that it will never accept this connection.

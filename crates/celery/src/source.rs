@@ -14,11 +14,12 @@ use spinney_hub::{Clock, Within, sleep};
 use spinney_jobs::{Arrival, Delivery, NotSettled, Outcome, Source, Step, Terms};
 use spinney_sync::Event;
 
+use crate::calls::forbidden;
 use crate::events::Events;
-use crate::message::{Message, Refused};
+use crate::message::{Message, RawMessage, Refused};
 use crate::receipt::{Acks, Receipt};
 use crate::results::{Owner, Results, Stored, TaskResult};
-use crate::session::{Link, Session, raw_message};
+use crate::session::{Link, Session};
 use crate::task::{TaskSettings, Tasks};
 use crate::{Routes, TaskError};
 
@@ -109,14 +110,15 @@ impl Amqp {
         &self,
         queue: &Arc<str>,
         acks: &Arc<Acks>,
-        mut delivery: lapin::message::Delivery,
+        delivery: lapin::message::Delivery,
     ) -> Result<(), (Receipt, Box<Refused>)> {
         let receipt = acks.receipt(delivery.delivery_tag);
         let redelivered = delivery.redelivered;
-        let mut raw = raw_message(&mut delivery);
         // A task that is retried goes back to the queue that it came from.
-        (raw.exchange, raw.routing_key) = (String::new(), queue.to_string());
-        let message = match Message::parse(raw, self.max_body) {
+        let (exchange, routing_key) = (String::new(), queue.to_string());
+        let (properties, body) = (delivery.properties, delivery.data);
+        let raw = RawMessage { exchange, routing_key, properties, body };
+        let message = match Message::parse(Box::new(raw), self.max_body) {
             Ok(message) => message,
             Err(refused) => return Err((receipt, refused)),
         };
@@ -228,18 +230,22 @@ impl Source for Amqp {
         job: &Arc<Message>,
         outcome: Outcome<Box<RawValue>, TaskError>,
     ) -> Result<(), NotSettled> {
+        // All but the common case is boxed, since the future of each task would have room for it.
         let error = match outcome {
-            Outcome::Done(value) => return self.succeed(job, &value).await,
+            Outcome::Done(value) => match self.succeed(job, &value).await {
+                Err(error) => match forbidden(&error) {
+                    Some(call) => TaskError::new("AccessRefused", call.to_string()),
+                    None => return Err(error),
+                },
+                Ok(()) => return Ok(()),
+            },
             Outcome::Retried { error, after } => {
-                // Stored first: the next try may be done before this is.
-                self.store_retry(job, &error).await?;
-                let raw = job.retried(after);
-                return self.persist(|| self.publish(&raw)).await;
+                return Box::pin(self.retry(job, &error, after)).await;
             }
             Outcome::Revoked | Outcome::Expired => {
                 let why = if matches!(outcome, Outcome::Revoked) { "revoked" } else { "expired" };
                 let error = TaskError::new("TaskRevokedError", why);
-                return self.fail(job, "REVOKED", &error).await;
+                return Box::pin(self.fail(job, "REVOKED", &error)).await;
             }
             Outcome::Failed(error) => error,
             Outcome::Panicked(text) => TaskError::new("RuntimeError", text),
@@ -250,7 +256,7 @@ impl Source for Amqp {
                 TaskError::new("TimeLimitExceeded", format!("{}", limit.as_secs_f64()))
             }
         };
-        self.fail(job, "FAILURE", &error).await
+        Box::pin(self.fail(job, "FAILURE", &error)).await
     }
 
     async fn acknowledge(&self, receipt: Receipt) {
@@ -259,7 +265,7 @@ impl Source for Amqp {
 
     async fn resend(&self, job: &Arc<Message>) -> Result<(), NotSettled> {
         let raw = job.resent();
-        self.persist(|| self.publish(&raw)).await
+        self.send_call(&raw).await
     }
 
     fn stop(&self) {
@@ -285,6 +291,19 @@ impl Source for Amqp {
 }
 
 impl Amqp {
+    /// Sends a task to its queue again.
+    async fn retry(
+        &self,
+        job: &Arc<Message>,
+        error: &TaskError,
+        after: Duration,
+    ) -> Result<(), NotSettled> {
+        // Stored first: the next try may be done before this is.
+        self.store_retry(job, error).await?;
+        let raw = job.retried(after);
+        self.send_call(&raw).await
+    }
+
     /// Hands the deliveries of a queue to the worker, until the broker ends them.
     pub(crate) async fn pump(
         &self,

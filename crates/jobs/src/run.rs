@@ -117,6 +117,8 @@ impl<S: Source> Running<S> {
         let returned = Ok(Err(error));
         let decide = || {
             let decision = retry.decide(&returned);
+            // The attempt stands in the message, which may hold any number.
+            let attempt = if decision == Decision::GiveUp { 0 } else { attempt };
             let mut schedule = retry.begin(0);
             (0..attempt).try_for_each(|_| schedule.next_delay(Decision::Retry).map(drop))?;
             schedule.next_delay(decision)
@@ -168,11 +170,11 @@ async fn limited<T, E>(
     work: impl Future<Output = Result<T, E>>,
     terms: Terms,
 ) -> Option<Outcome<T, E>> {
-    let caught = catch_exit(with_soft_limit(work, terms.soft_limit));
     let ended = async {
+        let mut caught = pin!(catch_exit(with_soft_limit(work, terms.soft_limit)));
         match terms.hard_limit {
-            Some(limit) => caught.within(limit).await.map_err(|_| limit),
-            None => Ok(caught.await),
+            Some(limit) => caught.as_mut().within(limit).await.map_err(|_| limit),
+            None => Ok(caught.as_mut().await),
         }
     };
     // Around all of it, since a destructor may panic, too.

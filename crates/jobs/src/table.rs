@@ -2,7 +2,7 @@
 //!
 //! No code of the source runs under its lock: values to drop are returned.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque, hash_map};
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -328,29 +328,28 @@ impl<S: Source> Table<S> {
         start
     }
 
+    /// Changes the pace of a name. Jobs that wait for their start by the old pace are the next to start
+    /// by the new one.
     pub(crate) fn set_pace(&mut self, name: &str, every: Option<Duration>, now: Instant) {
+        let waiting = self.throttled.values();
+        let waiting = waiting.filter(|id| self.entries.get(*id).is_some_and(|e| &*e.name == name));
+        let waiting: Vec<Arc<str>> = waiting.cloned().collect();
+        for id in waiting.into_iter().rev() {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            entry.paced = false;
+            let serial = entry.serial;
+            if let Some(wakes) = entry.wakes.take() {
+                self.throttled.remove(&(wakes, serial));
+            }
+            self.ready.push_front(Key { id, serial });
+        }
         match every {
             Some(every) => {
-                let next = self.paces.get(name).map_or(now, |(_, next)| (*next).min(later(now, every)));
+                let earliest = later(now, every);
+                let next = self.paces.get(name).map_or(now, |(_, next)| (*next).min(earliest));
                 self.paces.insert(name.into(), (every, next));
             }
             None => drop(self.paces.remove(name)),
-        }
-        self.unthrottle(name);
-    }
-
-    /// Makes the jobs of this name ready that wait for the time of an earlier pace.
-    fn unthrottle(&mut self, name: &str) {
-        let is_named = |id: &Arc<str>| self.entries.get(id).is_some_and(|e| &*e.name == name);
-        let keys = self.throttled.iter().filter(|(_, id)| is_named(id));
-        let keys: Vec<_> = keys.map(|((wakes, serial), id)| (*wakes, *serial, Arc::clone(id))).collect();
-        for (wakes, serial, id) in keys.into_iter().rev() {
-            self.throttled.remove(&(wakes, serial));
-            let key = Key { id, serial };
-            if let Some(entry) = self.entry(&key) {
-                (entry.wakes, entry.paced) = (None, false);
-                self.ready.push_front(key);
-            }
         }
     }
 
@@ -382,8 +381,13 @@ impl<S: Source> Table<S> {
 
     /// Removes a job. One whose outcome was stored is remembered, since it may come again.
     pub(crate) fn remove(&mut self, key: &Key, settled: Option<Instant>) -> Option<Removed<S>> {
-        self.entry(key)?;
-        let entry = self.entries.remove(&key.id)?;
+        let hash_map::Entry::Occupied(entry) = self.entries.entry(Arc::clone(&key.id)) else {
+            return None;
+        };
+        if entry.get().serial != key.serial {
+            return None;
+        }
+        let entry = entry.remove();
         self.settling -= usize::from(entry.stage == Stage::Settling);
         if let Some(now) = settled {
             self.settled.insert(&key.id, (entry.attempt, now));
@@ -491,10 +495,9 @@ impl<S: Source> Table<S> {
     }
 }
 
-/// `duration` after `time`. Beyond the range of the clock, a century later: no worker waits so long.
-pub(crate) fn later(time: Instant, duration: Duration) -> Instant {
-    const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
-    time.checked_add(duration).or_else(|| time.checked_add(CENTURY)).unwrap_or(time)
+/// The time `after` from `now`; 136 years from `now` if the clock cannot show it.
+pub(crate) fn later(now: Instant, after: Duration) -> Instant {
+    now.checked_add(after).unwrap_or(now + Duration::from_secs(1 << 32))
 }
 
 /// The last ids that were inserted, each with a value.
@@ -511,9 +514,10 @@ impl<V> Remembered<V> {
     }
 
     fn insert(&mut self, id: &Arc<str>, value: V) {
-        self.remove(id);
         self.next += 1;
-        self.values.insert(Arc::clone(id), (self.next, value));
+        if let Some((before, _)) = self.values.insert(Arc::clone(id), (self.next, value)) {
+            self.order.remove(&before);
+        }
         self.order.insert(self.next, Arc::clone(id));
         if self.order.len() > self.most {
             if let Some((_, oldest)) = self.order.pop_first() {

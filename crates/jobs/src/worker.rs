@@ -223,8 +223,8 @@ impl<S: Source> WorkerHandle<S> {
         self.shared.settings.pool.capacity()
     }
 
-    /// Starts the jobs of this name at least `every` apart; `None` lifts that. It applies to jobs that
-    /// wait already.
+    /// Starts the jobs of this name at least `every` apart; `None` lifts that. Jobs that wait for
+    /// their start by an earlier pace start by the new one.
     pub fn pace(&self, name: &str, every: Option<Duration>) {
         let now = self.shared.now();
         self.shared.table().set_pace(name, every, now);

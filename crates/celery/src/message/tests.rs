@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
+use jiff::Timestamp;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ByteArray, FieldArray, FieldTable, LongString};
 use serde_json::Value;
@@ -157,6 +158,10 @@ fn times_are_read_with_and_without_a_zone() {
     assert_eq!(parse_time("2026-11-30T15:26:16.645862"), Some(time));
     assert_eq!(super::time_text(time), "2026-11-30T15:26:16.645862+00:00");
     assert_eq!(parse_time("tomorrow"), None);
+    // Python's `datetime.max`.
+    for last in ["9999-12-31T23:59:59.999999", "9999-12-31T23:59:59+00:00"] {
+        assert_eq!(parse_time(last), Some(Timestamp::MAX));
+    }
 }
 
 /// A value of any type.

@@ -276,6 +276,21 @@ fn policy_gives_up_after_its_tries_and_names_the_delay() {
 }
 
 #[test]
+fn job_of_any_attempt_fails_at_once_if_the_policy_gives_up() {
+    // It would take half a minute to count the tries before.
+    let retry = Retry::times(u32::MAX).when(|_: &&str| false);
+    let (_, report) = run(
+        |w| w.retry(retry),
+        |_| async { Err("no luck") },
+        |broker, _| async move {
+            broker.send_attempt("a", u32::MAX, Terms::default());
+            sleep(SECOND).await;
+        },
+    );
+    assert_eq!(report.failed, 1);
+}
+
+#[test]
 fn policy_that_panics_fails_the_job() {
     async fn fails(_: Arc<Message>) -> Ran {
         Err("no luck")
@@ -527,6 +542,30 @@ fn jobs_of_a_name_start_at_its_pace() {
         },
     );
     assert_eq!(broker.begun_jobs(), 8);
+}
+
+#[test]
+fn new_pace_holds_for_jobs_that_wait_by_the_old_one() {
+    let (broker, _) = run(
+        |w| w,
+        |_| async { Ok("") },
+        |broker, handle| async move {
+            // Longer than the clock can show.
+            handle.pace("slow", Some(Duration::MAX));
+            for n in 0..4 {
+                broker.send(&format!("slow-{n}"), Terms::default());
+            }
+            sleep(SECOND).await;
+            assert_eq!(broker.begun_jobs(), 1);
+            handle.pace("slow", Some(SECOND));
+            sleep(SECOND + SECOND / 2).await;
+            assert_eq!(broker.begun_jobs(), 2);
+            handle.pace("slow", None);
+            sleep(SECOND / 2).await;
+            assert_eq!(broker.begun_jobs(), 4);
+        },
+    );
+    assert_eq!(broker.begun_jobs(), 4);
 }
 
 #[test]
