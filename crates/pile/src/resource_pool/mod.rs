@@ -501,6 +501,15 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         }
     }
 
+    /// Gives a failure of `create` to the first waiting caller.
+    fn deliver_failure(&self, error: ResourceError<E>) {
+        let given = self.lock().waiters.give(Err(error));
+        match given {
+            Ok(waker) => wake_all(waker),
+            Err(error) => drop_contained(error),
+        }
+    }
+
     /// Gives a lent resource to the first waiting caller; otherwise it becomes idle.
     fn deliver(self: &Arc<Self>, mut resource: Resource<T>) {
         resource.idle_since = Some(now());

@@ -183,13 +183,7 @@ impl<T: Send + 'static, E: Send + 'static> Preparation<T, E> {
         drop(self);
         match prepared {
             Prepared::Resource(resource) => shared.deliver(resource),
-            Prepared::Failed(error) => {
-                let given = shared.lock().waiters.give(Err(error));
-                match given {
-                    Ok(waker) => wake_all(waker),
-                    Err(error) => drop_contained(error),
-                }
-            }
+            Prepared::Failed(error) => shared.deliver_failure(error),
             // The panic hook has reported it.
             Prepared::Panicked(failure) => drop_contained(failure),
             Prepared::Nothing => {}
