@@ -197,7 +197,8 @@ fn key_is_free_when_the_wait_for_a_start_changes_hands() {
         let key = pool.slot().key("a").await.unwrap();
         let (hub, inside) = (sim.clone(), pool.clone());
         let member = pool.spawn(async move {
-            let mut keyed = Box::pin(async move { inside.slot().key("a").spawn(async { 42 }).await });
+            let mut keyed =
+                Box::pin(async move { inside.slot().key("a").spawn(async { 42 }).await });
             assert!(poll_once(&mut keyed).await.is_none());
             spawn_on(&hub, keyed)
         });
