@@ -4,9 +4,8 @@
 use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt;
-use futures_lite::future::poll_once;
+use futures_lite::future::{poll_once, zip};
 use spinney::pool::{Order, RateLimiter, SlotError};
-use spinney::task::spawn_on;
 use spinney::time::Clock;
 use spinney::{Failure, LocalHub, Pool, Rate, Retry, Within, sleep};
 use spinney_tests::tools::{Count, Gauge, Log, all, let_others_run};
@@ -194,21 +193,22 @@ fn key_is_free_when_the_wait_for_a_start_changes_hands() {
     let sim = SimHub::new();
     sim.block_on(async {
         let pool = Pool::builder().per_key(1).pool_on(&sim, 2);
-        let key = pool.slot().key("a").await.unwrap();
-        let (hub, inside) = (sim.clone(), pool.clone());
+        let (key, inside) = (pool.slot().key("a").await.unwrap(), pool.clone());
         let member = pool.spawn(async move {
-            let mut keyed =
-                Box::pin(async move { inside.slot().key("a").spawn(async { 42 }).await });
+            let keyed = async move { inside.slot().key("a").spawn(async { 42 }).await.await };
+            let mut keyed = Box::pin(keyed);
             assert!(poll_once(&mut keyed).await.is_none());
-            spawn_on(&hub, keyed)
+            (keyed,)
         });
-        let helper = member.await.await.unwrap();
+        let (keyed,) = member.await.await.unwrap();
         // The key is free before a slot is: the start, which needs none, is granted.
-        pool.resize(0);
-        drop(key);
-        sleep(MS).await;
-        pool.resize(2);
-        assert_eq!(helper.await.unwrap().await.unwrap(), 42);
+        let free = async {
+            pool.resize(0);
+            drop(key);
+            sleep(MS).await;
+            pool.resize(2);
+        };
+        assert_eq!(zip(keyed, free).await.0.unwrap(), 42);
         assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 2, 0));
     });
 }
