@@ -14,6 +14,7 @@ use futures_lite::{FutureExt, Stream};
 use spinney_hub::Clock;
 use spinney_sync::{Acquire, Closed, Event, Permit, Queue, Semaphore};
 
+use crate::table::later;
 use crate::{Arrival, Delivery, NotSettled, Outcome, Source, Terms};
 
 /// A queue of jobs in memory, for workers of one process. Jobs are lost with the process.
@@ -216,7 +217,7 @@ where
     async fn settle(&self, job: &Arc<Self::Job>, outcome: Outcome<T, E>) -> Result<(), NotSettled> {
         let result = match outcome {
             Outcome::Retried { after, .. } => {
-                let terms = Terms { eta: Clock::current().now().checked_add(after), ..job.terms };
+                let terms = Terms { eta: Some(later(Clock::current().now(), after)), ..job.terms };
                 let job = MemoryJob { attempt: job.attempt + 1, terms, ..MemoryJob::clone(job) };
                 self.jobs.send(job, true);
                 return Ok(());

@@ -115,14 +115,16 @@ impl<S: Source> Running<S> {
         let Outcome::Failed(error) = outcome else { return outcome };
         let attempt = self.shared.table().attempt(&self.key);
         let returned = Ok(Err(error));
-        // A predicate that panics has not asked for another try.
-        let decide = AssertUnwindSafe(|| retry.decide(&returned));
-        let decision = catch_unwind(decide).unwrap_or(Decision::GiveUp);
-        // The attempt stands in the message, which may hold any number.
-        let attempt = if decision == Decision::GiveUp { 0 } else { attempt };
-        let mut schedule = retry.begin(0);
-        let before = (0..attempt).try_for_each(|_| schedule.next_delay(Decision::Retry).map(drop));
-        let after = before.and_then(|()| schedule.next_delay(decision));
+        let decide = || {
+            let decision = retry.decide(&returned);
+            // The attempt stands in the message, which may hold any number.
+            let attempt = if decision == Decision::GiveUp { 0 } else { attempt };
+            let mut schedule = retry.begin(0);
+            (0..attempt).try_for_each(|_| schedule.next_delay(Decision::Retry).map(drop))?;
+            schedule.next_delay(decision)
+        };
+        // A predicate or a list of delays that panics has not asked for another try.
+        let after = catch_unwind(AssertUnwindSafe(decide)).unwrap_or(None);
         match (returned, after) {
             (Ok(Err(error)), Some(after)) => Outcome::Retried { error, after },
             (Ok(Err(error)), None) => Outcome::Failed(error),

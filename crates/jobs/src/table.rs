@@ -496,7 +496,7 @@ impl<S: Source> Table<S> {
 }
 
 /// The time `after` from `now`; 136 years from `now` if the clock cannot show it.
-fn later(now: Instant, after: Duration) -> Instant {
+pub(crate) fn later(now: Instant, after: Duration) -> Instant {
     now.checked_add(after).unwrap_or(now + Duration::from_secs(1 << 32))
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use spinney_greenlet::GreenletExit;
 use spinney_greenlet::map::{Again, Attempts, Retry};
-use spinney_hub::{Clock, Hub};
+use spinney_hub::{Clock, Hub, contain};
 use spinney_pool::Pool;
 use spinney_sync::Event;
 
@@ -339,7 +339,8 @@ struct PutBackRest<'a, S: Source> {
 
 impl<S: Source> Drop for PutBackRest<'_, S> {
     fn drop(&mut self) {
-        self.shared.source.stop();
+        // It may be dropped by a panic of the source.
+        contain(|| self.shared.source.stop());
         self.shared.put_back_unstarted();
     }
 }

@@ -202,8 +202,9 @@ impl<F: Future, X: Runs<F>> SpawnInto<'_, F, X> {
     fn poll_in_place(&mut self, cx: &mut Context<'_>) -> Poll<Greenlet<F::Output>> {
         let set = self.set;
         let Some((holder, current)) = self.holder() else {
-            // The wait has moved to another task: the member's other waits get the turn.
-            self.turn = None;
+            // The wait has moved to another task: the member's other waits get the turn, and a granted
+            // start keeps no key from the request for a slot.
+            (self.turn, self.start) = (None, None);
             if matches!(self.stage, Stage::Queued(_)) && self.slot.is_none() {
                 return Poll::Ready(self.refuse(SlotError::TooManyWaiting));
             }

@@ -226,6 +226,12 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
+    /// Adds the permit of a key, for a request that had started without its slot.
+    pub(crate) fn or_key(mut self, key: Option<Arc<KeyPermit>>) -> Self {
+        self.key = self.key.or(key);
+        self
+    }
+
     /// Takes the permit of the key.
     pub(crate) fn take_key(&mut self) -> Option<Arc<KeyPermit>> {
         self.key.take()

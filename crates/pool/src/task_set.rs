@@ -273,7 +273,8 @@ impl<X> TaskSet<X> {
     /// The task runs on outside of the set. A child that it runs in place pauses until the child
     /// gets a slot of its own. A kill or an abort ends a paused child; a kill that the child
     /// catches or shields, or that is meant for a child in its own place, is seen once the child
-    /// runs again.
+    /// runs again. The task waits for slots like any other caller from then on: a member that waits
+    /// for the task keeps its own slot from it.
     ///
     /// Python: `gevent.pool.Group.discard`.
     pub fn discard(&self, greenlet: &Handle) -> bool {
@@ -299,14 +300,16 @@ impl<X> TaskSet<X> {
         self.inner().handles()
     }
 
-    /// How many slots are taken, by members or by tasks that are about to become members.
+    /// How many slots are taken, by members or by tasks that are about to become members: a held
+    /// [`Slot`](crate::Slot) counts. In a [scope](crate::Pool::scope) only the slots of its members
+    /// count; the pool counts all of them.
     ///
     /// Python: `len(group)`.
     pub fn len(&self) -> usize {
         self.inner().taken()
     }
 
-    /// Whether no slot is taken.
+    /// Whether [`len`](Self::len) is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

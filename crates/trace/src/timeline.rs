@@ -172,8 +172,8 @@ impl Timeline {
     /// waits, those at one line in one colour. The wheel zooms, dragging moves, and the pointer shows the details of what is below it.
     pub fn to_html(&self) -> String {
         let data = json!(self.history().rows()).to_string();
-        // `</` would end the script.
-        include_str!("timeline.html").replace("[/* rows */]", &data.replace("</", "<\\/"))
+        // `</` would end the script, and `<!--` hide its end.
+        include_str!("timeline.html").replace("[/* rows */]", &data.replace('<', "\\u003c"))
     }
 
     fn history(&self) -> History {

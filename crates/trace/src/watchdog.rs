@@ -162,7 +162,7 @@ impl WatchdogBuilder {
     pub fn start(self) -> io::Result<Watchdog> {
         crate::start().map_err(io::Error::other)?;
         let stop = Arc::new(Stop::default());
-        let (stopped, tick) = (Arc::clone(&stop), self.threshold / 2);
+        let (stopped, tick) = (Arc::clone(&stop), self.tick());
         let mut monitor = Monitor::new(self);
         let watch = move || {
             while !stopped.wait(tick.max(Duration::from_millis(1))) {
@@ -171,6 +171,12 @@ impl WatchdogBuilder {
         };
         let thread = thread::Builder::new().name("spinney-watchdog".to_owned()).spawn(watch)?;
         Ok(Watchdog { stop, thread: Some(thread) })
+    }
+
+    /// The time between two checks.
+    fn tick(&self) -> Duration {
+        let stuck_after = self.stuck_after.unwrap_or(Duration::MAX);
+        (self.threshold.min(stuck_after) / 2).min(WINDOW)
     }
 }
 

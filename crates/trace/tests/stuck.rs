@@ -13,7 +13,7 @@ use spinney_trace::{Alarm, Watchdog};
 fn greenlets_that_all_wait_are_reported_once() {
     let (alarms, reported) = mpsc::channel();
     let _watchdog = Watchdog::builder()
-        .threshold(Duration::from_millis(10))
+        .threshold(Duration::MAX)
         .stuck_after(Duration::from_millis(50))
         .on_alarm(move |alarm| drop(alarms.send(alarm.clone())))
         .start()

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_lite::future::zip;
 use spinney_greenlet::map::Retry;
+use spinney_greenlet::spawn_on;
 use spinney_hub::{Spawn, Within, sleep};
-use spinney_jobs::{JobError, MemoryJob, MemorySource, NewJob, Terms, Worker};
+use spinney_jobs::{
+    Arrival, JobError, MemoryJob, MemorySource, NewJob, NotSettled, Outcome, Source, Terms, Worker,
+};
 use spinney_pool::Pool;
 use spinney_sim::SimHub;
+use spinney_test_support::blow_up;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -137,4 +142,75 @@ fn result_of_a_dropped_queue_is_lost() {
     let result = sim.block_on(queue.push(NewJob::new("half", 2))).unwrap();
     drop(queue);
     assert_eq!(sim.block_on(result), Err(JobError::Lost));
+}
+
+#[test]
+fn endless_delay_never_retries() {
+    let (sim, queue) = (SimHub::new(), Numbers::bounded(1));
+    let retry = Retry::times(3).delays([Duration::MAX]);
+    let worker = Worker::builder(&Pool::new(1)).retry(retry).build(queue.clone());
+    sim.block_on(async {
+        let odd = queue.push(NewJob::new("half", 3)).await.unwrap();
+        let handle = worker.handle();
+        let stop = async {
+            assert!(odd.within(1_000_000 * SECOND).await.is_err());
+            handle.stop(SECOND);
+        };
+        let (report, ()) = zip(worker.run(half), stop).await;
+        assert_eq!((report.retried, report.failed, queue.len()), (1, 0, 1));
+    });
+}
+
+#[test]
+fn delays_that_panic_fail_their_job() {
+    let (sim, queue) = (SimHub::new(), Numbers::bounded(1));
+    let delays = || std::iter::from_fn(|| -> Option<Duration> { blow_up("no luck") });
+    let retry = Retry::times(3).delays_from(delays);
+    let worker = Worker::builder(&Pool::new(1)).retry(retry).build(queue.clone());
+    sim.block_on(async {
+        let odd = queue.push(NewJob::new("half", 3)).await.unwrap();
+        queue.close();
+        let report = worker.run(half).await;
+        assert_eq!((report.retried, report.failed), (0, 1));
+        assert_eq!(odd.await, Err(JobError::Failed("3 is odd".into())));
+    });
+}
+
+/// A source without jobs, whose `next` and `stop` panic.
+struct Broken;
+
+impl Source for Broken {
+    type Job = ();
+    type Output = ();
+    type Error = ();
+    type Receipt = ();
+
+    async fn next(&self) -> Option<Arrival<Self>> {
+        blow_up("next")
+    }
+
+    fn set_credit(&self, _: Option<usize>) {}
+
+    async fn settle(&self, _: &Arc<()>, _: Outcome<(), ()>) -> Result<(), NotSettled> {
+        Ok(())
+    }
+
+    async fn acknowledge(&self, (): ()) {}
+
+    async fn resend(&self, _: &Arc<()>) -> Result<(), NotSettled> {
+        Ok(())
+    }
+
+    fn stop(&self) {
+        blow_up("stop")
+    }
+}
+
+#[test]
+fn source_that_panics_twice_panics_its_worker_once() {
+    let sim = SimHub::new();
+    let worker = Worker::builder(&Pool::new(1)).build(Broken);
+    let run = spawn_on(&sim, worker.run(|_| async { Ok(()) }));
+    let failure = sim.block_on(run).unwrap_err();
+    assert!(failure.to_string().ends_with("panicked: next"), "{failure}");
 }

@@ -119,6 +119,20 @@ fn job_that_is_held_too_long_is_sent_anew() {
 }
 
 #[test]
+fn endless_hold_holds_until_the_time() {
+    let (broker, report) = run(
+        |w| w.hold(Duration::MAX),
+        nap,
+        |broker, _| async move {
+            let eta = Some(Clock::current().now() + 10 * SECOND);
+            broker.send("late", Terms { eta, ..Terms::default() });
+            sleep(30 * SECOND).await;
+        },
+    );
+    assert_eq!((report.succeeded, report.resent, broker.left()), (1, 0, 0));
+}
+
+#[test]
 fn expired_job_never_begins() {
     let (broker, report) = run(
         |w| w,

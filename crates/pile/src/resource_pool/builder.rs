@@ -114,8 +114,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePoolBuilder<T, E> {
     /// Sets whether the pool maintains [`min_size`](Self::min_size) items in the background.
     /// Default: `false`. From the first [`fill`](ResourcePool::fill) or
     /// [`item`](ResourcePool::item) on, a task of the hub on which an item is discarded creates
-    /// another one. A failure of `create` is counted in the pool's statistics, and retried after
-    /// the [`backoff`](Self::backoff).
+    /// another one. A failure of `create` is counted in the pool's statistics, goes to the first
+    /// waiting caller, and is retried after the [`backoff`](Self::backoff), at least after 1 ms.
     pub fn refill(mut self, refill: bool) -> Self {
         self.settings.refill = refill;
         self
@@ -208,7 +208,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePoolBuilder<T, E> {
     /// failures in a row, starting at 1. Default: 100 ms, doubled for each failure, at most 10 s.
     /// After a failure, one item is created at a time until that succeeds.
     ///
-    /// A failure goes to one caller; the others wait for the next try.
+    /// A failure goes to one caller; the others wait for the next try. A panic of `delay` goes to that
+    /// caller instead of the failure, as a panic of `create` does; the next try is not delayed.
     pub fn backoff(mut self, delay: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
         self.settings.backoff = Box::new(delay);
         self

@@ -111,7 +111,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// # Panics
     ///
-    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
+    /// Panics if `create`, the [`check`](ResourcePoolBuilder::check) or the
+    /// [`backoff`](ResourcePoolBuilder::backoff) panics.
     ///
     /// # Cancel safety
     ///
@@ -137,7 +138,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// # Panics
     ///
-    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
+    /// Panics if `create`, the [`check`](ResourcePoolBuilder::check) or the
+    /// [`backoff`](ResourcePoolBuilder::backoff) panics.
     ///
     /// # Cancel safety
     ///
@@ -164,7 +166,8 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// # Panics
     ///
-    /// Panics if `create` or the [`check`](ResourcePoolBuilder::check) panics.
+    /// Panics if `create`, the [`check`](ResourcePoolBuilder::check) or the
+    /// [`backoff`](ResourcePoolBuilder::backoff) panics.
     ///
     /// # Cancel safety
     ///
@@ -216,7 +219,7 @@ impl<T: Send + 'static, E: Send + 'static> ResourcePool<T, E> {
     ///
     /// # Panics
     ///
-    /// Panics if `create` panics.
+    /// Panics if `create` or the [`backoff`](ResourcePoolBuilder::backoff) panics.
     ///
     /// # Cancel safety
     ///
@@ -495,6 +498,15 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         match &self.settings.recycle {
             Some(recycle) => Preparation::recycle(self, resource, Arc::clone(recycle)).start(),
             None => self.deliver(resource),
+        }
+    }
+
+    /// Gives a failure of `create` to the first waiting caller.
+    fn deliver_failure(&self, error: ResourceError<E>) {
+        let given = self.lock().waiters.give(Err(error));
+        match given {
+            Ok(waker) => wake_all(waker),
+            Err(error) => drop_contained(error),
         }
     }
 

@@ -5,7 +5,7 @@
 //! it waits for the next caller, which polls it. So a `create` finishes even if it takes longer
 //! than any caller waits.
 
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -24,7 +24,7 @@ pub(super) enum Prepared<T, E> {
     /// A resource, counted as lent.
     Resource(Resource<T>),
     Failed(ResourceError<E>),
-    /// `create` panicked.
+    /// `create` panicked, or the `backoff` after its failure.
     Panicked(Failure),
     /// No result for a caller: it was killed, or the item is not used again.
     Nothing,
@@ -126,7 +126,8 @@ impl<T: Send + 'static, E: Send + 'static> Preparation<T, E> {
                 Prepared::Nothing
             }
             Err(failure) if kind == Kind::Create && failure.is_panic() => {
-                self.reservation.note_failure();
+                // A panic of `backoff` as well is the second one: the caller gets the first.
+                let _ = self.reservation.note_failure();
                 Prepared::Panicked(failure)
             }
             Err(_) => Prepared::Nothing,
@@ -140,8 +141,13 @@ impl<T: Send + 'static, E: Send + 'static> Preparation<T, E> {
     }
 
     fn failed(&mut self, error: ResourceError<E>) -> Prepared<T, E> {
-        self.reservation.note_failure();
-        Prepared::Failed(error)
+        match self.reservation.note_failure() {
+            Ok(()) => Prepared::Failed(error),
+            Err(failure) => {
+                drop_contained(error);
+                Prepared::Panicked(failure)
+            }
+        }
     }
 
     /// Continues without the caller. The job is dropped if the pool was closed, or when its hub
@@ -177,13 +183,7 @@ impl<T: Send + 'static, E: Send + 'static> Preparation<T, E> {
         drop(self);
         match prepared {
             Prepared::Resource(resource) => shared.deliver(resource),
-            Prepared::Failed(error) => {
-                let given = shared.lock().waiters.give(Err(error));
-                match given {
-                    Ok(waker) => wake_all(waker),
-                    Err(error) => drop_contained(error),
-                }
-            }
+            Prepared::Failed(error) => shared.deliver_failure(error),
             // The panic hook has reported it.
             Prepared::Panicked(failure) => drop_contained(failure),
             Prepared::Nothing => {}
@@ -261,15 +261,21 @@ impl<T: Send + 'static, E: Send + 'static> Reservation<T, E> {
     }
 
     /// Records a failure of `create`, which delays the next one.
-    fn note_failure(&self) {
+    ///
+    /// # Errors
+    ///
+    /// The panic of `backoff`: the next creation is not delayed.
+    fn note_failure(&self) -> Result<(), Failure> {
         let mut state = self.shared.lock();
         state.failures.in_a_row = state.failures.in_a_row.saturating_add(1);
         state.counters.failed += 1;
         let failures = state.failures.in_a_row;
         drop(state);
-        let delay = (self.shared.settings.backoff)(failures);
+        let backoff = || (self.shared.settings.backoff)(failures);
+        let delay = catch_unwind(AssertUnwindSafe(backoff)).map_err(Failure::panicked)?;
         let failed_at = now();
         self.shared.lock().failures.delay_next(failed_at, delay);
+        Ok(())
     }
 
     /// Leaves `job` for the next caller to continue. A closed pool drops it.

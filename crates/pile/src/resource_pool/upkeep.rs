@@ -10,14 +10,15 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use spinney_greenlet::spawn_on;
-use spinney_hub::{Hub, drop_contained, now, sleep_until};
+use spinney_hub::{Hub, drop_contained, now, sleep, sleep_until};
 
 use super::item::Resource;
 use super::state::State;
 use super::stats::Reason;
 use super::{ResourceError, Shared};
 
-/// The least time that a caller about to take an item has before the reaper's next look.
+/// The least time between two looks of the reaper, in which a caller may take an item, and between
+/// two tries of the refiller.
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// A reaper that is later than this is considered lost.
@@ -82,16 +83,17 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         let limits = [self.settings.idle_timeout, self.settings.max_age];
         let longest = limits.into_iter().flatten().max().unwrap_or_default();
         let state = self.lock();
-        if state.tasks.reaper_is_there(now, longest) || self.next_look(&state, now).is_none() {
+        if state.tasks.reaper_is_there(now, longest) {
             return;
         }
+        let Some(due) = self.next_look(&state, now) else { return };
         drop(state);
         let (hub, alive) = (Hub::current(), Arc::new(()));
         let mut state = self.lock();
         state.tasks.reaper = Arc::downgrade(&alive);
-        state.tasks.due = Some(now);
+        state.tasks.due = Some(due);
         drop(state);
-        spawn_on(&hub, reap(Arc::downgrade(self), alive)).detach();
+        spawn_on(&hub, reap(Arc::downgrade(self), alive, due)).detach();
     }
 
     fn start_refiller(self: &Arc<Self>) {
@@ -170,10 +172,14 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
     }
 }
 
-/// Discards expired items, and sleeps until the next look, while there are any items that may
-/// expire.
-async fn reap<T: Send + 'static, E: Send + 'static>(pool: Weak<Shared<T, E>>, alive: Arc<()>) {
+/// Sleeps until `due`, and discards expired items, while there are any items that may expire.
+async fn reap<T: Send + 'static, E: Send + 'static>(
+    pool: Weak<Shared<T, E>>,
+    alive: Arc<()>,
+    mut due: Instant,
+) {
     loop {
+        sleep_until(due).await;
         let next = pool.upgrade().and_then(|pool| {
             let next = pool.reap(&alive);
             // This may be the last handle.
@@ -181,22 +187,31 @@ async fn reap<T: Send + 'static, E: Send + 'static>(pool: Weak<Shared<T, E>>, al
             next
         });
         let Some(next) = next else { return };
-        sleep_until(next).await;
+        due = next;
     }
 }
 
-/// Creates items until there are enough. A failure is counted, and delays the next try.
+/// Creates items until there are enough. A failure is counted, goes to a waiting caller if there is
+/// one, and delays the next try, at least for a moment: a task that is always ready holds up others.
 async fn refill<T: Send + 'static, E: Send + 'static>(pool: Weak<Shared<T, E>>, alive: Arc<()>) {
     while let Some(pool) = pool.upgrade() {
         let filled = pool.fill_once(Location::caller()).await;
-        let is_over = matches!(filled, Ok(true) | Err(ResourceError::Closed));
-        drop_contained(filled);
-        if is_over {
-            // A resource that was discarded meanwhile started no refiller, because this task still existed.
-            drop(alive);
-            pool.look_after();
-            return drop_contained(pool);
-        }
+        let has_failed = match filled {
+            Ok(true) | Err(ResourceError::Closed) => {
+                // A resource that was discarded meanwhile started no refiller, because this task still existed.
+                drop(alive);
+                pool.look_after();
+                return drop_contained(pool);
+            }
+            Ok(false) => false,
+            Err(error) => {
+                pool.deliver_failure(error);
+                true
+            }
+        };
         drop_contained(pool);
+        if has_failed {
+            sleep(MOMENT).await;
+        }
     }
 }

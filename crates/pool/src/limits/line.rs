@@ -228,9 +228,8 @@ impl Line for SlotLine {
     }
 
     fn push(&mut self, waker: Waker, want: Want<Request>) -> (u64, bool) {
-        // A plain queue is in the order of arrival.
-        let request = Request { behind: None, ..want.request };
-        let is_plain = want.permits <= 1 && request == Request::default();
+        // A plain queue is in the order of arrival, and forgets which request is behind which.
+        let is_plain = want.permits <= 1 && want.request == Request::default();
         if is_plain && self.limited.is_none() {
             return self.plain.push(waker, plainly(&want));
         }

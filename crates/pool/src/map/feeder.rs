@@ -35,7 +35,8 @@ pub struct Feeder<S: Source, F, Fut: Future, X: Executor> {
     queued: Option<AcquireSlot>,
     /// Whether that wait is for an item that has started in place.
     queued_started: bool,
-    /// The wait for a start without a slot, where each start must be requested.
+    /// The wait for a start without a slot, where each start must be requested and all items make the
+    /// same request.
     start: Option<AcquireStart>,
     /// The items in the queue of the pool, if each has its own request.
     item_queue: Option<ItemQueue<S::Item>>,
@@ -84,12 +85,6 @@ struct TakenItem<A> {
     index: usize,
     item: A,
     want: Want<Request>,
-}
-
-impl<A> From<QueuedItem<A>> for TakenItem<A> {
-    fn from(QueuedItem { index, item, slot, .. }: QueuedItem<A>) -> Self {
-        Self { index, item, want: slot.want() }
-    }
 }
 
 impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
@@ -163,14 +158,16 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         }
         let Some(item_queue) = &mut self.item_queue else { return Poll::Ready(None) };
         while let Poll::Ready((queued_item, slot)) = item_queue.poll_served(cx) {
-            self.start = None;
-            let taken = TakenItem::from(queued_item);
+            let QueuedItem { index, item, want, key_permit, .. } = queued_item;
             match slot {
-                Ok(permit) => return Poll::Ready(Some(Place::Slot(permit, Some(taken)))),
+                Ok(permit) => {
+                    let taken = TakenItem { index, item, want };
+                    return Poll::Ready(Some(Place::Slot(permit.or_key(key_permit), Some(taken))));
+                }
                 Err(error) => {
-                    drop_contained(taken.item);
+                    drop_contained(item);
                     let failure = Failure::Killed(GreenletExit::because(error));
-                    self.shared.results.deliver_refused((taken.index, failure));
+                    self.shared.results.deliver_refused((index, failure));
                 }
             }
         }
@@ -184,20 +181,12 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
         WaitNote::note("a slot for a map started", self.at);
         let weight = first.slot.weight();
         let wish = self.shared.results.requested().filter(|wish| wish.carries(weight));
+        ready!(first.poll_start(&self.shared.members.slots, wish.is_some(), cx));
         let Some(wish) = wish else { return Poll::Pending };
-        let members = &self.shared.members;
-        let (want, mut key_permit) = (first.slot.want(), None);
-        if members.slots.limits_starts() {
-            let start = self.start.get_or_insert_with(|| first.slot.in_place(&members.slots, None));
-            let Ok(started) = ready!(start.poll(cx)) else { return Poll::Pending };
-            first.slot.has_started();
-            key_permit = started;
-            self.start = None;
-            self.queued_started = true;
-        }
         let Some(queued_item) = item_queue.take(key) else { return Poll::Pending };
-        let QueuedItem { index, item, slot, .. } = queued_item;
+        let QueuedItem { index, item, want, slot, has_started, key_permit, .. } = queued_item;
         let taken = TakenItem { index, item, want };
+        self.queued_started |= has_started;
         self.shared.results.set_queued_ticket(slot.ticket());
         self.queued = Some(slot);
         Poll::Ready(Some(Place::Reader(wish, key_permit, Some(taken))))
@@ -236,7 +225,6 @@ impl<S: Source, F, Fut: Future, X: Executor> Feeder<S, F, Fut, X> {
 
     /// Refuses the items in the queue.
     fn refuse_queued(&mut self, exit: &GreenletExit) {
-        self.start = None;
         for index in self.item_queue.as_mut().map(ItemQueue::clear).unwrap_or_default() {
             self.shared.results.deliver_refused((index, Failure::Killed(exit.clone())));
         }

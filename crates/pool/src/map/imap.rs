@@ -28,6 +28,11 @@ use crate::{Reentry, TaskSet};
 /// while the map has no slot; see [`Reentry`](crate::Reentry). A read that began an item returns
 /// when that item has finished.
 ///
+/// An item may also run as a task of the hub in the slot of its reader: below 128 tasks in place on
+/// one stack, or if another task has taken the item's slot in the delay before its next try. When
+/// such a read is dropped, the item goes on beside the reader until it has finished or waits for a
+/// further try; no other item of the map starts in that slot meanwhile.
+///
 /// Python: `gevent.pool.IMap`, `gevent.pool.IMapUnordered`.
 #[doc(alias("buffered", "buffer_unordered", "async_stream"))]
 #[must_use = "dropping a stream kills its map: read it, or call `detach()`"]

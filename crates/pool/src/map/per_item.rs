@@ -13,7 +13,7 @@ use spinney_sync::Want;
 
 use crate::SlotError;
 use crate::limits::{Key, Request};
-use crate::slot::{AcquireSlot, ONE, Permit};
+use crate::slot::{AcquireSlot, AcquireStart, KeyPermit, ONE, Permit, SharedSlots};
 
 type Of<A, T> = Option<Box<dyn Fn(&A) -> T + Send + Sync>>;
 
@@ -94,8 +94,43 @@ pub(super) struct ItemQueue<A> {
 pub(super) struct QueuedItem<A> {
     pub(super) index: usize,
     pub(super) item: A,
+    /// The request of the item.
+    pub(super) want: Want<Request>,
     pub(super) slot: AcquireSlot,
+    /// The wait for a start without a slot, while the reader may run the item in its place.
+    start: Option<AcquireStart>,
+    /// Whether a start was granted. It belongs to the item, which may get a slot before the reader
+    /// runs it.
+    pub(super) has_started: bool,
+    /// The key permit of that start.
+    pub(super) key_permit: Option<Arc<KeyPermit>>,
     waker: Waker,
+}
+
+impl<A> QueuedItem<A> {
+    /// Ready when its key, the rates and pauses allow a start without a slot, which is requested
+    /// while a reader `may_run` the item.
+    pub(super) fn poll_start(
+        &mut self,
+        slots: &SharedSlots,
+        may_run: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if self.has_started || !slots.limits_starts() {
+            return Poll::Ready(());
+        }
+        if may_run && self.start.is_none() {
+            self.start = Some(self.slot.in_place(slots, None));
+        }
+        let Some(start) = &mut self.start else { return Poll::Pending };
+        let Poll::Ready(Ok(key_permit)) = start.poll(cx) else {
+            self.start.take_if(|_| !may_run);
+            return Poll::Pending;
+        };
+        self.slot.has_started();
+        (self.start, self.has_started, self.key_permit) = (None, true, key_permit);
+        Poll::Ready(())
+    }
 }
 
 impl<A> ItemQueue<A> {
@@ -109,10 +144,12 @@ impl<A> ItemQueue<A> {
 
     /// Adds an item, which is polled next.
     pub(super) fn add(&mut self, index: usize, item: A, slot: AcquireSlot) {
+        let (want, start, has_started, key_permit) = (slot.want(), None, false, None);
         let entry = self.items.vacant_entry();
         let key = entry.key();
         let waker = Waker::from(Arc::new(ItemWaker { woken: Arc::clone(&self.woken), key }));
-        entry.insert(QueuedItem { index, item, slot, waker });
+        let queued = QueuedItem { index, item, want, slot, start, has_started, key_permit, waker };
+        entry.insert(queued);
         self.woken.lock().keys.push_back(key);
     }
 

@@ -32,7 +32,8 @@ impl Pct {
     /// Creates the priorities for a program of about `steps` steps.
     pub(crate) fn new(depth: usize, seed: u64, steps: usize) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let mut falls: Vec<usize> = (1..depth).map(|_| rng.usize(1..=steps.max(1))).collect();
+        let falls = (1..depth).take(steps).map(|_| rng.usize(1..=steps));
+        let mut falls: Vec<usize> = falls.collect();
         falls.sort_unstable_by(|a, b| b.cmp(a));
         Self { rng, priorities: BTreeMap::new(), falls, low: HIGH, last: (0, 0) }
     }

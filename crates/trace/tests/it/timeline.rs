@@ -55,6 +55,17 @@ fn trace_holds_each_poll_and_wake() {
 }
 
 #[test]
+fn page_survives_names_that_are_markup() {
+    let timeline = Timeline::start(100).unwrap();
+    let sim = SimHub::new();
+    let nap = async { sleep(Duration::from_millis(1)).await };
+    sim.block_on(spawn_on(&sim, nap).named("<!--<script></script>")).unwrap();
+    let page = timeline.to_html();
+    assert_eq!((page.matches("<script").count(), page.matches("<!--").count()), (1, 0));
+    assert!(page.contains("\\u003c!--\\u003cscript>"));
+}
+
+#[test]
 fn each_slot_has_a_track_with_its_members() {
     start().unwrap();
     let sim = SimHub::new();

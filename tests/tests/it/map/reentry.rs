@@ -15,6 +15,8 @@ use spinney::{Handle, Pool, Retry, Within, shield, sleep, yield_now};
 use spinney_tests::tools::{Count, Gauge, Log, all, behind, gate, let_others_run, polled};
 use spinney_tests::{AnyHub, SimHub, on_every_hub};
 
+type Local<T> = Pin<Box<dyn Future<Output = T>>>;
+
 /// Work that yields a few times, counted by `gauge`.
 async fn work(gauge: Gauge, value: usize) -> usize {
     let _inside = gauge.enter();
@@ -419,10 +421,14 @@ fn time_passes_in_a_closed_map_with_an_item_in_place() {
 
 #[test]
 fn item_in_place_gets_its_slot_before_its_own_children() {
-    for (priority, order) in [(1, Order::Oldest), (0, Order::Newest), (9, Order::Aging(3))] {
+    let orders = [(1, Order::Oldest), (0, Order::Newest), (9, Order::Aging(3))];
+    for ((priority, order), is_late) in orders.into_iter().flat_map(|o| [(o, false), (o, true)]) {
         let sim = SimHub::new();
         sim.block_on(async {
-            let pool = Pool::builder().order(order).pool_on(&sim, 1);
+            let pool = Pool::on(&sim, 1);
+            if !is_late {
+                pool.set_order(order);
+            }
             let inside = pool.clone();
             let child = sleep(Duration::from_secs(1));
             let member = pool.spawn(async move {
@@ -435,12 +441,47 @@ fn item_in_place_gets_its_slot_before_its_own_children() {
                 let mut map = Box::pin(map);
                 // The item has begun in place, and nothing polls it any more.
                 assert!(map.next().within(Duration::from_millis(1)).await.is_err());
+                inside.set_order(order);
                 Pin::into_inner(map).detach();
             });
             member.await.await.unwrap();
             pool.join().await.unwrap();
         });
     }
+}
+
+/// Runs `then` in place of a member of `pool`, `depth` levels deep.
+fn in_place(pool: Pool<SimHub>, depth: usize, then: Local<()>) -> Local<()> {
+    Box::pin(async move {
+        if depth == 0 {
+            return then.await;
+        }
+        pool.apply(in_place(pool.clone(), depth - 1, then)).await.unwrap();
+    })
+}
+
+#[test]
+fn at_most_one_item_goes_on_beside_its_reader() {
+    const MS: Duration = Duration::from_millis(1);
+    let sim = SimHub::new();
+    sim.block_on(async {
+        let (pool, done) = (Pool::on(&sim, 1), Log::default());
+        let (inside, log) = (pool.clone(), done.clone());
+        let reader = async move {
+            let item = move |n: u32| {
+                let log = log.clone();
+                async move { (sleep(10 * MS).await, log.add(n)).1 }
+            };
+            // There is no room for one more item on the stack: it runs as a task of the hub.
+            let mut map = inside.imap(item, 0..5);
+            assert!(map.next().within(MS).await.is_err());
+            sleep(100 * MS).await;
+            assert_eq!(done.take(), [0]);
+            assert_eq!((inside.len(), map.count().await), (1, 5));
+        };
+        pool.spawn(in_place(pool.clone(), 128, Box::pin(reader))).await.await.unwrap();
+        assert_eq!((pool.len(), pool.available()), (0, 1));
+    });
 }
 
 #[test]

@@ -51,6 +51,17 @@ on_every_hub! {
         assert_eq!((pool.len(), scope.len()), (0, 0));
     }
 
+    async fn held_slot_of_a_scope_counts_in_the_pool_alone(hub) {
+        let pool = Pool::on(hub, 2);
+        let scope = pool.scope();
+        let slot = scope.slot().await.unwrap();
+        assert_eq!((pool.len(), pool.available(), scope.available()), (1, 1, 1));
+        assert_eq!((scope.len(), scope.is_empty(), pool.is_empty()), (0, true, false));
+        let task = slot.spawn(stuck(gate(), ()));
+        assert_eq!((pool.len(), scope.len()), (1, 1));
+        task.kill().await;
+    }
+
     async fn closed_scope_refuses_although_a_slot_is_free(hub) {
         let pool = Pool::on(hub, 3);
         let (scope, dropped) = (pool.scope(), Dropped::default());

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt;
-use futures_lite::future::poll_once;
+use futures_lite::future::{poll_once, zip};
 use spinney::pool::{Order, RateLimiter, SlotError};
 use spinney::time::Clock;
 use spinney::{Failure, LocalHub, Pool, Rate, Retry, Within, sleep};
@@ -167,6 +167,52 @@ on_every_hub! {
 }
 
 /// A runtime whose timer is the alarm of a pool in the tests below.
+#[test]
+fn start_in_place_counts_once_when_another_item_is_served() {
+    let sim = SimHub::new();
+    sim.block_on(async {
+        let elapsed = stopwatch();
+        let pool = Pool::builder().rate(Rate::per(1, 10 * MS).burst(2)).pool_on(&sim, 2);
+        let (held, inside) = (pool.slot().await.unwrap(), pool.clone());
+        let member = pool.spawn(async move {
+            let mapper = inside.mapper().priority(|n: &i32| *n);
+            mapper.map(|n| async move { (sleep(MS).await, n).1 }, 0..2).await.unwrap()
+        });
+        let member = member.await;
+        sleep(MS).await;
+        // At its end there are two starts: item 1 has a slot, item 0 the place of the reader.
+        pool.pause_for(30 * MS);
+        drop(held);
+        assert_eq!(member.await.unwrap(), [0, 1]);
+        assert_eq!((elapsed(), pool.available()), (33 * MS, 2));
+    });
+}
+
+#[test]
+fn key_is_free_when_the_wait_for_a_start_changes_hands() {
+    let sim = SimHub::new();
+    sim.block_on(async {
+        let pool = Pool::builder().per_key(1).pool_on(&sim, 2);
+        let (key, inside) = (pool.slot().key("a").await.unwrap(), pool.clone());
+        let member = pool.spawn(async move {
+            let keyed = async move { inside.slot().key("a").spawn(async { 42 }).await.await };
+            let mut keyed = Box::pin(keyed);
+            assert!(poll_once(&mut keyed).await.is_none());
+            (keyed,)
+        });
+        let (keyed,) = member.await.await.unwrap();
+        // The key is free before a slot is: the start, which needs none, is granted.
+        let free = async {
+            pool.resize(0);
+            drop(key);
+            sleep(MS).await;
+            pool.resize(2);
+        };
+        assert_eq!(zip(keyed, free).await.0.unwrap(), 42);
+        assert_eq!((pool.len(), pool.available(), pool.waiting()), (0, 2, 0));
+    });
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()
 }

@@ -251,3 +251,67 @@ fn refill_maintains_the_minimum_size() {
     });
     assert_eq!(sim.pending(), 0);
 }
+
+#[test]
+fn backoff_that_panics_stops_no_task() {
+    let sim = SimHub::new();
+    let create = || async {
+        sleep(SECOND).await;
+        Err::<(), _>("no")
+    };
+    let backoff = |_| blow_up("backoff");
+    let pool = ResourcePool::builder(create).max_size(1).backoff(backoff).build();
+    sim.block_on(async {
+        // The creation continues without its caller.
+        assert!(pool.item().within(SECOND / 2).await.is_err());
+        sleep(SECOND).await;
+        let stats = pool.stats();
+        assert_eq!((stats.failed, stats.size, stats.creating, pool.available()), (1, 0, 0, 1));
+        // The next one has a caller, which gets the panic.
+        let user = pool.clone();
+        let failure = spawn(async move { user.item().await.map(drop) }).await.unwrap_err();
+        assert!(failure.is_panic() && failure.to_string().contains("backoff"), "{failure}");
+        assert_eq!((pool.stats().failed, pool.available()), (2, 1));
+    });
+}
+
+#[test]
+fn refiller_gives_way_while_create_fails() {
+    const MS: Duration = Duration::from_millis(1);
+    let sim = SimHub::new();
+    let builder = ResourcePool::builder(|| async { Err::<(), _>("no") }).max_size(2);
+    let pool = builder.min_size(1).refill(true).backoff(|_| Duration::ZERO).build();
+    sim.block_on(async {
+        assert!(pool.item().await.is_err());
+        sleep(10 * MS).await;
+        let failed = pool.stats().failed;
+        assert!((10..=12).contains(&failed), "once a millisecond: {failed}");
+    });
+}
+
+#[test]
+fn failure_of_the_refiller_goes_to_a_waiting_caller() {
+    let sim = SimHub::new();
+    let builder = ResourcePool::builder(|| async { Err::<(), _>("no") }).max_size(2);
+    let pool = builder.min_size(1).refill(true).backoff(|nth| SECOND * nth).build();
+    sim.block_on(async {
+        for failed in 1..5 {
+            assert!(pool.item().await.is_err());
+            assert_eq!(pool.stats().failed, failed);
+        }
+    });
+    assert_eq!(sim.elapsed(), SECOND * (1 + 2 + 3));
+}
+
+#[test]
+fn items_that_expire_at_once_are_replaced_in_time() {
+    let sim = SimHub::new();
+    let builder = ResourcePool::builder(|| async { Ok::<_, Infallible>(()) }).max_size(2);
+    let pool = builder.min_size(1).refill(true).max_age(Duration::ZERO).build();
+    sim.block_on(async {
+        drop(pool.item().await.unwrap());
+        sleep(Duration::from_millis(10)).await;
+        let created = pool.stats().created;
+        assert!((10..=13).contains(&created), "once a millisecond: {created}");
+    });
+}

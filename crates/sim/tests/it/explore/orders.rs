@@ -181,7 +181,8 @@ fn each_choice_of_the_program_is_tried() {
 
 #[test]
 fn random_orders_are_those_of_their_seeds() {
-    for explore in [Explore::random(0..200), Explore::pct(3, 0..200)] {
+    let deep = Explore::pct(usize::MAX, 0..200);
+    for explore in [Explore::random(0..200), Explore::pct(3, 0..200), deep] {
         let once = logs(explore.clone(), turns(3, 3));
         let again = logs(explore, turns(3, 3));
         assert_eq!(once.0, again.0);
