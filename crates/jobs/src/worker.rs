@@ -14,6 +14,9 @@ use crate::table::Table;
 use crate::worker_loop::WorkerLoop;
 use crate::{JobInfo, JobKill, Source};
 
+/// The shortest [`WorkerBuilder::hold`].
+const LEAST_HOLD: Duration = Duration::from_secs(1);
+
 /// Settings of a [`Worker`]. Dropping it makes none.
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct WorkerBuilder<S: Source> {
@@ -48,9 +51,10 @@ impl<S: Source> WorkerBuilder<S> {
 
     /// How long a delivery is held for its [time](crate::Terms::eta). After that a copy of the job is
     /// [sent](Source::resend) to the end of the queue. Default: 25 minutes, since `RabbitMQ` ends a
-    /// channel that holds a delivery for 30.
+    /// channel that holds a delivery for 30. Less than a second counts as one: a copy may come back
+    /// immediately.
     pub fn hold(mut self, limit: Duration) -> Self {
-        self.settings.hold = limit;
+        self.settings.hold = limit.max(LEAST_HOLD);
         self
     }
 
@@ -311,6 +315,17 @@ impl<S: Source> Shared<S> {
     /// The grace, once the worker was stopped.
     pub(crate) fn stopped(&self) -> Option<Duration> {
         *self.lock_stop()
+    }
+
+    /// Waits for a stop. Returns its grace.
+    pub(crate) async fn wait_stopped(&self) -> Duration {
+        loop {
+            if let Some(grace) = self.stopped() {
+                return grace;
+            }
+            self.changed.wait().await;
+            self.changed.clear();
+        }
     }
 
     pub(crate) fn table(&self) -> MutexGuard<'_, Table<S>> {

@@ -200,10 +200,17 @@ where
         let shared = &*self.shared;
         shared.source.stop();
         shared.put_back_unstarted();
-        let grace = shared.stopped().unwrap_or(Duration::MAX);
+        let end = async {
+            let _ = self.jobs.join().await;
+            let _ = self.settling.join().await;
+            None
+        };
+        let stop = async { Some(shared.wait_stopped().await) };
         let warm = async {
-            let _ = self.jobs.drain(grace).await;
-            let _ = self.settling.join().within(grace).await;
+            if let Some(grace) = stop.or(end).await {
+                let _ = self.jobs.drain(grace).await;
+                let _ = self.settling.join().within(grace).await;
+            }
         };
         let cold = async {
             shared.cold.wait().await;

@@ -162,3 +162,22 @@ fn pool_that_is_closed_ends_the_worker() {
     let report = sim.block_on(worker.run(nap).or(closes));
     assert_eq!((report.succeeded, broker.left(), broker.unacked()), (2, 2, 0));
 }
+
+#[test]
+fn stop_kills_the_jobs_of_a_worker_whose_pool_was_closed() {
+    let (sim, broker, pool) = (SimHub::new(), Broker::default(), Pool::new(2));
+    let worker = Worker::builder(&pool).build(broker.clone());
+    let handle = worker.handle();
+    send(&broker, 4);
+    let script = async {
+        sleep(SECOND).await;
+        pool.close();
+        sleep(SECOND).await;
+        handle.stop(SECOND);
+        sleep(10 * SECOND).await;
+        panic!("the worker has not stopped");
+    };
+    let endless = |_: Arc<Message>| async { std::future::pending().await };
+    let report = sim.block_on(worker.run(endless).or(script));
+    assert_eq!((report.succeeded, broker.left(), broker.unacked()), (0, 4, 0));
+}

@@ -119,6 +119,20 @@ fn job_that_is_held_too_long_is_sent_anew() {
 }
 
 #[test]
+fn hold_of_zero_holds_for_a_second() {
+    let (broker, report) = run(
+        |w| w.hold(Duration::ZERO),
+        nap,
+        |broker, _| async move {
+            let eta = Some(Clock::current().now() + 5 * SECOND / 2);
+            broker.send("late", Terms { eta, ..Terms::default() });
+            sleep(10 * SECOND).await;
+        },
+    );
+    assert_eq!((report.resent, report.succeeded, broker.left()), (2, 1, 0));
+}
+
+#[test]
 fn endless_hold_holds_until_the_time() {
     let (broker, report) = run(
         |w| w.hold(Duration::MAX),
