@@ -1,15 +1,15 @@
 //! [`Timer`]: one sleep on the system's clock.
 //!
-//! Each thread adds its sleeps to one calendar, which few other threads share. A calendar has timers
-//! of async-io, its alarms, the first of them set to the first sleep: so the thread that drives the
-//! reactor wakes the sleeping tasks, even if the hub on which they began is gone. The time of an
-//! alarm is rounded up to a multiple of the slack, so that sleeps that end at about the same time
-//! are woken together.
+//! Each thread adds its sleeps to one calendar, which few other threads share. A calendar has one
+//! timer of async-io, its alarm, set to the first sleep: so the thread that drives the reactor
+//! wakes the sleeping tasks, even if the hub on which they began is gone. The alarm's time is
+//! rounded up to a multiple of the slack, so that sleeps that end at about the same time are woken
+//! together.
 
-mod alarms;
 mod calendar;
 
 use std::cell::Cell;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use crate::contain;
 
-use alarms::Alarms;
 use calendar::{Calendar, Moment, Rank};
 
 /// The number of calendars.
@@ -138,29 +137,21 @@ impl Identity {
     }
 }
 
-/// A calendar and its alarms.
+/// A calendar and its alarm.
 struct Timers {
     state: Mutex<State>,
     /// All sleeps due before this have been woken, and are not in the calendar any more.
     over_before: AtomicU64,
-    /// Lock order: the alarms before the state.
-    alarms: Mutex<Alarms>,
+    /// Lock order: the alarm before the state.
+    alarm: Mutex<Option<async_io::Timer>>,
 }
 
 struct State {
     calendar: Calendar,
     /// The smallest slack of the sleeps that were added since the calendar was empty.
     slack: Slack,
-    /// The time by which an alarm rings, or is about to be set; later than the first sleep by less
-    /// than the slack.
+    /// The time of the alarm; later than the first sleep by less than the slack.
     alarm: Option<Moment>,
-}
-
-impl State {
-    /// The times of the next alarms, in order, as far as they are known.
-    fn upcoming(&self) -> impl Iterator<Item = Moment> {
-        self.calendar.upcoming().map(|at| self.slack.round_up(at))
-    }
 }
 
 impl Timers {
@@ -168,7 +159,7 @@ impl Timers {
         Self {
             state: Mutex::new(State { calendar: Calendar::new(), slack: Slack::MAX, alarm: None }),
             over_before: AtomicU64::new(0),
-            alarms: Mutex::new(Alarms::new()),
+            alarm: Mutex::new(None),
         }
     }
 
@@ -183,7 +174,7 @@ impl Timers {
         }
         drop(state);
         if is_first {
-            self.set_alarms();
+            self.set_alarm();
         }
         Some(rank)
     }
@@ -199,18 +190,18 @@ impl Timers {
         at < self.over_before.load(Relaxed) || at <= now()
     }
 
-    /// Sets an alarm for the first sleep, unless one rings by then, and for those that follow.
-    fn set_alarms(&'static self) {
-        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
-        alarms.forget_until(now());
-        let is_early = |first: Moment| alarms.first().is_some_and(|alarm| alarm <= first);
-        let state = self.lock();
-        let is_set = state.upcoming().next().is_none_or(is_early);
-        let wanted = if is_set { Vec::new() } else { Alarms::choose(state.upcoming()) };
-        drop(state);
-        for at in wanted {
-            alarms.set(at, || Waker::from(Arc::new(Ring(self))));
-        }
+    /// Sets the alarm to the time in the state.
+    fn set_alarm(&'static self) {
+        let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(at) = self.lock().alarm else { return };
+        let alarm = alarm.get_or_insert_with(|| {
+            // A timer registers its waker only if it is polled before its time.
+            let mut timer = async_io::Timer::after(Duration::from_secs(3600));
+            let waker = Waker::from(Arc::new(Ring(self)));
+            let _pending = Pin::new(&mut timer).poll(&mut Context::from_waker(&waker));
+            timer
+        });
+        alarm.set_at(instant(at));
     }
 
     /// Wakes the tasks whose time has come, at most one batch.
@@ -218,15 +209,14 @@ impl Timers {
         let mut state = self.lock();
         let due = state.calendar.take_due(now(), WOKEN);
         self.over_before.store(state.calendar.over_before(), Relaxed);
-        let first = state.upcoming().next();
-        state.alarm = first;
-        let is_over = first.is_none();
+        state.alarm = state.calendar.first().map(|first| state.slack.round_up(first));
+        let is_over = state.alarm.is_none();
         if is_over {
             state.slack = Slack::MAX;
         }
         drop(state);
         if !is_over {
-            self.set_alarms();
+            self.set_alarm();
         }
         let mut due = due.into_iter();
         while due.len() > 0 {
@@ -240,7 +230,7 @@ impl Timers {
     }
 }
 
-/// The waker of an alarm.
+/// The waker of the alarm.
 struct Ring(&'static Timers);
 
 impl Wake for Ring {
