@@ -174,7 +174,7 @@ impl NextBatch {
     }
 }
 
-/// What tells a message apart that was returned.
+/// Identifies a message that was returned.
 struct Address {
     key: ShortString,
     id: Option<ShortString>,

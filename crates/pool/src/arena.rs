@@ -1,4 +1,7 @@
-//! [`Arena`]: values at stable places, in memory that is released.
+//! [`Arena`]: values at stable places, in memory that is released; [`forget`]: the same for maps.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
 
 use slab::Slab;
 
@@ -89,6 +92,14 @@ impl<T> Arena<T> {
     }
 }
 
+/// Removes a key. A map releases its memory after a peak, in amortized constant time.
+pub(crate) fn forget<K: Eq + Hash, V>(map: &mut HashMap<K, V, impl BuildHasher>, key: &K) {
+    map.remove(key);
+    if map.capacity() / 8 > map.len().max(8) {
+        map.shrink_to(2 * map.len());
+    }
+}
+
 fn place(chunk: usize, key: usize) -> u32 {
     u32::try_from(chunk * CHUNK + key).expect("a group has fewer than 2^32 members")
 }
@@ -100,9 +111,9 @@ fn split(place: u32) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, HashMap};
 
-    use super::{Arena, CHUNK};
+    use super::{Arena, CHUNK, forget};
 
     #[test]
     fn arena_matches_a_map_on_random_values() {
@@ -136,5 +147,15 @@ mod tests {
             .iter()
             .for_each(|place| assert!(arena.remove(*place) < 100 * CHUNK));
         assert!(arena.chunks.is_empty() && arena.is_empty());
+    }
+
+    #[test]
+    fn map_releases_its_memory_after_a_peak() {
+        let mut map: HashMap<usize, usize> = (0..100_000).map(|n| (n, n)).collect();
+        let most = map.capacity();
+        for n in 0..100_000 {
+            forget(&mut map, &n);
+        }
+        assert!(most >= 100_000 && map.capacity() <= 128, "{most}, then {}", map.capacity());
     }
 }

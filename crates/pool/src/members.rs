@@ -13,7 +13,7 @@ use spinney_greenlet::{
 use spinney_hub::{contain, drop_contained};
 use spinney_sync::{BudgetedAwait, Event, Semaphore};
 
-use crate::arena::Arena;
+use crate::arena::{Arena, forget};
 use crate::limits::{Key, Stats};
 use crate::scope::Scope;
 use crate::slot::{KeyPermit, MemberSlot, Permit, Share, SharedSlots};
@@ -580,7 +580,7 @@ impl Members {
     fn remove(&self, mut state: MutexGuard<'_, State>, place: u32) -> bool {
         let Member { handle, slot, dying, kind, .. } = state.list.remove(place);
         if kind == Kind::Added {
-            state.forget_added(handle.id());
+            forget(&mut state.added, &handle.id());
         }
         self.leave_scope(&handle);
         state.count_slot(&slot, usize::wrapping_sub);
@@ -680,15 +680,6 @@ impl State {
     fn member_mut(&mut self, greenlet: &Handle) -> Option<&mut Member> {
         let place = self.find(greenlet)?;
         self.list.get_mut(place)
-    }
-
-    /// Records that an added member has left. Releases memory after a peak, in amortized constant
-    /// time.
-    fn forget_added(&mut self, greenlet: u64) {
-        self.added.remove(&greenlet);
-        if self.added.len() < self.added.capacity() / 8 {
-            self.added.shrink_to(2 * self.added.len());
-        }
     }
 
     /// Records that a member has finished. Returns the event to set if it was the last killed

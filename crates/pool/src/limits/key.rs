@@ -27,14 +27,6 @@ impl Hash for Key {
 /// A map by keys, which are not hashed again.
 pub(crate) type KeyMap<V> = HashMap<Key, V, BuildHasherDefault<KeyHasher>>;
 
-/// Removes a key. A map that has become much too large gives its memory back.
-pub(crate) fn forget<V>(map: &mut KeyMap<V>, key: Key) {
-    map.remove(&key);
-    if map.capacity() / 8 > map.len().max(8) {
-        map.shrink_to(2 * map.len());
-    }
-}
-
 /// The first half of a [`Key`].
 #[derive(Default)]
 pub(crate) struct KeyHasher(u64);
@@ -50,22 +42,5 @@ impl Hasher for KeyHasher {
 
     fn write(&mut self, _: &[u8]) {
         unreachable!("a key writes a number");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn map_gives_memory_back_when_keys_are_forgotten() {
-        let mut map = KeyMap::default();
-        let keys: Vec<Key> = (0..100_000).map(|n| Key::of(&n)).collect();
-        map.extend(keys.iter().map(|key| (*key, 0)));
-        let most = map.capacity();
-        for key in keys {
-            forget(&mut map, key);
-        }
-        assert!(most >= 100_000 && map.capacity() <= 128, "{most}, then {}", map.capacity());
     }
 }

@@ -26,10 +26,11 @@ use spinney_sync::{Closed, PermitCounts, WaiterState, Want};
 use self::places::{KeyQueue, Rank};
 use self::time::{Pause, Time};
 use super::alarm::Alarm;
-use super::key::{self, KeyMap};
+use super::key::KeyMap;
 use super::line::Stats;
 use super::rate::{Gcra, Rate};
 use super::{Key, Kind, Limits, Request, SlotError};
+use crate::arena::forget;
 
 /// The queue of a pool with limits.
 pub(crate) struct Limited {
@@ -294,7 +295,7 @@ impl Limited {
         let Some(queue) = self.keys.get_mut(&key) else { return };
         queue.running -= 1;
         if queue.is_unused() {
-            key::forget(&mut self.keys, key);
+            forget(&mut self.keys, &key);
         } else {
             self.refresh(key);
         }

@@ -166,7 +166,6 @@ on_every_hub! {
     }
 }
 
-/// A runtime whose timer is the alarm of a pool in the tests below.
 #[test]
 fn start_in_place_counts_once_when_another_item_is_served() {
     let sim = SimHub::new();
@@ -213,6 +212,7 @@ fn key_is_free_when_the_wait_for_a_start_changes_hands() {
     });
 }
 
+/// A runtime whose timer is the alarm of a pool in the tests below.
 fn runtime() -> tokio::runtime::Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()
 }

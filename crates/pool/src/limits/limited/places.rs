@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entry, KINDS, Limited, Stage};
+use crate::arena::forget;
 use crate::limits::rate::{Gcra, Rate};
-use crate::limits::{Key, Kind, Order, Request, key};
+use crate::limits::{Key, Kind, Order, Request};
 
 /// The rank of a request among all requests: smaller is earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,7 +156,7 @@ impl Limited {
             rates.expiring = move_to(expiring, rates.expiring, key, &mut self.expiring);
         }
         if is_unused && rested <= self.time.now {
-            key::forget(&mut self.keys, key);
+            forget(&mut self.keys, &key);
         }
     }
 
