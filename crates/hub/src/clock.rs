@@ -56,8 +56,7 @@ impl Clock {
     /// nothing. A clock of another kind has no slack.
     #[must_use]
     pub fn with_timer_slack(self, slack: Duration) -> Self {
-        let is_system = matches!(self.source, Source::System(_));
-        if is_system { Self::of_system(Slack::new(slack)) } else { self }
+        if self.is_system() { Self::of_system(Slack::new(slack)) } else { self }
     }
 
     pub(crate) fn of_system(slack: Slack) -> Self {
@@ -77,6 +76,12 @@ impl Clock {
     /// Whether it shows real time, rather than that of a custom [`TimeSource`].
     pub fn is_real(&self) -> bool {
         !matches!(self.source, Source::Custom(_))
+    }
+
+    /// Whether it is the system's clock, rather than one of a runtime or a custom [`TimeSource`]:
+    /// asking it for the time runs no foreign code.
+    pub fn is_system(&self) -> bool {
+        matches!(self.source, Source::System(_))
     }
 
     /// The [current](Self::current) clock, to be asked and waited for from any thread, in any hub or

@@ -508,10 +508,11 @@ impl<L: Line> Semaphore<L> {
     /// Locks the state for a newcomer that may be served immediately.
     fn lock_for_newcomer(&self) -> Locked<'_, L> {
         let mut state = self.lock();
-        match state.line.source() {
-            // Behind other waiters it waits in any case.
-            Some(source) if !state.may_serve() => self.read_source(state, source),
-            _ => state,
+        // Behind other waiters it waits in any case.
+        let source = if state.may_serve() { None } else { state.line.source() };
+        match source {
+            Some(source) => self.read_source(state, source),
+            None => state,
         }
     }
 

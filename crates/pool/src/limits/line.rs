@@ -305,8 +305,8 @@ impl Line for SlotLine {
         true
     }
 
-    fn source(&self) -> Option<Clock> {
-        self.limited.as_ref()?.source()
+    fn source(&mut self) -> Option<Clock> {
+        self.limited.as_mut()?.source()
     }
 
     fn read(clock: &Clock) -> Instant {

@@ -103,8 +103,9 @@ pub trait Line {
     /// Whether [`served_below`](Self::served_below) applies to waiters with this request.
     fn is_usual(request: &Self::Request) -> bool;
 
-    /// The source to read before waiters are served; `None` for none.
-    fn source(&self) -> Option<Self::Source>;
+    /// The source to read before waiters are served; `None` for none. A line reads its own sources
+    /// here, those that run no foreign code.
+    fn source(&mut self) -> Option<Self::Source>;
 
     /// Reads the source, without the lock.
     fn read(source: &Self::Source) -> Self::Reading;
@@ -369,7 +370,7 @@ impl Line for PriorityLine {
         *priority == 0
     }
 
-    fn source(&self) -> Option<()> {
+    fn source(&mut self) -> Option<()> {
         None
     }
 

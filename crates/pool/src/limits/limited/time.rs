@@ -41,8 +41,15 @@ impl Limited {
         self.pause.as_ref().is_some_and(|pause| pause.until.is_some())
     }
 
-    pub(crate) fn source(&self) -> Option<Clock> {
-        if self.needs_time() { self.time.clock.clone() } else { None }
+    /// The clock to read, unless it is the system's, which is read here.
+    pub(crate) fn source(&mut self) -> Option<Clock> {
+        let clock = self.time.clock.as_ref().filter(|_| self.needs_time())?;
+        if !clock.is_system() {
+            return Some(clock.clone());
+        }
+        let now = clock.now();
+        self.see(now);
+        None
     }
 
     pub(crate) fn see(&mut self, now: Instant) {
