@@ -5,8 +5,10 @@ use std::hash::{BuildHasher, Hash};
 
 use slab::Slab;
 
-/// The number of places in a chunk. Memory is allocated and released by the chunk.
-const CHUNK: usize = 512;
+/// The number of places in a chunk. Memory is allocated and released by the chunk. With 512 places,
+/// glibc's allocator, which merges its free lists at each large allocation, took 7 % of the
+/// instructions of a group of 100,000 tasks.
+const CHUNK: usize = 4096;
 
 /// Values at stable places.
 ///

@@ -121,9 +121,15 @@ impl Calendar {
 
     /// A time no later than the first sleep; `None` without sleeps.
     pub(super) fn first(&self) -> Option<Moment> {
-        let next = self.next.last().map(|sleeper| sleeper.rank.moment(self.begun));
+        self.upcoming().next()
+    }
+
+    /// The times of the next sleeps, in order, as far as they are sorted; the last one may be too
+    /// early.
+    pub(super) fn upcoming(&self) -> impl Iterator<Item = Moment> {
+        let next = self.next.iter().rev().map(|sleeper| sleeper.rank.moment(self.begun));
         let later = self.later.values().next().map(|bucket| bucket.first);
-        next.into_iter().chain(later).min()
+        next.take_while(move |at| later.is_none_or(|later| *at < later)).chain(later)
     }
 
     /// All sleeps due before this time have been taken out, and none will be added.

@@ -1,15 +1,16 @@
 //! [`Timer`]: one sleep on the system's clock.
 //!
-//! Each thread adds its sleeps to one calendar, which few other threads share. A calendar has one
-//! timer of async-io, its alarm, set to the first sleep: so the thread that drives the reactor
-//! wakes the sleeping tasks, even if the hub on which they began is gone. The alarm's time is
-//! rounded up to a multiple of the slack, so that sleeps that end at about the same time are woken
-//! together.
+//! Each thread adds its sleeps to one calendar, which few other threads share. A calendar has timers
+//! of async-io, its alarms, the first of them set to the first sleep: so the thread that drives the
+//! reactor wakes the sleeping tasks, even if the hub on which they began is gone. The time of an
+//! alarm is rounded up to a multiple of the slack, so that sleeps that end at about the same time
+//! are woken together.
 
+mod alarms;
 mod calendar;
 
 use std::cell::Cell;
-use std::pin::Pin;
+use std::iter;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::contain;
 
+use alarms::Alarms;
 use calendar::{Calendar, Moment, Rank};
 
 /// The number of calendars.
@@ -137,21 +139,29 @@ impl Identity {
     }
 }
 
-/// A calendar and its alarm.
+/// A calendar and its alarms.
 struct Timers {
     state: Mutex<State>,
     /// All sleeps due before this have been woken, and are not in the calendar any more.
     over_before: AtomicU64,
-    /// Lock order: the alarm before the state.
-    alarm: Mutex<Option<async_io::Timer>>,
+    /// Lock order: the alarms before the state.
+    alarms: Mutex<Alarms>,
 }
 
 struct State {
     calendar: Calendar,
     /// The smallest slack of the sleeps that were added since the calendar was empty.
     slack: Slack,
-    /// The time of the alarm; later than the first sleep by less than the slack.
+    /// The time by which an alarm rings, or is about to be set; later than the first sleep by less
+    /// than the slack.
     alarm: Option<Moment>,
+}
+
+impl State {
+    /// The times of the next alarms, in order, as far as they are known.
+    fn upcoming(&self) -> impl Iterator<Item = Moment> {
+        self.calendar.upcoming().map(|at| self.slack.round_up(at))
+    }
 }
 
 impl Timers {
@@ -159,7 +169,7 @@ impl Timers {
         Self {
             state: Mutex::new(State { calendar: Calendar::new(), slack: Slack::MAX, alarm: None }),
             over_before: AtomicU64::new(0),
-            alarm: Mutex::new(None),
+            alarms: Mutex::new(Alarms::new()),
         }
     }
 
@@ -174,7 +184,7 @@ impl Timers {
         }
         drop(state);
         if is_first {
-            self.set_alarm();
+            self.set_alarms();
         }
         Some(rank)
     }
@@ -190,18 +200,22 @@ impl Timers {
         at < self.over_before.load(Relaxed) || at <= now()
     }
 
-    /// Sets the alarm to the time in the state.
-    fn set_alarm(&'static self) {
-        let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(at) = self.lock().alarm else { return };
-        let alarm = alarm.get_or_insert_with(|| {
-            // A timer registers its waker only if it is polled before its time.
-            let mut timer = async_io::Timer::after(Duration::from_secs(3600));
-            let waker = Waker::from(Arc::new(Ring(self)));
-            let _pending = Pin::new(&mut timer).poll(&mut Context::from_waker(&waker));
-            timer
-        });
-        alarm.set_at(instant(at));
+    /// Sets an alarm for the time in the state, unless one rings by then, and for the next sleeps.
+    fn set_alarms(&'static self) {
+        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        alarms.forget_until(now());
+        let state = self.lock();
+        // Not the first sleep: that may have been removed meanwhile, but later ones rely on this time.
+        let Some(first) = state.alarm else { return };
+        if alarms.first().is_some_and(|set| set <= first) {
+            return;
+        }
+        let later = state.upcoming().skip_while(|at| *at <= first);
+        let wanted = Alarms::choose(iter::once(first).chain(later));
+        drop(state);
+        for at in wanted {
+            alarms.set(at, || Waker::from(Arc::new(Ring(self))));
+        }
     }
 
     /// Wakes the tasks whose time has come, at most one batch.
@@ -209,14 +223,15 @@ impl Timers {
         let mut state = self.lock();
         let due = state.calendar.take_due(now(), WOKEN);
         self.over_before.store(state.calendar.over_before(), Relaxed);
-        state.alarm = state.calendar.first().map(|first| state.slack.round_up(first));
-        let is_over = state.alarm.is_none();
+        let first = state.upcoming().next();
+        state.alarm = first;
+        let is_over = first.is_none();
         if is_over {
             state.slack = Slack::MAX;
         }
         drop(state);
         if !is_over {
-            self.set_alarm();
+            self.set_alarms();
         }
         let mut due = due.into_iter();
         while due.len() > 0 {
@@ -230,7 +245,7 @@ impl Timers {
     }
 }
 
-/// The waker of the alarm.
+/// The waker of an alarm.
 struct Ring(&'static Timers);
 
 impl Wake for Ring {
@@ -305,6 +320,18 @@ mod tests {
         // Also when the next alarm is set, because the calendar does not note whose it is.
         timers.ring();
         assert_eq!(timers.lock().alarm, Some(hour + 7));
+    }
+
+    #[test]
+    fn alarm_is_set_although_its_sleep_was_removed_meanwhile() {
+        let (timers, hour) = (timers(), now() + HOUR);
+        let rank = timers.add(hour, MILLI, Waker::noop()).unwrap();
+        // As between the two locks of an alarm that rings.
+        timers.lock().alarm = Some(hour + 1);
+        timers.alarms.lock().unwrap().forget_until(Moment::MAX);
+        timers.remove(hour, rank);
+        timers.set_alarms();
+        assert_eq!(timers.alarms.lock().unwrap().first(), Some(hour + 1));
     }
 
     #[test]
