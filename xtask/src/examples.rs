@@ -15,11 +15,14 @@ use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) -> Result {
     let sh = &workspace.sh;
-    // With the features of the whole workspace, so that it reuses the build of the tests. That each
-    // package builds with its own features is checked by `features`.
+    // With the profile and the features of the tests of the workspace, so that it reuses their build.
+    // That each package builds with its own features is checked by `features`.
     steps.cmd(
         "examples",
-        cmd!(sh, "cargo build --quiet --workspace --exclude {CRATE} --bins --examples"),
+        cmd!(
+            sh,
+            "cargo build --quiet --profile test --workspace --exclude {CRATE} --bins --examples"
+        ),
     )?;
     for example in examples(workspace) {
         let (package, [kind, name]) = (example.package, example.target());
