@@ -73,6 +73,8 @@ impl Handle {
     }
 
     /// A number that no other greenlet of this process has.
+    ///
+    /// Python: `gevent.Greenlet.minimal_ident`.
     pub fn id(&self) -> u64 {
         self.control.id()
     }
@@ -86,6 +88,8 @@ impl Handle {
     }
 
     /// The line that spawned it.
+    ///
+    /// Python: `gevent.Greenlet.spawning_stack`.
     pub fn spawned_at(&self) -> &'static Location<'static> {
         self.control.context.at()
     }

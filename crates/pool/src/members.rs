@@ -40,7 +40,7 @@ pub(crate) struct Members {
 
 struct State {
     list: Arena<Member>,
-    /// How many slots the members hold that share none.
+    /// How many slots are held by one member each.
     own_slots: usize,
     /// How many members share a slot.
     sharers: usize,

@@ -58,7 +58,7 @@ pub mod pools {
     /// [`ResourcePool`](spinney_pile::ResourcePool).
     ///
     /// Python: `eventlet.pools.Pool`.
-    pub type Pool<T, C> = spinney_pile::ResourcePool<T, C>;
+    pub type Pool<T, E> = spinney_pile::ResourcePool<T, E>;
 }
 
 /// `eventlet.queue`. A `Queue(0)` there is [`Queue::bounded(0)`](spinney_sync::Queue::bounded)

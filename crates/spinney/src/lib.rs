@@ -47,7 +47,7 @@
 //!
 //! The [`guide`] has a page for each subject, each with complete programs:
 //! [the first pool](guide::first_pool), [results](guide::results), [limits](guide::limits),
-//! [errors](guide::errors), [killing](guide::killing), [timeouts](guide::timeouts),
+//! [connections](guide::connections), [errors](guide::errors), [killing](guide::killing), [timeouts](guide::timeouts),
 //! [threads](guide::threads), [one thread](guide::one_thread), [executors](guide::executors),
 //! [testing](guide::testing), [shutdown](guide::shutdown). `docs/from-tokio.md` of the repository has
 //! twelve programs of tokio, futures and rayon beside ours.
@@ -100,8 +100,8 @@
 //! | `metrics` | `trace`, and its numbers through the crate metrics |
 //! | `tracing` | `trace`, and a span of the crate tracing for each greenlet |
 //!
-//! No feature is needed for tracing: spawn `future.instrument(span)`, of the crate tracing, or give a
-//! pool a [`SpawnHook`](pool::SpawnHook).
+//! A span of your own needs no feature: spawn `future.instrument(span)`, of the crate tracing, or give
+//! a pool a [`SpawnHook`](pool::SpawnHook).
 
 pub mod eventlet;
 pub mod gevent;
@@ -145,8 +145,8 @@ pub mod jobs {
 
 /// Maps: one function over many items. Their policies, inputs and futures.
 ///
-/// The verbs are methods of [`TaskSet`], and so of pools and groups;
-/// [`ItemError`] is at the root.
+/// The verbs are methods of [`TaskSet`], and so of pools and groups. [`ItemError`] and [`Retry`] are at
+/// the root.
 pub mod map {
     pub use spinney_pool::map::{
         Again, Attempts, CollectAll, Decision, FirstSuccess, FromStream, Indexed, IntoSource,
@@ -155,8 +155,7 @@ pub mod map {
     pub use spinney_pool::{Imap, ItemEvent, Map, Mapper, TaskError, TryImap, TryMap};
 }
 
-/// Guards, futures and errors of [`GreenPile`] and
-/// [`ResourcePool`].
+/// Settings, guards, futures, reports and errors of [`GreenPile`] and [`ResourcePool`].
 pub mod pile {
     pub use spinney_pile::{
         Discarded, DrainReport, Item, ItemInfo, Next, ResourceError, ResourcePoolBuilder,
@@ -165,19 +164,19 @@ pub mod pile {
 }
 
 /// Settings, hooks, reports, errors and bounds of [`Pool`] and [`Group`].
+///
+/// [`Rate`] and [`Slot`] are at the root.
 pub mod pool {
     pub use spinney_pool::limits::Order;
     pub use spinney_pool::{
-        Failures, Hooked, InsideGroup, JoinError, Membership, PoolBuilder, PoolFull, Reentry,
-        Report, Runs, RunsMap, SpawnHook,
+        Failures, Hooked, InsideGroup, JoinError, Membership, PoolBuilder, PoolFull, RateLimiter,
+        Reentry, Report, Runs, RunsMap, SlotError, SlotRequest, SpawnHook,
     };
-    pub use spinney_pool::{RateLimiter, SlotError, SlotRequest};
 }
 
 /// Locks, queues, barriers, with their guards, futures, orders and errors.
 ///
-/// [`Event`], [`AsyncResult`], [`Semaphore`] and
-/// [`Queue`] are at the root.
+/// [`Event`], [`AsyncResult`], [`Semaphore`] and [`Queue`] are at the root.
 pub mod sync {
     pub use spinney_sync::{
         Acquire, Barrier, BoundedSemaphore, Channel, Closed, Condition, Fifo, Get, GetError, Items,
@@ -189,9 +188,8 @@ pub mod sync {
 
 /// All that concerns one task: kills, links, locals, names, the spawn tree, and waiting for several.
 ///
-/// [`Greenlet`], [`Handle`], [`Failure`],
-/// [`spawn`](crate::spawn()), [`catch_exit`] and
-/// [`shield`] are at the root.
+/// [`Greenlet`], [`Handle`], [`Failure`], [`spawn`](crate::spawn()), [`catch_exit`] and [`shield`] are at
+/// the root.
 pub mod task {
     pub use spinney_greenlet::{
         Branch, CatchExit, Container, ContainerLimits, GreenletExit, InheritLocals, Inherited,
@@ -210,7 +208,7 @@ pub mod threads {
     };
 }
 
-/// Seeing greenlets run: dumps, a watchdog, statistics. Needs the feature `trace`.
+/// Seeing greenlets run: dumps, a watchdog, statistics, timelines. Needs the feature `trace`.
 #[cfg(feature = "trace")]
 pub mod trace {
     #[cfg(feature = "metrics")]

@@ -216,7 +216,7 @@ impl<R> ThreadMapper<R> {
     ///
     /// With 0 an item starts only while the reader waits.
     ///
-    /// Python: `maxsize`.
+    /// Python: `gevent.threadpool.ThreadPool.imap(maxsize)`.
     pub fn maxsize(mut self, maxsize: usize) -> Self {
         self.maxsize = Some(maxsize);
         self
