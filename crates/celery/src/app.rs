@@ -25,12 +25,12 @@ use crate::task::{Call, CpuHandler, Handler, Task, TaskSettings, Tasks};
 /// The queue of an app that names none. Celery's name.
 const DEFAULT_QUEUE: &str = "celery";
 
-/// An application of Celery on `RabbitMQ`: a worker with its tasks, and a producer that calls tasks of
-/// others, in Rust or Python. Dropping it closes the producer's connection; a worker runs as long as
-/// its [`run`](Self::run).
+/// An application of Celery on `RabbitMQ`: a worker with its tasks, and a producer that calls tasks
+/// of others, in Rust or Python. Dropping it closes the producer's connection; a worker runs as
+/// long as its [`run`](Self::run).
 ///
-/// A setting after a [`task`](Self::task) applies to that task; a setting before the first task is the
-/// default of all tasks.
+/// A setting after a [`task`](Self::task) applies to that task; a setting before the first task is
+/// the default of all tasks.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -98,10 +98,10 @@ impl Routes {
 }
 
 impl App {
-    /// Creates an app on the broker at `url`, for example `amqp://user:password@host:5672/%2f`. `amqps` needs the
-    /// feature `rustls`: the broker's certificate is checked against the authorities of the system, or
-    /// on Linux those in the file that the environment variable `SSL_CERT_FILE` names. The interval of
-    /// heartbeats is set by `?heartbeat=10`, in seconds.
+    /// Creates an app on the broker at `url`, for example `amqp://user:password@host:5672/%2f`.
+    /// `amqps` needs the feature `rustls`: the broker's certificate is checked against the
+    /// authorities of the system, or on Linux those in the file that the environment variable
+    /// `SSL_CERT_FILE` names. The interval of heartbeats is set by `?heartbeat=10`, in seconds.
     pub fn amqp(url: impl Into<String>) -> Self {
         let settings = Settings {
             url: url.into(),
@@ -206,8 +206,9 @@ impl App {
         self
     }
 
-    /// Sets how long storing the outcome of a task is retried, while its message stays unacknowledged.
-    /// After that the message goes back to the queue, and the task runs again. Default: two minutes.
+    /// Sets how long storing the outcome of a task is retried, while its message stays
+    /// unacknowledged. After that the message goes back to the queue, and the task runs again.
+    /// Default: two minutes.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
@@ -230,8 +231,8 @@ impl App {
         self
     }
 
-    /// Sets whether events of tasks are sent to monitors from the beginning. Default: `false`; a monitor
-    /// may request them.
+    /// Sets whether events of tasks are sent to monitors from the beginning. Default: `false`; a
+    /// monitor may request them.
     ///
     /// Python: `--task-events`.
     #[must_use]
@@ -248,8 +249,8 @@ impl App {
     }
 
     /// Adds a task: an async function of up to eight parameters that can be read from JSON, which
-    /// returns a `Result`. A first parameter of type [`Request`](crate::Request) describes the call. A
-    /// later task of the same name replaces an earlier one.
+    /// returns a `Result`. A first parameter of type [`Request`](crate::Request) describes the
+    /// call. A later task of the same name replaces an earlier one.
     ///
     /// Python: `@app.task`.
     #[must_use]
@@ -302,8 +303,8 @@ impl App {
         self.set(|task| task.soft_limit = Some(limit))
     }
 
-    /// Drops a task that runs for longer than `limit`, at its next await. A limit in the message takes
-    /// precedence.
+    /// Drops a task that runs for longer than `limit`, at its next await. A limit in the message
+    /// takes precedence.
     ///
     /// Python: `time_limit`.
     #[must_use]
@@ -355,8 +356,8 @@ impl App {
         self
     }
 
-    /// Runs the worker until remote control stops it. Tasks run on the current hub; the connection has a
-    /// thread of its own.
+    /// Runs the worker until remote control stops it. Tasks run on the current hub; the connection
+    /// has a thread of its own.
     ///
     /// # Errors
     ///
@@ -371,8 +372,8 @@ impl App {
     }
 
     /// Runs the worker until SIGTERM or SIGINT. After the first signal running tasks have the
-    /// [`grace`](Self::grace) to finish; a second signal kills them. Tasks that have not finished are put
-    /// back.
+    /// [`grace`](Self::grace) to finish; a second signal kills them. Tasks that have not finished
+    /// are put back.
     ///
     /// # Errors
     ///

@@ -67,8 +67,8 @@ impl NewTask {
         }
     }
 
-    /// Sets the arguments: a tuple, or a list. If they cannot be written as JSON, [sending](crate::App::send_task)
-    /// the call fails.
+    /// Sets the arguments: a tuple, or a list. If they cannot be written as JSON,
+    /// [sending](crate::App::send_task) the call fails.
     #[must_use]
     pub fn args(self, args: impl Serialize) -> Self {
         let list = serde_json::to_value(args).map_err(|error| error.to_string());
@@ -326,7 +326,8 @@ impl Sent {
     ///
     /// # Errors
     ///
-    /// [`ResultError::Failed`] with the error of the task; otherwise the reason why there is no result.
+    /// [`ResultError::Failed`] with the error of the task; otherwise the reason why there is no
+    /// result.
     ///
     /// # Cancel safety
     ///

@@ -433,7 +433,7 @@ where
 {
     let outboxes = [&link.calls, &link.results].map(Arc::clone);
     let _sends = outboxes.clone().map(|outbox| {
-        // On its own, since a wake-up of this task polls all that serves the connection.
+        // On its own, because a wake-up of this task polls all that serves the connection.
         spinney_greenlet::spawn(async move { outbox.keep_sending().await }).kill_on_drop()
     });
     let served = serve(Arc::clone(link)).await;

@@ -94,8 +94,9 @@ impl Handle {
         self.control.context.at()
     }
 
-    /// For containers: the index that its container gave it when it [created](crate::NewGreenlet::handle_at) it. A
-    /// hint, as each container counts its own indices: look up whether the greenlet is there.
+    /// For containers: the index that its container gave it when it
+    /// [created](crate::NewGreenlet::handle_at) it. A hint, as each container counts its own
+    /// indices: look up whether the greenlet is there.
     pub fn place(&self) -> Option<u32> {
         self.control.place()
     }

@@ -104,8 +104,8 @@ impl Clock {
         }
     }
 
-    /// Waits until `instant` on this clock, like [`sleep_until`](crate::sleep_until) on the current one.
-    /// Dropping the sleep removes its timer.
+    /// Waits until `instant` on this clock, like [`sleep_until`](crate::sleep_until) on the current
+    /// one. Dropping the sleep removes its timer.
     ///
     /// # Panics
     ///

@@ -276,13 +276,14 @@ pub struct NewJob<J> {
 }
 
 impl<J> NewJob<J> {
-    /// Creates a job of the kind `name`, with an id that is unique in this process, and default terms.
+    /// Creates a job of the kind `name`, with an id that is unique in this process, and default
+    /// terms.
     pub fn new(name: impl Into<Arc<str>>, payload: J) -> Self {
         Self { id: None, name: name.into(), terms: Terms::default(), payload }
     }
 
-    /// Sets the id, by which the job can be revoked. Jobs with the same id do not run at the same time,
-    /// and share the outcome of the first.
+    /// Sets the id, by which the job can be revoked. Jobs with the same id do not run at the same
+    /// time, and share the outcome of the first.
     #[must_use]
     pub fn id(self, id: impl Into<Arc<str>>) -> Self {
         Self { id: Some(id.into()), ..self }

@@ -30,8 +30,8 @@ pub trait Source: Send + Sync + Sized + 'static {
     /// An implementation loses no delivery when the future is dropped.
     fn next(&self) -> impl Future<Output = Option<Arrival<Self>>> + Send;
 
-    /// Limits how many deliveries may be pending: neither acknowledged nor put back. `None` is no limit.
-    /// The first call of a worker comes before its first [`next`](Self::next).
+    /// Limits how many deliveries may be pending: neither acknowledged nor put back. `None` is no
+    /// limit. The first call of a worker comes before its first [`next`](Self::next).
     fn set_credit(&self, credit: Option<usize>);
 
     /// Stores the outcome of a job where its sender looks for it, and sends the jobs that follow. It
@@ -203,7 +203,8 @@ impl Error for JobKill {}
 pub enum Step<'a, S: Source> {
     /// It was delivered.
     Received,
-    /// It was delivered again while the worker has it: the new delivery takes the place of the old one.
+    /// It was delivered again while the worker has it: the new delivery takes the place of the old
+    /// one.
     TakenOver,
     /// It begins to run.
     Started,

@@ -328,8 +328,8 @@ impl<S: Source> Table<S> {
         start
     }
 
-    /// Changes the pace of a name. Jobs that wait for the old pace are the next to start under the new
-    /// one.
+    /// Changes the pace of a name. Jobs that wait for the old pace are the next to start under the
+    /// new one.
     pub(crate) fn set_pace(&mut self, name: &str, every: Option<Duration>, now: Instant) {
         let waiting = self.throttled.values();
         let waiting = waiting.filter(|id| self.entries.get(*id).is_some_and(|e| &*e.name == name));
@@ -379,7 +379,8 @@ impl<S: Source> Table<S> {
         self.entry(key).map_or(0, |entry| entry.attempt)
     }
 
-    /// Removes a job. A job whose outcome was stored is remembered, because it may be delivered again.
+    /// Removes a job. A job whose outcome was stored is remembered, because it may be delivered
+    /// again.
     pub(crate) fn remove(&mut self, key: &Key, settled: Option<Instant>) -> Option<Removed<S>> {
         let hash_map::Entry::Occupied(entry) = self.entries.entry(Arc::clone(&key.id)) else {
             return None;
@@ -415,8 +416,8 @@ impl<S: Source> Table<S> {
         keys.iter().filter_map(|key| self.remove(key, None)).collect()
     }
 
-    /// Voids all receipts, and removes the jobs that have not begun: they run where they are delivered
-    /// next.
+    /// Voids all receipts, and removes the jobs that have not begun: they run where they are
+    /// delivered next.
     pub(crate) fn lose_connection(&mut self) -> impl Sized + use<S> {
         let unstarted = self.take_unstarted();
         let mut void = Vec::new();
@@ -428,8 +429,8 @@ impl<S: Source> Table<S> {
         (unstarted, void, parked)
     }
 
-    /// Revokes a job that has not begun. With `terminate`, returns the greenlet of a running job, which
-    /// the caller kills.
+    /// Revokes a job that has not begun. With `terminate`, returns the greenlet of a running job,
+    /// which the caller kills.
     pub(crate) fn revoke(&mut self, id: &str, terminate: bool, now: Instant) -> Option<Handle> {
         self.revoked.insert(&Arc::from(id), ());
         let (id, entry) = self.entries.get_key_value(id)?;

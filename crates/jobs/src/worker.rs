@@ -50,10 +50,10 @@ impl<S: Source> WorkerBuilder<S> {
         self
     }
 
-    /// Sets how long a delivery is held for its [time](crate::Terms::eta). After that a copy of the job
-    /// is [sent](Source::resend) to the end of the queue. Default: 25 minutes, since `RabbitMQ` closes
-    /// a channel that holds a delivery for 30. Less than a second counts as a second, because a copy
-    /// may come back immediately.
+    /// Sets how long a delivery is held for its [time](crate::Terms::eta). After that a copy of the
+    /// job is [sent](Source::resend) to the end of the queue. Default: 25 minutes, because
+    /// `RabbitMQ` closes a channel that holds a delivery for 30. Less than a second counts as a
+    /// second, because a copy may come back immediately.
     pub fn hold(mut self, limit: Duration) -> Self {
         self.settings.hold = limit.max(LEAST_HOLD);
         self
@@ -66,9 +66,9 @@ impl<S: Source> WorkerBuilder<S> {
         self
     }
 
-    /// Retries jobs that returned an error, after the delays of `retry`. Between two tries a job is back
-    /// at its source, and takes no slot. The time limits are those of the job's [terms](crate::Terms);
-    /// those of `retry` are not used. Default: no retry.
+    /// Retries jobs that returned an error, after the delays of `retry`. Between two tries a job is
+    /// back at its source, and takes no slot. The time limits are those of the job's
+    /// [terms](crate::Terms); those of `retry` are not used. Default: no retry.
     pub fn retry(mut self, retry: Retry<S::Error>) -> Self {
         self.settings.retry = Attempts::again(retry);
         self
@@ -100,13 +100,14 @@ impl<S: Source> fmt::Debug for WorkerBuilder<S> {
     }
 }
 
-/// Takes jobs from a [`Source`], runs each in a slot of a pool, stores its outcome, and acknowledges
-/// it. Dropping a worker is a no-op; dropping its [`run`](Self::run) kills the jobs and puts them back.
+/// Takes jobs from a [`Source`], runs each in a slot of a pool, stores its outcome, and
+/// acknowledges it. Dropping a worker is a no-op; dropping its [`run`](Self::run) kills the jobs
+/// and puts them back.
 ///
-/// A job holds its slot while it runs. Its outcome is stored, and it is acknowledged, by a task on the
-/// hub of [`run`](Self::run), not on that of the jobs. While the outcomes of as many jobs as the pool
-/// has slots are being stored, no further job begins. Jobs with the same id never run at the same
-/// time: a job that is delivered again while the worker has it does not begin again.
+/// A job holds its slot while it runs. Its outcome is stored, and it is acknowledged, by a task on
+/// the hub of [`run`](Self::run), not on that of the jobs. While the outcomes of as many jobs as
+/// the pool has slots are being stored, no further job begins. Jobs with the same id never run at
+/// the same time: a job that is delivered again while the worker has it does not begin again.
 ///
 /// ```
 /// # mod spinney {
@@ -148,7 +149,8 @@ impl<S: Source> Worker<S> {
     /// Runs `work` for each job, until the source has no more deliveries, the worker is
     /// [stopped](WorkerHandle::stop), or its pool is closed.
     ///
-    /// A panic of `work` fails its job. A job may catch its kill; [`JobKill`] is the reason of the kill.
+    /// A panic of `work` fails its job. A job may catch its kill; [`JobKill`] is the reason of the
+    /// kill.
     ///
     /// # Cancel safety
     ///
@@ -197,9 +199,9 @@ impl<S: Source> WorkerHandle<S> {
         self.shared.changed.set();
     }
 
-    /// Revokes the job with this id. A job that has not begun, or that is delivered later, is settled
-    /// as [`Revoked`](crate::Outcome::Revoked). A running job goes on, unless `terminate` is `true`: it
-    /// is then killed, with [`JobKill::Revoked`] as the reason.
+    /// Revokes the job with this id. A job that has not begun, or that is delivered later, is
+    /// settled as [`Revoked`](crate::Outcome::Revoked). A running job goes on, unless `terminate`
+    /// is `true`: it is then killed, with [`JobKill::Revoked`] as the reason.
     ///
     /// The last 50,000 revoked ids are remembered.
     pub fn revoke(&self, id: &str, terminate: bool) {

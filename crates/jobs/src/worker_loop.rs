@@ -55,8 +55,8 @@ where
         Self { shared: Arc::clone(shared), jobs, settling: Group::on(&here), work: Arc::new(work) }
     }
 
-    /// Takes deliveries and starts jobs, until the worker is stopped, its pool is closed, or the source
-    /// has finished and all jobs are settled.
+    /// Takes deliveries and starts jobs, until the worker is stopped, its pool is closed, or the
+    /// source has finished and all jobs are settled.
     pub(crate) async fn take_in(&self) {
         let shared = &*self.shared;
         let mut credit = Credit::Unset;
@@ -132,8 +132,8 @@ where
         }
     }
 
-    /// Whether there is room for a further outcome. A job that is being settled holds no slot: without
-    /// a bound, outcomes would accumulate while they cannot be stored.
+    /// Whether there is room for a further outcome. A job that is being settled holds no slot:
+    /// without a bound, outcomes would accumulate while they cannot be stored.
     fn may_start(&self, table: &Table<S>) -> bool {
         let capacity = self.shared.settings.pool.capacity();
         capacity.is_none_or(|slots| table.settling_jobs() < slots.max(1))

@@ -431,7 +431,7 @@ impl Members {
     pub(crate) fn count_items(&self, outcomes: Arc<Outcomes>) {
         let mut state = self.lock();
         if state.items.len() == state.items.capacity() {
-            state.fold_maps();
+            state.merge_items();
         }
         state.items.push(outcomes);
     }
@@ -439,7 +439,7 @@ impl Members {
     /// The counts of everything that was started here.
     pub(crate) fn report(&self) -> Report {
         let mut state = self.lock();
-        state.fold_maps();
+        state.merge_items();
         let mut report = Report::default();
         report.refused = state.refused;
         state.items.iter().map(|items| &**items).chain([&state.outcomes]).for_each(|outcomes| {
@@ -708,7 +708,7 @@ impl State {
     }
 
     /// Merges the outcomes of maps whose results were dropped.
-    fn fold_maps(&mut self) {
+    fn merge_items(&mut self) {
         let outcomes = &self.outcomes;
         self.items.retain(|items| {
             let is_live = Arc::strong_count(items) > 1;

@@ -53,7 +53,8 @@ impl Pool {
     /// Creates a pool with `capacity` slots that runs each call on the [current hub](Hub::current)
     /// of its caller. A map runs on one hub to its end. A pool with capacity 0 is always full.
     ///
-    /// Outside any hub a call needs the [global hub](Hub::global), and panics if that cannot be started.
+    /// Outside any hub a call needs the [global hub](Hub::global), and panics if that cannot be
+    /// started.
     ///
     /// [`on`](Self::on) ties a pool to one hub for all callers.
     ///

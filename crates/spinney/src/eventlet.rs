@@ -26,7 +26,8 @@ pub mod corolocal {
 
 /// `eventlet.event`.
 pub mod event {
-    /// A value or an error for all tasks that wait for it: an [`AsyncResult`](spinney_sync::AsyncResult).
+    /// A value or an error for all tasks that wait for it: an
+    /// [`AsyncResult`](spinney_sync::AsyncResult).
     ///
     /// Python: `eventlet.event.Event`.
     pub type Event<T, E = std::convert::Infallible> = spinney_sync::AsyncResult<T, E>;

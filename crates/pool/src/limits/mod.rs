@@ -101,8 +101,9 @@ impl<X> Pool<X> {
     }
 
     /// Limits how many requests wait; a request beyond that is refused immediately, with
-    /// [`SlotError::TooManyWaiting`]. With 0 no request waits. `None` removes the limit. Requests that wait already stay. Maps, which wait for one slot at a time, and
-    /// children that a member runs in its own place are neither counted nor refused.
+    /// [`SlotError::TooManyWaiting`]. With 0 no request waits. `None` removes the limit. Requests
+    /// that wait already stay. Maps, which wait for one slot at a time, and children that a member
+    /// runs in its own place are neither counted nor refused.
     pub fn set_max_waiting(&self, most: Option<usize>) {
         self.slots().limit(|limits| limits.max_waiting = most);
     }

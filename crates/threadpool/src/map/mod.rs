@@ -117,8 +117,8 @@ impl ThreadPool {
     ///
     /// # Errors
     ///
-    /// When awaited, the first [`TaskError`](spinney_greenlet::map::TaskError): the error that the function returned, or the failure
-    /// of the item; with the item's index.
+    /// When awaited, the first [`TaskError`](spinney_greenlet::map::TaskError): the error that the
+    /// function returned, or the failure of the item; with the item's index.
     ///
     /// # Cancel safety
     ///
