@@ -180,6 +180,30 @@ impl<S: Source> fmt::Debug for Worker<S> {
 
 /// Controls a [`Worker`], from any thread and while all threads that run jobs are blocked. Dropping
 /// the handle does not affect the worker.
+///
+/// ```
+/// # mod spinney {
+/// #     pub use spinney_hub::block_on; pub use spinney_pool::Pool;
+/// #     pub mod jobs {
+/// #         pub use spinney_jobs::{JobError, MemoryJob, MemorySource, NewJob, Worker};
+/// #     }
+/// # }
+/// use std::sync::Arc;
+/// use spinney::{Pool, block_on};
+/// use spinney::jobs::{JobError, MemoryJob, MemorySource, NewJob, Worker};
+///
+/// block_on(async {
+///     let queue = MemorySource::<u32, u32, String>::bounded(100);
+///     let doubled = queue.push(NewJob::new("double", 21).id("a")).await.unwrap();
+///     queue.close();
+///     let worker = Worker::builder(&Pool::new(10)).build(queue);
+///     let handle = worker.handle();
+///     handle.revoke("a", false);
+///     worker.run(|n: Arc<MemoryJob<_, _, _>>| async move { Ok(**n * 2) }).await;
+///     assert_eq!(doubled.await, Err(JobError::Revoked));
+///     assert_eq!(handle.report().revoked, 1);
+/// });
+/// ```
 pub struct WorkerHandle<S: Source> {
     shared: Arc<Shared<S>>,
 }
