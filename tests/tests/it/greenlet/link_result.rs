@@ -30,11 +30,6 @@ impl Clone for BadClone {
     }
 }
 
-/// A ready await.
-async fn ready_await() {
-    Latch::new(0).wait().await;
-}
-
 on_every_hub! {
     async fn link_result_is_called_before_the_end(hub) {
         let (open, log) = (gate(), Log::default());
@@ -221,23 +216,22 @@ on_every_hub! {
         assert_eq!(log.take(), [0, 1, 2, 3, 4]);
     }
 
-    async fn link_queue_keeps_the_order_without_a_budget(hub) {
-        let results = Arc::new(Queue::bounded(1));
-        results.put_nowait(Ok(0)).unwrap();
-        let mut lavish = spawn_on(hub, async {
+    async fn link_queue_has_put_before_links_without_a_budget(hub) {
+        let (results, log, open) = (Arc::new(Queue::unbounded()), Log::default(), gate());
+        let opened = Arc::clone(&open);
+        let mut lavish = spawn_on(hub, async move {
+            opened.wait().await;
             for _ in 0..128 {
-                ready_await().await;
+                Latch::new(0).wait().await;
             }
-            1
+            42
         });
         lavish.link_queue(&results);
+        let seen = log.clone();
+        lavish.link(move |_| seen.add(results.len()));
+        open.set();
         lavish.join().await;
-        let mut late = spawn_on(hub, async { 2 });
-        late.link_queue(&results);
-        late.join().await;
-        for n in 0..3 {
-            assert_eq!(results.get().await.unwrap().unwrap(), n);
-        }
+        assert_eq!(log.take(), [1]);
     }
 
     async fn links_of_a_result_with_a_panicking_clone_fail(hub) {
