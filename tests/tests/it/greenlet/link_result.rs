@@ -217,21 +217,22 @@ on_every_hub! {
     }
 
     async fn link_queue_has_put_before_links_without_a_budget(hub) {
-        let (results, log, open) = (Arc::new(Queue::unbounded()), Log::default(), gate());
-        let opened = Arc::clone(&open);
-        let mut lavish = spawn_on(hub, async move {
-            opened.wait().await;
-            for _ in 0..128 {
-                Latch::new(0).wait().await;
-            }
-            42
-        });
-        lavish.link_queue(&results);
-        let seen = log.clone();
-        lavish.link(move |_| seen.add(results.len()));
-        open.set();
-        lavish.join().await;
-        assert_eq!(log.take(), [1]);
+        for ready_awaits in 120..=130 {
+            let (results, log, open) = (Arc::new(Queue::unbounded()), Log::default(), gate());
+            let opened = Arc::clone(&open);
+            let mut lavish = spawn_on(hub, async move {
+                opened.wait().await;
+                for _ in 0..ready_awaits {
+                    Latch::new(0).wait().await;
+                }
+            });
+            lavish.link_queue(&results);
+            let seen = log.clone();
+            lavish.link(move |_| seen.add(results.len()));
+            open.set();
+            lavish.join().await;
+            assert_eq!(log.take(), [1]);
+        }
     }
 
     async fn links_of_a_result_with_a_panicking_clone_fail(hub) {
