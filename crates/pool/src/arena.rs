@@ -10,6 +10,9 @@ use slab::Slab;
 /// instructions of a group of 100,000 tasks.
 const CHUNK: usize = 4096;
 
+/// For at most this many places an empty arena keeps its memory.
+const KEPT: usize = 512;
+
 /// Values at stable places.
 ///
 /// All operations take constant time. Iteration is in the order of the places, so it is the same in
@@ -79,7 +82,7 @@ impl<T> Arena<T> {
         if values.is_empty() && chunk > 0 {
             *values = Slab::new();
         }
-        if self.len == 0 && self.chunks.len() > 1 {
+        if self.len == 0 && (self.chunks.len() > 1 || self.chunks[0].capacity() > KEPT) {
             *self = Self::new();
         }
         value
@@ -115,7 +118,7 @@ fn split(place: u32) -> (usize, usize) {
 mod tests {
     use std::collections::{BTreeMap, HashMap};
 
-    use super::{Arena, CHUNK, forget};
+    use super::{Arena, CHUNK, KEPT, forget};
 
     #[test]
     fn arena_matches_a_map_on_random_values() {
@@ -149,6 +152,19 @@ mod tests {
             .iter()
             .for_each(|place| assert!(arena.remove(*place) < 100 * CHUNK));
         assert!(arena.chunks.is_empty() && arena.is_empty());
+    }
+
+    #[test]
+    fn empty_arena_keeps_little_memory() {
+        for (most, is_kept) in [(KEPT, true), (2 * KEPT, false)] {
+            let mut arena = Arena::new();
+            let places: Vec<u32> =
+                (0..most).map(|n| arena.insert_with(|place| (n, place))).collect();
+            for place in places {
+                assert!(arena.remove(place) < most);
+            }
+            assert_eq!(!arena.chunks.is_empty(), is_kept);
+        }
     }
 
     #[test]
