@@ -104,16 +104,16 @@ impl Clock {
         }
     }
 
-    /// Waits until `instant` on this clock, whichever is the current one: as
-    /// [`sleep_until`](crate::sleep_until). Dropping the sleep removes its timer.
+    /// Waits until `instant` on this clock, like [`sleep_until`](crate::sleep_until) on the current
+    /// one. Dropping the sleep removes its timer.
     ///
     /// # Panics
     ///
-    /// When polled, if it is the clock of a tokio runtime that has shut down.
+    /// Panics when it is polled if this is the clock of a tokio runtime that has shut down.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when it is dropped.
+    /// Nothing is lost when the future is dropped.
     #[track_caller]
     pub fn sleep_until(&self, instant: Instant) -> Sleep {
         Sleep::on_clock(self.clone(), instant)
