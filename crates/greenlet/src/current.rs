@@ -2,8 +2,11 @@
 //! lock's holder.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
+
+use spinney_hub::drop_contained;
 
 use crate::control::Control;
 use crate::local::Locals;
@@ -64,9 +67,11 @@ impl Frame {
         self.control.as_ref().expect(OF_GREENLET)
     }
 
-    /// Returns the parts that are left at the end.
-    pub(crate) fn into_parts(self) -> (Arc<Control>, Locals) {
-        (self.control.expect(OF_GREENLET), self.locals)
+    /// The control block, at the end. Locals are left only on a thread that exits and has destroyed
+    /// its own.
+    pub(crate) fn into_control(self) -> Arc<Control> {
+        drop_contained(self.locals);
+        self.control.expect(OF_GREENLET)
     }
 
     /// Runs `code`, which does not panic, in this frame.
@@ -171,10 +176,25 @@ pub(crate) fn set_locals<T>(set: impl FnOnce(&mut Locals) -> T) -> Option<T> {
     CURRENT.try_with(set).ok()
 }
 
-/// Drops the locals of the greenlet that is being polled.
-pub(crate) fn drop_locals() {
-    let take = |current: &RefCell<Current>| std::mem::take(current.borrow_mut().locals());
-    drop(CURRENT.try_with(take));
+/// The most values that a greenlet drops; far more than a program declares. A destructor that sets
+/// its local again would keep its greenlet from finishing. What is left then is leaked: its
+/// destructors could run only as code of another greenlet.
+const MOST_LOCALS: usize = 1 << 16;
+
+/// Drops the locals of the greenlet that is being polled, one by one, so that a destructor may use
+/// the others and set more. Returns `dropped`, or the payload of the first destructor that panics
+/// after it.
+pub(crate) fn drop_locals(mut dropped: thread::Result<()>) -> thread::Result<()> {
+    let pop = || CURRENT.try_with(|current| current.borrow_mut().locals().pop()).ok().flatten();
+    for _ in 0..MOST_LOCALS {
+        let Some(value) = pop() else { return dropped };
+        match catch_unwind(AssertUnwindSafe(|| drop(value))) {
+            Err(payload) if dropped.is_ok() => dropped = Err(payload),
+            again => drop_contained(again),
+        }
+    }
+    std::iter::from_fn(pop).for_each(std::mem::forget);
+    dropped
 }
 
 /// The running greenlet, or the thread outside any greenlet: the owner of an

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use spinney_hub::{contain, drop_contained};
-use spinney_sync::{AsyncResult, BudgetedAwait, Queue, Wait};
+use spinney_sync::{AsyncResult, Budget, BudgetedAwait, Queue, Wait};
 
 use crate::links::LinkKey;
 use crate::spawn::Slot;
@@ -238,8 +239,8 @@ impl<T> Greenlet<T> {
     }
 
     /// Sets `target` to a clone of the result, or to the failure, when the greenlet finishes; a
-    /// `target` that is already set keeps its value. The call is made by
-    /// [`link_result`](Self::link_result).
+    /// `target` that is already set keeps its value. If [`Clone`] panics, `target` gets that panic
+    /// as a failure. The call is made by [`link_result`](Self::link_result).
     ///
     /// # Panics
     ///
@@ -265,16 +266,17 @@ impl<T> Greenlet<T> {
         T: Clone + Send + Sync + 'static,
     {
         let target = Arc::clone(target);
-        self.link_result(move |result| match result {
-            Ok(value) => drop(target.set(value.clone())),
+        self.link_result(move |result| match cloned(result) {
+            Ok(value) => drop(target.set(value)),
             Err(failure) => drop(target.set_error(failure)),
         });
     }
 
     /// Puts a clone of the result, or the failure, into `queue` when the greenlet finishes. While
     /// the queue is full, a task of the current hub waits to put it, in the order in which the
-    /// greenlets finished, and delays nothing else. A queue that was shut down gets nothing. The
-    /// call is made by [`link_result`](Self::link_result).
+    /// greenlets finished, and delays nothing else. A queue that was shut down gets nothing. If
+    /// [`Clone`] panics, the queue gets that panic as a failure. The call is made by
+    /// [`link_result`](Self::link_result).
     ///
     /// # Panics
     ///
@@ -307,9 +309,11 @@ impl<T> Greenlet<T> {
     {
         let queue = Arc::clone(queue);
         self.link_result(move |result| {
-            let result = result.cloned();
+            let result = cloned(result);
             let mut put = Box::pin(async move { drop(queue.put(result).await) });
-            // The first poll, here, gives it its place among the tasks that put.
+            // The first poll, here, gives it its place among the tasks that put, even if the
+            // greenlet has used up its budget.
+            let _budget = Budget::at_least_one();
             if put.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
                 spinney_hub::spawn(put);
             }
@@ -353,6 +357,13 @@ fn show<T>(
     let result = lock().take().expect(ONCE);
     contain(|| callback(Ok(&result)));
     *lock() = Some(result);
+}
+
+/// A clone of the result, so that others see it; a panic of its `Clone` is their failure.
+fn cloned<T: Clone>(result: Result<&T, Failure>) -> Result<T, Failure> {
+    result.and_then(|value| {
+        catch_unwind(AssertUnwindSafe(|| value.clone())).map_err(Failure::panicked)
+    })
 }
 
 /// Completes when the task has finished.

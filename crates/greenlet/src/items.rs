@@ -1,7 +1,6 @@
 //! [`ItemGreenlets`]: a task that runs items one after the other, each as a greenlet of its own.
 
 use std::fmt;
-use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::thread;
 
@@ -140,10 +139,10 @@ impl ItemGreenlets {
 
     #[cold]
     fn close<T>(&mut self, result: &mut Result<T, Failure>, moved: impl FnOnce(&Handle, Handle)) {
-        let dropped = catch_unwind(current::drop_locals);
+        let dropped = current::drop_locals(Ok(()));
         let next = Arc::new(self.control.of_next_item());
         let Some(frame) = current::switch_to(&next, &self.control) else { return };
-        let (before, locals) = frame.into_parts();
+        let before = frame.into_control();
         if let Err(payload) = dropped {
             let result = std::mem::replace(result, Err(Failure::panicked(payload)));
             drop_contained(result);
@@ -156,8 +155,6 @@ impl ItemGreenlets {
         let entry = Handle::new(Arc::clone(&next));
         self.control = next;
         current::outside(|| {
-            // Locals that destructors of other locals created.
-            drop_contained(locals);
             let old = Handle::new(Arc::clone(&before));
             before.end(&ended, watch.as_ref(), || moved(&old, entry));
         });
@@ -171,7 +168,7 @@ impl ItemGreenlets {
     /// outcome of dropping the item's future. The item's waiters see the same failure. A panic of
     /// that destructor, or of a local's, takes precedence over a kill.
     pub fn cut_off(&self, dropped: thread::Result<()>) -> Failure {
-        let failure = match dropped.and_then(|()| catch_unwind(current::drop_locals)) {
+        let failure = match current::drop_locals(dropped) {
             Ok(()) => Failure::Killed(exit_of_dropped(&self.control)),
             Err(payload) => Failure::panicked(payload),
         };

@@ -11,7 +11,9 @@ use pin_project_lite::pin_project;
 use crate::current;
 
 /// A variable with a value of its own in each greenlet. Outside any greenlet each thread has a
-/// value. A value is dropped when its greenlet has finished.
+/// value. When its greenlet has finished, the values are dropped in the order in which they were
+/// first set; their destructors may use and set locals. After 65,536 values the rest is leaked: a
+/// destructor that always sets its own local would never be done.
 ///
 /// It is declared with [`greenlet_local!`](crate::greenlet_local). In each greenlet it starts with
 /// the declared value; [`inherit_locals`] starts a greenlet with the values of another. A task that
@@ -270,6 +272,13 @@ impl Locals {
         }
         *place = Some(Box::new(Entry { key, value, next: Self::new() }));
         None
+    }
+
+    /// Removes the value that was set first.
+    pub(crate) fn pop(&mut self) -> Option<Value> {
+        let Entry { value, next, .. } = *self.first.take()?;
+        *self = next;
+        Some(value)
     }
 
     /// Returns the previous values.

@@ -233,11 +233,8 @@ impl<F: Future, G> Task<F, G> {
             let mut drop = || this.future.set(None);
             catch_unwind(AssertUnwindSafe(|| if finished { drop() } else { cancel(drop) }))
         };
-        let dropped =
-            frame.run(|| drop_future().and(catch_unwind(AssertUnwindSafe(current::drop_locals))));
-        let (control, locals) = frame.into_parts();
-        // Locals that destructors of other locals created.
-        drop_contained(locals);
+        let dropped = frame.run(|| current::drop_locals(drop_future()));
+        let control = frame.into_control();
         let ended = match (dropped, ended) {
             (Err(payload), _) => Err(Failure::panicked(payload)),
             (Ok(()), Some(ended)) => ended,

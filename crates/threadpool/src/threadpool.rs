@@ -194,7 +194,7 @@ impl ThreadPool {
         async move {
             if self.is_inside() {
                 BudgetedAwait::around(async {}).await;
-                return run_in_place(closure, at);
+                return run_in_place(self.inherited(), closure, at);
             }
             let mut result = CancelOnDrop(self.spawn_at(at, closure).await);
             backoff_in_task(|| result.0.is_there());
@@ -281,6 +281,11 @@ impl ThreadPool {
         self.start(closure, place, at)
     }
 
+    /// The locals with which a closure of the caller starts.
+    fn inherited(&self) -> Inherited {
+        if self.workers().settings.inherits { Inherited::capture() } else { Inherited::default() }
+    }
+
     fn start_unless_closed<T, C>(
         &self,
         closure: C,
@@ -305,9 +310,7 @@ impl ThreadPool {
         at: &'static Location<'static>,
     ) -> ThreadResult<T> {
         let workers = self.workers();
-        let inherits = workers.settings.inherits;
-        let locals = if inherits { Inherited::capture() } else { Inherited::default() };
-        let job = Job::new(closure, place.is_some(), locals, at);
+        let job = Job::new(closure, place.is_some(), self.inherited(), at);
         if let Some(place) = place {
             // The job holds the place now.
             place.forget();
@@ -354,12 +357,17 @@ impl ThreadPool {
 /// The place of a closure in a bounded queue.
 type Place<'a> = Option<Permit<&'a Semaphore>>;
 
-/// Runs `closure` on this thread as a greenlet of its own.
+/// Runs `closure` on this thread as a greenlet of its own, which starts with `locals`.
 fn run_in_place<T>(
+    locals: Inherited,
     closure: impl FnOnce() -> T,
     at: &'static Location<'static>,
 ) -> Result<T, Failure> {
-    let (task, greenlet) = NewGreenlet::new(at).pair(Call::of(closure), ());
+    let call = Call::of(move || {
+        locals.apply();
+        closure()
+    });
+    let (task, greenlet) = NewGreenlet::new(at).pair(call, ());
     run_to_end(task);
     greenlet.try_get().unwrap_or_else(|_| unreachable!("a closure that was run has finished"))
 }

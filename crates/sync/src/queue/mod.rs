@@ -215,7 +215,7 @@ impl<T, O: Order<T>> OrderedQueue<T, O> {
     /// Python: `gevent.queue.Queue.resize`.
     pub fn resize(&self, capacity: impl Into<Option<usize>>) {
         let capacity = capacity.into();
-        self.change(|state| state.capacity = capacity);
+        self.change(|state| state.resize(capacity));
     }
 
     /// Refuses all putters, waiting or new. Items in the queue can still be taken; once it is empty

@@ -10,7 +10,7 @@
 //!
 //! With a capacity of 0 a waiting getter *meets* a putter: the getter is offered the item, and the
 //! putter waits until the getter has taken it. If either leaves before, the other waits in its old
-//! place again. Neither counts as waiting while they meet.
+//! place again. Neither counts as waiting while they meet. A larger capacity ends all meetings.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -242,6 +242,20 @@ impl<T, O: Order<T>> State<T, O> {
                 self.discard(Some(waiter.waker));
                 None
             }
+        }
+    }
+
+    /// Changes the capacity. With room for items no put waits for its getter, so each item of a
+    /// meeting is put now, before those of later putters.
+    pub(super) fn resize(&mut self, capacity: Option<usize>) {
+        self.capacity = capacity;
+        if capacity == Some(0) {
+            return;
+        }
+        self.met.clear();
+        for (getter, (_, putter)) in std::mem::take(&mut self.offers) {
+            let item = self.take_from(putter);
+            self.answers.insert(getter, Answer::Item(item));
         }
     }
 

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use futures_lite::future::{poll_once, zip};
+use spinney::sync::Latch;
 use spinney::task::{GreenletExit, spawn_on};
 use spinney::{AsyncResult, Failure, Greenlet, Queue, catch_exit, yield_now};
 use spinney_greenlet::pair;
@@ -18,6 +19,16 @@ fn text(result: Result<&u32, Failure>) -> String {
 /// A value that cannot be cloned.
 #[derive(Debug, PartialEq)]
 struct Single(u32);
+
+/// A value whose clone panics.
+#[derive(Debug, PartialEq)]
+struct BadClone;
+
+impl Clone for BadClone {
+    fn clone(&self) -> Self {
+        blow_up("the clone")
+    }
+}
 
 on_every_hub! {
     async fn link_result_is_called_before_the_end(hub) {
@@ -203,6 +214,36 @@ on_every_hub! {
             log.add(results.get().await.unwrap().unwrap());
         }
         assert_eq!(log.take(), [0, 1, 2, 3, 4]);
+    }
+
+    async fn link_queue_has_put_before_links_without_a_budget(hub) {
+        for ready_awaits in 120..=130 {
+            let (results, log, open) = (Arc::new(Queue::unbounded()), Log::default(), gate());
+            let opened = Arc::clone(&open);
+            let mut lavish = spawn_on(hub, async move {
+                opened.wait().await;
+                for _ in 0..ready_awaits {
+                    Latch::new(0).wait().await;
+                }
+            });
+            lavish.link_queue(&results);
+            let seen = log.clone();
+            lavish.link(move |_| seen.add(results.len()));
+            open.set();
+            lavish.join().await;
+            assert_eq!(log.take(), [1]);
+        }
+    }
+
+    async fn links_of_a_result_with_a_panicking_clone_fail(hub) {
+        let (answer, results) = (Arc::new(AsyncResult::new()), Arc::new(Queue::unbounded()));
+        let mut greenlet = spawn_on(hub, async { BadClone });
+        greenlet.link_to(&answer);
+        greenlet.link_queue(&results);
+        greenlet.join().await;
+        assert_eq!(answer.try_get().unwrap().unwrap_err().why(), "panicked: the clone");
+        assert_eq!(results.get_nowait().unwrap().unwrap_err().why(), "panicked: the clone");
+        assert_eq!(greenlet.await.unwrap(), BadClone);
     }
 
     async fn link_queue_after_shutdown_puts_nothing(hub) {

@@ -13,6 +13,15 @@ use spinney_tests::{DropGuard, Dropped, hub, on_every_hub};
 /// The value of a local whose drop matters.
 type Kept = Option<Box<dyn std::any::Any + Send + Sync>>;
 
+/// A value that comes back.
+struct Again;
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        SET_AGAIN.set(Some(Self));
+    }
+}
+
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 greenlet_local! {
@@ -27,6 +36,7 @@ greenlet_local! {
     static SHARED: Arc<DropGuard> = Arc::new(Dropped::default().guard());
     static KEPT: Kept = None;
     static ALSO_KEPT: Kept = None;
+    static SET_AGAIN: Option<Again> = None;
 }
 
 on_every_hub! {
@@ -184,6 +194,45 @@ on_every_hub! {
         });
         assert_eq!(greenlet.await.unwrap_err().why(), "panicked: the first");
         assert_eq!(spawn_on(hub, async { 42 }).await.unwrap(), 42);
+    }
+
+    async fn two_locals_with_panicking_destructors_are_contained(hub) {
+        let greenlet = spawn_on(hub, async {
+            KEPT.set(Some(Box::new(OnDrop::new(|| blow_up("the first")))));
+            ALSO_KEPT.set(Some(Box::new(OnDrop::new(|| blow_up("the second")))));
+        });
+        assert_eq!(greenlet.await.unwrap_err().why(), "panicked: the first");
+    }
+
+    async fn locals_set_by_destructors_reach_no_other_greenlet(hub) {
+        let outer = spawn_on(hub, async {
+            let (task, inner) = pair(async {
+                let third = || WORD.set("leaked");
+                let second = move || ALSO_KEPT.set(Some(Box::new(OnDrop::new(third))));
+                KEPT.set(Some(Box::new(OnDrop::new(second))));
+            }, ());
+            WORD.set("the caller's");
+            task.await;
+            inner.await.unwrap();
+            WORD.get()
+        });
+        assert_eq!(outer.await.unwrap(), "the caller's");
+    }
+
+    async fn destructor_of_a_local_sees_the_later_ones(hub) {
+        let log = Log::default();
+        let seen = log.clone();
+        let greenlet = spawn_on(hub, async move {
+            KEPT.set(Some(Box::new(OnDrop::new(move || seen.add(WORD.get())))));
+            WORD.set("set");
+        });
+        greenlet.await.unwrap();
+        assert_eq!(log.take(), ["set"]);
+    }
+
+    async fn local_that_is_always_set_again_delays_no_end(hub) {
+        assert!(spawn_on(hub, async { SET_AGAIN.set(Some(Again)) }).await.is_ok());
+        SET_AGAIN.with(|again| assert!(again.is_none()));
     }
 
     async fn inherit_locals_captures_the_values_at_the_call(hub) {

@@ -52,6 +52,19 @@ fn meeting_wakes_the_getter_before_the_putter() {
 }
 
 #[test]
+fn resized_channel_keeps_the_order_of_its_puts() {
+    let queue = Queue::bounded(0);
+    let getter = ByHand::waiting(queue.get());
+    let mut putters = [1, 2].map(|item| ByHand::waiting(queue.put(item)));
+    queue.resize(5);
+    for putter in &mut putters {
+        assert_eq!(putter.poll(), Poll::Ready(Ok(())));
+    }
+    drop(getter);
+    assert_eq!([queue.get_nowait(), queue.get_nowait()], [Ok(1), Ok(2)]);
+}
+
+#[test]
 fn item_of_a_dropped_channel_getter_goes_to_the_next() {
     let channel = Channel::new();
     let first = ByHand::waiting(channel.get());

@@ -46,6 +46,22 @@ fn items_and_closures_inherit_the_caller_s_locals_on_request() {
     }));
 }
 
+#[test]
+fn closure_in_place_inherits_the_locals_of_its_caller() {
+    let pool = ThreadPool::builder().capacity(1).inherit_locals().build();
+    let own = pool.clone();
+    let outer = move || {
+        USER.set("dora");
+        let swap = || {
+            let before = USER.get();
+            USER.set("eve");
+            before
+        };
+        (block_on(own.apply(swap)).unwrap(), USER.get())
+    };
+    assert_eq!(block_on(pool.apply(outer)).unwrap(), ("dora", "dora"));
+}
+
 /// Runs `future` as a greenlet.
 async fn spawn_all<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     spawn(future).await.unwrap()
