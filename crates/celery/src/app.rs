@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_lite::{FutureExt, Stream, StreamExt, future, stream};
@@ -59,7 +59,8 @@ pub struct App {
     /// The task that the next settings apply to.
     last: Option<Arc<str>>,
     defaults: TaskSettings,
-    threads: Arc<OnceLock<ThreadPool>>,
+    /// `None` until they are set or needed.
+    threads: Arc<Mutex<Option<ThreadPool>>>,
     producer: OnceLock<Producer>,
 }
 
@@ -241,10 +242,11 @@ impl App {
         self
     }
 
-    /// Sets the threads on which [`cpu_task`](Self::cpu_task)s run. Default: one per core.
+    /// Sets the threads on which [`cpu_task`](Self::cpu_task)s run, in place of those that were set
+    /// before. Default: one per core.
     #[must_use]
     pub fn threads(self, threads: &ThreadPool) -> Self {
-        let _ = self.threads.set(threads.clone());
+        *lock(&self.threads) = Some(threads.clone());
         self
     }
 
@@ -265,8 +267,8 @@ impl App {
         let (handler, threads) = (Arc::new(handler), Arc::clone(&self.threads));
         let run = move |call: Call| {
             let cores = std::thread::available_parallelism().map_or(1, Into::into);
-            let threads = threads.get_or_init(|| ThreadPool::new(cores));
-            Arc::clone(&handler).call(call, threads)
+            let threads = lock(&threads).get_or_insert_with(|| ThreadPool::new(cores)).clone();
+            Arc::clone(&handler).call(call, &threads)
         };
         self.add_task(name.into(), Box::new(run))
     }
@@ -485,6 +487,10 @@ impl fmt::Debug for App {
             .field("tasks", &self.tasks.keys())
             .finish_non_exhaustive()
     }
+}
+
+fn lock(threads: &Mutex<Option<ThreadPool>>) -> MutexGuard<'_, Option<ThreadPool>> {
+    threads.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The name of this machine.

@@ -283,7 +283,7 @@ impl<J> NewJob<J> {
     }
 
     /// Sets the id, by which the job can be revoked. Jobs with the same id do not run at the same
-    /// time, and share the outcome of the first.
+    /// time in one worker; each has an outcome of its own.
     #[must_use]
     pub fn id(self, id: impl Into<Arc<str>>) -> Self {
         Self { id: Some(id.into()), ..self }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_lite::FutureExt;
 use spinney_greenlet::map::Decision;
-use spinney_greenlet::{GreenletExit, Handle, catch_exit, shield};
+use spinney_greenlet::{Failure, GreenletExit, Handle, catch_exit, shield};
 use spinney_hub::{Within, sleep};
 use spinney_pool::Group;
 
@@ -186,7 +186,7 @@ async fn limited<T, E>(
             JobKill::SoftLimit(limit) => Some(Outcome::SoftLimit(*limit)),
         },
         Ok(Err(limit)) => Some(Outcome::HardLimit(limit)),
-        Err(payload) => Some(Outcome::Panicked(message(&*payload))),
+        Err(payload) => Some(Outcome::Panicked(message(payload))),
     }
 }
 
@@ -209,8 +209,11 @@ async fn with_soft_limit<T>(work: impl Future<Output = T>, limit: Option<Duratio
 }
 
 /// The message of a panic.
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "the job panicked".to_owned())
+fn message(payload: Box<dyn Any + Send>) -> String {
+    // A failure contains the panics of its payload's destructor.
+    let message = match Failure::panicked(payload) {
+        Failure::Panicked(panic) => panic.message(),
+        _ => None,
+    };
+    message.unwrap_or_else(|| "its payload is no text".to_owned())
 }

@@ -105,7 +105,8 @@ pub struct Delivery<S: Source> {
     pub name: Arc<str>,
     /// The number of tries before this one.
     pub attempt: u32,
-    /// Whether the source may have delivered it before.
+    /// Whether the source may have delivered it before. If not, and the worker has a job with its id,
+    /// it is another job, which waits until that one is settled.
     pub redelivered: bool,
     /// When it may run, and for how long.
     pub terms: Terms,

@@ -74,11 +74,13 @@ struct Entry<S: Source> {
     paced: bool,
     /// Empty once the connection was lost, and after an early acknowledgement.
     receipts: Vec<S::Receipt>,
+    /// Whether the connection was lost since its last delivery: it will be delivered again.
+    is_orphan: bool,
     /// `Some` while it is active.
     greenlet: Option<Handle>,
     /// Whether it was revoked between getting its slot and its first poll.
     revoked: bool,
-    /// Deliveries of the same id and another attempt, which wait until this one has left.
+    /// Deliveries of other jobs and tries with the same id, which wait until this one has left.
     parked: Vec<Delivery<S>>,
 }
 
@@ -172,11 +174,13 @@ impl<S: Source> Table<S> {
         hold: Duration,
     ) -> Admitted<S> {
         if let Some(entry) = self.entries.get_mut(&delivery.id) {
-            if entry.attempt != delivery.attempt {
+            let is_same = delivery.redelivered || entry.is_orphan;
+            if entry.attempt != delivery.attempt || !is_same {
                 entry.parked.push(delivery);
                 return Admitted::Parked;
             }
             self.report.taken_over += 1;
+            entry.is_orphan = false;
             entry.receipts.push(delivery.receipt);
             return Admitted::TakenOver(Arc::clone(&entry.job), delivery.job);
         }
@@ -210,6 +214,7 @@ impl<S: Source> Table<S> {
             wakes: None,
             paced: false,
             receipts: vec![receipt],
+            is_orphan: false,
             greenlet: None,
             revoked: false,
             parked: Vec::new(),
@@ -423,6 +428,7 @@ impl<S: Source> Table<S> {
         let mut void = Vec::new();
         let mut parked = self.take_released();
         for entry in self.entries.values_mut() {
+            entry.is_orphan = true;
             void.append(&mut entry.receipts);
             parked.append(&mut entry.parked);
         }

@@ -360,7 +360,7 @@ fn write_pool(f: &mut fmt::Formatter<'_>, info: &PoolInfo) -> fmt::Result {
     let capacity = info.capacity.map(|capacity| format!(" of {capacity}")).unwrap_or_default();
     writeln!(
         f,
-        "\n{} {}, created at {}: {running}{capacity} running, {waiting} calls wait; {succeeded} \
+        "\n{} {}, created at {}: {running}{capacity} running, {waiting} waiting; {succeeded} \
          succeeded, {failed} failed, {killed} killed, {aborted} aborted",
         info.kind, info.number, info.created_at
     )?;
@@ -373,7 +373,7 @@ fn limits(limits: &ContainerLimits) -> Vec<String> {
     let mut text: Vec<String> = limits.rates.iter().map(|rate| format!("starts {rate}")).collect();
     text.extend(limits.key_rates.iter().map(|rate| format!("starts of a key {rate}")));
     text.extend(limits.per_key.map(|most| format!("{most} of a key at once")));
-    text.extend((limits.keys > 0).then(|| format!("{} keys in use", limits.keys)));
+    text.extend((limits.keys > 0).then(|| format!("keys in use: {}", limits.keys)));
     text.extend(limits.max_waiting.map(|most| format!("at most {most} wait")));
     let count = |(priority, count): &(i32, usize)| format!("{count} wait with priority {priority}");
     text.extend(limits.waiting.iter().map(count));

@@ -62,6 +62,43 @@ fn push_waits_while_the_queue_is_full() {
 }
 
 #[test]
+fn jobs_of_one_id_run_one_after_the_other_with_own_outcomes() {
+    let (sim, queue) = (SimHub::new(), Numbers::unbounded());
+    let worker = Worker::builder(&Pool::new(5)).build(queue.clone());
+    sim.block_on(async {
+        let mut results = Vec::new();
+        for n in [2, 4, 5] {
+            results.push(queue.push(NewJob::new("half", n).id("a")).await.unwrap());
+        }
+        queue.close();
+        let report = worker.run(half).await;
+        assert_eq!((report.succeeded, report.failed, report.taken_over), (2, 1, 0));
+        let mut outcomes = Vec::new();
+        for result in results {
+            outcomes.push(result.await.ok());
+        }
+        assert_eq!(outcomes, [Some(1), Some(2), None]);
+    });
+    assert_eq!(sim.elapsed(), 3 * SECOND);
+}
+
+#[test]
+fn panic_whose_payload_is_no_text_is_named() {
+    async fn panics(_: Arc<MemoryJob<u32, u32, String>>) -> Result<u32, String> {
+        std::panic::panic_any(7)
+    }
+    let (sim, queue) = (SimHub::new(), MemorySource::<u32, u32, String>::unbounded());
+    let worker = Worker::builder(&Pool::new(1)).build(queue.clone());
+    let result = sim.block_on(async {
+        let result = queue.push(NewJob::new("panics", 2)).await.unwrap();
+        queue.close();
+        worker.run(panics).await;
+        result.await
+    });
+    assert_eq!(result.unwrap_err().to_string(), "the job panicked: its payload is no text");
+}
+
+#[test]
 fn closed_queue_refuses_and_its_workers_end_with_it() {
     let (sim, queue) = (SimHub::new(), Numbers::unbounded());
     let [a, b] = [(); 2].map(|()| Worker::builder(&Pool::new(1)).prefetch(1).build(queue.clone()));

@@ -183,7 +183,7 @@ fn limits_of_a_pool_are_shown() {
         let info = dump.pools.iter().find(|pool| pool.created_at.line() == line).unwrap();
         assert_eq!(info.limits.waiting, [(7, 2), (0, 1)]);
         let expected = "  starts 50 per 1s, burst 5; starts of a key 10 per 60s; 1 of a key at \
-            once; 1 keys in use; at most 10 wait; 2 wait with priority 7; 1 wait with priority 0; \
+            once; keys in use: 1; at most 10 wait; 2 wait with priority 7; 1 wait with priority 0; \
             paused for 20.0s more\n";
         assert!(dump.to_string().contains(expected), "{dump}");
         for waiter in waiters {
